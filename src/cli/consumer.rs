@@ -1,0 +1,144 @@
+//! `qdemo consumer`: gets items.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::values::{self, Share};
+use super::{LangArg, StdoutFailed, signals};
+use crate::client::{Batch, Client, Error, Options};
+use crate::clock::Clock;
+use crate::exit::ExitCode;
+use crate::name::QueueName;
+use crate::queue::Role;
+use crate::report::{Kind, Output, Progress, Reporter, Style};
+
+/// How many items a consumer without a delay takes at a time.
+const SEVERAL: u64 = 4096;
+
+/// Get items from a queue until it ends
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo consumer --delay 2s
+  qdemo consumer -q jobs --format raw | while read -r job; do echo \"$job\"; done
+  qdemo consumer -q jobs --max 10 --format json")]
+pub(super) struct Args {
+    /// Pause after each item, before it is done
+    #[arg(
+        long,
+        alias = "consumer-delay",
+        value_name = "TIME",
+        default_value = "0"
+    )]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    delay: Duration,
+
+    /// Name of the queue
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        default_value = "default",
+        env = "QDEMO_QUEUE"
+    )]
+    queue: QueueName,
+
+    /// Leave after so many items
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    max: Option<u64>,
+
+    /// Stay when the queue ends, and wait for what comes after
+    #[arg(long)]
+    follow: bool,
+
+    #[command(flatten)]
+    lang: LangArg,
+
+    /// What a line looks like
+    #[arg(long, value_enum, default_value = "log")]
+    format: Format,
+
+    /// Print no lines
+    #[arg(long)]
+    quiet: bool,
+
+    /// This is one of a run's workers
+    #[arg(long, hide = true, value_parser = values::share)]
+    worker: Option<Share>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    /// A sentence
+    Log,
+    /// The bare item
+    Raw,
+    /// A JSON object
+    Json,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut options = Options::new(self.queue.clone(), Role::Consumer)
+            .follow(self.follow)
+            .program(std::env::current_exe().context("cannot find the qdemo program")?);
+        match self.worker {
+            Some(share) => options = options.worker(share.number),
+            None => options = options.interrupt(signals::catch(|| {})?),
+        }
+        let style = match (self.quiet, self.format) {
+            (true, _) => Style::Silent,
+            (false, Format::Log) => Style::Log,
+            (false, Format::Raw) => Style::Raw,
+            (false, Format::Json) => Style::Json,
+        };
+        let clock = Clock::start();
+        let output = Output::new(Progress::default());
+        let mut reporter = Reporter::new(style, self.lang.lang, [1, 1], output);
+        let mut client = options.connect()?;
+        let got = self.get_all(&mut client, &mut reporter, clock);
+        match got {
+            Ok(()) => {
+                client.leave()?;
+                Ok(ExitCode::Done)
+            }
+            Err(error) => {
+                // What it has goes back in line.
+                client.leave_at_once();
+                match error.downcast_ref() {
+                    // A run's parent is gone.
+                    Some(Error::Gone) if self.worker.is_some() => Ok(ExitCode::Failed),
+                    _ => Err(error),
+                }
+            }
+        }
+    }
+
+    fn get_all(
+        &self,
+        client: &mut Client,
+        reporter: &mut Reporter,
+        clock: Clock,
+    ) -> anyhow::Result<()> {
+        let at_a_time = match self.delay.is_zero() && !client.is_paced() {
+            true => SEVERAL,
+            false => 1,
+        };
+        let mut left = self.max.unwrap_or(u64::MAX);
+        while left > 0 {
+            let Some(batch) = client.get(at_a_time.min(left))? else {
+                return Ok(());
+            };
+            left -= batch.count();
+            report(reporter, clock, &batch).map_err(StdoutFailed)?;
+            client.sleep(self.delay)?;
+            client.done(batch.first_id(), batch.count())?;
+        }
+        Ok(())
+    }
+}
+
+fn report(reporter: &mut Reporter, clock: Clock, batch: &Batch) -> std::io::Result<()> {
+    reporter.items(clock.now(), Kind::Get, Role::Consumer, None, batch.run());
+    reporter.flush()
+}

@@ -1,0 +1,54 @@
+//! `qdemo keeper`: keeps a stand-alone queue. The other commands start it; nobody needs to.
+
+use std::io::{self, Write};
+
+use crate::client::default_dir;
+use crate::exit::ExitCode;
+use crate::keeper::shared;
+use crate::name::QueueName;
+use crate::pipe::QueueDir;
+
+use super::signals;
+
+/// Keep a queue for as long as there is something to keep (the other commands start this)
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Name of the queue
+    #[arg(short, long, value_name = "NAME")]
+    queue: QueueName,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        close_inherited();
+        let kept = self.keep();
+        if let Err(error) = &kept {
+            // Who started it reads why.
+            let _ = writeln!(io::stdout(), "{}", format!("{error:#}").replace('\n', " "));
+        }
+        kept.map(|()| ExitCode::Done)
+    }
+
+    fn keep(&self) -> anyhow::Result<()> {
+        let stop = signals::catch(|| {})?;
+        let dir = QueueDir::open_or_create(&default_dir()?, self.queue.as_str())?;
+        shared::keep(dir, &stop)
+    }
+}
+
+/// Closes what a script had open when it ran the command that started this: a lock or a pipe that
+/// is waited for must not stay open for as long as the queue lives.
+fn close_inherited() {
+    let Ok(open) = std::fs::read_dir("/dev/fd") else {
+        return;
+    };
+    let numbers: Vec<i32> = open
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|&fd| fd > 2)
+        .collect();
+    for fd in numbers {
+        // One of them was the listing itself.
+        let _ = nix::unistd::close(fd);
+    }
+}

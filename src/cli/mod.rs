@@ -1,0 +1,139 @@
+//! The command line: arguments to plain configuration, errors to one line and an exit code.
+
+mod consumer;
+mod keeper;
+mod producer;
+mod run;
+mod signals;
+mod values;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::client;
+use crate::exit::ExitCode;
+use crate::report::Lang;
+
+/// multiprocessing.Queue for the command line: producer and consumer processes joined by a
+/// named-pipe queue.
+#[derive(Debug, Parser)]
+#[command(
+    name = "qdemo",
+    bin_name = "qdemo",
+    version,
+    arg_required_else_help = true
+)]
+#[command(disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Producer(producer::Args),
+    Consumer(consumer::Args),
+    #[command(hide = true)]
+    Keeper(keeper::Args),
+}
+
+/// The language, as every command that prints takes it.
+#[derive(Debug, clap::Args)]
+struct LangArg {
+    /// Language of the log lines
+    #[arg(long, value_enum, default_value = "ja", env = "QDEMO_LANG")]
+    lang: Lang,
+}
+
+/// Something is wrong with what was asked for; nothing has been done.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Runs the command that these arguments ask for, and ends the process as it ended.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        say(&format!("internal error, please report it: {panic}"));
+    }));
+    let code = match Cli::try_parse_from(args) {
+        Err(error) => reject(&error),
+        Ok(cli) => match cli.command.run() {
+            Ok(code) => code,
+            Err(error) => report(&error),
+        },
+    };
+    code.end()
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Run(args) => args.run(),
+            Self::Producer(args) => args.run(),
+            Self::Consumer(args) => args.run(),
+            Self::Keeper(args) => args.run(),
+        }
+    }
+}
+
+/// Says in one line what went wrong.
+fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(client::Error::Interrupted) = error.downcast_ref()
+        && let Some(signal) = signals::caught()
+    {
+        return ExitCode::Signal(signal);
+    }
+    let broken_pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+    if error
+        .downcast_ref::<StdoutFailed>()
+        .is_some_and(|failed| broken_pipe(&failed.0))
+    {
+        return ExitCode::Signal(signal_hook::consts::SIGPIPE);
+    }
+    say(&format!("{error:#}"));
+    let usage =
+        error.is::<Usage>() || matches!(error.downcast_ref(), Some(client::Error::Unsafe(_)));
+    match usage {
+        true => ExitCode::Usage,
+        false => ExitCode::Failed,
+    }
+}
+
+/// Standard output takes no more.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+struct StdoutFailed(#[source] io::Error);
+
+/// What clap has to say: help as it is, an error in one line.
+fn reject(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
+            Err(error) => report(&StdoutFailed(error).into()),
+            Ok(()) => ExitCode::Done,
+        },
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = write!(io::stderr(), "{}", Cli::command().render_help());
+            ExitCode::Usage
+        }
+        _ => {
+            let text = error.to_string();
+            let parts = text.lines().map(str::trim).filter(|line| {
+                !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more")
+            });
+            let line = parts.collect::<Vec<_>>().join(" ");
+            let line = line.strip_prefix("error: ").unwrap_or(&line);
+            say(&format!("{line} (`qdemo --help` lists what there is)"));
+            ExitCode::Usage
+        }
+    }
+}
+
+fn say(line: &str) {
+    let line = format!("qdemo: {}\n", line.replace('\n', " "));
+    // There is nobody to tell that nobody listens.
+    let _ = io::stderr().write_all(line.as_bytes());
+}

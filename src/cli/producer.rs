@@ -1,0 +1,354 @@
+//! `qdemo producer`: puts items.
+
+use std::collections::VecDeque;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+
+use super::values::{self, Share};
+use super::{LangArg, StdoutFailed, Usage, signals};
+use crate::client::{Client, Error, Options};
+use crate::clock::Clock;
+use crate::exit::ExitCode;
+use crate::name::QueueName;
+use crate::queue::{Lines, Role, Run};
+use crate::report::{Kind, Output, Progress, Reporter, Style, encode};
+
+/// Put items into a queue; the queue ends when its last producer leaves
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo producer --items 5 --delay 1s
+  qdemo producer -q jobs first second third
+  find . -name '*.png' | qdemo producer -q jobs -")]
+pub(super) struct Args {
+    /// The items, or `-` for lines from standard input
+    #[arg(value_name = "ITEM", conflicts_with = "items")]
+    given: Vec<String>,
+
+    /// Put so many items: アイテム0, アイテム1, …
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    items: Option<u64>,
+
+    /// What generated items are called [default: アイテム, or item with --lang en]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    item_name: Option<String>,
+
+    /// Pause after each item
+    #[arg(
+        long,
+        alias = "producer-delay",
+        value_name = "TIME",
+        default_value = "0"
+    )]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    delay: Duration,
+
+    /// Name of the queue
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        default_value = "default",
+        env = "QDEMO_QUEUE"
+    )]
+    queue: QueueName,
+
+    /// How many items may wait in the queue; 0 for any number
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    capacity: Option<u64>,
+
+    /// Leave without ending the queue
+    #[arg(long)]
+    keep_open: bool,
+
+    #[command(flatten)]
+    lang: LangArg,
+
+    /// What a line looks like
+    #[arg(long, value_enum, default_value = "log")]
+    format: Format,
+
+    /// Print no lines
+    #[arg(long)]
+    quiet: bool,
+
+    /// This is one of a run's workers
+    #[arg(long, hide = true, value_parser = values::share)]
+    worker: Option<Share>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    /// A sentence
+    Log,
+    /// A JSON object
+    Json,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let name = self
+            .item_name
+            .clone()
+            .unwrap_or_else(|| self.lang.lang.item_name().to_owned());
+        let source = match (&self.given[..], self.items) {
+            ([], None) => {
+                let why = "what is to be put? Give --items N, the items, or - for lines from standard input";
+                return Err(Usage(why.to_owned()).into());
+            }
+            ([], Some(items)) => Source::generated(items, self.worker, name),
+            ([dash], None) if dash == "-" => Source::Stdin(Stdin::default()),
+            (given, _) => Source::Given(given.to_vec().into_iter()),
+        };
+        let mut options = Options::new(self.queue.clone(), Role::Producer)
+            .keep_open(self.keep_open)
+            .program(std::env::current_exe().context("cannot find the qdemo program")?);
+        if let Some(capacity) = self.capacity {
+            options = options.capacity(capacity);
+        }
+        match self.worker {
+            Some(share) => options = options.worker(share.number),
+            None => options = options.interrupt(signals::catch(|| {})?),
+        }
+        let style = match (self.quiet, self.format) {
+            (true, _) => Style::Silent,
+            (false, Format::Log) => Style::Log,
+            (false, Format::Json) => Style::Json,
+        };
+        let output = Output::new(Progress::default());
+        let mut job = Job {
+            clock: Clock::start(),
+            reporter: Reporter::new(style, self.lang.lang, [1, 1], output),
+            client: options.connect()?,
+            delay: self.delay,
+            unreported: VecDeque::new(),
+            reports: style != Style::Silent,
+        };
+        let put = job.put_all(source);
+        self.leave(job, put)
+    }
+
+    fn leave(&self, job: Job, put: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+        if let Some(error) = put.as_ref().err().and_then(|error| error.downcast_ref()) {
+            job.client.leave_at_once();
+            return match error {
+                // A run's parent has closed the queue, or is gone: it says so itself.
+                Error::Closed | Error::Gone if self.worker.is_some() => Ok(ExitCode::Failed),
+                _ => put.map(|()| ExitCode::Done),
+            };
+        }
+        // Whatever went wrong with the input, what came before it is in the queue.
+        let left = job.client.leave()?;
+        if left.consumers == 0 && left.in_line > 0 && self.worker.is_none() {
+            let text = self.lang.lang.left_behind(left.in_line, &self.queue);
+            job.reporter.notice(&text);
+        }
+        put.map(|()| ExitCode::Done)
+    }
+}
+
+/// Putting, and telling of what has been accepted.
+struct Job {
+    clock: Clock,
+    reporter: Reporter,
+    client: Client,
+    delay: Duration,
+    /// Items on their way, if they are to be reported.
+    unreported: VecDeque<Vec<u8>>,
+    reports: bool,
+}
+
+impl Job {
+    fn put_all(&mut self, mut source: Source) -> anyhow::Result<()> {
+        let mut item = Vec::new();
+        loop {
+            match source.next(&mut item, || self.wait_for_input()) {
+                Ok(true) => self.client.put(&item)?,
+                Ok(false) => break,
+                Err(error) => {
+                    self.client.flush()?;
+                    self.report()?;
+                    return Err(error);
+                }
+            }
+            if self.reports {
+                self.unreported.push_back(item.clone());
+            }
+            if !self.delay.is_zero() {
+                self.client.flush()?;
+                self.report()?;
+                self.client.sleep(self.delay)?;
+            } else if self.unreported.len() >= 1024 {
+                self.report()?;
+            }
+        }
+        self.client.flush()?;
+        self.report()
+    }
+
+    /// Nothing more to put for now: what there is must not wait for it.
+    fn wait_for_input(&mut self) -> anyhow::Result<()> {
+        self.client.flush()?;
+        self.report()?;
+        Ok(self.client.wait_for(io::stdin().as_fd())?)
+    }
+
+    /// Prints what is known to be accepted.
+    fn report(&mut self) -> anyhow::Result<()> {
+        while let Some(accepted) = self.client.next_accepted()? {
+            if !self.reports {
+                continue;
+            }
+            let at = self.clock.now();
+            let count = usize::try_from(accepted.count).unwrap_or(usize::MAX);
+            let items = self.unreported.drain(..count.min(self.unreported.len()));
+            for (id, mut item) in (accepted.first_id..).zip(items) {
+                item.push(b'\n');
+                let run = Run {
+                    first: id,
+                    attempt: 1,
+                    lines: Lines {
+                        count: 1,
+                        bytes: Bytes::from(item),
+                    },
+                };
+                self.reporter
+                    .items(at, Kind::Put, Role::Producer, None, &run);
+            }
+        }
+        self.reporter
+            .flush()
+            .map_err(|error| StdoutFailed(error).into())
+    }
+}
+
+/// Where items come from.
+enum Source {
+    Generated {
+        name: String,
+        next: u64,
+        step: u64,
+        end: u64,
+    },
+    Given(std::vec::IntoIter<String>),
+    Stdin(Stdin),
+}
+
+impl Source {
+    /// `items` in all, of which the workers of a run take turns.
+    fn generated(items: u64, share: Option<Share>, name: String) -> Self {
+        let (next, step) = share.map_or((0, 1), |share| {
+            (u64::from(share.number - 1), u64::from(share.of))
+        });
+        let end = items;
+        Self::Generated {
+            name,
+            next,
+            step,
+            end,
+        }
+    }
+
+    /// The next item as JSON; false after the last one. `wait` waits for input.
+    fn next(
+        &mut self,
+        item: &mut Vec<u8>,
+        wait: impl FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<bool> {
+        match self {
+            Self::Generated {
+                name,
+                next,
+                step,
+                end,
+            } => {
+                let number = *next;
+                if number >= *end {
+                    return Ok(false);
+                }
+                *next = number.saturating_add(*step);
+                encode(&format!("{name}{number}"), item);
+                Ok(true)
+            }
+            Self::Given(items) => {
+                let given = items.next();
+                if let Some(text) = &given {
+                    encode(text, item);
+                }
+                Ok(given.is_some())
+            }
+            Self::Stdin(lines) => match lines.next(wait)? {
+                Some(text) => {
+                    encode(text, item);
+                    Ok(true)
+                }
+                None => Ok(false),
+            },
+        }
+    }
+}
+
+/// Lines of standard input, as they come.
+#[derive(Default)]
+struct Stdin {
+    buffer: Vec<u8>,
+    /// What stands before this has been given out.
+    at: usize,
+    /// The number of the last line that has been given out.
+    line: u64,
+    ended: bool,
+}
+
+impl Stdin {
+    fn next(
+        &mut self,
+        mut wait: impl FnMut() -> anyhow::Result<()>,
+    ) -> anyhow::Result<Option<&str>> {
+        let mut searched = 0;
+        let end = loop {
+            let rest = &self.buffer[self.at..];
+            if let Some(length) = memchr::memchr(b'\n', &rest[searched..]) {
+                break self.at + searched + length;
+            }
+            if self.ended {
+                if rest.is_empty() {
+                    return Ok(None);
+                }
+                break self.buffer.len();
+            }
+            searched = rest.len();
+            wait()?;
+            self.read()?;
+        };
+        let start = std::mem::replace(&mut self.at, (end + 1).min(self.buffer.len()));
+        self.line += 1;
+        let Ok(text) = std::str::from_utf8(&self.buffer[start..end]) else {
+            bail!(
+                "line {} of standard input is not UTF-8: convert it first, with iconv for example; \
+                 the items before it are in the queue",
+                self.line
+            );
+        };
+        Ok(Some(text))
+    }
+
+    fn read(&mut self) -> anyhow::Result<()> {
+        const CHUNK: usize = 64 * 1024;
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        let filled = self.buffer.len();
+        self.buffer.resize(filled + CHUNK, 0);
+        let read = loop {
+            match io::stdin().lock().read(&mut self.buffer[filled..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other.context("cannot read standard input"),
+            }
+        };
+        self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
+        self.ended = read? == 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,373 @@
+//! `qdemo run`: the demonstration. This process is the parent and the keeper; its workers are
+//! child processes.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tempfile::TempDir;
+
+use super::{LangArg, StdoutFailed, signals, values};
+use crate::clock::{Clock, Pacer, Speed, Stamp};
+use crate::crew::{Crew, Departed};
+use crate::exit::ExitCode;
+use crate::keeper::{Event, HasPost, Host, Keeper, Plan, Post, What};
+use crate::pipe::{QueueDir, Ready, Waker, sweep_runs};
+use crate::queue::{ClientId, Remains, Role, Worker};
+use crate::report::{self, Kind, Output, Progress, Reporter, Style};
+
+/// The private directory of a run is called this, its process number, and something random.
+const PREFIX: &str = "qdemo-run.";
+/// The queue's name in that directory.
+const QUEUE: &str = "run";
+
+/// Watch producer and consumer processes share a queue
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo run
+  qdemo run --items 5 --producer-delay 1s --consumer-delay 2s --speed max
+  qdemo run --items 1000 --producers 2 --consumers 3 --capacity 4 --producer-delay 10ms \\
+      --consumer-delay 30ms --format json")]
+pub(super) struct Args {
+    /// How many items, shared out evenly over the producers
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        allow_negative_numbers = true
+    )]
+    items: u64,
+
+    /// Pause of a producer after each item
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "1s",
+        allow_hyphen_values = true
+    )]
+    #[arg(value_parser = values::delay)]
+    producer_delay: Duration,
+
+    /// Pause of a consumer after each item
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "2s",
+        allow_hyphen_values = true
+    )]
+    #[arg(value_parser = values::delay)]
+    consumer_delay: Duration,
+
+    /// How many producers
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    producers: u32,
+
+    /// How many consumers
+    #[arg(
+        long,
+        value_name = "C",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    consumers: u32,
+
+    /// How many items may wait in the queue; 0 for any number
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    capacity: u64,
+
+    /// What the items are called [default: アイテム, or item with --lang en]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    item_name: Option<String>,
+
+    #[command(flatten)]
+    lang: LangArg,
+
+    /// What a line looks like
+    #[arg(long, value_enum, default_value = "log")]
+    format: Format,
+
+    /// How many times as fast as the clock on the wall; max for no waiting at all
+    #[arg(
+        long,
+        value_name = "X|max",
+        default_value = "1",
+        allow_hyphen_values = true
+    )]
+    #[arg(value_parser = values::speed)]
+    speed: Speed,
+
+    /// Print no lines
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    /// A sentence
+    Log,
+    /// A JSON object
+    Json,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let crew = Crew::default();
+        let place = std::env::temp_dir();
+        sweep_runs(&place, PREFIX);
+        let private = make_private_dir(&place)?;
+        let hands = crew.clone();
+        let path = private.path().to_owned();
+        let waker = signals::catch(move || {
+            hands.kill();
+            let _ = std::fs::remove_dir_all(&path);
+        })?;
+        signals::catch_deaths(&waker)?;
+        let ended = self.conduct(&crew, private.path(), &waker);
+        crew.kill();
+        // Before the process may die by a signal.
+        private
+            .close()
+            .context("cannot remove the private directory")?;
+        ended
+    }
+
+    /// Starts everybody, keeps the queue until all have left, and tells how it went.
+    fn conduct(&self, crew: &Crew, base: &Path, waker: &Arc<Waker>) -> anyhow::Result<ExitCode> {
+        let _lock = QueueDir::open(base.to_owned())?
+            .try_lock()
+            .context("cannot lock the queue")?;
+        let workers = self.workers();
+        let paced = !(self.producer_delay.is_zero() && self.consumer_delay.is_zero());
+        let remains = Remains {
+            capacity: Some(std::num::NonZeroU64::new(self.capacity)),
+            ..Remains::default()
+        };
+        let mut parent = Parent {
+            keeper: Keeper::new(Plan {
+                remains,
+                pacer: paced.then(|| Pacer::new(self.speed, workers.iter().copied())),
+                workers: Some(workers.clone()),
+            }),
+            host: Watched {
+                post: Post::open(QueueDir::open_or_create(base, QUEUE)?)
+                    .context("cannot make a named pipe")?,
+                reporter: self.reporter(),
+                done: 0,
+            },
+            crew: crew.clone(),
+            clock: Clock::start(),
+            interrupted: false,
+            dropped: 0,
+        };
+        for worker in workers {
+            let args = self.worker_args(worker);
+            crew.start(worker, &args, base)
+                .context("cannot start a worker process")?;
+        }
+        parent.keep(waker)?;
+        parent.finish(self)
+    }
+
+    fn workers(&self) -> BTreeSet<Worker> {
+        let all = |role, count| (1..=count).map(move |number| Worker { role, number });
+        all(Role::Producer, self.producers)
+            .chain(all(Role::Consumer, self.consumers))
+            .collect()
+    }
+
+    fn reporter(&self) -> Reporter {
+        let style = match (self.quiet, self.format) {
+            (true, _) => Style::Silent,
+            (false, Format::Log) => Style::Log,
+            (false, Format::Json) => Style::Json,
+        };
+        let progress = match self.quiet {
+            true => Progress::default(),
+            false => Progress::up_to(self.items, self.lang.lang),
+        };
+        let workers = [self.producers, self.consumers];
+        Reporter::new(style, self.lang.lang, workers, Output::new(progress))
+    }
+
+    /// What a worker is started with, in the words of the command that it is.
+    fn worker_args(&self, worker: Worker) -> Vec<String> {
+        let number = worker.number;
+        let delay = |delay: Duration| format!("--delay={}ns", delay.as_nanos());
+        let (mut args, of) = match worker.role {
+            Role::Producer => {
+                let name = self.item_name.as_deref();
+                let name = name.unwrap_or_else(|| self.lang.lang.item_name());
+                let args = vec![
+                    "producer".to_owned(),
+                    format!("--items={}", self.items),
+                    format!("--item-name={name}"),
+                    delay(self.producer_delay),
+                ];
+                (args, self.producers)
+            }
+            Role::Consumer => {
+                let args = vec!["consumer".to_owned(), delay(self.consumer_delay)];
+                (args, self.consumers)
+            }
+        };
+        args.push(format!("--queue={QUEUE}"));
+        args.push(format!("--worker={number}/{of}"));
+        args.push("--quiet".to_owned());
+        args
+    }
+}
+
+/// Nobody else can look into it, and the next run can tell whether its owner still lives.
+fn make_private_dir(place: &Path) -> anyhow::Result<TempDir> {
+    use std::os::unix::fs::PermissionsExt;
+    tempfile::Builder::new()
+        .prefix(&format!("{PREFIX}{}.", std::process::id()))
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir_in(place)
+        .with_context(|| format!("cannot make a directory in {}", place.display()))
+}
+
+/// The parent of a run.
+struct Parent {
+    keeper: Keeper,
+    host: Watched,
+    crew: Crew,
+    clock: Clock,
+    interrupted: bool,
+    /// Items that were in line when the run was interrupted.
+    dropped: u64,
+}
+
+impl Parent {
+    /// Keeps the queue until all workers have left.
+    fn keep(&mut self, waker: &Waker) -> anyhow::Result<()> {
+        loop {
+            let until = self.keeper.turn(self.clock.now(), &mut self.host)?;
+            self.host.post.flush();
+            self.host.reporter.flush().map_err(StdoutFailed)?;
+            if self.crew.is_empty() && self.host.post.is_quiet() {
+                return Ok(());
+            }
+            let others = [(waker.as_fd(), Ready::Read)];
+            let arrivals = self.host.post.wait(self.clock, until, &others)?;
+            Post::take_in(&mut self.host, &mut self.keeper, self.clock, &arrivals)?;
+            if arrivals.others[0] {
+                waker.clear();
+                self.look_after_crew()?;
+                if signals::caught().is_some() && !self.interrupted {
+                    self.interrupted = true;
+                    self.stop();
+                }
+            }
+        }
+    }
+
+    fn look_after_crew(&mut self) -> io::Result<()> {
+        for departed in self.crew.reap()? {
+            self.keeper.will_not_come(departed.worker);
+            self.tell_of(&departed);
+        }
+        // Nobody is there to get anything any more: producers must not wait for ever.
+        if self.keeper.expected(Role::Consumer) == 0 && self.keeper.expected(Role::Producer) > 0 {
+            self.stop();
+        }
+        Ok(())
+    }
+
+    fn tell_of(&self, departed: &Departed) {
+        if let Some(cause) = departed.cause() {
+            let who = report::name(departed.worker);
+            let pid = departed.pid;
+            let text = format!("qdemo: {who} (process {pid}) {cause}");
+            self.host.reporter.notice(&text);
+        }
+    }
+
+    /// Producers stop, consumers finish what they hold.
+    fn stop(&mut self) {
+        self.dropped += self.keeper.close_now(self.clock.now(), &mut self.host);
+    }
+
+    fn finish(&mut self, args: &Args) -> anyhow::Result<ExitCode> {
+        self.host.reporter.end(self.keeper.now());
+        self.host.reporter.flush().map_err(StdoutFailed)?;
+        self.host.reporter.progress().clear();
+        let not_done = args.items.saturating_sub(self.host.done);
+        if let Some(signal) = signals::caught() {
+            if not_done > 0 {
+                self.host
+                    .reporter
+                    .notice(&args.lang.lang.interrupted(not_done));
+            }
+            return Ok(ExitCode::Signal(signal));
+        }
+        if not_done > 0 {
+            let of = args.items;
+            anyhow::bail!("{not_done} of {of} items were not done, since workers have died");
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+/// A queue whose every event is shown.
+struct Watched {
+    post: Post,
+    reporter: Reporter,
+    done: u64,
+}
+
+impl HasPost for Watched {
+    fn post(&mut self) -> &mut Post {
+        &mut self.post
+    }
+}
+
+impl Host for Watched {
+    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
+        self.post.add(client, mailbox)
+    }
+
+    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
+        self.post.mail(client)
+    }
+
+    fn close(&mut self, client: ClientId) {
+        self.post.close(client);
+    }
+
+    fn end(&mut self) -> io::Result<Stamp> {
+        Ok(Stamp::now())
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        let (kind, run) = match event.what {
+            What::Put(run) => (Kind::Put, run),
+            What::Get(run) => (Kind::Get, run),
+            What::Done(run) => {
+                self.done += run.count();
+                self.reporter.progress().add(run.count());
+                (Kind::Done, run)
+            }
+        };
+        if let Some(worker) = event.worker {
+            let Worker { role, number } = worker;
+            self.reporter.items(event.at, kind, role, Some(number), run);
+        }
+    }
+}

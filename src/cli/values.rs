@@ -1,0 +1,123 @@
+//! The values that options take.
+
+use std::time::Duration;
+
+use fundu::{DurationParser, ParseError, TimeUnit};
+
+use crate::clock::Speed;
+
+/// `1s`, `500ms`, `1.5s`, `0`, `0.2` (seconds, as `sleep` takes them).
+pub(super) fn delay(text: &str) -> Result<Duration, String> {
+    const UNITS: [TimeUnit; 7] = [
+        TimeUnit::NanoSecond,
+        TimeUnit::MicroSecond,
+        TimeUnit::MilliSecond,
+        TimeUnit::Second,
+        TimeUnit::Minute,
+        TimeUnit::Hour,
+        TimeUnit::Day,
+    ];
+    let parser = DurationParser::builder()
+        .time_units(&UNITS)
+        .disable_infinity()
+        .disable_exponent()
+        .build();
+    let remedy = "write 1s, 500ms, 1.5s, or 0.2 for seconds";
+    let too_long = || "that is longer than 584 years: shorten it".to_owned();
+    let parsed = parser.parse(text).map_err(|error| match error {
+        ParseError::NegativeNumber => format!("a delay cannot be negative: {remedy}"),
+        ParseError::Overflow | ParseError::PositiveExponentOverflow => too_long(),
+        _ => format!("that is not a delay: {remedy}"),
+    })?;
+    let duration =
+        Duration::try_from(parsed).map_err(|_| format!("a delay cannot be negative: {remedy}"))?;
+    match u64::try_from(duration.as_nanos()) {
+        Ok(_) => Ok(duration),
+        Err(_) => Err(too_long()),
+    }
+}
+
+/// How many times as fast as the wall clock, or `max`.
+pub(super) fn speed(text: &str) -> Result<Speed, String> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    match text.parse::<f64>() {
+        // Slower than a millionth is standing still, faster than a million times is `max`.
+        Ok(times) if (1e-6..=1e6).contains(&times) => Ok(Speed::Times(times)),
+        _ => Err("a speed is a number from 0.000001 to 1000000, or max: write 1, 10 or max".into()),
+    }
+}
+
+/// Which of how many workers: `2/3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) number: u32,
+    pub(super) of: u32,
+}
+
+/// `2/3`.
+pub(super) fn share(text: &str) -> Result<Share, String> {
+    let parsed = text.split_once('/').and_then(|(number, of)| {
+        let number = number.parse().ok()?;
+        let of = of.parse().ok()?;
+        (1 <= number && number <= of).then_some(Share { number, of })
+    });
+    parsed.ok_or_else(|| "a worker is the how-manieth of how many: write 1/2".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_what_sleep_takes_and_exact() {
+        for (text, nanos) in [
+            ("1s", 1_000_000_000),
+            ("500ms", 500_000_000),
+            ("1.5s", 1_500_000_000),
+            ("0", 0),
+            ("0.2", 200_000_000),
+            ("0.000000001", 1),
+            ("2m", 120_000_000_000),
+            ("3us", 3_000),
+        ] {
+            assert_eq!(delay(text), Ok(Duration::from_nanos(nanos)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_delay_is_told_with_a_remedy() {
+        for (text, why) in [
+            ("banana", "not a delay"),
+            ("", "not a delay"),
+            ("1 s", "not a delay"),
+            ("inf", "not a delay"),
+            ("1e3", "not a delay"),
+            ("-1s", "negative"),
+            ("-0.5", "negative"),
+            ("99999999999999999999d", "584 years"),
+            ("99999999999", "584 years"),
+        ] {
+            let error = delay(text).expect_err(text);
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn speeds_are_positive_numbers_or_max() {
+        assert_eq!(speed("max"), Ok(Speed::Max));
+        assert_eq!(speed("0.5"), Ok(Speed::Times(0.5)));
+        for text in ["0", "-1", "nan", "inf", "fast", ""] {
+            assert!(speed(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_one_of_so_many() {
+        assert_eq!(share("2/3"), Ok(Share { number: 2, of: 3 }));
+        for text in ["0/1", "4/3", "1", "a/b", "1/-1"] {
+            assert!(share(text).is_err(), "{text}");
+        }
+    }
+}

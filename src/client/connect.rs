@@ -1,0 +1,251 @@
+//! Coming to a queue: find its keeper or start one, and be welcomed.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::{env, thread};
+
+use super::{Client, Error};
+use crate::clock::Stamp;
+use crate::keeper::shared::READY;
+use crate::name::QueueName;
+use crate::pipe::{Door, Mailbox, PIPE_BUF, QueueDir, Waker};
+use crate::queue::{Lines, Role};
+use crate::wire::{Hello, Key, Reply, ReplyReader, VERSION, Welcome, Writer, mailbox_name};
+
+/// How often a keeper may go just as this client comes, before that is taken for a fault.
+const TRIES: usize = 100;
+
+/// How to come to a queue.
+#[derive(Clone, Debug)]
+pub struct Options {
+    base: Option<PathBuf>,
+    name: QueueName,
+    hello: Hello,
+    program: Option<OsString>,
+    starts_keeper: bool,
+    interrupt: Option<Arc<Waker>>,
+}
+
+impl Options {
+    /// To come to the queue `name` as `role`, in the folder that the environment names: `QDEMO_DIR`,
+    /// by default `${XDG_STATE_HOME:-~/.local/state}/qdemo`.
+    pub fn new(name: QueueName, role: Role) -> Self {
+        let hello = Hello {
+            version: VERSION,
+            role,
+            pid: std::process::id(),
+            born: 0,
+            worker: None,
+            keep_open: false,
+            follow: false,
+            capacity: None,
+        };
+        Self {
+            base: None,
+            name,
+            hello,
+            program: None,
+            starts_keeper: true,
+            interrupt: None,
+        }
+    }
+
+    /// The folder in which the queue lies.
+    pub fn dir(mut self, base: PathBuf) -> Self {
+        self.base = Some(base);
+        self
+    }
+
+    /// The capacity that the queue is to have: how many items may be in line, 0 for any number.
+    /// Coming fails if the queue has another one already.
+    pub fn capacity(mut self, capacity: u64) -> Self {
+        self.hello.capacity = Some(capacity);
+        self
+    }
+
+    /// A producer: the queue does not end when this one is the last to leave.
+    pub fn keep_open(mut self, keep_open: bool) -> Self {
+        self.hello.keep_open = keep_open;
+        self
+    }
+
+    /// A consumer: it is not told when the queue ends, and waits for what comes after.
+    pub fn follow(mut self, follow: bool) -> Self {
+        self.hello.follow = follow;
+        self
+    }
+
+    /// The `qdemo` program that is started to keep the queue if nobody keeps it. By default
+    /// `qdemo`, as it is found in the `PATH`.
+    pub fn program(mut self, program: impl Into<OsString>) -> Self {
+        self.program = Some(program.into());
+        self
+    }
+
+    /// A worker of a run: the parent is the keeper.
+    pub(crate) fn worker(mut self, number: u32) -> Self {
+        self.hello.worker = Some(number);
+        self.starts_keeper = false;
+        self
+    }
+
+    /// Waits end with [`Error::Interrupted`] when this is woken.
+    pub(crate) fn interrupt(mut self, waker: Arc<Waker>) -> Self {
+        self.interrupt = Some(waker);
+        self
+    }
+
+    /// Comes to the queue, which is made if need be.
+    ///
+    /// # Errors
+    /// [`Error::Unsafe`] when somebody else could reach into the queue's directory,
+    /// [`Error::Refused`] when the keeper doesn't want this client (another capacity), and others
+    /// when the system says no.
+    pub fn connect(mut self) -> Result<Client, Error> {
+        let base = match self.base.take() {
+            Some(base) => base,
+            None => default_dir()?,
+        };
+        self.hello.born = Stamp::birth().tick();
+        // Held until the welcome, or the keeper would not wait for us.
+        let mut starting = None;
+        for _ in 0..TRIES {
+            let dir = QueueDir::open_or_create(&base, self.name.as_str())?;
+            match Door::open(&dir).map_err(open_failed("cannot open the queue's inbox"))? {
+                Some(door) => match self.enter(&dir, door) {
+                    Ok(client) => return Ok(client),
+                    // It went just as we came.
+                    Err(Error::Gone) if self.starts_keeper => {}
+                    Err(error) => return Err(error),
+                },
+                None if self.starts_keeper => starting = self.start(&dir, &base)?,
+                None => return Err(Error::Gone),
+            }
+        }
+        drop(starting);
+        Err(Error::Start(format!("{TRIES} of them have gone at once")))
+    }
+
+    /// Says hello and waits for the welcome.
+    fn enter(&self, dir: &QueueDir, door: Door) -> Result<Client, Error> {
+        let key = Key::random().map_err(|error| Error::Start(error.to_string()))?;
+        let name = mailbox_name(self.hello.pid, key);
+        let mailbox = match Mailbox::create(dir, &name) {
+            // The directory has gone together with the keeper.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::Gone),
+            other => other.map_err(open_failed("cannot make a mailbox"))?,
+        };
+        let mut client = Client {
+            door,
+            mailbox,
+            writer: Writer::new(key, PIPE_BUF),
+            replies: ReplyReader::default(),
+            buffer: vec![0; 64 * 1024],
+            write: Vec::new(),
+            welcome: Welcome {
+                version: VERSION,
+                paced: false,
+                window: 0,
+            },
+            unsent: Lines::default(),
+            unsent_bytes: Default::default(),
+            sent: 0,
+            accepted: 0,
+            fresh: Default::default(),
+            window: 0,
+            interrupt: self.interrupt.clone(),
+        };
+        client.begin();
+        client
+            .writer
+            .hello(&mut client.write, &self.hello)
+            .map_err(|error| Error::Protocol(error.to_string()))?;
+        client.post()?;
+        loop {
+            match client.reply(None)? {
+                Some(Reply::Welcome(welcome)) => {
+                    client.window = welcome.window;
+                    client.welcome = welcome;
+                    return Ok(client);
+                }
+                Some(other) => client.note(other)?,
+                None => {}
+            }
+        }
+    }
+
+    /// Starts a keeper and waits until its inbox can be seen. Only who has the directory's lock may
+    /// do so, and passes it on to the keeper: when this process dies, nobody starts another.
+    fn start(&self, dir: &QueueDir, base: &Path) -> Result<Option<ChildStdout>, Error> {
+        let failed = open_failed("cannot lock the queue's directory");
+        let lock = match dir.lock() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(failed)?,
+        };
+        let Some(lock) = lock else {
+            return Ok(None);
+        };
+        // Somebody may have started one while we waited for the lock.
+        let door = Door::open(dir).map_err(open_failed("cannot open the queue's inbox"))?;
+        if door.is_some() {
+            return Ok(None);
+        }
+        let program = self.program.clone().unwrap_or_else(|| "qdemo".into());
+        let base = std::path::absolute(base).map_err(open_failed("no working directory"))?;
+        let lock = lock
+            .share()
+            .map_err(open_failed("cannot share the directory's lock"))?;
+        let mut keeper = Command::new(&program)
+            .arg0("qdemo")
+            .args(["keeper", "--queue", self.name.as_str()])
+            .env("QDEMO_DIR", base)
+            .current_dir("/")
+            .stdin(lock)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // A terminal's Ctrl-C is not meant for it.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| Error::Start(format!("{}: {error}", program.display())))?;
+        let mut said = String::new();
+        let mut stdout = None;
+        if let Some(pipe) = keeper.stdout.take() {
+            let mut pipe = BufReader::new(pipe);
+            pipe.read_line(&mut said).map_err(Error::Pipe)?;
+            stdout = Some(pipe.into_inner());
+        }
+        // So that it leaves no zombie if it dies before we do.
+        thread::spawn(move || keeper.wait());
+        match said.as_str() {
+            READY => Ok(stdout),
+            "" => Err(Error::Start("it died".to_owned())),
+            why => Err(Error::Start(why.trim_end().to_owned())),
+        }
+    }
+}
+
+/// Where queues lie when nothing else is said.
+pub(crate) fn default_dir() -> Result<PathBuf, Error> {
+    let named = |name| {
+        env::var_os(name)
+            .filter(|dir| !dir.is_empty())
+            .map(PathBuf::from)
+    };
+    let state = || match named("XDG_STATE_HOME").filter(|dir| dir.is_absolute()) {
+        Some(state) => Some(state),
+        None => env::home_dir().map(|home| home.join(".local/state")),
+    };
+    let nowhere = "there is no home directory: say where queues lie with QDEMO_DIR";
+    named("QDEMO_DIR")
+        .or_else(|| state().map(|state| state.join("qdemo")))
+        .ok_or_else(|| Error::Unsafe(nowhere.to_owned()))
+}
+
+fn open_failed(what: &str) -> impl FnOnce(io::Error) -> Error {
+    let what = what.to_owned();
+    |error| Error::Open { what, error }
+}

@@ -1,0 +1,82 @@
+//! What can go wrong for a client.
+
+use std::io;
+
+use crate::pipe::{DirError, Unsafe};
+
+/// Why a queue's operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The queue's directory cannot be used as it is; the text says what to do.
+    #[error("{0}")]
+    Unsafe(String),
+    /// The queue's directory or pipes could not be opened.
+    #[error("{what}")]
+    Open {
+        /// What was being done.
+        what: String,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+    /// The system said no to a read or a write.
+    #[error("the queue's pipe failed")]
+    Pipe(#[source] io::Error),
+    /// The keeper could not be started.
+    #[error("cannot start a keeper for the queue: {0}")]
+    Start(String),
+    /// The keeper died.
+    #[error("the queue's keeper has died: start again; items that were not done are lost")]
+    Gone,
+    /// The queue takes no more items.
+    #[error("the queue is closed: it takes no more items")]
+    Closed,
+    /// The keeper refused what was asked.
+    #[error("{text}")]
+    Refused {
+        /// From the list in the protocol's description.
+        code: String,
+        /// For people.
+        text: String,
+    },
+    /// The keeper said something that this version doesn't understand.
+    #[error("{0}")]
+    Protocol(String),
+    /// A signal told this process to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// A write to the inbox failed.
+    pub(crate) fn of_door(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Gone,
+            _ => Self::Pipe(error),
+        }
+    }
+}
+
+impl From<Unsafe> for Error {
+    fn from(unsafe_dir: Unsafe) -> Self {
+        Self::Unsafe(unsafe_dir.to_string())
+    }
+}
+
+impl From<DirError> for Error {
+    fn from(error: DirError) -> Self {
+        match error {
+            DirError::Unsafe(unsafe_dir) => unsafe_dir.into(),
+            DirError::Io { path, error } => {
+                let what = format!("cannot use the directory {}", path.display());
+                Self::Open { what, error }
+            }
+        }
+    }
+}
+
+impl From<crate::wire::BadReply> for Error {
+    fn from(error: crate::wire::BadReply) -> Self {
+        Self::Protocol(error.to_string())
+    }
+}

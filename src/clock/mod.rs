@@ -1,0 +1,42 @@
+//! Time. Nobody else reads a clock.
+//!
+//! * [`Clock`]: nanoseconds of wall time since a start, never going back.
+//! * [`Pacer`]: the time of a paced run, which decides who goes next.
+//! * [`Stamp`]: "did this process start before that moment?", across processes.
+
+mod pace;
+mod stamp;
+
+use std::time::{Duration, Instant};
+
+pub use pace::Speed;
+pub(crate) use pace::{Next, Pacer};
+pub(crate) use stamp::{Moment, Stamp};
+
+/// Nanoseconds. As a point in time: since the start of the run or the command.
+pub(crate) type Nanos = u64;
+
+/// A duration in [`Nanos`]; the longest that fits (584 years) stands for anything longer.
+pub(crate) fn nanos(duration: Duration) -> Nanos {
+    Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
+}
+
+/// Wall time since a start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock that shows 0 now.
+    pub(crate) fn start() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+
+    /// Nanoseconds since the start.
+    pub(crate) fn now(&self) -> Nanos {
+        nanos(self.start.elapsed())
+    }
+}

@@ -1,0 +1,220 @@
+//! The time of a paced run.
+//!
+//! One worker runs at a time. A worker is *at rest* while it is owed an answer; when all rest, the
+//! one whose turn is next is answered, in the order (due time, producers before consumers, number),
+//! and when nobody can be answered, time moves to the next due time. So the order of all that
+//! happens, and the time of each, depends on the delays alone.
+
+use std::collections::BTreeMap;
+
+use super::Nanos;
+use crate::queue::Worker;
+
+/// How long a worker may stay away from rest before time goes on without it, at a finite speed.
+const PATIENCE: Nanos = 50_000_000;
+
+/// How a paced run's time relates to the wall's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// So many times as fast as the wall clock.
+    Times(f64),
+    /// Never waiting for the wall clock at all.
+    Max,
+}
+
+/// What to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Answer this worker's put or get.
+    Serve(Worker),
+    /// Tell this worker that its sleep is over.
+    Wake(Worker),
+    /// Nothing until something arrives, or until this wall time.
+    Wait(Option<Nanos>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Not there yet.
+    Absent,
+    /// It has been answered at this wall time, and has not asked again.
+    Running(Nanos),
+    /// Running for so long that nobody waits for it any more.
+    Straggling,
+    /// Waits for its put or get; sleeps so long from its answer on, if it said so.
+    Asking(Option<Nanos>),
+    /// Asleep until this paced time.
+    Sleeping(Nanos),
+}
+
+/// Paced time, and what each worker waits for. Takes wall times as arguments, reads no clock.
+#[derive(Debug)]
+pub(crate) struct Pacer {
+    speed: Speed,
+    /// Paced time.
+    now: Nanos,
+    /// The wall time at paced time 0, once everybody is there.
+    origin: Option<Nanos>,
+    workers: BTreeMap<Worker, State>,
+}
+
+impl Pacer {
+    /// Time stands at 0 until all of these `workers` have come and are at rest.
+    pub(crate) fn new(speed: Speed, workers: impl IntoIterator<Item = Worker>) -> Self {
+        Self {
+            speed,
+            now: 0,
+            origin: None,
+            workers: workers.into_iter().map(|w| (w, State::Absent)).collect(),
+        }
+    }
+
+    /// Paced time, since the start of the run.
+    pub(crate) fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// `worker` has come, and runs.
+    pub(crate) fn came(&mut self, worker: Worker, wall: Nanos) {
+        self.workers.insert(worker, State::Running(wall));
+    }
+
+    /// `worker` has left, or will never come.
+    pub(crate) fn left(&mut self, worker: Worker) {
+        self.workers.remove(&worker);
+    }
+
+    /// `worker` asks for something that the queue will answer.
+    pub(crate) fn asks(&mut self, worker: Worker, wall: Nanos) {
+        self.catch_up(worker, wall);
+        self.workers.insert(worker, State::Asking(None));
+    }
+
+    /// `worker` wants to sleep for `delay`: from now, or from the answer that it is owed.
+    pub(crate) fn sleeps(&mut self, worker: Worker, delay: Nanos, wall: Nanos) {
+        self.catch_up(worker, wall);
+        let state = match self.workers.get(&worker) {
+            Some(State::Asking(_)) => State::Asking(Some(delay)),
+            _ => State::Sleeping(self.now.saturating_add(delay)),
+        };
+        self.workers.insert(worker, state);
+    }
+
+    /// `worker` has been given what it asked for.
+    pub(crate) fn answered(&mut self, worker: Worker, wall: Nanos) {
+        let state = match self.workers.get(&worker) {
+            Some(State::Asking(Some(delay))) => State::Sleeping(self.now.saturating_add(*delay)),
+            _ => State::Running(wall),
+        };
+        self.workers.insert(worker, state);
+    }
+
+    /// Ends the sleep of those workers that `whom` picks, at the current wall time.
+    pub(crate) fn wake_early(&mut self, wall: Nanos, whom: impl Fn(Worker) -> bool) {
+        self.move_to_wall(wall);
+        for (worker, state) in &mut self.workers {
+            match state {
+                State::Sleeping(due) if whom(*worker) => *due = self.now,
+                State::Asking(then) if whom(*worker) => *then = None,
+                _ => {}
+            }
+        }
+    }
+
+    /// What to do at this wall time. `can_serve` tells whether the queue could answer a worker now.
+    pub(crate) fn next(&mut self, wall: Nanos, can_serve: impl Fn(Worker) -> bool) -> Next {
+        if let Some(until) = self.someone_runs(wall) {
+            return Next::Wait(until);
+        }
+        let origin = *self.origin.get_or_insert(wall);
+        if let Some(next) = self.whose_turn(&can_serve) {
+            return next;
+        }
+        let Some(due) = self.earliest_due() else {
+            return Next::Wait(None);
+        };
+        let reached = match self.speed {
+            Speed::Max => wall,
+            Speed::Times(speed) => origin.saturating_add(scale(due, 1.0 / speed)),
+        };
+        if reached > wall {
+            return Next::Wait(Some(reached));
+        }
+        self.now = due;
+        self.whose_turn(&can_serve).unwrap_or(Next::Wait(None))
+    }
+
+    /// Whether somebody is not at rest, and if so until when that holds up the others.
+    fn someone_runs(&mut self, wall: Nanos) -> Option<Option<Nanos>> {
+        if self.workers.values().any(|s| *s == State::Absent) {
+            return Some(None);
+        }
+        let patient = self.origin.is_none() || self.speed == Speed::Max;
+        let mut until = None;
+        for state in self.workers.values_mut() {
+            let State::Running(since) = *state else {
+                continue;
+            };
+            let over = since.saturating_add(PATIENCE);
+            if patient {
+                return Some(None);
+            }
+            if over <= wall {
+                *state = State::Straggling;
+            } else {
+                until = Some(until.map_or(over, |u: Nanos| u.min(over)));
+            }
+        }
+        until.map(Some)
+    }
+
+    /// The first of those who can be answered at the present paced time.
+    fn whose_turn(&self, can_serve: impl Fn(Worker) -> bool) -> Option<Next> {
+        let mut turns = Vec::new();
+        for (&worker, &state) in &self.workers {
+            match state {
+                State::Sleeping(due) if due <= self.now => {
+                    turns.push((due, worker, Next::Wake(worker)));
+                }
+                State::Asking(_) if can_serve(worker) => {
+                    turns.push((self.now, worker, Next::Serve(worker)));
+                }
+                _ => {}
+            }
+        }
+        turns.into_iter().min_by_key(|t| (t.0, t.1)).map(|t| t.2)
+    }
+
+    fn earliest_due(&self) -> Option<Nanos> {
+        let dues = self.workers.values().filter_map(|state| match state {
+            State::Sleeping(due) => Some(*due),
+            _ => None,
+        });
+        dues.min()
+    }
+
+    /// A straggler comes back at the time that the wall shows.
+    fn catch_up(&mut self, worker: Worker, wall: Nanos) {
+        if self.workers.get(&worker) == Some(&State::Straggling) {
+            self.move_to_wall(wall);
+        }
+    }
+
+    /// Moves time to what the wall shows, but not past the next due time.
+    fn move_to_wall(&mut self, wall: Nanos) {
+        if let (Speed::Times(speed), Some(origin)) = (self.speed, self.origin) {
+            let shown = scale(wall.saturating_sub(origin), speed);
+            let latest = self.earliest_due().unwrap_or(Nanos::MAX);
+            self.now = self.now.max(shown.min(latest));
+        }
+    }
+}
+
+/// `time` × `factor`, rounded up, as waiting too little would make the loop spin.
+fn scale(time: Nanos, factor: f64) -> Nanos {
+    if factor == 1.0 {
+        return time;
+    }
+    // A float out of range becomes the nearest integer, which is what is wanted.
+    (time as f64 * factor).ceil() as Nanos
+}

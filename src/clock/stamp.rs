@@ -1,0 +1,174 @@
+//! When did a process start, compared with a moment that another process remembers?
+//!
+//! A queue remembers when it ended, and a consumer that started before that is told so, however
+//! late it arrives. Its own clock at the top of `main` would not do: between the shell's `&` and
+//! `main` a whole queue may live and die. The kernel knows when a process was made, but tells it
+//! in ticks of 10 ms. Within a tick the process number decides: numbers are given out in order,
+//! and the kernel tells the last one that it gave (`/proc/loadavg`).
+//!
+//! Where there is no `/proc` (macOS), the time at which the process first asked is used instead.
+
+use std::fs;
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+
+/// Two processes of one tick whose numbers are further apart than this have seen the numbers wrap
+/// around.
+const WRAPPED: i64 = 16_384;
+
+/// A point in the order in which this machine's processes are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stamp {
+    /// Clock ticks since the machine started.
+    tick: u64,
+    /// The last process number given out.
+    pid: u32,
+}
+
+/// A [`Stamp`] that can be written down: it says in which uptime of the machine it was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Moment {
+    /// The moment itself.
+    pub(crate) stamp: Stamp,
+    /// Names the uptime; empty where the system has no name for it.
+    pub(crate) boot: String,
+}
+
+impl Stamp {
+    /// When this process was made.
+    pub(crate) fn birth() -> Self {
+        let pid = std::process::id();
+        Self {
+            tick: start_tick().unwrap_or_else(current_tick),
+            pid,
+        }
+    }
+
+    /// Now: every process made so far is [`Stamp::before_or_at`] it, and none made later is.
+    pub(crate) fn now() -> Self {
+        // The number first: a process made in between then counts as later by its number or tick.
+        let pid = last_pid();
+        let tick = current_tick();
+        Self {
+            tick,
+            pid: pid.unwrap_or(u32::MAX),
+        }
+    }
+
+    /// From what a client says of itself: its start tick and its process number.
+    pub(crate) fn new(tick: u64, pid: u32) -> Self {
+        Self { tick, pid }
+    }
+
+    /// The tick of this moment.
+    pub(crate) fn tick(self) -> u64 {
+        self.tick
+    }
+
+    /// Whether the process that started at `self` was there at `moment`.
+    pub(crate) fn before_or_at(self, moment: Self) -> bool {
+        if self.tick != moment.tick {
+            return self.tick < moment.tick;
+        }
+        let later_by = i64::from(self.pid) - i64::from(moment.pid);
+        if moment.pid != u32::MAX && later_by.abs() > WRAPPED {
+            return later_by > 0;
+        }
+        later_by <= 0
+    }
+}
+
+impl Moment {
+    /// Now, in this uptime.
+    pub(crate) fn now() -> Self {
+        Self {
+            stamp: Stamp::now(),
+            boot: boot(),
+        }
+    }
+
+    /// The stamp, unless it is of an earlier uptime, before which no process of today started.
+    pub(crate) fn of_this_uptime(&self) -> Option<Stamp> {
+        let known = self.boot == boot() && self.stamp.tick <= current_tick();
+        known.then_some(self.stamp)
+    }
+}
+
+fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
+/// Field 22 of `/proc/self/stat`; the second field, a name in brackets, may contain anything.
+fn start_tick() -> Option<u64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// The fifth field of `/proc/loadavg`.
+fn last_pid() -> Option<u32> {
+    let load = fs::read_to_string("/proc/loadavg").ok()?;
+    load.split_whitespace().nth(4)?.parse().ok()
+}
+
+/// Ticks since the machine started, by the clock that `start_tick` uses.
+fn current_tick() -> u64 {
+    #[cfg(target_os = "linux")]
+    let clock = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = ClockId::Monotonic;
+    let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
+    let nanos_per_tick = 1_000_000_000 / ticks_per_second;
+    let now = clock_gettime(clock);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);
+    seconds * ticks_per_second + nanos / nanos_per_tick.max(1)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn the_tick_decides_first_and_the_number_within_a_tick() {
+        let moment = Stamp::new(100, 500);
+        assert!(Stamp::new(99, 900).before_or_at(moment));
+        assert!(!Stamp::new(101, 1).before_or_at(moment));
+        assert!(Stamp::new(100, 500).before_or_at(moment));
+        assert!(!Stamp::new(100, 501).before_or_at(moment));
+    }
+
+    #[test]
+    fn numbers_that_wrapped_around_within_a_tick_are_put_in_order() {
+        let just_wrapped = Stamp::new(100, 3);
+        assert!(Stamp::new(100, 32_700).before_or_at(just_wrapped));
+        let about_to_wrap = Stamp::new(100, 32_767);
+        assert!(!Stamp::new(100, 3).before_or_at(about_to_wrap));
+    }
+
+    #[test]
+    fn this_process_was_here_and_one_made_later_was_not() {
+        let now = Stamp::now();
+        assert!(Stamp::birth().before_or_at(now));
+        let stat = Command::new("cat").arg("/proc/self/stat").output().unwrap();
+        let stat = String::from_utf8(stat.stdout).unwrap();
+        let pid = stat.split_whitespace().next().unwrap().parse().unwrap();
+        let (_, rest) = stat.rsplit_once(')').unwrap();
+        let tick = rest.split_whitespace().nth(19).unwrap().parse().unwrap();
+        assert!(!Stamp::new(tick, pid).before_or_at(now));
+        assert!(Stamp::new(tick, pid).before_or_at(Stamp::now()));
+    }
+
+    #[test]
+    fn a_moment_of_another_uptime_is_older_than_everybody() {
+        let mut moment = Moment::now();
+        assert_eq!(moment.of_this_uptime(), Some(moment.stamp));
+        moment.boot = "another".to_owned();
+        assert_eq!(moment.of_this_uptime(), None);
+    }
+}

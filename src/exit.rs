@@ -1,0 +1,30 @@
+//! How a command ends.
+
+/// A command's end, as its caller sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitCode {
+    /// 0: all is done.
+    Done,
+    /// 1: something failed.
+    Failed,
+    /// 2: the command was not understood, and nothing was started.
+    Usage,
+    /// Death by this signal, so that a shell's loop stops too.
+    Signal(i32),
+}
+
+impl ExitCode {
+    /// Ends the process this way.
+    pub fn end(self) -> std::process::ExitCode {
+        match self {
+            Self::Done => 0.into(),
+            Self::Failed => 1.into(),
+            Self::Usage => 2.into(),
+            Self::Signal(signal) => {
+                // Doesn't return for a signal that ends a process.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+                u8::try_from(128 + signal).unwrap_or(1).into()
+            }
+        }
+    }
+}

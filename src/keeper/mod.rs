@@ -1,0 +1,494 @@
+//! The keeper: reads the inbox, applies the rules, answers.
+//!
+//! [`Keeper`] is all of that without any I/O: bytes of the inbox come in, bytes for the mailboxes
+//! and events go out through a [`Host`]. [`Post`] is the loop's other half: the pipes, and the
+//! waiting. [`shared`] is the process that keeps a stand-alone queue.
+
+mod post;
+pub(crate) mod shared;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::clock::{Nanos, Next, Pacer, Stamp};
+use crate::queue::{
+    Census, ClientId, Effect, Lines, Member, Queue, Refusal, Remains, Request, Role, Run, Worker,
+};
+use crate::wire::{
+    Framer, Hello, Key, Malformed, Reply, RequestLine, VERSION, Welcome, mailbox_name,
+};
+pub(crate) use post::{HasPost, Post};
+
+/// The largest item.
+const LARGEST_ITEM: usize = 16 << 20;
+
+/// What the keeper needs of the world.
+pub(crate) trait Host {
+    /// Opens the mailbox of that name for `client`.
+    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()>;
+    /// Where to add what is to be sent to `client`.
+    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>>;
+    /// Closes the mailbox of `client` once it has been given all its mail.
+    fn close(&mut self, client: ClientId);
+    /// The queue ends: remember this for those who come late, and tell which moment it is.
+    fn end(&mut self) -> io::Result<Stamp>;
+    /// Something happened.
+    fn event(&mut self, event: Event<'_>);
+}
+
+/// Something that happened, and when: `at` nanoseconds after the start.
+#[derive(Debug)]
+pub(crate) struct Event<'a> {
+    /// Paced time in a paced run, else wall time.
+    pub(crate) at: Nanos,
+    /// By which worker; none outside of a run.
+    pub(crate) worker: Option<Worker>,
+    /// What.
+    pub(crate) what: What<'a>,
+}
+
+/// What can happen.
+#[derive(Debug)]
+pub(crate) enum What<'a> {
+    /// Items were accepted.
+    Put(&'a Run),
+    /// Items were handed out.
+    Get(&'a Run),
+    /// Items are done.
+    Done(&'a Run),
+}
+
+/// What sets one queue apart from another.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// What is left of an earlier queue of this name.
+    pub(crate) remains: Remains,
+    /// The workers of a run: only they may come, and the queue is closed when the last producer
+    /// among them has left. None: anybody may come.
+    pub(crate) workers: Option<BTreeSet<Worker>>,
+    /// Paces time.
+    pub(crate) pacer: Option<Pacer>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    key: Key,
+    worker: Option<Worker>,
+    /// The beginning of an item that comes in parts.
+    parts: BytesMut,
+}
+
+/// The keeper, without its pipes.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    framer: Framer,
+    queue: Queue,
+    /// Those of a run's workers that have not left.
+    workers: Option<BTreeSet<Worker>>,
+    pacer: Option<Pacer>,
+    peers: BTreeMap<ClientId, Peer>,
+    keys: HashMap<Key, ClientId>,
+    next_client: ClientId,
+    effects: Vec<Effect>,
+    /// The last wall time that was given.
+    wall: Nanos,
+}
+
+impl Keeper {
+    /// A keeper of an empty queue.
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self {
+            framer: Framer::default(),
+            queue: Queue::new(&plan.remains, plan.workers.is_none()),
+            workers: plan.workers,
+            pacer: plan.pacer,
+            peers: BTreeMap::new(),
+            keys: HashMap::new(),
+            next_client: 0,
+            effects: Vec::new(),
+            wall: 0,
+        }
+    }
+
+    /// Takes in what the inbox gave.
+    pub(crate) fn receive(&mut self, wall: Nanos, bytes: &[u8], host: &mut impl Host) {
+        self.wall = wall;
+        let mut framer = std::mem::take(&mut self.framer);
+        framer.feed(bytes);
+        while let Some(message) = framer.next() {
+            match message {
+                Ok((key, RequestLine::Hello(hello))) => self.hello(key, &hello, host),
+                Ok((key, request)) => {
+                    // A number that nobody here has is a stranger's.
+                    if let Some(&client) = self.keys.get(&key) {
+                        self.request(client, request, host);
+                    }
+                }
+                Err(malformed) => self.malformed(&malformed, host),
+            }
+        }
+        self.framer = framer;
+    }
+
+    /// A client has died: all that it wrote has been taken in.
+    pub(crate) fn died(&mut self, wall: Nanos, client: ClientId, host: &mut impl Host) {
+        self.wall = wall;
+        self.leave(client, host);
+    }
+
+    /// A worker that has not come yet never will.
+    pub(crate) fn will_not_come(&mut self, worker: Worker) {
+        if client_of(&self.peers, worker).is_none() {
+            self.worker_left(worker);
+        }
+    }
+
+    /// How many workers of this role have not left yet.
+    pub(crate) fn expected(&self, role: Role) -> usize {
+        let workers = self.workers.iter().flatten();
+        workers.filter(|worker| worker.role == role).count()
+    }
+
+    /// Gives all answers that can be given now. Returns the wall time at which there may be more to
+    /// do without anything arriving.
+    pub(crate) fn turn(&mut self, wall: Nanos, host: &mut impl Host) -> io::Result<Option<Nanos>> {
+        self.wall = wall;
+        loop {
+            if self.queue.end_is_due() {
+                let at = host.end()?;
+                self.queue.end(at);
+            }
+            let step = match self.next_in_pace(host) {
+                None => self.queue.step(),
+                Some(Next::Serve(worker)) => self.serve(worker),
+                Some(Next::Wake(_)) => continue,
+                Some(Next::Wait(until)) => return Ok(until),
+            };
+            match step {
+                Some(effect) => self.carry_out(effect, host),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Ends the queue as soon as what is out is done: producers are refused, what is in line is
+    /// dropped. Returns how many items that were.
+    pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) -> u64 {
+        self.wall = wall;
+        let mut effects = std::mem::take(&mut self.effects);
+        let dropped = self.queue.close_now(&mut effects);
+        for effect in effects.drain(..) {
+            self.carry_out(effect, host);
+        }
+        self.effects = effects;
+        if let Some(pacer) = &mut self.pacer {
+            pacer.wake_early(wall, |worker| worker.role == Role::Producer);
+        }
+        dropped
+    }
+
+    /// How many items and clients there are.
+    pub(crate) fn census(&self) -> Census {
+        self.queue.census()
+    }
+
+    /// What is to be remembered when this keeper goes.
+    pub(crate) fn remains(&self) -> Remains {
+        self.queue.remains()
+    }
+
+    /// The time that events bear.
+    pub(crate) fn now(&self) -> Nanos {
+        self.pacer.as_ref().map_or(self.wall, Pacer::now)
+    }
+
+    fn next_in_pace(&mut self, host: &mut impl Host) -> Option<Next> {
+        let pacer = self.pacer.as_mut()?;
+        let (peers, queue) = (&self.peers, &self.queue);
+        let client = |worker| client_of(peers, worker);
+        let next = pacer.next(self.wall, |w| client(w).is_some_and(|c| queue.can_serve(c)));
+        if let Next::Wake(worker) = next {
+            pacer.answered(worker, self.wall);
+            if let Some(client) = client(worker) {
+                send(host, client, &Reply::Wake);
+            }
+        }
+        Some(next)
+    }
+
+    fn serve(&mut self, worker: Worker) -> Option<Effect> {
+        let client = client_of(&self.peers, worker)?;
+        self.queue.serve(client)
+    }
+
+    fn hello(&mut self, key: Key, hello: &Hello, host: &mut impl Host) {
+        if self.keys.contains_key(&key) {
+            return;
+        }
+        let client = self.next_client;
+        // A client that cannot be answered has died, or will see that nobody reads its mail.
+        if host.open(client, &mailbox_name(hello.pid, key)).is_err() {
+            return;
+        }
+        self.next_client += 1;
+        match self.admit(client, hello) {
+            Ok(worker) => {
+                let parts = BytesMut::new();
+                let peer = Peer { key, worker, parts };
+                self.peers.insert(client, peer);
+                self.keys.insert(key, client);
+                if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
+                    pacer.came(worker, self.wall);
+                }
+                let window = self.window();
+                let paced = self.pacer.is_some();
+                let version = VERSION;
+                let welcome = Welcome {
+                    version,
+                    paced,
+                    window,
+                };
+                send(host, client, &Reply::Welcome(welcome));
+            }
+            Err((code, text)) => {
+                send_error(host, client, code, &text);
+                host.close(client);
+            }
+        }
+    }
+
+    fn admit(
+        &mut self,
+        client: ClientId,
+        hello: &Hello,
+    ) -> Result<Option<Worker>, (&'static str, String)> {
+        if hello.version != VERSION {
+            let text = format!(
+                "the keeper speaks protocol version {VERSION}, the client version {}",
+                hello.version
+            );
+            return Err(("version", text));
+        }
+        let worker = self.workers.as_ref().and_then(|workers| {
+            let (role, number) = (hello.role, hello.worker?);
+            let worker = Worker { role, number };
+            let awaited = workers.contains(&worker) && client_of(&self.peers, worker).is_none();
+            awaited.then_some(worker)
+        });
+        if self.workers.is_some() && worker.is_none() {
+            let text = "this queue belongs to a run, and is not open to others";
+            return Err(("private", text.to_owned()));
+        }
+        let member = Member {
+            role: hello.role,
+            keep_open: hello.keep_open,
+            follow: hello.follow,
+            born: Stamp::new(hello.born, hello.pid),
+            capacity: hello.capacity(),
+        };
+        match self
+            .queue
+            .apply(client, Request::Join(member), &mut self.effects)
+        {
+            Ok(()) => Ok(worker),
+            Err(refusal) => Err((code(&refusal), refusal.to_string())),
+        }
+    }
+
+    fn request(&mut self, client: ClientId, request: RequestLine<'_>, host: &mut impl Host) {
+        let request = match request {
+            RequestLine::Part(piece) => return self.part(client, piece, host),
+            RequestLine::Sleep(delay) => return self.sleep(client, delay, host),
+            RequestLine::Bye => return self.bye(client, host),
+            RequestLine::Hello(_) => return,
+            RequestLine::Put { seq, count, lines } => {
+                let lines = self.whole(client, count, lines);
+                Request::Put { seq, lines }
+            }
+            RequestLine::Get { max } => Request::Get { max },
+            RequestLine::Done { first, count } => Request::Done { first, count },
+        };
+        if matches!(request, Request::Put { .. } | Request::Get { .. })
+            && let (Some(pacer), Some(worker)) = (&mut self.pacer, worker_of(&self.peers, client))
+        {
+            pacer.asks(worker, self.wall);
+        }
+        self.apply(client, request, host);
+    }
+
+    fn apply(&mut self, client: ClientId, request: Request, host: &mut impl Host) {
+        let mut effects = std::mem::take(&mut self.effects);
+        if let Err(refusal) = self.queue.apply(client, request, &mut effects) {
+            send_error(host, client, code(&refusal), &refusal.to_string());
+        }
+        for effect in effects.drain(..) {
+            self.carry_out(effect, host);
+        }
+        self.effects = effects;
+    }
+
+    /// Tells of an effect: the client, and whoever watches.
+    fn carry_out(&mut self, effect: Effect, host: &mut impl Host) {
+        let client = match &effect {
+            Effect::Accepted { client, .. }
+            | Effect::Refused { client, .. }
+            | Effect::Handed { client, .. }
+            | Effect::Done { client, .. }
+            | Effect::Returned { client, .. }
+            | Effect::Ended { client } => *client,
+        };
+        let worker = worker_of(&self.peers, client);
+        let at = self.now();
+        let event = |what| Event { at, worker, what };
+        let reply = match effect {
+            Effect::Accepted { seq, run, .. } => {
+                host.event(event(What::Put(&run)));
+                let id = run.end() - 1;
+                let window = self.window();
+                Some(Reply::Ok { seq, id, window })
+            }
+            Effect::Refused { seq, .. } => Some(Reply::Closed { seq }),
+            Effect::Handed { run, .. } => {
+                host.event(event(What::Get(&run)));
+                Some(Reply::Run(run))
+            }
+            Effect::Done { run, .. } => {
+                host.event(event(What::Done(&run)));
+                None
+            }
+            Effect::Returned { .. } => None,
+            Effect::Ended { .. } => Some(Reply::Ended),
+        };
+        if let Some(reply) = reply {
+            if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
+                pacer.answered(worker, self.wall);
+            }
+            send(host, client, &reply);
+        }
+    }
+
+    fn part(&mut self, client: ClientId, piece: &[u8], host: &mut impl Host) {
+        let Some(peer) = self.peers.get_mut(&client) else {
+            return;
+        };
+        if peer.parts.len() + piece.len() <= LARGEST_ITEM {
+            peer.parts.extend_from_slice(piece);
+        } else {
+            let text = format!("an item may have {LARGEST_ITEM} bytes, and this one has more");
+            send_error(host, client, "too-large", &text);
+            self.leave(client, host);
+        }
+    }
+
+    /// The items of a put: the first one may have come in parts.
+    fn whole(&mut self, client: ClientId, count: u64, lines: &[u8]) -> Lines {
+        let parts = self.peers.get_mut(&client).map(|peer| peer.parts.split());
+        let bytes = match parts {
+            Some(mut parts) if !parts.is_empty() => {
+                parts.put_slice(lines);
+                parts.freeze()
+            }
+            _ => Bytes::copy_from_slice(lines),
+        };
+        Lines { count, bytes }
+    }
+
+    fn sleep(&mut self, client: ClientId, delay: Nanos, host: &mut impl Host) {
+        match (&mut self.pacer, worker_of(&self.peers, client)) {
+            (Some(pacer), Some(worker)) => pacer.sleeps(worker, delay, self.wall),
+            _ => {
+                let text = "time is not paced here: wait by your own clock";
+                send_error(host, client, "not-paced", text);
+            }
+        }
+    }
+
+    fn bye(&mut self, client: ClientId, host: &mut impl Host) {
+        self.leave_queue(client, host);
+        let Census {
+            in_line, consumers, ..
+        } = self.queue.census();
+        let consumers = consumers as u64;
+        send(host, client, &Reply::Bye { in_line, consumers });
+        self.forget(client, host);
+    }
+
+    fn leave(&mut self, client: ClientId, host: &mut impl Host) {
+        self.leave_queue(client, host);
+        self.forget(client, host);
+    }
+
+    fn leave_queue(&mut self, client: ClientId, host: &mut impl Host) {
+        self.apply(client, Request::Leave, host);
+        if let Some(worker) = worker_of(&self.peers, client) {
+            self.worker_left(worker);
+        }
+    }
+
+    /// As in the classic example: the parent joins the producers, and then puts the sentinel.
+    fn worker_left(&mut self, worker: Worker) {
+        if let Some(pacer) = &mut self.pacer {
+            pacer.left(worker);
+        }
+        if let Some(workers) = &mut self.workers {
+            workers.remove(&worker);
+            if self.expected(Role::Producer) == 0 {
+                self.queue.close();
+            }
+        }
+    }
+
+    fn forget(&mut self, client: ClientId, host: &mut impl Host) {
+        if let Some(peer) = self.peers.remove(&client) {
+            self.keys.remove(&peer.key);
+        }
+        host.close(client);
+    }
+
+    fn malformed(&mut self, malformed: &Malformed, host: &mut impl Host) {
+        let client = malformed.key.and_then(|key| self.keys.get(&key));
+        if let Some(&client) = client {
+            send_error(host, client, "malformed", malformed.why);
+        }
+    }
+
+    /// In a paced run one thing happens at a time.
+    fn window(&self) -> u64 {
+        if self.pacer.is_some() {
+            0
+        } else {
+            self.queue.grant()
+        }
+    }
+}
+
+fn client_of(peers: &BTreeMap<ClientId, Peer>, worker: Worker) -> Option<ClientId> {
+    let found = peers.iter().find(|(_, peer)| peer.worker == Some(worker));
+    found.map(|(&client, _)| client)
+}
+
+fn worker_of(peers: &BTreeMap<ClientId, Peer>, client: ClientId) -> Option<Worker> {
+    peers.get(&client)?.worker
+}
+
+fn send(host: &mut impl Host, client: ClientId, reply: &Reply) {
+    if let Some(mail) = host.mail(client) {
+        reply.write(mail);
+    }
+}
+
+fn send_error(host: &mut impl Host, client: ClientId, code: &str, text: &str) {
+    let (code, text) = (code.to_owned(), text.to_owned());
+    send(host, client, &Reply::Error { code, text });
+}
+
+/// The error code of a refusal, as `docs/PROTOCOL.md` lists them.
+fn code(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Capacity { .. } => "capacity",
+        Refusal::GetTwice => "get-twice",
+        Refusal::NotOut { .. } => "not-out",
+    }
+}

@@ -1,0 +1,163 @@
+//! The keeper's pipes: one inbox, and a mailbox for each client. Nothing here ever blocks on a
+//! write: a mailbox that is full keeps its mail until there is room.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use super::{Host, Keeper};
+use crate::clock::{Clock, Nanos};
+use crate::pipe::{Inbox, QueueDir, Ready, Slot, wait};
+use crate::queue::ClientId;
+
+/// How much unread mail a client may let pile up before it counts as dead. A client is owed no
+/// more than one run and the answers to what it has underway, which is far less.
+const MOST_UNREAD: usize = 64 << 20;
+
+/// The keeper's pipes.
+#[derive(Debug)]
+pub(crate) struct Post {
+    dir: QueueDir,
+    inbox: Inbox,
+    slots: BTreeMap<ClientId, Slot>,
+    /// Clients that have left: their mailboxes go when they are written out.
+    leaving: Vec<ClientId>,
+    buffer: Vec<u8>,
+}
+
+impl Post {
+    /// Makes the inbox in this directory.
+    pub(crate) fn open(dir: QueueDir) -> io::Result<Self> {
+        let inbox = Inbox::create(&dir)?;
+        Ok(Self {
+            dir,
+            inbox,
+            slots: BTreeMap::new(),
+            leaving: Vec::new(),
+            buffer: vec![0; 64 * 1024],
+        })
+    }
+
+    /// Where the pipes are.
+    pub(crate) fn dir(&self) -> &QueueDir {
+        &self.dir
+    }
+
+    /// Takes the inbox's name away: no client comes any more.
+    pub(crate) fn shut(&self) -> io::Result<()> {
+        self.inbox.remove()
+    }
+
+    /// Whether nobody has a mailbox here any more.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// See [`Host::open`].
+    pub(crate) fn add(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
+        self.slots.insert(client, Slot::open(&self.dir, mailbox)?);
+        Ok(())
+    }
+
+    /// See [`Host::mail`].
+    pub(crate) fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
+        self.slots.get_mut(&client).map(Slot::mail)
+    }
+
+    /// See [`Host::close`].
+    pub(crate) fn close(&mut self, client: ClientId) {
+        self.leaving.push(client);
+    }
+
+    /// Writes what there is room for.
+    pub(crate) fn flush(&mut self) {
+        for slot in self.slots.values_mut() {
+            // A client that is gone is noticed when its death is polled.
+            let _ = slot.flush();
+        }
+        let slots = &mut self.slots;
+        self.leaving.retain(|client| {
+            let unsent = slots.get(client).is_some_and(|slot| slot.unsent() > 0);
+            if !unsent {
+                slots.remove(client);
+            }
+            unsent
+        });
+    }
+
+    /// Waits until something arrives, somebody dies, there is room for mail, or `until`, and lets
+    /// the keeper know. Tells which of the `others` are ready or dead.
+    pub(crate) fn wait(
+        &mut self,
+        clock: Clock,
+        until: Option<Nanos>,
+        others: &[(BorrowedFd<'_>, Ready)],
+    ) -> io::Result<Arrivals> {
+        let most = until.map(|until| until.saturating_sub(clock.now()));
+        let mut pipes = vec![(self.inbox.as_fd(), Ready::Read)];
+        pipes.extend_from_slice(others);
+        pipes.extend(self.slots.values().map(|slot| match slot.unsent() {
+            0 => (slot.as_fd(), Ready::Death),
+            _ => (slot.as_fd(), Ready::Write),
+        }));
+        let states = wait(&pipes, most)?;
+        let (own, peers) = states.split_at(1 + others.len());
+        let slots = self.slots.iter().zip(peers);
+        let dead = slots
+            .filter(|((_, slot), state)| state.dead || slot.unsent() > MOST_UNREAD)
+            .map(|((client, _), _)| *client);
+        Ok(Arrivals {
+            inbox: own[0].ready,
+            others: own[1..].iter().map(|s| s.ready || s.dead).collect(),
+            dead: dead.collect(),
+        })
+    }
+
+    /// Lets the keeper read what arrived, and know who died. What a client wrote before its death
+    /// counts: all that is in the inbox now is read first.
+    pub(crate) fn take_in<H: Host + HasPost>(
+        host: &mut H,
+        keeper: &mut Keeper,
+        clock: Clock,
+        arrivals: &Arrivals,
+    ) -> io::Result<()> {
+        let mut left = match arrivals.dead.is_empty() {
+            true => u64::from(arrivals.inbox),
+            false => host.post().inbox.waiting()?,
+        };
+        while left > 0 {
+            let mut buffer = std::mem::take(&mut host.post().buffer);
+            let read = host.post().inbox.read(&mut buffer);
+            if let Ok(read) = read {
+                keeper.receive(clock.now(), &buffer[..read], host);
+                left = left.saturating_sub(read as u64);
+            }
+            host.post().buffer = buffer;
+            if read? == 0 {
+                break;
+            }
+        }
+        for &client in &arrivals.dead {
+            host.post().slots.remove(&client);
+            keeper.died(clock.now(), client, host);
+        }
+        Ok(())
+    }
+}
+
+/// A host whose pipes are real.
+pub(crate) trait HasPost {
+    /// They.
+    fn post(&mut self) -> &mut Post;
+}
+
+/// What a wait ended with.
+#[derive(Debug)]
+pub(crate) struct Arrivals {
+    /// There is something in the inbox.
+    inbox: bool,
+    /// Which of the others are ready, or dead.
+    pub(crate) others: Vec<bool>,
+    /// Clients that are gone.
+    dead: Vec<ClientId>,
+}

@@ -1,0 +1,186 @@
+//! The process that keeps a stand-alone queue. A client that finds no keeper starts one; it goes by
+//! itself when there is nothing left to keep.
+//!
+//! There is one keeper: only who has the directory's lock may start one, and the lock is passed on
+//! to the keeper, as its standard input, until its inbox can be seen.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::num::NonZeroU64;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::{Event, Host, Keeper, Plan, Post};
+use crate::clock::{Clock, Moment, Stamp};
+use crate::pipe::{QueueDir, Ready, Waker};
+use crate::queue::{Census, ClientId, Remains};
+
+/// What the keeper says on its standard output when its inbox can be seen.
+pub(crate) const READY: &str = "ready\n";
+
+const MEMORY: &str = "memory.json";
+
+/// What a queue remembers while nobody keeps it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Memory {
+    version: u32,
+    /// The sentinel stands.
+    sentinel: bool,
+    /// The capacity, 0 for unbounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capacity: Option<u64>,
+    /// When the last queue of this name ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<Moment>,
+}
+
+const MEMORY_VERSION: u32 = 1;
+
+/// Keeps the queue in `dir` until there is nothing left to keep. `stop` ends it early.
+pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
+    let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // A keeper that is started by hand takes the lock itself.
+    let lock = match dir.inherit_lock(stdin)? {
+        Some(lock) => Some(lock),
+        None => dir.lock()?,
+    };
+    let lock = lock.context("the queue's directory has been removed")?;
+    dir.sweep()?;
+    let memory = load(&dir)?;
+    let remains = Remains {
+        sentinel: memory.sentinel,
+        capacity: memory.capacity.map(NonZeroU64::new),
+        end: memory.ended.as_ref().and_then(Moment::of_this_uptime),
+    };
+    let mut keeper = Keeper::new(Plan {
+        remains,
+        workers: None,
+        pacer: None,
+    });
+    let post = Post::open(dir)?;
+    lock.release()?;
+    let mut host = Shared { post, memory };
+    let mut stdout = io::stdout();
+    // The starter may have died meanwhile; others may come.
+    let _ = stdout
+        .write_all(READY.as_bytes())
+        .and_then(|()| stdout.flush());
+    serve(&mut keeper, &mut host, stop)?;
+    go(&keeper, host)
+}
+
+fn serve(keeper: &mut Keeper, host: &mut Shared, stop: &Waker) -> io::Result<()> {
+    let clock = Clock::start();
+    let starter = io::stdout();
+    let mut starting = true;
+    loop {
+        keeper.turn(clock.now(), host)?;
+        host.post.flush();
+        starting &= host.post.is_quiet();
+        let Census { in_line, out, .. } = keeper.census();
+        if in_line == 0 && out == 0 && host.post.is_quiet() && !starting {
+            return Ok(());
+        }
+        // The starter lets go of its end when its first request is in the inbox, or when it dies.
+        let starter = starting.then_some((starter.as_fd(), Ready::Death));
+        let others: Vec<_> = [(stop.as_fd(), Ready::Read)]
+            .into_iter()
+            .chain(starter)
+            .collect();
+        let arrivals = host.post.wait(clock, None, &others)?;
+        let stopped = arrivals.others[0];
+        starting &= !arrivals.others.get(1).is_some_and(|&gone| gone);
+        Post::take_in(host, keeper, clock, &arrivals)?;
+        if stopped {
+            return Ok(());
+        }
+    }
+}
+
+/// Leaves nothing behind but what must be remembered. Whoever finds the inbox before its name is
+/// gone, and is not welcomed, tries again.
+fn go(keeper: &Keeper, mut host: Shared) -> anyhow::Result<()> {
+    let remains = keeper.remains();
+    host.memory.sentinel = remains.sentinel;
+    host.memory.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
+    let nobody_starts = host.post.dir().try_lock()?;
+    host.save()?;
+    host.post.shut()?;
+    host.post.dir().sweep()?;
+    if nobody_starts.is_some() {
+        host.post.dir().remove_if_empty();
+    }
+    Ok(())
+}
+
+fn load(dir: &QueueDir) -> anyhow::Result<Memory> {
+    let path = dir.join(MEMORY);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Memory::default());
+        }
+        Err(error) => return Err(anyhow::Error::new(error).context(path.display().to_string())),
+    };
+    let memory: Memory = serde_json::from_slice(&text)
+        .map_err(|error| anyhow::anyhow!("{} is damaged ({error}): remove it", path.display()))?;
+    anyhow::ensure!(
+        memory.version == MEMORY_VERSION,
+        "{} was written by a newer qdemo: use that one",
+        path.display()
+    );
+    Ok(memory)
+}
+
+struct Shared {
+    post: Post,
+    memory: Memory,
+}
+
+impl Shared {
+    fn save(&mut self) -> io::Result<()> {
+        let path: PathBuf = self.post.dir().join(MEMORY);
+        if !self.memory.sentinel && self.memory.ended.is_none() {
+            return crate::pipe::remove_if_there(&path);
+        }
+        self.memory.version = MEMORY_VERSION;
+        let hidden = self.post.dir().hidden(MEMORY);
+        fs::write(&hidden, serde_json::to_vec(&self.memory)?)?;
+        fs::rename(&hidden, &path)
+    }
+}
+
+impl super::post::HasPost for Shared {
+    fn post(&mut self) -> &mut Post {
+        &mut self.post
+    }
+}
+
+impl Host for Shared {
+    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
+        self.post.add(client, mailbox)
+    }
+
+    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
+        self.post.mail(client)
+    }
+
+    fn close(&mut self, client: ClientId) {
+        self.post.close(client);
+    }
+
+    fn end(&mut self) -> io::Result<Stamp> {
+        let moment = Moment::now();
+        let stamp = moment.stamp;
+        self.memory.sentinel = false;
+        self.memory.capacity = None;
+        self.memory.ended = Some(moment);
+        self.save()?;
+        Ok(stamp)
+    }
+
+    fn event(&mut self, _: Event<'_>) {}
+}

@@ -1,0 +1,251 @@
+//! The directory of a queue: who may have it, who starts its keeper, and what lies about in it.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::process::{Pid, geteuid, test_kill_process};
+
+const STICKY: u32 = 0o1000;
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Why a directory is not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DirError {
+    /// It is not safe to keep a queue there.
+    #[error(transparent)]
+    Unsafe(#[from] Unsafe),
+    /// The system said no.
+    #[error("cannot use the directory {path}")]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        error: io::Error,
+    },
+}
+
+/// Somebody else could reach into the directory.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unsafe {
+    #[error("{0} is a symbolic link: name the real directory instead")]
+    Symlink(PathBuf),
+    #[error("{0} is not a directory: move it away, or choose another with QDEMO_DIR")]
+    NotADirectory(PathBuf),
+    #[error("{0} is owned by user {1}, not by you: choose another directory with QDEMO_DIR")]
+    Owner(PathBuf, u32),
+    #[error("others can write to {0}: run `chmod go-w` on it, or choose another with QDEMO_DIR")]
+    Writable(PathBuf),
+}
+
+/// A directory that is the user's alone.
+#[derive(Debug)]
+pub(crate) struct QueueDir {
+    path: PathBuf,
+}
+
+/// The right to start a keeper in a directory, as long as it, or a child that was given it, lives.
+#[derive(Debug)]
+pub(crate) struct StartLock {
+    dir: File,
+}
+
+impl QueueDir {
+    /// Opens the directory `name` in `base`; both are made, for the user alone, where missing.
+    pub(crate) fn open_or_create(base: &Path, name: &str) -> Result<Self, DirError> {
+        let failed = |path: &Path, error| {
+            let path = path.to_owned();
+            DirError::Io { path, error }
+        };
+        let base = std::path::absolute(base).map_err(|error| failed(base, error))?;
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700);
+        // Where it fails because something else is in that place, the check tells.
+        if let Err(error) = builder.recursive(true).create(&base)
+            && fs::symlink_metadata(&base).is_err()
+        {
+            return Err(failed(&base, error));
+        }
+        check(&base, true)?;
+        let path = base.join(name);
+        if let Err(error) = builder.recursive(false).create(&path)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(failed(&path, error));
+        }
+        Self::open(path)
+    }
+
+    /// Opens the directory `path`, which must be the user's alone.
+    pub(crate) fn open(path: PathBuf) -> Result<Self, DirError> {
+        check(&path, false)?;
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file in it.
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Waits for the right to start a keeper here. None when the directory has been removed
+    /// meanwhile, and the right is worth nothing.
+    pub(crate) fn lock(&self) -> io::Result<Option<StartLock>> {
+        let dir = File::open(&self.path)?;
+        dir.lock()?;
+        self.worth_having(dir)
+    }
+
+    /// The same without waiting: none when somebody else has it.
+    pub(crate) fn try_lock(&self) -> io::Result<Option<StartLock>> {
+        let dir = File::open(&self.path)?;
+        match dir.try_lock() {
+            Ok(()) => self.worth_having(dir),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// The right that a parent holds and has passed on as `file`; none if it is something else.
+    pub(crate) fn inherit_lock(&self, file: File) -> io::Result<Option<StartLock>> {
+        match self.is_at_path(&file)? {
+            true => Ok(Some(StartLock { dir: file })),
+            false => Ok(None),
+        }
+    }
+
+    fn worth_having(&self, dir: File) -> io::Result<Option<StartLock>> {
+        Ok(self.is_at_path(&dir)?.then_some(StartLock { dir }))
+    }
+
+    /// Whether `file` is the directory that the path leads to now.
+    fn is_at_path(&self, file: &File) -> io::Result<bool> {
+        let file = file.metadata()?;
+        match fs::symlink_metadata(&self.path) {
+            Ok(now) => Ok(now.ino() == file.ino() && now.dev() == file.dev()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A name for a file that is not ready to be seen.
+    pub(crate) fn hidden(&self, name: &str) -> PathBuf {
+        self.path.join(format!(".{name}.{}", std::process::id()))
+    }
+
+    /// Removes what processes that are no more have left here: mailboxes and unfinished files.
+    pub(crate) fn sweep(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let pid = match name.strip_prefix("mailbox.") {
+                Some(rest) => rest.split('.').next(),
+                None if name.starts_with('.') => name.rsplit('.').next(),
+                None => None,
+            };
+            if pid.and_then(|pid| pid.parse().ok()).is_some_and(is_dead) {
+                remove_if_there(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the directory, if nothing is in it.
+    pub(crate) fn remove_if_empty(&self) {
+        // Not being empty is what it may well be.
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+impl StartLock {
+    /// The same right, for a child.
+    pub(crate) fn share(&self) -> io::Result<OwnedFd> {
+        self.dir.try_clone().map(OwnedFd::from)
+    }
+
+    /// Gives it up for all who share it.
+    pub(crate) fn release(self) -> io::Result<()> {
+        self.dir.unlock()
+    }
+}
+
+/// Removes the private directories, named `PREFIX.PID.…` in `place`, of runs that are no more.
+/// Looking after others is no reason to fail: what cannot be removed is left.
+pub(crate) fn sweep_runs(place: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(place) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let Some(rest) = name.strip_prefix(prefix) else {
+            continue;
+        };
+        let pid = rest.split('.').find(|part| !part.is_empty());
+        if !pid.and_then(|pid| pid.parse().ok()).is_some_and(is_dead) {
+            continue;
+        }
+        // Another system's processes (a container's) may share the place: a run holds its lock.
+        if let Ok(dir) = QueueDir::open(entry.path())
+            && let Ok(Some(_lock)) = dir.try_lock()
+        {
+            let _ = fs::remove_dir_all(dir.path());
+        }
+    }
+}
+
+/// Removes a file; that it is not there is fine.
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn is_dead(pid: i32) -> bool {
+    let Some(pid) = Pid::from_raw(pid) else {
+        return false;
+    };
+    test_kill_process(pid).is_err_and(|error| error == rustix::io::Errno::SRCH)
+}
+
+/// Opens a directory that nobody else can write to. The `shared_place` that queues lie in may, as
+/// `/tmp` is, be writable to all if it lets nobody touch what belongs to others.
+fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
+    let unreadable = |error| DirError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let found = fs::symlink_metadata(path).map_err(unreadable)?;
+    if found.is_symlink() {
+        return Err(Unsafe::Symlink(path.to_owned()).into());
+    }
+    if !found.is_dir() {
+        return Err(Unsafe::NotADirectory(path.to_owned()).into());
+    }
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    let dir = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(unreadable)?;
+    let is = dir.metadata().map_err(unreadable)?;
+    let me = geteuid().as_raw();
+    let sticky = shared_place && is.mode() & STICKY != 0;
+    if is.uid() != me && !(sticky && is.uid() == 0) {
+        return Err(Unsafe::Owner(path.to_owned(), is.uid()).into());
+    }
+    if is.mode() & WRITABLE_BY_OTHERS != 0 && !sticky {
+        return Err(Unsafe::Writable(path.to_owned()).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! The four ends of named pipes.
+//!
+//! ```text
+//!  client: Door    ──►  inbox  ──►  Inbox  :keeper
+//!  client: Mailbox ◄── mailbox ◄──  Slot   :keeper
+//! ```
+//!
+//! None of them blocks; [`super::wait`] does.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use interprocess::os::unix::fifo_file::create_fifo;
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+
+use super::dir::{QueueDir, remove_if_there};
+
+const INBOX: &str = "inbox";
+/// For the user alone.
+const MODE: u32 = 0o600;
+
+/// The keeper's end of the inbox.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    path: PathBuf,
+    reader: File,
+    /// Held open so that the inbox doesn't end when the last client leaves.
+    _writer: File,
+}
+
+impl Inbox {
+    /// Makes the inbox. It gets its name when it can be written to: to see it is to be able to
+    /// use it. Takes the place of one that a dead keeper left.
+    pub(crate) fn create(dir: &QueueDir) -> io::Result<Self> {
+        let hidden = dir.hidden(INBOX);
+        remove_if_there(&hidden)?;
+        create_fifo(&hidden, MODE as _)?;
+        let reader = open(&hidden, true)?;
+        let writer = open(&hidden, false)?;
+        let path = dir.join(INBOX);
+        fs::rename(&hidden, &path)?;
+        Ok(Self {
+            path,
+            reader,
+            _writer: writer,
+        })
+    }
+
+    /// Reads what is there; 0 when that is nothing.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match (&self.reader).read(buffer) {
+            Err(error) if is_passing(&error) => Ok(0),
+            other => other,
+        }
+    }
+
+    /// How many bytes are there to be read.
+    pub(crate) fn waiting(&self) -> io::Result<u64> {
+        Ok(rustix::io::ioctl_fionread(&self.reader)?)
+    }
+
+    /// Takes the name away: no client comes any more.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        remove_if_there(&self.path)
+    }
+}
+
+impl AsFd for Inbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+/// A client's end of the inbox.
+#[derive(Debug)]
+pub(crate) struct Door {
+    writer: File,
+}
+
+impl Door {
+    /// Opens the inbox; none when no keeper reads it.
+    pub(crate) fn open(dir: &QueueDir) -> io::Result<Option<Self>> {
+        match open(&dir.join(INBOX), false) {
+            Ok(writer) => Ok(Some(Self { writer })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.raw_os_error() == Some(no_reader()) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes at most `PIPE_BUF` bytes, all of them or, when there is no room yet, none: then
+    /// false. `BrokenPipe` when the keeper is gone.
+    pub(crate) fn write(&self, message: &[u8]) -> io::Result<bool> {
+        debug_assert!(message.len() <= super::PIPE_BUF);
+        match (&self.writer).write(message) {
+            Ok(written) if written == message.len() => Ok(true),
+            Ok(_) => Err(io::Error::other(
+                "the kernel split a write of PIPE_BUF bytes",
+            )),
+            Err(error) if is_passing(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl AsFd for Door {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.writer.as_fd()
+    }
+}
+
+/// A client's end of its mailbox.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    path: PathBuf,
+    reader: File,
+    /// Held open so that the mailbox doesn't end before the keeper has opened it.
+    _writer: File,
+}
+
+impl Mailbox {
+    /// Makes a mailbox and opens it.
+    pub(crate) fn create(dir: &QueueDir, name: &str) -> io::Result<Self> {
+        let path = dir.join(name);
+        create_fifo(&path, MODE as _)?;
+        let ends = || Ok((open(&path, true)?, open(&path, false)?));
+        match ends() {
+            Ok((reader, writer)) => Ok(Self {
+                path,
+                reader,
+                _writer: writer,
+            }),
+            Err(error) => {
+                let _ = fs::remove_file(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads what is there; 0 when that is nothing.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match (&self.reader).read(buffer) {
+            Err(error) if is_passing(&error) => Ok(0),
+            other => other,
+        }
+    }
+}
+
+impl AsFd for Mailbox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        // The keeper takes the name away as soon as it has opened the mailbox.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The keeper's end of a mailbox, with what the pipe had no room for.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    writer: File,
+    unsent: Vec<u8>,
+    sent: usize,
+}
+
+impl Slot {
+    /// Opens a client's mailbox and takes its name away. Fails when nobody reads it.
+    pub(crate) fn open(dir: &QueueDir, name: &str) -> io::Result<Self> {
+        let path = dir.join(name);
+        let writer = open(&path, false);
+        let _ = fs::remove_file(&path);
+        Ok(Self {
+            writer: writer?,
+            unsent: Vec::new(),
+            sent: 0,
+        })
+    }
+
+    /// Where to add what is to be written.
+    pub(crate) fn mail(&mut self) -> &mut Vec<u8> {
+        &mut self.unsent
+    }
+
+    /// How much is not written yet.
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent.len() - self.sent
+    }
+
+    /// Writes as much as there is room for. `BrokenPipe` when the client is gone.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        while self.sent < self.unsent.len() {
+            match self.writer.write(&self.unsent[self.sent..]) {
+                Ok(written) => self.sent += written,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        self.unsent.clear();
+        self.sent = 0;
+        Ok(())
+    }
+}
+
+impl AsFd for Slot {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.writer.as_fd()
+    }
+}
+
+/// Opens one end of a named pipe that is the user's own, without blocking.
+fn open(path: &Path, read: bool) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(read)
+        .write(!read)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)?;
+    let is = file.metadata()?;
+    if !is.file_type().is_fifo() || is.uid() != geteuid().as_raw() {
+        let message = format!("{} is not a named pipe of yours: remove it", path.display());
+        return Err(io::Error::other(message));
+    }
+    Ok(file)
+}
+
+/// Nothing there, or no room, for now.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}
+
+/// What `open` says of a named pipe that nobody reads.
+fn no_reader() -> i32 {
+    rustix::io::Errno::NXIO.raw_os_error()
+}

@@ -1,0 +1,11 @@
+//! Named pipes and the directories that they live in: create, open, one atomic write, wait, and
+//! "is the other end still there?". What a message means is not known here.
+
+mod dir;
+mod fifo;
+mod wait;
+
+pub(crate) use dir::{DirError, QueueDir, Unsafe, remove_if_there, sweep_runs};
+pub(crate) use fifo::{Door, Inbox, Mailbox, Slot};
+pub(crate) use rustix::pipe::PIPE_BUF;
+pub(crate) use wait::{Ready, Waker, wait};

@@ -1,0 +1,531 @@
+//! The rules of the queue: a pure state machine.
+//!
+//! [`Queue::apply`] takes in what clients ask for, in the order of the inbox. Nothing is accepted
+//! or handed out by it: that is [`Queue::step`] (in the order of asking) or [`Queue::serve`] (whom
+//! the caller picks), one visible step at a time. No I/O, no clock, no processes in here.
+//!
+//! ```text
+//!           put                step              step              done
+//!  (client) ───► parked ──────────────► in line ──────► out ──────────────► (gone)
+//!                  │  room in the queue    ▲              │
+//!                  │                       └──────────────┘ its consumer left: attempt + 1
+//!                  └─► refused: the queue is closed
+//! ```
+
+mod run;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU64;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Stamp;
+pub(crate) use run::{Line, Lines, Run};
+
+/// A client, as long as it is there.
+pub(crate) type ClientId = usize;
+
+/// What a client does with the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Puts items. The queue ends when the last of them has left.
+    Producer,
+    /// Gets items, and is told when the queue has ended.
+    Consumer,
+}
+
+/// One of the workers of a run. They go in this order when several could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Worker {
+    /// Producers go before consumers.
+    pub(crate) role: Role,
+    /// From 1, within the role.
+    pub(crate) number: u32,
+}
+
+/// What a client says of itself when it comes.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    /// Producer or consumer.
+    pub(crate) role: Role,
+    /// A producer that doesn't end the queue when it is the last to leave.
+    pub(crate) keep_open: bool,
+    /// A consumer that stays when the queue ends.
+    pub(crate) follow: bool,
+    /// When its process started.
+    pub(crate) born: Stamp,
+    /// The capacity that it wants the queue to have; `Some(None)` is "unbounded".
+    pub(crate) capacity: Option<Option<NonZeroU64>>,
+}
+
+/// What is asked of the queue.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    /// A client comes.
+    Join(Member),
+    /// Put these items; `seq` is the client's own number of the last of them.
+    Put {
+        /// Counts the client's items from 1.
+        seq: u64,
+        /// The items.
+        lines: Lines,
+    },
+    /// Get up to `max` items.
+    Get {
+        /// At least 1.
+        max: u64,
+    },
+    /// The client has dealt with `count` items that it has out, from number `first` on.
+    Done {
+        /// Number of the first item.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
+    /// A client goes, or has died.
+    Leave,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Items of this client are in line now; `seq` is its own number of the last of them.
+    Accepted {
+        /// Whose they are.
+        client: ClientId,
+        /// The client's number of the last of them.
+        seq: u64,
+        /// The items, as they were numbered.
+        run: Run,
+    },
+    /// This client's items up to `seq` will not be accepted: the queue is closed.
+    Refused {
+        /// Whose they are.
+        client: ClientId,
+        /// The client's number of the last of them.
+        seq: u64,
+    },
+    /// These items are out now, with this client.
+    Handed {
+        /// Who has them.
+        client: ClientId,
+        /// The items.
+        run: Run,
+    },
+    /// These items are done.
+    Done {
+        /// Who had them.
+        client: ClientId,
+        /// The items.
+        run: Run,
+    },
+    /// These items are back in line, one attempt higher, since their consumer left.
+    Returned {
+        /// Who had them.
+        client: ClientId,
+        /// The items.
+        run: Run,
+    },
+    /// This client is to be told that the queue has ended.
+    Ended {
+        /// Whom to tell.
+        client: ClientId,
+    },
+}
+
+/// Why a request was not taken. The queue is as it was before.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(
+        "the queue has capacity {have}, not {asked}: leave --capacity out, or give the same one"
+    )]
+    Capacity { have: u64, asked: u64 },
+    #[error("a get is waiting already: one at a time")]
+    GetTwice,
+    #[error("items {first} to {last} are not out with this client")]
+    NotOut { first: u64, last: u64 },
+}
+
+/// The sentinel: why it is there decides who may take it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sentinel {
+    /// The last producer left; one that comes takes the sentinel back.
+    LastProducerLeft,
+    /// Somebody closed the queue.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Parked {
+    seq: u64,
+    lines: Lines,
+}
+
+#[derive(Debug)]
+struct Client {
+    member: Member,
+    /// Puts that the queue has no room for yet.
+    parked: VecDeque<Parked>,
+    /// The `max` of the get that is waiting.
+    wants: Option<u64>,
+    /// What it has, by first number.
+    out: BTreeMap<u64, Run>,
+    /// The queue that it came for has ended.
+    over: bool,
+}
+
+/// The number of items in each place. Each accepted item is in exactly one of them, or done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Census {
+    /// Accepted and not handed out.
+    pub(crate) in_line: u64,
+    /// Handed out and not done.
+    pub(crate) out: u64,
+    /// Producers there.
+    pub(crate) producers: usize,
+    /// Consumers there.
+    pub(crate) consumers: usize,
+}
+
+/// What of a queue outlives the process that keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remains {
+    /// The sentinel stands: nobody has been told yet that the queue ended.
+    pub(crate) sentinel: bool,
+    /// The capacity of the queue, if one was asked for.
+    pub(crate) capacity: Option<Option<NonZeroU64>>,
+    /// When the last queue of this name ended.
+    pub(crate) end: Option<Stamp>,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    capacity: Option<Option<NonZeroU64>>,
+    /// Whether the sentinel goes in by itself when the last producer leaves.
+    ends_with_producers: bool,
+    sentinel: Option<Sentinel>,
+    end: Option<Stamp>,
+    line: Line,
+    next_number: u64,
+    out: u64,
+    clients: BTreeMap<ClientId, Client>,
+    /// Clients with parked puts, once a put, in the order of asking.
+    putters: VecDeque<ClientId>,
+    /// Clients with a waiting get, in the order of asking.
+    getters: VecDeque<ClientId>,
+}
+
+impl Queue {
+    /// An empty queue. With `ends_with_producers` the last producer to leave ends it, otherwise
+    /// only [`Queue::close`] does.
+    pub(crate) fn new(remains: &Remains, ends_with_producers: bool) -> Self {
+        Self {
+            capacity: remains.capacity,
+            ends_with_producers,
+            sentinel: remains.sentinel.then_some(Sentinel::LastProducerLeft),
+            end: remains.end,
+            line: Line::default(),
+            next_number: 1,
+            out: 0,
+            clients: BTreeMap::new(),
+            putters: VecDeque::new(),
+            getters: VecDeque::new(),
+        }
+    }
+
+    /// Takes in a request of `client`; what happened by that alone goes to `effects`.
+    pub(crate) fn apply(
+        &mut self,
+        client: ClientId,
+        request: Request,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        match request {
+            Request::Join(member) => self.join(client, member),
+            Request::Put { seq, lines } => {
+                self.park(client, Parked { seq, lines }, effects);
+                Ok(())
+            }
+            Request::Get { max } => self.ask(client, max),
+            Request::Done { first, count } => self.done(client, first, count, effects),
+            Request::Leave => {
+                self.leave(client, effects);
+                Ok(())
+            }
+        }
+    }
+
+    /// Accepts the oldest parked items that there is room for, or hands out the first items in
+    /// line to whoever has asked first, or tells somebody of the end.
+    pub(crate) fn step(&mut self) -> Option<Effect> {
+        if self.room() > 0
+            && let Some(&putter) = self.putters.front()
+        {
+            return self.accept(putter);
+        }
+        if self.line.len() > 0 {
+            let getter = self.getters.iter().copied().find(|&c| !self.is_over(c));
+            if let Some(getter) = getter {
+                return self.hand_out(getter);
+            }
+        }
+        let told = self.getters.iter().copied().find(|&c| self.is_over(c))?;
+        self.tell_end(told)
+    }
+
+    /// Whether [`Queue::serve`] would do something for this client.
+    pub(crate) fn can_serve(&self, client: ClientId) -> bool {
+        let Some(c) = self.clients.get(&client) else {
+            return false;
+        };
+        (!c.parked.is_empty() && self.room() > 0)
+            || (c.wants.is_some() && (c.over || self.line.len() > 0))
+    }
+
+    /// Does the next thing for this client, if there is one.
+    pub(crate) fn serve(&mut self, client: ClientId) -> Option<Effect> {
+        if !self.can_serve(client) {
+            return None;
+        }
+        let c = self.clients.get(&client)?;
+        match (c.parked.is_empty(), c.over) {
+            (false, _) => self.accept(client),
+            (true, true) => self.tell_end(client),
+            (true, false) => self.hand_out(client),
+        }
+    }
+
+    /// Puts the sentinel, unless it is there: no more puts, and the end after what is in line.
+    pub(crate) fn close(&mut self) {
+        self.sentinel.get_or_insert(Sentinel::Closed);
+    }
+
+    /// Drops what is parked and in line, and puts the sentinel. Tells how many items were in line.
+    pub(crate) fn close_now(&mut self, effects: &mut Vec<Effect>) -> u64 {
+        self.close();
+        for putter in std::mem::take(&mut self.putters) {
+            let parked = self.clients.get_mut(&putter).map(|c| c.parked.pop_front());
+            if let Some(Some(put)) = parked {
+                effects.push(Effect::Refused {
+                    client: putter,
+                    seq: put.seq,
+                });
+            }
+        }
+        self.line.clear()
+    }
+
+    /// Whether the sentinel's turn has come, and somebody waits for it: [`Queue::end`] is next.
+    pub(crate) fn end_is_due(&self) -> bool {
+        let waits = |c: &ClientId| !self.is_over(*c);
+        self.sentinel.is_some()
+            && self.putters.is_empty()
+            && self.line.len() == 0
+            && self.out == 0
+            && self.getters.iter().any(waits)
+    }
+
+    /// The sentinel is taken: every consumer that is here is to be told, and so is each that comes
+    /// later but was `born` before `at`. The name is free for a new queue.
+    pub(crate) fn end(&mut self, at: Stamp) {
+        self.sentinel = None;
+        self.capacity = None;
+        self.end = Some(at);
+        for client in self.clients.values_mut() {
+            client.over = client.member.role == Role::Consumer && !client.member.follow;
+        }
+    }
+
+    /// How many items this client may have underway without an answer, beyond one.
+    pub(crate) fn grant(&self) -> u64 {
+        const UNBOUNDED: u64 = 1 << 16;
+        let producers = self.count(Role::Producer).max(1) as u64;
+        match self.capacity.flatten() {
+            None => UNBOUNDED,
+            Some(_) => (self.room() / producers).min(UNBOUNDED),
+        }
+    }
+
+    /// How many items and clients there are.
+    pub(crate) fn census(&self) -> Census {
+        Census {
+            in_line: self.line.len(),
+            out: self.out,
+            producers: self.count(Role::Producer),
+            consumers: self.count(Role::Consumer),
+        }
+    }
+
+    /// What is to be remembered when nobody keeps the queue.
+    pub(crate) fn remains(&self) -> Remains {
+        let sentinel = self.sentinel.is_some();
+        Remains {
+            sentinel,
+            capacity: self.capacity.filter(|_| sentinel),
+            end: self.end,
+        }
+    }
+
+    fn join(&mut self, client: ClientId, member: Member) -> Result<(), Refusal> {
+        if let Some(asked) = member.capacity {
+            let have = *self.capacity.get_or_insert(asked);
+            if have != asked {
+                let number = |c: Option<NonZeroU64>| c.map_or(0, NonZeroU64::get);
+                return Err(Refusal::Capacity {
+                    have: number(have),
+                    asked: number(asked),
+                });
+            }
+        }
+        let consumer = member.role == Role::Consumer;
+        if !consumer && self.sentinel == Some(Sentinel::LastProducerLeft) {
+            self.sentinel = None;
+        }
+        let late = self.end.is_some_and(|end| member.born.before_or_at(end));
+        let joined = Client {
+            over: consumer && !member.follow && late,
+            member,
+            parked: VecDeque::new(),
+            wants: None,
+            out: BTreeMap::new(),
+        };
+        self.clients.insert(client, joined);
+        Ok(())
+    }
+
+    fn park(&mut self, client: ClientId, put: Parked, effects: &mut Vec<Effect>) {
+        let Some(c) = self.clients.get_mut(&client) else {
+            return;
+        };
+        if self.sentinel.is_some() {
+            let seq = put.seq;
+            effects.push(Effect::Refused { client, seq });
+        } else {
+            c.parked.push_back(put);
+            self.putters.push_back(client);
+        }
+    }
+
+    fn ask(&mut self, client: ClientId, max: u64) -> Result<(), Refusal> {
+        if let Some(c) = self.clients.get_mut(&client) {
+            if c.wants.is_some() {
+                return Err(Refusal::GetTwice);
+            }
+            c.wants = Some(max.max(1));
+            self.getters.push_back(client);
+        }
+        Ok(())
+    }
+
+    fn done(
+        &mut self,
+        client: ClientId,
+        first: u64,
+        count: u64,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let not_out = || Refusal::NotOut {
+            first,
+            last: first.saturating_add(count.saturating_sub(1)),
+        };
+        let c = self.clients.get_mut(&client).ok_or_else(not_out)?;
+        let holding = c.out.range_mut(..=first).next_back();
+        let (&key, held) = holding.ok_or_else(not_out)?;
+        if count == 0 || first.saturating_add(count) > held.end() {
+            return Err(not_out());
+        }
+        let before = held.split_to(first - key);
+        let run = held.split_to(count);
+        if let Some(after) = c.out.remove(&key).filter(|r| r.count() > 0) {
+            c.out.insert(after.first, after);
+        }
+        if before.count() > 0 {
+            c.out.insert(before.first, before);
+        }
+        self.out -= run.count();
+        effects.push(Effect::Done { client, run });
+        Ok(())
+    }
+
+    fn leave(&mut self, client: ClientId, effects: &mut Vec<Effect>) {
+        let Some(gone) = self.clients.remove(&client) else {
+            return;
+        };
+        self.putters.retain(|&c| c != client);
+        self.getters.retain(|&c| c != client);
+        for mut run in gone.out.into_values() {
+            run.attempt += 1;
+            self.out -= run.count();
+            self.line.give_back(run.clone());
+            effects.push(Effect::Returned { client, run });
+        }
+        let last_producer = gone.member.role == Role::Producer && self.count(Role::Producer) == 0;
+        if last_producer && self.ends_with_producers && !gone.member.keep_open {
+            self.sentinel.get_or_insert(Sentinel::LastProducerLeft);
+        }
+    }
+
+    fn accept(&mut self, client: ClientId) -> Option<Effect> {
+        let room = self.room();
+        let c = self.clients.get_mut(&client)?;
+        let put = c.parked.front_mut()?;
+        let lines = put.lines.split_to(room.min(put.lines.count));
+        let seq = put.seq - put.lines.count;
+        if put.lines.count == 0 {
+            c.parked.pop_front();
+            let at = self.putters.iter().position(|&p| p == client)?;
+            self.putters.remove(at);
+        }
+        let run = Run {
+            first: self.next_number,
+            attempt: 1,
+            lines,
+        };
+        self.next_number = run.end();
+        self.line.push(run.clone());
+        Some(Effect::Accepted { client, seq, run })
+    }
+
+    fn hand_out(&mut self, client: ClientId) -> Option<Effect> {
+        // No more than a fair share of what is in line, so that one consumer doesn't sit on what
+        // another could be doing.
+        let share = self
+            .line
+            .len()
+            .div_ceil(self.count(Role::Consumer).max(1) as u64);
+        let c = self.clients.get_mut(&client)?;
+        let run = self.line.take(c.wants.take()?.min(share))?;
+        self.getters.retain(|&g| g != client);
+        self.out += run.count();
+        c.out.insert(run.first, run.clone());
+        Some(Effect::Handed { client, run })
+    }
+
+    fn tell_end(&mut self, client: ClientId) -> Option<Effect> {
+        self.clients.get_mut(&client)?.wants.take()?;
+        self.getters.retain(|&g| g != client);
+        Some(Effect::Ended { client })
+    }
+
+    fn is_over(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|c| c.over)
+    }
+
+    fn room(&self) -> u64 {
+        match self.capacity.flatten() {
+            None => u64::MAX,
+            Some(capacity) => capacity.get().saturating_sub(self.line.len()),
+        }
+    }
+
+    fn count(&self, role: Role) -> usize {
+        self.clients
+            .values()
+            .filter(|c| c.member.role == role)
+            .count()
+    }
+}

@@ -1,0 +1,216 @@
+//! Items in runs: consecutive lines of bytes, each item a line, none parsed.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+/// Items put one after another are kept in one piece up to this many bytes.
+const PIECE: usize = 64 * 1024;
+
+/// Items as lines: `count` of them, each with its newline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lines {
+    /// How many items.
+    pub(crate) count: u64,
+    /// Their text, each ended by a newline.
+    pub(crate) bytes: Bytes,
+}
+
+impl Lines {
+    /// Takes the first `n` items off; `n` is at most `count`. The bytes are shared, not copied.
+    pub(crate) fn split_to(&mut self, n: u64) -> Self {
+        if n >= self.count {
+            return std::mem::take(self);
+        }
+        let at = match n {
+            0 => 0,
+            n => memchr::memchr_iter(b'\n', &self.bytes)
+                .nth(usize::try_from(n - 1).unwrap_or(usize::MAX))
+                .map_or(self.bytes.len(), |end| end + 1),
+        };
+        self.count -= n;
+        Self {
+            count: n,
+            bytes: self.bytes.split_to(at),
+        }
+    }
+
+    /// The items, without their newlines.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes
+            .split_inclusive(|&b| b == b'\n')
+            .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+    }
+}
+
+/// Items with consecutive numbers that are up for the same attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// The number (id) of the first item. Numbers are given in the order of acceptance, from 1.
+    pub(crate) first: u64,
+    /// 1 for items that nobody has had yet, one more for each time that they came back.
+    pub(crate) attempt: u32,
+    /// The items.
+    pub(crate) lines: Lines,
+}
+
+impl Run {
+    /// How many items.
+    pub(crate) fn count(&self) -> u64 {
+        self.lines.count
+    }
+
+    /// The number after that of the last item.
+    pub(crate) fn end(&self) -> u64 {
+        self.first + self.lines.count
+    }
+
+    /// Takes the first `n` items off; `n` is at most the count.
+    pub(crate) fn split_to(&mut self, n: u64) -> Self {
+        let lines = self.lines.split_to(n);
+        let first = self.first;
+        self.first += lines.count;
+        Self {
+            first,
+            attempt: self.attempt,
+            lines,
+        }
+    }
+
+    /// The items with their numbers.
+    pub(crate) fn items(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        (self.first..).zip(self.lines.iter())
+    }
+}
+
+/// What is in line: runs in the order of their numbers, which is the order of acceptance.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    runs: VecDeque<Run>,
+    len: u64,
+}
+
+impl Line {
+    /// How many items are in line.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Adds a newly accepted run at the end.
+    pub(crate) fn push(&mut self, run: Run) {
+        self.len += run.count();
+        let Some(last) = self.runs.back_mut().filter(|last| {
+            last.end() == run.first
+                && last.attempt == run.attempt
+                && last.lines.bytes.len() + run.lines.bytes.len() <= PIECE
+        }) else {
+            return self.runs.push_back(run);
+        };
+        // Bytes that somebody has out are shared, and stay as they are.
+        match std::mem::take(&mut last.lines.bytes).try_into_mut() {
+            Ok(mut bytes) => {
+                bytes.extend_from_slice(&run.lines.bytes);
+                last.lines.bytes = bytes.freeze();
+                last.lines.count += run.lines.count;
+            }
+            Err(shared) => {
+                last.lines.bytes = shared;
+                self.runs.push_back(run);
+            }
+        }
+    }
+
+    /// Puts a run back at its old place.
+    pub(crate) fn give_back(&mut self, run: Run) {
+        self.len += run.count();
+        // Never inside another run: a run holds all numbers from its first to its last.
+        let at = self.runs.partition_point(|r| r.first < run.first);
+        self.runs.insert(at, run);
+    }
+
+    /// Takes up to `max` items of one run from the front.
+    pub(crate) fn take(&mut self, max: u64) -> Option<Run> {
+        let front = self.runs.front_mut()?;
+        let run = front.split_to(max.min(front.count()));
+        if front.count() == 0 {
+            self.runs.pop_front();
+        }
+        self.len -= run.count();
+        Some(run)
+    }
+
+    /// Empties the line and tells how many items were in it.
+    pub(crate) fn clear(&mut self) -> u64 {
+        self.runs.clear();
+        std::mem::take(&mut self.len)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn lines(items: &[&str]) -> Lines {
+        let text: String = items.iter().map(|i| format!("{i}\n")).collect();
+        Lines {
+            count: items.len() as u64,
+            bytes: Bytes::from(text),
+        }
+    }
+
+    fn run(first: u64, items: &[&str]) -> Run {
+        Run {
+            first,
+            attempt: 1,
+            lines: lines(items),
+        }
+    }
+
+    fn drain(line: &mut Line) -> Vec<(u64, u32, String)> {
+        let mut all = Vec::new();
+        while let Some(run) = line.take(1) {
+            let text = String::from_utf8_lossy(&run.lines.bytes).trim().to_owned();
+            all.push((run.first, run.attempt, text));
+        }
+        all
+    }
+
+    #[test]
+    fn splitting_keeps_numbers_and_text_together() {
+        let mut whole = run(7, &["a", "bb", "ccc"]);
+        let head = whole.split_to(2);
+        assert_eq!(head, run(7, &["a", "bb"]));
+        assert_eq!(whole, run(9, &["ccc"]));
+        assert_eq!(whole.split_to(0).count(), 0);
+        assert_eq!(whole.split_to(1), run(9, &["ccc"]));
+        assert_eq!(whole.count(), 0);
+    }
+
+    #[test]
+    fn runs_that_follow_each_other_are_kept_in_one_piece() {
+        let mut line = Line::default();
+        line.push(run(1, &["a"]));
+        line.push(run(2, &["b", "c"]));
+        assert_eq!(line.len(), 3);
+        assert_eq!(line.take(10), Some(run(1, &["a", "b", "c"])));
+        assert_eq!(line.len(), 0);
+    }
+
+    #[test]
+    fn what_comes_back_stands_at_its_old_place() {
+        let mut line = Line::default();
+        line.push(run(1, &["a", "b", "c", "d"]));
+        let mut ab = line.take(2).unwrap();
+        let a = ab.split_to(1);
+        let mut b = ab;
+        b.attempt = 2;
+        line.give_back(b);
+        line.give_back(a);
+        let expected = [(1, 1, "a"), (2, 2, "b"), (3, 1, "c"), (4, 1, "d")];
+        assert_eq!(
+            drain(&mut line),
+            expected.map(|(n, k, t)| (n, k, t.to_owned()))
+        );
+    }
+}

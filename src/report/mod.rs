@@ -1,0 +1,186 @@
+//! Events to lines: the log in Japanese or English, JSON, bare items. Changes nothing that happens.
+
+mod item;
+mod lang;
+mod output;
+
+use std::io;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::clock::Nanos;
+use crate::queue::{Role, Run, Worker};
+pub(crate) use item::encode;
+pub use lang::Lang;
+pub(crate) use output::{Output, Progress};
+
+/// What a line looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// A sentence for people.
+    Log,
+    /// The bare item.
+    Raw,
+    /// One JSON object.
+    Json,
+    /// Nothing.
+    Silent,
+}
+
+/// What is reported of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// Items were put.
+    Put,
+    /// Items were got.
+    Get,
+    /// Items are done.
+    Done,
+    /// All processes have finished.
+    End,
+}
+
+/// Turns events into lines on standard output.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    style: Style,
+    lang: Lang,
+    /// Whether there are several of a role, so that their number is said.
+    several: [bool; 2],
+    out: Output,
+}
+
+/// One line of JSON. A key that an event has no value for is null.
+#[derive(Serialize)]
+struct JsonEvent<'a> {
+    /// Seconds since the start, exact to the nanosecond.
+    t: f64,
+    event: Kind,
+    role: Option<Role>,
+    worker: Option<u32>,
+    id: Option<u64>,
+    item: Option<&'a RawValue>,
+    attempt: Option<u32>,
+}
+
+impl Reporter {
+    /// For this many `[producers, consumers]`.
+    pub(crate) fn new(style: Style, lang: Lang, workers: [u32; 2], out: Output) -> Self {
+        let several = workers.map(|number| number > 1);
+        Self {
+            style,
+            lang,
+            several,
+            out,
+        }
+    }
+
+    /// Reports what happened to the items of `run`, by this worker.
+    pub(crate) fn items(
+        &mut self,
+        at: Nanos,
+        kind: Kind,
+        role: Role,
+        worker: Option<u32>,
+        run: &Run,
+    ) {
+        match self.style {
+            Style::Silent => {}
+            Style::Json => {
+                for (id, item) in run.items() {
+                    let raw = serde_json::from_slice(item).ok();
+                    let foreign = raw.is_none().then(|| item::foreign(item)).flatten();
+                    self.json(&JsonEvent {
+                        t: seconds(at),
+                        event: kind,
+                        role: Some(role),
+                        worker,
+                        id: Some(id),
+                        item: raw.or(foreign.as_deref()),
+                        attempt: Some(run.attempt),
+                    });
+                }
+            }
+            Style::Raw => {
+                for (_, item) in run.items() {
+                    self.out.text(&item::bare(item));
+                    self.out.raw(b"\n");
+                }
+            }
+            Style::Log => {
+                let Some((subject, verb)) = self.lang.sentence(kind, role) else {
+                    return;
+                };
+                let number = worker.filter(|_| self.several[role as usize]);
+                for (_, item) in run.items() {
+                    self.out.raw(subject.as_bytes());
+                    if let Some(number) = number {
+                        self.out.raw(self.lang.number(number).as_bytes());
+                    }
+                    self.out.raw(verb.before.as_bytes());
+                    self.out.text(&item::bare(item));
+                    self.out.raw(verb.after.as_bytes());
+                }
+            }
+        }
+    }
+
+    /// Reports that all processes have finished.
+    pub(crate) fn end(&mut self, at: Nanos) {
+        match self.style {
+            Style::Log => self.out.raw(self.lang.all_finished().as_bytes()),
+            Style::Json => self.json(&JsonEvent {
+                t: seconds(at),
+                event: Kind::End,
+                role: None,
+                worker: None,
+                id: None,
+                item: None,
+                attempt: None,
+            }),
+            Style::Raw | Style::Silent => {}
+        }
+    }
+
+    /// Writes what has been reported so far.
+    ///
+    /// # Errors
+    /// When standard output takes no more: `BrokenPipe` when its reader has left.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// The progress line.
+    pub(crate) fn progress(&self) -> &Progress {
+        self.out.progress()
+    }
+
+    /// Tells people something on standard error.
+    pub(crate) fn notice(&self, text: &str) {
+        self.out.notice(text);
+    }
+
+    fn json(&mut self, event: &JsonEvent<'_>) {
+        // Neither the event nor a Vec can fail.
+        if let Ok(line) = serde_json::to_vec(event) {
+            self.out.raw(&line);
+            self.out.raw(b"\n");
+        }
+    }
+}
+
+/// Exact to the nanosecond for the first 104 days, as a double goes.
+fn seconds(at: Nanos) -> f64 {
+    at as f64 / 1e9
+}
+
+/// How messages name a worker.
+pub(crate) fn name(worker: Worker) -> String {
+    let role = match worker.role {
+        Role::Producer => "producer",
+        Role::Consumer => "consumer",
+    };
+    format!("{role} {}", worker.number)
+}

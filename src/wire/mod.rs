@@ -1,0 +1,103 @@
+//! The protocol: requests and replies, to and from lines. `docs/PROTOCOL.md` describes it.
+
+mod reply;
+mod request;
+
+use std::fmt;
+use std::num::NonZeroU64;
+
+use serde::{Deserialize, Serialize};
+
+use crate::queue::Role;
+pub(crate) use reply::{BadReply, Reply, ReplyReader, Welcome};
+pub(crate) use request::{Framer, Malformed, RequestLine, Writer};
+
+/// The version of the protocol that this program speaks.
+pub(crate) const VERSION: u32 = 1;
+
+/// A client's number: drawn at random by the client, and known to it and the keeper alone.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Key(pub(crate) u64);
+
+impl Key {
+    /// A new one, from the system's random numbers.
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
+        getrandom::u64().map(Self)
+    }
+
+    /// 16 hexadecimal digits.
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        if text.len() != 16 || !text.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        let text = std::str::from_utf8(text).ok()?;
+        u64::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+/// The name of a client's mailbox in the queue's directory: whoever finds one that nobody reads
+/// can tell by the process number that it is stale.
+pub(crate) fn mailbox_name(pid: u32, key: Key) -> String {
+    format!("mailbox.{pid}.{key}")
+}
+
+/// What a client says when it comes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// The version of the protocol that the client speaks.
+    pub(crate) version: u32,
+    /// What it is going to do.
+    pub(crate) role: Role,
+    /// Its process.
+    pub(crate) pid: u32,
+    /// The clock tick at which its process started; 0, long ago, when it doesn't say.
+    #[serde(default)]
+    pub(crate) born: u64,
+    /// Its number among the workers of a run, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) worker: Option<u32>,
+    /// A producer: don't end the queue when I am the last to leave.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) keep_open: bool,
+    /// A consumer: I stay when the queue ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) follow: bool,
+    /// The capacity that the queue is to have, 0 for unbounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) capacity: Option<u64>,
+}
+
+impl Hello {
+    /// The capacity as the rules take it.
+    pub(crate) fn capacity(&self) -> Option<Option<NonZeroU64>> {
+        self.capacity.map(NonZeroU64::new)
+    }
+}
+
+/// Splits off the first word.
+fn word(line: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b' ', line) {
+        Some(at) => (&line[..at], &line[at + 1..]),
+        None => (line, &[]),
+    }
+}
+
+/// A decimal number and nothing else.
+fn number(text: &[u8]) -> Option<u64> {
+    if text.first().is_none_or(|b| !b.is_ascii_digit()) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
