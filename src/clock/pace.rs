@@ -170,19 +170,17 @@ impl Pacer {
 
     /// The first of those who can be answered at the present paced time.
     fn whose_turn(&self, can_serve: impl Fn(Worker) -> bool) -> Option<Next> {
-        let mut turns = Vec::new();
-        for (&worker, &state) in &self.workers {
-            match state {
-                State::Sleeping(due) if due <= self.now => {
-                    turns.push((due, worker, Next::Wake(worker)));
-                }
+        let turns = self
+            .workers
+            .iter()
+            .filter_map(|(&worker, &state)| match state {
+                State::Sleeping(due) if due <= self.now => Some((due, worker, Next::Wake(worker))),
                 State::Asking(_) if can_serve(worker) => {
-                    turns.push((self.now, worker, Next::Serve(worker)));
+                    Some((self.now, worker, Next::Serve(worker)))
                 }
-                _ => {}
-            }
-        }
-        turns.into_iter().min_by_key(|t| (t.0, t.1)).map(|t| t.2)
+                _ => None,
+            });
+        turns.min_by_key(|turn| (turn.0, turn.1)).map(|turn| turn.2)
     }
 
     fn earliest_due(&self) -> Option<Nanos> {

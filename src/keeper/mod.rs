@@ -90,6 +90,8 @@ pub(crate) struct Keeper {
     pacer: Option<Pacer>,
     peers: BTreeMap<ClientId, Peer>,
     keys: HashMap<Key, ClientId>,
+    /// The clients that are workers of the run.
+    crew: BTreeMap<Worker, ClientId>,
     next_client: ClientId,
     effects: Vec<Effect>,
     /// The last wall time that was given.
@@ -106,6 +108,7 @@ impl Keeper {
             pacer: plan.pacer,
             peers: BTreeMap::new(),
             keys: HashMap::new(),
+            crew: BTreeMap::new(),
             next_client: 0,
             effects: Vec::new(),
             wall: 0,
@@ -140,7 +143,7 @@ impl Keeper {
 
     /// A worker that has not come yet never will.
     pub(crate) fn will_not_come(&mut self, worker: Worker) {
-        if client_of(&self.peers, worker).is_none() {
+        if !self.crew.contains_key(&worker) {
             self.worker_left(worker);
         }
     }
@@ -206,8 +209,8 @@ impl Keeper {
 
     fn next_in_pace(&mut self, host: &mut impl Host) -> Option<Next> {
         let pacer = self.pacer.as_mut()?;
-        let (peers, queue) = (&self.peers, &self.queue);
-        let client = |worker| client_of(peers, worker);
+        let (crew, queue) = (&self.crew, &self.queue);
+        let client = |worker| crew.get(&worker).copied();
         let next = pacer.next(self.wall, |w| client(w).is_some_and(|c| queue.can_serve(c)));
         if let Next::Wake(worker) = next {
             pacer.answered(worker, self.wall);
@@ -219,7 +222,7 @@ impl Keeper {
     }
 
     fn serve(&mut self, worker: Worker) -> Option<Effect> {
-        let client = client_of(&self.peers, worker)?;
+        let &client = self.crew.get(&worker)?;
         self.queue.serve(client)
     }
 
@@ -239,6 +242,7 @@ impl Keeper {
                 let peer = Peer { key, worker, parts };
                 self.peers.insert(client, peer);
                 self.keys.insert(key, client);
+                self.crew.extend(worker.map(|worker| (worker, client)));
                 if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
                     pacer.came(worker, self.wall);
                 }
@@ -274,7 +278,7 @@ impl Keeper {
         let worker = self.workers.as_ref().and_then(|workers| {
             let (role, number) = (hello.role, hello.worker?);
             let worker = Worker { role, number };
-            let awaited = workers.contains(&worker) && client_of(&self.peers, worker).is_none();
+            let awaited = workers.contains(&worker) && !self.crew.contains_key(&worker);
             awaited.then_some(worker)
         });
         if self.workers.is_some() && worker.is_none() {
@@ -443,6 +447,9 @@ impl Keeper {
     fn forget(&mut self, client: ClientId, host: &mut impl Host) {
         if let Some(peer) = self.peers.remove(&client) {
             self.keys.remove(&peer.key);
+            if let Some(worker) = peer.worker {
+                self.crew.remove(&worker);
+            }
         }
         host.close(client);
     }
@@ -462,11 +469,6 @@ impl Keeper {
             self.queue.grant()
         }
     }
-}
-
-fn client_of(peers: &BTreeMap<ClientId, Peer>, worker: Worker) -> Option<ClientId> {
-    let found = peers.iter().find(|(_, peer)| peer.worker == Some(worker));
-    found.map(|(&client, _)| client)
 }
 
 fn worker_of(peers: &BTreeMap<ClientId, Peer>, client: ClientId) -> Option<Worker> {

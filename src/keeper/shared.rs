@@ -4,10 +4,11 @@
 //! There is one keeper: only who has the directory's lock may start one, and the lock is passed on
 //! to the keeper, as its standard input, until its inbox can be seen.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::num::NonZeroU64;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -148,7 +149,13 @@ impl Shared {
         }
         self.memory.version = MEMORY_VERSION;
         let hidden = self.post.dir().hidden(MEMORY);
-        fs::write(&hidden, serde_json::to_vec(&self.memory)?)?;
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&hidden)?
+            .write_all(&serde_json::to_vec(&self.memory)?)?;
         fs::rename(&hidden, &path)
     }
 }
