@@ -44,7 +44,8 @@ pub(super) struct Args {
     queue: QueueName,
 
     /// Leave after so many items
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = values::items, allow_hyphen_values = true)]
     max: Option<u64>,
 
     /// Stay when the queue ends, and wait for what comes after
@@ -69,11 +70,8 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Format {
-    /// A sentence
     Log,
-    /// The bare item
     Raw,
-    /// A JSON object
     Json,
 }
 

@@ -44,8 +44,14 @@ enum Command {
 /// The language, as every command that prints takes it.
 #[derive(Debug, clap::Args)]
 struct LangArg {
-    /// Language of the log lines
-    #[arg(long, value_enum, default_value = "ja", env = "QDEMO_LANG")]
+    /// Language of the log lines: ja or en
+    #[arg(
+        long,
+        value_enum,
+        default_value = "ja",
+        env = "QDEMO_LANG",
+        hide_possible_values = true
+    )]
     lang: Lang,
 }
 
@@ -59,8 +65,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     std::panic::set_hook(Box::new(|panic| {
         say(&format!("internal error, please report it: {panic}"));
     }));
-    let code = match Cli::try_parse_from(args) {
-        Err(error) => reject(&error),
+    let args: Vec<OsString> = args.into_iter().collect();
+    let code = match Cli::try_parse_from(&args) {
+        Err(error) => reject(&error, args.get(1)),
         Ok(cli) => match cli.command.run() {
             Ok(code) => code,
             Err(error) => report(&error),
@@ -108,28 +115,35 @@ fn report(error: &anyhow::Error) -> ExitCode {
 #[error("cannot write to standard output")]
 struct StdoutFailed(#[source] io::Error);
 
-/// What clap has to say: help as it is, an error in one line.
-fn reject(error: &clap::Error) -> ExitCode {
+/// What clap has to say: help as it is, an error in one line. `first` is the first argument.
+fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match error.print() {
-            Err(error) => report(&StdoutFailed(error).into()),
-            Ok(()) => ExitCode::Done,
-        },
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            return match error.print() {
+                Err(error) => report(&StdoutFailed(error).into()),
+                Ok(()) => ExitCode::Done,
+            };
+        }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = write!(io::stderr(), "{}", Cli::command().render_help());
-            ExitCode::Usage
+            return ExitCode::Usage;
         }
-        _ => {
-            let text = error.to_string();
-            let parts = text.lines().map(str::trim).filter(|line| {
-                !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more")
-            });
-            let line = parts.collect::<Vec<_>>().join(" ");
-            let line = line.strip_prefix("error: ").unwrap_or(&line);
-            say(&format!("{line} (`qdemo --help` lists what there is)"));
-            ExitCode::Usage
-        }
+        _ => {}
     }
+    let text = error.to_string();
+    let parts = text.lines().map(str::trim).filter(|line| {
+        !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more")
+    });
+    let mut line = parts.collect::<Vec<_>>().join(" ");
+    // What our own values say has the remedy in it.
+    if error.kind() != ErrorKind::ValueValidation {
+        let cli = Cli::command();
+        let command = first.and_then(|name| cli.find_subcommand(name));
+        let name = command.map_or(String::new(), |command| format!(" {}", command.get_name()));
+        line.push_str(&format!(": `qdemo{name} --help` tells what there is"));
+    }
+    say(line.strip_prefix("error: ").unwrap_or(&line));
+    ExitCode::Usage
 }
 
 fn say(line: &str) {

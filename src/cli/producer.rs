@@ -29,7 +29,8 @@ pub(super) struct Args {
     given: Vec<String>,
 
     /// Put so many items: アイテム0, アイテム1, …
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = values::items, allow_hyphen_values = true)]
     items: Option<u64>,
 
     /// What generated items are called [default: アイテム, or item with --lang en]
@@ -57,7 +58,8 @@ pub(super) struct Args {
     queue: QueueName,
 
     /// How many items may wait in the queue; 0 for any number
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = values::items, allow_hyphen_values = true)]
     capacity: Option<u64>,
 
     /// Leave without ending the queue
@@ -82,9 +84,7 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Format {
-    /// A sentence
     Log,
-    /// A JSON object
     Json,
 }
 

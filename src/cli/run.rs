@@ -34,61 +34,33 @@ const QUEUE: &str = "run";
       --consumer-delay 30ms --format json")]
 pub(super) struct Args {
     /// How many items, shared out evenly over the producers
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 5,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(value_parser = values::items, allow_hyphen_values = true)]
     items: u64,
 
     /// Pause of a producer after each item
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "1s",
-        allow_hyphen_values = true
-    )]
-    #[arg(value_parser = values::delay)]
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     producer_delay: Duration,
 
     /// Pause of a consumer after each item
-    #[arg(
-        long,
-        value_name = "TIME",
-        default_value = "2s",
-        allow_hyphen_values = true
-    )]
-    #[arg(value_parser = values::delay)]
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     consumer_delay: Duration,
 
     /// How many producers
-    #[arg(
-        long,
-        value_name = "P",
-        default_value_t = 1,
-        allow_negative_numbers = true
-    )]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "P", default_value = "1")]
+    #[arg(value_parser = values::workers, allow_hyphen_values = true)]
     producers: u32,
 
     /// How many consumers
-    #[arg(
-        long,
-        value_name = "C",
-        default_value_t = 1,
-        allow_negative_numbers = true
-    )]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "C", default_value = "1")]
+    #[arg(value_parser = values::workers, allow_hyphen_values = true)]
     consumers: u32,
 
     /// How many items may wait in the queue; 0 for any number
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        allow_negative_numbers = true
-    )]
+    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(value_parser = values::items, allow_hyphen_values = true)]
     capacity: u64,
 
     /// What the items are called [default: アイテム, or item with --lang en]
@@ -103,13 +75,8 @@ pub(super) struct Args {
     format: Format,
 
     /// How many times as fast as the clock on the wall; max for no waiting at all
-    #[arg(
-        long,
-        value_name = "X|max",
-        default_value = "1",
-        allow_hyphen_values = true
-    )]
-    #[arg(value_parser = values::speed)]
+    #[arg(long, value_name = "X|max", default_value = "1")]
+    #[arg(value_parser = values::speed, allow_hyphen_values = true)]
     speed: Speed,
 
     /// Print no lines
@@ -119,9 +86,7 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Format {
-    /// A sentence
     Log,
-    /// A JSON object
     Json,
 }
 

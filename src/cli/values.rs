@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use fundu::{DurationParser, ParseError, TimeUnit};
+use fundu::{CustomDurationParser, CustomTimeUnit, ParseError, TimeUnit};
 
 use crate::clock::Speed;
 
 /// `1s`, `500ms`, `1.5s`, `0`, `0.2` (seconds, as `sleep` takes them).
 pub(super) fn delay(text: &str) -> Result<Duration, String> {
-    const UNITS: [TimeUnit; 7] = [
-        TimeUnit::NanoSecond,
-        TimeUnit::MicroSecond,
-        TimeUnit::MilliSecond,
-        TimeUnit::Second,
-        TimeUnit::Minute,
-        TimeUnit::Hour,
-        TimeUnit::Day,
+    const UNITS: [CustomTimeUnit<'_>; 7] = [
+        CustomTimeUnit::with_default(TimeUnit::NanoSecond, &["ns"]),
+        CustomTimeUnit::with_default(TimeUnit::MicroSecond, &["us", "µs"]),
+        CustomTimeUnit::with_default(TimeUnit::MilliSecond, &["ms"]),
+        CustomTimeUnit::with_default(TimeUnit::Second, &["s"]),
+        CustomTimeUnit::with_default(TimeUnit::Minute, &["m"]),
+        CustomTimeUnit::with_default(TimeUnit::Hour, &["h"]),
+        CustomTimeUnit::with_default(TimeUnit::Day, &["d"]),
     ];
-    let parser = DurationParser::builder()
+    let parser = CustomDurationParser::builder()
         .time_units(&UNITS)
         .disable_infinity()
         .disable_exponent()
@@ -46,6 +46,28 @@ pub(super) fn speed(text: &str) -> Result<Speed, String> {
         // Slower than a millionth is standing still, faster than a million times is `max`.
         Ok(times) if (1e-6..=1e6).contains(&times) => Ok(Speed::Times(times)),
         _ => Err("a speed is a number from 0.000001 to 1000000, or max: write 1, 10 or max".into()),
+    }
+}
+
+/// How many items.
+pub(super) fn items(text: &str) -> Result<u64, String> {
+    use std::num::IntErrorKind::PosOverflow;
+    text.parse()
+        .map_err(|error: std::num::ParseIntError| match error.kind() {
+            PosOverflow => format!("that is too large: write {} at the most", u64::MAX),
+            _ => "that is not a whole number from 0 on: write 5, for example".to_owned(),
+        })
+}
+
+/// How many workers of a role.
+pub(super) fn workers(text: &str) -> Result<u32, String> {
+    const MOST: u32 = 1000;
+    match items(text)? {
+        0 => Err("at least one is needed: write 1 or more".to_owned()),
+        count => u32::try_from(count)
+            .ok()
+            .filter(|count| *count <= MOST)
+            .ok_or_else(|| format!("that is too many: write {MOST} or less")),
     }
 }
 
@@ -101,6 +123,24 @@ mod tests {
         ] {
             let error = delay(text).expect_err(text);
             assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn counts_are_whole_numbers_in_range() {
+        assert_eq!(items("0"), Ok(0));
+        assert_eq!(items("18446744073709551615"), Ok(u64::MAX));
+        assert!(
+            items("18446744073709551616")
+                .expect_err("")
+                .contains("too large")
+        );
+        for text in ["-1", "1.5", "", "x"] {
+            assert!(items(text).expect_err(text).contains("whole number"));
+        }
+        assert_eq!(workers("1000"), Ok(1000));
+        for text in ["0", "1001", "99999999999", "-1"] {
+            assert!(workers(text).is_err(), "{text}");
         }
     }
 

@@ -425,6 +425,12 @@ impl Keeper {
     }
 
     fn leave_queue(&mut self, client: ClientId, host: &mut impl Host) {
+        // What it put before it left is in the queue, if there was room for it.
+        if self.pacer.is_none() {
+            while let Some(effect) = self.queue.step() {
+                self.carry_out(effect, host);
+            }
+        }
         self.apply(client, Request::Leave, host);
         if let Some(worker) = worker_of(&self.peers, client) {
             self.worker_left(worker);

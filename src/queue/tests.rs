@@ -1,1 +1,584 @@
+//! The rules, one by one and against a model of what must always hold.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+
+fn member(role: Role) -> Member {
+    Member {
+        role,
+        keep_open: false,
+        follow: false,
+        born: Stamp::new(10, 1),
+        capacity: None,
+    }
+}
+
+fn lines(items: &[&str]) -> Lines {
+    let text: String = items.iter().map(|item| format!("{item}\n")).collect();
+    Lines {
+        count: items.len() as u64,
+        bytes: Bytes::from(text),
+    }
+}
+
+/// A queue with its effects told in short words, as in `ok 1 a`.
+struct Told {
+    queue: Queue,
+}
+
+impl Told {
+    fn new(capacity: u64) -> Self {
+        let remains = Remains {
+            capacity: Some(NonZeroU64::new(capacity)),
+            ..Remains::default()
+        };
+        Self {
+            queue: Queue::new(&remains, true),
+        }
+    }
+
+    fn joined(mut self, clients: &[(ClientId, Role)]) -> Self {
+        for &(client, role) in clients {
+            self.apply(client, Request::Join(member(role)));
+        }
+        self
+    }
+
+    fn apply(&mut self, client: ClientId, request: Request) -> Vec<String> {
+        let mut effects = Vec::new();
+        self.queue.apply(client, request, &mut effects).unwrap();
+        effects.iter().map(tell).collect()
+    }
+
+    fn refused(&mut self, client: ClientId, request: Request) -> String {
+        let refusal = self.queue.apply(client, request, &mut Vec::new());
+        refusal.unwrap_err().to_string()
+    }
+
+    fn put(&mut self, client: ClientId, seq: u64, items: &[&str]) -> Vec<String> {
+        let lines = lines(items);
+        self.apply(client, Request::Put { seq, lines })
+    }
+
+    fn get(&mut self, client: ClientId) {
+        assert!(self.apply(client, Request::Get { max: 1 }).is_empty());
+    }
+
+    fn done(&mut self, client: ClientId, first: u64) -> Vec<String> {
+        self.apply(client, Request::Done { first, count: 1 })
+    }
+
+    /// All that can happen now, the end of the queue (at `end`) included.
+    fn steps_until(&mut self, end: Stamp) -> Vec<String> {
+        let mut told = Vec::new();
+        loop {
+            if self.queue.end_is_due() {
+                self.queue.end(end);
+            }
+            match self.queue.step() {
+                Some(effect) => told.push(tell(&effect)),
+                None => return told,
+            }
+        }
+    }
+
+    fn steps(&mut self) -> Vec<String> {
+        self.steps_until(Stamp::new(100, 1))
+    }
+}
+
+fn tell(effect: &Effect) -> String {
+    let text = |run: &Run| {
+        let text = String::from_utf8(run.lines.bytes.to_vec()).unwrap();
+        format!("{} try {}", text.trim().replace('\n', " "), run.attempt)
+    };
+    match effect {
+        Effect::Accepted { client, seq, run } => format!("{client} put up to {seq}: {}", text(run)),
+        Effect::Refused { client, seq } => format!("{client} refused up to {seq}"),
+        Effect::Handed { client, run } => format!("{client} got {}", text(run)),
+        Effect::Done { client, run } => format!("{client} did {}", text(run)),
+        Effect::Returned { client, run } => format!("{client} gave back {}", text(run)),
+        Effect::Ended { client } => format!("{client} ended"),
+    }
+}
+
+const PRODUCER: ClientId = 1;
+const OTHER: ClientId = 2;
+const CONSUMER: ClientId = 8;
+const LATE: ClientId = 9;
+const ALL: [(ClientId, Role); 4] = [
+    (PRODUCER, Role::Producer),
+    (OTHER, Role::Producer),
+    (CONSUMER, Role::Consumer),
+    (LATE, Role::Consumer),
+];
+
+#[test]
+fn items_come_out_in_the_order_of_the_inbox() {
+    let mut queue = Told::new(0).joined(&ALL);
+    queue.put(PRODUCER, 1, &["a"]);
+    queue.put(OTHER, 2, &["x", "y"]);
+    queue.put(PRODUCER, 2, &["b"]);
+    assert_eq!(
+        queue.steps(),
+        [
+            "1 put up to 1: a try 1",
+            "2 put up to 2: x y try 1",
+            "1 put up to 2: b try 1"
+        ]
+    );
+    for item in ["a", "x", "y", "b"] {
+        queue.get(CONSUMER);
+        assert_eq!(queue.steps(), [format!("8 got {item} try 1")]);
+    }
+}
+
+#[test]
+fn the_capacity_is_exact_and_a_slot_is_free_when_its_item_is_handed_out() {
+    let mut queue = Told::new(2).joined(&ALL);
+    queue.put(PRODUCER, 3, &["a", "b", "c"]);
+    assert_eq!(queue.steps(), ["1 put up to 2: a b try 1"]);
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps(), ["8 got a try 1", "1 put up to 3: c try 1"]);
+    assert_eq!(queue.queue.census().in_line, 2);
+    assert_eq!(queue.done(CONSUMER, 1), ["8 did a try 1"]);
+    assert!(
+        queue.steps().is_empty(),
+        "being done frees no slot: there was none taken"
+    );
+}
+
+#[test]
+fn blocked_puts_are_let_in_in_the_order_in_which_they_were_made() {
+    let mut queue = Told::new(1).joined(&ALL);
+    queue.put(PRODUCER, 1, &["a"]);
+    queue.put(OTHER, 1, &["x"]);
+    queue.put(PRODUCER, 2, &["b"]);
+    assert_eq!(queue.steps(), ["1 put up to 1: a try 1"]);
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps(), ["8 got a try 1", "2 put up to 1: x try 1"]);
+    queue.get(LATE);
+    assert_eq!(queue.steps(), ["9 got x try 1", "1 put up to 2: b try 1"]);
+}
+
+#[test]
+fn one_sentinel_ends_every_consumer_and_only_after_everything_is_done() {
+    let mut queue = Told::new(0).joined(&ALL);
+    queue.put(PRODUCER, 1, &["a"]);
+    queue.get(CONSUMER);
+    queue.get(LATE);
+    assert_eq!(queue.steps(), ["1 put up to 1: a try 1", "8 got a try 1"]);
+    queue.apply(PRODUCER, Request::Leave);
+    queue.apply(OTHER, Request::Leave);
+    assert!(queue.steps().is_empty(), "a is still out");
+    queue.done(CONSUMER, 1);
+    assert_eq!(queue.steps(), ["9 ended"]);
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps(), ["8 ended"]);
+}
+
+#[test]
+fn what_a_dead_consumer_had_comes_back_to_its_place_before_the_end() {
+    let mut queue = Told::new(0).joined(&ALL);
+    queue.put(PRODUCER, 3, &["a", "b", "c"]);
+    queue.get(CONSUMER);
+    queue.steps();
+    queue.apply(PRODUCER, Request::Leave);
+    queue.apply(OTHER, Request::Leave);
+    assert_eq!(
+        queue.apply(CONSUMER, Request::Leave),
+        ["8 gave back a try 2"]
+    );
+    for (number, item) in [(1, "a try 2"), (2, "b try 1"), (3, "c try 1")] {
+        queue.get(LATE);
+        assert_eq!(queue.steps(), [format!("9 got {item}")]);
+        queue.done(LATE, number);
+    }
+    queue.get(LATE);
+    assert_eq!(queue.steps(), ["9 ended"]);
+}
+
+#[test]
+fn an_item_given_back_may_exceed_the_capacity_but_nothing_is_accepted_meanwhile() {
+    let mut queue = Told::new(1).joined(&ALL);
+    queue.put(PRODUCER, 2, &["a", "b"]);
+    queue.get(CONSUMER);
+    queue.steps();
+    queue.apply(CONSUMER, Request::Leave);
+    assert_eq!(queue.queue.census().in_line, 2);
+    queue.put(OTHER, 1, &["x"]);
+    queue.get(LATE);
+    assert_eq!(queue.steps(), ["9 got a try 2"]);
+    queue.get(LATE);
+    assert_eq!(queue.steps(), ["9 got b try 1", "2 put up to 1: x try 1"]);
+}
+
+#[test]
+fn a_producer_that_comes_in_time_takes_the_sentinel_back() {
+    let mut queue = Told::new(0).joined(&[(PRODUCER, Role::Producer)]);
+    queue.put(PRODUCER, 1, &["a"]);
+    queue.steps();
+    queue.apply(PRODUCER, Request::Leave);
+    queue.apply(OTHER, Request::Join(member(Role::Producer)));
+    queue.apply(CONSUMER, Request::Join(member(Role::Consumer)));
+    queue.get(CONSUMER);
+    queue.steps();
+    queue.done(CONSUMER, 1);
+    queue.get(CONSUMER);
+    assert!(queue.steps().is_empty());
+    queue.apply(OTHER, Request::Leave);
+    assert_eq!(queue.steps(), ["8 ended"]);
+}
+
+#[test]
+fn who_was_born_before_the_end_is_told_of_it_and_who_came_after_waits() {
+    let mut queue = Told::new(0).joined(&ALL[..3]);
+    queue.apply(PRODUCER, Request::Leave);
+    queue.apply(OTHER, Request::Leave);
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps_until(Stamp::new(20, 7)), ["8 ended"]);
+    for (born, told) in [(19, true), (20, true), (21, false)] {
+        let born = Stamp::new(born, 7);
+        let member = Member {
+            born,
+            ..member(Role::Consumer)
+        };
+        queue.apply(LATE, Request::Join(member));
+        queue.get(LATE);
+        assert_eq!(queue.steps() == ["9 ended"], told, "{born:?}");
+        queue.apply(LATE, Request::Leave);
+    }
+}
+
+#[test]
+fn a_follower_is_not_told_and_gets_what_comes_after() {
+    let mut queue = Told::new(0).joined(&ALL[..1]);
+    let follower = Member {
+        follow: true,
+        ..member(Role::Consumer)
+    };
+    queue.apply(CONSUMER, Request::Join(follower));
+    queue.get(CONSUMER);
+    queue.apply(PRODUCER, Request::Leave);
+    assert!(queue.steps().is_empty());
+    assert_eq!(queue.queue.remains().end, Some(Stamp::new(100, 1)));
+    queue.apply(OTHER, Request::Join(member(Role::Producer)));
+    queue.put(OTHER, 1, &["x"]);
+    assert_eq!(queue.steps(), ["2 put up to 1: x try 1", "8 got x try 1"]);
+}
+
+#[test]
+fn a_producer_that_keeps_the_queue_open_puts_no_sentinel() {
+    let mut queue = Told::new(0);
+    let keeps_open = Member {
+        keep_open: true,
+        ..member(Role::Producer)
+    };
+    queue.apply(PRODUCER, Request::Join(keeps_open));
+    queue.apply(PRODUCER, Request::Leave);
+    assert!(!queue.queue.remains().sentinel);
+    queue.apply(OTHER, Request::Join(member(Role::Producer)));
+    queue.apply(OTHER, Request::Leave);
+    assert!(queue.queue.remains().sentinel);
+}
+
+#[test]
+fn after_the_close_puts_are_refused_and_what_is_in_line_drains() {
+    let mut queue = Told::new(1).joined(&ALL);
+    queue.put(PRODUCER, 2, &["a", "b"]);
+    queue.steps();
+    queue.queue.close();
+    assert_eq!(queue.put(OTHER, 1, &["x"]), ["2 refused up to 1"]);
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps(), ["8 got a try 1", "1 put up to 2: b try 1"]);
+}
+
+#[test]
+fn closing_now_refuses_the_blocked_and_drops_the_waiting() {
+    let mut queue = Told::new(1).joined(&ALL);
+    queue.put(PRODUCER, 3, &["a", "b", "c"]);
+    queue.put(OTHER, 1, &["x"]);
+    queue.steps();
+    let mut effects = Vec::new();
+    assert_eq!(queue.queue.close_now(&mut effects), 1);
+    let told: Vec<_> = effects.iter().map(tell).collect();
+    assert_eq!(told, ["1 refused up to 3", "2 refused up to 1"]);
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps(), ["8 ended"]);
+}
+
+#[test]
+fn a_run_is_no_larger_than_a_fair_share() {
+    let mut queue = Told::new(0).joined(&ALL);
+    queue.put(PRODUCER, 5, &["a", "b", "c", "d", "e"]);
+    queue.apply(CONSUMER, Request::Get { max: 100 });
+    queue.apply(LATE, Request::Get { max: 100 });
+    assert_eq!(queue.steps()[1..], ["8 got a b c try 1", "9 got d try 1"]);
+}
+
+#[test]
+fn a_run_may_be_done_in_pieces_from_anywhere_but_only_once_and_by_its_holder() {
+    let mut queue = Told::new(0).joined(&ALL[..3]);
+    queue.put(PRODUCER, 4, &["a", "b", "c", "d"]);
+    queue.apply(CONSUMER, Request::Get { max: 4 });
+    queue.steps();
+    let done = |first, count| Request::Done { first, count };
+    assert_eq!(queue.apply(CONSUMER, done(2, 2)), ["8 did b c try 1"]);
+    for (client, first, count) in [
+        (CONSUMER, 2, 1),
+        (CONSUMER, 1, 2),
+        (PRODUCER, 1, 1),
+        (CONSUMER, 4, 2),
+        (CONSUMER, 0, 1),
+        (CONSUMER, 5, 1),
+        (CONSUMER, 4, u64::MAX),
+    ] {
+        let why = queue.refused(client, done(first, count));
+        assert!(why.contains("not out"), "{client} {first} {count}: {why}");
+    }
+    assert_eq!(
+        queue.apply(CONSUMER, Request::Leave),
+        ["8 gave back a try 2", "8 gave back d try 2"]
+    );
+}
+
+#[test]
+fn a_capacity_once_set_stays_and_the_other_one_is_named() {
+    let mut queue = Told::new(0);
+    queue.queue = Queue::new(&Remains::default(), true);
+    let wants = |capacity| {
+        let capacity = Some(NonZeroU64::new(capacity));
+        Request::Join(Member {
+            capacity,
+            ..member(Role::Producer)
+        })
+    };
+    queue.apply(CONSUMER, Request::Join(member(Role::Consumer)));
+    queue.apply(PRODUCER, wants(3));
+    queue.apply(OTHER, wants(3));
+    let why = queue.refused(LATE, wants(5));
+    assert!(why.contains("capacity 3, not 5"), "{why}");
+    assert_eq!(queue.queue.census().producers, 2);
+}
+
+#[test]
+fn one_get_at_a_time() {
+    let mut queue = Told::new(0).joined(&ALL);
+    queue.get(CONSUMER);
+    let why = queue.refused(CONSUMER, Request::Get { max: 1 });
+    assert!(why.contains("one at a time"), "{why}");
+}
+
+/// What a random client may do.
+#[derive(Clone, Debug)]
+enum Move {
+    Join(bool),
+    Put(u64),
+    Get(u64),
+    Done { pick: usize, part: u64 },
+    Leave,
+    Step,
+    Close,
+}
+
+fn moves() -> impl Strategy<Value = Vec<(usize, Move)>> {
+    let one = prop_oneof![
+        2 => any::<bool>().prop_map(Move::Join),
+        5 => (1..6u64).prop_map(Move::Put),
+        5 => (1..6u64).prop_map(Move::Get),
+        5 => (any::<usize>(), 1..4u64).prop_map(|(pick, part)| Move::Done { pick, part }),
+        1 => Just(Move::Leave),
+        9 => Just(Move::Step),
+        1 => Just(Move::Close),
+    ];
+    proptest::collection::vec((0..6usize, one), 0..200)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Line,
+    Out(ClientId),
+    Done,
+}
+
+/// Keeps its own books of what the effects say.
+#[derive(Default)]
+struct Ledger {
+    capacity: u64,
+    /// By the queue's number: where the item is, how often it was handed out, what it is.
+    items: BTreeMap<u64, (Place, u32, String)>,
+    /// By client: the number of its last item that was sent, and accepted.
+    sent: BTreeMap<ClientId, u64>,
+    accepted: BTreeMap<ClientId, u64>,
+}
+
+impl Ledger {
+    fn enter(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Accepted { client, seq, run } => {
+                let next = self.items.last_key_value().map_or(1, |(id, _)| id + 1);
+                assert_eq!(run.first, next, "numbers are given without gaps");
+                let accepted = self.accepted.entry(*client).or_default();
+                assert_eq!(
+                    *seq,
+                    *accepted + run.count(),
+                    "each producer's order is kept"
+                );
+                for (id, item) in run.items() {
+                    *accepted += 1;
+                    let text = String::from_utf8(item.to_vec()).unwrap();
+                    assert_eq!(text, format!("{client}-{accepted}"));
+                    self.items.insert(id, (Place::Line, 0, text));
+                }
+                if self.capacity > 0 {
+                    assert!(
+                        self.count(Place::Line) <= self.capacity,
+                        "the capacity is exact"
+                    );
+                }
+            }
+            Effect::Handed { client, run } => {
+                for (id, item) in run.items() {
+                    let first = self.items.iter().find(|(_, i)| i.0 == Place::Line).unwrap();
+                    assert_eq!(*first.0, id, "first in, first out");
+                    let (place, times, text) = self.items.get_mut(&id).unwrap();
+                    *times += 1;
+                    assert_eq!(run.attempt, *times);
+                    assert_eq!(text.as_bytes(), item);
+                    *place = Place::Out(*client);
+                }
+            }
+            Effect::Done { client, run } => self.shift(run, *client, Place::Done),
+            Effect::Returned { client, run } => self.shift(run, *client, Place::Line),
+            Effect::Ended { .. } | Effect::Refused { .. } => {}
+        }
+    }
+
+    fn shift(&mut self, run: &Run, from: ClientId, to: Place) {
+        for (id, _) in run.items() {
+            let place = &mut self.items.get_mut(&id).unwrap().0;
+            assert_eq!(*place, Place::Out(from));
+            *place = to;
+        }
+    }
+
+    fn count(&self, place: Place) -> u64 {
+        self.items.values().filter(|item| item.0 == place).count() as u64
+    }
+
+    fn out(&self) -> Vec<(u64, ClientId)> {
+        let out = self.items.iter().filter_map(|(id, item)| match item.0 {
+            Place::Out(client) => Some((*id, client)),
+            _ => None,
+        });
+        out.collect()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn whatever_clients_do_items_are_conserved_in_order_within_capacity(
+        capacity in 0..4u64,
+        moves in moves(),
+    ) {
+        let mut queue = Told::new(capacity).queue;
+        let mut ledger = Ledger { capacity, ..Ledger::default() };
+        let mut ends = 0;
+        for (n, (slot, action)) in moves.into_iter().enumerate() {
+            let mut effects = Vec::new();
+            // Each coming is a new client, as the keeper numbers them.
+            let here = queue.clients.keys().copied().find(|c| c % 6 == slot);
+            let client = here.unwrap_or(n * 6 + slot);
+            match (action, here) {
+                (Move::Join(producer), None) => {
+                    let role = if producer { Role::Producer } else { Role::Consumer };
+                    queue.apply(client, Request::Join(member(role)), &mut effects).unwrap();
+                }
+                (Move::Put(count), Some(_)) => {
+                    let sent = ledger.sent.entry(client).or_default();
+                    let items: Vec<_> = (1..=count).map(|i| format!("{client}-{}", *sent + i)).collect();
+                    *sent += count;
+                    let items: Vec<_> = items.iter().map(String::as_str).collect();
+                    let put = Request::Put { seq: *sent, lines: lines(&items) };
+                    queue.apply(client, put, &mut effects).unwrap();
+                    if let Some(Effect::Refused { seq, .. }) = effects.first() {
+                        // Refused as a whole: the client may start over from here.
+                        prop_assert_eq!(*seq, *sent);
+                        *sent -= count;
+                    }
+                }
+                (Move::Get(max), Some(_)) => {
+                    let waits = queue.getters.contains(&client);
+                    let got = queue.apply(client, Request::Get { max }, &mut effects);
+                    prop_assert_eq!(got.is_err(), waits);
+                }
+                (Move::Done { pick, part }, _) => {
+                    let out = ledger.out();
+                    if !out.is_empty() {
+                        let (first, client) = out[pick % out.len()];
+                        let done = Request::Done { first, count: part };
+                        let all_his = (first..first + part).all(|id| out.contains(&(id, client)));
+                        let taken = queue.apply(client, done, &mut effects).is_ok();
+                        // Items of several runs take several `done`s.
+                        prop_assert!(!taken || all_his);
+                        prop_assert!(taken || part > 1);
+                    }
+                }
+                (Move::Leave, Some(_)) => queue.apply(client, Request::Leave, &mut effects).unwrap(),
+                (Move::Close, _) => queue.close(),
+                (Move::Step, _) => {
+                    if queue.end_is_due() {
+                        prop_assert_eq!(ledger.count(Place::Line), 0);
+                        prop_assert!(ledger.out().is_empty());
+                        queue.end(Stamp::new(100, 1));
+                        ends += 1;
+                        // The next queue of this name has the capacity that it is given.
+                        ledger.capacity = 0;
+                    }
+                    effects.extend(queue.step());
+                }
+                _ => {}
+            }
+            for effect in &effects {
+                if matches!(effect, Effect::Ended { .. }) {
+                    prop_assert!(ends > 0, "nobody is told of an end before there is one");
+                }
+                ledger.enter(effect);
+            }
+            let census = queue.census();
+            prop_assert_eq!(census.in_line, ledger.count(Place::Line));
+            prop_assert_eq!(census.out, ledger.out().len() as u64);
+        }
+        // Whoever is still there and asks is told or served in the end: nobody waits for ever.
+        let consumer = 1_000_000;
+        let mut effects = Vec::new();
+        for client in queue.clients.keys().copied().collect::<Vec<_>>() {
+            queue.apply(client, Request::Leave, &mut effects).unwrap();
+        }
+        queue.end = None;
+        queue.apply(consumer, Request::Join(member(Role::Consumer)), &mut effects).unwrap();
+        queue.close();
+        loop {
+            effects.iter().for_each(|effect| ledger.enter(effect));
+            effects.clear();
+            queue.apply(consumer, Request::Get { max: 100 }, &mut effects).unwrap();
+            if queue.end_is_due() {
+                break;
+            }
+            let Some(Effect::Handed { run, .. }) = queue.step() else {
+                panic!("a get with items in line must be served");
+            };
+            ledger.enter(&Effect::Handed { client: consumer, run: run.clone() });
+            let done = Request::Done { first: run.first, count: run.count() };
+            queue.apply(consumer, done, &mut effects).unwrap();
+        }
+        prop_assert_eq!(ledger.count(Place::Done), ledger.items.len() as u64);
+    }
+}
