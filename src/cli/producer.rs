@@ -135,8 +135,9 @@ impl Args {
         if let Some(error) = put.as_ref().err().and_then(|error| error.downcast_ref()) {
             job.client.leave_at_once();
             return match error {
-                // A run's parent has closed the queue, or is gone: it says so itself.
-                Error::Closed | Error::Gone if self.worker.is_some() => Ok(ExitCode::Failed),
+                // A run's parent wants its producers to stop, or is gone: it says so itself.
+                Error::Closed if self.worker.is_some() => Ok(ExitCode::Done),
+                Error::Gone if self.worker.is_some() => Ok(ExitCode::Failed),
                 _ => put.map(|()| ExitCode::Done),
             };
         }

@@ -259,7 +259,11 @@ impl Parent {
         if let Some(cause) = departed.cause() {
             let who = report::name(departed.worker);
             let pid = departed.pid;
-            let text = format!("qdemo: {who} (process {pid}) {cause}");
+            let then = match departed.worker.role {
+                Role::Producer => "",
+                Role::Consumer => ": what it held is back in line",
+            };
+            let text = format!("qdemo: {who} (process {pid}) {cause}{then}");
             self.host.reporter.notice(&text);
         }
     }

@@ -29,7 +29,7 @@ impl Progress {
             return Self::default();
         }
         let bar = ProgressBar::with_draw_target(Some(items), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("[{wide_bar}] {pos}/{len} {msg}");
+        let style = ProgressStyle::with_template("[{bar:40}] {pos}/{len} {msg}");
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }

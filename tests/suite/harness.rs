@@ -1,0 +1,390 @@
+//! A private place for each test: its own folders, a clean environment, a time limit that ends
+//! everything that was started, and a look at what is left afterwards.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use tempfile::TempDir;
+
+/// The hard limit of everything that a test starts. No test is meant to come near it.
+const LIMIT: Duration = Duration::from_secs(60);
+
+pub const QDEMO: &str = env!("CARGO_BIN_EXE_qdemo");
+
+/// The transcript of the classic example.
+pub const CLASSIC: &str = "\
+生産者: アイテム0 を追加しました
+消費者: アイテム0 を取得しました
+生産者: アイテム1 を追加しました
+生産者: アイテム2 を追加しました
+消費者: アイテム1 を取得しました
+生産者: アイテム3 を追加しました
+生産者: アイテム4 を追加しました
+消費者: アイテム2 を取得しました
+消費者: アイテム3 を取得しました
+消費者: アイテム4 を取得しました
+すべてのプロセスが終了しました
+";
+
+/// A private place.
+pub struct Sandbox {
+    root: TempDir,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+    pub status: ExitStatus,
+}
+
+/// A command that runs.
+pub struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: Option<BufReader<ChildStdout>>,
+    stderr: JoinHandle<String>,
+    _limit: mpsc::Sender<()>,
+}
+
+/// A process as the system lists it.
+#[derive(Debug)]
+pub struct Process {
+    pub pid: i32,
+    pub parent: i32,
+    pub state: String,
+    pub args: String,
+}
+
+impl Sandbox {
+    pub fn new() -> Self {
+        let root = tempfile::Builder::new().prefix("qdemo-test.").tempdir().unwrap();
+        for dir in ["tmp", "queues", "home"] {
+            fs::create_dir(root.path().join(dir)).unwrap();
+        }
+        Self { root }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// Where the queues are.
+    pub fn queue(&self, name: &str) -> PathBuf {
+        self.path("queues").join(name)
+    }
+
+    /// A command with an environment that holds nothing but this place.
+    pub fn command(&self, program: &str) -> Command {
+        let bin = Path::new(QDEMO).parent().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", format!("{}:{path}", bin.display()))
+            .env("HOME", self.path("home"))
+            .env("TMPDIR", self.path("tmp"))
+            .env("QDEMO_DIR", self.path("queues"))
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir(self.root.path());
+        command
+    }
+
+    pub fn qdemo<S: AsRef<str>>(&self, args: &[S]) -> Command {
+        let mut command = self.command(QDEMO);
+        command.args(args.iter().map(AsRef::as_ref));
+        command
+    }
+
+    pub fn start<S: AsRef<str>>(&self, args: &[S]) -> Running {
+        Running::start(self.qdemo(args))
+    }
+
+    /// Runs a command to its end, with nothing on standard input.
+    pub fn run<S: AsRef<str>>(&self, args: &[S]) -> Outcome {
+        self.start(args).end()
+    }
+
+    /// Runs a command to its end, with this on standard input.
+    pub fn run_with_input<S: AsRef<str>>(&self, args: &[S], input: &[u8]) -> Outcome {
+        let mut running = self.start(args);
+        let mut stdin = running.stdin.take().unwrap();
+        let input = input.to_vec();
+        let feeder = thread::spawn(move || {
+            // A command may well end before it has read everything.
+            let _ = stdin.write_all(&input);
+        });
+        let outcome = running.end();
+        feeder.join().unwrap();
+        outcome
+    }
+
+    /// Runs a shell script to its end.
+    pub fn script(&self, text: &str) -> Outcome {
+        let mut command = self.command("bash");
+        command.args(["-c", text]);
+        Running::start(command).end()
+    }
+
+    /// All live processes that have to do with this place, by their environment.
+    pub fn processes(&self) -> Vec<Process> {
+        let mark = self.root.path().as_os_str().as_encoded_bytes();
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse() else {
+                continue;
+            };
+            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+            if memchr::memmem::find(&environment, mark).is_none() {
+                continue;
+            }
+            found.extend(process(pid));
+        }
+        found.sort_by_key(|process| process.pid);
+        found
+    }
+
+    /// The processes whose arguments start with this.
+    pub fn processes_of(&self, args: &str) -> Vec<Process> {
+        let mut all = self.processes();
+        all.retain(|process| process.args.starts_with(args));
+        all
+    }
+
+    /// Waits until the keeper of this queue has let go of its inbox and ended.
+    pub fn wait_for_keeper_to_go(&self, queue: &str) {
+        for keeper in self.processes_of(&format!("qdemo keeper --queue {queue}")) {
+            wait_for_end(keeper.pid);
+        }
+    }
+
+    /// Fails if a process, a pipe or a private folder has been left behind. Keepers and workers
+    /// may need a moment to see that they are alone; they get it.
+    pub fn assert_nothing_left(&self) {
+        for process in self.processes() {
+            wait_for_end(process.pid);
+        }
+        let left = self.processes();
+        assert!(left.is_empty(), "processes are left: {left:#?}");
+        let mut files = Vec::new();
+        list(&self.path("tmp"), &mut files);
+        assert!(files.is_empty(), "left in the temporary folder: {files:?}");
+        list(&self.path("queues"), &mut files);
+        let pipes: Vec<_> = files
+            .iter()
+            .filter(|path| fs::symlink_metadata(path).unwrap().file_type().is_fifo())
+            .collect();
+        assert!(pipes.is_empty(), "pipes are left: {pipes:?}");
+    }
+}
+
+impl Outcome {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.stdout.clone()).expect("standard output is UTF-8")
+    }
+
+    pub fn lines(&self) -> Vec<String> {
+        self.text().lines().map(str::to_owned).collect()
+    }
+
+    /// Exit code; None for death by a signal.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    pub fn signal(&self) -> Option<i32> {
+        self.status.signal()
+    }
+
+    /// Exactly this on standard output, nothing on standard error, exit code 0.
+    #[track_caller]
+    pub fn assert_prints(&self, expected: &str) {
+        assert_same(expected, &self.text());
+        assert_same("", &self.stderr);
+        assert_eq!(self.code(), Some(0));
+    }
+
+    /// Nothing on standard output, one line on standard error with all of these in it.
+    #[track_caller]
+    pub fn assert_refused(&self, code: i32, words: &[&str]) {
+        assert_same("", &self.text());
+        self.assert_one_line_of_error(words);
+        assert_eq!(self.code(), Some(code), "{}", self.stderr);
+    }
+
+    #[track_caller]
+    pub fn assert_one_line_of_error(&self, words: &[&str]) {
+        assert_eq!(self.stderr.lines().count(), 1, "one line: {}", self.stderr);
+        assert!(self.stderr.starts_with("qdemo: "), "{}", self.stderr);
+        for word in words {
+            assert!(self.stderr.contains(word), "no {word:?} in: {}", self.stderr);
+        }
+    }
+
+    #[track_caller]
+    pub fn assert_done(&self) {
+        assert_same("", &self.stderr);
+        assert_eq!(self.code(), Some(0));
+    }
+}
+
+impl Running {
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut pipe = child.stderr.take().unwrap();
+        let stderr = thread::spawn(move || {
+            let mut text = Vec::new();
+            pipe.read_to_end(&mut text).unwrap();
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        let limit = limit(child.id());
+        Self {
+            stdin: child.stdin.take(),
+            stdout: child.stdout.take().map(BufReader::new),
+            stderr,
+            child,
+            _limit: limit,
+        }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    /// The next line of standard output; empty at its end.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
+        line.trim_end_matches('\n').to_owned()
+    }
+
+    /// Writes to standard input.
+    pub fn feed(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// Stops reading standard output.
+    pub fn stop_reading(&mut self) {
+        drop(self.stdout.take());
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        signal_to(self.pid(), signal);
+    }
+
+    /// Closes standard input, takes the rest of the output, and waits for the end.
+    pub fn end(mut self) -> Outcome {
+        drop(self.stdin.take());
+        let mut stdout = Vec::new();
+        if let Some(mut pipe) = self.stdout.take() {
+            pipe.read_to_end(&mut stdout).unwrap();
+        }
+        let status = self.child.wait().unwrap();
+        Outcome {
+            stdout,
+            stderr: self.stderr.join().unwrap(),
+            status,
+        }
+    }
+}
+
+pub fn signal_to(pid: i32, signal: Signal) {
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
+/// Kills a process at the limit, unless the returned end is dropped before.
+fn limit(pid: u32) -> mpsc::Sender<()> {
+    let (keep, gone) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if gone.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("process {pid} has had its {LIMIT:?}");
+            let _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
+        }
+    });
+    keep
+}
+
+/// Waits until a process, which need not be a child, has ended.
+#[track_caller]
+pub fn wait_for_end(pid: i32) {
+    let Ok(handle) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) else {
+        return;
+    };
+    let mut fds = [PollFd::new(&handle, PollFlags::IN)];
+    let ten_seconds = Timespec {
+        tv_sec: 10,
+        tv_nsec: 0,
+    };
+    poll(&mut fds, Some(&ten_seconds)).unwrap();
+    let ended = !fds[0].revents().is_empty();
+    assert!(ended, "still there after ten seconds: {:?}", process(pid));
+}
+
+/// Waits until the process has stopped or has come to the given state, as `ps` names it.
+fn process(pid: i32) -> Option<Process> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    let state = fields.next()?.to_owned();
+    let parent = fields.next()?.parse().ok()?;
+    let args = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let args = String::from_utf8_lossy(&args).trim_end_matches('\0').replace('\0', " ");
+    Some(Process {
+        pid,
+        parent,
+        state,
+        args,
+    })
+}
+
+/// The children of a process, zombies too.
+pub fn children_of(parent: i32) -> Vec<Process> {
+    let pids = fs::read_dir("/proc").unwrap().flatten();
+    let pids = pids.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
+    pids.filter_map(process).filter(|process| process.parent == parent).collect()
+}
+
+/// Opens the inbox of a queue, as a stranger would.
+pub fn open_inbox(dir: &Path) -> fs::File {
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    fs::OpenOptions::new()
+        .write(true)
+        .custom_flags(nonblocking)
+        .open(dir.join("inbox"))
+        .unwrap()
+}
+
+fn list(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        files.push(entry.path());
+        if entry.file_type().unwrap().is_dir() {
+            list(&entry.path(), files);
+        }
+    }
+}
+
+/// Shows where two texts differ.
+#[track_caller]
+pub fn assert_same(expected: &str, actual: &str) {
+    if expected != actual {
+        let diff = similar::TextDiff::from_lines(expected, actual);
+        panic!("not what was expected:\n{}", diff.unified_diff().header("expected", "actual"));
+    }
+}

@@ -1,0 +1,13 @@
+//! What users see, tried with real processes in a private place each. Order is never sorted away.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod bad_input;
+mod documents;
+mod examples;
+mod harness;
+mod leaving;
+mod protocol;
+mod run;
+mod shared;
+mod terminal;
+mod volume;
