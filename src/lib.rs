@@ -33,7 +33,7 @@ mod queue;
 mod report;
 mod wire;
 
-pub use client::{Accepted, Batch, Client, Error, Left, Options};
+pub use client::{Batch, Client, Error, Left, Options};
 pub use exit::ExitCode;
 pub use name::{BadName, QueueName};
 pub use queue::Role;

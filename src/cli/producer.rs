@@ -10,12 +10,15 @@ use bytes::Bytes;
 
 use super::values::{self, Share};
 use super::{LangArg, StdoutFailed, Usage, signals};
-use crate::client::{Client, Error, Options};
+use crate::client::{Accepted, Client, Error, Options};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::queue::{Lines, Role, Run};
 use crate::report::{Kind, Output, Progress, Reporter, Style, encode};
+
+/// So many items may be on their way before their fate is looked into.
+const MANY: usize = 1024;
 
 /// Put items into a queue; the queue ends when its last producer leaves
 #[derive(Debug, clap::Args)]
@@ -167,58 +170,65 @@ impl Job {
         let mut item = Vec::new();
         loop {
             match source.next(&mut item, || self.wait_for_input()) {
-                Ok(true) => self.client.put(&item)?,
-                Ok(false) => break,
-                Err(error) => {
-                    self.client.flush()?;
-                    self.report()?;
-                    return Err(error);
-                }
-            }
-            if self.reports {
-                self.unreported.push_back(item.clone());
-            }
-            if !self.delay.is_zero() {
-                self.client.flush()?;
-                self.report()?;
-                self.client.sleep(self.delay)?;
-            } else if self.unreported.len() >= 1024 {
-                self.report()?;
+                Ok(true) => self.put(&item)?,
+                Ok(false) => return self.settle(),
+                // What came before it is in the queue all the same.
+                Err(error) => return self.settle().and(Err(error)),
             }
         }
-        self.client.flush()?;
-        self.report()
+    }
+
+    fn put(&mut self, item: &[u8]) -> anyhow::Result<()> {
+        while !self.client.has_room() {
+            let news = self.client.wait_for_news()?;
+            self.report(news)?;
+        }
+        self.client.add(item)?;
+        if self.reports {
+            self.unreported.push_back(item.to_vec());
+        }
+        if !self.delay.is_zero() {
+            self.settle()?;
+            self.client.sleep(self.delay)?;
+        } else if self.unreported.len() >= MANY {
+            let news = self.client.news()?;
+            self.report(news)?;
+        }
+        Ok(())
     }
 
     /// Nothing more to put for now: what there is must not wait for it.
     fn wait_for_input(&mut self) -> anyhow::Result<()> {
-        self.client.flush()?;
-        self.report()?;
+        self.settle()?;
         Ok(self.client.wait_for(io::stdin().as_fd())?)
     }
 
-    /// Prints what is known to be accepted.
-    fn report(&mut self) -> anyhow::Result<()> {
-        while let Some(accepted) = self.client.next_accepted()? {
-            if !self.reports {
-                continue;
-            }
-            let at = self.clock.now();
-            let count = usize::try_from(accepted.count).unwrap_or(usize::MAX);
-            let items = self.unreported.drain(..count.min(self.unreported.len()));
-            for (id, mut item) in (accepted.first_id..).zip(items) {
-                item.push(b'\n');
-                let run = Run {
-                    first: id,
-                    attempt: 1,
-                    lines: Lines {
-                        count: 1,
-                        bytes: Bytes::from(item),
-                    },
-                };
-                self.reporter
-                    .items(at, Kind::Put, Role::Producer, None, &run);
-            }
+    /// Waits until everything is in the queue, and says so.
+    fn settle(&mut self) -> anyhow::Result<()> {
+        while let Some(news) = self.client.wait_for_news()? {
+            self.report(Some(news))?;
+        }
+        Ok(())
+    }
+
+    /// Prints what has been accepted.
+    fn report(&mut self, news: Option<Accepted>) -> anyhow::Result<()> {
+        let Some(Accepted { count, first_id }) = news.filter(|_| self.reports) else {
+            return Ok(());
+        };
+        let at = self.clock.now();
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let items = self.unreported.drain(..count.min(self.unreported.len()));
+        for (first, mut item) in (first_id..).zip(items) {
+            item.push(b'\n');
+            let bytes = Bytes::from(item);
+            let run = Run {
+                first,
+                attempt: 1,
+                lines: Lines { count: 1, bytes },
+            };
+            self.reporter
+                .items(at, Kind::Put, Role::Producer, None, &run);
         }
         self.reporter
             .flush()

@@ -12,15 +12,16 @@ use signal_hook::low_level::emulate_default_handler;
 
 use crate::pipe::Waker;
 
-/// The last of these signals that came, 0 before.
-static CAUGHT: std::sync::LazyLock<Arc<AtomicUsize>> = std::sync::LazyLock::new(Arc::default);
+/// The signal that this process was told to leave by, 0 before.
+static CAUGHT: AtomicUsize = AtomicUsize::new(0);
 
 /// The signal that this process was told to leave by.
 pub(super) fn caught() -> Option<i32> {
-    match CAUGHT.load(Ordering::SeqCst) {
-        0 => None,
-        signal => i32::try_from(signal).ok(),
-    }
+    number(CAUGHT.load(Ordering::SeqCst))
+}
+
+fn number(signal: usize) -> Option<i32> {
+    i32::try_from(signal).ok().filter(|&signal| signal != 0)
 }
 
 /// Wakes the returned waker at the first signal. At the second one, `at_once` is called and the
@@ -30,11 +31,13 @@ pub(super) fn catch(mut at_once: impl FnMut() + Send + 'static) -> anyhow::Resul
     let woken = Arc::clone(&waker);
     let nohup = ignores_hangup();
     let mut times = 0;
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let last = Arc::clone(&arrived);
     let handle = move || {
         // ctrlc doesn't say which signal it was. Our own handler, which does, may be a moment
         // behind the first time.
         let signal = loop {
-            match caught() {
+            match number(last.load(Ordering::SeqCst)) {
                 None => thread::yield_now(),
                 Some(signal) => break signal,
             }
@@ -43,6 +46,7 @@ pub(super) fn catch(mut at_once: impl FnMut() + Send + 'static) -> anyhow::Resul
             return;
         }
         times += 1;
+        CAUGHT.store(usize::try_from(signal).unwrap_or(0), Ordering::SeqCst);
         if times == 1 {
             woken.wake();
         } else {
@@ -52,9 +56,9 @@ pub(super) fn catch(mut at_once: impl FnMut() + Send + 'static) -> anyhow::Resul
     };
     ctrlc::set_handler(handle).context("cannot catch Ctrl-C")?;
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        let number = usize::try_from(signal).unwrap_or(0);
+        let number = usize::try_from(signal)?;
         // Chained to that of ctrlc, which is called first.
-        signal_hook::flag::register_usize(signal, Arc::clone(&CAUGHT), number)?;
+        signal_hook::flag::register_usize(signal, Arc::clone(&arrived), number)?;
     }
     Ok(waker)
 }

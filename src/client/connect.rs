@@ -13,7 +13,7 @@ use crate::clock::Stamp;
 use crate::keeper::shared::READY;
 use crate::name::QueueName;
 use crate::pipe::{Door, Mailbox, PIPE_BUF, QueueDir, Waker};
-use crate::queue::{Lines, Role};
+use crate::queue::Role;
 use crate::wire::{Hello, Key, Reply, ReplyReader, VERSION, Welcome, Writer, mailbox_name};
 
 /// How often a keeper may go just as this client comes, before that is taken for a fault.
@@ -151,11 +151,10 @@ impl Options {
                 paced: false,
                 window: 0,
             },
-            unsent: Lines::default(),
-            unsent_bytes: Default::default(),
+            unsent: 0,
+            lines: Vec::new(),
             sent: 0,
             accepted: 0,
-            fresh: Default::default(),
             window: 0,
             interrupt: self.interrupt.clone(),
         };
@@ -164,7 +163,7 @@ impl Options {
             .writer
             .hello(&mut client.write, &self.hello)
             .map_err(|error| Error::Protocol(error.to_string()))?;
-        client.post()?;
+        client.send_write()?;
         loop {
             match client.reply(None)? {
                 Some(Reply::Welcome(welcome)) => {
@@ -172,7 +171,7 @@ impl Options {
                     client.welcome = welcome;
                     return Ok(client);
                 }
-                Some(other) => client.note(other)?,
+                Some(other) => drop(client.note(other)?),
                 None => {}
             }
         }

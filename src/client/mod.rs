@@ -3,16 +3,13 @@
 mod connect;
 mod error;
 
-use std::collections::VecDeque;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-
 use crate::clock::{Clock, Nanos, nanos};
 use crate::pipe::{Door, Mailbox, PIPE_BUF, Ready, Waker, wait};
-use crate::queue::{Lines, Run};
+use crate::queue::Run;
 use crate::wire::{Reply, ReplyReader, Welcome, Writer};
 pub use connect::Options;
 pub(crate) use connect::default_dir;
@@ -20,11 +17,11 @@ pub use error::Error;
 
 /// Items that were accepted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Accepted {
+pub(crate) struct Accepted {
     /// How many; they are the next ones of those that were put.
-    pub count: u64,
+    pub(crate) count: u64,
     /// The queue's number of the first of them; the others follow it.
-    pub first_id: u64,
+    pub(crate) first_id: u64,
 }
 
 /// Items that this client has out: each is to be [`Client::done`], or it comes back in line when
@@ -83,14 +80,13 @@ pub struct Client {
     /// The write that is being put together.
     write: Vec<u8>,
     welcome: Welcome,
-    /// Items that are not sent yet.
-    unsent: Lines,
-    unsent_bytes: BytesMut,
+    /// How many items are not sent yet, and their lines.
+    unsent: u64,
+    lines: Vec<u8>,
     /// The number of the last item that was sent.
     sent: u64,
     /// The number of the last item that was accepted.
     accepted: u64,
-    fresh: VecDeque<Accepted>,
     window: u64,
     interrupt: Option<Arc<Waker>>,
 }
@@ -102,31 +98,16 @@ impl Client {
     }
 
     /// Puts one item: JSON text without a line break. It is on its way when this returns, together
-    /// with others if it is small; [`Client::flush`] makes sure of it.
+    /// with others if it is small; [`Client::flush`] makes sure of it. Waits while the queue is
+    /// full.
     ///
     /// # Errors
     /// [`Error::Closed`] when the queue has been closed; [`Error::Gone`] when the keeper died.
     pub fn put(&mut self, item: &[u8]) -> Result<(), Error> {
-        debug_assert!(memchr::memchr(b'\n', item).is_none() && !item.is_empty());
-        let room = self.writer.room();
-        if self.unsent_bytes.len() + item.len() >= room {
-            self.send_items()?;
+        while !self.has_room() {
+            self.wait_for_news()?;
         }
-        if item.len() >= room {
-            return self.put_large(item);
-        }
-        self.unsent_bytes.extend_from_slice(item);
-        self.unsent_bytes.extend_from_slice(b"\n");
-        self.unsent.count += 1;
-        Ok(())
-    }
-
-    /// Sends what [`Client::put`] has gathered, without waiting for it to be accepted.
-    ///
-    /// # Errors
-    /// As [`Client::put`].
-    pub fn send(&mut self) -> Result<(), Error> {
-        self.send_items()
+        self.add(item)
     }
 
     /// Waits until every item put is in the queue.
@@ -134,20 +115,49 @@ impl Client {
     /// # Errors
     /// As [`Client::put`].
     pub fn flush(&mut self) -> Result<(), Error> {
-        self.send_items()?;
-        while self.accepted < self.sent {
-            self.hear_of_puts(None)?;
-        }
+        while self.wait_for_news()?.is_some() {}
         Ok(())
     }
 
-    /// The next of the news about what has been put; without waiting.
-    ///
-    /// # Errors
-    /// As [`Client::put`].
-    pub fn next_accepted(&mut self) -> Result<Option<Accepted>, Error> {
-        while self.fresh.is_empty() && self.accepted < self.sent && self.hear_of_puts(Some(0))? {}
-        Ok(self.fresh.pop_front())
+    /// Whether one more item may be on its way.
+    pub(crate) fn has_room(&self) -> bool {
+        self.sent + self.unsent - self.accepted < self.window.max(1)
+    }
+
+    /// Adds an item, for which there is room, to those that are on their way.
+    pub(crate) fn add(&mut self, item: &[u8]) -> Result<(), Error> {
+        debug_assert!(memchr::memchr(b'\n', item).is_none() && !item.is_empty());
+        let room = self.writer.room();
+        if self.lines.len() + item.len() >= room {
+            self.send()?;
+        }
+        if item.len() >= room {
+            return self.send_in_parts(item);
+        }
+        self.lines.extend_from_slice(item);
+        self.lines.push(b'\n');
+        self.unsent += 1;
+        Ok(())
+    }
+
+    /// Sends what has been added, and waits until more of it has been accepted; none when there is
+    /// nothing left to be accepted.
+    pub(crate) fn wait_for_news(&mut self) -> Result<Option<Accepted>, Error> {
+        self.send()?;
+        while self.accepted < self.sent {
+            if let Some(news) = self.hear_of_puts(None)? {
+                return Ok(Some(news));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What has been accepted since; none when there is nothing new.
+    pub(crate) fn news(&mut self) -> Result<Option<Accepted>, Error> {
+        match self.accepted < self.sent {
+            true => self.hear_of_puts(Some(0)),
+            false => Ok(None),
+        }
     }
 
     /// Gets at least one item and up to `max`; waits for it. None when the queue has ended.
@@ -157,12 +167,12 @@ impl Client {
     pub fn get(&mut self, max: u64) -> Result<Option<Batch>, Error> {
         self.begin();
         self.writer.get(&mut self.write, max.max(1));
-        self.post()?;
+        self.send_write()?;
         loop {
             match self.reply(None)? {
                 Some(Reply::Run(run)) => return Ok(Some(Batch { run })),
                 Some(Reply::Ended) => return Ok(None),
-                Some(other) => self.note(other)?,
+                Some(other) => drop(self.note(other)?),
                 None => {}
             }
         }
@@ -173,7 +183,7 @@ impl Client {
     pub fn done(&mut self, first_id: u64, count: u64) -> Result<(), Error> {
         // Several of them and a get always fit into one write.
         if self.write.len() > PIPE_BUF / 2 {
-            self.post()?;
+            self.send_write()?;
         }
         self.begin();
         self.writer.done(&mut self.write, first_id, count);
@@ -193,11 +203,11 @@ impl Client {
         }
         self.begin();
         self.writer.sleep(&mut self.write, nanos(delay));
-        self.post()?;
+        self.send_write()?;
         loop {
             match self.reply(None)? {
                 Some(Reply::Wake) => return Ok(()),
-                Some(other) => self.note(other)?,
+                Some(other) => drop(self.note(other)?),
                 None => {}
             }
         }
@@ -215,7 +225,7 @@ impl Client {
                 Some(Reply::Bye { in_line, consumers }) => {
                     return Ok(Left { in_line, consumers });
                 }
-                Some(other) => self.note(other)?,
+                Some(other) => drop(self.note(other)?),
                 None => {}
             }
         }
@@ -241,86 +251,64 @@ impl Client {
     fn say_bye(&mut self) -> Result<(), Error> {
         self.begin();
         self.writer.bye(&mut self.write);
-        self.post()
+        self.send_write()
     }
 
-    fn send_items(&mut self) -> Result<(), Error> {
-        let mut lines = std::mem::take(&mut self.unsent);
-        lines.bytes = self.unsent_bytes.split().freeze();
-        while lines.count > 0 {
-            let room = self.wait_for_window()?;
-            let part = lines.split_to(room.min(lines.count));
-            self.sent += part.count;
-            self.begin();
-            if self.write.len() + part.bytes.len() > self.writer.room() {
-                self.post()?;
-                self.begin();
-            }
-            self.writer
-                .put(&mut self.write, self.sent, part.count, &part.bytes);
-            self.post()?;
+    /// Sends the items that have been added.
+    fn send(&mut self) -> Result<(), Error> {
+        if self.unsent == 0 {
+            return Ok(());
         }
-        Ok(())
+        self.sent += self.unsent;
+        self.send_write()?;
+        self.begin();
+        self.writer
+            .put(&mut self.write, self.sent, self.unsent, &self.lines);
+        self.unsent = 0;
+        self.lines.clear();
+        self.send_write()
     }
 
     /// An item that doesn't fit into one write goes in parts.
-    fn put_large(&mut self, item: &[u8]) -> Result<(), Error> {
-        self.wait_for_window()?;
+    fn send_in_parts(&mut self, item: &[u8]) -> Result<(), Error> {
         let size = self.writer.room() - 1;
         let mut rest = item;
         while rest.len() > size {
             let (piece, after) = rest.split_at(size);
             rest = after;
-            self.flush_write()?;
+            self.send_write()?;
             self.begin();
             self.writer.part(&mut self.write, piece);
-            self.post()?;
         }
-        self.sent += 1;
-        self.flush_write()?;
-        self.begin();
-        let mut last = rest.to_vec();
-        last.push(b'\n');
-        self.writer.put(&mut self.write, self.sent, 1, &last);
-        self.post()
+        self.send_write()?;
+        self.lines.extend_from_slice(rest);
+        self.lines.push(b'\n');
+        self.unsent = 1;
+        self.send()
     }
 
-    /// Waits until one more item may be underway; tells how many may.
-    fn wait_for_window(&mut self) -> Result<u64, Error> {
-        loop {
-            while self.hear_of_puts(Some(0))? {}
-            let most = self.window.max(1);
-            let underway = self.sent - self.accepted;
-            if underway < most {
-                return Ok(most - underway);
-            }
-            self.hear_of_puts(None)?;
-        }
-    }
-
-    /// Takes one reply about puts; false when there is none within `most` nanoseconds.
-    fn hear_of_puts(&mut self, most: Option<Nanos>) -> Result<bool, Error> {
+    /// Takes a reply about puts; none when there is none within `most` nanoseconds.
+    fn hear_of_puts(&mut self, most: Option<Nanos>) -> Result<Option<Accepted>, Error> {
         match self.reply(most)? {
-            Some(reply) => self.note(reply).map(|()| true),
-            None => Ok(false),
+            Some(reply) => self.note(reply),
+            None => Ok(None),
         }
     }
 
     /// Deals with a reply that is not what is being waited for.
-    fn note(&mut self, reply: Reply) -> Result<(), Error> {
+    fn note(&mut self, reply: Reply) -> Result<Option<Accepted>, Error> {
         match reply {
             Reply::Ok { seq, id, window } => {
                 let count = seq.saturating_sub(self.accepted);
                 self.accepted = seq;
                 self.window = window;
                 let first_id = (id + 1).saturating_sub(count);
-                self.fresh.push_back(Accepted { count, first_id });
-                Ok(())
+                Ok(Some(Accepted { count, first_id }))
             }
             Reply::Closed { .. } => Err(Error::Closed),
             Reply::Error { code, text } => Err(Error::Refused { code, text }),
             // Of something that is not being waited for any more.
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 
@@ -331,15 +319,11 @@ impl Client {
         }
     }
 
-    fn flush_write(&mut self) -> Result<(), Error> {
+    /// Writes what has been put together, if anything, in one piece.
+    fn send_write(&mut self) -> Result<(), Error> {
         if self.write.is_empty() {
             return Ok(());
         }
-        self.post()
-    }
-
-    /// Writes what has been put together, in one piece.
-    fn post(&mut self) -> Result<(), Error> {
         while !self.door.write(&self.write).map_err(Error::of_door)? {
             self.wait(&[(self.door.as_fd(), Ready::Write)], None)?;
         }
@@ -372,7 +356,7 @@ impl Client {
     fn sleep_by_the_wall(&mut self, delay: Nanos) -> Result<(), Error> {
         let clock = Clock::start();
         // What was said before the sleep must not wait for its end.
-        self.flush_write()?;
+        self.send_write()?;
         loop {
             let left = delay.saturating_sub(clock.now());
             if left == 0 {

@@ -198,8 +198,16 @@ impl Pacer {
         }
     }
 
-    /// Moves time to what the wall shows, but not past the next due time.
+    /// Moves time to what the wall shows, but not past the next due time, and not while it is held
+    /// up.
     fn move_to_wall(&mut self, wall: Nanos) {
+        if self
+            .workers
+            .values()
+            .any(|state| matches!(state, State::Running(_)))
+        {
+            return;
+        }
         if let (Speed::Times(speed), Some(origin)) = (self.speed, self.origin) {
             let shown = scale(wall.saturating_sub(origin), speed);
             let latest = self.earliest_due().unwrap_or(Nanos::MAX);

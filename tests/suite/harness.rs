@@ -68,7 +68,10 @@ pub struct Process {
 
 impl Sandbox {
     pub fn new() -> Self {
-        let root = tempfile::Builder::new().prefix("qdemo-test.").tempdir().unwrap();
+        let root = tempfile::Builder::new()
+            .prefix("qdemo-test.")
+            .tempdir()
+            .unwrap();
         for dir in ["tmp", "queues", "home"] {
             fs::create_dir(root.path().join(dir)).unwrap();
         }
@@ -227,7 +230,11 @@ impl Outcome {
         assert_eq!(self.stderr.lines().count(), 1, "one line: {}", self.stderr);
         assert!(self.stderr.starts_with("qdemo: "), "{}", self.stderr);
         for word in words {
-            assert!(self.stderr.contains(word), "no {word:?} in: {}", self.stderr);
+            assert!(
+                self.stderr.contains(word),
+                "no {word:?} in: {}",
+                self.stderr
+            );
         }
     }
 
@@ -345,7 +352,9 @@ fn process(pid: i32) -> Option<Process> {
     let state = fields.next()?.to_owned();
     let parent = fields.next()?.parse().ok()?;
     let args = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let args = String::from_utf8_lossy(&args).trim_end_matches('\0').replace('\0', " ");
+    let args = String::from_utf8_lossy(&args)
+        .trim_end_matches('\0')
+        .replace('\0', " ");
     Some(Process {
         pid,
         parent,
@@ -358,7 +367,9 @@ fn process(pid: i32) -> Option<Process> {
 pub fn children_of(parent: i32) -> Vec<Process> {
     let pids = fs::read_dir("/proc").unwrap().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
-    pids.filter_map(process).filter(|process| process.parent == parent).collect()
+    pids.filter_map(process)
+        .filter(|process| process.parent == parent)
+        .collect()
 }
 
 /// Opens the inbox of a queue, as a stranger would.
@@ -385,6 +396,9 @@ fn list(dir: &Path, files: &mut Vec<PathBuf>) {
 pub fn assert_same(expected: &str, actual: &str) {
     if expected != actual {
         let diff = similar::TextDiff::from_lines(expected, actual);
-        panic!("not what was expected:\n{}", diff.unified_diff().header("expected", "actual"));
+        panic!(
+            "not what was expected:\n{}",
+            diff.unified_diff().header("expected", "actual")
+        );
     }
 }

@@ -1,1 +1,370 @@
-//! To come.
+//! `qdemo producer` and `qdemo consumer` by themselves, on a queue that they share by name.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::harness::{Sandbox, assert_same, wait_for_end};
+
+#[test]
+fn a_producer_that_finds_no_consumer_leaves_its_items_and_says_so() {
+    let sandbox = Sandbox::new();
+    let put = sandbox.run(&["producer", "--items", "2"]);
+    assert_same(
+        "生産者: アイテム0 を追加しました\n生産者: アイテム1 を追加しました\n",
+        &put.text(),
+    );
+    assert_eq!(put.code(), Some(0));
+    let notice = "生産者: 消費者がいないため 2 個のアイテムをキュー「default」に残しました。\
+                  `qdemo consumer -q default` で受け取れます\n";
+    assert_same(notice, &put.stderr);
+    let get = sandbox.run(&["consumer"]);
+    get.assert_prints("消費者: アイテム0 を取得しました\n消費者: アイテム1 を取得しました\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_consumer_that_comes_first_waits() {
+    let sandbox = Sandbox::new();
+    let mut consumer = sandbox.start(&["consumer", "-q", "jobs", "--lang", "en"]);
+    let put = sandbox.run(&[
+        "producer", "-q", "jobs", "--lang", "en", "--delay", "1ms", "a", "b",
+    ]);
+    put.assert_prints("producer: added a\nproducer: added b\n");
+    assert_eq!(consumer.line(), "consumer: got a");
+    consumer.end().assert_prints("consumer: got b\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn items_come_from_arguments_from_a_count_or_from_standard_input() {
+    let sandbox = Sandbox::new();
+    let raw = ["consumer", "--format", "raw"];
+    sandbox.run(&["producer", "--quiet", "first", "second one", "-"]);
+    sandbox.run(&raw).assert_prints("first\nsecond one\n-\n");
+    sandbox.run(&["producer", "--quiet", "--items", "2", "--item-name", "part"]);
+    sandbox.run(&raw).assert_prints("part0\npart1\n");
+    sandbox.run_with_input(
+        &["producer", "--quiet", "-"],
+        "一\n\n three \\ \"x\"\nlast".as_bytes(),
+    );
+    sandbox
+        .run(&raw)
+        .assert_prints("一\n\n three \\ \"x\"\nlast\n");
+    sandbox.run_with_input(&["producer", "--quiet", "-"], b"");
+    sandbox.run(&raw).assert_prints("");
+}
+
+#[test]
+fn a_line_on_standard_input_is_in_the_queue_as_soon_as_it_is_there() {
+    let sandbox = Sandbox::new();
+    let mut producer = sandbox.start(&["producer", "-"]);
+    let mut consumer = sandbox.start(&["consumer"]);
+    for item in ["one", "two", "three"] {
+        producer.feed(&format!("{item}\n"));
+        assert_eq!(producer.line(), format!("生産者: {item} を追加しました"));
+        assert_eq!(consumer.line(), format!("消費者: {item} を取得しました"));
+    }
+    producer.end().assert_prints("");
+    consumer.end().assert_prints("");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn formats_are_for_people_for_scripts_and_for_programs() {
+    let sandbox = Sandbox::new();
+    let put = sandbox.run(&["producer", "--format", "json", "a\tb"]);
+    let event: serde_json::Value = serde_json::from_str(&put.text()).unwrap();
+    assert_eq!(event["event"], "put");
+    assert_eq!(event["role"], "producer");
+    assert_eq!(event["id"], 1);
+    assert_eq!(event["item"], "a\tb");
+    let get = sandbox.run(&["consumer", "--format", "json"]);
+    let event: serde_json::Value = serde_json::from_str(&get.text()).unwrap();
+    assert_eq!((&event["event"], &event["id"]), (&"get".into(), &1.into()));
+    assert_eq!(
+        (&event["item"], &event["attempt"]),
+        (&"a\tb".into(), &1.into())
+    );
+}
+
+#[test]
+fn the_queue_is_named_by_option_or_environment_and_queues_are_apart() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["producer", "--quiet", "-q", "a", "for a"]);
+    sandbox.run(&["producer", "--quiet", "--queue", "キュー", "for キュー"]);
+    let mut command = sandbox.qdemo(&["consumer", "--format", "raw"]);
+    command.env("QDEMO_QUEUE", "a");
+    crate::harness::Running::start(command)
+        .end()
+        .assert_prints("for a\n");
+    sandbox
+        .run(&["consumer", "--format", "raw", "-q", "キュー"])
+        .assert_prints("for キュー\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn queues_lie_in_the_state_folder_when_nothing_else_is_said() {
+    let sandbox = Sandbox::new();
+    for (variable, place) in [
+        ("XDG_STATE_HOME", "state/qdemo"),
+        ("", "home/.local/state/qdemo"),
+    ] {
+        let mut command = sandbox.qdemo(&["producer", "--quiet", "x"]);
+        command.env_remove("QDEMO_DIR");
+        if !variable.is_empty() {
+            command.env(variable, sandbox.path("state"));
+        }
+        assert_eq!(
+            crate::harness::Running::start(command).end().code(),
+            Some(0)
+        );
+        let inbox = sandbox.path(place).join("default/inbox");
+        assert!(inbox.exists(), "{}", inbox.display());
+    }
+    for keeper in sandbox.processes_of("qdemo keeper") {
+        crate::harness::signal_to(keeper.pid, Signal::TERM);
+    }
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_consumer_leaves_after_so_many_items_and_the_rest_stays() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["producer", "--quiet", "a", "b", "c"]);
+    let raw = ["consumer", "--format", "raw"];
+    sandbox
+        .run(&[&raw[..], &["--max", "2"]].concat())
+        .assert_prints("a\nb\n");
+    sandbox
+        .run(&[&raw[..], &["--max", "0"]].concat())
+        .assert_prints("");
+    sandbox.run(&raw).assert_prints("c\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_follower_stays_when_the_queue_ends() {
+    let sandbox = Sandbox::new();
+    let mut follower = sandbox.start(&["consumer", "--follow", "--format", "raw"]);
+    for item in ["first", "second"] {
+        sandbox.run(&["producer", "--quiet", item]).assert_done();
+        assert_eq!(follower.line(), item);
+    }
+    follower.signal(Signal::TERM);
+    assert_eq!(follower.end().signal(), Some(15));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_producer_may_leave_without_ending_the_queue() {
+    let sandbox = Sandbox::new();
+    let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
+    sandbox
+        .run(&["producer", "--quiet", "--keep-open", "a"])
+        .assert_done();
+    assert_eq!(consumer.line(), "a");
+    sandbox.run(&["producer", "--quiet", "b"]).assert_done();
+    consumer.end().assert_prints("b\n");
+}
+
+#[test]
+fn nothing_stays_of_a_queue_that_nobody_put_anything_into() {
+    let sandbox = Sandbox::new();
+    let consumer = sandbox.start(&["consumer", "--format", "raw"]);
+    sandbox
+        .run(&["producer", "--items", "0", "--keep-open"])
+        .assert_done();
+    consumer.signal(Signal::INT);
+    assert_eq!(consumer.end().signal(), Some(2));
+    sandbox.assert_nothing_left();
+    let left: Vec<_> = fs::read_dir(sandbox.path("queues")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn the_capacity_makes_a_producer_wait_and_stays_as_it_was_set() {
+    let sandbox = Sandbox::new();
+    let args = ["producer", "--capacity", "2", "a", "b", "c", "d"];
+    let mut producer = sandbox.start(&args);
+    assert_eq!(producer.line(), "生産者: a を追加しました");
+    assert_eq!(producer.line(), "生産者: b を追加しました");
+    let other = sandbox.run(&["producer", "--capacity", "3", "x"]);
+    other.assert_refused(1, &["capacity 2, not 3"]);
+    // The third one is let in by the hand-out of the first.
+    let raw = ["consumer", "--format", "raw"];
+    sandbox
+        .run(&[&raw[..], &["--max", "1"]].concat())
+        .assert_prints("a\n");
+    assert_eq!(producer.line(), "生産者: c を追加しました");
+    sandbox.run(&raw).assert_prints("b\nc\nd\n");
+    producer.end().assert_prints("生産者: d を追加しました\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_a_killed_consumer_had_goes_to_another_one_attempt_higher() {
+    let sandbox = Sandbox::new();
+    let mut first = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
+    sandbox.run(&["producer", "--quiet", "a", "b"]);
+    assert_eq!(first.line(), "a");
+    first.signal(Signal::KILL);
+    assert_eq!(first.end().signal(), Some(9));
+    let got = sandbox.run(&["consumer", "--format", "json"]);
+    let got: Vec<serde_json::Value> = got
+        .lines()
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        (&got[0]["item"], &got[0]["attempt"]),
+        (&"a".into(), &2.into())
+    );
+    assert_eq!(
+        (&got[1]["item"], &got[1]["attempt"]),
+        (&"b".into(), &1.into())
+    );
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_killed_producer_ends_the_queue_like_one_that_leaves() {
+    let sandbox = Sandbox::new();
+    let consumer = sandbox.start(&["consumer", "--format", "raw"]);
+    let mut producer = sandbox.start(&["producer", "--delay", "1h", "a", "b"]);
+    assert_eq!(producer.line(), "生産者: a を追加しました");
+    producer.signal(Signal::KILL);
+    consumer.end().assert_prints("a\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn twenty_commands_at_once_on_a_new_name_end_up_with_one_keeper() {
+    let sandbox = Sandbox::new();
+    for round in 0..10 {
+        let name = format!("many{round}");
+        let args = |n: usize| {
+            let item = format!("item {n}");
+            ["producer", "--quiet", "--keep-open", "-q", &name, &item].map(str::to_owned)
+        };
+        let all: Vec<_> = (0..20).map(|n| sandbox.start(&args(n))).collect();
+        for one in all {
+            assert_eq!(one.end().code(), Some(0));
+        }
+        let keepers = sandbox.processes_of(&format!("qdemo keeper --queue {name}"));
+        assert_eq!(keepers.len(), 1, "{keepers:#?}");
+        sandbox.run(&["producer", "-q", &name, "--items", "0"]);
+        let got = sandbox
+            .run(&["consumer", "-q", &name, "--format", "raw"])
+            .lines();
+        let mut items = got.clone();
+        items.sort_by_key(|item| item[5..].parse::<usize>().unwrap());
+        let expected: Vec<_> = (0..20).map(|n| format!("item {n}")).collect();
+        assert_eq!(
+            items, expected,
+            "each of them once, from whom in whatever order"
+        );
+    }
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn three_consumers_and_a_producer_all_come_home_two_hundred_times() {
+    let sandbox = Sandbox::new();
+    let script = r#"
+        for round in $(seq 200); do
+            qdemo consumer --format raw > one &
+            qdemo consumer --format raw > two &
+            qdemo consumer --format raw > three &
+            qdemo producer --quiet 1 2 3 4 5 6 7 2> /dev/null
+            wait
+            got=$(cat one two three | sort -n | tr -d '\n')
+            [ "$got" = 1234567 ] || { echo "round $round: $got"; exit 1; }
+        done
+    "#;
+    sandbox.script(script).assert_prints("");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_consumer_that_started_before_the_end_comes_home_however_late_it_arrives() {
+    let sandbox = Sandbox::new();
+    // Made by the shell before the queue begins, and stopped until it is over.
+    let mut late = sandbox.command("sh");
+    late.args(["-c", "echo made; read go; exec qdemo consumer --format raw"]);
+    let mut late = crate::harness::Running::start(late);
+    assert_eq!(late.line(), "made");
+    let consumer = sandbox.start(&["consumer", "--format", "raw"]);
+    sandbox.run(&["producer", "--quiet", "a"]);
+    consumer.end().assert_prints("a\n");
+    sandbox.wait_for_keeper_to_go("default");
+    // One that starts after the end waits for what comes, the late one does not.
+    let new = sandbox.start(&["consumer", "--format", "raw"]);
+    late.feed("go\n");
+    late.end().assert_prints("");
+    sandbox.run(&["producer", "--quiet", "b"]);
+    new.end().assert_prints("b\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_sentinel_that_nobody_was_told_of_waits_without_a_process() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["producer", "--quiet", "a"]);
+    let raw = ["consumer", "--format", "raw"];
+    sandbox
+        .run(&[&raw[..], &["--max", "1"]].concat())
+        .assert_prints("a\n");
+    sandbox.assert_nothing_left();
+    sandbox.run(&raw).assert_prints("");
+    // A producer that comes in its place begins anew.
+    sandbox.run(&["producer", "--items", "0"]).assert_done();
+    sandbox.assert_nothing_left();
+    sandbox.run(&["producer", "--quiet", "--keep-open", "b"]);
+    let mut waiting = sandbox.start(&raw);
+    assert_eq!(waiting.line(), "b");
+    sandbox.run(&["producer", "--quiet", "c"]).assert_done();
+    waiting.end().assert_prints("c\n");
+}
+
+#[test]
+fn a_keeper_holds_nothing_open_of_the_script_that_started_it() {
+    let sandbox = Sandbox::new();
+    let script = r#"
+        exec 9> lock
+        flock 9
+        got=$(qdemo producer a 2> /dev/null)  # ends although a keeper lives on
+        echo "$got"
+        exec 9>&-
+        flock --nonblock lock true && echo free
+        qdemo consumer --quiet
+    "#;
+    sandbox
+        .script(script)
+        .assert_prints("生産者: a を追加しました\nfree\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn clients_say_so_when_the_keeper_is_killed() {
+    let sandbox = Sandbox::new();
+    let mut producer = sandbox.start(&["producer", "-"]);
+    producer.feed("a\n");
+    assert_eq!(producer.line(), "生産者: a を追加しました");
+    let mut consumer = sandbox.start(&["consumer", "--delay", "1h"]);
+    assert_eq!(consumer.line(), "消費者: a を取得しました");
+    let keeper = sandbox.processes_of("qdemo keeper");
+    crate::harness::signal_to(keeper[0].pid, Signal::KILL);
+    wait_for_end(keeper[0].pid);
+    consumer.end().assert_refused(1, &["keeper has died"]);
+    // It need not be given anything more to see that.
+    wait_for_end(producer.pid());
+    producer.end().assert_refused(1, &["keeper has died"]);
+    // Its inbox is still there, and in nobody's way.
+    sandbox.run(&["producer", "--quiet", "c"]);
+    sandbox
+        .run(&["consumer", "--format", "raw"])
+        .assert_prints("c\n");
+    sandbox.assert_nothing_left();
+}
