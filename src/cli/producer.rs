@@ -135,14 +135,15 @@ impl Args {
     }
 
     fn leave(&self, job: Job, put: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
-        if let Some(error) = put.as_ref().err().and_then(|error| error.downcast_ref()) {
-            job.client.leave_at_once();
-            return match error {
-                // A run's parent wants its producers to stop, or is gone: it says so itself.
-                Error::Closed if self.worker.is_some() => Ok(ExitCode::Done),
-                Error::Gone if self.worker.is_some() => Ok(ExitCode::Failed),
-                _ => put.map(|()| ExitCode::Done),
-            };
+        match put.as_ref().err().and_then(|error| error.downcast_ref()) {
+            None | Some(Error::TooLarge(_) | Error::NotALine) => {}
+            // A run's parent wants its producers to stop, or is gone: it says so itself.
+            Some(Error::Closed) if self.worker.is_some() => return Ok(ExitCode::Done),
+            Some(Error::Gone) if self.worker.is_some() => return Ok(ExitCode::Failed),
+            Some(_) => {
+                job.client.leave_at_once();
+                return put.map(|()| ExitCode::Done);
+            }
         }
         // Whatever went wrong with the input, what came before it is in the queue.
         let left = job.client.leave()?;
@@ -169,11 +170,22 @@ impl Job {
     fn put_all(&mut self, mut source: Source) -> anyhow::Result<()> {
         let mut item = Vec::new();
         loop {
-            match source.next(&mut item, || self.wait_for_input()) {
-                Ok(true) => self.put(&item)?,
+            let more = source
+                .next(&mut item, || self.wait_for_input())
+                .and_then(|more| {
+                    if more {
+                        self.put(&item).with_context(|| source.place())?;
+                    }
+                    Ok(more)
+                });
+            match more {
+                Ok(true) => {}
                 Ok(false) => return self.settle(),
-                // What came before it is in the queue all the same.
-                Err(error) => return self.settle().and(Err(error)),
+                Err(error) => {
+                    // What came before it is in the queue all the same.
+                    let _ = self.settle();
+                    return Err(error);
+                }
             }
         }
     }
@@ -260,6 +272,14 @@ impl Source {
             next,
             step,
             end,
+        }
+    }
+
+    /// Where the last item came from.
+    fn place(&self) -> String {
+        match self {
+            Self::Stdin(lines) => format!("line {} of standard input", lines.line),
+            Self::Given(_) | Self::Generated { .. } => "an item".to_owned(),
         }
     }
 

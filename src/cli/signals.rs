@@ -2,26 +2,22 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use anyhow::Context;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::emulate_default_handler;
 
-use crate::pipe::Waker;
+use crate::pipe::{Ready, Waker, wait};
 
 /// The signal that this process was told to leave by, 0 before.
-static CAUGHT: AtomicUsize = AtomicUsize::new(0);
+static CAUGHT: AtomicI32 = AtomicI32::new(0);
 
 /// The signal that this process was told to leave by.
 pub(super) fn caught() -> Option<i32> {
-    number(CAUGHT.load(Ordering::SeqCst))
-}
-
-fn number(signal: usize) -> Option<i32> {
-    i32::try_from(signal).ok().filter(|&signal| signal != 0)
+    Some(CAUGHT.load(Ordering::SeqCst)).filter(|&signal| signal != 0)
 }
 
 /// Wakes the returned waker at the first signal. At the second one, `at_once` is called and the
@@ -30,23 +26,16 @@ pub(super) fn catch(mut at_once: impl FnMut() + Send + 'static) -> anyhow::Resul
     let waker = Arc::new(Waker::new()?);
     let woken = Arc::clone(&waker);
     let nohup = ignores_hangup();
+    let arrivals = Arrivals::new()?;
+    let told = arrivals.writers()?;
     let mut times = 0;
-    let arrived = Arc::new(AtomicUsize::new(0));
-    let last = Arc::clone(&arrived);
     let handle = move || {
-        // ctrlc doesn't say which signal it was. Our own handler, which does, may be a moment
-        // behind the first time.
-        let signal = loop {
-            match number(last.load(Ordering::SeqCst)) {
-                None => thread::yield_now(),
-                Some(signal) => break signal,
-            }
-        };
+        let Ok(signal) = arrivals.next() else { return };
         if signal == SIGHUP && nohup {
             return;
         }
         times += 1;
-        CAUGHT.store(usize::try_from(signal).unwrap_or(0), Ordering::SeqCst);
+        CAUGHT.store(signal, Ordering::SeqCst);
         if times == 1 {
             woken.wake();
         } else {
@@ -55,12 +44,51 @@ pub(super) fn catch(mut at_once: impl FnMut() + Send + 'static) -> anyhow::Resul
         }
     };
     ctrlc::set_handler(handle).context("cannot catch Ctrl-C")?;
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        let number = usize::try_from(signal)?;
-        // Chained to that of ctrlc, which is called first.
-        signal_hook::flag::register_usize(signal, Arc::clone(&arrived), number)?;
+    for (signal, writer) in told {
+        // Chained to the handler of ctrlc, which is called first.
+        signal_hook::low_level::pipe::register(signal, writer)?;
     }
     Ok(waker)
+}
+
+/// Tells which signal it was, as ctrlc does not: a byte in a pipe for each.
+struct Arrivals {
+    pipes: Vec<(i32, Waker)>,
+}
+
+impl Arrivals {
+    fn new() -> io::Result<Self> {
+        let pipe = |signal| Ok((signal, Waker::new()?));
+        let pipes = [SIGINT, SIGTERM, SIGHUP]
+            .into_iter()
+            .map(pipe)
+            .collect::<io::Result<_>>()?;
+        Ok(Self { pipes })
+    }
+
+    fn writers(&self) -> io::Result<Vec<(i32, io::PipeWriter)>> {
+        self.pipes
+            .iter()
+            .map(|(signal, pipe)| Ok((*signal, pipe.writer()?)))
+            .collect()
+    }
+
+    /// The next one; it may be a moment behind ctrlc's call.
+    fn next(&self) -> io::Result<i32> {
+        loop {
+            let pipes: Vec<_> = self
+                .pipes
+                .iter()
+                .map(|p| (p.1.as_fd(), Ready::Read))
+                .collect();
+            let states = wait(&pipes, None)?;
+            let ready = self.pipes.iter().zip(states).find(|(_, state)| state.ready);
+            if let Some(((signal, pipe), _)) = ready {
+                pipe.take_one();
+                return Ok(*signal);
+            }
+        }
+    }
 }
 
 /// Wakes the waker whenever a child has died.

@@ -154,7 +154,7 @@ impl Options {
             unsent: 0,
             lines: Vec::new(),
             sent: 0,
-            accepted: 0,
+            answered: 0,
             window: 0,
             interrupt: self.interrupt.clone(),
         };

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::pipe::{DirError, Unsafe};
+use crate::wire::LARGEST_ITEM;
 
 /// Why a queue's operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,12 @@ pub enum Error {
     /// The queue takes no more items.
     #[error("the queue is closed: it takes no more items")]
     Closed,
+    /// An item is JSON text without a line break in it.
+    #[error("an item is JSON text on a single line: write its line breaks as \\n")]
+    NotALine,
+    /// The item has this many bytes, which is too many.
+    #[error("the item has {0} bytes as JSON, and at most {LARGEST_ITEM} are taken: split it")]
+    TooLarge(usize),
     /// The keeper refused what was asked.
     #[error("{text}")]
     Refused {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::{Clock, Nanos, nanos};
 use crate::pipe::{Door, Mailbox, PIPE_BUF, Ready, Waker, wait};
 use crate::queue::Run;
-use crate::wire::{Reply, ReplyReader, Welcome, Writer};
+use crate::wire::{LARGEST_ITEM, Reply, ReplyReader, Welcome, Writer};
 pub use connect::Options;
 pub(crate) use connect::default_dir;
 pub use error::Error;
@@ -85,8 +85,8 @@ pub struct Client {
     lines: Vec<u8>,
     /// The number of the last item that was sent.
     sent: u64,
-    /// The number of the last item that was accepted.
-    accepted: u64,
+    /// The number of the last item that was accepted, or refused.
+    answered: u64,
     window: u64,
     interrupt: Option<Arc<Waker>>,
 }
@@ -102,7 +102,8 @@ impl Client {
     /// full.
     ///
     /// # Errors
-    /// [`Error::Closed`] when the queue has been closed; [`Error::Gone`] when the keeper died.
+    /// [`Error::Closed`] when the queue has been closed; [`Error::Gone`] when the keeper died;
+    /// [`Error::NotALine`] and [`Error::TooLarge`] for what is no item.
     pub fn put(&mut self, item: &[u8]) -> Result<(), Error> {
         while !self.has_room() {
             self.wait_for_news()?;
@@ -121,12 +122,17 @@ impl Client {
 
     /// Whether one more item may be on its way.
     pub(crate) fn has_room(&self) -> bool {
-        self.sent + self.unsent - self.accepted < self.window.max(1)
+        self.sent + self.unsent - self.answered < self.window.max(1)
     }
 
     /// Adds an item, for which there is room, to those that are on their way.
     pub(crate) fn add(&mut self, item: &[u8]) -> Result<(), Error> {
-        debug_assert!(memchr::memchr(b'\n', item).is_none() && !item.is_empty());
+        if memchr::memchr(b'\n', item).is_some() || item.is_empty() {
+            return Err(Error::NotALine);
+        }
+        if item.len() > LARGEST_ITEM {
+            return Err(Error::TooLarge(item.len()));
+        }
         let room = self.writer.room();
         if self.lines.len() + item.len() >= room {
             self.send()?;
@@ -144,7 +150,7 @@ impl Client {
     /// nothing left to be accepted.
     pub(crate) fn wait_for_news(&mut self) -> Result<Option<Accepted>, Error> {
         self.send()?;
-        while self.accepted < self.sent {
+        while self.answered < self.sent {
             if let Some(news) = self.hear_of_puts(None)? {
                 return Ok(Some(news));
             }
@@ -154,7 +160,7 @@ impl Client {
 
     /// What has been accepted since; none when there is nothing new.
     pub(crate) fn news(&mut self) -> Result<Option<Accepted>, Error> {
-        match self.accepted < self.sent {
+        match self.answered < self.sent {
             true => self.hear_of_puts(Some(0)),
             false => Ok(None),
         }
@@ -299,13 +305,16 @@ impl Client {
     fn note(&mut self, reply: Reply) -> Result<Option<Accepted>, Error> {
         match reply {
             Reply::Ok { seq, id, window } => {
-                let count = seq.saturating_sub(self.accepted);
-                self.accepted = seq;
+                let count = seq.saturating_sub(self.answered);
+                self.answered = seq;
                 self.window = window;
                 let first_id = (id + 1).saturating_sub(count);
                 Ok(Some(Accepted { count, first_id }))
             }
-            Reply::Closed { .. } => Err(Error::Closed),
+            Reply::Closed { seq } => {
+                self.answered = self.answered.max(seq);
+                Err(Error::Closed)
+            }
             Reply::Error { code, text } => Err(Error::Refused { code, text }),
             // Of something that is not being waited for any more.
             _ => Ok(None),

@@ -10,19 +10,16 @@ pub(crate) mod shared;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use crate::clock::{Nanos, Next, Pacer, Stamp};
 use crate::queue::{
     Census, ClientId, Effect, Lines, Member, Queue, Refusal, Remains, Request, Role, Run, Worker,
 };
 use crate::wire::{
-    Framer, Hello, Key, Malformed, Reply, RequestLine, VERSION, Welcome, mailbox_name,
+    Framer, Hello, Key, LARGEST_ITEM, Malformed, Reply, RequestLine, VERSION, Welcome, mailbox_name,
 };
 pub(crate) use post::{HasPost, Post};
-
-/// The largest item.
-const LARGEST_ITEM: usize = 16 << 20;
 
 /// What the keeper needs of the world.
 pub(crate) trait Host {
@@ -307,10 +304,10 @@ impl Keeper {
             RequestLine::Sleep(delay) => return self.sleep(client, delay, host),
             RequestLine::Bye => return self.bye(client, host),
             RequestLine::Hello(_) => return,
-            RequestLine::Put { seq, count, lines } => {
-                let lines = self.whole(client, count, lines);
-                Request::Put { seq, lines }
-            }
+            RequestLine::Put { seq, count, lines } => match self.whole(client, count, lines) {
+                Some(lines) => Request::Put { seq, lines },
+                None => return self.show_out(client, host),
+            },
             RequestLine::Get { max } => Request::Get { max },
             RequestLine::Done { first, count } => Request::Done { first, count },
         };
@@ -377,26 +374,36 @@ impl Keeper {
         let Some(peer) = self.peers.get_mut(&client) else {
             return;
         };
-        if peer.parts.len() + piece.len() <= LARGEST_ITEM {
-            peer.parts.extend_from_slice(piece);
-        } else {
-            let text = format!("an item may have {LARGEST_ITEM} bytes, and this one has more");
-            send_error(host, client, "too-large", &text);
-            self.leave(client, host);
+        peer.parts.extend_from_slice(piece);
+        if peer.parts.len() > LARGEST_ITEM {
+            self.show_out(client, host);
         }
     }
 
-    /// The items of a put: the first one may have come in parts.
-    fn whole(&mut self, client: ClientId, count: u64, lines: &[u8]) -> Lines {
-        let parts = self.peers.get_mut(&client).map(|peer| peer.parts.split());
-        let bytes = match parts {
-            Some(mut parts) if !parts.is_empty() => {
-                parts.put_slice(lines);
-                parts.freeze()
-            }
-            _ => Bytes::copy_from_slice(lines),
+    /// The items of a put: the first one may have come in parts. None if that is too large.
+    fn whole(&mut self, client: ClientId, count: u64, lines: &[u8]) -> Option<Lines> {
+        let mut parts = match self.peers.get_mut(&client) {
+            Some(peer) => peer.parts.split(),
+            None => BytesMut::new(),
         };
-        Lines { count, bytes }
+        let bytes = if parts.is_empty() {
+            Bytes::copy_from_slice(lines)
+        } else {
+            parts.extend_from_slice(lines);
+            let first = memchr::memchr(b'\n', &parts).unwrap_or(parts.len());
+            if first > LARGEST_ITEM {
+                return None;
+            }
+            parts.freeze()
+        };
+        Some(Lines { count, bytes })
+    }
+
+    /// A client that doesn't keep to what may be sent.
+    fn show_out(&mut self, client: ClientId, host: &mut impl Host) {
+        let text = format!("an item has at most {LARGEST_ITEM} bytes as JSON");
+        send_error(host, client, "too-large", &text);
+        self.leave(client, host);
     }
 
     fn sleep(&mut self, client: ClientId, delay: Nanos, host: &mut impl Host) {

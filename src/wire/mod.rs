@@ -15,6 +15,9 @@ pub(crate) use request::{Framer, Malformed, RequestLine, Writer};
 /// The version of the protocol that this program speaks.
 pub(crate) const VERSION: u32 = 1;
 
+/// The largest item, in bytes of JSON.
+pub(crate) const LARGEST_ITEM: usize = 16 << 20;
+
 /// A client's number: drawn at random by the client, and known to it and the keeper alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key(pub(crate) u64);

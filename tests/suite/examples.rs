@@ -1,1 +1,117 @@
-//! To come.
+//! The examples do what they say.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::harness::{Outcome, QDEMO, Running, Sandbox};
+
+fn run_example(sandbox: &Sandbox, name: &str) -> Outcome {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name);
+    Running::start(sandbox.command(path.to_str().unwrap())).end()
+}
+
+#[test]
+fn two_terminals() {
+    let sandbox = Sandbox::new();
+    let outcome = run_example(&sandbox, "two_terminals.sh");
+    outcome.assert_done();
+    let of = |who: &str| {
+        let lines = outcome.lines();
+        lines
+            .into_iter()
+            .filter(|line| line.starts_with(who))
+            .collect::<Vec<_>>()
+    };
+    let expected = |who: &str, did: &str| -> Vec<String> {
+        (0..5)
+            .map(|n| format!("{who}: アイテム{n} を{did}しました"))
+            .collect()
+    };
+    assert_eq!(of("生産者"), expected("生産者", "追加"));
+    assert_eq!(of("消費者"), expected("消費者", "取得"));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn worker_pool() {
+    let sandbox = Sandbox::new();
+    let outcome = run_example(&sandbox, "worker_pool.sh");
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let lines = outcome.lines();
+    assert_eq!(lines.len(), 12);
+    for page in 1..=12 {
+        let done = lines
+            .iter()
+            .filter(|line| line.ends_with(&format!(" page {page}")))
+            .count();
+        assert_eq!(done, 1, "page {page} in {lines:?}");
+    }
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn pipeline() {
+    let sandbox = Sandbox::new();
+    for (name, size) in [
+        ("small.txt", 10),
+        ("large.txt", 3000),
+        ("middle one.txt", 200),
+        ("no.txt", 1),
+    ] {
+        fs::write(sandbox.path(name), "x".repeat(size)).unwrap();
+    }
+    let outcome = run_example(&sandbox, "pipeline.sh");
+    assert_eq!(outcome.code(), Some(0));
+    let expected = "\
+large.txt has 3000 bytes
+middle one.txt has 200 bytes
+small.txt has 10 bytes
+";
+    crate::harness::assert_same(expected, &outcome.text());
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_library() {
+    let sandbox = Sandbox::new();
+    // Cargo builds the examples together with the tests.
+    let example: PathBuf = Path::new(QDEMO).with_file_name("examples").join("library");
+    let start = |what: &str| {
+        let mut command = sandbox.command(example.to_str().unwrap());
+        command.arg(what);
+        Running::start(command)
+    };
+    let producer = start("produce");
+    start("consume").end().assert_prints(
+        "item 1: page 1, 第1章\nitem 2: page 2, 第2章\nitem 3: page 3, 第3章\n\
+         item 4: page 4, 第4章\nitem 5: page 5, 第5章\n",
+    );
+    producer.end().assert_prints("");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_client_in_python() {
+    let sandbox = Sandbox::new();
+    let long = "長い".repeat(20_000);
+    let python = |args: &[&str]| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/client.py");
+        let mut command = sandbox.command("python3");
+        command.arg(path).args(args);
+        Running::start(command)
+    };
+    // It starts a keeper, and what it puts is found by others.
+    python(&["put", "py", "一", "two", &long])
+        .end()
+        .assert_prints("");
+    let got = sandbox.run(&["consumer", "-q", "py", "--format", "raw"]);
+    got.assert_prints(&format!("一\ntwo\n{long}\n"));
+    sandbox.wait_for_keeper_to_go("py");
+    // It finds what others put, and is told of the end.
+    let consumer = python(&["get", "py"]);
+    sandbox.run(&["producer", "-q", "py", "--quiet", "三", &long]);
+    consumer.end().assert_prints(&format!("三\n{long}\n"));
+    sandbox.assert_nothing_left();
+}

@@ -62,7 +62,6 @@ pub struct Running {
 pub struct Process {
     pub pid: i32,
     pub parent: i32,
-    pub state: String,
     pub args: String,
 }
 
@@ -344,23 +343,17 @@ pub fn wait_for_end(pid: i32) {
     assert!(ended, "still there after ten seconds: {:?}", process(pid));
 }
 
-/// Waits until the process has stopped or has come to the given state, as `ps` names it.
+/// What the system says of a process.
 fn process(pid: i32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace();
-    let state = fields.next()?.to_owned();
-    let parent = fields.next()?.parse().ok()?;
+    let parent = fields.nth(1)?.parse().ok()?;
     let args = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let args = String::from_utf8_lossy(&args)
         .trim_end_matches('\0')
         .replace('\0', " ");
-    Some(Process {
-        pid,
-        parent,
-        state,
-        args,
-    })
+    Some(Process { pid, parent, args })
 }
 
 /// The children of a process, zombies too.

@@ -1,1 +1,147 @@
-//! To come.
+//! Many items, and large ones.
+
+use std::collections::HashMap;
+
+use crate::harness::{Sandbox, assert_same};
+
+#[test]
+fn eight_producers_and_eight_consumers_pass_ten_thousand_items_each_exactly_once() {
+    let sandbox = Sandbox::new();
+    let raw = ["consumer", "--format", "raw"];
+    let consumers: Vec<_> = (0..8).map(|_| sandbox.start(&raw)).collect();
+    let producers: Vec<_> = (0..8)
+        .map(|p| {
+            let name = format!("producer {p} item ");
+            sandbox.start(&[
+                "producer",
+                "--quiet",
+                "--items",
+                "10000",
+                "--item-name",
+                &name,
+            ])
+        })
+        .collect();
+    let collected: Vec<_> = consumers
+        .into_iter()
+        .map(|c| std::thread::spawn(move || c.end()))
+        .collect();
+    for producer in producers {
+        assert_eq!(producer.end().code(), Some(0));
+    }
+    assert_eq!(sandbox.run(&["producer", "--items", "0"]).code(), Some(0));
+    let mut times: HashMap<String, u32> = HashMap::new();
+    for consumer in collected {
+        let outcome = consumer.join().unwrap();
+        outcome.assert_done();
+        let mut last = [None; 8];
+        for line in outcome.lines() {
+            let mut words = line.split(' ');
+            let producer: usize = words.nth(1).unwrap().parse().unwrap();
+            let item: u32 = words.nth(1).unwrap().parse().unwrap();
+            assert!(
+                last[producer] < Some(item),
+                "the order of each producer: {line}"
+            );
+            last[producer] = Some(item);
+            *times.entry(line).or_default() += 1;
+        }
+    }
+    assert_eq!(times.len(), 80_000);
+    assert!(times.values().all(|&times| times == 1));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn items_of_any_size_come_out_as_they_went_in() {
+    let sandbox = Sandbox::new();
+    let sizes = [0, 1, 4095, 4096, 4097, 65535, 65536, 65537, 1 << 20];
+    let mut input = String::new();
+    for (n, size) in sizes.iter().enumerate() {
+        // Nothing in it repeats at a distance that a pipe's buffer might hide.
+        let text: String = (0..)
+            .map(|i| format!("{n}-{i} "))
+            .flat_map(|s| s.into_bytes())
+            .map(char::from)
+            .take(*size)
+            .collect();
+        assert_eq!(text.len(), *size);
+        input.push_str(&text);
+        input.push('\n');
+    }
+    input.push_str("アイテム \" \\ \u{7f}\n");
+    let put = sandbox.run_with_input(&["producer", "--quiet", "-"], input.as_bytes());
+    assert_eq!(put.code(), Some(0));
+    let got = sandbox.run(&["consumer", "--format", "raw"]);
+    got.assert_done();
+    assert!(got.text() == input, "what came out is not what went in");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn an_item_larger_than_what_is_allowed_is_refused_and_those_before_it_are_in_the_queue() {
+    let sandbox = Sandbox::new();
+    let mut input = b"small\n".to_vec();
+    input.resize(input.len() + (16 << 20) + 1, b'x');
+    input.push(b'\n');
+    let put = sandbox.run_with_input(&["producer", "--quiet", "-"], &input);
+    assert_eq!(put.code(), Some(1));
+    let error = put.stderr.lines().last().unwrap();
+    assert_eq!(
+        error,
+        "qdemo: line 2 of standard input: the item has 16777219 bytes as JSON, and at most \
+         16777216 are taken: split it"
+    );
+    sandbox
+        .run(&["consumer", "--format", "raw"])
+        .assert_prints("small\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn large_items_of_several_producers_are_not_mixed() {
+    let sandbox = Sandbox::new();
+    let consumer = sandbox.start(&["consumer", "--format", "raw"]);
+    let producers: Vec<_> = ["a", "b", "c", "d"]
+        .map(|letter| {
+            let args = ["producer", "--quiet", "--keep-open", "-"];
+            let input = format!("{}\n", letter.repeat(300_000)).repeat(5);
+            let mut producer = sandbox.start(&args);
+            std::thread::spawn(move || {
+                producer.feed(&input);
+                producer.end()
+            })
+        })
+        .into_iter()
+        .collect();
+    for producer in producers {
+        assert_eq!(producer.join().unwrap().code(), Some(0));
+    }
+    assert_eq!(sandbox.run(&["producer", "--items", "0"]).code(), Some(0));
+    let lines = consumer.end().lines();
+    let mut counts = HashMap::new();
+    for line in lines {
+        assert_eq!(line.len(), 300_000);
+        assert_eq!(line.trim_matches(line.chars().next().unwrap()), "");
+        *counts.entry(line[..1].to_owned()).or_insert(0) += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort();
+    assert_eq!(
+        counts,
+        ["a", "b", "c", "d"].map(|letter| (letter.to_owned(), 5))
+    );
+}
+
+#[test]
+fn a_consumer_gets_a_long_queue_in_order() {
+    let sandbox = Sandbox::new();
+    let input: String = (0..200_000).map(|n| format!("{n}\n")).collect();
+    let put = sandbox.run_with_input(&["producer", "--quiet", "-"], input.as_bytes());
+    assert_eq!(put.code(), Some(0));
+    assert_same(
+        &input,
+        &sandbox.run(&["consumer", "--format", "raw"]).text(),
+    );
+    sandbox.assert_nothing_left();
+}
