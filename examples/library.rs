@@ -27,9 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn produce() -> Result<(), Box<dyn Error>> {
-    let mut queue = Options::new("pages".parse()?, Role::Producer)
-        .capacity(2)
-        .connect()?;
+    let mut queue = Options::new("pages".parse()?, Role::Producer).capacity(2).connect()?;
     for number in 1..=5 {
         let title = format!("第{number}章");
         let page = Page { number, title };

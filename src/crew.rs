@@ -65,11 +65,7 @@ impl Crew {
             Ok(Some(status)) => {
                 let pid = hand.child.id();
                 let worker = hand.worker;
-                departed.push(Departed {
-                    worker,
-                    pid,
-                    status,
-                });
+                departed.push(Departed { worker, pid, status });
                 false
             }
             Err(error) => {

@@ -24,23 +24,12 @@ const SEVERAL: u64 = 4096;
   qdemo consumer -q jobs --max 10 --format json")]
 pub(super) struct Args {
     /// Pause after each item, before it is done
-    #[arg(
-        long,
-        alias = "consumer-delay",
-        value_name = "TIME",
-        default_value = "0"
-    )]
+    #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     delay: Duration,
 
     /// Name of the queue
-    #[arg(
-        short,
-        long,
-        value_name = "NAME",
-        default_value = "default",
-        env = "QDEMO_QUEUE"
-    )]
+    #[arg(short, long, value_name = "NAME", default_value = "default", env = "QDEMO_QUEUE")]
     queue: QueueName,
 
     /// Leave after so many items

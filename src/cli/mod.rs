@@ -20,12 +20,7 @@ use crate::report::Lang;
 /// multiprocessing.Queue for the command line: producer and consumer processes joined by a
 /// named-pipe queue.
 #[derive(Debug, Parser)]
-#[command(
-    name = "qdemo",
-    bin_name = "qdemo",
-    version,
-    arg_required_else_help = true
-)]
+#[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
@@ -45,13 +40,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct LangArg {
     /// Language of the log lines: ja or en
-    #[arg(
-        long,
-        value_enum,
-        default_value = "ja",
-        env = "QDEMO_LANG",
-        hide_possible_values = true
-    )]
+    #[arg(long, value_enum, default_value = "ja", env = "QDEMO_LANG", hide_possible_values = true)]
     lang: Lang,
 }
 
@@ -95,10 +84,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::Signal(signal);
     }
     let broken_pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-    if error
-        .downcast_ref::<StdoutFailed>()
-        .is_some_and(|failed| broken_pipe(&failed.0))
-    {
+    if error.downcast_ref::<StdoutFailed>().is_some_and(|failed| broken_pipe(&failed.0)) {
         return ExitCode::Signal(signal_hook::consts::SIGPIPE);
     }
     say(&format!("{error:#}"));

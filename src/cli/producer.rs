@@ -41,23 +41,12 @@ pub(super) struct Args {
     item_name: Option<String>,
 
     /// Pause after each item
-    #[arg(
-        long,
-        alias = "producer-delay",
-        value_name = "TIME",
-        default_value = "0"
-    )]
+    #[arg(long, alias = "producer-delay", value_name = "TIME", default_value = "0")]
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     delay: Duration,
 
     /// Name of the queue
-    #[arg(
-        short,
-        long,
-        value_name = "NAME",
-        default_value = "default",
-        env = "QDEMO_QUEUE"
-    )]
+    #[arg(short, long, value_name = "NAME", default_value = "default", env = "QDEMO_QUEUE")]
     queue: QueueName,
 
     /// How many items may wait in the queue; 0 for any number
@@ -93,10 +82,7 @@ enum Format {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let name = self
-            .item_name
-            .clone()
-            .unwrap_or_else(|| self.lang.lang.item_name().to_owned());
+        let name = self.item_name.clone().unwrap_or_else(|| self.lang.lang.item_name().to_owned());
         let source = match (&self.given[..], self.items) {
             ([], None) => {
                 let why = "what is to be put? Give --items N, the items, or - for lines from standard input";
@@ -104,7 +90,7 @@ impl Args {
             }
             ([], Some(items)) => Source::generated(items, self.worker, name),
             ([dash], None) if dash == "-" => Source::Stdin(Stdin::default()),
-            (given, _) => Source::Given(given.to_vec().into_iter()),
+            (given, _) => Source::Given(Vec::from(given).into_iter()),
         };
         let mut options = Options::new(self.queue.clone(), Role::Producer)
             .keep_open(self.keep_open)
@@ -170,14 +156,12 @@ impl Job {
     fn put_all(&mut self, mut source: Source) -> anyhow::Result<()> {
         let mut item = Vec::new();
         loop {
-            let more = source
-                .next(&mut item, || self.wait_for_input())
-                .and_then(|more| {
-                    if more {
-                        self.put(&item).with_context(|| source.place())?;
-                    }
-                    Ok(more)
-                });
+            let more = source.next(&mut item, || self.wait_for_input()).and_then(|more| {
+                if more {
+                    self.put(&item).with_context(|| source.place())?;
+                }
+                Ok(more)
+            });
             match more {
                 Ok(true) => {}
                 Ok(false) => return self.settle(),
@@ -234,28 +218,16 @@ impl Job {
         for (first, mut item) in (first_id..).zip(items) {
             item.push(b'\n');
             let bytes = Bytes::from(item);
-            let run = Run {
-                first,
-                attempt: 1,
-                lines: Lines { count: 1, bytes },
-            };
-            self.reporter
-                .items(at, Kind::Put, Role::Producer, None, &run);
+            let run = Run { first, attempt: 1, lines: Lines { count: 1, bytes } };
+            self.reporter.items(at, Kind::Put, Role::Producer, None, &run);
         }
-        self.reporter
-            .flush()
-            .map_err(|error| StdoutFailed(error).into())
+        self.reporter.flush().map_err(|error| StdoutFailed(error).into())
     }
 }
 
 /// Where items come from.
 enum Source {
-    Generated {
-        name: String,
-        next: u64,
-        step: u64,
-        end: u64,
-    },
+    Generated { name: String, next: u64, step: u64, end: u64 },
     Given(std::vec::IntoIter<String>),
     Stdin(Stdin),
 }
@@ -263,16 +235,10 @@ enum Source {
 impl Source {
     /// `items` in all, of which the workers of a run take turns.
     fn generated(items: u64, share: Option<Share>, name: String) -> Self {
-        let (next, step) = share.map_or((0, 1), |share| {
-            (u64::from(share.number - 1), u64::from(share.of))
-        });
+        let (next, step) =
+            share.map_or((0, 1), |share| (u64::from(share.number - 1), u64::from(share.of)));
         let end = items;
-        Self::Generated {
-            name,
-            next,
-            step,
-            end,
-        }
+        Self::Generated { name, next, step, end }
     }
 
     /// Where the last item came from.
@@ -290,12 +256,7 @@ impl Source {
         wait: impl FnMut() -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
         match self {
-            Self::Generated {
-                name,
-                next,
-                step,
-                end,
-            } => {
+            Self::Generated { name, next, step, end } => {
                 let number = *next;
                 if number >= *end {
                     return Ok(false);

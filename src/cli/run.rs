@@ -106,17 +106,13 @@ impl Args {
         let ended = self.conduct(&crew, private.path(), &waker);
         crew.kill();
         // Before the process may die by a signal.
-        private
-            .close()
-            .context("cannot remove the private directory")?;
+        private.close().context("cannot remove the private directory")?;
         ended
     }
 
     /// Starts everybody, keeps the queue until all have left, and tells how it went.
     fn conduct(&self, crew: &Crew, base: &Path, waker: &Arc<Waker>) -> anyhow::Result<ExitCode> {
-        let _lock = QueueDir::open(base.to_owned())?
-            .try_lock()
-            .context("cannot lock the queue")?;
+        let _lock = QueueDir::open(base.to_owned())?.try_lock().context("cannot lock the queue")?;
         let workers = self.workers();
         let paced = !(self.producer_delay.is_zero() && self.consumer_delay.is_zero());
         let remains = Remains {
@@ -142,8 +138,7 @@ impl Args {
         };
         for worker in workers {
             let args = self.worker_args(worker);
-            crew.start(worker, &args, base)
-                .context("cannot start a worker process")?;
+            crew.start(worker, &args, base).context("cannot start a worker process")?;
         }
         parent.keep(waker)?;
         parent.finish(self)
@@ -151,9 +146,7 @@ impl Args {
 
     fn workers(&self) -> BTreeSet<Worker> {
         let all = |role, count| (1..=count).map(move |number| Worker { role, number });
-        all(Role::Producer, self.producers)
-            .chain(all(Role::Consumer, self.consumers))
-            .collect()
+        all(Role::Producer, self.producers).chain(all(Role::Consumer, self.consumers)).collect()
     }
 
     fn reporter(&self) -> Reporter {
@@ -280,9 +273,7 @@ impl Parent {
         let not_done = args.items.saturating_sub(self.host.done);
         if let Some(signal) = signals::caught() {
             if not_done > 0 {
-                self.host
-                    .reporter
-                    .notice(&args.lang.lang.interrupted(not_done));
+                self.host.reporter.notice(&args.lang.lang.interrupted(not_done));
             }
             return Ok(ExitCode::Signal(signal));
         }

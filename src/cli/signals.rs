@@ -59,28 +59,18 @@ struct Arrivals {
 impl Arrivals {
     fn new() -> io::Result<Self> {
         let pipe = |signal| Ok((signal, Waker::new()?));
-        let pipes = [SIGINT, SIGTERM, SIGHUP]
-            .into_iter()
-            .map(pipe)
-            .collect::<io::Result<_>>()?;
+        let pipes = [SIGINT, SIGTERM, SIGHUP].into_iter().map(pipe).collect::<io::Result<_>>()?;
         Ok(Self { pipes })
     }
 
     fn writers(&self) -> io::Result<Vec<(i32, io::PipeWriter)>> {
-        self.pipes
-            .iter()
-            .map(|(signal, pipe)| Ok((*signal, pipe.writer()?)))
-            .collect()
+        self.pipes.iter().map(|(signal, pipe)| Ok((*signal, pipe.writer()?))).collect()
     }
 
     /// The next one; it may be a moment behind ctrlc's call.
     fn next(&self) -> io::Result<i32> {
         loop {
-            let pipes: Vec<_> = self
-                .pipes
-                .iter()
-                .map(|p| (p.1.as_fd(), Ready::Read))
-                .collect();
+            let pipes: Vec<_> = self.pipes.iter().map(|p| (p.1.as_fd(), Ready::Read)).collect();
             let states = wait(&pipes, None)?;
             let ready = self.pipes.iter().zip(states).find(|(_, state)| state.ready);
             if let Some(((signal, pipe), _)) = ready {

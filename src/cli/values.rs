@@ -52,11 +52,10 @@ pub(super) fn speed(text: &str) -> Result<Speed, String> {
 /// How many items.
 pub(super) fn items(text: &str) -> Result<u64, String> {
     use std::num::IntErrorKind::PosOverflow;
-    text.parse()
-        .map_err(|error: std::num::ParseIntError| match error.kind() {
-            PosOverflow => format!("that is too large: write {} at the most", u64::MAX),
-            _ => "that is not a whole number from 0 on: write 5, for example".to_owned(),
-        })
+    text.parse().map_err(|error: std::num::ParseIntError| match error.kind() {
+        PosOverflow => format!("that is too large: write {} at the most", u64::MAX),
+        _ => "that is not a whole number from 0 on: write 5, for example".to_owned(),
+    })
 }
 
 /// How many workers of a role.
@@ -130,11 +129,7 @@ mod tests {
     fn counts_are_whole_numbers_in_range() {
         assert_eq!(items("0"), Ok(0));
         assert_eq!(items("18446744073709551615"), Ok(u64::MAX));
-        assert!(
-            items("18446744073709551616")
-                .expect_err("")
-                .contains("too large")
-        );
+        assert!(items("18446744073709551616").expect_err("").contains("too large"));
         for text in ["-1", "1.5", "", "x"] {
             assert!(items(text).expect_err(text).contains("whole number"));
         }

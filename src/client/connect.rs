@@ -44,14 +44,7 @@ impl Options {
             follow: false,
             capacity: None,
         };
-        Self {
-            base: None,
-            name,
-            hello,
-            program: None,
-            starts_keeper: true,
-            interrupt: None,
-        }
+        Self { base: None, name, hello, program: None, starts_keeper: true, interrupt: None }
     }
 
     /// The folder in which the queue lies.
@@ -146,11 +139,7 @@ impl Options {
             replies: ReplyReader::default(),
             buffer: vec![0; 64 * 1024],
             write: Vec::new(),
-            welcome: Welcome {
-                version: VERSION,
-                paced: false,
-                window: 0,
-            },
+            welcome: Welcome { version: VERSION, paced: false, window: 0 },
             unsent: 0,
             lines: Vec::new(),
             sent: 0,
@@ -195,9 +184,7 @@ impl Options {
         }
         let program = self.program.clone().unwrap_or_else(|| "qdemo".into());
         let base = std::path::absolute(base).map_err(open_failed("no working directory"))?;
-        let lock = lock
-            .share()
-            .map_err(open_failed("cannot share the directory's lock"))?;
+        let lock = lock.share().map_err(open_failed("cannot share the directory's lock"))?;
         let mut keeper = Command::new(&program)
             .arg0("qdemo")
             .args(["keeper", "--queue", self.name.as_str()])
@@ -229,11 +216,7 @@ impl Options {
 
 /// Where queues lie when nothing else is said.
 pub(crate) fn default_dir() -> Result<PathBuf, Error> {
-    let named = |name| {
-        env::var_os(name)
-            .filter(|dir| !dir.is_empty())
-            .map(PathBuf::from)
-    };
+    let named = |name| env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let state = || match named("XDG_STATE_HOME").filter(|dir| dir.is_absolute()) {
         Some(state) => Some(state),
         None => env::home_dir().map(|home| home.join(".local/state")),

@@ -268,8 +268,7 @@ impl Client {
         self.sent += self.unsent;
         self.send_write()?;
         self.begin();
-        self.writer
-            .put(&mut self.write, self.sent, self.unsent, &self.lines);
+        self.writer.put(&mut self.write, self.sent, self.unsent, &self.lines);
         self.unsent = 0;
         self.lines.clear();
         self.send_write()
@@ -384,11 +383,7 @@ impl Client {
         most: Option<Nanos>,
     ) -> Result<bool, Error> {
         let mut all = vec![(self.door.as_fd(), Ready::Death)];
-        all.extend(
-            self.interrupt
-                .iter()
-                .map(|waker| (waker.as_fd(), Ready::Read)),
-        );
+        all.extend(self.interrupt.iter().map(|waker| (waker.as_fd(), Ready::Read)));
         all.extend_from_slice(pipes);
         let states = wait(&all, most).map_err(Error::Pipe)?;
         if self.interrupt.is_some() && states[1].ready {

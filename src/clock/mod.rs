@@ -30,9 +30,7 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that shows 0 now.
     pub(crate) fn start() -> Self {
-        Self {
-            start: Instant::now(),
-        }
+        Self { start: Instant::now() }
     }
 
     /// Nanoseconds since the start.

@@ -170,16 +170,11 @@ impl Pacer {
 
     /// The first of those who can be answered at the present paced time.
     fn whose_turn(&self, can_serve: impl Fn(Worker) -> bool) -> Option<Next> {
-        let turns = self
-            .workers
-            .iter()
-            .filter_map(|(&worker, &state)| match state {
-                State::Sleeping(due) if due <= self.now => Some((due, worker, Next::Wake(worker))),
-                State::Asking(_) if can_serve(worker) => {
-                    Some((self.now, worker, Next::Serve(worker)))
-                }
-                _ => None,
-            });
+        let turns = self.workers.iter().filter_map(|(&worker, &state)| match state {
+            State::Sleeping(due) if due <= self.now => Some((due, worker, Next::Wake(worker))),
+            State::Asking(_) if can_serve(worker) => Some((self.now, worker, Next::Serve(worker))),
+            _ => None,
+        });
         turns.min_by_key(|turn| (turn.0, turn.1)).map(|turn| turn.2)
     }
 
@@ -201,11 +196,7 @@ impl Pacer {
     /// Moves time to what the wall shows, but not past the next due time, and not while it is held
     /// up.
     fn move_to_wall(&mut self, wall: Nanos) {
-        if self
-            .workers
-            .values()
-            .any(|state| matches!(state, State::Running(_)))
-        {
+        if self.workers.values().any(|state| matches!(state, State::Running(_))) {
             return;
         }
         if let (Speed::Times(speed), Some(origin)) = (self.speed, self.origin) {
@@ -223,4 +214,185 @@ fn scale(time: Nanos, factor: f64) -> Nanos {
     }
     // A float out of range becomes the nearest integer, which is what is wanted.
     (time as f64 * factor).ceil() as Nanos
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Role;
+
+    const MS: Nanos = 1_000_000;
+    const SECOND: Nanos = 1000 * MS;
+
+    fn producer(number: u32) -> Worker {
+        let role = Role::Producer;
+        Worker { role, number }
+    }
+
+    fn consumer(number: u32) -> Worker {
+        let role = Role::Consumer;
+        Worker { role, number }
+    }
+
+    fn all(_: Worker) -> bool {
+        true
+    }
+
+    fn none(_: Worker) -> bool {
+        false
+    }
+
+    /// A pacer with one worker of each role, both there and asleep for so long.
+    fn asleep(speed: Speed, delays: [Nanos; 2]) -> Pacer {
+        let workers = [producer(1), consumer(1)];
+        let mut pacer = Pacer::new(speed, workers);
+        for (worker, delay) in workers.into_iter().zip(delays) {
+            pacer.came(worker, 0);
+            pacer.sleeps(worker, delay, 0);
+        }
+        pacer
+    }
+
+    #[test]
+    fn time_begins_when_all_are_there_and_at_rest() {
+        let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
+        assert_eq!(pacer.next(0, all), Next::Wait(None));
+        pacer.came(producer(1), 0);
+        pacer.asks(producer(1), 0);
+        assert_eq!(pacer.next(5 * SECOND, all), Next::Wait(None), "one is missing");
+        pacer.came(consumer(1), 5 * SECOND);
+        assert_eq!(pacer.next(9 * SECOND, all), Next::Wait(None), "one is not at rest");
+        pacer.sleeps(consumer(1), SECOND, 9 * SECOND);
+        assert_eq!(pacer.next(10 * SECOND, none), Next::Wait(Some(11 * SECOND)));
+        assert_eq!(pacer.now(), 0);
+        assert_eq!(pacer.next(11 * SECOND, none), Next::Wake(consumer(1)));
+        assert_eq!(pacer.now(), SECOND);
+    }
+
+    #[test]
+    fn who_never_comes_is_not_waited_for() {
+        let mut pacer = Pacer::new(Speed::Max, [producer(1), consumer(1)]);
+        pacer.came(producer(1), 0);
+        pacer.asks(producer(1), 0);
+        pacer.left(consumer(1));
+        assert_eq!(pacer.next(0, all), Next::Serve(producer(1)));
+    }
+
+    #[test]
+    fn of_those_whose_time_has_come_producers_go_first_and_low_numbers() {
+        let workers = [consumer(2), consumer(1), producer(2), producer(1)];
+        let mut pacer = Pacer::new(Speed::Max, workers);
+        for worker in workers {
+            pacer.came(worker, 0);
+        }
+        pacer.asks(consumer(1), 0);
+        pacer.asks(producer(2), 0);
+        pacer.sleeps(consumer(2), 0, 0);
+        pacer.sleeps(producer(1), SECOND, 0);
+        let mut order = Vec::new();
+        loop {
+            let worker = match pacer.next(0, all) {
+                Next::Serve(worker) | Next::Wake(worker) => worker,
+                Next::Wait(_) => break,
+            };
+            order.push((pacer.now(), worker));
+            pacer.left(worker);
+        }
+        let expected = [(0, producer(2)), (0, consumer(1)), (0, consumer(2))];
+        assert_eq!(order[..3], expected);
+        assert_eq!(order[3..], [(SECOND, producer(1))]);
+    }
+
+    #[test]
+    fn one_goes_at_a_time() {
+        let mut pacer = asleep(Speed::Max, [SECOND, SECOND]);
+        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
+        pacer.answered(producer(1), 0);
+        assert_eq!(pacer.next(0, all), Next::Wait(None));
+        pacer.sleeps(producer(1), SECOND, 0);
+        assert_eq!(pacer.next(0, none), Next::Wake(consumer(1)));
+        assert_eq!(pacer.now(), SECOND);
+    }
+
+    #[test]
+    fn who_cannot_be_served_lets_time_go_on() {
+        let mut pacer = asleep(Speed::Max, [3 * SECOND, SECOND]);
+        pacer.asks(consumer(1), 0);
+        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
+        assert_eq!(pacer.now(), 3 * SECOND);
+        pacer.left(producer(1));
+        assert_eq!(pacer.next(0, none), Next::Wait(None));
+    }
+
+    #[test]
+    fn a_sleep_asked_for_with_a_put_counts_from_its_answer() {
+        let mut pacer = asleep(Speed::Max, [SECOND, 5 * SECOND]);
+        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
+        pacer.answered(producer(1), 0);
+        pacer.asks(producer(1), 0);
+        pacer.sleeps(producer(1), 2 * SECOND, 0);
+        assert_eq!(pacer.next(0, none), Next::Wake(consumer(1)), "the put had to wait");
+        pacer.left(consumer(1));
+        assert_eq!(pacer.next(0, all), Next::Serve(producer(1)));
+        pacer.answered(producer(1), 0);
+        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
+        assert_eq!(pacer.now(), 7 * SECOND);
+    }
+
+    #[test]
+    fn a_finite_speed_holds_time_to_the_wall() {
+        let mut pacer = asleep(Speed::Times(10.0), [SECOND, 2 * SECOND]);
+        assert_eq!(pacer.next(7 * MS, none), Next::Wait(Some(107 * MS)));
+        assert_eq!(pacer.next(107 * MS - 1, none), Next::Wait(Some(107 * MS)));
+        assert_eq!(pacer.next(107 * MS, none), Next::Wake(producer(1)));
+        assert_eq!(pacer.now(), SECOND);
+        pacer.left(producer(1));
+        // Late or not, the time of what happens is exact.
+        assert_eq!(pacer.next(900 * MS, none), Next::Wake(consumer(1)));
+        assert_eq!(pacer.now(), 2 * SECOND);
+    }
+
+    #[test]
+    fn who_is_away_for_too_long_holds_up_nobody_and_comes_back_at_the_time_on_the_wall() {
+        let mut pacer = asleep(Speed::Times(1.0), [SECOND, 4 * SECOND]);
+        assert_eq!(pacer.next(0, none), Next::Wait(Some(SECOND)));
+        assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
+        pacer.answered(producer(1), SECOND);
+        assert_eq!(pacer.next(SECOND, all), Next::Wait(Some(SECOND + PATIENCE)));
+        let late = SECOND + PATIENCE;
+        assert_eq!(pacer.next(late, none), Next::Wait(Some(4 * SECOND)));
+        pacer.asks(producer(1), 3 * SECOND);
+        assert_eq!(pacer.next(3 * SECOND, all), Next::Serve(producer(1)));
+        assert_eq!(pacer.now(), 3 * SECOND);
+    }
+
+    #[test]
+    fn who_comes_back_late_does_not_overtake_what_was_due_before() {
+        let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
+        pacer.next(0, none);
+        assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
+        pacer.answered(producer(1), SECOND);
+        pacer.next(SECOND + PATIENCE, none);
+        pacer.asks(producer(1), 9 * SECOND);
+        assert_eq!(pacer.now(), 2 * SECOND);
+    }
+
+    #[test]
+    fn at_full_speed_everybody_is_waited_for() {
+        let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
+        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
+        pacer.answered(producer(1), 0);
+        assert_eq!(pacer.next(3600 * SECOND, all), Next::Wait(None));
+    }
+
+    #[test]
+    fn sleepers_can_be_woken_early() {
+        let mut pacer = asleep(Speed::Times(1.0), [100 * SECOND, 2 * SECOND]);
+        pacer.next(0, none);
+        pacer.wake_early(SECOND, |worker| worker == producer(1));
+        assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
+        assert_eq!(pacer.now(), SECOND);
+        pacer.left(producer(1));
+        assert_eq!(pacer.next(SECOND, none), Next::Wait(Some(2 * SECOND)));
+    }
 }

@@ -39,10 +39,7 @@ impl Stamp {
     /// When this process was made.
     pub(crate) fn birth() -> Self {
         let pid = std::process::id();
-        Self {
-            tick: start_tick().unwrap_or_else(current_tick),
-            pid,
-        }
+        Self { tick: start_tick().unwrap_or_else(current_tick), pid }
     }
 
     /// Now: every process made so far is [`Stamp::before_or_at`] it, and none made later is.
@@ -50,10 +47,7 @@ impl Stamp {
         // The number first: a process made in between then counts as later by its number or tick.
         let pid = last_pid();
         let tick = current_tick();
-        Self {
-            tick,
-            pid: pid.unwrap_or(u32::MAX),
-        }
+        Self { tick, pid: pid.unwrap_or(u32::MAX) }
     }
 
     /// From what a client says of itself: its start tick and its process number.
@@ -82,10 +76,7 @@ impl Stamp {
 impl Moment {
     /// Now, in this uptime.
     pub(crate) fn now() -> Self {
-        Self {
-            stamp: Stamp::now(),
-            boot: boot(),
-        }
+        Self { stamp: Stamp::now(), boot: boot() }
     }
 
     /// The stamp, unless it is of an earlier uptime, before which no process of today started.

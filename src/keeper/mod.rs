@@ -4,6 +4,7 @@
 //! and events go out through a [`Host`]. [`Post`] is the loop's other half: the pipes, and the
 //! waiting. [`shared`] is the process that keeps a stand-alone queue.
 
+mod host;
 mod post;
 pub(crate) mod shared;
 
@@ -14,48 +15,13 @@ use bytes::{Bytes, BytesMut};
 
 use crate::clock::{Nanos, Next, Pacer, Stamp};
 use crate::queue::{
-    Census, ClientId, Effect, Lines, Member, Queue, Refusal, Remains, Request, Role, Run, Worker,
+    Census, ClientId, Effect, Lines, Member, Queue, Refusal, Remains, Request, Role, Worker,
 };
 use crate::wire::{
     Framer, Hello, Key, LARGEST_ITEM, Malformed, Reply, RequestLine, VERSION, Welcome, mailbox_name,
 };
+pub(crate) use host::{Event, Host, What};
 pub(crate) use post::{HasPost, Post};
-
-/// What the keeper needs of the world.
-pub(crate) trait Host {
-    /// Opens the mailbox of that name for `client`.
-    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()>;
-    /// Where to add what is to be sent to `client`.
-    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>>;
-    /// Closes the mailbox of `client` once it has been given all its mail.
-    fn close(&mut self, client: ClientId);
-    /// The queue ends: remember this for those who come late, and tell which moment it is.
-    fn end(&mut self) -> io::Result<Stamp>;
-    /// Something happened.
-    fn event(&mut self, event: Event<'_>);
-}
-
-/// Something that happened, and when: `at` nanoseconds after the start.
-#[derive(Debug)]
-pub(crate) struct Event<'a> {
-    /// Paced time in a paced run, else wall time.
-    pub(crate) at: Nanos,
-    /// By which worker; none outside of a run.
-    pub(crate) worker: Option<Worker>,
-    /// What.
-    pub(crate) what: What<'a>,
-}
-
-/// What can happen.
-#[derive(Debug)]
-pub(crate) enum What<'a> {
-    /// Items were accepted.
-    Put(&'a Run),
-    /// Items were handed out.
-    Get(&'a Run),
-    /// Items are done.
-    Done(&'a Run),
-}
 
 /// What sets one queue apart from another.
 #[derive(Debug)]
@@ -246,11 +212,7 @@ impl Keeper {
                 let window = self.window();
                 let paced = self.pacer.is_some();
                 let version = VERSION;
-                let welcome = Welcome {
-                    version,
-                    paced,
-                    window,
-                };
+                let welcome = Welcome { version, paced, window };
                 send(host, client, &Reply::Welcome(welcome));
             }
             Err((code, text)) => {
@@ -289,10 +251,7 @@ impl Keeper {
             born: Stamp::new(hello.born, hello.pid),
             capacity: hello.capacity(),
         };
-        match self
-            .queue
-            .apply(client, Request::Join(member), &mut self.effects)
-        {
+        match self.queue.apply(client, Request::Join(member), &mut self.effects) {
             Ok(()) => Ok(worker),
             Err(refusal) => Err((code(&refusal), refusal.to_string())),
         }
@@ -418,9 +377,7 @@ impl Keeper {
 
     fn bye(&mut self, client: ClientId, host: &mut impl Host) {
         self.leave_queue(client, host);
-        let Census {
-            in_line, consumers, ..
-        } = self.queue.census();
+        let Census { in_line, consumers, .. } = self.queue.census();
         let consumers = consumers as u64;
         send(host, client, &Reply::Bye { in_line, consumers });
         self.forget(client, host);
@@ -476,11 +433,7 @@ impl Keeper {
 
     /// In a paced run one thing happens at a time.
     fn window(&self) -> u64 {
-        if self.pacer.is_some() {
-            0
-        } else {
-            self.queue.grant()
-        }
+        if self.pacer.is_some() { 0 } else { self.queue.grant() }
     }
 }
 

@@ -56,19 +56,13 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
         capacity: memory.capacity.map(NonZeroU64::new),
         end: memory.ended.as_ref().and_then(Moment::of_this_uptime),
     };
-    let mut keeper = Keeper::new(Plan {
-        remains,
-        workers: None,
-        pacer: None,
-    });
+    let mut keeper = Keeper::new(Plan { remains, workers: None, pacer: None });
     let post = Post::open(dir)?;
     lock.release()?;
     let mut host = Shared { post, memory };
     let mut stdout = io::stdout();
     // The starter may have died meanwhile; others may come.
-    let _ = stdout
-        .write_all(READY.as_bytes())
-        .and_then(|()| stdout.flush());
+    let _ = stdout.write_all(READY.as_bytes()).and_then(|()| stdout.flush());
     serve(&mut keeper, &mut host, stop)?;
     go(&keeper, host)
 }
@@ -87,10 +81,7 @@ fn serve(keeper: &mut Keeper, host: &mut Shared, stop: &Waker) -> io::Result<()>
         }
         // The starter lets go of its end when its first request is in the inbox, or when it dies.
         let starter = starting.then_some((starter.as_fd(), Ready::Death));
-        let others: Vec<_> = [(stop.as_fd(), Ready::Read)]
-            .into_iter()
-            .chain(starter)
-            .collect();
+        let others: Vec<_> = [(stop.as_fd(), Ready::Read)].into_iter().chain(starter).collect();
         let arrivals = host.post.wait(clock, None, &others)?;
         let stopped = arrivals.others[0];
         starting &= !arrivals.others.get(1).is_some_and(|&gone| gone);

@@ -221,10 +221,7 @@ fn is_dead(pid: i32) -> bool {
 /// Opens a directory that nobody else can write to. The `shared_place` that queues lie in may, as
 /// `/tmp` is, be writable to all if it lets nobody touch what belongs to others.
 fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
-    let unreadable = |error| DirError::Io {
-        path: path.to_owned(),
-        error,
-    };
+    let unreadable = |error| DirError::Io { path: path.to_owned(), error };
     let found = fs::symlink_metadata(path).map_err(unreadable)?;
     if found.is_symlink() {
         return Err(Unsafe::Symlink(path.to_owned()).into());

@@ -43,11 +43,7 @@ impl Inbox {
         let writer = open(&hidden, false)?;
         let path = dir.join(INBOX);
         fs::rename(&hidden, &path)?;
-        Ok(Self {
-            path,
-            reader,
-            _writer: writer,
-        })
+        Ok(Self { path, reader, _writer: writer })
     }
 
     /// Reads what is there; 0 when that is nothing.
@@ -98,9 +94,7 @@ impl Door {
         debug_assert!(message.len() <= super::PIPE_BUF);
         match (&self.writer).write(message) {
             Ok(written) if written == message.len() => Ok(true),
-            Ok(_) => Err(io::Error::other(
-                "the kernel split a write of PIPE_BUF bytes",
-            )),
+            Ok(_) => Err(io::Error::other("the kernel split a write of PIPE_BUF bytes")),
             Err(error) if is_passing(&error) => Ok(false),
             Err(error) => Err(error),
         }
@@ -129,11 +123,7 @@ impl Mailbox {
         create_fifo(&path, MODE as _)?;
         let ends = || Ok((open(&path, true)?, open(&path, false)?));
         match ends() {
-            Ok((reader, writer)) => Ok(Self {
-                path,
-                reader,
-                _writer: writer,
-            }),
+            Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer }),
             Err(error) => {
                 let _ = fs::remove_file(&path);
                 Err(error)
@@ -177,11 +167,7 @@ impl Slot {
         let path = dir.join(name);
         let writer = open(&path, false);
         let _ = fs::remove_file(&path);
-        Ok(Self {
-            writer: writer?,
-            unsent: Vec::new(),
-            sent: 0,
-        })
+        Ok(Self { writer: writer?, unsent: Vec::new(), sent: 0 })
     }
 
     /// Where to add what is to be written.

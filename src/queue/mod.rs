@@ -15,139 +15,15 @@
 mod run;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU64;
 
-use serde::{Deserialize, Serialize};
-
 use crate::clock::Stamp;
 pub(crate) use run::{Line, Lines, Run};
-
-/// A client, as long as it is there.
-pub(crate) type ClientId = usize;
-
-/// What a client does with the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Puts items. The queue ends when the last of them has left.
-    Producer,
-    /// Gets items, and is told when the queue has ended.
-    Consumer,
-}
-
-/// One of the workers of a run. They go in this order when several could.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Worker {
-    /// Producers go before consumers.
-    pub(crate) role: Role,
-    /// From 1, within the role.
-    pub(crate) number: u32,
-}
-
-/// What a client says of itself when it comes.
-#[derive(Clone, Debug)]
-pub(crate) struct Member {
-    /// Producer or consumer.
-    pub(crate) role: Role,
-    /// A producer that doesn't end the queue when it is the last to leave.
-    pub(crate) keep_open: bool,
-    /// A consumer that stays when the queue ends.
-    pub(crate) follow: bool,
-    /// When its process started.
-    pub(crate) born: Stamp,
-    /// The capacity that it wants the queue to have; `Some(None)` is "unbounded".
-    pub(crate) capacity: Option<Option<NonZeroU64>>,
-}
-
-/// What is asked of the queue.
-#[derive(Clone, Debug)]
-pub(crate) enum Request {
-    /// A client comes.
-    Join(Member),
-    /// Put these items; `seq` is the client's own number of the last of them.
-    Put {
-        /// Counts the client's items from 1.
-        seq: u64,
-        /// The items.
-        lines: Lines,
-    },
-    /// Get up to `max` items.
-    Get {
-        /// At least 1.
-        max: u64,
-    },
-    /// The client has dealt with `count` items that it has out, from number `first` on.
-    Done {
-        /// Number of the first item.
-        first: u64,
-        /// How many.
-        count: u64,
-    },
-    /// A client goes, or has died.
-    Leave,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// Items of this client are in line now; `seq` is its own number of the last of them.
-    Accepted {
-        /// Whose they are.
-        client: ClientId,
-        /// The client's number of the last of them.
-        seq: u64,
-        /// The items, as they were numbered.
-        run: Run,
-    },
-    /// This client's items up to `seq` will not be accepted: the queue is closed.
-    Refused {
-        /// Whose they are.
-        client: ClientId,
-        /// The client's number of the last of them.
-        seq: u64,
-    },
-    /// These items are out now, with this client.
-    Handed {
-        /// Who has them.
-        client: ClientId,
-        /// The items.
-        run: Run,
-    },
-    /// These items are done.
-    Done {
-        /// Who had them.
-        client: ClientId,
-        /// The items.
-        run: Run,
-    },
-    /// These items are back in line, one attempt higher, since their consumer left.
-    Returned {
-        /// Who had them.
-        client: ClientId,
-        /// The items.
-        run: Run,
-    },
-    /// This client is to be told that the queue has ended.
-    Ended {
-        /// Whom to tell.
-        client: ClientId,
-    },
-}
-
-/// Why a request was not taken. The queue is as it was before.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    #[error(
-        "the queue has capacity {have}, not {asked}: leave --capacity out, or give the same one"
-    )]
-    Capacity { have: u64, asked: u64 },
-    #[error("a get is waiting already: one at a time")]
-    GetTwice,
-    #[error("items {first} to {last} are not out with this client")]
-    NotOut { first: u64, last: u64 },
-}
+pub use words::Role;
+pub(crate) use words::{Census, ClientId, Effect, Member, Refusal, Remains, Request, Worker};
 
 /// The sentinel: why it is there decides who may take it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,30 +51,6 @@ struct Client {
     out: BTreeMap<u64, Run>,
     /// The queue that it came for has ended.
     over: bool,
-}
-
-/// The number of items in each place. Each accepted item is in exactly one of them, or done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Census {
-    /// Accepted and not handed out.
-    pub(crate) in_line: u64,
-    /// Handed out and not done.
-    pub(crate) out: u64,
-    /// Producers there.
-    pub(crate) producers: usize,
-    /// Consumers there.
-    pub(crate) consumers: usize,
-}
-
-/// What of a queue outlives the process that keeps it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Remains {
-    /// The sentinel stands: nobody has been told yet that the queue ended.
-    pub(crate) sentinel: bool,
-    /// The capacity of the queue, if one was asked for.
-    pub(crate) capacity: Option<Option<NonZeroU64>>,
-    /// When the last queue of this name ended.
-    pub(crate) end: Option<Stamp>,
 }
 
 /// The queue.
@@ -310,10 +162,7 @@ impl Queue {
         for putter in std::mem::take(&mut self.putters) {
             let parked = self.clients.get_mut(&putter).map(|c| c.parked.pop_front());
             if let Some(Some(put)) = parked {
-                effects.push(Effect::Refused {
-                    client: putter,
-                    seq: put.seq,
-                });
+                effects.push(Effect::Refused { client: putter, seq: put.seq });
             }
         }
         self.line.clear()
@@ -363,11 +212,7 @@ impl Queue {
     /// What is to be remembered when nobody keeps the queue.
     pub(crate) fn remains(&self) -> Remains {
         let sentinel = self.sentinel.is_some();
-        Remains {
-            sentinel,
-            capacity: self.capacity.filter(|_| sentinel),
-            end: self.end,
-        }
+        Remains { sentinel, capacity: self.capacity.filter(|_| sentinel), end: self.end }
     }
 
     fn join(&mut self, client: ClientId, member: Member) -> Result<(), Refusal> {
@@ -375,10 +220,7 @@ impl Queue {
             let have = *self.capacity.get_or_insert(asked);
             if have != asked {
                 let number = |c: Option<NonZeroU64>| c.map_or(0, NonZeroU64::get);
-                return Err(Refusal::Capacity {
-                    have: number(have),
-                    asked: number(asked),
-                });
+                return Err(Refusal::Capacity { have: number(have), asked: number(asked) });
             }
         }
         let consumer = member.role == Role::Consumer;
@@ -428,10 +270,8 @@ impl Queue {
         count: u64,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let not_out = || Refusal::NotOut {
-            first,
-            last: first.saturating_add(count.saturating_sub(1)),
-        };
+        let not_out =
+            || Refusal::NotOut { first, last: first.saturating_add(count.saturating_sub(1)) };
         let c = self.clients.get_mut(&client).ok_or_else(not_out)?;
         let holding = c.out.range_mut(..=first).next_back();
         let (&key, held) = holding.ok_or_else(not_out)?;
@@ -480,11 +320,7 @@ impl Queue {
             let at = self.putters.iter().position(|&p| p == client)?;
             self.putters.remove(at);
         }
-        let run = Run {
-            first: self.next_number,
-            attempt: 1,
-            lines,
-        };
+        let run = Run { first: self.next_number, attempt: 1, lines };
         self.next_number = run.end();
         self.line.push(run.clone());
         Some(Effect::Accepted { client, seq, run })
@@ -493,10 +329,7 @@ impl Queue {
     fn hand_out(&mut self, client: ClientId) -> Option<Effect> {
         // No more than a fair share of what is in line, so that one consumer doesn't sit on what
         // another could be doing.
-        let share = self
-            .line
-            .len()
-            .div_ceil(self.count(Role::Consumer).max(1) as u64);
+        let share = self.line.len().div_ceil(self.count(Role::Consumer).max(1) as u64);
         let c = self.clients.get_mut(&client)?;
         let run = self.line.take(c.wants.take()?.min(share))?;
         self.getters.retain(|&g| g != client);
@@ -523,9 +356,6 @@ impl Queue {
     }
 
     fn count(&self, role: Role) -> usize {
-        self.clients
-            .values()
-            .filter(|c| c.member.role == role)
-            .count()
+        self.clients.values().filter(|c| c.member.role == role).count()
     }
 }

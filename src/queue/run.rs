@@ -29,10 +29,7 @@ impl Lines {
                 .map_or(self.bytes.len(), |end| end + 1),
         };
         self.count -= n;
-        Self {
-            count: n,
-            bytes: self.bytes.split_to(at),
-        }
+        Self { count: n, bytes: self.bytes.split_to(at) }
     }
 
     /// The items, without their newlines.
@@ -70,11 +67,7 @@ impl Run {
         let lines = self.lines.split_to(n);
         let first = self.first;
         self.first += lines.count;
-        Self {
-            first,
-            attempt: self.attempt,
-            lines,
-        }
+        Self { first, attempt: self.attempt, lines }
     }
 
     /// The items with their numbers.
@@ -153,18 +146,11 @@ mod tests {
 
     fn lines(items: &[&str]) -> Lines {
         let text: String = items.iter().map(|i| format!("{i}\n")).collect();
-        Lines {
-            count: items.len() as u64,
-            bytes: Bytes::from(text),
-        }
+        Lines { count: items.len() as u64, bytes: Bytes::from(text) }
     }
 
     fn run(first: u64, items: &[&str]) -> Run {
-        Run {
-            first,
-            attempt: 1,
-            lines: lines(items),
-        }
+        Run { first, attempt: 1, lines: lines(items) }
     }
 
     fn drain(line: &mut Line) -> Vec<(u64, u32, String)> {
@@ -208,9 +194,6 @@ mod tests {
         line.give_back(b);
         line.give_back(a);
         let expected = [(1, 1, "a"), (2, 2, "b"), (3, 1, "c"), (4, 1, "d")];
-        assert_eq!(
-            drain(&mut line),
-            expected.map(|(n, k, t)| (n, k, t.to_owned()))
-        );
+        assert_eq!(drain(&mut line), expected.map(|(n, k, t)| (n, k, t.to_owned())));
     }
 }

@@ -9,21 +9,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn member(role: Role) -> Member {
-    Member {
-        role,
-        keep_open: false,
-        follow: false,
-        born: Stamp::new(10, 1),
-        capacity: None,
-    }
+    Member { role, keep_open: false, follow: false, born: Stamp::new(10, 1), capacity: None }
 }
 
 fn lines(items: &[&str]) -> Lines {
     let text: String = items.iter().map(|item| format!("{item}\n")).collect();
-    Lines {
-        count: items.len() as u64,
-        bytes: Bytes::from(text),
-    }
+    Lines { count: items.len() as u64, bytes: Bytes::from(text) }
 }
 
 /// A queue with its effects told in short words, as in `ok 1 a`.
@@ -33,13 +24,8 @@ struct Told {
 
 impl Told {
     fn new(capacity: u64) -> Self {
-        let remains = Remains {
-            capacity: Some(NonZeroU64::new(capacity)),
-            ..Remains::default()
-        };
-        Self {
-            queue: Queue::new(&remains, true),
-        }
+        let remains = Remains { capacity: Some(NonZeroU64::new(capacity)), ..Remains::default() };
+        Self { queue: Queue::new(&remains, true) }
     }
 
     fn joined(mut self, clients: &[(ClientId, Role)]) -> Self {
@@ -126,11 +112,7 @@ fn items_come_out_in_the_order_of_the_inbox() {
     queue.put(PRODUCER, 2, &["b"]);
     assert_eq!(
         queue.steps(),
-        [
-            "1 put up to 1: a try 1",
-            "2 put up to 2: x y try 1",
-            "1 put up to 2: b try 1"
-        ]
+        ["1 put up to 1: a try 1", "2 put up to 2: x y try 1", "1 put up to 2: b try 1"]
     );
     for item in ["a", "x", "y", "b"] {
         queue.get(CONSUMER);
@@ -147,10 +129,7 @@ fn the_capacity_is_exact_and_a_slot_is_free_when_its_item_is_handed_out() {
     assert_eq!(queue.steps(), ["8 got a try 1", "1 put up to 3: c try 1"]);
     assert_eq!(queue.queue.census().in_line, 2);
     assert_eq!(queue.done(CONSUMER, 1), ["8 did a try 1"]);
-    assert!(
-        queue.steps().is_empty(),
-        "being done frees no slot: there was none taken"
-    );
+    assert!(queue.steps().is_empty(), "being done frees no slot: there was none taken");
 }
 
 #[test]
@@ -190,10 +169,7 @@ fn what_a_dead_consumer_had_comes_back_to_its_place_before_the_end() {
     queue.steps();
     queue.apply(PRODUCER, Request::Leave);
     queue.apply(OTHER, Request::Leave);
-    assert_eq!(
-        queue.apply(CONSUMER, Request::Leave),
-        ["8 gave back a try 2"]
-    );
+    assert_eq!(queue.apply(CONSUMER, Request::Leave), ["8 gave back a try 2"]);
     for (number, item) in [(1, "a try 2"), (2, "b try 1"), (3, "c try 1")] {
         queue.get(LATE);
         assert_eq!(queue.steps(), [format!("9 got {item}")]);
@@ -244,10 +220,7 @@ fn who_was_born_before_the_end_is_told_of_it_and_who_came_after_waits() {
     assert_eq!(queue.steps_until(Stamp::new(20, 7)), ["8 ended"]);
     for (born, told) in [(19, true), (20, true), (21, false)] {
         let born = Stamp::new(born, 7);
-        let member = Member {
-            born,
-            ..member(Role::Consumer)
-        };
+        let member = Member { born, ..member(Role::Consumer) };
         queue.apply(LATE, Request::Join(member));
         queue.get(LATE);
         assert_eq!(queue.steps() == ["9 ended"], told, "{born:?}");
@@ -258,10 +231,7 @@ fn who_was_born_before_the_end_is_told_of_it_and_who_came_after_waits() {
 #[test]
 fn a_follower_is_not_told_and_gets_what_comes_after() {
     let mut queue = Told::new(0).joined(&ALL[..1]);
-    let follower = Member {
-        follow: true,
-        ..member(Role::Consumer)
-    };
+    let follower = Member { follow: true, ..member(Role::Consumer) };
     queue.apply(CONSUMER, Request::Join(follower));
     queue.get(CONSUMER);
     queue.apply(PRODUCER, Request::Leave);
@@ -275,10 +245,7 @@ fn a_follower_is_not_told_and_gets_what_comes_after() {
 #[test]
 fn a_producer_that_keeps_the_queue_open_puts_no_sentinel() {
     let mut queue = Told::new(0);
-    let keeps_open = Member {
-        keep_open: true,
-        ..member(Role::Producer)
-    };
+    let keeps_open = Member { keep_open: true, ..member(Role::Producer) };
     queue.apply(PRODUCER, Request::Join(keeps_open));
     queue.apply(PRODUCER, Request::Leave);
     assert!(!queue.queue.remains().sentinel);
@@ -353,10 +320,7 @@ fn a_capacity_once_set_stays_and_the_other_one_is_named() {
     queue.queue = Queue::new(&Remains::default(), true);
     let wants = |capacity| {
         let capacity = Some(NonZeroU64::new(capacity));
-        Request::Join(Member {
-            capacity,
-            ..member(Role::Producer)
-        })
+        Request::Join(Member { capacity, ..member(Role::Producer) })
     };
     queue.apply(CONSUMER, Request::Join(member(Role::Consumer)));
     queue.apply(PRODUCER, wants(3));
@@ -424,11 +388,7 @@ impl Ledger {
                 let next = self.items.last_key_value().map_or(1, |(id, _)| id + 1);
                 assert_eq!(run.first, next, "numbers are given without gaps");
                 let accepted = self.accepted.entry(*client).or_default();
-                assert_eq!(
-                    *seq,
-                    *accepted + run.count(),
-                    "each producer's order is kept"
-                );
+                assert_eq!(*seq, *accepted + run.count(), "each producer's order is kept");
                 for (id, item) in run.items() {
                     *accepted += 1;
                     let text = String::from_utf8(item.to_vec()).unwrap();
@@ -436,10 +396,7 @@ impl Ledger {
                     self.items.insert(id, (Place::Line, 0, text));
                 }
                 if self.capacity > 0 {
-                    assert!(
-                        self.count(Place::Line) <= self.capacity,
-                        "the capacity is exact"
-                    );
+                    assert!(self.count(Place::Line) <= self.capacity, "the capacity is exact");
                 }
             }
             Effect::Handed { client, run } => {

@@ -51,13 +51,7 @@ mod tests {
     #[test]
     fn text_comes_out_as_it_went_in() {
         let mut item = Vec::new();
-        for text in [
-            "アイテム0",
-            "",
-            "a \"quoted\" \\ one",
-            "tab\tline\nend",
-            "\u{1}",
-        ] {
+        for text in ["アイテム0", "", "a \"quoted\" \\ one", "tab\tline\nend", "\u{1}"] {
             encode(text, &mut item);
             assert_eq!(memchr::memchr(b'\n', &item), None);
             assert_eq!(bare(&item), text);
@@ -66,13 +60,7 @@ mod tests {
 
     #[test]
     fn other_values_stay_as_they_were_written() {
-        for text in [
-            "12345678901234567890123",
-            "{\"b\":1,\"a\":2}",
-            "null",
-            "\"",
-            "\"a\"b\"",
-        ] {
+        for text in ["12345678901234567890123", "{\"b\":1,\"a\":2}", "null", "\"", "\"a\"b\""] {
             assert_eq!(bare(text.as_bytes()), text);
         }
     }

@@ -69,12 +69,7 @@ impl Reporter {
     /// For this many `[producers, consumers]`.
     pub(crate) fn new(style: Style, lang: Lang, workers: [u32; 2], out: Output) -> Self {
         let several = workers.map(|number| number > 1);
-        Self {
-            style,
-            lang,
-            several,
-            out,
-        }
+        Self { style, lang, several, out }
     }
 
     /// Reports what happened to the items of `run`, by this worker.

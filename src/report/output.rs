@@ -63,11 +63,7 @@ impl Progress {
 impl Output {
     /// Standard output, beside this progress line.
     pub(crate) fn new(progress: Progress) -> Self {
-        Self {
-            lines: Vec::new(),
-            terminal: io::stdout().is_terminal(),
-            progress,
-        }
+        Self { lines: Vec::new(), terminal: io::stdout().is_terminal(), progress }
     }
 
     /// The progress line.

@@ -162,29 +162,18 @@ fn parse(line: &[u8]) -> Option<Reply> {
     let mut next = || numbers.next().flatten();
     Some(match verb {
         b"welcome" => Reply::Welcome(serde_json::from_slice(rest).ok()?),
-        b"ok" => Reply::Ok {
-            seq: next()?,
-            id: next()?,
-            window: next()?,
-        },
+        b"ok" => Reply::Ok { seq: next()?, id: next()?, window: next()? },
         b"closed" => Reply::Closed { seq: next()? },
         b"run" => {
             let (first, count) = (next()?, next()?);
             let attempt = u32::try_from(next()?).ok()?;
             let bytes = Bytes::new();
             let lines = Lines { count, bytes };
-            Reply::Run(Run {
-                first,
-                attempt,
-                lines,
-            })
+            Reply::Run(Run { first, attempt, lines })
         }
         b"ended" => Reply::Ended,
         b"wake" => Reply::Wake,
-        b"bye" => Reply::Bye {
-            in_line: next()?,
-            consumers: next()?,
-        },
+        b"bye" => Reply::Bye { in_line: next()?, consumers: next()? },
         b"error" => {
             let (code, text) = word(rest);
             Reply::Error {
@@ -194,4 +183,58 @@ fn parse(line: &[u8]) -> Option<Reply> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(first: u64, items: &str) -> Reply {
+        let count = items.lines().count() as u64;
+        let bytes = Bytes::copy_from_slice(items.as_bytes());
+        let lines = Lines { count, bytes };
+        let attempt = 3;
+        Reply::Run(Run { first, attempt, lines })
+    }
+
+    fn all() -> Vec<Reply> {
+        let text = |text: &str| text.to_owned();
+        vec![
+            Reply::Welcome(Welcome { version: 1, paced: true, window: 7 }),
+            run(5, "\"a\"\n{\"b\":1}\n"),
+            Reply::Ok { seq: 1, id: 2, window: 3 },
+            Reply::Closed { seq: 4 },
+            run(u64::MAX - 9, "1\n"),
+            Reply::Ended,
+            Reply::Wake,
+            Reply::Bye { in_line: 1, consumers: 0 },
+            Reply::Error { code: text("malformed"), text: text("no such request") },
+        ]
+    }
+
+    #[test]
+    fn what_is_written_is_read_however_it_is_split() {
+        let mut mail = Vec::new();
+        all().iter().for_each(|reply| reply.write(&mut mail));
+        for size in [1, 2, 3, 7, mail.len()] {
+            let mut reader = ReplyReader::default();
+            let mut read = Vec::new();
+            for piece in mail.chunks(size) {
+                reader.feed(piece);
+                while let Some(reply) = reader.next() {
+                    read.push(reply);
+                }
+            }
+            assert_eq!(read, all().into_iter().map(Ok).collect::<Vec<_>>(), "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_reply_is_shown() {
+        for line in ["wat", "ok 1", "run 1 2", "closed -1", "welcome {}"] {
+            let mut reader = ReplyReader::default();
+            reader.feed(format!("{line}\n").as_bytes());
+            assert_eq!(reader.next(), Some(Err(BadReply(line.to_owned()))));
+        }
+    }
 }

@@ -161,14 +161,8 @@ impl Framer {
 fn parse<'a>(head: &'a [u8], body: &'a [u8]) -> Result<(Key, RequestLine<'a>), Malformed> {
     let (verb, rest) = word(head);
     let (key, rest) = word(rest);
-    let key = Key::parse(key).ok_or(Malformed {
-        key: None,
-        why: "no client number",
-    })?;
-    let malformed = |why| Malformed {
-        key: Some(key),
-        why,
-    };
+    let key = Key::parse(key).ok_or(Malformed { key: None, why: "no client number" })?;
+    let malformed = |why| Malformed { key: Some(key), why };
     let two = |text| {
         let (first, second) = word(text);
         number(first).zip(number(second))
@@ -179,15 +173,11 @@ fn parse<'a>(head: &'a [u8], body: &'a [u8]) -> Result<(Key, RequestLine<'a>), M
             .map_err(|_| malformed("hello takes a JSON object with version, role and pid"))?,
         b"part" => RequestLine::Part(body.strip_suffix(b"\n").unwrap_or(body)),
         b"put" => match two(rest) {
-            Some((seq, count)) if 0 < count && count <= seq => RequestLine::Put {
-                seq,
-                count,
-                lines: body,
-            },
+            Some((seq, count)) if 0 < count && count <= seq => {
+                RequestLine::Put { seq, count, lines: body }
+            }
             _ => {
-                return Err(malformed(
-                    "put takes the number of its last item, and how many",
-                ));
+                return Err(malformed("put takes the number of its last item, and how many"));
             }
         },
         b"get" => match number(rest) {
@@ -197,9 +187,7 @@ fn parse<'a>(head: &'a [u8], body: &'a [u8]) -> Result<(Key, RequestLine<'a>), M
         b"done" => match two(rest) {
             Some((first, count)) if count > 0 => RequestLine::Done { first, count },
             _ => {
-                return Err(malformed(
-                    "done takes the number of the first item, and how many",
-                ));
+                return Err(malformed("done takes the number of the first item, and how many"));
             }
         },
         b"sleep" => number(rest)
@@ -240,10 +228,7 @@ impl Writer {
 
     /// `hello`
     pub(crate) fn hello(&self, write: &mut Vec<u8>, hello: &Hello) -> serde_json::Result<()> {
-        self.line(
-            write,
-            format_args!("hello {} {}", self.key, serde_json::to_string(hello)?),
-        );
+        self.line(write, format_args!("hello {} {}", self.key, serde_json::to_string(hello)?));
         Ok(())
     }
 
@@ -284,5 +269,187 @@ impl Writer {
         use std::io::Write;
         // Writing to a Vec cannot fail.
         let _ = writeln!(write, "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KEY: Key = Key(0xa1);
+
+    /// What the framer finds in these pieces, in short words.
+    fn found(pieces: &[&[u8]]) -> Vec<String> {
+        let mut framer = Framer::default();
+        let mut found = Vec::new();
+        for piece in pieces {
+            framer.feed(piece);
+            while let Some(message) = framer.next() {
+                found.push(match message {
+                    Ok((key, request)) => format!("{key} {request:?}"),
+                    Err(malformed) => format!("{:?}", malformed.key),
+                });
+            }
+        }
+        found
+    }
+
+    fn write(fill: impl FnOnce(&Writer, &mut Vec<u8>)) -> Vec<u8> {
+        let writer = Writer::new(KEY, 512);
+        let mut write = Vec::new();
+        writer.start(&mut write);
+        fill(&writer, &mut write);
+        write
+    }
+
+    fn put(seq: u64) -> Vec<u8> {
+        write(|writer, write| writer.put(write, seq, 2, b"\"a\"\n[1,2]\n"))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let hello = Hello {
+            version: 1,
+            role: crate::queue::Role::Consumer,
+            pid: 7,
+            born: 99,
+            worker: None,
+            keep_open: false,
+            follow: true,
+            capacity: None,
+        };
+        let text = write(|writer, write| {
+            assert!(writer.hello(write, &hello).is_ok());
+            writer.part(write, b"[1,");
+            writer.put(write, 9, 2, b"2]\nnull\n");
+            writer.get(write, 100);
+            writer.done(write, 3, 4);
+            writer.sleep(write, 1_000_000_000);
+            writer.bye(write);
+        });
+        let mut framer = Framer::default();
+        framer.feed(&text);
+        let expected = [
+            RequestLine::Hello(hello),
+            RequestLine::Part(b"[1,"),
+            RequestLine::Put { seq: 9, count: 2, lines: b"2]\nnull\n" },
+            RequestLine::Get { max: 100 },
+            RequestLine::Done { first: 3, count: 4 },
+            RequestLine::Sleep(1_000_000_000),
+            RequestLine::Bye,
+        ];
+        for request in expected {
+            assert_eq!(framer.next(), Some(Ok((KEY, request))));
+        }
+        assert_eq!(framer.next(), None);
+    }
+
+    #[test]
+    fn a_put_of_the_full_size_fits_into_a_write() {
+        for most in [512, 4096] {
+            let writer = Writer::new(Key(u64::MAX), most);
+            let mut write = Vec::new();
+            writer.start(&mut write);
+            writer.put(&mut write, u64::MAX, u64::MAX, &vec![b'x'; writer.room()]);
+            assert!(write.len() <= most, "{} > {most}", write.len());
+        }
+    }
+
+    #[test]
+    fn writes_split_at_any_byte_are_read_the_same() {
+        let text = [put(2), write(|writer, write| writer.get(write, 1)), put(4)].concat();
+        let whole = found(&[&text]);
+        assert_eq!(whole.len(), 3);
+        for at in 0..=text.len() {
+            assert_eq!(found(&[&text[..at], &text[at..]]), whole, "split at {at}");
+        }
+        let bytes: Vec<&[u8]> = text.chunks(1).collect();
+        assert_eq!(found(&bytes), whole);
+    }
+
+    #[test]
+    fn half_a_line_of_a_stranger_costs_that_line_only() {
+        let good = found(&[&put(2)]);
+        assert_eq!(good.len(), 1);
+        let halves: [&[u8]; 8] = [
+            b"x",
+            b"put 00000000000000b2 1 1000000",
+            b"put 00000000000000b2 1 1000000\n",
+            b"put 00000000000000b2 1 3\n1\n2",
+            b"part 00000000000000b2",
+            b"hello 00000000000000b2 {",
+            b"\xff\0\xfe",
+            b"put 00000000000000b2 18446744073709551616 99999999999999999999999\n",
+        ];
+        for half in halves {
+            let found = found(&[half, &put(2)]);
+            assert_eq!(found.last(), good.last(), "behind {:?}", half.escape_ascii());
+            let ours = found.iter().filter(|one| one.starts_with("00000000000000a1")).count();
+            assert_eq!(ours, 1);
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_to_whom_it_names() {
+        for line in [
+            "put 00000000000000a1 1 0",
+            "put 00000000000000a1 1 2\n1\n2",
+            "put 00000000000000a1 x 1\n1",
+            "put 00000000000000a1",
+            "get 00000000000000a1 0",
+            "get 00000000000000a1 -1",
+            "get 00000000000000a1 +1",
+            "done 00000000000000a1 1",
+            "sleep 00000000000000a1",
+            "bye 00000000000000a1 now",
+            "hello 00000000000000a1 {}",
+            "nothing 00000000000000a1",
+        ] {
+            let found = found(&[line.as_bytes(), b"\n\n"]);
+            assert_eq!(found[0], "Some(Key(00000000000000a1))", "{line}");
+        }
+        for line in ["get 1 1", "get 00000000000000zz 1", "bye", "get +0000000000000a1 1"] {
+            assert_eq!(found(&[line.as_bytes(), b"\n\n"]), ["None"], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_remembered() {
+        let mut framer = Framer::default();
+        for _ in 0..100 {
+            framer.feed(&[b'x'; 10_000]);
+            assert!(framer.next().is_none());
+            assert!(framer.buffer.len() <= LONGEST + 10_000);
+        }
+        framer.feed(&put(2));
+        assert!(matches!(framer.next(), Some(Ok((KEY, RequestLine::Put { seq: 2, .. })))));
+    }
+
+    #[test]
+    fn lines_that_never_come_are_not_waited_for_without_end() {
+        let mut framer = Framer::default();
+        framer.feed(b"put 00000000000000b2 99999999 99999999\n");
+        for _ in 0..100 {
+            framer.feed(&b"1\n".repeat(5_000));
+            while framer.next().is_some() {}
+            assert!(framer.buffer.len() <= LONGEST + 10_000);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn noise_neither_panics_nor_hides_what_comes_after_it(
+            noise in proptest::collection::vec(any::<u8>(), 0..300),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let text = [&noise[..], &put(2)].concat();
+            let at = cut.index(text.len());
+            let found = found(&[&text[..at], &text[at..]]);
+            let expected = format!("{KEY} {:?}", RequestLine::Put {
+                seq: 2, count: 2, lines: b"\"a\"\n[1,2]\n",
+            });
+            prop_assert_eq!(found.last(), Some(&expected));
+        }
     }
 }

@@ -9,42 +9,15 @@ use crate::harness::Sandbox;
 fn a_wrong_option_is_told_in_one_line_with_its_remedy() {
     let long = "x".repeat(65);
     let cases: &[(&[&str], &[&str])] = &[
-        (
-            &["run", "--items", "-1"],
-            &["--items", "'-1'", "whole number", "write 5"],
-        ),
-        (
-            &["run", "--items", "99999999999999999999"],
-            &["--items", "too large"],
-        ),
-        (
-            &["run", "--producer-delay", "banana"],
-            &["--producer-delay", "banana", "write 1s"],
-        ),
-        (
-            &["run", "--producer-delay", "-1s"],
-            &["--producer-delay", "negative", "write 1s"],
-        ),
-        (
-            &["run", "--consumer-delay", "inf"],
-            &["--consumer-delay", "not a delay"],
-        ),
-        (
-            &["run", "--consumer-delay", "99999999999d"],
-            &["--consumer-delay", "584 years"],
-        ),
-        (
-            &["run", "--consumers", "0"],
-            &["--consumers", "at least one"],
-        ),
-        (
-            &["run", "--producers", "1001"],
-            &["--producers", "1000 or less"],
-        ),
-        (
-            &["run", "--capacity", "-2"],
-            &["--capacity", "whole number"],
-        ),
+        (&["run", "--items", "-1"], &["--items", "'-1'", "whole number", "write 5"]),
+        (&["run", "--items", "99999999999999999999"], &["--items", "too large"]),
+        (&["run", "--producer-delay", "banana"], &["--producer-delay", "banana", "write 1s"]),
+        (&["run", "--producer-delay", "-1s"], &["--producer-delay", "negative", "write 1s"]),
+        (&["run", "--consumer-delay", "inf"], &["--consumer-delay", "not a delay"]),
+        (&["run", "--consumer-delay", "99999999999d"], &["--consumer-delay", "584 years"]),
+        (&["run", "--consumers", "0"], &["--consumers", "at least one"]),
+        (&["run", "--producers", "1001"], &["--producers", "1000 or less"]),
+        (&["run", "--capacity", "-2"], &["--capacity", "whole number"]),
         (&["run", "--speed", "0"], &["--speed", "or max"]),
         (&["run", "--speed", "-3"], &["--speed", "or max"]),
         (&["run", "--lang", "fr"], &["--lang", "ja, en"]),
@@ -53,10 +26,7 @@ fn a_wrong_option_is_told_in_one_line_with_its_remedy() {
         (&["run", "extra"], &["extra", "qdemo run --help"]),
         (&["rum"], &["rum", "'run'", "qdemo --help"]),
         (&["producer"], &["--items N", "standard input"]),
-        (
-            &["producer", "--items", "3", "a"],
-            &["--items", "qdemo producer --help"],
-        ),
+        (&["producer", "--items", "3", "a"], &["--items", "qdemo producer --help"]),
         (&["producer", "-q", "a/b", "x"], &["'a/b'", "no `/`"]),
         (&["producer", "-q", "..", "x"], &["'..'", "no `..`"]),
         (&["consumer", "-q", "../up"], &["'../up'", "no `/`"]),
@@ -69,28 +39,19 @@ fn a_wrong_option_is_told_in_one_line_with_its_remedy() {
     for (args, words) in cases {
         sandbox.run(args).assert_refused(2, words);
     }
-    assert!(
-        fs::read_dir(sandbox.path("queues"))
-            .unwrap()
-            .next()
-            .is_none(),
-        "nothing was made"
-    );
+    assert!(fs::read_dir(sandbox.path("queues")).unwrap().next().is_none(), "nothing was made");
     sandbox.assert_nothing_left();
 }
 
 #[test]
 fn the_environment_is_checked_like_the_options_that_it_stands_for() {
     let sandbox = Sandbox::new();
-    for (name, value, words) in [
-        ("QDEMO_LANG", "fr", ["fr", "ja, en"]),
-        ("QDEMO_QUEUE", "a/b", ["a/b", "no `/`"]),
-    ] {
+    for (name, value, words) in
+        [("QDEMO_LANG", "fr", ["fr", "ja, en"]), ("QDEMO_QUEUE", "a/b", ["a/b", "no `/`"])]
+    {
         let mut command = sandbox.qdemo(&["consumer"]);
         command.env(name, value);
-        crate::harness::Running::start(command)
-            .end()
-            .assert_refused(2, &words);
+        crate::harness::Running::start(command).end().assert_refused(2, &words);
     }
 }
 
@@ -100,10 +61,7 @@ fn a_line_that_is_not_utf8_names_its_number_and_those_before_it_are_in_the_queue
     let outcome = sandbox.run_with_input(&["producer", "--quiet", "-"], b"a\nb\n\xff\xfe\nc\n");
     assert_eq!(outcome.code(), Some(1));
     let error = outcome.stderr.lines().last().unwrap();
-    assert!(
-        error.starts_with("qdemo: line 3 of standard input is not UTF-8"),
-        "{error}"
-    );
+    assert!(error.starts_with("qdemo: line 3 of standard input is not UTF-8"), "{error}");
     let got = sandbox.run(&["consumer", "--format", "raw"]);
     got.assert_prints("a\nb\n");
     sandbox.assert_nothing_left();
@@ -115,19 +73,12 @@ fn a_directory_that_others_can_write_to_is_refused() {
     fs::create_dir(sandbox.queue("open")).unwrap();
     for mode in [0o777, 0o770, 0o1777] {
         fs::set_permissions(sandbox.queue("open"), Permissions::from_mode(mode)).unwrap();
-        for args in [
-            &["producer", "-q", "open", "x"][..],
-            &["consumer", "-q", "open"],
-        ] {
-            sandbox
-                .run(args)
-                .assert_refused(2, &["others can write to", "open", "chmod go-w"]);
+        for args in [&["producer", "-q", "open", "x"][..], &["consumer", "-q", "open"]] {
+            sandbox.run(args).assert_refused(2, &["others can write to", "open", "chmod go-w"]);
         }
     }
     fs::set_permissions(sandbox.path("queues"), Permissions::from_mode(0o777)).unwrap();
-    sandbox
-        .run(&["producer", "x"])
-        .assert_refused(2, &["others can write to", "queues"]);
+    sandbox.run(&["producer", "x"]).assert_refused(2, &["others can write to", "queues"]);
     sandbox.assert_nothing_left();
 }
 
@@ -142,9 +93,7 @@ fn a_symbolic_link_is_refused() {
     }
     let mut command = sandbox.qdemo(&["producer", "x"]);
     command.env("QDEMO_DIR", sandbox.queue("link"));
-    crate::harness::Running::start(command)
-        .end()
-        .assert_refused(2, &["link", "symbolic link"]);
+    crate::harness::Running::start(command).end().assert_refused(2, &["link", "symbolic link"]);
     sandbox.assert_nothing_left();
 }
 
@@ -186,14 +135,10 @@ fn a_place_that_cannot_be_is_told() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.qdemo(&["producer", "x"]);
     command.env("QDEMO_DIR", "/proc/nowhere");
-    crate::harness::Running::start(command)
-        .end()
-        .assert_refused(1, &["/proc/nowhere"]);
+    crate::harness::Running::start(command).end().assert_refused(1, &["/proc/nowhere"]);
     let mut command = sandbox.qdemo(&["run", "--speed", "max"]);
     command.env("TMPDIR", sandbox.path("missing"));
-    crate::harness::Running::start(command)
-        .end()
-        .assert_refused(1, &["missing"]);
+    crate::harness::Running::start(command).end().assert_refused(1, &["missing"]);
 }
 
 #[test]
@@ -211,15 +156,10 @@ fn a_damaged_memory_is_told_and_not_overwritten() {
     let memory = sandbox.queue("q").join("memory.json");
     for (text, words) in [
         ("{", ["memory.json", "damaged"]),
-        (
-            r#"{"version":99,"sentinel":false}"#,
-            ["memory.json", "newer"],
-        ),
+        (r#"{"version":99,"sentinel":false}"#, ["memory.json", "newer"]),
     ] {
         fs::write(&memory, text).unwrap();
-        sandbox
-            .run(&["producer", "-q", "q", "x"])
-            .assert_refused(1, &words);
+        sandbox.run(&["producer", "-q", "q", "x"]).assert_refused(1, &words);
         assert_eq!(fs::read_to_string(&memory).unwrap(), text);
     }
     sandbox.assert_nothing_left();

@@ -1,1 +1,59 @@
-//! To come.
+//! What the README shows is what happens.
+
+use std::fs;
+
+use crate::harness::{Sandbox, assert_same};
+
+#[test]
+fn the_transcript_in_the_readme_is_real() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let (_, block) = readme.split_once("```console\n$ qdemo ").unwrap();
+    let (command, rest) = block.split_once('\n').unwrap();
+    let (transcript, _) = rest.split_once("```").unwrap();
+    let mut args: Vec<_> = command.split(' ').collect();
+    args.extend(["--speed", "max"]);
+    Sandbox::new().run(&args).assert_prints(transcript);
+}
+
+#[test]
+fn the_script_in_the_readme_hands_out_every_item_once() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let start = readme.find("for worker in 1 2 3").unwrap();
+    let (script, _) = readme[start..].split_once("```").unwrap();
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.script(script);
+    assert_eq!(outcome.code(), Some(0));
+    let lines = outcome.lines();
+    for page in 1..=100 {
+        let times = lines.iter().filter(|line| line.ends_with(&format!(": {page}"))).count();
+        assert_eq!(times, 1, "page {page}");
+    }
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn every_option_that_the_help_lists_is_in_the_readme() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    for command in ["run", "producer", "consumer"] {
+        let help = Sandbox::new().run(&[command, "--help"]);
+        let text = help.text();
+        let options = text.split_whitespace().filter(|word| word.starts_with("--"));
+        for option in options.map(|word| word.trim_end_matches(',')) {
+            assert!(option == "--help" || readme.contains(option), "{command} {option}");
+        }
+    }
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let sandbox = Sandbox::new();
+    let version = format!("qdemo {}\n", env!("CARGO_PKG_VERSION"));
+    sandbox.run(&["--version"]).assert_prints(&version);
+    let help = sandbox.run(&["--help"]);
+    help.assert_done();
+    assert!(help.text().contains("Commands:"));
+    let bare = sandbox.run::<&str>(&[]);
+    assert_same("", &bare.text());
+    assert_eq!(bare.code(), Some(2));
+    assert!(bare.stderr.contains("Commands:"));
+}

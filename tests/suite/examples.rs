@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::harness::{Outcome, QDEMO, Running, Sandbox};
 
 fn run_example(sandbox: &Sandbox, name: &str) -> Outcome {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("examples")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name);
     Running::start(sandbox.command(path.to_str().unwrap())).end()
 }
 
@@ -19,15 +17,10 @@ fn two_terminals() {
     outcome.assert_done();
     let of = |who: &str| {
         let lines = outcome.lines();
-        lines
-            .into_iter()
-            .filter(|line| line.starts_with(who))
-            .collect::<Vec<_>>()
+        lines.into_iter().filter(|line| line.starts_with(who)).collect::<Vec<_>>()
     };
     let expected = |who: &str, did: &str| -> Vec<String> {
-        (0..5)
-            .map(|n| format!("{who}: アイテム{n} を{did}しました"))
-            .collect()
+        (0..5).map(|n| format!("{who}: アイテム{n} を{did}しました")).collect()
     };
     assert_eq!(of("生産者"), expected("生産者", "追加"));
     assert_eq!(of("消費者"), expected("消費者", "取得"));
@@ -42,10 +35,7 @@ fn worker_pool() {
     let lines = outcome.lines();
     assert_eq!(lines.len(), 12);
     for page in 1..=12 {
-        let done = lines
-            .iter()
-            .filter(|line| line.ends_with(&format!(" page {page}")))
-            .count();
+        let done = lines.iter().filter(|line| line.ends_with(&format!(" page {page}"))).count();
         assert_eq!(done, 1, "page {page} in {lines:?}");
     }
     sandbox.assert_nothing_left();
@@ -54,12 +44,9 @@ fn worker_pool() {
 #[test]
 fn pipeline() {
     let sandbox = Sandbox::new();
-    for (name, size) in [
-        ("small.txt", 10),
-        ("large.txt", 3000),
-        ("middle one.txt", 200),
-        ("no.txt", 1),
-    ] {
+    for (name, size) in
+        [("small.txt", 10), ("large.txt", 3000), ("middle one.txt", 200), ("no.txt", 1)]
+    {
         fs::write(sandbox.path(name), "x".repeat(size)).unwrap();
     }
     let outcome = run_example(&sandbox, "pipeline.sh");
@@ -103,9 +90,7 @@ fn the_client_in_python() {
         Running::start(command)
     };
     // It starts a keeper, and what it puts is found by others.
-    python(&["put", "py", "一", "two", &long])
-        .end()
-        .assert_prints("");
+    python(&["put", "py", "一", "two", &long]).end().assert_prints("");
     let got = sandbox.run(&["consumer", "-q", "py", "--format", "raw"]);
     got.assert_prints(&format!("一\ntwo\n{long}\n"));
     sandbox.wait_for_keeper_to_go("py");

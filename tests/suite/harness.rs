@@ -67,10 +67,7 @@ pub struct Process {
 
 impl Sandbox {
     pub fn new() -> Self {
-        let root = tempfile::Builder::new()
-            .prefix("qdemo-test.")
-            .tempdir()
-            .unwrap();
+        let root = tempfile::Builder::new().prefix("qdemo-test.").tempdir().unwrap();
         for dir in ["tmp", "queues", "home"] {
             fs::create_dir(root.path().join(dir)).unwrap();
         }
@@ -229,11 +226,7 @@ impl Outcome {
         assert_eq!(self.stderr.lines().count(), 1, "one line: {}", self.stderr);
         assert!(self.stderr.starts_with("qdemo: "), "{}", self.stderr);
         for word in words {
-            assert!(
-                self.stderr.contains(word),
-                "no {word:?} in: {}",
-                self.stderr
-            );
+            assert!(self.stderr.contains(word), "no {word:?} in: {}", self.stderr);
         }
     }
 
@@ -303,11 +296,7 @@ impl Running {
             pipe.read_to_end(&mut stdout).unwrap();
         }
         let status = self.child.wait().unwrap();
-        Outcome {
-            stdout,
-            stderr: self.stderr.join().unwrap(),
-            status,
-        }
+        Outcome { stdout, stderr: self.stderr.join().unwrap(), status }
     }
 }
 
@@ -334,10 +323,7 @@ pub fn wait_for_end(pid: i32) {
         return;
     };
     let mut fds = [PollFd::new(&handle, PollFlags::IN)];
-    let ten_seconds = Timespec {
-        tv_sec: 10,
-        tv_nsec: 0,
-    };
+    let ten_seconds = Timespec { tv_sec: 10, tv_nsec: 0 };
     poll(&mut fds, Some(&ten_seconds)).unwrap();
     let ended = !fds[0].revents().is_empty();
     assert!(ended, "still there after ten seconds: {:?}", process(pid));
@@ -350,9 +336,7 @@ fn process(pid: i32) -> Option<Process> {
     let mut fields = rest.split_whitespace();
     let parent = fields.nth(1)?.parse().ok()?;
     let args = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let args = String::from_utf8_lossy(&args)
-        .trim_end_matches('\0')
-        .replace('\0', " ");
+    let args = String::from_utf8_lossy(&args).trim_end_matches('\0').replace('\0', " ");
     Some(Process { pid, parent, args })
 }
 
@@ -360,19 +344,13 @@ fn process(pid: i32) -> Option<Process> {
 pub fn children_of(parent: i32) -> Vec<Process> {
     let pids = fs::read_dir("/proc").unwrap().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
-    pids.filter_map(process)
-        .filter(|process| process.parent == parent)
-        .collect()
+    pids.filter_map(process).filter(|process| process.parent == parent).collect()
 }
 
 /// Opens the inbox of a queue, as a stranger would.
 pub fn open_inbox(dir: &Path) -> fs::File {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    fs::OpenOptions::new()
-        .write(true)
-        .custom_flags(nonblocking)
-        .open(dir.join("inbox"))
-        .unwrap()
+    fs::OpenOptions::new().write(true).custom_flags(nonblocking).open(dir.join("inbox")).unwrap()
 }
 
 fn list(dir: &Path, files: &mut Vec<PathBuf>) {
@@ -389,9 +367,6 @@ fn list(dir: &Path, files: &mut Vec<PathBuf>) {
 pub fn assert_same(expected: &str, actual: &str) {
     if expected != actual {
         let diff = similar::TextDiff::from_lines(expected, actual);
-        panic!(
-            "not what was expected:\n{}",
-            diff.unified_diff().header("expected", "actual")
-        );
+        panic!("not what was expected:\n{}", diff.unified_diff().header("expected", "actual"));
     }
 }

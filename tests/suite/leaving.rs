@@ -23,10 +23,7 @@ fn a_signal_lets_consumers_finish_and_the_run_dies_by_it() {
         run.signal(signal);
         let outcome = run.end();
         assert_eq!(outcome.signal(), Some(signal.as_raw()));
-        assert_eq!(
-            outcome.lines().last().unwrap(),
-            "すべてのプロセスが終了しました"
-        );
+        assert_eq!(outcome.lines().last().unwrap(), "すべてのプロセスが終了しました");
         let notice = "中断されました: 999 個のアイテムは処理されていません\n";
         assert_same(notice, &outcome.stderr);
         sandbox.assert_nothing_left();
@@ -36,29 +33,15 @@ fn a_signal_lets_consumers_finish_and_the_run_dies_by_it() {
 #[test]
 fn what_a_consumer_holds_is_done_before_the_end() {
     let sandbox = Sandbox::new();
-    let args = [
-        "run",
-        "--items",
-        "100",
-        "--consumer-delay",
-        "20s",
-        "--speed",
-        "20",
-    ];
+    let args = ["run", "--items", "100", "--consumer-delay", "20s", "--speed", "20"];
     let mut run = sandbox.start(&[&args[..], &["--format", "json"]].concat());
     let (put, get) = (run.line(), run.line());
     assert!(put.contains(r#""event":"put""#) && get.contains(r#""event":"get""#));
     run.signal(Signal::INT);
     let outcome = run.end();
-    let events: Vec<serde_json::Value> = outcome
-        .lines()
-        .iter()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let done = events
-        .iter()
-        .find(|event| event["event"] == "done")
-        .unwrap();
+    let events: Vec<serde_json::Value> =
+        outcome.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let done = events.iter().find(|event| event["event"] == "done").unwrap();
     assert_eq!((&done["id"], &done["t"]), (&1.into(), &20.0.into()));
     assert_eq!(events.last().unwrap()["event"], "end");
     assert_eq!(events.last().unwrap()["t"], 20.0);
@@ -67,14 +50,7 @@ fn what_a_consumer_holds_is_done_before_the_end() {
 #[test]
 fn producers_that_wait_for_room_stop_too() {
     let sandbox = Sandbox::new();
-    let more = [
-        "--capacity",
-        "1",
-        "--producer-delay",
-        "0",
-        "--producers",
-        "1",
-    ];
+    let more = ["--capacity", "1", "--producer-delay", "0", "--producers", "1"];
     let run = busy_run(&sandbox, &more);
     run.signal(Signal::INT);
     assert_eq!(run.end().signal(), Some(2));
@@ -85,22 +61,13 @@ fn producers_that_wait_for_room_stop_too() {
 fn a_run_without_delays_can_be_interrupted() {
     let sandbox = Sandbox::new();
     let delays = ["--producer-delay", "0", "--consumer-delay", "0"];
-    let args = [
-        "run",
-        "--items",
-        "18446744073709551615",
-        "--capacity",
-        "1000",
-    ];
+    let args = ["run", "--items", "18446744073709551615", "--capacity", "1000"];
     let mut run = sandbox.start(&[&args[..], &delays].concat());
     assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
     run.signal(Signal::INT);
     let outcome = run.end();
     assert_eq!(outcome.signal(), Some(2));
-    assert_eq!(
-        outcome.lines().last().unwrap(),
-        "すべてのプロセスが終了しました"
-    );
+    assert_eq!(outcome.lines().last().unwrap(), "すべてのプロセスが終了しました");
     sandbox.assert_nothing_left();
 }
 
@@ -113,10 +80,7 @@ fn a_second_signal_ends_a_run_at_once() {
     assert_eq!(run.line(), "producer: added item0");
     assert_eq!(run.line(), "consumer: got item0");
     let consumer = children_of(run.pid());
-    let consumer = consumer
-        .iter()
-        .find(|child| child.args.starts_with("qdemo consumer"))
-        .unwrap();
+    let consumer = consumer.iter().find(|child| child.args.starts_with("qdemo consumer")).unwrap();
     let producer = sandbox.processes_of("qdemo producer");
     run.signal(Signal::INT);
     // The first one has been heard when the producer has gone.
@@ -162,9 +126,7 @@ fn a_parent_that_is_killed_leaves_no_children_and_the_next_start_tidies_up() {
         wait_for_end(child.pid);
     }
     assert_eq!(fs::read_dir(sandbox.path("tmp")).unwrap().count(), 1);
-    sandbox
-        .run(&["run", "--speed", "max", "--quiet"])
-        .assert_done();
+    sandbox.run(&["run", "--speed", "max", "--quiet"]).assert_done();
     sandbox.assert_nothing_left();
 }
 
@@ -174,16 +136,10 @@ fn a_start_leaves_the_folders_of_others_alone() {
     let live = busy_run(&sandbox, &[]);
     let strange = sandbox.path("tmp").join("qdemo-run.mine");
     fs::create_dir(&strange).unwrap();
-    sandbox
-        .run(&["run", "--speed", "max", "--quiet"])
-        .assert_done();
+    sandbox.run(&["run", "--speed", "max", "--quiet"]).assert_done();
     assert!(strange.exists());
     fs::remove_dir(strange).unwrap();
-    assert_eq!(
-        fs::read_dir(sandbox.path("tmp")).unwrap().count(),
-        1,
-        "the live one's"
-    );
+    assert_eq!(fs::read_dir(sandbox.path("tmp")).unwrap().count(), 1, "the live one's");
     live.signal(Signal::INT);
     assert_eq!(live.end().signal(), Some(2));
     sandbox.assert_nothing_left();
@@ -192,15 +148,7 @@ fn a_start_leaves_the_folders_of_others_alone() {
 #[test]
 fn a_killed_consumer_is_told_of_and_its_item_goes_to_the_other_one() {
     let sandbox = Sandbox::new();
-    let args = [
-        "run",
-        "--items",
-        "3",
-        "--consumers",
-        "2",
-        "--consumer-delay",
-        "5s",
-    ];
+    let args = ["run", "--items", "3", "--consumers", "2", "--consumer-delay", "5s"];
     let args = [&args[..], &["--producer-delay", "2s", "--speed", "20"]].concat();
     let mut run = sandbox.start(&args);
     assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
@@ -212,11 +160,7 @@ fn a_killed_consumer_is_told_of_and_its_item_goes_to_the_other_one() {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let words = ["consumer 1", "killed by signal 9", "back in line"];
     outcome.assert_one_line_of_error(&words);
-    let gets: Vec<_> = outcome
-        .lines()
-        .into_iter()
-        .filter(|line| line.contains("取得"))
-        .collect();
+    let gets: Vec<_> = outcome.lines().into_iter().filter(|line| line.contains("取得")).collect();
     let expected = ["消費者2: アイテム0 を取得しました"];
     assert_eq!(gets[..1], expected);
     assert_eq!(gets.len(), 3);
@@ -232,27 +176,14 @@ fn a_run_whose_consumers_are_all_dead_fails_and_says_what_was_not_done() {
     let outcome = run.end();
     assert_eq!(outcome.code(), Some(1));
     let last = outcome.stderr.lines().last().unwrap();
-    assert_eq!(
-        last,
-        "qdemo: 1000 of 1000 items were not done, since workers have died"
-    );
+    assert_eq!(last, "qdemo: 1000 of 1000 items were not done, since workers have died");
     sandbox.assert_nothing_left();
 }
 
 #[test]
 fn a_stopped_consumer_does_not_hold_up_the_others() {
     let sandbox = Sandbox::new();
-    let args = [
-        "run",
-        "--items",
-        "4",
-        "--consumers",
-        "2",
-        "--speed",
-        "20",
-        "--lang",
-        "en",
-    ];
+    let args = ["run", "--items", "4", "--consumers", "2", "--speed", "20", "--lang", "en"];
     let mut run = sandbox.start(&args);
     assert_eq!(run.line(), "producer: added item0");
     assert_eq!(run.line(), "consumer 1: got item0");
@@ -279,13 +210,8 @@ fn an_interrupted_consumer_gives_its_item_back_and_dies_by_the_signal() {
         assert_eq!(consumer.line(), "a");
         consumer.signal(signal);
         let outcome = consumer.end();
-        assert_eq!(
-            (outcome.signal(), outcome.stderr.as_str()),
-            (Some(signal.as_raw()), "")
-        );
-        sandbox
-            .run(&["consumer", "--format", "raw"])
-            .assert_prints("a\n");
+        assert_eq!((outcome.signal(), outcome.stderr.as_str()), (Some(signal.as_raw()), ""));
+        sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
         sandbox.assert_nothing_left();
     }
 }
@@ -298,9 +224,7 @@ fn an_interrupted_producer_leaves_what_was_accepted() {
     assert_eq!(producer.line(), "生産者: a を追加しました");
     producer.signal(Signal::INT);
     assert_eq!(producer.end().signal(), Some(2));
-    sandbox
-        .run(&["consumer", "--format", "raw"])
-        .assert_prints("a\n");
+    sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
     sandbox.assert_nothing_left();
 }
 
@@ -314,9 +238,7 @@ fn a_consumer_whose_reader_has_left_gives_back_what_it_could_not_print() {
     sandbox.run(&["producer", "--quiet", "b"]);
     let outcome = consumer.end();
     assert_eq!((outcome.signal(), outcome.stderr.as_str()), (Some(13), ""));
-    sandbox
-        .run(&["consumer", "--format", "raw"])
-        .assert_prints("b\n");
+    sandbox.run(&["consumer", "--format", "raw"]).assert_prints("b\n");
     sandbox.assert_nothing_left();
 }
 

@@ -19,17 +19,11 @@ impl ByHand {
     /// Says hello; the rest of its JSON object is `more`.
     fn come(dir: &std::path::Path, key: &str, hello: &str) -> Self {
         let path = dir.join(format!("mailbox.{}.{key}", std::process::id()));
-        let made = std::process::Command::new("mkfifo")
-            .arg("-m600")
-            .arg(&path)
-            .status();
+        let made = std::process::Command::new("mkfifo").arg("-m600").arg(&path).status();
         assert!(made.unwrap().success());
         // Opened for both, a named pipe neither blocks nor ends.
         let mailbox = open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        let mut client = Self {
-            inbox: open_inbox(dir),
-            mailbox: BufReader::new(mailbox.into()),
-        };
+        let mut client = Self { inbox: open_inbox(dir), mailbox: BufReader::new(mailbox.into()) };
         client.say(&format!("hello {key} {hello}\n"));
         client
     }
@@ -132,20 +126,13 @@ fn a_message_split_at_any_byte_is_understood() {
         assert_eq!(consumer.hear(), "error malformed no such request");
         producer.raw(&message[cut..]);
     }
-    producer.say(&format!(
-        "put 00000000000000a1 {} 1\n\"last\"\n",
-        accepted + 1
-    ));
+    producer.say(&format!("put 00000000000000a1 {} 1\n\"last\"\n", accepted + 1));
     let mut heard = producer.hear();
     while heard.starts_with("error malformed ") {
         heard = producer.hear();
     }
     let next = accepted + 1;
-    assert_eq!(
-        heard,
-        format!("ok {next} {next} 65536"),
-        "nothing was accepted in between"
-    );
+    assert_eq!(heard, format!("ok {next} {next} 65536"), "nothing was accepted in between");
 }
 
 fn message(seq: u64) -> Vec<u8> {
@@ -212,19 +199,10 @@ fn a_run_is_not_open_to_others() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.start(&["run", "--items", "3", "--speed", "20"]);
     assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
-    let private = fs::read_dir(sandbox.path("tmp"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let private = fs::read_dir(sandbox.path("tmp")).unwrap().next().unwrap().unwrap().path();
     let mut command = sandbox.command(QDEMO);
-    command
-        .env("QDEMO_DIR", &private)
-        .args(["consumer", "--queue", "run"]);
-    Running::start(command)
-        .end()
-        .assert_refused(1, &["belongs to a run"]);
+    command.env("QDEMO_DIR", &private).args(["consumer", "--queue", "run"]);
+    Running::start(command).end().assert_refused(1, &["belongs to a run"]);
     let outcome = run.end();
     outcome.assert_done();
     assert_eq!(outcome.lines().len(), 6);

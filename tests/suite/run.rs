@@ -17,17 +17,13 @@ fn the_classic_example_comes_out_the_same_a_hundred_times() {
 #[test]
 fn the_classic_example_held_to_a_clock_comes_out_the_same() {
     let sandbox = Sandbox::new();
-    sandbox
-        .run(&["run", "--speed", "20"])
-        .assert_prints(CLASSIC);
+    sandbox.run(&["run", "--speed", "20"]).assert_prints(CLASSIC);
 }
 
 #[test]
 fn the_defaults_are_the_classic_example() {
     let sandbox = Sandbox::new();
-    sandbox
-        .run(&["run", "--speed", "max"])
-        .assert_prints(CLASSIC);
+    sandbox.run(&["run", "--speed", "max"]).assert_prints(CLASSIC);
 }
 
 #[test]
@@ -40,23 +36,11 @@ consumer: got item1
 all processes have finished
 ";
     let sandbox = Sandbox::new();
-    let args = [
-        "run",
-        "--items",
-        "2",
-        "--speed",
-        "max",
-        "--consumer-delay",
-        "1s",
-    ];
-    sandbox
-        .run(&[&args[..], &["--lang", "en"]].concat())
-        .assert_prints(expected);
+    let args = ["run", "--items", "2", "--speed", "max", "--consumer-delay", "1s"];
+    sandbox.run(&[&args[..], &["--lang", "en"]].concat()).assert_prints(expected);
     let mut command = sandbox.qdemo(&args);
     command.env("QDEMO_LANG", "en");
-    crate::harness::Running::start(command)
-        .end()
-        .assert_prints(expected);
+    crate::harness::Running::start(command).end().assert_prints(expected);
 }
 
 #[test]
@@ -80,35 +64,15 @@ fn several_workers_are_numbered_and_take_turns_in_a_fixed_order() {
 ";
     let sandbox = Sandbox::new();
     for speed in ["max", "max", "max", "max", "40"] {
-        let args = [
-            "run",
-            "--items",
-            "7",
-            "--producers",
-            "2",
-            "--consumers",
-            "3",
-        ];
-        sandbox
-            .run(&[&args[..], &["--speed", speed]].concat())
-            .assert_prints(expected);
+        let args = ["run", "--items", "7", "--producers", "2", "--consumers", "3"];
+        sandbox.run(&[&args[..], &["--speed", speed]].concat()).assert_prints(expected);
     }
 }
 
 #[test]
 fn a_side_without_delay_is_paced_all_the_same() {
     let sandbox = Sandbox::new();
-    let args = [
-        "run",
-        "--items",
-        "40",
-        "--producers",
-        "3",
-        "--consumers",
-        "2",
-        "--speed",
-        "max",
-    ];
+    let args = ["run", "--items", "40", "--producers", "3", "--consumers", "2", "--speed", "max"];
     for delays in [["0", "7ms"], ["3ms", "0"]] {
         let delays = ["--producer-delay", delays[0], "--consumer-delay", delays[1]];
         let args = [&args[..], &delays].concat();
@@ -128,10 +92,7 @@ fn with_a_capacity_of_one_the_second_put_waits_until_the_first_item_is_handed_ou
     // start(n) = 2n; put(n) = start(n − 1), as a slot is free at the hand-out.
     assert_eq!(gets, [0.0, 2.0, 4.0, 6.0]);
     assert_eq!(puts, [0.0, 0.0, 2.0, 4.0]);
-    let order: Vec<_> = events
-        .iter()
-        .map(|e| e["event"].as_str().unwrap())
-        .collect();
+    let order: Vec<_> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
     assert_eq!(order[..3], ["put", "get", "put"]);
 }
 
@@ -155,43 +116,17 @@ fn events_are_json_objects_with_all_keys() {
 {"t":1.5,"event":"end","role":null,"worker":null,"id":null,"item":null,"attempt":null}
 "#;
     let sandbox = Sandbox::new();
-    let args = [
-        "run",
-        "--items",
-        "1",
-        "--item-name",
-        "部品",
-        "--producer-delay",
-        "0",
-    ];
-    let more = [
-        "--consumer-delay",
-        "1.5s",
-        "--speed",
-        "max",
-        "--format",
-        "json",
-    ];
-    sandbox
-        .run(&[&args[..], &more].concat())
-        .assert_prints(expected);
+    let args = ["run", "--items", "1", "--item-name", "部品", "--producer-delay", "0"];
+    let more = ["--consumer-delay", "1.5s", "--speed", "max", "--format", "json"];
+    sandbox.run(&[&args[..], &more].concat()).assert_prints(expected);
 }
 
 #[test]
 fn without_delays_every_item_is_put_before_it_is_got_and_got_once() {
     let sandbox = Sandbox::new();
     let delays = ["--producer-delay", "0", "--consumer-delay", "0"];
-    let args = [
-        "run",
-        "--items",
-        "5000",
-        "--producers",
-        "3",
-        "--consumers",
-        "4",
-        "--format",
-        "json",
-    ];
+    let args =
+        ["run", "--items", "5000", "--producers", "3", "--consumers", "4", "--format", "json"];
     let outcome = sandbox.run(&[&args[..], &delays].concat());
     outcome.assert_done();
     let mut stage = std::collections::HashMap::new();
@@ -207,11 +142,7 @@ fn without_delays_every_item_is_put_before_it_is_got_and_got_once() {
             "end" => continue,
             other => panic!("{other}?"),
         };
-        assert_eq!(
-            stage.insert(item.clone(), kind.to_owned()).as_deref(),
-            expected,
-            "{line}"
-        );
+        assert_eq!(stage.insert(item.clone(), kind.to_owned()).as_deref(), expected, "{line}");
         if kind == "put" {
             // Each producer's own order is kept: every third item is one of its.
             let worker = event["worker"].as_u64().unwrap();
@@ -230,40 +161,20 @@ fn no_items_are_no_trouble() {
     let sandbox = Sandbox::new();
     let end = "すべてのプロセスが終了しました\n";
     sandbox.run(&["run", "--items", "0"]).assert_prints(end);
-    let none = [
-        "run",
-        "--items",
-        "0",
-        "--producer-delay",
-        "0",
-        "--consumer-delay",
-        "0",
-    ];
+    let none = ["run", "--items", "0", "--producer-delay", "0", "--consumer-delay", "0"];
     sandbox.run(&none).assert_prints(end);
-    sandbox
-        .run(&["run", "--items", "2", "--producers", "5", "--speed", "max"])
-        .assert_done();
+    sandbox.run(&["run", "--items", "2", "--producers", "5", "--speed", "max"]).assert_done();
 }
 
 #[test]
 fn quiet_prints_nothing() {
-    Sandbox::new()
-        .run(&["run", "--speed", "max", "--quiet"])
-        .assert_prints("");
+    Sandbox::new().run(&["run", "--speed", "max", "--quiet"]).assert_prints("");
 }
 
 #[test]
 fn a_hundred_of_each_work() {
     let sandbox = Sandbox::new();
-    let args = [
-        "run",
-        "--items",
-        "300",
-        "--producers",
-        "100",
-        "--consumers",
-        "100",
-    ];
+    let args = ["run", "--items", "300", "--producers", "100", "--consumers", "100"];
     let first = sandbox.run(&[&args[..], &["--speed", "max"]].concat());
     first.assert_done();
     assert_eq!(first.lines().len(), 601);
@@ -283,26 +194,14 @@ fn the_workers_are_processes_of_the_same_program_and_joined_by_named_pipes() {
     assert_eq!(run.line(), "生産者1: アイテム0 を追加しました");
     let children = children_of(run.pid());
     let args: Vec<_> = children.iter().map(|child| child.args.as_str()).collect();
-    assert_eq!(
-        args.iter()
-            .filter(|args| args.starts_with("qdemo producer "))
-            .count(),
-        2
-    );
-    assert_eq!(
-        args.iter()
-            .filter(|args| args.starts_with("qdemo consumer "))
-            .count(),
-        1
-    );
+    assert_eq!(args.iter().filter(|args| args.starts_with("qdemo producer ")).count(), 2);
+    assert_eq!(args.iter().filter(|args| args.starts_with("qdemo consumer ")).count(), 1);
     assert_eq!(args.len(), 3);
     for child in &children {
         let theirs = std::fs::read_link(format!("/proc/{}/exe", child.pid)).unwrap();
         let ours = std::fs::canonicalize(crate::harness::QDEMO).unwrap();
         assert_eq!(theirs, ours);
-        let fds = std::fs::read_dir(format!("/proc/{}/fd", child.pid))
-            .unwrap()
-            .flatten();
+        let fds = std::fs::read_dir(format!("/proc/{}/fd", child.pid)).unwrap().flatten();
         let pipes = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
         let inbox = pipes.filter(|path| path.ends_with("run/inbox")).count();
         assert_eq!(inbox, 1, "one end of the inbox in {}", child.args);
@@ -321,11 +220,7 @@ fn json(args: &[&str]) -> Vec<serde_json::Value> {
     let args = [&["run", "--format", "json"], args, &speed].concat();
     let outcome = Sandbox::new().run(&args);
     outcome.assert_done();
-    outcome
-        .lines()
-        .iter()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    outcome.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn times(events: &[serde_json::Value], kind: &str) -> Vec<f64> {

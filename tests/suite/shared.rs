@@ -27,9 +27,7 @@ fn a_producer_that_finds_no_consumer_leaves_its_items_and_says_so() {
 fn a_consumer_that_comes_first_waits() {
     let sandbox = Sandbox::new();
     let mut consumer = sandbox.start(&["consumer", "-q", "jobs", "--lang", "en"]);
-    let put = sandbox.run(&[
-        "producer", "-q", "jobs", "--lang", "en", "--delay", "1ms", "a", "b",
-    ]);
+    let put = sandbox.run(&["producer", "-q", "jobs", "--lang", "en", "--delay", "1ms", "a", "b"]);
     put.assert_prints("producer: added a\nproducer: added b\n");
     assert_eq!(consumer.line(), "consumer: got a");
     consumer.end().assert_prints("consumer: got b\n");
@@ -44,13 +42,8 @@ fn items_come_from_arguments_from_a_count_or_from_standard_input() {
     sandbox.run(&raw).assert_prints("first\nsecond one\n-\n");
     sandbox.run(&["producer", "--quiet", "--items", "2", "--item-name", "part"]);
     sandbox.run(&raw).assert_prints("part0\npart1\n");
-    sandbox.run_with_input(
-        &["producer", "--quiet", "-"],
-        "一\n\n three \\ \"x\"\nlast".as_bytes(),
-    );
-    sandbox
-        .run(&raw)
-        .assert_prints("一\n\n three \\ \"x\"\nlast\n");
+    sandbox.run_with_input(&["producer", "--quiet", "-"], "一\n\n three \\ \"x\"\nlast".as_bytes());
+    sandbox.run(&raw).assert_prints("一\n\n three \\ \"x\"\nlast\n");
     sandbox.run_with_input(&["producer", "--quiet", "-"], b"");
     sandbox.run(&raw).assert_prints("");
 }
@@ -82,10 +75,7 @@ fn formats_are_for_people_for_scripts_and_for_programs() {
     let get = sandbox.run(&["consumer", "--format", "json"]);
     let event: serde_json::Value = serde_json::from_str(&get.text()).unwrap();
     assert_eq!((&event["event"], &event["id"]), (&"get".into(), &1.into()));
-    assert_eq!(
-        (&event["item"], &event["attempt"]),
-        (&"a\tb".into(), &1.into())
-    );
+    assert_eq!((&event["item"], &event["attempt"]), (&"a\tb".into(), &1.into()));
 }
 
 #[test]
@@ -95,31 +85,21 @@ fn the_queue_is_named_by_option_or_environment_and_queues_are_apart() {
     sandbox.run(&["producer", "--quiet", "--queue", "キュー", "for キュー"]);
     let mut command = sandbox.qdemo(&["consumer", "--format", "raw"]);
     command.env("QDEMO_QUEUE", "a");
-    crate::harness::Running::start(command)
-        .end()
-        .assert_prints("for a\n");
-    sandbox
-        .run(&["consumer", "--format", "raw", "-q", "キュー"])
-        .assert_prints("for キュー\n");
+    crate::harness::Running::start(command).end().assert_prints("for a\n");
+    sandbox.run(&["consumer", "--format", "raw", "-q", "キュー"]).assert_prints("for キュー\n");
     sandbox.assert_nothing_left();
 }
 
 #[test]
 fn queues_lie_in_the_state_folder_when_nothing_else_is_said() {
     let sandbox = Sandbox::new();
-    for (variable, place) in [
-        ("XDG_STATE_HOME", "state/qdemo"),
-        ("", "home/.local/state/qdemo"),
-    ] {
+    for (variable, place) in [("XDG_STATE_HOME", "state/qdemo"), ("", "home/.local/state/qdemo")] {
         let mut command = sandbox.qdemo(&["producer", "--quiet", "x"]);
         command.env_remove("QDEMO_DIR");
         if !variable.is_empty() {
             command.env(variable, sandbox.path("state"));
         }
-        assert_eq!(
-            crate::harness::Running::start(command).end().code(),
-            Some(0)
-        );
+        assert_eq!(crate::harness::Running::start(command).end().code(), Some(0));
         let inbox = sandbox.path(place).join("default/inbox");
         assert!(inbox.exists(), "{}", inbox.display());
     }
@@ -134,12 +114,8 @@ fn a_consumer_leaves_after_so_many_items_and_the_rest_stays() {
     let sandbox = Sandbox::new();
     sandbox.run(&["producer", "--quiet", "a", "b", "c"]);
     let raw = ["consumer", "--format", "raw"];
-    sandbox
-        .run(&[&raw[..], &["--max", "2"]].concat())
-        .assert_prints("a\nb\n");
-    sandbox
-        .run(&[&raw[..], &["--max", "0"]].concat())
-        .assert_prints("");
+    sandbox.run(&[&raw[..], &["--max", "2"]].concat()).assert_prints("a\nb\n");
+    sandbox.run(&[&raw[..], &["--max", "0"]].concat()).assert_prints("");
     sandbox.run(&raw).assert_prints("c\n");
     sandbox.assert_nothing_left();
 }
@@ -161,9 +137,7 @@ fn a_follower_stays_when_the_queue_ends() {
 fn a_producer_may_leave_without_ending_the_queue() {
     let sandbox = Sandbox::new();
     let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
-    sandbox
-        .run(&["producer", "--quiet", "--keep-open", "a"])
-        .assert_done();
+    sandbox.run(&["producer", "--quiet", "--keep-open", "a"]).assert_done();
     assert_eq!(consumer.line(), "a");
     sandbox.run(&["producer", "--quiet", "b"]).assert_done();
     consumer.end().assert_prints("b\n");
@@ -173,9 +147,7 @@ fn a_producer_may_leave_without_ending_the_queue() {
 fn nothing_stays_of_a_queue_that_nobody_put_anything_into() {
     let sandbox = Sandbox::new();
     let consumer = sandbox.start(&["consumer", "--format", "raw"]);
-    sandbox
-        .run(&["producer", "--items", "0", "--keep-open"])
-        .assert_done();
+    sandbox.run(&["producer", "--items", "0", "--keep-open"]).assert_done();
     consumer.signal(Signal::INT);
     assert_eq!(consumer.end().signal(), Some(2));
     sandbox.assert_nothing_left();
@@ -194,9 +166,7 @@ fn the_capacity_makes_a_producer_wait_and_stays_as_it_was_set() {
     other.assert_refused(1, &["capacity 2, not 3"]);
     // The third one is let in by the hand-out of the first.
     let raw = ["consumer", "--format", "raw"];
-    sandbox
-        .run(&[&raw[..], &["--max", "1"]].concat())
-        .assert_prints("a\n");
+    sandbox.run(&[&raw[..], &["--max", "1"]].concat()).assert_prints("a\n");
     assert_eq!(producer.line(), "生産者: c を追加しました");
     sandbox.run(&raw).assert_prints("b\nc\nd\n");
     producer.end().assert_prints("生産者: d を追加しました\n");
@@ -212,19 +182,10 @@ fn what_a_killed_consumer_had_goes_to_another_one_attempt_higher() {
     first.signal(Signal::KILL);
     assert_eq!(first.end().signal(), Some(9));
     let got = sandbox.run(&["consumer", "--format", "json"]);
-    let got: Vec<serde_json::Value> = got
-        .lines()
-        .iter()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(
-        (&got[0]["item"], &got[0]["attempt"]),
-        (&"a".into(), &2.into())
-    );
-    assert_eq!(
-        (&got[1]["item"], &got[1]["attempt"]),
-        (&"b".into(), &1.into())
-    );
+    let got: Vec<serde_json::Value> =
+        got.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&got[0]["item"], &got[0]["attempt"]), (&"a".into(), &2.into()));
+    assert_eq!((&got[1]["item"], &got[1]["attempt"]), (&"b".into(), &1.into()));
     sandbox.assert_nothing_left();
 }
 
@@ -255,16 +216,11 @@ fn twenty_commands_at_once_on_a_new_name_end_up_with_one_keeper() {
         let keepers = sandbox.processes_of(&format!("qdemo keeper --queue {name}"));
         assert_eq!(keepers.len(), 1, "{keepers:#?}");
         sandbox.run(&["producer", "-q", &name, "--items", "0"]);
-        let got = sandbox
-            .run(&["consumer", "-q", &name, "--format", "raw"])
-            .lines();
+        let got = sandbox.run(&["consumer", "-q", &name, "--format", "raw"]).lines();
         let mut items = got.clone();
         items.sort_by_key(|item| item[5..].parse::<usize>().unwrap());
         let expected: Vec<_> = (0..20).map(|n| format!("item {n}")).collect();
-        assert_eq!(
-            items, expected,
-            "each of them once, from whom in whatever order"
-        );
+        assert_eq!(items, expected, "each of them once, from whom in whatever order");
     }
     sandbox.assert_nothing_left();
 }
@@ -313,9 +269,7 @@ fn the_sentinel_that_nobody_was_told_of_waits_without_a_process() {
     let sandbox = Sandbox::new();
     sandbox.run(&["producer", "--quiet", "a"]);
     let raw = ["consumer", "--format", "raw"];
-    sandbox
-        .run(&[&raw[..], &["--max", "1"]].concat())
-        .assert_prints("a\n");
+    sandbox.run(&[&raw[..], &["--max", "1"]].concat()).assert_prints("a\n");
     sandbox.assert_nothing_left();
     sandbox.run(&raw).assert_prints("");
     // A producer that comes in its place begins anew.
@@ -340,9 +294,7 @@ fn a_keeper_holds_nothing_open_of_the_script_that_started_it() {
         flock --nonblock lock true && echo free
         qdemo consumer --quiet
     "#;
-    sandbox
-        .script(script)
-        .assert_prints("生産者: a を追加しました\nfree\n");
+    sandbox.script(script).assert_prints("生産者: a を追加しました\nfree\n");
     sandbox.assert_nothing_left();
 }
 
@@ -363,8 +315,6 @@ fn clients_say_so_when_the_keeper_is_killed() {
     producer.end().assert_refused(1, &["keeper has died"]);
     // Its inbox is still there, and in nobody's way.
     sandbox.run(&["producer", "--quiet", "c"]);
-    sandbox
-        .run(&["consumer", "--format", "raw"])
-        .assert_prints("c\n");
+    sandbox.run(&["consumer", "--format", "raw"]).assert_prints("c\n");
     sandbox.assert_nothing_left();
 }

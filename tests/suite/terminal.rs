@@ -11,18 +11,10 @@ use crate::harness::{CLASSIC, Sandbox, assert_same};
 
 /// Runs `args` with some of its outputs on a terminal; returns what the terminal and the pipe got.
 fn on_terminal(sandbox: &Sandbox, args: &[&str], stdout: bool) -> (String, String) {
-    let size = Winsize {
-        ws_row: 24,
-        ws_col: 80,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(None, Some(&size)).unwrap();
     let mut command = sandbox.qdemo(args);
-    command
-        .env("TERM", "xterm")
-        .stdin(Stdio::null())
-        .stderr(pty.user.try_clone().unwrap());
+    command.env("TERM", "xterm").stdin(Stdio::null()).stderr(pty.user.try_clone().unwrap());
     match stdout {
         true => command.stdout(pty.user.try_clone().unwrap()),
         false => command.stdout(Stdio::piped()),
@@ -54,10 +46,7 @@ fn a_run_shows_its_progress_on_a_terminal_and_leaves_the_pipe_alone() {
     let (terminal, piped) = on_terminal(&sandbox, &["run", "--speed", "20"], false);
     assert_same(CLASSIC, &piped);
     assert!(terminal.contains("/5 完了"), "{terminal:?}");
-    assert!(
-        terminal.ends_with("\r\u{1b}[2K"),
-        "it is taken away in the end: {terminal:?}"
-    );
+    assert!(terminal.ends_with("\r\u{1b}[2K"), "it is taken away in the end: {terminal:?}");
     let (terminal, piped) = on_terminal(&sandbox, &["run", "--speed", "20", "--quiet"], false);
     assert_eq!((terminal.as_str(), piped.as_str()), ("", ""));
 }
@@ -69,9 +58,7 @@ fn log_lines_and_progress_share_a_terminal() {
     assert!(terminal.contains("/5 完了"), "{terminal:?}");
     // Every line starts where the progress line has been taken away, or behind another line.
     for line in CLASSIC.lines() {
-        let at = terminal
-            .find(line)
-            .unwrap_or_else(|| panic!("no {line} in {terminal:?}"));
+        let at = terminal.find(line).unwrap_or_else(|| panic!("no {line} in {terminal:?}"));
         let before = &terminal[..at];
         let clean =
             before.is_empty() || before.ends_with("\r\u{1b}[2K") || before.ends_with("\r\n");

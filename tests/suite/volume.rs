@@ -12,20 +12,11 @@ fn eight_producers_and_eight_consumers_pass_ten_thousand_items_each_exactly_once
     let producers: Vec<_> = (0..8)
         .map(|p| {
             let name = format!("producer {p} item ");
-            sandbox.start(&[
-                "producer",
-                "--quiet",
-                "--items",
-                "10000",
-                "--item-name",
-                &name,
-            ])
+            sandbox.start(&["producer", "--quiet", "--items", "10000", "--item-name", &name])
         })
         .collect();
-    let collected: Vec<_> = consumers
-        .into_iter()
-        .map(|c| std::thread::spawn(move || c.end()))
-        .collect();
+    let collected: Vec<_> =
+        consumers.into_iter().map(|c| std::thread::spawn(move || c.end())).collect();
     for producer in producers {
         assert_eq!(producer.end().code(), Some(0));
     }
@@ -39,10 +30,7 @@ fn eight_producers_and_eight_consumers_pass_ten_thousand_items_each_exactly_once
             let mut words = line.split(' ');
             let producer: usize = words.nth(1).unwrap().parse().unwrap();
             let item: u32 = words.nth(1).unwrap().parse().unwrap();
-            assert!(
-                last[producer] < Some(item),
-                "the order of each producer: {line}"
-            );
+            assert!(last[producer] < Some(item), "the order of each producer: {line}");
             last[producer] = Some(item);
             *times.entry(line).or_default() += 1;
         }
@@ -92,9 +80,7 @@ fn an_item_larger_than_what_is_allowed_is_refused_and_those_before_it_are_in_the
         "qdemo: line 2 of standard input: the item has 16777219 bytes as JSON, and at most \
          16777216 are taken: split it"
     );
-    sandbox
-        .run(&["consumer", "--format", "raw"])
-        .assert_prints("small\n");
+    sandbox.run(&["consumer", "--format", "raw"]).assert_prints("small\n");
     sandbox.assert_nothing_left();
 }
 
@@ -127,10 +113,7 @@ fn large_items_of_several_producers_are_not_mixed() {
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort();
-    assert_eq!(
-        counts,
-        ["a", "b", "c", "d"].map(|letter| (letter.to_owned(), 5))
-    );
+    assert_eq!(counts, ["a", "b", "c", "d"].map(|letter| (letter.to_owned(), 5)));
 }
 
 #[test]
@@ -139,9 +122,6 @@ fn a_consumer_gets_a_long_queue_in_order() {
     let input: String = (0..200_000).map(|n| format!("{n}\n")).collect();
     let put = sandbox.run_with_input(&["producer", "--quiet", "-"], input.as_bytes());
     assert_eq!(put.code(), Some(0));
-    assert_same(
-        &input,
-        &sandbox.run(&["consumer", "--format", "raw"]).text(),
-    );
+    assert_same(&input, &sandbox.run(&["consumer", "--format", "raw"]).text());
     sandbox.assert_nothing_left();
 }

@@ -1,0 +1,32 @@
+# `make demo` builds and shows the demonstration; `make test` does everything that the tests need.
+
+CARGO ?= cargo
+
+.PHONY: help demo build install test lint clean
+
+help:
+	@echo "make demo      build and run the demonstration (10 seconds)"
+	@echo "make test      format check, clippy, all tests, examples included"
+	@echo "make build     build target/release/qdemo"
+	@echo "make install   install qdemo for the current user"
+	@echo "make clean     remove what has been built"
+
+demo: build
+	./target/release/qdemo run --items 5 --producer-delay 1s --consumer-delay 2s
+
+build:
+	$(CARGO) build --release --locked --quiet
+
+install:
+	$(CARGO) install --path . --locked
+
+test: lint
+	@command -v python3 > /dev/null || { echo "make test needs python3: one example is in Python" >&2; exit 1; }
+	$(CARGO) test --locked
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,42 @@
+//! The world, as the keeper sees it.
+
+use std::io;
+
+use crate::clock::{Nanos, Stamp};
+use crate::queue::{ClientId, Run, Worker};
+
+/// What the keeper needs of the world.
+pub(crate) trait Host {
+    /// Opens the mailbox of that name for `client`.
+    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()>;
+    /// Where to add what is to be sent to `client`.
+    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>>;
+    /// Closes the mailbox of `client` once it has been given all its mail.
+    fn close(&mut self, client: ClientId);
+    /// The queue ends: remember this for those who come late, and tell which moment it is.
+    fn end(&mut self) -> io::Result<Stamp>;
+    /// Something happened.
+    fn event(&mut self, event: Event<'_>);
+}
+
+/// Something that happened, and when: `at` nanoseconds after the start.
+#[derive(Debug)]
+pub(crate) struct Event<'a> {
+    /// Paced time in a paced run, else wall time.
+    pub(crate) at: Nanos,
+    /// By which worker; none outside of a run.
+    pub(crate) worker: Option<Worker>,
+    /// What.
+    pub(crate) what: What<'a>,
+}
+
+/// What can happen.
+#[derive(Debug)]
+pub(crate) enum What<'a> {
+    /// Items were accepted.
+    Put(&'a Run),
+    /// Items were handed out.
+    Get(&'a Run),
+    /// Items are done.
+    Done(&'a Run),
+}
