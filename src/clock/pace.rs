@@ -290,11 +290,7 @@ mod tests {
         pacer.sleeps(consumer(2), 0, 0);
         pacer.sleeps(producer(1), SECOND, 0);
         let mut order = Vec::new();
-        loop {
-            let worker = match pacer.next(0, all) {
-                Next::Serve(worker) | Next::Wake(worker) => worker,
-                Next::Wait(_) => break,
-            };
+        while let Next::Serve(worker) | Next::Wake(worker) = pacer.next(0, all) {
             order.push((pacer.now(), worker));
             pacer.left(worker);
         }

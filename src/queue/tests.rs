@@ -1,5 +1,4 @@
 //! The rules, one by one and against a model of what must always hold.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 
