@@ -7,6 +7,8 @@
 mod host;
 mod post;
 pub(crate) mod shared;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
