@@ -99,7 +99,7 @@ impl Crew {
 }
 
 /// This program: where there is a link to it, even if its file has been replaced meanwhile.
-fn own_program() -> io::Result<PathBuf> {
+pub(crate) fn own_program() -> io::Result<PathBuf> {
     let link = Path::new("/proc/self/exe");
     match link.exists() {
         true => Ok(link.to_owned()),

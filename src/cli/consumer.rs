@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::signals::{self, Hangup};
 use super::values::{self, Share};
-use super::{LangArg, StdoutFailed, signals};
+use super::{LangArg, StdoutFailed};
 use crate::client::{Batch, Client, Error, Options};
 use crate::clock::Clock;
+use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::queue::Role;
@@ -68,10 +70,10 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut options = Options::new(self.queue.clone(), Role::Consumer)
             .follow(self.follow)
-            .program(std::env::current_exe().context("cannot find the qdemo program")?);
+            .program(own_program().context("cannot find the qdemo program")?);
         match self.worker {
             Some(share) => options = options.worker(share.number),
-            None => options = options.interrupt(signals::catch(|| {})?),
+            None => options = options.interrupt(signals::catch(Hangup::Leave, || {})?),
         }
         let style = match (self.quiet, self.format) {
             (true, _) => Style::Silent,

@@ -8,7 +8,7 @@ use crate::keeper::shared;
 use crate::name::QueueName;
 use crate::pipe::QueueDir;
 
-use super::signals;
+use super::signals::{self, Hangup};
 
 /// Keep a queue for as long as there is something to keep (the other commands start this)
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,8 @@ impl Args {
     }
 
     fn keep(&self) -> anyhow::Result<()> {
-        let stop = signals::catch(|| {})?;
+        // The terminal that somebody happened to start it from may go.
+        let stop = signals::catch(Hangup::Ignore, || {})?;
         let dir = QueueDir::open_or_create(&default_dir()?, self.queue.as_str())?;
         shared::keep(dir, &stop)
     }

@@ -8,10 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 
+use super::signals::{self, Hangup};
 use super::values::{self, Share};
-use super::{LangArg, StdoutFailed, Usage, signals};
+use super::{LangArg, StdoutFailed, Usage};
 use crate::client::{Accepted, Client, Error, Options};
 use crate::clock::Clock;
+use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::queue::{Lines, Role, Run};
@@ -94,13 +96,13 @@ impl Args {
         };
         let mut options = Options::new(self.queue.clone(), Role::Producer)
             .keep_open(self.keep_open)
-            .program(std::env::current_exe().context("cannot find the qdemo program")?);
+            .program(own_program().context("cannot find the qdemo program")?);
         if let Some(capacity) = self.capacity {
             options = options.capacity(capacity);
         }
         match self.worker {
             Some(share) => options = options.worker(share.number),
-            None => options = options.interrupt(signals::catch(|| {})?),
+            None => options = options.interrupt(signals::catch(Hangup::Leave, || {})?),
         }
         let style = match (self.quiet, self.format) {
             (true, _) => Style::Silent,

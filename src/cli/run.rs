@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::Context;
 use tempfile::TempDir;
 
-use super::{LangArg, StdoutFailed, signals, values};
+use super::signals::{self, Hangup};
+use super::{LangArg, StdoutFailed, values};
 use crate::clock::{Clock, Pacer, Speed, Stamp};
 use crate::crew::{Crew, Departed};
 use crate::exit::ExitCode;
@@ -98,7 +99,7 @@ impl Args {
         let private = make_private_dir(&place)?;
         let hands = crew.clone();
         let path = private.path().to_owned();
-        let waker = signals::catch(move || {
+        let waker = signals::catch(Hangup::Leave, move || {
             hands.kill();
             let _ = std::fs::remove_dir_all(&path);
         })?;

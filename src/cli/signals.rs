@@ -20,12 +20,24 @@ pub(super) fn caught() -> Option<i32> {
     Some(CAUGHT.load(Ordering::SeqCst)).filter(|&signal| signal != 0)
 }
 
+/// What SIGHUP means. Under `nohup` it never means anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hangup {
+    /// The same as the others.
+    Leave,
+    /// Nothing.
+    Ignore,
+}
+
 /// Wakes the returned waker at the first signal. At the second one, `at_once` is called and the
 /// process dies by that signal.
-pub(super) fn catch(mut at_once: impl FnMut() + Send + 'static) -> anyhow::Result<Arc<Waker>> {
+pub(super) fn catch(
+    hangup: Hangup,
+    mut at_once: impl FnMut() + Send + 'static,
+) -> anyhow::Result<Arc<Waker>> {
     let waker = Arc::new(Waker::new()?);
     let woken = Arc::clone(&waker);
-    let nohup = ignores_hangup();
+    let nohup = hangup == Hangup::Ignore || starts_with_nohup();
     let arrivals = Arrivals::new()?;
     let told = arrivals.writers()?;
     let mut times = 0;
@@ -88,7 +100,7 @@ pub(super) fn catch_deaths(waker: &Waker) -> io::Result<()> {
 }
 
 /// Whether this was started under `nohup`: SIGHUP, number 1, is in the mask of ignored signals.
-fn ignores_hangup() -> bool {
+fn starts_with_nohup() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

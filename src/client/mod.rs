@@ -122,7 +122,7 @@ impl Client {
 
     /// Whether one more item may be on its way.
     pub(crate) fn has_room(&self) -> bool {
-        self.sent + self.unsent - self.answered < self.window.max(1)
+        (self.sent + self.unsent).saturating_sub(self.answered) < self.window.max(1)
     }
 
     /// Adds an item, for which there is room, to those that are on their way.
@@ -307,7 +307,7 @@ impl Client {
                 let count = seq.saturating_sub(self.answered);
                 self.answered = seq;
                 self.window = window;
-                let first_id = (id + 1).saturating_sub(count);
+                let first_id = id.saturating_add(1).saturating_sub(count);
                 Ok(Some(Accepted { count, first_id }))
             }
             Reply::Closed { seq } => {
