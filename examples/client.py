@@ -39,10 +39,11 @@ def base():
     return os.path.join(state, "qdemo")
 
 
-def start_tick():
+def born():
     """When this process started: the field behind the name, which is in brackets, and 19 more."""
     with open("/proc/self/stat", encoding="utf-8") as file:
-        return int(file.read().rsplit(")", 1)[1].split()[19])
+        tick = int(file.read().rsplit(")", 1)[1].split()[19])
+    return {"tick": tick, "pid": os.getpid()}
 
 
 class Client:
@@ -61,7 +62,7 @@ class Client:
 
     def enter(self, role):
         """Find the keeper or start one, say hello, be welcomed."""
-        self.mailbox = self.end = starting = None
+        self.inbox = self.mailbox = self.end = starting = None
         os.makedirs(self.dir, mode=0o700, exist_ok=True)
         self.check_dir()
         self.inbox = self.open_inbox()
@@ -72,10 +73,13 @@ class Client:
                 raise Gone
         self.key = secrets.token_hex(8)
         path = os.path.join(self.dir, f"mailbox.{os.getpid()}.{self.key}")
-        os.mkfifo(path, 0o600)
+        try:
+            os.mkfifo(path, 0o600)
+        except FileNotFoundError:
+            raise Gone from None  # The directory has gone together with the keeper.
         self.mailbox = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         self.end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        hello = {"version": 1, "role": role, "pid": os.getpid(), "born": start_tick()}
+        hello = {"version": 1, "role": role, "pid": os.getpid(), "born": born()}
         self.write(f"hello {self.key} {json.dumps(hello)}\n".encode())
         if starting:
             starting.close()
@@ -101,6 +105,8 @@ class Client:
         directory = os.open(self.dir, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
+            if not self.is_still_there(directory):
+                raise Gone  # A keeper that left has removed it.
             other = self.open_inbox()
             if other is not None:
                 os.close(other)
@@ -121,6 +127,13 @@ class Client:
             return keeper.stdout
         finally:
             os.close(directory)
+
+    def is_still_there(self, directory):
+        """Whether the queue's directory is still the one that was opened."""
+        try:
+            return os.path.samestat(os.fstat(directory), os.lstat(self.dir))
+        except FileNotFoundError:
+            return False
 
     def write(self, message):
         """One write, at a line start whatever another writer left behind."""

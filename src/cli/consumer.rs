@@ -1,17 +1,17 @@
 //! `qdemo consumer`: gets items.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 
 use super::signals::{self, Hangup};
 use super::values::{self, Share};
-use super::{LangArg, StdoutFailed};
-use crate::client::{Batch, Client, Error, Options};
+use super::{LangArg, QueueArg, StdoutFailed};
+use crate::client::{Batch, Client, Options};
 use crate::clock::Clock;
 use crate::crew::own_program;
 use crate::exit::ExitCode;
-use crate::name::QueueName;
 use crate::queue::Role;
 use crate::report::{Kind, Output, Progress, Reporter, Style};
 
@@ -30,9 +30,8 @@ pub(super) struct Args {
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     delay: Duration,
 
-    /// Name of the queue
-    #[arg(short, long, value_name = "NAME", default_value = "default", env = "QDEMO_QUEUE")]
-    queue: QueueName,
+    #[command(flatten)]
+    queue: QueueArg,
 
     /// Leave after so many items
     #[arg(long, value_name = "N")]
@@ -68,12 +67,22 @@ enum Format {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut options = Options::new(self.queue.clone(), Role::Consumer)
+        let ended = self.get_and_leave();
+        if self.worker.is_some() { super::end_of_worker(ended) } else { ended }
+    }
+
+    fn get_and_leave(&self) -> anyhow::Result<ExitCode> {
+        let mut options = Options::new(self.queue.name()?, Role::Consumer)
             .follow(self.follow)
             .program(own_program().context("cannot find the qdemo program")?);
+        let mut waker = None;
         match self.worker {
             Some(share) => options = options.worker(share.number),
-            None => options = options.interrupt(signals::catch(Hangup::Leave, || {})?),
+            None => {
+                let caught = signals::catch(Hangup::Leave, || {})?;
+                options = options.interrupt(Arc::clone(&caught));
+                waker = Some(caught);
+            }
         }
         let style = match (self.quiet, self.format) {
             (true, _) => Style::Silent,
@@ -82,11 +91,10 @@ impl Args {
             (false, Format::Json) => Style::Json,
         };
         let clock = Clock::start();
-        let output = Output::new(Progress::default());
-        let mut reporter = Reporter::new(style, self.lang.lang, [1, 1], output);
+        let output = Output::new(Progress::default(), waker);
+        let mut reporter = Reporter::new(style, self.lang.lang()?, [1, 1], output);
         let mut client = options.connect()?;
-        let got = self.get_all(&mut client, &mut reporter, clock);
-        match got {
+        match self.get_all(&mut client, &mut reporter, clock) {
             Ok(()) => {
                 client.leave()?;
                 Ok(ExitCode::Done)
@@ -94,11 +102,7 @@ impl Args {
             Err(error) => {
                 // What it has goes back in line.
                 client.leave_at_once();
-                match error.downcast_ref() {
-                    // A run's parent is gone.
-                    Some(Error::Gone) if self.worker.is_some() => Ok(ExitCode::Failed),
-                    _ => Err(error),
-                }
+                Err(error)
             }
         }
     }

@@ -5,17 +5,16 @@ use std::io::{self, Write};
 use crate::client::default_dir;
 use crate::exit::ExitCode;
 use crate::keeper::shared;
-use crate::name::QueueName;
-use crate::pipe::QueueDir;
+use crate::pipe::{QueueDir, raise_open_files};
 
+use super::QueueArg;
 use super::signals::{self, Hangup};
 
 /// Keep a queue for as long as there is something to keep (the other commands start this)
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Name of the queue
-    #[arg(short, long, value_name = "NAME")]
-    queue: QueueName,
+    #[command(flatten)]
+    queue: QueueArg,
 }
 
 impl Args {
@@ -31,8 +30,9 @@ impl Args {
 
     fn keep(&self) -> anyhow::Result<()> {
         // The terminal that somebody happened to start it from may go.
+        raise_open_files();
         let stop = signals::catch(Hangup::Ignore, || {})?;
-        let dir = QueueDir::open_or_create(&default_dir()?, self.queue.as_str())?;
+        let dir = QueueDir::open_or_create(&default_dir()?, self.queue.name()?.as_str())?;
         shared::keep(dir, &stop)
     }
 }

@@ -9,12 +9,14 @@ mod values;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::str::FromStr;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::client;
 use crate::exit::ExitCode;
+use crate::name::QueueName;
 use crate::report::Lang;
 
 /// multiprocessing.Queue for the command line: producer and consumer processes joined by a
@@ -39,9 +41,52 @@ enum Command {
 /// The language, as every command that prints takes it.
 #[derive(Debug, clap::Args)]
 struct LangArg {
-    /// Language of the log lines: ja or en
-    #[arg(long, value_enum, default_value = "ja", env = "QDEMO_LANG", hide_possible_values = true)]
-    lang: Lang,
+    /// Language of the log lines: ja or en [default: QDEMO_LANG, or ja]
+    #[arg(long, value_enum, hide_possible_values = true)]
+    lang: Option<Lang>,
+}
+
+impl LangArg {
+    fn lang(&self) -> anyhow::Result<Lang> {
+        let parse = |text: &str| Lang::from_str(text, false).map_err(|_| "write ja or en");
+        Ok(self
+            .lang
+            .map_or_else(|| from_env("QDEMO_LANG", parse), |lang| Ok(Some(lang)))?
+            .unwrap_or_default())
+    }
+}
+
+/// The queue, as every command on a shared one takes it.
+#[derive(Debug, clap::Args)]
+struct QueueArg {
+    /// Name of the queue [default: QDEMO_QUEUE, or default]
+    #[arg(short, long, value_name = "NAME")]
+    queue: Option<QueueName>,
+}
+
+impl QueueArg {
+    fn name(&self) -> anyhow::Result<QueueName> {
+        let given = match &self.queue {
+            Some(name) => Some(name.clone()),
+            None => from_env("QDEMO_QUEUE", QueueName::from_str)?,
+        };
+        given.map_or_else(|| Ok("default".parse()?), Ok)
+    }
+}
+
+/// What a variable of the environment says; one that is empty says nothing.
+fn from_env<T, E: std::fmt::Display>(
+    variable: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, Usage> {
+    let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let value = value.to_string_lossy();
+    match parse(&value) {
+        Ok(parsed) => Ok(Some(parsed)),
+        Err(error) => Err(Usage(format!("invalid value '{value}' of {variable}: {error}"))),
+    }
 }
 
 /// Something is wrong with what was asked for; nothing has been done.
@@ -78,14 +123,14 @@ impl Command {
 
 /// Says in one line what went wrong.
 fn report(error: &anyhow::Error) -> ExitCode {
-    if let Some(client::Error::Interrupted) = error.downcast_ref()
-        && let Some(signal) = signals::caught()
-    {
-        return ExitCode::Signal(signal);
-    }
-    let broken_pipe = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-    if error.downcast_ref::<StdoutFailed>().is_some_and(|failed| broken_pipe(&failed.0)) {
+    let stdout = error.downcast_ref().map(|failed: &StdoutFailed| failed.0.kind());
+    if stdout == Some(io::ErrorKind::BrokenPipe) {
         return ExitCode::Signal(signal_hook::consts::SIGPIPE);
+    }
+    let interrupted = stdout == Some(io::ErrorKind::Interrupted)
+        || matches!(error.downcast_ref(), Some(client::Error::Interrupted));
+    if let Some(signal) = signals::caught().filter(|_| interrupted) {
+        return ExitCode::Signal(signal);
     }
     say(&format!("{error:#}"));
     let usage =
@@ -93,6 +138,15 @@ fn report(error: &anyhow::Error) -> ExitCode {
     match usage {
         true => ExitCode::Usage,
         false => ExitCode::Failed,
+    }
+}
+
+/// A run's parent that is gone, or that wants its producers to stop, says so itself.
+fn end_of_worker(ended: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    match ended.as_ref().err().and_then(|error| error.downcast_ref()) {
+        Some(client::Error::Closed) => Ok(ExitCode::Done),
+        Some(client::Error::Gone) => Ok(ExitCode::Failed),
+        _ => ended,
     }
 }
 
@@ -120,7 +174,7 @@ fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
     let parts = text.lines().map(str::trim).filter(|line| {
         !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more")
     });
-    let mut line = parts.collect::<Vec<_>>().join(" ");
+    let mut line = parts.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
     // What our own values say has the remedy in it.
     if error.kind() != ErrorKind::ValueValidation {
         let cli = Cli::command();

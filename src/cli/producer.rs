@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -10,14 +11,14 @@ use bytes::Bytes;
 
 use super::signals::{self, Hangup};
 use super::values::{self, Share};
-use super::{LangArg, StdoutFailed, Usage};
+use super::{LangArg, QueueArg, StdoutFailed, Usage};
 use crate::client::{Accepted, Client, Error, Options};
 use crate::clock::Clock;
 use crate::crew::own_program;
 use crate::exit::ExitCode;
-use crate::name::QueueName;
 use crate::queue::{Lines, Role, Run};
-use crate::report::{Kind, Output, Progress, Reporter, Style, encode};
+use crate::report::{Kind, Lang, Output, Progress, Reporter, Style, encode};
+use crate::wire::LARGEST_ITEM;
 
 /// So many items may be on their way before their fate is looked into.
 const MANY: usize = 1024;
@@ -47,9 +48,8 @@ pub(super) struct Args {
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     delay: Duration,
 
-    /// Name of the queue
-    #[arg(short, long, value_name = "NAME", default_value = "default", env = "QDEMO_QUEUE")]
-    queue: QueueName,
+    #[command(flatten)]
+    queue: QueueArg,
 
     /// How many items may wait in the queue; 0 for any number
     #[arg(long, value_name = "N")]
@@ -84,62 +84,72 @@ enum Format {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let name = self.item_name.clone().unwrap_or_else(|| self.lang.lang.item_name().to_owned());
-        let source = match (&self.given[..], self.items) {
-            ([], None) => {
-                let why = "what is to be put? Give --items N, the items, or - for lines from standard input";
-                return Err(Usage(why.to_owned()).into());
-            }
-            ([], Some(items)) => Source::generated(items, self.worker, name),
-            ([dash], None) if dash == "-" => Source::Stdin(Stdin::default()),
-            (given, _) => Source::Given(Vec::from(given).into_iter()),
-        };
-        let mut options = Options::new(self.queue.clone(), Role::Producer)
+        let ended = self.put_and_leave();
+        if self.worker.is_some() { super::end_of_worker(ended) } else { ended }
+    }
+
+    fn put_and_leave(&self) -> anyhow::Result<ExitCode> {
+        let lang = self.lang.lang()?;
+        let queue = self.queue.name()?;
+        let source = self.source(lang)?;
+        let mut options = Options::new(queue.clone(), Role::Producer)
             .keep_open(self.keep_open)
             .program(own_program().context("cannot find the qdemo program")?);
         if let Some(capacity) = self.capacity {
             options = options.capacity(capacity);
         }
+        let mut waker = None;
         match self.worker {
             Some(share) => options = options.worker(share.number),
-            None => options = options.interrupt(signals::catch(Hangup::Leave, || {})?),
+            None => {
+                let caught = signals::catch(Hangup::Leave, || {})?;
+                options = options.interrupt(Arc::clone(&caught));
+                waker = Some(caught);
+            }
         }
         let style = match (self.quiet, self.format) {
             (true, _) => Style::Silent,
             (false, Format::Log) => Style::Log,
             (false, Format::Json) => Style::Json,
         };
-        let output = Output::new(Progress::default());
+        let output = Output::new(Progress::default(), waker);
         let mut job = Job {
             clock: Clock::start(),
-            reporter: Reporter::new(style, self.lang.lang, [1, 1], output),
+            reporter: Reporter::new(style, lang, [1, 1], output),
             client: options.connect()?,
             delay: self.delay,
             unreported: VecDeque::new(),
             reports: style != Style::Silent,
         };
         let put = job.put_all(source);
-        self.leave(job, put)
-    }
-
-    fn leave(&self, job: Job, put: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
-        match put.as_ref().err().and_then(|error| error.downcast_ref()) {
-            None | Some(Error::TooLarge(_) | Error::NotALine) => {}
-            // A run's parent wants its producers to stop, or is gone: it says so itself.
-            Some(Error::Closed) if self.worker.is_some() => return Ok(ExitCode::Done),
-            Some(Error::Gone) if self.worker.is_some() => return Ok(ExitCode::Failed),
-            Some(_) => {
-                job.client.leave_at_once();
-                return put.map(|()| ExitCode::Done);
-            }
+        if let Some(error) = put.as_ref().err().and_then(|error| error.downcast_ref())
+            && !matches!(error, Error::TooLarge(_) | Error::NotALine)
+        {
+            job.client.leave_at_once();
+            return put.map(|()| ExitCode::Done);
         }
         // Whatever went wrong with the input, what came before it is in the queue.
         let left = job.client.leave()?;
         if left.consumers == 0 && left.in_line > 0 && self.worker.is_none() {
-            let text = self.lang.lang.left_behind(left.in_line, &self.queue);
-            job.reporter.notice(&text);
+            job.reporter.notice(&lang.left_behind(left.in_line, &queue));
         }
         put.map(|()| ExitCode::Done)
+    }
+
+    fn source(&self, lang: Lang) -> Result<Source, Usage> {
+        let name = self.item_name.clone().unwrap_or_else(|| lang.item_name().to_owned());
+        let why = match (&self.given[..], self.items) {
+            ([], Some(items)) => return Ok(Source::generated(items, self.worker, name)),
+            ([dash], _) if dash == "-" => return Ok(Source::Stdin(Stdin::default())),
+            ([], None) => {
+                "what is to be put? Give --items N, the items, or - for lines from standard input"
+            }
+            (given, _) if given.iter().any(|item| item == "-") => {
+                "- is for the lines of standard input, and stands alone: put an item - that way"
+            }
+            (given, _) => return Ok(Source::Given(Vec::from(given).into_iter())),
+        };
+        Err(Usage(why.to_owned()))
     }
 }
 
@@ -314,6 +324,13 @@ impl Stdin {
                 break self.buffer.len();
             }
             searched = rest.len();
+            if searched > LARGEST_ITEM {
+                bail!(
+                    "line {} of standard input has more than {LARGEST_ITEM} bytes: split it; \
+                     the items before it are in the queue",
+                    self.line + 1
+                );
+            }
             wait()?;
             self.read()?;
         };

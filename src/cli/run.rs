@@ -17,12 +17,14 @@ use crate::clock::{Clock, Pacer, Speed, Stamp};
 use crate::crew::{Crew, Departed};
 use crate::exit::ExitCode;
 use crate::keeper::{Event, HasPost, Host, Keeper, Plan, Post, What};
-use crate::pipe::{QueueDir, Ready, Waker, sweep_runs};
+use crate::pipe::{QueueDir, Ready, Waker, raise_open_files, sweep_runs};
 use crate::queue::{ClientId, Remains, Role, Worker};
-use crate::report::{self, Kind, Output, Progress, Reporter, Style};
+use crate::report::{self, Kind, Lang, Output, Progress, Reporter, Style};
 
 /// The private directory of a run is called this, its process number, and something random.
 const PREFIX: &str = "qdemo-run.";
+/// Files that the parent has open beside one for each worker, and some to spare.
+const OWN_FILES: u64 = 24;
 /// The queue's name in that directory.
 const QUEUE: &str = "run";
 
@@ -93,6 +95,18 @@ enum Format {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let lang = self.lang.lang()?;
+        let workers = self.workers();
+        if let Some(most) = raise_open_files()
+            && most < workers.len() as u64 + OWN_FILES
+        {
+            let needed = workers.len() as u64 + OWN_FILES;
+            anyhow::bail!(
+                "{} workers need {needed} open files, and only {most} are allowed: \
+                 raise `ulimit -n`, or take fewer workers",
+                workers.len()
+            );
+        }
         let crew = Crew::default();
         let place = std::env::temp_dir();
         sweep_runs(&place, PREFIX);
@@ -104,7 +118,7 @@ impl Args {
             let _ = std::fs::remove_dir_all(&path);
         })?;
         signals::catch_deaths(&waker)?;
-        let ended = self.conduct(&crew, private.path(), &waker);
+        let ended = self.conduct(lang, workers, &crew, private.path(), &waker);
         crew.kill();
         // Before the process may die by a signal.
         private.close().context("cannot remove the private directory")?;
@@ -112,9 +126,15 @@ impl Args {
     }
 
     /// Starts everybody, keeps the queue until all have left, and tells how it went.
-    fn conduct(&self, crew: &Crew, base: &Path, waker: &Arc<Waker>) -> anyhow::Result<ExitCode> {
+    fn conduct(
+        &self,
+        lang: Lang,
+        workers: BTreeSet<Worker>,
+        crew: &Crew,
+        base: &Path,
+        waker: &Arc<Waker>,
+    ) -> anyhow::Result<ExitCode> {
         let _lock = QueueDir::open(base.to_owned())?.try_lock().context("cannot lock the queue")?;
-        let workers = self.workers();
         let paced = !(self.producer_delay.is_zero() && self.consumer_delay.is_zero());
         let remains = Remains {
             capacity: Some(std::num::NonZeroU64::new(self.capacity)),
@@ -129,16 +149,17 @@ impl Args {
             host: Watched {
                 post: Post::open(QueueDir::open_or_create(base, QUEUE)?)
                     .context("cannot make a named pipe")?,
-                reporter: self.reporter(),
+                reporter: self.reporter(lang, waker),
                 done: 0,
             },
             crew: crew.clone(),
             clock: Clock::start(),
+            lang,
             interrupted: false,
             dropped: 0,
         };
         for worker in workers {
-            let args = self.worker_args(worker);
+            let args = self.worker_args(worker, lang);
             crew.start(worker, &args, base).context("cannot start a worker process")?;
         }
         parent.keep(waker)?;
@@ -150,7 +171,7 @@ impl Args {
         all(Role::Producer, self.producers).chain(all(Role::Consumer, self.consumers)).collect()
     }
 
-    fn reporter(&self) -> Reporter {
+    fn reporter(&self, lang: Lang, waker: &Arc<Waker>) -> Reporter {
         let style = match (self.quiet, self.format) {
             (true, _) => Style::Silent,
             (false, Format::Log) => Style::Log,
@@ -158,20 +179,21 @@ impl Args {
         };
         let progress = match self.quiet {
             true => Progress::default(),
-            false => Progress::up_to(self.items, self.lang.lang),
+            false => Progress::up_to(self.items, lang),
         };
         let workers = [self.producers, self.consumers];
-        Reporter::new(style, self.lang.lang, workers, Output::new(progress))
+        let output = Output::new(progress, Some(Arc::clone(waker)));
+        Reporter::new(style, lang, workers, output)
     }
 
     /// What a worker is started with, in the words of the command that it is.
-    fn worker_args(&self, worker: Worker) -> Vec<String> {
+    fn worker_args(&self, worker: Worker, lang: Lang) -> Vec<String> {
         let number = worker.number;
         let delay = |delay: Duration| format!("--delay={}ns", delay.as_nanos());
         let (mut args, of) = match worker.role {
             Role::Producer => {
                 let name = self.item_name.as_deref();
-                let name = name.unwrap_or_else(|| self.lang.lang.item_name());
+                let name = name.unwrap_or_else(|| lang.item_name());
                 let args = vec![
                     "producer".to_owned(),
                     format!("--items={}", self.items),
@@ -208,6 +230,7 @@ struct Parent {
     host: Watched,
     crew: Crew,
     clock: Clock,
+    lang: Lang,
     interrupted: bool,
     /// Items that were in line when the run was interrupted.
     dropped: u64,
@@ -219,7 +242,7 @@ impl Parent {
         loop {
             let until = self.keeper.turn(self.clock.now(), &mut self.host)?;
             self.host.post.flush();
-            self.host.reporter.flush().map_err(StdoutFailed)?;
+            self.print()?;
             if self.crew.is_empty() && self.host.post.is_quiet() {
                 return Ok(());
             }
@@ -232,8 +255,19 @@ impl Parent {
                 if signals::caught().is_some() && !self.interrupted {
                     self.interrupted = true;
                     self.stop();
+                    if self.keeper.census().out > 0 {
+                        self.host.reporter.notice(self.lang.finishing());
+                    }
                 }
             }
+        }
+    }
+
+    fn print(&mut self) -> anyhow::Result<()> {
+        match self.host.reporter.flush() {
+            // Nobody reads on, but leaving must not wait for that.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            other => other.map_err(|error| StdoutFailed(error).into()),
         }
     }
 
@@ -269,12 +303,12 @@ impl Parent {
 
     fn finish(&mut self, args: &Args) -> anyhow::Result<ExitCode> {
         self.host.reporter.end(self.keeper.now());
-        self.host.reporter.flush().map_err(StdoutFailed)?;
+        self.print()?;
         self.host.reporter.progress().clear();
         let not_done = args.items.saturating_sub(self.host.done);
         if let Some(signal) = signals::caught() {
             if not_done > 0 {
-                self.host.reporter.notice(&args.lang.lang.interrupted(not_done));
+                self.host.reporter.notice(&self.lang.interrupted(not_done));
             }
             return Ok(ExitCode::Signal(signal));
         }
@@ -302,6 +336,10 @@ impl HasPost for Watched {
 impl Host for Watched {
     fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
         self.post.add(client, mailbox)
+    }
+
+    fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
+        self.post.turn_away(mailbox, mail);
     }
 
     fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {

@@ -1,11 +1,12 @@
 //! Coming to a queue: find its keeper or start one, and be welcomed.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{env, thread};
 
 use super::{Client, Error};
@@ -38,7 +39,7 @@ impl Options {
             version: VERSION,
             role,
             pid: std::process::id(),
-            born: 0,
+            born: Stamp::default(),
             worker: None,
             keep_open: false,
             follow: false,
@@ -103,11 +104,11 @@ impl Options {
             Some(base) => base,
             None => default_dir()?,
         };
-        self.hello.born = Stamp::birth().tick();
         // Held until the welcome, or the keeper would not wait for us.
         let mut starting = None;
         for _ in 0..TRIES {
             let dir = QueueDir::open_or_create(&base, self.name.as_str())?;
+            self.hello.born = born_for(dir.path());
             match Door::open(&dir).map_err(open_failed("cannot open the queue's inbox"))? {
                 Some(door) => match self.enter(&dir, door) {
                     Ok(client) => return Ok(client),
@@ -133,6 +134,7 @@ impl Options {
             other => other.map_err(open_failed("cannot make a mailbox"))?,
         };
         let mut client = Client {
+            place: dir.path().to_owned(),
             door,
             mailbox,
             writer: Writer::new(key, PIPE_BUF),
@@ -182,7 +184,12 @@ impl Options {
         if door.is_some() {
             return Ok(None);
         }
-        let program = self.program.clone().unwrap_or_else(|| "qdemo".into());
+        // The keeper has another working directory; a bare name is looked up in the PATH.
+        let program = match self.program.as_deref().map(Path::new) {
+            None => PathBuf::from("qdemo"),
+            Some(name) if name.components().count() == 1 => name.to_owned(),
+            Some(path) => std::path::absolute(path).map_err(open_failed("no working directory"))?,
+        };
         let base = std::path::absolute(base).map_err(open_failed("no working directory"))?;
         let lock = lock.share().map_err(open_failed("cannot share the directory's lock"))?;
         let mut keeper = Command::new(&program)
@@ -212,6 +219,22 @@ impl Options {
             why => Err(Error::Start(why.trim_end().to_owned())),
         }
     }
+}
+
+/// Of which queues this process has been told the end, and when.
+static TOLD: Mutex<BTreeMap<PathBuf, Stamp>> = Mutex::new(BTreeMap::new());
+
+/// This process has been told of the end of the queue in this directory: from now on it counts as
+/// one that started afterwards, and gets what comes next.
+pub(super) fn remember_end(dir: &Path) {
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    told.insert(dir.to_owned(), Stamp::next());
+}
+
+/// Since when this process has waited for the queue in this directory.
+fn born_for(dir: &Path) -> Stamp {
+    let told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    told.get(dir).copied().unwrap_or_else(Stamp::birth)
 }
 
 /// Where queues lie when nothing else is said.

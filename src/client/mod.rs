@@ -3,12 +3,13 @@
 mod connect;
 mod error;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Nanos, nanos};
-use crate::pipe::{Door, Mailbox, PIPE_BUF, Ready, Waker, wait};
+use crate::pipe::{Door, Mailbox, PIPE_BUF, Ready, State, Waker, wait};
 use crate::queue::Run;
 use crate::wire::{LARGEST_ITEM, Reply, ReplyReader, Welcome, Writer};
 pub use connect::Options;
@@ -72,6 +73,8 @@ pub struct Left {
 /// too: the keeper sees it at once.
 #[derive(Debug)]
 pub struct Client {
+    /// The queue's directory.
+    place: PathBuf,
     door: Door,
     mailbox: Mailbox,
     writer: Writer,
@@ -97,25 +100,36 @@ impl Client {
         self.welcome.paced
     }
 
-    /// Puts one item: JSON text without a line break. It is on its way when this returns, together
-    /// with others if it is small; [`Client::flush`] makes sure of it. Waits while the queue is
-    /// full.
+    /// Puts one item: JSON text without a line break. It is in the queue when this returns; waits
+    /// while the queue is full.
     ///
     /// # Errors
     /// [`Error::Closed`] when the queue has been closed; [`Error::Gone`] when the keeper died;
     /// [`Error::NotALine`] and [`Error::TooLarge`] for what is no item.
     pub fn put(&mut self, item: &[u8]) -> Result<(), Error> {
-        while !self.has_room() {
-            self.wait_for_news()?;
-        }
-        self.add(item)
+        self.put_all([item])
     }
 
-    /// Waits until every item put is in the queue.
+    /// Puts many items, which is faster than one after another. They are in the queue when this
+    /// returns.
     ///
     /// # Errors
-    /// As [`Client::put`].
-    pub fn flush(&mut self) -> Result<(), Error> {
+    /// As [`Client::put`]. The items before the one that it is about may be in the queue.
+    pub fn put_all<T: AsRef<[u8]>>(
+        &mut self,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<(), Error> {
+        for item in items {
+            while !self.has_room() {
+                self.wait_for_news()?;
+            }
+            self.add(item.as_ref())?;
+        }
+        self.settle()
+    }
+
+    /// Waits until everything added is in the queue.
+    fn settle(&mut self) -> Result<(), Error> {
         while self.wait_for_news()?.is_some() {}
         Ok(())
     }
@@ -171,13 +185,17 @@ impl Client {
     /// # Errors
     /// [`Error::Gone`] when the keeper died.
     pub fn get(&mut self, max: u64) -> Result<Option<Batch>, Error> {
+        self.send()?;
         self.begin();
         self.writer.get(&mut self.write, max.max(1));
         self.send_write()?;
         loop {
             match self.reply(None)? {
                 Some(Reply::Run(run)) => return Ok(Some(Batch { run })),
-                Some(Reply::Ended) => return Ok(None),
+                Some(Reply::Ended) => {
+                    connect::remember_end(&self.place);
+                    return Ok(None);
+                }
                 Some(other) => drop(self.note(other)?),
                 None => {}
             }
@@ -201,6 +219,7 @@ impl Client {
     /// # Errors
     /// [`Error::Gone`] when the keeper died, which is noticed at once.
     pub fn sleep(&mut self, delay: Duration) -> Result<(), Error> {
+        self.send()?;
         if delay.is_zero() {
             return Ok(());
         }
@@ -224,7 +243,7 @@ impl Client {
     /// # Errors
     /// As [`Client::put`], since items that are not in the queue yet are waited for.
     pub fn leave(mut self) -> Result<Left, Error> {
-        self.flush()?;
+        self.settle()?;
         self.say_bye()?;
         loop {
             match self.reply(None)? {
@@ -239,18 +258,24 @@ impl Client {
 
     /// Leaves without waiting for anything.
     pub fn leave_at_once(mut self) {
-        // Even if it doesn't arrive, the keeper sees that the mailbox is gone.
-        self.write.truncate(0);
         self.begin();
         self.writer.bye(&mut self.write);
-        let _ = self.door.write(&self.write);
+        if self.write.len() <= PIPE_BUF {
+            // Even if it doesn't arrive, the keeper sees that the mailbox is gone.
+            let _ = self.door.write(&self.write);
+        }
     }
 
-    /// Waits until there is something to read from `input`.
-    pub(crate) fn wait_for(&self, input: std::os::fd::BorrowedFd<'_>) -> Result<(), Error> {
-        match self.wait(&[(input, Ready::Read)], None)? {
-            true => Err(Error::Gone),
-            false => Ok(()),
+    /// Waits until there is something to read from `input`, or its end.
+    pub(crate) fn wait_for(&self, input: BorrowedFd<'_>) -> Result<(), Error> {
+        loop {
+            let states = self.wait_for_all(&[(input, Ready::Read)], None)?;
+            match states.as_slice() {
+                [keeper, ..] if keeper.dead => return Err(Error::Gone),
+                [.., input] if input.ready || input.dead => return Ok(()),
+                // A signal, which will have been told of in a moment.
+                _ => {}
+            }
         }
     }
 
@@ -377,11 +402,16 @@ impl Client {
     }
 
     /// Waits for these pipes, or the death of the keeper, and tells whether it is dead.
-    fn wait(
+    fn wait(&self, pipes: &[(BorrowedFd<'_>, Ready)], most: Option<Nanos>) -> Result<bool, Error> {
+        Ok(self.wait_for_all(pipes, most)?[0].dead)
+    }
+
+    /// The same; the keeper's state comes first, and those of `pipes` last.
+    fn wait_for_all(
         &self,
-        pipes: &[(std::os::fd::BorrowedFd<'_>, Ready)],
+        pipes: &[(BorrowedFd<'_>, Ready)],
         most: Option<Nanos>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Vec<State>, Error> {
         let mut all = vec![(self.door.as_fd(), Ready::Death)];
         all.extend(self.interrupt.iter().map(|waker| (waker.as_fd(), Ready::Read)));
         all.extend_from_slice(pipes);
@@ -389,6 +419,6 @@ impl Client {
         if self.interrupt.is_some() && states[1].ready {
             return Err(Error::Interrupted);
         }
-        Ok(states[0].dead)
+        Ok(states)
     }
 }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::Nanos;
-use crate::queue::Worker;
+use crate::queue::{Role, Worker};
 
 /// How long a worker may stay away from rest before time goes on without it, at a finite speed.
 const PATIENCE: Nanos = 50_000_000;
@@ -56,6 +56,8 @@ pub(crate) struct Pacer {
     /// The wall time at paced time 0, once everybody is there.
     origin: Option<Nanos>,
     workers: BTreeMap<Worker, State>,
+    /// Those who don't get to sleep any more.
+    hurried: Option<Role>,
 }
 
 impl Pacer {
@@ -66,6 +68,7 @@ impl Pacer {
             now: 0,
             origin: None,
             workers: workers.into_iter().map(|w| (w, State::Absent)).collect(),
+            hurried: None,
         }
     }
 
@@ -93,6 +96,7 @@ impl Pacer {
     /// `worker` wants to sleep for `delay`: from now, or from the answer that it is owed.
     pub(crate) fn sleeps(&mut self, worker: Worker, delay: Nanos, wall: Nanos) {
         self.catch_up(worker, wall);
+        let delay = if self.hurried == Some(worker.role) { 0 } else { delay };
         let state = match self.workers.get(&worker) {
             Some(State::Asking(_)) => State::Asking(Some(delay)),
             _ => State::Sleeping(self.now.saturating_add(delay)),
@@ -109,13 +113,15 @@ impl Pacer {
         self.workers.insert(worker, state);
     }
 
-    /// Ends the sleep of those workers that `whom` picks, at the current wall time.
-    pub(crate) fn wake_early(&mut self, wall: Nanos, whom: impl Fn(Worker) -> bool) {
+    /// Ends the sleep of the workers of this role, at the current wall time; they don't get to sleep
+    /// any more.
+    pub(crate) fn hurry(&mut self, role: Role, wall: Nanos) {
         self.move_to_wall(wall);
+        self.hurried = Some(role);
         for (worker, state) in &mut self.workers {
             match state {
-                State::Sleeping(due) if whom(*worker) => *due = self.now,
-                State::Asking(then) if whom(*worker) => *then = None,
+                State::Sleeping(due) if worker.role == role => *due = self.now,
+                State::Asking(then) if worker.role == role => *then = None,
                 _ => {}
             }
         }
@@ -219,7 +225,6 @@ fn scale(time: Nanos, factor: f64) -> Nanos {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::Role;
 
     const MS: Nanos = 1_000_000;
     const SECOND: Nanos = 1000 * MS;
@@ -382,12 +387,15 @@ mod tests {
     }
 
     #[test]
-    fn sleepers_can_be_woken_early() {
+    fn who_is_hurried_sleeps_no_more() {
         let mut pacer = asleep(Speed::Times(1.0), [100 * SECOND, 2 * SECOND]);
         pacer.next(0, none);
-        pacer.wake_early(SECOND, |worker| worker == producer(1));
+        pacer.hurry(Role::Producer, SECOND);
         assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
         assert_eq!(pacer.now(), SECOND);
+        pacer.answered(producer(1), SECOND);
+        pacer.sleeps(producer(1), 100 * SECOND, SECOND);
+        assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
         pacer.left(producer(1));
         assert_eq!(pacer.next(SECOND, none), Next::Wait(Some(2 * SECOND)));
     }

@@ -50,14 +50,16 @@ impl Stamp {
         Self { tick, pid: pid.unwrap_or(u32::MAX) }
     }
 
-    /// From what a client says of itself: its start tick and its process number.
-    pub(crate) fn new(tick: u64, pid: u32) -> Self {
-        Self { tick, pid }
+    /// Later than everything up to now: as a process that is made next.
+    pub(crate) fn next() -> Self {
+        let Self { tick, pid } = Self::now();
+        Self { tick, pid: pid.saturating_add(1) }
     }
 
-    /// The tick of this moment.
-    pub(crate) fn tick(self) -> u64 {
-        self.tick
+    /// A made-up one.
+    #[cfg(test)]
+    pub(crate) fn new(tick: u64, pid: u32) -> Self {
+        Self { tick, pid }
     }
 
     /// Whether the process that started at `self` was there at `moment`.

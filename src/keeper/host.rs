@@ -9,6 +9,8 @@ use crate::queue::{ClientId, Run, Worker};
 pub(crate) trait Host {
     /// Opens the mailbox of that name for `client`.
     fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()>;
+    /// Puts this into the mailbox of that name, if that can be done at all, and forgets it.
+    fn turn_away(&mut self, mailbox: &str, mail: &[u8]);
     /// Where to add what is to be sent to `client`.
     fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>>;
     /// Closes the mailbox of `client` once it has been given all its mail.

@@ -15,7 +15,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::clock::{Nanos, Next, Pacer, Stamp};
+use crate::clock::{Nanos, Next, Pacer};
 use crate::queue::{
     Census, ClientId, Effect, Lines, Member, Queue, Refusal, Remains, Request, Role, Worker,
 };
@@ -152,7 +152,7 @@ impl Keeper {
         }
         self.effects = effects;
         if let Some(pacer) = &mut self.pacer {
-            pacer.wake_early(wall, |worker| worker.role == Role::Producer);
+            pacer.hurry(Role::Producer, wall);
         }
         dropped
     }
@@ -196,8 +196,14 @@ impl Keeper {
             return;
         }
         let client = self.next_client;
-        // A client that cannot be answered has died, or will see that nobody reads its mail.
-        if host.open(client, &mailbox_name(hello.pid, key)).is_err() {
+        let mailbox = mailbox_name(hello.pid, key);
+        if let Err(error) = host.open(client, &mailbox) {
+            // Most likely it has died. If it is this process that cannot, it can be told.
+            let mut mail = Vec::new();
+            let (code, text) =
+                ("internal".to_owned(), format!("no room for another client: {error}"));
+            Reply::Error { code, text }.write(&mut mail);
+            host.turn_away(&mailbox, &mail);
             return;
         }
         self.next_client += 1;
@@ -250,7 +256,7 @@ impl Keeper {
             role: hello.role,
             keep_open: hello.keep_open,
             follow: hello.follow,
-            born: Stamp::new(hello.born, hello.pid),
+            born: hello.born,
             capacity: hello.capacity(),
         };
         match self.queue.apply(client, Request::Join(member), &mut self.effects) {

@@ -2,6 +2,7 @@
 //! write: a mailbox that is full keeps its mail until there is room.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -23,13 +24,17 @@ pub(crate) struct Post {
     /// Clients that have left: their mailboxes go when they are written out.
     leaving: Vec<ClientId>,
     buffer: Vec<u8>,
+    /// Given up when there are no more file descriptors, so that a client can be told.
+    spare: Option<File>,
 }
 
 impl Post {
     /// Makes the inbox in this directory.
     pub(crate) fn open(dir: QueueDir) -> io::Result<Self> {
         let inbox = Inbox::create(&dir)?;
+        let spare = File::open("/dev/null").ok();
         Ok(Self {
+            spare,
             dir,
             inbox,
             slots: BTreeMap::new(),
@@ -48,6 +53,11 @@ impl Post {
         self.inbox.remove()
     }
 
+    /// Whether clients can still find the inbox.
+    pub(crate) fn can_be_found(&self) -> io::Result<bool> {
+        self.inbox.is_there()
+    }
+
     /// Whether nobody has a mailbox here any more.
     pub(crate) fn is_quiet(&self) -> bool {
         self.slots.is_empty()
@@ -57,6 +67,16 @@ impl Post {
     pub(crate) fn add(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
         self.slots.insert(client, Slot::open(&self.dir, mailbox)?);
         Ok(())
+    }
+
+    /// See [`Host::turn_away`].
+    pub(crate) fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
+        self.spare = None;
+        if let Ok(mut slot) = Slot::open(&self.dir, mailbox) {
+            slot.mail().extend_from_slice(mail);
+            let _ = slot.flush();
+        }
+        self.spare = File::open("/dev/null").ok();
     }
 
     /// See [`Host::mail`].
@@ -142,6 +162,13 @@ impl Post {
             keeper.died(clock.now(), client, host);
         }
         Ok(())
+    }
+}
+
+impl Arrivals {
+    /// Whether nothing at all has happened.
+    pub(crate) fn is_none(&self) -> bool {
+        !self.inbox && self.dead.is_empty() && !self.others.contains(&true)
     }
 }
 

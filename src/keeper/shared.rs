@@ -15,8 +15,8 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Host, Keeper, Plan, Post};
-use crate::clock::{Clock, Moment, Stamp};
-use crate::pipe::{QueueDir, Ready, Waker};
+use crate::clock::{Clock, Moment, Nanos, Stamp};
+use crate::pipe::{Door, QueueDir, Ready, Waker};
 use crate::queue::{Census, ClientId, Remains};
 
 /// What the keeper says on its standard output when its inbox can be seen.
@@ -40,6 +40,9 @@ struct Memory {
 
 const MEMORY_VERSION: u32 = 1;
 
+/// How often an idle keeper looks whether its directory is still there.
+const LOOK: Nanos = 5_000_000_000;
+
 /// Keeps the queue in `dir` until there is nothing left to keep. `stop` ends it early.
 pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
     let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
@@ -49,6 +52,14 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
         None => dir.lock()?,
     };
     let lock = lock.context("the queue's directory has been removed")?;
+    let mut stdout = io::stdout();
+    // The starter may have died meanwhile; others may come.
+    let mut say_ready = || drop(stdout.write_all(READY.as_bytes()).and_then(|()| stdout.flush()));
+    if Door::open(&dir)?.is_some() {
+        // Somebody keeps this queue already.
+        say_ready();
+        return Ok(());
+    }
     dir.sweep()?;
     let memory = load(&dir)?;
     let remains = Remains {
@@ -60,9 +71,7 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
     let post = Post::open(dir)?;
     lock.release()?;
     let mut host = Shared { post, memory };
-    let mut stdout = io::stdout();
-    // The starter may have died meanwhile; others may come.
-    let _ = stdout.write_all(READY.as_bytes()).and_then(|()| stdout.flush());
+    say_ready();
     serve(&mut keeper, &mut host, stop)?;
     go(&keeper, host)
 }
@@ -82,11 +91,11 @@ fn serve(keeper: &mut Keeper, host: &mut Shared, stop: &Waker) -> io::Result<()>
         // The starter lets go of its end when its first request is in the inbox, or when it dies.
         let starter = starting.then_some((starter.as_fd(), Ready::Death));
         let others: Vec<_> = [(stop.as_fd(), Ready::Read)].into_iter().chain(starter).collect();
-        let arrivals = host.post.wait(clock, None, &others)?;
+        let arrivals = host.post.wait(clock, Some(clock.now() + LOOK), &others)?;
         let stopped = arrivals.others[0];
         starting &= !arrivals.others.get(1).is_some_and(|&gone| gone);
         Post::take_in(host, keeper, clock, &arrivals)?;
-        if stopped {
+        if stopped || (arrivals.is_none() && !host.post.can_be_found()?) {
             return Ok(());
         }
     }
@@ -98,6 +107,10 @@ fn go(keeper: &Keeper, mut host: Shared) -> anyhow::Result<()> {
     let remains = keeper.remains();
     host.memory.sentinel = remains.sentinel;
     host.memory.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
+    if !host.post.can_be_found()? {
+        // Somebody has removed the directory, and the queue with it.
+        return Ok(());
+    }
     let nobody_starts = host.post.dir().try_lock()?;
     host.save()?;
     host.post.shut()?;
@@ -162,6 +175,10 @@ impl Host for Shared {
         self.post.add(client, mailbox)
     }
 
+    fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
+        self.post.turn_away(mailbox, mail);
+    }
+
     fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
         self.post.mail(client)
     }
@@ -176,7 +193,9 @@ impl Host for Shared {
         self.memory.sentinel = false;
         self.memory.capacity = None;
         self.memory.ended = Some(moment);
-        self.save()?;
+        // If it cannot be written down now (a full disk), it is when the keeper goes, or else only
+        // those who are here are told.
+        let _ = self.save();
         Ok(stamp)
     }
 

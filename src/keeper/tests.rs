@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::clock::Speed;
+use crate::clock::{Speed, Stamp};
 use crate::wire::ReplyReader;
 
 /// Mailboxes that are vectors, and a list of what happened.
@@ -23,6 +23,8 @@ impl Host for Paper {
         self.opened.push(mailbox.to_owned());
         Ok(())
     }
+
+    fn turn_away(&mut self, _: &str, _: &[u8]) {}
 
     fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
         self.mail.get_mut(&client)
@@ -77,7 +79,9 @@ impl Desk {
     }
 
     fn come(&mut self, key: &str, role: &str) {
-        self.say(&format!(r#"hello {key} {{"version":1,"role":"{role}","pid":5,"born":200}}"#));
+        self.say(&format!(
+            r#"hello {key} {{"version":1,"role":"{role}","pid":5,"born":{{"tick":200,"pid":5}}}}"#
+        ));
     }
 }
 

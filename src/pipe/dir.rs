@@ -72,12 +72,19 @@ impl QueueDir {
         }
         check(&base, true)?;
         let path = base.join(name);
-        if let Err(error) = builder.recursive(false).create(&path)
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
-            return Err(failed(&path, error));
+        builder.recursive(false);
+        loop {
+            if let Err(error) = builder.create(&path)
+                && error.kind() != io::ErrorKind::AlreadyExists
+            {
+                return Err(failed(&path, error));
+            }
+            match Self::open(path.clone()) {
+                // A keeper that goes has removed it at this very moment.
+                Err(DirError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+                other => return other,
+            }
         }
-        Self::open(path)
     }
 
     /// Opens the directory `path`, which must be the user's alone.

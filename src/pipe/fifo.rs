@@ -59,6 +59,16 @@ impl Inbox {
         Ok(rustix::io::ioctl_fionread(&self.reader)?)
     }
 
+    /// Whether the name still leads here. If not, nobody will ever come.
+    pub(crate) fn is_there(&self) -> io::Result<bool> {
+        let ours = self.reader.metadata()?;
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) => Ok(found.ino() == ours.ino() && found.dev() == ours.dev()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Takes the name away: no client comes any more.
     pub(crate) fn remove(&self) -> io::Result<()> {
         remove_if_there(&self.path)
@@ -162,12 +172,13 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Opens a client's mailbox and takes its name away. Fails when nobody reads it.
+    /// Opens a client's mailbox and takes its name away. Fails when nobody reads it; then the name
+    /// goes when its process is known to be dead.
     pub(crate) fn open(dir: &QueueDir, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
-        let writer = open(&path, false);
+        let writer = open(&path, false)?;
         let _ = fs::remove_file(&path);
-        Ok(Self { writer: writer?, unsent: Vec::new(), sent: 0 })
+        Ok(Self { writer, unsent: Vec::new(), sent: 0 })
     }
 
     /// Where to add what is to be written.

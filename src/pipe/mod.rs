@@ -3,9 +3,11 @@
 
 mod dir;
 mod fifo;
+mod limit;
 mod wait;
 
 pub(crate) use dir::{DirError, QueueDir, Unsafe, remove_if_there, sweep_runs};
 pub(crate) use fifo::{Door, Inbox, Mailbox, Slot};
+pub(crate) use limit::raise_open_files;
 pub(crate) use rustix::pipe::PIPE_BUF;
-pub(crate) use wait::{Ready, Waker, wait};
+pub(crate) use wait::{Ready, State, Waker, wait};

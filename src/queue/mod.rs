@@ -57,8 +57,9 @@ struct Client {
 #[derive(Debug)]
 pub(crate) struct Queue {
     capacity: Option<Option<NonZeroU64>>,
-    /// Whether the sentinel goes in by itself when the last producer leaves.
-    ends_with_producers: bool,
+    /// Whether anybody may come: then the sentinel goes in by itself when the last producer leaves,
+    /// and after the end a new queue begins.
+    shared: bool,
     sentinel: Option<Sentinel>,
     end: Option<Stamp>,
     line: Line,
@@ -72,12 +73,12 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// An empty queue. With `ends_with_producers` the last producer to leave ends it, otherwise
-    /// only [`Queue::close`] does.
-    pub(crate) fn new(remains: &Remains, ends_with_producers: bool) -> Self {
+    /// An empty queue. The last producer to leave ends a `shared` one, and only [`Queue::close`]
+    /// does another, once and for all.
+    pub(crate) fn new(remains: &Remains, shared: bool) -> Self {
         Self {
             capacity: remains.capacity,
-            ends_with_producers,
+            shared,
             sentinel: remains.sentinel.then_some(Sentinel::LastProducerLeft),
             end: remains.end,
             line: Line::default(),
@@ -170,7 +171,7 @@ impl Queue {
 
     /// Whether the sentinel's turn has come, and somebody waits for it: [`Queue::end`] is next.
     pub(crate) fn end_is_due(&self) -> bool {
-        let waits = |c: &ClientId| !self.is_over(*c);
+        let waits = |c: &ClientId| self.clients.get(c).is_some_and(|c| !c.over && !c.member.follow);
         self.sentinel.is_some()
             && self.putters.is_empty()
             && self.line.len() == 0
@@ -179,10 +180,12 @@ impl Queue {
     }
 
     /// The sentinel is taken: every consumer that is here is to be told, and so is each that comes
-    /// later but was `born` before `at`. The name is free for a new queue.
+    /// later but was `born` before `at`. The name of a shared queue is free for a new one.
     pub(crate) fn end(&mut self, at: Stamp) {
-        self.sentinel = None;
-        self.capacity = None;
+        if self.shared {
+            self.sentinel = None;
+            self.capacity = None;
+        }
         self.end = Some(at);
         for client in self.clients.values_mut() {
             client.over = client.member.role == Role::Consumer && !client.member.follow;
@@ -216,6 +219,12 @@ impl Queue {
     }
 
     fn join(&mut self, client: ClientId, member: Member) -> Result<(), Refusal> {
+        let consumer = member.role == Role::Consumer;
+        let anew = !consumer && self.sentinel == Some(Sentinel::LastProducerLeft);
+        if anew && member.capacity.is_some() && self.line.len() == 0 && self.out == 0 {
+            // Nothing is left of what the old capacity was for.
+            self.capacity = None;
+        }
         if let Some(asked) = member.capacity {
             let have = *self.capacity.get_or_insert(asked);
             if have != asked {
@@ -223,8 +232,7 @@ impl Queue {
                 return Err(Refusal::Capacity { have: number(have), asked: number(asked) });
             }
         }
-        let consumer = member.role == Role::Consumer;
-        if !consumer && self.sentinel == Some(Sentinel::LastProducerLeft) {
+        if anew {
             self.sentinel = None;
         }
         let late = self.end.is_some_and(|end| member.born.before_or_at(end));
@@ -304,7 +312,7 @@ impl Queue {
             effects.push(Effect::Returned { client, run });
         }
         let last_producer = gone.member.role == Role::Producer && self.count(Role::Producer) == 0;
-        if last_producer && self.ends_with_producers && !gone.member.keep_open {
+        if last_producer && self.shared && !gone.member.keep_open {
             self.sentinel.get_or_insert(Sentinel::LastProducerLeft);
         }
     }

@@ -235,7 +235,8 @@ fn a_follower_is_not_told_and_gets_what_comes_after() {
     queue.get(CONSUMER);
     queue.apply(PRODUCER, Request::Leave);
     assert!(queue.steps().is_empty());
-    assert_eq!(queue.queue.remains().end, Some(Stamp::new(100, 1)));
+    let remains = queue.queue.remains();
+    assert!(remains.sentinel && remains.end.is_none(), "nobody has been told of the end");
     queue.apply(OTHER, Request::Join(member(Role::Producer)));
     queue.put(OTHER, 1, &["x"]);
     assert_eq!(queue.steps(), ["2 put up to 1: x try 1", "8 got x try 1"]);
@@ -276,6 +277,29 @@ fn closing_now_refuses_the_blocked_and_drops_the_waiting() {
     assert_eq!(told, ["1 refused up to 3", "2 refused up to 1"]);
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 ended"]);
+}
+
+#[test]
+fn a_queue_that_is_not_shared_stays_closed_after_its_end() {
+    let mut queue = Told { queue: Queue::new(&Remains::default(), false) }.joined(&ALL[..3]);
+    queue.get(CONSUMER);
+    let mut effects = Vec::new();
+    assert_eq!(queue.queue.close_now(&mut effects), 0);
+    assert_eq!(queue.steps(), ["8 ended"]);
+    assert_eq!(queue.put(PRODUCER, 1, &["a"]), ["1 refused up to 1"]);
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps(), ["8 ended"]);
+}
+
+#[test]
+fn a_new_queue_may_have_a_new_capacity() {
+    let mut queue = Told::new(3);
+    queue.queue = Queue::new(&Remains { sentinel: true, ..queue.queue.remains() }, true);
+    queue.queue.capacity = Some(NonZeroU64::new(3));
+    let capacity = Some(NonZeroU64::new(5));
+    let wants_five = Member { capacity, ..member(Role::Producer) };
+    assert!(queue.apply(PRODUCER, Request::Join(wants_five)).is_empty());
+    assert_eq!(queue.queue.capacity, capacity);
 }
 
 #[test]

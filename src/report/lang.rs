@@ -78,11 +78,14 @@ impl Lang {
         match self {
             Self::Ja => format!(
                 "生産者: 消費者がいないため {items} 個のアイテムをキュー「{queue}」に残しました。\
-                 `qdemo consumer -q {queue}` で受け取れます"
+                 `qdemo consumer -q {}` で受け取れます",
+                quoted(queue)
             ),
             Self::En => format!(
-                "producer: no consumer is there: {items} items stay in the queue `{queue}`; \
-                 `qdemo consumer -q {queue}` gets them"
+                "producer: no consumer is there, and the queue `{queue}` has {} in line: \
+                 `qdemo consumer -q {}` gets them",
+                counted(items),
+                quoted(queue)
             ),
         }
     }
@@ -91,7 +94,33 @@ impl Lang {
     pub(crate) fn interrupted(self, not_done: u64) -> String {
         match self {
             Self::Ja => format!("中断されました: {not_done} 個のアイテムは処理されていません"),
-            Self::En => format!("interrupted: {not_done} items were not done"),
+            Self::En => format!("interrupted: {} not done", counted(not_done)),
         }
+    }
+
+    /// What a run says at the first Ctrl-C while consumers hold something.
+    pub(crate) fn finishing(self) -> &'static str {
+        match self {
+            Self::Ja => {
+                "消費者が手元のアイテムを終えるのを待っています（もう一度 Ctrl-C で直ちに終了）"
+            }
+            Self::En => "consumers finish what they hold (Ctrl-C again ends it at once)",
+        }
+    }
+}
+
+fn counted(items: u64) -> String {
+    match items {
+        1 => "1 item".to_owned(),
+        items => format!("{items} items"),
+    }
+}
+
+/// As a shell takes it.
+fn quoted(queue: &QueueName) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-.,:@%+".contains(c);
+    match queue.as_str().chars().all(plain) {
+        true => queue.to_string(),
+        false => format!("'{}'", queue.as_str().replace('\'', r"'\''")),
     }
 }

@@ -142,7 +142,8 @@ impl Reporter {
     /// Writes what has been reported so far.
     ///
     /// # Errors
-    /// When standard output takes no more: `BrokenPipe` when its reader has left.
+    /// When standard output takes no more: `BrokenPipe` when its reader has left, `Interrupted` when
+    /// a signal came before it had taken everything.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }

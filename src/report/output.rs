@@ -1,11 +1,16 @@
 //! Standard output, and the progress line on standard error that must not get into its way.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rustix::termios::tcgetwinsize;
 
 use super::item::printable;
 use super::lang::Lang;
+use crate::clock::Nanos;
+use crate::pipe::{PIPE_BUF, Ready, Waker, wait};
 
 /// Lines on their way to standard output. They are written when they are flushed, whole.
 #[derive(Debug)]
@@ -14,6 +19,10 @@ pub(crate) struct Output {
     /// Text of others is made harmless for a terminal, and left alone in a pipe.
     terminal: bool,
     progress: Progress,
+    /// Woken by the signal to leave.
+    interrupt: Option<Arc<Waker>>,
+    /// It has come: what the reader does not take at once is not worth waiting for.
+    hurried: bool,
 }
 
 /// A progress line on standard error, when that is a terminal.
@@ -29,7 +38,10 @@ impl Progress {
             return Self::default();
         }
         let bar = ProgressBar::with_draw_target(Some(items), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("[{bar:40}] {pos}/{len} {msg}");
+        // Short of the right edge, so that a terminal's own `^C` behind it doesn't wrap.
+        let narrow = tcgetwinsize(io::stderr()).is_ok_and(|size| size.ws_col < 60);
+        let template = if narrow { "{pos}/{len}" } else { "[{bar:30}] {pos}/{len} {msg}" };
+        let style = ProgressStyle::with_template(template);
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -60,10 +72,41 @@ impl Progress {
     }
 }
 
+/// Writes in pieces that never block once there is room at all, and tells how much was written.
+fn write_while_there_is_room(
+    lines: &[u8],
+    interrupt: &Option<Arc<Waker>>,
+    most: Option<Nanos>,
+) -> (usize, io::Result<()>) {
+    let mut stdout = io::stdout().lock();
+    let mut written = 0;
+    while written < lines.len() {
+        let mut pipes = vec![(stdout.as_fd(), Ready::Write)];
+        pipes.extend(interrupt.iter().map(|waker| (waker.as_fd(), Ready::Read)));
+        let states = match wait(&pipes, most) {
+            Ok(states) => states,
+            Err(error) => return (written, Err(error)),
+        };
+        if states[0].ready || states[0].dead {
+            let end = lines.len().min(written + PIPE_BUF);
+            let piece = stdout.write_all(&lines[written..end]).and_then(|()| stdout.flush());
+            if let Err(error) = piece {
+                return (written, Err(error));
+            }
+            written = end;
+        } else if most.is_some() || states.get(1).is_some_and(|woken| woken.ready) {
+            return (written, Err(io::ErrorKind::Interrupted.into()));
+        }
+    }
+    (written, Ok(()))
+}
+
 impl Output {
-    /// Standard output, beside this progress line.
-    pub(crate) fn new(progress: Progress) -> Self {
-        Self { lines: Vec::new(), terminal: io::stdout().is_terminal(), progress }
+    /// Standard output, beside this progress line. A reader that doesn't read is waited for, but
+    /// not when `interrupt` is woken.
+    pub(crate) fn new(progress: Progress, interrupt: Option<Arc<Waker>>) -> Self {
+        let terminal = io::stdout().is_terminal();
+        Self { lines: Vec::new(), terminal, progress, interrupt, hurried: false }
     }
 
     /// The progress line.
@@ -85,26 +128,25 @@ impl Output {
         self.lines.extend_from_slice(bytes);
     }
 
-    /// Writes what has been gathered.
+    /// Writes what has been gathered. `Interrupted` when the signal's waker was woken before there
+    /// was room for it all; what is not written then is kept, and from then on not waited for.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.lines.is_empty() {
             return Ok(());
         }
-        let lines = &self.lines;
-        let written = self.progress.aside(|| {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(lines)?;
-            stdout.flush()
-        });
-        self.lines.clear();
-        written
+        let Self { lines, progress, interrupt, hurried, .. } = self;
+        let most = if *hurried { Some(0) } else { None };
+        let (written, ended) = progress.aside(|| write_while_there_is_room(lines, interrupt, most));
+        self.lines.drain(..written);
+        *hurried |= ended.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::Interrupted);
+        ended
     }
 
     /// Tells people something on standard error.
     pub(crate) fn notice(&self, text: &str) {
         self.progress.aside(|| {
             // There is nobody to tell that nobody listens.
-            let _ = writeln!(io::stderr(), "{}", printable(text));
+            let _ = io::stderr().write_all(format!("{}\n", printable(text)).as_bytes());
         });
     }
 }

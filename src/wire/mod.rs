@@ -8,6 +8,7 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Stamp;
 use crate::queue::Role;
 pub(crate) use reply::{BadReply, Reply, ReplyReader, Welcome};
 pub(crate) use request::{Framer, Malformed, RequestLine, Writer};
@@ -65,9 +66,9 @@ pub(crate) struct Hello {
     pub(crate) role: Role,
     /// Its process.
     pub(crate) pid: u32,
-    /// The clock tick at which its process started; 0, long ago, when it doesn't say.
+    /// When its process started; long ago, when it doesn't say.
     #[serde(default)]
-    pub(crate) born: u64,
+    pub(crate) born: Stamp,
     /// Its number among the workers of a run, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) worker: Option<u32>,

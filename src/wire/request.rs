@@ -313,7 +313,7 @@ mod tests {
             version: 1,
             role: crate::queue::Role::Consumer,
             pid: 7,
-            born: 99,
+            born: Default::default(),
             worker: None,
             keep_open: false,
             follow: true,

@@ -27,6 +27,7 @@ fn a_wrong_option_is_told_in_one_line_with_its_remedy() {
         (&["rum"], &["rum", "'run'", "qdemo --help"]),
         (&["producer"], &["--items N", "standard input"]),
         (&["producer", "--items", "3", "a"], &["--items", "qdemo producer --help"]),
+        (&["producer", "a", "-"], &["standard input", "stands alone"]),
         (&["producer", "-q", "a/b", "x"], &["'a/b'", "no `/`"]),
         (&["producer", "-q", "..", "x"], &["'..'", "no `..`"]),
         (&["consumer", "-q", "../up"], &["'../up'", "no `/`"]),
@@ -46,13 +47,55 @@ fn a_wrong_option_is_told_in_one_line_with_its_remedy() {
 #[test]
 fn the_environment_is_checked_like_the_options_that_it_stands_for() {
     let sandbox = Sandbox::new();
-    for (name, value, words) in
-        [("QDEMO_LANG", "fr", ["fr", "ja, en"]), ("QDEMO_QUEUE", "a/b", ["a/b", "no `/`"])]
-    {
+    for (name, value, words) in [
+        ("QDEMO_LANG", "fr", ["'fr' of QDEMO_LANG", "ja or en"]),
+        ("QDEMO_QUEUE", "a/b", ["'a/b' of QDEMO_QUEUE", "no `/`"]),
+    ] {
         let mut command = sandbox.qdemo(&["consumer"]);
         command.env(name, value);
         crate::harness::Running::start(command).end().assert_refused(2, &words);
     }
+    // Empty is not set.
+    let mut command = sandbox.qdemo(&["run", "--speed", "max"]);
+    command.env("QDEMO_LANG", "").env("QDEMO_QUEUE", "");
+    crate::harness::Running::start(command).end().assert_prints(crate::harness::CLASSIC);
+}
+
+#[test]
+fn a_line_that_never_ends_is_not_read_for_ever() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.script("qdemo producer --quiet - < /dev/zero");
+    assert_eq!(outcome.code(), Some(1));
+    outcome.assert_one_line_of_error(&["line 1 of standard input", "16777216 bytes", "split it"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn more_workers_than_files_may_be_open_are_refused_before_anything_starts() {
+    let sandbox = Sandbox::new();
+    let run = "ulimit -n 30; qdemo run --speed max --producers 40 --consumers 40";
+    sandbox.script(run).assert_refused(1, &["80 workers", "30", "ulimit -n", "fewer workers"]);
+    // A lower limit that may be raised is raised.
+    let run = "ulimit -Sn 30; qdemo run --speed max --producers 20 --consumers 20 --quiet";
+    sandbox.script(run).assert_prints("");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_client_too_many_is_told_and_the_others_go_on() {
+    let sandbox = Sandbox::new();
+    let script = r#"
+        ulimit -n 30
+        for n in $(seq 40); do qdemo consumer --quiet & done
+        wait -n; echo $?    # the first one that leaves is one that was turned away
+        kill $(jobs -p)
+        wait
+    "#;
+    let outcome = sandbox.script(script);
+    assert!(outcome.text().starts_with("1\n"), "{outcome:?}");
+    assert!(outcome.stderr.contains("no room for another client"), "{outcome:?}");
+    assert!(!outcome.stderr.contains("keeper has died"), "{outcome:?}");
+    sandbox.assert_nothing_left();
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -12,11 +12,11 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use tempfile::TempDir;
 
 /// The hard limit of everything that a test starts. No test is meant to come near it.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(40);
 
 pub const QDEMO: &str = env!("CARGO_BIN_EXE_qdemo");
 
@@ -187,6 +187,15 @@ impl Sandbox {
     }
 }
 
+impl Drop for Sandbox {
+    /// Whatever a failing test has left.
+    fn drop(&mut self) {
+        for process in self.processes() {
+            let _ = kill_process(Pid::from_raw(process.pid).unwrap(), Signal::KILL);
+        }
+    }
+}
+
 impl Outcome {
     pub fn text(&self) -> String {
         String::from_utf8(self.stdout.clone()).expect("standard output is UTF-8")
@@ -240,6 +249,8 @@ impl Outcome {
 impl Running {
     pub fn start(mut command: Command) -> Self {
         let mut child = command
+            // A group of its own, which the time limit ends as a whole.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -304,13 +315,13 @@ pub fn signal_to(pid: i32, signal: Signal) {
     kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
 }
 
-/// Kills a process at the limit, unless the returned end is dropped before.
+/// Kills a process and its group at the limit, unless the returned end is dropped before.
 fn limit(pid: u32) -> mpsc::Sender<()> {
     let (keep, gone) = mpsc::channel::<()>();
     thread::spawn(move || {
         if gone.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
             eprintln!("process {pid} has had its {LIMIT:?}");
-            let _ = kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
+            let _ = kill_process_group(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
         }
     });
     keep

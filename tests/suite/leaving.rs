@@ -24,8 +24,11 @@ fn a_signal_lets_consumers_finish_and_the_run_dies_by_it() {
         let outcome = run.end();
         assert_eq!(outcome.signal(), Some(signal.as_raw()));
         assert_eq!(outcome.lines().last().unwrap(), "すべてのプロセスが終了しました");
-        let notice = "中断されました: 999 個のアイテムは処理されていません\n";
-        assert_same(notice, &outcome.stderr);
+        let notices = "\
+消費者が手元のアイテムを終えるのを待っています（もう一度 Ctrl-C で直ちに終了）
+中断されました: 999 個のアイテムは処理されていません
+";
+        assert_same(notices, &outcome.stderr);
         sandbox.assert_nothing_left();
     }
 }
@@ -54,6 +57,47 @@ fn producers_that_wait_for_room_stop_too() {
     let run = busy_run(&sandbox, &more);
     run.signal(Signal::INT);
     assert_eq!(run.end().signal(), Some(2));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn nothing_is_put_after_the_signal() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--items", "9", "--producer-delay", "1h", "--consumer-delay", "1ms"];
+    let mut run = sandbox.start(&[&args[..], &["--format", "json"]].concat());
+    for kind in ["put", "get", "done"] {
+        assert!(run.line().contains(kind));
+    }
+    run.signal(Signal::TERM);
+    let outcome = run.end();
+    assert_eq!(outcome.signal(), Some(15));
+    assert_eq!(outcome.lines().len(), 1, "{:?}", outcome.lines());
+    assert!(outcome.text().contains(r#""event":"end""#));
+    assert_eq!(outcome.stderr, "中断されました: 8 個のアイテムは処理されていません\n");
+}
+
+#[test]
+fn a_reader_that_does_not_read_does_not_keep_anybody_from_leaving() {
+    let sandbox = Sandbox::new();
+    // More than the pipe holds, of which only the first line is read.
+    let name = "x".repeat(1000);
+    let endless = ["--items", "1000000", "--item-name", &name, "--capacity", "1000"];
+    let delays = ["--producer-delay", "0", "--consumer-delay", "0"];
+    let mut run = sandbox.start(&[&["run"][..], &endless, &delays].concat());
+    let producer = sandbox.start(&[&["producer", "--quiet"][..], &endless].concat());
+    let mut consumer = sandbox.start(&["consumer"]);
+    for started in [&mut run, &mut consumer] {
+        assert!(started.line().contains("x0 を"));
+        started.signal(Signal::TERM);
+        wait_for_end(started.pid());
+    }
+    producer.signal(Signal::TERM);
+    for ended in [run, consumer, producer] {
+        assert_eq!(ended.end().signal(), Some(15));
+    }
+    for keeper in sandbox.processes_of("qdemo keeper") {
+        crate::harness::signal_to(keeper.pid, Signal::TERM);
+    }
     sandbox.assert_nothing_left();
 }
 

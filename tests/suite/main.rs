@@ -6,6 +6,7 @@ mod documents;
 mod examples;
 mod harness;
 mod leaving;
+mod library;
 mod protocol;
 mod run;
 mod shared;

@@ -38,8 +38,8 @@ fn a_consumer_that_comes_first_waits() {
 fn items_come_from_arguments_from_a_count_or_from_standard_input() {
     let sandbox = Sandbox::new();
     let raw = ["consumer", "--format", "raw"];
-    sandbox.run(&["producer", "--quiet", "first", "second one", "-"]);
-    sandbox.run(&raw).assert_prints("first\nsecond one\n-\n");
+    sandbox.run(&["producer", "--quiet", "first", "second one"]);
+    sandbox.run(&raw).assert_prints("first\nsecond one\n");
     sandbox.run(&["producer", "--quiet", "--items", "2", "--item-name", "part"]);
     sandbox.run(&raw).assert_prints("part0\npart1\n");
     sandbox.run_with_input(&["producer", "--quiet", "-"], "一\n\n three \\ \"x\"\nlast".as_bytes());
@@ -296,6 +296,38 @@ fn a_keeper_holds_nothing_open_of_the_script_that_started_it() {
     "#;
     sandbox.script(script).assert_prints("生産者: a を追加しました\nfree\n");
     sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_keeper_that_is_started_by_hand_leaves_a_queue_alone_that_is_kept() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["producer", "--quiet", "a"]);
+    sandbox.run(&["keeper", "--queue", "default"]).assert_prints("ready\n");
+    sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_keeper_whose_directory_has_been_removed_goes() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["producer", "--quiet", "a"]);
+    let keeper = sandbox.processes_of("qdemo keeper").remove(0);
+    fs::remove_dir_all(sandbox.queue("default")).unwrap();
+    wait_for_end(keeper.pid);
+    sandbox.assert_nothing_left();
+    assert!(!sandbox.queue("default").exists());
+}
+
+#[test]
+fn what_a_producer_suggests_can_be_pasted() {
+    let sandbox = Sandbox::new();
+    for (name, quoted) in [("a b;c", "'a b;c'"), ("it's", r"'it'\''s'"), ("jobs.1", "jobs.1")] {
+        let put = sandbox.run(&["producer", "--quiet", "--lang", "en", "-q", name, "x"]);
+        let hint = format!("`qdemo consumer -q {quoted}` gets them\n");
+        assert!(put.stderr.ends_with(&hint), "{}", put.stderr);
+        let pasted = format!("qdemo consumer --format raw -q {quoted}");
+        sandbox.script(&pasted).assert_prints("x\n");
+    }
 }
 
 #[test]
