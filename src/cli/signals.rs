@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use anyhow::Context;
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::emulate_default_handler;
 
@@ -55,12 +56,20 @@ pub(super) fn catch(
             let _ = emulate_default_handler(signal);
         }
     };
+    // A signal between the two would be known to one of them only: it has to wait.
+    let held = hold_back();
+    held.thread_block()?;
     ctrlc::set_handler(handle).context("cannot catch Ctrl-C")?;
     for (signal, writer) in told {
         // Chained to the handler of ctrlc, which is called first.
         signal_hook::low_level::pipe::register(signal, writer)?;
     }
+    held.thread_unblock()?;
     Ok(waker)
+}
+
+fn hold_back() -> SigSet {
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
 }
 
 /// Tells which signal it was, as ctrlc does not: a byte in a pipe for each.

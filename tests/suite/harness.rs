@@ -109,6 +109,14 @@ impl Sandbox {
         Running::start(self.qdemo(args))
     }
 
+    /// Starts a consumer of the default queue, which is there when this returns: it has had an item.
+    pub fn start_consumer(&self, more: &[&str]) -> Running {
+        self.run(&["producer", "--quiet", "--keep-open", "first of all"]);
+        let mut consumer = self.start(&[&["consumer"][..], more].concat());
+        assert!(consumer.line().contains("first of all"));
+        consumer
+    }
+
     /// Runs a command to its end, with nothing on standard input.
     pub fn run<S: AsRef<str>>(&self, args: &[S]) -> Outcome {
         self.start(args).end()

@@ -267,6 +267,8 @@ fn an_interrupted_producer_leaves_what_was_accepted() {
     producer.feed("a\n");
     assert_eq!(producer.line(), "生産者: a を追加しました");
     producer.signal(Signal::INT);
+    // While its standard input is still open.
+    wait_for_end(producer.pid());
     assert_eq!(producer.end().signal(), Some(2));
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
     sandbox.assert_nothing_left();

@@ -26,8 +26,8 @@ fn a_producer_that_finds_no_consumer_leaves_its_items_and_says_so() {
 #[test]
 fn a_consumer_that_comes_first_waits() {
     let sandbox = Sandbox::new();
-    let mut consumer = sandbox.start(&["consumer", "-q", "jobs", "--lang", "en"]);
-    let put = sandbox.run(&["producer", "-q", "jobs", "--lang", "en", "--delay", "1ms", "a", "b"]);
+    let mut consumer = sandbox.start_consumer(&["--lang", "en"]);
+    let put = sandbox.run(&["producer", "--lang", "en", "--delay", "1ms", "a", "b"]);
     put.assert_prints("producer: added a\nproducer: added b\n");
     assert_eq!(consumer.line(), "consumer: got a");
     consumer.end().assert_prints("consumer: got b\n");
@@ -123,7 +123,7 @@ fn a_consumer_leaves_after_so_many_items_and_the_rest_stays() {
 #[test]
 fn a_follower_stays_when_the_queue_ends() {
     let sandbox = Sandbox::new();
-    let mut follower = sandbox.start(&["consumer", "--follow", "--format", "raw"]);
+    let mut follower = sandbox.start_consumer(&["--follow", "--format", "raw"]);
     for item in ["first", "second"] {
         sandbox.run(&["producer", "--quiet", item]).assert_done();
         assert_eq!(follower.line(), item);
@@ -136,7 +136,7 @@ fn a_follower_stays_when_the_queue_ends() {
 #[test]
 fn a_producer_may_leave_without_ending_the_queue() {
     let sandbox = Sandbox::new();
-    let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
+    let mut consumer = sandbox.start_consumer(&["--format", "raw"]);
     sandbox.run(&["producer", "--quiet", "--keep-open", "a"]).assert_done();
     assert_eq!(consumer.line(), "a");
     sandbox.run(&["producer", "--quiet", "b"]).assert_done();
