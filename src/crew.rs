@@ -98,11 +98,11 @@ impl Crew {
     }
 }
 
-/// This program: where there is a link to it, even if its file has been replaced meanwhile.
+/// This program. If its file has been replaced or removed meanwhile, the one that runs, by a link
+/// that Linux has to it; but then the system lists the child under the link's name.
 pub(crate) fn own_program() -> io::Result<PathBuf> {
-    let link = Path::new("/proc/self/exe");
-    match link.exists() {
-        true => Ok(link.to_owned()),
-        false => std::env::current_exe(),
+    match std::env::current_exe() {
+        Ok(path) if !path.exists() => Ok(PathBuf::from("/proc/self/exe")),
+        other => other,
     }
 }

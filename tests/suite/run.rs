@@ -201,6 +201,8 @@ fn the_workers_are_processes_of_the_same_program_and_joined_by_named_pipes() {
         let theirs = std::fs::read_link(format!("/proc/{}/exe", child.pid)).unwrap();
         let ours = std::fs::canonicalize(crate::harness::QDEMO).unwrap();
         assert_eq!(theirs, ours);
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", child.pid)).unwrap();
+        assert_eq!(name, "qdemo\n", "what top and pkill go by");
         let fds = std::fs::read_dir(format!("/proc/{}/fd", child.pid)).unwrap().flatten();
         let pipes = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
         let inbox = pipes.filter(|path| path.ends_with("run/inbox")).count();
