@@ -113,12 +113,19 @@ impl Args {
         let private = make_private_dir(&place)?;
         let hands = crew.clone();
         let path = private.path().to_owned();
+        let progress = match self.quiet {
+            true => Progress::default(),
+            false => Progress::up_to(self.items, lang),
+        };
+        let line = progress.clone();
         let waker = signals::catch(Hangup::Leave, move || {
             hands.kill();
             let _ = std::fs::remove_dir_all(&path);
+            line.clear_if_possible();
         })?;
         signals::catch_deaths(&waker)?;
-        let ended = self.conduct(lang, workers, &crew, private.path(), &waker);
+        let reporter = self.reporter(lang, progress, &waker);
+        let ended = self.conduct(lang, workers, reporter, &crew, private.path(), &waker);
         crew.kill();
         // Before the process may die by a signal.
         private.close().context("cannot remove the private directory")?;
@@ -130,6 +137,7 @@ impl Args {
         &self,
         lang: Lang,
         workers: BTreeSet<Worker>,
+        reporter: Reporter,
         crew: &Crew,
         base: &Path,
         waker: &Arc<Waker>,
@@ -149,7 +157,7 @@ impl Args {
             host: Watched {
                 post: Post::open(QueueDir::open_or_create(base, QUEUE)?)
                     .context("cannot make a named pipe")?,
-                reporter: self.reporter(lang, waker),
+                reporter,
                 done: 0,
             },
             crew: crew.clone(),
@@ -171,15 +179,11 @@ impl Args {
         all(Role::Producer, self.producers).chain(all(Role::Consumer, self.consumers)).collect()
     }
 
-    fn reporter(&self, lang: Lang, waker: &Arc<Waker>) -> Reporter {
+    fn reporter(&self, lang: Lang, progress: Progress, waker: &Arc<Waker>) -> Reporter {
         let style = match (self.quiet, self.format) {
             (true, _) => Style::Silent,
             (false, Format::Log) => Style::Log,
             (false, Format::Json) => Style::Json,
-        };
-        let progress = match self.quiet {
-            true => Progress::default(),
-            false => Progress::up_to(self.items, lang),
         };
         let workers = [self.producers, self.consumers];
         let output = Output::new(progress, Some(Arc::clone(waker)));

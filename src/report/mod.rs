@@ -3,6 +3,7 @@
 mod item;
 mod lang;
 mod output;
+mod terminal;
 
 use std::io;
 

@@ -2,13 +2,16 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::termios::tcgetwinsize;
 
 use super::item::printable;
 use super::lang::Lang;
+use super::terminal::Margin;
 use crate::clock::Nanos;
 use crate::pipe::{PIPE_BUF, Ready, Waker, wait};
 
@@ -26,7 +29,7 @@ pub(crate) struct Output {
 }
 
 /// A progress line on standard error, when that is a terminal.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
 }
@@ -37,8 +40,10 @@ impl Progress {
         if !io::stderr().is_terminal() {
             return Self::default();
         }
-        let bar = ProgressBar::with_draw_target(Some(items), ProgressDrawTarget::stderr());
-        // Short of the right edge, so that a terminal's own `^C` behind it doesn't wrap.
+        let bar = ProgressBar::with_draw_target(
+            Some(items),
+            ProgressDrawTarget::term_like_with_hz(Box::new(Margin::stderr()), 20),
+        );
         let narrow = tcgetwinsize(io::stderr()).is_ok_and(|size| size.ws_col < 60);
         let template = if narrow { "{pos}/{len}" } else { "[{bar:30}] {pos}/{len} {msg}" };
         let style = ProgressStyle::with_template(template);
@@ -62,6 +67,18 @@ impl Progress {
             Some(bar) => bar.suspend(what),
             None => what(),
         }
+    }
+
+    /// Takes the line away, unless somebody is just writing beside it and cannot go on: then that is
+    /// not waited for.
+    pub(crate) fn clear_if_possible(&self) {
+        let line = self.clone();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            line.clear();
+            tell.send(())
+        });
+        let _ = told.recv_timeout(Duration::from_millis(100));
     }
 
     /// Takes the line away.
