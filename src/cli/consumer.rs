@@ -1,19 +1,15 @@
 //! `qdemo consumer`: gets items.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-
-use super::signals::{self, Hangup};
-use super::values::{self, Share};
-use super::{LangArg, QueueArg, StdoutFailed};
-use crate::client::{Batch, Client, Options};
+use super::StdoutFailed;
+use super::client::ClientArgs;
+use super::values;
+use crate::client::{Batch, Client};
 use crate::clock::Clock;
-use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::queue::Role;
-use crate::report::{Kind, Output, Progress, Reporter, Style};
+use crate::report::{Kind, Reporter, Style};
 
 /// How many items a consumer without a delay takes at a time.
 const SEVERAL: u64 = 4096;
@@ -30,9 +26,6 @@ pub(super) struct Args {
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     delay: Duration,
 
-    #[command(flatten)]
-    queue: QueueArg,
-
     /// Leave after so many items
     #[arg(long, value_name = "N")]
     #[arg(value_parser = values::items, allow_hyphen_values = true)]
@@ -42,20 +35,12 @@ pub(super) struct Args {
     #[arg(long)]
     follow: bool,
 
-    #[command(flatten)]
-    lang: LangArg,
-
     /// What a line looks like
     #[arg(long, value_enum, default_value = "log")]
     format: Format,
 
-    /// Print no lines
-    #[arg(long)]
-    quiet: bool,
-
-    /// This is one of a run's workers
-    #[arg(long, hide = true, value_parser = values::share)]
-    worker: Option<Share>,
+    #[command(flatten)]
+    client: ClientArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -68,32 +53,19 @@ enum Format {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let ended = self.get_and_leave();
-        if self.worker.is_some() { super::end_of_worker(ended) } else { ended }
+        self.client.end(ended)
     }
 
     fn get_and_leave(&self) -> anyhow::Result<ExitCode> {
-        let mut options = Options::new(self.queue.name()?, Role::Consumer)
-            .follow(self.follow)
-            .program(own_program().context("cannot find the qdemo program")?);
-        let mut waker = None;
-        match self.worker {
-            Some(share) => options = options.worker(share.number),
-            None => {
-                let caught = signals::catch(Hangup::Leave, || {})?;
-                options = options.interrupt(Arc::clone(&caught));
-                waker = Some(caught);
-            }
-        }
-        let style = match (self.quiet, self.format) {
-            (true, _) => Style::Silent,
-            (false, Format::Log) => Style::Log,
-            (false, Format::Raw) => Style::Raw,
-            (false, Format::Json) => Style::Json,
+        let style = match self.format {
+            Format::Log => Style::Log,
+            Format::Raw => Style::Raw,
+            Format::Json => Style::Json,
         };
         let clock = Clock::start();
-        let output = Output::new(Progress::default(), waker);
-        let mut reporter = Reporter::new(style, self.lang.lang()?, [1, 1], output);
-        let mut client = options.connect()?;
+        let prepared = self.client.prepare(Role::Consumer, style)?;
+        let mut reporter = prepared.reporter;
+        let mut client = prepared.options.follow(self.follow).connect()?;
         match self.get_all(&mut client, &mut reporter, clock) {
             Ok(()) => {
                 client.leave()?;

@@ -1,5 +1,6 @@
 //! The command line: arguments to plain configuration, errors to one line and an exit code.
 
+mod client;
 mod consumer;
 mod keeper;
 mod producer;
@@ -14,7 +15,7 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::client;
+use crate::client::Error as ClientError;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::report::Lang;
@@ -128,25 +129,15 @@ fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::Signal(signal_hook::consts::SIGPIPE);
     }
     let interrupted = stdout == Some(io::ErrorKind::Interrupted)
-        || matches!(error.downcast_ref(), Some(client::Error::Interrupted));
+        || matches!(error.downcast_ref(), Some(ClientError::Interrupted));
     if let Some(signal) = signals::caught().filter(|_| interrupted) {
         return ExitCode::Signal(signal);
     }
     say(&format!("{error:#}"));
-    let usage =
-        error.is::<Usage>() || matches!(error.downcast_ref(), Some(client::Error::Unsafe(_)));
+    let usage = error.is::<Usage>() || matches!(error.downcast_ref(), Some(ClientError::Unsafe(_)));
     match usage {
         true => ExitCode::Usage,
         false => ExitCode::Failed,
-    }
-}
-
-/// A run's parent that is gone, or that wants its producers to stop, says so itself.
-fn end_of_worker(ended: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
-    match ended.as_ref().err().and_then(|error| error.downcast_ref()) {
-        Some(client::Error::Closed) => Ok(ExitCode::Done),
-        Some(client::Error::Gone) => Ok(ExitCode::Failed),
-        _ => ended,
     }
 }
 

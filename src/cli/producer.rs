@@ -3,21 +3,19 @@
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
 
-use super::signals::{self, Hangup};
+use super::client::ClientArgs;
 use super::values::{self, Share};
-use super::{LangArg, QueueArg, StdoutFailed, Usage};
-use crate::client::{Accepted, Client, Error, Options};
+use super::{StdoutFailed, Usage};
+use crate::client::{Accepted, Client, Error};
 use crate::clock::Clock;
-use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::queue::{Lines, Role, Run};
-use crate::report::{Kind, Lang, Output, Progress, Reporter, Style, encode};
+use crate::report::{Kind, Lang, Reporter, Style, encode};
 use crate::wire::LARGEST_ITEM;
 
 /// So many items may be on their way before their fate is looked into.
@@ -48,9 +46,6 @@ pub(super) struct Args {
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     delay: Duration,
 
-    #[command(flatten)]
-    queue: QueueArg,
-
     /// How many items may wait in the queue; 0 for any number
     #[arg(long, value_name = "N")]
     #[arg(value_parser = values::items, allow_hyphen_values = true)]
@@ -60,20 +55,12 @@ pub(super) struct Args {
     #[arg(long)]
     keep_open: bool,
 
-    #[command(flatten)]
-    lang: LangArg,
-
     /// What a line looks like
     #[arg(long, value_enum, default_value = "log")]
     format: Format,
 
-    /// Print no lines
-    #[arg(long)]
-    quiet: bool,
-
-    /// This is one of a run's workers
-    #[arg(long, hide = true, value_parser = values::share)]
-    worker: Option<Share>,
+    #[command(flatten)]
+    client: ClientArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -85,41 +72,29 @@ enum Format {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let ended = self.put_and_leave();
-        if self.worker.is_some() { super::end_of_worker(ended) } else { ended }
+        self.client.end(ended)
     }
 
     fn put_and_leave(&self) -> anyhow::Result<ExitCode> {
-        let lang = self.lang.lang()?;
-        let queue = self.queue.name()?;
-        let source = self.source(lang)?;
-        let mut options = Options::new(queue.clone(), Role::Producer)
-            .keep_open(self.keep_open)
-            .program(own_program().context("cannot find the qdemo program")?);
+        let style = match self.format {
+            Format::Log => Style::Log,
+            Format::Json => Style::Json,
+        };
+        self.check()?;
+        let prepared = self.client.prepare(Role::Producer, style)?;
+        let (queue, lang) = (prepared.queue, prepared.lang);
+        let source = self.source(lang);
+        let mut options = prepared.options.keep_open(self.keep_open);
         if let Some(capacity) = self.capacity {
             options = options.capacity(capacity);
         }
-        let mut waker = None;
-        match self.worker {
-            Some(share) => options = options.worker(share.number),
-            None => {
-                let caught = signals::catch(Hangup::Leave, || {})?;
-                options = options.interrupt(Arc::clone(&caught));
-                waker = Some(caught);
-            }
-        }
-        let style = match (self.quiet, self.format) {
-            (true, _) => Style::Silent,
-            (false, Format::Log) => Style::Log,
-            (false, Format::Json) => Style::Json,
-        };
-        let output = Output::new(Progress::default(), waker);
         let mut job = Job {
             clock: Clock::start(),
-            reporter: Reporter::new(style, lang, [1, 1], output),
+            reporter: prepared.reporter,
             client: options.connect()?,
             delay: self.delay,
             unreported: VecDeque::new(),
-            reports: style != Style::Silent,
+            reports: prepared.style != Style::Silent,
         };
         let put = job.put_all(source);
         if let Some(error) = put.as_ref().err().and_then(|error| error.downcast_ref())
@@ -130,26 +105,33 @@ impl Args {
         }
         // Whatever went wrong with the input, what came before it is in the queue.
         let left = job.client.leave()?;
-        if left.consumers == 0 && left.in_line > 0 && self.worker.is_none() {
+        if left.consumers == 0 && left.in_line > 0 && self.client.worker.is_none() {
             job.reporter.notice(&lang.left_behind(left.in_line, &queue));
         }
         put.map(|()| ExitCode::Done)
     }
 
-    fn source(&self, lang: Lang) -> Result<Source, Usage> {
-        let name = self.item_name.clone().unwrap_or_else(|| lang.item_name().to_owned());
+    /// Exactly one of items, a count of them, and standard input is to be put.
+    fn check(&self) -> Result<(), Usage> {
         let why = match (&self.given[..], self.items) {
-            ([], Some(items)) => return Ok(Source::generated(items, self.worker, name)),
-            ([dash], _) if dash == "-" => return Ok(Source::Stdin(Stdin::default())),
             ([], None) => {
                 "what is to be put? Give --items N, the items, or - for lines from standard input"
             }
-            (given, _) if given.iter().any(|item| item == "-") => {
+            (given @ [_, _, ..], _) if given.iter().any(|item| item == "-") => {
                 "- is for the lines of standard input, and stands alone: put an item - that way"
             }
-            (given, _) => return Ok(Source::Given(Vec::from(given).into_iter())),
+            _ => return Ok(()),
         };
         Err(Usage(why.to_owned()))
+    }
+
+    fn source(&self, lang: Lang) -> Source {
+        let name = || self.item_name.clone().unwrap_or_else(|| lang.item_name().to_owned());
+        match (&self.given[..], self.items) {
+            ([dash], _) if dash == "-" => Source::Stdin(Stdin::default()),
+            ([], Some(items)) => Source::generated(items, self.client.worker, name()),
+            (given, _) => Source::Given(Vec::from(given).into_iter()),
+        }
     }
 }
 

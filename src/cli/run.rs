@@ -16,9 +16,9 @@ use super::{LangArg, StdoutFailed, values};
 use crate::clock::{Clock, Pacer, Speed, Stamp};
 use crate::crew::{Crew, Departed};
 use crate::exit::ExitCode;
-use crate::keeper::{Event, HasPost, Host, Keeper, Plan, Post, What};
+use crate::keeper::{Event, Keeper, Office, Plan, Post, Watch, What};
 use crate::pipe::{QueueDir, Ready, Waker, raise_open_files, sweep_runs};
-use crate::queue::{ClientId, Remains, Role, Worker};
+use crate::queue::{Remains, Role, Worker};
 use crate::report::{self, Kind, Lang, Output, Progress, Reporter, Style};
 
 /// The private directory of a run is called this, its process number, and something random.
@@ -154,11 +154,10 @@ impl Args {
                 pacer: paced.then(|| Pacer::new(self.speed, workers.iter().copied())),
                 workers: Some(workers.clone()),
             }),
-            host: Watched {
+            host: Office {
                 post: Post::open(QueueDir::open_or_create(base, QUEUE)?)
                     .context("cannot make a named pipe")?,
-                reporter,
-                done: 0,
+                watch: Show { reporter, done: 0 },
             },
             crew: crew.clone(),
             clock: Clock::start(),
@@ -231,7 +230,7 @@ fn make_private_dir(place: &Path) -> anyhow::Result<TempDir> {
 /// The parent of a run.
 struct Parent {
     keeper: Keeper,
-    host: Watched,
+    host: Office<Show>,
     crew: Crew,
     clock: Clock,
     lang: Lang,
@@ -252,7 +251,7 @@ impl Parent {
             }
             let others = [(waker.as_fd(), Ready::Read)];
             let arrivals = self.host.post.wait(self.clock, until, &others)?;
-            Post::take_in(&mut self.host, &mut self.keeper, self.clock, &arrivals)?;
+            self.host.take_in(&mut self.keeper, self.clock, &arrivals)?;
             if arrivals.others[0] {
                 waker.clear();
                 self.look_after_crew()?;
@@ -260,7 +259,7 @@ impl Parent {
                     self.interrupted = true;
                     self.stop();
                     if self.keeper.census().out > 0 {
-                        self.host.reporter.notice(self.lang.finishing());
+                        self.host.watch.reporter.notice(self.lang.finishing());
                     }
                 }
             }
@@ -268,7 +267,7 @@ impl Parent {
     }
 
     fn print(&mut self) -> anyhow::Result<()> {
-        match self.host.reporter.flush() {
+        match self.host.watch.reporter.flush() {
             // Nobody reads on, but leaving must not wait for that.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             other => other.map_err(|error| StdoutFailed(error).into()),
@@ -296,7 +295,7 @@ impl Parent {
                 Role::Consumer => ": what it held is back in line",
             };
             let text = format!("qdemo: {who} (process {pid}) {cause}{then}");
-            self.host.reporter.notice(&text);
+            self.host.watch.reporter.notice(&text);
         }
     }
 
@@ -306,13 +305,13 @@ impl Parent {
     }
 
     fn finish(&mut self, args: &Args) -> anyhow::Result<ExitCode> {
-        self.host.reporter.end(self.keeper.now());
+        self.host.watch.reporter.end(self.keeper.now());
         self.print()?;
-        self.host.reporter.progress().clear();
-        let not_done = args.items.saturating_sub(self.host.done);
+        self.host.watch.reporter.progress().clear();
+        let not_done = args.items.saturating_sub(self.host.watch.done);
         if let Some(signal) = signals::caught() {
             if not_done > 0 {
-                self.host.reporter.notice(&self.lang.interrupted(not_done));
+                self.host.watch.reporter.notice(&self.lang.interrupted(not_done));
             }
             return Ok(ExitCode::Signal(signal));
         }
@@ -324,36 +323,13 @@ impl Parent {
     }
 }
 
-/// A queue whose every event is shown.
-struct Watched {
-    post: Post,
+/// Shows every event.
+struct Show {
     reporter: Reporter,
     done: u64,
 }
 
-impl HasPost for Watched {
-    fn post(&mut self) -> &mut Post {
-        &mut self.post
-    }
-}
-
-impl Host for Watched {
-    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
-        self.post.add(client, mailbox)
-    }
-
-    fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
-        self.post.turn_away(mailbox, mail);
-    }
-
-    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        self.post.mail(client)
-    }
-
-    fn close(&mut self, client: ClientId) {
-        self.post.close(client);
-    }
-
+impl Watch for Show {
     fn end(&mut self) -> io::Result<Stamp> {
         Ok(Stamp::now())
     }

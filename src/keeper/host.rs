@@ -21,6 +21,14 @@ pub(crate) trait Host {
     fn event(&mut self, event: Event<'_>);
 }
 
+/// Whoever watches a keeper, and remembers the end of its queue.
+pub(crate) trait Watch {
+    /// See [`Host::end`].
+    fn end(&mut self) -> io::Result<Stamp>;
+    /// See [`Host::event`].
+    fn event(&mut self, event: Event<'_>);
+}
+
 /// Something that happened, and when: `at` nanoseconds after the start.
 #[derive(Debug)]
 pub(crate) struct Event<'a> {

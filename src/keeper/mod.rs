@@ -22,8 +22,8 @@ use crate::queue::{
 use crate::wire::{
     Framer, Hello, Key, LARGEST_ITEM, Malformed, Reply, RequestLine, VERSION, Welcome, mailbox_name,
 };
-pub(crate) use host::{Event, Host, What};
-pub(crate) use post::{HasPost, Post};
+pub(crate) use host::{Event, Host, Watch, What};
+pub(crate) use post::{Office, Post};
 
 /// What sets one queue apart from another.
 #[derive(Debug)]

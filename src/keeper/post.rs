@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::{Host, Keeper};
-use crate::clock::{Clock, Nanos};
+use super::{Event, Host, Keeper, Watch};
+use crate::clock::{Clock, Nanos, Stamp};
 use crate::pipe::{Inbox, QueueDir, Ready, Slot, wait};
 use crate::queue::ClientId;
 
@@ -63,30 +63,14 @@ impl Post {
         self.slots.is_empty()
     }
 
-    /// See [`Host::open`].
-    pub(crate) fn add(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
-        self.slots.insert(client, Slot::open(&self.dir, mailbox)?);
-        Ok(())
-    }
-
     /// See [`Host::turn_away`].
-    pub(crate) fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
+    fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
         self.spare = None;
         if let Ok(mut slot) = Slot::open(&self.dir, mailbox) {
             slot.mail().extend_from_slice(mail);
             let _ = slot.flush();
         }
         self.spare = File::open("/dev/null").ok();
-    }
-
-    /// See [`Host::mail`].
-    pub(crate) fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        self.slots.get_mut(&client).map(Slot::mail)
-    }
-
-    /// See [`Host::close`].
-    pub(crate) fn close(&mut self, client: ClientId) {
-        self.leaving.push(client);
     }
 
     /// Writes what there is room for.
@@ -132,36 +116,75 @@ impl Post {
             dead: dead.collect(),
         })
     }
+}
 
+/// The world of a keeper whose pipes are real.
+#[derive(Debug)]
+pub(crate) struct Office<W> {
+    /// The pipes.
+    pub(crate) post: Post,
+    /// Whoever watches, and remembers the end.
+    pub(crate) watch: W,
+}
+
+impl<W: Watch> Office<W> {
     /// Lets the keeper read what arrived, and know who died. What a client wrote before its death
     /// counts: all that is in the inbox now is read first.
-    pub(crate) fn take_in<H: Host + HasPost>(
-        host: &mut H,
+    pub(crate) fn take_in(
+        &mut self,
         keeper: &mut Keeper,
         clock: Clock,
         arrivals: &Arrivals,
     ) -> io::Result<()> {
-        let mut left = match arrivals.dead.is_empty() {
+        let waiting = match arrivals.dead.is_empty() {
+            // One read; the rest comes with the next turn.
             true => u64::from(arrivals.inbox),
-            false => host.post().inbox.waiting()?,
+            false => self.post.inbox.waiting()?,
         };
-        while left > 0 {
-            let mut buffer = std::mem::take(&mut host.post().buffer);
-            let read = host.post().inbox.read(&mut buffer);
-            if let Ok(read) = read {
-                keeper.receive(clock.now(), &buffer[..read], host);
-                left = left.saturating_sub(read as u64);
-            }
-            host.post().buffer = buffer;
-            if read? == 0 {
+        let mut buffer = std::mem::take(&mut self.post.buffer);
+        let mut taken = 0;
+        while taken < waiting {
+            let read = self.post.inbox.read(&mut buffer)?;
+            if read == 0 {
                 break;
             }
+            keeper.receive(clock.now(), &buffer[..read], self);
+            taken += read as u64;
         }
+        self.post.buffer = buffer;
         for &client in &arrivals.dead {
-            host.post().slots.remove(&client);
-            keeper.died(clock.now(), client, host);
+            self.post.slots.remove(&client);
+            keeper.died(clock.now(), client, self);
         }
         Ok(())
+    }
+}
+
+impl<W: Watch> Host for Office<W> {
+    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
+        let slot = Slot::open(&self.post.dir, mailbox)?;
+        self.post.slots.insert(client, slot);
+        Ok(())
+    }
+
+    fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
+        self.post.turn_away(mailbox, mail);
+    }
+
+    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
+        self.post.slots.get_mut(&client).map(Slot::mail)
+    }
+
+    fn close(&mut self, client: ClientId) {
+        self.post.leaving.push(client);
+    }
+
+    fn end(&mut self) -> io::Result<Stamp> {
+        self.watch.end()
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        self.watch.event(event);
     }
 }
 
@@ -170,12 +193,6 @@ impl Arrivals {
     pub(crate) fn is_none(&self) -> bool {
         !self.inbox && self.dead.is_empty() && !self.others.contains(&true)
     }
-}
-
-/// A host whose pipes are real.
-pub(crate) trait HasPost {
-    /// They.
-    fn post(&mut self) -> &mut Post;
 }
 
 /// What a wait ended with.

@@ -14,10 +14,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Host, Keeper, Plan, Post};
+use super::{Event, Keeper, Office, Plan, Post, Watch};
 use crate::clock::{Clock, Moment, Nanos, Stamp};
-use crate::pipe::{Door, QueueDir, Ready, Waker};
-use crate::queue::{Census, ClientId, Remains};
+use crate::pipe::{Door, QueueDir, Ready, Waker, remove_if_there};
+use crate::queue::{Census, Remains};
 
 /// What the keeper says on its standard output when its inbox can be seen.
 pub(crate) const READY: &str = "ready\n";
@@ -70,13 +70,14 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
     let mut keeper = Keeper::new(Plan { remains, workers: None, pacer: None });
     let post = Post::open(dir)?;
     lock.release()?;
-    let mut host = Shared { post, memory };
+    let watch = Notes { path: post.dir().join(MEMORY), hidden: post.dir().hidden(MEMORY), memory };
+    let mut host = Office { post, watch };
     say_ready();
     serve(&mut keeper, &mut host, stop)?;
     go(&keeper, host)
 }
 
-fn serve(keeper: &mut Keeper, host: &mut Shared, stop: &Waker) -> io::Result<()> {
+fn serve(keeper: &mut Keeper, host: &mut Office<Notes>, stop: &Waker) -> io::Result<()> {
     let clock = Clock::start();
     let starter = io::stdout();
     let mut starting = true;
@@ -94,7 +95,7 @@ fn serve(keeper: &mut Keeper, host: &mut Shared, stop: &Waker) -> io::Result<()>
         let arrivals = host.post.wait(clock, Some(clock.now() + LOOK), &others)?;
         let stopped = arrivals.others[0];
         starting &= !arrivals.others.get(1).is_some_and(|&gone| gone);
-        Post::take_in(host, keeper, clock, &arrivals)?;
+        host.take_in(keeper, clock, &arrivals)?;
         if stopped || (arrivals.is_none() && !host.post.can_be_found()?) {
             return Ok(());
         }
@@ -103,16 +104,16 @@ fn serve(keeper: &mut Keeper, host: &mut Shared, stop: &Waker) -> io::Result<()>
 
 /// Leaves nothing behind but what must be remembered. Whoever finds the inbox before its name is
 /// gone, and is not welcomed, tries again.
-fn go(keeper: &Keeper, mut host: Shared) -> anyhow::Result<()> {
+fn go(keeper: &Keeper, mut host: Office<Notes>) -> anyhow::Result<()> {
     let remains = keeper.remains();
-    host.memory.sentinel = remains.sentinel;
-    host.memory.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
+    host.watch.memory.sentinel = remains.sentinel;
+    host.watch.memory.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
     if !host.post.can_be_found()? {
         // Somebody has removed the directory, and the queue with it.
         return Ok(());
     }
     let nobody_starts = host.post.dir().try_lock()?;
-    host.save()?;
+    host.watch.save()?;
     host.post.shut()?;
     host.post.dir().sweep()?;
     if nobody_starts.is_some() {
@@ -140,53 +141,32 @@ fn load(dir: &QueueDir) -> anyhow::Result<Memory> {
     Ok(memory)
 }
 
-struct Shared {
-    post: Post,
+/// The file that outlives the keeper.
+struct Notes {
+    path: PathBuf,
+    /// Under which name it is written.
+    hidden: PathBuf,
     memory: Memory,
 }
 
-impl Shared {
+impl Notes {
     fn save(&mut self) -> io::Result<()> {
-        let path: PathBuf = self.post.dir().join(MEMORY);
         if !self.memory.sentinel && self.memory.ended.is_none() {
-            return crate::pipe::remove_if_there(&path);
+            return remove_if_there(&self.path);
         }
         self.memory.version = MEMORY_VERSION;
-        let hidden = self.post.dir().hidden(MEMORY);
         OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&hidden)?
+            .open(&self.hidden)?
             .write_all(&serde_json::to_vec(&self.memory)?)?;
-        fs::rename(&hidden, &path)
+        fs::rename(&self.hidden, &self.path)
     }
 }
 
-impl super::post::HasPost for Shared {
-    fn post(&mut self) -> &mut Post {
-        &mut self.post
-    }
-}
-
-impl Host for Shared {
-    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
-        self.post.add(client, mailbox)
-    }
-
-    fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
-        self.post.turn_away(mailbox, mail);
-    }
-
-    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        self.post.mail(client)
-    }
-
-    fn close(&mut self, client: ClientId) {
-        self.post.close(client);
-    }
-
+impl Watch for Notes {
     fn end(&mut self) -> io::Result<Stamp> {
         let moment = Moment::now();
         let stamp = moment.stamp;

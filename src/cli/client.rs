@@ -1,0 +1,71 @@
+//! What `qdemo producer` and `qdemo consumer` have in common.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::signals::{self, Hangup};
+use super::values::{self, Share};
+use super::{LangArg, QueueArg};
+use crate::client::{Error, Options};
+use crate::crew::own_program;
+use crate::exit::ExitCode;
+use crate::name::QueueName;
+use crate::queue::Role;
+use crate::report::{Lang, Output, Progress, Reporter, Style};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ClientArgs {
+    #[command(flatten)]
+    queue: QueueArg,
+
+    #[command(flatten)]
+    lang: LangArg,
+
+    /// Print no lines
+    #[arg(long)]
+    quiet: bool,
+
+    /// This is one of a run's workers
+    #[arg(long, hide = true, value_parser = values::share)]
+    pub(super) worker: Option<Share>,
+}
+
+/// Resolved: the queue, and how to come to it and to tell of it.
+pub(super) struct Prepared {
+    pub(super) queue: QueueName,
+    pub(super) lang: Lang,
+    pub(super) options: Options,
+    pub(super) reporter: Reporter,
+    pub(super) style: Style,
+}
+
+impl ClientArgs {
+    /// Signals are caught from here on, but not by a run's worker: its parent is told.
+    pub(super) fn prepare(&self, role: Role, style: Style) -> anyhow::Result<Prepared> {
+        let lang = self.lang.lang()?;
+        let queue = self.queue.name()?;
+        let program = own_program().context("cannot find the qdemo program")?;
+        let options = Options::new(queue.clone(), role).program(program);
+        let (options, waker) = match self.worker {
+            Some(share) => (options.worker(share.number), None),
+            None => {
+                let waker = signals::catch(Hangup::Leave, || {})?;
+                (options.interrupt(Arc::clone(&waker)), Some(waker))
+            }
+        };
+        let style = if self.quiet { Style::Silent } else { style };
+        let output = Output::new(Progress::default(), waker);
+        let reporter = Reporter::new(style, lang, [1, 1], output);
+        Ok(Prepared { queue, lang, options, reporter, style })
+    }
+
+    /// A run's parent that is gone, or that wants its producers to stop, says so itself.
+    pub(super) fn end(&self, ended: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+        match ended.as_ref().err().and_then(|error| error.downcast_ref()) {
+            Some(Error::Closed) if self.worker.is_some() => Ok(ExitCode::Done),
+            Some(Error::Gone) if self.worker.is_some() => Ok(ExitCode::Failed),
+            _ => ended,
+        }
+    }
+}
