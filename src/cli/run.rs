@@ -127,9 +127,13 @@ impl Args {
         let reporter = self.reporter(lang, progress, &waker);
         let ended = self.conduct(lang, workers, reporter, &crew, private.path(), &waker);
         crew.kill();
-        // Before the process may die by a signal.
-        private.close().context("cannot remove the private directory")?;
-        ended
+        let removed = private.close().context("cannot remove the private directory");
+        if let Some(signal) = signals::caught() {
+            // At the second one, its thread clears away at the same time: what then fails here was
+            // in its way, and is no error.
+            return Ok(ExitCode::Signal(signal));
+        }
+        removed.and(ended)
     }
 
     /// Starts everybody, keeps the queue until all have left, and tells how it went.
@@ -309,11 +313,11 @@ impl Parent {
         self.print()?;
         self.host.watch.reporter.progress().clear();
         let not_done = args.items.saturating_sub(self.host.watch.done);
-        if let Some(signal) = signals::caught() {
+        if signals::caught().is_some() {
             if not_done > 0 {
                 self.host.watch.reporter.notice(&self.lang.interrupted(not_done));
             }
-            return Ok(ExitCode::Signal(signal));
+            return Ok(ExitCode::Done);
         }
         if not_done > 0 {
             let of = args.items;

@@ -464,6 +464,7 @@ fn send_error(host: &mut impl Host, client: ClientId, code: &str, text: &str) {
 fn code(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Capacity { .. } => "capacity",
+        Refusal::TooFar { .. } => "too-far",
         Refusal::GetTwice => "get-twice",
         Refusal::NotOut { .. } => "not-out",
     }

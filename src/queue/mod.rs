@@ -25,6 +25,10 @@ pub(crate) use run::{Line, Lines, Run};
 pub use words::Role;
 pub(crate) use words::{Census, ClientId, Effect, Member, Refusal, Remains, Request, Worker};
 
+/// How many items of a client may wait for room at the most. One that sends more than it was granted,
+/// which is never more than this, is stopped there.
+const MOST_GRANTED: u64 = 1 << 16;
+
 /// The sentinel: why it is there decides who may take it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sentinel {
@@ -99,10 +103,7 @@ impl Queue {
     ) -> Result<(), Refusal> {
         match request {
             Request::Join(member) => self.join(client, member),
-            Request::Put { seq, lines } => {
-                self.park(client, Parked { seq, lines }, effects);
-                Ok(())
-            }
+            Request::Put { seq, lines } => self.park(client, Parked { seq, lines }, effects),
             Request::Get { max } => self.ask(client, max),
             Request::Done { first, count } => self.done(client, first, count, effects),
             Request::Leave => {
@@ -194,11 +195,10 @@ impl Queue {
 
     /// How many items this client may have underway without an answer, beyond one.
     pub(crate) fn grant(&self) -> u64 {
-        const UNBOUNDED: u64 = 1 << 16;
         let producers = self.count(Role::Producer).max(1) as u64;
         match self.capacity.flatten() {
-            None => UNBOUNDED,
-            Some(_) => (self.room() / producers).min(UNBOUNDED),
+            None => MOST_GRANTED,
+            Some(_) => (self.room() / producers).min(MOST_GRANTED),
         }
     }
 
@@ -247,10 +247,19 @@ impl Queue {
         Ok(())
     }
 
-    fn park(&mut self, client: ClientId, put: Parked, effects: &mut Vec<Effect>) {
+    fn park(
+        &mut self,
+        client: ClientId,
+        put: Parked,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
         let Some(c) = self.clients.get_mut(&client) else {
-            return;
+            return Ok(());
         };
+        let waiting: u64 = c.parked.iter().map(|put| put.lines.count).sum();
+        if waiting > MOST_GRANTED {
+            return Err(Refusal::TooFar { seq: put.seq });
+        }
         if self.sentinel.is_some() {
             let seq = put.seq;
             effects.push(Effect::Refused { client, seq });
@@ -258,6 +267,7 @@ impl Queue {
             c.parked.push_back(put);
             self.putters.push_back(client);
         }
+        Ok(())
     }
 
     fn ask(&mut self, client: ClientId, max: u64) -> Result<(), Refusal> {

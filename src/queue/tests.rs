@@ -354,6 +354,19 @@ fn a_capacity_once_set_stays_and_the_other_one_is_named() {
 }
 
 #[test]
+fn who_sends_far_more_than_it_was_granted_is_stopped() {
+    let mut queue = Told::new(1).joined(&ALL);
+    let items = vec!["x"; 1000];
+    for seq in 1..=66 {
+        assert!(queue.put(PRODUCER, seq * 1000, &items).is_empty());
+    }
+    let put = Request::Put { seq: 67_000, lines: lines(&items) };
+    let why = queue.refused(PRODUCER, put);
+    assert!(why.contains("up to 67000 are not taken"), "{why}");
+    assert!(queue.put(OTHER, 1, &["y"]).is_empty(), "it is in nobody else's way");
+}
+
+#[test]
 fn one_get_at_a_time() {
     let mut queue = Told::new(0).joined(&ALL);
     queue.get(CONSUMER);

@@ -126,6 +126,8 @@ pub(crate) enum Refusal {
         "the queue has capacity {have}, not {asked}: leave --capacity out, or give the same one"
     )]
     Capacity { have: u64, asked: u64 },
+    #[error("too many items wait for room: those up to {seq} are not taken")]
+    TooFar { seq: u64 },
     #[error("a get is waiting already: one at a time")]
     GetTwice,
     #[error("items {first} to {last} are not out with this client")]
