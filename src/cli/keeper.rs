@@ -29,8 +29,8 @@ impl Args {
     }
 
     fn keep(&self) -> anyhow::Result<()> {
-        // The terminal that somebody happened to start it from may go.
         raise_open_files();
+        // The terminal that somebody happened to start it from may go.
         let stop = signals::catch(Hangup::Ignore, || {})?;
         let dir = QueueDir::open_or_create(&default_dir()?, self.queue.name()?.as_str())?;
         shared::keep(dir, &stop)

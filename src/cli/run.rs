@@ -167,7 +167,6 @@ impl Args {
             clock: Clock::start(),
             lang,
             interrupted: false,
-            dropped: 0,
         };
         for worker in workers {
             let args = self.worker_args(worker, lang);
@@ -239,8 +238,6 @@ struct Parent {
     clock: Clock,
     lang: Lang,
     interrupted: bool,
-    /// Items that were in line when the run was interrupted.
-    dropped: u64,
 }
 
 impl Parent {
@@ -305,7 +302,7 @@ impl Parent {
 
     /// Producers stop, consumers finish what they hold.
     fn stop(&mut self) {
-        self.dropped += self.keeper.close_now(self.clock.now(), &mut self.host);
+        self.keeper.close_now(self.clock.now(), &mut self.host);
     }
 
     fn finish(&mut self, args: &Args) -> anyhow::Result<ExitCode> {

@@ -142,11 +142,11 @@ impl Keeper {
     }
 
     /// Ends the queue as soon as what is out is done: producers are refused, what is in line is
-    /// dropped. Returns how many items that were.
-    pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) -> u64 {
+    /// dropped.
+    pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) {
         self.wall = wall;
         let mut effects = std::mem::take(&mut self.effects);
-        let dropped = self.queue.close_now(&mut effects);
+        self.queue.close_now(&mut effects);
         for effect in effects.drain(..) {
             self.carry_out(effect, host);
         }
@@ -154,7 +154,6 @@ impl Keeper {
         if let Some(pacer) = &mut self.pacer {
             pacer.hurry(Role::Producer, wall);
         }
-        dropped
     }
 
     /// How many items and clients there are.
