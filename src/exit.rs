@@ -9,6 +9,14 @@ pub enum ExitCode {
     Failed,
     /// 2: the command was not understood, and nothing was started.
     Usage,
+    /// 3: it would have had to wait, for room or for an item, longer than it was to.
+    WouldBlock,
+    /// 4: the queue is closed, or has ended.
+    Closed,
+    /// 126: the command for the items cannot be executed.
+    NotExecutable,
+    /// 127: there is no such command for the items.
+    NotFound,
     /// Death by this signal, so that a shell's loop stops too.
     Signal(i32),
 }
@@ -20,6 +28,10 @@ impl ExitCode {
             Self::Done => 0.into(),
             Self::Failed => 1.into(),
             Self::Usage => 2.into(),
+            Self::WouldBlock => 3.into(),
+            Self::Closed => 4.into(),
+            Self::NotExecutable => 126.into(),
+            Self::NotFound => 127.into(),
             Self::Signal(signal) => {
                 // Doesn't return for a signal that ends a process.
                 let _ = signal_hook::low_level::emulate_default_handler(signal);

@@ -2,11 +2,19 @@
 
 mod client;
 mod consumer;
+mod feed;
+mod get;
+mod items;
 mod keeper;
+mod manual;
 mod producer;
+mod put;
 mod run;
 mod signals;
+mod status;
+mod tend;
 mod values;
+mod visit;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -20,11 +28,12 @@ use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::report::Lang;
 
-/// multiprocessing.Queue for the command line: producer and consumer processes joined by a
-/// named-pipe queue.
+/// multiprocessing.Queue for the command line: processes joined by a named-pipe queue
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]
+#[command(help_template = "{about}\n\n{usage-heading} {usage}{after-help}")]
+#[command(after_help = manual::commands())]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,6 +44,16 @@ enum Command {
     Run(run::Args),
     Producer(producer::Args),
     Consumer(consumer::Args),
+    Put(put::Args),
+    Get(get::Args),
+    Peek(tend::PeekArgs),
+    Join(tend::JoinArgs),
+    Close(tend::CloseArgs),
+    Status(status::Args),
+    Failed(tend::FailedArgs),
+    Rm(tend::RmArgs),
+    Completions(manual::CompletionsArgs),
+    Man(manual::ManArgs),
     #[command(hide = true)]
     Keeper(keeper::Args),
 }
@@ -67,11 +86,15 @@ struct QueueArg {
 
 impl QueueArg {
     fn name(&self) -> anyhow::Result<QueueName> {
-        let given = match &self.queue {
-            Some(name) => Some(name.clone()),
-            None => from_env("QDEMO_QUEUE", QueueName::from_str)?,
-        };
-        given.map_or_else(|| Ok("default".parse()?), Ok)
+        self.given()?.map_or_else(|| Ok("default".parse()?), Ok)
+    }
+
+    /// The name that was given, if one was.
+    fn given(&self) -> Result<Option<QueueName>, Usage> {
+        match &self.queue {
+            Some(name) => Ok(Some(name.clone())),
+            None => from_env("QDEMO_QUEUE", QueueName::from_str),
+        }
     }
 }
 
@@ -95,6 +118,14 @@ fn from_env<T, E: std::fmt::Display>(
 #[error("{0}")]
 struct Usage(String);
 
+/// Something was not to be had, or done.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Stop {
+    code: ExitCode,
+    text: String,
+}
+
 /// Runs the command that these arguments ask for, and ends the process as it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
     std::panic::set_hook(Box::new(|panic| {
@@ -117,6 +148,16 @@ impl Command {
             Self::Run(args) => args.run(),
             Self::Producer(args) => args.run(),
             Self::Consumer(args) => args.run(),
+            Self::Put(args) => args.run(),
+            Self::Get(args) => args.run(),
+            Self::Peek(args) => args.run(),
+            Self::Join(args) => args.run(),
+            Self::Close(args) => args.run(),
+            Self::Status(args) => args.run(),
+            Self::Failed(args) => args.run(),
+            Self::Rm(args) => args.run(),
+            Self::Completions(args) => args.run(),
+            Self::Man(args) => args.run(),
             Self::Keeper(args) => args.run(),
         }
     }
@@ -134,10 +175,14 @@ fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::Signal(signal);
     }
     say(&format!("{error:#}"));
-    let usage = error.is::<Usage>() || matches!(error.downcast_ref(), Some(ClientError::Unsafe(_)));
-    match usage {
-        true => ExitCode::Usage,
-        false => ExitCode::Failed,
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return stop.code;
+    }
+    match error.downcast_ref() {
+        _ if error.is::<Usage>() => ExitCode::Usage,
+        Some(ClientError::Unsafe(_)) => ExitCode::Usage,
+        Some(ClientError::Closed) => ExitCode::Closed,
+        _ => ExitCode::Failed,
     }
 }
 

@@ -208,7 +208,7 @@ impl Args {
                 ];
                 (args, self.producers)
             }
-            Role::Consumer => {
+            Role::Consumer | Role::Visitor => {
                 let args = vec!["consumer".to_owned(), delay(self.consumer_delay)];
                 (args, self.consumers)
             }
@@ -293,7 +293,7 @@ impl Parent {
             let pid = departed.pid;
             let then = match departed.worker.role {
                 Role::Producer => "",
-                Role::Consumer => ": what it held is back in line",
+                Role::Consumer | Role::Visitor => ": what it held is back in line",
             };
             let text = format!("qdemo: {who} (process {pid}) {cause}{then}");
             self.host.watch.reporter.notice(&text);

@@ -58,6 +58,12 @@ pub(super) fn items(text: &str) -> Result<u64, String> {
     })
 }
 
+/// `16MiB`, `64K`, `1000`: bytes. A `K` is 1024 of them, with or without an `iB`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let parsed = parse_size::Config::new().with_binary().parse_size(text);
+    parsed.map_err(|error| format!("{error}: write 16MiB, 64K, or a number of bytes"))
+}
+
 /// How many workers of a role.
 pub(super) fn workers(text: &str) -> Result<u32, String> {
     const MOST: u32 = 1000;
@@ -136,6 +142,16 @@ mod tests {
         assert_eq!(workers("1000"), Ok(1000));
         for text in ["0", "1001", "99999999999", "-1"] {
             assert!(workers(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_multiples_of_1024() {
+        for (text, bytes) in [("0", 0), ("1000", 1000), ("64K", 65536), ("16MiB", 16 << 20)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "-1", "big", "1X", "99999999999999999999"] {
+            assert!(size(text).expect_err(text).contains("write 16MiB"), "{text}");
         }
     }
 

@@ -7,15 +7,18 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use std::{env, thread};
 
 use super::{Client, Error};
-use crate::clock::Stamp;
-use crate::keeper::shared::READY;
+use crate::clock::{Stamp, nanos};
+use crate::keeper::shared::{self, READY};
 use crate::name::QueueName;
-use crate::pipe::{Door, Mailbox, PIPE_BUF, QueueDir, Waker};
+use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, Waker};
 use crate::queue::Role;
-use crate::wire::{Hello, Key, Reply, ReplyReader, VERSION, Welcome, Writer, mailbox_name};
+use crate::wire::{
+    Hello, Key, LARGEST_ITEM, Reply, ReplyReader, Status, VERSION, Welcome, Writer, mailbox_name,
+};
 
 /// How often a keeper may go just as this client comes, before that is taken for a fault.
 const TRIES: usize = 100;
@@ -26,6 +29,8 @@ pub struct Options {
     base: Option<PathBuf>,
     name: QueueName,
     hello: Hello,
+    /// Since when it has been waited for, if that is not when this process started.
+    job: Option<Stamp>,
     program: Option<OsString>,
     starts_keeper: bool,
     interrupt: Option<Arc<Waker>>,
@@ -35,17 +40,22 @@ impl Options {
     /// To come to the queue `name` as `role`, in the folder that the environment names: `QDEMO_DIR`,
     /// by default `${XDG_STATE_HOME:-~/.local/state}/qdemo`.
     pub fn new(name: QueueName, role: Role) -> Self {
-        let hello = Hello {
-            version: VERSION,
-            role,
-            pid: std::process::id(),
-            born: Stamp::default(),
-            worker: None,
-            keep_open: false,
-            follow: false,
-            capacity: None,
-        };
-        Self { base: None, name, hello, program: None, starts_keeper: true, interrupt: None }
+        let hello = Hello::new(role);
+        Self {
+            base: None,
+            name,
+            hello,
+            job: None,
+            program: None,
+            starts_keeper: true,
+            interrupt: None,
+        }
+    }
+
+    /// Another queue in the same folder.
+    pub(crate) fn queue(mut self, name: QueueName) -> Self {
+        self.name = name;
+        self
     }
 
     /// The folder in which the queue lies.
@@ -73,6 +83,34 @@ impl Options {
         self
     }
 
+    /// A consumer: an item that it has held for so long goes back in line, even while it lives. By
+    /// default only its leaving or its death gives items back.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.hello.lease = Some(nanos(lease));
+        self
+    }
+
+    /// A consumer: an item is put aside when this one is the `most`th that died of it, or held it
+    /// for longer than its lease; 0 for never. By default 5.
+    pub fn max_attempts(mut self, most: u32) -> Self {
+        self.hello.max_attempts = most;
+        self
+    }
+
+    /// How many bytes of JSON an item may have; by default 16 MiB.
+    pub fn max_item_size(mut self, bytes: u64) -> Self {
+        self.hello.largest = Some(bytes);
+        self
+    }
+
+    /// A visitor that comes for somebody: a command that is called again and again by a script is
+    /// to be told of an end as if it were the script.
+    pub(crate) fn on_behalf_of(mut self, job: Stamp, caller: Option<Stamp>) -> Self {
+        self.job = Some(job);
+        self.hello.caller = caller;
+        self
+    }
+
     /// The `qdemo` program that is started to keep the queue if nobody keeps it. By default
     /// `qdemo`, as it is found in the `PATH`.
     pub fn program(mut self, program: impl Into<OsString>) -> Self {
@@ -93,6 +131,31 @@ impl Options {
         self
     }
 
+    /// Comes to the queue if there is one: none if nobody has made it yet.
+    ///
+    /// # Errors
+    /// As [`Options::connect`].
+    pub(crate) fn connect_if_there(mut self) -> Result<Option<Client>, Error> {
+        let base = self.base()?;
+        match QueueDir::exists(&base, self.name.as_str())? {
+            false => Ok(None),
+            true => self.dir(base).connect().map(Some),
+        }
+    }
+
+    /// Comes to the queue if somebody keeps it just now.
+    pub(crate) fn connect_if_kept(mut self) -> Result<Option<Client>, Error> {
+        let base = self.base()?;
+        if !QueueDir::exists(&base, self.name.as_str())? {
+            return Ok(None);
+        }
+        self.starts_keeper = false;
+        match self.dir(base).connect() {
+            Err(Error::Gone) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
     /// Comes to the queue, which is made if need be.
     ///
     /// # Errors
@@ -100,15 +163,12 @@ impl Options {
     /// [`Error::Refused`] when the keeper doesn't want this client (another capacity), and others
     /// when the system says no.
     pub fn connect(mut self) -> Result<Client, Error> {
-        let base = match self.base.take() {
-            Some(base) => base,
-            None => default_dir()?,
-        };
+        let base = self.base()?;
         // Held until the welcome, or the keeper would not wait for us.
         let mut starting = None;
         for _ in 0..TRIES {
             let dir = QueueDir::open_or_create(&base, self.name.as_str())?;
-            self.hello.born = born_for(dir.path());
+            self.hello.born = self.job.unwrap_or_else(|| born_for(dir.path()));
             match Door::open(&dir).map_err(open_failed("cannot open the queue's inbox"))? {
                 Some(door) => match self.enter(&dir, door) {
                     Ok(client) => return Ok(client),
@@ -122,6 +182,10 @@ impl Options {
         }
         drop(starting);
         Err(Error::Start(format!("{TRIES} of them have gone at once")))
+    }
+
+    fn base(&mut self) -> Result<PathBuf, Error> {
+        self.base.take().map_or_else(default_dir, Ok)
     }
 
     /// Says hello and waits for the welcome.
@@ -147,6 +211,8 @@ impl Options {
             sent: 0,
             answered: 0,
             window: 0,
+            largest: self.hello.largest.unwrap_or(LARGEST_ITEM),
+            late: Vec::new(),
             interrupt: self.interrupt.clone(),
         };
         client.begin();
@@ -248,6 +314,19 @@ pub(crate) fn default_dir() -> Result<PathBuf, Error> {
     named("QDEMO_DIR")
         .or_else(|| state().map(|state| state.join("qdemo")))
         .ok_or_else(|| Error::Unsafe(nowhere.to_owned()))
+}
+
+/// How a queue is that nobody keeps just now; none if there is none of this name.
+pub(crate) fn status_at_rest(base: &Path, name: &QueueName) -> anyhow::Result<Option<Status>> {
+    if !QueueDir::exists(base, name.as_str())? {
+        return Ok(None);
+    }
+    match QueueDir::open(base.join(name.as_str())) {
+        Ok(dir) => shared::at_rest(&dir).map(Some),
+        // It is removed at this moment.
+        Err(DirError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::from(error).into()),
+    }
 }
 
 fn open_failed(what: &str) -> impl FnOnce(io::Error) -> Error {

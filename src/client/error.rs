@@ -3,10 +3,10 @@
 use std::io;
 
 use crate::pipe::{DirError, Unsafe};
-use crate::wire::LARGEST_ITEM;
 
 /// Why a queue's operation failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The queue's directory cannot be used as it is; the text says what to do.
     #[error("{0}")]
@@ -32,12 +32,26 @@ pub enum Error {
     /// The queue takes no more items.
     #[error("the queue is closed: it takes no more items")]
     Closed,
+    /// The queue has no room, and was not waited for any longer.
+    #[error("the queue is full")]
+    Full,
+    /// The queue has no item, and was not waited for any longer.
+    #[error("the queue is empty")]
+    Empty,
+    /// So many items are not done yet, and were not waited for any longer.
+    #[error("{0} items are not done yet")]
+    Unfinished(u64),
     /// An item is JSON text without a line break in it.
     #[error("an item is JSON text on a single line: write its line breaks as \\n")]
     NotALine,
     /// The item has this many bytes, which is too many.
-    #[error("the item has {0} bytes as JSON, and at most {LARGEST_ITEM} are taken: split it")]
-    TooLarge(usize),
+    #[error("the item has {size} bytes as JSON, and at most {most} are taken: split it")]
+    TooLarge {
+        /// In bytes.
+        size: u64,
+        /// How many are taken.
+        most: u64,
+    },
     /// The keeper refused what was asked.
     #[error("{text}")]
     Refused {

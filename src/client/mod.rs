@@ -1,5 +1,6 @@
 //! A client's handle of a queue: put, get, done, leave.
 
+mod ask;
 mod connect;
 mod error;
 
@@ -11,9 +12,10 @@ use std::time::Duration;
 use crate::clock::{Clock, Nanos, nanos};
 use crate::pipe::{Door, Mailbox, PIPE_BUF, Ready, State, Waker, wait};
 use crate::queue::Run;
-use crate::wire::{LARGEST_ITEM, Reply, ReplyReader, Welcome, Writer};
+use crate::wire::{Reply, ReplyReader, Welcome, Writer};
+pub(crate) use ask::Which;
 pub use connect::Options;
-pub(crate) use connect::default_dir;
+pub(crate) use connect::{default_dir, status_at_rest};
 pub use error::Error;
 
 /// Items that were accepted together.
@@ -35,6 +37,11 @@ pub struct Batch {
 impl Batch {
     pub(crate) fn run(&self) -> &Run {
         &self.run
+    }
+
+    /// For what stays after it is done.
+    pub(crate) fn into_run(self) -> Run {
+        self.run
     }
 
     /// The queue's number of the first item; the others follow it.
@@ -91,7 +98,42 @@ pub struct Client {
     /// The number of the last item that was accepted, or refused.
     answered: u64,
     window: u64,
+    /// The largest item, in bytes of JSON.
+    largest: u64,
+    /// What the keeper said of items that this client no longer had.
+    late: Vec<String>,
     interrupt: Option<Arc<Waker>>,
+}
+
+/// How long an answer is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Until it comes.
+    Endless,
+    /// So many nanoseconds; 0 is not to wait at all.
+    For(Nanos),
+}
+
+/// What is left of a patience.
+struct Deadline {
+    clock: Clock,
+    patience: Patience,
+    /// The keeper has been told that it is over: its answer comes at once.
+    cancelled: bool,
+}
+
+impl Deadline {
+    fn new(patience: Patience) -> Self {
+        Self { clock: Clock::start(), patience, cancelled: false }
+    }
+
+    /// How many nanoseconds more may be waited; none for any number.
+    fn left(&self) -> Option<Nanos> {
+        match self.patience {
+            Patience::For(most) if !self.cancelled => Some(most.saturating_sub(self.clock.now())),
+            _ => None,
+        }
+    }
 }
 
 impl Client {
@@ -110,6 +152,13 @@ impl Client {
         self.put_all([item])
     }
 
+    /// The same, but waits for room only that long.
+    pub(crate) fn put_within(&mut self, item: &[u8], patience: Patience) -> Result<(), Error> {
+        self.add(item)?;
+        while self.wait_for_news(patience)?.is_some() {}
+        Ok(())
+    }
+
     /// Puts many items, which is faster than one after another. They are in the queue when this
     /// returns.
     ///
@@ -121,7 +170,7 @@ impl Client {
     ) -> Result<(), Error> {
         for item in items {
             while !self.has_room() {
-                self.wait_for_news()?;
+                self.wait_for_news(Patience::Endless)?;
             }
             self.add(item.as_ref())?;
         }
@@ -130,7 +179,7 @@ impl Client {
 
     /// Waits until everything added is in the queue.
     fn settle(&mut self) -> Result<(), Error> {
-        while self.wait_for_news()?.is_some() {}
+        while self.wait_for_news(Patience::Endless)?.is_some() {}
         Ok(())
     }
 
@@ -144,8 +193,9 @@ impl Client {
         if memchr::memchr(b'\n', item).is_some() || item.is_empty() {
             return Err(Error::NotALine);
         }
-        if item.len() > LARGEST_ITEM {
-            return Err(Error::TooLarge(item.len()));
+        let size = item.len() as u64;
+        if size > self.largest {
+            return Err(Error::TooLarge { size, most: self.largest });
         }
         let room = self.writer.room();
         if self.lines.len() + item.len() >= room {
@@ -161,21 +211,46 @@ impl Client {
     }
 
     /// Sends what has been added, and waits until more of it has been accepted; none when there is
-    /// nothing left to be accepted.
-    pub(crate) fn wait_for_news(&mut self) -> Result<Option<Accepted>, Error> {
+    /// nothing left to be accepted. [`Error::Full`] when nothing of it was for that long: none of it
+    /// will be any more.
+    pub(crate) fn wait_for_news(&mut self, patience: Patience) -> Result<Option<Accepted>, Error> {
         self.send()?;
+        let mut deadline = Deadline::new(patience);
         while self.answered < self.sent {
-            if let Some(news) = self.hear_of_puts(None)? {
+            if let Some(reply) = self.reply_until(&mut deadline)?
+                && let Some(news) = self.note(reply)?
+            {
                 return Ok(Some(news));
             }
         }
         Ok(None)
     }
 
+    /// The next reply. When the patience is over, the keeper is told that nothing is waited for any
+    /// longer: what it says to that is waited for, and comes at once.
+    fn reply_until(&mut self, deadline: &mut Deadline) -> Result<Option<Reply>, Error> {
+        let left = deadline.left();
+        if left == Some(0) {
+            deadline.cancelled = true;
+            self.say("cancel")?;
+        }
+        self.reply(left.filter(|&left| left > 0))
+    }
+
+    /// Says one word.
+    fn say(&mut self, verb: &str) -> Result<(), Error> {
+        self.begin();
+        self.writer.bare(&mut self.write, verb);
+        self.send_write()
+    }
+
     /// What has been accepted since; none when there is nothing new.
     pub(crate) fn news(&mut self) -> Result<Option<Accepted>, Error> {
         match self.answered < self.sent {
-            true => self.hear_of_puts(Some(0)),
+            true => match self.reply(Some(0))? {
+                Some(reply) => self.note(reply),
+                None => Ok(None),
+            },
             false => Ok(None),
         }
     }
@@ -185,20 +260,53 @@ impl Client {
     /// # Errors
     /// [`Error::Gone`] when the keeper died.
     pub fn get(&mut self, max: u64) -> Result<Option<Batch>, Error> {
+        self.get_within(max, Patience::Endless)
+    }
+
+    /// The same, but waits only that long: then [`Error::Empty`].
+    pub(crate) fn get_within(
+        &mut self,
+        max: u64,
+        patience: Patience,
+    ) -> Result<Option<Batch>, Error> {
+        self.ask_for(max)?;
+        let mut deadline = Deadline::new(patience);
+        loop {
+            if let Some(reply) = self.reply_until(&mut deadline)?
+                && let Some(answer) = self.answer(reply)?
+            {
+                return Ok(answer);
+            }
+        }
+    }
+
+    /// Asks for up to `max` items, and waits for nothing: [`Client::answered`] tells.
+    pub(crate) fn ask_for(&mut self, max: u64) -> Result<(), Error> {
         self.send()?;
         self.begin();
         self.writer.get(&mut self.write, max.max(1));
-        self.send_write()?;
-        loop {
-            match self.reply(None)? {
-                Some(Reply::Run(run)) => return Ok(Some(Batch { run })),
-                Some(Reply::Ended) => {
-                    connect::remember_end(&self.place);
-                    return Ok(None);
-                }
-                Some(other) => drop(self.note(other)?),
-                None => {}
+        self.send_write()
+    }
+
+    /// The answer to [`Client::ask_for`], as [`Client::get`] gives it, if there is one already.
+    pub(crate) fn answered(&mut self) -> Result<Option<Option<Batch>>, Error> {
+        while let Some(reply) = self.reply(Some(0))? {
+            if let Some(answer) = self.answer(reply)? {
+                return Ok(Some(answer));
             }
+        }
+        Ok(None)
+    }
+
+    fn answer(&mut self, reply: Reply) -> Result<Option<Option<Batch>>, Error> {
+        match reply {
+            Reply::Run(run) => Ok(Some(Some(Batch { run }))),
+            Reply::Ended => {
+                connect::remember_end(&self.place);
+                Ok(Some(None))
+            }
+            Reply::Empty => Err(Error::Empty),
+            other => self.note(other).map(|_| None),
         }
     }
 
@@ -212,6 +320,36 @@ impl Client {
         self.begin();
         self.writer.done(&mut self.write, first_id, count);
         Ok(())
+    }
+
+    /// Gives back `count` items from number `first_id` on, at their old place in line. It reaches
+    /// the keeper with whatever is said next.
+    pub fn give_back(&mut self, first_id: u64, count: u64) -> Result<(), Error> {
+        if self.write.len() > PIPE_BUF / 2 {
+            self.send_write()?;
+        }
+        self.begin();
+        self.writer.back(&mut self.write, first_id, count);
+        Ok(())
+    }
+
+    /// Puts an item that this client has out aside: `qdemo failed` lists it, with the reason.
+    pub fn fail(&mut self, id: u64, why: &str) -> Result<(), Error> {
+        self.send_write()?;
+        self.begin();
+        self.writer.fail(&mut self.write, id, why);
+        self.send_write()
+    }
+
+    /// Lets the keeper know at once what was to reach it with whatever is said next.
+    pub(crate) fn flush(&mut self) -> Result<(), Error> {
+        self.send_write()
+    }
+
+    /// What the keeper said since of items that were done, or given back, too late: their lease had
+    /// run out, and they were back in line.
+    pub(crate) fn take_late(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.late)
     }
 
     /// Lets time pass: paced time in a paced run, else the wall's.
@@ -279,6 +417,26 @@ impl Client {
         }
     }
 
+    /// Waits until the keeper has gone.
+    pub(crate) fn wait_for_the_end(&self) -> Result<(), Error> {
+        while !self.wait(&[], None)? {}
+        Ok(())
+    }
+
+    /// Waits until the keeper has something to say, until there is something to read from `input`,
+    /// or for `most` nanoseconds.
+    pub(crate) fn wait_for_answer_or(
+        &self,
+        input: BorrowedFd<'_>,
+        most: Option<Nanos>,
+    ) -> Result<(), Error> {
+        let pipes = [(self.mailbox.as_fd(), Ready::Read), (input, Ready::Read)];
+        let states = self.wait_for_all(&pipes, most)?;
+        let said = states.iter().rev().nth(1).is_some_and(|mailbox| mailbox.ready);
+        // Its last words come first.
+        if states[0].dead && !said { Err(Error::Gone) } else { Ok(()) }
+    }
+
     fn say_bye(&mut self) -> Result<(), Error> {
         self.begin();
         self.writer.bye(&mut self.write);
@@ -317,14 +475,6 @@ impl Client {
         self.send()
     }
 
-    /// Takes a reply about puts; none when there is none within `most` nanoseconds.
-    fn hear_of_puts(&mut self, most: Option<Nanos>) -> Result<Option<Accepted>, Error> {
-        match self.reply(most)? {
-            Some(reply) => self.note(reply),
-            None => Ok(None),
-        }
-    }
-
     /// Deals with a reply that is not what is being waited for.
     fn note(&mut self, reply: Reply) -> Result<Option<Accepted>, Error> {
         match reply {
@@ -338,6 +488,14 @@ impl Client {
             Reply::Closed { seq } => {
                 self.answered = self.answered.max(seq);
                 Err(Error::Closed)
+            }
+            Reply::Full { seq } => {
+                self.answered = self.answered.max(seq);
+                Err(Error::Full)
+            }
+            Reply::Error { code, text } if code == "not-out" => {
+                self.late.push(text);
+                Ok(None)
             }
             Reply::Error { code, text } => Err(Error::Refused { code, text }),
             // Of something that is not being waited for any more.

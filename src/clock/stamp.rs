@@ -10,6 +10,7 @@
 
 use std::fs;
 
+use rustix::process::{Pid, getpgrp, getppid};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,24 @@ impl Stamp {
     /// When this process was made.
     pub(crate) fn birth() -> Self {
         let pid = std::process::id();
-        Self { tick: start_tick().unwrap_or_else(current_tick), pid }
+        Self { tick: start_tick("self").unwrap_or_else(current_tick), pid }
+    }
+
+    /// When the process was made that leads this one's process group: what a shell takes for one
+    /// job. None when that is no more, or cannot be known.
+    pub(crate) fn job() -> Option<Self> {
+        Self::of(getpgrp())
+    }
+
+    /// When this process's parent was made, if that can be known.
+    pub(crate) fn caller() -> Option<Self> {
+        Self::of(getppid()?)
+    }
+
+    fn of(pid: Pid) -> Option<Self> {
+        let pid = u32::try_from(pid.as_raw_nonzero().get()).ok()?;
+        let tick = start_tick(&pid.to_string())?;
+        Some(Self { tick, pid })
     }
 
     /// Now: every process made so far is [`Stamp::before_or_at`] it, and none made later is.
@@ -94,9 +112,9 @@ fn boot() -> String {
         .unwrap_or_default()
 }
 
-/// Field 22 of `/proc/self/stat`; the second field, a name in brackets, may contain anything.
-fn start_tick() -> Option<u64> {
-    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+/// Field 22 of `/proc/PID/stat`; the second field, a name in brackets, may contain anything.
+fn start_tick(pid: &str) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_whitespace().nth(19)?.parse().ok()
 }

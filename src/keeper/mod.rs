@@ -4,6 +4,7 @@
 //! and events go out through a [`Host`]. [`Post`] is the loop's other half: the pipes, and the
 //! waiting. [`shared`] is the process that keeps a stand-alone queue.
 
+mod answer;
 mod host;
 mod post;
 pub(crate) mod shared;
@@ -17,11 +18,12 @@ use bytes::{Bytes, BytesMut};
 
 use crate::clock::{Nanos, Next, Pacer};
 use crate::queue::{
-    Census, ClientId, Effect, Lines, Member, Queue, Refusal, Remains, Request, Role, Worker,
+    Census, ClientId, Effect, Lines, Member, Queue, Remains, Request, Role, Worker,
 };
 use crate::wire::{
     Framer, Hello, Key, LARGEST_ITEM, Malformed, Reply, RequestLine, VERSION, Welcome, mailbox_name,
 };
+use answer::code;
 pub(crate) use host::{Event, Host, Watch, What};
 pub(crate) use post::{Office, Post};
 
@@ -41,6 +43,9 @@ pub(crate) struct Plan {
 struct Peer {
     key: Key,
     worker: Option<Worker>,
+    pid: u32,
+    /// Its largest item, in bytes of JSON.
+    largest: u64,
     /// The beginning of an item that comes in parts.
     parts: BytesMut,
 }
@@ -61,6 +66,8 @@ pub(crate) struct Keeper {
     effects: Vec<Effect>,
     /// The last wall time that was given.
     wall: Nanos,
+    /// Somebody has removed the queue.
+    removed: bool,
 }
 
 impl Keeper {
@@ -68,7 +75,7 @@ impl Keeper {
     pub(crate) fn new(plan: Plan) -> Self {
         Self {
             framer: Framer::default(),
-            queue: Queue::new(&plan.remains, plan.workers.is_none()),
+            queue: Queue::new(plan.remains, plan.workers.is_none()),
             workers: plan.workers,
             pacer: plan.pacer,
             peers: BTreeMap::new(),
@@ -77,6 +84,7 @@ impl Keeper {
             next_client: 0,
             effects: Vec::new(),
             wall: 0,
+            removed: false,
         }
     }
 
@@ -103,7 +111,8 @@ impl Keeper {
     /// A client has died: all that it wrote has been taken in.
     pub(crate) fn died(&mut self, wall: Nanos, client: ClientId, host: &mut impl Host) {
         self.wall = wall;
-        self.leave(client, host);
+        self.leave_queue(client, Request::Die, host);
+        self.forget(client, host);
     }
 
     /// A worker that has not come yet never will.
@@ -123,20 +132,23 @@ impl Keeper {
     /// do without anything arriving.
     pub(crate) fn turn(&mut self, wall: Nanos, host: &mut impl Host) -> io::Result<Option<Nanos>> {
         self.wall = wall;
+        let now = self.now();
+        self.with_effects(host, |queue, effects| queue.expire(now, effects));
         loop {
             if self.queue.end_is_due() {
                 let at = host.end()?;
                 self.queue.end(at);
             }
+            let now = self.now();
             let step = match self.next_in_pace(host) {
-                None => self.queue.step(),
+                None => self.queue.step(now),
                 Some(Next::Serve(worker)) => self.serve(worker),
                 Some(Next::Wake(_)) => continue,
                 Some(Next::Wait(until)) => return Ok(until),
             };
             match step {
                 Some(effect) => self.carry_out(effect, host),
-                None => return Ok(None),
+                None => return Ok(self.queue.next_expiry()),
             }
         }
     }
@@ -145,18 +157,18 @@ impl Keeper {
     /// dropped.
     pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) {
         self.wall = wall;
-        let mut effects = std::mem::take(&mut self.effects);
-        self.queue.close_now(&mut effects);
-        for effect in effects.drain(..) {
-            self.carry_out(effect, host);
-        }
-        self.effects = effects;
+        self.with_effects(host, Queue::close_now);
         if let Some(pacer) = &mut self.pacer {
             pacer.hurry(Role::Producer, wall);
         }
     }
 
-    /// How many items and clients there are.
+    /// Whether somebody has removed the queue: there is nothing to keep any more.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed
+    }
+
+    /// How many items there are.
     pub(crate) fn census(&self) -> Census {
         self.queue.census()
     }
@@ -187,7 +199,7 @@ impl Keeper {
 
     fn serve(&mut self, worker: Worker) -> Option<Effect> {
         let &client = self.crew.get(&worker)?;
-        self.queue.serve(client)
+        self.queue.serve(self.now(), client)
     }
 
     fn hello(&mut self, key: Key, hello: &Hello, host: &mut impl Host) {
@@ -208,8 +220,9 @@ impl Keeper {
         self.next_client += 1;
         match self.admit(client, hello) {
             Ok(worker) => {
+                let largest = hello.largest.unwrap_or(LARGEST_ITEM);
                 let parts = BytesMut::new();
-                let peer = Peer { key, worker, parts };
+                let peer = Peer { key, worker, pid: hello.pid, largest, parts };
                 self.peers.insert(client, peer);
                 self.keys.insert(key, client);
                 self.crew.extend(worker.map(|worker| (worker, client)));
@@ -256,79 +269,118 @@ impl Keeper {
             keep_open: hello.keep_open,
             follow: hello.follow,
             born: hello.born,
+            caller: hello.caller,
+            lease: hello.lease,
+            max_attempts: hello.max_attempts,
             capacity: hello.capacity(),
         };
-        match self.queue.apply(client, Request::Join(member), &mut self.effects) {
+        match self.queue.apply(client, Request::Come(member), &mut self.effects) {
             Ok(()) => Ok(worker),
             Err(refusal) => Err((code(&refusal), refusal.to_string())),
         }
     }
 
     fn request(&mut self, client: ClientId, request: RequestLine<'_>, host: &mut impl Host) {
+        let some = |id| (id > 0).then_some(id);
         let request = match request {
             RequestLine::Part(piece) => return self.part(client, piece, host),
             RequestLine::Sleep(delay) => return self.sleep(client, delay, host),
             RequestLine::Bye => return self.bye(client, host),
             RequestLine::Hello(_) => return,
+            RequestLine::Size
+            | RequestLine::Status
+            | RequestLine::Peek { .. }
+            | RequestLine::Failed { .. } => return self.show(client, &request, host),
+            RequestLine::Remove { force } => return self.remove(client, force, host),
             RequestLine::Put { seq, count, lines } => match self.whole(client, count, lines) {
                 Some(lines) => Request::Put { seq, lines },
                 None => return self.show_out(client, host),
             },
             RequestLine::Get { max } => Request::Get { max },
             RequestLine::Done { first, count } => Request::Done { first, count },
+            RequestLine::Back { first, count } => Request::GiveBack { first, count },
+            RequestLine::Fail { id, why } => {
+                let why = String::from_utf8_lossy(why).into_owned();
+                Request::Fail { id, why }
+            }
+            RequestLine::Cancel => Request::Cancel,
+            RequestLine::Join => Request::Join,
+            RequestLine::Close { now } => Request::Close { now },
+            RequestLine::Retry { id } => Request::Retry { id: some(id) },
+            RequestLine::Drop { id } => Request::Drop { id: some(id) },
         };
-        if matches!(request, Request::Put { .. } | Request::Get { .. })
-            && let (Some(pacer), Some(worker)) = (&mut self.pacer, worker_of(&self.peers, client))
-        {
-            pacer.asks(worker, self.wall);
+        match request {
+            Request::Put { .. } | Request::Get { .. } => self.is_at_rest(client),
+            // What can be done at once is not taken back.
+            Request::Cancel => self.settle(host),
+            _ => {}
         }
         self.apply(client, request, host);
     }
 
+    /// The keeper owes this worker of a paced run an answer.
+    fn is_at_rest(&mut self, client: ClientId) {
+        if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker_of(&self.peers, client)) {
+            pacer.asks(worker, self.wall);
+        }
+    }
+
     fn apply(&mut self, client: ClientId, request: Request, host: &mut impl Host) {
-        let mut effects = std::mem::take(&mut self.effects);
-        if let Err(refusal) = self.queue.apply(client, request, &mut effects) {
+        let refused =
+            self.with_effects(host, |queue, effects| queue.apply(client, request, effects)).err();
+        if let Some(refusal) = refused {
             send_error(host, client, code(&refusal), &refusal.to_string());
         }
+    }
+
+    /// Does something to the queue, and then tells of what that did.
+    fn with_effects<T>(
+        &mut self,
+        host: &mut impl Host,
+        what: impl FnOnce(&mut Queue, &mut Vec<Effect>) -> T,
+    ) -> T {
+        let mut effects = std::mem::take(&mut self.effects);
+        let result = what(&mut self.queue, &mut effects);
         for effect in effects.drain(..) {
             self.carry_out(effect, host);
         }
         self.effects = effects;
+        result
+    }
+
+    /// Does all that can be done now, unless that is for the pace to decide.
+    fn settle(&mut self, host: &mut impl Host) {
+        if self.pacer.is_some() {
+            return;
+        }
+        loop {
+            // If the end cannot be remembered now, the next turn says so.
+            if self.queue.end_is_due()
+                && let Ok(at) = host.end()
+            {
+                self.queue.end(at);
+            }
+            let now = self.now();
+            match self.queue.step(now) {
+                Some(effect) => self.carry_out(effect, host),
+                None => return,
+            }
+        }
     }
 
     /// Tells of an effect: the client, and whoever watches.
     fn carry_out(&mut self, effect: Effect, host: &mut impl Host) {
-        let client = match &effect {
-            Effect::Accepted { client, .. }
-            | Effect::Refused { client, .. }
-            | Effect::Handed { client, .. }
-            | Effect::Done { client, .. }
-            | Effect::Returned { client, .. }
-            | Effect::Ended { client } => *client,
-        };
+        let client = effect.client();
         let worker = worker_of(&self.peers, client);
         let at = self.now();
         let event = |what| Event { at, worker, what };
-        let reply = match effect {
-            Effect::Accepted { seq, run, .. } => {
-                host.event(event(What::Put(&run)));
-                let id = run.end() - 1;
-                let window = self.window();
-                Some(Reply::Ok { seq, id, window })
-            }
-            Effect::Refused { seq, .. } => Some(Reply::Closed { seq }),
-            Effect::Handed { run, .. } => {
-                host.event(event(What::Get(&run)));
-                Some(Reply::Run(run))
-            }
-            Effect::Done { run, .. } => {
-                host.event(event(What::Done(&run)));
-                None
-            }
-            Effect::Returned { .. } => None,
-            Effect::Ended { .. } => Some(Reply::Ended),
-        };
-        if let Some(reply) = reply {
+        match &effect {
+            Effect::Accepted { run, .. } => host.event(event(What::Put(run))),
+            Effect::Handed { run, .. } => host.event(event(What::Get(run))),
+            Effect::Done { run, .. } => host.event(event(What::Done(run))),
+            _ => {}
+        }
+        if let Some(reply) = answer::reply_to(effect, || self.window()) {
             if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
                 pacer.answered(worker, self.wall);
             }
@@ -336,28 +388,62 @@ impl Keeper {
         }
     }
 
+    /// Answers a question, which changes nothing.
+    fn show(&mut self, client: ClientId, question: &RequestLine<'_>, host: &mut impl Host) {
+        // What was asked for before counts.
+        self.settle(host);
+        let reply = match *question {
+            RequestLine::Peek { from, max } => answer::shown(self.queue.peek(from, max)),
+            RequestLine::Failed { from } => answer::failed(&self.queue, from),
+            RequestLine::Status => {
+                let status = answer::status(&self.queue, &self.peers, self.now());
+                Reply::Status(Box::new(status))
+            }
+            _ => answer::size(&self.queue),
+        };
+        send(host, client, &reply);
+    }
+
+    /// Ends the queue for everybody, whatever is in it if that is what is wanted.
+    fn remove(&mut self, client: ClientId, force: bool, host: &mut impl Host) {
+        self.settle(host);
+        let Census { in_line, out, failed, .. } = self.queue.census();
+        let items = in_line + out + failed;
+        let others: Vec<_> = self.peers.keys().copied().filter(|&peer| peer != client).collect();
+        if !force && (items > 0 || !others.is_empty()) {
+            let text = answer::in_use(&self.queue.census(), others.len());
+            return send_error(host, client, "in-use", &text);
+        }
+        for other in others {
+            send_error(host, other, "removed", "the queue has been removed");
+            self.forget(other, host);
+        }
+        send(host, client, &Reply::Count { items });
+        self.removed = true;
+    }
+
     fn part(&mut self, client: ClientId, piece: &[u8], host: &mut impl Host) {
         let Some(peer) = self.peers.get_mut(&client) else {
             return;
         };
         peer.parts.extend_from_slice(piece);
-        if peer.parts.len() > LARGEST_ITEM {
+        if peer.parts.len() as u64 > peer.largest {
             self.show_out(client, host);
         }
     }
 
     /// The items of a put: the first one may have come in parts. None if that is too large.
     fn whole(&mut self, client: ClientId, count: u64, lines: &[u8]) -> Option<Lines> {
-        let mut parts = match self.peers.get_mut(&client) {
-            Some(peer) => peer.parts.split(),
-            None => BytesMut::new(),
+        let (mut parts, largest) = match self.peers.get_mut(&client) {
+            Some(peer) => (peer.parts.split(), peer.largest),
+            None => (BytesMut::new(), LARGEST_ITEM),
         };
         let bytes = if parts.is_empty() {
             Bytes::copy_from_slice(lines)
         } else {
             parts.extend_from_slice(lines);
             let first = memchr::memchr(b'\n', &parts).unwrap_or(parts.len());
-            if first > LARGEST_ITEM {
+            if first as u64 > largest {
                 return None;
             }
             parts.freeze()
@@ -367,9 +453,11 @@ impl Keeper {
 
     /// A client that doesn't keep to what may be sent.
     fn show_out(&mut self, client: ClientId, host: &mut impl Host) {
-        let text = format!("an item has at most {LARGEST_ITEM} bytes as JSON");
+        let most = self.peers.get(&client).map_or(LARGEST_ITEM, |peer| peer.largest);
+        let text = format!("an item has at most {most} bytes as JSON");
         send_error(host, client, "too-large", &text);
-        self.leave(client, host);
+        self.leave_queue(client, Request::Leave, host);
+        self.forget(client, host);
     }
 
     fn sleep(&mut self, client: ClientId, delay: Nanos, host: &mut impl Host) {
@@ -383,26 +471,17 @@ impl Keeper {
     }
 
     fn bye(&mut self, client: ClientId, host: &mut impl Host) {
-        self.leave_queue(client, host);
-        let Census { in_line, consumers, .. } = self.queue.census();
-        let consumers = consumers as u64;
+        self.leave_queue(client, Request::Leave, host);
+        let in_line = self.queue.census().in_line;
+        let consumers = self.queue.count(Role::Consumer) as u64;
         send(host, client, &Reply::Bye { in_line, consumers });
         self.forget(client, host);
     }
 
-    fn leave(&mut self, client: ClientId, host: &mut impl Host) {
-        self.leave_queue(client, host);
-        self.forget(client, host);
-    }
-
-    fn leave_queue(&mut self, client: ClientId, host: &mut impl Host) {
+    fn leave_queue(&mut self, client: ClientId, how: Request, host: &mut impl Host) {
         // What it put before it left is in the queue, if there was room for it.
-        if self.pacer.is_none() {
-            while let Some(effect) = self.queue.step() {
-                self.carry_out(effect, host);
-            }
-        }
-        self.apply(client, Request::Leave, host);
+        self.settle(host);
+        self.apply(client, how, host);
         if let Some(worker) = worker_of(&self.peers, client) {
             self.worker_left(worker);
         }
@@ -416,7 +495,7 @@ impl Keeper {
         if let Some(workers) = &mut self.workers {
             workers.remove(&worker);
             if self.expected(Role::Producer) == 0 {
-                self.queue.close();
+                let _nothing_dropped = self.queue.close();
             }
         }
     }
@@ -457,14 +536,4 @@ fn send(host: &mut impl Host, client: ClientId, reply: &Reply) {
 fn send_error(host: &mut impl Host, client: ClientId, code: &str, text: &str) {
     let (code, text) = (code.to_owned(), text.to_owned());
     send(host, client, &Reply::Error { code, text });
-}
-
-/// The error code of a refusal, as `docs/PROTOCOL.md` lists them.
-fn code(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::Capacity { .. } => "capacity",
-        Refusal::TooFar { .. } => "too-far",
-        Refusal::GetTwice => "get-twice",
-        Refusal::NotOut { .. } => "not-out",
-    }
 }

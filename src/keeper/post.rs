@@ -108,7 +108,7 @@ impl Post {
         let (own, peers) = states.split_at(1 + others.len());
         let slots = self.slots.iter().zip(peers);
         let dead = slots
-            .filter(|((_, slot), state)| state.dead || slot.unsent() > MOST_UNREAD)
+            .filter(|((_, slot), state)| state.dead || slot.behind() > MOST_UNREAD)
             .map(|((client, _), _)| *client);
         Ok(Arrivals {
             inbox: own[0].ready,

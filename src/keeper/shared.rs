@@ -4,6 +4,7 @@
 //! There is one keeper: only who has the directory's lock may start one, and the lock is passed on
 //! to the keeper, as its standard input, until its inbox can be seen.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::num::NonZeroU64;
@@ -14,10 +15,11 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Keeper, Office, Plan, Post, Watch};
+use super::{Event, Keeper, Office, Plan, Post, Watch, answer};
 use crate::clock::{Clock, Moment, Nanos, Stamp};
 use crate::pipe::{Door, QueueDir, Ready, Waker, remove_if_there};
-use crate::queue::{Census, Remains};
+use crate::queue::{Census, Queue, Remains, Sentinel};
+use crate::wire::Status;
 
 /// What the keeper says on its standard output when its inbox can be seen.
 pub(crate) const READY: &str = "ready\n";
@@ -28,14 +30,59 @@ const MEMORY: &str = "memory.json";
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Memory {
     version: u32,
-    /// The sentinel stands.
-    sentinel: bool,
+    /// Why the queue takes no more items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sentinel: Option<Sentinel>,
     /// The capacity, 0 for unbounded.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     capacity: Option<u64>,
     /// When the last queue of this name ended.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<Moment>,
+    /// Callers that have been told of that end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    told: Vec<Stamp>,
+    /// Whether a new queue has begun since.
+    #[serde(default)]
+    begun: bool,
+    /// The number of the last item.
+    #[serde(default)]
+    last_number: u64,
+    /// How many items are done, since the queue began.
+    #[serde(default)]
+    done: u64,
+}
+
+impl Memory {
+    fn remains(&self) -> Remains {
+        Remains {
+            sentinel: self.sentinel,
+            capacity: self.capacity.map(NonZeroU64::new),
+            end: self.ended.as_ref().and_then(Moment::of_this_uptime),
+            told: self.told.clone(),
+            begun: self.begun,
+            last_number: self.last_number,
+            done: self.done,
+        }
+    }
+
+    /// Takes over all but the end, which is noted when it comes.
+    fn note(&mut self, remains: Remains) {
+        self.sentinel = remains.sentinel;
+        self.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
+        self.told = remains.told;
+        self.begun = remains.begun;
+        self.last_number = remains.last_number;
+        self.done = remains.done;
+    }
+
+    /// Whether there has never been anything to remember.
+    fn is_blank(&self) -> bool {
+        self.sentinel.is_none()
+            && self.capacity.is_none()
+            && self.ended.is_none()
+            && self.last_number == 0
+    }
 }
 
 const MEMORY_VERSION: u32 = 1;
@@ -62,12 +109,8 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
     }
     dir.sweep()?;
     let memory = load(&dir)?;
-    let remains = Remains {
-        sentinel: memory.sentinel,
-        capacity: memory.capacity.map(NonZeroU64::new),
-        end: memory.ended.as_ref().and_then(Moment::of_this_uptime),
-    };
-    let mut keeper = Keeper::new(Plan { remains, workers: None, pacer: None });
+    let plan = Plan { remains: memory.remains(), workers: None, pacer: None };
+    let mut keeper = Keeper::new(plan);
     let post = Post::open(dir)?;
     lock.release()?;
     let watch = Notes { path: post.dir().join(MEMORY), hidden: post.dir().hidden(MEMORY), memory };
@@ -77,22 +120,30 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
     go(&keeper, host)
 }
 
+/// How a queue is that nobody keeps.
+pub(crate) fn at_rest(dir: &QueueDir) -> anyhow::Result<Status> {
+    let queue = Queue::new(load(dir)?.remains(), true);
+    Ok(answer::status(&queue, &BTreeMap::new(), 0))
+}
+
 fn serve(keeper: &mut Keeper, host: &mut Office<Notes>, stop: &Waker) -> io::Result<()> {
     let clock = Clock::start();
     let starter = io::stdout();
     let mut starting = true;
     loop {
-        keeper.turn(clock.now(), host)?;
+        let due = keeper.turn(clock.now(), host)?;
         host.post.flush();
         starting &= host.post.is_quiet();
-        let Census { in_line, out, .. } = keeper.census();
-        if in_line == 0 && out == 0 && host.post.is_quiet() && !starting {
+        let Census { in_line, out, failed, .. } = keeper.census();
+        let nothing_left = in_line + out + failed == 0 && host.post.is_quiet() && !starting;
+        if nothing_left || keeper.is_removed() {
             return Ok(());
         }
         // The starter lets go of its end when its first request is in the inbox, or when it dies.
         let starter = starting.then_some((starter.as_fd(), Ready::Death));
         let others: Vec<_> = [(stop.as_fd(), Ready::Read)].into_iter().chain(starter).collect();
-        let arrivals = host.post.wait(clock, Some(clock.now() + LOOK), &others)?;
+        let until = due.unwrap_or(Nanos::MAX).min(clock.now() + LOOK);
+        let arrivals = host.post.wait(clock, Some(until), &others)?;
         let stopped = arrivals.others[0];
         starting &= !arrivals.others.get(1).is_some_and(|&gone| gone);
         host.take_in(keeper, clock, &arrivals)?;
@@ -105,9 +156,10 @@ fn serve(keeper: &mut Keeper, host: &mut Office<Notes>, stop: &Waker) -> io::Res
 /// Leaves nothing behind but what must be remembered. Whoever finds the inbox before its name is
 /// gone, and is not welcomed, tries again.
 fn go(keeper: &Keeper, mut host: Office<Notes>) -> anyhow::Result<()> {
-    let remains = keeper.remains();
-    host.watch.memory.sentinel = remains.sentinel;
-    host.watch.memory.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
+    host.watch.memory.note(keeper.remains());
+    if keeper.is_removed() {
+        host.watch.memory = Memory::default();
+    }
     if !host.post.can_be_found()? {
         // Somebody has removed the directory, and the queue with it.
         return Ok(());
@@ -131,14 +183,20 @@ fn load(dir: &QueueDir) -> anyhow::Result<Memory> {
         }
         Err(error) => return Err(anyhow::Error::new(error).context(path.display().to_string())),
     };
-    let memory: Memory = serde_json::from_slice(&text)
-        .map_err(|error| anyhow::anyhow!("{} is damaged ({error}): remove it", path.display()))?;
+    let damaged = |error| anyhow::anyhow!("{} is damaged ({error}): remove it", path.display());
+    // A newer one may have anything else in it.
+    let Versioned { version } = serde_json::from_slice(&text).map_err(damaged)?;
     anyhow::ensure!(
-        memory.version == MEMORY_VERSION,
+        version == MEMORY_VERSION,
         "{} was written by a newer qdemo: use that one",
         path.display()
     );
-    Ok(memory)
+    serde_json::from_slice(&text).map_err(damaged)
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 /// The file that outlives the keeper.
@@ -151,7 +209,7 @@ struct Notes {
 
 impl Notes {
     fn save(&mut self) -> io::Result<()> {
-        if !self.memory.sentinel && self.memory.ended.is_none() {
+        if self.memory.is_blank() {
             return remove_if_there(&self.path);
         }
         self.memory.version = MEMORY_VERSION;
@@ -170,8 +228,10 @@ impl Watch for Notes {
     fn end(&mut self) -> io::Result<Stamp> {
         let moment = Moment::now();
         let stamp = moment.stamp;
-        self.memory.sentinel = false;
+        self.memory.sentinel = None;
         self.memory.capacity = None;
+        self.memory.told.clear();
+        self.memory.begun = false;
         self.memory.ended = Some(moment);
         // If it cannot be written down now (a full disk), it is when the keeper goes, or else only
         // those who are here are told.

@@ -87,6 +87,37 @@ impl QueueDir {
         }
     }
 
+    /// Whether there is something called `name` in `base`.
+    pub(crate) fn exists(base: &Path, name: &str) -> Result<bool, DirError> {
+        let path = base.join(name);
+        match fs::symlink_metadata(&path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(DirError::Io { path, error }),
+        }
+    }
+
+    /// The names of the directories in `base`, in alphabetical order; none if it is not there.
+    pub(crate) fn names(base: &Path) -> Result<Vec<String>, DirError> {
+        let failed = |error| DirError::Io { path: base.to_owned(), error };
+        let entries = match fs::read_dir(base) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(failed)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            // What is removed at this moment is not there.
+            if entry.file_type().is_ok_and(|is| is.is_dir())
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// Opens the directory `path`, which must be the user's alone.
     pub(crate) fn open(path: PathBuf) -> Result<Self, DirError> {
         check(&path, false)?;

@@ -169,6 +169,8 @@ pub(crate) struct Slot {
     writer: File,
     unsent: Vec<u8>,
     sent: usize,
+    /// How much of what is not written yet was there before the last mail.
+    behind: usize,
 }
 
 impl Slot {
@@ -178,12 +180,19 @@ impl Slot {
         let path = dir.join(name);
         let writer = open(&path, false)?;
         let _ = fs::remove_file(&path);
-        Ok(Self { writer, unsent: Vec::new(), sent: 0 })
+        Ok(Self { writer, unsent: Vec::new(), sent: 0, behind: 0 })
     }
 
     /// Where to add what is to be written.
     pub(crate) fn mail(&mut self) -> &mut Vec<u8> {
+        self.behind = self.unsent();
         &mut self.unsent
+    }
+
+    /// How much the client has left unread for so long that more came behind it: one large item
+    /// is no sign of that.
+    pub(crate) fn behind(&self) -> usize {
+        self.behind.min(self.unsent())
     }
 
     /// How much is not written yet.

@@ -5,38 +5,41 @@
 //! the caller picks), one visible step at a time. No I/O, no clock, no processes in here.
 //!
 //! ```text
-//!           put                step              step              done
-//!  (client) ───► parked ──────────────► in line ──────► out ──────────────► (gone)
-//!                  │  room in the queue    ▲              │
-//!                  │                       └──────────────┘ its consumer left: attempt + 1
-//!                  └─► refused: the queue is closed
+//!           put                step              step            done
+//!  (client) ───► parked ──────────────► in line ──────► out ────────────► (gone)
+//!                  │  room in the queue   ▲  ▲           │ │
+//!                  │                      │  └───────────┘ │ given back, its consumer left, or its
+//!                  ▼                      │                │ lease ran out: attempt + 1
+//!               refused: closed, or       │  retry         ▼ failed, or too many have died of it
+//!               not waited for            └──────────── put aside ───────► (gone)
+//!                                                                   drop
 //! ```
 
+mod hold;
 mod run;
 #[cfg(test)]
 mod tests;
 mod words;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 
-use crate::clock::Stamp;
+use crate::clock::{Nanos, Stamp};
+pub(crate) use hold::Failed;
+use hold::Held;
 pub(crate) use run::{Line, Lines, Run};
 pub use words::Role;
-pub(crate) use words::{Census, ClientId, Effect, Member, Refusal, Remains, Request, Worker};
+pub(crate) use words::{
+    Census, ClientId, Doing, Effect, Member, NotTaken, Refusal, Remains, Request, Sentinel,
+    WaitsFor, Worker,
+};
 
 /// How many items of a client may wait for room at the most. One that sends more than it was granted,
 /// which is never more than this, is stopped there.
 const MOST_GRANTED: u64 = 1 << 16;
 
-/// The sentinel: why it is there decides who may take it back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sentinel {
-    /// The last producer left; one that comes takes the sentinel back.
-    LastProducerLeft,
-    /// Somebody closed the queue.
-    Closed,
-}
+/// How many callers are remembered that have been told of the end.
+const MOST_TOLD: usize = 1000;
 
 #[derive(Debug)]
 struct Parked {
@@ -51,8 +54,10 @@ struct Client {
     parked: VecDeque<Parked>,
     /// The `max` of the get that is waiting.
     wants: Option<u64>,
+    /// It waits for everything to be done.
+    joins: bool,
     /// What it has, by first number.
-    out: BTreeMap<u64, Run>,
+    out: BTreeMap<u64, Held>,
     /// The queue that it came for has ended.
     over: bool,
 }
@@ -66,31 +71,46 @@ pub(crate) struct Queue {
     shared: bool,
     sentinel: Option<Sentinel>,
     end: Option<Stamp>,
+    told: Vec<Stamp>,
+    begun: bool,
     line: Line,
-    next_number: u64,
+    last_number: u64,
     out: u64,
+    done: u64,
+    /// What has been put aside, by number.
+    failed: BTreeMap<u64, Failed>,
+    /// When a lease runs out, of which item, that is with whom.
+    leases: BTreeSet<(Nanos, u64, ClientId)>,
     clients: BTreeMap<ClientId, Client>,
     /// Clients with parked puts, once a put, in the order of asking.
     putters: VecDeque<ClientId>,
     /// Clients with a waiting get, in the order of asking.
     getters: VecDeque<ClientId>,
+    /// Clients that wait for everything to be done.
+    joiners: VecDeque<ClientId>,
 }
 
 impl Queue {
     /// An empty queue. The last producer to leave ends a `shared` one, and only [`Queue::close`]
     /// does another, once and for all.
-    pub(crate) fn new(remains: &Remains, shared: bool) -> Self {
+    pub(crate) fn new(remains: Remains, shared: bool) -> Self {
         Self {
             capacity: remains.capacity,
             shared,
-            sentinel: remains.sentinel.then_some(Sentinel::LastProducerLeft),
+            sentinel: remains.sentinel,
             end: remains.end,
+            told: remains.told,
+            begun: remains.begun,
             line: Line::default(),
-            next_number: 1,
+            last_number: remains.last_number,
             out: 0,
+            done: remains.done,
+            failed: BTreeMap::new(),
+            leases: BTreeSet::new(),
             clients: BTreeMap::new(),
             putters: VecDeque::new(),
             getters: VecDeque::new(),
+            joiners: VecDeque::new(),
         }
     }
 
@@ -102,33 +122,63 @@ impl Queue {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         match request {
-            Request::Join(member) => self.join(client, member),
-            Request::Put { seq, lines } => self.park(client, Parked { seq, lines }, effects),
-            Request::Get { max } => self.ask(client, max),
-            Request::Done { first, count } => self.done(client, first, count, effects),
-            Request::Leave => {
-                self.leave(client, effects);
-                Ok(())
+            Request::Come(member) => return self.come(client, member),
+            Request::Put { seq, lines } => {
+                return self.park(client, Parked { seq, lines }, effects);
             }
+            Request::Get { max } => return self.ask(client, max),
+            Request::Done { first, count } => return self.done(client, first, count, effects),
+            Request::GiveBack { first, count } => {
+                let run = self.take_back(client, first, count)?;
+                self.give_back(client, run, effects);
+            }
+            Request::Fail { id, why } => {
+                let run = self.take_back(client, id, 1)?;
+                self.put_aside(client, run, &why, effects);
+            }
+            Request::Cancel => self.cancel(client, effects),
+            Request::Join => self.wait_for_all(client),
+            Request::Close { now } => {
+                let items = if now { self.close_now(effects) } else { self.close() };
+                effects.push(Effect::Counted { client, items });
+            }
+            Request::Retry { id } => {
+                let items = self.retry(id)?;
+                effects.push(Effect::Counted { client, items });
+            }
+            Request::Drop { id } => {
+                let items = self.take_failed(id)?.len() as u64;
+                effects.push(Effect::Counted { client, items });
+            }
+            Request::Leave => self.leave(client, false, effects),
+            Request::Die => self.leave(client, true, effects),
         }
+        Ok(())
     }
 
     /// Accepts the oldest parked items that there is room for, or hands out the first items in
-    /// line to whoever has asked first, or tells somebody of the end.
-    pub(crate) fn step(&mut self) -> Option<Effect> {
+    /// line to whoever has asked first, or tells somebody of the end, or that everything is done.
+    pub(crate) fn step(&mut self, now: Nanos) -> Option<Effect> {
         if self.room() > 0
             && let Some(&putter) = self.putters.front()
         {
-            return self.accept(putter);
+            return self.accept(now, putter);
         }
         if self.line.len() > 0 {
             let getter = self.getters.iter().copied().find(|&c| !self.is_over(c));
             if let Some(getter) = getter {
-                return self.hand_out(getter);
+                return self.hand_out(now, getter);
             }
         }
-        let told = self.getters.iter().copied().find(|&c| self.is_over(c))?;
-        self.tell_end(told)
+        if let Some(told) = self.getters.iter().copied().find(|&c| self.is_over(c)) {
+            return self.tell_end(told);
+        }
+        if self.line.len() > 0 || self.out > 0 {
+            return None;
+        }
+        let client = self.joiners.pop_front()?;
+        self.clients.get_mut(&client)?.joins = false;
+        Some(Effect::Joined { client, failed: self.failed.len() as u64 })
     }
 
     /// Whether [`Queue::serve`] would do something for this client.
@@ -141,30 +191,32 @@ impl Queue {
     }
 
     /// Does the next thing for this client, if there is one.
-    pub(crate) fn serve(&mut self, client: ClientId) -> Option<Effect> {
+    pub(crate) fn serve(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
         if !self.can_serve(client) {
             return None;
         }
         let c = self.clients.get(&client)?;
         match (c.parked.is_empty(), c.over) {
-            (false, _) => self.accept(client),
+            (false, _) => self.accept(now, client),
             (true, true) => self.tell_end(client),
-            (true, false) => self.hand_out(client),
+            (true, false) => self.hand_out(now, client),
         }
     }
 
-    /// Puts the sentinel, unless it is there: no more puts, and the end after what is in line.
-    pub(crate) fn close(&mut self) {
-        self.sentinel.get_or_insert(Sentinel::Closed);
+    /// Puts the sentinel: no more puts, and the end after what is in line. Drops nothing.
+    pub(crate) fn close(&mut self) -> u64 {
+        self.begin();
+        self.sentinel = Some(Sentinel::Closed);
+        0
     }
 
     /// Drops what is parked and in line, and puts the sentinel. Tells how many items were in line.
     pub(crate) fn close_now(&mut self, effects: &mut Vec<Effect>) -> u64 {
         self.close();
-        for putter in std::mem::take(&mut self.putters) {
-            let parked = self.clients.get_mut(&putter).map(|c| c.parked.pop_front());
-            if let Some(Some(put)) = parked {
-                effects.push(Effect::Refused { client: putter, seq: put.seq });
+        for client in std::mem::take(&mut self.putters) {
+            let parked = self.clients.get_mut(&client).map(|c| c.parked.pop_front());
+            if let Some(Some(Parked { seq, .. })) = parked {
+                effects.push(Effect::Refused { client, seq, why: NotTaken::Closed });
             }
         }
         self.line.clear()
@@ -186,10 +238,12 @@ impl Queue {
         if self.shared {
             self.sentinel = None;
             self.capacity = None;
+            self.begun = false;
         }
         self.end = Some(at);
+        self.told.clear();
         for client in self.clients.values_mut() {
-            client.over = client.member.role == Role::Consumer && !client.member.follow;
+            client.over = client.member.role != Role::Producer && !client.member.follow;
         }
     }
 
@@ -202,25 +256,79 @@ impl Queue {
         }
     }
 
-    /// How many items and clients there are.
+    /// How many items there are.
     pub(crate) fn census(&self) -> Census {
         Census {
             in_line: self.line.len(),
             out: self.out,
-            producers: self.count(Role::Producer),
-            consumers: self.count(Role::Consumer),
+            done: self.done,
+            failed: self.failed.len() as u64,
         }
+    }
+
+    /// How many clients of this role are here.
+    pub(crate) fn count(&self, role: Role) -> usize {
+        self.clients.values().filter(|c| c.member.role == role).count()
+    }
+
+    /// How many items may be in line; none for any number.
+    pub(crate) fn capacity(&self) -> Option<NonZeroU64> {
+        self.capacity.flatten()
+    }
+
+    /// Why the queue takes no more items, if it doesn't.
+    pub(crate) fn sentinel(&self) -> Option<Sentinel> {
+        self.sentinel
+    }
+
+    /// What each client is about, in the order in which they came.
+    pub(crate) fn doing(&self) -> impl Iterator<Item = Doing> {
+        self.clients.iter().map(|(&client, c)| Doing {
+            client,
+            role: c.member.role,
+            waits_for: match (c.parked.is_empty(), c.wants, c.joins) {
+                (false, _, _) => Some(WaitsFor::Room),
+                (true, Some(_), _) => Some(WaitsFor::Item),
+                (true, None, true) => Some(WaitsFor::Done),
+                (true, None, false) => None,
+            },
+            holds: c.out.values().map(|held| held.run.count()).sum(),
+            since: c.out.values().map(|held| held.since).min(),
+        })
+    }
+
+    /// Since when the oldest item that isn't done has been here.
+    pub(crate) fn oldest(&self) -> Option<Nanos> {
+        let out = self.clients.values().flat_map(|c| c.out.values().map(|held| held.run.since));
+        out.chain(self.line.since()).min()
+    }
+
+    /// Up to `max` items of those in line, from number `from` on. They stay there.
+    pub(crate) fn peek(&self, from: u64, max: u64) -> Option<Run> {
+        self.line.peek(from, max)
+    }
+
+    /// The first item that was put aside, from number `from` on.
+    pub(crate) fn failed_from(&self, from: u64) -> Option<&Failed> {
+        self.failed.range(from..).next().map(|(_, failed)| failed)
     }
 
     /// What is to be remembered when nobody keeps the queue.
     pub(crate) fn remains(&self) -> Remains {
-        let sentinel = self.sentinel.is_some();
-        Remains { sentinel, capacity: self.capacity.filter(|_| sentinel), end: self.end }
+        Remains {
+            sentinel: self.sentinel,
+            capacity: self.capacity,
+            end: self.end,
+            told: self.told.clone(),
+            begun: self.begun,
+            last_number: self.last_number,
+            done: self.done,
+        }
     }
 
-    fn join(&mut self, client: ClientId, member: Member) -> Result<(), Refusal> {
-        let consumer = member.role == Role::Consumer;
-        let anew = !consumer && self.sentinel == Some(Sentinel::LastProducerLeft);
+    fn come(&mut self, client: ClientId, member: Member) -> Result<(), Refusal> {
+        let producer = member.role == Role::Producer;
+        let anew = producer && self.sentinel == Some(Sentinel::LastProducerLeft);
         if anew && member.capacity.is_some() && self.line.len() == 0 && self.out == 0 {
             // Nothing is left of what the old capacity was for.
             self.capacity = None;
@@ -235,16 +343,39 @@ impl Queue {
         if anew {
             self.sentinel = None;
         }
-        let late = self.end.is_some_and(|end| member.born.before_or_at(end));
+        if producer {
+            self.begin();
+        }
         let joined = Client {
-            over: consumer && !member.follow && late,
+            over: self.comes_late(&member),
             member,
             parked: VecDeque::new(),
             wants: None,
+            joins: false,
             out: BTreeMap::new(),
         };
         self.clients.insert(client, joined);
         Ok(())
+    }
+
+    /// Whether what this client comes for has ended. A visitor's job may have been here for longer
+    /// than many a queue: it is told once, and only as long as nothing new has begun.
+    fn comes_late(&self, member: &Member) -> bool {
+        let late = self.end.is_some_and(|end| member.born.before_or_at(end));
+        let told = || member.caller.is_some_and(|caller| self.told.contains(&caller));
+        match member.role {
+            Role::Producer => false,
+            Role::Consumer => late && !member.follow,
+            Role::Visitor => late && !self.begun && !told(),
+        }
+    }
+
+    /// Something new begins, after an end.
+    fn begin(&mut self) {
+        if !self.begun {
+            self.begun = true;
+            self.done = 0;
+        }
     }
 
     fn park(
@@ -260,9 +391,13 @@ impl Queue {
         if waiting > MOST_GRANTED {
             return Err(Refusal::TooFar { seq: put.seq });
         }
-        if self.sentinel.is_some() {
-            let seq = put.seq;
-            effects.push(Effect::Refused { client, seq });
+        let closed = match self.sentinel {
+            Some(Sentinel::Closed) => true,
+            Some(Sentinel::LastProducerLeft) => c.member.role != Role::Visitor,
+            None => false,
+        };
+        if closed {
+            effects.push(Effect::Refused { client, seq: put.seq, why: NotTaken::Closed });
         } else {
             c.parked.push_back(put);
             self.putters.push_back(client);
@@ -281,53 +416,49 @@ impl Queue {
         Ok(())
     }
 
-    fn done(
-        &mut self,
-        client: ClientId,
-        first: u64,
-        count: u64,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
-        let not_out =
-            || Refusal::NotOut { first, last: first.saturating_add(count.saturating_sub(1)) };
-        let c = self.clients.get_mut(&client).ok_or_else(not_out)?;
-        let holding = c.out.range_mut(..=first).next_back();
-        let (&key, held) = holding.ok_or_else(not_out)?;
-        if count == 0 || first.saturating_add(count) > held.end() {
-            return Err(not_out());
+    fn wait_for_all(&mut self, client: ClientId) {
+        if let Some(c) = self.clients.get_mut(&client).filter(|c| !c.joins) {
+            c.joins = true;
+            self.joiners.push_back(client);
         }
-        let before = held.split_to(first - key);
-        let run = held.split_to(count);
-        if let Some(after) = c.out.remove(&key).filter(|r| r.count() > 0) {
-            c.out.insert(after.first, after);
-        }
-        if before.count() > 0 {
-            c.out.insert(before.first, before);
-        }
-        self.out -= run.count();
-        effects.push(Effect::Done { client, run });
-        Ok(())
     }
 
-    fn leave(&mut self, client: ClientId, effects: &mut Vec<Effect>) {
+    fn cancel(&mut self, client: ClientId, effects: &mut Vec<Effect>) {
+        let Some(c) = self.clients.get_mut(&client) else {
+            return;
+        };
+        if let Some(Parked { seq, .. }) = std::mem::take(&mut c.parked).pop_back() {
+            effects.push(Effect::Refused { client, seq, why: NotTaken::Full });
+        }
+        if c.wants.take().is_some() {
+            effects.push(Effect::Empty { client });
+        }
+        if std::mem::take(&mut c.joins) {
+            let items = self.line.len() + self.out;
+            effects.push(Effect::Unfinished { client, items });
+        }
+        self.waits_for_nothing(client);
+    }
+
+    fn waits_for_nothing(&mut self, client: ClientId) {
+        for waiting in [&mut self.putters, &mut self.getters, &mut self.joiners] {
+            waiting.retain(|&c| c != client);
+        }
+    }
+
+    fn leave(&mut self, client: ClientId, died: bool, effects: &mut Vec<Effect>) {
+        self.lose_all(client, died, effects);
         let Some(gone) = self.clients.remove(&client) else {
             return;
         };
-        self.putters.retain(|&c| c != client);
-        self.getters.retain(|&c| c != client);
-        for mut run in gone.out.into_values() {
-            run.attempt += 1;
-            self.out -= run.count();
-            self.line.give_back(run.clone());
-            effects.push(Effect::Returned { client, run });
-        }
+        self.waits_for_nothing(client);
         let last_producer = gone.member.role == Role::Producer && self.count(Role::Producer) == 0;
         if last_producer && self.shared && !gone.member.keep_open {
             self.sentinel.get_or_insert(Sentinel::LastProducerLeft);
         }
     }
 
-    fn accept(&mut self, client: ClientId) -> Option<Effect> {
+    fn accept(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
         let room = self.room();
         let c = self.clients.get_mut(&client)?;
         let put = c.parked.front_mut()?;
@@ -338,26 +469,36 @@ impl Queue {
             let at = self.putters.iter().position(|&p| p == client)?;
             self.putters.remove(at);
         }
-        let run = Run { first: self.next_number, attempt: 1, lines };
-        self.next_number = run.end();
+        self.begin();
+        let run = Run { first: self.last_number + 1, attempt: 1, strikes: 0, since: now, lines };
+        self.last_number += run.count();
         self.line.push(run.clone());
         Some(Effect::Accepted { client, seq, run })
     }
 
-    fn hand_out(&mut self, client: ClientId) -> Option<Effect> {
+    fn hand_out(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
         // No more than a fair share of what is in line, so that one consumer doesn't sit on what
         // another could be doing.
-        let share = self.line.len().div_ceil(self.count(Role::Consumer).max(1) as u64);
+        let takers = self.count(Role::Consumer).max(self.getters.len()).max(1) as u64;
+        let share = self.line.len().div_ceil(takers);
         let c = self.clients.get_mut(&client)?;
         let run = self.line.take(c.wants.take()?.min(share))?;
         self.getters.retain(|&g| g != client);
         self.out += run.count();
-        c.out.insert(run.first, run.clone());
+        self.hold(client, Held { since: now, run: run.clone() });
         Some(Effect::Handed { client, run })
     }
 
     fn tell_end(&mut self, client: ClientId) -> Option<Effect> {
-        self.clients.get_mut(&client)?.wants.take()?;
+        let c = self.clients.get_mut(&client)?;
+        c.wants.take()?;
+        // Whoever only visits may be here for the next queue of this name too.
+        c.over = c.member.role == Role::Consumer;
+        if let Some(caller) = c.member.caller
+            && self.told.len() < MOST_TOLD
+        {
+            self.told.push(caller);
+        }
         self.getters.retain(|&g| g != client);
         Some(Effect::Ended { client })
     }
@@ -371,9 +512,5 @@ impl Queue {
             None => u64::MAX,
             Some(capacity) => capacity.get().saturating_sub(self.line.len()),
         }
-    }
-
-    fn count(&self, role: Role) -> usize {
-        self.clients.values().filter(|c| c.member.role == role).count()
     }
 }

@@ -4,8 +4,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::clock::Nanos;
+
 /// Items put one after another are kept in one piece up to this many bytes.
 const PIECE: usize = 64 * 1024;
+/// And if they were accepted within this time: it is how exactly an item's age is known.
+const MOMENT: Nanos = 10_000_000;
 
 /// Items as lines: `count` of them, each with its newline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +51,10 @@ pub(crate) struct Run {
     pub(crate) first: u64,
     /// 1 for items that nobody has had yet, one more for each time that they came back.
     pub(crate) attempt: u32,
+    /// How often whoever had them died, or had them for longer than its lease.
+    pub(crate) strikes: u32,
+    /// When they were accepted; the first of them, if they were put one after another.
+    pub(crate) since: Nanos,
     /// The items.
     pub(crate) lines: Lines,
 }
@@ -67,7 +75,8 @@ impl Run {
         let lines = self.lines.split_to(n);
         let first = self.first;
         self.first += lines.count;
-        Self { first, attempt: self.attempt, lines }
+        let Self { attempt, strikes, since, .. } = *self;
+        Self { first, attempt, strikes, since, lines }
     }
 
     /// The items with their numbers.
@@ -95,6 +104,7 @@ impl Line {
         let Some(last) = self.runs.back_mut().filter(|last| {
             last.end() == run.first
                 && last.attempt == run.attempt
+                && run.since.saturating_sub(last.since) < MOMENT
                 && last.lines.bytes.len() + run.lines.bytes.len() <= PIECE
         }) else {
             return self.runs.push_back(run);
@@ -132,6 +142,19 @@ impl Line {
         Some(run)
     }
 
+    /// Since when the first item has been here.
+    pub(crate) fn since(&self) -> Option<Nanos> {
+        self.runs.front().map(|run| run.since)
+    }
+
+    /// Up to `max` items of one run, none of which has a number below `from`. They stay in line.
+    pub(crate) fn peek(&self, from: u64, max: u64) -> Option<Run> {
+        let at = self.runs.partition_point(|run| run.end() <= from);
+        let mut run = self.runs.get(at)?.clone();
+        run.split_to(from.saturating_sub(run.first));
+        Some(run.split_to(max.min(run.count())))
+    }
+
     /// Empties the line and tells how many items were in it.
     pub(crate) fn clear(&mut self) -> u64 {
         self.runs.clear();
@@ -149,7 +172,7 @@ mod tests {
     }
 
     fn run(first: u64, items: &[&str]) -> Run {
-        Run { first, attempt: 1, lines: lines(items) }
+        Run { first, attempt: 1, strikes: 0, since: 0, lines: lines(items) }
     }
 
     fn drain(line: &mut Line) -> Vec<(u64, u32, String)> {
@@ -180,6 +203,28 @@ mod tests {
         assert_eq!(line.len(), 3);
         assert_eq!(line.take(10), Some(run(1, &["a", "b", "c"])));
         assert_eq!(line.len(), 0);
+    }
+
+    #[test]
+    fn items_whose_ages_differ_are_kept_apart() {
+        let mut line = Line::default();
+        for (first, since) in [(1, 0), (2, MOMENT - 1), (3, MOMENT)] {
+            line.push(Run { since, ..run(first, &["x"]) });
+        }
+        assert_eq!(line.take(10).unwrap().count(), 2);
+        assert_eq!(line.since(), Some(MOMENT));
+    }
+
+    #[test]
+    fn to_look_at_the_line_takes_nothing_out() {
+        let mut line = Line::default();
+        line.push(run(1, &["a", "b", "c"]));
+        line.push(Run { since: MOMENT, ..run(4, &["d"]) });
+        assert_eq!(line.peek(0, 2), Some(run(1, &["a", "b"])));
+        assert_eq!(line.peek(2, 9), Some(run(2, &["b", "c"])));
+        assert_eq!(line.peek(4, 9).unwrap().first, 4);
+        assert_eq!(line.peek(5, 9), None);
+        assert_eq!(line.len(), 4);
     }
 
     #[test]

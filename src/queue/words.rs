@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use serde::{Deserialize, Serialize};
 
 use super::{Lines, Run};
-use crate::clock::Stamp;
+use crate::clock::{Nanos, Stamp};
 
 /// A client, as long as it is there.
 pub(crate) type ClientId = usize;
@@ -18,6 +18,9 @@ pub enum Role {
     Producer,
     /// Gets items, and is told when the queue has ended.
     Consumer,
+    /// Does whatever it likes, and may come and go: that it leaves ends nothing. What it puts while
+    /// the sentinel of the last producer stands goes in before the sentinel.
+    Visitor,
 }
 
 /// One of the workers of a run. They go in this order when several could.
@@ -38,8 +41,15 @@ pub(crate) struct Member {
     pub(crate) keep_open: bool,
     /// A consumer that stays when the queue ends.
     pub(crate) follow: bool,
-    /// When its process started.
+    /// When its process, or a visitor's job, started.
     pub(crate) born: Stamp,
+    /// The process that a visitor came for, if that is to be told of an end once only.
+    pub(crate) caller: Option<Stamp>,
+    /// How long it may hold an item.
+    pub(crate) lease: Option<Nanos>,
+    /// An item that was held by so many who died, or whose lease ran out, is put aside when this
+    /// client is the next one of them. 0 for never.
+    pub(crate) max_attempts: u32,
     /// The capacity that it wants the queue to have; `Some(None)` is "unbounded".
     pub(crate) capacity: Option<Option<NonZeroU64>>,
 }
@@ -48,7 +58,7 @@ pub(crate) struct Member {
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
     /// A client comes.
-    Join(Member),
+    Come(Member),
     /// Put these items; `seq` is the client's own number of the last of them.
     Put {
         /// Counts the client's items from 1.
@@ -68,8 +78,52 @@ pub(crate) enum Request {
         /// How many.
         count: u64,
     },
-    /// A client goes, or has died.
+    /// The client gives back what it has out.
+    GiveBack {
+        /// Number of the first item.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
+    /// The client has failed with this item, which it has out: it is put aside.
+    Fail {
+        /// The item's number.
+        id: u64,
+        /// Why, for people.
+        why: String,
+    },
+    /// The client waits no longer: for room, for items, for everything to be done.
+    Cancel,
+    /// Wait until everything is done.
+    Join,
+    /// Put the sentinel.
+    Close {
+        /// Drop what is in line.
+        now: bool,
+    },
+    /// Put items that failed back in line.
+    Retry {
+        /// Which one; none for all.
+        id: Option<u64>,
+    },
+    /// Forget items that failed.
+    Drop {
+        /// Which one; none for all.
+        id: Option<u64>,
+    },
+    /// A client goes.
     Leave,
+    /// A client has died.
+    Die,
+}
+
+/// Why items are not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// The queue takes no more.
+    Closed,
+    /// There is no room, and the client doesn't wait for it.
+    Full,
 }
 
 /// What happened.
@@ -84,12 +138,14 @@ pub(crate) enum Effect {
         /// The items, as they were numbered.
         run: Run,
     },
-    /// This client's items up to `seq` will not be accepted: the queue is closed.
+    /// This client's items up to `seq` will not be accepted.
     Refused {
         /// Whose they are.
         client: ClientId,
         /// The client's number of the last of them.
         seq: u64,
+        /// Why not.
+        why: NotTaken,
     },
     /// These items are out now, with this client.
     Handed {
@@ -105,8 +161,15 @@ pub(crate) enum Effect {
         /// The items.
         run: Run,
     },
-    /// These items are back in line, one attempt higher, since their consumer left.
+    /// These items are back in line, one attempt higher.
     Returned {
+        /// Who had them.
+        client: ClientId,
+        /// The items.
+        run: Run,
+    },
+    /// These items are put aside.
+    Failed {
         /// Who had them.
         client: ClientId,
         /// The items.
@@ -117,6 +180,51 @@ pub(crate) enum Effect {
         /// Whom to tell.
         client: ClientId,
     },
+    /// This client no longer waits for items.
+    Empty {
+        /// Whom to tell.
+        client: ClientId,
+    },
+    /// Everything is done, for which this client has waited.
+    Joined {
+        /// Whom to tell.
+        client: ClientId,
+        /// How many items are put aside.
+        failed: u64,
+    },
+    /// This client no longer waits for everything to be done.
+    Unfinished {
+        /// Whom to tell.
+        client: ClientId,
+        /// How many items are not done.
+        items: u64,
+    },
+    /// What this client asked for has been done to so many items.
+    Counted {
+        /// Whom to tell.
+        client: ClientId,
+        /// How many.
+        items: u64,
+    },
+}
+
+impl Effect {
+    /// Whom it is about.
+    pub(crate) fn client(&self) -> ClientId {
+        match self {
+            Self::Accepted { client, .. }
+            | Self::Refused { client, .. }
+            | Self::Handed { client, .. }
+            | Self::Done { client, .. }
+            | Self::Returned { client, .. }
+            | Self::Failed { client, .. }
+            | Self::Ended { client }
+            | Self::Empty { client }
+            | Self::Joined { client, .. }
+            | Self::Unfinished { client, .. }
+            | Self::Counted { client, .. } => *client,
+        }
+    }
 }
 
 /// Why a request was not taken. The queue is as it was before.
@@ -132,28 +240,75 @@ pub(crate) enum Refusal {
     GetTwice,
     #[error("items {first} to {last} are not out with this client")]
     NotOut { first: u64, last: u64 },
+    #[error("no item {id} has failed: `qdemo failed` lists those that have")]
+    NotFailed { id: u64 },
 }
 
-/// The number of items in each place. Each accepted item is in exactly one of them, or done.
+/// The number of items in each place. Each accepted item is in exactly one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Census {
     /// Accepted and not handed out.
     pub(crate) in_line: u64,
     /// Handed out and not done.
     pub(crate) out: u64,
-    /// Producers there.
-    pub(crate) producers: usize,
-    /// Consumers there.
-    pub(crate) consumers: usize,
+    /// Done, since the queue began.
+    pub(crate) done: u64,
+    /// Put aside.
+    pub(crate) failed: u64,
+}
+
+/// What a client is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Doing {
+    /// Which client.
+    pub(crate) client: ClientId,
+    /// As what it came.
+    pub(crate) role: Role,
+    /// What it waits for.
+    pub(crate) waits_for: Option<WaitsFor>,
+    /// How many items it has out.
+    pub(crate) holds: u64,
+    /// Since when it has had the one that it has had for the longest.
+    pub(crate) since: Option<Nanos>,
+}
+
+/// What a client can wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum WaitsFor {
+    /// Room for what it puts.
+    Room,
+    /// Items.
+    Item,
+    /// Everything to be done.
+    Done,
 }
 
 /// What of a queue outlives the process that keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remains {
     /// The sentinel stands: nobody has been told yet that the queue ended.
-    pub(crate) sentinel: bool,
+    pub(crate) sentinel: Option<Sentinel>,
     /// The capacity of the queue, if one was asked for.
     pub(crate) capacity: Option<Option<NonZeroU64>>,
     /// When the last queue of this name ended.
     pub(crate) end: Option<Stamp>,
+    /// Callers that have been told of that end.
+    pub(crate) told: Vec<Stamp>,
+    /// Whether a new queue has begun since.
+    pub(crate) begun: bool,
+    /// The number of the last item that was accepted, 0 before.
+    pub(crate) last_number: u64,
+    /// How many items are done, since the queue began.
+    pub(crate) done: u64,
+}
+
+/// The sentinel: why it is there decides who may take it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Sentinel {
+    /// The last producer left; one that comes takes the sentinel back.
+    LastProducerLeft,
+    /// Somebody closed the queue.
+    Closed,
 }

@@ -24,9 +24,14 @@ pub(crate) fn bare(item: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(item)
 }
 
-/// What somebody put that is no JSON: shown as a string.
-pub(crate) fn foreign(item: &[u8]) -> Option<Box<RawValue>> {
-    serde_json::value::to_raw_value(&String::from_utf8_lossy(item)).ok()
+/// An item as a JSON value. What somebody put that is no JSON is shown as a string.
+pub(crate) fn value(item: &[u8]) -> Option<Cow<'_, RawValue>> {
+    match serde_json::from_slice(item) {
+        Ok(value) => Some(Cow::Borrowed(value)),
+        Err(_) => {
+            serde_json::value::to_raw_value(&String::from_utf8_lossy(item)).ok().map(Cow::Owned)
+        }
+    }
 }
 
 /// What is safe to show on a terminal: control characters are spelled out.

@@ -35,9 +35,9 @@ impl Lang {
     pub(super) fn sentence(self, kind: Kind, role: Role) -> Option<(&'static str, Verb)> {
         let subject = match (self, role) {
             (Self::Ja, Role::Producer) => "生産者",
-            (Self::Ja, Role::Consumer) => "消費者",
+            (Self::Ja, Role::Consumer | Role::Visitor) => "消費者",
             (Self::En, Role::Producer) => "producer",
-            (Self::En, Role::Consumer) => "consumer",
+            (Self::En, Role::Consumer | Role::Visitor) => "consumer",
         };
         let (before, after) = match (self, kind) {
             (Self::Ja, Kind::Put) => (": ", " を追加しました\n"),

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::clock::Nanos;
 use crate::queue::{Role, Run, Worker};
-pub(crate) use item::encode;
+pub(crate) use item::{bare, encode, printable};
 pub use lang::Lang;
 pub(crate) use output::{Output, Progress};
 
@@ -51,6 +51,18 @@ pub(crate) struct Reporter {
     /// Whether there are several of a role, so that their number is said.
     several: [bool; 2],
     out: Output,
+    /// What stands behind a bare item.
+    delimiter: u8,
+}
+
+/// One item by itself.
+#[derive(Serialize)]
+struct JsonItem<'a> {
+    id: u64,
+    item: &'a RawValue,
+    attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
 }
 
 /// One line of JSON. A key that an event has no value for is null.
@@ -70,7 +82,45 @@ impl Reporter {
     /// For this many `[producers, consumers]`.
     pub(crate) fn new(style: Style, lang: Lang, workers: [u32; 2], out: Output) -> Self {
         let several = workers.map(|number| number > 1);
-        Self { style, lang, several, out }
+        Self { style, lang, several, out, delimiter: b'\n' }
+    }
+
+    /// Bare items are followed by NUL, not by a newline.
+    pub(crate) fn separated_by_nul(mut self, nul: bool) -> Self {
+        self.delimiter = if nul { 0 } else { b'\n' };
+        self
+    }
+
+    /// Shows items as they are; `why` they failed, if they did.
+    pub(crate) fn show(&mut self, run: &Run, why: Option<&str>) {
+        for (id, item) in run.items() {
+            match self.style {
+                Style::Json => {
+                    let Some(value) = item::value(item) else { continue };
+                    let attempt = run.attempt;
+                    let shown = JsonItem { id, item: &value, attempt, why };
+                    self.json(&shown);
+                }
+                Style::Raw => self.bare(item),
+                Style::Log => {
+                    let why = why.unwrap_or_default();
+                    self.out.text(&format!("{id}\t{}\t{why}\t{}", run.attempt, item::bare(item)));
+                    self.out.raw(b"\n");
+                }
+                Style::Silent => {}
+            }
+        }
+    }
+
+    /// Our own words.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.out.text(text);
+        self.out.raw(b"\n");
+    }
+
+    fn bare(&mut self, item: &[u8]) {
+        self.out.text(&item::bare(item));
+        self.out.raw(&[self.delimiter]);
     }
 
     /// Reports what happened to the items of `run`, by this worker.
@@ -86,23 +136,21 @@ impl Reporter {
             Style::Silent => {}
             Style::Json => {
                 for (id, item) in run.items() {
-                    let raw = serde_json::from_slice(item).ok();
-                    let foreign = raw.is_none().then(|| item::foreign(item)).flatten();
+                    let value = item::value(item);
                     self.json(&JsonEvent {
                         t: seconds(at),
                         event: kind,
                         role: Some(role),
                         worker,
                         id: Some(id),
-                        item: raw.or(foreign.as_deref()),
+                        item: value.as_deref(),
                         attempt: Some(run.attempt),
                     });
                 }
             }
             Style::Raw => {
                 for (_, item) in run.items() {
-                    self.out.text(&item::bare(item));
-                    self.out.raw(b"\n");
+                    self.bare(item);
                 }
             }
             Style::Log => {
@@ -159,9 +207,10 @@ impl Reporter {
         self.out.notice(text);
     }
 
-    fn json(&mut self, event: &JsonEvent<'_>) {
-        // Neither the event nor a Vec can fail.
-        if let Ok(line) = serde_json::to_vec(event) {
+    /// One object on a line of its own.
+    pub(crate) fn json(&mut self, object: &impl Serialize) {
+        // Neither what is reported nor a Vec can fail.
+        if let Ok(line) = serde_json::to_vec(object) {
             self.out.raw(&line);
             self.out.raw(b"\n");
         }
@@ -178,6 +227,7 @@ pub(crate) fn name(worker: Worker) -> String {
     let role = match worker.role {
         Role::Producer => "producer",
         Role::Consumer => "consumer",
+        Role::Visitor => "visitor",
     };
     format!("{role} {}", worker.number)
 }

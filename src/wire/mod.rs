@@ -1,5 +1,6 @@
 //! The protocol: requests and replies, to and from lines. `docs/PROTOCOL.md` describes it.
 
+mod framer;
 mod reply;
 mod request;
 
@@ -8,16 +9,17 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Stamp;
+use crate::clock::{Nanos, Stamp};
 use crate::queue::Role;
-pub(crate) use reply::{BadReply, Reply, ReplyReader, Welcome};
-pub(crate) use request::{Framer, Malformed, RequestLine, Writer};
+pub(crate) use framer::Framer;
+pub(crate) use reply::{BadReply, ClientStatus, Reply, ReplyReader, Status, Welcome};
+pub(crate) use request::{Malformed, RequestLine, Writer};
 
 /// The version of the protocol that this program speaks.
 pub(crate) const VERSION: u32 = 1;
 
-/// The largest item, in bytes of JSON.
-pub(crate) const LARGEST_ITEM: usize = 16 << 20;
+/// The largest item, in bytes of JSON, of a client that doesn't say what its largest is.
+pub(crate) const LARGEST_ITEM: u64 = 16 << 20;
 
 /// A client's number: drawn at random by the client, and known to it and the keeper alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -69,6 +71,18 @@ pub(crate) struct Hello {
     /// When its process started; long ago, when it doesn't say.
     #[serde(default)]
     pub(crate) born: Stamp,
+    /// The process that it came for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) caller: Option<Stamp>,
+    /// How long it may hold an item, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lease: Option<Nanos>,
+    /// An item is put aside when so many have died of it; 0 for never.
+    #[serde(default = "max_attempts")]
+    pub(crate) max_attempts: u32,
+    /// Its largest item, in bytes of JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) largest: Option<u64>,
     /// Its number among the workers of a run, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) worker: Option<u32>,
@@ -83,7 +97,30 @@ pub(crate) struct Hello {
     pub(crate) capacity: Option<u64>,
 }
 
+/// How many may die of an item before it is put aside, when nobody says.
+pub(crate) fn max_attempts() -> u32 {
+    5
+}
+
 impl Hello {
+    /// A client of this role that asks for nothing.
+    pub(crate) fn new(role: Role) -> Self {
+        Self {
+            version: VERSION,
+            role,
+            pid: std::process::id(),
+            born: Stamp::default(),
+            caller: None,
+            lease: None,
+            max_attempts: max_attempts(),
+            largest: None,
+            worker: None,
+            keep_open: false,
+            follow: false,
+            capacity: None,
+        }
+    }
+
     /// The capacity as the rules take it.
     pub(crate) fn capacity(&self) -> Option<Option<NonZeroU64>> {
         self.capacity.map(NonZeroU64::new)

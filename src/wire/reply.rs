@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{number, word};
-use crate::queue::{Lines, Run};
+use crate::queue::{Census, Lines, Role, Run, WaitsFor};
 
 /// The first reply that a client gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +19,46 @@ pub(crate) struct Welcome {
     pub(crate) window: u64,
 }
 
+/// How a queue is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Status {
+    /// Accepted and not handed out.
+    pub(crate) in_line: u64,
+    /// Handed out and not done.
+    pub(crate) out: u64,
+    /// Done, since the queue began.
+    pub(crate) done: u64,
+    /// Put aside.
+    pub(crate) failed: u64,
+    /// How many may be in line; null for any number.
+    pub(crate) capacity: Option<u64>,
+    /// The age of the oldest item that isn't done, in seconds.
+    pub(crate) oldest_s: Option<f64>,
+    /// `open`, `ending` (the last producer has left), or `closed`.
+    pub(crate) state: String,
+    /// Who is here to put.
+    pub(crate) producers: Vec<ClientStatus>,
+    /// Who is here to get.
+    pub(crate) consumers: Vec<ClientStatus>,
+}
+
+/// What a client is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ClientStatus {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// As what it came.
+    pub(crate) role: Role,
+    /// What it waits for; null when it is at work.
+    pub(crate) waits_for: Option<WaitsFor>,
+    /// How many items it has out.
+    pub(crate) holds: u64,
+    /// For how long it has had the oldest of them, in seconds.
+    pub(crate) held_s: Option<f64>,
+}
+
 /// A reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
     /// `welcome {…}`
     Welcome(Welcome),
@@ -42,8 +80,47 @@ pub(crate) enum Reply {
     },
     /// `run FIRST COUNT ATTEMPT`, then that many lines, each an item.
     Run(Run),
+    /// `full SEQ`: the items up to SEQ that were not accepted yet will not be, as there is no room,
+    /// and the client doesn't wait.
+    Full {
+        /// The client's number of the last one refused.
+        seq: u64,
+    },
     /// `ended`: in the place of a run.
     Ended,
+    /// `empty`: in the place of a run, or of an item that failed.
+    Empty,
+    /// `joined FAILED`: everything is done, but for those that failed.
+    Joined {
+        /// How many.
+        failed: u64,
+    },
+    /// `unfinished ITEMS`: so many items are not done yet.
+    Unfinished {
+        /// How many.
+        items: u64,
+    },
+    /// `count ITEMS`: what was asked for has been done to so many items.
+    Count {
+        /// How many.
+        items: u64,
+    },
+    /// `size INLINE OUT DONE FAILED CAPACITY`
+    Size {
+        /// How many items there are.
+        census: Census,
+        /// How many may be in line, 0 for any number.
+        capacity: u64,
+    },
+    /// `status {…}`
+    Status(Box<Status>),
+    /// `failed ID ATTEMPT WHY`, then a line, which is the item.
+    Failed {
+        /// The item: a run of one.
+        run: Run,
+        /// For people.
+        why: String,
+    },
     /// `wake`: the sleep is over.
     Wake,
     /// `bye INLINE CONSUMERS`: how many items stay in line, and how many consumers are there.
@@ -78,7 +155,25 @@ impl Reply {
                 mail.extend_from_slice(&run.lines.bytes);
                 head
             }
+            Self::Full { seq } => writeln!(mail, "full {seq}"),
             Self::Ended => writeln!(mail, "ended"),
+            Self::Empty => writeln!(mail, "empty"),
+            Self::Joined { failed } => writeln!(mail, "joined {failed}"),
+            Self::Unfinished { items } => writeln!(mail, "unfinished {items}"),
+            Self::Count { items } => writeln!(mail, "count {items}"),
+            Self::Size { census, capacity } => {
+                let Census { in_line, out, done, failed } = census;
+                writeln!(mail, "size {in_line} {out} {done} {failed} {capacity}")
+            }
+            Self::Status(status) => match serde_json::to_string(status) {
+                Ok(json) => writeln!(mail, "status {json}"),
+                Err(error) => writeln!(mail, "error internal {error}"),
+            },
+            Self::Failed { run, why } => {
+                let head = writeln!(mail, "failed {} {} {why}", run.first, run.attempt);
+                mail.extend_from_slice(&run.lines.bytes);
+                head
+            }
             Self::Wake => writeln!(mail, "wake"),
             Self::Bye { in_line, consumers } => writeln!(mail, "bye {in_line} {consumers}"),
             Self::Error { code, text } => writeln!(mail, "error {code} {text}"),
@@ -92,9 +187,20 @@ pub(crate) struct ReplyReader {
     buffer: Vec<u8>,
     /// What stands before this has been dealt with.
     at: usize,
-    /// The run that is underway: its head, how many lines of it there are, and up to where the
-    /// buffer has been looked at.
-    run: Option<(Run, u64, usize)>,
+    /// The items that are underway.
+    items: Option<Underway>,
+}
+
+/// A reply whose items are still to be read.
+#[derive(Debug)]
+struct Underway {
+    run: Run,
+    /// Why it failed, if the reply is of that.
+    why: Option<String>,
+    /// How many lines there are so far.
+    lines: u64,
+    /// Up to where the buffer has been looked at.
+    seen: usize,
 }
 
 /// The keeper said something that this program doesn't understand.
@@ -106,8 +212,8 @@ impl ReplyReader {
     /// Takes in what was read.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.at);
-        if let Some((_, _, seen)) = &mut self.run {
-            *seen -= self.at;
+        if let Some(underway) = &mut self.items {
+            underway.seen -= self.at;
         }
         self.at = 0;
         self.buffer.extend_from_slice(bytes);
@@ -115,7 +221,7 @@ impl ReplyReader {
 
     /// The next reply; none when more is to be read first.
     pub(crate) fn next(&mut self) -> Option<Result<Reply, BadReply>> {
-        if self.run.is_none() {
+        if self.items.is_none() {
             let rest = &self.buffer[self.at..];
             let length = memchr::memchr(b'\n', rest)?;
             let line = &rest[..length];
@@ -124,16 +230,18 @@ impl ReplyReader {
                 None => return Some(Err(BadReply(String::from_utf8_lossy(line).into_owned()))),
             };
             self.at += length + 1;
-            match reply {
-                Reply::Run(head) => self.run = Some((head, 0, self.at)),
+            let (run, why) = match reply {
+                Reply::Run(run) => (run, None),
+                Reply::Failed { run, why } => (run, Some(why)),
                 other => return Some(Ok(other)),
-            }
+            };
+            self.items = Some(Underway { run, why, lines: 0, seen: self.at });
         }
-        self.finish_run().map(|run| Ok(Reply::Run(run)))
+        self.finish_items().map(Ok)
     }
 
-    fn finish_run(&mut self) -> Option<Run> {
-        let (run, lines, seen) = self.run.as_mut()?;
+    fn finish_items(&mut self) -> Option<Reply> {
+        let Underway { run, lines, seen, .. } = self.items.as_mut()?;
         let missing = run.lines.count - *lines;
         let mut end = None;
         for newline in memchr::memchr_iter(b'\n', &self.buffer[*seen..]) {
@@ -148,38 +256,51 @@ impl ReplyReader {
             return None;
         }
         let end = end.unwrap_or(*seen);
-        let (mut run, _, _) = self.run.take()?;
+        let Underway { mut run, why, .. } = self.items.take()?;
         run.lines.bytes = Bytes::copy_from_slice(&self.buffer[self.at..end]);
         self.at = end;
-        Some(run)
+        Some(match why {
+            None => Reply::Run(run),
+            Some(why) => Reply::Failed { run, why },
+        })
     }
 }
 
-/// One line; a run comes without its items.
+/// One line; items come without their text.
 fn parse(line: &[u8]) -> Option<Reply> {
     let (verb, rest) = word(line);
     let mut numbers = rest.split(|&b| b == b' ').map(number);
     let mut next = || numbers.next().flatten();
+    let text = |text| String::from_utf8_lossy(text).into_owned();
+    let unread = |first, count, attempt| {
+        let lines = Lines { count, bytes: Bytes::new() };
+        Some(Run { first, attempt: u32::try_from(attempt).ok()?, strikes: 0, since: 0, lines })
+    };
     Some(match verb {
         b"welcome" => Reply::Welcome(serde_json::from_slice(rest).ok()?),
         b"ok" => Reply::Ok { seq: next()?, id: next()?, window: next()? },
         b"closed" => Reply::Closed { seq: next()? },
-        b"run" => {
-            let (first, count) = (next()?, next()?);
-            let attempt = u32::try_from(next()?).ok()?;
-            let bytes = Bytes::new();
-            let lines = Lines { count, bytes };
-            Reply::Run(Run { first, attempt, lines })
+        b"run" => Reply::Run(unread(next()?, next()?, next()?)?),
+        b"failed" => {
+            let why = rest.splitn(3, |&b| b == b' ').nth(2).unwrap_or_default();
+            Reply::Failed { run: unread(next()?, 1, next()?)?, why: text(why) }
         }
+        b"full" => Reply::Full { seq: next()? },
+        b"empty" => Reply::Empty,
+        b"joined" => Reply::Joined { failed: next()? },
+        b"unfinished" => Reply::Unfinished { items: next()? },
+        b"count" => Reply::Count { items: next()? },
+        b"size" => {
+            let (in_line, out, done, failed) = (next()?, next()?, next()?, next()?);
+            Reply::Size { census: Census { in_line, out, done, failed }, capacity: next()? }
+        }
+        b"status" => Reply::Status(serde_json::from_slice(rest).ok()?),
         b"ended" => Reply::Ended,
         b"wake" => Reply::Wake,
         b"bye" => Reply::Bye { in_line: next()?, consumers: next()? },
         b"error" => {
-            let (code, text) = word(rest);
-            Reply::Error {
-                code: String::from_utf8_lossy(code).into_owned(),
-                text: String::from_utf8_lossy(text).into_owned(),
-            }
+            let (code, why) = word(rest);
+            Reply::Error { code: text(code), text: text(why) }
         }
         _ => return None,
     })
@@ -193,8 +314,19 @@ mod tests {
         let count = items.lines().count() as u64;
         let bytes = Bytes::copy_from_slice(items.as_bytes());
         let lines = Lines { count, bytes };
-        let attempt = 3;
-        Reply::Run(Run { first, attempt, lines })
+        Reply::Run(Run { first, attempt: 3, strikes: 0, since: 0, lines })
+    }
+
+    fn failed(why: &str) -> Reply {
+        let Reply::Run(run) = run(8, "[1]\n") else { unreachable!() };
+        Reply::Failed { run, why: why.to_owned() }
+    }
+
+    fn status() -> Status {
+        let waits_for = Some(WaitsFor::Item);
+        let role = Role::Consumer;
+        let consumer = ClientStatus { pid: 7, role, waits_for, holds: 0, held_s: None };
+        Status { in_line: 5, oldest_s: Some(1.5), consumers: vec![consumer], ..Status::default() }
     }
 
     fn all() -> Vec<Reply> {
@@ -208,6 +340,15 @@ mod tests {
             Reply::Ended,
             Reply::Wake,
             Reply::Bye { in_line: 1, consumers: 0 },
+            Reply::Full { seq: 9 },
+            failed("exit code 3"),
+            Reply::Empty,
+            failed(""),
+            Reply::Joined { failed: 2 },
+            Reply::Unfinished { items: 3 },
+            Reply::Count { items: 4 },
+            Reply::Size { census: Census { in_line: 1, out: 2, done: 3, failed: 4 }, capacity: 5 },
+            Reply::Status(Box::new(status())),
             Reply::Error { code: text("malformed"), text: text("no such request") },
         ]
     }
@@ -231,7 +372,9 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_is_shown() {
-        for line in ["wat", "ok 1", "run 1 2", "closed -1", "welcome {}"] {
+        for line in
+            ["wat", "ok 1", "run 1 2", "closed -1", "welcome {}", "failed 1", "size 1 2 3 4"]
+        {
             let mut reader = ReplyReader::default();
             reader.feed(format!("{line}\n").as_bytes());
             assert_eq!(reader.next(), Some(Err(BadReply(line.to_owned()))));

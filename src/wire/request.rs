@@ -1,10 +1,11 @@
 //! Requests: what clients write to the inbox.
 
+use std::fmt;
+
 use super::{Hello, Key, number, word};
 
-/// A line longer than this is nobody's: every client's write is at most `PIPE_BUF` bytes, 4096
-/// where that is largest. Also bounds what a stranger can make the keeper remember.
-const LONGEST: usize = 64 * 1024;
+/// How many bytes of a reason for a failure are sent.
+const LONGEST_REASON: usize = 200;
 
 /// A request as it stands in the inbox.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +35,60 @@ pub(crate) enum RequestLine<'a> {
         /// How many.
         count: u64,
     },
+    /// `back KEY FIRST COUNT`
+    Back {
+        /// The number of the first item.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
+    /// `fail KEY ID WHY`
+    Fail {
+        /// The item's number.
+        id: u64,
+        /// For people.
+        why: &'a [u8],
+    },
+    /// `cancel KEY`
+    Cancel,
+    /// `join KEY`
+    Join,
+    /// `close KEY`, `close KEY now`
+    Close {
+        /// Drop what is in line.
+        now: bool,
+    },
+    /// `size KEY`
+    Size,
+    /// `status KEY`
+    Status,
+    /// `peek KEY FROM MAX`
+    Peek {
+        /// The number of the first item to show, if it is in line.
+        from: u64,
+        /// How many at the most.
+        max: u64,
+    },
+    /// `failed KEY FROM`
+    Failed {
+        /// The number of the first item to show, if it is there.
+        from: u64,
+    },
+    /// `retry KEY ID`; 0 for all
+    Retry {
+        /// Which one.
+        id: u64,
+    },
+    /// `drop KEY ID`; 0 for all
+    Drop {
+        /// Which one.
+        id: u64,
+    },
+    /// `remove KEY`, `remove KEY force`
+    Remove {
+        /// Even if there is something in it.
+        force: bool,
+    },
     /// `sleep KEY NANOSECONDS`
     Sleep(u64),
     /// `bye KEY`
@@ -48,155 +103,86 @@ pub(crate) struct Malformed {
     pub(crate) why: &'static str,
 }
 
-/// Finds requests in what the inbox gave, however it was split.
-///
-/// Self-synchronising: items are never empty lines, and each client's write starts with two
-/// newlines, so that an empty line is always the end of whatever came before.
-#[derive(Debug, Default)]
-pub(crate) struct Framer {
-    buffer: Vec<u8>,
-    /// What stands before this has been dealt with.
-    at: usize,
-    /// In the middle of a line that is too long.
-    skipping: bool,
-}
-
-enum Lines {
-    /// They end here.
-    End(usize),
-    /// An empty line came first, here.
-    Cut(usize),
-    /// Some are yet to come.
-    Incomplete,
-}
-
-impl Framer {
-    /// Takes in what was read.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.at);
-        self.at = 0;
-        self.buffer.extend_from_slice(bytes);
-    }
-
-    /// The next request, or what stood in its place; none when more is to be read first.
-    pub(crate) fn next(&mut self) -> Option<Result<(Key, RequestLine<'_>), Malformed>> {
-        let (start, end) = self.next_line()?;
-        let (verb, rest) = word(&self.buffer[start..end]);
-        let follow = match verb {
-            b"part" => Some(1),
-            b"put" => Some(number(word(word(rest).1).1).unwrap_or(0)),
-            _ => None,
-        };
-        let (body, body_end) = match follow.map(|n| self.find_lines(end + 1, n)) {
-            None => (end + 1, end + 1),
-            Some(Lines::End(at)) => (end + 1, at),
-            Some(Lines::Cut(at)) => {
-                self.at = at;
-                let key = Key::parse(word(rest).0);
-                let why = "there are fewer lines than were announced";
-                return Some(Err(Malformed { key, why }));
-            }
-            Some(Lines::Incomplete) if self.buffer.len() - start <= LONGEST => {
-                self.at = start;
-                return None;
-            }
-            // Nobody sends that much at once: the head was a stranger's. Look on behind it.
-            Some(Lines::Incomplete) => {
-                self.at = end + 1;
-                let key = None;
-                let why = "more lines are announced than a message holds";
-                return Some(Err(Malformed { key, why }));
-            }
-        };
-        self.at = body_end;
-        let head = &self.buffer[start..end];
-        Some(parse(head, &self.buffer[body..body_end]))
-    }
-
-    /// Where the next line that isn't empty starts and ends.
-    fn next_line(&mut self) -> Option<(usize, usize)> {
-        loop {
-            let rest = &self.buffer[self.at..];
-            let Some(length) = memchr::memchr(b'\n', rest) else {
-                if rest.len() > LONGEST {
-                    self.skipping = true;
-                }
-                if self.skipping {
-                    self.at = self.buffer.len();
-                }
-                return None;
-            };
-            let start = self.at;
-            self.at += length + 1;
-            if std::mem::take(&mut self.skipping) || length == 0 {
-                continue;
-            }
-            return Some((start, start + length));
-        }
-    }
-
-    /// Where `count` lines from `start` on end.
-    fn find_lines(&self, start: usize, count: u64) -> Lines {
-        let mut from = start;
-        let newlines = memchr::memchr_iter(b'\n', self.buffer.get(start..).unwrap_or_default());
-        let mut left = count;
-        if left == 0 {
-            return Lines::End(start);
-        }
-        for newline in newlines {
-            let newline = start + newline;
-            if newline == from {
-                return Lines::Cut(from);
-            }
-            from = newline + 1;
-            left -= 1;
-            if left == 0 {
-                return Lines::End(from);
-            }
-        }
-        Lines::Incomplete
-    }
-}
-
-fn parse<'a>(head: &'a [u8], body: &'a [u8]) -> Result<(Key, RequestLine<'a>), Malformed> {
+/// A request from its line, and the lines that follow it.
+pub(super) fn parse<'a>(
+    head: &'a [u8],
+    body: &'a [u8],
+) -> Result<(Key, RequestLine<'a>), Malformed> {
     let (verb, rest) = word(head);
     let (key, rest) = word(rest);
     let key = Key::parse(key).ok_or(Malformed { key: None, why: "no client number" })?;
     let malformed = |why| Malformed { key: Some(key), why };
-    let two = |text| {
-        let (first, second) = word(text);
+    if verb == b"hello" {
+        let hello = serde_json::from_slice(rest)
+            .map_err(|_| malformed("hello takes a JSON object with version, role and pid"))?;
+        return Ok((key, RequestLine::Hello(hello)));
+    }
+    fields(verb, rest, body).map(|request| (key, request)).map_err(malformed)
+}
+
+/// What stands behind the client's number; or what should stand there.
+fn fields<'a>(
+    verb: &'a [u8],
+    rest: &'a [u8],
+    body: &'a [u8],
+) -> Result<RequestLine<'a>, &'static str> {
+    let one = || number(rest);
+    let two = || {
+        let (first, second) = word(rest);
         number(first).zip(number(second))
     };
-    let request = match verb {
-        b"hello" => serde_json::from_slice(rest)
-            .map(RequestLine::Hello)
-            .map_err(|_| malformed("hello takes a JSON object with version, role and pid"))?,
-        b"part" => RequestLine::Part(body.strip_suffix(b"\n").unwrap_or(body)),
-        b"put" => match two(rest) {
-            Some((seq, count)) if 0 < count && count <= seq => {
-                RequestLine::Put { seq, count, lines: body }
-            }
-            _ => {
-                return Err(malformed("put takes the number of its last item, and how many"));
-            }
-        },
-        b"get" => match number(rest) {
-            Some(max) if max > 0 => RequestLine::Get { max },
-            _ => return Err(malformed("get takes how many items at the most")),
-        },
-        b"done" => match two(rest) {
-            Some((first, count)) if count > 0 => RequestLine::Done { first, count },
-            _ => {
-                return Err(malformed("done takes the number of the first item, and how many"));
-            }
-        },
-        b"sleep" => number(rest)
-            .map(RequestLine::Sleep)
-            .ok_or_else(|| malformed("sleep takes nanoseconds"))?,
-        b"bye" if rest.is_empty() => RequestLine::Bye,
-        _ => return Err(malformed("no such request")),
+    // A request with or without one word.
+    let flag = |word: &[u8]| match rest {
+        b"" => Some(false),
+        rest if rest == word => Some(true),
+        _ => None,
     };
-    Ok((key, request))
+    let of_one = "it takes the number of an item";
+    Ok(match verb {
+        b"part" => RequestLine::Part(body.strip_suffix(b"\n").unwrap_or(body)),
+        b"put" => {
+            let (seq, count) = two()
+                .filter(|&(seq, count)| 0 < count && count <= seq)
+                .ok_or("put takes the number of its last item, and how many")?;
+            RequestLine::Put { seq, count, lines: body }
+        }
+        b"get" => {
+            let max = one().filter(|&max| max > 0).ok_or("get takes how many items at the most")?;
+            RequestLine::Get { max }
+        }
+        b"done" | b"back" => {
+            let (first, count) = two()
+                .filter(|&(_, count)| count > 0)
+                .ok_or("it takes the number of the first item, and how many")?;
+            match verb {
+                b"done" => RequestLine::Done { first, count },
+                _ => RequestLine::Back { first, count },
+            }
+        }
+        b"fail" => {
+            let (id, why) = word(rest);
+            let id = number(id).ok_or("fail takes the number of the item, and why")?;
+            RequestLine::Fail { id, why }
+        }
+        b"close" => RequestLine::Close { now: flag(b"now").ok_or("close takes now, or nothing")? },
+        b"peek" => {
+            let (from, max) = two().ok_or("peek takes from which number on, and how many")?;
+            RequestLine::Peek { from, max }
+        }
+        b"failed" => RequestLine::Failed { from: one().ok_or(of_one)? },
+        b"retry" => RequestLine::Retry { id: one().ok_or(of_one)? },
+        b"drop" => RequestLine::Drop { id: one().ok_or(of_one)? },
+        b"remove" => {
+            RequestLine::Remove { force: flag(b"force").ok_or("remove takes force, or nothing")? }
+        }
+        b"sleep" => RequestLine::Sleep(one().ok_or("sleep takes nanoseconds")?),
+        b"cancel" if rest.is_empty() => RequestLine::Cancel,
+        b"join" if rest.is_empty() => RequestLine::Join,
+        b"size" if rest.is_empty() => RequestLine::Size,
+        b"status" if rest.is_empty() => RequestLine::Status,
+        b"bye" if rest.is_empty() => RequestLine::Bye,
+        _ => return Err("no such request"),
+    })
 }
 
 /// Puts requests into writes of at most so many bytes, each of which starts at a line start
@@ -255,6 +241,33 @@ impl Writer {
         self.line(write, format_args!("done {} {first} {count}", self.key));
     }
 
+    /// `back`
+    pub(crate) fn back(&self, write: &mut Vec<u8>, first: u64, count: u64) {
+        self.line(write, format_args!("back {} {first} {count}", self.key));
+    }
+
+    /// `fail`: as much of the reason as a write has room for, on one line.
+    pub(crate) fn fail(&self, write: &mut Vec<u8>, id: u64, why: &str) {
+        let mut why = why.replace(['\n', '\r'], " ");
+        why.truncate(why.floor_char_boundary(LONGEST_REASON));
+        self.line(write, format_args!("fail {} {id} {why}", self.key));
+    }
+
+    /// A request that is nothing but its name: `cancel`, `join`, `size`, `status`.
+    pub(crate) fn bare(&self, write: &mut Vec<u8>, verb: &str) {
+        self.line(write, format_args!("{verb} {}", self.key));
+    }
+
+    /// A request with one word or number: `close`, `failed`, `retry`, `drop`, `remove`.
+    pub(crate) fn with(&self, write: &mut Vec<u8>, verb: &str, what: impl fmt::Display) {
+        self.line(write, format_args!("{verb} {} {what}", self.key));
+    }
+
+    /// `peek`
+    pub(crate) fn peek(&self, write: &mut Vec<u8>, from: u64, max: u64) {
+        self.line(write, format_args!("peek {} {from} {max}", self.key));
+    }
+
     /// `sleep`
     pub(crate) fn sleep(&self, write: &mut Vec<u8>, nanos: u64) {
         self.line(write, format_args!("sleep {} {nanos}", self.key));
@@ -269,187 +282,5 @@ impl Writer {
         use std::io::Write;
         // Writing to a Vec cannot fail.
         let _ = writeln!(write, "{line}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const KEY: Key = Key(0xa1);
-
-    /// What the framer finds in these pieces, in short words.
-    fn found(pieces: &[&[u8]]) -> Vec<String> {
-        let mut framer = Framer::default();
-        let mut found = Vec::new();
-        for piece in pieces {
-            framer.feed(piece);
-            while let Some(message) = framer.next() {
-                found.push(match message {
-                    Ok((key, request)) => format!("{key} {request:?}"),
-                    Err(malformed) => format!("{:?}", malformed.key),
-                });
-            }
-        }
-        found
-    }
-
-    fn write(fill: impl FnOnce(&Writer, &mut Vec<u8>)) -> Vec<u8> {
-        let writer = Writer::new(KEY, 512);
-        let mut write = Vec::new();
-        writer.start(&mut write);
-        fill(&writer, &mut write);
-        write
-    }
-
-    fn put(seq: u64) -> Vec<u8> {
-        write(|writer, write| writer.put(write, seq, 2, b"\"a\"\n[1,2]\n"))
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let hello = Hello {
-            version: 1,
-            role: crate::queue::Role::Consumer,
-            pid: 7,
-            born: Default::default(),
-            worker: None,
-            keep_open: false,
-            follow: true,
-            capacity: None,
-        };
-        let text = write(|writer, write| {
-            assert!(writer.hello(write, &hello).is_ok());
-            writer.part(write, b"[1,");
-            writer.put(write, 9, 2, b"2]\nnull\n");
-            writer.get(write, 100);
-            writer.done(write, 3, 4);
-            writer.sleep(write, 1_000_000_000);
-            writer.bye(write);
-        });
-        let mut framer = Framer::default();
-        framer.feed(&text);
-        let expected = [
-            RequestLine::Hello(hello),
-            RequestLine::Part(b"[1,"),
-            RequestLine::Put { seq: 9, count: 2, lines: b"2]\nnull\n" },
-            RequestLine::Get { max: 100 },
-            RequestLine::Done { first: 3, count: 4 },
-            RequestLine::Sleep(1_000_000_000),
-            RequestLine::Bye,
-        ];
-        for request in expected {
-            assert_eq!(framer.next(), Some(Ok((KEY, request))));
-        }
-        assert_eq!(framer.next(), None);
-    }
-
-    #[test]
-    fn a_put_of_the_full_size_fits_into_a_write() {
-        for most in [512, 4096] {
-            let writer = Writer::new(Key(u64::MAX), most);
-            let mut write = Vec::new();
-            writer.start(&mut write);
-            writer.put(&mut write, u64::MAX, u64::MAX, &vec![b'x'; writer.room()]);
-            assert!(write.len() <= most, "{} > {most}", write.len());
-        }
-    }
-
-    #[test]
-    fn writes_split_at_any_byte_are_read_the_same() {
-        let text = [put(2), write(|writer, write| writer.get(write, 1)), put(4)].concat();
-        let whole = found(&[&text]);
-        assert_eq!(whole.len(), 3);
-        for at in 0..=text.len() {
-            assert_eq!(found(&[&text[..at], &text[at..]]), whole, "split at {at}");
-        }
-        let bytes: Vec<&[u8]> = text.chunks(1).collect();
-        assert_eq!(found(&bytes), whole);
-    }
-
-    #[test]
-    fn half_a_line_of_a_stranger_costs_that_line_only() {
-        let good = found(&[&put(2)]);
-        assert_eq!(good.len(), 1);
-        let halves: [&[u8]; 8] = [
-            b"x",
-            b"put 00000000000000b2 1 1000000",
-            b"put 00000000000000b2 1 1000000\n",
-            b"put 00000000000000b2 1 3\n1\n2",
-            b"part 00000000000000b2",
-            b"hello 00000000000000b2 {",
-            b"\xff\0\xfe",
-            b"put 00000000000000b2 18446744073709551616 99999999999999999999999\n",
-        ];
-        for half in halves {
-            let found = found(&[half, &put(2)]);
-            assert_eq!(found.last(), good.last(), "behind {:?}", half.escape_ascii());
-            let ours = found.iter().filter(|one| one.starts_with("00000000000000a1")).count();
-            assert_eq!(ours, 1);
-        }
-    }
-
-    #[test]
-    fn what_is_no_request_is_told_to_whom_it_names() {
-        for line in [
-            "put 00000000000000a1 1 0",
-            "put 00000000000000a1 1 2\n1\n2",
-            "put 00000000000000a1 x 1\n1",
-            "put 00000000000000a1",
-            "get 00000000000000a1 0",
-            "get 00000000000000a1 -1",
-            "get 00000000000000a1 +1",
-            "done 00000000000000a1 1",
-            "sleep 00000000000000a1",
-            "bye 00000000000000a1 now",
-            "hello 00000000000000a1 {}",
-            "nothing 00000000000000a1",
-        ] {
-            let found = found(&[line.as_bytes(), b"\n\n"]);
-            assert_eq!(found[0], "Some(Key(00000000000000a1))", "{line}");
-        }
-        for line in ["get 1 1", "get 00000000000000zz 1", "bye", "get +0000000000000a1 1"] {
-            assert_eq!(found(&[line.as_bytes(), b"\n\n"]), ["None"], "{line}");
-        }
-    }
-
-    #[test]
-    fn a_line_without_an_end_is_not_remembered() {
-        let mut framer = Framer::default();
-        for _ in 0..100 {
-            framer.feed(&[b'x'; 10_000]);
-            assert!(framer.next().is_none());
-            assert!(framer.buffer.len() <= LONGEST + 10_000);
-        }
-        framer.feed(&put(2));
-        assert!(matches!(framer.next(), Some(Ok((KEY, RequestLine::Put { seq: 2, .. })))));
-    }
-
-    #[test]
-    fn lines_that_never_come_are_not_waited_for_without_end() {
-        let mut framer = Framer::default();
-        framer.feed(b"put 00000000000000b2 99999999 99999999\n");
-        for _ in 0..100 {
-            framer.feed(&b"1\n".repeat(5_000));
-            while framer.next().is_some() {}
-            assert!(framer.buffer.len() <= LONGEST + 10_000);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn noise_neither_panics_nor_hides_what_comes_after_it(
-            noise in proptest::collection::vec(any::<u8>(), 0..300),
-            cut in any::<prop::sample::Index>(),
-        ) {
-            let text = [&noise[..], &put(2)].concat();
-            let at = cut.index(text.len());
-            let found = found(&[&text[..at], &text[at..]]);
-            let expected = format!("{KEY} {:?}", RequestLine::Put {
-                seq: 2, count: 2, lines: b"\"a\"\n[1,2]\n",
-            });
-            prop_assert_eq!(found.last(), Some(&expected));
-        }
     }
 }

@@ -66,7 +66,11 @@ fn a_line_that_never_ends_is_not_read_for_ever() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.script("qdemo producer --quiet - < /dev/zero");
     assert_eq!(outcome.code(), Some(1));
-    outcome.assert_one_line_of_error(&["line 1 of standard input", "16777216 bytes", "split it"]);
+    outcome.assert_one_line_of_error(&[
+        "line 1 of standard input",
+        "16777216 are taken",
+        "split it",
+    ]);
     sandbox.assert_nothing_left();
 }
 

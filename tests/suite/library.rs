@@ -79,7 +79,7 @@ fn what_is_no_item_is_refused_before_it_is_sent() {
     assert!(matches!(producer.put(b"two\nlines"), Err(Error::NotALine)));
     assert!(matches!(producer.put(b""), Err(Error::NotALine)));
     let large = vec![b'1'; (16 << 20) + 1];
-    assert!(matches!(producer.put(&large), Err(Error::TooLarge(16_777_217))));
+    assert!(matches!(producer.put(&large), Err(Error::TooLarge { size: 16_777_217, .. })));
     producer.put(b"1").unwrap();
     assert_eq!(producer.leave().unwrap().in_line, 1);
 }

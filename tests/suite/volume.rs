@@ -77,8 +77,8 @@ fn an_item_larger_than_what_is_allowed_is_refused_and_those_before_it_are_in_the
     let error = put.stderr.lines().last().unwrap();
     assert_eq!(
         error,
-        "qdemo: line 2 of standard input: the item has 16777219 bytes as JSON, and at most \
-         16777216 are taken: split it"
+        "qdemo: line 2 of standard input has 16777217 bytes, and at most 16777216 are taken: split \
+         it, or raise --max-item-size; it was not put, and the items before it are in the queue"
     );
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("small\n");
     sandbox.assert_nothing_left();

@@ -1,14 +1,24 @@
 //! The rules, one by one and against a model of what must always hold.
 
-use std::collections::BTreeMap;
+mod holding;
+mod ledger;
+mod visiting;
 
 use bytes::Bytes;
-use proptest::prelude::*;
 
 use super::*;
 
 fn member(role: Role) -> Member {
-    Member { role, keep_open: false, follow: false, born: Stamp::new(10, 1), capacity: None }
+    Member {
+        role,
+        keep_open: false,
+        follow: false,
+        born: Stamp::new(10, 1),
+        caller: None,
+        lease: None,
+        max_attempts: 0,
+        capacity: None,
+    }
 }
 
 fn lines(items: &[&str]) -> Lines {
@@ -19,17 +29,23 @@ fn lines(items: &[&str]) -> Lines {
 /// A queue with its effects told in short words, as in `ok 1 a`.
 struct Told {
     queue: Queue,
+    /// The time.
+    now: Nanos,
 }
 
 impl Told {
     fn new(capacity: u64) -> Self {
         let remains = Remains { capacity: Some(NonZeroU64::new(capacity)), ..Remains::default() };
-        Self { queue: Queue::new(&remains, true) }
+        Self::of(Queue::new(remains, true))
+    }
+
+    fn of(queue: Queue) -> Self {
+        Self { queue, now: 0 }
     }
 
     fn joined(mut self, clients: &[(ClientId, Role)]) -> Self {
         for &(client, role) in clients {
-            self.apply(client, Request::Join(member(role)));
+            self.apply(client, Request::Come(member(role)));
         }
         self
     }
@@ -65,7 +81,7 @@ impl Told {
             if self.queue.end_is_due() {
                 self.queue.end(end);
             }
-            match self.queue.step() {
+            match self.queue.step(self.now) {
                 Some(effect) => told.push(tell(&effect)),
                 None => return told,
             }
@@ -84,11 +100,21 @@ fn tell(effect: &Effect) -> String {
     };
     match effect {
         Effect::Accepted { client, seq, run } => format!("{client} put up to {seq}: {}", text(run)),
-        Effect::Refused { client, seq } => format!("{client} refused up to {seq}"),
+        Effect::Refused { client, seq, why: NotTaken::Closed } => {
+            format!("{client} refused up to {seq}")
+        }
+        Effect::Refused { client, seq, why: NotTaken::Full } => {
+            format!("{client} no room up to {seq}")
+        }
         Effect::Handed { client, run } => format!("{client} got {}", text(run)),
         Effect::Done { client, run } => format!("{client} did {}", text(run)),
         Effect::Returned { client, run } => format!("{client} gave back {}", text(run)),
+        Effect::Failed { client, run } => format!("{client} failed {}", text(run)),
         Effect::Ended { client } => format!("{client} ended"),
+        Effect::Empty { client } => format!("{client} empty"),
+        Effect::Joined { client, failed } => format!("{client} joined, {failed} failed"),
+        Effect::Unfinished { client, items } => format!("{client} unfinished {items}"),
+        Effect::Counted { client, items } => format!("{client} counted {items}"),
     }
 }
 
@@ -199,8 +225,8 @@ fn a_producer_that_comes_in_time_takes_the_sentinel_back() {
     queue.put(PRODUCER, 1, &["a"]);
     queue.steps();
     queue.apply(PRODUCER, Request::Leave);
-    queue.apply(OTHER, Request::Join(member(Role::Producer)));
-    queue.apply(CONSUMER, Request::Join(member(Role::Consumer)));
+    queue.apply(OTHER, Request::Come(member(Role::Producer)));
+    queue.apply(CONSUMER, Request::Come(member(Role::Consumer)));
     queue.get(CONSUMER);
     queue.steps();
     queue.done(CONSUMER, 1);
@@ -220,7 +246,7 @@ fn who_was_born_before_the_end_is_told_of_it_and_who_came_after_waits() {
     for (born, told) in [(19, true), (20, true), (21, false)] {
         let born = Stamp::new(born, 7);
         let member = Member { born, ..member(Role::Consumer) };
-        queue.apply(LATE, Request::Join(member));
+        queue.apply(LATE, Request::Come(member));
         queue.get(LATE);
         assert_eq!(queue.steps() == ["9 ended"], told, "{born:?}");
         queue.apply(LATE, Request::Leave);
@@ -231,13 +257,13 @@ fn who_was_born_before_the_end_is_told_of_it_and_who_came_after_waits() {
 fn a_follower_is_not_told_and_gets_what_comes_after() {
     let mut queue = Told::new(0).joined(&ALL[..1]);
     let follower = Member { follow: true, ..member(Role::Consumer) };
-    queue.apply(CONSUMER, Request::Join(follower));
+    queue.apply(CONSUMER, Request::Come(follower));
     queue.get(CONSUMER);
     queue.apply(PRODUCER, Request::Leave);
     assert!(queue.steps().is_empty());
     let remains = queue.queue.remains();
-    assert!(remains.sentinel && remains.end.is_none(), "nobody has been told of the end");
-    queue.apply(OTHER, Request::Join(member(Role::Producer)));
+    assert!(remains.sentinel.is_some() && remains.end.is_none(), "nobody has been told of the end");
+    queue.apply(OTHER, Request::Come(member(Role::Producer)));
     queue.put(OTHER, 1, &["x"]);
     assert_eq!(queue.steps(), ["2 put up to 1: x try 1", "8 got x try 1"]);
 }
@@ -246,12 +272,12 @@ fn a_follower_is_not_told_and_gets_what_comes_after() {
 fn a_producer_that_keeps_the_queue_open_puts_no_sentinel() {
     let mut queue = Told::new(0);
     let keeps_open = Member { keep_open: true, ..member(Role::Producer) };
-    queue.apply(PRODUCER, Request::Join(keeps_open));
+    queue.apply(PRODUCER, Request::Come(keeps_open));
     queue.apply(PRODUCER, Request::Leave);
-    assert!(!queue.queue.remains().sentinel);
-    queue.apply(OTHER, Request::Join(member(Role::Producer)));
+    assert!(queue.queue.remains().sentinel.is_none());
+    queue.apply(OTHER, Request::Come(member(Role::Producer)));
     queue.apply(OTHER, Request::Leave);
-    assert!(queue.queue.remains().sentinel);
+    assert!(queue.queue.remains().sentinel.is_some());
 }
 
 #[test]
@@ -281,7 +307,7 @@ fn closing_now_refuses_the_blocked_and_drops_the_waiting() {
 
 #[test]
 fn a_queue_that_is_not_shared_stays_closed_after_its_end() {
-    let mut queue = Told { queue: Queue::new(&Remains::default(), false) }.joined(&ALL[..3]);
+    let mut queue = Told::of(Queue::new(Remains::default(), false)).joined(&ALL[..3]);
     queue.get(CONSUMER);
     let mut effects = Vec::new();
     assert_eq!(queue.queue.close_now(&mut effects), 0);
@@ -294,11 +320,12 @@ fn a_queue_that_is_not_shared_stays_closed_after_its_end() {
 #[test]
 fn a_new_queue_may_have_a_new_capacity() {
     let mut queue = Told::new(3);
-    queue.queue = Queue::new(&Remains { sentinel: true, ..queue.queue.remains() }, true);
+    let sentinel = Some(Sentinel::LastProducerLeft);
+    queue.queue = Queue::new(Remains { sentinel, ..queue.queue.remains() }, true);
     queue.queue.capacity = Some(NonZeroU64::new(3));
     let capacity = Some(NonZeroU64::new(5));
     let wants_five = Member { capacity, ..member(Role::Producer) };
-    assert!(queue.apply(PRODUCER, Request::Join(wants_five)).is_empty());
+    assert!(queue.apply(PRODUCER, Request::Come(wants_five)).is_empty());
     assert_eq!(queue.queue.capacity, capacity);
 }
 
@@ -340,17 +367,17 @@ fn a_run_may_be_done_in_pieces_from_anywhere_but_only_once_and_by_its_holder() {
 #[test]
 fn a_capacity_once_set_stays_and_the_other_one_is_named() {
     let mut queue = Told::new(0);
-    queue.queue = Queue::new(&Remains::default(), true);
+    queue.queue = Queue::new(Remains::default(), true);
     let wants = |capacity| {
         let capacity = Some(NonZeroU64::new(capacity));
-        Request::Join(Member { capacity, ..member(Role::Producer) })
+        Request::Come(Member { capacity, ..member(Role::Producer) })
     };
-    queue.apply(CONSUMER, Request::Join(member(Role::Consumer)));
+    queue.apply(CONSUMER, Request::Come(member(Role::Consumer)));
     queue.apply(PRODUCER, wants(3));
     queue.apply(OTHER, wants(3));
     let why = queue.refused(LATE, wants(5));
     assert!(why.contains("capacity 3, not 5"), "{why}");
-    assert_eq!(queue.queue.census().producers, 2);
+    assert_eq!(queue.queue.count(Role::Producer), 2);
 }
 
 #[test]
@@ -372,206 +399,4 @@ fn one_get_at_a_time() {
     queue.get(CONSUMER);
     let why = queue.refused(CONSUMER, Request::Get { max: 1 });
     assert!(why.contains("one at a time"), "{why}");
-}
-
-/// What a random client may do.
-#[derive(Clone, Debug)]
-enum Move {
-    Join(bool),
-    Put(u64),
-    Get(u64),
-    Done { pick: usize, part: u64 },
-    Leave,
-    Step,
-    Close,
-}
-
-fn moves() -> impl Strategy<Value = Vec<(usize, Move)>> {
-    let one = prop_oneof![
-        2 => any::<bool>().prop_map(Move::Join),
-        5 => (1..6u64).prop_map(Move::Put),
-        5 => (1..6u64).prop_map(Move::Get),
-        5 => (any::<usize>(), 1..4u64).prop_map(|(pick, part)| Move::Done { pick, part }),
-        1 => Just(Move::Leave),
-        9 => Just(Move::Step),
-        1 => Just(Move::Close),
-    ];
-    proptest::collection::vec((0..6usize, one), 0..200)
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
-    Line,
-    Out(ClientId),
-    Done,
-}
-
-/// Keeps its own books of what the effects say.
-#[derive(Default)]
-struct Ledger {
-    capacity: u64,
-    /// By the queue's number: where the item is, how often it was handed out, what it is.
-    items: BTreeMap<u64, (Place, u32, String)>,
-    /// By client: the number of its last item that was sent, and accepted.
-    sent: BTreeMap<ClientId, u64>,
-    accepted: BTreeMap<ClientId, u64>,
-}
-
-impl Ledger {
-    fn enter(&mut self, effect: &Effect) {
-        match effect {
-            Effect::Accepted { client, seq, run } => {
-                let next = self.items.last_key_value().map_or(1, |(id, _)| id + 1);
-                assert_eq!(run.first, next, "numbers are given without gaps");
-                let accepted = self.accepted.entry(*client).or_default();
-                assert_eq!(*seq, *accepted + run.count(), "each producer's order is kept");
-                for (id, item) in run.items() {
-                    *accepted += 1;
-                    let text = String::from_utf8(item.to_vec()).unwrap();
-                    assert_eq!(text, format!("{client}-{accepted}"));
-                    self.items.insert(id, (Place::Line, 0, text));
-                }
-                if self.capacity > 0 {
-                    assert!(self.count(Place::Line) <= self.capacity, "the capacity is exact");
-                }
-            }
-            Effect::Handed { client, run } => {
-                for (id, item) in run.items() {
-                    let first = self.items.iter().find(|(_, i)| i.0 == Place::Line).unwrap();
-                    assert_eq!(*first.0, id, "first in, first out");
-                    let (place, times, text) = self.items.get_mut(&id).unwrap();
-                    *times += 1;
-                    assert_eq!(run.attempt, *times);
-                    assert_eq!(text.as_bytes(), item);
-                    *place = Place::Out(*client);
-                }
-            }
-            Effect::Done { client, run } => self.shift(run, *client, Place::Done),
-            Effect::Returned { client, run } => self.shift(run, *client, Place::Line),
-            Effect::Ended { .. } | Effect::Refused { .. } => {}
-        }
-    }
-
-    fn shift(&mut self, run: &Run, from: ClientId, to: Place) {
-        for (id, _) in run.items() {
-            let place = &mut self.items.get_mut(&id).unwrap().0;
-            assert_eq!(*place, Place::Out(from));
-            *place = to;
-        }
-    }
-
-    fn count(&self, place: Place) -> u64 {
-        self.items.values().filter(|item| item.0 == place).count() as u64
-    }
-
-    fn out(&self) -> Vec<(u64, ClientId)> {
-        let out = self.items.iter().filter_map(|(id, item)| match item.0 {
-            Place::Out(client) => Some((*id, client)),
-            _ => None,
-        });
-        out.collect()
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
-
-    #[test]
-    fn whatever_clients_do_items_are_conserved_in_order_within_capacity(
-        capacity in 0..4u64,
-        moves in moves(),
-    ) {
-        let mut queue = Told::new(capacity).queue;
-        let mut ledger = Ledger { capacity, ..Ledger::default() };
-        let mut ends = 0;
-        for (n, (slot, action)) in moves.into_iter().enumerate() {
-            let mut effects = Vec::new();
-            // Each coming is a new client, as the keeper numbers them.
-            let here = queue.clients.keys().copied().find(|c| c % 6 == slot);
-            let client = here.unwrap_or(n * 6 + slot);
-            match (action, here) {
-                (Move::Join(producer), None) => {
-                    let role = if producer { Role::Producer } else { Role::Consumer };
-                    queue.apply(client, Request::Join(member(role)), &mut effects).unwrap();
-                }
-                (Move::Put(count), Some(_)) => {
-                    let sent = ledger.sent.entry(client).or_default();
-                    let items: Vec<_> = (1..=count).map(|i| format!("{client}-{}", *sent + i)).collect();
-                    *sent += count;
-                    let items: Vec<_> = items.iter().map(String::as_str).collect();
-                    let put = Request::Put { seq: *sent, lines: lines(&items) };
-                    queue.apply(client, put, &mut effects).unwrap();
-                    if let Some(Effect::Refused { seq, .. }) = effects.first() {
-                        // Refused as a whole: the client may start over from here.
-                        prop_assert_eq!(*seq, *sent);
-                        *sent -= count;
-                    }
-                }
-                (Move::Get(max), Some(_)) => {
-                    let waits = queue.getters.contains(&client);
-                    let got = queue.apply(client, Request::Get { max }, &mut effects);
-                    prop_assert_eq!(got.is_err(), waits);
-                }
-                (Move::Done { pick, part }, _) => {
-                    let out = ledger.out();
-                    if !out.is_empty() {
-                        let (first, client) = out[pick % out.len()];
-                        let done = Request::Done { first, count: part };
-                        let all_his = (first..first + part).all(|id| out.contains(&(id, client)));
-                        let taken = queue.apply(client, done, &mut effects).is_ok();
-                        // Items of several runs take several `done`s.
-                        prop_assert!(!taken || all_his);
-                        prop_assert!(taken || part > 1);
-                    }
-                }
-                (Move::Leave, Some(_)) => queue.apply(client, Request::Leave, &mut effects).unwrap(),
-                (Move::Close, _) => queue.close(),
-                (Move::Step, _) => {
-                    if queue.end_is_due() {
-                        prop_assert_eq!(ledger.count(Place::Line), 0);
-                        prop_assert!(ledger.out().is_empty());
-                        queue.end(Stamp::new(100, 1));
-                        ends += 1;
-                        // The next queue of this name has the capacity that it is given.
-                        ledger.capacity = 0;
-                    }
-                    effects.extend(queue.step());
-                }
-                _ => {}
-            }
-            for effect in &effects {
-                if matches!(effect, Effect::Ended { .. }) {
-                    prop_assert!(ends > 0, "nobody is told of an end before there is one");
-                }
-                ledger.enter(effect);
-            }
-            let census = queue.census();
-            prop_assert_eq!(census.in_line, ledger.count(Place::Line));
-            prop_assert_eq!(census.out, ledger.out().len() as u64);
-        }
-        // Whoever is still there and asks is told or served in the end: nobody waits for ever.
-        let consumer = 1_000_000;
-        let mut effects = Vec::new();
-        for client in queue.clients.keys().copied().collect::<Vec<_>>() {
-            queue.apply(client, Request::Leave, &mut effects).unwrap();
-        }
-        queue.end = None;
-        queue.apply(consumer, Request::Join(member(Role::Consumer)), &mut effects).unwrap();
-        queue.close();
-        loop {
-            effects.iter().for_each(|effect| ledger.enter(effect));
-            effects.clear();
-            queue.apply(consumer, Request::Get { max: 100 }, &mut effects).unwrap();
-            if queue.end_is_due() {
-                break;
-            }
-            let Some(Effect::Handed { run, .. }) = queue.step() else {
-                panic!("a get with items in line must be served");
-            };
-            ledger.enter(&Effect::Handed { client: consumer, run: run.clone() });
-            let done = Request::Done { first: run.first, count: run.count() };
-            queue.apply(consumer, done, &mut effects).unwrap();
-        }
-        prop_assert_eq!(ledger.count(Place::Done), ledger.items.len() as u64);
-    }
 }

@@ -1,0 +1,111 @@
+//! What can be asked about the commands themselves: the overview, shell completions, manual pages.
+
+use std::io;
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::{Cli, Command, StdoutFailed, Usage};
+use crate::exit::ExitCode;
+
+/// The commands, by what a person wants to do.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("See how a queue behaves", &["run"]),
+    ("Share a queue by name", &["producer", "consumer"]),
+    ("Script with a queue", &["put", "get", "peek", "join", "close"]),
+    ("Look after queues, and this program", &["status", "failed", "rm", "completions", "man"]),
+];
+
+/// Print completions for a shell
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  source <(qdemo completions bash)
+  qdemo completions zsh > ~/.zfunc/_qdemo
+  qdemo completions fish > ~/.config/fish/completions/qdemo.fish")]
+pub(super) struct CompletionsArgs {
+    /// Which shell
+    shell: Shell,
+}
+
+/// Print the manual page of qdemo, or of one of its commands
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo man | man -l -
+  qdemo man put > /usr/local/share/man/man1/qdemo-put.1")]
+pub(super) struct ManArgs {
+    /// Which command
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+}
+
+impl CompletionsArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "qdemo", &mut script);
+        print(&script)
+    }
+}
+
+impl ManArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut cli = Cli::command();
+        cli.build();
+        let command = match &self.command {
+            None => &cli,
+            Some(name) => cli.find_subcommand(name).ok_or_else(|| {
+                Usage(format!("there is no command `{name}`: `qdemo --help` tells what there is"))
+            })?,
+        };
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command.clone()).render(&mut page)?;
+        print(&page)
+    }
+}
+
+fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
+    use io::Write;
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text).and_then(|()| stdout.flush()).map_err(StdoutFailed)?;
+    Ok(ExitCode::Done)
+}
+
+/// All commands with what they do, in groups.
+pub(super) fn commands() -> String {
+    use clap::Subcommand;
+    let all = Command::augment_subcommands(clap::Command::new("qdemo"));
+    let line = |name: &&str| {
+        let about = all.find_subcommand(name).and_then(clap::Command::get_about);
+        format!("  {name:<12} {}", about.map(ToString::to_string).unwrap_or_default())
+    };
+    let group = |(what, names): &(&str, &[&str])| {
+        format!("{what}:\n{}", names.iter().map(line).collect::<Vec<_>>().join("\n"))
+    };
+    let groups = GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
+    format!("{groups}\n\n`qdemo COMMAND --help` tells all of a command, with examples.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_in_one_group() {
+        let cli = Cli::command();
+        let shown = cli.get_subcommands().filter(|command| !command.is_hide_set());
+        let mut names: Vec<_> = shown.map(clap::Command::get_name).collect();
+        for name in GROUPS.iter().flat_map(|group| group.1) {
+            let at = names.iter().position(|other| other == name);
+            names.remove(at.unwrap_or_else(|| panic!("{name} is no command, or stands twice")));
+        }
+        assert!(names.is_empty(), "in no group: {names:?}");
+    }
+
+    #[test]
+    fn every_command_ends_its_help_with_examples() {
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let (_, examples) = after.rsplit_once("Examples:\n").unwrap_or_default();
+            assert!(examples.lines().count() >= 2, "{}", command.get_name());
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `qdemo put`: puts items, and leaves the queue open.
+
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::feed::Feed;
+use super::items::{InputArgs, Rest};
+use super::visit::WaitArgs;
+use super::{QueueArg, Stop, values};
+use crate::client::{Error, Patience};
+use crate::exit::ExitCode;
+use crate::name::QueueName;
+use crate::report::{bare, printable};
+
+/// So many of the items that were not put are named, the others are counted.
+const MOST_NAMED: usize = 10;
+
+/// Put items into a queue
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo put -q jobs first second
+  find . -name '*.png' -print0 | qdemo put -q images -0 -
+  qdemo put -q jobs --capacity 10 --no-wait one-more || echo 'too much to do'")]
+pub(super) struct Args {
+    /// The items, or `-` for lines from standard input
+    #[arg(value_name = "ITEM", required = true)]
+    items: Vec<String>,
+
+    /// How many items may wait in the queue; 0 for any number
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    capacity: Option<u64>,
+
+    #[command(flatten)]
+    wait: WaitArgs,
+
+    #[command(flatten)]
+    input: InputArgs,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let mut source = self.input.source(&self.items)?;
+        let mut visit = self.queue.visit()?;
+        visit.options = self.input.options(visit.options);
+        if let Some(capacity) = self.capacity {
+            visit.options = visit.options.capacity(capacity);
+        }
+        let patience = self.wait.patience();
+        let mut feed = Feed {
+            client: visit.come()?,
+            patience,
+            delay: Duration::ZERO,
+            // Whoever waits for ever has nothing to name.
+            underway: (patience != Patience::Endless).then(VecDeque::new),
+            report: |_, _| Ok(()),
+        };
+        let put = feed.put_all(&mut source);
+        match put {
+            Ok(()) => {
+                feed.client.leave()?;
+                Ok(ExitCode::Done)
+            }
+            Err(error) if matches!(error.downcast_ref(), Some(Error::Full)) => {
+                Err(full(&visit.queue, feed, source.rest()).into())
+            }
+            Err(error) => {
+                feed.client.leave_at_once();
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Names what was not put.
+fn full<R>(queue: &QueueName, mut feed: Feed<R>, rest: Rest) -> Stop {
+    let capacity = feed.client.size().map_or(0, |(_, capacity)| capacity);
+    feed.client.leave_at_once();
+    let underway = feed.underway.unwrap_or_default();
+    let given = rest.items.iter().map(|item| Cow::from(item.as_str()));
+    let items: Vec<_> = underway.iter().map(|item| bare(item)).chain(given).collect();
+    let named: Vec<_> = items.iter().take(MOST_NAMED).map(|item| printable(item)).collect();
+    let more = match items.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let unread = if rest.unread { ", and what follows on standard input" } else { "" };
+    let names = named.join(", ");
+    let text = format!(
+        "the queue `{queue}` is full (capacity {capacity}); not put: {names}{more}{unread}"
+    );
+    Stop { code: ExitCode::WouldBlock, text }
+}

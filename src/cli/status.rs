@@ -1,0 +1,193 @@
+//! `qdemo status`: how queues are, and who uses them.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use console::Term;
+use serde::Serialize;
+
+use super::visit::{Visit, no_such_queue};
+use super::{QueueArg, StdoutFailed, values};
+use crate::client::{Error, default_dir, status_at_rest};
+use crate::clock::nanos;
+use crate::exit::ExitCode;
+use crate::name::QueueName;
+use crate::pipe::{QueueDir, Ready, wait};
+use crate::queue::WaitsFor;
+use crate::report::{Reporter, Style};
+use crate::wire::{ClientStatus, Status};
+
+/// Show what is in queues, and who uses them
+#[derive(Debug, clap::Args)]
+#[command(after_help = "All queues are shown when none is named.
+
+Examples:
+  qdemo status
+  qdemo status -q jobs --format json | jq .in_line
+  qdemo status --watch")]
+pub(super) struct Args {
+    /// What it looks like: lines for people, or an object for each queue
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+
+    /// Keep it live until Ctrl-C
+    #[arg(long)]
+    watch: bool,
+
+    /// How often, with --watch
+    #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch")]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    every: Duration,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// A queue and how it is, as `--format json` prints it.
+#[derive(Serialize)]
+struct Named {
+    queue: String,
+    #[serde(flatten)]
+    status: Status,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let named = self.queue.given()?;
+        let visit = self.queue.visit()?;
+        let mut reporter = visit.reporter(match self.format {
+            Format::Text => Style::Log,
+            Format::Json => Style::Json,
+        });
+        let screen = Term::stdout();
+        let mut drawn = 0;
+        loop {
+            let all = look(&visit, named.as_ref())?;
+            let lines: Vec<String> = all.iter().flat_map(text).collect();
+            match self.format {
+                Format::Json => all.iter().for_each(|one| reporter.json(one)),
+                Format::Text if self.watch && screen.is_term() => {
+                    screen.clear_last_lines(drawn).map_err(StdoutFailed)?;
+                    drawn = draw(&mut reporter, &screen, &lines);
+                }
+                Format::Text => {
+                    if drawn > 0 {
+                        reporter.say("");
+                    }
+                    drawn = lines.len();
+                    lines.iter().for_each(|line| reporter.say(line));
+                }
+            }
+            reporter.flush().map_err(StdoutFailed)?;
+            if !self.watch {
+                return Ok(ExitCode::Done);
+            }
+            let woken = wait(&[(visit.waker().as_fd(), Ready::Read)], Some(nanos(self.every)))?;
+            if woken[0].ready {
+                return Err(Error::Interrupted.into());
+            }
+        }
+    }
+}
+
+/// How the named queue is, or all of them, in alphabetical order.
+fn look(visit: &Visit, named: Option<&QueueName>) -> anyhow::Result<Vec<Named>> {
+    let base = default_dir()?;
+    if let Some(queue) = named {
+        let status = look_at(visit, queue)?.ok_or_else(|| no_such_queue(queue))?;
+        return Ok(vec![Named { queue: queue.to_string(), status }]);
+    }
+    let names = QueueDir::names(&base).map_err(Error::from)?;
+    let mut all = Vec::new();
+    for queue in names.iter().filter_map(|name| name.parse().ok()) {
+        // One that is removed at this moment is not there.
+        if let Some(status) = look_at(visit, &queue)? {
+            all.push(Named { queue: queue.to_string(), status });
+        }
+    }
+    Ok(all)
+}
+
+/// A queue that nobody keeps is not woken for this.
+fn look_at(visit: &Visit, queue: &QueueName) -> anyhow::Result<Option<Status>> {
+    let options = visit.options.clone().queue(queue.clone());
+    let status = options.connect_if_kept().and_then(|client| match client {
+        None => Ok(None),
+        Some(mut client) => client.status().map(|status| Some((client, status))),
+    });
+    match status {
+        Ok(Some((client, status))) => {
+            client.leave_at_once();
+            Ok(Some(status))
+        }
+        // It has just gone.
+        Ok(None) | Err(Error::Gone) => status_at_rest(&default_dir()?, queue),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn text(named: &Named) -> Vec<String> {
+    let Named { queue, status } = named;
+    let Status { in_line, out, done, failed, .. } = status;
+    let capacity = status.capacity.map_or(String::new(), |most| format!(" of {most}"));
+    let oldest = status.oldest_s.map_or(String::new(), |age| format!(", the oldest {}", time(age)));
+    let state = match status.state.as_str() {
+        "open" => String::new(),
+        state => format!(" ({state})"),
+    };
+    let head = format!(
+        "{queue}{state}: {in_line}{capacity} in line, {out} out, {done} done, {failed} failed{oldest}"
+    );
+    let clients = |role, clients: &[ClientStatus]| {
+        let line = |client: &ClientStatus| format!("  {role} {}: {}", client.pid, doing(client));
+        clients.iter().map(line).collect::<Vec<_>>()
+    };
+    [vec![head], clients("producer", &status.producers), clients("consumer", &status.consumers)]
+        .concat()
+}
+
+fn doing(client: &ClientStatus) -> String {
+    let held = client.held_s.map_or(String::new(), |held| format!(" for {}", time(held)));
+    let holds = match client.holds {
+        0 => None,
+        1 => Some(format!("has 1 item{held}")),
+        n => Some(format!("has {n} items{held}")),
+    };
+    let waits = client.waits_for.map(|what| match what {
+        WaitsFor::Room => "waits for room".to_owned(),
+        WaitsFor::Item => "waits for an item".to_owned(),
+        WaitsFor::Done => "waits until all is done".to_owned(),
+    });
+    match (holds, waits) {
+        (None, None) => "at work".to_owned(),
+        (Some(one), None) | (None, Some(one)) => one,
+        (Some(holds), Some(waits)) => format!("{holds}, {waits}"),
+    }
+}
+
+/// Seconds, as people say them.
+fn time(seconds: f64) -> String {
+    match seconds {
+        s if s < 60.0 => format!("{s:.1} s"),
+        s if s < 3600.0 => format!("{:.0} min", s / 60.0),
+        s if s < 86_400.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} days", s / 86_400.0),
+    }
+}
+
+/// Puts on the screen what it has room for, a line each. Tells how many.
+fn draw(reporter: &mut Reporter, screen: &Term, lines: &[String]) -> usize {
+    let (height, width) = screen.size();
+    let room = usize::from(height).saturating_sub(1).max(1);
+    let shown = lines.len().min(room);
+    for line in &lines[..shown] {
+        reporter.say(&console::truncate_str(line, usize::from(width), "…"));
+    }
+    shown
+}

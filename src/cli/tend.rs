@@ -1,0 +1,251 @@
+//! Looking after a queue: `peek`, `join`, `close`, `failed`, `rm`.
+
+use std::time::Duration;
+
+use super::get::OutputArgs;
+use super::{QueueArg, StdoutFailed, Stop, Usage, values, visit};
+use crate::client::{Client, Error, Which};
+use crate::exit::ExitCode;
+use crate::report::{Reporter, Style};
+
+/// Show the first items in line, and leave them there
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code 3 when nothing is in line.
+
+Examples:
+  qdemo peek -q jobs
+  qdemo peek -q jobs --count 10 --format json")]
+pub(super) struct PeekArgs {
+    /// How many items
+    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    count: u64,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+/// Wait until every item that was put is done
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code 1 when items have failed, 3 when the time is over.
+
+Examples:
+  qdemo join -q jobs
+  qdemo join -q jobs --timeout 10m || qdemo status -q jobs")]
+pub(super) struct JoinArgs {
+    /// Wait no longer than this
+    #[arg(long, value_name = "TIME")]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    timeout: Option<Duration>,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+/// Put the sentinel: the queue takes no more, and ends after what it has
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo close -q jobs
+  qdemo close -q jobs --now")]
+pub(super) struct CloseArgs {
+    /// Drop what is in line
+    #[arg(long)]
+    now: bool,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+/// List the items that failed, put them back in line, or drop them
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo failed -q jobs
+  qdemo failed -q jobs --retry
+  qdemo failed -q jobs --drop 17 42")]
+pub(super) struct FailedArgs {
+    /// Which ones, by their ids [default: all]
+    #[arg(value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+    ids: Vec<u64>,
+
+    /// Put them back in line
+    #[arg(long)]
+    retry: bool,
+
+    /// Drop them
+    #[arg(long, conflicts_with = "retry")]
+    drop: bool,
+
+    /// What the list looks like: id, attempt, reason, item; or objects
+    #[arg(long, value_enum, default_value = "text", conflicts_with_all = ["retry", "drop"])]
+    format: Format,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Remove a queue
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo rm -q jobs
+  qdemo rm -q jobs --force")]
+pub(super) struct RmArgs {
+    /// Even if it has items, or somebody uses it
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+impl PeekArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        visit::at_least_one(self.count)?;
+        let visit = self.queue.visit()?;
+        let mut client = visit.come_if_there()?;
+        let mut reporter = self.output.reporter(&visit);
+        let (mut from, mut left) = (1, self.count);
+        while left > 0 {
+            let Some(run) = client.peek(from, left)? else {
+                break;
+            };
+            reporter.show(&run, None);
+            reporter.flush().map_err(StdoutFailed)?;
+            from = run.end();
+            left -= run.count();
+        }
+        client.leave()?;
+        match left == self.count {
+            false => Ok(ExitCode::Done),
+            true => {
+                let text = format!("nothing is in line in the queue `{}`", visit.queue);
+                Err(Stop { code: ExitCode::WouldBlock, text }.into())
+            }
+        }
+    }
+}
+
+impl JoinArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let visit = self.queue.visit()?;
+        let mut client = visit.come_if_there()?;
+        let queue = &visit.queue;
+        let joined = client.join(visit::patience(self.timeout));
+        let stop = match joined {
+            Ok(0) => {
+                client.leave()?;
+                return Ok(ExitCode::Done);
+            }
+            Ok(failed) => {
+                let text = format!(
+                    "{} of the queue `{queue}` failed, the others are done: `qdemo failed` lists them",
+                    counted(failed)
+                );
+                Stop { code: ExitCode::Failed, text }
+            }
+            Err(Error::Unfinished(items)) => {
+                let text = format!("{} of the queue `{queue}` not done in time", counted(items));
+                Stop { code: ExitCode::WouldBlock, text }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        client.leave()?;
+        Err(stop.into())
+    }
+}
+
+impl CloseArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let visit = self.queue.visit()?;
+        let mut client = visit.come()?;
+        let dropped = client.close_queue(self.now)?;
+        client.leave()?;
+        if self.now {
+            tell(&mut visit.reporter(Style::Raw), &format!("dropped {}", counted(dropped)))?;
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+impl FailedArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if !self.ids.is_empty() && !self.retry && !self.drop {
+            let text = "what about these items? Give --retry or --drop, or no id to list them all";
+            return Err(Usage(text.to_owned()).into());
+        }
+        let visit = self.queue.visit()?;
+        let mut client = visit.come_if_there()?;
+        if !self.retry && !self.drop {
+            let style = match self.format {
+                Format::Text => Style::Log,
+                Format::Json => Style::Json,
+            };
+            list(&mut client, &mut visit.reporter(style))?;
+            client.leave()?;
+            return Ok(ExitCode::Done);
+        }
+        let which = match &self.ids[..] {
+            [] => vec![Which::All],
+            ids => ids.iter().copied().map(Which::One).collect(),
+        };
+        let mut items = 0;
+        for which in which {
+            items += match self.retry {
+                true => client.retry(which)?,
+                false => client.drop_failed(which)?,
+            };
+        }
+        client.leave()?;
+        let text = match self.retry {
+            true => format!("{} back in line", counted(items)),
+            false => format!("dropped {}", counted(items)),
+        };
+        tell(&mut visit.reporter(Style::Raw), &text)?;
+        Ok(ExitCode::Done)
+    }
+}
+
+fn list(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<()> {
+    let mut from = 1;
+    while let Some((run, why)) = client.failed(from)? {
+        from = run.end();
+        reporter.show(&run, Some(&why));
+        reporter.flush().map_err(StdoutFailed)?;
+    }
+    Ok(())
+}
+
+impl RmArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let visit = self.queue.visit()?;
+        let mut client = visit.come_if_there()?;
+        let removed = client.remove_queue(self.force)?;
+        // Until the keeper has gone, and everything with it.
+        client.wait_for_the_end()?;
+        if removed > 0 {
+            let text = format!("removed {}", counted(removed));
+            tell(&mut visit.reporter(Style::Raw), &text)?;
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+fn tell(reporter: &mut Reporter, text: &str) -> anyhow::Result<()> {
+    reporter.say(text);
+    Ok(reporter.flush().map_err(StdoutFailed)?)
+}
+
+fn counted(items: u64) -> String {
+    match items {
+        1 => "1 item".to_owned(),
+        items => format!("{items} items"),
+    }
+}

@@ -1,0 +1,114 @@
+//! Coming to a queue for one thing only, as all commands but producers and consumers do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::signals::{self, Hangup};
+use super::{QueueArg, Stop, Usage, values};
+use crate::client::{Client, Options, Patience};
+use crate::clock::{Stamp, nanos};
+use crate::crew::own_program;
+use crate::exit::ExitCode;
+use crate::name::QueueName;
+use crate::pipe::Waker;
+use crate::queue::Role;
+use crate::report::{Lang, Output, Progress, Reporter, Style};
+
+/// How long to wait, as every command that may wait takes it.
+#[derive(Debug, clap::Args)]
+pub(super) struct WaitArgs {
+    /// Wait no longer than this
+    #[arg(long, value_name = "TIME")]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    timeout: Option<Duration>,
+
+    /// Do not wait at all
+    #[arg(long, conflicts_with = "timeout")]
+    no_wait: bool,
+}
+
+impl WaitArgs {
+    pub(super) fn patience(&self) -> Patience {
+        match self.timeout {
+            _ if self.no_wait => Patience::For(0),
+            timeout => patience(timeout),
+        }
+    }
+}
+
+/// Until then, or without an end.
+pub(super) fn patience(timeout: Option<Duration>) -> Patience {
+    timeout.map_or(Patience::Endless, |timeout| Patience::For(nanos(timeout)))
+}
+
+/// Resolved: the queue, and how to come to it.
+pub(super) struct Visit {
+    pub(super) queue: QueueName,
+    pub(super) options: Options,
+    waker: Arc<Waker>,
+}
+
+impl QueueArg {
+    /// Signals are caught from here on.
+    pub(super) fn visit(&self) -> anyhow::Result<Visit> {
+        let queue = self.name()?;
+        let program = own_program().context("cannot find the qdemo program")?;
+        let waker = signals::catch(Hangup::Leave, || {})?;
+        let options = Options::new(queue.clone(), Role::Visitor)
+            .program(program)
+            .interrupt(Arc::clone(&waker));
+        Ok(Visit { queue, options, waker })
+    }
+}
+
+impl Visit {
+    /// A command that a script calls again and again is to be told of an end as the script would be.
+    pub(super) fn for_the_caller(mut self) -> Self {
+        let job = Stamp::job().unwrap_or_else(Stamp::birth);
+        self.options = self.options.on_behalf_of(job, Stamp::caller());
+        self
+    }
+
+    /// Comes to the queue, which is made if need be.
+    pub(super) fn come(&self) -> anyhow::Result<Client> {
+        Ok(self.options.clone().connect()?)
+    }
+
+    /// Comes to a queue that somebody has made.
+    pub(super) fn come_if_there(&self) -> anyhow::Result<Client> {
+        let client = self.options.clone().connect_if_there()?;
+        client.ok_or_else(|| self.none().into())
+    }
+
+    fn none(&self) -> Stop {
+        no_such_queue(&self.queue)
+    }
+
+    /// For results.
+    pub(super) fn reporter(&self, style: Style) -> Reporter {
+        let output = Output::new(Progress::default(), Some(Arc::clone(&self.waker)));
+        Reporter::new(style, Lang::En, [1, 1], output)
+    }
+
+    /// Woken by the signal to leave.
+    pub(super) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+}
+
+/// Nobody has made this queue.
+pub(super) fn no_such_queue(queue: &QueueName) -> Stop {
+    let text =
+        format!("there is no queue `{queue}`: `qdemo put` makes one, `qdemo status` lists them");
+    Stop { code: ExitCode::Failed, text }
+}
+
+/// How many items to show or get; the limits of a count.
+pub(super) fn at_least_one(count: u64) -> Result<u64, Usage> {
+    match count {
+        0 => Err(Usage("--count 0 asks for nothing: write 1 or more".to_owned())),
+        count => Ok(count),
+    }
+}

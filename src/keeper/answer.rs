@@ -1,0 +1,118 @@
+//! What the keeper says: effects and states of the queue as replies.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+
+use super::Peer;
+use crate::clock::Nanos;
+use crate::queue::{
+    Census, ClientId, Doing, Effect, NotTaken, Queue, Refusal, Role, Run, Sentinel, WaitsFor,
+};
+use crate::wire::{ClientStatus, Reply, Status};
+
+/// What a client is told of an effect; `window` is for what has been accepted.
+pub(super) fn reply_to(effect: Effect, window: impl FnOnce() -> u64) -> Option<Reply> {
+    Some(match effect {
+        Effect::Accepted { seq, run, .. } => {
+            let id = run.end() - 1;
+            Reply::Ok { seq, id, window: window() }
+        }
+        Effect::Refused { seq, why: NotTaken::Closed, .. } => Reply::Closed { seq },
+        Effect::Refused { seq, why: NotTaken::Full, .. } => Reply::Full { seq },
+        Effect::Handed { run, .. } => Reply::Run(run),
+        Effect::Done { .. } | Effect::Returned { .. } | Effect::Failed { .. } => return None,
+        Effect::Ended { .. } => Reply::Ended,
+        Effect::Empty { .. } => Reply::Empty,
+        Effect::Joined { failed, .. } => Reply::Joined { failed },
+        Effect::Unfinished { items, .. } => Reply::Unfinished { items },
+        Effect::Counted { items, .. } => Reply::Count { items },
+    })
+}
+
+/// The error code of a refusal, as `docs/PROTOCOL.md` lists them.
+pub(super) fn code(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Capacity { .. } => "capacity",
+        Refusal::TooFar { .. } => "too-far",
+        Refusal::GetTwice => "get-twice",
+        Refusal::NotOut { .. } => "not-out",
+        Refusal::NotFailed { .. } => "not-failed",
+    }
+}
+
+/// How many items there are.
+pub(super) fn size(queue: &Queue) -> Reply {
+    let capacity = queue.capacity().map_or(0, NonZeroU64::get);
+    Reply::Size { census: queue.census(), capacity }
+}
+
+/// Why the queue is not removed just so.
+pub(super) fn in_use(census: &Census, others: usize) -> String {
+    let Census { in_line, out, failed, .. } = census;
+    let items = match in_line + out + failed {
+        0 => String::new(),
+        1 => format!("1 item ({in_line} in line, {out} out, {failed} failed)"),
+        n => format!("{n} items ({in_line} in line, {out} out, {failed} failed)"),
+    };
+    let clients = match others {
+        0 => String::new(),
+        1 => "1 process that uses it".to_owned(),
+        n => format!("{n} processes that use it"),
+    };
+    let and = if items.is_empty() || clients.is_empty() { "" } else { " and " };
+    format!("the queue has {items}{and}{clients}: give --force to remove it all the same")
+}
+
+/// Some of what is in line.
+pub(super) fn shown(run: Option<Run>) -> Reply {
+    run.map_or(Reply::Empty, Reply::Run)
+}
+
+/// The first item that was put aside, from this number on.
+pub(super) fn failed(queue: &Queue, from: u64) -> Reply {
+    queue.failed_from(from).map_or(Reply::Empty, |failed| {
+        let (run, why) = (failed.run.clone(), failed.why.clone());
+        Reply::Failed { run, why }
+    })
+}
+
+/// How the queue is now, and who is here.
+pub(super) fn status(queue: &Queue, peers: &BTreeMap<ClientId, Peer>, now: Nanos) -> Status {
+    let census = queue.census();
+    let age = |since: Nanos| now.saturating_sub(since) as f64 / 1e9;
+    let client = |doing: &Doing| {
+        peers.get(&doing.client).map(|peer| ClientStatus {
+            pid: peer.pid,
+            role: doing.role,
+            waits_for: doing.waits_for,
+            holds: doing.holds,
+            held_s: doing.since.map(age),
+        })
+    };
+    // A visitor is what it does.
+    let puts = |doing: &Doing| {
+        doing.role == Role::Producer
+            || doing.role == Role::Visitor && doing.waits_for == Some(WaitsFor::Room)
+    };
+    let gets = |doing: &Doing| {
+        doing.role == Role::Consumer
+            || doing.role == Role::Visitor
+                && (doing.holds > 0 || doing.waits_for == Some(WaitsFor::Item))
+    };
+    let state = match queue.sentinel() {
+        None => "open",
+        Some(Sentinel::LastProducerLeft) => "ending",
+        Some(Sentinel::Closed) => "closed",
+    };
+    Status {
+        in_line: census.in_line,
+        out: census.out,
+        done: census.done,
+        failed: census.failed,
+        capacity: queue.capacity().map(NonZeroU64::get),
+        oldest_s: queue.oldest().map(age),
+        state: state.to_owned(),
+        producers: queue.doing().filter(puts).filter_map(|d| client(&d)).collect(),
+        consumers: queue.doing().filter(gets).filter_map(|d| client(&d)).collect(),
+    }
+}

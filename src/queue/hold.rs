@@ -1,0 +1,176 @@
+//! What clients have out, and what becomes of it: done, back in line, or put aside.
+
+use std::collections::BTreeMap;
+
+use super::{ClientId, Effect, Queue, Refusal, Run};
+use crate::clock::Nanos;
+
+/// Items that are out with a client.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// When they were handed out.
+    pub(super) since: Nanos,
+    pub(super) run: Run,
+}
+
+/// An item that was put aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failed {
+    /// The item: a run of one.
+    pub(crate) run: Run,
+    /// What happened, for people.
+    pub(crate) why: String,
+}
+
+impl Queue {
+    /// Takes back in line what somebody has held for longer than its lease.
+    pub(crate) fn expire(&mut self, now: Nanos, effects: &mut Vec<Effect>) {
+        while let Some((_, key, client)) = self.leases.first().copied().filter(|l| l.0 <= now) {
+            match self.let_go(client, key) {
+                Some(held) => self.strike(client, held.run, effects),
+                // Cannot be: they are kept together. But not to go on for ever is worth a line.
+                None => drop(self.leases.pop_first()),
+            }
+        }
+    }
+
+    /// When the next lease runs out.
+    pub(crate) fn next_expiry(&self) -> Option<Nanos> {
+        self.leases.first().map(|lease| lease.0)
+    }
+
+    pub(super) fn hold(&mut self, client: ClientId, held: Held) {
+        let Some(c) = self.clients.get_mut(&client) else {
+            return;
+        };
+        if let Some(lease) = c.member.lease {
+            self.leases.insert((held.since.saturating_add(lease), held.run.first, client));
+        }
+        c.out.insert(held.run.first, held);
+    }
+
+    fn let_go(&mut self, client: ClientId, key: u64) -> Option<Held> {
+        let c = self.clients.get_mut(&client)?;
+        let held = c.out.remove(&key)?;
+        if let Some(lease) = c.member.lease {
+            self.leases.remove(&(held.since.saturating_add(lease), key, client));
+        }
+        Some(held)
+    }
+
+    /// Takes `count` items from number `first` on from a client that has them as a part of one run.
+    pub(super) fn take_back(
+        &mut self,
+        client: ClientId,
+        first: u64,
+        count: u64,
+    ) -> Result<Run, Refusal> {
+        let last = first.saturating_add(count.saturating_sub(1));
+        let not_out = || Refusal::NotOut { first, last };
+        let c = self.clients.get(&client).ok_or_else(not_out)?;
+        let key = c.out.range(..=first).next_back().filter(|(_, held)| {
+            // Not empty, and all of it here.
+            count > 0 && first.checked_add(count).is_some_and(|end| end <= held.run.end())
+        });
+        let (&key, _) = key.ok_or_else(not_out)?;
+        let Held { since, mut run } = self.let_go(client, key).ok_or_else(not_out)?;
+        let before = run.split_to(first - key);
+        let taken = run.split_to(count);
+        for run in [before, run] {
+            if run.count() > 0 {
+                self.hold(client, Held { since, run });
+            }
+        }
+        Ok(taken)
+    }
+
+    pub(super) fn done(
+        &mut self,
+        client: ClientId,
+        first: u64,
+        count: u64,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let run = self.take_back(client, first, count)?;
+        self.out -= run.count();
+        self.done += run.count();
+        effects.push(Effect::Done { client, run });
+        Ok(())
+    }
+
+    /// Puts what `client` had back in line, at its old place.
+    pub(super) fn give_back(&mut self, client: ClientId, mut run: Run, effects: &mut Vec<Effect>) {
+        run.attempt = run.attempt.saturating_add(1);
+        self.out -= run.count();
+        self.line.give_back(run.clone());
+        effects.push(Effect::Returned { client, run });
+    }
+
+    /// Takes what `client` had out of the way: nobody gets it any more, and nothing waits for it.
+    pub(super) fn put_aside(
+        &mut self,
+        client: ClientId,
+        mut run: Run,
+        why: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.out -= run.count();
+        effects.push(Effect::Failed { client, run: run.clone() });
+        while run.count() > 0 {
+            let run = run.split_to(1);
+            self.failed.insert(run.first, Failed { run, why: why.to_owned() });
+        }
+    }
+
+    /// Whoever had this died, or is stuck: perhaps of it.
+    fn strike(&mut self, client: ClientId, mut run: Run, effects: &mut Vec<Effect>) {
+        run.strikes = run.strikes.saturating_add(1);
+        let most = self.clients.get(&client).map_or(0, |c| c.member.max_attempts);
+        if most == 0 || run.strikes < most {
+            return self.give_back(client, run, effects);
+        }
+        let why = match run.strikes {
+            1 => "its consumer died, or held it for longer than its lease".to_owned(),
+            n => format!("{n} consumers died of it, or held it for longer than their lease"),
+        };
+        self.put_aside(client, run, &why, effects);
+    }
+
+    /// Takes back all that a client has.
+    pub(super) fn lose_all(&mut self, client: ClientId, died: bool, effects: &mut Vec<Effect>) {
+        let keys = self.clients.get(&client).map(|c| c.out.keys().copied().collect::<Vec<_>>());
+        for key in keys.unwrap_or_default() {
+            if let Some(Held { run, .. }) = self.let_go(client, key) {
+                match died {
+                    true => self.strike(client, run, effects),
+                    false => self.give_back(client, run, effects),
+                }
+            }
+        }
+    }
+
+    /// Puts one item that was put aside, or all of them, back in line. Tells how many.
+    pub(super) fn retry(&mut self, id: Option<u64>) -> Result<u64, Refusal> {
+        let failed = self.take_failed(id)?;
+        let items = failed.len() as u64;
+        for Failed { mut run, .. } in failed.into_values() {
+            self.begin();
+            run.attempt = run.attempt.saturating_add(1);
+            run.strikes = 0;
+            self.line.give_back(run);
+        }
+        Ok(items)
+    }
+
+    /// Takes one item, or all, from those that were put aside.
+    pub(super) fn take_failed(
+        &mut self,
+        id: Option<u64>,
+    ) -> Result<BTreeMap<u64, Failed>, Refusal> {
+        let Some(id) = id else {
+            return Ok(std::mem::take(&mut self.failed));
+        };
+        let failed = self.failed.remove(&id).ok_or(Refusal::NotFailed { id })?;
+        Ok(BTreeMap::from([(id, failed)]))
+    }
+}

@@ -1,0 +1,325 @@
+//! Finds requests in what the inbox gives.
+
+use super::request::parse;
+use super::{Key, Malformed, RequestLine, number, word};
+
+/// A line longer than this is nobody's: every client's write is at most `PIPE_BUF` bytes, 4096
+/// where that is largest. Also bounds what a stranger can make the keeper remember.
+const LONGEST: usize = 64 * 1024;
+
+/// Finds requests in what the inbox gave, however it was split.
+///
+/// Self-synchronising: items are never empty lines, and each client's write starts with two
+/// newlines, so that an empty line is always the end of whatever came before.
+#[derive(Debug, Default)]
+pub(crate) struct Framer {
+    buffer: Vec<u8>,
+    /// What stands before this has been dealt with.
+    at: usize,
+    /// In the middle of a line that is too long.
+    skipping: bool,
+}
+
+enum Lines {
+    /// They end here.
+    End(usize),
+    /// An empty line came first, here.
+    Cut(usize),
+    /// Some are yet to come.
+    Incomplete,
+}
+
+impl Framer {
+    /// Takes in what was read.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next request, or what stood in its place; none when more is to be read first.
+    pub(crate) fn next(&mut self) -> Option<Result<(Key, RequestLine<'_>), Malformed>> {
+        let (start, end) = self.next_line()?;
+        let (verb, rest) = word(&self.buffer[start..end]);
+        let follow = match verb {
+            b"part" => Some(1),
+            b"put" => Some(number(word(word(rest).1).1).unwrap_or(0)),
+            _ => None,
+        };
+        let (body, body_end) = match follow.map(|n| self.find_lines(end + 1, n)) {
+            None => (end + 1, end + 1),
+            Some(Lines::End(at)) => (end + 1, at),
+            Some(Lines::Cut(at)) => {
+                self.at = at;
+                let key = Key::parse(word(rest).0);
+                let why = "there are fewer lines than were announced";
+                return Some(Err(Malformed { key, why }));
+            }
+            Some(Lines::Incomplete) if self.buffer.len() - start <= LONGEST => {
+                self.at = start;
+                return None;
+            }
+            // Nobody sends that much at once: the head was a stranger's. Look on behind it.
+            Some(Lines::Incomplete) => {
+                self.at = end + 1;
+                let key = None;
+                let why = "more lines are announced than a message holds";
+                return Some(Err(Malformed { key, why }));
+            }
+        };
+        self.at = body_end;
+        let head = &self.buffer[start..end];
+        Some(parse(head, &self.buffer[body..body_end]))
+    }
+
+    /// Where the next line that isn't empty starts and ends.
+    fn next_line(&mut self) -> Option<(usize, usize)> {
+        loop {
+            let rest = &self.buffer[self.at..];
+            let Some(length) = memchr::memchr(b'\n', rest) else {
+                if rest.len() > LONGEST {
+                    self.skipping = true;
+                }
+                if self.skipping {
+                    self.at = self.buffer.len();
+                }
+                return None;
+            };
+            let start = self.at;
+            self.at += length + 1;
+            if std::mem::take(&mut self.skipping) || length == 0 {
+                continue;
+            }
+            return Some((start, start + length));
+        }
+    }
+
+    /// Where `count` lines from `start` on end.
+    fn find_lines(&self, start: usize, count: u64) -> Lines {
+        let mut from = start;
+        let newlines = memchr::memchr_iter(b'\n', self.buffer.get(start..).unwrap_or_default());
+        let mut left = count;
+        if left == 0 {
+            return Lines::End(start);
+        }
+        for newline in newlines {
+            let newline = start + newline;
+            if newline == from {
+                return Lines::Cut(from);
+            }
+            from = newline + 1;
+            left -= 1;
+            if left == 0 {
+                return Lines::End(from);
+            }
+        }
+        Lines::Incomplete
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Hello, Writer};
+    use proptest::prelude::*;
+
+    const KEY: Key = Key(0xa1);
+
+    /// What the framer finds in these pieces, in short words.
+    fn found(pieces: &[&[u8]]) -> Vec<String> {
+        let mut framer = Framer::default();
+        let mut found = Vec::new();
+        for piece in pieces {
+            framer.feed(piece);
+            while let Some(message) = framer.next() {
+                found.push(match message {
+                    Ok((key, request)) => format!("{key} {request:?}"),
+                    Err(malformed) => format!("{:?}", malformed.key),
+                });
+            }
+        }
+        found
+    }
+
+    fn write(fill: impl FnOnce(&Writer, &mut Vec<u8>)) -> Vec<u8> {
+        let writer = Writer::new(KEY, 512);
+        let mut write = Vec::new();
+        writer.start(&mut write);
+        fill(&writer, &mut write);
+        write
+    }
+
+    fn put(seq: u64) -> Vec<u8> {
+        write(|writer, write| writer.put(write, seq, 2, b"\"a\"\n[1,2]\n"))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let hello = Hello { follow: true, ..Hello::new(crate::queue::Role::Consumer) };
+        let text = write(|writer, write| {
+            assert!(writer.hello(write, &hello).is_ok());
+            writer.part(write, b"[1,");
+            writer.put(write, 9, 2, b"2]\nnull\n");
+            writer.get(write, 100);
+            writer.done(write, 3, 4);
+            writer.back(write, 7, 1);
+            writer.fail(write, 8, "exit\ncode 3");
+            for verb in ["cancel", "join", "size", "status", "close", "remove"] {
+                writer.bare(write, verb);
+            }
+            writer.with(write, "close", "now");
+            writer.with(write, "remove", "force");
+            writer.with(write, "failed", 5);
+            writer.with(write, "retry", 6);
+            writer.with(write, "drop", 0);
+            writer.peek(write, 1, 9);
+            writer.sleep(write, 1_000_000_000);
+            writer.bye(write);
+        });
+        let mut framer = Framer::default();
+        framer.feed(&text);
+        let expected = [
+            RequestLine::Hello(hello),
+            RequestLine::Part(b"[1,"),
+            RequestLine::Put { seq: 9, count: 2, lines: b"2]\nnull\n" },
+            RequestLine::Get { max: 100 },
+            RequestLine::Done { first: 3, count: 4 },
+            RequestLine::Back { first: 7, count: 1 },
+            RequestLine::Fail { id: 8, why: b"exit code 3" },
+            RequestLine::Cancel,
+            RequestLine::Join,
+            RequestLine::Size,
+            RequestLine::Status,
+            RequestLine::Close { now: false },
+            RequestLine::Remove { force: false },
+            RequestLine::Close { now: true },
+            RequestLine::Remove { force: true },
+            RequestLine::Failed { from: 5 },
+            RequestLine::Retry { id: 6 },
+            RequestLine::Drop { id: 0 },
+            RequestLine::Peek { from: 1, max: 9 },
+            RequestLine::Sleep(1_000_000_000),
+            RequestLine::Bye,
+        ];
+        for request in expected {
+            assert_eq!(framer.next(), Some(Ok((KEY, request))));
+        }
+        assert_eq!(framer.next(), None);
+    }
+
+    #[test]
+    fn a_put_of_the_full_size_fits_into_a_write() {
+        for most in [512, 4096] {
+            let writer = Writer::new(Key(u64::MAX), most);
+            let mut write = Vec::new();
+            writer.start(&mut write);
+            writer.put(&mut write, u64::MAX, u64::MAX, &vec![b'x'; writer.room()]);
+            assert!(write.len() <= most, "{} > {most}", write.len());
+        }
+    }
+
+    #[test]
+    fn writes_split_at_any_byte_are_read_the_same() {
+        let text = [put(2), write(|writer, write| writer.get(write, 1)), put(4)].concat();
+        let whole = found(&[&text]);
+        assert_eq!(whole.len(), 3);
+        for at in 0..=text.len() {
+            assert_eq!(found(&[&text[..at], &text[at..]]), whole, "split at {at}");
+        }
+        let bytes: Vec<&[u8]> = text.chunks(1).collect();
+        assert_eq!(found(&bytes), whole);
+    }
+
+    #[test]
+    fn half_a_line_of_a_stranger_costs_that_line_only() {
+        let good = found(&[&put(2)]);
+        assert_eq!(good.len(), 1);
+        let halves: [&[u8]; 8] = [
+            b"x",
+            b"put 00000000000000b2 1 1000000",
+            b"put 00000000000000b2 1 1000000\n",
+            b"put 00000000000000b2 1 3\n1\n2",
+            b"part 00000000000000b2",
+            b"hello 00000000000000b2 {",
+            b"\xff\0\xfe",
+            b"put 00000000000000b2 18446744073709551616 99999999999999999999999\n",
+        ];
+        for half in halves {
+            let found = found(&[half, &put(2)]);
+            assert_eq!(found.last(), good.last(), "behind {:?}", half.escape_ascii());
+            let ours = found.iter().filter(|one| one.starts_with("00000000000000a1")).count();
+            assert_eq!(ours, 1);
+        }
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_to_whom_it_names() {
+        for line in [
+            "put 00000000000000a1 1 0",
+            "put 00000000000000a1 1 2\n1\n2",
+            "put 00000000000000a1 x 1\n1",
+            "put 00000000000000a1",
+            "get 00000000000000a1 0",
+            "get 00000000000000a1 -1",
+            "get 00000000000000a1 +1",
+            "done 00000000000000a1 1",
+            "back 00000000000000a1 1 0",
+            "fail 00000000000000a1",
+            "cancel 00000000000000a1 1",
+            "close 00000000000000a1 later",
+            "peek 00000000000000a1 1",
+            "failed 00000000000000a1",
+            "retry 00000000000000a1 all",
+            "remove 00000000000000a1 forced",
+            "sleep 00000000000000a1",
+            "bye 00000000000000a1 now",
+            "hello 00000000000000a1 {}",
+            "nothing 00000000000000a1",
+        ] {
+            let found = found(&[line.as_bytes(), b"\n\n"]);
+            assert_eq!(found[0], "Some(Key(00000000000000a1))", "{line}");
+        }
+        for line in ["get 1 1", "get 00000000000000zz 1", "bye", "get +0000000000000a1 1"] {
+            assert_eq!(found(&[line.as_bytes(), b"\n\n"]), ["None"], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_remembered() {
+        let mut framer = Framer::default();
+        for _ in 0..100 {
+            framer.feed(&[b'x'; 10_000]);
+            assert!(framer.next().is_none());
+            assert!(framer.buffer.len() <= LONGEST + 10_000);
+        }
+        framer.feed(&put(2));
+        assert!(matches!(framer.next(), Some(Ok((KEY, RequestLine::Put { seq: 2, .. })))));
+    }
+
+    #[test]
+    fn lines_that_never_come_are_not_waited_for_without_end() {
+        let mut framer = Framer::default();
+        framer.feed(b"put 00000000000000b2 99999999 99999999\n");
+        for _ in 0..100 {
+            framer.feed(&b"1\n".repeat(5_000));
+            while framer.next().is_some() {}
+            assert!(framer.buffer.len() <= LONGEST + 10_000);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn noise_neither_panics_nor_hides_what_comes_after_it(
+            noise in proptest::collection::vec(any::<u8>(), 0..300),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let text = [&noise[..], &put(2)].concat();
+            let at = cut.index(text.len());
+            let found = found(&[&text[..at], &text[at..]]);
+            let expected = format!("{KEY} {:?}", RequestLine::Put {
+                seq: 2, count: 2, lines: b"\"a\"\n[1,2]\n",
+            });
+            prop_assert_eq!(found.last(), Some(&expected));
+        }
+    }
+}
