@@ -1,30 +1,45 @@
 //! `multiprocessing.Queue` for the command line, and a queue for Rust programs: any number of
 //! processes share a queue by name, through named pipes.
 //!
-//! ```no_run
-//! use qdemo::{Options, Role};
+//! [`Queue`] is a queue of values, in the shape of Python's:
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let mut producer = Options::new("jobs".parse()?, Role::Producer).connect()?;
-//! producer.put(br#"{"page": 1}"#)?;
-//! producer.leave()?;
+//! ```standalone_crate
+//! # use serde::{Deserialize, Serialize};
+//! use qdemo::Queue;
 //!
-//! let mut consumer = Options::new("jobs".parse()?, Role::Consumer).connect()?;
-//! while let Some(batch) = consumer.get(1)? {
-//!     for (id, item) in batch.items() {
-//!         println!("{id}: {}", String::from_utf8_lossy(item));
-//!     }
-//!     consumer.done(batch.first_id(), batch.count())?;
+//! #[derive(Serialize, Deserialize)]
+//! struct Page {
+//!     url: String,
+//!     depth: u32,
 //! }
-//! # Ok(())
-//! # }
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // The program keeps its queues itself, and needs no `qdemo` in the PATH.
+//!     qdemo::keep_if_asked();
+//! #   let dir = tempfile::tempdir()?;
+//! #   unsafe { std::env::set_var("QDEMO_DIR", dir.path()) };
+//!
+//!     let pages: Queue<Page> = Queue::open("pages")?;
+//!     pages.put(Page { url: "/".to_owned(), depth: 0 })?;
+//!     pages.close()?;
+//!
+//!     while let Ok(page) = pages.get() {
+//!         println!("{} at depth {}", page.url, page.depth);
+//!         page.done()?;
+//!     }
+//!     Ok(())
+//! }
 //! ```
+//!
+//! [`Options`] and [`Client`] are what it is made of: JSON text in and out, many items at a time, and
+//! producers and consumers whose coming and going begins and ends the queue.
 
 #[doc(hidden)]
 pub mod cli;
 mod client;
 mod clock;
 mod crew;
+mod exec;
 mod exit;
 mod keeper;
 mod name;
@@ -33,7 +48,10 @@ mod queue;
 mod report;
 mod wire;
 
-pub use client::{Batch, Client, Error, Left, Options};
+pub use client::{
+    Batch, Client, Error, GetError, Item, Left, OpenError, Options, PutError, Queue, TryGetError,
+    TryPutError, keep_if_asked,
+};
 pub use exit::ExitCode;
 pub use name::{BadName, QueueName};
 pub use queue::Role;

@@ -24,7 +24,7 @@ pub(super) struct ClientArgs {
 
     /// Print no lines
     #[arg(long)]
-    quiet: bool,
+    pub(super) quiet: bool,
 
     /// This is one of a run's workers
     #[arg(long, hide = true, value_parser = values::share)]
@@ -42,7 +42,12 @@ pub(super) struct Prepared {
 
 impl ClientArgs {
     /// Signals are caught from here on, but not by a run's worker: its parent is told.
-    pub(super) fn prepare(&self, role: Role, style: Style) -> anyhow::Result<Prepared> {
+    pub(super) fn prepare(
+        &self,
+        role: Role,
+        style: Style,
+        progress: Progress,
+    ) -> anyhow::Result<Prepared> {
         let lang = self.lang.lang()?;
         let queue = self.queue.name()?;
         let program = own_program().context("cannot find the qdemo program")?;
@@ -55,7 +60,7 @@ impl ClientArgs {
             }
         };
         let style = if self.quiet { Style::Silent } else { style };
-        let output = Output::new(Progress::default(), waker);
+        let output = Output::new(progress, waker);
         let reporter = Reporter::new(style, lang, [1, 1], output);
         Ok(Prepared { queue, lang, options, reporter, style })
     }

@@ -4,22 +4,29 @@ use std::time::Duration;
 
 use super::StdoutFailed;
 use super::client::ClientArgs;
+use super::each::{self, EachArgs};
 use super::values;
-use crate::client::{Batch, Client};
+use crate::client::{Batch, Client, Options};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
 use crate::queue::Role;
-use crate::report::{Kind, Reporter, Style};
+use crate::report::{Kind, Progress, Reporter, Style};
 
 /// How many items a consumer without a delay takes at a time.
 const SEVERAL: u64 = 4096;
 
 /// Get items from a queue until it ends
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "With a COMMAND, that is run for each item: {} in its arguments is the item, and without {} the
+item comes on standard input. QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE are set. Exit code
+1 when items have failed, 126 when the command cannot be run, 127 when there is none.
+
+Examples:
   qdemo consumer --delay 2s
   qdemo consumer -q jobs --format raw | while read -r job; do echo \"$job\"; done
-  qdemo consumer -q jobs --max 10 --format json")]
+  qdemo consumer -q images -j 4 --retries 2 -- convert {} -resize 200x200 small/{}"
+)]
 pub(super) struct Args {
     /// Pause after each item, before it is done
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
@@ -35,9 +42,25 @@ pub(super) struct Args {
     #[arg(long)]
     follow: bool,
 
-    /// What a line looks like
-    #[arg(long, value_enum, default_value = "log")]
-    format: Format,
+    /// An item held for longer than this goes back in line, even while its consumer lives
+    #[arg(long, value_name = "TIME")]
+    #[arg(value_parser = values::lease, allow_hyphen_values = true)]
+    lease: Option<Duration>,
+
+    /// Put an item aside when so many consumers have died of it; 0 for never
+    #[arg(long, value_name = "N", default_value = "5")]
+    max_attempts: u32,
+
+    /// What a line looks like [default: log, or what the commands print]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+
+    /// Print NUL behind a bare item, not a newline
+    #[arg(short = '0', long)]
+    null: bool,
+
+    #[command(flatten)]
+    each: EachArgs,
 
     #[command(flatten)]
     client: ClientArgs,
@@ -52,20 +75,19 @@ enum Format {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let ended = self.get_and_leave();
+        let ended = match self.each.template()? {
+            None => self.get_and_leave(),
+            Some(template) => self.each(&template),
+        };
         self.client.end(ended)
     }
 
     fn get_and_leave(&self) -> anyhow::Result<ExitCode> {
-        let style = match self.format {
-            Format::Log => Style::Log,
-            Format::Raw => Style::Raw,
-            Format::Json => Style::Json,
-        };
         let clock = Clock::start();
-        let prepared = self.client.prepare(Role::Consumer, style)?;
-        let mut reporter = prepared.reporter;
-        let mut client = prepared.options.follow(self.follow).connect()?;
+        let style = self.style().unwrap_or(Style::Log);
+        let prepared = self.client.prepare(Role::Consumer, style, Progress::default())?;
+        let mut reporter = prepared.reporter.separated_by_nul(self.null);
+        let mut client = self.options(prepared.options).connect()?;
         match self.get_all(&mut client, &mut reporter, clock) {
             Ok(()) => {
                 client.leave()?;
@@ -76,6 +98,34 @@ impl Args {
                 client.leave_at_once();
                 Err(error)
             }
+        }
+    }
+
+    fn each(&self, template: &crate::exec::Template) -> anyhow::Result<ExitCode> {
+        let progress = match self.client.quiet {
+            true => Progress::default(),
+            false => Progress::of_commands(),
+        };
+        let style = self.style().unwrap_or(Style::Raw);
+        let mut prepared = self.client.prepare(Role::Consumer, style, progress)?;
+        prepared.options = self.options(prepared.options);
+        let pace = each::Pace { delay: self.delay, max: self.max.unwrap_or(u64::MAX) };
+        self.each.run(template, prepared, pace)
+    }
+
+    fn style(&self) -> Option<Style> {
+        self.format.map(|format| match format {
+            Format::Log => Style::Log,
+            Format::Raw => Style::Raw,
+            Format::Json => Style::Json,
+        })
+    }
+
+    fn options(&self, options: Options) -> Options {
+        let options = options.follow(self.follow).max_attempts(self.max_attempts);
+        match self.lease {
+            Some(lease) => options.lease(lease),
+            None => options,
         }
     }
 
@@ -91,7 +141,9 @@ impl Args {
         };
         let mut left = self.max.unwrap_or(u64::MAX);
         while left > 0 {
-            let Some(batch) = client.get(at_a_time.min(left))? else {
+            let got = client.get(at_a_time.min(left))?;
+            each::tell_late(client, reporter);
+            let Some(batch) = got else {
                 return Ok(());
             };
             left -= batch.count();
@@ -99,6 +151,9 @@ impl Args {
             client.sleep(self.delay)?;
             client.done(batch.first_id(), batch.count())?;
         }
+        // What is said of the last ones.
+        client.size()?;
+        each::tell_late(client, reporter);
         Ok(())
     }
 }

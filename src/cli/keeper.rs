@@ -1,8 +1,10 @@
-//! `qdemo keeper`: keeps a stand-alone queue. The other commands start it; nobody needs to.
+//! `qdemo keeper` keeps a stand-alone queue, `qdemo guard` looks after the commands of a consumer. The
+//! other commands start them; nobody needs to.
 
 use std::io::{self, Write};
 
 use crate::client::default_dir;
+use crate::exec;
 use crate::exit::ExitCode;
 use crate::keeper::shared;
 use crate::pipe::{QueueDir, raise_open_files};
@@ -15,6 +17,17 @@ use super::signals::{self, Hangup};
 pub(super) struct Args {
     #[command(flatten)]
     queue: QueueArg,
+}
+
+/// End the commands of a consumer that has died (the consumer starts this)
+#[derive(Debug, clap::Args)]
+pub(super) struct GuardArgs {}
+
+impl GuardArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        exec::stand()?;
+        Ok(ExitCode::Done)
+    }
 }
 
 impl Args {

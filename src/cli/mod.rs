@@ -2,6 +2,7 @@
 
 mod client;
 mod consumer;
+mod each;
 mod feed;
 mod get;
 mod items;
@@ -54,6 +55,8 @@ enum Command {
     Rm(tend::RmArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
+    #[command(hide = true)]
+    Guard(keeper::GuardArgs),
     #[command(hide = true)]
     Keeper(keeper::Args),
 }
@@ -131,15 +134,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     std::panic::set_hook(Box::new(|panic| {
         say(&format!("internal error, please report it: {panic}"));
     }));
-    let args: Vec<OsString> = args.into_iter().collect();
-    let code = match Cli::try_parse_from(&args) {
+    obey(args.into_iter().collect()).end()
+}
+
+/// Runs the command, and tells how it ended.
+pub(crate) fn obey(args: Vec<OsString>) -> ExitCode {
+    match Cli::try_parse_from(&args) {
         Err(error) => reject(&error, args.get(1)),
-        Ok(cli) => match cli.command.run() {
-            Ok(code) => code,
-            Err(error) => report(&error),
-        },
-    };
-    code.end()
+        Ok(cli) => cli.command.run().unwrap_or_else(|error| report(&error)),
+    }
 }
 
 impl Command {
@@ -158,6 +161,7 @@ impl Command {
             Self::Rm(args) => args.run(),
             Self::Completions(args) => args.run(),
             Self::Man(args) => args.run(),
+            Self::Guard(args) => args.run(),
             Self::Keeper(args) => args.run(),
         }
     }

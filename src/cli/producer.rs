@@ -13,7 +13,7 @@ use crate::client::{Error, Patience};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
 use crate::queue::{Lines, Role, Run};
-use crate::report::{Kind, Lang, Reporter, Style};
+use crate::report::{Kind, Lang, Progress, Reporter, Style};
 
 /// Put items into a queue; the queue ends when its last producer leaves
 #[derive(Debug, clap::Args)]
@@ -77,7 +77,7 @@ impl Args {
             Format::Log => Style::Log,
             Format::Json => Style::Json,
         };
-        let prepared = self.client.prepare(Role::Producer, style)?;
+        let prepared = self.client.prepare(Role::Producer, style, Progress::default())?;
         let (queue, lang) = (prepared.queue, prepared.lang);
         let mut source = self.source(lang)?;
         let mut options = self.input.options(prepared.options).keep_open(self.keep_open);

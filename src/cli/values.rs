@@ -37,6 +37,16 @@ pub(super) fn delay(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A delay that is more than nothing.
+pub(super) fn lease(text: &str) -> Result<Duration, String> {
+    match delay(text)? {
+        Duration::ZERO => {
+            Err("a lease of nothing cannot be held: write 1m, for example".to_owned())
+        }
+        lease => Ok(lease),
+    }
+}
+
 /// How many times as fast as the wall clock, or `max`.
 pub(super) fn speed(text: &str) -> Result<Speed, String> {
     if text == "max" {

@@ -6,12 +6,16 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{env, thread};
 
 use super::{Client, Error};
+use crate::cli;
 use crate::clock::{Stamp, nanos};
+use crate::crew::own_program;
+use crate::exit::ExitCode;
 use crate::keeper::shared::{self, READY};
 use crate::name::QueueName;
 use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, Waker};
@@ -35,6 +39,24 @@ pub struct Options {
     starts_keeper: bool,
     interrupt: Option<Arc<Waker>>,
 }
+
+/// Whether this program keeps queues when it is asked to.
+static KEEPS: AtomicBool = AtomicBool::new(false);
+
+/// Lets the queues of this program be kept by the program itself, so that it needs no `qdemo`: call
+/// this first thing in `main`. When the program has been started as a keeper, it keeps the queue, and
+/// doesn't return. (What Python's `freeze_support` is to `multiprocessing`.)
+pub fn keep_if_asked() {
+    KEEPS.store(true, Ordering::Relaxed);
+    let args: Vec<_> = env::args_os().collect();
+    // As `Options::start` writes it.
+    if args.len() == 4 && args[1] == KEEPER[0] && args[2] == KEEPER[1] {
+        std::process::exit(i32::from(cli::obey(args) != ExitCode::Done));
+    }
+}
+
+/// How a keeper is asked for; the queue's name follows.
+const KEEPER: [&str; 2] = ["keeper", "--queue"];
 
 impl Options {
     /// To come to the queue `name` as `role`, in the folder that the environment names: `QDEMO_DIR`,
@@ -103,6 +125,17 @@ impl Options {
         self
     }
 
+    /// As what to come.
+    pub(crate) fn role(mut self, role: Role) -> Self {
+        self.hello.role = role;
+        self
+    }
+
+    /// Whether items are lent for a time only.
+    pub(crate) fn has_lease(&self) -> bool {
+        self.hello.lease.is_some()
+    }
+
     /// A visitor that comes for somebody: a command that is called again and again by a script is
     /// to be told of an end as if it were the script.
     pub(crate) fn on_behalf_of(mut self, job: Stamp, caller: Option<Stamp>) -> Self {
@@ -111,8 +144,9 @@ impl Options {
         self
     }
 
-    /// The `qdemo` program that is started to keep the queue if nobody keeps it. By default
-    /// `qdemo`, as it is found in the `PATH`.
+    /// The `qdemo` program that is started to keep the queue if nobody keeps it. By default it is
+    /// this program, if it has called [`keep_if_asked`](crate::keep_if_asked), and otherwise `qdemo`,
+    /// as it is found in the `PATH`.
     pub fn program(mut self, program: impl Into<OsString>) -> Self {
         self.program = Some(program.into());
         self
@@ -252,6 +286,9 @@ impl Options {
         }
         // The keeper has another working directory; a bare name is looked up in the PATH.
         let program = match self.program.as_deref().map(Path::new) {
+            None if KEEPS.load(Ordering::Relaxed) => {
+                own_program().map_err(open_failed("cannot find this program"))?
+            }
             None => PathBuf::from("qdemo"),
             Some(name) if name.components().count() == 1 => name.to_owned(),
             Some(path) => std::path::absolute(path).map_err(open_failed("no working directory"))?,
@@ -260,7 +297,8 @@ impl Options {
         let lock = lock.share().map_err(open_failed("cannot share the directory's lock"))?;
         let mut keeper = Command::new(&program)
             .arg0("qdemo")
-            .args(["keeper", "--queue", self.name.as_str()])
+            .args(KEEPER)
+            .arg(self.name.as_str())
             .env("QDEMO_DIR", base)
             .current_dir("/")
             .stdin(lock)

@@ -41,6 +41,21 @@ pub enum Error {
     /// So many items are not done yet, and were not waited for any longer.
     #[error("{0} items are not done yet")]
     Unfinished(u64),
+    /// An item was done after its lease had run out; the text says which.
+    #[error("{0}")]
+    Late(String),
+    /// A value cannot be written as JSON.
+    #[error("the item cannot be written as JSON")]
+    Encode(#[source] serde_json::Error),
+    /// An item is not of the type that was expected. It is among the failed ones now.
+    #[error("item {id} is not of the type that was expected, and is among the failed ones now")]
+    Decode {
+        /// The queue's number of the item.
+        id: u64,
+        /// What is the matter with it.
+        #[source]
+        source: serde_json::Error,
+    },
     /// An item is JSON text without a line break in it.
     #[error("an item is JSON text on a single line: write its line breaks as \\n")]
     NotALine,

@@ -3,6 +3,7 @@
 mod ask;
 mod connect;
 mod error;
+mod typed;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
@@ -11,12 +12,13 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Nanos, nanos};
 use crate::pipe::{Door, Mailbox, PIPE_BUF, Ready, State, Waker, wait};
-use crate::queue::Run;
+use crate::queue::{Census, Run};
 use crate::wire::{Reply, ReplyReader, Welcome, Writer};
 pub(crate) use ask::Which;
-pub use connect::Options;
+pub use connect::{Options, keep_if_asked};
 pub(crate) use connect::{default_dir, status_at_rest};
 pub use error::Error;
+pub use typed::{GetError, Item, OpenError, PutError, Queue, TryGetError, TryPutError};
 
 /// Items that were accepted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,17 @@ impl Batch {
     pub fn items(&self) -> impl Iterator<Item = (u64, &[u8])> {
         self.run.items()
     }
+}
+
+/// What the keeper says when it is not waited for.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Items that are out with this client now.
+    Items(Batch),
+    /// The queue has ended.
+    Ended,
+    /// There are so many items.
+    Size(Census),
 }
 
 /// What stays behind when a client leaves.
@@ -288,11 +301,21 @@ impl Client {
         self.send_write()
     }
 
-    /// The answer to [`Client::ask_for`], as [`Client::get`] gives it, if there is one already.
-    pub(crate) fn answered(&mut self) -> Result<Option<Option<Batch>>, Error> {
+    /// Asks how many items there are, and waits for nothing.
+    pub(crate) fn ask_size(&mut self) -> Result<(), Error> {
+        self.say("size")
+    }
+
+    /// What the keeper has said to [`Client::ask_for`] and [`Client::ask_size`], if anything.
+    pub(crate) fn heard(&mut self) -> Result<Option<News>, Error> {
         while let Some(reply) = self.reply(Some(0))? {
-            if let Some(answer) = self.answer(reply)? {
-                return Ok(Some(answer));
+            if let Reply::Size { census, .. } = reply {
+                return Ok(Some(News::Size(census)));
+            }
+            match self.answer(reply)? {
+                Some(Some(batch)) => return Ok(Some(News::Items(batch))),
+                Some(None) => return Ok(Some(News::Ended)),
+                None => {}
             }
         }
         Ok(None)
@@ -423,16 +446,16 @@ impl Client {
         Ok(())
     }
 
-    /// Waits until the keeper has something to say, until there is something to read from `input`,
-    /// or for `most` nanoseconds.
+    /// Waits until the keeper has something to say, until one of `others` is ready, or for `most`
+    /// nanoseconds.
     pub(crate) fn wait_for_answer_or(
         &self,
-        input: BorrowedFd<'_>,
+        others: &[(BorrowedFd<'_>, Ready)],
         most: Option<Nanos>,
     ) -> Result<(), Error> {
-        let pipes = [(self.mailbox.as_fd(), Ready::Read), (input, Ready::Read)];
+        let pipes = [&[(self.mailbox.as_fd(), Ready::Read)], others].concat();
         let states = self.wait_for_all(&pipes, most)?;
-        let said = states.iter().rev().nth(1).is_some_and(|mailbox| mailbox.ready);
+        let said = states.iter().rev().nth(others.len()).is_some_and(|mailbox| mailbox.ready);
         // Its last words come first.
         if states[0].dead && !said { Err(Error::Gone) } else { Ok(()) }
     }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::clock::Nanos;
 use crate::queue::{Role, Run, Worker};
-pub(crate) use item::{bare, encode, printable};
+pub(crate) use item::{bare, encode, printable, value};
 pub use lang::Lang;
 pub(crate) use output::{Output, Progress};
 
@@ -197,6 +197,16 @@ impl Reporter {
         self.out.flush()
     }
 
+    /// Where to pass on what others have printed.
+    pub(crate) fn output(&mut self) -> &mut Output {
+        &mut self.out
+    }
+
+    /// What a line looks like.
+    pub(crate) fn style(&self) -> Style {
+        self.style
+    }
+
     /// The progress line.
     pub(crate) fn progress(&self) -> &Progress {
         self.out.progress()
@@ -217,8 +227,8 @@ impl Reporter {
     }
 }
 
-/// Exact to the nanosecond for the first 104 days, as a double goes.
-fn seconds(at: Nanos) -> f64 {
+/// Nanoseconds as seconds: exact for the first 104 days, as a double goes.
+pub(crate) fn seconds(at: Nanos) -> f64 {
     at as f64 / 1e9
 }
 

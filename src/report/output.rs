@@ -44,14 +44,50 @@ impl Progress {
             Some(items),
             ProgressDrawTarget::term_like_with_hz(Box::new(Margin::stderr()), 20),
         );
-        let narrow = tcgetwinsize(io::stderr()).is_ok_and(|size| size.ws_col < 60);
-        let template = if narrow { "{pos}/{len}" } else { "[{bar:30}] {pos}/{len} {msg}" };
+        let template = if is_narrow() { "{pos}/{len}" } else { "[{bar:30}] {pos}/{len} {msg}" };
         let style = ProgressStyle::with_template(template);
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_message(lang.done());
         Self { bar: Some(bar) }
+    }
+
+    /// Counts what a consumer's commands have done, of what there is, with the rate and the time
+    /// that is left.
+    pub(crate) fn of_commands() -> Self {
+        let progress = Self::up_to(0, Lang::En);
+        let wide = "[{bar:20}] {pos}/{len}  {per_sec}  ETA {eta}  {msg}";
+        if let (Some(bar), false) = (&progress.bar, is_narrow())
+            && let Ok(style) = ProgressStyle::with_template(wide)
+        {
+            bar.set_style(style.progress_chars("=> "));
+            bar.set_message("");
+        }
+        progress
+    }
+
+    /// Whether there is a line at all.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// So many of so many are done; `and` stands behind that.
+    pub(crate) fn stands_at(&self, done: u64, of: u64, and: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(of);
+            bar.set_position(done);
+            bar.set_message(and);
+            bar.tick();
+        }
+    }
+
+    /// So many are done; `and` stands behind that.
+    pub(crate) fn moved_to(&self, done: u64, and: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(and);
+        }
     }
 
     /// `items` more are done.
@@ -87,6 +123,10 @@ impl Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+fn is_narrow() -> bool {
+    tcgetwinsize(io::stderr()).is_ok_and(|size| size.ws_col < 60)
 }
 
 /// Writes in pieces that never block once there is room at all, and tells how much was written.
@@ -140,14 +180,14 @@ impl Output {
         }
     }
 
-    /// Our own.
-    pub(super) fn raw(&mut self, bytes: &[u8]) {
+    /// What is passed on as it is, and our own.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.lines.extend_from_slice(bytes);
     }
 
     /// Writes what has been gathered. `Interrupted` when the signal's waker was woken before there
     /// was room for it all; what is not written then is kept, and from then on not waited for.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         if self.lines.is_empty() {
             return Ok(());
         }
@@ -157,6 +197,15 @@ impl Output {
         self.lines.drain(..written);
         *hurried |= ended.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::Interrupted);
         ended
+    }
+
+    /// Passes on to standard error what a command wrote there.
+    pub(crate) fn pass_on_errors(&self, mut text: impl io::Read) -> io::Result<()> {
+        self.progress.aside(|| match io::copy(&mut text, &mut io::stderr().lock()) {
+            // There is nobody to tell that nobody listens.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(()),
+        })
     }
 
     /// Tells people something on standard error.

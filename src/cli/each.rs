@@ -1,0 +1,248 @@
+//! `qdemo consumer -- COMMAND`: a command for each item.
+
+use std::ffi::OsString;
+use std::io::{Read, Seek};
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::client::Prepared;
+use super::signals;
+use super::{StdoutFailed, Stop, values};
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::exec::{Ended, Exec, Plan, Stopped, Tally, Template, Unusable, Watch};
+use crate::exit::ExitCode;
+use crate::pipe::{Waker, raise_open_files};
+use crate::queue::{Census, Role};
+use crate::report::{Kind, Reporter, Style, seconds, value};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct EachArgs {
+    /// Run so many commands at a time
+    #[arg(short, long, value_name = "N", default_value = "1", requires = "command")]
+    #[arg(value_parser = values::workers, allow_hyphen_values = true)]
+    jobs: u32,
+
+    /// Try a command that fails so many times more
+    #[arg(long, value_name = "N", default_value = "0", requires = "command")]
+    retries: u32,
+
+    /// Pause before the second try; it doubles with each further one
+    #[arg(long, value_name = "TIME", default_value = "100ms", requires = "command")]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    backoff: Duration,
+
+    /// End a command that takes longer: SIGTERM, and SIGKILL 5 s later; it has failed
+    #[arg(long, value_name = "TIME", requires = "command")]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    timeout_each: Option<Duration>,
+
+    /// Stop at the first item that fails; what others are at goes back in line
+    #[arg(long, requires = "command")]
+    halt: bool,
+
+    /// What to run for each item, and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// What of the consumer's own options is for commands too.
+pub(super) struct Pace {
+    pub(super) delay: Duration,
+    pub(super) max: u64,
+}
+
+impl EachArgs {
+    /// The command, if there is one. It is looked for before any item is taken.
+    pub(super) fn template(&self) -> anyhow::Result<Option<Template>> {
+        if self.command.is_empty() {
+            return Ok(None);
+        }
+        match Template::find(self.command.clone()) {
+            Ok(template) => Ok(Some(template)),
+            Err(unusable) => Err(stop(&unusable).into()),
+        }
+    }
+
+    /// Runs it for each item.
+    pub(super) fn run(
+        &self,
+        template: &Template,
+        prepared: Prepared,
+        pace: Pace,
+    ) -> anyhow::Result<ExitCode> {
+        // Each command has two pipes.
+        raise_open_files();
+        let clock = Clock::start();
+        let deaths = Waker::new()?;
+        signals::catch_deaths(&deaths)?;
+        let plan = Plan {
+            jobs: self.jobs as usize,
+            queue: prepared.queue.to_string(),
+            retries: self.retries,
+            backoff: self.backoff,
+            timeout_each: self.timeout_each,
+            delay: pace.delay,
+            halt: self.halt,
+            max: pace.max,
+        };
+        let mut client = prepared.options.connect()?;
+        let mut show = Show { reporter: prepared.reporter };
+        let exec = Exec::new(&mut client, template, plan, &mut show, clock, deaths)
+            .context("cannot start the guard of the commands")?;
+        let ran = exec.run();
+        show.reporter.progress().clear();
+        match ran {
+            Ok(tally) => {
+                // What is said of the last ones; and what is out, with --halt, goes back.
+                client.size()?;
+                tell_late(&mut client, &show.reporter);
+                client.leave()?;
+                match tally.failed {
+                    0 => Ok(ExitCode::Done),
+                    failed => Err(some_failed(failed, &prepared.queue.to_string()).into()),
+                }
+            }
+            Err(stopped) => {
+                client.leave_at_once();
+                Err(why(stopped))
+            }
+        }
+    }
+}
+
+fn some_failed(failed: u64, queue: &str) -> Stop {
+    let items = if failed == 1 { "1 item has".to_owned() } else { format!("{failed} items have") };
+    let text =
+        format!("{items} failed: `qdemo failed -q {queue}` lists them, and retries or drops them");
+    Stop { code: ExitCode::Failed, text }
+}
+
+fn stop(unusable: &Unusable) -> Stop {
+    let code = match unusable {
+        Unusable::NotFound(_) => ExitCode::NotFound,
+        Unusable::NotExecutable(_) => ExitCode::NotExecutable,
+    };
+    Stop { code, text: unusable.to_string() }
+}
+
+fn why(stopped: Stopped) -> anyhow::Error {
+    match stopped {
+        Stopped::Unusable(unusable) => stop(&unusable).into(),
+        Stopped::Queue(error) => error.into(),
+        Stopped::Watch(error) => error,
+        Stopped::Io(error) => anyhow::Error::new(error).context("cannot run the command"),
+    }
+}
+
+/// Tells of items that were done too late.
+pub(super) fn tell_late(client: &mut Client, reporter: &Reporter) {
+    for late in client.take_late() {
+        reporter.notice(&format!("qdemo: {late}"));
+    }
+}
+
+/// Prints what the commands print, or records of them.
+struct Show {
+    reporter: Reporter,
+}
+
+/// A command that has ended.
+#[derive(Serialize)]
+struct Record<'a> {
+    id: u64,
+    item: Option<&'a RawValue>,
+    attempt: u32,
+    /// Seconds since the consumer started.
+    start: f64,
+    /// Seconds.
+    duration: f64,
+    /// The exit code; null for death by a signal.
+    exit: Option<i32>,
+    signal: Option<i32>,
+    timed_out: bool,
+    stdout: String,
+    stderr: String,
+}
+
+impl Watch for Show {
+    fn ended(&mut self, ended: &mut Ended, tally: Tally) -> anyhow::Result<()> {
+        ended.stdout.rewind()?;
+        ended.stderr.rewind()?;
+        if self.reporter.style() == Style::Json {
+            self.record(ended)?;
+        } else {
+            self.pass_on(ended)?;
+        }
+        self.reporter.progress().moved_to(tally.done + tally.failed, failures(tally));
+        Ok(())
+    }
+
+    fn wants_census(&self) -> bool {
+        self.reporter.progress().is_shown()
+    }
+
+    fn census(&mut self, census: Census, tally: Tally) {
+        let so_far = tally.done + tally.failed;
+        let all = so_far + census.in_line + census.out;
+        self.reporter.progress().stands_at(so_far, all, failures(tally));
+    }
+
+    fn notice(&mut self, what: &str) {
+        self.reporter.notice(&format!("qdemo: {what}"));
+    }
+}
+
+fn failures(tally: Tally) -> String {
+    match tally.failed {
+        0 => String::new(),
+        failed => format!("{failed} failed"),
+    }
+}
+
+impl Show {
+    fn pass_on(&mut self, ended: &mut Ended) -> anyhow::Result<()> {
+        if self.reporter.style() == Style::Log {
+            let run = &ended.task.run;
+            self.reporter.items(ended.start, Kind::Get, Role::Consumer, None, run);
+        }
+        let output = self.reporter.output();
+        let mut buffer = [0; 64 * 1024];
+        loop {
+            let read = ended.stdout.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            output.raw(&buffer[..read]);
+            output.flush().map_err(StdoutFailed)?;
+        }
+        output.flush().map_err(StdoutFailed)?;
+        Ok(output.pass_on_errors(&mut ended.stderr)?)
+    }
+
+    fn record(&mut self, ended: &mut Ended) -> anyhow::Result<()> {
+        use std::os::unix::process::ExitStatusExt;
+        let text = |from: &mut tempfile::SpooledTempFile| {
+            let mut bytes = Vec::new();
+            from.read_to_end(&mut bytes).map(|_| String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let (stdout, stderr) = (text(&mut ended.stdout)?, text(&mut ended.stderr)?);
+        let item = ended.task.run.lines.iter().next().and_then(value);
+        self.reporter.json(&Record {
+            id: ended.task.id(),
+            item: item.as_deref(),
+            attempt: ended.task.attempt(),
+            start: seconds(ended.start),
+            duration: seconds(ended.end.saturating_sub(ended.start)),
+            exit: ended.status.code(),
+            signal: ended.status.signal(),
+            timed_out: ended.timed_out,
+            stdout,
+            stderr,
+        });
+        Ok(self.reporter.flush().map_err(StdoutFailed)?)
+    }
+}

@@ -1,0 +1,389 @@
+//! A queue of values, in the shape of Python's `multiprocessing.Queue`.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Client, Error, Options, Patience};
+use crate::clock::nanos;
+use crate::name::QueueName;
+use crate::queue::{Role, Run};
+
+/// A handle of a queue of `T`s, which any number of processes share by its name.
+///
+/// Items are stored as JSON, so that other programs, and `qdemo get`, can take them too. A handle is
+/// for one thread: others open their own.
+///
+/// ```standalone_crate
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # qdemo::keep_if_asked();
+/// # let dir = tempfile::tempdir()?;
+/// # unsafe { std::env::set_var("QDEMO_DIR", dir.path()) };
+/// use qdemo::{GetError, Queue};
+///
+/// let pages: Queue<String> = Queue::open("pages")?;
+/// pages.put("index.html".to_owned())?;
+/// pages.put("about.html".to_owned())?;
+/// pages.close()?;
+///
+/// loop {
+///     match pages.get() {
+///         Ok(page) => {
+///             println!("working on {}, number {}", *page, page.id());
+///             page.done()?;
+///         }
+///         Err(GetError::Closed) => break,
+///         Err(error) => return Err(error.into()),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Queue<T> {
+    client: RefCell<Client>,
+    /// Whether an item may be with somebody else again by the time it is done.
+    leased: bool,
+    items: PhantomData<fn(T) -> T>,
+}
+
+/// Why [`Queue::put`] did not put the item, which comes back with it.
+#[derive(thiserror::Error)]
+pub enum PutError<T> {
+    /// The queue takes no more items.
+    #[error("the queue is closed")]
+    Closed(T),
+    /// Something went wrong; the item may be in the queue or not.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// Why [`Queue::try_put`] or [`Queue::put_timeout`] did not put the item, which comes back with it.
+#[derive(thiserror::Error)]
+pub enum TryPutError<T> {
+    /// There was no room in time.
+    #[error("the queue is full")]
+    Full(T),
+    /// The queue takes no more items.
+    #[error("the queue is closed")]
+    Closed(T),
+    /// Something went wrong; the item may be in the queue or not.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// Why [`Queue::get`] got nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum GetError {
+    /// The queue was closed, and has ended. The next get waits for a new queue of this name.
+    #[error("the queue has ended")]
+    Closed,
+    /// Something went wrong.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// Why [`Queue::try_get`] or [`Queue::get_timeout`] got nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum TryGetError {
+    /// There was no item in time.
+    #[error("the queue is empty")]
+    Empty,
+    /// The queue was closed, and has ended. The next get waits for a new queue of this name.
+    #[error("the queue has ended")]
+    Closed,
+    /// Something went wrong.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+/// Why [`Queue::open`] found no queue.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No queue can be called that.
+    #[error(transparent)]
+    Name(#[from] crate::BadName),
+    /// Something went wrong.
+    #[error(transparent)]
+    Failed(#[from] Error),
+}
+
+impl<T: Serialize + DeserializeOwned> Queue<T> {
+    /// Opens the queue of this name, which is made if need be. Where it lies is for the environment
+    /// to say: `QDEMO_DIR`, by default `${XDG_STATE_HOME:-~/.local/state}/qdemo`.
+    ///
+    /// # Errors
+    /// [`OpenError::Name`] when no queue can be called that.
+    pub fn open(name: &str) -> Result<Self, OpenError> {
+        let name: QueueName = name.parse()?;
+        Ok(Self::with(Options::new(name, Role::Visitor))?)
+    }
+
+    /// Opens a queue with these options, such as a capacity. Their role doesn't matter: a handle puts
+    /// and gets, and ends nothing by going.
+    ///
+    /// # Errors
+    /// As [`Options::connect`].
+    pub fn with(options: Options) -> Result<Self, Error> {
+        let options = options.role(Role::Visitor);
+        let leased = options.has_lease();
+        let client = RefCell::new(options.connect()?);
+        Ok(Self { client, leased, items: PhantomData })
+    }
+
+    /// Puts an item; waits while the queue is full. It is in the queue when this returns.
+    ///
+    /// # Errors
+    /// [`PutError::Closed`] with the item.
+    pub fn put(&self, item: T) -> Result<(), PutError<T>> {
+        self.put_within(item, Patience::Endless).map_err(|error| match error {
+            TryPutError::Closed(item) => PutError::Closed(item),
+            // Cannot be: there is no end to the patience.
+            TryPutError::Full(_) => PutError::Failed(Error::Full),
+            TryPutError::Failed(error) => PutError::Failed(error),
+        })
+    }
+
+    /// The same, but waits for room no longer than `timeout`.
+    ///
+    /// # Errors
+    /// [`TryPutError::Full`] with the item.
+    pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), TryPutError<T>> {
+        self.put_within(item, Patience::For(nanos(timeout)))
+    }
+
+    /// The same, but doesn't wait for room.
+    ///
+    /// ```standalone_crate
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # qdemo::keep_if_asked();
+    /// # let dir = tempfile::tempdir()?;
+    /// # unsafe { std::env::set_var("QDEMO_DIR", dir.path()) };
+    /// use qdemo::{Options, Queue, Role, TryPutError};
+    ///
+    /// let small = Options::new("small".parse()?, Role::Visitor).capacity(1);
+    /// let queue: Queue<u32> = Queue::with(small)?;
+    /// queue.try_put(1)?;
+    /// let Err(TryPutError::Full(item)) = queue.try_put(2) else { panic!("there was room") };
+    /// assert_eq!(item, 2);
+    /// # queue.get()?.done()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TryPutError::Full`] with the item.
+    pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
+        self.put_within(item, Patience::For(0))
+    }
+
+    fn put_within(&self, item: T, patience: Patience) -> Result<(), TryPutError<T>> {
+        let json = serde_json::to_vec(&item).map_err(Error::Encode)?;
+        match self.client.borrow_mut().put_within(&json, patience) {
+            Ok(()) => Ok(()),
+            Err(Error::Full) => Err(TryPutError::Full(item)),
+            Err(Error::Closed) => Err(TryPutError::Closed(item)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gets an item; waits for it. It goes back in line when it is dropped and not
+    /// [`Item::done`].
+    ///
+    /// # Errors
+    /// [`GetError::Closed`] when the queue has ended. [`Error::Decode`] for what is no `T`: it is
+    /// among the failed ones then, and the next get gets the next item.
+    pub fn get(&self) -> Result<Item<'_, T>, GetError> {
+        self.get_within(Patience::Endless).map_err(|error| match error {
+            // Cannot be: there is no end to the patience.
+            TryGetError::Empty => GetError::Failed(Error::Empty),
+            TryGetError::Closed => GetError::Closed,
+            TryGetError::Failed(error) => GetError::Failed(error),
+        })
+    }
+
+    /// The same, but waits no longer than `timeout`.
+    ///
+    /// # Errors
+    /// [`TryGetError::Empty`] when there was none in time; otherwise as [`Queue::get`].
+    pub fn get_timeout(&self, timeout: Duration) -> Result<Item<'_, T>, TryGetError> {
+        self.get_within(Patience::For(nanos(timeout)))
+    }
+
+    /// The same, but doesn't wait.
+    ///
+    /// # Errors
+    /// [`TryGetError::Empty`] when there is none; otherwise as [`Queue::get`].
+    pub fn try_get(&self) -> Result<Item<'_, T>, TryGetError> {
+        self.get_within(Patience::For(0))
+    }
+
+    fn get_within(&self, patience: Patience) -> Result<Item<'_, T>, TryGetError> {
+        let mut client = self.client.borrow_mut();
+        let run = match client.get_within(1, patience) {
+            Ok(Some(batch)) => batch.into_run(),
+            Ok(None) => return Err(TryGetError::Closed),
+            Err(Error::Empty) => return Err(TryGetError::Empty),
+            Err(error) => return Err(error.into()),
+        };
+        let Run { first: id, attempt, lines, .. } = run;
+        match serde_json::from_slice(&lines.bytes) {
+            Ok(value) => Ok(Item { queue: self, id, attempt, value: Some(value) }),
+            Err(source) => {
+                client.fail(id, &format!("it is not what was expected: {source}"))?;
+                Err(Error::Decode { id, source }.into())
+            }
+        }
+    }
+
+    /// How many items are in line: put, and not handed out yet.
+    pub fn len(&self) -> Result<u64, Error> {
+        Ok(self.client.borrow_mut().size()?.0.in_line)
+    }
+
+    /// Whether no item is in line.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Whether there is no room for another item.
+    pub fn is_full(&self) -> Result<bool, Error> {
+        let (census, capacity) = self.client.borrow_mut().size()?;
+        Ok(capacity > 0 && census.in_line >= capacity)
+    }
+
+    /// Waits until every item that was put is done. Tells how many have failed instead.
+    pub fn join(&self) -> Result<u64, Error> {
+        self.client.borrow_mut().join(Patience::Endless)
+    }
+
+    /// The same, but waits no longer than `timeout`.
+    ///
+    /// # Errors
+    /// [`Error::Unfinished`] with the number of items that are not done yet.
+    pub fn join_timeout(&self, timeout: Duration) -> Result<u64, Error> {
+        self.client.borrow_mut().join(Patience::For(nanos(timeout)))
+    }
+
+    /// Closes the queue for everybody: it takes no more items, and ends after those that it has. To
+    /// close it twice is to close it.
+    pub fn close(&self) -> Result<(), Error> {
+        self.client.borrow_mut().close_queue(false).map(drop)
+    }
+}
+
+/// An item that is out with this process. It goes back in line when it is dropped and was neither
+/// [`Item::done`] nor [`Item::fail`]ed, or when the process dies.
+///
+/// ```standalone_crate
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # qdemo::keep_if_asked();
+/// # let dir = tempfile::tempdir()?;
+/// # unsafe { std::env::set_var("QDEMO_DIR", dir.path()) };
+/// # use qdemo::Queue;
+/// let jobs: Queue<u32> = Queue::open("jobs")?;
+/// jobs.put(7)?;
+/// let job = jobs.get()?;
+/// assert_eq!((*job, job.attempt()), (7, 1));
+/// drop(job);
+/// let job = jobs.get()?;
+/// assert_eq!((*job, job.attempt()), (7, 2));
+/// assert_eq!(job.done()?, 7);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Item<'q, T> {
+    queue: &'q Queue<T>,
+    id: u64,
+    attempt: u32,
+    /// None once it is settled what becomes of it.
+    value: Option<T>,
+}
+
+impl<T> Item<'_, T> {
+    /// The queue's number of the item.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// 1 when nobody had it before, one more for each time that it came back.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// It is done: nobody gets it again. The value is the caller's.
+    ///
+    /// # Errors
+    /// [`Error::Late`] when its lease had run out, and it is back in line, or with somebody else.
+    pub fn done(mut self) -> Result<T, Error> {
+        let mut client = self.queue.client.borrow_mut();
+        client.done(self.id, 1)?;
+        client.flush()?;
+        if self.queue.leased {
+            // What the keeper has to say of it comes before this answer.
+            client.size()?;
+            if let Some(late) = client.take_late().into_iter().next() {
+                drop(client);
+                self.value = None;
+                return Err(Error::Late(late));
+            }
+        }
+        drop(client);
+        // It is there: only this and `fail` take it, and they take the item too.
+        self.value.take().ok_or(Error::Gone)
+    }
+
+    /// Puts it aside: `qdemo failed` lists it with the reason, and retries or drops it.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] when the keeper died.
+    pub fn fail(mut self, why: &str) -> Result<(), Error> {
+        self.value = None;
+        self.queue.client.borrow_mut().fail(self.id, why)
+    }
+}
+
+impl<T> Deref for Item<'_, T> {
+    type Target = T;
+
+    #[expect(clippy::expect_used, reason = "only methods that take the whole item take the value")]
+    fn deref(&self) -> &T {
+        self.value.as_ref().expect("an item has its value as long as it is there")
+    }
+}
+
+impl<T> Drop for Item<'_, T> {
+    fn drop(&mut self) {
+        if self.value.is_some() {
+            let mut client = self.queue.client.borrow_mut();
+            // If the keeper is gone, there is nothing to give it back to.
+            let _ = client.give_back(self.id, 1).and_then(|()| client.flush());
+        }
+    }
+}
+
+/// What the item is like is not for a message.
+impl<T> fmt::Debug for PutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(_) => f.write_str("Closed(..)"),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for TryPutError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(_) => f.write_str("Full(..)"),
+            Self::Closed(_) => f.write_str("Closed(..)"),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! A command for each item: up to so many at a time, tried again when they fail, ended when they take
+//! too long, and none of them left behind.
+
+mod command;
+mod guard;
+mod job;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use rustix::process::Pid;
+
+use crate::client::{Client, Error, News};
+use crate::clock::{Clock, Nanos, nanos};
+use crate::pipe::{Ready, Waker};
+use crate::queue::Census;
+pub(crate) use command::{Template, Unusable};
+use guard::Guard;
+pub(crate) use guard::stand;
+use job::Job;
+pub(crate) use job::{Ended, Task};
+
+/// So many items may wait for another try, beyond those that run.
+const MOST_WAITING: usize = 64;
+/// How often the number of items in line is looked up, for the progress bar.
+const LOOK: Nanos = 500_000_000;
+
+/// How the commands are to be run.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// How many at a time.
+    pub(crate) jobs: usize,
+    /// The queue's name, for the command.
+    pub(crate) queue: String,
+    /// How many more tries there are.
+    pub(crate) retries: u32,
+    /// The pause before the second try; it doubles with each.
+    pub(crate) backoff: Duration,
+    /// How long a command may take.
+    pub(crate) timeout_each: Option<Duration>,
+    /// The pause after a command.
+    pub(crate) delay: Duration,
+    /// Stop at the first failure.
+    pub(crate) halt: bool,
+    /// How many items to take in all.
+    pub(crate) max: u64,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Items that are done.
+    pub(crate) done: u64,
+    /// Items that have failed.
+    pub(crate) failed: u64,
+}
+
+/// Why the commands were stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stopped {
+    /// Something is the matter with the queue, or a signal came.
+    #[error(transparent)]
+    Queue(#[from] Error),
+    /// The command cannot be run.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
+    /// The system said no.
+    #[error("cannot run the command")]
+    Io(#[from] io::Error),
+    /// Whoever watches takes no more.
+    #[error(transparent)]
+    Watch(anyhow::Error),
+}
+
+/// Whoever is told.
+pub(crate) trait Watch {
+    /// A command has ended, well or not: this shows what it printed.
+    fn ended(&mut self, ended: &mut Ended, tally: Tally) -> anyhow::Result<()>;
+    /// Whether it wants to know how many items there are.
+    fn wants_census(&self) -> bool;
+    /// There are so many items.
+    fn census(&mut self, census: Census, tally: Tally);
+    /// Something that people should know.
+    fn notice(&mut self, what: &str);
+}
+
+/// Runs the commands.
+pub(crate) struct Exec<'a, W> {
+    client: &'a mut Client,
+    template: &'a Template,
+    plan: Plan,
+    watch: &'a mut W,
+    clock: Clock,
+    guard: Guard,
+    /// Woken when a child has died.
+    deaths: Waker,
+    running: Vec<Job>,
+    /// Those that wait for another try, and until when.
+    waiting: Vec<(Nanos, Task)>,
+    /// Places that are free again then.
+    resting: Vec<Nanos>,
+    /// An answer to a get is owed.
+    asked: bool,
+    ended: bool,
+    taken: u64,
+    tally: Tally,
+    /// When the number of items is to be looked up.
+    look: Option<Nanos>,
+}
+
+impl<'a, W: Watch> Exec<'a, W> {
+    /// Makes ready to. `deaths` is woken by SIGCHLD.
+    pub(crate) fn new(
+        client: &'a mut Client,
+        template: &'a Template,
+        plan: Plan,
+        watch: &'a mut W,
+        clock: Clock,
+        deaths: Waker,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            client,
+            template,
+            plan,
+            watch,
+            clock,
+            guard: Guard::start()?,
+            deaths,
+            running: Vec::new(),
+            waiting: Vec::new(),
+            resting: Vec::new(),
+            asked: false,
+            ended: false,
+            taken: 0,
+            tally: Tally::default(),
+            look: Some(0),
+        })
+    }
+
+    /// Runs a command for each item until the queue has ended. When it is stopped before, no command
+    /// runs any more, and what was out can go back in line.
+    pub(crate) fn run(mut self) -> Result<Tally, Stopped> {
+        let ran = self.run_all();
+        // At the first failure others may still run, if that was to be the end.
+        let ended = self.end_all();
+        ran?;
+        ended?;
+        Ok(self.tally)
+    }
+
+    fn run_all(&mut self) -> Result<(), Stopped> {
+        loop {
+            self.start_again()?;
+            self.ask()?;
+            let nothing_left = self.running.is_empty() && self.waiting.is_empty();
+            let enough = self.ended || (self.taken >= self.plan.max && !self.asked);
+            if nothing_left && enough || self.plan.halt && self.tally.failed > 0 {
+                return Ok(());
+            }
+            self.wait()?;
+            self.hear()?;
+            self.look_after_running()?;
+        }
+    }
+
+    /// Starts those whose next try is due, as long as there is a place.
+    fn start_again(&mut self) -> Result<(), Stopped> {
+        let now = self.clock.now();
+        self.resting.retain(|&until| until > now);
+        while self.free() > 0
+            && let Some(at) = self.waiting.iter().position(|(due, _)| *due <= now)
+        {
+            let (_, task) = self.waiting.remove(at);
+            self.start(task)?;
+        }
+        Ok(())
+    }
+
+    fn free(&self) -> usize {
+        self.plan.jobs.saturating_sub(self.running.len() + self.resting.len())
+    }
+
+    /// Asks for as many items as there are places for.
+    fn ask(&mut self) -> Result<(), Error> {
+        let left = self.plan.max.saturating_sub(self.taken);
+        let places = (self.free() as u64).min(left);
+        if places > 0 && !self.asked && !self.ended && self.waiting.len() < MOST_WAITING {
+            self.client.ask_for(places)?;
+            self.asked = true;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, task: Task) -> Result<(), Stopped> {
+        let now = self.clock.now();
+        let limit = self.plan.timeout_each.map(|limit| now.saturating_add(nanos(limit)));
+        match Job::start(self.template, &self.plan.queue, task, now, limit) {
+            Ok(job) => {
+                if let Some(group) = job.group() {
+                    self.guard.watch(group);
+                }
+                self.running.push(job);
+                Ok(())
+            }
+            Err((task, error)) => {
+                if let Some(unusable) = self.template.unusable(&error) {
+                    return Err(unusable.into());
+                }
+                // An item that no argument can hold has failed; for others it is too early to say.
+                let too_large = error.kind() == io::ErrorKind::ArgumentListTooLong;
+                if !too_large && error.kind() != io::ErrorKind::InvalidInput {
+                    return Err(error.into());
+                }
+                let why = "no argument can hold it: leave {} out, and it comes on standard input";
+                self.tally.failed += 1;
+                self.watch.notice(&format!("item {} has failed: {why}", task.id()));
+                Ok(self.client.fail(task.id(), why)?)
+            }
+        }
+    }
+
+    fn wait(&mut self) -> Result<(), Error> {
+        let due = self.waiting.iter().map(|(due, _)| *due).filter(|_| self.free() > 0);
+        let limits = self.running.iter().filter_map(Job::limit);
+        let next = due.chain(limits).chain(self.resting.iter().copied()).chain(self.look).min();
+        let most = next.map(|next| next.saturating_sub(self.clock.now()));
+        let mut pipes: Vec<(BorrowedFd<'_>, Ready)> = vec![(self.deaths.as_fd(), Ready::Read)];
+        pipes.extend(self.running.iter().flat_map(Job::pipes).map(|pipe| (pipe, Ready::Read)));
+        self.client.wait_for_answer_or(&pipes, most)
+    }
+
+    /// What the keeper has said.
+    fn hear(&mut self) -> Result<(), Stopped> {
+        while let Some(news) = self.client.heard()? {
+            match news {
+                News::Items(batch) => {
+                    self.asked = false;
+                    let mut run = batch.into_run();
+                    self.taken += run.count();
+                    while run.count() > 0 {
+                        self.start(Task { run: run.split_to(1), failures: 0 })?;
+                    }
+                }
+                News::Ended => {
+                    self.asked = false;
+                    self.ended = true;
+                }
+                News::Size(census) => {
+                    self.watch.census(census, self.tally);
+                    self.look = Some(self.clock.now() + LOOK);
+                }
+            }
+        }
+        for late in self.client.take_late() {
+            self.watch.notice(&late);
+        }
+        if self.look.is_some_and(|look| look <= self.clock.now()) {
+            self.look = None;
+            if self.watch.wants_census() {
+                self.client.ask_size()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_after_running(&mut self) -> Result<(), Stopped> {
+        self.deaths.clear();
+        let now = self.clock.now();
+        let mut at = 0;
+        while let Some(job) = self.running.get_mut(at) {
+            job.read()?;
+            job.enforce(now);
+            match job.ended()? {
+                None => at += 1,
+                Some(status) => {
+                    // The others keep their order.
+                    let job = self.running.remove(at);
+                    self.forget(job.group());
+                    self.settle(job.finish(status, now))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, group: Option<Pid>) {
+        if let Some(group) = group {
+            self.guard.forget(group);
+        }
+    }
+
+    /// A command has ended: its item is done, tried again, or has failed.
+    fn settle(&mut self, mut ended: Ended) -> Result<(), Stopped> {
+        let failure = ended.failure();
+        let again = failure.is_some() && ended.task.failures < self.plan.retries;
+        match (&failure, again) {
+            (None, _) => self.tally.done += 1,
+            (Some(_), true) => {}
+            (Some(_), false) => self.tally.failed += 1,
+        }
+        // What it printed comes first: an item is not done before that.
+        self.watch.ended(&mut ended, self.tally).map_err(Stopped::Watch)?;
+        if !self.plan.delay.is_zero() {
+            self.resting.push(ended.end.saturating_add(nanos(self.plan.delay)));
+        }
+        let mut task = ended.task;
+        match failure {
+            None => {
+                self.client.done(task.id(), 1)?;
+                self.client.flush()?;
+            }
+            Some(_) if again => {
+                let doubled = 2u32.saturating_pow(task.failures);
+                let pause = nanos(self.plan.backoff.saturating_mul(doubled));
+                task.failures += 1;
+                self.waiting.push((ended.end.saturating_add(pause), task));
+            }
+            Some(why) => {
+                let why = match task.failures {
+                    0 => why,
+                    n => format!("{why}, at the last of {} tries", n + 1),
+                };
+                self.client.fail(task.id(), &why)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends what still runs, and waits for that.
+    fn end_all(&mut self) -> io::Result<()> {
+        for job in &mut self.running {
+            job.ask_to_end(self.clock.now());
+        }
+        while !self.running.is_empty() {
+            let now = self.clock.now();
+            let limit = self.running.iter().filter_map(Job::limit).min();
+            let most = limit.map(|limit| limit.saturating_sub(now));
+            let mut pipes: Vec<(BorrowedFd<'_>, Ready)> = vec![(self.deaths.as_fd(), Ready::Read)];
+            pipes.extend(self.running.iter().flat_map(Job::pipes).map(|pipe| (pipe, Ready::Read)));
+            crate::pipe::wait(&pipes, most)?;
+            self.deaths.clear();
+            let now = self.clock.now();
+            let mut left = Vec::new();
+            for mut job in std::mem::take(&mut self.running) {
+                job.read()?;
+                job.enforce(now);
+                match job.ended()? {
+                    None => left.push(job),
+                    Some(_) => self.forget(job.group()),
+                }
+            }
+            self.running = left;
+        }
+        Ok(())
+    }
+}
