@@ -49,6 +49,7 @@ pub(super) struct Args {
 
     /// Put an item aside when so many consumers have died of it; 0 for never
     #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(value_parser = values::times, allow_hyphen_values = true)]
     max_attempts: u32,
 
     /// What a line looks like [default: log, or what the commands print]

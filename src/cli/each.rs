@@ -28,6 +28,7 @@ pub(super) struct EachArgs {
 
     /// Try a command that fails so many times more
     #[arg(long, value_name = "N", default_value = "0", requires = "command")]
+    #[arg(value_parser = values::times, allow_hyphen_values = true)]
     retries: u32,
 
     /// Pause before the second try; it doubles with each further one

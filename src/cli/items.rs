@@ -45,7 +45,7 @@ impl InputArgs {
                 let most = self.max_item_size;
                 Texts::Stdin(Stdin { delimiter, most, ..Stdin::default() })
             }
-            false => Texts::Given { items: given.to_vec().into_iter(), number: 0 },
+            false => Texts::Given { items: given.to_vec(), next: 0 },
         };
         Ok(Source { texts, json: self.json, most: self.max_item_size })
     }
@@ -68,7 +68,7 @@ pub(super) struct Source {
 
 enum Texts {
     Generated { name: String, next: u64, step: u64, end: u64 },
-    Given { items: std::vec::IntoIter<String>, number: u64 },
+    Given { items: Vec<String>, next: usize },
     Stdin(Stdin),
 }
 
@@ -85,7 +85,9 @@ impl Source {
     pub(super) fn rest(self) -> Rest {
         match self.texts {
             Texts::Generated { .. } => Rest { items: Vec::new(), unread: false },
-            Texts::Given { items, .. } => Rest { items: items.collect(), unread: false },
+            Texts::Given { mut items, next } => {
+                Rest { items: items.split_off(next), unread: false }
+            }
             Texts::Stdin(stdin) => {
                 let all = stdin.ended && stdin.at >= stdin.buffer.len();
                 Rest { items: Vec::new(), unread: !all }
@@ -119,17 +121,17 @@ impl Source {
                 encode(&format!("{name}{number}"), item);
                 return Ok(true);
             }
-            Texts::Given { items, number } => {
-                let Some(text) = items.next() else {
+            Texts::Given { items, next } => {
+                let Some(text) = items.get(*next) else {
                     return Ok(false);
                 };
-                *number += 1;
+                *next += 1;
                 let size = text.len() as u64;
                 let made = match size > most {
                     true => Err(too_large(size, most)),
                     false => to_item(text.as_bytes(), json, item),
                 };
-                (made, format!("item {number}"))
+                (made, format!("item {next}"))
             }
             Texts::Stdin(stdin) => {
                 let made = match stdin.next(wait)? {

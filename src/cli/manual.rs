@@ -41,7 +41,12 @@ pub(super) struct ManArgs {
 impl CompletionsArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "qdemo", &mut script);
+        // What is not for people is not completed either.
+        let cli = Cli::command();
+        let visible = cli.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+        let mut shown =
+            clap::Command::new("qdemo").version(env!("CARGO_PKG_VERSION")).subcommands(visible);
+        clap_complete::generate(self.shell, &mut shown, "qdemo", &mut script);
         print(&script)
     }
 }

@@ -29,7 +29,7 @@ use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::report::Lang;
 
-/// multiprocessing.Queue for the command line: processes joined by a named-pipe queue
+/// multiprocessing.Queue for the command line: processes joined by named pipes
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]

@@ -15,7 +15,7 @@ use crate::exit::ExitCode;
 use crate::queue::{Lines, Role, Run};
 use crate::report::{Kind, Lang, Progress, Reporter, Style};
 
-/// Put items into a queue; the queue ends when its last producer leaves
+/// Put items into a queue; the last producer to leave ends it
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qdemo producer --items 5 --delay 1s

@@ -45,7 +45,7 @@ pub(super) struct JoinArgs {
     queue: QueueArg,
 }
 
-/// Put the sentinel: the queue takes no more, and ends after what it has
+/// Put the sentinel: the queue ends after what it has
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qdemo close -q jobs

@@ -74,6 +74,11 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     parsed.map_err(|error| format!("{error}: write 16MiB, 64K, or a number of bytes"))
 }
 
+/// How many times.
+pub(super) fn times(text: &str) -> Result<u32, String> {
+    u32::try_from(items(text)?).map_err(|_| format!("that is too many: write {} or less", u32::MAX))
+}
+
 /// How many workers of a role.
 pub(super) fn workers(text: &str) -> Result<u32, String> {
     const MOST: u32 = 1000;

@@ -3,21 +3,23 @@
 mod ask;
 mod connect;
 mod error;
+mod pipes;
 mod typed;
 
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, Nanos, nanos};
-use crate::pipe::{Door, Mailbox, PIPE_BUF, Ready, State, Waker, wait};
+use crate::clock::nanos;
+use crate::pipe::{Door, Mailbox, PIPE_BUF, Waker};
 use crate::queue::{Census, Run};
 use crate::wire::{Reply, ReplyReader, Welcome, Writer};
 pub(crate) use ask::Which;
 pub use connect::{Options, keep_if_asked};
 pub(crate) use connect::{default_dir, status_at_rest};
 pub use error::Error;
+use pipes::Deadline;
+pub(crate) use pipes::Patience;
 pub use typed::{GetError, Item, OpenError, PutError, Queue, TryGetError, TryPutError};
 
 /// Items that were accepted together.
@@ -118,37 +120,6 @@ pub struct Client {
     interrupt: Option<Arc<Waker>>,
 }
 
-/// How long an answer is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// Until it comes.
-    Endless,
-    /// So many nanoseconds; 0 is not to wait at all.
-    For(Nanos),
-}
-
-/// What is left of a patience.
-struct Deadline {
-    clock: Clock,
-    patience: Patience,
-    /// The keeper has been told that it is over: its answer comes at once.
-    cancelled: bool,
-}
-
-impl Deadline {
-    fn new(patience: Patience) -> Self {
-        Self { clock: Clock::start(), patience, cancelled: false }
-    }
-
-    /// How many nanoseconds more may be waited; none for any number.
-    fn left(&self) -> Option<Nanos> {
-        match self.patience {
-            Patience::For(most) if !self.cancelled => Some(most.saturating_sub(self.clock.now())),
-            _ => None,
-        }
-    }
-}
-
 impl Client {
     /// Whether the keeper paces time, as it does for the workers of `qdemo run` with a delay.
     pub(crate) fn is_paced(&self) -> bool {
@@ -237,24 +208,6 @@ impl Client {
             }
         }
         Ok(None)
-    }
-
-    /// The next reply. When the patience is over, the keeper is told that nothing is waited for any
-    /// longer: what it says to that is waited for, and comes at once.
-    fn reply_until(&mut self, deadline: &mut Deadline) -> Result<Option<Reply>, Error> {
-        let left = deadline.left();
-        if left == Some(0) {
-            deadline.cancelled = true;
-            self.say("cancel")?;
-        }
-        self.reply(left.filter(|&left| left > 0))
-    }
-
-    /// Says one word.
-    fn say(&mut self, verb: &str) -> Result<(), Error> {
-        self.begin();
-        self.writer.bare(&mut self.write, verb);
-        self.send_write()
     }
 
     /// What has been accepted since; none when there is nothing new.
@@ -427,39 +380,6 @@ impl Client {
         }
     }
 
-    /// Waits until there is something to read from `input`, or its end.
-    pub(crate) fn wait_for(&self, input: BorrowedFd<'_>) -> Result<(), Error> {
-        loop {
-            let states = self.wait_for_all(&[(input, Ready::Read)], None)?;
-            match states.as_slice() {
-                [keeper, ..] if keeper.dead => return Err(Error::Gone),
-                [.., input] if input.ready || input.dead => return Ok(()),
-                // A signal, which will have been told of in a moment.
-                _ => {}
-            }
-        }
-    }
-
-    /// Waits until the keeper has gone.
-    pub(crate) fn wait_for_the_end(&self) -> Result<(), Error> {
-        while !self.wait(&[], None)? {}
-        Ok(())
-    }
-
-    /// Waits until the keeper has something to say, until one of `others` is ready, or for `most`
-    /// nanoseconds.
-    pub(crate) fn wait_for_answer_or(
-        &self,
-        others: &[(BorrowedFd<'_>, Ready)],
-        most: Option<Nanos>,
-    ) -> Result<(), Error> {
-        let pipes = [&[(self.mailbox.as_fd(), Ready::Read)], others].concat();
-        let states = self.wait_for_all(&pipes, most)?;
-        let said = states.iter().rev().nth(others.len()).is_some_and(|mailbox| mailbox.ready);
-        // Its last words come first.
-        if states[0].dead && !said { Err(Error::Gone) } else { Ok(()) }
-    }
-
     fn say_bye(&mut self) -> Result<(), Error> {
         self.begin();
         self.writer.bye(&mut self.write);
@@ -524,82 +444,5 @@ impl Client {
             // Of something that is not being waited for any more.
             _ => Ok(None),
         }
-    }
-
-    /// Starts a write, unless one is being put together.
-    fn begin(&mut self) {
-        if self.write.is_empty() {
-            self.writer.start(&mut self.write);
-        }
-    }
-
-    /// Writes what has been put together, if anything, in one piece.
-    fn send_write(&mut self) -> Result<(), Error> {
-        if self.write.is_empty() {
-            return Ok(());
-        }
-        while !self.door.write(&self.write).map_err(Error::of_door)? {
-            self.wait(&[(self.door.as_fd(), Ready::Write)], None)?;
-        }
-        self.write.clear();
-        Ok(())
-    }
-
-    /// The next reply; none when there is none within `most` nanoseconds, or a wait ended early.
-    fn reply(&mut self, most: Option<Nanos>) -> Result<Option<Reply>, Error> {
-        if let Some(reply) = self.replies.next() {
-            return Ok(Some(reply?));
-        }
-        let mut dead = false;
-        if most != Some(0) {
-            dead = self.wait(&[(self.mailbox.as_fd(), Ready::Read)], most)?;
-        }
-        loop {
-            let read = self.mailbox.read(&mut self.buffer).map_err(Error::Pipe)?;
-            self.replies.feed(&self.buffer[..read]);
-            match self.replies.next() {
-                Some(reply) => return Ok(Some(reply?)),
-                None if read > 0 => {}
-                // The keeper's last words came first.
-                None if dead => return Err(Error::Gone),
-                None => return Ok(None),
-            }
-        }
-    }
-
-    fn sleep_by_the_wall(&mut self, delay: Nanos) -> Result<(), Error> {
-        let clock = Clock::start();
-        // What was said before the sleep must not wait for its end.
-        self.send_write()?;
-        loop {
-            let left = delay.saturating_sub(clock.now());
-            if left == 0 {
-                return Ok(());
-            }
-            if self.wait(&[], Some(left))? {
-                return Err(Error::Gone);
-            }
-        }
-    }
-
-    /// Waits for these pipes, or the death of the keeper, and tells whether it is dead.
-    fn wait(&self, pipes: &[(BorrowedFd<'_>, Ready)], most: Option<Nanos>) -> Result<bool, Error> {
-        Ok(self.wait_for_all(pipes, most)?[0].dead)
-    }
-
-    /// The same; the keeper's state comes first, and those of `pipes` last.
-    fn wait_for_all(
-        &self,
-        pipes: &[(BorrowedFd<'_>, Ready)],
-        most: Option<Nanos>,
-    ) -> Result<Vec<State>, Error> {
-        let mut all = vec![(self.door.as_fd(), Ready::Death)];
-        all.extend(self.interrupt.iter().map(|waker| (waker.as_fd(), Ready::Read)));
-        all.extend_from_slice(pipes);
-        let states = wait(&all, most).map_err(Error::Pipe)?;
-        if self.interrupt.is_some() && states[1].ready {
-            return Err(Error::Interrupted);
-        }
-        Ok(states)
     }
 }

@@ -5,6 +5,7 @@
 //! waiting. [`shared`] is the process that keeps a stand-alone queue.
 
 mod answer;
+mod coming;
 mod host;
 mod post;
 pub(crate) mod shared;
@@ -17,12 +18,8 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 
 use crate::clock::{Nanos, Next, Pacer};
-use crate::queue::{
-    Census, ClientId, Effect, Lines, Member, Queue, Remains, Request, Role, Worker,
-};
-use crate::wire::{
-    Framer, Hello, Key, LARGEST_ITEM, Malformed, Reply, RequestLine, VERSION, Welcome, mailbox_name,
-};
+use crate::queue::{Census, ClientId, Effect, Lines, Queue, Remains, Request, Role, Worker};
+use crate::wire::{Framer, Key, LARGEST_ITEM, Malformed, Reply, RequestLine};
 use answer::code;
 pub(crate) use host::{Event, Host, Watch, What};
 pub(crate) use post::{Office, Post};
@@ -200,84 +197,6 @@ impl Keeper {
     fn serve(&mut self, worker: Worker) -> Option<Effect> {
         let &client = self.crew.get(&worker)?;
         self.queue.serve(self.now(), client)
-    }
-
-    fn hello(&mut self, key: Key, hello: &Hello, host: &mut impl Host) {
-        if self.keys.contains_key(&key) {
-            return;
-        }
-        let client = self.next_client;
-        let mailbox = mailbox_name(hello.pid, key);
-        if let Err(error) = host.open(client, &mailbox) {
-            // Most likely it has died. If it is this process that cannot, it can be told.
-            let mut mail = Vec::new();
-            let (code, text) =
-                ("internal".to_owned(), format!("no room for another client: {error}"));
-            Reply::Error { code, text }.write(&mut mail);
-            host.turn_away(&mailbox, &mail);
-            return;
-        }
-        self.next_client += 1;
-        match self.admit(client, hello) {
-            Ok(worker) => {
-                let largest = hello.largest.unwrap_or(LARGEST_ITEM);
-                let parts = BytesMut::new();
-                let peer = Peer { key, worker, pid: hello.pid, largest, parts };
-                self.peers.insert(client, peer);
-                self.keys.insert(key, client);
-                self.crew.extend(worker.map(|worker| (worker, client)));
-                if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
-                    pacer.came(worker, self.wall);
-                }
-                let window = self.window();
-                let paced = self.pacer.is_some();
-                let version = VERSION;
-                let welcome = Welcome { version, paced, window };
-                send(host, client, &Reply::Welcome(welcome));
-            }
-            Err((code, text)) => {
-                send_error(host, client, code, &text);
-                host.close(client);
-            }
-        }
-    }
-
-    fn admit(
-        &mut self,
-        client: ClientId,
-        hello: &Hello,
-    ) -> Result<Option<Worker>, (&'static str, String)> {
-        if hello.version != VERSION {
-            let text = format!(
-                "the keeper speaks protocol version {VERSION}, the client version {}",
-                hello.version
-            );
-            return Err(("version", text));
-        }
-        let worker = self.workers.as_ref().and_then(|workers| {
-            let (role, number) = (hello.role, hello.worker?);
-            let worker = Worker { role, number };
-            let awaited = workers.contains(&worker) && !self.crew.contains_key(&worker);
-            awaited.then_some(worker)
-        });
-        if self.workers.is_some() && worker.is_none() {
-            let text = "this queue belongs to a run, and is not open to others";
-            return Err(("private", text.to_owned()));
-        }
-        let member = Member {
-            role: hello.role,
-            keep_open: hello.keep_open,
-            follow: hello.follow,
-            born: hello.born,
-            caller: hello.caller,
-            lease: hello.lease,
-            max_attempts: hello.max_attempts,
-            capacity: hello.capacity(),
-        };
-        match self.queue.apply(client, Request::Come(member), &mut self.effects) {
-            Ok(()) => Ok(worker),
-            Err(refusal) => Err((code(&refusal), refusal.to_string())),
-        }
     }
 
     fn request(&mut self, client: ClientId, request: RequestLine<'_>, host: &mut impl Host) {

@@ -19,6 +19,7 @@ mod hold;
 mod run;
 #[cfg(test)]
 mod tests;
+mod view;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -253,76 +254,6 @@ impl Queue {
         match self.capacity.flatten() {
             None => MOST_GRANTED,
             Some(_) => (self.room() / producers).min(MOST_GRANTED),
-        }
-    }
-
-    /// How many items there are.
-    pub(crate) fn census(&self) -> Census {
-        Census {
-            in_line: self.line.len(),
-            out: self.out,
-            done: self.done,
-            failed: self.failed.len() as u64,
-        }
-    }
-
-    /// How many clients of this role are here.
-    pub(crate) fn count(&self, role: Role) -> usize {
-        self.clients.values().filter(|c| c.member.role == role).count()
-    }
-
-    /// How many items may be in line; none for any number.
-    pub(crate) fn capacity(&self) -> Option<NonZeroU64> {
-        self.capacity.flatten()
-    }
-
-    /// Why the queue takes no more items, if it doesn't.
-    pub(crate) fn sentinel(&self) -> Option<Sentinel> {
-        self.sentinel
-    }
-
-    /// What each client is about, in the order in which they came.
-    pub(crate) fn doing(&self) -> impl Iterator<Item = Doing> {
-        self.clients.iter().map(|(&client, c)| Doing {
-            client,
-            role: c.member.role,
-            waits_for: match (c.parked.is_empty(), c.wants, c.joins) {
-                (false, _, _) => Some(WaitsFor::Room),
-                (true, Some(_), _) => Some(WaitsFor::Item),
-                (true, None, true) => Some(WaitsFor::Done),
-                (true, None, false) => None,
-            },
-            holds: c.out.values().map(|held| held.run.count()).sum(),
-            since: c.out.values().map(|held| held.since).min(),
-        })
-    }
-
-    /// Since when the oldest item that isn't done has been here.
-    pub(crate) fn oldest(&self) -> Option<Nanos> {
-        let out = self.clients.values().flat_map(|c| c.out.values().map(|held| held.run.since));
-        out.chain(self.line.since()).min()
-    }
-
-    /// Up to `max` items of those in line, from number `from` on. They stay there.
-    pub(crate) fn peek(&self, from: u64, max: u64) -> Option<Run> {
-        self.line.peek(from, max)
-    }
-
-    /// The first item that was put aside, from number `from` on.
-    pub(crate) fn failed_from(&self, from: u64) -> Option<&Failed> {
-        self.failed.range(from..).next().map(|(_, failed)| failed)
-    }
-
-    /// What is to be remembered when nobody keeps the queue.
-    pub(crate) fn remains(&self) -> Remains {
-        Remains {
-            sentinel: self.sentinel,
-            capacity: self.capacity,
-            end: self.end,
-            told: self.told.clone(),
-            begun: self.begun,
-            last_number: self.last_number,
-            done: self.done,
         }
     }
 

@@ -238,7 +238,10 @@ pub(crate) enum Refusal {
     TooFar { seq: u64 },
     #[error("a get is waiting already: one at a time")]
     GetTwice,
-    #[error("items {first} to {last} are not out with this client")]
+    #[error(
+        "items {first} to {last} are not out with this client: were they held for longer than the \
+         lease?"
+    )]
     NotOut { first: u64, last: u64 },
     #[error("no item {id} has failed: `qdemo failed` lists those that have")]
     NotFailed { id: u64 },

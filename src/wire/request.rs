@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::{Hello, Key, number, word};
 
-/// How many bytes of a reason for a failure are sent.
-const LONGEST_REASON: usize = 200;
+/// How many characters of a reason for a failure are sent.
+const LONGEST_REASON: usize = 100;
 
 /// A request as it stands in the inbox.
 #[derive(Debug, PartialEq, Eq)]
@@ -248,8 +248,8 @@ impl Writer {
 
     /// `fail`: as much of the reason as a write has room for, on one line.
     pub(crate) fn fail(&self, write: &mut Vec<u8>, id: u64, why: &str) {
-        let mut why = why.replace(['\n', '\r'], " ");
-        why.truncate(why.floor_char_boundary(LONGEST_REASON));
+        let why = why.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c });
+        let why: String = why.take(LONGEST_REASON).collect();
         self.line(write, format_args!("fail {} {id} {why}", self.key));
     }
 

@@ -4,11 +4,15 @@
 mod bad_input;
 mod documents;
 mod examples;
+mod exec;
 mod harness;
+mod leases;
 mod leaving;
 mod library;
 mod protocol;
 mod run;
 mod shared;
+mod shell;
 mod terminal;
+mod typed;
 mod volume;

@@ -99,9 +99,12 @@ impl Ledger {
             Effect::Done { client, run } => self.shift(run, *client, Place::Done),
             Effect::Returned { client, run } => self.shift(run, *client, Place::Line),
             Effect::Failed { client, run } => self.shift(run, *client, Place::Failed),
-            Effect::Refused { client, .. } => {
+            Effect::Refused { client, why: NotTaken::Full, .. } => {
                 // The client may start over from what was accepted.
                 self.sent.insert(*client, self.accepted.get(client).copied().unwrap_or(0));
+            }
+            Effect::Refused { client, seq, why: NotTaken::Closed } => {
+                assert_eq!(self.sent.get(client), Some(seq), "refused as a whole");
             }
             Effect::Ended { .. }
             | Effect::Empty { .. }
@@ -167,6 +170,10 @@ proptest! {
                     let items: Vec<_> = items.iter().map(String::as_str).collect();
                     let put = Request::Put { seq: *sent, lines: lines(&items) };
                     queue.apply(client, put, &mut effects).unwrap();
+                    if let Some(effect) = effects.pop() {
+                        ledger.enter(&effect);
+                        *ledger.sent.entry(client).or_default() -= count;
+                    }
                 }
                 (Move::Get(max), Some(_)) => {
                     let waits = queue.getters.contains(&client);

@@ -1,0 +1,147 @@
+//! The library's queue of values, as another program uses it.
+
+use std::time::Duration;
+
+use qdemo::{Error, GetError, Options, PutError, Queue, Role, TryGetError, TryPutError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::harness::{QDEMO, Sandbox};
+
+fn options(sandbox: &Sandbox) -> Options {
+    // The sandbox finds its keepers by this folder in their environment.
+    let options = Options::new("q".parse().unwrap(), Role::Visitor);
+    options.dir(sandbox.path("queues")).program(QDEMO)
+}
+
+fn open<T: Serialize + DeserializeOwned>(sandbox: &Sandbox) -> Queue<T> {
+    Queue::with(options(sandbox)).unwrap()
+}
+
+fn open_small(sandbox: &Sandbox) -> Queue<u32> {
+    Queue::with(options(sandbox).capacity(2)).unwrap()
+}
+
+const SHORT: Duration = Duration::from_millis(20);
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Job {
+    name: String,
+    sizes: Vec<f64>,
+    next: Option<Box<Job>>,
+}
+
+#[test]
+fn values_of_any_type_come_out_as_they_went_in() {
+    let sandbox = Sandbox::new();
+    let queue = open(&sandbox);
+    let job = |name: &str, next| Job { name: name.to_owned(), sizes: vec![0.1, -1e300], next };
+    queue.put(job("アイテム\n\"", Some(Box::new(job("", None))))).unwrap();
+    let item = queue.get().unwrap();
+    assert_eq!((item.id(), item.attempt(), item.name.as_str()), (1, 1, "アイテム\n\""));
+    assert_eq!(item.done().unwrap(), job("アイテム\n\"", Some(Box::new(job("", None)))));
+    drop(queue);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_full_queue_gives_the_item_back_and_an_empty_one_says_so() {
+    let sandbox = Sandbox::new();
+    let queue = open_small(&sandbox);
+    assert!(queue.is_empty().unwrap() && !queue.is_full().unwrap());
+    queue.put(1).unwrap();
+    queue.try_put(2).unwrap();
+    assert_eq!(queue.len().unwrap(), 2);
+    assert!(queue.is_full().unwrap());
+    assert!(matches!(queue.try_put(3), Err(TryPutError::Full(3))));
+    assert!(matches!(queue.put_timeout(4, SHORT), Err(TryPutError::Full(4))));
+    assert_eq!(queue.try_get().unwrap().done().unwrap(), 1);
+    assert_eq!(queue.get_timeout(SHORT).unwrap().done().unwrap(), 2);
+    assert!(matches!(queue.try_get(), Err(TryGetError::Empty)));
+    assert!(matches!(queue.get_timeout(SHORT), Err(TryGetError::Empty)));
+    queue.put_timeout(5, SHORT).unwrap();
+    assert_eq!(queue.get().unwrap().done().unwrap(), 5, "what was not put is not there");
+    drop(queue);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn several_items_may_be_out_and_what_is_dropped_comes_back_at_its_old_place() {
+    let sandbox = Sandbox::new();
+    let queue = open::<u32>(&sandbox);
+    (1..=3).for_each(|n| queue.put(n).unwrap());
+    let (one, two) = (queue.get().unwrap(), queue.get().unwrap());
+    queue.put(4).unwrap();
+    drop(one);
+    let again = queue.get().unwrap();
+    assert_eq!((*again, again.attempt()), (1, 2));
+    two.done().unwrap();
+    again.done().unwrap();
+    assert_eq!(queue.get().unwrap().done().unwrap(), 3);
+    assert_eq!(queue.len().unwrap(), 1);
+    queue.close().unwrap();
+    assert!(matches!(queue.put(5), Err(PutError::Closed(5))));
+    assert!(matches!(queue.try_put(6), Err(TryPutError::Closed(6))));
+    queue.close().unwrap();
+    assert_eq!(queue.get().unwrap().done().unwrap(), 4);
+    assert!(matches!(queue.get(), Err(GetError::Closed)));
+    drop(queue);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_join_is_over_when_everything_is_done_or_has_failed() {
+    let sandbox = Sandbox::new();
+    let (queue, other) = (open::<u32>(&sandbox), open::<u32>(&sandbox));
+    assert_eq!(queue.join().unwrap(), 0);
+    queue.put(1).unwrap();
+    queue.put(2).unwrap();
+    let item = other.get().unwrap();
+    assert!(matches!(queue.join_timeout(SHORT), Err(Error::Unfinished(2))));
+    item.done().unwrap();
+    other.get().unwrap().fail("it is\nodd").unwrap();
+    assert_eq!(queue.join().unwrap(), 1);
+    sandbox.run(&["failed", "-q", "q"]).assert_prints("2\t1\tit is odd\t2\n");
+    sandbox.run(&["rm", "-q", "q", "--force"]);
+    assert!(matches!(queue.put(3), Err(PutError::Failed(Error::Refused { .. }))));
+    drop((queue, other));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn an_item_of_another_type_is_put_aside_and_the_next_one_is_next() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "-q", "q", "word"]).assert_prints("");
+    sandbox.run(&["put", "-q", "q", "--json", "7"]).assert_prints("");
+    let queue = open::<u32>(&sandbox);
+    assert!(matches!(queue.get(), Err(GetError::Failed(Error::Decode { id: 1, .. }))));
+    assert_eq!(queue.get().unwrap().done().unwrap(), 7);
+    let failed = sandbox.run(&["failed", "-q", "q", "--format", "json"]).text();
+    assert!(failed.contains(r#""item":"word","attempt":1,"why":"it is not what was expected"#));
+    sandbox.run(&["failed", "-q", "q", "--drop"]);
+    drop(queue);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn who_is_done_after_its_lease_is_told() {
+    let sandbox = Sandbox::new();
+    let leased: Queue<u32> = Queue::with(options(&sandbox).lease(SHORT)).unwrap();
+    let other = open::<u32>(&sandbox);
+    other.put(1).unwrap();
+    let item = leased.get().unwrap();
+    // Waits until the lease has run out.
+    let again = other.get().unwrap();
+    assert_eq!(again.attempt(), 2);
+    assert!(matches!(item.done(), Err(Error::Late(_))));
+    again.done().unwrap();
+    other.put(2).unwrap();
+    assert_eq!(leased.get().unwrap().done().unwrap(), 2, "in time");
+    drop((leased, other));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_name_that_cannot_be_is_refused_before_anything_is_made() {
+    assert!(matches!(Queue::<u32>::open("a/b"), Err(qdemo::OpenError::Name(_))));
+}
