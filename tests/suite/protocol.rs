@@ -60,7 +60,7 @@ const WELCOME: &str = r#"welcome {"version":1,"paced":false,"window":65536}"#;
 fn the_sessions_in_the_description_happen_as_they_are_written() {
     let page = fs::read_to_string("docs/PROTOCOL.md").unwrap();
     let blocks: Vec<_> = page.split("```session\n").skip(1).collect();
-    assert_eq!(blocks.len(), 3);
+    assert_eq!(blocks.len(), 4);
     for (number, block) in blocks.iter().enumerate() {
         let (session, _) = block.split_once("```").unwrap();
         let session = session.replace("PID", &std::process::id().to_string());
