@@ -8,6 +8,7 @@ use super::signals::{self, Hangup};
 use super::values::{self, Share};
 use super::{LangArg, QueueArg};
 use crate::client::{Error, Options};
+use crate::clock::Stamp;
 use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
@@ -22,7 +23,7 @@ pub(super) struct ClientArgs {
     #[command(flatten)]
     lang: LangArg,
 
-    /// Print no lines
+    /// Print no lines; with a command for each item, show no progress
     #[arg(long)]
     pub(super) quiet: bool,
 
@@ -51,7 +52,7 @@ impl ClientArgs {
         let lang = self.lang.lang()?;
         let queue = self.queue.name()?;
         let program = own_program().context("cannot find the qdemo program")?;
-        let options = Options::new(queue.clone(), role).program(program);
+        let options = Options::new(queue.clone(), role).program(program).callers(Stamp::callers());
         let (options, waker) = match self.worker {
             Some(share) => (options.worker(share.number), None),
             None => {
@@ -59,10 +60,14 @@ impl ClientArgs {
                 (options.interrupt(Arc::clone(&waker)), Some(waker))
             }
         };
-        let style = if self.quiet { Style::Silent } else { style };
         let output = Output::new(progress, waker);
         let reporter = Reporter::new(style, lang, [1, 1], output);
         Ok(Prepared { queue, lang, options, reporter, style })
+    }
+
+    /// What lines look like, if there are to be any.
+    pub(super) fn unless_quiet(&self, style: Style) -> Style {
+        if self.quiet { Style::Silent } else { style }
     }
 
     /// A run's parent that is gone, or that wants its producers to stop, says so itself.

@@ -28,7 +28,7 @@ Examples:
   qdemo consumer -q images -j 4 --retries 2 -- convert {} -resize 200x200 small/{}"
 )]
 pub(super) struct Args {
-    /// Pause after each item, before it is done
+    /// Pause after each item, before it is done; after each command, when it is
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     delay: Duration,
@@ -44,7 +44,7 @@ pub(super) struct Args {
 
     /// An item held for longer than this goes back in line, even while its consumer lives
     #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::lease, allow_hyphen_values = true)]
+    #[arg(value_parser = values::period, allow_hyphen_values = true)]
     lease: Option<Duration>,
 
     /// Put an item aside when so many consumers have died of it; 0 for never
@@ -57,7 +57,7 @@ pub(super) struct Args {
     format: Option<Format>,
 
     /// Print NUL behind a bare item, not a newline
-    #[arg(short = '0', long)]
+    #[arg(short = '0', long, conflicts_with = "command")]
     null: bool,
 
     #[command(flatten)]
@@ -85,10 +85,13 @@ impl Args {
 
     fn get_and_leave(&self) -> anyhow::Result<ExitCode> {
         let clock = Clock::start();
-        let style = self.style().unwrap_or(Style::Log);
+        let style = self.client.unless_quiet(self.style().unwrap_or(Style::Log));
         let prepared = self.client.prepare(Role::Consumer, style, Progress::default())?;
         let mut reporter = prepared.reporter.separated_by_nul(self.null);
         let mut client = self.options(prepared.options).connect()?;
+        if self.client.worker.is_none() {
+            client.leave_with_the_reader();
+        }
         match self.get_all(&mut client, &mut reporter, clock) {
             Ok(()) => {
                 client.leave()?;
@@ -150,7 +153,7 @@ impl Args {
             left -= batch.count();
             report(reporter, clock, &batch).map_err(StdoutFailed)?;
             client.sleep(self.delay)?;
-            client.done(batch.first_id(), batch.count())?;
+            client.done_with(batch.run())?;
         }
         // What is said of the last ones.
         client.size()?;

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::client::Prepared;
 use super::signals;
-use super::{StdoutFailed, Stop, values};
+use super::{StdoutFailed, Stop, Usage, values};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::exec::{Ended, Exec, Plan, Stopped, Tally, Template, Unusable, Watch};
@@ -60,6 +60,11 @@ impl EachArgs {
     /// The command, if there is one. It is looked for before any item is taken.
     pub(super) fn template(&self) -> anyhow::Result<Option<Template>> {
         if self.command.is_empty() {
+            // An empty variable in a script must not do all the items with nothing.
+            if std::env::args_os().next_back().is_some_and(|last| last == "--") {
+                let text = "there is no command behind --: give one, or leave -- out";
+                return Err(Usage(text.to_owned()).into());
+            }
             return Ok(None);
         }
         match Template::find(self.command.clone()) {
@@ -98,9 +103,7 @@ impl EachArgs {
         show.reporter.progress().clear();
         match ran {
             Ok(tally) => {
-                // What is said of the last ones; and what is out, with --halt, goes back.
-                client.size()?;
-                tell_late(&mut client, &show.reporter);
+                // What is out, with --halt, goes back.
                 client.leave()?;
                 match tally.failed {
                     0 => Ok(ExitCode::Done),
@@ -135,14 +138,25 @@ fn why(stopped: Stopped) -> anyhow::Error {
         Stopped::Unusable(unusable) => stop(&unusable).into(),
         Stopped::Queue(error) => error.into(),
         Stopped::Watch(error) => error,
-        Stopped::Io(error) => anyhow::Error::new(error).context("cannot run the command"),
+        Stopped::Io(_) => stopped.into(),
     }
 }
 
 /// Tells of items that were done too late.
 pub(super) fn tell_late(client: &mut Client, reporter: &Reporter) {
     for late in client.take_late() {
-        reporter.notice(&format!("qdemo: {late}"));
+        reporter.notice(&too_late(late));
+    }
+}
+
+/// Of so many items from this number on.
+fn too_late((first, count): (u64, u64)) -> String {
+    let back = "their lease had run out, and they are back in line";
+    match count {
+        1 => format!(
+            "qdemo: item {first} came too late: its lease had run out, and it went back in line"
+        ),
+        count => format!("qdemo: {count} items from {first} on came too late: {back}"),
     }
 }
 
@@ -170,7 +184,7 @@ struct Record<'a> {
 }
 
 impl Watch for Show {
-    fn ended(&mut self, ended: &mut Ended, tally: Tally) -> anyhow::Result<()> {
+    fn ended(&mut self, ended: &mut Ended) -> anyhow::Result<()> {
         ended.stdout.rewind()?;
         ended.stderr.rewind()?;
         if self.reporter.style() == Style::Json {
@@ -178,8 +192,11 @@ impl Watch for Show {
         } else {
             self.pass_on(ended)?;
         }
-        self.reporter.progress().moved_to(tally.done + tally.failed, failures(tally));
         Ok(())
+    }
+
+    fn tally(&mut self, tally: Tally) {
+        self.reporter.progress().moved_to(tally.done + tally.failed, failures(tally));
     }
 
     fn wants_census(&self) -> bool {
@@ -190,6 +207,10 @@ impl Watch for Show {
         let so_far = tally.done + tally.failed;
         let all = so_far + census.in_line + census.out;
         self.reporter.progress().stands_at(so_far, all, failures(tally));
+    }
+
+    fn late(&mut self, id: u64) {
+        self.reporter.notice(&too_late((id, 1)));
     }
 
     fn notice(&mut self, what: &str) {
@@ -204,6 +225,19 @@ fn failures(tally: Tally) -> String {
     }
 }
 
+fn in_pieces(
+    text: &mut impl Read,
+    mut take: impl FnMut(&[u8]) -> Result<(), StdoutFailed>,
+) -> anyhow::Result<()> {
+    let mut buffer = [0; 64 * 1024];
+    loop {
+        match text.read(&mut buffer)? {
+            0 => return Ok(()),
+            read => take(&buffer[..read])?,
+        }
+    }
+}
+
 impl Show {
     fn pass_on(&mut self, ended: &mut Ended) -> anyhow::Result<()> {
         if self.reporter.style() == Style::Log {
@@ -211,17 +245,12 @@ impl Show {
             self.reporter.items(ended.start, Kind::Get, Role::Consumer, None, run);
         }
         let output = self.reporter.output();
-        let mut buffer = [0; 64 * 1024];
-        loop {
-            let read = ended.stdout.read(&mut buffer)?;
-            if read == 0 {
-                break;
-            }
-            output.raw(&buffer[..read]);
-            output.flush().map_err(StdoutFailed)?;
-        }
         output.flush().map_err(StdoutFailed)?;
-        Ok(output.pass_on_errors(&mut ended.stderr)?)
+        in_pieces(&mut ended.stdout, |piece| {
+            output.raw(piece);
+            output.flush().map_err(StdoutFailed)
+        })?;
+        in_pieces(&mut ended.stderr, |piece| output.pass_on_errors(piece).map_err(StdoutFailed))
     }
 
     fn record(&mut self, ended: &mut Ended) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::items::Source;
 use crate::client::{Accepted, Client, Error, Patience};
+use crate::clock::Clock;
 
 /// So many items may be on their way before their fate is looked into.
 const MANY: usize = 1024;
@@ -16,6 +17,8 @@ const MANY: usize = 1024;
 pub(super) struct Feed<R> {
     pub(super) client: Client,
     pub(super) patience: Patience,
+    /// When the patience began; none if it begins anew with each item.
+    pub(super) since: Option<Clock>,
     /// The pause after each item.
     pub(super) delay: Duration,
     /// Items on their way, if somebody wants to know.
@@ -43,12 +46,16 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> Feed<R> {
         }
     }
 
+    fn patience(&self) -> Patience {
+        self.since.map_or(self.patience, |since| self.patience.since(since))
+    }
+
     fn put(&mut self, item: &[u8]) -> anyhow::Result<()> {
         if let Some(underway) = &mut self.underway {
             underway.push_back(item.to_vec());
         }
         while !self.client.has_room() {
-            let news = self.client.wait_for_news(self.patience)?;
+            let news = self.client.wait_for_news(self.patience())?;
             self.tell(news)?;
         }
         self.client.add(item)?;
@@ -70,7 +77,7 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> Feed<R> {
 
     /// Waits until everything is in the queue, and says so.
     fn settle(&mut self) -> anyhow::Result<()> {
-        while let Some(news) = self.client.wait_for_news(self.patience)? {
+        while let Some(news) = self.client.wait_for_news(self.patience())? {
             self.tell(Some(news))?;
         }
         Ok(())

@@ -3,6 +3,7 @@
 use super::visit::{self, WaitArgs};
 use super::{QueueArg, StdoutFailed, Stop, values};
 use crate::client::{Client, Error};
+use crate::clock::Clock;
 use crate::exit::ExitCode;
 use crate::report::{Reporter, Style};
 
@@ -17,7 +18,7 @@ queue has ended.
 
 Examples:
   qdemo get -q jobs
-  while job=$(qdemo get -q jobs); do echo \"working on $job\"; done
+  while job=$(qdemo get --quiet -q jobs); do echo \"working on $job\"; done
   qdemo get -q jobs --count 10 --timeout 2s --format json"
 )]
 pub(super) struct Args {
@@ -31,6 +32,10 @@ pub(super) struct Args {
 
     #[command(flatten)]
     output: OutputArgs,
+
+    /// Say nothing of an empty queue or its end: the exit code tells
+    #[arg(long)]
+    quiet: bool,
 
     #[command(flatten)]
     queue: QueueArg,
@@ -70,9 +75,10 @@ impl OutputArgs {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         visit::at_least_one(self.count)?;
-        let visit = self.queue.visit()?.for_the_caller();
+        let visit = self.queue.visit()?.for_the_callers();
         let mut reporter = self.output.reporter(&visit);
         let mut client = visit.come()?;
+        client.leave_with_the_reader();
         let mut left = self.count;
         let got = self.get(&mut client, &mut reporter, &mut left);
         let stopped = match got {
@@ -91,6 +97,9 @@ impl Args {
         let Some((code, how)) = stopped else {
             return Ok(ExitCode::Done);
         };
+        if self.quiet {
+            return Ok(code);
+        }
         let fewer = match self.count - left {
             0 => String::new(),
             got => format!(": {got} of {} items were there", self.count),
@@ -105,13 +114,15 @@ impl Args {
         reporter: &mut Reporter,
         left: &mut u64,
     ) -> anyhow::Result<()> {
+        let clock = Clock::start();
         while *left > 0 {
             let most = SEVERAL.min(*left);
-            let batch = client.get_within(most, self.wait.patience())?.ok_or(Error::Closed)?;
+            let patience = self.wait.patience().since(clock);
+            let batch = client.get_within(most, patience)?.ok_or(Error::Closed)?;
             reporter.show(batch.run(), None);
             reporter.flush().map_err(StdoutFailed)?;
             *left -= batch.count();
-            client.done(batch.first_id(), batch.count())?;
+            client.done_with(batch.run())?;
         }
         Ok(())
     }

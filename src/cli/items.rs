@@ -2,11 +2,13 @@
 //! its place.
 
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 
 use anyhow::{Context, bail};
 
 use super::{Usage, values};
 use crate::client::Options;
+use crate::pipe::{Ready, wait};
 use crate::report::encode;
 use crate::wire::LARGEST_ITEM;
 
@@ -81,6 +83,11 @@ pub(super) struct Rest {
 }
 
 impl Source {
+    /// Whether items come as time goes on.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.texts, Texts::Stdin(_))
+    }
+
     /// What has not been taken.
     pub(super) fn rest(self) -> Rest {
         match self.texts {
@@ -88,10 +95,7 @@ impl Source {
             Texts::Given { mut items, next } => {
                 Rest { items: items.split_off(next), unread: false }
             }
-            Texts::Stdin(stdin) => {
-                let all = stdin.ended && stdin.at >= stdin.buffer.len();
-                Rest { items: Vec::new(), unread: !all }
-            }
+            Texts::Stdin(mut stdin) => Rest { items: Vec::new(), unread: !stdin.is_over() },
         }
     }
 
@@ -235,6 +239,19 @@ impl Stdin {
             true => Line::TooLarge(size),
             false => Line::Text(&self.buffer[start..end]),
         }))
+    }
+
+    /// Whether it is known that nothing more comes; not waited for.
+    fn is_over(&mut self) -> bool {
+        let ready = || {
+            let states = wait(&[(io::stdin().as_fd(), Ready::Read)], Some(0))?;
+            io::Result::Ok(states[0].ready || states[0].dead)
+        };
+        if self.at >= self.buffer.len() && !self.ended && ready().is_ok_and(|ready| ready) {
+            // What cannot be read is not known to be over.
+            let _ = self.read();
+        }
+        self.ended && self.at >= self.buffer.len()
     }
 
     fn read(&mut self) -> anyhow::Result<()> {

@@ -21,11 +21,14 @@ pub(super) struct Args {
 
 /// End the commands of a consumer that has died (the consumer starts this)
 #[derive(Debug, clap::Args)]
-pub(super) struct GuardArgs {}
+pub(super) struct GuardArgs {
+    /// What its commands have in their environment
+    mark: String,
+}
 
 impl GuardArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        exec::stand()?;
+        exec::stand(&self.mark)?;
         Ok(ExitCode::Done)
     }
 }

@@ -57,9 +57,13 @@ impl ManArgs {
         cli.build();
         let command = match &self.command {
             None => &cli,
-            Some(name) => cli.find_subcommand(name).ok_or_else(|| {
-                Usage(format!("there is no command `{name}`: `qdemo --help` tells what there is"))
-            })?,
+            Some(name) => {
+                cli.find_subcommand(name).filter(|c| !c.is_hide_set()).ok_or_else(|| {
+                    Usage(format!(
+                        "there is no command `{name}`: `qdemo --help` tells what there is"
+                    ))
+                })?
+            }
         };
         let mut page = Vec::new();
         clap_mangen::Man::new(command.clone()).render(&mut page)?;

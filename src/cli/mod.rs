@@ -83,7 +83,7 @@ impl LangArg {
 #[derive(Debug, clap::Args)]
 struct QueueArg {
     /// Name of the queue [default: QDEMO_QUEUE, or default]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
     queue: Option<QueueName>,
 }
 
@@ -109,8 +109,11 @@ fn from_env<T, E: std::fmt::Display>(
     let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
-    let value = value.to_string_lossy();
-    match parse(&value) {
+    let Some(value) = value.to_str() else {
+        let value = value.to_string_lossy();
+        return Err(Usage(format!("invalid value '{value}' of {variable}: it is not UTF-8")));
+    };
+    match parse(value) {
         Ok(parsed) => Ok(Some(parsed)),
         Err(error) => Err(Usage(format!("invalid value '{value}' of {variable}: {error}"))),
     }
@@ -170,7 +173,8 @@ impl Command {
 /// Says in one line what went wrong.
 fn report(error: &anyhow::Error) -> ExitCode {
     let stdout = error.downcast_ref().map(|failed: &StdoutFailed| failed.0.kind());
-    if stdout == Some(io::ErrorKind::BrokenPipe) {
+    let unread = matches!(error.downcast_ref(), Some(ClientError::Unread));
+    if unread || stdout == Some(io::ErrorKind::BrokenPipe) {
         return ExitCode::Signal(signal_hook::consts::SIGPIPE);
     }
     let interrupted = stdout == Some(io::ErrorKind::Interrupted)

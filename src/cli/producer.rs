@@ -77,6 +77,7 @@ impl Args {
             Format::Log => Style::Log,
             Format::Json => Style::Json,
         };
+        let style = self.client.unless_quiet(style);
         let prepared = self.client.prepare(Role::Producer, style, Progress::default())?;
         let (queue, lang) = (prepared.queue, prepared.lang);
         let mut source = self.source(lang)?;
@@ -88,6 +89,7 @@ impl Args {
         let mut feed = Feed {
             client: options.connect()?,
             patience: Patience::Endless,
+            since: None,
             delay: self.delay,
             underway: (prepared.style != Style::Silent).then(VecDeque::new),
             report: |first_id, items| report(&mut reporter, clock, first_id, items),
@@ -102,7 +104,7 @@ impl Args {
         }
         // Whatever went wrong with the input, what came before it is in the queue.
         let left = client.leave()?;
-        if left.consumers == 0 && left.in_line > 0 && self.client.worker.is_none() {
+        if left.consumers == 0 && left.in_line > 0 && !self.client.quiet {
             reporter.notice(&lang.left_behind(left.in_line, &queue));
         }
         put.map(|()| ExitCode::Done)

@@ -9,6 +9,7 @@ use super::items::{InputArgs, Rest};
 use super::visit::WaitArgs;
 use super::{QueueArg, Stop, values};
 use crate::client::{Error, Patience};
+use crate::clock::Clock;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::report::{bare, printable};
@@ -54,6 +55,8 @@ impl Args {
         let mut feed = Feed {
             client: visit.come()?,
             patience,
+            // A stream may well take longer, if only each line gets in in time.
+            since: (!source.is_stream()).then(Clock::start),
             delay: Duration::ZERO,
             // Whoever waits for ever has nothing to name.
             underway: (patience != Patience::Endless).then(VecDeque::new),

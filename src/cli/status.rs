@@ -36,7 +36,7 @@ pub(super) struct Args {
 
     /// How often, with --watch
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch")]
-    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    #[arg(value_parser = values::period, allow_hyphen_values = true)]
     every: Duration,
 
     #[command(flatten)]
@@ -185,9 +185,13 @@ fn time(seconds: f64) -> String {
 fn draw(reporter: &mut Reporter, screen: &Term, lines: &[String]) -> usize {
     let (height, width) = screen.size();
     let room = usize::from(height).saturating_sub(1).max(1);
-    let shown = lines.len().min(room);
-    for line in &lines[..shown] {
-        reporter.say(&console::truncate_str(line, usize::from(width), "…"));
+    let fit = |line: &str| console::truncate_str(line, usize::from(width), "…").into_owned();
+    if lines.len() <= room {
+        lines.iter().for_each(|line| reporter.say(&fit(line)));
+        return lines.len();
     }
-    shown
+    let shown = room - 1;
+    lines[..shown].iter().for_each(|line| reporter.say(&fit(line)));
+    reporter.say(&fit(&format!("… and {} lines more", lines.len() - shown)));
+    room
 }

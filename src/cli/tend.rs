@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::get::OutputArgs;
 use super::{QueueArg, StdoutFailed, Stop, Usage, values, visit};
-use crate::client::{Client, Error, Which};
+use crate::client::{Client, Error, FailedOnes};
 use crate::exit::ExitCode;
 use crate::report::{Reporter, Style};
 
@@ -30,11 +30,13 @@ pub(super) struct PeekArgs {
 
 /// Wait until every item that was put is done
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 1 when items have failed, 3 when the time is over.
+#[command(
+    after_help = "Exit code 1 when items have failed, 3 when the time is over. What `qdemo get` has printed is done.
 
 Examples:
   qdemo join -q jobs
-  qdemo join -q jobs --timeout 10m || qdemo status -q jobs")]
+  qdemo join -q jobs --timeout 10m || qdemo status -q jobs"
+)]
 pub(super) struct JoinArgs {
     /// Wait no longer than this
     #[arg(long, value_name = "TIME")]
@@ -66,8 +68,8 @@ pub(super) struct CloseArgs {
   qdemo failed -q jobs --retry
   qdemo failed -q jobs --drop 17 42")]
 pub(super) struct FailedArgs {
-    /// Which ones, by their ids [default: all]
-    #[arg(value_name = "ID", value_parser = clap::value_parser!(u64).range(1..))]
+    /// FailedOnes ones, by their ids [default: all]
+    #[arg(value_name = "ID", value_parser = values::id, allow_hyphen_values = true)]
     ids: Vec<u64>,
 
     /// Put them back in line
@@ -146,7 +148,8 @@ impl JoinArgs {
             }
             Ok(failed) => {
                 let text = format!(
-                    "{} of the queue `{queue}` failed, the others are done: `qdemo failed` lists them",
+                    "{} of the queue `{queue}` failed, the others are done: \
+                     `qdemo failed -q {queue}` lists them",
                     counted(failed)
                 );
                 Stop { code: ExitCode::Failed, text }
@@ -192,9 +195,19 @@ impl FailedArgs {
             client.leave()?;
             return Ok(ExitCode::Done);
         }
+        // All of it or nothing.
+        for &id in &self.ids {
+            if client.failed(id)?.is_none_or(|(run, _)| run.first != id) {
+                let queue = &visit.queue;
+                let text = format!(
+                    "no item {id} has failed: `qdemo failed -q {queue}` lists those that have"
+                );
+                return Err(Stop { code: ExitCode::Failed, text }.into());
+            }
+        }
         let which = match &self.ids[..] {
-            [] => vec![Which::All],
-            ids => ids.iter().copied().map(Which::One).collect(),
+            [] => vec![FailedOnes::All],
+            ids => ids.iter().copied().map(FailedOnes::One).collect(),
         };
         let mut items = 0;
         for which in which {

@@ -37,13 +37,11 @@ pub(super) fn delay(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// A delay that is more than nothing.
-pub(super) fn lease(text: &str) -> Result<Duration, String> {
+/// A time that is more than nothing.
+pub(super) fn period(text: &str) -> Result<Duration, String> {
     match delay(text)? {
-        Duration::ZERO => {
-            Err("a lease of nothing cannot be held: write 1m, for example".to_owned())
-        }
-        lease => Ok(lease),
+        Duration::ZERO => Err("that is no time at all: write 1s, for example".to_owned()),
+        period => Ok(period),
     }
 }
 
@@ -72,6 +70,14 @@ pub(super) fn items(text: &str) -> Result<u64, String> {
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let parsed = parse_size::Config::new().with_binary().parse_size(text);
     parsed.map_err(|error| format!("{error}: write 16MiB, 64K, or a number of bytes"))
+}
+
+/// The number of an item.
+pub(super) fn id(text: &str) -> Result<u64, String> {
+    match items(text) {
+        Ok(id) if id > 0 => Ok(id),
+        _ => Err("that is not an item's id: `qdemo failed` lists them".to_owned()),
+    }
 }
 
 /// How many times.

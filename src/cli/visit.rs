@@ -19,10 +19,10 @@ use crate::report::{Lang, Output, Progress, Reporter, Style};
 /// How long to wait, as every command that may wait takes it.
 #[derive(Debug, clap::Args)]
 pub(super) struct WaitArgs {
-    /// Wait no longer than this
+    /// Wait no longer than this; for room for lines of standard input, than this for each
     #[arg(long, value_name = "TIME")]
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
-    timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
 
     /// Do not wait at all
     #[arg(long, conflicts_with = "timeout")]
@@ -65,9 +65,8 @@ impl QueueArg {
 
 impl Visit {
     /// A command that a script calls again and again is to be told of an end as the script would be.
-    pub(super) fn for_the_caller(mut self) -> Self {
-        let job = Stamp::job().unwrap_or_else(Stamp::birth);
-        self.options = self.options.on_behalf_of(job, Stamp::caller());
+    pub(super) fn for_the_callers(mut self) -> Self {
+        self.options = self.options.callers(Stamp::callers());
         self
     }
 

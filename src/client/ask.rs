@@ -1,19 +1,19 @@
 //! What a client can ask of a queue beside putting and getting.
 
-use super::{Client, Deadline, Error, Patience};
+use super::{Client, Error, Patience};
 use crate::queue::{Census, Run};
 use crate::wire::{Reply, Status};
 
-/// Which of the items that failed.
+/// FailedOnes of the items that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
+pub(crate) enum FailedOnes {
     /// All of them.
     All,
     /// The one of this number.
     One(u64),
 }
 
-impl Which {
+impl FailedOnes {
     fn id(self) -> u64 {
         match self {
             Self::All => 0,
@@ -57,15 +57,11 @@ impl Client {
     /// when the patience is over.
     pub(crate) fn join(&mut self, patience: Patience) -> Result<u64, Error> {
         self.say("join")?;
-        let mut deadline = Deadline::new(patience);
-        loop {
-            match self.reply_until(&mut deadline)? {
-                Some(Reply::Joined { failed }) => return Ok(failed),
-                Some(Reply::Unfinished { items }) => return Err(Error::Unfinished(items)),
-                Some(other) => drop(self.note(other)?),
-                None => {}
-            }
-        }
+        self.wait_in_patience(patience, |client, reply| match reply {
+            Reply::Joined { failed } => Ok(Some(failed)),
+            Reply::Unfinished { items } => Err(Error::Unfinished(items)),
+            other => client.note(other).map(|_| None),
+        })
     }
 
     /// Some of the items in line, from number `from` on, up to `max` of them: they stay there.
@@ -93,12 +89,12 @@ impl Client {
     }
 
     /// Puts items that failed back in line. Tells how many.
-    pub(crate) fn retry(&mut self, which: Which) -> Result<u64, Error> {
+    pub(crate) fn retry(&mut self, which: FailedOnes) -> Result<u64, Error> {
         self.count("retry", which.id())
     }
 
     /// Forgets items that failed. Tells how many.
-    pub(crate) fn drop_failed(&mut self, which: Which) -> Result<u64, Error> {
+    pub(crate) fn drop_failed(&mut self, which: FailedOnes) -> Result<u64, Error> {
         self.count("drop", which.id())
     }
 

@@ -1,6 +1,6 @@
 //! Coming to a queue: find its keeper or start one, and be welcomed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
@@ -15,6 +15,7 @@ use super::{Client, Error};
 use crate::cli;
 use crate::clock::{Stamp, nanos};
 use crate::crew::own_program;
+use crate::exec::MARK;
 use crate::exit::ExitCode;
 use crate::keeper::shared::{self, READY};
 use crate::name::QueueName;
@@ -33,8 +34,6 @@ pub struct Options {
     base: Option<PathBuf>,
     name: QueueName,
     hello: Hello,
-    /// Since when it has been waited for, if that is not when this process started.
-    job: Option<Stamp>,
     program: Option<OsString>,
     starts_keeper: bool,
     interrupt: Option<Arc<Waker>>,
@@ -63,15 +62,7 @@ impl Options {
     /// by default `${XDG_STATE_HOME:-~/.local/state}/qdemo`.
     pub fn new(name: QueueName, role: Role) -> Self {
         let hello = Hello::new(role);
-        Self {
-            base: None,
-            name,
-            hello,
-            job: None,
-            program: None,
-            starts_keeper: true,
-            interrupt: None,
-        }
+        Self { base: None, name, hello, program: None, starts_keeper: true, interrupt: None }
     }
 
     /// Another queue in the same folder.
@@ -136,11 +127,9 @@ impl Options {
         self.hello.lease.is_some()
     }
 
-    /// A visitor that comes for somebody: a command that is called again and again by a script is
-    /// to be told of an end as if it were the script.
-    pub(crate) fn on_behalf_of(mut self, job: Stamp, caller: Option<Stamp>) -> Self {
-        self.job = Some(job);
-        self.hello.caller = caller;
+    /// Whoever has started this process is told of an end with it, the nearest first.
+    pub(crate) fn callers(mut self, callers: Vec<Stamp>) -> Self {
+        self.hello.callers = callers;
         self
     }
 
@@ -202,7 +191,7 @@ impl Options {
         let mut starting = None;
         for _ in 0..TRIES {
             let dir = QueueDir::open_or_create(&base, self.name.as_str())?;
-            self.hello.born = self.job.unwrap_or_else(|| born_for(dir.path()));
+            self.hello.born = born_for(dir.path());
             match Door::open(&dir).map_err(open_failed("cannot open the queue's inbox"))? {
                 Some(door) => match self.enter(&dir, door) {
                     Ok(client) => return Ok(client),
@@ -246,8 +235,11 @@ impl Options {
             answered: 0,
             window: 0,
             largest: self.hello.largest.unwrap_or(LARGEST_ITEM),
+            heard: VecDeque::new(),
+            full: false,
             late: Vec::new(),
             interrupt: self.interrupt.clone(),
+            for_a_reader: false,
         };
         client.begin();
         client
@@ -300,6 +292,8 @@ impl Options {
             .args(KEEPER)
             .arg(self.name.as_str())
             .env("QDEMO_DIR", base)
+            // It lives on when the command of some item that started it is ended.
+            .env_remove(MARK)
             .current_dir("/")
             .stdin(lock)
             .stdout(Stdio::piped())

@@ -41,9 +41,9 @@ pub enum Error {
     /// So many items are not done yet, and were not waited for any longer.
     #[error("{0} items are not done yet")]
     Unfinished(u64),
-    /// An item was done after its lease had run out; the text says which.
-    #[error("{0}")]
-    Late(String),
+    /// The item of this number was done after its lease had run out.
+    #[error("item {0} came too late: its lease had run out, and it went back in line")]
+    Late(u64),
     /// A value cannot be written as JSON.
     #[error("the item cannot be written as JSON")]
     Encode(#[source] serde_json::Error),
@@ -78,6 +78,9 @@ pub enum Error {
     /// The keeper said something that this version doesn't understand.
     #[error("{0}")]
     Protocol(String),
+    /// Nobody reads what this process would print.
+    #[error("nobody reads standard output any more")]
+    Unread,
     /// A signal told this process to stop.
     #[error("interrupted")]
     Interrupted,

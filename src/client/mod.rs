@@ -6,15 +6,16 @@ mod error;
 mod pipes;
 mod typed;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::nanos;
 use crate::pipe::{Door, Mailbox, PIPE_BUF, Waker};
-use crate::queue::{Census, Run};
+use crate::queue::{Census, Run, Which};
 use crate::wire::{Reply, ReplyReader, Welcome, Writer};
-pub(crate) use ask::Which;
+pub(crate) use ask::FailedOnes;
 pub use connect::{Options, keep_if_asked};
 pub(crate) use connect::{default_dir, status_at_rest};
 pub use error::Error;
@@ -115,15 +116,26 @@ pub struct Client {
     window: u64,
     /// The largest item, in bytes of JSON.
     largest: u64,
-    /// What the keeper said of items that this client no longer had.
-    late: Vec<String>,
+    /// Puts that have been accepted, and not told yet.
+    heard: VecDeque<Accepted>,
+    /// There was no room for the others, and none was waited for: that is told next.
+    full: bool,
+    /// Items that this client said something of when it had them no longer: the first, and how many.
+    late: Vec<(u64, u64)>,
     interrupt: Option<Arc<Waker>>,
+    /// Waits end when nobody reads standard output any more.
+    for_a_reader: bool,
 }
 
 impl Client {
     /// Whether the keeper paces time, as it does for the workers of `qdemo run` with a delay.
     pub(crate) fn is_paced(&self) -> bool {
         self.welcome.paced
+    }
+
+    /// From now on waits end with [`Error::Unread`] when nobody reads standard output any more.
+    pub(crate) fn leave_with_the_reader(&mut self) {
+        self.for_a_reader = true;
     }
 
     /// Puts one item: JSON text without a line break. It is in the queue when this returns; waits
@@ -169,7 +181,8 @@ impl Client {
 
     /// Whether one more item may be on its way.
     pub(crate) fn has_room(&self) -> bool {
-        (self.sent + self.unsent).saturating_sub(self.answered) < self.window.max(1)
+        // Nothing is sent behind what was not taken before that has been told.
+        !self.full && (self.sent + self.unsent).saturating_sub(self.answered) < self.window.max(1)
     }
 
     /// Adds an item, for which there is room, to those that are on their way.
@@ -198,10 +211,18 @@ impl Client {
     /// nothing left to be accepted. [`Error::Full`] when nothing of it was for that long: none of it
     /// will be any more.
     pub(crate) fn wait_for_news(&mut self, patience: Patience) -> Result<Option<Accepted>, Error> {
+        if let Some(told) = self.told_before() {
+            return told.map(Some);
+        }
         self.send()?;
-        let mut deadline = Deadline::new(patience);
+        let deadline = Deadline::new(patience);
         while self.answered < self.sent {
-            if let Some(reply) = self.reply_until(&mut deadline)?
+            let left = deadline.left();
+            if left == Some(0) {
+                self.cancel_puts()?;
+                return self.told_before().transpose();
+            }
+            if let Some(reply) = self.reply(left)?
                 && let Some(news) = self.note(reply)?
             {
                 return Ok(Some(news));
@@ -210,8 +231,40 @@ impl Client {
         Ok(None)
     }
 
+    /// What is known of puts already.
+    fn told_before(&mut self) -> Option<Result<Accepted, Error>> {
+        if let Some(news) = self.heard.pop_front() {
+            return Some(Ok(news));
+        }
+        std::mem::take(&mut self.full).then_some(Err(Error::Full))
+    }
+
+    /// Takes back the puts that have no room, and waits until the keeper has told of all that were
+    /// underway.
+    fn cancel_puts(&mut self) -> Result<(), Error> {
+        self.say("cancel")?;
+        let mut ended = Ok(());
+        loop {
+            match self.reply(None)? {
+                Some(Reply::Cancelled) => return ended,
+                Some(Reply::Full { seq }) => {
+                    self.answered = self.answered.max(seq);
+                    self.full = true;
+                }
+                Some(reply) => match self.note(reply) {
+                    Ok(news) => self.heard.extend(news),
+                    Err(error) => ended = Err(error),
+                },
+                None => {}
+            }
+        }
+    }
+
     /// What has been accepted since; none when there is nothing new.
     pub(crate) fn news(&mut self) -> Result<Option<Accepted>, Error> {
+        if let Some(told) = self.told_before() {
+            return told.map(Some);
+        }
         match self.answered < self.sent {
             true => match self.reply(Some(0))? {
                 Some(reply) => self.note(reply),
@@ -236,12 +289,42 @@ impl Client {
         patience: Patience,
     ) -> Result<Option<Batch>, Error> {
         self.ask_for(max)?;
-        let mut deadline = Deadline::new(patience);
+        self.wait_in_patience(patience, |client, reply| match client.answer(reply)? {
+            Some(answer) => Ok(Some(answer)),
+            None => Ok(None),
+        })
+    }
+
+    /// Waits for the reply that `pick` takes. When the patience is over, the keeper is told that
+    /// nothing is waited for any longer: it has the last word all the same.
+    fn wait_in_patience<T>(
+        &mut self,
+        patience: Patience,
+        pick: impl Fn(&mut Self, Reply) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        let deadline = Deadline::new(patience);
+        let mut picked = None;
+        let mut cancelled = false;
         loop {
-            if let Some(reply) = self.reply_until(&mut deadline)?
-                && let Some(answer) = self.answer(reply)?
-            {
-                return Ok(answer);
+            let left = if cancelled { None } else { deadline.left() };
+            if left == Some(0) {
+                self.say("cancel")?;
+                cancelled = true;
+                continue;
+            }
+            match self.reply(left)? {
+                Some(Reply::Cancelled) if cancelled => {
+                    // What was picked came before it; there is always something.
+                    return picked.unwrap_or(Err(Error::Empty));
+                }
+                Some(reply) => match (pick(self, reply), cancelled) {
+                    (Ok(None), _) => {}
+                    (Ok(Some(answer)), false) => return Ok(answer),
+                    (Err(error), false) => return Err(error),
+                    (Ok(Some(answer)), true) => picked = Some(Ok(answer)),
+                    (Err(error), true) => picked = Some(Err(error)),
+                },
+                None => {}
             }
         }
     }
@@ -289,31 +372,36 @@ impl Client {
     /// Says that `count` items from number `first_id` on have been dealt with. It reaches the
     /// keeper with whatever is said next.
     pub fn done(&mut self, first_id: u64, count: u64) -> Result<(), Error> {
-        // Several of them and a get always fit into one write.
-        if self.write.len() > PIPE_BUF / 2 {
-            self.send_write()?;
-        }
-        self.begin();
-        self.writer.done(&mut self.write, first_id, count);
-        Ok(())
+        self.about("done", Which { first: first_id, count, attempt: None })
+    }
+
+    /// The same of items that came in this attempt.
+    pub(crate) fn done_with(&mut self, run: &Run) -> Result<(), Error> {
+        self.about("done", run.which())
     }
 
     /// Gives back `count` items from number `first_id` on, at their old place in line. It reaches
     /// the keeper with whatever is said next.
     pub fn give_back(&mut self, first_id: u64, count: u64) -> Result<(), Error> {
+        self.about("back", Which { first: first_id, count, attempt: None })
+    }
+
+    pub(crate) fn about(&mut self, verb: &str, which: Which) -> Result<(), Error> {
+        // Several of them and a get always fit into one write.
         if self.write.len() > PIPE_BUF / 2 {
             self.send_write()?;
         }
         self.begin();
-        self.writer.back(&mut self.write, first_id, count);
+        self.writer.about(&mut self.write, verb, which);
         Ok(())
     }
 
-    /// Puts an item that this client has out aside: `qdemo failed` lists it, with the reason.
-    pub fn fail(&mut self, id: u64, why: &str) -> Result<(), Error> {
+    /// Puts an item that this client has out since this attempt aside, after so many tries: `qdemo
+    /// failed` lists it, with the reason.
+    pub fn fail(&mut self, id: u64, attempt: u32, tries: u32, why: &str) -> Result<(), Error> {
         self.send_write()?;
         self.begin();
-        self.writer.fail(&mut self.write, id, why);
+        self.writer.fail(&mut self.write, id, attempt, tries, why);
         self.send_write()
     }
 
@@ -322,9 +410,9 @@ impl Client {
         self.send_write()
     }
 
-    /// What the keeper said since of items that were done, or given back, too late: their lease had
-    /// run out, and they were back in line.
-    pub(crate) fn take_late(&mut self) -> Vec<String> {
+    /// Items that were done, given back or failed too late, as the keeper has said since: their lease
+    /// had run out, and they were back in line. The first, and how many.
+    pub(crate) fn take_late(&mut self) -> Vec<(u64, u64)> {
         std::mem::take(&mut self.late)
     }
 
@@ -432,12 +520,8 @@ impl Client {
                 self.answered = self.answered.max(seq);
                 Err(Error::Closed)
             }
-            Reply::Full { seq } => {
-                self.answered = self.answered.max(seq);
-                Err(Error::Full)
-            }
-            Reply::Error { code, text } if code == "not-out" => {
-                self.late.push(text);
+            Reply::Lost { first, count } => {
+                self.late.push((first, count));
                 Ok(None)
             }
             Reply::Error { code, text } => Err(Error::Refused { code, text }),

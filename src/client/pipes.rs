@@ -1,5 +1,6 @@
 //! A client's pipes: whole writes to the inbox, replies from the mailbox, and the waiting for both.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::{Client, Error};
@@ -16,40 +17,37 @@ pub(crate) enum Patience {
     For(Nanos),
 }
 
+impl Patience {
+    /// What is left of it, if it began when this clock did.
+    pub(crate) fn since(self, clock: Clock) -> Self {
+        match self {
+            Self::Endless => Self::Endless,
+            Self::For(most) => Self::For(most.saturating_sub(clock.now())),
+        }
+    }
+}
+
 /// What is left of a patience.
 pub(super) struct Deadline {
     clock: Clock,
     patience: Patience,
-    /// The keeper has been told that it is over: its answer comes at once.
-    cancelled: bool,
 }
 
 impl Deadline {
     pub(super) fn new(patience: Patience) -> Self {
-        Self { clock: Clock::start(), patience, cancelled: false }
+        Self { clock: Clock::start(), patience }
     }
 
     /// How many nanoseconds more may be waited; none for any number.
-    fn left(&self) -> Option<Nanos> {
+    pub(super) fn left(&self) -> Option<Nanos> {
         match self.patience {
-            Patience::For(most) if !self.cancelled => Some(most.saturating_sub(self.clock.now())),
-            _ => None,
+            Patience::For(most) => Some(most.saturating_sub(self.clock.now())),
+            Patience::Endless => None,
         }
     }
 }
 
 impl Client {
-    /// The next reply. When the patience is over, the keeper is told that nothing is waited for any
-    /// longer: what it says to that is waited for, and comes at once.
-    pub(super) fn reply_until(&mut self, deadline: &mut Deadline) -> Result<Option<Reply>, Error> {
-        let left = deadline.left();
-        if left == Some(0) {
-            deadline.cancelled = true;
-            self.say("cancel")?;
-        }
-        self.reply(left.filter(|&left| left > 0))
-    }
-
     /// Says one word.
     pub(super) fn say(&mut self, verb: &str) -> Result<(), Error> {
         self.begin();
@@ -178,10 +176,15 @@ impl Client {
     ) -> Result<Vec<State>, Error> {
         let mut all = vec![(self.door.as_fd(), Ready::Death)];
         all.extend(self.interrupt.iter().map(|waker| (waker.as_fd(), Ready::Read)));
+        let stdout = io::stdout();
+        all.extend(self.for_a_reader.then_some((stdout.as_fd(), Ready::Death)));
         all.extend_from_slice(pipes);
         let states = wait(&all, most).map_err(Error::Pipe)?;
         if self.interrupt.is_some() && states[1].ready {
             return Err(Error::Interrupted);
+        }
+        if self.for_a_reader && states[1 + usize::from(self.interrupt.is_some())].dead {
+            return Err(Error::Unread);
         }
         Ok(states)
     }

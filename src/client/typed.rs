@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::{Client, Error, Options, Patience};
 use crate::clock::nanos;
 use crate::name::QueueName;
-use crate::queue::{Role, Run};
+use crate::queue::{Role, Run, Which};
 
 /// A handle of a queue of `T`s, which any number of processes share by its name.
 ///
@@ -226,16 +226,20 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     fn get_within(&self, patience: Patience) -> Result<Item<'_, T>, TryGetError> {
         let mut client = self.client.borrow_mut();
         let run = match client.get_within(1, patience) {
-            Ok(Some(batch)) => batch.into_run(),
+            Ok(Some(batch)) => {
+                // What was said of items that have been dealt with is nothing to this one.
+                client.take_late();
+                batch.into_run()
+            }
             Ok(None) => return Err(TryGetError::Closed),
             Err(Error::Empty) => return Err(TryGetError::Empty),
             Err(error) => return Err(error.into()),
         };
-        let Run { first: id, attempt, lines, .. } = run;
-        match serde_json::from_slice(&lines.bytes) {
-            Ok(value) => Ok(Item { queue: self, id, attempt, value: Some(value) }),
+        let Run { first: id, attempt, .. } = run;
+        match serde_json::from_slice(&run.lines.bytes) {
+            Ok(value) => Ok(Item { queue: self, out: run.which(), value: Some(value) }),
             Err(source) => {
-                client.fail(id, &format!("it is not what was expected: {source}"))?;
+                client.fail(id, attempt, 1, &format!("it is not what was expected: {source}"))?;
                 Err(Error::Decode { id, source }.into())
             }
         }
@@ -300,8 +304,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 #[derive(Debug)]
 pub struct Item<'q, T> {
     queue: &'q Queue<T>,
-    id: u64,
-    attempt: u32,
+    out: Which,
     /// None once it is settled what becomes of it.
     value: Option<T>,
 }
@@ -309,12 +312,12 @@ pub struct Item<'q, T> {
 impl<T> Item<'_, T> {
     /// The queue's number of the item.
     pub fn id(&self) -> u64 {
-        self.id
+        self.out.first
     }
 
     /// 1 when nobody had it before, one more for each time that it came back.
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.out.attempt.unwrap_or(1)
     }
 
     /// It is done: nobody gets it again. The value is the caller's.
@@ -322,21 +325,22 @@ impl<T> Item<'_, T> {
     /// # Errors
     /// [`Error::Late`] when its lease had run out, and it is back in line, or with somebody else.
     pub fn done(mut self) -> Result<T, Error> {
+        // Whatever happens, it is not given back.
+        let value = self.value.take();
+        let id = self.out.first;
         let mut client = self.queue.client.borrow_mut();
-        client.done(self.id, 1)?;
+        client.about("done", self.out)?;
         client.flush()?;
         if self.queue.leased {
             // What the keeper has to say of it comes before this answer.
             client.size()?;
-            if let Some(late) = client.take_late().into_iter().next() {
-                drop(client);
-                self.value = None;
-                return Err(Error::Late(late));
+            if client.take_late().iter().any(|&(first, _)| first == id) {
+                return Err(Error::Late(id));
             }
         }
         drop(client);
         // It is there: only this and `fail` take it, and they take the item too.
-        self.value.take().ok_or(Error::Gone)
+        value.ok_or(Error::Gone)
     }
 
     /// Puts it aside: `qdemo failed` lists it with the reason, and retries or drops it.
@@ -345,7 +349,7 @@ impl<T> Item<'_, T> {
     /// [`Error::Gone`] when the keeper died.
     pub fn fail(mut self, why: &str) -> Result<(), Error> {
         self.value = None;
-        self.queue.client.borrow_mut().fail(self.id, why)
+        self.queue.client.borrow_mut().fail(self.id(), self.attempt(), 1, why)
     }
 }
 
@@ -363,7 +367,7 @@ impl<T> Drop for Item<'_, T> {
         if self.value.is_some() {
             let mut client = self.queue.client.borrow_mut();
             // If the keeper is gone, there is nothing to give it back to.
-            let _ = client.give_back(self.id, 1).and_then(|()| client.flush());
+            let _ = client.about("back", self.out).and_then(|()| client.flush());
         }
     }
 }

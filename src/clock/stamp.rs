@@ -10,13 +10,16 @@
 
 use std::fs;
 
-use rustix::process::{Pid, getpgrp, getppid};
+use rustix::process::{Pid, getpgrp, getpid, getppid};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// Two processes of one tick whose numbers are further apart than this have seen the numbers wrap
 /// around.
 const WRAPPED: i64 = 16_384;
+
+/// How many of its callers a process looks up.
+const MOST_CALLERS: usize = 8;
 
 /// A point in the order in which this machine's processes are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,24 +43,27 @@ impl Stamp {
     /// When this process was made.
     pub(crate) fn birth() -> Self {
         let pid = std::process::id();
-        Self { tick: start_tick("self").unwrap_or_else(current_tick), pid }
+        Self { tick: Process::of(getpid()).map_or_else(current_tick, |p| p.start), pid }
     }
 
-    /// When the process was made that leads this one's process group: what a shell takes for one
-    /// job. None when that is no more, or cannot be known.
-    pub(crate) fn job() -> Option<Self> {
-        Self::of(getpgrp())
-    }
-
-    /// When this process's parent was made, if that can be known.
-    pub(crate) fn caller() -> Option<Self> {
-        Self::of(getppid()?)
-    }
-
-    fn of(pid: Pid) -> Option<Self> {
-        let pid = u32::try_from(pid.as_raw_nonzero().get()).ok()?;
-        let tick = start_tick(&pid.to_string())?;
-        Some(Self { tick, pid })
+    /// When the processes were made that started this one, the nearest first. Not the leader of the
+    /// session, which is a person's shell, unless this process is a part of what that does itself
+    /// (a command substitution, as opposed to a job).
+    pub(crate) fn callers() -> Vec<Self> {
+        let mut callers = Vec::new();
+        let mut next = getppid();
+        while let Some((pid, caller)) = next.and_then(|pid| Some((pid, Process::of(pid)?)))
+            && callers.len() < MOST_CALLERS
+        {
+            let number = pid.as_raw_nonzero().get();
+            let leads = number == caller.session;
+            if leads && getpgrp() != pid {
+                break;
+            }
+            callers.push(Self { tick: caller.start, pid: number.unsigned_abs() });
+            next = Pid::from_raw(caller.parent).filter(|_| !leads);
+        }
+        callers
     }
 
     /// Now: every process made so far is [`Stamp::before_or_at`] it, and none made later is.
@@ -112,11 +118,29 @@ fn boot() -> String {
         .unwrap_or_default()
 }
 
-/// Field 22 of `/proc/PID/stat`; the second field, a name in brackets, may contain anything.
-fn start_tick(pid: &str) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(19)?.parse().ok()
+/// What the kernel tells of a process.
+struct Process {
+    parent: i32,
+    session: i32,
+    /// In clock ticks since the machine started.
+    start: u64,
+}
+
+impl Process {
+    fn of(pid: Pid) -> Option<Self> {
+        Self::from_stat(&fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
+    }
+
+    /// Fields 4, 6 and 22; the second one, a name in brackets, may contain anything.
+    fn from_stat(stat: &str) -> Option<Self> {
+        let (_, after_name) = stat.rsplit_once(')')?;
+        let field = |number: usize| after_name.split_whitespace().nth(number - 3);
+        Some(Self {
+            parent: field(4)?.parse().ok()?,
+            session: field(6)?.parse().ok()?,
+            start: field(22)?.parse().ok()?,
+        })
+    }
 }
 
 /// The fifth field of `/proc/loadavg`.

@@ -32,7 +32,7 @@ pub(crate) enum Unusable {
     #[error("there is no command `{0}`: is it in the PATH?")]
     NotFound(String),
     /// It is there, and is no program.
-    #[error("`{0}` cannot be executed: is it a program, and allowed to be run (`chmod +x`)?")]
+    #[error("`{0}` cannot be executed: is it a program, or a script with `#!`, and may it be run?")]
     NotExecutable(String),
 }
 
@@ -66,6 +66,8 @@ impl Template {
         let name = self.words.first().map(|name| name.to_string_lossy().into_owned());
         let name = name.unwrap_or_default();
         match error.kind() {
+            // It is there: what runs it, a script's interpreter, is not.
+            io::ErrorKind::NotFound if self.program.exists() => Some(Unusable::NotExecutable(name)),
             io::ErrorKind::NotFound => Some(Unusable::NotFound(name)),
             io::ErrorKind::PermissionDenied => Some(Unusable::NotExecutable(name)),
             _ if error.raw_os_error() == Some(ENOEXEC) => Some(Unusable::NotExecutable(name)),

@@ -82,12 +82,12 @@ impl Job {
     /// time is over.
     pub(super) fn start(
         template: &Template,
-        queue: &str,
+        env: &[(&str, &str)],
         task: Task,
         now: Nanos,
         limit: Option<Nanos>,
     ) -> Result<Self, (Task, io::Error)> {
-        match Self::spawn(template, queue, &task) {
+        match Self::spawn(template, env, &task) {
             Ok((child, stdout, stderr)) => {
                 let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
                 Ok(Self { task, start: now, child, group, stdout, stderr, limit, asked: false })
@@ -98,7 +98,7 @@ impl Job {
 
     fn spawn(
         template: &Template,
-        queue: &str,
+        env: &[(&str, &str)],
         task: &Task,
     ) -> io::Result<(Child, Printed, Printed)> {
         let text = task.run.lines.iter().next().map(bare).unwrap_or_default();
@@ -112,7 +112,7 @@ impl Job {
             .for_item(&text)
             .env("QDEMO_ID", task.id().to_string())
             .env("QDEMO_ATTEMPT", task.attempt().to_string())
-            .env("QDEMO_QUEUE", queue)
+            .envs(env.iter().copied())
             .stdin(stdin)
             .stdout(out)
             .stderr(err)

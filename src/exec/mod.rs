@@ -1,10 +1,11 @@
 //! A command for each item: up to so many at a time, tried again when they fail, ended when they take
-//! too long, and none of them left behind.
+//! too long, or when the consumer is.
 
 mod command;
 mod guard;
 mod job;
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -17,12 +18,14 @@ use crate::pipe::{Ready, Waker};
 use crate::queue::Census;
 pub(crate) use command::{Template, Unusable};
 use guard::Guard;
-pub(crate) use guard::stand;
+pub(crate) use guard::{MARK, stand};
 use job::Job;
 pub(crate) use job::{Ended, Task};
 
 /// So many items may wait for another try, beyond those that run.
 const MOST_WAITING: usize = 64;
+/// So many of the last items are remembered, until the keeper had the time to object.
+const MOST_SAID: usize = 4096;
 /// How often the number of items in line is looked up, for the progress bar.
 const LOOK: Nanos = 500_000_000;
 
@@ -66,7 +69,9 @@ pub(crate) enum Stopped {
     #[error(transparent)]
     Unusable(#[from] Unusable),
     /// The system said no.
-    #[error("cannot run the command")]
+    #[error(
+        "cannot run a command: take fewer --jobs, or raise the limit (`ulimit -n`, `ulimit -u`)"
+    )]
     Io(#[from] io::Error),
     /// Whoever watches takes no more.
     #[error(transparent)]
@@ -76,11 +81,15 @@ pub(crate) enum Stopped {
 /// Whoever is told.
 pub(crate) trait Watch {
     /// A command has ended, well or not: this shows what it printed.
-    fn ended(&mut self, ended: &mut Ended, tally: Tally) -> anyhow::Result<()>;
+    fn ended(&mut self, ended: &mut Ended) -> anyhow::Result<()>;
+    /// So many items are done, and have failed.
+    fn tally(&mut self, tally: Tally);
     /// Whether it wants to know how many items there are.
     fn wants_census(&self) -> bool;
     /// There are so many items.
     fn census(&mut self, census: Census, tally: Tally);
+    /// An item was done, or had failed, when it was not this consumer's any more.
+    fn late(&mut self, id: u64);
     /// Something that people should know.
     fn notice(&mut self, what: &str);
 }
@@ -105,6 +114,8 @@ pub(crate) struct Exec<'a, W> {
     ended: bool,
     taken: u64,
     tally: Tally,
+    /// The last items that were said to be done, or else to have failed: the keeper may know better.
+    said: VecDeque<(u64, bool)>,
     /// When the number of items is to be looked up.
     look: Option<Nanos>,
 }
@@ -134,6 +145,7 @@ impl<'a, W: Watch> Exec<'a, W> {
             ended: false,
             taken: 0,
             tally: Tally::default(),
+            said: VecDeque::new(),
             look: Some(0),
         })
     }
@@ -142,20 +154,30 @@ impl<'a, W: Watch> Exec<'a, W> {
     /// runs any more, and what was out can go back in line.
     pub(crate) fn run(mut self) -> Result<Tally, Stopped> {
         let ran = self.run_all();
+        // What has ended by itself has not to be done again.
+        let last = self.look_after_running();
         // At the first failure others may still run, if that was to be the end.
         let ended = self.end_all();
-        ran?;
+        self.guard.dismiss();
+        ran.and(last)?;
         ended?;
+        self.client.size()?;
+        for (id, _) in self.client.take_late() {
+            self.take_back(id);
+        }
         Ok(self.tally)
     }
 
     fn run_all(&mut self) -> Result<(), Stopped> {
         loop {
+            if self.plan.halt && self.tally.failed > 0 {
+                return Ok(());
+            }
             self.start_again()?;
             self.ask()?;
             let nothing_left = self.running.is_empty() && self.waiting.is_empty();
             let enough = self.ended || (self.taken >= self.plan.max && !self.asked);
-            if nothing_left && enough || self.plan.halt && self.tally.failed > 0 {
+            if nothing_left && enough {
                 return Ok(());
             }
             self.wait()?;
@@ -195,7 +217,8 @@ impl<'a, W: Watch> Exec<'a, W> {
     fn start(&mut self, task: Task) -> Result<(), Stopped> {
         let now = self.clock.now();
         let limit = self.plan.timeout_each.map(|limit| now.saturating_add(nanos(limit)));
-        match Job::start(self.template, &self.plan.queue, task, now, limit) {
+        let env = [("QDEMO_QUEUE", self.plan.queue.as_str()), self.guard.mark()];
+        match Job::start(self.template, &env, task, now, limit) {
             Ok(job) => {
                 if let Some(group) = job.group() {
                     self.guard.watch(group);
@@ -207,17 +230,48 @@ impl<'a, W: Watch> Exec<'a, W> {
                 if let Some(unusable) = self.template.unusable(&error) {
                     return Err(unusable.into());
                 }
-                // An item that no argument can hold has failed; for others it is too early to say.
+                // An item that no argument can hold has failed.
                 let too_large = error.kind() == io::ErrorKind::ArgumentListTooLong;
-                if !too_large && error.kind() != io::ErrorKind::InvalidInput {
+                if too_large || error.kind() == io::ErrorKind::InvalidInput {
+                    let why =
+                        "no argument can hold it: leave {} out, and it comes on standard input";
+                    self.watch.notice(&format!("item {} has failed: {why}", task.id()));
+                    return self.fail(&task, why);
+                }
+                if !is_shortage(&error) || self.running.is_empty() {
                     return Err(error.into());
                 }
-                let why = "no argument can hold it: leave {} out, and it comes on standard input";
-                self.tally.failed += 1;
-                self.watch.notice(&format!("item {} has failed: {why}", task.id()));
-                Ok(self.client.fail(task.id(), why)?)
+                // No more at a time than there are now, then.
+                self.plan.jobs = self.running.len();
+                self.waiting.push((now, task));
+                Ok(())
             }
         }
+    }
+
+    fn fail(&mut self, task: &Task, why: &str) -> Result<(), Stopped> {
+        self.tally.failed += 1;
+        self.say(task.id(), false);
+        let tries = task.failures.saturating_add(1);
+        Ok(self.client.fail(task.id(), task.run.attempt, tries, why)?)
+    }
+
+    fn say(&mut self, id: u64, done: bool) {
+        if self.said.len() >= MOST_SAID {
+            self.said.pop_front();
+        }
+        self.said.push_back((id, done));
+    }
+
+    /// The lease of an item had run out before it was said what became of it.
+    fn take_back(&mut self, id: u64) {
+        let at = self.said.iter().rposition(|&(said, _)| said == id);
+        match at.and_then(|at| self.said.remove(at)) {
+            Some((_, true)) => self.tally.done -= 1,
+            Some((_, false)) => self.tally.failed -= 1,
+            None => {}
+        }
+        self.watch.late(id);
     }
 
     fn wait(&mut self) -> Result<(), Error> {
@@ -252,8 +306,8 @@ impl<'a, W: Watch> Exec<'a, W> {
                 }
             }
         }
-        for late in self.client.take_late() {
-            self.watch.notice(&late);
+        for (id, _) in self.client.take_late() {
+            self.take_back(id);
         }
         if self.look.is_some_and(|look| look <= self.clock.now()) {
             self.look = None;
@@ -270,9 +324,11 @@ impl<'a, W: Watch> Exec<'a, W> {
         let mut at = 0;
         while let Some(job) = self.running.get_mut(at) {
             job.read()?;
-            job.enforce(now);
             match job.ended()? {
-                None => at += 1,
+                None => {
+                    job.enforce(now);
+                    at += 1;
+                }
                 Some(status) => {
                     // The others keep their order.
                     let job = self.running.remove(at);
@@ -294,20 +350,17 @@ impl<'a, W: Watch> Exec<'a, W> {
     fn settle(&mut self, mut ended: Ended) -> Result<(), Stopped> {
         let failure = ended.failure();
         let again = failure.is_some() && ended.task.failures < self.plan.retries;
-        match (&failure, again) {
-            (None, _) => self.tally.done += 1,
-            (Some(_), true) => {}
-            (Some(_), false) => self.tally.failed += 1,
-        }
         // What it printed comes first: an item is not done before that.
-        self.watch.ended(&mut ended, self.tally).map_err(Stopped::Watch)?;
+        self.watch.ended(&mut ended).map_err(Stopped::Watch)?;
         if !self.plan.delay.is_zero() {
             self.resting.push(ended.end.saturating_add(nanos(self.plan.delay)));
         }
         let mut task = ended.task;
         match failure {
             None => {
-                self.client.done(task.id(), 1)?;
+                self.tally.done += 1;
+                self.say(task.id(), true);
+                self.client.done_with(&task.run)?;
                 self.client.flush()?;
             }
             Some(_) if again => {
@@ -321,9 +374,10 @@ impl<'a, W: Watch> Exec<'a, W> {
                     0 => why,
                     n => format!("{why}, at the last of {} tries", n + 1),
                 };
-                self.client.fail(task.id(), &why)?;
+                self.fail(&task, &why)?;
             }
         }
+        self.watch.tally(self.tally);
         Ok(())
     }
 
@@ -354,4 +408,11 @@ impl<'a, W: Watch> Exec<'a, W> {
         }
         Ok(())
     }
+}
+
+/// Whether the system has no more of something that it may have again.
+fn is_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::AGAIN | Errno::NOMEM))
 }

@@ -25,6 +25,7 @@ pub(super) fn reply_to(effect: Effect, window: impl FnOnce() -> u64) -> Option<R
         Effect::Empty { .. } => Reply::Empty,
         Effect::Joined { failed, .. } => Reply::Joined { failed },
         Effect::Unfinished { items, .. } => Reply::Unfinished { items },
+        Effect::Cancelled { .. } => Reply::Cancelled,
         Effect::Counted { items, .. } => Reply::Count { items },
     })
 }
@@ -35,7 +36,7 @@ pub(super) fn code(refusal: &Refusal) -> &'static str {
         Refusal::Capacity { .. } => "capacity",
         Refusal::TooFar { .. } => "too-far",
         Refusal::GetTwice => "get-twice",
-        Refusal::NotOut { .. } => "not-out",
+        Refusal::NotOut { .. } => "internal",
         Refusal::NotFailed { .. } => "not-failed",
     }
 }

@@ -75,7 +75,7 @@ impl Keeper {
             keep_open: hello.keep_open,
             follow: hello.follow,
             born: hello.born,
-            caller: hello.caller,
+            callers: hello.callers.clone(),
             lease: hello.lease,
             max_attempts: hello.max_attempts,
             capacity: hello.capacity(),

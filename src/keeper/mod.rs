@@ -18,7 +18,9 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 
 use crate::clock::{Nanos, Next, Pacer};
-use crate::queue::{Census, ClientId, Effect, Lines, Queue, Remains, Request, Role, Worker};
+use crate::queue::{
+    Census, ClientId, Effect, Lines, Queue, Refusal, Remains, Request, Role, Worker,
+};
 use crate::wire::{Framer, Key, LARGEST_ITEM, Malformed, Reply, RequestLine};
 use answer::code;
 pub(crate) use host::{Event, Host, Watch, What};
@@ -92,6 +94,8 @@ impl Keeper {
         framer.feed(bytes);
         while let Some(message) = framer.next() {
             match message {
+                // Whoever is not told anything any more comes to the next keeper.
+                _ if self.removed => {}
                 Ok((key, RequestLine::Hello(hello))) => self.hello(key, &hello, host),
                 Ok((key, request)) => {
                     // A number that nobody here has is a stranger's.
@@ -216,11 +220,11 @@ impl Keeper {
                 None => return self.show_out(client, host),
             },
             RequestLine::Get { max } => Request::Get { max },
-            RequestLine::Done { first, count } => Request::Done { first, count },
-            RequestLine::Back { first, count } => Request::GiveBack { first, count },
-            RequestLine::Fail { id, why } => {
+            RequestLine::Done(which) => Request::Done(which),
+            RequestLine::Back(which) => Request::GiveBack(which),
+            RequestLine::Fail { which, tries, why } => {
                 let why = String::from_utf8_lossy(why).into_owned();
-                Request::Fail { id, why }
+                Request::Fail { which, tries, why }
             }
             RequestLine::Cancel => Request::Cancel,
             RequestLine::Join => Request::Join,
@@ -247,8 +251,12 @@ impl Keeper {
     fn apply(&mut self, client: ClientId, request: Request, host: &mut impl Host) {
         let refused =
             self.with_effects(host, |queue, effects| queue.apply(client, request, effects)).err();
-        if let Some(refusal) = refused {
-            send_error(host, client, code(&refusal), &refusal.to_string());
+        match refused {
+            Some(Refusal::NotOut { first, count }) => {
+                send(host, client, &Reply::Lost { first, count });
+            }
+            Some(refusal) => send_error(host, client, code(&refusal), &refusal.to_string()),
+            None => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ClientId, Effect, Queue, Refusal, Run};
+use super::{ClientId, Effect, Queue, Refusal, Run, Sentinel, Which};
 use crate::clock::Nanos;
 
 /// Items that are out with a client.
@@ -58,19 +58,16 @@ impl Queue {
         Some(held)
     }
 
-    /// Takes `count` items from number `first` on from a client that has them as a part of one run.
-    pub(super) fn take_back(
-        &mut self,
-        client: ClientId,
-        first: u64,
-        count: u64,
-    ) -> Result<Run, Refusal> {
-        let last = first.saturating_add(count.saturating_sub(1));
-        let not_out = || Refusal::NotOut { first, last };
+    /// Takes items from a client that has them as a part of one run.
+    pub(super) fn take_back(&mut self, client: ClientId, which: Which) -> Result<Run, Refusal> {
+        let Which { first, count, attempt } = which;
+        let not_out = || Refusal::NotOut { first, count };
         let c = self.clients.get(&client).ok_or_else(not_out)?;
         let key = c.out.range(..=first).next_back().filter(|(_, held)| {
-            // Not empty, and all of it here.
-            count > 0 && first.checked_add(count).is_some_and(|end| end <= held.run.end())
+            // Not empty, all of it here, and not there for another time.
+            count > 0
+                && first.checked_add(count).is_some_and(|end| end <= held.run.end())
+                && attempt.is_none_or(|attempt| attempt == held.run.attempt)
         });
         let (&key, _) = key.ok_or_else(not_out)?;
         let Held { since, mut run } = self.let_go(client, key).ok_or_else(not_out)?;
@@ -87,11 +84,10 @@ impl Queue {
     pub(super) fn done(
         &mut self,
         client: ClientId,
-        first: u64,
-        count: u64,
+        which: Which,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let run = self.take_back(client, first, count)?;
+        let run = self.take_back(client, which)?;
         self.out -= run.count();
         self.done += run.count();
         effects.push(Effect::Done { client, run });
@@ -153,6 +149,10 @@ impl Queue {
     pub(super) fn retry(&mut self, id: Option<u64>) -> Result<u64, Refusal> {
         let failed = self.take_failed(id)?;
         let items = failed.len() as u64;
+        if items > 0 && self.end.is_some() && !self.begun {
+            // What they belonged to has ended, and ends again after them.
+            self.sentinel.get_or_insert(Sentinel::LastProducerLeft);
+        }
         for Failed { mut run, .. } in failed.into_values() {
             self.begin();
             run.attempt = run.attempt.saturating_add(1);

@@ -32,7 +32,7 @@ pub(crate) use run::{Line, Lines, Run};
 pub use words::Role;
 pub(crate) use words::{
     Census, ClientId, Doing, Effect, Member, NotTaken, Refusal, Remains, Request, Sentinel,
-    WaitsFor, Worker,
+    WaitsFor, Which, Worker,
 };
 
 /// How many items of a client may wait for room at the most. One that sends more than it was granted,
@@ -128,13 +128,14 @@ impl Queue {
                 return self.park(client, Parked { seq, lines }, effects);
             }
             Request::Get { max } => return self.ask(client, max),
-            Request::Done { first, count } => return self.done(client, first, count, effects),
-            Request::GiveBack { first, count } => {
-                let run = self.take_back(client, first, count)?;
+            Request::Done(which) => return self.done(client, which, effects),
+            Request::GiveBack(which) => {
+                let run = self.take_back(client, which)?;
                 self.give_back(client, run, effects);
             }
-            Request::Fail { id, why } => {
-                let run = self.take_back(client, id, 1)?;
+            Request::Fail { which, tries, why } => {
+                let mut run = self.take_back(client, which)?;
+                run.attempt = run.attempt.saturating_add(tries.saturating_sub(1));
                 self.put_aside(client, run, &why, effects);
             }
             Request::Cancel => self.cancel(client, effects),
@@ -289,15 +290,24 @@ impl Queue {
         Ok(())
     }
 
-    /// Whether what this client comes for has ended. A visitor's job may have been here for longer
-    /// than many a queue: it is told once, and only as long as nothing new has begun.
+    /// Whether what this client comes for has ended.
+    ///
+    /// A visitor may be one of many that a loop in a script starts, and then it is the loop that came
+    /// for what has ended: the nearest of its callers that was there before the end. That is told
+    /// once, and only as long as nothing new has begun.
     fn comes_late(&self, member: &Member) -> bool {
-        let late = self.end.is_some_and(|end| member.born.before_or_at(end));
-        let told = || member.caller.is_some_and(|caller| self.told.contains(&caller));
+        let Some(end) = self.end else {
+            return false;
+        };
+        let late = member.born.before_or_at(end);
+        let loop_waits = || {
+            let waits = member.callers.iter().find(|caller| caller.before_or_at(end));
+            waits.is_some_and(|caller| !self.told.contains(caller))
+        };
         match member.role {
             Role::Producer => false,
             Role::Consumer => late && !member.follow,
-            Role::Visitor => late && !self.begun && !told(),
+            Role::Visitor => !self.begun && (late || loop_waits()),
         }
     }
 
@@ -306,6 +316,9 @@ impl Queue {
         if !self.begun {
             self.begun = true;
             self.done = 0;
+            // Whoever only visits, and has not asked what had ended, is here for this one.
+            let visits = |c: &&mut Client| c.member.role == Role::Visitor && c.wants.is_none();
+            self.clients.values_mut().filter(visits).for_each(|c| c.over = false);
         }
     }
 
@@ -332,6 +345,7 @@ impl Queue {
         } else {
             c.parked.push_back(put);
             self.putters.push_back(client);
+            self.begin();
         }
         Ok(())
     }
@@ -369,6 +383,7 @@ impl Queue {
             effects.push(Effect::Unfinished { client, items });
         }
         self.waits_for_nothing(client);
+        effects.push(Effect::Cancelled { client });
     }
 
     fn waits_for_nothing(&mut self, client: ClientId) {
@@ -400,7 +415,6 @@ impl Queue {
             let at = self.putters.iter().position(|&p| p == client)?;
             self.putters.remove(at);
         }
-        self.begin();
         let run = Run { first: self.last_number + 1, attempt: 1, strikes: 0, since: now, lines };
         self.last_number += run.count();
         self.line.push(run.clone());
@@ -425,10 +439,10 @@ impl Queue {
         c.wants.take()?;
         // Whoever only visits may be here for the next queue of this name too.
         c.over = c.member.role == Role::Consumer;
-        if let Some(caller) = c.member.caller
-            && self.told.len() < MOST_TOLD
-        {
-            self.told.push(caller);
+        for &caller in &c.member.callers {
+            if self.told.len() < MOST_TOLD && !self.told.contains(&caller) {
+                self.told.push(caller);
+            }
         }
         self.getters.retain(|&g| g != client);
         Some(Effect::Ended { client })

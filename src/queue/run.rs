@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::Which;
 use crate::clock::Nanos;
 
 /// Items put one after another are kept in one piece up to this many bytes.
@@ -77,6 +78,11 @@ impl Run {
         self.first += lines.count;
         let Self { attempt, strikes, since, .. } = *self;
         Self { first, attempt, strikes, since, lines }
+    }
+
+    /// All of it, as its holder names it.
+    pub(crate) fn which(&self) -> Which {
+        Which { first: self.first, count: self.count(), attempt: Some(self.attempt) }
     }
 
     /// The items with their numbers.

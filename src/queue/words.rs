@@ -41,10 +41,11 @@ pub(crate) struct Member {
     pub(crate) keep_open: bool,
     /// A consumer that stays when the queue ends.
     pub(crate) follow: bool,
-    /// When its process, or a visitor's job, started.
+    /// When its process started.
     pub(crate) born: Stamp,
-    /// The process that a visitor came for, if that is to be told of an end once only.
-    pub(crate) caller: Option<Stamp>,
+    /// The processes that started it, the nearest first: a visitor is told of an end for one of them,
+    /// and that one once only.
+    pub(crate) callers: Vec<Stamp>,
     /// How long it may hold an item.
     pub(crate) lease: Option<Nanos>,
     /// An item that was held by so many who died, or whose lease ran out, is put aside when this
@@ -71,24 +72,16 @@ pub(crate) enum Request {
         /// At least 1.
         max: u64,
     },
-    /// The client has dealt with `count` items that it has out, from number `first` on.
-    Done {
-        /// Number of the first item.
-        first: u64,
-        /// How many.
-        count: u64,
-    },
+    /// The client has dealt with what it has out.
+    Done(Which),
     /// The client gives back what it has out.
-    GiveBack {
-        /// Number of the first item.
-        first: u64,
-        /// How many.
-        count: u64,
-    },
-    /// The client has failed with this item, which it has out: it is put aside.
+    GiveBack(Which),
+    /// The client has failed with these items, which it has out: they are put aside.
     Fail {
-        /// The item's number.
-        id: u64,
+        /// The items.
+        which: Which,
+        /// How often they were tried in this attempt.
+        tries: u32,
         /// Why, for people.
         why: String,
     },
@@ -115,6 +108,17 @@ pub(crate) enum Request {
     Leave,
     /// A client has died.
     Die,
+}
+
+/// Items that a client has out, as a part of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Which {
+    /// The number of the first one.
+    pub(crate) first: u64,
+    /// How many.
+    pub(crate) count: u64,
+    /// In which attempt they came: a client can lose an item, and be handed it again.
+    pub(crate) attempt: Option<u32>,
 }
 
 /// Why items are not taken.
@@ -199,6 +203,11 @@ pub(crate) enum Effect {
         /// How many items are not done.
         items: u64,
     },
+    /// What this client waited for has been told.
+    Cancelled {
+        /// Whom to tell.
+        client: ClientId,
+    },
     /// What this client asked for has been done to so many items.
     Counted {
         /// Whom to tell.
@@ -222,6 +231,7 @@ impl Effect {
             | Self::Empty { client }
             | Self::Joined { client, .. }
             | Self::Unfinished { client, .. }
+            | Self::Cancelled { client }
             | Self::Counted { client, .. } => *client,
         }
     }
@@ -238,11 +248,8 @@ pub(crate) enum Refusal {
     TooFar { seq: u64 },
     #[error("a get is waiting already: one at a time")]
     GetTwice,
-    #[error(
-        "items {first} to {last} are not out with this client: were they held for longer than the \
-         lease?"
-    )]
-    NotOut { first: u64, last: u64 },
+    #[error("{count} items from {first} on are not out with this client, or not any more")]
+    NotOut { first: u64, count: u64 },
     #[error("no item {id} has failed: `qdemo failed` lists those that have")]
     NotFailed { id: u64 },
 }

@@ -1,12 +1,13 @@
 //! Standard output, and the progress line on standard error that must not get into its way.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use rustix::termios::tcgetwinsize;
 
 use super::item::printable;
@@ -57,11 +58,14 @@ impl Progress {
     /// that is left.
     pub(crate) fn of_commands() -> Self {
         let progress = Self::up_to(0, Lang::En);
-        let wide = "[{bar:20}] {pos}/{len}  {per_sec}  ETA {eta}  {msg}";
+        let wide = "[{bar:20}] {pos}/{len}  {rate}  ETA {eta}  {msg}";
         if let (Some(bar), false) = (&progress.bar, is_narrow())
             && let Ok(style) = ProgressStyle::with_template(wide)
         {
-            bar.set_style(style.progress_chars("=> "));
+            let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+                let _ = write!(text, "{:.1}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
             bar.set_message("");
         }
         progress
@@ -131,14 +135,14 @@ fn is_narrow() -> bool {
 
 /// Writes in pieces that never block once there is room at all, and tells how much was written.
 fn write_while_there_is_room(
+    mut out: impl Write + AsFd,
     lines: &[u8],
     interrupt: &Option<Arc<Waker>>,
     most: Option<Nanos>,
 ) -> (usize, io::Result<()>) {
-    let mut stdout = io::stdout().lock();
     let mut written = 0;
     while written < lines.len() {
-        let mut pipes = vec![(stdout.as_fd(), Ready::Write)];
+        let mut pipes = vec![(out.as_fd(), Ready::Write)];
         pipes.extend(interrupt.iter().map(|waker| (waker.as_fd(), Ready::Read)));
         let states = match wait(&pipes, most) {
             Ok(states) => states,
@@ -146,7 +150,7 @@ fn write_while_there_is_room(
         };
         if states[0].ready || states[0].dead {
             let end = lines.len().min(written + PIPE_BUF);
-            let piece = stdout.write_all(&lines[written..end]).and_then(|()| stdout.flush());
+            let piece = out.write_all(&lines[written..end]).and_then(|()| out.flush());
             if let Err(error) = piece {
                 return (written, Err(error));
             }
@@ -193,19 +197,23 @@ impl Output {
         }
         let Self { lines, progress, interrupt, hurried, .. } = self;
         let most = if *hurried { Some(0) } else { None };
-        let (written, ended) = progress.aside(|| write_while_there_is_room(lines, interrupt, most));
+        let (written, ended) = progress
+            .aside(|| write_while_there_is_room(io::stdout().lock(), lines, interrupt, most));
         self.lines.drain(..written);
         *hurried |= ended.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::Interrupted);
         ended
     }
 
-    /// Passes on to standard error what a command wrote there.
-    pub(crate) fn pass_on_errors(&self, mut text: impl io::Read) -> io::Result<()> {
-        self.progress.aside(|| match io::copy(&mut text, &mut io::stderr().lock()) {
+    /// Passes on to standard error what a command wrote there; as [`Output::flush`].
+    pub(crate) fn pass_on_errors(&self, text: &[u8]) -> io::Result<()> {
+        let ended = self.progress.aside(|| {
+            write_while_there_is_room(io::stderr().lock(), text, &self.interrupt, None).1
+        });
+        match ended {
             // There is nobody to tell that nobody listens.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(()),
-        })
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
     }
 
     /// Tells people something on standard error.

@@ -120,6 +120,7 @@ impl Framer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::Which;
     use crate::wire::{Hello, Writer};
     use proptest::prelude::*;
 
@@ -161,9 +162,9 @@ mod tests {
             writer.part(write, b"[1,");
             writer.put(write, 9, 2, b"2]\nnull\n");
             writer.get(write, 100);
-            writer.done(write, 3, 4);
-            writer.back(write, 7, 1);
-            writer.fail(write, 8, "exit\ncode 3");
+            writer.about(write, "done", Which { first: 3, count: 4, attempt: None });
+            writer.about(write, "back", Which { first: 7, count: 1, attempt: Some(2) });
+            writer.fail(write, 8, 2, 3, "exit\ncode 3");
             for verb in ["cancel", "join", "size", "status", "close", "remove"] {
                 writer.bare(write, verb);
             }
@@ -183,9 +184,13 @@ mod tests {
             RequestLine::Part(b"[1,"),
             RequestLine::Put { seq: 9, count: 2, lines: b"2]\nnull\n" },
             RequestLine::Get { max: 100 },
-            RequestLine::Done { first: 3, count: 4 },
-            RequestLine::Back { first: 7, count: 1 },
-            RequestLine::Fail { id: 8, why: b"exit code 3" },
+            RequestLine::Done(Which { first: 3, count: 4, attempt: None }),
+            RequestLine::Back(Which { first: 7, count: 1, attempt: Some(2) }),
+            RequestLine::Fail {
+                which: Which { first: 8, count: 1, attempt: Some(2) },
+                tries: 3,
+                why: b"exit code 3",
+            },
             RequestLine::Cancel,
             RequestLine::Join,
             RequestLine::Size,
@@ -264,7 +269,9 @@ mod tests {
             "get 00000000000000a1 +1",
             "done 00000000000000a1 1",
             "back 00000000000000a1 1 0",
+            "done 00000000000000a1 1 1 x",
             "fail 00000000000000a1",
+            "fail 00000000000000a1 1 1",
             "cancel 00000000000000a1 1",
             "close 00000000000000a1 later",
             "peek 00000000000000a1 1",

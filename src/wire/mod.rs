@@ -71,9 +71,9 @@ pub(crate) struct Hello {
     /// When its process started; long ago, when it doesn't say.
     #[serde(default)]
     pub(crate) born: Stamp,
-    /// The process that it came for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) caller: Option<Stamp>,
+    /// The processes that started it, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) callers: Vec<Stamp>,
     /// How long it may hold an item, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lease: Option<Nanos>,
@@ -110,7 +110,7 @@ impl Hello {
             role,
             pid: std::process::id(),
             born: Stamp::default(),
-            caller: None,
+            callers: Vec::new(),
             lease: None,
             max_attempts: max_attempts(),
             largest: None,

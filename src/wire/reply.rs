@@ -90,6 +90,15 @@ pub(crate) enum Reply {
     Ended,
     /// `empty`: in the place of a run, or of an item that failed.
     Empty,
+    /// `cancelled`: what a cancel was about has been told.
+    Cancelled,
+    /// `lost FIRST COUNT`: these items are not with this client any more.
+    Lost {
+        /// The number of the first one.
+        first: u64,
+        /// How many.
+        count: u64,
+    },
     /// `joined FAILED`: everything is done, but for those that failed.
     Joined {
         /// How many.
@@ -158,6 +167,8 @@ impl Reply {
             Self::Full { seq } => writeln!(mail, "full {seq}"),
             Self::Ended => writeln!(mail, "ended"),
             Self::Empty => writeln!(mail, "empty"),
+            Self::Cancelled => writeln!(mail, "cancelled"),
+            Self::Lost { first, count } => writeln!(mail, "lost {first} {count}"),
             Self::Joined { failed } => writeln!(mail, "joined {failed}"),
             Self::Unfinished { items } => writeln!(mail, "unfinished {items}"),
             Self::Count { items } => writeln!(mail, "count {items}"),
@@ -287,6 +298,8 @@ fn parse(line: &[u8]) -> Option<Reply> {
         }
         b"full" => Reply::Full { seq: next()? },
         b"empty" => Reply::Empty,
+        b"cancelled" => Reply::Cancelled,
+        b"lost" => Reply::Lost { first: next()?, count: next()? },
         b"joined" => Reply::Joined { failed: next()? },
         b"unfinished" => Reply::Unfinished { items: next()? },
         b"count" => Reply::Count { items: next()? },
@@ -344,6 +357,8 @@ mod tests {
             failed("exit code 3"),
             Reply::Empty,
             failed(""),
+            Reply::Cancelled,
+            Reply::Lost { first: 6, count: 7 },
             Reply::Joined { failed: 2 },
             Reply::Unfinished { items: 3 },
             Reply::Count { items: 4 },

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Hello, Key, number, word};
+use crate::queue::Which;
 
 /// How many characters of a reason for a failure are sent.
 const LONGEST_REASON: usize = 100;
@@ -28,24 +29,16 @@ pub(crate) enum RequestLine<'a> {
         /// How many at the most.
         max: u64,
     },
-    /// `done KEY FIRST COUNT`
-    Done {
-        /// The number of the first item.
-        first: u64,
-        /// How many.
-        count: u64,
-    },
-    /// `back KEY FIRST COUNT`
-    Back {
-        /// The number of the first item.
-        first: u64,
-        /// How many.
-        count: u64,
-    },
-    /// `fail KEY ID WHY`
+    /// `done KEY FIRST COUNT`, `done KEY FIRST COUNT ATTEMPT`
+    Done(Which),
+    /// `back KEY FIRST COUNT`, `back KEY FIRST COUNT ATTEMPT`
+    Back(Which),
+    /// `fail KEY ID ATTEMPT TRIES WHY`
     Fail {
-        /// The item's number.
-        id: u64,
+        /// The item.
+        which: Which,
+        /// How often it was tried in that attempt.
+        tries: u32,
         /// For people.
         why: &'a [u8],
     },
@@ -151,18 +144,14 @@ fn fields<'a>(
             RequestLine::Get { max }
         }
         b"done" | b"back" => {
-            let (first, count) = two()
-                .filter(|&(_, count)| count > 0)
-                .ok_or("it takes the number of the first item, and how many")?;
+            let which = which(rest).ok_or("it takes the number of the first item, and how many")?;
             match verb {
-                b"done" => RequestLine::Done { first, count },
-                _ => RequestLine::Back { first, count },
+                b"done" => RequestLine::Done(which),
+                _ => RequestLine::Back(which),
             }
         }
         b"fail" => {
-            let (id, why) = word(rest);
-            let id = number(id).ok_or("fail takes the number of the item, and why")?;
-            RequestLine::Fail { id, why }
+            failed(rest).ok_or("fail takes the item's number, its attempt, tries, and why")?
         }
         b"close" => RequestLine::Close { now: flag(b"now").ok_or("close takes now, or nothing")? },
         b"peek" => {
@@ -183,6 +172,28 @@ fn fields<'a>(
         b"bye" if rest.is_empty() => RequestLine::Bye,
         _ => return Err("no such request"),
     })
+}
+
+/// `FIRST COUNT`, `FIRST COUNT ATTEMPT`
+fn which(text: &[u8]) -> Option<Which> {
+    let (first, rest) = word(text);
+    let (count, attempt) = word(rest);
+    let attempt = match attempt {
+        b"" => None,
+        attempt => Some(u32::try_from(number(attempt)?).ok()?),
+    };
+    let (first, count) = (number(first)?, number(count)?);
+    (count > 0).then_some(Which { first, count, attempt })
+}
+
+/// `ID ATTEMPT TRIES WHY`
+fn failed(text: &[u8]) -> Option<RequestLine<'_>> {
+    let (id, rest) = word(text);
+    let (attempt, rest) = word(rest);
+    let (tries, why) = word(rest);
+    let small = |text| u32::try_from(number(text)?).ok();
+    let which = Which { first: number(id)?, count: 1, attempt: Some(small(attempt)?) };
+    Some(RequestLine::Fail { which, tries: small(tries)?, why })
 }
 
 /// Puts requests into writes of at most so many bytes, each of which starts at a line start
@@ -236,21 +247,22 @@ impl Writer {
         self.line(write, format_args!("get {} {max}", self.key));
     }
 
-    /// `done`
-    pub(crate) fn done(&self, write: &mut Vec<u8>, first: u64, count: u64) {
-        self.line(write, format_args!("done {} {first} {count}", self.key));
-    }
-
-    /// `back`
-    pub(crate) fn back(&self, write: &mut Vec<u8>, first: u64, count: u64) {
-        self.line(write, format_args!("back {} {first} {count}", self.key));
+    /// `done` or `back`
+    pub(crate) fn about(&self, write: &mut Vec<u8>, verb: &str, which: Which) {
+        let Which { first, count, attempt } = which;
+        match attempt {
+            None => self.line(write, format_args!("{verb} {} {first} {count}", self.key)),
+            Some(attempt) => {
+                self.line(write, format_args!("{verb} {} {first} {count} {attempt}", self.key));
+            }
+        }
     }
 
     /// `fail`: as much of the reason as a write has room for, on one line.
-    pub(crate) fn fail(&self, write: &mut Vec<u8>, id: u64, why: &str) {
+    pub(crate) fn fail(&self, write: &mut Vec<u8>, id: u64, attempt: u32, tries: u32, why: &str) {
         let why = why.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c });
         let why: String = why.take(LONGEST_REASON).collect();
-        self.line(write, format_args!("fail {} {id} {why}", self.key));
+        self.line(write, format_args!("fail {} {id} {attempt} {tries} {why}", self.key));
     }
 
     /// A request that is nothing but its name: `cancel`, `join`, `size`, `status`.

@@ -3,10 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Sandbox, assert_same, children_of, wait_for_end};
+use crate::harness::{Sandbox, assert_same};
 
 /// The records of `--format json`.
 fn records(text: &str) -> Vec<Value> {
@@ -134,14 +133,16 @@ fn a_command_that_fails_is_tried_again_and_then_its_item_is_kept() {
             (1..=if who == "good" { 1 } else { 3 }).map(|n| format!("{who} {n}")).collect();
         assert_eq!(tries, expected);
     }
-    let failed = "3\t1\texit code 9, at the last of 3 tries\tbad\n";
+    let failed = "3\t3\texit code 9, at the last of 3 tries\tbad\n";
     sandbox.run(&["failed"]).assert_prints(failed);
-    sandbox.run(&["join"]).assert_refused(1, &["1 item", "failed", "`qdemo failed` lists them"]);
+    sandbox
+        .run(&["join"])
+        .assert_refused(1, &["1 item", "failed", "`qdemo failed -q default` lists"]);
     // What failed can be tried again, and counts on.
     sandbox.run(&["failed", "--retry", "9"]).assert_refused(1, &["no item 9 has failed"]);
     sandbox.run(&["failed", "--retry", "3"]).assert_prints("1 item back in line\n");
     let outcome = sandbox.run(&["consumer", "--max", "1", "--", "sh", "-c", "echo $QDEMO_ATTEMPT"]);
-    outcome.assert_prints("2\n");
+    outcome.assert_prints("4\n");
     sandbox.run(&["failed"]).assert_prints("");
     sandbox.assert_nothing_left();
 }
@@ -188,51 +189,6 @@ fn a_record_tells_all_of_a_command() {
 }
 
 #[test]
-fn a_command_that_takes_too_long_is_ended_with_all_that_it_has_started() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["put", "x"]).assert_prints("");
-    let args =
-        ["--max", "1", "--timeout-each", "200ms", "--", "sh", "-c", "sleep 1000 & sleep 1000"];
-    let outcome = sandbox.run(&[&["consumer"][..], &args].concat());
-    outcome.assert_refused(1, &["1 item has failed"]);
-    let failed = "1\t1\ttook longer than --timeout-each (killed by signal 15)\tx\n";
-    sandbox.run(&["failed"]).assert_prints(failed);
-    sandbox.run(&["rm", "--force"]);
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn a_command_that_does_not_want_to_end_is_killed() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["put", "x"]).assert_prints("");
-    let stubborn = "trap 'echo no' TERM; while :; do sleep 0.05; done";
-    let args = ["--max", "1", "--timeout-each", "100ms", "--", "bash", "-c", stubborn];
-    let outcome = sandbox.run(&[&["consumer"][..], &args].concat());
-    assert_eq!(outcome.text(), "no\n");
-    // The shell itself says `Terminated` of what it was waiting for.
-    assert!(outcome.stderr.contains("qdemo: 1 item has failed"), "{}", outcome.stderr);
-    let failed = sandbox.run(&["failed"]).text();
-    assert!(failed.contains("took longer than --timeout-each (killed by signal 9)"), "{failed}");
-    sandbox.run(&["rm", "--force"]);
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn halt_stops_at_the_first_failure_and_what_is_out_goes_back() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["put", "slow", "bad", "never"]).assert_prints("");
-    let command = "case {} in slow) sleep 1000;; bad) exit 1;; *) echo {};; esac";
-    let outcome = sandbox.run(&["consumer", "-j", "2", "--halt", "--", "sh", "-c", command]);
-    assert_eq!(outcome.code(), Some(1));
-    let failed = sandbox.run(&["failed"]);
-    failed.assert_prints("2\t1\texit code 1\tbad\n");
-    let left = sandbox.run(&["peek", "--count", "9", "--format", "json"]).text();
-    assert!(left.starts_with("{\"id\":1,\"item\":\"slow\",\"attempt\":2}\n"), "{left}");
-    sandbox.run(&["rm", "--force"]);
-    sandbox.assert_nothing_left();
-}
-
-#[test]
 fn a_command_that_is_not_there_is_found_missing_before_any_item_is_taken() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
@@ -241,7 +197,7 @@ fn a_command_that_is_not_there_is_found_missing_before_any_item_is_taken() {
     let text = text.to_str().unwrap();
     let not_there = sandbox.run(&["consumer", "--", "no-such-command", "{}"]);
     not_there.assert_refused(127, &["there is no command `no-such-command`", "PATH"]);
-    sandbox.run(&["consumer", "--", text]).assert_refused(126, &["cannot be executed", "chmod +x"]);
+    sandbox.run(&["consumer", "--", text]).assert_refused(126, &["cannot be executed", "`#!`"]);
     sandbox.run(&["consumer", "--", "/"]).assert_refused(126, &["cannot be executed"]);
     sandbox
         .run(&["peek", "--format", "json"])
@@ -289,139 +245,6 @@ fn a_command_need_not_read_its_item_or_may_print_more_than_any_pipe_holds() {
 }
 
 #[test]
-fn what_a_command_leaves_behind_on_purpose_is_not_waited_for() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["put", "x"]).assert_prints("");
-    let command = "sleep 1000 & echo $!";
-    let outcome = sandbox.run(&["consumer", "--max", "1", "--", "sh", "-c", command]);
-    assert_eq!(outcome.code(), Some(0));
-    let pid = outcome.lines()[0].parse().unwrap();
-    crate::harness::signal_to(pid, Signal::KILL);
-    wait_for_end(pid);
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn ctrl_c_ends_the_commands_and_their_items_go_back() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
-    let command = "echo started > started-{}; sleep 1000";
-    let consumer = sandbox.start(&["consumer", "-j", "2", "--", "sh", "-c", command]);
-    wait_for_commands(&sandbox, 2);
-    consumer.signal(Signal::INT);
-    let outcome = consumer.end();
-    assert_eq!(outcome.signal(), Some(2));
-    assert_same("", &outcome.stderr);
-    let lines = sandbox.run(&["peek", "--count", "9", "--format", "json"]).lines();
-    let expected: Vec<_> = [("a", 2), ("b", 2), ("c", 1)]
-        .iter()
-        .zip(1..)
-        .map(|((item, attempt), id)| {
-            format!("{{\"id\":{id},\"item\":\"{item}\",\"attempt\":{attempt}}}")
-        })
-        .collect();
-    assert_eq!(lines, expected);
-    sandbox.run(&["rm", "--force"]);
-    sandbox.assert_nothing_left();
-}
-
-/// Waits until so many `sleep`s run, which only the list of processes tells.
-fn wait_for_commands(sandbox: &Sandbox, count: usize) {
-    while sandbox.processes_of("sleep 1000").len() < count {
-        std::thread::yield_now();
-    }
-}
-
-#[test]
-fn no_command_outlives_a_consumer_that_is_killed() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
-    let consumer = sandbox.start(&["consumer", "-j", "3", "--", "sh", "-c", "sleep 1000 & wait"]);
-    wait_for_commands(&sandbox, 3);
-    consumer.signal(Signal::KILL);
-    for command in sandbox.processes_of("sleep 1000") {
-        wait_for_end(command.pid);
-    }
-    consumer.end();
-    let status = sandbox.run(&["status"]).text();
-    assert!(status.starts_with("default: 3 in line, 0 out, 0 done, 0 failed"), "{status}");
-    sandbox.run(&["rm", "--force"]);
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn an_item_is_done_only_when_its_output_has_been_written() {
-    let sandbox = Sandbox::new();
-    let script = "seq 100 | qdemo put -; qdemo consumer -- seq {} | head -1; echo ${PIPESTATUS[0]}";
-    let outcome = sandbox.script(script);
-    // 128 + SIGPIPE.
-    assert_eq!(outcome.lines(), ["1", "141"]);
-    let status = sandbox.run(&["status", "-q", "default", "--format", "json"]).text();
-    let status: Value = serde_json::from_str(&status).unwrap();
-    let (in_line, done) = (status["in_line"].as_u64().unwrap(), status["done"].as_u64().unwrap());
-    assert!(in_line > 0 && in_line + done == 100, "{status}");
-    sandbox.run(&["rm", "--force"]);
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn a_killed_worker_s_item_goes_to_another_with_attempt_two_and_nothing_is_lost() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["put", "x"]).assert_prints("");
-    let first = sandbox.start(&["consumer", "--", "sleep", "1000"]);
-    wait_for_commands(&sandbox, 1);
-    let second =
-        sandbox.start(&["consumer", "--max", "1", "--", "sh", "-c", "echo $QDEMO_ATTEMPT"]);
-    first.signal(Signal::KILL);
-    first.end();
-    second.end().assert_prints("2\n");
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn two_hundred_workers_are_killed_at_random_and_every_item_is_done() {
-    let sandbox = Sandbox::new();
-    const ITEMS: usize = 1000;
-    let input: String = (1..=ITEMS).map(|n| format!("{n}\n")).collect();
-    sandbox.run_with_input(&["put", "-"], input.as_bytes()).assert_prints("");
-    let args = ["consumer", "--quiet", "--max-attempts", "0", "--"];
-    let command = ["sh", "-c", "echo {} $QDEMO_ATTEMPT >> done; echo"];
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    for _ in 0..200 {
-        let mut worker = sandbox.start(&[&args[..], &command].concat());
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        // After so many items, and somewhere in the middle of the next one.
-        for _ in 0..random % 4 {
-            worker.line();
-        }
-        for _ in 0..random % 3 {
-            children_of(worker.pid());
-        }
-        worker.signal(Signal::KILL);
-        worker.end();
-    }
-    sandbox.run(&["close"]).assert_prints("");
-    let last = sandbox.run(&[&args[..], &command].concat());
-    assert_eq!(last.code(), Some(0), "{}", last.stderr);
-    let done = fs::read_to_string(sandbox.path("done")).unwrap();
-    let done: Vec<(usize, u32)> = done
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .map(|(item, attempt)| (item.parse().unwrap(), attempt.parse().unwrap()))
-        .collect();
-    for item in 1..=ITEMS {
-        assert!(done.iter().any(|(done, _)| *done == item), "item {item} is lost");
-    }
-    assert!(done.len() <= ITEMS + 200, "no item is done again but that of a killed worker");
-    assert!(done.iter().any(|(_, attempt)| *attempt > 1), "no worker had anything when it died");
-    let status = sandbox.run(&["status"]).text();
-    assert!(status.contains(&format!("0 in line, 0 out, {ITEMS} done, 0 failed")), "{status}");
-    sandbox.assert_nothing_left();
-}
-
-#[test]
 fn the_pause_after_each_command_is_kept_by_each_place() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
@@ -442,5 +265,30 @@ fn log_lines_stand_before_what_the_commands_print_if_they_are_wanted() {
     sandbox.run(&["put", "a"]).assert_prints("");
     let args = ["consumer", "--max", "1", "--format", "log", "--", "echo", "hello", "{}"];
     sandbox.run(&args).assert_prints("消費者: a を取得しました\nhello a\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn more_jobs_than_there_are_descriptors_for_are_as_many_as_there_are() {
+    let sandbox = Sandbox::new();
+    let script = r#"
+        seq 60 | qdemo put -
+        qdemo close
+        ulimit -n 40
+        qdemo consumer -j 100 -- sh -c 'sleep 0.1; echo {}' | wc -l
+        echo "${PIPESTATUS[0]}"
+    "#;
+    sandbox.script(script).assert_prints("60\n0\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn quiet_means_no_progress_and_no_log_lines_but_what_the_commands_print() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a", "b"]).assert_prints("");
+    let echo = ["--quiet", "--max", "1", "--", "echo", "hello"];
+    sandbox.run(&[&["consumer"][..], &echo].concat()).assert_prints("hello\n");
+    let json = sandbox.run(&[&["consumer", "--format", "json"][..], &echo].concat());
+    assert_eq!(records(&json.text())[0]["stdout"], "hello\n");
     sandbox.assert_nothing_left();
 }

@@ -143,6 +143,33 @@ impl Sandbox {
         Running::start(command).end()
     }
 
+    /// How the default queue is.
+    pub fn status(&self) -> serde_json::Value {
+        let outcome = self.run(&["status", "-q", "default", "--format", "json"]);
+        outcome.assert_done();
+        serde_json::from_str(&outcome.text()).unwrap()
+    }
+
+    /// Waits until the status of the default queue, which is there, is as it should be.
+    #[track_caller]
+    pub fn wait_for_status(&self, is: impl Fn(&serde_json::Value) -> bool) {
+        self.watch(&["-q", "default"], |line| is(&serde_json::from_str(line).expect("the status")));
+    }
+
+    /// Waits until somebody waits for an item, of whatever queue.
+    pub fn wait_for_consumer(&self) {
+        self.watch(&[], |line| line.contains(r#""waits_for":"item""#));
+    }
+
+    /// Looks again and again, since only the queue knows.
+    fn watch(&self, which: &[&str], is: impl Fn(&str) -> bool) {
+        let args = ["status", "--format", "json", "--watch", "--every", "10ms"];
+        let mut watch = self.start(&[&args[..], which].concat());
+        while !is(&watch.line()) {}
+        watch.signal(Signal::TERM);
+        watch.end();
+    }
+
     /// All live processes that have to do with this place, by their environment.
     pub fn processes(&self) -> Vec<Process> {
         let mark = self.root.path().as_os_str().as_encoded_bytes();

@@ -25,8 +25,7 @@ fn an_item_of_a_stuck_consumer_goes_to_another_and_its_done_comes_too_late() {
     );
     assert_eq!(
         outcome.stderr,
-        "qdemo: items 1 to 1 are not out with this client: were they held for longer than the \
-         lease?\n"
+        "qdemo: item 1 came too late: its lease had run out, and it went back in line\n"
     );
     sandbox.assert_nothing_left();
 }
@@ -80,5 +79,27 @@ fn five_deaths_are_enough_when_nothing_is_said_and_going_is_no_death() {
     assert!(failed.starts_with("1\t11\t5 consumers"), "{failed}");
     sandbox.run(&["failed", "--retry"]).assert_prints("1 item back in line\n");
     sandbox.run(&["get"]).assert_prints("x\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_comes_too_late_is_not_taken_for_the_next_attempt_of_the_same_consumer() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "x"]).assert_prints("");
+    // The first attempt ends after its lease, and while the second one of the same consumer runs.
+    let script = r#"
+        mkfifo second
+        qdemo consumer --lease 150ms --max 2 -j 2 -- bash -c '
+            if [ $QDEMO_ATTEMPT = 1 ]; then read -r < second; exit 9; fi
+            echo > second'
+        echo "code $?"
+        qdemo failed
+        qdemo status
+    "#;
+    let outcome = sandbox.script(script);
+    let lines = outcome.lines();
+    assert_eq!(lines[0], "code 0", "{outcome:?}");
+    assert_eq!(lines[1], "default: 0 in line, 0 out, 1 done, 0 failed");
+    outcome.assert_one_line_of_error(&["item 1 came too late: its lease had run out"]);
     sandbox.assert_nothing_left();
 }

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod bad_input;
+mod cookbook;
 mod documents;
 mod examples;
 mod exec;
+mod exec_ends;
 mod harness;
 mod leases;
 mod leaving;
@@ -13,6 +15,7 @@ mod protocol;
 mod run;
 mod shared;
 mod shell;
+mod tending;
 mod terminal;
 mod typed;
 mod volume;

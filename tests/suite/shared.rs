@@ -328,7 +328,7 @@ fn a_keeper_whose_directory_has_been_removed_goes() {
 fn what_a_producer_suggests_can_be_pasted() {
     let sandbox = Sandbox::new();
     for (name, quoted) in [("a b;c", "'a b;c'"), ("it's", r"'it'\''s'"), ("jobs.1", "jobs.1")] {
-        let put = sandbox.run(&["producer", "--quiet", "--lang", "en", "-q", name, "x"]);
+        let put = sandbox.run(&["producer", "--lang", "en", "-q", name, "x"]);
         let hint = format!("`qdemo consumer -q {quoted}` gets them\n");
         assert!(put.stderr.ends_with(&hint), "{}", put.stderr);
         let pasted = format!("qdemo consumer --format raw -q {quoted}");

@@ -19,31 +19,8 @@ fn full(sandbox: &Sandbox) {
     sandbox.run_with_input(&["put", "-"], b"6\n").assert_prints("");
 }
 
-fn status(sandbox: &Sandbox) -> serde_json::Value {
-    let outcome = sandbox.run(&["status", "-q", "default", "--format", "json"]);
-    outcome.assert_done();
-    serde_json::from_str(&outcome.text()).unwrap()
-}
-
-/// Waits until the status of the default queue is as it should be: asks again and again, since
-/// only the queue knows.
-#[track_caller]
-fn wait_for_status(sandbox: &Sandbox, is: impl Fn(&serde_json::Value) -> bool) {
-    let mut watch = sandbox
-        .start(&["status", "-q", "default", "--format", "json", "--watch", "--every", "10ms"]);
-    loop {
-        let line = watch.line();
-        let status: serde_json::Value = serde_json::from_str(&line).expect("the status");
-        if is(&status) {
-            break;
-        }
-    }
-    watch.signal(rustix::process::Signal::TERM);
-    watch.end();
-}
-
 fn in_line(sandbox: &Sandbox) -> u64 {
-    status(sandbox)["in_line"].as_u64().unwrap()
+    sandbox.status()["in_line"].as_u64().unwrap()
 }
 
 #[test]
@@ -100,7 +77,7 @@ fn the_size_goes_zero_one_two_one_zero() {
         sizes.push(in_line(&sandbox));
     }
     assert_eq!(sizes, [0, 1, 2, 1, 0]);
-    let status = status(&sandbox);
+    let status = sandbox.status();
     assert_eq!((&status["done"], &status["capacity"]), (&3.into(), &9.into()));
     sandbox.assert_nothing_left();
 }
@@ -141,7 +118,7 @@ fn closing_twice_is_closing_and_after_it_put_fails_and_get_drains() {
     for _ in 0..2 {
         sandbox.run(&["close"]).assert_prints("");
     }
-    assert_eq!(status(&sandbox)["state"], "closed");
+    assert_eq!(sandbox.status()["state"], "closed");
     for put in [&["put", "x"][..], &["put", "--no-wait", "x"], &["producer", "x"]] {
         sandbox.run(put).assert_refused(4, &["closed"]);
     }
@@ -169,7 +146,7 @@ fn closing_now_drops_what_is_in_line_and_says_how_many() {
 fn a_get_that_waits_comes_back_at_once_when_the_queue_is_closed() {
     let sandbox = Sandbox::new();
     let gets: Vec<_> = (0..3).map(|_| sandbox.start(&["get"])).collect();
-    wait_for_status(&sandbox, |status| status["consumers"].as_array().unwrap().len() == 3);
+    sandbox.wait_for_status(|status| status["consumers"].as_array().unwrap().len() == 3);
     sandbox.run(&["close"]).assert_prints("");
     for get in gets {
         get.end().assert_refused(4, &["has ended"]);
@@ -182,7 +159,7 @@ fn a_put_that_waits_is_let_through_by_a_get() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--capacity", "1", "a"]).assert_prints("");
     let put = sandbox.start(&["put", "b", "--timeout", "30s"]);
-    wait_for_status(&sandbox, |status| status["producers"][0]["waits_for"] == "room");
+    sandbox.wait_for_status(|status| status["producers"][0]["waits_for"] == "room");
     sandbox.run(&["get"]).assert_prints("a\n");
     put.end().assert_prints("");
     sandbox.run(&["get"]).assert_prints("b\n");
@@ -200,27 +177,6 @@ fn a_get_on_a_queue_that_nobody_has_made_waits_for_it() {
     sandbox.run(&["put", "-q", "new", "here"]).assert_prints("");
     get.end().assert_prints("here\n");
     sandbox.assert_nothing_left();
-}
-
-#[test]
-fn what_there_is_not_cannot_be_joined_or_looked_at_or_removed() {
-    let sandbox = Sandbox::new();
-    for command in [
-        &["join"][..],
-        &["peek"],
-        &["failed"],
-        &["failed", "--retry"],
-        &["rm"],
-        &["rm", "--force"],
-        &["status", "-q", "default"],
-    ] {
-        let outcome = sandbox.run(command);
-        outcome.assert_refused(1, &["there is no queue `default`", "`qdemo put` makes one"]);
-    }
-    sandbox.run(&["status"]).assert_prints("");
-    sandbox.run(&["status", "--format", "json"]).assert_prints("");
-    sandbox.assert_nothing_left();
-    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
 }
 
 #[test]
@@ -259,44 +215,37 @@ fn what_the_commands_of_the_items_put_comes_before_the_end() {
 #[test]
 fn workers_that_call_get_in_a_loop_all_come_home() {
     let sandbox = Sandbox::new();
-    // Each get is a new process; the slowest loop may begin after the end.
+    // Each get is a new process, some with a wrapper; the slowest loop may begin after the end. And
+    // the same script does the same again, on a queue of the same name.
     let script = r#"
-        for worker in 1 2 3 4; do
-            (while item=$(qdemo get 2>/dev/null); do echo "$item"; done; echo home) &
+        for round in 1 2 3; do
+            for worker in 1 2 3; do
+                (while item=$(qdemo get --quiet); do echo "$item"; done; echo home) &
+            done
+            (while item=$(timeout 30 qdemo get 2>/dev/null); do echo "$item"; done; echo home) &
+            seq 20 | qdemo put -
+            qdemo close
+            wait
+            echo "round $round"
         done
-        seq 20 | qdemo put -
-        qdemo close
-        wait
-        (while item=$(qdemo get 2>/dev/null); do echo "late $item"; done; echo late home)
+        (item=$(qdemo get --quiet --no-wait); echo "late $? $item")
     "#;
-    for _ in 0..10 {
+    for _ in 0..3 {
         let outcome = sandbox.script(script);
-        assert_eq!(outcome.code(), Some(0));
+        assert_eq!(outcome.code(), Some(0), "{outcome:?}");
         let lines = outcome.lines();
-        for item in 1..=20 {
-            let times = lines.iter().filter(|line| **line == item.to_string()).count();
-            assert_eq!(times, 1, "item {item} in {lines:?}");
+        let rounds: Vec<_> = lines.split(|line| line.starts_with("round ")).collect();
+        assert_eq!(rounds.len(), 4);
+        for round in &rounds[..3] {
+            assert_eq!(round.len(), 24, "{round:?}");
+            for item in 1..=20 {
+                let times = round.iter().filter(|line| **line == item.to_string()).count();
+                assert_eq!(times, 1, "item {item} in {round:?}");
+            }
+            assert_eq!(round.iter().filter(|line| *line == "home").count(), 4);
         }
-        assert_eq!(lines.iter().filter(|line| *line == "home").count(), 4);
-        assert_eq!(lines.last().unwrap(), "late home");
+        assert_eq!(rounds[3], ["late 3 "], "this loop came after all of it");
     }
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn peek_shows_the_first_in_line_and_leaves_them_there() {
-    let sandbox = Sandbox::new();
-    let items: String = (1..=5000).map(|n| format!("{n}\n")).collect();
-    sandbox.run_with_input(&["put", "-"], items.as_bytes()).assert_prints("");
-    sandbox.run(&["peek"]).assert_prints("1\n");
-    sandbox.run(&["peek", "--count", "3"]).assert_prints("1\n2\n3\n");
-    sandbox.run(&["peek", "--count", "9999"]).assert_prints(&items);
-    sandbox.run(&["get", "--count", "4999"]).assert_done();
-    sandbox
-        .run(&["peek", "--format", "json"])
-        .assert_prints("{\"id\":5000,\"item\":\"5000\",\"attempt\":1}\n");
-    sandbox.run(&["get"]).assert_prints("5000\n");
-    sandbox.run(&["peek"]).assert_refused(3, &["nothing is in line"]);
     sandbox.assert_nothing_left();
 }
 
@@ -399,78 +348,6 @@ fn a_different_capacity_is_an_error_that_names_both_and_stays_known_at_rest() {
 }
 
 #[test]
-fn a_queue_with_items_or_users_is_removed_by_force_only() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["put", "a", "b"]).assert_prints("");
-    let rm = sandbox.run(&["rm"]);
-    rm.assert_refused(1, &["2 items (2 in line, 0 out, 0 failed)", "--force"]);
-    sandbox.run(&["rm", "--force"]).assert_prints("removed 2 items\n");
-    assert!(!sandbox.queue("default").exists());
-    let consumer = sandbox.start(&["consumer"]);
-    wait_for_status_if_there(&sandbox);
-    sandbox.run(&["rm"]).assert_refused(1, &["1 process that uses it", "--force"]);
-    sandbox.run(&["rm", "--force"]).assert_prints("");
-    consumer.end().assert_refused(1, &["the queue has been removed"]);
-    sandbox.assert_nothing_left();
-    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
-}
-
-fn wait_for_status_if_there(sandbox: &Sandbox) {
-    let mut watch = sandbox.start(&["status", "--format", "json", "--watch", "--every", "10ms"]);
-    while !watch.line().contains(r#""waits_for":"item""#) {}
-    watch.signal(rustix::process::Signal::TERM);
-    watch.end();
-}
-
-#[test]
-fn the_status_tells_who_is_there_and_what_each_waits_for() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["put", "--capacity", "1", "a"]).assert_prints("");
-    let producer = sandbox.start(&["producer", "--quiet", "--keep-open", "b"]);
-    let put = sandbox.start(&["put", "c"]);
-    wait_for_status(&sandbox, |s| s["producers"].as_array().unwrap().len() == 2);
-    let consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
-    // It has a now, and b is in line; c waits.
-    wait_for_status(&sandbox, |s| s["consumers"][0]["holds"] == 1 && s["producers"][1].is_null());
-    let status = status(&sandbox);
-    assert_eq!((&status["in_line"], &status["out"]), (&1.into(), &1.into()));
-    assert!(status["oldest_s"].as_f64().unwrap() > 0.0);
-    assert_eq!(status["consumers"][0]["pid"], consumer.pid());
-    assert!(status["consumers"][0]["held_s"].as_f64().unwrap() > 0.0);
-    assert_eq!(status["producers"][0]["waits_for"], "room");
-    let text = sandbox.run(&["status"]);
-    text.assert_done();
-    let lines = text.lines();
-    assert!(lines[0].starts_with("default: 1 of 1 in line, 1 out, 0 done, 0 failed, the oldest "));
-    assert!(lines[1].ends_with(": waits for room"), "{lines:?}");
-    let holds = format!("  consumer {}: has 1 item for ", consumer.pid());
-    assert!(lines[2].starts_with(&holds), "{lines:?}");
-    for running in [consumer, producer, put] {
-        running.signal(rustix::process::Signal::KILL);
-        running.end();
-    }
-    sandbox.run(&["rm", "--force"]);
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn all_queues_are_shown_when_none_is_named_and_none_is_woken_for_it() {
-    let sandbox = Sandbox::new();
-    for (queue, items) in [("b", "2"), ("a", "1"), ("キュー", "3")] {
-        sandbox.run(&["put", "-q", queue, items]).assert_prints("");
-        sandbox.run(&["get", "-q", queue]).assert_prints(&format!("{items}\n"));
-        sandbox.wait_for_keeper_to_go(queue);
-    }
-    let expected: String = ["a", "b", "キュー"]
-        .map(|queue| format!("{queue}: 0 in line, 0 out, 1 done, 0 failed\n"))
-        .concat();
-    sandbox.run(&["status"]).assert_prints(&expected);
-    assert!(sandbox.processes_of("qdemo keeper").is_empty());
-    sandbox.run(&["status", "-q", "b"]).assert_prints("b: 0 in line, 0 out, 1 done, 0 failed\n");
-    sandbox.assert_nothing_left();
-}
-
-#[test]
 fn a_million_lines_in_and_out() {
     let sandbox = Sandbox::new();
     let script =
@@ -484,67 +361,6 @@ fn a_million_lines_in_and_out() {
 }
 
 #[test]
-fn what_is_asked_in_a_wrong_way_is_refused_before_anything_happens() {
-    let sandbox = Sandbox::new();
-    for (args, words) in [
-        (&["put"][..], &["ITEM"][..]),
-        (&["put", "x", "--timeout", "-1s"], &["--timeout", "cannot be negative"]),
-        (&["get", "--timeout", "-0.5"], &["--timeout", "cannot be negative"]),
-        (&["join", "--timeout", "-1s"], &["--timeout", "cannot be negative"]),
-        (&["put", "x", "--timeout", "soon"], &["not a delay", "write 1s"]),
-        (&["put", "x", "--timeout", "1s", "--no-wait"], &["cannot be used with"]),
-        (&["put", "x", "--max-item-size", "huge"], &["write 16MiB"]),
-        (&["put", "-", "x"], &["stands alone"]),
-        (&["get", "--count", "0"], &["--count 0 asks for nothing"]),
-        (&["get", "--count", "-1"], &["whole number"]),
-        (&["peek", "--count", "0"], &["--count 0 asks for nothing"]),
-        (&["get", "x"], &["unexpected argument 'x'"]),
-        (&["failed", "7"], &["--retry or --drop"]),
-        (&["failed", "0", "--drop"], &["0"]),
-        (&["failed", "--retry", "--drop"], &["cannot be used with"]),
-        (&["status", "--every", "1s"], &["--watch"]),
-        (&["rm", "-q", "../x"], &["no `/`"]),
-        (&["completions", "tcl"], &["tcl"]),
-        (&["man", "nothing"], &["no command `nothing`"]),
-        (&["consumer", "--lease", "0"], &["lease of nothing"]),
-        (&["consumer", "-j", "0", "--", "true"], &["at least one"]),
-        (&["consumer", "-j", "2"], &["COMMAND"]),
-        (&["consumer", "--halt"], &["COMMAND"]),
-        (&["consumer", "--retries", "-1", "--", "true"], &["--retries"]),
-    ] {
-        sandbox.run(args).assert_refused(2, words);
-    }
-    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn completions_and_manual_pages_are_made_of_the_commands() {
-    let sandbox = Sandbox::new();
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        let script = sandbox.run(&["completions", shell]);
-        script.assert_done();
-        assert!(script.text().contains("timeout-each"), "{shell}");
-        assert!(!script.text().contains("keeper"), "what is hidden is not completed in {shell}");
-    }
-    let page = sandbox.run(&["man"]);
-    page.assert_done();
-    assert!(page.text().starts_with(".ie") && page.text().contains(".TH qdemo 1"));
-    let page = sandbox.run(&["man", "put"]);
-    page.assert_done();
-    assert!(page.text().contains("no\\-wait"), "{}", page.text());
-}
-
-#[test]
-fn the_overview_fits_a_screen() {
-    let help = Sandbox::new().run(&["--help"]);
-    help.assert_done();
-    let lines = help.lines();
-    assert!(lines.len() < 24, "{} lines", lines.len());
-    assert!(lines.iter().all(|line| line.chars().count() < 80), "{lines:#?}");
-}
-
-#[test]
 fn an_interrupted_get_gives_nothing_away() {
     let sandbox = Sandbox::new();
     let get = sandbox.start(&["get", "--count", "3"]);
@@ -555,6 +371,38 @@ fn an_interrupted_get_gives_nothing_away() {
     let outcome = get.end();
     assert_eq!(outcome.signal(), Some(2));
     sandbox.run(&["put", "b"]).assert_prints("");
+    sandbox.run(&["get"]).assert_prints("b\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_get_that_nobody_reads_any_more_does_not_stay_to_take_the_next_item() {
+    let sandbox = Sandbox::new();
+    let mut get = sandbox.start(&["get"]);
+    sandbox.wait_for_consumer();
+    get.stop_reading();
+    assert_eq!(get.end().signal(), Some(13));
+    sandbox.run(&["put", "a"]).assert_prints("");
+    sandbox
+        .run(&["get", "--format", "json"])
+        .assert_prints("{\"id\":1,\"item\":\"a\",\"attempt\":1}\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_timeout_is_for_the_command_and_for_each_line_of_a_stream() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "--capacity", "1", "a"]).assert_prints("");
+    let start = Instant::now();
+    let get = sandbox.run(&["get", "--count", "3", "--timeout", "300ms"]);
+    assert_same("a\n", &get.text());
+    get.assert_one_line_of_error(&["is empty: 1 of 3 items were there"]);
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    let mut put = sandbox.start(&["put", "--timeout", "300ms", "-"]);
+    put.feed("b\nc\n");
+    let outcome = put.end();
+    outcome.assert_refused(3, &["not put: c"]);
+    assert!(!outcome.stderr.contains("standard input"), "it was read to its end");
     sandbox.run(&["get"]).assert_prints("b\n");
     sandbox.assert_nothing_left();
 }

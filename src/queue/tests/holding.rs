@@ -46,8 +46,8 @@ fn an_item_that_is_held_for_longer_than_its_lease_goes_back_in_line() {
     queue.now = 110;
     assert_eq!(queue.expire(), ["8 gave back a try 2"]);
     assert_eq!(queue.queue.next_expiry(), None);
-    let why = queue.refused(CONSUMER, Request::Done { first: 1, count: 1 });
-    assert!(why.contains("items 1 to 1 are not out with this client"), "{why}");
+    let why = queue.refused(CONSUMER, Request::Done(which(1, 1)));
+    assert!(why.contains("1 items from 1 on are not out with this client"), "{why}");
     queue.get(LATE);
     assert_eq!(queue.steps(), ["9 got a try 2"]);
 }
@@ -120,11 +120,65 @@ fn an_item_that_is_given_back_is_the_next_one_again() {
     let mut queue = with(member(Role::Consumer), member(Role::Consumer));
     queue.get(CONSUMER);
     queue.steps();
-    let back = Request::GiveBack { first: 1, count: 1 };
+    let back = Request::GiveBack(which(1, 1));
     assert_eq!(queue.apply(CONSUMER, back.clone()), ["8 gave back a try 2"]);
     assert!(queue.refused(CONSUMER, back).contains("not out"));
     queue.get(LATE);
     assert_eq!(queue.steps(), ["9 got a try 2"]);
+}
+
+#[test]
+fn what_is_said_of_an_earlier_attempt_is_not_taken_for_the_next_one() {
+    let mut queue = with(leased(0), member(Role::Consumer));
+    queue.apply(LATE, Request::Leave);
+    queue.get(CONSUMER);
+    queue.steps();
+    queue.now = 10;
+    queue.expire();
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps(), ["8 got a try 2"]);
+    let of = |attempt| Which { attempt: Some(attempt), ..which(1, 1) };
+    for late in [
+        Request::Done(of(1)),
+        Request::GiveBack(of(1)),
+        Request::Fail { which: of(1), tries: 1, why: String::new() },
+    ] {
+        assert!(queue.refused(CONSUMER, late).contains("not any more"));
+    }
+    assert_eq!(queue.apply(CONSUMER, Request::Done(of(2))), ["8 did a try 2"]);
+}
+
+#[test]
+fn tries_of_one_attempt_count_like_attempts() {
+    let mut queue = with(leased(0), member(Role::Consumer));
+    queue.get(CONSUMER);
+    queue.steps();
+    let fail = Request::Fail { which: which(1, 1), tries: 3, why: String::new() };
+    assert_eq!(queue.apply(CONSUMER, fail), ["8 failed a try 3"]);
+    queue.apply(LATE, Request::Retry { id: None });
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps(), ["8 got a try 4"]);
+}
+
+#[test]
+fn what_is_retried_after_the_end_ends_again() {
+    let mut queue = with(leased(0), leased(0));
+    queue.get(CONSUMER);
+    queue.steps();
+    queue.apply(CONSUMER, Request::Fail { which: which(1, 1), tries: 1, why: String::new() });
+    queue.queue.close();
+    queue.get(CONSUMER);
+    queue.steps();
+    queue.done(CONSUMER, 2);
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps(), ["8 ended"]);
+    queue.apply(LATE, Request::Retry { id: None });
+    queue.apply(20, Request::Come(Member { born: Stamp::new(200, 1), ..member(Role::Consumer) }));
+    queue.get(20);
+    assert_eq!(queue.steps(), ["20 got a try 2"]);
+    queue.done(20, 1);
+    queue.get(20);
+    assert_eq!(queue.steps(), ["20 ended"]);
 }
 
 #[test]
@@ -134,7 +188,7 @@ fn what_failed_waits_aside_until_it_is_retried_or_dropped() {
         queue.get(CONSUMER);
         queue.steps();
         let why = format!("exit code {id}");
-        queue.apply(CONSUMER, Request::Fail { id, why });
+        queue.apply(CONSUMER, Request::Fail { which: which(id, 1), tries: 1, why });
     }
     assert_eq!(
         queue.failed(),

@@ -110,6 +110,7 @@ impl Ledger {
             | Effect::Empty { .. }
             | Effect::Joined { .. }
             | Effect::Unfinished { .. }
+            | Effect::Cancelled { .. }
             | Effect::Counted { .. } => {}
         }
     }
@@ -184,7 +185,7 @@ proptest! {
                     let out = ledger.out();
                     if !out.is_empty() {
                         let (first, client) = out[pick % out.len()];
-                        let done = Request::Done { first, count: part };
+                        let done = Request::Done(which(first, part));
                         let all_his = (first..first + part).all(|id| out.contains(&(id, client)));
                         let taken = queue.apply(client, done, &mut effects).is_ok();
                         // Items of several runs take several `done`s.
@@ -197,8 +198,12 @@ proptest! {
                     if !out.is_empty() {
                         let (id, client) = out[pick % out.len()];
                         let request = match action {
-                            Move::Fail(_) => Request::Fail { id, why: String::new() },
-                            _ => Request::GiveBack { first: id, count: 1 },
+                            Move::Fail(_) => Request::Fail {
+                                which: which(id, 1),
+                                tries: 1,
+                                why: String::new(),
+                            },
+                            _ => Request::GiveBack(which(id, 1)),
                         };
                         queue.apply(client, request, &mut effects).unwrap();
                     }
@@ -271,7 +276,7 @@ proptest! {
                 panic!("a get with items in line must be served");
             };
             ledger.enter(&Effect::Handed { client: consumer, run: run.clone() });
-            let done = Request::Done { first: run.first, count: run.count() };
+            let done = Request::Done(run.which());
             queue.apply(consumer, done, &mut effects).unwrap();
         }
         let gone = [Place::Done, Place::Failed, Place::Dropped].map(|place| ledger.count(place));

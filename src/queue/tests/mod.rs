@@ -14,7 +14,7 @@ fn member(role: Role) -> Member {
         keep_open: false,
         follow: false,
         born: Stamp::new(10, 1),
-        caller: None,
+        callers: Vec::new(),
         lease: None,
         max_attempts: 0,
         capacity: None,
@@ -71,7 +71,7 @@ impl Told {
     }
 
     fn done(&mut self, client: ClientId, first: u64) -> Vec<String> {
-        self.apply(client, Request::Done { first, count: 1 })
+        self.apply(client, Request::Done(which(first, 1)))
     }
 
     /// All that can happen now, the end of the queue (at `end`) included.
@@ -91,6 +91,10 @@ impl Told {
     fn steps(&mut self) -> Vec<String> {
         self.steps_until(Stamp::new(100, 1))
     }
+}
+
+fn which(first: u64, count: u64) -> Which {
+    Which { first, count, attempt: None }
 }
 
 fn tell(effect: &Effect) -> String {
@@ -114,6 +118,7 @@ fn tell(effect: &Effect) -> String {
         Effect::Empty { client } => format!("{client} empty"),
         Effect::Joined { client, failed } => format!("{client} joined, {failed} failed"),
         Effect::Unfinished { client, items } => format!("{client} unfinished {items}"),
+        Effect::Cancelled { client } => format!("{client} cancelled"),
         Effect::Counted { client, items } => format!("{client} counted {items}"),
     }
 }
@@ -344,7 +349,7 @@ fn a_run_may_be_done_in_pieces_from_anywhere_but_only_once_and_by_its_holder() {
     queue.put(PRODUCER, 4, &["a", "b", "c", "d"]);
     queue.apply(CONSUMER, Request::Get { max: 4 });
     queue.steps();
-    let done = |first, count| Request::Done { first, count };
+    let done = |first, count| Request::Done(which(first, count));
     assert_eq!(queue.apply(CONSUMER, done(2, 2)), ["8 did b c try 1"]);
     for (client, first, count) in [
         (CONSUMER, 2, 1),

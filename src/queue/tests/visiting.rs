@@ -4,15 +4,16 @@ use super::*;
 
 const VISITOR: ClientId = 30;
 
-fn visitor(tick: u64, caller: u64) -> Member {
-    let caller = Some(Stamp::new(caller, 1));
-    Member { born: Stamp::new(tick, 1), caller, ..member(Role::Visitor) }
+/// A visitor that was born then, and started by those who were born at these ticks.
+fn visitor(tick: u64, callers: &[u64]) -> Member {
+    let callers = callers.iter().map(|&tick| Stamp::new(tick, 1)).collect();
+    Member { born: Stamp::new(tick, 1), callers, ..member(Role::Visitor) }
 }
 
 /// A queue of this capacity with a visitor.
 fn visited(capacity: u64) -> Told {
     let mut queue = Told::new(capacity).joined(&ALL);
-    queue.apply(VISITOR, Request::Come(visitor(10, 9)));
+    queue.apply(VISITOR, Request::Come(visitor(10, &[9])));
     queue
 }
 
@@ -21,10 +22,10 @@ fn who_does_not_wait_for_room_is_told_what_was_not_put() {
     let mut queue = visited(2);
     queue.put(VISITOR, 3, &["a", "b", "c"]);
     assert_eq!(queue.steps(), ["30 put up to 2: a b try 1"]);
-    assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 no room up to 3"]);
+    assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 no room up to 3", "30 cancelled"]);
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 got a try 1"], "c is not in the queue");
-    assert!(queue.apply(VISITOR, Request::Cancel).is_empty(), "there is nothing to cancel");
+    assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 cancelled"], "there is nothing");
 }
 
 #[test]
@@ -32,7 +33,7 @@ fn who_does_not_wait_for_an_item_is_told_that_there_is_none() {
     let mut queue = visited(0);
     queue.get(VISITOR);
     assert!(queue.steps().is_empty());
-    assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 empty"]);
+    assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 empty", "30 cancelled"]);
     queue.put(PRODUCER, 1, &["a"]);
     assert_eq!(queue.steps(), ["1 put up to 1: a try 1"], "nobody waits for it");
     queue.get(VISITOR);
@@ -62,9 +63,9 @@ fn a_join_that_is_given_up_tells_how_many_are_left_and_failed_ones_hold_up_nobod
     queue.get(CONSUMER);
     queue.steps();
     queue.apply(VISITOR, Request::Join);
-    assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 unfinished 2"]);
+    assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 unfinished 2", "30 cancelled"]);
     queue.apply(VISITOR, Request::Join);
-    queue.apply(CONSUMER, Request::Fail { id: 1, why: String::new() });
+    queue.apply(CONSUMER, Request::Fail { which: which(1, 1), tries: 1, why: String::new() });
     queue.get(CONSUMER);
     queue.steps();
     queue.done(CONSUMER, 2);
@@ -75,7 +76,7 @@ fn a_join_that_is_given_up_tells_how_many_are_left_and_failed_ones_hold_up_nobod
 fn a_visitor_ends_nothing_and_puts_before_the_sentinel_of_the_last_producer() {
     let mut queue = Told::new(0).joined(&ALL[..1]);
     queue.apply(CONSUMER, Request::Come(member(Role::Consumer)));
-    queue.apply(VISITOR, Request::Come(visitor(10, 9)));
+    queue.apply(VISITOR, Request::Come(visitor(10, &[9])));
     queue.apply(PRODUCER, Request::Leave);
     queue.put(VISITOR, 1, &["late"]);
     assert_eq!(queue.steps(), ["30 put up to 1: late try 1"]);
@@ -91,7 +92,7 @@ fn a_visitor_ends_nothing_and_puts_before_the_sentinel_of_the_last_producer() {
 fn a_visitor_that_stays_longer_than_the_last_producer_keeps_nothing_open() {
     let mut queue = Told::new(0).joined(&ALL[..1]);
     queue.apply(CONSUMER, Request::Come(member(Role::Consumer)));
-    queue.apply(VISITOR, Request::Come(visitor(10, 9)));
+    queue.apply(VISITOR, Request::Come(visitor(10, &[9])));
     queue.apply(PRODUCER, Request::Leave);
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 ended"]);
@@ -118,34 +119,39 @@ fn close_outweighs_the_sentinel_of_the_last_producer() {
     assert_eq!(queue.put(OTHER, 1, &["a"]), ["2 refused up to 1"]);
 }
 
-#[test]
-fn a_job_that_was_there_before_the_end_is_told_once_and_then_waits() {
-    let mut queue = Told::new(0);
-    queue.queue.close();
-    queue.apply(VISITOR, Request::Come(visitor(10, 9)));
-    queue.get(VISITOR);
-    // Each get of a script is a process of its own, here all of one job, which began at 10.
-    assert_eq!(queue.steps_until(Stamp::new(50, 1)), ["30 ended"]);
-    queue.apply(VISITOR, Request::Leave);
-    for (client, caller, told) in [(31, 9, false), (32, 8, true), (33, 8, false)] {
-        queue.apply(client, Request::Come(visitor(10, caller)));
-        queue.get(client);
-        assert_eq!(!queue.steps().is_empty(), told, "caller {caller}");
-        queue.apply(client, Request::Leave);
-    }
-    queue.apply(34, Request::Come(visitor(51, 7)));
-    queue.get(34);
-    assert!(queue.steps().is_empty(), "a job that began after the end waits for what comes");
+/// What a visitor is told by a queue that has ended at 50, and when that was not the first one by it.
+fn told(queue: &mut Told, client: ClientId, visitor: Member) -> bool {
+    queue.apply(client, Request::Come(visitor));
+    queue.get(client);
+    let told = queue.steps_until(Stamp::new(50, 1)) == [format!("{client} ended")];
+    queue.apply(client, Request::Leave);
+    told
 }
 
 #[test]
-fn a_job_gets_what_has_begun_after_the_end_that_it_was_not_told_of() {
+fn each_loop_that_was_there_before_the_end_is_told_once() {
+    let mut queue = Told::new(0);
+    queue.queue.close();
+    // A script that began at 1, with loops that began at 9 and 8; each get is a new process, and may
+    // have a wrapper that is as new.
+    assert!(told(&mut queue, 31, visitor(20, &[9, 1])));
+    assert!(!told(&mut queue, 32, visitor(60, &[9, 1])), "that loop has been told");
+    assert!(told(&mut queue, 33, visitor(61, &[61, 8, 1])));
+    assert!(!told(&mut queue, 34, visitor(62, &[62, 8, 1])));
+    assert!(!told(&mut queue, 35, visitor(63, &[63, 55, 1])), "a loop of the next round");
+    assert!(!told(&mut queue, 36, visitor(64, &[1])), "the script was told with its loops");
+    assert!(told(&mut queue, 37, visitor(65, &[7])), "another script");
+    assert!(!told(&mut queue, 38, visitor(66, &[])), "a person, at a prompt");
+}
+
+#[test]
+fn a_loop_gets_what_has_begun_after_the_end_that_it_was_not_told_of() {
     let mut queue = Told::new(0);
     queue.queue.end(Stamp::new(50, 1));
-    queue.apply(31, Request::Come(visitor(60, 1)));
+    queue.apply(31, Request::Come(visitor(60, &[1])));
     queue.put(31, 1, &["new"]);
     queue.steps();
-    queue.apply(VISITOR, Request::Come(visitor(10, 9)));
+    queue.apply(VISITOR, Request::Come(visitor(10, &[9])));
     queue.get(VISITOR);
     assert_eq!(queue.steps(), ["30 got new try 1"]);
     assert_eq!(queue.queue.census().out, 1);
@@ -160,6 +166,18 @@ fn a_visitor_that_stays_after_the_end_is_told_once() {
     queue.put(VISITOR, 1, &["a"]);
     queue.get(VISITOR);
     assert_eq!(queue.steps(), ["30 put up to 1: a try 1", "30 got a try 1"]);
+}
+
+#[test]
+fn a_visitor_that_has_not_asked_of_an_end_gets_what_begins_after_it() {
+    let mut queue = visited(0);
+    queue.apply(31, Request::Come(visitor(10, &[8])));
+    queue.queue.close();
+    queue.get(31);
+    assert_eq!(queue.steps(), ["31 ended"]);
+    queue.put(VISITOR, 1, &["new"]);
+    queue.get(VISITOR);
+    assert_eq!(queue.steps(), ["30 put up to 1: new try 1", "30 got new try 1"]);
 }
 
 #[test]

@@ -1,0 +1,244 @@
+//! Commands for items that are ended, or whose consumer is: nothing is lost, and nothing stays.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Sandbox, assert_same, children_of, wait_for_end};
+
+#[test]
+fn a_command_that_takes_too_long_is_ended_with_all_that_it_has_started() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "x"]).assert_prints("");
+    let args =
+        ["--max", "1", "--timeout-each", "200ms", "--", "sh", "-c", "sleep 1000 & sleep 1000"];
+    let outcome = sandbox.run(&[&["consumer"][..], &args].concat());
+    outcome.assert_refused(1, &["1 item has failed"]);
+    let failed = "1\t1\ttook longer than --timeout-each (killed by signal 15)\tx\n";
+    sandbox.run(&["failed"]).assert_prints(failed);
+    sandbox.run(&["rm", "--force"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_command_that_does_not_want_to_end_is_killed() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "x"]).assert_prints("");
+    let stubborn = "trap 'echo no' TERM; while :; do sleep 0.05; done";
+    let args = ["--max", "1", "--timeout-each", "100ms", "--", "bash", "-c", stubborn];
+    let outcome = sandbox.run(&[&["consumer"][..], &args].concat());
+    assert_eq!(outcome.text(), "no\n");
+    // The shell itself says `Terminated` of what it was waiting for.
+    assert!(outcome.stderr.contains("qdemo: 1 item has failed"), "{}", outcome.stderr);
+    let failed = sandbox.run(&["failed"]).text();
+    assert!(failed.contains("took longer than --timeout-each (killed by signal 9)"), "{failed}");
+    sandbox.run(&["rm", "--force"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn halt_stops_at_the_first_failure_and_what_is_out_goes_back() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "slow", "bad", "never"]).assert_prints("");
+    let command = "case {} in slow) sleep 1000;; bad) exit 1;; *) echo {};; esac";
+    let outcome = sandbox.run(&["consumer", "-j", "2", "--halt", "--", "sh", "-c", command]);
+    assert_eq!(outcome.code(), Some(1));
+    let failed = sandbox.run(&["failed"]);
+    failed.assert_prints("2\t1\texit code 1\tbad\n");
+    let left = sandbox.run(&["peek", "--count", "9", "--format", "json"]).text();
+    assert_same(
+        "{\"id\":1,\"item\":\"slow\",\"attempt\":2}\n{\"id\":3,\"item\":\"never\",\"attempt\":1}\n",
+        &left,
+    );
+    sandbox.run(&["rm", "--force"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_a_command_leaves_behind_on_purpose_is_not_waited_for() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "x"]).assert_prints("");
+    let command = "sleep 1000 & echo $!";
+    let outcome = sandbox.run(&["consumer", "--max", "1", "--", "sh", "-c", command]);
+    assert_eq!(outcome.code(), Some(0));
+    let pid = outcome.lines()[0].parse().unwrap();
+    crate::harness::signal_to(pid, Signal::KILL);
+    wait_for_end(pid);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn ctrl_c_ends_the_commands_and_their_items_go_back() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
+    let command = "echo started > started-{}; sleep 1000";
+    let consumer = sandbox.start(&["consumer", "-j", "2", "--", "sh", "-c", command]);
+    wait_for_commands(&sandbox, 2);
+    consumer.signal(Signal::INT);
+    let outcome = consumer.end();
+    assert_eq!(outcome.signal(), Some(2));
+    assert_same("", &outcome.stderr);
+    let lines = sandbox.run(&["peek", "--count", "9", "--format", "json"]).lines();
+    let expected: Vec<_> = [("a", 2), ("b", 2), ("c", 1)]
+        .iter()
+        .zip(1..)
+        .map(|((item, attempt), id)| {
+            format!("{{\"id\":{id},\"item\":\"{item}\",\"attempt\":{attempt}}}")
+        })
+        .collect();
+    assert_eq!(lines, expected);
+    sandbox.run(&["rm", "--force"]);
+    sandbox.assert_nothing_left();
+}
+
+/// Waits until so many `sleep`s run, which only the list of processes tells.
+fn wait_for_commands(sandbox: &Sandbox, count: usize) {
+    while sandbox.processes_of("sleep 1000").len() < count {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn no_command_outlives_a_consumer_that_is_killed() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
+    let consumer = sandbox.start(&["consumer", "-j", "3", "--", "sh", "-c", "sleep 1000 & wait"]);
+    wait_for_commands(&sandbox, 3);
+    consumer.signal(Signal::KILL);
+    for command in sandbox.processes_of("sleep 1000") {
+        wait_for_end(command.pid);
+    }
+    consumer.end();
+    let status = sandbox.run(&["status"]).text();
+    assert!(status.starts_with("default: 3 in line, 0 out, 0 done, 0 failed"), "{status}");
+    sandbox.run(&["rm", "--force"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn an_item_is_done_only_when_its_output_has_been_written() {
+    let sandbox = Sandbox::new();
+    let script = "seq 100 | qdemo put -; qdemo consumer -- seq {} | head -1; echo ${PIPESTATUS[0]}";
+    let outcome = sandbox.script(script);
+    // 128 + SIGPIPE.
+    assert_eq!(outcome.lines(), ["1", "141"]);
+    let status = sandbox.run(&["status", "-q", "default", "--format", "json"]).text();
+    let status: Value = serde_json::from_str(&status).unwrap();
+    let (in_line, done) = (status["in_line"].as_u64().unwrap(), status["done"].as_u64().unwrap());
+    assert!(in_line > 0 && in_line + done == 100, "{status}");
+    sandbox.run(&["rm", "--force"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_killed_worker_s_item_goes_to_another_with_attempt_two_and_nothing_is_lost() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "x"]).assert_prints("");
+    let first = sandbox.start(&["consumer", "--", "sleep", "1000"]);
+    wait_for_commands(&sandbox, 1);
+    let second =
+        sandbox.start(&["consumer", "--max", "1", "--", "sh", "-c", "echo $QDEMO_ATTEMPT"]);
+    first.signal(Signal::KILL);
+    first.end();
+    second.end().assert_prints("2\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn two_hundred_workers_are_killed_at_random_and_every_item_is_done() {
+    let sandbox = Sandbox::new();
+    const ITEMS: usize = 1000;
+    let input: String = (1..=ITEMS).map(|n| format!("{n}\n")).collect();
+    sandbox.run_with_input(&["put", "-"], input.as_bytes()).assert_prints("");
+    let args = ["consumer", "--quiet", "--max-attempts", "0", "--"];
+    let command = ["sh", "-c", "echo {} $QDEMO_ATTEMPT >> done; echo"];
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    for _ in 0..200 {
+        let mut worker = sandbox.start(&[&args[..], &command].concat());
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        // After so many items, and somewhere in the middle of the next one.
+        for _ in 0..random % 4 {
+            worker.line();
+        }
+        for _ in 0..random % 3 {
+            children_of(worker.pid());
+        }
+        worker.signal(Signal::KILL);
+        worker.end();
+    }
+    sandbox.run(&["close"]).assert_prints("");
+    let last = sandbox.run(&[&args[..], &command].concat());
+    assert_eq!(last.code(), Some(0), "{}", last.stderr);
+    let done = fs::read_to_string(sandbox.path("done")).unwrap();
+    let done: Vec<(usize, u32)> = done
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(item, attempt)| (item.parse().unwrap(), attempt.parse().unwrap()))
+        .collect();
+    for item in 1..=ITEMS {
+        assert!(done.iter().any(|(done, _)| *done == item), "item {item} is lost");
+    }
+    assert!(done.len() <= ITEMS + 200, "no item is done again but that of a killed worker");
+    assert!(done.iter().any(|(_, attempt)| *attempt > 1), "no worker had anything when it died");
+    let status = sandbox.run(&["status"]).text();
+    assert!(status.contains(&format!("0 in line, 0 out, {ITEMS} done, 0 failed")), "{status}");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_command_that_ended_in_time_has_not_taken_too_long_whoever_reads_slowly() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "quick", "large"]).assert_prints("");
+    // The large one's output has no reader until well after the other one's time.
+    let script = r#"
+        mkfifo gate
+        qdemo consumer -j 2 --max 2 --timeout-each 2s -- bash -c \
+            'if [ {} = large ]; then head -c 300000 /dev/zero; echo > gate; else read < gate; sleep 0.2; fi' |
+            { read -r -N 1 || :; sleep 2.5; wc -c > size; }
+        echo "${PIPESTATUS[0]}"
+        qdemo failed
+    "#;
+    let outcome = sandbox.script(script);
+    assert_eq!(outcome.text(), "0\n", "{outcome:?}");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn no_command_is_missed_that_starts_just_as_its_consumer_is_killed() {
+    let sandbox = Sandbox::new();
+    let items: String = (1..=30).map(|n| format!("{n}\n")).collect();
+    sandbox.run_with_input(&["put", "-"], items.as_bytes()).assert_prints("");
+    for round in 0..20 {
+        let args = ["consumer", "-j", "10", "--max-attempts", "0", "--", "sleep", "1000"];
+        let consumer = sandbox.start(&args);
+        // At the latest when three of the ten are there.
+        while sandbox.processes_of("sleep 1000").len() < round % 4 {}
+        consumer.signal(Signal::KILL);
+        consumer.end();
+        for left in sandbox.processes() {
+            if !left.args.starts_with("qdemo keeper") {
+                wait_for_end(left.pid);
+            }
+        }
+    }
+    sandbox.run(&["rm", "--force"]).assert_prints("removed 30 items\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_queue_that_a_command_has_begun_outlives_the_command_s_consumer() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "x"]).assert_prints("");
+    let command = "qdemo put -q other y; echo put; sleep 1000";
+    let mut consumer = sandbox.start(&["consumer", "--format", "json", "--", "sh", "-c", command]);
+    wait_for_commands(&sandbox, 1);
+    consumer.signal(Signal::KILL);
+    consumer.stop_reading();
+    consumer.end();
+    sandbox.run(&["get", "-q", "other"]).assert_prints("y\n");
+    sandbox.run(&["rm", "--force"]).assert_prints("removed 1 item\n");
+    sandbox.assert_nothing_left();
+}

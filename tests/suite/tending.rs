@@ -1,0 +1,210 @@
+//! Looking at queues and after them, and what the commands tell of themselves.
+
+use crate::harness::Sandbox;
+
+#[test]
+fn what_there_is_not_cannot_be_joined_or_looked_at_or_removed() {
+    let sandbox = Sandbox::new();
+    for command in [
+        &["join"][..],
+        &["peek"],
+        &["failed"],
+        &["failed", "--retry"],
+        &["rm"],
+        &["rm", "--force"],
+        &["status", "-q", "default"],
+    ] {
+        let outcome = sandbox.run(command);
+        outcome.assert_refused(1, &["there is no queue `default`", "`qdemo put` makes one"]);
+    }
+    sandbox.run(&["status"]).assert_prints("");
+    sandbox.run(&["status", "--format", "json"]).assert_prints("");
+    sandbox.assert_nothing_left();
+    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
+}
+
+#[test]
+fn peek_shows_the_first_in_line_and_leaves_them_there() {
+    let sandbox = Sandbox::new();
+    let items: String = (1..=5000).map(|n| format!("{n}\n")).collect();
+    sandbox.run_with_input(&["put", "-"], items.as_bytes()).assert_prints("");
+    sandbox.run(&["peek"]).assert_prints("1\n");
+    sandbox.run(&["peek", "--count", "3"]).assert_prints("1\n2\n3\n");
+    sandbox.run(&["peek", "--count", "9999"]).assert_prints(&items);
+    sandbox.run(&["get", "--count", "4999"]).assert_done();
+    sandbox
+        .run(&["peek", "--format", "json"])
+        .assert_prints("{\"id\":5000,\"item\":\"5000\",\"attempt\":1}\n");
+    sandbox.run(&["get"]).assert_prints("5000\n");
+    sandbox.run(&["peek"]).assert_refused(3, &["nothing is in line"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_queue_with_items_or_users_is_removed_by_force_only() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a", "b"]).assert_prints("");
+    let rm = sandbox.run(&["rm"]);
+    rm.assert_refused(1, &["2 items (2 in line, 0 out, 0 failed)", "--force"]);
+    sandbox.run(&["rm", "--force"]).assert_prints("removed 2 items\n");
+    assert!(!sandbox.queue("default").exists());
+    let consumer = sandbox.start(&["consumer"]);
+    sandbox.wait_for_consumer();
+    sandbox.run(&["rm"]).assert_refused(1, &["1 process that uses it", "--force"]);
+    sandbox.run(&["rm", "--force"]).assert_prints("");
+    consumer.end().assert_refused(1, &["the queue has been removed"]);
+    sandbox.assert_nothing_left();
+    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
+}
+
+#[test]
+fn the_status_tells_who_is_there_and_what_each_waits_for() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "--capacity", "1", "a"]).assert_prints("");
+    let producer = sandbox.start(&["producer", "--quiet", "--keep-open", "b"]);
+    let put = sandbox.start(&["put", "c"]);
+    sandbox.wait_for_status(|s| s["producers"].as_array().unwrap().len() == 2);
+    let consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
+    // It has a now, and b is in line; c waits.
+    sandbox.wait_for_status(|s| s["consumers"][0]["holds"] == 1 && s["producers"][1].is_null());
+    let status = sandbox.status();
+    assert_eq!((&status["in_line"], &status["out"]), (&1.into(), &1.into()));
+    assert!(status["oldest_s"].as_f64().unwrap() > 0.0);
+    assert_eq!(status["consumers"][0]["pid"], consumer.pid());
+    assert!(status["consumers"][0]["held_s"].as_f64().unwrap() > 0.0);
+    assert_eq!(status["producers"][0]["waits_for"], "room");
+    let text = sandbox.run(&["status"]);
+    text.assert_done();
+    let lines = text.lines();
+    assert!(lines[0].starts_with("default: 1 of 1 in line, 1 out, 0 done, 0 failed, the oldest "));
+    assert!(lines[1].ends_with(": waits for room"), "{lines:?}");
+    let holds = format!("  consumer {}: has 1 item for ", consumer.pid());
+    assert!(lines[2].starts_with(&holds), "{lines:?}");
+    for running in [consumer, producer, put] {
+        running.signal(rustix::process::Signal::KILL);
+        running.end();
+    }
+    sandbox.run(&["rm", "--force"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn all_queues_are_shown_when_none_is_named_and_none_is_woken_for_it() {
+    let sandbox = Sandbox::new();
+    for (queue, items) in [("b", "2"), ("a", "1"), ("キュー", "3")] {
+        sandbox.run(&["put", "-q", queue, items]).assert_prints("");
+        sandbox.run(&["get", "-q", queue]).assert_prints(&format!("{items}\n"));
+        sandbox.wait_for_keeper_to_go(queue);
+    }
+    let expected: String = ["a", "b", "キュー"]
+        .map(|queue| format!("{queue}: 0 in line, 0 out, 1 done, 0 failed\n"))
+        .concat();
+    sandbox.run(&["status"]).assert_prints(&expected);
+    assert!(sandbox.processes_of("qdemo keeper").is_empty());
+    sandbox.run(&["status", "-q", "b"]).assert_prints("b: 0 in line, 0 out, 1 done, 0 failed\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_is_asked_in_a_wrong_way_is_refused_before_anything_happens() {
+    let sandbox = Sandbox::new();
+    for (args, words) in [
+        (&["put"][..], &["ITEM"][..]),
+        (&["put", "x", "--timeout", "-1s"], &["--timeout", "cannot be negative"]),
+        (&["get", "--timeout", "-0.5"], &["--timeout", "cannot be negative"]),
+        (&["join", "--timeout", "-1s"], &["--timeout", "cannot be negative"]),
+        (&["put", "x", "--timeout", "soon"], &["not a delay", "write 1s"]),
+        (&["put", "x", "--timeout", "1s", "--no-wait"], &["cannot be used with"]),
+        (&["put", "x", "--max-item-size", "huge"], &["write 16MiB"]),
+        (&["put", "-", "x"], &["stands alone"]),
+        (&["get", "--count", "0"], &["--count 0 asks for nothing"]),
+        (&["get", "--count", "-1"], &["whole number"]),
+        (&["peek", "--count", "0"], &["--count 0 asks for nothing"]),
+        (&["get", "x"], &["unexpected argument 'x'"]),
+        (&["failed", "7"], &["--retry or --drop"]),
+        (&["failed", "0", "--drop"], &["not an item's id"]),
+        (&["failed", "--retry", "--drop"], &["cannot be used with"]),
+        (&["status", "--every", "1s"], &["--watch"]),
+        (&["rm", "-q", "../x"], &["no `/`"]),
+        (&["completions", "tcl"], &["tcl"]),
+        (&["man", "nothing"], &["no command `nothing`"]),
+        (&["consumer", "--lease", "0"], &["--lease", "no time at all"]),
+        (&["status", "--watch", "--every", "0"], &["--every", "no time at all"]),
+        (&["consumer", "--"], &["no command behind --"]),
+        (&["failed", "--drop", "x"], &["not an item's id"]),
+        (&["consumer", "--max-attempts", "-1"], &["whole number"]),
+        (&["consumer", "-j", "0", "--", "true"], &["at least one"]),
+        (&["consumer", "-j", "2"], &["COMMAND"]),
+        (&["consumer", "--halt"], &["COMMAND"]),
+        (&["consumer", "--retries", "-1", "--", "true"], &["--retries"]),
+    ] {
+        sandbox.run(args).assert_refused(2, words);
+    }
+    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_of_the_commands() {
+    let sandbox = Sandbox::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = sandbox.run(&["completions", shell]);
+        script.assert_done();
+        assert!(script.text().contains("timeout-each"), "{shell}");
+        assert!(!script.text().contains("keeper"), "what is hidden is not completed in {shell}");
+    }
+    let page = sandbox.run(&["man"]);
+    page.assert_done();
+    assert!(page.text().starts_with(".ie") && page.text().contains(".TH qdemo 1"));
+    let page = sandbox.run(&["man", "put"]);
+    page.assert_done();
+    assert!(page.text().contains("no\\-wait"), "{}", page.text());
+}
+
+#[test]
+fn the_overview_fits_a_screen() {
+    let help = Sandbox::new().run(&["--help"]);
+    help.assert_done();
+    let lines = help.lines();
+    assert!(lines.len() < 24, "{} lines", lines.len());
+    assert!(lines.iter().all(|line| line.chars().count() < 80), "{lines:#?}");
+}
+
+#[test]
+fn clients_that_come_while_a_queue_is_removed_come_to_the_next_one() {
+    let sandbox = Sandbox::new();
+    let script = r#"
+        for n in $(seq 150); do qdemo put x || echo "put: $?"; done &
+        putter=$!
+        while kill -0 $putter 2>/dev/null; do qdemo rm --force >/dev/null 2>&1; done
+        qdemo rm --force >/dev/null 2>&1
+        :
+    "#;
+    let outcome = sandbox.script(script);
+    // To be told of the removal is right, as long as nothing is said to have died.
+    assert!(!outcome.stderr.contains("has died"), "{}", outcome.stderr);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_name_may_look_like_an_option() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "-q", "-x", "a"]).assert_prints("");
+    sandbox.run(&["get", "--queue=-x"]).assert_prints("a\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn of_several_failed_ones_all_or_none_are_dealt_with() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a", "b"]).assert_prints("");
+    sandbox.run(&["close"]).assert_prints("");
+    assert_eq!(sandbox.run(&["consumer", "--", "false"]).code(), Some(1));
+    let wrong = sandbox.run(&["failed", "--drop", "1", "99"]);
+    wrong.assert_refused(1, &["no item 99 has failed", "qdemo failed -q default"]);
+    sandbox.run(&["failed", "--retry", "1", "2"]).assert_prints("2 items back in line\n");
+    // What has ended ends again after them.
+    let consumer = sandbox.run(&["consumer", "--", "echo", "{}"]);
+    consumer.assert_prints("a\nb\n");
+    sandbox.assert_nothing_left();
+}
