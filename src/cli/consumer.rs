@@ -18,8 +18,8 @@ const SEVERAL: u64 = 4096;
 /// Get items from a queue until it ends
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With a COMMAND, that is run for each item: {} in its arguments is the item, and without {} the
-item comes on standard input. QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE are set. Exit code
+    after_help = "A COMMAND is run for each item: {} in its arguments is the item, and without {} the item comes on
+standard input. QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE are set. Exit code
 1 when items have failed, 126 when the command cannot be run, 127 when there is none.
 
 Examples:
@@ -61,10 +61,10 @@ pub(super) struct Args {
     null: bool,
 
     #[command(flatten)]
-    each: EachArgs,
+    client: ClientArgs,
 
     #[command(flatten)]
-    client: ClientArgs,
+    each: EachArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]

@@ -20,6 +20,7 @@ use crate::queue::{Census, Role};
 use crate::report::{Kind, Reporter, Style, seconds, value};
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "With a COMMAND")]
 pub(super) struct EachArgs {
     /// Run so many commands at a time
     #[arg(short, long, value_name = "N", default_value = "1", requires = "command")]

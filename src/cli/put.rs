@@ -19,10 +19,15 @@ const MOST_NAMED: usize = 10;
 
 /// Put items into a queue
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "With -, each line may wait that long for room. Exit code 3 when there is none in time, 4 when the
+queue is closed.
+
+Examples:
   qdemo put -q jobs first second
   find . -name '*.png' -print0 | qdemo put -q images -0 -
-  qdemo put -q jobs --capacity 10 --no-wait one-more || echo 'too much to do'")]
+  qdemo put -q jobs --capacity 10 --no-wait one-more || echo 'too much to do'"
+)]
 pub(super) struct Args {
     /// The items, or `-` for lines from standard input
     #[arg(value_name = "ITEM", required = true)]

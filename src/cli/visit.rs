@@ -19,7 +19,7 @@ use crate::report::{Lang, Output, Progress, Reporter, Style};
 /// How long to wait, as every command that may wait takes it.
 #[derive(Debug, clap::Args)]
 pub(super) struct WaitArgs {
-    /// Wait no longer than this; for room for lines of standard input, than this for each
+    /// Wait no longer than this
     #[arg(long, value_name = "TIME")]
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     pub(super) timeout: Option<Duration>,

@@ -4,6 +4,8 @@ mod ask;
 mod connect;
 mod error;
 mod pipes;
+#[cfg(test)]
+mod tests;
 mod typed;
 
 use std::collections::VecDeque;

@@ -2,18 +2,23 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::process::Stdio;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 
+use rustix::process::Signal;
 use rustix::termios::Winsize;
 use rustix_openpty::openpty;
 
-use crate::harness::{CLASSIC, Sandbox, assert_same};
+use crate::harness::{CLASSIC, Sandbox, assert_same, signal_to};
 
 /// Runs `args` with some of its outputs on a terminal; returns what the terminal and the pipe got.
 fn on_terminal(sandbox: &Sandbox, args: &[&str], stdout: bool) -> (String, String) {
+    watch(sandbox.qdemo(args), stdout)
+}
+
+fn watch(mut command: Command, stdout: bool) -> (String, String) {
     let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(None, Some(&size)).unwrap();
-    let mut command = sandbox.qdemo(args);
     command.env("TERM", "xterm").stdin(Stdio::null()).stderr(pty.user.try_clone().unwrap());
     match stdout {
         true => command.stdout(pty.user.try_clone().unwrap()),
@@ -75,5 +80,51 @@ fn what_others_wrote_is_made_safe_for_a_terminal_and_left_alone_in_a_pipe() {
     let (terminal, _) = on_terminal(&sandbox, &args, true);
     assert_eq!(terminal, "\\u{1b}]0;title\\u{7}\\u{1b}[2J\r\n");
     sandbox.run(&args).assert_prints(&format!("{nasty}\n"));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn commands_for_items_show_how_far_they_are_and_how_long_it_takes() {
+    let sandbox = Sandbox::new();
+    let items: String = (1..=20).map(|n| format!("{n}\n")).collect();
+    sandbox.run_with_input(&["put", "-"], items.as_bytes()).assert_prints("");
+    sandbox.run(&["close"]).assert_prints("");
+    let args = ["consumer", "-j", "2", "--", "sh", "-c", "sleep 0.05; echo did {}"];
+    let (terminal, piped) = on_terminal(&sandbox, &args, false);
+    assert_eq!(piped.lines().count(), 20);
+    for word in ["/20", "/s  ETA ", "[====="] {
+        assert!(terminal.contains(word), "no {word} in {terminal:?}");
+    }
+    assert!(terminal.ends_with("\r\u{1b}[2K"), "it is taken away in the end: {terminal:?}");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_live_status_is_drawn_over_the_one_before() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a"]).assert_prints("");
+    let size = Winsize { ws_row: 24, ws_col: 30, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = openpty(None, Some(&size)).unwrap();
+    let mut command = sandbox.qdemo(&["status", "--watch", "--every", "20ms"]);
+    command.env("TERM", "xterm").stdin(Stdio::null()).stdout(pty.user);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let mut terminal = File::from(pty.controller);
+    let mut read_until = |end: &str| {
+        let (mut text, mut bytes) = (String::new(), [0; 4096]);
+        while !text.contains(end) {
+            let read = terminal.read(&mut bytes).unwrap();
+            text.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        }
+        text
+    };
+    // A line is cut to the width of the terminal, so that it stays one.
+    let redrawn = "\u{1b}[1A\r\u{1b}[2K";
+    let first = read_until(&format!("…\r\n{redrawn}"));
+    assert!(first.starts_with("default: 1 in line, 0 out, 0 …\r\n"), "{first:?}");
+    sandbox.run(&["get"]).assert_prints("a\n");
+    read_until("default: 0 in line, 0 out, 1 …\r\n");
+    signal_to(child.id().cast_signed(), Signal::INT);
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
     sandbox.assert_nothing_left();
 }

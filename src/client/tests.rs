@@ -1,0 +1,151 @@
+//! The client against a keeper that says exactly what it is told to.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::thread;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::pipe::{Inbox, QueueDir, Ready, Slot, wait};
+use crate::queue::Role;
+
+/// A keeper by hand: reads requests, and answers what the test wants.
+struct ByHand {
+    inbox: Inbox,
+    dir: QueueDir,
+    unread: String,
+}
+
+impl ByHand {
+    fn new(base: &TempDir) -> Self {
+        let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
+        Self { inbox: Inbox::create(&dir).unwrap(), dir, unread: String::new() }
+    }
+
+    /// The next line that isn't empty.
+    fn line(&mut self) -> String {
+        loop {
+            if let Some((line, rest)) = self.unread.split_once('\n') {
+                let (line, rest) = (line.to_owned(), rest.to_owned());
+                self.unread = rest;
+                if !line.is_empty() {
+                    return line;
+                }
+                continue;
+            }
+            wait(&[(self.inbox.as_fd(), Ready::Read)], None).unwrap();
+            let mut buffer = [0; 4096];
+            let read = self.inbox.read(&mut buffer).unwrap();
+            self.unread.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        }
+    }
+
+    /// Welcomes the client that comes.
+    fn welcome(&mut self, window: u64) -> Slot {
+        let hello = self.line();
+        let key = hello.split(' ').nth(1).unwrap();
+        let mailbox = format!("mailbox.{}.{key}", std::process::id());
+        let mut slot = Slot::open(&self.dir, &mailbox).unwrap();
+        let welcome = format!("welcome {{\"version\":1,\"paced\":false,\"window\":{window}}}\n");
+        slot.mail().extend_from_slice(welcome.as_bytes());
+        slot.flush().unwrap();
+        slot
+    }
+
+    /// The rest of a request is these lines; what it was, without the client's number.
+    fn request(&mut self, verb: &str) -> Vec<String> {
+        let head = self.line();
+        let mut words = head.split(' ');
+        assert_eq!(words.next(), Some(verb), "{head}");
+        let numbers: Vec<u64> = words.skip(1).map(|word| word.parse().unwrap()).collect();
+        let items = if verb == "put" { numbers[1] } else { 0 };
+        (0..items).map(|_| self.line()).collect()
+    }
+}
+
+fn say(slot: &mut Slot, text: &str) {
+    slot.mail().extend_from_slice(text.as_bytes());
+    slot.flush().unwrap();
+}
+
+fn connect(base: PathBuf) -> Client {
+    Options::new("q".parse().unwrap(), Role::Visitor).dir(base).connect().unwrap()
+}
+
+#[test]
+fn nothing_is_sent_behind_what_had_no_room_until_that_has_been_told() {
+    let base = tempfile::tempdir().unwrap();
+    let mut keeper = ByHand::new(&base);
+    let path = base.path().to_owned();
+    let client = thread::spawn(move || {
+        let mut client = connect(path);
+        for item in ["1", "2", "3", "4"] {
+            client.add(item.as_bytes()).unwrap();
+        }
+        let mut told = Vec::new();
+        loop {
+            match client.wait_for_news(Patience::For(0)) {
+                Ok(Some(Accepted { count, first_id })) => told.push((count, first_id)),
+                other => {
+                    let full = matches!(other, Err(Error::Full));
+                    return (told, full, client.has_room());
+                }
+            }
+            assert!(!client.has_room(), "that there was no room is still to be told");
+        }
+    });
+    let mut slot = keeper.welcome(4);
+    assert_eq!(keeper.request("put"), ["1", "2", "3", "4"]);
+    keeper.request("cancel");
+    // Two were accepted, one by one, and now there would be much room.
+    say(&mut slot, "ok 1 5 0\nok 2 9 16\nfull 4\ncancelled\n");
+    let (told, full, room) = client.join().unwrap();
+    assert_eq!(told, [(1, 5), (1, 9)]);
+    assert!(full && room, "now it may go on");
+}
+
+#[test]
+fn what_came_before_the_cancel_counts_and_the_cancel_has_its_own_answer() {
+    let base = tempfile::tempdir().unwrap();
+    let mut keeper = ByHand::new(&base);
+    let path = base.path().to_owned();
+    let client = thread::spawn(move || {
+        let mut client = connect(path);
+        let first = client.get_within(1, Patience::For(0)).unwrap().unwrap();
+        let second = client.get_within(1, Patience::For(0));
+        let third = client.get_within(1, Patience::Endless).unwrap();
+        (first.first_id(), matches!(second, Err(Error::Empty)), third.is_none())
+    });
+    let mut slot = keeper.welcome(1);
+    keeper.request("get");
+    keeper.request("cancel");
+    say(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
+    keeper.request("get");
+    keeper.request("cancel");
+    say(&mut slot, "empty\ncancelled\n");
+    keeper.request("get");
+    say(&mut slot, "ended\n");
+    assert_eq!(client.join().unwrap(), (7, true, true));
+}
+
+#[test]
+fn the_last_words_of_a_keeper_are_heard() {
+    let base = tempfile::tempdir().unwrap();
+    let mut keeper = ByHand::new(&base);
+    let path = base.path().to_owned();
+    let (gone, wait_for_it) = std::sync::mpsc::channel::<()>();
+    let client = thread::spawn(move || {
+        let mut client = connect(path);
+        let _ = wait_for_it.recv();
+        client.put(b"1")
+    });
+    let mut slot = keeper.welcome(1);
+    say(&mut slot, "error removed the queue has been removed\n");
+    drop((slot, keeper));
+    drop(gone);
+    let Err(Error::Refused { code, .. }) = client.join().unwrap() else {
+        panic!("it should know why");
+    };
+    assert_eq!(code, "removed");
+}
