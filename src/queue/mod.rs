@@ -268,8 +268,11 @@ impl Queue {
         if let Some(asked) = member.capacity {
             let have = *self.capacity.get_or_insert(asked);
             if have != asked {
-                let number = |c: Option<NonZeroU64>| c.map_or(0, NonZeroU64::get);
-                return Err(Refusal::Capacity { have: number(have), asked: number(asked) });
+                let said = |capacity: Option<NonZeroU64>| match capacity {
+                    Some(capacity) => capacity.to_string(),
+                    None => "0 (unbounded)".to_owned(),
+                };
+                return Err(Refusal::Capacity { have: said(have), asked: said(asked) });
             }
         }
         if anew {
@@ -345,6 +348,8 @@ impl Queue {
         } else {
             c.parked.push_back(put);
             self.putters.push_back(client);
+            // Whoever puts first makes the queue: with a capacity, or without a limit.
+            self.capacity.get_or_insert(None);
             self.begin();
         }
         Ok(())

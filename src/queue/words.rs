@@ -243,7 +243,7 @@ pub(crate) enum Refusal {
     #[error(
         "the queue has capacity {have}, not {asked}: leave --capacity out, or give the same one"
     )]
-    Capacity { have: u64, asked: u64 },
+    Capacity { have: String, asked: String },
     #[error("too many items wait for room: those up to {seq} are not taken")]
     TooFar { seq: u64 },
     #[error("a get is waiting already: one at a time")]

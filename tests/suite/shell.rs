@@ -344,6 +344,15 @@ fn a_different_capacity_is_an_error_that_names_both_and_stays_known_at_rest() {
     sandbox.run(&["rm"]).assert_prints("");
     sandbox.run(&["put", "--capacity", "5", "c"]).assert_prints("");
     sandbox.run(&["get"]).assert_prints("c\n");
+    // Made without a limit, it has none; a consumer that waits has not made it yet.
+    let get = sandbox.start(&["get", "-q", "other"]);
+    sandbox.wait_for_consumer();
+    sandbox.run(&["put", "-q", "other", "--capacity", "2", "d"]).assert_prints("");
+    get.end().assert_prints("d\n");
+    sandbox.run(&["put", "-q", "third", "e"]).assert_prints("");
+    let put = sandbox.run(&["put", "-q", "third", "--capacity", "2", "f"]);
+    put.assert_refused(1, &["capacity 0 (unbounded), not 2"]);
+    sandbox.run(&["get", "-q", "third"]).assert_prints("e\n");
     sandbox.assert_nothing_left();
 }
 

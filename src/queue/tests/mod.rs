@@ -386,6 +386,16 @@ fn a_capacity_once_set_stays_and_the_other_one_is_named() {
 }
 
 #[test]
+fn whoever_puts_first_without_a_capacity_makes_a_queue_without_a_limit() {
+    let mut queue = Told::of(Queue::new(Remains::default(), true)).joined(&ALL);
+    queue.put(PRODUCER, 1, &["a"]);
+    queue.steps();
+    let capacity = Some(NonZeroU64::new(5));
+    let why = queue.refused(20, Request::Come(Member { capacity, ..member(Role::Producer) }));
+    assert!(why.contains("capacity 0 (unbounded), not 5"), "{why}");
+}
+
+#[test]
 fn who_sends_far_more_than_it_was_granted_is_stopped() {
     let mut queue = Told::new(1).joined(&ALL);
     let items = vec!["x"; 1000];
