@@ -5,7 +5,8 @@
 //! cargo run --example library -- consume
 //! ```
 //!
-//! The `qdemo` program must be in the `PATH`: it keeps the queue.
+//! The program keeps its queue itself, and needs no `qdemo`. (`qdemo::Queue<Page>` is the layer above,
+//! where each item is a value.)
 
 use std::error::Error;
 
@@ -19,6 +20,7 @@ struct Page {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    qdemo::keep_if_asked();
     match std::env::args().nth(1).as_deref() {
         Some("produce") => produce(),
         Some("consume") => consume(),
