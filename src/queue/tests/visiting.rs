@@ -181,6 +181,17 @@ fn a_visitor_that_has_not_asked_of_an_end_gets_what_begins_after_it() {
 }
 
 #[test]
+fn visitors_that_ask_at_the_same_time_share_what_there_is() {
+    let mut queue = Told::new(0).joined(&ALL[..1]);
+    for client in [31, 32] {
+        queue.apply(client, Request::Come(visitor(10, &[])));
+        queue.apply(client, Request::Get { max: 100 });
+    }
+    queue.put(PRODUCER, 4, &["a", "b", "c", "d"]);
+    assert_eq!(queue.steps()[1..], ["31 got a b try 1", "32 got c d try 1"]);
+}
+
+#[test]
 fn what_is_remembered_brings_the_queue_back() {
     let mut queue = visited(3);
     queue.put(VISITOR, 1, &["a"]);
