@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use rustix::fs::{OFlags, fdatasync, fsync};
+use rustix::fs::{OFlags, fsync};
 
 use super::Fact;
 use super::record::{Found, find};
@@ -30,8 +30,6 @@ pub(crate) struct Journal {
     look: u64,
     /// What is to be written.
     unwritten: Vec<u8>,
-    /// Whether what has been written is to be on the disk before it counts.
-    sync: bool,
 }
 
 /// What was found in a journal.
@@ -91,17 +89,12 @@ impl Journal {
         let length = at as u64;
         let look = SMALL.max(length);
         let unwritten = Vec::new();
-        Ok((Self { path, hidden, file, length, look, unwritten, sync: false }, recovered))
+        Ok((Self { path, hidden, file, length, look, unwritten }, recovered))
     }
 
     /// Whether nothing has been added since it was begun.
     pub(crate) fn is_empty(&self) -> bool {
         self.length == 0 && self.unwritten.is_empty()
-    }
-
-    /// From now on what is written is on the disk before it counts.
-    pub(crate) fn set_sync(&mut self, sync: bool) {
-        self.sync = sync;
     }
 
     /// Adds a fact to what is to be written.
@@ -112,7 +105,7 @@ impl Journal {
         fact.write(&mut self.unwritten);
     }
 
-    /// Writes what has been added: it survives this process, or even the machine.
+    /// Writes what has been added: it survives this process.
     ///
     /// # Errors
     /// When there is no room; what stood in the file before still does, and nothing else.
@@ -120,11 +113,7 @@ impl Journal {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        let written = self.file.write_all(&self.unwritten).and_then(|()| match self.sync {
-            true => Ok(fdatasync(&self.file)?),
-            false => Ok(()),
-        });
-        if let Err(error) = written {
+        if let Err(error) = self.file.write_all(&self.unwritten) {
             self.file.set_len(self.length)?;
             return Err(error);
         }

@@ -4,5 +4,5 @@
 mod file;
 mod record;
 
-pub(crate) use file::{Journal, JournalError, Recovered};
+pub(crate) use file::{Journal, Recovered};
 pub(crate) use record::Fact;
