@@ -41,6 +41,7 @@ mod clock;
 mod crew;
 mod exec;
 mod exit;
+mod journal;
 mod keeper;
 mod name;
 mod pipe;

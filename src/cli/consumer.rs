@@ -6,6 +6,7 @@ use super::StdoutFailed;
 use super::client::ClientArgs;
 use super::each::{self, EachArgs};
 use super::values;
+use super::visit::come;
 use crate::client::{Batch, Client, Options};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
@@ -88,7 +89,7 @@ impl Args {
         let style = self.client.unless_quiet(self.style().unwrap_or(Style::Log));
         let prepared = self.client.prepare(Role::Consumer, style, Progress::default())?;
         let mut reporter = prepared.reporter.separated_by_nul(self.null);
-        let mut client = self.options(prepared.options).connect()?;
+        let mut client = come(self.options(prepared.options), &prepared.queue)?;
         if self.client.worker.is_none() {
             client.leave_with_the_reader();
         }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::client::Prepared;
 use super::signals;
+use super::visit::come;
 use super::{StdoutFailed, Stop, Usage, values};
 use crate::client::Client;
 use crate::clock::Clock;
@@ -96,7 +97,7 @@ impl EachArgs {
             halt: self.halt,
             max: pace.max,
         };
-        let mut client = prepared.options.connect()?;
+        let mut client = come(prepared.options, &prepared.queue)?;
         let mut show = Show { reporter: prepared.reporter };
         let exec = Exec::new(&mut client, template, plan, &mut show, clock, deaths)
             .context("cannot start the guard of the commands")?;

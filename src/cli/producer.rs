@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::client::ClientArgs;
 use super::feed::Feed;
 use super::items::{InputArgs, Source};
+use super::visit::come;
 use super::{StdoutFailed, Usage, values};
 use crate::client::{Error, Patience};
 use crate::clock::Clock;
@@ -87,7 +88,7 @@ impl Args {
         }
         let (clock, mut reporter) = (Clock::start(), prepared.reporter);
         let mut feed = Feed {
-            client: options.connect()?,
+            client: come(options, &queue)?,
             patience: Patience::Endless,
             since: None,
             delay: self.delay,

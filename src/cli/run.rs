@@ -16,9 +16,10 @@ use super::{LangArg, StdoutFailed, values};
 use crate::clock::{Clock, Pacer, Speed, Stamp};
 use crate::crew::{Crew, Departed};
 use crate::exit::ExitCode;
+use crate::journal::Fact;
 use crate::keeper::{Event, Keeper, Office, Plan, Post, Watch, What};
 use crate::pipe::{QueueDir, Ready, Waker, raise_open_files, sweep_runs};
-use crate::queue::{Remains, Role, Worker};
+use crate::queue::{Queue, Remains, Role, Worker};
 use crate::report::{self, Kind, Lang, Output, Progress, Reporter, Style};
 
 /// The private directory of a run is called this, its process number, and something random.
@@ -154,7 +155,7 @@ impl Args {
         };
         let mut parent = Parent {
             keeper: Keeper::new(Plan {
-                remains,
+                queue: Queue::new(remains, false),
                 pacer: paced.then(|| Pacer::new(self.speed, workers.iter().copied())),
                 workers: Some(workers.clone()),
             }),
@@ -334,6 +335,9 @@ impl Watch for Show {
     fn end(&mut self) -> io::Result<Stamp> {
         Ok(Stamp::now())
     }
+
+    /// A run is not remembered.
+    fn record(&mut self, _: &Fact<'_>) {}
 
     fn event(&mut self, event: Event<'_>) {
         let (kind, run) = match event.what {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::signals::{self, Hangup};
-use super::{QueueArg, Stop, Usage, values};
+use super::{QueueArg, Stop, Usage, say, values};
 use crate::client::{Client, Options, Patience};
 use crate::clock::{Stamp, nanos};
 use crate::crew::own_program;
@@ -72,13 +72,15 @@ impl Visit {
 
     /// Comes to the queue, which is made if need be.
     pub(super) fn come(&self) -> anyhow::Result<Client> {
-        Ok(self.options.clone().connect()?)
+        come(self.options.clone(), &self.queue)
     }
 
     /// Comes to a queue that somebody has made.
     pub(super) fn come_if_there(&self) -> anyhow::Result<Client> {
         let client = self.options.clone().connect_if_there()?;
-        client.ok_or_else(|| self.none().into())
+        let client = client.ok_or_else(|| self.none())?;
+        tell_damage(&client, &self.queue);
+        Ok(client)
     }
 
     fn none(&self) -> Stop {
@@ -94,6 +96,24 @@ impl Visit {
     /// Woken by the signal to leave.
     pub(super) fn waker(&self) -> &Waker {
         &self.waker
+    }
+}
+
+/// Comes to a queue, and tells if some of it could not be brought back.
+pub(super) fn come(options: Options, queue: &QueueName) -> anyhow::Result<Client> {
+    let client = options.connect()?;
+    tell_damage(&client, queue);
+    Ok(client)
+}
+
+fn tell_damage(client: &Client, queue: &QueueName) {
+    let lines: Vec<_> = client.damaged_lines().iter().map(u64::to_string).collect();
+    if !lines.is_empty() {
+        say(&format!(
+            "the journal of the queue `{queue}` is damaged in line {}: what stood there is lost, and \
+             the rest is there",
+            lines.join(", ")
+        ));
     }
 }
 

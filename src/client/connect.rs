@@ -17,7 +17,7 @@ use crate::clock::{Stamp, nanos};
 use crate::crew::own_program;
 use crate::exec::MARK;
 use crate::exit::ExitCode;
-use crate::keeper::shared::{self, READY};
+use crate::keeper::shared::{self, DAMAGED, READY};
 use crate::name::QueueName;
 use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, Waker};
 use crate::queue::Role;
@@ -189,17 +189,18 @@ impl Options {
         let base = self.base()?;
         // Held until the welcome, or the keeper would not wait for us.
         let mut starting = None;
+        let mut damaged = Vec::new();
         for _ in 0..TRIES {
             let dir = QueueDir::open_or_create(&base, self.name.as_str())?;
             self.hello.born = born_for(dir.path());
             match Door::open(&dir).map_err(open_failed("cannot open the queue's inbox"))? {
                 Some(door) => match self.enter(&dir, door) {
-                    Ok(client) => return Ok(client),
+                    Ok(client) => return Ok(Client { damaged, ..client }),
                     // It went just as we came.
                     Err(Error::Gone) if self.starts_keeper => {}
                     Err(error) => return Err(error),
                 },
-                None if self.starts_keeper => starting = self.start(&dir, &base)?,
+                None if self.starts_keeper => starting = self.start(&dir, &base, &mut damaged)?,
                 None => return Err(Error::Gone),
             }
         }
@@ -240,6 +241,7 @@ impl Options {
             late: Vec::new(),
             interrupt: self.interrupt.clone(),
             for_a_reader: false,
+            damaged: Vec::new(),
         };
         client.begin();
         client
@@ -262,7 +264,12 @@ impl Options {
 
     /// Starts a keeper and waits until its inbox can be seen. Only who has the directory's lock may
     /// do so, and passes it on to the keeper: when this process dies, nobody starts another.
-    fn start(&self, dir: &QueueDir, base: &Path) -> Result<Option<ChildStdout>, Error> {
+    fn start(
+        &self,
+        dir: &QueueDir,
+        base: &Path,
+        damaged: &mut Vec<u64>,
+    ) -> Result<Option<ChildStdout>, Error> {
         let failed = open_failed("cannot lock the queue's directory");
         let lock = match dir.lock() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -306,7 +313,14 @@ impl Options {
         let mut stdout = None;
         if let Some(pipe) = keeper.stdout.take() {
             let mut pipe = BufReader::new(pipe);
-            pipe.read_line(&mut said).map_err(Error::Pipe)?;
+            loop {
+                said.clear();
+                pipe.read_line(&mut said).map_err(Error::Pipe)?;
+                match said.strip_prefix(DAMAGED).and_then(|line| line.trim_end().parse().ok()) {
+                    Some(line) => damaged.push(line),
+                    None => break,
+                }
+            }
             stdout = Some(pipe.into_inner());
         }
         // So that it leaves no zombie if it dies before we do.

@@ -27,7 +27,7 @@ pub enum Error {
     #[error("cannot start a keeper for the queue: {0}")]
     Start(String),
     /// The keeper died.
-    #[error("the queue's keeper has died: start again; items that were not done are lost")]
+    #[error("the queue's keeper has died: start again; what it had accepted is still in the queue")]
     Gone,
     /// The queue takes no more items.
     #[error("the queue is closed: it takes no more items")]

@@ -127,12 +127,21 @@ pub struct Client {
     interrupt: Option<Arc<Waker>>,
     /// Waits end when nobody reads standard output any more.
     for_a_reader: bool,
+    /// Lines of the queue's journal that could not be read when the queue was brought back for this
+    /// client.
+    damaged: Vec<u64>,
 }
 
 impl Client {
     /// Whether the keeper paces time, as it does for the workers of `qdemo run` with a delay.
     pub(crate) fn is_paced(&self) -> bool {
         self.welcome.paced
+    }
+
+    /// Lines of the queue's journal that were damaged when this client had the queue brought back: what
+    /// they told is lost, and the rest is there.
+    pub fn damaged_lines(&self) -> &[u64] {
+        &self.damaged
     }
 
     /// From now on waits end with [`Error::Unread`] when nobody reads standard output any more.

@@ -7,7 +7,7 @@
 mod pace;
 mod stamp;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub use pace::Speed;
 pub(crate) use pace::{Next, Pacer};
@@ -25,16 +25,25 @@ pub(crate) fn nanos(duration: Duration) -> Nanos {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     start: Instant,
+    /// What it showed then.
+    shown: Nanos,
 }
 
 impl Clock {
     /// A clock that shows 0 now.
     pub(crate) fn start() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), shown: 0 }
+    }
+
+    /// A clock that shows the time since 1970 began, as the system knows it now; from then on it
+    /// doesn't go back either.
+    pub(crate) fn of_the_wall() -> Self {
+        let shown = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
+        Self { start: Instant::now(), shown }
     }
 
     /// Nanoseconds since the start.
     pub(crate) fn now(&self) -> Nanos {
-        nanos(self.start.elapsed())
+        self.shown.saturating_add(nanos(self.start.elapsed()))
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::clock::{Nanos, Stamp};
+use crate::journal::Fact;
 use crate::queue::{ClientId, Run, Worker};
 
 /// What the keeper needs of the world.
@@ -19,6 +20,8 @@ pub(crate) trait Host {
     fn end(&mut self) -> io::Result<Stamp>;
     /// Something happened.
     fn event(&mut self, event: Event<'_>);
+    /// Something is to be remembered, before anybody is told.
+    fn record(&mut self, fact: &Fact<'_>);
 }
 
 /// Whoever watches a keeper, and remembers the end of its queue.
@@ -27,6 +30,8 @@ pub(crate) trait Watch {
     fn end(&mut self) -> io::Result<Stamp>;
     /// See [`Host::event`].
     fn event(&mut self, event: Event<'_>);
+    /// See [`Host::record`].
+    fn record(&mut self, fact: &Fact<'_>);
 }
 
 /// Something that happened, and when: `at` nanoseconds after the start.

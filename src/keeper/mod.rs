@@ -18,8 +18,9 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 
 use crate::clock::{Nanos, Next, Pacer};
+use crate::journal::Fact;
 use crate::queue::{
-    Census, ClientId, Effect, Lines, Queue, Refusal, Remains, Request, Role, Worker,
+    Census, ClientId, Effect, Lines, Queue, Refusal, Remains, Request, Role, Run, Worker,
 };
 use crate::wire::{Framer, Key, LARGEST_ITEM, Malformed, Reply, RequestLine};
 use answer::code;
@@ -29,8 +30,8 @@ pub(crate) use post::{Office, Post};
 /// What sets one queue apart from another.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// What is left of an earlier queue of this name.
-    pub(crate) remains: Remains,
+    /// The queue, as it is when this keeper begins.
+    pub(crate) queue: Queue,
     /// The workers of a run: only they may come, and the queue is closed when the last producer
     /// among them has left. None: anybody may come.
     pub(crate) workers: Option<BTreeSet<Worker>>,
@@ -74,7 +75,7 @@ impl Keeper {
     pub(crate) fn new(plan: Plan) -> Self {
         Self {
             framer: Framer::default(),
-            queue: Queue::new(plan.remains, plan.workers.is_none()),
+            queue: plan.queue,
             workers: plan.workers,
             pacer: plan.pacer,
             peers: BTreeMap::new(),
@@ -174,6 +175,11 @@ impl Keeper {
         self.queue.census()
     }
 
+    /// The queue.
+    pub(crate) fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
     /// What is to be remembered when this keeper goes.
     pub(crate) fn remains(&self) -> Remains {
         self.queue.remains()
@@ -234,6 +240,9 @@ impl Keeper {
         };
         match request {
             Request::Put { .. } | Request::Get { .. } => self.is_at_rest(client),
+            Request::Close { now: true } => host.record(&Fact::Clear),
+            Request::Retry { id } => host.record(&Fact::Retry(id.unwrap_or(0))),
+            Request::Drop { id } => host.record(&Fact::Drop(id.unwrap_or(0))),
             // What can be done at once is not taken back.
             Request::Cancel => self.settle(host),
             _ => {}
@@ -301,6 +310,9 @@ impl Keeper {
         let worker = worker_of(&self.peers, client);
         let at = self.now();
         let event = |what| Event { at, worker, what };
+        if let (Some(fact), None) = (self.fact_of(&effect), worker) {
+            host.record(&fact);
+        }
         match &effect {
             Effect::Accepted { run, .. } => host.event(event(What::Put(run))),
             Effect::Handed { run, .. } => host.event(event(What::Get(run))),
@@ -313,6 +325,34 @@ impl Keeper {
             }
             send(host, client, &reply);
         }
+    }
+
+    /// What is to be remembered of an effect.
+    fn fact_of<'a>(&self, effect: &'a Effect) -> Option<Fact<'a>> {
+        let first_count = |run: &Run| (run.first, run.count());
+        Some(match effect {
+            Effect::Accepted { client, seq, run } => {
+                let key = self.peers.get(client)?.key;
+                Fact::Put { key, seq: *seq, run: run.clone() }
+            }
+            Effect::Handed { run, .. } => {
+                let (first, count) = first_count(run);
+                Fact::Out { first, count }
+            }
+            Effect::Done { run, .. } => {
+                let (first, count) = first_count(run);
+                Fact::Done { first, count }
+            }
+            Effect::Returned { run, .. } => {
+                let (first, count) = first_count(run);
+                Fact::Back { first, count, attempt: run.attempt, strikes: run.strikes }
+            }
+            Effect::Failed { run, why, .. } => {
+                let (first, count) = first_count(run);
+                Fact::Failed { first, count, attempt: run.attempt, strikes: run.strikes, why }
+            }
+            _ => return None,
+        })
     }
 
     /// Answers a question, which changes nothing.

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::{Event, Host, Keeper, Watch};
 use crate::clock::{Clock, Nanos, Stamp};
+use crate::journal::Fact;
 use crate::pipe::{Inbox, QueueDir, Ready, Slot, wait};
 use crate::queue::ClientId;
 
@@ -185,6 +186,10 @@ impl<W: Watch> Host for Office<W> {
 
     fn event(&mut self, event: Event<'_>) {
         self.watch.event(event);
+    }
+
+    fn record(&mut self, fact: &Fact<'_>) {
+        self.watch.record(fact);
     }
 }
 

@@ -17,17 +17,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{Event, Keeper, Office, Plan, Post, Watch, answer};
 use crate::clock::{Clock, Moment, Nanos, Stamp};
+use crate::journal::{Fact, Journal, Recovered};
 use crate::pipe::{Door, QueueDir, Ready, Waker, remove_if_there};
-use crate::queue::{Census, Queue, Remains, Sentinel};
+use crate::queue::{Census, Queue, Remains, Replay, Run, Sentinel};
 use crate::wire::Status;
 
 /// What the keeper says on its standard output when its inbox can be seen.
 pub(crate) const READY: &str = "ready\n";
 
+/// What it says before that for each damaged place; the number of the line follows.
+pub(crate) const DAMAGED: &str = "damaged ";
+
 const MEMORY: &str = "memory.json";
 
 /// What a queue remembers while nobody keeps it.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Memory {
     version: u32,
     /// Why the queue takes no more items.
@@ -68,12 +72,18 @@ impl Memory {
 
     /// Takes over all but the end, which is noted when it comes.
     fn note(&mut self, remains: Remains) {
+        self.version = MEMORY_VERSION;
         self.sentinel = remains.sentinel;
         self.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
         self.told = remains.told;
         self.begun = remains.begun;
         self.last_number = remains.last_number;
         self.done = remains.done;
+    }
+
+    /// What no other fact tells.
+    fn facts(&self) -> Self {
+        Self { last_number: 0, done: 0, ..self.clone() }
     }
 
     /// Whether there has never been anything to remember.
@@ -108,35 +118,93 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
         return Ok(());
     }
     dir.sweep()?;
-    let memory = load(&dir)?;
-    let plan = Plan { remains: memory.remains(), workers: None, pacer: None };
-    let mut keeper = Keeper::new(plan);
+    let mut past = Past::new(load(&dir)?);
+    let (journal, recovered) = Journal::open(&dir, |fact| past.take(fact))?;
+    let (memory, queue) = past.finish();
+    let mut keeper = Keeper::new(Plan { queue, workers: None, pacer: None });
     let post = Post::open(dir)?;
     lock.release()?;
-    let watch = Notes { path: post.dir().join(MEMORY), hidden: post.dir().hidden(MEMORY), memory };
-    let mut host = Office { post, watch };
+    let (path, hidden) = (post.dir().join(MEMORY), post.dir().hidden(MEMORY));
+    let mut host = Office { post, watch: Notes { path, hidden, memory, journal } };
+    say_damage(&recovered);
     say_ready();
     serve(&mut keeper, &mut host, stop)?;
     go(&keeper, host)
 }
 
+/// Who started the keeper reads it before `ready`.
+fn say_damage(recovered: &Recovered) {
+    for line in &recovered.damaged {
+        // The starter may have died meanwhile.
+        let _ = writeln!(io::stdout(), "{DAMAGED}{line}");
+    }
+}
+
 /// How a queue is that nobody keeps.
 pub(crate) fn at_rest(dir: &QueueDir) -> anyhow::Result<Status> {
-    let queue = Queue::new(load(dir)?.remains(), true);
-    Ok(answer::status(&queue, &BTreeMap::new(), 0))
+    let mut past = Past::new(load(dir)?);
+    Journal::read(dir, |fact| past.take(fact))?;
+    let (_, queue) = past.finish();
+    Ok(answer::status(&queue, &BTreeMap::new(), Clock::of_the_wall().now()))
+}
+
+/// What the files of a queue tell of it.
+struct Past {
+    memory: Memory,
+    replay: Replay,
+}
+
+impl Past {
+    fn new(memory: Memory) -> Self {
+        let mut replay = Replay::default();
+        replay.set_done(memory.done);
+        Self { memory, replay }
+    }
+
+    fn take(&mut self, fact: Fact<'_>) {
+        let some = |id| (id > 0).then_some(id);
+        let replay = &mut self.replay;
+        match fact {
+            Fact::Queue(json) => {
+                // Its checksum is right: what cannot be read is of a version that has other words.
+                if let Ok(memory) = serde_json::from_str::<Memory>(json) {
+                    replay.set_done(memory.done);
+                    self.memory = memory;
+                }
+            }
+            Fact::Put { run, .. } | Fact::Items(run) => replay.put(run),
+            Fact::Out { first, count } => replay.out(first, count),
+            Fact::Done { first, count } => replay.done(first, count),
+            Fact::Back { first, count, attempt, strikes } => {
+                replay.back(first, count, attempt, strikes);
+            }
+            Fact::Failed { first, count, attempt, strikes, why } => {
+                replay.failed(first, count, attempt, strikes, why);
+            }
+            Fact::Retry(id) => replay.retry(some(id)),
+            Fact::Drop(id) => drop(replay.take_failed(some(id))),
+            Fact::Clear => replay.clear(),
+        }
+    }
+
+    fn finish(self) -> (Memory, Queue) {
+        let queue = self.replay.finish(self.memory.remains());
+        (self.memory, queue)
+    }
 }
 
 fn serve(keeper: &mut Keeper, host: &mut Office<Notes>, stop: &Waker) -> io::Result<()> {
-    let clock = Clock::start();
+    // Ages are of the wall's time: they go on while nobody keeps the queue.
+    let clock = Clock::of_the_wall();
     let starter = io::stdout();
     let mut starting = true;
     loop {
         let due = keeper.turn(clock.now(), host)?;
+        // It is remembered before anybody is told.
+        host.watch.commit(keeper)?;
         host.post.flush();
         starting &= host.post.is_quiet();
-        let Census { in_line, out, failed, .. } = keeper.census();
-        let nothing_left = in_line + out + failed == 0 && host.post.is_quiet() && !starting;
-        if nothing_left || keeper.is_removed() {
+        if (host.post.is_quiet() && !starting) || keeper.is_removed() {
             return Ok(());
         }
         // The starter lets go of its end when its first request is in the inbox, or when it dies.
@@ -157,6 +225,7 @@ fn serve(keeper: &mut Keeper, host: &mut Office<Notes>, stop: &Waker) -> io::Res
 /// gone, and is not welcomed, tries again.
 fn go(keeper: &Keeper, mut host: Office<Notes>) -> anyhow::Result<()> {
     host.watch.memory.note(keeper.remains());
+    let Census { in_line, out, failed, .. } = keeper.census();
     if keeper.is_removed() {
         host.watch.memory = Memory::default();
     }
@@ -166,6 +235,10 @@ fn go(keeper: &Keeper, mut host: Office<Notes>) -> anyhow::Result<()> {
     }
     let nobody_starts = host.post.dir().try_lock()?;
     host.watch.save()?;
+    if in_line + out + failed == 0 || keeper.is_removed() {
+        // All that is left stands in the other file.
+        host.watch.journal.clear(host.watch.memory.is_blank())?;
+    }
     host.post.shut()?;
     host.post.dir().sweep()?;
     if nobody_starts.is_some() {
@@ -205,14 +278,35 @@ struct Notes {
     /// Under which name it is written.
     hidden: PathBuf,
     memory: Memory,
+    journal: Journal,
 }
 
 impl Notes {
+    /// Writes down what has become so.
+    fn commit(&mut self, keeper: &Keeper) -> io::Result<()> {
+        let before = self.memory.facts();
+        self.memory.note(keeper.remains());
+        if !self.journal.is_empty() && self.memory.facts() != before {
+            let json = serde_json::to_string(&self.memory)?;
+            self.journal.add(&Fact::Queue(&json));
+        }
+        self.journal.commit()?;
+        if self.journal.is_long() {
+            let queue = keeper.queue();
+            let runs = queue.line().chain(queue.out()).chain(queue.failed().map(|f| &f.run));
+            let live = runs.map(|run| run.lines.bytes.len() as u64).sum();
+            if self.journal.is_mostly_past(live) {
+                let json = serde_json::to_string(&self.memory)?;
+                self.journal.rewrite(present(queue, &json))?;
+            }
+        }
+        Ok(())
+    }
+
     fn save(&mut self) -> io::Result<()> {
         if self.memory.is_blank() {
             return remove_if_there(&self.path);
         }
-        self.memory.version = MEMORY_VERSION;
         OpenOptions::new()
             .write(true)
             .create(true)
@@ -224,7 +318,30 @@ impl Notes {
     }
 }
 
+/// What is to be known of a queue, if nothing is known of its past.
+fn present<'a>(queue: &'a Queue, memory: &'a str) -> impl Iterator<Item = Fact<'a>> {
+    let out_of = |run: &Run| Fact::Out { first: run.first, count: run.count() };
+    let out = queue.out().flat_map(move |run| [Fact::Items(run.clone()), out_of(run)]);
+    let failed = queue.failed().flat_map(move |failed| {
+        let Run { first, attempt, strikes, .. } = failed.run;
+        let why = &failed.why;
+        let aside = Fact::Failed { first, count: 1, attempt, strikes, why };
+        [Fact::Items(failed.run.clone()), out_of(&failed.run), aside]
+    });
+    let line = queue.line().map(|run| Fact::Items(run.clone()));
+    std::iter::once(Fact::Queue(memory)).chain(line).chain(out).chain(failed)
+}
+
 impl Watch for Notes {
+    fn record(&mut self, fact: &Fact<'_>) {
+        if self.journal.is_empty()
+            && let Ok(json) = serde_json::to_string(&self.memory)
+        {
+            self.journal.add(&Fact::Queue(&json));
+        }
+        self.journal.add(fact);
+    }
+
     fn end(&mut self) -> io::Result<Stamp> {
         let moment = Moment::now();
         let stamp = moment.stamp;

@@ -13,6 +13,7 @@ struct Paper {
     mail: BTreeMap<ClientId, Vec<u8>>,
     opened: Vec<String>,
     closed: Vec<ClientId>,
+    journal: Vec<u8>,
     /// When, what, by which worker, to which item.
     events: Vec<(Nanos, &'static str, Option<Worker>, u64)>,
 }
@@ -36,6 +37,10 @@ impl Host for Paper {
 
     fn end(&mut self) -> io::Result<Stamp> {
         Ok(Stamp::new(100, 1))
+    }
+
+    fn record(&mut self, fact: &Fact<'_>) {
+        fact.write(&mut self.journal);
     }
 
     fn event(&mut self, event: Event<'_>) {
@@ -62,7 +67,7 @@ const D: &str = "00000000000000d1";
 
 impl Desk {
     fn new() -> Self {
-        let plan = Plan { remains: Remains::default(), workers: None, pacer: None };
+        let plan = Plan { queue: Queue::new(Remains::default(), true), workers: None, pacer: None };
         Self { keeper: Keeper::new(plan), paper: Paper::default() }
     }
 
@@ -234,10 +239,10 @@ fn paced_run(
     hands.extend(consumers.map(|(n, delay)| hand(Role::Consumer, n, *delay, 0)));
     let workers: BTreeSet<_> = hands.iter().map(|hand| hand.worker).collect();
     let mut keeper = Keeper::new(Plan {
-        remains: Remains {
-            capacity: Some(std::num::NonZeroU64::new(capacity)),
-            ..Remains::default()
-        },
+        queue: Queue::new(
+            Remains { capacity: Some(std::num::NonZeroU64::new(capacity)), ..Remains::default() },
+            false,
+        ),
         pacer: Some(Pacer::new(Speed::Max, workers.iter().copied())),
         workers: Some(workers),
     });

@@ -111,7 +111,7 @@ impl Queue {
         effects: &mut Vec<Effect>,
     ) {
         self.out -= run.count();
-        effects.push(Effect::Failed { client, run: run.clone() });
+        effects.push(Effect::Failed { client, run: run.clone(), why: why.to_owned() });
         while run.count() > 0 {
             let run = run.split_to(1);
             self.failed.insert(run.first, Failed { run, why: why.to_owned() });

@@ -16,6 +16,7 @@
 //! ```
 
 mod hold;
+mod replay;
 mod run;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use std::num::NonZeroU64;
 use crate::clock::{Nanos, Stamp};
 pub(crate) use hold::Failed;
 use hold::Held;
+pub(crate) use replay::Replay;
 pub(crate) use run::{Line, Lines, Run};
 pub use words::Role;
 pub(crate) use words::{

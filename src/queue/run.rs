@@ -109,7 +109,7 @@ impl Line {
         self.len += run.count();
         let Some(last) = self.runs.back_mut().filter(|last| {
             last.end() == run.first
-                && last.attempt == run.attempt
+                && (last.attempt, last.strikes) == (run.attempt, run.strikes)
                 && run.since.saturating_sub(last.since) < MOMENT
                 && last.lines.bytes.len() + run.lines.bytes.len() <= PIECE
         }) else {
@@ -159,6 +159,11 @@ impl Line {
         let mut run = self.runs.get(at)?.clone();
         run.split_to(from.saturating_sub(run.first));
         Some(run.split_to(max.min(run.count())))
+    }
+
+    /// All that is in line.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter()
     }
 
     /// Empties the line and tells how many items were in it.

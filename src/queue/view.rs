@@ -63,6 +63,21 @@ impl Queue {
         self.failed.range(from..).next().map(|(_, failed)| failed)
     }
 
+    /// All runs in line, in their order.
+    pub(crate) fn line(&self) -> impl Iterator<Item = &Run> {
+        self.line.runs()
+    }
+
+    /// All runs that are out.
+    pub(crate) fn out(&self) -> impl Iterator<Item = &Run> {
+        self.clients.values().flat_map(|c| c.out.values().map(|held| &held.run))
+    }
+
+    /// All that was put aside.
+    pub(crate) fn failed(&self) -> impl Iterator<Item = &Failed> {
+        self.failed.values()
+    }
+
     /// What is to be remembered when nobody keeps the queue.
     pub(crate) fn remains(&self) -> Remains {
         Remains {

@@ -178,6 +178,8 @@ pub(crate) enum Effect {
         client: ClientId,
         /// The items.
         run: Run,
+        /// Why, for people.
+        why: String,
     },
     /// This client is to be told that the queue has ended.
     Ended {

@@ -128,7 +128,7 @@ impl Hello {
 }
 
 /// Splits off the first word.
-fn word(line: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn word(line: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b' ', line) {
         Some(at) => (&line[..at], &line[at + 1..]),
         None => (line, &[]),
@@ -136,7 +136,7 @@ fn word(line: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// A decimal number and nothing else.
-fn number(text: &[u8]) -> Option<u64> {
+pub(crate) fn number(text: &[u8]) -> Option<u64> {
     if text.first().is_none_or(|b| !b.is_ascii_digit()) {
         return None;
     }

@@ -304,9 +304,13 @@ fn under_nohup_a_hangup_changes_nothing() {
 #[test]
 fn a_keeper_that_is_told_to_leave_takes_its_inbox_with_it() {
     let sandbox = Sandbox::new();
-    sandbox.run(&["producer", "--quiet", "a"]);
+    let mut producer = sandbox.start(&["producer", "--format", "json", "-"]);
+    producer.feed("a\n");
+    producer.line();
     let keeper = sandbox.processes_of("qdemo keeper").remove(0);
     crate::harness::signal_to(keeper.pid, Signal::TERM);
     wait_for_end(keeper.pid);
+    producer.end().assert_refused(1, &["keeper has died"]);
     sandbox.assert_nothing_left();
+    sandbox.run(&["get"]).assert_prints("a\n");
 }

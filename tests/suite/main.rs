@@ -8,6 +8,7 @@ mod examples;
 mod exec;
 mod exec_ends;
 mod harness;
+mod journal;
 mod leases;
 mod leaving;
 mod library;

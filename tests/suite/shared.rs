@@ -100,11 +100,8 @@ fn queues_lie_in_the_state_folder_when_nothing_else_is_said() {
             command.env(variable, sandbox.path("state"));
         }
         assert_eq!(crate::harness::Running::start(command).end().code(), Some(0));
-        let inbox = sandbox.path(place).join("default/inbox");
-        assert!(inbox.exists(), "{}", inbox.display());
-    }
-    for keeper in sandbox.processes_of("qdemo keeper") {
-        crate::harness::signal_to(keeper.pid, Signal::TERM);
+        let journal = sandbox.path(place).join("default/journal");
+        assert!(journal.exists(), "{}", journal.display());
     }
     sandbox.assert_nothing_left();
 }
@@ -210,15 +207,19 @@ fn twenty_commands_at_once_on_a_new_name_end_up_with_one_keeper() {
             ["producer", "--quiet", "--keep-open", "-q", &name, &item].map(str::to_owned)
         };
         let all: Vec<_> = (0..20).map(|n| sandbox.start(&args(n))).collect();
+        // One that stays, so that the keeper does.
+        let mut stays = sandbox.start(&["producer", "-q", &name, "--format", "json", "-"]);
+        stays.feed("stays\n");
+        stays.line();
         for one in all {
             assert_eq!(one.end().code(), Some(0));
         }
         let keepers = sandbox.processes_of(&format!("qdemo keeper --queue {name}"));
         assert_eq!(keepers.len(), 1, "{keepers:#?}");
-        sandbox.run(&["producer", "-q", &name, "--items", "0"]);
+        stays.end();
         let got = sandbox.run(&["consumer", "-q", &name, "--format", "raw"]).lines();
         // Who was first is theirs to settle; each of them is there once.
-        assert_eq!(got.len(), 20, "{got:?}");
+        assert_eq!(got.len(), 21, "{got:?}");
         for n in 0..20 {
             assert!(got.contains(&format!("item {n}")), "{n} in {got:?}");
         }
@@ -307,8 +308,11 @@ fn a_keeper_holds_nothing_open_of_the_script_that_started_it() {
 #[test]
 fn a_keeper_that_is_started_by_hand_leaves_a_queue_alone_that_is_kept() {
     let sandbox = Sandbox::new();
-    sandbox.run(&["producer", "--quiet", "a"]);
+    let mut producer = sandbox.start(&["producer", "--format", "json", "-"]);
+    producer.feed("a\n");
+    producer.line();
     sandbox.run(&["keeper", "--queue", "default"]).assert_prints("ready\n");
+    producer.end();
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
     sandbox.assert_nothing_left();
 }
@@ -316,10 +320,11 @@ fn a_keeper_that_is_started_by_hand_leaves_a_queue_alone_that_is_kept() {
 #[test]
 fn a_keeper_whose_directory_has_been_removed_goes() {
     let sandbox = Sandbox::new();
-    sandbox.run(&["producer", "--quiet", "a"]);
+    let consumer = sandbox.start_consumer(&["--format", "raw"]);
     let keeper = sandbox.processes_of("qdemo keeper").remove(0);
     fs::remove_dir_all(sandbox.queue("default")).unwrap();
     wait_for_end(keeper.pid);
+    consumer.end().assert_refused(1, &["keeper has died"]);
     sandbox.assert_nothing_left();
     assert!(!sandbox.queue("default").exists());
 }
@@ -353,6 +358,6 @@ fn clients_say_so_when_the_keeper_is_killed() {
     producer.end().assert_refused(1, &["keeper has died"]);
     // Its inbox is still there, and in nobody's way.
     sandbox.run(&["producer", "--quiet", "c"]);
-    sandbox.run(&["consumer", "--format", "raw"]).assert_prints("c\n");
+    sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\nc\n");
     sandbox.assert_nothing_left();
 }

@@ -98,7 +98,7 @@ impl Ledger {
             }
             Effect::Done { client, run } => self.shift(run, *client, Place::Done),
             Effect::Returned { client, run } => self.shift(run, *client, Place::Line),
-            Effect::Failed { client, run } => self.shift(run, *client, Place::Failed),
+            Effect::Failed { client, run, .. } => self.shift(run, *client, Place::Failed),
             Effect::Refused { client, why: NotTaken::Full, .. } => {
                 // The client may start over from what was accepted.
                 self.sent.insert(*client, self.accepted.get(client).copied().unwrap_or(0));

@@ -113,7 +113,7 @@ fn tell(effect: &Effect) -> String {
         Effect::Handed { client, run } => format!("{client} got {}", text(run)),
         Effect::Done { client, run } => format!("{client} did {}", text(run)),
         Effect::Returned { client, run } => format!("{client} gave back {}", text(run)),
-        Effect::Failed { client, run } => format!("{client} failed {}", text(run)),
+        Effect::Failed { client, run, .. } => format!("{client} failed {}", text(run)),
         Effect::Ended { client } => format!("{client} ended"),
         Effect::Empty { client } => format!("{client} empty"),
         Effect::Joined { client, failed } => format!("{client} joined, {failed} failed"),

@@ -1,0 +1,277 @@
+//! Facts to and from text: a head, its checksum, and the items that it is about, a line each.
+//!
+//! ```text
+//!            (an empty line, so that the next record is found behind a damaged one)
+//! put 00000000000000a1 2 1 2 1795383000000000000 ~5b3c1d9e
+//! "first"
+//! "second"
+//! ```
+
+use std::io::Write;
+
+use bytes::Bytes;
+
+use crate::queue::{Lines, Run};
+use crate::wire::{Key, number, word};
+
+/// Something that has become so.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fact<'a> {
+    /// `queue {…}`: what is to be known of the queue itself, as JSON.
+    Queue(&'a str),
+    /// `put KEY SEQ FIRST COUNT SINCE` and items: this client's, up to its own number `seq`, are in
+    /// line, since so many nanoseconds after 1970 began.
+    Put { key: Key, seq: u64, run: Run },
+    /// `item FIRST COUNT ATTEMPT STRIKES SINCE` and items: these are in line, as they were.
+    Items(Run),
+    /// `out FIRST COUNT`: no longer in line, but with somebody.
+    Out { first: u64, count: u64 },
+    /// `done FIRST COUNT`
+    Done { first: u64, count: u64 },
+    /// `back FIRST COUNT ATTEMPT STRIKES`: in line again.
+    Back { first: u64, count: u64, attempt: u32, strikes: u32 },
+    /// `failed FIRST COUNT ATTEMPT STRIKES WHY`: put aside.
+    Failed { first: u64, count: u64, attempt: u32, strikes: u32, why: &'a str },
+    /// `retry ID`: in line again; 0 for all.
+    Retry(u64),
+    /// `drop ID`: forgotten; 0 for all.
+    Drop(u64),
+    /// `clear`: all that was in line is dropped.
+    Clear,
+}
+
+impl Fact<'_> {
+    /// Adds the record to what is to be written.
+    pub(crate) fn write(&self, text: &mut Vec<u8>) {
+        text.push(b'\n');
+        let start = text.len();
+        // Writing to a Vec cannot fail.
+        let _ = match self {
+            Self::Queue(json) => write!(text, "queue {json}"),
+            Self::Put { key, seq, run } => {
+                write!(text, "put {key} {seq} {} {} {}", run.first, run.count(), run.since)
+            }
+            Self::Items(run) => {
+                let Run { first, attempt, strikes, since, .. } = run;
+                write!(text, "item {first} {} {attempt} {strikes} {since}", run.count())
+            }
+            Self::Out { first, count } => write!(text, "out {first} {count}"),
+            Self::Done { first, count } => write!(text, "done {first} {count}"),
+            Self::Back { first, count, attempt, strikes } => {
+                write!(text, "back {first} {count} {attempt} {strikes}")
+            }
+            Self::Failed { first, count, attempt, strikes, why } => {
+                write!(text, "failed {first} {count} {attempt} {strikes} {why}")
+            }
+            Self::Retry(id) => write!(text, "retry {id}"),
+            Self::Drop(id) => write!(text, "drop {id}"),
+            Self::Clear => write!(text, "clear"),
+        };
+        let items = match self {
+            Self::Put { run, .. } | Self::Items(run) => run.lines.bytes.as_ref(),
+            _ => &[],
+        };
+        let sum = checksum(&text[start..], items);
+        let _ = writeln!(text, " ~{sum:08x}");
+        text.extend_from_slice(items);
+    }
+}
+
+fn checksum(head: &[u8], items: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(head);
+    sum.update(items);
+    sum.finalize()
+}
+
+/// What stands at the beginning of a text.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found<'a> {
+    /// A fact, and how many bytes it takes.
+    Fact(Fact<'a>, usize),
+    /// Something that is no record, up to where the next one may begin.
+    Damaged(usize),
+    /// The beginning of a record, whose end was never written.
+    Torn,
+    /// Nothing.
+    End,
+}
+
+/// The first record of this text.
+pub(super) fn find(text: &[u8]) -> Found<'_> {
+    let blank = text.iter().take_while(|&&byte| byte == b'\n').count();
+    let rest = &text[blank..];
+    if rest.is_empty() {
+        return Found::End;
+    }
+    let next = || memchr::memmem::find(rest, b"\n\n").map(|at| blank + at + 1);
+    match record(rest) {
+        Some(Ok((fact, length))) => Found::Fact(fact, blank + length),
+        // Whatever stands behind it is another record, or this was the last one.
+        Some(Err(())) => next().map_or(Found::Damaged(text.len()), Found::Damaged),
+        None => next().map_or(Found::Torn, Found::Damaged),
+    }
+}
+
+/// None when it has no end.
+fn record(text: &[u8]) -> Option<Result<(Fact<'_>, usize), ()>> {
+    let end = memchr::memchr(b'\n', text)?;
+    let line = &text[..end];
+    let Some((head, sum)) = split_sum(line) else {
+        return Some(Err(()));
+    };
+    let (verb, _) = word(head);
+    let count = match verb {
+        b"put" => field(head, 4),
+        b"item" => field(head, 2),
+        _ => Some(0),
+    };
+    let Some(count) = count else {
+        return Some(Err(()));
+    };
+    let items = items(&text[end + 1..], count)?;
+    if checksum(head, items) != sum {
+        return Some(Err(()));
+    }
+    let lines = Lines { count, bytes: Bytes::copy_from_slice(items) };
+    Some(parse(head, lines).map(|fact| (fact, end + 1 + items.len())).ok_or(()))
+}
+
+/// So many lines; none if there are fewer.
+fn items(text: &[u8], count: u64) -> Option<&[u8]> {
+    let Some(last) = count.checked_sub(1) else {
+        return Some(&[]);
+    };
+    let last = usize::try_from(last).ok()?;
+    let end = memchr::memchr_iter(b'\n', text).nth(last)?;
+    Some(&text[..=end])
+}
+
+fn split_sum(line: &[u8]) -> Option<(&[u8], u32)> {
+    let at = line.len().checked_sub(10)?;
+    let (head, sum) = line.split_at(at);
+    let sum = std::str::from_utf8(sum.strip_prefix(b" ~")?).ok()?;
+    Some((head, u32::from_str_radix(sum, 16).ok()?))
+}
+
+fn field(head: &[u8], n: usize) -> Option<u64> {
+    number(head.split(|&byte| byte == b' ').nth(n)?)
+}
+
+fn parse(head: &[u8], lines: Lines) -> Option<Fact<'_>> {
+    let (verb, rest) = word(head);
+    let one = |n| field(head, n);
+    let small = |n| u32::try_from(one(n)?).ok();
+    Some(match verb {
+        b"queue" => Fact::Queue(std::str::from_utf8(rest).ok()?),
+        b"put" => {
+            let (first, since) = (one(3)?, one(5)?);
+            let run = Run { first, attempt: 1, strikes: 0, since, lines };
+            Fact::Put { key: Key::parse(word(rest).0)?, seq: one(2)?, run }
+        }
+        b"item" => {
+            let (first, since) = (one(1)?, one(5)?);
+            Fact::Items(Run { first, attempt: small(3)?, strikes: small(4)?, since, lines })
+        }
+        b"out" => Fact::Out { first: one(1)?, count: one(2)? },
+        b"done" => Fact::Done { first: one(1)?, count: one(2)? },
+        b"back" => {
+            let (attempt, strikes) = (small(3)?, small(4)?);
+            Fact::Back { first: one(1)?, count: one(2)?, attempt, strikes }
+        }
+        b"failed" => {
+            let why = head.splitn(6, |&byte| byte == b' ').nth(5)?;
+            let why = std::str::from_utf8(why).ok()?;
+            let (attempt, strikes) = (small(3)?, small(4)?);
+            Fact::Failed { first: one(1)?, count: one(2)?, attempt, strikes, why }
+        }
+        b"retry" => Fact::Retry(one(1)?),
+        b"drop" => Fact::Drop(one(1)?),
+        b"clear" => Fact::Clear,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(first: u64, items: &str) -> Run {
+        let lines = Lines { count: items.lines().count() as u64, bytes: items.to_owned().into() };
+        Run { first, attempt: 2, strikes: 1, since: 5, lines }
+    }
+
+    fn all() -> Vec<Fact<'static>> {
+        let put = Run { attempt: 1, strikes: 0, ..run(1, "\"a\"\n\"b\"\n") };
+        vec![
+            Fact::Queue("{\"capacity\":3}"),
+            Fact::Put { key: Key(0xa1), seq: 2, run: put },
+            Fact::Items(run(7, "[1, 2]\n")),
+            Fact::Out { first: 1, count: 2 },
+            Fact::Done { first: 1, count: 1 },
+            Fact::Back { first: 2, count: 1, attempt: 3, strikes: 1 },
+            Fact::Failed { first: 2, count: 1, attempt: 3, strikes: 5, why: "exit code 1 ~x" },
+            Fact::Failed { first: 3, count: 1, attempt: 1, strikes: 0, why: "" },
+            Fact::Retry(2),
+            Fact::Drop(0),
+            Fact::Clear,
+        ]
+    }
+
+    fn written() -> Vec<u8> {
+        let mut text = Vec::new();
+        all().iter().for_each(|fact| fact.write(&mut text));
+        text
+    }
+
+    /// The facts in this text, and how many places are damaged.
+    fn read(mut text: &[u8]) -> (Vec<Fact<'_>>, u32, bool) {
+        let (mut facts, mut damaged) = (Vec::new(), 0);
+        loop {
+            match find(text) {
+                Found::Fact(fact, length) => {
+                    facts.push(fact);
+                    text = &text[length..];
+                }
+                Found::Damaged(length) => {
+                    damaged += 1;
+                    text = &text[length..];
+                }
+                Found::Torn => return (facts, damaged, true),
+                Found::End => return (facts, damaged, false),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(read(&written()), (all(), 0, false));
+    }
+
+    #[test]
+    fn a_text_that_is_cut_off_anywhere_gives_all_that_is_whole() {
+        let text = written();
+        for end in 0..text.len() {
+            let (facts, damaged, _) = read(&text[..end]);
+            assert_eq!(facts, all()[..facts.len()], "cut at {end}");
+            assert_eq!(damaged, 0, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_wrong_costs_its_record_only() {
+        let text = written();
+        for at in 0..text.len() {
+            for wrong in [b'\n', b' ', b'0', text[at] ^ 1] {
+                let mut text = text.clone();
+                if std::mem::replace(&mut text[at], wrong) == wrong {
+                    continue;
+                }
+                let (facts, ..) = read(&text);
+                let missing = all().into_iter().filter(|fact| !facts.contains(fact)).count();
+                assert!(missing <= 2, "byte {at} as {wrong}: {missing} are missing");
+                assert!(facts.iter().all(|fact| all().contains(fact)), "byte {at} as {wrong}");
+            }
+        }
+    }
+}

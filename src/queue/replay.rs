@@ -1,0 +1,179 @@
+//! A queue put together again from what has become of its items.
+
+use std::collections::BTreeMap;
+
+use super::{Failed, Queue, Remains, Run};
+
+/// Where each item is, as far as has been told.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    line: Runs,
+    out: Runs,
+    failed: BTreeMap<u64, Failed>,
+    /// The number of the last item.
+    last_number: u64,
+    /// How many have been done.
+    done: u64,
+}
+
+/// Runs by the number of their first item.
+#[derive(Debug, Default)]
+struct Runs(BTreeMap<u64, Run>);
+
+impl Runs {
+    fn add(&mut self, run: Run) {
+        self.0.insert(run.first, run);
+    }
+
+    /// Takes out what there is of `count` items from number `first` on.
+    fn take(&mut self, first: u64, count: u64) -> Vec<Run> {
+        let end = first.saturating_add(count);
+        let before = self.0.range(..first).next_back().map(|(&key, _)| key);
+        let within = self.0.range(first..end).map(|(&key, _)| key);
+        let keys: Vec<u64> = before.into_iter().chain(within).collect();
+        let mut taken = Vec::new();
+        for key in keys {
+            let Some(mut run) = self.0.remove(&key) else { continue };
+            let head = run.split_to(first.saturating_sub(run.first).min(run.count()));
+            let middle = run.split_to(end.saturating_sub(run.first).min(run.count()));
+            if middle.count() > 0 {
+                taken.push(middle);
+            }
+            for rest in [head, run] {
+                if rest.count() > 0 {
+                    self.add(rest);
+                }
+            }
+        }
+        taken
+    }
+}
+
+impl Replay {
+    /// These are in line.
+    pub(crate) fn put(&mut self, run: Run) {
+        self.last_number = self.last_number.max(run.end() - 1);
+        self.line.add(run);
+    }
+
+    /// These are with somebody.
+    pub(crate) fn out(&mut self, first: u64, count: u64) {
+        for run in self.line.take(first, count) {
+            self.out.add(run);
+        }
+    }
+
+    /// These are done.
+    pub(crate) fn done(&mut self, first: u64, count: u64) {
+        self.done += self.out.take(first, count).iter().map(Run::count).sum::<u64>();
+    }
+
+    /// These are in line again, for another attempt.
+    pub(crate) fn back(&mut self, first: u64, count: u64, attempt: u32, strikes: u32) {
+        for run in self.out.take(first, count) {
+            self.line.add(Run { attempt, strikes, ..run });
+        }
+    }
+
+    /// These are put aside.
+    pub(crate) fn failed(&mut self, first: u64, count: u64, attempt: u32, strikes: u32, why: &str) {
+        for mut run in self.out.take(first, count) {
+            (run.attempt, run.strikes) = (attempt, strikes);
+            while run.count() > 0 {
+                let run = run.split_to(1);
+                self.failed.insert(run.first, Failed { run, why: why.to_owned() });
+            }
+        }
+    }
+
+    /// What was put aside is in line again; none for all of it.
+    pub(crate) fn retry(&mut self, id: Option<u64>) {
+        for Failed { run, .. } in self.take_failed(id) {
+            let attempt = run.attempt.saturating_add(1);
+            self.line.add(Run { attempt, strikes: 0, ..run });
+        }
+    }
+
+    /// What was put aside is forgotten; none for all of it.
+    pub(crate) fn take_failed(&mut self, id: Option<u64>) -> Vec<Failed> {
+        match id {
+            Some(id) => self.failed.remove(&id).into_iter().collect(),
+            None => std::mem::take(&mut self.failed).into_values().collect(),
+        }
+    }
+
+    /// What was in line is dropped.
+    pub(crate) fn clear(&mut self) {
+        self.line = Runs::default();
+    }
+
+    /// So many were done before all that is told from here on.
+    pub(crate) fn set_done(&mut self, done: u64) {
+        self.done = done;
+    }
+
+    /// The queue. Whoever had something is gone: it is back in line.
+    pub(crate) fn finish(mut self, remains: Remains) -> Queue {
+        for (_, run) in std::mem::take(&mut self.out).0 {
+            let attempt = run.attempt.saturating_add(1);
+            self.line.add(Run { attempt, ..run });
+        }
+        let last_number = remains.last_number.max(self.last_number);
+        let mut queue = Queue::new(Remains { last_number, done: self.done, ..remains }, true);
+        for (_, run) in self.line.0 {
+            queue.line.push(run);
+        }
+        queue.failed = self.failed;
+        queue
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Lines;
+
+    fn run(first: u64, items: &[&str]) -> Run {
+        let text: String = items.iter().map(|item| format!("{item}\n")).collect();
+        let lines = Lines { count: items.len() as u64, bytes: text.into() };
+        Run { first, attempt: 1, strikes: 0, since: 0, lines }
+    }
+
+    fn in_line(queue: &Queue) -> Vec<(u64, u32, String)> {
+        let (mut all, mut from) = (Vec::new(), 1);
+        while let Some(run) = queue.peek(from, 1) {
+            from = run.end();
+            let text = String::from_utf8_lossy(&run.lines.bytes).trim().to_owned();
+            all.push((run.first, run.attempt, text));
+        }
+        all
+    }
+
+    #[test]
+    fn every_item_is_where_it_was_and_what_was_out_is_back() {
+        let mut replay = Replay::default();
+        replay.put(run(1, &["a", "b", "c", "d"]));
+        replay.put(run(5, &["e", "f"]));
+        replay.out(1, 5);
+        replay.done(2, 1);
+        replay.back(3, 1, 2, 1);
+        replay.failed(4, 1, 3, 2, "odd");
+        let queue = replay.finish(Remains { done: 7, ..Remains::default() });
+        let expected = [(1, 2, "a"), (3, 2, "c"), (5, 2, "e"), (6, 1, "f")];
+        assert_eq!(in_line(&queue), expected.map(|(n, k, t)| (n, k, t.to_owned())));
+        let failed = queue.failed_from(1).unwrap();
+        assert_eq!((failed.run.first, failed.run.attempt, failed.why.as_str()), (4, 3, "odd"));
+        assert_eq!((queue.remains().last_number, queue.census().done), (6, 1));
+    }
+
+    #[test]
+    fn what_is_told_of_items_that_are_not_there_is_nothing() {
+        let mut replay = Replay::default();
+        replay.put(run(3, &["c"]));
+        replay.out(1, 2);
+        replay.done(1, 5);
+        replay.back(9, 9, 1, 0);
+        replay.retry(Some(7));
+        assert_eq!(in_line(&replay.finish(Remains::default())), [(3, 1, "c".to_owned())]);
+    }
+}

@@ -1,0 +1,135 @@
+//! A queue at rest is a file, and what had been accepted is still there, whatever became of the keeper.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+
+use rustix::process::Signal;
+
+use crate::harness::{Sandbox, assert_same, signal_to, wait_for_end};
+
+fn journal(sandbox: &Sandbox) -> std::path::PathBuf {
+    sandbox.queue("default").join("journal")
+}
+
+#[test]
+fn a_queue_with_items_needs_no_process_and_comes_back_as_it_was() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "--capacity", "5", "a", "b", "c", "d"]).assert_prints("");
+    // One is done, one fails, one comes back.
+    assert_eq!(sandbox.run(&["consumer", "--max", "1", "--", "true"]).code(), Some(0));
+    assert_eq!(sandbox.run(&["consumer", "--max", "1", "--", "false"]).code(), Some(1));
+    let mut consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
+    assert_eq!(consumer.line(), "c");
+    consumer.signal(Signal::TERM);
+    consumer.end();
+    sandbox.wait_for_keeper_to_go("default");
+    assert!(sandbox.processes().is_empty());
+    let status = sandbox.run(&["status"]).text();
+    assert!(status.starts_with("default: 2 of 5 in line, 0 out, 1 done, 1 failed, the oldest "));
+    assert!(sandbox.processes().is_empty(), "to look at it wakes nobody");
+    sandbox.run(&["failed"]).assert_prints("2\t1\texit code 1\tb\n");
+    sandbox.run(&["put", "--capacity", "6", "x"]).assert_refused(1, &["capacity 5, not 6"]);
+    sandbox.run(&["peek", "--count", "9", "--format", "json"]).assert_prints(
+        "{\"id\":3,\"item\":\"c\",\"attempt\":2}\n{\"id\":4,\"item\":\"d\",\"attempt\":1}\n",
+    );
+    sandbox.run(&["failed", "--retry"]).assert_prints("1 item back in line\n");
+    sandbox.run(&["put", "e"]).assert_prints("");
+    sandbox.run(&["close"]).assert_prints("");
+    sandbox.run(&["consumer", "--format", "raw"]).assert_prints("b\nc\nd\ne\n");
+    sandbox.assert_nothing_left();
+    assert_eq!(
+        fs::metadata(journal(&sandbox)).unwrap().len(),
+        0,
+        "an emptied queue is an empty file"
+    );
+}
+
+#[test]
+fn a_keeper_that_is_killed_loses_nothing_that_had_been_accepted() {
+    let sandbox = Sandbox::new();
+    let mut expected = String::new();
+    for round in 0..10 {
+        let mut producer = sandbox.start(&["producer", "--keep-open", "--format", "json", "-"]);
+        let mut consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
+        for n in 0..5 {
+            producer.feed(&format!("{round}-{n}\n"));
+            producer.line();
+            expected.push_str(&format!("{round}-{n}\n"));
+        }
+        assert_eq!(consumer.line(), "0-0", "what was out with a client that has gone is back");
+        for keeper in sandbox.processes_of("qdemo keeper") {
+            signal_to(keeper.pid, Signal::KILL);
+            wait_for_end(keeper.pid);
+        }
+        producer.end().assert_refused(1, &["keeper has died"]);
+        consumer.end().assert_refused(1, &["keeper has died"]);
+    }
+    let got = sandbox.run(&["get", "--count", "50"]);
+    got.assert_prints(&expected);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_was_not_written_to_its_end_is_cut_off() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a", "b"]).assert_prints("");
+    sandbox.wait_for_keeper_to_go("default");
+    let whole = fs::read(journal(&sandbox)).unwrap();
+    let mut file = OpenOptions::new().append(true).open(journal(&sandbox)).unwrap();
+    file.write_all(b"\nput 00000000000000a1 2 3 2 5 ~0badc0de\n\"x\"\n").unwrap();
+    sandbox.run(&["put", "c"]).assert_prints("");
+    sandbox.wait_for_keeper_to_go("default");
+    assert!(fs::read(journal(&sandbox)).unwrap().starts_with(&whole));
+    sandbox.run(&["get", "--count", "3"]).assert_prints("a\nb\nc\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_damaged_line_is_told_with_its_place_and_the_rest_is_there() {
+    let sandbox = Sandbox::new();
+    for item in ["first", "second", "third"] {
+        sandbox.run(&["put", item]).assert_prints("");
+        sandbox.wait_for_keeper_to_go("default");
+    }
+    let text = fs::read_to_string(journal(&sandbox)).unwrap();
+    let line = 1 + text.lines().position(|line| line == "\"second\"").unwrap();
+    fs::write(journal(&sandbox), text.replace("\"second\"", "\"sec0nd\"")).unwrap();
+    let get = sandbox.run(&["get", "--count", "2"]);
+    assert_same("first\nthird\n", &get.text());
+    // The record begins in the line before its item.
+    let place = format!("damaged in line {}: ", line - 1);
+    get.assert_one_line_of_error(&["journal of the queue `default`", &place, "the rest is there"]);
+    assert_eq!(get.code(), Some(0));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_journal_of_another_version_is_left_alone() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a"]).assert_prints("");
+    sandbox.wait_for_keeper_to_go("default");
+    let text = fs::read_to_string(journal(&sandbox)).unwrap();
+    let newer = text.replace("qdemo-journal 1", "qdemo-journal 2");
+    fs::write(journal(&sandbox), &newer).unwrap();
+    for command in [&["get"][..], &["put", "b"], &["status"], &["rm", "--force"]] {
+        let outcome = sandbox.run(command);
+        outcome.assert_refused(1, &["journal", "not a journal of this version of qdemo"]);
+    }
+    assert_same(&newer, &fs::read_to_string(journal(&sandbox)).unwrap());
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_queue_in_steady_use_stays_small() {
+    let sandbox = Sandbox::new();
+    let _stays = sandbox.start_consumer(&["--max", "1", "--delay", "1h", "--format", "raw"]);
+    // 20 MB go through it, never more than a tenth of that at a time.
+    let input = format!("{}\n", "x".repeat(10_000)).repeat(200);
+    for _ in 0..10 {
+        sandbox.run_with_input(&["put", "-"], input.as_bytes()).assert_prints("");
+        let got = sandbox.run(&["get", "--count", "200"]);
+        assert!(got.stdout == input.as_bytes());
+    }
+    let length = fs::metadata(journal(&sandbox)).unwrap().len();
+    assert!(length < 8_000_000, "{length} bytes");
+}
