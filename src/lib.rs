@@ -5,7 +5,7 @@
 //!
 //! ```standalone_crate
 //! # use serde::{Deserialize, Serialize};
-//! use qdemo::Queue;
+//! use qdemo::{GetError, Queue};
 //!
 //! #[derive(Serialize, Deserialize)]
 //! struct Page {
@@ -23,11 +23,16 @@
 //!     pages.put(Page { url: "/".to_owned(), depth: 0 })?;
 //!     pages.close()?;
 //!
-//!     while let Ok(page) = pages.get() {
-//!         println!("{} at depth {}", page.url, page.depth);
-//!         page.done()?;
+//!     loop {
+//!         match pages.get() {
+//!             Ok(page) => {
+//!                 println!("{} at depth {}", page.url, page.depth);
+//!                 page.done()?;
+//!             }
+//!             Err(GetError::Closed) => return Ok(()),
+//!             Err(error) => return Err(error.into()),
+//!         }
 //!     }
-//!     Ok(())
 //! }
 //! ```
 //!

@@ -6,7 +6,7 @@ use super::StdoutFailed;
 use super::client::ClientArgs;
 use super::each::{self, EachArgs};
 use super::values;
-use super::visit::come;
+use super::visit::{come, tell_of_the_end};
 use crate::client::{Batch, Client, Options};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
@@ -20,13 +20,14 @@ const SEVERAL: u64 = 4096;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "A COMMAND is run for each item: {} in its arguments is the item, and without {} the item comes on
-standard input. QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE are set. Exit code
-1 when items have failed, 126 when the command cannot be run, 127 when there is none.
+standard input. QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE are set. Exit code 1 when items
+have failed, 126 when the command cannot be run, 127 when there is none.
 
 Examples:
   qdemo consumer --delay 2s
   qdemo consumer -q jobs --format raw | while read -r job; do echo \"$job\"; done
-  qdemo consumer -q images -j 4 --retries 2 -- convert {} -resize 200x200 small/{}"
+  qdemo consumer -q images -j 4 --retries 2 -- convert {} -resize 200x200 small/{}
+  qdemo consumer -q jobs -- sh -c 'echo \"$1\" | tr a-z A-Z' sh {}"
 )]
 pub(super) struct Args {
     /// Pause after each item, before it is done; after each command, when it is
@@ -93,6 +94,9 @@ impl Args {
         if self.client.worker.is_none() {
             client.leave_with_the_reader();
         }
+        if !self.client.quiet && !self.follow {
+            tell_of_the_end(&client, &prepared.queue);
+        }
         match self.get_all(&mut client, &mut reporter, clock) {
             Ok(()) => {
                 client.leave()?;
@@ -114,7 +118,8 @@ impl Args {
         let style = self.style().unwrap_or(Style::Raw);
         let mut prepared = self.client.prepare(Role::Consumer, style, progress)?;
         prepared.options = self.options(prepared.options);
-        let pace = each::Pace { delay: self.delay, max: self.max.unwrap_or(u64::MAX) };
+        let tells = !self.client.quiet && !self.follow;
+        let pace = each::Pace { delay: self.delay, max: self.max.unwrap_or(u64::MAX), tells };
         self.each.run(template, prepared, pace)
     }
 

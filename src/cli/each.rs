@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::client::Prepared;
 use super::signals;
-use super::visit::come;
+use super::visit::{come, tell_of_the_end};
 use super::{StdoutFailed, Stop, Usage, values};
 use crate::client::Client;
 use crate::clock::Clock;
@@ -56,6 +56,8 @@ pub(super) struct EachArgs {
 pub(super) struct Pace {
     pub(super) delay: Duration,
     pub(super) max: u64,
+    /// Say so when the queue has ended and this waits for what comes next.
+    pub(super) tells: bool,
 }
 
 impl EachArgs {
@@ -99,6 +101,9 @@ impl EachArgs {
         };
         let mut client = come(prepared.options, &prepared.queue)?;
         let mut show = Show { reporter: prepared.reporter };
+        if pace.tells {
+            tell_of_the_end(&client, &prepared.queue);
+        }
         let exec = Exec::new(&mut client, template, plan, &mut show, clock, deaths)
             .context("cannot start the guard of the commands")?;
         let ran = exec.run();

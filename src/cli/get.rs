@@ -2,7 +2,7 @@
 
 use super::visit::{self, WaitArgs};
 use super::{QueueArg, StdoutFailed, Stop, values};
-use crate::client::{Client, Error};
+use crate::client::{Client, Error, Patience};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
 use crate::report::{Reporter, Style};
@@ -79,6 +79,9 @@ impl Args {
         let mut reporter = self.output.reporter(&visit);
         let mut client = visit.come()?;
         client.leave_with_the_reader();
+        if self.wait.patience() == Patience::Endless && !self.quiet {
+            visit::tell_of_the_end(&client, &visit.queue);
+        }
         let mut left = self.count;
         let got = self.get(&mut client, &mut reporter, &mut left);
         let stopped = match got {

@@ -1,6 +1,6 @@
 //! What can be asked about the commands themselves: the overview, shell completions, manual pages.
 
-use std::io;
+use std::io::{self, Write};
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -65,14 +65,59 @@ impl ManArgs {
                 })?
             }
         };
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command.clone()).render(&mut page)?;
-        print(&page)
+        print(&page_of(command)?)
     }
 }
 
+/// What every page ends with.
+const EXIT_STATUS: &str = r".SH EXIT STATUS
+0 done; 1 failed; 2 not understood, and nothing was started; 3 would have to wait (full, empty, not
+done in time); 4 closed, or ended; 126 the command for the items cannot be run; 127 there is no such
+command. Death by a signal is death by that signal.
+.SH ENVIRONMENT
+.TP
+\fBQDEMO_DIR\fR
+Where queues lie; by default ${XDG_STATE_HOME:-~/.local/state}/qdemo.
+.TP
+\fBQDEMO_QUEUE\fR
+The queue, if \-\-queue doesn't say.
+.TP
+\fBQDEMO_LANG\fR
+Language of the log lines, ja or en.
+";
+
+/// The manual page; its examples stay as they are.
+fn page_of(command: &clap::Command) -> io::Result<Vec<u8>> {
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let (words, examples) = after.rsplit_once("Examples:\n").unwrap_or_default();
+    let source = concat!("qdemo ", env!("CARGO_PKG_VERSION"));
+    let man = clap_mangen::Man::new(command.clone()).source(source).manual("User Commands");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    if !words.trim().is_empty() {
+        write!(page, ".PP\n{}\n", roff(words.trim()))?;
+    }
+    man.render_options_section(&mut page)?;
+    if command.get_subcommands().any(|command| !command.is_hide_set()) {
+        man.render_subcommands_section(&mut page)?;
+    }
+    if !examples.is_empty() {
+        write!(page, ".SH EXAMPLES\n.nf\n{}\n.fi\n", roff(examples.trim_end()))?;
+    }
+    page.extend_from_slice(EXIT_STATUS.as_bytes());
+    Ok(page)
+}
+
+/// Text that means nothing to a formatter.
+fn roff(text: &str) -> String {
+    let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    escaped.lines().map(|line| format!("\\&{line}")).collect::<Vec<_>>().join("\n")
+}
+
 fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
-    use io::Write;
     let mut stdout = io::stdout().lock();
     stdout.write_all(text).and_then(|()| stdout.flush()).map_err(StdoutFailed)?;
     Ok(ExitCode::Done)
@@ -90,7 +135,9 @@ pub(super) fn commands() -> String {
         format!("{what}:\n{}", names.iter().map(line).collect::<Vec<_>>().join("\n"))
     };
     let groups = GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
-    format!("{groups}\n\n`qdemo COMMAND --help` tells all of a command, with examples.")
+    format!(
+        "{groups}\n\n`qdemo COMMAND --help` tells more, `qdemo man` of exit codes and variables."
+    )
 }
 
 #[cfg(test)]

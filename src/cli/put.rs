@@ -76,6 +76,15 @@ impl Args {
             Err(error) if matches!(error.downcast_ref(), Some(Error::Full)) => {
                 Err(full(&visit.queue, feed, source.rest()).into())
             }
+            Err(error) if matches!(error.downcast_ref(), Some(Error::Closed)) => {
+                feed.client.leave_at_once();
+                let queue = &visit.queue;
+                let text = format!(
+                    "the queue `{queue}` is closed, and takes no more items: `qdemo status -q {queue}` \
+                     tells what is left of it, `qdemo rm -q {queue}` begins a new one"
+                );
+                Err(Stop { code: ExitCode::Closed, text }.into())
+            }
             Err(error) => {
                 feed.client.leave_at_once();
                 Err(error)

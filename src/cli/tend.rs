@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::get::OutputArgs;
-use super::{QueueArg, StdoutFailed, Stop, Usage, values, visit};
+use super::{QueueArg, StdoutFailed, Stop, Usage, say, values, visit};
 use crate::client::{Client, Error, FailedOnes};
 use crate::exit::ExitCode;
 use crate::report::{Reporter, Style};
@@ -68,7 +68,7 @@ pub(super) struct CloseArgs {
   qdemo failed -q jobs --retry
   qdemo failed -q jobs --drop 17 42")]
 pub(super) struct FailedArgs {
-    /// FailedOnes ones, by their ids [default: all]
+    /// Which ones, by their ids [default: all]
     #[arg(value_name = "ID", value_parser = values::id, allow_hyphen_values = true)]
     ids: Vec<u64>,
 
@@ -168,8 +168,13 @@ impl JoinArgs {
 impl CloseArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let visit = self.queue.visit()?;
+        let there = visit.is_there()?;
         let mut client = visit.come()?;
         let dropped = client.close_queue(self.now)?;
+        if !there {
+            let queue = &visit.queue;
+            say(&format!("there was no queue `{queue}`: it has been made, and is closed"));
+        }
         client.leave()?;
         if self.now {
             tell(&mut visit.reporter(Style::Raw), &format!("dropped {}", counted(dropped)))?;

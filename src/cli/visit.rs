@@ -1,5 +1,6 @@
 //! Coming to a queue for one thing only, as all commands but producers and consumers do.
 
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,12 +8,12 @@ use anyhow::Context;
 
 use super::signals::{self, Hangup};
 use super::{QueueArg, Stop, Usage, say, values};
-use crate::client::{Client, Options, Patience};
+use crate::client::{Client, Error, Options, Patience, default_dir};
 use crate::clock::{Stamp, nanos};
 use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
-use crate::pipe::Waker;
+use crate::pipe::{QueueDir, Waker};
 use crate::queue::Role;
 use crate::report::{Lang, Output, Progress, Reporter, Style};
 
@@ -75,6 +76,12 @@ impl Visit {
         come(self.options.clone(), &self.queue)
     }
 
+    /// Whether somebody has made the queue.
+    pub(super) fn is_there(&self) -> anyhow::Result<bool> {
+        let base = default_dir()?;
+        Ok(QueueDir::exists(&base, self.queue.as_str()).map_err(Error::from)?)
+    }
+
     /// Comes to a queue that somebody has made.
     pub(super) fn come_if_there(&self) -> anyhow::Result<Client> {
         let client = self.options.clone().connect_if_there()?;
@@ -114,6 +121,13 @@ fn tell_damage(client: &Client, queue: &QueueName) {
              the rest is there",
             lines.join(", ")
         ));
+    }
+}
+
+/// A person who waits should know what for. A script may well start its consumers first.
+pub(super) fn tell_of_the_end(client: &Client, queue: &QueueName) {
+    if client.waits_for_a_new_one() && io::stderr().is_terminal() {
+        say(&format!("the queue `{queue}` has ended: this waits for what comes next"));
     }
 }
 

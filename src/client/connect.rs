@@ -1,5 +1,6 @@
 //! Coming to a queue: find its keeper or start one, and be welcomed.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
@@ -192,7 +193,7 @@ impl Options {
         let mut damaged = Vec::new();
         for _ in 0..TRIES {
             let dir = QueueDir::open_or_create(&base, self.name.as_str())?;
-            self.hello.born = born_for(dir.path());
+            self.hello.born = born_for(dir.path(), self.hello.role);
             match Door::open(&dir).map_err(open_failed("cannot open the queue's inbox"))? {
                 Some(door) => match self.enter(&dir, door) {
                     Ok(client) => return Ok(Client { damaged, ..client }),
@@ -229,7 +230,7 @@ impl Options {
             replies: ReplyReader::default(),
             buffer: vec![0; 64 * 1024],
             write: Vec::new(),
-            welcome: Welcome { version: VERSION, paced: false, window: 0 },
+            welcome: Welcome { version: VERSION, paced: false, window: 0, ended: false },
             unsent: 0,
             lines: Vec::new(),
             sent: 0,
@@ -240,6 +241,7 @@ impl Options {
             full: false,
             late: Vec::new(),
             interrupt: self.interrupt.clone(),
+            role: self.hello.role,
             for_a_reader: false,
             damaged: Vec::new(),
         };
@@ -308,7 +310,10 @@ impl Options {
             // A terminal's Ctrl-C is not meant for it.
             .process_group(0)
             .spawn()
-            .map_err(|error| Error::Start(format!("{}: {error}", program.display())))?;
+            .map_err(|error| {
+                let remedy = "install qdemo, or call qdemo::keep_if_asked() first thing in main";
+                Error::Start(format!("{}: {error}: {remedy}", program.display()))
+            })?;
         let mut said = String::new();
         let mut stdout = None;
         if let Some(pipe) = keeper.stdout.take() {
@@ -333,20 +338,32 @@ impl Options {
     }
 }
 
-/// Of which queues this process has been told the end, and when.
+/// Of which queues this process has been told the end as a consumer, and when.
 static TOLD: Mutex<BTreeMap<PathBuf, Stamp>> = Mutex::new(BTreeMap::new());
 
-/// This process has been told of the end of the queue in this directory: from now on it counts as
-/// one that started afterwards, and gets what comes next.
-pub(super) fn remember_end(dir: &Path) {
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    told.insert(dir.to_owned(), Stamp::next());
+thread_local! {
+    /// Of which queues this thread has been told the end as a visitor, and when. Each of several
+    /// threads with handles of their own is to be told.
+    static TOLD_HERE: RefCell<BTreeMap<PathBuf, Stamp>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Since when this process has waited for the queue in this directory.
-fn born_for(dir: &Path) -> Stamp {
-    let told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-    told.get(dir).copied().unwrap_or_else(Stamp::birth)
+/// This process, or thread, has been told of the end of the queue in this directory: from now on it
+/// counts as one that started afterwards, and gets what comes next.
+pub(super) fn remember_end(dir: &Path, role: Role) {
+    let (place, now) = (dir.to_owned(), Stamp::next());
+    match role {
+        Role::Visitor => TOLD_HERE.with_borrow_mut(|here| here.insert(place, now)),
+        _ => TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(place, now),
+    };
+}
+
+/// Since when this process, or thread, has waited for the queue in this directory.
+fn born_for(dir: &Path, role: Role) -> Stamp {
+    let told = match role {
+        Role::Visitor => TOLD_HERE.with_borrow(|here| here.get(dir).copied()),
+        _ => TOLD.lock().unwrap_or_else(PoisonError::into_inner).get(dir).copied(),
+    };
+    told.unwrap_or_else(Stamp::birth)
 }
 
 /// Where queues lie when nothing else is said.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::clock::nanos;
 use crate::pipe::{Door, Mailbox, PIPE_BUF, Waker};
-use crate::queue::{Census, Run, Which};
+use crate::queue::{Census, Role, Run, Which};
 use crate::wire::{Reply, ReplyReader, Welcome, Writer};
 pub(crate) use ask::FailedOnes;
 pub use connect::{Options, keep_if_asked};
@@ -100,6 +100,7 @@ pub struct Left {
 pub struct Client {
     /// The queue's directory.
     place: PathBuf,
+    role: Role,
     door: Door,
     mailbox: Mailbox,
     writer: Writer,
@@ -136,6 +137,11 @@ impl Client {
     /// Whether the keeper paces time, as it does for the workers of `qdemo run` with a delay.
     pub(crate) fn is_paced(&self) -> bool {
         self.welcome.paced
+    }
+
+    /// Whether the queue has ended, and this client waits for what comes next.
+    pub(crate) fn waits_for_a_new_one(&self) -> bool {
+        self.welcome.ended
     }
 
     /// Lines of the queue's journal that were damaged when this client had the queue brought back: what
@@ -372,7 +378,7 @@ impl Client {
         match reply {
             Reply::Run(run) => Ok(Some(Some(Batch { run }))),
             Reply::Ended => {
-                connect::remember_end(&self.place);
+                connect::remember_end(&self.place, self.role);
                 Ok(Some(None))
             }
             Reply::Empty => Err(Error::Empty),

@@ -16,8 +16,9 @@ use crate::queue::{Role, Run, Which};
 
 /// A handle of a queue of `T`s, which any number of processes share by its name.
 ///
-/// Items are stored as JSON, so that other programs, and `qdemo get`, can take them too. A handle is
-/// for one thread: others open their own.
+/// Items are stored as JSON, so that other programs, and `qdemo get`, can take them too; from a shell,
+/// `qdemo put --json` puts what isn't a string. A handle is for one thread: others open their own. A
+/// program that is to run where there is no `qdemo` calls [`keep_if_asked`](crate::keep_if_asked).
 ///
 /// ```standalone_crate
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -80,7 +81,8 @@ pub enum TryPutError<T> {
 /// Why [`Queue::get`] got nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum GetError {
-    /// The queue was closed, and has ended. The next get waits for a new queue of this name.
+    /// The queue was closed, and has ended. The next get of this thread waits for a new queue of this
+    /// name.
     #[error("the queue has ended")]
     Closed,
     /// Something went wrong.
@@ -94,7 +96,8 @@ pub enum TryGetError {
     /// There was no item in time.
     #[error("the queue is empty")]
     Empty,
-    /// The queue was closed, and has ended. The next get waits for a new queue of this name.
+    /// The queue was closed, and has ended. The next get of this thread waits for a new queue of this
+    /// name.
     #[error("the queue has ended")]
     Closed,
     /// Something went wrong.
@@ -281,7 +284,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     }
 }
 
-/// An item that is out with this process. It goes back in line when it is dropped and was neither
+/// An item that is out with this process; it borrows the queue. It goes back in line when it is dropped and was neither
 /// [`Item::done`] nor [`Item::fail`]ed, or when the process dies.
 ///
 /// ```standalone_crate

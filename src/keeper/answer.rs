@@ -101,6 +101,7 @@ pub(super) fn status(queue: &Queue, peers: &BTreeMap<ClientId, Peer>, now: Nanos
                 && (doing.holds > 0 || doing.waits_for == Some(WaitsFor::Item))
     };
     let state = match queue.sentinel() {
+        None if queue.is_over() => "ended",
         None => "open",
         Some(Sentinel::LastProducerLeft) => "ending",
         Some(Sentinel::Closed) => "closed",

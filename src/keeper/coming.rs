@@ -38,7 +38,8 @@ impl Keeper {
                 let window = self.window();
                 let paced = self.pacer.is_some();
                 let version = VERSION;
-                let welcome = Welcome { version, paced, window };
+                let ended = self.queue.is_over() && !self.queue.is_told(client);
+                let welcome = Welcome { version, paced, window, ended };
                 send(host, client, &Reply::Welcome(welcome));
             }
             Err((code, text)) => {

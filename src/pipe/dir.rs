@@ -1,7 +1,7 @@
 //! The directory of a queue: who may have it, who starts its keeper, and what lies about in it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, geteuid, test_kill_process};
 
+/// What a directory has in it that is a queue: one of these.
+const FILES: [&str; 3] = ["inbox", "journal", "memory.json"];
 const STICKY: u32 = 0o1000;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
@@ -87,29 +89,32 @@ impl QueueDir {
         }
     }
 
-    /// Whether there is something called `name` in `base`.
+    /// Whether there is a queue called `name` in `base`.
     pub(crate) fn exists(base: &Path, name: &str) -> Result<bool, DirError> {
         let path = base.join(name);
-        match fs::symlink_metadata(&path) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(DirError::Io { path, error }),
+        for file in FILES {
+            match fs::symlink_metadata(path.join(file)) {
+                Ok(_) => return Ok(true),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(error) => return Err(DirError::Io { path, error }),
+            }
         }
+        Ok(false)
     }
 
-    /// The names of the directories in `base`, in alphabetical order; none if it is not there.
+    /// The names of the queues in `base`, in alphabetical order; none if that is not there.
     pub(crate) fn names(base: &Path) -> Result<Vec<String>, DirError> {
         let failed = |error| DirError::Io { path: base.to_owned(), error };
         let entries = match fs::read_dir(base) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(failed)?,
         };
+        check(base, true)?;
         let mut names = Vec::new();
         for entry in entries {
-            let entry = entry.map_err(failed)?;
-            // What is removed at this moment is not there.
-            if entry.file_type().is_ok_and(|is| is.is_dir())
-                && let Ok(name) = entry.file_name().into_string()
+            if let Ok(name) = entry.map_err(failed)?.file_name().into_string()
+                && Self::exists(base, &name)?
             {
                 names.push(name);
             }

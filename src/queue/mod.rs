@@ -169,12 +169,12 @@ impl Queue {
             return self.accept(now, putter);
         }
         if self.line.len() > 0 {
-            let getter = self.getters.iter().copied().find(|&c| !self.is_over(c));
+            let getter = self.getters.iter().copied().find(|&c| !self.is_told(c));
             if let Some(getter) = getter {
                 return self.hand_out(now, getter);
             }
         }
-        if let Some(told) = self.getters.iter().copied().find(|&c| self.is_over(c)) {
+        if let Some(told) = self.getters.iter().copied().find(|&c| self.is_told(c)) {
             return self.tell_end(told);
         }
         if self.line.len() > 0 || self.out > 0 {
@@ -455,7 +455,8 @@ impl Queue {
         Some(Effect::Ended { client })
     }
 
-    fn is_over(&self, client: ClientId) -> bool {
+    /// Whether this client is told of an end when it asks.
+    pub(crate) fn is_told(&self, client: ClientId) -> bool {
         self.clients.get(&client).is_some_and(|c| c.over)
     }
 

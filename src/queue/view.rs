@@ -31,6 +31,11 @@ impl Queue {
         self.sentinel
     }
 
+    /// Whether the last queue of this name has ended, and no new one has begun.
+    pub(crate) fn is_over(&self) -> bool {
+        self.end.is_some() && !self.begun
+    }
+
     /// What each client is about, in the order in which they came.
     pub(crate) fn doing(&self) -> impl Iterator<Item = Doing> {
         self.clients.iter().map(|(&client, c)| Doing {

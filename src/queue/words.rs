@@ -243,7 +243,7 @@ impl Effect {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error(
-        "the queue has capacity {have}, not {asked}: leave --capacity out, or give the same one"
+        "the queue has capacity {have}, not {asked}: leave --capacity out, or give the same one; `qdemo rm` begins anew"
     )]
     Capacity { have: String, asked: String },
     #[error("too many items wait for room: those up to {seq} are not taken")]

@@ -104,8 +104,10 @@ impl Reporter {
                 Style::Raw => self.bare(item),
                 Style::Log => {
                     let why = why.unwrap_or_default();
-                    self.out.text(&format!("{id}\t{}\t{why}\t{}", run.attempt, item::bare(item)));
-                    self.out.raw(b"\n");
+                    // A line each, whatever is in it.
+                    let (why, item) = (printable(why), item::bare(item));
+                    let line = format!("{id}\t{}\t{why}\t{}\n", run.attempt, printable(&item));
+                    self.out.raw(line.as_bytes());
                 }
                 Style::Silent => {}
             }

@@ -17,6 +17,9 @@ pub(crate) struct Welcome {
     pub(crate) paced: bool,
     /// How many items may be underway without an answer, beyond one.
     pub(crate) window: u64,
+    /// The queue has ended, and the client is here for what comes next.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) ended: bool,
 }
 
 /// How a queue is.
@@ -34,7 +37,7 @@ pub(crate) struct Status {
     pub(crate) capacity: Option<u64>,
     /// The age of the oldest item that isn't done, in seconds.
     pub(crate) oldest_s: Option<f64>,
-    /// `open`, `ending` (the last producer has left), or `closed`.
+    /// `open`, `ending` (the last producer has left), `closed`, or `ended` (nothing new has begun).
     pub(crate) state: String,
     /// Who is here to put.
     pub(crate) producers: Vec<ClientStatus>,
@@ -345,7 +348,7 @@ mod tests {
     fn all() -> Vec<Reply> {
         let text = |text: &str| text.to_owned();
         vec![
-            Reply::Welcome(Welcome { version: 1, paced: true, window: 7 }),
+            Reply::Welcome(Welcome { version: 1, paced: true, window: 7, ended: true }),
             run(5, "\"a\"\n{\"b\":1}\n"),
             Reply::Ok { seq: 1, id: 2, window: 3 },
             Reply::Closed { seq: 4 },

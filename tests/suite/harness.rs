@@ -150,21 +150,23 @@ impl Sandbox {
         serde_json::from_str(&outcome.text()).unwrap()
     }
 
-    /// Waits until the status of the default queue, which is there, is as it should be.
-    #[track_caller]
+    /// Waits until the default queue is there, and its status is as it should be.
     pub fn wait_for_status(&self, is: impl Fn(&serde_json::Value) -> bool) {
-        self.watch(&["-q", "default"], |line| is(&serde_json::from_str(line).expect("the status")));
+        self.watch(|line| {
+            let status: serde_json::Value = serde_json::from_str(line).expect("a status");
+            status["queue"] == "default" && is(&status)
+        });
     }
 
     /// Waits until somebody waits for an item, of whatever queue.
     pub fn wait_for_consumer(&self) {
-        self.watch(&[], |line| line.contains(r#""waits_for":"item""#));
+        self.watch(|line| line.contains(r#""waits_for":"item""#));
     }
 
     /// Looks again and again, since only the queue knows.
-    fn watch(&self, which: &[&str], is: impl Fn(&str) -> bool) {
+    fn watch(&self, is: impl Fn(&str) -> bool) {
         let args = ["status", "--format", "json", "--watch", "--every", "10ms"];
-        let mut watch = self.start(&[&args[..], which].concat());
+        let mut watch = self.start(&args);
         while !is(&watch.line()) {}
         watch.signal(Signal::TERM);
         watch.end();

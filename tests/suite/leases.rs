@@ -89,7 +89,7 @@ fn what_comes_too_late_is_not_taken_for_the_next_attempt_of_the_same_consumer() 
     // The first attempt ends after its lease, and while the second one of the same consumer runs.
     let script = r#"
         mkfifo second
-        qdemo consumer --lease 150ms --max 2 -j 2 -- bash -c '
+        qdemo consumer --lease 1s --max 2 -j 2 -- bash -c '
             if [ $QDEMO_ATTEMPT = 1 ]; then read -r < second; exit 9; fi
             echo > second'
         echo "code $?"

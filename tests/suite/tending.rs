@@ -158,7 +158,15 @@ fn completions_and_manual_pages_are_made_of_the_commands() {
     assert!(page.text().starts_with(".ie") && page.text().contains(".TH qdemo 1"));
     let page = sandbox.run(&["man", "put"]);
     page.assert_done();
-    assert!(page.text().contains("no\\-wait"), "{}", page.text());
+    for part in [
+        "no\\-wait",
+        ".SH EXAMPLES\n.nf\n",
+        "qdemo put \\-q jobs first",
+        ".SH EXIT STATUS",
+        "QDEMO_DIR",
+    ] {
+        assert!(page.text().contains(part), "no {part} in {}", page.text());
+    }
 }
 
 #[test]
@@ -206,5 +214,59 @@ fn of_several_failed_ones_all_or_none_are_dealt_with() {
     // What has ended ends again after them.
     let consumer = sandbox.run(&["consumer", "--", "echo", "{}"]);
     consumer.assert_prints("a\nb\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_directory_that_is_no_queue_is_left_alone() {
+    let sandbox = Sandbox::new();
+    for name in ["docs", "private"] {
+        std::fs::create_dir(sandbox.queue(name)).unwrap();
+    }
+    std::fs::write(sandbox.queue("docs").join("a.txt"), "hi").unwrap();
+    sandbox.run(&["status"]).assert_prints("");
+    for name in ["docs", "private"] {
+        sandbox.run(&["rm", "-q", name, "--force"]).assert_refused(1, &["there is no queue"]);
+        assert!(sandbox.queue(name).exists());
+    }
+}
+
+#[test]
+fn a_name_that_is_mistyped_is_told_when_it_is_closed() {
+    let sandbox = Sandbox::new();
+    let close = sandbox.run(&["close", "-q", "typo"]);
+    close.assert_one_line_of_error(&["there was no queue `typo`: it has been made, and is closed"]);
+    assert_eq!(close.code(), Some(0));
+    let put = sandbox.run(&["put", "-q", "typo", "x"]);
+    put.assert_refused(4, &["`typo` is closed", "qdemo rm -q typo"]);
+    sandbox.run(&["rm", "-q", "typo"]).assert_prints("");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn an_end_is_seen_until_something_new_begins() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a"]).assert_prints("");
+    sandbox.run(&["close"]).assert_prints("");
+    sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
+    let status = sandbox.run(&["status"]).text();
+    assert!(status.starts_with("default (ended): 0 in line"), "{status}");
+    let late = sandbox.start(&["consumer", "--format", "raw"]);
+    sandbox.wait_for_consumer();
+    sandbox.run(&["put", "b"]).assert_prints("");
+    assert_eq!(sandbox.status()["state"], "open");
+    sandbox.run(&["close"]).assert_prints("");
+    // A script's consumers may well come first: only on a terminal they say what they wait for.
+    late.end().assert_prints("b\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_failed_is_listed_in_a_line_each_whatever_is_in_it() {
+    let sandbox = Sandbox::new();
+    sandbox.run_with_input(&["put", "-0", "-"], b"a\nb\tc\x1b[31m").assert_prints("");
+    assert_eq!(sandbox.run(&["consumer", "--max", "1", "--", "false"]).code(), Some(1));
+    sandbox.run(&["failed"]).assert_prints("1\t1\texit code 1\ta\\nb\\tc\\u{1b}[31m\n");
+    sandbox.run(&["failed", "--drop"]).assert_prints("dropped 1 item\n");
     sandbox.assert_nothing_left();
 }

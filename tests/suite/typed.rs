@@ -153,3 +153,29 @@ fn who_is_done_after_its_lease_is_told() {
 fn a_name_that_cannot_be_is_refused_before_anything_is_made() {
     assert!(matches!(Queue::<u32>::open("a/b"), Err(qdemo::OpenError::Name(_))));
 }
+
+#[test]
+fn each_thread_with_a_handle_of_its_own_is_told_of_the_end() {
+    let sandbox = Sandbox::new();
+    let queue = open::<u32>(&sandbox);
+    (1..=3).for_each(|n| queue.put(n).unwrap());
+    queue.close().unwrap();
+    // One after another: each comes when the one before has been told.
+    for expected in [&[1, 2, 3][..], &[], &[]] {
+        let options = options(&sandbox);
+        let worker = std::thread::spawn(move || {
+            let queue: Queue<u32> = Queue::with(options).unwrap();
+            let mut got = Vec::new();
+            loop {
+                match queue.get() {
+                    Ok(item) => got.push(item.done().unwrap()),
+                    Err(GetError::Closed) => return got,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        assert_eq!(worker.join().unwrap(), expected);
+    }
+    drop(queue);
+    sandbox.assert_nothing_left();
+}
