@@ -6,8 +6,8 @@ use super::StdoutFailed;
 use super::client::ClientArgs;
 use super::each::{self, EachArgs};
 use super::values;
-use super::visit::{come, tell_of_the_end};
-use crate::client::{Batch, Client, Options};
+use super::visit::{come, patience, tell_of_the_end};
+use crate::client::{Batch, Client, Error, Options, Patience};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
 use crate::queue::Role;
@@ -43,6 +43,15 @@ pub(super) struct Args {
     /// Stay when the queue ends, and wait for what comes after
     #[arg(long)]
     follow: bool,
+
+    /// Leave when no item has come for so long
+    #[arg(long, value_name = "TIME")]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    timeout: Option<Duration>,
+
+    /// Leave when there is nothing to do
+    #[arg(long, conflicts_with = "timeout")]
+    no_wait: bool,
 
     /// An item held for longer than this goes back in line, even while its consumer lives
     #[arg(long, value_name = "TIME")]
@@ -94,7 +103,7 @@ impl Args {
         if self.client.worker.is_none() {
             client.leave_with_the_reader();
         }
-        if !self.client.quiet && !self.follow {
+        if self.tells() {
             tell_of_the_end(&client, &prepared.queue);
         }
         match self.get_all(&mut client, &mut reporter, clock) {
@@ -118,9 +127,22 @@ impl Args {
         let style = self.style().unwrap_or(Style::Raw);
         let mut prepared = self.client.prepare(Role::Consumer, style, progress)?;
         prepared.options = self.options(prepared.options);
-        let tells = !self.client.quiet && !self.follow;
-        let pace = each::Pace { delay: self.delay, max: self.max.unwrap_or(u64::MAX), tells };
+        let pace = each::Pace {
+            delay: self.delay,
+            max: self.max.unwrap_or(u64::MAX),
+            patience: self.patience(),
+            tells: self.tells(),
+        };
         self.each.run(template, prepared, pace)
+    }
+
+    fn patience(&self) -> Patience {
+        if self.no_wait { Patience::For(0) } else { patience(self.timeout) }
+    }
+
+    /// Whether to say what is waited for after the end.
+    fn tells(&self) -> bool {
+        !self.client.quiet && !self.follow && self.patience() == Patience::Endless
     }
 
     fn style(&self) -> Option<Style> {
@@ -151,10 +173,12 @@ impl Args {
         };
         let mut left = self.max.unwrap_or(u64::MAX);
         while left > 0 {
-            let got = client.get(at_a_time.min(left))?;
+            let got = client.get_within(at_a_time.min(left), self.patience());
             each::tell_late(client, reporter);
-            let Some(batch) = got else {
-                return Ok(());
+            let batch = match got {
+                Ok(Some(batch)) => batch,
+                Ok(None) | Err(Error::Empty) => return Ok(()),
+                Err(error) => return Err(error.into()),
             };
             left -= batch.count();
             report(reporter, clock, &batch).map_err(StdoutFailed)?;

@@ -12,7 +12,7 @@ use super::client::Prepared;
 use super::signals;
 use super::visit::{come, tell_of_the_end};
 use super::{StdoutFailed, Stop, Usage, values};
-use crate::client::Client;
+use crate::client::{Client, Patience};
 use crate::clock::Clock;
 use crate::exec::{Ended, Exec, Plan, Stopped, Tally, Template, Unusable, Watch};
 use crate::exit::ExitCode;
@@ -56,6 +56,7 @@ pub(super) struct EachArgs {
 pub(super) struct Pace {
     pub(super) delay: Duration,
     pub(super) max: u64,
+    pub(super) patience: Patience,
     /// Say so when the queue has ended and this waits for what comes next.
     pub(super) tells: bool,
 }
@@ -98,6 +99,7 @@ impl EachArgs {
             delay: pace.delay,
             halt: self.halt,
             max: pace.max,
+            patience: pace.patience,
         };
         let mut client = come(prepared.options, &prepared.queue)?;
         let mut show = Show { reporter: prepared.reporter };

@@ -48,6 +48,7 @@ impl Args {
         raise_open_files();
         // The terminal that somebody happened to start it from may go.
         let stop = signals::catch(Hangup::Ignore, || {})?;
+        signals::do_not_die_of_large_files()?;
         let dir = QueueDir::open_or_create(&default_dir()?, self.queue.name()?.as_str())?;
         shared::keep(dir, &stop)
     }

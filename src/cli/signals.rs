@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use anyhow::Context;
 use nix::sys::signal::{SigSet, Signal};
@@ -100,6 +100,13 @@ impl Arrivals {
             }
         }
     }
+}
+
+/// A write beyond the limit of a file's size is an error from now on, and not the end.
+pub(super) fn do_not_die_of_large_files() -> io::Result<()> {
+    let told = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, told)?;
+    Ok(())
 }
 
 /// Wakes the waker whenever a child has died.

@@ -330,7 +330,7 @@ impl Client {
                 continue;
             }
             match self.reply(left)? {
-                Some(Reply::Cancelled) if cancelled => {
+                Some(Reply::Cancelled) => {
                     // What was picked came before it; there is always something.
                     return picked.unwrap_or(Err(Error::Empty));
                 }
@@ -352,6 +352,11 @@ impl Client {
         self.begin();
         self.writer.get(&mut self.write, max.max(1));
         self.send_write()
+    }
+
+    /// What [`Client::ask_for`] asked for is not waited for any longer: there is an answer at once.
+    pub(crate) fn cancel(&mut self) -> Result<(), Error> {
+        self.say("cancel")
     }
 
     /// Asks how many items there are, and waits for nothing.

@@ -49,6 +49,7 @@ impl ByHand {
         let mut slot = Slot::open(&self.dir, &mailbox).unwrap();
         let welcome = format!("welcome {{\"version\":1,\"paced\":false,\"window\":{window}}}\n");
         slot.mail().extend_from_slice(welcome.as_bytes());
+        slot.agree();
         slot.flush().unwrap();
         slot
     }
@@ -66,6 +67,7 @@ impl ByHand {
 
 fn say(slot: &mut Slot, text: &str) {
     slot.mail().extend_from_slice(text.as_bytes());
+    slot.agree();
     slot.flush().unwrap();
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
-use crate::client::{Client, Error, News};
+use crate::client::{Client, Error, News, Patience};
 use crate::clock::{Clock, Nanos, nanos};
 use crate::pipe::{Ready, Waker};
 use crate::queue::Census;
@@ -48,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) halt: bool,
     /// How many items to take in all.
     pub(crate) max: u64,
+    /// How long to wait for an item when there is nothing else to do.
+    pub(crate) patience: Patience,
 }
 
 /// What came of it.
@@ -111,6 +113,10 @@ pub(crate) struct Exec<'a, W> {
     resting: Vec<Nanos>,
     /// An answer to a get is owed.
     asked: bool,
+    /// Since when there has been nothing to do but wait for that.
+    idle: Option<Nanos>,
+    /// The keeper has been told that it is not waited for any longer.
+    cancelled: bool,
     ended: bool,
     taken: u64,
     tally: Tally,
@@ -142,6 +148,8 @@ impl<'a, W: Watch> Exec<'a, W> {
             waiting: Vec::new(),
             resting: Vec::new(),
             asked: false,
+            idle: None,
+            cancelled: false,
             ended: false,
             taken: 0,
             tally: Tally::default(),
@@ -180,6 +188,7 @@ impl<'a, W: Watch> Exec<'a, W> {
             if nothing_left && enough {
                 return Ok(());
             }
+            self.be_patient(nothing_left)?;
             self.wait()?;
             self.hear()?;
             self.look_after_running()?;
@@ -212,6 +221,26 @@ impl<'a, W: Watch> Exec<'a, W> {
             self.asked = true;
         }
         Ok(())
+    }
+
+    /// When there has been nothing to do for too long, the keeper is told that no item is waited for
+    /// any longer. It has the last word: perhaps there is one.
+    fn be_patient(&mut self, nothing_left: bool) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.idle = if nothing_left { self.idle.or(Some(now)) } else { None };
+        if self.leaves_at().is_some_and(|at| at <= now) {
+            self.client.cancel()?;
+            self.cancelled = true;
+        }
+        Ok(())
+    }
+
+    /// When it is not waited any longer; none if that is never, or has been said.
+    fn leaves_at(&self) -> Option<Nanos> {
+        match self.plan.patience {
+            Patience::For(most) if !self.cancelled => Some(self.idle?.saturating_add(most)),
+            _ => None,
+        }
     }
 
     fn start(&mut self, task: Task) -> Result<(), Stopped> {
@@ -277,7 +306,8 @@ impl<'a, W: Watch> Exec<'a, W> {
     fn wait(&mut self) -> Result<(), Error> {
         let due = self.waiting.iter().map(|(due, _)| *due).filter(|_| self.free() > 0);
         let limits = self.running.iter().filter_map(Job::limit);
-        let next = due.chain(limits).chain(self.resting.iter().copied()).chain(self.look).min();
+        let other = self.resting.iter().copied().chain(self.look).chain(self.leaves_at());
+        let next = due.chain(limits).chain(other).min();
         let most = next.map(|next| next.saturating_sub(self.clock.now()));
         let mut pipes: Vec<(BorrowedFd<'_>, Ready)> = vec![(self.deaths.as_fd(), Ready::Read)];
         pipes.extend(self.running.iter().flat_map(Job::pipes).map(|pipe| (pipe, Ready::Read)));
@@ -286,10 +316,18 @@ impl<'a, W: Watch> Exec<'a, W> {
 
     /// What the keeper has said.
     fn hear(&mut self) -> Result<(), Stopped> {
-        while let Some(news) = self.client.heard()? {
+        loop {
+            let news = match self.client.heard() {
+                Err(Error::Empty) => News::Ended,
+                other => match other? {
+                    Some(news) => news,
+                    None => break,
+                },
+            };
             match news {
                 News::Items(batch) => {
                     self.asked = false;
+                    self.cancelled = false;
                     let mut run = batch.into_run();
                     self.taken += run.count();
                     while run.count() > 0 {

@@ -69,14 +69,21 @@ impl Post {
         self.spare = None;
         if let Ok(mut slot) = Slot::open(&self.dir, mailbox) {
             slot.mail().extend_from_slice(mail);
+            slot.agree();
             let _ = slot.flush();
         }
         self.spare = File::open("/dev/null").ok();
     }
 
+    /// All that was to be said since the last [`Post::flush`] is not said.
+    pub(crate) fn take_back(&mut self) {
+        self.slots.values_mut().for_each(Slot::take_back);
+    }
+
     /// Writes what there is room for.
     pub(crate) fn flush(&mut self) {
         for slot in self.slots.values_mut() {
+            slot.agree();
             // A client that is gone is noticed when its death is polled.
             let _ = slot.flush();
         }

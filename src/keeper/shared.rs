@@ -201,7 +201,17 @@ fn serve(keeper: &mut Keeper, host: &mut Office<Notes>, stop: &Waker) -> io::Res
     loop {
         let due = keeper.turn(clock.now(), host)?;
         // It is remembered before anybody is told.
-        host.watch.commit(keeper)?;
+        if let Err(error) = host.watch.commit(keeper) {
+            // What cannot be written down has not been: who was to be told of it is told that.
+            host.post.take_back();
+            let text = format!(
+                "cannot write the queue's journal: {error}; what was accepted before is still there"
+            );
+            keeper.give_up("journal", &text, host);
+            host.post.flush();
+            host.post.shut()?;
+            return Err(error);
+        }
         host.post.flush();
         starting &= host.post.is_quiet();
         if (host.post.is_quiet() && !starting) || keeper.is_removed() {

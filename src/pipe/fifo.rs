@@ -168,7 +168,9 @@ impl Drop for Mailbox {
 pub(crate) struct Slot {
     writer: File,
     unsent: Vec<u8>,
+    /// How much of that has been written, and how much may be.
     sent: usize,
+    agreed: usize,
     /// How much of what is not written yet was there before the last mail.
     behind: usize,
 }
@@ -180,7 +182,7 @@ impl Slot {
         let path = dir.join(name);
         let writer = open(&path, false)?;
         let _ = fs::remove_file(&path);
-        Ok(Self { writer, unsent: Vec::new(), sent: 0, behind: 0 })
+        Ok(Self { writer, unsent: Vec::new(), sent: 0, agreed: 0, behind: 0 })
     }
 
     /// Where to add what is to be written.
@@ -200,18 +202,30 @@ impl Slot {
         self.unsent.len() - self.sent
     }
 
-    /// Writes as much as there is room for. `BrokenPipe` when the client is gone.
+    /// All mail so far may be written.
+    pub(crate) fn agree(&mut self) {
+        self.agreed = self.unsent.len();
+    }
+
+    /// What may not be written yet never will be.
+    pub(crate) fn take_back(&mut self) {
+        self.unsent.truncate(self.agreed);
+    }
+
+    /// Writes what may be written, and as much as there is room for. `BrokenPipe` when the client is
+    /// gone.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        while self.sent < self.unsent.len() {
-            match self.writer.write(&self.unsent[self.sent..]) {
+        while self.sent < self.agreed {
+            match self.writer.write(&self.unsent[self.sent..self.agreed]) {
                 Ok(written) => self.sent += written,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             }
         }
-        self.unsent.clear();
+        self.unsent.drain(..self.sent);
         self.sent = 0;
+        self.agreed = 0;
         Ok(())
     }
 }
@@ -246,4 +260,41 @@ fn is_passing(error: &io::Error) -> bool {
 /// What `open` says of a named pipe that nobody reads.
 fn no_reader() -> i32 {
     rustix::io::Errno::NXIO.raw_os_error()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_is_written_when_it_is_agreed_and_one_large_letter_is_not_being_behind() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
+        let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
+        let mut slot = Slot::open(&dir, "mailbox.1.x").unwrap();
+        let read = |slot: &mut Slot| {
+            let (mut all, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
+            loop {
+                slot.flush().unwrap();
+                match mailbox.read(&mut buffer).unwrap() {
+                    0 => return all,
+                    read => all.extend_from_slice(&buffer[..read]),
+                }
+            }
+        };
+        let large = vec![b'x'; 1 << 20];
+        slot.mail().extend_from_slice(&large);
+        slot.agree();
+        slot.flush().unwrap();
+        assert!(slot.unsent() > 0, "no pipe holds that much");
+        assert_eq!(slot.behind(), 0, "nothing came after it");
+        slot.mail().extend_from_slice(b"more");
+        assert!(slot.behind() > 0);
+        slot.take_back();
+        slot.mail().extend_from_slice(b"other");
+        assert_eq!(read(&mut slot), large, "what has not been agreed is not written");
+        slot.agree();
+        assert_eq!(read(&mut slot), b"other");
+        assert_eq!((slot.unsent(), slot.behind()), (0, 0));
+    }
 }

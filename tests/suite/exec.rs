@@ -292,3 +292,21 @@ fn quiet_means_no_progress_and_no_log_lines_but_what_the_commands_print() {
     assert_eq!(records(&json.text())[0]["stdout"], "hello\n");
     sandbox.assert_nothing_left();
 }
+
+#[test]
+fn a_consumer_may_do_what_there_is_and_leave() {
+    let sandbox = Sandbox::new();
+    let no_wait = ["consumer", "--no-wait", "--", "sh", "-c"];
+    sandbox.run(&[&no_wait[..], &["echo {}"]].concat()).assert_prints("");
+    sandbox.run(&["put", "1"]).assert_prints("");
+    // What comes while it is at work is done too.
+    let puts_more = "[ {} -gt 5 ] || qdemo put $(( {} + 1 )); echo {}";
+    let outcome = sandbox.run(&[&no_wait[..], &[puts_more]].concat());
+    outcome.assert_prints("1\n2\n3\n4\n5\n6\n");
+    sandbox.run(&["put", "a", "b"]).assert_prints("");
+    let args = ["consumer", "--timeout", "50ms", "--format", "raw"];
+    sandbox.run(&args).assert_prints("a\nb\n");
+    let args = ["consumer", "--timeout", "50ms", "--", "true"];
+    sandbox.run(&args).assert_prints("");
+    sandbox.assert_nothing_left();
+}

@@ -133,3 +133,27 @@ fn a_queue_in_steady_use_stays_small() {
     let length = fs::metadata(journal(&sandbox)).unwrap().len();
     assert!(length < 8_000_000, "{length} bytes");
 }
+
+#[test]
+fn when_there_is_no_room_for_the_journal_what_was_accepted_is_there_and_the_rest_is_refused() {
+    let sandbox = Sandbox::new();
+    // As on a full disk: no file may have more than 64 KiB.
+    let script = r#"
+        ulimit -f 64
+        seq -f 'item %g' 20000 | qdemo put -
+        echo "code $?"
+    "#;
+    let outcome = sandbox.script(script);
+    assert_eq!(outcome.text(), "code 1\n", "{outcome:?}");
+    outcome.assert_one_line_of_error(&["cannot write the queue's journal", "is still there"]);
+    sandbox.assert_nothing_left();
+    let status = sandbox.status();
+    let in_line = status["in_line"].as_u64().unwrap();
+    assert!(in_line > 100 && in_line < 20_000, "{status}");
+    let expected: String = (1..=in_line).map(|n| format!("item {n}\n")).collect();
+    // With room again it goes on from there.
+    sandbox.run(&["put", "more"]).assert_prints("");
+    let got = sandbox.run(&["get", "--count", &(in_line + 1).to_string()]);
+    got.assert_prints(&format!("{expected}more\n"));
+    sandbox.assert_nothing_left();
+}
