@@ -4,6 +4,7 @@ mod ask;
 mod connect;
 mod error;
 mod pipes;
+mod put;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -23,16 +24,8 @@ pub(crate) use connect::{default_dir, status_at_rest};
 pub use error::Error;
 use pipes::Deadline;
 pub(crate) use pipes::Patience;
+pub(crate) use put::Accepted;
 pub use typed::{GetError, Item, OpenError, PutError, Queue, TryGetError, TryPutError};
-
-/// Items that were accepted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    /// How many; they are the next ones of those that were put.
-    pub(crate) count: u64,
-    /// The queue's number of the first of them; the others follow it.
-    pub(crate) first_id: u64,
-}
 
 /// Items that this client has out: each is to be [`Client::done`], or it comes back in line when
 /// the client leaves.
@@ -153,142 +146,6 @@ impl Client {
     /// From now on waits end with [`Error::Unread`] when nobody reads standard output any more.
     pub(crate) fn leave_with_the_reader(&mut self) {
         self.for_a_reader = true;
-    }
-
-    /// Puts one item: JSON text without a line break. It is in the queue when this returns; waits
-    /// while the queue is full.
-    ///
-    /// # Errors
-    /// [`Error::Closed`] when the queue has been closed; [`Error::Gone`] when the keeper died;
-    /// [`Error::NotALine`] and [`Error::TooLarge`] for what is no item.
-    pub fn put(&mut self, item: &[u8]) -> Result<(), Error> {
-        self.put_all([item])
-    }
-
-    /// The same, but waits for room only that long.
-    pub(crate) fn put_within(&mut self, item: &[u8], patience: Patience) -> Result<(), Error> {
-        self.add(item)?;
-        while self.wait_for_news(patience)?.is_some() {}
-        Ok(())
-    }
-
-    /// Puts many items, which is faster than one after another. They are in the queue when this
-    /// returns.
-    ///
-    /// # Errors
-    /// As [`Client::put`]. The items before the one that it is about may be in the queue.
-    pub fn put_all<T: AsRef<[u8]>>(
-        &mut self,
-        items: impl IntoIterator<Item = T>,
-    ) -> Result<(), Error> {
-        for item in items {
-            while !self.has_room() {
-                self.wait_for_news(Patience::Endless)?;
-            }
-            self.add(item.as_ref())?;
-        }
-        self.settle()
-    }
-
-    /// Waits until everything added is in the queue.
-    fn settle(&mut self) -> Result<(), Error> {
-        while self.wait_for_news(Patience::Endless)?.is_some() {}
-        Ok(())
-    }
-
-    /// Whether one more item may be on its way.
-    pub(crate) fn has_room(&self) -> bool {
-        // Nothing is sent behind what was not taken before that has been told.
-        !self.full && (self.sent + self.unsent).saturating_sub(self.answered) < self.window.max(1)
-    }
-
-    /// Adds an item, for which there is room, to those that are on their way.
-    pub(crate) fn add(&mut self, item: &[u8]) -> Result<(), Error> {
-        if memchr::memchr(b'\n', item).is_some() || item.is_empty() {
-            return Err(Error::NotALine);
-        }
-        let size = item.len() as u64;
-        if size > self.largest {
-            return Err(Error::TooLarge { size, most: self.largest });
-        }
-        let room = self.writer.room();
-        if self.lines.len() + item.len() >= room {
-            self.send()?;
-        }
-        if item.len() >= room {
-            return self.send_in_parts(item);
-        }
-        self.lines.extend_from_slice(item);
-        self.lines.push(b'\n');
-        self.unsent += 1;
-        Ok(())
-    }
-
-    /// Sends what has been added, and waits until more of it has been accepted; none when there is
-    /// nothing left to be accepted. [`Error::Full`] when nothing of it was for that long: none of it
-    /// will be any more.
-    pub(crate) fn wait_for_news(&mut self, patience: Patience) -> Result<Option<Accepted>, Error> {
-        if let Some(told) = self.told_before() {
-            return told.map(Some);
-        }
-        self.send()?;
-        let deadline = Deadline::new(patience);
-        while self.answered < self.sent {
-            let left = deadline.left();
-            if left == Some(0) {
-                self.cancel_puts()?;
-                return self.told_before().transpose();
-            }
-            if let Some(reply) = self.reply(left)?
-                && let Some(news) = self.note(reply)?
-            {
-                return Ok(Some(news));
-            }
-        }
-        Ok(None)
-    }
-
-    /// What is known of puts already.
-    fn told_before(&mut self) -> Option<Result<Accepted, Error>> {
-        if let Some(news) = self.heard.pop_front() {
-            return Some(Ok(news));
-        }
-        std::mem::take(&mut self.full).then_some(Err(Error::Full))
-    }
-
-    /// Takes back the puts that have no room, and waits until the keeper has told of all that were
-    /// underway.
-    fn cancel_puts(&mut self) -> Result<(), Error> {
-        self.say("cancel")?;
-        let mut ended = Ok(());
-        loop {
-            match self.reply(None)? {
-                Some(Reply::Cancelled) => return ended,
-                Some(Reply::Full { seq }) => {
-                    self.answered = self.answered.max(seq);
-                    self.full = true;
-                }
-                Some(reply) => match self.note(reply) {
-                    Ok(news) => self.heard.extend(news),
-                    Err(error) => ended = Err(error),
-                },
-                None => {}
-            }
-        }
-    }
-
-    /// What has been accepted since; none when there is nothing new.
-    pub(crate) fn news(&mut self) -> Result<Option<Accepted>, Error> {
-        if let Some(told) = self.told_before() {
-            return told.map(Some);
-        }
-        match self.answered < self.sent {
-            true => match self.reply(Some(0))? {
-                Some(reply) => self.note(reply),
-                None => Ok(None),
-            },
-            false => Ok(None),
-        }
     }
 
     /// Gets at least one item and up to `max`; waits for it. None when the queue has ended.
@@ -494,38 +351,6 @@ impl Client {
         self.begin();
         self.writer.bye(&mut self.write);
         self.send_write()
-    }
-
-    /// Sends the items that have been added.
-    fn send(&mut self) -> Result<(), Error> {
-        if self.unsent == 0 {
-            return Ok(());
-        }
-        self.sent += self.unsent;
-        self.send_write()?;
-        self.begin();
-        self.writer.put(&mut self.write, self.sent, self.unsent, &self.lines);
-        self.unsent = 0;
-        self.lines.clear();
-        self.send_write()
-    }
-
-    /// An item that doesn't fit into one write goes in parts.
-    fn send_in_parts(&mut self, item: &[u8]) -> Result<(), Error> {
-        let size = self.writer.room() - 1;
-        let mut rest = item;
-        while rest.len() > size {
-            let (piece, after) = rest.split_at(size);
-            rest = after;
-            self.send_write()?;
-            self.begin();
-            self.writer.part(&mut self.write, piece);
-        }
-        self.send_write()?;
-        self.lines.extend_from_slice(rest);
-        self.lines.push(b'\n');
-        self.unsent = 1;
-        self.send()
     }
 
     /// Deals with a reply that is not what is being waited for.

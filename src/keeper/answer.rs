@@ -1,10 +1,11 @@
-//! What the keeper says: effects and states of the queue as replies.
+//! What the keeper says, and what it remembers: effects and states of the queue as replies and facts.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use super::Peer;
 use crate::clock::Nanos;
+use crate::journal::Fact;
 use crate::queue::{
     Census, ClientId, Doing, Effect, NotTaken, Queue, Refusal, Role, Run, Sentinel, WaitsFor,
 };
@@ -27,6 +28,37 @@ pub(super) fn reply_to(effect: Effect, window: impl FnOnce() -> u64) -> Option<R
         Effect::Unfinished { items, .. } => Reply::Unfinished { items },
         Effect::Cancelled { .. } => Reply::Cancelled,
         Effect::Counted { items, .. } => Reply::Count { items },
+    })
+}
+
+/// What is to be remembered of an effect.
+pub(super) fn fact_of<'a>(
+    effect: &'a Effect,
+    peers: &BTreeMap<ClientId, Peer>,
+) -> Option<Fact<'a>> {
+    let first_count = |run: &Run| (run.first, run.count());
+    Some(match effect {
+        Effect::Accepted { client, seq, run } => {
+            let key = peers.get(client)?.key;
+            Fact::Put { key, seq: *seq, run: run.clone() }
+        }
+        Effect::Handed { run, .. } => {
+            let (first, count) = first_count(run);
+            Fact::Out { first, count }
+        }
+        Effect::Done { run, .. } => {
+            let (first, count) = first_count(run);
+            Fact::Done { first, count }
+        }
+        Effect::Returned { run, .. } => {
+            let (first, count) = first_count(run);
+            Fact::Back { first, count, attempt: run.attempt, strikes: run.strikes }
+        }
+        Effect::Failed { run, why, .. } => {
+            let (first, count) = first_count(run);
+            Fact::Failed { first, count, attempt: run.attempt, strikes: run.strikes, why }
+        }
+        _ => return None,
     })
 }
 

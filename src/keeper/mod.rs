@@ -20,7 +20,7 @@ use bytes::{Bytes, BytesMut};
 use crate::clock::{Nanos, Next, Pacer};
 use crate::journal::Fact;
 use crate::queue::{
-    Census, ClientId, Effect, Lines, Queue, Refusal, Remains, Request, Role, Run, Worker,
+    Census, ClientId, Effect, Lines, Queue, Refusal, Remains, Request, Role, Worker,
 };
 use crate::wire::{Framer, Key, LARGEST_ITEM, Malformed, Reply, RequestLine};
 use answer::code;
@@ -317,7 +317,7 @@ impl Keeper {
         let worker = worker_of(&self.peers, client);
         let at = self.now();
         let event = |what| Event { at, worker, what };
-        if let (Some(fact), None) = (self.fact_of(&effect), worker) {
+        if let (Some(fact), None) = (answer::fact_of(&effect, &self.peers), worker) {
             host.record(&fact);
         }
         match &effect {
@@ -332,34 +332,6 @@ impl Keeper {
             }
             send(host, client, &reply);
         }
-    }
-
-    /// What is to be remembered of an effect.
-    fn fact_of<'a>(&self, effect: &'a Effect) -> Option<Fact<'a>> {
-        let first_count = |run: &Run| (run.first, run.count());
-        Some(match effect {
-            Effect::Accepted { client, seq, run } => {
-                let key = self.peers.get(client)?.key;
-                Fact::Put { key, seq: *seq, run: run.clone() }
-            }
-            Effect::Handed { run, .. } => {
-                let (first, count) = first_count(run);
-                Fact::Out { first, count }
-            }
-            Effect::Done { run, .. } => {
-                let (first, count) = first_count(run);
-                Fact::Done { first, count }
-            }
-            Effect::Returned { run, .. } => {
-                let (first, count) = first_count(run);
-                Fact::Back { first, count, attempt: run.attempt, strikes: run.strikes }
-            }
-            Effect::Failed { run, why, .. } => {
-                let (first, count) = first_count(run);
-                Fact::Failed { first, count, attempt: run.attempt, strikes: run.strikes, why }
-            }
-            _ => return None,
-        })
     }
 
     /// Answers a question, which changes nothing.
