@@ -154,12 +154,12 @@ fn why(stopped: Stopped) -> anyhow::Error {
 /// Tells of items that were done too late.
 pub(super) fn tell_late(client: &mut Client, reporter: &Reporter) {
     for late in client.take_late() {
-        reporter.notice(&too_late(late));
+        reporter.notice(&too_late(late.first, late.count));
     }
 }
 
 /// Of so many items from this number on.
-fn too_late((first, count): (u64, u64)) -> String {
+fn too_late(first: u64, count: u64) -> String {
     let back = "their lease had run out, and they are back in line";
     match count {
         1 => format!(
@@ -219,7 +219,7 @@ impl Watch for Show {
     }
 
     fn late(&mut self, id: u64) {
-        self.reporter.notice(&too_late((id, 1)));
+        self.reporter.notice(&too_late(id, 1));
     }
 
     fn notice(&mut self, what: &str) {

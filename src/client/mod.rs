@@ -116,8 +116,8 @@ pub struct Client {
     heard: VecDeque<Accepted>,
     /// There was no room for the others, and none was waited for: that is told next.
     full: bool,
-    /// Items that this client said something of when it had them no longer: the first, and how many.
-    late: Vec<(u64, u64)>,
+    /// Items that this client said something of when it had them no longer.
+    late: Vec<Which>,
     interrupt: Option<Arc<Waker>>,
     /// Waits end when nobody reads standard output any more.
     for_a_reader: bool,
@@ -290,8 +290,8 @@ impl Client {
     }
 
     /// Items that were done, given back or failed too late, as the keeper has said since: their lease
-    /// had run out, and they were back in line. The first, and how many.
-    pub(crate) fn take_late(&mut self) -> Vec<(u64, u64)> {
+    /// had run out, and they were back in line.
+    pub(crate) fn take_late(&mut self) -> Vec<Which> {
         std::mem::take(&mut self.late)
     }
 
@@ -367,8 +367,8 @@ impl Client {
                 self.answered = self.answered.max(seq);
                 Err(Error::Closed)
             }
-            Reply::Lost { first, count } => {
-                self.late.push((first, count));
+            Reply::Lost(which) => {
+                self.late.push(which);
                 Ok(None)
             }
             Reply::Error { code, text } => Err(Error::Refused { code, text }),

@@ -229,11 +229,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     fn get_within(&self, patience: Patience) -> Result<Item<'_, T>, TryGetError> {
         let mut client = self.client.borrow_mut();
         let run = match client.get_within(1, patience) {
-            Ok(Some(batch)) => {
-                // What was said of items that have been dealt with is nothing to this one.
-                client.take_late();
-                batch.into_run()
-            }
+            Ok(Some(batch)) => batch.into_run(),
             Ok(None) => return Err(TryGetError::Closed),
             Err(Error::Empty) => return Err(TryGetError::Empty),
             Err(error) => return Err(error.into()),
@@ -337,7 +333,7 @@ impl<T> Item<'_, T> {
         if self.queue.leased {
             // What the keeper has to say of it comes before this answer.
             client.size()?;
-            if client.take_late().iter().any(|&(first, _)| first == id) {
+            if client.take_late().contains(&self.out) {
                 return Err(Error::Late(id));
             }
         }

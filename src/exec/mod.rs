@@ -15,7 +15,7 @@ use rustix::process::Pid;
 use crate::client::{Client, Error, News, Patience};
 use crate::clock::{Clock, Nanos, nanos};
 use crate::pipe::{Ready, Waker};
-use crate::queue::Census;
+use crate::queue::{Census, Which};
 pub(crate) use command::{Template, Unusable};
 use guard::Guard;
 pub(crate) use guard::{MARK, stand};
@@ -121,7 +121,7 @@ pub(crate) struct Exec<'a, W> {
     taken: u64,
     tally: Tally,
     /// The last items that were said to be done, or else to have failed: the keeper may know better.
-    said: VecDeque<(u64, bool)>,
+    said: VecDeque<(Which, bool)>,
     /// When the number of items is to be looked up.
     look: Option<Nanos>,
 }
@@ -170,8 +170,8 @@ impl<'a, W: Watch> Exec<'a, W> {
         ran.and(last)?;
         ended?;
         self.client.size()?;
-        for (id, _) in self.client.take_late() {
-            self.take_back(id);
+        for which in self.client.take_late() {
+            self.take_back(which);
         }
         Ok(self.tally)
     }
@@ -280,27 +280,27 @@ impl<'a, W: Watch> Exec<'a, W> {
 
     fn fail(&mut self, task: &Task, why: &str) -> Result<(), Stopped> {
         self.tally.failed += 1;
-        self.say(task.id(), false);
+        self.say(task.run.which(), false);
         let tries = task.failures.saturating_add(1);
         Ok(self.client.fail(task.id(), task.run.attempt, tries, why)?)
     }
 
-    fn say(&mut self, id: u64, done: bool) {
+    fn say(&mut self, which: Which, done: bool) {
         if self.said.len() >= MOST_SAID {
             self.said.pop_front();
         }
-        self.said.push_back((id, done));
+        self.said.push_back((which, done));
     }
 
     /// The lease of an item had run out before it was said what became of it.
-    fn take_back(&mut self, id: u64) {
-        let at = self.said.iter().rposition(|&(said, _)| said == id);
+    fn take_back(&mut self, which: Which) {
+        let at = self.said.iter().rposition(|&(said, _)| said == which);
         match at.and_then(|at| self.said.remove(at)) {
             Some((_, true)) => self.tally.done -= 1,
             Some((_, false)) => self.tally.failed -= 1,
             None => {}
         }
-        self.watch.late(id);
+        self.watch.late(which.first);
     }
 
     fn wait(&mut self) -> Result<(), Error> {
@@ -344,8 +344,8 @@ impl<'a, W: Watch> Exec<'a, W> {
                 }
             }
         }
-        for (id, _) in self.client.take_late() {
-            self.take_back(id);
+        for which in self.client.take_late() {
+            self.take_back(which);
         }
         if self.look.is_some_and(|look| look <= self.clock.now()) {
             self.look = None;
@@ -397,7 +397,7 @@ impl<'a, W: Watch> Exec<'a, W> {
         match failure {
             None => {
                 self.tally.done += 1;
-                self.say(task.id(), true);
+                self.say(task.run.which(), true);
                 self.client.done_with(&task.run)?;
                 self.client.flush()?;
             }

@@ -68,7 +68,7 @@ pub(super) fn code(refusal: &Refusal) -> &'static str {
         Refusal::Capacity { .. } => "capacity",
         Refusal::TooFar { .. } => "too-far",
         Refusal::GetTwice => "get-twice",
-        Refusal::NotOut { .. } => "internal",
+        Refusal::NotOut(_) => "internal",
         Refusal::NotFailed { .. } => "not-failed",
     }
 }

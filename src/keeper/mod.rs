@@ -268,9 +268,7 @@ impl Keeper {
         let refused =
             self.with_effects(host, |queue, effects| queue.apply(client, request, effects)).err();
         match refused {
-            Some(Refusal::NotOut { first, count }) => {
-                send(host, client, &Reply::Lost { first, count });
-            }
+            Some(Refusal::NotOut(which)) => send(host, client, &Reply::Lost(which)),
             Some(refusal) => send_error(host, client, code(&refusal), &refusal.to_string()),
             None => {}
         }

@@ -61,7 +61,7 @@ impl Queue {
     /// Takes items from a client that has them as a part of one run.
     pub(super) fn take_back(&mut self, client: ClientId, which: Which) -> Result<Run, Refusal> {
         let Which { first, count, attempt } = which;
-        let not_out = || Refusal::NotOut { first, count };
+        let not_out = || Refusal::NotOut(which);
         let c = self.clients.get(&client).ok_or_else(not_out)?;
         let key = c.out.range(..=first).next_back().filter(|(_, held)| {
             // Not empty, all of it here, and not there for another time.

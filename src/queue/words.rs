@@ -250,8 +250,8 @@ pub(crate) enum Refusal {
     TooFar { seq: u64 },
     #[error("a get is waiting already: one at a time")]
     GetTwice,
-    #[error("{count} items from {first} on are not out with this client, or not any more")]
-    NotOut { first: u64, count: u64 },
+    #[error("{} items from {} on are not out with this client, or not any more", .0.count, .0.first)]
+    NotOut(Which),
     #[error("no item {id} has failed: `qdemo failed` lists those that have")]
     NotFailed { id: u64 },
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{number, word};
-use crate::queue::{Census, Lines, Role, Run, WaitsFor};
+use crate::queue::{Census, Lines, Role, Run, WaitsFor, Which};
 
 /// The first reply that a client gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,13 +95,9 @@ pub(crate) enum Reply {
     Empty,
     /// `cancelled`: what a cancel was about has been told.
     Cancelled,
-    /// `lost FIRST COUNT`: these items are not with this client any more.
-    Lost {
-        /// The number of the first one.
-        first: u64,
-        /// How many.
-        count: u64,
-    },
+    /// `lost FIRST COUNT ATTEMPT`: these items are not with this client, or not any more. The attempt
+    /// is as the client said it, 0 if it didn't.
+    Lost(Which),
     /// `joined FAILED`: everything is done, but for those that failed.
     Joined {
         /// How many.
@@ -171,7 +167,9 @@ impl Reply {
             Self::Ended => writeln!(mail, "ended"),
             Self::Empty => writeln!(mail, "empty"),
             Self::Cancelled => writeln!(mail, "cancelled"),
-            Self::Lost { first, count } => writeln!(mail, "lost {first} {count}"),
+            Self::Lost(Which { first, count, attempt }) => {
+                writeln!(mail, "lost {first} {count} {}", attempt.unwrap_or(0))
+            }
             Self::Joined { failed } => writeln!(mail, "joined {failed}"),
             Self::Unfinished { items } => writeln!(mail, "unfinished {items}"),
             Self::Count { items } => writeln!(mail, "count {items}"),
@@ -302,7 +300,11 @@ fn parse(line: &[u8]) -> Option<Reply> {
         b"full" => Reply::Full { seq: next()? },
         b"empty" => Reply::Empty,
         b"cancelled" => Reply::Cancelled,
-        b"lost" => Reply::Lost { first: next()?, count: next()? },
+        b"lost" => {
+            let (first, count) = (next()?, next()?);
+            let attempt = u32::try_from(next()?).ok().filter(|&attempt| attempt > 0);
+            Reply::Lost(Which { first, count, attempt })
+        }
         b"joined" => Reply::Joined { failed: next()? },
         b"unfinished" => Reply::Unfinished { items: next()? },
         b"count" => Reply::Count { items: next()? },
@@ -361,7 +363,8 @@ mod tests {
             Reply::Empty,
             failed(""),
             Reply::Cancelled,
-            Reply::Lost { first: 6, count: 7 },
+            Reply::Lost(Which { first: 6, count: 7, attempt: Some(2) }),
+            Reply::Lost(Which { first: 6, count: 7, attempt: None }),
             Reply::Joined { failed: 2 },
             Reply::Unfinished { items: 3 },
             Reply::Count { items: 4 },
