@@ -254,11 +254,16 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// One whose parent has not taken note of its death (as in a container whose first process doesn't
+/// care) is dead too, where that can be known.
 fn is_dead(pid: i32) -> bool {
-    let Some(pid) = Pid::from_raw(pid) else {
+    let Some(process) = Pid::from_raw(pid) else {
         return false;
     };
-    test_kill_process(pid).is_err_and(|error| error == rustix::io::Errno::SRCH)
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, Some('Z' | 'X'))
+        || test_kill_process(process).is_err_and(|error| error == rustix::io::Errno::SRCH)
 }
 
 /// Opens a directory that nobody else can write to. The `shared_place` that queues lie in may, as

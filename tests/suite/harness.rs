@@ -313,6 +313,11 @@ impl Running {
         self.child.id().cast_signed()
     }
 
+    /// Whether it has ended; not waited for.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// The next line of standard output; empty at its end.
     pub fn line(&mut self) -> String {
         let mut line = String::new();

@@ -3,9 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Sandbox, assert_same, signal_to, wait_for_end};
+use crate::harness::{Running, Sandbox, assert_same, signal_to, wait_for_end};
 
 fn journal(sandbox: &Sandbox) -> std::path::PathBuf {
     sandbox.queue("default").join("journal")
@@ -155,5 +155,41 @@ fn when_there_is_no_room_for_the_journal_what_was_accepted_is_there_and_the_rest
     sandbox.run(&["put", "more"]).assert_prints("");
     let got = sandbox.run(&["get", "--count", &(in_line + 1).to_string()]);
     got.assert_prints(&format!("{expected}more\n"));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn keepers_are_killed_at_random_and_no_accepted_item_is_lost_or_there_twice() {
+    let sandbox = Sandbox::new();
+    // Each writes down what qdemo says that it has accepted.
+    let script = r#"
+        for loop in 1 2 3; do
+            (for n in $(seq 60); do qdemo put "$loop-$n" 2> /dev/null && echo "$loop-$n" >> accepted; done) &
+        done
+        wait
+    "#;
+    let mut command = sandbox.command("bash");
+    command.args(["-c", script]);
+    let mut loops = Running::start(command);
+    let mut killed = 0;
+    while !loops.has_ended() {
+        for keeper in sandbox.processes_of("qdemo keeper") {
+            // It may have gone by itself meanwhile.
+            killed +=
+                u32::from(kill_process(Pid::from_raw(keeper.pid).unwrap(), Signal::KILL).is_ok());
+        }
+    }
+    loops.end();
+    assert!(killed > 0, "no keeper was met");
+    let accepted = fs::read_to_string(sandbox.path("accepted")).unwrap();
+    let got = sandbox.run(&["get", "--count", "1000", "--no-wait"]).lines();
+    for item in accepted.lines() {
+        assert!(got.iter().any(|line| line == item), "{item} is lost, after {killed} kills");
+    }
+    for item in &got {
+        assert_eq!(got.iter().filter(|line| *line == item).count(), 1, "{item}");
+    }
+    // What a killed keeper could not confirm may be there all the same.
+    assert!(got.len() <= 180);
     sandbox.assert_nothing_left();
 }
