@@ -124,9 +124,11 @@ impl Args {
             let _ = std::fs::remove_dir_all(&path);
             line.clear_if_possible();
         })?;
-        signals::catch_deaths(&waker)?;
+        let deaths = Waker::new()?;
+        signals::catch_deaths(&deaths)?;
         let reporter = self.reporter(lang, progress, &waker);
-        let ended = self.conduct(lang, workers, reporter, &crew, private.path(), &waker);
+        let wakers = [&deaths, &*waker];
+        let ended = self.conduct(lang, workers, reporter, &crew, private.path(), wakers);
         crew.kill();
         let removed = private.close().context("cannot remove the private directory");
         if let Some(signal) = signals::caught() {
@@ -145,7 +147,7 @@ impl Args {
         reporter: Reporter,
         crew: &Crew,
         base: &Path,
-        waker: &Arc<Waker>,
+        wakers: [&Waker; 2],
     ) -> anyhow::Result<ExitCode> {
         let _lock = QueueDir::open(base.to_owned())?.try_lock().context("cannot lock the queue")?;
         let paced = !(self.producer_delay.is_zero() && self.consumer_delay.is_zero());
@@ -173,7 +175,7 @@ impl Args {
             let args = self.worker_args(worker, lang);
             crew.start(worker, &args, base).context("cannot start a worker process")?;
         }
-        parent.keep(waker)?;
+        parent.keep(wakers)?;
         parent.finish(self)
     }
 
@@ -243,7 +245,7 @@ struct Parent {
 
 impl Parent {
     /// Keeps the queue until all workers have left.
-    fn keep(&mut self, waker: &Waker) -> anyhow::Result<()> {
+    fn keep(&mut self, [deaths, signal]: [&Waker; 2]) -> anyhow::Result<()> {
         loop {
             let until = self.keeper.turn(self.clock.now(), &mut self.host)?;
             self.host.post.flush();
@@ -251,18 +253,20 @@ impl Parent {
             if self.crew.is_empty() && self.host.post.is_quiet() {
                 return Ok(());
             }
-            let others = [(waker.as_fd(), Ready::Read)];
+            // The first signal stays to be seen, by whoever waits for a reader too; here it is known.
+            let news = if self.interrupted { Ready::Death } else { Ready::Read };
+            let others = [(deaths.as_fd(), Ready::Read), (signal.as_fd(), news)];
             let arrivals = self.host.post.wait(self.clock, until, &others)?;
             self.host.take_in(&mut self.keeper, self.clock, &arrivals)?;
             if arrivals.others[0] {
-                waker.clear();
+                deaths.clear();
                 self.look_after_crew()?;
-                if signals::caught().is_some() && !self.interrupted {
-                    self.interrupted = true;
-                    self.stop();
-                    if self.keeper.census().out > 0 {
-                        self.host.watch.reporter.notice(self.lang.finishing());
-                    }
+            }
+            if signals::caught().is_some() && !self.interrupted {
+                self.interrupted = true;
+                self.stop();
+                if self.keeper.census().out > 0 {
+                    self.host.watch.reporter.notice(self.lang.finishing());
                 }
             }
         }

@@ -229,3 +229,14 @@ fn times(events: &[serde_json::Value], kind: &str) -> Vec<f64> {
     let of_kind = events.iter().filter(|event| event["event"] == kind);
     of_kind.map(|event| event["t"].as_f64().unwrap()).collect()
 }
+
+#[test]
+fn a_slow_reader_gets_every_line_however_early_the_workers_are_through() {
+    let sandbox = Sandbox::new();
+    // A shell reads byte by byte: the pipe is full most of the time, also when workers die.
+    let script = "qdemo run --items 1000 --producers 3 --consumers 3 --producer-delay 0 \
+        --consumer-delay 0 --format json |
+        { n=0; while read -r line; do n=$((n + 1)); done; echo \"$n lines, the last: $line\"; }";
+    sandbox.script(script).assert_prints("3001 lines, the last: \n");
+    sandbox.assert_nothing_left();
+}
