@@ -32,6 +32,15 @@ impl QueueName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name as a shell takes it.
+    pub(crate) fn quoted(&self) -> String {
+        let plain = |c: char| c.is_alphanumeric() || "_-.,:@%+".contains(c);
+        match self.0.chars().all(plain) {
+            true => self.0.clone(),
+            false => format!("'{}'", self.0.replace('\'', r"'\''")),
+        }
+    }
 }
 
 impl fmt::Display for QueueName {

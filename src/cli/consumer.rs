@@ -6,7 +6,7 @@ use super::StdoutFailed;
 use super::client::ClientArgs;
 use super::each::{self, EachArgs};
 use super::values;
-use super::visit::{come, patience, tell_of_the_end};
+use super::visit::{WaitArgs, come, tell_of_the_end};
 use crate::client::{Batch, Client, Error, Options, Patience};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
@@ -14,7 +14,7 @@ use crate::queue::Role;
 use crate::report::{Kind, Progress, Reporter, Style};
 
 /// How many items a consumer without a delay takes at a time.
-const SEVERAL: u64 = 4096;
+pub(super) const SEVERAL: u64 = 4096;
 
 /// Get items from a queue until it ends
 #[derive(Debug, clap::Args)]
@@ -44,14 +44,8 @@ pub(super) struct Args {
     #[arg(long)]
     follow: bool,
 
-    /// Leave when no item has come for so long
-    #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
-    timeout: Option<Duration>,
-
-    /// Leave when there is nothing to do
-    #[arg(long, conflicts_with = "timeout")]
-    no_wait: bool,
+    #[command(flatten)]
+    wait: WaitArgs,
 
     /// An item held for longer than this goes back in line, even while its consumer lives
     #[arg(long, value_name = "TIME")]
@@ -130,19 +124,15 @@ impl Args {
         let pace = each::Pace {
             delay: self.delay,
             max: self.max.unwrap_or(u64::MAX),
-            patience: self.patience(),
+            patience: self.wait.patience(),
             tells: self.tells(),
         };
         self.each.run(template, prepared, pace)
     }
 
-    fn patience(&self) -> Patience {
-        if self.no_wait { Patience::For(0) } else { patience(self.timeout) }
-    }
-
     /// Whether to say what is waited for after the end.
     fn tells(&self) -> bool {
-        !self.client.quiet && !self.follow && self.patience() == Patience::Endless
+        !self.client.quiet && !self.follow && self.wait.patience() == Patience::Endless
     }
 
     fn style(&self) -> Option<Style> {
@@ -173,7 +163,7 @@ impl Args {
         };
         let mut left = self.max.unwrap_or(u64::MAX);
         while left > 0 {
-            let got = client.get_within(at_a_time.min(left), self.patience());
+            let got = client.get_within(at_a_time.min(left), self.wait.patience());
             each::tell_late(client, reporter);
             let batch = match got {
                 Ok(Some(batch)) => batch,

@@ -12,7 +12,7 @@ use super::client::Prepared;
 use super::signals;
 use super::visit::{come, tell_of_the_end};
 use super::{StdoutFailed, Stop, Usage, values};
-use crate::client::{Client, Patience};
+use crate::client::{Client, Error, Patience};
 use crate::clock::Clock;
 use crate::exec::{Ended, Exec, Plan, Stopped, Tally, Template, Unusable, Watch};
 use crate::exit::ExitCode;
@@ -116,7 +116,7 @@ impl EachArgs {
                 client.leave()?;
                 match tally.failed {
                     0 => Ok(ExitCode::Done),
-                    failed => Err(some_failed(failed, &prepared.queue.to_string()).into()),
+                    failed => Err(some_failed(failed, &prepared.queue.quoted()).into()),
                 }
             }
             Err(stopped) => {
@@ -162,9 +162,7 @@ pub(super) fn tell_late(client: &mut Client, reporter: &Reporter) {
 fn too_late(first: u64, count: u64) -> String {
     let back = "their lease had run out, and they are back in line";
     match count {
-        1 => format!(
-            "qdemo: item {first} came too late: its lease had run out, and it went back in line"
-        ),
+        1 => format!("qdemo: {}", Error::Late(first)),
         count => format!("qdemo: {count} items from {first} on came too late: {back}"),
     }
 }
@@ -196,12 +194,10 @@ impl Watch for Show {
     fn ended(&mut self, ended: &mut Ended) -> anyhow::Result<()> {
         ended.stdout.rewind()?;
         ended.stderr.rewind()?;
-        if self.reporter.style() == Style::Json {
-            self.record(ended)?;
-        } else {
-            self.pass_on(ended)?;
+        match self.reporter.style() {
+            Style::Json => self.record(ended),
+            _ => self.pass_on(ended),
         }
-        Ok(())
     }
 
     fn tally(&mut self, tally: Tally) {

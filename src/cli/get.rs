@@ -1,14 +1,12 @@
 //! `qdemo get`: takes items out of a queue.
 
+use super::consumer::SEVERAL;
 use super::visit::{self, WaitArgs};
 use super::{QueueArg, StdoutFailed, Stop, values};
 use crate::client::{Client, Error, Patience};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
 use crate::report::{Reporter, Style};
-
-/// How many items are taken at a time at the most.
-const SEVERAL: u64 = 4096;
 
 /// Take items from a queue and print them
 #[derive(Debug, clap::Args)]

@@ -78,10 +78,10 @@ impl Args {
             }
             Err(error) if matches!(error.downcast_ref(), Some(Error::Closed)) => {
                 feed.client.leave_at_once();
-                let queue = &visit.queue;
+                let (queue, name) = (&visit.queue, visit.queue.quoted());
                 let text = format!(
-                    "the queue `{queue}` is closed, and takes no more items: `qdemo status -q {queue}` \
-                     tells what is left of it, `qdemo rm -q {queue}` begins a new one"
+                    "the queue `{queue}` is closed, and takes no more items: `qdemo status -q {name}` \
+                     tells what is left of it, `qdemo rm -q {name}` begins a new one"
                 );
                 Err(Stop { code: ExitCode::Closed, text }.into())
             }

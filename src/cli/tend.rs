@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::get::OutputArgs;
 use super::{QueueArg, StdoutFailed, Stop, Usage, say, values, visit};
-use crate::client::{Client, Error, FailedOnes};
+use crate::client::{Client, Error};
 use crate::exit::ExitCode;
-use crate::report::{Reporter, Style};
+use crate::report::{Reporter, Style, counted};
 
 /// Show the first items in line, and leave them there
 #[derive(Debug, clap::Args)]
@@ -149,8 +149,9 @@ impl JoinArgs {
             Ok(failed) => {
                 let text = format!(
                     "{} of the queue `{queue}` failed, the others are done: \
-                     `qdemo failed -q {queue}` lists them",
-                    counted(failed)
+                     `qdemo failed -q {}` lists them",
+                    counted(failed),
+                    queue.quoted()
                 );
                 Stop { code: ExitCode::Failed, text }
             }
@@ -203,7 +204,7 @@ impl FailedArgs {
         // All of it or nothing.
         for &id in &self.ids {
             if client.failed(id)?.is_none_or(|(run, _)| run.first != id) {
-                let queue = &visit.queue;
+                let queue = visit.queue.quoted();
                 let text = format!(
                     "no item {id} has failed: `qdemo failed -q {queue}` lists those that have"
                 );
@@ -211,8 +212,8 @@ impl FailedArgs {
             }
         }
         let which = match &self.ids[..] {
-            [] => vec![FailedOnes::All],
-            ids => ids.iter().copied().map(FailedOnes::One).collect(),
+            [] => vec![None],
+            ids => ids.iter().copied().map(Some).collect(),
         };
         let mut items = 0;
         for which in which {
@@ -259,11 +260,4 @@ impl RmArgs {
 fn tell(reporter: &mut Reporter, text: &str) -> anyhow::Result<()> {
     reporter.say(text);
     Ok(reporter.flush().map_err(StdoutFailed)?)
-}
-
-fn counted(items: u64) -> String {
-    match items {
-        1 => "1 item".to_owned(),
-        items => format!("{items} items"),
-    }
 }

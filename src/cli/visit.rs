@@ -20,12 +20,12 @@ use crate::report::{Lang, Output, Progress, Reporter, Style};
 /// How long to wait, as every command that may wait takes it.
 #[derive(Debug, clap::Args)]
 pub(super) struct WaitArgs {
-    /// Wait no longer than this
+    /// Wait no longer than this for an item, or for room
     #[arg(long, value_name = "TIME")]
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
-    pub(super) timeout: Option<Duration>,
+    timeout: Option<Duration>,
 
-    /// Do not wait at all
+    /// Do not wait at all for an item, or for room
     #[arg(long, conflicts_with = "timeout")]
     no_wait: bool,
 }
@@ -85,13 +85,9 @@ impl Visit {
     /// Comes to a queue that somebody has made.
     pub(super) fn come_if_there(&self) -> anyhow::Result<Client> {
         let client = self.options.clone().connect_if_there()?;
-        let client = client.ok_or_else(|| self.none())?;
+        let client = client.ok_or_else(|| no_such_queue(&self.queue))?;
         tell_damage(&client, &self.queue);
         Ok(client)
-    }
-
-    fn none(&self) -> Stop {
-        no_such_queue(&self.queue)
     }
 
     /// For results.

@@ -1,26 +1,10 @@
 //! What a client can ask of a queue beside putting and getting.
 
+use std::fmt::Display;
+
 use super::{Client, Error, Patience};
 use crate::queue::{Census, Run};
 use crate::wire::{Reply, Status};
-
-/// FailedOnes of the items that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FailedOnes {
-    /// All of them.
-    All,
-    /// The one of this number.
-    One(u64),
-}
-
-impl FailedOnes {
-    fn id(self) -> u64 {
-        match self {
-            Self::All => 0,
-            Self::One(id) => id,
-        }
-    }
-}
 
 impl Client {
     /// How many items there are, and how many may be in line: 0 for any number.
@@ -44,13 +28,7 @@ impl Client {
     /// Puts the sentinel: no more items are taken, and the queue ends after those that it has, or
     /// `now`, without those in line. Tells how many were dropped.
     pub(crate) fn close_queue(&mut self, now: bool) -> Result<u64, Error> {
-        match now {
-            true => self.count("close", "now"),
-            false => {
-                self.say("close")?;
-                self.hear_count()
-            }
-        }
+        self.count_of("close", now.then_some("now"))
     }
 
     /// Waits until every item is done. Tells how many have failed instead. [`Error::Unfinished`]
@@ -88,36 +66,30 @@ impl Client {
         })
     }
 
-    /// Puts items that failed back in line. Tells how many.
-    pub(crate) fn retry(&mut self, which: FailedOnes) -> Result<u64, Error> {
-        self.count("retry", which.id())
+    /// Puts an item that failed back in line, or all of them. Tells how many.
+    pub(crate) fn retry(&mut self, id: Option<u64>) -> Result<u64, Error> {
+        self.count_of("retry", Some(id.unwrap_or(0)))
     }
 
-    /// Forgets items that failed. Tells how many.
-    pub(crate) fn drop_failed(&mut self, which: FailedOnes) -> Result<u64, Error> {
-        self.count("drop", which.id())
+    /// Forgets an item that failed, or all of them. Tells how many.
+    pub(crate) fn drop_failed(&mut self, id: Option<u64>) -> Result<u64, Error> {
+        self.count_of("drop", Some(id.unwrap_or(0)))
     }
 
     /// Removes the queue, also if there is something in it or somebody here if that is `forced`.
     /// Tells how many items went with it.
     pub(crate) fn remove_queue(&mut self, forced: bool) -> Result<u64, Error> {
-        match forced {
-            true => self.count("remove", "force"),
-            false => {
-                self.say("remove")?;
-                self.hear_count()
-            }
-        }
+        self.count_of("remove", forced.then_some("force"))
     }
 
-    fn count(&mut self, verb: &str, what: impl std::fmt::Display) -> Result<u64, Error> {
+    /// Asks for something to be done, and waits to hear to how many items.
+    fn count_of(&mut self, verb: &str, what: Option<impl Display>) -> Result<u64, Error> {
         self.begin();
-        self.writer.with(&mut self.write, verb, what);
+        match what {
+            Some(what) => self.writer.with(&mut self.write, verb, what),
+            None => self.writer.bare(&mut self.write, verb),
+        }
         self.send_write()?;
-        self.hear_count()
-    }
-
-    fn hear_count(&mut self) -> Result<u64, Error> {
         self.hear(|reply| match reply {
             Reply::Count { items } => Ok(items),
             other => Err(other),

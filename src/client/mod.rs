@@ -18,7 +18,6 @@ use crate::clock::nanos;
 use crate::pipe::{Door, Mailbox, PIPE_BUF, Waker};
 use crate::queue::{Census, Role, Run, Which};
 use crate::wire::{Reply, ReplyReader, Welcome, Writer};
-pub(crate) use ask::FailedOnes;
 pub use connect::{Options, keep_if_asked};
 pub(crate) use connect::{default_dir, status_at_rest};
 pub use error::Error;
@@ -163,10 +162,7 @@ impl Client {
         patience: Patience,
     ) -> Result<Option<Batch>, Error> {
         self.ask_for(max)?;
-        self.wait_in_patience(patience, |client, reply| match client.answer(reply)? {
-            Some(answer) => Ok(Some(answer)),
-            None => Ok(None),
-        })
+        self.wait_in_patience(patience, Self::answer)
     }
 
     /// Waits for the reply that `pick` takes. When the patience is over, the keeper is told that
@@ -182,7 +178,7 @@ impl Client {
         loop {
             let left = if cancelled { None } else { deadline.left() };
             if left == Some(0) {
-                self.say("cancel")?;
+                self.cancel()?;
                 cancelled = true;
                 continue;
             }
@@ -191,19 +187,17 @@ impl Client {
                     // What was picked came before it; there is always something.
                     return picked.unwrap_or(Err(Error::Empty));
                 }
-                Some(reply) => match (pick(self, reply), cancelled) {
-                    (Ok(None), _) => {}
-                    (Ok(Some(answer)), false) => return Ok(answer),
-                    (Err(error), false) => return Err(error),
-                    (Ok(Some(answer)), true) => picked = Some(Ok(answer)),
-                    (Err(error), true) => picked = Some(Err(error)),
+                Some(reply) => match pick(self, reply).transpose() {
+                    Some(answer) if cancelled => picked = Some(answer),
+                    Some(answer) => return answer,
+                    None => {}
                 },
                 None => {}
             }
         }
     }
 
-    /// Asks for up to `max` items, and waits for nothing: [`Client::answered`] tells.
+    /// Asks for up to `max` items, and waits for nothing: [`Client::heard`] tells.
     pub(crate) fn ask_for(&mut self, max: u64) -> Result<(), Error> {
         self.send()?;
         self.begin();
@@ -211,7 +205,7 @@ impl Client {
         self.send_write()
     }
 
-    /// What [`Client::ask_for`] asked for is not waited for any longer: there is an answer at once.
+    /// Nothing is waited for any longer: there is an answer at once.
     pub(crate) fn cancel(&mut self) -> Result<(), Error> {
         self.say("cancel")
     }
@@ -325,7 +319,7 @@ impl Client {
     /// As [`Client::put`], since items that are not in the queue yet are waited for.
     pub fn leave(mut self) -> Result<Left, Error> {
         self.settle()?;
-        self.say_bye()?;
+        self.say("bye")?;
         loop {
             match self.reply(None)? {
                 Some(Reply::Bye { in_line, consumers }) => {
@@ -345,12 +339,6 @@ impl Client {
             // Even if it doesn't arrive, the keeper sees that the mailbox is gone.
             let _ = self.door.write(&self.write);
         }
-    }
-
-    fn say_bye(&mut self) -> Result<(), Error> {
-        self.begin();
-        self.writer.bye(&mut self.write);
-        self.send_write()
     }
 
     /// Deals with a reply that is not what is being waited for.

@@ -40,8 +40,8 @@ impl Deadline {
 
     /// How many nanoseconds more may be waited; none for any number.
     pub(super) fn left(&self) -> Option<Nanos> {
-        match self.patience {
-            Patience::For(most) => Some(most.saturating_sub(self.clock.now())),
+        match self.patience.since(self.clock) {
+            Patience::For(left) => Some(left),
             Patience::Endless => None,
         }
     }
@@ -113,7 +113,7 @@ impl Client {
     }
 
     /// The keeper is gone: why, if it has said so.
-    pub(super) fn last_words(&mut self) -> Error {
+    fn last_words(&mut self) -> Error {
         while let Ok(Some(reply)) = self.reply(Some(0)) {
             if let Err(error @ Error::Refused { .. }) = self.note(reply) {
                 return error;

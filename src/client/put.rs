@@ -117,7 +117,7 @@ impl Client {
     /// Takes back the puts that have no room, and waits until the keeper has told of all that were
     /// underway.
     fn cancel_puts(&mut self) -> Result<(), Error> {
-        self.say("cancel")?;
+        self.cancel()?;
         let mut ended = Ok(());
         loop {
             match self.reply(None)? {

@@ -8,13 +8,12 @@ mod job;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::process::ExitStatus;
 use std::time::Duration;
-
-use rustix::process::Pid;
 
 use crate::client::{Client, Error, News, Patience};
 use crate::clock::{Clock, Nanos, nanos};
-use crate::pipe::{Ready, Waker};
+use crate::pipe::{Ready, Waker, wait};
 use crate::queue::{Census, Which};
 pub(crate) use command::{Template, Unusable};
 use guard::Guard;
@@ -169,10 +168,9 @@ impl<'a, W: Watch> Exec<'a, W> {
         self.guard.dismiss();
         ran.and(last)?;
         ended?;
+        // What the keeper has to say of the last ones comes before this answer.
         self.client.size()?;
-        for which in self.client.take_late() {
-            self.take_back(which);
-        }
+        self.hear_of_late();
         Ok(self.tally)
     }
 
@@ -292,15 +290,17 @@ impl<'a, W: Watch> Exec<'a, W> {
         self.said.push_back((which, done));
     }
 
-    /// The lease of an item had run out before it was said what became of it.
-    fn take_back(&mut self, which: Which) {
-        let at = self.said.iter().rposition(|&(said, _)| said == which);
-        match at.and_then(|at| self.said.remove(at)) {
-            Some((_, true)) => self.tally.done -= 1,
-            Some((_, false)) => self.tally.failed -= 1,
-            None => {}
+    /// Leases had run out before it was said what became of their items.
+    fn hear_of_late(&mut self) {
+        for which in self.client.take_late() {
+            let at = self.said.iter().rposition(|&(said, _)| said == which);
+            match at.and_then(|at| self.said.remove(at)) {
+                Some((_, true)) => self.tally.done -= 1,
+                Some((_, false)) => self.tally.failed -= 1,
+                None => {}
+            }
+            self.watch.late(which.first);
         }
-        self.watch.late(which.first);
     }
 
     fn wait(&mut self) -> Result<(), Error> {
@@ -309,9 +309,13 @@ impl<'a, W: Watch> Exec<'a, W> {
         let other = self.resting.iter().copied().chain(self.look).chain(self.leaves_at());
         let next = due.chain(limits).chain(other).min();
         let most = next.map(|next| next.saturating_sub(self.clock.now()));
-        let mut pipes: Vec<(BorrowedFd<'_>, Ready)> = vec![(self.deaths.as_fd(), Ready::Read)];
-        pipes.extend(self.running.iter().flat_map(Job::pipes).map(|pipe| (pipe, Ready::Read)));
-        self.client.wait_for_answer_or(&pipes, most)
+        self.client.wait_for_answer_or(&self.pipes(), most)
+    }
+
+    /// Where a command's death, or what it prints, can be seen.
+    fn pipes(&self) -> Vec<(BorrowedFd<'_>, Ready)> {
+        let printed = self.running.iter().flat_map(Job::pipes);
+        [self.deaths.as_fd()].into_iter().chain(printed).map(|pipe| (pipe, Ready::Read)).collect()
     }
 
     /// What the keeper has said.
@@ -344,9 +348,7 @@ impl<'a, W: Watch> Exec<'a, W> {
                 }
             }
         }
-        for which in self.client.take_late() {
-            self.take_back(which);
-        }
+        self.hear_of_late();
         if self.look.is_some_and(|look| look <= self.clock.now()) {
             self.look = None;
             if self.watch.wants_census() {
@@ -358,30 +360,30 @@ impl<'a, W: Watch> Exec<'a, W> {
 
     fn look_after_running(&mut self) -> Result<(), Stopped> {
         self.deaths.clear();
-        let now = self.clock.now();
         let mut at = 0;
-        while let Some(job) = self.running.get_mut(at) {
-            job.read()?;
-            match job.ended()? {
-                None => {
-                    job.enforce(now);
-                    at += 1;
-                }
-                Some(status) => {
-                    // The others keep their order.
-                    let job = self.running.remove(at);
-                    self.forget(job.group());
-                    self.settle(job.finish(status, now))?;
-                }
-            }
+        while let Some((job, status)) = self.next_ended(&mut at)? {
+            self.settle(job.finish(status, self.clock.now()))?;
         }
         Ok(())
     }
 
-    fn forget(&mut self, group: Option<Pid>) {
-        if let Some(group) = group {
-            self.guard.forget(group);
+    /// The next command that has ended, from the one at `at` on. The time of those before it is kept an
+    /// eye on.
+    fn next_ended(&mut self, at: &mut usize) -> io::Result<Option<(Job, ExitStatus)>> {
+        while let Some(job) = self.running.get_mut(*at) {
+            job.read()?;
+            if let Some(status) = job.ended()? {
+                // The others keep their order.
+                let job = self.running.remove(*at);
+                if let Some(group) = job.group() {
+                    self.guard.forget(group);
+                }
+                return Ok(Some((job, status)));
+            }
+            job.enforce(self.clock.now());
+            *at += 1;
         }
+        Ok(None)
     }
 
     /// A command has ended: its item is done, tried again, or has failed.
@@ -425,24 +427,12 @@ impl<'a, W: Watch> Exec<'a, W> {
             job.ask_to_end(self.clock.now());
         }
         while !self.running.is_empty() {
-            let now = self.clock.now();
             let limit = self.running.iter().filter_map(Job::limit).min();
-            let most = limit.map(|limit| limit.saturating_sub(now));
-            let mut pipes: Vec<(BorrowedFd<'_>, Ready)> = vec![(self.deaths.as_fd(), Ready::Read)];
-            pipes.extend(self.running.iter().flat_map(Job::pipes).map(|pipe| (pipe, Ready::Read)));
-            crate::pipe::wait(&pipes, most)?;
+            let most = limit.map(|limit| limit.saturating_sub(self.clock.now()));
+            wait(&self.pipes(), most)?;
             self.deaths.clear();
-            let now = self.clock.now();
-            let mut left = Vec::new();
-            for mut job in std::mem::take(&mut self.running) {
-                job.read()?;
-                job.enforce(now);
-                match job.ended()? {
-                    None => left.push(job),
-                    Some(_) => self.forget(job.group()),
-                }
-            }
-            self.running = left;
+            let mut at = 0;
+            while self.next_ended(&mut at)?.is_some() {}
         }
         Ok(())
     }

@@ -35,8 +35,6 @@ pub(crate) struct Journal {
 /// What was found in a journal.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recovered {
-    /// Whether there was anything.
-    pub(crate) any: bool,
     /// Where records were damaged: the line, from 1.
     pub(crate) damaged: Vec<u64>,
 }
@@ -99,7 +97,7 @@ impl Journal {
 
     /// Adds a fact to what is to be written.
     pub(crate) fn add(&mut self, fact: &Fact<'_>) {
-        if self.length == 0 && self.unwritten.is_empty() {
+        if self.is_empty() {
             self.unwritten.extend_from_slice(HEADER);
         }
         fact.write(&mut self.unwritten);
@@ -183,9 +181,8 @@ fn read(
 ) -> Result<(Recovered, usize), JournalError> {
     let mut recovered = Recovered::default();
     let mut at = 0;
-    if let Some(rest) = text.strip_prefix(HEADER) {
+    if text.starts_with(HEADER) {
         at = HEADER.len();
-        recovered.any = !rest.is_empty();
     } else if !HEADER.starts_with(text) {
         return Err(JournalError::Version(path));
     }

@@ -62,15 +62,21 @@ pub(super) fn fact_of<'a>(
     })
 }
 
-/// The error code of a refusal, as `docs/PROTOCOL.md` lists them.
-pub(super) fn code(refusal: &Refusal) -> &'static str {
-    match refusal {
+/// What a client is told that asked for what cannot be. The codes are listed in `docs/PROTOCOL.md`.
+pub(super) fn refused(refusal: &Refusal) -> Reply {
+    let code = match *refusal {
+        Refusal::NotOut(which) => return Reply::Lost(which),
         Refusal::Capacity { .. } => "capacity",
         Refusal::TooFar { .. } => "too-far",
         Refusal::GetTwice => "get-twice",
-        Refusal::NotOut(_) => "internal",
         Refusal::NotFailed { .. } => "not-failed",
-    }
+    };
+    error(code, refusal.to_string())
+}
+
+/// Something is the matter.
+pub(super) fn error(code: &str, text: impl Into<String>) -> Reply {
+    Reply::Error { code: code.to_owned(), text: text.into() }
 }
 
 /// How many items there are.

@@ -2,8 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::answer::code;
-use super::{Host, Keeper, Peer, send, send_error};
+use super::{Host, Keeper, Peer, answer, send};
 use crate::queue::{ClientId, Member, Request, Worker};
 use crate::wire::{Hello, Key, LARGEST_ITEM, Reply, VERSION, Welcome, mailbox_name};
 
@@ -17,9 +16,8 @@ impl Keeper {
         if let Err(error) = host.open(client, &mailbox) {
             // Most likely it has died. If it is this process that cannot, it can be told.
             let mut mail = Vec::new();
-            let (code, text) =
-                ("internal".to_owned(), format!("no room for another client: {error}"));
-            Reply::Error { code, text }.write(&mut mail);
+            let text = format!("no room for another client: {error}");
+            answer::error("internal", text).write(&mut mail);
             host.turn_away(&mailbox, &mail);
             return;
         }
@@ -42,24 +40,20 @@ impl Keeper {
                 let welcome = Welcome { version, paced, window, ended };
                 send(host, client, &Reply::Welcome(welcome));
             }
-            Err((code, text)) => {
-                send_error(host, client, code, &text);
+            Err(why) => {
+                send(host, client, &why);
                 host.close(client);
             }
         }
     }
 
-    fn admit(
-        &mut self,
-        client: ClientId,
-        hello: &Hello,
-    ) -> Result<Option<Worker>, (&'static str, String)> {
+    fn admit(&mut self, client: ClientId, hello: &Hello) -> Result<Option<Worker>, Reply> {
         if hello.version != VERSION {
             let text = format!(
                 "the keeper speaks protocol version {VERSION}, the client version {}",
                 hello.version
             );
-            return Err(("version", text));
+            return Err(answer::error("version", text));
         }
         let worker = self.workers.as_ref().and_then(|workers| {
             let (role, number) = (hello.role, hello.worker?);
@@ -69,7 +63,7 @@ impl Keeper {
         });
         if self.workers.is_some() && worker.is_none() {
             let text = "this queue belongs to a run, and is not open to others";
-            return Err(("private", text.to_owned()));
+            return Err(answer::error("private", text));
         }
         let member = Member {
             role: hello.role,
@@ -83,7 +77,7 @@ impl Keeper {
         };
         match self.queue.apply(client, Request::Come(member), &mut self.effects) {
             Ok(()) => Ok(worker),
-            Err(refusal) => Err((code(&refusal), refusal.to_string())),
+            Err(refusal) => Err(answer::refused(&refusal)),
         }
     }
 }

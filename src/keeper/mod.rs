@@ -19,11 +19,8 @@ use bytes::{Bytes, BytesMut};
 
 use crate::clock::{Nanos, Next, Pacer};
 use crate::journal::Fact;
-use crate::queue::{
-    Census, ClientId, Effect, Lines, Queue, Refusal, Remains, Request, Role, Worker,
-};
+use crate::queue::{Census, ClientId, Effect, Lines, Queue, Remains, Request, Role, Worker};
 use crate::wire::{Framer, Key, LARGEST_ITEM, Malformed, Reply, RequestLine};
-use answer::code;
 pub(crate) use host::{Event, Host, Watch, What};
 pub(crate) use post::{Office, Post};
 
@@ -267,10 +264,8 @@ impl Keeper {
     fn apply(&mut self, client: ClientId, request: Request, host: &mut impl Host) {
         let refused =
             self.with_effects(host, |queue, effects| queue.apply(client, request, effects)).err();
-        match refused {
-            Some(Refusal::NotOut(which)) => send(host, client, &Reply::Lost(which)),
-            Some(refusal) => send_error(host, client, code(&refusal), &refusal.to_string()),
-            None => {}
+        if let Some(refusal) = refused {
+            send(host, client, &answer::refused(&refusal));
         }
     }
 
@@ -478,6 +473,5 @@ fn send(host: &mut impl Host, client: ClientId, reply: &Reply) {
 }
 
 fn send_error(host: &mut impl Host, client: ClientId, code: &str, text: &str) {
-    let (code, text) = (code.to_owned(), text.to_owned());
-    send(host, client, &Reply::Error { code, text });
+    send(host, client, &answer::error(code, text));
 }

@@ -198,6 +198,7 @@ fn serve(keeper: &mut Keeper, host: &mut Office<Notes>, stop: &Waker) -> io::Res
     let clock = Clock::of_the_wall();
     let starter = io::stdout();
     let mut starting = true;
+    let mut stopped = false;
     loop {
         let due = keeper.turn(clock.now(), host)?;
         // It is remembered before anybody is told.
@@ -214,7 +215,7 @@ fn serve(keeper: &mut Keeper, host: &mut Office<Notes>, stop: &Waker) -> io::Res
         }
         host.post.flush();
         starting &= host.post.is_quiet();
-        if (host.post.is_quiet() && !starting) || keeper.is_removed() {
+        if (host.post.is_quiet() && !starting) || keeper.is_removed() || stopped {
             return Ok(());
         }
         // The starter lets go of its end when its first request is in the inbox, or when it dies.
@@ -222,10 +223,11 @@ fn serve(keeper: &mut Keeper, host: &mut Office<Notes>, stop: &Waker) -> io::Res
         let others: Vec<_> = [(stop.as_fd(), Ready::Read)].into_iter().chain(starter).collect();
         let until = due.unwrap_or(Nanos::MAX).min(clock.now() + LOOK);
         let arrivals = host.post.wait(clock, Some(until), &others)?;
-        let stopped = arrivals.others[0];
+        // What has arrived by then is still written down, and told.
+        stopped = arrivals.others[0];
         starting &= !arrivals.others.get(1).is_some_and(|&gone| gone);
         host.take_in(keeper, clock, &arrivals)?;
-        if stopped || (arrivals.is_none() && !host.post.can_be_found()?) {
+        if arrivals.is_none() && !host.post.can_be_found()? {
             return Ok(());
         }
     }
@@ -307,7 +309,8 @@ impl Notes {
             let live = runs.map(|run| run.lines.bytes.len() as u64).sum();
             if self.journal.is_mostly_past(live) {
                 let json = serde_json::to_string(&self.memory)?;
-                self.journal.rewrite(present(queue, &json))?;
+                // If there is no room for another one, the long one is as good, and as true.
+                let _ = self.journal.rewrite(present(queue, &json));
             }
         }
         Ok(())

@@ -79,13 +79,13 @@ impl Lang {
             Self::Ja => format!(
                 "生産者: 消費者がいないため {items} 個のアイテムをキュー「{queue}」に残しました。\
                  `qdemo consumer -q {}` で受け取れます",
-                quoted(queue)
+                queue.quoted()
             ),
             Self::En => format!(
                 "producer: no consumer is there, and the queue `{queue}` has {} in line: \
                  `qdemo consumer -q {}` gets them",
                 counted(items),
-                quoted(queue)
+                queue.quoted()
             ),
         }
     }
@@ -109,18 +109,10 @@ impl Lang {
     }
 }
 
-fn counted(items: u64) -> String {
+/// So many items, in English.
+pub(crate) fn counted(items: u64) -> String {
     match items {
         1 => "1 item".to_owned(),
         items => format!("{items} items"),
-    }
-}
-
-/// As a shell takes it.
-fn quoted(queue: &QueueName) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "_-.,:@%+".contains(c);
-    match queue.as_str().chars().all(plain) {
-        true => queue.to_string(),
-        false => format!("'{}'", queue.as_str().replace('\'', r"'\''")),
     }
 }

@@ -14,6 +14,7 @@ use crate::clock::Nanos;
 use crate::queue::{Role, Run, Worker};
 pub(crate) use item::{bare, encode, printable, value};
 pub use lang::Lang;
+pub(crate) use lang::counted;
 pub(crate) use output::{Output, Progress};
 
 /// What a line looks like.
