@@ -9,7 +9,7 @@ use crate::wire::{Reply, Status};
 impl Client {
     /// How many items there are, and how many may be in line: 0 for any number.
     pub(crate) fn size(&mut self) -> Result<(Census, u64), Error> {
-        self.say("size")?;
+        self.ask("size", None)?;
         self.hear(|reply| match reply {
             Reply::Size { census, capacity } => Ok((census, capacity)),
             other => Err(other),
@@ -18,7 +18,7 @@ impl Client {
 
     /// How the queue is, and who is there.
     pub(crate) fn status(&mut self) -> Result<Status, Error> {
-        self.say("status")?;
+        self.ask("status", None)?;
         self.hear(|reply| match reply {
             Reply::Status(status) => Ok(*status),
             other => Err(other),
@@ -28,13 +28,14 @@ impl Client {
     /// Puts the sentinel: no more items are taken, and the queue ends after those that it has, or
     /// `now`, without those in line. Tells how many were dropped.
     pub(crate) fn close_queue(&mut self, now: bool) -> Result<u64, Error> {
-        self.count_of("close", now.then_some("now"))
+        self.count_of("close", now.then_some(&"now"))
     }
 
     /// Waits until every item is done. Tells how many have failed instead. [`Error::Unfinished`]
     /// when the patience is over.
     pub(crate) fn join(&mut self, patience: Patience) -> Result<u64, Error> {
-        self.say("join")?;
+        self.session.join();
+        self.send_write()?;
         self.wait_in_patience(patience, |client, reply| match reply {
             Reply::Joined { failed } => Ok(Some(failed)),
             Reply::Unfinished { items } => Err(Error::Unfinished(items)),
@@ -44,9 +45,7 @@ impl Client {
 
     /// Some of the items in line, from number `from` on, up to `max` of them: they stay there.
     pub(crate) fn peek(&mut self, from: u64, max: u64) -> Result<Option<Run>, Error> {
-        self.begin();
-        self.writer.peek(&mut self.write, from, max);
-        self.send_write()?;
+        self.ask("peek", Some(&format_args!("{from} {max}")))?;
         self.hear(|reply| match reply {
             Reply::Run(run) => Ok(Some(run)),
             Reply::Empty => Ok(None),
@@ -56,9 +55,7 @@ impl Client {
 
     /// The first item that failed, from number `from` on, and why.
     pub(crate) fn failed(&mut self, from: u64) -> Result<Option<(Run, String)>, Error> {
-        self.begin();
-        self.writer.with(&mut self.write, "failed", from);
-        self.send_write()?;
+        self.ask("failed", Some(&from))?;
         self.hear(|reply| match reply {
             Reply::Failed { run, why } => Ok(Some((run, why))),
             Reply::Empty => Ok(None),
@@ -68,32 +65,37 @@ impl Client {
 
     /// Puts an item that failed back in line, or all of them. Tells how many.
     pub(crate) fn retry(&mut self, id: Option<u64>) -> Result<u64, Error> {
-        self.count_of("retry", Some(id.unwrap_or(0)))
+        self.count_of("retry", Some(&id.unwrap_or(0)))
     }
 
     /// Forgets an item that failed, or all of them. Tells how many.
     pub(crate) fn drop_failed(&mut self, id: Option<u64>) -> Result<u64, Error> {
-        self.count_of("drop", Some(id.unwrap_or(0)))
+        self.count_of("drop", Some(&id.unwrap_or(0)))
     }
 
     /// Removes the queue, also if there is something in it or somebody here if that is `forced`.
     /// Tells how many items went with it.
     pub(crate) fn remove_queue(&mut self, forced: bool) -> Result<u64, Error> {
-        self.count_of("remove", forced.then_some("force"))
+        self.count_of("remove", forced.then_some(&"force"))
     }
 
     /// Asks for something to be done, and waits to hear to how many items.
-    fn count_of(&mut self, verb: &str, what: Option<impl Display>) -> Result<u64, Error> {
-        self.begin();
-        match what {
-            Some(what) => self.writer.with(&mut self.write, verb, what),
-            None => self.writer.bare(&mut self.write, verb),
-        }
-        self.send_write()?;
+    fn count_of(&mut self, verb: &'static str, what: Option<&dyn Display>) -> Result<u64, Error> {
+        self.ask(verb, what)?;
         self.hear(|reply| match reply {
             Reply::Count { items } => Ok(items),
             other => Err(other),
         })
+    }
+
+    /// Asks a question, and waits for nothing.
+    pub(super) fn ask(
+        &mut self,
+        verb: &'static str,
+        what: Option<&dyn Display>,
+    ) -> Result<(), Error> {
+        self.session.ask(verb, what);
+        self.send_write()
     }
 
     /// Waits for the reply that `pick` takes; it gives the others back.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{env, thread};
 
+use super::session::Session;
 use super::{Client, Error};
 use crate::cli;
 use crate::clock::{Stamp, nanos};
@@ -22,9 +23,7 @@ use crate::keeper::shared::{self, DAMAGED, READY};
 use crate::name::QueueName;
 use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, Waker};
 use crate::queue::Role;
-use crate::wire::{
-    Hello, Key, LARGEST_ITEM, Reply, ReplyReader, Status, VERSION, Welcome, Writer, mailbox_name,
-};
+use crate::wire::{Hello, Key, LARGEST_ITEM, Status, Welcome};
 
 /// How often a keeper may go just as this client comes, before that is taken for a fault.
 const TRIES: usize = 100;
@@ -180,6 +179,15 @@ impl Options {
         }
     }
 
+    /// As what.
+    pub(super) fn as_what(&self) -> Role {
+        self.hello.role
+    }
+
+    pub(super) fn wakers(&self) -> impl Iterator<Item = &Arc<Waker>> {
+        self.interrupt.iter()
+    }
+
     /// Comes to the queue, which is made if need be.
     ///
     /// # Errors
@@ -188,20 +196,46 @@ impl Options {
     /// when the system says no.
     pub fn connect(mut self) -> Result<Client, Error> {
         let base = self.base()?;
+        self.base = Some(base.clone());
+        let mut damaged = Vec::new();
+        let place = || Ok(QueueDir::open_or_create(&base, self.name.as_str())?);
+        let client = self.reach(place, &mut damaged, |dir, door| self.enter(dir, door))?;
+        Ok(Client { damaged, ..client })
+    }
+
+    /// Finds another keeper of the queue after the death of the one that this client knew.
+    pub(super) fn reach_again(
+        mut self,
+        mut come: impl FnMut(Door) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let path = self.base()?.join(self.name.as_str());
+        let place = || match QueueDir::open(path.clone()) {
+            Err(DirError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::removed())
+            }
+            other => Ok(other?),
+        };
+        self.reach(place, &mut Vec::new(), |_, door| come(door))
+    }
+
+    /// Finds the keeper in its `place`, or starts one, until the client has `come` there.
+    fn reach<T>(
+        &self,
+        place: impl Fn() -> Result<QueueDir, Error>,
+        damaged: &mut Vec<u64>,
+        mut come: impl FnMut(&QueueDir, Door) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         // Held until the welcome, or the keeper would not wait for us.
         let mut starting = None;
-        let mut damaged = Vec::new();
         for _ in 0..TRIES {
-            let dir = QueueDir::open_or_create(&base, self.name.as_str())?;
-            self.hello.born = born_for(dir.path(), self.hello.role);
+            let dir = place()?;
             match Door::open(&dir).map_err(open_failed("cannot open the queue's inbox"))? {
-                Some(door) => match self.enter(&dir, door) {
-                    Ok(client) => return Ok(Client { damaged, ..client }),
+                Some(door) => match come(&dir, door) {
                     // It went just as we came.
                     Err(Error::Gone) if self.starts_keeper => {}
-                    Err(error) => return Err(error),
+                    other => return other,
                 },
-                None if self.starts_keeper => starting = self.start(&dir, &base, &mut damaged)?,
+                None if self.starts_keeper => starting = self.start(&dir, damaged)?,
                 None => return Err(Error::Gone),
             }
         }
@@ -215,63 +249,43 @@ impl Options {
 
     /// Says hello and waits for the welcome.
     fn enter(&self, dir: &QueueDir, door: Door) -> Result<Client, Error> {
-        let key = Key::random().map_err(|error| Error::Start(error.to_string()))?;
-        let name = mailbox_name(self.hello.pid, key);
-        let mailbox = match Mailbox::create(dir, &name) {
+        let random = || Key::random().map_err(|error| Error::Start(error.to_string()));
+        let (key, mailbox) = (random()?, Some(random()?));
+        let born = born_for(dir.path(), self.hello.role);
+        let hello = Hello { born, mailbox, ..self.hello.clone() };
+        let mailbox = match Mailbox::create(dir, &hello.mailbox_name(key)) {
             // The directory has gone together with the keeper.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::Gone),
             other => other.map_err(open_failed("cannot make a mailbox"))?,
         };
+        let session = Session::new(key, hello, PIPE_BUF)
+            .map_err(|error| Error::Protocol(error.to_string()))?;
         let mut client = Client {
+            options: self.clone(),
             place: dir.path().to_owned(),
             door,
             mailbox,
-            writer: Writer::new(key, PIPE_BUF),
-            replies: ReplyReader::default(),
+            session,
             buffer: vec![0; 64 * 1024],
-            write: Vec::new(),
-            welcome: Welcome { version: VERSION, paced: false, window: 0, ended: false },
+            welcome: Welcome::default(),
             unsent: 0,
             lines: Vec::new(),
-            sent: 0,
             answered: 0,
             window: 0,
             largest: self.hello.largest.unwrap_or(LARGEST_ITEM),
             heard: VecDeque::new(),
             full: false,
             late: Vec::new(),
-            interrupt: self.interrupt.clone(),
-            role: self.hello.role,
             for_a_reader: false,
             damaged: Vec::new(),
         };
-        client.begin();
-        client
-            .writer
-            .hello(&mut client.write, &self.hello)
-            .map_err(|error| Error::Protocol(error.to_string()))?;
-        client.send_write()?;
-        loop {
-            match client.reply(None)? {
-                Some(Reply::Welcome(welcome)) => {
-                    client.window = welcome.window;
-                    client.welcome = welcome;
-                    return Ok(client);
-                }
-                Some(other) => drop(client.note(other)?),
-                None => {}
-            }
-        }
+        client.be_welcomed()?;
+        Ok(client)
     }
 
     /// Starts a keeper and waits until its inbox can be seen. Only who has the directory's lock may
     /// do so, and passes it on to the keeper: when this process dies, nobody starts another.
-    fn start(
-        &self,
-        dir: &QueueDir,
-        base: &Path,
-        damaged: &mut Vec<u64>,
-    ) -> Result<Option<ChildStdout>, Error> {
+    fn start(&self, dir: &QueueDir, damaged: &mut Vec<u64>) -> Result<Option<ChildStdout>, Error> {
         let failed = open_failed("cannot lock the queue's directory");
         let lock = match dir.lock() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -294,7 +308,8 @@ impl Options {
             Some(name) if name.components().count() == 1 => name.to_owned(),
             Some(path) => std::path::absolute(path).map_err(open_failed("no working directory"))?,
         };
-        let base = std::path::absolute(base).map_err(open_failed("no working directory"))?;
+        // As the directory's path is absolute, so is that of the folder that it lies in.
+        let base = dir.path().parent().unwrap_or(dir.path());
         let lock = lock.share().map_err(open_failed("cannot share the directory's lock"))?;
         let mut keeper = Command::new(&program)
             .arg0("qdemo")

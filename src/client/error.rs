@@ -87,6 +87,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// The queue's directory is no more.
+    pub(crate) fn removed() -> Self {
+        let text = "the queue has been removed".to_owned();
+        Self::Refused { code: "removed".to_owned(), text }
+    }
+
     /// A write to the inbox failed.
     pub(crate) fn of_door(error: io::Error) -> Self {
         match error.kind() {

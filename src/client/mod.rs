@@ -3,27 +3,30 @@
 mod ask;
 mod connect;
 mod error;
+mod owed;
 mod pipes;
 mod put;
+pub(crate) mod session;
 #[cfg(test)]
 mod tests;
 mod typed;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::nanos;
-use crate::pipe::{Door, Mailbox, PIPE_BUF, Waker};
-use crate::queue::{Census, Role, Run, Which};
-use crate::wire::{Reply, ReplyReader, Welcome, Writer};
+use crate::pipe::{Door, Mailbox};
+use crate::queue::{Census, Run, Which};
+use crate::wire::{Reply, Welcome};
 pub use connect::{Options, keep_if_asked};
 pub(crate) use connect::{default_dir, status_at_rest};
 pub use error::Error;
+pub(crate) use owed::Said;
 use pipes::Deadline;
 pub(crate) use pipes::Patience;
 pub(crate) use put::Accepted;
+use session::Session;
 pub use typed::{GetError, Item, OpenError, PutError, Queue, TryGetError, TryPutError};
 
 /// Items that this client has out: each is to be [`Client::done`], or it comes back in line when
@@ -87,26 +90,23 @@ pub struct Left {
 /// A connection to a queue's keeper.
 ///
 /// Items are JSON text on a single line. Dropping a client without [`Client::leave`] is leaving
-/// too: the keeper sees it at once.
+/// too: the keeper sees it at once. When the keeper dies, the client starts another one, tells it what
+/// the dead one has not answered, and carries on; nothing is lost by that, and nothing is put twice.
 #[derive(Debug)]
 pub struct Client {
+    /// How it came, and comes again.
+    options: Options,
     /// The queue's directory.
     place: PathBuf,
-    role: Role,
     door: Door,
     mailbox: Mailbox,
-    writer: Writer,
-    replies: ReplyReader,
+    session: Session,
     buffer: Vec<u8>,
-    /// The write that is being put together.
-    write: Vec<u8>,
     welcome: Welcome,
     /// How many items are not sent yet, and their lines.
     unsent: u64,
     lines: Vec<u8>,
-    /// The number of the last item that was sent.
-    sent: u64,
-    /// The number of the last item that was accepted, or refused.
+    /// The number of the last item of which the caller knows what became of it.
     answered: u64,
     window: u64,
     /// The largest item, in bytes of JSON.
@@ -117,7 +117,6 @@ pub struct Client {
     full: bool,
     /// Items that this client said something of when it had them no longer.
     late: Vec<Which>,
-    interrupt: Option<Arc<Waker>>,
     /// Waits end when nobody reads standard output any more.
     for_a_reader: bool,
     /// Lines of the queue's journal that could not be read when the queue was brought back for this
@@ -150,7 +149,7 @@ impl Client {
     /// Gets at least one item and up to `max`; waits for it. None when the queue has ended.
     ///
     /// # Errors
-    /// [`Error::Gone`] when the keeper died.
+    /// When the keeper died and no other one can be started, among others.
     pub fn get(&mut self, max: u64) -> Result<Option<Batch>, Error> {
         self.get_within(max, Patience::Endless)
     }
@@ -200,19 +199,19 @@ impl Client {
     /// Asks for up to `max` items, and waits for nothing: [`Client::heard`] tells.
     pub(crate) fn ask_for(&mut self, max: u64) -> Result<(), Error> {
         self.send()?;
-        self.begin();
-        self.writer.get(&mut self.write, max.max(1));
+        self.session.get(max.max(1));
         self.send_write()
     }
 
     /// Nothing is waited for any longer: there is an answer at once.
     pub(crate) fn cancel(&mut self) -> Result<(), Error> {
-        self.say("cancel")
+        self.session.cancel();
+        self.send_write()
     }
 
     /// Asks how many items there are, and waits for nothing.
     pub(crate) fn ask_size(&mut self) -> Result<(), Error> {
-        self.say("size")
+        self.ask("size", None)
     }
 
     /// What the keeper has said to [`Client::ask_for`] and [`Client::ask_size`], if anything.
@@ -234,7 +233,7 @@ impl Client {
         match reply {
             Reply::Run(run) => Ok(Some(Some(Batch { run }))),
             Reply::Ended => {
-                connect::remember_end(&self.place, self.role);
+                connect::remember_end(&self.place, self.options.as_what());
                 Ok(Some(None))
             }
             Reply::Empty => Err(Error::Empty),
@@ -259,22 +258,19 @@ impl Client {
         self.about("back", Which { first: first_id, count, attempt: None })
     }
 
-    pub(crate) fn about(&mut self, verb: &str, which: Which) -> Result<(), Error> {
-        // Several of them and a get always fit into one write.
-        if self.write.len() > PIPE_BUF / 2 {
-            self.send_write()?;
+    pub(crate) fn about(&mut self, verb: &'static str, which: Which) -> Result<(), Error> {
+        self.session.say(Said::About { verb, which });
+        // What fills a write need not wait for more.
+        match self.session.next_write() {
+            Some(_) => self.send_write(),
+            None => Ok(()),
         }
-        self.begin();
-        self.writer.about(&mut self.write, verb, which);
-        Ok(())
     }
 
     /// Puts an item that this client has out since this attempt aside, after so many tries: `qdemo
     /// failed` lists it, with the reason.
     pub fn fail(&mut self, id: u64, attempt: u32, tries: u32, why: &str) -> Result<(), Error> {
-        self.send_write()?;
-        self.begin();
-        self.writer.fail(&mut self.write, id, attempt, tries, why);
+        self.session.say(Said::Failed { id, attempt, tries, why: why.to_owned() });
         self.send_write()
     }
 
@@ -292,7 +288,7 @@ impl Client {
     /// Lets time pass: paced time in a paced run, else the wall's.
     ///
     /// # Errors
-    /// [`Error::Gone`] when the keeper died, which is noticed at once.
+    /// When the keeper died, which is noticed at once, and no other one can be started.
     pub fn sleep(&mut self, delay: Duration) -> Result<(), Error> {
         self.send()?;
         if delay.is_zero() {
@@ -301,8 +297,7 @@ impl Client {
         if !self.is_paced() {
             return self.sleep_by_the_wall(nanos(delay));
         }
-        self.begin();
-        self.writer.sleep(&mut self.write, nanos(delay));
+        self.session.sleep(nanos(delay));
         self.send_write()?;
         loop {
             match self.reply(None)? {
@@ -319,7 +314,7 @@ impl Client {
     /// As [`Client::put`], since items that are not in the queue yet are waited for.
     pub fn leave(mut self) -> Result<Left, Error> {
         self.settle()?;
-        self.say("bye")?;
+        self.ask("bye", None)?;
         loop {
             match self.reply(None)? {
                 Some(Reply::Bye { in_line, consumers }) => {
@@ -333,11 +328,13 @@ impl Client {
 
     /// Leaves without waiting for anything.
     pub fn leave_at_once(mut self) {
-        self.begin();
-        self.writer.bye(&mut self.write);
-        if self.write.len() <= PIPE_BUF {
-            // Even if it doesn't arrive, the keeper sees that the mailbox is gone.
-            let _ = self.door.write(&self.write);
+        self.session.ask("bye", None);
+        self.session.close_write();
+        // What doesn't arrive need not: the keeper sees that the mailbox is gone.
+        while let Some(write) = self.session.next_write()
+            && self.door.write(write).is_ok_and(|written| written)
+        {
+            self.session.written();
         }
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::{Client, Error};
 use crate::clock::{Clock, Nanos};
-use crate::pipe::{Ready, State, wait};
+use crate::pipe::{Door, Ready, State, wait};
 use crate::wire::Reply;
 
 /// How long an answer is waited for.
@@ -48,19 +48,12 @@ impl Deadline {
 }
 
 impl Client {
-    /// Says one word.
-    pub(super) fn say(&mut self, verb: &str) -> Result<(), Error> {
-        self.begin();
-        self.writer.bare(&mut self.write, verb);
-        self.send_write()
-    }
-
     /// Waits until there is something to read from `input`, or its end.
-    pub(crate) fn wait_for(&self, input: BorrowedFd<'_>) -> Result<(), Error> {
+    pub(crate) fn wait_for(&mut self, input: BorrowedFd<'_>) -> Result<(), Error> {
         loop {
             let states = self.wait_for_all(&[(input, Ready::Read)], None)?;
             match states.as_slice() {
-                [keeper, ..] if keeper.dead => return Err(Error::Gone),
+                [keeper, ..] if keeper.dead => self.resume()?,
                 [.., input] if input.ready || input.dead => return Ok(()),
                 // A signal, which will have been told of in a moment.
                 _ => {}
@@ -75,71 +68,111 @@ impl Client {
     }
 
     /// Waits until the keeper has something to say, until one of `others` is ready, or for `most`
-    /// nanoseconds.
+    /// nanoseconds. Tells whether the keeper has died: then [`Client::resume`] is next.
     pub(crate) fn wait_for_answer_or(
         &self,
         others: &[(BorrowedFd<'_>, Ready)],
         most: Option<Nanos>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let pipes = [&[(self.mailbox.as_fd(), Ready::Read)], others].concat();
-        let states = self.wait_for_all(&pipes, most)?;
-        let said = states.iter().rev().nth(others.len()).is_some_and(|mailbox| mailbox.ready);
-        // Its last words come first.
-        if states[0].dead && !said { Err(Error::Gone) } else { Ok(()) }
+        Ok(self.wait_for_all(&pipes, most)?[0].dead)
     }
 
-    /// Starts a write, unless one is being put together.
-    pub(super) fn begin(&mut self) {
-        if self.write.is_empty() {
-            self.writer.start(&mut self.write);
-        }
-    }
-
-    /// Writes what has been put together, if anything, in one piece.
+    /// Writes what has been put together, if anything.
     pub(super) fn send_write(&mut self) -> Result<(), Error> {
-        if self.write.is_empty() {
-            return Ok(());
+        self.session.close_write();
+        match self.write_all() {
+            Err(Error::Gone) => self.resume(),
+            other => other,
         }
-        loop {
-            match self.door.write(&self.write).map_err(Error::of_door) {
-                Ok(true) => break,
-                Ok(false) => drop(self.wait(&[(self.door.as_fd(), Ready::Write)], None)?),
-                Err(Error::Gone) => return Err(self.last_words()),
-                Err(error) => return Err(error),
-            }
-        }
-        self.write.clear();
-        Ok(())
-    }
-
-    /// The keeper is gone: why, if it has said so.
-    fn last_words(&mut self) -> Error {
-        while let Ok(Some(reply)) = self.reply(Some(0)) {
-            if let Err(error @ Error::Refused { .. }) = self.note(reply) {
-                return error;
-            }
-        }
-        Error::Gone
     }
 
     /// The next reply; none when there is none within `most` nanoseconds, or a wait ended early.
     pub(super) fn reply(&mut self, most: Option<Nanos>) -> Result<Option<Reply>, Error> {
-        if let Some(reply) = self.replies.next() {
+        if let Some(reply) = self.session.next() {
             return Ok(Some(reply?));
         }
-        let mut dead = false;
-        if most != Some(0) {
-            dead = self.wait(&[(self.mailbox.as_fd(), Ready::Read)], most)?;
+        match self.listen(most) {
+            Err(Error::Gone) => self.resume()?,
+            other => other?,
         }
+        Ok(self.session.next().transpose()?)
+    }
+
+    /// The keeper is dead: finds another, or starts it, and tells it what this one has not answered.
+    pub(crate) fn resume(&mut self) -> Result<(), Error> {
+        // Its last words come first.
+        self.read_all()?;
+        self.not_shown_out()?;
+        self.options.clone().reach_again(|door| self.come_again(door))
+    }
+
+    fn come_again(&mut self, door: Door) -> Result<(), Error> {
+        if !self.mailbox.is_in_its_place() {
+            return Err(Error::removed());
+        }
+        // The one before may have died as soon as it had written something.
+        self.read_all()?;
+        self.session.resume().map_err(|error| Error::Protocol(error.to_string()))?;
+        self.door = door;
+        self.be_welcomed()?;
+        self.write_all()
+    }
+
+    /// Says what the session begins with, and waits for the welcome.
+    pub(super) fn be_welcomed(&mut self) -> Result<(), Error> {
+        self.write_all()?;
+        loop {
+            if let Some(welcome) = self.session.take_welcome() {
+                self.window = welcome.window;
+                self.welcome = welcome;
+                return Ok(());
+            }
+            self.not_shown_out()?;
+            self.listen(None)?;
+        }
+    }
+
+    fn not_shown_out(&mut self) -> Result<(), Error> {
+        match self.session.take_farewell() {
+            Some(reply) => self.note(reply).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes all that is to be written, each write in one piece.
+    fn write_all(&mut self) -> Result<(), Error> {
+        while let Some(write) = self.session.next_write() {
+            match self.door.write(write).map_err(Error::of_door)? {
+                true => self.session.written(),
+                false => drop(self.wait(&[(self.door.as_fd(), Ready::Write)], None)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something to read, and takes it in.
+    fn listen(&mut self, most: Option<Nanos>) -> Result<(), Error> {
+        let dead = match most {
+            Some(0) => false,
+            most => self.wait(&[(self.mailbox.as_fd(), Ready::Read)], most)?,
+        };
+        // The keeper's last words came first.
+        match self.read_all()? {
+            0 if dead => Err(Error::Gone),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes in what there is to read, and tells how much that was.
+    fn read_all(&mut self) -> Result<usize, Error> {
+        let mut all = 0;
         loop {
             let read = self.mailbox.read(&mut self.buffer).map_err(Error::Pipe)?;
-            self.replies.feed(&self.buffer[..read]);
-            match self.replies.next() {
-                Some(reply) => return Ok(Some(reply?)),
-                None if read > 0 => {}
-                // The keeper's last words came first.
-                None if dead => return Err(Error::Gone),
-                None => return Ok(None),
+            self.session.feed(&self.buffer[..read]);
+            all += read;
+            if read < self.buffer.len() {
+                return Ok(all);
             }
         }
     }
@@ -154,7 +187,7 @@ impl Client {
                 return Ok(());
             }
             if self.wait(&[], Some(left))? {
-                return Err(Error::Gone);
+                self.resume()?;
             }
         }
     }
@@ -175,15 +208,16 @@ impl Client {
         most: Option<Nanos>,
     ) -> Result<Vec<State>, Error> {
         let mut all = vec![(self.door.as_fd(), Ready::Death)];
-        all.extend(self.interrupt.iter().map(|waker| (waker.as_fd(), Ready::Read)));
+        all.extend(self.options.wakers().map(|waker| (waker.as_fd(), Ready::Read)));
         let stdout = io::stdout();
         all.extend(self.for_a_reader.then_some((stdout.as_fd(), Ready::Death)));
         all.extend_from_slice(pipes);
         let states = wait(&all, most).map_err(Error::Pipe)?;
-        if self.interrupt.is_some() && states[1].ready {
+        let wakers = self.options.wakers().count();
+        if wakers > 0 && states[1].ready {
             return Err(Error::Interrupted);
         }
-        if self.for_a_reader && states[1 + usize::from(self.interrupt.is_some())].dead {
+        if self.for_a_reader && states[1 + wakers].dead {
             return Err(Error::Unread);
         }
         Ok(states)

@@ -3,6 +3,10 @@
 use super::{Client, Deadline, Error, Patience};
 use crate::wire::Reply;
 
+/// So many bytes of items may be underway: more would be no faster, and must be kept until they are
+/// answered.
+const MOST_UNDERWAY: usize = 4 << 20;
+
 /// Items that were accepted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {
@@ -17,8 +21,7 @@ impl Client {
     /// while the queue is full.
     ///
     /// # Errors
-    /// [`Error::Closed`] when the queue has been closed; [`Error::Gone`] when the keeper died;
-    /// [`Error::NotALine`] and [`Error::TooLarge`] for what is no item.
+    /// [`Error::Closed`] when the queue has been closed; [`Error::NotALine`] and [`Error::TooLarge`] for what is no item.
     pub fn put(&mut self, item: &[u8]) -> Result<(), Error> {
         self.put_all([item])
     }
@@ -56,8 +59,10 @@ impl Client {
 
     /// Whether one more item may be on its way.
     pub(crate) fn has_room(&self) -> bool {
+        let items = (self.session.sent() + self.unsent).saturating_sub(self.answered);
+        let bytes = self.session.underway() + self.lines.len();
         // Nothing is sent behind what was not taken before that has been told.
-        !self.full && (self.sent + self.unsent).saturating_sub(self.answered) < self.window.max(1)
+        !self.full && items < self.window.max(1) && (items == 0 || bytes < MOST_UNDERWAY)
     }
 
     /// Adds an item, for which there is room, to those that are on their way.
@@ -69,12 +74,14 @@ impl Client {
         if size > self.largest {
             return Err(Error::TooLarge { size, most: self.largest });
         }
-        let room = self.writer.room();
+        let room = self.session.room();
         if self.lines.len() + item.len() >= room {
             self.send()?;
         }
         if item.len() >= room {
-            return self.send_in_parts(item);
+            self.send()?;
+            self.session.put(1, [item, b"\n"].concat());
+            return self.send_write();
         }
         self.lines.extend_from_slice(item);
         self.lines.push(b'\n');
@@ -91,7 +98,7 @@ impl Client {
         }
         self.send()?;
         let deadline = Deadline::new(patience);
-        while self.answered < self.sent {
+        while self.answered < self.session.sent() {
             let left = deadline.left();
             if left == Some(0) {
                 self.cancel_puts()?;
@@ -140,7 +147,7 @@ impl Client {
         if let Some(told) = self.told_before() {
             return told.map(Some);
         }
-        match self.answered < self.sent {
+        match self.answered < self.session.sent() {
             true => match self.reply(Some(0))? {
                 Some(reply) => self.note(reply),
                 None => Ok(None),
@@ -154,30 +161,8 @@ impl Client {
         if self.unsent == 0 {
             return Ok(());
         }
-        self.sent += self.unsent;
-        self.send_write()?;
-        self.begin();
-        self.writer.put(&mut self.write, self.sent, self.unsent, &self.lines);
-        self.unsent = 0;
-        self.lines.clear();
+        let count = std::mem::take(&mut self.unsent);
+        self.session.put(count, std::mem::take(&mut self.lines));
         self.send_write()
-    }
-
-    /// An item that doesn't fit into one write goes in parts.
-    fn send_in_parts(&mut self, item: &[u8]) -> Result<(), Error> {
-        let size = self.writer.room() - 1;
-        let mut rest = item;
-        while rest.len() > size {
-            let (piece, after) = rest.split_at(size);
-            rest = after;
-            self.send_write()?;
-            self.begin();
-            self.writer.part(&mut self.write, piece);
-        }
-        self.send_write()?;
-        self.lines.extend_from_slice(rest);
-        self.lines.push(b'\n');
-        self.unsent = 1;
-        self.send()
     }
 }

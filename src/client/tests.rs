@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::pipe::{Inbox, QueueDir, Ready, Slot, wait};
 use crate::queue::Role;
+use crate::wire::{Hello, Key};
 
 /// A keeper by hand: reads requests, and answers what the test wants.
 struct ByHand {
@@ -44,8 +45,9 @@ impl ByHand {
     /// Welcomes the client that comes.
     fn welcome(&mut self, window: u64) -> Slot {
         let hello = self.line();
-        let key = hello.split(' ').nth(1).unwrap();
-        let mailbox = format!("mailbox.{}.{key}", std::process::id());
+        let json = hello.splitn(3, ' ').nth(2).unwrap();
+        let said: Hello = serde_json::from_str(json).unwrap();
+        let mailbox = said.mailbox_name(Key(0));
         let mut slot = Slot::open(&self.dir, &mailbox).unwrap();
         let welcome = format!("welcome {{\"version\":1,\"paced\":false,\"window\":{window}}}\n");
         slot.mail().extend_from_slice(welcome.as_bytes());

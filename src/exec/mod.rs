@@ -309,7 +309,10 @@ impl<'a, W: Watch> Exec<'a, W> {
         let other = self.resting.iter().copied().chain(self.look).chain(self.leaves_at());
         let next = due.chain(limits).chain(other).min();
         let most = next.map(|next| next.saturating_sub(self.clock.now()));
-        self.client.wait_for_answer_or(&self.pipes(), most)
+        if self.client.wait_for_answer_or(&self.pipes(), most)? {
+            self.client.resume()?;
+        }
+        Ok(())
     }
 
     /// Where a command's death, or what it prints, can be seen.

@@ -1,17 +1,12 @@
-//! The file: appended to, recovered, rewritten when most of it is of the past.
+//! The journal: appended to, recovered, rewritten when most of it is of the past.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::PathBuf;
 
-use rustix::fs::{OFlags, fsync};
-
-use super::Fact;
 use super::record::{Found, find};
+use super::{Fact, Files, Store};
 use crate::pipe::QueueDir;
 
-const NAME: &str = "journal";
 /// What the file begins with.
 const HEADER: &[u8] = b"qdemo-journal 1\n";
 /// A smaller file is not rewritten.
@@ -19,12 +14,9 @@ const SMALL: u64 = 1 << 20;
 
 /// A queue's journal.
 #[derive(Debug)]
-pub(crate) struct Journal {
-    path: PathBuf,
-    /// Under which name it is written anew.
-    hidden: PathBuf,
-    file: File,
-    /// How long the file is; it ends with a whole record.
+pub(crate) struct Journal<S> {
+    store: S,
+    /// How long it is; it ends with a whole record.
     length: u64,
     /// It is looked whether most of it is of the past when it is as long as this.
     look: u64,
@@ -56,16 +48,18 @@ pub(crate) enum JournalError {
     },
 }
 
-impl Journal {
+impl Journal<Files> {
     /// Tells `take` what is in the journal in this directory, if there is one, and leaves it alone.
     pub(crate) fn read(
         dir: &QueueDir,
         take: impl FnMut(Fact<'_>),
     ) -> Result<Recovered, JournalError> {
-        let path = dir.join(NAME);
-        match fs::read(&path) {
-            Ok(text) => read(&text, path, take).map(|(recovered, _)| recovered),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Recovered::default()),
+        let path = Files::journal_path(dir);
+        match Files::journal_in(dir) {
+            Ok(text) => match read(&text, take) {
+                Some((recovered, _)) => Ok(recovered),
+                None => Err(JournalError::Version(path)),
+            },
             Err(error) => Err(JournalError::Io { path, error }),
         }
     }
@@ -76,18 +70,35 @@ impl Journal {
         dir: &QueueDir,
         take: impl FnMut(Fact<'_>),
     ) -> Result<(Self, Recovered), JournalError> {
-        let path = dir.join(NAME);
-        let failed = |error| JournalError::Io { path: path.clone(), error };
-        let mut file = open(&path).map_err(failed)?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(failed)?;
-        let (recovered, at) = read(&text, path.clone(), take)?;
-        file.set_len(at as u64).map_err(failed)?;
-        let hidden = dir.hidden(NAME);
+        let failed = |error| JournalError::Io { path: Files::journal_path(dir), error };
+        let (files, text) = Files::open(dir).map_err(failed)?;
+        let recovered = Self::recover(files, &text, take).map_err(failed)?;
+        recovered.ok_or_else(|| JournalError::Version(Files::journal_path(dir)))
+    }
+}
+
+impl<S: Store> Journal<S> {
+    /// Goes on with a journal that has this `text`, and tells `take` what is in it. None if it is not
+    /// of this version.
+    pub(crate) fn recover(
+        mut store: S,
+        text: &[u8],
+        take: impl FnMut(Fact<'_>),
+    ) -> io::Result<Option<(Self, Recovered)>> {
+        let Some((recovered, at)) = read(text, take) else {
+            return Ok(None);
+        };
         let length = at as u64;
+        if at < text.len() {
+            store.cut(length)?;
+        }
         let look = SMALL.max(length);
-        let unwritten = Vec::new();
-        Ok((Self { path, hidden, file, length, look, unwritten }, recovered))
+        Ok(Some((Self { store, length, look, unwritten: Vec::new() }, recovered)))
+    }
+
+    /// Where it is written.
+    pub(crate) fn store(&mut self) -> &mut S {
+        &mut self.store
     }
 
     /// Whether nothing has been added since it was begun.
@@ -103,16 +114,21 @@ impl Journal {
         fact.write(&mut self.unwritten);
     }
 
-    /// Writes what has been added: it survives this process.
+    /// Writes what has been added: it survives this process, and if it is to be in `sync` with the
+    /// disk, the machine.
     ///
     /// # Errors
     /// When there is no room; what stood in the file before still does, and nothing else.
-    pub(crate) fn commit(&mut self) -> io::Result<()> {
+    pub(crate) fn commit(&mut self, sync: bool) -> io::Result<()> {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.file.write_all(&self.unwritten) {
-            self.file.set_len(self.length)?;
+        let written = self.store.append(&self.unwritten).and_then(|()| match sync {
+            true => self.store.sync(),
+            false => Ok(()),
+        });
+        if let Err(error) = written {
+            self.store.cut(self.length)?;
             return Err(error);
         }
         self.length += self.unwritten.len() as u64;
@@ -135,9 +151,9 @@ impl Journal {
     /// Forgets everything: an empty file stays, or, if that is to be `gone`, none.
     pub(crate) fn clear(&mut self, gone: bool) -> io::Result<()> {
         if gone {
-            return fs::remove_file(&self.path);
+            return self.store.remove();
         }
-        self.file.set_len(0)?;
+        self.store.cut(0)?;
         self.length = 0;
         self.unwritten.clear();
         Ok(())
@@ -155,17 +171,7 @@ impl Journal {
             }
             fact.write(&mut text);
         }
-        let mut file = open(&self.hidden)?;
-        let replaced = file.set_len(0).and_then(|()| {
-            file.write_all(&text)?;
-            fsync(&file)?;
-            fs::rename(&self.hidden, &self.path)
-        });
-        if let Err(error) = replaced {
-            let _ = fs::remove_file(&self.hidden);
-            return Err(error);
-        }
-        self.file = file;
+        self.store.replace(&text)?;
         self.length = text.len() as u64;
         self.look = SMALL.max(self.length.saturating_mul(2));
         self.unwritten.clear();
@@ -173,18 +179,14 @@ impl Journal {
     }
 }
 
-/// What is in a journal, and where its last whole record ends.
-fn read(
-    text: &[u8],
-    path: PathBuf,
-    mut take: impl FnMut(Fact<'_>),
-) -> Result<(Recovered, usize), JournalError> {
+/// What is in a journal, and where its last whole record ends; none if it is not of this version.
+fn read(text: &[u8], mut take: impl FnMut(Fact<'_>)) -> Option<(Recovered, usize)> {
     let mut recovered = Recovered::default();
     let mut at = 0;
     if text.starts_with(HEADER) {
         at = HEADER.len();
     } else if !HEADER.starts_with(text) {
-        return Err(JournalError::Version(path));
+        return None;
     }
     loop {
         match find(&text[at..]) {
@@ -197,17 +199,7 @@ fn read(
                 recovered.damaged.push(line + 2);
                 at += length;
             }
-            Found::Torn | Found::End => return Ok((recovered, at)),
+            Found::Torn | Found::End => return Some((recovered, at)),
         }
     }
-}
-
-fn open(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
 }

@@ -1,8 +1,11 @@
 //! What outlives the process that keeps a queue: a file of facts, in the order in which they became
-//! so. [`record`] is what they look like, [`file`] how they are kept. What they mean is for the rules.
+//! so. [`record`] is what they look like, [`file`] how they are kept, [`store`] where. What they mean is
+//! for the rules.
 
 mod file;
 mod record;
+mod store;
 
 pub(crate) use file::{Journal, Recovered};
 pub(crate) use record::Fact;
+pub(crate) use store::{Files, Store};

@@ -24,8 +24,12 @@ pub(crate) enum Fact<'a> {
     Put { key: Key, seq: u64, run: Run },
     /// `item FIRST COUNT ATTEMPT STRIKES SINCE` and items: these are in line, as they were.
     Items(Run),
-    /// `out FIRST COUNT`: no longer in line, but with somebody.
-    Out { first: u64, count: u64 },
+    /// `client KEY {…}`: this client is here; what is known of it, as JSON.
+    Client { key: Key, json: &'a str },
+    /// `left KEY`: it is no longer.
+    Left(Key),
+    /// `out KEY FIRST COUNT SINCE`: no longer in line, but with this client.
+    Out { key: Key, first: u64, count: u64, since: u64 },
     /// `done FIRST COUNT`
     Done { first: u64, count: u64 },
     /// `back FIRST COUNT ATTEMPT STRIKES`: in line again.
@@ -55,7 +59,11 @@ impl Fact<'_> {
                 let Run { first, attempt, strikes, since, .. } = run;
                 write!(text, "item {first} {} {attempt} {strikes} {since}", run.count())
             }
-            Self::Out { first, count } => write!(text, "out {first} {count}"),
+            Self::Client { key, json } => write!(text, "client {key} {json}"),
+            Self::Left(key) => write!(text, "left {key}"),
+            Self::Out { key, first, count, since } => {
+                write!(text, "out {key} {first} {count} {since}")
+            }
             Self::Done { first, count } => write!(text, "done {first} {count}"),
             Self::Back { first, count, attempt, strikes } => {
                 write!(text, "back {first} {count} {attempt} {strikes}")
@@ -173,7 +181,15 @@ fn parse(head: &[u8], lines: Lines) -> Option<Fact<'_>> {
             let (first, since) = (one(1)?, one(5)?);
             Fact::Items(Run { first, attempt: small(3)?, strikes: small(4)?, since, lines })
         }
-        b"out" => Fact::Out { first: one(1)?, count: one(2)? },
+        b"client" => {
+            let (key, json) = word(rest);
+            Fact::Client { key: Key::parse(key)?, json: std::str::from_utf8(json).ok()? }
+        }
+        b"left" => Fact::Left(Key::parse(rest)?),
+        b"out" => {
+            let key = Key::parse(word(rest).0)?;
+            Fact::Out { key, first: one(2)?, count: one(3)?, since: one(4)? }
+        }
         b"done" => Fact::Done { first: one(1)?, count: one(2)? },
         b"back" => {
             let (attempt, strikes) = (small(3)?, small(4)?);
@@ -207,7 +223,9 @@ mod tests {
             Fact::Queue("{\"capacity\":3}"),
             Fact::Put { key: Key(0xa1), seq: 2, run: put },
             Fact::Items(run(7, "[1, 2]\n")),
-            Fact::Out { first: 1, count: 2 },
+            Fact::Client { key: Key(0xc1), json: "{}" },
+            Fact::Out { key: Key(0xc1), first: 1, count: 2, since: 9 },
+            Fact::Left(Key(0xc1)),
             Fact::Done { first: 1, count: 1 },
             Fact::Back { first: 2, count: 1, attempt: 3, strikes: 1 },
             Fact::Failed { first: 2, count: 1, attempt: 3, strikes: 5, why: "exit code 1 ~x" },

@@ -1,15 +1,13 @@
 //! What the keeper says, and what it remembers: effects and states of the queue as replies and facts.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-use super::Peer;
 use crate::clock::Nanos;
 use crate::journal::Fact;
 use crate::queue::{
     Census, ClientId, Doing, Effect, NotTaken, Queue, Refusal, Role, Run, Sentinel, WaitsFor,
 };
-use crate::wire::{ClientStatus, Reply, Status};
+use crate::wire::{ClientStatus, Key, Reply, Status};
 
 /// What a client is told of an effect; `window` is for what has been accepted.
 pub(super) fn reply_to(effect: Effect, window: impl FnOnce() -> u64) -> Option<Reply> {
@@ -31,20 +29,14 @@ pub(super) fn reply_to(effect: Effect, window: impl FnOnce() -> u64) -> Option<R
     })
 }
 
-/// What is to be remembered of an effect.
-pub(super) fn fact_of<'a>(
-    effect: &'a Effect,
-    peers: &BTreeMap<ClientId, Peer>,
-) -> Option<Fact<'a>> {
+/// What is to be remembered of what happened at this time to the client `key`.
+pub(super) fn fact_of(effect: &Effect, key: Key, at: Nanos) -> Option<Fact<'_>> {
     let first_count = |run: &Run| (run.first, run.count());
     Some(match effect {
-        Effect::Accepted { client, seq, run } => {
-            let key = peers.get(client)?.key;
-            Fact::Put { key, seq: *seq, run: run.clone() }
-        }
+        Effect::Accepted { seq, run, .. } => Fact::Put { key, seq: *seq, run: run.clone() },
         Effect::Handed { run, .. } => {
             let (first, count) = first_count(run);
-            Fact::Out { first, count }
+            Fact::Out { key, first, count, since: at }
         }
         Effect::Done { run, .. } => {
             let (first, count) = first_count(run);
@@ -116,12 +108,16 @@ pub(super) fn failed(queue: &Queue, from: u64) -> Reply {
 }
 
 /// How the queue is now, and who is here.
-pub(super) fn status(queue: &Queue, peers: &BTreeMap<ClientId, Peer>, now: Nanos) -> Status {
+pub(super) fn status(
+    queue: &Queue,
+    pid_of: impl Fn(ClientId) -> Option<u32>,
+    now: Nanos,
+) -> Status {
     let census = queue.census();
     let age = |since: Nanos| now.saturating_sub(since) as f64 / 1e9;
     let client = |doing: &Doing| {
-        peers.get(&doing.client).map(|peer| ClientStatus {
-            pid: peer.pid,
+        pid_of(doing.client).map(|pid| ClientStatus {
+            pid,
             role: doing.role,
             waits_for: doing.waits_for,
             holds: doing.holds,
@@ -150,6 +146,7 @@ pub(super) fn status(queue: &Queue, peers: &BTreeMap<ClientId, Peer>, now: Nanos
         done: census.done,
         failed: census.failed,
         capacity: queue.capacity().map(NonZeroU64::get),
+        sync: queue.sync(),
         oldest_s: queue.oldest().map(age),
         state: state.to_owned(),
         producers: queue.doing().filter(puts).filter_map(|d| client(&d)).collect(),

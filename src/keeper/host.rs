@@ -10,6 +10,11 @@ use crate::queue::{ClientId, Run, Worker};
 pub(crate) trait Host {
     /// Opens the mailbox of that name for `client`.
     fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()>;
+    /// Opens the mailbox of that name for `client`, which knows the keeper before this one only: it is
+    /// written nothing before [`Host::resume`]. False when nobody reads it any more.
+    fn find(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool>;
+    /// `client` knows that this is its keeper now.
+    fn resume(&mut self, client: ClientId);
     /// Puts this into the mailbox of that name, if that can be done at all, and forgets it.
     fn turn_away(&mut self, mailbox: &str, mail: &[u8]);
     /// Where to add what is to be sent to `client`.

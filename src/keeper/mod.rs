@@ -7,6 +7,8 @@
 mod answer;
 mod coming;
 mod host;
+mod notes;
+mod peer;
 mod post;
 pub(crate) mod shared;
 #[cfg(test)]
@@ -22,6 +24,8 @@ use crate::journal::Fact;
 use crate::queue::{Census, ClientId, Effect, Lines, Queue, Remains, Request, Role, Worker};
 use crate::wire::{Framer, Key, LARGEST_ITEM, Malformed, Reply, RequestLine};
 pub(crate) use host::{Event, Host, Watch, What};
+pub(crate) use peer::Known;
+use peer::Peer;
 pub(crate) use post::{Office, Post};
 
 /// What sets one queue apart from another.
@@ -34,17 +38,6 @@ pub(crate) struct Plan {
     pub(crate) workers: Option<BTreeSet<Worker>>,
     /// Paces time.
     pub(crate) pacer: Option<Pacer>,
-}
-
-#[derive(Debug)]
-struct Peer {
-    key: Key,
-    worker: Option<Worker>,
-    pid: u32,
-    /// Its largest item, in bytes of JSON.
-    largest: u64,
-    /// The beginning of an item that comes in parts.
-    parts: BytesMut,
 }
 
 /// The keeper, without its pipes.
@@ -184,6 +177,17 @@ impl Keeper {
         &self.queue
     }
 
+    /// The clients that the next keeper must know of, if it comes to one.
+    pub(crate) fn known(&self) -> impl Iterator<Item = (ClientId, Key, &Known)> {
+        let recorded = self.peers.iter().filter(|(_, peer)| peer.is_recorded());
+        recorded.map(|(&client, peer)| (client, peer.key, &peer.known))
+    }
+
+    /// Whether anybody is here.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.peers.is_empty()
+    }
+
     /// What is to be remembered when this keeper goes.
     pub(crate) fn remains(&self) -> Remains {
         self.queue.remains()
@@ -226,7 +230,10 @@ impl Keeper {
             | RequestLine::Failed { .. } => return self.show(client, &request, host),
             RequestLine::Remove { force } => return self.remove(client, force, host),
             RequestLine::Put { seq, count, lines } => match self.whole(client, count, lines) {
-                Some(lines) => Request::Put { seq, lines },
+                Some(lines) => match self.not_known(client, seq, lines, host) {
+                    Some(lines) => Request::Put { seq, lines },
+                    None => return,
+                },
                 None => return self.show_out(client, host),
             },
             RequestLine::Get { max } => Request::Get { max },
@@ -310,8 +317,8 @@ impl Keeper {
         let worker = worker_of(&self.peers, client);
         let at = self.now();
         let event = |what| Event { at, worker, what };
-        if let (Some(fact), None) = (answer::fact_of(&effect, &self.peers), worker) {
-            host.record(&fact);
+        if worker.is_none() {
+            self.remember(&effect, at, host);
         }
         match &effect {
             Effect::Accepted { run, .. } => host.event(event(What::Put(run))),
@@ -327,6 +334,20 @@ impl Keeper {
         }
     }
 
+    /// Whatever becomes so is written down, before anybody is told.
+    fn remember(&mut self, effect: &Effect, at: Nanos, host: &mut impl Host) {
+        let Some(peer) = self.peers.get_mut(&effect.client()) else {
+            return;
+        };
+        let key = peer.key;
+        if let Some(json) = peer.note(effect) {
+            host.record(&Fact::Client { key, json: &json });
+        }
+        if let Some(fact) = answer::fact_of(effect, key, at) {
+            host.record(&fact);
+        }
+    }
+
     /// Answers a question, which changes nothing.
     fn show(&mut self, client: ClientId, question: &RequestLine<'_>, host: &mut impl Host) {
         // What was asked for before counts.
@@ -335,7 +356,8 @@ impl Keeper {
             RequestLine::Peek { from, max } => answer::shown(self.queue.peek(from, max)),
             RequestLine::Failed { from } => answer::failed(&self.queue, from),
             RequestLine::Status => {
-                let status = answer::status(&self.queue, &self.peers, self.now());
+                let status =
+                    answer::status(&self.queue, |c| self.peers.get(&c).map(Peer::pid), self.now());
                 Reply::Status(Box::new(status))
             }
             _ => answer::size(&self.queue),
@@ -366,7 +388,7 @@ impl Keeper {
             return;
         };
         peer.parts.extend_from_slice(piece);
-        if peer.parts.len() as u64 > peer.largest {
+        if peer.parts.len() as u64 > peer.largest() {
             self.show_out(client, host);
         }
     }
@@ -374,7 +396,7 @@ impl Keeper {
     /// The items of a put: the first one may have come in parts. None if that is too large.
     fn whole(&mut self, client: ClientId, count: u64, lines: &[u8]) -> Option<Lines> {
         let (mut parts, largest) = match self.peers.get_mut(&client) {
-            Some(peer) => (peer.parts.split(), peer.largest),
+            Some(peer) => (peer.parts.split(), peer.largest()),
             None => (BytesMut::new(), LARGEST_ITEM),
         };
         let bytes = if parts.is_empty() {
@@ -390,9 +412,32 @@ impl Keeper {
         Some(Lines { count, bytes })
     }
 
+    /// What of these items was not accepted before: a client that has lost a keeper may not know.
+    fn not_known(
+        &mut self,
+        client: ClientId,
+        seq: u64,
+        mut lines: Lines,
+        host: &mut impl Host,
+    ) -> Option<Lines> {
+        let known = &self.peers.get(&client)?.known;
+        let before = seq - lines.count;
+        if known.last_accepted() <= before {
+            return Some(lines);
+        }
+        lines.split_to((known.last_accepted() - before).min(lines.count));
+        if lines.count == 0 {
+            let &(seq, id) = known.accepted.last()?;
+            let window = self.window();
+            send(host, client, &Reply::Ok { seq, id, window });
+            return None;
+        }
+        Some(lines)
+    }
+
     /// A client that doesn't keep to what may be sent.
     fn show_out(&mut self, client: ClientId, host: &mut impl Host) {
-        let most = self.peers.get(&client).map_or(LARGEST_ITEM, |peer| peer.largest);
+        let most = self.peers.get(&client).map_or(LARGEST_ITEM, Peer::largest);
         let text = format!("an item has at most {most} bytes as JSON");
         send_error(host, client, "too-large", &text);
         self.leave_queue(client, Request::Leave, host);
@@ -442,6 +487,9 @@ impl Keeper {
     fn forget(&mut self, client: ClientId, host: &mut impl Host) {
         if let Some(peer) = self.peers.remove(&client) {
             self.keys.remove(&peer.key);
+            if peer.is_recorded() {
+                host.record(&Fact::Left(peer.key));
+            }
             if let Some(worker) = peer.worker {
                 self.crew.remove(&worker);
             }

@@ -54,6 +54,11 @@ impl Post {
         self.inbox.remove()
     }
 
+    /// Takes the names of all mailboxes away: nobody is to find them.
+    pub(crate) fn forget_all(&mut self) {
+        std::mem::take(&mut self.slots).into_values().for_each(Slot::remove);
+    }
+
     /// Whether clients can still find the inbox.
     pub(crate) fn can_be_found(&self) -> io::Result<bool> {
         self.inbox.is_there()
@@ -90,8 +95,8 @@ impl Post {
         let slots = &mut self.slots;
         self.leaving.retain(|client| {
             let unsent = slots.get(client).is_some_and(|slot| slot.unsent() > 0);
-            if !unsent {
-                slots.remove(client);
+            if !unsent && let Some(slot) = slots.remove(client) {
+                slot.remove();
             }
             unsent
         });
@@ -161,7 +166,9 @@ impl<W: Watch> Office<W> {
         }
         self.post.buffer = buffer;
         for &client in &arrivals.dead {
-            self.post.slots.remove(&client);
+            if let Some(slot) = self.post.slots.remove(&client) {
+                slot.remove();
+            }
             keeper.died(clock.now(), client, self);
         }
         Ok(())
@@ -175,12 +182,25 @@ impl<W: Watch> Host for Office<W> {
         Ok(())
     }
 
+    fn find(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
+        let slot = Slot::find(&self.post.dir, mailbox)?;
+        let found = slot.is_some();
+        self.post.slots.extend(slot.map(|slot| (client, slot)));
+        Ok(found)
+    }
+
+    fn resume(&mut self, client: ClientId) {
+        if let Some(slot) = self.post.slots.get_mut(&client) {
+            slot.resume();
+        }
+    }
+
     fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
         self.post.turn_away(mailbox, mail);
     }
 
     fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        self.post.slots.get_mut(&client).map(Slot::mail)
+        self.post.slots.get_mut(&client).filter(|slot| !slot.waits()).map(Slot::mail)
     }
 
     fn close(&mut self, client: ClientId) {

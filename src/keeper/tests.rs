@@ -25,6 +25,12 @@ impl Host for Paper {
         Ok(())
     }
 
+    fn find(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
+        self.open(client, mailbox).map(|()| true)
+    }
+
+    fn resume(&mut self, _: ClientId) {}
+
     fn turn_away(&mut self, _: &str, _: &[u8]) {}
 
     fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {

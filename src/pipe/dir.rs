@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::fifo::Slot;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, geteuid, test_kill_process};
 
@@ -195,7 +196,9 @@ impl QueueDir {
                 None if name.starts_with('.') => name.rsplit('.').next(),
                 None => None,
             };
-            if pid.and_then(|pid| pid.parse().ok()).is_some_and(is_dead) {
+            // Processes of another system (a container's) have numbers of their own.
+            let is_read = || name.starts_with("mailbox.") && Slot::is_read(self, &name);
+            if pid.and_then(|pid| pid.parse().ok()).is_some_and(is_dead) && !is_read() {
                 remove_if_there(&entry.path())?;
             }
         }

@@ -61,12 +61,7 @@ impl Inbox {
 
     /// Whether the name still leads here. If not, nobody will ever come.
     pub(crate) fn is_there(&self) -> io::Result<bool> {
-        let ours = self.reader.metadata()?;
-        match fs::symlink_metadata(&self.path) {
-            Ok(found) => Ok(found.ino() == ours.ino() && found.dev() == ours.dev()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_at(&self.reader, &self.path)
     }
 
     /// Takes the name away: no client comes any more.
@@ -150,6 +145,13 @@ impl Mailbox {
     }
 }
 
+impl Mailbox {
+    /// Whether its name leads here, so that another keeper can find it.
+    pub(crate) fn is_in_its_place(&self) -> bool {
+        is_at(&self.reader, &self.path).unwrap_or(false)
+    }
+}
+
 impl AsFd for Mailbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
@@ -158,15 +160,20 @@ impl AsFd for Mailbox {
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        // The keeper takes the name away as soon as it has opened the mailbox.
-        let _ = fs::remove_file(&self.path);
+        // The keeper does so too, for a client that is killed. Another of the same name may be there.
+        if self.is_in_its_place() {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
 /// The keeper's end of a mailbox, with what the pipe had no room for.
 #[derive(Debug)]
 pub(crate) struct Slot {
+    path: PathBuf,
     writer: File,
+    /// Its client doesn't know us yet, and may still be reading what another has written.
+    waits: bool,
     unsent: Vec<u8>,
     /// How much of that has been written, and how much may be.
     sent: usize,
@@ -176,13 +183,47 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// Opens a client's mailbox and takes its name away. Fails when nobody reads it; then the name
-    /// goes when its process is known to be dead.
+    /// Opens a client's mailbox. Its name stays, for another keeper. Fails when nobody reads it; then
+    /// the name goes when its process is known to be dead.
     pub(crate) fn open(dir: &QueueDir, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
         let writer = open(&path, false)?;
-        let _ = fs::remove_file(&path);
-        Ok(Self { writer, unsent: Vec::new(), sent: 0, agreed: 0, behind: 0 })
+        let unsent = Vec::new();
+        Ok(Self { path, writer, waits: false, unsent, sent: 0, agreed: 0, behind: 0 })
+    }
+
+    /// The same for a mailbox that another has written to, which gets no mail before
+    /// [`Slot::resume`]; none when nobody reads it any more.
+    pub(crate) fn find(dir: &QueueDir, name: &str) -> io::Result<Option<Self>> {
+        match Self::open(dir, name) {
+            Ok(slot) => Ok(Some(Self { waits: true, ..slot })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.raw_os_error() == Some(no_reader()) => {
+                remove_if_there(&dir.join(name)).map(|()| None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it may not be written to yet.
+    pub(crate) fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// Whether somebody reads the mailbox of this name.
+    pub(crate) fn is_read(dir: &QueueDir, name: &str) -> bool {
+        open(&dir.join(name), false).is_ok()
+    }
+
+    /// From now on it may be written to.
+    pub(crate) fn resume(&mut self) {
+        self.waits = false;
+    }
+
+    /// Takes the name away, as the client is gone.
+    pub(crate) fn remove(self) {
+        // The client may have done so itself.
+        let _ = fs::remove_file(&self.path);
     }
 
     /// Where to add what is to be written.
@@ -250,6 +291,16 @@ fn open(path: &Path, read: bool) -> io::Result<File> {
         return Err(io::Error::other(message));
     }
     Ok(file)
+}
+
+/// Whether this name leads to this file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(found.ino() == ours.ino() && found.dev() == ours.dev()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Nothing there, or no room, for now.

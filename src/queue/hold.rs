@@ -102,6 +102,15 @@ impl Queue {
         effects.push(Effect::Returned { client, run });
     }
 
+    /// Puts back in line, as it was, what nobody has seen.
+    pub(super) fn take_unseen(&mut self, client: ClientId, first: u64, effects: &mut Vec<Effect>) {
+        if let Some(Held { run, .. }) = self.let_go(client, first) {
+            self.out -= run.count();
+            self.line.give_back(run.clone());
+            effects.push(Effect::Returned { client, run });
+        }
+    }
+
     /// Takes what `client` had out of the way: nobody gets it any more, and nothing waits for it.
     pub(super) fn put_aside(
         &mut self,

@@ -72,6 +72,8 @@ pub(crate) struct Queue {
     /// Whether anybody may come: then the sentinel goes in by itself when the last producer leaves,
     /// and after the end a new queue begins.
     shared: bool,
+    /// What is accepted is to be on the disk. Nothing here depends on it.
+    sync: bool,
     sentinel: Option<Sentinel>,
     end: Option<Stamp>,
     told: Vec<Stamp>,
@@ -100,6 +102,7 @@ impl Queue {
         Self {
             capacity: remains.capacity,
             shared,
+            sync: remains.sync,
             sentinel: remains.sentinel,
             end: remains.end,
             told: remains.told,
@@ -140,6 +143,7 @@ impl Queue {
                 run.attempt = run.attempt.saturating_add(tries.saturating_sub(1));
                 self.put_aside(client, run, &why, effects);
             }
+            Request::NotSeen { first } => self.take_unseen(client, first, effects),
             Request::Cancel => self.cancel(client, effects),
             Request::Join => self.wait_for_all(client),
             Request::Close { now } => {
@@ -242,6 +246,7 @@ impl Queue {
         if self.shared {
             self.sentinel = None;
             self.capacity = None;
+            self.sync = false;
             self.begun = false;
         }
         self.end = Some(at);
@@ -283,6 +288,12 @@ impl Queue {
         if producer {
             self.begin();
         }
+        self.sync |= member.sync;
+        self.join_in(client, member);
+        Ok(())
+    }
+
+    fn join_in(&mut self, client: ClientId, member: Member) {
         let joined = Client {
             over: self.comes_late(&member),
             member,
@@ -292,7 +303,6 @@ impl Queue {
             out: BTreeMap::new(),
         };
         self.clients.insert(client, joined);
-        Ok(())
     }
 
     /// Whether what this client comes for has ended.

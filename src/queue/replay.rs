@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{Failed, Queue, Remains, Run};
+use super::hold::Held;
+use super::{ClientId, Failed, Member, Queue, Remains, Run};
+use crate::clock::Nanos;
 
 /// Where each item is, as far as has been told.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
-    line: Runs,
-    out: Runs,
+    line: Runs<()>,
+    out: Runs<Holder>,
     failed: BTreeMap<u64, Failed>,
     /// The number of the last item.
     last_number: u64,
@@ -16,13 +18,26 @@ pub(crate) struct Replay {
     done: u64,
 }
 
-/// Runs by the number of their first item.
-#[derive(Debug, Default)]
-struct Runs(BTreeMap<u64, Run>);
+/// Who has items, and since when.
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    client: ClientId,
+    since: Nanos,
+}
 
-impl Runs {
-    fn add(&mut self, run: Run) {
-        self.0.insert(run.first, run);
+/// Runs by the number of their first item, and something of each.
+#[derive(Debug)]
+struct Runs<T>(BTreeMap<u64, (T, Run)>);
+
+impl<T> Default for Runs<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: Copy> Runs<T> {
+    fn add(&mut self, what: T, run: Run) {
+        self.0.insert(run.first, (what, run));
     }
 
     /// Takes out what there is of `count` items from number `first` on.
@@ -33,7 +48,7 @@ impl Runs {
         let keys: Vec<u64> = before.into_iter().chain(within).collect();
         let mut taken = Vec::new();
         for key in keys {
-            let Some(mut run) = self.0.remove(&key) else { continue };
+            let Some((what, mut run)) = self.0.remove(&key) else { continue };
             let head = run.split_to(first.saturating_sub(run.first).min(run.count()));
             let middle = run.split_to(end.saturating_sub(run.first).min(run.count()));
             if middle.count() > 0 {
@@ -41,7 +56,7 @@ impl Runs {
             }
             for rest in [head, run] {
                 if rest.count() > 0 {
-                    self.add(rest);
+                    self.add(what, rest);
                 }
             }
         }
@@ -53,13 +68,13 @@ impl Replay {
     /// These are in line.
     pub(crate) fn put(&mut self, run: Run) {
         self.last_number = self.last_number.max(run.end() - 1);
-        self.line.add(run);
+        self.line.add((), run);
     }
 
-    /// These are with somebody.
-    pub(crate) fn out(&mut self, first: u64, count: u64) {
+    /// These are with this client, since then.
+    pub(crate) fn out(&mut self, client: ClientId, first: u64, count: u64, since: Nanos) {
         for run in self.line.take(first, count) {
-            self.out.add(run);
+            self.out.add(Holder { client, since }, run);
         }
     }
 
@@ -71,7 +86,7 @@ impl Replay {
     /// These are in line again, for another attempt.
     pub(crate) fn back(&mut self, first: u64, count: u64, attempt: u32, strikes: u32) {
         for run in self.out.take(first, count) {
-            self.line.add(Run { attempt, strikes, ..run });
+            self.line.add((), Run { attempt, strikes, ..run });
         }
     }
 
@@ -90,7 +105,7 @@ impl Replay {
     pub(crate) fn retry(&mut self, id: Option<u64>) {
         for Failed { run, .. } in self.take_failed(id) {
             let attempt = run.attempt.saturating_add(1);
-            self.line.add(Run { attempt, strikes: 0, ..run });
+            self.line.add((), Run { attempt, strikes: 0, ..run });
         }
     }
 
@@ -112,15 +127,27 @@ impl Replay {
         self.done = done;
     }
 
-    /// The queue. Whoever had something is gone: it is back in line.
-    pub(crate) fn finish(mut self, remains: Remains) -> Queue {
-        for (_, run) in std::mem::take(&mut self.out).0 {
-            let attempt = run.attempt.saturating_add(1);
-            self.line.add(Run { attempt, ..run });
-        }
+    /// The queue, with these clients. What others had is back in line.
+    pub(crate) fn finish(
+        mut self,
+        remains: Remains,
+        clients: impl IntoIterator<Item = (ClientId, Member)>,
+    ) -> Queue {
         let last_number = remains.last_number.max(self.last_number);
         let mut queue = Queue::new(Remains { last_number, done: self.done, ..remains }, true);
-        for (_, run) in self.line.0 {
+        for (client, member) in clients {
+            queue.join_in(client, member);
+        }
+        for (Holder { client, since }, run) in std::mem::take(&mut self.out).0.into_values() {
+            if queue.clients.contains_key(&client) {
+                queue.out += run.count();
+                queue.hold(client, Held { since, run });
+            } else {
+                let attempt = run.attempt.saturating_add(1);
+                self.line.add((), Run { attempt, ..run });
+            }
+        }
+        for ((), run) in self.line.0.into_values() {
             queue.line.push(run);
         }
         queue.failed = self.failed;
@@ -154,11 +181,11 @@ mod tests {
         let mut replay = Replay::default();
         replay.put(run(1, &["a", "b", "c", "d"]));
         replay.put(run(5, &["e", "f"]));
-        replay.out(1, 5);
+        replay.out(7, 1, 5, 0);
         replay.done(2, 1);
         replay.back(3, 1, 2, 1);
         replay.failed(4, 1, 3, 2, "odd");
-        let queue = replay.finish(Remains { done: 7, ..Remains::default() });
+        let queue = replay.finish(Remains { done: 7, ..Remains::default() }, []);
         let expected = [(1, 2, "a"), (3, 2, "c"), (5, 2, "e"), (6, 1, "f")];
         assert_eq!(in_line(&queue), expected.map(|(n, k, t)| (n, k, t.to_owned())));
         let failed = queue.failed_from(1).unwrap();
@@ -170,10 +197,10 @@ mod tests {
     fn what_is_told_of_items_that_are_not_there_is_nothing() {
         let mut replay = Replay::default();
         replay.put(run(3, &["c"]));
-        replay.out(1, 2);
+        replay.out(7, 1, 2, 0);
         replay.done(1, 5);
         replay.back(9, 9, 1, 0);
         replay.retry(Some(7));
-        assert_eq!(in_line(&replay.finish(Remains::default())), [(3, 1, "c".to_owned())]);
+        assert_eq!(in_line(&replay.finish(Remains::default(), [])), [(3, 1, "c".to_owned())]);
     }
 }

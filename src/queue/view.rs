@@ -2,7 +2,9 @@
 
 use std::num::NonZeroU64;
 
-use super::{Census, Doing, Failed, Queue, Remains, Role, Run, Sentinel, WaitsFor};
+use super::{
+    Census, Client, ClientId, Doing, Failed, Queue, Remains, Role, Run, Sentinel, WaitsFor,
+};
 use crate::clock::Nanos;
 
 impl Queue {
@@ -73,9 +75,23 @@ impl Queue {
         self.line.runs()
     }
 
-    /// All runs that are out.
-    pub(crate) fn out(&self) -> impl Iterator<Item = &Run> {
-        self.clients.values().flat_map(|c| c.out.values().map(|held| &held.run))
+    /// All runs that are out: with whom, and since when.
+    pub(crate) fn out(&self) -> impl Iterator<Item = (ClientId, Nanos, &Run)> {
+        let runs = |(&client, c)| {
+            let Client { out, .. }: &Client = c;
+            out.values().map(move |held| (client, held.since, &held.run))
+        };
+        self.clients.iter().flat_map(runs)
+    }
+
+    /// All runs that are out with this client.
+    pub(crate) fn held_by(&self, client: ClientId) -> impl Iterator<Item = &Run> {
+        self.clients.get(&client).into_iter().flat_map(|c| c.out.values().map(|held| &held.run))
+    }
+
+    /// Whether what is accepted is to be on the disk.
+    pub(crate) fn sync(&self) -> bool {
+        self.sync
     }
 
     /// All that was put aside.
@@ -88,6 +104,7 @@ impl Queue {
         Remains {
             sentinel: self.sentinel,
             capacity: self.capacity,
+            sync: self.sync,
             end: self.end,
             told: self.told.clone(),
             begun: self.begun,

@@ -53,6 +53,8 @@ pub(crate) struct Member {
     pub(crate) max_attempts: u32,
     /// The capacity that it wants the queue to have; `Some(None)` is "unbounded".
     pub(crate) capacity: Option<Option<NonZeroU64>>,
+    /// It wants what is accepted to be on the disk.
+    pub(crate) sync: bool,
 }
 
 /// What is asked of the queue.
@@ -84,6 +86,12 @@ pub(crate) enum Request {
         tries: u32,
         /// Why, for people.
         why: String,
+    },
+    /// The client has never seen the run that begins with this number: it is as if it had not been
+    /// handed out.
+    NotSeen {
+        /// The number.
+        first: u64,
     },
     /// The client waits no longer: for room, for items, for everything to be done.
     Cancel,
@@ -165,7 +173,7 @@ pub(crate) enum Effect {
         /// The items.
         run: Run,
     },
-    /// These items are back in line, one attempt higher.
+    /// These items are back in line, one attempt higher if anybody has seen them.
     Returned {
         /// Who had them.
         client: ClientId,
@@ -303,6 +311,8 @@ pub(crate) struct Remains {
     pub(crate) sentinel: Option<Sentinel>,
     /// The capacity of the queue, if one was asked for.
     pub(crate) capacity: Option<Option<NonZeroU64>>,
+    /// What is accepted is to be on the disk.
+    pub(crate) sync: bool,
     /// When the last queue of this name ended.
     pub(crate) end: Option<Stamp>,
     /// Callers that have been told of that end.

@@ -173,9 +173,9 @@ mod tests {
             writer.with(write, "failed", 5);
             writer.with(write, "retry", 6);
             writer.with(write, "drop", 0);
-            writer.peek(write, 1, 9);
+            writer.with(write, "peek", "1 9");
             writer.sleep(write, 1_000_000_000);
-            writer.bye(write);
+            writer.bare(write, "bye");
         });
         let mut framer = Framer::default();
         framer.feed(&text);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{Nanos, Stamp};
 use crate::queue::Role;
 pub(crate) use framer::Framer;
-pub(crate) use reply::{BadReply, ClientStatus, Reply, ReplyReader, Status, Welcome};
+pub(crate) use reply::{BadReply, ClientStatus, Reply, ReplyReader, Resumed, Status, Welcome};
 pub(crate) use request::{Malformed, RequestLine, Writer};
 
 /// The version of the protocol that this program speaks.
@@ -22,8 +22,23 @@ pub(crate) const VERSION: u32 = 1;
 pub(crate) const LARGEST_ITEM: u64 = 16 << 20;
 
 /// A client's number: drawn at random by the client, and known to it and the keeper alone.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub(crate) struct Key(pub(crate) u64);
+
+impl From<Key> for String {
+    fn from(key: Key) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(text.as_bytes()).ok_or("16 hexadecimal digits are wanted")
+    }
+}
 
 impl Key {
     /// A new one, from the system's random numbers.
@@ -53,12 +68,6 @@ impl fmt::Debug for Key {
     }
 }
 
-/// The name of a client's mailbox in the queue's directory: whoever finds one that nobody reads
-/// can tell by the process number that it is stale.
-pub(crate) fn mailbox_name(pid: u32, key: Key) -> String {
-    format!("mailbox.{pid}.{key}")
-}
-
 /// What a client says when it comes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hello {
@@ -68,6 +77,10 @@ pub(crate) struct Hello {
     pub(crate) role: Role,
     /// Its process.
     pub(crate) pid: u32,
+    /// What its mailbox is called; as its number, when it doesn't say. (Who sees the name in the
+    /// directory then doesn't know the number.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mailbox: Option<Key>,
     /// When its process started; long ago, when it doesn't say.
     #[serde(default)]
     pub(crate) born: Stamp,
@@ -95,6 +108,12 @@ pub(crate) struct Hello {
     /// The capacity that the queue is to have, 0 for unbounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) capacity: Option<u64>,
+    /// What is accepted is to be on the disk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) sync: bool,
+    /// This client knew a keeper of this queue, which has died, and had so many runs from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resume: Option<u64>,
 }
 
 /// How many may die of an item before it is put aside, when nobody says.
@@ -109,6 +128,7 @@ impl Hello {
             version: VERSION,
             role,
             pid: std::process::id(),
+            mailbox: None,
             born: Stamp::default(),
             callers: Vec::new(),
             lease: None,
@@ -118,7 +138,15 @@ impl Hello {
             keep_open: false,
             follow: false,
             capacity: None,
+            sync: false,
+            resume: None,
         }
+    }
+
+    /// The name of the mailbox in the queue's directory: whoever finds one that nobody reads can tell
+    /// by the process number that it is stale.
+    pub(crate) fn mailbox_name(&self, key: Key) -> String {
+        format!("mailbox.{}.{}", self.pid, self.mailbox.unwrap_or(key))
     }
 
     /// The capacity as the rules take it.

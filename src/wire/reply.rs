@@ -9,7 +9,7 @@ use super::{number, word};
 use crate::queue::{Census, Lines, Role, Run, WaitsFor, Which};
 
 /// The first reply that a client gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Welcome {
     /// The version of the protocol that the keeper speaks.
     pub(crate) version: u32,
@@ -20,6 +20,19 @@ pub(crate) struct Welcome {
     /// The queue has ended, and the client is here for what comes next.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) ended: bool,
+    /// The client was known to the keeper before this one: what that has left of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) resumed: Option<Resumed>,
+}
+
+/// What is known of a client that comes to another keeper than before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Resumed {
+    /// What it has put, as far as it may not have been told: its own number of the last item of
+    /// each piece, and the queue's number of that.
+    pub(crate) accepted: Vec<(u64, u64)>,
+    /// What it has out: the first number, how many, and the attempt.
+    pub(crate) out: Vec<(u64, u64, u32)>,
 }
 
 /// How a queue is.
@@ -35,6 +48,9 @@ pub(crate) struct Status {
     pub(crate) failed: u64,
     /// How many may be in line; null for any number.
     pub(crate) capacity: Option<u64>,
+    /// Whether what is accepted is on the disk.
+    #[serde(default)]
+    pub(crate) sync: bool,
     /// The age of the oldest item that isn't done, in seconds.
     pub(crate) oldest_s: Option<f64>,
     /// `open`, `ending` (the last producer has left), `closed`, or `ended` (nothing new has begun).
@@ -340,6 +356,10 @@ mod tests {
         Reply::Failed { run, why: why.to_owned() }
     }
 
+    fn resumed() -> Resumed {
+        Resumed { accepted: vec![(1, 2), (5, 9)], out: vec![(3, 1, 2)] }
+    }
+
     fn status() -> Status {
         let waits_for = Some(WaitsFor::Item);
         let role = Role::Consumer;
@@ -350,7 +370,14 @@ mod tests {
     fn all() -> Vec<Reply> {
         let text = |text: &str| text.to_owned();
         vec![
-            Reply::Welcome(Welcome { version: 1, paced: true, window: 7, ended: true }),
+            Reply::Welcome(Welcome {
+                version: 1,
+                paced: true,
+                window: 7,
+                ended: true,
+                resumed: None,
+            }),
+            Reply::Welcome(Welcome { resumed: Some(resumed()), ..Welcome::default() }),
             run(5, "\"a\"\n{\"b\":1}\n"),
             Reply::Ok { seq: 1, id: 2, window: 3 },
             Reply::Closed { seq: 4 },

@@ -265,29 +265,19 @@ impl Writer {
         self.line(write, format_args!("fail {} {id} {attempt} {tries} {why}", self.key));
     }
 
-    /// A request that is nothing but its name: `cancel`, `join`, `size`, `status`.
+    /// A request that is nothing but its name: `cancel`, `join`, `size`, `status`, `bye`.
     pub(crate) fn bare(&self, write: &mut Vec<u8>, verb: &str) {
         self.line(write, format_args!("{verb} {}", self.key));
     }
 
-    /// A request with one word or number: `close`, `failed`, `retry`, `drop`, `remove`.
+    /// A request with words or numbers: `close`, `peek`, `failed`, `retry`, `drop`, `remove`.
     pub(crate) fn with(&self, write: &mut Vec<u8>, verb: &str, what: impl fmt::Display) {
         self.line(write, format_args!("{verb} {} {what}", self.key));
-    }
-
-    /// `peek`
-    pub(crate) fn peek(&self, write: &mut Vec<u8>, from: u64, max: u64) {
-        self.line(write, format_args!("peek {} {from} {max}", self.key));
     }
 
     /// `sleep`
     pub(crate) fn sleep(&self, write: &mut Vec<u8>, nanos: u64) {
         self.line(write, format_args!("sleep {} {nanos}", self.key));
-    }
-
-    /// `bye`
-    pub(crate) fn bye(&self, write: &mut Vec<u8>) {
-        self.line(write, format_args!("bye {}", self.key));
     }
 
     fn line(&self, write: &mut Vec<u8>, line: std::fmt::Arguments<'_>) {

@@ -10,6 +10,7 @@ use super::*;
 
 fn member(role: Role) -> Member {
     Member {
+        sync: false,
         role,
         keep_open: false,
         follow: false,

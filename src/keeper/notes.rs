@@ -1,0 +1,306 @@
+//! What the keeper of a stand-alone queue writes down, and how another one makes the queue of it: the
+//! journal, of the items and the clients, and beside it a memory, of the rest.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZeroU64;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Event, Keeper, Known, Watch};
+use crate::clock::{Moment, Stamp};
+use crate::journal::{Fact, Files, Journal, Store};
+use crate::pipe::QueueDir;
+use crate::queue::{ClientId, Queue, Remains, Replay, Run, Sentinel};
+use crate::wire::Key;
+
+/// What a queue remembers beside its items.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    version: u32,
+    /// Why the queue takes no more items.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sentinel: Option<Sentinel>,
+    /// The capacity, 0 for unbounded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capacity: Option<u64>,
+    /// What is accepted is to be on the disk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    sync: bool,
+    /// When the last queue of this name ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<Moment>,
+    /// Callers that have been told of that end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    told: Vec<Stamp>,
+    /// Whether a new queue has begun since.
+    #[serde(default)]
+    begun: bool,
+    /// The number of the last item.
+    #[serde(default)]
+    last_number: u64,
+    /// How many items are done, since the queue began.
+    #[serde(default)]
+    done: u64,
+}
+
+const VERSION: u32 = 1;
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+impl Memory {
+    /// What is remembered in this directory.
+    pub(crate) fn load(dir: &QueueDir) -> anyhow::Result<Self> {
+        use anyhow::Context;
+        let path = Files::memory_path(dir);
+        let text = Files::memory_in(dir).with_context(|| path.display().to_string())?;
+        let Some(text) = text else {
+            return Ok(Self::default());
+        };
+        let damaged = |error| anyhow::anyhow!("{} is damaged ({error}): remove it", path.display());
+        // A newer one may have anything else in it.
+        let Versioned { version } = serde_json::from_slice(&text).map_err(damaged)?;
+        anyhow::ensure!(
+            version == VERSION,
+            "{} was written by a newer qdemo: use that one",
+            path.display()
+        );
+        serde_json::from_slice(&text).map_err(damaged)
+    }
+
+    fn remains(&self) -> Remains {
+        Remains {
+            sentinel: self.sentinel,
+            capacity: self.capacity.map(NonZeroU64::new),
+            sync: self.sync,
+            end: self.ended.as_ref().and_then(Moment::of_this_uptime),
+            told: self.told.clone(),
+            begun: self.begun,
+            last_number: self.last_number,
+            done: self.done,
+        }
+    }
+
+    /// Takes over all but the end, which is noted when it comes.
+    fn note(&mut self, remains: Remains) {
+        self.version = VERSION;
+        self.sentinel = remains.sentinel;
+        self.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
+        self.sync = remains.sync;
+        self.told = remains.told;
+        self.begun = remains.begun;
+        self.last_number = remains.last_number;
+        self.done = remains.done;
+    }
+
+    /// What no other fact tells.
+    fn facts(&self) -> Self {
+        Self { last_number: 0, done: 0, ..self.clone() }
+    }
+
+    /// Whether there has never been anything to remember.
+    fn is_blank(&self) -> bool {
+        self.sentinel.is_none()
+            && self.capacity.is_none()
+            && self.ended.is_none()
+            && self.last_number == 0
+    }
+}
+
+/// A queue that was not kept by anybody, or not any more.
+pub(crate) struct Left {
+    pub(crate) memory: Memory,
+    pub(crate) queue: Queue,
+    /// Clients that did not leave.
+    pub(crate) clients: Vec<(ClientId, Key, Known)>,
+}
+
+/// What the files of a queue tell of it.
+pub(crate) struct Past {
+    memory: Memory,
+    replay: Replay,
+    clients: BTreeMap<Key, (ClientId, Option<Known>)>,
+}
+
+impl Past {
+    pub(crate) fn new(memory: Memory) -> Self {
+        let mut replay = Replay::default();
+        replay.set_done(memory.done);
+        Self { memory, replay, clients: BTreeMap::new() }
+    }
+
+    /// The next thing that became so.
+    pub(crate) fn take(&mut self, fact: Fact<'_>) {
+        let some = |id| (id > 0).then_some(id);
+        match fact {
+            Fact::Queue(json) => {
+                // Its checksum is right: what cannot be read is of a version that has other words.
+                if let Ok(memory) = serde_json::from_str::<Memory>(json) {
+                    self.replay.set_done(memory.done);
+                    self.memory = memory;
+                }
+            }
+            Fact::Client { key, json } => self.client(key).1 = serde_json::from_str(json).ok(),
+            Fact::Left(key) => self.client(key).1 = None,
+            Fact::Put { key, seq, run } => {
+                if let Some(known) = &mut self.client(key).1 {
+                    known.accept(seq, run.count(), run.end() - 1);
+                }
+                self.replay.put(run);
+            }
+            Fact::Items(run) => self.replay.put(run),
+            Fact::Out { key, first, count, since } => {
+                let (client, known) = self.client(key);
+                if let Some(known) = known {
+                    known.hand(first);
+                }
+                let client = *client;
+                self.replay.out(client, first, count, since);
+            }
+            Fact::Done { first, count } => self.replay.done(first, count),
+            Fact::Back { first, count, attempt, strikes } => {
+                self.replay.back(first, count, attempt, strikes);
+            }
+            Fact::Failed { first, count, attempt, strikes, why } => {
+                self.replay.failed(first, count, attempt, strikes, why);
+            }
+            Fact::Retry(id) => self.replay.retry(some(id)),
+            Fact::Drop(id) => drop(self.replay.take_failed(some(id))),
+            Fact::Clear => self.replay.clear(),
+        }
+    }
+
+    fn client(&mut self, key: Key) -> &mut (ClientId, Option<Known>) {
+        let next = self.clients.len();
+        self.clients.entry(key).or_insert((next, None))
+    }
+
+    pub(crate) fn finish(self) -> Left {
+        let here =
+            |(key, (client, known))| Some((client, key, Option::<Known>::take(&mut { known })?));
+        let clients: Vec<_> = self.clients.into_iter().filter_map(here).collect();
+        let members = clients.iter().map(|(client, _, known)| (*client, known.member()));
+        let queue = self.replay.finish(self.memory.remains(), members);
+        Left { memory: self.memory, queue, clients }
+    }
+}
+
+/// What is written down.
+pub(crate) struct Notes<S> {
+    pub(crate) memory: Memory,
+    pub(crate) journal: Journal<S>,
+}
+
+impl<S: Store> Notes<S> {
+    /// Writes down what has become so.
+    pub(crate) fn commit(&mut self, keeper: &Keeper) -> io::Result<()> {
+        let before = self.memory.facts();
+        self.memory.note(keeper.remains());
+        if !self.journal.is_empty() && self.memory.facts() != before {
+            let json = serde_json::to_string(&self.memory)?;
+            self.journal.add(&Fact::Queue(&json));
+        }
+        self.journal.commit(self.memory.sync)?;
+        if self.journal.is_long() {
+            let queue = keeper.queue();
+            let out = queue.out().map(|(_, _, run)| run);
+            let runs = queue.line().chain(out).chain(queue.failed().map(|f| &f.run));
+            let live = runs.map(|run| run.lines.bytes.len() as u64).sum();
+            if self.journal.is_mostly_past(live) {
+                let clients: Vec<_> = keeper
+                    .known()
+                    .filter_map(|(client, key, known)| {
+                        Some((client, key, serde_json::to_string(known).ok()?))
+                    })
+                    .collect();
+                let json = serde_json::to_string(&self.memory)?;
+                // If there is no room for another one, the long one is as good, and as true.
+                let _ = self.journal.rewrite(present(queue, &json, &clients));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down what is to be known while nobody keeps the queue.
+    pub(crate) fn leave(&mut self, keeper: &Keeper) -> io::Result<()> {
+        self.memory.note(keeper.remains());
+        if keeper.is_removed() {
+            self.memory = Memory::default();
+        }
+        self.save()?;
+        let census = keeper.census();
+        let empty = census.in_line + census.out + census.failed == 0 && keeper.is_alone();
+        if empty || keeper.is_removed() {
+            // All that is left stands in the other file.
+            self.journal.clear(self.memory.is_blank())?;
+        }
+        Ok(())
+    }
+
+    fn save(&mut self) -> io::Result<()> {
+        let memory = match self.memory.is_blank() {
+            true => None,
+            false => Some(serde_json::to_vec(&self.memory)?),
+        };
+        self.journal.store().remember(memory.as_deref())
+    }
+}
+
+/// What is to be known of a queue, if nothing is known of its past.
+fn present<'a>(
+    queue: &'a Queue,
+    memory: &'a str,
+    clients: &'a [(ClientId, Key, String)],
+) -> impl Iterator<Item = Fact<'a>> {
+    let nobody = Key(0);
+    let key_of = move |client| {
+        let found = clients.iter().find(|known| known.0 == client);
+        found.map_or(nobody, |known| known.1)
+    };
+    let out_of =
+        |key, since, run: &Run| Fact::Out { key, first: run.first, count: run.count(), since };
+    let out = queue.out().flat_map(move |(client, since, run)| {
+        [Fact::Items(run.clone()), out_of(key_of(client), since, run)]
+    });
+    let failed = queue.failed().flat_map(move |failed| {
+        let Run { first, attempt, strikes, .. } = failed.run;
+        let why = &failed.why;
+        let aside = Fact::Failed { first, count: 1, attempt, strikes, why };
+        [Fact::Items(failed.run.clone()), out_of(nobody, 0, &failed.run), aside]
+    });
+    let line = queue.line().map(|run| Fact::Items(run.clone()));
+    // Last, as what they had before is counted in them.
+    let clients = clients.iter().map(|(_, key, json)| Fact::Client { key: *key, json });
+    std::iter::once(Fact::Queue(memory)).chain(line).chain(out).chain(failed).chain(clients)
+}
+
+impl<S: Store> Watch for Notes<S> {
+    fn record(&mut self, fact: &Fact<'_>) {
+        if self.journal.is_empty()
+            && let Ok(json) = serde_json::to_string(&self.memory)
+        {
+            self.journal.add(&Fact::Queue(&json));
+        }
+        self.journal.add(fact);
+    }
+
+    fn end(&mut self) -> io::Result<Stamp> {
+        let moment = Moment::now();
+        let stamp = moment.stamp;
+        self.memory.sentinel = None;
+        self.memory.capacity = None;
+        self.memory.sync = false;
+        self.memory.told.clear();
+        self.memory.begun = false;
+        self.memory.ended = Some(moment);
+        // If it cannot be written down now (a full disk), it is when the keeper goes, or else only
+        // those who are here are told.
+        let _ = self.save();
+        Ok(stamp)
+    }
+
+    fn event(&mut self, _: Event<'_>) {}
+}

@@ -1,0 +1,146 @@
+//! What the keeper knows of each client, and what the next keeper must know of it.
+
+use bytes::BytesMut;
+use serde::{Deserialize, Serialize};
+
+use crate::queue::{Effect, Member, Role, Worker};
+use crate::wire::{Hello, Key, LARGEST_ITEM, Resumed};
+
+/// How many pieces of what a client has put are remembered, for the numbers that it is told.
+const MOST_PIECES: usize = 1024;
+
+/// A client.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) key: Key,
+    pub(super) worker: Option<Worker>,
+    pub(super) known: Known,
+    /// The beginning of an item that comes in parts.
+    pub(super) parts: BytesMut,
+    /// The next keeper will know of it.
+    recorded: bool,
+    /// It was a client of the keeper before this one, and has not come here yet.
+    pub(super) absent: bool,
+}
+
+/// What outlives a keeper of a client that does too.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Known {
+    /// As what it came.
+    pub(crate) hello: Hello,
+    /// What it has put: its own number of the last item of each piece, and the queue's number of that.
+    #[serde(default)]
+    pub(crate) accepted: Vec<(u64, u64)>,
+    /// How many runs it has been handed.
+    #[serde(default)]
+    pub(crate) runs: u64,
+    /// The first number of the last of them.
+    #[serde(default)]
+    pub(crate) last_run: u64,
+}
+
+impl Known {
+    /// A client that has just come.
+    pub(crate) fn new(hello: Hello) -> Self {
+        Self { hello, accepted: Vec::new(), runs: 0, last_run: 0 }
+    }
+
+    /// As what the rules take it.
+    pub(crate) fn member(&self) -> Member {
+        let hello = &self.hello;
+        Member {
+            role: hello.role,
+            keep_open: hello.keep_open,
+            follow: hello.follow,
+            born: hello.born,
+            callers: hello.callers.clone(),
+            lease: hello.lease,
+            max_attempts: hello.max_attempts,
+            capacity: hello.capacity(),
+            sync: hello.sync,
+        }
+    }
+
+    /// `count` items of it are in line, up to its own number `seq`; the last one is the queue's `id`.
+    pub(crate) fn accept(&mut self, seq: u64, count: u64, id: u64) {
+        match self.accepted.last_mut() {
+            Some(last) if last.0 + count == seq && last.1 + count == id => *last = (seq, id),
+            _ => {
+                if self.accepted.len() == MOST_PIECES {
+                    self.accepted.remove(0);
+                }
+                self.accepted.push((seq, id));
+            }
+        }
+    }
+
+    /// It has been handed the run that begins with this number.
+    pub(crate) fn hand(&mut self, first: u64) {
+        self.runs += 1;
+        self.last_run = first;
+    }
+
+    /// Its own number of the last item that was accepted.
+    pub(super) fn last_accepted(&self) -> u64 {
+        self.accepted.last().map_or(0, |last| last.0)
+    }
+}
+
+impl Peer {
+    /// One that comes.
+    pub(super) fn new(key: Key, worker: Option<Worker>, hello: Hello) -> Self {
+        let parts = BytesMut::new();
+        Self { key, worker, known: Known::new(hello), parts, recorded: false, absent: false }
+    }
+
+    /// One that the keeper before this one has left.
+    pub(super) fn absent(key: Key, known: Known) -> Self {
+        Self {
+            known,
+            recorded: true,
+            absent: true,
+            ..Self::new(key, None, Hello::new(Role::Visitor))
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.known.hello.pid
+    }
+
+    /// Its largest item, in bytes of JSON.
+    pub(super) fn largest(&self) -> u64 {
+        self.known.hello.largest.unwrap_or(LARGEST_ITEM)
+    }
+
+    /// Notes what it is about to be told, and tells what is to be written down of it first, if
+    /// anything.
+    pub(super) fn note(&mut self, effect: &Effect) -> Option<String> {
+        let first = match effect {
+            Effect::Accepted { .. } | Effect::Handed { .. } if !self.recorded => self.record(),
+            _ => None,
+        };
+        match effect {
+            // It is told so before the next one: only the last counts.
+            Effect::Accepted { seq, run, .. } => self.known.accepted = vec![(*seq, run.end() - 1)],
+            Effect::Handed { run, .. } => self.known.hand(run.first),
+            _ => {}
+        }
+        first
+    }
+
+    /// What is to be written down of it.
+    pub(super) fn record(&mut self) -> Option<String> {
+        self.recorded = true;
+        serde_json::to_string(&self.known).ok()
+    }
+
+    /// Whether the next keeper would know of it.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// What it is told that comes to this keeper after another.
+    pub(super) fn resumed(&self, out: Vec<(u64, u64, u32)>) -> Resumed {
+        Resumed { accepted: self.known.accepted.clone(), out }
+    }
+}
