@@ -30,6 +30,10 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     #[arg(value_parser = values::size, allow_hyphen_values = true)]
     max_item_size: u64,
+
+    /// From now on the queue accepts an item when it is on the disk, and survives the machine
+    #[arg(long)]
+    sync: bool,
 }
 
 impl InputArgs {
@@ -56,7 +60,7 @@ impl InputArgs {
     pub(super) fn options(&self, options: Options) -> Options {
         // A character can take six bytes as JSON, and the quotes are two.
         let json = self.max_item_size.saturating_mul(6).saturating_add(2);
-        options.max_item_size(json.max(LARGEST_ITEM))
+        options.max_item_size(json.max(LARGEST_ITEM)).sync(self.sync)
     }
 }
 

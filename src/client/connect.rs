@@ -116,6 +116,14 @@ impl Options {
         self
     }
 
+    /// Whether the queue is to accept an item only when it is on the disk: then it survives not only
+    /// the death of every process, but that of the machine. Once one client has asked for it, it is so
+    /// for all, until the queue has ended.
+    pub fn sync(mut self, sync: bool) -> Self {
+        self.hello.sync = sync;
+        self
+    }
+
     /// As what to come.
     pub(crate) fn role(mut self, role: Role) -> Self {
         self.hello.role = role;

@@ -19,8 +19,9 @@ pub(crate) trait Store {
     fn sync(&mut self) -> io::Result<()>;
     /// Puts another journal in the place of this one, or leaves this one as it is.
     fn replace(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Puts another memory in the place of the one that there is; none for none.
-    fn remember(&mut self, memory: Option<&[u8]>) -> io::Result<()>;
+    /// Puts another memory in the place of the one that there is; none for none. With `sync` it is on
+    /// the disk.
+    fn remember(&mut self, memory: Option<&[u8]>, sync: bool) -> io::Result<()>;
     /// Removes the journal, if nothing is in it.
     fn remove(&mut self) -> io::Result<()>;
 }
@@ -101,11 +102,15 @@ impl Store for Files {
         Ok(())
     }
 
-    fn remember(&mut self, memory: Option<&[u8]>) -> io::Result<()> {
+    fn remember(&mut self, memory: Option<&[u8]>, sync: bool) -> io::Result<()> {
         let [_, hidden] = &self.hidden;
-        match memory {
-            None => remove_if_there(&self.memory),
-            Some(bytes) => write_anew(hidden, &self.memory, bytes, false).map(drop),
+        let Some(bytes) = memory else {
+            return remove_if_there(&self.memory);
+        };
+        write_anew(hidden, &self.memory, bytes, sync)?;
+        match sync {
+            true => Ok(fsync(File::open(&self.dir)?)?),
+            false => Ok(()),
         }
     }
 

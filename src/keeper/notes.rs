@@ -245,7 +245,7 @@ impl<S: Store> Notes<S> {
             true => None,
             false => Some(serde_json::to_vec(&self.memory)?),
         };
-        self.journal.store().remember(memory.as_deref())
+        self.journal.store().remember(memory.as_deref(), self.memory.sync)
     }
 }
 
