@@ -52,6 +52,8 @@ mod name;
 mod pipe;
 mod queue;
 mod report;
+#[cfg(test)]
+mod sim;
 mod wire;
 
 pub use client::{

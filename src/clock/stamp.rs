@@ -105,6 +105,12 @@ impl Moment {
         Self { stamp: Stamp::now(), boot: boot() }
     }
 
+    /// A made-up one, in this uptime.
+    #[cfg(test)]
+    pub(crate) fn made_up(stamp: Stamp) -> Self {
+        Self { stamp, boot: boot() }
+    }
+
     /// The stamp, unless it is of an earlier uptime, before which no process of today started.
     pub(crate) fn of_this_uptime(&self) -> Option<Stamp> {
         let known = self.boot == boot() && self.stamp.tick <= current_tick();

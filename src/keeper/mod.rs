@@ -7,7 +7,7 @@
 mod answer;
 mod coming;
 mod host;
-mod notes;
+pub(crate) mod notes;
 mod peer;
 mod post;
 pub(crate) mod shared;

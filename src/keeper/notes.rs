@@ -61,14 +61,18 @@ impl Memory {
             return Ok(Self::default());
         };
         let damaged = |error| anyhow::anyhow!("{} is damaged ({error}): remove it", path.display());
-        // A newer one may have anything else in it.
-        let Versioned { version } = serde_json::from_slice(&text).map_err(damaged)?;
-        anyhow::ensure!(
-            version == VERSION,
-            "{} was written by a newer qdemo: use that one",
-            path.display()
-        );
-        serde_json::from_slice(&text).map_err(damaged)
+        let memory = Self::parse(&text).map_err(damaged)?;
+        let newer = || format!("{} was written by a newer qdemo: use that one", path.display());
+        memory.with_context(newer)
+    }
+
+    /// None if it is of a newer version, which may have anything else in it.
+    pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Option<Self>> {
+        let Versioned { version } = serde_json::from_slice(text)?;
+        match version {
+            VERSION => serde_json::from_slice(text).map(Some),
+            _ => Ok(None),
+        }
     }
 
     fn remains(&self) -> Remains {
@@ -288,7 +292,15 @@ impl<S: Store> Watch for Notes<S> {
     }
 
     fn end(&mut self) -> io::Result<Stamp> {
-        let moment = Moment::now();
+        Ok(self.end_at(Moment::now()))
+    }
+
+    fn event(&mut self, _: Event<'_>) {}
+}
+
+impl<S: Store> Notes<S> {
+    /// The queue has ended at this moment.
+    pub(crate) fn end_at(&mut self, moment: Moment) -> Stamp {
         let stamp = moment.stamp;
         self.memory.sentinel = None;
         self.memory.capacity = None;
@@ -299,8 +311,6 @@ impl<S: Store> Watch for Notes<S> {
         // If it cannot be written down now (a full disk), it is when the keeper goes, or else only
         // those who are here are told.
         let _ = self.save();
-        Ok(stamp)
+        stamp
     }
-
-    fn event(&mut self, _: Event<'_>) {}
 }

@@ -73,7 +73,8 @@ impl Replay {
 
     /// These are with this client, since then.
     pub(crate) fn out(&mut self, client: ClientId, first: u64, count: u64, since: Nanos) {
-        for run in self.line.take(first, count) {
+        // They were handed out as one run, however they were put, and may come back as any part of it.
+        for run in joined(self.line.take(first, count)) {
             self.out.add(Holder { client, since }, run);
         }
     }
@@ -155,10 +156,29 @@ impl Replay {
     }
 }
 
+/// Runs that follow one another, as one each.
+fn joined(runs: Vec<Run>) -> Vec<Run> {
+    let mut joined: Vec<Run> = Vec::new();
+    for run in runs {
+        match joined.last_mut() {
+            Some(last)
+                if last.end() == run.first
+                    && (last.attempt, last.strikes) == (run.attempt, run.strikes) =>
+            {
+                last.lines.count += run.count();
+                last.lines.bytes = [&last.lines.bytes[..], &run.lines.bytes].concat().into();
+            }
+            _ => joined.push(run),
+        }
+    }
+    joined
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::Lines;
+    use crate::queue::{Lines, Request, Role, Which};
+    use crate::wire::Hello;
 
     fn run(first: u64, items: &[&str]) -> Run {
         let text: String = items.iter().map(|item| format!("{item}\n")).collect();
@@ -191,6 +211,19 @@ mod tests {
         let failed = queue.failed_from(1).unwrap();
         assert_eq!((failed.run.first, failed.run.attempt, failed.why.as_str()), (4, 3, "odd"));
         assert_eq!((queue.remains().last_number, queue.census().done), (6, 1));
+    }
+
+    #[test]
+    fn what_was_handed_out_together_can_be_done_in_any_parts() {
+        let mut replay = Replay::default();
+        replay.put(run(1, &["a", "b"]));
+        replay.put(run(3, &["c", "d"]));
+        replay.out(7, 1, 4, 5);
+        let consumer = crate::keeper::Known::new(Hello::new(Role::Consumer)).member();
+        let mut queue = replay.finish(Remains::default(), [(7, consumer)]);
+        let which = Which { first: 2, count: 2, attempt: Some(1) };
+        queue.apply(7, Request::Done(which), &mut Vec::new()).unwrap();
+        assert_eq!((queue.census().done, queue.census().out), (2, 2));
     }
 
     #[test]

@@ -1,0 +1,133 @@
+//! A disk that can be full, and that can be cut off in the middle of a write.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
+use crate::journal::Store;
+
+/// The files of one queue. Clones are the same disk.
+#[derive(Clone, Default)]
+pub(super) struct Disk(Rc<RefCell<State>>);
+
+#[derive(Default)]
+struct State {
+    journal: Vec<u8>,
+    /// So much of it survives the machine.
+    synced: usize,
+    memory: Option<Vec<u8>>,
+    /// The process that writes is killed when it has written so many bytes more.
+    dies_after: Option<usize>,
+    /// It has been.
+    dead: bool,
+    /// There is room for so many bytes more.
+    room: Option<usize>,
+}
+
+impl Disk {
+    /// What is in the journal.
+    pub(super) fn journal(&self) -> Vec<u8> {
+        self.0.borrow().journal.clone()
+    }
+
+    pub(super) fn memory(&self) -> Option<Vec<u8>> {
+        self.0.borrow().memory.clone()
+    }
+
+    /// Whoever writes next is killed after so many bytes.
+    pub(super) fn kill_after(&self, bytes: Option<usize>) {
+        let mut state = self.0.borrow_mut();
+        state.dies_after = bytes;
+        state.dead = false;
+    }
+
+    /// Whether it has been killed.
+    pub(super) fn has_killed(&self) -> bool {
+        self.0.borrow().dead
+    }
+
+    /// There is room for so many bytes more; none for any number.
+    pub(super) fn limit(&self, room: Option<usize>) {
+        self.0.borrow_mut().room = room;
+    }
+
+    /// The machine goes down: what is not on the disk is lost, all but the first part of it.
+    pub(super) fn lose_power(&self, kept: impl FnOnce(usize) -> usize) {
+        let mut state = self.0.borrow_mut();
+        let loose = state.journal.len() - state.synced;
+        let length = state.synced + kept(loose);
+        state.journal.truncate(length);
+        state.synced = length;
+    }
+}
+
+impl State {
+    /// How much of so many bytes can be written, and why no more.
+    fn write(&mut self, bytes: usize) -> (usize, io::Result<()>) {
+        if self.dead {
+            return (0, Err(io::Error::other("dead")));
+        }
+        if let Some(left) = &mut self.dies_after {
+            if *left < bytes {
+                self.dead = true;
+                return (*left, Err(io::Error::other("killed")));
+            }
+            *left -= bytes;
+        }
+        if let Some(room) = &mut self.room {
+            if *room < bytes {
+                return (*room, Err(io::ErrorKind::StorageFull.into()));
+            }
+            *room -= bytes;
+        }
+        (bytes, Ok(()))
+    }
+}
+
+impl Store for Disk {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        let (length, result) = state.write(bytes.len());
+        state.journal.extend_from_slice(&bytes[..length]);
+        result
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        state.write(0).1?;
+        let length = usize::try_from(length).unwrap();
+        state.journal.truncate(length);
+        state.synced = state.synced.min(length);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        state.write(0).1?;
+        state.synced = state.journal.len();
+        Ok(())
+    }
+
+    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        state.write(bytes.len()).1?;
+        state.journal = bytes.to_vec();
+        state.synced = bytes.len();
+        Ok(())
+    }
+
+    fn remember(&mut self, memory: Option<&[u8]>, _: bool) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        state.write(memory.map_or(0, <[u8]>::len)).1?;
+        state.memory = memory.map(<[u8]>::to_vec);
+        Ok(())
+    }
+
+    fn remove(&mut self) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        state.write(0).1?;
+        state.journal.clear();
+        state.synced = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! A deterministic simulation of everything that a stand-alone queue is made of, in one process: the
+//! rules, the keeper's loop and its journal, and the clients' side of the protocol, as they are. Only the
+//! pipes, the disk, the clock and the scheduler are made up, and driven by a seed.
+//!
+//! Anybody may be killed between any two steps and in the middle of a write, writes fail, pipes are
+//! full, peers are stopped, the machine loses what is not on the disk. After each step the
+//! [`ledger`] is looked into: every accepted item is in line, out, done or failed, in exactly one of
+//! them. At the end the faults stop, and everybody must come home.
+//!
+//! `QDEMO_SIM_SEED=N` runs one seed and tells of every step; `QDEMO_SIM_SEEDS=FROM..TO` runs many.
+
+mod actor;
+mod disk;
+mod ledger;
+mod pipes;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use world::World;
+
+/// How many seeds every test run tries.
+const SHARE: u64 = 1500;
+
+/// Seeds that have found something wrong, when it was: they are tried first.
+const FOUND: [u64; 0] = [];
+
+fn run(seed: u64, tells: bool) -> Result<(), String> {
+    let run = || World::new(seed, tells).run();
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(format!("panic: {}", text.unwrap_or_default()))
+    })
+}
+
+fn run_all(seeds: std::ops::Range<u64>) {
+    let next = AtomicU64::new(seeds.start);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            if let Err(why) = run(seed, false) {
+                panic!("QDEMO_SIM_SEED={seed}: {why}");
+            }
+        }
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
+fn asked(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[test]
+fn whoever_dies_whenever_nothing_accepted_is_lost_and_everybody_comes_home() {
+    if let Some(seed) = asked("QDEMO_SIM_SEED") {
+        let seed = seed.parse().expect("QDEMO_SIM_SEED is a number");
+        return run(seed, true).unwrap();
+    }
+    for seed in FOUND {
+        run(seed, false).unwrap_or_else(|why| panic!("QDEMO_SIM_SEED={seed}: {why}"));
+    }
+    let seeds = asked("QDEMO_SIM_SEEDS");
+    let (from, to) = match seeds.as_deref().map(|seeds| seeds.split_once("..")) {
+        None => (0, SHARE),
+        Some(Some((from, to))) => (from.parse().expect("FROM"), to.parse().expect("TO")),
+        Some(None) => panic!("QDEMO_SIM_SEEDS is FROM..TO"),
+    };
+    run_all(from..to);
+}

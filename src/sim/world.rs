@@ -1,0 +1,427 @@
+//! Who does what when: one step after another, as the seed has it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
+use super::actor::{Actor, Script, hello};
+use super::disk::Disk;
+use super::ledger::Ledger;
+use super::pipes::{CAPACITY, Mailboxes, Office, Open, Pipe};
+use crate::clock::Stamp;
+use crate::journal::Journal;
+use crate::keeper::notes::{Left, Memory, Notes, Past};
+use crate::keeper::{Keeper, Plan, shared};
+use crate::queue::Role;
+
+/// After so many steps without a fault everybody must be home.
+const ENOUGH: u32 = 30_000;
+
+/// Chance.
+pub(super) struct Dice(Xoshiro256PlusPlus);
+
+impl Dice {
+    /// Something below `n`, which is not 0.
+    pub(super) fn below(&mut self, n: u64) -> u64 {
+        self.0.random_range(0..n)
+    }
+
+    pub(super) fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+/// What may go wrong with this seed.
+struct Faults {
+    keeper_dies: bool,
+    clients_die: bool,
+    disk_fills: bool,
+    power_fails: bool,
+    /// Consumers are up to all sorts of things.
+    roughly: bool,
+    lease: bool,
+}
+
+/// A keeper that lives.
+struct Life {
+    keeper: Keeper,
+    office: Office,
+    inbox: Vec<u8>,
+}
+
+/// Everything.
+pub(super) struct World {
+    dice: Dice,
+    faults: Faults,
+    disk: Disk,
+    mailboxes: Mailboxes,
+    life: Option<Life>,
+    /// How many keepers there have been.
+    generation: u64,
+    actors: Vec<Actor>,
+    names: u64,
+    ledger: Ledger,
+    now: u64,
+    tells: bool,
+    /// Nothing goes wrong any more.
+    settled: bool,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, tells: bool) -> Self {
+        let mut dice = Dice(Xoshiro256PlusPlus::seed_from_u64(seed));
+        let power_fails = dice.one_in(4);
+        let faults = Faults {
+            keeper_dies: !dice.one_in(4),
+            clients_die: dice.one_in(2),
+            disk_fills: dice.one_in(4),
+            power_fails,
+            roughly: dice.one_in(3),
+            lease: dice.one_in(6),
+        };
+        let mut world = Self {
+            dice,
+            ledger: Ledger::default(),
+            disk: Disk::default(),
+            mailboxes: Mailboxes::default(),
+            life: None,
+            generation: 0,
+            actors: Vec::new(),
+            names: 0,
+            now: 1_000,
+            tells,
+            settled: false,
+            faults,
+        };
+        world.ledger.repeats =
+            world.faults.clients_die || world.faults.power_fails || world.faults.lease;
+        world.people();
+        world
+    }
+
+    /// Who is there at first.
+    fn people(&mut self) {
+        let capacity = [None, Some(0), Some(1), Some(3), Some(10)][self.dice.below(5) as usize];
+        for _ in 0..=self.dice.below(3) {
+            let (role, keep_open) = match self.dice.below(4) {
+                0 => (Role::Visitor, false),
+                1 => (Role::Producer, true),
+                _ => (Role::Producer, false),
+            };
+            let patient = role != Role::Visitor || self.dice.one_in(2);
+            let left = 1 + self.dice.below(20);
+            let script = Script::Put { left, patient, sent: Vec::new(), answered: 0 };
+            let hello = hello(self.names + 1, role);
+            let sync = self.faults.power_fails;
+            self.add(crate::wire::Hello { capacity, keep_open, sync, ..hello }, script);
+        }
+        for _ in 0..=self.dice.below(3) {
+            self.consumer();
+        }
+        if self.dice.one_in(4) {
+            let hello = hello(self.names + 1, Role::Visitor);
+            self.add(hello, Script::Join);
+        }
+        if self.faults.roughly {
+            self.ask("retry", Some("0"));
+        }
+    }
+
+    fn consumer(&mut self) {
+        let lease = self.faults.lease.then(|| 5_000 + self.dice.below(20_000));
+        let hello = hello(self.names + 1, Role::Consumer);
+        let runs = if self.dice.one_in(3) && !self.settled { 1 + self.dice.below(4) } else { 9999 };
+        let gently = !self.faults.roughly;
+        let (held, said, before) = (Vec::new(), Vec::new(), Vec::new());
+        let script = Script::Get { runs, gently, held, said, before };
+        self.add(crate::wire::Hello { lease, max_attempts: 0, ..hello }, script);
+    }
+
+    fn ask(&mut self, verb: &'static str, what: Option<&'static str>) {
+        let hello = hello(self.names + 1, Role::Visitor);
+        self.add(hello, Script::Ask { verb, what });
+    }
+
+    fn add(&mut self, hello: crate::wire::Hello, script: Script) {
+        self.names += 1;
+        let actor = Actor::new(self.names, hello, Open::default(), script);
+        self.mailboxes.borrow_mut().insert(actor.mailbox_name(), Rc::clone(&actor.mailbox));
+        self.actors.push(actor);
+    }
+
+    /// All of it.
+    pub(super) fn run(mut self) -> Result<(), String> {
+        for _ in 0..200 + self.dice.below(1500) {
+            self.step()?;
+        }
+        self.settle()
+    }
+
+    fn tell(&self, what: impl FnOnce() -> String) {
+        if self.tells {
+            eprintln!("{:>6} {}", self.now, what());
+        }
+    }
+
+    fn step(&mut self) -> Result<(), String> {
+        self.now += self.dice.below(50);
+        match self.dice.below(100) {
+            0..40 => self.keeper(),
+            40..94 => self.somebody(),
+            _ => self.misfortune(),
+        }
+    }
+
+    fn misfortune(&mut self) -> Result<(), String> {
+        let somebody = match self.actors.len() as u64 {
+            0 => return Ok(()),
+            count => self.dice.below(count) as usize,
+        };
+        match self.dice.below(8) {
+            0 | 1 if self.faults.keeper_dies => {
+                self.tell(|| "the keeper is killed".to_owned());
+                self.life = None;
+            }
+            2 if self.faults.clients_die => self.kill(somebody),
+            3 if self.faults.clients_die && self.actors.len() < 8 => self.consumer(),
+            4 | 5 => self.actors[somebody].stopped ^= true,
+            6 if self.faults.disk_fills => {
+                let room = self.dice.below(300) as usize;
+                let room = (!self.dice.one_in(2)).then_some(room);
+                self.tell(|| format!("the disk has room for {room:?}"));
+                self.disk.limit(room);
+            }
+            7 if self.faults.power_fails && self.dice.one_in(3) => self.lose_power(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, at: usize) {
+        let actor = self.actors.swap_remove(at);
+        self.tell(|| format!("{} is killed", actor.name));
+        actor.mailbox.borrow_mut().dead = true;
+    }
+
+    /// The machine goes down, and everybody with it.
+    fn lose_power(&mut self) {
+        self.tell(|| "power fails".to_owned());
+        self.life = None;
+        while !self.actors.is_empty() {
+            self.kill(0);
+        }
+        self.mailboxes.borrow_mut().clear();
+        let dice = &mut self.dice;
+        self.disk.lose_power(|loose| dice.below(loose as u64 + 1) as usize);
+        self.people();
+    }
+
+    /// The keeper does a turn of its loop, or dies in the middle of it.
+    fn keeper(&mut self) -> Result<(), String> {
+        let Some(life) = &mut self.life else {
+            return Ok(());
+        };
+        let dead = life.office.dead();
+        let most = if dead.is_empty() { 1 + self.dice.below(CAPACITY as u64) as usize } else { CAPACITY };
+        let bytes: Vec<u8> = life.inbox.drain(..most.min(life.inbox.len())).collect();
+        life.keeper.receive(self.now, &bytes, &mut life.office);
+        for client in dead {
+            life.office.bury(client);
+            life.keeper.died(self.now, client, &mut life.office);
+        }
+        if self.faults.keeper_dies && !self.settled {
+            let (writing, sending) = (self.dice.one_in(30), self.dice.one_in(30));
+            self.disk.kill_after(writing.then(|| self.dice.below(200) as usize));
+            life.office.dies_after = sending.then(|| self.dice.below(60) as usize);
+        }
+        let turned = shared::turn(&mut life.keeper, &mut life.office, self.now);
+        let killed = life.office.is_dead();
+        life.office.dies_after = None;
+        self.disk.kill_after(None);
+        if killed || turned.is_err() {
+            let how = if killed { "is killed in the middle" } else { "cannot write" };
+            self.tell(|| format!("the keeper {how}"));
+            self.life = None;
+            return Ok(());
+        }
+        self.ledger.check(life.keeper.queue())?;
+        if life.office.is_quiet() && life.inbox.is_empty() {
+            let left = life.office.notes.leave(&life.keeper);
+            self.tell(|| format!("the keeper goes: {left:?}"));
+            self.life = None;
+        }
+        Ok(())
+    }
+
+    /// Somebody finds no keeper, and starts one.
+    fn start(&mut self) -> Result<(), String> {
+        let Left { memory, queue, clients } = self.left()?;
+        self.ledger.check(&queue)?;
+        let journal = Journal::recover(self.disk.clone(), &self.disk.journal(), |_| {});
+        let (journal, recovered) = match journal {
+            Err(_) => return Ok(()),
+            Ok(journal) => journal.ok_or("the journal is not one")?,
+        };
+        if !recovered.damaged.is_empty() {
+            return Err(format!("the journal is damaged: {recovered:?}"));
+        }
+        let mut keeper = Keeper::new(Plan { queue, workers: None, pacer: None });
+        let notes = Notes { memory, journal };
+        let mut office = Office::new(notes, Rc::clone(&self.mailboxes), self.disk.clone());
+        keeper.take_over(clients, &mut office).map_err(|error| error.to_string())?;
+        self.generation += 1;
+        self.tell(|| format!("keeper {} starts", self.generation));
+        self.life = Some(Life { keeper, office, inbox: Vec::new() });
+        Ok(())
+    }
+
+    /// What the disk tells of the queue.
+    fn left(&self) -> Result<Left, String> {
+        let memory = match self.disk.memory() {
+            None => Memory::default(),
+            Some(text) => match Memory::parse(&text) {
+                Ok(Some(memory)) => memory,
+                other => return Err(format!("the memory is damaged: {other:?}")),
+            },
+        };
+        let mut past = Past::new(memory);
+        let journal = self.disk.journal();
+        Journal::recover(Disk::default(), &journal, |fact| past.take(fact)).ok();
+        Ok(past.finish())
+    }
+
+    fn somebody(&mut self) -> Result<(), String> {
+        if self.actors.is_empty() {
+            return Ok(());
+        }
+        let at = self.dice.below(self.actors.len() as u64) as usize;
+        if self.actors[at].stopped {
+            return Ok(());
+        }
+        self.act(at)
+    }
+
+    fn act(&mut self, at: usize) -> Result<(), String> {
+        let lost = self.actors[at].keeper != Some(self.generation) || self.life.is_none();
+        if lost {
+            self.find_keeper(at)?;
+        } else {
+            match self.dice.below(4) {
+                0 => self.actors[at].go_on(&mut self.dice, &mut self.ledger),
+                1 | 2 => self.write(at),
+                _ => self.read(at, false)?,
+            }
+        }
+        if self.actors[at].home {
+            let actor = self.actors.swap_remove(at);
+            self.tell(|| format!("{} is home", actor.name));
+            actor.mailbox.borrow_mut().dead = true;
+        }
+        Ok(())
+    }
+
+    /// As a client does whose keeper is gone, or that has none yet.
+    fn find_keeper(&mut self, at: usize) -> Result<(), String> {
+        self.read(at, true)?;
+        if self.actors[at].home {
+            return Ok(());
+        }
+        if self.life.is_none() {
+            self.start()?;
+        }
+        if self.life.is_none() {
+            return Ok(());
+        }
+        let actor = &mut self.actors[at];
+        if actor.known {
+            actor.welcomed = false;
+            actor.session.resume().map_err(|error| error.to_string())?;
+        } else if actor.keeper.is_some() {
+            actor.mailbox.borrow_mut().dead = true;
+            self.names += 1;
+            actor.begin_anew(self.names, Rc::new(RefCell::new(Pipe::default())));
+            let name = actor.mailbox_name();
+            self.mailboxes.borrow_mut().insert(name, Rc::clone(&actor.mailbox));
+        }
+        actor.keeper = Some(self.generation);
+        self.write(at);
+        Ok(())
+    }
+
+    /// One write, if there is room for it.
+    fn write(&mut self, at: usize) {
+        let actor = &mut self.actors[at];
+        let Some(life) = &mut self.life else {
+            return;
+        };
+        let fits = |write: &&[u8]| life.inbox.len() + write.len() <= CAPACITY;
+        if let Some(write) = actor.session.next_write().filter(fits) {
+            life.inbox.extend_from_slice(write);
+            if self.tells {
+                let text = String::from_utf8_lossy(write).trim().replace('\n', " | ");
+                eprintln!("{:>6} {} writes {text}", self.now, actor.name);
+            }
+            actor.session.written();
+        }
+    }
+
+    /// Reads some of what there is to read, or all.
+    fn read(&mut self, at: usize, all: bool) -> Result<(), String> {
+        let actor = &mut self.actors[at];
+        let bytes: Vec<u8> = {
+            let mut pipe = actor.mailbox.borrow_mut();
+            let there = pipe.bytes.len();
+            let count = if all { there } else { self.dice.below(there as u64 + 1) as usize };
+            pipe.bytes.drain(..count).collect()
+        };
+        actor.session.feed(&bytes);
+        if actor.session.take_welcome().is_some() {
+            (actor.welcomed, actor.known) = (true, true);
+        }
+        while let Some(reply) = actor.session.next() {
+            let reply = reply.map_err(|error| format!("{}: {error}", actor.name))?;
+            if self.tells {
+                eprintln!("{:>6} {} hears {reply:?}", self.now, actor.name);
+            }
+            actor.hear(reply, &mut self.ledger)?;
+        }
+        Ok(())
+    }
+
+    /// Nothing goes wrong any more: everybody comes home, and nothing is left undone.
+    fn settle(&mut self) -> Result<(), String> {
+        self.tell(|| "now all is well".to_owned());
+        self.settled = true;
+        self.disk.limit(None);
+        self.actors.iter_mut().for_each(|actor| actor.stopped = false);
+        self.consumer();
+        let (mut closing, mut late) = (false, false);
+        for _ in 0..ENOUGH {
+            if self.actors.is_empty() && self.life.is_none() {
+                let Left { queue, .. } = self.left()?;
+                if queue.census().in_line == 0 || late {
+                    return self.ledger.check_end(&queue);
+                }
+                // Somebody has put something after the end.
+                (late, closing) = (true, false);
+                self.consumer();
+                let born = Stamp::new(200, 1);
+                self.actors.iter_mut().for_each(|actor| actor.came_late(born));
+            }
+            if !closing && self.actors.iter().all(Actor::consumes) {
+                // They have nothing more to come, and wait to be told.
+                closing = true;
+                self.ask("close", None);
+            }
+            self.now += self.dice.below(50);
+            match self.dice.one_in(3) {
+                true => self.keeper()?,
+                false => self.somebody()?,
+            }
+        }
+        let who: Vec<_> = self.actors.iter().map(|actor| actor.name).collect();
+        Err(format!("these wait for ever: {who:?}"))
+    }
+}
