@@ -155,13 +155,6 @@ impl Keeper {
         }
     }
 
-    /// Tells everybody that this keeper cannot go on.
-    pub(crate) fn give_up(&self, code: &str, text: &str, host: &mut impl Host) {
-        for &client in self.peers.keys() {
-            send_error(host, client, code, text);
-        }
-    }
-
     /// Whether somebody has removed the queue: there is nothing to keep any more.
     pub(crate) fn is_removed(&self) -> bool {
         self.removed

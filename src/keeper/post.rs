@@ -11,6 +11,7 @@ use crate::clock::{Clock, Nanos, Stamp};
 use crate::journal::Fact;
 use crate::pipe::{Inbox, QueueDir, Ready, Slot, wait};
 use crate::queue::ClientId;
+use crate::wire::Reply;
 
 /// How much unread mail a client may let pile up before it counts as dead. A client is owed no
 /// more than one run and the answers to what it has underway, which is far less.
@@ -80,9 +81,12 @@ impl Post {
         self.spare = File::open("/dev/null").ok();
     }
 
-    /// All that was to be said since the last [`Post::flush`] is not said.
-    pub(crate) fn take_back(&mut self) {
-        self.slots.values_mut().for_each(Slot::take_back);
+    /// This is said to everybody, and not what was to be said since the last [`Post::flush`].
+    pub(crate) fn say_instead(&mut self, reply: &Reply) {
+        for slot in self.slots.values_mut().filter(|slot| !slot.waits()) {
+            slot.take_back();
+            reply.write(slot.mail());
+        }
     }
 
     /// Writes what there is room for.

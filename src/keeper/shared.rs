@@ -11,18 +11,20 @@ use std::os::fd::AsFd;
 use anyhow::Context;
 
 use super::notes::{Left, Memory, Notes, Past};
-use super::{Host, Keeper, Office, Plan, Post, answer};
+use super::{Host, Keeper, Known, Office, Plan, Post, answer};
 use crate::clock::{Clock, Nanos};
 use crate::journal::{Files, Journal, Recovered, Store};
 use crate::pipe::{Door, QueueDir, Ready, Slot, Waker};
-use crate::queue::Request;
-use crate::wire::Status;
+use crate::queue::{ClientId, Request};
+use crate::wire::{Key, Reply, Status};
 
 /// What the keeper says on its standard output when its inbox can be seen.
 pub(crate) const READY: &str = "ready\n";
 
 /// What it says before that for each damaged place; the number of the line follows.
 pub(crate) const DAMAGED: &str = "damaged ";
+
+const CANNOT_WRITE: &str = "cannot write the queue's journal";
 
 /// How often an idle keeper looks whether its directory is still there.
 const LOOK: Nanos = 5_000_000_000;
@@ -33,8 +35,8 @@ pub(crate) trait Desk: Host {
     fn commit(&mut self, keeper: &Keeper) -> io::Result<()>;
     /// Sends what is to be said.
     fn flush(&mut self);
-    /// What was to be said since the last [`Desk::flush`] is not said.
-    fn take_back(&mut self);
+    /// This is said to everybody, and not what was to be said since the last [`Desk::flush`].
+    fn say_instead(&mut self, reply: &Reply);
 }
 
 impl<S: Store> Desk for Office<Notes<S>> {
@@ -46,8 +48,8 @@ impl<S: Store> Desk for Office<Notes<S>> {
         self.post.flush();
     }
 
-    fn take_back(&mut self) {
-        self.post.take_back();
+    fn say_instead(&mut self, reply: &Reply) {
+        self.post.say_instead(reply);
     }
 }
 
@@ -64,11 +66,8 @@ pub(crate) fn turn(
     let due = keeper.turn(wall, desk)?;
     if let Err(error) = desk.commit(keeper) {
         // What cannot be written down has not been: who was to be told of it is told that.
-        desk.take_back();
-        let text = format!(
-            "cannot write the queue's journal: {error}; what was accepted before is still there"
-        );
-        keeper.give_up("journal", &text, desk);
+        let text = format!("{CANNOT_WRITE}: {error}; what was accepted before is still there");
+        desk.say_instead(&answer::error("journal", text));
         desk.flush();
         return Err(error);
     }
@@ -100,12 +99,27 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
     let mut keeper = Keeper::new(Plan { queue, workers: None, pacer: None });
     let post = Post::open(dir)?;
     let mut host = Office { post, watch: Notes { memory, journal } };
-    keeper.take_over(clients, &mut host).context("cannot open a client's mailbox")?;
+    if let Err(error) = take_over(&mut keeper, clients, &mut host) {
+        host.post.shut()?;
+        return Err(error);
+    }
     lock.release()?;
     say_damage(&recovered);
     say_ready();
     serve(&mut keeper, &mut host, stop)?;
     go(&keeper, host)
+}
+
+/// Goes on for the clients of the keeper before this one. If what that comes to cannot be written, who
+/// starts this one is told.
+fn take_over(
+    keeper: &mut Keeper,
+    clients: Vec<(ClientId, Key, Known)>,
+    host: &mut Office<Notes<Files>>,
+) -> anyhow::Result<()> {
+    keeper.take_over(clients, host).context("cannot open a client's mailbox")?;
+    turn(keeper, host, Clock::of_the_wall().now()).context(CANNOT_WRITE)?;
+    Ok(())
 }
 
 /// Who started the keeper reads it before `ready`.

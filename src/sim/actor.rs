@@ -70,6 +70,9 @@ impl Actor {
 
     /// It is not one of those who have come for what has ended.
     pub(super) fn came_late(&mut self, born: Stamp) {
+        if self.keeper.is_some() || !self.consumes() {
+            return;
+        }
         self.hello.born = born;
         self.session = session(self.name, &self.hello);
     }
@@ -95,7 +98,8 @@ impl Actor {
                     for _ in 0..count {
                         // Some are longer than a write.
                         let filler = if dice.one_in(40) { "x".repeat(600) } else { String::new() };
-                        let item = format!("\"{:08}-{:06}{filler}\"", self.name, sent.len() + lines.len());
+                        let item =
+                            format!("\"{:08}-{:06}{filler}\"", self.name, sent.len() + lines.len());
                         lines.push(item);
                     }
                     put(&mut self.session, &lines);

@@ -12,6 +12,7 @@ use crate::keeper::notes::Notes;
 use crate::keeper::shared::Desk;
 use crate::keeper::{Event, Host, Keeper, Watch};
 use crate::queue::ClientId;
+use crate::wire::Reply;
 
 /// A named pipe: one end writes, the other reads, as long as both live.
 #[derive(Default)]
@@ -150,6 +151,9 @@ impl Desk for Office {
             pipe.bytes.extend(slot.unsent.drain(..length));
             slot.agreed -= length;
         }
+        if self.is_dead() {
+            return;
+        }
         let mut mailboxes = self.mailboxes.borrow_mut();
         let slots = &mut self.slots;
         self.leaving.retain(|client| {
@@ -161,9 +165,10 @@ impl Desk for Office {
         });
     }
 
-    fn take_back(&mut self) {
-        for slot in self.slots.values_mut() {
+    fn say_instead(&mut self, reply: &Reply) {
+        for slot in self.slots.values_mut().filter(|slot| !slot.waits) {
             slot.unsent.truncate(slot.agreed);
+            reply.write(&mut slot.unsent);
         }
     }
 }

@@ -95,8 +95,10 @@ impl World {
             settled: false,
             faults,
         };
-        world.ledger.repeats =
-            world.faults.clients_die || world.faults.power_fails || world.faults.lease;
+        world.ledger.repeats = world.faults.clients_die
+            || world.faults.power_fails
+            || world.faults.lease
+            || world.faults.roughly;
         world.people();
         world
     }
@@ -224,7 +226,8 @@ impl World {
             return Ok(());
         };
         let dead = life.office.dead();
-        let most = if dead.is_empty() { 1 + self.dice.below(CAPACITY as u64) as usize } else { CAPACITY };
+        let most =
+            if dead.is_empty() { 1 + self.dice.below(CAPACITY as u64) as usize } else { CAPACITY };
         let bytes: Vec<u8> = life.inbox.drain(..most.min(life.inbox.len())).collect();
         life.keeper.receive(self.now, &bytes, &mut life.office);
         for client in dead {
@@ -397,18 +400,19 @@ impl World {
         self.disk.limit(None);
         self.actors.iter_mut().for_each(|actor| actor.stopped = false);
         self.consumer();
-        let (mut closing, mut late) = (false, false);
+        let mut closing = false;
         for _ in 0..ENOUGH {
             if self.actors.is_empty() && self.life.is_none() {
                 let Left { queue, .. } = self.left()?;
-                if queue.census().in_line == 0 || late {
+                if queue.census().in_line == 0 {
                     return self.ledger.check_end(&queue);
                 }
-                // Somebody has put something after the end.
-                (late, closing) = (true, false);
+            }
+            if !self.actors.iter().any(Actor::consumes) {
+                // Whatever was put after the end: somebody comes for that.
+                closing = false;
                 self.consumer();
-                let born = Stamp::new(200, 1);
-                self.actors.iter_mut().for_each(|actor| actor.came_late(born));
+                self.actors.iter_mut().for_each(|actor| actor.came_late(Stamp::new(200, 1)));
             }
             if !closing && self.actors.iter().all(Actor::consumes) {
                 // They have nothing more to come, and wait to be told.
