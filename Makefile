@@ -2,11 +2,18 @@
 
 CARGO ?= cargo
 
-.PHONY: help demo build install test lint clean
+# How many seeds the simulation tries, from which on; how many processes are killed.
+SEEDS ?= 100000
+FROM ?= 0
+KILLS ?= 1000
+
+.PHONY: help demo build install test lint sim chaos clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
 	@echo "make test      format check, clippy, all tests, examples included"
+	@echo "make sim       the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
+	@echo "make chaos     $(KILLS) real processes killed (KILLS=N; a minute)"
 	@echo "make build     build target/release/qdemo"
 	@echo "make install   install qdemo for the current user"
 	@echo "make clean     remove what has been built"
@@ -27,6 +34,12 @@ test: lint
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
+
+sim:
+	QDEMO_SIM_SEEDS=$(FROM)..$$(($(FROM) + $(SEEDS))) $(CARGO) test --release --locked --lib sim:: -- --nocapture
+
+chaos:
+	QDEMO_CHAOS_KILLS=$(KILLS) $(CARGO) test --release --locked --test suite chaos:: -- --nocapture
 
 clean:
 	$(CARGO) clean

@@ -248,7 +248,7 @@ impl Options {
             }
         }
         drop(starting);
-        Err(Error::Start(format!("{TRIES} of them have gone at once")))
+        Err(Error::Start(format!("{TRIES} of them have died at once")))
     }
 
     fn base(&mut self) -> Result<PathBuf, Error> {
@@ -355,7 +355,8 @@ impl Options {
         thread::spawn(move || keeper.wait());
         match said.as_str() {
             READY => Ok(stdout),
-            "" => Err(Error::Start("it died".to_owned())),
+            // Somebody has killed it: the next one may live.
+            "" => Ok(None),
             why => Err(Error::Start(why.trim_end().to_owned())),
         }
     }

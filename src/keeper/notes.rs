@@ -304,7 +304,6 @@ impl<S: Store> Notes<S> {
         let stamp = moment.stamp;
         self.memory.sentinel = None;
         self.memory.capacity = None;
-        self.memory.sync = false;
         self.memory.told.clear();
         self.memory.begun = false;
         self.memory.ended = Some(moment);

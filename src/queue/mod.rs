@@ -246,7 +246,8 @@ impl Queue {
         if self.shared {
             self.sentinel = None;
             self.capacity = None;
-            self.sync = false;
+            // Who has asked for it, and is still here, counts on it.
+            self.sync = self.clients.values().any(|c| c.member.sync);
             self.begun = false;
         }
         self.end = Some(at);

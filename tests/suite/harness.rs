@@ -325,6 +325,17 @@ impl Running {
         line.trim_end_matches('\n').to_owned()
     }
 
+    /// From now on each line of standard output is sent there.
+    pub fn forward(&mut self, to: mpsc::Sender<String>) {
+        let stdout = self.stdout.take().unwrap();
+        thread::spawn(move || {
+            for line in stdout.lines() {
+                // Whoever is no longer interested has seen enough.
+                let Ok(()) = to.send(line.unwrap()) else { return };
+            }
+        });
+    }
+
     /// Writes to standard input.
     pub fn feed(&mut self, text: &str) {
         let stdin = self.stdin.as_mut().unwrap();
