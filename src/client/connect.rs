@@ -214,6 +214,7 @@ impl Options {
     /// Finds another keeper of the queue after the death of the one that this client knew.
     pub(super) fn reach_again(
         mut self,
+        damaged: &mut Vec<u64>,
         mut come: impl FnMut(Door) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let path = self.base()?.join(self.name.as_str());
@@ -223,7 +224,7 @@ impl Options {
             }
             other => Ok(other?),
         };
-        self.reach(place, &mut Vec::new(), |_, door| come(door))
+        self.reach(place, damaged, |_, door| come(door))
     }
 
     /// Finds the keeper in its `place`, or starts one, until the client has `come` there.

@@ -26,8 +26,8 @@ pub enum Error {
     /// The keeper could not be started.
     #[error("cannot start a keeper for the queue: {0}")]
     Start(String),
-    /// The keeper died.
-    #[error("the queue's keeper has died: start again; what it had accepted is still in the queue")]
+    /// The keeper died, and there is to be no other one.
+    #[error("the queue's keeper has died")]
     Gone,
     /// The queue takes no more items.
     #[error("the queue is closed: it takes no more items")]

@@ -104,7 +104,10 @@ impl Client {
         // Its last words come first.
         self.read_all()?;
         self.not_shown_out()?;
-        self.options.clone().reach_again(|door| self.come_again(door))
+        let mut damaged = std::mem::take(&mut self.damaged);
+        let reached = self.options.clone().reach_again(&mut damaged, |door| self.come_again(door));
+        self.damaged = damaged;
+        reached
     }
 
     fn come_again(&mut self, door: Door) -> Result<(), Error> {

@@ -345,7 +345,7 @@ impl<T> Item<'_, T> {
     /// Puts it aside: `qdemo failed` lists it with the reason, and retries or drops it.
     ///
     /// # Errors
-    /// [`Error::Gone`] when the keeper died.
+    /// When the keeper died and no other one can be started, among others.
     pub fn fail(mut self, why: &str) -> Result<(), Error> {
         self.value = None;
         self.queue.client.borrow_mut().fail(self.id(), self.attempt(), 1, why)
