@@ -2,14 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, fsync};
+use rustix::fs::fsync;
 
 use super::Fact;
 use super::record::{Found, find};
-use crate::pipe::QueueDir;
+use crate::pipe::{QueueDir, explain, open_own};
 
 const NAME: &str = "journal";
 /// What the file begins with.
@@ -63,7 +62,7 @@ impl Journal {
         take: impl FnMut(Fact<'_>),
     ) -> Result<Recovered, JournalError> {
         let path = dir.join(NAME);
-        match fs::read(&path) {
+        match text_of(&path) {
             Ok(text) => read(&text, path, take).map(|(recovered, _)| recovered),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Recovered::default()),
             Err(error) => Err(JournalError::Io { path, error }),
@@ -113,7 +112,7 @@ impl Journal {
         }
         if let Err(error) = self.file.write_all(&self.unwritten) {
             self.file.set_len(self.length)?;
-            return Err(error);
+            return Err(explain(error));
         }
         self.length += self.unwritten.len() as u64;
         self.unwritten.clear();
@@ -202,12 +201,12 @@ fn read(
     }
 }
 
-fn open(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
+fn open(path: &Path) -> io::Result<File> {
+    open_own(path, OpenOptions::new().read(true).append(true).create(true))
+}
+
+fn text_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    open_own(path, OpenOptions::new().read(true))?.read_to_end(&mut text)?;
+    Ok(text)
 }

@@ -7,21 +7,19 @@
 //!
 //! None of them blocks; [`super::wait`] does.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use interprocess::os::unix::fifo_file::create_fifo;
-use rustix::fs::OFlags;
-use rustix::process::geteuid;
+use rustix::io::Errno;
 
 use super::dir::{QueueDir, remove_if_there};
+use super::own::{self, MODE, explain};
 
 const INBOX: &str = "inbox";
-/// For the user alone.
-const MODE: u32 = 0o600;
 
 /// The keeper's end of the inbox.
 #[derive(Debug)]
@@ -38,7 +36,7 @@ impl Inbox {
     pub(crate) fn create(dir: &QueueDir) -> io::Result<Self> {
         let hidden = dir.hidden(INBOX);
         remove_if_there(&hidden)?;
-        create_fifo(&hidden, MODE as _)?;
+        make(&hidden)?;
         let reader = open(&hidden, true)?;
         let writer = open(&hidden, false)?;
         let path = dir.join(INBOX);
@@ -93,7 +91,8 @@ impl Door {
         match open(&dir.join(INBOX), false) {
             Ok(writer) => Ok(Some(Self { writer })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) if error.raw_os_error() == Some(no_reader()) => Ok(None),
+            // Nobody reads it.
+            Err(error) if own::is(&error, Errno::NXIO) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -130,7 +129,7 @@ impl Mailbox {
     /// Makes a mailbox and opens it.
     pub(crate) fn create(dir: &QueueDir, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
-        create_fifo(&path, MODE as _)?;
+        make(&path)?;
         let ends = || Ok((open(&path, true)?, open(&path, false)?));
         match ends() {
             Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer }),
@@ -236,30 +235,30 @@ impl AsFd for Slot {
     }
 }
 
+/// Makes a named pipe for the user alone, whatever the umask says.
+fn make(path: &Path) -> io::Result<()> {
+    create_fifo(path, MODE as _).map_err(explain)?;
+    fs::set_permissions(path, Permissions::from_mode(MODE))
+}
+
 /// Opens one end of a named pipe that is the user's own, without blocking.
 fn open(path: &Path, read: bool) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(read)
-        .write(!read)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
+    let wrong = |error| io::Error::other(format!("{}: {error}", path.display()));
+    let file = match own::open(path, OpenOptions::new().read(read).write(!read)) {
+        Err(error) if error.raw_os_error().is_none() => return Err(wrong(error)),
+        other => other.map_err(explain)?,
+    };
     let is = file.metadata()?;
-    if !is.file_type().is_fifo() || is.uid() != geteuid().as_raw() {
-        let message = format!("{} is not a named pipe of yours: remove it", path.display());
-        return Err(io::Error::other(message));
+    if !is.file_type().is_fifo() {
+        return Err(wrong(io::Error::other("it is not a named pipe: remove it")));
     }
+    own::check(&is).map_err(wrong)?;
     Ok(file)
 }
 
 /// Nothing there, or no room, for now.
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
-/// What `open` says of a named pipe that nobody reads.
-fn no_reader() -> i32 {
-    rustix::io::Errno::NXIO.raw_os_error()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -81,6 +81,13 @@ impl Sandbox {
     /// Where the queues are.
     pub fn queue(&self, name: &str) -> PathBuf {
         self.path("queues").join(name)
+    }
+
+    /// Makes the directory of a queue, with nothing in it.
+    pub fn make_queue(&self, name: &str) -> PathBuf {
+        let path = self.queue(name);
+        fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+        path
     }
 
     /// A command with an environment that holds nothing but this place.
