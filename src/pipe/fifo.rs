@@ -162,6 +162,9 @@ impl Drop for Mailbox {
     }
 }
 
+/// What a mailbox that had a large letter keeps for the next one.
+const ROOM: usize = 1 << 20;
+
 /// The keeper's end of a mailbox, with what the pipe had no room for.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -170,8 +173,8 @@ pub(crate) struct Slot {
     /// How much of that has been written, and how much may be.
     sent: usize,
     agreed: usize,
-    /// How much of what is not written yet was there before the last mail.
-    behind: usize,
+    /// There was more unread than was borne, and mail has been lost.
+    overdue: bool,
 }
 
 impl Slot {
@@ -181,19 +184,25 @@ impl Slot {
         let path = dir.join(name);
         let writer = open(&path, false)?;
         let _ = fs::remove_file(&path);
-        Ok(Self { writer, unsent: Vec::new(), sent: 0, agreed: 0, behind: 0 })
+        Ok(Self { writer, unsent: Vec::new(), sent: 0, agreed: 0, overdue: false })
     }
 
     /// Where to add what is to be written.
     pub(crate) fn mail(&mut self) -> &mut Vec<u8> {
-        self.behind = self.unsent();
         &mut self.unsent
     }
 
-    /// How much the client has left unread for so long that more came behind it: one large item
-    /// is no sign of that.
-    pub(crate) fn behind(&self) -> usize {
-        self.behind.min(self.unsent())
+    /// Whether there may be more mail: not when more than `most` bytes have been left unread already,
+    /// and never after, as something is missing then. A client that doesn't read is as good as dead.
+    /// A single letter may be longer than that.
+    pub(crate) fn bears_more(&mut self, most: usize) -> bool {
+        self.overdue |= self.unsent() > most;
+        !self.overdue
+    }
+
+    /// Whether mail has been lost, since the client doesn't read.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.overdue
     }
 
     /// How much is not written yet.
@@ -218,14 +227,26 @@ impl Slot {
             match self.writer.write(&self.unsent[self.sent..self.agreed]) {
                 Ok(written) => self.sent += written,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
-        self.unsent.drain(..self.sent);
-        self.sent = 0;
-        self.agreed = 0;
+        self.tidy();
         Ok(())
+    }
+
+    /// Lets go of what has been written: all that is kept is at most as long again as what is still
+    /// to be, for a client that reads slowly, and never quite everything.
+    fn tidy(&mut self) {
+        if self.sent < self.unsent() {
+            return;
+        }
+        self.unsent.drain(..self.sent);
+        self.agreed -= self.sent;
+        self.sent = 0;
+        if self.unsent.capacity() > ROOM && self.unsent.len() < ROOM / 2 {
+            self.unsent.shrink_to(ROOM);
+        }
     }
 }
 
@@ -281,19 +302,58 @@ mod tests {
                 }
             }
         };
-        let large = vec![b'x'; 1 << 20];
+        let large = vec![b'x'; 1 << 21];
         slot.mail().extend_from_slice(&large);
         slot.agree();
         slot.flush().unwrap();
         assert!(slot.unsent() > 0, "no pipe holds that much");
-        assert_eq!(slot.behind(), 0, "nothing came after it");
+        assert!(slot.bears_more(large.len()) && !slot.is_overdue());
         slot.mail().extend_from_slice(b"more");
-        assert!(slot.behind() > 0);
         slot.take_back();
         slot.mail().extend_from_slice(b"other");
         assert_eq!(read(&mut slot), large, "what has not been agreed is not written");
         slot.agree();
         assert_eq!(read(&mut slot), b"other");
-        assert_eq!((slot.unsent(), slot.behind()), (0, 0));
+        assert_eq!((slot.unsent(), slot.is_overdue()), (0, false));
+        assert!(slot.unsent.capacity() <= ROOM, "what is not used is given back");
+    }
+
+    #[test]
+    fn what_is_left_unread_is_not_kept_without_end() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
+        let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
+        let mut slot = Slot::open(&dir, "mailbox.1.x").unwrap();
+        let letter = vec![b'x'; 1000];
+        let mut letters = 0;
+        while slot.bears_more(500_000) {
+            slot.mail().extend_from_slice(&letter);
+            letters += 1;
+            slot.agree();
+            slot.flush().unwrap();
+            assert!(slot.unsent() <= 501_000);
+        }
+        assert!(letters > 500 && slot.is_overdue());
+        while mailbox.read(&mut [0; 4096]).unwrap() > 0 {
+            slot.flush().unwrap();
+        }
+        assert!(!slot.bears_more(500_000), "what was lost is not made good by reading late");
+    }
+
+    #[test]
+    fn a_client_that_is_always_a_little_behind_costs_no_more_than_that() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
+        let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
+        let mut slot = Slot::open(&dir, "mailbox.1.x").unwrap();
+        slot.mail().extend_from_slice(&[b'x'; 200_000]);
+        for _ in 0..1000 {
+            slot.mail().extend_from_slice(&[b'x'; 4096]);
+            slot.agree();
+            mailbox.read(&mut [0; 4096]).unwrap();
+            slot.flush().unwrap();
+            assert!(slot.unsent() > 0);
+            assert!(slot.unsent.len() <= 2 * slot.unsent() + 4096);
+        }
     }
 }

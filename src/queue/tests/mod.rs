@@ -409,6 +409,31 @@ fn who_sends_far_more_than_it_was_granted_is_stopped() {
 }
 
 #[test]
+fn what_waits_for_room_is_bounded_in_bytes_and_counted_right() {
+    let mut queue = Told::new(1).joined(&ALL);
+    let large = "x".repeat(9 << 20);
+    let put = |queue: &mut Told, seq| {
+        let request = Request::Put { seq, lines: lines(&[&large]) };
+        queue.queue.apply(PRODUCER, request, &mut Vec::new()).map_err(|why| why.to_string())
+    };
+    for seq in [1, 2, 3] {
+        assert_eq!(put(&mut queue, seq), Ok(()), "the first goes in, and two wait: 18 MiB");
+        assert_eq!(queue.steps().len(), usize::from(seq == 1));
+    }
+    let why = put(&mut queue, 4).unwrap_err();
+    assert!(why.contains("up to 4 are not taken"), "{why}");
+    // One gets out, and one in: there is room for one more, and no more.
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps().len(), 2);
+    assert_eq!(put(&mut queue, 4), Ok(()));
+    assert!(put(&mut queue, 5).is_err());
+    assert_eq!(queue.apply(PRODUCER, Request::Cancel).len(), 2);
+    assert_eq!(put(&mut queue, 5), Ok(()), "what is forgotten counts no more");
+    assert_eq!(put(&mut queue, 6), Ok(()));
+    assert!(put(&mut queue, 7).is_err());
+}
+
+#[test]
 fn one_get_at_a_time() {
     let mut queue = Told::new(0).joined(&ALL);
     queue.get(CONSUMER);
