@@ -4,9 +4,9 @@ use super::request::parse;
 use super::{Key, Malformed, RequestLine, number, word};
 
 /// What is longer than this, a line or a message, is nobody's: every client's write is at most
-/// `PIPE_BUF` bytes, 4096 where that is largest. Also bounds what a stranger can make the keeper
-/// remember.
-const LONGEST: usize = 64 * 1024;
+/// `PIPE_BUF` bytes, and this is where that is largest. Also bounds what a stranger can make the
+/// keeper remember, and look at again and again.
+const LONGEST: usize = 4096;
 
 /// Finds requests in what the inbox gave, however it was split.
 ///
@@ -19,6 +19,8 @@ pub(crate) struct Framer {
     at: usize,
     /// In the middle of a line that is too long.
     skipping: bool,
+    /// In the middle of a message that is too long: nothing counts before an empty line.
+    lost: bool,
 }
 
 enum Lines {
@@ -62,9 +64,11 @@ impl Framer {
                 self.at = start;
                 return None;
             }
-            // Nobody sends that much at once: the head was a stranger's. Look on behind it.
+            // Nobody sends that much at once: the head was a stranger's. If it were looked on right
+            // behind it, many such heads would each cost a look at the same lines.
             Some(Lines::TooLong) => {
                 self.at = end + 1;
+                self.lost = true;
                 let key = None;
                 let why = "more lines are announced than a message holds";
                 return Some(Err(Malformed { key, why }));
@@ -90,11 +94,12 @@ impl Framer {
             };
             let start = self.at;
             self.at += length + 1;
+            let skipped = std::mem::take(&mut self.skipping);
+            self.lost &= skipped || length > 0;
             // However it was split, a line that is too long is passed over.
-            if std::mem::take(&mut self.skipping) || length == 0 || length > LONGEST {
-                continue;
+            if !(skipped || self.lost || length == 0 || length > LONGEST) {
+                return Some((start, start + length));
             }
-            return Some((start, start + length));
         }
     }
 
@@ -331,13 +336,24 @@ mod tests {
             let cut = [head, &vec![b'1'; length - head.len() - 2][..], b"\n"].concat();
             assert_eq!((lines.len(), cut.len()), (length, length - 1));
             for text in [line, lines, cut] {
-                let text = [text, put(2)].concat();
+                let text = [&text, &b"get 00000000000000a1 1\n"[..], &put(2)].concat();
                 let whole = found(&[&text]);
                 for at in [100, LONGEST - 1, LONGEST, LONGEST + 1] {
                     assert_eq!(found(&[&text[..at], &text[at..]]), whole, "{length} split at {at}");
                 }
             }
         }
+    }
+
+    #[test]
+    fn heads_of_what_never_comes_cost_no_more_than_their_length() {
+        let mut framer = Framer::default();
+        let text = b"put 00000000000000b2 9999999 9999999\n1\n".repeat(200_000);
+        framer.feed(&text);
+        let told = std::iter::from_fn(|| framer.next().map(|found| found.is_err())).count();
+        assert_eq!(told, 1, "the first one hides the others until an empty line");
+        framer.feed(&put(2));
+        assert!(matches!(framer.next(), Some(Ok((KEY, RequestLine::Put { seq: 2, .. })))));
     }
 
     proptest! {

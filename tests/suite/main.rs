@@ -16,6 +16,7 @@ mod protocol;
 mod run;
 mod shared;
 mod shell;
+mod strangers;
 mod tending;
 mod terminal;
 mod typed;
