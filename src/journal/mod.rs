@@ -6,3 +6,5 @@ mod record;
 
 pub(crate) use file::{Journal, Recovered};
 pub(crate) use record::Fact;
+#[cfg(any(test, fuzzing))]
+pub(crate) use record::{Found, find, sealed};

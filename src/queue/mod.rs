@@ -16,6 +16,8 @@
 //! ```
 
 mod hold;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod ledger;
 mod park;
 mod replay;
 mod run;

@@ -79,6 +79,12 @@ impl Framer {
         Some(parse(head, &self.buffer[body..body_end]))
     }
 
+    /// Once all that can be found has been.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn assert_small(&self) {
+        assert!(self.buffer.len() - self.at <= LONGEST, "{} bytes are kept", self.buffer.len());
+    }
+
     /// Where the next line that isn't empty starts and ends.
     fn next_line(&mut self) -> Option<(usize, usize)> {
         loop {

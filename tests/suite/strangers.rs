@@ -64,7 +64,7 @@ fn with_a_stranger(
     let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
     producer.feed("before\n");
     assert_eq!(consumer.line(), "before");
-    let keeper = Keeper::of(sandbox, 48);
+    let keeper = Keeper::of(sandbox, 24);
     let passed = AtomicBool::new(false);
     let mut file = inbox(&sandbox.queue("default"));
     thread::scope(|scope| {
@@ -192,7 +192,7 @@ fn nobody_touches_the_items_of_another() {
     let sandbox = Sandbox::new();
     let mut holder = sandbox.start_consumer(&["--delay", "1h", "--format", "raw"]);
     sandbox.run(&["put", "a", "b"]).assert_prints("");
-    let keeper = Keeper::of(&sandbox, 48);
+    let keeper = Keeper::of(&sandbox, 24);
     // Another client, with a number of its own, and then with those of nobody.
     let dir = sandbox.queue("default");
     let key = "00000000000000b2";

@@ -4,27 +4,8 @@ mod holding;
 mod ledger;
 mod visiting;
 
-use bytes::Bytes;
-
+use super::ledger::{lines, member, which};
 use super::*;
-
-fn member(role: Role) -> Member {
-    Member {
-        role,
-        keep_open: false,
-        follow: false,
-        born: Stamp::new(10, 1),
-        callers: Vec::new(),
-        lease: None,
-        max_attempts: 0,
-        capacity: None,
-    }
-}
-
-fn lines(items: &[&str]) -> Lines {
-    let text: String = items.iter().map(|item| format!("{item}\n")).collect();
-    Lines { count: items.len() as u64, bytes: Bytes::from(text) }
-}
 
 /// A queue with its effects told in short words, as in `ok 1 a`.
 struct Told {
@@ -91,10 +72,6 @@ impl Told {
     fn steps(&mut self) -> Vec<String> {
         self.steps_until(Stamp::new(100, 1))
     }
-}
-
-fn which(first: u64, count: u64) -> Which {
-    Which { first, count, attempt: None }
 }
 
 fn tell(effect: &Effect) -> String {
