@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, geteuid, test_kill_process};
 
-use super::own::{explain, is_open_to_others};
+use super::own::{cannot, explain, is_open_to_others};
 
 /// What a directory has in it that is a queue: one of these.
 const FILES: [&str; 3] = ["inbox", "journal", "memory.json"];
@@ -33,6 +33,12 @@ pub(crate) enum DirError {
         #[source]
         error: io::Error,
     },
+}
+
+impl DirError {
+    fn unusable(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error: explain(error) }
+    }
 }
 
 /// Somebody else could reach into the directory.
@@ -65,10 +71,7 @@ pub(crate) struct StartLock {
 impl QueueDir {
     /// Opens the directory `name` in `base`; both are made, for the user alone, where missing.
     pub(crate) fn open_or_create(base: &Path, name: &str) -> Result<Self, DirError> {
-        let failed = |path: &Path, error| {
-            let path = path.to_owned();
-            DirError::Io { path, error: explain(error) }
-        };
+        let failed = DirError::unusable;
         let base = std::path::absolute(base).map_err(|error| failed(base, error))?;
         // Where it fails because something else is in that place, the check tells.
         if let Some(above) = base.parent()
@@ -98,7 +101,7 @@ impl QueueDir {
                 Ok(_) => return Ok(true),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-                Err(error) => return Err(DirError::Io { path, error }),
+                Err(error) => return Err(DirError::unusable(&path, error)),
             }
         }
         Ok(false)
@@ -106,7 +109,7 @@ impl QueueDir {
 
     /// The names of the queues in `base`, in alphabetical order; none if that is not there.
     pub(crate) fn names(base: &Path) -> Result<Vec<String>, DirError> {
-        let failed = |error| DirError::Io { path: base.to_owned(), error };
+        let failed = |error| DirError::unusable(base, error);
         let entries = match fs::read_dir(base) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(failed)?,
@@ -198,10 +201,7 @@ impl QueueDir {
             };
             if pid.and_then(|pid| pid.parse().ok()).is_some_and(is_dead) {
                 let path = entry.path();
-                remove_if_there(&path).map_err(|error| {
-                    let text = format!("cannot remove {}: {}", path.display(), explain(error));
-                    io::Error::other(text)
-                })?;
+                remove_if_there(&path).map_err(|error| cannot("remove", &path, error))?;
             }
         }
         Ok(())
@@ -290,7 +290,7 @@ fn is_dead(pid: i32) -> bool {
 /// lie in may be seen by others, and may, as `/tmp` is, be writable to all if it lets nobody touch
 /// what belongs to others.
 fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
-    let unreadable = |error| DirError::Io { path: path.to_owned(), error: explain(error) };
+    let unreadable = |error| DirError::unusable(path, error);
     let found = fs::symlink_metadata(path).map_err(unreadable)?;
     if found.is_symlink() {
         return Err(Unsafe::Symlink(path.to_owned()).into());

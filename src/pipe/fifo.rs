@@ -35,13 +35,21 @@ impl Inbox {
     /// use it. Takes the place of one that a dead keeper left.
     pub(crate) fn create(dir: &QueueDir) -> io::Result<Self> {
         let hidden = dir.hidden(INBOX);
-        remove_if_there(&hidden)?;
-        make(&hidden)?;
-        let reader = open(&hidden, true)?;
-        let writer = open(&hidden, false)?;
         let path = dir.join(INBOX);
-        fs::rename(&hidden, &path)?;
-        Ok(Self { path, reader, _writer: writer })
+        let ends = || {
+            remove_if_there(&hidden)?;
+            make(&hidden)?;
+            let ends = (open(&hidden, true)?, open(&hidden, false)?);
+            fs::rename(&hidden, &path)?;
+            Ok(ends)
+        };
+        match ends() {
+            Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer }),
+            Err(error) => {
+                let _ = fs::remove_file(&hidden);
+                Err(own::cannot("make the inbox", &path, error))
+            }
+        }
     }
 
     /// Reads what is there; 0 when that is nothing.
@@ -129,7 +137,7 @@ impl Mailbox {
     /// Makes a mailbox and opens it.
     pub(crate) fn create(dir: &QueueDir, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
-        make(&path)?;
+        make(&path).map_err(explain)?;
         let ends = || Ok((open(&path, true)?, open(&path, false)?));
         match ends() {
             Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer }),
@@ -258,7 +266,7 @@ impl AsFd for Slot {
 
 /// Makes a named pipe for the user alone, whatever the umask says.
 fn make(path: &Path) -> io::Result<()> {
-    create_fifo(path, MODE as _).map_err(explain)?;
+    create_fifo(path, MODE as _)?;
     fs::set_permissions(path, Permissions::from_mode(MODE))
 }
 

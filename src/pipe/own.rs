@@ -40,7 +40,7 @@ pub(crate) fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<Fil
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
     let opened = options.mode(MODE).custom_flags(flags.bits().cast_signed()).open(path);
-    opened.map_err(|error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+    opened.map_err(|error| match errno(&error) {
         Some(Errno::LOOP) => io::Error::other("it is a symbolic link: remove it"),
         Some(Errno::ISDIR) => io::Error::other("it is a directory: move it away"),
         _ => error,
@@ -66,23 +66,44 @@ pub(super) fn is_open_to_others(is: &Metadata) -> bool {
     is.mode() & OTHERS != 0
 }
 
-/// The same error with a remedy, where there is one that is the same in all cases.
+/// The same error with a remedy, where there is one that is the same for all that lies in a queue's
+/// directory.
 pub(crate) fn explain(error: io::Error) -> io::Error {
-    let remedy = match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::NOSPC | Errno::DQUOT) => {
-            "make room there (files, and their number), or choose another directory with QDEMO_DIR"
+    let remedy = lack(&error).or_else(|| match errno(&error)? {
+        Errno::NOSPC | Errno::DQUOT => Some(
+            "make room there (for bytes, or for files), or choose another place with QDEMO_DIR",
+        ),
+        Errno::FBIG => Some("raise `ulimit -f`"),
+        Errno::ROFS => Some("choose another place with QDEMO_DIR"),
+        Errno::ACCESS | Errno::PERM => {
+            Some("give yourself the right to it, or choose another place with QDEMO_DIR")
         }
-        Some(Errno::FBIG) => "raise `ulimit -f`",
-        Some(Errno::ROFS) => "choose another directory with QDEMO_DIR",
-        Some(Errno::MFILE) => "raise `ulimit -n`",
-        Some(Errno::NFILE) => "close other programs, or raise the system's limit of open files",
-        Some(Errno::NOMEM | Errno::NOBUFS) => "close other programs, and try again",
-        Some(Errno::ACCESS | Errno::PERM) => {
-            "give yourself the right to it, or choose another directory with QDEMO_DIR"
-        }
-        _ => return error,
-    };
-    io::Error::new(error.kind(), Explained { error, remedy })
+        _ => None,
+    });
+    match remedy {
+        Some(remedy) => io::Error::new(error.kind(), Explained { error, remedy }),
+        None => error,
+    }
+}
+
+/// What to do when it is the process, or the system, that lacks something, whatever it was for.
+pub(crate) fn lack(error: &io::Error) -> Option<&'static str> {
+    Some(match errno(error)? {
+        Errno::MFILE => "raise `ulimit -n`",
+        Errno::NFILE => "end other programs, or raise the system's limit of open files",
+        Errno::NOMEM | Errno::NOBUFS => "end other programs, and try again",
+        _ => return None,
+    })
+}
+
+/// The same error, saying what could not be done.
+pub(super) fn cannot(what: &str, path: &Path, error: io::Error) -> io::Error {
+    let error = explain(error);
+    io::Error::new(error.kind(), format!("cannot {what} {}: {error}", path.display()))
+}
+
+fn errno(error: &io::Error) -> Option<Errno> {
+    error.raw_os_error().map(Errno::from_raw_os_error)
 }
 
 /// An error of the system, and what to do.
@@ -95,7 +116,7 @@ struct Explained {
 
 /// Whether the system has said so, with a remedy added or without.
 pub(super) fn is(error: &io::Error, what: Errno) -> bool {
-    error.raw_os_error() == Some(what.raw_os_error())
+    errno(error) == Some(what)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod documents;
 mod examples;
 mod exec;
 mod exec_ends;
+mod faults;
 mod harness;
 mod journal;
 mod leases;
