@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 use rustix::process::Signal;
@@ -53,8 +54,7 @@ fn inbox(dir: &Path) -> File {
     OpenOptions::new().write(true).open(dir.join("inbox")).unwrap()
 }
 
-/// Lets items pass from a producer to a consumer for as long as `write` writes, which is until it has
-/// been called so many `times` and the items have passed.
+/// Calls `write` so many `times`, and goes on while items pass from a producer to a consumer.
 fn with_a_stranger(
     sandbox: &Sandbox,
     times: usize,
@@ -66,22 +66,23 @@ fn with_a_stranger(
     assert_eq!(consumer.line(), "before");
     let keeper = Keeper::of(sandbox, 24);
     let passed = AtomicBool::new(false);
+    let (written, wait_for_it) = mpsc::channel();
     let mut file = inbox(&sandbox.queue("default"));
     thread::scope(|scope| {
-        let stranger = scope.spawn(|| {
+        scope.spawn(|| {
             let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
-            let mut written = 0;
-            while written < times || !passed.load(Ordering::Relaxed) {
+            (0..times).for_each(|_| write(&mut file, &mut noise));
+            written.send(()).unwrap();
+            while !passed.load(Ordering::Relaxed) {
                 write(&mut file, &mut noise);
-                written += 1;
             }
         });
+        wait_for_it.recv().unwrap();
         for n in 0..100 {
             producer.feed(&format!("item {n}\n"));
             assert_eq!(consumer.line(), format!("item {n}"));
         }
         passed.store(true, Ordering::Relaxed);
-        stranger.join().unwrap();
     });
     drop(file);
     producer.feed("after\n");
@@ -108,7 +109,7 @@ fn random_bytes_disturb_nobody() {
 
 #[test]
 fn lines_without_an_end_disturb_nobody() {
-    assert_disturbs_nobody(16, |inbox, _| {
+    assert_disturbs_nobody(32, |inbox, _| {
         inbox.write_all(&vec![b'x'; 1 << 20]).unwrap();
     });
 }
