@@ -1,19 +1,24 @@
 # `make demo` builds and shows the demonstration; `make test` does everything that the tests need.
 
 CARGO ?= cargo
+# For how long each target is fuzzed.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS = request reply journal rules
+FUZZ = $(CARGO) +nightly fuzz
 
 # How many seeds the simulation tries, from which on; how many processes are killed.
 SEEDS ?= 100000
 FROM ?= 0
 KILLS ?= 1000
 
-.PHONY: help demo build install test lint sim chaos clean
+.PHONY: help demo build install test lint sim chaos fuzz clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
 	@echo "make test      format check, clippy, all tests, examples included"
 	@echo "make sim       the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
 	@echo "make chaos     $(KILLS) real processes killed (KILLS=N; a minute)"
+	@echo "make fuzz      try what nobody has thought of, FUZZ_SECONDS=60 for each target"
 	@echo "make build     build target/release/qdemo"
 	@echo "make install   install qdemo for the current user"
 	@echo "make clean     remove what has been built"
@@ -40,6 +45,17 @@ sim:
 
 chaos:
 	QDEMO_CHAOS_KILLS=$(KILLS) $(CARGO) test --release --locked --test suite chaos:: -- --nocapture
+
+# What it finds new is in target/fuzz-corpus; an input that fails, in fuzz/artifacts.
+fuzz:
+	@$(FUZZ) --version > /dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
+	@for target in $(FUZZ_TARGETS); do \
+		mkdir -p target/fuzz-corpus/$$target; \
+		dict=fuzz/$$target.dict; \
+		test -e $$dict && dict=-dict=$$dict || dict=; \
+		$(FUZZ) run $$target target/fuzz-corpus/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 $$dict || exit 1; \
+	done
 
 clean:
 	$(CARGO) clean

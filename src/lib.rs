@@ -46,6 +46,9 @@ mod clock;
 mod crew;
 mod exec;
 mod exit;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod keeper;
 mod name;

@@ -27,6 +27,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::client::Error as ClientError;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
+use crate::pipe::lack;
 use crate::report::Lang;
 
 /// multiprocessing.Queue for the command line: processes joined by named pipes
@@ -182,7 +183,9 @@ fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(signal) = signals::caught().filter(|_| interrupted) {
         return ExitCode::Signal(signal);
     }
-    say(&format!("{error:#}"));
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref());
+    let remedy = causes.filter_map(lack).map(|remedy| format!(": {remedy}"));
+    say(&format!("{error:#}{}", remedy.last().unwrap_or_default()));
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return stop.code;
     }

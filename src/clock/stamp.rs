@@ -81,7 +81,7 @@ impl Stamp {
     }
 
     /// A made-up one.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn new(tick: u64, pid: u32) -> Self {
         Self { tick, pid }
     }

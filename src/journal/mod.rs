@@ -8,4 +8,6 @@ mod store;
 
 pub(crate) use file::{Journal, Recovered};
 pub(crate) use record::Fact;
+#[cfg(any(test, fuzzing))]
+pub(crate) use record::{Found, find, sealed};
 pub(crate) use store::{Files, Store};

@@ -94,7 +94,7 @@ fn checksum(head: &[u8], items: &[u8]) -> u32 {
 
 /// What stands at the beginning of a text.
 #[derive(Debug, PartialEq)]
-pub(super) enum Found<'a> {
+pub(crate) enum Found<'a> {
     /// A fact, and how many bytes it takes.
     Fact(Fact<'a>, usize),
     /// Something that is no record, up to where the next one may begin.
@@ -106,7 +106,7 @@ pub(super) enum Found<'a> {
 }
 
 /// The first record of this text.
-pub(super) fn find(text: &[u8]) -> Found<'_> {
+pub(crate) fn find(text: &[u8]) -> Found<'_> {
     let blank = text.iter().take_while(|&&byte| byte == b'\n').count();
     let rest = &text[blank..];
     if rest.is_empty() {
@@ -145,14 +145,15 @@ fn record(text: &[u8]) -> Option<Result<(Fact<'_>, usize), ()>> {
     Some(parse(head, lines).map(|fact| (fact, end + 1 + items.len())).ok_or(()))
 }
 
-/// So many lines; none if there are fewer.
+/// So many lines; none if there are fewer before the text, or an empty line, ends them.
 fn items(text: &[u8], count: u64) -> Option<&[u8]> {
-    let Some(last) = count.checked_sub(1) else {
-        return Some(&[]);
-    };
-    let last = usize::try_from(last).ok()?;
-    let end = memchr::memchr_iter(b'\n', text).nth(last)?;
-    Some(&text[..=end])
+    let mut end = 0;
+    let mut newlines = memchr::memchr_iter(b'\n', text);
+    for _ in 0..count {
+        let newline = newlines.next().filter(|&newline| newline > end)?;
+        end = newline + 1;
+    }
+    Some(&text[..end])
 }
 
 fn split_sum(line: &[u8]) -> Option<(&[u8], u32)> {
@@ -174,12 +175,12 @@ fn parse(head: &[u8], lines: Lines) -> Option<Fact<'_>> {
         b"queue" => Fact::Queue(std::str::from_utf8(rest).ok()?),
         b"put" => {
             let (first, since) = (one(3)?, one(5)?);
-            let run = Run { first, attempt: 1, strikes: 0, since, lines };
+            let run = whole(Run { first, attempt: 1, strikes: 0, since, lines })?;
             Fact::Put { key: Key::parse(word(rest).0)?, seq: one(2)?, run }
         }
         b"item" => {
             let (first, since) = (one(1)?, one(5)?);
-            Fact::Items(Run { first, attempt: small(3)?, strikes: small(4)?, since, lines })
+            Fact::Items(whole(Run { first, attempt: small(3)?, strikes: small(4)?, since, lines })?)
         }
         b"client" => {
             let (key, json) = word(rest);
@@ -206,6 +207,31 @@ fn parse(head: &[u8], lines: Lines) -> Option<Fact<'_>> {
         b"clear" => Fact::Clear,
         _ => return None,
     })
+}
+
+/// A run of at least one item, all of which have a number.
+fn whole(run: Run) -> Option<Run> {
+    (run.count() > 0 && run.first.checked_add(run.count()).is_some()).then_some(run)
+}
+
+/// Heads without a checksum, and items, as records, which begin where there is an empty line.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn sealed(text: &[u8]) -> Vec<u8> {
+    let mut sealed = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = memchr::memmem::find(rest, b"\n\n").map_or(rest.len(), |at| at + 1);
+        let (record, next) = rest.split_at(end);
+        rest = next.strip_prefix(b"\n").unwrap_or(next);
+        let (head, items) = record.split_at(memchr::memchr(b'\n', record).unwrap_or(end));
+        let items = items.strip_prefix(b"\n").unwrap_or(items);
+        let sum = checksum(head, items);
+        sealed.push(b'\n');
+        sealed.extend_from_slice(head);
+        let _ = writeln!(sealed, " ~{sum:08x}");
+        sealed.extend_from_slice(items);
+    }
+    sealed
 }
 
 #[cfg(test)]

@@ -2,12 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{OFlags, fdatasync, fsync};
+use rustix::fs::{fdatasync, fsync};
 
-use crate::pipe::{QueueDir, remove_if_there};
+use crate::pipe::{QueueDir, explain, open_own, remove_if_there};
 
 /// Where a journal and a memory are written to.
 pub(crate) trait Store {
@@ -79,7 +78,7 @@ impl Files {
 
 impl Store for Files {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)
+        self.file.write_all(bytes).map_err(explain)
     }
 
     fn cut(&mut self, length: u64) -> io::Result<()> {
@@ -87,7 +86,7 @@ impl Store for Files {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        fdatasync(&self.file)?;
+        fdatasync(&self.file).map_err(|error| explain(error.into()))?;
         if !self.entered {
             fsync(File::open(&self.dir)?)?;
             self.entered = true;
@@ -138,19 +137,14 @@ fn write_anew(hidden: &Path, path: &Path, bytes: &[u8], sync: bool) -> io::Resul
 
 /// None if there is no such file.
 fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(text) => Ok(Some(text)),
+    let mut text = Vec::new();
+    match open_own(path, OpenOptions::new().read(true)) {
+        Ok(mut file) => file.read_to_end(&mut text).map(|_| Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
+    open_own(path, OpenOptions::new().read(true).append(true).create(true))
 }

@@ -389,7 +389,8 @@ impl Keeper {
     /// The items of a put: the first one may have come in parts. None if that is too large.
     fn whole(&mut self, client: ClientId, count: u64, lines: &[u8]) -> Option<Lines> {
         let (mut parts, largest) = match self.peers.get_mut(&client) {
-            Some(peer) => (peer.parts.split(), peer.largest()),
+            // Not split off: that would keep the room of a large item for as long as the client stays.
+            Some(peer) => (std::mem::take(&mut peer.parts), peer.largest()),
             None => (BytesMut::new(), LARGEST_ITEM),
         };
         let bytes = if parts.is_empty() {

@@ -13,8 +13,8 @@ use crate::pipe::{Inbox, QueueDir, Ready, Slot, wait};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
-/// How much unread mail a client may let pile up before it counts as dead. A client is owed no
-/// more than one run and the answers to what it has underway, which is far less.
+/// How much unread mail a client may let pile up before it counts as dead, besides one letter. It is
+/// owed no more than one run and the answers to what it has underway, which is far less.
 const MOST_UNREAD: usize = 64 << 20;
 
 /// The keeper's pipes.
@@ -114,7 +114,11 @@ impl Post {
         until: Option<Nanos>,
         others: &[(BorrowedFd<'_>, Ready)],
     ) -> io::Result<Arrivals> {
-        let most = until.map(|until| until.saturating_sub(clock.now()));
+        let most = match self.slots.values().any(Slot::is_overdue) {
+            // That has happened already.
+            true => Some(0),
+            false => until.map(|until| until.saturating_sub(clock.now())),
+        };
         let mut pipes = vec![(self.inbox.as_fd(), Ready::Read)];
         pipes.extend_from_slice(others);
         pipes.extend(self.slots.values().map(|slot| match slot.unsent() {
@@ -125,7 +129,7 @@ impl Post {
         let (own, peers) = states.split_at(1 + others.len());
         let slots = self.slots.iter().zip(peers);
         let dead = slots
-            .filter(|((_, slot), state)| state.dead || slot.behind() > MOST_UNREAD)
+            .filter(|((_, slot), state)| state.dead || slot.is_overdue())
             .map(|((client, _), _)| *client);
         Ok(Arrivals {
             inbox: own[0].ready,
@@ -204,7 +208,8 @@ impl<W: Watch> Host for Office<W> {
     }
 
     fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        self.post.slots.get_mut(&client).filter(|slot| !slot.waits()).map(Slot::mail)
+        let slot = self.post.slots.get_mut(&client).filter(|slot| !slot.waits())?;
+        slot.bears_more(MOST_UNREAD).then(|| slot.mail())
     }
 
     fn close(&mut self, client: ClientId) {

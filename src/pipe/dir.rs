@@ -1,17 +1,21 @@
 //! The directory of a queue: who may have it, who starts its keeper, and what lies about in it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::fifo::Slot;
 use rustix::fs::OFlags;
 use rustix::process::{Pid, geteuid, test_kill_process};
 
+use super::own::{cannot, explain, is_open_to_others};
+
 /// What a directory has in it that is a queue: one of these.
 const FILES: [&str; 3] = ["inbox", "journal", "memory.json"];
+/// Of every directory that is made: for the user alone.
+const MODE: u32 = 0o700;
 const STICKY: u32 = 0o1000;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
@@ -32,6 +36,12 @@ pub(crate) enum DirError {
     },
 }
 
+impl DirError {
+    fn unusable(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error: explain(error) }
+    }
+}
+
 /// Somebody else could reach into the directory.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unsafe {
@@ -43,6 +53,8 @@ pub(crate) enum Unsafe {
     Owner(PathBuf, u32),
     #[error("others can write to {0}: run `chmod go-w` on it, or choose another with QDEMO_DIR")]
     Writable(PathBuf),
+    #[error("others have access to {0} (mode {1:03o}): run `chmod 700` on it")]
+    Open(PathBuf, u32),
 }
 
 /// A directory that is the user's alone.
@@ -60,28 +72,20 @@ pub(crate) struct StartLock {
 impl QueueDir {
     /// Opens the directory `name` in `base`; both are made, for the user alone, where missing.
     pub(crate) fn open_or_create(base: &Path, name: &str) -> Result<Self, DirError> {
-        let failed = |path: &Path, error| {
-            let path = path.to_owned();
-            DirError::Io { path, error }
-        };
+        let failed = DirError::unusable;
         let base = std::path::absolute(base).map_err(|error| failed(base, error))?;
-        let mut builder = DirBuilder::new();
-        builder.mode(0o700);
         // Where it fails because something else is in that place, the check tells.
-        if let Err(error) = builder.recursive(true).create(&base)
+        if let Some(above) = base.parent()
+            && let Err(error) = DirBuilder::new().mode(MODE).recursive(true).create(above)
             && fs::symlink_metadata(&base).is_err()
         {
             return Err(failed(&base, error));
         }
+        make(&base).map_err(|error| failed(&base, error))?;
         check(&base, true)?;
         let path = base.join(name);
-        builder.recursive(false);
         loop {
-            if let Err(error) = builder.create(&path)
-                && error.kind() != io::ErrorKind::AlreadyExists
-            {
-                return Err(failed(&path, error));
-            }
+            make(&path).map_err(|error| failed(&path, error))?;
             match Self::open(path.clone()) {
                 // A keeper that goes has removed it at this very moment.
                 Err(DirError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
@@ -98,7 +102,7 @@ impl QueueDir {
                 Ok(_) => return Ok(true),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-                Err(error) => return Err(DirError::Io { path, error }),
+                Err(error) => return Err(DirError::unusable(&path, error)),
             }
         }
         Ok(false)
@@ -106,7 +110,7 @@ impl QueueDir {
 
     /// The names of the queues in `base`, in alphabetical order; none if that is not there.
     pub(crate) fn names(base: &Path) -> Result<Vec<String>, DirError> {
-        let failed = |error| DirError::Io { path: base.to_owned(), error };
+        let failed = |error| DirError::unusable(base, error);
         let entries = match fs::read_dir(base) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(failed)?,
@@ -199,7 +203,8 @@ impl QueueDir {
             // Processes of another system (a container's) have numbers of their own.
             let is_read = || name.starts_with("mailbox.") && Slot::is_read(self, &name);
             if pid.and_then(|pid| pid.parse().ok()).is_some_and(is_dead) && !is_read() {
-                remove_if_there(&entry.path())?;
+                let path = entry.path();
+                remove_if_there(&path).map_err(|error| cannot("remove", &path, error))?;
             }
         }
         Ok(())
@@ -257,10 +262,25 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a directory for the user alone, whatever the umask says, unless something is there.
+fn make(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(MODE).create(path) {
+        Ok(()) => match fs::set_permissions(path, Permissions::from_mode(MODE)) {
+            // A keeper that goes has removed it at this very moment; whoever opens it sees that.
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        },
+        // A file system that lets nothing be made says so even of what is there.
+        Err(_) if fs::symlink_metadata(path).is_ok() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// One whose parent has not taken note of its death (as in a container whose first process doesn't
 /// care) is dead too, where that can be known.
 fn is_dead(pid: i32) -> bool {
-    let Some(process) = Pid::from_raw(pid) else {
+    // The name may be anybody's. A negative number is a group's.
+    let Some(process) = Some(pid).filter(|&pid| pid > 0).and_then(Pid::from_raw) else {
         return false;
     };
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -269,10 +289,11 @@ fn is_dead(pid: i32) -> bool {
         || test_kill_process(process).is_err_and(|error| error == rustix::io::Errno::SRCH)
 }
 
-/// Opens a directory that nobody else can write to. The `shared_place` that queues lie in may, as
-/// `/tmp` is, be writable to all if it lets nobody touch what belongs to others.
+/// Checks that a directory is the user's and closed to everybody else. The `shared_place` that queues
+/// lie in may be seen by others, and may, as `/tmp` is, be writable to all if it lets nobody touch
+/// what belongs to others.
 fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
-    let unreadable = |error| DirError::Io { path: path.to_owned(), error };
+    let unreadable = |error| DirError::unusable(path, error);
     let found = fs::symlink_metadata(path).map_err(unreadable)?;
     if found.is_symlink() {
         return Err(Unsafe::Symlink(path.to_owned()).into());
@@ -291,6 +312,9 @@ fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
     let sticky = shared_place && is.mode() & STICKY != 0;
     if is.uid() != me && !(sticky && is.uid() == 0) {
         return Err(Unsafe::Owner(path.to_owned(), is.uid()).into());
+    }
+    if !shared_place && is_open_to_others(&is) {
+        return Err(Unsafe::Open(path.to_owned(), is.mode() & 0o777).into());
     }
     if is.mode() & WRITABLE_BY_OTHERS != 0 && !sticky {
         return Err(Unsafe::Writable(path.to_owned()).into());

@@ -7,21 +7,19 @@
 //!
 //! None of them blocks; [`super::wait`] does.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use interprocess::os::unix::fifo_file::create_fifo;
-use rustix::fs::OFlags;
-use rustix::process::geteuid;
+use rustix::io::Errno;
 
 use super::dir::{QueueDir, remove_if_there};
+use super::own::{self, MODE, explain};
 
 const INBOX: &str = "inbox";
-/// For the user alone.
-const MODE: u32 = 0o600;
 
 /// The keeper's end of the inbox.
 #[derive(Debug)]
@@ -37,13 +35,21 @@ impl Inbox {
     /// use it. Takes the place of one that a dead keeper left.
     pub(crate) fn create(dir: &QueueDir) -> io::Result<Self> {
         let hidden = dir.hidden(INBOX);
-        remove_if_there(&hidden)?;
-        create_fifo(&hidden, MODE as _)?;
-        let reader = open(&hidden, true)?;
-        let writer = open(&hidden, false)?;
         let path = dir.join(INBOX);
-        fs::rename(&hidden, &path)?;
-        Ok(Self { path, reader, _writer: writer })
+        let ends = || {
+            remove_if_there(&hidden)?;
+            make(&hidden)?;
+            let ends = (open(&hidden, true)?, open(&hidden, false)?);
+            fs::rename(&hidden, &path)?;
+            Ok(ends)
+        };
+        match ends() {
+            Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer }),
+            Err(error) => {
+                let _ = fs::remove_file(&hidden);
+                Err(own::cannot("make the inbox", &path, error))
+            }
+        }
     }
 
     /// Reads what is there; 0 when that is nothing.
@@ -88,7 +94,8 @@ impl Door {
         match open(&dir.join(INBOX), false) {
             Ok(writer) => Ok(Some(Self { writer })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) if error.raw_os_error() == Some(no_reader()) => Ok(None),
+            // Nobody reads it.
+            Err(error) if own::is(&error, Errno::NXIO) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -125,7 +132,7 @@ impl Mailbox {
     /// Makes a mailbox and opens it.
     pub(crate) fn create(dir: &QueueDir, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
-        create_fifo(&path, MODE as _)?;
+        make(&path).map_err(explain)?;
         let ends = || Ok((open(&path, true)?, open(&path, false)?));
         match ends() {
             Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer }),
@@ -167,6 +174,9 @@ impl Drop for Mailbox {
     }
 }
 
+/// What a mailbox that had a large letter keeps for the next one.
+const ROOM: usize = 1 << 20;
+
 /// The keeper's end of a mailbox, with what the pipe had no room for.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -178,8 +188,8 @@ pub(crate) struct Slot {
     /// How much of that has been written, and how much may be.
     sent: usize,
     agreed: usize,
-    /// How much of what is not written yet was there before the last mail.
-    behind: usize,
+    /// There was more unread than was borne, and mail has been lost.
+    overdue: bool,
 }
 
 impl Slot {
@@ -189,7 +199,7 @@ impl Slot {
         let path = dir.join(name);
         let writer = open(&path, false)?;
         let unsent = Vec::new();
-        Ok(Self { path, writer, waits: false, unsent, sent: 0, agreed: 0, behind: 0 })
+        Ok(Self { path, writer, waits: false, unsent, sent: 0, agreed: 0, overdue: false })
     }
 
     /// The same for a mailbox that another has written to, which gets no mail before
@@ -198,7 +208,7 @@ impl Slot {
         match Self::open(dir, name) {
             Ok(slot) => Ok(Some(Self { waits: true, ..slot })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) if error.raw_os_error() == Some(no_reader()) => {
+            Err(error) if own::is(&error, Errno::NXIO) => {
                 remove_if_there(&dir.join(name)).map(|()| None)
             }
             Err(error) => Err(error),
@@ -228,14 +238,20 @@ impl Slot {
 
     /// Where to add what is to be written.
     pub(crate) fn mail(&mut self) -> &mut Vec<u8> {
-        self.behind = self.unsent();
         &mut self.unsent
     }
 
-    /// How much the client has left unread for so long that more came behind it: one large item
-    /// is no sign of that.
-    pub(crate) fn behind(&self) -> usize {
-        self.behind.min(self.unsent())
+    /// Whether there may be more mail: not when more than `most` bytes have been left unread already,
+    /// and never after, as something is missing then. A client that doesn't read is as good as dead.
+    /// A single letter may be longer than that.
+    pub(crate) fn bears_more(&mut self, most: usize) -> bool {
+        self.overdue |= self.unsent() > most;
+        !self.overdue
+    }
+
+    /// Whether mail has been lost, since the client doesn't read.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.overdue
     }
 
     /// How much is not written yet.
@@ -260,14 +276,26 @@ impl Slot {
             match self.writer.write(&self.unsent[self.sent..self.agreed]) {
                 Ok(written) => self.sent += written,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
-        self.unsent.drain(..self.sent);
-        self.sent = 0;
-        self.agreed = 0;
+        self.tidy();
         Ok(())
+    }
+
+    /// Lets go of what has been written: all that is kept is at most as long again as what is still
+    /// to be, for a client that reads slowly, and never quite everything.
+    fn tidy(&mut self) {
+        if self.sent < self.unsent() {
+            return;
+        }
+        self.unsent.drain(..self.sent);
+        self.agreed -= self.sent;
+        self.sent = 0;
+        if self.unsent.capacity() > ROOM && self.unsent.len() < ROOM / 2 {
+            self.unsent.shrink_to(ROOM);
+        }
     }
 }
 
@@ -277,19 +305,24 @@ impl AsFd for Slot {
     }
 }
 
+/// Makes a named pipe for the user alone, whatever the umask says.
+fn make(path: &Path) -> io::Result<()> {
+    create_fifo(path, MODE as _)?;
+    fs::set_permissions(path, Permissions::from_mode(MODE))
+}
+
 /// Opens one end of a named pipe that is the user's own, without blocking.
 fn open(path: &Path, read: bool) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(read)
-        .write(!read)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
+    let wrong = |error| io::Error::other(format!("{}: {error}", path.display()));
+    let file = match own::open(path, OpenOptions::new().read(read).write(!read)) {
+        Err(error) if error.raw_os_error().is_none() => return Err(wrong(error)),
+        other => other.map_err(explain)?,
+    };
     let is = file.metadata()?;
-    if !is.file_type().is_fifo() || is.uid() != geteuid().as_raw() {
-        let message = format!("{} is not a named pipe of yours: remove it", path.display());
-        return Err(io::Error::other(message));
+    if !is.file_type().is_fifo() {
+        return Err(wrong(io::Error::other("it is not a named pipe: remove it")));
     }
+    own::check(&is).map_err(wrong)?;
     Ok(file)
 }
 
@@ -306,11 +339,6 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 /// Nothing there, or no room, for now.
 fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-}
-
-/// What `open` says of a named pipe that nobody reads.
-fn no_reader() -> i32 {
-    rustix::io::Errno::NXIO.raw_os_error()
 }
 
 #[cfg(test)]
@@ -333,19 +361,58 @@ mod tests {
                 }
             }
         };
-        let large = vec![b'x'; 1 << 20];
+        let large = vec![b'x'; 1 << 21];
         slot.mail().extend_from_slice(&large);
         slot.agree();
         slot.flush().unwrap();
         assert!(slot.unsent() > 0, "no pipe holds that much");
-        assert_eq!(slot.behind(), 0, "nothing came after it");
+        assert!(slot.bears_more(large.len()) && !slot.is_overdue());
         slot.mail().extend_from_slice(b"more");
-        assert!(slot.behind() > 0);
         slot.take_back();
         slot.mail().extend_from_slice(b"other");
         assert_eq!(read(&mut slot), large, "what has not been agreed is not written");
         slot.agree();
         assert_eq!(read(&mut slot), b"other");
-        assert_eq!((slot.unsent(), slot.behind()), (0, 0));
+        assert_eq!((slot.unsent(), slot.is_overdue()), (0, false));
+        assert!(slot.unsent.capacity() <= ROOM, "what is not used is given back");
+    }
+
+    #[test]
+    fn what_is_left_unread_is_not_kept_without_end() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
+        let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
+        let mut slot = Slot::open(&dir, "mailbox.1.x").unwrap();
+        let letter = vec![b'x'; 1000];
+        let mut letters = 0;
+        while slot.bears_more(500_000) {
+            slot.mail().extend_from_slice(&letter);
+            letters += 1;
+            slot.agree();
+            slot.flush().unwrap();
+            assert!(slot.unsent() <= 501_000);
+        }
+        assert!(letters > 500 && slot.is_overdue());
+        while mailbox.read(&mut [0; 4096]).unwrap() > 0 {
+            slot.flush().unwrap();
+        }
+        assert!(!slot.bears_more(500_000), "what was lost is not made good by reading late");
+    }
+
+    #[test]
+    fn a_client_that_is_always_a_little_behind_costs_no_more_than_that() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
+        let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
+        let mut slot = Slot::open(&dir, "mailbox.1.x").unwrap();
+        slot.mail().extend_from_slice(&[b'x'; 200_000]);
+        for _ in 0..1000 {
+            slot.mail().extend_from_slice(&[b'x'; 4096]);
+            slot.agree();
+            mailbox.read(&mut [0; 4096]).unwrap();
+            slot.flush().unwrap();
+            assert!(slot.unsent() > 0);
+            assert!(slot.unsent.len() <= 2 * slot.unsent() + 4096);
+        }
     }
 }

@@ -4,10 +4,12 @@
 mod dir;
 mod fifo;
 mod limit;
+mod own;
 mod wait;
 
 pub(crate) use dir::{DirError, QueueDir, Unsafe, remove_if_there, sweep_runs};
 pub(crate) use fifo::{Door, Inbox, Mailbox, Slot};
 pub(crate) use limit::raise_open_files;
+pub(crate) use own::{explain, lack, open_own};
 pub(crate) use rustix::pipe::PIPE_BUF;
 pub(crate) use wait::{Ready, State, Waker, wait};

@@ -122,7 +122,8 @@ impl Queue {
         self.out -= run.count();
         effects.push(Effect::Failed { client, run: run.clone(), why: why.to_owned() });
         while run.count() > 0 {
-            let run = run.split_to(1);
+            let mut run = run.split_to(1);
+            run.lines.detach();
             self.failed.insert(run.first, Failed { run, why: why.to_owned() });
         }
     }

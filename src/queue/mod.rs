@@ -16,6 +16,9 @@
 //! ```
 
 mod hold;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod ledger;
+mod park;
 mod replay;
 mod run;
 #[cfg(test)]
@@ -29,6 +32,7 @@ use std::num::NonZeroU64;
 use crate::clock::{Nanos, Stamp};
 pub(crate) use hold::Failed;
 use hold::Held;
+use park::{MOST_ITEMS, Parked};
 pub(crate) use replay::Replay;
 pub(crate) use run::{Line, Lines, Run};
 pub use words::Role;
@@ -37,24 +41,14 @@ pub(crate) use words::{
     WaitsFor, Which, Worker,
 };
 
-/// How many items of a client may wait for room at the most. One that sends more than it was granted,
-/// which is never more than this, is stopped there.
-const MOST_GRANTED: u64 = 1 << 16;
-
 /// How many callers are remembered that have been told of the end.
 const MOST_TOLD: usize = 1000;
-
-#[derive(Debug)]
-struct Parked {
-    seq: u64,
-    lines: Lines,
-}
 
 #[derive(Debug)]
 struct Client {
     member: Member,
     /// Puts that the queue has no room for yet.
-    parked: VecDeque<Parked>,
+    parked: Parked,
     /// The `max` of the get that is waiting.
     wants: Option<u64>,
     /// It waits for everything to be done.
@@ -129,9 +123,7 @@ impl Queue {
     ) -> Result<(), Refusal> {
         match request {
             Request::Come(member) => return self.come(client, member),
-            Request::Put { seq, lines } => {
-                return self.park(client, Parked { seq, lines }, effects);
-            }
+            Request::Put { seq, lines } => return self.park(client, seq, lines, effects),
             Request::Get { max } => return self.ask(client, max),
             Request::Done(which) => return self.done(client, which, effects),
             Request::GiveBack(which) => {
@@ -222,8 +214,8 @@ impl Queue {
     pub(crate) fn close_now(&mut self, effects: &mut Vec<Effect>) -> u64 {
         self.close();
         for client in std::mem::take(&mut self.putters) {
-            let parked = self.clients.get_mut(&client).map(|c| c.parked.pop_front());
-            if let Some(Some(Parked { seq, .. })) = parked {
+            let parked = self.clients.get_mut(&client).and_then(|c| c.parked.drop_first());
+            if let Some(seq) = parked {
                 effects.push(Effect::Refused { client, seq, why: NotTaken::Closed });
             }
         }
@@ -261,8 +253,8 @@ impl Queue {
     pub(crate) fn grant(&self) -> u64 {
         let producers = self.count(Role::Producer).max(1) as u64;
         match self.capacity.flatten() {
-            None => MOST_GRANTED,
-            Some(_) => (self.room() / producers).min(MOST_GRANTED),
+            None => MOST_ITEMS,
+            Some(_) => (self.room() / producers).min(MOST_ITEMS),
         }
     }
 
@@ -298,7 +290,7 @@ impl Queue {
         let joined = Client {
             over: self.comes_late(&member),
             member,
-            parked: VecDeque::new(),
+            parked: Parked::default(),
             wants: None,
             joins: false,
             out: BTreeMap::new(),
@@ -338,36 +330,6 @@ impl Queue {
         }
     }
 
-    fn park(
-        &mut self,
-        client: ClientId,
-        put: Parked,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
-        let Some(c) = self.clients.get_mut(&client) else {
-            return Ok(());
-        };
-        let waiting: u64 = c.parked.iter().map(|put| put.lines.count).sum();
-        if waiting > MOST_GRANTED {
-            return Err(Refusal::TooFar { seq: put.seq });
-        }
-        let closed = match self.sentinel {
-            Some(Sentinel::Closed) => true,
-            Some(Sentinel::LastProducerLeft) => c.member.role != Role::Visitor,
-            None => false,
-        };
-        if closed {
-            effects.push(Effect::Refused { client, seq: put.seq, why: NotTaken::Closed });
-        } else {
-            c.parked.push_back(put);
-            self.putters.push_back(client);
-            // Whoever puts first makes the queue: with a capacity, or without a limit.
-            self.capacity.get_or_insert(None);
-            self.begin();
-        }
-        Ok(())
-    }
-
     fn ask(&mut self, client: ClientId, max: u64) -> Result<(), Refusal> {
         if let Some(c) = self.clients.get_mut(&client) {
             if c.wants.is_some() {
@@ -390,7 +352,7 @@ impl Queue {
         let Some(c) = self.clients.get_mut(&client) else {
             return;
         };
-        if let Some(Parked { seq, .. }) = std::mem::take(&mut c.parked).pop_back() {
+        if let Some(seq) = c.parked.clear() {
             effects.push(Effect::Refused { client, seq, why: NotTaken::Full });
         }
         if c.wants.take().is_some() {
@@ -420,23 +382,6 @@ impl Queue {
         if last_producer && self.shared && !gone.member.keep_open {
             self.sentinel.get_or_insert(Sentinel::LastProducerLeft);
         }
-    }
-
-    fn accept(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
-        let room = self.room();
-        let c = self.clients.get_mut(&client)?;
-        let put = c.parked.front_mut()?;
-        let lines = put.lines.split_to(room.min(put.lines.count));
-        let seq = put.seq - put.lines.count;
-        if put.lines.count == 0 {
-            c.parked.pop_front();
-            let at = self.putters.iter().position(|&p| p == client)?;
-            self.putters.remove(at);
-        }
-        let run = Run { first: self.last_number + 1, attempt: 1, strikes: 0, since: now, lines };
-        self.last_number += run.count();
-        self.line.push(run.clone());
-        Some(Effect::Accepted { client, seq, run })
     }
 
     fn hand_out(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {

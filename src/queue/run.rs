@@ -37,6 +37,14 @@ impl Lines {
         Self { count: n, bytes: self.bytes.split_to(at) }
     }
 
+    /// Lets go of the piece that these are a small part of: they may stay long after the rest of it
+    /// has gone.
+    pub(super) fn detach(&mut self) {
+        if self.bytes.len() < PIECE {
+            self.bytes = Bytes::copy_from_slice(&self.bytes);
+        }
+    }
+
     /// The items, without their newlines.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.bytes

@@ -254,7 +254,7 @@ pub(crate) enum Refusal {
         "the queue has capacity {have}, not {asked}: leave --capacity out, or give the same one; `qdemo rm` begins anew"
     )]
     Capacity { have: String, asked: String },
-    #[error("too many items wait for room: those up to {seq} are not taken")]
+    #[error("too much waits for room: the items up to {seq} are not taken")]
     TooFar { seq: u64 },
     #[error("a get is waiting already: one at a time")]
     GetTwice,

@@ -3,9 +3,10 @@
 use super::request::parse;
 use super::{Key, Malformed, RequestLine, number, word};
 
-/// A line longer than this is nobody's: every client's write is at most `PIPE_BUF` bytes, 4096
-/// where that is largest. Also bounds what a stranger can make the keeper remember.
-const LONGEST: usize = 64 * 1024;
+/// What is longer than this, a line or a message, is nobody's: every client's write is at most
+/// `PIPE_BUF` bytes, and this is where that is largest. Also bounds what a stranger can make the
+/// keeper remember, and look at again and again.
+const LONGEST: usize = 4096;
 
 /// Finds requests in what the inbox gave, however it was split.
 ///
@@ -18,6 +19,8 @@ pub(crate) struct Framer {
     at: usize,
     /// In the middle of a line that is too long.
     skipping: bool,
+    /// In the middle of a message that is too long: nothing counts before an empty line.
+    lost: bool,
 }
 
 enum Lines {
@@ -27,6 +30,8 @@ enum Lines {
     Cut(usize),
     /// Some are yet to come.
     Incomplete,
+    /// They end too late, wherever that is.
+    TooLong,
 }
 
 impl Framer {
@@ -46,7 +51,7 @@ impl Framer {
             b"put" => Some(number(word(word(rest).1).1).unwrap_or(0)),
             _ => None,
         };
-        let (body, body_end) = match follow.map(|n| self.find_lines(end + 1, n)) {
+        let (body, body_end) = match follow.map(|n| self.find_lines(start, end + 1, n)) {
             None => (end + 1, end + 1),
             Some(Lines::End(at)) => (end + 1, at),
             Some(Lines::Cut(at)) => {
@@ -55,13 +60,15 @@ impl Framer {
                 let why = "there are fewer lines than were announced";
                 return Some(Err(Malformed { key, why }));
             }
-            Some(Lines::Incomplete) if self.buffer.len() - start <= LONGEST => {
+            Some(Lines::Incomplete) => {
                 self.at = start;
                 return None;
             }
-            // Nobody sends that much at once: the head was a stranger's. Look on behind it.
-            Some(Lines::Incomplete) => {
+            // Nobody sends that much at once: the head was a stranger's. If it were looked on right
+            // behind it, many such heads would each cost a look at the same lines.
+            Some(Lines::TooLong) => {
                 self.at = end + 1;
+                self.lost = true;
                 let key = None;
                 let why = "more lines are announced than a message holds";
                 return Some(Err(Malformed { key, why }));
@@ -70,6 +77,12 @@ impl Framer {
         self.at = body_end;
         let head = &self.buffer[start..end];
         Some(parse(head, &self.buffer[body..body_end]))
+    }
+
+    /// Once all that can be found has been.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn assert_small(&self) {
+        assert!(self.buffer.len() - self.at <= LONGEST, "{} bytes are kept", self.buffer.len());
     }
 
     /// Where the next line that isn't empty starts and ends.
@@ -87,23 +100,26 @@ impl Framer {
             };
             let start = self.at;
             self.at += length + 1;
-            if std::mem::take(&mut self.skipping) || length == 0 {
-                continue;
+            let skipped = std::mem::take(&mut self.skipping);
+            self.lost &= skipped || length > 0;
+            // However it was split, a line that is too long is passed over.
+            if !(skipped || self.lost || length == 0 || length > LONGEST) {
+                return Some((start, start + length));
             }
-            return Some((start, start + length));
         }
     }
 
-    /// Where `count` lines from `start` on end.
-    fn find_lines(&self, start: usize, count: u64) -> Lines {
-        let mut from = start;
-        let newlines = memchr::memchr_iter(b'\n', self.buffer.get(start..).unwrap_or_default());
+    /// Where the `count` lines from `from` on end, of the message that begins at `start`. However it
+    /// was split, it is too long if that is not to be seen in its first [`LONGEST`] bytes.
+    fn find_lines(&self, start: usize, mut from: usize, count: u64) -> Lines {
         let mut left = count;
         if left == 0 {
-            return Lines::End(start);
+            return Lines::End(from);
         }
-        for newline in newlines {
-            let newline = start + newline;
+        let seen = self.buffer.len().min(start + LONGEST);
+        let body = from;
+        for newline in memchr::memchr_iter(b'\n', self.buffer.get(body..seen).unwrap_or_default()) {
+            let newline = body + newline;
             if newline == from {
                 return Lines::Cut(from);
             }
@@ -113,7 +129,10 @@ impl Framer {
                 return Lines::End(from);
             }
         }
-        Lines::Incomplete
+        match self.buffer.len() - start > LONGEST {
+            true => Lines::TooLong,
+            false => Lines::Incomplete,
+        }
     }
 }
 
@@ -312,6 +331,35 @@ mod tests {
             while framer.next().is_some() {}
             assert!(framer.buffer.len() <= LONGEST + 10_000);
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_so_however_it_was_split() {
+        let head = b"put 00000000000000a1 9 2\n";
+        for length in LONGEST - 2..=LONGEST + 2 {
+            let line = [&vec![b'x'; length][..], b"\n"].concat();
+            let lines = [head, &b"1\n"[..], &vec![b'2'; length - head.len() - 3], b"\n"].concat();
+            let cut = [head, &vec![b'1'; length - head.len() - 2][..], b"\n"].concat();
+            assert_eq!((lines.len(), cut.len()), (length, length - 1));
+            for text in [line, lines, cut] {
+                let text = [&text, &b"get 00000000000000a1 1\n"[..], &put(2)].concat();
+                let whole = found(&[&text]);
+                for at in [100, LONGEST - 1, LONGEST, LONGEST + 1] {
+                    assert_eq!(found(&[&text[..at], &text[at..]]), whole, "{length} split at {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn heads_of_what_never_comes_cost_no_more_than_their_length() {
+        let mut framer = Framer::default();
+        let text = b"put 00000000000000b2 9999999 9999999\n1\n".repeat(200_000);
+        framer.feed(&text);
+        let told = std::iter::from_fn(|| framer.next().map(|found| found.is_err())).count();
+        assert_eq!(told, 1, "the first one hides the others until an empty line");
+        framer.feed(&put(2));
+        assert!(matches!(framer.next(), Some(Ok((KEY, RequestLine::Put { seq: 2, .. })))));
     }
 
     proptest! {

@@ -308,7 +308,10 @@ fn parse(line: &[u8]) -> Option<Reply> {
         b"welcome" => Reply::Welcome(serde_json::from_slice(rest).ok()?),
         b"ok" => Reply::Ok { seq: next()?, id: next()?, window: next()? },
         b"closed" => Reply::Closed { seq: next()? },
-        b"run" => Reply::Run(unread(next()?, next()?, next()?)?),
+        b"run" => {
+            let (first, count) = (next()?, next().filter(|&count| count > 0)?);
+            Reply::Run(unread(first, count, next()?)?)
+        }
         b"failed" => {
             let why = rest.splitn(3, |&b| b == b' ').nth(2).unwrap_or_default();
             Reply::Failed { run: unread(next()?, 1, next()?)?, why: text(why) }
@@ -420,9 +423,16 @@ mod tests {
 
     #[test]
     fn what_is_no_reply_is_shown() {
-        for line in
-            ["wat", "ok 1", "run 1 2", "closed -1", "welcome {}", "failed 1", "size 1 2 3 4"]
-        {
+        for line in [
+            "wat",
+            "ok 1",
+            "run 1 2",
+            "run 1 0 1",
+            "closed -1",
+            "welcome {}",
+            "failed 1",
+            "size 1 2 3 4",
+        ] {
             let mut reader = ReplyReader::default();
             reader.feed(format!("{line}\n").as_bytes());
             assert_eq!(reader.next(), Some(Err(BadReply(line.to_owned()))));

@@ -115,15 +115,19 @@ fn a_line_that_is_not_utf8_names_its_number_and_those_before_it_are_in_the_queue
 }
 
 #[test]
-fn a_directory_that_others_can_write_to_is_refused() {
+fn a_directory_that_others_can_get_into_is_refused() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.queue("open")).unwrap();
-    for mode in [0o777, 0o770, 0o1777] {
+    for (mode, said) in [(0o777, "777"), (0o755, "755"), (0o701, "701"), (0o1770, "770")] {
         fs::set_permissions(sandbox.queue("open"), Permissions::from_mode(mode)).unwrap();
         for args in [&["producer", "-q", "open", "x"][..], &["consumer", "-q", "open"]] {
-            sandbox.run(args).assert_refused(2, &["others can write to", "open", "chmod go-w"]);
+            let words = &["others have access to", "/open (mode", said, "run `chmod 700`"];
+            sandbox.run(args).assert_refused(2, words);
         }
     }
+    // The place where queues lie may be seen, but nobody else may put anything there.
+    fs::set_permissions(sandbox.path("queues"), Permissions::from_mode(0o755)).unwrap();
+    sandbox.run(&["put", "x"]).assert_prints("");
     fs::set_permissions(sandbox.path("queues"), Permissions::from_mode(0o777)).unwrap();
     sandbox.run(&["producer", "x"]).assert_refused(2, &["others can write to", "queues"]);
     sandbox.assert_nothing_left();
@@ -170,7 +174,7 @@ fn a_file_in_the_place_of_a_directory_or_of_the_inbox_is_told() {
     fs::write(sandbox.queue("file"), "").unwrap();
     let outcome = sandbox.run(&["producer", "-q", "file", "x"]);
     outcome.assert_refused(2, &["file", "not a directory", "move it away"]);
-    fs::create_dir(sandbox.queue("q")).unwrap();
+    sandbox.make_queue("q");
     fs::write(sandbox.queue("q").join("inbox"), "").unwrap();
     let outcome = sandbox.run(&["producer", "-q", "q", "x"]);
     outcome.assert_refused(1, &["inbox", "not a named pipe", "remove it"]);
@@ -199,13 +203,14 @@ fn a_full_standard_output_is_told_and_nobody_is_left() {
 #[test]
 fn a_damaged_memory_is_told_and_not_overwritten() {
     let sandbox = Sandbox::new();
-    fs::create_dir(sandbox.queue("q")).unwrap();
+    sandbox.make_queue("q");
     let memory = sandbox.queue("q").join("memory.json");
     for (text, words) in [
         ("{", ["memory.json", "damaged"]),
         (r#"{"version":99,"sentinel":false}"#, ["memory.json", "newer"]),
     ] {
         fs::write(&memory, text).unwrap();
+        fs::set_permissions(&memory, Permissions::from_mode(0o600)).unwrap();
         sandbox.run(&["producer", "-q", "q", "x"]).assert_refused(1, &words);
         assert_eq!(fs::read_to_string(&memory).unwrap(), text);
     }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -38,6 +38,10 @@ pub const CLASSIC: &str = "\
 /// A private place.
 pub struct Sandbox {
     root: TempDir,
+    /// Where the program is.
+    bin: PathBuf,
+    /// As whom commands run, if not as who runs the tests.
+    user: Option<u32>,
 }
 
 /// How a command ended.
@@ -71,7 +75,24 @@ impl Sandbox {
         for dir in ["tmp", "queues", "home"] {
             fs::create_dir(root.path().join(dir)).unwrap();
         }
-        Self { root }
+        let bin = Path::new(QDEMO).parent().unwrap().to_owned();
+        Self { root, bin, user: None }
+    }
+
+    /// A place of somebody for whom modes count: root becomes nobody for it.
+    pub fn unprivileged() -> Self {
+        let mut sandbox = Self::new();
+        if rustix::process::geteuid().is_root() {
+            let nobody = 65534;
+            // Others may not get to where it was built.
+            sandbox.bin = sandbox.path("bin");
+            fs::create_dir(&sandbox.bin).unwrap();
+            fs::copy(QDEMO, sandbox.bin.join("qdemo")).unwrap();
+            let dirs = ["", "tmp", "queues", "home"].map(|name| sandbox.path(name));
+            dirs.iter().for_each(|dir| chown(dir, Some(nobody), Some(nobody)).unwrap());
+            sandbox.user = Some(nobody);
+        }
+        sandbox
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -83,14 +104,23 @@ impl Sandbox {
         self.path("queues").join(name)
     }
 
+    /// Makes the directory of a queue, with nothing in it.
+    pub fn make_queue(&self, name: &str) -> PathBuf {
+        let path = self.queue(name);
+        fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+        path
+    }
+
     /// A command with an environment that holds nothing but this place.
     pub fn command(&self, program: &str) -> Command {
-        let bin = Path::new(QDEMO).parent().unwrap();
         let path = std::env::var("PATH").unwrap();
         let mut command = Command::new(program);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command
             .env_clear()
-            .env("PATH", format!("{}:{path}", bin.display()))
+            .env("PATH", format!("{}:{path}", self.bin.display()))
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
             .env("QDEMO_DIR", self.path("queues"))
@@ -100,7 +130,7 @@ impl Sandbox {
     }
 
     pub fn qdemo<S: AsRef<str>>(&self, args: &[S]) -> Command {
-        let mut command = self.command(QDEMO);
+        let mut command = self.command(self.bin.join("qdemo").to_str().unwrap());
         command.args(args.iter().map(AsRef::as_ref));
         command
     }

@@ -10,14 +10,14 @@ use rustix::fs::{Mode, OFlags, open};
 use crate::harness::{QDEMO, Running, Sandbox, assert_same, open_inbox};
 
 /// A client that says exactly what it is told to.
-struct ByHand {
+pub struct ByHand {
     inbox: File,
     mailbox: BufReader<File>,
 }
 
 impl ByHand {
     /// Says hello; the rest of its JSON object is `more`.
-    fn come(dir: &std::path::Path, key: &str, hello: &str) -> Self {
+    pub fn come(dir: &std::path::Path, key: &str, hello: &str) -> Self {
         let path = dir.join(format!("mailbox.{}.{key}", std::process::id()));
         let made = std::process::Command::new("mkfifo").arg("-m600").arg(&path).status();
         assert!(made.unwrap().success());
@@ -28,15 +28,15 @@ impl ByHand {
         client
     }
 
-    fn say(&mut self, message: &str) {
+    pub fn say(&mut self, message: &str) {
         self.raw(format!("\n\n{message}").as_bytes());
     }
 
-    fn raw(&mut self, bytes: &[u8]) {
+    pub fn raw(&mut self, bytes: &[u8]) {
         assert_eq!(self.inbox.write(bytes).unwrap(), bytes.len());
     }
 
-    fn hear(&mut self) -> String {
+    pub fn hear(&mut self) -> String {
         let mut line = String::new();
         self.mailbox.read_line(&mut line).unwrap();
         line.trim_end_matches('\n').to_owned()
@@ -49,7 +49,7 @@ fn keeper(sandbox: &Sandbox, queue: &str) -> (Running, PathBuf) {
     (keeper, sandbox.queue(queue))
 }
 
-fn hello(role: &str) -> String {
+pub fn hello(role: &str) -> String {
     let pid = std::process::id();
     format!(r#"{{"version":1,"role":"{role}","pid":{pid}}}"#)
 }

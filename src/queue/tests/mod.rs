@@ -4,28 +4,8 @@ mod holding;
 mod ledger;
 mod visiting;
 
-use bytes::Bytes;
-
+use super::ledger::{lines, member, which};
 use super::*;
-
-fn member(role: Role) -> Member {
-    Member {
-        sync: false,
-        role,
-        keep_open: false,
-        follow: false,
-        born: Stamp::new(10, 1),
-        callers: Vec::new(),
-        lease: None,
-        max_attempts: 0,
-        capacity: None,
-    }
-}
-
-fn lines(items: &[&str]) -> Lines {
-    let text: String = items.iter().map(|item| format!("{item}\n")).collect();
-    Lines { count: items.len() as u64, bytes: Bytes::from(text) }
-}
 
 /// A queue with its effects told in short words, as in `ok 1 a`.
 struct Told {
@@ -92,10 +72,6 @@ impl Told {
     fn steps(&mut self) -> Vec<String> {
         self.steps_until(Stamp::new(100, 1))
     }
-}
-
-fn which(first: u64, count: u64) -> Which {
-    Which { first, count, attempt: None }
 }
 
 fn tell(effect: &Effect) -> String {
@@ -407,6 +383,31 @@ fn who_sends_far_more_than_it_was_granted_is_stopped() {
     let why = queue.refused(PRODUCER, put);
     assert!(why.contains("up to 67000 are not taken"), "{why}");
     assert!(queue.put(OTHER, 1, &["y"]).is_empty(), "it is in nobody else's way");
+}
+
+#[test]
+fn what_waits_for_room_is_bounded_in_bytes_and_counted_right() {
+    let mut queue = Told::new(1).joined(&ALL);
+    let large = "x".repeat(9 << 20);
+    let put = |queue: &mut Told, seq| {
+        let request = Request::Put { seq, lines: lines(&[&large]) };
+        queue.queue.apply(PRODUCER, request, &mut Vec::new()).map_err(|why| why.to_string())
+    };
+    for seq in [1, 2, 3] {
+        assert_eq!(put(&mut queue, seq), Ok(()), "the first goes in, and two wait: 18 MiB");
+        assert_eq!(queue.steps().len(), usize::from(seq == 1));
+    }
+    let why = put(&mut queue, 4).unwrap_err();
+    assert!(why.contains("up to 4 are not taken"), "{why}");
+    // One gets out, and one in: there is room for one more, and no more.
+    queue.get(CONSUMER);
+    assert_eq!(queue.steps().len(), 2);
+    assert_eq!(put(&mut queue, 4), Ok(()));
+    assert!(put(&mut queue, 5).is_err());
+    assert_eq!(queue.apply(PRODUCER, Request::Cancel).len(), 2);
+    assert_eq!(put(&mut queue, 5), Ok(()), "what is forgotten counts no more");
+    assert_eq!(put(&mut queue, 6), Ok(()));
+    assert!(put(&mut queue, 7).is_err());
 }
 
 #[test]
