@@ -22,7 +22,7 @@ use std::thread;
 use world::World;
 
 /// How many seeds every test run tries.
-const SHARE: u64 = 300;
+const SHARE: u64 = 600;
 
 /// Seeds that have found something wrong, when it was: they are tried first.
 const FOUND: [u64; 0] = [];

@@ -229,13 +229,14 @@ impl World {
         let most =
             if dead.is_empty() { 1 + self.dice.below(CAPACITY as u64) as usize } else { CAPACITY };
         let bytes: Vec<u8> = life.inbox.drain(..most.min(life.inbox.len())).collect();
+        let came = !bytes.is_empty() || !dead.is_empty();
         life.keeper.receive(self.now, &bytes, &mut life.office);
         for client in dead {
             life.office.bury(client);
             life.keeper.died(self.now, client, &mut life.office);
         }
         if self.faults.keeper_dies && !self.settled {
-            let (writing, sending) = (self.dice.one_in(30), self.dice.one_in(30));
+            let (writing, sending) = (self.dice.one_in(30), self.dice.one_in(12));
             self.disk.kill_after(writing.then(|| self.dice.below(200) as usize));
             life.office.dies_after = sending.then(|| self.dice.below(60) as usize);
         }
@@ -249,7 +250,9 @@ impl World {
             self.life = None;
             return Ok(());
         }
-        self.ledger.check(life.keeper.queue())?;
+        if came {
+            self.ledger.check(life.keeper.queue())?;
+        }
         if life.office.is_quiet() && life.inbox.is_empty() {
             let left = life.office.notes.leave(&life.keeper);
             self.tell(|| format!("the keeper goes: {left:?}"));
