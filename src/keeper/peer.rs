@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::queue::{Effect, Member, Role, Worker};
 use crate::wire::{Hello, Key, LARGEST_ITEM, Resumed};
 
-/// How many pieces of what a client has put are remembered, for the numbers that it is told.
-const MOST_PIECES: usize = 1024;
+/// How many pieces of what a client has put are remembered: more than it is ever owed an answer to, but
+/// for one that reads nothing.
+const MOST_PIECES: usize = 64;
 
 /// A client.
 #[derive(Debug)]
@@ -120,8 +121,9 @@ impl Peer {
             _ => None,
         };
         match effect {
-            // It is told so before the next one: only the last counts.
-            Effect::Accepted { seq, run, .. } => self.known.accepted = vec![(*seq, run.end() - 1)],
+            Effect::Accepted { seq, run, .. } => {
+                self.known.accept(*seq, run.count(), run.end() - 1);
+            }
             Effect::Handed { run, .. } => self.known.hand(run.first),
             _ => {}
         }

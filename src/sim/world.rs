@@ -64,6 +64,10 @@ pub(super) struct World {
     names: u64,
     ledger: Ledger,
     now: u64,
+    /// How many of a hundred steps are the keeper's.
+    diligence: u64,
+    /// One in so many steps is a misfortune.
+    calm: u64,
     tells: bool,
     /// Nothing goes wrong any more.
     settled: bool,
@@ -72,6 +76,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, tells: bool) -> Self {
         let mut dice = Dice(Xoshiro256PlusPlus::seed_from_u64(seed));
+        let diligence = 3 + dice.below(38);
+        let calm = [15, 40, 100, 300][dice.below(4) as usize];
         let power_fails = dice.one_in(4);
         let faults = Faults {
             keeper_dies: !dice.one_in(4),
@@ -91,6 +97,8 @@ impl World {
             actors: Vec::new(),
             names: 0,
             now: 1_000,
+            diligence,
+            calm,
             tells,
             settled: false,
             faults,
@@ -155,7 +163,7 @@ impl World {
 
     /// All of it.
     pub(super) fn run(mut self) -> Result<(), String> {
-        for _ in 0..200 + self.dice.below(1500) {
+        for _ in 0..500 + self.dice.below(1500) {
             self.step()?;
         }
         self.settle()
@@ -169,10 +177,12 @@ impl World {
 
     fn step(&mut self) -> Result<(), String> {
         self.now += self.dice.below(50);
-        match self.dice.below(100) {
-            0..40 => self.keeper(),
-            40..94 => self.somebody(),
-            _ => self.misfortune(),
+        if self.dice.one_in(self.calm) {
+            return self.misfortune();
+        }
+        match self.dice.below(100) < self.diligence {
+            true => self.keeper(),
+            false => self.somebody(),
         }
     }
 
@@ -182,13 +192,13 @@ impl World {
             count => self.dice.below(count) as usize,
         };
         match self.dice.below(8) {
-            0 | 1 if self.faults.keeper_dies => {
-                self.tell(|| "the keeper is killed".to_owned());
-                self.life = None;
-            }
+            0 | 1 if self.faults.keeper_dies => self.kill_keeper(),
             2 if self.faults.clients_die => self.kill(somebody),
             3 if self.faults.clients_die && self.actors.len() < 8 => self.consumer(),
-            4 | 5 => self.actors[somebody].stopped ^= true,
+            4 | 5 => {
+                let stopped = self.actors[somebody].stopped;
+                self.actors[somebody].stopped = !stopped && self.dice.one_in(4);
+            }
             6 if self.faults.disk_fills => {
                 let room = self.dice.below(300) as usize;
                 let room = (!self.dice.one_in(2)).then_some(room);
@@ -201,6 +211,20 @@ impl World {
         Ok(())
     }
 
+    /// At once, or when it has written or sent so many bytes more.
+    fn kill_keeper(&mut self) {
+        let (how, bytes) = (self.dice.below(3), self.dice.below(300) as usize);
+        match (&mut self.life, how) {
+            (Some(_), 0) => self.disk.kill_after(Some(bytes)),
+            (Some(life), 1) => life.office.dies_after = Some(bytes),
+            _ => {
+                self.tell(|| "the keeper is killed".to_owned());
+                self.disk.kill_after(None);
+                self.life = None;
+            }
+        }
+    }
+
     fn kill(&mut self, at: usize) {
         let actor = self.actors.swap_remove(at);
         self.tell(|| format!("{} is killed", actor.name));
@@ -210,6 +234,7 @@ impl World {
     /// The machine goes down, and everybody with it.
     fn lose_power(&mut self) {
         self.tell(|| "power fails".to_owned());
+        self.disk.kill_after(None);
         self.life = None;
         while !self.actors.is_empty() {
             self.kill(0);
@@ -235,25 +260,20 @@ impl World {
             life.office.bury(client);
             life.keeper.died(self.now, client, &mut life.office);
         }
-        if self.faults.keeper_dies && !self.settled {
-            let (writing, sending) = (self.dice.one_in(30), self.dice.one_in(12));
-            self.disk.kill_after(writing.then(|| self.dice.below(200) as usize));
-            life.office.dies_after = sending.then(|| self.dice.below(60) as usize);
-        }
         let turned = shared::turn(&mut life.keeper, &mut life.office, self.now);
         let killed = life.office.is_dead();
-        life.office.dies_after = None;
-        self.disk.kill_after(None);
         if killed || turned.is_err() {
             let how = if killed { "is killed in the middle" } else { "cannot write" };
             self.tell(|| format!("the keeper {how}"));
+            self.disk.kill_after(None);
             self.life = None;
             return Ok(());
         }
         if came {
             self.ledger.check(life.keeper.queue())?;
         }
-        if life.office.is_quiet() && life.inbox.is_empty() {
+        let told = self.faults.keeper_dies && !self.settled && self.dice.one_in(200);
+        if told || (life.office.is_quiet() && life.inbox.is_empty()) {
             let left = life.office.notes.leave(&life.keeper);
             self.tell(|| format!("the keeper goes: {left:?}"));
             self.life = None;
@@ -401,6 +421,10 @@ impl World {
         self.tell(|| "now all is well".to_owned());
         self.settled = true;
         self.disk.limit(None);
+        self.disk.kill_after(None);
+        if let Some(life) = &mut self.life {
+            life.office.dies_after = None;
+        }
         self.actors.iter_mut().for_each(|actor| actor.stopped = false);
         self.consumer();
         let mut closing = false;
