@@ -146,3 +146,24 @@ impl Peer {
         Resumed { accepted: self.known.accepted.clone(), out }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_counted_together_if_they_follow_one_another_only() {
+        let mut known = Known::new(Hello::new(Role::Producer));
+        known.accept(2, 2, 2);
+        known.accept(3, 1, 3);
+        known.accept(5, 2, 9);
+        known.accept(6, 1, 10);
+        assert_eq!(known.accepted, [(3, 3), (6, 10)]);
+        assert_eq!(known.last_accepted(), 6);
+        for seq in 7..1000 {
+            known.accept(seq, 1, seq * 2);
+        }
+        assert_eq!(known.accepted.len(), MOST_PIECES);
+        assert_eq!(known.last_accepted(), 999);
+    }
+}

@@ -24,8 +24,12 @@ use world::World;
 /// How many seeds every test run tries.
 const SHARE: u64 = 600;
 
-/// Seeds that have found something wrong, when it was: they are tried first.
-const FOUND: [u64; 0] = [];
+/// Seeds that have found something wrong, when it was: they are tried first. (What others found before
+/// the simulation was as it is now has a test of its own.)
+///
+/// * 33990: a journal that was rewritten between an acceptance and its answer forgot where the first of
+///   two pieces was.
+const FOUND: [u64; 1] = [33990];
 
 fn run(seed: u64, tells: bool) -> Result<(), String> {
     let run = || World::new(seed, tells).run();
