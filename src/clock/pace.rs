@@ -35,7 +35,7 @@ pub(crate) enum Next {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Not there yet.
+    /// Not there yet, or to come again.
     Absent,
     /// It has been answered at this wall time, and has not asked again.
     Running(Nanos),
@@ -85,6 +85,15 @@ impl Pacer {
     /// `worker` has left, or will never come.
     pub(crate) fn left(&mut self, worker: Worker) {
         self.workers.remove(&worker);
+    }
+
+    /// `worker` is dead, at the current wall time. Time stands still until it has come again, or
+    /// [`Pacer::left`].
+    pub(crate) fn lost(&mut self, worker: Worker, wall: Nanos) {
+        // What it was at holds up nobody any more.
+        self.workers.insert(worker, State::Straggling);
+        self.move_to_wall(wall);
+        self.workers.insert(worker, State::Absent);
     }
 
     /// `worker` asks for something that the queue will answer.
@@ -202,7 +211,7 @@ impl Pacer {
     /// Moves time to what the wall shows, but not past the next due time, and not while it is held
     /// up.
     fn move_to_wall(&mut self, wall: Nanos) {
-        if self.workers.values().any(|state| matches!(state, State::Running(_))) {
+        if self.workers.values().any(|s| matches!(s, State::Running(_) | State::Absent)) {
             return;
         }
         if let (Speed::Times(speed), Some(origin)) = (self.speed, self.origin) {
@@ -398,5 +407,42 @@ mod tests {
         assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
         pacer.left(producer(1));
         assert_eq!(pacer.next(SECOND, none), Next::Wait(Some(2 * SECOND)));
+    }
+
+    #[test]
+    fn time_stands_still_where_a_worker_died_until_it_has_come_again() {
+        let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
+        pacer.next(0, none);
+        pacer.lost(consumer(1), 600 * MS);
+        assert_eq!(pacer.now(), 600 * MS, "it died at the time on the wall");
+        assert_eq!(pacer.next(3 * SECOND, none), Next::Wait(None));
+        pacer.lost(producer(1), 4 * SECOND);
+        assert_eq!(pacer.now(), 600 * MS, "so time does not pass for the next one that dies");
+        pacer.came(consumer(1), 5 * SECOND);
+        pacer.sleeps(consumer(1), 2 * SECOND, 5 * SECOND);
+        assert_eq!(pacer.next(5 * SECOND, none), Next::Wait(None));
+        pacer.came(producer(1), 5 * SECOND);
+        pacer.asks(producer(1), 5 * SECOND);
+        assert_eq!(pacer.next(5 * SECOND, all), Next::Serve(producer(1)));
+        assert_eq!(pacer.now(), 600 * MS);
+    }
+
+    #[test]
+    fn who_died_and_does_not_come_again_is_not_waited_for() {
+        let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
+        pacer.lost(producer(1), 0);
+        assert_eq!(pacer.next(0, none), Next::Wait(None));
+        pacer.left(producer(1));
+        assert_eq!(pacer.next(0, none), Next::Wake(consumer(1)));
+        assert_eq!(pacer.now(), 2 * SECOND);
+    }
+
+    #[test]
+    fn who_died_before_time_began_is_waited_for_as_before() {
+        let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
+        pacer.came(producer(1), 0);
+        pacer.asks(producer(1), 0);
+        pacer.lost(consumer(1), SECOND);
+        assert_eq!((pacer.now(), pacer.next(SECOND, all)), (0, Next::Wait(None)));
     }
 }
