@@ -11,38 +11,63 @@ use crate::queue::Worker;
 /// The children of a run. Clones share them; whoever drops the last clone has ended them all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Crew {
-    hands: Arc<Mutex<Vec<Hand>>>,
+    hands: Arc<Mutex<Hands>>,
+}
+
+#[derive(Debug, Default)]
+struct Hands {
+    all: Vec<Hand>,
+    /// They have all been ended, and nobody starts any more.
+    over: bool,
 }
 
 #[derive(Debug)]
 struct Hand {
     worker: Worker,
     child: Child,
+    /// We have killed it.
+    struck: bool,
 }
 
-/// A worker that is no more.
+/// A worker's process that is no more.
 #[derive(Debug)]
 pub(crate) struct Departed {
     pub(crate) worker: Worker,
-    pub(crate) pid: u32,
-    pub(crate) status: ExitStatus,
+    /// How it died, if it did not leave of its own will.
+    pub(crate) death: Option<Death>,
+    /// By [`Crew::strike`].
+    pub(crate) struck: bool,
 }
 
-impl Departed {
-    /// How it died, if it did not leave of its own will.
-    pub(crate) fn cause(&self) -> Option<String> {
-        match (self.status.code(), self.status.signal()) {
+/// How a process ended that was not to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// By this signal.
+    Signal(i32),
+    /// With this exit code.
+    Exit(i32),
+}
+
+impl Death {
+    fn of(status: ExitStatus) -> Option<Self> {
+        match (status.code(), status.signal()) {
             (Some(0), _) => None,
-            (Some(code), _) => Some(format!("failed with exit code {code}")),
-            (None, Some(signal)) => Some(format!("was killed by signal {signal}")),
-            (None, None) => Some("ended in an unknown way".to_owned()),
+            (Some(code), _) => Some(Self::Exit(code)),
+            // One or the other is known of whatever has ended.
+            (None, signal) => Some(Self::Signal(signal.unwrap_or_default())),
         }
     }
 }
 
 impl Crew {
-    /// Starts a worker: this program with these arguments, on queues that lie in `base`.
+    /// Starts a worker: this program with these arguments, on queues that lie in `base`. After
+    /// [`Crew::kill`] nobody starts: that may come from a signal's thread at any time, and what it has
+    /// cleared away is not to be there again.
     pub(crate) fn start(&self, worker: Worker, args: &[String], base: &Path) -> io::Result<()> {
+        let mut hands = self.lock();
+        if hands.over {
+            return Ok(());
+        }
         let child = Command::new(own_program()?)
             .arg0("qdemo")
             .args(args)
@@ -52,20 +77,28 @@ impl Crew {
             // A terminal's Ctrl-C is for the parent: it tells the workers.
             .process_group(0)
             .spawn()?;
-        self.lock().push(Hand { worker, child });
+        hands.all.push(Hand { worker, child, struck: false });
         Ok(())
+    }
+
+    /// Kills this worker's process, which is to be reaped as any other.
+    pub(crate) fn strike(&self, worker: Worker) {
+        for hand in self.lock().all.iter_mut().filter(|hand| hand.worker == worker) {
+            hand.struck = true;
+            // One that is dead already is what is wanted.
+            let _ = hand.child.kill();
+        }
     }
 
     /// Those who have died since the last time; no zombie stays of them.
     pub(crate) fn reap(&self) -> io::Result<Vec<Departed>> {
         let mut departed = Vec::new();
         let mut failed = None;
-        self.lock().retain_mut(|hand| match hand.child.try_wait() {
+        self.lock().all.retain_mut(|hand| match hand.child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
-                let pid = hand.child.id();
-                let worker = hand.worker;
-                departed.push(Departed { worker, pid, status });
+                let &mut Hand { worker, struck, .. } = hand;
+                departed.push(Departed { worker, death: Death::of(status), struck });
                 false
             }
             Err(error) => {
@@ -78,22 +111,23 @@ impl Crew {
 
     /// Whether nobody is left.
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.lock().all.is_empty()
     }
 
-    /// Kills those who are left, and waits for their end.
+    /// Kills those who are left, waits for their end, and lets nobody start any more.
     pub(crate) fn kill(&self) {
         let mut hands = self.lock();
-        for hand in hands.iter_mut() {
+        hands.over = true;
+        for hand in &mut hands.all {
             // One that is dead already is what is wanted.
             let _ = hand.child.kill();
         }
-        for mut hand in hands.drain(..) {
+        for mut hand in hands.all.drain(..) {
             let _ = hand.child.wait();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Hand>> {
+    fn lock(&self) -> MutexGuard<'_, Hands> {
         self.hands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

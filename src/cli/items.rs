@@ -109,6 +109,14 @@ impl Source {
         Self { texts, json: false, most: u64::MAX }
     }
 
+    /// Without the first so many of what is generated: they are in the queue already.
+    pub(super) fn skip(mut self, items: u64) -> Self {
+        if let Texts::Generated { next, step, .. } = &mut self.texts {
+            *next = next.saturating_add(step.saturating_mul(items));
+        }
+        self
+    }
+
     /// The next item, as JSON; false after the last one. `wait` waits for input.
     ///
     /// # Errors

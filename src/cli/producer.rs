@@ -41,6 +41,10 @@ pub(super) struct Args {
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     delay: Duration,
 
+    /// So many of the items were put by a worker that has died, whose place this one takes
+    #[arg(long, hide = true, default_value = "0")]
+    skip: u64,
+
     /// How many items may wait in the queue; 0 for any number
     #[arg(long, value_name = "N")]
     #[arg(value_parser = values::items, allow_hyphen_values = true)]
@@ -126,7 +130,7 @@ impl Args {
         let share = self.client.worker;
         let first = share.map_or(0, |share| u64::from(share.number - 1));
         let step = share.map_or(1, |share| u64::from(share.of));
-        Ok(Source::generated(name.to_owned(), first, step, items))
+        Ok(Source::generated(name.to_owned(), first, step, items).skip(self.skip))
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) enum Next {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Not there yet.
+    /// Not there yet, or to come again.
     Absent,
     /// It has been answered at this wall time, and has not asked again.
     Running(Nanos),
@@ -85,6 +85,15 @@ impl Pacer {
     /// `worker` has left, or will never come.
     pub(crate) fn left(&mut self, worker: Worker) {
         self.workers.remove(&worker);
+    }
+
+    /// `worker` is dead, at the current wall time. Time stands still until it has come again, or
+    /// [`Pacer::left`].
+    pub(crate) fn lost(&mut self, worker: Worker, wall: Nanos) {
+        // What it was at holds up nobody any more.
+        self.workers.insert(worker, State::Straggling);
+        self.move_to_wall(wall);
+        self.workers.insert(worker, State::Absent);
     }
 
     /// `worker` asks for something that the queue will answer.
@@ -202,7 +211,7 @@ impl Pacer {
     /// Moves time to what the wall shows, but not past the next due time, and not while it is held
     /// up.
     fn move_to_wall(&mut self, wall: Nanos) {
-        if self.workers.values().any(|state| matches!(state, State::Running(_))) {
+        if self.workers.values().any(|s| matches!(s, State::Running(_) | State::Absent)) {
             return;
         }
         if let (Speed::Times(speed), Some(origin)) = (self.speed, self.origin) {

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::clock::{Nanos, Stamp};
+use crate::crew::Death;
 use crate::journal::Fact;
 use crate::queue::{ClientId, Run, Worker};
 
@@ -59,4 +60,8 @@ pub(crate) enum What<'a> {
     Get(&'a Run),
     /// Items are done.
     Done(&'a Run),
+    /// Items are back in line, to be had again.
+    Back(&'a Run),
+    /// The worker has died.
+    Died(Death),
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod coming;
+mod crew;
 mod host;
 pub(crate) mod notes;
 mod peer;
@@ -23,6 +24,7 @@ use crate::clock::{Nanos, Next, Pacer};
 use crate::journal::Fact;
 use crate::queue::{Census, ClientId, Effect, Lines, Queue, Remains, Request, Role, Worker};
 use crate::wire::{Framer, Key, LARGEST_ITEM, Malformed, Reply, RequestLine};
+use crew::worker_of;
 pub(crate) use host::{Event, Host, Watch, What};
 pub(crate) use peer::Known;
 use peer::Peer;
@@ -100,24 +102,14 @@ impl Keeper {
         self.framer = framer;
     }
 
-    /// A client has died: all that it wrote has been taken in.
+    /// A client has died: all that it wrote has been taken in. Of a run's worker that is for its
+    /// parent to say, which knows how it ended and what comes after: see [`Keeper::worker_gone`].
     pub(crate) fn died(&mut self, wall: Nanos, client: ClientId, host: &mut impl Host) {
-        self.wall = wall;
-        self.leave_queue(client, Request::Die, host);
-        self.forget(client, host);
-    }
-
-    /// A worker that has not come yet never will.
-    pub(crate) fn will_not_come(&mut self, worker: Worker) {
-        if !self.crew.contains_key(&worker) {
-            self.worker_left(worker);
+        if worker_of(&self.peers, client).is_none() {
+            self.wall = wall;
+            self.leave_queue(client, Request::Die, host);
+            self.forget(client, host);
         }
-    }
-
-    /// How many workers of this role have not left yet.
-    pub(crate) fn expected(&self, role: Role) -> usize {
-        let workers = self.workers.iter().flatten();
-        workers.filter(|worker| worker.role == role).count()
     }
 
     /// Gives all answers that can be given now. Returns the wall time at which there may be more to
@@ -191,25 +183,6 @@ impl Keeper {
         self.pacer.as_ref().map_or(self.wall, Pacer::now)
     }
 
-    fn next_in_pace(&mut self, host: &mut impl Host) -> Option<Next> {
-        let pacer = self.pacer.as_mut()?;
-        let (crew, queue) = (&self.crew, &self.queue);
-        let client = |worker| crew.get(&worker).copied();
-        let next = pacer.next(self.wall, |w| client(w).is_some_and(|c| queue.can_serve(c)));
-        if let Next::Wake(worker) = next {
-            pacer.answered(worker, self.wall);
-            if let Some(client) = client(worker) {
-                send(host, client, &Reply::Wake);
-            }
-        }
-        Some(next)
-    }
-
-    fn serve(&mut self, worker: Worker) -> Option<Effect> {
-        let &client = self.crew.get(&worker)?;
-        self.queue.serve(self.now(), client)
-    }
-
     fn request(&mut self, client: ClientId, request: RequestLine<'_>, host: &mut impl Host) {
         let some = |id| (id > 0).then_some(id);
         let request = match request {
@@ -252,13 +225,6 @@ impl Keeper {
             _ => {}
         }
         self.apply(client, request, host);
-    }
-
-    /// The keeper owes this worker of a paced run an answer.
-    fn is_at_rest(&mut self, client: ClientId) {
-        if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker_of(&self.peers, client)) {
-            pacer.asks(worker, self.wall);
-        }
     }
 
     fn apply(&mut self, client: ClientId, request: Request, host: &mut impl Host) {
@@ -317,6 +283,7 @@ impl Keeper {
             Effect::Accepted { run, .. } => host.event(event(What::Put(run))),
             Effect::Handed { run, .. } => host.event(event(What::Get(run))),
             Effect::Done { run, .. } => host.event(event(What::Done(run))),
+            Effect::Returned { run, .. } => host.event(event(What::Back(run))),
             _ => {}
         }
         if let Some(reply) = answer::reply_to(effect, || self.window()) {
@@ -434,48 +401,29 @@ impl Keeper {
         let most = self.peers.get(&client).map_or(LARGEST_ITEM, Peer::largest);
         let text = format!("an item has at most {most} bytes as JSON");
         send_error(host, client, "too-large", &text);
-        self.leave_queue(client, Request::Leave, host);
+        self.leave_for_good(client, host);
         self.forget(client, host);
     }
 
-    fn sleep(&mut self, client: ClientId, delay: Nanos, host: &mut impl Host) {
-        match (&mut self.pacer, worker_of(&self.peers, client)) {
-            (Some(pacer), Some(worker)) => pacer.sleeps(worker, delay, self.wall),
-            _ => {
-                let text = "time is not paced here: wait by your own clock";
-                send_error(host, client, "not-paced", text);
-            }
-        }
-    }
-
     fn bye(&mut self, client: ClientId, host: &mut impl Host) {
-        self.leave_queue(client, Request::Leave, host);
+        self.leave_for_good(client, host);
         let in_line = self.queue.census().in_line;
         let consumers = self.queue.count(Role::Consumer) as u64;
         send(host, client, &Reply::Bye { in_line, consumers });
         self.forget(client, host);
     }
 
-    fn leave_queue(&mut self, client: ClientId, how: Request, host: &mut impl Host) {
-        // What it put before it left is in the queue, if there was room for it.
-        self.settle(host);
-        self.apply(client, how, host);
+    fn leave_for_good(&mut self, client: ClientId, host: &mut impl Host) {
+        self.leave_queue(client, Request::Leave, host);
         if let Some(worker) = worker_of(&self.peers, client) {
             self.worker_left(worker);
         }
     }
 
-    /// As in the classic example: the parent joins the producers, and then puts the sentinel.
-    fn worker_left(&mut self, worker: Worker) {
-        if let Some(pacer) = &mut self.pacer {
-            pacer.left(worker);
-        }
-        if let Some(workers) = &mut self.workers {
-            workers.remove(&worker);
-            if self.expected(Role::Producer) == 0 {
-                let _nothing_dropped = self.queue.close();
-            }
-        }
+    fn leave_queue(&mut self, client: ClientId, how: Request, host: &mut impl Host) {
+        // What it put before it left is in the queue, if there was room for it.
+        self.settle(host);
+        self.apply(client, how, host);
     }
 
     fn forget(&mut self, client: ClientId, host: &mut impl Host) {
@@ -497,15 +445,6 @@ impl Keeper {
             send_error(host, client, "malformed", malformed.why);
         }
     }
-
-    /// In a paced run one thing happens at a time.
-    fn window(&self) -> u64 {
-        if self.pacer.is_some() { 0 } else { self.queue.grant() }
-    }
-}
-
-fn worker_of(peers: &BTreeMap<ClientId, Peer>, client: ClientId) -> Option<Worker> {
-    peers.get(&client)?.worker
 }
 
 fn send(host: &mut impl Host, client: ClientId, reply: &Reply) {

@@ -162,6 +162,24 @@ impl<W: Watch> Office<W> {
             true => u64::from(arrivals.inbox),
             false => self.post.inbox.waiting()?,
         };
+        self.read(keeper, clock, waiting)?;
+        for &client in &arrivals.dead {
+            if let Some(slot) = self.post.slots.remove(&client) {
+                slot.remove();
+            }
+            keeper.died(clock.now(), client, self);
+        }
+        Ok(())
+    }
+
+    /// Lets the keeper read all that is in the inbox now: what those wrote who are known to be dead.
+    pub(crate) fn take_in_all(&mut self, keeper: &mut Keeper, clock: Clock) -> io::Result<()> {
+        let waiting = self.post.inbox.waiting()?;
+        self.read(keeper, clock, waiting)
+    }
+
+    /// Lets the keeper read at least so many bytes, if there are so many.
+    fn read(&mut self, keeper: &mut Keeper, clock: Clock, waiting: u64) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.post.buffer);
         let mut taken = 0;
         while taken < waiting {
@@ -173,12 +191,6 @@ impl<W: Watch> Office<W> {
             taken += read as u64;
         }
         self.post.buffer = buffer;
-        for &client in &arrivals.dead {
-            if let Some(slot) = self.post.slots.remove(&client) {
-                slot.remove();
-            }
-            keeper.died(clock.now(), client, self);
-        }
         Ok(())
     }
 }

@@ -54,6 +54,8 @@ impl Host for Paper {
             What::Put(run) => ("put", run),
             What::Get(run) => ("get", run),
             What::Done(run) => ("done", run),
+            What::Back(run) => ("back", run),
+            What::Died(_) => return self.events.push((event.at, "died", event.worker, 0)),
         };
         for (id, _) in run.items() {
             self.events.push((event.at, what, event.worker, id));

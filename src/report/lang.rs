@@ -1,8 +1,11 @@
 //! What is said, in the languages that it is said in.
 
+use std::borrow::Cow;
+
 use clap::ValueEnum;
 
 use super::Kind;
+use crate::crew::Death;
 use crate::name::QueueName;
 use crate::queue::Role;
 
@@ -19,7 +22,22 @@ pub enum Lang {
 /// What stands around an item.
 pub(super) struct Verb {
     pub(super) before: &'static str,
-    pub(super) after: &'static str,
+    pub(super) after: Cow<'static, str>,
+}
+
+/// How a run with deaths has gone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Toll {
+    /// Items that are done.
+    pub(crate) done: u64,
+    /// Items in all.
+    pub(crate) items: u64,
+    /// Workers that have died.
+    pub(crate) died: u64,
+    /// Workers that have taken their places.
+    pub(crate) replaced: u64,
+    /// Items that were handed out more than once.
+    pub(crate) again: u64,
 }
 
 impl Lang {
@@ -31,22 +49,57 @@ impl Lang {
         }
     }
 
-    /// Who does what; nothing for what is not logged.
-    pub(super) fn sentence(self, kind: Kind, role: Role) -> Option<(&'static str, Verb)> {
-        let subject = match (self, role) {
+    /// Who does what; nothing for what is not logged. `attempt` is the one that an item is in.
+    pub(super) fn sentence(
+        self,
+        kind: Kind,
+        role: Role,
+        attempt: u32,
+    ) -> Option<(&'static str, Verb)> {
+        let (before, after) = match (self, kind) {
+            (Self::Ja, Kind::Put) => (": ", " を追加しました\n".into()),
+            (Self::Ja, Kind::Get) => (": ", " を取得しました\n".into()),
+            (Self::Ja, Kind::Back) => {
+                (": ", format!(" がキューに戻りました（次は{attempt}回目）\n").into())
+            }
+            (Self::En, Kind::Put) => (": added ", "\n".into()),
+            (Self::En, Kind::Get) => (": got ", "\n".into()),
+            (Self::En, Kind::Back) => {
+                (": ", format!(" is back in line (attempt {attempt} is next)\n").into())
+            }
+            (_, Kind::Done | Kind::Died | Kind::Restart | Kind::End) => return None,
+        };
+        Some((self.subject(role), Verb { before, after }))
+    }
+
+    /// Who.
+    pub(super) fn subject(self, role: Role) -> &'static str {
+        match (self, role) {
             (Self::Ja, Role::Producer) => "生産者",
             (Self::Ja, Role::Consumer | Role::Visitor) => "消費者",
             (Self::En, Role::Producer) => "producer",
             (Self::En, Role::Consumer | Role::Visitor) => "consumer",
-        };
-        let (before, after) = match (self, kind) {
-            (Self::Ja, Kind::Put) => (": ", " を追加しました\n"),
-            (Self::Ja, Kind::Get) => (": ", " を取得しました\n"),
-            (Self::En, Kind::Put) => (": added ", "\n"),
-            (Self::En, Kind::Get) => (": got ", "\n"),
-            (_, Kind::Done | Kind::End) => return None,
-        };
-        Some((subject, Verb { before, after }))
+        }
+    }
+
+    /// What a dead worker has died of.
+    pub(super) fn died(self, death: Death) -> String {
+        match (self, death) {
+            (Self::Ja, Death::Signal(signal)) => {
+                format!(": 異常終了しました（シグナル {signal}）\n")
+            }
+            (Self::Ja, Death::Exit(code)) => format!(": 異常終了しました（終了コード {code}）\n"),
+            (Self::En, Death::Signal(signal)) => format!(": was killed by signal {signal}\n"),
+            (Self::En, Death::Exit(code)) => format!(": failed with exit code {code}\n"),
+        }
+    }
+
+    /// Another takes a dead worker's place.
+    pub(super) fn restarted(self) -> &'static str {
+        match self {
+            Self::Ja => ": 再起動しました\n",
+            Self::En => ": restarted\n",
+        }
     }
 
     /// Which one of several it is.
@@ -95,6 +148,28 @@ impl Lang {
         match self {
             Self::Ja => format!("中断されました: {not_done} 個のアイテムは処理されていません"),
             Self::En => format!("interrupted: {} not done", counted(not_done)),
+        }
+    }
+
+    /// What a run says in the end if workers have died.
+    pub(crate) fn toll(self, toll: Toll) -> String {
+        let Toll { done, items, died, replaced, again } = toll;
+        match self {
+            Self::Ja => format!(
+                "{items} 個中 {done} 個のアイテムを処理しました\
+                 （異常終了 {died} 回、再起動 {replaced} 回、配り直したアイテム {again} 個）"
+            ),
+            Self::En => {
+                let died = match died {
+                    1 => "1 worker".to_owned(),
+                    died => format!("{died} workers"),
+                };
+                let again = counted(again);
+                format!(
+                    "{done} of {} done; {died} died, {replaced} replaced; {again} handed out again",
+                    counted(items)
+                )
+            }
         }
     }
 

@@ -11,10 +11,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::clock::Nanos;
+use crate::crew::Death;
 use crate::queue::{Role, Run, Worker};
 pub(crate) use item::{bare, encode, printable, value};
 pub use lang::Lang;
-pub(crate) use lang::counted;
+pub(crate) use lang::{Toll, counted};
 pub(crate) use output::{Output, Progress};
 
 /// What a line looks like.
@@ -40,6 +41,12 @@ pub(crate) enum Kind {
     Get,
     /// Items are done.
     Done,
+    /// Items are back in line.
+    Back,
+    /// A worker has died.
+    Died,
+    /// Another takes the place of a worker that has died.
+    Restart,
     /// All processes have finished.
     End,
 }
@@ -77,6 +84,13 @@ struct JsonEvent<'a> {
     id: Option<u64>,
     item: Option<&'a RawValue>,
     attempt: Option<u32>,
+}
+
+impl JsonEvent<'_> {
+    fn without_item(at: Nanos, event: Kind, worker: Option<Worker>) -> Self {
+        let (role, worker) = (worker.map(|w| w.role), worker.map(|w| w.number));
+        Self { t: seconds(at), event, role, worker, id: None, item: None, attempt: None }
+    }
 }
 
 impl Reporter {
@@ -157,15 +171,11 @@ impl Reporter {
                 }
             }
             Style::Log => {
-                let Some((subject, verb)) = self.lang.sentence(kind, role) else {
+                let Some((subject, verb)) = self.lang.sentence(kind, role, run.attempt) else {
                     return;
                 };
-                let number = worker.filter(|_| self.several[role as usize]);
                 for (_, item) in run.items() {
-                    self.out.raw(subject.as_bytes());
-                    if let Some(number) = number {
-                        self.out.raw(self.lang.number(number).as_bytes());
-                    }
+                    self.who(subject, role, worker);
                     self.out.raw(verb.before.as_bytes());
                     self.out.text(&item::bare(item));
                     self.out.raw(verb.after.as_bytes());
@@ -174,20 +184,42 @@ impl Reporter {
         }
     }
 
+    /// Reports that a worker has died.
+    pub(crate) fn died(&mut self, at: Nanos, worker: Worker, death: Death) {
+        self.of_worker(at, Kind::Died, worker, &self.lang.died(death));
+    }
+
+    /// Reports that another takes a dead worker's place.
+    pub(crate) fn restarted(&mut self, at: Nanos, worker: Worker) {
+        self.of_worker(at, Kind::Restart, worker, self.lang.restarted());
+    }
+
     /// Reports that all processes have finished.
     pub(crate) fn end(&mut self, at: Nanos) {
         match self.style {
             Style::Log => self.out.raw(self.lang.all_finished().as_bytes()),
-            Style::Json => self.json(&JsonEvent {
-                t: seconds(at),
-                event: Kind::End,
-                role: None,
-                worker: None,
-                id: None,
-                item: None,
-                attempt: None,
-            }),
+            Style::Json => self.json(&JsonEvent::without_item(at, Kind::End, None)),
             Style::Raw | Style::Silent => {}
+        }
+    }
+
+    fn of_worker(&mut self, at: Nanos, kind: Kind, worker: Worker, words: &str) {
+        match self.style {
+            Style::Log => {
+                let Worker { role, number } = worker;
+                self.who(self.lang.subject(role), role, Some(number));
+                self.out.raw(words.as_bytes());
+            }
+            Style::Json => self.json(&JsonEvent::without_item(at, kind, Some(worker))),
+            Style::Raw | Style::Silent => {}
+        }
+    }
+
+    /// Its number is said if there are several.
+    fn who(&mut self, subject: &str, role: Role, worker: Option<u32>) {
+        self.out.raw(subject.as_bytes());
+        if let Some(number) = worker.filter(|_| self.several[role as usize]) {
+            self.out.raw(self.lang.number(number).as_bytes());
         }
     }
 
@@ -233,14 +265,4 @@ impl Reporter {
 /// Nanoseconds as seconds: exact for the first 104 days, as a double goes.
 pub(crate) fn seconds(at: Nanos) -> f64 {
     at as f64 / 1e9
-}
-
-/// How messages name a worker.
-pub(crate) fn name(worker: Worker) -> String {
-    let role = match worker.role {
-        Role::Producer => "producer",
-        Role::Consumer => "consumer",
-        Role::Visitor => "visitor",
-    };
-    format!("{role} {}", worker.number)
 }

@@ -1,9 +1,10 @@
 //! `qdemo run`: the demonstration. This process is the parent and the keeper; its workers are
 //! child processes.
 
+mod chaos;
+mod parent;
+
 use std::collections::BTreeSet;
-use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +14,15 @@ use tempfile::TempDir;
 
 use super::signals::{self, Hangup};
 use super::{LangArg, StdoutFailed, values};
-use crate::clock::{Clock, Pacer, Speed, Stamp};
-use crate::crew::{Crew, Departed};
+use crate::clock::{Clock, Nanos, Pacer, Speed, nanos};
+use crate::crew::Crew;
 use crate::exit::ExitCode;
-use crate::journal::Fact;
-use crate::keeper::{Event, Keeper, Office, Plan, Post, Watch, What};
-use crate::pipe::{QueueDir, Ready, Waker, raise_open_files, sweep_runs};
+use crate::keeper::{Keeper, Office, Plan, Post};
+use crate::pipe::{QueueDir, Waker, raise_open_files, sweep_runs};
 use crate::queue::{Queue, Remains, Role, Worker};
-use crate::report::{self, Kind, Lang, Output, Progress, Reporter, Style};
+use crate::report::{Lang, Output, Progress, Reporter, Style};
+use chaos::Chaos;
+use parent::{Parent, Show};
 
 /// The private directory of a run is called this, its process number, and something random.
 const PREFIX: &str = "qdemo-run.";
@@ -35,7 +37,8 @@ const QUEUE: &str = "run";
   qdemo run
   qdemo run --items 5 --producer-delay 1s --consumer-delay 2s --speed max
   qdemo run --items 1000 --producers 2 --consumers 3 --capacity 4 --producer-delay 10ms \\
-      --consumer-delay 30ms --format json")]
+      --consumer-delay 30ms --format json
+  qdemo run --producers 2 --consumers 3 --items 20 --chaos 1s")]
 pub(super) struct Args {
     /// How many items, shared out evenly over the producers
     #[arg(long, value_name = "N", default_value = "5")]
@@ -82,6 +85,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "X|max", default_value = "1")]
     #[arg(value_parser = values::speed, allow_hyphen_values = true)]
     speed: Speed,
+
+    /// How often each worker that has died is replaced; 0 for never
+    #[arg(long, value_name = "N", default_value = "3")]
+    #[arg(value_parser = values::times, allow_hyphen_values = true)]
+    respawn: u32,
+
+    /// Kill a worker, whichever, about every so often; such a one is always replaced
+    #[arg(long, value_name = "TIME")]
+    #[arg(value_parser = values::period, allow_hyphen_values = true)]
+    chaos: Option<Duration>,
 
     /// Print no lines
     #[arg(long)]
@@ -150,7 +163,7 @@ impl Args {
         wakers: [&Waker; 2],
     ) -> anyhow::Result<ExitCode> {
         let _lock = QueueDir::open(base.to_owned())?.try_lock().context("cannot lock the queue")?;
-        let paced = !(self.producer_delay.is_zero() && self.consumer_delay.is_zero());
+        let clock = Clock::start();
         let remains = Remains {
             capacity: Some(std::num::NonZeroU64::new(self.capacity)),
             ..Remains::default()
@@ -158,25 +171,53 @@ impl Args {
         let mut parent = Parent {
             keeper: Keeper::new(Plan {
                 queue: Queue::new(remains, false),
-                pacer: paced.then(|| Pacer::new(self.speed, workers.iter().copied())),
+                pacer: self.is_paced().then(|| Pacer::new(self.speed, workers.iter().copied())),
                 workers: Some(workers.clone()),
             }),
             host: Office {
                 post: Post::open(QueueDir::open_or_create(base, QUEUE)?)
                     .context("cannot make a named pipe")?,
-                watch: Show { reporter, done: 0 },
+                watch: Show::new(reporter, self.items, self.respawn, &workers),
             },
-            crew: crew.clone(),
-            clock: Clock::start(),
+            crew,
+            clock,
+            base,
+            args: self,
             lang,
-            interrupted: false,
+            chaos: self.chaos(clock.now())?,
+            stopped: false,
         };
         for worker in workers {
-            let args = self.worker_args(worker, lang);
-            crew.start(worker, &args, base).context("cannot start a worker process")?;
+            parent.start(worker)?;
         }
         parent.keep(wakers)?;
-        parent.finish(self)
+        parent.finish()
+    }
+
+    /// Whether the keeper has the time in its hands.
+    fn is_paced(&self) -> bool {
+        !(self.producer_delay.is_zero() && self.consumer_delay.is_zero())
+    }
+
+    /// It keeps to the time of the run, as far as that has to do with the wall's.
+    fn chaos(&self, now: Nanos) -> anyhow::Result<Option<Chaos>> {
+        let Some(every) = self.chaos else {
+            return Ok(None);
+        };
+        let speed = match self.speed {
+            Speed::Times(speed) if self.is_paced() => speed,
+            _ => 1.0,
+        };
+        // A float out of range becomes the nearest integer, which is what is wanted.
+        let every = (nanos(every) as f64 / speed) as Nanos;
+        let seed = getrandom::u64().context("no random numbers")?;
+        Ok(Some(Chaos::new(every, now, seed)))
+    }
+
+    /// How many of the items this producer is to put.
+    fn share(&self, producer: Worker) -> u64 {
+        let before = u64::from(producer.number - 1);
+        self.items.saturating_sub(before).div_ceil(u64::from(self.producers))
     }
 
     fn workers(&self) -> BTreeSet<Worker> {
@@ -195,8 +236,9 @@ impl Args {
         Reporter::new(style, lang, workers, output)
     }
 
-    /// What a worker is started with, in the words of the command that it is.
-    fn worker_args(&self, worker: Worker, lang: Lang) -> Vec<String> {
+    /// What a worker is started with, in the words of the command that it is; `skip` items of a
+    /// producer are in the queue already.
+    fn worker_args(&self, worker: Worker, lang: Lang, skip: u64) -> Vec<String> {
         let number = worker.number;
         let delay = |delay: Duration| format!("--delay={}ns", delay.as_nanos());
         let (mut args, of) = match worker.role {
@@ -207,12 +249,15 @@ impl Args {
                     "producer".to_owned(),
                     format!("--items={}", self.items),
                     format!("--item-name={name}"),
+                    format!("--skip={skip}"),
                     delay(self.producer_delay),
                 ];
                 (args, self.producers)
             }
             Role::Consumer | Role::Visitor => {
-                let args = vec!["consumer".to_owned(), delay(self.consumer_delay)];
+                // An item is not to blame for the death of whoever has it.
+                let attempts = "--max-attempts=0".to_owned();
+                let args = vec!["consumer".to_owned(), delay(self.consumer_delay), attempts];
                 (args, self.consumers)
             }
         };
@@ -231,131 +276,4 @@ fn make_private_dir(place: &Path) -> anyhow::Result<TempDir> {
         .permissions(std::fs::Permissions::from_mode(0o700))
         .tempdir_in(place)
         .with_context(|| format!("cannot make a directory in {}", place.display()))
-}
-
-/// The parent of a run.
-struct Parent {
-    keeper: Keeper,
-    host: Office<Show>,
-    crew: Crew,
-    clock: Clock,
-    lang: Lang,
-    interrupted: bool,
-}
-
-impl Parent {
-    /// Keeps the queue until all workers have left.
-    fn keep(&mut self, [deaths, signal]: [&Waker; 2]) -> anyhow::Result<()> {
-        loop {
-            let until = self.keeper.turn(self.clock.now(), &mut self.host)?;
-            self.host.post.flush();
-            self.print()?;
-            if self.crew.is_empty() && self.host.post.is_quiet() {
-                return Ok(());
-            }
-            // The first signal stays to be seen, by whoever waits for a reader too; here it is known.
-            let news = if self.interrupted { Ready::Death } else { Ready::Read };
-            let others = [(deaths.as_fd(), Ready::Read), (signal.as_fd(), news)];
-            let arrivals = self.host.post.wait(self.clock, until, &others)?;
-            self.host.take_in(&mut self.keeper, self.clock, &arrivals)?;
-            if arrivals.others[0] {
-                deaths.clear();
-                self.look_after_crew()?;
-            }
-            if signals::caught().is_some() && !self.interrupted {
-                self.interrupted = true;
-                self.stop();
-                if self.keeper.census().out > 0 {
-                    self.host.watch.reporter.notice(self.lang.finishing());
-                }
-            }
-        }
-    }
-
-    fn print(&mut self) -> anyhow::Result<()> {
-        match self.host.watch.reporter.flush() {
-            // Nobody reads on, but leaving must not wait for that.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            other => other.map_err(|error| StdoutFailed(error).into()),
-        }
-    }
-
-    fn look_after_crew(&mut self) -> io::Result<()> {
-        for departed in self.crew.reap()? {
-            self.keeper.will_not_come(departed.worker);
-            self.tell_of(&departed);
-        }
-        // Nobody is there to get anything any more: producers must not wait for ever.
-        if self.keeper.expected(Role::Consumer) == 0 && self.keeper.expected(Role::Producer) > 0 {
-            self.stop();
-        }
-        Ok(())
-    }
-
-    fn tell_of(&self, departed: &Departed) {
-        if let Some(cause) = departed.cause() {
-            let who = report::name(departed.worker);
-            let pid = departed.pid;
-            let then = match departed.worker.role {
-                Role::Producer => "",
-                Role::Consumer | Role::Visitor => ": what it held is back in line",
-            };
-            let text = format!("qdemo: {who} (process {pid}) {cause}{then}");
-            self.host.watch.reporter.notice(&text);
-        }
-    }
-
-    /// Producers stop, consumers finish what they hold.
-    fn stop(&mut self) {
-        self.keeper.close_now(self.clock.now(), &mut self.host);
-    }
-
-    fn finish(&mut self, args: &Args) -> anyhow::Result<ExitCode> {
-        self.host.watch.reporter.end(self.keeper.now());
-        self.print()?;
-        self.host.watch.reporter.progress().clear();
-        let not_done = args.items.saturating_sub(self.host.watch.done);
-        if signals::caught().is_some() {
-            if not_done > 0 {
-                self.host.watch.reporter.notice(&self.lang.interrupted(not_done));
-            }
-            return Ok(ExitCode::Done);
-        }
-        if not_done > 0 {
-            let of = args.items;
-            anyhow::bail!("{not_done} of {of} items were not done, since workers have died");
-        }
-        Ok(ExitCode::Done)
-    }
-}
-
-/// Shows every event.
-struct Show {
-    reporter: Reporter,
-    done: u64,
-}
-
-impl Watch for Show {
-    fn end(&mut self) -> io::Result<Stamp> {
-        Ok(Stamp::now())
-    }
-
-    /// A run is not remembered.
-    fn record(&mut self, _: &Fact<'_>) {}
-
-    fn event(&mut self, event: Event<'_>) {
-        let (kind, run) = match event.what {
-            What::Put(run) => (Kind::Put, run),
-            What::Get(run) => (Kind::Get, run),
-            What::Done(run) => {
-                self.done += run.count();
-                self.reporter.progress().add(run.count());
-                (Kind::Done, run)
-            }
-        };
-        if let Some(worker) = event.worker {
-            let Worker { role, number } = worker;
-            self.reporter.items(event.at, kind, role, Some(number), run);
-        }
-    }
 }

@@ -1,0 +1,259 @@
+//! The parent of a run: keeps the queue, replaces workers that die, and tells how it went.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::chaos::Chaos;
+use super::{Args, StdoutFailed, signals};
+use crate::clock::{Clock, Stamp};
+use crate::crew::{Crew, Departed};
+use crate::exit::ExitCode;
+use crate::journal::Fact;
+use crate::keeper::{Event, Keeper, Office, Watch, What};
+use crate::pipe::{Ready, Waker};
+use crate::queue::{Role, Worker};
+use crate::report::{Kind, Lang, Reporter, Toll};
+
+/// The parent of a run.
+pub(super) struct Parent<'a> {
+    pub(super) keeper: Keeper,
+    pub(super) host: Office<Show>,
+    pub(super) crew: &'a Crew,
+    pub(super) clock: Clock,
+    /// Where the queue lies.
+    pub(super) base: &'a Path,
+    pub(super) args: &'a Args,
+    pub(super) lang: Lang,
+    pub(super) chaos: Option<Chaos>,
+    /// Producers have been told to stop.
+    pub(super) stopped: bool,
+}
+
+impl Parent<'_> {
+    /// Starts a worker, or another one in its place.
+    pub(super) fn start(&self, worker: Worker) -> anyhow::Result<()> {
+        let skip = self.host.watch.place(worker).accepted;
+        let args = self.args.worker_args(worker, self.lang, skip);
+        self.crew.start(worker, &args, self.base).context("cannot start a worker process")
+    }
+
+    /// Keeps the queue until all workers have left.
+    pub(super) fn keep(&mut self, [deaths, signal]: [&Waker; 2]) -> anyhow::Result<()> {
+        let mut interrupted = false;
+        loop {
+            let until = self.keeper.turn(self.clock.now(), &mut self.host)?;
+            self.host.post.flush();
+            self.print()?;
+            if self.crew.is_empty() && self.host.post.is_quiet() {
+                return Ok(());
+            }
+            let until = until.into_iter().chain(self.chaos.as_ref().map(Chaos::due)).min();
+            // The first signal stays to be seen, by whoever waits for a reader too; here it is known.
+            let news = if interrupted { Ready::Death } else { Ready::Read };
+            let others = [(deaths.as_fd(), Ready::Read), (signal.as_fd(), news)];
+            let arrivals = self.host.post.wait(self.clock, until, &others)?;
+            self.host.take_in(&mut self.keeper, self.clock, &arrivals)?;
+            if arrivals.others[0] {
+                deaths.clear();
+                self.look_after_crew()?;
+            }
+            if signals::caught().is_some() && !interrupted {
+                interrupted = true;
+                self.stop();
+                if self.keeper.census().out > 0 {
+                    self.host.watch.reporter.notice(self.lang.finishing());
+                }
+            }
+            self.wreak_havoc();
+        }
+    }
+
+    fn print(&mut self) -> anyhow::Result<()> {
+        match self.host.watch.reporter.flush() {
+            // Nobody reads on, but leaving must not wait for that.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            other => other.map_err(|error| StdoutFailed(error).into()),
+        }
+    }
+
+    fn look_after_crew(&mut self) -> anyhow::Result<()> {
+        let departed = self.crew.reap()?;
+        // What they wrote before their end counts; how far a producer came is known only then.
+        self.host.take_in_all(&mut self.keeper, self.clock)?;
+        for departed in departed {
+            // Whoever said goodbye has left, however its process ended then.
+            if self.keeper.expects(departed.worker) {
+                self.miss(&departed)?;
+            }
+        }
+        // Nobody is there to get anything any more: producers must not wait for ever.
+        if self.keeper.expected(Role::Consumer) == 0 && self.keeper.expected(Role::Producer) > 0 {
+            self.stop();
+        }
+        Ok(())
+    }
+
+    /// A worker has gone without a word: another takes its place, if it may and is of any use.
+    fn miss(&mut self, departed: &Departed) -> anyhow::Result<()> {
+        let &Departed { worker, death, struck } = departed;
+        self.keeper.worker_gone(self.clock.now(), worker, death, &mut self.host);
+        let place = self.host.watch.place(worker);
+        if death.is_none() || !self.needs(worker) || !(struck || place.respawns > 0) {
+            self.keeper.will_not_come(worker);
+            return Ok(());
+        }
+        let respawns = place.respawns - u32::from(!struck);
+        self.start(worker)?;
+        let watch = &mut self.host.watch;
+        watch.places.insert(worker, Place { respawns, fresh: true, ..place });
+        watch.toll.replaced += 1;
+        watch.reporter.restarted(self.keeper.now(), worker);
+        Ok(())
+    }
+
+    /// Whether there may still be something to do for this worker.
+    fn needs(&self, worker: Worker) -> bool {
+        if self.stopped || signals::caught().is_some() {
+            return false;
+        }
+        let census = self.keeper.census();
+        match worker.role {
+            Role::Producer => self.host.watch.place(worker).accepted < self.args.share(worker),
+            Role::Consumer | Role::Visitor => {
+                self.keeper.expected(Role::Producer) > 0 || census.in_line + census.out > 0
+            }
+        }
+    }
+
+    /// Kills somebody, if that is wanted now. Whoever has just taken the place of another is spared
+    /// until it has put an item, or has done one: so everything gets done some time, however often
+    /// somebody is killed.
+    fn wreak_havoc(&mut self) {
+        let Some(mut chaos) = self.chaos.take_if(|_| !self.stopped) else {
+            return;
+        };
+        let candidates = || {
+            let places = self.host.watch.places.iter().filter(|(_, place)| !place.fresh);
+            let workers = places.map(|(&worker, _)| worker);
+            workers.filter(|&w| self.keeper.expects(w) && self.needs(w)).collect()
+        };
+        if let Some(worker) = chaos.pick(self.clock.now(), candidates) {
+            self.crew.strike(worker);
+        }
+        self.chaos = Some(chaos);
+    }
+
+    /// Producers stop, consumers finish what they hold.
+    fn stop(&mut self) {
+        self.stopped = true;
+        self.chaos = None;
+        self.keeper.close_now(self.clock.now(), &mut self.host);
+    }
+
+    /// Tells how it went.
+    pub(super) fn finish(&mut self) -> anyhow::Result<ExitCode> {
+        self.host.watch.reporter.end(self.keeper.now());
+        self.print()?;
+        let Show { reporter, toll, .. } = &self.host.watch;
+        reporter.progress().clear();
+        if toll.died > 0 {
+            reporter.notice(&self.lang.toll(*toll));
+        }
+        let not_done = toll.items.saturating_sub(toll.done);
+        if signals::caught().is_some() {
+            if not_done > 0 {
+                reporter.notice(&self.lang.interrupted(not_done));
+            }
+            return Ok(ExitCode::Done);
+        }
+        if not_done > 0 {
+            let of = toll.items;
+            anyhow::bail!("{not_done} of {of} items were not done, since workers have died");
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+/// Shows every event, and counts.
+pub(super) struct Show {
+    reporter: Reporter,
+    toll: Toll,
+    places: BTreeMap<Worker, Place>,
+}
+
+/// The place of a worker, which several processes may take one after another.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    /// How many items from here the queue has accepted.
+    accepted: u64,
+    /// How many more may die here of something else than chaos, and be replaced.
+    respawns: u32,
+    /// Another has just taken it, and has neither put nor done anything yet.
+    fresh: bool,
+}
+
+impl Show {
+    /// Of a run with these `workers` and so many items.
+    pub(super) fn new(
+        reporter: Reporter,
+        items: u64,
+        respawns: u32,
+        workers: &BTreeSet<Worker>,
+    ) -> Self {
+        let place = Place { respawns, ..Place::default() };
+        let places = workers.iter().map(|&worker| (worker, place)).collect();
+        Self { reporter, toll: Toll { items, ..Toll::default() }, places }
+    }
+
+    fn place(&self, worker: Worker) -> Place {
+        self.places.get(&worker).copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, worker: Worker, what: &What<'_>) {
+        let place = self.places.entry(worker).or_default();
+        match what {
+            What::Put(run) => {
+                place.accepted += run.count();
+                place.fresh = false;
+            }
+            // Once is enough to be counted.
+            What::Get(run) if run.attempt == 2 => self.toll.again += run.count(),
+            What::Done(run) => {
+                self.toll.done += run.count();
+                self.reporter.progress().add(run.count());
+                place.fresh = false;
+            }
+            What::Died(_) => self.toll.died += 1,
+            What::Get(_) | What::Back(_) => {}
+        }
+    }
+}
+
+impl Watch for Show {
+    fn end(&mut self) -> io::Result<Stamp> {
+        Ok(Stamp::now())
+    }
+
+    /// A run is not remembered.
+    fn record(&mut self, _: &Fact<'_>) {}
+
+    fn event(&mut self, event: Event<'_>) {
+        let Some(worker) = event.worker else {
+            return;
+        };
+        self.count(worker, &event.what);
+        let (kind, run) = match event.what {
+            What::Put(run) => (Kind::Put, run),
+            What::Get(run) => (Kind::Get, run),
+            What::Done(run) => (Kind::Done, run),
+            What::Back(run) => (Kind::Back, run),
+            What::Died(death) => return self.reporter.died(event.at, worker, death),
+        };
+        let Worker { role, number } = worker;
+        self.reporter.items(event.at, kind, role, Some(number), run);
+    }
+}

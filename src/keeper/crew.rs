@@ -1,0 +1,111 @@
+//! The workers of a run: who is still to come, who is gone, and whose turn it is.
+
+use std::collections::BTreeMap;
+
+use super::{Event, Host, Keeper, Peer, What, send, send_error};
+use crate::clock::{Nanos, Next};
+use crate::crew::Death;
+use crate::queue::{ClientId, Effect, Request, Role, Worker};
+use crate::wire::Reply;
+
+impl Keeper {
+    /// A worker that has not come yet never will.
+    pub(crate) fn will_not_come(&mut self, worker: Worker) {
+        if !self.crew.contains_key(&worker) {
+            self.worker_left(worker);
+        }
+    }
+
+    /// The process of a worker is no more, and all that it wrote has been taken in. Whether by a
+    /// `death` or not, it did not say goodbye: what it had is back in line, what it could not put yet
+    /// is forgotten, and it is awaited as at the beginning. It comes again, or
+    /// [`Keeper::will_not_come`].
+    pub(crate) fn worker_gone(
+        &mut self,
+        wall: Nanos,
+        worker: Worker,
+        death: Option<Death>,
+        host: &mut impl Host,
+    ) {
+        self.wall = wall;
+        if let Some(pacer) = &mut self.pacer {
+            pacer.lost(worker, wall);
+        }
+        if let Some(death) = death {
+            host.event(Event { at: self.now(), worker: Some(worker), what: What::Died(death) });
+        }
+        if let Some(&client) = self.crew.get(&worker) {
+            self.leave_queue(client, Request::Die, host);
+            self.forget(client, host);
+        }
+    }
+
+    /// Whether this worker has neither left nor been given up.
+    pub(crate) fn expects(&self, worker: Worker) -> bool {
+        self.workers.as_ref().is_some_and(|workers| workers.contains(&worker))
+    }
+
+    /// How many workers of this role have not left yet.
+    pub(crate) fn expected(&self, role: Role) -> usize {
+        let workers = self.workers.iter().flatten();
+        workers.filter(|worker| worker.role == role).count()
+    }
+
+    pub(super) fn next_in_pace(&mut self, host: &mut impl Host) -> Option<Next> {
+        let pacer = self.pacer.as_mut()?;
+        let (crew, queue) = (&self.crew, &self.queue);
+        let client = |worker| crew.get(&worker).copied();
+        let next = pacer.next(self.wall, |w| client(w).is_some_and(|c| queue.can_serve(c)));
+        if let Next::Wake(worker) = next {
+            pacer.answered(worker, self.wall);
+            if let Some(client) = client(worker) {
+                send(host, client, &Reply::Wake);
+            }
+        }
+        Some(next)
+    }
+
+    pub(super) fn serve(&mut self, worker: Worker) -> Option<Effect> {
+        let &client = self.crew.get(&worker)?;
+        self.queue.serve(self.now(), client)
+    }
+
+    /// The keeper owes this worker of a paced run an answer.
+    pub(super) fn is_at_rest(&mut self, client: ClientId) {
+        if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker_of(&self.peers, client)) {
+            pacer.asks(worker, self.wall);
+        }
+    }
+
+    pub(super) fn sleep(&mut self, client: ClientId, delay: Nanos, host: &mut impl Host) {
+        match (&mut self.pacer, worker_of(&self.peers, client)) {
+            (Some(pacer), Some(worker)) => pacer.sleeps(worker, delay, self.wall),
+            _ => {
+                let text = "time is not paced here: wait by your own clock";
+                send_error(host, client, "not-paced", text);
+            }
+        }
+    }
+
+    /// As in the classic example: the parent joins the producers, and then puts the sentinel.
+    pub(super) fn worker_left(&mut self, worker: Worker) {
+        if let Some(pacer) = &mut self.pacer {
+            pacer.left(worker);
+        }
+        if let Some(workers) = &mut self.workers {
+            workers.remove(&worker);
+            if self.expected(Role::Producer) == 0 {
+                let _nothing_dropped = self.queue.close();
+            }
+        }
+    }
+
+    /// In a paced run one thing happens at a time.
+    pub(super) fn window(&self) -> u64 {
+        if self.pacer.is_some() { 0 } else { self.queue.grant() }
+    }
+}
+
+pub(super) fn worker_of(peers: &BTreeMap<ClientId, Peer>, client: ClientId) -> Option<Worker> {
+    peers.get(&client)?.worker
+}
