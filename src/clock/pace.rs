@@ -408,4 +408,41 @@ mod tests {
         pacer.left(producer(1));
         assert_eq!(pacer.next(SECOND, none), Next::Wait(Some(2 * SECOND)));
     }
+
+    #[test]
+    fn time_stands_still_where_a_worker_died_until_it_has_come_again() {
+        let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
+        pacer.next(0, none);
+        pacer.lost(consumer(1), 600 * MS);
+        assert_eq!(pacer.now(), 600 * MS, "it died at the time on the wall");
+        assert_eq!(pacer.next(3 * SECOND, none), Next::Wait(None));
+        pacer.lost(producer(1), 4 * SECOND);
+        assert_eq!(pacer.now(), 600 * MS, "so time does not pass for the next one that dies");
+        pacer.came(consumer(1), 5 * SECOND);
+        pacer.sleeps(consumer(1), 2 * SECOND, 5 * SECOND);
+        assert_eq!(pacer.next(5 * SECOND, none), Next::Wait(None));
+        pacer.came(producer(1), 5 * SECOND);
+        pacer.asks(producer(1), 5 * SECOND);
+        assert_eq!(pacer.next(5 * SECOND, all), Next::Serve(producer(1)));
+        assert_eq!(pacer.now(), 600 * MS);
+    }
+
+    #[test]
+    fn who_died_and_does_not_come_again_is_not_waited_for() {
+        let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
+        pacer.lost(producer(1), 0);
+        assert_eq!(pacer.next(0, none), Next::Wait(None));
+        pacer.left(producer(1));
+        assert_eq!(pacer.next(0, none), Next::Wake(consumer(1)));
+        assert_eq!(pacer.now(), 2 * SECOND);
+    }
+
+    #[test]
+    fn who_died_before_time_began_is_waited_for_as_before() {
+        let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
+        pacer.came(producer(1), 0);
+        pacer.asks(producer(1), 0);
+        pacer.lost(consumer(1), SECOND);
+        assert_eq!((pacer.now(), pacer.next(SECOND, all)), (0, Next::Wait(None)));
+    }
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::{Speed, Stamp};
+use crate::crew::Death;
 use crate::wire::ReplyReader;
 
 /// Mailboxes that are vectors, and a list of what happened.
@@ -172,6 +173,146 @@ fn a_consumer_that_dies_gives_back_what_it_had() {
     desk.keeper.died(0, 1, &mut desk.paper);
     desk.keeper.turn(0, &mut desk.paper).unwrap();
     assert_eq!(desk.heard(2), "run 1 1 2\n\"x\"");
+}
+
+const PRODUCER: Worker = Worker { role: Role::Producer, number: 1 };
+const CONSUMER: Worker = Worker { role: Role::Consumer, number: 1 };
+const KILLED: Option<Death> = Some(Death::Signal(9));
+
+impl Desk {
+    /// The keeper of a run with one producer and one consumer.
+    fn of_run(capacity: u64, speed: Option<Speed>) -> Self {
+        let workers = BTreeSet::from([PRODUCER, CONSUMER]);
+        let capacity = Some(std::num::NonZeroU64::new(capacity));
+        let plan = Plan {
+            queue: Queue::new(Remains { capacity, ..Remains::default() }, false),
+            pacer: speed.map(|speed| Pacer::new(speed, workers.iter().copied())),
+            workers: Some(workers),
+        };
+        Self { keeper: Keeper::new(plan), paper: Paper::default() }
+    }
+
+    fn worker_comes(&mut self, key: &str, worker: Worker) {
+        let role = serde_json::to_string(&worker.role).unwrap();
+        self.say(&format!(r#"hello {key} {{"version":1,"role":{role},"pid":5,"worker":1}}"#));
+    }
+
+    /// Both signs of a death: the end of the mailbox, and that of the process.
+    fn worker_dies(&mut self, client: ClientId, worker: Worker) {
+        self.keeper.died(0, client, &mut self.paper);
+        self.keeper.worker_gone(0, worker, KILLED, &mut self.paper);
+        self.keeper.turn(0, &mut self.paper).unwrap();
+    }
+
+    /// What happened since the last time.
+    fn happened(&mut self) -> Vec<(&'static str, u64)> {
+        self.paper.events.drain(..).map(|(_, what, _, id)| (what, id)).collect()
+    }
+}
+
+#[test]
+fn a_run_does_not_end_while_its_last_producer_is_to_come_again() {
+    let mut desk = Desk::of_run(0, None);
+    desk.worker_comes(A, PRODUCER);
+    desk.worker_comes(C, CONSUMER);
+    desk.say(&format!("put {A} 1 1\n1"));
+    desk.say(&format!("get {C} 1"));
+    desk.worker_dies(0, PRODUCER);
+    assert_eq!(desk.happened(), [("put", 1), ("get", 1), ("died", 0)]);
+    desk.heard(1);
+    desk.say(&format!("done {C} 1 1\n\nget {C} 1"));
+    assert_eq!(desk.heard(1), "", "not the end");
+    desk.worker_comes(D, PRODUCER);
+    assert!(desk.heard(2).starts_with("welcome"));
+    desk.say(&format!("put {D} 1 1\n2\n\nbye {D}"));
+    assert_eq!(desk.heard(1), "run 2 1 1\n2");
+    desk.say(&format!("done {C} 2 1\n\nget {C} 1"));
+    assert_eq!(desk.heard(1), "ended");
+}
+
+#[test]
+fn a_run_ends_when_its_last_producer_is_given_up() {
+    for has_come in [true, false] {
+        let mut desk = Desk::of_run(0, None);
+        desk.worker_comes(C, CONSUMER);
+        if has_come {
+            desk.worker_comes(A, PRODUCER);
+        }
+        desk.say(&format!("get {C} 1"));
+        desk.heard(0);
+        desk.worker_dies(1, PRODUCER);
+        assert_eq!(desk.heard(0), "");
+        desk.keeper.will_not_come(PRODUCER);
+        desk.keeper.turn(0, &mut desk.paper).unwrap();
+        assert_eq!(desk.heard(0), "ended");
+        assert!(!desk.keeper.expects(PRODUCER) && desk.keeper.expects(CONSUMER));
+    }
+}
+
+#[test]
+fn what_a_dead_producer_had_no_room_for_is_for_the_next_one_to_put() {
+    for speed in [None, Some(Speed::Max)] {
+        let mut desk = Desk::of_run(1, speed);
+        desk.worker_comes(A, PRODUCER);
+        desk.worker_comes(C, CONSUMER);
+        desk.say(&format!("get {C} 1"));
+        desk.say(&format!("put {A} 1 1\n1"));
+        desk.say(&format!("sleep {C} 9"));
+        desk.say(&format!("put {A} 2 1\n2"));
+        desk.say(&format!("put {A} 3 1\n3"));
+        assert_eq!(desk.happened(), [("put", 1), ("get", 1), ("put", 2)]);
+        desk.worker_dies(0, PRODUCER);
+        desk.worker_comes(D, PRODUCER);
+        desk.say(&format!("put {D} 1 1\n33"));
+        desk.say(&format!("done {C} 1 1\n\nget {C} 1"));
+        desk.say(&format!("sleep {C} 9"));
+        assert_eq!(desk.happened(), [("died", 0), ("done", 1), ("get", 2), ("put", 3)]);
+        desk.say(&format!("sleep {D} 20"));
+        desk.say(&format!("done {C} 2 1\n\nget {C} 1"));
+        assert!(desk.heard(1).ends_with("run 3 1 1\n33"), "speed {speed:?}");
+    }
+}
+
+#[test]
+fn a_dead_workers_mailbox_alone_changes_nothing_yet() {
+    let mut desk = Desk::of_run(0, None);
+    desk.worker_comes(A, PRODUCER);
+    desk.worker_comes(C, CONSUMER);
+    desk.say(&format!("put {A} 1 1\n1"));
+    desk.say(&format!("get {C} 1"));
+    desk.keeper.died(0, 1, &mut desk.paper);
+    assert_eq!(desk.keeper.census().out, 1);
+    assert_eq!(desk.happened(), [("put", 1), ("get", 1)]);
+    desk.worker_dies(1, CONSUMER);
+    assert_eq!(desk.happened(), [("died", 0), ("back", 1)]);
+    assert_eq!(desk.paper.closed, [1]);
+    desk.worker_comes(D, CONSUMER);
+    desk.say(&format!("get {D} 1"));
+    assert!(desk.heard(2).ends_with("run 1 1 2\n1"));
+}
+
+#[test]
+fn in_a_paced_run_nothing_happens_between_a_death_and_the_return() {
+    let mut desk = Desk::of_run(0, Some(Speed::Max));
+    desk.worker_comes(A, PRODUCER);
+    desk.worker_comes(C, CONSUMER);
+    desk.say(&format!("get {C} 1"));
+    desk.say(&format!("put {A} 1 1\n1"));
+    desk.say(&format!("sleep {A} 5"));
+    desk.say(&format!("sleep {C} 20"));
+    desk.heard(0);
+    desk.say(&format!("put {A} 2 1\n2\n\nsleep {A} 5"));
+    desk.happened();
+    desk.heard(0);
+    desk.worker_dies(1, CONSUMER);
+    assert_eq!(desk.happened(), [("died", 0), ("back", 1)]);
+    desk.say(&format!("put {A} 3 1\n3\n\nsleep {A} 5"));
+    assert_eq!((desk.heard(0).as_str(), desk.keeper.now()), ("", 10), "nothing happens");
+    desk.worker_comes(D, CONSUMER);
+    desk.say(&format!("get {D} 1"));
+    assert_eq!(desk.happened(), [("put", 3), ("get", 1)]);
+    desk.say(&format!("sleep {D} 20"));
+    assert_eq!((desk.heard(0).as_str(), desk.keeper.now()), ("ok 3 3 0\nwake", 15));
 }
 
 /// A worker of a run, as simple as it can be.

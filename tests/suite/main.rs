@@ -15,6 +15,7 @@ mod leases;
 mod leaving;
 mod library;
 mod protocol;
+mod respawn;
 mod run;
 mod shared;
 mod shell;

@@ -1,0 +1,356 @@
+//! Workers that die in a run are replaced, and no item is lost or put twice by it.
+
+use std::collections::HashMap;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::harness::{Outcome, Running, Sandbox, assert_same, children_of, signal_to};
+
+/// What the JSON events of a run come to.
+#[derive(Default, Debug)]
+struct Ledger {
+    /// What has last happened to each item, in which attempt.
+    items: HashMap<String, (String, u64)>,
+    /// The place of each producer's next item.
+    next_of: HashMap<u64, u64>,
+    died: usize,
+    restarted: usize,
+    last_t: f64,
+}
+
+impl Ledger {
+    fn of<'a>(producers: u64, lines: impl IntoIterator<Item = &'a String>) -> Self {
+        let mut ledger = Self::default();
+        for line in lines {
+            ledger.take_in(producers, line);
+        }
+        ledger
+    }
+
+    /// Each item is put once, by its producer and in order; got only when it is in line, one attempt
+    /// higher for each time that it came back; done once.
+    fn take_in(&mut self, producers: u64, line: &str) {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(event.as_object().unwrap().len(), 7, "all keys: {line}");
+        let t = event["t"].as_f64().unwrap();
+        assert!(t >= self.last_t, "time does not go back: {line}");
+        self.last_t = t;
+        let kind = event["event"].as_str().unwrap();
+        let item = event["item"].as_str().unwrap_or_default();
+        let before = self.items.get(item).map(|(kind, attempt)| (kind.as_str(), *attempt));
+        let attempt = event["attempt"].as_u64().unwrap_or_default();
+        match kind {
+            "put" => {
+                assert_eq!((before, attempt), (None, 1), "{line}");
+                let worker = event["worker"].as_u64().unwrap();
+                let next = self.next_of.entry(worker).or_insert(worker - 1);
+                assert_eq!(item, format!("アイテム{next}"), "{line}");
+                *next += producers;
+            }
+            "get" if attempt == 1 => assert_eq!(before, Some(("put", 1)), "{line}"),
+            "get" => assert_eq!(before, Some(("back", attempt)), "{line}"),
+            "done" => assert_eq!(before, Some(("get", attempt)), "{line}"),
+            "back" => assert_eq!(before, Some(("get", attempt - 1)), "{line}"),
+            "died" => self.died += 1,
+            "restart" => self.restarted += 1,
+            _ => assert_eq!(kind, "end"),
+        }
+        if !item.is_empty() {
+            self.items.insert(item.to_owned(), (kind.to_owned(), attempt));
+        }
+    }
+
+    #[track_caller]
+    fn assert_all_done(&self, items: usize) {
+        assert_eq!(self.items.len(), items);
+        let not_done: Vec<_> = self.items.iter().filter(|(_, what)| what.0 != "done").collect();
+        assert!(not_done.is_empty(), "{not_done:?}");
+    }
+}
+
+/// The process that is this worker now: `producer 1/2`.
+fn worker(run: &Running, which: &str) -> i32 {
+    let (role, share) = which.split_once(' ').unwrap();
+    loop {
+        let found = children_of(run.pid()).into_iter().find(|child| {
+            child.args.starts_with(&format!("qdemo {role} "))
+                && child.args.contains(&format!("--worker={share}"))
+        });
+        // Between a death and the return there is none.
+        if let Some(child) = found {
+            return child.pid;
+        }
+    }
+}
+
+fn kill(run: &Running, which: &str) {
+    signal_to(worker(run, which), Signal::KILL);
+}
+
+/// Ends a run, whose first lines have been read already, and checks that all is well.
+#[track_caller]
+fn assert_all_done(run: Running, mut lines: Vec<String>, producers: u64, items: usize) -> Ledger {
+    let outcome = run.end();
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    lines.extend(outcome.lines());
+    let ledger = Ledger::of(producers, &lines);
+    ledger.assert_all_done(items);
+    assert!(lines.last().unwrap().contains(r#""event":"end""#));
+    ledger
+}
+
+#[test]
+fn a_killed_consumer_is_replaced_and_its_item_done_after_all() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--items", "1", "--consumer-delay", "30s", "--speed", "20"];
+    let mut run = sandbox.start(&args);
+    assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
+    assert_eq!(run.line(), "消費者: アイテム0 を取得しました");
+    kill(&run, "consumer 1/1");
+    let outcome = run.end();
+    let expected = "\
+消費者: 異常終了しました（シグナル 9）
+消費者: アイテム0 がキューに戻りました（次は2回目）
+消費者: 再起動しました
+消費者: アイテム0 を取得しました
+すべてのプロセスが終了しました
+";
+    assert_same(expected, &outcome.text());
+    let toll = "1 個中 1 個のアイテムを処理しました\
+                （異常終了 1 回、再起動 1 回、配り直したアイテム 1 個）\n";
+    assert_same(toll, &outcome.stderr);
+    assert_eq!(outcome.code(), Some(0));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn deaths_are_told_in_english_with_the_number_of_the_worker() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--items", "2", "--producers", "2", "--consumers", "2", "--lang", "en"];
+    let more = ["--consumer-delay", "30s", "--producer-delay", "30s", "--speed", "20"];
+    let mut run = sandbox.start(&[&args[..], &more].concat());
+    assert_eq!(run.line(), "producer 1: added item0");
+    assert_eq!(run.line(), "producer 2: added item1");
+    assert_eq!(run.line(), "consumer 1: got item0");
+    assert_eq!(run.line(), "consumer 2: got item1");
+    kill(&run, "consumer 2/2");
+    let outcome = run.end();
+    let expected = "\
+consumer 2: was killed by signal 9
+consumer 2: item1 is back in line (attempt 2 is next)
+consumer 2: restarted
+consumer 2: got item1
+all processes have finished
+";
+    assert_same(expected, &outcome.text());
+    let toll = "2 of 2 items done; 1 worker died, 1 replaced; 1 item handed out again\n";
+    assert_same(toll, &outcome.stderr);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_killed_producer_goes_on_where_it_was() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--items", "4", "--producer-delay", "30s", "--consumer-delay", "0"];
+    let mut run = sandbox.start(&[&args[..], &["--speed", "20", "--lang", "en"]].concat());
+    assert_eq!(run.line(), "producer: added item0");
+    assert_eq!(run.line(), "consumer: got item0");
+    for n in 1..4 {
+        kill(&run, "producer 1/1");
+        assert_eq!(run.line(), "producer: was killed by signal 9");
+        assert_eq!(run.line(), "producer: restarted");
+        // It begins with its next item at once.
+        assert_eq!(run.line(), format!("producer: added item{n}"));
+        assert_eq!(run.line(), format!("consumer: got item{n}"));
+    }
+    // It has nothing to put any more: nobody takes its place, and the queue ends.
+    kill(&run, "producer 1/1");
+    let outcome = run.end();
+    assert_same("producer: was killed by signal 9\nall processes have finished\n", &outcome.text());
+    let toll = "4 of 4 items done; 4 workers died, 3 replaced; 0 items handed out again\n";
+    assert_same(toll, &outcome.stderr);
+    assert_eq!(outcome.code(), Some(0));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn deaths_and_returns_are_json_events_with_all_keys() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--items", "1", "--producer-delay", "0", "--consumer-delay", "30s"];
+    let mut run = sandbox.start(&[&args[..], &["--speed", "20", "--format", "json"]].concat());
+    for kind in ["put", "get"] {
+        assert!(run.line().contains(kind));
+    }
+    kill(&run, "consumer 1/1");
+    let outcome = run.end();
+    let lines = outcome.lines();
+    // When it dies is for the wall to say.
+    let t = lines[0].split_once(',').unwrap().0;
+    let expected = format!(
+        r#"{t},"event":"died","role":"consumer","worker":1,"id":null,"item":null,"attempt":null}}
+{t},"event":"back","role":"consumer","worker":1,"id":1,"item":"アイテム0","attempt":2}}
+{t},"event":"restart","role":"consumer","worker":1,"id":null,"item":null,"attempt":null}}
+{t},"event":"get","role":"consumer","worker":1,"id":1,"item":"アイテム0","attempt":2}}
+"#
+    );
+    assert_same(&expected, &(lines[..4].join("\n") + "\n"));
+    assert_eq!(outcome.code(), Some(0));
+}
+
+#[test]
+fn who_has_been_replaced_as_often_as_allowed_never_comes_back() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--items", "3", "--consumer-delay", "30s", "--lang", "en"];
+    let more = ["--producer-delay", "0", "--speed", "20", "--respawn", "2"];
+    let mut run = sandbox.start(&[&args[..], &more].concat());
+    for n in 0..2 {
+        while run.line() != "consumer: got item0" {}
+        kill(&run, "consumer 1/1");
+        assert_eq!(run.line(), "consumer: was killed by signal 9");
+        let back = format!("consumer: item0 is back in line (attempt {} is next)", n + 2);
+        assert_eq!(run.line(), back);
+        assert_eq!(run.line(), "consumer: restarted");
+    }
+    assert_eq!(run.line(), "consumer: got item0");
+    kill(&run, "consumer 1/1");
+    let outcome = run.end();
+    let expected = "\
+consumer: was killed by signal 9
+consumer: item0 is back in line (attempt 4 is next)
+all processes have finished
+";
+    assert_same(expected, &outcome.text());
+    let said = "\
+0 of 3 items done; 3 workers died, 2 replaced; 1 item handed out again
+qdemo: 3 of 3 items were not done, since workers have died
+";
+    assert_same(said, &outcome.stderr);
+    assert_eq!(outcome.code(), Some(1));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_producer_that_is_given_up_leaves_its_items_undone_and_the_others_theirs_done() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--items", "6", "--producers", "2", "--consumer-delay", "0"];
+    let more = ["--producer-delay", "10s", "--speed", "20", "--respawn", "0", "--lang", "en"];
+    let mut run = sandbox.start(&[&args[..], &more].concat());
+    assert_eq!(run.line(), "producer 1: added item0");
+    kill(&run, "producer 2/2");
+    let outcome = run.end();
+    assert_eq!(outcome.code(), Some(1));
+    let lines = outcome.lines();
+    assert!(lines.contains(&"producer 2: was killed by signal 9".to_owned()), "{lines:?}");
+    assert!(!outcome.text().contains("restarted"));
+    for item in ["item0", "item2", "item4"] {
+        assert!(lines.contains(&format!("consumer: got {item}")), "{lines:?}");
+    }
+    let cause = outcome.stderr.lines().last().unwrap();
+    assert!(cause.ends_with("of 6 items were not done, since workers have died"), "{cause}");
+    sandbox.assert_nothing_left();
+}
+
+/// Kills whichever worker after whichever line, as often as it gets to.
+fn kill_at_random(sandbox: &Sandbox, seed: u64, items: usize, more: &[&str]) -> Ledger {
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let of = items.to_string();
+    let args = ["run", "--items", &of, "--producers", "3", "--consumers", "3", "--format", "json"];
+    let mut run = sandbox.start(&[&args[..], &["--respawn", "1000000"], more].concat());
+    let mut lines = Vec::new();
+    for _ in 0..random.random_range(3..12) {
+        let children = children_of(run.pid());
+        if children.is_empty() {
+            // They have not been started yet, or all is over.
+            lines.extend(Some(run.line()).filter(|line| !line.is_empty()));
+            continue;
+        }
+        let victim = &children[random.random_range(0..children.len())];
+        // It may have ended by itself.
+        let _ = kill_process(Pid::from_raw(victim.pid).unwrap(), Signal::KILL);
+        for _ in 0..random.random_range(0..items / 4) {
+            lines.extend(Some(run.line()).filter(|line| !line.is_empty()));
+        }
+    }
+    assert_all_done(run, lines, 3, items)
+}
+
+#[test]
+fn whenever_workers_of_a_paced_run_are_killed_each_item_is_put_once_and_done_once() {
+    let sandbox = Sandbox::new();
+    let mut died = 0;
+    for seed in 0..12 {
+        let delays = ["--producer-delay", "7ms", "--consumer-delay", "11ms"];
+        let speed = if seed % 2 == 0 { "max" } else { "30" };
+        let capacity = ["0", "2"][usize::try_from(seed).unwrap() % 2];
+        let more = [&delays[..], &["--speed", speed, "--capacity", capacity]].concat();
+        died += kill_at_random(&sandbox, seed, 90, &more).died;
+    }
+    assert!(died > 12, "{died}");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn whenever_workers_of_a_run_without_delays_are_killed_each_item_is_put_once_and_done_once() {
+    let sandbox = Sandbox::new();
+    let mut died = 0;
+    for seed in 0..12 {
+        let capacity = ["0", "1", "10", "300"][usize::try_from(seed).unwrap() % 4];
+        let delays = ["--producer-delay", "0", "--consumer-delay", "0"];
+        let more = [&delays[..], &["--capacity", capacity]].concat();
+        died += kill_at_random(&sandbox, 100 + seed, 3000, &more).died;
+    }
+    assert!(died > 12, "{died}");
+    sandbox.assert_nothing_left();
+}
+
+fn json_of(outcome: &Outcome) -> Ledger {
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    Ledger::of(3, &outcome.lines())
+}
+
+#[test]
+fn in_chaos_every_item_is_done_all_the_same() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--producers", "3", "--consumers", "4", "--respawn", "0"];
+    let args = [&args[..], &["--format", "json", "--chaos", "2ms"]].concat();
+    let without = ["--producer-delay", "0", "--consumer-delay", "0", "--items", "20000"];
+    let paced = ["--producer-delay", "1ms", "--consumer-delay", "1ms", "--items", "300"];
+    for (more, speed, items) in
+        [(without, "1", 20_000), (paced, "max", 300), (paced, "1", 300), (paced, "0.5", 300)]
+    {
+        let outcome = sandbox.run(&[&args[..], &more, &["--speed", speed]].concat());
+        let ledger = json_of(&outcome);
+        ledger.assert_all_done(items);
+        assert!(ledger.died > 0 && ledger.restarted == ledger.died, "{ledger:?}");
+    }
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_signal_in_chaos_is_heard_as_ever() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--items", "1000000", "--producers", "3", "--consumers", "3"];
+    let args = [&args[..], &["--chaos", "2ms", "--lang", "en"]].concat();
+    let none = ["--producer-delay", "0", "--consumer-delay", "0", "--capacity", "100"];
+    let some = ["--producer-delay", "1ms", "--consumer-delay", "1ms", "--capacity", "100"];
+    for more in [none, some] {
+        for times in [1, 2] {
+            let mut run = sandbox.start(&[&args[..], &more].concat());
+            while !run.line().ends_with(": restarted") {}
+            for _ in 0..times {
+                run.signal(Signal::INT);
+            }
+            let outcome = run.end();
+            assert_eq!(outcome.signal(), Some(2), "{}", outcome.stderr);
+            if times == 1 {
+                assert_eq!(outcome.lines().last().unwrap(), "all processes have finished");
+                let last = outcome.stderr.lines().last().unwrap();
+                assert!(last.starts_with("interrupted: "), "{last}");
+            }
+            sandbox.assert_nothing_left();
+        }
+    }
+}
