@@ -28,6 +28,8 @@ impl Keeper {
         host: &mut impl Host,
     ) {
         self.wall = wall;
+        // It did so before it died.
+        self.settle(host);
         if let Some(pacer) = &mut self.pacer {
             pacer.lost(worker, wall);
         }

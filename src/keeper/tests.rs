@@ -274,6 +274,16 @@ fn what_a_dead_producer_had_no_room_for_is_for_the_next_one_to_put() {
 }
 
 #[test]
+fn what_a_worker_wrote_before_it_died_counts_and_comes_before_its_death() {
+    let mut desk = Desk::of_run(0, None);
+    desk.worker_comes(A, PRODUCER);
+    let puts = format!("\n\nput {A} 2 2\n1\n2\n\nput {A} 3 1\n3\n");
+    desk.keeper.receive(0, puts.as_bytes(), &mut desk.paper);
+    desk.worker_dies(0, PRODUCER);
+    assert_eq!(desk.happened(), [("put", 1), ("put", 2), ("put", 3), ("died", 0)]);
+}
+
+#[test]
 fn a_dead_workers_mailbox_alone_changes_nothing_yet() {
     let mut desk = Desk::of_run(0, None);
     desk.worker_comes(A, PRODUCER);

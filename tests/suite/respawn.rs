@@ -1,6 +1,6 @@
 //! Workers that die in a run are replaced, and no item is lost or put twice by it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -15,6 +15,8 @@ struct Ledger {
     items: HashMap<String, (String, u64)>,
     /// The place of each producer's next item.
     next_of: HashMap<u64, u64>,
+    /// Who is dead and has not been replaced yet.
+    dead: HashSet<String>,
     died: usize,
     restarted: usize,
     last_t: f64,
@@ -41,6 +43,13 @@ impl Ledger {
         let item = event["item"].as_str().unwrap_or_default();
         let before = self.items.get(item).map(|(kind, attempt)| (kind.as_str(), *attempt));
         let attempt = event["attempt"].as_u64().unwrap_or_default();
+        let who = format!("{} {}", event["role"], event["worker"]);
+        match kind {
+            "died" => assert!(self.dead.insert(who), "{line}"),
+            "restart" => assert!(self.dead.remove(&who), "{line}"),
+            "back" => assert!(self.dead.contains(&who), "{line}"),
+            _ => assert!(!self.dead.contains(&who), "the dead do nothing: {line}"),
+        }
         match kind {
             "put" => {
                 assert_eq!((before, attempt), (None, 1), "{line}");
