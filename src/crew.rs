@@ -140,3 +140,19 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Role;
+
+    #[test]
+    fn nobody_starts_after_the_end() {
+        let crew = Crew::default();
+        crew.kill();
+        let worker = Worker { role: Role::Consumer, number: 1 };
+        // If it did start, it would be this test, to list what there is to test.
+        crew.start(worker, &["--list".to_owned()], Path::new("/nowhere")).unwrap();
+        assert!(crew.is_empty());
+    }
+}

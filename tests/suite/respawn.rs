@@ -6,7 +6,9 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Outcome, Running, Sandbox, assert_same, children_of, signal_to};
+use crate::harness::{
+    Outcome, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end,
+};
 
 /// What the JSON events of a run come to.
 #[derive(Default)]
@@ -268,10 +270,12 @@ fn kill_at_random(sandbox: &Sandbox, seed: u64, items: usize, more: &[&str]) -> 
     let args = ["run", "--items", &of, "--producers", "3", "--consumers", "3", "--format", "json"];
     let mut run = sandbox.start(&[&args[..], &["--respawn", "1000000"], more].concat());
     let mut lines = Vec::new();
+    // The first one dies as soon as it is there, before it has said anything.
+    while children_of(run.pid()).is_empty() {}
     for _ in 0..random.random_range(3..12) {
         let children = children_of(run.pid());
         if children.is_empty() {
-            // They have not been started yet, or all is over.
+            // All is over, or nearly so.
             lines.extend(Some(run.line()).filter(|line| !line.is_empty()));
             continue;
         }
@@ -364,4 +368,33 @@ fn a_signal_in_chaos_is_heard_as_ever() {
             sandbox.assert_nothing_left();
         }
     }
+}
+
+#[test]
+fn after_a_signal_nobody_is_replaced() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--consumer-delay", "1h", "--producer-delay", "1h", "--lang", "en"];
+    let mut run = sandbox.start(&args);
+    assert_eq!(run.line(), "producer: added item0");
+    assert_eq!(run.line(), "consumer: got item0");
+    let producer = worker(&run, "producer 1/1");
+    run.signal(Signal::INT);
+    // It has been heard when the producer has gone.
+    wait_for_end(producer);
+    kill(&run, "consumer 1/1");
+    let outcome = run.end();
+    let expected = "\
+consumer: was killed by signal 9
+consumer: item0 is back in line (attempt 2 is next)
+all processes have finished
+";
+    assert_same(expected, &outcome.text());
+    let said = "\
+consumers finish what they hold (Ctrl-C again ends it at once)
+0 of 5 items done; 1 worker died, 0 replaced; 0 items handed out again
+interrupted: 5 items not done
+";
+    assert_same(said, &outcome.stderr);
+    assert_eq!(outcome.signal(), Some(2));
+    sandbox.assert_nothing_left();
 }
