@@ -62,8 +62,8 @@ fn on_a_full_disk_what_was_accepted_stays_and_with_room_it_goes_on() {
             let script = script.replace("LIMIT", "");
             (mount.script(&sandbox, "size=256k", &script), "make room there")
         }
-        // The next best thing: no file may have more than 64 KiB.
-        None => (sandbox.script(&script.replace("LIMIT", "ulimit -f 64;")), "ulimit -f"),
+        // The next best thing: no file may have more than 256 KiB.
+        None => (sandbox.script(&script.replace("LIMIT", "ulimit -f 256;")), "ulimit -f"),
     };
     assert_eq!(outcome.text(), "code 1\nall of them are there\n", "{outcome:?}");
     let words = ["cannot write the queue's journal", remedy, "is still there"];

@@ -69,12 +69,14 @@ fn with_a_stranger(
     let (written, wait_for_it) = mpsc::channel();
     let mut file = inbox(&sandbox.queue("default"));
     thread::scope(|scope| {
-        scope.spawn(|| {
+        let (file, passed) = (&mut file, &passed);
+        // It takes its end with it: if it fails, nobody waits for it.
+        scope.spawn(move || {
             let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
-            (0..times).for_each(|_| write(&mut file, &mut noise));
+            (0..times).for_each(|_| write(file, &mut noise));
             written.send(()).unwrap();
             while !passed.load(Ordering::Relaxed) {
-                write(&mut file, &mut noise);
+                write(file, &mut noise);
             }
         });
         wait_for_it.recv().unwrap();
