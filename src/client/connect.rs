@@ -334,9 +334,13 @@ impl Options {
             // A terminal's Ctrl-C is not meant for it.
             .process_group(0)
             .spawn()
-            .map_err(|error| {
-                let remedy = "install qdemo, or call qdemo::keep_if_asked() first thing in main";
-                Error::Start(format!("{}: {error}: {remedy}", program.display()))
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => {
+                    let remedy =
+                        "install qdemo, or call qdemo::keep_if_asked() first thing in main";
+                    Error::Start(format!("{}: {error}: {remedy}", program.display()))
+                }
+                _ => open_failed("cannot start a keeper for the queue")(error),
             })?;
         let mut said = String::new();
         let mut stdout = None;

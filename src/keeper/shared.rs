@@ -189,8 +189,9 @@ fn go(keeper: &Keeper, mut host: Office<Notes<Files>>) -> anyhow::Result<()> {
         return Ok(());
     }
     let nobody_starts = host.post.dir().try_lock()?;
-    host.watch.leave(keeper)?;
+    let left = host.watch.leave(keeper);
     host.post.shut()?;
+    left?;
     if keeper.is_removed() {
         host.post.forget_all();
     }
