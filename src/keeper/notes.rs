@@ -1,7 +1,7 @@
 //! What the keeper of a stand-alone queue writes down, and how another one makes the queue of it: the
 //! journal, of the items and the clients, and beside it a memory, of the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::num::NonZeroU64;
 
@@ -260,10 +260,8 @@ fn present<'a>(
     clients: &'a [(ClientId, Key, String)],
 ) -> impl Iterator<Item = Fact<'a>> {
     let nobody = Key(0);
-    let key_of = move |client| {
-        let found = clients.iter().find(|known| known.0 == client);
-        found.map_or(nobody, |known| known.1)
-    };
+    let keys: HashMap<_, _> = clients.iter().map(|(client, key, _)| (*client, *key)).collect();
+    let key_of = move |client| keys.get(&client).copied().unwrap_or(nobody);
     let out_of =
         |key, since, run: &Run| Fact::Out { key, first: run.first, count: run.count(), since };
     let out = queue.out().flat_map(move |(client, since, run)| {
