@@ -11,6 +11,8 @@ pub(super) struct Ledger {
     items: BTreeMap<String, Fate>,
     /// Items may well be seen twice: a consumer has died, or given one back.
     pub(super) repeats: bool,
+    /// Nothing comes back in line: what is there was put within the capacity.
+    pub(super) nothing_returns: bool,
 }
 
 #[derive(Default)]
@@ -94,6 +96,11 @@ impl Ledger {
 
     /// Compares it with a queue.
     pub(super) fn check(&self, queue: &Queue) -> Result<(), String> {
+        if let Some(capacity) = queue.capacity().filter(|_| self.nothing_returns)
+            && queue.census().in_line > capacity.get()
+        {
+            return Err(format!("{} are in line, of {capacity}", queue.census().in_line));
+        }
         let mut places: BTreeMap<String, u64> = BTreeMap::new();
         let mut last = 0;
         for run in queue.line() {

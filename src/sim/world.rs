@@ -107,6 +107,8 @@ impl World {
             || world.faults.power_fails
             || world.faults.lease
             || world.faults.roughly;
+        let keepers_live = !world.faults.keeper_dies && !world.faults.disk_fills;
+        world.ledger.nothing_returns = !world.ledger.repeats && keepers_live;
         world.people();
         world
     }

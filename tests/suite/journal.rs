@@ -126,6 +126,23 @@ fn a_journal_of_another_version_is_left_alone() {
 }
 
 #[test]
+fn a_queue_that_is_asked_to_be_on_the_disk_is_until_it_ends() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "--sync", "a", "b"]).assert_prints("");
+    assert_eq!(sandbox.status()["sync"], true);
+    sandbox.wait_for_keeper_to_go("default");
+    // It is the queue's, whoever puts then, and whoever keeps it.
+    sandbox.run_with_input(&["put", "-"], b"c\nd\n").assert_prints("");
+    assert_eq!(sandbox.status()["sync"], true);
+    sandbox.run(&["get", "--count", "4"]).assert_prints("a\nb\nc\nd\n");
+    sandbox.run(&["close"]).assert_done();
+    assert_eq!(sandbox.run(&["get"]).code(), Some(4));
+    sandbox.run(&["producer", "--quiet", "--keep-open", "e"]);
+    assert_eq!(sandbox.status()["sync"], false, "the next queue of this name is another one");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
 fn a_queue_in_steady_use_stays_small() {
     let sandbox = Sandbox::new();
     let _stays = sandbox.start_consumer(&["--max", "1", "--delay", "1h", "--format", "raw"]);
