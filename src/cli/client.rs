@@ -8,11 +8,11 @@ use super::signals::{self, Hangup};
 use super::values::{self, Share};
 use super::{LangArg, QueueArg};
 use crate::client::{Error, Options};
-use crate::clock::Stamp;
+use crate::clock::{Delay, Pauses, Stamp, Stream};
 use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
-use crate::queue::Role;
+use crate::queue::{Role, Worker};
 use crate::report::{Lang, Output, Progress, Reporter, Style};
 
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,15 @@ pub(super) struct ClientArgs {
     /// Print no lines; with a command for each item, show no progress
     #[arg(long)]
     pub(super) quiet: bool,
+
+    /// Draw random pauses from this number: the same ones each time [default: other ones each time]
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    seed: Option<u64>,
+
+    /// So many of the items were dealt with by a worker that has died, whose place this one takes
+    #[arg(long, hide = true, default_value = "0")]
+    pub(super) skip: u64,
 
     /// This is one of a run's workers
     #[arg(long, hide = true, value_parser = values::share)]
@@ -65,6 +74,16 @@ impl ClientArgs {
         Ok(Prepared { queue, lang, options, reporter, style })
     }
 
+    /// The pauses after each item.
+    pub(super) fn pauses(&self, role: Role, delay: Delay) -> anyhow::Result<Pauses> {
+        let seed = match self.seed {
+            None if delay.is_random() => draw_seed()?,
+            seed => seed.unwrap_or_default(),
+        };
+        let number = self.worker.map_or(1, |share| share.number);
+        Ok(Pauses::new(delay, Stream::of(seed, Worker { role, number }), self.skip))
+    }
+
     /// What lines look like, if there are to be any.
     pub(super) fn unless_quiet(&self, style: Style) -> Style {
         if self.quiet { Style::Silent } else { style }
@@ -78,4 +97,10 @@ impl ClientArgs {
             _ => ended,
         }
     }
+}
+
+/// One that nobody has asked for.
+pub(super) fn draw_seed() -> anyhow::Result<u64> {
+    // A short one can be typed again.
+    Ok(u64::from(getrandom::u32()?))
 }

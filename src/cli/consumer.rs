@@ -8,7 +8,7 @@ use super::each::{self, EachArgs};
 use super::values;
 use super::visit::{WaitArgs, come, tell_of_the_end};
 use crate::client::{Batch, Client, Error, Options, Patience};
-use crate::clock::Clock;
+use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
 use crate::queue::Role;
 use crate::report::{Kind, Progress, Reporter, Style};
@@ -32,8 +32,8 @@ Examples:
 pub(super) struct Args {
     /// Pause after each item, before it is done; after each command, when it is
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
-    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
-    delay: Duration,
+    #[arg(value_parser = values::pause, allow_hyphen_values = true)]
+    delay: Delay,
 
     /// Leave after so many items
     #[arg(long, value_name = "N")]
@@ -122,7 +122,7 @@ impl Args {
         let mut prepared = self.client.prepare(Role::Consumer, style, progress)?;
         prepared.options = self.options(prepared.options);
         let pace = each::Pace {
-            delay: self.delay,
+            pauses: self.client.pauses(Role::Consumer, self.delay)?,
             max: self.max.unwrap_or(u64::MAX),
             patience: self.wait.patience(),
             tells: self.tells(),
@@ -161,6 +161,7 @@ impl Args {
             true => SEVERAL,
             false => 1,
         };
+        let mut pauses = self.client.pauses(Role::Consumer, self.delay)?;
         let mut left = self.max.unwrap_or(u64::MAX);
         while left > 0 {
             let got = client.get_within(at_a_time.min(left), self.wait.patience());
@@ -172,7 +173,7 @@ impl Args {
             };
             left -= batch.count();
             report(reporter, clock, &batch).map_err(StdoutFailed)?;
-            client.sleep(self.delay)?;
+            client.sleep(pauses.draw())?;
             client.done_with(batch.run())?;
         }
         // What is said of the last ones.

@@ -13,7 +13,7 @@ use super::signals;
 use super::visit::{come, tell_of_the_end};
 use super::{StdoutFailed, Stop, Usage, values};
 use crate::client::{Client, Error, Patience};
-use crate::clock::Clock;
+use crate::clock::{Clock, Pauses};
 use crate::exec::{Ended, Exec, Plan, Stopped, Tally, Template, Unusable, Watch};
 use crate::exit::ExitCode;
 use crate::pipe::{Waker, raise_open_files};
@@ -54,7 +54,7 @@ pub(super) struct EachArgs {
 
 /// What of the consumer's own options is for commands too.
 pub(super) struct Pace {
-    pub(super) delay: Duration,
+    pub(super) pauses: Pauses,
     pub(super) max: u64,
     pub(super) patience: Patience,
     /// Say so when the queue has ended and this waits for what comes next.
@@ -96,7 +96,7 @@ impl EachArgs {
             retries: self.retries,
             backoff: self.backoff,
             timeout_each: self.timeout_each,
-            delay: pace.delay,
+            pauses: pace.pauses,
             halt: self.halt,
             max: pace.max,
             patience: pace.patience,

@@ -3,11 +3,10 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 use super::items::Source;
 use crate::client::{Accepted, Client, Error, Patience};
-use crate::clock::Clock;
+use crate::clock::{Clock, Pauses};
 
 /// So many items may be on their way before their fate is looked into.
 const MANY: usize = 1024;
@@ -20,7 +19,7 @@ pub(super) struct Feed<R> {
     /// When the patience began; none if it begins anew with each item.
     pub(super) since: Option<Clock>,
     /// The pause after each item.
-    pub(super) delay: Duration,
+    pub(super) pauses: Pauses,
     /// Items on their way, if somebody wants to know.
     pub(super) underway: Option<VecDeque<Vec<u8>>>,
     pub(super) report: R,
@@ -59,9 +58,9 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> Feed<R> {
             self.tell(news)?;
         }
         self.client.add(item)?;
-        if !self.delay.is_zero() {
+        if !self.pauses.are_none() {
             self.settle()?;
-            self.client.sleep(self.delay)?;
+            self.client.sleep(self.pauses.draw())?;
         } else if self.underway.as_ref().is_some_and(|underway| underway.len() >= MANY) {
             let news = self.client.news()?;
             self.tell(news)?;

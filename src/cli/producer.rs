@@ -1,7 +1,6 @@
 //! `qdemo producer`: puts items.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -11,7 +10,7 @@ use super::items::{InputArgs, Source};
 use super::visit::come;
 use super::{StdoutFailed, Usage, values};
 use crate::client::{Error, Patience};
-use crate::clock::Clock;
+use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
 use crate::queue::{Lines, Role, Run};
 use crate::report::{Kind, Lang, Progress, Reporter, Style};
@@ -38,12 +37,8 @@ pub(super) struct Args {
 
     /// Pause after each item
     #[arg(long, alias = "producer-delay", value_name = "TIME", default_value = "0")]
-    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
-    delay: Duration,
-
-    /// So many of the items were put by a worker that has died, whose place this one takes
-    #[arg(long, hide = true, default_value = "0")]
-    skip: u64,
+    #[arg(value_parser = values::pause, allow_hyphen_values = true)]
+    delay: Delay,
 
     /// How many items may wait in the queue; 0 for any number
     #[arg(long, value_name = "N")]
@@ -95,7 +90,7 @@ impl Args {
             client: come(options, &queue)?,
             patience: Patience::Endless,
             since: None,
-            delay: self.delay,
+            pauses: self.client.pauses(Role::Producer, self.delay)?,
             underway: (prepared.style != Style::Silent).then(VecDeque::new),
             report: |first_id, items| report(&mut reporter, clock, first_id, items),
         };
@@ -130,7 +125,7 @@ impl Args {
         let share = self.client.worker;
         let first = share.map_or(0, |share| u64::from(share.number - 1));
         let step = share.map_or(1, |share| u64::from(share.of));
-        Ok(Source::generated(name.to_owned(), first, step, items).skip(self.skip))
+        Ok(Source::generated(name.to_owned(), first, step, items).skip(self.client.skip))
     }
 }
 

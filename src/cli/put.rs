@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::feed::Feed;
 use super::items::{InputArgs, Rest};
 use super::visit::WaitArgs;
 use super::{QueueArg, Stop, values};
 use crate::client::{Error, Patience};
-use crate::clock::Clock;
+use crate::clock::{Clock, Pauses};
 use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::report::{bare, printable};
@@ -62,7 +61,7 @@ impl Args {
             patience,
             // A stream may well take longer, if only each line gets in in time.
             since: (!source.is_stream()).then(Clock::start),
-            delay: Duration::ZERO,
+            pauses: Pauses::none(),
             // Whoever waits for ever has nothing to name.
             underway: (patience != Patience::Endless).then(VecDeque::new),
             report: |_, _| Ok(()),

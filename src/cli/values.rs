@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fundu::{CustomDurationParser, CustomTimeUnit, ParseError, TimeUnit};
 
-use crate::clock::Speed;
+use crate::clock::{Delay, Speed, nanos};
 
 /// `1s`, `500ms`, `1.5s`, `0`, `0.2` (seconds, as `sleep` takes them).
 pub(super) fn delay(text: &str) -> Result<Duration, String> {
@@ -34,6 +34,29 @@ pub(super) fn delay(text: &str) -> Result<Duration, String> {
     match u64::try_from(duration.as_nanos()) {
         Ok(_) => Ok(duration),
         Err(_) => Err(too_long()),
+    }
+}
+
+/// `1s`; `exp:1s`, with that mean; `uniform:500ms..1.5s`.
+pub(super) fn pause(text: &str) -> Result<Delay, String> {
+    let of = |text: &str| delay(text).map(nanos);
+    let zero = "a mean of nothing is no pause: write 0, or exp:1s";
+    let no_range = "a range has two ends: write uniform:500ms..1.5s";
+    match text.split_once(':') {
+        Some(("exp", mean)) => match of(mean)? {
+            0 => Err(zero.to_owned()),
+            mean => Ok(Delay::Exponential { mean }),
+        },
+        Some(("uniform", range)) => {
+            let (low, high) = range.split_once("..").ok_or(no_range)?;
+            let (low, high) = (of(low)?, of(high)?);
+            match low <= high {
+                true => Ok(Delay::Uniform { low, high }),
+                false => Err("the range ends before it begins: write the smaller one first".into()),
+            }
+        }
+        Some(_) => Err("that is not a delay: write 1s, exp:1s, or uniform:500ms..1.5s".to_owned()),
+        None => of(text).map(Delay::Constant),
     }
 }
 

@@ -2,13 +2,17 @@
 //!
 //! * [`Clock`]: nanoseconds of wall time since a start, never going back.
 //! * [`Pacer`]: the time of a paced run, which decides who goes next.
+//! * [`Delay`]: pauses, constant or random.
 //! * [`Stamp`]: "did this process start before that moment?", across processes.
 
+mod delay;
 mod pace;
 mod stamp;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub use delay::Delay;
+pub(crate) use delay::{Pauses, Stream};
 pub use pace::Speed;
 pub(crate) use pace::{Next, Pacer};
 pub(crate) use stamp::{Moment, Stamp};

@@ -12,7 +12,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use crate::client::{Client, Error, News, Patience};
-use crate::clock::{Clock, Nanos, nanos};
+use crate::clock::{Clock, Nanos, Pauses, nanos};
 use crate::pipe::{Ready, Waker, wait};
 use crate::queue::{Census, Which};
 pub(crate) use command::{Template, Unusable};
@@ -42,7 +42,7 @@ pub(crate) struct Plan {
     /// How long a command may take.
     pub(crate) timeout_each: Option<Duration>,
     /// The pause after a command.
-    pub(crate) delay: Duration,
+    pub(crate) pauses: Pauses,
     /// Stop at the first failure.
     pub(crate) halt: bool,
     /// How many items to take in all.
@@ -395,8 +395,9 @@ impl<'a, W: Watch> Exec<'a, W> {
         let again = failure.is_some() && ended.task.failures < self.plan.retries;
         // What it printed comes first: an item is not done before that.
         self.watch.ended(&mut ended).map_err(Stopped::Watch)?;
-        if !self.plan.delay.is_zero() {
-            self.resting.push(ended.end.saturating_add(nanos(self.plan.delay)));
+        if !self.plan.pauses.are_none() {
+            let pause = nanos(self.plan.pauses.draw());
+            self.resting.push(ended.end.saturating_add(pause));
         }
         let mut task = ended.task;
         match failure {

@@ -173,6 +173,14 @@ impl Lang {
         }
     }
 
+    /// What random pauses are drawn from, when nobody has said.
+    pub(crate) fn seed(self, seed: u64) -> String {
+        match self {
+            Self::Ja => format!("乱数の種: {seed}（--seed {seed} で同じ実行を繰り返せます）"),
+            Self::En => format!("seed {seed}: the same run again with --seed {seed}"),
+        }
+    }
+
     /// What a run says at the first Ctrl-C while consumers hold something.
     pub(crate) fn finishing(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@
 mod bad_input;
 mod chaos;
 mod cookbook;
+mod delays;
 mod documents;
 mod examples;
 mod exec;

@@ -12,9 +12,10 @@ use std::time::Duration;
 use anyhow::Context;
 use tempfile::TempDir;
 
+use super::client::draw_seed;
 use super::signals::{self, Hangup};
 use super::{LangArg, StdoutFailed, values};
-use crate::clock::{Clock, Nanos, Pacer, Speed, nanos};
+use crate::clock::{Clock, Delay, Nanos, Pacer, Speed, nanos};
 use crate::crew::Crew;
 use crate::exit::ExitCode;
 use crate::keeper::{Keeper, Office, Plan, Post};
@@ -38,22 +39,28 @@ const QUEUE: &str = "run";
   qdemo run --items 5 --producer-delay 1s --consumer-delay 2s --speed max
   qdemo run --items 1000 --producers 2 --consumers 3 --capacity 4 --producer-delay 10ms \\
       --consumer-delay 30ms --format json
-  qdemo run --producers 2 --consumers 3 --items 20 --chaos 1s")]
+  qdemo run --producers 2 --consumers 3 --items 20 --chaos 1s
+  qdemo run --items 1000 --producer-delay exp:1s --consumer-delay exp:800ms --seed 7 --speed max")]
 pub(super) struct Args {
     /// How many items, shared out evenly over the producers
     #[arg(long, value_name = "N", default_value = "5")]
     #[arg(value_parser = values::items, allow_hyphen_values = true)]
     items: u64,
 
-    /// Pause of a producer after each item
+    /// Pause of a producer after each item: 1s, exp:1s (random, this mean), uniform:500ms..1.5s
     #[arg(long, value_name = "TIME", default_value = "1s")]
-    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
-    producer_delay: Duration,
+    #[arg(value_parser = values::pause, allow_hyphen_values = true)]
+    producer_delay: Delay,
 
-    /// Pause of a consumer after each item
+    /// Pause of a consumer after each item, in the same words
     #[arg(long, value_name = "TIME", default_value = "2s")]
-    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
-    consumer_delay: Duration,
+    #[arg(value_parser = values::pause, allow_hyphen_values = true)]
+    consumer_delay: Delay,
+
+    /// Draw random pauses from this number: the same ones each time [default: drawn, and told]
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    seed: Option<u64>,
 
     /// How many producers
     #[arg(long, value_name = "P", default_value = "1")]
@@ -163,6 +170,14 @@ impl Args {
         wakers: [&Waker; 2],
     ) -> anyhow::Result<ExitCode> {
         let _lock = QueueDir::open(base.to_owned())?.try_lock().context("cannot lock the queue")?;
+        let random = self.producer_delay.is_random() || self.consumer_delay.is_random();
+        let seed = match self.seed {
+            None if random => draw_seed()?,
+            seed => seed.unwrap_or_default(),
+        };
+        if random && self.seed.is_none() {
+            reporter.notice(&lang.seed(seed));
+        }
         let clock = Clock::start();
         let remains = Remains {
             capacity: Some(std::num::NonZeroU64::new(self.capacity)),
@@ -184,6 +199,7 @@ impl Args {
             base,
             args: self,
             lang,
+            seed,
             chaos: self.chaos(clock.now())?,
             stopped: false,
         };
@@ -238,9 +254,8 @@ impl Args {
 
     /// What a worker is started with, in the words of the command that it is; `skip` items of a
     /// producer are in the queue already.
-    fn worker_args(&self, worker: Worker, lang: Lang, skip: u64) -> Vec<String> {
+    fn worker_args(&self, worker: Worker, lang: Lang, seed: u64, skip: u64) -> Vec<String> {
         let number = worker.number;
-        let delay = |delay: Duration| format!("--delay={}ns", delay.as_nanos());
         let (mut args, of) = match worker.role {
             Role::Producer => {
                 let name = self.item_name.as_deref();
@@ -249,18 +264,20 @@ impl Args {
                     "producer".to_owned(),
                     format!("--items={}", self.items),
                     format!("--item-name={name}"),
-                    format!("--skip={skip}"),
-                    delay(self.producer_delay),
+                    format!("--delay={}", self.producer_delay),
                 ];
                 (args, self.producers)
             }
             Role::Consumer | Role::Visitor => {
                 // An item is not to blame for the death of whoever has it.
                 let attempts = "--max-attempts=0".to_owned();
-                let args = vec!["consumer".to_owned(), delay(self.consumer_delay), attempts];
+                let delay = format!("--delay={}", self.consumer_delay);
+                let args = vec!["consumer".to_owned(), delay, attempts];
                 (args, self.consumers)
             }
         };
+        args.push(format!("--seed={seed}"));
+        args.push(format!("--skip={skip}"));
         args.push(format!("--queue={QUEUE}"));
         args.push(format!("--worker={number}/{of}"));
         args.push("--quiet".to_owned());

@@ -28,6 +28,8 @@ pub(super) struct Parent<'a> {
     pub(super) base: &'a Path,
     pub(super) args: &'a Args,
     pub(super) lang: Lang,
+    /// What random pauses are drawn from.
+    pub(super) seed: u64,
     pub(super) chaos: Option<Chaos>,
     /// Producers have been told to stop.
     pub(super) stopped: bool,
@@ -36,8 +38,8 @@ pub(super) struct Parent<'a> {
 impl Parent<'_> {
     /// Starts a worker, or another one in its place.
     pub(super) fn start(&self, worker: Worker) -> anyhow::Result<()> {
-        let skip = self.host.watch.place(worker).accepted;
-        let args = self.args.worker_args(worker, self.lang, skip);
+        let skip = self.host.watch.place(worker).past;
+        let args = self.args.worker_args(worker, self.lang, self.seed, skip);
         self.crew.start(worker, &args, self.base).context("cannot start a worker process")
     }
 
@@ -122,7 +124,7 @@ impl Parent<'_> {
         }
         let census = self.keeper.census();
         match worker.role {
-            Role::Producer => self.host.watch.place(worker).accepted < self.args.share(worker),
+            Role::Producer => self.host.watch.place(worker).past < self.args.share(worker),
             Role::Consumer | Role::Visitor => {
                 self.keeper.expected(Role::Producer) > 0 || census.in_line + census.out > 0
             }
@@ -188,8 +190,8 @@ pub(super) struct Show {
 /// The place of a worker, which several processes may take one after another.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
-    /// How many items from here the queue has accepted.
-    accepted: u64,
+    /// How many items were put from here, or done.
+    past: u64,
     /// How many more may die here of something else than chaos, and be replaced.
     respawns: u32,
     /// Another has just taken it, and has neither put nor done anything yet.
@@ -217,7 +219,7 @@ impl Show {
         let place = self.places.entry(worker).or_default();
         match what {
             What::Put(run) => {
-                place.accepted += run.count();
+                place.past += run.count();
                 place.fresh = false;
             }
             // Once is enough to be counted.
@@ -225,6 +227,7 @@ impl Show {
             What::Done(run) => {
                 self.toll.done += run.count();
                 self.reporter.progress().add(run.count());
+                place.past += run.count();
                 place.fresh = false;
             }
             What::Died(_) => self.toll.died += 1,
