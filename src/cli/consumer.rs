@@ -164,7 +164,10 @@ impl Args {
         let mut pauses = self.client.pauses(Role::Consumer, self.delay)?;
         let mut left = self.max.unwrap_or(u64::MAX);
         while left > 0 {
-            let got = client.get_within(at_a_time.min(left), self.wait.patience());
+            let pause = pauses.draw();
+            let paced = client.is_paced();
+            let most = at_a_time.min(left);
+            let got = client.get_and_sleep(most, self.wait.patience(), pause);
             each::tell_late(client, reporter);
             let batch = match got {
                 Ok(Some(batch)) => batch,
@@ -173,7 +176,9 @@ impl Args {
             };
             left -= batch.count();
             report(reporter, clock, &batch).map_err(StdoutFailed)?;
-            client.sleep(pauses.draw())?;
+            if !paced {
+                client.sleep(pause)?;
+            }
             client.done_with(batch.run())?;
         }
         // What is said of the last ones.

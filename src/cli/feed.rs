@@ -59,8 +59,10 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> Feed<R> {
         }
         self.client.add(item)?;
         if !self.pauses.are_none() {
+            let pause = self.pauses.draw();
+            self.client.announce_sleep(pause)?;
             self.settle()?;
-            self.client.sleep(self.pauses.draw())?;
+            self.client.sleep_as_announced(pause)?;
         } else if self.underway.as_ref().is_some_and(|underway| underway.len() >= MANY) {
             let news = self.client.news()?;
             self.tell(news)?;

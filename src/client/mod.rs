@@ -154,6 +154,27 @@ impl Client {
         self.get_within(max, Patience::Endless)
     }
 
+    /// Gets an item, and lets time pass. Where time is paced both are asked for at once: nothing else
+    /// could be between them.
+    pub(crate) fn get_and_sleep(
+        &mut self,
+        max: u64,
+        patience: Patience,
+        delay: Duration,
+    ) -> Result<Option<Batch>, Error> {
+        if !self.is_paced() || delay.is_zero() {
+            return self.get_within(max, patience);
+        }
+        self.session.get(max.max(1));
+        self.session.sleep(nanos(delay));
+        self.send_write()?;
+        let got = self.wait_in_patience(patience, Self::answer)?;
+        if got.is_some() {
+            self.be_woken()?;
+        }
+        Ok(got)
+    }
+
     /// The same, but waits only that long: then [`Error::Empty`].
     pub(crate) fn get_within(
         &mut self,
@@ -299,6 +320,29 @@ impl Client {
         }
         self.session.sleep(nanos(delay));
         self.send_write()?;
+        self.be_woken()
+    }
+
+    /// Sends what has been added, and where time is paced, with the same write that a sleep follows.
+    pub(crate) fn announce_sleep(&mut self, delay: Duration) -> Result<(), Error> {
+        if !self.is_paced() || delay.is_zero() {
+            return self.send();
+        }
+        self.put_unsent();
+        self.session.sleep(nanos(delay));
+        self.send_write()
+    }
+
+    /// Lets the time pass of which this client has spoken.
+    pub(crate) fn sleep_as_announced(&mut self, delay: Duration) -> Result<(), Error> {
+        match self.is_paced() && !delay.is_zero() {
+            true => self.be_woken(),
+            false => self.sleep(delay),
+        }
+    }
+
+    /// Waits for the end of a sleep that has been asked for.
+    fn be_woken(&mut self) -> Result<(), Error> {
         loop {
             match self.reply(None)? {
                 Some(Reply::Wake) => return Ok(()),

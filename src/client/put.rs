@@ -161,8 +161,14 @@ impl Client {
         if self.unsent == 0 {
             return Ok(());
         }
-        let count = std::mem::take(&mut self.unsent);
-        self.session.put(count, std::mem::take(&mut self.lines));
+        self.put_unsent();
         self.send_write()
+    }
+
+    pub(super) fn put_unsent(&mut self) {
+        let count = std::mem::take(&mut self.unsent);
+        if count > 0 {
+            self.session.put(count, std::mem::take(&mut self.lines));
+        }
     }
 }

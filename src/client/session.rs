@@ -106,8 +106,12 @@ impl Session {
         self.owed.ask(question);
     }
 
-    /// Asks to be woken, in paced time. Such a keeper has no successor.
+    /// Asks to be woken, in paced time: behind what is being asked, with the same write. Such a keeper
+    /// has no successor.
     pub(crate) fn sleep(&mut self, nanos: u64) {
+        if self.write.len() > self.most / 2 {
+            self.close_write();
+        }
         self.begin();
         self.writer.sleep(&mut self.write, nanos);
     }
@@ -275,6 +279,5 @@ impl Session {
         }
         self.begin();
         self.writer.put(&mut self.write, seq, count, rest);
-        self.close_write();
     }
 }

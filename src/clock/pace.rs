@@ -113,13 +113,19 @@ impl Pacer {
         self.workers.insert(worker, state);
     }
 
-    /// `worker` has been given what it asked for.
-    pub(crate) fn answered(&mut self, worker: Worker, wall: Nanos) {
+    /// `worker` has been told that it will not get what it asked for: it doesn't sleep after that.
+    pub(crate) fn refused(&mut self, worker: Worker, wall: Nanos) {
+        self.workers.insert(worker, State::Running(wall));
+    }
+
+    /// `worker` has been given what it asked for. Tells whether it sleeps now, as it said before.
+    pub(crate) fn answered(&mut self, worker: Worker, wall: Nanos) -> bool {
         let state = match self.workers.get(&worker) {
             Some(State::Asking(Some(delay))) => State::Sleeping(self.now.saturating_add(*delay)),
             _ => State::Running(wall),
         };
         self.workers.insert(worker, state);
+        matches!(state, State::Sleeping(_))
     }
 
     /// Ends the sleep of the workers of this role, at the current wall time; they don't get to sleep
@@ -130,7 +136,7 @@ impl Pacer {
         for (worker, state) in &mut self.workers {
             match state {
                 State::Sleeping(due) if worker.role == role => *due = self.now,
-                State::Asking(then) if worker.role == role => *then = None,
+                State::Asking(then) if worker.role == role => *then = then.map(|_| 0),
                 _ => {}
             }
         }

@@ -61,6 +61,7 @@ impl Keeper {
         if let Next::Wake(worker) = next {
             pacer.answered(worker, self.wall);
             if let Some(client) = client(worker) {
+                host.hold(client, false);
                 send(host, client, &Reply::Wake);
             }
         }

@@ -286,9 +286,18 @@ impl Keeper {
             Effect::Returned { run, .. } => host.event(event(What::Back(run))),
             _ => {}
         }
+        let gets = matches!(effect, Effect::Accepted { .. } | Effect::Handed { .. });
         if let Some(reply) = answer::reply_to(effect, || self.window()) {
-            if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
-                pacer.answered(worker, self.wall);
+            match (&mut self.pacer, worker) {
+                (Some(pacer), Some(worker)) if gets => {
+                    // What it is told while it sleeps it may as well read when it is woken.
+                    host.hold(client, pacer.answered(worker, self.wall));
+                }
+                (Some(pacer), Some(worker)) => {
+                    pacer.refused(worker, self.wall);
+                    host.hold(client, false);
+                }
+                _ => {}
             }
             send(host, client, &reply);
         }

@@ -184,6 +184,8 @@ pub(crate) struct Slot {
     writer: File,
     /// Its client doesn't know us yet, and may still be reading what another has written.
     waits: bool,
+    /// Its mail may wait for more.
+    held: bool,
     unsent: Vec<u8>,
     /// How much of that has been written, and how much may be.
     sent: usize,
@@ -199,7 +201,16 @@ impl Slot {
         let path = dir.join(name);
         let writer = open(&path, false)?;
         let unsent = Vec::new();
-        Ok(Self { path, writer, waits: false, unsent, sent: 0, agreed: 0, overdue: false })
+        Ok(Self {
+            path,
+            writer,
+            waits: false,
+            held: false,
+            unsent,
+            sent: 0,
+            agreed: 0,
+            overdue: false,
+        })
     }
 
     /// The same for a mailbox that another has written to, which gets no mail before
@@ -259,9 +270,21 @@ impl Slot {
         self.unsent.len() - self.sent
     }
 
-    /// All mail so far may be written.
+    /// All mail so far may be written, unless it is held back.
     pub(crate) fn agree(&mut self) {
-        self.agreed = self.unsent.len();
+        if !self.held {
+            self.agreed = self.unsent.len();
+        }
+    }
+
+    /// From now on mail is held back, or not any more.
+    pub(crate) fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// Whether there is mail that the pipe had no room for.
+    pub(crate) fn needs_room(&self) -> bool {
+        self.sent < self.agreed
     }
 
     /// What may not be written yet never will be.
