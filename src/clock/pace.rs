@@ -118,14 +118,13 @@ impl Pacer {
         self.workers.insert(worker, State::Running(wall));
     }
 
-    /// `worker` has been given what it asked for. Tells whether it sleeps now, as it said before.
-    pub(crate) fn answered(&mut self, worker: Worker, wall: Nanos) -> bool {
+    /// `worker` has been given what it asked for: it sleeps now, if it has said so before, or runs.
+    pub(crate) fn answered(&mut self, worker: Worker, wall: Nanos) {
         let state = match self.workers.get(&worker) {
             Some(State::Asking(Some(delay))) => State::Sleeping(self.now.saturating_add(*delay)),
             _ => State::Running(wall),
         };
         self.workers.insert(worker, state);
-        matches!(state, State::Sleeping(_))
     }
 
     /// Ends the sleep of the workers of this role, at the current wall time; they don't get to sleep
@@ -450,5 +449,26 @@ mod tests {
         pacer.asks(producer(1), 0);
         pacer.lost(consumer(1), SECOND);
         assert_eq!((pacer.now(), pacer.next(SECOND, all)), (0, Next::Wait(None)));
+    }
+
+    #[test]
+    fn a_sleep_behind_a_put_is_over_at_once_for_who_is_hurried_and_is_not_for_who_is_refused() {
+        let mut pacer = asleep(Speed::Max, [0, 5 * SECOND]);
+        for _ in 0..2 {
+            assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
+            pacer.answered(producer(1), 0);
+            pacer.asks(producer(1), 0);
+            pacer.sleeps(producer(1), 2 * SECOND, 0);
+            // It waits to be woken all the same.
+            pacer.hurry(Role::Producer, 0);
+            assert_eq!(pacer.next(0, all), Next::Serve(producer(1)));
+            pacer.answered(producer(1), 0);
+        }
+        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
+        pacer.answered(producer(1), 0);
+        pacer.asks(producer(1), 0);
+        pacer.sleeps(producer(1), 2 * SECOND, 0);
+        pacer.refused(producer(1), 0);
+        assert_eq!(pacer.next(0, all), Next::Wait(None), "it runs, and will leave");
     }
 }

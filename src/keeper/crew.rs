@@ -61,7 +61,6 @@ impl Keeper {
         if let Next::Wake(worker) = next {
             pacer.answered(worker, self.wall);
             if let Some(client) = client(worker) {
-                host.hold(client, false);
                 send(host, client, &Reply::Wake);
             }
         }

@@ -20,8 +20,6 @@ pub(crate) trait Host {
     fn turn_away(&mut self, mailbox: &str, mail: &[u8]);
     /// Where to add what is to be sent to `client`.
     fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>>;
-    /// What is said to `client` may wait until something is said that may not; or may wait no longer.
-    fn hold(&mut self, _client: ClientId, _held: bool) {}
     /// Closes the mailbox of `client` once it has been given all its mail.
     fn close(&mut self, client: ClientId);
     /// The queue ends: remember this for those who come late, and tell which moment it is.

@@ -289,14 +289,8 @@ impl Keeper {
         let gets = matches!(effect, Effect::Accepted { .. } | Effect::Handed { .. });
         if let Some(reply) = answer::reply_to(effect, || self.window()) {
             match (&mut self.pacer, worker) {
-                (Some(pacer), Some(worker)) if gets => {
-                    // What it is told while it sleeps it may as well read when it is woken.
-                    host.hold(client, pacer.answered(worker, self.wall));
-                }
-                (Some(pacer), Some(worker)) => {
-                    pacer.refused(worker, self.wall);
-                    host.hold(client, false);
-                }
+                (Some(pacer), Some(worker)) if gets => pacer.answered(worker, self.wall),
+                (Some(pacer), Some(worker)) => pacer.refused(worker, self.wall),
                 _ => {}
             }
             send(host, client, &reply);

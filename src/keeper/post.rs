@@ -121,9 +121,9 @@ impl Post {
         };
         let mut pipes = vec![(self.inbox.as_fd(), Ready::Read)];
         pipes.extend_from_slice(others);
-        pipes.extend(self.slots.values().map(|slot| match slot.needs_room() {
-            false => (slot.as_fd(), Ready::Death),
-            true => (slot.as_fd(), Ready::Write),
+        pipes.extend(self.slots.values().map(|slot| match slot.unsent() {
+            0 => (slot.as_fd(), Ready::Death),
+            _ => (slot.as_fd(), Ready::Write),
         }));
         let states = wait(&pipes, most)?;
         let (own, peers) = states.split_at(1 + others.len());
@@ -224,14 +224,7 @@ impl<W: Watch> Host for Office<W> {
         slot.bears_more(MOST_UNREAD).then(|| slot.mail())
     }
 
-    fn hold(&mut self, client: ClientId, held: bool) {
-        if let Some(slot) = self.post.slots.get_mut(&client) {
-            slot.hold(held);
-        }
-    }
-
     fn close(&mut self, client: ClientId) {
-        self.hold(client, false);
         self.post.leaving.push(client);
     }
 

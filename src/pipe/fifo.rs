@@ -184,8 +184,6 @@ pub(crate) struct Slot {
     writer: File,
     /// Its client doesn't know us yet, and may still be reading what another has written.
     waits: bool,
-    /// Its mail may wait for more.
-    held: bool,
     unsent: Vec<u8>,
     /// How much of that has been written, and how much may be.
     sent: usize,
@@ -201,16 +199,7 @@ impl Slot {
         let path = dir.join(name);
         let writer = open(&path, false)?;
         let unsent = Vec::new();
-        Ok(Self {
-            path,
-            writer,
-            waits: false,
-            held: false,
-            unsent,
-            sent: 0,
-            agreed: 0,
-            overdue: false,
-        })
+        Ok(Self { path, writer, waits: false, unsent, sent: 0, agreed: 0, overdue: false })
     }
 
     /// The same for a mailbox that another has written to, which gets no mail before
@@ -270,21 +259,9 @@ impl Slot {
         self.unsent.len() - self.sent
     }
 
-    /// All mail so far may be written, unless it is held back.
+    /// All mail so far may be written.
     pub(crate) fn agree(&mut self) {
-        if !self.held {
-            self.agreed = self.unsent.len();
-        }
-    }
-
-    /// From now on mail is held back, or not any more.
-    pub(crate) fn hold(&mut self, held: bool) {
-        self.held = held;
-    }
-
-    /// Whether there is mail that the pipe had no room for.
-    pub(crate) fn needs_room(&self) -> bool {
-        self.sent < self.agreed
+        self.agreed = self.unsent.len();
     }
 
     /// What may not be written yet never will be.

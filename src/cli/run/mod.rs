@@ -16,7 +16,7 @@ use super::client::draw_seed;
 use super::signals::{self, Hangup};
 use super::{LangArg, StdoutFailed, values};
 use crate::clock::{Clock, Delay, Nanos, Pacer, Speed, nanos};
-use crate::crew::Crew;
+use crate::crew::{Crew, stay_on_one_core};
 use crate::exit::ExitCode;
 use crate::keeper::{Keeper, Office, Plan, Post};
 use crate::pipe::{QueueDir, Waker, raise_open_files, sweep_runs};
@@ -203,6 +203,9 @@ impl Args {
             chaos: self.chaos(clock.now())?,
             stopped: false,
         };
+        if self.is_paced() && self.speed == Speed::Max {
+            stay_on_one_core();
+        }
         for worker in workers {
             parent.start(worker)?;
         }
