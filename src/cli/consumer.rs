@@ -189,6 +189,6 @@ impl Args {
 }
 
 fn report(reporter: &mut Reporter, clock: Clock, batch: &Batch) -> std::io::Result<()> {
-    reporter.items(clock.now(), Kind::Get, Role::Consumer, None, batch.run());
+    reporter.items(clock.now(), Kind::Get, Role::Consumer, None, batch.run(), None);
     reporter.flush()
 }

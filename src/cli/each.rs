@@ -247,7 +247,7 @@ impl Show {
     fn pass_on(&mut self, ended: &mut Ended) -> anyhow::Result<()> {
         if self.reporter.style() == Style::Log {
             let run = &ended.task.run;
-            self.reporter.items(ended.start, Kind::Get, Role::Consumer, None, run);
+            self.reporter.items(ended.start, Kind::Get, Role::Consumer, None, run, None);
         }
         let output = self.reporter.output();
         output.flush().map_err(StdoutFailed)?;

@@ -141,7 +141,7 @@ fn report(
         item.push(b'\n');
         let lines = Lines { count: 1, bytes: Bytes::from(item) };
         let run = Run { first, attempt: 1, strikes: 0, since: at, lines };
-        reporter.items(at, Kind::Put, Role::Producer, None, &run);
+        reporter.items(at, Kind::Put, Role::Producer, None, &run, None);
     }
     reporter.flush().map_err(|error| StdoutFailed(error).into())
 }

@@ -72,11 +72,27 @@ impl Keeper {
         self.queue.serve(self.now(), client)
     }
 
-    /// The keeper owes this worker of a paced run an answer.
-    pub(super) fn is_at_rest(&mut self, client: ClientId) {
-        if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker_of(&self.peers, client)) {
+    /// The keeper owes this client an answer; if it is a worker of a paced run, that is at rest now.
+    pub(super) fn begins_to_wait(&mut self, client: ClientId) {
+        let Some(worker) = worker_of(&self.peers, client) else {
+            return;
+        };
+        if let Some(pacer) = &mut self.pacer {
             pacer.asks(worker, self.wall);
         }
+        let now = self.now();
+        if let Some(peer) = self.peers.get_mut(&client) {
+            peer.asked.get_or_insert(now);
+        }
+    }
+
+    /// For how long a worker has waited for this.
+    pub(super) fn has_waited(&mut self, client: ClientId, effect: &Effect, at: Nanos) -> Nanos {
+        if !matches!(effect, Effect::Accepted { .. } | Effect::Handed { .. }) {
+            return 0;
+        }
+        let more = self.queue.is_owed(client);
+        self.peers.get_mut(&client).map_or(0, |peer| peer.is_given(at, more))
     }
 
     pub(super) fn sleep(&mut self, client: ClientId, delay: Nanos, host: &mut impl Host) {

@@ -55,13 +55,18 @@ pub(crate) struct Event<'a> {
 #[derive(Debug)]
 pub(crate) enum What<'a> {
     /// Items were accepted.
-    Put(&'a Run),
+    Put(&'a Run, Waited),
     /// Items were handed out.
-    Get(&'a Run),
+    Get(&'a Run, Waited),
     /// Items are done.
     Done(&'a Run),
     /// Items are back in line, to be had again.
     Back(&'a Run),
     /// The worker has died.
     Died(Death),
+    /// The worker has left of its own will.
+    Left,
 }
+
+/// For how long a worker had waited for that: for room, or for an item.
+pub(crate) type Waited = Nanos;

@@ -216,7 +216,7 @@ impl Keeper {
             RequestLine::Drop { id } => Request::Drop { id: some(id) },
         };
         match request {
-            Request::Put { .. } | Request::Get { .. } => self.is_at_rest(client),
+            Request::Put { .. } | Request::Get { .. } => self.begins_to_wait(client),
             Request::Close { now: true } => host.record(&Fact::Clear),
             Request::Retry { id } => host.record(&Fact::Retry(id.unwrap_or(0))),
             Request::Drop { id } => host.record(&Fact::Drop(id.unwrap_or(0))),
@@ -276,12 +276,14 @@ impl Keeper {
         let worker = worker_of(&self.peers, client);
         let at = self.now();
         let event = |what| Event { at, worker, what };
-        if worker.is_none() {
-            self.remember(&effect, at, host);
+        let mut waited = 0;
+        match worker {
+            None => self.remember(&effect, at, host),
+            Some(_) => waited = self.has_waited(client, &effect, at),
         }
         match &effect {
-            Effect::Accepted { run, .. } => host.event(event(What::Put(run))),
-            Effect::Handed { run, .. } => host.event(event(What::Get(run))),
+            Effect::Accepted { run, .. } => host.event(event(What::Put(run, waited))),
+            Effect::Handed { run, .. } => host.event(event(What::Get(run, waited))),
             Effect::Done { run, .. } => host.event(event(What::Done(run))),
             Effect::Returned { run, .. } => host.event(event(What::Back(run))),
             _ => {}
@@ -419,6 +421,7 @@ impl Keeper {
     fn leave_for_good(&mut self, client: ClientId, host: &mut impl Host) {
         self.leave_queue(client, Request::Leave, host);
         if let Some(worker) = worker_of(&self.peers, client) {
+            host.event(Event { at: self.now(), worker: Some(worker), what: What::Left });
             self.worker_left(worker);
         }
     }

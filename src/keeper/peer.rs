@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Nanos;
 use crate::queue::{Effect, Member, Role, Worker};
 use crate::wire::{Hello, Key, LARGEST_ITEM, Resumed};
 
@@ -16,6 +17,8 @@ pub(super) struct Peer {
     pub(super) key: Key,
     pub(super) worker: Option<Worker>,
     pub(super) known: Known,
+    /// Since when a worker has been waiting for room, or for an item.
+    pub(super) asked: Option<Nanos>,
     /// The beginning of an item that comes in parts.
     pub(super) parts: BytesMut,
     /// The next keeper will know of it.
@@ -91,7 +94,8 @@ impl Peer {
     /// One that comes.
     pub(super) fn new(key: Key, worker: Option<Worker>, hello: Hello) -> Self {
         let parts = BytesMut::new();
-        Self { key, worker, known: Known::new(hello), parts, recorded: false, absent: false }
+        let known = Known::new(hello);
+        Self { key, worker, known, asked: None, parts, recorded: false, absent: false }
     }
 
     /// One that the keeper before this one has left.
@@ -102,6 +106,13 @@ impl Peer {
             absent: true,
             ..Self::new(key, None, Hello::new(Role::Visitor))
         }
+    }
+
+    /// For how long it has waited, now that it is given something; if there is `more` to come, it waits
+    /// on.
+    pub(super) fn is_given(&mut self, at: Nanos, more: bool) -> Nanos {
+        let asked = std::mem::replace(&mut self.asked, more.then_some(at));
+        asked.map_or(0, |asked| at.saturating_sub(asked))
     }
 
     pub(super) fn pid(&self) -> u32 {

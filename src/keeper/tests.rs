@@ -52,11 +52,12 @@ impl Host for Paper {
 
     fn event(&mut self, event: Event<'_>) {
         let (what, run) = match event.what {
-            What::Put(run) => ("put", run),
-            What::Get(run) => ("get", run),
+            What::Put(run, _) => ("put", run),
+            What::Get(run, _) => ("get", run),
             What::Done(run) => ("done", run),
             What::Back(run) => ("back", run),
             What::Died(_) => return self.events.push((event.at, "died", event.worker, 0)),
+            What::Left => return self.events.push((event.at, "left", event.worker, 0)),
         };
         for (id, _) in run.items() {
             self.events.push((event.at, what, event.worker, id));

@@ -54,6 +54,11 @@ impl Queue {
         })
     }
 
+    /// Whether this client waits for room, or for items.
+    pub(crate) fn is_owed(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|c| !c.parked.is_empty() || c.wants.is_some())
+    }
+
     /// Since when the oldest item that isn't done has been here.
     pub(crate) fn oldest(&self) -> Option<Nanos> {
         let out = self.clients.values().flat_map(|c| c.out.values().map(|held| held.run.since));

@@ -3,6 +3,7 @@
 mod item;
 mod lang;
 mod output;
+mod stats;
 mod terminal;
 
 use std::io;
@@ -17,6 +18,7 @@ pub(crate) use item::{bare, encode, printable, value};
 pub use lang::Lang;
 pub(crate) use lang::{Toll, counted};
 pub(crate) use output::{Output, Progress};
+pub(crate) use stats::{Happening, Plant, Statistics, Summary};
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub(crate) enum Kind {
     Died,
     /// Another takes the place of a worker that has died.
     Restart,
+    /// A worker has left.
+    Left,
     /// All processes have finished.
     End,
 }
@@ -84,12 +88,23 @@ struct JsonEvent<'a> {
     id: Option<u64>,
     item: Option<&'a RawValue>,
     attempt: Option<u32>,
+    /// For how many seconds the worker had waited for room, or for an item.
+    waited: Option<f64>,
 }
 
 impl JsonEvent<'_> {
     fn without_item(at: Nanos, event: Kind, worker: Option<Worker>) -> Self {
         let (role, worker) = (worker.map(|w| w.role), worker.map(|w| w.number));
-        Self { t: seconds(at), event, role, worker, id: None, item: None, attempt: None }
+        Self {
+            t: seconds(at),
+            event,
+            role,
+            worker,
+            id: None,
+            item: None,
+            attempt: None,
+            waited: None,
+        }
     }
 }
 
@@ -148,6 +163,7 @@ impl Reporter {
         role: Role,
         worker: Option<u32>,
         run: &Run,
+        waited: Option<Nanos>,
     ) {
         match self.style {
             Style::Silent => {}
@@ -162,6 +178,7 @@ impl Reporter {
                         id: Some(id),
                         item: value.as_deref(),
                         attempt: Some(run.attempt),
+                        waited: waited.map(seconds),
                     });
                 }
             }
@@ -187,6 +204,13 @@ impl Reporter {
     /// Reports that a worker has died.
     pub(crate) fn died(&mut self, at: Nanos, worker: Worker, death: Death) {
         self.of_worker(at, Kind::Died, worker, &self.lang.died(death));
+    }
+
+    /// Reports that a worker has left.
+    pub(crate) fn left(&mut self, at: Nanos, worker: Worker) {
+        if self.style == Style::Json {
+            self.json(&JsonEvent::without_item(at, Kind::Left, Some(worker)));
+        }
     }
 
     /// Reports that another takes a dead worker's place.

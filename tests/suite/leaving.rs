@@ -71,8 +71,11 @@ fn nothing_is_put_after_the_signal() {
     run.signal(Signal::TERM);
     let outcome = run.end();
     assert_eq!(outcome.signal(), Some(15));
-    assert_eq!(outcome.lines().len(), 1, "{:?}", outcome.lines());
-    assert!(outcome.text().contains(r#""event":"end""#));
+    let lines = outcome.lines();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for (line, kind) in lines.iter().zip(["left", "left", "end"]) {
+        assert!(line.contains(&format!(r#""event":"{kind}""#)), "{line}");
+    }
     assert_eq!(outcome.stderr, "中断されました: 8 個のアイテムは処理されていません\n");
 }
 

@@ -37,7 +37,7 @@ impl Ledger {
     /// higher for each time that it came back; done once.
     fn take_in(&mut self, producers: u64, line: &str) {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(event.as_object().unwrap().len(), 7, "all keys: {line}");
+        assert_eq!(event.as_object().unwrap().len(), 8, "all keys: {line}");
         let t = event["t"].as_f64().unwrap();
         assert!(t >= self.last_t, "time does not go back: {line}");
         self.last_t = t;
@@ -66,7 +66,7 @@ impl Ledger {
             "back" => assert_eq!(before, Some(("get", attempt - 1)), "{line}"),
             "died" => self.died += 1,
             "restart" => self.restarted += 1,
-            _ => assert_eq!(kind, "end"),
+            _ => assert!(kind == "left" || kind == "end", "{line}"),
         }
         if !item.is_empty() {
             self.items.insert(item.to_owned(), (kind.to_owned(), attempt));
@@ -191,7 +191,7 @@ fn deaths_and_returns_are_json_events_with_all_keys() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "1", "--producer-delay", "0", "--consumer-delay", "30s"];
     let mut run = sandbox.start(&[&args[..], &["--speed", "20", "--format", "json"]].concat());
-    for kind in ["put", "get"] {
+    for kind in ["put", "left", "get"] {
         assert!(run.line().contains(kind));
     }
     kill(&run, "consumer 1/1");
@@ -200,10 +200,10 @@ fn deaths_and_returns_are_json_events_with_all_keys() {
     // When it dies is for the wall to say.
     let t = lines[0].split_once(',').unwrap().0;
     let expected = format!(
-        r#"{t},"event":"died","role":"consumer","worker":1,"id":null,"item":null,"attempt":null}}
-{t},"event":"back","role":"consumer","worker":1,"id":1,"item":"アイテム0","attempt":2}}
-{t},"event":"restart","role":"consumer","worker":1,"id":null,"item":null,"attempt":null}}
-{t},"event":"get","role":"consumer","worker":1,"id":1,"item":"アイテム0","attempt":2}}
+        r#"{t},"event":"died","role":"consumer","worker":1,"id":null,"item":null,"attempt":null,"waited":null}}
+{t},"event":"back","role":"consumer","worker":1,"id":1,"item":"アイテム0","attempt":2,"waited":null}}
+{t},"event":"restart","role":"consumer","worker":1,"id":null,"item":null,"attempt":null,"waited":null}}
+{t},"event":"get","role":"consumer","worker":1,"id":1,"item":"アイテム0","attempt":2,"waited":0.0}}
 "#
     );
     assert_same(&expected, &(lines[..4].join("\n") + "\n"));

@@ -110,10 +110,12 @@ fn event_times_are_exact_at_every_speed() {
 
 #[test]
 fn events_are_json_objects_with_all_keys() {
-    let expected = r#"{"t":0.0,"event":"put","role":"producer","worker":1,"id":1,"item":"部品0","attempt":1}
-{"t":0.0,"event":"get","role":"consumer","worker":1,"id":1,"item":"部品0","attempt":1}
-{"t":1.5,"event":"done","role":"consumer","worker":1,"id":1,"item":"部品0","attempt":1}
-{"t":1.5,"event":"end","role":null,"worker":null,"id":null,"item":null,"attempt":null}
+    let expected = r#"{"t":0.0,"event":"put","role":"producer","worker":1,"id":1,"item":"部品0","attempt":1,"waited":0.0}
+{"t":0.0,"event":"left","role":"producer","worker":1,"id":null,"item":null,"attempt":null,"waited":null}
+{"t":0.0,"event":"get","role":"consumer","worker":1,"id":1,"item":"部品0","attempt":1,"waited":0.0}
+{"t":1.5,"event":"done","role":"consumer","worker":1,"id":1,"item":"部品0","attempt":1,"waited":null}
+{"t":1.5,"event":"left","role":"consumer","worker":1,"id":null,"item":null,"attempt":null,"waited":null}
+{"t":1.5,"event":"end","role":null,"worker":null,"id":null,"item":null,"attempt":null,"waited":null}
 "#;
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "1", "--item-name", "部品", "--producer-delay", "0"];
@@ -139,7 +141,7 @@ fn without_delays_every_item_is_put_before_it_is_got_and_got_once() {
             "put" => None,
             "get" => Some("put"),
             "done" => Some("get"),
-            "end" => continue,
+            "left" | "end" => continue,
             other => panic!("{other}?"),
         };
         assert_eq!(stage.insert(item.clone(), kind.to_owned()).as_deref(), expected, "{line}");
@@ -237,6 +239,6 @@ fn a_slow_reader_gets_every_line_however_early_the_workers_are_through() {
     let script = "qdemo run --items 1000 --producers 3 --consumers 3 --producer-delay 0 \
         --consumer-delay 0 --format json |
         { n=0; while read -r line; do n=$((n + 1)); done; echo \"$n lines, the last: $line\"; }";
-    sandbox.script(script).assert_prints("3001 lines, the last: \n");
+    sandbox.script(script).assert_prints("3007 lines, the last: \n");
     sandbox.assert_nothing_left();
 }

@@ -51,7 +51,11 @@ fn a_run_shows_its_progress_on_a_terminal_and_leaves_the_pipe_alone() {
     let (terminal, piped) = on_terminal(&sandbox, &["run", "--speed", "20"], false);
     assert_same(CLASSIC, &piped);
     assert!(terminal.contains("/5 完了"), "{terminal:?}");
-    assert!(terminal.ends_with("\r\u{1b}[2K"), "it is taken away in the end: {terminal:?}");
+    let (progress, statistics) = terminal.split_once("統計").unwrap();
+    assert!(progress.ends_with("\r\u{1b}[2K"), "it is taken away in the end: {terminal:?}");
+    assert!(statistics.contains("D/D/1 (ρ = 2)"), "{terminal:?}");
+    let (terminal, _) = on_terminal(&sandbox, &["run", "--speed", "20", "--stats", "off"], false);
+    assert!(terminal.ends_with("\r\u{1b}[2K"), "{terminal:?}");
     let (terminal, piped) = on_terminal(&sandbox, &["run", "--speed", "20", "--quiet"], false);
     assert_eq!((terminal.as_str(), piped.as_str()), ("", ""));
 }

@@ -3,6 +3,7 @@
 
 mod chaos;
 mod parent;
+mod stats;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,9 +22,10 @@ use crate::exit::ExitCode;
 use crate::keeper::{Keeper, Office, Plan, Post};
 use crate::pipe::{QueueDir, Waker, raise_open_files, sweep_runs};
 use crate::queue::{Queue, Remains, Role, Worker};
-use crate::report::{Lang, Output, Progress, Reporter, Style};
+use crate::report::{Lang, Output, Plant, Progress, Reporter, Statistics, Style};
 use chaos::Chaos;
 use parent::{Parent, Show};
+use stats::StatsArgs;
 
 /// The private directory of a run is called this, its process number, and something random.
 const PREFIX: &str = "qdemo-run.";
@@ -40,7 +42,8 @@ const QUEUE: &str = "run";
   qdemo run --items 1000 --producers 2 --consumers 3 --capacity 4 --producer-delay 10ms \\
       --consumer-delay 30ms --format json
   qdemo run --producers 2 --consumers 3 --items 20 --chaos 1s
-  qdemo run --items 1000 --producer-delay exp:1s --consumer-delay exp:800ms --seed 7 --speed max")]
+  qdemo run --items 1000 --producer-delay exp:1s --consumer-delay exp:800ms --seed 7 --speed max \\
+      --stats text")]
 pub(super) struct Args {
     /// How many items, shared out evenly over the producers
     #[arg(long, value_name = "N", default_value = "5")]
@@ -103,6 +106,9 @@ pub(super) struct Args {
     #[arg(value_parser = values::period, allow_hyphen_values = true)]
     chaos: Option<Duration>,
 
+    #[command(flatten)]
+    stats: StatsArgs,
+
     /// Print no lines
     #[arg(long)]
     quiet: bool,
@@ -112,6 +118,14 @@ pub(super) struct Args {
 enum Format {
     Log,
     Json,
+}
+
+/// Where things lie.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The queue.
+    base: &'a Path,
+    stats_file: Option<&'a std::fs::File>,
 }
 
 impl Args {
@@ -128,6 +142,7 @@ impl Args {
                 workers.len()
             );
         }
+        let stats_file = self.stats.open()?;
         let crew = Crew::default();
         let place = std::env::temp_dir();
         sweep_runs(&place, PREFIX);
@@ -148,7 +163,8 @@ impl Args {
         signals::catch_deaths(&deaths)?;
         let reporter = self.reporter(lang, progress, &waker);
         let wakers = [&deaths, &*waker];
-        let ended = self.conduct(lang, workers, reporter, &crew, private.path(), wakers);
+        let place = Place { base: private.path(), stats_file: stats_file.as_ref() };
+        let ended = self.conduct(lang, workers, reporter, &crew, place, wakers);
         crew.kill();
         let removed = private.close().context("cannot remove the private directory");
         if let Some(signal) = signals::caught() {
@@ -166,9 +182,10 @@ impl Args {
         workers: BTreeSet<Worker>,
         reporter: Reporter,
         crew: &Crew,
-        base: &Path,
+        place: Place<'_>,
         wakers: [&Waker; 2],
     ) -> anyhow::Result<ExitCode> {
+        let Place { base, stats_file } = place;
         let _lock = QueueDir::open(base.to_owned())?.try_lock().context("cannot lock the queue")?;
         let random = self.producer_delay.is_random() || self.consumer_delay.is_random();
         let seed = match self.seed {
@@ -178,6 +195,10 @@ impl Args {
         if random && self.seed.is_none() {
             reporter.notice(&lang.seed(seed));
         }
+        let statistics = self.stats.are_wanted(self.quiet).then(|| {
+            let plant = self.plant(random.then_some(seed));
+            Statistics::new(plant, self.stats.warmup)
+        });
         let clock = Clock::start();
         let remains = Remains {
             capacity: Some(std::num::NonZeroU64::new(self.capacity)),
@@ -192,7 +213,7 @@ impl Args {
             host: Office {
                 post: Post::open(QueueDir::open_or_create(base, QUEUE)?)
                     .context("cannot make a named pipe")?,
-                watch: Show::new(reporter, self.items, self.respawn, &workers),
+                watch: Show::new(reporter, self.items, self.respawn, &workers, statistics),
             },
             crew,
             clock,
@@ -201,6 +222,7 @@ impl Args {
             lang,
             seed,
             chaos: self.chaos(clock.now())?,
+            stats_file,
             stopped: false,
         };
         if self.is_paced() && self.speed == Speed::Max {
@@ -211,6 +233,16 @@ impl Args {
         }
         parent.keep(wakers)?;
         parent.finish()
+    }
+
+    fn plant(&self, seed: Option<u64>) -> Plant {
+        Plant {
+            items: self.items,
+            workers: [self.producers, self.consumers],
+            delays: [self.producer_delay, self.consumer_delay],
+            capacity: self.capacity,
+            seed,
+        }
     }
 
     /// Whether the keeper has the time in its hands.

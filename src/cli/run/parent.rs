@@ -16,7 +16,7 @@ use crate::journal::Fact;
 use crate::keeper::{Event, Keeper, Office, Watch, What};
 use crate::pipe::{Ready, Waker};
 use crate::queue::{Role, Worker};
-use crate::report::{Kind, Lang, Reporter, Toll};
+use crate::report::{Happening, Kind, Lang, Reporter, Statistics, Toll};
 
 /// The parent of a run.
 pub(super) struct Parent<'a> {
@@ -31,6 +31,8 @@ pub(super) struct Parent<'a> {
     /// What random pauses are drawn from.
     pub(super) seed: u64,
     pub(super) chaos: Option<Chaos>,
+    /// Where statistics go, if not to standard error.
+    pub(super) stats_file: Option<&'a std::fs::File>,
     /// Producers have been told to stop.
     pub(super) stopped: bool,
 }
@@ -153,15 +155,29 @@ impl Parent<'_> {
     fn stop(&mut self) {
         self.stopped = true;
         self.chaos = None;
+        if let Some(statistics) = &mut self.host.watch.statistics {
+            statistics.disturb();
+        }
         self.keeper.close_now(self.clock.now(), &mut self.host);
+    }
+
+    /// The run is over: prints the statistics, where they are wanted.
+    fn tell_statistics(&mut self) -> anyhow::Result<()> {
+        let end = self.keeper.now();
+        let Show { reporter, statistics, .. } = &mut self.host.watch;
+        let Some(statistics) = statistics.take() else {
+            return Ok(());
+        };
+        self.args.stats.tell(&statistics.summary(end), self.lang, self.stats_file, reporter)
     }
 
     /// Tells how it went.
     pub(super) fn finish(&mut self) -> anyhow::Result<ExitCode> {
         self.host.watch.reporter.end(self.keeper.now());
         self.print()?;
+        self.host.watch.reporter.progress().clear();
+        self.tell_statistics()?;
         let Show { reporter, toll, .. } = &self.host.watch;
-        reporter.progress().clear();
         if toll.died > 0 {
             reporter.notice(&self.lang.toll(*toll));
         }
@@ -185,6 +201,7 @@ pub(super) struct Show {
     reporter: Reporter,
     toll: Toll,
     places: BTreeMap<Worker, Place>,
+    statistics: Option<Statistics>,
 }
 
 /// The place of a worker, which several processes may take one after another.
@@ -205,10 +222,11 @@ impl Show {
         items: u64,
         respawns: u32,
         workers: &BTreeSet<Worker>,
+        statistics: Option<Statistics>,
     ) -> Self {
         let place = Place { respawns, ..Place::default() };
         let places = workers.iter().map(|&worker| (worker, place)).collect();
-        Self { reporter, toll: Toll { items, ..Toll::default() }, places }
+        Self { reporter, toll: Toll { items, ..Toll::default() }, places, statistics }
     }
 
     fn place(&self, worker: Worker) -> Place {
@@ -218,20 +236,25 @@ impl Show {
     fn count(&mut self, worker: Worker, what: &What<'_>) {
         let place = self.places.entry(worker).or_default();
         match what {
-            What::Put(run) => {
+            What::Put(run, _) => {
                 place.past += run.count();
                 place.fresh = false;
             }
             // Once is enough to be counted.
-            What::Get(run) if run.attempt == 2 => self.toll.again += run.count(),
+            What::Get(run, _) if run.attempt == 2 => self.toll.again += run.count(),
             What::Done(run) => {
                 self.toll.done += run.count();
                 self.reporter.progress().add(run.count());
                 place.past += run.count();
                 place.fresh = false;
             }
-            What::Died(_) => self.toll.died += 1,
-            What::Get(_) | What::Back(_) => {}
+            What::Died(_) => {
+                self.toll.died += 1;
+                if let Some(statistics) = &mut self.statistics {
+                    statistics.disturb();
+                }
+            }
+            What::Get(..) | What::Back(_) | What::Left => {}
         }
     }
 }
@@ -249,14 +272,26 @@ impl Watch for Show {
             return;
         };
         self.count(worker, &event.what);
-        let (kind, run) = match event.what {
-            What::Put(run) => (Kind::Put, run),
-            What::Get(run) => (Kind::Get, run),
-            What::Done(run) => (Kind::Done, run),
-            What::Back(run) => (Kind::Back, run),
-            What::Died(death) => return self.reporter.died(event.at, worker, death),
+        let at = event.at;
+        let (kind, run, waited) = match event.what {
+            What::Put(run, waited) => (Kind::Put, Some(run), Some(waited)),
+            What::Get(run, waited) => (Kind::Get, Some(run), Some(waited)),
+            What::Done(run) => (Kind::Done, Some(run), None),
+            What::Back(run) => (Kind::Back, Some(run), None),
+            What::Died(_) => (Kind::Died, None, None),
+            What::Left => (Kind::Left, None, None),
         };
-        let Worker { role, number } = worker;
-        self.reporter.items(event.at, kind, role, Some(number), run);
+        if let Some(statistics) = &mut self.statistics {
+            let waited = waited.unwrap_or_default();
+            statistics.take(&Happening { at, kind, worker, run, waited });
+        }
+        match (event.what, run) {
+            (What::Died(death), _) => self.reporter.died(at, worker, death),
+            (_, None) => self.reporter.left(at, worker),
+            (_, Some(run)) => {
+                let Worker { role, number } = worker;
+                self.reporter.items(at, kind, role, Some(number), run, waited);
+            }
+        }
     }
 }

@@ -1,0 +1,225 @@
+//! Statistics of a run: Little's law, what theory says, and where they are printed.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::{Sandbox, assert_same};
+
+fn statistics(sandbox: &Sandbox, args: &[&str]) -> Value {
+    let always = ["run", "--quiet", "--speed", "max", "--stats", "json"];
+    let outcome = sandbox.run(&[&always[..], args].concat());
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    serde_json::from_str(&outcome.stderr).unwrap_or_else(|e| panic!("{e}: {}", outcome.stderr))
+}
+
+fn pauses<'a>(producer: &'a str, consumer: &'a str) -> [&'a str; 4] {
+    ["--producer-delay", producer, "--consumer-delay", consumer]
+}
+
+#[test]
+fn the_classic_example_by_hand() {
+    let sandbox = Sandbox::new();
+    let found = statistics(&sandbox, &[]);
+    // Item n is put at n, handed out at 2n, and done at 2n + 2.
+    let expected = serde_json::json!({
+        "items": 5,
+        "elapsed_s": 10.0,
+        "throughput_per_s": 0.5,
+        "depth": { "mean": 1.0, "max": 3, "final": 0 },
+        "wait_s": { "mean": 2.0, "p50": 2.0, "p90": 4.0, "p99": 4.0, "max": 4.0 },
+        "sojourn_s": { "mean": 4.0, "p50": 4.0, "p90": 6.0, "p99": 6.0, "max": 6.0 },
+        "in_system": { "mean": 2.0 },
+        "blocked_s": [0.0],
+        "consumers": [{ "items": 5, "busy_s": 10.0, "utilization": 1.0 }],
+        "utilization": 1.0,
+        "wait_probability": 0.8,
+        "little": {
+            "arrival_rate": 0.5,
+            "mean_in_system": 2.0,
+            "mean_sojourn": 4.0,
+            "difference": 0,
+        },
+        "seed": null,
+        "warmup": 0,
+        "theory": {
+            "model": "D/D/1",
+            "rho": 2.0,
+            "unstable": true,
+            "throughput_per_s": null,
+            "depth": null,
+            "in_system": null,
+            "wait_s": null,
+            "sojourn_s": null,
+            "utilization": null,
+            "wait_probability": null,
+            "blocked": null,
+        },
+    });
+    let percentiles = ["wait_s", "sojourn_s"].map(|times| {
+        let (found, expected) = (&found[times], &expected[times]);
+        ["p50", "p90", "p99"].map(|p| (found[p].as_f64().unwrap(), expected[p].as_f64().unwrap()))
+    });
+    for (found, expected) in percentiles.into_iter().flatten() {
+        assert!((found - expected).abs() <= 1e-4 * expected, "{found} is not {expected}");
+    }
+    let without = |mut value: Value| {
+        for times in ["wait_s", "sojourn_s"] {
+            for percentile in ["p50", "p90", "p99"] {
+                value[times][percentile] = Value::Null;
+            }
+        }
+        serde_json::to_string_pretty(&value).unwrap()
+    };
+    assert_same(&without(expected), &without(found));
+}
+
+#[test]
+fn a_producer_that_has_to_wait_for_room_is_blocked_for_that_long() {
+    let sandbox = Sandbox::new();
+    // put(n) = start(n − 1) = 2(n − 1): it is ready at 1, 3, 5, as each put is one second later.
+    let args = ["--items", "4", "--capacity", "1"];
+    let found = statistics(&sandbox, &[&args[..], &pauses("1s", "3s")].concat());
+    assert_eq!(found["blocked_s"], serde_json::json!([3.0]));
+    assert_eq!(found["depth"]["max"], 1);
+    assert_eq!(found["theory"], Value::Null, "D/D/1 with a bound is not a model with a formula");
+}
+
+#[test]
+fn littles_law_is_an_identity_in_every_run() {
+    let sandbox = Sandbox::new();
+    for args in [
+        &["--items", "500", "--producer-delay", "exp:1ms", "--consumer-delay", "uniform:0..2ms"][..],
+        &["--items", "500", "--producer-delay", "0", "--consumer-delay", "exp:1ms"],
+        &["--items", "3000", "--producer-delay", "0", "--consumer-delay", "0"],
+        &[
+            "--items",
+            "300",
+            "--producer-delay",
+            "1ms",
+            "--consumer-delay",
+            "7ms",
+            "--chaos",
+            "20ms",
+        ],
+    ] {
+        for workers in [["1", "1", "0"], ["3", "2", "0"], ["2", "5", "4"]] {
+            let [producers, consumers, capacity] = workers;
+            let workers = ["--producers", producers, "--consumers", consumers];
+            let args = [args, &workers, &["--capacity", capacity]].concat();
+            // A run with deaths tells of them behind.
+            let file = sandbox.path("statistics");
+            let to = ["run", "--quiet", "--speed", "max", "--stats-file", file.to_str().unwrap()];
+            assert_eq!(sandbox.run(&[&to[..], &args].concat()).code(), Some(0), "{args:?}");
+            let found: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+            assert_eq!(found["little"]["difference"], 0, "{args:?}: {found}");
+            assert_eq!(found["items"].to_string(), args[1]);
+            let done = found["consumers"].as_array().unwrap().iter();
+            let done: u64 = done.map(|consumer| consumer["items"].as_u64().unwrap()).sum();
+            assert_eq!(done.to_string(), args[1]);
+            assert_eq!(found["depth"]["final"], 0);
+        }
+    }
+    sandbox.assert_nothing_left();
+}
+
+/// 20,000 items, seed 1: what is drawn is the same each time, so what is measured is too.
+fn assert_agrees(model: &str, pauses: [&str; 4], consumers: &str, capacity: &str) {
+    let sandbox = Sandbox::new();
+    let args = ["--items", "20000", "--seed", "1", "--consumers", consumers];
+    let args = [&args[..], &["--capacity", capacity], &pauses].concat();
+    let found = statistics(&sandbox, &args);
+    assert_eq!(found["seed"], 1);
+    let theory = &found["theory"];
+    assert_eq!(theory["model"], model);
+    for key in [
+        "throughput_per_s",
+        "depth",
+        "in_system",
+        "wait_s",
+        "sojourn_s",
+        "utilization",
+        "wait_probability",
+        "blocked",
+    ] {
+        let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{key}: {theory}"));
+        let compared = &theory[key];
+        let formula = number(&compared["formula"]);
+        let (low, high) = (number(&compared["interval"][0]), number(&compared["interval"][1]));
+        assert!(low <= formula && formula <= high, "{key}: {compared}");
+        // An interval that has everything in it would say nothing.
+        assert!(high - low <= 0.7 * formula, "{key}: {compared}");
+    }
+}
+
+#[test]
+fn one_consumer_with_exponential_pauses_agrees_with_m_m_1() {
+    for service in ["exp:500ms", "exp:800ms", "exp:900ms"] {
+        assert_agrees("M/M/1", pauses("exp:1s", service), "1", "0");
+    }
+}
+
+#[test]
+fn several_consumers_agree_with_erlangs_c() {
+    assert_agrees("M/M/2", pauses("exp:1s", "exp:1.6s"), "2", "0");
+    assert_agrees("M/M/5", pauses("exp:1s", "exp:4s"), "5", "0");
+}
+
+#[test]
+fn other_services_agree_with_pollaczek_and_khinchine() {
+    assert_agrees("M/D/1", pauses("exp:1s", "800ms"), "1", "0");
+    assert_agrees("M/G/1", pauses("exp:1s", "uniform:0..1.6s"), "1", "0");
+}
+
+#[test]
+fn a_bounded_queue_agrees_with_its_chain_of_births_and_deaths() {
+    let one = "M/M/1, capacity 3, producers block";
+    assert_agrees(one, pauses("exp:1s", "exp:1s"), "1", "3");
+    let two = "M/M/2, capacity 2, producers block";
+    assert_agrees(two, pauses("exp:1s", "exp:1.8s"), "2", "2");
+}
+
+#[test]
+fn a_warm_up_is_left_out() {
+    let sandbox = Sandbox::new();
+    let found = statistics(&sandbox, &["--warmup", "2"]);
+    // From the put of the third item at 2 on: waits of 2, 3 and 4.
+    assert_eq!((&found["items"], &found["warmup"]), (&3.into(), &2.into()));
+    assert_eq!(found["elapsed_s"], 8.0);
+    assert_eq!(found["wait_s"]["mean"], 3.0);
+    let all = statistics(&sandbox, &["--warmup", "5"]);
+    assert_eq!((&all["items"], &all["wait_s"]["mean"]), (&0.into(), &Value::Null));
+}
+
+#[test]
+fn a_run_that_was_disturbed_is_not_compared_with_theory() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.path("statistics");
+    let args = ["run", "--quiet", "--speed", "max", "--chaos", "1ms", "--items", "200"];
+    let to = ["--stats-file", file.to_str().unwrap(), "--producer-delay", "1s"];
+    let outcome = sandbox.run(&[&args[..], &to, &["--consumer-delay", "1s"]].concat());
+    assert!(!outcome.stderr.is_empty(), "somebody died");
+    let found: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(found["theory"], Value::Null);
+}
+
+#[test]
+fn statistics_go_where_they_are_wanted() {
+    let sandbox = Sandbox::new();
+    let run = ["run", "--speed", "max", "--quiet"];
+    assert_same("", &sandbox.run(&[&run[..], &[]].concat()).stderr);
+    assert_same("", &sandbox.run(&["run", "--speed", "max"]).stderr);
+    let text = sandbox.run(&[&run[..], &["--stats", "text"]].concat()).stderr;
+    assert!(text.starts_with("統計"), "{text}");
+    let english = sandbox.run(&[&run[..], &["--stats", "text", "--lang", "en"]].concat()).stderr;
+    let words = ["statistics", "sojourn", "the difference is 0 ns", "D/D/1 (ρ = 2): unstable"];
+    for word in words {
+        assert!(english.contains(word), "no {word} in {english}");
+    }
+    let file = sandbox.path("as text");
+    let to = ["--stats", "text", "--lang", "en", "--stats-file", file.to_str().unwrap()];
+    assert_same("", &sandbox.run(&[&run[..], &to].concat()).stderr);
+    assert_same(&english, &fs::read_to_string(&file).unwrap());
+    let nowhere = ["--stats-file", "/nowhere/at/all"];
+    sandbox.run(&[&run[..], &nowhere].concat()).assert_refused(2, &["/nowhere/at/all", "folder"]);
+}
