@@ -10,7 +10,7 @@ use crate::exit::ExitCode;
 
 /// The commands, by what a person wants to do.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("See how a queue behaves", &["run"]),
+    ("See how a queue behaves", &["run", "timeline"]),
     ("Share a queue by name", &["producer", "consumer"]),
     ("Script with a queue", &["put", "get", "peek", "join", "close"]),
     ("Look after queues, and this program", &["status", "failed", "rm", "completions", "man"]),

@@ -14,6 +14,7 @@ mod run;
 mod signals;
 mod status;
 mod tend;
+mod timeline;
 mod values;
 mod visit;
 
@@ -44,6 +45,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Timeline(timeline::Args),
     Producer(producer::Args),
     Consumer(consumer::Args),
     Put(put::Args),
@@ -153,6 +155,7 @@ impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Run(args) => args.run(),
+            Self::Timeline(args) => args.run(),
             Self::Producer(args) => args.run(),
             Self::Consumer(args) => args.run(),
             Self::Put(args) => args.run(),

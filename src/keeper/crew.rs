@@ -34,7 +34,9 @@ impl Keeper {
             pacer.lost(worker, wall);
         }
         if let Some(death) = death {
-            host.event(Event { at: self.now(), worker: Some(worker), what: What::Died(death) });
+            let waited = self.crew.get(&worker).and_then(|&client| self.has_been_waiting(client));
+            let what = What::Died(death, waited);
+            host.event(Event { at: self.now(), worker: Some(worker), what });
         }
         if let Some(&client) = self.crew.get(&worker) {
             self.leave_queue(client, Request::Die, host);
@@ -93,6 +95,12 @@ impl Keeper {
         }
         let more = self.queue.is_owed(client);
         self.peers.get_mut(&client).map_or(0, |peer| peer.is_given(at, more))
+    }
+
+    /// For how long it has been waiting for something by now.
+    pub(super) fn has_been_waiting(&self, client: ClientId) -> Option<Nanos> {
+        let asked = self.peers.get(&client)?.asked?;
+        Some(self.now().saturating_sub(asked))
     }
 
     pub(super) fn sleep(&mut self, client: ClientId, delay: Nanos, host: &mut impl Host) {

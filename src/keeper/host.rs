@@ -62,10 +62,10 @@ pub(crate) enum What<'a> {
     Done(&'a Run),
     /// Items are back in line, to be had again.
     Back(&'a Run),
-    /// The worker has died.
-    Died(Death),
-    /// The worker has left of its own will.
-    Left,
+    /// The worker has died; what it waited for then it has not got.
+    Died(Death, Option<Waited>),
+    /// The worker has left of its own will, in the same way.
+    Left(Option<Waited>),
 }
 
 /// For how long a worker had waited for that: for room, or for an item.

@@ -421,7 +421,8 @@ impl Keeper {
     fn leave_for_good(&mut self, client: ClientId, host: &mut impl Host) {
         self.leave_queue(client, Request::Leave, host);
         if let Some(worker) = worker_of(&self.peers, client) {
-            host.event(Event { at: self.now(), worker: Some(worker), what: What::Left });
+            let what = What::Left(self.has_been_waiting(client));
+            host.event(Event { at: self.now(), worker: Some(worker), what });
             self.worker_left(worker);
         }
     }

@@ -56,8 +56,8 @@ impl Host for Paper {
             What::Get(run, _) => ("get", run),
             What::Done(run) => ("done", run),
             What::Back(run) => ("back", run),
-            What::Died(_) => return self.events.push((event.at, "died", event.worker, 0)),
-            What::Left => return self.events.push((event.at, "left", event.worker, 0)),
+            What::Died(..) => return self.events.push((event.at, "died", event.worker, 0)),
+            What::Left(_) => return self.events.push((event.at, "left", event.worker, 0)),
         };
         for (id, _) in run.items() {
             self.events.push((event.at, what, event.worker, id));

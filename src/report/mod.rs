@@ -1,14 +1,16 @@
 //! Events to lines: the log in Japanese or English, JSON, bare items. Changes nothing that happens.
 
+mod figures;
 mod item;
 mod lang;
 mod output;
 mod stats;
 mod terminal;
+mod timeline;
 
 use std::io;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::clock::Nanos;
@@ -19,6 +21,7 @@ pub use lang::Lang;
 pub(crate) use lang::{Toll, counted};
 pub(crate) use output::{Output, Progress};
 pub(crate) use stats::{Happening, Plant, Statistics, Summary};
+pub(crate) use timeline::{Form, Recording, Timeline};
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub(crate) enum Style {
 }
 
 /// What is reported of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
     /// Items were put.
@@ -201,21 +204,21 @@ impl Reporter {
         }
     }
 
-    /// Reports that a worker has died.
-    pub(crate) fn died(&mut self, at: Nanos, worker: Worker, death: Death) {
-        self.of_worker(at, Kind::Died, worker, &self.lang.died(death));
+    /// Reports that a worker has died, after it had `waited` for something in vain.
+    pub(crate) fn died(&mut self, at: Nanos, worker: Worker, waited: Option<Nanos>, death: Death) {
+        self.of_worker(at, Kind::Died, worker, waited, &self.lang.died(death));
     }
 
-    /// Reports that a worker has left.
-    pub(crate) fn left(&mut self, at: Nanos, worker: Worker) {
+    /// Reports that a worker has left, after it had `waited` for something in vain.
+    pub(crate) fn left(&mut self, at: Nanos, worker: Worker, waited: Option<Nanos>) {
         if self.style == Style::Json {
-            self.json(&JsonEvent::without_item(at, Kind::Left, Some(worker)));
+            self.of_worker(at, Kind::Left, worker, waited, "");
         }
     }
 
     /// Reports that another takes a dead worker's place.
     pub(crate) fn restarted(&mut self, at: Nanos, worker: Worker) {
-        self.of_worker(at, Kind::Restart, worker, self.lang.restarted());
+        self.of_worker(at, Kind::Restart, worker, None, self.lang.restarted());
     }
 
     /// Reports that all processes have finished.
@@ -227,14 +230,24 @@ impl Reporter {
         }
     }
 
-    fn of_worker(&mut self, at: Nanos, kind: Kind, worker: Worker, words: &str) {
+    fn of_worker(
+        &mut self,
+        at: Nanos,
+        kind: Kind,
+        worker: Worker,
+        waited: Option<Nanos>,
+        words: &str,
+    ) {
         match self.style {
             Style::Log => {
                 let Worker { role, number } = worker;
                 self.who(self.lang.subject(role), role, Some(number));
                 self.out.raw(words.as_bytes());
             }
-            Style::Json => self.json(&JsonEvent::without_item(at, kind, Some(worker))),
+            Style::Json => {
+                let event = JsonEvent::without_item(at, kind, Some(worker));
+                self.json(&JsonEvent { waited: waited.map(seconds), ..event });
+            }
             Style::Raw | Style::Silent => {}
         }
     }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use super::client::draw_seed;
 use super::signals::{self, Hangup};
+use super::timeline::{PictureFile, PicturePath};
 use super::{LangArg, StdoutFailed, values};
 use crate::clock::{Clock, Delay, Nanos, Pacer, Speed, nanos};
 use crate::crew::{Crew, stay_on_one_core};
@@ -22,7 +23,7 @@ use crate::exit::ExitCode;
 use crate::keeper::{Keeper, Office, Plan, Post};
 use crate::pipe::{QueueDir, Waker, raise_open_files, sweep_runs};
 use crate::queue::{Queue, Remains, Role, Worker};
-use crate::report::{Lang, Output, Plant, Progress, Reporter, Statistics, Style};
+use crate::report::{Lang, Output, Plant, Progress, Reporter, Statistics, Style, Timeline};
 use chaos::Chaos;
 use parent::{Parent, Show};
 use stats::StatsArgs;
@@ -109,6 +110,10 @@ pub(super) struct Args {
     #[command(flatten)]
     stats: StatsArgs,
 
+    /// Draw who did what when into this file, which ends in .svg or .html
+    #[arg(long, value_name = "FILE", value_parser = PicturePath::parser())]
+    timeline: Option<PicturePath>,
+
     /// Print no lines
     #[arg(long)]
     quiet: bool,
@@ -120,12 +125,10 @@ enum Format {
     Json,
 }
 
-/// Where things lie.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    /// The queue.
-    base: &'a Path,
-    stats_file: Option<&'a std::fs::File>,
+/// What is written beside the lines: made before anything starts.
+struct Files {
+    stats: Option<std::fs::File>,
+    picture: Option<PictureFile>,
 }
 
 impl Args {
@@ -142,7 +145,8 @@ impl Args {
                 workers.len()
             );
         }
-        let stats_file = self.stats.open()?;
+        let picture = self.timeline.as_ref().map(PicturePath::create).transpose()?;
+        let files = Files { stats: self.stats.open()?, picture };
         let crew = Crew::default();
         let place = std::env::temp_dir();
         sweep_runs(&place, PREFIX);
@@ -163,7 +167,7 @@ impl Args {
         signals::catch_deaths(&deaths)?;
         let reporter = self.reporter(lang, progress, &waker);
         let wakers = [&deaths, &*waker];
-        let place = Place { base: private.path(), stats_file: stats_file.as_ref() };
+        let place = (private.path(), &files);
         let ended = self.conduct(lang, workers, reporter, &crew, place, wakers);
         crew.kill();
         let removed = private.close().context("cannot remove the private directory");
@@ -182,10 +186,9 @@ impl Args {
         workers: BTreeSet<Worker>,
         reporter: Reporter,
         crew: &Crew,
-        place: Place<'_>,
+        (base, files): (&Path, &Files),
         wakers: [&Waker; 2],
     ) -> anyhow::Result<ExitCode> {
-        let Place { base, stats_file } = place;
         let _lock = QueueDir::open(base.to_owned())?.try_lock().context("cannot lock the queue")?;
         let random = self.producer_delay.is_random() || self.consumer_delay.is_random();
         let seed = match self.seed {
@@ -198,6 +201,10 @@ impl Args {
         let statistics = self.stats.are_wanted(self.quiet).then(|| {
             let plant = self.plant(random.then_some(seed));
             Statistics::new(plant, self.stats.warmup)
+        });
+        let timeline = files.picture.as_ref().map(|_| {
+            let capacity = Some(self.capacity).filter(|&most| most > 0);
+            Timeline::new(capacity, workers.iter().copied())
         });
         let clock = Clock::start();
         let remains = Remains {
@@ -213,7 +220,14 @@ impl Args {
             host: Office {
                 post: Post::open(QueueDir::open_or_create(base, QUEUE)?)
                     .context("cannot make a named pipe")?,
-                watch: Show::new(reporter, self.items, self.respawn, &workers, statistics),
+                watch: Show::new(
+                    reporter,
+                    self.items,
+                    self.respawn,
+                    &workers,
+                    statistics,
+                    timeline,
+                ),
             },
             crew,
             clock,
@@ -222,7 +236,7 @@ impl Args {
             lang,
             seed,
             chaos: self.chaos(clock.now())?,
-            stats_file,
+            files,
             stopped: false,
         };
         if self.is_paced() && self.speed == Speed::Max {

@@ -8,15 +8,15 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::chaos::Chaos;
-use super::{Args, StdoutFailed, signals};
-use crate::clock::{Clock, Stamp};
+use super::{Args, Files, StdoutFailed, signals};
+use crate::clock::{Clock, Nanos, Stamp};
 use crate::crew::{Crew, Departed};
 use crate::exit::ExitCode;
 use crate::journal::Fact;
 use crate::keeper::{Event, Keeper, Office, Watch, What};
 use crate::pipe::{Ready, Waker};
 use crate::queue::{Role, Worker};
-use crate::report::{Happening, Kind, Lang, Reporter, Statistics, Toll};
+use crate::report::{Happening, Kind, Lang, Reporter, Statistics, Timeline, Toll};
 
 /// The parent of a run.
 pub(super) struct Parent<'a> {
@@ -31,8 +31,7 @@ pub(super) struct Parent<'a> {
     /// What random pauses are drawn from.
     pub(super) seed: u64,
     pub(super) chaos: Option<Chaos>,
-    /// Where statistics go, if not to standard error.
-    pub(super) stats_file: Option<&'a std::fs::File>,
+    pub(super) files: &'a Files,
     /// Producers have been told to stop.
     pub(super) stopped: bool,
 }
@@ -115,7 +114,7 @@ impl Parent<'_> {
         let watch = &mut self.host.watch;
         watch.places.insert(worker, Place { respawns, fresh: true, ..place });
         watch.toll.replaced += 1;
-        watch.reporter.restarted(self.keeper.now(), worker);
+        watch.restarted(self.keeper.now(), worker);
         Ok(())
     }
 
@@ -168,7 +167,21 @@ impl Parent<'_> {
         let Some(statistics) = statistics.take() else {
             return Ok(());
         };
-        self.args.stats.tell(&statistics.summary(end), self.lang, self.stats_file, reporter)
+        self.args.stats.tell(
+            &statistics.summary(end),
+            self.lang,
+            self.files.stats.as_ref(),
+            reporter,
+        )
+    }
+
+    /// The run is over: draws the picture, if one is wanted.
+    fn draw(&mut self) -> anyhow::Result<()> {
+        let end = self.keeper.now();
+        match (&mut self.host.watch.timeline, self.files.picture.as_ref()) {
+            (Some(timeline), Some(picture)) => picture.draw(timeline, end, self.lang),
+            _ => Ok(()),
+        }
     }
 
     /// Tells how it went.
@@ -177,6 +190,7 @@ impl Parent<'_> {
         self.print()?;
         self.host.watch.reporter.progress().clear();
         self.tell_statistics()?;
+        self.draw()?;
         let Show { reporter, toll, .. } = &self.host.watch;
         if toll.died > 0 {
             reporter.notice(&self.lang.toll(*toll));
@@ -202,6 +216,7 @@ pub(super) struct Show {
     toll: Toll,
     places: BTreeMap<Worker, Place>,
     statistics: Option<Statistics>,
+    timeline: Option<Timeline>,
 }
 
 /// The place of a worker, which several processes may take one after another.
@@ -223,10 +238,28 @@ impl Show {
         respawns: u32,
         workers: &BTreeSet<Worker>,
         statistics: Option<Statistics>,
+        timeline: Option<Timeline>,
     ) -> Self {
         let place = Place { respawns, ..Place::default() };
         let places = workers.iter().map(|&worker| (worker, place)).collect();
-        Self { reporter, toll: Toll { items, ..Toll::default() }, places, statistics }
+        let toll = Toll { items, ..Toll::default() };
+        Self { reporter, toll, places, statistics, timeline }
+    }
+
+    /// Another takes this worker's place.
+    fn restarted(&mut self, at: Nanos, worker: Worker) {
+        self.happens(&Happening { at, kind: Kind::Restart, worker, run: None, waited: 0 });
+        self.reporter.restarted(at, worker);
+    }
+
+    /// Statistics and the picture take it in.
+    fn happens(&mut self, happening: &Happening<'_>) {
+        if let Some(statistics) = &mut self.statistics {
+            statistics.take(happening);
+        }
+        if let Some(timeline) = &mut self.timeline {
+            timeline.take(happening);
+        }
     }
 
     fn place(&self, worker: Worker) -> Place {
@@ -248,13 +281,13 @@ impl Show {
                 place.past += run.count();
                 place.fresh = false;
             }
-            What::Died(_) => {
+            What::Died(..) => {
                 self.toll.died += 1;
                 if let Some(statistics) = &mut self.statistics {
                     statistics.disturb();
                 }
             }
-            What::Get(..) | What::Back(_) | What::Left => {}
+            What::Get(..) | What::Back(_) | What::Left(_) => {}
         }
     }
 }
@@ -278,16 +311,14 @@ impl Watch for Show {
             What::Get(run, waited) => (Kind::Get, Some(run), Some(waited)),
             What::Done(run) => (Kind::Done, Some(run), None),
             What::Back(run) => (Kind::Back, Some(run), None),
-            What::Died(_) => (Kind::Died, None, None),
-            What::Left => (Kind::Left, None, None),
+            What::Died(_, waited) => (Kind::Died, None, waited),
+            What::Left(waited) => (Kind::Left, None, waited),
         };
-        if let Some(statistics) = &mut self.statistics {
-            let waited = waited.unwrap_or_default();
-            statistics.take(&Happening { at, kind, worker, run, waited });
-        }
+        let waited_so_long = waited.unwrap_or_default();
+        self.happens(&Happening { at, kind, worker, run, waited: waited_so_long });
         match (event.what, run) {
-            (What::Died(death), _) => self.reporter.died(at, worker, death),
-            (_, None) => self.reporter.left(at, worker),
+            (What::Died(death, _), _) => self.reporter.died(at, worker, waited, death),
+            (_, None) => self.reporter.left(at, worker, waited),
             (_, Some(run)) => {
                 let Worker { role, number } = worker;
                 self.reporter.items(at, kind, role, Some(number), run, waited);

@@ -1,0 +1,60 @@
+//! Figures for people.
+
+/// Four digits that mean something.
+pub(super) fn number(value: Option<f64>) -> String {
+    let Some(value) = value else {
+        return "–".to_owned();
+    };
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    // In range, as a float has no more than 308 digits.
+    let digits = 3 - value.abs().log10().floor() as i64;
+    let text = format!("{value:.*}", usize::try_from(digits.clamp(0, 12)).unwrap_or(0));
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+/// Seconds, in the unit that suits them.
+pub(super) fn time(value: Option<f64>) -> String {
+    let (value, unit) = match value {
+        None => return "–".to_owned(),
+        Some(s) if s == 0.0 || s.abs() >= 1.0 => (s, "s"),
+        Some(s) if s.abs() >= 1e-3 => (s * 1e3, "ms"),
+        Some(s) if s.abs() >= 1e-6 => (s * 1e6, "µs"),
+        Some(s) => (s * 1e9, "ns"),
+    };
+    format!("{} {unit}", number(Some(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_four_digits_that_mean_something() {
+        for (value, text) in [
+            (0.0, "0"),
+            (1.0, "1"),
+            (1.23456, "1.235"),
+            (1234.5678, "1235"),
+            (200000.0, "200000"),
+            (0.0012345678, "0.001235"),
+            (-2.5, "-2.5"),
+        ] {
+            assert_eq!(number(Some(value)), text);
+        }
+        assert_eq!(number(None), "–");
+    }
+
+    #[test]
+    fn times_have_the_unit_that_suits_them() {
+        for (value, text) in
+            [(0.0, "0 s"), (90.0, "90 s"), (0.25, "250 ms"), (4.2e-5, "42 µs"), (3e-9, "3 ns")]
+        {
+            assert_eq!(time(Some(value)), text);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Where a moment or a number lies in the picture, and what is written there.
+
+use crate::clock::Nanos;
+
+/// The size of all letters, in pixels.
+pub(super) const LETTERS: f64 = 12.0;
+/// Room between two labels.
+const APART: f64 = 14.0;
+
+/// How wide a text is at most, in pixels: fonts differ, and which one there will be is not known.
+pub(super) fn text_width(text: &str) -> f64 {
+    console::measure_text_width(text) as f64 * 0.64 * LETTERS
+}
+
+/// From the beginning to the end of a run, from left to right.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Axis {
+    pub(super) left: f64,
+    pub(super) width: f64,
+    pub(super) end: Nanos,
+}
+
+impl Axis {
+    pub(super) fn x(&self, at: Nanos) -> f64 {
+        // A run may be over at once.
+        self.left + self.width * (at as f64 / self.end.max(1) as f64).min(1.0)
+    }
+
+    /// Moments at even distances, and what is written there.
+    pub(super) fn ticks(&self) -> Vec<(Nanos, String)> {
+        let unit = Unit::of(self.end);
+        let mut steps = nice_steps();
+        loop {
+            let Some(step) = steps.next() else { return Vec::new() };
+            let distance = self.width * step as f64 / self.end.max(1) as f64;
+            let last = self.end - self.end % step;
+            if distance
+                > text_width(&unit.text(last)).max(text_width(&unit.text(step))) + APART * 2.0
+            {
+                let ticks = (0..=self.end / step).map(|n| n * step);
+                return ticks.map(|at| (at, unit.text(at))).collect();
+            }
+        }
+    }
+}
+
+/// From nothing, at the bottom, up to the most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Height {
+    pub(super) bottom: f64,
+    pub(super) height: f64,
+    pub(super) most: u64,
+}
+
+impl Height {
+    pub(super) fn y(&self, value: f64) -> f64 {
+        self.bottom - self.height * value / self.most.max(1) as f64
+    }
+
+    /// Numbers at even distances.
+    pub(super) fn ticks(&self) -> Vec<u64> {
+        let apart = |step: u64| self.height * step as f64 / self.most.max(1) as f64;
+        let step = nice_steps().find(|&step| apart(step) > LETTERS + APART);
+        let step = step.unwrap_or(u64::MAX);
+        (0..=self.most / step).map(|n| n * step).collect()
+    }
+}
+
+/// 1, 2, 5, 10, 20, 50, …
+fn nice_steps() -> impl Iterator<Item = u64> {
+    let powers = (0..20).map_while(|power| 10u64.checked_pow(power));
+    powers.flat_map(|power| [1, 2, 5].map(|digit| power.saturating_mul(digit)))
+}
+
+/// A moment of a run that ends at `end`, as exactly as a picture of it could show.
+pub(super) fn moment(at: Nanos, end: Nanos) -> String {
+    let grain = 10u64.pow((end / 100_000).max(1).ilog10());
+    let rounded = at.saturating_add(grain / 2) / grain * grain;
+    Unit::of(end).text(rounded)
+}
+
+/// What times are told in.
+struct Unit {
+    nanos: Nanos,
+    name: &'static str,
+}
+
+impl Unit {
+    /// What suits all times up to this one.
+    fn of(end: Nanos) -> Self {
+        let (nanos, name) = match end {
+            1_000_000_000.. => (1_000_000_000, "s"),
+            1_000_000.. => (1_000_000, "ms"),
+            1_000.. => (1_000, "µs"),
+            _ => (1, "ns"),
+        };
+        Self { nanos, name }
+    }
+
+    fn text(&self, at: Nanos) -> String {
+        let (whole, rest) = (at / self.nanos, at % self.nanos);
+        let name = self.name;
+        match rest {
+            0 => format!("{whole} {name}"),
+            rest => {
+                let digits = self.nanos.ilog10() as usize;
+                let rest = format!("{rest:0digits$}");
+                format!("{whole}.{} {name}", rest.trim_end_matches('0'))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Nanos = 1_000_000_000;
+
+    fn labels(end: Nanos, width: f64) -> Vec<String> {
+        Axis { left: 0.0, width, end }.ticks().into_iter().map(|tick| tick.1).collect()
+    }
+
+    #[test]
+    fn ticks_are_round_and_leave_room_for_what_is_written_there() {
+        assert_eq!(
+            labels(10 * SECOND, 1000.0).join(" | "),
+            "0 s | 1 s | 2 s | 3 s | 4 s | 5 s | 6 s | 7 s | 8 s | 9 s | 10 s"
+        );
+        assert_eq!(labels(10 * SECOND, 300.0).join(" | "), "0 s | 2 s | 4 s | 6 s | 8 s | 10 s");
+        assert_eq!(
+            labels(1_500_000, 500.0).join(" | "),
+            "0 ms | 0.2 ms | 0.4 ms | 0.6 ms | 0.8 ms | 1 ms | 1.2 ms | 1.4 ms"
+        );
+        assert_eq!(labels(0, 500.0), ["0 ns"]);
+        for end in [1, 7, 999, 12_345, 3 * SECOND + 1, 86_400 * SECOND, u64::MAX] {
+            for width in [200.0, 1000.0] {
+                let axis = Axis { left: 5.0, width, end };
+                let ticks = axis.ticks();
+                assert_eq!(axis.x(ticks[0].0), 5.0);
+                for pair in ticks.windows(2) {
+                    let [(from, left), (to, right)] = pair else { unreachable!() };
+                    let room = axis.x(*to) - axis.x(*from);
+                    assert!(room > (text_width(left) + text_width(right)) / 2.0 + APART, "{end}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_moment_is_told_as_exactly_as_can_be_seen() {
+        assert_eq!(moment(1_500_000_000, 10 * SECOND), "1.5 s");
+        assert_eq!(moment(1_234_567_891, 10 * SECOND), "1.2346 s");
+        assert_eq!(moment(86_399 * SECOND + 123_456_789, 86_400 * SECOND), "86399.1 s");
+        assert_eq!(moment(7, 12), "7 ns");
+        assert_eq!(moment(u64::MAX, u64::MAX).chars().next(), Some('1'));
+    }
+
+    #[test]
+    fn numbers_stand_apart_at_every_height() {
+        for (most, ticks) in
+            [(0, vec![0]), (1, vec![0, 1]), (4, vec![0, 1, 2, 3, 4]), (137, vec![0, 50, 100])]
+        {
+            let height = Height { bottom: 200.0, height: 120.0, most };
+            assert_eq!(height.ticks(), ticks);
+            assert_eq!(height.y(0.0), 200.0);
+        }
+        assert_eq!(Height { bottom: 200.0, height: 120.0, most: 4 }.y(4.0), 80.0);
+    }
+}

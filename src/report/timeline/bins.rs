@@ -1,0 +1,135 @@
+//! Values over equal parts of time: what is kept of a run, however long it is.
+
+use crate::clock::Nanos;
+
+/// There are never more parts than this, and in the end more than half as many.
+pub(super) const MOST_BINS: usize = 512;
+
+/// What two neighbouring parts of time have in common.
+pub(super) trait Merge: Clone + Default {
+    /// Takes in the part behind this one.
+    fn merge(&mut self, next: &Self);
+}
+
+/// A value for each part of time, from the beginning on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bins<T>(Vec<T>);
+
+impl<T: Merge> Bins<T> {
+    /// The parts are twice as long from now on.
+    pub(super) fn fold(&mut self) {
+        let pairs = self.0.chunks(2).map(|pair| {
+            let mut merged = pair[0].clone();
+            pair[1..].iter().for_each(|next| merged.merge(next));
+            merged
+        });
+        self.0 = pairs.collect();
+    }
+
+    /// Tells each part that lies in `from..to`, and for how long; parts are `width` long.
+    pub(super) fn spread(
+        &mut self,
+        width: Nanos,
+        from: Nanos,
+        to: Nanos,
+        mut take: impl FnMut(&mut T, Nanos),
+    ) {
+        let mut from = from;
+        while from < to {
+            let end = to.min((from / width + 1).saturating_mul(width));
+            take(self.at(width, from), end - from);
+            from = end;
+        }
+    }
+
+    /// The part that this moment lies in.
+    pub(super) fn at(&mut self, width: Nanos, at: Nanos) -> &mut T {
+        // Whoever gives the width sees to it that it fits.
+        let index = usize::try_from(at / width).unwrap_or(usize::MAX).min(MOST_BINS - 1);
+        if self.0.len() <= index {
+            self.0.resize(index + 1, T::default());
+        }
+        &mut self.0[index]
+    }
+
+    /// All parts.
+    pub(super) fn all(&self) -> &[T] {
+        &self.0
+    }
+}
+
+/// For how long a worker was about each of the things that it can be about.
+pub(super) type Shares = [Nanos; 4];
+
+impl Merge for Shares {
+    fn merge(&mut self, next: &Self) {
+        self.iter_mut().zip(next).for_each(|(here, more)| *here += more);
+    }
+}
+
+/// How deep the queue was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Level {
+    /// The least and the most; none before anything was.
+    pub(super) range: Option<(u64, u64)>,
+    /// Items × nanoseconds.
+    pub(super) sum: u128,
+    /// Nanoseconds.
+    pub(super) time: Nanos,
+}
+
+impl Level {
+    /// So deep it was, for so long.
+    pub(super) fn add(&mut self, depth: u64, time: Nanos) {
+        let sum = u128::from(depth) * u128::from(time);
+        self.merge(&Self { range: Some((depth, depth)), sum, time });
+    }
+
+    /// On average over the time.
+    pub(super) fn mean(&self) -> Option<f64> {
+        (self.time > 0).then(|| self.sum as f64 / self.time as f64)
+    }
+}
+
+impl Merge for Level {
+    fn merge(&mut self, next: &Self) {
+        let ranges = [self.range, next.range].into_iter().flatten();
+        self.range = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        self.sum += next.sum;
+        self.time += next.time;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_shared_out_over_the_parts_that_it_lies_in() {
+        let mut bins = Bins::<Shares>::default();
+        bins.spread(10, 5, 32, |shares, time| shares[1] += time);
+        bins.spread(10, 32, 32, |_, _| panic!("nothing is no part"));
+        let times: Vec<_> = bins.all().iter().map(|shares| shares[1]).collect();
+        assert_eq!(times, [5, 10, 10, 2]);
+        bins.fold();
+        let times: Vec<_> = bins.all().iter().map(|shares| shares[1]).collect();
+        assert_eq!(times, [15, 12]);
+    }
+
+    #[test]
+    fn a_depth_is_known_by_its_least_its_most_and_its_mean() {
+        let mut bins = Bins::<Level>::default();
+        for (from, to, depth) in [(0, 10, 1), (10, 14, 5), (14, 20, 0)] {
+            bins.spread(10, from, to, |level, time| level.add(depth, time));
+        }
+        // A moment counts for the range, and has no weight.
+        bins.at(10, 3).add(9, 0);
+        let ranges: Vec<_> = bins.all().iter().map(|level| level.range.unwrap()).collect();
+        assert_eq!(ranges, [(1, 9), (0, 5)]);
+        let means: Vec<_> = bins.all().iter().map(|level| level.mean().unwrap()).collect();
+        assert_eq!(means, [1.0, 2.0]);
+        bins.fold();
+        assert_eq!(bins.all()[0], Level { range: Some((0, 9)), sum: 30, time: 20 });
+        assert_eq!(Level::default().mean(), None);
+    }
+}

@@ -1,0 +1,134 @@
+//! The picture as a whole: what stands where.
+
+use svg::Document;
+use svg::node::element::{Group, Line, Rectangle, Title};
+
+use super::axis::{Axis, LETTERS, text_width};
+use super::lane::Lane;
+use super::style::{definitions, legend, round, sheet, text};
+use super::words::{Size, Words};
+use super::{Timeline, depth};
+use crate::clock::Nanos;
+use crate::queue::{Role, Worker};
+use crate::report::Lang;
+
+/// The width of the picture, in pixels.
+const WIDTH: f64 = 1200.0;
+/// What is left free around it.
+pub(super) const MARGIN: f64 = 20.0;
+/// Producers and consumers stand so far apart, so that arrows can be followed.
+const BETWEEN: f64 = 40.0;
+/// Lanes are as high as suits this height for all of them, within limits.
+const LANES: f64 = 480.0;
+const PITCH: [f64; 2] = [20.0, 44.0];
+
+/// A picture in the making.
+pub(super) struct Chart<'a> {
+    pub(super) timeline: &'a Timeline,
+    pub(super) words: Words,
+    pub(super) axis: Axis,
+    pub(super) lanes: Vec<Row<'a>>,
+    /// The height of a lane without what is between it and the next.
+    pub(super) tall: f64,
+}
+
+/// Where a lane is.
+pub(super) struct Row<'a> {
+    pub(super) worker: Worker,
+    pub(super) lane: &'a Lane,
+    pub(super) top: f64,
+}
+
+impl Timeline {
+    /// Draws what has been recorded, of a run that ended at `end`.
+    pub(super) fn draw(&mut self, end: Nanos, lang: Lang) -> Document {
+        self.finish(end);
+        let end = self.now;
+        let words = Words { lang, several: self.workers().map(|count| count > 1), end };
+        let names = self.lanes.keys().map(|&worker| text_width(&words.who(worker)));
+        let name = names.fold(text_width(words.depth()), f64::max);
+        let left = MARGIN + name + 12.0;
+        let right =
+            WIDTH - MARGIN - self.capacity.map_or(40.0, |n| text_width(&words.capacity(n)) + 8.0);
+        let title = words.title(Size { workers: self.workers(), items: self.items });
+        let (legend, below) = legend(&words, [MARGIN, WIDTH - MARGIN], MARGIN + 52.0);
+        let pitch = (LANES / self.lanes.len().max(1) as f64).clamp(PITCH[0], PITCH[1]);
+        let mut chart = Chart {
+            timeline: self,
+            words,
+            axis: Axis { left, width: right - left, end },
+            lanes: Vec::new(),
+            tall: pitch * 0.55,
+        };
+        let bottom = chart.place_lanes(below + 24.0, pitch);
+        let (level, bottom) = depth::draw(&chart, bottom + 8.0);
+        let whole = bottom + 2.0 * LETTERS + MARGIN;
+        let note = chart.note();
+        Document::new()
+            .set("viewBox", format!("0 0 {WIDTH} {}", round(whole)))
+            .set("width", WIDTH)
+            .set("height", round(whole))
+            .set("role", "img")
+            .add(Title::new(title.as_str()))
+            .add(sheet())
+            .add(definitions())
+            .add(
+                Rectangle::new()
+                    .set("class", "paper")
+                    .set("width", WIDTH)
+                    .set("height", round(whole)),
+            )
+            .add(text(&title, MARGIN, MARGIN + 8.0, "title", "start"))
+            .add(text(&note, MARGIN, MARGIN + 32.0, "note", "start"))
+            .add(legend)
+            .add(chart.grid(below + 14.0, bottom))
+            .add(chart.draw_lanes())
+            .add(level)
+    }
+
+    fn workers(&self) -> [usize; 2] {
+        let producers = self.lanes.keys().filter(|worker| worker.role == Role::Producer).count();
+        [producers, self.lanes.len() - producers]
+    }
+}
+
+impl<'a> Chart<'a> {
+    /// Tells where they end.
+    fn place_lanes(&mut self, top: f64, pitch: f64) -> f64 {
+        let mut top = top;
+        let mut before = None;
+        for (&worker, lane) in &self.timeline.lanes {
+            if before.is_some_and(|role| role != worker.role) {
+                top += BETWEEN;
+            }
+            before = Some(worker.role);
+            self.lanes.push(Row { worker, lane, top });
+            top += pitch;
+        }
+        top
+    }
+
+    /// What the picture leaves out, if anything.
+    fn note(&self) -> String {
+        match self.timeline.scale.exact {
+            true => String::new(),
+            false => {
+                let Timeline { handed, scale, .. } = self.timeline;
+                self.words.overview(scale.width, self.shown_handovers().count(), *handed)
+            }
+        }
+    }
+
+    /// Moments, from the lanes down to the depth.
+    fn grid(&self, top: f64, bottom: f64) -> Group {
+        let mut grid = Group::new().set("class", "axis");
+        for (at, label) in self.axis.ticks() {
+            let x = round(self.axis.x(at));
+            let line = Line::new().set("class", "grid");
+            let line =
+                line.set("x1", x).set("x2", x).set("y1", round(top)).set("y2", round(bottom));
+            grid = grid.add(line).add(text(&label, x, bottom + LETTERS, "tick", "middle"));
+        }
+        grid
+    }
+}

@@ -1,0 +1,99 @@
+//! Events that were printed as JSON, taken in again.
+
+use std::io::{self, BufRead};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Happening, Kind, Timeline};
+use crate::clock::Nanos;
+use crate::queue::{Lines, Role, Run, Worker};
+
+/// What was recorded.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    pub(crate) timeline: Timeline,
+    /// When the last event was.
+    pub(crate) end: Nanos,
+    /// The last line was not whole: whoever wrote it has been killed.
+    pub(crate) is_torn: bool,
+}
+
+/// Why no picture can be drawn.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unreadable {
+    /// It could not be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// This line is no event.
+    #[error("line {line} is no event ({why}): record events with --format json")]
+    NoEvent { line: usize, why: serde_json::Error },
+    /// Nothing happened.
+    #[error("there is no event in it: record some with --format json")]
+    Empty,
+}
+
+/// A line, as far as a picture needs it.
+#[derive(Deserialize)]
+struct Line<'a> {
+    t: f64,
+    event: Kind,
+    role: Option<Role>,
+    worker: Option<u32>,
+    id: Option<u64>,
+    #[serde(borrow)]
+    item: Option<&'a RawValue>,
+    attempt: Option<u32>,
+    waited: Option<f64>,
+}
+
+impl Recording {
+    /// Reads events up to the end.
+    ///
+    /// # Errors
+    /// When there are none, or when a line but the last is none.
+    pub(crate) fn read(mut events: impl BufRead) -> Result<Self, Unreadable> {
+        let mut recording = Self { timeline: Timeline::new(None, []), end: 0, is_torn: false };
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            if events.read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match serde_json::from_slice::<Line<'_>>(&line) {
+                Ok(event) => recording.take(&event),
+                Err(_) if line.last() != Some(&b'\n') && number > 1 => recording.is_torn = true,
+                Err(why) => return Err(Unreadable::NoEvent { line: number, why }),
+            }
+        }
+        match recording.timeline.is_empty() {
+            true => Err(Unreadable::Empty),
+            false => Ok(recording),
+        }
+    }
+
+    fn take(&mut self, line: &Line<'_>) {
+        // A float out of range becomes the nearest integer, and none becomes 0.
+        let nanos = |seconds: f64| (seconds * 1e9).round() as Nanos;
+        let at = nanos(line.t);
+        self.end = self.end.max(at);
+        let Some(role) = line.role else { return };
+        let run = line.id.map(|first| {
+            let item = line.item.map_or("null", RawValue::get);
+            let lines = Lines { count: 1, bytes: Bytes::from(format!("{item}\n")) };
+            Run { first, attempt: line.attempt.unwrap_or(1), strikes: 0, since: at, lines }
+        });
+        self.timeline.take(&Happening {
+            at,
+            kind: line.event,
+            // Whoever works alone has no number.
+            worker: Worker { role, number: line.worker.unwrap_or(1) },
+            run: run.as_ref(),
+            waited: nanos(line.waited.unwrap_or_default()),
+        });
+    }
+}
