@@ -58,12 +58,27 @@ impl<T: Merge> Bins<T> {
     }
 }
 
-/// For how long a worker was about each of the things that it can be about.
-pub(super) type Shares = [Nanos; 4];
+/// All of them as one.
+pub(super) fn sum<T: Merge>(parts: &[T]) -> T {
+    let mut sum = T::default();
+    parts.iter().for_each(|part| sum.merge(part));
+    sum
+}
+
+/// What a worker was about in a part of the time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shares {
+    /// For how long it was about each of the things that it can be about, in the order of
+    /// [`super::lane::Doing::ALL`].
+    pub(super) times: [Nanos; 4],
+    /// How many items it put, or got.
+    pub(super) items: u64,
+}
 
 impl Merge for Shares {
     fn merge(&mut self, next: &Self) {
-        self.iter_mut().zip(next).for_each(|(here, more)| *here += more);
+        self.times.iter_mut().zip(next.times).for_each(|(here, more)| *here += more);
+        self.items += next.items;
     }
 }
 
@@ -107,12 +122,12 @@ mod tests {
     #[test]
     fn a_time_is_shared_out_over_the_parts_that_it_lies_in() {
         let mut bins = Bins::<Shares>::default();
-        bins.spread(10, 5, 32, |shares, time| shares[1] += time);
+        bins.spread(10, 5, 32, |shares, time| shares.times[1] += time);
         bins.spread(10, 32, 32, |_, _| panic!("nothing is no part"));
-        let times: Vec<_> = bins.all().iter().map(|shares| shares[1]).collect();
+        let times: Vec<_> = bins.all().iter().map(|shares| shares.times[1]).collect();
         assert_eq!(times, [5, 10, 10, 2]);
         bins.fold();
-        let times: Vec<_> = bins.all().iter().map(|shares| shares[1]).collect();
+        let times: Vec<_> = bins.all().iter().map(|shares| shares.times[1]).collect();
         assert_eq!(times, [15, 12]);
     }
 

@@ -28,6 +28,8 @@ pub(super) struct Chart<'a> {
     pub(super) words: Words,
     pub(super) axis: Axis,
     pub(super) lanes: Vec<Row<'a>>,
+    /// From the top of a lane to that of the next.
+    pitch: f64,
     /// The height of a lane without what is between it and the next.
     pub(super) tall: f64,
 }
@@ -43,44 +45,23 @@ impl Timeline {
     /// Draws what has been recorded, of a run that ended at `end`.
     pub(super) fn draw(&mut self, end: Nanos, lang: Lang) -> Document {
         self.finish(end);
-        let end = self.now;
-        let words = Words { lang, several: self.workers().map(|count| count > 1), end };
-        let names = self.lanes.keys().map(|&worker| text_width(&words.who(worker)));
-        let name = names.fold(text_width(words.depth()), f64::max);
-        let left = MARGIN + name + 12.0;
-        let right =
-            WIDTH - MARGIN - self.capacity.map_or(40.0, |n| text_width(&words.capacity(n)) + 8.0);
-        let title = words.title(Size { workers: self.workers(), items: self.items });
-        let (legend, below) = legend(&words, [MARGIN, WIDTH - MARGIN], MARGIN + 52.0);
-        let pitch = (LANES / self.lanes.len().max(1) as f64).clamp(PITCH[0], PITCH[1]);
-        let mut chart = Chart {
-            timeline: self,
-            words,
-            axis: Axis { left, width: right - left, end },
-            lanes: Vec::new(),
-            tall: pitch * 0.55,
-        };
-        let bottom = chart.place_lanes(below + 24.0, pitch);
+        let mut chart = Chart::of(self, lang);
+        let title = chart.words.title(Size { workers: self.workers(), items: self.items });
+        let (head, below) = chart.head(&title);
+        let bottom = chart.place_lanes(below + 24.0);
         let (level, bottom) = depth::draw(&chart, bottom + 8.0);
-        let whole = bottom + 2.0 * LETTERS + MARGIN;
-        let note = chart.note();
+        let height = round(bottom + 2.0 * LETTERS + MARGIN);
+        let paper = Rectangle::new().set("class", "paper").set("width", WIDTH);
         Document::new()
-            .set("viewBox", format!("0 0 {WIDTH} {}", round(whole)))
+            .set("viewBox", format!("0 0 {WIDTH} {height}"))
             .set("width", WIDTH)
-            .set("height", round(whole))
+            .set("height", height)
             .set("role", "img")
-            .add(Title::new(title.as_str()))
+            .add(Title::new(title))
             .add(sheet())
             .add(definitions())
-            .add(
-                Rectangle::new()
-                    .set("class", "paper")
-                    .set("width", WIDTH)
-                    .set("height", round(whole)),
-            )
-            .add(text(&title, MARGIN, MARGIN + 8.0, "title", "start"))
-            .add(text(&note, MARGIN, MARGIN + 32.0, "note", "start"))
-            .add(legend)
+            .add(paper.set("height", height))
+            .add(head)
             .add(chart.grid(below + 14.0, bottom))
             .add(chart.draw_lanes())
             .add(level)
@@ -93,8 +74,38 @@ impl Timeline {
 }
 
 impl<'a> Chart<'a> {
+    /// Nothing is in its place yet.
+    fn of(timeline: &'a Timeline, lang: Lang) -> Self {
+        let Timeline { lanes, scale, capacity, now: end, .. } = timeline;
+        let several = timeline.workers().map(|count| count > 1);
+        let words = Words { lang, several, exact: scale.exact, end: *end };
+        let names = lanes.keys().map(|&worker| text_width(&words.who(worker)));
+        let name = names.fold(text_width(words.depth()), f64::max);
+        let left = MARGIN + name + 12.0;
+        let behind = capacity.map_or(40.0, |most| text_width(&words.capacity(most)) + 8.0);
+        let axis = Axis { left, width: WIDTH - MARGIN - behind - left, end: *end };
+        let pitch = (LANES / lanes.len().max(1) as f64).clamp(PITCH[0], PITCH[1]);
+        Self { timeline, words, axis, lanes: Vec::new(), pitch, tall: pitch * 0.55 }
+    }
+
+    /// The title, what is left out, and what the signs mean; tells too where it ends.
+    fn head(&self, title: &str) -> (Group, f64) {
+        let mut head = Group::new().add(text(title, MARGIN, MARGIN + 8.0, "title", "start"));
+        let mut top = MARGIN + 32.0;
+        if !self.timeline.scale.exact {
+            let Timeline { handed, scale, .. } = self.timeline;
+            let column = scale.width.saturating_mul(self.parts_in_a_column() as u64);
+            let shown = self.shown_handovers().count();
+            let note = self.words.overview(column, shown, *handed);
+            head = head.add(text(&note, MARGIN, top, "note", "start"));
+            top += 20.0;
+        }
+        let (legend, bottom) = legend(&self.words, [MARGIN, WIDTH - MARGIN], top);
+        (head.add(legend), bottom)
+    }
+
     /// Tells where they end.
-    fn place_lanes(&mut self, top: f64, pitch: f64) -> f64 {
+    fn place_lanes(&mut self, top: f64) -> f64 {
         let mut top = top;
         let mut before = None;
         for (&worker, lane) in &self.timeline.lanes {
@@ -103,20 +114,9 @@ impl<'a> Chart<'a> {
             }
             before = Some(worker.role);
             self.lanes.push(Row { worker, lane, top });
-            top += pitch;
+            top += self.pitch;
         }
         top
-    }
-
-    /// What the picture leaves out, if anything.
-    fn note(&self) -> String {
-        match self.timeline.scale.exact {
-            true => String::new(),
-            false => {
-                let Timeline { handed, scale, .. } = self.timeline;
-                self.words.overview(scale.width, self.shown_handovers().count(), *handed)
-            }
-        }
     }
 
     /// Moments, from the lanes down to the depth.

@@ -3,7 +3,7 @@
 use svg::node::element::{Group, Line, Path, Rectangle, Title};
 
 use super::axis::{Height, LETTERS};
-use super::bins::{Level, Merge};
+use super::bins::sum;
 use super::chart::Chart;
 use super::style::{round, text};
 
@@ -75,23 +75,21 @@ fn band(chart: &Chart<'_>, height: &Height, all: Group) -> Group {
     let levels = chart.timeline.levels.all();
     let (mut band, mut line) = (String::new(), String::new());
     let mut cells = Group::new();
-    let several = chart.columns_in_a_cell();
-    for (n, level) in levels.iter().enumerate() {
-        let (Some((least, most)), Some(mean)) = (level.range, level.mean()) else { continue };
-        let [left, right] = chart.column(n, 1).map(round);
+    let several = chart.parts_in_a_column();
+    for (n, parts) in levels.chunks(several).enumerate() {
+        let level = sum(parts);
+        let (Some(range @ (least, most)), Some(mean)) = (level.range, level.mean()) else {
+            continue;
+        };
+        let [from, to] = chart.ends(n * several, several);
+        let ends @ [left, right] = [from, to].map(|at| round(chart.axis.x(at)));
         let [low, high] = [least, most].map(|depth| round(height.y(depth as f64)));
         band += &format!("M{left} {low}V{high}H{right}V{low}z");
         let begin = if line.is_empty() { 'M' } else { 'L' };
         line += &format!("{begin}{} {}", round((left + right) / 2.0), round(height.y(mean)));
-    }
-    for (n, levels) in levels.chunks(several).enumerate() {
-        let mut whole = Level::default();
-        levels.iter().for_each(|level| whole.merge(level));
-        let (Some(range), Some(mean)) = (whole.range, whole.mean()) else { continue };
-        let first = n * several;
         let words = &chart.words;
-        let tip = format!("{}, {}", words.mean_depth(mean, range), chart.span(first, several));
-        cells = cells.add(cell(height, chart.column(first, several), tip));
+        let tip = format!("{}, {}", words.mean_depth(mean, range), words.span(from, to));
+        cells = cells.add(cell(height, ends, tip));
     }
     all.add(Path::new().set("class", "level").set("d", band))
         .add(Path::new().set("class", "depth").set("d", line))

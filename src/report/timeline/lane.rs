@@ -70,10 +70,11 @@ impl Lane {
         }
     }
 
-    /// It has put the items from number `id` on, after it had `waited` for room.
-    pub(super) fn put(&mut self, at: Nanos, waited: Nanos, id: u64, scale: Scale) {
+    /// It has put `count` items from number `id` on, after it had `waited` for room.
+    pub(super) fn put(&mut self, at: Nanos, waited: Nanos, id: u64, count: u64, scale: Scale) {
         self.has_waited(at, waited, scale);
         self.turn_to(Some(Doing::Working), at, Some(id), scale);
+        self.shares.at(scale.width, at).items += count;
         if scale.exact {
             self.puts.push((at, id));
         }
@@ -82,6 +83,7 @@ impl Lane {
     /// It has been handed `count` items from number `id` on.
     pub(super) fn get(&mut self, at: Nanos, id: u64, count: u64, scale: Scale) {
         self.turn_to(Some(Doing::Working), at, Some(id), scale);
+        self.shares.at(scale.width, at).items += count;
         self.holds += count;
     }
 
@@ -133,7 +135,7 @@ impl Lane {
             && from < at
         {
             let share = doing as usize;
-            self.shares.spread(scale.width, from, at, |shares, time| shares[share] += time);
+            self.shares.spread(scale.width, from, at, |shares, time| shares.times[share] += time);
             if scale.exact {
                 self.stretches.push(Stretch { doing, from, to: at, item });
             }

@@ -4,7 +4,7 @@ use svg::node::element::{Group, Line, Path, Rectangle, Title};
 
 use super::Handover;
 use super::axis::text_width;
-use super::bins::Shares;
+use super::bins::{MOST_BINS, Shares, sum};
 use super::chart::{Chart, Row};
 use super::lane::{Doing, Stretch};
 use super::style::{arrow, bar, class, death, put, round, text};
@@ -12,11 +12,11 @@ use crate::clock::Nanos;
 use crate::queue::Worker;
 
 /// So many arrows at most, when not all of them are shown.
-const MOST_ARROWS: usize = 120;
+const MOST_ARROWS: usize = 60;
 /// Beyond this they are drawn so that one sees through them.
-const MANY_ARROWS: usize = 100;
-/// So many parts of lanes can be pointed at, so that a picture of many workers stays small.
-const MOST_CELLS: usize = 6000;
+const MANY_ARROWS: usize = 50;
+/// So many columns at most in all lanes together, so that a picture of many workers stays small.
+const MOST_COLUMNS: usize = 4000;
 
 impl Chart<'_> {
     pub(super) fn draw_lanes(&self) -> Group {
@@ -88,15 +88,19 @@ impl Chart<'_> {
 
     /// What a worker was about in each part of the time, as columns that are as high as their shares.
     fn columns(&self, row: &Row<'_>, mut lane: Group) -> Group {
-        let width = self.timeline.scale.width;
-        let all = row.lane.shares.all();
+        let several = self.parts_in_a_column();
+        let all = row.lane.shares.all().chunks(several).enumerate();
+        let all: Vec<_> =
+            all.map(|(n, parts)| (self.ends(n * several, several), sum(parts))).collect();
         for doing in Doing::ALL {
             let mut path = String::new();
-            for (n, shares) in all.iter().enumerate() {
-                let share = |doing: Doing| shares[doing as usize] as f64 / width as f64;
+            for (ends @ [from, to], shares) in &all {
+                let share = |doing: Doing| {
+                    shares.times[doing as usize] as f64 / to.saturating_sub(*from).max(1) as f64
+                };
                 if share(doing) > 0.0 {
                     let below: f64 = Doing::ALL[..doing as usize].iter().map(|&d| share(d)).sum();
-                    let [left, right] = self.column(n, 1);
+                    let [left, right] = ends.map(|at| self.axis.x(at));
                     let bottom = round(row.top + self.tall * (1.0 - below));
                     let tall = round(self.tall * share(doing));
                     let wide = round(right - left);
@@ -107,52 +111,38 @@ impl Chart<'_> {
                 lane = lane.add(Path::new().set("class", class(doing)).set("d", path));
             }
         }
-        self.cells(row.worker, all, row.top).into_iter().fold(lane, Group::add)
+        all.iter().map(|(ends, shares)| self.cell(row, *ends, shares)).fold(lane, Group::add)
     }
 
     /// Where the pointer finds what was there.
-    fn cells(&self, worker: Worker, all: &[Shares], top: f64) -> Vec<Rectangle> {
-        let several = self.columns_in_a_cell();
-        let cell = |(n, shares): (usize, &[Shares])| {
-            let first = n * several;
-            let [left, right] = self.column(first, several);
-            let mut sums = [0; 4];
-            shares.iter().flat_map(|s| s.iter().enumerate()).for_each(|(n, time)| sums[n] += time);
-            let whole: Nanos = sums.iter().sum();
-            let percent = |doing: Doing| {
-                let share = 100.0 * sums[doing as usize] as f64 / whole.max(1) as f64;
-                (sums[doing as usize] > 0)
-                    .then(|| format!("{} {share:.0} %", self.words.doing(doing)))
-            };
-            let what = Doing::ALL.into_iter().filter_map(percent).collect::<Vec<_>>().join(", ");
-            let tip = format!("{}, {}: {what}", self.words.who(worker), self.span(first, several));
-            Rectangle::new()
-                .set("class", "cell")
-                .set("x", round(left))
-                .set("y", round(top))
-                .set("width", round(right - left))
-                .set("height", round(self.tall))
-                .add(Title::new(tip))
+    fn cell(&self, row: &Row<'_>, [from, to]: [Nanos; 2], shares: &Shares) -> Rectangle {
+        let whole: Nanos = shares.times.iter().sum();
+        let percent = |doing: Doing| {
+            let time = shares.times[doing as usize];
+            let share = 100.0 * time as f64 / whole.max(1) as f64;
+            (time > 0).then(|| format!("{} {share:.0} %", self.words.doing(doing)))
         };
-        all.chunks(several).enumerate().map(cell).collect()
+        let items = (shares.items > 0).then(|| self.words.items(row.worker.role, shares.items));
+        let what = Doing::ALL.into_iter().filter_map(percent).chain(items);
+        let what = what.collect::<Vec<_>>().join(", ");
+        let tip = format!("{}, {}: {what}", self.words.who(row.worker), self.words.span(from, to));
+        let [left, right] = [from, to].map(|at| self.axis.x(at));
+        Rectangle::new()
+            .set("class", "cell")
+            .set("x", round(left))
+            .set("y", round(row.top))
+            .set("width", round(right - left))
+            .set("height", round(self.tall))
+            .add(Title::new(tip))
     }
 
-    pub(super) fn columns_in_a_cell(&self) -> usize {
-        let all = self.lanes.len() * super::bins::MOST_BINS;
-        all.div_ceil(MOST_CELLS).max(1)
+    /// How many parts of the time are drawn as one.
+    pub(super) fn parts_in_a_column(&self) -> usize {
+        (self.timeline.lanes.len() * MOST_BINS).div_ceil(MOST_COLUMNS).max(1)
     }
 
-    /// From where to where parts of time lie: `several` from number `n` on.
-    pub(super) fn column(&self, n: usize, several: usize) -> [f64; 2] {
-        self.ends(n, several).map(|at| self.axis.x(at))
-    }
-
-    pub(super) fn span(&self, n: usize, several: usize) -> String {
-        let [from, to] = self.ends(n, several);
-        self.words.span(from, to)
-    }
-
-    fn ends(&self, n: usize, several: usize) -> [Nanos; 2] {
+    /// When `several` parts of the time begin and end, from number `n` on.
+    pub(super) fn ends(&self, n: usize, several: usize) -> [Nanos; 2] {
         let width = self.timeline.scale.width;
         [n, n + several].map(|n| width.saturating_mul(n as u64).min(self.axis.end))
     }

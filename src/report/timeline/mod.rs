@@ -13,6 +13,8 @@ mod lanes;
 mod page;
 mod recording;
 mod style;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::BTreeMap;
@@ -105,7 +107,7 @@ impl Timeline {
         let scale = self.scale;
         let lane = self.lanes.entry(worker).or_insert_with(|| Lane::new(worker.role));
         match (kind, run) {
-            (Kind::Put, Some(run)) => lane.put(at, waited, run.first, scale),
+            (Kind::Put, Some(run)) => lane.put(at, waited, run.first, run.count(), scale),
             (Kind::Get, Some(run)) => lane.get(at, run.first, run.count(), scale),
             (Kind::Done | Kind::Back, Some(run)) => lane.lose(at, run.count(), scale),
             (Kind::Died, _) => lane.die(at, waited, scale),
@@ -217,9 +219,10 @@ impl Timeline {
 /// What an item is called in a picture.
 fn name(item: &[u8]) -> String {
     let name = bare(item);
-    let name = printable(&name);
+    // XML has no words for these two.
+    let name = printable(&name).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
     match name.char_indices().nth(LONGEST_NAME) {
         Some((end, _)) => format!("{}…", &name[..end]),
-        None => name.into_owned(),
+        None => name,
     }
 }

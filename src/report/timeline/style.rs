@@ -118,7 +118,10 @@ pub(super) fn text(content: &str, x: f64, y: f64, class: &str, anchor: &str) -> 
 /// Tells what the signs mean, from `left` up to `right`; tells too where it ends.
 pub(super) fn legend(words: &Words, [left, right]: [f64; 2], top: f64) -> (Group, f64) {
     let (width, height) = SAMPLE;
-    let mut entries = vec![(words.put(), Group::new().add(put(width / 2.0, 0.0, height)))];
+    let mut entries = Vec::new();
+    if words.exact {
+        entries.push((words.put(), Group::new().add(put(width / 2.0, 0.0, height))));
+    }
     for doing in Doing::ALL {
         let sample = Group::new().add(bar(doing, [0.0, width], 0.0, height));
         let sample = match doing {

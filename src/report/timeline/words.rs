@@ -3,9 +3,9 @@
 use super::axis::moment;
 use super::lane::Doing;
 use crate::clock::Nanos;
-use crate::queue::Worker;
+use crate::queue::{Role, Worker};
 use crate::report::figures::{number, time};
-use crate::report::{Lang, seconds};
+use crate::report::{Lang, counted, seconds};
 
 /// For how long.
 fn lasting(nanos: Nanos) -> String {
@@ -18,6 +18,8 @@ pub(super) struct Words {
     pub(super) lang: Lang,
     /// Whether there are several of a role, so that their number is said.
     pub(super) several: [bool; 2],
+    /// Whether everything is in the picture.
+    pub(super) exact: bool,
     /// When everything is over.
     pub(super) end: Nanos,
 }
@@ -146,6 +148,16 @@ impl Words {
                 format!("{name}: {from} {put} → {to} {got}（列で {waited}{again}）")
             }
             Lang::En => format!("{name}: {from} {put} → {to} {got} ({waited} in line{again})"),
+        }
+    }
+
+    /// So many were put, or got.
+    pub(super) fn items(&self, role: Role, items: u64) -> String {
+        match (self.lang, role) {
+            (Lang::Ja, Role::Producer) => format!("{items} 個を追加"),
+            (Lang::Ja, _) => format!("{items} 個を取得"),
+            (Lang::En, Role::Producer) => format!("{} put", counted(items)),
+            (Lang::En, _) => format!("{} got", counted(items)),
         }
     }
 
