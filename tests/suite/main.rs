@@ -25,5 +25,6 @@ mod statistics;
 mod strangers;
 mod tending;
 mod terminal;
+mod timeline;
 mod typed;
 mod volume;

@@ -27,8 +27,12 @@ pub(crate) enum Unreadable {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// This line is no event.
-    #[error("line {line} is no event ({why}): record events with --format json")]
-    NoEvent { line: usize, why: serde_json::Error },
+    #[error("line {line} is no event: record events with --format json")]
+    NoEvent {
+        line: usize,
+        #[source]
+        why: serde_json::Error,
+    },
     /// Nothing happened.
     #[error("there is no event in it: record some with --format json")]
     Empty,

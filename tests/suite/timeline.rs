@@ -1,0 +1,189 @@
+//! Pictures of runs, drawn by the run itself or from its events.
+
+use std::fs;
+
+use roxmltree::{Document, Node};
+use rustix::process::Signal;
+
+use crate::harness::{CLASSIC, Sandbox};
+
+const MILLION: &str = "1000000";
+
+impl Sandbox {
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+}
+
+fn of_class<'a>(picture: &'a Document<'a>, class: &str) -> Vec<Node<'a, 'a>> {
+    picture.descendants().filter(|node| node.attribute("class") == Some(class)).collect()
+}
+
+fn tips(picture: &Document<'_>, class: &str) -> Vec<String> {
+    let nodes = of_class(picture, class).into_iter();
+    let titles = nodes.filter_map(|node| node.children().find(|n| n.has_tag_name("title")));
+    titles.filter_map(|title| title.text().map(str::to_owned)).collect()
+}
+
+#[test]
+fn a_run_draws_who_did_what_when() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--speed", "max", "--timeline", "run.svg"];
+    sandbox.run(&args).assert_prints(CLASSIC);
+    let text = sandbox.read("run.svg");
+    let picture = Document::parse(&text).unwrap();
+    let lanes = of_class(&picture, "lane");
+    let names: Vec<_> = lanes.iter().filter_map(|lane| lane.attribute("data-worker")).collect();
+    assert_eq!(names, ["生産者", "消費者"]);
+    assert_eq!(
+        tips(&picture, "arrow"),
+        [
+            "アイテム0: 生産者 0 s → 消費者 0 s（列で 0 s）",
+            "アイテム1: 生産者 1 s → 消費者 2 s（列で 1 s）",
+            "アイテム2: 生産者 2 s → 消費者 4 s（列で 2 s）",
+            "アイテム3: 生産者 3 s → 消費者 6 s（列で 3 s）",
+            "アイテム4: 生産者 4 s → 消費者 8 s（列で 4 s）",
+        ]
+    );
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn recorded_events_give_the_same_picture_to_the_byte() {
+    let sandbox = Sandbox::new();
+    let delays = ["--producer-delay", "exp:1s", "--consumer-delay", "uniform:1s..3s"];
+    let more = ["--producers", "2", "--consumers", "3", "--items", "60", "--lang", "en"];
+    for (name, seed) in [("a.svg", "1"), ("b.html", "2")] {
+        let run = ["run", "--format", "json", "--speed", "max", "--seed", seed];
+        let run = [&run[..], &delays, &more, &["--timeline", name]].concat();
+        let events = sandbox.run(&run);
+        events.assert_done();
+        fs::write(sandbox.path("events.jsonl"), &events.stdout).unwrap();
+        let again = format!("again-{name}");
+        let draw = ["timeline", "events.jsonl", "--output", &again, "--lang", "en"];
+        sandbox.run(&draw).assert_prints("");
+        assert_eq!(sandbox.read(name), sandbox.read(&again));
+    }
+    // A pipe does as well, in both directions.
+    let script = "qdemo run --speed max --format json | qdemo timeline - > piped.svg
+                  qdemo run --speed max --quiet --timeline run.svg && cmp run.svg piped.svg";
+    sandbox.script(script).assert_prints("");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn whoever_waits_for_room_is_seen_to_be_blocked() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--speed", "max", "--capacity", "1", "--lang", "en", "--quiet"];
+    sandbox.run(&[&args[..], &["--timeline", "run.svg"]].concat()).assert_prints("");
+    let text = sandbox.read("run.svg");
+    let picture = Document::parse(&text).unwrap();
+    let blocked = ["producer: blocked, 3 s – 4 s (1 s)", "producer: blocked, 5 s – 6 s (1 s)"];
+    // The third one is put as soon as the second one is handed out, at 2 s.
+    assert_eq!(tips(&picture, "blocked"), blocked);
+    assert!(text.contains("capacity 1"));
+}
+
+#[test]
+fn a_worker_that_dies_is_seen_to_be_dead() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--format", "json", "--consumer-delay", "1h", "--respawn", "0"];
+    let more = ["--items", "1", "--timeline", "run.svg", "--lang", "en"];
+    let mut run = sandbox.start(&[&args[..], &more].concat());
+    while !run.line().contains("left") {}
+    for consumer in sandbox.processes_of("qdemo consumer") {
+        crate::harness::signal_to(consumer.pid, Signal::KILL);
+    }
+    assert_eq!(run.end().status.code(), Some(1));
+    let text = sandbox.read("run.svg");
+    let picture = Document::parse(&text).unwrap();
+    let deaths = tips(&picture, "death");
+    assert_eq!(deaths.len(), 1);
+    assert!(deaths[0].starts_with("consumer: dead, "), "{deaths:?}");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn an_interrupted_run_draws_what_there_was() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--producer-delay", "1h", "--consumer-delay", "0"];
+    let mut run = sandbox.start(&[&args[..], &["--timeline", "run.html"]].concat());
+    assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
+    assert_eq!(run.line(), "消費者: アイテム0 を取得しました");
+    run.signal(Signal::INT);
+    run.end();
+    let page = sandbox.read("run.html");
+    assert!(page.contains("アイテム0: 生産者 0") && page.ends_with("</html>\n"), "{page}");
+    assert!(!page.contains("http://") || page.matches("http").count() == 1, "the name space only");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_picture_of_a_million_items_is_small() {
+    let sandbox = Sandbox::new();
+    for (name, delays) in [("a.html", ["0", "0"]), ("b.svg", ["0", "1us"])] {
+        let run = ["run", "--quiet", "--speed", "max", "--timeline", name];
+        // Paced items take their time in a build for tests.
+        let items = if delays[1] == "0" { MILLION } else { "20000" };
+        let more = ["--items", items, "--producer-delay", delays[0], "--consumer-delay", delays[1]];
+        sandbox.run(&[&run[..], &more].concat()).assert_prints("");
+        let size = sandbox.read(name).len();
+        assert!((20_000..2_000_000).contains(&size), "{name}: {size}");
+    }
+    let text = sandbox.read("b.svg");
+    let picture = Document::parse(&text).unwrap();
+    assert!(text.contains("受け渡し 20000 回のうち"));
+    assert!(of_class(&picture, "arrow").len() > 20);
+    // The line fills up at once and empties steadily.
+    let tips = tips(&picture, "cell");
+    let depth = |tip: &&String| tip.starts_with("キューの深さ");
+    let depths: Vec<_> = tips.iter().filter(depth).collect();
+    assert!(depths.len() > 200, "{}", depths.len());
+    assert!(depths[0].contains("～20000）"), "{}", depths[0]);
+}
+
+#[test]
+fn a_picture_that_cannot_be_is_refused_before_anything_starts() {
+    let sandbox = Sandbox::new();
+    for (name, why) in [
+        ("run.png", "which kind of picture? Let the name end in .svg or .html"),
+        ("run", "which kind of picture? Let the name end in .svg or .html"),
+        ("nowhere/run.svg", "name a file in a folder that is there"),
+        ("tmp.svg/", "name a file in a folder that is there"),
+    ] {
+        sandbox.run(&["run", "--timeline", name]).assert_refused(2, &[why]);
+        fs::write(sandbox.path("events.jsonl"), "").unwrap();
+        sandbox.run(&["timeline", "events.jsonl", "--output", name]).assert_refused(2, &[why]);
+    }
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_is_no_recording_is_refused_in_one_line() {
+    let sandbox = Sandbox::new();
+    let event = r#"{"t":0.5,"event":"put","role":"producer","worker":1,"id":1,"item":"a","attempt":1,"waited":0.0}"#;
+    fs::write(sandbox.path("empty"), "\n\n").unwrap();
+    fs::write(sandbox.path("log"), CLASSIC).unwrap();
+    fs::write(sandbox.path("bad"), format!("{event}\nnonsense\n{event}\n")).unwrap();
+    fs::write(sandbox.path("torn"), format!("{event}\n{}", &event[..30])).unwrap();
+    fs::write(sandbox.path("wild"), event.replace("0.5", "-1e300").replace("0.0", "1e300"))
+        .unwrap();
+    let remedy = "record events with --format json";
+    sandbox.run(&["timeline", "nowhere"]).assert_refused(2, &["name a file of recorded events"]);
+    sandbox.run(&["timeline", "empty"]).assert_refused(1, &["there is no event in it"]);
+    sandbox
+        .run(&["timeline", "log"])
+        .assert_refused(1, &[&format!("line 1 is no event: {remedy}")]);
+    sandbox
+        .run(&["timeline", "bad"])
+        .assert_refused(1, &[&format!("line 2 is no event: {remedy}")]);
+    sandbox.run(&["timeline", "."]).assert_refused(1, &["cannot draw ."]);
+    let torn = sandbox.run(&["timeline", "torn"]);
+    assert_eq!(torn.status.code(), Some(0));
+    assert_eq!(
+        torn.stderr,
+        "qdemo: the last line of torn is not whole: the picture ends before it\n"
+    );
+    Document::parse(&torn.text()).unwrap();
+    Document::parse(&sandbox.run(&["timeline", "wild"]).text()).unwrap();
+}
