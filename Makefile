@@ -11,11 +11,12 @@ SEEDS ?= 100000
 FROM ?= 0
 KILLS ?= 1000
 
-.PHONY: help demo build install test lint sim chaos fuzz clean
+.PHONY: help demo build install test test-browser lint sim chaos fuzz clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
 	@echo "make test      format check, clippy, all tests, examples included"
+	@echo "make test-browser  pictures, looked at in Chromium, which it installs where it may"
 	@echo "make sim       the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
 	@echo "make chaos     $(KILLS) real processes killed (KILLS=N; a minute)"
 	@echo "make fuzz      try what nobody has thought of, FUZZ_SECONDS=60 for each target"
@@ -36,9 +37,15 @@ test: lint
 	@command -v python3 > /dev/null || { echo "make test needs python3: one example is in Python" >&2; exit 1; }
 	$(CARGO) test --locked
 
+# Views of the pictures are in target/pictures.
+test-browser:
+	tests/browser/install.sh
+	$(CARGO) test --locked --test browser
+
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy --test browser --locked -- -D warnings
 
 sim:
 	QDEMO_SIM_SEEDS=$(FROM)..$$(($(FROM) + $(SEEDS))) $(CARGO) test --release --locked --lib sim:: -- --nocapture

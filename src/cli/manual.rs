@@ -9,10 +9,9 @@ use super::{Cli, Command, StdoutFailed, Usage};
 use crate::exit::ExitCode;
 
 /// The commands, by what a person wants to do.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 3] = [
     ("See how a queue behaves", &["run", "timeline"]),
-    ("Share a queue by name", &["producer", "consumer"]),
-    ("Script with a queue", &["put", "get", "peek", "join", "close"]),
+    ("Share a queue by name", &["producer", "consumer", "put", "get", "peek", "join", "close"]),
     ("Look after queues, and this program", &["status", "failed", "rm", "completions", "man"]),
 ];
 

@@ -13,13 +13,13 @@ use crate::clock::Nanos;
 use crate::exit::ExitCode;
 use crate::report::{Form, Lang, Recording, Timeline};
 
-/// Draw the picture of a run from its events, as --format json printed them
+/// Draw the picture of a run from its recorded events
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qdemo run --format json > run.jsonl; qdemo timeline run.jsonl --output run.svg
   qdemo run --speed max --format json | qdemo timeline - --output run.html --lang en")]
 pub(super) struct Args {
-    /// The events; - for standard input
+    /// The events, as --format json printed them; - for standard input
     #[arg(value_name = "FILE")]
     events: PathBuf,
 

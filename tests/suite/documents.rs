@@ -36,6 +36,7 @@ fn every_option_that_the_help_lists_is_in_the_readme() {
     let readme = fs::read_to_string("README.md").unwrap();
     let commands = [
         "run",
+        "timeline",
         "producer",
         "consumer",
         "put",

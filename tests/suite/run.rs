@@ -114,7 +114,7 @@ fn events_are_json_objects_with_all_keys() {
 {"t":0.0,"event":"left","role":"producer","worker":1,"id":null,"item":null,"attempt":null,"waited":null}
 {"t":0.0,"event":"get","role":"consumer","worker":1,"id":1,"item":"部品0","attempt":1,"waited":0.0}
 {"t":1.5,"event":"done","role":"consumer","worker":1,"id":1,"item":"部品0","attempt":1,"waited":null}
-{"t":1.5,"event":"left","role":"consumer","worker":1,"id":null,"item":null,"attempt":null,"waited":null}
+{"t":1.5,"event":"left","role":"consumer","worker":1,"id":null,"item":null,"attempt":null,"waited":0.0}
 {"t":1.5,"event":"end","role":null,"worker":null,"id":null,"item":null,"attempt":null,"waited":null}
 "#;
     let sandbox = Sandbox::new();

@@ -72,6 +72,18 @@ fn recorded_events_give_the_same_picture_to_the_byte() {
 }
 
 #[test]
+fn the_picture_that_is_shown_to_newcomers_is_what_they_get() {
+    let sandbox = Sandbox::new();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let readme = fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let example = readme.split("```sh\n").find(|block| block.contains("--timeline run.svg"));
+    sandbox.script(example.unwrap().split("```").next().unwrap()).assert_prints("");
+    let shown = fs::read_to_string(format!("{root}/docs/timeline.svg")).unwrap();
+    assert_eq!(shown, sandbox.read("run.svg"), "draw docs/timeline.svg anew");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
 fn whoever_waits_for_room_is_seen_to_be_blocked() {
     let sandbox = Sandbox::new();
     let args = ["run", "--speed", "max", "--capacity", "1", "--lang", "en", "--quiet"];
