@@ -9,6 +9,7 @@ mod items;
 mod keeper;
 mod manual;
 mod producer;
+mod progress;
 mod put;
 mod run;
 mod signals;

@@ -115,6 +115,12 @@ pub(super) fn catch_deaths(waker: &Waker) -> io::Result<()> {
     Ok(())
 }
 
+/// Wakes the waker whenever the terminal has another size.
+pub(super) fn catch_resizes(waker: &Waker) -> io::Result<()> {
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGWINCH, waker.writer()?)?;
+    Ok(())
+}
+
 /// Whether this was started under `nohup`: SIGHUP, number 1, is in the mask of ignored signals.
 fn starts_with_nohup() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

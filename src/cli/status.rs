@@ -1,11 +1,13 @@
 //! `qdemo status`: how queues are, and who uses them.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use console::Term;
 use serde::Serialize;
 
+use super::progress::ProgressArg;
 use super::visit::{Visit, no_such_queue};
 use super::{QueueArg, StdoutFailed, values};
 use crate::client::{Error, default_dir, status_at_rest};
@@ -14,7 +16,7 @@ use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::pipe::{QueueDir, Ready, wait};
 use crate::queue::WaitsFor;
-use crate::report::{Reporter, Style};
+use crate::report::{Block, Depth, Lang, Size, Style, fit};
 use crate::wire::{ClientStatus, Status};
 
 /// Show what is in queues, and who uses them
@@ -38,6 +40,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch")]
     #[arg(value_parser = values::period, allow_hyphen_values = true)]
     every: Duration,
+
+    #[command(flatten)]
+    progress: ProgressArg,
 
     #[command(flatten)]
     queue: QueueArg,
@@ -66,24 +71,31 @@ impl Args {
             Format::Json => Style::Json,
         });
         let screen = Term::stdout();
-        let mut drawn = 0;
+        let live = self.watch && self.progress.is_wanted(screen.is_term());
+        let (mut block, mut first) = (Block::default(), true);
+        let mut deepest = BTreeMap::new();
         loop {
             let all = look(&visit, named.as_ref())?;
-            let lines: Vec<String> = all.iter().flat_map(text).collect();
+            let size = Size::of(&screen);
+            let mut lines = Vec::new();
+            for one in &all {
+                let most = deepest.entry(one.queue.clone()).or_insert(0);
+                *most = one.status.in_line.max(*most);
+                lines.extend(text(one, live.then_some((size.room().columns, *most))));
+            }
             match self.format {
                 Format::Json => all.iter().for_each(|one| reporter.json(one)),
-                Format::Text if self.watch && screen.is_term() => {
-                    screen.clear_last_lines(drawn).map_err(StdoutFailed)?;
-                    drawn = draw(&mut reporter, &screen, &lines);
+                Format::Text if live => {
+                    reporter.redraw(&mut block, rows(&lines, size.room()), size);
                 }
                 Format::Text => {
-                    if drawn > 0 {
+                    if !first {
                         reporter.say("");
                     }
-                    drawn = lines.len();
                     lines.iter().for_each(|line| reporter.say(line));
                 }
             }
+            first = false;
             reporter.flush().map_err(StdoutFailed)?;
             if !self.watch {
                 return Ok(ExitCode::Done);
@@ -132,7 +144,9 @@ fn look_at(visit: &Visit, queue: &QueueName) -> anyhow::Result<Option<Status>> {
     }
 }
 
-fn text(named: &Named) -> Vec<String> {
+/// Lines for people. With a bar of the depth if there are so many columns for it; where there is no
+/// capacity, it is against the most that has been seen.
+fn text(named: &Named, bar: Option<(usize, u64)>) -> Vec<String> {
     let Named { queue, status } = named;
     let Status { in_line, out, done, failed, .. } = status;
     let capacity = status.capacity.map_or(String::new(), |most| format!(" of {most}"));
@@ -144,12 +158,24 @@ fn text(named: &Named) -> Vec<String> {
     let head = format!(
         "{queue}{state}: {in_line}{capacity} in line, {out} out, {done} done, {failed} failed{oldest}"
     );
-    let clients = |role, clients: &[ClientStatus]| {
-        let line = |client: &ClientStatus| format!("  {role} {}: {}", client.pid, doing(client));
+    let clients = |role, did, clients: &[ClientStatus]| {
+        let line = |client: &ClientStatus| {
+            let ClientStatus { pid, items, .. } = client;
+            format!("  {role} {pid}: {items} {did}, {}", doing(client))
+        };
         clients.iter().map(line).collect::<Vec<_>>()
     };
-    [vec![head], clients("producer", &status.producers), clients("consumer", &status.consumers)]
-        .concat()
+    let bar = bar.map(|(columns, most)| {
+        let depth = Depth { in_line: *in_line, capacity: status.capacity, most };
+        format!("  {}", depth.bar(Lang::En, columns))
+    });
+    [
+        vec![head],
+        bar.into_iter().collect(),
+        clients("producer", "put", &status.producers),
+        clients("consumer", "done", &status.consumers),
+    ]
+    .concat()
 }
 
 fn doing(client: &ClientStatus) -> String {
@@ -181,17 +207,13 @@ fn time(seconds: f64) -> String {
     }
 }
 
-/// Puts on the screen what it has room for, a line each. Tells how many.
-fn draw(reporter: &mut Reporter, screen: &Term, lines: &[String]) -> usize {
-    let (height, width) = screen.size();
-    let room = usize::from(height).saturating_sub(1).max(1);
-    let fit = |line: &str| console::truncate_str(line, usize::from(width), "…").into_owned();
-    if lines.len() <= room {
-        lines.iter().for_each(|line| reporter.say(&fit(line)));
-        return lines.len();
+/// What there is room for, a row each.
+fn rows(lines: &[String], room: Size) -> Vec<String> {
+    let fits = |line: &String| fit(line, room.columns);
+    if lines.len() <= room.rows {
+        return lines.iter().map(fits).collect();
     }
-    let shown = room - 1;
-    lines[..shown].iter().for_each(|line| reporter.say(&fit(line)));
-    reporter.say(&fit(&format!("… and {} lines more", lines.len() - shown)));
-    room
+    let shown = room.rows - 1;
+    let more = format!("… and {} lines more", lines.len() - shown);
+    lines[..shown].iter().chain([&more]).map(fits).collect()
 }

@@ -107,18 +107,20 @@ pub(super) fn failed(queue: &Queue, from: u64) -> Reply {
     })
 }
 
-/// How the queue is now, and who is here.
+/// How the queue is now, and who is here: `known` tells a client's process, and how many items it has
+/// put, or done.
 pub(super) fn status(
     queue: &Queue,
-    pid_of: impl Fn(ClientId) -> Option<u32>,
+    known: impl Fn(ClientId) -> Option<(u32, u64)>,
     now: Nanos,
 ) -> Status {
     let census = queue.census();
     let age = |since: Nanos| now.saturating_sub(since) as f64 / 1e9;
     let client = |doing: &Doing| {
-        pid_of(doing.client).map(|pid| ClientStatus {
+        known(doing.client).map(|(pid, items)| ClientStatus {
             pid,
             role: doing.role,
+            items,
             waits_for: doing.waits_for,
             holds: doing.holds,
             held_s: doing.since.map(age),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Event, Host, Keeper, Peer, What, send, send_error};
 use crate::clock::{Nanos, Next};
 use crate::crew::Death;
-use crate::queue::{ClientId, Effect, Request, Role, Worker};
+use crate::queue::{ClientId, Doing, Effect, Request, Role, Run, Worker};
 use crate::wire::Reply;
 
 impl Keeper {
@@ -47,6 +47,15 @@ impl Keeper {
     /// Whether this worker has neither left nor been given up.
     pub(crate) fn expects(&self, worker: Worker) -> bool {
         self.workers.as_ref().is_some_and(|workers| workers.contains(&worker))
+    }
+
+    /// What each of the workers that are here is about, and what it has out first.
+    pub(crate) fn doing(&self) -> impl Iterator<Item = (Worker, Doing, Option<&Run>)> {
+        self.queue.doing().filter_map(|doing| {
+            let worker = worker_of(&self.peers, doing.client)?;
+            let first = self.queue.held_by(doing.client).next();
+            Some((worker, doing, first))
+        })
     }
 
     /// How many workers of this role have not left yet.

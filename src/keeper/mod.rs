@@ -321,8 +321,8 @@ impl Keeper {
             RequestLine::Peek { from, max } => answer::shown(self.queue.peek(from, max)),
             RequestLine::Failed { from } => answer::failed(&self.queue, from),
             RequestLine::Status => {
-                let status =
-                    answer::status(&self.queue, |c| self.peers.get(&c).map(Peer::pid), self.now());
+                let known = |client| self.peers.get(&client).map(|p| (p.pid(), p.items));
+                let status = answer::status(&self.queue, known, self.now());
                 Reply::Status(Box::new(status))
             }
             _ => answer::size(&self.queue),

@@ -19,6 +19,8 @@ pub(super) struct Peer {
     pub(super) known: Known,
     /// Since when a worker has been waiting for room, or for an item.
     pub(super) asked: Option<Nanos>,
+    /// How many items it has put, or done, here.
+    pub(super) items: u64,
     /// The beginning of an item that comes in parts.
     pub(super) parts: BytesMut,
     /// The next keeper will know of it.
@@ -95,7 +97,7 @@ impl Peer {
     pub(super) fn new(key: Key, worker: Option<Worker>, hello: Hello) -> Self {
         let parts = BytesMut::new();
         let known = Known::new(hello);
-        Self { key, worker, known, asked: None, parts, recorded: false, absent: false }
+        Self { key, worker, known, asked: None, items: 0, parts, recorded: false, absent: false }
     }
 
     /// One that the keeper before this one has left.
@@ -133,9 +135,11 @@ impl Peer {
         };
         match effect {
             Effect::Accepted { seq, run, .. } => {
+                self.items += run.count();
                 self.known.accept(*seq, run.count(), run.end() - 1);
             }
             Effect::Handed { run, .. } => self.known.hand(run.first),
+            Effect::Done { run, .. } => self.items += run.count(),
             _ => {}
         }
         first

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use clap::ValueEnum;
 
-use super::Kind;
+use super::{Activity, Kind};
 use crate::crew::Death;
 use crate::name::QueueName;
-use crate::queue::Role;
+use crate::queue::{Role, Worker};
 
 /// The language of the log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -110,6 +110,86 @@ impl Lang {
         }
     }
 
+    /// Who it is; its number is said if there are several.
+    pub(super) fn name(self, Worker { role, number }: Worker, several: bool) -> String {
+        let number = if several { self.number(number) } else { String::new() };
+        format!("{}{number}", self.subject(role))
+    }
+
+    /// What a worker does.
+    pub(super) fn activity(self, does: &Activity, role: Role) -> &'static str {
+        match (self, does) {
+            (Self::Ja, Activity::Starts) => "起動中",
+            (Self::Ja, Activity::WaitsForRoom) => "空き待ち",
+            (Self::Ja, Activity::WaitsForItem) => "待機中",
+            (Self::Ja, Activity::Works(..)) if role == Role::Producer => "生産中",
+            (Self::Ja, Activity::Works(..)) => "処理中",
+            (Self::Ja, Activity::Dead) => "停止",
+            (Self::Ja, Activity::Finished) => "終了",
+            (Self::En, Activity::Starts) => "starting",
+            (Self::En, Activity::WaitsForRoom) => "waiting for room",
+            (Self::En, Activity::WaitsForItem) => "waiting",
+            (Self::En, Activity::Works(..)) => "working",
+            (Self::En, Activity::Dead) => "dead",
+            (Self::En, Activity::Finished) => "finished",
+        }
+    }
+
+    /// How many columns [`Lang::activity`] takes at most.
+    pub(super) fn widest_activity(self) -> usize {
+        console::measure_text_width(self.activity(&Activity::WaitsForRoom, Role::Producer))
+    }
+
+    /// How many items a worker has put, or done.
+    pub(super) fn so_far(self, role: Role, items: &str) -> String {
+        match (self, role) {
+            (Self::Ja, Role::Producer) => format!("追加 {items}"),
+            (Self::Ja, Role::Consumer | Role::Visitor) => format!("完了 {items}"),
+            (Self::En, Role::Producer) => format!("{items} put"),
+            (Self::En, Role::Consumer | Role::Visitor) => format!("{items} done"),
+        }
+    }
+
+    /// So many items.
+    pub(super) fn items(self, items: u64) -> String {
+        match self {
+            Self::Ja => format!("{items} 個"),
+            Self::En => counted(items),
+        }
+    }
+
+    /// Workers for which there is no room.
+    pub(super) fn and_more(self, workers: usize) -> String {
+        match self {
+            Self::Ja => format!("… ほか {workers}"),
+            Self::En => format!("… and {workers} more"),
+        }
+    }
+
+    /// What stands before the queue's bar.
+    pub(super) fn queue(self) -> &'static str {
+        match self {
+            Self::Ja => "キュー",
+            Self::En => "queue",
+        }
+    }
+
+    /// So many are in line, and were at most.
+    pub(super) fn at_most(self, in_line: u64, most: u64) -> String {
+        match self {
+            Self::Ja => format!("{in_line}（これまでの最大 {most}）"),
+            Self::En => format!("{in_line} (at most {most} so far)"),
+        }
+    }
+
+    /// What stands before the bar of all items.
+    pub(super) fn total(self) -> &'static str {
+        match self {
+            Self::Ja => "全体",
+            Self::En => "total",
+        }
+    }
+
     /// The last line of a run.
     pub(super) fn all_finished(self) -> &'static str {
         match self {
@@ -118,8 +198,8 @@ impl Lang {
         }
     }
 
-    /// The words beside the progress bar.
-    pub(crate) fn done(self) -> &'static str {
+    /// What stands behind how many items are done.
+    pub(super) fn done(self) -> &'static str {
         match self {
             Self::Ja => "完了",
             Self::En => "done",

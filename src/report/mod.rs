@@ -3,7 +3,9 @@
 mod figures;
 mod item;
 mod lang;
+mod live;
 mod output;
+mod progress;
 mod stats;
 mod terminal;
 mod timeline;
@@ -19,8 +21,11 @@ use crate::queue::{Role, Run, Worker};
 pub(crate) use item::{bare, encode, printable, value};
 pub use lang::Lang;
 pub(crate) use lang::{Toll, counted};
-pub(crate) use output::{Output, Progress};
+pub(crate) use live::{Activity, Actor, Depth, Scene};
+pub(crate) use output::Output;
+pub(crate) use progress::Progress;
 pub(crate) use stats::{Happening, Plant, Statistics, Summary};
+pub(crate) use terminal::{Block, Size, fit};
 pub(crate) use timeline::{Form, Recording, Timeline};
 
 /// What a line looks like.
@@ -269,6 +274,11 @@ impl Reporter {
         self.out.flush()
     }
 
+    /// Draws these rows over the ones before, on a terminal.
+    pub(crate) fn redraw(&mut self, block: &mut Block, rows: Vec<String>, size: Size) {
+        self.out.raw(block.replace(rows, size).as_bytes());
+    }
+
     /// Where to pass on what others have printed.
     pub(crate) fn output(&mut self) -> &mut Output {
         &mut self.out
@@ -279,9 +289,14 @@ impl Reporter {
         self.style
     }
 
-    /// The progress line.
+    /// What is drawn on standard error.
     pub(crate) fn progress(&self) -> &Progress {
         self.out.progress()
+    }
+
+    /// Draws how a run is now.
+    pub(crate) fn draw(&self, scene: &Scene) {
+        self.progress().draw(|room| scene.rows(self.lang, self.several, room));
     }
 
     /// Tells people something on standard error.

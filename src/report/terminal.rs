@@ -1,63 +1,210 @@
-//! A terminal that seems a little narrower than it is.
+//! Rows on a terminal that are drawn anew in place.
 
-use std::io;
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use console::Term;
+use console::{Term, measure_text_width, truncate_str};
 use indicatif::TermLike;
 
-/// Columns at the right that are left to the terminal itself.
-const MARGIN: u16 = 4;
+/// How large a terminal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+}
 
-/// Standard error, short of its right edge. indicatif leaves the cursor at the end of what it takes
-/// for the line; a terminal writes `^C` there, and if that wrapped, the line could not be cleared.
-#[derive(Debug)]
-pub(super) struct Margin(Term);
+impl Size {
+    /// Of this terminal now; where there is none, of one as they used to be.
+    pub(crate) fn of(terminal: &Term) -> Self {
+        let (rows, columns) = terminal.size();
+        Self { rows: rows.into(), columns: columns.into() }
+    }
 
-impl Margin {
-    /// Standard error.
-    pub(super) fn stderr() -> Self {
-        Self(Term::stderr())
+    /// How much of it is for what is drawn anew: the cursor stands below that, and at least one row
+    /// above it is for what scrolls. A terminal in an East Asian locale may show `…` two columns
+    /// wide, and then the line must not wrap.
+    pub(crate) fn room(self) -> Self {
+        let rows = self.rows.saturating_sub(2).max(1);
+        Self { rows, columns: self.columns.saturating_sub(1).max(1) }
     }
 }
 
-impl TermLike for Margin {
+/// Rows at the end of what is on a terminal, each ended by a newline. The cursor rests below them, in
+/// the first column: whatever comes there uninvited, as `^C` does, or a shell's prompt after a
+/// `kill -9`, has a line of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    rows: Vec<String>,
+}
+
+impl Block {
+    /// What to write, in one piece, to have these rows in the place of those that are there now.
+    pub(crate) fn replace(&mut self, rows: Vec<String>, size: Size) -> String {
+        let mut text = String::new();
+        if !self.rows.is_empty() {
+            // A terminal that has become narrower since has wrapped what is on it, as nearly all do.
+            // What has been pushed out at the top is out of reach.
+            let there: usize = self.rows.iter().map(|row| wrap(row, size.columns).len()).sum();
+            let there = there.min(size.rows.saturating_sub(1));
+            // On the cursor's own row there may be a `^C`.
+            text.push_str("\r\x1b[2K");
+            text.push_str(&"\x1b[1A\x1b[2K".repeat(there));
+        }
+        for row in &rows {
+            text.push_str(row);
+            text.push('\n');
+        }
+        self.rows = rows;
+        text
+    }
+}
+
+/// Standard error, as indicatif draws on it. It takes a terminal's width for what it was when it drew
+/// last, so its movements would go astray after a change: they are ignored. What it writes between
+/// two flushes is a frame, which is drawn as a [`Block`]; an empty one takes that away.
+#[derive(Debug)]
+pub(super) struct Screen {
+    terminal: Term,
+    drawing: Mutex<Drawing>,
+}
+
+#[derive(Debug, Default)]
+struct Drawing {
+    /// What has been written since the last flush: each line is filled with spaces up to the edge.
+    frame: String,
+    /// Where the edge is, as indicatif was told last.
+    columns: usize,
+    block: Block,
+}
+
+impl Screen {
+    /// Standard error.
+    pub(super) fn stderr() -> Self {
+        Self { terminal: Term::stderr(), drawing: Mutex::default() }
+    }
+
+    fn drawing(&self) -> MutexGuard<'_, Drawing> {
+        self.drawing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TermLike for Screen {
     fn width(&self) -> u16 {
-        TermLike::width(&self.0).saturating_sub(MARGIN)
+        let columns = Size::of(&self.terminal).room().columns;
+        self.drawing().columns = columns;
+        u16::try_from(columns).unwrap_or(u16::MAX)
     }
 
     fn height(&self) -> u16 {
-        TermLike::height(&self.0)
+        u16::try_from(Size::of(&self.terminal).room().rows).unwrap_or(u16::MAX)
     }
 
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_up(n)
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_down(n)
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_right(n)
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.0.move_cursor_left(n)
-    }
-
-    fn write_line(&self, line: &str) -> io::Result<()> {
-        self.0.write_line(line)
-    }
-
-    fn write_str(&self, text: &str) -> io::Result<()> {
-        self.0.write_str(text)
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.0.clear_line()
+        Ok(())
+    }
+
+    fn write_line(&self, line: &str) -> io::Result<()> {
+        self.write_str(line)
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.drawing().frame.push_str(text);
+        Ok(())
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.0.flush()
+        let mut drawing = self.drawing();
+        let frame = std::mem::take(&mut drawing.frame);
+        let mut rows = wrap(&frame, drawing.columns);
+        rows.iter_mut().for_each(|row| row.truncate(row.trim_end().len()));
+        if frame.is_empty() {
+            rows.clear();
+        }
+        let text = drawing.block.replace(rows, Size::of(&self.terminal));
+        io::stderr().write_all(text.as_bytes())
+    }
+}
+
+/// Cuts a line to a width, and shows where.
+pub(crate) fn fit(line: &str, columns: usize) -> String {
+    truncate_str(line, columns, "…").into_owned()
+}
+
+/// The rows that a line takes, one at least. A wide character is not cut in two. There must be no
+/// control characters in it.
+fn wrap(line: &str, columns: usize) -> Vec<String> {
+    let (mut rows, mut row, mut used) = (Vec::new(), String::new(), 0);
+    for c in line.chars() {
+        let width = measure_text_width(c.encode_utf8(&mut [0; 4]));
+        if used > 0 && used + width > columns {
+            rows.push(std::mem::take(&mut row));
+            used = 0;
+        }
+        row.push(c);
+        used += width;
+    }
+    rows.push(row);
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: Size = Size { rows: 24, columns: 10 };
+
+    fn replace(block: &mut Block, rows: &[&str], size: Size) -> String {
+        block.replace(rows.iter().map(|&row| row.to_owned()).collect(), size)
+    }
+
+    #[test]
+    fn rows_are_drawn_over_those_before() {
+        let mut block = Block::default();
+        assert_eq!(replace(&mut block, &[], WIDE), "", "nothing for nothing");
+        assert_eq!(replace(&mut block, &["one", "two"], WIDE), "one\ntwo\n");
+        let erased = "\r\x1b[2K\x1b[1A\x1b[2K\x1b[1A\x1b[2K";
+        assert_eq!(replace(&mut block, &["three"], WIDE), format!("{erased}three\n"));
+        assert_eq!(replace(&mut block, &[], WIDE), "\r\x1b[2K\x1b[1A\x1b[2K");
+        assert_eq!(replace(&mut block, &[], WIDE), "");
+    }
+
+    #[test]
+    fn what_a_narrower_terminal_has_wrapped_is_taken_away_but_nothing_beyond_its_top() {
+        let row_by_row = |rows| format!("\r\x1b[2K{}", "\x1b[1A\x1b[2K".repeat(rows));
+        for (columns, rows) in [(10, 2), (9, 3), (5, 3), (4, 4), (1, 9)] {
+            let mut block = Block::default();
+            replace(&mut block, &["123456789 ", "生産"], WIDE);
+            let narrow = Size { rows: 10, columns };
+            assert_eq!(replace(&mut block, &[], narrow), row_by_row(rows), "{columns}");
+        }
+    }
+
+    #[test]
+    fn a_wide_character_is_not_cut_in_two() {
+        assert_eq!(wrap("1生産", 4), ["1生", "産"]);
+        assert_eq!(
+            wrap("1生産", 1),
+            ["1", "生", "産"],
+            "where it has no room at all it stands too"
+        );
+        assert_eq!(wrap("", 4), [""]);
+        assert_eq!(fit("生産者", 6), "生産者");
+        assert_eq!(fit("生産者", 5), "生産…");
     }
 }

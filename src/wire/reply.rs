@@ -68,6 +68,9 @@ pub(crate) struct ClientStatus {
     pub(crate) pid: u32,
     /// As what it came.
     pub(crate) role: Role,
+    /// How many items it has put, or done, since it came to this keeper.
+    #[serde(default)]
+    pub(crate) items: u64,
     /// What it waits for; null when it is at work.
     pub(crate) waits_for: Option<WaitsFor>,
     /// How many items it has out.
@@ -366,7 +369,7 @@ mod tests {
     fn status() -> Status {
         let waits_for = Some(WaitsFor::Item);
         let role = Role::Consumer;
-        let consumer = ClientStatus { pid: 7, role, waits_for, holds: 0, held_s: None };
+        let consumer = ClientStatus { pid: 7, role, items: 5, waits_for, holds: 0, held_s: None };
         Status { in_line: 5, oldest_s: Some(1.5), consumers: vec![consumer], ..Status::default() }
     }
 

@@ -4,8 +4,11 @@
 mod chaos;
 mod parent;
 mod stats;
+mod view;
 
 use std::collections::BTreeSet;
+use std::io::{self, IsTerminal};
+use std::panic;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +17,7 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use super::client::draw_seed;
+use super::progress::ProgressArg;
 use super::signals::{self, Hangup};
 use super::timeline::{PictureFile, PicturePath};
 use super::{LangArg, StdoutFailed, values};
@@ -27,6 +31,7 @@ use crate::report::{Lang, Output, Plant, Progress, Reporter, Statistics, Style, 
 use chaos::Chaos;
 use parent::{Parent, Show};
 use stats::StatsArgs;
+use view::View;
 
 /// The private directory of a run is called this, its process number, and something random.
 const PREFIX: &str = "qdemo-run.";
@@ -114,6 +119,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", value_parser = PicturePath::parser())]
     timeline: Option<PicturePath>,
 
+    #[command(flatten)]
+    progress: ProgressArg,
+
     /// Print no lines
     #[arg(long)]
     quiet: bool,
@@ -153,22 +161,23 @@ impl Args {
         let private = make_private_dir(&place)?;
         let hands = crew.clone();
         let path = private.path().to_owned();
-        let progress = match self.quiet {
-            true => Progress::default(),
-            false => Progress::up_to(self.items, lang),
-        };
-        let line = progress.clone();
+        let progress = self.view();
+        let view = progress.clone();
         let waker = signals::catch(Hangup::Leave, move || {
             hands.kill();
             let _ = std::fs::remove_dir_all(&path);
-            line.clear_if_possible();
+            view.clear_if_possible();
         })?;
         let deaths = Waker::new()?;
         signals::catch_deaths(&deaths)?;
-        let reporter = self.reporter(lang, progress, &waker);
+        if progress.is_shown() {
+            signals::catch_resizes(&deaths)?;
+        }
+        let reporter = self.reporter(lang, progress.clone(), &waker);
         let wakers = [&deaths, &*waker];
         let place = (private.path(), &files);
         let ended = self.conduct(lang, workers, reporter, &crew, place, wakers);
+        progress.clear();
         crew.kill();
         let removed = private.close().context("cannot remove the private directory");
         if let Some(signal) = signals::caught() {
@@ -236,6 +245,7 @@ impl Args {
             lang,
             seed,
             chaos: self.chaos(clock.now())?,
+            view: View::default(),
             files,
             stopped: false,
         };
@@ -288,6 +298,20 @@ impl Args {
     fn workers(&self) -> BTreeSet<Worker> {
         let all = |role, count| (1..=count).map(move |number| Worker { role, number });
         all(Role::Producer, self.producers).chain(all(Role::Consumer, self.consumers)).collect()
+    }
+
+    /// What everybody does, if somebody is to see it; nothing of it is left behind by a panic.
+    fn view(&self) -> Progress {
+        if !self.progress.is_wanted(io::stderr().is_terminal() && !self.quiet) {
+            return Progress::default();
+        }
+        let progress = Progress::of_run();
+        let (view, before) = (progress.clone(), panic::take_hook());
+        panic::set_hook(Box::new(move |info| {
+            view.clear_if_possible();
+            before(info);
+        }));
+        progress
     }
 
     fn reporter(&self, lang: Lang, progress: Progress, waker: &Arc<Waker>) -> Reporter {

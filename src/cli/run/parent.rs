@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::chaos::Chaos;
+use super::view::View;
 use super::{Args, Files, StdoutFailed, signals};
 use crate::clock::{Clock, Nanos, Stamp};
 use crate::crew::{Crew, Departed};
@@ -31,6 +32,7 @@ pub(super) struct Parent<'a> {
     /// What random pauses are drawn from.
     pub(super) seed: u64,
     pub(super) chaos: Option<Chaos>,
+    pub(super) view: View,
     pub(super) files: &'a Files,
     /// Producers have been told to stop.
     pub(super) stopped: bool,
@@ -51,10 +53,12 @@ impl Parent<'_> {
             let until = self.keeper.turn(self.clock.now(), &mut self.host)?;
             self.host.post.flush();
             self.print()?;
+            self.show();
             if self.crew.is_empty() && self.host.post.is_quiet() {
                 return Ok(());
             }
-            let until = until.into_iter().chain(self.chaos.as_ref().map(Chaos::due)).min();
+            let others = [self.chaos.as_ref().map(Chaos::due), self.view.due()];
+            let until = until.into_iter().chain(others.into_iter().flatten()).min();
             // The first signal stays to be seen, by whoever waits for a reader too; here it is known.
             let news = if interrupted { Ready::Death } else { Ready::Read };
             let others = [(deaths.as_fd(), Ready::Read), (signal.as_fd(), news)];
@@ -112,7 +116,7 @@ impl Parent<'_> {
         let respawns = place.respawns - u32::from(!struck);
         self.start(worker)?;
         let watch = &mut self.host.watch;
-        watch.places.insert(worker, Place { respawns, fresh: true, ..place });
+        watch.places.insert(worker, Place { respawns, fresh: true, dead: false, ..place });
         watch.toll.replaced += 1;
         watch.restarted(self.keeper.now(), worker);
         Ok(())
@@ -212,22 +216,28 @@ impl Parent<'_> {
 
 /// Shows every event, and counts.
 pub(super) struct Show {
-    reporter: Reporter,
-    toll: Toll,
-    places: BTreeMap<Worker, Place>,
+    pub(super) reporter: Reporter,
+    pub(super) toll: Toll,
+    pub(super) places: BTreeMap<Worker, Place>,
     statistics: Option<Statistics>,
     timeline: Option<Timeline>,
+    /// How many items are in line.
+    depth: u64,
+    /// And were at most.
+    pub(super) deepest: u64,
 }
 
 /// The place of a worker, which several processes may take one after another.
 #[derive(Clone, Copy, Debug, Default)]
-struct Place {
+pub(super) struct Place {
     /// How many items were put from here, or done.
-    past: u64,
+    pub(super) past: u64,
     /// How many more may die here of something else than chaos, and be replaced.
     respawns: u32,
     /// Another has just taken it, and has neither put nor done anything yet.
     fresh: bool,
+    /// Whoever was here has died.
+    pub(super) dead: bool,
 }
 
 impl Show {
@@ -243,7 +253,7 @@ impl Show {
         let place = Place { respawns, ..Place::default() };
         let places = workers.iter().map(|&worker| (worker, place)).collect();
         let toll = Toll { items, ..Toll::default() };
-        Self { reporter, toll, places, statistics, timeline }
+        Self { reporter, toll, places, statistics, timeline, depth: 0, deepest: 0 }
     }
 
     /// Another takes this worker's place.
@@ -262,11 +272,17 @@ impl Show {
         }
     }
 
-    fn place(&self, worker: Worker) -> Place {
+    pub(super) fn place(&self, worker: Worker) -> Place {
         self.places.get(&worker).copied().unwrap_or_default()
     }
 
     fn count(&mut self, worker: Worker, what: &What<'_>) {
+        match what {
+            What::Put(run, _) | What::Back(run) => self.depth += run.count(),
+            What::Get(run, _) => self.depth = self.depth.saturating_sub(run.count()),
+            _ => {}
+        }
+        self.deepest = self.deepest.max(self.depth);
         let place = self.places.entry(worker).or_default();
         match what {
             What::Put(run, _) => {
@@ -277,11 +293,11 @@ impl Show {
             What::Get(run, _) if run.attempt == 2 => self.toll.again += run.count(),
             What::Done(run) => {
                 self.toll.done += run.count();
-                self.reporter.progress().add(run.count());
                 place.past += run.count();
                 place.fresh = false;
             }
             What::Died(..) => {
+                place.dead = true;
                 self.toll.died += 1;
                 if let Some(statistics) = &mut self.statistics {
                     statistics.disturb();

@@ -1,0 +1,115 @@
+//! What is drawn anew in place on standard error: a run's live view, or the progress of commands.
+
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use console::Term;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use super::terminal::{Screen, Size};
+
+/// Something that is drawn anew in place on standard error, if anything is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    /// For rows that are drawn whenever they are given, whatever standard error is.
+    pub(crate) fn of_run() -> Self {
+        let bar = ProgressBar::with_draw_target(
+            None,
+            // Whoever gives the rows does so seldom enough.
+            ProgressDrawTarget::term_like_with_hz(Box::new(Screen::stderr()), u8::MAX),
+        );
+        Self::in_style(bar, "{msg}")
+    }
+
+    /// Counts what a consumer's commands have done, of what there is, with the rate and the time
+    /// that is left, when standard error is a terminal.
+    pub(crate) fn of_commands() -> Self {
+        if !io::stderr().is_terminal() {
+            return Self::default();
+        }
+        let bar = ProgressBar::with_draw_target(
+            Some(0),
+            ProgressDrawTarget::term_like_with_hz(Box::new(Screen::stderr()), 20),
+        );
+        let template = match Size::of(&Term::stderr()).columns {
+            60.. => "[{bar:20}] {pos}/{len}  {rate}  ETA {eta}  {msg}",
+            _ => "{pos}/{len}",
+        };
+        Self::in_style(bar, template)
+    }
+
+    fn in_style(bar: ProgressBar, template: &str) -> Self {
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
+                let _ = write!(text, "{:.1}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
+        }
+        Self { bar: Some(bar) }
+    }
+
+    /// Whether anything is drawn at all.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    /// Draws the rows that fit into so much room.
+    pub(super) fn draw(&self, rows: impl FnOnce(Size) -> Vec<String>) {
+        if let Some(bar) = &self.bar {
+            let room = Size::of(&Term::stderr()).room();
+            bar.set_message(rows(room).join("\n"));
+        }
+    }
+
+    /// So many of so many are done; `and` stands behind that.
+    pub(crate) fn stands_at(&self, done: u64, of: u64, and: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(of);
+            bar.set_position(done);
+            bar.set_message(and);
+            bar.tick();
+        }
+    }
+
+    /// So many are done; `and` stands behind that.
+    pub(crate) fn moved_to(&self, done: u64, and: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(and);
+        }
+    }
+
+    /// Does something to the terminal while nothing of this is in the way.
+    pub(crate) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(what),
+            None => what(),
+        }
+    }
+
+    /// Takes it away, unless somebody is just writing beside it and cannot go on: then that is not
+    /// waited for.
+    pub(crate) fn clear_if_possible(&self) {
+        let progress = self.clone();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            progress.clear();
+            tell.send(())
+        });
+        let _ = told.recv_timeout(Duration::from_millis(100));
+    }
+
+    /// Takes it away for good.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
