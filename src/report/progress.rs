@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use rustix::fs::FileType;
 
 use super::terminal::{Screen, Size};
 
@@ -18,6 +19,15 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
+    /// Whether it would be seen, and be alone: behind a pipe on standard output there may be one who
+    /// writes on the same terminal, and neither would know of the other.
+    pub(crate) fn is_seen() -> bool {
+        let status = rustix::fs::fstat(io::stdout());
+        let kind = status.map(|status| FileType::from_raw_mode(status.st_mode));
+        let is_pipe = matches!(kind, Ok(FileType::Fifo | FileType::Socket));
+        io::stderr().is_terminal() && !is_pipe
+    }
+
     /// For rows that are drawn whenever they are given, whatever standard error is.
     pub(crate) fn of_run() -> Self {
         let bar = ProgressBar::with_draw_target(
@@ -31,7 +41,7 @@ impl Progress {
     /// Counts what a consumer's commands have done, of what there is, with the rate and the time
     /// that is left, when standard error is a terminal.
     pub(crate) fn of_commands() -> Self {
-        if !io::stderr().is_terminal() {
+        if !Self::is_seen() {
             return Self::default();
         }
         let bar = ProgressBar::with_draw_target(

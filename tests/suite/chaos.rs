@@ -4,7 +4,8 @@
 //! `QDEMO_CHAOS_KILLS` says how many kills (60), `QDEMO_CHAOS_SEED` begins the same choices again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
@@ -17,6 +18,10 @@ use crate::harness::{Running, Sandbox, wait_for_end};
 /// After so long without a line something is wrong.
 const STUCK: Duration = Duration::from_secs(20);
 
+/// So many lines are on their way at most: beyond that whoever prints must wait, or this test would
+/// run after them for ever on a busy machine.
+const BEHIND: usize = 1000;
+
 /// What the processes have printed, and how they are started again.
 struct Town<'a> {
     sandbox: &'a Sandbox,
@@ -24,7 +29,7 @@ struct Town<'a> {
     people: Vec<(Kind, Running)>,
     /// How many there have been: each producer's items have names of their own.
     lives: u32,
-    say: Sender<String>,
+    say: SyncSender<String>,
     said: Receiver<String>,
     /// Items by number, as their producers were told.
     accepted: BTreeMap<u64, String>,
@@ -42,7 +47,7 @@ enum Kind {
 
 impl<'a> Town<'a> {
     fn new(sandbox: &'a Sandbox, seed: u64) -> Self {
-        let (say, said) = mpsc::channel();
+        let (say, said) = mpsc::sync_channel(BEHIND);
         let dice = Xoshiro256PlusPlus::seed_from_u64(seed);
         let (accepted, had) = (BTreeMap::new(), BTreeMap::new());
         Self { sandbox, dice, people: Vec::new(), lives: 0, say, said, accepted, had }
@@ -99,7 +104,8 @@ impl<'a> Town<'a> {
             };
             self.note(&line);
         }
-        while let Ok(line) = self.said.try_recv() {
+        for _ in 0..BEHIND {
+            let Ok(line) = self.said.try_recv() else { return };
             self.note(&line);
         }
     }
@@ -132,25 +138,33 @@ impl<'a> Town<'a> {
 
     /// Everybody is told to stop, and what is there is done.
     fn come_home(mut self) -> (BTreeMap<u64, String>, BTreeMap<u64, BTreeSet<u64>>) {
-        let (producers, consumers): (Vec<_>, Vec<_>) = std::mem::take(&mut self.people)
-            .into_iter()
-            .partition(|(kind, _)| matches!(kind, Kind::Producer));
-        for (_, producer) in producers {
-            producer.signal(Signal::TERM);
-            let outcome = producer.end();
-            assert_eq!(outcome.signal(), Some(15), "{}", outcome.stderr);
-        }
-        self.sandbox.run(&["close"]).assert_done();
-        for (_, consumer) in consumers {
-            let outcome = consumer.end();
-            assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-        }
-        let Self { say, .. } = &mut self;
-        drop(std::mem::replace(say, mpsc::channel().0));
-        while let Ok(line) = self.said.recv() {
-            self.note(&line);
-        }
+        let people = std::mem::take(&mut self.people);
+        drop(std::mem::replace(&mut self.say, mpsc::sync_channel(0).0));
+        let sandbox = self.sandbox;
+        thread::scope(|scope| {
+            let home = scope.spawn(|| bring_home(sandbox, people));
+            // Until nobody prints any more.
+            while let Ok(line) = self.said.recv() {
+                self.note(&line);
+            }
+            home.join().unwrap();
+        });
         (self.accepted, self.had)
+    }
+}
+
+fn bring_home(sandbox: &Sandbox, people: Vec<(Kind, Running)>) {
+    let (producers, consumers): (Vec<_>, Vec<_>) =
+        people.into_iter().partition(|(kind, _)| matches!(kind, Kind::Producer));
+    for (_, producer) in producers {
+        producer.signal(Signal::TERM);
+        let outcome = producer.end();
+        assert_eq!(outcome.signal(), Some(15), "{}", outcome.stderr);
+    }
+    sandbox.run(&["close"]).assert_done();
+    for (_, consumer) in consumers {
+        let outcome = consumer.end();
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     }
 }
 

@@ -356,7 +356,7 @@ impl Running {
     }
 
     /// From now on each line of standard output is sent there.
-    pub fn forward(&mut self, to: mpsc::Sender<String>) {
+    pub fn forward(&mut self, to: mpsc::SyncSender<String>) {
         let stdout = self.stdout.take().unwrap();
         thread::spawn(move || {
             for line in stdout.lines() {

@@ -77,8 +77,8 @@ fn the_status_tells_who_is_there_and_what_each_waits_for() {
     text.assert_done();
     let lines = text.lines();
     assert!(lines[0].starts_with("default: 1 of 1 in line, 1 out, 0 done, 0 failed, the oldest "));
-    assert!(lines[1].ends_with(": waits for room"), "{lines:?}");
-    let holds = format!("  consumer {}: has 1 item for ", consumer.pid());
+    assert!(lines[1].ends_with(": 0 put, waits for room"), "{lines:?}");
+    let holds = format!("  consumer {}: 0 done, has 1 item for ", consumer.pid());
     assert!(lines[2].starts_with(&holds), "{lines:?}");
     for running in [consumer, producer, put] {
         running.signal(rustix::process::Signal::KILL);

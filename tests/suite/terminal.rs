@@ -1,77 +1,349 @@
-//! What a terminal gets, and a pipe does not.
+//! What a terminal gets, and a pipe does not. The terminal is a real one to the program; what would be
+//! on its screen is worked out by a terminal emulator.
 
 use std::fs::File;
 use std::io::Read;
+use std::num::NonZero;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
-use rustix::termios::Winsize;
+use rustix::termios::{Winsize, tcsetwinsize};
 use rustix_openpty::openpty;
 
 use crate::harness::{CLASSIC, Sandbox, assert_same, signal_to};
 
-/// Runs `args` with some of its outputs on a terminal; returns what the terminal and the pipe got.
-fn on_terminal(sandbox: &Sandbox, args: &[&str], stdout: bool) -> (String, String) {
-    watch(sandbox.qdemo(args), stdout)
+const ROWS: u16 = 24;
+const COLUMNS: u16 = 80;
+/// Nothing is meant to come near it.
+const LIMIT: Duration = Duration::from_secs(30);
+/// At this speed there is time to look.
+const SLOWLY: [&str; 4] = ["run", "--speed", "4", "--stats"];
+
+/// A command on a terminal.
+struct OnTerminal {
+    controller: File,
+    emulator: vt100::Parser,
+    /// All that it has been sent.
+    text: String,
+    child: Child,
+    /// Standard output, if that is a pipe.
+    piped: Option<ChildStdout>,
 }
 
-fn watch(mut command: Command, stdout: bool) -> (String, String) {
-    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-    let pty = openpty(None, Some(&size)).unwrap();
-    command.env("TERM", "xterm").stdin(Stdio::null()).stderr(pty.user.try_clone().unwrap());
-    match stdout {
-        true => command.stdout(pty.user.try_clone().unwrap()),
-        false => command.stdout(Stdio::piped()),
-    };
-    let mut child = command.spawn().unwrap();
-    // The command holds its own copies: drop ours, or the terminal never ends.
-    drop(command);
-    drop(pty.user);
-    let mut terminal = File::from(pty.controller);
-    let reader = std::thread::spawn(move || {
-        let (mut text, mut bytes) = (Vec::new(), [0; 4096]);
-        // The end of a terminal is an error.
-        while let Ok(read @ 1..) = terminal.read(&mut bytes) {
-            text.extend_from_slice(&bytes[..read]);
-        }
-        String::from_utf8_lossy(&text).into_owned()
-    });
-    let mut piped = String::new();
-    if let Some(mut pipe) = child.stdout.take() {
-        pipe.read_to_string(&mut piped).unwrap();
+/// What of a command is on the terminal, beside standard error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stdout {
+    Terminal,
+    Pipe,
+}
+
+fn size(rows: u16, columns: u16) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+fn some(count: u16) -> NonZero<u16> {
+    NonZero::new(count).unwrap()
+}
+
+impl OnTerminal {
+    fn start(mut command: Command, stdout: Stdout, rows: u16, columns: u16) -> Self {
+        let pty = openpty(None, Some(&size(rows, columns))).unwrap();
+        command.env("TERM", "xterm").stdin(Stdio::null()).stderr(pty.user.try_clone().unwrap());
+        match stdout {
+            Stdout::Terminal => command.stdout(pty.user.try_clone().unwrap()),
+            Stdout::Pipe => command.stdout(Stdio::piped()),
+        };
+        let mut child = command.spawn().unwrap();
+        // The command holds its own copies: drop ours, or the terminal never ends.
+        drop(command);
+        drop(pty.user);
+        let piped = child.stdout.take();
+        let emulator = vt100::Parser::new(some(rows), some(columns), 1000);
+        Self { controller: pty.controller.into(), emulator, text: String::new(), child, piped }
     }
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    (reader.join().unwrap(), piped)
+
+    /// Takes in what comes; false when that was all.
+    fn read(&mut self) -> bool {
+        let limit = Timespec::try_from(LIMIT).unwrap();
+        let ready = poll(&mut [PollFd::new(&self.controller, PollFlags::IN)], Some(&limit));
+        if ready.unwrap() == 0 {
+            let _ = self.child.kill();
+            panic!("nothing comes any more:\n{}", self.screen());
+        }
+        let mut bytes = [0; 4096];
+        // The end of a terminal is an error.
+        let Ok(read @ 1..) = self.controller.read(&mut bytes) else { return false };
+        self.emulator.process(&bytes[..read]);
+        self.text.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        true
+    }
+
+    fn screen(&self) -> String {
+        self.emulator.screen().contents()
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.screen().lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until the screen is so.
+    fn wait_until(&mut self, is: impl Fn(&str) -> bool) {
+        let begin = Instant::now();
+        while !is(&self.screen()) {
+            assert!(begin.elapsed() < LIMIT && self.read(), "it never was so:\n{}", self.screen());
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        signal_to(self.child.id().cast_signed(), signal);
+    }
+
+    /// Makes the terminal another size, which its kernel tells the program. The emulator doesn't rewrap
+    /// lines as most terminals do.
+    fn resize(&mut self, rows: u16, columns: u16) {
+        tcsetwinsize(&self.controller, size(rows, columns)).unwrap();
+        self.emulator.screen_mut().set_size(some(rows), some(columns));
+        // It is not our session's terminal.
+        self.signal(Signal::WINCH);
+    }
+
+    /// Waits for the end; returns the exit code, and what the pipe got.
+    fn end(&mut self) -> (Option<i32>, String) {
+        let mut text = String::new();
+        // A pipe that nobody reads would hold up the program, and so the terminal.
+        let pipe = self.piped.take().map(|mut pipe| {
+            std::thread::spawn(move || {
+                let mut text = String::new();
+                pipe.read_to_string(&mut text).unwrap();
+                text
+            })
+        });
+        while self.read() {}
+        if let Some(pipe) = pipe {
+            text = pipe.join().unwrap();
+        }
+        (self.child.wait().unwrap().code(), text)
+    }
+
+    /// The cursor is where a prompt would be expected, and can be seen.
+    fn assert_ready_for_a_prompt(&self) {
+        let screen = self.emulator.screen();
+        assert_eq!(screen.cursor_position().1, 0, "{}", screen.contents());
+        assert!(!screen.hide_cursor() && !screen.alternate_screen());
+    }
+}
+
+impl Sandbox {
+    fn on_terminal(&self, args: &[&str], stdout: Stdout) -> OnTerminal {
+        OnTerminal::start(self.qdemo(args), stdout, ROWS, COLUMNS)
+    }
+}
+
+/// Everything that a run leaves on a screen, from its first line to its last one.
+fn whole(lines: &str) -> String {
+    lines.trim_end().to_owned()
 }
 
 #[test]
-fn a_run_shows_its_progress_on_a_terminal_and_leaves_the_pipe_alone() {
+fn workers_and_the_queue_are_seen_while_a_run_goes_on_and_nothing_of_them_afterwards() {
     let sandbox = Sandbox::new();
-    let (terminal, piped) = on_terminal(&sandbox, &["run", "--speed", "20"], false);
+    let more = ["off", "--consumers", "2", "--capacity", "3", "--items", "9"];
+    let more = [&more[..], &["--progress", "always"]].concat();
+    let mut run = sandbox.on_terminal(&[&SLOWLY[..], &more].concat(), Stdout::Pipe);
+    run.wait_until(|screen| screen.contains("3/9 完了"));
+    let lines = run.lines();
+    assert_eq!(lines.len(), 5, "{lines:#?}");
+    for (line, (name, column)) in lines.iter().zip([
+        ("生産者 ", "追加"),
+        ("消費者1", "完了"),
+        ("消費者2", "完了"),
+        ("キュー ", "/3"),
+        ("全体 ", "/9 完了"),
+    ]) {
+        assert!(line.starts_with(name) && line.contains(column), "{line}");
+    }
+    assert!(lines[3].contains('[') && lines[3].contains(']'), "{lines:#?}");
+    run.assert_ready_for_a_prompt();
+    let (code, piped) = run.end();
+    assert_eq!(code, Some(0));
+    assert_eq!(piped.lines().count(), 19);
+    assert_same("", &run.screen());
+    run.assert_ready_for_a_prompt();
+}
+
+#[test]
+fn log_lines_scroll_above_the_view() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
+    run.wait_until(|screen| screen.contains("2/5 完了"));
+    let lines = run.lines();
+    let log = lines.len() - 4;
+    assert_same(
+        &CLASSIC.lines().take(log).collect::<Vec<_>>().join("\n"),
+        &lines[..log].join("\n"),
+    );
+    assert!(lines[log].starts_with("生産者  ") && lines[log + 1].starts_with("消費者  "));
+    assert_eq!(run.end().0, Some(0));
+    assert_same(&whole(CLASSIC), &run.screen());
+    run.assert_ready_for_a_prompt();
+}
+
+#[test]
+fn statistics_stand_below_the_log_and_the_view_is_gone() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.on_terminal(&["run", "--speed", "20"], Stdout::Pipe);
+    let (code, piped) = run.end();
+    assert_eq!(code, Some(0));
     assert_same(CLASSIC, &piped);
-    assert!(terminal.contains("/5 完了"), "{terminal:?}");
-    let (progress, statistics) = terminal.split_once("統計").unwrap();
-    assert!(progress.ends_with("\r\u{1b}[2K"), "it is taken away in the end: {terminal:?}");
-    assert!(statistics.contains("D/D/1 (ρ = 2)"), "{terminal:?}");
-    let (terminal, _) = on_terminal(&sandbox, &["run", "--speed", "20", "--stats", "off"], false);
-    assert!(terminal.ends_with("\r\u{1b}[2K"), "{terminal:?}");
-    let (terminal, piped) = on_terminal(&sandbox, &["run", "--speed", "20", "--quiet"], false);
-    assert_eq!((terminal.as_str(), piped.as_str()), ("", ""));
+    let screen = run.screen();
+    assert!(screen.starts_with("統計") && screen.contains("D/D/1 (ρ = 2)"), "{screen}");
+    assert!(!screen.contains("全体"), "{screen}");
 }
 
 #[test]
-fn log_lines_and_progress_share_a_terminal() {
+fn a_long_log_loses_no_line_to_the_view() {
     let sandbox = Sandbox::new();
-    let (terminal, _) = on_terminal(&sandbox, &["run", "--speed", "20"], true);
-    assert!(terminal.contains("/5 完了"), "{terminal:?}");
-    // Every line starts where the progress line has been taken away, or behind another line.
-    for line in CLASSIC.lines() {
-        let at = terminal.find(line).unwrap_or_else(|| panic!("no {line} in {terminal:?}"));
-        let before = &terminal[..at];
-        let clean =
-            before.is_empty() || before.ends_with("\r\u{1b}[2K") || before.ends_with("\r\n");
-        assert!(clean, "{line} behind {before:?}");
+    let args = ["run", "--items", "300", "--speed", "max", "--stats", "off"];
+    let mut run = sandbox.on_terminal(&args, Stdout::Terminal);
+    assert_eq!(run.end().0, Some(0));
+    let expected = sandbox.run(&args).text();
+    let mut seen = Vec::new();
+    let total = expected.lines().count();
+    // Everything that has scrolled away, a screen at a time from the top.
+    for back in (0..=total.next_multiple_of(ROWS.into())).rev().step_by(ROWS.into()) {
+        run.emulator.screen_mut().set_scrollback(back);
+        seen = merge(seen, run.lines());
+    }
+    assert_same(expected.trim_end(), seen.join("\n").trim_end());
+}
+
+/// The lines of two views, of which the second begins somewhere in or right behind the first.
+fn merge(mut above: Vec<String>, below: Vec<String>) -> Vec<String> {
+    let overlap = (0..=above.len().min(below.len())).rev();
+    let overlap = overlap.into_iter().find(|&n| above[above.len() - n..] == below[..n]);
+    above.extend_from_slice(&below[overlap.unwrap_or(0)..]);
+    above
+}
+
+#[test]
+fn the_view_follows_the_size_of_the_terminal() {
+    let sandbox = Sandbox::new();
+    let more = ["off", "--consumers", "4", "--items", "30", "--consumer-delay", "3s"];
+    let more = [&more[..], &["--progress", "always"]].concat();
+    let mut run = sandbox.on_terminal(&[&SLOWLY[..], &more].concat(), Stdout::Pipe);
+    run.wait_until(|screen| screen.lines().count() == 7);
+    run.resize(5, 20);
+    // Two rows are left to the log and to the cursor.
+    run.wait_until(|screen| screen.contains("… ほか 5") && screen.lines().count() == 3);
+    let lines = run.lines();
+    assert!(lines[1].starts_with("キュー") && lines[2].starts_with("全体"), "{lines:#?}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 20), "{lines:#?}");
+    run.resize(30, 100);
+    run.wait_until(|screen| screen.lines().count() >= 7 && !screen.contains("ほか"));
+    assert_eq!(run.end().0, Some(0));
+    run.assert_ready_for_a_prompt();
+    let screen = run.screen();
+    assert!(!screen.contains("全体") && !screen.contains("生産中"), "{screen}");
+}
+
+#[test]
+fn ctrl_c_leaves_a_clean_terminal() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
+    run.wait_until(|screen| screen.contains("1/5 完了"));
+    // What the terminal shows of the key that was pressed.
+    run.emulator.process(b"^C");
+    run.signal(Signal::INT);
+    while run.read() {}
+    assert_eq!(run.child.wait().unwrap().signal(), Some(2));
+    let lines = run.lines();
+    let line = |text: &str| lines.iter().filter(|line| line.starts_with(text)).count();
+    assert_eq!(line("消費者が手元のアイテムを終えるのを待っています"), 1, "{lines:#?}");
+    assert_eq!((line("全体"), line("キュー"), line("^C")), (0, 0, 0), "{lines:#?}");
+    assert!(lines.last().unwrap().starts_with("中断されました: "), "{lines:#?}");
+    run.assert_ready_for_a_prompt();
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_second_ctrl_c_leaves_a_clean_terminal_too() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--consumer-delay", "1h", "--stats", "off"];
+    let mut run = sandbox.on_terminal(&args, Stdout::Terminal);
+    run.wait_until(|screen| screen.contains("処理中"));
+    run.signal(Signal::INT);
+    run.wait_until(|screen| screen.contains("もう一度 Ctrl-C"));
+    run.signal(Signal::INT);
+    while run.read() {}
+    assert_eq!(run.child.wait().unwrap().signal(), Some(2));
+    let screen = run.screen();
+    assert!(!screen.contains("全体") && !screen.contains("処理中"), "{screen}");
+    run.assert_ready_for_a_prompt();
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_the_cursor_on_a_line_of_its_own() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
+    run.wait_until(|screen| screen.contains("全体"));
+    run.signal(Signal::KILL);
+    while run.read() {}
+    assert_eq!(run.child.wait().unwrap().signal(), Some(9));
+    run.assert_ready_for_a_prompt();
+    let row = run.emulator.screen().cursor_position().0;
+    assert_eq!(usize::from(row), run.lines().len(), "below everything");
+}
+
+#[test]
+fn a_worker_that_is_killed_is_told_above_the_view() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--items", "2", "--consumer-delay", "1h", "--respawn", "0"];
+    let mut run = sandbox.on_terminal(&[&args[..], &["--stats", "off"]].concat(), Stdout::Terminal);
+    run.wait_until(|screen| screen.contains("処理中"));
+    let consumer = sandbox.processes_of("qdemo consumer");
+    signal_to(consumer[0].pid, Signal::KILL);
+    assert_eq!(run.end().0, Some(1));
+    let screen = run.screen();
+    assert!(screen.contains("消費者: 異常終了しました（シグナル 9）"), "{screen}");
+    assert!(!screen.contains("全体"), "{screen}");
+    assert!(screen.ends_with("since workers have died"), "{screen}");
+    run.assert_ready_for_a_prompt();
+}
+
+#[test]
+fn what_a_reader_writes_on_the_same_terminal_is_not_drawn_over() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command("bash");
+    command.args(["-c", "qdemo run --speed 20 --stats off | cat"]);
+    let mut run = OnTerminal::start(command, Stdout::Terminal, ROWS, COLUMNS);
+    assert_eq!(run.end().0, Some(0));
+    assert_same(&whole(CLASSIC), &run.screen());
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_view_is_there_when_it_is_wanted() {
+    let sandbox = Sandbox::new();
+    let run = ["run", "--speed", "20", "--stats", "off"];
+    for (more, on_terminal) in [
+        (&["--quiet"][..], false),
+        (&["--progress", "never"], false),
+        (&["--progress", "auto"], false),
+        (&["--quiet", "--progress", "always"], true),
+    ] {
+        // Behind a pipe there may be one who writes on the terminal too, and would be in the way.
+        let mut run = sandbox.on_terminal(&[&run[..], more].concat(), Stdout::Pipe);
+        assert_eq!(run.end().0, Some(0));
+        assert_eq!(run.text.contains("/5 完了"), on_terminal, "{more:?}: {:?}", run.text);
+        assert_eq!(run.text.is_empty(), !on_terminal, "{more:?}: {:?}", run.text);
+        // The pipe's standard error is none.
+        let always = more.contains(&"always");
+        let piped = sandbox.run(&[&["run", "--speed", "20"][..], more].concat());
+        assert_eq!(piped.stderr.contains("/5 完了"), always, "{more:?}: {}", piped.stderr);
     }
 }
 
@@ -81,10 +353,21 @@ fn what_others_wrote_is_made_safe_for_a_terminal_and_left_alone_in_a_pipe() {
     let nasty = "\u{1b}]0;title\u{7}\u{1b}[2J";
     sandbox.run(&["producer", "--quiet", "--keep-open", nasty, nasty]);
     let args = ["consumer", "--max", "1", "--format", "raw"];
-    let (terminal, _) = on_terminal(&sandbox, &args, true);
-    assert_eq!(terminal, "\\u{1b}]0;title\\u{7}\\u{1b}[2J\r\n");
+    let mut consumer = sandbox.on_terminal(&args, Stdout::Terminal);
+    assert_eq!(consumer.end().0, Some(0));
+    assert_eq!(consumer.text, "\\u{1b}]0;title\\u{7}\\u{1b}[2J\r\n");
     sandbox.run(&args).assert_prints(&format!("{nasty}\n"));
     sandbox.assert_nothing_left();
+}
+
+#[test]
+fn an_item_in_the_view_cannot_write_on_the_terminal() {
+    let sandbox = Sandbox::new();
+    let more = ["off", "--item-name", "\u{1b}[2J\n", "--items", "3", "--progress", "always"];
+    let mut run = sandbox.on_terminal(&[&SLOWLY[..], &more].concat(), Stdout::Pipe);
+    run.wait_until(|screen| screen.contains("処理中") && screen.contains("\\u{1b}[2J\\n0"));
+    assert_eq!(run.lines().len(), 4, "{}", run.screen());
+    assert_eq!(run.end().0, Some(0));
 }
 
 #[test]
@@ -94,41 +377,53 @@ fn commands_for_items_show_how_far_they_are_and_how_long_it_takes() {
     sandbox.run_with_input(&["put", "-"], items.as_bytes()).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
     let args = ["consumer", "-j", "2", "--", "sh", "-c", "sleep 0.05; echo did {}"];
-    let (terminal, piped) = on_terminal(&sandbox, &args, false);
-    assert_eq!(piped.lines().count(), 20);
+    let mut consumer = sandbox.on_terminal(&args, Stdout::Terminal);
+    assert_eq!(consumer.end().0, Some(0));
+    let lines = consumer.lines();
+    assert!(lines.len() == 20 && lines.iter().all(|line| line.starts_with("did ")), "{lines:#?}");
     for word in ["/20", "/s  ETA ", "[====="] {
-        assert!(terminal.contains(word), "no {word} in {terminal:?}");
+        assert!(consumer.text.contains(word), "no {word} in {:?}", consumer.text);
     }
-    assert!(terminal.ends_with("\r\u{1b}[2K"), "it is taken away in the end: {terminal:?}");
     sandbox.assert_nothing_left();
 }
 
 #[test]
 fn a_live_status_is_drawn_over_the_one_before() {
     let sandbox = Sandbox::new();
-    sandbox.run(&["put", "a"]).assert_prints("");
-    let size = Winsize { ws_row: 24, ws_col: 30, ws_xpixel: 0, ws_ypixel: 0 };
-    let pty = openpty(None, Some(&size)).unwrap();
-    let mut command = sandbox.qdemo(&["status", "--watch", "--every", "20ms"]);
-    command.env("TERM", "xterm").stdin(Stdio::null()).stdout(pty.user);
-    let mut child = command.spawn().unwrap();
-    drop(command);
-    let mut terminal = File::from(pty.controller);
-    let mut read_until = |end: &str| {
-        let (mut text, mut bytes) = (String::new(), [0; 4096]);
-        while !text.contains(end) {
-            let read = terminal.read(&mut bytes).unwrap();
-            text.push_str(&String::from_utf8_lossy(&bytes[..read]));
-        }
-        text
-    };
+    sandbox.run(&["put", "a", "b", "--capacity", "4"]).assert_prints("");
+    let command = sandbox.qdemo(&["status", "--watch", "--every", "20ms"]);
+    let mut status = OnTerminal::start(command, Stdout::Terminal, ROWS, 30);
     // A line is cut to the width of the terminal, so that it stays one.
-    let redrawn = "\u{1b}[1A\r\u{1b}[2K";
-    let first = read_until(&format!("…\r\n{redrawn}"));
-    assert!(first.starts_with("default: 1 in line, 0 out, 0 …\r\n"), "{first:?}");
+    status.wait_until(|screen| screen == "default: 2 of 4 in line, 0 o…\n  [====>    ] 2/4");
     sandbox.run(&["get"]).assert_prints("a\n");
-    read_until("default: 0 in line, 0 out, 1 …\r\n");
-    signal_to(child.id().cast_signed(), Signal::INT);
-    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    status.wait_until(|screen| screen.ends_with("\n  [==>      ] 1/4"));
+    let consumer = sandbox.start(&["consumer", "--quiet", "--delay", "1h"]);
+    status.wait_until(|screen| screen.contains("\n  consumer ") && screen.contains(": 0 done"));
+    consumer.signal(Signal::TERM);
+    consumer.end();
+    status.wait_until(|screen| !screen.contains("consumer"));
+    status.signal(Signal::INT);
+    while status.read() {}
+    assert_eq!(status.child.wait().unwrap().signal(), Some(2));
+    status.assert_ready_for_a_prompt();
+}
+
+#[test]
+fn a_status_that_is_followed_can_be_one_below_the_other_on_a_terminal_too() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a"]).assert_prints("");
+    for (progress, drawn_over) in [("never", false), ("always", true)] {
+        let args = ["status", "--watch", "--every", "20ms", "--progress", progress];
+        let mut status = sandbox.on_terminal(&args, Stdout::Terminal);
+        // The third one.
+        while status.text.matches("default: ").count() < 3 {
+            assert!(status.read());
+        }
+        status.signal(Signal::INT);
+        while status.read() {}
+        status.child.wait().unwrap();
+        let times = status.screen().matches("default: ").count();
+        assert_eq!(times == 1, drawn_over, "{}", status.screen());
+    }
     sandbox.assert_nothing_left();
 }

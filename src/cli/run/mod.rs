@@ -7,7 +7,6 @@ mod stats;
 mod view;
 
 use std::collections::BTreeSet;
-use std::io::{self, IsTerminal};
 use std::panic;
 use std::path::Path;
 use std::sync::Arc;
@@ -302,7 +301,7 @@ impl Args {
 
     /// What everybody does, if somebody is to see it; nothing of it is left behind by a panic.
     fn view(&self) -> Progress {
-        if !self.progress.is_wanted(io::stderr().is_terminal() && !self.quiet) {
+        if !self.progress.is_wanted(Progress::is_seen() && !self.quiet) {
             return Progress::default();
         }
         let progress = Progress::of_run();
