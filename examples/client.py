@@ -12,6 +12,7 @@ As a module:
         queue.put({"page": 1})
 """
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -62,7 +63,7 @@ class Client:
 
     def enter(self, role):
         """Find the keeper or start one, say hello, be welcomed."""
-        self.inbox = self.mailbox = self.end = starting = None
+        self.inbox = self.mailbox = self.end = self.path = starting = None
         os.makedirs(self.dir, mode=0o700, exist_ok=True)
         self.check_dir()
         self.inbox = self.open_inbox()
@@ -77,6 +78,7 @@ class Client:
             os.mkfifo(path, 0o600)
         except FileNotFoundError:
             raise Gone from None  # The directory has gone together with the keeper.
+        self.path = path
         self.mailbox = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         self.end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
         hello = {"version": 1, "role": role, "pid": os.getpid(), "born": born()}
@@ -200,7 +202,10 @@ class Client:
             done = f"done {self.key} {fields[0]} 1\n"
 
     def close(self):
-        """Leave without a word: the keeper sees it."""
+        """Leave without a word: the keeper sees it. It removes the mailbox, unless it is gone itself."""
+        if self.path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
         for fd in (self.inbox, self.mailbox, self.end):
             if fd is not None:
                 os.close(fd)
