@@ -1,6 +1,7 @@
 //! `qdemo status`: how queues are, and who uses them.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -8,15 +9,16 @@ use console::Term;
 use serde::Serialize;
 
 use super::progress::ProgressArg;
+use super::signals;
 use super::visit::{Visit, no_such_queue};
 use super::{QueueArg, StdoutFailed, values};
 use crate::client::{Error, default_dir, status_at_rest};
 use crate::clock::nanos;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
-use crate::pipe::{QueueDir, Ready, wait};
+use crate::pipe::{QueueDir, Ready, Waker, wait};
 use crate::queue::WaitsFor;
-use crate::report::{Block, Depth, Lang, Size, Style, fit};
+use crate::report::{Block, Depth, Lang, Size, Style, fit, is_in_background};
 use crate::wire::{ClientStatus, Status};
 
 /// Show what is in queues, and who uses them
@@ -72,7 +74,11 @@ impl Args {
         });
         let screen = Term::stdout();
         let live = self.watch && self.progress.is_wanted(screen.is_term());
-        let (mut block, mut first) = (Block::default(), true);
+        let (mut block, mut first) = (Block::among_others(), true);
+        let resized = Waker::new().map_err(Error::Pipe)?;
+        if live {
+            signals::catch_resizes(&resized)?;
+        }
         let mut deepest = BTreeMap::new();
         loop {
             let all = look(&visit, named.as_ref())?;
@@ -85,6 +91,7 @@ impl Args {
             }
             match self.format {
                 Format::Json => all.iter().for_each(|one| reporter.json(one)),
+                Format::Text if live && is_in_background(io::stdout()) => {}
                 Format::Text if live => {
                     reporter.redraw(&mut block, rows(&lines, size.room()), size);
                 }
@@ -100,7 +107,9 @@ impl Args {
             if !self.watch {
                 return Ok(ExitCode::Done);
             }
-            let woken = wait(&[(visit.waker().as_fd(), Ready::Read)], Some(nanos(self.every)))?;
+            let wakers = [(visit.waker().as_fd(), Ready::Read), (resized.as_fd(), Ready::Read)];
+            let woken = wait(&wakers, Some(nanos(self.every)))?;
+            resized.clear();
             if woken[0].ready {
                 return Err(Error::Interrupted.into());
             }

@@ -1,8 +1,10 @@
 //! `qdemo timeline`: a picture of events that were recorded; and the file of any picture.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fmt::Display;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -39,13 +41,15 @@ impl Args {
             return Err(Usage(why.to_owned()).into());
         }
         let name = self.events.display().to_string();
-        let events: Box<dyn BufRead> = match name.as_str() {
-            "-" => Box::new(io::stdin().lock()),
-            _ => Box::new(BufReader::new(File::open(&self.events).map_err(|error| {
-                Usage(format!("cannot read {name}: {error}: name a file of recorded events"))
-            })?)),
-        };
+        let events = self.open()?;
         let picture = self.output.as_ref().map(PicturePath::create).transpose()?;
+        if let (Some(picture), Some(events)) = (&picture, &events) {
+            picture.must_not_be(events, "the recording")?;
+        }
+        let events: Box<dyn BufRead> = match events {
+            Some(file) => Box::new(BufReader::new(file)),
+            None => Box::new(io::stdin().lock()),
+        };
         let mut recording =
             Recording::read(events).with_context(|| format!("cannot draw {name}"))?;
         if recording.is_torn {
@@ -53,13 +57,31 @@ impl Args {
         }
         let (timeline, end) = (&mut recording.timeline, recording.end);
         match picture {
-            Some(picture) => picture.draw(timeline, end, lang)?,
+            Some(mut picture) => picture.draw(timeline, end, lang)?,
             None => {
                 let picture = timeline.picture(end, lang, Form::Svg);
                 io::stdout().write_all(picture.as_bytes()).map_err(StdoutFailed)?;
             }
         }
         Ok(ExitCode::Done)
+    }
+}
+
+impl Args {
+    /// The recording; none for standard input.
+    fn open(&self) -> Result<Option<File>, Usage> {
+        let name = self.events.display();
+        let refused = |why: &dyn Display| {
+            Usage(format!("cannot read {name}: {why}: name a file of recorded events"))
+        };
+        if self.events.as_os_str() == "-" {
+            return Ok(None);
+        }
+        let file = File::open(&self.events).map_err(|error| refused(&error))?;
+        match file.metadata().is_ok_and(|is| is.is_dir()) {
+            true => Err(refused(&"it is a folder")),
+            false => Ok(Some(file)),
+        }
     }
 }
 
@@ -75,6 +97,8 @@ pub(super) struct PicturePath {
 pub(super) struct PictureFile {
     path: PicturePath,
     file: File,
+    /// It was made for the picture, and has none yet.
+    is_to_go: bool,
 }
 
 impl PicturePath {
@@ -89,29 +113,54 @@ impl PicturePath {
         })
     }
 
-    /// Makes the file, so that nothing has been done yet if it cannot be made.
+    /// Makes the file, so that nothing has been done yet if it cannot be made. What is in it stays there
+    /// until there is a picture.
     pub(super) fn create(&self) -> anyhow::Result<PictureFile> {
-        let file = File::create(&self.path).map_err(|error| {
+        let is_new = fs::symlink_metadata(&self.path).is_err();
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path);
+        let file = file.map_err(|error| {
             Usage(format!(
                 "cannot write the picture {}: {error}: name a file in a folder that is there",
                 self.path.display()
             ))
         })?;
-        Ok(PictureFile { path: self.clone(), file })
+        Ok(PictureFile { path: self.clone(), file, is_to_go: is_new })
     }
 }
 
 impl PictureFile {
+    /// Fails if the picture would be drawn over that, which is `what`.
+    pub(super) fn must_not_be(&self, other: &File, what: &str) -> anyhow::Result<()> {
+        let (ours, theirs) = (self.file.metadata()?, other.metadata()?);
+        if ours.is_file() && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
+            let why = format!("the picture and {what} are the same file: name two");
+            return Err(Usage(why).into());
+        }
+        Ok(())
+    }
+
     /// Draws what was recorded up to `end`.
     pub(super) fn draw(
-        &self,
+        &mut self,
         timeline: &mut Timeline,
         end: Nanos,
         lang: Lang,
     ) -> anyhow::Result<()> {
         let picture = timeline.picture(end, lang, self.path.form);
-        (&self.file)
-            .write_all(picture.as_bytes())
-            .with_context(|| format!("cannot write the picture {}", self.path.path.display()))
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.write_all(picture.as_bytes()))
+            .with_context(|| format!("cannot write the picture {}", self.path.path.display()))?;
+        self.is_to_go = false;
+        Ok(())
+    }
+}
+
+impl Drop for PictureFile {
+    /// Nobody wants an empty file that was made for a picture.
+    fn drop(&mut self) {
+        if self.is_to_go {
+            let _ = fs::remove_file(&self.path.path);
+        }
     }
 }

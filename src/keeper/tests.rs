@@ -51,13 +51,16 @@ impl Host for Paper {
     }
 
     fn event(&mut self, event: Event<'_>) {
+        let alone =
+            |what, waited: Option<Nanos>| (event.at, what, event.worker, waited.unwrap_or(0));
         let (what, run) = match event.what {
             What::Put(run, _) => ("put", run),
             What::Get(run, _) => ("get", run),
             What::Done(run) => ("done", run),
             What::Back(run) => ("back", run),
-            What::Died(..) => return self.events.push((event.at, "died", event.worker, 0)),
-            What::Left(_) => return self.events.push((event.at, "left", event.worker, 0)),
+            // For how long it had waited in vain.
+            What::Died(_, waited) => return self.events.push(alone("died", waited)),
+            What::Left(waited) => return self.events.push(alone("left", waited)),
         };
         for (id, _) in run.items() {
             self.events.push((event.at, what, event.worker, id));
@@ -212,6 +215,20 @@ impl Desk {
 }
 
 #[test]
+fn of_the_dead_and_of_those_who_leave_it_is_told_for_how_long_they_had_waited_in_vain() {
+    let mut desk = Desk::of_run(1, None);
+    desk.worker_comes(A, PRODUCER);
+    desk.worker_comes(C, CONSUMER);
+    desk.say(&format!("put {A} 2 2\n1\n2"));
+    desk.keeper.worker_gone(7, PRODUCER, KILLED, &mut desk.paper);
+    assert_eq!(desk.happened(), [("put", 1), ("died", 7)], "there was no room for the second one");
+    desk.say(&format!("get {C} 1"));
+    desk.say(&format!("done {C} 1 1\n\nget {C} 1"));
+    desk.keeper.receive(9, format!("\n\nbye {C}\n").as_bytes(), &mut desk.paper);
+    assert_eq!(desk.happened(), [("get", 1), ("done", 1), ("left", 9)]);
+}
+
+#[test]
 fn a_run_does_not_end_while_its_last_producer_is_to_come_again() {
     let mut desk = Desk::of_run(0, None);
     desk.worker_comes(A, PRODUCER);
@@ -267,7 +284,9 @@ fn what_a_dead_producer_had_no_room_for_is_for_the_next_one_to_put() {
         desk.say(&format!("put {D} 1 1\n33"));
         desk.say(&format!("done {C} 1 1\n\nget {C} 1"));
         desk.say(&format!("sleep {C} 9"));
-        assert_eq!(desk.happened(), [("died", 0), ("done", 1), ("get", 2), ("put", 3)]);
+        // Paced time has gone on to when the consumer wakes.
+        let waited = if speed.is_some() { 9 } else { 0 };
+        assert_eq!(desk.happened(), [("died", waited), ("done", 1), ("get", 2), ("put", 3)]);
         desk.say(&format!("sleep {D} 20"));
         desk.say(&format!("done {C} 2 1\n\nget {C} 1"));
         assert!(desk.heard(1).ends_with("run 3 1 1\n33"), "speed {speed:?}");

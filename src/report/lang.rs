@@ -67,7 +67,9 @@ impl Lang {
             (Self::En, Kind::Back) => {
                 (": ", format!(" is back in line (attempt {attempt} is next)\n").into())
             }
-            (_, Kind::Done | Kind::Died | Kind::Restart | Kind::Left | Kind::End) => return None,
+            (_, Kind::Done | Kind::Died | Kind::Restart | Kind::Left | Kind::Clear | Kind::End) => {
+                return None;
+            }
         };
         Some((self.subject(role), Verb { before, after }))
     }

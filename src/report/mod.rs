@@ -25,7 +25,7 @@ pub(crate) use live::{Activity, Actor, Depth, Scene};
 pub(crate) use output::Output;
 pub(crate) use progress::Progress;
 pub(crate) use stats::{Happening, Plant, Statistics, Summary};
-pub(crate) use terminal::{Block, Size, fit};
+pub(crate) use terminal::{Block, Size, fit, is_in_background};
 pub(crate) use timeline::{Form, Recording, Timeline};
 
 /// What a line looks like.
@@ -59,6 +59,8 @@ pub(crate) enum Kind {
     Restart,
     /// A worker has left.
     Left,
+    /// What was in line has been dropped.
+    Clear,
     /// All processes have finished.
     End,
 }
@@ -224,6 +226,13 @@ impl Reporter {
     /// Reports that another takes a dead worker's place.
     pub(crate) fn restarted(&mut self, at: Nanos, worker: Worker) {
         self.of_worker(at, Kind::Restart, worker, None, self.lang.restarted());
+    }
+
+    /// Reports that what was in line has been dropped.
+    pub(crate) fn cleared(&mut self, at: Nanos) {
+        if self.style == Style::Json {
+            self.json(&JsonEvent::without_item(at, Kind::Clear, None));
+        }
     }
 
     /// Reports that all processes have finished.

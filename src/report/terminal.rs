@@ -1,10 +1,15 @@
 //! Rows on a terminal that are drawn anew in place.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use console::{Term, measure_text_width, truncate_str};
 use indicatif::TermLike;
+use rustix::process::getpgrp;
+use rustix::termios::tcgetpgrp;
+use signal_hook::consts::SIGCONT;
 
 /// How large a terminal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,12 +40,25 @@ impl Size {
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     rows: Vec<String>,
+    /// This process was stopped, and goes on: a shell has written on the terminal since.
+    resumed: Arc<AtomicBool>,
 }
 
 impl Block {
+    /// One that is left alone when others may have written below it.
+    pub(crate) fn among_others() -> Self {
+        let block = Self::default();
+        // Where that cannot be known, it is drawn over what they wrote.
+        let _ = signal_hook::flag::register(SIGCONT, Arc::clone(&block.resumed));
+        block
+    }
+
     /// What to write, in one piece, to have these rows in the place of those that are there now.
     pub(crate) fn replace(&mut self, rows: Vec<String>, size: Size) -> String {
         let mut text = String::new();
+        if self.resumed.swap(false, Ordering::Relaxed) {
+            self.rows.clear();
+        }
         if !self.rows.is_empty() {
             // A terminal that has become narrower since has wrapped what is on it, as nearly all do.
             // What has been pushed out at the top is out of reach.
@@ -77,10 +95,16 @@ struct Drawing {
     block: Block,
 }
 
+/// Whether a shell has the terminal for itself, or for another command.
+pub(crate) fn is_in_background(terminal: impl AsFd) -> bool {
+    tcgetpgrp(terminal).is_ok_and(|foreground| foreground != getpgrp())
+}
+
 impl Screen {
     /// Standard error.
     pub(super) fn stderr() -> Self {
-        Self { terminal: Term::stderr(), drawing: Mutex::default() }
+        let drawing = Drawing { block: Block::among_others(), ..Drawing::default() };
+        Self { terminal: Term::stderr(), drawing: Mutex::new(drawing) }
     }
 
     fn drawing(&self) -> MutexGuard<'_, Drawing> {
@@ -133,7 +157,7 @@ impl TermLike for Screen {
         let frame = std::mem::take(&mut drawing.frame);
         let mut rows = wrap(&frame, drawing.columns);
         rows.iter_mut().for_each(|row| row.truncate(row.trim_end().len()));
-        if frame.is_empty() {
+        if frame.is_empty() || is_in_background(io::stderr()) {
             rows.clear();
         }
         let text = drawing.block.replace(rows, Size::of(&self.terminal));
@@ -182,6 +206,17 @@ mod tests {
         assert_eq!(replace(&mut block, &["three"], WIDE), format!("{erased}three\n"));
         assert_eq!(replace(&mut block, &[], WIDE), "\r\x1b[2K\x1b[1A\x1b[2K");
         assert_eq!(replace(&mut block, &[], WIDE), "");
+    }
+
+    #[test]
+    fn what_others_may_have_written_below_is_left_alone() {
+        let mut block = Block::among_others();
+        replace(&mut block, &["one"], WIDE);
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::CONT)
+            .unwrap();
+        // A signal of one's own is there when this returns.
+        assert_eq!(replace(&mut block, &["two"], WIDE), "two\n");
+        assert_eq!(replace(&mut block, &[], WIDE), "\r\x1b[2K\x1b[1A\x1b[2K");
     }
 
     #[test]

@@ -231,22 +231,39 @@ fn merge(mut above: Vec<String>, below: Vec<String>) -> Vec<String> {
 #[test]
 fn the_view_follows_the_size_of_the_terminal() {
     let sandbox = Sandbox::new();
-    let more = ["off", "--consumers", "4", "--items", "30", "--consumer-delay", "3s"];
-    let more = [&more[..], &["--progress", "always"]].concat();
-    let mut run = sandbox.on_terminal(&[&SLOWLY[..], &more].concat(), Stdout::Pipe);
-    run.wait_until(|screen| screen.lines().count() == 7);
-    run.resize(5, 20);
-    // Two rows are left to the log and to the cursor.
-    run.wait_until(|screen| screen.contains("… ほか 5") && screen.lines().count() == 3);
+    let args = ["run", "--items", "3", "--producer-delay", "0", "--consumer-delay", "1h"];
+    let more = ["--consumers", "4", "--stats", "off", "--progress", "always"];
+    let mut run = sandbox.on_terminal(&[&args[..], &more].concat(), Stdout::Pipe);
+    run.wait_until(|screen| screen.lines().count() == 7 && screen.contains("終了"));
+    // From here on nothing happens but this. The emulator cuts off what a lower terminal scrolls up.
+    run.resize(12, 20);
+    run.wait_until(|screen| screen.contains("生産者   終了     …"));
     let lines = run.lines();
-    assert!(lines[1].starts_with("キュー") && lines[2].starts_with("全体"), "{lines:#?}");
-    assert!(lines.iter().all(|line| line.chars().count() <= 20), "{lines:#?}");
+    assert_eq!(lines.len(), 7, "{lines:#?}");
+    assert!(lines[5].starts_with("キュー") && lines[6].starts_with("全体"), "{lines:#?}");
     run.resize(30, 100);
-    run.wait_until(|screen| screen.lines().count() >= 7 && !screen.contains("ほか"));
-    assert_eq!(run.end().0, Some(0));
+    run.wait_until(|screen| screen.contains("消費者1  処理中    完了 0  アイテム0"));
+    assert_eq!(run.lines().len(), 7, "{}", run.screen());
+    run.signal(Signal::INT);
+    run.wait_until(|screen| screen.contains("もう一度 Ctrl-C"));
+    run.signal(Signal::INT);
+    run.end();
     run.assert_ready_for_a_prompt();
     let screen = run.screen();
-    assert!(!screen.contains("全体") && !screen.contains("生産中"), "{screen}");
+    assert!(!screen.contains("全体") && !screen.contains("処理中"), "{screen}");
+}
+
+#[test]
+fn a_small_terminal_shows_the_first_ones_and_leaves_room_for_the_log() {
+    let sandbox = Sandbox::new();
+    let args = [&SLOWLY[..], &["off", "--consumers", "4", "--items", "9"]].concat();
+    let mut run = OnTerminal::start(sandbox.qdemo(&args), Stdout::Terminal, 5, 20);
+    run.wait_until(|screen| screen.contains("… ほか 5") && screen.contains("全体"));
+    let lines = run.lines();
+    assert!(lines.len() <= 4 && lines.last().unwrap().starts_with("全体"), "{lines:#?}");
+    assert_eq!(run.end().0, Some(0));
+    assert!(run.screen().ends_with("しました"), "{}", run.screen());
+    run.assert_ready_for_a_prompt();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fs;
 use roxmltree::{Document, Node};
 use rustix::process::Signal;
 
-use crate::harness::{CLASSIC, Sandbox};
+use crate::harness::{CLASSIC, Sandbox, signal_to};
 
 const MILLION: &str = "1000000";
 
@@ -97,21 +97,42 @@ fn whoever_waits_for_room_is_seen_to_be_blocked() {
 }
 
 #[test]
-fn a_worker_that_dies_is_seen_to_be_dead() {
+fn workers_that_die_are_seen_to_be_dead() {
     let sandbox = Sandbox::new();
-    let args = ["run", "--format", "json", "--consumer-delay", "1h", "--respawn", "0"];
-    let more = ["--items", "1", "--timeline", "run.svg", "--lang", "en"];
-    let mut run = sandbox.start(&[&args[..], &more].concat());
-    while !run.line().contains("left") {}
-    for consumer in sandbox.processes_of("qdemo consumer") {
-        crate::harness::signal_to(consumer.pid, Signal::KILL);
+    let args = ["run", "--format", "json", "--capacity", "1", "--producer-delay", "1ms"];
+    let more = ["--consumer-delay", "1h", "--respawn", "0", "--lang", "en"];
+    let mut run = sandbox.start(&[&args[..], &more, &["--timeline", "run.svg"]].concat());
+    let mut puts = 0;
+    while puts < 2 {
+        puts += usize::from(run.line().contains("put"));
     }
-    assert_eq!(run.end().status.code(), Some(1));
+    signal_to(sandbox.processes_of("qdemo producer")[0].pid, Signal::KILL);
+    let died = run.line();
+    assert!(died.contains(r#""event":"died","role":"producer""#), "{died}");
+    for consumer in sandbox.processes_of("qdemo consumer") {
+        signal_to(consumer.pid, Signal::KILL);
+    }
+    assert_eq!(run.end().code(), Some(1));
     let text = sandbox.read("run.svg");
     let picture = Document::parse(&text).unwrap();
     let deaths = tips(&picture, "death");
-    assert_eq!(deaths.len(), 1);
-    assert!(deaths[0].starts_with("consumer: dead, "), "{deaths:?}");
+    assert_eq!(deaths.len(), 2);
+    assert!(deaths[0].starts_with("producer: dead, "), "{deaths:?}");
+    assert!(deaths[1].starts_with("consumer: dead, "), "{deaths:?}");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn whoever_takes_the_place_of_the_dead_is_seen_in_both_pictures() {
+    let sandbox = Sandbox::new();
+    let args = ["run", "--format", "json", "--items", "8", "--consumers", "2", "--speed", "20"];
+    let more = ["--chaos", "2s", "--timeline", "run.svg"];
+    let run = sandbox.run(&[&args[..], &more].concat());
+    assert_eq!(run.code(), Some(0));
+    assert!(run.text().contains(r#""event":"restart""#), "{}", run.text());
+    fs::write(sandbox.path("events.jsonl"), &run.stdout).unwrap();
+    sandbox.run(&["timeline", "events.jsonl", "-o", "again.svg"]).assert_prints("");
+    assert_eq!(sandbox.read("run.svg"), sandbox.read("again.svg"));
     sandbox.assert_nothing_left();
 }
 
@@ -124,6 +145,17 @@ fn an_interrupted_run_draws_what_there_was() {
     assert_eq!(run.line(), "消費者: アイテム0 を取得しました");
     run.signal(Signal::INT);
     run.end();
+    // What is not handed out any more is not in line any more.
+    let args = ["run", "--format", "json", "--producer-delay", "0", "--consumer-delay", "500ms"];
+    let mut run = sandbox.start(&[&args[..], &["--timeline", "dropped.svg"]].concat());
+    while !run.line().contains("left") {}
+    run.signal(Signal::INT);
+    let events = run.end().text();
+    assert!(events.contains(r#""event":"clear""#), "{events}");
+    let text = sandbox.read("dropped.svg");
+    let picture = Document::parse(&text).unwrap();
+    let depths = tips(&picture, "cell");
+    assert!(depths.last().unwrap().starts_with("キューの深さ 0, "), "{depths:?}");
     let page = sandbox.read("run.html");
     assert!(page.contains("アイテム0: 生産者 0") && page.ends_with("</html>\n"), "{page}");
     assert!(!page.contains("http://") || page.matches("http").count() == 1, "the name space only");
@@ -171,6 +203,32 @@ fn a_picture_that_cannot_be_is_refused_before_anything_starts() {
 }
 
 #[test]
+fn nothing_that_was_there_before_is_lost_to_a_picture_that_is_not_drawn() {
+    let sandbox = Sandbox::new();
+    let events = sandbox.run(&["run", "--speed", "max", "--format", "json"]).text();
+    fs::write(sandbox.path("own.svg"), &events).unwrap();
+    let same = "the picture and the recording are the same file";
+    sandbox.run(&["timeline", "own.svg", "-o", "own.svg"]).assert_refused(2, &[same]);
+    assert_eq!(sandbox.read("own.svg"), events);
+    fs::write(sandbox.path("bad"), "nonsense\n").unwrap();
+    fs::write(sandbox.path("old.svg"), "an older picture").unwrap();
+    for (output, is_there) in [("old.svg", true), ("new.svg", false)] {
+        sandbox.run(&["timeline", "bad", "-o", output]).assert_refused(1, &["line 1 is no event"]);
+        assert_eq!(sandbox.path(output).exists(), is_there);
+    }
+    assert_eq!(sandbox.read("old.svg"), "an older picture");
+    // A larger file than the picture is: nothing of it may stay behind.
+    fs::write(sandbox.path("old.svg"), "x".repeat(1 << 20)).unwrap();
+    sandbox.run(&["timeline", "own.svg", "-o", "old.svg"]).assert_prints("");
+    Document::parse(&sandbox.read("old.svg")).unwrap();
+    let both = ["run", "--timeline", "run.svg", "--stats-file", "run.svg"];
+    sandbox.run(&both).assert_refused(2, &["the picture and --stats-file are the same file"]);
+    sandbox
+        .script("qdemo run --speed max --timeline cut.svg | head -1; test ! -s cut.svg")
+        .assert_prints("生産者: アイテム0 を追加しました\n");
+}
+
+#[test]
 fn what_is_no_recording_is_refused_in_one_line() {
     let sandbox = Sandbox::new();
     let event = r#"{"t":0.5,"event":"put","role":"producer","worker":1,"id":1,"item":"a","attempt":1,"waited":0.0}"#;
@@ -180,16 +238,18 @@ fn what_is_no_recording_is_refused_in_one_line() {
     fs::write(sandbox.path("torn"), format!("{event}\n{}", &event[..30])).unwrap();
     fs::write(sandbox.path("wild"), event.replace("0.5", "-1e300").replace("0.0", "1e300"))
         .unwrap();
-    let remedy = "record events with --format json";
+    let remedy = "as `qdemo run --format json` prints them";
+    fs::write(sandbox.path("two"), format!("{event}\n{}\n", event.replace("0.5", "0.4"))).unwrap();
+    sandbox.run(&["timeline", "two"]).assert_refused(1, &["line 2 is earlier than the one before"]);
     sandbox.run(&["timeline", "nowhere"]).assert_refused(2, &["name a file of recorded events"]);
     sandbox.run(&["timeline", "empty"]).assert_refused(1, &["there is no event in it"]);
     sandbox
         .run(&["timeline", "log"])
-        .assert_refused(1, &[&format!("line 1 is no event: {remedy}")]);
+        .assert_refused(1, &[&format!("line 1 is no event, {remedy}")]);
     sandbox
         .run(&["timeline", "bad"])
-        .assert_refused(1, &[&format!("line 2 is no event: {remedy}")]);
-    sandbox.run(&["timeline", "."]).assert_refused(1, &["cannot draw ."]);
+        .assert_refused(1, &[&format!("line 2 is no event, {remedy}")]);
+    sandbox.run(&["timeline", "."]).assert_refused(2, &["it is a folder"]);
     let torn = sandbox.run(&["timeline", "torn"]);
     assert_eq!(torn.status.code(), Some(0));
     assert_eq!(

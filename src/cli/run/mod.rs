@@ -153,7 +153,10 @@ impl Args {
             );
         }
         let picture = self.timeline.as_ref().map(PicturePath::create).transpose()?;
-        let files = Files { stats: self.stats.open()?, picture };
+        let mut files = Files { stats: self.stats.open()?, picture };
+        if let Files { stats: Some(stats), picture: Some(picture) } = &files {
+            picture.must_not_be(stats, "--stats-file")?;
+        }
         let crew = Crew::default();
         let place = std::env::temp_dir();
         sweep_runs(&place, PREFIX);
@@ -174,7 +177,7 @@ impl Args {
         }
         let reporter = self.reporter(lang, progress.clone(), &waker);
         let wakers = [&deaths, &*waker];
-        let place = (private.path(), &files);
+        let place = (private.path(), &mut files);
         let ended = self.conduct(lang, workers, reporter, &crew, place, wakers);
         progress.clear();
         crew.kill();
@@ -194,7 +197,7 @@ impl Args {
         workers: BTreeSet<Worker>,
         reporter: Reporter,
         crew: &Crew,
-        (base, files): (&Path, &Files),
+        (base, files): (&Path, &mut Files),
         wakers: [&Waker; 2],
     ) -> anyhow::Result<ExitCode> {
         let _lock = QueueDir::open(base.to_owned())?.try_lock().context("cannot lock the queue")?;

@@ -33,7 +33,7 @@ pub(super) struct Parent<'a> {
     pub(super) seed: u64,
     pub(super) chaos: Option<Chaos>,
     pub(super) view: View,
-    pub(super) files: &'a Files,
+    pub(super) files: &'a mut Files,
     /// Producers have been told to stop.
     pub(super) stopped: bool,
 }
@@ -161,7 +161,11 @@ impl Parent<'_> {
         if let Some(statistics) = &mut self.host.watch.statistics {
             statistics.disturb();
         }
+        let dropped = self.keeper.census().in_line;
         self.keeper.close_now(self.clock.now(), &mut self.host);
+        if dropped > 0 {
+            self.host.watch.cleared(self.keeper.now());
+        }
     }
 
     /// The run is over: prints the statistics, where they are wanted.
@@ -182,7 +186,7 @@ impl Parent<'_> {
     /// The run is over: draws the picture, if one is wanted.
     fn draw(&mut self) -> anyhow::Result<()> {
         let end = self.keeper.now();
-        match (&mut self.host.watch.timeline, self.files.picture.as_ref()) {
+        match (&mut self.host.watch.timeline, self.files.picture.as_mut()) {
             (Some(timeline), Some(picture)) => picture.draw(timeline, end, self.lang),
             _ => Ok(()),
         }
@@ -193,8 +197,8 @@ impl Parent<'_> {
         self.host.watch.reporter.end(self.keeper.now());
         self.print()?;
         self.host.watch.reporter.progress().clear();
-        self.tell_statistics()?;
         self.draw()?;
+        self.tell_statistics()?;
         let Show { reporter, toll, .. } = &self.host.watch;
         if toll.died > 0 {
             reporter.notice(&self.lang.toll(*toll));
@@ -260,6 +264,18 @@ impl Show {
     fn restarted(&mut self, at: Nanos, worker: Worker) {
         self.happens(&Happening { at, kind: Kind::Restart, worker, run: None, waited: 0 });
         self.reporter.restarted(at, worker);
+    }
+
+    /// What was in line has been dropped.
+    fn cleared(&mut self, at: Nanos) {
+        self.depth = 0;
+        self.reporter.cleared(at);
+        if let Some(statistics) = &mut self.statistics {
+            statistics.clear(at);
+        }
+        if let Some(timeline) = &mut self.timeline {
+            timeline.clear(at);
+        }
     }
 
     /// Statistics and the picture take it in.

@@ -157,8 +157,16 @@ impl Statistics {
             Kind::Get => self.get(worker, run),
             Kind::Back => self.back(worker, run),
             Kind::Done => self.done(worker, run),
-            Kind::Died | Kind::Restart | Kind::Left | Kind::End => {}
+            Kind::Died | Kind::Restart | Kind::Left | Kind::Clear | Kind::End => {}
         }
+    }
+
+    /// What was in line has been dropped.
+    pub(crate) fn clear(&mut self, at: Nanos) {
+        self.pass(at);
+        self.in_system -= self.depth.min(self.in_system);
+        self.depth = 0;
+        self.disturbed = true;
     }
 
     /// Time goes on.

@@ -113,7 +113,7 @@ impl Timeline {
             (Kind::Died, _) => lane.die(at, waited, scale),
             (Kind::Restart, _) => lane.restart(at, scale),
             (Kind::Left, _) => lane.leave(at, waited, scale),
-            (Kind::End, _) | (_, None) => {}
+            (Kind::Clear | Kind::End, _) | (_, None) => {}
         }
         let Some(run) = run else { return };
         let end = End { worker, at };
@@ -133,6 +133,13 @@ impl Timeline {
                 self.keep_parts_only();
             }
         }
+    }
+
+    /// What was in line has been dropped.
+    pub(crate) fn clear(&mut self, at: Nanos) {
+        self.pass(at);
+        self.underway.clear();
+        self.is_so_deep(0);
     }
 
     /// Whether nothing has happened.
@@ -156,9 +163,7 @@ impl Timeline {
     fn comes_in_line(&mut self, run: &Run, from: End) {
         self.is_so_deep(self.depth + run.count());
         if self.scale.exact {
-            for (id, item) in run.items().take(MOST_HANDOVERS + 1) {
-                self.names.entry(id).or_insert_with(|| name(item));
-            }
+            self.remember_names(run);
         }
         let first = run.first.next_multiple_of(self.stride);
         for id in (first..run.end()).step_by(usize::try_from(self.stride).unwrap_or(usize::MAX)) {
@@ -172,6 +177,9 @@ impl Timeline {
     fn is_handed(&mut self, run: &Run, to: End) {
         self.is_so_deep(self.depth.saturating_sub(run.count()));
         self.handed += run.count();
+        if self.scale.exact {
+            self.remember_names(run);
+        }
         let followed: Vec<_> =
             self.underway.range(run.first..run.end()).map(|(&id, _)| id).collect();
         for id in followed {
@@ -180,6 +188,12 @@ impl Timeline {
             }
         }
         self.follow_fewer_if_needed();
+    }
+
+    fn remember_names(&mut self, run: &Run) {
+        for (id, item) in run.items().take(MOST_HANDOVERS + 1) {
+            self.names.entry(id).or_insert_with(|| name(item));
+        }
     }
 
     fn is_so_deep(&mut self, depth: u64) {
@@ -221,8 +235,11 @@ fn name(item: &[u8]) -> String {
     let name = bare(item);
     // XML has no words for these two.
     let name = printable(&name).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
-    match name.char_indices().nth(LONGEST_NAME) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name,
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= LONGEST_NAME {
+        return name;
     }
+    // What tells items apart is often at the end.
+    let half = LONGEST_NAME / 2;
+    letters[..half].iter().chain(&['…']).chain(&letters[letters.len() - half..]).collect()
 }

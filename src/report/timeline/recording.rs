@@ -27,15 +27,18 @@ pub(crate) enum Unreadable {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// This line is no event.
-    #[error("line {line} is no event: record events with --format json")]
+    #[error("line {line} is no event, as `qdemo run --format json` prints them")]
     NoEvent {
         line: usize,
         #[source]
         why: serde_json::Error,
     },
     /// Nothing happened.
-    #[error("there is no event in it: record some with --format json")]
+    #[error("there is no event in it: record some with `qdemo run --format json`")]
     Empty,
+    /// Two recordings, one behind the other.
+    #[error("line {line} is earlier than the one before it: draw one recording at a time")]
+    Backwards { line: usize },
 }
 
 /// A line, as far as a picture needs it.
@@ -59,7 +62,7 @@ impl Recording {
     /// When there are none, or when a line but the last is none.
     pub(crate) fn read(mut events: impl BufRead) -> Result<Self, Unreadable> {
         let mut recording = Self { timeline: Timeline::new(None, []), end: 0, is_torn: false };
-        let mut line = Vec::new();
+        let (mut line, mut last) = (Vec::new(), f64::MIN);
         for number in 1.. {
             line.clear();
             if events.read_until(b'\n', &mut line)? == 0 {
@@ -69,7 +72,11 @@ impl Recording {
                 continue;
             }
             match serde_json::from_slice::<Line<'_>>(&line) {
-                Ok(event) => recording.take(&event),
+                Ok(event) if event.t < last => return Err(Unreadable::Backwards { line: number }),
+                Ok(event) => {
+                    last = event.t;
+                    recording.take(&event);
+                }
                 Err(_) if line.last() != Some(&b'\n') && number > 1 => recording.is_torn = true,
                 Err(why) => return Err(Unreadable::NoEvent { line: number, why }),
             }
@@ -85,6 +92,9 @@ impl Recording {
         let nanos = |seconds: f64| (seconds * 1e9).round() as Nanos;
         let at = nanos(line.t);
         self.end = self.end.max(at);
+        if line.event == Kind::Clear {
+            self.timeline.clear(at);
+        }
         let Some(role) = line.role else { return };
         let run = line.id.map(|first| {
             let item = line.item.map_or("null", RawValue::get);
