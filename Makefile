@@ -10,8 +10,10 @@ FUZZ = $(CARGO) +nightly fuzz
 SEEDS ?= 100000
 FROM ?= 0
 KILLS ?= 1000
+# How often each of the peers is measured.
+ROUNDS ?= 5
 
-.PHONY: help demo build install test test-browser lint sim chaos fuzz clean
+.PHONY: help demo build install test test-browser lint sim chaos fuzz bench-peers clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
@@ -20,6 +22,7 @@ help:
 	@echo "make sim       the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
 	@echo "make chaos     $(KILLS) real processes killed (KILLS=N; a minute)"
 	@echo "make fuzz      try what nobody has thought of, FUZZ_SECONDS=60 for each target"
+	@echo "make bench-peers  qdemo beside mp.Queue, redis, beanstalkd, xargs, … (ROUNDS=N)"
 	@echo "make build     build target/release/qdemo"
 	@echo "make install   install qdemo for the current user"
 	@echo "make clean     remove what has been built"
@@ -63,6 +66,11 @@ fuzz:
 		$(FUZZ) run $$target target/fuzz-corpus/$$target fuzz/corpus/$$target -- \
 			-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 $$dict || exit 1; \
 	done
+
+# What it can install, it does; what it skips, it tells.
+bench-peers: build
+	benches/peers/install.sh
+	PATH="$(CURDIR)/target/release:$$PATH" target/peers/bin/python benches/peers/compare.py --rounds $(ROUNDS)
 
 clean:
 	$(CARGO) clean
