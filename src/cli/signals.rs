@@ -15,10 +15,17 @@ use crate::pipe::{Ready, Waker, wait};
 
 /// The signal that this process was told to leave by, 0 before.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
+/// It was told so again.
+static TWICE: AtomicBool = AtomicBool::new(false);
 
 /// The signal that this process was told to leave by.
 pub(super) fn caught() -> Option<i32> {
     Some(CAUGHT.load(Ordering::SeqCst)).filter(|&signal| signal != 0)
+}
+
+/// Whether it was told so twice: then there is nothing more to be said.
+pub(super) fn caught_twice() -> bool {
+    TWICE.load(Ordering::SeqCst)
 }
 
 /// What SIGHUP means. Under `nohup` it never means anything.
@@ -52,6 +59,7 @@ pub(super) fn catch(
         if times == 1 {
             woken.wake();
         } else {
+            TWICE.store(true, Ordering::SeqCst);
             at_once();
             let _ = emulate_default_handler(signal);
         }

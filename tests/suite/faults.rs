@@ -176,7 +176,7 @@ fn a_client_for_whose_mailbox_there_is_no_room_is_told_and_the_others_go_on() {
         r#"
         qdemo put first || exit
         qdemo consumer --format raw > got &
-        until grep -q first got; do :; done
+        until grep -qs first got; do :; done
         {TAKE_ALL_FILES}
         qdemo put second; echo "code $?"
         {GIVE_THEM_BACK}

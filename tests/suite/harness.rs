@@ -87,7 +87,10 @@ impl Sandbox {
             // Others may not get to where it was built.
             sandbox.bin = sandbox.path("bin");
             fs::create_dir(&sandbox.bin).unwrap();
-            fs::copy(QDEMO, sandbox.bin.join("qdemo")).unwrap();
+            // Not by this process: a test that forks meanwhile would hold the copy open for writing, and
+            // nobody could run it.
+            let copied = Command::new("cp").arg(QDEMO).arg(&sandbox.bin).status().unwrap();
+            assert!(copied.success());
             let dirs = ["", "tmp", "queues", "home"].map(|name| sandbox.path(name));
             dirs.iter().for_each(|dir| chown(dir, Some(nobody), Some(nobody)).unwrap());
             sandbox.user = Some(nobody);

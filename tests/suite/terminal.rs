@@ -297,6 +297,9 @@ fn a_second_ctrl_c_leaves_a_clean_terminal_too() {
     while run.read() {}
     assert_eq!(run.child.wait().unwrap().signal(), Some(2));
     let screen = run.screen();
+    // The first one's notice is the last thing that is said.
+    let last = screen.lines().last().unwrap();
+    assert!(last.contains("もう一度 Ctrl-C"), "{screen}");
     assert!(!screen.contains("全体") && !screen.contains("処理中"), "{screen}");
     run.assert_ready_for_a_prompt();
     sandbox.assert_nothing_left();

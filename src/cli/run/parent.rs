@@ -194,6 +194,10 @@ impl Parent<'_> {
 
     /// Tells how it went.
     pub(super) fn finish(&mut self) -> anyhow::Result<ExitCode> {
+        if signals::caught_twice() {
+            // Everybody has been killed: how it went is nothing that anybody waits for.
+            return Ok(ExitCode::Done);
+        }
         self.host.watch.reporter.end(self.keeper.now());
         self.print()?;
         self.host.watch.reporter.progress().clear();
