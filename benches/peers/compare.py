@@ -26,6 +26,19 @@ def item(n):
     return f"アイテム{n}"
 
 
+def side_by_side(*works):
+    """Runs each in a process of its own; the seconds until all have ended. One that fails is an error."""
+    workers = [multiprocessing.Process(target=work) for work in works]
+    begin = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    seconds = time.perf_counter() - begin
+    assert all(worker.exitcode == 0 for worker in workers), "a process has failed"
+    return seconds
+
+
 # --- peers that pass items from a producer to a consumer -------------------------------------------
 
 
@@ -42,13 +55,7 @@ def through_processes(make, items):
         while queue.get() is not None:
             pass
 
-    workers = [multiprocessing.Process(target=work) for work in (produce, consume)]
-    begin = time.perf_counter()
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    return time.perf_counter() - begin
+    return side_by_side(produce, consume)
 
 
 def mp_queue(items):
@@ -101,13 +108,7 @@ def pipe_relay(items):
                 while pipe.read(65536):
                     pass
 
-        workers = [multiprocessing.Process(target=work) for work in (write, relay, read)]
-        begin = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        return time.perf_counter() - begin
+        return side_by_side(write, relay, read)
 
 
 @contextmanager
@@ -163,13 +164,7 @@ def through_redis(items, stream):
                 got += len(found[1]) if found else 0
 
     with server(command, port):
-        workers = [multiprocessing.Process(target=work) for work in (produce, consume)]
-        begin = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        return time.perf_counter() - begin
+        return side_by_side(produce, consume)
 
 
 def redis_list(items):
@@ -184,21 +179,14 @@ def beanstalkd(items):
     """One request an item, as its protocol has it; answers are read in one go for a batch."""
     port = free_port()
 
-    def talk(requests, answers_of):
+    def produce():
         with socket.create_connection(("127.0.0.1", port)) as peer:
             answers = peer.makefile("rb")
-            for batch in requests:
-                peer.sendall(batch[0])
-                for _ in range(batch[1]):
-                    answers_of(answers)
-
-    def produce():
-        def batches():
             for first in range(0, items, ENOUGH):
                 bodies = [item(n).encode() for n in range(first, min(items, first + ENOUGH))]
-                yield b"".join(b"put 0 0 60 %d\r\n%b\r\n" % (len(b), b) for b in bodies), len(bodies)
-
-        talk(batches(), lambda answers: answers.readline())
+                peer.sendall(b"".join(b"put 0 0 60 %d\r\n%b\r\n" % (len(b), b) for b in bodies))
+                for _ in bodies:
+                    answers.readline()
 
     def consume():
         with socket.create_connection(("127.0.0.1", port)) as peer:
@@ -218,13 +206,7 @@ def beanstalkd(items):
                 done += batch
 
     with server(["beanstalkd", "-l", "127.0.0.1", "-p", str(port)], port):
-        workers = [multiprocessing.Process(target=work) for work in (produce, consume)]
-        begin = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        return time.perf_counter() - begin
+        return side_by_side(produce, consume)
 
 
 # --- qdemo ------------------------------------------------------------------------------------------

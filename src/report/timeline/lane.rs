@@ -9,7 +9,7 @@ use crate::queue::Role;
 pub(super) enum Doing {
     /// A producer makes its next item; a consumer has one.
     Working,
-    /// For an item.
+    /// Waiting for an item.
     Waiting,
     /// Waiting for room.
     Blocked,
@@ -114,7 +114,7 @@ impl Lane {
         self.turn_to(None, at, None, scale);
     }
 
-    /// Only the stretches up to here are to be drawn one by one.
+    /// They are too many to be drawn one by one.
     pub(super) fn forget_stretches(&mut self) {
         self.stretches = Vec::new();
         self.puts = Vec::new();

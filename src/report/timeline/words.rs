@@ -46,11 +46,7 @@ impl Words {
 
     /// Who.
     pub(super) fn who(&self, worker: Worker) -> String {
-        let subject = self.lang.subject(worker.role);
-        match self.several[(worker.role as usize).min(1)] {
-            true => format!("{subject}{}", self.lang.number(worker.number)),
-            false => subject.to_owned(),
-        }
+        self.lang.name(worker, self.several[(worker.role as usize).min(1)])
     }
 
     pub(super) fn doing(&self, doing: Doing) -> &'static str {
