@@ -73,7 +73,8 @@ pub(super) struct Source {
 }
 
 enum Texts {
-    Generated { name: String, next: u64, step: u64, end: u64 },
+    /// `start` is what comes before the number, as JSON.
+    Generated { start: Vec<u8>, next: u64, step: u64, end: u64 },
     Given { items: Vec<String>, next: usize },
     Stdin(Stdin),
 }
@@ -104,8 +105,12 @@ impl Source {
     }
 
     /// `NAME0`, `NAME1`, … up to `end` in all, of which this gives every `step`th from `next` on.
-    pub(super) fn generated(name: String, next: u64, step: u64, end: u64) -> Self {
-        let texts = Texts::Generated { name, next, step, end };
+    pub(super) fn generated(name: &str, next: u64, step: u64, end: u64) -> Self {
+        let mut start = Vec::new();
+        encode(name, &mut start);
+        // The closing quote comes behind the number.
+        start.pop();
+        let texts = Texts::Generated { start, next, step, end };
         Self { texts, json: false, most: u64::MAX }
     }
 
@@ -128,13 +133,16 @@ impl Source {
     ) -> anyhow::Result<bool> {
         let (json, most) = (self.json, self.most);
         let (made, place) = match &mut self.texts {
-            Texts::Generated { name, next, step, end } => {
+            Texts::Generated { start, next, step, end } => {
                 let number = *next;
                 if number >= *end {
                     return Ok(false);
                 }
                 *next = number.saturating_add(*step);
-                encode(&format!("{name}{number}"), item);
+                item.clear();
+                item.extend_from_slice(start);
+                item.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+                item.push(b'"');
                 return Ok(true);
             }
             Texts::Given { items, next } => {

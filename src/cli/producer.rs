@@ -125,7 +125,7 @@ impl Args {
         let share = self.client.worker;
         let first = share.map_or(0, |share| u64::from(share.number - 1));
         let step = share.map_or(1, |share| u64::from(share.of));
-        Ok(Source::generated(name.to_owned(), first, step, items).skip(self.client.skip))
+        Ok(Source::generated(name, first, step, items).skip(self.client.skip))
     }
 }
 
