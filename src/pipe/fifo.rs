@@ -17,9 +17,14 @@ use interprocess::os::unix::fifo_file::create_fifo;
 use rustix::io::Errno;
 
 use super::dir::{QueueDir, remove_if_there};
+use super::limit::widen;
 use super::own::{self, MODE, explain};
 
 const INBOX: &str = "inbox";
+/// How much the inbox holds, where the system lets it. Many writers that find it full are all woken when it
+/// is read, so that each should have room for several writes then. With more, `done` and `get` would wait
+/// longer behind what is in it.
+pub(crate) const INBOX_BYTES: usize = 256 * 1024;
 
 /// The keeper's end of the inbox.
 #[derive(Debug)]
@@ -40,6 +45,7 @@ impl Inbox {
             remove_if_there(&hidden)?;
             make(&hidden)?;
             let ends = (open(&hidden, true)?, open(&hidden, false)?);
+            widen(&ends.0, INBOX_BYTES);
             fs::rename(&hidden, &path)?;
             Ok(ends)
         };

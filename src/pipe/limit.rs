@@ -1,8 +1,11 @@
-//! How many files may be open: a keeper needs one for each client.
+//! What the system allows: how many files may be open, and how much a pipe holds.
+
+use std::os::fd::AsFd;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit as far as the system lets us. Returns it; none for "any number".
+/// Raises the limit of open files, of which a keeper needs one for each client, as far as the
+/// system lets us. Returns it; none for "any number".
 pub(crate) fn raise_open_files() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -12,3 +15,18 @@ pub(crate) fn raise_open_files() -> Option<u64> {
         Err(_) => limit.current,
     }
 }
+
+/// Lets a pipe hold this many bytes, or as many of them as the user may still have in pipes. Where the
+/// system has no such call, it stays as it is.
+#[cfg(target_os = "linux")]
+pub(super) fn widen(pipe: impl AsFd, bytes: usize) {
+    use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
+    let now = fcntl_getpipe_size(&pipe).unwrap_or(bytes);
+    let smaller = std::iter::successors(Some(bytes), |bytes| Some(bytes / 2));
+    let mut sizes = smaller.take_while(|&bytes| bytes > now);
+    sizes.find(|&bytes| fcntl_setpipe_size(&pipe, bytes).is_ok());
+}
+
+/// The same.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn widen(_pipe: impl AsFd, _bytes: usize) {}
