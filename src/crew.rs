@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::process::{Pid, Signal, kill_process_group};
+
 use crate::queue::Worker;
 
 /// The children of a run. Clones share them; whoever drops the last clone has ended them all.
@@ -48,6 +50,20 @@ pub(crate) enum Death {
     Exit(i32),
 }
 
+impl Hands {
+    fn dismiss(&mut self) {
+        for hand in &self.all {
+            // One that is dead already is what is wanted; not reaped yet, its number is still its own.
+            if let Some(group) = Pid::from_raw(hand.child.id().cast_signed()) {
+                let _ = kill_process_group(group, Signal::KILL);
+            }
+        }
+        for mut hand in self.all.drain(..) {
+            let _ = hand.child.wait();
+        }
+    }
+}
+
 impl Death {
     fn of(status: ExitStatus) -> Option<Self> {
         match (status.code(), status.signal()) {
@@ -60,23 +76,22 @@ impl Death {
 }
 
 impl Crew {
-    /// Starts a worker: this program with these arguments, on queues that lie in `base`. After
-    /// [`Crew::kill`] nobody starts: that may come from a signal's thread at any time, and what it has
-    /// cleared away is not to be there again.
+    /// Starts a worker: this program with these arguments, on queues that lie in `base`.
     pub(crate) fn start(&self, worker: Worker, args: &[String], base: &Path) -> io::Result<()> {
+        let mut command = own_command()?;
+        command.args(args).env("QDEMO_DIR", base).stdin(Stdio::null()).stdout(Stdio::null());
+        self.take_on(worker, &mut command)
+    }
+
+    /// Starts a worker by this command. After [`Crew::kill`] nobody starts: that may come from a
+    /// signal's thread at any time, and what it has cleared away is not to be there again.
+    pub(crate) fn take_on(&self, worker: Worker, command: &mut Command) -> io::Result<()> {
         let mut hands = self.lock();
         if hands.over {
             return Ok(());
         }
-        let child = Command::new(own_program()?)
-            .arg0("qdemo")
-            .args(args)
-            .env("QDEMO_DIR", base)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            // A terminal's Ctrl-C is for the parent: it tells the workers.
-            .process_group(0)
-            .spawn()?;
+        // A terminal's Ctrl-C is for the parent: it tells the workers.
+        let child = command.process_group(0).spawn()?;
         hands.all.push(Hand { worker, child, struck: false });
         Ok(())
     }
@@ -118,18 +133,24 @@ impl Crew {
     pub(crate) fn kill(&self) {
         let mut hands = self.lock();
         hands.over = true;
-        for hand in &mut hands.all {
-            // One that is dead already is what is wanted.
-            let _ = hand.child.kill();
-        }
-        for mut hand in hands.all.drain(..) {
-            let _ = hand.child.wait();
-        }
+        hands.dismiss();
+    }
+
+    /// Kills those who are left, and all that they have started, and waits for their end.
+    pub(crate) fn dismiss(&self) {
+        self.lock().dismiss();
     }
 
     fn lock(&self) -> MutexGuard<'_, Hands> {
         self.hands.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// This program, as a command that is listed under its name.
+pub(crate) fn own_command() -> io::Result<Command> {
+    let mut command = Command::new(own_program()?);
+    command.arg0("qdemo");
+    Ok(command)
 }
 
 /// This program. If its file has been replaced or removed meanwhile, the one that runs, by a link

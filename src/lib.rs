@@ -39,6 +39,7 @@
 //! [`Options`] and [`Client`] are what it is made of: JSON text in and out, many items at a time, and
 //! producers and consumers whose coming and going begins and ends the queue.
 
+mod bench;
 #[doc(hidden)]
 pub mod cli;
 mod client;

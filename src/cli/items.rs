@@ -74,8 +74,16 @@ pub(super) struct Source {
 
 enum Texts {
     /// `start` is what comes before the number, as JSON.
-    Generated { start: Vec<u8>, next: u64, step: u64, end: u64 },
-    Given { items: Vec<String>, next: usize },
+    Generated {
+        start: Vec<u8>,
+        next: u64,
+        step: u64,
+        end: u64,
+    },
+    Given {
+        items: Vec<String>,
+        next: usize,
+    },
     Stdin(Stdin),
 }
 

@@ -10,7 +10,7 @@ use crate::exit::ExitCode;
 
 /// The commands, by what a person wants to do.
 const GROUPS: [(&str, &[&str]); 3] = [
-    ("See how a queue behaves", &["run", "timeline"]),
+    ("See how a queue behaves", &["run", "timeline", "bench"]),
     ("Share a queue by name", &["producer", "consumer", "put", "get", "peek", "join", "close"]),
     ("Look after queues, and this program", &["status", "failed", "rm", "completions", "man"]),
 ];

@@ -1,5 +1,6 @@
 //! The command line: arguments to plain configuration, errors to one line and an exit code.
 
+mod bench;
 mod client;
 mod consumer;
 mod each;
@@ -8,6 +9,8 @@ mod get;
 mod items;
 mod keeper;
 mod manual;
+mod picture;
+mod private;
 mod producer;
 mod progress;
 mod put;
@@ -47,6 +50,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Timeline(timeline::Args),
+    Bench(bench::Args),
     Producer(producer::Args),
     Consumer(consumer::Args),
     Put(put::Args),
@@ -59,6 +63,8 @@ enum Command {
     Rm(tend::RmArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
+    #[command(hide = true)]
+    BenchTask(bench::TaskArgs),
     #[command(hide = true)]
     Guard(keeper::GuardArgs),
     #[command(hide = true)]
@@ -157,6 +163,8 @@ impl Command {
         match self {
             Self::Run(args) => args.run(),
             Self::Timeline(args) => args.run(),
+            Self::Bench(args) => args.run(),
+            Self::BenchTask(args) => args.run(),
             Self::Producer(args) => args.run(),
             Self::Consumer(args) => args.run(),
             Self::Put(args) => args.run(),

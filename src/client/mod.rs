@@ -224,6 +224,11 @@ impl Client {
         self.send_write()
     }
 
+    /// Waits for what has been asked for; none when the queue has ended.
+    pub(crate) fn asked(&mut self) -> Result<Option<Batch>, Error> {
+        self.wait_in_patience(Patience::Endless, Self::answer)
+    }
+
     /// Nothing is waited for any longer: there is an answer at once.
     pub(crate) fn cancel(&mut self) -> Result<(), Error> {
         self.session.cancel();

@@ -46,6 +46,17 @@ impl Clock {
         Self { start: Instant::now(), shown }
     }
 
+    /// A clock that shows the nanoseconds since `origin`, as every process does whose clock has the same.
+    pub(crate) fn since(origin: Nanos) -> Self {
+        Self { start: Instant::now(), shown: Self::origin().saturating_sub(origin) }
+    }
+
+    /// Now, for [`Clock::since`] in any process of this machine.
+    pub(crate) fn origin() -> Nanos {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Duration::try_from(now).map_or(0, nanos)
+    }
+
     /// Nanoseconds since the start.
     pub(crate) fn now(&self) -> Nanos {
         self.shown.saturating_add(nanos(self.start.elapsed()))

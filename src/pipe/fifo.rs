@@ -312,7 +312,7 @@ impl AsFd for Slot {
 }
 
 /// Makes a named pipe for the user alone, whatever the umask says.
-fn make(path: &Path) -> io::Result<()> {
+pub(crate) fn make(path: &Path) -> io::Result<()> {
     create_fifo(path, MODE as _)?;
     fs::set_permissions(path, Permissions::from_mode(MODE))
 }

@@ -5,6 +5,7 @@ mod item;
 mod lang;
 mod live;
 mod output;
+pub(crate) mod picture;
 mod progress;
 mod stats;
 mod terminal;

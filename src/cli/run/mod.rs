@@ -13,27 +13,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tempfile::TempDir;
 
 use super::client::draw_seed;
+use super::picture::{PictureFile, PicturePath};
 use super::progress::ProgressArg;
 use super::signals::{self, Hangup};
-use super::timeline::{PictureFile, PicturePath};
-use super::{LangArg, StdoutFailed, values};
+use super::{LangArg, StdoutFailed, private, values};
 use crate::clock::{Clock, Delay, Nanos, Pacer, Speed, nanos};
 use crate::crew::{Crew, stay_on_one_core};
 use crate::exit::ExitCode;
 use crate::keeper::{Keeper, Office, Plan, Post};
-use crate::pipe::{QueueDir, Waker, raise_open_files, sweep_runs};
+use crate::pipe::{QueueDir, Waker, raise_open_files};
 use crate::queue::{Queue, Remains, Role, Worker};
-use crate::report::{Lang, Output, Plant, Progress, Reporter, Statistics, Style, Timeline};
+use crate::report::{Form, Lang, Output, Plant, Progress, Reporter, Statistics, Style, Timeline};
 use chaos::Chaos;
 use parent::{Parent, Show};
 use stats::StatsArgs;
 use view::View;
 
-/// The private directory of a run is called this, its process number, and something random.
-const PREFIX: &str = "qdemo-run.";
 /// Files that the parent has open beside one for each worker, and some to spare.
 const OWN_FILES: u64 = 24;
 /// The queue's name in that directory.
@@ -115,7 +112,7 @@ pub(super) struct Args {
     stats: StatsArgs,
 
     /// Draw who did what when into this file, which ends in .svg or .html
-    #[arg(long, value_name = "FILE", value_parser = PicturePath::parser())]
+    #[arg(long, value_name = "FILE", value_parser = PicturePath::parser(&[Form::Svg, Form::Html]))]
     timeline: Option<PicturePath>,
 
     #[command(flatten)]
@@ -158,9 +155,7 @@ impl Args {
             picture.must_not_be(stats, "--stats-file")?;
         }
         let crew = Crew::default();
-        let place = std::env::temp_dir();
-        sweep_runs(&place, PREFIX);
-        let private = make_private_dir(&place)?;
+        let private = private::make_dir()?;
         let hands = crew.clone();
         let path = private.path().to_owned();
         let progress = self.view();
@@ -358,14 +353,4 @@ impl Args {
         args.push("--quiet".to_owned());
         args
     }
-}
-
-/// Nobody else can look into it, and the next run can tell whether its owner still lives.
-fn make_private_dir(place: &Path) -> anyhow::Result<TempDir> {
-    use std::os::unix::fs::PermissionsExt;
-    tempfile::Builder::new()
-        .prefix(&format!("{PREFIX}{}.", std::process::id()))
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir_in(place)
-        .with_context(|| format!("cannot make a directory in {}", place.display()))
 }

@@ -187,7 +187,9 @@ impl Parent<'_> {
     fn draw(&mut self) -> anyhow::Result<()> {
         let end = self.keeper.now();
         match (&mut self.host.watch.timeline, self.files.picture.as_mut()) {
-            (Some(timeline), Some(picture)) => picture.draw(timeline, end, self.lang),
+            (Some(timeline), Some(picture)) => {
+                picture.write(&timeline.picture(end, self.lang, picture.form()))
+            }
             _ => Ok(()),
         }
     }

@@ -1,16 +1,10 @@
 //! Where a moment or a number lies in the picture, and what is written there.
 
 use crate::clock::Nanos;
+use crate::report::picture::{LETTERS, text_width};
 
-/// The size of all letters, in pixels.
-pub(super) const LETTERS: f64 = 12.0;
 /// Room between two labels.
 const APART: f64 = 14.0;
-
-/// How wide a text is at most, in pixels: fonts differ, and which one there will be is not known.
-pub(super) fn text_width(text: &str) -> f64 {
-    console::measure_text_width(text) as f64 * 0.64 * LETTERS
-}
 
 /// From the beginning to the end of a run, from left to right.
 #[derive(Clone, Copy, Debug)]

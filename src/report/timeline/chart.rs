@@ -1,21 +1,20 @@
 //! The picture as a whole: what stands where.
 
 use svg::Document;
-use svg::node::element::{Group, Line, Rectangle, Title};
+use svg::node::element::{Group, Line};
 
-use super::axis::{Axis, LETTERS, text_width};
+use super::axis::Axis;
 use super::lane::Lane;
-use super::style::{definitions, legend, round, sheet, text};
+use super::style::{CSS, definitions, legend};
 use super::words::{Size, Words};
 use super::{Timeline, depth};
 use crate::clock::Nanos;
 use crate::queue::{Role, Worker};
 use crate::report::Lang;
+use crate::report::picture::{LETTERS, MARGIN, paper, round, text, text_width};
 
 /// The width of the picture, in pixels.
 const WIDTH: f64 = 1200.0;
-/// What is left free around it.
-pub(super) const MARGIN: f64 = 20.0;
 /// Producers and consumers stand so far apart, so that arrows can be followed.
 const BETWEEN: f64 = 40.0;
 /// Lanes are as high as suits this height for all of them, within limits.
@@ -51,16 +50,8 @@ impl Timeline {
         let bottom = chart.place_lanes(below + 24.0);
         let (level, bottom) = depth::draw(&chart, bottom + 8.0);
         let height = round(bottom + 2.0 * LETTERS + MARGIN);
-        let paper = Rectangle::new().set("class", "paper").set("width", WIDTH);
-        Document::new()
-            .set("viewBox", format!("0 0 {WIDTH} {height}"))
-            .set("width", WIDTH)
-            .set("height", height)
-            .set("role", "img")
-            .add(Title::new(title))
-            .add(sheet())
+        paper(&title, WIDTH, height, CSS)
             .add(definitions())
-            .add(paper.set("height", height))
             .add(head)
             .add(chart.grid(below + 14.0, bottom))
             .add(chart.draw_lanes())

@@ -2,10 +2,10 @@
 
 use svg::node::element::{Group, Line, Path, Rectangle, Title};
 
-use super::axis::{Height, LETTERS};
+use super::axis::Height;
 use super::bins::sum;
 use super::chart::Chart;
-use super::style::{round, text};
+use crate::report::picture::{LETTERS, round, text};
 
 /// In pixels.
 const HEIGHT: f64 = 130.0;

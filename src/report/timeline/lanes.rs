@@ -3,13 +3,13 @@
 use svg::node::element::{Group, Line, Path, Rectangle, Title};
 
 use super::Handover;
-use super::axis::text_width;
 use super::bins::{MOST_BINS, Shares, sum};
 use super::chart::{Chart, Row};
 use super::lane::{Doing, Stretch};
-use super::style::{arrow, bar, class, death, put, round, text};
+use super::style::{arrow, bar, class, death, put};
 use crate::clock::Nanos;
 use crate::queue::Worker;
+use crate::report::picture::{round, text, text_width};
 
 /// So many arrows at most, when not all of them are shown.
 const MOST_ARROWS: usize = 60;

@@ -19,6 +19,14 @@ pub(crate) enum Form {
 }
 
 impl Form {
+    /// How the file's name ends.
+    pub(crate) fn ending(self) -> &'static str {
+        match self {
+            Self::Svg => ".svg",
+            Self::Html => ".html",
+        }
+    }
+
     /// As the ending of the file's name says; none if it says nothing known.
     pub(crate) fn of(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {

@@ -1,13 +1,14 @@
 //! What things look like. The colours are those of Okabe and Ito, which people who are colour-blind can
 //! tell apart; and each thing differs from the others by its height or pattern too.
 
-use svg::node::element::{Definitions, Group, Line, Marker, Path, Pattern, Rectangle, Style, Text};
+use svg::node::element::{Definitions, Group, Line, Marker, Path, Pattern, Rectangle};
 
-use super::axis::{LETTERS, text_width};
 use super::lane::Doing;
 use super::words::Words;
+use crate::report::picture::{round, text, text_width};
 
-const CSS: &str = include_str!("style.css");
+/// Colours for light and dark.
+pub(super) const CSS: &str = include_str!("style.css");
 /// The size of a sample in the legend.
 const SAMPLE: (f64, f64) = (22.0, 14.0);
 /// Room between two entries of the legend.
@@ -30,11 +31,6 @@ pub(super) fn part(doing: Doing) -> f64 {
         Doing::Blocked => 0.6,
         Doing::Waiting => 0.2,
     }
-}
-
-/// Colours for light and dark.
-pub(super) fn sheet() -> Style {
-    Style::new(CSS)
 }
 
 /// Patterns, and the head of an arrow.
@@ -106,15 +102,6 @@ pub(super) fn arrow(from: (f64, f64), to: (f64, f64)) -> Line {
         .set("y2", round(to.1))
 }
 
-/// A text that begins, or with another `anchor` ends or has its middle, at `x`; `y` is its middle.
-pub(super) fn text(content: &str, x: f64, y: f64, class: &str, anchor: &str) -> Text {
-    Text::new(content)
-        .set("class", class)
-        .set("x", round(x))
-        .set("y", round(y + LETTERS * 0.36))
-        .set("text-anchor", anchor)
-}
-
 /// Tells what the signs mean, from `left` up to `right`; tells too where it ends.
 pub(super) fn legend(words: &Words, [left, right]: [f64; 2], top: f64) -> (Group, f64) {
     let (width, height) = SAMPLE;
@@ -145,9 +132,4 @@ pub(super) fn legend(words: &Words, [left, right]: [f64; 2], top: f64) -> (Group
         x += whole + APART;
     }
     (legend, y + height)
-}
-
-/// To a tenth of a pixel: more would only make the file larger.
-pub(super) fn round(pixels: f64) -> f64 {
-    (pixels * 10.0).round() / 10.0
 }

@@ -1,0 +1,116 @@
+//! What a process of a measurement is told, and what it tells.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{player, relay};
+use crate::clock::{Clock, Nanos};
+
+/// The pipes of a measurement, beside those of a queue: each byte is leave to put one more item; the
+/// two hops of the relay.
+pub(super) const TOKENS: &str = "tokens";
+pub(super) const HOPS: [&str; 2] = ["first-hop", "second-hop"];
+
+/// What one process is to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Task {
+    pub(super) part: Part,
+    /// From 1 on, among those who play the same part.
+    pub(super) number: u32,
+    /// The directory of the pipes.
+    pub(super) place: PathBuf,
+    /// Bytes of an item as JSON.
+    pub(super) size: u64,
+    /// For so many nanoseconds items are put.
+    pub(super) window: Nanos,
+    /// One at a time, and only when somebody waits for it.
+    pub(super) one_by_one: bool,
+    /// See [`Clock::since`].
+    pub(super) origin: Nanos,
+}
+
+/// What a process is in a measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Part {
+    Producer,
+    Consumer,
+    Writer,
+    Relay,
+    Reader,
+}
+
+/// What a process says, a line each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Told {
+    /// It waits for the end of its standard input, which is the sign to begin.
+    Ready,
+    /// It put the first item at `begin`.
+    Put { begin: Nanos },
+    /// It had the last of so many items at `end`; how long each was underway, if it is about that.
+    Got { end: Nanos, items: u64, latencies: Vec<Nanos> },
+    /// It has passed on what it was given.
+    Passed,
+    /// It could not.
+    Failed(String),
+}
+
+impl Task {
+    /// Does it, and tells.
+    pub(crate) fn perform(&self) -> anyhow::Result<()> {
+        let told = match self.part {
+            Part::Producer => player::produce(self),
+            Part::Consumer => player::consume(self),
+            Part::Writer => relay::write(self),
+            Part::Relay => relay::relay(self),
+            Part::Reader => relay::read(self),
+        };
+        tell(&told.unwrap_or_else(|error| Told::Failed(format!("{error:#}"))))
+    }
+
+    /// Says that it may begin, and waits for the others.
+    pub(super) fn get_ready(&self) -> anyhow::Result<Clock> {
+        tell(&Told::Ready)?;
+        io::stdin().lock().read_to_end(&mut Vec::new())?;
+        Ok(Clock::since(self.origin))
+    }
+
+    /// Where leave to put is read, when it is about one item at a time. Waits for the other end, and ends
+    /// with it.
+    pub(super) fn open_tokens(&self) -> io::Result<Option<File>> {
+        self.one_by_one.then(|| File::open(self.place.join(TOKENS))).transpose()
+    }
+
+    /// Where it is given.
+    pub(super) fn create_tokens(&self) -> io::Result<Option<File>> {
+        let open = || File::options().write(true).open(self.place.join(TOKENS));
+        self.one_by_one.then(open).transpose()
+    }
+
+    /// After how many items the clock is to be looked at: so that it costs next to nothing.
+    pub(super) fn stride(&self) -> u64 {
+        (4096 / self.size.max(1)).max(1)
+    }
+}
+
+/// Lets somebody put an item. That nobody wants to any more is fine.
+pub(super) fn give(mut tokens: &File) -> io::Result<()> {
+    match tokens.write_all(b".") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// Waits for leave to put an item; false when there will be none.
+pub(super) fn take(mut tokens: &File) -> io::Result<bool> {
+    Ok(tokens.read(&mut [0])? > 0)
+}
+
+fn tell(told: &Told) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(told)?;
+    line.push(b'\n');
+    Ok(io::stdout().lock().write_all(&line)?)
+}

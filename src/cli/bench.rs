@@ -1,0 +1,181 @@
+//! `qdemo bench`: how fast the queue is on this machine.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+
+use super::picture::PicturePath;
+use super::signals::{self, Hangup};
+use super::{StdoutFailed, private, say, values};
+use crate::bench::{Interrupted, Plan, Report, SMALLEST, Task};
+use crate::crew::Crew;
+use crate::exit::ExitCode;
+use crate::pipe::{QueueDir, raise_open_files};
+use crate::report::{Form, Output, Progress};
+use crate::wire::LARGEST_ITEM;
+
+/// Measure how fast queues are on this machine
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Takes under 20 seconds, unless --rounds says otherwise. Exit code 1 when nothing could be measured.
+
+Examples:
+  qdemo bench
+  qdemo bench --against python --plot bench.svg
+  qdemo bench --size 256 --workers 1x1 --workers 8x8 --rounds 20 --format json"
+)]
+pub(super) struct Args {
+    /// How large the items are: 256, 4KiB, …; again for more sizes [default: 16 256 4KiB 64KiB]
+    #[arg(long = "size", value_name = "SIZE", value_parser = item_size, allow_hyphen_values = true)]
+    sizes: Vec<u64>,
+
+    /// How many producers x consumers; again for others [default: 1x1 4x4]
+    #[arg(long, value_name = "PxC", value_parser = pairs, allow_hyphen_values = true)]
+    workers: Vec<[u32; 2]>,
+
+    /// Compare with multiprocessing.Queue, if there is a python3
+    #[arg(long, value_enum, value_name = "PEER", hide_possible_values = true)]
+    against: Option<Peer>,
+
+    /// How often everything is measured [default: 5, or fewer on a slow machine]
+    #[arg(long, value_name = "N", value_parser = rounds, allow_hyphen_values = true)]
+    rounds: Option<u32>,
+
+    /// What the figures look like: a table for people, or an object
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+
+    /// Draw the figures as bars into this file, which ends in .svg
+    #[arg(long, value_name = "FILE", value_parser = PicturePath::parser(&[Form::Svg]))]
+    plot: Option<PicturePath>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Peer {
+    Python,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// A process of a measurement
+#[derive(Debug, clap::Args)]
+pub(super) struct TaskArgs {
+    task: String,
+}
+
+impl TaskArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let task: Task = serde_json::from_str(&self.task)?;
+        task.perform()?;
+        Ok(ExitCode::Done)
+    }
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        raise_open_files();
+        let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
+        let crew = Crew::default();
+        let private = private::make_dir()?;
+        let progress = Progress::of_commands();
+        let (hands, path, view) = (crew.clone(), private.path().to_owned(), progress.clone());
+        let interrupt = signals::catch(Hangup::Leave, move || {
+            hands.kill();
+            let _ = std::fs::remove_dir_all(&path);
+            view.clear_if_possible();
+        })?;
+        let measured = {
+            let _lock = QueueDir::open(private.path().to_owned())?
+                .try_lock()
+                .context("cannot lock the directory")?;
+            let plan = self.plan();
+            plan.measure(&crew, private.path(), &interrupt, |done, of, case| {
+                progress.stands_at(done, of, case.name());
+            })
+        };
+        progress.clear();
+        crew.kill();
+        let removed = private.close().context("cannot remove the private directory");
+        let report = match measured {
+            Err(error) if error.is::<Interrupted>() => {
+                return Ok(signals::caught().map_or(ExitCode::Failed, ExitCode::Signal));
+            }
+            other => other?,
+        };
+        removed?;
+        self.tell(&report, &Output::new(progress, None))?;
+        if let Some(picture) = &mut picture
+            && !report.cases.is_empty()
+        {
+            picture.write(&report.chart())?;
+        }
+        Ok(if report.cases.is_empty() { ExitCode::Failed } else { ExitCode::Done })
+    }
+
+    fn plan(&self) -> Plan {
+        let or =
+            |given: &[u64], usual: &[u64]| if given.is_empty() { usual } else { given }.to_vec();
+        Plan {
+            sizes: or(&self.sizes, &[16, 256, 4 << 10, 64 << 10]),
+            workers: if self.workers.is_empty() {
+                vec![[1, 1], [4, 4]]
+            } else {
+                self.workers.clone()
+            },
+            rounds: self.rounds,
+            python: self.against.is_some(),
+        }
+    }
+}
+
+impl Args {
+    fn tell(&self, report: &Report, output: &Output) -> anyhow::Result<()> {
+        for left_out in &report.left_out {
+            output.notice(&format!("qdemo: left out: {}: {}", left_out.what, left_out.why));
+        }
+        match self.format {
+            Format::Text if report.cases.is_empty() => {}
+            Format::Text => write(&report.table())?,
+            Format::Json => write(&format!("{}\n", serde_json::to_string_pretty(report)?))?,
+        }
+        if let Some(doubts) = report.doubts() {
+            say(&doubts);
+        }
+        Ok(())
+    }
+}
+
+fn write(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    Ok(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(StdoutFailed)?)
+}
+
+/// Bytes of an item as JSON.
+fn item_size(text: &str) -> Result<u64, String> {
+    match values::size(text)? {
+        size if size < SMALLEST => {
+            Err(format!("an item that is timed has {SMALLEST} bytes or more"))
+        }
+        size if size > LARGEST_ITEM => Err(format!("an item has {LARGEST_ITEM} bytes at the most")),
+        size => Ok(size),
+    }
+}
+
+/// `4x2`: producers and consumers.
+fn pairs(text: &str) -> Result<[u32; 2], String> {
+    let (producers, consumers) = text
+        .split_once(['x', '×'])
+        .ok_or("that is not so many by so many: write 4x4, for example")?;
+    Ok([values::workers(producers)?, values::workers(consumers)?])
+}
+
+fn rounds(text: &str) -> Result<u32, String> {
+    match values::times(text)? {
+        0 => Err("at least one is needed: write 1 or more".to_owned()),
+        rounds => Ok(rounds),
+    }
+}

@@ -1,0 +1,96 @@
+//! The file of a picture.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use super::Usage;
+use crate::report::Form;
+
+/// Where a picture is to go.
+#[derive(Clone, Debug)]
+pub(super) struct PicturePath {
+    path: PathBuf,
+    form: Form,
+}
+
+/// The file of a picture.
+#[derive(Debug)]
+pub(super) struct PictureFile {
+    path: PicturePath,
+    file: File,
+    /// It was made for the picture, and has none yet.
+    is_to_go: bool,
+}
+
+impl PicturePath {
+    /// As an option takes it, for pictures of these kinds.
+    pub(super) fn parser(forms: &'static [Form]) -> impl TypedValueParser<Value = Self> {
+        OsStringValueParser::new().try_map(|text: OsString| {
+            let path = PathBuf::from(text);
+            match Form::of(&path).filter(|form| forms.contains(form)) {
+                Some(form) => Ok(Self { path, form }),
+                None => {
+                    let endings: Vec<_> = forms.iter().map(|form| form.ending()).collect();
+                    let endings = endings.join(" or ");
+                    Err(format!("which kind of picture? Let the name end in {endings}"))
+                }
+            }
+        })
+    }
+
+    /// Makes the file, so that nothing has been done yet if it cannot be made. What is in it stays there
+    /// until there is a picture.
+    pub(super) fn create(&self) -> anyhow::Result<PictureFile> {
+        let is_new = fs::symlink_metadata(&self.path).is_err();
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path);
+        let file = file.map_err(|error| {
+            Usage(format!(
+                "cannot write the picture {}: {error}: name a file in a folder that is there",
+                self.path.display()
+            ))
+        })?;
+        Ok(PictureFile { path: self.clone(), file, is_to_go: is_new })
+    }
+}
+
+impl PictureFile {
+    /// Fails if the picture would be drawn over that, which is `what`.
+    pub(super) fn must_not_be(&self, other: &File, what: &str) -> anyhow::Result<()> {
+        let (ours, theirs) = (self.file.metadata()?, other.metadata()?);
+        if ours.is_file() && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
+            let why = format!("the picture and {what} are the same file: name two");
+            return Err(Usage(why).into());
+        }
+        Ok(())
+    }
+
+    /// What kind of picture it is to be.
+    pub(super) fn form(&self) -> Form {
+        self.path.form
+    }
+
+    /// Writes the picture.
+    pub(super) fn write(&mut self, picture: &str) -> anyhow::Result<()> {
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.write_all(picture.as_bytes()))
+            .with_context(|| format!("cannot write the picture {}", self.path.path.display()))?;
+        self.is_to_go = false;
+        Ok(())
+    }
+}
+
+impl Drop for PictureFile {
+    /// Nobody wants an empty file that was made for a picture.
+    fn drop(&mut self) {
+        if self.is_to_go {
+            let _ = fs::remove_file(&self.path.path);
+        }
+    }
+}
