@@ -11,7 +11,7 @@ use crate::queue::Role;
 /// The queue's name.
 pub(super) const QUEUE: &str = "bench";
 /// How many items a consumer takes at a time, as `qdemo consumer` does.
-const SEVERAL: u64 = 4096;
+const SEVERAL: u64 = 65536;
 
 /// Puts items until the time is over.
 pub(super) fn produce(task: &Task) -> anyhow::Result<Told> {
@@ -25,7 +25,7 @@ pub(super) fn produce(task: &Task) -> anyhow::Result<Told> {
     match tokens {
         None => {
             let stride = task.stride();
-            let going_on = |n: &u64| n % stride != 0 || clock.now() < end;
+            let going_on = |n: &u64| !n.is_multiple_of(stride) || clock.now() < end;
             client.put_all((0..).take_while(going_on).map(|_| &item))?;
         }
         Some(tokens) => {

@@ -14,7 +14,7 @@ use crate::queue::Role;
 use crate::report::{Kind, Progress, Reporter, Style};
 
 /// How many items a consumer without a delay takes at a time.
-pub(super) const SEVERAL: u64 = 4096;
+pub(super) const SEVERAL: u64 = 65536;
 
 /// Get items from a queue until it ends
 #[derive(Debug, clap::Args)]

@@ -135,7 +135,7 @@ pub(super) fn commands() -> String {
     };
     let groups = GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
     format!(
-        "{groups}\n\n`qdemo COMMAND --help` tells more, `qdemo man` of exit codes and variables."
+        "{groups}\n`qdemo COMMAND --help` tells more, `qdemo man` of exit codes and variables."
     )
 }
 

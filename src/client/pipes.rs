@@ -177,6 +177,7 @@ impl Client {
             if read < self.buffer.len() {
                 return Ok(all);
             }
+            self.mailbox.widen();
         }
     }
 

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::{Event, Host, Keeper, Watch};
 use crate::clock::{Clock, Nanos, Stamp};
 use crate::journal::Fact;
-use crate::pipe::{INBOX_BYTES, Inbox, QueueDir, Ready, Slot, wait};
+use crate::pipe::{Inbox, QueueDir, Ready, Slot, WIDE, wait};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
@@ -41,7 +41,7 @@ impl Post {
             inbox,
             slots: BTreeMap::new(),
             leaving: Vec::new(),
-            buffer: vec![0; INBOX_BYTES],
+            buffer: vec![0; WIDE],
         })
     }
 

@@ -21,10 +21,10 @@ use super::limit::widen;
 use super::own::{self, MODE, explain};
 
 const INBOX: &str = "inbox";
-/// How much the inbox holds, where the system lets it. Many writers that find it full are all woken when it
-/// is read, so that each should have room for several writes then. With more, `done` and `get` would wait
-/// longer behind what is in it.
-pub(crate) const INBOX_BYTES: usize = 256 * 1024;
+/// How much the inbox holds, where the system lets it, and the mailbox of whoever gets many items at a time.
+/// Many writers that find the inbox full are all woken when it is read, so that each should have room for
+/// several writes then. With more, `done` and `get` would wait longer behind what is in it.
+pub(crate) const WIDE: usize = 256 * 1024;
 
 /// The keeper's end of the inbox.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Inbox {
             remove_if_there(&hidden)?;
             make(&hidden)?;
             let ends = (open(&hidden, true)?, open(&hidden, false)?);
-            widen(&ends.0, INBOX_BYTES);
+            widen(&ends.0, WIDE);
             fs::rename(&hidden, &path)?;
             Ok(ends)
         };
@@ -132,6 +132,8 @@ pub(crate) struct Mailbox {
     reader: File,
     /// Held open so that the mailbox doesn't end before the keeper has opened it.
     _writer: File,
+    /// It holds as much as it may.
+    wide: bool,
 }
 
 impl Mailbox {
@@ -141,7 +143,7 @@ impl Mailbox {
         make(&path).map_err(explain)?;
         let ends = || Ok((open(&path, true)?, open(&path, false)?));
         match ends() {
-            Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer }),
+            Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer, wide: false }),
             Err(error) => {
                 let _ = fs::remove_file(&path);
                 Err(error)
@@ -159,6 +161,14 @@ impl Mailbox {
 }
 
 impl Mailbox {
+    /// Lets it hold a whole run, where it may: its keeper is in the way of others for as long as it has to
+    /// come back with the rest. Not for everybody, as what a user may have in pipes is limited.
+    pub(crate) fn widen(&mut self) {
+        if !std::mem::replace(&mut self.wide, true) {
+            widen(&self.reader, WIDE);
+        }
+    }
+
     /// Whether its name leads here, so that another keeper can find it.
     pub(crate) fn is_in_its_place(&self) -> bool {
         is_at(&self.reader, &self.path).unwrap_or(false)

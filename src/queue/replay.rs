@@ -165,8 +165,7 @@ fn joined(runs: Vec<Run>) -> Vec<Run> {
                 if last.end() == run.first
                     && (last.attempt, last.strikes) == (run.attempt, run.strikes) =>
             {
-                last.lines.count += run.count();
-                last.lines.bytes = [&last.lines.bytes[..], &run.lines.bytes].concat().into();
+                last.extend(&[run]);
             }
             _ => joined.push(run),
         }

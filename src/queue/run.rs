@@ -7,8 +7,11 @@ use bytes::Bytes;
 use super::Which;
 use crate::clock::Nanos;
 
-/// Items put one after another are kept in one piece up to this many bytes.
-const PIECE: usize = 64 * 1024;
+/// Small items put one after another are kept in one piece up to this many bytes: about a write of a
+/// producer that has many.
+const PIECE: usize = 4 * 1024;
+/// Pieces are handed out together up to this many bytes: what a client's pipe may hold.
+const HANDFUL: usize = 256 * 1024;
 /// And if they were accepted within this time: it is how exactly an item's age is known.
 const MOMENT: Nanos = 10_000_000;
 
@@ -40,7 +43,7 @@ impl Lines {
     /// Lets go of the piece that these are a small part of: they may stay long after the rest of it
     /// has gone.
     pub(super) fn detach(&mut self) {
-        if self.bytes.len() < PIECE {
+        if self.bytes.len() < HANDFUL {
             self.bytes = Bytes::copy_from_slice(&self.bytes);
         }
     }
@@ -93,6 +96,23 @@ impl Run {
         Which { first: self.first, count: self.count(), attempt: Some(self.attempt) }
     }
 
+    /// Whether this, with what goes with it up to the number `end`, could be one run with `next`, were
+    /// that not too long.
+    fn goes_with(&self, end: u64, next: &Self) -> bool {
+        end == next.first
+            && (self.attempt, self.strikes) == (next.attempt, next.strikes)
+            && next.since.saturating_sub(self.since) < MOMENT
+    }
+
+    /// Adds what goes with it. The bytes of all are copied, once.
+    pub(super) fn extend(&mut self, others: &[Self]) {
+        let pieces = || std::iter::once(&*self).chain(others).map(|run| &run.lines);
+        let mut bytes = Vec::with_capacity(pieces().map(|lines| lines.bytes.len()).sum());
+        pieces().for_each(|lines| bytes.extend_from_slice(&lines.bytes));
+        let count = pieces().map(|lines| lines.count).sum();
+        self.lines = Lines { count, bytes: bytes.into() };
+    }
+
     /// The items with their numbers.
     pub(crate) fn items(&self) -> impl Iterator<Item = (u64, &[u8])> {
         (self.first..).zip(self.lines.iter())
@@ -116,9 +136,7 @@ impl Line {
     pub(crate) fn push(&mut self, run: Run) {
         self.len += run.count();
         let Some(last) = self.runs.back_mut().filter(|last| {
-            last.end() == run.first
-                && (last.attempt, last.strikes) == (run.attempt, run.strikes)
-                && run.since.saturating_sub(last.since) < MOMENT
+            last.goes_with(last.end(), &run)
                 && last.lines.bytes.len() + run.lines.bytes.len() <= PIECE
         }) else {
             return self.runs.push_back(run);
@@ -145,8 +163,29 @@ impl Line {
         self.runs.insert(at, run);
     }
 
-    /// Takes up to `max` items of one run from the front.
+    /// Takes up to `max` items from the front that can go in one run.
     pub(crate) fn take(&mut self, max: u64) -> Option<Run> {
+        let mut run = self.take_piece(max)?;
+        let mut others = Vec::new();
+        let (mut bytes, mut left) = (run.lines.bytes.len(), max - run.count());
+        while left > 0
+            && let Some(next) = self.runs.front()
+            && run.goes_with(others.last().unwrap_or(&run).end(), next)
+            && bytes + next.lines.bytes.len() <= HANDFUL
+            && let Some(other) = self.take_piece(left)
+        {
+            bytes += other.lines.bytes.len();
+            left -= other.count();
+            others.push(other);
+        }
+        if !others.is_empty() {
+            run.extend(&others);
+        }
+        Some(run)
+    }
+
+    /// Takes up to `max` items of the first run.
+    fn take_piece(&mut self, max: u64) -> Option<Run> {
         let front = self.runs.front_mut()?;
         let run = front.split_to(max.min(front.count()));
         if front.count() == 0 {
@@ -232,6 +271,44 @@ mod tests {
         }
         assert_eq!(line.take(10).unwrap().count(), 2);
         assert_eq!(line.since(), Some(MOMENT));
+    }
+
+    #[test]
+    fn pieces_are_handed_out_together_as_far_as_they_belong_together() {
+        let large = "x".repeat(PIECE - 1);
+        let put = |first, since, attempt| Run { since, attempt, ..run(first, &[&large]) };
+        let mut line = Line::default();
+        for first in 1..=3 {
+            line.push(put(first, 0, 1));
+        }
+        // Of another age than the first of them, though not than the one before; then of another attempt.
+        line.push(put(4, MOMENT - 1, 1));
+        line.push(put(5, MOMENT, 1));
+        line.give_back(put(9, MOMENT, 2));
+        assert_eq!(line.runs().count(), 6);
+        let all = line.take(10).unwrap();
+        assert_eq!((all.first, all.count(), all.since), (1, 4, 0));
+        assert_eq!(all.items().map(|(id, item)| (id, item.len())).last(), Some((4, PIECE - 1)));
+        assert_eq!(line.take(10).unwrap().which(), put(5, 0, 1).which());
+        assert_eq!(line.take(10).unwrap().which(), put(9, 0, 2).which());
+        assert_eq!((line.len(), line.take(1)), (0, None));
+    }
+
+    #[test]
+    fn no_more_is_handed_out_together_than_was_asked_for_or_a_pipe_may_hold() {
+        let large = "x".repeat(PIECE - 1);
+        let mut line = Line::default();
+        let handful = (HANDFUL / PIECE) as u64;
+        let many = handful + 3;
+        for first in 1..=many {
+            line.push(run(first, &[&large]));
+        }
+        assert_eq!(line.take(3).unwrap().count(), 3);
+        line.push(run(many + 1, &["a", "b", "c"]));
+        let most = line.take(u64::MAX).unwrap();
+        assert_eq!((most.lines.bytes.len(), most.count()), (HANDFUL, handful));
+        assert_eq!(line.take(2).unwrap(), run(many + 1, &["a", "b"]));
+        assert_eq!(line.len(), 1);
     }
 
     #[test]
