@@ -8,13 +8,15 @@ use crate::report::picture::{LETTERS, MARGIN, paper, round, text, text_width};
 
 const CSS: &str = include_str!("chart.css");
 /// The width of the picture, in pixels.
-const WIDTH: f64 = 1000.0;
+const WIDTH: f64 = 1240.0;
 /// The height of the bars of one panel, and what is above and below them.
 const HEIGHT: f64 = 220.0;
 const ABOVE: f64 = 46.0;
 const BELOW: f64 = 36.0;
 /// Room for the numbers of the axis.
 const LEFT: f64 = 64.0;
+/// How much smaller the figures at the bars are than other letters, as their widths are overestimated.
+const SMALL: f64 = 0.8;
 /// The part of its group's place that its bars take up.
 const TAKEN: f64 = 0.82;
 
@@ -30,14 +32,14 @@ struct Panel<'a> {
     title: &'a str,
     unit: &'a str,
     value: fn(&Outcome) -> f64,
-    /// How far a line goes on above the bar.
+    /// How far a paler bar goes on above the bar.
     beyond: Option<fn(&Outcome) -> f64>,
 }
 
 const PANELS: [Panel<'_>; 2] = [
     Panel {
         title: "Items a second (each line is ten times the one below it)",
-        unit: "/s",
+        unit: "",
         value: |one| one.items_per_s.median,
         beyond: None,
     },
@@ -53,12 +55,12 @@ impl Report {
     /// The picture as a file.
     pub(crate) fn chart(&self) -> String {
         let [machine, program] = self.title();
-        let height = MARGIN * 2.0 + 48.0 + PANELS.len() as f64 * (ABOVE + HEIGHT + BELOW) + 20.0;
+        let (legend, mut top) = self.legend(MARGIN + 50.0);
+        let height = top + PANELS.len() as f64 * (ABOVE + HEIGHT + BELOW) + MARGIN;
         let mut chart = paper("qdemo bench", WIDTH, height, CSS)
             .add(text("qdemo bench", MARGIN, MARGIN + 8.0, "title", "start"))
             .add(text(&format!("{machine}; {program}"), MARGIN, MARGIN + 28.0, "note", "start"))
-            .add(self.legend(MARGIN + 50.0));
-        let mut top = MARGIN + 62.0;
+            .add(legend);
         for panel in &PANELS {
             chart = chart.add(self.panel(panel, top));
             top += ABOVE + HEIGHT + BELOW;
@@ -93,9 +95,10 @@ impl Report {
         })
     }
 
-    fn legend(&self, y: f64) -> Group {
+    /// What is whose, and where that ends.
+    fn legend(&self, top: f64) -> (Group, f64) {
         let mut legend = Group::new();
-        let mut x = MARGIN;
+        let (mut x, mut y) = (MARGIN, top);
         for (at, one) in self.series().into_iter().enumerate() {
             let [producers, consumers] = one.workers;
             let name = match one.subject {
@@ -103,11 +106,15 @@ impl Report {
                 Subject::Python => format!("multiprocessing.Queue {producers} × {consumers}"),
                 Subject::Relay => "the limit: a bare relay on two named pipes".to_owned(),
             };
-            let sample = bar(class(&one, at), [x, x + 14.0], [y - 7.0, y + 7.0]);
+            let whole = 20.0 + text_width(&name);
+            if x > MARGIN && x + whole > WIDTH - MARGIN {
+                (x, y) = (MARGIN, y + 20.0);
+            }
+            let sample = bar(&class(&one, at), [x, x + 14.0], [y - 7.0, y + 7.0]);
             legend = legend.add(sample).add(text(&name, x + 20.0, y, "label", "start"));
-            x += 20.0 + text_width(&name) + 22.0;
+            x += whole + 22.0;
         }
-        legend
+        (legend, y + 12.0)
     }
 
     fn panel(&self, panel: &Panel<'_>, top: f64) -> Group {
@@ -116,7 +123,7 @@ impl Report {
         let mut group = Group::new().add(text(panel.title, MARGIN, top + 24.0, "label", "start"));
         for (value, y) in axis.lines() {
             let line = Line::new().set("class", "grid").set("x1", LEFT).set("x2", WIDTH - MARGIN);
-            let label = format!("{}{}", si(value).replace(".00", ""), panel.unit);
+            let label = round_number(value) + panel.unit;
             group = group.add(line.set("y1", round(y)).set("y2", round(y))).add(text(
                 &label,
                 LEFT - 8.0,
@@ -140,22 +147,31 @@ impl Report {
             ));
             for (at, &one) in series.iter().enumerate() {
                 let Some(outcome) = self.outcome_of(one, size) else { continue };
-                let x = left + wide * at as f64;
+                let x = [left + wide * at as f64 + 1.0, left + wide * (at + 1) as f64 - 1.0];
                 let value = (panel.value)(outcome);
-                let y = axis.y(value);
-                let tip = panel.beyond.map_or(y, |beyond| axis.y(beyond(outcome)));
-                let stem = Line::new().set("class", "beyond").set("x1", round(x + wide / 2.0));
-                let stem = stem.set("x2", round(x + wide / 2.0));
-                let label =
-                    text(si(value).trim_end(), x + wide / 2.0, tip - 8.0, "value", "middle");
-                group = group
-                    .add(bar(class(&one, at), [x + 1.0, x + wide - 1.0], [y, axis.bottom]))
-                    .add(stem.set("y1", round(y)).set("y2", round(tip)))
-                    .add(label);
+                let (y, class) = (axis.y(value), class(&one, at));
+                if let Some(beyond) = panel.beyond {
+                    let paler = format!("{class} beyond");
+                    group = group.add(bar(&paler, x, [axis.y(beyond(outcome)), y]));
+                }
+                group = group.add(bar(&class, x, [y, axis.bottom]));
+                let label = si(value) + panel.unit;
+                if text_width(&label) * SMALL < wide {
+                    let middle = f64::midpoint(x[0], x[1]);
+                    group = group.add(text(&label, middle, y - 8.0, "value", "middle"));
+                }
             }
         }
         group
     }
+}
+
+/// A power of ten.
+fn round_number(value: f64) -> String {
+    let text = si(value);
+    let (digits, prefix) = text.split_once(' ').unwrap_or((&text, ""));
+    let whole = digits.split('.').next().unwrap_or(digits);
+    format!("{whole} {prefix}")
 }
 
 /// Whoever is compared to has colours of its own; those of one subject take turns.
@@ -167,7 +183,7 @@ fn class(series: &Series, at: usize) -> String {
     }
 }
 
-fn bar(class: String, [left, right]: [f64; 2], [top, bottom]: [f64; 2]) -> Rectangle {
+fn bar(class: &str, [left, right]: [f64; 2], [top, bottom]: [f64; 2]) -> Rectangle {
     Rectangle::new()
         .set("class", class)
         .set("x", round(left))

@@ -32,7 +32,7 @@ pub(crate) use task::Task;
 /// For how long items are put in one measurement.
 const WINDOW: Nanos = 60_000_000;
 /// `multiprocessing.Queue` takes items much faster than it passes them on: it is given less to take.
-const PYTHON_WINDOW: Nanos = WINDOW / 4;
+const PYTHON_WINDOW: Nanos = WINDOW / 6;
 /// Rounds, if nobody asks for another number: so many, but no more than are over by this time.
 const ROUNDS: u32 = 5;
 const ENOUGH: Nanos = 17_000_000_000;

@@ -134,9 +134,7 @@ pub(super) fn commands() -> String {
         format!("{what}:\n{}", names.iter().map(line).collect::<Vec<_>>().join("\n"))
     };
     let groups = GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
-    format!(
-        "{groups}\n`qdemo COMMAND --help` tells more, `qdemo man` of exit codes and variables."
-    )
+    format!("{groups}\n`qdemo COMMAND --help` tells more, `qdemo man` of exit codes and variables.")
 }
 
 #[cfg(test)]
