@@ -1,7 +1,7 @@
 //! What the figures were measured on, and of what.
 
 use serde::Serialize;
-use sysinfo::{CpuRefreshKind, RefreshKind, System};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 /// A machine, for people who compare figures.
 #[derive(Debug, Serialize)]
@@ -27,6 +27,15 @@ impl Machine {
             system: parts.into_iter().flatten().collect::<Vec<_>>().join(", "),
         }
     }
+}
+
+/// How many bytes of memory are free for us; none where the system doesn't tell.
+pub(super) fn free_memory() -> Option<u64> {
+    let kind = RefreshKind::nothing().with_memory(MemoryRefreshKind::everything());
+    let system = System::new_with_specifics(kind);
+    // A container may have less than the machine.
+    let here = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    Some(system.available_memory().min(here)).filter(|&free| free > 0)
 }
 
 /// Which commit this program was built from, if it was built in its repository.

@@ -8,6 +8,7 @@
 mod chart;
 mod figures;
 mod item;
+mod lack;
 mod machine;
 mod player;
 mod relay;
@@ -93,8 +94,8 @@ pub(crate) struct Outcome {
     pub(crate) p99_s: Spread,
 }
 
-/// A case that could not be measured, or not as it should.
-#[derive(Clone, Debug, Serialize)]
+/// What could not be measured, or not as it should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct LeftOut {
     pub(crate) what: String,
     pub(crate) why: String,
@@ -156,25 +157,25 @@ impl Plan {
     ) -> anyhow::Result<Report> {
         let stage = Stage { crew, base, interrupt };
         let clock = Clock::start();
-        let mut left_out = Vec::new();
-        let mut all: Vec<_> = self.cases().into_iter().map(Samples::of).collect();
+        let (cases, mut left_out) = lack::possible(self.cases())?;
+        let measurements = 2 * cases.len() as u64;
+        let mut all: Vec<_> = cases.into_iter().map(Samples::of).collect();
         let most = self.rounds.unwrap_or(ROUNDS);
         let (mut over, mut rounds) = (0, 0);
         let mut round_began = 0;
         while rounds < most && !all.is_empty() {
             let mut failed = Vec::new();
             for samples in &mut all {
-                progress(over, u64::from(most) * 2 * all_of(self), &samples.case);
+                progress(over, u64::from(most) * measurements, &samples.case);
                 match samples.add_round(&stage) {
                     Ok(()) => {}
                     Err(error) if error.is::<Interrupted>() => return Err(error),
-                    Err(error) => failed.push((samples.case, format!("{error:#}"))),
+                    Err(error) => failed.push((samples.case, lack::why(&error))),
                 }
                 over += 2;
             }
             all.retain(|samples| failed.iter().all(|(case, _)| *case != samples.case));
-            let told = failed.into_iter().map(|(case, why)| LeftOut { what: case.name(), why });
-            left_out.extend(told);
+            left_out.extend(lack::told(failed));
             rounds += 1;
             let now = clock.now();
             let next_ends = now + (now - round_began);
@@ -193,10 +194,6 @@ impl Plan {
             left_out,
         })
     }
-}
-
-fn all_of(plan: &Plan) -> u64 {
-    plan.cases().len() as u64
 }
 
 impl Case {

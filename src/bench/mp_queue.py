@@ -56,18 +56,24 @@ origin = now()
 queue, results = multiprocessing.Queue(), multiprocessing.SimpleQueue()
 go, tokens = multiprocessing.Event(), multiprocessing.Semaphore(0)
 common = (queue, go, tokens, results)
-putting = [multiprocessing.Process(target=produce, args=common) for _ in range(producers)]
-getting = [multiprocessing.Process(target=consume, args=common) for _ in range(consumers)]
-# Whoever is left behind by a death goes too.
+# Daemons go when this process does, and whoever is left behind by its death goes too, at the alarm.
+
+
+def process(what):
+    return multiprocessing.Process(target=what, args=common, daemon=True)
+
+
+putting = [process(produce) for _ in range(producers)]
+getting = [process(consume) for _ in range(consumers)]
 signal.alarm(60)
-for process in putting + getting:
-    process.start()
+for worker in putting + getting:
+    worker.start()
 tell("ready")
 sys.stdin.read()
 go.set()
 told = [results.get() for _ in putting]
-for process in putting:
-    process.join()
+for worker in putting:
+    worker.join()
 for _ in getting:
     queue.put(None)
 told += [results.get() for _ in getting]

@@ -1,6 +1,7 @@
 //! One measurement: processes that begin together, and what they tell.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{PipeReader, PipeWriter, Read, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -100,7 +101,7 @@ impl Stage<'_> {
                 let (place, size) = (place.to_owned(), case.size);
                 let task = Task { part, number, place, size, window: WINDOW, one_by_one, origin };
                 let command = match case.subject {
-                    Subject::Python => python(case, &task),
+                    Subject::Python => python(case, &task)?,
                     _ => own(&task)?,
                 };
                 cast.players.push(self.engage(command, &task, &start)?);
@@ -175,15 +176,17 @@ fn own(task: &Task) -> anyhow::Result<Command> {
 }
 
 /// One process that starts those of `multiprocessing`.
-fn python(case: Case, task: &Task) -> Command {
+fn python(case: Case, task: &Task) -> anyhow::Result<Command> {
+    let script = task.place.join("mp_queue.py");
+    fs::write(&script, SCRIPT).context("cannot write a script")?;
     let mut command = Command::new("python3");
     let window = if task.one_by_one { task.window } else { PYTHON_WINDOW };
     let seconds = window as f64 / 1e9;
     let numbers = [case.size, case.producers.into(), case.consumers.into()];
-    command.arg("-c").arg(SCRIPT).args(numbers.map(|number| number.to_string()));
+    command.arg(script).args(numbers.map(|number| number.to_string()));
     command.arg(seconds.to_string()).arg(if task.one_by_one { "latency" } else { "throughput" });
     command.stderr(Stdio::null());
-    command
+    Ok(command)
 }
 
 /// The processes of a measurement.

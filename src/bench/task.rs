@@ -109,8 +109,12 @@ pub(super) fn take(mut tokens: &File) -> io::Result<bool> {
     Ok(tokens.read(&mut [0])? > 0)
 }
 
+/// That nobody listens any more is for who has died: this process ends soon, for want of a queue.
 fn tell(told: &Told) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(told)?;
     line.push(b'\n');
-    Ok(io::stdout().lock().write_all(&line)?)
+    match io::stdout().lock().write_all(&line) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
 }

@@ -117,19 +117,24 @@ impl Args {
     }
 
     fn plan(&self) -> Plan {
-        let or =
-            |given: &[u64], usual: &[u64]| if given.is_empty() { usual } else { given }.to_vec();
         Plan {
-            sizes: or(&self.sizes, &[16, 256, 4 << 10, 64 << 10]),
-            workers: if self.workers.is_empty() {
-                vec![[1, 1], [4, 4]]
-            } else {
-                self.workers.clone()
-            },
+            sizes: given_or(&self.sizes, &[16, 256, 4 << 10, 64 << 10]),
+            workers: given_or(&self.workers, &[[1, 1], [4, 4]]),
             rounds: self.rounds,
             python: self.against.is_some(),
         }
     }
+}
+
+/// What was given, each once, or what is usual.
+fn given_or<T: Copy + PartialEq>(given: &[T], usual: &[T]) -> Vec<T> {
+    let mut all = Vec::new();
+    for &one in if given.is_empty() { usual } else { given } {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+    all
 }
 
 impl Args {

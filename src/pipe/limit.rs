@@ -1,5 +1,6 @@
 //! What the system allows: how many files may be open, and how much a pipe holds.
 
+use std::io;
 use std::os::fd::AsFd;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -30,3 +31,18 @@ pub(super) fn widen(pipe: impl AsFd, bytes: usize) {
 /// The same.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn widen(_pipe: impl AsFd, _bytes: usize) {}
+
+/// How much a widened pipe holds now, if the system tells: less than [`WIDE`](super::WIDE) when its user
+/// has many already.
+#[cfg(target_os = "linux")]
+pub(crate) fn widest() -> io::Result<Option<usize>> {
+    let (reader, _writer) = io::pipe()?;
+    widen(&reader, super::WIDE);
+    Ok(Some(rustix::pipe::fcntl_getpipe_size(&reader)?))
+}
+
+/// The same.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn widest() -> io::Result<Option<usize>> {
+    Ok(None)
+}
