@@ -37,6 +37,7 @@ fn every_option_that_the_help_lists_is_in_the_readme() {
     let commands = [
         "run",
         "timeline",
+        "bench",
         "producer",
         "consumer",
         "put",

@@ -1,0 +1,170 @@
+//! `qdemo bench`: what it measures, shows and leaves out. How fast anything is, no test asks.
+
+use std::fs;
+use std::thread;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Sandbox, children_of, wait_for_end};
+
+const SMALL: [&str; 7] = ["bench", "--rounds", "1", "--size", "16", "--workers", "1x1"];
+
+fn measured(sandbox: &Sandbox, more: &[&str]) -> Value {
+    let outcome = sandbox.run(&[&SMALL[..], &["--format", "json"], more].concat());
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    serde_json::from_slice(&outcome.stdout).unwrap()
+}
+
+fn names(report: &Value) -> Vec<String> {
+    let cases = report["cases"].as_array().unwrap();
+    let name = |case: &Value| {
+        let [subject, size, p, c] =
+            ["subject", "size", "producers", "consumers"].map(|key| &case[key]);
+        format!("{} {size} {p}x{c}", subject.as_str().unwrap())
+    };
+    cases.iter().map(name).collect()
+}
+
+#[test]
+fn the_queue_is_measured_beside_the_limit_of_the_machine() {
+    let sandbox = Sandbox::new();
+    let report = measured(&sandbox, &["--size", "5000", "--workers", "2x3"]);
+    let relay_and_queue = |size| {
+        [format!("relay {size} 1x1"), format!("qdemo {size} 1x1"), format!("qdemo {size} 2x3")]
+    };
+    assert_eq!(names(&report), [relay_and_queue(16), relay_and_queue(5000)].concat());
+    for case in report["cases"].as_array().unwrap() {
+        let of = |name: &str, what: &str| case[name][what].as_f64().unwrap();
+        for name in ["items_per_s", "p50_s", "p99_s"] {
+            let median = of(name, "median");
+            assert!(median > 0.0, "{case}");
+            assert_eq!([of(name, "least"), of(name, "most")], [median; 2], "one round: {case}");
+        }
+        assert!(of("p50_s", "median") <= of("p99_s", "median"), "{case}");
+        let bytes = of("items_per_s", "median") * case["size"].as_f64().unwrap();
+        let told = case["bytes_per_s"].as_f64().unwrap();
+        assert!((told / bytes - 1.0).abs() < 1e-9, "{case}");
+    }
+    assert_eq!((&report["rounds"], &report["left_out"]), (&Value::from(1), &serde_json::json!([])));
+    let cores = thread::available_parallelism().unwrap().get();
+    assert_eq!(report["machine"]["cores"], cores);
+    assert_eq!(report["version"], env!("CARGO_PKG_VERSION"));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn people_get_a_table_and_a_picture() {
+    let sandbox = Sandbox::new();
+    let plot = ["--workers", "4x4", "--plot", "bench.svg"];
+    let outcome = sandbox.run(&[&SMALL[..], &plot].concat());
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let lines = outcome.lines();
+    assert!(lines[0].contains("core") && lines[1].starts_with("qdemo "), "{lines:#?}");
+    assert!(lines[1].ends_with(", 1 round"), "{lines:#?}");
+    let rows: Vec<_> = lines.iter().filter(|line| line.contains(" 16 B ")).collect();
+    assert_eq!(rows.len(), 2, "{lines:#?}");
+    assert!(rows[0].contains(" 1 × 1 ") && rows[1].contains(" 4 × 4 "), "{lines:#?}");
+    // items/s, bytes/s, three times, two ratios, and a spread: none is missing.
+    assert!(rows.iter().all(|row| !row.contains('–') && row.contains("± 0 %")), "{lines:#?}");
+    assert!(lines.iter().all(|line| line.chars().count() <= 90), "{lines:#?}");
+    let picture = fs::read_to_string(sandbox.path("bench.svg")).unwrap();
+    let svg = roxmltree::Document::parse(&picture).unwrap();
+    let bars = |class: &str| {
+        svg.descendants().filter(|node| node.attribute("class") == Some(class)).count()
+    };
+    // In the legend, and for items a second and the median; what is beyond that is paler.
+    assert_eq!(["bar qdemo-0", "bar qdemo-1", "bar relay"].map(bars), [3; 3]);
+    assert_eq!(bars("bar qdemo-0 beyond"), 1);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn multiprocessing_is_measured_too_or_it_is_told_why_not() {
+    let sandbox = Sandbox::new();
+    let report = measured(&sandbox, &["--against", "python"]);
+    assert_eq!(names(&report), ["relay 16 1x1", "qdemo 16 1x1", "python 16 1x1"]);
+    let mut without = sandbox.qdemo(&[&SMALL[..], &["--against", "python"]].concat());
+    without.env("PATH", "/nowhere");
+    let outcome = crate::harness::Running::start(without).end();
+    assert_eq!(outcome.code(), Some(0));
+    outcome.assert_one_line_of_error(&["left out: multiprocessing.Queue", "install it"]);
+    assert!(!outcome.text().contains("mp.Queue"), "{}", outcome.text());
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_a_machine_has_no_room_for_is_left_out() {
+    let sandbox = Sandbox::new();
+    let script = "ulimit -n 48; qdemo bench --rounds 1 --size 16 --workers 1x1 --workers 20x20 \
+                  --format json; echo \" $?\"";
+    let outcome = sandbox.script(script);
+    let text = outcome.text();
+    let (report, code) = text.rsplit_once(' ').unwrap();
+    let report: Value = serde_json::from_str(report).unwrap();
+    assert_eq!((code, names(&report).len()), ("0\n", 2), "{report}");
+    assert_eq!(report["left_out"][0]["what"], "16 B, 20 × 20");
+    outcome.assert_one_line_of_error(&["left out: 16 B, 20 × 20: ", "raise `ulimit -n`"]);
+    // Nothing at all is a failure, and no picture is left.
+    let all = sandbox.script("ulimit -n 12; qdemo bench --rounds 1 --size 16 --plot no.svg");
+    assert_eq!((all.code(), all.text().as_str()), (Some(1), ""));
+    assert!(all.stderr.contains("raise `ulimit -n`"), "{}", all.stderr);
+    assert!(!sandbox.path("no.svg").exists());
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn an_interrupted_measurement_leaves_nothing() {
+    for against in [&[][..], &["--against", "python"]] {
+        let sandbox = Sandbox::new();
+        let args = ["bench", "--rounds", "1000", "--size", "16", "--plot", "no.svg"];
+        let bench = sandbox.start(&[&args[..], against].concat());
+        while children_of(bench.pid()).is_empty() {
+            thread::yield_now();
+        }
+        bench.signal(Signal::INT);
+        let outcome = bench.end();
+        assert_eq!(outcome.signal(), Some(2), "{}", outcome.stderr);
+        assert_eq!((outcome.text(), outcome.stderr), (String::new(), String::new()));
+        assert!(!sandbox.path("no.svg").exists());
+        sandbox.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_killed_measurement_ends_with_its_processes() {
+    let sandbox = Sandbox::new();
+    let bench = sandbox.start(&["bench", "--rounds", "1000", "--size", "16", "--workers", "3x3"]);
+    let mut workers = Vec::new();
+    while workers.len() < 5 {
+        workers = sandbox.processes_of("qdemo bench-task");
+    }
+    bench.signal(Signal::KILL);
+    bench.end();
+    workers.iter().for_each(|worker| wait_for_end(worker.pid));
+    // What it could not take with it, the next one does.
+    sandbox.run(&["run", "--speed", "max", "--quiet"]).assert_done();
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    let sandbox = Sandbox::new();
+    for (args, words) in [
+        (["--size", "99999999999999999999"], ["too large", "write 16MiB"]),
+        (["--size", "15"], ["15", "16 bytes or more"]),
+        (["--size", "17MiB"], ["17MiB", "at the most"]),
+        (["--workers", "4"], ["'4'", "write 4x4"]),
+        (["--workers", "0x1"], ["0x1", "at least one"]),
+        (["--workers", "1x99999999999999999999"], ["too large", "write"]),
+        (["--rounds", "0"], ["'0'", "at least one"]),
+        (["--rounds", "4294967296"], ["too many", "4294967295"]),
+        (["--against", "ruby"], ["ruby", "python"]),
+        (["--plot", "bench.html"], ["bench.html", ".svg"]),
+        (["--plot", "nowhere/bench.svg"], ["nowhere", "a folder that is there"]),
+    ] {
+        sandbox.run(&[&["bench"], &args[..]].concat()).assert_refused(2, &words);
+    }
+    assert!(fs::read_dir(sandbox.path("home")).unwrap().next().is_none());
+    sandbox.assert_nothing_left();
+}
