@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Passes the same items through qdemo and through its peers, side by side.
+"""Passes the same items through qdemo and through its peers, side by side, and holds qdemo to its bars.
 
 Everything runs once in each round, one after another, so that what else the machine does hits all of
 them; of the rounds the median counts. Rates are items per second, whole processes included, on whatever
@@ -10,295 +10,66 @@ import argparse
 import multiprocessing
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from contextlib import contextmanager
+from dataclasses import dataclass
 
-ENOUGH = 1_000  # Items in a pipelined batch, where a peer has such.
-
-
-def item(n):
-    """22 bytes as JSON for three digits."""
-    return f"アイテム{n}"
-
-
-def side_by_side(*works):
-    """Runs each in a process of its own; the seconds until all have ended. One that fails is an error."""
-    workers = [multiprocessing.Process(target=work) for work in works]
-    begin = time.perf_counter()
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    seconds = time.perf_counter() - begin
-    assert all(worker.exitcode == 0 for worker in workers), "a process has failed"
-    return seconds
-
-
-# --- peers that pass items from a producer to a consumer -------------------------------------------
-
-
-def through_processes(make, items):
-    """A producer and a consumer process on a queue of Python's shape; the seconds it takes."""
-    queue = make()
-
-    def produce():
-        for n in range(items):
-            queue.put(item(n))
-        queue.put(None)
-
-    def consume():
-        while queue.get() is not None:
-            pass
-
-    return side_by_side(produce, consume)
-
-
-def mp_queue(items):
-    return through_processes(multiprocessing.Queue, items)
-
-
-def simple_queue(items):
-    return through_processes(multiprocessing.SimpleQueue, items)
-
-
-def faster_fifo(items):
-    import faster_fifo as fifo
-
-    class Waits:
-        """put and get that wait, as those of the others do."""
-
-        def __init__(self):
-            self.queue = fifo.Queue(16 << 20)
-
-        def put(self, value):
-            self.queue.put(value, timeout=60)
-
-        def get(self):
-            return self.queue.get(timeout=60)
-
-    return through_processes(Waits, items)
-
-
-def pipe_relay(items):
-    """The same bytes through two named pipes in writes of 4096 bytes, with a relay between them."""
-    data = "".join(f'"{item(n)}"\n' for n in range(items)).encode()
-    with tempfile.TemporaryDirectory() as place:
-        first, second = (os.path.join(place, name) for name in ("first", "second"))
-        os.mkfifo(first)
-        os.mkfifo(second)
-
-        def write():
-            with open(first, "wb", buffering=0) as pipe:
-                for at in range(0, len(data), 4096):
-                    pipe.write(data[at : at + 4096])
-
-        def relay():
-            with open(first, "rb", buffering=0) as source, open(second, "wb", buffering=0) as sink:
-                while chunk := source.read(65536):
-                    for at in range(0, len(chunk), 4096):
-                        sink.write(chunk[at : at + 4096])
-
-        def read():
-            with open(second, "rb", buffering=0) as pipe:
-                while pipe.read(65536):
-                    pass
-
-        return side_by_side(write, relay, read)
-
-
-@contextmanager
-def server(command, port):
-    """A server on this machine alone, for as long as it is needed."""
-    with tempfile.TemporaryDirectory() as place:
-        process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL)
-        try:
-            deadline = time.monotonic() + 10
-            while True:
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                except OSError:
-                    if process.poll() is not None or time.monotonic() > deadline:
-                        raise
-            yield
-        finally:
-            process.kill()
-            process.wait()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def through_redis(items, stream):
-    import redis
-
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-
-    def produce():
-        pipe = redis.Redis(port=port).pipeline(transaction=False)
-        for n in range(items):
-            pipe.xadd("s", {"i": item(n)}) if stream else pipe.rpush("l", item(n))
-            if n % ENOUGH == ENOUGH - 1:
-                pipe.execute()
-        pipe.execute()
-
-    def consume():
-        client, got, last = redis.Redis(port=port), 0, "0"
-        while got < items:
-            if stream:
-                entries = client.xread({"s": last}, count=ENOUGH, block=1000)
-                if entries:
-                    last = entries[0][1][-1][0]
-                    got += len(entries[0][1])
-            else:
-                found = client.blmpop(1, 1, "l", direction="LEFT", count=ENOUGH)
-                got += len(found[1]) if found else 0
-
-    with server(command, port):
-        return side_by_side(produce, consume)
-
-
-def redis_list(items):
-    return through_redis(items, stream=False)
-
-
-def redis_stream(items):
-    return through_redis(items, stream=True)
-
-
-def beanstalkd(items):
-    """One request an item, as its protocol has it; answers are read in one go for a batch."""
-    port = free_port()
-
-    def produce():
-        with socket.create_connection(("127.0.0.1", port)) as peer:
-            answers = peer.makefile("rb")
-            for first in range(0, items, ENOUGH):
-                bodies = [item(n).encode() for n in range(first, min(items, first + ENOUGH))]
-                peer.sendall(b"".join(b"put 0 0 60 %d\r\n%b\r\n" % (len(b), b) for b in bodies))
-                for _ in bodies:
-                    answers.readline()
-
-    def consume():
-        with socket.create_connection(("127.0.0.1", port)) as peer:
-            answers = peer.makefile("rb")
-            done = 0
-            while done < items:
-                batch = min(ENOUGH, items - done)
-                peer.sendall(b"reserve\r\n" * batch)
-                numbers = []
-                for _ in range(batch):
-                    _, number, size = answers.readline().split()
-                    answers.read(int(size) + 2)
-                    numbers.append(number)
-                peer.sendall(b"".join(b"delete %b\r\n" % number for number in numbers))
-                for _ in numbers:
-                    answers.readline()
-                done += batch
-
-    with server(["beanstalkd", "-l", "127.0.0.1", "-p", str(port)], port):
-        return side_by_side(produce, consume)
-
-
-# --- qdemo ------------------------------------------------------------------------------------------
-
-
-def timed(command, **more):
-    begin = time.perf_counter()
-    subprocess.run(command, check=True, **more)
-    return time.perf_counter() - begin
-
-
-def qdemo_run(items):
-    delays = ["--producer-delay", "0", "--consumer-delay", "0"]
-    return timed(["qdemo", "run", "--quiet", "--items", str(items), *delays])
-
-
-def qdemo_journal(items):
-    """A producer and a consumer on a shared queue, which keeps a journal."""
-    with tempfile.TemporaryDirectory() as place:
-        environment = {**os.environ, "QDEMO_DIR": place}
-        begin = time.perf_counter()
-        consumer = subprocess.Popen(["qdemo", "consumer", "--quiet"], env=environment)
-        subprocess.run(
-            ["qdemo", "producer", "--quiet", "--items", str(items)], env=environment, check=True
-        )
-        assert consumer.wait() == 0
-        return time.perf_counter() - begin
-
-
-def qdemo_put(items):
-    """Lines from standard input into a queue at rest."""
-    with tempfile.TemporaryDirectory() as place:
-        lines = "".join(f"{n}\n" for n in range(items)).encode()
-        return timed(["qdemo", "put", "-"], input=lines, env={**os.environ, "QDEMO_DIR": place})
-
-
-def qdemo_get(items):
-    """Out of a queue at rest."""
-    with tempfile.TemporaryDirectory() as place:
-        environment = {**os.environ, "QDEMO_DIR": place}
-        lines = "".join(f"{n}\n" for n in range(items)).encode()
-        subprocess.run(["qdemo", "put", "-"], input=lines, env=environment, check=True)
-        command = ["qdemo", "get", "--count", str(items)]
-        return timed(command, env=environment, stdout=subprocess.DEVNULL)
-
-
-# --- a command for each item ------------------------------------------------------------------------
-
-
-def commands(command):
-    def run(items):
-        lines = "".join(f"{n}\n" for n in range(items)).encode()
-        return timed(command, input=lines, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    return run
-
-
-def qdemo_commands(items):
-    with tempfile.TemporaryDirectory() as place:
-        environment = {**os.environ, "QDEMO_DIR": place}
-        lines = "".join(f"{n}\n" for n in range(items)).encode()
-        subprocess.run(["qdemo", "put", "-"], input=lines, env=environment, check=True)
-        subprocess.run(["qdemo", "close"], env=environment, check=True)
-        command = ["qdemo", "consumer", "--quiet", "-j", "2", "--", "true"]
-        return timed(command, env=environment, stdout=subprocess.DEVNULL)
-
+import ours
+import peers
 
 ITEMS = {
-    "multiprocessing.Queue": (mp_queue, 100_000),
-    "multiprocessing.SimpleQueue": (simple_queue, 100_000),
-    "faster-fifo": (faster_fifo, 100_000),
-    "redis list, pipelined": (redis_list, 100_000),
-    "redis stream, pipelined": (redis_stream, 100_000),
-    "beanstalkd, pipelined": (beanstalkd, 50_000),
-    "bare two-hop pipe relay": (pipe_relay, 2_000_000),
-    "qdemo run": (qdemo_run, 1_000_000),
-    "qdemo producer | consumer, journal": (qdemo_journal, 1_000_000),
-    "qdemo put -": (qdemo_put, 1_000_000),
-    "qdemo get": (qdemo_get, 1_000_000),
+    "multiprocessing.Queue": (peers.mp_queue, 100_000),
+    "multiprocessing.SimpleQueue": (peers.simple_queue, 100_000),
+    "faster-fifo": (peers.faster_fifo, 100_000),
+    "redis list, pipelined": (peers.redis_list, 100_000),
+    "redis stream, pipelined": (peers.redis_stream, 100_000),
+    "beanstalkd, pipelined": (peers.beanstalkd, 50_000),
+    "bare two-hop pipe relay": (peers.pipe_relay, 10_000_000),
+    "qdemo run": (peers.qdemo_run, 10_000_000),
+    "qdemo producer | consumer, journal": (peers.qdemo_journal, 5_000_000),
+    "qdemo put -": (peers.qdemo_put, 1_000_000),
+    "qdemo get": (peers.qdemo_get, 1_000_000),
 }
 COMMANDS = {
-    "xargs -P2 -n1 true": (commands(["xargs", "-P2", "-n1", "true"]), 2_000),
-    "parallel -j2 true": (commands(["parallel", "-j2", "true"]), 200),
-    "qdemo consumer -j 2 -- true": (qdemo_commands, 2_000),
+    "xargs -P2 -n1 true": (peers.commands(["xargs", "-P2", "-n1", "true"]), 2_000),
+    "parallel -j2 true": (peers.commands(["parallel", "-j2", "true"]), 200),
+    "qdemo consumer -j 2 -- true": (peers.qdemo_commands, 2_000),
 }
 
 
-def measure(peers, rounds, scale):
+@dataclass
+class Bar:
+    """What qdemo is held to: at least `bar` of it, or at most, if less is better."""
+
+    what: str
+    unit: str
+    bar: float
+    aim: float | None
+    value: float | None
+    less: bool = False
+
+    def reaches(self, goal):
+        return self.value <= goal if self.less else self.value >= goal
+
+    def row(self):
+        number = lambda value: "–" if value is None else f"{value:.3g} {self.unit}".rstrip()
+        bound = "≤ " if self.less else ""
+        if self.value is None:
+            verdict = "not measured"
+        elif self.aim is not None and self.reaches(self.aim):
+            verdict = "aim"
+        else:
+            verdict = "bar" if self.reaches(self.bar) else "**not reached**"
+        aim = "" if self.aim is None else bound + number(self.aim)
+        return f"| {self.what} | {bound}{number(self.bar)} | {aim} | {number(self.value)} | {verdict} |"
+
+
+def measure(all_peers, rounds, scale):
     """Items a second of each, by rounds; those that cannot run are left out, and told."""
-    rates = {name: [] for name in peers}
+    rates = {name: [] for name in all_peers}
     for _ in range(rounds):
-        for name, (run, items) in peers.items():
+        for name, (run, items) in all_peers.items():
             if name not in rates:
                 continue
             items = max(1, int(items * scale))
@@ -318,7 +89,48 @@ def show(rates, base):
         middle = statistics.median(values)
         ratio = f"{middle / ruler:8.2f} ×" if ruler else ""
         spread = f"{min(values):,.0f} … {max(values):,.0f}"
-        print(f"{name:36} {middle:14,.0f}/s {ratio}  ({spread})")
+        print(f"{name:36} {middle:14,.0f}/s {ratio}  ({spread})", flush=True)
+
+
+def bars(items, commands, rounds):
+    """What qdemo is held to, and what came of it."""
+    repeat = lambda measured: statistics.median(measured() for _ in range(rounds))
+    rate = lambda name: statistics.median(items[name])
+    pairs = [ours.warm_put_and_get() for _ in range(rounds)]
+    puts, gets = (statistics.median(one) * 1e3 for one in zip(*pairs))
+    bytes_in_memory, bytes_of_items = ours.memory()
+    # Beyond what any keeper of any number of items may have.
+    own_memory = 16 << 20
+    benched = ours.bench(max(rounds, 5))
+    hand_over = lambda peer: benched["qdemo"][1] / benched[peer][1] if peer in benched else None
+    against = lambda name, peer: rate(name) / rate(peer) if peer in items else None
+    xargs = commands.get("xargs -P2 -n1 true")
+    beside_xargs = None
+    if xargs:
+        ours_rate = statistics.median(commands["qdemo consumer -j 2 -- true"])
+        beside_xargs = ours_rate / statistics.median(xargs)
+    mp, relay = "multiprocessing.Queue", "bare two-hop pipe relay"
+    return [
+        Bar("items/s, `run --quiet`, in memory, against mp.Queue", "×", 40, 100, against("qdemo run", mp)),
+        Bar("bytes/s against a bare two-hop relay of the same bytes", "×", 0.25, 0.5, against("qdemo run", relay)),
+        Bar("the same in `qdemo bench`, without starting and leaving", "×", 0.25, 0.5,
+            benched["qdemo"][0] / benched["relay"][0]),
+        Bar("items/s with the journal, against mp.Queue", "×", 20, 50,
+            against("qdemo producer | consumer, journal", mp)),
+        Bar("one-item hand-over, median, against mp.Queue's", "×", 1.0, None, hand_over("python"), less=True),
+        Bar("the same, against a bare two-hop relay's", "×", 2.0, 2.0, hand_over("relay"), less=True),
+        Bar("`seq 1e6 \\| qdemo put -`", "M items/s", 1, None, rate("qdemo put -") / 1e6),
+        Bar("`qdemo get --count 1000000`", "M items/s", 1, None, rate("qdemo get") / 1e6),
+        Bar("`qdemo run --items 5`, zero delays, whole process", "ms", 15, 5, repeat(ours.small_run) * 1e3, less=True),
+        Bar("`qdemo put x` on a warm queue", "ms", 5, 2, puts, less=True),
+        Bar("`qdemo get` on a warm queue", "ms", 5, 2, gets, less=True),
+        Bar("keeper's memory, 1,000,000 waiting, less 16 MiB, against their bytes", "×", 2, 1.2,
+            (bytes_in_memory - own_memory) / bytes_of_items, less=True),
+        Bar("cost per item at 10 M waiting against 1,000 waiting", "×", 1.3, 1.0, repeat(ours.depth_cost), less=True),
+        Bar("items/s with 16 × 16 against 1 × 1", "×", 0.5, 0.9, repeat(ours.many_workers)),
+        Bar("`consumer -j 2 -- true` against `xargs -P2 -n1 true`", "×", 0.8, 1.0, beside_xargs),
+        Bar("log lines of `run` into a file, zero delays", "M items/s", 1, None, repeat(ours.log_lines) / 1e6),
+    ]
 
 
 def main():
@@ -330,10 +142,15 @@ def main():
         sys.exit("there is no qdemo in the PATH: `make bench-peers` builds it")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     print(f"{cores} cores, medians of {options.rounds} rounds (least … most), × is against the first")
-    print("\none producer, one consumer")
-    show(measure(ITEMS, options.rounds, options.scale), "multiprocessing.Queue")
-    print("\na command for each item, two at a time")
-    show(measure(COMMANDS, options.rounds, options.scale), "xargs -P2 -n1 true")
+    print("\none producer, one consumer", flush=True)
+    items = measure(ITEMS, options.rounds, options.scale)
+    show(items, "multiprocessing.Queue")
+    print("\na command for each item, two at a time", flush=True)
+    commands = measure(COMMANDS, options.rounds, options.scale)
+    show(commands, "xargs -P2 -n1 true")
+    print("\n| measure | bar | aim | measured | reached |\n| --- | --- | --- | --- | --- |")
+    for bar in bars(items, commands, options.rounds):
+        print(bar.row())
 
 
 if __name__ == "__main__":

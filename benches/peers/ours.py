@@ -1,0 +1,124 @@
+"""What is measured of qdemo alone, or against itself. Each function makes one measurement."""
+
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+
+from peers import qdemo_run, queues, timed
+
+FREE = ["--producer-delay", "0", "--consumer-delay", "0"]
+TIMES = 20  # How often something short is done.
+MANY = 1_000_000
+
+
+def lines(items):
+    return "".join(f"アイテム{n % 1000:03}\n" for n in range(items)).encode()
+
+
+@contextmanager
+def queue_with_a_keeper():
+    """An empty queue whose keeper stays, as a producer is there that waits for its input."""
+    with queues() as environment:
+        command = ["qdemo", "producer", "--quiet", "-"]
+        producer = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
+        try:
+            while json.loads(status(environment))["producers"] == []:
+                pass
+            yield environment
+        finally:
+            producer.kill()
+            producer.wait()
+
+
+def status(environment):
+    command = ["qdemo", "status", "-q", "default", "--format", "json"]
+    told = subprocess.run(command, env=environment, capture_output=True)
+    return told.stdout or b'{"producers": []}'
+
+
+def small_run():
+    """Seconds of the smallest run, as a whole process."""
+    command = ["qdemo", "run", "--quiet", "--items", "5", *FREE]
+    return statistics.median(timed(command) for _ in range(TIMES))
+
+
+def warm_put_and_get():
+    """Seconds of a put, and of a get, as whole processes."""
+    puts, gets = [], []
+    with queue_with_a_keeper() as environment:
+        for _ in range(TIMES):
+            puts.append(timed(["qdemo", "put", "x"], env=environment))
+            gets.append(timed(["qdemo", "get"], env=environment, stdout=subprocess.DEVNULL))
+    return statistics.median(puts), statistics.median(gets)
+
+
+def put(items, environment):
+    return timed(["qdemo", "put", "-"], input=lines(items), env=environment)
+
+
+def get(items, environment):
+    command = ["qdemo", "get", "--count", str(items)]
+    return timed(command, env=environment, stdout=subprocess.DEVNULL)
+
+
+def keeper_of(environment):
+    """Its process number: the only one whose directory that is."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as command:
+                is_keeper = command.read().startswith(b"qdemo\0keeper")
+            with open(f"/proc/{pid}/environ", "rb") as variables:
+                if is_keeper and f"QDEMO_DIR={environment['QDEMO_DIR']}".encode() in variables.read():
+                    return pid
+        except OSError:
+            pass
+    raise AssertionError("there is no keeper")
+
+
+def memory():
+    """Bytes that the keeper has in memory when a million items wait, and the bytes of these items."""
+    with queue_with_a_keeper() as environment:
+        put(MANY, environment)
+        with open(f"/proc/{keeper_of(environment)}/status") as told:
+            kib = next(int(line.split()[1]) for line in told if line.startswith("VmRSS"))
+        # As JSON, without the newlines.
+        return kib * 1024, len(lines(MANY)) + MANY
+
+
+def depth_cost():
+    """How many times as long the same puts and gets take with 10 million in line as with 1,000."""
+    seconds = []
+    for waiting in (1_000, 10 * MANY):
+        with queue_with_a_keeper() as environment:
+            put(waiting, environment)
+            seconds.append(put(MANY, environment) + get(MANY, environment))
+    return seconds[1] / seconds[0]
+
+
+def many_workers():
+    """Items a second with 16 producers and 16 consumers, as a part of those with one each."""
+    few = qdemo_run(10 * MANY)
+    workers = ["--producers", "16", "--consumers", "16"]
+    many = timed(["qdemo", "run", "--quiet", "--items", str(10 * MANY), *FREE, *workers])
+    return few / many
+
+
+def log_lines():
+    """Items a second when each has its two lines in a file."""
+    with tempfile.TemporaryFile() as log:
+        return MANY / timed(["qdemo", "run", "--items", str(MANY), *FREE], stdout=log)
+
+
+def bench(rounds):
+    """Medians of `qdemo bench` for items of 22 bytes: by subject, items a second and seconds."""
+    command = ["qdemo", "bench", "--size", "22", "--workers", "1x1", "--against", "python"]
+    told = subprocess.run(
+        [*command, "--rounds", str(rounds), "--format", "json"], check=True, stdout=subprocess.PIPE
+    )
+    cases = json.loads(told.stdout)["cases"]
+    middle = lambda case: (case["items_per_s"]["median"], case["p50_s"]["median"])
+    return {case["subject"]: middle(case) for case in cases}

@@ -1,0 +1,280 @@
+#!/usr/bin/env python3
+"""What passes items: qdemo and its peers. Each function takes how many, and gives the seconds it took."""
+
+import multiprocessing
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager
+
+ENOUGH = 1_000  # Items in a pipelined batch, where a peer has such.
+
+
+def item(n):
+    """22 bytes as JSON for three digits."""
+    return f"アイテム{n}"
+
+
+def side_by_side(*works):
+    """Runs each in a process of its own; the seconds until all have ended. One that fails is an error."""
+    workers = [multiprocessing.Process(target=work) for work in works]
+    begin = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    seconds = time.perf_counter() - begin
+    assert all(worker.exitcode == 0 for worker in workers), "a process has failed"
+    return seconds
+
+
+# --- peers that pass items from a producer to a consumer -------------------------------------------
+
+
+def through_processes(make, items):
+    """A producer and a consumer process on a queue of Python's shape; the seconds it takes."""
+    queue = make()
+
+    def produce():
+        for n in range(items):
+            queue.put(item(n))
+        queue.put(None)
+
+    def consume():
+        while queue.get() is not None:
+            pass
+
+    return side_by_side(produce, consume)
+
+
+def mp_queue(items):
+    return through_processes(multiprocessing.Queue, items)
+
+
+def simple_queue(items):
+    return through_processes(multiprocessing.SimpleQueue, items)
+
+
+def faster_fifo(items):
+    import faster_fifo as fifo
+
+    class Waits:
+        """put and get that wait, as those of the others do."""
+
+        def __init__(self):
+            self.queue = fifo.Queue(16 << 20)
+
+        def put(self, value):
+            self.queue.put(value, timeout=60)
+
+        def get(self):
+            return self.queue.get(timeout=60)
+
+    return through_processes(Waits, items)
+
+
+def pipe_relay(items):
+    """The same bytes through two named pipes in writes of 4096 bytes, with a relay between them."""
+    data = "".join(f'"{item(n)}"\n' for n in range(items)).encode()
+    with tempfile.TemporaryDirectory() as place:
+        first, second = (os.path.join(place, name) for name in ("first", "second"))
+        os.mkfifo(first)
+        os.mkfifo(second)
+
+        def write():
+            with open(first, "wb", buffering=0) as pipe:
+                for at in range(0, len(data), 4096):
+                    pipe.write(data[at : at + 4096])
+
+        def relay():
+            with open(first, "rb", buffering=0) as source, open(second, "wb", buffering=0) as sink:
+                while chunk := source.read(65536):
+                    for at in range(0, len(chunk), 4096):
+                        sink.write(chunk[at : at + 4096])
+
+        def read():
+            with open(second, "rb", buffering=0) as pipe:
+                while pipe.read(65536):
+                    pass
+
+        return side_by_side(write, relay, read)
+
+
+@contextmanager
+def server(command, port):
+    """A server on this machine alone, for as long as it is needed."""
+    with tempfile.TemporaryDirectory() as place:
+        process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 10
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    if process.poll() is not None or time.monotonic() > deadline:
+                        raise
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def through_redis(items, stream):
+    import redis
+
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+
+    def produce():
+        pipe = redis.Redis(port=port).pipeline(transaction=False)
+        for n in range(items):
+            pipe.xadd("s", {"i": item(n)}) if stream else pipe.rpush("l", item(n))
+            if n % ENOUGH == ENOUGH - 1:
+                pipe.execute()
+        pipe.execute()
+
+    def consume():
+        client, got, last = redis.Redis(port=port), 0, "0"
+        while got < items:
+            if stream:
+                entries = client.xread({"s": last}, count=ENOUGH, block=1000)
+                if entries:
+                    last = entries[0][1][-1][0]
+                    got += len(entries[0][1])
+            else:
+                found = client.blmpop(1, 1, "l", direction="LEFT", count=ENOUGH)
+                got += len(found[1]) if found else 0
+
+    with server(command, port):
+        return side_by_side(produce, consume)
+
+
+def redis_list(items):
+    return through_redis(items, stream=False)
+
+
+def redis_stream(items):
+    return through_redis(items, stream=True)
+
+
+def beanstalkd(items):
+    """One request an item, as its protocol has it; answers are read in one go for a batch."""
+    port = free_port()
+
+    def produce():
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            answers = peer.makefile("rb")
+            for first in range(0, items, ENOUGH):
+                bodies = [item(n).encode() for n in range(first, min(items, first + ENOUGH))]
+                peer.sendall(b"".join(b"put 0 0 60 %d\r\n%b\r\n" % (len(b), b) for b in bodies))
+                for _ in bodies:
+                    answers.readline()
+
+    def consume():
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            answers = peer.makefile("rb")
+            done = 0
+            while done < items:
+                batch = min(ENOUGH, items - done)
+                peer.sendall(b"reserve\r\n" * batch)
+                numbers = []
+                for _ in range(batch):
+                    _, number, size = answers.readline().split()
+                    answers.read(int(size) + 2)
+                    numbers.append(number)
+                peer.sendall(b"".join(b"delete %b\r\n" % number for number in numbers))
+                for _ in numbers:
+                    answers.readline()
+                done += batch
+
+    with server(["beanstalkd", "-l", "127.0.0.1", "-p", str(port)], port):
+        return side_by_side(produce, consume)
+
+
+# --- qdemo ------------------------------------------------------------------------------------------
+
+
+def timed(command, **more):
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, **more)
+    return time.perf_counter() - begin
+
+
+@contextmanager
+def queues():
+    """The environment of queues of one's own. A keeper that still goes is waited for at the end."""
+    place = tempfile.mkdtemp()
+    try:
+        yield {**os.environ, "QDEMO_DIR": place}
+    finally:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                shutil.rmtree(place)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+
+
+def qdemo_run(items):
+    delays = ["--producer-delay", "0", "--consumer-delay", "0"]
+    return timed(["qdemo", "run", "--quiet", "--items", str(items), *delays])
+
+
+def qdemo_journal(items):
+    """A producer and a consumer on a shared queue, which keeps a journal."""
+    with queues() as environment:
+        begin = time.perf_counter()
+        consumer = subprocess.Popen(["qdemo", "consumer", "--quiet"], env=environment)
+        subprocess.run(
+            ["qdemo", "producer", "--quiet", "--items", str(items)], env=environment, check=True
+        )
+        assert consumer.wait() == 0
+        return time.perf_counter() - begin
+
+
+def qdemo_put(items):
+    """Lines from standard input into a queue at rest."""
+    with queues() as environment:
+        lines = "".join(f"{n}\n" for n in range(items)).encode()
+        return timed(["qdemo", "put", "-"], input=lines, env=environment)
+
+
+def qdemo_get(items):
+    """Out of a queue at rest."""
+    with queues() as environment:
+        lines = "".join(f"{n}\n" for n in range(items)).encode()
+        subprocess.run(["qdemo", "put", "-"], input=lines, env=environment, check=True)
+        command = ["qdemo", "get", "--count", str(items)]
+        return timed(command, env=environment, stdout=subprocess.DEVNULL)
+
+
+# --- a command for each item ------------------------------------------------------------------------
+
+
+def commands(command):
+    def run(items):
+        lines = "".join(f"{n}\n" for n in range(items)).encode()
+        return timed(command, input=lines, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    return run
+
+
+def qdemo_commands(items):
+    with queues() as environment:
+        lines = "".join(f"{n}\n" for n in range(items)).encode()
+        subprocess.run(["qdemo", "put", "-"], input=lines, env=environment, check=True)
+        subprocess.run(["qdemo", "close"], env=environment, check=True)
+        command = ["qdemo", "consumer", "--quiet", "-j", "2", "--", "true"]
+        return timed(command, env=environment, stdout=subprocess.DEVNULL)
