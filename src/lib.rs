@@ -54,6 +54,7 @@ mod journal;
 mod keeper;
 mod name;
 mod pipe;
+mod proc;
 mod queue;
 mod report;
 #[cfg(test)]

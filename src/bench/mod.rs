@@ -8,6 +8,7 @@
 mod chart;
 mod figures;
 mod item;
+mod keeper_loop;
 mod lack;
 mod machine;
 mod player;

@@ -126,7 +126,7 @@ impl Stage<'_> {
         command.stdin(start.try_clone()?).stdout(writer);
         let role = match task.part {
             Part::Producer | Part::Writer => Role::Producer,
-            Part::Consumer | Part::Relay | Part::Reader => Role::Consumer,
+            _ => Role::Consumer,
         };
         self.crew
             .take_on(Worker { role, number: task.number }, &mut command)

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{player, relay};
+use super::{keeper_loop, player, relay};
 use crate::clock::{Clock, Nanos};
 
 /// The pipes of a measurement, beside those of a queue: each byte is leave to put one more item; the
@@ -19,16 +19,21 @@ pub(super) const HOPS: [&str; 2] = ["first-hop", "second-hop"];
 pub(crate) struct Task {
     pub(super) part: Part,
     /// From 1 on, among those who play the same part.
+    #[serde(default)]
     pub(super) number: u32,
     /// The directory of the pipes.
+    #[serde(default)]
     pub(super) place: PathBuf,
     /// Bytes of an item as JSON.
     pub(super) size: u64,
     /// For so many nanoseconds items are put.
+    #[serde(default)]
     pub(super) window: Nanos,
     /// One at a time, and only when somebody waits for it.
+    #[serde(default)]
     pub(super) one_by_one: bool,
     /// See [`Clock::since`].
+    #[serde(default)]
     pub(super) origin: Nanos,
 }
 
@@ -40,6 +45,8 @@ pub(super) enum Part {
     Writer,
     Relay,
     Reader,
+    /// All of it, without pipes.
+    KeeperLoop,
 }
 
 /// What a process says, a line each.
@@ -67,6 +74,7 @@ impl Task {
             Part::Writer => relay::write(self),
             Part::Relay => relay::relay(self),
             Part::Reader => relay::read(self),
+            Part::KeeperLoop => keeper_loop::relay(self),
         };
         tell(&told.unwrap_or_else(|error| Told::Failed(format!("{error:#}"))))
     }

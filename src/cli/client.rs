@@ -61,12 +61,12 @@ impl ClientArgs {
         let lang = self.lang.lang()?;
         let queue = self.queue.name()?;
         let program = own_program().context("cannot find the qdemo program")?;
-        let options = Options::new(queue.clone(), role).program(program).callers(Stamp::callers());
+        let options = Options::new(queue.clone(), role).program(program);
         let (options, waker) = match self.worker {
             Some(share) => (options.worker(share.number), None),
             None => {
                 let waker = signals::catch(Hangup::Leave, || {})?;
-                (options.interrupt(Arc::clone(&waker)), Some(waker))
+                (options.callers(Stamp::callers()).interrupt(Arc::clone(&waker)), Some(waker))
             }
         };
         let output = Output::new(progress, waker);

@@ -1,6 +1,5 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first asks to leave, the second doesn't ask.
 
-use std::fs;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -12,6 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::pipe::{Ready, Waker, wait};
+use crate::proc;
 
 /// The signal that this process was told to leave by, 0 before.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
@@ -131,7 +131,7 @@ pub(super) fn catch_resizes(waker: &Waker) -> io::Result<()> {
 
 /// Whether this was started under `nohup`: SIGHUP, number 1, is in the mask of ignored signals.
 fn starts_with_nohup() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = proc::read("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask & 1 != 0)

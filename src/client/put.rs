@@ -168,7 +168,9 @@ impl Client {
     pub(super) fn put_unsent(&mut self) {
         let count = std::mem::take(&mut self.unsent);
         if count > 0 {
-            self.session.put(count, std::mem::take(&mut self.lines));
+            // As many as these will follow, perhaps.
+            let room = Vec::with_capacity(self.lines.len());
+            self.session.put(count, std::mem::replace(&mut self.lines, room));
         }
     }
 }

@@ -238,6 +238,7 @@ impl Session {
     /// Starts a write, unless one is being put together.
     fn begin(&mut self) {
         if self.write.is_empty() {
+            self.write.reserve(self.most);
             self.writer.start(&mut self.write);
         }
     }

@@ -8,11 +8,11 @@
 //!
 //! Where there is no `/proc` (macOS), the time at which the process first asked is used instead.
 
-use std::fs;
-
 use rustix::process::{Pid, getpgrp, getpid, getppid};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
+
+use crate::proc;
 
 /// Two processes of one tick whose numbers are further apart than this have seen the numbers wrap
 /// around.
@@ -119,9 +119,7 @@ impl Moment {
 }
 
 fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
+    proc::read("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
 /// What the kernel tells of a process.
@@ -134,7 +132,7 @@ struct Process {
 
 impl Process {
     fn of(pid: Pid) -> Option<Self> {
-        Self::from_stat(&fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
+        Self::from_stat(&proc::read(&format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
     }
 
     /// Fields 4, 6 and 22; the second one, a name in brackets, may contain anything.
@@ -151,7 +149,7 @@ impl Process {
 
 /// The fifth field of `/proc/loadavg`.
 fn last_pid() -> Option<u32> {
-    let load = fs::read_to_string("/proc/loadavg").ok()?;
+    let load = proc::read("/proc/loadavg").ok()?;
     load.split_whitespace().nth(4)?.parse().ok()
 }
 

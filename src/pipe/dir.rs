@@ -11,6 +11,7 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, geteuid, test_kill_process};
 
 use super::own::{cannot, explain, is_open_to_others};
+use crate::proc;
 
 /// What a directory has in it that is a queue: one of these.
 const FILES: [&str; 3] = ["inbox", "journal", "memory.json"];
@@ -283,7 +284,7 @@ fn is_dead(pid: i32) -> bool {
     let Some(process) = Some(pid).filter(|&pid| pid > 0).and_then(Pid::from_raw) else {
         return false;
     };
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let stat = proc::read(&format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
     matches!(state, Some('Z' | 'X'))
         || test_kill_process(process).is_err_and(|error| error == rustix::io::Errno::SRCH)
