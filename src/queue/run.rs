@@ -14,6 +14,8 @@ const PIECE: usize = 4 * 1024;
 const HANDFUL: usize = 256 * 1024;
 /// And if they were accepted within this time: it is how exactly an item's age is known.
 const MOMENT: Nanos = 10_000_000;
+/// Newlines are counted in so many bytes at once.
+const PART: usize = 512;
 
 /// Items as lines: `count` of them, each with its newline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,14 +32,28 @@ impl Lines {
         if n >= self.count {
             return std::mem::take(self);
         }
-        let at = match n {
-            0 => 0,
-            n => memchr::memchr_iter(b'\n', &self.bytes)
-                .nth(usize::try_from(n - 1).unwrap_or(usize::MAX))
-                .map_or(self.bytes.len(), |end| end + 1),
-        };
+        let at = Self::end_of(n, &self.bytes).unwrap_or(self.bytes.len());
         self.count -= n;
         Self { count: n, bytes: self.bytes.split_to(at) }
+    }
+
+    /// Where the first `n` lines of these bytes end; if there are fewer, how many there are.
+    pub(crate) fn end_of(n: u64, bytes: &[u8]) -> Result<usize, u64> {
+        let mut left = n;
+        if left == 0 {
+            return Ok(0);
+        }
+        // To count newlines costs a fraction of what finding each of them does.
+        for (at, part) in (0..).step_by(PART).zip(bytes.chunks(PART)) {
+            let count = memchr::memchr_iter(b'\n', part).count() as u64;
+            if count >= left {
+                // In range, as it is less than the part's length.
+                let end = memchr::memchr_iter(b'\n', part).nth(left as usize - 1);
+                return Ok(at + end.map_or(part.len(), |end| end + 1));
+            }
+            left -= count;
+        }
+        Err(n - left)
     }
 
     /// Lets go of the piece that these are a small part of: they may stay long after the rest of it
@@ -223,6 +239,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn lines(items: &[&str]) -> Lines {
         let text: String = items.iter().map(|i| format!("{i}\n")).collect();
@@ -251,6 +268,21 @@ mod tests {
         assert_eq!(whole.split_to(0).count(), 0);
         assert_eq!(whole.split_to(1), run(9, &["ccc"]));
         assert_eq!(whole.count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_end_where_each_of_them_is_counted_to(
+            text in proptest::collection::vec(prop_oneof![4 => any::<u8>(), 1 => Just(b'\n')], 0..3 * PART),
+            n in 0..800_u64,
+        ) {
+            let ends: Vec<_> = text.iter().enumerate().filter(|(_, b)| **b == b'\n').collect();
+            let expected = match n {
+                0 => Ok(0),
+                n => ends.get(n as usize - 1).map(|(at, _)| at + 1).ok_or(ends.len() as u64),
+            };
+            prop_assert_eq!(Lines::end_of(n, &text), expected);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::request::parse;
 use super::{Key, Malformed, RequestLine, number, word};
+use crate::queue;
 
 /// What is longer than this, a line or a message, is nobody's: every client's write is at most
 /// `PIPE_BUF` bytes, and this is where that is largest. Also bounds what a stranger can make the
@@ -111,23 +112,19 @@ impl Framer {
 
     /// Where the `count` lines from `from` on end, of the message that begins at `start`. However it
     /// was split, it is too long if that is not to be seen in its first [`LONGEST`] bytes.
-    fn find_lines(&self, start: usize, mut from: usize, count: u64) -> Lines {
-        let mut left = count;
-        if left == 0 {
-            return Lines::End(from);
-        }
+    fn find_lines(&self, start: usize, from: usize, count: u64) -> Lines {
         let seen = self.buffer.len().min(start + LONGEST);
-        let body = from;
-        for newline in memchr::memchr_iter(b'\n', self.buffer.get(body..seen).unwrap_or_default()) {
-            let newline = body + newline;
-            if newline == from {
-                return Lines::Cut(from);
-            }
-            from = newline + 1;
-            left -= 1;
-            if left == 0 {
-                return Lines::End(from);
-            }
+        let body = self.buffer.get(from..seen).unwrap_or_default();
+        let end = queue::Lines::end_of(count, body);
+        // An empty line ends everything, wherever it stands before that.
+        let body = &body[..end.unwrap_or(body.len())];
+        match (body.first(), memchr::memmem::find(body, b"\n\n")) {
+            (Some(b'\n'), _) => return Lines::Cut(from),
+            (_, Some(line)) => return Lines::Cut(from + line + 1),
+            _ => {}
+        }
+        if let Ok(end) = end {
+            return Lines::End(from + end);
         }
         match self.buffer.len() - start > LONGEST {
             true => Lines::TooLong,
@@ -362,7 +359,34 @@ mod tests {
         assert!(matches!(framer.next(), Some(Ok((KEY, RequestLine::Put { seq: 2, .. })))));
     }
 
+    /// What [`Framer::find_lines`] finds, by looking at each line.
+    fn line_by_line(buffer: &[u8], count: u64) -> Result<usize, usize> {
+        let mut at = 0;
+        for _ in 0..count {
+            match memchr::memchr(b'\n', &buffer[at..]) {
+                Some(0) => return Err(at),
+                Some(length) => at += length + 1,
+                None => return Err(usize::MAX),
+            }
+        }
+        Ok(at)
+    }
+
     proptest! {
+        #[test]
+        fn lines_are_found_as_by_looking_at_each(
+            buffer in proptest::collection::vec(prop_oneof![5 => Just(b'x'), 1 => Just(b'\n')], 0..2000),
+            count in 0..300_u64,
+        ) {
+            let framer = Framer { buffer: buffer.clone(), ..Framer::default() };
+            let found = match framer.find_lines(0, 0, count) {
+                Lines::End(at) => Ok(at),
+                Lines::Cut(at) => Err(at),
+                Lines::Incomplete | Lines::TooLong => Err(usize::MAX),
+            };
+            prop_assert_eq!(found, line_by_line(&buffer, count));
+        }
+
         #[test]
         fn noise_neither_panics_nor_hides_what_comes_after_it(
             noise in proptest::collection::vec(any::<u8>(), 0..300),

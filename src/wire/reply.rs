@@ -273,20 +273,14 @@ impl ReplyReader {
 
     fn finish_items(&mut self) -> Option<Reply> {
         let Underway { run, lines, seen, .. } = self.items.as_mut()?;
-        let missing = run.lines.count - *lines;
-        let mut end = None;
-        for newline in memchr::memchr_iter(b'\n', &self.buffer[*seen..]) {
-            *lines += 1;
-            end = Some(*seen + newline + 1);
-            if *lines == run.lines.count {
-                break;
+        let end = match Lines::end_of(run.lines.count - *lines, &self.buffer[*seen..]) {
+            Ok(end) => *seen + end,
+            Err(more) => {
+                *lines += more;
+                *seen = self.buffer.len();
+                return None;
             }
-        }
-        if missing > 0 && *lines < run.lines.count {
-            *seen = self.buffer.len();
-            return None;
-        }
-        let end = end.unwrap_or(*seen);
+        };
         let Underway { mut run, why, .. } = self.items.take()?;
         run.lines.bytes = Bytes::copy_from_slice(&self.buffer[self.at..end]);
         self.at = end;
