@@ -16,6 +16,11 @@ pub(crate) struct Accepted {
     pub(crate) first_id: u64,
 }
 
+/// Whether this can be an item.
+fn is_line(item: &[u8]) -> bool {
+    !item.is_empty() && memchr::memchr(b'\n', item).is_none()
+}
+
 impl Client {
     /// Puts one item: JSON text without a line break. It is in the queue when this returns; waits
     /// while the queue is full.
@@ -43,6 +48,9 @@ impl Client {
         items: impl IntoIterator<Item = T>,
     ) -> Result<(), Error> {
         for item in items {
+            if !is_line(item.as_ref()) {
+                return Err(Error::NotALine);
+            }
             while !self.has_room() {
                 self.wait_for_news(Patience::Endless)?;
             }
@@ -65,11 +73,9 @@ impl Client {
         !self.full && items < self.window.max(1) && (items == 0 || bytes < MOST_UNDERWAY)
     }
 
-    /// Adds an item, for which there is room, to those that are on their way.
+    /// Adds an item, for which there is room, to those that are on their way: a line without its end.
     pub(crate) fn add(&mut self, item: &[u8]) -> Result<(), Error> {
-        if memchr::memchr(b'\n', item).is_some() || item.is_empty() {
-            return Err(Error::NotALine);
-        }
+        debug_assert!(is_line(item));
         let size = item.len() as u64;
         if size > self.largest {
             return Err(Error::TooLarge { size, most: self.largest });
