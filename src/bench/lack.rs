@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
 use super::{Case, LeftOut, Subject, machine};
-use crate::pipe::{self, WIDE, widest};
+use crate::pipe::{self, WIDE_INBOX, widest};
 
 /// Items larger than this need much memory: in a measurement as many are put as can be, and wait.
 const LARGE: u64 = 4 << 10;
@@ -14,11 +14,11 @@ const NEEDED: u64 = 256 << 20;
 /// should be.
 pub(super) fn possible(mut cases: Vec<Case>) -> std::io::Result<(Vec<Case>, Vec<LeftOut>)> {
     let mut left_out = Vec::new();
-    if let Some(room) = widest()?.filter(|&room| room < WIDE) {
+    if let Some(room) = widest()?.filter(|&room| room < WIDE_INBOX) {
         left_out.push(LeftOut {
             what: "pipes as wide as they are meant to be".to_owned(),
             why: format!(
-                "one holds {room} bytes here, not {WIDE}, as its user has many: the figures are those of \
+                "one holds {room} bytes here, not {WIDE_INBOX}, as its user has many: the figures are those of \
                  narrow ones; end what has them, or raise /proc/sys/fs/pipe-user-pages-soft"
             ),
         });

@@ -32,12 +32,12 @@ pub(super) fn widen(pipe: impl AsFd, bytes: usize) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn widen(_pipe: impl AsFd, _bytes: usize) {}
 
-/// How much a widened pipe holds now, if the system tells: less than [`WIDE`](super::WIDE) when its user
+/// How much a widened pipe holds now, if the system tells: less than [`WIDE_INBOX`](super::WIDE_INBOX) when its user
 /// has many already.
 #[cfg(target_os = "linux")]
 pub(crate) fn widest() -> io::Result<Option<usize>> {
     let (reader, _writer) = io::pipe()?;
-    widen(&reader, super::WIDE);
+    widen(&reader, super::WIDE_INBOX);
     Ok(Some(rustix::pipe::fcntl_getpipe_size(&reader)?))
 }
 
