@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
 use super::{Case, LeftOut, Subject, machine};
-use crate::pipe::{self, WIDE_INBOX, widest};
+use crate::pipe::{self, width};
 
 /// Items larger than this need much memory: in a measurement as many are put as can be, and wait.
 const LARGE: u64 = 4 << 10;
@@ -14,15 +14,7 @@ const NEEDED: u64 = 256 << 20;
 /// should be.
 pub(super) fn possible(mut cases: Vec<Case>) -> std::io::Result<(Vec<Case>, Vec<LeftOut>)> {
     let mut left_out = Vec::new();
-    if let Some(room) = widest()?.filter(|&room| room < WIDE_INBOX) {
-        left_out.push(LeftOut {
-            what: "pipes as wide as they are meant to be".to_owned(),
-            why: format!(
-                "one holds {room} bytes here, not {WIDE_INBOX}, as its user has many: the figures are those of \
-                 narrow ones; end what has them, or raise /proc/sys/fs/pipe-user-pages-soft"
-            ),
-        });
-    }
+    left_out.extend(narrow_pipes(&cases)?);
     left_out.extend(too_large(&mut cases, machine::free_memory()));
     if cases.iter().any(|case| case.subject == Subject::Python)
         && let Err(why) = has_python()
@@ -31,6 +23,24 @@ pub(super) fn possible(mut cases: Vec<Case>) -> std::io::Result<(Vec<Case>, Vec<
         left_out.push(LeftOut { what: "multiprocessing.Queue".to_owned(), why });
     }
     Ok((cases, left_out))
+}
+
+/// Whether pipes hold what they are meant to, or why not. One that cannot be made at all is found out
+/// with the case that it is for.
+fn narrow_pipes(cases: &[Case]) -> std::io::Result<Option<LeftOut>> {
+    let consumers = cases.iter().map(|case| case.consumers).max().unwrap_or(0);
+    let width = match width(consumers) {
+        Err(error) if pipe::lack(&error).is_some() => return Ok(None),
+        width => width?,
+    };
+    Ok(width.filter(|&width| width < 1.0).map(|width| LeftOut {
+        what: "pipes as wide as they are meant to be".to_owned(),
+        why: format!(
+            "they hold down to {:.0} % of that, as their user has many: the figures are those of narrow \
+             pipes; end what has them, or raise /proc/sys/fs/pipe-user-pages-soft",
+            width * 100.0
+        ),
+    }))
 }
 
 /// Takes those out that there is not enough memory for.

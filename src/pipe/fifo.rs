@@ -26,7 +26,7 @@ const INBOX: &str = "inbox";
 /// longer behind what is in it.
 pub(crate) const WIDE_INBOX: usize = 512 * 1024;
 /// The same of the mailbox of whoever gets many items at a time: a whole run.
-const WIDE_MAILBOX: usize = 256 * 1024;
+pub(super) const WIDE_MAILBOX: usize = 256 * 1024;
 
 /// The keeper's end of the inbox.
 #[derive(Debug)]

@@ -32,17 +32,25 @@ pub(super) fn widen(pipe: impl AsFd, bytes: usize) {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn widen(_pipe: impl AsFd, _bytes: usize) {}
 
-/// How much a widened pipe holds now, if the system tells: less than [`WIDE_INBOX`](super::WIDE_INBOX) when its user
-/// has many already.
+/// How much an inbox and so many mailboxes would hold now, made one after another, as a part of what
+/// they are meant to: less than 1 when their user has much in pipes already. None where the system
+/// doesn't tell.
 #[cfg(target_os = "linux")]
-pub(crate) fn widest() -> io::Result<Option<usize>> {
-    let (reader, _writer) = io::pipe()?;
-    widen(&reader, super::WIDE_INBOX);
-    Ok(Some(rustix::pipe::fcntl_getpipe_size(&reader)?))
+pub(crate) fn width(mailboxes: u32) -> io::Result<Option<f64>> {
+    use super::fifo::{WIDE_INBOX, WIDE_MAILBOX};
+    let (mut pipes, mut least) = (Vec::new(), f64::MAX);
+    for number in 0..=mailboxes {
+        let meant = if number == 0 { WIDE_INBOX } else { WIDE_MAILBOX };
+        let (reader, writer) = io::pipe()?;
+        widen(&reader, meant);
+        least = least.min(rustix::pipe::fcntl_getpipe_size(&reader)? as f64 / meant as f64);
+        pipes.push((reader, writer));
+    }
+    Ok(Some(least))
 }
 
 /// The same.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn widest() -> io::Result<Option<usize>> {
+pub(crate) fn width(_mailboxes: u32) -> io::Result<Option<f64>> {
     Ok(None)
 }
