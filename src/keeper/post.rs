@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use super::{Event, Host, Keeper, Watch};
 use crate::clock::{Clock, Nanos, Stamp};
 use crate::journal::Fact;
-use crate::pipe::{Inbox, QueueDir, Ready, Slot, WIDE_INBOX, wait};
+use crate::pipe::{Inbox, QueueDir, Ready, Slot, WIDE, wait};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
@@ -41,7 +41,7 @@ impl Post {
             inbox,
             slots: BTreeMap::new(),
             leaving: Vec::new(),
-            buffer: vec![0; WIDE_INBOX],
+            buffer: vec![0; WIDE],
         })
     }
 

@@ -21,12 +21,10 @@ use super::limit::widen;
 use super::own::{self, MODE, explain};
 
 const INBOX: &str = "inbox";
-/// How much the inbox holds, where the system lets it. Many writers that find it full are all woken when it
-/// is read, so that each should have room for several writes then. With more, `done` and `get` would wait
-/// longer behind what is in it.
-pub(crate) const WIDE_INBOX: usize = 512 * 1024;
-/// The same of the mailbox of whoever gets many items at a time: a whole run.
-pub(super) const WIDE_MAILBOX: usize = 256 * 1024;
+/// How much the inbox holds, where the system lets it, and the mailbox of whoever gets many items at a time.
+/// Many writers that find the inbox full are all woken when it is read, so that each should have room for
+/// several writes then. With more, `done` and `get` would wait longer behind what is in it.
+pub(crate) const WIDE: usize = 512 * 1024;
 
 /// The keeper's end of the inbox.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ impl Inbox {
             remove_if_there(&hidden)?;
             make(&hidden)?;
             let ends = (open(&hidden, true)?, open(&hidden, false)?);
-            widen(&ends.0, WIDE_INBOX);
+            widen(&ends.0, WIDE);
             fs::rename(&hidden, &path)?;
             Ok(ends)
         };
@@ -167,7 +165,7 @@ impl Mailbox {
     /// come back with the rest. Not for everybody, as what a user may have in pipes is limited.
     pub(crate) fn widen(&mut self) {
         if !std::mem::replace(&mut self.wide, true) {
-            widen(&self.reader, WIDE_MAILBOX);
+            widen(&self.reader, WIDE);
         }
     }
 

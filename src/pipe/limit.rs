@@ -37,13 +37,11 @@ pub(super) fn widen(_pipe: impl AsFd, _bytes: usize) {}
 /// doesn't tell.
 #[cfg(target_os = "linux")]
 pub(crate) fn width(mailboxes: u32) -> io::Result<Option<f64>> {
-    use super::fifo::{WIDE_INBOX, WIDE_MAILBOX};
     let (mut pipes, mut least) = (Vec::new(), f64::MAX);
-    for number in 0..=mailboxes {
-        let meant = if number == 0 { WIDE_INBOX } else { WIDE_MAILBOX };
+    for _ in 0..=mailboxes {
         let (reader, writer) = io::pipe()?;
-        widen(&reader, meant);
-        least = least.min(rustix::pipe::fcntl_getpipe_size(&reader)? as f64 / meant as f64);
+        widen(&reader, super::WIDE);
+        least = least.min(rustix::pipe::fcntl_getpipe_size(&reader)? as f64 / super::WIDE as f64);
         pipes.push((reader, writer));
     }
     Ok(Some(least))

@@ -10,8 +10,9 @@ use crate::clock::Nanos;
 /// Small items put one after another are kept in one piece up to this many bytes: about a write of a
 /// producer that has many.
 const PIECE: usize = 4 * 1024;
-/// Pieces are handed out together up to this many bytes: what a client's pipe may hold.
-const HANDFUL: usize = 256 * 1024;
+/// Pieces are handed out together up to this many bytes: what a client's pipe may hold, and as much as
+/// is taken in at a time, or else the line would grow while a consumer that is as fast waits for the rest.
+const HANDFUL: usize = 512 * 1024;
 /// And if they were accepted within this time: it is how exactly an item's age is known.
 const MOMENT: Nanos = 10_000_000;
 /// Newlines are counted in so many bytes at once.
