@@ -9,7 +9,9 @@ mod delay;
 mod pace;
 mod stamp;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::time::{ClockId, clock_gettime};
 
 pub use delay::Delay;
 pub(crate) use delay::{Pauses, Stream};
@@ -28,7 +30,8 @@ pub(crate) fn nanos(duration: Duration) -> Nanos {
 /// Wall time since a start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    start: Instant,
+    /// By the machine's clock.
+    start: Nanos,
     /// What it showed then.
     shown: Nanos,
 }
@@ -36,29 +39,43 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock that shows 0 now.
     pub(crate) fn start() -> Self {
-        Self { start: Instant::now(), shown: 0 }
+        Self::since(Self::origin())
     }
 
     /// A clock that shows the time since 1970 began, as the system knows it now; from then on it
     /// doesn't go back either.
     pub(crate) fn of_the_wall() -> Self {
         let shown = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
-        Self { start: Instant::now(), shown }
+        Self { start: Self::origin(), shown }
     }
 
-    /// A clock that shows the nanoseconds since `origin`, as every process does whose clock has the same.
+    /// A clock that shows the nanoseconds since `origin`, as in every process whose clock has the same.
     pub(crate) fn since(origin: Nanos) -> Self {
-        Self { start: Instant::now(), shown: Self::origin().saturating_sub(origin) }
+        Self { start: origin, shown: 0 }
     }
 
-    /// Now, for [`Clock::since`] in any process of this machine.
+    /// Now, for [`Clock::since`] in any process of this machine: what std's `Instant` is made of, but
+    /// can be told to others.
     pub(crate) fn origin() -> Nanos {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        Duration::try_from(now).map_or(0, nanos)
+        clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| nanos(now.into()))
     }
 
     /// Nanoseconds since the start.
     pub(crate) fn now(&self) -> Nanos {
-        self.shown.saturating_add(nanos(self.start.elapsed()))
+        self.shown.saturating_add(Self::origin().saturating_sub(self.start))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_of_one_origin_show_the_same_whenever_they_were_made() {
+        let origin = Clock::origin();
+        let first = Clock::since(origin);
+        let second = Clock::since(origin);
+        let times = [first.now(), second.now(), first.now()];
+        assert!(times.is_sorted(), "{times:?}");
     }
 }
