@@ -13,13 +13,14 @@ KILLS ?= 1000
 # How often each of the peers is measured.
 ROUNDS ?= 5
 
-.PHONY: help demo build install test test-browser lint instructions sim chaos fuzz bench-peers clean
+.PHONY: help demo build install test test-browser lint instructions profile sim chaos fuzz bench-peers clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
 	@echo "make test      format check, clippy, all tests, examples included"
 	@echo "make test-browser  pictures, looked at in Chromium, which it installs where it may"
 	@echo "make instructions  count those of the keeper's loop, in valgrind (ACCEPT=1: as the new measure)"
+	@echo "make profile   instructions an item in keeper, producer and consumer, by function"
 	@echo "make sim       the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
 	@echo "make chaos     $(KILLS) real processes killed (KILLS=N; a minute)"
 	@echo "make fuzz      try what nobody has thought of, FUZZ_SECONDS=60 for each target"
@@ -53,6 +54,9 @@ lint:
 
 instructions: build
 	benches/instructions/count.sh $(if $(ACCEPT),accept)
+
+profile: build
+	benches/instructions/profile.py
 
 sim:
 	QDEMO_SIM_SEEDS=$(FROM)..$$(($(FROM) + $(SEEDS))) $(CARGO) test --release --locked --lib sim:: -- --nocapture

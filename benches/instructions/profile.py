@@ -2,8 +2,7 @@
 """Counts the instructions that keeper, producer and consumer of a run take for an item, by function.
 
 Each runs in callgrind, once with items and once without; the difference is theirs. What the kernel does is
-not counted. (The run's parent dies in valgrind when it ends, as that hides what rustix asks the kernel for;
-all items are through by then.)
+not counted.
 """
 
 import collections
@@ -24,7 +23,7 @@ def counted(items):
         command = ["valgrind", "--tool=callgrind", "--trace-children=yes",
                    f"--callgrind-out-file={place}/%p", QDEMO, "run", "--quiet", "--items", str(items),
                    "--producer-delay", "0", "--consumer-delay", "0"]
-        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         roles = collections.defaultdict(collections.Counter)
         for profile in glob.glob(f"{place}/*"):
             with open(profile, errors="replace") as text:

@@ -8,8 +8,11 @@
 //!
 //! Where there is no `/proc` (macOS), the time at which the process first asked is used instead.
 
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{SysconfVar, sysconf};
 use rustix::process::{Pid, getpgrp, getpid, getppid};
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::proc;
@@ -156,15 +159,16 @@ fn last_pid() -> Option<u32> {
 /// Ticks since the machine started, by the clock that `start_tick` uses.
 fn current_tick() -> u64 {
     #[cfg(target_os = "linux")]
-    let clock = ClockId::Boottime;
+    let clock = ClockId::CLOCK_BOOTTIME;
     #[cfg(not(target_os = "linux"))]
-    let clock = ClockId::Monotonic;
-    let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
+    let clock = ClockId::CLOCK_MONOTONIC;
+    let ticks_per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten();
+    let ticks_per_second = ticks_per_second.and_then(|ticks| u64::try_from(ticks).ok());
+    // What every system has that there is, should it not tell.
+    let ticks_per_second = ticks_per_second.unwrap_or(100).max(1);
     let nanos_per_tick = 1_000_000_000 / ticks_per_second;
-    let now = clock_gettime(clock);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    let nanos = u64::try_from(now.tv_nsec).unwrap_or(0);
-    seconds * ticks_per_second + nanos / nanos_per_tick.max(1)
+    let now = clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
+    now.as_secs() * ticks_per_second + u64::from(now.subsec_nanos()) / nanos_per_tick.max(1)
 }
 
 #[cfg(test)]
