@@ -15,8 +15,10 @@ if ! command -v valgrind > /dev/null; then
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends valgrind > /dev/null
 fi
-told=$(valgrind --tool=callgrind --callgrind-out-file=target/keeper-loop.callgrind \
-    --toggle-collect='*take_a_turn*' target/release/qdemo bench-task '{"part":"KeeperLoop","size":22}' 2>&1)
+target=${CARGO_TARGET_DIR:-target}
+told=$(valgrind --tool=callgrind --callgrind-out-file="$target/keeper-loop.callgrind" \
+    --toggle-collect='*take_a_turn*' "$target/release/qdemo" \
+    bench-task '{"part":"KeeperLoop","size":22}' 2>&1) || true
 count=$(sed -n 's/.*Collected : \([0-9]*\)$/\1/p' <<< "$told")
 if ! grep -q '"items":100000' <<< "$told" || [ -z "$count" ] || [ "$count" = 0 ]; then
     echo "$told" >&2

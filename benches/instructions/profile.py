@@ -12,7 +12,7 @@ import re
 import subprocess
 import tempfile
 
-QDEMO = "target/release/qdemo"
+QDEMO = os.environ.get("CARGO_TARGET_DIR", "target") + "/release/qdemo"
 ITEMS = 200_000
 SHOWN = 6  # How many functions of each.
 

@@ -107,13 +107,29 @@ impl Args {
             other => other?,
         };
         removed?;
-        self.tell(&report, &Output::new(progress, None))?;
+        // Whoever reads the table may stop at any line of it.
         if let Some(picture) = &mut picture
             && !report.cases.is_empty()
         {
             picture.write(&report.chart())?;
         }
+        self.tell(&report, &Output::new(progress, None))?;
         Ok(if report.cases.is_empty() { ExitCode::Failed } else { ExitCode::Done })
+    }
+
+    fn tell(&self, report: &Report, output: &Output) -> anyhow::Result<()> {
+        for left_out in &report.left_out {
+            output.notice(&format!("qdemo: left out: {}: {}", left_out.what, left_out.why));
+        }
+        match self.format {
+            Format::Text if report.cases.is_empty() => {}
+            Format::Text => write(&report.table())?,
+            Format::Json => write(&format!("{}\n", serde_json::to_string_pretty(report)?))?,
+        }
+        if let Some(doubts) = report.doubts() {
+            say(&doubts);
+        }
+        Ok(())
     }
 
     fn plan(&self) -> Plan {
@@ -135,23 +151,6 @@ fn given_or<T: Copy + PartialEq>(given: &[T], usual: &[T]) -> Vec<T> {
         }
     }
     all
-}
-
-impl Args {
-    fn tell(&self, report: &Report, output: &Output) -> anyhow::Result<()> {
-        for left_out in &report.left_out {
-            output.notice(&format!("qdemo: left out: {}: {}", left_out.what, left_out.why));
-        }
-        match self.format {
-            Format::Text if report.cases.is_empty() => {}
-            Format::Text => write(&report.table())?,
-            Format::Json => write(&format!("{}\n", serde_json::to_string_pretty(report)?))?,
-        }
-        if let Some(doubts) = report.doubts() {
-            say(&doubts);
-        }
-        Ok(())
-    }
 }
 
 fn write(text: &str) -> anyhow::Result<()> {
