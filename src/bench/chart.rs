@@ -15,6 +15,8 @@ const ABOVE: f64 = 46.0;
 const BELOW: f64 = 36.0;
 /// Room for the numbers of the axis.
 const LEFT: f64 = 64.0;
+/// How many colours there are for one of them.
+const SHADES: usize = 4;
 /// How much smaller the figures at the bars are than other letters, as their widths are overestimated.
 const SMALL: f64 = 0.8;
 /// The part of its group's place that its bars take up.
@@ -177,8 +179,8 @@ fn round_number(value: f64) -> String {
 /// Whoever is compared to has colours of its own; those of one subject take turns.
 fn class(series: &Series, at: usize) -> String {
     match series.subject {
-        Subject::Qdemo => format!("bar qdemo-{}", at % 2),
-        Subject::Python => format!("bar python-{}", at % 2),
+        Subject::Qdemo => format!("bar qdemo-{}", at % SHADES),
+        Subject::Python => format!("bar python-{}", at % SHADES),
         Subject::Relay => "bar relay".to_owned(),
     }
 }

@@ -36,8 +36,8 @@ fn narrow_pipes(cases: &[Case]) -> std::io::Result<Option<LeftOut>> {
     Ok(width.filter(|&width| width < 1.0).map(|width| LeftOut {
         what: "pipes as wide as they are meant to be".to_owned(),
         why: format!(
-            "they hold down to {:.0} % of that, as their user has many: the figures are those of narrow \
-             pipes; end what has them, or raise /proc/sys/fs/pipe-user-pages-soft",
+            "they hold down to {:.0} % of that, as their user has many, these included: the figures are those of narrow \
+             pipes; end what has them, take fewer consumers, or raise /proc/sys/fs/pipe-user-pages-soft",
             width * 100.0
         ),
     }))

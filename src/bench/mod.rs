@@ -109,7 +109,8 @@ pub(crate) struct Report {
     version: &'static str,
     commit: Option<&'static str>,
     pub(crate) rounds: u32,
-    /// Seconds for which items were put in each of them.
+    /// Seconds for which items were put in each of them; into Python's queue, which takes them faster than
+    /// it passes them on, a sixth of that.
     window_s: f64,
     pub(crate) cases: Vec<Outcome>,
     pub(crate) left_out: Vec<LeftOut>,

@@ -6,17 +6,19 @@ use std::io::{self, Read, Write};
 
 use super::item::{line, stamp, stamped};
 use super::task::{HOPS, Task, Told, give, take};
-use crate::pipe::PIPE_BUF;
+use crate::pipe::{PIPE_BUF, WIDE, widen};
 
-/// How much is read at once: what a pipe holds by default.
-const MOST: usize = 64 * 1024;
+/// How much is read at once: what the pipes hold.
+const MOST: usize = WIDE;
 
 fn to(task: &Task, hop: usize) -> io::Result<File> {
     File::options().write(true).open(task.place.join(HOPS[hop]))
 }
 
 fn from(task: &Task, hop: usize) -> io::Result<File> {
-    File::open(task.place.join(HOPS[hop]))
+    let pipe = File::open(task.place.join(HOPS[hop]))?;
+    widen(&pipe, WIDE);
+    Ok(pipe)
 }
 
 /// In pieces that the kernel doesn't mix with others, as any number of writers must.
@@ -34,7 +36,8 @@ pub(super) fn write(task: &Task) -> anyhow::Result<Told> {
     let mut item = line(task.size);
     match tokens {
         None => {
-            let several = item.repeat((PIPE_BUF / item.len()).max(1));
+            // Full writes, wherever an item ends.
+            let several = item.repeat(PIPE_BUF.div_ceil(item.len()) * 16);
             while clock.now() < end {
                 write_all(&pipe, &several)?;
             }

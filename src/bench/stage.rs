@@ -19,6 +19,8 @@ use crate::keeper::{Event, Keeper, Office, Plan, Post, Watch};
 use crate::pipe::{QueueDir, Ready, Waker, make_fifo, wait};
 use crate::queue::{Queue, Remains, Role, Worker};
 
+/// How long a measurement may take at the most.
+const PATIENCE: Nanos = 30_000_000_000;
 const SCRIPT: &str = include_str!("mp_queue.py");
 
 /// Where measurements are made.
@@ -131,7 +133,7 @@ impl Stage<'_> {
         self.crew
             .take_on(Worker { role, number: task.number }, &mut command)
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
-        Ok(Player { reader, text: Vec::new(), ready: false, over: false })
+        Ok(Player { reader, text: Vec::new(), ready: false, done: false, over: false })
     }
 
     /// Keeps the queue until all have left: as the parent of a run does, without telling anybody.
@@ -147,12 +149,13 @@ impl Stage<'_> {
         let mut host = Office { post, watch: Nobody };
         let clock = Clock::start();
         loop {
-            let until = keeper.turn(clock.now(), &mut host)?;
+            keeper.turn(clock.now(), &mut host)?;
             host.post.flush();
             if cast.is_over() {
                 return Ok(());
             }
-            let arrivals = host.post.wait(clock, until, &cast.pipes(self.interrupt))?;
+            must_go_on(clock)?;
+            let arrivals = host.post.wait(clock, Some(PATIENCE), &cast.pipes(self.interrupt))?;
             host.take_in(&mut keeper, clock, &arrivals)?;
             cast.hear(&arrivals.others)?;
         }
@@ -160,12 +163,23 @@ impl Stage<'_> {
 
     /// Waits until all have left.
     fn watch(&self, cast: &mut Cast) -> anyhow::Result<()> {
+        let clock = Clock::start();
         while !cast.is_over() {
-            let states = wait(&cast.pipes(self.interrupt), None)?;
+            must_go_on(clock)?;
+            let left = PATIENCE.saturating_sub(clock.now());
+            let states = wait(&cast.pipes(self.interrupt), Some(left))?;
             let ready: Vec<_> = states.iter().map(|state| state.ready || state.dead).collect();
             cast.hear(&ready)?;
         }
         Ok(())
+    }
+}
+
+/// Fails when a measurement takes far longer than it may: one of its processes has been stopped, perhaps.
+fn must_go_on(clock: Clock) -> anyhow::Result<()> {
+    match clock.now() < PATIENCE {
+        true => Ok(()),
+        false => bail!("a process does not answer for {} s", PATIENCE / 1_000_000_000),
     }
 }
 
@@ -202,7 +216,9 @@ struct Player {
     reader: PipeReader,
     text: Vec<u8>,
     ready: bool,
-    /// It has told all.
+    /// It has told what it saw.
+    done: bool,
+    /// It has ended.
     over: bool,
 }
 
@@ -241,15 +257,17 @@ impl Player {
         self.text.extend_from_slice(&buffer[..read]);
         if read == 0 {
             self.over = true;
-            // Without a word it has not just done its work.
-            let died = || anyhow!("a process has died");
-            return if self.ready && self.text.is_empty() { Ok(()) } else { Err(died()) };
+            return match self.done && self.text.is_empty() {
+                true => Ok(()),
+                false => Err(anyhow!("a process has died")),
+            };
         }
         while let Some(end) = memchr::memchr(b'\n', &self.text) {
             let line: Vec<_> = self.text.drain(..=end).collect();
             let told =
                 serde_json::from_slice(&line).context("a process has said what is unheard of")?;
             self.ready |= told == Told::Ready;
+            self.done |= matches!(told, Told::Put { .. } | Told::Got { .. } | Told::Passed);
             sample.take(told)?;
         }
         Ok(())

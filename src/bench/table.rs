@@ -41,7 +41,7 @@ impl Report {
                 "{} {:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}",
                 who(&one.case),
                 si(one.items_per_s.median),
-                spread(one),
+                self.spread(one),
                 si(one.bytes_per_s) + "B",
                 times(limit.map(|limit| one.items_per_s.median / limit.items_per_s.median)),
                 si(one.p50_s.median) + "s",
@@ -49,7 +49,7 @@ impl Report {
                 limit.map_or("–".to_owned(), |limit| si(limit.p50_s.median) + "s"),
             );
         }
-        text += "\np50, p99: from the put in one process until the get in another, one item at a time.\n\
+        text += "\np50, p99: from the put in one process until the get in another, one item at a time a pair.\n\
                  limit: the same bytes through two named pipes, one writer, a bare relay, one reader.\n";
         if of(Subject::Python).next().is_some() {
             let _ = writeln!(
@@ -65,13 +65,21 @@ impl Report {
                 "{} {:>9} {:>7} {:>8} {:>8} {:>8}",
                 who(&one.case),
                 si(one.items_per_s.median),
-                spread(one),
+                self.spread(one),
                 times(ours.map(|ours| ours.items_per_s.median / one.items_per_s.median)),
                 si(one.p50_s.median) + "s",
                 times(ours.map(|ours| ours.p50_s.median / one.p50_s.median)),
             );
         }
         text
+    }
+
+    /// Of one round nobody knows.
+    fn spread(&self, one: &Outcome) -> String {
+        match self.rounds {
+            1 => "–".to_owned(),
+            _ => format!("± {:.0} %", one.items_per_s.half() * 100.0),
+        }
     }
 
     /// Cases whose rounds differ too much, as a line for people; none if there are none.
@@ -92,10 +100,6 @@ impl Report {
 
 fn who(case: &Case) -> String {
     format!("{:>8} {:>7}", bytes(case.size), format!("{} × {}", case.producers, case.consumers))
-}
-
-fn spread(one: &Outcome) -> String {
-    format!("± {:.0} %", one.items_per_s.half() * 100.0)
 }
 
 fn times(ratio: Option<f64>) -> String {

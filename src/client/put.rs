@@ -33,6 +33,9 @@ impl Client {
 
     /// The same, but waits for room only that long.
     pub(crate) fn put_within(&mut self, item: &[u8], patience: Patience) -> Result<(), Error> {
+        if !is_line(item) {
+            return Err(Error::NotALine);
+        }
         self.add(item)?;
         while self.wait_for_news(patience)?.is_some() {}
         Ok(())

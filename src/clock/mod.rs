@@ -54,8 +54,8 @@ impl Clock {
         Self { start: origin, shown: 0 }
     }
 
-    /// Now, for [`Clock::since`] in any process of this machine: what std's `Instant` is made of, but
-    /// can be told to others.
+    /// Now, for [`Clock::since`] in any process of this machine. On Linux that is what std's `Instant` is
+    /// made of, but can be told to others.
     pub(crate) fn origin() -> Nanos {
         clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| nanos(now.into()))
     }

@@ -20,7 +20,7 @@ pub(crate) fn raise_open_files() -> Option<u64> {
 /// Lets a pipe hold this many bytes, or as many of them as the user may still have in pipes. Where the
 /// system has no such call, it stays as it is.
 #[cfg(target_os = "linux")]
-pub(super) fn widen(pipe: impl AsFd, bytes: usize) {
+pub(crate) fn widen(pipe: impl AsFd, bytes: usize) {
     use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
     let now = fcntl_getpipe_size(&pipe).unwrap_or(bytes);
     let smaller = std::iter::successors(Some(bytes), |bytes| Some(bytes / 2));
@@ -30,7 +30,7 @@ pub(super) fn widen(pipe: impl AsFd, bytes: usize) {
 
 /// The same.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn widen(_pipe: impl AsFd, _bytes: usize) {}
+pub(crate) fn widen(_pipe: impl AsFd, _bytes: usize) {}
 
 /// How much an inbox and so many mailboxes would hold now, made one after another, as a part of what
 /// they are meant to: less than 1 when their user has much in pipes already. None where the system
