@@ -45,6 +45,18 @@ fn values_of_any_type_come_out_as_they_went_in() {
 }
 
 #[test]
+fn a_value_whose_json_has_a_line_break_is_refused() {
+    let sandbox = Sandbox::new();
+    let queue: Queue<Box<serde_json::value::RawValue>> = open(&sandbox);
+    let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
+    assert!(queue.put(raw("[1,\n2]")).is_err());
+    queue.put(raw("[3, 4]")).unwrap();
+    assert_eq!(queue.get().unwrap().done().unwrap().get(), "[3, 4]");
+    drop(queue);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
 fn a_full_queue_gives_the_item_back_and_an_empty_one_says_so() {
     let sandbox = Sandbox::new();
     let queue = open_small(&sandbox);
