@@ -1,6 +1,5 @@
 //! Coming to a queue: find its keeper or start one, and be welcomed.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader};
@@ -135,7 +134,7 @@ impl Options {
         self.hello.lease.is_some()
     }
 
-    /// Whoever has started this process is told of an end with it, the nearest first.
+    /// The processes that started this one: a visitor is told of an end for which they were there.
     pub(crate) fn callers(mut self, callers: Vec<Stamp>) -> Self {
         self.hello.callers = callers;
         self
@@ -367,30 +366,23 @@ impl Options {
     }
 }
 
-/// Of which queues this process has been told the end as a consumer, and when.
+/// The queues whose end this process has been told as a consumer, and when.
 static TOLD: Mutex<BTreeMap<PathBuf, Stamp>> = Mutex::new(BTreeMap::new());
 
-thread_local! {
-    /// Of which queues this thread has been told the end as a visitor, and when. Each of several
-    /// threads with handles of their own is to be told.
-    static TOLD_HERE: RefCell<BTreeMap<PathBuf, Stamp>> = const { RefCell::new(BTreeMap::new()) };
-}
-
-/// This process, or thread, has been told of the end of the queue in this directory: from now on it
-/// counts as one that started afterwards, and gets what comes next.
+/// This process has been told of the end of the queue in this directory. If it did so as a consumer, it
+/// counts from now on as one that started afterwards, and gets what comes next.
 pub(super) fn remember_end(dir: &Path, role: Role) {
-    let (place, now) = (dir.to_owned(), Stamp::next());
-    match role {
-        Role::Visitor => TOLD_HERE.with_borrow_mut(|here| here.insert(place, now)),
-        _ => TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(place, now),
-    };
+    if role == Role::Consumer {
+        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(dir.to_owned(), Stamp::next());
+    }
 }
 
-/// Since when this process, or thread, has waited for the queue in this directory.
+/// Since when this process has waited for the queue in this directory.
 fn born_for(dir: &Path, role: Role) -> Stamp {
     let told = match role {
-        Role::Visitor => TOLD_HERE.with_borrow(|here| here.get(dir).copied()),
-        _ => TOLD.lock().unwrap_or_else(PoisonError::into_inner).get(dir).copied(),
+        Role::Consumer => TOLD.lock().unwrap_or_else(PoisonError::into_inner).get(dir).copied(),
+        _ => None,
     };
     told.unwrap_or_else(Stamp::birth)
 }

@@ -81,8 +81,8 @@ pub enum TryPutError<T> {
 /// Why [`Queue::get`] got nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum GetError {
-    /// The queue was closed, and has ended. The next get of this thread waits for a new queue of this
-    /// name.
+    /// The queue was closed, and has ended. Each further get says so too,
+    /// until something new begins in a queue of this name.
     #[error("the queue has ended")]
     Closed,
     /// Something went wrong.
@@ -96,8 +96,8 @@ pub enum TryGetError {
     /// There was no item in time.
     #[error("the queue is empty")]
     Empty,
-    /// The queue was closed, and has ended. The next get of this thread waits for a new queue of this
-    /// name.
+    /// The queue was closed, and has ended. Each further get says so too,
+    /// until something new begins in a queue of this name.
     #[error("the queue has ended")]
     Closed,
     /// Something went wrong.

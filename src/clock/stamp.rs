@@ -1,20 +1,30 @@
 //! When did a process start, compared with a moment that another process remembers?
 //!
-//! A queue remembers when it ended, and a consumer that started before that is told so, however
-//! late it arrives. Its own clock at the top of `main` would not do: between the shell's `&` and
-//! `main` a whole queue may live and die. The kernel knows when a process was made, but tells it
-//! in ticks of 10 ms. Within a tick the process number decides: numbers are given out in order,
-//! and the kernel tells the last one that it gave (`/proc/loadavg`).
+//! A queue remembers when it ended, and a consumer that started before that moment is told of the end,
+//! however late it arrives. The consumer's own clock at the top of `main` would not do: between the
+//! shell's `&` and `main` a whole queue may live and die. The kernel knows when it made a process, and
+//! tells it in ticks of 10 ms. Two facts make such a time comparable on one machine:
+//!
+//! * The tick is counted from the machine's start, not from that of a time namespace: the kernel tells
+//!   the offset of the namespace in `/proc/self/timens_offsets`.
+//! * Within a tick the process numbers decide, which the kernel gives out in order, if both are numbers
+//!   of the same PID namespace. If they are not, the process counts as there before the moment: a
+//!   consumer that is told of an end too early can be started again, and one that is never told hangs.
+//!
+//! A process reads about itself in `/proc/self` only: the `/proc` that it sees may be that of another PID
+//! namespace, in which its own number is somebody else's.
 //!
 //! Where there is no `/proc` (macOS), the time at which the process first asked is used instead.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
-use rustix::process::{Pid, getpgrp, getpid, getppid};
 use serde::{Deserialize, Serialize};
 
+use super::{Nanos, nanos};
 use crate::proc;
 
 /// Two processes of one tick whose numbers are further apart than this have seen the numbers wrap
@@ -24,13 +34,20 @@ const WRAPPED: i64 = 16_384;
 /// How many of its callers a process looks up.
 const MOST_CALLERS: usize = 8;
 
-/// A point in the order in which this machine's processes are made.
+/// A point in the order in which this machine makes its processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     /// Clock ticks since the machine started.
     tick: u64,
-    /// The last process number given out.
+    /// The number of the process, or for a moment, the last process number that was given out.
     pid: u32,
+    /// The PID namespace in which that number counts, by the inode of `/proc/self/ns/pid`; 0 if unknown.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    ns: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A [`Stamp`] that can be written down: it says in which uptime of the machine it was taken.
@@ -43,28 +60,40 @@ pub(crate) struct Moment {
 }
 
 impl Stamp {
-    /// When this process was made.
+    /// When this process was made. If nothing can be known of that, it counts as very old.
     pub(crate) fn birth() -> Self {
         let pid = std::process::id();
-        Self { tick: Process::of(getpid()).map_or_else(current_tick, |p| p.start), pid }
+        match Process::read("self") {
+            None => Self { tick: current_tick(), pid, ns: 0 },
+            Some(own) => match own.start_tick() {
+                Some(tick) => Self { tick, pid, ns: pid_namespace() },
+                None => Self::default(),
+            },
+        }
     }
 
     /// When the processes were made that started this one, the nearest first. Not the leader of the
     /// session, which is a person's shell, unless this process is a part of what that does itself
     /// (a command substitution, as opposed to a job).
     pub(crate) fn callers() -> Vec<Self> {
+        let Some(own) = Process::read("self") else {
+            return Vec::new();
+        };
+        // Numbers that `/proc` tells are of our namespace if it is our `/proc`.
+        let ours = own.pid == std::process::id();
+        let ns = if ours { pid_namespace() } else { 0 };
         let mut callers = Vec::new();
-        let mut next = getppid();
-        while let Some((pid, caller)) = next.and_then(|pid| Some((pid, Process::of(pid)?)))
+        let mut next = Some(own.parent);
+        while let Some(number) = next.filter(|&number| number > 0)
             && callers.len() < MOST_CALLERS
+            && let Some(caller) = Process::read(&number.to_string())
         {
-            let number = pid.as_raw_nonzero().get();
-            let leads = number == caller.session;
-            if leads && getpgrp() != pid {
+            let leads = caller.pid == caller.session;
+            if leads && own.group != caller.pid {
                 break;
             }
-            callers.push(Self { tick: caller.start, pid: number.unsigned_abs() });
-            next = Pid::from_raw(caller.parent).filter(|_| !leads);
+            callers.extend(caller.start_tick().map(|tick| Self { tick, pid: caller.pid, ns }));
+            next = Some(caller.parent).filter(|_| !leads);
         }
         callers
     }
@@ -72,21 +101,29 @@ impl Stamp {
     /// Now: every process made so far is [`Stamp::before_or_at`] it, and none made later is.
     pub(crate) fn now() -> Self {
         // The number first: a process made in between then counts as later by its number or tick.
-        let pid = last_pid();
-        let tick = current_tick();
-        Self { tick, pid: pid.unwrap_or(u32::MAX) }
+        let (pid, ns) = match last_pid() {
+            Some(pid) => (pid, pid_namespace()),
+            None => (u32::MAX, 0),
+        };
+        Self { tick: current_tick(), pid, ns }
     }
 
     /// Later than everything up to now: as a process that is made next.
     pub(crate) fn next() -> Self {
-        let Self { tick, pid } = Self::now();
-        Self { tick, pid: pid.saturating_add(1) }
+        let now = Self::now();
+        Self { pid: now.pid.saturating_add(1), ..now }
     }
 
-    /// A made-up one.
+    /// A made-up one, of a PID namespace that is the same for all of these.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn new(tick: u64, pid: u32) -> Self {
-        Self { tick, pid }
+        Self { tick, pid, ns: 1 }
+    }
+
+    /// The same in another PID namespace.
+    #[cfg(test)]
+    pub(crate) fn in_namespace(self, ns: u64) -> Self {
+        Self { ns, ..self }
     }
 
     /// Whether the process that started at `self` was there at `moment`.
@@ -94,8 +131,11 @@ impl Stamp {
         if self.tick != moment.tick {
             return self.tick < moment.tick;
         }
+        if self.ns != moment.ns || self.ns == 0 {
+            return true;
+        }
         let later_by = i64::from(self.pid) - i64::from(moment.pid);
-        if moment.pid != u32::MAX && later_by.abs() > WRAPPED {
+        if later_by.abs() > WRAPPED {
             return later_by > 0;
         }
         later_by <= 0
@@ -125,50 +165,92 @@ fn boot() -> String {
     proc::read("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
-/// What the kernel tells of a process.
+/// What the kernel tells of a process. Numbers are those of the PID namespace of the `/proc` that we see.
 struct Process {
-    parent: i32,
-    session: i32,
-    /// In clock ticks since the machine started.
+    pid: u32,
+    parent: u32,
+    group: u32,
+    session: u32,
+    /// In clock ticks since the machine started, by the clock of our time namespace.
     start: u64,
 }
 
 impl Process {
-    fn of(pid: Pid) -> Option<Self> {
-        Self::from_stat(&proc::read(&format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
+    /// `which` is a process number, or `self`.
+    fn read(which: &str) -> Option<Self> {
+        Self::from_stat(&proc::read(&format!("/proc/{which}/stat")).ok()?)
     }
 
-    /// Fields 4, 6 and 22; the second one, a name in brackets, may contain anything.
+    /// Fields 1, 4, 5, 6 and 22; the second one, a name in brackets, may contain anything.
     fn from_stat(stat: &str) -> Option<Self> {
+        let (pid, _) = stat.split_once(' ')?;
         let (_, after_name) = stat.rsplit_once(')')?;
         let field = |number: usize| after_name.split_whitespace().nth(number - 3);
+        // A negative number means that there is none.
+        let number = |text: &str| text.parse::<i64>().ok().map(|n| u32::try_from(n).unwrap_or(0));
         Some(Self {
-            parent: field(4)?.parse().ok()?,
-            session: field(6)?.parse().ok()?,
+            pid: number(pid)?,
+            parent: number(field(4)?)?,
+            group: number(field(5)?)?,
+            session: number(field(6)?)?,
             start: field(22)?.parse().ok()?,
         })
     }
+
+    /// When it started, in clock ticks since the machine did; none if that cannot be known. An offset
+    /// that is no whole number of ticks makes this a tick too early at most, and never too late.
+    fn start_tick(&self) -> Option<u64> {
+        let tick = nanos_per_tick();
+        let start = i128::from(self.start) * i128::from(tick) - time_offset()?;
+        u64::try_from(start.max(0) / i128::from(tick)).ok()
+    }
 }
 
-/// The fifth field of `/proc/loadavg`.
+/// The PID namespace of this process, 0 if that is unknown.
+fn pid_namespace() -> u64 {
+    fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino())
+}
+
+/// By how many nanoseconds the boot clock of our time namespace is ahead of the machine's. None where
+/// the process is still in one time namespace and its children are to be in another: then the kernel
+/// tells only the offset of the latter.
+fn time_offset() -> Option<i128> {
+    let namespace = |name| fs::metadata(format!("/proc/self/ns/{name}")).map(|is| is.ino()).ok();
+    // A kernel without time namespaces has no such files, and no offset.
+    let Ok(offsets) = proc::read("/proc/self/timens_offsets") else {
+        return Some(0);
+    };
+    if namespace("time") != namespace("time_for_children") {
+        return None;
+    }
+    let boot = offsets.lines().find_map(|line| line.trim().strip_prefix("boottime"));
+    let mut parts = boot.unwrap_or_default().split_whitespace();
+    let mut part = || parts.next().and_then(|part| part.parse::<i128>().ok()).unwrap_or(0);
+    Some(part() * 1_000_000_000 + part())
+}
+
+/// The fifth field of `/proc/loadavg`, of our own PID namespace.
 fn last_pid() -> Option<u32> {
     let load = proc::read("/proc/loadavg").ok()?;
     load.split_whitespace().nth(4)?.parse().ok()
 }
 
-/// Ticks since the machine started, by the clock that `start_tick` uses.
+/// Clock ticks since the machine started.
 fn current_tick() -> u64 {
     #[cfg(target_os = "linux")]
     let clock = ClockId::CLOCK_BOOTTIME;
     #[cfg(not(target_os = "linux"))]
     let clock = ClockId::CLOCK_MONOTONIC;
+    let now = clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
+    let since_boot = i128::from(nanos(now)) - time_offset().unwrap_or(0);
+    u64::try_from(since_boot.max(0) / i128::from(nanos_per_tick())).unwrap_or(u64::MAX)
+}
+
+fn nanos_per_tick() -> Nanos {
     let ticks_per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten();
     let ticks_per_second = ticks_per_second.and_then(|ticks| u64::try_from(ticks).ok());
-    // What every system has that there is, should it not tell.
-    let ticks_per_second = ticks_per_second.unwrap_or(100).max(1);
-    let nanos_per_tick = 1_000_000_000 / ticks_per_second;
-    let now = clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
-    now.as_secs() * ticks_per_second + u64::from(now.subsec_nanos()) / nanos_per_tick.max(1)
+    // Every system that we know has 100 of them; this one may not tell.
+    (1_000_000_000 / ticks_per_second.unwrap_or(100).max(1)).max(1)
 }
 
 #[cfg(test)]
@@ -194,6 +276,19 @@ mod tests {
     }
 
     #[test]
+    fn within_a_tick_a_process_of_another_pid_namespace_counts_as_there_before() {
+        let moment = Stamp::new(100, 500);
+        for other in [2, 0] {
+            let born = |tick, pid| Stamp::new(tick, pid).in_namespace(other);
+            assert!(born(100, 501).before_or_at(moment));
+            assert!(born(99, 501).before_or_at(moment));
+            assert!(!born(101, 1).before_or_at(moment));
+        }
+        let unknown = |pid| Stamp::new(100, pid).in_namespace(0);
+        assert!(unknown(501).before_or_at(unknown(500)));
+    }
+
+    #[test]
     fn this_process_was_here_and_one_made_later_was_not() {
         let now = Stamp::now();
         assert!(Stamp::birth().before_or_at(now));
@@ -202,8 +297,9 @@ mod tests {
         let pid = stat.split_whitespace().next().unwrap().parse().unwrap();
         let (_, rest) = stat.rsplit_once(')').unwrap();
         let tick = rest.split_whitespace().nth(19).unwrap().parse().unwrap();
-        assert!(!Stamp::new(tick, pid).before_or_at(now));
-        assert!(Stamp::new(tick, pid).before_or_at(Stamp::now()));
+        let made_later = Stamp { tick, pid, ns: pid_namespace() };
+        assert!(!made_later.before_or_at(now));
+        assert!(made_later.before_or_at(Stamp::now()));
     }
 
     #[test]

@@ -30,9 +30,6 @@ pub(crate) struct Memory {
     /// When the last queue of this name ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended: Option<Moment>,
-    /// Callers that have been told of that end.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    told: Vec<Stamp>,
     /// Whether a new queue has begun since.
     #[serde(default)]
     begun: bool,
@@ -81,7 +78,6 @@ impl Memory {
             capacity: self.capacity.map(NonZeroU64::new),
             sync: self.sync,
             end: self.ended.as_ref().and_then(Moment::of_this_uptime),
-            told: self.told.clone(),
             begun: self.begun,
             last_number: self.last_number,
             done: self.done,
@@ -94,7 +90,6 @@ impl Memory {
         self.sentinel = remains.sentinel;
         self.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
         self.sync = remains.sync;
-        self.told = remains.told;
         self.begun = remains.begun;
         self.last_number = remains.last_number;
         self.done = remains.done;
@@ -302,7 +297,6 @@ impl<S: Store> Notes<S> {
         let stamp = moment.stamp;
         self.memory.sentinel = None;
         self.memory.capacity = None;
-        self.memory.told.clear();
         self.memory.begun = false;
         self.memory.ended = Some(moment);
         // If it cannot be written down now (a full disk), it is when the keeper goes, or else only

@@ -41,9 +41,6 @@ pub(crate) use words::{
     WaitsFor, Which, Worker,
 };
 
-/// How many callers are remembered that have been told of the end.
-const MOST_TOLD: usize = 1000;
-
 #[derive(Debug)]
 struct Client {
     member: Member,
@@ -70,7 +67,6 @@ pub(crate) struct Queue {
     sync: bool,
     sentinel: Option<Sentinel>,
     end: Option<Stamp>,
-    told: Vec<Stamp>,
     begun: bool,
     line: Line,
     last_number: u64,
@@ -99,7 +95,6 @@ impl Queue {
             sync: remains.sync,
             sentinel: remains.sentinel,
             end: remains.end,
-            told: remains.told,
             begun: remains.begun,
             line: Line::default(),
             last_number: remains.last_number,
@@ -243,7 +238,6 @@ impl Queue {
             self.begun = false;
         }
         self.end = Some(at);
-        self.told.clear();
         for client in self.clients.values_mut() {
             client.over = client.member.role != Role::Producer && !client.member.follow;
         }
@@ -298,24 +292,23 @@ impl Queue {
         self.clients.insert(client, joined);
     }
 
-    /// Whether what this client comes for has ended.
+    /// Whether the queue that this client comes for has ended.
     ///
-    /// A visitor may be one of many that a loop in a script starts, and then it is the loop that came
-    /// for what has ended: the nearest of its callers that was there before the end. That is told
-    /// once, and only as long as nothing new has begun.
+    /// A consumer comes for a queue that has ended if its process was there before the end. A visitor
+    /// may be one of many that a loop or a pool of workers starts one after another, so what counts is
+    /// whether it or any process that started it was there before the end; and it is told of the end
+    /// only until something new begins.
     fn comes_late(&self, member: &Member) -> bool {
         let Some(end) = self.end else {
             return false;
         };
-        let late = member.born.before_or_at(end);
-        let loop_waits = || {
-            let waits = member.callers.iter().find(|caller| caller.before_or_at(end));
-            waits.is_some_and(|caller| !self.told.contains(caller))
-        };
+        let was_there = |process: &Stamp| process.before_or_at(end);
         match member.role {
             Role::Producer => false,
-            Role::Consumer => late && !member.follow,
-            Role::Visitor => !self.begun && (late || loop_waits()),
+            Role::Consumer => was_there(&member.born) && !member.follow,
+            Role::Visitor => {
+                !self.begun && (was_there(&member.born) || member.callers.iter().any(was_there))
+            }
         }
     }
 
@@ -324,7 +317,7 @@ impl Queue {
         if !self.begun {
             self.begun = true;
             self.done = 0;
-            // Whoever only visits, and has not asked what had ended, is here for this one.
+            // A visitor that does not wait for the end of the last queue is here for this one.
             let visits = |c: &&mut Client| c.member.role == Role::Visitor && c.wants.is_none();
             self.clients.values_mut().filter(visits).for_each(|c| c.over = false);
         }
@@ -400,13 +393,8 @@ impl Queue {
     fn tell_end(&mut self, client: ClientId) -> Option<Effect> {
         let c = self.clients.get_mut(&client)?;
         c.wants.take()?;
-        // Whoever only visits may be here for the next queue of this name too.
-        c.over = c.member.role == Role::Consumer;
-        for &caller in &c.member.callers {
-            if self.told.len() < MOST_TOLD && !self.told.contains(&caller) {
-                self.told.push(caller);
-            }
-        }
+        // A visitor that has asked before something new began is told now, and belongs to the new queue.
+        c.over &= c.member.role == Role::Consumer || !self.begun;
         self.getters.retain(|&g| g != client);
         Some(Effect::Ended { client })
     }

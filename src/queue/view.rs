@@ -111,7 +111,6 @@ impl Queue {
             capacity: self.capacity,
             sync: self.sync,
             end: self.end,
-            told: self.told.clone(),
             begun: self.begun,
             last_number: self.last_number,
             done: self.done,

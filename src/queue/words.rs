@@ -43,8 +43,7 @@ pub(crate) struct Member {
     pub(crate) follow: bool,
     /// When its process started.
     pub(crate) born: Stamp,
-    /// The processes that started it, the nearest first: a visitor is told of an end for one of them,
-    /// and that one once only.
+    /// The processes that started it. A visitor is told of an end too if one of them was there before.
     pub(crate) callers: Vec<Stamp>,
     /// How long it may hold an item.
     pub(crate) lease: Option<Nanos>,
@@ -315,8 +314,6 @@ pub(crate) struct Remains {
     pub(crate) sync: bool,
     /// When the last queue of this name ended.
     pub(crate) end: Option<Stamp>,
-    /// Callers that have been told of that end.
-    pub(crate) told: Vec<Stamp>,
     /// Whether a new queue has begun since.
     pub(crate) begun: bool,
     /// The number of the last item that was accepted, 0 before.

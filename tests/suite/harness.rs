@@ -200,7 +200,13 @@ impl Sandbox {
     fn watch(&self, is: impl Fn(&str) -> bool) {
         let args = ["status", "--format", "json", "--watch", "--every", "10ms"];
         let mut watch = self.start(&args);
-        while !is(&watch.line()) {}
+        loop {
+            let line = watch.line();
+            assert!(!line.is_empty(), "the status never was as it should be");
+            if is(&line) {
+                break;
+            }
+        }
         watch.signal(Signal::TERM);
         watch.end();
     }

@@ -215,8 +215,8 @@ fn what_the_commands_of_the_items_put_comes_before_the_end() {
 #[test]
 fn workers_that_call_get_in_a_loop_all_come_home() {
     let sandbox = Sandbox::new();
-    // Each get is a new process, some with a wrapper; the slowest loop may begin after the end. And
-    // the same script does the same again, on a queue of the same name.
+    // Each get is a new process, some with a wrapper; the slowest loop may begin after the end. The
+    // same script does the same again with a queue of the same name, which it removes in between.
     let script = r#"
         for round in 1 2 3; do
             for worker in 1 2 3; do
@@ -226,6 +226,7 @@ fn workers_that_call_get_in_a_loop_all_come_home() {
             seq 20 | qdemo put -
             qdemo close
             wait
+            qdemo rm
             echo "round $round"
         done
         (item=$(qdemo get --quiet --no-wait); echo "late $? $item")

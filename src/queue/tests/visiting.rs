@@ -129,19 +129,42 @@ fn told(queue: &mut Told, client: ClientId, visitor: Member) -> bool {
 }
 
 #[test]
-fn each_loop_that_was_there_before_the_end_is_told_once() {
+fn a_visitor_is_told_of_the_end_if_it_or_a_caller_was_there_before() {
     let mut queue = Told::new(0);
     queue.queue.close();
     // A script that began at 1, with loops that began at 9 and 8; each get is a new process, and may
     // have a wrapper that is as new.
     assert!(told(&mut queue, 31, visitor(20, &[9, 1])));
-    assert!(!told(&mut queue, 32, visitor(60, &[9, 1])), "that loop has been told");
+    assert!(told(&mut queue, 32, visitor(60, &[9, 1])), "a pool starts one get after another");
     assert!(told(&mut queue, 33, visitor(61, &[61, 8, 1])));
-    assert!(!told(&mut queue, 34, visitor(62, &[62, 8, 1])));
-    assert!(!told(&mut queue, 35, visitor(63, &[63, 55, 1])), "a loop of the next round");
-    assert!(!told(&mut queue, 36, visitor(64, &[1])), "the script was told with its loops");
-    assert!(told(&mut queue, 37, visitor(65, &[7])), "another script");
-    assert!(!told(&mut queue, 38, visitor(66, &[])), "a person, at a prompt");
+    assert!(
+        told(&mut queue, 34, visitor(63, &[63, 55, 1])),
+        "a worker that the script started late"
+    );
+    assert!(told(&mut queue, 35, visitor(40, &[])), "a get that was there itself");
+    assert!(!told(&mut queue, 36, visitor(65, &[58])), "a script that began after the end");
+    assert!(!told(&mut queue, 37, visitor(66, &[])), "a person, at a prompt");
+    queue.apply(38, Request::Come(visitor(67, &[1])));
+    queue.put(38, 1, &["new"]);
+    queue.steps();
+    assert!(!told(&mut queue, 39, visitor(68, &[9, 1])), "something new has begun");
+}
+
+#[test]
+fn processes_of_different_pid_namespaces_are_not_compared_by_their_numbers() {
+    for (born, is_told) in [
+        (Stamp::new(50, 9).in_namespace(2), true),
+        (Stamp::new(50, 1).in_namespace(0), true),
+        (Stamp::new(51, 1).in_namespace(2), false),
+        (Stamp::new(50, 9), false),
+        (Stamp::new(50, 1), true),
+    ] {
+        let mut queue = Told::new(0);
+        queue.queue.end(Stamp::new(50, 1));
+        queue.apply(CONSUMER, Request::Come(Member { born, ..member(Role::Consumer) }));
+        queue.get(CONSUMER);
+        assert_eq!(queue.steps() == ["8 ended"], is_told, "{born:?}");
+    }
 }
 
 #[test]
@@ -158,11 +181,13 @@ fn a_loop_gets_what_has_begun_after_the_end_that_it_was_not_told_of() {
 }
 
 #[test]
-fn a_visitor_that_stays_after_the_end_is_told_once() {
+fn a_visitor_that_stays_after_the_end_is_told_until_something_new_begins() {
     let mut queue = visited(0);
     queue.queue.close();
-    queue.get(VISITOR);
-    assert_eq!(queue.steps(), ["30 ended"]);
+    for _ in 0..2 {
+        queue.get(VISITOR);
+        assert_eq!(queue.steps(), ["30 ended"]);
+    }
     queue.put(VISITOR, 1, &["a"]);
     queue.get(VISITOR);
     assert_eq!(queue.steps(), ["30 put up to 1: a try 1", "30 got a try 1"]);
@@ -178,6 +203,20 @@ fn a_visitor_that_has_not_asked_of_an_end_gets_what_begins_after_it() {
     queue.put(VISITOR, 1, &["new"]);
     queue.get(VISITOR);
     assert_eq!(queue.steps(), ["30 put up to 1: new try 1", "30 got new try 1"]);
+}
+
+#[test]
+fn a_visitor_that_waits_while_something_new_begins_is_told_of_the_end_once() {
+    let mut queue = visited(0);
+    queue.queue.close();
+    queue.get(VISITOR);
+    queue.queue.end(Stamp::new(100, 1));
+    queue.put(31, 1, &["nobody"]);
+    queue.apply(31, Request::Come(visitor(10, &[])));
+    queue.put(31, 1, &["new"]);
+    assert_eq!(queue.steps(), ["31 put up to 1: new try 1", "30 ended"]);
+    queue.get(VISITOR);
+    assert_eq!(queue.steps(), ["30 got new try 1"]);
 }
 
 #[test]

@@ -1,0 +1,100 @@
+//! Pools and loops in which each get is a process of its own: all of them are told of the end.
+
+use crate::harness::{Running, Sandbox};
+
+/// How often each of these codes is among the lines.
+fn assert_codes(lines: &[String], taken: usize, ended: usize) {
+    let count = |code: &str| lines.iter().filter(|line| *line == code).count();
+    assert_eq!((count("0"), count("4")), (taken, ended), "{lines:?}");
+    assert_eq!(lines.len(), taken + ended, "{lines:?}");
+}
+
+#[test]
+fn each_get_of_a_pool_is_told_of_the_end() {
+    let sandbox = Sandbox::new();
+    for jobs in ["1", "3", "6"] {
+        let script = format!(
+            r#"
+            qdemo put -q y 0.01 0.02 0.03
+            qdemo close -q y
+            seq 6 | xargs -P{jobs} -n1 sh -c 't=$(qdemo get --quiet -q y); echo $?; sleep ${{t:-0}}'
+            "#
+        );
+        let outcome = sandbox.script(&script);
+        assert_eq!(outcome.stderr, "");
+        assert_codes(&outcome.lines(), 3, 3);
+    }
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn each_get_of_a_script_is_told_of_the_end() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.script(
+        "qdemo put a b; qdemo close
+         for n in 1 2 3 4; do qdemo get --quiet > /dev/null; echo $?; done
+         for n in 1 2; do (qdemo get --quiet > /dev/null; echo $?) & done; wait",
+    );
+    assert_codes(&outcome.lines(), 2, 4);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn each_thread_of_a_program_that_calls_get_is_told_of_the_end() {
+    let sandbox = Sandbox::new();
+    let program = "
+import subprocess, threading
+
+def work():
+    while True:
+        get = subprocess.run(['qdemo', 'get', '--quiet'], stdout=subprocess.DEVNULL)
+        print(get.returncode, flush=True)
+        if get.returncode:
+            return
+
+subprocess.run('qdemo put 1 2 3 4 5; qdemo close', shell=True, check=True)
+for threads in 3, 2:
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    [worker.start() for worker in workers]
+    [worker.join() for worker in workers]
+";
+    let mut command = sandbox.command("python3");
+    command.args(["-c", program]);
+    let outcome = Running::start(command).end();
+    assert_codes(&outcome.lines(), 5, 5);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn each_recipe_of_a_parallel_make_is_told_of_the_end() {
+    let sandbox = Sandbox::new();
+    let makefile = "all: a b c d e\n\
+                    a b c d e:\n\t@item=$$(qdemo get --quiet); echo $$?\n";
+    std::fs::write(sandbox.path("Makefile"), makefile).unwrap();
+    let outcome = sandbox.script("qdemo put 1 2; qdemo close; make -s -j2");
+    assert_codes(&outcome.lines(), 2, 3);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_pool_gets_what_has_begun_after_the_end_and_a_new_script_waits_for_it() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .script("qdemo put a; qdemo close; qdemo get; qdemo get")
+        .assert_one_line_of_error(&["has ended"]);
+    // A person at a prompt: a session of its own, in which a job is a process group of its own.
+    let mut prompt = sandbox.command("setsid");
+    prompt.args(["--wait", "bash", "-mc", "qdemo get; true"]);
+    let late = Running::start(prompt);
+    sandbox.wait_for_consumer();
+    sandbox.run(&["put", "new"]).assert_prints("");
+    // Without a terminal this shell complains on standard error.
+    assert_eq!(late.end().text(), "new\n");
+    // This one was there before the second end, and something new has begun since.
+    let outcome = sandbox.script(
+        "qdemo close; qdemo get --quiet; echo $?
+         qdemo put b c; seq 2 | xargs -P2 -n1 sh -c 'qdemo get --quiet > /dev/null; echo $?'",
+    );
+    assert_codes(&outcome.lines(), 2, 1);
+    sandbox.assert_nothing_left();
+}
