@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
+
 use super::get::OutputArgs;
 use super::{QueueArg, StdoutFailed, Stop, Usage, say, values, visit};
 use crate::client::{Client, Error};
@@ -245,15 +247,35 @@ fn list(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<()> {
 impl RmArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let visit = self.queue.visit()?;
+        let text = match self.remove(&visit) {
+            Ok(0) => return Ok(ExitCode::Done),
+            Ok(removed) => format!("removed {}", counted(removed)),
+            Err(error) if self.force && cannot_be_kept(&error) => {
+                visit.remove_files().with_context(|| format!("{error:#}"))?;
+                "removed the queue, whose items could not be counted".to_owned()
+            }
+            Err(error) => return Err(error),
+        };
+        tell(&mut visit.reporter(Style::Raw), &text)?;
+        Ok(ExitCode::Done)
+    }
+
+    /// Tells how many items went with the queue.
+    fn remove(&self, visit: &visit::Visit) -> anyhow::Result<u64> {
         let mut client = visit.come_if_there()?;
         let removed = client.remove_queue(self.force)?;
         // Until the keeper has gone, and everything with it.
         client.wait_for_the_end()?;
-        if removed > 0 {
-            let text = format!("removed {}", counted(removed));
-            tell(&mut visit.reporter(Style::Raw), &text)?;
-        }
-        Ok(ExitCode::Done)
+        Ok(removed)
+    }
+}
+
+/// Whether no keeper can read the queue's journal, or write to it.
+fn cannot_be_kept(error: &anyhow::Error) -> bool {
+    match error.downcast_ref() {
+        Some(Error::Start(_)) => true,
+        Some(Error::Refused { code, .. }) => code == "journal",
+        _ => false,
     }
 }
 

@@ -12,8 +12,9 @@ use crate::client::{Client, Error, Options, Patience, default_dir};
 use crate::clock::{Stamp, nanos};
 use crate::crew::own_program;
 use crate::exit::ExitCode;
+use crate::keeper::shared::LEGACY_LINE;
 use crate::name::QueueName;
-use crate::pipe::{QueueDir, Waker};
+use crate::pipe::{Door, QueueDir, Waker};
 use crate::queue::Role;
 use crate::report::{Lang, Output, Progress, Reporter, Style};
 
@@ -90,6 +91,19 @@ impl Visit {
         Ok(client)
     }
 
+    /// Removes the files of a queue that no keeper can keep, whatever is in them.
+    pub(super) fn remove_files(&self) -> anyhow::Result<()> {
+        let dir = QueueDir::open(default_dir()?.join(self.queue.as_str())).map_err(Error::from)?;
+        let lock = dir.lock()?.context("the queue has been removed")?;
+        if Door::open(&dir)?.is_some() {
+            anyhow::bail!("another process keeps the queue by now: try again");
+        }
+        dir.remove_files()?;
+        dir.remove_if_empty();
+        drop(lock);
+        Ok(())
+    }
+
     /// For results.
     pub(super) fn reporter(&self, style: Style) -> Reporter {
         let output = Output::new(Progress::default(), Some(Arc::clone(&self.waker)));
@@ -110,12 +124,19 @@ pub(super) fn come(options: Options, queue: &QueueName) -> anyhow::Result<Client
 }
 
 fn tell_damage(client: &Client, queue: &QueueName) {
-    let lines: Vec<_> = client.damaged_lines().iter().map(u64::to_string).collect();
+    let lines = client.damaged_lines().iter().filter(|&&line| line != LEGACY_LINE);
+    let lines: Vec<_> = lines.map(u64::to_string).collect();
     if !lines.is_empty() {
         say(&format!(
             "the journal of the queue `{queue}` is damaged in line {}: what stood there is lost, and \
              the rest is there",
             lines.join(", ")
+        ));
+    }
+    if client.damaged_lines().contains(&LEGACY_LINE) {
+        say(&format!(
+            "the file memory.json of the queue `{queue}` is damaged, and has been removed: its capacity \
+             and its end may be lost, and all items are there"
         ));
     }
 }

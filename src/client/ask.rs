@@ -76,7 +76,15 @@ impl Client {
     /// Removes the queue, also if there is something in it or somebody here if that is `forced`.
     /// Tells how many items went with it.
     pub(crate) fn remove_queue(&mut self, forced: bool) -> Result<u64, Error> {
-        self.count_of("remove", forced.then_some(&"force"))
+        let Census { in_line, out, failed, .. } = self.size()?.0;
+        let items = in_line + out + failed;
+        match self.count_of("remove", forced.then_some(&"force")) {
+            // A keeper has removed it, and has died before it could say so.
+            Err(Error::Refused { code, .. }) if code == "removed" => Ok(items),
+            // Another one has come since, and has found nothing.
+            Ok(0) if self.session.has_resumed() => Ok(items),
+            other => other,
+        }
     }
 
     /// Asks for something to be done, and waits to hear to how many items.

@@ -52,6 +52,11 @@ impl Session {
         self.writer.room()
     }
 
+    /// Whether the keeper that this client came to has died.
+    pub(crate) fn has_resumed(&self) -> bool {
+        self.hello.resume.is_some()
+    }
+
     /// The number of the last item that was put.
     pub(crate) fn sent(&self) -> u64 {
         self.sent

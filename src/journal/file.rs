@@ -11,6 +11,10 @@ use crate::pipe::QueueDir;
 const HEADER: &[u8] = b"qdemo-journal 1\n";
 /// A smaller file is not rewritten. (The simulation is to see it done.)
 const SMALL: u64 = if cfg!(test) { 1 << 11 } else { 1 << 20 };
+/// So many bytes are kept in reserve behind the end of the journal, and an eighth of its length. Records
+/// that add items leave the reserve alone, so on a full disk there is room for those that take items
+/// away. (The simulation is to see it used up.)
+const RESERVE: u64 = if cfg!(test) { 1 << 9 } else { 1 << 16 };
 
 /// A queue's journal.
 #[derive(Debug)]
@@ -18,6 +22,12 @@ pub(crate) struct Journal<S> {
     store: S,
     /// How long it is; it ends with a whole record.
     length: u64,
+    /// How long it can become in any case.
+    reserved: u64,
+    /// What is to be written adds items to the queue.
+    adds: bool,
+    /// There is nothing in it but one record of the queue itself.
+    bare: bool,
     /// It is looked whether most of it is of the past when it is as long as this.
     look: u64,
     /// What is to be written.
@@ -27,7 +37,7 @@ pub(crate) struct Journal<S> {
 /// What was found in a journal.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Recovered {
-    /// Where records were damaged: the line, from 1.
+    /// Where records, or the head, were damaged: the line, from 1.
     pub(crate) damaged: Vec<u64>,
 }
 
@@ -35,7 +45,10 @@ pub(crate) struct Recovered {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JournalError {
     /// Not ours, or from the future.
-    #[error("{0} is not a journal of this version of qdemo: use the one that wrote it")]
+    #[error(
+        "{0} is not a journal of this version of qdemo: use the one that wrote it, or remove the queue \
+         with `qdemo rm --force`"
+    )]
     Version(PathBuf),
     /// The system said no.
     #[error("cannot use the journal {path}")]
@@ -83,22 +96,25 @@ impl<S: Store> Journal<S> {
     pub(crate) fn recover(
         mut store: S,
         text: &[u8],
-        take: impl FnMut(Fact<'_>),
+        mut take: impl FnMut(Fact<'_>),
     ) -> io::Result<Option<(Self, Recovered)>> {
-        let Some((recovered, at)) = read(text, take) else {
+        let (mut facts, mut of_queue) = (0, 0);
+        let read = read(text, |fact| {
+            facts += 1;
+            of_queue += u64::from(matches!(fact, Fact::Queue(_)));
+            take(fact);
+        });
+        let Some((recovered, at)) = read else {
             return Ok(None);
         };
+        let bare = (facts, of_queue) == (1, 1) && recovered.damaged.is_empty();
         let length = at as u64;
         if at < text.len() {
             store.cut(length)?;
         }
-        let look = SMALL.max(length);
-        Ok(Some((Self { store, length, look, unwritten: Vec::new() }, recovered)))
-    }
-
-    /// Where it is written.
-    pub(crate) fn store(&mut self) -> &mut S {
-        &mut self.store
+        let (reserved, look) = (length, SMALL.max(length));
+        let (adds, unwritten) = (false, Vec::new());
+        Ok(Some((Self { store, length, reserved, adds, bare, look, unwritten }, recovered)))
     }
 
     /// Whether nothing has been added since it was begun.
@@ -111,6 +127,8 @@ impl<S: Store> Journal<S> {
         if self.is_empty() {
             self.unwritten.extend_from_slice(HEADER);
         }
+        self.bare = false;
+        self.adds |= matches!(fact, Fact::Put { .. } | Fact::Items(_));
         fact.write(&mut self.unwritten);
     }
 
@@ -118,21 +136,45 @@ impl<S: Store> Journal<S> {
     /// disk, the machine.
     ///
     /// # Errors
-    /// When there is no room; what stood in the file before still does, and nothing else.
+    /// When there is no room; what stood in the file before still does, and nothing else. What adds no
+    /// items has room for as long as the reserve lasts.
     pub(crate) fn commit(&mut self, sync: bool) -> io::Result<()> {
         if self.unwritten.is_empty() {
             return Ok(());
+        }
+        let reserved = self.reserve();
+        if std::mem::take(&mut self.adds) {
+            reserved?;
         }
         let written = self.store.append(&self.unwritten).and_then(|()| match sync {
             true => self.store.sync(),
             false => Ok(()),
         });
         if let Err(error) = written {
-            self.store.cut(self.length)?;
+            self.give_back_the_reserve()?;
             return Err(error);
         }
         self.length += self.unwritten.len() as u64;
         self.unwritten.clear();
+        Ok(())
+    }
+
+    /// Sees to it that there is a reserve behind what is to be written.
+    fn reserve(&mut self) -> io::Result<()> {
+        let end = self.length + self.unwritten.len() as u64;
+        let reserve = RESERVE + end / 8;
+        if self.reserved < end + reserve {
+            // Some more, so that this is seldom done.
+            self.store.reserve(end + reserve * 2)?;
+            self.reserved = end + reserve * 2;
+        }
+        Ok(())
+    }
+
+    /// Cuts the file to what has been written, and the reserve with it.
+    fn give_back_the_reserve(&mut self) -> io::Result<()> {
+        self.store.cut(self.length)?;
+        self.reserved = self.length;
         Ok(())
     }
 
@@ -148,45 +190,60 @@ impl<S: Store> Journal<S> {
         self.length > live.saturating_mul(4)
     }
 
-    /// Forgets everything: an empty file stays, or, if that is to be `gone`, none.
-    pub(crate) fn clear(&mut self, gone: bool) -> io::Result<()> {
-        if gone {
-            return self.store.remove();
-        }
-        self.store.cut(0)?;
-        self.length = 0;
-        self.unwritten.clear();
-        Ok(())
+    /// Whether one record of the queue itself is all that is in it.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.bare
     }
 
-    /// Begins anew with these facts.
+    /// Removes the file.
+    pub(crate) fn remove(&mut self) -> io::Result<()> {
+        self.store.remove()
+    }
+
+    /// Begins anew with these facts; with `sync` they are on the disk before the old ones are gone. On a
+    /// full disk the reserve makes room for them.
     pub(crate) fn rewrite<'a>(
         &mut self,
         facts: impl IntoIterator<Item = Fact<'a>>,
+        sync: bool,
     ) -> io::Result<()> {
         let mut text = Vec::new();
+        let mut bare = true;
         for fact in facts {
+            bare &= text.is_empty() && matches!(fact, Fact::Queue(_));
             if text.is_empty() {
                 text.extend_from_slice(HEADER);
             }
             fact.write(&mut text);
         }
-        self.store.replace(&text)?;
+        if self.store.replace(&text, sync).is_err() {
+            self.give_back_the_reserve()?;
+            self.store.replace(&text, sync)?;
+        }
         self.length = text.len() as u64;
+        self.reserved = self.length;
+        self.adds = false;
+        self.bare = bare;
         self.look = SMALL.max(self.length.saturating_mul(2));
         self.unwritten.clear();
         Ok(())
     }
 }
 
-/// What is in a journal, and where its last whole record ends; none if it is not of this version.
+/// What is in a journal, and where its last whole record ends; none if it is not of this version. One
+/// that has another head, and a record of this version behind it, is ours with a damaged head: a later
+/// version must not write records that this one takes for its own.
 fn read(text: &[u8], mut take: impl FnMut(Fact<'_>)) -> Option<(Recovered, usize)> {
     let mut recovered = Recovered::default();
-    let mut at = 0;
-    if text.starts_with(HEADER) {
-        at = HEADER.len();
-    } else if !HEADER.starts_with(text) {
-        return None;
+    let mut at = HEADER.len().min(text.len());
+    if !text.starts_with(HEADER) {
+        if HEADER.starts_with(text) {
+            at = 0;
+        } else if has_a_record(&text[at..]) {
+            recovered.damaged.push(1);
+        } else {
+            return None;
+        }
     }
     loop {
         match find(&text[at..]) {
@@ -200,6 +257,16 @@ fn read(text: &[u8], mut take: impl FnMut(Fact<'_>)) -> Option<(Recovered, usize
                 at += length;
             }
             Found::Torn | Found::End => return Some((recovered, at)),
+        }
+    }
+}
+
+fn has_a_record(mut text: &[u8]) -> bool {
+    loop {
+        match find(text) {
+            Found::Fact(..) => return true,
+            Found::Damaged(length) => text = &text[length..],
+            Found::Torn | Found::End => return false,
         }
     }
 }

@@ -6,7 +6,7 @@ mod file;
 mod record;
 mod store;
 
-pub(crate) use file::{Journal, Recovered};
+pub(crate) use file::Journal;
 pub(crate) use record::Fact;
 #[cfg(any(test, fuzzing))]
 pub(crate) use record::{Found, find, sealed};

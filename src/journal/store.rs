@@ -1,4 +1,4 @@
-//! The files of a queue, as far as they are written: the journal, and the memory beside it.
+//! The file of a queue's journal, as far as it is written.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -8,20 +8,22 @@ use rustix::fs::{fdatasync, fsync};
 
 use crate::pipe::{QueueDir, explain, open_own, remove_if_there};
 
-/// Where a journal and a memory are written to.
+/// Where a journal is written to.
 pub(crate) trait Store {
     /// Adds to the journal. When that fails, some of it may stand there.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Cuts the journal back to so many bytes.
     fn cut(&mut self, length: u64) -> io::Result<()>;
+    /// Makes sure that the journal can grow to so many bytes, even if the disk is full by then. Its
+    /// length stays as it is; [`Store::cut`] gives the room back. Where the file system cannot do that,
+    /// nothing happens.
+    fn reserve(&mut self, length: u64) -> io::Result<()>;
     /// All that has been written is on the disk.
     fn sync(&mut self) -> io::Result<()>;
-    /// Puts another journal in the place of this one, or leaves this one as it is.
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Puts another memory in the place of the one that there is; none for none. With `sync` it is on
-    /// the disk.
-    fn remember(&mut self, memory: Option<&[u8]>, sync: bool) -> io::Result<()>;
-    /// Removes the journal, if nothing is in it.
+    /// Puts another journal in the place of this one, or leaves this one as it is. With `sync` the other
+    /// one is on the disk before it takes the place.
+    fn replace(&mut self, bytes: &[u8], sync: bool) -> io::Result<()>;
+    /// Removes the journal.
     fn remove(&mut self) -> io::Result<()>;
 }
 
@@ -29,17 +31,17 @@ pub(crate) trait Store {
 #[derive(Debug)]
 pub(crate) struct Files {
     journal: PathBuf,
-    memory: PathBuf,
-    /// Under which names these are written anew.
-    hidden: [PathBuf; 2],
+    /// Under which name it is written anew.
+    hidden: PathBuf,
     dir: PathBuf,
     file: File,
     /// The directory's entry of the journal is on the disk.
     entered: bool,
 }
 
-/// The names of the files.
+/// The name of the file.
 const JOURNAL: &str = "journal";
+/// A file of earlier versions, which had in it what a `queue` record of the journal tells today.
 const MEMORY: &str = "memory.json";
 
 impl Files {
@@ -49,10 +51,9 @@ impl Files {
         let mut file = open(&journal)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
-        let memory = dir.join(MEMORY);
-        let hidden = [JOURNAL, MEMORY].map(|name| dir.hidden(name));
+        let hidden = dir.hidden(JOURNAL);
         let dir = dir.path().to_owned();
-        Ok((Self { journal, memory, hidden, dir, file, entered: false }, text))
+        Ok((Self { journal, hidden, dir, file, entered: false }, text))
     }
 
     /// What is in the journal in this directory; nothing if there is none.
@@ -60,9 +61,14 @@ impl Files {
         read(&dir.join(JOURNAL)).map(Option::unwrap_or_default)
     }
 
-    /// What is remembered in this directory.
+    /// What an earlier version has left beside the journal in this directory.
     pub(crate) fn memory_in(dir: &QueueDir) -> io::Result<Option<Vec<u8>>> {
         read(&dir.join(MEMORY))
+    }
+
+    /// Removes that, once the journal has it.
+    pub(crate) fn remove_memory(dir: &QueueDir) -> io::Result<()> {
+        remove_if_there(&dir.join(MEMORY))
     }
 
     /// Where a journal in this directory is.
@@ -70,7 +76,7 @@ impl Files {
         dir.join(JOURNAL)
     }
 
-    /// Where a memory in this directory is.
+    /// Where that is.
     pub(crate) fn memory_path(dir: &QueueDir) -> PathBuf {
         dir.join(MEMORY)
     }
@@ -85,6 +91,24 @@ impl Store for Files {
         self.file.set_len(length)
     }
 
+    #[cfg(target_os = "linux")]
+    fn reserve(&mut self, length: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
+        let from = self.file.metadata()?.len();
+        let more = length.saturating_sub(from);
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, from, more.max(1)) {
+            Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => Err(explain(error.into())),
+            // A file system that cannot do this is as good as any while there is room.
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn reserve(&mut self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn sync(&mut self) -> io::Result<()> {
         fdatasync(&self.file).map_err(|error| explain(error.into()))?;
         if !self.entered {
@@ -94,27 +118,14 @@ impl Store for Files {
         Ok(())
     }
 
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let [hidden, _] = &self.hidden;
-        self.file = write_anew(hidden, &self.journal, bytes, true)?;
+    fn replace(&mut self, bytes: &[u8], sync: bool) -> io::Result<()> {
+        self.file = write_anew(&self.hidden, &self.journal, bytes, sync).map_err(explain)?;
         self.entered = false;
         Ok(())
     }
 
-    fn remember(&mut self, memory: Option<&[u8]>, sync: bool) -> io::Result<()> {
-        let [_, hidden] = &self.hidden;
-        let Some(bytes) = memory else {
-            return remove_if_there(&self.memory);
-        };
-        write_anew(hidden, &self.memory, bytes, sync)?;
-        match sync {
-            true => Ok(fsync(File::open(&self.dir)?)?),
-            false => Ok(()),
-        }
-    }
-
     fn remove(&mut self) -> io::Result<()> {
-        fs::remove_file(&self.journal)
+        remove_if_there(&self.journal)
     }
 }
 

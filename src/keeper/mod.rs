@@ -58,8 +58,8 @@ pub(crate) struct Keeper {
     effects: Vec<Effect>,
     /// The last wall time that was given.
     wall: Nanos,
-    /// Somebody has removed the queue.
-    removed: bool,
+    /// This client has asked for the queue to be removed, with so many items.
+    removed: Option<(ClientId, u64)>,
 }
 
 impl Keeper {
@@ -76,7 +76,7 @@ impl Keeper {
             next_client: 0,
             effects: Vec::new(),
             wall: 0,
-            removed: false,
+            removed: None,
         }
     }
 
@@ -88,7 +88,7 @@ impl Keeper {
         while let Some(message) = framer.next() {
             match message {
                 // Whoever is not told anything any more comes to the next keeper.
-                _ if self.removed => {}
+                _ if self.removed.is_some() => {}
                 Ok((key, RequestLine::Hello(hello))) => self.hello(key, &hello, host),
                 Ok((key, request)) => {
                     // A number that nobody here has is a stranger's.
@@ -147,9 +147,26 @@ impl Keeper {
         }
     }
 
-    /// Whether somebody has removed the queue: there is nothing to keep any more.
+    /// Whether the queue is to be removed: then [`Keeper::tell_removed`] is next.
     pub(crate) fn is_removed(&self) -> bool {
-        self.removed
+        self.removed.is_some()
+    }
+
+    /// The queue has been removed, or could not be: tells everybody whom that concerns.
+    pub(crate) fn tell_removed(&mut self, outcome: &io::Result<()>, host: &mut impl Host) {
+        let Some((client, items)) = self.removed else {
+            return;
+        };
+        if let Err(error) = outcome {
+            let text = format!("the queue cannot be removed: {error}");
+            return send_error(host, client, "internal", &text);
+        }
+        let others: Vec<_> = self.peers.keys().copied().filter(|&peer| peer != client).collect();
+        for other in others {
+            send_error(host, other, "removed", "the queue has been removed");
+            self.forget(other, host);
+        }
+        send(host, client, &Reply::Count { items });
     }
 
     /// How many items there are.
@@ -335,17 +352,12 @@ impl Keeper {
         self.settle(host);
         let Census { in_line, out, failed, .. } = self.queue.census();
         let items = in_line + out + failed;
-        let others: Vec<_> = self.peers.keys().copied().filter(|&peer| peer != client).collect();
-        if !force && (items > 0 || !others.is_empty()) {
-            let text = answer::in_use(&self.queue.census(), others.len());
+        let others = self.peers.keys().filter(|&&peer| peer != client).count();
+        if !force && (items > 0 || others > 0) {
+            let text = answer::in_use(&self.queue.census(), others);
             return send_error(host, client, "in-use", &text);
         }
-        for other in others {
-            send_error(host, other, "removed", "the queue has been removed");
-            self.forget(other, host);
-        }
-        send(host, client, &Reply::Count { items });
-        self.removed = true;
+        self.removed = Some((client, items));
     }
 
     fn part(&mut self, client: ClientId, piece: &[u8], host: &mut impl Host) {

@@ -1,5 +1,5 @@
-//! What the keeper of a stand-alone queue writes down, and how another one makes the queue of it: the
-//! journal, of the items and the clients, and beside it a memory, of the rest.
+//! What the keeper of a stand-alone queue writes down in the journal, and how another one makes the queue
+//! of it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -48,30 +48,43 @@ struct Versioned {
     version: u32,
 }
 
-impl Memory {
-    /// What is remembered in this directory.
+/// What an earlier version has left in a file beside the journal.
+pub(crate) enum Legacy {
+    /// Nothing: there is no such file.
+    None,
+    /// This, as far as the journal doesn't tell otherwise.
+    Memory(Memory),
+    /// Something that cannot be read: what the journal tells has to do.
+    Damaged,
+}
+
+impl Legacy {
+    /// What there is in this directory.
     pub(crate) fn load(dir: &QueueDir) -> anyhow::Result<Self> {
         use anyhow::Context;
-        let path = Files::memory_path(dir);
-        let text = Files::memory_in(dir).with_context(|| path.display().to_string())?;
-        let Some(text) = text else {
-            return Ok(Self::default());
-        };
-        let damaged = |error| anyhow::anyhow!("{} is damaged ({error}): remove it", path.display());
-        let memory = Self::parse(&text).map_err(damaged)?;
-        let newer = || format!("{} was written by a newer qdemo: use that one", path.display());
-        memory.with_context(newer)
+        let path = || Files::memory_path(dir).display().to_string();
+        Ok(match Files::memory_in(dir).with_context(path)? {
+            None => Self::None,
+            Some(text) => match serde_json::from_slice(&text) {
+                Ok(Versioned { version: VERSION }) => {
+                    serde_json::from_slice(&text).map_or(Self::Damaged, Self::Memory)
+                }
+                Ok(_) => anyhow::bail!("{} was written by a newer qdemo: use that one", path()),
+                Err(_) => Self::Damaged,
+            },
+        })
     }
 
-    /// None if it is of a newer version, which may have anything else in it.
-    pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Option<Self>> {
-        let Versioned { version } = serde_json::from_slice(text)?;
-        match version {
-            VERSION => serde_json::from_slice(text).map(Some),
-            _ => Ok(None),
+    /// What of it is to be remembered.
+    pub(crate) fn memory(self) -> Memory {
+        match self {
+            Self::Memory(memory) => memory,
+            Self::None | Self::Damaged => Memory::default(),
         }
     }
+}
 
+impl Memory {
     fn remains(&self) -> Remains {
         Remains {
             sentinel: self.sentinel,
@@ -189,18 +202,23 @@ impl Past {
 
 /// What is written down.
 pub(crate) struct Notes<S> {
-    pub(crate) memory: Memory,
+    memory: Memory,
+    /// What the journal tells of that.
+    written: Memory,
     pub(crate) journal: Journal<S>,
 }
 
 impl<S: Store> Notes<S> {
+    /// Goes on with this journal, which tells all of this memory.
+    pub(crate) fn new(memory: Memory, journal: Journal<S>) -> Self {
+        Self { written: memory.facts(), memory, journal }
+    }
+
     /// Writes down what has become so.
     pub(crate) fn commit(&mut self, keeper: &Keeper) -> io::Result<()> {
-        let before = self.memory.facts();
         self.memory.note(keeper.remains());
-        if !self.journal.is_empty() && self.memory.facts() != before {
-            let json = serde_json::to_string(&self.memory)?;
-            self.journal.add(&Fact::Queue(&json));
+        if self.memory.facts() != self.written {
+            self.add_memory()?;
         }
         self.journal.commit(self.memory.sync)?;
         if self.journal.is_long() {
@@ -209,42 +227,64 @@ impl<S: Store> Notes<S> {
             let runs = queue.line().chain(out).chain(queue.failed().map(|f| &f.run));
             let live = runs.map(|run| run.lines.bytes.len() as u64).sum();
             if self.journal.is_mostly_past(live) {
-                let clients: Vec<_> = keeper
-                    .known()
-                    .filter_map(|(client, key, known)| {
-                        Some((client, key, serde_json::to_string(known).ok()?))
-                    })
-                    .collect();
-                let json = serde_json::to_string(&self.memory)?;
                 // If there is no room for another one, the long one is as good, and as true.
-                let _ = self.journal.rewrite(present(queue, &json, &clients));
+                let _ = self.rewrite(keeper);
             }
         }
         Ok(())
     }
 
-    /// Writes down what is to be known while nobody keeps the queue.
-    pub(crate) fn leave(&mut self, keeper: &Keeper) -> io::Result<()> {
+    /// Writes a journal of the queue as it is now in the place of the one that there is.
+    pub(crate) fn rewrite(&mut self, keeper: &Keeper) -> io::Result<()> {
         self.memory.note(keeper.remains());
-        if keeper.is_removed() {
-            self.memory = Memory::default();
-        }
-        self.save()?;
-        let census = keeper.census();
-        let empty = census.in_line + census.out + census.failed == 0 && keeper.is_alone();
-        if empty || keeper.is_removed() {
-            // All that is left stands in the other file.
-            self.journal.clear(self.memory.is_blank())?;
-        }
+        let clients: Vec<_> = keeper
+            .known()
+            .filter_map(|(client, key, known)| {
+                Some((client, key, serde_json::to_string(known).ok()?))
+            })
+            .collect();
+        let json = serde_json::to_string(&self.memory)?;
+        self.journal.rewrite(present(keeper.queue(), &json, &clients), true)?;
+        self.written = self.memory.facts();
         Ok(())
     }
 
-    fn save(&mut self) -> io::Result<()> {
-        let memory = match self.memory.is_blank() {
-            true => None,
-            false => Some(serde_json::to_vec(&self.memory)?),
-        };
-        self.journal.store().remember(memory.as_deref(), self.memory.sync)
+    /// Writes down what is to be known while nobody keeps the queue. An emptied queue is one record, and
+    /// a queue of which nothing is to be known is no file.
+    pub(crate) fn leave(&mut self, keeper: &Keeper) -> io::Result<()> {
+        self.memory.note(keeper.remains());
+        let census = keeper.census();
+        if census.in_line + census.out + census.failed > 0 || !keeper.is_alone() {
+            return Ok(());
+        }
+        if self.memory.is_blank() {
+            return self.journal.remove();
+        }
+        if self.journal.is_bare() {
+            return Ok(());
+        }
+        let json = serde_json::to_string(&self.memory)?;
+        // If there is no room for another one, the long one is as good, and as true.
+        let _ = self.journal.rewrite([Fact::Queue(&json)], self.memory.sync);
+        Ok(())
+    }
+
+    /// The queue is removed, and nothing is to be known of it.
+    pub(crate) fn remove(&mut self) -> io::Result<()> {
+        self.journal.remove()
+    }
+
+    /// From here on the journal tells what an earlier version has left in a file beside it.
+    pub(crate) fn take_in_legacy(&mut self) -> io::Result<()> {
+        self.add_memory()?;
+        self.journal.commit(true)
+    }
+
+    fn add_memory(&mut self) -> io::Result<()> {
+        let json = serde_json::to_string(&self.memory)?;
+        self.journal.add(&Fact::Queue(&json));
+        self.written = self.memory.facts();
+        Ok(())
     }
 }
 
@@ -276,11 +316,6 @@ fn present<'a>(
 
 impl<S: Store> Watch for Notes<S> {
     fn record(&mut self, fact: &Fact<'_>) {
-        if self.journal.is_empty()
-            && let Ok(json) = serde_json::to_string(&self.memory)
-        {
-            self.journal.add(&Fact::Queue(&json));
-        }
         self.journal.add(fact);
     }
 
@@ -295,13 +330,8 @@ impl<S: Store> Notes<S> {
     /// The queue has ended at this moment.
     pub(crate) fn end_at(&mut self, moment: Moment) -> Stamp {
         let stamp = moment.stamp;
-        self.memory.sentinel = None;
-        self.memory.capacity = None;
-        self.memory.begun = false;
+        // The rest of what the end changes is noted, and all of it written, when this turn is.
         self.memory.ended = Some(moment);
-        // If it cannot be written down now (a full disk), it is when the keeper goes, or else only
-        // those who are here are told.
-        let _ = self.save();
         stamp
     }
 }

@@ -10,10 +10,10 @@ use std::os::fd::AsFd;
 
 use anyhow::Context;
 
-use super::notes::{Left, Memory, Notes, Past};
+use super::notes::{Left, Legacy, Notes, Past};
 use super::{Host, Keeper, Known, Office, Plan, Post, answer};
 use crate::clock::{Clock, Nanos};
-use crate::journal::{Files, Journal, Recovered, Store};
+use crate::journal::{Files, Journal, Store};
 use crate::pipe::{Door, QueueDir, Ready, Slot, Waker};
 use crate::queue::{ClientId, Request};
 use crate::wire::{Key, Reply, Status};
@@ -23,6 +23,9 @@ pub(crate) const READY: &str = "ready\n";
 
 /// What it says before that for each damaged place; the number of the line follows.
 pub(crate) const DAMAGED: &str = "damaged ";
+
+/// Stands for a line of the journal when it is the file that earlier versions had beside it.
+pub(crate) const LEGACY_LINE: u64 = 0;
 
 const CANNOT_WRITE: &str = "cannot write the queue's journal";
 
@@ -93,21 +96,36 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
         return Ok(());
     }
     dir.sweep()?;
-    let mut past = Past::new(Memory::load(&dir)?);
+    let legacy = Legacy::load(&dir)?;
+    let (has_legacy, mut damaged) = (!matches!(legacy, Legacy::None), Vec::new());
+    damaged.extend(matches!(legacy, Legacy::Damaged).then_some(LEGACY_LINE));
+    let mut past = Past::new(legacy.memory());
     let (journal, recovered) = Journal::open(&dir, |fact| past.take(fact))?;
+    damaged.extend(recovered.damaged);
     let Left { memory, queue, clients } = past.finish();
     let mut keeper = Keeper::new(Plan { queue, workers: None, pacer: None });
     let post = Post::open(dir)?;
-    let mut host = Office { post, watch: Notes { memory, journal } };
+    let mut host = Office { post, watch: Notes::new(memory, journal) };
+    // If there is no room for that yet, the file stays.
+    if has_legacy && host.watch.take_in_legacy().is_ok() {
+        let _ = Files::remove_memory(host.post.dir());
+    }
     if let Err(error) = take_over(&mut keeper, clients, &mut host) {
         host.post.shut()?;
         return Err(error);
     }
+    if !damaged.is_empty() {
+        // If there is no room for a whole journal, the damage is told again next time.
+        let _ = host.watch.rewrite(&keeper);
+    }
     lock.release()?;
-    say_damage(&recovered);
+    say_damage(&damaged);
     say_ready();
     serve(&mut keeper, &mut host, stop)?;
-    go(&keeper, host)
+    match keeper.is_removed() {
+        true => remove(&mut keeper, host),
+        false => go(&keeper, host),
+    }
 }
 
 /// Goes on for the clients of the keeper before this one. If what that comes to cannot be written, who
@@ -123,8 +141,8 @@ fn take_over(
 }
 
 /// Who started the keeper reads it before `ready`.
-fn say_damage(recovered: &Recovered) {
-    for line in &recovered.damaged {
+fn say_damage(damaged: &[u64]) {
+    for line in damaged {
         // The starter may have died meanwhile.
         let _ = writeln!(io::stdout(), "{DAMAGED}{line}");
     }
@@ -132,7 +150,7 @@ fn say_damage(recovered: &Recovered) {
 
 /// How a queue is that nobody keeps.
 pub(crate) fn at_rest(dir: &QueueDir) -> anyhow::Result<Status> {
-    let mut past = Past::new(Memory::load(dir)?);
+    let mut past = Past::new(Legacy::load(dir)?.memory());
     Journal::read(dir, |fact| past.take(fact))?;
     let Left { mut queue, mut clients, .. } = past.finish();
     // Those that have lost their keeper, and live.
@@ -193,9 +211,26 @@ fn go(keeper: &Keeper, mut host: Office<Notes<Files>>) -> anyhow::Result<()> {
     let left = host.watch.leave(keeper);
     host.post.shut()?;
     left?;
-    if keeper.is_removed() {
-        host.post.forget_all();
+    host.post.dir().sweep()?;
+    if nobody_starts.is_some() {
+        host.post.dir().remove_if_empty();
     }
+    Ok(())
+}
+
+/// Removes the queue, and tells so when that is done. If it cannot be done, the next keeper goes on.
+fn remove(keeper: &mut Keeper, mut host: Office<Notes<Files>>) -> anyhow::Result<()> {
+    let files = host.watch.remove().and_then(|()| Files::remove_memory(host.post.dir()));
+    let removed = files.and_then(|()| host.post.shut());
+    keeper.tell_removed(&removed, &mut host);
+    host.post.flush();
+    if removed.is_err() {
+        host.post.shut()?;
+        return Ok(removed?);
+    }
+    // Only now are there descriptors for the rest, if there were none.
+    host.post.forget_all();
+    let nobody_starts = host.post.dir().try_lock()?;
     host.post.dir().sweep()?;
     if nobody_starts.is_some() {
         host.post.dir().remove_if_empty();

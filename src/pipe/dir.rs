@@ -211,6 +211,20 @@ impl QueueDir {
         Ok(())
     }
 
+    /// Removes all files and pipes of a queue, whatever is in them. The caller holds the lock.
+    pub(crate) fn remove_files(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if FILES.contains(&&*name) || name.starts_with("mailbox.") || name.starts_with('.') {
+                let path = entry.path();
+                remove_if_there(&path).map_err(|error| cannot("remove", &path, error))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the directory, if nothing is in it.
     pub(crate) fn remove_if_empty(&self) {
         // Not being empty is what it may well be.

@@ -15,23 +15,20 @@ struct State {
     journal: Vec<u8>,
     /// So much of it survives the machine.
     synced: usize,
-    memory: Option<Vec<u8>>,
     /// The process that writes is killed when it has written so many bytes more.
     dies_after: Option<usize>,
     /// It has been.
     dead: bool,
     /// There is room for so many bytes more.
     room: Option<usize>,
+    /// So many bytes behind the end of the journal are the journal's, whatever room there is.
+    reserved: usize,
 }
 
 impl Disk {
     /// What is in the journal.
     pub(super) fn journal(&self) -> Vec<u8> {
         self.0.borrow().journal.clone()
-    }
-
-    pub(super) fn memory(&self) -> Option<Vec<u8>> {
-        self.0.borrow().memory.clone()
     }
 
     /// Whoever writes next is killed after so many bytes.
@@ -74,13 +71,16 @@ impl State {
             }
             *left -= bytes;
         }
+        let of_reserve = bytes.min(self.reserved);
+        self.reserved -= of_reserve;
+        let bytes = bytes - of_reserve;
         if let Some(room) = &mut self.room {
             if *room < bytes {
-                return (*room, Err(io::ErrorKind::StorageFull.into()));
+                return (of_reserve + *room, Err(io::ErrorKind::StorageFull.into()));
             }
             *room -= bytes;
         }
-        (bytes, Ok(()))
+        (of_reserve + bytes, Ok(()))
     }
 }
 
@@ -98,6 +98,22 @@ impl Store for Disk {
         let length = usize::try_from(length).unwrap();
         state.journal.truncate(length);
         state.synced = state.synced.min(length);
+        let reserved = std::mem::take(&mut state.reserved);
+        state.room = state.room.map(|room| room + reserved);
+        Ok(())
+    }
+
+    fn reserve(&mut self, length: u64) -> io::Result<()> {
+        let mut state = self.0.borrow_mut();
+        state.write(0).1?;
+        let end = state.journal.len() + state.reserved;
+        let more = usize::try_from(length).unwrap().saturating_sub(end);
+        match &mut state.room {
+            Some(room) if *room < more => return Err(io::ErrorKind::StorageFull.into()),
+            Some(room) => *room -= more,
+            None => {}
+        }
+        state.reserved += more;
         Ok(())
     }
 
@@ -108,18 +124,18 @@ impl Store for Disk {
         Ok(())
     }
 
-    fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn replace(&mut self, bytes: &[u8], _: bool) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
-        state.write(bytes.len()).1?;
+        // The other file has no part of the reserve.
+        let reserved = std::mem::take(&mut state.reserved);
+        if let Err(error) = state.write(bytes.len()).1 {
+            state.reserved = reserved;
+            return Err(error);
+        }
+        let freed = state.journal.len() + reserved;
+        state.room = state.room.map(|room| room + freed);
         state.journal = bytes.to_vec();
         state.synced = bytes.len();
-        Ok(())
-    }
-
-    fn remember(&mut self, memory: Option<&[u8]>, _: bool) -> io::Result<()> {
-        let mut state = self.0.borrow_mut();
-        state.write(memory.map_or(0, <[u8]>::len)).1?;
-        state.memory = memory.map(<[u8]>::to_vec);
         Ok(())
     }
 

@@ -296,7 +296,7 @@ impl World {
             return Err(format!("the journal is damaged: {recovered:?}"));
         }
         let mut keeper = Keeper::new(Plan { queue, workers: None, pacer: None });
-        let notes = Notes { memory, journal };
+        let notes = Notes::new(memory, journal);
         let mut office = Office::new(notes, Rc::clone(&self.mailboxes), self.disk.clone());
         keeper.take_over(clients, &mut office).map_err(|error| error.to_string())?;
         self.generation += 1;
@@ -307,14 +307,7 @@ impl World {
 
     /// What the disk tells of the queue.
     fn left(&self) -> Result<Left, String> {
-        let memory = match self.disk.memory() {
-            None => Memory::default(),
-            Some(text) => match Memory::parse(&text) {
-                Ok(Some(memory)) => memory,
-                other => return Err(format!("the memory is damaged: {other:?}")),
-            },
-        };
-        let mut past = Past::new(memory);
+        let mut past = Past::new(Memory::default());
         let journal = self.disk.journal();
         Journal::recover(Disk::default(), &journal, |fact| past.take(fact)).ok();
         Ok(past.finish())

@@ -37,11 +37,9 @@ fn a_queue_with_items_needs_no_process_and_comes_back_as_it_was() {
     sandbox.run(&["close"]).assert_prints("");
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("b\nc\nd\ne\n");
     sandbox.assert_nothing_left();
-    assert_eq!(
-        fs::metadata(journal(&sandbox)).unwrap().len(),
-        0,
-        "an emptied queue is an empty file"
-    );
+    let left = fs::read_to_string(journal(&sandbox)).unwrap();
+    assert_eq!(left.lines().count(), 3, "an emptied queue is a head and one record: {left}");
+    assert_eq!(fs::read_dir(sandbox.queue("default")).unwrap().count(), 1, "and no other file");
 }
 
 #[test]
@@ -115,13 +113,95 @@ fn a_journal_of_another_version_is_left_alone() {
     sandbox.run(&["put", "a"]).assert_prints("");
     sandbox.wait_for_keeper_to_go("default");
     let text = fs::read_to_string(journal(&sandbox)).unwrap();
-    let newer = text.replace("qdemo-journal 1", "qdemo-journal 2");
+    // A later version has other records too: a head alone may be a damaged one of ours.
+    let newer = text.replace("qdemo-journal 1", "qdemo-journal 2").replace(" ~", " #");
     fs::write(journal(&sandbox), &newer).unwrap();
-    for command in [&["get"][..], &["put", "b"], &["status"], &["rm", "--force"]] {
+    for command in [&["get"][..], &["put", "b"], &["status"], &["rm"]] {
         let outcome = sandbox.run(command);
         outcome.assert_refused(1, &["journal", "not a journal of this version of qdemo"]);
     }
     assert_same(&newer, &fs::read_to_string(journal(&sandbox)).unwrap());
+    let removed = sandbox.run(&["rm", "--force"]);
+    removed.assert_prints("removed the queue, whose items could not be counted\n");
+    sandbox.run(&["put", "c"]).assert_prints("");
+    sandbox.run(&["get"]).assert_prints("c\n");
+    sandbox.assert_nothing_left();
+}
+
+/// Each place of the head is changed in several ways, and the queue is as it was.
+#[test]
+fn a_damaged_head_is_repaired_and_told() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "--capacity", "9", "a", "b"]).assert_prints("");
+    sandbox.run(&["get"]).assert_prints("a\n");
+    sandbox.wait_for_keeper_to_go("default");
+    let whole = fs::read(journal(&sandbox)).unwrap();
+    for at in 0..16 {
+        for wrong in [b'\0', b'2', b'\n', whole[at] ^ 0x80] {
+            let mut text = whole.clone();
+            if std::mem::replace(&mut text[at], wrong) == wrong {
+                continue;
+            }
+            fs::write(journal(&sandbox), &text).unwrap();
+            let status = sandbox.status();
+            assert_eq!((&status["in_line"], &status["capacity"]), (&1.into(), &9.into()));
+            let peek = sandbox.run(&["peek"]);
+            assert_same("b\n", &peek.text());
+            peek.assert_one_line_of_error(&["is damaged in line 1", "the rest is there"]);
+            sandbox.wait_for_keeper_to_go("default");
+            // It has been repaired, and is told once.
+            sandbox.run(&["peek"]).assert_prints("b\n");
+            sandbox.wait_for_keeper_to_go("default");
+            assert!(fs::read(journal(&sandbox)).unwrap().starts_with(b"qdemo-journal 1\n"));
+        }
+    }
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_zeroed_first_sector_costs_what_stood_in_it() {
+    let sandbox = Sandbox::new();
+    for n in 0..20 {
+        sandbox.run(&["put", &format!("item {n}")]).assert_prints("");
+        sandbox.wait_for_keeper_to_go("default");
+    }
+    let mut text = fs::read(journal(&sandbox)).unwrap();
+    assert!(text.len() > 2048, "{}", text.len());
+    text[..512].fill(0);
+    fs::write(journal(&sandbox), &text).unwrap();
+    let got = sandbox.run(&["get", "--count", "100", "--no-wait"]);
+    assert!(got.stderr.contains("is damaged in line 1"), "{}", got.stderr);
+    let lines = got.lines();
+    let expected: Vec<_> = (20 - lines.len()..20).map(|n| format!("item {n}")).collect();
+    assert_eq!(lines, expected, "the last ones are there");
+    assert!(lines.len() > 10);
+    sandbox.assert_nothing_left();
+}
+
+/// An earlier version had a second file, which could be cut off anywhere.
+#[test]
+fn a_second_file_of_an_earlier_version_is_taken_in_or_gives_way_to_the_journal() {
+    let sandbox = Sandbox::new();
+    let memory = sandbox.queue("default").join("memory.json");
+    let text = r#"{"version":1,"capacity":7,"begun":true,"last_number":41,"done":41}"#;
+    for end in (0..=text.len()).rev() {
+        sandbox.make_queue("default");
+        fs::write(&memory, &text[..end]).unwrap();
+        fs::set_permissions(&memory, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let put = sandbox.run(&["put", "x"]);
+        assert_eq!((put.code(), put.text().as_str()), (Some(0), ""));
+        sandbox.wait_for_keeper_to_go("default");
+        let status = sandbox.status();
+        assert_eq!(status["in_line"], 1);
+        if end == text.len() {
+            put.assert_prints("");
+            assert_eq!((&status["capacity"], &status["done"]), (&7.into(), &41.into()));
+        } else {
+            put.assert_one_line_of_error(&["memory.json", "damaged", "all items are there"]);
+        }
+        assert!(!memory.exists());
+        sandbox.run(&["rm", "--force"]).assert_prints("removed 1 item\n");
+    }
     sandbox.assert_nothing_left();
 }
 
