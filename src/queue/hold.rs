@@ -102,9 +102,14 @@ impl Queue {
         effects.push(Effect::Returned { client, run });
     }
 
-    /// Puts back in line, as it was, what nobody has seen.
+    /// Puts back in line what a keeper had handed out that died before its client could read it: as it
+    /// was, if nothing behind it has been handed out. Otherwise it comes in another order than it was
+    /// put in, and the attempt shows that.
     pub(super) fn take_unseen(&mut self, client: ClientId, first: u64, effects: &mut Vec<Effect>) {
-        if let Some(Held { run, .. }) = self.let_go(client, first) {
+        if let Some(Held { mut run, .. }) = self.let_go(client, first) {
+            if self.last_handed >= run.end() {
+                run.attempt = run.attempt.saturating_add(1);
+            }
             self.out -= run.count();
             self.line.give_back(run.clone());
             effects.push(Effect::Returned { client, run });

@@ -70,6 +70,8 @@ pub(crate) struct Queue {
     begun: bool,
     line: Line,
     last_number: u64,
+    /// The highest number of an item that has been handed out, as far as is known.
+    last_handed: u64,
     out: u64,
     done: u64,
     /// What has been put aside, by number.
@@ -98,6 +100,7 @@ impl Queue {
             begun: remains.begun,
             line: Line::default(),
             last_number: remains.last_number,
+            last_handed: remains.last_number,
             out: 0,
             done: remains.done,
             failed: BTreeMap::new(),
@@ -386,6 +389,7 @@ impl Queue {
         let run = self.line.take(c.wants.take()?.min(share))?;
         self.getters.retain(|&g| g != client);
         self.out += run.count();
+        self.last_handed = self.last_handed.max(run.end() - 1);
         self.hold(client, Held { since: now, run: run.clone() });
         Some(Effect::Handed { client, run })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::hold::Held;
-use super::{ClientId, Failed, Member, Queue, Remains, Run};
+use super::{ClientId, Failed, Line, Member, Queue, Remains, Run};
 use crate::clock::Nanos;
 
 /// Where each item is, as far as has been told.
@@ -152,8 +152,22 @@ impl Replay {
             queue.line.push(run);
         }
         queue.failed = self.failed;
+        queue.last_handed = last_handed(&queue.line, last_number);
         queue
     }
+}
+
+/// The highest number that has been handed out: all above it are in line, and were never anywhere else.
+fn last_handed(line: &Line, last_number: u64) -> u64 {
+    let never_out = |last: &u64, run: &Run| run.end() - 1 == *last && run.attempt == 1;
+    let mut last = last_number;
+    for run in line.runs().rev() {
+        if !never_out(&last, run) {
+            break;
+        }
+        last = run.first - 1;
+    }
+    last
 }
 
 /// Runs that follow one another, as one each.
@@ -223,6 +237,47 @@ mod tests {
         let which = Which { first: 2, count: 2, attempt: Some(1) };
         queue.apply(7, Request::Done(which), &mut Vec::new()).unwrap();
         assert_eq!((queue.census().done, queue.census().out), (2, 2));
+    }
+
+    /// Two consumers have been handed an item each, by a keeper that died before the first one read its own.
+    fn handed(second: bool) -> Queue {
+        let mut replay = Replay::default();
+        replay.put(run(1, &["x"]));
+        replay.put(run(2, &["y"]));
+        replay.out(7, 1, 1, 0);
+        if second {
+            replay.out(8, 2, 1, 0);
+        }
+        let consumer = || crate::keeper::Known::new(Hello::new(Role::Consumer)).member();
+        let members = [(7, consumer()), (8, consumer())];
+        let mut queue = replay.finish(Remains::default(), members);
+        queue.apply(7, Request::NotSeen { first: 1 }, &mut Vec::new()).unwrap();
+        queue
+    }
+
+    #[test]
+    fn what_was_not_seen_comes_as_it_was_or_its_attempt_shows_that_it_comes_out_of_order() {
+        let all = |items: &[(u64, u32, &str)]| -> Vec<_> {
+            items
+                .iter()
+                .map(|&(number, attempt, item)| (number, attempt, item.to_owned()))
+                .collect()
+        };
+        assert_eq!(in_line(&handed(false)), all(&[(1, 1, "x"), (2, 1, "y")]));
+        assert_eq!(in_line(&handed(true)), all(&[(1, 2, "x")]));
+    }
+
+    #[test]
+    fn what_the_next_keeper_hands_out_before_shows_in_the_attempt_too() {
+        let mut replay = Replay::default();
+        replay.put(run(1, &["x", "y"]));
+        replay.out(7, 1, 1, 0);
+        let consumer = || crate::keeper::Known::new(Hello::new(Role::Consumer)).member();
+        let mut queue = replay.finish(Remains::default(), [(7, consumer()), (8, consumer())]);
+        queue.apply(8, Request::Get { max: 1 }, &mut Vec::new()).unwrap();
+        assert!(queue.step(0).is_some(), "y is handed out");
+        queue.apply(7, Request::NotSeen { first: 1 }, &mut Vec::new()).unwrap();
+        assert_eq!(in_line(&queue), [(1, 2, "x".to_owned())]);
     }
 
     #[test]

@@ -226,7 +226,7 @@ impl Line {
     }
 
     /// All that is in line.
-    pub(crate) fn runs(&self) -> impl Iterator<Item = &Run> {
+    pub(crate) fn runs(&self) -> impl DoubleEndedIterator<Item = &Run> {
         self.runs.iter()
     }
 

@@ -178,7 +178,7 @@ impl Actor {
                 *answered = seq;
             }
             (Reply::Run(run), Script::Get { runs, held, before, .. }) => {
-                ledger.seen(&run)?;
+                ledger.seen(self.name, &run)?;
                 if self.hello.lease.is_none() {
                     before.drain(..).for_each(|item| ledger.heard_done(&item));
                 }

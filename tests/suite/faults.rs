@@ -222,3 +222,37 @@ fn without_descriptors_whatever_lacks_them_is_told_and_what_was_accepted_is_ther
     assert!(outcome.stderr.lines().count() > 20, "{outcome:?}");
     sandbox.assert_nothing_left();
 }
+
+/// A queue fills its disk, to the last byte; what makes room must work without room.
+#[test]
+fn on_a_disk_that_the_queue_has_filled_what_takes_items_away_works() {
+    let Some(mount) = Mount::new() else {
+        eprintln!("SKIPPED: nothing can be mounted here");
+        return;
+    };
+    let fill = r#"
+        seq -f 'item %g' 1000000 | qdemo put - 2> /dev/null; echo "put $?"
+        cat /dev/zero > "$QDEMO_DIR/ballast" 2> /dev/null
+        qdemo put one-more 2> /dev/null; echo "put $?"
+        [ "$(stat -f -c %a "$QDEMO_DIR")" = 0 ] || echo "there is room"
+    "#;
+    for (take, expected) in [
+        ("for n in $(seq 40); do qdemo get > /dev/null || exit; done; qdemo get", "item 41\n"),
+        ("qdemo consumer --max 100 --format raw | tail -1", "item 100\n"),
+        ("qdemo consumer --max 3 -- false 2> /dev/null; qdemo failed --drop", "dropped 3 items\n"),
+        ("qdemo close --now | sed 's/[0-9]* items/items/'", "dropped items\n"),
+        ("qdemo rm --force | sed 's/[0-9]* items/items/'; qdemo status", "removed items\n"),
+        // Whoever takes everything away has room again.
+        (
+            "qdemo close --now > /dev/null; qdemo get 2> /dev/null
+             rm \"$QDEMO_DIR/ballast\"; qdemo put new; qdemo get",
+            "new\n",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        let outcome = mount.script(&sandbox, "size=1m", &format!("{fill}\n{take}"));
+        assert_eq!(outcome.text(), format!("put 1\nput 1\n{expected}"), "{take}: {outcome:?}");
+        assert_eq!(outcome.stderr, "", "{take}");
+        sandbox.assert_nothing_left();
+    }
+}
