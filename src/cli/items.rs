@@ -1,6 +1,7 @@
 //! Where items come from: arguments, standard input, or a count. What cannot be an item is told, with
 //! its place.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 
@@ -90,9 +91,15 @@ enum Texts {
 /// What of a source has not been put.
 pub(super) struct Rest {
     /// Items that were given.
-    pub(super) items: Vec<String>,
+    items: Vec<String>,
     /// There may be more on standard input.
     pub(super) unread: bool,
+}
+
+impl Rest {
+    pub(super) fn items(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.items.iter().map(|item| Cow::from(item.as_str()))
+    }
 }
 
 impl Source {

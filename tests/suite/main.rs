@@ -22,6 +22,7 @@ mod respawn;
 mod run;
 mod shared;
 mod shell;
+mod silent;
 mod statistics;
 mod strangers;
 mod tending;
