@@ -29,8 +29,12 @@ Examples:
 )]
 pub(super) struct Args {
     /// The items, or `-` for lines from standard input
-    #[arg(value_name = "ITEM", required = true)]
+    #[arg(value_name = "ITEM", required_unless_present = "literal")]
     items: Vec<String>,
+
+    /// Items that are taken as they are, also `-` and what begins with it
+    #[arg(value_name = "ITEM", last = true)]
+    literal: Vec<String>,
 
     /// How many items may wait in the queue; 0 for any number
     #[arg(long, value_name = "N")]
@@ -49,7 +53,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut source = self.input.source(&self.items)?;
+        let mut source = self.input.source(&self.items, &self.literal)?;
         let clock = Clock::start();
         let patience = self.wait.patience();
         let mut visit = self.queue.visit()?.within(patience);

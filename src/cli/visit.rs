@@ -20,7 +20,7 @@ use crate::report::{Lang, Output, Progress, Reporter, Style};
 /// How long to wait, as every command that may wait takes it.
 #[derive(Debug, clap::Args)]
 pub(super) struct WaitArgs {
-    /// Wait no longer than this for an item, for room, or for a keeper that does not answer
+    /// Wait no longer than this for an item, for room, or for any answer
     #[arg(long, value_name = "TIME")]
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     timeout: Option<Duration>,

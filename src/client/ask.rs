@@ -91,11 +91,7 @@ impl Client {
     }
 
     /// Asks a question whose answer is [`Client::hear`]d.
-    fn question(
-        &mut self,
-        verb: &'static str,
-        what: Option<&dyn Display>,
-    ) -> Result<(), Error> {
+    fn question(&mut self, verb: &'static str, what: Option<&dyn Display>) -> Result<(), Error> {
         self.catch_up()?;
         self.ask(verb, what)
     }

@@ -206,7 +206,8 @@ impl Client {
             all += read;
             if read < self.buffer.len() {
                 // A keeper that talks is not silent.
-                self.cancelled = self.cancelled.map(|since| if all > 0 { Clock::start() } else { since });
+                self.cancelled =
+                    self.cancelled.map(|since| if all > 0 { Clock::start() } else { since });
                 return Ok(all);
             }
             self.mailbox.widen();

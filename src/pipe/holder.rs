@@ -33,8 +33,7 @@ fn holder_of(path: &Path, has: impl Fn(&str) -> bool) -> Option<u32> {
                 && fs::metadata(&descriptor)
                     .is_ok_and(|is| is.ino() == wanted.ino() && is.dev() == wanted.dev())
                 && entry.file_name().to_str().is_some_and(|number| {
-                    proc::read(&format!("/proc/{pid}/fdinfo/{number}"))
-                        .is_ok_and(|info| has(&info))
+                    proc::read(&format!("/proc/{pid}/fdinfo/{number}")).is_ok_and(|info| has(&info))
                 })
         })
     })

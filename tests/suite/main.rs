@@ -23,6 +23,7 @@ mod run;
 mod shared;
 mod shell;
 mod silent;
+mod small;
 mod statistics;
 mod strangers;
 mod tending;

@@ -125,7 +125,8 @@ fn a_limit_holds_when_the_keeper_stops_while_it_is_waited_for() {
     assert_eq!(mailboxes(&sandbox.queue("default")), 1, "that of the producer");
     keeper.goes_on();
     assert!(producer.line().contains("second"));
-    sandbox.run(&["get", "--no-wait"]).assert_prints("second\n");
+    let get = sandbox.run(&["get", "--no-wait", "--format", "json"]);
+    get.assert_prints("{\"id\":2,\"item\":\"second\",\"attempt\":1}\n");
     producer.end().assert_done();
     sandbox.assert_nothing_left();
 }
@@ -161,6 +162,78 @@ fn a_stream_of_items_says_of_which_it_does_not_know_whether_they_were_put() {
     sandbox.wait_for_keeper_to_go("default");
     let left = sandbox.run(&["peek", "--count", "9"]).text();
     assert!(["first\n", "first\nsecond\n"].contains(&left.as_str()), "{left}");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_put_that_was_not_answered_does_not_happen_when_the_keeper_continues() {
+    let sandbox = Sandbox::new();
+    let mut put = sandbox.start(&["put", "--no-wait", "-"]);
+    put.feed("first\n");
+    sandbox.wait_for_status(|status| status["in_line"] == 1);
+    let keeper = Stopped::keeper(&sandbox, "default");
+    put.feed("second\n");
+    assert_silent(put, &keeper, "default");
+    keeper.goes_on();
+    sandbox.wait_for_keeper_to_go("default");
+    sandbox.run(&["peek", "--count", "9"]).assert_prints("first\n");
+    sandbox.assert_nothing_left();
+}
+
+/// Fills the inbox of a queue whose keeper is stopped: nobody can write to it any more.
+fn fill_inbox(dir: &Path) {
+    use std::io::Write;
+    let mut inbox = crate::harness::open_inbox(dir);
+    for size in [4096, 1] {
+        while inbox.write(&vec![b'\n'; size]).is_ok() {}
+    }
+}
+
+#[test]
+fn a_limit_holds_when_the_inbox_is_full() {
+    let sandbox = Sandbox::new();
+    let mut put = sandbox.start(&["put", "--timeout", "10ms", "-"]);
+    put.feed("first\n");
+    sandbox.wait_for_status(|status| status["in_line"] == 1);
+    let keeper = Stopped::keeper(&sandbox, "default");
+    fill_inbox(&sandbox.queue("default"));
+    put.feed("second\n");
+    let others = [
+        &["get", "--timeout", "10ms"][..],
+        &["put", "--no-wait", "x"],
+        &["status", "-q", "default"],
+    ];
+    let others = others.map(|args| sandbox.start(args));
+    let waits = sandbox.start(&["get"]);
+    while mailboxes(&sandbox.queue("default")) < 2 {
+        std::thread::yield_now();
+    }
+    assert_silent(put, &keeper, "default");
+    for other in others {
+        assert_silent(other, &keeper, "default");
+    }
+    keeper.goes_on();
+    waits.end().assert_prints("first\n");
+    sandbox.wait_for_keeper_to_go("default");
+    sandbox.run(&["peek"]).assert_refused(3, &["nothing is in line"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_keeper_that_does_not_answer_can_be_watched_until_it_does() {
+    let sandbox = Sandbox::new();
+    let consumer = sandbox.start_consumer(&[]);
+    let args = ["status", "-q", "default", "--format", "json", "--watch", "--every", "10ms"];
+    let mut watch = sandbox.start(&args);
+    assert!(watch.line().contains(r#""in_line":0"#));
+    let keeper = Stopped::keeper(&sandbox, "default");
+    let silent = format!(r#"{{"queue":"default","answers":false,"keeper":{}}}"#, keeper.pid);
+    while watch.line() != silent {}
+    keeper.goes_on();
+    while watch.line() == silent {}
+    watch.signal(Signal::TERM);
+    consumer.signal(Signal::TERM);
+    assert_eq!((watch.end().signal(), consumer.end().signal()), (Some(15), Some(15)));
     sandbox.assert_nothing_left();
 }
 
@@ -212,7 +285,7 @@ fn the_others_are_shown_when_one_keeper_does_not_answer() {
     let json = sandbox.start(&["status", "-q", "d", "--format", "json"]);
     assert_silent(named, &keepers[0], "b");
     assert_silent(json, &keepers[1], "d");
-    keepers.map(Stopped::goes_on);
+    keepers.into_iter().for_each(Stopped::goes_on);
     assert_eq!(healthy("b"), b);
     puts.map(Running::end).iter().for_each(crate::harness::Outcome::assert_done);
     sandbox.assert_nothing_left();
