@@ -111,3 +111,15 @@ fn signals_end_a_run_whose_folder_is_gone() {
     assert!(!outcome.stderr.contains("cannot"), "{}", outcome.stderr);
     sandbox.assert_nothing_left();
 }
+
+#[test]
+fn a_measurement_goes_on_when_its_folder_is_cleaned_away() {
+    let sandbox = Sandbox::new();
+    let bench = sandbox.start(&["bench", "--size", "16", "--workers", "1x1", "--rounds", "3"]);
+    while sandbox.processes_of("qdemo bench-task").is_empty() {}
+    clean(&sandbox);
+    let outcome = bench.end();
+    // What was being measured at that moment may have been disturbed.
+    assert!(!outcome.stderr.contains("directory"), "{}", outcome.stderr);
+    sandbox.assert_nothing_left();
+}
