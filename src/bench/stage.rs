@@ -76,14 +76,29 @@ impl Sample {
 impl Stage<'_> {
     /// Measures this once. None of its processes and pipes is left.
     pub(super) fn measure(&self, case: Case, kind: Kind) -> anyhow::Result<Sample> {
+        let (place, measured) = self.try_to_measure(case, kind)?;
+        match measured {
+            // A cleaner of the temporary folder has removed it meanwhile.
+            Err(error) if !error.is::<Interrupted>() && !place.path().exists() => {
+                self.try_to_measure(case, kind)?.1
+            }
+            other => other,
+        }
+    }
+
+    /// Measures it in a directory of its own.
+    fn try_to_measure(
+        &self,
+        case: Case,
+        kind: Kind,
+    ) -> anyhow::Result<(TempDir, anyhow::Result<Sample>)> {
         let place = self.place().context("cannot make a directory")?;
         let measured = self.perform(case, kind, place.path());
         self.crew.dismiss();
-        measured
+        Ok((place, measured))
     }
 
-    /// A directory for one measurement. A cleaner of the temporary folder may have removed the one for
-    /// all of them.
+    /// A directory for one measurement. The one for all of them may have been cleaned away.
     fn place(&self) -> io::Result<TempDir> {
         match tempfile::tempdir_in(self.base) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -213,6 +213,11 @@ impl Client {
         let before = std::mem::replace(&mut self.limit, Limit::Until(deadline));
         let done = self.catch_up().and_then(|()| what(self, &deadline));
         self.limit = before;
+        if matches!(done, Err(Error::NoAnswer { .. })) && self.cancelled.is_none() {
+            // There was not even room to ask. That goes out with what is said next.
+            self.session.cancel();
+            self.cancelled = Some(Clock::start());
+        }
         done
     }
 
@@ -224,6 +229,9 @@ impl Client {
                 Err(Error::Gone) => self.resume()?,
                 other => other?,
             }
+        }
+        if self.cancelled.is_some() {
+            self.send_write()?;
         }
         while self.cancelled.is_some() {
             match self.reply(None)? {

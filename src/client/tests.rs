@@ -211,3 +211,31 @@ fn what_was_not_answered_in_time_is_settled_before_the_next_question() {
     answered.send(()).unwrap();
     assert_eq!(client.join().unwrap(), (1, true), "the end is told with the next get");
 }
+
+#[test]
+fn what_there_was_no_room_to_ask_for_is_settled_before_the_next_question() {
+    let base = tempfile::tempdir().unwrap();
+    let mut keeper = ByHand::new(&base);
+    let path = base.path().to_owned();
+    let (full, wait_for_it) = std::sync::mpsc::channel::<()>();
+    let (given_up, has_given_up) = std::sync::mpsc::channel();
+    let client = thread::spawn(move || {
+        let mut client = connect(path);
+        wait_for_it.recv().unwrap();
+        let error = client.get_within(1, Patience::For(0)).unwrap_err();
+        given_up.send(matches!(error, Error::NoAnswer { .. })).unwrap();
+        client.get_within(1, Patience::Endless).unwrap().is_none()
+    });
+    let mut slot = keeper.welcome(1);
+    let door = Door::open(&keeper.dir).unwrap().unwrap();
+    while door.write(&[b'\n'; 4096]).unwrap() {}
+    full.send(()).unwrap();
+    assert!(has_given_up.recv().unwrap());
+    keeper.request("get");
+    keeper.request("cancel");
+    say(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
+    keeper.request("back");
+    keeper.request("get");
+    say(&mut slot, "ended\n");
+    assert!(client.join().unwrap());
+}

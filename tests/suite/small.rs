@@ -119,7 +119,7 @@ fn a_measurement_goes_on_when_its_folder_is_cleaned_away() {
     while sandbox.processes_of("qdemo bench-task").is_empty() {}
     clean(&sandbox);
     let outcome = bench.end();
-    // What was being measured at that moment may have been disturbed.
-    assert!(!outcome.stderr.contains("directory"), "{}", outcome.stderr);
+    assert!(!outcome.stderr.contains("left out"), "{}", outcome.stderr);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     sandbox.assert_nothing_left();
 }
