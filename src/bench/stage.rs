@@ -1,13 +1,15 @@
 //! One measurement: processes that begin together, and what they tell.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{PipeReader, PipeWriter, Read, pipe};
+use std::fs::{self, DirBuilder};
+use std::io::{self, PipeReader, PipeWriter, Read, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, anyhow, bail};
+use tempfile::TempDir;
 
 use super::player::QUEUE;
 use super::task::{HOPS, Part, TOKENS, Task, Told};
@@ -74,10 +76,37 @@ impl Sample {
 impl Stage<'_> {
     /// Measures this once. None of its processes and pipes is left.
     pub(super) fn measure(&self, case: Case, kind: Kind) -> anyhow::Result<Sample> {
-        let place = tempfile::tempdir_in(self.base).context("cannot make a directory")?;
+        let (place, measured) = self.try_to_measure(case, kind)?;
+        match measured {
+            // A cleaner of the temporary folder has removed it meanwhile.
+            Err(error) if !error.is::<Interrupted>() && !place.path().exists() => {
+                self.try_to_measure(case, kind)?.1
+            }
+            other => other,
+        }
+    }
+
+    /// Measures it in a directory of its own.
+    fn try_to_measure(
+        &self,
+        case: Case,
+        kind: Kind,
+    ) -> anyhow::Result<(TempDir, anyhow::Result<Sample>)> {
+        let place = self.place().context("cannot make a directory")?;
         let measured = self.perform(case, kind, place.path());
         self.crew.dismiss();
-        measured
+        Ok((place, measured))
+    }
+
+    /// A directory for one measurement. The one for all of them may have been cleaned away.
+    fn place(&self) -> io::Result<TempDir> {
+        match tempfile::tempdir_in(self.base) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                DirBuilder::new().mode(0o700).create(self.base)?;
+                tempfile::tempdir_in(self.base)
+            }
+            other => other,
+        }
     }
 
     fn perform(&self, case: Case, kind: Kind, place: &Path) -> anyhow::Result<Sample> {

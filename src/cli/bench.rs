@@ -99,7 +99,7 @@ impl Args {
         };
         progress.clear();
         crew.kill();
-        let removed = private.close().context("cannot remove the private directory");
+        let removed = private::remove(private);
         let report = match measured {
             Err(error) if error.is::<Interrupted>() => {
                 return Ok(signals::caught().map_or(ExitCode::Failed, ExitCode::Signal));

@@ -145,6 +145,7 @@ impl Args {
 
     fn options(&self, options: Options) -> Options {
         let options = options.follow(self.follow).max_attempts(self.max_attempts);
+        let options = options.patience(self.wait.patience());
         match self.lease {
             Some(lease) => options.lease(lease),
             None => options,

@@ -36,7 +36,7 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> Feed<R> {
                 Err(error) => Err(error),
             };
             if let Err(error) = put {
-                if !matches!(error.downcast_ref(), Some(Error::Full)) {
+                if !matches!(error.downcast_ref(), Some(Error::Full | Error::NoAnswer { .. })) {
                     // What came before it is in the queue all the same.
                     let _ = self.settle();
                 }

@@ -73,7 +73,8 @@ impl OutputArgs {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         visit::at_least_one(self.count)?;
-        let visit = self.queue.visit()?.for_the_callers();
+        let clock = Clock::start();
+        let visit = self.queue.visit()?.for_the_callers().within(self.wait.patience());
         let mut reporter = self.output.reporter(&visit);
         let mut client = visit.come()?;
         client.leave_with_the_reader();
@@ -81,7 +82,7 @@ impl Args {
             visit::tell_of_the_end(&client, &visit.queue);
         }
         let mut left = self.count;
-        let got = self.get(&mut client, &mut reporter, &mut left);
+        let got = self.get(&mut client, &mut reporter, &mut left, clock);
         let stopped = match got {
             Ok(()) => None,
             Err(error) => match error.downcast_ref() {
@@ -90,11 +91,11 @@ impl Args {
                 _ => {
                     // What it has goes back in line.
                     client.leave_at_once();
-                    return Err(error);
+                    return Err(self.may_come_again(error, left));
                 }
             },
         };
-        client.leave()?;
+        client.leave().map_err(|error| self.may_come_again(error.into(), left))?;
         let Some((code, how)) = stopped else {
             return Ok(ExitCode::Done);
         };
@@ -114,8 +115,8 @@ impl Args {
         client: &mut Client,
         reporter: &mut Reporter,
         left: &mut u64,
+        clock: Clock,
     ) -> anyhow::Result<()> {
-        let clock = Clock::start();
         while *left > 0 {
             let most = SEVERAL.min(*left);
             let patience = self.wait.patience().since(clock);
@@ -126,5 +127,16 @@ impl Args {
             client.done_with(batch.run())?;
         }
         Ok(())
+    }
+
+    /// A keeper that does not answer may not have heard either that items are done.
+    fn may_come_again(&self, error: anyhow::Error, left: u64) -> anyhow::Error {
+        match error.downcast_ref() {
+            Some(Error::NoAnswer { .. }) if left < self.count => {
+                let text = format!("{error}; what was printed may be handed out again");
+                Stop { code: ExitCode::WouldBlock, text }.into()
+            }
+            _ => error,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Where items come from: arguments, standard input, or a count. What cannot be an item is told, with
 //! its place.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 
@@ -37,13 +38,15 @@ pub(super) struct InputArgs {
 }
 
 impl InputArgs {
-    /// These items; `-` by itself stands for what is on standard input.
-    pub(super) fn source(&self, given: &[String]) -> Result<Source, Usage> {
+    /// The `given` items, of which `-` by itself stands for what is on standard input, and the `literal`
+    /// ones from behind `--`.
+    pub(super) fn source(&self, given: &[String], literal: &[String]) -> Result<Source, Usage> {
         let dash = given.iter().any(|item| item == "-");
+        let items = [given, literal].concat();
         let texts = match dash {
-            true if given.len() > 1 => {
-                let why = "- is for the lines of standard input, and stands alone: put an item - \
-                           that way";
+            true if items.len() > 1 => {
+                let why = "- is for the lines of standard input, and stands alone: write `-- -` to \
+                           put an item that is a -";
                 return Err(Usage(why.to_owned()));
             }
             true => {
@@ -51,7 +54,7 @@ impl InputArgs {
                 let most = self.max_item_size;
                 Texts::Stdin(Stdin { delimiter, most, ..Stdin::default() })
             }
-            false => Texts::Given { items: given.to_vec(), next: 0 },
+            false => Texts::Given { items, next: 0 },
         };
         Ok(Source { texts, json: self.json, most: self.max_item_size })
     }
@@ -90,9 +93,15 @@ enum Texts {
 /// What of a source has not been put.
 pub(super) struct Rest {
     /// Items that were given.
-    pub(super) items: Vec<String>,
+    items: Vec<String>,
     /// There may be more on standard input.
     pub(super) unread: bool,
+}
+
+impl Rest {
+    pub(super) fn items(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.items.iter().map(|item| Cow::from(item.as_str()))
+    }
 }
 
 impl Source {

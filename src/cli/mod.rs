@@ -205,6 +205,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
         _ if error.is::<Usage>() => ExitCode::Usage,
         Some(ClientError::Unsafe(_)) => ExitCode::Usage,
         Some(ClientError::Closed) => ExitCode::Closed,
+        Some(ClientError::NoAnswer { .. }) => ExitCode::WouldBlock,
         _ => ExitCode::Failed,
     }
 }

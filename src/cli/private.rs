@@ -1,6 +1,6 @@
 //! The private directory of a run, or of a measurement.
 
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use anyhow::Context;
@@ -21,4 +21,16 @@ pub(super) fn make_dir() -> anyhow::Result<TempDir> {
         .permissions(Permissions::from_mode(0o700))
         .tempdir_in(&place)
         .with_context(|| format!("cannot make a directory in {}", place.display()))
+}
+
+/// Removes it. That it is gone already is what is wanted: a cleaner of the temporary folder may have
+/// removed it.
+pub(super) fn remove(dir: TempDir) -> anyhow::Result<()> {
+    let path = dir.path().to_owned();
+    match dir.close() {
+        Err(error) if fs::symlink_metadata(&path).is_ok() => {
+            Err(error).context("cannot remove the private directory")
+        }
+        _ => Ok(()),
+    }
 }

@@ -26,6 +26,10 @@ pub(super) struct Args {
     #[arg(value_name = "ITEM", conflicts_with = "items")]
     given: Vec<String>,
 
+    /// Items that are taken as they are, also `-` and what begins with it
+    #[arg(value_name = "ITEM", last = true, conflicts_with = "items")]
+    literal: Vec<String>,
+
     /// Put so many items: アイテム0, アイテム1, …
     #[arg(long, value_name = "N")]
     #[arg(value_parser = values::items, allow_hyphen_values = true)]
@@ -113,12 +117,12 @@ impl Args {
     /// Exactly one of items, a count of them, and standard input is to be put.
     fn source(&self, lang: Lang) -> Result<Source, Usage> {
         let Some(items) = self.items else {
-            if self.given.is_empty() {
+            if self.given.is_empty() && self.literal.is_empty() {
                 let why = "what is to be put? Give --items N, the items, or - for lines from \
                            standard input";
                 return Err(Usage(why.to_owned()));
             }
-            return self.input.source(&self.given);
+            return self.input.source(&self.given, &self.literal);
         };
         let name = self.item_name.as_deref().unwrap_or_else(|| lang.item_name());
         // The workers of a run take turns.

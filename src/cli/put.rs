@@ -29,8 +29,12 @@ Examples:
 )]
 pub(super) struct Args {
     /// The items, or `-` for lines from standard input
-    #[arg(value_name = "ITEM", required = true)]
+    #[arg(value_name = "ITEM", required_unless_present = "literal")]
     items: Vec<String>,
+
+    /// Items that are taken as they are, also `-` and what begins with it
+    #[arg(value_name = "ITEM", last = true)]
+    literal: Vec<String>,
 
     /// How many items may wait in the queue; 0 for any number
     #[arg(long, value_name = "N")]
@@ -49,18 +53,23 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut source = self.input.source(&self.items)?;
-        let mut visit = self.queue.visit()?;
+        let mut source = self.input.source(&self.items, &self.literal)?;
+        let clock = Clock::start();
+        let patience = self.wait.patience();
+        let mut visit = self.queue.visit()?.within(patience);
         visit.options = self.input.options(visit.options);
         if let Some(capacity) = self.capacity {
             visit.options = visit.options.capacity(capacity);
         }
-        let patience = self.wait.patience();
+        let client = match visit.come() {
+            Err(error) => return Err(no_answer(error, VecDeque::new(), source.rest())),
+            Ok(client) => client,
+        };
         let mut feed = Feed {
-            client: visit.come()?,
+            client,
             patience,
             // A stream may well take longer, if only each line gets in in time.
-            since: (!source.is_stream()).then(Clock::start),
+            since: (!source.is_stream()).then_some(clock),
             pauses: Pauses::none(),
             // Whoever waits for ever has nothing to name.
             underway: (patience != Patience::Endless).then(VecDeque::new),
@@ -86,7 +95,7 @@ impl Args {
             }
             Err(error) => {
                 feed.client.leave_at_once();
-                Err(error)
+                Err(no_answer(error, feed.underway.unwrap_or_default(), source.rest()))
             }
         }
     }
@@ -97,17 +106,41 @@ fn full<R>(queue: &QueueName, mut feed: Feed<R>, rest: Rest) -> Stop {
     let capacity = feed.client.size().map_or(0, |(_, capacity)| capacity);
     feed.client.leave_at_once();
     let underway = feed.underway.unwrap_or_default();
-    let given = rest.items.iter().map(|item| Cow::from(item.as_str()));
-    let items: Vec<_> = underway.iter().map(|item| bare(item)).chain(given).collect();
-    let named: Vec<_> = items.iter().take(MOST_NAMED).map(|item| printable(item)).collect();
-    let more = match items.len() - named.len() {
+    let items = underway.iter().map(|item| bare(item)).chain(rest.items());
+    let names = named(&items.collect::<Vec<_>>(), rest.unread);
+    let text = format!("the queue `{queue}` is full (capacity {capacity}); not put: {names}");
+    Stop { code: ExitCode::WouldBlock, text }
+}
+
+/// If the keeper did not answer: names what may be in the queue, and what is not.
+fn no_answer(error: anyhow::Error, underway: VecDeque<Vec<u8>>, rest: Rest) -> anyhow::Error {
+    if !matches!(error.downcast_ref(), Some(Error::NoAnswer { .. })) {
+        return error;
+    }
+    let mut text = error.to_string();
+    if !underway.is_empty() {
+        let items: Vec<_> = underway.iter().map(|item| bare(item)).collect();
+        let names = named(&items, false);
+        text.push_str(&format!("; it is not known whether these were put: {names}"));
+    }
+    let items: Vec<_> = rest.items().collect();
+    if !items.is_empty() || rest.unread {
+        text.push_str(&format!("; not put: {}", named(&items, rest.unread)));
+    }
+    Stop { code: ExitCode::WouldBlock, text }.into()
+}
+
+/// The first of these items by name, and how many more there are.
+fn named(items: &[Cow<'_, str>], unread: bool) -> String {
+    let shown: Vec<_> = items.iter().take(MOST_NAMED).map(|item| printable(item)).collect();
+    let more = match items.len() - shown.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let unread = if rest.unread { ", and what follows on standard input" } else { "" };
-    let names = named.join(", ");
-    let text = format!(
-        "the queue `{queue}` is full (capacity {capacity}); not put: {names}{more}{unread}"
-    );
-    Stop { code: ExitCode::WouldBlock, text }
+    let input = match (unread, items.is_empty()) {
+        (false, _) => "",
+        (true, false) => ", and what follows on standard input",
+        (true, true) => "what follows on standard input",
+    };
+    format!("{}{more}{input}", shown.join(", "))
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::Duration;
 
+use anyhow::Context;
 use console::Term;
 use serde::Serialize;
 
@@ -12,7 +15,7 @@ use super::progress::ProgressArg;
 use super::signals;
 use super::visit::{Visit, no_such_queue};
 use super::{QueueArg, StdoutFailed, values};
-use crate::client::{Error, default_dir, status_at_rest};
+use crate::client::{Error, Patience, default_dir, status_at_rest};
 use crate::clock::nanos;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
@@ -20,6 +23,9 @@ use crate::pipe::{QueueDir, Ready, Waker, wait};
 use crate::queue::WaitsFor;
 use crate::report::{Block, Depth, Lang, Size, Style, fit, is_in_background};
 use crate::wire::{ClientStatus, Status};
+
+/// So many queues are asked at the same time.
+const AT_ONCE: usize = 16;
 
 /// Show what is in queues, and who uses them
 #[derive(Debug, clap::Args)]
@@ -64,6 +70,23 @@ struct Named {
     status: Status,
 }
 
+/// A queue whose keeper does not answer.
+#[derive(Serialize)]
+struct Silent {
+    queue: String,
+    /// Always false: the status of a queue whose keeper answers does not have it.
+    answers: bool,
+    /// The keeper's process, where that is known.
+    keeper: Option<u32>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Seen {
+    Known(Named),
+    Silent(Silent),
+}
+
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let named = self.queue.given()?;
@@ -81,13 +104,21 @@ impl Args {
         }
         let mut deepest = BTreeMap::new();
         loop {
-            let all = look(&visit, named.as_ref())?;
+            let all = match &named {
+                Some(queue) => vec![self.look_at_one(&visit, queue)?],
+                None => look_at_all(&visit)?,
+            };
             let size = Size::of(&screen);
             let mut lines = Vec::new();
             for one in &all {
-                let most = deepest.entry(one.queue.clone()).or_insert(0);
-                *most = one.status.in_line.max(*most);
-                lines.extend(text(one, live.then_some((size.room().columns, *most))));
+                match one {
+                    Seen::Known(one) => {
+                        let most = deepest.entry(one.queue.clone()).or_insert(0);
+                        *most = one.status.in_line.max(*most);
+                        lines.extend(text(one, live.then_some((size.room().columns, *most))));
+                    }
+                    Seen::Silent(silent) => lines.push(silent.text()),
+                }
             }
             match self.format {
                 Format::Json => all.iter().for_each(|one| reporter.json(one)),
@@ -117,40 +148,82 @@ impl Args {
     }
 }
 
-/// How the named queue is, or all of them, in alphabetical order.
-fn look(visit: &Visit, named: Option<&QueueName>) -> anyhow::Result<Vec<Named>> {
-    let base = default_dir()?;
-    if let Some(queue) = named {
-        let status = look_at(visit, queue)?.ok_or_else(|| no_such_queue(queue))?;
-        return Ok(vec![Named { queue: queue.to_string(), status }]);
+impl Args {
+    /// How this queue is. That its keeper does not answer is an error, unless it is watched.
+    fn look_at_one(&self, visit: &Visit, queue: &QueueName) -> anyhow::Result<Seen> {
+        let seen = match look_at(visit, queue) {
+            Err(error) if self.watch => silent(error),
+            other => other,
+        };
+        Ok(seen?.ok_or_else(|| no_such_queue(queue))?)
     }
-    let names = QueueDir::names(&base).map_err(Error::from)?;
+}
+
+/// How all queues are, in alphabetical order. Several are asked at once, as a keeper that does not
+/// answer is waited for.
+fn look_at_all(visit: &Visit) -> anyhow::Result<Vec<Seen>> {
+    let names = QueueDir::names(&default_dir()?).map_err(Error::from)?;
+    let queues: Vec<QueueName> = names.iter().filter_map(|name| name.parse().ok()).collect();
     let mut all = Vec::new();
-    for queue in names.iter().filter_map(|name| name.parse().ok()) {
+    for some in queues.chunks(AT_ONCE) {
+        let seen = thread::scope(|scope| -> anyhow::Result<Vec<_>> {
+            let look = |queue| move || look_at(visit, queue).or_else(silent);
+            let lookers: Vec<_> = some
+                .iter()
+                .map(|queue| thread::Builder::new().spawn_scoped(scope, look(queue)))
+                .collect::<io::Result<_>>()
+                .context("cannot start a thread")?;
+            lookers
+                .into_iter()
+                .map(|looker| looker.join().unwrap_or_else(|panic| resume_unwind(panic)))
+                .collect()
+        });
         // One that is removed at this moment is not there.
-        if let Some(status) = look_at(visit, &queue)? {
-            all.push(Named { queue: queue.to_string(), status });
-        }
+        all.extend(seen?.into_iter().flatten());
     }
     Ok(all)
 }
 
+/// What can be told of a queue whose keeper does not answer.
+fn silent(error: anyhow::Error) -> anyhow::Result<Option<Seen>> {
+    match error.downcast()? {
+        Error::NoAnswer { queue, process, .. } => {
+            Ok(Some(Seen::Silent(Silent { queue, answers: false, keeper: process })))
+        }
+        error => Err(error.into()),
+    }
+}
+
+impl Silent {
+    fn text(&self) -> String {
+        let queue = &self.queue;
+        match self.keeper {
+            None => format!("{queue}: its keeper does not answer: continue it, or end it"),
+            Some(pid) => format!(
+                "{queue}: its keeper (process {pid}) does not answer: continue it with \
+                 `kill -CONT {pid}`, or end it with `kill -9 {pid}`"
+            ),
+        }
+    }
+}
+
 /// A queue that nobody keeps is not woken for this.
-fn look_at(visit: &Visit, queue: &QueueName) -> anyhow::Result<Option<Status>> {
-    let options = visit.options.clone().queue(queue.clone());
+fn look_at(visit: &Visit, queue: &QueueName) -> anyhow::Result<Option<Seen>> {
+    let options = visit.options.clone().queue(queue.clone()).patience(Patience::For(0));
     let status = options.connect_if_kept().and_then(|client| match client {
         None => Ok(None),
         Some(mut client) => client.status().map(|status| Some((client, status))),
     });
-    match status {
+    let status = match status {
         Ok(Some((client, status))) => {
             client.leave_at_once();
-            Ok(Some(status))
+            Some(status)
         }
         // It has just gone.
-        Ok(None) | Err(Error::Gone) => status_at_rest(&default_dir()?, queue),
-        Err(error) => Err(error.into()),
-    }
+        Ok(None) | Err(Error::Gone) => status_at_rest(&default_dir()?, queue)?,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(status.map(|status| Seen::Known(Named { queue: queue.to_string(), status })))
 }
 
 /// Lines for people. With a bar of the depth if there are so many columns for it; where there is no

@@ -7,6 +7,7 @@ use anyhow::Context;
 use super::get::OutputArgs;
 use super::{QueueArg, StdoutFailed, Stop, Usage, say, values, visit};
 use crate::client::{Client, Error};
+use crate::clock::Clock;
 use crate::exit::ExitCode;
 use crate::report::{Reporter, Style, counted};
 
@@ -139,10 +140,12 @@ impl PeekArgs {
 
 impl JoinArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let visit = self.queue.visit()?;
+        let clock = Clock::start();
+        let patience = visit::patience(self.timeout);
+        let visit = self.queue.visit()?.within(patience);
         let mut client = visit.come_if_there()?;
         let queue = &visit.queue;
-        let joined = client.join(visit::patience(self.timeout));
+        let joined = client.join(patience.since(clock));
         let stop = match joined {
             Ok(0) => {
                 client.leave()?;

@@ -21,7 +21,7 @@ use crate::report::{Lang, Output, Progress, Reporter, Style};
 /// How long to wait, as every command that may wait takes it.
 #[derive(Debug, clap::Args)]
 pub(super) struct WaitArgs {
-    /// Wait no longer than this for an item, or for room
+    /// Wait no longer than this for an item, for room, or for any answer
     #[arg(long, value_name = "TIME")]
     #[arg(value_parser = values::delay, allow_hyphen_values = true)]
     timeout: Option<Duration>,
@@ -69,6 +69,12 @@ impl Visit {
     /// A command that a script calls again and again is to be told of an end as the script would be.
     pub(super) fn for_the_callers(mut self) -> Self {
         self.options = self.options.callers(Stamp::callers());
+        self
+    }
+
+    /// A keeper that doesn't answer is waited for no longer than this.
+    pub(super) fn within(mut self, patience: Patience) -> Self {
+        self.options = self.options.patience(patience);
         self
     }
 

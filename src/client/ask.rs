@@ -9,7 +9,7 @@ use crate::wire::{Reply, Status};
 impl Client {
     /// How many items there are, and how many may be in line: 0 for any number.
     pub(crate) fn size(&mut self) -> Result<(Census, u64), Error> {
-        self.ask("size", None)?;
+        self.question("size", None)?;
         self.hear(|reply| match reply {
             Reply::Size { census, capacity } => Ok((census, capacity)),
             other => Err(other),
@@ -18,7 +18,7 @@ impl Client {
 
     /// How the queue is, and who is there.
     pub(crate) fn status(&mut self) -> Result<Status, Error> {
-        self.ask("status", None)?;
+        self.question("status", None)?;
         self.hear(|reply| match reply {
             Reply::Status(status) => Ok(*status),
             other => Err(other),
@@ -34,18 +34,20 @@ impl Client {
     /// Waits until every item is done. Tells how many have failed instead. [`Error::Unfinished`]
     /// when the patience is over.
     pub(crate) fn join(&mut self, patience: Patience) -> Result<u64, Error> {
-        self.session.join();
-        self.send_write()?;
-        self.wait_in_patience(patience, |client, reply| match reply {
-            Reply::Joined { failed } => Ok(Some(failed)),
-            Reply::Unfinished { items } => Err(Error::Unfinished(items)),
-            other => client.note(other).map(|_| None),
+        self.within(patience, |client, deadline| {
+            client.session.join();
+            client.send_write()?;
+            client.wait_in_patience(deadline, |client, reply| match reply {
+                Reply::Joined { failed } => Ok(Some(failed)),
+                Reply::Unfinished { items } => Err(Error::Unfinished(items)),
+                other => client.note(other).map(|_| None),
+            })
         })
     }
 
     /// Some of the items in line, from number `from` on, up to `max` of them: they stay there.
     pub(crate) fn peek(&mut self, from: u64, max: u64) -> Result<Option<Run>, Error> {
-        self.ask("peek", Some(&format_args!("{from} {max}")))?;
+        self.question("peek", Some(&format_args!("{from} {max}")))?;
         self.hear(|reply| match reply {
             Reply::Run(run) => Ok(Some(run)),
             Reply::Empty => Ok(None),
@@ -55,7 +57,7 @@ impl Client {
 
     /// The first item that failed, from number `from` on, and why.
     pub(crate) fn failed(&mut self, from: u64) -> Result<Option<(Run, String)>, Error> {
-        self.ask("failed", Some(&from))?;
+        self.question("failed", Some(&from))?;
         self.hear(|reply| match reply {
             Reply::Failed { run, why } => Ok(Some((run, why))),
             Reply::Empty => Ok(None),
@@ -89,11 +91,17 @@ impl Client {
 
     /// Asks for something to be done, and waits to hear to how many items.
     fn count_of(&mut self, verb: &'static str, what: Option<&dyn Display>) -> Result<u64, Error> {
-        self.ask(verb, what)?;
+        self.question(verb, what)?;
         self.hear(|reply| match reply {
             Reply::Count { items } => Ok(items),
             other => Err(other),
         })
+    }
+
+    /// Asks a question whose answer is [`Client::hear`]d.
+    fn question(&mut self, verb: &'static str, what: Option<&dyn Display>) -> Result<(), Error> {
+        self.catch_up()?;
+        self.ask(verb, what)
     }
 
     /// Asks a question, and waits for nothing.

@@ -1,26 +1,23 @@
 //! Coming to a queue: find its keeper or start one, and be welcomed.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::env;
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufReader};
-use std::os::unix::process::CommandExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{env, thread};
 
+use super::limit::{Deadline, Limit};
 use super::session::Session;
-use super::{Client, Error};
+use super::{Client, Error, Patience};
 use crate::cli;
 use crate::clock::{Stamp, nanos};
-use crate::crew::own_program;
-use crate::exec::MARK;
 use crate::exit::ExitCode;
-use crate::keeper::shared::{self, DAMAGED, READY};
+use crate::keeper::shared;
 use crate::name::QueueName;
-use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, Waker};
+use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, Waker, keeper_of};
 use crate::queue::Role;
 use crate::wire::{Hello, Key, LARGEST_ITEM, Status, Welcome};
 
@@ -31,15 +28,16 @@ const TRIES: usize = 100;
 #[derive(Clone, Debug)]
 pub struct Options {
     base: Option<PathBuf>,
-    name: QueueName,
+    pub(super) name: QueueName,
     hello: Hello,
-    program: Option<OsString>,
+    pub(super) program: Option<OsString>,
     starts_keeper: bool,
     interrupt: Option<Arc<Waker>>,
+    patience: Patience,
 }
 
 /// Whether this program keeps queues when it is asked to.
-static KEEPS: AtomicBool = AtomicBool::new(false);
+pub(super) static KEEPS: AtomicBool = AtomicBool::new(false);
 
 /// Lets the queues of this program be kept by the program itself, so that it needs no `qdemo`: call
 /// this first thing in `main`. When the program has been started as a keeper, it keeps the queue, and
@@ -47,21 +45,29 @@ static KEEPS: AtomicBool = AtomicBool::new(false);
 pub fn keep_if_asked() {
     KEEPS.store(true, Ordering::Relaxed);
     let args: Vec<_> = env::args_os().collect();
-    // As `Options::start` writes it.
+    // As `Options::spawn` writes it.
     if args.len() == 4 && args[1] == KEEPER[0] && args[2] == KEEPER[1] {
         std::process::exit(i32::from(cli::obey(args) != ExitCode::Done));
     }
 }
 
 /// How a keeper is asked for; the queue's name follows.
-const KEEPER: [&str; 2] = ["keeper", "--queue"];
+pub(super) const KEEPER: [&str; 2] = ["keeper", "--queue"];
 
 impl Options {
     /// To come to the queue `name` as `role`, in the folder that the environment names: `QDEMO_DIR`,
     /// by default `${XDG_STATE_HOME:-~/.local/state}/qdemo`.
     pub fn new(name: QueueName, role: Role) -> Self {
         let hello = Hello::new(role);
-        Self { base: None, name, hello, program: None, starts_keeper: true, interrupt: None }
+        Self {
+            base: None,
+            name,
+            hello,
+            program: None,
+            starts_keeper: true,
+            interrupt: None,
+            patience: Patience::Endless,
+        }
     }
 
     /// Another queue in the same folder.
@@ -120,6 +126,19 @@ impl Options {
     /// for all, until the queue has ended.
     pub fn sync(mut self, sync: bool) -> Self {
         self.hello.sync = sync;
+        self
+    }
+
+    /// How long to wait for a keeper that doesn't answer, because it has been stopped for example: when
+    /// coming, and whenever an operation that has no limit of its own waits for it. It is given a second
+    /// at least; by default there is no limit.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.patience(Patience::For(nanos(timeout)))
+    }
+
+    /// The same.
+    pub(crate) fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -191,6 +210,11 @@ impl Options {
         self.hello.role
     }
 
+    /// How long a wait may be that has no limit of its own.
+    pub(super) fn own_patience(&self) -> Patience {
+        self.patience
+    }
+
     pub(super) fn wakers(&self) -> impl Iterator<Item = &Arc<Waker>> {
         self.interrupt.iter()
     }
@@ -199,21 +223,25 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Unsafe`] when somebody else could reach into the queue's directory,
-    /// [`Error::Refused`] when the keeper doesn't want this client (another capacity), and others
-    /// when the system says no.
+    /// [`Error::Refused`] when the keeper doesn't want this client (another capacity),
+    /// [`Error::NoAnswer`] when it doesn't answer within [`Options::timeout`], and others when the
+    /// system says no.
     pub fn connect(mut self) -> Result<Client, Error> {
         let base = self.base()?;
         self.base = Some(base.clone());
         let mut damaged = Vec::new();
         let place = || Ok(QueueDir::open_or_create(&base, self.name.as_str())?);
-        let client = self.reach(place, &mut damaged, |dir, door| self.enter(dir, door))?;
-        Ok(Client { damaged, ..client })
+        let limit = Limit::Until(Deadline::new(self.patience));
+        let come = |dir: &QueueDir, door| self.enter(dir, door, limit);
+        let client = self.reach(place, &mut damaged, &limit, come)?;
+        Ok(Client { damaged, limit: Limit::Each(self.patience), ..client })
     }
 
     /// Finds another keeper of the queue after the death of the one that this client knew.
     pub(super) fn reach_again(
         mut self,
         damaged: &mut Vec<u64>,
+        limit: &Limit,
         mut come: impl FnMut(Door) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let path = self.base()?.join(self.name.as_str());
@@ -223,7 +251,7 @@ impl Options {
             }
             other => Ok(other?),
         };
-        self.reach(place, damaged, |_, door| come(door))
+        self.reach(place, damaged, limit, |_, door| come(door))
     }
 
     /// Finds the keeper in its `place`, or starts one, until the client has `come` there.
@@ -231,6 +259,7 @@ impl Options {
         &self,
         place: impl Fn() -> Result<QueueDir, Error>,
         damaged: &mut Vec<u64>,
+        limit: &Limit,
         mut come: impl FnMut(&QueueDir, Door) -> Result<T, Error>,
     ) -> Result<T, Error> {
         // Held until the welcome, or the keeper would not wait for us.
@@ -243,7 +272,7 @@ impl Options {
                     Err(Error::Gone) if self.starts_keeper => {}
                     other => return other,
                 },
-                None if self.starts_keeper => starting = self.start(&dir, damaged)?,
+                None if self.starts_keeper => starting = self.start(&dir, damaged, limit)?,
                 None => return Err(Error::Gone),
             }
         }
@@ -256,7 +285,7 @@ impl Options {
     }
 
     /// Says hello and waits for the welcome.
-    fn enter(&self, dir: &QueueDir, door: Door) -> Result<Client, Error> {
+    fn enter(&self, dir: &QueueDir, door: Door, limit: Limit) -> Result<Client, Error> {
         let random = || Key::random().map_err(|error| Error::Start(error.to_string()));
         let (key, mailbox) = (random()?, Some(random()?));
         let born = born_for(dir.path(), self.hello.role);
@@ -286,83 +315,19 @@ impl Options {
             late: Vec::new(),
             for_a_reader: false,
             damaged: Vec::new(),
+            limit,
+            cancelled: None,
+            welcomed: false,
+            missed_the_end: false,
         };
         client.be_welcomed()?;
         Ok(client)
     }
 
-    /// Starts a keeper and waits until its inbox can be seen. Only who has the directory's lock may
-    /// do so, and passes it on to the keeper: when this process dies, nobody starts another.
-    fn start(&self, dir: &QueueDir, damaged: &mut Vec<u64>) -> Result<Option<ChildStdout>, Error> {
-        let failed = open_failed("cannot lock the queue's directory");
-        let lock = match dir.lock() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(failed)?,
-        };
-        let Some(lock) = lock else {
-            return Ok(None);
-        };
-        // Somebody may have started one while we waited for the lock.
-        let door = Door::open(dir).map_err(open_failed("cannot open the queue's inbox"))?;
-        if door.is_some() {
-            return Ok(None);
-        }
-        // The keeper has another working directory; a bare name is looked up in the PATH.
-        let program = match self.program.as_deref().map(Path::new) {
-            None if KEEPS.load(Ordering::Relaxed) => {
-                own_program().map_err(open_failed("cannot find this program"))?
-            }
-            None => PathBuf::from("qdemo"),
-            Some(name) if name.components().count() == 1 => name.to_owned(),
-            Some(path) => std::path::absolute(path).map_err(open_failed("no working directory"))?,
-        };
-        // As the directory's path is absolute, so is that of the folder that it lies in.
-        let base = dir.path().parent().unwrap_or(dir.path());
-        let lock = lock.share().map_err(open_failed("cannot share the directory's lock"))?;
-        let mut keeper = Command::new(&program)
-            .arg0("qdemo")
-            .args(KEEPER)
-            .arg(self.name.as_str())
-            .env("QDEMO_DIR", base)
-            // It lives on when the command of some item that started it is ended.
-            .env_remove(MARK)
-            .current_dir("/")
-            .stdin(lock)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            // A terminal's Ctrl-C is not meant for it.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => {
-                    let remedy =
-                        "install qdemo, or call qdemo::keep_if_asked() first thing in main";
-                    Error::Start(format!("{}: {error}: {remedy}", program.display()))
-                }
-                _ => open_failed("cannot start a keeper for the queue")(error),
-            })?;
-        let mut said = String::new();
-        let mut stdout = None;
-        if let Some(pipe) = keeper.stdout.take() {
-            let mut pipe = BufReader::new(pipe);
-            loop {
-                said.clear();
-                pipe.read_line(&mut said).map_err(Error::Pipe)?;
-                match said.strip_prefix(DAMAGED).and_then(|line| line.trim_end().parse().ok()) {
-                    Some(line) => damaged.push(line),
-                    None => break,
-                }
-            }
-            stdout = Some(pipe.into_inner());
-        }
-        // So that it leaves no zombie if it dies before we do.
-        thread::spawn(move || keeper.wait());
-        match said.as_str() {
-            READY => Ok(stdout),
-            // Somebody has killed it: the next one may live.
-            "" => Ok(None),
-            why => Err(Error::Start(why.trim_end().to_owned())),
-        }
+    /// The keeper of the queue in this directory has not answered in time.
+    pub(super) fn no_answer(&self, dir: &Path) -> Error {
+        let (queue, process) = (self.name.to_string(), keeper_of(dir));
+        Error::NoAnswer { queue, process, starting: false }
     }
 }
 
@@ -413,7 +378,7 @@ pub(crate) fn status_at_rest(base: &Path, name: &QueueName) -> anyhow::Result<Op
     }
 }
 
-fn open_failed(what: &str) -> impl FnOnce(io::Error) -> Error {
+pub(super) fn open_failed(what: &str) -> impl FnOnce(io::Error) -> Error {
     let what = what.to_owned();
     |error| Error::Open { what, error }
 }

@@ -29,6 +29,19 @@ pub enum Error {
     /// The keeper died, and there is to be no other one.
     #[error("the queue's keeper has died")]
     Gone,
+    /// The keeper did not answer in time: it has been stopped, perhaps. What was asked for may still
+    /// be done when it continues: a put may be in the queue or not, and what it hands out goes back in
+    /// line.
+    #[error("{}", no_answer(queue, *process, *starting))]
+    #[non_exhaustive]
+    NoAnswer {
+        /// The name of the queue.
+        queue: String,
+        /// The process that is to answer, where that is known.
+        process: Option<u32>,
+        /// There is no keeper yet: this process is starting one.
+        starting: bool,
+    },
     /// The queue takes no more items.
     #[error("the queue is closed: it takes no more items")]
     Closed,
@@ -84,6 +97,25 @@ pub enum Error {
     /// A signal told this process to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// A keeper does not answer: what to do.
+fn no_answer(queue: &str, process: Option<u32>, starting: bool) -> String {
+    let end = match process {
+        Some(pid) => format!("continue it with `kill -CONT {pid}`, or end it with `kill -9 {pid}`"),
+        None => "continue it, or end it".to_owned(),
+    };
+    let process = process.map_or(String::new(), |pid| format!(" (process {pid})"));
+    let next = "the next command starts another, and nothing accepted is lost";
+    match starting {
+        false => {
+            format!("the keeper of the queue `{queue}`{process} does not answer: {end}: {next}")
+        }
+        true => format!(
+            "a keeper of the queue `{queue}` is being started{process}, and is not ready: give it \
+             more time, or if it has been stopped, {end}: {next}"
+        ),
+    }
 }
 
 impl Error {

@@ -3,10 +3,12 @@
 mod ask;
 mod connect;
 mod error;
+mod limit;
 mod owed;
 mod pipes;
 mod put;
 pub(crate) mod session;
+mod start;
 #[cfg(test)]
 mod tests;
 mod typed;
@@ -15,16 +17,16 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::clock::nanos;
+use crate::clock::{Clock, nanos};
 use crate::pipe::{Door, Mailbox};
 use crate::queue::{Census, Run, Which};
 use crate::wire::{Reply, Welcome};
 pub use connect::{Options, keep_if_asked};
 pub(crate) use connect::{default_dir, status_at_rest};
 pub use error::Error;
+pub(crate) use limit::Patience;
+use limit::{Deadline, Limit};
 pub(crate) use owed::Said;
-use pipes::Deadline;
-pub(crate) use pipes::Patience;
 pub(crate) use put::Accepted;
 use session::Session;
 pub use typed::{GetError, Item, OpenError, PutError, Queue, TryGetError, TryPutError};
@@ -122,6 +124,14 @@ pub struct Client {
     /// Lines of the queue's journal that could not be read when the queue was brought back for this
     /// client.
     damaged: Vec<u64>,
+    /// How long the keeper may say nothing.
+    limit: Limit,
+    /// Since when an answer to a cancel is owed, or the keeper has said nothing behind it.
+    cancelled: Option<Clock>,
+    /// This keeper has welcomed this client.
+    welcomed: bool,
+    /// The queue has ended, and a get that was not waited for any longer was told so.
+    missed_the_end: bool,
 }
 
 impl Client {
@@ -168,7 +178,7 @@ impl Client {
         self.session.get(max.max(1));
         self.session.sleep(nanos(delay));
         self.send_write()?;
-        let got = self.wait_in_patience(patience, Self::answer)?;
+        let got = self.wait_in_patience(&Deadline::new(patience), Self::answer)?;
         if got.is_some() {
             self.be_woken()?;
         }
@@ -181,18 +191,74 @@ impl Client {
         max: u64,
         patience: Patience,
     ) -> Result<Option<Batch>, Error> {
-        self.ask_for(max)?;
-        self.wait_in_patience(patience, Self::answer)
+        self.within(patience, |client, deadline| {
+            if std::mem::take(&mut client.missed_the_end) {
+                return Ok(None);
+            }
+            client.ask_for(max)?;
+            client.wait_in_patience(deadline, Self::answer)
+        })
+    }
+
+    /// Does something for which the keeper may need that long, and the grace.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] when it says nothing for longer.
+    fn within<T>(
+        &mut self,
+        patience: Patience,
+        what: impl FnOnce(&mut Self, &Deadline) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let deadline = Deadline::new(patience);
+        let before = std::mem::replace(&mut self.limit, Limit::Until(deadline));
+        let done = self.catch_up().and_then(|()| what(self, &deadline));
+        self.limit = before;
+        if matches!(done, Err(Error::NoAnswer { .. })) && self.cancelled.is_none() {
+            // There was not even room to ask. That goes out with what is said next.
+            self.session.cancel();
+            self.cancelled = Some(Clock::start());
+        }
+        done
+    }
+
+    /// If the keeper did not answer to the cancel of something before: waits for that first, and gives
+    /// back what it hands out.
+    fn catch_up(&mut self) -> Result<(), Error> {
+        if !self.welcomed {
+            match self.finish_coming() {
+                Err(Error::Gone) => self.resume()?,
+                other => other?,
+            }
+        }
+        if self.cancelled.is_some() {
+            self.send_write()?;
+        }
+        while self.cancelled.is_some() {
+            match self.reply(None)? {
+                Some(Reply::Run(run)) => self.about("back", run.which())?,
+                Some(Reply::Ended) => {
+                    self.missed_the_end = true;
+                    connect::remember_end(&self.place, self.options.as_what());
+                }
+                Some(Reply::Full { seq }) => self.answered = self.answered.max(seq),
+                Some(reply) => match self.note(reply) {
+                    // That is for the next put to find out.
+                    Err(Error::Closed) => {}
+                    other => drop(other?),
+                },
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the reply that `pick` takes. When the patience is over, the keeper is told that
     /// nothing is waited for any longer: it has the last word all the same.
     fn wait_in_patience<T>(
         &mut self,
-        patience: Patience,
+        deadline: &Deadline,
         pick: impl Fn(&mut Self, Reply) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
-        let deadline = Deadline::new(patience);
         let mut picked = None;
         let mut cancelled = false;
         loop {
@@ -226,12 +292,13 @@ impl Client {
 
     /// Waits for what has been asked for; none when the queue has ended.
     pub(crate) fn asked(&mut self) -> Result<Option<Batch>, Error> {
-        self.wait_in_patience(Patience::Endless, Self::answer)
+        self.wait_in_patience(&Deadline::new(Patience::Endless), Self::answer)
     }
 
     /// Nothing is waited for any longer: there is an answer at once.
     pub(crate) fn cancel(&mut self) -> Result<(), Error> {
         self.session.cancel();
+        self.cancelled = Some(Clock::start());
         self.send_write()
     }
 
@@ -362,7 +429,8 @@ impl Client {
     /// # Errors
     /// As [`Client::put`], since items that are not in the queue yet are waited for.
     pub fn leave(mut self) -> Result<Left, Error> {
-        self.settle()?;
+        self.settle(self.options.own_patience())?;
+        self.limit = self.limit.no_longer();
         self.ask("bye", None)?;
         loop {
             match self.reply(None)? {

@@ -3,48 +3,51 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::{Client, Error};
+use super::limit::{GRACE, Limit};
+use super::{Client, Error, Options};
 use crate::clock::{Clock, Nanos};
 use crate::pipe::{Door, Ready, State, wait};
 use crate::wire::Reply;
 
-/// How long an answer is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
-    /// Until it comes.
-    Endless,
-    /// So many nanoseconds; 0 is not to wait at all.
-    For(Nanos),
-}
+impl Options {
+    /// Waits for these pipes.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when a signal came.
+    pub(super) fn wait(
+        &self,
+        pipes: &[(BorrowedFd<'_>, Ready)],
+        most: Option<Nanos>,
+    ) -> Result<Vec<State>, Error> {
+        let mut all: Vec<_> = self.wakers().map(|waker| (waker.as_fd(), Ready::Read)).collect();
+        let wakers = all.len();
+        all.extend_from_slice(pipes);
+        let mut states = wait(&all, most).map_err(Error::Pipe)?;
+        if states.drain(..wakers).any(|waker| waker.ready) {
+            return Err(Error::Interrupted);
+        }
+        Ok(states)
+    }
 
-impl Patience {
-    /// What is left of it, if it began when this clock did.
-    pub(crate) fn since(self, clock: Clock) -> Self {
-        match self {
-            Self::Endless => Self::Endless,
-            Self::For(most) => Self::For(most.saturating_sub(clock.now())),
+    /// Waits until there is something to read, or its end. False when the limit is over.
+    pub(super) fn wait_within(&self, pipe: BorrowedFd<'_>, limit: &Limit) -> Result<bool, Error> {
+        let deadline = limit.of_a_wait();
+        loop {
+            let left = deadline.left();
+            if left == Some(0) {
+                return Ok(false);
+            }
+            let states = self.wait(&[(pipe, Ready::Read)], left)?;
+            if states.iter().any(|state| state.ready || state.dead) {
+                return Ok(true);
+            }
         }
     }
 }
 
-/// What is left of a patience.
-pub(super) struct Deadline {
-    clock: Clock,
-    patience: Patience,
-}
-
-impl Deadline {
-    pub(super) fn new(patience: Patience) -> Self {
-        Self { clock: Clock::start(), patience }
-    }
-
-    /// How many nanoseconds more may be waited; none for any number.
-    pub(super) fn left(&self) -> Option<Nanos> {
-        match self.patience.since(self.clock) {
-            Patience::For(left) => Some(left),
-            Patience::Endless => None,
-        }
-    }
+/// Whether it is to be tried again.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
 }
 
 impl Client {
@@ -69,13 +72,22 @@ impl Client {
 
     /// Waits until the keeper has something to say, until one of `others` is ready, or for `most`
     /// nanoseconds. Tells whether the keeper has died: then [`Client::resume`] is next.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] when it has not answered to a cancel in time.
     pub(crate) fn wait_for_answer_or(
         &self,
         others: &[(BorrowedFd<'_>, Ready)],
         most: Option<Nanos>,
     ) -> Result<bool, Error> {
-        let pipes = [&[(self.mailbox.as_fd(), Ready::Read)], others].concat();
-        Ok(self.wait_for_all(&pipes, most)?[0].dead)
+        let pipes = [others, &[(self.mailbox.as_fd(), Ready::Read)]].concat();
+        let grace = self.cancelled.map(|since| GRACE.saturating_sub(since.now()));
+        let states = self.wait_for_all(&pipes, most.into_iter().chain(grace).min())?;
+        let dead = states[0].dead;
+        match grace == Some(0) && !dead && states.last().is_some_and(|mailbox| !mailbox.ready) {
+            true => Err(self.options.no_answer(&self.place)),
+            false => Ok(dead),
+        }
     }
 
     /// Writes what has been put together, if anything.
@@ -88,15 +100,24 @@ impl Client {
     }
 
     /// The next reply; none when there is none within `most` nanoseconds, or a wait ended early.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] when any number of them may be waited, and the keeper says nothing for longer
+    /// than the limit.
     pub(super) fn reply(&mut self, most: Option<Nanos>) -> Result<Option<Reply>, Error> {
-        if let Some(reply) = self.session.next() {
-            return Ok(Some(reply?));
+        let mut reply = self.session.next();
+        if reply.is_none() {
+            match self.listen(most) {
+                Err(Error::Gone) => self.resume()?,
+                other => other?,
+            }
+            reply = self.session.next();
         }
-        match self.listen(most) {
-            Err(Error::Gone) => self.resume()?,
-            other => other?,
+        let reply = reply.transpose()?;
+        if matches!(reply, Some(Reply::Cancelled)) {
+            self.cancelled = None;
         }
-        Ok(self.session.next().transpose()?)
+        Ok(reply)
     }
 
     /// The keeper is dead: finds another, or starts it, and tells it what this one has not answered.
@@ -105,9 +126,16 @@ impl Client {
         self.read_all()?;
         self.not_shown_out()?;
         let mut damaged = std::mem::take(&mut self.damaged);
-        let reached = self.options.clone().reach_again(&mut damaged, |door| self.come_again(door));
+        let (options, limit) = (self.options.clone(), self.limit);
+        let reached = options.reach_again(&mut damaged, &limit, |door| self.come_again(door));
         self.damaged = damaged;
         reached
+    }
+
+    /// Waits for the welcome that was not waited for any longer before.
+    pub(super) fn finish_coming(&mut self) -> Result<(), Error> {
+        self.be_welcomed()?;
+        self.write_all()
     }
 
     fn come_again(&mut self, door: Door) -> Result<(), Error> {
@@ -118,8 +146,8 @@ impl Client {
         self.read_all()?;
         self.session.resume().map_err(|error| Error::Protocol(error.to_string()))?;
         self.door = door;
-        self.be_welcomed()?;
-        self.write_all()
+        self.welcomed = false;
+        self.finish_coming()
     }
 
     /// Says what the session begins with, and waits for the welcome.
@@ -129,6 +157,7 @@ impl Client {
             if let Some(welcome) = self.session.take_welcome() {
                 self.window = welcome.window;
                 self.welcome = welcome;
+                self.welcomed = true;
                 return Ok(());
             }
             self.not_shown_out()?;
@@ -148,7 +177,7 @@ impl Client {
         while let Some(write) = self.session.next_write() {
             match self.door.write(write).map_err(Error::of_door)? {
                 true => self.session.written(),
-                false => drop(self.wait(&[(self.door.as_fd(), Ready::Write)], None)?),
+                false => drop(self.wait_for_keeper(self.door.as_fd(), Ready::Write)?),
             }
         }
         Ok(())
@@ -158,7 +187,8 @@ impl Client {
     fn listen(&mut self, most: Option<Nanos>) -> Result<(), Error> {
         let dead = match most {
             Some(0) => false,
-            most => self.wait(&[(self.mailbox.as_fd(), Ready::Read)], most)?,
+            Some(_) => self.wait(&[(self.mailbox.as_fd(), Ready::Read)], most)?,
+            None => self.wait_for_keeper(self.mailbox.as_fd(), Ready::Read)?,
         };
         // The keeper's last words came first.
         match self.read_all()? {
@@ -175,6 +205,9 @@ impl Client {
             self.session.feed(&self.buffer[..read]);
             all += read;
             if read < self.buffer.len() {
+                // A keeper that talks is not silent.
+                self.cancelled =
+                    self.cancelled.map(|since| if all > 0 { Clock::start() } else { since });
                 return Ok(all);
             }
             self.mailbox.widen();
@@ -196,6 +229,21 @@ impl Client {
         }
     }
 
+    /// Waits until this pipe is ready, within the limit, and tells whether the keeper is dead.
+    fn wait_for_keeper(&self, pipe: BorrowedFd<'_>, ready: Ready) -> Result<bool, Error> {
+        let deadline = self.limit.of_a_wait();
+        loop {
+            let left = deadline.left();
+            if left == Some(0) {
+                return Err(self.options.no_answer(&self.place));
+            }
+            let states = self.wait_for_all(&[(pipe, ready)], left)?;
+            if states[0].dead || states.last().is_some_and(|pipe| pipe.ready || pipe.dead) {
+                return Ok(states[0].dead);
+            }
+        }
+    }
+
     /// Waits for these pipes, or the death of the keeper, and tells whether it is dead.
     pub(super) fn wait(
         &self,
@@ -212,16 +260,11 @@ impl Client {
         most: Option<Nanos>,
     ) -> Result<Vec<State>, Error> {
         let mut all = vec![(self.door.as_fd(), Ready::Death)];
-        all.extend(self.options.wakers().map(|waker| (waker.as_fd(), Ready::Read)));
         let stdout = io::stdout();
         all.extend(self.for_a_reader.then_some((stdout.as_fd(), Ready::Death)));
         all.extend_from_slice(pipes);
-        let states = wait(&all, most).map_err(Error::Pipe)?;
-        let wakers = self.options.wakers().count();
-        if wakers > 0 && states[1].ready {
-            return Err(Error::Interrupted);
-        }
-        if self.for_a_reader && states[1 + wakers].dead {
+        let states = self.options.wait(&all, most)?;
+        if self.for_a_reader && states[1].dead {
             return Err(Error::Unread);
         }
         Ok(states)

@@ -1,6 +1,6 @@
 //! Putting: as many items underway as the keeper grants, and what becomes of each.
 
-use super::{Client, Deadline, Error, Patience};
+use super::{Client, Error, Patience};
 use crate::wire::Reply;
 
 /// So many bytes of items may be underway: more would be no faster, and must be kept until they are
@@ -36,9 +36,11 @@ impl Client {
         if !is_line(item) {
             return Err(Error::NotALine);
         }
-        self.add(item)?;
-        while self.wait_for_news(patience)?.is_some() {}
-        Ok(())
+        self.within(patience, |client, deadline| {
+            client.add(item)?;
+            while client.wait_for_news(deadline.rest())?.is_some() {}
+            Ok(())
+        })
     }
 
     /// Puts many items, which is faster than one after another. They are in the queue when this
@@ -59,12 +61,12 @@ impl Client {
             }
             self.add(item.as_ref())?;
         }
-        self.settle()
+        self.settle(Patience::Endless)
     }
 
     /// Waits until everything added is in the queue.
-    pub(super) fn settle(&mut self) -> Result<(), Error> {
-        while self.wait_for_news(Patience::Endless)?.is_some() {}
+    pub(super) fn settle(&mut self, patience: Patience) -> Result<(), Error> {
+        while self.wait_for_news(patience)?.is_some() {}
         Ok(())
     }
 
@@ -105,21 +107,22 @@ impl Client {
         if let Some(told) = self.told_before() {
             return told.map(Some);
         }
-        self.send()?;
-        let deadline = Deadline::new(patience);
-        while self.answered < self.session.sent() {
-            let left = deadline.left();
-            if left == Some(0) {
-                self.cancel_puts()?;
-                return self.told_before().transpose();
+        self.within(patience, |client, deadline| {
+            client.send()?;
+            while client.answered < client.session.sent() {
+                let left = deadline.left();
+                if left == Some(0) {
+                    client.cancel_puts()?;
+                    return client.told_before().transpose();
+                }
+                if let Some(reply) = client.reply(left)?
+                    && let Some(news) = client.note(reply)?
+                {
+                    return Ok(Some(news));
+                }
             }
-            if let Some(reply) = self.reply(left)?
-                && let Some(news) = self.note(reply)?
-            {
-                return Ok(Some(news));
-            }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 
     /// What is known of puts already.

@@ -153,3 +153,89 @@ fn the_last_words_of_a_keeper_are_heard() {
     };
     assert_eq!(code, "removed");
 }
+
+#[test]
+fn a_goodbye_that_is_not_answered_is_not_waited_for_beyond_the_limit() {
+    let base = tempfile::tempdir().unwrap();
+    let mut keeper = ByHand::new(&base);
+    let path = base.path().to_owned();
+    let client = thread::spawn(move || {
+        let options = Options::new("q".parse().unwrap(), Role::Visitor).dir(path);
+        let mut client = options.timeout(Duration::ZERO).connect().unwrap();
+        let batch = client.get(1).unwrap().unwrap();
+        client.done_with(batch.run()).unwrap();
+        client.leave().unwrap_err()
+    });
+    let mut slot = keeper.welcome(1);
+    keeper.request("get");
+    say(&mut slot, "run 1 1 1\n\"a\"\n");
+    keeper.request("done");
+    keeper.request("bye");
+    let error = client.join().unwrap();
+    assert!(matches!(error, Error::NoAnswer { starting: false, .. }), "{error}");
+}
+
+#[test]
+fn what_was_not_answered_in_time_is_settled_before_the_next_question() {
+    let base = tempfile::tempdir().unwrap();
+    let mut keeper = ByHand::new(&base);
+    let path = base.path().to_owned();
+    let (given_up, has_given_up) = std::sync::mpsc::channel();
+    let (answered, has_answered) = std::sync::mpsc::channel::<()>();
+    let client = thread::spawn(move || {
+        let mut client = connect(path);
+        let give_up = |client: &mut Client| {
+            let error = client.get_within(1, Patience::For(0)).unwrap_err();
+            given_up.send(matches!(error, Error::NoAnswer { .. })).unwrap();
+            has_answered.recv().unwrap();
+        };
+        give_up(&mut client);
+        let size = client.size().unwrap().0.in_line;
+        give_up(&mut client);
+        (size, client.get_within(1, Patience::Endless).unwrap().is_none())
+    });
+    let mut slot = keeper.welcome(1);
+    keeper.request("get");
+    keeper.request("cancel");
+    assert!(has_given_up.recv().unwrap());
+    say(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
+    answered.send(()).unwrap();
+    // It goes back with the next question.
+    keeper.request("back");
+    keeper.request("size");
+    say(&mut slot, "size 1 0 0 0 0\n");
+    keeper.request("get");
+    keeper.request("cancel");
+    assert!(has_given_up.recv().unwrap());
+    say(&mut slot, "ended\ncancelled\n");
+    answered.send(()).unwrap();
+    assert_eq!(client.join().unwrap(), (1, true), "the end is told with the next get");
+}
+
+#[test]
+fn what_there_was_no_room_to_ask_for_is_settled_before_the_next_question() {
+    let base = tempfile::tempdir().unwrap();
+    let mut keeper = ByHand::new(&base);
+    let path = base.path().to_owned();
+    let (full, wait_for_it) = std::sync::mpsc::channel::<()>();
+    let (given_up, has_given_up) = std::sync::mpsc::channel();
+    let client = thread::spawn(move || {
+        let mut client = connect(path);
+        wait_for_it.recv().unwrap();
+        let error = client.get_within(1, Patience::For(0)).unwrap_err();
+        given_up.send(matches!(error, Error::NoAnswer { .. })).unwrap();
+        client.get_within(1, Patience::Endless).unwrap().is_none()
+    });
+    let mut slot = keeper.welcome(1);
+    let door = Door::open(&keeper.dir).unwrap().unwrap();
+    while door.write(&[b'\n'; 4096]).unwrap() {}
+    full.send(()).unwrap();
+    assert!(has_given_up.recv().unwrap());
+    keeper.request("get");
+    keeper.request("cancel");
+    say(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
+    keeper.request("back");
+    keeper.request("get");
+    say(&mut slot, "ended\n");
+    assert!(client.join().unwrap());
+}

@@ -155,7 +155,8 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// The same, but waits for room no longer than `timeout`.
     ///
     /// # Errors
-    /// [`TryPutError::Full`] with the item.
+    /// [`TryPutError::Full`] with the item. [`Error::NoAnswer`] when the keeper does not answer for a
+    /// second more: the item may be in the queue or not.
     pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), TryPutError<T>> {
         self.put_within(item, Patience::For(nanos(timeout)))
     }
@@ -213,7 +214,8 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// The same, but waits no longer than `timeout`.
     ///
     /// # Errors
-    /// [`TryGetError::Empty`] when there was none in time; otherwise as [`Queue::get`].
+    /// [`TryGetError::Empty`] when there was none in time; [`Error::NoAnswer`] when the keeper does not
+    /// answer for a second more; otherwise as [`Queue::get`].
     pub fn get_timeout(&self, timeout: Duration) -> Result<Item<'_, T>, TryGetError> {
         self.get_within(Patience::For(nanos(timeout)))
     }

@@ -20,6 +20,10 @@ pub(crate) trait Host {
     fn turn_away(&mut self, mailbox: &str, mail: &[u8]);
     /// Where to add what is to be sent to `client`.
     fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>>;
+    /// Whether nobody reads the mailbox of `client` any more.
+    fn is_gone(&self, _client: ClientId) -> bool {
+        false
+    }
     /// Closes the mailbox of `client` once it has been given all its mail.
     fn close(&mut self, client: ClientId);
     /// The queue ends: remember this for those who come late, and tell which moment it is.

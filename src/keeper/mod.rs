@@ -237,6 +237,9 @@ impl Keeper {
             Request::Close { now: true } => host.record(&Fact::Clear),
             Request::Retry { id } => host.record(&Fact::Retry(id.unwrap_or(0))),
             Request::Drop { id } => host.record(&Fact::Drop(id.unwrap_or(0))),
+            // A client that is gone may have said that it was not answered: what it waits for in
+            // vain must not happen now.
+            Request::Cancel if host.is_gone(client) => {}
             // What can be done at once is not taken back.
             Request::Cancel => self.settle(host),
             _ => {}

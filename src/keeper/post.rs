@@ -224,6 +224,14 @@ impl<W: Watch> Host for Office<W> {
         slot.bears_more(MOST_UNREAD).then(|| slot.mail())
     }
 
+    fn is_gone(&self, client: ClientId) -> bool {
+        let is_dead = |slot: &Slot| {
+            let states = wait(&[(slot.as_fd(), Ready::Death)], Some(0));
+            states.is_ok_and(|states| states.iter().any(|state| state.dead))
+        };
+        self.post.slots.get(&client).is_some_and(is_dead)
+    }
+
     fn close(&mut self, client: ClientId) {
         self.post.leaving.push(client);
     }

@@ -1,10 +1,12 @@
 //! The directory of a queue: who may have it, who starts its keeper, and what lies about in it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::io::{self, ErrorKind, PipeReader};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 
 use super::fifo::Slot;
 use rustix::fs::OFlags;
@@ -68,6 +70,13 @@ pub(crate) struct QueueDir {
 #[derive(Debug)]
 pub(crate) struct StartLock {
     dir: File,
+}
+
+/// A lock that another process holds, and that this one waits for: to be polled for reading.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    ready: PipeReader,
+    locked: mpsc::Receiver<io::Result<File>>,
 }
 
 impl QueueDir {
@@ -153,6 +162,35 @@ impl QueueDir {
         self.worth_having(dir)
     }
 
+    /// Begins to wait for the right to start a keeper here, with a thread of its own, as a lock cannot
+    /// be polled. If the [`Wanted`] lock is dropped, the thread gives the lock back as soon as it
+    /// gets it.
+    pub(crate) fn want_lock(&self) -> io::Result<Wanted> {
+        let dir = File::open(&self.path)?;
+        let (ready, writer) = io::pipe()?;
+        let (send, locked) = mpsc::channel();
+        let take = move || {
+            let taken = loop {
+                match dir.lock() {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    other => break other,
+                }
+            };
+            // Where nobody wants it any more, it is dropped, and the lock with it.
+            let _ = send.send(taken.map(|()| dir));
+            drop(writer);
+        };
+        thread::Builder::new().name("lock".to_owned()).spawn(take)?;
+        Ok(Wanted { ready, locked })
+    }
+
+    /// The lock that was wanted, once it is ready. None when the directory has been removed meanwhile,
+    /// and the right is worth nothing.
+    pub(crate) fn have_lock(&self, wanted: &Wanted) -> io::Result<Option<StartLock>> {
+        let locked = wanted.locked.recv().map_err(io::Error::other)?;
+        self.worth_having(locked?)
+    }
+
     /// The same without waiting: none when somebody else has it.
     pub(crate) fn try_lock(&self) -> io::Result<Option<StartLock>> {
         let dir = File::open(&self.path)?;
@@ -229,6 +267,12 @@ impl QueueDir {
     pub(crate) fn remove_if_empty(&self) {
         // Not being empty is what it may well be.
         let _ = fs::remove_dir(&self.path);
+    }
+}
+
+impl AsFd for Wanted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.ready.as_fd()
     }
 }
 

@@ -20,7 +20,7 @@ use super::dir::{QueueDir, remove_if_there};
 use super::limit::widen;
 use super::own::{self, MODE, explain};
 
-const INBOX: &str = "inbox";
+pub(super) const INBOX: &str = "inbox";
 /// How much the inbox holds, where the system lets it, and the mailbox of whoever gets many items at a time.
 /// Many writers that find the inbox full are all woken when it is read, so that each should have room for
 /// several writes then. With more, `done` and `get` would wait longer behind what is in it.

@@ -3,12 +3,14 @@
 
 mod dir;
 mod fifo;
+mod holder;
 mod limit;
 mod own;
 mod wait;
 
-pub(crate) use dir::{DirError, QueueDir, Unsafe, remove_if_there, sweep_runs};
+pub(crate) use dir::{DirError, QueueDir, StartLock, Unsafe, remove_if_there, sweep_runs};
 pub(crate) use fifo::{Door, Inbox, Mailbox, Slot, WIDE, make as make_fifo};
+pub(crate) use holder::{keeper_of, starter_of};
 pub(crate) use limit::{raise_open_files, widen, width};
 pub(crate) use own::{explain, lack, open_own};
 pub(crate) use rustix::pipe::PIPE_BUF;

@@ -113,6 +113,10 @@ impl Host for Office {
         Some(&mut slot.unsent)
     }
 
+    fn is_gone(&self, client: ClientId) -> bool {
+        self.slots.get(&client).is_some_and(|slot| slot.pipe.borrow().dead)
+    }
+
     fn close(&mut self, client: ClientId) {
         self.leaving.push(client);
     }

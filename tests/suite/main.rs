@@ -24,6 +24,8 @@ mod respawn;
 mod run;
 mod shared;
 mod shell;
+mod silent;
+mod small;
 mod statistics;
 mod strangers;
 mod tending;

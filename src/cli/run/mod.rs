@@ -176,7 +176,7 @@ impl Args {
         let ended = self.conduct(lang, workers, reporter, &crew, place, wakers);
         progress.clear();
         crew.kill();
-        let removed = private.close().context("cannot remove the private directory");
+        let removed = private::remove(private);
         if let Some(signal) = signals::caught() {
             // At the second one, its thread clears away at the same time: what then fails here was
             // in its way, and is no error.

@@ -1,0 +1,145 @@
+//! Starting a keeper. Only the process that has the lock of the queue's directory may do so, and it
+//! passes the lock on to the keeper: when this process dies, no other one starts a second keeper.
+
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use super::connect::{KEEPER, KEEPS, Options, open_failed};
+use super::limit::Limit;
+use super::{Error, pipes};
+use crate::crew::own_program;
+use crate::exec::MARK;
+use crate::keeper::shared::{DAMAGED, READY};
+use crate::pipe::{Door, QueueDir, StartLock, starter_of};
+
+impl Options {
+    /// Starts a keeper and waits until its inbox can be seen. The keeper waits for this client as long
+    /// as the returned pipe is open. None when there is a keeper already, or the directory or the
+    /// started keeper is gone: then the client looks again.
+    pub(super) fn start(
+        &self,
+        dir: &QueueDir,
+        damaged: &mut Vec<u64>,
+        limit: &Limit,
+    ) -> Result<Option<ChildStdout>, Error> {
+        let Some(lock) = self.lock(dir, limit)? else {
+            return Ok(None);
+        };
+        // Another client may have started one while this one waited for the lock.
+        let door = Door::open(dir).map_err(open_failed("cannot open the queue's inbox"))?;
+        if door.is_some() {
+            return Ok(None);
+        }
+        let mut keeper = self.spawn(dir, &lock)?;
+        let (pid, stdout) = (keeper.id(), keeper.stdout.take());
+        // So that it leaves no zombie if it dies before this process does.
+        thread::spawn(move || keeper.wait());
+        let Some(mut stdout) = stdout else {
+            return Ok(None);
+        };
+        match self.first_word(&mut stdout, damaged, limit, pid)?.as_str() {
+            READY => Ok(Some(stdout)),
+            // Somebody has killed it: the next one may live.
+            "" => Ok(None),
+            why => Err(Error::Start(why.trim_end().to_owned())),
+        }
+    }
+
+    /// Waits for the right to start a keeper; none when the directory is gone.
+    fn lock(&self, dir: &QueueDir, limit: &Limit) -> Result<Option<StartLock>, Error> {
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => Ok(None),
+            _ => Err(open_failed("cannot lock the queue's directory")(error)),
+        };
+        match dir.try_lock() {
+            Ok(None) => {}
+            other => return other.or_else(failed),
+        }
+        let wanted = match dir.want_lock() {
+            Ok(wanted) => wanted,
+            Err(error) => return failed(error),
+        };
+        if !self.wait_within(wanted.as_fd(), limit)? {
+            return Err(self.not_ready(starter_of(dir.path())));
+        }
+        dir.have_lock(&wanted).or_else(failed)
+    }
+
+    fn spawn(&self, dir: &QueueDir, lock: &StartLock) -> Result<Child, Error> {
+        // The keeper has another working directory; a bare name is looked up in the PATH.
+        let program = match self.program.as_deref().map(Path::new) {
+            None if KEEPS.load(Ordering::Relaxed) => {
+                own_program().map_err(open_failed("cannot find this program"))?
+            }
+            None => PathBuf::from("qdemo"),
+            Some(name) if name.components().count() == 1 => name.to_owned(),
+            Some(path) => std::path::absolute(path).map_err(open_failed("no working directory"))?,
+        };
+        // As the directory's path is absolute, so is that of the folder that it lies in.
+        let base = dir.path().parent().unwrap_or(dir.path());
+        let lock = lock.share().map_err(open_failed("cannot share the directory's lock"))?;
+        Command::new(&program)
+            .arg0("qdemo")
+            .args(KEEPER)
+            .arg(self.name.as_str())
+            .env("QDEMO_DIR", base)
+            // It lives on when the command of some item that started it is ended.
+            .env_remove(MARK)
+            .current_dir("/")
+            .stdin(lock)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // A terminal's Ctrl-C is not meant for it.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => {
+                    let remedy =
+                        "install qdemo, or call qdemo::keep_if_asked() first thing in main";
+                    Error::Start(format!("{}: {error}: {remedy}", program.display()))
+                }
+                _ => open_failed("cannot start a keeper for the queue")(error),
+            })
+    }
+
+    /// What a keeper says that has been started, but for damaged places: a line, or nothing if it has
+    /// died.
+    fn first_word(
+        &self,
+        stdout: &mut ChildStdout,
+        damaged: &mut Vec<u64>,
+        limit: &Limit,
+        pid: u32,
+    ) -> Result<String, Error> {
+        let mut said = Vec::new();
+        loop {
+            while let Some(end) = memchr::memchr(b'\n', &said) {
+                let line: Vec<u8> = said.drain(..=end).collect();
+                let line = String::from_utf8_lossy(&line).into_owned();
+                match line.strip_prefix(DAMAGED).and_then(|line| line.trim_end().parse().ok()) {
+                    Some(line) => damaged.push(line),
+                    None => return Ok(line),
+                }
+            }
+            if !self.wait_within(stdout.as_fd(), limit)? {
+                return Err(self.not_ready(Some(pid)));
+            }
+            let mut buffer = [0; 4096];
+            match stdout.read(&mut buffer) {
+                Ok(0) => return Ok(String::from_utf8_lossy(&said).into_owned()),
+                Ok(read) => said.extend_from_slice(&buffer[..read]),
+                Err(error) if pipes::is_passing(&error) => {}
+                Err(error) => return Err(Error::Pipe(error)),
+            }
+        }
+    }
+
+    fn not_ready(&self, process: Option<u32>) -> Error {
+        Error::NoAnswer { queue: self.name.to_string(), process, starting: true }
+    }
+}

@@ -1,0 +1,441 @@
+//! A keeper that does not answer, because it has been stopped: a limit holds all the same, a signal is
+//! heard, and nothing is half done when the keeper continues.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use qdemo::{Error, Options, Queue, Role, TryGetError, TryPutError};
+use rustix::process::Signal;
+
+use crate::harness::{QDEMO, Running, Sandbox, signal_to};
+
+/// The keeper of the queue, which is stopped.
+struct Stopped {
+    pid: i32,
+}
+
+impl Stopped {
+    fn keeper(sandbox: &Sandbox, queue: &str) -> Self {
+        let keepers = sandbox.processes_of(&format!("qdemo keeper --queue {queue}"));
+        assert_eq!(keepers.len(), 1, "{keepers:?}");
+        Self::process(keepers[0].pid)
+    }
+
+    fn process(pid: i32) -> Self {
+        signal_to(pid, Signal::STOP);
+        while state(pid) != "T" {
+            std::thread::yield_now();
+        }
+        Self { pid }
+    }
+
+    fn goes_on(self) {
+        signal_to(self.pid, Signal::CONT);
+    }
+
+    /// What is said of it.
+    fn words(&self, queue: &str) -> [String; 3] {
+        let pid = self.pid;
+        [
+            format!("the keeper of the queue `{queue}` (process {pid}) does not answer: "),
+            format!("continue it with `kill -CONT {pid}`, or end it with `kill -9 {pid}`"),
+            "the next command starts another, and nothing accepted is lost".to_owned(),
+        ]
+    }
+}
+
+fn state(pid: i32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ").unwrap().1.chars().take(1).collect()
+}
+
+#[track_caller]
+fn assert_silent(running: Running, keeper: &Stopped, queue: &str) -> String {
+    let outcome = running.end();
+    let words = keeper.words(queue);
+    outcome.assert_refused(3, &words.each_ref().map(String::as_str));
+    outcome.stderr
+}
+
+fn mailboxes(dir: &Path) -> usize {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("mailbox.")).count()
+}
+
+#[test]
+fn a_limit_holds_when_the_keeper_welcomes_nobody() {
+    let sandbox = Sandbox::new();
+    let mut consumer = sandbox.start_consumer(&["--format", "raw"]);
+    let keeper = Stopped::keeper(&sandbox, "default");
+    let commands: &[&[&str]] = &[
+        &["get", "--timeout", "10ms"],
+        &["get", "--no-wait", "--quiet"],
+        &["put", "--timeout", "10ms", "not this"],
+        &["put", "--no-wait", "nor that"],
+        &["put", "--no-wait", "-"],
+        &["join", "--timeout", "10ms"],
+        &["consumer", "--timeout", "10ms"],
+        &["consumer", "--no-wait"],
+        &["consumer", "--no-wait", "--", "cat"],
+        &["consumer", "--timeout", "10ms", "-j", "2", "--", "cat"],
+    ];
+    let started: Vec<_> = commands.iter().map(|args| sandbox.start(args)).collect();
+    for running in started {
+        assert_silent(running, &keeper, "default");
+    }
+    assert_eq!(mailboxes(&sandbox.queue("default")), 1, "that of the consumer");
+    keeper.goes_on();
+    sandbox.run(&["put", "this"]).assert_prints("");
+    assert_eq!(consumer.line(), "this");
+    consumer.signal(Signal::TERM);
+    assert_eq!(consumer.end().signal(), Some(15));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_was_not_put_is_named() {
+    let sandbox = Sandbox::new();
+    let consumer = sandbox.start_consumer(&[]);
+    let keeper = Stopped::keeper(&sandbox, "default");
+    let put = sandbox.start(&["put", "--no-wait", "first", "second"]);
+    let said = assert_silent(put, &keeper, "default");
+    assert!(said.ends_with("; not put: first, second\n"), "{said}");
+    keeper.goes_on();
+    sandbox.wait_for_consumer();
+    assert_eq!(sandbox.status()["done"], 1, "nothing was put");
+    consumer.signal(Signal::TERM);
+    consumer.end();
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_limit_holds_when_the_keeper_stops_while_it_is_waited_for() {
+    let sandbox = Sandbox::new();
+    let mut producer = sandbox.start(&["producer", "--keep-open", "--format", "json", "-"]);
+    producer.feed("first of all\n");
+    producer.line();
+    sandbox.run(&["get"]).assert_prints("first of all\n");
+    let get = sandbox.start(&["get", "--timeout", "2s"]);
+    sandbox.wait_for_consumer();
+    let keeper = Stopped::keeper(&sandbox, "default");
+    // The keeper finds this before it finds that nobody waits any more.
+    producer.feed("second\n");
+    assert_silent(get, &keeper, "default");
+    assert_eq!(mailboxes(&sandbox.queue("default")), 1, "that of the producer");
+    keeper.goes_on();
+    assert!(producer.line().contains("second"));
+    let get = sandbox.run(&["get", "--no-wait", "--format", "json"]);
+    get.assert_prints("{\"id\":2,\"item\":\"second\",\"attempt\":1}\n");
+    producer.end().assert_done();
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn commands_for_items_are_not_waited_for_beyond_the_limit() {
+    let sandbox = Sandbox::new();
+    let args = ["consumer", "--timeout", "2s", "--", "echo", "{}"];
+    sandbox.run(&["put", "first"]).assert_done();
+    let mut consumer = sandbox.start(&args);
+    assert_eq!(consumer.line(), "first");
+    sandbox.wait_for_consumer();
+    let keeper = Stopped::keeper(&sandbox, "default");
+    assert_silent(consumer, &keeper, "default");
+    keeper.goes_on();
+    sandbox.wait_for_keeper_to_go("default");
+    let status = sandbox.status();
+    assert_eq!((&status["done"], &status["out"]), (&1.into(), &0.into()));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_stream_of_items_says_of_which_it_does_not_know_whether_they_were_put() {
+    let sandbox = Sandbox::new();
+    let mut put = sandbox.start(&["put", "--timeout", "10ms", "-"]);
+    put.feed("first\n");
+    sandbox.wait_for_status(|status| status["in_line"] == 1);
+    let keeper = Stopped::keeper(&sandbox, "default");
+    put.feed("second\n");
+    let said = assert_silent(put, &keeper, "default");
+    assert!(said.contains("; it is not known whether these were put: second"), "{said}");
+    keeper.goes_on();
+    sandbox.wait_for_keeper_to_go("default");
+    let left = sandbox.run(&["peek", "--count", "9"]).text();
+    assert!(["first\n", "first\nsecond\n"].contains(&left.as_str()), "{left}");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_put_that_was_not_answered_does_not_happen_when_the_keeper_continues() {
+    let sandbox = Sandbox::new();
+    let mut put = sandbox.start(&["put", "--no-wait", "-"]);
+    put.feed("first\n");
+    sandbox.wait_for_status(|status| status["in_line"] == 1);
+    let keeper = Stopped::keeper(&sandbox, "default");
+    put.feed("second\n");
+    assert_silent(put, &keeper, "default");
+    keeper.goes_on();
+    sandbox.wait_for_keeper_to_go("default");
+    sandbox.run(&["peek", "--count", "9"]).assert_prints("first\n");
+    sandbox.assert_nothing_left();
+}
+
+/// Fills the inbox of a queue whose keeper is stopped: nobody can write to it any more.
+fn fill_inbox(dir: &Path) {
+    use std::io::Write;
+    let mut inbox = crate::harness::open_inbox(dir);
+    for size in [4096, 1] {
+        while inbox.write(&vec![b'\n'; size]).is_ok() {}
+    }
+}
+
+#[test]
+fn a_limit_holds_when_the_inbox_is_full() {
+    let sandbox = Sandbox::new();
+    // The system continues a keeper when the client that started it ends: that one is to stay.
+    let mut starter = sandbox.start(&["producer", "--keep-open", "--format", "json", "-"]);
+    starter.feed("zeroth\n");
+    starter.line();
+    let mut put = sandbox.start(&["put", "--timeout", "10ms", "-"]);
+    put.feed("first\n");
+    sandbox.wait_for_status(|status| status["in_line"] == 2);
+    let keeper = Stopped::keeper(&sandbox, "default");
+    fill_inbox(&sandbox.queue("default"));
+    put.feed("second\n");
+    let others = [
+        &["get", "--timeout", "10ms"][..],
+        &["put", "--no-wait", "x"],
+        &["status", "-q", "default"],
+    ];
+    let others = others.map(|args| sandbox.start(args));
+    let waits = sandbox.start(&["get"]);
+    while mailboxes(&sandbox.queue("default")) < 2 {
+        std::thread::yield_now();
+    }
+    assert_silent(put, &keeper, "default");
+    for other in others {
+        assert_silent(other, &keeper, "default");
+    }
+    keeper.goes_on();
+    waits.end().assert_prints("zeroth\n");
+    assert_eq!(starter.end().code(), Some(0));
+    sandbox.wait_for_keeper_to_go("default");
+    sandbox.run(&["peek", "--count", "9"]).assert_prints("first\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_keeper_that_does_not_answer_can_be_watched_until_it_does() {
+    let sandbox = Sandbox::new();
+    let consumer = sandbox.start_consumer(&[]);
+    let args = ["status", "-q", "default", "--format", "json", "--watch", "--every", "10ms"];
+    let mut watch = sandbox.start(&args);
+    assert!(watch.line().contains(r#""in_line":0"#));
+    let keeper = Stopped::keeper(&sandbox, "default");
+    let silent = format!(r#"{{"queue":"default","answers":false,"keeper":{}}}"#, keeper.pid);
+    while watch.line() != silent {}
+    keeper.goes_on();
+    while watch.line() == silent {}
+    watch.signal(Signal::TERM);
+    consumer.signal(Signal::TERM);
+    assert_eq!((watch.end().signal(), consumer.end().signal()), (Some(15), Some(15)));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_others_are_shown_when_one_keeper_does_not_answer() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "-q", "a", "x"]).assert_done();
+    sandbox.run(&["put", "-q", "c", "x"]).assert_done();
+    let mut puts = ["b", "d"].map(|queue| sandbox.start(&["put", "-q", queue, "-"]));
+    for (put, queue) in puts.iter_mut().zip(["b", "d"]) {
+        put.feed("x\n");
+        let args = ["join", "-q", queue, "--timeout", "0"];
+        while !sandbox.run(&args).stderr.contains("1 item") {}
+    }
+    let healthy = |queue: &str| {
+        let outcome = sandbox.run(&["status", "-q", queue, "--format", "json"]);
+        let mut status: serde_json::Value = serde_json::from_str(&outcome.text()).unwrap();
+        status["oldest_s"].take();
+        status
+    };
+    let [a, b, c] = ["a", "b", "c"].map(healthy);
+    let keepers = ["b", "d"].map(|queue| Stopped::keeper(&sandbox, queue));
+    let all = sandbox.run(&["status"]);
+    all.assert_done();
+    let lines = all.lines();
+    for (line, keeper, queue) in [(&lines[1], &keepers[0], "b"), (&lines[3], &keepers[1], "d")] {
+        let pid = keeper.pid;
+        let expected = format!(
+            "{queue}: its keeper (process {pid}) does not answer: continue it with \
+             `kill -CONT {pid}`, or end it with `kill -9 {pid}`"
+        );
+        assert_eq!(*line, expected);
+    }
+    assert!(lines[0].starts_with("a: 1 in line") && lines[2].starts_with("c: 1 in line"));
+    let json = sandbox.run(&["status", "--format", "json"]);
+    json.assert_done();
+    let lines = json.lines();
+    for (n, queue) in [(1, "b"), (3, "d")] {
+        let keeper = keepers[usize::from(n == 3)].pid;
+        let expected = format!(r#"{{"queue":"{queue}","answers":false,"keeper":{keeper}}}"#);
+        assert_eq!(lines[n], expected);
+    }
+    for (line, before) in [(&lines[0], &a), (&lines[2], &c)] {
+        let mut now: serde_json::Value = serde_json::from_str(line).unwrap();
+        now["oldest_s"].take();
+        assert_eq!(now, *before);
+    }
+    let named = sandbox.start(&["status", "-q", "b"]);
+    let json = sandbox.start(&["status", "-q", "d", "--format", "json"]);
+    assert_silent(named, &keepers[0], "b");
+    assert_silent(json, &keepers[1], "d");
+    keepers.into_iter().for_each(Stopped::goes_on);
+    assert_eq!(healthy("b"), b);
+    puts.map(Running::end).iter().for_each(crate::harness::Outcome::assert_done);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_signal_is_heard_while_the_keeper_does_not_answer() {
+    let sandbox = Sandbox::new();
+    let consumer = sandbox.start_consumer(&[]);
+    let keeper = Stopped::keeper(&sandbox, "default");
+    for args in [&["get"][..], &["put", "x"], &["join"], &["peek"], &["consumer"], &["close"]] {
+        let running = sandbox.start(args);
+        // It has come when it has a mailbox.
+        while mailboxes(&sandbox.queue("default")) < 2 {
+            std::thread::yield_now();
+        }
+        running.signal(Signal::TERM);
+        let outcome = running.end();
+        assert_eq!((outcome.signal(), outcome.stderr.as_str()), (Some(15), ""), "{args:?}");
+    }
+    keeper.goes_on();
+    consumer.signal(Signal::TERM);
+    consumer.end();
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn without_a_limit_a_stopped_keeper_is_waited_for() {
+    let sandbox = Sandbox::new();
+    let mut consumer = sandbox.start_consumer(&["--format", "raw"]);
+    let keeper = Stopped::keeper(&sandbox, "default");
+    let put = sandbox.start(&["put", "x"]);
+    // Somebody else's limit is longer than any grace.
+    assert_silent(sandbox.start(&["get", "--no-wait"]), &keeper, "default");
+    keeper.goes_on();
+    put.end().assert_prints("");
+    assert_eq!(consumer.line(), "x");
+    consumer.signal(Signal::TERM);
+    consumer.end();
+    sandbox.assert_nothing_left();
+}
+
+/// Whether this process waits for somebody's lock.
+fn waits_for_a_lock(pid: i32) -> bool {
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    let waits = |line: &str| line.contains("->") && line.contains(&format!(" {pid} "));
+    locks.lines().any(waits)
+}
+
+/// Somebody who holds the lock of the queue's directory, as a client does that starts a keeper.
+fn lock(sandbox: &Sandbox, dir: &Path) -> Running {
+    let mut command = sandbox.command("flock");
+    command.arg("-x").arg(dir).args(["sh", "-c", "echo locked; read line"]);
+    let mut running = Running::start(command);
+    assert_eq!(running.line(), "locked");
+    running
+}
+
+#[test]
+fn a_limit_and_a_signal_hold_while_another_starts_a_keeper() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "x"]).assert_done();
+    let dir = sandbox.queue("default");
+    let starter = Stopped::process(lock(&sandbox, &dir).pid());
+    let limited = [&["get", "--timeout", "200ms"][..], &["put", "--no-wait", "y"]];
+    let limited = limited.map(|args| sandbox.start(args));
+    let waits = sandbox.start(&["get"]);
+    while !waits_for_a_lock(waits.pid()) {
+        std::thread::yield_now();
+    }
+    waits.signal(Signal::TERM);
+    assert_eq!(waits.end().signal(), Some(15));
+    for running in limited {
+        let pid = starter.pid.to_string();
+        let words = ["a keeper of the queue `default`", "is being started", &pid, "kill -CONT"];
+        running.end().assert_refused(3, &words);
+    }
+    let patient = sandbox.start(&["get"]);
+    while !waits_for_a_lock(patient.pid()) {
+        std::thread::yield_now();
+    }
+    signal_to(starter.pid, Signal::KILL);
+    patient.end().assert_prints("x\n");
+    sandbox.run(&["get", "--no-wait"]).assert_refused(3, &["is empty"]);
+    sandbox.assert_nothing_left();
+}
+
+fn options(sandbox: &Sandbox) -> Options {
+    let options = Options::new("q".parse().unwrap(), Role::Visitor);
+    options.dir(sandbox.path("queues")).program(QDEMO)
+}
+
+const SHORT: Duration = Duration::from_millis(20);
+
+#[test]
+fn a_program_that_uses_the_library_keeps_to_its_limits() {
+    let sandbox = Sandbox::new();
+    let queue: Queue<u32> = Queue::with(options(&sandbox)).unwrap();
+    queue.put(1).unwrap();
+    let keeper = Stopped::keeper(&sandbox, "q");
+    let pid = u32::try_from(keeper.pid).unwrap();
+    let silent = |error: &Error| {
+        matches!(error, Error::NoAnswer { queue, process, starting: false, .. }
+            if queue == "q" && *process == Some(pid))
+    };
+    let Err(TryGetError::Failed(error)) = queue.get_timeout(SHORT) else { panic!("no answer") };
+    assert!(silent(&error), "{error}");
+    let Err(TryGetError::Failed(error)) = queue.try_get() else { panic!("no answer") };
+    assert!(silent(&error), "{error}");
+    let Err(TryPutError::Failed(error)) = queue.try_put(2) else { panic!("no answer") };
+    assert!(silent(&error), "{error}");
+    let error = queue.join_timeout(SHORT).unwrap_err();
+    assert!(silent(&error), "{error}");
+    let other = Queue::<u32>::with(options(&sandbox).timeout(SHORT)).unwrap_err();
+    assert!(silent(&other), "{other}");
+    keeper.goes_on();
+    // What was not waited for any longer is settled before anything else.
+    queue.put(3).unwrap();
+    let item = queue.get_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(*item, 1, "it went back to its place");
+    item.done().unwrap();
+    let rest: Vec<u32> =
+        std::iter::from_fn(|| queue.try_get().ok()).map(|item| item.done().unwrap()).collect();
+    assert!([&[3][..], &[2, 3]].contains(&&rest[..]), "{rest:?}");
+    assert!(matches!(queue.try_get(), Err(TryGetError::Empty)));
+    queue.join_timeout(Duration::from_secs(30)).unwrap();
+    drop(queue);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_limit_holds_while_a_keeper_that_was_started_does_not_get_ready() {
+    use std::os::unix::fs::PermissionsExt;
+    let sandbox = Sandbox::new();
+    let program = sandbox.path("stops");
+    fs::write(&program, "#!/bin/sh\nkill -STOP $$\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let options = options(&sandbox).program(&program).timeout(SHORT);
+    let error = Queue::<u32>::with(options).unwrap_err();
+    let Error::NoAnswer { process: Some(process), starting: true, .. } = error else {
+        panic!("{error}")
+    };
+    let process = i32::try_from(process).unwrap();
+    assert_eq!(state(process), "T");
+    signal_to(process, Signal::KILL);
+    sandbox.run(&["put", "-q", "q", "x"]).assert_done();
+    sandbox.assert_nothing_left();
+}

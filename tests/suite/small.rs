@@ -1,0 +1,125 @@
+//! Small things that were wrong once, each by itself.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::harness::{Running, Sandbox, children_of};
+
+#[test]
+fn behind_two_dashes_a_dash_is_an_item() {
+    let sandbox = Sandbox::new();
+    let all = |args: &[&str], input: &str, expected: &str| {
+        sandbox.run_with_input(args, input.as_bytes()).assert_done();
+        assert_eq!(sandbox.run(&["get", "--count", "9", "--no-wait"]).text(), expected);
+    };
+    all(&["put", "--", "-"], "no\n", "-\n");
+    all(&["put", "--", "a", "-", "b"], "no\n", "a\n-\nb\n");
+    all(&["put", "a", "--", "-", "-b", "--"], "no\n", "a\n-\n-b\n--\n");
+    all(&["put", "--", "--no-wait"], "no\n", "--no-wait\n");
+    all(&["put", "-"], "yes\n-\n", "yes\n-\n");
+    all(&["producer", "--quiet", "--keep-open", "--", "-"], "no\n", "-\n");
+    all(&["producer", "--quiet", "--keep-open", "x", "--", "-"], "no\n", "x\n-\n");
+    all(&["producer", "--quiet", "--keep-open", "-"], "yes\n", "yes\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_dash_that_stands_for_standard_input_stands_alone() {
+    let sandbox = Sandbox::new();
+    for args in [
+        &["put", "-", "x"][..],
+        &["put", "x", "-"],
+        &["put", "-", "--", "-"],
+        &["producer", "-", "--", "x"],
+    ] {
+        sandbox.run(args).assert_refused(2, &["stands alone", "write `-- -`"]);
+    }
+    sandbox.run(&["put", "--"]).assert_refused(2, &["ITEM"]);
+    sandbox.run(&["producer", "--"]).assert_refused(2, &["what is to be put?"]);
+    sandbox.run(&["producer", "--items", "3", "--", "x"]).assert_refused(2, &["--items"]);
+    sandbox.assert_nothing_left();
+}
+
+/// A cleaner of the temporary folder.
+fn clean(sandbox: &Sandbox) {
+    let runs: Vec<_> = fs::read_dir(sandbox.path("tmp")).unwrap().collect();
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    for run in runs {
+        fs::remove_dir_all(run.unwrap().path()).unwrap();
+    }
+}
+
+#[test]
+fn a_run_whose_folder_is_cleaned_away_does_all_its_items() {
+    for more in [&[][..], &["--format", "log", "--consumers", "2"]] {
+        let sandbox = Sandbox::new();
+        let args = ["run", "--items", "40", "--producer-delay", "10ms", "--lang", "en"];
+        let args = [&args[..], &["--consumer-delay", "10ms"], more].concat();
+        let mut run = sandbox.start(&args);
+        assert!(run.line().starts_with("producer"));
+        clean(&sandbox);
+        let outcome = run.end();
+        outcome.assert_done();
+        let lines = outcome.lines();
+        assert_eq!(lines.iter().filter(|line| line.contains("got item")).count(), 40);
+        assert_eq!(lines.last().unwrap(), "all processes have finished");
+        sandbox.assert_nothing_left();
+    }
+}
+
+/// A run whose consumer needs hours for its first item, and whose folder has been cleaned away.
+fn cleaned_run(sandbox: &Sandbox, more: &[&str]) -> Running {
+    let args = ["run", "--items", "2", "--consumer-delay", "1h", "--lang", "en"];
+    let mut run = sandbox.start(&[&args[..], more].concat());
+    assert_eq!(run.line(), "producer: added item0");
+    assert_eq!(run.line(), "consumer: got item0");
+    clean(sandbox);
+    run
+}
+
+#[test]
+fn a_worker_that_cannot_be_replaced_as_the_folder_is_gone_is_an_error() {
+    let sandbox = Sandbox::new();
+    let run = cleaned_run(&sandbox, &["--respawn", "1"]);
+    let consumer = sandbox.processes_of("qdemo consumer");
+    crate::harness::signal_to(consumer[0].pid, Signal::KILL);
+    let outcome = run.end();
+    assert_eq!(outcome.code(), Some(1));
+    assert!(outcome.stderr.contains("2 of 2 items were not done"), "{}", outcome.stderr);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn signals_end_a_run_whose_folder_is_gone() {
+    let sandbox = Sandbox::new();
+    let run = cleaned_run(&sandbox, &["--speed", "100000"]);
+    run.signal(Signal::INT);
+    let outcome = run.end();
+    assert_eq!(outcome.signal(), Some(2));
+    assert!(!outcome.stderr.contains("cannot"), "{}", outcome.stderr);
+    sandbox.assert_nothing_left();
+    let run = cleaned_run(&sandbox, &[]);
+    let producer =
+        children_of(run.pid()).into_iter().find(|c| c.args.starts_with("qdemo producer"));
+    run.signal(Signal::INT);
+    // The first signal has been heard when the producer has gone.
+    crate::harness::wait_for_end(producer.unwrap().pid);
+    run.signal(Signal::TERM);
+    let outcome = run.end();
+    assert_eq!(outcome.signal(), Some(15));
+    assert!(!outcome.stderr.contains("cannot"), "{}", outcome.stderr);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_measurement_goes_on_when_its_folder_is_cleaned_away() {
+    let sandbox = Sandbox::new();
+    let bench = sandbox.start(&["bench", "--size", "16", "--workers", "1x1", "--rounds", "3"]);
+    while sandbox.processes_of("qdemo bench-task").is_empty() {}
+    clean(&sandbox);
+    let outcome = bench.end();
+    assert!(!outcome.stderr.contains("left out"), "{}", outcome.stderr);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    sandbox.assert_nothing_left();
+}
