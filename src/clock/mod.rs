@@ -1,6 +1,7 @@
 //! Time. Nobody else reads a clock.
 //!
-//! * [`Clock`]: nanoseconds of wall time since a start, never going back.
+//! * [`Clock`]: nanoseconds since a start, never going back.
+//! * [`Epoch`]: the time that the keepers of a queue have in common.
 //! * [`Pacer`]: the time of a paced run, which decides who goes next.
 //! * [`Delay`]: pauses, constant or random.
 //! * [`Stamp`]: "did this process start before that moment?", across processes.
@@ -12,6 +13,7 @@ mod stamp;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
 pub use delay::Delay;
 pub(crate) use delay::{Pauses, Stream};
@@ -27,13 +29,82 @@ pub(crate) fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }
 
-/// Wall time since a start.
+/// Time since a start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    /// By the machine's clock.
+    source: Source,
+    /// What the source showed at the start.
     start: Nanos,
-    /// What it showed then.
+    /// What this clock showed at the start.
     shown: Nanos,
+}
+
+/// What a clock is made of.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// The machine's monotonic clock, which stands still while the machine is suspended.
+    Monotonic,
+    /// The machine's boot clock, whose time namespace is ahead by so many nanoseconds.
+    Boot { ahead: i128 },
+}
+
+/// The time that the keepers of a queue count, one after another: nanoseconds since 1970 began, as the
+/// wall's clock showed them to the first of them in this uptime of the machine. From then on the boot
+/// clock counts, so a lease doesn't depend on a wall clock that somebody sets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Epoch {
+    /// Names the uptime.
+    boot: String,
+    /// How far this time is ahead of the machine's boot clock.
+    ahead: Nanos,
+}
+
+impl Epoch {
+    /// Goes on with the time that an earlier keeper of this uptime counted, or begins anew.
+    pub(crate) fn resume(before: Option<&Self>) -> Self {
+        let (boot, since_boot) = (stamp::boot(), Self::source().now());
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
+        Self::resumed(before, boot, since_boot, wall)
+    }
+
+    /// The same with these clocks.
+    pub(crate) fn resumed(
+        before: Option<&Self>,
+        boot: String,
+        since_boot: Nanos,
+        wall: Nanos,
+    ) -> Self {
+        match before.filter(|before| before.boot == boot && !boot.is_empty()) {
+            Some(before) => before.clone(),
+            None => Self { boot, ahead: wall.saturating_sub(since_boot) },
+        }
+    }
+
+    /// The time when the boot clock shows that.
+    #[cfg(test)]
+    pub(crate) fn at(&self, since_boot: Nanos) -> Nanos {
+        since_boot.saturating_add(self.ahead)
+    }
+
+    /// A clock that shows this time.
+    pub(crate) fn clock(&self) -> Clock {
+        Clock { source: Self::source(), start: 0, shown: self.ahead }
+    }
+
+    fn source() -> Source {
+        Source::Boot { ahead: stamp::time_offset().unwrap_or(0) }
+    }
+}
+
+impl Source {
+    fn now(self) -> Nanos {
+        match self {
+            Self::Monotonic => {
+                clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| nanos(now.into()))
+            }
+            Self::Boot { ahead } => stamp::boot_clock(ahead),
+        }
+    }
 }
 
 impl Clock {
@@ -42,33 +113,43 @@ impl Clock {
         Self::since(Self::origin())
     }
 
-    /// A clock that shows the time since 1970 began, as the system knows it now; from then on it
-    /// doesn't go back either.
-    pub(crate) fn of_the_wall() -> Self {
-        let shown = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
-        Self { start: Self::origin(), shown }
-    }
-
     /// A clock that shows the nanoseconds since `origin`, as in every process whose clock has the same.
     pub(crate) fn since(origin: Nanos) -> Self {
-        Self { start: origin, shown: 0 }
+        Self { source: Source::Monotonic, start: origin, shown: 0 }
     }
 
     /// Now, for [`Clock::since`] in any process of this machine. On Linux that is what std's `Instant` is
     /// made of, but can be told to others.
     pub(crate) fn origin() -> Nanos {
-        clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| nanos(now.into()))
+        Source::Monotonic.now()
     }
 
     /// Nanoseconds since the start.
     pub(crate) fn now(&self) -> Nanos {
-        self.shown.saturating_add(Self::origin().saturating_sub(self.start))
+        self.shown.saturating_add(self.source.now().saturating_sub(self.start))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keepers_of_one_uptime_count_one_time_whatever_the_wall_shows() {
+        let epoch = |before, boot: &str, since_boot, wall| {
+            Epoch::resumed(before, boot.to_owned(), since_boot, wall)
+        };
+        let first = epoch(None, "a", 100, 5_000);
+        assert_eq!(first.at(100), 5_000);
+        for wall in [0, 4_000, 5_100, 9_999_999] {
+            let second = epoch(Some(&first), "a", 200, wall);
+            assert_eq!(second.at(200), 5_100, "the wall shows {wall}");
+        }
+        let rebooted = epoch(Some(&first), "b", 7, 6_000);
+        assert_eq!(rebooted.at(7), 6_000);
+        let unnamed = epoch(Some(&epoch(None, "", 100, 5_000)), "", 1, 6_000);
+        assert_eq!(unnamed.at(1), 6_000, "without a name it may be another uptime");
+    }
 
     #[test]
     fn clocks_of_one_origin_show_the_same_whenever_they_were_made() {

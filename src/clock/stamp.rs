@@ -161,7 +161,8 @@ impl Moment {
     }
 }
 
-fn boot() -> String {
+/// Names this uptime of the machine; empty where the system has no name for it.
+pub(super) fn boot() -> String {
     proc::read("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
@@ -214,7 +215,7 @@ fn pid_namespace() -> u64 {
 /// By how many nanoseconds the boot clock of our time namespace is ahead of the machine's. None where
 /// the process is still in one time namespace and its children are to be in another: then the kernel
 /// tells only the offset of the latter.
-fn time_offset() -> Option<i128> {
+pub(super) fn time_offset() -> Option<i128> {
     let namespace = |name| fs::metadata(format!("/proc/self/ns/{name}")).map(|is| is.ino()).ok();
     // A kernel without time namespaces has no such files, and no offset.
     let Ok(offsets) = proc::read("/proc/self/timens_offsets") else {
@@ -237,13 +238,19 @@ fn last_pid() -> Option<u32> {
 
 /// Clock ticks since the machine started.
 fn current_tick() -> u64 {
+    boot_clock(time_offset().unwrap_or(0)) / nanos_per_tick()
+}
+
+/// Nanoseconds since the machine started, by a boot clock that is ahead by so many. No setting of the
+/// wall's clock changes it.
+pub(super) fn boot_clock(ahead: i128) -> Nanos {
     #[cfg(target_os = "linux")]
     let clock = ClockId::CLOCK_BOOTTIME;
     #[cfg(not(target_os = "linux"))]
     let clock = ClockId::CLOCK_MONOTONIC;
     let now = clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
-    let since_boot = i128::from(nanos(now)) - time_offset().unwrap_or(0);
-    u64::try_from(since_boot.max(0) / i128::from(nanos_per_tick())).unwrap_or(u64::MAX)
+    let since_boot = i128::from(nanos(now)) - ahead;
+    u64::try_from(since_boot.max(0)).unwrap_or(u64::MAX)
 }
 
 fn nanos_per_tick() -> Nanos {

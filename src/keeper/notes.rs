@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Keeper, Known, Watch};
-use crate::clock::{Moment, Stamp};
+use crate::clock::{Clock, Epoch, Moment, Stamp};
 use crate::journal::{Fact, Files, Journal, Store};
 use crate::pipe::QueueDir;
 use crate::queue::{ClientId, Queue, Remains, Replay, Run, Sentinel};
@@ -33,6 +33,9 @@ pub(crate) struct Memory {
     /// Whether a new queue has begun since.
     #[serde(default)]
     begun: bool,
+    /// By which time leases and ages are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    epoch: Option<Epoch>,
     /// The number of the last item.
     #[serde(default)]
     last_number: u64,
@@ -108,9 +111,21 @@ impl Memory {
         self.done = remains.done;
     }
 
-    /// What no other fact tells.
+    /// What no other fact tells, and is to be written whenever it changes.
     fn facts(&self) -> Self {
-        Self { last_number: 0, done: 0, ..self.clone() }
+        Self { last_number: 0, done: 0, epoch: None, ..self.clone() }
+    }
+
+    /// Goes on with the time of the keepers before, or begins one. Returns a clock that shows it.
+    pub(crate) fn clock(&mut self) -> Clock {
+        self.epoch.insert(Epoch::resume(self.epoch.as_ref())).clock()
+    }
+
+    /// The same with made-up clocks.
+    #[cfg(test)]
+    pub(crate) fn resume(&mut self, boot: &str, since_boot: u64, wall: u64) -> Epoch {
+        let before = self.epoch.as_ref();
+        self.epoch.insert(Epoch::resumed(before, boot.to_owned(), since_boot, wall)).clone()
     }
 
     /// Whether there has never been anything to remember.
@@ -205,13 +220,21 @@ pub(crate) struct Notes<S> {
     memory: Memory,
     /// What the journal tells of that.
     written: Memory,
+    /// By which time the journal counts.
+    written_epoch: Option<Epoch>,
     pub(crate) journal: Journal<S>,
 }
 
 impl<S: Store> Notes<S> {
-    /// Goes on with this journal, which tells all of this memory.
+    /// Goes on with this journal, which tells all of this memory. (An earlier version didn't write by
+    /// which time it counted, which was the wall's.)
     pub(crate) fn new(memory: Memory, journal: Journal<S>) -> Self {
-        Self { written: memory.facts(), memory, journal }
+        Self { written: memory.facts(), written_epoch: memory.epoch.clone(), memory, journal }
+    }
+
+    /// The clock by which this keeper counts.
+    pub(crate) fn clock(&mut self) -> Clock {
+        self.memory.clock()
     }
 
     /// Writes down what has become so.
@@ -246,6 +269,7 @@ impl<S: Store> Notes<S> {
         let json = serde_json::to_string(&self.memory)?;
         self.journal.rewrite(present(keeper.queue(), &json, &clients), true)?;
         self.written = self.memory.facts();
+        self.written_epoch = self.memory.epoch.clone();
         Ok(())
     }
 
@@ -284,6 +308,7 @@ impl<S: Store> Notes<S> {
         let json = serde_json::to_string(&self.memory)?;
         self.journal.add(&Fact::Queue(&json));
         self.written = self.memory.facts();
+        self.written_epoch = self.memory.epoch.clone();
         Ok(())
     }
 }
@@ -316,6 +341,10 @@ fn present<'a>(
 
 impl<S: Store> Watch for Notes<S> {
     fn record(&mut self, fact: &Fact<'_>) {
+        if self.written_epoch != self.memory.epoch {
+            // A memory can always be written as JSON; if not, this is tried again with the next fact.
+            let _ = self.add_memory();
+        }
         self.journal.add(fact);
     }
 

@@ -12,7 +12,7 @@ use anyhow::Context;
 
 use super::notes::{Left, Legacy, Notes, Past};
 use super::{Host, Keeper, Known, Office, Plan, Post, answer};
-use crate::clock::{Clock, Nanos};
+use crate::clock::Nanos;
 use crate::journal::{Files, Journal, Store};
 use crate::pipe::{Door, QueueDir, Ready, Slot, Waker};
 use crate::queue::{ClientId, Request};
@@ -136,7 +136,8 @@ fn take_over(
     host: &mut Office<Notes<Files>>,
 ) -> anyhow::Result<()> {
     keeper.take_over(clients, host).context("cannot open a client's mailbox")?;
-    turn(keeper, host, Clock::of_the_wall().now()).context(CANNOT_WRITE)?;
+    let clock = host.watch.clock();
+    turn(keeper, host, clock.now()).context(CANNOT_WRITE)?;
     Ok(())
 }
 
@@ -152,7 +153,7 @@ fn say_damage(damaged: &[u64]) {
 pub(crate) fn at_rest(dir: &QueueDir) -> anyhow::Result<Status> {
     let mut past = Past::new(Legacy::load(dir)?.memory());
     Journal::read(dir, |fact| past.take(fact))?;
-    let Left { mut queue, mut clients, .. } = past.finish();
+    let Left { mut memory, mut queue, mut clients } = past.finish();
     // Those that have lost their keeper, and live.
     clients.retain(|(client, key, known)| {
         let lives = Slot::is_read(dir, &known.hello.mailbox_name(*key));
@@ -164,12 +165,12 @@ pub(crate) fn at_rest(dir: &QueueDir) -> anyhow::Result<Status> {
     });
     // How much they have done here nobody knows any more.
     let known = |client| clients.iter().find(|k| k.0 == client).map(|k| (k.2.hello.pid, 0));
-    Ok(answer::status(&queue, known, Clock::of_the_wall().now()))
+    Ok(answer::status(&queue, known, memory.clock().now()))
 }
 
 fn serve(keeper: &mut Keeper, host: &mut Office<Notes<Files>>, stop: &Waker) -> io::Result<()> {
-    // Ages are of the wall's time: they go on while nobody keeps the queue.
-    let clock = Clock::of_the_wall();
+    // Leases and ages go on while nobody keeps the queue.
+    let clock = host.watch.clock();
     let starter = io::stdout();
     let mut starting = true;
     let mut stopped = false;

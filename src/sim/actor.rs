@@ -26,6 +26,8 @@ pub(super) struct Actor {
     script: Script,
     /// It waits for the answer to something.
     asked: bool,
+    /// When it asked for items last, by the machine's boot clock.
+    asked_at: u64,
     leaving: bool,
 }
 
@@ -56,6 +58,7 @@ impl Actor {
             home: false,
             script,
             asked: false,
+            asked_at: 0,
             leaving: false,
         }
     }
@@ -86,7 +89,7 @@ impl Actor {
     }
 
     /// Says what is to be said next.
-    pub(super) fn go_on(&mut self, dice: &mut Dice, ledger: &mut Ledger) {
+    pub(super) fn go_on(&mut self, now: u64, dice: &mut Dice, ledger: &mut Ledger) {
         if self.home || !self.welcomed {
             return;
         }
@@ -120,6 +123,7 @@ impl Actor {
                         before.append(said);
                     }
                     self.asked = true;
+                    self.asked_at = now;
                     false
                 } else {
                     *runs == 0 && held.is_empty() && !self.asked
@@ -152,7 +156,12 @@ impl Actor {
     }
 
     /// Takes in what the keeper says.
-    pub(super) fn hear(&mut self, reply: Reply, ledger: &mut Ledger) -> Result<(), String> {
+    pub(super) fn hear(
+        &mut self,
+        now: u64,
+        reply: Reply,
+        ledger: &mut Ledger,
+    ) -> Result<(), String> {
         match (reply, &mut self.script) {
             (Reply::Bye { .. }, _) => self.home = true,
             (Reply::Error { code, .. }, _) if matches!(code.as_str(), "not-failed" | "in-use") => {
@@ -179,6 +188,8 @@ impl Actor {
             }
             (Reply::Run(run), Script::Get { runs, held, before, .. }) => {
                 ledger.seen(self.name, &run)?;
+                let until = self.hello.lease.map(|lease| self.asked_at + lease);
+                ledger.lent(self.name, &run, now, until)?;
                 if self.hello.lease.is_none() {
                     before.drain(..).for_each(|item| ledger.heard_done(&item));
                 }

@@ -13,6 +13,10 @@ pub(super) struct Ledger {
     read: BTreeMap<u64, u64>,
     /// Items may well be seen twice: a consumer has died, or given one back.
     pub(super) repeats: bool,
+    /// Only the end of its lease brings an item back.
+    pub(super) leases_hold: bool,
+    /// Who has read an item last, and until when it is that consumer's at least.
+    lent: BTreeMap<u64, (u64, u64)>,
     /// Nothing comes back in line: what is there was put within the capacity.
     pub(super) nothing_returns: bool,
 }
@@ -80,6 +84,24 @@ impl Ledger {
             }
             if !repeats && fate.seen > 1 {
                 return Err(format!("{item} came {} times", fate.seen));
+            }
+        }
+        Ok(())
+    }
+
+    /// This consumer has read this run now, and may keep it `until` then at least.
+    pub(super) fn lent(
+        &mut self,
+        reader: u64,
+        run: &Run,
+        now: u64,
+        until: Option<u64>,
+    ) -> Result<(), String> {
+        for (id, _) in run.items().filter(|_| self.leases_hold) {
+            let before = self.lent.insert(id, (reader, until.unwrap_or(u64::MAX)));
+            if let Some((who, until)) = before.filter(|&(who, until)| who != reader && until > now)
+            {
+                return Err(format!("{id} was lent to {who} until {until}, and {reader} has it"));
             }
         }
         Ok(())

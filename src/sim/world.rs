@@ -10,7 +10,7 @@ use super::actor::{Actor, Script, hello};
 use super::disk::Disk;
 use super::ledger::Ledger;
 use super::pipes::{CAPACITY, Mailboxes, Office, Open, Pipe};
-use crate::clock::Stamp;
+use crate::clock::{Epoch, Stamp};
 use crate::journal::Journal;
 use crate::keeper::notes::{Left, Memory, Notes, Past};
 use crate::keeper::{Keeper, Plan, shared};
@@ -42,6 +42,10 @@ struct Faults {
     /// Consumers are up to all sorts of things.
     roughly: bool,
     lease: bool,
+    /// The keeper is stopped for a while, and clients give up waiting for it.
+    keeper_stops: bool,
+    /// Somebody sets the wall's clock.
+    clock_jumps: bool,
 }
 
 /// A keeper that lives.
@@ -49,6 +53,8 @@ struct Life {
     keeper: Keeper,
     office: Office,
     inbox: Vec<u8>,
+    /// By which time it counts.
+    epoch: Epoch,
 }
 
 /// Everything.
@@ -63,7 +69,12 @@ pub(super) struct World {
     actors: Vec<Actor>,
     names: u64,
     ledger: Ledger,
+    /// The machine's boot clock.
     now: u64,
+    /// The wall's clock.
+    wall: u64,
+    /// The keeper is stopped for so many steps.
+    stopped: u64,
     /// How many of a hundred steps are the keeper's.
     diligence: u64,
     /// One in so many steps is a misfortune.
@@ -86,6 +97,8 @@ impl World {
             power_fails,
             roughly: dice.one_in(3),
             lease: dice.one_in(6),
+            keeper_stops: dice.one_in(4),
+            clock_jumps: dice.one_in(3),
         };
         let mut world = Self {
             dice,
@@ -97,6 +110,8 @@ impl World {
             actors: Vec::new(),
             names: 0,
             now: 1_000,
+            wall: 1_000_000,
+            stopped: 0,
             diligence,
             calm,
             tells,
@@ -105,8 +120,12 @@ impl World {
         };
         world.ledger.repeats = world.faults.clients_die
             || world.faults.power_fails
+            || world.faults.keeper_stops
             || world.faults.lease
             || world.faults.roughly;
+        world.ledger.leases_hold = world.faults.lease
+            && !(world.faults.clients_die || world.faults.power_fails || world.faults.roughly)
+            && !(world.faults.keeper_stops || world.faults.disk_fills);
         let keepers_live = !world.faults.keeper_dies && !world.faults.disk_fills;
         world.ledger.nothing_returns = !world.ledger.repeats && keepers_live;
         world.people();
@@ -177,8 +196,15 @@ impl World {
         }
     }
 
+    /// Time goes on.
+    fn pass(&mut self) {
+        let time = self.dice.below(50);
+        self.now += time;
+        self.wall = self.wall.saturating_add(time);
+    }
+
     fn step(&mut self) -> Result<(), String> {
-        self.now += self.dice.below(50);
+        self.pass();
         if self.dice.one_in(self.calm) {
             return self.misfortune();
         }
@@ -193,7 +219,7 @@ impl World {
             0 => return Ok(()),
             count => self.dice.below(count) as usize,
         };
-        match self.dice.below(8) {
+        match self.dice.below(11) {
             0 | 1 if self.faults.keeper_dies => self.kill_keeper(),
             2 if self.faults.clients_die => self.kill(somebody),
             3 if self.faults.clients_die && self.actors.len() < 8 => self.consumer(),
@@ -208,6 +234,15 @@ impl World {
                 self.disk.limit(room);
             }
             7 if self.faults.power_fails && self.dice.one_in(3) => self.lose_power(),
+            8 if self.faults.keeper_stops => {
+                self.stopped = self.dice.below(100);
+                self.tell(|| format!("the keeper is stopped for {} steps", self.stopped));
+            }
+            9 if self.faults.keeper_stops && self.stopped > 0 => self.give_up(somebody),
+            10 if self.faults.clock_jumps => {
+                self.wall = self.dice.below(10_000_000);
+                self.tell(|| format!("the wall's clock is set to {}", self.wall));
+            }
             _ => {}
         }
         Ok(())
@@ -233,6 +268,21 @@ impl World {
         actor.mailbox.borrow_mut().dead = true;
     }
 
+    /// This client's patience with the keeper is over: it says so, and leaves without an answer.
+    fn give_up(&mut self, at: usize) {
+        let mut actor = self.actors.swap_remove(at);
+        self.tell(|| format!("{} gives up", actor.name));
+        actor.session.cancel();
+        actor.session.ask("bye", None);
+        actor.session.close_write();
+        self.actors.push(actor);
+        let at = self.actors.len() - 1;
+        for _ in 0..3 {
+            self.write(at);
+        }
+        self.kill(at);
+    }
+
     /// The machine goes down, and everybody with it.
     fn lose_power(&mut self) {
         self.tell(|| "power fails".to_owned());
@@ -249,20 +299,25 @@ impl World {
 
     /// The keeper does a turn of its loop, or dies in the middle of it.
     fn keeper(&mut self) -> Result<(), String> {
+        if self.stopped > 0 {
+            self.stopped -= 1;
+            return Ok(());
+        }
         let Some(life) = &mut self.life else {
             return Ok(());
         };
+        let now = life.epoch.at(self.now);
         let dead = life.office.dead();
         let most =
             if dead.is_empty() { 1 + self.dice.below(CAPACITY as u64) as usize } else { CAPACITY };
         let bytes: Vec<u8> = life.inbox.drain(..most.min(life.inbox.len())).collect();
         let came = !bytes.is_empty() || !dead.is_empty();
-        life.keeper.receive(self.now, &bytes, &mut life.office);
+        life.keeper.receive(now, &bytes, &mut life.office);
         for client in dead {
             life.office.bury(client);
-            life.keeper.died(self.now, client, &mut life.office);
+            life.keeper.died(now, client, &mut life.office);
         }
-        let turned = shared::turn(&mut life.keeper, &mut life.office, self.now);
+        let turned = shared::turn(&mut life.keeper, &mut life.office, now);
         let killed = life.office.is_dead();
         if killed || turned.is_err() {
             let how = if killed { "is killed in the middle" } else { "cannot write" };
@@ -285,7 +340,7 @@ impl World {
 
     /// Somebody finds no keeper, and starts one.
     fn start(&mut self) -> Result<(), String> {
-        let Left { memory, queue, clients } = self.left()?;
+        let Left { mut memory, queue, clients } = self.left()?;
         self.ledger.check(&queue)?;
         let journal = Journal::recover(self.disk.clone(), &self.disk.journal(), |_| {});
         let (journal, recovered) = match journal {
@@ -296,12 +351,14 @@ impl World {
             return Err(format!("the journal is damaged: {recovered:?}"));
         }
         let mut keeper = Keeper::new(Plan { queue, workers: None, pacer: None });
+        let epoch = memory.resume("this uptime", self.now, self.wall);
         let notes = Notes::new(memory, journal);
         let mut office = Office::new(notes, Rc::clone(&self.mailboxes), self.disk.clone());
         keeper.take_over(clients, &mut office).map_err(|error| error.to_string())?;
         self.generation += 1;
         self.tell(|| format!("keeper {} starts", self.generation));
-        self.life = Some(Life { keeper, office, inbox: Vec::new() });
+        self.stopped = 0;
+        self.life = Some(Life { keeper, office, inbox: Vec::new(), epoch });
         Ok(())
     }
 
@@ -330,7 +387,7 @@ impl World {
             self.find_keeper(at)?;
         } else {
             match self.dice.below(4) {
-                0 => self.actors[at].go_on(&mut self.dice, &mut self.ledger),
+                0 => self.actors[at].go_on(self.now, &mut self.dice, &mut self.ledger),
                 1 | 2 => self.write(at),
                 _ => self.read(at, false)?,
             }
@@ -406,7 +463,7 @@ impl World {
             if self.tells {
                 eprintln!("{:>6} {} hears {reply:?}", self.now, actor.name);
             }
-            actor.hear(reply, &mut self.ledger)?;
+            actor.hear(self.now, reply, &mut self.ledger)?;
         }
         Ok(())
     }
@@ -415,6 +472,7 @@ impl World {
     fn settle(&mut self) -> Result<(), String> {
         self.tell(|| "now all is well".to_owned());
         self.settled = true;
+        self.stopped = 0;
         self.disk.limit(None);
         self.disk.kill_after(None);
         if let Some(life) = &mut self.life {
@@ -441,7 +499,7 @@ impl World {
                 closing = true;
                 self.ask("close", None);
             }
-            self.now += self.dice.below(50);
+            self.pass();
             match self.dice.one_in(3) {
                 true => self.keeper()?,
                 false => self.somebody()?,
