@@ -15,8 +15,8 @@ pub(super) struct Ledger {
     pub(super) repeats: bool,
     /// Only the end of its lease brings an item back.
     pub(super) leases_hold: bool,
-    /// Who has read an item last, and until when it is that consumer's at least.
-    lent: BTreeMap<u64, (u64, u64)>,
+    /// The latest attempt in which an item has been read, by whom, and until when it is lent at least.
+    lent: BTreeMap<u64, (u32, u64, u64)>,
     /// Nothing comes back in line: what is there was put within the capacity.
     pub(super) nothing_returns: bool,
 }
@@ -98,9 +98,13 @@ impl Ledger {
         until: Option<u64>,
     ) -> Result<(), String> {
         for (id, _) in run.items().filter(|_| self.leases_hold) {
-            let before = self.lent.insert(id, (reader, until.unwrap_or(u64::MAX)));
-            if let Some((who, until)) = before.filter(|&(who, until)| who != reader && until > now)
-            {
+            let before = self.lent.get(&id).copied();
+            if before.is_some_and(|(attempt, ..)| attempt > run.attempt) {
+                // This one has read so late that it had lost the item before.
+                continue;
+            }
+            self.lent.insert(id, (run.attempt, reader, until.unwrap_or(u64::MAX)));
+            if let Some((_, who, until)) = before.filter(|b| b.1 != reader && b.2 > now) {
                 return Err(format!("{id} was lent to {who} until {until}, and {reader} has it"));
             }
         }
