@@ -21,6 +21,7 @@ use crate::exec::MARK;
 use crate::exit::ExitCode;
 use crate::keeper::shared::{self, DAMAGED, READY};
 use crate::name::QueueName;
+use crate::os;
 use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, Waker};
 use crate::queue::Role;
 use crate::wire::{Hello, Key, LARGEST_ITEM, Status, Welcome};
@@ -50,7 +51,8 @@ pub fn keep_if_asked() {
     let args: Vec<_> = env::args_os().collect();
     // As `Options::start` writes it.
     if args.len() == 4 && args[1] == KEEPER[0] && args[2] == KEEPER[1] {
-        std::process::exit(i32::from(cli::obey(args) != ExitCode::Done));
+        let ended = os::begin().map(|()| cli::obey(args));
+        std::process::exit(i32::from(!matches!(ended, Ok(ExitCode::Done))));
     }
 }
 

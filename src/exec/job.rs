@@ -11,6 +11,7 @@ use tempfile::{SpooledTempFile, spooled_tempfile};
 
 use super::command::Template;
 use crate::clock::Nanos;
+use crate::os;
 use crate::pipe::PIPE_BUF;
 use crate::queue::Run;
 use crate::report::bare;
@@ -108,8 +109,8 @@ impl Job {
             true => Stdio::null(),
             false => stdin(&text)?,
         };
-        let child = template
-            .for_item(&text)
+        let mut command = template.for_item(&text);
+        command
             .env("QDEMO_ID", task.id().to_string())
             .env("QDEMO_ATTEMPT", task.attempt().to_string())
             .envs(env.iter().copied())
@@ -117,8 +118,8 @@ impl Job {
             .stdout(out)
             .stderr(err)
             // So that it can be ended with all that it starts.
-            .process_group(0)
-            .spawn()?;
+            .process_group(0);
+        let child = os::with_first_mask(|| command.spawn())??;
         Ok((child, stdout, stderr))
     }
 
