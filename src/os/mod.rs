@@ -16,7 +16,7 @@ use signal_hook::low_level::emulate_default_handler;
 use crate::proc;
 #[cfg(target_os = "linux")]
 pub(crate) use init::init;
-pub(crate) use stop::{is_foreground, may_stop, stop};
+pub(crate) use stop::{may_stop, stop};
 
 /// How this process was started.
 struct Start {

@@ -1,10 +1,6 @@
-//! Being stopped, and the terminal's foreground.
-
-use std::fs::File;
+//! Being stopped.
 
 use nix::sys::signal::{Signal, raise};
-use nix::unistd::getpgrp;
-use rustix::termios::tcgetpgrp;
 
 use crate::proc;
 
@@ -40,13 +36,6 @@ pub(crate) fn may_stop() -> bool {
     }
     // Whatever is above is not seen here. If the session is not either, a shell may lead it.
     own.session == 0
-}
-
-/// Whether this process is in the process group that has the terminal.
-pub(crate) fn is_foreground(terminal: &File) -> bool {
-    // It is 0 if the leader of the group is not seen here, which rustix cannot tell.
-    let own = getpgrp().as_raw();
-    tcgetpgrp(terminal).is_ok_and(|group| group.as_raw_nonzero().get() == own)
 }
 
 fn process(pid: &str) -> Option<Process> {
