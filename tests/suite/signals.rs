@@ -11,7 +11,7 @@ use crate::harness::{CLASSIC, QDEMO, Running, Sandbox, assert_same, children_of,
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Whether a process may have a process namespace of its own here, to be process 1 in.
-fn can_be_process_1() -> bool {
+pub fn can_be_process_1() -> bool {
     let mut command = Command::new("unshare");
     command.args(["-pf", "--mount-proc", "true"]);
     let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());

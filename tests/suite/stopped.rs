@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use rustix_openpty::openpty;
 
 use crate::harness::{Running, Sandbox, assert_same, signal_to, wait_for_end};
+use crate::signals::can_be_process_1;
 
 /// Nothing is meant to come near it.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -75,7 +76,7 @@ impl Session {
         self.text
     }
 
-    /// The same of a script that ends since SIGINT has ended its command.
+    /// The same of a script that ends since SIGINT has ended its command, or of process 1.
     fn end_by_sigint(mut self) -> String {
         while self.read() {}
         assert_eq!(self.child.wait().unwrap().code(), Some(130), "{:?}", self.text);
@@ -132,6 +133,40 @@ fn ctrl_z_stops_a_consumer_with_its_commands_and_fg_lets_all_go_on() {
     let said = session.end_by_sigint();
     assert!(!said.contains("is stopped") && !said.contains("not reached"), "{said:?}");
     sandbox.run(&["get", "--count", "2"]).assert_prints("a\nb\n");
+    sandbox.assert_nothing_left();
+}
+
+/// A command that is process 1 and leads the session of a terminal, as in `docker run -it`.
+fn start_as_process_1(sandbox: &Sandbox, args: &[&str]) -> Session {
+    let mut command = sandbox.command("unshare");
+    command.args(["-pf", "--mount-proc", "setsid", "--ctty", "qdemo"]).args(args);
+    Session::start_command(command)
+}
+
+#[test]
+fn ctrl_c_reaches_a_command_below_process_1_once_and_ctrl_z_does_not_stop_it_for_ever() {
+    if !can_be_process_1() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let mut run = start_as_process_1(&sandbox, &["run", "--speed", "20", "--progress", "never"]);
+    run.wait_for("アイテム0 を取得しました");
+    run.type_in(CTRL_C);
+    // The second one would have ended it at once.
+    assert!(run.end_by_sigint().contains("すべてのプロセスが終了しました"));
+
+    sandbox.run(&["put", "a", "b"]).assert_prints("");
+    let command = ["--", "sh", "-c", "read a; echo \"got $a\" {}"];
+    let args = [&["consumer", "--max", "2", "--tty"][..], &command].concat();
+    let mut consumer = start_as_process_1(&sandbox, &args);
+    sandbox.wait_for_processes("sh -c read", 1);
+    // No shell is there to continue it.
+    consumer.type_in(CTRL_Z);
+    consumer.type_in("1\n");
+    consumer.wait_for("got 1 a\r\n");
+    consumer.type_in("2\n");
+    consumer.wait_for("got 2 b\r\n");
+    consumer.end();
     sandbox.assert_nothing_left();
 }
 
