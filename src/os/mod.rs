@@ -6,8 +6,8 @@ mod init;
 mod stop;
 
 use std::io;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGQUIT};

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{CLASSIC, QDEMO, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end};
+use crate::harness::{
+    CLASSIC, QDEMO, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end,
+};
 
 /// Nothing is meant to come near it.
 const LIMIT: Duration = Duration::from_secs(30);

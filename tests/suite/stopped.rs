@@ -194,7 +194,8 @@ fn kill_stops_and_continues_a_consumer_with_its_commands_too() {
 fn a_stop_that_was_ignored_at_the_start_stops_nothing() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
-    let script = "trap '' TSTP; exec qdemo consumer --max 1 -- sh -c 'echo > ready; read go < gate'";
+    let script =
+        "trap '' TSTP; exec qdemo consumer --max 1 -- sh -c 'echo > ready; read go < gate'";
     let mut command = sandbox.command("bash");
     command.args(["-c", &format!("mkfifo gate; {script}")]);
     let consumer = Running::start(command);
@@ -285,7 +286,8 @@ fn with_tty_each_command_has_the_terminal() {
     sandbox.run(&["put", "first", "second"]).assert_prints("");
     // Its standard input is the terminal, and so is what it opens itself.
     let command = "read a; read b < /dev/tty; echo \"{}: $a and $b\"; test -t 1";
-    let script = format!("qdemo consumer --max 2 --tty -- sh -c '{command}'; echo code $?; stty -a");
+    let script =
+        format!("qdemo consumer --max 2 --tty -- sh -c '{command}'; echo code $?; stty -a");
     let mut session = Session::start(&sandbox, &script);
     session.type_in("1\n2\n");
     session.wait_for("first: 1 and 2\r\n");
