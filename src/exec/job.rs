@@ -230,6 +230,7 @@ impl Ended {
     /// SIGINT has ended its command.
     pub(super) fn interrupted(&self) -> Option<Signal> {
         match (self.status.code(), self.status.signal().and_then(Signal::from_named_raw)) {
+            _ if self.timed_out => None,
             (Some(130), _) => Some(Signal::INT),
             (_, signal) => signal.filter(|&signal| [Signal::INT, Signal::QUIT].contains(&signal)),
         }
