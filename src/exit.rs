@@ -1,5 +1,7 @@
 //! How a command ends.
 
+use crate::os;
+
 /// A command's end, as its caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
@@ -17,7 +19,7 @@ pub enum ExitCode {
     NotExecutable,
     /// 127: there is no such command for the items.
     NotFound,
-    /// Death by this signal, so that a shell's loop stops too.
+    /// Death by this signal, so that a shell's loop stops too; process 1 exits with 128 + its number.
     Signal(i32),
 }
 
@@ -32,11 +34,7 @@ impl ExitCode {
             Self::Closed => 4.into(),
             Self::NotExecutable => 126.into(),
             Self::NotFound => 127.into(),
-            Self::Signal(signal) => {
-                // Doesn't return for a signal that ends a process.
-                let _ = signal_hook::low_level::emulate_default_handler(signal);
-                u8::try_from(128 + signal).unwrap_or(1).into()
-            }
+            Self::Signal(signal) => os::die_by(signal).into(),
         }
     }
 }

@@ -53,6 +53,7 @@ pub mod fuzzing;
 mod journal;
 mod keeper;
 mod name;
+mod os;
 mod pipe;
 mod proc;
 mod queue;

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anyhow::Context;
 
 use super::picture::PicturePath;
-use super::signals::{self, Hangup};
+use super::signals::{self, Leave};
 use super::{StdoutFailed, private, say, values};
 use crate::bench::{Interrupted, Plan, Report, SMALLEST, Task};
 use crate::crew::Crew;
@@ -83,7 +83,7 @@ impl Args {
         let private = private::make_dir()?;
         let progress = Progress::of_commands();
         let (hands, path, view) = (crew.clone(), private.path().to_owned(), progress.clone());
-        let interrupt = signals::catch(Hangup::Leave, move || {
+        let interrupt = signals::catch(Leave::Unignored, move || {
             hands.kill();
             let _ = std::fs::remove_dir_all(&path);
             view.clear_if_possible();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::signals::{self, Hangup};
+use super::signals::{self, Leave};
 use super::values::{self, Share};
 use super::{LangArg, QueueArg};
 use crate::client::{Error, Options};
@@ -65,7 +65,7 @@ impl ClientArgs {
         let (options, waker) = match self.worker {
             Some(share) => (options.worker(share.number), None),
             None => {
-                let waker = signals::catch(Hangup::Leave, || {})?;
+                let waker = signals::catch(Leave::Unignored, || {})?;
                 (options.callers(Stamp::callers()).interrupt(Arc::clone(&waker)), Some(waker))
             }
         };

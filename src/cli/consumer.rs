@@ -114,7 +114,8 @@ impl Args {
     }
 
     fn each(&self, template: &crate::exec::Template) -> anyhow::Result<ExitCode> {
-        let progress = match self.client.quiet {
+        // A command that has the terminal has it to itself.
+        let progress = match self.client.quiet || self.each.tty {
             true => Progress::default(),
             false => Progress::of_commands(),
         };

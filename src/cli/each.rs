@@ -14,7 +14,7 @@ use super::visit::{come, tell_of_the_end};
 use super::{StdoutFailed, Stop, Usage, values};
 use crate::client::{Client, Error, Patience};
 use crate::clock::{Clock, Pauses};
-use crate::exec::{Ended, Exec, Plan, Stopped, Tally, Template, Unusable, Watch};
+use crate::exec::{Ended, Exec, Plan, Stopped, Tally, Template, Terminal, Unusable, Watch};
 use crate::exit::ExitCode;
 use crate::pipe::{Waker, raise_open_files};
 use crate::queue::{Census, Role};
@@ -46,6 +46,10 @@ pub(super) struct EachArgs {
     /// Stop at the first item that fails; what others are at goes back in line
     #[arg(long, requires = "command")]
     halt: bool,
+
+    /// Give each command the terminal: it can ask for a password, or be an editor
+    #[arg(long, requires = "command")]
+    pub(super) tty: bool,
 
     /// What to run for each item, and its arguments
     #[arg(last = true, value_name = "COMMAND")]
@@ -85,6 +89,7 @@ impl EachArgs {
         prepared: Prepared,
         pace: Pace,
     ) -> anyhow::Result<ExitCode> {
+        let terminal = self.terminal()?;
         // Each command has two pipes.
         raise_open_files();
         let clock = Clock::start();
@@ -106,7 +111,7 @@ impl EachArgs {
         if pace.tells {
             tell_of_the_end(&client, &prepared.queue);
         }
-        let exec = Exec::new(&mut client, template, plan, &mut show, clock, deaths)
+        let exec = Exec::new(&mut client, template, plan, &mut show, clock, deaths, terminal)
             .context("cannot start the guard of the commands")?;
         let ran = exec.run();
         show.reporter.progress().clear();
@@ -121,9 +126,24 @@ impl EachArgs {
             }
             Err(stopped) => {
                 client.leave_at_once();
-                Err(why(stopped))
+                match stopped {
+                    Stopped::Interrupted(signal) => Ok(ExitCode::Signal(signal)),
+                    stopped => Err(why(stopped)),
+                }
             }
         }
+    }
+
+    /// The terminal that commands are to have, if they are.
+    fn terminal(&self) -> anyhow::Result<Option<Terminal>> {
+        if !self.tty {
+            return Ok(None);
+        }
+        if self.jobs > 1 {
+            let text = "--tty is for one command at a time: leave --jobs out";
+            return Err(Usage(text.to_owned()).into());
+        }
+        Terminal::open().map(Some).map_err(|none| Usage(none.to_string()).into())
     }
 }
 
@@ -147,7 +167,7 @@ fn why(stopped: Stopped) -> anyhow::Error {
         Stopped::Unusable(unusable) => stop(&unusable).into(),
         Stopped::Queue(error) => error.into(),
         Stopped::Watch(error) => error,
-        Stopped::Io(_) => stopped.into(),
+        Stopped::Io(_) | Stopped::Interrupted(_) => stopped.into(),
     }
 }
 

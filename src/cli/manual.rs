@@ -72,7 +72,11 @@ impl ManArgs {
 const EXIT_STATUS: &str = r".SH EXIT STATUS
 0 done; 1 failed; 2 not understood, and nothing was started; 3 would have to wait (full, empty, not
 done in time); 4 closed, or ended; 126 the command for the items cannot be run; 127 there is no such
-command. Death by a signal is death by that signal.
+command. Death by a signal is death by that signal; process 1 of a container exits with 128 + its number.
+.SH SIGNALS
+SIGINT, SIGTERM and SIGHUP ask to leave, the second one ends the command at once. SIGTSTP stops a consumer
+together with its commands. A signal that is ignored when the command is started stays ignored, but for
+SIGINT where SIGQUIT is ignored too, as behind the & of a script.
 .SH ENVIRONMENT
 .TP
 \fBQDEMO_DIR\fR

@@ -30,8 +30,11 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::client::Error as ClientError;
+#[cfg(target_os = "linux")]
+use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
+use crate::os;
 use crate::pipe::lack;
 use crate::report::Lang;
 
@@ -147,7 +150,34 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     std::panic::set_hook(Box::new(|panic| {
         say(&format!("internal error, please report it: {panic}"));
     }));
-    obey(args.into_iter().collect()).end()
+    if let Err(error) = os::begin() {
+        say(&format!("cannot set up signals: {error}"));
+        return ExitCode::Failed.end();
+    }
+    let args: Vec<_> = args.into_iter().collect();
+    match run_as_child_of_process_1(&args) {
+        Some(code) => code.into(),
+        None => obey(args).end(),
+    }
+}
+
+/// If this is process 1, runs the command in a child, and returns its exit code. Where no child can be
+/// started, process 1 has to do it all.
+#[cfg(target_os = "linux")]
+fn run_as_child_of_process_1(args: &[OsString]) -> Option<u8> {
+    use std::os::unix::process::CommandExt;
+    if std::process::id() != 1 {
+        return None;
+    }
+    let (name, args) = args.split_first()?;
+    // Without /proc the system does not say which program this is.
+    let program = own_program().unwrap_or_else(|_| name.into());
+    os::init(std::process::Command::new(program).arg0(name).args(args)).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn run_as_child_of_process_1(_: &[OsString]) -> Option<u8> {
+    None
 }
 
 /// Runs the command, and tells how it ended.

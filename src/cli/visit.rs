@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::signals::{self, Hangup};
+use super::signals::{self, Leave};
 use super::{QueueArg, Stop, Usage, say, values};
 use crate::client::{Client, Error, Options, Patience, default_dir};
 use crate::clock::{Stamp, nanos};
@@ -57,7 +57,7 @@ impl QueueArg {
     pub(super) fn visit(&self) -> anyhow::Result<Visit> {
         let queue = self.name()?;
         let program = own_program().context("cannot find the qdemo program")?;
-        let waker = signals::catch(Hangup::Leave, || {})?;
+        let waker = signals::catch(Leave::Unignored, || {})?;
         let options = Options::new(queue.clone(), Role::Visitor)
             .program(program)
             .interrupt(Arc::clone(&waker));

@@ -17,6 +17,7 @@ use crate::clock::{Stamp, nanos};
 use crate::exit::ExitCode;
 use crate::keeper::shared;
 use crate::name::QueueName;
+use crate::os;
 use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, Waker, keeper_of};
 use crate::queue::Role;
 use crate::wire::{Hello, Key, LARGEST_ITEM, Status, Welcome};
@@ -47,7 +48,8 @@ pub fn keep_if_asked() {
     let args: Vec<_> = env::args_os().collect();
     // As `Options::spawn` writes it.
     if args.len() == 4 && args[1] == KEEPER[0] && args[2] == KEEPER[1] {
-        std::process::exit(i32::from(cli::obey(args) != ExitCode::Done));
+        let ended = os::begin().map(|()| cli::obey(args));
+        std::process::exit(i32::from(!matches!(ended, Ok(ExitCode::Done))));
     }
 }
 

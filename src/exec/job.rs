@@ -6,11 +6,13 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ExitStatus, Stdio};
 
 use rustix::fs::{OFlags, fcntl_setfl};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tempfile::{SpooledTempFile, spooled_tempfile};
 
 use super::command::Template;
+use super::terminal::Terminal;
 use crate::clock::Nanos;
+use crate::os;
 use crate::pipe::PIPE_BUF;
 use crate::queue::Run;
 use crate::report::bare;
@@ -55,6 +57,8 @@ pub(super) struct Job {
     limit: Option<Nanos>,
     /// It has been asked to end, because its time was over or because this consumer leaves.
     asked: bool,
+    /// It has been told that it is stopped.
+    pub(super) told_stopped: bool,
 }
 
 /// How a command ended.
@@ -78,20 +82,28 @@ struct Printed {
 }
 
 impl Job {
-    /// Starts the command for this item; the item comes back with the error. `limit` is when its
-    /// time is over.
+    /// Starts the command for this item; the item comes back with the error. `limit` is how long it may
+    /// take. With a terminal it prints to what this process prints to, and may read from the terminal.
     pub(super) fn start(
         template: &Template,
         env: &[(&str, &str)],
         task: Task,
         now: Nanos,
         limit: Option<Nanos>,
+        terminal: Option<&Terminal>,
     ) -> Result<Self, (Task, io::Error)> {
-        match Self::spawn(template, env, &task) {
-            Ok((child, stdout, stderr)) => {
-                let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-                Ok(Self { task, start: now, child, group, stdout, stderr, limit, asked: false })
-            }
+        match Self::spawn(template, env, &task, terminal) {
+            Ok((child, stdout, stderr)) => Ok(Self {
+                task,
+                start: now,
+                group: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
+                child,
+                stdout,
+                stderr,
+                limit: limit.map(|limit| now.saturating_add(limit)),
+                asked: false,
+                told_stopped: false,
+            }),
             Err(error) => Err((task, error)),
         }
     }
@@ -100,16 +112,18 @@ impl Job {
         template: &Template,
         env: &[(&str, &str)],
         task: &Task,
+        terminal: Option<&Terminal>,
     ) -> io::Result<(Child, Printed, Printed)> {
         let text = task.run.lines.iter().next().map(bare).unwrap_or_default();
-        let (stdout, out) = Printed::new()?;
-        let (stderr, err) = Printed::new()?;
-        let stdin = match template.has_item {
-            true => Stdio::null(),
-            false => stdin(&text)?,
+        let (stdout, out) = Printed::new(terminal)?;
+        let (stderr, err) = Printed::new(terminal)?;
+        let stdin = match (template.has_item, terminal) {
+            (false, _) => stdin(&text)?,
+            (true, Some(terminal)) => terminal.stdin()?,
+            (true, None) => Stdio::null(),
         };
-        let child = template
-            .for_item(&text)
+        let mut command = template.for_item(&text);
+        command
             .env("QDEMO_ID", task.id().to_string())
             .env("QDEMO_ATTEMPT", task.attempt().to_string())
             .envs(env.iter().copied())
@@ -117,8 +131,8 @@ impl Job {
             .stdout(out)
             .stderr(err)
             // So that it can be ended with all that it starts.
-            .process_group(0)
-            .spawn()?;
+            .process_group(0);
+        let child = os::with_first_mask(|| command.spawn())??;
         Ok((child, stdout, stderr))
     }
 
@@ -156,10 +170,16 @@ impl Job {
         }
     }
 
-    /// Asks it to end.
+    /// It has stood still for so long, and has that much more time.
+    pub(super) fn postpone(&mut self, pause: Nanos) {
+        self.limit = self.limit.map(|limit| limit.saturating_add(pause));
+    }
+
+    /// Asks it to end. A stopped command goes on, so that it can.
     pub(super) fn ask_to_end(&mut self, now: Nanos) {
         if !self.asked {
             self.signal(Signal::TERM);
+            self.signal(Signal::CONT);
             self.asked = true;
             self.limit = Some(now.saturating_add(GRACE));
         }
@@ -185,6 +205,18 @@ impl Job {
         Ok(status)
     }
 
+    /// The signal that it has been stopped by since the last time; none if it goes on.
+    pub(super) fn stopped(&self) -> Option<Signal> {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+        let status = waitid(WaitId::Pid(self.group?), options).ok()??;
+        Signal::from_named_raw(status.stopping_signal()?)
+    }
+
+    /// Whether it has ended of its own will, if it ended like this.
+    pub(super) fn ended_by_itself(&self, status: ExitStatus) -> bool {
+        !self.asked && status.signal().is_none()
+    }
+
     /// What is left when it has ended.
     pub(super) fn finish(self, status: ExitStatus, end: Nanos) -> Ended {
         let (stdout, stderr) = (self.stdout.text, self.stderr.text);
@@ -194,6 +226,16 @@ impl Job {
 }
 
 impl Ended {
+    /// The signal by which a person at the terminal has ended it. 130 is what a shell exits with when
+    /// SIGINT has ended its command.
+    pub(super) fn interrupted(&self) -> Option<Signal> {
+        match (self.status.code(), self.status.signal().and_then(Signal::from_named_raw)) {
+            _ if self.timed_out => None,
+            (Some(130), _) => Some(Signal::INT),
+            (_, signal) => signal.filter(|&signal| [Signal::INT, Signal::QUIT].contains(&signal)),
+        }
+    }
+
     /// Why this is a failure; none if it is none.
     pub(super) fn failure(&self) -> Option<String> {
         let how = match (self.status.code(), self.status.signal()) {
@@ -210,11 +252,14 @@ impl Ended {
 }
 
 impl Printed {
-    /// One, and the end that the command gets.
-    fn new() -> io::Result<(Self, Stdio)> {
+    /// One, and the end that the command gets; with a terminal, nothing is taken in.
+    fn new(terminal: Option<&Terminal>) -> io::Result<(Self, Stdio)> {
+        let text = spooled_tempfile(IN_MEMORY);
+        if terminal.is_some() {
+            return Ok((Self { pipe: None, text }, Stdio::inherit()));
+        }
         let (reader, writer) = io::pipe()?;
         fcntl_setfl(&reader, OFlags::NONBLOCK)?;
-        let text = spooled_tempfile(IN_MEMORY);
         Ok((Self { pipe: Some(reader), text }, writer.into()))
     }
 

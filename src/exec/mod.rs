@@ -2,8 +2,10 @@
 //! too long, or when the consumer is.
 
 mod command;
+mod groups;
 mod guard;
 mod job;
+mod terminal;
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,10 +18,12 @@ use crate::clock::{Clock, Nanos, Pauses, nanos};
 use crate::pipe::{Ready, Waker, wait};
 use crate::queue::{Census, Which};
 pub(crate) use command::{Template, Unusable};
+use groups::Groups;
 use guard::Guard;
 pub(crate) use guard::{MARK, stand};
 use job::Job;
 pub(crate) use job::{Ended, Task};
+pub(crate) use terminal::Terminal;
 
 /// So many items may wait for another try, beyond those that run.
 const MOST_WAITING: usize = 64;
@@ -69,6 +73,9 @@ pub(crate) enum Stopped {
     /// The command cannot be run.
     #[error(transparent)]
     Unusable(#[from] Unusable),
+    /// The command had the terminal, and was ended there by this signal.
+    #[error("interrupted")]
+    Interrupted(i32),
     /// The system said no.
     #[error(
         "cannot run a command: take fewer --jobs, or raise the limit (`ulimit -n`, `ulimit -u`)"
@@ -103,6 +110,7 @@ pub(crate) struct Exec<'a, W> {
     watch: &'a mut W,
     clock: Clock,
     guard: Guard,
+    groups: Groups,
     /// Woken when a child has died.
     deaths: Waker,
     running: Vec<Job>,
@@ -123,10 +131,12 @@ pub(crate) struct Exec<'a, W> {
     said: VecDeque<(Which, bool)>,
     /// When the number of items is to be looked up.
     look: Option<Nanos>,
+    /// What is to be said of commands that have been stopped.
+    stopped: Vec<String>,
 }
 
 impl<'a, W: Watch> Exec<'a, W> {
-    /// Makes ready to. `deaths` is woken by SIGCHLD.
+    /// Makes ready to. `deaths` is woken by SIGCHLD. One command at a time may have a terminal.
     pub(crate) fn new(
         client: &'a mut Client,
         template: &'a Template,
@@ -134,6 +144,7 @@ impl<'a, W: Watch> Exec<'a, W> {
         watch: &'a mut W,
         clock: Clock,
         deaths: Waker,
+        terminal: Option<Terminal>,
     ) -> io::Result<Self> {
         Ok(Self {
             client,
@@ -142,6 +153,7 @@ impl<'a, W: Watch> Exec<'a, W> {
             watch,
             clock,
             guard: Guard::start()?,
+            groups: Groups::new(terminal)?,
             deaths,
             running: Vec::new(),
             waiting: Vec::new(),
@@ -154,6 +166,7 @@ impl<'a, W: Watch> Exec<'a, W> {
             tally: Tally::default(),
             said: VecDeque::new(),
             look: Some(0),
+            stopped: Vec::new(),
         })
     }
 
@@ -242,18 +255,23 @@ impl<'a, W: Watch> Exec<'a, W> {
     }
 
     fn start(&mut self, task: Task) -> Result<(), Stopped> {
+        let mut groups = self.groups.lock();
+        groups.postpone(&mut self.running);
         let now = self.clock.now();
-        let limit = self.plan.timeout_each.map(|limit| now.saturating_add(nanos(limit)));
+        let limit = self.plan.timeout_each.map(nanos);
         let env = [("QDEMO_QUEUE", self.plan.queue.as_str()), self.guard.mark()];
-        match Job::start(self.template, &env, task, now, limit) {
+        match Job::start(self.template, &env, task, now, limit, groups.terminal()) {
             Ok(job) => {
                 if let Some(group) = job.group() {
+                    groups.add(group);
                     self.guard.watch(group);
                 }
+                drop(groups);
                 self.running.push(job);
                 Ok(())
             }
             Err((task, error)) => {
+                drop(groups);
                 if let Some(unusable) = self.template.unusable(&error) {
                     return Err(unusable.into());
                 }
@@ -367,22 +385,29 @@ impl<'a, W: Watch> Exec<'a, W> {
         while let Some((job, status)) = self.next_ended(&mut at)? {
             self.settle(job.finish(status, self.clock.now()))?;
         }
+        for notice in self.stopped.drain(..) {
+            self.watch.notice(&notice);
+        }
         Ok(())
     }
 
     /// The next command that has ended, from the one at `at` on. The time of those before it is kept an
     /// eye on.
     fn next_ended(&mut self, at: &mut usize) -> io::Result<Option<(Job, ExitStatus)>> {
+        let mut groups = self.groups.lock();
+        groups.postpone(&mut self.running);
         while let Some(job) = self.running.get_mut(*at) {
             job.read()?;
             if let Some(status) = job.ended()? {
                 // The others keep their order.
                 let job = self.running.remove(*at);
                 if let Some(group) = job.group() {
+                    groups.remove(group, job.ended_by_itself(status));
                     self.guard.forget(group);
                 }
                 return Ok(Some((job, status)));
             }
+            self.stopped.extend(groups.look_at(job));
             job.enforce(self.clock.now());
             *at += 1;
         }
@@ -395,6 +420,10 @@ impl<'a, W: Watch> Exec<'a, W> {
         let again = failure.is_some() && ended.task.failures < self.plan.retries;
         // What it printed comes first: an item is not done before that.
         self.watch.ended(&mut ended).map_err(Stopped::Watch)?;
+        let has_terminal = self.groups.lock().terminal().is_some();
+        if let Some(signal) = ended.interrupted().filter(|_| has_terminal) {
+            return Err(Stopped::Interrupted(signal.as_raw()));
+        }
         if !self.plan.pauses.are_none() {
             let pause = nanos(self.plan.pauses.draw());
             self.resting.push(ended.end.saturating_add(pause));

@@ -89,11 +89,6 @@ impl Waker {
         let _ = (&self.writer).write(&[0]);
     }
 
-    /// Forgets one waking.
-    pub(crate) fn take_one(&self) {
-        let _ = (&self.reader).read(&mut [0]);
-    }
-
     /// Forgets all wakings so far.
     pub(crate) fn clear(&self) {
         let mut bytes = [0; 64];

@@ -7,12 +7,14 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use signal_hook::consts::*;
 use tempfile::TempDir;
 
 /// The hard limit of everything that a test starts. No test is meant to come near it.
@@ -114,8 +116,10 @@ impl Sandbox {
         path
     }
 
-    /// A command with an environment that holds nothing but this place.
+    /// A command with an environment that holds nothing but this place, to be started by this thread: it
+    /// ignores and blocks no signal.
     pub fn command(&self, program: &str) -> Command {
+        heed_signals();
         let path = std::env::var("PATH").unwrap();
         let mut command = Command::new(program);
         if let Some(user) = self.user {
@@ -401,6 +405,26 @@ impl Running {
         let status = self.child.wait().unwrap();
         Outcome { stdout, stderr: self.stderr.join().unwrap(), status }
     }
+}
+
+/// Lets whatever this thread starts from now on have every signal's default. `nohup cargo test`, or a
+/// script's `cargo test &`, ignores some.
+fn heed_signals() {
+    static ONCE: Once = Once::new();
+    nix::sys::signal::SigSet::empty().thread_set_mask().unwrap();
+    ONCE.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
+        let ignored = u64::from_str_radix(ignored, 16).unwrap();
+        // A handler does not outlive exec. Rust itself ignores SIGPIPE, and does not hand that on.
+        for signal in
+            [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU, SIGXFSZ]
+        {
+            if ignored >> (signal - 1) & 1 == 1 {
+                signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false))).unwrap();
+            }
+        }
+    });
 }
 
 pub fn signal_to(pid: i32, signal: Signal) {

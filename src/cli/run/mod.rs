@@ -17,7 +17,7 @@ use anyhow::Context;
 use super::client::draw_seed;
 use super::picture::{PictureFile, PicturePath};
 use super::progress::ProgressArg;
-use super::signals::{self, Hangup};
+use super::signals::{self, Leave};
 use super::{LangArg, StdoutFailed, private, values};
 use crate::clock::{Clock, Delay, Nanos, Pacer, Speed, nanos};
 use crate::crew::{Crew, stay_on_one_core};
@@ -160,7 +160,7 @@ impl Args {
         let path = private.path().to_owned();
         let progress = self.view();
         let view = progress.clone();
-        let waker = signals::catch(Hangup::Leave, move || {
+        let waker = signals::catch(Leave::Unignored, move || {
             hands.kill();
             let _ = std::fs::remove_dir_all(&path);
             view.clear_if_possible();

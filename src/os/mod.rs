@@ -1,0 +1,86 @@
+//! What a process has from the process that started it: a signal mask, signals that are ignored, and
+//! perhaps the number 1.
+
+#[cfg(target_os = "linux")]
+mod init;
+mod stop;
+
+use std::io;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use nix::sys::signal::{SigSet, SigmaskHow};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGQUIT};
+use signal_hook::low_level::emulate_default_handler;
+
+use crate::proc;
+#[cfg(target_os = "linux")]
+pub(crate) use init::init;
+pub(crate) use stop::{may_stop, stop};
+
+/// How this process was started.
+struct Start {
+    /// The signals that were blocked.
+    blocked: SigSet,
+    /// The signals that were ignored: the lowest bit is signal 1.
+    ignored: u64,
+}
+
+static START: OnceLock<Start> = OnceLock::new();
+
+/// Remembers how this process was started, and gives it a signal mask and a disposition of SIGCHLD with
+/// which it can work. This comes first in `main`, since threads inherit the mask.
+pub(crate) fn begin() -> io::Result<()> {
+    let blocked = SigSet::empty().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let ignored = ignored_signals();
+    // Where SIGCHLD is ignored, the kernel forgets how a child ended.
+    if ignored.is_none_or(|ignored| contains(ignored, SIGCHLD)) {
+        signal_hook::flag::register(SIGCHLD, Arc::new(AtomicBool::new(false)))?;
+    }
+    let ignored = ignored.unwrap_or_default();
+    // Only `main` calls this.
+    let _ = START.set(Start { blocked, ignored });
+    Ok(())
+}
+
+/// Whether this signal was ignored when this process was started. Where the system doesn't tell, it
+/// was not.
+pub(crate) fn was_ignored(signal: i32) -> bool {
+    START.get().is_some_and(|start| contains(start.ignored, signal))
+}
+
+/// Whether a shell without job control started this process with `&`: it ignores SIGINT and SIGQUIT
+/// then. `trap '' INT` ignores SIGINT alone.
+pub(crate) fn was_started_in_background() -> bool {
+    was_ignored(SIGINT) && was_ignored(SIGQUIT)
+}
+
+/// Does something, such as starting a command, with the signal mask that this process was started with.
+pub(crate) fn with_first_mask<T>(act: impl FnOnce() -> T) -> io::Result<T> {
+    let Some(start) = START.get() else {
+        return Ok(act());
+    };
+    let own = start.blocked.thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let acted = act();
+    own.thread_set_mask()?;
+    Ok(acted)
+}
+
+/// Ends this process by this signal. This returns, with the exit code that stands for that death, if the
+/// process does not die: process 1 cannot die by a signal of its own.
+pub(crate) fn die_by(signal: i32) -> u8 {
+    if std::process::id() != 1 {
+        let _ = emulate_default_handler(signal);
+    }
+    u8::try_from(128 + signal).unwrap_or(1)
+}
+
+fn ignored_signals() -> Option<u64> {
+    let status = proc::read("/proc/self/status").ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+fn contains(signals: u64, signal: i32) -> bool {
+    signals >> (signal - 1) & 1 == 1
+}

@@ -1,0 +1,312 @@
+//! Signals as a command finds them when it is started: as process 1, blocked, or ignored.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::harness::{
+    CLASSIC, QDEMO, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end,
+};
+
+/// Nothing is meant to come near it.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Whether a process may have a process namespace of its own here, to be process 1 in.
+pub fn can_be_process_1() -> bool {
+    let mut command = Command::new("unshare");
+    command.args(["-pf", "--mount-proc", "true"]);
+    let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+    let can = quiet.status().is_ok_and(|status| status.success());
+    if !can {
+        eprintln!("skipped: `unshare -pf --mount-proc` is not permitted here");
+    }
+    can
+}
+
+impl Sandbox {
+    fn as_process_1(&self, args: &[&str]) -> Command {
+        let mut command = self.command("unshare");
+        command.args(["-pf", "--mount-proc", QDEMO]).args(args);
+        command
+    }
+
+    /// Starts a command as process 1, whose number outside is returned too. The process that is returned is
+    /// its parent, which ends as it does.
+    fn start_as_process_1(&self, args: &[&str]) -> (Running, i32) {
+        let mut running = Running::start(self.as_process_1(args));
+        loop {
+            let children = children_of(running.pid());
+            if let Some(child) = children.iter().find(|child| child.args.starts_with(QDEMO)) {
+                return (running, child.pid);
+            }
+            assert!(!running.has_ended());
+        }
+    }
+
+    /// Starts a command that ignores these signals from the start.
+    fn start_ignoring(&self, signals: &str, args: &[&str]) -> Running {
+        let mut command = self.command("sh");
+        let script = format!("trap '' {signals}; exec \"$@\"");
+        command.args(["-c", &script, "sh", QDEMO]).args(args);
+        Running::start(command)
+    }
+
+    /// Starts a command with this option of `env`.
+    fn start_with_env(&self, option: &str, args: &[&str]) -> Running {
+        let mut command = self.command("env");
+        command.args([option, QDEMO]).args(args);
+        Running::start(command)
+    }
+
+    fn wait_for_command(&self, args: &str) -> i32 {
+        let begin = Instant::now();
+        loop {
+            assert!(begin.elapsed() < LIMIT, "no {args}");
+            if let Some(process) = self.processes_of(args).first() {
+                return process.pid;
+            }
+        }
+    }
+}
+
+#[test]
+fn process_1_exits_with_the_code_that_stands_for_the_signal() {
+    if !can_be_process_1() {
+        return;
+    }
+    for signal in [Signal::TERM, Signal::INT] {
+        let sandbox = Sandbox::new();
+        let code = Some(128 + signal.as_raw());
+        let end = |running: Running, process_1| {
+            signal_to(process_1, signal);
+            let outcome = running.end();
+            assert_eq!((outcome.code(), outcome.signal()), (code, None), "{}", outcome.stderr);
+            outcome
+        };
+        let (get, process_1) = sandbox.start_as_process_1(&["get"]);
+        sandbox.wait_for_consumer();
+        assert_same("", &end(get, process_1).stderr);
+
+        let (mut put, process_1) = sandbox.start_as_process_1(&["put", "-"]);
+        put.feed("a\n");
+        sandbox.wait_for_status(|status| status["in_line"] == 1);
+        // It waits for more, and has written what it had.
+        signal_to(process_1, signal);
+        wait_for_end(process_1);
+        assert_eq!(put.end().code(), code);
+
+        let args = ["consumer", "--", "sleep", "1000"];
+        let (consumer, process_1) = sandbox.start_as_process_1(&args);
+        let command = sandbox.wait_for_command("sleep 1000");
+        assert_same("", &end(consumer, process_1).stderr);
+        wait_for_end(command);
+        sandbox.run(&["get"]).assert_prints("a\n");
+
+        let (mut run, process_1) = sandbox.start_as_process_1(&["run", "--speed", "20"]);
+        assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
+        let outcome = end(run, process_1);
+        assert_eq!(outcome.lines().last().unwrap(), "すべてのプロセスが終了しました");
+        sandbox.assert_nothing_left();
+    }
+}
+
+#[test]
+fn process_1_does_not_wait_when_it_is_told_twice() {
+    if !can_be_process_1() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let args = ["run", "--consumer-delay", "1h", "--lang", "en"];
+    let (mut run, process_1) = sandbox.start_as_process_1(&args);
+    assert_eq!(run.line(), "producer: added item0");
+    assert_eq!(run.line(), "consumer: got item0");
+    let producer = sandbox.processes_of("qdemo producer").remove(0);
+    signal_to(process_1, Signal::INT);
+    wait_for_end(producer.pid);
+    signal_to(process_1, Signal::TERM);
+    assert_eq!(run.end().code(), Some(143));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn process_1_ends_as_its_command_does() {
+    if !can_be_process_1() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let run = |args: &[&str]| Running::start(sandbox.as_process_1(args)).end();
+    run(&["put", "a"]).assert_prints("");
+    run(&["get"]).assert_prints("a\n");
+    run(&["get", "--no-wait"]).assert_refused(3, &["is empty"]);
+    run(&["get", "--count", "x"]).assert_refused(2, &["--count"]);
+    assert_eq!(run(&["--version"]).code(), Some(0));
+    // Death by SIGPIPE, of a command whose reader has gone.
+    let script = "unshare -pf --mount-proc qdemo run --speed 20 | head -1; echo ${PIPESTATUS[0]}";
+    sandbox.script(script).assert_prints("生産者: アイテム0 を追加しました\n141\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn process_1_reaps_the_orphans_that_it_inherits() {
+    if !can_be_process_1() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let command = ["--", "sh", "-c", "sleep 1000 & sleep 2000 & echo started"];
+    let args = [&["consumer", "--follow"][..], &command].concat();
+    let (mut consumer, process_1) = sandbox.start_as_process_1(&args);
+    sandbox.run(&["put", "a"]).assert_prints("");
+    assert_eq!(consumer.line(), "started");
+    let orphans = ["sleep 1000", "sleep 2000"].map(|args| sandbox.wait_for_command(args));
+    let inherits = || children_of(process_1).into_iter().map(|child| child.pid);
+    for orphan in orphans {
+        while !inherits().any(|child| child == orphan) {}
+        signal_to(orphan, Signal::KILL);
+        while inherits().any(|child| child == orphan) {
+            assert!(!consumer.has_ended());
+        }
+    }
+    signal_to(process_1, Signal::TERM);
+    assert_eq!(consumer.end().code(), Some(143));
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn blocked_or_ignored_sigchld_hangs_nothing() {
+    for option in ["--block-signal=CHLD", "--ignore-signal=CHLD", "--block-signal"] {
+        let sandbox = Sandbox::new();
+        let run = |args: &[&str]| sandbox.start_with_env(option, args).end();
+        run(&["run", "--items", "3", "--speed", "max", "--quiet"]).assert_done();
+        let more = ["--chaos", "20ms", "--producers", "2", "--consumers", "2", "--quiet"];
+        let delays = ["--items", "20", "--producer-delay", "0", "--consumer-delay", "10ms"];
+        assert_eq!(run(&[&["run"][..], &delays, &more].concat()).code(), Some(0));
+        run(&["put", "a", "b"]).assert_prints("");
+        run(&["consumer", "--max", "1", "--", "echo"]).assert_prints("\n");
+        let slow = ["--timeout-each", "200ms", "--", "sh", "-c", "sleep 1000 & sleep 1000"];
+        let outcome = run(&[&["consumer", "--max", "1"][..], &slow].concat());
+        outcome.assert_refused(1, &["1 item has failed"]);
+        // By SIGTERM, and not seconds later by SIGKILL.
+        let failed = "2\t1\ttook longer than --timeout-each (killed by signal 15)\tb\n";
+        sandbox.run(&["failed"]).assert_prints(failed);
+        run(&["rm", "--force"]);
+        sandbox.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_run_that_was_started_with_every_signal_blocked_can_be_interrupted() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.start_with_env("--block-signal", &["run", "--speed", "20"]);
+    assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
+    run.signal(Signal::TERM);
+    let outcome = run.end();
+    assert_eq!(outcome.signal(), Some(15));
+    assert_eq!(outcome.lines().last().unwrap(), "すべてのプロセスが終了しました");
+    sandbox.assert_nothing_left();
+}
+
+/// The signals in a line of `/proc/self/status`, the lowest bit for signal 1. Above 31 are those of the C
+/// library.
+fn mask(line: &str) -> u64 {
+    let (_, mask) = line.split_once(":\t").unwrap();
+    u64::from_str_radix(mask, 16).unwrap() & 0x7fff_ffff
+}
+
+#[test]
+fn commands_have_the_signal_mask_and_the_ignored_signals_that_their_consumer_was_started_with() {
+    let sandbox = Sandbox::new();
+    // Not by a shell, which may have a mask of its own.
+    let show = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"];
+    let args = [&["consumer", "--max", "1", "--"][..], &show].concat();
+    let expected = [
+        ("--block-signal=CHLD", [1 << 16, 0]),
+        ("--block-signal=INT,USR1", [1 << 1 | 1 << 9, 0]),
+        ("--ignore-signal=TERM,USR2", [0, 1 << 14 | 1 << 11]),
+        ("--ignore-signal=TSTP", [0, 1 << 19]),
+        // Rust hands on the default of SIGPIPE, and what waits for children cannot ignore SIGCHLD.
+        ("--ignore-signal=PIPE,CHLD", [0, 0]),
+        ("--default-signal", [0, 0]),
+    ];
+    for (option, expected) in expected {
+        sandbox.run(&["put", "a"]).assert_prints("");
+        let outcome = sandbox.start_with_env(option, &args).end();
+        let masks: Vec<_> = outcome.lines().iter().map(|line| mask(line)).collect();
+        assert_eq!(masks, expected, "{option}: {outcome:?}");
+    }
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_keeper_has_nothing_of_the_signals_that_its_first_client_was_started_with() {
+    let sandbox = Sandbox::new();
+    let args = ["consumer", "--delay", "1h", "--format", "raw"];
+    let mut consumer = sandbox.start_with_env("--block-signal", &args);
+    sandbox.run(&["put", "a"]).assert_prints("");
+    assert_eq!(consumer.line(), "a");
+    let keeper = sandbox.processes_of("qdemo keeper").remove(0);
+    signal_to(keeper.pid, Signal::TERM);
+    wait_for_end(keeper.pid);
+    consumer.signal(Signal::TERM);
+    assert_eq!(consumer.end().signal(), Some(15));
+    let mut get = sandbox.start_ignoring("TERM INT", &["get"]);
+    sandbox.wait_for_status(|status| status["in_line"] == 0);
+    assert_eq!(get.line(), "a");
+    get.end();
+    let get = sandbox.start_ignoring("TERM INT HUP", &["get"]);
+    sandbox.wait_for_consumer();
+    let keeper = sandbox.processes_of("qdemo keeper").remove(0);
+    signal_to(keeper.pid, Signal::TERM);
+    wait_for_end(keeper.pid);
+    sandbox.run(&["put", "b"]).assert_prints("");
+    get.end().assert_prints("b\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let sandbox = Sandbox::new();
+    for (name, signal) in [("TERM", Signal::TERM), ("HUP", Signal::HUP), ("INT", Signal::INT)] {
+        let mut run = sandbox.start_ignoring(name, &["run", "--speed", "20"]);
+        assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
+        run.signal(signal);
+        run.end().assert_prints(&CLASSIC[run_starts_with()..]);
+    }
+    for (name, signal) in [("TERM", Signal::TERM), ("HUP", Signal::HUP), ("INT", Signal::INT)] {
+        let get = sandbox.start_ignoring(name, &["get"]);
+        sandbox.wait_for_consumer();
+        get.signal(signal);
+        sandbox.run(&["put", name]).assert_prints("");
+        get.end().assert_prints(&format!("{name}\n"));
+    }
+    // The others do what they always do.
+    let get = sandbox.start_ignoring("TERM HUP", &["get"]);
+    sandbox.wait_for_consumer();
+    get.signal(Signal::TERM);
+    get.signal(Signal::INT);
+    assert_eq!(get.end().signal(), Some(2));
+    sandbox.assert_nothing_left();
+}
+
+/// The first line of a transcript has been read.
+fn run_starts_with() -> usize {
+    CLASSIC.find('\n').unwrap() + 1
+}
+
+#[test]
+fn sigint_counts_where_a_script_s_ampersand_has_it_ignored() {
+    for shell in ["bash", "dash"] {
+        let sandbox = Sandbox::new();
+        let script = "qdemo consumer --delay 1h --format raw & wait $!; echo $?";
+        let mut command = sandbox.command(shell);
+        command.args(["-c", script]);
+        let mut consumer = Running::start(command);
+        sandbox.run(&["put", "a"]).assert_prints("");
+        assert_eq!(consumer.line(), "a");
+        signal_to(sandbox.wait_for_command("qdemo consumer"), Signal::INT);
+        assert_eq!(consumer.line(), "130");
+        consumer.end();
+        sandbox.run(&["get"]).assert_prints("a\n");
+        sandbox.assert_nothing_left();
+    }
+}
