@@ -31,7 +31,13 @@ pub(crate) enum Next {
     Wake(Worker),
     /// Nothing until something arrives, or until this wall time.
     Wait(Option<Nanos>),
+    /// Nothing any more: the next event is later than [`LATEST`].
+    OutOfTime,
 }
+
+/// The latest paced time that can be counted, 584 years. A sum of times that does not fit becomes
+/// [`Nanos::MAX`], one nanosecond more, which is no time at which anything happens.
+const LATEST: Nanos = Nanos::MAX - 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -58,6 +64,8 @@ pub(crate) struct Pacer {
     workers: BTreeMap<Worker, State>,
     /// Those who don't get to sleep any more.
     hurried: Option<Role>,
+    /// The next event is later than [`LATEST`], and will not be counted.
+    is_out_of_time: bool,
 }
 
 impl Pacer {
@@ -69,7 +77,13 @@ impl Pacer {
             origin: None,
             workers: workers.into_iter().map(|w| (w, State::Absent)).collect(),
             hurried: None,
+            is_out_of_time: false,
         }
+    }
+
+    /// Whether [`Pacer::next`] has said [`Next::OutOfTime`].
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        self.is_out_of_time
     }
 
     /// Paced time, since the start of the run.
@@ -108,9 +122,14 @@ impl Pacer {
         let delay = if self.hurried == Some(worker.role) { 0 } else { delay };
         let state = match self.workers.get(&worker) {
             Some(State::Asking(_)) => State::Asking(Some(delay)),
-            _ => State::Sleeping(self.now.saturating_add(delay)),
+            _ => State::Sleeping(self.end_of(delay)),
         };
         self.workers.insert(worker, state);
+    }
+
+    /// When a sleep that begins now is over: later than [`LATEST`] if that does not fit.
+    fn end_of(&self, delay: Nanos) -> Nanos {
+        self.now.saturating_add(delay)
     }
 
     /// `worker` has been told that it will not get what it asked for: it doesn't sleep after that.
@@ -121,7 +140,7 @@ impl Pacer {
     /// `worker` has been given what it asked for: it sleeps now, if it has said so before, or runs.
     pub(crate) fn answered(&mut self, worker: Worker, wall: Nanos) {
         let state = match self.workers.get(&worker) {
-            Some(State::Asking(Some(delay))) => State::Sleeping(self.now.saturating_add(*delay)),
+            Some(State::Asking(Some(delay))) => State::Sleeping(self.end_of(*delay)),
             _ => State::Running(wall),
         };
         self.workers.insert(worker, state);
@@ -143,6 +162,9 @@ impl Pacer {
 
     /// What to do at this wall time. `can_serve` tells whether the queue could answer a worker now.
     pub(crate) fn next(&mut self, wall: Nanos, can_serve: impl Fn(Worker) -> bool) -> Next {
+        if self.is_out_of_time {
+            return Next::OutOfTime;
+        }
         if let Some(until) = self.someone_runs(wall) {
             return Next::Wait(until);
         }
@@ -153,6 +175,14 @@ impl Pacer {
         let Some(due) = self.earliest_due() else {
             return Next::Wait(None);
         };
+        if due > LATEST {
+            // A straggler may still come back before that.
+            if self.workers.values().any(|s| *s == State::Straggling) {
+                return Next::Wait(None);
+            }
+            self.is_out_of_time = true;
+            return Next::OutOfTime;
+        }
         let reached = match self.speed {
             Speed::Max => wall,
             Speed::Times(speed) => origin.saturating_add(scale(due, 1.0 / speed)),
@@ -221,18 +251,23 @@ impl Pacer {
         }
         if let (Speed::Times(speed), Some(origin)) = (self.speed, self.origin) {
             let shown = scale(wall.saturating_sub(origin), speed);
-            let latest = self.earliest_due().unwrap_or(Nanos::MAX);
-            self.now = self.now.max(shown.min(latest));
+            let shown = shown.min(self.earliest_due().unwrap_or(Nanos::MAX));
+            match shown <= LATEST {
+                true => self.now = self.now.max(shown),
+                false => self.is_out_of_time = true,
+            }
         }
     }
 }
 
-/// `time` × `factor`, rounded up, as waiting too little would make the loop spin.
+/// `time` × `factor`, rounded up, as waiting too little would make the loop spin. The longest time that
+/// there is stands for anything longer: as a wall time, it never comes; as a paced time, it is later than
+/// [`LATEST`].
 fn scale(time: Nanos, factor: f64) -> Nanos {
     if factor == 1.0 {
         return time;
     }
-    // A float out of range becomes the nearest integer, which is what is wanted.
+    // A float out of range becomes the nearest integer.
     (time as f64 * factor).ceil() as Nanos
 }
 
@@ -316,6 +351,40 @@ mod tests {
         let expected = [(0, producer(2)), (0, consumer(1)), (0, consumer(2))];
         assert_eq!(order[..3], expected);
         assert_eq!(order[3..], [(SECOND, producer(1))]);
+    }
+
+    #[test]
+    fn what_is_later_than_the_latest_time_does_not_happen() {
+        let mut pacer = asleep(Speed::Max, [LATEST, Nanos::MAX]);
+        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
+        assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST, false));
+        pacer.answered(producer(1), 0);
+        pacer.sleeps(producer(1), 1, 0);
+        assert_eq!(pacer.next(0, none), Next::OutOfTime);
+        assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST, true));
+        assert_eq!(pacer.next(0, all), Next::OutOfTime, "and nothing after it");
+    }
+
+    #[test]
+    fn time_is_over_at_once_at_a_finite_speed_too() {
+        let mut pacer = asleep(Speed::Times(1e-6), [Nanos::MAX, Nanos::MAX]);
+        assert_eq!(pacer.next(0, none), Next::OutOfTime);
+        // What comes in 500 years, comes: but at this speed no wall time is far enough.
+        let mut pacer = asleep(Speed::Times(1e-6), [LATEST, LATEST]);
+        assert_eq!(pacer.next(0, none), Next::Wait(Some(Nanos::MAX)));
+    }
+
+    #[test]
+    fn who_is_away_may_come_back_before_time_is_over_but_not_after_it() {
+        for (wall, out_of_time) in [(3 * SECOND, false), (LATEST / 1000, true)] {
+            let mut pacer = asleep(Speed::Times(1e6), [SECOND, Nanos::MAX]);
+            pacer.next(0, none);
+            assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
+            pacer.answered(producer(1), SECOND);
+            assert_eq!(pacer.next(SECOND + PATIENCE, none), Next::Wait(None));
+            pacer.asks(producer(1), wall);
+            assert_eq!(pacer.next(wall, all) == Next::OutOfTime, out_of_time);
+        }
     }
 
     #[test]
