@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, assert_same};
 
 /// The latest time of an event, in nanoseconds.
 const LATEST: u128 = (1 << 64) - 2;
@@ -35,14 +36,21 @@ fn foretell(items: u64, [pause, service]: [u128; 2]) -> (Vec<Event>, bool) {
     (events, all > 0 && end <= LATEST)
 }
 
-/// The events on items that a run has printed; their times are compared as far as a double goes.
-fn events(lines: &[String]) -> Vec<(f64, String, u64)> {
+/// The events on items that a run has printed.
+fn events(lines: &[String]) -> Vec<Event> {
     let events = lines.iter().filter_map(|line| {
         let event: Value = serde_json::from_str(line).unwrap();
         let kind = event["event"].as_str().unwrap().to_owned();
-        Some((event["t"].as_f64().unwrap(), kind, event["id"].as_u64()?))
+        Some((exact(line), kind, event["id"].as_u64()?))
     });
     events.collect()
+}
+
+/// The time of an event in nanoseconds, which a double would not hold.
+fn exact(line: &str) -> u128 {
+    let (time, _) = line.strip_prefix(r#"{"t":"#).unwrap().split_once(',').unwrap();
+    let (whole, rest) = time.split_once('.').unwrap();
+    format!("{whole}{rest:0<9}").parse().unwrap()
 }
 
 fn seconds(nanos: u128) -> f64 {
@@ -81,8 +89,7 @@ fn an_event_later_than_584_years_does_not_happen_and_what_came_before_is_told_ex
         let (expected, is_all) = foretell(items, [pause, service]);
         assert!(!is_all);
         let lines = outcome.lines();
-        let doubles = expected.iter().map(|(at, kind, id)| (seconds(*at), kind.clone(), *id));
-        assert_eq!(events(&lines), doubles.collect::<Vec<_>>());
+        assert_eq!(events(&lines), expected);
         assert!(lines.last().unwrap().contains(r#""event":"end""#));
 
         // Figures of the same events, in numbers that cannot overflow.
@@ -153,14 +160,13 @@ fn random_delays_give_the_same_figures_on_every_scale_up_to_the_limit() {
     let (days, large) = run("d", 400);
     large.assert_one_line_of_error(&["584 years", "of 400"]);
     assert_eq!(large.code(), Some(1));
-    let scaled: Vec<_> = minutes.iter().map(|(t, kind, id)| (t * 1440.0, kind, id)).collect();
-    let limit = seconds(LATEST);
-    let expected: Vec<_> = scaled.iter().filter(|event| event.0 < limit).collect();
+    let scaled: Vec<_> = minutes.iter().map(|(t, kind, id)| (t * 1440, kind, id)).collect();
+    let expected: Vec<_> = scaled.iter().filter(|event| event.0 <= LATEST).collect();
     assert_eq!(days.len(), expected.len());
     for (found, expected) in days.iter().zip(expected) {
         assert_eq!((&found.1, &found.2), (expected.1, expected.2));
-        // A nanosecond is rounded for each pause.
-        assert!((found.0 - expected.0).abs() < 1e-3, "{found:?} is not {expected:?}");
+        // Each pause of minutes is rounded by half a nanosecond at the most; there are 800.
+        assert!(found.0.abs_diff(expected.0) <= 800 * 1440, "{found:?} is not {expected:?}");
     }
 }
 
@@ -198,4 +204,90 @@ fn several_workers_stop_together_where_the_first_event_does_not_fit() {
     outcome.assert_one_line_of_error(&["584 years", "4 of 6 items"]);
     assert_eq!(outcome.code(), Some(1));
     sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_warmup_longer_than_the_run_counts_nothing() {
+    let sandbox = Sandbox::new();
+    for warmup in [u64::MAX, 5, 1 << 63] {
+        let warmup = format!("--warmup={warmup}");
+        let args = ["run", "--speed=max", "--quiet", "--stats=json", &warmup];
+        let outcome = sandbox.run(&args);
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        let stats: Value = serde_json::from_str(&outcome.stderr).unwrap();
+        assert_eq!(stats["items"], 0);
+        assert_eq!(stats["throughput_per_s"], 0.0);
+        assert_eq!(stats["wait_s"]["mean"], Value::Null);
+    }
+}
+
+#[test]
+fn a_recording_with_a_time_or_a_number_that_no_run_has_is_refused_and_none_is_bent() {
+    let sandbox = Sandbox::new();
+    let first = r#"{"t":0.0,"event":"put","role":"producer","worker":1,"id":1,"item":"a"}"#;
+    for (line, why) in [
+        (r#"{"t":18446744074.0,"event":"put","role":"producer","id":2}"#, "0 to 584 years"),
+        (r#"{"t":1e300,"event":"put","role":"producer","id":2}"#, "0 to 584 years"),
+        (r#"{"t":-1.0,"event":"put","role":"producer","id":2}"#, "0 to 584 years"),
+        (r#"{"t":1.0,"event":"put","role":"producer","id":2,"waited":-1}"#, "0 to 584 years"),
+        (r#"{"t":1.0,"event":"put","role":"producer","id":18446744073709551615}"#, "no item has"),
+    ] {
+        let input = format!("{first}\n{line}\n");
+        let outcome = sandbox.run_with_input(&["timeline", "-"], input.as_bytes());
+        outcome.assert_refused(1, &["line 2", why]);
+    }
+    // The last ones that there can be.
+    let last = r#"{"t":18446744073.709551614,"event":"get","role":"consumer","id":1}
+{"t":18446744073.709551614,"event":"put","role":"producer","id":18446744073709551614}"#;
+    let input = format!("{first}\n{last}\n");
+    let outcome = sandbox.run_with_input(&["timeline", "-"], input.as_bytes());
+    outcome.assert_done();
+    assert!(outcome.text().contains("18446700000 s"), "the title tells when it ended");
+}
+
+#[test]
+fn a_recorded_run_of_centuries_has_the_picture_of_the_run_itself() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.run(&[
+        "run",
+        "--speed=max",
+        "--format=json",
+        "--seed=3",
+        "--items=30",
+        "--producer-delay=exp:1000d",
+        "--consumer-delay=exp:1500d",
+        "--timeline=live.svg",
+    ]);
+    outcome.assert_done();
+    let recorded =
+        sandbox.run_with_input(&["timeline", "-", "-o", "recorded.svg"], &outcome.stdout);
+    recorded.assert_done();
+    let [live, recorded] =
+        ["live.svg", "recorded.svg"].map(|name| fs::read_to_string(sandbox.path(name)).unwrap());
+    assert_same(&live, &recorded);
+}
+
+#[test]
+fn a_speed_that_no_clock_can_keep_is_refused() {
+    let sandbox = Sandbox::new();
+    for speed in ["1e-9", "0", "-1", "1e7", "inf", "nan"] {
+        sandbox.run(&["run", "--speed", speed]).assert_refused(2, &["a speed is a number from"]);
+    }
+}
+
+#[test]
+fn waits_and_leases_of_centuries_are_not_over_at_once() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "one"]).assert_done();
+    // 584 years from 1970 on are over in 2554: whoever waits longer waits for ever.
+    let mut consumer =
+        sandbox.start(&["consumer", "--lease=213503d", "--", "sh", "-c", "echo had; cat"]);
+    assert_eq!(consumer.line(), "had");
+    consumer.signal(Signal::TERM);
+    consumer.end();
+    let mut get = sandbox.start(&["get", "-q", "other", "--timeout=213503d"]);
+    sandbox.wait_for_consumer();
+    assert!(!get.has_ended());
+    sandbox.run(&["put", "-q", "other", "two"]).assert_done();
+    get.end().assert_prints("two\n");
 }
