@@ -1,12 +1,14 @@
 //! Named pipes and the directories that they live in: create, open, one atomic write, wait, and
 //! "is the other end still there?". What a message means is not known here.
 
+mod blocking;
 mod dir;
 mod fifo;
 mod limit;
 mod own;
 mod wait;
 
+pub(crate) use blocking::Blocking;
 pub(crate) use dir::{DirError, QueueDir, Unsafe, remove_if_there, sweep_runs};
 pub(crate) use fifo::{Door, Inbox, Mailbox, Slot, WIDE, make as make_fifo};
 pub(crate) use limit::{raise_open_files, widen, width};

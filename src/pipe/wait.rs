@@ -9,8 +9,8 @@ use rustix::io::Errno;
 
 use crate::clock::Nanos;
 
-/// No wait is longer, in nanoseconds: a day. Where `poll` counts milliseconds, 25 days are too many.
-const LONGEST: Nanos = 86_400_000_000_000;
+/// No wait is longer, in nanoseconds: 24 days. Where `poll` counts milliseconds, 25 days don't fit.
+const LONGEST: Nanos = 24 * 86_400_000_000_000;
 
 /// What a pipe is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) struct State {
 }
 
 /// Waits until something is the matter with one of these pipes, or for `most` nanoseconds.
-/// A signal may end the wait early, and a day does.
+/// A signal may end the wait early, and 24 days do.
 pub(crate) fn wait(
     pipes: &[(BorrowedFd<'_>, Ready)],
     most: Option<Nanos>,
