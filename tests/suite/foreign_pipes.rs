@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
@@ -178,6 +178,7 @@ fn every_command_reads_all_of_a_standard_input_that_does_not_block() {
             drop(command);
             // The command finds nothing there at first, and a piece each time.
             fcntl_setfl(&writer, OFlags::empty()).unwrap();
+            wait_until_it_waits(&mut child);
             let mut stdout = child.stdout.take().unwrap();
             let reading = thread::spawn(move || {
                 let mut text = String::new();
@@ -193,6 +194,15 @@ fn every_command_reads_all_of_a_standard_input_that_does_not_block() {
         }
     }
     assert_eq!(sandbox.status()["in_line"], 4 * 3000);
+}
+
+/// Or has ended.
+fn wait_until_it_waits(child: &mut Child) {
+    let stat = format!("/proc/{}/stat", child.id());
+    let waits = || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "));
+    while !waits() && child.try_wait().unwrap().is_none() {
+        thread::yield_now();
+    }
 }
 
 fn make_pipe(path: &Path) {
