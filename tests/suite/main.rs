@@ -31,3 +31,4 @@ mod terminal;
 mod timeline;
 mod typed;
 mod volume;
+mod without_proc;
