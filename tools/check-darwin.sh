@@ -43,7 +43,7 @@ unpack() {
     mkdir -p "$here/packages"
     # One word each.
     # shellcheck disable=SC2086
-    (cd "$here/packages" && apt-get download -qq $names)
+    (cd "$here/packages" && apt-get -o APT::Sandbox::User=root download -qq $names)
     for package in "$here"/packages/*.deb; do
         dpkg -x "$package" "$root"
     done

@@ -11,8 +11,9 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
+use nix::sys::stat::Mode;
 use roxmltree::Document;
-use rustix::fs::{Mode, OFlags, fcntl_setfl};
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -206,14 +207,7 @@ fn wait_until_it_waits(child: &mut Child) {
 }
 
 fn make_pipe(path: &Path) {
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        path,
-        rustix::fs::FileType::Fifo,
-        Mode::from_raw_mode(0o600),
-        0,
-    )
-    .unwrap();
+    nix::unistd::mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
 }
 
 #[test]
