@@ -13,12 +13,13 @@ KILLS ?= 1000
 # How often each of the peers is measured.
 ROUNDS ?= 5
 
-.PHONY: help demo build install test test-browser lint instructions profile sim chaos fuzz bench-peers clean
+.PHONY: help demo build install test test-browser lint check-darwin instructions profile sim chaos fuzz bench-peers clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
 	@echo "make test      format check, clippy, all tests, examples included"
 	@echo "make test-browser  pictures, looked at in Chromium, which it installs where it may"
+	@echo "make check-darwin  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
 	@echo "make instructions  count those of the keeper's loop, in valgrind (ACCEPT=1: as the new measure)"
 	@echo "make profile   instructions an item in keeper, producer and consumer, by function"
 	@echo "make sim       the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
@@ -51,6 +52,9 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) clippy --test browser --locked -- -D warnings
+
+check-darwin:
+	tools/check-darwin.sh
 
 instructions: build
 	benches/instructions/count.sh $(if $(ACCEPT),accept)

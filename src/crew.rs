@@ -1,11 +1,13 @@
 //! The crew of a run: its producers and consumers, child processes of this program.
 
+use std::env;
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::queue::Worker;
@@ -146,20 +148,37 @@ impl Crew {
     }
 }
 
-/// This program, as a command that is listed under its name.
+/// This program, as a command that is listed under its name. Without `/proc` its path stands there: by
+/// that its own children find it.
 pub(crate) fn own_command() -> io::Result<Command> {
     let mut command = Command::new(own_program()?);
-    command.arg0("qdemo");
+    if env::current_exe().is_ok() {
+        command.arg0("qdemo");
+    }
     Ok(command)
 }
 
 /// This program. If its file has been replaced or removed meanwhile, the one that runs, by a link
-/// that Linux has to it; but then the system lists the child under the link's name.
+/// that Linux has to it; but then the system lists the child under the link's name. Without `/proc`, the one
+/// that a shell would find by the name that this process was started under.
 pub(crate) fn own_program() -> io::Result<PathBuf> {
-    match std::env::current_exe() {
+    match env::current_exe() {
         Ok(path) if !path.exists() => Ok(PathBuf::from("/proc/self/exe")),
-        other => other,
+        Err(error) => by_its_name().ok_or(error),
+        found => found,
     }
+}
+
+fn by_its_name() -> Option<PathBuf> {
+    let name = PathBuf::from(env::args_os().next()?);
+    let places = match name.components().count() {
+        1 if !name.has_root() => {
+            env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(&name)).collect()
+        }
+        _ => vec![name],
+    };
+    let is_program = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+    std::path::absolute(places.into_iter().find(is_program)?).ok()
 }
 
 /// Keeps this process, and those that it starts from now on, on the core where it is. When only one of

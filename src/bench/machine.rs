@@ -33,6 +33,10 @@ impl Machine {
 pub(super) fn free_memory() -> Option<u64> {
     let kind = RefreshKind::nothing().with_memory(MemoryRefreshKind::everything());
     let system = System::new_with_specifics(kind);
+    // Without `/proc` nothing is known, and to ask for more would be a panic.
+    if system.total_memory() == 0 {
+        return None;
+    }
     // A container may have less than the machine.
     let here = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
     Some(system.available_memory().min(here)).filter(|&free| free > 0)

@@ -1,7 +1,5 @@
 //! `qdemo bench`: how fast the queue is on this machine.
 
-use std::io::{self, Write};
-
 use anyhow::Context;
 
 use super::picture::PicturePath;
@@ -113,19 +111,22 @@ impl Args {
         {
             picture.write(&report.chart())?;
         }
-        self.tell(&report, &Output::new(progress, None))?;
+        self.tell(&report, &mut Output::new(progress, Some(interrupt)))?;
         Ok(if report.cases.is_empty() { ExitCode::Failed } else { ExitCode::Done })
     }
 
-    fn tell(&self, report: &Report, output: &Output) -> anyhow::Result<()> {
+    fn tell(&self, report: &Report, output: &mut Output) -> anyhow::Result<()> {
         for left_out in &report.left_out {
             output.notice(&format!("qdemo: left out: {}: {}", left_out.what, left_out.why));
         }
         match self.format {
             Format::Text if report.cases.is_empty() => {}
-            Format::Text => write(&report.table())?,
-            Format::Json => write(&format!("{}\n", serde_json::to_string_pretty(report)?))?,
+            Format::Text => output.raw(report.table().as_bytes()),
+            Format::Json => {
+                output.raw(format!("{}\n", serde_json::to_string_pretty(report)?).as_bytes());
+            }
         }
+        output.flush().map_err(StdoutFailed)?;
         if let Some(doubts) = report.doubts() {
             say(&doubts);
         }
@@ -151,11 +152,6 @@ fn given_or<T: Copy + PartialEq>(given: &[T], usual: &[T]) -> Vec<T> {
         }
     }
     all
-}
-
-fn write(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    Ok(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(StdoutFailed)?)
 }
 
 /// Bytes of an item as JSON.

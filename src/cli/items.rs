@@ -300,6 +300,11 @@ impl Stdin {
         let read = loop {
             match io::stdin().lock().read(&mut self.buffer[filled..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Another reader of the same pipe was faster.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.buffer.truncate(filled);
+                    return Ok(());
+                }
                 other => break other.context("cannot read standard input"),
             }
         };

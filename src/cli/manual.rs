@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, Command, StdoutFailed, Usage};
+use super::{Cli, Command, Usage, print};
 use crate::exit::ExitCode;
 
 /// The commands, by what a person wants to do.
@@ -46,7 +46,8 @@ impl CompletionsArgs {
         let mut shown =
             clap::Command::new("qdemo").version(env!("CARGO_PKG_VERSION")).subcommands(visible);
         clap_complete::generate(self.shell, &mut shown, "qdemo", &mut script);
-        print(&script)
+        print(&script)?;
+        Ok(ExitCode::Done)
     }
 }
 
@@ -64,7 +65,8 @@ impl ManArgs {
                 })?
             }
         };
-        print(&page_of(command)?)
+        print(&page_of(command)?)?;
+        Ok(ExitCode::Done)
     }
 }
 
@@ -118,12 +120,6 @@ fn page_of(command: &clap::Command) -> io::Result<Vec<u8>> {
 fn roff(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
     escaped.lines().map(|line| format!("\\&{line}")).collect::<Vec<_>>().join("\n")
-}
-
-fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text).and_then(|()| stdout.flush()).map_err(StdoutFailed)?;
-    Ok(ExitCode::Done)
 }
 
 /// All commands with what they do, in groups.

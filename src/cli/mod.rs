@@ -9,6 +9,7 @@ mod get;
 mod items;
 mod keeper;
 mod manual;
+mod outfile;
 mod picture;
 mod private;
 mod producer;
@@ -35,7 +36,7 @@ use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::os;
-use crate::pipe::lack;
+use crate::pipe::{Blocking, lack};
 use crate::report::Lang;
 
 /// multiprocessing.Queue for the command line: processes joined by named pipes
@@ -245,17 +246,29 @@ fn report(error: &anyhow::Error) -> ExitCode {
 #[error("cannot write to standard output")]
 struct StdoutFailed(#[source] io::Error);
 
+/// Prints this on standard output.
+fn print(text: &[u8]) -> Result<(), StdoutFailed> {
+    let mut stdout = Blocking(io::stdout());
+    stdout.write_all(text).and_then(|()| stdout.flush()).map_err(StdoutFailed)
+}
+
 /// What clap has to say: help as it is, an error in one line. `first` is the first argument.
 fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            return match error.print() {
-                Err(error) => report(&StdoutFailed(error).into()),
+            let text = error.render();
+            let text = match console::colors_enabled() {
+                true => text.ansi().to_string(),
+                false => text.to_string(),
+            };
+            return match print(text.as_bytes()) {
+                Err(error) => report(&error.into()),
                 Ok(()) => ExitCode::Done,
             };
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = write!(io::stderr(), "{}", Cli::command().render_help());
+            // There is nobody to tell that nobody listens.
+            let _ = write!(Blocking(io::stderr()), "{}", Cli::command().render_help());
             return ExitCode::Usage;
         }
         _ => {}
@@ -279,5 +292,5 @@ fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
 fn say(line: &str) {
     let line = format!("qdemo: {}\n", line.replace('\n', " "));
     // There is nobody to tell that nobody listens.
-    let _ = io::stderr().write_all(line.as_bytes());
+    let _ = Blocking(io::stderr()).write_all(line.as_bytes());
 }

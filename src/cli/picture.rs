@@ -1,15 +1,16 @@
 //! The file of a picture.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::Usage;
+use super::{Usage, outfile};
+use crate::pipe::Blocking;
 use crate::report::Form;
 
 /// Where a picture is to go.
@@ -48,8 +49,7 @@ impl PicturePath {
     /// until there is a picture.
     pub(super) fn create(&self) -> anyhow::Result<PictureFile> {
         let is_new = fs::symlink_metadata(&self.path).is_err();
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.path);
-        let file = file.map_err(|error| {
+        let file = outfile::open(&self.path, false).map_err(|error| {
             Usage(format!(
                 "cannot write the picture {}: {error}: name a file in a folder that is there",
                 self.path.display()
@@ -63,7 +63,8 @@ impl PictureFile {
     /// Fails if the picture would be drawn over that, which is `what`.
     pub(super) fn must_not_be(&self, other: &File, what: &str) -> anyhow::Result<()> {
         let (ours, theirs) = (self.file.metadata()?, other.metadata()?);
-        if ours.is_file() && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
+        let keeps = ours.is_file() || ours.file_type().is_fifo();
+        if keeps && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
             let why = format!("the picture and {what} are the same file: name two");
             return Err(Usage(why).into());
         }
@@ -75,11 +76,17 @@ impl PictureFile {
         self.path.form
     }
 
+    /// Only what is a file, and not a pipe or a device, can have had something in it.
+    fn replace(&self, picture: &str) -> io::Result<()> {
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        Blocking(&self.file).write_all(picture.as_bytes())
+    }
+
     /// Writes the picture.
     pub(super) fn write(&mut self, picture: &str) -> anyhow::Result<()> {
-        self.file
-            .set_len(0)
-            .and_then(|()| self.file.write_all(picture.as_bytes()))
+        self.replace(picture)
             .with_context(|| format!("cannot write the picture {}", self.path.path.display()))?;
         self.is_to_go = false;
         Ok(())

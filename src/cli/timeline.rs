@@ -2,14 +2,15 @@
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::PathBuf;
 
 use anyhow::Context;
 
 use super::picture::PicturePath;
-use super::{LangArg, StdoutFailed, Usage, say};
+use super::{LangArg, Usage, print, say};
 use crate::exit::ExitCode;
+use crate::pipe::Blocking;
 use crate::report::{Form, Recording};
 
 /// Draw the picture of a run from its recorded events
@@ -45,7 +46,7 @@ impl Args {
         }
         let events: Box<dyn BufRead> = match events {
             Some(file) => Box::new(BufReader::new(file)),
-            None => Box::new(io::stdin().lock()),
+            None => Box::new(BufReader::new(Blocking(io::stdin()))),
         };
         let mut recording =
             Recording::read(events).with_context(|| format!("cannot draw {name}"))?;
@@ -60,7 +61,7 @@ impl Args {
             }
             None => {
                 let picture = timeline.picture(end, lang, Form::Svg);
-                io::stdout().write_all(picture.as_bytes()).map_err(StdoutFailed)?;
+                print(picture.as_bytes())?;
             }
         }
         Ok(ExitCode::Done)

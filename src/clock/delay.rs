@@ -44,7 +44,8 @@ impl Delay {
         match self {
             Self::Constant(nanos) => nanos,
             Self::Exponential { mean } => {
-                // By inversion. A float out of range becomes the nearest integer.
+                // By inversion. One that doesn't fit becomes the longest that there is, which is never over:
+                // see [`super::pace`].
                 (-stream.part().ln() * mean as f64).round() as Nanos
             }
             Self::Uniform { low, high } => {

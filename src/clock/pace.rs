@@ -31,7 +31,13 @@ pub(crate) enum Next {
     Wake(Worker),
     /// Nothing until something arrives, or until this wall time.
     Wait(Option<Nanos>),
+    /// Nothing any more: the next event is later than [`LATEST`].
+    OutOfTime,
 }
+
+/// The latest paced time that can be counted, 584 years. A sum of times that does not fit becomes
+/// [`Nanos::MAX`], one nanosecond more, which is no time at which anything happens.
+const LATEST: Nanos = Nanos::MAX - 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -58,6 +64,8 @@ pub(crate) struct Pacer {
     workers: BTreeMap<Worker, State>,
     /// Those who don't get to sleep any more.
     hurried: Option<Role>,
+    /// The next event is later than [`LATEST`], and will not be counted.
+    is_out_of_time: bool,
 }
 
 impl Pacer {
@@ -69,7 +77,13 @@ impl Pacer {
             origin: None,
             workers: workers.into_iter().map(|w| (w, State::Absent)).collect(),
             hurried: None,
+            is_out_of_time: false,
         }
+    }
+
+    /// Whether [`Pacer::next`] has said [`Next::OutOfTime`].
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        self.is_out_of_time
     }
 
     /// Paced time, since the start of the run.
@@ -108,9 +122,14 @@ impl Pacer {
         let delay = if self.hurried == Some(worker.role) { 0 } else { delay };
         let state = match self.workers.get(&worker) {
             Some(State::Asking(_)) => State::Asking(Some(delay)),
-            _ => State::Sleeping(self.now.saturating_add(delay)),
+            _ => State::Sleeping(self.end_of(delay)),
         };
         self.workers.insert(worker, state);
+    }
+
+    /// When a sleep that begins now is over: later than [`LATEST`] if that does not fit.
+    fn end_of(&self, delay: Nanos) -> Nanos {
+        self.now.saturating_add(delay)
     }
 
     /// `worker` has been told that it will not get what it asked for: it doesn't sleep after that.
@@ -121,7 +140,7 @@ impl Pacer {
     /// `worker` has been given what it asked for: it sleeps now, if it has said so before, or runs.
     pub(crate) fn answered(&mut self, worker: Worker, wall: Nanos) {
         let state = match self.workers.get(&worker) {
-            Some(State::Asking(Some(delay))) => State::Sleeping(self.now.saturating_add(*delay)),
+            Some(State::Asking(Some(delay))) => State::Sleeping(self.end_of(*delay)),
             _ => State::Running(wall),
         };
         self.workers.insert(worker, state);
@@ -143,6 +162,9 @@ impl Pacer {
 
     /// What to do at this wall time. `can_serve` tells whether the queue could answer a worker now.
     pub(crate) fn next(&mut self, wall: Nanos, can_serve: impl Fn(Worker) -> bool) -> Next {
+        if self.is_out_of_time {
+            return Next::OutOfTime;
+        }
         if let Some(until) = self.someone_runs(wall) {
             return Next::Wait(until);
         }
@@ -153,6 +175,14 @@ impl Pacer {
         let Some(due) = self.earliest_due() else {
             return Next::Wait(None);
         };
+        if due > LATEST {
+            // A straggler may still come back before that.
+            if self.workers.values().any(|s| *s == State::Straggling) {
+                return Next::Wait(None);
+            }
+            self.is_out_of_time = true;
+            return Next::OutOfTime;
+        }
         let reached = match self.speed {
             Speed::Max => wall,
             Speed::Times(speed) => origin.saturating_add(scale(due, 1.0 / speed)),
@@ -221,254 +251,25 @@ impl Pacer {
         }
         if let (Speed::Times(speed), Some(origin)) = (self.speed, self.origin) {
             let shown = scale(wall.saturating_sub(origin), speed);
-            let latest = self.earliest_due().unwrap_or(Nanos::MAX);
-            self.now = self.now.max(shown.min(latest));
+            let shown = shown.min(self.earliest_due().unwrap_or(Nanos::MAX));
+            match shown <= LATEST {
+                true => self.now = self.now.max(shown),
+                false => self.is_out_of_time = true,
+            }
         }
     }
 }
 
-/// `time` × `factor`, rounded up, as waiting too little would make the loop spin.
+/// `time` × `factor`, rounded up, as waiting too little would make the loop spin. The longest time that
+/// there is stands for anything longer: as a wall time, it never comes; as a paced time, it is later than
+/// [`LATEST`].
 fn scale(time: Nanos, factor: f64) -> Nanos {
     if factor == 1.0 {
         return time;
     }
-    // A float out of range becomes the nearest integer, which is what is wanted.
+    // A float out of range becomes the nearest integer.
     (time as f64 * factor).ceil() as Nanos
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: Nanos = 1_000_000;
-    const SECOND: Nanos = 1000 * MS;
-
-    fn producer(number: u32) -> Worker {
-        let role = Role::Producer;
-        Worker { role, number }
-    }
-
-    fn consumer(number: u32) -> Worker {
-        let role = Role::Consumer;
-        Worker { role, number }
-    }
-
-    fn all(_: Worker) -> bool {
-        true
-    }
-
-    fn none(_: Worker) -> bool {
-        false
-    }
-
-    /// A pacer with one worker of each role, both there and asleep for so long.
-    fn asleep(speed: Speed, delays: [Nanos; 2]) -> Pacer {
-        let workers = [producer(1), consumer(1)];
-        let mut pacer = Pacer::new(speed, workers);
-        for (worker, delay) in workers.into_iter().zip(delays) {
-            pacer.came(worker, 0);
-            pacer.sleeps(worker, delay, 0);
-        }
-        pacer
-    }
-
-    #[test]
-    fn time_begins_when_all_are_there_and_at_rest() {
-        let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
-        assert_eq!(pacer.next(0, all), Next::Wait(None));
-        pacer.came(producer(1), 0);
-        pacer.asks(producer(1), 0);
-        assert_eq!(pacer.next(5 * SECOND, all), Next::Wait(None), "one is missing");
-        pacer.came(consumer(1), 5 * SECOND);
-        assert_eq!(pacer.next(9 * SECOND, all), Next::Wait(None), "one is not at rest");
-        pacer.sleeps(consumer(1), SECOND, 9 * SECOND);
-        assert_eq!(pacer.next(10 * SECOND, none), Next::Wait(Some(11 * SECOND)));
-        assert_eq!(pacer.now(), 0);
-        assert_eq!(pacer.next(11 * SECOND, none), Next::Wake(consumer(1)));
-        assert_eq!(pacer.now(), SECOND);
-    }
-
-    #[test]
-    fn who_never_comes_is_not_waited_for() {
-        let mut pacer = Pacer::new(Speed::Max, [producer(1), consumer(1)]);
-        pacer.came(producer(1), 0);
-        pacer.asks(producer(1), 0);
-        pacer.left(consumer(1));
-        assert_eq!(pacer.next(0, all), Next::Serve(producer(1)));
-    }
-
-    #[test]
-    fn of_those_whose_time_has_come_producers_go_first_and_low_numbers() {
-        let workers = [consumer(2), consumer(1), producer(2), producer(1)];
-        let mut pacer = Pacer::new(Speed::Max, workers);
-        for worker in workers {
-            pacer.came(worker, 0);
-        }
-        pacer.asks(consumer(1), 0);
-        pacer.asks(producer(2), 0);
-        pacer.sleeps(consumer(2), 0, 0);
-        pacer.sleeps(producer(1), SECOND, 0);
-        let mut order = Vec::new();
-        while let Next::Serve(worker) | Next::Wake(worker) = pacer.next(0, all) {
-            order.push((pacer.now(), worker));
-            pacer.left(worker);
-        }
-        let expected = [(0, producer(2)), (0, consumer(1)), (0, consumer(2))];
-        assert_eq!(order[..3], expected);
-        assert_eq!(order[3..], [(SECOND, producer(1))]);
-    }
-
-    #[test]
-    fn one_goes_at_a_time() {
-        let mut pacer = asleep(Speed::Max, [SECOND, SECOND]);
-        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-        pacer.answered(producer(1), 0);
-        assert_eq!(pacer.next(0, all), Next::Wait(None));
-        pacer.sleeps(producer(1), SECOND, 0);
-        assert_eq!(pacer.next(0, none), Next::Wake(consumer(1)));
-        assert_eq!(pacer.now(), SECOND);
-    }
-
-    #[test]
-    fn who_cannot_be_served_lets_time_go_on() {
-        let mut pacer = asleep(Speed::Max, [3 * SECOND, SECOND]);
-        pacer.asks(consumer(1), 0);
-        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-        assert_eq!(pacer.now(), 3 * SECOND);
-        pacer.left(producer(1));
-        assert_eq!(pacer.next(0, none), Next::Wait(None));
-    }
-
-    #[test]
-    fn a_sleep_asked_for_with_a_put_counts_from_its_answer() {
-        let mut pacer = asleep(Speed::Max, [SECOND, 5 * SECOND]);
-        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-        pacer.answered(producer(1), 0);
-        pacer.asks(producer(1), 0);
-        pacer.sleeps(producer(1), 2 * SECOND, 0);
-        assert_eq!(pacer.next(0, none), Next::Wake(consumer(1)), "the put had to wait");
-        pacer.left(consumer(1));
-        assert_eq!(pacer.next(0, all), Next::Serve(producer(1)));
-        pacer.answered(producer(1), 0);
-        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-        assert_eq!(pacer.now(), 7 * SECOND);
-    }
-
-    #[test]
-    fn a_finite_speed_holds_time_to_the_wall() {
-        let mut pacer = asleep(Speed::Times(10.0), [SECOND, 2 * SECOND]);
-        assert_eq!(pacer.next(7 * MS, none), Next::Wait(Some(107 * MS)));
-        assert_eq!(pacer.next(107 * MS - 1, none), Next::Wait(Some(107 * MS)));
-        assert_eq!(pacer.next(107 * MS, none), Next::Wake(producer(1)));
-        assert_eq!(pacer.now(), SECOND);
-        pacer.left(producer(1));
-        // Late or not, the time of what happens is exact.
-        assert_eq!(pacer.next(900 * MS, none), Next::Wake(consumer(1)));
-        assert_eq!(pacer.now(), 2 * SECOND);
-    }
-
-    #[test]
-    fn who_is_away_for_too_long_holds_up_nobody_and_comes_back_at_the_time_on_the_wall() {
-        let mut pacer = asleep(Speed::Times(1.0), [SECOND, 4 * SECOND]);
-        assert_eq!(pacer.next(0, none), Next::Wait(Some(SECOND)));
-        assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
-        pacer.answered(producer(1), SECOND);
-        assert_eq!(pacer.next(SECOND, all), Next::Wait(Some(SECOND + PATIENCE)));
-        let late = SECOND + PATIENCE;
-        assert_eq!(pacer.next(late, none), Next::Wait(Some(4 * SECOND)));
-        pacer.asks(producer(1), 3 * SECOND);
-        assert_eq!(pacer.next(3 * SECOND, all), Next::Serve(producer(1)));
-        assert_eq!(pacer.now(), 3 * SECOND);
-    }
-
-    #[test]
-    fn who_comes_back_late_does_not_overtake_what_was_due_before() {
-        let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
-        pacer.next(0, none);
-        assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
-        pacer.answered(producer(1), SECOND);
-        pacer.next(SECOND + PATIENCE, none);
-        pacer.asks(producer(1), 9 * SECOND);
-        assert_eq!(pacer.now(), 2 * SECOND);
-    }
-
-    #[test]
-    fn at_full_speed_everybody_is_waited_for() {
-        let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
-        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-        pacer.answered(producer(1), 0);
-        assert_eq!(pacer.next(3600 * SECOND, all), Next::Wait(None));
-    }
-
-    #[test]
-    fn who_is_hurried_sleeps_no_more() {
-        let mut pacer = asleep(Speed::Times(1.0), [100 * SECOND, 2 * SECOND]);
-        pacer.next(0, none);
-        pacer.hurry(Role::Producer, SECOND);
-        assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
-        assert_eq!(pacer.now(), SECOND);
-        pacer.answered(producer(1), SECOND);
-        pacer.sleeps(producer(1), 100 * SECOND, SECOND);
-        assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
-        pacer.left(producer(1));
-        assert_eq!(pacer.next(SECOND, none), Next::Wait(Some(2 * SECOND)));
-    }
-
-    #[test]
-    fn time_stands_still_where_a_worker_died_until_it_has_come_again() {
-        let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
-        pacer.next(0, none);
-        pacer.lost(consumer(1), 600 * MS);
-        assert_eq!(pacer.now(), 600 * MS, "it died at the time on the wall");
-        assert_eq!(pacer.next(3 * SECOND, none), Next::Wait(None));
-        pacer.lost(producer(1), 4 * SECOND);
-        assert_eq!(pacer.now(), 600 * MS, "so time does not pass for the next one that dies");
-        pacer.came(consumer(1), 5 * SECOND);
-        pacer.sleeps(consumer(1), 2 * SECOND, 5 * SECOND);
-        assert_eq!(pacer.next(5 * SECOND, none), Next::Wait(None));
-        pacer.came(producer(1), 5 * SECOND);
-        pacer.asks(producer(1), 5 * SECOND);
-        assert_eq!(pacer.next(5 * SECOND, all), Next::Serve(producer(1)));
-        assert_eq!(pacer.now(), 600 * MS);
-    }
-
-    #[test]
-    fn who_died_and_does_not_come_again_is_not_waited_for() {
-        let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
-        pacer.lost(producer(1), 0);
-        assert_eq!(pacer.next(0, none), Next::Wait(None));
-        pacer.left(producer(1));
-        assert_eq!(pacer.next(0, none), Next::Wake(consumer(1)));
-        assert_eq!(pacer.now(), 2 * SECOND);
-    }
-
-    #[test]
-    fn who_died_before_time_began_is_waited_for_as_before() {
-        let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
-        pacer.came(producer(1), 0);
-        pacer.asks(producer(1), 0);
-        pacer.lost(consumer(1), SECOND);
-        assert_eq!((pacer.now(), pacer.next(SECOND, all)), (0, Next::Wait(None)));
-    }
-
-    #[test]
-    fn a_sleep_behind_a_put_is_over_at_once_for_who_is_hurried_and_is_not_for_who_is_refused() {
-        let mut pacer = asleep(Speed::Max, [0, 5 * SECOND]);
-        for _ in 0..2 {
-            assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-            pacer.answered(producer(1), 0);
-            pacer.asks(producer(1), 0);
-            pacer.sleeps(producer(1), 2 * SECOND, 0);
-            // It waits to be woken all the same.
-            pacer.hurry(Role::Producer, 0);
-            assert_eq!(pacer.next(0, all), Next::Serve(producer(1)));
-            pacer.answered(producer(1), 0);
-        }
-        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-        pacer.answered(producer(1), 0);
-        pacer.asks(producer(1), 0);
-        pacer.sleeps(producer(1), 2 * SECOND, 0);
-        pacer.refused(producer(1), 0);
-        assert_eq!(pacer.next(0, all), Next::Wait(None), "it runs, and will leave");
-    }
-}
+mod tests;

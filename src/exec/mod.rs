@@ -437,8 +437,9 @@ impl<'a, W: Watch> Exec<'a, W> {
                 self.client.flush()?;
             }
             Some(_) if again => {
-                let doubled = 2u32.saturating_pow(task.failures);
-                let pause = nanos(self.plan.backoff.saturating_mul(doubled));
+                // One that doesn't fit is never over, as it is longer than 584 years.
+                let doubled = 2u64.saturating_pow(task.failures);
+                let pause = nanos(self.plan.backoff).saturating_mul(doubled);
                 task.failures += 1;
                 self.waiting.push((ended.end.saturating_add(pause), task));
             }

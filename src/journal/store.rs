@@ -4,8 +4,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{fdatasync, fsync};
-
 use crate::pipe::{QueueDir, explain, open_own, remove_if_there};
 
 /// Where a journal is written to.
@@ -110,9 +108,10 @@ impl Store for Files {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        fdatasync(&self.file).map_err(|error| explain(error.into()))?;
+        // `fdatasync`; on macOS the standard library has the drive flushed too.
+        self.file.sync_data().map_err(explain)?;
         if !self.entered {
-            fsync(File::open(&self.dir)?)?;
+            File::open(&self.dir)?.sync_all()?;
             self.entered = true;
         }
         Ok(())
@@ -135,7 +134,7 @@ fn write_anew(hidden: &Path, path: &Path, bytes: &[u8], sync: bool) -> io::Resul
     let written = file.set_len(0).and_then(|()| {
         file.write_all(bytes)?;
         if sync {
-            fsync(&file)?;
+            file.sync_all()?;
         }
         fs::rename(hidden, path)
     });

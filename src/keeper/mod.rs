@@ -129,6 +129,7 @@ impl Keeper {
                 Some(Next::Serve(worker)) => self.serve(worker),
                 Some(Next::Wake(_)) => continue,
                 Some(Next::Wait(until)) => return Ok(until),
+                Some(Next::OutOfTime) => return Ok(None),
             };
             match step {
                 Some(effect) => self.carry_out(effect, host),
@@ -198,6 +199,11 @@ impl Keeper {
     /// The time that events bear.
     pub(crate) fn now(&self) -> Nanos {
         self.pacer.as_ref().map_or(self.wall, Pacer::now)
+    }
+
+    /// Whether the next event of a paced run is later than can be counted: nothing happens any more.
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        self.pacer.as_ref().is_some_and(Pacer::is_out_of_time)
     }
 
     fn request(&mut self, client: ClientId, request: RequestLine<'_>, host: &mut impl Host) {

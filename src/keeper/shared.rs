@@ -189,7 +189,7 @@ fn serve(keeper: &mut Keeper, host: &mut Office<Notes<Files>>, stop: &Waker) -> 
         // The starter lets go of its end when its first request is in the inbox, or when it dies.
         let starter = starting.then_some((starter.as_fd(), Ready::Death));
         let others: Vec<_> = [(stop.as_fd(), Ready::Read)].into_iter().chain(starter).collect();
-        let until = due.unwrap_or(Nanos::MAX).min(clock.now() + LOOK);
+        let until = due.unwrap_or(Nanos::MAX).min(clock.now().saturating_add(LOOK));
         let arrivals = host.post.wait(clock, Some(until), &others)?;
         // What has arrived by then is still written down, and told.
         stopped = arrivals.others[0];

@@ -1,6 +1,7 @@
 //! Named pipes and the directories that they live in: create, open, one atomic write, wait, and
 //! "is the other end still there?". What a message means is not known here.
 
+mod blocking;
 mod dir;
 mod fifo;
 mod holder;
@@ -8,6 +9,7 @@ mod limit;
 mod own;
 mod wait;
 
+pub(crate) use blocking::Blocking;
 pub(crate) use dir::{DirError, QueueDir, StartLock, Unsafe, remove_if_there, sweep_runs};
 pub(crate) use fifo::{Door, Inbox, Mailbox, Slot, WIDE, make as make_fifo};
 pub(crate) use holder::{keeper_of, starter_of};

@@ -9,6 +9,9 @@ use rustix::io::Errno;
 
 use crate::clock::Nanos;
 
+/// No wait is longer, in nanoseconds: 24 days. Where `poll` counts milliseconds, 25 days don't fit.
+const LONGEST: Nanos = 24 * 86_400_000_000_000;
+
 /// What a pipe is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ready {
@@ -30,7 +33,7 @@ pub(crate) struct State {
 }
 
 /// Waits until something is the matter with one of these pipes, or for `most` nanoseconds.
-/// A signal may end the wait early.
+/// A signal may end the wait early, and 24 days do.
 pub(crate) fn wait(
     pipes: &[(BorrowedFd<'_>, Ready)],
     most: Option<Nanos>,
@@ -46,7 +49,7 @@ pub(crate) fn wait(
             PollFd::from_borrowed_fd(fd, events)
         })
         .collect();
-    let timeout = most.map(|nanos| Timespec {
+    let timeout = most.map(|nanos| nanos.min(LONGEST)).map(|nanos| Timespec {
         tv_sec: (nanos / 1_000_000_000).cast_signed(),
         tv_nsec: (nanos % 1_000_000_000) as _,
     });

@@ -132,7 +132,7 @@ impl Run {
 
     /// The items with their numbers.
     pub(crate) fn items(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        (self.first..).zip(self.lines.iter())
+        (self.first..self.end()).zip(self.lines.iter())
     }
 }
 

@@ -7,6 +7,7 @@ mod live;
 mod output;
 pub(crate) mod picture;
 mod progress;
+mod seconds;
 mod stats;
 mod terminal;
 mod timeline;
@@ -25,6 +26,8 @@ pub(crate) use lang::{Toll, counted};
 pub(crate) use live::{Activity, Actor, Depth, Scene};
 pub(crate) use output::Output;
 pub(crate) use progress::Progress;
+use seconds::Seconds;
+pub(crate) use seconds::seconds;
 pub(crate) use stats::{Happening, Plant, Statistics, Summary};
 pub(crate) use terminal::{Block, Size, fit, is_in_background};
 pub(crate) use timeline::{Form, Recording, Timeline};
@@ -91,23 +94,23 @@ struct JsonItem<'a> {
 /// One line of JSON. A key that an event has no value for is null.
 #[derive(Serialize)]
 struct JsonEvent<'a> {
-    /// Seconds since the start, exact to the nanosecond.
-    t: f64,
+    /// Since the start.
+    t: Seconds,
     event: Kind,
     role: Option<Role>,
     worker: Option<u32>,
     id: Option<u64>,
     item: Option<&'a RawValue>,
     attempt: Option<u32>,
-    /// For how many seconds the worker had waited for room, or for an item.
-    waited: Option<f64>,
+    /// For how long the worker had waited for room, or for an item.
+    waited: Option<Seconds>,
 }
 
 impl JsonEvent<'_> {
     fn without_item(at: Nanos, event: Kind, worker: Option<Worker>) -> Self {
         let (role, worker) = (worker.map(|w| w.role), worker.map(|w| w.number));
         Self {
-            t: seconds(at),
+            t: Seconds(at),
             event,
             role,
             worker,
@@ -182,14 +185,14 @@ impl Reporter {
                 for (id, item) in run.items() {
                     let value = item::value(item);
                     self.json(&JsonEvent {
-                        t: seconds(at),
+                        t: Seconds(at),
                         event: kind,
                         role: Some(role),
                         worker,
                         id: Some(id),
                         item: value.as_deref(),
                         attempt: Some(run.attempt),
-                        waited: waited.map(seconds),
+                        waited: waited.map(Seconds),
                     });
                 }
             }
@@ -261,7 +264,7 @@ impl Reporter {
             }
             Style::Json => {
                 let event = JsonEvent::without_item(at, kind, Some(worker));
-                self.json(&JsonEvent { waited: waited.map(seconds), ..event });
+                self.json(&JsonEvent { waited: waited.map(Seconds), ..event });
             }
             Style::Raw | Style::Silent => {}
         }
@@ -322,9 +325,4 @@ impl Reporter {
             self.out.raw(b"\n");
         }
     }
-}
-
-/// Nanoseconds as seconds: exact for the first 104 days, as a double goes.
-pub(crate) fn seconds(at: Nanos) -> f64 {
-    at as f64 / 1e9
 }

@@ -4,10 +4,12 @@ use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use super::item::printable;
 use super::progress::Progress;
 use crate::clock::Nanos;
-use crate::pipe::{PIPE_BUF, Ready, Waker, wait};
+use crate::pipe::{Blocking, PIPE_BUF, Ready, Waker, wait};
 
 /// Lines on their way to standard output. They are written when they are flushed, whole.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub(crate) struct Output {
 
 /// Writes in pieces that never block once there is room at all, and tells how much was written.
 fn write_while_there_is_room(
-    mut out: impl Write + AsFd,
+    out: impl AsFd,
     lines: &[u8],
     interrupt: &Option<Arc<Waker>>,
     most: Option<Nanos>,
@@ -39,11 +41,12 @@ fn write_while_there_is_room(
         };
         if states[0].ready || states[0].dead {
             let end = lines.len().min(written + PIPE_BUF);
-            let piece = out.write_all(&lines[written..end]).and_then(|()| out.flush());
-            if let Err(error) = piece {
-                return (written, Err(error));
+            match rustix::io::write(out.as_fd(), &lines[written..end]) {
+                Ok(bytes) => written += bytes,
+                // Others may write there too, and have filled it; or a signal came.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return (written, Err(error.into())),
             }
-            written = end;
         } else if most.is_some() || states.get(1).is_some_and(|woken| woken.ready) {
             return (written, Err(io::ErrorKind::Interrupted.into()));
         }
@@ -110,7 +113,7 @@ impl Output {
     pub(crate) fn notice(&self, text: &str) {
         self.progress.aside(|| {
             // There is nobody to tell that nobody listens.
-            let _ = io::stderr().write_all(format!("{}\n", printable(text)).as_bytes());
+            let _ = Blocking(io::stderr()).write_all(format!("{}\n", printable(text)).as_bytes());
         });
     }
 }

@@ -11,6 +11,8 @@ use rustix::process::getpgrp;
 use rustix::termios::tcgetpgrp;
 use signal_hook::consts::SIGCONT;
 
+use crate::pipe::Blocking;
+
 /// How large a terminal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
@@ -161,7 +163,7 @@ impl TermLike for Screen {
             rows.clear();
         }
         let text = drawing.block.replace(rows, Size::of(&self.terminal));
-        io::stderr().write_all(text.as_bytes())
+        Blocking(io::stderr()).write_all(text.as_bytes())
     }
 }
 

@@ -12,8 +12,7 @@ use std::sync::{Arc, Once, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use signal_hook::consts::*;
 use tempfile::TempDir;
 
@@ -446,14 +445,35 @@ fn limit(pid: u32) -> mpsc::Sender<()> {
 /// Waits until a process, which need not be a child, has ended.
 #[track_caller]
 pub fn wait_for_end(pid: i32) {
+    let ended = ends_within(pid, 10);
+    assert!(ended, "still there after ten seconds: {:?}", process(pid));
+}
+
+#[cfg(target_os = "linux")]
+fn ends_within(pid: i32, seconds: i64) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::process::{PidfdFlags, pidfd_open};
     let Ok(handle) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) else {
-        return;
+        return true;
     };
     let mut fds = [PollFd::new(&handle, PollFlags::IN)];
-    let ten_seconds = Timespec { tv_sec: 10, tv_nsec: 0 };
-    poll(&mut fds, Some(&ten_seconds)).unwrap();
-    let ended = !fds[0].revents().is_empty();
-    assert!(ended, "still there after ten seconds: {:?}", process(pid));
+    poll(&mut fds, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })).unwrap();
+    !fds[0].revents().is_empty()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ends_within(pid: i32, seconds: i64) -> bool {
+    use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
+    let ident = usize::try_from(pid).unwrap();
+    let exit = FilterFlag::NOTE_EXIT;
+    let event =
+        KEvent::new(ident, EventFilter::EVFILT_PROC, EvFlags::EV_ADD, exit, 0, Default::default());
+    let mut ended = [event];
+    let most = nix::libc::timespec { tv_sec: seconds, tv_nsec: 0 };
+    match Kqueue::new().unwrap().kevent(&[event], &mut ended, Some(most)) {
+        Ok(events) => events > 0,
+        Err(error) => error == nix::errno::Errno::ESRCH,
+    }
 }
 
 /// What the system says of a process.

@@ -257,5 +257,5 @@ fn what_is_no_recording_is_refused_in_one_line() {
         "qdemo: the last line of torn is not whole: the picture ends before it\n"
     );
     Document::parse(&torn.text()).unwrap();
-    Document::parse(&sandbox.run(&["timeline", "wild"]).text()).unwrap();
+    sandbox.run(&["timeline", "wild"]).assert_refused(1, &["line 1", "from 0 to 584 years"]);
 }

@@ -149,11 +149,7 @@ impl Args {
                 workers.len()
             );
         }
-        let picture = self.timeline.as_ref().map(PicturePath::create).transpose()?;
-        let mut files = Files { stats: self.stats.open()?, picture };
-        if let Files { stats: Some(stats), picture: Some(picture) } = &files {
-            picture.must_not_be(stats, "--stats-file")?;
-        }
+        let mut files = self.open_files()?;
         let crew = Crew::default();
         let private = private::make_dir()?;
         let hands = crew.clone();
@@ -183,6 +179,22 @@ impl Args {
             return Ok(ExitCode::Signal(signal));
         }
         removed.and(ended)
+    }
+
+    /// A signal that comes while the reader of a pipe is waited for must leave no empty picture behind.
+    fn open_files(&self) -> anyhow::Result<Files> {
+        let picture = || self.timeline.as_ref().map(PicturePath::create).transpose();
+        let files = match self.stats.are_for_a_pipe() {
+            true => Files { stats: self.stats.open()?, picture: picture()? },
+            false => {
+                let picture = picture()?;
+                Files { stats: self.stats.open()?, picture }
+            }
+        };
+        if let Files { stats: Some(stats), picture: Some(picture) } = &files {
+            picture.must_not_be(stats, "--stats-file")?;
+        }
+        Ok(files)
     }
 
     /// Starts everybody, keeps the queue until all have left, and tells how it went.

@@ -54,6 +54,10 @@ impl Parent<'_> {
             self.host.post.flush();
             self.print()?;
             self.show();
+            if self.keeper.is_out_of_time() {
+                self.stop_the_clock();
+                return Ok(());
+            }
             if self.crew.is_empty() && self.host.post.is_quiet() {
                 return Ok(());
             }
@@ -168,6 +172,15 @@ impl Parent<'_> {
         }
     }
 
+    /// The next event is later than can be counted: the run ends as it is now. Workers would wait for
+    /// their next event for ever.
+    fn stop_the_clock(&mut self) {
+        if let Some(statistics) = &mut self.host.watch.statistics {
+            statistics.disturb();
+        }
+        self.crew.kill();
+    }
+
     /// The run is over: prints the statistics, where they are wanted.
     fn tell_statistics(&mut self) -> anyhow::Result<()> {
         let end = self.keeper.now();
@@ -216,8 +229,14 @@ impl Parent<'_> {
             }
             return Ok(ExitCode::Done);
         }
+        let of = toll.items;
+        if self.keeper.is_out_of_time() {
+            anyhow::bail!(
+                "the simulated time has reached 584 years, the most that can be counted: {not_done} of \
+                 {of} items were not done by then; take shorter delays or fewer items"
+            );
+        }
         if not_done > 0 {
-            let of = toll.items;
             anyhow::bail!("{not_done} of {of} items were not done, since workers have died");
         }
         Ok(ExitCode::Done)

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::cli::{Usage, values};
+use crate::cli::{Usage, outfile, values};
+use crate::pipe::Blocking;
 use crate::report::{Lang, Reporter, Summary};
 
 #[derive(Debug, clap::Args)]
@@ -41,12 +42,17 @@ impl StatsArgs {
         }
     }
 
+    /// Whether that is a named pipe, which is waited for when it is opened.
+    pub(super) fn are_for_a_pipe(&self) -> bool {
+        self.stats_file.as_deref().is_some_and(outfile::is_pipe)
+    }
+
     /// The file for them, which is made before anything starts.
     pub(super) fn open(&self) -> anyhow::Result<Option<File>> {
         let Some(path) = self.stats_file.as_ref().filter(|_| self.stats != Some(Form::Off)) else {
             return Ok(None);
         };
-        match File::create(path) {
+        match outfile::open(path, true) {
             Ok(file) => Ok(Some(file)),
             Err(error) => Err(Usage(format!(
                 "cannot write --stats-file {}: {error}: name a file in a folder that is there",
@@ -73,8 +79,8 @@ impl StatsArgs {
             false => summary.text(lang),
         };
         match file {
-            Some(mut file) => {
-                file.write_all(text.as_bytes()).context("cannot write the statistics")
+            Some(file) => {
+                Blocking(file).write_all(text.as_bytes()).context("cannot write the statistics")
             }
             None => {
                 text.lines().for_each(|line| reporter.notice(line));

@@ -186,7 +186,8 @@ impl Statistics {
     }
 
     fn put(&mut self, producer: Worker, run: &Run, waited: Nanos) {
-        if run.first <= self.warmup + 1 && self.warmup + 1 < run.end() {
+        let first_counted = self.first_counted();
+        if run.first <= first_counted && first_counted < run.end() {
             self.begin_to_count();
         }
         if let Some(blocked) = self.producers.get_mut(producer.number as usize - 1) {
@@ -198,6 +199,11 @@ impl Statistics {
         self.items.extend((0..run.count()).map(|_| Some(stay)));
         self.in_system += run.count();
         self.comes_in_line(run.count());
+    }
+
+    /// The number of the first item that counts. No run has so many items that it would not fit.
+    fn first_counted(&self) -> u64 {
+        self.warmup.saturating_add(1)
     }
 
     /// The first item that counts is there.
@@ -238,7 +244,7 @@ impl Statistics {
     fn done(&mut self, consumer: Worker, run: &Run) {
         let count = run.count();
         self.in_system -= count.min(self.in_system);
-        let counted = run.end().saturating_sub(run.first.max(self.warmup + 1));
+        let counted = run.end().saturating_sub(run.first.max(self.first_counted()));
         if let Some(hands) = self.hands(consumer) {
             hands.holds -= count.min(hands.holds);
             hands.done += counted;

@@ -165,7 +165,7 @@ impl Timeline {
         if self.scale.exact {
             self.remember_names(run);
         }
-        let first = run.first.next_multiple_of(self.stride);
+        let Some(first) = run.first.checked_next_multiple_of(self.stride) else { return };
         for id in (first..run.end()).step_by(usize::try_from(self.stride).unwrap_or(usize::MAX)) {
             if id % self.stride == 0 {
                 self.underway.insert(id, from);

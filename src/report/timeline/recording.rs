@@ -4,11 +4,13 @@ use std::io::{self, BufRead};
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::Error as _;
 use serde_json::value::RawValue;
 
 use super::{Happening, Kind, Timeline};
 use crate::clock::Nanos;
 use crate::queue::{Lines, Role, Run, Worker};
+use crate::report::seconds::Seconds;
 
 /// What was recorded.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub(crate) enum Unreadable {
 /// A line, as far as a picture needs it.
 #[derive(Deserialize)]
 struct Line<'a> {
-    t: f64,
+    t: Seconds,
     event: Kind,
     role: Option<Role>,
     worker: Option<u32>,
@@ -52,7 +54,17 @@ struct Line<'a> {
     #[serde(borrow)]
     item: Option<&'a RawValue>,
     attempt: Option<u32>,
-    waited: Option<f64>,
+    waited: Option<Seconds>,
+}
+
+impl Line<'_> {
+    /// There is a number behind that of its item.
+    fn with_a_next(self) -> serde_json::Result<Self> {
+        match self.id {
+            Some(id @ u64::MAX) => Err(serde_json::Error::custom(format!("no item has id {id}"))),
+            _ => Ok(self),
+        }
+    }
 }
 
 impl Recording {
@@ -62,7 +74,7 @@ impl Recording {
     /// When there are none, or when a line but the last is none.
     pub(crate) fn read(mut events: impl BufRead) -> Result<Self, Unreadable> {
         let mut recording = Self { timeline: Timeline::new(None, []), end: 0, is_torn: false };
-        let (mut line, mut last) = (Vec::new(), f64::MIN);
+        let (mut line, mut last) = (Vec::new(), Seconds(0));
         for number in 1.. {
             line.clear();
             if events.read_until(b'\n', &mut line)? == 0 {
@@ -71,7 +83,7 @@ impl Recording {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match serde_json::from_slice::<Line<'_>>(&line) {
+            match serde_json::from_slice::<Line<'_>>(&line).and_then(Line::with_a_next) {
                 Ok(event) if event.t < last => return Err(Unreadable::Backwards { line: number }),
                 Ok(event) => {
                     last = event.t;
@@ -88,9 +100,7 @@ impl Recording {
     }
 
     fn take(&mut self, line: &Line<'_>) {
-        // A float out of range becomes the nearest integer, and none becomes 0.
-        let nanos = |seconds: f64| (seconds * 1e9).round() as Nanos;
-        let at = nanos(line.t);
+        let Seconds(at) = line.t;
         self.end = self.end.max(at);
         if line.event == Kind::Clear {
             self.timeline.clear(at);
@@ -107,7 +117,7 @@ impl Recording {
             // Whoever works alone has no number.
             worker: Worker { role, number: line.worker.unwrap_or(1) },
             run: run.as_ref(),
-            waited: nanos(line.waited.unwrap_or_default()),
+            waited: line.waited.map_or(0, |waited| waited.0),
         });
     }
 }

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Checks that library, program and tests compile for other systems than Linux: `cargo check`, which looks at
+# types; nothing is linked or run. It needs neither such a system nor rustup. Debian's Rust comes with the
+# standard library's source, from which cargo builds what a target needs. Compiler and source are of one
+# version that way; cargo is the usual one. Everything lies in target/check-darwin.
+#
+# tools/check-darwin.sh [TARGET…]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+targets=("$@")
+if [ ${#targets[@]} = 0 ]; then
+    targets=(aarch64-apple-darwin x86_64-unknown-freebsd)
+fi
+here=$PWD/target/check-darwin
+root=$here/root
+rustc=$here/rustc
+
+# The packages, with those libraries of theirs that a Debian without Rust lacks.
+packages() {
+    local library llvm
+    library=$(depends libstd-rust-web-dev | grep '^libstd-rust-web-') &&
+        llvm=$(depends "$library" | grep '^libllvm') &&
+        echo rustc-web rust-web-src libstd-rust-web-dev "$library" "$llvm"
+}
+
+depends() {
+    apt-cache depends --important "$1" | sed -n 's/^ *Depends: *//p'
+}
+
+# Unpacks them beside the system. Installed, they would drive out rustup's.
+unpack() {
+    if ! command -v apt-get > /dev/null || ! command -v dpkg > /dev/null; then
+        echo "$0: apt-get and dpkg are missing: the standard library's source comes from Debian" >&2
+        exit 1
+    fi
+    local names
+    names=$(packages 2> /dev/null) || {
+        apt-get update -qq
+        names=$(packages)
+    }
+    rm -rf "$here/packages" "$root"
+    mkdir -p "$here/packages"
+    # One word each.
+    # shellcheck disable=SC2086
+    (cd "$here/packages" && apt-get -o APT::Sandbox::User=root download -qq $names)
+    for package in "$here"/packages/*.deb; do
+        dpkg -x "$package" "$root"
+    done
+    rm -rf "$here/packages"
+}
+
+mkdir -p "$here"
+cat > "$rustc" << END
+#!/bin/sh
+LD_LIBRARY_PATH='$root/usr/lib/$(uname -m)-linux-gnu' exec '$root/usr/bin/rustc' "\$@"
+END
+chmod +x "$rustc"
+"$rustc" --version > /dev/null 2>&1 || unpack
+"$rustc" --version
+
+for target in "${targets[@]}"; do
+    echo "checking for $target"
+    # RUSTC_BOOTSTRAP: building the standard library is not stable in cargo.
+    RUSTC=$rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$here/build "${CARGO:-cargo}" check --quiet --locked \
+        --all-targets -Z build-std=std,panic_unwind,test --target "$target"
+done
