@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::StdoutFailed;
 use super::client::ClientArgs;
 use super::each::{self, EachArgs};
-use super::values;
 use super::visit::{WaitArgs, come, tell_of_the_end};
+use super::{StdoutFailed, need_output, values};
 use crate::client::{Batch, Client, Error, Options, Patience};
 use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
@@ -91,6 +90,9 @@ impl Args {
     fn get_and_leave(&self) -> anyhow::Result<ExitCode> {
         let clock = Clock::start();
         let style = self.client.unless_quiet(self.style().unwrap_or(Style::Log));
+        if style != Style::Silent {
+            need_output()?;
+        }
         let prepared = self.client.prepare(Role::Consumer, style, Progress::default())?;
         let mut reporter = prepared.reporter.separated_by_nul(self.null);
         let mut client = come(self.options(prepared.options), &prepared.queue)?;
@@ -114,6 +116,8 @@ impl Args {
     }
 
     fn each(&self, template: &crate::exec::Template) -> anyhow::Result<ExitCode> {
+        // It passes on what the commands print.
+        need_output()?;
         let progress = match self.client.quiet {
             true => Progress::default(),
             false => Progress::of_commands(),

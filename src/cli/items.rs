@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use anyhow::{Context, bail};
 
-use super::{Usage, values};
+use super::{Usage, need_input, values};
 use crate::client::Options;
 use crate::pipe::{Ready, wait};
 use crate::report::encode;
@@ -38,15 +38,16 @@ pub(super) struct InputArgs {
 
 impl InputArgs {
     /// These items; `-` by itself stands for what is on standard input.
-    pub(super) fn source(&self, given: &[String]) -> Result<Source, Usage> {
+    pub(super) fn source(&self, given: &[String]) -> anyhow::Result<Source> {
         let dash = given.iter().any(|item| item == "-");
         let texts = match dash {
             true if given.len() > 1 => {
                 let why = "- is for the lines of standard input, and stands alone: put an item - \
                            that way";
-                return Err(Usage(why.to_owned()));
+                return Err(Usage(why.to_owned()).into());
             }
             true => {
+                need_input()?;
                 let delimiter = if self.null { 0 } else { b'\n' };
                 let most = self.max_item_size;
                 Texts::Stdin(Stdin { delimiter, most, ..Stdin::default() })

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, Command, StdoutFailed, Usage};
+use super::{Cli, Command, StdoutFailed, Usage, need_output};
 use crate::exit::ExitCode;
 
 /// The commands, by what a person wants to do.
@@ -117,6 +117,7 @@ fn roff(text: &str) -> String {
 }
 
 fn print(text: &[u8]) -> anyhow::Result<ExitCode> {
+    need_output()?;
     let mut stdout = io::stdout().lock();
     stdout.write_all(text).and_then(|()| stdout.flush()).map_err(StdoutFailed)?;
     Ok(ExitCode::Done)

@@ -17,6 +17,7 @@ mod put;
 mod run;
 mod signals;
 mod status;
+mod streams;
 mod tend;
 mod timeline;
 mod values;
@@ -34,6 +35,8 @@ use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::pipe::lack;
 use crate::report::Lang;
+pub use streams::note_standard_streams;
+use streams::{need_input, need_output};
 
 /// multiprocessing.Queue for the command line: processes joined by named pipes
 #[derive(Debug, Parser)]
@@ -218,10 +221,9 @@ struct StdoutFailed(#[source] io::Error);
 fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            return match error.print() {
-                Err(error) => report(&StdoutFailed(error).into()),
-                Ok(()) => ExitCode::Done,
-            };
+            let printed = need_output().map_err(anyhow::Error::from);
+            let printed = printed.and_then(|()| Ok(error.print().map_err(StdoutFailed)?));
+            return printed.map_or_else(|error| report(&error), |()| ExitCode::Done);
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let _ = write!(io::stderr(), "{}", Cli::command().render_help());

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::progress::ProgressArg;
 use super::signals;
 use super::visit::{Visit, no_such_queue};
-use super::{QueueArg, StdoutFailed, values};
+use super::{QueueArg, StdoutFailed, need_output, values};
 use crate::client::{Error, default_dir, status_at_rest};
 use crate::clock::nanos;
 use crate::exit::ExitCode;
@@ -67,6 +67,7 @@ struct Named {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let named = self.queue.given()?;
+        need_output()?;
         let visit = self.queue.visit()?;
         let mut reporter = visit.reporter(match self.format {
             Format::Text => Style::Log,

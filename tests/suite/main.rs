@@ -4,6 +4,7 @@
 mod bad_input;
 mod bench;
 mod chaos;
+mod closed;
 mod cookbook;
 mod delays;
 mod documents;
