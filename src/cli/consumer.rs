@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use super::client::ClientArgs;
 use super::each::{self, EachArgs};
+use super::portion::{Portion, wait_for_reader};
 use super::visit::{WaitArgs, come, tell_of_the_end};
 use super::{StdoutFailed, need_output, values};
 use crate::client::{Batch, Client, Error, Options, Patience};
 use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
-use crate::queue::Role;
+use crate::queue::{Role, Which};
 use crate::report::{Kind, Progress, Reporter, Style};
 
-/// How many items a consumer without a delay takes at a time.
+/// How many items a consumer without a delay takes at a time, if it doesn't wait for a reader.
 pub(super) const SEVERAL: u64 = 65536;
 
 /// Get items from a queue until it ends
@@ -33,6 +34,10 @@ pub(super) struct Args {
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
     #[arg(value_parser = values::pause, allow_hyphen_values = true)]
     delay: Delay,
+
+    /// Count what is written to a pipe as done, read or not, and take many items ahead
+    #[arg(long, conflicts_with = "command")]
+    fast: bool,
 
     /// Leave after so many items
     #[arg(long, value_name = "N")]
@@ -98,6 +103,9 @@ impl Args {
         let mut client = come(self.options(prepared.options), &prepared.queue)?;
         if self.client.worker.is_none() {
             client.leave_with_the_reader();
+            if !self.fast && style != Style::Silent {
+                reporter.output().follow_reader();
+            }
         }
         if self.tells() {
             tell_of_the_end(&client, &prepared.queue);
@@ -161,17 +169,19 @@ impl Args {
         reporter: &mut Reporter,
         clock: Clock,
     ) -> anyhow::Result<()> {
-        let at_a_time = match self.delay.is_zero() && !client.is_paced() {
-            true => SEVERAL,
-            false => 1,
-        };
+        let one_by_one = !self.delay.is_zero() || client.is_paced();
+        let mut portion = Portion::default();
         let mut pauses = self.client.pauses(Role::Consumer, self.delay)?;
         let mut left = self.max.unwrap_or(u64::MAX);
         while left > 0 {
             let pause = pauses.draw();
             let paced = client.is_paced();
-            let most = at_a_time.min(left);
-            let got = client.get_and_sleep(most, self.wait.patience(), pause);
+            let most = match reporter.output().pipe() {
+                _ if one_by_one => 1,
+                Some(_) => portion.items(),
+                None => SEVERAL,
+            };
+            let got = client.get_and_sleep(most.min(left), self.wait.patience(), pause);
             each::tell_late(client, reporter);
             let batch = match got {
                 Ok(Some(batch)) => batch,
@@ -179,9 +189,19 @@ impl Args {
                 Err(error) => return Err(error.into()),
             };
             left -= batch.count();
-            report(reporter, clock, &batch).map_err(StdoutFailed)?;
+            if let Err(error) = report(reporter, clock, &batch) {
+                have_read(client, reporter, &batch);
+                return Err(StdoutFailed(error).into());
+            }
             if !paced {
                 client.sleep(pause)?;
+            }
+            if let Some(pipe) = reporter.output().pipe() {
+                if let Err(error) = wait_for_reader(client, pipe) {
+                    have_read(client, reporter, &batch);
+                    return Err(error);
+                }
+                portion.was_read(batch.count(), clock.now());
             }
             client.done_with(batch.run())?;
         }
@@ -192,7 +212,17 @@ impl Args {
     }
 }
 
+/// What its reader has read is done, whatever came then. The rest goes back in line when the consumer leaves.
+fn have_read(client: &mut Client, reporter: &mut Reporter, batch: &Batch) {
+    let count = reporter.output().items_read();
+    if count > 0 {
+        // If the queue cannot be told, all of it goes back.
+        let _ = client.about("done", Which { count, ..batch.run().which() });
+    }
+}
+
 fn report(reporter: &mut Reporter, clock: Clock, batch: &Batch) -> std::io::Result<()> {
+    reporter.output().begin();
     reporter.items(clock.now(), Kind::Get, Role::Consumer, None, batch.run(), None);
     reporter.flush()
 }

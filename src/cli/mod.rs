@@ -10,6 +10,7 @@ mod items;
 mod keeper;
 mod manual;
 mod picture;
+mod portion;
 mod private;
 mod producer;
 mod progress;

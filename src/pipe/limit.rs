@@ -1,7 +1,7 @@
 //! What the system allows: how many files may be open, and how much a pipe holds.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -31,6 +31,99 @@ pub(crate) fn widen(pipe: impl AsFd, bytes: usize) {
 /// The same.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn widen(_pipe: impl AsFd, _bytes: usize) {}
+
+/// A pipe that is written to, made so narrow that it has room only when its reader has read everything. It
+/// becomes as wide again as it was when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Narrow<P: AsFd> {
+    pipe: P,
+    /// How many bytes it holds when it is narrow: a page. 0 as long as that isn't known.
+    page: usize,
+    /// How many it held before; 0 if it has not been changed.
+    before: usize,
+}
+
+#[cfg(target_os = "linux")]
+impl<P: AsFd> Narrow<P> {
+    /// None if that is no pipe.
+    pub(crate) fn new(pipe: P) -> Option<Self> {
+        rustix::pipe::fcntl_getpipe_size(&pipe).ok()?;
+        Some(Self { pipe, page: 0, before: 0 })
+    }
+
+    /// Makes the pipe narrow if it isn't, and tells whether it is: it cannot be as long as there is more in
+    /// it than a narrow one holds. Other programs that have the pipe may change it at any time, and another
+    /// consumer that leaves does.
+    pub(crate) fn make_narrow(&mut self) -> io::Result<bool> {
+        use rustix::io::Errno;
+        use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
+        let now = fcntl_getpipe_size(&self.pipe)?;
+        if now == self.page {
+            return Ok(true);
+        }
+        // A pipe of a page has a single slot, and what is in a slot takes it until all of it has been read.
+        match fcntl_setpipe_size(&self.pipe, 1) {
+            Ok(page) => {
+                self.page = page;
+                if now > page {
+                    self.before = now;
+                }
+                Ok(true)
+            }
+            Err(Errno::BUSY) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether it is narrow now.
+    pub(crate) fn is_narrow(&self) -> io::Result<bool> {
+        Ok(rustix::pipe::fcntl_getpipe_size(&self.pipe)? == self.page)
+    }
+
+    /// How many bytes in it have not been read.
+    pub(crate) fn unread(&self) -> io::Result<u64> {
+        Ok(rustix::io::ioctl_fionread(&self.pipe)?)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl<P: AsFd> Narrow<P> {
+    /// None: the system doesn't tell what has been read.
+    pub(crate) fn new(_pipe: P) -> Option<Self> {
+        None
+    }
+
+    /// The same.
+    pub(crate) fn make_narrow(&mut self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// The same.
+    pub(crate) fn is_narrow(&self) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// The same.
+    pub(crate) fn unread(&self) -> io::Result<u64> {
+        Ok(0)
+    }
+}
+
+impl<P: AsFd> AsFd for Narrow<P> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+impl<P: AsFd> Drop for Narrow<P> {
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        if self.before > 0 {
+            // Its user may have too much in pipes by now; then it stays narrow.
+            let _ = rustix::pipe::fcntl_setpipe_size(&self.pipe, self.before);
+        }
+    }
+}
 
 /// How much an inbox and so many mailboxes would hold now, made one after another, as a part of what
 /// they are meant to: less than 1 when their user has much in pipes already. None where the system

@@ -9,7 +9,7 @@ mod wait;
 
 pub(crate) use dir::{DirError, QueueDir, Unsafe, remove_if_there, sweep_runs};
 pub(crate) use fifo::{Door, Inbox, Mailbox, Slot, WIDE, make as make_fifo};
-pub(crate) use limit::{raise_open_files, widen, width};
+pub(crate) use limit::{Narrow, raise_open_files, widen, width};
 pub(crate) use own::{explain, lack, open_own};
 pub(crate) use rustix::pipe::PIPE_BUF;
 pub(crate) use wait::{Ready, State, Waker, wait};

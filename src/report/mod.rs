@@ -191,11 +191,13 @@ impl Reporter {
                         attempt: Some(run.attempt),
                         waited: waited.map(seconds),
                     });
+                    self.out.end_item();
                 }
             }
             Style::Raw => {
                 for (_, item) in run.items() {
                     self.bare(item);
+                    self.out.end_item();
                 }
             }
             Style::Log => {
@@ -207,6 +209,7 @@ impl Reporter {
                     self.out.raw(verb.before.as_bytes());
                     self.out.text(&item::bare(item));
                     self.out.raw(verb.after.as_bytes());
+                    self.out.end_item();
                 }
             }
         }

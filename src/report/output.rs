@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::item::printable;
 use super::progress::Progress;
 use crate::clock::Nanos;
-use crate::pipe::{PIPE_BUF, Ready, Waker, wait};
+use crate::pipe::{Narrow, PIPE_BUF, Ready, Waker, wait};
 
 /// Lines on their way to standard output. They are written when they are flushed, whole.
 #[derive(Debug)]
@@ -20,6 +20,12 @@ pub(crate) struct Output {
     interrupt: Option<Arc<Waker>>,
     /// It has come: what the reader does not take at once is not worth waiting for.
     hurried: bool,
+    /// The pipe that standard output is, if what its reader has read is to be known.
+    pipe: Option<Narrow<io::Stdout>>,
+    /// How much has been written to it since [`Output::begin`].
+    written: usize,
+    /// Where in that the items end.
+    ends: Vec<usize>,
 }
 
 /// Writes in pieces that never block once there is room at all, and tells how much was written.
@@ -56,7 +62,42 @@ impl Output {
     /// not when `interrupt` is woken.
     pub(crate) fn new(progress: Progress, interrupt: Option<Arc<Waker>>) -> Self {
         let terminal = io::stdout().is_terminal();
-        Self { lines: Vec::new(), terminal, progress, interrupt, hurried: false }
+        let (lines, ends) = (Vec::new(), Vec::new());
+        Self { lines, terminal, progress, interrupt, hurried: false, pipe: None, written: 0, ends }
+    }
+
+    /// From now on it is known what the reader of standard output has read, if that is a pipe, and the
+    /// system tells.
+    pub(crate) fn follow_reader(&mut self) {
+        let pipe = Narrow::new(io::stdout());
+        self.pipe = pipe.and_then(|mut pipe| pipe.make_narrow().is_ok().then_some(pipe));
+    }
+
+    /// The pipe of a reader that is followed.
+    pub(crate) fn pipe(&mut self) -> Option<&mut Narrow<io::Stdout>> {
+        self.pipe.as_mut()
+    }
+
+    /// What is shown from now on is counted.
+    pub(crate) fn begin(&mut self) {
+        self.written = 0;
+        self.ends.clear();
+    }
+
+    /// An item ends here.
+    pub(super) fn end_item(&mut self) {
+        if self.pipe.is_some() {
+            self.ends.push(self.written + self.lines.len());
+        }
+    }
+
+    /// How many items since [`Output::begin`] the reader has read to their end; 0 if it is not followed.
+    pub(crate) fn items_read(&self) -> u64 {
+        let Some(Ok(unread)) = self.pipe.as_ref().map(Narrow::unread) else {
+            return 0;
+        };
+        let read = self.written.saturating_sub(usize::try_from(unread).unwrap_or(usize::MAX));
+        self.ends.partition_point(|&end| end <= read) as u64
     }
 
     /// What is drawn on standard error.
@@ -90,6 +131,7 @@ impl Output {
         // What goes into a pipe is in nobody's way.
         let (written, ended) = if self.terminal { progress.aside(write) } else { write() };
         self.lines.drain(..written);
+        self.written += written;
         *hurried |= ended.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::Interrupted);
         ended
     }

@@ -19,6 +19,7 @@ mod leaving;
 mod library;
 mod oracle;
 mod protocol;
+mod readers;
 mod respawn;
 mod run;
 mod shared;
