@@ -23,6 +23,9 @@ pub(super) const SEVERAL: u64 = 65536;
 standard input. QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE are set. Exit code 1 when items
 have failed, 126 when the command cannot be run, 127 when there is none.
 
+Without a COMMAND an item is done when it has been printed; where standard output is a pipe, when its
+reader has read it (on Linux), and few items are taken ahead of a slow reader.
+
 Examples:
   qdemo consumer --delay 2s
   qdemo consumer -q jobs --format raw | while read -r job; do echo \"$job\"; done
@@ -189,26 +192,41 @@ impl Args {
                 Err(error) => return Err(error.into()),
             };
             left -= batch.count();
-            if let Err(error) = report(reporter, clock, &batch) {
+            let pause = if paced { Duration::ZERO } else { pause };
+            if let Err(error) = pass_on(client, reporter, clock, &batch, pause) {
                 have_read(client, reporter, &batch);
-                return Err(StdoutFailed(error).into());
+                return Err(error);
             }
-            if !paced {
-                client.sleep(pause)?;
-            }
-            if let Some(pipe) = reporter.output().pipe() {
-                if let Err(error) = wait_for_reader(client, pipe) {
-                    have_read(client, reporter, &batch);
-                    return Err(error);
-                }
-                portion.was_read(batch.count(), clock.now());
-            }
+            portion.was_read(batch.count(), clock.now());
             client.done_with(batch.run())?;
         }
         // What is said of the last ones.
         client.size()?;
         each::tell_late(client, reporter);
         Ok(())
+    }
+}
+
+/// Prints these items, and waits for the pause after them, and for the reader of a pipe.
+fn pass_on(
+    client: &mut Client,
+    reporter: &mut Reporter,
+    clock: Clock,
+    batch: &Batch,
+    pause: Duration,
+) -> anyhow::Result<()> {
+    reporter.output().begin();
+    reporter.items(clock.now(), Kind::Get, Role::Consumer, None, batch.run(), None);
+    reporter.flush().map_err(StdoutFailed)?;
+    client.sleep(pause).inspect_err(|error| {
+        // The pause is a part of the work, so what is interrupted in it is not done.
+        if !matches!(error, Error::Unread) {
+            reporter.output().begin();
+        }
+    })?;
+    match reporter.output().pipe() {
+        Some(pipe) => wait_for_reader(client, pipe),
+        None => Ok(()),
     }
 }
 
@@ -219,10 +237,4 @@ fn have_read(client: &mut Client, reporter: &mut Reporter, batch: &Batch) {
         // If the queue cannot be told, all of it goes back.
         let _ = client.about("done", Which { count, ..batch.run().which() });
     }
-}
-
-fn report(reporter: &mut Reporter, clock: Clock, batch: &Batch) -> std::io::Result<()> {
-    reporter.output().begin();
-    reporter.items(clock.now(), Kind::Get, Role::Consumer, None, batch.run(), None);
-    reporter.flush()
 }

@@ -44,6 +44,7 @@ fn what_prints_items_takes_none_when_standard_output_is_closed() {
         "consumer -q q --no-wait",
         "consumer -q q --no-wait --format raw",
         "consumer -q q --no-wait --format raw --delay 1ms",
+        "consumer -q q --no-wait --format raw --fast",
         "consumer -q q --no-wait -- echo {}",
         "consumer -q q --no-wait --quiet -- echo {}",
         "consumer -q q --no-wait --format json -- echo {}",

@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
 
-use crate::harness::{Running, Sandbox, assert_same, signal_to};
+use crate::harness::{Running, Sandbox, assert_same, signal_to, wait_for_end};
 
 const RAW: [&str; 3] = ["consumer", "--format", "raw"];
 
@@ -69,7 +69,8 @@ fn what_the_reader_of_a_killed_consumer_has_not_read_comes_back() {
     let sandbox = Sandbox::new();
     let consumer = stalled(&sandbox, 100, &[]);
     consumer.signal(Signal::KILL);
-    consumer.end();
+    wait_for_end(consumer.pid());
+    assert_same("2\n", &consumer.end().text());
     wait_for(&sandbox, 99, 0, 1);
     sandbox
         .run(&["get", "--format", "json"])
@@ -83,6 +84,7 @@ fn what_the_reader_has_not_read_comes_back_when_a_signal_ends_the_consumer() {
     let sandbox = Sandbox::new();
     let consumer = stalled(&sandbox, 100, &[]);
     consumer.signal(Signal::TERM);
+    wait_for_end(consumer.pid());
     let outcome = consumer.end();
     // The reader can still read it, so it comes twice, but it is not lost.
     assert_same("2\n", &outcome.text());
@@ -103,6 +105,7 @@ fn of_large_items_too_what_has_not_been_read_to_its_end_comes_back() {
     assert_eq!(consumer.line(), "1");
     wait_for(&sandbox, 1, 1, 1);
     consumer.signal(Signal::TERM);
+    wait_for_end(consumer.pid());
     let outcome = consumer.end();
     assert!(large.starts_with(&outcome.text()), "a part of it");
     sandbox.run(&RAW).assert_prints(&format!("{large}\n3\n"));
@@ -124,6 +127,36 @@ fn a_reader_that_leaves_after_three_items_has_had_three() {
             sandbox.assert_nothing_left();
         }
     }
+}
+
+#[test]
+fn a_loop_that_leaves_in_the_middle_of_a_portion_has_had_what_it_has_read() {
+    let sandbox = Sandbox::new();
+    fill(&sandbox, 3000);
+    // The shell reads a byte at a time, so it reads nothing that it doesn't use.
+    let outcome = sandbox.script(
+        "qdemo consumer --format raw |
+         { for ((n = 0; n < 1000; n++)); do read -r item; echo \"$item\"; done; }",
+    );
+    outcome.assert_prints(&numbers(1, 1000));
+    sandbox.run(&["peek", "--count", "9999"]).assert_prints(&numbers(1001, 3000));
+    assert_eq!(sandbox.status()["done"], 1000);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_has_not_been_read_when_its_lease_runs_out_goes_to_another() {
+    let sandbox = Sandbox::new();
+    fill(&sandbox, 10);
+    let mut stalled = sandbox.start(&[&RAW[..], &["--lease", "50ms"]].concat());
+    assert_eq!(stalled.line(), "1");
+    wait_for(&sandbox, 9, 0, 1);
+    sandbox.run(&RAW).assert_prints(&numbers(2, 10));
+    let outcome = stalled.end();
+    assert_same("2\n", &outcome.text());
+    outcome.assert_one_line_of_error(&["item 2 came too late", "lease"]);
+    assert_eq!(outcome.code(), Some(0));
+    sandbox.assert_nothing_left();
 }
 
 #[test]
@@ -198,16 +231,17 @@ fn a_fast_reader_gets_everything_in_order() {
 #[test]
 fn a_reader_that_is_fast_and_then_stops_loses_nothing_to_a_kill() {
     let sandbox = Sandbox::new();
-    fill(&sandbox, 20_000);
+    fill(&sandbox, 12_000);
     let mut consumer = sandbox.start(&RAW);
     // Enough for the consumer to have come to take many at a time.
     let read: String = (1..=9_000).map(|_| consumer.line() + "\n").collect();
     assert_same(&numbers(1, 9_000), &read);
     consumer.signal(Signal::KILL);
+    wait_for_end(consumer.pid());
     // What it had written can still be read.
     let rest = consumer.end().text();
     let rest = sandbox.run(&RAW).text() + &rest;
-    let mut times = vec![0; 20_001];
+    let mut times = vec![0; 12_001];
     for line in rest.lines() {
         // A line that was cut off is one more copy of an item that came back.
         times[line.parse::<usize>().unwrap_or(0)] += 1;
