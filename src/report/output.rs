@@ -44,7 +44,7 @@ fn write_while_there_is_room(
             Err(error) => return (written, Err(error)),
         };
         if states[0].ready || states[0].dead {
-            let end = lines.len().min(written + PIPE_BUF);
+            let end = written + one_write(&lines[written..]);
             let piece = out.write_all(&lines[written..end]).and_then(|()| out.flush());
             if let Err(error) = piece {
                 return (written, Err(error));
@@ -55,6 +55,15 @@ fn write_while_there_is_room(
         }
     }
     (written, Ok(()))
+}
+
+/// How much of this to write at once: whole lines, so that those of several writers to one pipe are not
+/// mixed, unless a line is longer than a write that the kernel keeps in one piece.
+fn one_write(lines: &[u8]) -> usize {
+    if lines.len() <= PIPE_BUF {
+        return lines.len();
+    }
+    memchr::memrchr(b'\n', &lines[..PIPE_BUF]).map_or(PIPE_BUF, |end| end + 1)
 }
 
 impl Output {
@@ -69,8 +78,7 @@ impl Output {
     /// From now on it is known what the reader of standard output has read, if that is a pipe, and the
     /// system tells.
     pub(crate) fn follow_reader(&mut self) {
-        let pipe = Narrow::new(io::stdout());
-        self.pipe = pipe.and_then(|mut pipe| pipe.make_narrow().is_ok().then_some(pipe));
+        self.pipe = Narrow::new(io::stdout());
     }
 
     /// The pipe of a reader that is followed.

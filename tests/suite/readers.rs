@@ -264,12 +264,12 @@ fn a_consumer_waits_for_its_reader_while_its_keeper_is_replaced() {
 #[test]
 fn several_consumers_may_share_a_pipe() {
     let sandbox = Sandbox::new();
-    fill(&sandbox, 3000);
+    fill(&sandbox, 30_000);
     let outcome = sandbox.script(
         "for n in 1 2 3; do qdemo consumer --format raw & done | sort -n; qdemo status --format json >&2",
     );
-    assert_same(&numbers(1, 3000), &outcome.text());
-    assert!(outcome.stderr.contains("\"done\":3000"), "{}", outcome.stderr);
+    assert_same(&numbers(1, 30_000), &outcome.text());
+    assert!(outcome.stderr.contains("\"done\":30000"), "{}", outcome.stderr);
     sandbox.assert_nothing_left();
 }
 
