@@ -5,7 +5,7 @@ set -eu
 queue=worker-pool
 
 for worker in 1 2 3; do
-    qdemo consumer --queue "$queue" --format raw --delay 5ms |
+    qdemo consumer --queue "$queue" --format raw |
         while read -r page; do
             echo "worker $worker: page $page"
         done &

@@ -4,7 +4,7 @@ use anyhow::Context;
 
 use super::picture::PicturePath;
 use super::signals::{self, Leave};
-use super::{StdoutFailed, private, say, values};
+use super::{StdoutFailed, need_output, private, say, values};
 use crate::bench::{Interrupted, Plan, Report, SMALLEST, Task};
 use crate::crew::Crew;
 use crate::exit::ExitCode;
@@ -75,6 +75,7 @@ impl TaskArgs {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        need_output()?;
         raise_open_files();
         let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
         let crew = Crew::default();

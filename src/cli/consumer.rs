@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::StdoutFailed;
 use super::client::ClientArgs;
 use super::each::{self, EachArgs};
-use super::values;
+use super::portion::{Portion, wait_for_reader};
 use super::visit::{WaitArgs, come, tell_of_the_end};
+use super::{StdoutFailed, need_output, values};
 use crate::client::{Batch, Client, Error, Options, Patience};
 use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
-use crate::queue::Role;
+use crate::queue::{Role, Which};
 use crate::report::{Kind, Progress, Reporter, Style};
 
-/// How many items a consumer without a delay takes at a time.
+/// How many items a consumer without a delay takes at a time, if it doesn't wait for a reader.
 pub(super) const SEVERAL: u64 = 65536;
 
 /// Get items from a queue until it ends
@@ -22,6 +22,9 @@ pub(super) const SEVERAL: u64 = 65536;
     after_help = "A COMMAND is run for each item: {} in its arguments is the item, and without {} the item comes on
 standard input. QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE are set. Exit code 1 when items
 have failed, 126 when the command cannot be run, 127 when there is none.
+
+Without a COMMAND an item is done when it has been printed; where standard output is a pipe, when its
+reader has read it (on Linux), and few items are taken ahead of a slow reader.
 
 Examples:
   qdemo consumer --delay 2s
@@ -34,6 +37,10 @@ pub(super) struct Args {
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
     #[arg(value_parser = values::pause, allow_hyphen_values = true)]
     delay: Delay,
+
+    /// Count what is written to a pipe as done, read or not, and take many items ahead
+    #[arg(long, conflicts_with = "command")]
+    fast: bool,
 
     /// Leave after so many items
     #[arg(long, value_name = "N")]
@@ -91,11 +98,17 @@ impl Args {
     fn get_and_leave(&self) -> anyhow::Result<ExitCode> {
         let clock = Clock::start();
         let style = self.client.unless_quiet(self.style().unwrap_or(Style::Log));
+        if style != Style::Silent {
+            need_output()?;
+        }
         let prepared = self.client.prepare(Role::Consumer, style, Progress::default())?;
         let mut reporter = prepared.reporter.separated_by_nul(self.null);
         let mut client = come(self.options(prepared.options), &prepared.queue)?;
         if self.client.worker.is_none() {
             client.leave_with_the_reader();
+            if !self.fast && style != Style::Silent {
+                reporter.output().follow_reader();
+            }
         }
         if self.tells() {
             tell_of_the_end(&client, &prepared.queue);
@@ -114,6 +127,8 @@ impl Args {
     }
 
     fn each(&self, template: &crate::exec::Template) -> anyhow::Result<ExitCode> {
+        // It passes on what the commands print.
+        need_output()?;
         // A command that has the terminal has it to itself.
         let progress = match self.client.quiet || self.each.tty {
             true => Progress::default(),
@@ -159,17 +174,19 @@ impl Args {
         reporter: &mut Reporter,
         clock: Clock,
     ) -> anyhow::Result<()> {
-        let at_a_time = match self.delay.is_zero() && !client.is_paced() {
-            true => SEVERAL,
-            false => 1,
-        };
+        let one_by_one = !self.delay.is_zero() || client.is_paced();
+        let mut portion = Portion::default();
         let mut pauses = self.client.pauses(Role::Consumer, self.delay)?;
         let mut left = self.max.unwrap_or(u64::MAX);
         while left > 0 {
             let pause = pauses.draw();
             let paced = client.is_paced();
-            let most = at_a_time.min(left);
-            let got = client.get_and_sleep(most, self.wait.patience(), pause);
+            let most = match reporter.output().pipe() {
+                _ if one_by_one => 1,
+                Some(_) => portion.items(),
+                None => SEVERAL,
+            };
+            let got = client.get_and_sleep(most.min(left), self.wait.patience(), pause);
             each::tell_late(client, reporter);
             let batch = match got {
                 Ok(Some(batch)) => batch,
@@ -177,10 +194,12 @@ impl Args {
                 Err(error) => return Err(error.into()),
             };
             left -= batch.count();
-            report(reporter, clock, &batch).map_err(StdoutFailed)?;
-            if !paced {
-                client.sleep(pause)?;
+            let pause = if paced { Duration::ZERO } else { pause };
+            if let Err(error) = pass_on(client, reporter, clock, &batch, pause) {
+                have_read(client, reporter, &batch);
+                return Err(error);
             }
+            portion.was_read(batch.count(), clock.now());
             client.done_with(batch.run())?;
         }
         // What is said of the last ones.
@@ -190,7 +209,34 @@ impl Args {
     }
 }
 
-fn report(reporter: &mut Reporter, clock: Clock, batch: &Batch) -> std::io::Result<()> {
+/// Prints these items, and waits for the pause after them, and for the reader of a pipe.
+fn pass_on(
+    client: &mut Client,
+    reporter: &mut Reporter,
+    clock: Clock,
+    batch: &Batch,
+    pause: Duration,
+) -> anyhow::Result<()> {
+    reporter.output().begin();
     reporter.items(clock.now(), Kind::Get, Role::Consumer, None, batch.run(), None);
-    reporter.flush()
+    reporter.flush().map_err(StdoutFailed)?;
+    client.sleep(pause).inspect_err(|error| {
+        // The pause is a part of the work, so what is interrupted in it is not done.
+        if !matches!(error, Error::Unread) {
+            reporter.output().begin();
+        }
+    })?;
+    match reporter.output().pipe() {
+        Some(pipe) => wait_for_reader(client, pipe),
+        None => Ok(()),
+    }
+}
+
+/// What its reader has read is done, whatever came then. The rest goes back in line when the consumer leaves.
+fn have_read(client: &mut Client, reporter: &mut Reporter, batch: &Batch) {
+    let count = reporter.output().items_read();
+    if count > 0 {
+        // If the queue cannot be told, all of it goes back.
+        let _ = client.about("done", Which { count, ..batch.run().which() });
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::consumer::SEVERAL;
 use super::visit::{self, WaitArgs};
-use super::{QueueArg, StdoutFailed, Stop, values};
+use super::{QueueArg, StdoutFailed, Stop, need_output, values};
 use crate::client::{Client, Error, Patience};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
@@ -73,6 +73,7 @@ impl OutputArgs {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         visit::at_least_one(self.count)?;
+        need_output()?;
         let clock = Clock::start();
         let visit = self.queue.visit()?.for_the_callers().within(self.wait.patience());
         let mut reporter = self.output.reporter(&visit);

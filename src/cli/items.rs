@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 
 use anyhow::{Context, bail};
 
-use super::{Usage, values};
+use super::{Usage, need_input, values};
 use crate::client::Options;
 use crate::pipe::{Ready, wait};
 use crate::report::encode;
@@ -40,16 +40,17 @@ pub(super) struct InputArgs {
 impl InputArgs {
     /// The `given` items, of which `-` by itself stands for what is on standard input, and the `literal`
     /// ones from behind `--`.
-    pub(super) fn source(&self, given: &[String], literal: &[String]) -> Result<Source, Usage> {
+    pub(super) fn source(&self, given: &[String], literal: &[String]) -> anyhow::Result<Source> {
         let dash = given.iter().any(|item| item == "-");
         let items = [given, literal].concat();
         let texts = match dash {
             true if items.len() > 1 => {
                 let why = "- is for the lines of standard input, and stands alone: write `-- -` to \
                            put an item that is a -";
-                return Err(Usage(why.to_owned()));
+                return Err(Usage(why.to_owned()).into());
             }
             true => {
+                need_input()?;
                 let delimiter = if self.null { 0 } else { b'\n' };
                 let most = self.max_item_size;
                 Texts::Stdin(Stdin { delimiter, most, ..Stdin::default() })

@@ -11,6 +11,7 @@ mod keeper;
 mod manual;
 mod outfile;
 mod picture;
+mod portion;
 mod private;
 mod producer;
 mod progress;
@@ -18,6 +19,7 @@ mod put;
 mod run;
 mod signals;
 mod status;
+mod streams;
 mod tend;
 mod timeline;
 mod values;
@@ -38,6 +40,8 @@ use crate::name::QueueName;
 use crate::os;
 use crate::pipe::{Blocking, lack};
 use crate::report::Lang;
+pub use streams::note_standard_streams;
+use streams::{need_input, need_output};
 
 /// multiprocessing.Queue for the command line: processes joined by named pipes
 #[derive(Debug, Parser)]
@@ -247,9 +251,10 @@ fn report(error: &anyhow::Error) -> ExitCode {
 struct StdoutFailed(#[source] io::Error);
 
 /// Prints this on standard output.
-fn print(text: &[u8]) -> Result<(), StdoutFailed> {
+fn print(text: &[u8]) -> anyhow::Result<()> {
+    need_output()?;
     let mut stdout = Blocking(io::stdout());
-    stdout.write_all(text).and_then(|()| stdout.flush()).map_err(StdoutFailed)
+    Ok(stdout.write_all(text).and_then(|()| stdout.flush()).map_err(StdoutFailed)?)
 }
 
 /// What clap has to say: help as it is, an error in one line. `first` is the first argument.
@@ -262,7 +267,7 @@ fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
                 false => text.to_string(),
             };
             return match print(text.as_bytes()) {
-                Err(error) => report(&error.into()),
+                Err(error) => report(&error),
                 Ok(()) => ExitCode::Done,
             };
         }

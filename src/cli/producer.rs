@@ -8,7 +8,7 @@ use super::client::ClientArgs;
 use super::feed::Feed;
 use super::items::{InputArgs, Source};
 use super::visit::come;
-use super::{StdoutFailed, Usage, values};
+use super::{StdoutFailed, Usage, need_output, values};
 use crate::client::{Error, Patience};
 use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
@@ -82,6 +82,9 @@ impl Args {
             Format::Json => Style::Json,
         };
         let style = self.client.unless_quiet(style);
+        if style != Style::Silent {
+            need_output()?;
+        }
         let prepared = self.client.prepare(Role::Producer, style, Progress::default())?;
         let (queue, lang) = (prepared.queue, prepared.lang);
         let mut source = self.source(lang)?;
@@ -115,12 +118,12 @@ impl Args {
     }
 
     /// Exactly one of items, a count of them, and standard input is to be put.
-    fn source(&self, lang: Lang) -> Result<Source, Usage> {
+    fn source(&self, lang: Lang) -> anyhow::Result<Source> {
         let Some(items) = self.items else {
             if self.given.is_empty() && self.literal.is_empty() {
                 let why = "what is to be put? Give --items N, the items, or - for lines from \
                            standard input";
-                return Err(Usage(why.to_owned()));
+                return Err(Usage(why.to_owned()).into());
             }
             return self.input.source(&self.given, &self.literal);
         };

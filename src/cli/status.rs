@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::progress::ProgressArg;
 use super::signals;
 use super::visit::{Visit, no_such_queue};
-use super::{QueueArg, StdoutFailed, values};
+use super::{QueueArg, StdoutFailed, need_output, values};
 use crate::client::{Error, Patience, default_dir, status_at_rest};
 use crate::clock::nanos;
 use crate::exit::ExitCode;
@@ -90,6 +90,7 @@ enum Seen {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let named = self.queue.given()?;
+        need_output()?;
         let visit = self.queue.visit()?;
         let mut reporter = visit.reporter(match self.format {
             Format::Text => Style::Log,

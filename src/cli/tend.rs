@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::get::OutputArgs;
-use super::{QueueArg, StdoutFailed, Stop, Usage, say, values, visit};
+use super::{QueueArg, StdoutFailed, Stop, Usage, need_output, say, values, visit};
 use crate::client::{Client, Error};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
@@ -114,6 +114,7 @@ pub(super) struct RmArgs {
 impl PeekArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         visit::at_least_one(self.count)?;
+        need_output()?;
         let visit = self.queue.visit()?;
         let mut client = visit.come_if_there()?;
         let mut reporter = self.output.reporter(&visit);
@@ -173,6 +174,9 @@ impl JoinArgs {
 
 impl CloseArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if self.now {
+            need_output()?;
+        }
         let visit = self.queue.visit()?;
         let there = visit.is_there()?;
         let mut client = visit.come()?;
@@ -195,6 +199,7 @@ impl FailedArgs {
             let text = "what about these items? Give --retry or --drop, or no id to list them all";
             return Err(Usage(text.to_owned()).into());
         }
+        need_output()?;
         let visit = self.queue.visit()?;
         let mut client = visit.come_if_there()?;
         if !self.retry && !self.drop {
@@ -266,6 +271,13 @@ impl RmArgs {
     /// Tells how many items went with the queue.
     fn remove(&self, visit: &visit::Visit) -> anyhow::Result<u64> {
         let mut client = visit.come_if_there()?;
+        if self.force {
+            let census = client.size()?.0;
+            if census.in_line + census.out + census.failed > 0 {
+                // How many there were is printed.
+                need_output()?;
+            }
+        }
         let removed = client.remove_queue(self.force)?;
         // Until the keeper has gone, and everything with it.
         client.wait_for_the_end()?;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use super::picture::PicturePath;
-use super::{LangArg, Usage, print, say};
+use super::{LangArg, Usage, need_input, need_output, print, say};
 use crate::exit::ExitCode;
 use crate::pipe::Blocking;
 use crate::report::{Form, Recording};
@@ -37,6 +37,12 @@ impl Args {
         if self.output.is_none() && io::stdout().is_terminal() {
             let why = "a picture is nothing for a terminal: name a file with --output";
             return Err(Usage(why.to_owned()).into());
+        }
+        if self.output.is_none() {
+            need_output()?;
+        }
+        if self.reads_stdin() {
+            need_input()?;
         }
         let name = self.events.display().to_string();
         let events = self.open()?;
@@ -69,13 +75,17 @@ impl Args {
 }
 
 impl Args {
+    fn reads_stdin(&self) -> bool {
+        self.events.as_os_str() == "-"
+    }
+
     /// The recording; none for standard input.
     fn open(&self) -> Result<Option<File>, Usage> {
         let name = self.events.display();
         let refused = |why: &dyn Display| {
             Usage(format!("cannot read {name}: {why}: name a file of recorded events"))
         };
-        if self.events.as_os_str() == "-" {
+        if self.reads_stdin() {
             return Ok(None);
         }
         let file = File::open(&self.events).map_err(|error| refused(&error))?;

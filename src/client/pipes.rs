@@ -53,11 +53,20 @@ pub(super) fn is_passing(error: &io::Error) -> bool {
 impl Client {
     /// Waits until there is something to read from `input`, or its end.
     pub(crate) fn wait_for(&mut self, input: BorrowedFd<'_>) -> Result<(), Error> {
+        self.wait_for_one(input, Ready::Read)
+    }
+
+    /// Waits until there is room in `output`, or nobody reads it.
+    pub(crate) fn wait_for_room(&mut self, output: BorrowedFd<'_>) -> Result<(), Error> {
+        self.wait_for_one(output, Ready::Write)
+    }
+
+    fn wait_for_one(&mut self, other: BorrowedFd<'_>, ready: Ready) -> Result<(), Error> {
         loop {
-            let states = self.wait_for_all(&[(input, Ready::Read)], None)?;
+            let states = self.wait_for_all(&[(other, ready)], None)?;
             match states.as_slice() {
                 [keeper, ..] if keeper.dead => self.resume()?,
-                [.., input] if input.ready || input.dead => return Ok(()),
+                [.., other] if other.ready || other.dead => return Ok(()),
                 // A signal, which will have been told of in a moment.
                 _ => {}
             }

@@ -13,7 +13,7 @@ pub(crate) use blocking::Blocking;
 pub(crate) use dir::{DirError, QueueDir, StartLock, Unsafe, remove_if_there, sweep_runs};
 pub(crate) use fifo::{Door, Inbox, Mailbox, Slot, WIDE, make as make_fifo};
 pub(crate) use holder::{keeper_of, starter_of};
-pub(crate) use limit::{raise_open_files, widen, width};
+pub(crate) use limit::{Narrow, raise_open_files, widen, width};
 pub(crate) use own::{explain, lack, open_own};
 pub(crate) use rustix::pipe::PIPE_BUF;
 pub(crate) use wait::{Ready, State, Waker, wait};

@@ -194,11 +194,13 @@ impl Reporter {
                         attempt: Some(run.attempt),
                         waited: waited.map(Seconds),
                     });
+                    self.out.end_item();
                 }
             }
             Style::Raw => {
                 for (_, item) in run.items() {
                     self.bare(item);
+                    self.out.end_item();
                 }
             }
             Style::Log => {
@@ -210,6 +212,7 @@ impl Reporter {
                     self.out.raw(verb.before.as_bytes());
                     self.out.text(&item::bare(item));
                     self.out.raw(verb.after.as_bytes());
+                    self.out.end_item();
                 }
             }
         }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::item::printable;
 use super::progress::Progress;
 use crate::clock::Nanos;
-use crate::pipe::{Blocking, PIPE_BUF, Ready, Waker, wait};
+use crate::pipe::{Blocking, Narrow, PIPE_BUF, Ready, Waker, wait};
 
 /// Lines on their way to standard output. They are written when they are flushed, whole.
 #[derive(Debug)]
@@ -22,6 +22,12 @@ pub(crate) struct Output {
     interrupt: Option<Arc<Waker>>,
     /// It has come: what the reader does not take at once is not worth waiting for.
     hurried: bool,
+    /// The pipe that standard output is, if what its reader has read is to be known.
+    pipe: Option<Narrow<io::Stdout>>,
+    /// How much has been written to it since [`Output::begin`].
+    written: usize,
+    /// Where in that the items end.
+    ends: Vec<usize>,
 }
 
 /// Writes in pieces that never block once there is room at all, and tells how much was written.
@@ -40,7 +46,7 @@ fn write_while_there_is_room(
             Err(error) => return (written, Err(error)),
         };
         if states[0].ready || states[0].dead {
-            let end = lines.len().min(written + PIPE_BUF);
+            let end = written + one_write(&lines[written..]);
             match rustix::io::write(out.as_fd(), &lines[written..end]) {
                 Ok(bytes) => written += bytes,
                 // Others may write there too, and have filled it; or a signal came.
@@ -54,12 +60,55 @@ fn write_while_there_is_room(
     (written, Ok(()))
 }
 
+/// How much of this to write at once: whole lines, so that those of several writers to one pipe are not
+/// mixed, unless a line is longer than a write that the kernel keeps in one piece.
+fn one_write(lines: &[u8]) -> usize {
+    if lines.len() <= PIPE_BUF {
+        return lines.len();
+    }
+    memchr::memrchr(b'\n', &lines[..PIPE_BUF]).map_or(PIPE_BUF, |end| end + 1)
+}
+
 impl Output {
     /// Standard output, beside this progress. A reader that doesn't read is waited for, but
     /// not when `interrupt` is woken.
     pub(crate) fn new(progress: Progress, interrupt: Option<Arc<Waker>>) -> Self {
         let terminal = io::stdout().is_terminal();
-        Self { lines: Vec::new(), terminal, progress, interrupt, hurried: false }
+        let (lines, ends) = (Vec::new(), Vec::new());
+        Self { lines, terminal, progress, interrupt, hurried: false, pipe: None, written: 0, ends }
+    }
+
+    /// From now on it is known what the reader of standard output has read, if that is a pipe, and the
+    /// system tells.
+    pub(crate) fn follow_reader(&mut self) {
+        self.pipe = Narrow::new(io::stdout());
+    }
+
+    /// The pipe of a reader that is followed.
+    pub(crate) fn pipe(&mut self) -> Option<&mut Narrow<io::Stdout>> {
+        self.pipe.as_mut()
+    }
+
+    /// What is shown from now on is counted.
+    pub(crate) fn begin(&mut self) {
+        self.written = 0;
+        self.ends.clear();
+    }
+
+    /// An item ends here.
+    pub(super) fn end_item(&mut self) {
+        if self.pipe.is_some() {
+            self.ends.push(self.written + self.lines.len());
+        }
+    }
+
+    /// How many items since [`Output::begin`] the reader has read to their end; 0 if it is not followed.
+    pub(crate) fn items_read(&self) -> u64 {
+        let Some(Ok(unread)) = self.pipe.as_ref().map(Narrow::unread) else {
+            return 0;
+        };
+        let read = self.written.saturating_sub(usize::try_from(unread).unwrap_or(usize::MAX));
+        self.ends.partition_point(|&end| end <= read) as u64
     }
 
     /// What is drawn on standard error.
@@ -93,6 +142,7 @@ impl Output {
         // What goes into a pipe is in nobody's way.
         let (written, ended) = if self.terminal { progress.aside(write) } else { write() };
         self.lines.drain(..written);
+        self.written += written;
         *hurried |= ended.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::Interrupted);
         ended
     }

@@ -4,6 +4,7 @@
 mod bad_input;
 mod bench;
 mod chaos;
+mod closed;
 mod cookbook;
 mod delays;
 mod documents;
@@ -22,6 +23,7 @@ mod numbers;
 mod oracle;
 mod pools;
 mod protocol;
+mod readers;
 mod respawn;
 mod run;
 mod shared;

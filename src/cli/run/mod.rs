@@ -18,7 +18,7 @@ use super::client::draw_seed;
 use super::picture::{PictureFile, PicturePath};
 use super::progress::ProgressArg;
 use super::signals::{self, Leave};
-use super::{LangArg, StdoutFailed, private, values};
+use super::{LangArg, StdoutFailed, need_output, private, values};
 use crate::clock::{Clock, Delay, Nanos, Pacer, Speed, nanos};
 use crate::crew::{Crew, stay_on_one_core};
 use crate::exit::ExitCode;
@@ -138,6 +138,9 @@ struct Files {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let lang = self.lang.lang()?;
+        if !self.quiet {
+            need_output()?;
+        }
         let workers = self.workers();
         if let Some(most) = raise_open_files()
             && most < workers.len() as u64 + OWN_FILES

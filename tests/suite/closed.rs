@@ -1,0 +1,185 @@
+//! Standard streams that are closed, or open the wrong way: what needs them fails before anything is
+//! taken or put, and what doesn't need them works.
+
+use crate::harness::{Outcome, Sandbox, assert_same};
+
+/// A queue `q` with the items a, b and c, of which nothing else is known.
+fn three(sandbox: &Sandbox) {
+    sandbox.run(&["put", "-q", "q", "a", "b", "c"]).assert_prints("");
+}
+
+/// What is in the queue `q` is as it was.
+#[track_caller]
+fn assert_untouched(sandbox: &Sandbox) {
+    sandbox.run(&["peek", "-q", "q", "--count", "9"]).assert_prints("a\nb\nc\n");
+    sandbox.assert_nothing_left();
+}
+
+#[track_caller]
+fn refuses(sandbox: &Sandbox, script: &str, words: &[&str]) {
+    let outcome = sandbox.script(script);
+    assert_same("", &outcome.text());
+    assert_eq!(outcome.code(), Some(1), "{script}: {}", outcome.stderr);
+    outcome.assert_one_line_of_error(words);
+}
+
+fn works(sandbox: &Sandbox, script: &str) -> Outcome {
+    let outcome = sandbox.script(script);
+    assert_eq!((outcome.code(), outcome.stderr.as_str()), (Some(0), ""), "{script}");
+    outcome
+}
+
+#[test]
+fn what_prints_items_takes_none_when_standard_output_is_closed() {
+    let sandbox = Sandbox::new();
+    three(&sandbox);
+    for command in [
+        "get -q q",
+        "get -q q --count 2 --format json",
+        "peek -q q",
+        "status",
+        "status -q q --format json",
+        "failed -q q",
+        "failed -q q --retry",
+        "consumer -q q --no-wait",
+        "consumer -q q --no-wait --format raw",
+        "consumer -q q --no-wait --format raw --delay 1ms",
+        "consumer -q q --no-wait --format raw --fast",
+        "consumer -q q --no-wait -- echo {}",
+        "consumer -q q --no-wait --quiet -- echo {}",
+        "consumer -q q --no-wait --format json -- echo {}",
+        "producer -q q d",
+        "close -q q --now",
+        "rm -q q --force",
+        "run --items 1 --speed max",
+        "run --items 1 --speed max --format json",
+        "bench --size 16 --workers 1x1 --rounds 1",
+        "man",
+        "man put",
+        "completions bash",
+        "--help",
+        "get --help",
+        "--version",
+    ] {
+        refuses(&sandbox, &format!("qdemo {command} >&-"), &["standard output is closed: "]);
+    }
+    assert_untouched(&sandbox);
+}
+
+#[test]
+fn the_remedy_for_a_closed_output_is_named() {
+    let sandbox = Sandbox::new();
+    three(&sandbox);
+    let words = ["qdemo: standard output is closed: send it ", ">/dev/null"];
+    refuses(&sandbox, "qdemo get -q q >&-", &words);
+    assert_untouched(&sandbox);
+}
+
+#[test]
+fn what_prints_nothing_works_when_standard_output_is_closed() {
+    let sandbox = Sandbox::new();
+    works(&sandbox, "qdemo put -q q a b c d >&-");
+    works(&sandbox, "echo e | qdemo put -q q - >&-");
+    works(&sandbox, "qdemo producer -q q --quiet --keep-open f >&-");
+    works(&sandbox, "qdemo consumer -q q --quiet --max 6 >&-");
+    works(&sandbox, "qdemo join -q q >&-");
+    works(&sandbox, "qdemo close -q q >&-");
+    works(&sandbox, "qdemo rm -q q >&-");
+    works(&sandbox, "qdemo put -q q a && qdemo get -q q >/dev/null && qdemo rm -q q --force >&-");
+    works(&sandbox, "qdemo run --quiet --items 2 --speed max >&-");
+    works(&sandbox, "qdemo run --quiet --items 2 --speed max --timeline run.svg >&-");
+    works(&sandbox, "qdemo run --items 2 --speed max --format json >run.jsonl");
+    works(&sandbox, "qdemo timeline run.jsonl --output again.svg >&-");
+    refuses(&sandbox, "qdemo timeline run.jsonl >&-", &["standard output is closed: "]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn dev_null_is_a_place_for_output_however_it_was_opened() {
+    let sandbox = Sandbox::new();
+    works(&sandbox, "qdemo put -q q a b c d e && qdemo close -q q");
+    works(&sandbox, "qdemo get -q q >/dev/null");
+    works(&sandbox, "qdemo get -q q 1<>/dev/null");
+    works(&sandbox, "exec 3<>/dev/null; qdemo get -q q >&3 <&3 2>&3");
+    works(&sandbox, "exec 0<>/dev/null 1<>/dev/null; qdemo get -q q");
+    works(&sandbox, "qdemo consumer -q q --format raw >>/dev/null");
+    works(&sandbox, "qdemo rm -q q");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn an_output_that_is_open_for_reading_only_takes_nothing() {
+    let sandbox = Sandbox::new();
+    three(&sandbox);
+    let words = ["standard output is not open for writing: "];
+    refuses(&sandbox, "qdemo get -q q 1</dev/null", &words);
+    refuses(&sandbox, "qdemo consumer -q q --no-wait --format raw 1</dev/null", &words);
+    refuses(&sandbox, "qdemo --version 1</dev/null", &words);
+    assert_untouched(&sandbox);
+}
+
+#[test]
+fn what_reads_a_closed_input_puts_nothing_and_says_so() {
+    let sandbox = Sandbox::new();
+    three(&sandbox);
+    for command in [
+        "put -q q -",
+        "put -q q -0 -",
+        "put -q q --json -",
+        "producer -q q -",
+        "producer -q q --quiet -",
+        "timeline -",
+        "timeline - --output run.svg",
+    ] {
+        refuses(&sandbox, &format!("qdemo {command} <&-"), &["standard input is closed: "]);
+        let words = ["standard input is not open for reading: "];
+        refuses(&sandbox, &format!("qdemo {command} 0>/dev/null"), &words);
+    }
+    assert!(!sandbox.path("run.svg").exists());
+    assert_untouched(&sandbox);
+}
+
+#[test]
+fn what_reads_nothing_works_when_standard_input_is_closed() {
+    let sandbox = Sandbox::new();
+    works(&sandbox, "qdemo put -q q a b c <&-");
+    works(&sandbox, "printf x | qdemo put -q q -");
+    let got = works(&sandbox, "qdemo get -q q --count 2 <&-");
+    assert_same("a\nb\n", &got.text());
+    let got = works(&sandbox, "qdemo consumer -q q --max 1 --format raw <&-");
+    assert_same("c\n", &got.text());
+    // The command's own standard input is not that of the consumer.
+    let got = works(&sandbox, "qdemo consumer -q q --max 1 -- cat <&-");
+    assert_same("x\n", &got.text());
+    works(&sandbox, "qdemo put -q q - </dev/null");
+    works(&sandbox, "qdemo rm -q q <&-");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_closed_standard_error_is_no_error_and_nothing_is_written_elsewhere() {
+    let sandbox = Sandbox::new();
+    works(&sandbox, "qdemo put -q q a b c 2>&-");
+    let got = works(&sandbox, "qdemo get -q q 2>&-");
+    assert_same("a\n", &got.text());
+    // What the command says there is lost, and nothing else.
+    let each = "qdemo consumer -q q --max 1 -- sh -c 'echo oh >&2; echo \"$1\"' sh {} 2>&-";
+    assert_same("b\n", &works(&sandbox, each).text());
+    // An error of which nobody hears has its exit code.
+    assert_eq!(sandbox.script("qdemo rm -q q 2>&-").code(), Some(1));
+    assert_eq!(sandbox.script("qdemo get -q q >&- 2>&-").code(), Some(1));
+    assert_eq!(sandbox.script("qdemo get --unknown 2>&-").code(), Some(2));
+    let run = "qdemo run --items 1 --speed max --stats text --lang en 2>&-";
+    let lines = works(&sandbox, run).lines();
+    assert_eq!(lines.last().map(String::as_str), Some("all processes have finished"));
+    sandbox.run(&["peek", "-q", "q", "--count", "9"]).assert_prints("c\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_keeper_that_is_started_with_all_three_closed_keeps_the_queue() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.script("qdemo put -q q a b c <&- >&- 2>&-").code(), Some(0));
+    assert_eq!(sandbox.script("qdemo join -q q --timeout 1ms <&- >&- 2>&-").code(), Some(3));
+    assert_untouched(&sandbox);
+}
