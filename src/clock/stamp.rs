@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
+use rustix::process::{Pid, getppid};
 use serde::{Deserialize, Serialize};
 
 use super::{Nanos, nanos};
@@ -61,14 +62,21 @@ pub(crate) struct Moment {
 
 impl Stamp {
     /// When this process was made. If nothing can be known of that, it counts as very old.
+    ///
+    /// Where qdemo is process 1, it runs its command in a child with the same arguments: what counts then
+    /// is when process 1 was made.
     pub(crate) fn birth() -> Self {
         let pid = std::process::id();
-        match Process::read("self") {
-            None => Self { tick: current_tick(), pid, ns: 0 },
-            Some(own) => match own.start_tick() {
-                Some(tick) => Self { tick, pid, ns: pid_namespace() },
-                None => Self::default(),
-            },
+        let Some(own) = Process::read("self") else {
+            return Self { tick: current_tick(), pid, ns: 0 };
+        };
+        let (process, pid) = match own.process_1() {
+            Some(process_1) => (process_1, 1),
+            None => (own, pid),
+        };
+        match process.start_tick() {
+            Some(tick) => Self { tick, pid, ns: pid_namespace() },
+            None => Self::default(),
         }
     }
 
@@ -196,6 +204,17 @@ impl Process {
             session: number(field(6)?)?,
             start: field(22)?.parse().ok()?,
         })
+    }
+
+    /// The process 1 that runs its command in this process, if that is so.
+    fn process_1(&self) -> Option<Self> {
+        if getppid() != Some(Pid::INIT) {
+            return None;
+        }
+        let arguments = |which: &str| proc::read(&format!("/proc/{which}/cmdline")).ok();
+        let parent = self.parent.to_string();
+        let same = arguments("self").is_some_and(|own| arguments(&parent) == Some(own));
+        Self::read(&parent).filter(|_| same)
     }
 
     /// When it started, in clock ticks since the machine did; none if that cannot be known. An offset
