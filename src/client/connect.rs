@@ -20,7 +20,7 @@ use crate::name::QueueName;
 use crate::os;
 use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, Waker, keeper_of};
 use crate::queue::Role;
-use crate::wire::{Hello, Key, LARGEST_ITEM, Status, Welcome};
+use crate::wire::{Hello, Key, LARGEST_ITEM, LARGEST_OF_ALL, Status, Welcome};
 
 /// How often a keeper may go just as this client comes, before that is taken for a fault.
 const TRIES: usize = 100;
@@ -117,7 +117,7 @@ impl Options {
         self
     }
 
-    /// How many bytes of JSON an item may have; by default 16 MiB.
+    /// How many bytes of JSON an item may have; by default 16 MiB, and at most 256 MiB.
     pub fn max_item_size(mut self, bytes: u64) -> Self {
         self.hello.largest = Some(bytes);
         self
@@ -311,7 +311,7 @@ impl Options {
             lines: Vec::new(),
             answered: 0,
             window: 0,
-            largest: self.hello.largest.unwrap_or(LARGEST_ITEM),
+            largest: self.hello.largest.unwrap_or(LARGEST_ITEM).min(LARGEST_OF_ALL),
             heard: VecDeque::new(),
             full: false,
             late: Vec::new(),

@@ -8,6 +8,7 @@ mod answer;
 mod coming;
 mod crew;
 mod host;
+mod large;
 pub(crate) mod notes;
 mod peer;
 mod post;
@@ -18,12 +19,10 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use bytes::{Bytes, BytesMut};
-
 use crate::clock::{Nanos, Next, Pacer};
 use crate::journal::Fact;
 use crate::queue::{Census, ClientId, Effect, Lines, Queue, Remains, Request, Role, Worker};
-use crate::wire::{Framer, Key, LARGEST_ITEM, Malformed, Reply, RequestLine};
+use crate::wire::{Framer, Key, Malformed, Reply, RequestLine};
 use crew::worker_of;
 pub(crate) use host::{Event, Host, Watch, What};
 pub(crate) use peer::Known;
@@ -58,6 +57,8 @@ pub(crate) struct Keeper {
     effects: Vec<Effect>,
     /// The last wall time that was given.
     wall: Nanos,
+    /// How many bytes of items have come whose end is still to come.
+    unfinished: u64,
     /// This client has asked for the queue to be removed, with so many items.
     removed: Option<(ClientId, u64)>,
 }
@@ -76,6 +77,7 @@ impl Keeper {
             next_client: 0,
             effects: Vec::new(),
             wall: 0,
+            unfinished: 0,
             removed: None,
         }
     }
@@ -369,36 +371,6 @@ impl Keeper {
         self.removed = Some((client, items));
     }
 
-    fn part(&mut self, client: ClientId, piece: &[u8], host: &mut impl Host) {
-        let Some(peer) = self.peers.get_mut(&client) else {
-            return;
-        };
-        peer.parts.extend_from_slice(piece);
-        if peer.parts.len() as u64 > peer.largest() {
-            self.show_out(client, host);
-        }
-    }
-
-    /// The items of a put: the first one may have come in parts. None if that is too large.
-    fn whole(&mut self, client: ClientId, count: u64, lines: &[u8]) -> Option<Lines> {
-        let (mut parts, largest) = match self.peers.get_mut(&client) {
-            // Not split off: that would keep the room of a large item for as long as the client stays.
-            Some(peer) => (std::mem::take(&mut peer.parts), peer.largest()),
-            None => (BytesMut::new(), LARGEST_ITEM),
-        };
-        let bytes = if parts.is_empty() {
-            Bytes::copy_from_slice(lines)
-        } else {
-            parts.extend_from_slice(lines);
-            let first = memchr::memchr(b'\n', &parts).unwrap_or(parts.len());
-            if first as u64 > largest {
-                return None;
-            }
-            parts.freeze()
-        };
-        Some(Lines { count, bytes })
-    }
-
     /// What of these items was not accepted before: a client that has lost a keeper may not know.
     fn not_known(
         &mut self,
@@ -420,15 +392,6 @@ impl Keeper {
             return None;
         }
         Some(lines)
-    }
-
-    /// A client that doesn't keep to what may be sent.
-    fn show_out(&mut self, client: ClientId, host: &mut impl Host) {
-        let most = self.peers.get(&client).map_or(LARGEST_ITEM, Peer::largest);
-        let text = format!("an item has at most {most} bytes as JSON");
-        send_error(host, client, "too-large", &text);
-        self.leave_for_good(client, host);
-        self.forget(client, host);
     }
 
     fn bye(&mut self, client: ClientId, host: &mut impl Host) {
@@ -456,6 +419,7 @@ impl Keeper {
 
     fn forget(&mut self, client: ClientId, host: &mut impl Host) {
         if let Some(peer) = self.peers.remove(&client) {
+            self.unfinished -= peer.parts.len() as u64;
             self.keys.remove(&peer.key);
             if peer.is_recorded() {
                 host.record(&Fact::Left(peer.key));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Nanos;
 use crate::queue::{Effect, Member, Role, Worker};
-use crate::wire::{Hello, Key, LARGEST_ITEM, Resumed};
+use crate::wire::{Hello, Key, LARGEST_ITEM, LARGEST_OF_ALL, Resumed};
 
 /// How many pieces of what a client has put are remembered: more than it is ever owed an answer to, but
 /// for one that reads nothing.
@@ -123,7 +123,7 @@ impl Peer {
 
     /// Its largest item, in bytes of JSON.
     pub(super) fn largest(&self) -> u64 {
-        self.known.hello.largest.unwrap_or(LARGEST_ITEM)
+        self.known.hello.largest.unwrap_or(LARGEST_ITEM).min(LARGEST_OF_ALL)
     }
 
     /// Notes what it is about to be told, and tells what is to be written down of it first, if

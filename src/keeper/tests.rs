@@ -10,10 +10,10 @@ use crate::wire::ReplyReader;
 
 /// Mailboxes that are vectors, and a list of what happened.
 #[derive(Default)]
-struct Paper {
+pub(super) struct Paper {
     mail: BTreeMap<ClientId, Vec<u8>>,
     opened: Vec<String>,
-    closed: Vec<ClientId>,
+    pub(super) closed: Vec<ClientId>,
     journal: Vec<u8>,
     /// When, what, by which worker, to which item.
     events: Vec<(Nanos, &'static str, Option<Worker>, u64)>,
@@ -69,9 +69,9 @@ impl Host for Paper {
 }
 
 /// A keeper of a stand-alone queue, and what it says.
-struct Desk {
-    keeper: Keeper,
-    paper: Paper,
+pub(super) struct Desk {
+    pub(super) keeper: Keeper,
+    pub(super) paper: Paper,
 }
 
 const A: &str = "00000000000000a1";
@@ -79,27 +79,29 @@ const C: &str = "00000000000000c1";
 const D: &str = "00000000000000d1";
 
 impl Desk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let plan = Plan { queue: Queue::new(Remains::default(), true), workers: None, pacer: None };
         Self { keeper: Keeper::new(plan), paper: Paper::default() }
     }
 
     /// Writes to the inbox, and lets the keeper answer.
-    fn say(&mut self, text: &str) {
+    pub(super) fn say(&mut self, text: &str) {
         self.keeper.receive(0, format!("\n\n{text}\n").as_bytes(), &mut self.paper);
         self.keeper.turn(0, &mut self.paper).unwrap();
     }
 
     /// What a client finds in its mailbox.
-    fn heard(&mut self, client: ClientId) -> String {
+    pub(super) fn heard(&mut self, client: ClientId) -> String {
         let mail = self.paper.mail.get_mut(&client).map(std::mem::take).unwrap_or_default();
         String::from_utf8(mail).unwrap().trim_end().to_owned()
     }
 
     fn come(&mut self, key: &str, role: &str) {
-        self.say(&format!(
-            r#"hello {key} {{"version":1,"role":"{role}","pid":5,"born":{{"tick":200,"pid":5}}}}"#
-        ));
+        self.come_with(key, role, r#""born":{"tick":200,"pid":5}"#);
+    }
+
+    pub(super) fn come_with(&mut self, key: &str, role: &str, more: &str) {
+        self.say(&format!(r#"hello {key} {{"version":1,"role":"{role}","pid":5,{more}}}"#));
     }
 }
 
@@ -147,21 +149,6 @@ fn the_parts_of_a_client_that_dies_are_discarded() {
     desk.come(C, "consumer");
     desk.say(&format!("get {C} 1"));
     assert!(desk.heard(2).ends_with("run 1 1 1\n2]"));
-}
-
-#[test]
-fn an_item_that_is_too_large_shows_its_client_out_and_nobody_else() {
-    let mut desk = Desk::new();
-    desk.come(A, "producer");
-    desk.come(C, "consumer");
-    desk.heard(0);
-    let piece = "x".repeat(4000);
-    for _ in 0..=LARGEST_ITEM / 4000 {
-        desk.say(&format!("part {A}\n{piece}"));
-    }
-    assert!(desk.heard(0).starts_with("error too-large "));
-    assert_eq!(desk.paper.closed, [0]);
-    assert_eq!(desk.keeper.queue.count(Role::Consumer), 1);
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(crate) const VERSION: u32 = 1;
 
 /// The largest item, in bytes of JSON, of a client that doesn't say what its largest is.
 pub(crate) const LARGEST_ITEM: u64 = 16 << 20;
+/// The largest item that a keeper takes, whatever a client says.
+pub(crate) const LARGEST_OF_ALL: u64 = 256 << 20;
 
 /// A client's number: drawn at random by the client, and known to it and the keeper alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
