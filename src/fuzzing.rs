@@ -233,6 +233,7 @@ fn one_move(what: u8, how: u8) -> Move {
         19 => Move::Later,
         20 if how == 0 => Move::Close,
         20 if how == 1 => Move::CloseNow,
+        21 => Move::Attempt(pick),
         _ => Move::Step,
     }
 }

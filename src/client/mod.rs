@@ -78,6 +78,8 @@ pub(crate) enum News {
     Ended,
     /// There are so many items.
     Size(Census),
+    /// An attempt that was to begin has begun; or the item is not with this client any more.
+    Attempt(bool),
 }
 
 /// What stays behind when a client leaves.
@@ -307,11 +309,21 @@ impl Client {
         self.ask("size", None)
     }
 
-    /// What the keeper has said to [`Client::ask_for`] and [`Client::ask_size`], if anything.
+    /// Begins another attempt at an item that this client has out, and waits for nothing. It has begun,
+    /// and is written down, when [`Client::heard`] says so: no other consumer will have this attempt.
+    pub(crate) fn begin_attempt(&mut self, id: u64, attempt: u32) -> Result<(), Error> {
+        self.ask("attempt", Some(&format_args!("{id} {attempt}")))
+    }
+
+    /// What the keeper has said to [`Client::ask_for`], [`Client::ask_size`] and
+    /// [`Client::begin_attempt`], if anything.
     pub(crate) fn heard(&mut self) -> Result<Option<News>, Error> {
         while let Some(reply) = self.reply(Some(0))? {
             if let Reply::Size { census, .. } = reply {
                 return Ok(Some(News::Size(census)));
+            }
+            if let Reply::Count { items } = reply {
+                return Ok(Some(News::Attempt(items > 0)));
             }
             match self.answer(reply)? {
                 Some(Some(batch)) => return Ok(Some(News::Items(batch))),

@@ -39,7 +39,7 @@ impl Task {
 
     /// The how-manieth attempt this is, those of other consumers included.
     pub(crate) fn attempt(&self) -> u32 {
-        self.run.attempt.saturating_add(self.failures)
+        self.run.attempt
     }
 }
 

@@ -6,6 +6,7 @@ mod groups;
 mod guard;
 mod job;
 mod terminal;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::io;
@@ -24,6 +25,7 @@ pub(crate) use guard::{MARK, stand};
 use job::Job;
 pub(crate) use job::{Ended, Task};
 pub(crate) use terminal::Terminal;
+use waiting::Waiting;
 
 /// So many items may wait for another try, beyond those that run.
 const MOST_WAITING: usize = 64;
@@ -114,8 +116,8 @@ pub(crate) struct Exec<'a, W> {
     /// Woken when a child has died.
     deaths: Waker,
     running: Vec<Job>,
-    /// Those that wait for another try, and until when.
-    waiting: Vec<(Nanos, Task)>,
+    /// Those that wait for another try.
+    waiting: Waiting,
     /// Places that are free again then.
     resting: Vec<Nanos>,
     /// An answer to a get is owed.
@@ -156,7 +158,7 @@ impl<'a, W: Watch> Exec<'a, W> {
             groups: Groups::new(terminal)?,
             deaths,
             running: Vec::new(),
-            waiting: Vec::new(),
+            waiting: Waiting::default(),
             resting: Vec::new(),
             asked: false,
             idle: None,
@@ -211,9 +213,8 @@ impl<'a, W: Watch> Exec<'a, W> {
         let now = self.clock.now();
         self.resting.retain(|&until| until > now);
         while self.free() > 0
-            && let Some(at) = self.waiting.iter().position(|(due, _)| *due <= now)
+            && let Some(task) = self.waiting.take(now)
         {
-            let (_, task) = self.waiting.remove(at);
             self.start(task)?;
         }
         Ok(())
@@ -288,7 +289,7 @@ impl<'a, W: Watch> Exec<'a, W> {
                 }
                 // No more at a time than there are now, then.
                 self.plan.jobs = self.running.len();
-                self.waiting.push((now, task));
+                self.waiting.put_off(now, task);
                 Ok(())
             }
         }
@@ -297,8 +298,8 @@ impl<'a, W: Watch> Exec<'a, W> {
     fn fail(&mut self, task: &Task, why: &str) -> Result<(), Stopped> {
         self.tally.failed += 1;
         self.say(task.run.which(), false);
-        let tries = task.failures.saturating_add(1);
-        Ok(self.client.fail(task.id(), task.run.attempt, tries, why)?)
+        // The keeper knows of the tries before this one.
+        Ok(self.client.fail(task.id(), task.run.attempt, 1, why)?)
     }
 
     fn say(&mut self, which: Which, done: bool) {
@@ -322,10 +323,10 @@ impl<'a, W: Watch> Exec<'a, W> {
     }
 
     fn wait(&mut self) -> Result<(), Error> {
-        let due = self.waiting.iter().map(|(due, _)| *due).filter(|_| self.free() > 0);
+        let due = self.waiting.due().filter(|_| self.free() > 0);
         let limits = self.running.iter().filter_map(Job::limit);
         let other = self.resting.iter().copied().chain(self.look).chain(self.leaves_at());
-        let next = due.chain(limits).chain(other).min();
+        let next = due.into_iter().chain(limits).chain(other).min();
         let most = next.map(|next| next.saturating_sub(self.clock.now()));
         if self.client.wait_for_answer_or(&self.pipes(), most)? {
             self.client.resume()?;
@@ -362,6 +363,11 @@ impl<'a, W: Watch> Exec<'a, W> {
                 News::Ended => {
                     self.asked = false;
                     self.ended = true;
+                }
+                News::Attempt(begun) => {
+                    if let Some(task) = self.waiting.hear(begun) {
+                        self.watch.late(task.id());
+                    }
                 }
                 News::Size(census) => {
                     self.watch.census(census, self.tally);
@@ -441,7 +447,10 @@ impl<'a, W: Watch> Exec<'a, W> {
                 let doubled = 2u64.saturating_pow(task.failures);
                 let pause = nanos(self.plan.backoff).saturating_mul(doubled);
                 task.failures += 1;
-                self.waiting.push((ended.end.saturating_add(pause), task));
+                let due = ended.end.saturating_add(pause);
+                let attempt = task.run.attempt.saturating_add(1);
+                self.client.begin_attempt(task.id(), attempt)?;
+                self.waiting.ask(due, task);
             }
             Some(why) => {
                 let why = match task.failures {

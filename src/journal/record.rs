@@ -32,6 +32,8 @@ pub(crate) enum Fact<'a> {
     Out { key: Key, first: u64, count: u64, since: u64 },
     /// `done FIRST COUNT`
     Done { first: u64, count: u64 },
+    /// `attempt ID ATTEMPT`: still with its client, in another attempt.
+    Attempt { id: u64, attempt: u32 },
     /// `back FIRST COUNT ATTEMPT STRIKES`: in line again.
     Back { first: u64, count: u64, attempt: u32, strikes: u32 },
     /// `failed FIRST COUNT ATTEMPT STRIKES WHY`: put aside.
@@ -65,6 +67,7 @@ impl Fact<'_> {
                 write!(text, "out {key} {first} {count} {since}")
             }
             Self::Done { first, count } => write!(text, "done {first} {count}"),
+            Self::Attempt { id, attempt } => write!(text, "attempt {id} {attempt}"),
             Self::Back { first, count, attempt, strikes } => {
                 write!(text, "back {first} {count} {attempt} {strikes}")
             }
@@ -192,6 +195,7 @@ fn parse(head: &[u8], lines: Lines) -> Option<Fact<'_>> {
             Fact::Out { key, first: one(2)?, count: one(3)?, since: one(4)? }
         }
         b"done" => Fact::Done { first: one(1)?, count: one(2)? },
+        b"attempt" => Fact::Attempt { id: one(1)?, attempt: small(2)? },
         b"back" => {
             let (attempt, strikes) = (small(3)?, small(4)?);
             Fact::Back { first: one(1)?, count: one(2)?, attempt, strikes }
@@ -252,6 +256,7 @@ mod tests {
             Fact::Client { key: Key(0xc1), json: "{}" },
             Fact::Out { key: Key(0xc1), first: 1, count: 2, since: 9 },
             Fact::Left(Key(0xc1)),
+            Fact::Attempt { id: 2, attempt: 3 },
             Fact::Done { first: 1, count: 1 },
             Fact::Back { first: 2, count: 1, attempt: 3, strikes: 1 },
             Fact::Failed { first: 2, count: 1, attempt: 3, strikes: 5, why: "exit code 1 ~x" },

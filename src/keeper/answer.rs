@@ -19,7 +19,10 @@ pub(super) fn reply_to(effect: Effect, window: impl FnOnce() -> u64) -> Option<R
         Effect::Refused { seq, why: NotTaken::Closed, .. } => Reply::Closed { seq },
         Effect::Refused { seq, why: NotTaken::Full, .. } => Reply::Full { seq },
         Effect::Handed { run, .. } => Reply::Run(run),
-        Effect::Done { .. } | Effect::Returned { .. } | Effect::Failed { .. } => return None,
+        Effect::Done { .. }
+        | Effect::Returned { .. }
+        | Effect::Failed { .. }
+        | Effect::Attempted { .. } => return None,
         Effect::Ended { .. } => Reply::Ended,
         Effect::Empty { .. } => Reply::Empty,
         Effect::Joined { failed, .. } => Reply::Joined { failed },
@@ -42,6 +45,7 @@ pub(super) fn fact_of(effect: &Effect, key: Key, at: Nanos) -> Option<Fact<'_>> 
             let (first, count) = first_count(run);
             Fact::Done { first, count }
         }
+        Effect::Attempted { run, .. } => Fact::Attempt { id: run.first, attempt: run.attempt },
         Effect::Returned { run, .. } => {
             let (first, count) = first_count(run);
             Fact::Back { first, count, attempt: run.attempt, strikes: run.strikes }

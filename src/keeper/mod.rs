@@ -234,6 +234,7 @@ impl Keeper {
                 let why = String::from_utf8_lossy(why).into_owned();
                 Request::Fail { which, tries, why }
             }
+            RequestLine::Attempt { id, attempt } => Request::Attempt { id, attempt },
             RequestLine::Cancel => Request::Cancel,
             RequestLine::Join => Request::Join,
             RequestLine::Close { now } => Request::Close { now },

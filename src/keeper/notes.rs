@@ -188,6 +188,7 @@ impl Past {
                 self.replay.out(client, first, count, since);
             }
             Fact::Done { first, count } => self.replay.done(first, count),
+            Fact::Attempt { id, attempt } => self.replay.attempt(id, attempt),
             Fact::Back { first, count, attempt, strikes } => {
                 self.replay.back(first, count, attempt, strikes);
             }

@@ -102,6 +102,39 @@ impl Queue {
         effects.push(Effect::Returned { client, run });
     }
 
+    /// `client` begins another attempt at an item. Tells whether it has the item, in this attempt now:
+    /// it may have lost the item by its lease, or have said the same to a keeper that is dead.
+    pub(super) fn begin_attempt(
+        &mut self,
+        client: ClientId,
+        id: u64,
+        attempt: u32,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Some((key, before)) = self.clients.get(&client).and_then(|c| {
+            let (&key, held) = c.out.range(..=id).next_back()?;
+            (id < held.run.end()).then_some((key, held.run.attempt))
+        }) else {
+            return false;
+        };
+        if before.checked_add(1) != Some(attempt) {
+            return before == attempt;
+        }
+        let Some(Held { since, mut run }) = self.let_go(client, key) else {
+            return false;
+        };
+        let front = run.split_to(id - key);
+        let one = Run { attempt, ..run.split_to(1) };
+        effects.push(Effect::Attempted { client, run: one.clone() });
+        // The lease goes on.
+        for run in [front, one, run] {
+            if run.count() > 0 {
+                self.hold(client, Held { since, run });
+            }
+        }
+        true
+    }
+
     /// Puts back in line what a keeper had handed out that died before its client could read it: as it
     /// was, if nothing behind it has been handed out. Otherwise it comes in another order than it was
     /// put in, and the attempt shows that.

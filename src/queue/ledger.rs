@@ -25,6 +25,8 @@ pub(crate) enum Move {
     /// A client says so of whatever numbers.
     Claim(Which),
     GiveBack(usize),
+    /// Another attempt at that item begins.
+    Attempt(usize),
     Fail(usize),
     Wait,
     Retry,
@@ -86,7 +88,7 @@ enum Place {
 struct Ledger {
     /// 0 for any.
     capacity: u64,
-    /// By the queue's number: where the item is, how often it was handed out, what it is.
+    /// By the queue's number: where the item is, how many attempts have begun, what it is.
     items: BTreeMap<u64, (Place, u32, String)>,
     /// By client: the number of its last item that was sent, and accepted.
     sent: BTreeMap<ClientId, u64>,
@@ -120,6 +122,14 @@ impl Ledger {
                     assert_eq!(run.attempt, *times);
                     assert_eq!(text.as_bytes(), item);
                     *place = Place::Out(*client);
+                }
+            }
+            Effect::Attempted { client, run } => {
+                for (id, _) in run.items() {
+                    let (place, times, _) = self.items.get_mut(&id).unwrap();
+                    assert_eq!(*place, Place::Out(*client));
+                    *times += 1;
+                    assert_eq!(run.attempt, *times, "no attempt begins twice");
                 }
             }
             Effect::Done { client, run } => self.shift(run, *client, Place::Done),
@@ -216,7 +226,9 @@ impl Play {
         let here = self.at(slot);
         match (action, here) {
             (Move::Join(kind, late), None) => self.join(slot, kind, late),
-            (Move::Done { .. } | Move::GiveBack(_) | Move::Fail(_), _) => self.answer(action),
+            (Move::Done { .. } | Move::GiveBack(_) | Move::Attempt(_) | Move::Fail(_), _) => {
+                self.answer(action);
+            }
             (Move::Later, _) => {
                 self.now += 6;
                 self.queue.expire(self.now, &mut self.effects);
@@ -296,6 +308,14 @@ impl Play {
             Move::GiveBack(n) => {
                 let Some((id, client)) = pick(n) else { return };
                 ask(client, Request::GiveBack(which(id, 1))).unwrap();
+            }
+            Move::Attempt(n) => {
+                let Some((id, client)) = pick(n) else { return };
+                let attempt = self.ledger.items[&id].1 + 1;
+                ask(client, Request::Attempt { id, attempt }).unwrap();
+                // To say it once more, and to speak of another one, changes nothing.
+                ask(client, Request::Attempt { id, attempt }).unwrap();
+                ask(client, Request::Attempt { id, attempt: attempt + 5 }).unwrap();
             }
             Move::Fail(n) => {
                 let Some((id, client)) = pick(n) else { return };

@@ -133,6 +133,10 @@ impl Queue {
                 run.attempt = run.attempt.saturating_add(tries.saturating_sub(1));
                 self.put_aside(client, run, &why, effects);
             }
+            Request::Attempt { id, attempt } => {
+                let items = u64::from(self.begin_attempt(client, id, attempt, effects));
+                effects.push(Effect::Counted { client, items });
+            }
             Request::NotSeen { first } => self.take_unseen(client, first, effects),
             Request::Cancel => self.cancel(client, effects),
             Request::Join => self.wait_for_all(client),

@@ -84,6 +84,16 @@ impl Replay {
         self.done += self.out.take(first, count).iter().map(Run::count).sum::<u64>();
     }
 
+    /// This one is still out, in another attempt.
+    pub(crate) fn attempt(&mut self, id: u64, attempt: u32) {
+        let held = self.out.0.range(..=id).next_back().filter(|(_, (_, run))| id < run.end());
+        if let Some((_, &(holder, _))) = held {
+            for run in self.out.take(id, 1) {
+                self.out.add(holder, Run { attempt, ..run });
+            }
+        }
+    }
+
     /// These are in line again, for another attempt.
     pub(crate) fn back(&mut self, first: u64, count: u64, attempt: u32, strikes: u32) {
         for run in self.out.take(first, count) {
@@ -237,6 +247,20 @@ mod tests {
         let which = Which { first: 2, count: 2, attempt: Some(1) };
         queue.apply(7, Request::Done(which), &mut Vec::new()).unwrap();
         assert_eq!((queue.census().done, queue.census().out), (2, 2));
+    }
+
+    #[test]
+    fn an_attempt_that_has_begun_is_not_begun_again() {
+        let mut replay = Replay::default();
+        replay.put(run(1, &["a", "b", "c"]));
+        replay.out(7, 1, 3, 5);
+        replay.attempt(2, 2);
+        replay.attempt(2, 3);
+        replay.attempt(9, 2);
+        // The client is not known: what it had is back in line.
+        let queue = replay.finish(Remains::default(), []);
+        let expected = [(1, 2, "a"), (2, 4, "b"), (3, 2, "c")];
+        assert_eq!(in_line(&queue), expected.map(|(n, k, t)| (n, k, t.to_owned())));
     }
 
     /// Two consumers have been handed an item each, by a keeper that died before the first one read its own.

@@ -86,6 +86,13 @@ pub(crate) enum Request {
         /// Why, for people.
         why: String,
     },
+    /// The client begins another attempt at an item, which it has out.
+    Attempt {
+        /// The item.
+        id: u64,
+        /// One more than that in which it has the item; or this one, if it has said so before.
+        attempt: u32,
+    },
     /// The client has never seen the run that begins with this number: it is as if it had not been
     /// handed out.
     NotSeen {
@@ -217,6 +224,13 @@ pub(crate) enum Effect {
         /// Whom to tell.
         client: ClientId,
     },
+    /// This item is out with the client in another attempt now.
+    Attempted {
+        /// With whom.
+        client: ClientId,
+        /// The item.
+        run: Run,
+    },
     /// What this client asked for has been done to so many items.
     Counted {
         /// Whom to tell.
@@ -236,6 +250,7 @@ impl Effect {
             | Self::Done { client, .. }
             | Self::Returned { client, .. }
             | Self::Failed { client, .. }
+            | Self::Attempted { client, .. }
             | Self::Ended { client }
             | Self::Empty { client }
             | Self::Joined { client, .. }

@@ -189,6 +189,7 @@ mod tests {
             writer.with(write, "failed", 5);
             writer.with(write, "retry", 6);
             writer.with(write, "drop", 0);
+            writer.with(write, "attempt", "7 2");
             writer.with(write, "peek", "1 9");
             writer.sleep(write, 1_000_000_000);
             writer.bare(write, "bye");
@@ -218,6 +219,7 @@ mod tests {
             RequestLine::Failed { from: 5 },
             RequestLine::Retry { id: 6 },
             RequestLine::Drop { id: 0 },
+            RequestLine::Attempt { id: 7, attempt: 2 },
             RequestLine::Peek { from: 1, max: 9 },
             RequestLine::Sleep(1_000_000_000),
             RequestLine::Bye,
@@ -288,6 +290,8 @@ mod tests {
             "done 00000000000000a1 1 1 x",
             "fail 00000000000000a1",
             "fail 00000000000000a1 1 1",
+            "attempt 00000000000000a1 1",
+            "attempt 00000000000000a1 1 4294967296",
             "cancel 00000000000000a1 1",
             "close 00000000000000a1 later",
             "peek 00000000000000a1 1",

@@ -42,6 +42,13 @@ pub(crate) enum RequestLine<'a> {
         /// For people.
         why: &'a [u8],
     },
+    /// `attempt KEY ID ATTEMPT`
+    Attempt {
+        /// The number of an item that is out with the client.
+        id: u64,
+        /// The attempt that begins.
+        attempt: u32,
+    },
     /// `cancel KEY`
     Cancel,
     /// `join KEY`
@@ -153,6 +160,11 @@ fn fields<'a>(
         b"fail" => {
             failed(rest).ok_or("fail takes the item's number, its attempt, tries, and why")?
         }
+        b"attempt" => two()
+            .and_then(|(id, attempt)| {
+                Some(RequestLine::Attempt { id, attempt: u32::try_from(attempt).ok()? })
+            })
+            .ok_or("attempt takes the item's number, and which attempt begins")?,
         b"close" => RequestLine::Close { now: flag(b"now").ok_or("close takes now, or nothing")? },
         b"peek" => {
             let (from, max) = two().ok_or("peek takes from which number on, and how many")?;
@@ -270,7 +282,7 @@ impl Writer {
         self.line(write, format_args!("{verb} {}", self.key));
     }
 
-    /// A request with words or numbers: `close`, `peek`, `failed`, `retry`, `drop`, `remove`.
+    /// A request with words or numbers: `attempt`, `close`, `peek`, `failed`, `retry`, `drop`, `remove`.
     pub(crate) fn with(&self, write: &mut Vec<u8>, verb: &str, what: impl fmt::Display) {
         self.line(write, format_args!("{verb} {} {what}", self.key));
     }

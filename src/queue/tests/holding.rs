@@ -238,3 +238,22 @@ fn an_item_is_as_old_as_it_has_been_here() {
     queue.done(CONSUMER, 1);
     assert_eq!(queue.queue.oldest(), Some(20_000_000));
 }
+
+#[test]
+fn each_try_is_an_attempt_of_its_own_and_the_next_consumer_has_another_one() {
+    let mut queue = Told::new(0).joined(&ALL);
+    queue.put(PRODUCER, 3, &["a", "b", "c"]);
+    queue.apply(CONSUMER, Request::Get { max: 3 });
+    queue.steps();
+    queue.get(LATE);
+    queue.steps();
+    let mut again = |id, attempt| queue.apply(CONSUMER, Request::Attempt { id, attempt });
+    assert_eq!(again(1, 2), ["8 begins a try 2", "8 counted 1"]);
+    assert_eq!(again(1, 2), ["8 counted 1"], "it has been said before");
+    assert_eq!(again(1, 4), ["8 counted 0"], "there is none between");
+    assert_eq!(again(1, 1), ["8 counted 0"]);
+    assert_eq!(again(9, 2), ["8 counted 0"], "this one is not there");
+    assert_eq!(again(1, 3), ["8 begins a try 3", "8 counted 1"]);
+    let told = queue.apply(CONSUMER, Request::Die);
+    assert!(told.contains(&"8 gave back a try 4".to_owned()), "{told:?}");
+}

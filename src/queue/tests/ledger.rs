@@ -20,6 +20,7 @@ fn moves() -> impl Strategy<Value = Vec<(usize, Move)>> {
         5 => (any::<usize>(), 1..4u64).prop_map(|(pick, part)| Move::Done { pick, part }),
         1 => (0..20u64, 0..4u64).prop_map(|(first, count)| Move::Claim(which(first, count))),
         1 => any::<usize>().prop_map(Move::GiveBack),
+        1 => any::<usize>().prop_map(Move::Attempt),
         1 => any::<usize>().prop_map(Move::Fail),
         1 => Just(Move::Wait),
         1 => Just(Move::Retry),

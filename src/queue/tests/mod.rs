@@ -91,6 +91,7 @@ fn tell(effect: &Effect) -> String {
         Effect::Done { client, run } => format!("{client} did {}", text(run)),
         Effect::Returned { client, run } => format!("{client} gave back {}", text(run)),
         Effect::Failed { client, run, .. } => format!("{client} failed {}", text(run)),
+        Effect::Attempted { client, run } => format!("{client} begins {}", text(run)),
         Effect::Ended { client } => format!("{client} ended"),
         Effect::Empty { client } => format!("{client} empty"),
         Effect::Joined { client, failed } => format!("{client} joined, {failed} failed"),

@@ -1,0 +1,75 @@
+//! The number of an item and that of the attempt are a key that no other try has.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::harness::{Sandbox, signal_to, wait_for_end};
+
+/// The keys of all tries, in their order.
+fn tries(sandbox: &Sandbox) -> Vec<String> {
+    let log = fs::read_to_string(sandbox.path("tries")).unwrap_or_default();
+    log.lines().map(str::to_owned).collect()
+}
+
+const LOG: &str = r#"echo "$QDEMO_ID $QDEMO_ATTEMPT" >> tries"#;
+
+#[test]
+fn retries_that_end_with_the_death_of_their_consumer_are_not_counted_again() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "x"]).assert_prints("");
+    // It dies in the middle of its third try.
+    let command = format!(r#"{LOG}; [ "$QDEMO_ATTEMPT" -lt 3 ] || kill -9 $PPID; exit 1"#);
+    let args = ["consumer", "--retries", "5", "--backoff", "1ms", "--", "sh", "-c", &command];
+    assert_eq!(sandbox.run(&args).signal(), Some(9));
+    let command = format!(r#"{LOG}; [ "$QDEMO_ATTEMPT" -gt 5 ]"#);
+    let args = ["consumer", "--max", "1", "--retries", "5", "--backoff", "1ms"];
+    let args = [&args[..], &["--", "sh", "-c", &command]].concat();
+    sandbox.run(&args).assert_done();
+    assert_eq!(tries(&sandbox), ["1 1", "1 2", "1 3", "1 4", "1 5", "1 6"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_death_of_keepers_between_tries_doubles_no_attempt() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
+    let command = format!(r#"{LOG}; echo tried; exit 1"#);
+    let args = ["consumer", "-j", "3", "--max", "3", "--retries", "6", "--backoff", "1ms"];
+    let args = [&args[..], &["--", "sh", "-c", &command]].concat();
+    let mut consumer = sandbox.start(&args);
+    for _ in 0..21 {
+        assert_eq!(consumer.line(), "tried");
+        for keeper in sandbox.processes_of("qdemo keeper") {
+            signal_to(keeper.pid, Signal::KILL);
+            wait_for_end(keeper.pid);
+        }
+    }
+    assert_eq!(consumer.end().code(), Some(1));
+    let all = tries(&sandbox);
+    let keys: BTreeSet<_> = all.iter().collect();
+    assert_eq!((all.len(), keys.len()), (21, 21), "{all:?}");
+    let failed = sandbox.run(&["failed"]).text();
+    let whys: Vec<_> = failed.lines().map(|line| line.rsplit_once('\t').unwrap().0).collect();
+    let why = "7\texit code 1, at the last of 7 tries";
+    assert_eq!(whys, [format!("1\t{why}"), format!("2\t{why}"), format!("3\t{why}")]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn what_failed_and_is_retried_goes_on_counting() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "x"]).assert_prints("");
+    let command = format!("{LOG}; exit 1");
+    for _ in 0..2 {
+        let args = ["consumer", "--max", "1", "--retries", "1", "--backoff", "1ms"];
+        sandbox.run(&[&args[..], &["--", "sh", "-c", &command]].concat());
+        sandbox.run(&["failed", "--retry"]).assert_prints("1 item back in line\n");
+    }
+    // One that only prints has an attempt of its own too.
+    let printed = sandbox.run(&["get", "--format", "json"]).text();
+    assert!(printed.contains(r#""attempt":5"#), "{printed}");
+    assert_eq!(tries(&sandbox), ["1 1", "1 2", "1 3", "1 4"]);
+    sandbox.assert_nothing_left();
+}
