@@ -328,6 +328,7 @@ fn present<'a>(
     let out = queue.out().flat_map(move |(client, since, run)| {
         [Fact::Items(run.clone()), out_of(key_of(client), since, run)]
     });
+    let again = queue.again().map(|run| Fact::Attempt { id: run.first, attempt: run.attempt });
     let failed = queue.failed().flat_map(move |failed| {
         let Run { first, attempt, strikes, .. } = failed.run;
         let why = &failed.why;
@@ -337,7 +338,12 @@ fn present<'a>(
     let line = queue.line().map(|run| Fact::Items(run.clone()));
     // Last, as what they had before is counted in them.
     let clients = clients.iter().map(|(_, key, json)| Fact::Client { key: *key, json });
-    std::iter::once(Fact::Queue(memory)).chain(line).chain(out).chain(failed).chain(clients)
+    std::iter::once(Fact::Queue(memory))
+        .chain(line)
+        .chain(out)
+        .chain(again)
+        .chain(failed)
+        .chain(clients)
 }
 
 impl<S: Store> Watch for Notes<S> {

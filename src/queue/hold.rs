@@ -11,6 +11,8 @@ pub(super) struct Held {
     /// When they were handed out.
     pub(super) since: Nanos,
     pub(super) run: Run,
+    /// Their client has begun this attempt itself, and was not handed the items in it.
+    pub(super) again: bool,
 }
 
 /// An item that was put aside.
@@ -70,12 +72,12 @@ impl Queue {
                 && attempt.is_none_or(|attempt| attempt == held.run.attempt)
         });
         let (&key, _) = key.ok_or_else(not_out)?;
-        let Held { since, mut run } = self.let_go(client, key).ok_or_else(not_out)?;
+        let Held { since, mut run, again } = self.let_go(client, key).ok_or_else(not_out)?;
         let before = run.split_to(first - key);
         let taken = run.split_to(count);
         for run in [before, run] {
             if run.count() > 0 {
-                self.hold(client, Held { since, run });
+                self.hold(client, Held { since, run, again });
             }
         }
         Ok(taken)
@@ -111,25 +113,26 @@ impl Queue {
         attempt: u32,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let Some((key, before)) = self.clients.get(&client).and_then(|c| {
+        let Some((key, held)) = self.clients.get(&client).and_then(|c| {
             let (&key, held) = c.out.range(..=id).next_back()?;
-            (id < held.run.end()).then_some((key, held.run.attempt))
+            (id < held.run.end()).then_some((key, held))
         }) else {
             return false;
         };
-        if before.checked_add(1) != Some(attempt) {
-            return before == attempt;
+        if held.run.attempt.checked_add(1) != Some(attempt) {
+            // It may have lost the item by its lease, and have been handed it again in this attempt.
+            return held.run.attempt == attempt && held.again;
         }
-        let Some(Held { since, mut run }) = self.let_go(client, key) else {
+        let Some(Held { since, mut run, again }) = self.let_go(client, key) else {
             return false;
         };
         let front = run.split_to(id - key);
         let one = Run { attempt, ..run.split_to(1) };
         effects.push(Effect::Attempted { client, run: one.clone() });
         // The lease goes on.
-        for run in [front, one, run] {
+        for (run, again) in [(front, again), (one, true), (run, again)] {
             if run.count() > 0 {
-                self.hold(client, Held { since, run });
+                self.hold(client, Held { since, run, again });
             }
         }
         true

@@ -394,7 +394,7 @@ impl Queue {
         self.getters.retain(|&g| g != client);
         self.out += run.count();
         self.last_handed = self.last_handed.max(run.end() - 1);
-        self.hold(client, Held { since: now, run: run.clone() });
+        self.hold(client, Held { since: now, run: run.clone(), again: false });
         Some(Effect::Handed { client, run })
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Replay {
 struct Holder {
     client: ClientId,
     since: Nanos,
+    /// The client has begun this attempt itself.
+    again: bool,
 }
 
 /// Runs by the number of their first item, and something of each.
@@ -75,7 +77,7 @@ impl Replay {
     pub(crate) fn out(&mut self, client: ClientId, first: u64, count: u64, since: Nanos) {
         // They were handed out as one run, however they were put, and may come back as any part of it.
         for run in joined(self.line.take(first, count)) {
-            self.out.add(Holder { client, since }, run);
+            self.out.add(Holder { client, since, again: false }, run);
         }
     }
 
@@ -89,7 +91,7 @@ impl Replay {
         let held = self.out.0.range(..=id).next_back().filter(|(_, (_, run))| id < run.end());
         if let Some((_, &(holder, _))) = held {
             for run in self.out.take(id, 1) {
-                self.out.add(holder, Run { attempt, ..run });
+                self.out.add(Holder { again: true, ..holder }, Run { attempt, ..run });
             }
         }
     }
@@ -149,10 +151,11 @@ impl Replay {
         for (client, member) in clients {
             queue.join_in(client, member);
         }
-        for (Holder { client, since }, run) in std::mem::take(&mut self.out).0.into_values() {
+        for (Holder { client, since, again }, run) in std::mem::take(&mut self.out).0.into_values()
+        {
             if queue.clients.contains_key(&client) {
                 queue.out += run.count();
-                queue.hold(client, Held { since, run });
+                queue.hold(client, Held { since, run, again });
             } else {
                 let attempt = run.attempt.saturating_add(1);
                 self.line.add((), Run { attempt, ..run });

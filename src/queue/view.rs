@@ -80,6 +80,12 @@ impl Queue {
         self.line.runs()
     }
 
+    /// The items that are out, and whose client has begun their attempt itself.
+    pub(crate) fn again(&self) -> impl Iterator<Item = &Run> {
+        let held = self.clients.values().flat_map(|c| c.out.values());
+        held.filter(|held| held.again).map(|held| &held.run)
+    }
+
     /// All runs that are out: with whom, and since when.
     pub(crate) fn out(&self) -> impl Iterator<Item = (ClientId, Nanos, &Run)> {
         let runs = |(&client, c)| {

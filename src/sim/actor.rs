@@ -5,6 +5,8 @@ use super::pipes::Open;
 use super::world::Dice;
 use crate::client::Said;
 use crate::client::session::Session;
+use std::collections::VecDeque;
+
 use crate::clock::Stamp;
 use crate::queue::{Role, Run, Which};
 use crate::wire::{Hello, Key, Reply};
@@ -36,7 +38,15 @@ pub(super) enum Script {
     /// Puts so many items, some at a time; `patient` or not.
     Put { left: u64, patient: bool, sent: Vec<String>, answered: usize },
     /// Gets items and deals with them until the end, or until it has had so many runs.
-    Get { runs: u64, gently: bool, held: Vec<Run>, said: Vec<String>, before: Vec<String> },
+    /// What it is `trying` once more waits for the keeper's answer.
+    Get {
+        runs: u64,
+        gently: bool,
+        held: Vec<Run>,
+        trying: VecDeque<Run>,
+        said: Vec<String>,
+        before: Vec<String>,
+    },
     /// Waits for everything to be done.
     Join,
     /// Asks one thing.
@@ -115,8 +125,8 @@ impl Actor {
                 }
                 *left == 0 && sent.len() == *answered
             }
-            Script::Get { runs, gently, held, said, .. } => {
-                deal(&mut self.session, *gently, held, said, dice, ledger);
+            Script::Get { runs, gently, held, trying, said, .. } => {
+                deal(&mut self.session, *gently, (held, trying), said, dice, ledger);
                 if !self.asked && *runs > 0 && (held.is_empty() || dice.one_in(4)) {
                     self.session.get(1 + dice.below(5));
                     if let Script::Get { said, before, .. } = &mut self.script {
@@ -126,7 +136,7 @@ impl Actor {
                     self.asked_at = now;
                     false
                 } else {
-                    *runs == 0 && held.is_empty() && !self.asked
+                    *runs == 0 && held.is_empty() && trying.is_empty() && !self.asked
                 }
             }
             Script::Join => {
@@ -197,6 +207,13 @@ impl Actor {
                 *runs = runs.saturating_sub(1);
                 self.asked = false;
             }
+            (Reply::Count { items }, Script::Get { held, trying, .. }) => {
+                if let Some(mut run) = trying.pop_front().filter(|_| items > 0) {
+                    run.attempt += 1;
+                    ledger.begun(&run)?;
+                    held.push(run);
+                }
+            }
             (Reply::Ended, Script::Get { runs, .. }) => {
                 *runs = 0;
                 self.asked = false;
@@ -229,7 +246,7 @@ fn put(session: &mut Session, lines: &[String]) {
 fn deal(
     session: &mut Session,
     gently: bool,
-    held: &mut Vec<Run>,
+    (held, trying): (&mut Vec<Run>, &mut VecDeque<Run>),
     said: &mut Vec<String>,
     dice: &mut Dice,
     ledger: &mut Ledger,
@@ -242,7 +259,12 @@ fn deal(
             held.remove(at);
         }
         let which = part.which();
-        match dice.below(8) {
+        match dice.below(9) {
+            8 if which.count == 1 => {
+                let attempt = format!("{} {}", part.first, part.attempt + 1);
+                session.ask("attempt", Some(&attempt));
+                trying.push_back(part);
+            }
             0 if !gently => {
                 ledger.repeats = true;
                 session.say(Said::About { verb: "back", which });

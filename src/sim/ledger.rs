@@ -1,7 +1,7 @@
 //! What must be true, seen from outside: every item that somebody was told is accepted, and what became
 //! of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::queue::{Queue, Run};
 
@@ -9,6 +9,8 @@ use crate::queue::{Queue, Run};
 #[derive(Default)]
 pub(super) struct Ledger {
     items: BTreeMap<String, Fate>,
+    /// All attempts at items that have begun, by number.
+    attempts: BTreeSet<(u64, u32)>,
     /// The highest number that each consumer has read.
     read: BTreeMap<u64, u64>,
     /// Items may well be seen twice: a consumer has died, or given one back.
@@ -63,6 +65,7 @@ impl Ledger {
 
     /// This consumer has read this run.
     pub(super) fn seen(&mut self, reader: u64, run: &Run) -> Result<(), String> {
+        self.begun(run)?;
         let repeats = self.repeats;
         let last = self.read.entry(reader).or_default();
         if run.attempt == 1 && run.first < *last {
@@ -84,6 +87,16 @@ impl Ledger {
             }
             if !repeats && fate.seen > 1 {
                 return Err(format!("{item} came {} times", fate.seen));
+            }
+        }
+        Ok(())
+    }
+
+    /// These attempts have begun.
+    pub(super) fn begun(&mut self, run: &Run) -> Result<(), String> {
+        for (id, _) in run.items() {
+            if !self.attempts.insert((id, run.attempt)) {
+                return Err(format!("attempt {} at {id} began twice", run.attempt));
             }
         }
         Ok(())

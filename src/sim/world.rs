@@ -165,8 +165,8 @@ impl World {
         let hello = hello(self.names + 1, Role::Consumer);
         let runs = if self.dice.one_in(3) && !self.settled { 1 + self.dice.below(4) } else { 9999 };
         let gently = !self.faults.roughly;
-        let (held, said, before) = (Vec::new(), Vec::new(), Vec::new());
-        let script = Script::Get { runs, gently, held, said, before };
+        let (held, trying, said, before) = Default::default();
+        let script = Script::Get { runs, gently, held, trying, said, before };
         self.add(crate::wire::Hello { lease, max_attempts: 0, ..hello }, script);
     }
 

@@ -254,6 +254,13 @@ fn each_try_is_an_attempt_of_its_own_and_the_next_consumer_has_another_one() {
     assert_eq!(again(1, 1), ["8 counted 0"]);
     assert_eq!(again(9, 2), ["8 counted 0"], "this one is not there");
     assert_eq!(again(1, 3), ["8 begins a try 3", "8 counted 1"]);
+    // It gives the item back, and is handed it again: that is not the attempt that it could have begun.
+    queue.apply(CONSUMER, Request::GiveBack(which(1, 1)));
+    queue.get(CONSUMER);
+    queue.steps();
+    let mut again = |id, attempt| queue.apply(CONSUMER, Request::Attempt { id, attempt });
+    assert_eq!(again(1, 4), ["8 counted 0"]);
+    assert_eq!(again(1, 5), ["8 begins a try 5", "8 counted 1"]);
     let told = queue.apply(CONSUMER, Request::Die);
-    assert!(told.contains(&"8 gave back a try 4".to_owned()), "{told:?}");
+    assert!(told.contains(&"8 gave back a try 6".to_owned()), "{told:?}");
 }
