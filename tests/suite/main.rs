@@ -25,6 +25,7 @@ mod oracle;
 mod pools;
 mod protocol;
 mod readers;
+mod removing;
 mod respawn;
 mod run;
 mod shared;
