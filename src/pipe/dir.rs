@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
-use super::fifo::Slot;
+use super::fifo::{INBOX, Slot};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, geteuid, test_kill_process};
 
-use super::own::{cannot, explain, is_open_to_others};
+use super::own::{cannot, explain, is_at, is_open_to_others};
 use crate::proc;
 
 /// What a directory has in it that is a queue: one of these.
-const FILES: [&str; 3] = ["inbox", "journal", "memory.json"];
+const FILES: [&str; 3] = [INBOX, "journal", "memory.json"];
 /// Of every directory that is made: for the user alone.
 const MODE: u32 = 0o700;
 const STICKY: u32 = 0o1000;
@@ -203,24 +203,14 @@ impl QueueDir {
 
     /// The right that a parent holds and has passed on as `file`; none if it is something else.
     pub(crate) fn inherit_lock(&self, file: File) -> io::Result<Option<StartLock>> {
-        match self.is_at_path(&file)? {
+        match is_at(&file, &self.path)? {
             true => Ok(Some(StartLock { dir: file })),
             false => Ok(None),
         }
     }
 
     fn worth_having(&self, dir: File) -> io::Result<Option<StartLock>> {
-        Ok(self.is_at_path(&dir)?.then_some(StartLock { dir }))
-    }
-
-    /// Whether `file` is the directory that the path leads to now.
-    fn is_at_path(&self, file: &File) -> io::Result<bool> {
-        let file = file.metadata()?;
-        match fs::symlink_metadata(&self.path) {
-            Ok(now) => Ok(now.ino() == file.ino() && now.dev() == file.dev()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(is_at(&dir, &self.path)?.then_some(StartLock { dir }))
     }
 
     /// A name for a file that is not ready to be seen.
@@ -288,29 +278,14 @@ impl StartLock {
     }
 }
 
-/// Removes the private directories, named `PREFIX.PID.…` in `place`, of runs that are no more.
-/// Looking after others is no reason to fail: what cannot be removed is left.
-pub(crate) fn sweep_runs(place: &Path, prefix: &str) {
-    let Ok(entries) = fs::read_dir(place) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let Some(rest) = name.strip_prefix(prefix) else {
-            continue;
-        };
-        let pid = rest.split('.').find(|part| !part.is_empty());
-        if !pid.and_then(|pid| pid.parse().ok()).is_some_and(is_dead) {
-            continue;
-        }
-        // Another system's processes (a container's) may share the place: a run holds its lock.
-        if let Ok(dir) = QueueDir::open(entry.path())
-            && let Ok(Some(_lock)) = dir.try_lock()
-        {
-            let _ = fs::remove_dir_all(dir.path());
-        }
-    }
+/// Whether a queue's named pipes have such a name.
+pub(crate) fn is_pipe(name: &str) -> bool {
+    let hidden = name.strip_prefix(".inbox.");
+    name == INBOX || name.starts_with("mailbox.") || hidden.is_some_and(is_number)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Removes a file; that it is not there is fine.

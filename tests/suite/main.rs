@@ -18,6 +18,7 @@ mod leaving;
 mod library;
 mod namespaces;
 mod oracle;
+mod places;
 mod pools;
 mod protocol;
 mod respawn;
