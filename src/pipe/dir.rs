@@ -1,6 +1,6 @@
 //! The directory of a queue: who may have it, who starts its keeper, and what lies about in it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -112,13 +112,18 @@ impl QueueDir {
                 Ok(_) => return Ok(true),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-                Err(error) => return Err(DirError::unusable(&path, error)),
+                Err(error) => {
+                    // That it is somebody else's says more.
+                    check(&path, false)?;
+                    return Err(DirError::unusable(&path, error));
+                }
             }
         }
         Ok(false)
     }
 
-    /// The names of the queues in `base`, in alphabetical order; none if that is not there.
+    /// The names of the user's queues in `base`, in alphabetical order; none if that is not there. What
+    /// other users have there is passed over.
     pub(crate) fn names(base: &Path) -> Result<Vec<String>, DirError> {
         let failed = |error| DirError::unusable(base, error);
         let entries = match fs::read_dir(base) {
@@ -127,10 +132,13 @@ impl QueueDir {
         };
         check(base, true)?;
         let mut names = Vec::new();
+        let me = geteuid().as_raw();
         for entry in entries {
-            if let Ok(name) = entry.map_err(failed)?.file_name().into_string()
-                && Self::exists(base, &name)?
-            {
+            let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
+            // One that cannot be looked at is gone by now, or lies on somebody else's file system.
+            let Ok(is) = fs::symlink_metadata(base.join(&name)) else { continue };
+            // A directory of the user's own that cannot be looked into may be a queue: its name is told.
+            if is.uid() == me && Self::exists(base, &name).unwrap_or(is.is_dir()) {
                 names.push(name);
             }
         }
@@ -335,6 +343,14 @@ fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
     if !found.is_dir() {
         return Err(Unsafe::NotADirectory(path.to_owned()).into());
     }
+    let me = geteuid().as_raw();
+    let is_sticky = |is: &Metadata| shared_place && is.mode() & STICKY != 0;
+    let must_be_ours = |is: &Metadata| match is.uid() {
+        owner if owner == me || (owner == 0 && is_sticky(is)) => Ok(()),
+        owner => Err(Unsafe::Owner(path.to_owned(), owner)),
+    };
+    // What belongs to somebody else cannot be opened, as a rule.
+    must_be_ours(&found)?;
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
     let dir = OpenOptions::new()
         .read(true)
@@ -342,11 +358,8 @@ fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
         .open(path)
         .map_err(unreadable)?;
     let is = dir.metadata().map_err(unreadable)?;
-    let me = geteuid().as_raw();
-    let sticky = shared_place && is.mode() & STICKY != 0;
-    if is.uid() != me && !(sticky && is.uid() == 0) {
-        return Err(Unsafe::Owner(path.to_owned(), is.uid()).into());
-    }
+    must_be_ours(&is)?;
+    let sticky = is_sticky(&is);
     if !shared_place && is_open_to_others(&is) {
         return Err(Unsafe::Open(path.to_owned(), is.mode() & 0o777).into());
     }

@@ -2,8 +2,9 @@
 //! is not ours stays as it is; what a killed process has left there goes. What takes namespaces, mounts or
 //! another user (root) says so where it cannot be tried, and does nothing.
 
+use std::fs::Permissions;
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink};
 use std::path::PathBuf;
 
 use rustix::process::Signal;
@@ -128,5 +129,102 @@ fn what_a_link_leads_to_stays_whatever_the_link_is_called() {
     short_run(&sandbox);
     assert!(path.join("run").is_symlink() && aim.exists());
     fs::remove_dir_all(path).unwrap();
+    sandbox.assert_nothing_left();
+}
+
+/// A place for queues that is as `/tmp` is, and a user who is not the one that made it. None, with a word
+/// about it, if this process cannot act as another user.
+fn shared_place() -> Option<Sandbox> {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can act as another user");
+        return None;
+    }
+    let sandbox = Sandbox::unprivileged();
+    let place = sandbox.path("queues");
+    chown(&place, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&place, Permissions::from_mode(0o1777)).unwrap();
+    Some(sandbox)
+}
+
+/// Puts an item into each of these, and waits until nobody keeps them.
+fn put(sandbox: &Sandbox, queues: &[&str]) {
+    for queue in queues {
+        sandbox.run(&["put", "-q", queue, "a"]).assert_prints("");
+        sandbox.wait_for_keeper_to_go(queue);
+    }
+}
+
+fn assert_shows(text: &str, queues: &[&str]) {
+    let names: Vec<_> = text.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(names, queues);
+    assert!(text.lines().all(|line| line.contains(": 1 in line")), "{text}");
+}
+
+#[test]
+fn the_list_of_a_shared_place_passes_over_what_others_have_there() {
+    let Some(sandbox) = shared_place() else { return };
+    put(&sandbox, &["mine"]);
+    for (name, mode) in [("closed", 0o700), ("open", 0o755), ("wide", 0o777)] {
+        let theirs = sandbox.make_queue(name);
+        fs::write(theirs.join("journal"), "").unwrap();
+        fs::set_permissions(theirs, Permissions::from_mode(mode)).unwrap();
+    }
+    symlink(sandbox.queue("mine"), sandbox.queue("link")).unwrap();
+    symlink(sandbox.queue("closed"), sandbox.queue("other-link")).unwrap();
+    symlink("loop", sandbox.queue("loop")).unwrap();
+    fs::write(sandbox.queue("file"), "").unwrap();
+    let outcome = sandbox.run(&["status"]);
+    outcome.assert_done();
+    assert_shows(&outcome.text(), &["mine"]);
+    // Asked by name, they are refused as ever.
+    for queue in ["closed", "open", "wide"] {
+        for command in [&["status"][..], &["put", "x"], &["get", "--no-wait"], &["rm"]] {
+            let outcome = sandbox.run(&[command, &["-q", queue]].concat());
+            outcome.assert_refused(2, &[queue, "is owned by user 0, not by you"]);
+        }
+    }
+    let words = &["link is a symbolic link: name the real directory instead"];
+    sandbox.run(&["status", "-q", "link"]).assert_refused(2, words);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_queue_that_is_refused_does_not_hide_the_others() {
+    let sandbox = Sandbox::new();
+    put(&sandbox, &["a", "open", "other-version", "z"]);
+    fs::set_permissions(sandbox.queue("open"), Permissions::from_mode(0o755)).unwrap();
+    fs::write(sandbox.queue("other-version").join("journal"), "qdemo journal 99\n").unwrap();
+    symlink(sandbox.queue("a"), sandbox.queue("link")).unwrap();
+    for format in ["text", "json"] {
+        let outcome = sandbox.run(&["status", "--format", format]);
+        let told: Vec<_> = outcome.stderr.lines().collect();
+        assert_eq!(told.len(), 3, "{outcome:?}");
+        assert!(told[0].starts_with("qdemo: link: ") && told[0].contains("is a symbolic link"));
+        assert!(told[1].starts_with("qdemo: open: ") && told[1].ends_with("run `chmod 700` on it"));
+        assert!(told[2].starts_with("qdemo: other-version: "), "{told:?}");
+        assert_eq!(outcome.code(), Some(1));
+        match format {
+            "text" => assert_shows(&outcome.text(), &["a", "z"]),
+            _ => assert_eq!(outcome.lines().len(), 2),
+        }
+    }
+    // Whoever watches is told once.
+    let mut watch = sandbox.start(&["status", "--watch", "--every", "10ms", "--format", "json"]);
+    assert!((0..6).all(|_| watch.line().contains(r#""in_line":1"#)));
+    watch.signal(Signal::TERM);
+    assert_eq!(watch.end().stderr.lines().count(), 3);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_directory_of_ours_that_cannot_be_looked_into_is_told_and_the_others_are_shown() {
+    let sandbox = Sandbox::unprivileged();
+    put(&sandbox, &["a", "dark"]);
+    fs::set_permissions(sandbox.queue("dark"), Permissions::from_mode(0)).unwrap();
+    let outcome = sandbox.run(&["status"]);
+    assert_shows(&outcome.text(), &["a"]);
+    outcome.assert_one_line_of_error(&["dark: ", "Permission denied"]);
+    assert_eq!(outcome.code(), Some(1));
+    fs::set_permissions(sandbox.queue("dark"), Permissions::from_mode(0o700)).unwrap();
     sandbox.assert_nothing_left();
 }
