@@ -15,7 +15,7 @@ use super::player::QUEUE;
 use super::task::{HOPS, Part, TOKENS, Task, Told};
 use super::{Case, Kind, PYTHON_WINDOW, Subject, WINDOW};
 use crate::clock::{Clock, Nanos, Stamp};
-use crate::crew::{Crew, own_command};
+use crate::crew::{Crew, start_own};
 use crate::journal::Fact;
 use crate::keeper::{Event, Keeper, Office, Plan, Post, Watch};
 use crate::pipe::{PrivateDir, QueueDir, Ready, Waker, make_fifo, wait};
@@ -139,11 +139,7 @@ impl Stage<'_> {
                 let one_by_one = kind == Kind::Latency;
                 let (place, size) = (place.to_owned(), case.size);
                 let task = Task { part, number, place, size, window: WINDOW, one_by_one, origin };
-                let command = match case.subject {
-                    Subject::Python => python(case, &task)?,
-                    _ => own(&task)?,
-                };
-                cast.players.push(self.engage(command, &task, &start)?);
+                cast.players.push(self.engage(case, &task, &start)?);
             }
         }
         drop(start);
@@ -155,21 +151,23 @@ impl Stage<'_> {
     }
 
     /// Starts a process whose end is that of the pipe that is returned.
-    fn engage(
-        &self,
-        mut command: Command,
-        task: &Task,
-        start: &PipeReader,
-    ) -> anyhow::Result<Player> {
+    fn engage(&self, case: Case, task: &Task, start: &PipeReader) -> anyhow::Result<Player> {
         let (reader, writer) = pipe()?;
-        command.stdin(start.try_clone()?).stdout(writer);
         let role = match task.part {
             Part::Producer | Part::Writer => Role::Producer,
             _ => Role::Consumer,
         };
-        self.crew
-            .take_on(Worker { role, number: task.number }, &mut command)
-            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        let take_on = |command: &mut Command| {
+            command.stdin(start.try_clone()?).stdout(writer.try_clone()?);
+            self.crew.take_on(Worker { role, number: task.number }, command)
+        };
+        if case.subject == Subject::Python {
+            take_on(&mut python(case, task)?).context("cannot start python3")?;
+        } else {
+            let words = serde_json::to_string(task)?;
+            start_own(|command| take_on(command.arg("bench-task").arg(&words)))
+                .context("cannot start this program")?;
+        }
         Ok(Player { reader, text: Vec::new(), ready: false, done: false, over: false })
     }
 
@@ -218,12 +216,6 @@ fn must_go_on(clock: Clock) -> anyhow::Result<()> {
         true => Ok(()),
         false => bail!("a process does not answer for {} s", PATIENCE / 1_000_000_000),
     }
-}
-
-fn own(task: &Task) -> anyhow::Result<Command> {
-    let mut command = own_command()?;
-    command.arg("bench-task").arg(serde_json::to_string(task)?);
-    Ok(command)
 }
 
 /// One process that starts those of `multiprocessing`.

@@ -29,7 +29,7 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::client::Error as ClientError;
+use crate::client::{Error as ClientError, keep_by_itself};
 use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::pipe::lack;
@@ -147,6 +147,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     std::panic::set_hook(Box::new(|panic| {
         say(&format!("internal error, please report it: {panic}"));
     }));
+    keep_by_itself();
     obey(args.into_iter().collect()).end()
 }
 
