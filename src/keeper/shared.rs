@@ -95,7 +95,7 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
         say_ready();
         return Ok(());
     }
-    dir.sweep()?;
+    dir.sweep(Some(&lock))?;
     let legacy = Legacy::load(&dir)?;
     let (has_legacy, mut damaged) = (!matches!(legacy, Legacy::None), Vec::new());
     damaged.extend(matches!(legacy, Legacy::Damaged).then_some(LEGACY_LINE));
@@ -211,7 +211,7 @@ fn go(keeper: &Keeper, mut host: Office<Notes<Files>>) -> anyhow::Result<()> {
     let left = host.watch.leave(keeper);
     host.post.shut()?;
     left?;
-    host.post.dir().sweep()?;
+    host.post.dir().sweep(nobody_starts.as_ref())?;
     if nobody_starts.is_some() {
         host.post.dir().remove_if_empty();
     }
@@ -231,7 +231,7 @@ fn remove(keeper: &mut Keeper, mut host: Office<Notes<Files>>) -> anyhow::Result
     // Only now are there descriptors for the rest, if there were none.
     host.post.forget_all();
     let nobody_starts = host.post.dir().try_lock()?;
-    host.post.dir().sweep()?;
+    host.post.dir().sweep(nobody_starts.as_ref())?;
     if nobody_starts.is_some() {
         host.post.dir().remove_if_empty();
     }

@@ -226,20 +226,30 @@ impl QueueDir {
         self.path.join(format!(".{name}.{}", std::process::id()))
     }
 
-    /// Removes what processes that are no more have left here: mailboxes and unfinished files.
-    pub(crate) fn sweep(&self) -> io::Result<()> {
+    /// Removes what killed processes have left here: mailboxes that nobody reads, and unfinished files.
+    /// A client may have made its mailbox, and not opened it yet. Then the client has come to a keeper that
+    /// has gone since, finds that its mailbox is gone too, and comes again. Unfinished files are a keeper's:
+    /// with the lock there is no other one.
+    pub(crate) fn sweep(&self, lock: Option<&StartLock>) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let pid = match name.strip_prefix("mailbox.") {
-                Some(rest) => rest.split('.').next(),
-                None if name.starts_with('.') => name.rsplit('.').next(),
-                None => None,
+            let is_left = match name.strip_prefix('.').and_then(|hidden| hidden.rsplit_once('.')) {
+                Some((file, pid)) if FILES.contains(&file) && is_number(pid) && lock.is_some() => {
+                    true
+                }
+                Some((_, pid)) => is_dead(pid),
+                None => match name.strip_prefix("mailbox.") {
+                    None => false,
+                    Some(_) if Slot::is_unread(self, &name) => true,
+                    // Processes of another system (a container's) have numbers of their own.
+                    Some(rest) => {
+                        rest.split('.').next().is_some_and(is_dead) && !Slot::is_read(self, &name)
+                    }
+                },
             };
-            // Processes of another system (a container's) have numbers of their own.
-            let is_read = || name.starts_with("mailbox.") && Slot::is_read(self, &name);
-            if pid.and_then(|pid| pid.parse().ok()).is_some_and(is_dead) && !is_read() {
+            if is_left {
                 let path = entry.path();
                 remove_if_there(&path).map_err(|error| cannot("remove", &path, error))?;
             }
@@ -318,11 +328,12 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// One whose parent has not taken note of its death (as in a container whose first process doesn't
-/// care) is dead too, where that can be known.
-fn is_dead(pid: i32) -> bool {
+/// Whether there is no process of this number. One whose parent has not taken note of its death (as in a
+/// container whose first process doesn't care) is dead too, where that can be known.
+fn is_dead(pid: &str) -> bool {
     // The name may be anybody's. A negative number is a group's.
-    let Some(process) = Some(pid).filter(|&pid| pid > 0).and_then(Pid::from_raw) else {
+    let pid = pid.parse().ok().filter(|&pid| pid > 0);
+    let Some((pid, process)) = pid.and_then(|pid| Some((pid, Pid::from_raw(pid)?))) else {
         return false;
     };
     let stat = proc::read(&format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -241,6 +241,14 @@ impl Slot {
         open(&dir.join(name), false).is_ok()
     }
 
+    /// Whether this is a mailbox, and nobody reads it.
+    pub(super) fn is_unread(dir: &QueueDir, name: &str) -> bool {
+        let path = dir.join(name);
+        // A socket is opened with the same error.
+        fs::symlink_metadata(&path).is_ok_and(|is| is.file_type().is_fifo())
+            && open(&path, false).is_err_and(|error| own::is(&error, Errno::NXIO))
+    }
+
     /// From now on it may be written to.
     pub(crate) fn resume(&mut self) {
         self.waits = false;

@@ -5,6 +5,7 @@
 use std::fs::Permissions;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
@@ -345,5 +346,61 @@ fn a_measurement_whose_program_is_gone_goes_on() {
     let outcome = bench.end();
     assert!(!outcome.stderr.contains("left out"), "{}", outcome.stderr);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    sandbox.assert_nothing_left();
+}
+
+/// A mailbox that nobody reads is left by a killed client, whatever its number: here it is that of a process
+/// that lives.
+#[test]
+fn mailboxes_that_nobody_reads_go_whatever_the_number() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.make_queue("default");
+    let own = std::process::id();
+    let unread = [format!("mailbox.1.{:016x}", 1), format!("mailbox.{own}.{:016x}", 2)];
+    let read = [format!("mailbox.1.{:016x}", 3), format!("mailbox.{}.x", i32::MAX)];
+    for name in unread.iter().chain(&read) {
+        sandbox.command("mkfifo").args(["-m", "600"]).arg(dir.join(name)).status().unwrap();
+    }
+    let ends = read
+        .each_ref()
+        .map(|name| fs::OpenOptions::new().read(true).write(true).open(dir.join(name)).unwrap());
+    let hidden = [".inbox.1".to_owned(), format!(".journal.{own}"), ".memory.json.1".to_owned()];
+    hidden.iter().for_each(|name| fs::write(dir.join(name), "").unwrap());
+    let others = ["mailbox.1.socket", "mailbox.1.file", ".notes.1", ".journal.old"];
+    let _socket = UnixListener::bind(dir.join(others[0])).unwrap();
+    others[1..].iter().for_each(|name| fs::write(dir.join(name), "").unwrap());
+    sandbox.run(&["put", "a"]).assert_prints("");
+    sandbox.wait_for_keeper_to_go("default");
+    let is_there = |name: &str| fs::symlink_metadata(dir.join(name)).is_ok();
+    assert!(unread.iter().chain(&hidden).all(|name| !is_there(name)));
+    assert!(read.iter().all(|name| is_there(name)));
+    assert!(others.iter().all(|name| is_there(name)));
+    drop(ends);
+    sandbox.run(&["get"]).assert_prints("a\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn mailboxes_of_clients_that_were_killed_in_a_container_go() {
+    const CONTAINER: &str = "--pid --fork --kill-child";
+    if !can_unshare(CONTAINER) {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command("unshare");
+    command.args(CONTAINER.split(' ')).args(["qdemo", "get"]);
+    let get = Running::start(command);
+    sandbox.wait_for_status(|status| status["queue"] == "default");
+    signal_to(children_of(get.pid())[0].pid, Signal::KILL);
+    get.end();
+    let is_mailbox = |name: &str| name.starts_with("mailbox.1.");
+    let mailboxes = || {
+        let entries = fs::read_dir(sandbox.queue("default")).unwrap().flatten();
+        entries.filter(|entry| is_mailbox(&entry.file_name().to_string_lossy())).count()
+    };
+    assert_eq!(mailboxes(), 1);
+    sandbox.run(&["put", "a"]).assert_prints("");
+    assert_eq!(mailboxes(), 0);
+    sandbox.run(&["get"]).assert_prints("a\n");
     sandbox.assert_nothing_left();
 }
