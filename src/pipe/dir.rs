@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::fifo::{INBOX, Slot};
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, fsync};
 use rustix::process::{Pid, geteuid, test_kill_process};
 
 use super::own::{cannot, explain, is_at, is_open_to_others};
@@ -61,7 +61,7 @@ pub(crate) enum Unsafe {
 }
 
 /// A directory that is the user's alone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct QueueDir {
     path: PathBuf,
 }
@@ -294,6 +294,24 @@ impl StartLock {
     pub(crate) fn release(self) -> io::Result<()> {
         self.dir.unlock()
     }
+}
+
+/// Makes sure that the entry of this directory is on the disk, and those of the directories above that may
+/// have been made with it: of each that is as [`make`] leaves it, up to the first one that is not.
+pub(crate) fn sync_entries(dir: &Path) -> io::Result<()> {
+    let me = geteuid().as_raw();
+    for (dir, above) in dir.ancestors().zip(dir.ancestors().skip(1)) {
+        let is = fs::symlink_metadata(dir)?;
+        if !is.is_dir() || is.uid() != me || is.mode() & 0o777 != MODE {
+            break;
+        }
+        match File::open(above) {
+            // Nothing was made in a directory that may not be read.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
+            above => fsync(above?)?,
+        }
+    }
+    Ok(())
 }
 
 /// Whether a queue's named pipes have such a name.

@@ -9,7 +9,9 @@ mod own;
 mod private;
 mod wait;
 
-pub(crate) use dir::{DirError, QueueDir, StartLock, Unsafe, is_pipe, remove_if_there};
+pub(crate) use dir::{
+    DirError, QueueDir, StartLock, Unsafe, is_pipe, remove_if_there, sync_entries,
+};
 pub(crate) use fifo::{Door, Inbox, Mailbox, Slot, WIDE, make as make_fifo};
 pub(crate) use holder::{keeper_of, starter_of};
 pub(crate) use limit::{raise_open_files, widen, width};

@@ -33,4 +33,5 @@ mod tending;
 mod terminal;
 mod timeline;
 mod typed;
+mod upgrade;
 mod volume;

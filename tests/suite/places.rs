@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::harness::{QDEMO, Running, Sandbox, children_of, signal_to, wait_for_end};
+use crate::faults::Mount;
+use crate::harness::{Running, Sandbox, children_of, signal_to, wait_for_end};
 use crate::namespaces::can_unshare;
 
 /// What the folder of a run is called, today and in earlier versions.
@@ -221,131 +222,12 @@ fn a_queue_that_is_refused_does_not_hide_the_others() {
 fn a_directory_of_ours_that_cannot_be_looked_into_is_told_and_the_others_are_shown() {
     let sandbox = Sandbox::unprivileged();
     put(&sandbox, &["a", "dark"]);
-    fs::set_permissions(sandbox.queue("dark"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(sandbox.queue("dark"), Permissions::from_mode(0o000)).unwrap();
     let outcome = sandbox.run(&["status"]);
     assert_shows(&outcome.text(), &["a"]);
     outcome.assert_one_line_of_error(&["dark: ", "Permission denied"]);
     assert_eq!(outcome.code(), Some(1));
     fs::set_permissions(sandbox.queue("dark"), Permissions::from_mode(0o700)).unwrap();
-    sandbox.assert_nothing_left();
-}
-
-/// A copy of the program, which may go.
-fn copy_of_the_program(sandbox: &Sandbox) -> PathBuf {
-    let copy = sandbox.path("copy");
-    fs::create_dir(&copy).unwrap();
-    // Not by this process: a test that forks meanwhile would hold the copy open for writing, and nobody
-    // could run it.
-    let copied = sandbox.command("cp").arg(QDEMO).arg(copy.join("qdemo")).status().unwrap();
-    assert!(copied.success());
-    copy.join("qdemo")
-}
-
-fn start_copy(sandbox: &Sandbox, program: &Path, args: &[&str]) -> Running {
-    let mut command = sandbox.command(program.to_str().unwrap());
-    command.args(args);
-    Running::start(command)
-}
-
-fn kill_keeper(sandbox: &Sandbox) {
-    let keepers = sandbox.processes_of("qdemo keeper");
-    assert_eq!(keepers.len(), 1, "{keepers:?}");
-    signal_to(keepers[0].pid, Signal::KILL);
-    wait_for_end(keepers[0].pid);
-}
-
-/// What an upgrade may do to the file of a program that runs.
-const UPGRADES: [fn(&Path); 4] = [
-    |program| fs::remove_file(program).unwrap(),
-    |program| fs::remove_dir_all(program.parent().unwrap()).unwrap(),
-    // The system says "No such file or directory" of a script without its interpreter.
-    |program| {
-        fs::remove_file(program).unwrap();
-        fs::write(program, "#!/nowhere/sh\n").unwrap();
-        fs::set_permissions(program, Permissions::from_mode(0o755)).unwrap();
-    },
-    |program| {
-        fs::remove_file(program).unwrap();
-        fs::create_dir(program).unwrap();
-    },
-];
-
-#[test]
-fn clients_whose_program_is_gone_start_the_next_keeper() {
-    for upgrade in UPGRADES {
-        let sandbox = Sandbox::new();
-        let program = copy_of_the_program(&sandbox);
-        let args = ["producer", "--quiet", "--keep-open", "-"];
-        let mut producer = start_copy(&sandbox, &program, &args);
-        let mut consumer = start_copy(&sandbox, &program, &["consumer", "--format", "raw"]);
-        producer.feed("before\n");
-        assert_eq!(consumer.line(), "before");
-        upgrade(&program);
-        kill_keeper(&sandbox);
-        producer.feed("after\n");
-        assert_eq!(consumer.line(), "after");
-        producer.end().assert_done();
-        consumer.signal(Signal::TERM);
-        consumer.end();
-        sandbox.assert_nothing_left();
-    }
-}
-
-#[test]
-fn a_visitor_whose_program_is_gone_starts_the_next_keeper() {
-    let sandbox = Sandbox::new();
-    let program = copy_of_the_program(&sandbox);
-    let get = start_copy(&sandbox, &program, &["get"]);
-    sandbox.wait_for_status(|status| status["queue"] == "default");
-    fs::remove_file(program).unwrap();
-    kill_keeper(&sandbox);
-    sandbox.run(&["put", "x"]).assert_prints("");
-    get.end().assert_prints("x\n");
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn a_consumer_whose_program_is_gone_runs_its_commands() {
-    let sandbox = Sandbox::new();
-    let program = copy_of_the_program(&sandbox);
-    let args = ["consumer", "--quiet", "--", "echo", "{}"];
-    let mut consumer = start_copy(&sandbox, &program, &args);
-    sandbox.wait_for_consumer();
-    fs::remove_file(program).unwrap();
-    sandbox.run(&["put", "x"]).assert_prints("");
-    assert_eq!(consumer.line(), "x");
-    consumer.signal(Signal::TERM);
-    consumer.end();
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn a_run_whose_program_is_gone_replaces_its_dead() {
-    for upgrade in UPGRADES {
-        let sandbox = Sandbox::new();
-        let program = copy_of_the_program(&sandbox);
-        let args = ["run", "--items", "2", "--consumer-delay", "1s", "--lang", "en", "--quiet"];
-        let run = start_copy(&sandbox, &program, &args);
-        while sandbox.processes_of("qdemo consumer").is_empty() {}
-        upgrade(&program);
-        signal_to(sandbox.processes_of("qdemo consumer")[0].pid, Signal::KILL);
-        let outcome = run.end();
-        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-        sandbox.assert_nothing_left();
-    }
-}
-
-#[test]
-fn a_measurement_whose_program_is_gone_goes_on() {
-    let sandbox = Sandbox::new();
-    let program = copy_of_the_program(&sandbox);
-    let args = ["bench", "--size", "16", "--workers", "1x1", "--rounds", "2"];
-    let bench = start_copy(&sandbox, &program, &args);
-    while sandbox.processes_of("qdemo bench-task").is_empty() {}
-    UPGRADES[2](&program);
-    let outcome = bench.end();
-    assert!(!outcome.stderr.contains("left out"), "{}", outcome.stderr);
-    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     sandbox.assert_nothing_left();
 }
 
@@ -403,4 +285,114 @@ fn mailboxes_of_clients_that_were_killed_in_a_container_go() {
     assert_eq!(mailboxes(), 0);
     sandbox.run(&["get"]).assert_prints("a\n");
     sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_keeper_that_cannot_start_leaves_no_queue() {
+    let Some(mount) = Mount::new() else {
+        eprintln!("SKIPPED: nothing can be mounted here");
+        return;
+    };
+    // The folder itself, the queue's directory, the journal, the inbox: each of them lacks room once.
+    for files in 1..=4 {
+        let sandbox = Sandbox::new();
+        let script = r#"qdemo put x; echo "code $?"; qdemo status; ls -A "$QDEMO_DIR""#;
+        let outcome = mount.script(&sandbox, &format!("nr_inodes={files}"), script);
+        assert_eq!(outcome.text().lines().next(), Some("code 1"), "{files}: {outcome:?}");
+        outcome.assert_one_line_of_error(&["make room there"]);
+        // With a keeper that has started, the client's mailbox is what there is no room for.
+        assert!(files == 4 || outcome.text() == "code 1\n", "{files}: {outcome:?}");
+        sandbox.assert_nothing_left();
+    }
+}
+
+#[test]
+fn a_keeper_that_cannot_start_leaves_a_queue_that_was_there() {
+    let Some(mount) = Mount::new() else {
+        eprintln!("SKIPPED: nothing can be mounted here");
+        return;
+    };
+    for take in ["", "qdemo get"] {
+        let sandbox = Sandbox::new();
+        let script = format!(
+            r#"
+            qdemo put --capacity 7 x; {take} > /dev/null
+            while [ -e "$QDEMO_DIR/default/inbox" ]; do :; done
+            before=$(cat "$QDEMO_DIR/default/journal" | cksum)
+            while touch "$QDEMO_DIR/ballast.$((++n))" 2> /dev/null; do :; done
+            qdemo put y 2> /dev/null; echo "code $?"
+            [ "$before" = "$(cat "$QDEMO_DIR/default/journal" | cksum)" ] && echo same
+            "#
+        );
+        let outcome = mount.script(&sandbox, "nr_inodes=9", &script);
+        assert_eq!(outcome.text(), "code 1\nsame\n", "{outcome:?}");
+        sandbox.assert_nothing_left();
+    }
+}
+
+/// What is flushed to the disk, by name, until nobody keeps the queue any more. None where that cannot be
+/// seen.
+fn flushed(sandbox: &Sandbox, dir: &Path, args: &[&str]) -> Option<Vec<String>> {
+    let traced = sandbox
+        .command("strace")
+        .args(["-f", "-y", "-qq", "-e", "trace=fsync,fdatasync", "-e", "signal=none", "-o"])
+        .arg(sandbox.path("trace"))
+        .args(["qdemo"])
+        .args(args)
+        .env("QDEMO_DIR", dir)
+        .status();
+    if !traced.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: there is no strace, or it may not trace");
+        return None;
+    }
+    let text = fs::read_to_string(sandbox.path("trace")).unwrap();
+    let name = |line: &str| Some(line.split_once('<')?.1.split_once('>')?.0.to_owned());
+    Some(text.lines().filter_map(name).collect())
+}
+
+#[test]
+fn with_sync_the_folders_that_were_made_for_a_queue_are_on_the_disk_too() {
+    let sandbox = Sandbox::new();
+    fs::set_permissions(sandbox.path("queues"), Permissions::from_mode(0o755)).unwrap();
+    let below = sandbox.path("queues/new/newer");
+    let args = ["producer", "--quiet", "--keep-open", "--sync", "x"];
+    let Some(all) = flushed(&sandbox, &below, &args) else { return };
+    let root = sandbox.path("queues").canonicalize().unwrap();
+    let name = |path: &str| root.join(path).display().to_string();
+    let expected = ["new/newer/default/journal", "new/newer/default", "new/newer", "new"].map(name);
+    assert_eq!(all[..4], expected);
+    assert_eq!(all[4], root.display().to_string(), "the first one that was there");
+    assert!(all[5..].iter().all(|name| *name == expected[0]), "{all:?}");
+    // Without it nothing is flushed.
+    let args = ["producer", "--quiet", "--keep-open", "x"];
+    assert_eq!(flushed(&sandbox, &sandbox.path("queues/other"), &args).unwrap(), [""; 0]);
+    sandbox.assert_nothing_left();
+}
+
+/// A recording of so many workers, each with an event.
+fn recording(workers: usize) -> String {
+    let event = |n: usize| {
+        let (kind, role) = [("put", "producer"), ("get", "consumer")][n % 2];
+        let (number, id) = (n / 2 + 1, n / 2 + 1);
+        format!(
+            r#"{{"t":{n}.5,"event":"{kind}","role":"{role}","worker":{number},"id":{id},"item":"a"}}"#
+        ) + "\n"
+    };
+    (0..workers).map(event).collect()
+}
+
+#[test]
+fn a_recording_of_more_workers_than_a_run_may_have_is_refused_at_once() {
+    let sandbox = Sandbox::new();
+    let draw = |workers| sandbox.run_with_input(&["timeline", "-"], recording(workers).as_bytes());
+    let most = draw(2000);
+    most.assert_done();
+    assert_eq!(most.text().matches("data-worker").count(), 2000);
+    let words = &["line 2001 names one more worker than the 2000 that a run may have"];
+    draw(2001).assert_refused(1, words);
+    draw(300_000).assert_refused(1, words);
+    // Of one role only.
+    let consumers = recording(6000).replace("put", "get").replace("producer", "visitor");
+    let refused = sandbox.run_with_input(&["timeline", "-"], consumers.as_bytes());
+    refused.assert_refused(1, words);
 }
