@@ -79,11 +79,11 @@ class Client:
         path = os.path.join(self.dir, f"mailbox.{os.getpid()}.{self.key}")
         try:
             os.mkfifo(path, 0o600)
+            self.path = path
+            self.mailbox = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            self.end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
         except FileNotFoundError:
-            raise Gone from None  # The directory has gone together with the keeper.
-        self.path = path
-        self.mailbox = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        self.end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            raise Gone from None  # The directory, or the mailbox, has gone together with the keeper.
         hello = {"version": 1, "role": role, "pid": os.getpid(), "born": born()}
         self.write(f"hello {self.key} {json.dumps(hello)}\n".encode())
         if starting:

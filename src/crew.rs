@@ -1,7 +1,7 @@
 //! The crew of a run: its producers and consumers, child processes of this program.
 
 use std::env;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -80,9 +80,10 @@ impl Death {
 impl Crew {
     /// Starts a worker: this program with these arguments, on queues that lie in `base`.
     pub(crate) fn start(&self, worker: Worker, args: &[String], base: &Path) -> io::Result<()> {
-        let mut command = own_command()?;
-        command.args(args).env("QDEMO_DIR", base).stdin(Stdio::null()).stdout(Stdio::null());
-        self.take_on(worker, &mut command)
+        start_own(|command| {
+            command.args(args).env("QDEMO_DIR", base).stdin(Stdio::null()).stdout(Stdio::null());
+            self.take_on(worker, command)
+        })
     }
 
     /// Starts a worker by this command. After [`Crew::kill`] nobody starts: that may come from a
@@ -150,7 +151,7 @@ impl Crew {
 
 /// This program, as a command that is listed under its name. Without `/proc` its path stands there: by
 /// that its own children find it.
-pub(crate) fn own_command() -> io::Result<Command> {
+fn own_command() -> io::Result<Command> {
     let mut command = Command::new(own_program()?);
     if env::current_exe().is_ok() {
         command.arg0("qdemo");
@@ -158,12 +159,23 @@ pub(crate) fn own_command() -> io::Result<Command> {
     Ok(command)
 }
 
+/// Starts this program by a command that `start` completes. Its file may go at this very moment, as it may
+/// at any time before: then the link leads to it.
+pub(crate) fn start_own<T>(start: impl Fn(&mut Command) -> io::Result<T>) -> io::Result<T> {
+    match start(&mut own_command()?) {
+        Err(error) if error.kind() == ErrorKind::NotFound && Path::new(LINK).exists() => {
+            start(Command::new(LINK).arg0("qdemo"))
+        }
+        other => other,
+    }
+}
+
 /// This program. If its file has been replaced or removed meanwhile, the one that runs, by a link
 /// that Linux has to it; but then the system lists the child under the link's name. Without `/proc`, the one
 /// that a shell would find by the name that this process was started under.
 pub(crate) fn own_program() -> io::Result<PathBuf> {
     match env::current_exe() {
-        Ok(path) if !path.exists() => Ok(PathBuf::from("/proc/self/exe")),
+        Ok(path) if !path.exists() => Ok(PathBuf::from(LINK)),
         Err(error) => by_its_name().ok_or(error),
         found => found,
     }
@@ -180,6 +192,9 @@ fn by_its_name() -> Option<PathBuf> {
     let is_program = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
     std::path::absolute(places.into_iter().find(is_program)?).ok()
 }
+
+/// Linux has a link there to the file that runs, even if that has been removed.
+const LINK: &str = "/proc/self/exe";
 
 /// Keeps this process, and those that it starts from now on, on the core where it is. When only one of
 /// them runs at a time, passing on the turn costs a fraction of what waking another core does.

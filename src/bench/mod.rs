@@ -17,17 +17,15 @@ mod stage;
 mod table;
 mod task;
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use crate::clock::{Clock, Nanos};
 use crate::crew::Crew;
-use crate::pipe::Waker;
+use crate::pipe::{PrivateDir, Waker};
 pub(crate) use figures::Spread;
 pub(crate) use item::SMALLEST;
 use machine::Machine;
-pub(crate) use stage::Interrupted;
+pub(crate) use stage::{Interrupted, makes};
 use stage::{Sample, Stage};
 pub(crate) use task::Task;
 
@@ -153,7 +151,7 @@ impl Plan {
     pub(crate) fn measure(
         &self,
         crew: &Crew,
-        base: &Path,
+        base: &PrivateDir,
         interrupt: &Waker,
         mut progress: impl FnMut(u64, u64, &Case),
     ) -> anyhow::Result<Report> {

@@ -1,35 +1,48 @@
 //! One measurement: processes that begin together, and what they tell.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, anyhow, bail};
-use tempfile::TempDir;
+use rustix::fs::FileType;
+use tempfile::{Builder, TempDir};
 
 use super::player::QUEUE;
 use super::task::{HOPS, Part, TOKENS, Task, Told};
 use super::{Case, Kind, PYTHON_WINDOW, Subject, WINDOW};
 use crate::clock::{Clock, Nanos, Stamp};
-use crate::crew::{Crew, own_command};
+use crate::crew::{Crew, start_own};
 use crate::journal::Fact;
 use crate::keeper::{Event, Keeper, Office, Plan, Post, Watch};
-use crate::pipe::{QueueDir, Ready, Waker, make_fifo, wait};
+use crate::pipe::{PrivateDir, QueueDir, Ready, Waker, make_fifo, wait};
 use crate::queue::{Queue, Remains, Role, Worker};
 
 /// How long a measurement may take at the most.
 const PATIENCE: Nanos = 30_000_000_000;
 const SCRIPT: &str = include_str!("mp_queue.py");
+const SCRIPT_NAME: &str = "mp_queue.py";
+/// What the directory of one measurement is called; something random follows.
+const PREFIX: &str = "measurement.";
+
+/// Whether measurements make files of this name and kind.
+pub(crate) fn makes(name: &str, kind: FileType) -> bool {
+    match kind {
+        FileType::Directory => name == QUEUE || name.starts_with(PREFIX),
+        FileType::Fifo => name == TOKENS || HOPS.contains(&name),
+        FileType::RegularFile => name == SCRIPT_NAME,
+        _ => false,
+    }
+}
 
 /// Where measurements are made.
 pub(super) struct Stage<'a> {
     pub(super) crew: &'a Crew,
     /// The directory for all of them.
-    pub(super) base: &'a Path,
+    pub(super) base: &'a PrivateDir,
     /// Ends everything.
     pub(super) interrupt: &'a Waker,
 }
@@ -100,13 +113,8 @@ impl Stage<'_> {
 
     /// A directory for one measurement. The one for all of them may have been cleaned away.
     fn place(&self) -> io::Result<TempDir> {
-        match tempfile::tempdir_in(self.base) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                DirBuilder::new().mode(0o700).create(self.base)?;
-                tempfile::tempdir_in(self.base)
-            }
-            other => other,
-        }
+        self.base.renew()?;
+        Builder::new().prefix(PREFIX).tempdir_in(self.base.path())
     }
 
     fn perform(&self, case: Case, kind: Kind, place: &Path) -> anyhow::Result<Sample> {
@@ -131,11 +139,7 @@ impl Stage<'_> {
                 let one_by_one = kind == Kind::Latency;
                 let (place, size) = (place.to_owned(), case.size);
                 let task = Task { part, number, place, size, window: WINDOW, one_by_one, origin };
-                let command = match case.subject {
-                    Subject::Python => python(case, &task)?,
-                    _ => own(&task)?,
-                };
-                cast.players.push(self.engage(command, &task, &start)?);
+                cast.players.push(self.engage(case, &task, &start)?);
             }
         }
         drop(start);
@@ -147,21 +151,23 @@ impl Stage<'_> {
     }
 
     /// Starts a process whose end is that of the pipe that is returned.
-    fn engage(
-        &self,
-        mut command: Command,
-        task: &Task,
-        start: &PipeReader,
-    ) -> anyhow::Result<Player> {
+    fn engage(&self, case: Case, task: &Task, start: &PipeReader) -> anyhow::Result<Player> {
         let (reader, writer) = pipe()?;
-        command.stdin(start.try_clone()?).stdout(writer);
         let role = match task.part {
             Part::Producer | Part::Writer => Role::Producer,
             _ => Role::Consumer,
         };
-        self.crew
-            .take_on(Worker { role, number: task.number }, &mut command)
-            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        let take_on = |command: &mut Command| {
+            command.stdin(start.try_clone()?).stdout(writer.try_clone()?);
+            self.crew.take_on(Worker { role, number: task.number }, command)
+        };
+        if case.subject == Subject::Python {
+            take_on(&mut python(case, task)?).context("cannot start python3")?;
+        } else {
+            let words = serde_json::to_string(task)?;
+            start_own(|command| take_on(command.arg("bench-task").arg(&words)))
+                .context("cannot start this program")?;
+        }
         Ok(Player { reader, text: Vec::new(), ready: false, done: false, over: false })
     }
 
@@ -212,15 +218,9 @@ fn must_go_on(clock: Clock) -> anyhow::Result<()> {
     }
 }
 
-fn own(task: &Task) -> anyhow::Result<Command> {
-    let mut command = own_command()?;
-    command.arg("bench-task").arg(serde_json::to_string(task)?);
-    Ok(command)
-}
-
 /// One process that starts those of `multiprocessing`.
 fn python(case: Case, task: &Task) -> anyhow::Result<Command> {
-    let script = task.place.join("mp_queue.py");
+    let script = task.place.join(SCRIPT_NAME);
     fs::write(&script, SCRIPT).context("cannot write a script")?;
     let mut command = Command::new("python3");
     let window = if task.one_by_one { task.window } else { PYTHON_WINDOW };

@@ -1,14 +1,13 @@
 //! `qdemo bench`: how fast the queue is on this machine.
 
-use anyhow::Context;
-
 use super::picture::PicturePath;
+use super::private::Private;
 use super::signals::{self, Leave};
-use super::{StdoutFailed, need_output, private, say, values};
+use super::{StdoutFailed, need_output, say, values};
 use crate::bench::{Interrupted, Plan, Report, SMALLEST, Task};
 use crate::crew::Crew;
 use crate::exit::ExitCode;
-use crate::pipe::{QueueDir, raise_open_files};
+use crate::pipe::raise_open_files;
 use crate::report::{Form, Output, Progress};
 use crate::wire::LARGEST_ITEM;
 
@@ -79,26 +78,21 @@ impl Args {
         raise_open_files();
         let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
         let crew = Crew::default();
-        let private = private::make_dir()?;
+        let private = Private::make()?;
         let progress = Progress::of_commands();
-        let (hands, path, view) = (crew.clone(), private.path().to_owned(), progress.clone());
+        let dir = private.share();
+        let (hands, shared, view) = (crew.clone(), private.share(), progress.clone());
         let interrupt = signals::catch(Leave::Unignored, move || {
             hands.kill();
-            let _ = std::fs::remove_dir_all(&path);
+            let _ = shared.remove();
             view.clear_if_possible();
         })?;
-        let measured = {
-            let _lock = QueueDir::open(private.path().to_owned())?
-                .try_lock()
-                .context("cannot lock the directory")?;
-            let plan = self.plan();
-            plan.measure(&crew, private.path(), &interrupt, |done, of, case| {
-                progress.stands_at(done, of, case.name());
-            })
-        };
+        let measured = self.plan().measure(&crew, &dir, &interrupt, |done, of, case| {
+            progress.stands_at(done, of, case.name());
+        });
         progress.clear();
         crew.kill();
-        let removed = private::remove(private);
+        let removed = private.remove();
         let report = match measured {
             Err(error) if error.is::<Interrupted>() => {
                 return Ok(signals::caught().map_or(ExitCode::Failed, ExitCode::Signal));

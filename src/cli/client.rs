@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
-
 use super::signals::{self, Leave};
 use super::values::{self, Share};
 use super::{LangArg, QueueArg};
 use crate::client::{Error, Options};
 use crate::clock::{Delay, Pauses, Stamp, Stream};
-use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::queue::{Role, Worker};
@@ -60,8 +57,7 @@ impl ClientArgs {
     ) -> anyhow::Result<Prepared> {
         let lang = self.lang.lang()?;
         let queue = self.queue.name()?;
-        let program = own_program().context("cannot find the qdemo program")?;
-        let options = Options::new(queue.clone(), role).program(program);
+        let options = Options::new(queue.clone(), role);
         let (options, waker) = match self.worker {
             Some(share) => (options.worker(share.number), None),
             None => {

@@ -32,7 +32,7 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::client::Error as ClientError;
+use crate::client::{Error as ClientError, keep_by_itself};
 #[cfg(target_os = "linux")]
 use crate::crew::own_program;
 use crate::exit::ExitCode;
@@ -155,6 +155,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     std::panic::set_hook(Box::new(|panic| {
         say(&format!("internal error, please report it: {panic}"));
     }));
+    keep_by_itself();
     if let Err(error) = os::begin() {
         say(&format!("cannot set up signals: {error}"));
         return ExitCode::Failed.end();

@@ -1,36 +1,61 @@
 //! The private directory of a run, or of a measurement.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
-use tempfile::TempDir;
+use rustix::fs::FileType;
 
-use crate::pipe::sweep_runs;
+use super::run;
+use crate::bench;
+use crate::pipe::{PrivateDir, is_pipe};
 
-/// It is called this, its process number, and something random.
+/// It is called this, and something random.
 const PREFIX: &str = "qdemo-run.";
 
-/// Makes one. Nobody else can look into it, and the next one can tell whether its owner still lives,
-/// who is to hold its lock; those of dead ones are cleared away.
-pub(super) fn make_dir() -> anyhow::Result<TempDir> {
-    let place = std::env::temp_dir();
-    sweep_runs(&place, PREFIX);
-    tempfile::Builder::new()
-        .prefix(&format!("{PREFIX}{}.", std::process::id()))
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(&place)
-        .with_context(|| format!("cannot make a directory in {}", place.display()))
+/// A private directory, which goes with this.
+pub(super) struct Private {
+    dir: Arc<PrivateDir>,
 }
 
-/// Removes it. That it is gone already is what is wanted: a cleaner of the temporary folder may have
-/// removed it.
-pub(super) fn remove(dir: TempDir) -> anyhow::Result<()> {
-    let path = dir.path().to_owned();
-    match dir.close() {
-        Err(error) if fs::symlink_metadata(&path).is_ok() => {
-            Err(error).context("cannot remove the private directory")
-        }
-        _ => Ok(()),
+impl Private {
+    /// Makes one. Nobody else can look into it; those of killed runs are cleared away.
+    pub(super) fn make() -> anyhow::Result<Self> {
+        let place = std::env::temp_dir();
+        let dir = PrivateDir::make(&place, PREFIX, is_of_a_run)
+            .with_context(|| format!("cannot make a directory in {}", place.display()))?;
+        Ok(Self { dir: Arc::new(dir) })
     }
+
+    /// For whoever may have to remove it as well.
+    pub(super) fn share(&self) -> Arc<PrivateDir> {
+        Arc::clone(&self.dir)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> PathBuf {
+        self.dir.path()
+    }
+
+    /// Removes it. That it is gone already is what is wanted: a cleaner of the temporary folder may have
+    /// removed it.
+    pub(super) fn remove(self) -> anyhow::Result<()> {
+        self.dir.remove().context("cannot remove the private directory")
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        let _ = self.dir.remove();
+    }
+}
+
+/// What a run or a measurement makes in its directory, and a killed one leaves there.
+fn is_of_a_run(name: &str, kind: FileType) -> bool {
+    let of_a_run = match kind {
+        FileType::Directory => name == run::QUEUE,
+        FileType::Fifo => is_pipe(name),
+        _ => false,
+    };
+    of_a_run || bench::makes(name, kind)
 }

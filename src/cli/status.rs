@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::progress::ProgressArg;
 use super::signals;
 use super::visit::{Visit, no_such_queue};
-use super::{QueueArg, StdoutFailed, need_output, values};
+use super::{QueueArg, StdoutFailed, need_output, say, values};
 use crate::client::{Error, Patience, default_dir, status_at_rest};
 use crate::clock::nanos;
 use crate::exit::ExitCode;
@@ -80,11 +80,16 @@ struct Silent {
     keeper: Option<u32>,
 }
 
-#[derive(Serialize)]
-#[serde(untagged)]
+/// A queue that is not used as it is: it is damaged, or not safe.
+struct Refused {
+    queue: String,
+    why: String,
+}
+
 enum Seen {
     Known(Named),
     Silent(Silent),
+    Refused(Refused),
 }
 
 impl Args {
@@ -103,14 +108,14 @@ impl Args {
         if live {
             signals::catch_resizes(&resized)?;
         }
-        let mut deepest = BTreeMap::new();
+        let (mut deepest, mut told) = (BTreeMap::new(), BTreeMap::new());
         loop {
             let all = match &named {
                 Some(queue) => vec![self.look_at_one(&visit, queue)?],
                 None => look_at_all(&visit)?,
             };
             let size = Size::of(&screen);
-            let mut lines = Vec::new();
+            let (mut lines, mut code) = (Vec::new(), ExitCode::Done);
             for one in &all {
                 match one {
                     Seen::Known(one) => {
@@ -119,10 +124,22 @@ impl Args {
                         lines.extend(text(one, live.then_some((size.room().columns, *most))));
                     }
                     Seen::Silent(silent) => lines.push(silent.text()),
+                    Seen::Refused(Refused { queue, why }) => {
+                        code = ExitCode::Failed;
+                        if live {
+                            lines.push(format!("{queue}: {why}"));
+                        } else if told.insert(queue.clone(), why.clone()).as_ref() != Some(why) {
+                            say(&format!("{queue}: {why}"));
+                        }
+                    }
                 }
             }
             match self.format {
-                Format::Json => all.iter().for_each(|one| reporter.json(one)),
+                Format::Json => all.iter().for_each(|one| match one {
+                    Seen::Known(known) => reporter.json(known),
+                    Seen::Silent(silent) => reporter.json(silent),
+                    Seen::Refused(_) => {}
+                }),
                 Format::Text if live && is_in_background(io::stdout()) => {}
                 Format::Text if live => {
                     reporter.redraw(&mut block, rows(&lines, size.room()), size);
@@ -137,7 +154,7 @@ impl Args {
             first = false;
             reporter.flush().map_err(StdoutFailed)?;
             if !self.watch {
-                return Ok(ExitCode::Done);
+                return Ok(code);
             }
             let wakers = [(visit.waker().as_fd(), Ready::Read), (resized.as_fd(), Ready::Read)];
             let woken = wait(&wakers, Some(nanos(self.every)))?;
@@ -168,7 +185,9 @@ fn look_at_all(visit: &Visit) -> anyhow::Result<Vec<Seen>> {
     let mut all = Vec::new();
     for some in queues.chunks(AT_ONCE) {
         let seen = thread::scope(|scope| -> anyhow::Result<Vec<_>> {
-            let look = |queue| move || look_at(visit, queue).or_else(silent);
+            let look = |queue| {
+                move || look_at(visit, queue).or_else(silent).or_else(|e| refused(queue, e))
+            };
             let lookers: Vec<_> = some
                 .iter()
                 .map(|queue| thread::Builder::new().spawn_scoped(scope, look(queue)))
@@ -193,6 +212,15 @@ fn silent(error: anyhow::Error) -> anyhow::Result<Option<Seen>> {
         }
         error => Err(error.into()),
     }
+}
+
+/// One queue that is not used must not hide the others.
+fn refused(queue: &QueueName, error: anyhow::Error) -> anyhow::Result<Option<Seen>> {
+    if matches!(error.downcast_ref(), Some(Error::Interrupted)) {
+        return Err(error);
+    }
+    let why = format!("{error:#}");
+    Ok(Some(Seen::Refused(Refused { queue: queue.to_string(), why })))
 }
 
 impl Silent {

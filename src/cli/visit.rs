@@ -10,7 +10,6 @@ use super::signals::{self, Leave};
 use super::{QueueArg, Stop, Usage, say, values};
 use crate::client::{Client, Error, Options, Patience, default_dir};
 use crate::clock::{Stamp, nanos};
-use crate::crew::own_program;
 use crate::exit::ExitCode;
 use crate::keeper::shared::LEGACY_LINE;
 use crate::name::QueueName;
@@ -56,11 +55,8 @@ impl QueueArg {
     /// Signals are caught from here on.
     pub(super) fn visit(&self) -> anyhow::Result<Visit> {
         let queue = self.name()?;
-        let program = own_program().context("cannot find the qdemo program")?;
         let waker = signals::catch(Leave::Unignored, || {})?;
-        let options = Options::new(queue.clone(), Role::Visitor)
-            .program(program)
-            .interrupt(Arc::clone(&waker));
+        let options = Options::new(queue.clone(), Role::Visitor).interrupt(Arc::clone(&waker));
         Ok(Visit { queue, options, waker })
     }
 }

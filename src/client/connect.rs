@@ -44,13 +44,19 @@ pub(super) static KEEPS: AtomicBool = AtomicBool::new(false);
 /// this first thing in `main`. When the program has been started as a keeper, it keeps the queue, and
 /// doesn't return. (What Python's `freeze_support` is to `multiprocessing`.)
 pub fn keep_if_asked() {
-    KEEPS.store(true, Ordering::Relaxed);
+    keep_by_itself();
     let args: Vec<_> = env::args_os().collect();
     // As `Options::spawn` writes it.
     if args.len() == 4 && args[1] == KEEPER[0] && args[2] == KEEPER[1] {
         let ended = os::begin().map(|()| cli::obey(args));
         std::process::exit(i32::from(!matches!(ended, Ok(ExitCode::Done))));
     }
+}
+
+/// From now on this program is the one that is started to keep a queue. Where it is, is looked up each time:
+/// its file may be replaced or removed while it runs.
+pub(crate) fn keep_by_itself() {
+    KEEPS.store(true, Ordering::Relaxed);
 }
 
 /// How a keeper is asked for; the queue's name follows.

@@ -22,7 +22,7 @@ use crate::pipe::{Door, Mailbox};
 use crate::queue::{Census, Run, Which};
 use crate::wire::{Reply, Welcome};
 pub use connect::{Options, keep_if_asked};
-pub(crate) use connect::{default_dir, status_at_rest};
+pub(crate) use connect::{default_dir, keep_by_itself, status_at_rest};
 pub use error::Error;
 pub(crate) use limit::Patience;
 use limit::{Deadline, Limit};

@@ -12,7 +12,7 @@ use std::thread;
 use super::connect::{KEEPER, KEEPS, Options, open_failed};
 use super::limit::Limit;
 use super::{Error, pipes};
-use crate::crew::own_program;
+use crate::crew::start_own;
 use crate::exec::MARK;
 use crate::keeper::shared::{DAMAGED, READY};
 use crate::pipe::{Door, QueueDir, StartLock, starter_of};
@@ -71,40 +71,39 @@ impl Options {
     }
 
     fn spawn(&self, dir: &QueueDir, lock: &StartLock) -> Result<Child, Error> {
+        // As the directory's path is absolute, so is that of the folder that it lies in.
+        let base = dir.path().parent().unwrap_or(dir.path());
+        let failed = || open_failed("cannot start a keeper for the queue");
+        let start = |command: &mut Command| {
+            command
+                .arg0("qdemo")
+                .args(KEEPER)
+                .arg(self.name.as_str())
+                .env("QDEMO_DIR", base)
+                // It lives on when the command of some item that started it is ended.
+                .env_remove(MARK)
+                .current_dir("/")
+                .stdin(lock.share()?)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                // A terminal's Ctrl-C is not meant for it.
+                .process_group(0)
+                .spawn()
+        };
         // The keeper has another working directory; a bare name is looked up in the PATH.
         let program = match self.program.as_deref().map(Path::new) {
-            None if KEEPS.load(Ordering::Relaxed) => {
-                own_program().map_err(open_failed("cannot find this program"))?
-            }
+            None if KEEPS.load(Ordering::Relaxed) => return start_own(start).map_err(failed()),
             None => PathBuf::from("qdemo"),
             Some(name) if name.components().count() == 1 => name.to_owned(),
             Some(path) => std::path::absolute(path).map_err(open_failed("no working directory"))?,
         };
-        // As the directory's path is absolute, so is that of the folder that it lies in.
-        let base = dir.path().parent().unwrap_or(dir.path());
-        let lock = lock.share().map_err(open_failed("cannot share the directory's lock"))?;
-        Command::new(&program)
-            .arg0("qdemo")
-            .args(KEEPER)
-            .arg(self.name.as_str())
-            .env("QDEMO_DIR", base)
-            // It lives on when the command of some item that started it is ended.
-            .env_remove(MARK)
-            .current_dir("/")
-            .stdin(lock)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            // A terminal's Ctrl-C is not meant for it.
-            .process_group(0)
-            .spawn()
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => {
-                    let remedy =
-                        "install qdemo, or call qdemo::keep_if_asked() first thing in main";
-                    Error::Start(format!("{}: {error}: {remedy}", program.display()))
-                }
-                _ => open_failed("cannot start a keeper for the queue")(error),
-            })
+        start(&mut Command::new(&program)).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                let remedy = "install qdemo, or call qdemo::keep_if_asked() first thing in main";
+                Error::Start(format!("{}: {error}: {remedy}", program.display()))
+            }
+            _ => failed()(error),
+        })
     }
 
     /// What a keeper says that has been started, but for damaged places: a line, or nothing if it has

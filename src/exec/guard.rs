@@ -12,11 +12,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
-use crate::crew::own_program;
+use crate::crew::start_own;
 
 /// The variable that marks a consumer's commands. Whoever starts what is to live on takes it away.
 pub(crate) const MARK: &str = "QDEMO_GUARD";
@@ -36,17 +36,18 @@ impl Guard {
     pub(super) fn start() -> io::Result<Self> {
         let random = getrandom::u64().map_err(io::Error::other)?;
         let mark = format!("{}.{random:016x}", std::process::id());
-        let mut process = Command::new(own_program()?)
-            .arg0("qdemo")
-            .args(["guard", &mark])
-            // It may itself be of another consumer's command.
-            .env_remove(MARK)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // What ends the consumer at a terminal must not end its guard.
-            .process_group(0)
-            .spawn()?;
+        let mut process = start_own(|command| {
+            command
+                .args(["guard", &mark])
+                // It may itself be of another consumer's command.
+                .env_remove(MARK)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                // What ends the consumer at a terminal must not end its guard.
+                .process_group(0)
+                .spawn()
+        })?;
         let stdin = process.stdin.take();
         Ok(Self { process, stdin, mark })
     }

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::pipe::{QueueDir, explain, open_own, remove_if_there};
+use crate::pipe::{QueueDir, explain, open_own, remove_if_there, sync_entries};
 
 /// Where a journal is written to.
 pub(crate) trait Store {
@@ -35,6 +35,8 @@ pub(crate) struct Files {
     file: File,
     /// The directory's entry of the journal is on the disk.
     entered: bool,
+    /// So is that of the directory, and what was made with it.
+    housed: bool,
 }
 
 /// The name of the file.
@@ -51,7 +53,7 @@ impl Files {
         file.read_to_end(&mut text)?;
         let hidden = dir.hidden(JOURNAL);
         let dir = dir.path().to_owned();
-        Ok((Self { journal, hidden, dir, file, entered: false }, text))
+        Ok((Self { journal, hidden, dir, file, entered: false, housed: false }, text))
     }
 
     /// What is in the journal in this directory; nothing if there is none.
@@ -67,6 +69,22 @@ impl Files {
     /// Removes that, once the journal has it.
     pub(crate) fn remove_memory(dir: &QueueDir) -> io::Result<()> {
         remove_if_there(&dir.join(MEMORY))
+    }
+
+    /// Whether there is a journal in this directory.
+    pub(crate) fn has_journal(dir: &QueueDir) -> io::Result<bool> {
+        match fs::symlink_metadata(dir.join(JOURNAL)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            other => other.map(|_| true),
+        }
+    }
+
+    /// Removes the journal in this directory, if nothing is in it.
+    pub(crate) fn remove_empty(dir: &QueueDir) -> io::Result<()> {
+        match fs::symlink_metadata(dir.join(JOURNAL)) {
+            Ok(is) if is.is_file() && is.len() == 0 => remove_if_there(&dir.join(JOURNAL)),
+            _ => Ok(()),
+        }
     }
 
     /// Where a journal in this directory is.
@@ -113,6 +131,10 @@ impl Store for Files {
         if !self.entered {
             File::open(&self.dir)?.sync_all()?;
             self.entered = true;
+        }
+        if !self.housed {
+            sync_entries(&self.dir)?;
+            self.housed = true;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use super::notes::{Left, Legacy, Notes, Past};
 use super::{Host, Keeper, Known, Office, Plan, Post, answer};
 use crate::clock::Nanos;
 use crate::journal::{Files, Journal, Store};
-use crate::pipe::{Door, QueueDir, Ready, Slot, Waker};
+use crate::pipe::{Door, QueueDir, Ready, Slot, StartLock, Waker};
 use crate::queue::{ClientId, Request};
 use crate::wire::{Key, Reply, Status};
 
@@ -95,7 +95,30 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
         say_ready();
         return Ok(());
     }
-    dir.sweep()?;
+    let (is_new, place) = (!Files::has_journal(&dir)?, dir.clone());
+    let begun = begin(dir, &lock);
+    if begun.is_err() && is_new {
+        // What this start has made is no queue. That more cannot be done than has been is told already.
+        let _ = Files::remove_empty(&place);
+        place.remove_if_empty();
+    }
+    let (mut keeper, mut host, damaged) = begun?;
+    lock.release()?;
+    say_damage(&damaged);
+    say_ready();
+    serve(&mut keeper, &mut host, stop)?;
+    match keeper.is_removed() {
+        true => remove(&mut keeper, host),
+        false => go(&keeper, host),
+    }
+}
+
+/// Brings back what the journal tells, and opens the inbox. Tells which lines of the journal are damaged.
+fn begin(
+    dir: QueueDir,
+    lock: &StartLock,
+) -> anyhow::Result<(Keeper, Office<Notes<Files>>, Vec<u64>)> {
+    dir.sweep(Some(lock))?;
     let legacy = Legacy::load(&dir)?;
     let (has_legacy, mut damaged) = (!matches!(legacy, Legacy::None), Vec::new());
     damaged.extend(matches!(legacy, Legacy::Damaged).then_some(LEGACY_LINE));
@@ -118,14 +141,7 @@ pub(crate) fn keep(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
         // If there is no room for a whole journal, the damage is told again next time.
         let _ = host.watch.rewrite(&keeper);
     }
-    lock.release()?;
-    say_damage(&damaged);
-    say_ready();
-    serve(&mut keeper, &mut host, stop)?;
-    match keeper.is_removed() {
-        true => remove(&mut keeper, host),
-        false => go(&keeper, host),
-    }
+    Ok((keeper, host, damaged))
 }
 
 /// Goes on for the clients of the keeper before this one. If what that comes to cannot be written, who
@@ -212,7 +228,7 @@ fn go(keeper: &Keeper, mut host: Office<Notes<Files>>) -> anyhow::Result<()> {
     let left = host.watch.leave(keeper);
     host.post.shut()?;
     left?;
-    host.post.dir().sweep()?;
+    host.post.dir().sweep(nobody_starts.as_ref())?;
     if nobody_starts.is_some() {
         host.post.dir().remove_if_empty();
     }
@@ -232,7 +248,7 @@ fn remove(keeper: &mut Keeper, mut host: Office<Notes<Files>>) -> anyhow::Result
     // Only now are there descriptors for the rest, if there were none.
     host.post.forget_all();
     let nobody_starts = host.post.dir().try_lock()?;
-    host.post.dir().sweep()?;
+    host.post.dir().sweep(nobody_starts.as_ref())?;
     if nobody_starts.is_some() {
         host.post.dir().remove_if_empty();
     }

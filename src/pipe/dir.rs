@@ -1,6 +1,6 @@
 //! The directory of a queue: who may have it, who starts its keeper, and what lies about in it.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
-use super::fifo::Slot;
-use rustix::fs::OFlags;
+use super::fifo::{INBOX, Slot};
+use rustix::fs::{OFlags, fsync};
 use rustix::process::{Pid, geteuid, test_kill_process};
 
-use super::own::{cannot, explain, is_open_to_others};
+use super::own::{cannot, explain, is_at, is_open_to_others};
 use crate::proc;
 
 /// What a directory has in it that is a queue: one of these.
-const FILES: [&str; 3] = ["inbox", "journal", "memory.json"];
+const FILES: [&str; 3] = [INBOX, "journal", "memory.json"];
 /// Of every directory that is made: for the user alone.
 const MODE: u32 = 0o700;
 const STICKY: u32 = 0o1000;
@@ -61,7 +61,7 @@ pub(crate) enum Unsafe {
 }
 
 /// A directory that is the user's alone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct QueueDir {
     path: PathBuf,
 }
@@ -112,13 +112,18 @@ impl QueueDir {
                 Ok(_) => return Ok(true),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-                Err(error) => return Err(DirError::unusable(&path, error)),
+                Err(error) => {
+                    // That it is somebody else's says more.
+                    check(&path, false)?;
+                    return Err(DirError::unusable(&path, error));
+                }
             }
         }
         Ok(false)
     }
 
-    /// The names of the queues in `base`, in alphabetical order; none if that is not there.
+    /// The names of the user's queues in `base`, in alphabetical order; none if that is not there. What
+    /// other users have there is passed over.
     pub(crate) fn names(base: &Path) -> Result<Vec<String>, DirError> {
         let failed = |error| DirError::unusable(base, error);
         let entries = match fs::read_dir(base) {
@@ -127,10 +132,13 @@ impl QueueDir {
         };
         check(base, true)?;
         let mut names = Vec::new();
+        let me = geteuid().as_raw();
         for entry in entries {
-            if let Ok(name) = entry.map_err(failed)?.file_name().into_string()
-                && Self::exists(base, &name)?
-            {
+            let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
+            // One that cannot be looked at is gone by now, or lies on somebody else's file system.
+            let Ok(is) = fs::symlink_metadata(base.join(&name)) else { continue };
+            // A directory of the user's own that cannot be looked into may be a queue: its name is told.
+            if is.uid() == me && Self::exists(base, &name).unwrap_or(is.is_dir()) {
                 names.push(name);
             }
         }
@@ -203,24 +211,14 @@ impl QueueDir {
 
     /// The right that a parent holds and has passed on as `file`; none if it is something else.
     pub(crate) fn inherit_lock(&self, file: File) -> io::Result<Option<StartLock>> {
-        match self.is_at_path(&file)? {
+        match is_at(&file, &self.path)? {
             true => Ok(Some(StartLock { dir: file })),
             false => Ok(None),
         }
     }
 
     fn worth_having(&self, dir: File) -> io::Result<Option<StartLock>> {
-        Ok(self.is_at_path(&dir)?.then_some(StartLock { dir }))
-    }
-
-    /// Whether `file` is the directory that the path leads to now.
-    fn is_at_path(&self, file: &File) -> io::Result<bool> {
-        let file = file.metadata()?;
-        match fs::symlink_metadata(&self.path) {
-            Ok(now) => Ok(now.ino() == file.ino() && now.dev() == file.dev()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(is_at(&dir, &self.path)?.then_some(StartLock { dir }))
     }
 
     /// A name for a file that is not ready to be seen.
@@ -228,20 +226,30 @@ impl QueueDir {
         self.path.join(format!(".{name}.{}", std::process::id()))
     }
 
-    /// Removes what processes that are no more have left here: mailboxes and unfinished files.
-    pub(crate) fn sweep(&self) -> io::Result<()> {
+    /// Removes what killed processes have left here: mailboxes that nobody reads, and unfinished files.
+    /// A client may have made its mailbox, and not opened it yet. Then the client has come to a keeper that
+    /// has gone since, finds that its mailbox is gone too, and comes again. Unfinished files are a keeper's:
+    /// with the lock there is no other one.
+    pub(crate) fn sweep(&self, lock: Option<&StartLock>) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let pid = match name.strip_prefix("mailbox.") {
-                Some(rest) => rest.split('.').next(),
-                None if name.starts_with('.') => name.rsplit('.').next(),
-                None => None,
+            let is_left = match name.strip_prefix('.').and_then(|hidden| hidden.rsplit_once('.')) {
+                Some((file, pid)) if FILES.contains(&file) && is_number(pid) && lock.is_some() => {
+                    true
+                }
+                Some((_, pid)) => is_dead(pid),
+                None => match name.strip_prefix("mailbox.") {
+                    None => false,
+                    Some(_) if Slot::is_unread(self, &name) => true,
+                    // Processes of another system (a container's) have numbers of their own.
+                    Some(rest) => {
+                        rest.split('.').next().is_some_and(is_dead) && !Slot::is_read(self, &name)
+                    }
+                },
             };
-            // Processes of another system (a container's) have numbers of their own.
-            let is_read = || name.starts_with("mailbox.") && Slot::is_read(self, &name);
-            if pid.and_then(|pid| pid.parse().ok()).is_some_and(is_dead) && !is_read() {
+            if is_left {
                 let path = entry.path();
                 remove_if_there(&path).map_err(|error| cannot("remove", &path, error))?;
             }
@@ -288,29 +296,32 @@ impl StartLock {
     }
 }
 
-/// Removes the private directories, named `PREFIX.PID.…` in `place`, of runs that are no more.
-/// Looking after others is no reason to fail: what cannot be removed is left.
-pub(crate) fn sweep_runs(place: &Path, prefix: &str) {
-    let Ok(entries) = fs::read_dir(place) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let Some(rest) = name.strip_prefix(prefix) else {
-            continue;
-        };
-        let pid = rest.split('.').find(|part| !part.is_empty());
-        if !pid.and_then(|pid| pid.parse().ok()).is_some_and(is_dead) {
-            continue;
+/// Makes sure that the entry of this directory is on the disk, and those of the directories above that may
+/// have been made with it: of each that is as [`make`] leaves it, up to the first one that is not.
+pub(crate) fn sync_entries(dir: &Path) -> io::Result<()> {
+    let me = geteuid().as_raw();
+    for (dir, above) in dir.ancestors().zip(dir.ancestors().skip(1)) {
+        let is = fs::symlink_metadata(dir)?;
+        if !is.is_dir() || is.uid() != me || is.mode() & 0o777 != MODE {
+            break;
         }
-        // Another system's processes (a container's) may share the place: a run holds its lock.
-        if let Ok(dir) = QueueDir::open(entry.path())
-            && let Ok(Some(_lock)) = dir.try_lock()
-        {
-            let _ = fs::remove_dir_all(dir.path());
+        match File::open(above) {
+            // Nothing was made in a directory that may not be read.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
+            above => fsync(above?)?,
         }
     }
+    Ok(())
+}
+
+/// Whether a queue's named pipes have such a name.
+pub(crate) fn is_pipe(name: &str) -> bool {
+    let hidden = name.strip_prefix(".inbox.");
+    name == INBOX || name.starts_with("mailbox.") || hidden.is_some_and(is_number)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Removes a file; that it is not there is fine.
@@ -335,11 +346,12 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// One whose parent has not taken note of its death (as in a container whose first process doesn't
-/// care) is dead too, where that can be known.
-fn is_dead(pid: i32) -> bool {
+/// Whether there is no process of this number. One whose parent has not taken note of its death (as in a
+/// container whose first process doesn't care) is dead too, where that can be known.
+fn is_dead(pid: &str) -> bool {
     // The name may be anybody's. A negative number is a group's.
-    let Some(process) = Some(pid).filter(|&pid| pid > 0).and_then(Pid::from_raw) else {
+    let pid = pid.parse().ok().filter(|&pid| pid > 0);
+    let Some((pid, process)) = pid.and_then(|pid| Some((pid, Pid::from_raw(pid)?))) else {
         return false;
     };
     let stat = proc::read(&format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -360,6 +372,14 @@ fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
     if !found.is_dir() {
         return Err(Unsafe::NotADirectory(path.to_owned()).into());
     }
+    let me = geteuid().as_raw();
+    let is_sticky = |is: &Metadata| shared_place && is.mode() & STICKY != 0;
+    let must_be_ours = |is: &Metadata| match is.uid() {
+        owner if owner == me || (owner == 0 && is_sticky(is)) => Ok(()),
+        owner => Err(Unsafe::Owner(path.to_owned(), owner)),
+    };
+    // What belongs to somebody else cannot be opened, as a rule.
+    must_be_ours(&found)?;
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
     let dir = OpenOptions::new()
         .read(true)
@@ -367,11 +387,8 @@ fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
         .open(path)
         .map_err(unreadable)?;
     let is = dir.metadata().map_err(unreadable)?;
-    let me = geteuid().as_raw();
-    let sticky = shared_place && is.mode() & STICKY != 0;
-    if is.uid() != me && !(sticky && is.uid() == 0) {
-        return Err(Unsafe::Owner(path.to_owned(), is.uid()).into());
-    }
+    must_be_ours(&is)?;
+    let sticky = is_sticky(&is);
     if !shared_place && is_open_to_others(&is) {
         return Err(Unsafe::Open(path.to_owned(), is.mode() & 0o777).into());
     }

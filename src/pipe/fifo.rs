@@ -10,7 +10,7 @@
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use interprocess::os::unix::fifo_file::create_fifo;
@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::dir::{QueueDir, remove_if_there};
 use super::limit::widen;
-use super::own::{self, MODE, explain};
+use super::own::{self, MODE, explain, is_at};
 
 pub(super) const INBOX: &str = "inbox";
 /// How much the inbox holds, where the system lets it, and the mailbox of whoever gets many items at a time.
@@ -241,6 +241,14 @@ impl Slot {
         open(&dir.join(name), false).is_ok()
     }
 
+    /// Whether this is a mailbox, and nobody reads it.
+    pub(super) fn is_unread(dir: &QueueDir, name: &str) -> bool {
+        let path = dir.join(name);
+        // A socket is opened with the same error.
+        fs::symlink_metadata(&path).is_ok_and(|is| is.file_type().is_fifo())
+            && open(&path, false).is_err_and(|error| own::is(&error, Errno::NXIO))
+    }
+
     /// From now on it may be written to.
     pub(crate) fn resume(&mut self) {
         self.waits = false;
@@ -340,16 +348,6 @@ fn open(path: &Path, read: bool) -> io::Result<File> {
     }
     own::check(&is).map_err(wrong)?;
     Ok(file)
-}
-
-/// Whether this name leads to this file.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let ours = file.metadata()?;
-    match fs::symlink_metadata(path) {
-        Ok(found) => Ok(found.ino() == ours.ino() && found.dev() == ours.dev()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// Nothing there, or no room, for now.

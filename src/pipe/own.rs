@@ -1,7 +1,7 @@
 //! What is the user's own: nobody else has put it there, and nobody else gets in.
 
-use std::fs::{File, Metadata, OpenOptions, Permissions};
-use std::io;
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -66,6 +66,16 @@ pub(super) fn is_open_to_others(is: &Metadata) -> bool {
     is.mode() & OTHERS != 0
 }
 
+/// Whether this name leads to this file.
+pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let ours = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(found.ino() == ours.ino() && found.dev() == ours.dev()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The same error with a remedy, where there is one that is the same for all that lies in a queue's
 /// directory.
 pub(crate) fn explain(error: io::Error) -> io::Error {
@@ -122,8 +132,6 @@ pub(super) fn is(error: &io::Error, what: Errno) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
-    use std::io::ErrorKind;
     use std::os::unix::fs::symlink;
 
     use interprocess::os::unix::fifo_file::create_fifo;

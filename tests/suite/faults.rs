@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 use crate::harness::{Outcome, Running, Sandbox};
 
 /// A place to have a queue in that can be made to fail, in a mount namespace of its own.
-struct Mount {
+pub struct Mount {
     /// How `unshare` makes one.
     how: &'static str,
 }
 
 impl Mount {
     /// None where nothing can be mounted.
-    fn new() -> Option<Self> {
+    pub fn new() -> Option<Self> {
         let mounts = |how: &&str| {
             let mut command = Command::new("unshare");
             command.args([how, "mount", "-t", "tmpfs", "tmpfs", "/tmp"]);
@@ -24,7 +24,7 @@ impl Mount {
     }
 
     /// Runs a script in which queues lie in a file system with these options.
-    fn script(&self, sandbox: &Sandbox, options: &str, script: &str) -> Outcome {
+    pub fn script(&self, sandbox: &Sandbox, options: &str, script: &str) -> Outcome {
         let mount =
             format!(r#"mount -t tmpfs -o mode=700,{options} tmpfs "$QDEMO_DIR" || exit 99"#);
         let mut command = sandbox.command("unshare");

@@ -4,7 +4,7 @@
 use crate::harness::{Running, Sandbox};
 
 /// Whether `unshare` with these options works here.
-fn can_unshare(options: &str) -> bool {
+pub fn can_unshare(options: &str) -> bool {
     let can = std::process::Command::new("sh")
         .args(["-c", &format!("unshare {options} true 2> /dev/null")])
         .status()

@@ -16,9 +16,10 @@ use anyhow::Context;
 
 use super::client::draw_seed;
 use super::picture::{PictureFile, PicturePath};
+use super::private::Private;
 use super::progress::ProgressArg;
 use super::signals::{self, Leave};
-use super::{LangArg, StdoutFailed, need_output, private, values};
+use super::{LangArg, StdoutFailed, need_output, values};
 use crate::clock::{Clock, Delay, Nanos, Pacer, Speed, nanos};
 use crate::crew::{Crew, stay_on_one_core};
 use crate::exit::ExitCode;
@@ -34,7 +35,7 @@ use view::View;
 /// Files that the parent has open beside one for each worker, and some to spare.
 const OWN_FILES: u64 = 24;
 /// The queue's name in that directory.
-const QUEUE: &str = "run";
+pub(super) const QUEUE: &str = "run";
 
 /// Watch producer and consumer processes share a queue
 #[derive(Debug, clap::Args)]
@@ -154,14 +155,13 @@ impl Args {
         }
         let mut files = self.open_files()?;
         let crew = Crew::default();
-        let private = private::make_dir()?;
-        let hands = crew.clone();
-        let path = private.path().to_owned();
+        let private = Private::make()?;
+        let (hands, dir) = (crew.clone(), private.share());
         let progress = self.view();
         let view = progress.clone();
         let waker = signals::catch(Leave::Unignored, move || {
             hands.kill();
-            let _ = std::fs::remove_dir_all(&path);
+            let _ = dir.remove();
             view.clear_if_possible();
         })?;
         let deaths = Waker::new()?;
@@ -171,11 +171,12 @@ impl Args {
         }
         let reporter = self.reporter(lang, progress.clone(), &waker);
         let wakers = [&deaths, &*waker];
-        let place = (private.path(), &mut files);
+        let path = private.path();
+        let place = (path.as_path(), &mut files);
         let ended = self.conduct(lang, workers, reporter, &crew, place, wakers);
         progress.clear();
         crew.kill();
-        let removed = private::remove(private);
+        let removed = private.remove();
         if let Some(signal) = signals::caught() {
             // At the second one, its thread clears away at the same time: what then fails here was
             // in its way, and is no error.
@@ -210,7 +211,6 @@ impl Args {
         (base, files): (&Path, &mut Files),
         wakers: [&Waker; 2],
     ) -> anyhow::Result<ExitCode> {
-        let _lock = QueueDir::open(base.to_owned())?.try_lock().context("cannot lock the queue")?;
         let random = self.producer_delay.is_random() || self.consumer_delay.is_random();
         let seed = match self.seed {
             None if random => draw_seed()?,

@@ -41,7 +41,15 @@ pub(crate) enum Unreadable {
     /// Two recordings, one behind the other.
     #[error("line {line} is earlier than the one before it: draw one recording at a time")]
     Backwards { line: usize },
+    /// More than a run has. Each has a lane, which takes room and time, and nobody could see them all.
+    #[error(
+        "line {line} names one more worker than the {MOST_WORKERS} that a run may have: draw one run at a time"
+    )]
+    TooMany { line: usize },
 }
+
+/// A run has so many producers and as many consumers at most.
+const MOST_WORKERS: usize = 2 * 1000;
 
 /// A line, as far as a picture needs it.
 #[derive(Deserialize)]
@@ -88,6 +96,9 @@ impl Recording {
                 Ok(event) => {
                     last = event.t;
                     recording.take(&event);
+                    if recording.timeline.lanes.len() > MOST_WORKERS {
+                        return Err(Unreadable::TooMany { line: number });
+                    }
                 }
                 Err(_) if line.last() != Some(&b'\n') && number > 1 => recording.is_torn = true,
                 Err(why) => return Err(Unreadable::NoEvent { line: number, why }),
