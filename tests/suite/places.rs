@@ -275,7 +275,7 @@ fn mailboxes_of_clients_that_were_killed_in_a_container_go() {
     sandbox.wait_for_status(|status| status["queue"] == "default");
     signal_to(children_of(get.pid())[0].pid, Signal::KILL);
     get.end();
-    let is_mailbox = |name: &str| name.starts_with("mailbox.1.");
+    let is_mailbox = |name: &str| name.starts_with("mailbox.");
     let mailboxes = || {
         let entries = fs::read_dir(sandbox.queue("default")).unwrap().flatten();
         entries.filter(|entry| is_mailbox(&entry.file_name().to_string_lossy())).count()
