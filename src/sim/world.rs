@@ -177,6 +177,16 @@ impl World {
 
     fn add(&mut self, hello: crate::wire::Hello, script: Script) {
         self.names += 1;
+        // All of these count as there before the end, which is at tick 100: some are of another PID
+        // namespace, or of none that is known, and were made in the same tick.
+        let namespace = self.dice.below(4);
+        let born = match self.dice.below(3) {
+            0 => Stamp::default(),
+            1 => Stamp::new(99, 7).in_namespace(namespace),
+            _ if namespace == 1 => Stamp::new(100, 1),
+            _ => Stamp::new(100, 7).in_namespace(namespace),
+        };
+        let hello = crate::wire::Hello { born, ..hello };
         let actor = Actor::new(self.names, hello, Open::default(), script);
         self.mailboxes.borrow_mut().insert(actor.mailbox_name(), Rc::clone(&actor.mailbox));
         self.actors.push(actor);
@@ -492,7 +502,9 @@ impl World {
                 // Whatever was put after the end: somebody comes for that.
                 closing = false;
                 self.consumer();
-                self.actors.iter_mut().for_each(|actor| actor.came_late(Stamp::new(200, 1)));
+                self.actors
+                    .iter_mut()
+                    .for_each(|actor| actor.came_late(Stamp::new(200, 1).in_namespace(2)));
             }
             if !closing && self.actors.iter().all(Actor::consumes) {
                 // They have nothing more to come, and wait to be told.
