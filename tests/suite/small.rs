@@ -93,7 +93,7 @@ fn a_worker_that_cannot_be_replaced_as_the_folder_is_gone_is_an_error() {
 #[test]
 fn signals_end_a_run_whose_folder_is_gone() {
     let sandbox = Sandbox::new();
-    let run = cleaned_run(&sandbox, &["--speed", "100000"]);
+    let run = cleaned_run(&sandbox, &["--speed", "2000"]);
     run.signal(Signal::INT);
     let outcome = run.end();
     assert_eq!(outcome.signal(), Some(2));
