@@ -82,7 +82,7 @@ impl Args {
         let private = private::make_dir()?;
         let progress = Progress::of_commands();
         let (hands, path, view) = (crew.clone(), private.path().to_owned(), progress.clone());
-        let interrupt = signals::catch(Leave::Unignored, move || {
+        let interrupt = signals::catch_and_clear(Leave::Unignored, move || {
             hands.kill();
             let _ = std::fs::remove_dir_all(&path);
             view.clear_if_possible();

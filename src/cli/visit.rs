@@ -57,7 +57,7 @@ impl QueueArg {
     pub(super) fn visit(&self) -> anyhow::Result<Visit> {
         let queue = self.name()?;
         let program = own_program().context("cannot find the qdemo program")?;
-        let waker = signals::catch(Leave::Unignored, || {})?;
+        let waker = signals::catch(Leave::Unignored)?;
         let options = Options::new(queue.clone(), Role::Visitor)
             .program(program)
             .interrupt(Arc::clone(&waker));

@@ -105,11 +105,12 @@ impl Progress {
     }
 
     /// Takes it away, unless somebody is just writing beside it and cannot go on: then that is not
-    /// waited for.
+    /// waited for. Without a thread it stays.
     pub(crate) fn clear_if_possible(&self) {
         let progress = self.clone();
         let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
+        // If the system refuses a thread, `told` fails at once.
+        let _ = thread::Builder::new().spawn(move || {
             progress.clear();
             tell.send(())
         });

@@ -159,7 +159,7 @@ impl Args {
         let path = private.path().to_owned();
         let progress = self.view();
         let view = progress.clone();
-        let waker = signals::catch(Leave::Unignored, move || {
+        let waker = signals::catch_and_clear(Leave::Unignored, move || {
             hands.kill();
             let _ = std::fs::remove_dir_all(&path);
             view.clear_if_possible();
