@@ -3,6 +3,7 @@
 use anyhow::Context;
 
 use super::picture::PicturePath;
+use super::run::OWN_FILES;
 use super::signals::{self, Leave};
 use super::{StdoutFailed, need_output, private, say, values};
 use crate::bench::{Interrupted, Plan, Report, SMALLEST, Task};
@@ -76,7 +77,14 @@ impl TaskArgs {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         need_output()?;
-        raise_open_files();
+        // With next to none, the private directory could not even be removed.
+        if let Some(most) = raise_open_files()
+            && most < OWN_FILES
+        {
+            anyhow::bail!(
+                "{OWN_FILES} open files are needed, and only {most} are allowed: raise `ulimit -n`"
+            );
+        }
         let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
         let crew = Crew::default();
         let private = private::make_dir()?;

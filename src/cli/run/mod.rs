@@ -32,7 +32,7 @@ use stats::StatsArgs;
 use view::View;
 
 /// Files that the parent has open beside one for each worker, and some to spare.
-const OWN_FILES: u64 = 24;
+pub(super) const OWN_FILES: u64 = 24;
 /// The queue's name in that directory.
 const QUEUE: &str = "run";
 

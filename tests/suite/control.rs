@@ -1,0 +1,1 @@
+//! Control characters of others on a terminal.
