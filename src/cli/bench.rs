@@ -130,9 +130,9 @@ impl Args {
         }
         match self.format {
             Format::Text if report.cases.is_empty() => {}
-            Format::Text => output.raw(report.table().as_bytes()),
+            Format::Text => output.lines(&report.table()),
             Format::Json => {
-                output.raw(format!("{}\n", serde_json::to_string_pretty(report)?).as_bytes());
+                output.json(&format!("{}\n", serde_json::to_string_pretty(report)?));
             }
         }
         output.flush().map_err(StdoutFailed)?;
