@@ -2,6 +2,7 @@
 
 use super::picture::PicturePath;
 use super::private::Private;
+use super::run::OWN_FILES;
 use super::signals::{self, Leave};
 use super::{StdoutFailed, need_output, say, values};
 use crate::bench::{Interrupted, Plan, Report, SMALLEST, Task};
@@ -75,14 +76,21 @@ impl TaskArgs {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         need_output()?;
-        raise_open_files();
+        // With next to none, the private directory could not even be removed.
+        if let Some(most) = raise_open_files()
+            && most < OWN_FILES
+        {
+            anyhow::bail!(
+                "{OWN_FILES} open files are needed, and only {most} are allowed: raise `ulimit -n`"
+            );
+        }
         let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
         let crew = Crew::default();
         let private = Private::make()?;
         let progress = Progress::of_commands();
         let dir = private.share();
         let (hands, shared, view) = (crew.clone(), private.share(), progress.clone());
-        let interrupt = signals::catch(Leave::Unignored, move || {
+        let interrupt = signals::catch_and_clear(Leave::Unignored, move || {
             hands.kill();
             let _ = shared.remove();
             view.clear_if_possible();
@@ -116,9 +124,9 @@ impl Args {
         }
         match self.format {
             Format::Text if report.cases.is_empty() => {}
-            Format::Text => output.raw(report.table().as_bytes()),
+            Format::Text => output.lines(&report.table()),
             Format::Json => {
-                output.raw(format!("{}\n", serde_json::to_string_pretty(report)?).as_bytes());
+                output.json(&format!("{}\n", serde_json::to_string_pretty(report)?));
             }
         }
         output.flush().map_err(StdoutFailed)?;

@@ -61,7 +61,7 @@ impl ClientArgs {
         let (options, waker) = match self.worker {
             Some(share) => (options.worker(share.number), None),
             None => {
-                let waker = signals::catch(Leave::Unignored, || {})?;
+                let waker = signals::catch(Leave::Unignored)?;
                 (options.callers(Stamp::callers()).interrupt(Arc::clone(&waker)), Some(waker))
             }
         };

@@ -47,7 +47,7 @@ impl Args {
     fn keep(&self) -> anyhow::Result<()> {
         raise_open_files();
         // The terminal that somebody happened to start it from may go.
-        let stop = signals::catch(Leave::Keeper, || {})?;
+        let stop = signals::catch(Leave::Keeper)?;
         signals::do_not_die_of_large_files()?;
         let dir = QueueDir::open_or_create(&default_dir()?, self.queue.name()?.as_str())?;
         shared::keep(dir, &stop)

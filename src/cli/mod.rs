@@ -39,7 +39,7 @@ use crate::exit::ExitCode;
 use crate::name::QueueName;
 use crate::os;
 use crate::pipe::{Blocking, lack};
-use crate::report::Lang;
+use crate::report::{Lang, printable};
 pub use streams::note_standard_streams;
 use streams::{need_input, need_output};
 
@@ -296,7 +296,8 @@ fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
 }
 
 fn say(line: &str) {
-    let line = format!("qdemo: {}\n", line.replace('\n', " "));
+    let line = line.replace('\n', " ");
+    let line = format!("qdemo: {}\n", printable(&line));
     // There is nobody to tell that nobody listens.
     let _ = Blocking(io::stderr()).write_all(line.as_bytes());
 }

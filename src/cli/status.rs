@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
-use std::panic::resume_unwind;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
 use console::Term;
 use serde::Serialize;
 
@@ -177,31 +176,41 @@ impl Args {
     }
 }
 
-/// How all queues are, in alphabetical order. Several are asked at once, as a keeper that does not
-/// answer is waited for.
+/// How all queues are, in alphabetical order.
 fn look_at_all(visit: &Visit) -> anyhow::Result<Vec<Seen>> {
     let names = QueueDir::names(&default_dir()?).map_err(Error::from)?;
     let queues: Vec<QueueName> = names.iter().filter_map(|name| name.parse().ok()).collect();
-    let mut all = Vec::new();
-    for some in queues.chunks(AT_ONCE) {
-        let seen = thread::scope(|scope| -> anyhow::Result<Vec<_>> {
-            let look = |queue| {
-                move || look_at(visit, queue).or_else(silent).or_else(|e| refused(queue, e))
-            };
-            let lookers: Vec<_> = some
-                .iter()
-                .map(|queue| thread::Builder::new().spawn_scoped(scope, look(queue)))
-                .collect::<io::Result<_>>()
-                .context("cannot start a thread")?;
-            lookers
-                .into_iter()
-                .map(|looker| looker.join().unwrap_or_else(|panic| resume_unwind(panic)))
-                .collect()
-        });
-        // One that is removed at this moment is not there.
-        all.extend(seen?.into_iter().flatten());
-    }
-    Ok(all)
+    // One that is removed at this moment is not there.
+    let seen = at_once(&queues, |queue| {
+        look_at(visit, queue).or_else(silent).or_else(|error| refused(queue, error))
+    });
+    Ok(seen.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// Looks at each of the queues, at several at a time, as a keeper that does not answer is waited for. If the
+/// system refuses threads, it is at fewer of them.
+fn at_once<T: Send>(queues: &[QueueName], look: impl Fn(&QueueName) -> T + Sync) -> Vec<T> {
+    let rest = Mutex::new(queues.iter().enumerate());
+    let seen = Mutex::new(Vec::with_capacity(queues.len()));
+    let work = || {
+        loop {
+            let next = rest.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((number, queue)) = next else { return };
+            let one = look(queue);
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push((number, one));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..queues.len().min(AT_ONCE) {
+            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                break;
+            }
+        }
+        work();
+    });
+    let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    seen.sort_unstable_by_key(|&(number, _)| number);
+    seen.into_iter().map(|(_, one)| one).collect()
 }
 
 /// What can be told of a queue whose keeper does not answer.

@@ -55,7 +55,7 @@ impl QueueArg {
     /// Signals are caught from here on.
     pub(super) fn visit(&self) -> anyhow::Result<Visit> {
         let queue = self.name()?;
-        let waker = signals::catch(Leave::Unignored, || {})?;
+        let waker = signals::catch(Leave::Unignored)?;
         let options = Options::new(queue.clone(), Role::Visitor).interrupt(Arc::clone(&waker));
         Ok(Visit { queue, options, waker })
     }

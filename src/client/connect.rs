@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::limit::{Deadline, Limit};
 use super::session::Session;
+use super::start::reap_keepers;
 use super::{Client, Error, Patience};
 use crate::cli;
 use crate::clock::{Stamp, nanos};
@@ -241,8 +242,9 @@ impl Options {
         let place = || Ok(QueueDir::open_or_create(&base, self.name.as_str())?);
         let limit = Limit::Until(Deadline::new(self.patience));
         let come = |dir: &QueueDir, door| self.enter(dir, door, limit);
-        let client = self.reach(place, &mut damaged, &limit, come)?;
-        Ok(Client { damaged, limit: Limit::Each(self.patience), ..client })
+        let mut client = self.reach(place, &mut damaged, &limit, come)?;
+        (client.damaged, client.limit) = (damaged, Limit::Each(self.patience));
+        Ok(client)
     }
 
     /// Finds another keeper of the queue after the death of the one that this client knew.
@@ -272,6 +274,7 @@ impl Options {
     ) -> Result<T, Error> {
         // Held until the welcome, or the keeper would not wait for us.
         let mut starting = None;
+        reap_keepers();
         for _ in 0..TRIES {
             let dir = place()?;
             match Door::open(&dir).map_err(open_failed("cannot open the queue's inbox"))? {

@@ -136,6 +136,12 @@ pub struct Client {
     missed_the_end: bool,
 }
 
+impl Drop for Client {
+    fn drop(&mut self) {
+        start::reap_keepers();
+    }
+}
+
 impl Client {
     /// Whether the keeper paces time, as it does for the workers of `qdemo run` with a delay.
     pub(crate) fn is_paced(&self) -> bool {

@@ -7,15 +7,29 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::Ordering;
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 
 use super::connect::{KEEPER, KEEPS, Options, open_failed};
 use super::limit::Limit;
 use super::{Error, pipes};
+use crate::clock::Nanos;
 use crate::crew::start_own;
 use crate::exec::MARK;
 use crate::keeper::shared::{DAMAGED, READY};
 use crate::pipe::{Door, QueueDir, StartLock, starter_of};
+
+/// The keepers that this process has started and not reaped yet: [`reap_keepers`] does that.
+static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+/// How long it takes to ask again for a lock that nothing tells of.
+const AGAIN: Nanos = 20_000_000;
+
+/// Reaps the keepers that this process has started and that have ended. Each client does so when it looks for
+/// a keeper and when it is dropped, so that zombies don't gather in a program that opens many queues.
+pub(super) fn reap_keepers() {
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    // If a child cannot be waited for, the program has reaped it itself.
+    started.retain_mut(|keeper| matches!(keeper.try_wait(), Ok(None)));
+}
 
 impl Options {
     /// Starts a keeper and waits until its inbox can be seen. The keeper waits for this client as long
@@ -37,8 +51,7 @@ impl Options {
         }
         let mut keeper = self.spawn(dir, &lock)?;
         let (pid, stdout) = (keeper.id(), keeper.stdout.take());
-        // So that it leaves no zombie if it dies before this process does.
-        thread::spawn(move || keeper.wait());
+        STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
         let Some(mut stdout) = stdout else {
             return Ok(None);
         };
@@ -60,14 +73,27 @@ impl Options {
             Ok(None) => {}
             other => return other.or_else(failed),
         }
-        let wanted = match dir.want_lock() {
-            Ok(wanted) => wanted,
-            Err(error) => return failed(error),
-        };
-        if !self.wait_within(wanted.as_fd(), limit)? {
-            return Err(self.not_ready(starter_of(dir.path())));
+        match dir.want_lock() {
+            Ok(Some(wanted)) => match self.wait_within(wanted.as_fd(), limit)? {
+                true => dir.have_lock(&wanted).or_else(failed),
+                false => Err(self.not_ready(starter_of(dir.path()))),
+            },
+            Ok(None) => {
+                let deadline = limit.of_a_wait();
+                loop {
+                    match dir.try_lock() {
+                        Ok(None) => {}
+                        other => return other.or_else(failed),
+                    }
+                    let left = deadline.left().unwrap_or(AGAIN).min(AGAIN);
+                    if left == 0 {
+                        return Err(self.not_ready(starter_of(dir.path())));
+                    }
+                    self.wait(&[], Some(left))?;
+                }
+            }
+            Err(error) => failed(error),
         }
-        dir.have_lock(&wanted).or_else(failed)
     }
 
     fn spawn(&self, dir: &QueueDir, lock: &StartLock) -> Result<Child, Error> {

@@ -172,8 +172,8 @@ impl QueueDir {
 
     /// Begins to wait for the right to start a keeper here, with a thread of its own, as a lock cannot
     /// be polled. If the [`Wanted`] lock is dropped, the thread gives the lock back as soon as it
-    /// gets it.
-    pub(crate) fn want_lock(&self) -> io::Result<Wanted> {
+    /// gets it. None when the system refuses a thread.
+    pub(crate) fn want_lock(&self) -> io::Result<Option<Wanted>> {
         let dir = File::open(&self.path)?;
         let (ready, writer) = io::pipe()?;
         let (send, locked) = mpsc::channel();
@@ -188,8 +188,8 @@ impl QueueDir {
             let _ = send.send(taken.map(|()| dir));
             drop(writer);
         };
-        thread::Builder::new().name("lock".to_owned()).spawn(take)?;
-        Ok(Wanted { ready, locked })
+        let thread = thread::Builder::new().name("lock".to_owned()).spawn(take);
+        Ok(thread.is_ok().then_some(Wanted { ready, locked }))
     }
 
     /// The lock that was wanted, once it is ready. None when the directory has been removed meanwhile,

@@ -102,6 +102,8 @@ pub(crate) fn lack(error: &io::Error) -> Option<&'static str> {
         Errno::MFILE => "raise `ulimit -n`",
         Errno::NFILE => "end other programs, or raise the system's limit of open files",
         Errno::NOMEM | Errno::NOBUFS => "end other programs, and try again",
+        // Files that would have to be waited for are waited for: it is a process or a thread.
+        Errno::AGAIN => "raise `ulimit -u`, or end other processes",
         _ => return None,
     })
 }

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 use crate::clock::Nanos;
 use crate::crew::Death;
 use crate::queue::{Role, Run, Worker};
+use item::one_line;
 pub(crate) use item::{bare, encode, printable, value};
 pub use lang::Lang;
 pub(crate) use lang::{Toll, counted};
@@ -149,9 +150,12 @@ impl Reporter {
                 Style::Log => {
                     let why = why.unwrap_or_default();
                     // A line each, whatever is in it.
-                    let (why, item) = (printable(why), item::bare(item));
-                    let line = format!("{id}\t{}\t{why}\t{}\n", run.attempt, printable(&item));
-                    self.out.raw(line.as_bytes());
+                    let (why, item) = (one_line(why), item::bare(item));
+                    self.out.raw(format!("{id}\t{}\t", run.attempt).as_bytes());
+                    self.out.text(&why);
+                    self.out.raw(b"\t");
+                    self.out.text(&one_line(&item));
+                    self.out.raw(b"\n");
                 }
                 Style::Silent => {}
             }
@@ -292,6 +296,7 @@ impl Reporter {
 
     /// Draws these rows over the ones before, on a terminal.
     pub(crate) fn redraw(&mut self, block: &mut Block, rows: Vec<String>, size: Size) {
+        let rows = rows.iter().map(|row| printable(row).into_owned()).collect();
         self.out.raw(block.replace(rows, size).as_bytes());
     }
 
@@ -322,9 +327,9 @@ impl Reporter {
 
     /// One object on a line of its own.
     pub(crate) fn json(&mut self, object: &impl Serialize) {
-        // Neither what is reported nor a Vec can fail.
-        if let Ok(line) = serde_json::to_vec(object) {
-            self.out.raw(&line);
+        // Neither what is reported nor a String can fail.
+        if let Ok(line) = serde_json::to_string(object) {
+            self.out.json(&line);
             self.out.raw(b"\n");
         }
     }

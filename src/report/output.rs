@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::item::printable;
+use super::item::{printable, printable_json};
 use super::progress::Progress;
 use crate::clock::Nanos;
 use crate::pipe::{Blocking, Narrow, PIPE_BUF, Ready, Waker, wait};
@@ -122,6 +122,20 @@ impl Output {
             self.lines.extend_from_slice(printable(text).as_bytes());
         } else {
             self.lines.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    /// JSON text, in which others have chosen strings.
+    pub(crate) fn json(&mut self, json: &str) {
+        let json = if self.terminal { printable_json(json) } else { json.into() };
+        self.lines.extend_from_slice(json.as_bytes());
+    }
+
+    /// Lines in which there is text that others have chosen.
+    pub(crate) fn lines(&mut self, lines: &str) {
+        for line in lines.lines() {
+            self.text(line);
+            self.raw(b"\n");
         }
     }
 

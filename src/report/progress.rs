@@ -10,6 +10,7 @@ use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use rustix::fs::FileType;
 
+use super::item::printable;
 use super::terminal::{Screen, Size};
 
 /// Something that is drawn anew in place on standard error, if anything is.
@@ -74,7 +75,8 @@ impl Progress {
     pub(super) fn draw(&self, rows: impl FnOnce(Size) -> Vec<String>) {
         if let Some(bar) = &self.bar {
             let room = Size::of(&Term::stderr()).room();
-            bar.set_message(rows(room).join("\n"));
+            let rows: Vec<_> = rows(room).iter().map(|row| printable(row).into_owned()).collect();
+            bar.set_message(rows.join("\n"));
         }
     }
 
@@ -83,7 +85,7 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_length(of);
             bar.set_position(done);
-            bar.set_message(and);
+            bar.set_message(printable(&and).into_owned());
             bar.tick();
         }
     }
@@ -92,7 +94,7 @@ impl Progress {
     pub(crate) fn moved_to(&self, done: u64, and: String) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
-            bar.set_message(and);
+            bar.set_message(printable(&and).into_owned());
         }
     }
 
@@ -105,11 +107,12 @@ impl Progress {
     }
 
     /// Takes it away, unless somebody is just writing beside it and cannot go on: then that is not
-    /// waited for.
+    /// waited for. Without a thread it stays.
     pub(crate) fn clear_if_possible(&self) {
         let progress = self.clone();
         let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
+        // If the system refuses a thread, `told` fails at once.
+        let _ = thread::Builder::new().spawn(move || {
             progress.clear();
             tell.send(())
         });

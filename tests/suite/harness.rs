@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Once, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -82,21 +82,42 @@ impl Sandbox {
 
     /// A place of somebody for whom modes count: root becomes nobody for it.
     pub fn unprivileged() -> Self {
-        let mut sandbox = Self::new();
-        if rustix::process::geteuid().is_root() {
-            let nobody = 65534;
-            // Others may not get to where it was built.
-            sandbox.bin = sandbox.path("bin");
-            fs::create_dir(&sandbox.bin).unwrap();
-            // Not by this process: a test that forks meanwhile would hold the copy open for writing, and
-            // nobody could run it.
-            let copied = Command::new("cp").arg(QDEMO).arg(&sandbox.bin).status().unwrap();
-            assert!(copied.success());
-            let dirs = ["", "tmp", "queues", "home"].map(|name| sandbox.path(name));
-            dirs.iter().for_each(|dir| chown(dir, Some(nobody), Some(nobody)).unwrap());
-            sandbox.user = Some(nobody);
+        let sandbox = Self::new();
+        match rustix::process::geteuid().is_root() {
+            true => sandbox.given_to(65534),
+            false => sandbox,
         }
-        sandbox
+    }
+
+    /// A place of a user who has no other process. None, and a word of it, where the tests don't run as root.
+    pub fn of_a_user_alone() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: only root can run commands as another user");
+            return None;
+        }
+        let number = std::process::id() % 256 * 16 + COUNT.fetch_add(1, Ordering::Relaxed);
+        Some(Self::new().given_to(60_000 + number))
+    }
+
+    /// Lets commands run as this user.
+    fn given_to(mut self, user: u32) -> Self {
+        // Others may not get to where it was built.
+        self.bin = self.path("bin");
+        fs::create_dir(&self.bin).unwrap();
+        // Not by this process: a test that forks meanwhile would hold the copy open for writing, and
+        // nobody could run it.
+        let copied = Command::new("cp").arg(QDEMO).arg(&self.bin).status().unwrap();
+        assert!(copied.success());
+        let dirs = ["", "tmp", "queues", "home"].map(|name| self.path(name));
+        dirs.iter().for_each(|dir| chown(dir, Some(user), Some(user)).unwrap());
+        self.user = Some(user);
+        self
+    }
+
+    /// As whom commands run, if not as who runs the tests.
+    pub fn user(&self) -> Option<u32> {
+        self.user
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

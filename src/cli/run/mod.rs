@@ -33,7 +33,7 @@ use stats::StatsArgs;
 use view::View;
 
 /// Files that the parent has open beside one for each worker, and some to spare.
-const OWN_FILES: u64 = 24;
+pub(super) const OWN_FILES: u64 = 24;
 /// The queue's name in that directory.
 pub(super) const QUEUE: &str = "run";
 
@@ -159,7 +159,7 @@ impl Args {
         let (hands, dir) = (crew.clone(), private.share());
         let progress = self.view();
         let view = progress.clone();
-        let waker = signals::catch(Leave::Unignored, move || {
+        let waker = signals::catch_and_clear(Leave::Unignored, move || {
             hands.kill();
             let _ = dir.remove();
             view.clear_if_possible();
