@@ -80,9 +80,9 @@ impl Stamp {
         }
     }
 
-    /// When the processes were made that started this one, the nearest first. Not the leader of the
-    /// session, which is a person's shell, unless this process is a part of what that does itself
-    /// (a command substitution, as opposed to a job).
+    /// When the processes were made that started this one, the nearest first, up to the leader of a
+    /// session. Not that leader, if it has a terminal and is thus a person's shell, unless this process is
+    /// a part of what the shell does itself (a command substitution, as opposed to a job).
     pub(crate) fn callers() -> Vec<Self> {
         let Some(own) = Process::read("self") else {
             return Vec::new();
@@ -97,7 +97,7 @@ impl Stamp {
             && let Some(caller) = Process::read(&number.to_string())
         {
             let leads = caller.pid == caller.session;
-            if leads && own.group != caller.pid {
+            if leads && caller.has_terminal && own.group != caller.pid {
                 break;
             }
             callers.extend(caller.start_tick().map(|tick| Self { tick, pid: caller.pid, ns }));
@@ -180,6 +180,8 @@ struct Process {
     parent: u32,
     group: u32,
     session: u32,
+    /// Its session has a controlling terminal.
+    has_terminal: bool,
     /// In clock ticks since the machine started, by the clock of our time namespace.
     start: u64,
 }
@@ -190,7 +192,7 @@ impl Process {
         Self::from_stat(&proc::read(&format!("/proc/{which}/stat")).ok()?)
     }
 
-    /// Fields 1, 4, 5, 6 and 22; the second one, a name in brackets, may contain anything.
+    /// Fields 1, 4, 5, 6, 7 and 22; the second one, a name in brackets, may contain anything.
     fn from_stat(stat: &str) -> Option<Self> {
         let (pid, _) = stat.split_once(' ')?;
         let (_, after_name) = stat.rsplit_once(')')?;
@@ -202,6 +204,7 @@ impl Process {
             parent: number(field(4)?)?,
             group: number(field(5)?)?,
             session: number(field(6)?)?,
+            has_terminal: field(7)? != "0",
             start: field(22)?.parse().ok()?,
         })
     }

@@ -70,7 +70,7 @@ fn an_event_later_than_584_years_does_not_happen_and_what_came_before_is_told_ex
         (3, DAY, 109_500 * DAY, "2 of 3"),
         (1000, 1000 * DAY, 800 * DAY, "787 of 1000"),
         // The last event fits, the producer's last pause doesn't.
-        (2, 213_000 * DAY, 10 * DAY, "0 of 2"),
+        (2, 213_000 * DAY, 10 * DAY, "all 2 items were done"),
         (1, 0, LATEST + 1, "1 of 1"),
     ] {
         let sandbox = Sandbox::new();

@@ -39,6 +39,19 @@ fn each_get_of_a_script_is_told_of_the_end() {
     sandbox.assert_nothing_left();
 }
 
+/// Such as the first process of a container, or a service.
+#[test]
+fn each_get_of_a_script_that_leads_a_session_is_told_of_the_end() {
+    let sandbox = Sandbox::new();
+    let script = "qdemo put a b; qdemo close
+        for n in 1 2 3 4; do timeout 30 qdemo get --quiet > /dev/null; echo $?; done";
+    let mut command = sandbox.command("setsid");
+    command.args(["--wait", "bash", "-c", script]);
+    let outcome = Running::start(command).end();
+    assert_codes(&outcome.lines(), 2, 2);
+    sandbox.assert_nothing_left();
+}
+
 #[test]
 fn each_thread_of_a_program_that_calls_get_is_told_of_the_end() {
     let sandbox = Sandbox::new();

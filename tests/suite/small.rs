@@ -87,6 +87,7 @@ fn a_worker_that_cannot_be_replaced_as_the_folder_is_gone_is_an_error() {
     let outcome = run.end();
     assert_eq!(outcome.code(), Some(1));
     assert!(outcome.stderr.contains("2 of 2 items were not done"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("has been removed meanwhile"), "{}", outcome.stderr);
     sandbox.assert_nothing_left();
 }
 

@@ -231,15 +231,26 @@ impl Parent<'_> {
         }
         let of = toll.items;
         if self.keeper.is_out_of_time() {
+            let items = match not_done {
+                0 => format!("all {of} items were done by then, and a pause was not over"),
+                _ => format!("{not_done} of {of} items were not done by then"),
+            };
             anyhow::bail!(
-                "the simulated time has reached 584 years, the most that can be counted: {not_done} of \
-                 {of} items were not done by then; take shorter delays or fewer items"
+                "the simulated time has reached 584 years, the most that can be counted: {items}; take \
+                 shorter delays or fewer items"
             );
         }
-        if not_done > 0 {
-            anyhow::bail!("{not_done} of {of} items were not done, since workers have died");
+        if not_done == 0 {
+            return Ok(ExitCode::Done);
         }
-        Ok(ExitCode::Done)
+        let why = match self.host.post.can_be_found().unwrap_or(false) {
+            true => "",
+            false => {
+                ", and none could take their place: the run's folder in the temporary folder has been \
+                 removed meanwhile; keep cleaners away from qdemo-run.*, or set TMPDIR"
+            }
+        };
+        anyhow::bail!("{not_done} of {of} items were not done, since workers have died{why}");
     }
 }
 
