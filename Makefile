@@ -13,11 +13,12 @@ KILLS ?= 1000
 # How often each of the peers is measured.
 ROUNDS ?= 5
 
-.PHONY: help demo build install test test-browser lint check-darwin instructions profile sim chaos fuzz bench-peers clean
+.PHONY: help demo build install test test-slow test-all test-browser lint check-darwin instructions profile sim chaos fuzz bench-peers clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
 	@echo "make test      format check, clippy, all tests, examples included"
+	@echo "make test-all  these, and the slow ones (some minutes more)"
 	@echo "make test-browser  pictures, looked at in Chromium, which it installs where it may"
 	@echo "make check-darwin  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
 	@echo "make instructions  count those of the keeper's loop, in valgrind (ACCEPT=1: as the new measure)"
@@ -42,6 +43,11 @@ install:
 test: lint
 	@command -v python3 > /dev/null || { echo "make test needs python3: one example is in Python" >&2; exit 1; }
 	$(CARGO) test --locked
+
+test-slow:
+	$(CARGO) test --locked --test suite -- --ignored
+
+test-all: test test-slow
 
 # Views of the pictures are in target/pictures.
 test-browser:

@@ -146,6 +146,7 @@ fn a_killed_worker_s_item_goes_to_another_with_attempt_two_and_nothing_is_lost()
 }
 
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn two_hundred_workers_are_killed_at_random_and_every_item_is_done() {
     let sandbox = Sandbox::new();
     const ITEMS: usize = 1000;

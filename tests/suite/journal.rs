@@ -180,6 +180,7 @@ fn a_zeroed_first_sector_costs_what_stood_in_it() {
 
 /// An earlier version had a second file, which could be cut off anywhere.
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn a_second_file_of_an_earlier_version_is_taken_in_or_gives_way_to_the_journal() {
     let sandbox = Sandbox::new();
     let memory = sandbox.queue("default").join("memory.json");
@@ -274,8 +275,14 @@ fn keepers_are_killed_at_random_and_no_accepted_item_is_lost_or_there_twice() {
     let mut command = sandbox.command("bash");
     command.args(["-c", script]);
     let mut loops = Running::start(command);
-    let mut killed = 0;
+    let (mut killed, mut seen) = (0, 0);
     while !loops.has_ended() {
+        // Something is accepted between two kills, so the loops come to their end.
+        let accepted = fs::metadata(sandbox.path("accepted")).map_or(0, |is| is.len());
+        if killed > 0 && accepted == seen {
+            continue;
+        }
+        seen = accepted;
         for keeper in sandbox.processes_of("qdemo keeper") {
             // It may have gone by itself meanwhile.
             killed +=

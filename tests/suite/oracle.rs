@@ -143,6 +143,7 @@ fn with_one_consumer_every_time_is_that_of_the_recursion() {
 }
 
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn with_several_consumers_every_time_is_that_of_kiefer_and_wolfowitz() {
     check(2..6usize);
 }

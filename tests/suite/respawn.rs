@@ -305,6 +305,7 @@ fn whenever_workers_of_a_paced_run_are_killed_each_item_is_put_once_and_done_onc
 }
 
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn whenever_workers_of_a_run_without_delays_are_killed_each_item_is_put_once_and_done_once() {
     let sandbox = Sandbox::new();
     let mut died = 0;
@@ -325,6 +326,7 @@ fn json_of(outcome: &Outcome) -> Ledger {
 }
 
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn in_chaos_every_item_is_done_all_the_same() {
     let sandbox = Sandbox::new();
     let args = ["run", "--producers", "3", "--consumers", "4", "--respawn", "0"];

@@ -4,6 +4,7 @@ use crate::harness::{CLASSIC, Sandbox, assert_same, children_of};
 use rustix::process::Signal;
 
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn the_classic_example_comes_out_the_same_a_hundred_times() {
     let sandbox = Sandbox::new();
     for _ in 0..100 {

@@ -90,6 +90,7 @@ impl Outcome {
 }
 
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn a_one_shot_command_needs_no_process_but_itself_and_the_keeper() {
     let Some(sandbox) = Sandbox::of_a_user_alone() else { return };
     let recording = sandbox.run(&["run", "--speed", "max", "--format", "json"]).stdout;
@@ -124,6 +125,7 @@ fn without_another_process_a_command_says_so_in_one_line_and_nothing_has_happene
 }
 
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn near_the_limit_of_processes_nothing_is_lost_and_nothing_is_left() {
     let Some(sandbox) = Sandbox::of_a_user_alone() else { return };
     for limit in 3..=6 {
@@ -221,6 +223,7 @@ fn a_program_that_opens_many_queues_gathers_no_zombies() {
 }
 
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn with_few_descriptors_each_command_works_or_says_why_not() {
     let sandbox = Sandbox::new();
     for limit in 4..=20 {

@@ -228,6 +228,7 @@ fn twenty_commands_at_once_on_a_new_name_end_up_with_one_keeper() {
 }
 
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn three_consumers_and_a_producer_all_come_home_two_hundred_times() {
     let sandbox = Sandbox::new();
     let script = r#"

@@ -118,6 +118,7 @@ fn lines_without_an_end_disturb_nobody() {
 }
 
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn requests_in_the_name_of_nobody_disturb_nobody() {
     assert_disturbs_nobody(2000, |inbox, noise| {
         let key = noise.next();
@@ -170,6 +171,7 @@ fn puts_of_more_than_there_is_disturb_nobody() {
 
 /// A mailbox may be missing, be read by nobody, or be something else altogether.
 #[test]
+#[ignore = "slow: `make test-all` runs it"]
 fn hellos_of_those_who_cannot_be_answered_disturb_nobody() {
     let sandbox = Sandbox::new();
     let dir = sandbox.make_queue("default");
