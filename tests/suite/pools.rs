@@ -3,7 +3,7 @@
 use crate::harness::{Running, Sandbox};
 
 /// How often each of these codes is among the lines.
-fn assert_codes(lines: &[String], taken: usize, ended: usize) {
+pub fn assert_codes(lines: &[String], taken: usize, ended: usize) {
     let count = |code: &str| lines.iter().filter(|line| *line == code).count();
     assert_eq!((count("0"), count("4")), (taken, ended), "{lines:?}");
     assert_eq!(lines.len(), taken + ended, "{lines:?}");
