@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::os::{is_program, places_of};
 use crate::queue::Worker;
 
 /// The children of a run. Clones share them; whoever drops the last clone has ended them all.
@@ -182,15 +182,8 @@ pub(crate) fn own_program() -> io::Result<PathBuf> {
 }
 
 fn by_its_name() -> Option<PathBuf> {
-    let name = PathBuf::from(env::args_os().next()?);
-    let places = match name.components().count() {
-        1 if !name.has_root() => {
-            env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(&name)).collect()
-        }
-        _ => vec![name],
-    };
-    let is_program = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
-    std::path::absolute(places.into_iter().find(is_program)?).ok()
+    let places = places_of(&env::args_os().next()?);
+    std::path::absolute(places.into_iter().find(|place| is_program(place))?).ok()
 }
 
 /// Linux has a link there to the file that runs, even if that has been removed.

@@ -45,11 +45,6 @@ impl Options {
     }
 }
 
-/// Whether it is to be tried again.
-pub(super) fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock)
-}
-
 impl Client {
     /// Waits until there is something to read from `input`, or its end.
     pub(crate) fn wait_for(&mut self, input: BorrowedFd<'_>) -> Result<(), Error> {

@@ -9,14 +9,14 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 
+use super::Error;
 use super::connect::{KEEPER, KEEPS, Options, open_failed};
 use super::limit::Limit;
-use super::{Error, pipes};
 use crate::clock::Nanos;
 use crate::crew::start_own;
 use crate::exec::MARK;
 use crate::keeper::shared::{DAMAGED, READY};
-use crate::pipe::{Door, QueueDir, StartLock, starter_of};
+use crate::pipe::{Door, QueueDir, StartLock, is_passing, starter_of};
 
 /// The keepers that this process has started and not reaped yet: [`reap_keepers`] does that.
 static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
@@ -158,7 +158,7 @@ impl Options {
             match stdout.read(&mut buffer) {
                 Ok(0) => return Ok(String::from_utf8_lossy(&said).into_owned()),
                 Ok(read) => said.extend_from_slice(&buffer[..read]),
-                Err(error) if pipes::is_passing(&error) => {}
+                Err(error) if is_passing(&error) => {}
                 Err(error) => return Err(Error::Pipe(error)),
             }
         }

@@ -1,15 +1,13 @@
 //! The command that is run for each item.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use rustix::fs::{Access, access};
+use crate::os::{is_program, places_of};
 
 /// What stands for the item in an argument.
 const ITEM: &[u8] = b"{}";
@@ -96,13 +94,7 @@ fn fill(word: &OsStr, item: &[u8]) -> OsString {
 /// Where the program of that name is.
 fn look_up(name: &OsStr) -> Result<PathBuf, Unusable> {
     let shown = || name.to_string_lossy().into_owned();
-    let places: Vec<PathBuf> = match name.as_bytes().contains(&b'/') {
-        true => vec![PathBuf::from(name)],
-        false => {
-            let path = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-            env::split_paths(&path).map(|dir| dir.join(name)).collect()
-        }
-    };
+    let places = places_of(name);
     if name.is_empty() {
         return Err(Unusable::NotFound(shown()));
     }
@@ -113,12 +105,6 @@ fn look_up(name: &OsStr) -> Result<PathBuf, Unusable> {
         (None, false) => Err(Unusable::NotExecutable(shown())),
         (None, true) => Err(Unusable::NotFound(shown())),
     }
-}
-
-fn is_program(path: &Path) -> bool {
-    let executable = |mode| mode & 0o111 != 0;
-    fs::metadata(path).is_ok_and(|is| is.is_file() && executable(is.mode()))
-        && access(path, Access::EXEC_OK).is_ok()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 #[cfg(target_os = "linux")]
 mod init;
+mod program;
 mod stop;
 
 use std::io;
@@ -16,6 +17,7 @@ use signal_hook::low_level::emulate_default_handler;
 use crate::proc;
 #[cfg(target_os = "linux")]
 pub(crate) use init::init;
+pub(crate) use program::{is_program, places_of};
 pub(crate) use stop::{may_stop, stop};
 
 /// How this process was started.

@@ -351,7 +351,7 @@ fn open(path: &Path, read: bool) -> io::Result<File> {
 }
 
 /// Nothing there, or no room, for now.
-fn is_passing(error: &io::Error) -> bool {
+pub(crate) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 

@@ -14,7 +14,7 @@ pub(crate) use blocking::Blocking;
 pub(crate) use dir::{
     DirError, QueueDir, StartLock, Unsafe, is_pipe, remove_if_there, sync_entries,
 };
-pub(crate) use fifo::{Door, Inbox, Mailbox, Slot, WIDE, make as make_fifo};
+pub(crate) use fifo::{Door, Inbox, Mailbox, Slot, WIDE, is_passing, make as make_fifo};
 pub(crate) use holder::{keeper_of, starter_of};
 pub(crate) use limit::{Narrow, raise_open_files, widen, width};
 pub(crate) use own::{explain, lack, open_own};
