@@ -2,10 +2,13 @@
 //! not reach them: the consumer stops them, itself, and lets them go on when it does.
 
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_current_process_group, kill_process_group};
+use signal_hook::consts::{SIGCONT, SIGTSTP};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
 use super::job::Job;
@@ -29,6 +32,9 @@ pub(super) struct State {
     pause: Nanos,
     /// SIGTSTP is waited for. It is not where it was ignored from the start.
     stops: bool,
+    /// The last one of SIGTSTP and SIGCONT that came; 0 when the consumer has begun to stop. Only the order
+    /// tells a SIGTSTP after SIGCONT, which is to stop the consumer again, from one before it.
+    last: Arc<AtomicUsize>,
 }
 
 impl Groups {
@@ -36,25 +42,24 @@ impl Groups {
     pub(super) fn new(terminal: Option<Terminal>) -> io::Result<Self> {
         let stops = !os::was_ignored(Signal::TSTP.as_raw());
         let has_terminal = terminal.is_some();
-        let state = State { groups: Vec::new(), terminal, pause: 0, stops };
+        let last = Arc::new(AtomicUsize::new(0));
+        let state =
+            State { groups: Vec::new(), terminal, pause: 0, stops, last: Arc::clone(&last) };
         let shared = Arc::new(Mutex::new(state));
         if stops {
-            let [stop, go_on] = [Signal::TSTP, Signal::CONT].map(Signal::as_raw);
-            let mut arrivals = Signals::new([stop, go_on])?;
+            for signal in [SIGTSTP, SIGCONT] {
+                flag::register_usize(signal, Arc::clone(&last), signal.unsigned_abs() as usize)?;
+            }
+            // Registered behind the flags: when the thread wakes, they are set.
+            let mut arrivals = Signals::new([SIGTSTP])?;
             let state = Arc::clone(&shared);
             thread::Builder::new().name("stops".to_owned()).spawn(move || {
                 if has_terminal {
                     // Without it the terminal stays with the command.
                     let _ = Terminal::block();
                 }
-                loop {
-                    // A SIGCONT that is here already would not come again.
-                    let arrived: Vec<_> = arrivals.wait().collect();
-                    if arrived == [stop] {
-                        lock(&state).stand_still();
-                        // Those that came meanwhile were for this stop.
-                        arrivals.pending().for_each(drop);
-                    }
+                for _ in arrivals.forever() {
+                    lock(&state).stand_still();
                 }
             })?;
         }
@@ -139,13 +144,19 @@ impl State {
 
     /// Stops the commands and this process, and returns when this process has been continued.
     fn stand_still(&mut self) {
-        if !os::may_stop() {
+        let stop = SIGTSTP.unsigned_abs() as usize;
+        if self.last.compare_exchange(stop, 0, Ordering::SeqCst, Ordering::SeqCst).is_err()
+            || !os::may_stop()
+        {
             return;
         }
         let clock = Clock::start();
         self.signal(Signal::STOP);
         self.pass_terminal(Terminal::take_back);
-        os::stop();
+        // A SIGCONT that is here already would not come again.
+        if self.last.load(Ordering::SeqCst) != SIGCONT.unsigned_abs() as usize {
+            os::stop();
+        }
         self.pass_terminal(Terminal::give_to);
         self.signal(Signal::CONT);
         self.pause = self.pause.saturating_add(clock.now());
