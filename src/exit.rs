@@ -38,3 +38,8 @@ impl ExitCode {
         }
     }
 }
+
+/// What was asked for cannot be: nothing has been done, and the command ends with [`ExitCode::Usage`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);

@@ -44,28 +44,28 @@ mod bench;
 pub mod cli;
 mod client;
 mod clock;
-mod crew;
 mod exec;
 mod exit;
-#[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-pub mod fuzzing;
+mod item;
 mod journal;
 mod keeper;
-mod name;
 mod os;
 mod pipe;
 mod proc;
 mod queue;
+mod queue_name;
 mod report;
-#[cfg(test)]
-mod sim;
+mod role;
+mod run;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod testing;
 mod wire;
 
+pub use crate::queue_name::{BadName, QueueName};
+pub use crate::role::Role;
 pub use client::{
     Batch, Client, Error, GetError, Item, Left, OpenError, Options, PutError, Queue, TryGetError,
     TryPutError, keep_if_asked,
 };
 pub use exit::ExitCode;
-pub use name::{BadName, QueueName};
-pub use queue::Role;

@@ -12,7 +12,8 @@ use crate::client::{Said, session::Session};
 use crate::clock::Stamp;
 use crate::journal::Fact;
 use crate::keeper::{Event, Host, Keeper, Plan};
-use crate::queue::{ClientId, Queue, Remains, Role, Worker};
+use crate::queue::{ClientId, Queue, Remains};
+use crate::role::{Role, Worker};
 use crate::wire::{Hello, Key, Reply};
 
 /// How many items.

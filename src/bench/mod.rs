@@ -9,25 +9,25 @@ mod chart;
 mod figures;
 mod item;
 mod keeper_loop;
-mod lack;
 mod machine;
-mod player;
+mod preflight;
 mod relay;
-mod stage;
 mod table;
 mod task;
+mod trial;
+mod workload;
 
 use serde::Serialize;
 
 use crate::clock::{Clock, Nanos};
-use crate::crew::Crew;
-use crate::pipe::{PrivateDir, Waker};
+use crate::os::{PrivateDir, Waker};
+use crate::run::Crew;
 pub(crate) use figures::Spread;
 pub(crate) use item::SMALLEST;
 use machine::Machine;
-pub(crate) use stage::{Interrupted, makes};
-use stage::{Sample, Stage};
 pub(crate) use task::Task;
+pub(crate) use trial::Interrupted;
+use trial::{Sample, Stage};
 
 /// For how long items are put in one measurement.
 const WINDOW: Nanos = 60_000_000;
@@ -157,7 +157,7 @@ impl Plan {
     ) -> anyhow::Result<Report> {
         let stage = Stage { crew, base, interrupt };
         let clock = Clock::start();
-        let (cases, mut left_out) = lack::possible(self.cases())?;
+        let (cases, mut left_out) = preflight::possible(self.cases())?;
         let measurements = 2 * cases.len() as u64;
         let mut all: Vec<_> = cases.into_iter().map(Samples::of).collect();
         let most = self.rounds.unwrap_or(ROUNDS);
@@ -170,12 +170,12 @@ impl Plan {
                 match samples.add_round(&stage) {
                     Ok(()) => {}
                     Err(error) if error.is::<Interrupted>() => return Err(error),
-                    Err(error) => failed.push((samples.case, lack::why(&error))),
+                    Err(error) => failed.push((samples.case, preflight::why(&error))),
                 }
                 over += 2;
             }
             all.retain(|samples| failed.iter().all(|(case, _)| *case != samples.case));
-            left_out.extend(lack::told(failed));
+            left_out.extend(preflight::told(failed));
             rounds += 1;
             let now = clock.now();
             let next_ends = now + (now - round_began);

@@ -5,8 +5,10 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 use super::item::{line, stamp, stamped};
-use super::task::{HOPS, Task, Told, give, take};
-use crate::pipe::{PIPE_BUF, WIDE, widen};
+use super::task::{Task, Told, give, take};
+use crate::os::widen;
+use crate::pipe::{PIPE_BUF, WIDE};
+use crate::run::private_dir::HOPS;
 
 /// How much is read at once: what the pipes hold.
 const MOST: usize = WIDE;

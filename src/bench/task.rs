@@ -6,13 +6,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{keeper_loop, player, relay};
+use super::workload;
+use super::{keeper_loop, relay};
 use crate::clock::{Clock, Nanos};
-
-/// The pipes of a measurement, beside those of a queue: each byte is leave to put one more item; the
-/// two hops of the relay.
-pub(super) const TOKENS: &str = "tokens";
-pub(super) const HOPS: [&str; 2] = ["first-hop", "second-hop"];
+use crate::run::private_dir::TOKENS;
 
 /// What one process is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,8 +66,8 @@ impl Task {
     /// Does it, and tells.
     pub(crate) fn perform(&self) -> anyhow::Result<()> {
         let told = match self.part {
-            Part::Producer => player::produce(self),
-            Part::Consumer => player::consume(self),
+            Part::Producer => workload::produce(self),
+            Part::Consumer => workload::consume(self),
             Part::Writer => relay::write(self),
             Part::Relay => relay::relay(self),
             Part::Reader => relay::read(self),

@@ -1,15 +1,17 @@
 //! `qdemo bench`: how fast the queue is on this machine.
 
-use super::picture::PicturePath;
-use super::private::Private;
-use super::run::OWN_FILES;
-use super::signals::{self, Leave};
-use super::{StdoutFailed, need_output, say, values};
+use super::picture_file::picture_path;
+use super::{need_output, values};
 use crate::bench::{Interrupted, Plan, Report, SMALLEST, Task};
-use crate::crew::Crew;
 use crate::exit::ExitCode;
-use crate::pipe::raise_open_files;
-use crate::report::{Form, Output, Progress};
+use crate::os::raise_open_files;
+use crate::os::signals::{self, Leave};
+use crate::report::StdoutFailed;
+use crate::report::say;
+use crate::report::{Form, Output, PicturePath, Progress};
+use crate::run::Crew;
+use crate::run::OWN_FILES;
+use crate::run::private_dir::Private;
 use crate::wire::LARGEST_ITEM;
 
 /// Measure how fast queues are on this machine
@@ -44,7 +46,7 @@ pub(super) struct Args {
     format: Format,
 
     /// Draw the figures as bars into this file, which ends in .svg
-    #[arg(long, value_name = "FILE", value_parser = PicturePath::parser(&[Form::Svg]))]
+    #[arg(long, value_name = "FILE", value_parser = picture_path(&[Form::Svg]))]
     plot: Option<PicturePath>,
 }
 

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use super::client::ClientArgs;
-use super::each::{self, EachArgs};
-use super::portion::{Portion, wait_for_reader};
-use super::visit::{WaitArgs, come, tell_of_the_end};
-use super::{StdoutFailed, need_output, values};
+use super::client_args::ClientArgs;
+use super::exec_args::{self, EachArgs};
+use super::one_shot::{WaitArgs, come, tell_of_the_end};
+use super::reader_pace::{Portion, wait_for_reader};
+use super::{need_output, values};
 use crate::client::{Batch, Client, Error, Options, Patience};
 use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
-use crate::queue::{Role, Which};
+use crate::queue::Which;
+use crate::report::StdoutFailed;
 use crate::report::{Kind, Progress, Reporter, Style};
+use crate::role::Role;
 
 /// How many items a consumer without a delay takes at a time, if it doesn't wait for a reader.
 pub(super) const SEVERAL: u64 = 65536;
@@ -137,7 +139,7 @@ impl Args {
         let style = self.style().unwrap_or(Style::Raw);
         let mut prepared = self.client.prepare(Role::Consumer, style, progress)?;
         prepared.options = self.options(prepared.options);
-        let pace = each::Pace {
+        let pace = exec_args::Pace {
             pauses: self.client.pauses(Role::Consumer, self.delay)?,
             max: self.max.unwrap_or(u64::MAX),
             patience: self.wait.patience(),
@@ -187,7 +189,7 @@ impl Args {
                 None => SEVERAL,
             };
             let got = client.get_and_sleep(most.min(left), self.wait.patience(), pause);
-            each::tell_late(client, reporter);
+            exec_args::tell_late(client, reporter);
             let batch = match got {
                 Ok(Some(batch)) => batch,
                 Ok(None) | Err(Error::Empty) => return Ok(()),
@@ -204,7 +206,7 @@ impl Args {
         }
         // What is said of the last ones.
         client.size()?;
-        each::tell_late(client, reporter);
+        exec_args::tell_late(client, reporter);
         Ok(())
     }
 }

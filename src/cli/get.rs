@@ -1,11 +1,12 @@
 //! `qdemo get`: takes items out of a queue.
 
 use super::consumer::SEVERAL;
-use super::visit::{self, WaitArgs};
-use super::{QueueArg, StdoutFailed, Stop, need_output, values};
+use super::one_shot::{self, WaitArgs};
+use super::{QueueArg, Stop, need_output, values};
 use crate::client::{Client, Error, Patience};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
+use crate::report::StdoutFailed;
 use crate::report::{Reporter, Style};
 
 /// Take items from a queue and print them
@@ -65,14 +66,14 @@ impl OutputArgs {
         }
     }
 
-    pub(super) fn reporter(&self, visit: &visit::Visit) -> Reporter {
+    pub(super) fn reporter(&self, visit: &one_shot::Visit) -> Reporter {
         visit.reporter(self.style()).separated_by_nul(self.null)
     }
 }
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        visit::at_least_one(self.count)?;
+        one_shot::at_least_one(self.count)?;
         need_output()?;
         let clock = Clock::start();
         let visit = self.queue.visit()?.for_the_callers().within(self.wait.patience());
@@ -80,7 +81,7 @@ impl Args {
         let mut client = visit.come()?;
         client.leave_with_the_reader();
         if self.wait.patience() == Patience::Endless && !self.quiet {
-            visit::tell_of_the_end(&client, &visit.queue);
+            one_shot::tell_of_the_end(&client, &visit.queue);
         }
         let mut left = self.count;
         let got = self.get(&mut client, &mut reporter, &mut left, clock);

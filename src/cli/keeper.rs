@@ -6,11 +6,12 @@ use std::io::{self, Write};
 use crate::client::default_dir;
 use crate::exec;
 use crate::exit::ExitCode;
-use crate::keeper::shared;
-use crate::pipe::{QueueDir, raise_open_files};
+use crate::keeper::daemon;
+use crate::os::raise_open_files;
+use crate::pipe::QueueDir;
 
 use super::QueueArg;
-use super::signals::{self, Leave};
+use crate::os::signals::{self, Leave};
 
 /// Keep a queue for as long as there is something to keep (the other commands start this)
 #[derive(Debug, clap::Args)]
@@ -50,7 +51,7 @@ impl Args {
         let stop = signals::catch(Leave::Keeper)?;
         signals::do_not_die_of_large_files()?;
         let dir = QueueDir::open_or_create(&default_dir()?, self.queue.name()?.as_str())?;
-        shared::keep(dir, &stop)
+        daemon::keep(dir, &stop)
     }
 }
 

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, Command, Usage, print};
+use super::{Cli, Command, print};
 use crate::exit::ExitCode;
+use crate::exit::Usage;
 
 /// The commands, by what a person wants to do.
 const GROUPS: [(&str, &[&str]); 3] = [

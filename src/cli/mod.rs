@@ -1,29 +1,27 @@
 //! The command line: arguments to plain configuration, errors to one line and an exit code.
 
+mod admin;
 mod bench;
-mod client;
+mod client_args;
 mod consumer;
-mod each;
-mod feed;
+mod exec_args;
 mod get;
-mod items;
+mod input;
 mod keeper;
 mod manual;
-mod outfile;
-mod picture;
-mod portion;
-mod private;
+mod one_shot;
+mod picture_file;
 mod producer;
 mod progress;
 mod put;
+mod put_stream;
+mod reader_pace;
 mod run;
-mod signals;
+mod run_stats;
 mod status;
 mod streams;
-mod tend;
 mod timeline;
 mod values;
-mod visit;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -33,13 +31,13 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::client::{Error as ClientError, keep_by_itself};
-#[cfg(target_os = "linux")]
-use crate::crew::own_program;
-use crate::exit::ExitCode;
-use crate::name::QueueName;
+use crate::exit::{ExitCode, Usage};
 use crate::os;
-use crate::pipe::{Blocking, lack};
-use crate::report::{Lang, printable};
+#[cfg(target_os = "linux")]
+use crate::os::own_program;
+use crate::os::{Blocking, lack, signals};
+use crate::queue_name::QueueName;
+use crate::report::{Lang, StdoutFailed, say};
 pub use streams::note_standard_streams;
 use streams::{need_input, need_output};
 
@@ -63,12 +61,12 @@ enum Command {
     Consumer(consumer::Args),
     Put(put::Args),
     Get(get::Args),
-    Peek(tend::PeekArgs),
-    Join(tend::JoinArgs),
-    Close(tend::CloseArgs),
+    Peek(admin::PeekArgs),
+    Join(admin::JoinArgs),
+    Close(admin::CloseArgs),
     Status(status::Args),
-    Failed(tend::FailedArgs),
-    Rm(tend::RmArgs),
+    Failed(admin::FailedArgs),
+    Rm(admin::RmArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
     #[command(hide = true)]
@@ -136,11 +134,6 @@ fn from_env<T, E: std::fmt::Display>(
         Err(error) => Err(Usage(format!("invalid value '{value}' of {variable}: {error}"))),
     }
 }
-
-/// Something is wrong with what was asked for; nothing has been done.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Usage(String);
 
 /// Something was not to be had, or done.
 #[derive(Debug, thiserror::Error)]
@@ -246,11 +239,6 @@ fn report(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-/// Standard output takes no more.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write to standard output")]
-struct StdoutFailed(#[source] io::Error);
-
 /// Prints this on standard output.
 fn print(text: &[u8]) -> anyhow::Result<()> {
     need_output()?;
@@ -293,11 +281,4 @@ fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
     }
     say(line.strip_prefix("error: ").unwrap_or(&line));
     ExitCode::Usage
-}
-
-fn say(line: &str) {
-    let line = line.replace('\n', " ");
-    let line = format!("qdemo: {}\n", printable(&line));
-    // There is nobody to tell that nobody listens.
-    let _ = Blocking(io::stderr()).write_all(line.as_bytes());
 }

@@ -4,16 +4,19 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::client::ClientArgs;
-use super::feed::Feed;
-use super::items::{InputArgs, Source};
-use super::visit::come;
-use super::{StdoutFailed, Usage, need_output, values};
+use super::client_args::ClientArgs;
+use super::input::{InputArgs, Source};
+use super::one_shot::come;
+use super::put_stream::Feed;
+use super::{need_output, values};
 use crate::client::{Error, Patience};
 use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
-use crate::queue::{Lines, Role, Run};
+use crate::exit::Usage;
+use crate::queue::{Lines, Run};
+use crate::report::StdoutFailed;
 use crate::report::{Kind, Lang, Progress, Reporter, Style};
+use crate::role::Role;
 
 /// Put items into a queue; the last producer to leave ends it
 #[derive(Debug, clap::Args)]

@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::feed::Feed;
-use super::items::{InputArgs, Rest};
-use super::visit::WaitArgs;
+use super::input::{InputArgs, Rest};
+use super::one_shot::WaitArgs;
+use super::put_stream::Feed;
 use super::{QueueArg, Stop, values};
 use crate::client::{Error, Patience};
 use crate::clock::{Clock, Pauses};
 use crate::exit::ExitCode;
-use crate::name::QueueName;
-use crate::report::{bare, printable};
+use crate::item::{bare, printable};
+use crate::queue_name::QueueName;
 
 /// So many of the items that were not put are named, the others are counted.
 const MOST_NAMED: usize = 10;

@@ -10,16 +10,19 @@ use std::time::Duration;
 use console::Term;
 use serde::Serialize;
 
+use super::one_shot::{Visit, no_such_queue};
 use super::progress::ProgressArg;
-use super::signals;
-use super::visit::{Visit, no_such_queue};
-use super::{QueueArg, StdoutFailed, need_output, say, values};
+use super::{QueueArg, need_output, values};
 use crate::client::{Error, Patience, default_dir, status_at_rest};
 use crate::clock::nanos;
 use crate::exit::ExitCode;
-use crate::name::QueueName;
-use crate::pipe::{QueueDir, Ready, Waker, wait};
+use crate::os::signals;
+use crate::os::{Ready, Waker, wait};
+use crate::pipe::QueueDir;
 use crate::queue::WaitsFor;
+use crate::queue_name::QueueName;
+use crate::report::StdoutFailed;
+use crate::report::say;
 use crate::report::{Block, Depth, Lang, Size, Style, fit, is_in_background};
 use crate::wire::{ClientStatus, Status};
 

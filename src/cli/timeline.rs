@@ -7,11 +7,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::picture::PicturePath;
-use super::{LangArg, Usage, need_input, need_output, print, say};
+use super::picture_file::picture_path;
+use super::{LangArg, need_input, need_output, print};
 use crate::exit::ExitCode;
-use crate::pipe::Blocking;
-use crate::report::{Form, Recording};
+use crate::exit::Usage;
+use crate::os::Blocking;
+use crate::report::say;
+use crate::report::{Form, PicturePath, Recording};
 
 /// Draw the picture of a run from its recorded events
 #[derive(Debug, clap::Args)]
@@ -24,7 +26,7 @@ pub(super) struct Args {
     events: PathBuf,
 
     /// Where the picture goes, .svg or .html [default: standard output, as SVG]
-    #[arg(short, long, value_name = "FILE", value_parser = PicturePath::parser(&[Form::Svg, Form::Html]))]
+    #[arg(short, long, value_name = "FILE", value_parser = picture_path(&[Form::Svg, Form::Html]))]
     output: Option<PicturePath>,
 
     #[command(flatten)]

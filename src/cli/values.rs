@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use fundu::{CustomDurationParser, CustomTimeUnit, ParseError, TimeUnit};
 
-use crate::clock::{Delay, Speed, nanos};
+use crate::clock::{Delay, nanos};
+use crate::keeper::Speed;
 
 /// `1s`, `500ms`, `1.5s`, `0`, `0.2` (seconds, as `sleep` takes them).
 pub(super) fn delay(text: &str) -> Result<Duration, String> {

@@ -9,18 +9,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::limit::{Deadline, Limit};
 use super::session::Session;
-use super::start::reap_keepers;
+use super::start_keeper::reap_keepers;
+use super::timeout::{Deadline, Limit};
 use super::{Client, Error, Patience};
 use crate::cli;
 use crate::clock::{Stamp, nanos};
 use crate::exit::ExitCode;
-use crate::keeper::shared;
-use crate::name::QueueName;
+use crate::keeper::daemon;
 use crate::os;
-use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, Waker, keeper_of};
-use crate::queue::Role;
+use crate::os::Waker;
+use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, keeper_of};
+use crate::queue_name::QueueName;
+use crate::role::Role;
 use crate::wire::{Hello, Key, LARGEST_ITEM, LARGEST_OF_ALL, Status, Welcome};
 
 /// How often a keeper may go just as this client comes, before that is taken for a fault.
@@ -382,7 +383,7 @@ pub(crate) fn status_at_rest(base: &Path, name: &QueueName) -> anyhow::Result<Op
         return Ok(None);
     }
     match QueueDir::open(base.join(name.as_str())) {
-        Ok(dir) => shared::at_rest(&dir).map(Some),
+        Ok(dir) => daemon::at_rest(&dir).map(Some),
         // It is removed at this moment.
         Err(DirError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::from(error).into()),

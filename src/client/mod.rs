@@ -1,16 +1,16 @@
 //! A client's handle of a queue: put, get, done, leave.
 
-mod ask;
 mod connect;
 mod error;
-mod limit;
-mod owed;
+mod outstanding;
 mod pipes;
 mod put;
+mod query;
 pub(crate) mod session;
-mod start;
+mod start_keeper;
 #[cfg(test)]
 mod tests;
+mod timeout;
 mod typed;
 
 use std::collections::VecDeque;
@@ -24,11 +24,11 @@ use crate::wire::{Reply, Welcome};
 pub use connect::{Options, keep_if_asked};
 pub(crate) use connect::{default_dir, keep_by_itself, status_at_rest};
 pub use error::Error;
-pub(crate) use limit::Patience;
-use limit::{Deadline, Limit};
-pub(crate) use owed::Said;
+pub(crate) use outstanding::Said;
 pub(crate) use put::Accepted;
 use session::Session;
+pub(crate) use timeout::Patience;
+use timeout::{Deadline, Limit};
 pub use typed::{GetError, Item, OpenError, PutError, Queue, TryGetError, TryPutError};
 
 /// Items that this client has out: each is to be [`Client::done`], or it comes back in line when
@@ -138,7 +138,7 @@ pub struct Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        start::reap_keepers();
+        start_keeper::reap_keepers();
     }
 }
 

@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::limit::{GRACE, Limit};
+use super::timeout::{GRACE, Limit};
 use super::{Client, Error, Options};
 use crate::clock::{Clock, Nanos};
-use crate::pipe::{Door, Ready, State, wait};
+use crate::os::{Ready, State, wait};
+use crate::pipe::Door;
 use crate::wire::Reply;
 
 impl Options {

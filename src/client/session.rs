@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 
-use super::owed::{Owed, Question, Said};
+use super::outstanding::{Owed, Question, Said};
 use crate::queue::Which;
 use crate::wire::{BadReply, Hello, Key, Reply, ReplyReader, Resumed, Welcome, Writer};
 

@@ -7,8 +7,9 @@ use std::thread;
 use tempfile::TempDir;
 
 use super::*;
-use crate::pipe::{Inbox, QueueDir, Ready, Slot, wait};
-use crate::queue::Role;
+use crate::os::{Ready, wait};
+use crate::pipe::{Inbox, QueueDir, Slot};
+use crate::role::Role;
 use crate::wire::{Hello, Key};
 
 /// A keeper by hand: reads requests, and answers what the test wants.

@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::{Client, Error, Options, Patience};
 use crate::clock::nanos;
-use crate::name::QueueName;
-use crate::queue::{Role, Run, Which};
+use crate::queue::{Run, Which};
+use crate::queue_name::QueueName;
+use crate::role::Role;
 
 /// A handle of a queue of `T`s, which any number of processes share by its name.
 ///

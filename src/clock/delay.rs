@@ -7,7 +7,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 
 use super::Nanos;
-use crate::queue::{Role, Worker};
+use crate::role::{Role, Worker};
 
 /// How long a pause is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,14 @@ impl Pauses {
     pub(crate) fn draw(&mut self) -> Duration {
         Duration::from_nanos(self.delay.draw(&mut self.stream))
     }
+}
+
+/// A seed that nobody has asked for. It is short, so that it can be typed again.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub(crate) fn draw_seed() -> Result<u64, getrandom::Error> {
+    getrandom::u32().map(u64::from)
 }
 
 #[cfg(test)]

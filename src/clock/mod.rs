@@ -2,13 +2,11 @@
 //!
 //! * [`Clock`]: nanoseconds since a start, never going back.
 //! * [`Epoch`]: the time that the keepers of a queue have in common.
-//! * [`Pacer`]: the time of a paced run, which decides who goes next.
 //! * [`Delay`]: pauses, constant or random.
 //! * [`Stamp`]: "did this process start before that moment?", across processes.
 
 mod delay;
-mod pace;
-mod stamp;
+mod process_birth;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,10 +14,8 @@ use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 pub use delay::Delay;
-pub(crate) use delay::{Pauses, Stream};
-pub use pace::Speed;
-pub(crate) use pace::{Next, Pacer};
-pub(crate) use stamp::{Moment, Stamp};
+pub(crate) use delay::{Pauses, Stream, draw_seed};
+pub(crate) use process_birth::{Moment, Stamp};
 
 /// Nanoseconds. As a point in time: since the start of the run or the command.
 pub(crate) type Nanos = u64;
@@ -62,7 +58,7 @@ pub(crate) struct Epoch {
 impl Epoch {
     /// Goes on with the time that an earlier keeper of this uptime counted, or begins anew.
     pub(crate) fn resume(before: Option<&Self>) -> Self {
-        let (boot, since_boot) = (stamp::boot(), Self::source().now());
+        let (boot, since_boot) = (process_birth::boot(), Self::source().now());
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
         Self::resumed(before, boot, since_boot, wall)
     }
@@ -92,7 +88,7 @@ impl Epoch {
     }
 
     fn source() -> Source {
-        Source::Boot { ahead: stamp::time_offset().unwrap_or(0) }
+        Source::Boot { ahead: process_birth::time_offset().unwrap_or(0) }
     }
 }
 
@@ -102,7 +98,7 @@ impl Source {
             Self::Monotonic => {
                 clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| nanos(now.into()))
             }
-            Self::Boot { ahead } => stamp::boot_clock(ahead),
+            Self::Boot { ahead } => process_birth::boot_clock(ahead),
         }
     }
 }

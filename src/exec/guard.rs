@@ -16,7 +16,7 @@ use std::process::{Child, ChildStdin, Stdio};
 
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
-use crate::crew::start_own;
+use crate::os::start_own;
 
 /// The variable that marks a consumer's commands. Whoever starts what is to live on takes it away.
 pub(crate) const MARK: &str = "QDEMO_GUARD";

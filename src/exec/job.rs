@@ -12,10 +12,10 @@ use tempfile::{SpooledTempFile, spooled_tempfile};
 use super::command::Template;
 use super::terminal::Terminal;
 use crate::clock::Nanos;
+use crate::item::bare;
 use crate::os;
 use crate::pipe::PIPE_BUF;
 use crate::queue::Run;
-use crate::report::bare;
 
 /// How much of what a command prints is kept in memory; the rest goes to a file without a name.
 const IN_MEMORY: usize = 1 << 20;

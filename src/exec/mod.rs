@@ -5,8 +5,8 @@ mod command;
 mod groups;
 mod guard;
 mod job;
+mod retries;
 mod terminal;
-mod waiting;
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::client::{Client, Error, News, Patience};
 use crate::clock::{Clock, Nanos, Pauses, nanos};
-use crate::pipe::{Ready, Waker, wait};
+use crate::os::{Ready, Waker, wait};
 use crate::queue::{Census, Which};
 pub(crate) use command::{Template, Unusable};
 use groups::Groups;
@@ -24,8 +24,8 @@ use guard::Guard;
 pub(crate) use guard::{MARK, stand};
 use job::Job;
 pub(crate) use job::{Ended, Task};
+use retries::Waiting;
 pub(crate) use terminal::Terminal;
-use waiting::Waiting;
 
 /// So many items may wait for another try, beyond those that run.
 const MOST_WAITING: usize = 64;

@@ -4,7 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::pipe::{QueueDir, explain, open_own, remove_if_there, sync_entries};
+use crate::os::{explain, open_own};
+use crate::pipe::{QueueDir, remove_if_there, sync_entries};
 
 /// Where a journal is written to.
 pub(crate) trait Store {

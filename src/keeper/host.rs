@@ -3,9 +3,10 @@
 use std::io;
 
 use crate::clock::{Nanos, Stamp};
-use crate::crew::Death;
 use crate::journal::Fact;
-use crate::queue::{ClientId, Run, Worker};
+use crate::os::Death;
+use crate::queue::{ClientId, Run};
+use crate::role::Worker;
 
 /// What the keeper needs of the world.
 pub(crate) trait Host {

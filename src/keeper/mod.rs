@@ -4,30 +4,33 @@
 //! and events go out through a [`Host`]. [`Post`] is the loop's other half: the pipes, and the
 //! waiting. [`shared`] is the process that keeps a stand-alone queue.
 
-mod answer;
-mod coming;
-mod crew;
+mod clients;
+pub(crate) mod daemon;
+mod handshake;
 mod host;
-mod large;
-pub(crate) mod notes;
-mod peer;
-mod post;
-pub(crate) mod shared;
+mod pacer;
+mod partial_items;
+pub(crate) mod persistence;
+mod pipe_host;
+mod replies;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use crate::clock::{Nanos, Next, Pacer};
+use crate::clock::Nanos;
 use crate::journal::Fact;
-use crate::queue::{Census, ClientId, Effect, Lines, Queue, Remains, Request, Role, Worker};
+use crate::queue::{Census, ClientId, Effect, Lines, Queue, Remains, Request};
+use crate::role::{Role, Worker};
 use crate::wire::{Framer, Key, Malformed, Reply, RequestLine};
-use crew::worker_of;
+pub(crate) use clients::Known;
+use clients::Peer;
 pub(crate) use host::{Event, Host, Watch, What};
-pub(crate) use peer::Known;
-use peer::Peer;
-pub(crate) use post::{Office, Post};
+pub(crate) use pacer::{Next, Pacer, Speed};
+pub(crate) use pipe_host::{Office, Post};
+use workers::worker_of;
 
 /// What sets one queue apart from another.
 #[derive(Debug)]
@@ -260,7 +263,7 @@ impl Keeper {
         let refused =
             self.with_effects(host, |queue, effects| queue.apply(client, request, effects)).err();
         if let Some(refusal) = refused {
-            send(host, client, &answer::refused(&refusal));
+            send(host, client, &replies::refused(&refusal));
         }
     }
 
@@ -318,7 +321,7 @@ impl Keeper {
             _ => {}
         }
         let gets = matches!(effect, Effect::Accepted { .. } | Effect::Handed { .. });
-        if let Some(reply) = answer::reply_to(effect, || self.window()) {
+        if let Some(reply) = replies::reply_to(effect, || self.window()) {
             match (&mut self.pacer, worker) {
                 (Some(pacer), Some(worker)) if gets => pacer.answered(worker, self.wall),
                 (Some(pacer), Some(worker)) => pacer.refused(worker, self.wall),
@@ -337,7 +340,7 @@ impl Keeper {
         if let Some(json) = peer.note(effect) {
             host.record(&Fact::Client { key, json: &json });
         }
-        if let Some(fact) = answer::fact_of(effect, key, at) {
+        if let Some(fact) = replies::fact_of(effect, key, at) {
             host.record(&fact);
         }
     }
@@ -347,14 +350,14 @@ impl Keeper {
         // What was asked for before counts.
         self.settle(host);
         let reply = match *question {
-            RequestLine::Peek { from, max } => answer::shown(self.queue.peek(from, max)),
-            RequestLine::Failed { from } => answer::failed(&self.queue, from),
+            RequestLine::Peek { from, max } => replies::shown(self.queue.peek(from, max)),
+            RequestLine::Failed { from } => replies::failed(&self.queue, from),
             RequestLine::Status => {
                 let known = |client| self.peers.get(&client).map(|p| (p.pid(), p.items));
-                let status = answer::status(&self.queue, known, self.now());
+                let status = replies::status(&self.queue, known, self.now());
                 Reply::Status(Box::new(status))
             }
-            _ => answer::size(&self.queue),
+            _ => replies::size(&self.queue),
         };
         send(host, client, &reply);
     }
@@ -366,7 +369,7 @@ impl Keeper {
         let items = in_line + out + failed;
         let others = self.peers.keys().filter(|&&peer| peer != client).count();
         if !force && (items > 0 || others > 0) {
-            let text = answer::in_use(&self.queue.census(), others);
+            let text = replies::in_use(&self.queue.census(), others);
             return send_error(host, client, "in-use", &text);
         }
         self.removed = Some((client, items));
@@ -447,5 +450,5 @@ fn send(host: &mut impl Host, client: ClientId, reply: &Reply) {
 }
 
 fn send_error(host: &mut impl Host, client: ClientId, code: &str, text: &str) {
-    send(host, client, &answer::error(code, text));
+    send(host, client, &replies::error(code, text));
 }

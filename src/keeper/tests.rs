@@ -3,9 +3,10 @@
 
 use proptest::prelude::*;
 
+use super::Speed;
 use super::*;
-use crate::clock::{Speed, Stamp};
-use crate::crew::Death;
+use crate::clock::Stamp;
+use crate::os::Death;
 use crate::wire::ReplyReader;
 
 /// Mailboxes that are vectors, and a list of what happened.

@@ -1,9 +1,17 @@
 //! What a process has from the process that started it: a signal mask, signals that are ignored, and
 //! perhaps the number 1.
 
+mod blocking;
+mod exit_cause;
+mod limits;
+mod own_program;
+mod poll;
+mod private_dir;
+pub(crate) mod private_file;
 #[cfg(target_os = "linux")]
-mod init;
+mod process_1;
 mod program;
+pub(crate) mod signals;
 mod stop;
 
 use std::io;
@@ -15,8 +23,15 @@ use signal_hook::consts::{SIGCHLD, SIGINT, SIGQUIT};
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::proc;
+pub(crate) use blocking::Blocking;
+pub(crate) use exit_cause::Death;
+pub(crate) use limits::{Narrow, raise_open_files, widen, width};
+pub(crate) use own_program::{own_program, start_own, stay_on_one_core};
+pub(crate) use poll::{Ready, State, Waker, is_passing, wait};
+pub(crate) use private_dir::PrivateDir;
+pub(crate) use private_file::{explain, lack, open_own};
 #[cfg(target_os = "linux")]
-pub(crate) use init::init;
+pub(crate) use process_1::init;
 pub(crate) use program::{is_program, places_of};
 pub(crate) use stop::{may_stop, stop};
 

@@ -12,7 +12,7 @@ use super::fifo::{INBOX, Slot};
 use rustix::fs::{OFlags, fsync};
 use rustix::process::{Pid, geteuid, test_kill_process};
 
-use super::own::{cannot, explain, is_at, is_open_to_others};
+use crate::os::private_file::{cannot, explain, is_at, is_open_to_others};
 use crate::proc;
 
 /// What a directory has in it that is a queue: one of these.

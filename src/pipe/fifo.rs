@@ -17,8 +17,8 @@ use interprocess::os::unix::fifo_file::create_fifo;
 use rustix::io::Errno;
 
 use super::dir::{QueueDir, remove_if_there};
-use super::limit::widen;
-use super::own::{self, MODE, explain, is_at};
+use crate::os::private_file::{self, MODE, explain, is_at};
+use crate::os::{is_passing, widen};
 
 pub(super) const INBOX: &str = "inbox";
 /// How much the inbox holds, where the system lets it, and the mailbox of whoever gets many items at a time.
@@ -53,7 +53,7 @@ impl Inbox {
             Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer }),
             Err(error) => {
                 let _ = fs::remove_file(&hidden);
-                Err(own::cannot("make the inbox", &path, error))
+                Err(private_file::cannot("make the inbox", &path, error))
             }
         }
     }
@@ -101,7 +101,7 @@ impl Door {
             Ok(writer) => Ok(Some(Self { writer })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             // Nobody reads it.
-            Err(error) if own::is(&error, Errno::NXIO) => Ok(None),
+            Err(error) if private_file::is(&error, Errno::NXIO) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -224,7 +224,7 @@ impl Slot {
         match Self::open(dir, name) {
             Ok(slot) => Ok(Some(Self { waits: true, ..slot })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) if own::is(&error, Errno::NXIO) => {
+            Err(error) if private_file::is(&error, Errno::NXIO) => {
                 remove_if_there(&dir.join(name)).map(|()| None)
             }
             Err(error) => Err(error),
@@ -246,7 +246,7 @@ impl Slot {
         let path = dir.join(name);
         // A socket is opened with the same error.
         fs::symlink_metadata(&path).is_ok_and(|is| is.file_type().is_fifo())
-            && open(&path, false).is_err_and(|error| own::is(&error, Errno::NXIO))
+            && open(&path, false).is_err_and(|error| private_file::is(&error, Errno::NXIO))
     }
 
     /// From now on it may be written to.
@@ -338,7 +338,7 @@ pub(crate) fn make(path: &Path) -> io::Result<()> {
 /// Opens one end of a named pipe that is the user's own, without blocking.
 fn open(path: &Path, read: bool) -> io::Result<File> {
     let wrong = |error| io::Error::other(format!("{}: {error}", path.display()));
-    let file = match own::open(path, OpenOptions::new().read(read).write(!read)) {
+    let file = match private_file::open(path, OpenOptions::new().read(read).write(!read)) {
         Err(error) if error.raw_os_error().is_none() => return Err(wrong(error)),
         other => other.map_err(explain)?,
     };
@@ -346,13 +346,8 @@ fn open(path: &Path, read: bool) -> io::Result<File> {
     if !is.file_type().is_fifo() {
         return Err(wrong(io::Error::other("it is not a named pipe: remove it")));
     }
-    own::check(&is).map_err(wrong)?;
+    private_file::check(&is).map_err(wrong)?;
     Ok(file)
-}
-
-/// Nothing there, or no room, for now.
-pub(crate) fn is_passing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 #[cfg(test)]

@@ -15,30 +15,30 @@
 //!                                                                   drop
 //! ```
 
-mod hold;
+mod batch;
+mod blocked;
+mod in_flight;
 #[cfg(any(test, fuzzing))]
-pub(crate) mod ledger;
-mod park;
-mod replay;
-mod run;
+pub(crate) mod model;
+mod query;
+mod recovery;
 #[cfg(test)]
 mod tests;
-mod view;
-mod words;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 
 use crate::clock::{Nanos, Stamp};
-pub(crate) use hold::Failed;
-use hold::Held;
-use park::{MOST_ITEMS, Parked};
-pub(crate) use replay::Replay;
-pub(crate) use run::{Line, Lines, Run};
-pub use words::Role;
-pub(crate) use words::{
+use crate::role::Role;
+pub(crate) use batch::{Line, Lines, Run};
+use blocked::{MOST_ITEMS, Parked};
+pub(crate) use in_flight::Failed;
+use in_flight::Held;
+pub(crate) use recovery::Replay;
+pub(crate) use types::{
     Census, ClientId, Doing, Effect, Member, NotTaken, Refusal, Remains, Request, Sentinel,
-    WaitsFor, Which, Worker,
+    WaitsFor, Which,
 };
 
 #[derive(Debug)]

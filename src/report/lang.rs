@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use clap::ValueEnum;
 
 use super::{Activity, Kind};
-use crate::crew::Death;
-use crate::name::QueueName;
-use crate::queue::{Role, Worker};
+use crate::os::Death;
+use crate::queue_name::QueueName;
+use crate::role::{Role, Worker};
 
 /// The language of the log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

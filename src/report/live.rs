@@ -2,10 +2,10 @@
 
 use console::{Alignment, measure_text_width, pad_str};
 
-use super::item::printable;
 use super::lang::Lang;
 use super::terminal::{Size, fit};
-use crate::queue::Worker;
+use crate::item::printable;
+use crate::role::Worker;
 
 /// How many columns a bar has at most.
 const WIDEST: usize = 30;
@@ -128,7 +128,7 @@ fn bar(part: u64, of: u64, columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::Role;
+    use crate::role::Role;
 
     fn scene() -> Scene {
         let actor =

@@ -1,11 +1,12 @@
 //! Events to lines: the log in Japanese or English, JSON, bare items. Changes nothing that happens.
 
 mod figures;
-mod item;
 mod lang;
 mod live;
 mod output;
+mod output_file;
 pub(crate) mod picture;
+mod picture_file;
 mod progress;
 mod seconds;
 mod stats;
@@ -18,14 +19,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::clock::Nanos;
-use crate::crew::Death;
-use crate::queue::{Role, Run, Worker};
-use item::one_line;
-pub(crate) use item::{bare, encode, printable, value};
+use crate::item::one_line;
+use crate::item::{self, printable};
+use crate::os::Death;
+use crate::queue::Run;
+use crate::role::{Role, Worker};
 pub use lang::Lang;
 pub(crate) use lang::{Toll, counted};
 pub(crate) use live::{Activity, Actor, Depth, Scene};
-pub(crate) use output::Output;
+pub(crate) use output::{Output, StdoutFailed, say};
+pub(crate) use output_file::{is_pipe as is_named_pipe, open as open_output_file};
+pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;
 use seconds::Seconds;
 pub(crate) use seconds::seconds;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::item::{printable, printable_json};
 use super::progress::Progress;
 use crate::clock::Nanos;
-use crate::pipe::{Blocking, Narrow, PIPE_BUF, Ready, Waker, wait};
+use crate::item::{printable, printable_json};
+use crate::os::{Blocking, Narrow, Ready, Waker, wait};
+use crate::pipe::PIPE_BUF;
 
 /// Lines on their way to standard output. They are written when they are flushed, whole.
 #[derive(Debug)]
@@ -180,4 +181,17 @@ impl Output {
             let _ = Blocking(io::stderr()).write_all(format!("{}\n", printable(text)).as_bytes());
         });
     }
+}
+
+/// Standard output takes no more.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output")]
+pub(crate) struct StdoutFailed(#[source] pub(crate) io::Error);
+
+/// Prints one line on standard error, behind the program's name.
+pub(crate) fn say(line: &str) {
+    let line = line.replace('\n', " ");
+    let line = format!("qdemo: {}\n", printable(&line));
+    // There is nobody to tell that nobody listens.
+    let _ = Blocking(io::stderr()).write_all(line.as_bytes());
 }

@@ -10,8 +10,8 @@ use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use rustix::fs::FileType;
 
-use super::item::printable;
 use super::terminal::{Screen, Size};
+use crate::item::printable;
 
 /// Something that is drawn anew in place on standard error, if anything is.
 #[derive(Clone, Debug, Default)]

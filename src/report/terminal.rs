@@ -11,7 +11,7 @@ use rustix::process::getpgrp;
 use rustix::termios::tcgetpgrp;
 use signal_hook::consts::SIGCONT;
 
-use crate::pipe::Blocking;
+use crate::os::Blocking;
 
 /// How large a terminal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

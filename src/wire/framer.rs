@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let hello = Hello { follow: true, ..Hello::new(crate::queue::Role::Consumer) };
+        let hello = Hello { follow: true, ..Hello::new(crate::role::Role::Consumer) };
         let text = write(|writer, write| {
             assert!(writer.hello(write, &hello).is_ok());
             writer.part(write, b"[1,");

@@ -10,7 +10,7 @@ use std::num::NonZeroU64;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Nanos, Stamp};
-use crate::queue::Role;
+use crate::role::Role;
 pub(crate) use framer::Framer;
 pub(crate) use reply::{BadReply, ClientStatus, Reply, ReplyReader, Resumed, Status, Welcome};
 pub(crate) use request::{Malformed, RequestLine, Writer};

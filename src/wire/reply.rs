@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{number, word};
-use crate::queue::{Census, Lines, Role, Run, WaitsFor, Which};
+use crate::queue::{Census, Lines, Run, WaitsFor, Which};
+use crate::role::Role;
 
 /// The first reply that a client gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

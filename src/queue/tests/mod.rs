@@ -1,10 +1,10 @@
 //! The rules, one by one and against a model of what must always hold.
 
-mod holding;
-mod ledger;
-mod visiting;
+mod in_flight;
+mod model;
+mod visitors;
 
-use super::ledger::{lines, member, which};
+use super::model::{lines, member, which};
 use super::*;
 
 /// A queue with its effects told in short words, as in `ok 1 a`.

@@ -1,7 +1,7 @@
 //! Statistics of a run, gathered from its events as they come; what is kept does not grow with the
 //! number of items, but for those that are in the queue.
 
-mod batch;
+mod batch_means;
 mod summary;
 mod text;
 mod theory;
@@ -12,8 +12,9 @@ use hdrhistogram::Histogram;
 
 use super::Kind;
 use crate::clock::Nanos;
-use crate::queue::{Role, Run, Worker};
-use batch::{Batches, Sums};
+use crate::queue::Run;
+use crate::role::{Role, Worker};
+use batch_means::{Batches, Sums};
 pub(crate) use summary::Summary;
 pub(crate) use theory::Plant;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::batch::Average;
+use super::batch_means::Average;
 use super::theory::Steady;
 use super::{Spread, Statistics};
 use crate::clock::Nanos;

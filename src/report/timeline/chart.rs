@@ -9,9 +9,9 @@ use super::style::{CSS, definitions, legend};
 use super::words::{Size, Words};
 use super::{Timeline, depth};
 use crate::clock::Nanos;
-use crate::queue::{Role, Worker};
 use crate::report::Lang;
 use crate::report::picture::{LETTERS, MARGIN, paper, round, text, text_width};
+use crate::role::{Role, Worker};
 
 /// The width of the picture, in pixels.
 const WIDTH: f64 = 1200.0;

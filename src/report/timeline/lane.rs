@@ -2,7 +2,7 @@
 
 use super::bins::{Bins, Shares};
 use crate::clock::Nanos;
-use crate::queue::Role;
+use crate::role::Role;
 
 /// What a worker can be about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use super::chart::{Chart, Row};
 use super::lane::{Doing, Stretch};
 use super::style::{arrow, bar, class, death, put};
 use crate::clock::Nanos;
-use crate::queue::Worker;
 use crate::report::picture::{round, text, text_width};
+use crate::role::Worker;
 
 /// So many arrows at most, when not all of them are shown.
 const MOST_ARROWS: usize = 60;

@@ -19,9 +19,11 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use super::{Happening, Kind, bare, printable};
+use super::{Happening, Kind};
 use crate::clock::Nanos;
-use crate::queue::{Run, Worker};
+use crate::item::{bare, printable};
+use crate::queue::Run;
+use crate::role::Worker;
 use bins::{Bins, Level, MOST_BINS};
 use lane::{Lane, Scale};
 pub(crate) use page::Form;

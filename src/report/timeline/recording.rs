@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 
 use super::{Happening, Kind, Timeline};
 use crate::clock::Nanos;
-use crate::queue::{Lines, Role, Run, Worker};
+use crate::queue::{Lines, Run};
 use crate::report::seconds::Seconds;
+use crate::role::{Role, Worker};
 
 /// What was recorded.
 #[derive(Debug)]

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::*;
-use crate::queue::{Lines, Role};
+use crate::queue::Lines;
 use crate::report::Lang;
+use crate::role::Role;
 use lane::{Doing, Stretch};
 
 const SECOND: Nanos = 1_000_000_000;

@@ -3,9 +3,9 @@
 use super::axis::moment;
 use super::lane::Doing;
 use crate::clock::Nanos;
-use crate::queue::{Role, Worker};
 use crate::report::figures::{number, time};
 use crate::report::{Lang, counted, seconds};
+use crate::role::{Role, Worker};
 
 /// For how long.
 fn lasting(nanos: Nanos) -> String {

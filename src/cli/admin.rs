@@ -1,0 +1,304 @@
+//! Looking after a queue: `peek`, `join`, `close`, `failed`, `rm`.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::get::OutputArgs;
+use super::one_shot;
+use super::{QueueArg, Stop, need_output, values};
+use crate::client::{Client, Error};
+use crate::clock::Clock;
+use crate::exit::ExitCode;
+use crate::exit::Usage;
+use crate::report::StdoutFailed;
+use crate::report::say;
+use crate::report::{Reporter, Style, counted};
+
+/// Show the first items in line, and leave them there
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit code 3 when nothing is in line.
+
+Examples:
+  qdemo peek -q jobs
+  qdemo peek -q jobs --count 10 --format json")]
+pub(super) struct PeekArgs {
+    /// How many items
+    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    count: u64,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+/// Wait until every item that was put is done
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit code 1 when items have failed, 3 when the time is over. What `qdemo get` has printed is done.
+
+Examples:
+  qdemo join -q jobs
+  qdemo join -q jobs --timeout 10m || qdemo status -q jobs"
+)]
+pub(super) struct JoinArgs {
+    /// Wait no longer than this
+    #[arg(long, value_name = "TIME")]
+    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    timeout: Option<Duration>,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+/// Put the sentinel: the queue ends after what it has
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo close -q jobs
+  qdemo close -q jobs --now")]
+pub(super) struct CloseArgs {
+    /// Drop what is in line
+    #[arg(long)]
+    now: bool,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+/// List the items that failed, put them back in line, or drop them
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo failed -q jobs
+  qdemo failed -q jobs --retry
+  qdemo failed -q jobs --drop 17 42")]
+pub(super) struct FailedArgs {
+    /// Which ones, by their ids [default: all]
+    #[arg(value_name = "ID", value_parser = values::id, allow_hyphen_values = true)]
+    ids: Vec<u64>,
+
+    /// Put them back in line
+    #[arg(long)]
+    retry: bool,
+
+    /// Drop them
+    #[arg(long, conflicts_with = "retry")]
+    drop: bool,
+
+    /// What the list looks like: id, attempt, reason, item; or objects
+    #[arg(long, value_enum, default_value = "text", conflicts_with_all = ["retry", "drop"])]
+    format: Format,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Remove a queue
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  qdemo rm -q jobs
+  qdemo rm -q jobs --force")]
+pub(super) struct RmArgs {
+    /// Even if it has items, or somebody uses it
+    #[arg(long)]
+    force: bool,
+
+    #[command(flatten)]
+    queue: QueueArg,
+}
+
+impl PeekArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        one_shot::at_least_one(self.count)?;
+        need_output()?;
+        let visit = self.queue.visit()?;
+        let mut client = visit.come_if_there()?;
+        let mut reporter = self.output.reporter(&visit);
+        let (mut from, mut left) = (1, self.count);
+        while left > 0 {
+            let Some(run) = client.peek(from, left)? else {
+                break;
+            };
+            reporter.show(&run, None);
+            reporter.flush().map_err(StdoutFailed)?;
+            from = run.end();
+            left -= run.count();
+        }
+        client.leave()?;
+        match left == self.count {
+            false => Ok(ExitCode::Done),
+            true => {
+                let text = format!("nothing is in line in the queue `{}`", visit.queue);
+                Err(Stop { code: ExitCode::WouldBlock, text }.into())
+            }
+        }
+    }
+}
+
+impl JoinArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let clock = Clock::start();
+        let patience = one_shot::patience(self.timeout);
+        let visit = self.queue.visit()?.within(patience);
+        let mut client = visit.come_if_there()?;
+        let queue = &visit.queue;
+        let joined = client.join(patience.since(clock));
+        let stop = match joined {
+            Ok(0) => {
+                client.leave()?;
+                return Ok(ExitCode::Done);
+            }
+            Ok(failed) => {
+                let text = format!(
+                    "{} of the queue `{queue}` failed, the others are done: \
+                     `qdemo failed -q {}` lists them",
+                    counted(failed),
+                    queue.quoted()
+                );
+                Stop { code: ExitCode::Failed, text }
+            }
+            Err(Error::Unfinished(items)) => {
+                let text = format!("{} of the queue `{queue}` not done in time", counted(items));
+                Stop { code: ExitCode::WouldBlock, text }
+            }
+            Err(error) => return Err(error.into()),
+        };
+        client.leave()?;
+        Err(stop.into())
+    }
+}
+
+impl CloseArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if self.now {
+            need_output()?;
+        }
+        let visit = self.queue.visit()?;
+        let there = visit.is_there()?;
+        let mut client = visit.come()?;
+        let dropped = client.close_queue(self.now)?;
+        if !there {
+            let queue = &visit.queue;
+            say(&format!("there was no queue `{queue}`: it has been made, and is closed"));
+        }
+        client.leave()?;
+        if self.now {
+            tell(&mut visit.reporter(Style::Raw), &format!("dropped {}", counted(dropped)))?;
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+impl FailedArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if !self.ids.is_empty() && !self.retry && !self.drop {
+            let text = "what about these items? Give --retry or --drop, or no id to list them all";
+            return Err(Usage(text.to_owned()).into());
+        }
+        need_output()?;
+        let visit = self.queue.visit()?;
+        let mut client = visit.come_if_there()?;
+        if !self.retry && !self.drop {
+            let style = match self.format {
+                Format::Text => Style::Log,
+                Format::Json => Style::Json,
+            };
+            list(&mut client, &mut visit.reporter(style))?;
+            client.leave()?;
+            return Ok(ExitCode::Done);
+        }
+        // All of it or nothing.
+        for &id in &self.ids {
+            if client.failed(id)?.is_none_or(|(run, _)| run.first != id) {
+                let queue = visit.queue.quoted();
+                let text = format!(
+                    "no item {id} has failed: `qdemo failed -q {queue}` lists those that have"
+                );
+                return Err(Stop { code: ExitCode::Failed, text }.into());
+            }
+        }
+        let which = match &self.ids[..] {
+            [] => vec![None],
+            ids => ids.iter().copied().map(Some).collect(),
+        };
+        let mut items = 0;
+        for which in which {
+            items += match self.retry {
+                true => client.retry(which)?,
+                false => client.drop_failed(which)?,
+            };
+        }
+        client.leave()?;
+        let text = match self.retry {
+            true => format!("{} back in line", counted(items)),
+            false => format!("dropped {}", counted(items)),
+        };
+        tell(&mut visit.reporter(Style::Raw), &text)?;
+        Ok(ExitCode::Done)
+    }
+}
+
+fn list(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<()> {
+    let mut from = 1;
+    while let Some((run, why)) = client.failed(from)? {
+        from = run.end();
+        reporter.show(&run, Some(&why));
+        reporter.flush().map_err(StdoutFailed)?;
+    }
+    Ok(())
+}
+
+impl RmArgs {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let visit = self.queue.visit()?;
+        let text = match self.remove(&visit) {
+            Ok(0) => return Ok(ExitCode::Done),
+            Ok(removed) => format!("removed {}", counted(removed)),
+            Err(error) if self.force && cannot_be_kept(&error) => {
+                visit.remove_files().with_context(|| format!("{error:#}"))?;
+                "removed the queue, whose items could not be counted".to_owned()
+            }
+            Err(error) => return Err(error),
+        };
+        tell(&mut visit.reporter(Style::Raw), &text)?;
+        Ok(ExitCode::Done)
+    }
+
+    /// Tells how many items went with the queue.
+    fn remove(&self, visit: &one_shot::Visit) -> anyhow::Result<u64> {
+        let mut client = visit.come_if_there()?;
+        if self.force {
+            let census = client.size()?.0;
+            if census.in_line + census.out + census.failed > 0 {
+                // How many there were is printed.
+                need_output()?;
+            }
+        }
+        let removed = client.remove_queue(self.force)?;
+        // Until the keeper has gone, and everything with it.
+        client.wait_for_the_end()?;
+        Ok(removed)
+    }
+}
+
+/// Whether no keeper can read the queue's journal, or write to it.
+fn cannot_be_kept(error: &anyhow::Error) -> bool {
+    match error.downcast_ref() {
+        Some(Error::Start(_)) => true,
+        Some(Error::Refused { code, .. }) => code == "journal",
+        _ => false,
+    }
+}
+
+fn tell(reporter: &mut Reporter, text: &str) -> anyhow::Result<()> {
+    reporter.say(text);
+    Ok(reporter.flush().map_err(StdoutFailed)?)
+}

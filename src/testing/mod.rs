@@ -1,0 +1,5 @@
+//! What tests and fuzz targets need: a simulation of everything, and the targets.
+
+pub mod fuzzing;
+#[cfg(test)]
+mod simulation;
