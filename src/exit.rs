@@ -25,7 +25,7 @@ pub enum ExitCode {
 
 impl ExitCode {
     /// Ends the process this way.
-    pub fn end(self) -> std::process::ExitCode {
+    pub fn into_process_exit(self) -> std::process::ExitCode {
         match self {
             Self::Done => 0.into(),
             Self::Failed => 1.into(),
@@ -34,7 +34,7 @@ impl ExitCode {
             Self::Closed => 4.into(),
             Self::NotExecutable => 126.into(),
             Self::NotFound => 127.into(),
-            Self::Signal(signal) => os::die_by(signal).into(),
+            Self::Signal(signal) => os::die_by_signal(signal).into(),
         }
     }
 }
@@ -42,4 +42,4 @@ impl ExitCode {
 /// What was asked for cannot be: nothing has been done, and the command ends with [`ExitCode::Usage`].
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Usage(pub(crate) String);
+pub(crate) struct UsageError(pub(crate) String);

@@ -62,10 +62,10 @@ mod run;
 pub mod testing;
 mod wire;
 
-pub use crate::queue_name::{BadName, QueueName};
+pub use crate::queue_name::{QueueName, QueueNameError};
 pub use crate::role::Role;
 pub use client::{
-    Batch, Client, Error, GetError, Item, Left, OpenError, Options, PutError, Queue, TryGetError,
-    TryPutError, keep_if_asked,
+    Client, Delivery, Error, GetError, Item, LeaveSummary, OpenError, Options, PutError, Queue,
+    TryGetError, TryPutError, keep_if_asked,
 };
 pub use exit::ExitCode;

@@ -3,7 +3,7 @@
 /// Runs before `main`, and before the runtime opens `/dev/null` in the place of closed streams.
 #[ctor::ctor]
 fn before_main() {
-    qdemo::cli::note_standard_streams();
+    qdemo::cli::record_standard_streams();
 }
 
 fn main() -> std::process::ExitCode {

@@ -12,7 +12,7 @@ pub struct QueueName(String);
 
 /// Why a name is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadName {
+pub enum QueueNameError {
     /// It has no characters.
     #[error("a queue's name cannot be empty: give it one, such as `jobs`")]
     Empty,
@@ -21,10 +21,10 @@ pub enum BadName {
     TooLong(usize),
     /// It leads out of the folder, or hides.
     #[error("a queue's name has no `/` and no `..`, and starts with no `.`: leave them out")]
-    Path,
+    InvalidPath,
     /// It would make a mess of a terminal.
     #[error("a queue's name has no control characters: leave them out")]
-    Control,
+    ControlCharacter,
 }
 
 impl QueueName {
@@ -34,7 +34,7 @@ impl QueueName {
     }
 
     /// The name as a shell takes it.
-    pub(crate) fn quoted(&self) -> String {
+    pub(crate) fn shell_quoted(&self) -> String {
         let plain = |c: char| c.is_alphanumeric() || "_-.,:@%+".contains(c);
         match self.0.chars().all(plain) {
             true => self.0.clone(),
@@ -50,20 +50,20 @@ impl fmt::Display for QueueName {
 }
 
 impl FromStr for QueueName {
-    type Err = BadName;
+    type Err = QueueNameError;
 
-    fn from_str(name: &str) -> Result<Self, BadName> {
+    fn from_str(name: &str) -> Result<Self, QueueNameError> {
         if name.is_empty() {
-            return Err(BadName::Empty);
+            return Err(QueueNameError::Empty);
         }
         if name.contains('/') || name.contains("..") || name.starts_with('.') {
-            return Err(BadName::Path);
+            return Err(QueueNameError::InvalidPath);
         }
         if name.chars().any(char::is_control) {
-            return Err(BadName::Control);
+            return Err(QueueNameError::ControlCharacter);
         }
         if name.len() > LONGEST {
-            return Err(BadName::TooLong(name.len()));
+            return Err(QueueNameError::TooLong(name.len()));
         }
         Ok(Self(name.to_owned()))
     }
@@ -79,13 +79,13 @@ mod tests {
             assert_eq!(good.parse(), Ok(QueueName(good.to_owned())));
         }
         for (bad, why) in [
-            ("", BadName::Empty),
-            ("a/b", BadName::Path),
-            ("..", BadName::Path),
-            ("a..b", BadName::Path),
-            (".hidden", BadName::Path),
-            ("a\nb", BadName::Control),
-            (&"x".repeat(65), BadName::TooLong(65)),
+            ("", QueueNameError::Empty),
+            ("a/b", QueueNameError::InvalidPath),
+            ("..", QueueNameError::InvalidPath),
+            ("a..b", QueueNameError::InvalidPath),
+            (".hidden", QueueNameError::InvalidPath),
+            ("a\nb", QueueNameError::ControlCharacter),
+            (&"x".repeat(65), QueueNameError::TooLong(65)),
         ] {
             assert_eq!(bad.parse::<QueueName>(), Err(why), "{bad:?}");
         }

@@ -17,9 +17,9 @@ pub enum Role {
 
 /// One of the workers of a run. They go in this order when several could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Worker {
+pub(crate) struct WorkerId {
     /// Producers go before consumers.
     pub(crate) role: Role,
     /// From 1, within the role.
-    pub(crate) number: u32,
+    pub(crate) index: u32,
 }

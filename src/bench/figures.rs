@@ -3,19 +3,21 @@
 use serde::Serialize;
 
 /// Rounds that differ by more than this part of their median, up or down, are not to be trusted.
-const TOO_MUCH: f64 = 0.25;
+const MAX_RELATIVE_SPREAD: f64 = 0.25;
 
 /// The median of several rounds, and how far they went.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(crate) struct Spread {
+pub(crate) struct MedianRange {
     pub(crate) median: f64,
-    pub(crate) least: f64,
-    pub(crate) most: f64,
+    #[serde(rename = "least")]
+    pub(crate) min: f64,
+    #[serde(rename = "most")]
+    pub(crate) max: f64,
 }
 
-impl Spread {
+impl MedianRange {
     /// None of nothing.
-    pub(super) fn of(mut values: Vec<f64>) -> Option<Self> {
+    pub(super) fn from_values(mut values: Vec<f64>) -> Option<Self> {
         values.sort_unstable_by(f64::total_cmp);
         let (&least, &most) = (values.first()?, values.last()?);
         let middle = values.len() / 2;
@@ -23,29 +25,29 @@ impl Spread {
             0 => f64::midpoint(values[middle - 1], values[middle]),
             _ => values[middle],
         };
-        Some(Self { median, least, most })
+        Some(Self { median, min: least, max: most })
     }
 
     /// Half of the way from the least to the most, as a part of the median.
-    pub(crate) fn half(&self) -> f64 {
-        (self.most - self.least) / 2.0 / self.median
+    pub(crate) fn relative_half_range(&self) -> f64 {
+        (self.max - self.min) / 2.0 / self.median
     }
 
     /// Whether the rounds differ by too much.
     pub(crate) fn is_too_wide(&self) -> bool {
-        self.half() > TOO_MUCH
+        self.relative_half_range() > MAX_RELATIVE_SPREAD
     }
 }
 
 /// The value that this part of them doesn't exceed: the nearest rank, as it is called. They are in order.
-pub(super) fn quantile(values: &[u64], part: f64) -> Option<u64> {
+pub(super) fn nearest_rank(values: &[u64], part: f64) -> Option<u64> {
     let rank = (part * values.len() as f64).ceil().max(1.0);
     // In range, as it is at most their number; a float becomes the nearest integer.
     values.get(rank as usize - 1).copied()
 }
 
 /// Three digits and a prefix for the unit, as `12.3 M` or `45.6 µ`.
-pub(super) fn si(value: f64) -> String {
+pub(super) fn format_si(value: f64) -> String {
     const PREFIXES: [(f64, &str); 7] =
         [(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n")];
     // What would be rounded up to the next prefix has that one.
@@ -61,7 +63,7 @@ pub(super) fn si(value: f64) -> String {
 }
 
 /// `16 B`, `4 KiB`.
-pub(super) fn bytes(size: u64) -> String {
+pub(super) fn format_bytes(size: u64) -> String {
     match size {
         0 => "0 B".to_owned(),
         size if size % (1 << 20) == 0 => format!("{} MiB", size >> 20),
@@ -76,16 +78,16 @@ mod tests {
 
     #[test]
     fn the_median_is_the_one_in_the_middle_or_between_the_two() {
-        let spread = Spread::of(vec![5.0, 1.0, 3.0]).unwrap();
-        assert_eq!((spread.median, spread.least, spread.most), (3.0, 1.0, 5.0));
-        assert_eq!(Spread::of(vec![4.0, 1.0]).unwrap().median, 2.5);
-        assert_eq!(Spread::of(Vec::new()), None);
+        let spread = MedianRange::from_values(vec![5.0, 1.0, 3.0]).unwrap();
+        assert_eq!((spread.median, spread.min, spread.max), (3.0, 1.0, 5.0));
+        assert_eq!(MedianRange::from_values(vec![4.0, 1.0]).unwrap().median, 2.5);
+        assert_eq!(MedianRange::from_values(Vec::new()), None);
     }
 
     #[test]
     fn a_spread_is_too_wide_beyond_a_quarter_up_or_down() {
-        let of = |least, most| Spread { median: 100.0, least, most };
-        assert_eq!(of(80.0, 120.0).half(), 0.2);
+        let of = |least, most| MedianRange { median: 100.0, min: least, max: most };
+        assert_eq!(of(80.0, 120.0).relative_half_range(), 0.2);
         assert!(!of(75.0, 125.0).is_too_wide());
         assert!(of(75.0, 126.0).is_too_wide());
     }
@@ -93,11 +95,11 @@ mod tests {
     #[test]
     fn quantiles_are_by_the_nearest_rank() {
         let hundred: Vec<u64> = (1..=100).collect();
-        assert_eq!(quantile(&hundred, 0.5), Some(50));
-        assert_eq!(quantile(&hundred, 0.99), Some(99));
-        assert_eq!(quantile(&[7, 8, 9], 0.5), Some(8));
-        assert_eq!(quantile(&[7], 0.99), Some(7));
-        assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!(nearest_rank(&hundred, 0.5), Some(50));
+        assert_eq!(nearest_rank(&hundred, 0.99), Some(99));
+        assert_eq!(nearest_rank(&[7, 8, 9], 0.5), Some(8));
+        assert_eq!(nearest_rank(&[7], 0.99), Some(7));
+        assert_eq!(nearest_rank(&[], 0.5), None);
     }
 
     #[test]
@@ -110,14 +112,14 @@ mod tests {
             (0.0000213, "21.3 µ"),
             (9.5e-7, "950 n"),
         ] {
-            assert_eq!(si(value), text);
+            assert_eq!(format_si(value), text);
         }
     }
 
     #[test]
     fn sizes_are_told_in_the_largest_unit_that_is_exact() {
         for (size, text) in [(16, "16 B"), (4096, "4 KiB"), (5000, "5000 B"), (1 << 24, "16 MiB")] {
-            assert_eq!(bytes(size), text);
+            assert_eq!(format_bytes(size), text);
         }
     }
 }

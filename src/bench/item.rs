@@ -3,12 +3,12 @@
 use crate::clock::Nanos;
 
 /// Digits of a time in nanoseconds: enough for a day.
-const DIGITS: usize = 14;
+const TIMESTAMP_DIGITS: usize = 14;
 /// The smallest item: these digits as a JSON string.
-pub(crate) const SMALLEST: u64 = DIGITS as u64 + 2;
+pub(crate) const MIN_ITEM_SIZE: u64 = TIMESTAMP_DIGITS as u64 + 2;
 
 /// A line: a JSON string of so many bytes, and the newline.
-pub(super) fn line(size: u64) -> Vec<u8> {
+pub(super) fn item_line(size: u64) -> Vec<u8> {
     let filler = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(2);
     let mut line = vec![b'0'; filler + 3];
     line[0] = b'"';
@@ -18,14 +18,15 @@ pub(super) fn line(size: u64) -> Vec<u8> {
 }
 
 /// Writes the time into an item or its line.
-pub(super) fn stamp(item: &mut [u8], now: Nanos) {
-    let digits = format!("{now:0DIGITS$}");
-    item[1..=DIGITS].copy_from_slice(&digits.as_bytes()[digits.len() - DIGITS..]);
+pub(super) fn write_timestamp(item: &mut [u8], now: Nanos) {
+    let digits = format!("{now:0TIMESTAMP_DIGITS$}");
+    item[1..=TIMESTAMP_DIGITS]
+        .copy_from_slice(&digits.as_bytes()[digits.len() - TIMESTAMP_DIGITS..]);
 }
 
 /// The time that was written into it.
-pub(super) fn stamped(item: &[u8]) -> Option<Nanos> {
-    std::str::from_utf8(item.get(1..=DIGITS)?).ok()?.parse().ok()
+pub(super) fn read_timestamp(item: &[u8]) -> Option<Nanos> {
+    std::str::from_utf8(item.get(1..=TIMESTAMP_DIGITS)?).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -34,13 +35,13 @@ mod tests {
 
     #[test]
     fn an_item_has_its_size_and_keeps_its_time() {
-        for size in [SMALLEST, 17, 256, 65536] {
-            let mut line = line(size);
+        for size in [MIN_ITEM_SIZE, 17, 256, 65536] {
+            let mut line = item_line(size);
             assert_eq!(line.len() as u64, size + 1);
-            stamp(&mut line, 123_456_789);
-            assert_eq!(stamped(&line), Some(123_456_789));
+            write_timestamp(&mut line, 123_456_789);
+            assert_eq!(read_timestamp(&line), Some(123_456_789));
             assert!(serde_json::from_slice::<String>(&line).is_ok());
         }
-        assert_eq!(stamped(b"\"1\""), None);
+        assert_eq!(read_timestamp(b"\"1\""), None);
     }
 }

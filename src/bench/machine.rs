@@ -16,7 +16,7 @@ pub(super) struct Machine {
 
 impl Machine {
     /// The one that we are on.
-    pub(super) fn this() -> Self {
+    pub(super) fn current() -> Self {
         let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
         let all = System::new_with_specifics(kind);
         let cpu = all.cpus().first().map(|cpu| cpu.brand().trim().to_owned());
@@ -43,7 +43,7 @@ pub(super) fn free_memory() -> Option<u64> {
 }
 
 /// Which commit this program was built from, if it was built in its repository.
-pub(super) fn commit() -> Option<&'static str> {
+pub(super) fn build_commit() -> Option<&'static str> {
     const COMMIT: &str =
         git_version::git_version!(args = ["--always", "--dirty=+", "--abbrev=10"], fallback = "");
     Some(COMMIT).filter(|commit| !commit.is_empty())

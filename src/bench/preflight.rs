@@ -3,39 +3,41 @@
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
-use super::{Case, LeftOut, Subject, machine};
-use crate::os::{self, width};
+use super::{BenchCase, Implementation, SkippedMeasurement, machine};
+use crate::os::{self, pipe_size_ratio};
 
 /// Items larger than this need much memory: in a measurement as many are put as can be, and wait.
-const LARGE: u64 = 4 << 10;
-const NEEDED: u64 = 256 << 20;
+const LARGE_ITEM_SIZE: u64 = 4 << 10;
+const LARGE_ITEM_MEMORY: u64 = 256 << 20;
 
 /// Of these cases, those that are possible here, and why the others are not; and what else is not as it
 /// should be.
-pub(super) fn possible(mut cases: Vec<Case>) -> std::io::Result<(Vec<Case>, Vec<LeftOut>)> {
+pub(super) fn filter_cases(
+    mut cases: Vec<BenchCase>,
+) -> std::io::Result<(Vec<BenchCase>, Vec<SkippedMeasurement>)> {
     let mut left_out = Vec::new();
-    left_out.extend(narrow_pipes(&cases)?);
-    left_out.extend(too_large(&mut cases, machine::free_memory()));
-    if cases.iter().any(|case| case.subject == Subject::Python)
-        && let Err(why) = has_python()
+    left_out.extend(check_pipe_capacity(&cases)?);
+    left_out.extend(drop_large_cases(&mut cases, machine::free_memory()));
+    if cases.iter().any(|case| case.implementation == Implementation::Python)
+        && let Err(why) = check_python()
     {
-        cases.retain(|case| case.subject != Subject::Python);
-        left_out.push(LeftOut { what: "multiprocessing.Queue".to_owned(), why });
+        cases.retain(|case| case.implementation != Implementation::Python);
+        left_out.push(SkippedMeasurement { what: "multiprocessing.Queue".to_owned(), reason: why });
     }
     Ok((cases, left_out))
 }
 
 /// Whether pipes hold what they are meant to, or why not. One that cannot be made at all is found out
 /// with the case that it is for.
-fn narrow_pipes(cases: &[Case]) -> std::io::Result<Option<LeftOut>> {
+fn check_pipe_capacity(cases: &[BenchCase]) -> std::io::Result<Option<SkippedMeasurement>> {
     let consumers = cases.iter().map(|case| case.consumers).max().unwrap_or(0);
-    let width = match width(consumers) {
-        Err(error) if os::lack(&error).is_some() => return Ok(None),
+    let width = match pipe_size_ratio(consumers) {
+        Err(error) if os::resource_remedy(&error).is_some() => return Ok(None),
         width => width?,
     };
-    Ok(width.filter(|&width| width < 1.0).map(|width| LeftOut {
+    Ok(width.filter(|&width| width < 1.0).map(|width| SkippedMeasurement {
         what: "pipes as wide as they are meant to be".to_owned(),
-        why: format!(
+        reason: format!(
             "they hold down to {:.0} % of that, as their user has many, these included: the figures are those of narrow \
              pipes; end what has them, take fewer consumers, or raise /proc/sys/fs/pipe-user-pages-soft",
             width * 100.0
@@ -44,18 +46,22 @@ fn narrow_pipes(cases: &[Case]) -> std::io::Result<Option<LeftOut>> {
 }
 
 /// Takes those out that there is not enough memory for.
-fn too_large(cases: &mut Vec<Case>, free: Option<u64>) -> Option<LeftOut> {
-    let free = free.filter(|&free| free < NEEDED)?;
+fn drop_large_cases(cases: &mut Vec<BenchCase>, free: Option<u64>) -> Option<SkippedMeasurement> {
+    let free = free.filter(|&free| free < LARGE_ITEM_MEMORY)?;
     let before = cases.len();
-    cases.retain(|case| case.size <= LARGE);
-    (cases.len() < before).then(|| LeftOut {
-        what: format!("items of more than {LARGE} bytes"),
-        why: format!("{} MiB of memory are needed, and {} MiB are free", NEEDED >> 20, free >> 20),
+    cases.retain(|case| case.size <= LARGE_ITEM_SIZE);
+    (cases.len() < before).then(|| SkippedMeasurement {
+        what: format!("items of more than {LARGE_ITEM_SIZE} bytes"),
+        reason: format!(
+            "{} MiB of memory are needed, and {} MiB are free",
+            LARGE_ITEM_MEMORY >> 20,
+            free >> 20
+        ),
     })
 }
 
 /// Whether there is a Python to compare with, or why not.
-fn has_python() -> Result<(), String> {
+fn check_python() -> Result<(), String> {
     let mut command = Command::new("python3");
     command.args(["-c", "import multiprocessing.synchronize"]).stdin(Stdio::null());
     match command.output() {
@@ -73,19 +79,19 @@ fn has_python() -> Result<(), String> {
 }
 
 /// Why it failed, and what helps, if that is known.
-pub(super) fn why(error: &anyhow::Error) -> String {
+pub(super) fn explain_failure(error: &anyhow::Error) -> String {
     let causes = error.chain().filter_map(|cause| cause.downcast_ref());
-    let remedy = causes.filter_map(os::lack).last();
+    let remedy = causes.filter_map(os::resource_remedy).last();
     format!("{error:#}{}", remedy.map(|remedy| format!(": {remedy}")).unwrap_or_default())
 }
 
 /// Cases that failed, and why: those that failed alike are told of together.
-pub(super) fn told(failed: Vec<(Case, String)>) -> Vec<LeftOut> {
-    let mut told: Vec<LeftOut> = Vec::new();
+pub(super) fn group_failures(failed: Vec<(BenchCase, String)>) -> Vec<SkippedMeasurement> {
+    let mut told: Vec<SkippedMeasurement> = Vec::new();
     for (case, why) in failed {
-        match told.iter_mut().find(|one| one.why == why) {
-            Some(one) => one.what += &format!("; {}", case.name()),
-            None => told.push(LeftOut { what: case.name(), why }),
+        match told.iter_mut().find(|one| one.reason == why) {
+            Some(one) => one.what += &format!("; {}", case.label()),
+            None => told.push(SkippedMeasurement { what: case.label(), reason: why }),
         }
     }
     told
@@ -95,20 +101,20 @@ pub(super) fn told(failed: Vec<(Case, String)>) -> Vec<LeftOut> {
 mod tests {
     use super::*;
 
-    fn case(size: u64) -> Case {
-        Case { subject: Subject::Qdemo, size, producers: 1, consumers: 1 }
+    fn case(size: u64) -> BenchCase {
+        BenchCase { implementation: Implementation::Qdemo, size, producers: 1, consumers: 1 }
     }
 
     #[test]
     fn where_there_is_little_memory_large_items_are_left_out() {
         let all = vec![case(16), case(4096), case(65536)];
-        for free in [None, Some(NEEDED)] {
+        for free in [None, Some(LARGE_ITEM_MEMORY)] {
             let mut cases = all.clone();
-            assert_eq!(too_large(&mut cases, free), None);
+            assert_eq!(drop_large_cases(&mut cases, free), None);
             assert_eq!(cases, all);
         }
         let mut cases = all;
-        let why = too_large(&mut cases, Some(100 << 20)).unwrap().why;
+        let why = drop_large_cases(&mut cases, Some(100 << 20)).unwrap().reason;
         assert_eq!(why, "256 MiB of memory are needed, and 100 MiB are free");
         assert_eq!(cases, [case(16), case(4096)]);
     }
@@ -116,8 +122,8 @@ mod tests {
     #[test]
     fn what_failed_alike_is_told_of_together() {
         let failed = [(16, "a"), (256, "b"), (4096, "a")];
-        let told = told(failed.map(|(size, why)| (case(size), why.to_owned())).to_vec());
-        let told: Vec<_> = told.iter().map(|one| (&one.what[..], &one.why[..])).collect();
+        let told = group_failures(failed.map(|(size, why)| (case(size), why.to_owned())).to_vec());
+        let told: Vec<_> = told.iter().map(|one| (&one.what[..], &one.reason[..])).collect();
         assert_eq!(told, [("16 B, 1 × 1; 4 KiB, 1 × 1", "a"), ("256 B, 1 × 1", "b")]);
     }
 }

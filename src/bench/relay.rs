@@ -4,86 +4,90 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use super::item::{line, stamp, stamped};
-use super::task::{Task, Told, give, take};
-use crate::os::widen;
-use crate::pipe::{PIPE_BUF, WIDE};
-use crate::run::private_dir::HOPS;
+use super::item::{item_line, read_timestamp, write_timestamp};
+use super::task::{ProcessReport, TrialTask, acquire_token, release_token};
+use crate::os::widen_pipe;
+use crate::pipe::{PIPE_BUF, WIDE_PIPE_BYTES};
+use crate::run::private_dir::RELAY_PIPES;
 
 /// How much is read at once: what the pipes hold.
-const MOST: usize = WIDE;
+const BUFFER_SIZE: usize = WIDE_PIPE_BYTES;
 
-fn to(task: &Task, hop: usize) -> io::Result<File> {
-    File::options().write(true).open(task.place.join(HOPS[hop]))
+fn open_hop_writer(task: &TrialTask, hop: usize) -> io::Result<File> {
+    File::options().write(true).open(task.dir.join(RELAY_PIPES[hop]))
 }
 
-fn from(task: &Task, hop: usize) -> io::Result<File> {
-    let pipe = File::open(task.place.join(HOPS[hop]))?;
-    widen(&pipe, WIDE);
+fn open_hop_reader(task: &TrialTask, hop: usize) -> io::Result<File> {
+    let pipe = File::open(task.dir.join(RELAY_PIPES[hop]))?;
+    widen_pipe(&pipe, WIDE_PIPE_BYTES);
     Ok(pipe)
 }
 
 /// In pieces that the kernel doesn't mix with others, as any number of writers must.
-fn write_all(mut pipe: &File, bytes: &[u8]) -> io::Result<()> {
+fn write_chunked(mut pipe: &File, bytes: &[u8]) -> io::Result<()> {
     bytes.chunks(PIPE_BUF).try_for_each(|piece| pipe.write_all(piece))
 }
 
 /// Writes items until the time is over.
-pub(super) fn write(task: &Task) -> anyhow::Result<Told> {
-    let pipe = to(task, 0)?;
-    let tokens = task.open_tokens()?;
-    let clock = task.get_ready()?;
+pub(super) fn run_writer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
+    let pipe = open_hop_writer(task, 0)?;
+    let tokens = task.open_token_reader()?;
+    let clock = task.wait_for_start()?;
     let begin = clock.now();
-    let end = begin + task.window;
-    let mut item = line(task.size);
+    let end = begin + task.put_duration;
+    let mut item = item_line(task.size);
     match tokens {
         None => {
             // Full writes, wherever an item ends.
             let several = item.repeat(PIPE_BUF.div_ceil(item.len()) * 16);
             while clock.now() < end {
-                write_all(&pipe, &several)?;
+                write_chunked(&pipe, &several)?;
             }
         }
         Some(tokens) => {
-            while clock.now() < end && take(&tokens)? {
-                stamp(&mut item, clock.now());
-                write_all(&pipe, &item)?;
+            while clock.now() < end && acquire_token(&tokens)? {
+                write_timestamp(&mut item, clock.now());
+                write_chunked(&pipe, &item)?;
             }
         }
     }
-    Ok(Told::Put { begin })
+    Ok(ProcessReport::Put { begin })
 }
 
 /// Passes everything on.
-pub(super) fn relay(task: &Task) -> anyhow::Result<Told> {
-    let (mut source, sink) = (from(task, 0)?, to(task, 1)?);
-    task.get_ready()?;
-    let mut buffer = vec![0; MOST];
+pub(super) fn run_relay(task: &TrialTask) -> anyhow::Result<ProcessReport> {
+    let (mut source, sink) = (open_hop_reader(task, 0)?, open_hop_writer(task, 1)?);
+    task.wait_for_start()?;
+    let mut buffer = vec![0; BUFFER_SIZE];
     loop {
         match source.read(&mut buffer)? {
-            0 => return Ok(Told::Passed),
-            read => write_all(&sink, &buffer[..read])?,
+            0 => return Ok(ProcessReport::Passed),
+            read => write_chunked(&sink, &buffer[..read])?,
         }
     }
 }
 
 /// Reads everything.
-pub(super) fn read(task: &Task) -> anyhow::Result<Told> {
-    let mut pipe = from(task, 1)?;
-    let tokens = task.create_tokens()?;
-    let clock = task.get_ready()?;
+pub(super) fn run_reader(task: &TrialTask) -> anyhow::Result<ProcessReport> {
+    let mut pipe = open_hop_reader(task, 1)?;
+    let tokens = task.open_token_writer()?;
+    let clock = task.wait_for_start()?;
     let mut latencies = Vec::new();
-    let mut buffer = vec![0; MOST];
-    let mut item = vec![0; line(task.size).len()];
+    let mut buffer = vec![0; BUFFER_SIZE];
+    let mut item = vec![0; item_line(task.size).len()];
     let (mut bytes, mut end) = (0, 0);
     if let Some(tokens) = tokens {
-        give(&tokens)?;
+        release_token(&tokens)?;
         while pipe.read_exact(&mut item).is_ok() {
             let now = clock.now();
-            latencies.extend(stamped(&item).map(|put| now.saturating_sub(put)));
-            give(&tokens)?;
+            latencies.extend(read_timestamp(&item).map(|put| now.saturating_sub(put)));
+            release_token(&tokens)?;
         }
-        return Ok(Told::Got { end: clock.now(), items: latencies.len() as u64, latencies });
+        return Ok(ProcessReport::Got {
+            end: clock.now(),
+            items: latencies.len() as u64,
+            latencies,
+        });
     }
     loop {
         match pipe.read(&mut buffer)? {
@@ -94,5 +98,5 @@ pub(super) fn read(task: &Task) -> anyhow::Result<Told> {
             }
         }
     }
-    Ok(Told::Got { end, items: bytes / item.len() as u64, latencies })
+    Ok(ProcessReport::Got { end, items: bytes / item.len() as u64, latencies })
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::figures::{bytes, si};
-use super::{Case, Outcome, Report, Subject};
+use super::figures::{format_bytes, format_si};
+use super::{BenchCase, BenchReport, CaseResult, Implementation};
 
-impl Report {
+impl BenchReport {
     /// Who was measured, on what.
     pub(super) fn title(&self) -> [String; 2] {
         let machine = &self.machine;
@@ -26,66 +26,67 @@ impl Report {
     }
 
     /// All of it.
-    pub(crate) fn table(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         let mut text = self.title().join("\n") + "\n\n";
         let _ = writeln!(
             text,
             "{:>8} {:>7} {:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}",
             "items", "workers", "items/s", "spread", "bytes/s", "of limit", "p50", "p99", "limit"
         );
-        let of = |subject| self.cases.iter().filter(move |one| one.case.subject == subject);
-        for one in of(Subject::Qdemo) {
-            let limit = self.limit(one.case.size);
+        let of = |subject| self.cases.iter().filter(move |one| one.case.implementation == subject);
+        for one in of(Implementation::Qdemo) {
+            let limit = self.relay_limit(one.case.size);
             let _ = writeln!(
                 text,
                 "{} {:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}",
-                who(&one.case),
-                si(one.items_per_s.median),
-                self.spread(one),
-                si(one.bytes_per_s) + "B",
-                times(limit.map(|limit| one.items_per_s.median / limit.items_per_s.median)),
-                si(one.p50_s.median) + "s",
-                si(one.p99_s.median) + "s",
-                limit.map_or("–".to_owned(), |limit| si(limit.p50_s.median) + "s"),
+                case_columns(&one.case),
+                format_si(one.items_per_s.median),
+                self.format_spread(one),
+                format_si(one.bytes_per_s) + "B",
+                format_ratio(limit.map(|limit| one.items_per_s.median / limit.items_per_s.median)),
+                format_si(one.p50_s.median) + "s",
+                format_si(one.p99_s.median) + "s",
+                limit.map_or("–".to_owned(), |limit| format_si(limit.p50_s.median) + "s"),
             );
         }
         text += "\np50, p99: from the put in one process until the get in another, one item at a time a pair.\n\
                  limit: the same bytes through two named pipes, one writer, a bare relay, one reader.\n";
-        if of(Subject::Python).next().is_some() {
+        if of(Implementation::Python).next().is_some() {
             let _ = writeln!(
                 text,
                 "\n{:>8} {:>7} {:>9} {:>7} {:>8} {:>8} {:>8}",
                 "mp.Queue", "workers", "items/s", "spread", "qdemo", "p50", "qdemo"
             );
         }
-        for one in of(Subject::Python) {
-            let ours = self.find(Case { subject: Subject::Qdemo, ..one.case });
+        for one in of(Implementation::Python) {
+            let ours =
+                self.find_result(BenchCase { implementation: Implementation::Qdemo, ..one.case });
             let _ = writeln!(
                 text,
                 "{} {:>9} {:>7} {:>8} {:>8} {:>8}",
-                who(&one.case),
-                si(one.items_per_s.median),
-                self.spread(one),
-                times(ours.map(|ours| ours.items_per_s.median / one.items_per_s.median)),
-                si(one.p50_s.median) + "s",
-                times(ours.map(|ours| ours.p50_s.median / one.p50_s.median)),
+                case_columns(&one.case),
+                format_si(one.items_per_s.median),
+                self.format_spread(one),
+                format_ratio(ours.map(|ours| ours.items_per_s.median / one.items_per_s.median)),
+                format_si(one.p50_s.median) + "s",
+                format_ratio(ours.map(|ours| ours.p50_s.median / one.p50_s.median)),
             );
         }
         text
     }
 
     /// Of one round nobody knows.
-    fn spread(&self, one: &Outcome) -> String {
+    fn format_spread(&self, one: &CaseResult) -> String {
         match self.rounds {
             1 => "–".to_owned(),
-            _ => format!("± {:.0} %", one.items_per_s.half() * 100.0),
+            _ => format!("± {:.0} %", one.items_per_s.relative_half_range() * 100.0),
         }
     }
 
     /// Cases whose rounds differ too much, as a line for people; none if there are none.
-    pub(crate) fn doubts(&self) -> Option<String> {
-        let wide = |one: &&Outcome| one.items_per_s.is_too_wide() || one.p50_s.is_too_wide();
-        let names: Vec<_> = self.cases.iter().filter(wide).map(|one| one.case.name()).collect();
+    pub(crate) fn spread_warning(&self) -> Option<String> {
+        let wide = |one: &&CaseResult| one.items_per_s.is_too_wide() || one.p50_s.is_too_wide();
+        let names: Vec<_> = self.cases.iter().filter(wide).map(|one| one.case.label()).collect();
         let (first, others) = names.split_first()?;
         let others = match others.len() {
             0 => String::new(),
@@ -98,11 +99,15 @@ impl Report {
     }
 }
 
-fn who(case: &Case) -> String {
-    format!("{:>8} {:>7}", bytes(case.size), format!("{} × {}", case.producers, case.consumers))
+fn case_columns(case: &BenchCase) -> String {
+    format!(
+        "{:>8} {:>7}",
+        format_bytes(case.size),
+        format!("{} × {}", case.producers, case.consumers)
+    )
 }
 
-fn times(ratio: Option<f64>) -> String {
+fn format_ratio(ratio: Option<f64>) -> String {
     ratio.map_or("–".to_owned(), |ratio| match ratio {
         100.0.. => format!("{ratio:.0} ×"),
         10.0.. => format!("{ratio:.1} ×"),

@@ -13,22 +13,27 @@ use crate::run::private_dir::TOKENS;
 
 /// What one process is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Task {
-    pub(super) part: Part,
+pub(crate) struct TrialTask {
+    #[serde(rename = "part")]
+    pub(super) role: ProcessRole,
     /// From 1 on, among those who play the same part.
     #[serde(default)]
-    pub(super) number: u32,
+    #[serde(rename = "number")]
+    pub(super) index: u32,
     /// The directory of the pipes.
     #[serde(default)]
-    pub(super) place: PathBuf,
+    #[serde(rename = "place")]
+    pub(super) dir: PathBuf,
     /// Bytes of an item as JSON.
     pub(super) size: u64,
     /// For so many nanoseconds items are put.
     #[serde(default)]
-    pub(super) window: Nanos,
+    #[serde(rename = "window")]
+    pub(super) put_duration: Nanos,
     /// One at a time, and only when somebody waits for it.
     #[serde(default)]
-    pub(super) one_by_one: bool,
+    #[serde(rename = "one_by_one")]
+    pub(super) has_permits: bool,
     /// See [`Clock::since`].
     #[serde(default)]
     pub(super) origin: Nanos,
@@ -36,7 +41,7 @@ pub(crate) struct Task {
 
 /// What a process is in a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Part {
+pub(super) enum ProcessRole {
     Producer,
     Consumer,
     Writer,
@@ -49,7 +54,7 @@ pub(super) enum Part {
 /// What a process says, a line each.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Told {
+pub(super) enum ProcessReport {
     /// It waits for the end of its standard input, which is the sign to begin.
     Ready,
     /// It put the first item at `begin`.
@@ -62,47 +67,47 @@ pub(super) enum Told {
     Failed(String),
 }
 
-impl Task {
+impl TrialTask {
     /// Does it, and tells.
-    pub(crate) fn perform(&self) -> anyhow::Result<()> {
-        let told = match self.part {
-            Part::Producer => workload::produce(self),
-            Part::Consumer => workload::consume(self),
-            Part::Writer => relay::write(self),
-            Part::Relay => relay::relay(self),
-            Part::Reader => relay::read(self),
-            Part::KeeperLoop => keeper_loop::relay(self),
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let told = match self.role {
+            ProcessRole::Producer => workload::run_producer(self),
+            ProcessRole::Consumer => workload::run_consumer(self),
+            ProcessRole::Writer => relay::run_writer(self),
+            ProcessRole::Relay => relay::run_relay(self),
+            ProcessRole::Reader => relay::run_reader(self),
+            ProcessRole::KeeperLoop => keeper_loop::run_keeper_loop(self),
         };
-        tell(&told.unwrap_or_else(|error| Told::Failed(format!("{error:#}"))))
+        send_report(&told.unwrap_or_else(|error| ProcessReport::Failed(format!("{error:#}"))))
     }
 
     /// Says that it may begin, and waits for the others.
-    pub(super) fn get_ready(&self) -> anyhow::Result<Clock> {
-        tell(&Told::Ready)?;
+    pub(super) fn wait_for_start(&self) -> anyhow::Result<Clock> {
+        send_report(&ProcessReport::Ready)?;
         io::stdin().lock().read_to_end(&mut Vec::new())?;
         Ok(Clock::since(self.origin))
     }
 
     /// Where leave to put is read, when it is about one item at a time. Waits for the other end, and ends
     /// with it.
-    pub(super) fn open_tokens(&self) -> io::Result<Option<File>> {
-        self.one_by_one.then(|| File::open(self.place.join(TOKENS))).transpose()
+    pub(super) fn open_token_reader(&self) -> io::Result<Option<File>> {
+        self.has_permits.then(|| File::open(self.dir.join(TOKENS))).transpose()
     }
 
     /// Where it is given.
-    pub(super) fn create_tokens(&self) -> io::Result<Option<File>> {
-        let open = || File::options().write(true).open(self.place.join(TOKENS));
-        self.one_by_one.then(open).transpose()
+    pub(super) fn open_token_writer(&self) -> io::Result<Option<File>> {
+        let open = || File::options().write(true).open(self.dir.join(TOKENS));
+        self.has_permits.then(open).transpose()
     }
 
     /// After how many items the clock is to be looked at: so that it costs next to nothing.
-    pub(super) fn stride(&self) -> u64 {
+    pub(super) fn clock_check_interval(&self) -> u64 {
         (4096 / self.size.max(1)).max(1)
     }
 }
 
 /// Lets somebody put an item. That nobody wants to any more is fine.
-pub(super) fn give(mut tokens: &File) -> io::Result<()> {
+pub(super) fn release_token(mut tokens: &File) -> io::Result<()> {
     match tokens.write_all(b".") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
@@ -110,12 +115,12 @@ pub(super) fn give(mut tokens: &File) -> io::Result<()> {
 }
 
 /// Waits for leave to put an item; false when there will be none.
-pub(super) fn take(mut tokens: &File) -> io::Result<bool> {
+pub(super) fn acquire_token(mut tokens: &File) -> io::Result<bool> {
     Ok(tokens.read(&mut [0])? > 0)
 }
 
 /// That nobody listens any more is for who has died: this process ends soon, for want of a queue.
-fn tell(told: &Told) -> anyhow::Result<()> {
+fn send_report(told: &ProcessReport) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(told)?;
     line.push(b'\n');
     match io::stdout().lock().write_all(&line) {

@@ -10,26 +10,26 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, anyhow, bail};
 use tempfile::{Builder, TempDir};
 
-use super::task::{Part, Task, Told};
-use super::{Case, Kind, PYTHON_WINDOW, Subject, WINDOW};
-use crate::clock::{Clock, Nanos, Stamp};
-use crate::journal::Fact;
-use crate::keeper::{Event, Keeper, Office, Plan, Post, Watch};
-use crate::os::start_own;
-use crate::os::{PrivateDir, Ready, Waker, wait};
+use super::task::{ProcessReport, ProcessRole, TrialTask};
+use super::{BenchCase, Implementation, Metric, PUT_DURATION, PYTHON_PUT_DURATION};
+use crate::clock::{Clock, Nanos, ProcessBirth};
+use crate::journal::Record;
+use crate::keeper::{Event, Keeper, KeeperConfig, Observer, PipeHost, Pipes};
+use crate::os::spawn_self;
+use crate::os::{Interest, PrivateDir, Waker, wait_ready};
 use crate::pipe::{QueueDir, make_fifo};
-use crate::queue::{Queue, Remains};
-use crate::role::{Role, Worker};
-use crate::run::Crew;
-use crate::run::private_dir::{self, BENCH, HOPS, MEASUREMENT, TOKENS};
+use crate::queue::{Queue, QueueState};
+use crate::role::{Role, WorkerId};
+use crate::run::Workers;
+use crate::run::private_dir::{self, BENCH_QUEUE, RELAY_PIPES, TOKENS, TRIAL_DIR_PREFIX};
 
 /// How long a measurement may take at the most.
-const PATIENCE: Nanos = 30_000_000_000;
-const SCRIPT: &str = include_str!("mp_queue.py");
+const TRIAL_TIMEOUT: Nanos = 30_000_000_000;
+const PYTHON_SCRIPT: &str = include_str!("mp_queue.py");
 
 /// Where measurements are made.
-pub(super) struct Stage<'a> {
-    pub(super) crew: &'a Crew,
+pub(super) struct Trial<'a> {
+    pub(super) workers: &'a Workers,
     /// The directory for all of them.
     pub(super) base: &'a PrivateDir,
     /// Ends everything.
@@ -43,264 +43,301 @@ pub(crate) struct Interrupted;
 
 /// What the processes of a measurement have told.
 #[derive(Debug, Default)]
-pub(super) struct Sample {
-    begin: Option<Nanos>,
-    end: Nanos,
+pub(super) struct TrialSample {
+    first_put: Option<Nanos>,
+    last_get: Nanos,
     items: u64,
     /// In no order.
     pub(super) latencies: Vec<Nanos>,
 }
 
-impl Sample {
+impl TrialSample {
     /// From the first put to the last get; none if nothing came through.
     pub(super) fn items_per_second(&self) -> Option<f64> {
-        let time = self.end.checked_sub(self.begin?).filter(|&time| time > 0)?;
+        let time = self.last_get.checked_sub(self.first_put?).filter(|&time| time > 0)?;
         (self.items > 0).then(|| self.items as f64 / (time as f64 / 1e9))
     }
 
-    fn take(&mut self, told: Told) -> anyhow::Result<()> {
+    fn add_report(&mut self, told: ProcessReport) -> anyhow::Result<()> {
         match told {
-            Told::Put { begin } => {
-                self.begin = Some(self.begin.map_or(begin, |first| first.min(begin)));
+            ProcessReport::Put { begin } => {
+                self.first_put = Some(self.first_put.map_or(begin, |first| first.min(begin)));
             }
-            Told::Got { end, items, latencies } => {
-                self.end = self.end.max(end);
+            ProcessReport::Got { end, items, latencies } => {
+                self.last_get = self.last_get.max(end);
                 self.items += items;
                 self.latencies.extend(latencies);
             }
-            Told::Ready | Told::Passed => {}
-            Told::Failed(why) => bail!(why),
+            ProcessReport::Ready | ProcessReport::Passed => {}
+            ProcessReport::Failed(why) => bail!(why),
         }
         Ok(())
     }
 }
 
-impl Stage<'_> {
+impl Trial<'_> {
     /// Measures this once. None of its processes and pipes is left.
-    pub(super) fn measure(&self, case: Case, kind: Kind) -> anyhow::Result<Sample> {
-        let (place, measured) = self.try_to_measure(case, kind)?;
+    pub(super) fn measure(&self, case: BenchCase, kind: Metric) -> anyhow::Result<TrialSample> {
+        let (place, measured) = self.measure_once(case, kind)?;
         match measured {
             // A cleaner of the temporary folder has removed it meanwhile.
             Err(error) if !error.is::<Interrupted>() && !place.path().exists() => {
-                self.try_to_measure(case, kind)?.1
+                self.measure_once(case, kind)?.1
             }
             other => other,
         }
     }
 
     /// Measures it in a directory of its own.
-    fn try_to_measure(
+    fn measure_once(
         &self,
-        case: Case,
-        kind: Kind,
-    ) -> anyhow::Result<(TempDir, anyhow::Result<Sample>)> {
-        let place = self.place().context("cannot make a directory")?;
-        let measured = self.perform(case, kind, place.path());
-        self.crew.dismiss();
+        case: BenchCase,
+        kind: Metric,
+    ) -> anyhow::Result<(TempDir, anyhow::Result<TrialSample>)> {
+        let place = self.create_trial_dir().context("cannot make a directory")?;
+        let measured = self.run_in(case, kind, place.path());
+        self.workers.kill_all();
         Ok((place, measured))
     }
 
     /// A directory for one measurement. The one for all of them may have been cleaned away.
-    fn place(&self) -> io::Result<TempDir> {
-        self.base.renew()?;
-        Builder::new().prefix(MEASUREMENT).tempdir_in(self.base.path())
+    fn create_trial_dir(&self) -> io::Result<TempDir> {
+        self.base.recreate_if_gone()?;
+        Builder::new().prefix(TRIAL_DIR_PREFIX).tempdir_in(self.base.path())
     }
 
-    fn perform(&self, case: Case, kind: Kind, place: &Path) -> anyhow::Result<Sample> {
-        for name in HOPS.into_iter().chain([TOKENS]) {
+    fn run_in(&self, case: BenchCase, kind: Metric, place: &Path) -> anyhow::Result<TrialSample> {
+        for name in RELAY_PIPES.into_iter().chain([TOKENS]) {
             make_fifo(&place.join(name)).context("cannot make a named pipe")?;
         }
         let (start, go) = pipe()?;
-        let mut cast = Cast { go: Some(go), players: Vec::new(), sample: Sample::default() };
-        let roles: &[(Part, u32)] = match case.subject {
-            Subject::Qdemo => &[(Part::Consumer, case.consumers), (Part::Producer, case.producers)],
-            Subject::Relay => &[(Part::Reader, 1), (Part::Relay, 1), (Part::Writer, 1)],
-            Subject::Python => &[(Part::Producer, 1)],
+        let mut cast = TrialProcesses {
+            start_gate: Some(go),
+            processes: Vec::new(),
+            sample: TrialSample::default(),
+        };
+        let roles: &[(ProcessRole, u32)] = match case.implementation {
+            Implementation::Qdemo => {
+                &[(ProcessRole::Consumer, case.consumers), (ProcessRole::Producer, case.producers)]
+            }
+            Implementation::Relay => {
+                &[(ProcessRole::Reader, 1), (ProcessRole::Relay, 1), (ProcessRole::Writer, 1)]
+            }
+            Implementation::Python => &[(ProcessRole::Producer, 1)],
         };
         let mut post = None;
-        if case.subject == Subject::Qdemo {
-            let dir = QueueDir::open_or_create(place, BENCH)?;
-            post = Some(Post::open(dir).context("cannot make a named pipe")?);
+        if case.implementation == Implementation::Qdemo {
+            let dir = QueueDir::open_or_create(place, BENCH_QUEUE)?;
+            post = Some(Pipes::open(dir).context("cannot make a named pipe")?);
         }
         let origin = Clock::origin();
         for &(part, count) in roles {
             for number in 1..=count {
-                let one_by_one = kind == Kind::Latency;
+                let one_by_one = kind == Metric::Latency;
                 let (place, size) = (place.to_owned(), case.size);
-                let task = Task { part, number, place, size, window: WINDOW, one_by_one, origin };
-                cast.players.push(self.engage(case, &task, &start)?);
+                let task = TrialTask {
+                    role: part,
+                    index: number,
+                    dir: place,
+                    size,
+                    put_duration: PUT_DURATION,
+                    has_permits: one_by_one,
+                    origin,
+                };
+                cast.processes.push(self.spawn_process(case, &task, &start)?);
             }
         }
         drop(start);
         match post {
-            Some(post) => self.keep(post, case, &mut cast)?,
-            None => self.watch(&mut cast)?,
+            Some(post) => self.run_keeper(post, case, &mut cast)?,
+            None => self.wait_for_exit(&mut cast)?,
         }
         Ok(cast.sample)
     }
 
     /// Starts a process whose end is that of the pipe that is returned.
-    fn engage(&self, case: Case, task: &Task, start: &PipeReader) -> anyhow::Result<Player> {
+    fn spawn_process(
+        &self,
+        case: BenchCase,
+        task: &TrialTask,
+        start: &PipeReader,
+    ) -> anyhow::Result<TrialProcess> {
         let (reader, writer) = pipe()?;
-        let role = match task.part {
-            Part::Producer | Part::Writer => Role::Producer,
+        let role = match task.role {
+            ProcessRole::Producer | ProcessRole::Writer => Role::Producer,
             _ => Role::Consumer,
         };
         let take_on = |command: &mut Command| {
             command.stdin(start.try_clone()?).stdout(writer.try_clone()?);
-            self.crew.take_on(Worker { role, number: task.number }, command)
+            self.workers.spawn(WorkerId { role, index: task.index }, command)
         };
-        if case.subject == Subject::Python {
-            take_on(&mut python(case, task)?).context("cannot start python3")?;
+        if case.implementation == Implementation::Python {
+            take_on(&mut python_command(case, task)?).context("cannot start python3")?;
         } else {
             let words = serde_json::to_string(task)?;
-            start_own(|command| take_on(command.arg("bench-task").arg(&words)))
+            spawn_self(|command| take_on(command.arg("bench-task").arg(&words)))
                 .context("cannot start this program")?;
         }
-        Ok(Player { reader, text: Vec::new(), ready: false, done: false, over: false })
+        Ok(TrialProcess {
+            reader,
+            buffer: Vec::new(),
+            is_ready: false,
+            has_reported: false,
+            has_exited: false,
+        })
     }
 
     /// Keeps the queue until all have left: as the parent of a run does, without telling anybody.
-    fn keep(&self, post: Post, case: Case, cast: &mut Cast) -> anyhow::Result<()> {
-        let all = |role, count| (1..=count).map(move |number| Worker { role, number });
+    fn run_keeper(
+        &self,
+        post: Pipes,
+        case: BenchCase,
+        cast: &mut TrialProcesses,
+    ) -> anyhow::Result<()> {
+        let all = |role, count| (1..=count).map(move |number| WorkerId { role, index: number });
         let producers = all(Role::Producer, case.producers);
         let workers: BTreeSet<_> = producers.chain(all(Role::Consumer, case.consumers)).collect();
-        let mut keeper = Keeper::new(Plan {
-            queue: Queue::new(Remains::default(), false),
+        let mut keeper = Keeper::new(KeeperConfig {
+            queue: Queue::new(QueueState::default(), false),
             workers: Some(workers),
             pacer: None,
         });
-        let mut host = Office { post, watch: Nobody };
-        let clock = Clock::start();
+        let mut host = PipeHost { pipes: post, observer: NullObserver };
+        let clock = Clock::start_now();
         loop {
-            keeper.turn(clock.now(), &mut host)?;
-            host.post.flush();
-            if cast.is_over() {
+            keeper.process_pending(clock.now(), &mut host)?;
+            host.pipes.flush();
+            if cast.have_all_exited() {
                 return Ok(());
             }
-            must_go_on(clock)?;
-            let arrivals = host.post.wait(clock, Some(PATIENCE), &cast.pipes(self.interrupt))?;
-            host.take_in(&mut keeper, clock, &arrivals)?;
-            cast.hear(&arrivals.others)?;
+            check_deadline(clock)?;
+            let arrivals =
+                host.pipes.wait(clock, Some(TRIAL_TIMEOUT), &cast.poll_fds(self.interrupt))?;
+            host.process_arrivals(&mut keeper, clock, &arrivals)?;
+            cast.read_reports(&arrivals.others_ready)?;
         }
     }
 
     /// Waits until all have left.
-    fn watch(&self, cast: &mut Cast) -> anyhow::Result<()> {
-        let clock = Clock::start();
-        while !cast.is_over() {
-            must_go_on(clock)?;
-            let left = PATIENCE.saturating_sub(clock.now());
-            let states = wait(&cast.pipes(self.interrupt), Some(left))?;
-            let ready: Vec<_> = states.iter().map(|state| state.ready || state.dead).collect();
-            cast.hear(&ready)?;
+    fn wait_for_exit(&self, cast: &mut TrialProcesses) -> anyhow::Result<()> {
+        let clock = Clock::start_now();
+        while !cast.have_all_exited() {
+            check_deadline(clock)?;
+            let left = TRIAL_TIMEOUT.saturating_sub(clock.now());
+            let states = wait_ready(&cast.poll_fds(self.interrupt), Some(left))?;
+            let ready: Vec<_> =
+                states.iter().map(|state| state.is_ready || state.is_hung_up).collect();
+            cast.read_reports(&ready)?;
         }
         Ok(())
     }
 }
 
 /// Fails when a measurement takes far longer than it may: one of its processes has been stopped, perhaps.
-fn must_go_on(clock: Clock) -> anyhow::Result<()> {
-    match clock.now() < PATIENCE {
+fn check_deadline(clock: Clock) -> anyhow::Result<()> {
+    match clock.now() < TRIAL_TIMEOUT {
         true => Ok(()),
-        false => bail!("a process does not answer for {} s", PATIENCE / 1_000_000_000),
+        false => bail!("a process does not answer for {} s", TRIAL_TIMEOUT / 1_000_000_000),
     }
 }
 
 /// One process that starts those of `multiprocessing`.
-fn python(case: Case, task: &Task) -> anyhow::Result<Command> {
-    let script = task.place.join(private_dir::SCRIPT);
-    fs::write(&script, SCRIPT).context("cannot write a script")?;
+fn python_command(case: BenchCase, task: &TrialTask) -> anyhow::Result<Command> {
+    let script = task.dir.join(private_dir::PYTHON_SCRIPT_NAME);
+    fs::write(&script, PYTHON_SCRIPT).context("cannot write a script")?;
     let mut command = Command::new("python3");
-    let window = if task.one_by_one { task.window } else { PYTHON_WINDOW };
+    let window = if task.has_permits { task.put_duration } else { PYTHON_PUT_DURATION };
     let seconds = window as f64 / 1e9;
     let numbers = [case.size, case.producers.into(), case.consumers.into()];
     command.arg(script).args(numbers.map(|number| number.to_string()));
-    command.arg(seconds.to_string()).arg(if task.one_by_one { "latency" } else { "throughput" });
+    command.arg(seconds.to_string()).arg(if task.has_permits { "latency" } else { "throughput" });
     command.stderr(Stdio::null());
     Ok(command)
 }
 
 /// The processes of a measurement.
-struct Cast {
+struct TrialProcesses {
     /// When this is closed, they begin.
-    go: Option<PipeWriter>,
-    players: Vec<Player>,
-    sample: Sample,
+    start_gate: Option<PipeWriter>,
+    processes: Vec<TrialProcess>,
+    sample: TrialSample,
 }
 
 /// One of them.
-struct Player {
+struct TrialProcess {
     reader: PipeReader,
-    text: Vec<u8>,
-    ready: bool,
+    buffer: Vec<u8>,
+    is_ready: bool,
     /// It has told what it saw.
-    done: bool,
+    has_reported: bool,
     /// It has ended.
-    over: bool,
+    has_exited: bool,
 }
 
-impl Cast {
-    fn is_over(&self) -> bool {
-        self.players.iter().all(|player| player.over)
+impl TrialProcesses {
+    fn have_all_exited(&self) -> bool {
+        self.processes.iter().all(|player| player.has_exited)
     }
 
     /// What is to be waited for; [`Cast::hear`] wants to know of it in this order.
-    fn pipes<'a>(&'a self, interrupt: &'a Waker) -> Vec<(BorrowedFd<'a>, Ready)> {
-        let speaking = self.players.iter().filter(|player| !player.over);
-        let pipes = speaking.map(|player| (player.reader.as_fd(), Ready::Read));
-        [(interrupt.as_fd(), Ready::Read)].into_iter().chain(pipes).collect()
+    fn poll_fds<'a>(&'a self, interrupt: &'a Waker) -> Vec<(BorrowedFd<'a>, Interest)> {
+        let speaking = self.processes.iter().filter(|player| !player.has_exited);
+        let pipes = speaking.map(|player| (player.reader.as_fd(), Interest::Read));
+        [(interrupt.as_fd(), Interest::Read)].into_iter().chain(pipes).collect()
     }
 
     /// Takes in what they say, and lets them begin when all are ready.
-    fn hear(&mut self, ready: &[bool]) -> anyhow::Result<()> {
+    fn read_reports(&mut self, ready: &[bool]) -> anyhow::Result<()> {
         if ready.first() == Some(&true) {
             return Err(Interrupted.into());
         }
-        let speaking = self.players.iter_mut().filter(|player| !player.over);
+        let speaking = self.processes.iter_mut().filter(|player| !player.has_exited);
         for (player, _) in speaking.zip(&ready[1..]).filter(|(_, ready)| **ready) {
-            player.hear(&mut self.sample)?;
+            player.read_reports(&mut self.sample)?;
         }
-        if self.players.iter().all(|player| player.ready) {
-            self.go = None;
+        if self.processes.iter().all(|player| player.is_ready) {
+            self.start_gate = None;
         }
         Ok(())
     }
 }
 
-impl Player {
-    fn hear(&mut self, sample: &mut Sample) -> anyhow::Result<()> {
+impl TrialProcess {
+    fn read_reports(&mut self, sample: &mut TrialSample) -> anyhow::Result<()> {
         let mut buffer = [0; 16 * 1024];
         let read = self.reader.read(&mut buffer)?;
-        self.text.extend_from_slice(&buffer[..read]);
+        self.buffer.extend_from_slice(&buffer[..read]);
         if read == 0 {
-            self.over = true;
-            return match self.done && self.text.is_empty() {
+            self.has_exited = true;
+            return match self.has_reported && self.buffer.is_empty() {
                 true => Ok(()),
                 false => Err(anyhow!("a process has died")),
             };
         }
-        while let Some(end) = memchr::memchr(b'\n', &self.text) {
-            let line: Vec<_> = self.text.drain(..=end).collect();
+        while let Some(end) = memchr::memchr(b'\n', &self.buffer) {
+            let line: Vec<_> = self.buffer.drain(..=end).collect();
             let told =
                 serde_json::from_slice(&line).context("a process has said what is unheard of")?;
-            self.ready |= told == Told::Ready;
-            self.done |= matches!(told, Told::Put { .. } | Told::Got { .. } | Told::Passed);
-            sample.take(told)?;
+            self.is_ready |= told == ProcessReport::Ready;
+            self.has_reported |= matches!(
+                told,
+                ProcessReport::Put { .. } | ProcessReport::Got { .. } | ProcessReport::Passed
+            );
+            sample.add_report(told)?;
         }
         Ok(())
     }
 }
 
 /// Nobody watches, and there is nothing to be remembered.
-struct Nobody;
+struct NullObserver;
 
-impl Watch for Nobody {
-    fn end(&mut self) -> std::io::Result<Stamp> {
-        Ok(Stamp::now())
+impl Observer for NullObserver {
+    fn record_end(&mut self) -> std::io::Result<ProcessBirth> {
+        Ok(ProcessBirth::now())
     }
 
-    fn event(&mut self, _: Event<'_>) {}
+    fn on_event(&mut self, _: Event<'_>) {}
 
-    fn record(&mut self, _: &Fact<'_>) {}
+    fn append_record(&mut self, _: &Record<'_>) {}
 }

@@ -6,14 +6,14 @@ use anyhow::Context;
 
 use super::get::OutputArgs;
 use super::one_shot;
-use super::{QueueArg, Stop, need_output, values};
+use super::{ExitError, QueueArg, require_stdout, values};
 use crate::client::{Client, Error};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
-use crate::exit::Usage;
-use crate::report::StdoutFailed;
-use crate::report::say;
-use crate::report::{Reporter, Style, counted};
+use crate::exit::UsageError;
+use crate::report::StdoutError;
+use crate::report::eprint_line;
+use crate::report::{OutputFormat, Reporter, english_item_count};
 
 /// Show the first items in line, and leave them there
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ Examples:
 pub(super) struct PeekArgs {
     /// How many items
     #[arg(long, value_name = "N", default_value = "1")]
-    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     count: u64,
 
     #[command(flatten)]
@@ -47,7 +47,7 @@ Examples:
 pub(super) struct JoinArgs {
     /// Wait no longer than this
     #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_duration, allow_hyphen_values = true)]
     timeout: Option<Duration>,
 
     #[command(flatten)]
@@ -76,7 +76,7 @@ pub(super) struct CloseArgs {
   qdemo failed -q jobs --drop 17 42")]
 pub(super) struct FailedArgs {
     /// Which ones, by their ids [default: all]
-    #[arg(value_name = "ID", value_parser = values::id, allow_hyphen_values = true)]
+    #[arg(value_name = "ID", value_parser = values::parse_item_id, allow_hyphen_values = true)]
     ids: Vec<u64>,
 
     /// Put them back in line
@@ -117,19 +117,19 @@ pub(super) struct RmArgs {
 
 impl PeekArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        one_shot::at_least_one(self.count)?;
-        need_output()?;
-        let visit = self.queue.visit()?;
-        let mut client = visit.come_if_there()?;
+        one_shot::check_count(self.count)?;
+        require_stdout()?;
+        let visit = self.queue.one_shot()?;
+        let mut client = visit.connect_existing()?;
         let mut reporter = self.output.reporter(&visit);
         let (mut from, mut left) = (1, self.count);
         while left > 0 {
             let Some(run) = client.peek(from, left)? else {
                 break;
             };
-            reporter.show(&run, None);
-            reporter.flush().map_err(StdoutFailed)?;
-            from = run.end();
+            reporter.print_batch(&run, None);
+            reporter.flush().map_err(StdoutError)?;
+            from = run.end_id();
             left -= run.count();
         }
         client.leave()?;
@@ -137,7 +137,7 @@ impl PeekArgs {
             false => Ok(ExitCode::Done),
             true => {
                 let text = format!("nothing is in line in the queue `{}`", visit.queue);
-                Err(Stop { code: ExitCode::WouldBlock, text }.into())
+                Err(ExitError { code: ExitCode::WouldBlock, message: text }.into())
             }
         }
     }
@@ -145,12 +145,12 @@ impl PeekArgs {
 
 impl JoinArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let clock = Clock::start();
-        let patience = one_shot::patience(self.timeout);
-        let visit = self.queue.visit()?.within(patience);
-        let mut client = visit.come_if_there()?;
+        let clock = Clock::start_now();
+        let patience = one_shot::timeout_or_endless(self.timeout);
+        let visit = self.queue.one_shot()?.with_timeout(patience);
+        let mut client = visit.connect_existing()?;
         let queue = &visit.queue;
-        let joined = client.join(patience.since(clock));
+        let joined = client.join(patience.remaining_since(clock));
         let stop = match joined {
             Ok(0) => {
                 client.leave()?;
@@ -160,14 +160,17 @@ impl JoinArgs {
                 let text = format!(
                     "{} of the queue `{queue}` failed, the others are done: \
                      `qdemo failed -q {}` lists them",
-                    counted(failed),
-                    queue.quoted()
+                    english_item_count(failed),
+                    queue.shell_quoted()
                 );
-                Stop { code: ExitCode::Failed, text }
+                ExitError { code: ExitCode::Failed, message: text }
             }
             Err(Error::Unfinished(items)) => {
-                let text = format!("{} of the queue `{queue}` not done in time", counted(items));
-                Stop { code: ExitCode::WouldBlock, text }
+                let text = format!(
+                    "{} of the queue `{queue}` not done in time",
+                    english_item_count(items)
+                );
+                ExitError { code: ExitCode::WouldBlock, message: text }
             }
             Err(error) => return Err(error.into()),
         };
@@ -179,19 +182,22 @@ impl JoinArgs {
 impl CloseArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         if self.now {
-            need_output()?;
+            require_stdout()?;
         }
-        let visit = self.queue.visit()?;
-        let there = visit.is_there()?;
-        let mut client = visit.come()?;
+        let visit = self.queue.one_shot()?;
+        let there = visit.exists()?;
+        let mut client = visit.connect()?;
         let dropped = client.close_queue(self.now)?;
         if !there {
             let queue = &visit.queue;
-            say(&format!("there was no queue `{queue}`: it has been made, and is closed"));
+            eprint_line(&format!("there was no queue `{queue}`: it has been made, and is closed"));
         }
         client.leave()?;
         if self.now {
-            tell(&mut visit.reporter(Style::Raw), &format!("dropped {}", counted(dropped)))?;
+            print_result(
+                &mut visit.reporter(OutputFormat::Raw),
+                &format!("dropped {}", english_item_count(dropped)),
+            )?;
         }
         Ok(ExitCode::Done)
     }
@@ -201,28 +207,28 @@ impl FailedArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         if !self.ids.is_empty() && !self.retry && !self.drop {
             let text = "what about these items? Give --retry or --drop, or no id to list them all";
-            return Err(Usage(text.to_owned()).into());
+            return Err(UsageError(text.to_owned()).into());
         }
-        need_output()?;
-        let visit = self.queue.visit()?;
-        let mut client = visit.come_if_there()?;
+        require_stdout()?;
+        let visit = self.queue.one_shot()?;
+        let mut client = visit.connect_existing()?;
         if !self.retry && !self.drop {
             let style = match self.format {
-                Format::Text => Style::Log,
-                Format::Json => Style::Json,
+                Format::Text => OutputFormat::Log,
+                Format::Json => OutputFormat::Json,
             };
-            list(&mut client, &mut visit.reporter(style))?;
+            print_failed(&mut client, &mut visit.reporter(style))?;
             client.leave()?;
             return Ok(ExitCode::Done);
         }
         // All of it or nothing.
         for &id in &self.ids {
-            if client.failed(id)?.is_none_or(|(run, _)| run.first != id) {
-                let queue = visit.queue.quoted();
+            if client.failed(id)?.is_none_or(|(run, _)| run.first_id != id) {
+                let queue = visit.queue.shell_quoted();
                 let text = format!(
                     "no item {id} has failed: `qdemo failed -q {queue}` lists those that have"
                 );
-                return Err(Stop { code: ExitCode::Failed, text }.into());
+                return Err(ExitError { code: ExitCode::Failed, message: text }.into());
             }
         }
         let which = match &self.ids[..] {
@@ -238,59 +244,59 @@ impl FailedArgs {
         }
         client.leave()?;
         let text = match self.retry {
-            true => format!("{} back in line", counted(items)),
-            false => format!("dropped {}", counted(items)),
+            true => format!("{} back in line", english_item_count(items)),
+            false => format!("dropped {}", english_item_count(items)),
         };
-        tell(&mut visit.reporter(Style::Raw), &text)?;
+        print_result(&mut visit.reporter(OutputFormat::Raw), &text)?;
         Ok(ExitCode::Done)
     }
 }
 
-fn list(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<()> {
+fn print_failed(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<()> {
     let mut from = 1;
     while let Some((run, why)) = client.failed(from)? {
-        from = run.end();
-        reporter.show(&run, Some(&why));
-        reporter.flush().map_err(StdoutFailed)?;
+        from = run.end_id();
+        reporter.print_batch(&run, Some(&why));
+        reporter.flush().map_err(StdoutError)?;
     }
     Ok(())
 }
 
 impl RmArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let visit = self.queue.visit()?;
+        let visit = self.queue.one_shot()?;
         let text = match self.remove(&visit) {
             Ok(0) => return Ok(ExitCode::Done),
-            Ok(removed) => format!("removed {}", counted(removed)),
-            Err(error) if self.force && cannot_be_kept(&error) => {
+            Ok(removed) => format!("removed {}", english_item_count(removed)),
+            Err(error) if self.force && has_unusable_journal(&error) => {
                 visit.remove_files().with_context(|| format!("{error:#}"))?;
                 "removed the queue, whose items could not be counted".to_owned()
             }
             Err(error) => return Err(error),
         };
-        tell(&mut visit.reporter(Style::Raw), &text)?;
+        print_result(&mut visit.reporter(OutputFormat::Raw), &text)?;
         Ok(ExitCode::Done)
     }
 
     /// Tells how many items went with the queue.
-    fn remove(&self, visit: &one_shot::Visit) -> anyhow::Result<u64> {
-        let mut client = visit.come_if_there()?;
+    fn remove(&self, visit: &one_shot::OneShot) -> anyhow::Result<u64> {
+        let mut client = visit.connect_existing()?;
         if self.force {
             let census = client.size()?.0;
-            if census.in_line + census.out + census.failed > 0 {
+            if census.ready + census.in_flight + census.failed > 0 {
                 // How many there were is printed.
-                need_output()?;
+                require_stdout()?;
             }
         }
         let removed = client.remove_queue(self.force)?;
         // Until the keeper has gone, and everything with it.
-        client.wait_for_the_end()?;
+        client.wait_for_keeper_exit()?;
         Ok(removed)
     }
 }
 
 /// Whether no keeper can read the queue's journal, or write to it.
-fn cannot_be_kept(error: &anyhow::Error) -> bool {
+fn has_unusable_journal(error: &anyhow::Error) -> bool {
     match error.downcast_ref() {
         Some(Error::Start(_)) => true,
         Some(Error::Refused { code, .. }) => code == "journal",
@@ -298,7 +304,7 @@ fn cannot_be_kept(error: &anyhow::Error) -> bool {
     }
 }
 
-fn tell(reporter: &mut Reporter, text: &str) -> anyhow::Result<()> {
-    reporter.say(text);
-    Ok(reporter.flush().map_err(StdoutFailed)?)
+fn print_result(reporter: &mut Reporter, text: &str) -> anyhow::Result<()> {
+    reporter.print_line(text);
+    Ok(reporter.flush().map_err(StdoutError)?)
 }

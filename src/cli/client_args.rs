@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::values::{self, Share};
+use super::values::{self, WorkerShare};
 use super::{LangArg, QueueArg};
 use crate::client::{Error, Options};
-use crate::clock::{Delay, Pauses, Stamp, Stream, draw_seed};
+use crate::clock::{Delay, DelaySampler, ProcessBirth, RandomStream, random_seed};
 use crate::exit::ExitCode;
-use crate::os::signals::{self, Leave};
+use crate::os::signals::{self, LeaveSignals};
 use crate::queue_name::QueueName;
-use crate::report::{Lang, Output, Progress, Reporter, Style};
-use crate::role::{Role, Worker};
+use crate::report::{Lang, Output, OutputFormat, Progress, Reporter};
+use crate::role::{Role, WorkerId};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ClientArgs {
@@ -26,7 +26,7 @@ pub(super) struct ClientArgs {
 
     /// Draw random pauses from this number: the same ones each time [default: other ones each time]
     #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     seed: Option<u64>,
 
     /// So many of the items were dealt with by a worker that has died, whose place this one takes
@@ -34,62 +34,72 @@ pub(super) struct ClientArgs {
     pub(super) skip: u64,
 
     /// This is one of a run's workers
-    #[arg(long, hide = true, value_parser = values::share)]
-    pub(super) worker: Option<Share>,
+    #[arg(long, hide = true, value_parser = values::parse_worker_share)]
+    pub(super) worker: Option<WorkerShare>,
 }
 
 /// Resolved: the queue, and how to come to it and to tell of it.
-pub(super) struct Prepared {
+pub(super) struct ClientSetup {
     pub(super) queue: QueueName,
     pub(super) lang: Lang,
     pub(super) options: Options,
     pub(super) reporter: Reporter,
-    pub(super) style: Style,
+    pub(super) style: OutputFormat,
 }
 
 impl ClientArgs {
     /// Signals are caught from here on, but not by a run's worker: its parent is told.
-    pub(super) fn prepare(
+    pub(super) fn set_up(
         &self,
         role: Role,
-        style: Style,
+        style: OutputFormat,
         progress: Progress,
-    ) -> anyhow::Result<Prepared> {
+    ) -> anyhow::Result<ClientSetup> {
         let lang = self.lang.lang()?;
         let queue = self.queue.name()?;
         let options = Options::new(queue.clone(), role);
         let (options, waker) = match self.worker {
-            Some(share) => (options.worker(share.number), None),
+            Some(share) => (options.worker(share.index), None),
             None => {
-                let waker = signals::catch(Leave::Unignored)?;
-                (options.callers(Stamp::callers()).interrupt(Arc::clone(&waker)), Some(waker))
+                let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
+                (
+                    options.callers(ProcessBirth::of_ancestors()).interrupt(Arc::clone(&waker)),
+                    Some(waker),
+                )
             }
         };
         let output = Output::new(progress, waker);
         let reporter = Reporter::new(style, lang, [1, 1], output);
-        Ok(Prepared { queue, lang, options, reporter, style })
+        Ok(ClientSetup { queue, lang, options, reporter, style })
     }
 
     /// The pauses after each item.
-    pub(super) fn pauses(&self, role: Role, delay: Delay) -> anyhow::Result<Pauses> {
+    pub(super) fn delays(&self, role: Role, delay: Delay) -> anyhow::Result<DelaySampler> {
         let seed = match self.seed {
-            None if delay.is_random() => draw_seed()?,
+            None if delay.is_random() => random_seed()?,
             seed => seed.unwrap_or_default(),
         };
-        let number = self.worker.map_or(1, |share| share.number);
-        Ok(Pauses::new(delay, Stream::of(seed, Worker { role, number }), self.skip))
+        let number = self.worker.map_or(1, |share| share.index);
+        Ok(DelaySampler::new(
+            delay,
+            RandomStream::for_worker(seed, WorkerId { role, index: number }),
+            self.skip,
+        ))
     }
 
     /// What lines look like, if there are to be any.
-    pub(super) fn unless_quiet(&self, style: Style) -> Style {
-        if self.quiet { Style::Silent } else { style }
+    pub(super) fn effective_style(&self, style: OutputFormat) -> OutputFormat {
+        if self.quiet { OutputFormat::Silent } else { style }
     }
 
     /// A run's parent that is gone, or that wants its producers to stop, says so itself.
-    pub(super) fn end(&self, ended: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    pub(super) fn map_worker_error(
+        &self,
+        ended: anyhow::Result<ExitCode>,
+    ) -> anyhow::Result<ExitCode> {
         match ended.as_ref().err().and_then(|error| error.downcast_ref()) {
             Some(Error::Closed) if self.worker.is_some() => Ok(ExitCode::Done),
-            Some(Error::Gone) if self.worker.is_some() => Ok(ExitCode::Failed),
+            Some(Error::KeeperGone) if self.worker.is_some() => Ok(ExitCode::Failed),
             _ => ended,
         }
     }

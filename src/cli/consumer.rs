@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use super::client_args::ClientArgs;
-use super::exec_args::{self, EachArgs};
-use super::one_shot::{WaitArgs, come, tell_of_the_end};
-use super::reader_pace::{Portion, wait_for_reader};
-use super::{need_output, values};
-use crate::client::{Batch, Client, Error, Options, Patience};
+use super::exec_args::{self, ExecArgs};
+use super::one_shot::{TimeoutArgs, connect_and_warn, print_end_notice};
+use super::reader_pace::{ReaderPacing, wait_for_reader};
+use super::{require_stdout, values};
+use crate::client::{Client, Delivery, Error, Options, Timeout};
 use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
-use crate::queue::Which;
-use crate::report::StdoutFailed;
-use crate::report::{Kind, Progress, Reporter, Style};
+use crate::queue::BatchRef;
+use crate::report::StdoutError;
+use crate::report::{EventName, OutputFormat, Progress, Reporter};
 use crate::role::Role;
 
 /// How many items a consumer without a delay takes at a time, if it doesn't wait for a reader.
-pub(super) const SEVERAL: u64 = 65536;
+pub(super) const MAX_GET_ITEMS: u64 = 65536;
 
 /// Get items from a queue until it ends
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ Examples:
 pub(super) struct Args {
     /// Pause after each item, before it is done; after each command, when it is
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
-    #[arg(value_parser = values::pause, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
     delay: Delay,
 
     /// Count what is written to a pipe as done, read or not, and take many items ahead
@@ -46,7 +46,7 @@ pub(super) struct Args {
 
     /// Leave after so many items
     #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     max: Option<u64>,
 
     /// Stay when the queue ends, and wait for what comes after
@@ -54,16 +54,16 @@ pub(super) struct Args {
     follow: bool,
 
     #[command(flatten)]
-    wait: WaitArgs,
+    timeout: TimeoutArgs,
 
     /// An item held for longer than this goes back in line, even while its consumer lives
     #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::period, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_nonzero_duration, allow_hyphen_values = true)]
     lease: Option<Duration>,
 
     /// Put an item aside when so many consumers have died of it; 0 for never
     #[arg(long, value_name = "N", default_value = "5")]
-    #[arg(value_parser = values::times, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_u32, allow_hyphen_values = true)]
     max_attempts: u32,
 
     /// What a line looks like [default: log, or what the commands print]
@@ -78,7 +78,7 @@ pub(super) struct Args {
     client: ClientArgs,
 
     #[command(flatten)]
-    each: EachArgs,
+    exec: ExecArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -90,30 +90,30 @@ enum Format {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let ended = match self.each.template()? {
-            None => self.get_and_leave(),
-            Some(template) => self.each(&template),
+        let ended = match self.exec.resolve_command()? {
+            None => self.print_items(),
+            Some(template) => self.run_commands(&template),
         };
-        self.client.end(ended)
+        self.client.map_worker_error(ended)
     }
 
-    fn get_and_leave(&self) -> anyhow::Result<ExitCode> {
-        let clock = Clock::start();
-        let style = self.client.unless_quiet(self.style().unwrap_or(Style::Log));
-        if style != Style::Silent {
-            need_output()?;
+    fn print_items(&self) -> anyhow::Result<ExitCode> {
+        let clock = Clock::start_now();
+        let style = self.client.effective_style(self.explicit_style().unwrap_or(OutputFormat::Log));
+        if style != OutputFormat::Silent {
+            require_stdout()?;
         }
-        let prepared = self.client.prepare(Role::Consumer, style, Progress::default())?;
-        let mut reporter = prepared.reporter.separated_by_nul(self.null);
-        let mut client = come(self.options(prepared.options), &prepared.queue)?;
+        let prepared = self.client.set_up(Role::Consumer, style, Progress::default())?;
+        let mut reporter = prepared.reporter.with_nul_delimiter(self.null);
+        let mut client = connect_and_warn(self.apply_options(prepared.options), &prepared.queue)?;
         if self.client.worker.is_none() {
-            client.leave_with_the_reader();
-            if !self.fast && style != Style::Silent {
-                reporter.output().follow_reader();
+            client.stop_when_stdout_closes();
+            if !self.fast && style != OutputFormat::Silent {
+                reporter.output().track_reader();
             }
         }
-        if self.tells() {
-            tell_of_the_end(&client, &prepared.queue);
+        if self.has_end_notice() {
+            print_end_notice(&client, &prepared.queue);
         }
         match self.get_all(&mut client, &mut reporter, clock) {
             Ok(()) => {
@@ -128,42 +128,42 @@ impl Args {
         }
     }
 
-    fn each(&self, template: &crate::exec::Template) -> anyhow::Result<ExitCode> {
+    fn run_commands(&self, template: &crate::exec::CommandTemplate) -> anyhow::Result<ExitCode> {
         // It passes on what the commands print.
-        need_output()?;
+        require_stdout()?;
         // A command that has the terminal has it to itself.
-        let progress = match self.client.quiet || self.each.tty {
+        let progress = match self.client.quiet || self.exec.tty {
             true => Progress::default(),
-            false => Progress::of_commands(),
+            false => Progress::for_commands(),
         };
-        let style = self.style().unwrap_or(Style::Raw);
-        let mut prepared = self.client.prepare(Role::Consumer, style, progress)?;
-        prepared.options = self.options(prepared.options);
-        let pace = exec_args::Pace {
-            pauses: self.client.pauses(Role::Consumer, self.delay)?,
-            max: self.max.unwrap_or(u64::MAX),
-            patience: self.wait.patience(),
-            tells: self.tells(),
+        let style = self.explicit_style().unwrap_or(OutputFormat::Raw);
+        let mut prepared = self.client.set_up(Role::Consumer, style, progress)?;
+        prepared.options = self.apply_options(prepared.options);
+        let pace = exec_args::ConsumerParams {
+            delays: self.client.delays(Role::Consumer, self.delay)?,
+            max_items: self.max.unwrap_or(u64::MAX),
+            idle_timeout: self.timeout.resolve(),
+            has_end_notice: self.has_end_notice(),
         };
-        self.each.run(template, prepared, pace)
+        self.exec.run(template, prepared, pace)
     }
 
     /// Whether to say what is waited for after the end.
-    fn tells(&self) -> bool {
-        !self.client.quiet && !self.follow && self.wait.patience() == Patience::Endless
+    fn has_end_notice(&self) -> bool {
+        !self.client.quiet && !self.follow && self.timeout.resolve() == Timeout::Infinite
     }
 
-    fn style(&self) -> Option<Style> {
+    fn explicit_style(&self) -> Option<OutputFormat> {
         self.format.map(|format| match format {
-            Format::Log => Style::Log,
-            Format::Raw => Style::Raw,
-            Format::Json => Style::Json,
+            Format::Log => OutputFormat::Log,
+            Format::Raw => OutputFormat::Raw,
+            Format::Json => OutputFormat::Json,
         })
     }
 
-    fn options(&self, options: Options) -> Options {
+    fn apply_options(&self, options: Options) -> Options {
         let options = options.follow(self.follow).max_attempts(self.max_attempts);
-        let options = options.patience(self.wait.patience());
+        let options = options.with_timeout(self.timeout.resolve());
         match self.lease {
             Some(lease) => options.lease(lease),
             None => options,
@@ -177,19 +177,19 @@ impl Args {
         clock: Clock,
     ) -> anyhow::Result<()> {
         let one_by_one = !self.delay.is_zero() || client.is_paced();
-        let mut portion = Portion::default();
-        let mut pauses = self.client.pauses(Role::Consumer, self.delay)?;
+        let mut portion = ReaderPacing::default();
+        let mut pauses = self.client.delays(Role::Consumer, self.delay)?;
         let mut left = self.max.unwrap_or(u64::MAX);
         while left > 0 {
-            let pause = pauses.draw();
+            let pause = pauses.sample();
             let paced = client.is_paced();
-            let most = match reporter.output().pipe() {
+            let most = match reporter.output().tracked_pipe() {
                 _ if one_by_one => 1,
-                Some(_) => portion.items(),
-                None => SEVERAL,
+                Some(_) => portion.batch_size(),
+                None => MAX_GET_ITEMS,
             };
-            let got = client.get_and_sleep(most.min(left), self.wait.patience(), pause);
-            exec_args::tell_late(client, reporter);
+            let got = client.get_and_sleep(most.min(left), self.timeout.resolve(), pause);
+            exec_args::warn_late_items(client, reporter);
             let batch = match got {
                 Ok(Some(batch)) => batch,
                 Ok(None) | Err(Error::Empty) => return Ok(()),
@@ -197,48 +197,55 @@ impl Args {
             };
             left -= batch.count();
             let pause = if paced { Duration::ZERO } else { pause };
-            if let Err(error) = pass_on(client, reporter, clock, &batch, pause) {
-                have_read(client, reporter, &batch);
+            if let Err(error) = print_batch(client, reporter, clock, &batch, pause) {
+                mark_read_done(client, reporter, &batch);
                 return Err(error);
             }
-            portion.was_read(batch.count(), clock.now());
-            client.done_with(batch.run())?;
+            portion.record_read(batch.count(), clock.now());
+            client.done_batch(batch.batch())?;
         }
         // What is said of the last ones.
         client.size()?;
-        exec_args::tell_late(client, reporter);
+        exec_args::warn_late_items(client, reporter);
         Ok(())
     }
 }
 
 /// Prints these items, and waits for the pause after them, and for the reader of a pipe.
-fn pass_on(
+fn print_batch(
     client: &mut Client,
     reporter: &mut Reporter,
     clock: Clock,
-    batch: &Batch,
+    batch: &Delivery,
     pause: Duration,
 ) -> anyhow::Result<()> {
-    reporter.output().begin();
-    reporter.items(clock.now(), Kind::Get, Role::Consumer, None, batch.run(), None);
-    reporter.flush().map_err(StdoutFailed)?;
+    reporter.output().start_counting();
+    reporter.report_items(
+        clock.now(),
+        EventName::Delivered,
+        Role::Consumer,
+        None,
+        batch.batch(),
+        None,
+    );
+    reporter.flush().map_err(StdoutError)?;
     client.sleep(pause).inspect_err(|error| {
         // The pause is a part of the work, so what is interrupted in it is not done.
-        if !matches!(error, Error::Unread) {
-            reporter.output().begin();
+        if !matches!(error, Error::StdoutClosed) {
+            reporter.output().start_counting();
         }
     })?;
-    match reporter.output().pipe() {
+    match reporter.output().tracked_pipe() {
         Some(pipe) => wait_for_reader(client, pipe),
         None => Ok(()),
     }
 }
 
 /// What its reader has read is done, whatever came then. The rest goes back in line when the consumer leaves.
-fn have_read(client: &mut Client, reporter: &mut Reporter, batch: &Batch) {
+fn mark_read_done(client: &mut Client, reporter: &mut Reporter, batch: &Delivery) {
     let count = reporter.output().items_read();
     if count > 0 {
         // If the queue cannot be told, all of it goes back.
-        let _ = client.about("done", Which { count, ..batch.run().which() });
+        let _ = client.send_disposition("done", BatchRef { count, ..batch.batch().batch_ref() });
     }
 }

@@ -8,43 +8,46 @@ use anyhow::Context;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::client_args::Prepared;
-use super::one_shot::{come, tell_of_the_end};
-use super::{Stop, values};
-use crate::client::{Client, Error, Patience};
-use crate::clock::{Clock, Pauses};
-use crate::exec::{Ended, Exec, Plan, Stopped, Tally, Template, Terminal, Unusable, Watch};
+use super::client_args::ClientSetup;
+use super::one_shot::{connect_and_warn, print_end_notice};
+use super::{ExitError, values};
+use crate::client::{Client, Error, Timeout};
+use crate::clock::{Clock, DelaySampler};
+use crate::exec::{
+    CommandError, CommandOutcome, CommandTemplate, ExecConfig, ExecObserver, ExecTotals, Executor,
+    StopReason, Terminal,
+};
 use crate::exit::ExitCode;
-use crate::exit::Usage;
-use crate::item::value;
+use crate::exit::UsageError;
+use crate::item::json_value;
 use crate::os::signals;
-use crate::os::{Waker, raise_open_files};
-use crate::queue::Census;
-use crate::report::StdoutFailed;
-use crate::report::{Kind, Reporter, Style, seconds};
+use crate::os::{Waker, raise_open_file_limit};
+use crate::queue::Counts;
+use crate::report::StdoutError;
+use crate::report::{EventName, OutputFormat, Reporter, to_seconds};
 use crate::role::Role;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "With a COMMAND")]
-pub(super) struct EachArgs {
+pub(super) struct ExecArgs {
     /// Run so many commands at a time
     #[arg(short, long, value_name = "N", default_value = "1", requires = "command")]
-    #[arg(value_parser = values::workers, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_worker_count, allow_hyphen_values = true)]
     jobs: u32,
 
     /// Try a command that fails so many times more
     #[arg(long, value_name = "N", default_value = "0", requires = "command")]
-    #[arg(value_parser = values::times, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_u32, allow_hyphen_values = true)]
     retries: u32,
 
     /// Pause before the second try; it doubles with each further one
     #[arg(long, value_name = "TIME", default_value = "100ms", requires = "command")]
-    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_duration, allow_hyphen_values = true)]
     backoff: Duration,
 
     /// End a command that takes longer: SIGTERM, and SIGKILL 5 s later; it has failed
     #[arg(long, value_name = "TIME", requires = "command")]
-    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_duration, allow_hyphen_values = true)]
     timeout_each: Option<Duration>,
 
     /// Stop at the first item that fails; what others are at goes back in line
@@ -61,61 +64,61 @@ pub(super) struct EachArgs {
 }
 
 /// What of the consumer's own options is for commands too.
-pub(super) struct Pace {
-    pub(super) pauses: Pauses,
-    pub(super) max: u64,
-    pub(super) patience: Patience,
+pub(super) struct ConsumerParams {
+    pub(super) delays: DelaySampler,
+    pub(super) max_items: u64,
+    pub(super) idle_timeout: Timeout,
     /// Say so when the queue has ended and this waits for what comes next.
-    pub(super) tells: bool,
+    pub(super) has_end_notice: bool,
 }
 
-impl EachArgs {
+impl ExecArgs {
     /// The command, if there is one. It is looked for before any item is taken.
-    pub(super) fn template(&self) -> anyhow::Result<Option<Template>> {
+    pub(super) fn resolve_command(&self) -> anyhow::Result<Option<CommandTemplate>> {
         if self.command.is_empty() {
             // An empty variable in a script must not do all the items with nothing.
             if std::env::args_os().next_back().is_some_and(|last| last == "--") {
                 let text = "there is no command behind --: give one, or leave -- out";
-                return Err(Usage(text.to_owned()).into());
+                return Err(UsageError(text.to_owned()).into());
             }
             return Ok(None);
         }
-        match Template::find(self.command.clone()) {
+        match CommandTemplate::resolve(self.command.clone()) {
             Ok(template) => Ok(Some(template)),
-            Err(unusable) => Err(stop(&unusable).into()),
+            Err(unusable) => Err(command_exit_error(&unusable).into()),
         }
     }
 
     /// Runs it for each item.
     pub(super) fn run(
         &self,
-        template: &Template,
-        prepared: Prepared,
-        pace: Pace,
+        template: &CommandTemplate,
+        prepared: ClientSetup,
+        pace: ConsumerParams,
     ) -> anyhow::Result<ExitCode> {
-        let terminal = self.terminal()?;
+        let terminal = self.open_terminal()?;
         // Each command has two pipes.
-        raise_open_files();
-        let clock = Clock::start();
+        raise_open_file_limit();
+        let clock = Clock::start_now();
         let deaths = Waker::new()?;
-        signals::catch_deaths(&deaths)?;
-        let plan = Plan {
+        signals::wake_on_child_exit(&deaths)?;
+        let plan = ExecConfig {
             jobs: self.jobs as usize,
-            queue: prepared.queue.to_string(),
+            queue_name: prepared.queue.to_string(),
             retries: self.retries,
             backoff: self.backoff,
-            timeout_each: self.timeout_each,
-            pauses: pace.pauses,
+            command_timeout: self.timeout_each,
+            delays: pace.delays,
             halt: self.halt,
-            max: pace.max,
-            patience: pace.patience,
+            max_items: pace.max_items,
+            idle_timeout: pace.idle_timeout,
         };
-        let mut client = come(prepared.options, &prepared.queue)?;
-        let mut show = Show { reporter: prepared.reporter };
-        if pace.tells {
-            tell_of_the_end(&client, &prepared.queue);
+        let mut client = connect_and_warn(prepared.options, &prepared.queue)?;
+        let mut show = CommandPrinter { reporter: prepared.reporter };
+        if pace.has_end_notice {
+            print_end_notice(&client, &prepared.queue);
         }
-        let exec = Exec::new(&mut client, template, plan, &mut show, clock, deaths, terminal)
+        let exec = Executor::new(&mut client, template, plan, &mut show, clock, deaths, terminal)
             .context("cannot start the guard of the commands")?;
         let ran = exec.run();
         show.reporter.progress().clear();
@@ -125,80 +128,82 @@ impl EachArgs {
                 client.leave()?;
                 match tally.failed {
                     0 => Ok(ExitCode::Done),
-                    failed => Err(some_failed(failed, &prepared.queue.quoted()).into()),
+                    failed => {
+                        Err(failed_items_error(failed, &prepared.queue.shell_quoted()).into())
+                    }
                 }
             }
             Err(stopped) => {
                 client.leave_at_once();
                 match stopped {
-                    Stopped::Interrupted(signal) => Ok(ExitCode::Signal(signal)),
-                    stopped => Err(why(stopped)),
+                    StopReason::Interrupted(signal) => Ok(ExitCode::Signal(signal)),
+                    stopped => Err(stop_reason_error(stopped)),
                 }
             }
         }
     }
 
     /// The terminal that commands are to have, if they are.
-    fn terminal(&self) -> anyhow::Result<Option<Terminal>> {
+    fn open_terminal(&self) -> anyhow::Result<Option<Terminal>> {
         if !self.tty {
             return Ok(None);
         }
         if self.jobs > 1 {
             let text = "--tty is for one command at a time: leave --jobs out";
-            return Err(Usage(text.to_owned()).into());
+            return Err(UsageError(text.to_owned()).into());
         }
-        Terminal::open().map(Some).map_err(|none| Usage(none.to_string()).into())
+        Terminal::open().map(Some).map_err(|none| UsageError(none.to_string()).into())
     }
 }
 
-fn some_failed(failed: u64, queue: &str) -> Stop {
+fn failed_items_error(failed: u64, queue: &str) -> ExitError {
     let items = if failed == 1 { "1 item has".to_owned() } else { format!("{failed} items have") };
     let text =
         format!("{items} failed: `qdemo failed -q {queue}` lists them, and retries or drops them");
-    Stop { code: ExitCode::Failed, text }
+    ExitError { code: ExitCode::Failed, message: text }
 }
 
-fn stop(unusable: &Unusable) -> Stop {
+fn command_exit_error(unusable: &CommandError) -> ExitError {
     let code = match unusable {
-        Unusable::NotFound(_) => ExitCode::NotFound,
-        Unusable::NotExecutable(_) => ExitCode::NotExecutable,
+        CommandError::NotFound(_) => ExitCode::NotFound,
+        CommandError::NotExecutable(_) => ExitCode::NotExecutable,
     };
-    Stop { code, text: unusable.to_string() }
+    ExitError { code, message: unusable.to_string() }
 }
 
-fn why(stopped: Stopped) -> anyhow::Error {
+fn stop_reason_error(stopped: StopReason) -> anyhow::Error {
     match stopped {
-        Stopped::Unusable(unusable) => stop(&unusable).into(),
-        Stopped::Queue(error) => error.into(),
-        Stopped::Watch(error) => error,
-        Stopped::Io(_) | Stopped::Interrupted(_) => stopped.into(),
+        StopReason::Command(unusable) => command_exit_error(&unusable).into(),
+        StopReason::Queue(error) => error.into(),
+        StopReason::Observer(error) => error,
+        StopReason::Io(_) | StopReason::Interrupted(_) => stopped.into(),
     }
 }
 
 /// Tells of items that were done too late.
-pub(super) fn tell_late(client: &mut Client, reporter: &Reporter) {
-    for late in client.take_late() {
-        reporter.notice(&too_late(late.first, late.count));
+pub(super) fn warn_late_items(client: &mut Client, reporter: &Reporter) {
+    for late in client.take_lease_expired() {
+        reporter.print_notice(&late_message(late.first_id, late.count));
     }
 }
 
 /// Of so many items from this number on.
-fn too_late(first: u64, count: u64) -> String {
+fn late_message(first: u64, count: u64) -> String {
     let back = "their lease had run out, and they are back in line";
     match count {
-        1 => format!("qdemo: {}", Error::Late(first)),
+        1 => format!("qdemo: {}", Error::LeaseExpired(first)),
         count => format!("qdemo: {count} items from {first} on came too late: {back}"),
     }
 }
 
 /// Prints what the commands print, or records of them.
-struct Show {
+struct CommandPrinter {
     reporter: Reporter,
 }
 
 /// A command that has ended.
 #[derive(Serialize)]
-struct Record<'a> {
+struct CommandRecord<'a> {
     id: u64,
     item: Option<&'a RawValue>,
     attempt: u32,
@@ -214,49 +219,49 @@ struct Record<'a> {
     stderr: String,
 }
 
-impl Watch for Show {
-    fn ended(&mut self, ended: &mut Ended) -> anyhow::Result<()> {
+impl ExecObserver for CommandPrinter {
+    fn command_ended(&mut self, ended: &mut CommandOutcome) -> anyhow::Result<()> {
         ended.stdout.rewind()?;
         ended.stderr.rewind()?;
-        match self.reporter.style() {
-            Style::Json => self.record(ended),
-            _ => self.pass_on(ended),
+        match self.reporter.format() {
+            OutputFormat::Json => self.print_record(ended),
+            _ => self.print_output(ended),
         }
     }
 
-    fn tally(&mut self, tally: Tally) {
-        self.reporter.progress().moved_to(tally.done + tally.failed, failures(tally));
+    fn totals_changed(&mut self, tally: ExecTotals) {
+        self.reporter.progress().set_position(tally.done + tally.failed, failure_summary(tally));
     }
 
-    fn wants_census(&self) -> bool {
-        self.reporter.progress().is_shown()
+    fn wants_counts(&self) -> bool {
+        self.reporter.progress().is_enabled()
     }
 
-    fn census(&mut self, census: Census, tally: Tally) {
+    fn counts_received(&mut self, census: Counts, tally: ExecTotals) {
         let so_far = tally.done + tally.failed;
-        let all = so_far + census.in_line + census.out;
-        self.reporter.progress().stands_at(so_far, all, failures(tally));
+        let all = so_far + census.ready + census.in_flight;
+        self.reporter.progress().set_position_and_total(so_far, all, failure_summary(tally));
     }
 
-    fn late(&mut self, id: u64) {
-        self.reporter.notice(&too_late(id, 1));
+    fn lease_expired(&mut self, id: u64) {
+        self.reporter.print_notice(&late_message(id, 1));
     }
 
     fn notice(&mut self, what: &str) {
-        self.reporter.notice(&format!("qdemo: {what}"));
+        self.reporter.print_notice(&format!("qdemo: {what}"));
     }
 }
 
-fn failures(tally: Tally) -> String {
+fn failure_summary(tally: ExecTotals) -> String {
     match tally.failed {
         0 => String::new(),
         failed => format!("{failed} failed"),
     }
 }
 
-fn in_pieces(
+fn for_each_chunk(
     text: &mut impl Read,
-    mut take: impl FnMut(&[u8]) -> Result<(), StdoutFailed>,
+    mut take: impl FnMut(&[u8]) -> Result<(), StdoutError>,
 ) -> anyhow::Result<()> {
     let mut buffer = [0; 64 * 1024];
     loop {
@@ -267,41 +272,48 @@ fn in_pieces(
     }
 }
 
-impl Show {
-    fn pass_on(&mut self, ended: &mut Ended) -> anyhow::Result<()> {
-        if self.reporter.style() == Style::Log {
-            let run = &ended.task.run;
-            self.reporter.items(ended.start, Kind::Get, Role::Consumer, None, run, None);
+impl CommandPrinter {
+    fn print_output(&mut self, ended: &mut CommandOutcome) -> anyhow::Result<()> {
+        if self.reporter.format() == OutputFormat::Log {
+            let run = &ended.task.batch;
+            self.reporter.report_items(
+                ended.started_at,
+                EventName::Delivered,
+                Role::Consumer,
+                None,
+                run,
+                None,
+            );
         }
         let output = self.reporter.output();
-        output.flush().map_err(StdoutFailed)?;
-        in_pieces(&mut ended.stdout, |piece| {
-            output.raw(piece);
-            output.flush().map_err(StdoutFailed)
+        output.flush().map_err(StdoutError)?;
+        for_each_chunk(&mut ended.stdout, |piece| {
+            output.push_raw(piece);
+            output.flush().map_err(StdoutError)
         })?;
-        in_pieces(&mut ended.stderr, |piece| output.pass_on_errors(piece).map_err(StdoutFailed))
+        for_each_chunk(&mut ended.stderr, |piece| output.forward_stderr(piece).map_err(StdoutError))
     }
 
-    fn record(&mut self, ended: &mut Ended) -> anyhow::Result<()> {
+    fn print_record(&mut self, ended: &mut CommandOutcome) -> anyhow::Result<()> {
         use std::os::unix::process::ExitStatusExt;
         let text = |from: &mut tempfile::SpooledTempFile| {
             let mut bytes = Vec::new();
             from.read_to_end(&mut bytes).map(|_| String::from_utf8_lossy(&bytes).into_owned())
         };
         let (stdout, stderr) = (text(&mut ended.stdout)?, text(&mut ended.stderr)?);
-        let item = ended.task.run.lines.iter().next().and_then(value);
-        self.reporter.json(&Record {
+        let item = ended.task.batch.items.iter().next().and_then(json_value);
+        self.reporter.print_json(&CommandRecord {
             id: ended.task.id(),
             item: item.as_deref(),
             attempt: ended.task.attempt(),
-            start: seconds(ended.start),
-            duration: seconds(ended.end.saturating_sub(ended.start)),
+            start: to_seconds(ended.started_at),
+            duration: to_seconds(ended.ended_at.saturating_sub(ended.started_at)),
             exit: ended.status.code(),
             signal: ended.status.signal(),
-            timed_out: ended.timed_out,
+            timed_out: ended.has_timed_out,
             stdout,
             stderr,
         });
-        Ok(self.reporter.flush().map_err(StdoutFailed)?)
+        Ok(self.reporter.flush().map_err(StdoutError)?)
     }
 }

@@ -1,13 +1,13 @@
 //! `qdemo get`: takes items out of a queue.
 
-use super::consumer::SEVERAL;
-use super::one_shot::{self, WaitArgs};
-use super::{QueueArg, Stop, need_output, values};
-use crate::client::{Client, Error, Patience};
+use super::consumer::MAX_GET_ITEMS;
+use super::one_shot::{self, TimeoutArgs};
+use super::{ExitError, QueueArg, require_stdout, values};
+use crate::client::{Client, Error, Timeout};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
-use crate::report::StdoutFailed;
-use crate::report::{Reporter, Style};
+use crate::report::StdoutError;
+use crate::report::{OutputFormat, Reporter};
 
 /// Take items from a queue and print them
 #[derive(Debug, clap::Args)]
@@ -23,11 +23,11 @@ Examples:
 pub(super) struct Args {
     /// How many items
     #[arg(long, value_name = "N", default_value = "1")]
-    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     count: u64,
 
     #[command(flatten)]
-    wait: WaitArgs,
+    timeout: TimeoutArgs,
 
     #[command(flatten)]
     output: OutputArgs,
@@ -59,32 +59,33 @@ enum Format {
 }
 
 impl OutputArgs {
-    pub(super) fn style(&self) -> Style {
+    pub(super) fn style(&self) -> OutputFormat {
         match self.format {
-            Format::Raw => Style::Raw,
-            Format::Json => Style::Json,
+            Format::Raw => OutputFormat::Raw,
+            Format::Json => OutputFormat::Json,
         }
     }
 
-    pub(super) fn reporter(&self, visit: &one_shot::Visit) -> Reporter {
-        visit.reporter(self.style()).separated_by_nul(self.null)
+    pub(super) fn reporter(&self, visit: &one_shot::OneShot) -> Reporter {
+        visit.reporter(self.style()).with_nul_delimiter(self.null)
     }
 }
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        one_shot::at_least_one(self.count)?;
-        need_output()?;
-        let clock = Clock::start();
-        let visit = self.queue.visit()?.for_the_callers().within(self.wait.patience());
+        one_shot::check_count(self.count)?;
+        require_stdout()?;
+        let clock = Clock::start_now();
+        let visit =
+            self.queue.one_shot()?.on_behalf_of_callers().with_timeout(self.timeout.resolve());
         let mut reporter = self.output.reporter(&visit);
-        let mut client = visit.come()?;
-        client.leave_with_the_reader();
-        if self.wait.patience() == Patience::Endless && !self.quiet {
-            one_shot::tell_of_the_end(&client, &visit.queue);
+        let mut client = visit.connect()?;
+        client.stop_when_stdout_closes();
+        if self.timeout.resolve() == Timeout::Infinite && !self.quiet {
+            one_shot::print_end_notice(&client, &visit.queue);
         }
         let mut left = self.count;
-        let got = self.get(&mut client, &mut reporter, &mut left, clock);
+        let got = self.print_items(&mut client, &mut reporter, &mut left, clock);
         let stopped = match got {
             Ok(()) => None,
             Err(error) => match error.downcast_ref() {
@@ -93,11 +94,11 @@ impl Args {
                 _ => {
                     // What it has goes back in line.
                     client.leave_at_once();
-                    return Err(self.may_come_again(error, left));
+                    return Err(self.add_redelivery_warning(error, left));
                 }
             },
         };
-        client.leave().map_err(|error| self.may_come_again(error.into(), left))?;
+        client.leave().map_err(|error| self.add_redelivery_warning(error.into(), left))?;
         let Some((code, how)) = stopped else {
             return Ok(ExitCode::Done);
         };
@@ -109,10 +110,10 @@ impl Args {
             got => format!(": {got} of {} items were there", self.count),
         };
         let text = format!("the queue `{}` {how}{fewer}", visit.queue);
-        Err(Stop { code, text }.into())
+        Err(ExitError { code, message: text }.into())
     }
 
-    fn get(
+    fn print_items(
         &self,
         client: &mut Client,
         reporter: &mut Reporter,
@@ -120,23 +121,23 @@ impl Args {
         clock: Clock,
     ) -> anyhow::Result<()> {
         while *left > 0 {
-            let most = SEVERAL.min(*left);
-            let patience = self.wait.patience().since(clock);
-            let batch = client.get_within(most, patience)?.ok_or(Error::Closed)?;
-            reporter.show(batch.run(), None);
-            reporter.flush().map_err(StdoutFailed)?;
+            let most = MAX_GET_ITEMS.min(*left);
+            let patience = self.timeout.resolve().remaining_since(clock);
+            let batch = client.get_with_timeout(most, patience)?.ok_or(Error::Closed)?;
+            reporter.print_batch(batch.batch(), None);
+            reporter.flush().map_err(StdoutError)?;
             *left -= batch.count();
-            client.done_with(batch.run())?;
+            client.done_batch(batch.batch())?;
         }
         Ok(())
     }
 
     /// A keeper that does not answer may not have heard either that items are done.
-    fn may_come_again(&self, error: anyhow::Error, left: u64) -> anyhow::Error {
+    fn add_redelivery_warning(&self, error: anyhow::Error, left: u64) -> anyhow::Error {
         match error.downcast_ref() {
             Some(Error::NoAnswer { .. }) if left < self.count => {
                 let text = format!("{error}; what was printed may be handed out again");
-                Stop { code: ExitCode::WouldBlock, text }.into()
+                ExitError { code: ExitCode::WouldBlock, message: text }.into()
             }
             _ => error,
         }

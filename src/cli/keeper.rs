@@ -3,15 +3,15 @@
 
 use std::io::{self, Write};
 
-use crate::client::default_dir;
+use crate::client::default_base_dir;
 use crate::exec;
 use crate::exit::ExitCode;
 use crate::keeper::daemon;
-use crate::os::raise_open_files;
+use crate::os::raise_open_file_limit;
 use crate::pipe::QueueDir;
 
 use super::QueueArg;
-use crate::os::signals::{self, Leave};
+use crate::os::signals::{self, LeaveSignals};
 
 /// Keep a queue for as long as there is something to keep (the other commands start this)
 #[derive(Debug, clap::Args)]
@@ -29,15 +29,15 @@ pub(super) struct GuardArgs {
 
 impl GuardArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        exec::stand(&self.mark)?;
+        exec::run_guard(&self.mark)?;
         Ok(ExitCode::Done)
     }
 }
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        close_inherited();
-        let kept = self.keep();
+        close_inherited_fds();
+        let kept = self.run_keeper();
         if let Err(error) = &kept {
             // Who started it reads why.
             let _ = writeln!(io::stdout(), "{}", format!("{error:#}").replace('\n', " "));
@@ -45,19 +45,19 @@ impl Args {
         kept.map(|()| ExitCode::Done)
     }
 
-    fn keep(&self) -> anyhow::Result<()> {
-        raise_open_files();
+    fn run_keeper(&self) -> anyhow::Result<()> {
+        raise_open_file_limit();
         // The terminal that somebody happened to start it from may go.
-        let stop = signals::catch(Leave::Keeper)?;
-        signals::do_not_die_of_large_files()?;
-        let dir = QueueDir::open_or_create(&default_dir()?, self.queue.name()?.as_str())?;
-        daemon::keep(dir, &stop)
+        let stop = signals::install_handlers(LeaveSignals::AllButHangup)?;
+        signals::ignore_file_size_signal()?;
+        let dir = QueueDir::open_or_create(&default_base_dir()?, self.queue.name()?.as_str())?;
+        daemon::run_keeper(dir, &stop)
     }
 }
 
 /// Closes what a script had open when it ran the command that started this: a lock or a pipe that
 /// is waited for must not stay open for as long as the queue lives.
-fn close_inherited() {
+fn close_inherited_fds() {
     let Ok(open) = std::fs::read_dir("/dev/fd") else {
         return;
     };

@@ -5,12 +5,12 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{Cli, Command, print};
+use super::{Cli, CliCommand, print_stdout};
 use crate::exit::ExitCode;
-use crate::exit::Usage;
+use crate::exit::UsageError;
 
 /// The commands, by what a person wants to do.
-const GROUPS: [(&str, &[&str]); 3] = [
+const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
     ("See how a queue behaves", &["run", "timeline", "bench"]),
     ("Share a queue by name", &["producer", "consumer", "put", "get", "peek", "join", "close"]),
     ("Look after queues, and this program", &["status", "failed", "rm", "completions", "man"]),
@@ -47,7 +47,7 @@ impl CompletionsArgs {
         let mut shown =
             clap::Command::new("qdemo").version(env!("CARGO_PKG_VERSION")).subcommands(visible);
         clap_complete::generate(self.shell, &mut shown, "qdemo", &mut script);
-        print(&script)?;
+        print_stdout(&script)?;
         Ok(ExitCode::Done)
     }
 }
@@ -60,13 +60,13 @@ impl ManArgs {
             None => &cli,
             Some(name) => {
                 cli.find_subcommand(name).filter(|c| !c.is_hide_set()).ok_or_else(|| {
-                    Usage(format!(
+                    UsageError(format!(
                         "there is no command `{name}`: `qdemo --help` tells what there is"
                     ))
                 })?
             }
         };
-        print(&page_of(command)?)?;
+        print_stdout(&render_man_page(command)?)?;
         Ok(ExitCode::Done)
     }
 }
@@ -93,7 +93,7 @@ Language of the log lines, ja or en.
 ";
 
 /// The manual page; its examples stay as they are.
-fn page_of(command: &clap::Command) -> io::Result<Vec<u8>> {
+fn render_man_page(command: &clap::Command) -> io::Result<Vec<u8>> {
     let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     let (words, examples) = after.rsplit_once("Examples:\n").unwrap_or_default();
     let source = concat!("qdemo ", env!("CARGO_PKG_VERSION"));
@@ -104,29 +104,29 @@ fn page_of(command: &clap::Command) -> io::Result<Vec<u8>> {
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
     if !words.trim().is_empty() {
-        write!(page, ".PP\n{}\n", roff(words.trim()))?;
+        write!(page, ".PP\n{}\n", escape_roff(words.trim()))?;
     }
     man.render_options_section(&mut page)?;
     if command.get_subcommands().any(|command| !command.is_hide_set()) {
         man.render_subcommands_section(&mut page)?;
     }
     if !examples.is_empty() {
-        write!(page, ".SH EXAMPLES\n.nf\n{}\n.fi\n", roff(examples.trim_end()))?;
+        write!(page, ".SH EXAMPLES\n.nf\n{}\n.fi\n", escape_roff(examples.trim_end()))?;
     }
     page.extend_from_slice(EXIT_STATUS.as_bytes());
     Ok(page)
 }
 
 /// Text that means nothing to a formatter.
-fn roff(text: &str) -> String {
+fn escape_roff(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
     escaped.lines().map(|line| format!("\\&{line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// All commands with what they do, in groups.
-pub(super) fn commands() -> String {
+pub(super) fn commands_help() -> String {
     use clap::Subcommand;
-    let all = Command::augment_subcommands(clap::Command::new("qdemo"));
+    let all = CliCommand::augment_subcommands(clap::Command::new("qdemo"));
     let line = |name: &&str| {
         let about = all.find_subcommand(name).and_then(clap::Command::get_about);
         format!("  {name:<12} {}", about.map(ToString::to_string).unwrap_or_default())
@@ -134,7 +134,7 @@ pub(super) fn commands() -> String {
     let group = |(what, names): &(&str, &[&str])| {
         format!("{what}:\n{}", names.iter().map(line).collect::<Vec<_>>().join("\n"))
     };
-    let groups = GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
+    let groups = COMMAND_GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
     format!("{groups}\n`qdemo COMMAND --help` tells more, `qdemo man` of exit codes and variables.")
 }
 
@@ -147,7 +147,7 @@ mod tests {
         let cli = Cli::command();
         let shown = cli.get_subcommands().filter(|command| !command.is_hide_set());
         let mut names: Vec<_> = shown.map(clap::Command::get_name).collect();
-        for name in GROUPS.iter().flat_map(|group| group.1) {
+        for name in COMMAND_GROUPS.iter().flat_map(|group| group.1) {
             let at = names.iter().position(|other| other == name);
             names.remove(at.unwrap_or_else(|| panic!("{name} is no command, or stands twice")));
         }

@@ -30,30 +30,30 @@ use std::str::FromStr;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::client::{Error as ClientError, keep_by_itself};
-use crate::exit::{ExitCode, Usage};
+use crate::client::{Error as ClientError, enable_self_hosting};
+use crate::exit::{ExitCode, UsageError};
 use crate::os;
 #[cfg(target_os = "linux")]
-use crate::os::own_program;
-use crate::os::{Blocking, lack, signals};
+use crate::os::self_executable;
+use crate::os::{Blocking, resource_remedy, signals};
 use crate::queue_name::QueueName;
-use crate::report::{Lang, StdoutFailed, say};
-pub use streams::note_standard_streams;
-use streams::{need_input, need_output};
+use crate::report::{Lang, StdoutError, eprint_line};
+pub use streams::record_standard_streams;
+use streams::{require_stdin, require_stdout};
 
 /// multiprocessing.Queue for the command line: processes joined by named pipes
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]
 #[command(help_template = "{about}\n\n{usage-heading} {usage}{after-help}")]
-#[command(after_help = manual::commands())]
+#[command(after_help = manual::commands_help())]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: CliCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     Run(run::Args),
     Timeline(timeline::Args),
     Bench(bench::Args),
@@ -90,7 +90,7 @@ impl LangArg {
         let parse = |text: &str| Lang::from_str(text, false).map_err(|_| "write ja or en");
         Ok(self
             .lang
-            .map_or_else(|| from_env("QDEMO_LANG", parse), |lang| Ok(Some(lang)))?
+            .map_or_else(|| parse_env("QDEMO_LANG", parse), |lang| Ok(Some(lang)))?
             .unwrap_or_default())
     }
 }
@@ -105,89 +105,89 @@ struct QueueArg {
 
 impl QueueArg {
     fn name(&self) -> anyhow::Result<QueueName> {
-        self.given()?.map_or_else(|| Ok("default".parse()?), Ok)
+        self.explicit_name()?.map_or_else(|| Ok("default".parse()?), Ok)
     }
 
     /// The name that was given, if one was.
-    fn given(&self) -> Result<Option<QueueName>, Usage> {
+    fn explicit_name(&self) -> Result<Option<QueueName>, UsageError> {
         match &self.queue {
             Some(name) => Ok(Some(name.clone())),
-            None => from_env("QDEMO_QUEUE", QueueName::from_str),
+            None => parse_env("QDEMO_QUEUE", QueueName::from_str),
         }
     }
 }
 
 /// What a variable of the environment says; one that is empty says nothing.
-fn from_env<T, E: std::fmt::Display>(
+fn parse_env<T, E: std::fmt::Display>(
     variable: &str,
     parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<Option<T>, Usage> {
+) -> Result<Option<T>, UsageError> {
     let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let Some(value) = value.to_str() else {
         let value = value.to_string_lossy();
-        return Err(Usage(format!("invalid value '{value}' of {variable}: it is not UTF-8")));
+        return Err(UsageError(format!("invalid value '{value}' of {variable}: it is not UTF-8")));
     };
     match parse(value) {
         Ok(parsed) => Ok(Some(parsed)),
-        Err(error) => Err(Usage(format!("invalid value '{value}' of {variable}: {error}"))),
+        Err(error) => Err(UsageError(format!("invalid value '{value}' of {variable}: {error}"))),
     }
 }
 
 /// Something was not to be had, or done.
 #[derive(Debug, thiserror::Error)]
-#[error("{text}")]
-struct Stop {
+#[error("{message}")]
+struct ExitError {
     code: ExitCode,
-    text: String,
+    message: String,
 }
 
 /// Runs the command that these arguments ask for, and ends the process as it ended.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        say(&format!("internal error, please report it: {panic}"));
+        eprint_line(&format!("internal error, please report it: {panic}"));
     }));
-    keep_by_itself();
-    if let Err(error) = os::begin() {
-        say(&format!("cannot set up signals: {error}"));
-        return ExitCode::Failed.end();
+    enable_self_hosting();
+    if let Err(error) = os::set_up_signals() {
+        eprint_line(&format!("cannot set up signals: {error}"));
+        return ExitCode::Failed.into_process_exit();
     }
     let args: Vec<_> = args.into_iter().collect();
-    match run_as_child_of_process_1(&args) {
+    match run_as_init(&args) {
         Some(code) => code.into(),
-        None => obey(args).end(),
+        None => execute(args).into_process_exit(),
     }
 }
 
 /// If this is process 1, runs the command in a child, and returns its exit code. Where no child can be
 /// started, process 1 has to do it all.
 #[cfg(target_os = "linux")]
-fn run_as_child_of_process_1(args: &[OsString]) -> Option<u8> {
+fn run_as_init(args: &[OsString]) -> Option<u8> {
     use std::os::unix::process::CommandExt;
     if std::process::id() != 1 {
         return None;
     }
     let (name, args) = args.split_first()?;
     // Without /proc the system does not say which program this is.
-    let program = own_program().unwrap_or_else(|_| name.into());
-    os::init(std::process::Command::new(program).arg0(name).args(args)).ok()
+    let program = self_executable().unwrap_or_else(|_| name.into());
+    os::run_as_init(std::process::Command::new(program).arg0(name).args(args)).ok()
 }
 
 #[cfg(not(target_os = "linux"))]
-fn run_as_child_of_process_1(_: &[OsString]) -> Option<u8> {
+fn run_as_init(_: &[OsString]) -> Option<u8> {
     None
 }
 
 /// Runs the command, and tells how it ended.
-pub(crate) fn obey(args: Vec<OsString>) -> ExitCode {
+pub(crate) fn execute(args: Vec<OsString>) -> ExitCode {
     match Cli::try_parse_from(&args) {
-        Err(error) => reject(&error, args.get(1)),
-        Ok(cli) => cli.command.run().unwrap_or_else(|error| report(&error)),
+        Err(error) => report_clap_error(&error, args.get(1)),
+        Ok(cli) => cli.command.run().unwrap_or_else(|error| report_error(&error)),
     }
 }
 
-impl Command {
+impl CliCommand {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
             Self::Run(args) => args.run(),
@@ -213,25 +213,25 @@ impl Command {
 }
 
 /// Says in one line what went wrong.
-fn report(error: &anyhow::Error) -> ExitCode {
-    let stdout = error.downcast_ref().map(|failed: &StdoutFailed| failed.0.kind());
-    let unread = matches!(error.downcast_ref(), Some(ClientError::Unread));
+fn report_error(error: &anyhow::Error) -> ExitCode {
+    let stdout = error.downcast_ref().map(|failed: &StdoutError| failed.0.kind());
+    let unread = matches!(error.downcast_ref(), Some(ClientError::StdoutClosed));
     if unread || stdout == Some(io::ErrorKind::BrokenPipe) {
         return ExitCode::Signal(signal_hook::consts::SIGPIPE);
     }
     let interrupted = stdout == Some(io::ErrorKind::Interrupted)
         || matches!(error.downcast_ref(), Some(ClientError::Interrupted));
-    if let Some(signal) = signals::caught().filter(|_| interrupted) {
+    if let Some(signal) = signals::exit_signal().filter(|_| interrupted) {
         return ExitCode::Signal(signal);
     }
     let causes = error.chain().filter_map(|cause| cause.downcast_ref());
-    let remedy = causes.filter_map(lack).map(|remedy| format!(": {remedy}"));
-    say(&format!("{error:#}{}", remedy.last().unwrap_or_default()));
-    if let Some(stop) = error.downcast_ref::<Stop>() {
+    let remedy = causes.filter_map(resource_remedy).map(|remedy| format!(": {remedy}"));
+    eprint_line(&format!("{error:#}{}", remedy.last().unwrap_or_default()));
+    if let Some(stop) = error.downcast_ref::<ExitError>() {
         return stop.code;
     }
     match error.downcast_ref() {
-        _ if error.is::<Usage>() => ExitCode::Usage,
+        _ if error.is::<UsageError>() => ExitCode::Usage,
         Some(ClientError::Unsafe(_)) => ExitCode::Usage,
         Some(ClientError::Closed) => ExitCode::Closed,
         Some(ClientError::NoAnswer { .. }) => ExitCode::WouldBlock,
@@ -240,14 +240,14 @@ fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 /// Prints this on standard output.
-fn print(text: &[u8]) -> anyhow::Result<()> {
-    need_output()?;
+fn print_stdout(text: &[u8]) -> anyhow::Result<()> {
+    require_stdout()?;
     let mut stdout = Blocking(io::stdout());
-    Ok(stdout.write_all(text).and_then(|()| stdout.flush()).map_err(StdoutFailed)?)
+    Ok(stdout.write_all(text).and_then(|()| stdout.flush()).map_err(StdoutError)?)
 }
 
 /// What clap has to say: help as it is, an error in one line. `first` is the first argument.
-fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
+fn report_clap_error(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let text = error.render();
@@ -255,8 +255,8 @@ fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
                 true => text.ansi().to_string(),
                 false => text.to_string(),
             };
-            return match print(text.as_bytes()) {
-                Err(error) => report(&error),
+            return match print_stdout(text.as_bytes()) {
+                Err(error) => report_error(&error),
                 Ok(()) => ExitCode::Done,
             };
         }
@@ -279,6 +279,6 @@ fn reject(error: &clap::Error, first: Option<&OsString>) -> ExitCode {
         let name = command.map_or(String::new(), |command| format!(" {}", command.get_name()));
         line.push_str(&format!(": `qdemo{name} --help` tells what there is"));
     }
-    say(line.strip_prefix("error: ").unwrap_or(&line));
+    eprint_line(line.strip_prefix("error: ").unwrap_or(&line));
     ExitCode::Usage
 }

@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::{QueueArg, Stop, values};
-use crate::client::{Client, Error, Options, Patience, default_dir};
-use crate::clock::{Stamp, nanos};
+use super::{ExitError, QueueArg, values};
+use crate::client::{Client, Error, Options, Timeout, default_base_dir};
+use crate::clock::{ProcessBirth, nanos};
 use crate::exit::ExitCode;
-use crate::exit::Usage;
-use crate::keeper::daemon::LEGACY_LINE;
+use crate::exit::UsageError;
+use crate::keeper::daemon::LEGACY_FILE_LINE;
 use crate::os::Waker;
-use crate::os::signals::{self, Leave};
-use crate::pipe::{Door, QueueDir};
+use crate::os::signals::{self, LeaveSignals};
+use crate::pipe::{InboxWriter, QueueDir};
 use crate::queue_name::QueueName;
-use crate::report::say;
-use crate::report::{Lang, Output, Progress, Reporter, Style};
+use crate::report::eprint_line;
+use crate::report::{Lang, Output, OutputFormat, Progress, Reporter};
 use crate::role::Role;
 
 /// How long to wait, as every command that may wait takes it.
 #[derive(Debug, clap::Args)]
-pub(super) struct WaitArgs {
+pub(super) struct TimeoutArgs {
     /// Wait no longer than this for an item, for room, or for any answer
     #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::delay, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_duration, allow_hyphen_values = true)]
     timeout: Option<Duration>,
 
     /// Do not wait at all for an item, or for room
@@ -33,22 +33,22 @@ pub(super) struct WaitArgs {
     no_wait: bool,
 }
 
-impl WaitArgs {
-    pub(super) fn patience(&self) -> Patience {
+impl TimeoutArgs {
+    pub(super) fn resolve(&self) -> Timeout {
         match self.timeout {
-            _ if self.no_wait => Patience::For(0),
-            timeout => patience(timeout),
+            _ if self.no_wait => Timeout::After(0),
+            timeout => timeout_or_endless(timeout),
         }
     }
 }
 
 /// Until then, or without an end.
-pub(super) fn patience(timeout: Option<Duration>) -> Patience {
-    timeout.map_or(Patience::Endless, |timeout| Patience::For(nanos(timeout)))
+pub(super) fn timeout_or_endless(timeout: Option<Duration>) -> Timeout {
+    timeout.map_or(Timeout::Infinite, |timeout| Timeout::After(nanos(timeout)))
 }
 
 /// Resolved: the queue, and how to come to it.
-pub(super) struct Visit {
+pub(super) struct OneShot {
     pub(super) queue: QueueName,
     pub(super) options: Options,
     waker: Arc<Waker>,
@@ -56,61 +56,62 @@ pub(super) struct Visit {
 
 impl QueueArg {
     /// Signals are caught from here on.
-    pub(super) fn visit(&self) -> anyhow::Result<Visit> {
+    pub(super) fn one_shot(&self) -> anyhow::Result<OneShot> {
         let queue = self.name()?;
-        let waker = signals::catch(Leave::Unignored)?;
+        let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
         let options = Options::new(queue.clone(), Role::Visitor).interrupt(Arc::clone(&waker));
-        Ok(Visit { queue, options, waker })
+        Ok(OneShot { queue, options, waker })
     }
 }
 
-impl Visit {
+impl OneShot {
     /// A command that a script calls again and again is to be told of an end as the script would be.
-    pub(super) fn for_the_callers(mut self) -> Self {
-        self.options = self.options.callers(Stamp::callers());
+    pub(super) fn on_behalf_of_callers(mut self) -> Self {
+        self.options = self.options.callers(ProcessBirth::of_ancestors());
         self
     }
 
     /// A keeper that doesn't answer is waited for no longer than this.
-    pub(super) fn within(mut self, patience: Patience) -> Self {
-        self.options = self.options.patience(patience);
+    pub(super) fn with_timeout(mut self, patience: Timeout) -> Self {
+        self.options = self.options.with_timeout(patience);
         self
     }
 
     /// Comes to the queue, which is made if need be.
-    pub(super) fn come(&self) -> anyhow::Result<Client> {
-        come(self.options.clone(), &self.queue)
+    pub(super) fn connect(&self) -> anyhow::Result<Client> {
+        connect_and_warn(self.options.clone(), &self.queue)
     }
 
     /// Whether somebody has made the queue.
-    pub(super) fn is_there(&self) -> anyhow::Result<bool> {
-        let base = default_dir()?;
+    pub(super) fn exists(&self) -> anyhow::Result<bool> {
+        let base = default_base_dir()?;
         Ok(QueueDir::exists(&base, self.queue.as_str()).map_err(Error::from)?)
     }
 
     /// Comes to a queue that somebody has made.
-    pub(super) fn come_if_there(&self) -> anyhow::Result<Client> {
-        let client = self.options.clone().connect_if_there()?;
-        let client = client.ok_or_else(|| no_such_queue(&self.queue))?;
-        tell_damage(&client, &self.queue);
+    pub(super) fn connect_existing(&self) -> anyhow::Result<Client> {
+        let client = self.options.clone().connect_if_exists()?;
+        let client = client.ok_or_else(|| no_such_queue_error(&self.queue))?;
+        warn_of_damage(&client, &self.queue);
         Ok(client)
     }
 
     /// Removes the files of a queue that no keeper can keep, whatever is in them.
     pub(super) fn remove_files(&self) -> anyhow::Result<()> {
-        let dir = QueueDir::open(default_dir()?.join(self.queue.as_str())).map_err(Error::from)?;
+        let dir =
+            QueueDir::open(default_base_dir()?.join(self.queue.as_str())).map_err(Error::from)?;
         let lock = dir.lock()?.context("the queue has been removed")?;
-        if Door::open(&dir)?.is_some() {
+        if InboxWriter::open(&dir)?.is_some() {
             anyhow::bail!("another process keeps the queue by now: try again");
         }
-        dir.remove_files()?;
+        dir.remove_queue_files()?;
         dir.remove_if_empty();
         drop(lock);
         Ok(())
     }
 
     /// For results.
-    pub(super) fn reporter(&self, style: Style) -> Reporter {
+    pub(super) fn reporter(&self, style: OutputFormat) -> Reporter {
         let output = Output::new(Progress::default(), Some(Arc::clone(&self.waker)));
         Reporter::new(style, Lang::En, [1, 1], output)
     }
@@ -122,24 +123,24 @@ impl Visit {
 }
 
 /// Comes to a queue, and tells if some of it could not be brought back.
-pub(super) fn come(options: Options, queue: &QueueName) -> anyhow::Result<Client> {
+pub(super) fn connect_and_warn(options: Options, queue: &QueueName) -> anyhow::Result<Client> {
     let client = options.connect()?;
-    tell_damage(&client, queue);
+    warn_of_damage(&client, queue);
     Ok(client)
 }
 
-fn tell_damage(client: &Client, queue: &QueueName) {
-    let lines = client.damaged_lines().iter().filter(|&&line| line != LEGACY_LINE);
+fn warn_of_damage(client: &Client, queue: &QueueName) {
+    let lines = client.damaged_lines().iter().filter(|&&line| line != LEGACY_FILE_LINE);
     let lines: Vec<_> = lines.map(u64::to_string).collect();
     if !lines.is_empty() {
-        say(&format!(
+        eprint_line(&format!(
             "the journal of the queue `{queue}` is damaged in line {}: what stood there is lost, and \
              the rest is there",
             lines.join(", ")
         ));
     }
-    if client.damaged_lines().contains(&LEGACY_LINE) {
-        say(&format!(
+    if client.damaged_lines().contains(&LEGACY_FILE_LINE) {
+        eprint_line(&format!(
             "the file memory.json of the queue `{queue}` is damaged, and has been removed: its capacity \
              and its end may be lost, and all items are there"
         ));
@@ -147,23 +148,23 @@ fn tell_damage(client: &Client, queue: &QueueName) {
 }
 
 /// A person who waits should know what for. A script may well start its consumers first.
-pub(super) fn tell_of_the_end(client: &Client, queue: &QueueName) {
-    if client.waits_for_a_new_one() && io::stderr().is_terminal() {
-        say(&format!("the queue `{queue}` has ended: this waits for what comes next"));
+pub(super) fn print_end_notice(client: &Client, queue: &QueueName) {
+    if client.is_waiting_for_next_queue() && io::stderr().is_terminal() {
+        eprint_line(&format!("the queue `{queue}` has ended: this waits for what comes next"));
     }
 }
 
 /// Nobody has made this queue.
-pub(super) fn no_such_queue(queue: &QueueName) -> Stop {
+pub(super) fn no_such_queue_error(queue: &QueueName) -> ExitError {
     let text =
         format!("there is no queue `{queue}`: `qdemo put` makes one, `qdemo status` lists them");
-    Stop { code: ExitCode::Failed, text }
+    ExitError { code: ExitCode::Failed, message: text }
 }
 
 /// How many items to show or get; the limits of a count.
-pub(super) fn at_least_one(count: u64) -> Result<u64, Usage> {
+pub(super) fn check_count(count: u64) -> Result<u64, UsageError> {
     match count {
-        0 => Err(Usage("--count 0 asks for nothing: write 1 or more".to_owned())),
+        0 => Err(UsageError("--count 0 asks for nothing: write 1 or more".to_owned())),
         count => Ok(count),
     }
 }

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use crate::report::{Form, PicturePath};
+use crate::report::{PictureFormat, PicturePath};
 
 /// As an option takes it, for pictures of these kinds.
-pub(super) fn picture_path(forms: &'static [Form]) -> impl TypedValueParser<Value = PicturePath> {
+pub(super) fn picture_path(
+    forms: &'static [PictureFormat],
+) -> impl TypedValueParser<Value = PicturePath> {
     OsStringValueParser::new().try_map(|text: OsString| {
         let path = PathBuf::from(text);
-        match Form::of(&path).filter(|form| forms.contains(form)) {
-            Some(form) => Ok(PicturePath { path, form }),
+        match PictureFormat::from_path(&path).filter(|form| forms.contains(form)) {
+            Some(form) => Ok(PicturePath { path, format: form }),
             None => {
-                let endings: Vec<_> = forms.iter().map(|form| form.ending()).collect();
+                let endings: Vec<_> = forms.iter().map(|form| form.extension()).collect();
                 let endings = endings.join(" or ");
                 Err(format!("which kind of picture? Let the name end in {endings}"))
             }

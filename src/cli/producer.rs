@@ -5,17 +5,17 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::client_args::ClientArgs;
-use super::input::{InputArgs, Source};
-use super::one_shot::come;
-use super::put_stream::Feed;
-use super::{need_output, values};
-use crate::client::{Error, Patience};
+use super::input::{InputArgs, ItemSource};
+use super::one_shot::connect_and_warn;
+use super::put_stream::PutStream;
+use super::{require_stdout, values};
+use crate::client::{Error, Timeout};
 use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
-use crate::exit::Usage;
-use crate::queue::{Lines, Run};
-use crate::report::StdoutFailed;
-use crate::report::{Kind, Lang, Progress, Reporter, Style};
+use crate::exit::UsageError;
+use crate::queue::{Batch, Items};
+use crate::report::StdoutError;
+use crate::report::{EventName, Lang, OutputFormat, Progress, Reporter};
 use crate::role::Role;
 
 /// Put items into a queue; the last producer to leave ends it
@@ -35,7 +35,7 @@ pub(super) struct Args {
 
     /// Put so many items: アイテム0, アイテム1, …
     #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     items: Option<u64>,
 
     /// What generated items are called [default: アイテム, or item with --lang en]
@@ -44,12 +44,12 @@ pub(super) struct Args {
 
     /// Pause after each item
     #[arg(long, alias = "producer-delay", value_name = "TIME", default_value = "0")]
-    #[arg(value_parser = values::pause, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
     delay: Delay,
 
     /// How many items may wait in the queue; 0 for any number
     #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     capacity: Option<u64>,
 
     /// Leave without ending the queue
@@ -75,34 +75,34 @@ enum Format {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let ended = self.put_and_leave();
-        self.client.end(ended)
+        let ended = self.put_items();
+        self.client.map_worker_error(ended)
     }
 
-    fn put_and_leave(&self) -> anyhow::Result<ExitCode> {
+    fn put_items(&self) -> anyhow::Result<ExitCode> {
         let style = match self.format {
-            Format::Log => Style::Log,
-            Format::Json => Style::Json,
+            Format::Log => OutputFormat::Log,
+            Format::Json => OutputFormat::Json,
         };
-        let style = self.client.unless_quiet(style);
-        if style != Style::Silent {
-            need_output()?;
+        let style = self.client.effective_style(style);
+        if style != OutputFormat::Silent {
+            require_stdout()?;
         }
-        let prepared = self.client.prepare(Role::Producer, style, Progress::default())?;
+        let prepared = self.client.set_up(Role::Producer, style, Progress::default())?;
         let (queue, lang) = (prepared.queue, prepared.lang);
-        let mut source = self.source(lang)?;
-        let mut options = self.input.options(prepared.options).keep_open(self.keep_open);
+        let mut source = self.item_source(lang)?;
+        let mut options = self.input.apply_options(prepared.options).keep_open(self.keep_open);
         if let Some(capacity) = self.capacity {
             options = options.capacity(capacity);
         }
-        let (clock, mut reporter) = (Clock::start(), prepared.reporter);
-        let mut feed = Feed {
-            client: come(options, &queue)?,
-            patience: Patience::Endless,
-            since: None,
-            pauses: self.client.pauses(Role::Producer, self.delay)?,
-            underway: (prepared.style != Style::Silent).then(VecDeque::new),
-            report: |first_id, items| report(&mut reporter, clock, first_id, items),
+        let (clock, mut reporter) = (Clock::start_now(), prepared.reporter);
+        let mut feed = PutStream {
+            client: connect_and_warn(options, &queue)?,
+            timeout: Timeout::Infinite,
+            timeout_start: None,
+            delays: self.client.delays(Role::Producer, self.delay)?,
+            unconfirmed: (prepared.style != OutputFormat::Silent).then(VecDeque::new),
+            on_accepted: |first_id, items| print_accepted(&mut reporter, clock, first_id, items),
         };
         let put = feed.put_all(&mut source);
         let client = feed.client;
@@ -114,33 +114,33 @@ impl Args {
         }
         // Whatever went wrong with the input, what came before it is in the queue.
         let left = client.leave()?;
-        if left.consumers == 0 && left.in_line > 0 && !self.client.quiet {
-            reporter.notice(&lang.left_behind(left.in_line, &queue));
+        if left.consumers == 0 && left.ready > 0 && !self.client.quiet {
+            reporter.print_notice(&lang.unconsumed_notice(left.ready, &queue));
         }
         put.map(|()| ExitCode::Done)
     }
 
     /// Exactly one of items, a count of them, and standard input is to be put.
-    fn source(&self, lang: Lang) -> anyhow::Result<Source> {
+    fn item_source(&self, lang: Lang) -> anyhow::Result<ItemSource> {
         let Some(items) = self.items else {
             if self.given.is_empty() && self.literal.is_empty() {
                 let why = "what is to be put? Give --items N, the items, or - for lines from \
                            standard input";
-                return Err(Usage(why.to_owned()).into());
+                return Err(UsageError(why.to_owned()).into());
             }
-            return self.input.source(&self.given, &self.literal);
+            return self.input.item_source(&self.given, &self.literal);
         };
         let name = self.item_name.as_deref().unwrap_or_else(|| lang.item_name());
         // The workers of a run take turns.
         let share = self.client.worker;
-        let first = share.map_or(0, |share| u64::from(share.number - 1));
-        let step = share.map_or(1, |share| u64::from(share.of));
-        Ok(Source::generated(name, first, step, items).skip(self.client.skip))
+        let first = share.map_or(0, |share| u64::from(share.index - 1));
+        let step = share.map_or(1, |share| u64::from(share.total));
+        Ok(ItemSource::generated(name, first, step, items).skip(self.client.skip))
     }
 }
 
 /// Prints what has been accepted.
-fn report(
+fn print_accepted(
     reporter: &mut Reporter,
     clock: Clock,
     first_id: u64,
@@ -149,9 +149,15 @@ fn report(
     let at = clock.now();
     for (first, mut item) in (first_id..).zip(items) {
         item.push(b'\n');
-        let lines = Lines { count: 1, bytes: Bytes::from(item) };
-        let run = Run { first, attempt: 1, strikes: 0, since: at, lines };
-        reporter.items(at, Kind::Put, Role::Producer, None, &run, None);
+        let lines = Items { count: 1, bytes: Bytes::from(item) };
+        let run = Batch {
+            first_id: first,
+            attempt: 1,
+            delivery_failures: 0,
+            accepted_at: at,
+            items: lines,
+        };
+        reporter.report_items(at, EventName::Put, Role::Producer, None, &run, None);
     }
-    reporter.flush().map_err(|error| StdoutFailed(error).into())
+    reporter.flush().map_err(|error| StdoutError(error).into())
 }

@@ -6,11 +6,11 @@ pub(super) struct ProgressArg {
     /// Keep what everybody does in view: auto (on a terminal), always, never
     #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
     #[arg(hide_possible_values = true)]
-    progress: When,
+    progress: ProgressMode,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum When {
+enum ProgressMode {
     Auto,
     Always,
     Never,
@@ -18,11 +18,11 @@ enum When {
 
 impl ProgressArg {
     /// `auto` tells whether it is unless something else has been said.
-    pub(super) fn is_wanted(&self, auto: bool) -> bool {
+    pub(super) fn is_enabled(&self, auto: bool) -> bool {
         match self.progress {
-            When::Auto => auto,
-            When::Always => true,
-            When::Never => false,
+            ProgressMode::Auto => auto,
+            ProgressMode::Always => true,
+            ProgressMode::Never => false,
         }
     }
 }

@@ -3,18 +3,18 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::input::{InputArgs, Rest};
-use super::one_shot::WaitArgs;
-use super::put_stream::Feed;
-use super::{QueueArg, Stop, values};
-use crate::client::{Error, Patience};
-use crate::clock::{Clock, Pauses};
+use super::input::{InputArgs, RemainingItems};
+use super::one_shot::TimeoutArgs;
+use super::put_stream::PutStream;
+use super::{ExitError, QueueArg, values};
+use crate::client::{Error, Timeout};
+use crate::clock::{Clock, DelaySampler};
 use crate::exit::ExitCode;
-use crate::item::{bare, printable};
+use crate::item::{display_text, escape_for_terminal};
 use crate::queue_name::QueueName;
 
 /// So many of the items that were not put are named, the others are counted.
-const MOST_NAMED: usize = 10;
+const MAX_LISTED_ITEMS: usize = 10;
 
 /// Put items into a queue
 #[derive(Debug, clap::Args)]
@@ -38,11 +38,11 @@ pub(super) struct Args {
 
     /// How many items may wait in the queue; 0 for any number
     #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     capacity: Option<u64>,
 
     #[command(flatten)]
-    wait: WaitArgs,
+    timeout: TimeoutArgs,
 
     #[command(flatten)]
     input: InputArgs,
@@ -53,27 +53,29 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut source = self.input.source(&self.items, &self.literal)?;
-        let clock = Clock::start();
-        let patience = self.wait.patience();
-        let mut visit = self.queue.visit()?.within(patience);
-        visit.options = self.input.options(visit.options);
+        let mut source = self.input.item_source(&self.items, &self.literal)?;
+        let clock = Clock::start_now();
+        let patience = self.timeout.resolve();
+        let mut visit = self.queue.one_shot()?.with_timeout(patience);
+        visit.options = self.input.apply_options(visit.options);
         if let Some(capacity) = self.capacity {
             visit.options = visit.options.capacity(capacity);
         }
-        let client = match visit.come() {
-            Err(error) => return Err(no_answer(error, VecDeque::new(), source.rest())),
+        let client = match visit.connect() {
+            Err(error) => {
+                return Err(no_answer_error(error, VecDeque::new(), source.into_remaining()));
+            }
             Ok(client) => client,
         };
-        let mut feed = Feed {
+        let mut feed = PutStream {
             client,
-            patience,
+            timeout: patience,
             // A stream may well take longer, if only each line gets in in time.
-            since: (!source.is_stream()).then_some(clock),
-            pauses: Pauses::none(),
+            timeout_start: (!source.is_stream()).then_some(clock),
+            delays: DelaySampler::zero(),
             // Whoever waits for ever has nothing to name.
-            underway: (patience != Patience::Endless).then(VecDeque::new),
-            report: |_, _| Ok(()),
+            unconfirmed: (patience != Timeout::Infinite).then(VecDeque::new),
+            on_accepted: |_, _| Ok(()),
         };
         let put = feed.put_all(&mut source);
         match put {
@@ -82,57 +84,66 @@ impl Args {
                 Ok(ExitCode::Done)
             }
             Err(error) if matches!(error.downcast_ref(), Some(Error::Full)) => {
-                Err(full(&visit.queue, feed, source.rest()).into())
+                Err(full_error(&visit.queue, feed, source.into_remaining()).into())
             }
             Err(error) if matches!(error.downcast_ref(), Some(Error::Closed)) => {
                 feed.client.leave_at_once();
-                let (queue, name) = (&visit.queue, visit.queue.quoted());
+                let (queue, name) = (&visit.queue, visit.queue.shell_quoted());
                 let text = format!(
                     "the queue `{queue}` is closed, and takes no more items: `qdemo status -q {name}` \
                      tells what is left of it, `qdemo rm -q {name}` begins a new one"
                 );
-                Err(Stop { code: ExitCode::Closed, text }.into())
+                Err(ExitError { code: ExitCode::Closed, message: text }.into())
             }
             Err(error) => {
                 feed.client.leave_at_once();
-                Err(no_answer(error, feed.underway.unwrap_or_default(), source.rest()))
+                Err(no_answer_error(
+                    error,
+                    feed.unconfirmed.unwrap_or_default(),
+                    source.into_remaining(),
+                ))
             }
         }
     }
 }
 
 /// Names what was not put.
-fn full<R>(queue: &QueueName, mut feed: Feed<R>, rest: Rest) -> Stop {
+fn full_error<R>(queue: &QueueName, mut feed: PutStream<R>, rest: RemainingItems) -> ExitError {
     let capacity = feed.client.size().map_or(0, |(_, capacity)| capacity);
     feed.client.leave_at_once();
-    let underway = feed.underway.unwrap_or_default();
-    let items = underway.iter().map(|item| bare(item)).chain(rest.items());
-    let names = named(&items.collect::<Vec<_>>(), rest.unread);
+    let underway = feed.unconfirmed.unwrap_or_default();
+    let items = underway.iter().map(|item| display_text(item)).chain(rest.items());
+    let names = list_items(&items.collect::<Vec<_>>(), rest.has_unread_input);
     let text = format!("the queue `{queue}` is full (capacity {capacity}); not put: {names}");
-    Stop { code: ExitCode::WouldBlock, text }
+    ExitError { code: ExitCode::WouldBlock, message: text }
 }
 
 /// If the keeper did not answer: names what may be in the queue, and what is not.
-fn no_answer(error: anyhow::Error, underway: VecDeque<Vec<u8>>, rest: Rest) -> anyhow::Error {
+fn no_answer_error(
+    error: anyhow::Error,
+    underway: VecDeque<Vec<u8>>,
+    rest: RemainingItems,
+) -> anyhow::Error {
     if !matches!(error.downcast_ref(), Some(Error::NoAnswer { .. })) {
         return error;
     }
     let mut text = error.to_string();
     if !underway.is_empty() {
-        let items: Vec<_> = underway.iter().map(|item| bare(item)).collect();
-        let names = named(&items, false);
+        let items: Vec<_> = underway.iter().map(|item| display_text(item)).collect();
+        let names = list_items(&items, false);
         text.push_str(&format!("; it is not known whether these were put: {names}"));
     }
     let items: Vec<_> = rest.items().collect();
-    if !items.is_empty() || rest.unread {
-        text.push_str(&format!("; not put: {}", named(&items, rest.unread)));
+    if !items.is_empty() || rest.has_unread_input {
+        text.push_str(&format!("; not put: {}", list_items(&items, rest.has_unread_input)));
     }
-    Stop { code: ExitCode::WouldBlock, text }.into()
+    ExitError { code: ExitCode::WouldBlock, message: text }.into()
 }
 
 /// The first of these items by name, and how many more there are.
-fn named(items: &[Cow<'_, str>], unread: bool) -> String {
-    let shown: Vec<_> = items.iter().take(MOST_NAMED).map(|item| printable(item)).collect();
+fn list_items(items: &[Cow<'_, str>], unread: bool) -> String {
+    let shown: Vec<_> =
+        items.iter().take(MAX_LISTED_ITEMS).map(|item| escape_for_terminal(item)).collect();
     let more = match items.len() - shown.len() {
         0 => String::new(),
         more => format!(" and {more} more"),

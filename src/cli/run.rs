@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::picture_file::picture_path;
 use super::progress::ProgressArg;
 use super::run_stats::StatsArgs;
-use super::{LangArg, need_output, values};
+use super::{LangArg, require_stdout, values};
 use crate::clock::Delay;
 use crate::exit::ExitCode;
 use crate::keeper::Speed;
-use crate::report::{Form, Lang, PicturePath, Progress, Style};
+use crate::report::{Lang, OutputFormat, PictureFormat, PicturePath, Progress};
 use crate::run::{self, Config, Outputs};
 
 /// Watch producer and consumer processes share a queue
@@ -25,37 +25,37 @@ use crate::run::{self, Config, Outputs};
 pub(super) struct Args {
     /// How many items, shared out evenly over the producers
     #[arg(long, value_name = "N", default_value = "5")]
-    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     items: u64,
 
     /// Pause of a producer after each item: 1s, exp:1s (random, this mean), uniform:500ms..1.5s
     #[arg(long, value_name = "TIME", default_value = "1s")]
-    #[arg(value_parser = values::pause, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
     producer_delay: Delay,
 
     /// Pause of a consumer after each item, in the same words
     #[arg(long, value_name = "TIME", default_value = "2s")]
-    #[arg(value_parser = values::pause, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
     consumer_delay: Delay,
 
     /// Draw random pauses from this number: the same ones each time [default: drawn, and told]
     #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     seed: Option<u64>,
 
     /// How many producers
     #[arg(long, value_name = "P", default_value = "1")]
-    #[arg(value_parser = values::workers, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_worker_count, allow_hyphen_values = true)]
     producers: u32,
 
     /// How many consumers
     #[arg(long, value_name = "C", default_value = "1")]
-    #[arg(value_parser = values::workers, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_worker_count, allow_hyphen_values = true)]
     consumers: u32,
 
     /// How many items may wait in the queue; 0 for any number
     #[arg(long, value_name = "N", default_value = "0")]
-    #[arg(value_parser = values::items, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     capacity: u64,
 
     /// What the items are called [default: アイテム, or item with --lang en]
@@ -71,24 +71,24 @@ pub(super) struct Args {
 
     /// How many times as fast as the clock on the wall; max for no waiting at all
     #[arg(long, value_name = "X|max", default_value = "1")]
-    #[arg(value_parser = values::speed, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_speed, allow_hyphen_values = true)]
     speed: Speed,
 
     /// How often each worker that has died is replaced; 0 for never
     #[arg(long, value_name = "N", default_value = "3")]
-    #[arg(value_parser = values::times, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_u32, allow_hyphen_values = true)]
     respawn: u32,
 
     /// Kill a worker, whichever, about every so often; such a one is always replaced
     #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::period, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_nonzero_duration, allow_hyphen_values = true)]
     chaos: Option<Duration>,
 
     #[command(flatten)]
     stats: StatsArgs,
 
     /// Draw who did what when into this file, which ends in .svg or .html
-    #[arg(long, value_name = "FILE", value_parser = picture_path(&[Form::Svg, Form::Html]))]
+    #[arg(long, value_name = "FILE", value_parser = picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
     timeline: Option<PicturePath>,
 
     #[command(flatten)]
@@ -109,16 +109,16 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let lang = self.lang.lang()?;
         if !self.quiet {
-            need_output()?;
+            require_stdout()?;
         }
         run::run(&self.config(lang), || self.open_outputs())
     }
 
     fn config(&self, lang: Lang) -> Config {
         let style = match (self.quiet, self.format) {
-            (true, _) => Style::Silent,
-            (false, Format::Log) => Style::Log,
-            (false, Format::Json) => Style::Json,
+            (true, _) => OutputFormat::Silent,
+            (false, Format::Log) => OutputFormat::Log,
+            (false, Format::Json) => OutputFormat::Json,
         };
         let item_name = self.item_name.as_deref().unwrap_or_else(|| lang.item_name());
         Config {
@@ -135,8 +135,8 @@ impl Args {
             chaos: self.chaos,
             lang,
             style,
-            is_viewed: self.progress.is_wanted(Progress::is_seen() && !self.quiet),
-            warmup: self.stats.are_wanted(self.quiet).then_some(self.stats.warmup),
+            is_viewed: self.progress.is_enabled(Progress::is_visible() && !self.quiet),
+            warmup: self.stats.is_enabled(self.quiet).then_some(self.stats.warmup),
         }
     }
 
@@ -144,15 +144,15 @@ impl Args {
     fn open_outputs(&self) -> anyhow::Result<Outputs> {
         let open_picture = || self.timeline.as_ref().map(PicturePath::create).transpose();
         let (statistics, picture);
-        if self.stats.are_for_a_pipe() {
-            statistics = self.stats.open()?;
+        if self.stats.is_named_pipe() {
+            statistics = self.stats.open_output()?;
             picture = open_picture()?;
         } else {
             picture = open_picture()?;
-            statistics = self.stats.open()?;
+            statistics = self.stats.open_output()?;
         }
         if let (Some(file), Some(picture)) = (&statistics.file, &picture) {
-            picture.must_not_be(file, "--stats-file")?;
+            picture.ensure_distinct_from(file, "--stats-file")?;
         }
         Ok(Outputs { statistics, picture })
     }

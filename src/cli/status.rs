@@ -10,24 +10,26 @@ use std::time::Duration;
 use console::Term;
 use serde::Serialize;
 
-use super::one_shot::{Visit, no_such_queue};
+use super::one_shot::{OneShot, no_such_queue_error};
 use super::progress::ProgressArg;
-use super::{QueueArg, need_output, values};
-use crate::client::{Error, Patience, default_dir, status_at_rest};
+use super::{QueueArg, require_stdout, values};
+use crate::client::{Error, Timeout, default_base_dir, stored_status};
 use crate::clock::nanos;
 use crate::exit::ExitCode;
 use crate::os::signals;
-use crate::os::{Ready, Waker, wait};
+use crate::os::{Interest, Waker, wait_ready};
 use crate::pipe::QueueDir;
-use crate::queue::WaitsFor;
+use crate::queue::WaitReason;
 use crate::queue_name::QueueName;
-use crate::report::StdoutFailed;
-use crate::report::say;
-use crate::report::{Block, Depth, Lang, Size, Style, fit, is_in_background};
+use crate::report::StdoutError;
+use crate::report::eprint_line;
+use crate::report::{
+    Lang, OutputFormat, QueueDepth, RedrawArea, TerminalSize, is_in_background, truncate_to_width,
+};
 use crate::wire::{ClientStatus, Status};
 
 /// So many queues are asked at the same time.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT_QUERIES: usize = 16;
 
 /// Show what is in queues, and who uses them
 #[derive(Debug, clap::Args)]
@@ -48,7 +50,7 @@ pub(super) struct Args {
 
     /// How often, with --watch
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch")]
-    #[arg(value_parser = values::period, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_nonzero_duration, allow_hyphen_values = true)]
     every: Duration,
 
     #[command(flatten)]
@@ -66,7 +68,7 @@ enum Format {
 
 /// A queue and how it is, as `--format json` prints it.
 #[derive(Serialize)]
-struct Named {
+struct QueueStatus {
     queue: String,
     #[serde(flatten)]
     status: Status,
@@ -74,7 +76,7 @@ struct Named {
 
 /// A queue whose keeper does not answer.
 #[derive(Serialize)]
-struct Silent {
+struct UnresponsiveQueue {
     queue: String,
     /// Always false: the status of a queue whose keeper answers does not have it.
     answers: bool,
@@ -83,85 +85,89 @@ struct Silent {
 }
 
 /// A queue that is not used as it is: it is damaged, or not safe.
-struct Refused {
+struct UnusableQueue {
     queue: String,
-    why: String,
+    reason: String,
 }
 
-enum Seen {
-    Known(Named),
-    Silent(Silent),
-    Refused(Refused),
+enum QueryOutcome {
+    Available(QueueStatus),
+    Unresponsive(UnresponsiveQueue),
+    Unusable(UnusableQueue),
 }
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let named = self.queue.given()?;
-        need_output()?;
-        let visit = self.queue.visit()?;
+        let named = self.queue.explicit_name()?;
+        require_stdout()?;
+        let visit = self.queue.one_shot()?;
         let mut reporter = visit.reporter(match self.format {
-            Format::Text => Style::Log,
-            Format::Json => Style::Json,
+            Format::Text => OutputFormat::Log,
+            Format::Json => OutputFormat::Json,
         });
         let screen = Term::stdout();
-        let live = self.watch && self.progress.is_wanted(screen.is_term());
-        let (mut block, mut first) = (Block::among_others(), true);
+        let live = self.watch && self.progress.is_enabled(screen.is_term());
+        let (mut block, mut first) = (RedrawArea::with_resume_detection(), true);
         let resized = Waker::new().map_err(Error::Pipe)?;
         if live {
-            signals::catch_resizes(&resized)?;
+            signals::wake_on_resize(&resized)?;
         }
         let (mut deepest, mut told) = (BTreeMap::new(), BTreeMap::new());
         loop {
             let all = match &named {
-                Some(queue) => vec![self.look_at_one(&visit, queue)?],
-                None => look_at_all(&visit)?,
+                Some(queue) => vec![self.query_one(&visit, queue)?],
+                None => query_all(&visit)?,
             };
-            let size = Size::of(&screen);
+            let size = TerminalSize::current(&screen);
             let (mut lines, mut code) = (Vec::new(), ExitCode::Done);
             for one in &all {
                 match one {
-                    Seen::Known(one) => {
+                    QueryOutcome::Available(one) => {
                         let most = deepest.entry(one.queue.clone()).or_insert(0);
-                        *most = one.status.in_line.max(*most);
-                        lines.extend(text(one, live.then_some((size.room().columns, *most))));
+                        *most = one.status.ready.max(*most);
+                        lines.extend(status_lines(
+                            one,
+                            live.then_some((size.drawable_area().columns, *most)),
+                        ));
                     }
-                    Seen::Silent(silent) => lines.push(silent.text()),
-                    Seen::Refused(Refused { queue, why }) => {
+                    QueryOutcome::Unresponsive(silent) => lines.push(silent.message()),
+                    QueryOutcome::Unusable(UnusableQueue { queue, reason: why }) => {
                         code = ExitCode::Failed;
                         if live {
                             lines.push(format!("{queue}: {why}"));
                         } else if told.insert(queue.clone(), why.clone()).as_ref() != Some(why) {
-                            say(&format!("{queue}: {why}"));
+                            eprint_line(&format!("{queue}: {why}"));
                         }
                     }
                 }
             }
             match self.format {
                 Format::Json => all.iter().for_each(|one| match one {
-                    Seen::Known(known) => reporter.json(known),
-                    Seen::Silent(silent) => reporter.json(silent),
-                    Seen::Refused(_) => {}
+                    QueryOutcome::Available(known) => reporter.print_json(known),
+                    QueryOutcome::Unresponsive(silent) => reporter.print_json(silent),
+                    QueryOutcome::Unusable(_) => {}
                 }),
                 Format::Text if live && is_in_background(io::stdout()) => {}
                 Format::Text if live => {
-                    reporter.redraw(&mut block, rows(&lines, size.room()), size);
+                    reporter.redraw(&mut block, fit_rows(&lines, size.drawable_area()), size);
                 }
                 Format::Text => {
                     if !first {
-                        reporter.say("");
+                        reporter.print_line("");
                     }
-                    lines.iter().for_each(|line| reporter.say(line));
+                    lines.iter().for_each(|line| reporter.print_line(line));
                 }
             }
             first = false;
-            reporter.flush().map_err(StdoutFailed)?;
+            reporter.flush().map_err(StdoutError)?;
             if !self.watch {
                 return Ok(code);
             }
-            let wakers = [(visit.waker().as_fd(), Ready::Read), (resized.as_fd(), Ready::Read)];
-            let woken = wait(&wakers, Some(nanos(self.every)))?;
-            resized.clear();
-            if woken[0].ready {
+            let wakers =
+                [(visit.waker().as_fd(), Interest::Read), (resized.as_fd(), Interest::Read)];
+            let woken = wait_ready(&wakers, Some(nanos(self.every)))?;
+            resized.drain();
+            if woken[0].is_ready {
                 return Err(Error::Interrupted.into());
             }
         }
@@ -170,29 +176,34 @@ impl Args {
 
 impl Args {
     /// How this queue is. That its keeper does not answer is an error, unless it is watched.
-    fn look_at_one(&self, visit: &Visit, queue: &QueueName) -> anyhow::Result<Seen> {
-        let seen = match look_at(visit, queue) {
-            Err(error) if self.watch => silent(error),
+    fn query_one(&self, visit: &OneShot, queue: &QueueName) -> anyhow::Result<QueryOutcome> {
+        let seen = match query_queue(visit, queue) {
+            Err(error) if self.watch => unresponsive_or_error(error),
             other => other,
         };
-        Ok(seen?.ok_or_else(|| no_such_queue(queue))?)
+        Ok(seen?.ok_or_else(|| no_such_queue_error(queue))?)
     }
 }
 
 /// How all queues are, in alphabetical order.
-fn look_at_all(visit: &Visit) -> anyhow::Result<Vec<Seen>> {
-    let names = QueueDir::names(&default_dir()?).map_err(Error::from)?;
+fn query_all(visit: &OneShot) -> anyhow::Result<Vec<QueryOutcome>> {
+    let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
     let queues: Vec<QueueName> = names.iter().filter_map(|name| name.parse().ok()).collect();
     // One that is removed at this moment is not there.
-    let seen = at_once(&queues, |queue| {
-        look_at(visit, queue).or_else(silent).or_else(|error| refused(queue, error))
+    let seen = query_concurrently(&queues, |queue| {
+        query_queue(visit, queue)
+            .or_else(unresponsive_or_error)
+            .or_else(|error| unusable_or_interrupted(queue, error))
     });
     Ok(seen.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
 }
 
 /// Looks at each of the queues, at several at a time, as a keeper that does not answer is waited for. If the
 /// system refuses threads, it is at fewer of them.
-fn at_once<T: Send>(queues: &[QueueName], look: impl Fn(&QueueName) -> T + Sync) -> Vec<T> {
+fn query_concurrently<T: Send>(
+    queues: &[QueueName],
+    look: impl Fn(&QueueName) -> T + Sync,
+) -> Vec<T> {
     let rest = Mutex::new(queues.iter().enumerate());
     let seen = Mutex::new(Vec::with_capacity(queues.len()));
     let work = || {
@@ -204,7 +215,7 @@ fn at_once<T: Send>(queues: &[QueueName], look: impl Fn(&QueueName) -> T + Sync)
         }
     };
     thread::scope(|scope| {
-        for _ in 1..queues.len().min(AT_ONCE) {
+        for _ in 1..queues.len().min(MAX_CONCURRENT_QUERIES) {
             if thread::Builder::new().spawn_scoped(scope, work).is_err() {
                 break;
             }
@@ -217,26 +228,33 @@ fn at_once<T: Send>(queues: &[QueueName], look: impl Fn(&QueueName) -> T + Sync)
 }
 
 /// What can be told of a queue whose keeper does not answer.
-fn silent(error: anyhow::Error) -> anyhow::Result<Option<Seen>> {
+fn unresponsive_or_error(error: anyhow::Error) -> anyhow::Result<Option<QueryOutcome>> {
     match error.downcast()? {
         Error::NoAnswer { queue, process, .. } => {
-            Ok(Some(Seen::Silent(Silent { queue, answers: false, keeper: process })))
+            Ok(Some(QueryOutcome::Unresponsive(UnresponsiveQueue {
+                queue,
+                answers: false,
+                keeper: process,
+            })))
         }
         error => Err(error.into()),
     }
 }
 
 /// One queue that is not used must not hide the others.
-fn refused(queue: &QueueName, error: anyhow::Error) -> anyhow::Result<Option<Seen>> {
+fn unusable_or_interrupted(
+    queue: &QueueName,
+    error: anyhow::Error,
+) -> anyhow::Result<Option<QueryOutcome>> {
     if matches!(error.downcast_ref(), Some(Error::Interrupted)) {
         return Err(error);
     }
     let why = format!("{error:#}");
-    Ok(Some(Seen::Refused(Refused { queue: queue.to_string(), why })))
+    Ok(Some(QueryOutcome::Unusable(UnusableQueue { queue: queue.to_string(), reason: why })))
 }
 
-impl Silent {
-    fn text(&self) -> String {
+impl UnresponsiveQueue {
+    fn message(&self) -> String {
         let queue = &self.queue;
         match self.keeper {
             None => format!("{queue}: its keeper does not answer: continue it, or end it"),
@@ -249,9 +267,9 @@ impl Silent {
 }
 
 /// A queue that nobody keeps is not woken for this.
-fn look_at(visit: &Visit, queue: &QueueName) -> anyhow::Result<Option<Seen>> {
-    let options = visit.options.clone().queue(queue.clone()).patience(Patience::For(0));
-    let status = options.connect_if_kept().and_then(|client| match client {
+fn query_queue(visit: &OneShot, queue: &QueueName) -> anyhow::Result<Option<QueryOutcome>> {
+    let options = visit.options.clone().queue(queue.clone()).with_timeout(Timeout::After(0));
+    let status = options.connect_if_running().and_then(|client| match client {
         None => Ok(None),
         Some(mut client) => client.status().map(|status| Some((client, status))),
     });
@@ -261,19 +279,22 @@ fn look_at(visit: &Visit, queue: &QueueName) -> anyhow::Result<Option<Seen>> {
             Some(status)
         }
         // It has just gone.
-        Ok(None) | Err(Error::Gone) => status_at_rest(&default_dir()?, queue)?,
+        Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue)?,
         Err(error) => return Err(error.into()),
     };
-    Ok(status.map(|status| Seen::Known(Named { queue: queue.to_string(), status })))
+    Ok(status
+        .map(|status| QueryOutcome::Available(QueueStatus { queue: queue.to_string(), status })))
 }
 
 /// Lines for people. With a bar of the depth if there are so many columns for it; where there is no
 /// capacity, it is against the most that has been seen.
-fn text(named: &Named, bar: Option<(usize, u64)>) -> Vec<String> {
-    let Named { queue, status } = named;
-    let Status { in_line, out, done, failed, .. } = status;
+fn status_lines(named: &QueueStatus, bar: Option<(usize, u64)>) -> Vec<String> {
+    let QueueStatus { queue, status } = named;
+    let Status { ready: in_line, in_flight: out, done, failed, .. } = status;
     let capacity = status.capacity.map_or(String::new(), |most| format!(" of {most}"));
-    let oldest = status.oldest_s.map_or(String::new(), |age| format!(", the oldest {}", time(age)));
+    let oldest = status
+        .oldest_age_s
+        .map_or(String::new(), |age| format!(", the oldest {}", format_seconds(age)));
     let state = match status.state.as_str() {
         "open" => String::new(),
         state => format!(" ({state})"),
@@ -284,12 +305,12 @@ fn text(named: &Named, bar: Option<(usize, u64)>) -> Vec<String> {
     let clients = |role, did, clients: &[ClientStatus]| {
         let line = |client: &ClientStatus| {
             let ClientStatus { pid, items, .. } = client;
-            format!("  {role} {pid}: {items} {did}, {}", doing(client))
+            format!("  {role} {pid}: {items} {did}, {}", client_activity(client))
         };
         clients.iter().map(line).collect::<Vec<_>>()
     };
     let bar = bar.map(|(columns, most)| {
-        let depth = Depth { in_line: *in_line, capacity: status.capacity, most };
+        let depth = QueueDepth { ready: *in_line, capacity: status.capacity, peak: most };
         format!("  {}", depth.bar(Lang::En, columns))
     });
     [
@@ -301,17 +322,17 @@ fn text(named: &Named, bar: Option<(usize, u64)>) -> Vec<String> {
     .concat()
 }
 
-fn doing(client: &ClientStatus) -> String {
-    let held = client.held_s.map_or(String::new(), |held| format!(" for {}", time(held)));
-    let holds = match client.holds {
+fn client_activity(client: &ClientStatus) -> String {
+    let held = client.held_s.map_or(String::new(), |held| format!(" for {}", format_seconds(held)));
+    let holds = match client.in_flight {
         0 => None,
         1 => Some(format!("has 1 item{held}")),
         n => Some(format!("has {n} items{held}")),
     };
-    let waits = client.waits_for.map(|what| match what {
-        WaitsFor::Room => "waits for room".to_owned(),
-        WaitsFor::Item => "waits for an item".to_owned(),
-        WaitsFor::Done => "waits until all is done".to_owned(),
+    let waits = client.wait_reason.map(|what| match what {
+        WaitReason::Room => "waits for room".to_owned(),
+        WaitReason::Item => "waits for an item".to_owned(),
+        WaitReason::Done => "waits until all is done".to_owned(),
     });
     match (holds, waits) {
         (None, None) => "at work".to_owned(),
@@ -321,7 +342,7 @@ fn doing(client: &ClientStatus) -> String {
 }
 
 /// Seconds, as people say them.
-fn time(seconds: f64) -> String {
+fn format_seconds(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.1} s"),
         s if s < 3600.0 => format!("{:.0} min", s / 60.0),
@@ -331,8 +352,8 @@ fn time(seconds: f64) -> String {
 }
 
 /// What there is room for, a row each.
-fn rows(lines: &[String], room: Size) -> Vec<String> {
-    let fits = |line: &String| fit(line, room.columns);
+fn fit_rows(lines: &[String], room: TerminalSize) -> Vec<String> {
+    let fits = |line: &String| truncate_to_width(line, room.columns);
     if lines.len() <= room.rows {
         return lines.iter().map(fits).collect();
     }

@@ -8,12 +8,12 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use super::picture_file::picture_path;
-use super::{LangArg, need_input, need_output, print};
+use super::{LangArg, print_stdout, require_stdin, require_stdout};
 use crate::exit::ExitCode;
-use crate::exit::Usage;
+use crate::exit::UsageError;
 use crate::os::Blocking;
-use crate::report::say;
-use crate::report::{Form, PicturePath, Recording};
+use crate::report::eprint_line;
+use crate::report::{PictureFormat, PicturePath, Recording};
 
 /// Draw the picture of a run from its recorded events
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub(super) struct Args {
     events: PathBuf,
 
     /// Where the picture goes, .svg or .html [default: standard output, as SVG]
-    #[arg(short, long, value_name = "FILE", value_parser = picture_path(&[Form::Svg, Form::Html]))]
+    #[arg(short, long, value_name = "FILE", value_parser = picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
     output: Option<PicturePath>,
 
     #[command(flatten)]
@@ -38,19 +38,19 @@ impl Args {
         let lang = self.lang.lang()?;
         if self.output.is_none() && io::stdout().is_terminal() {
             let why = "a picture is nothing for a terminal: name a file with --output";
-            return Err(Usage(why.to_owned()).into());
+            return Err(UsageError(why.to_owned()).into());
         }
         if self.output.is_none() {
-            need_output()?;
+            require_stdout()?;
         }
-        if self.reads_stdin() {
-            need_input()?;
+        if self.is_stdin() {
+            require_stdin()?;
         }
         let name = self.events.display().to_string();
-        let events = self.open()?;
+        let events = self.open_recording()?;
         let picture = self.output.as_ref().map(PicturePath::create).transpose()?;
         if let (Some(picture), Some(events)) = (&picture, &events) {
-            picture.must_not_be(events, "the recording")?;
+            picture.ensure_distinct_from(events, "the recording")?;
         }
         let events: Box<dyn BufRead> = match events {
             Some(file) => Box::new(BufReader::new(file)),
@@ -58,18 +58,20 @@ impl Args {
         };
         let mut recording =
             Recording::read(events).with_context(|| format!("cannot draw {name}"))?;
-        if recording.is_torn {
-            say(&format!("the last line of {name} is not whole: the picture ends before it"));
+        if recording.is_truncated {
+            eprint_line(&format!(
+                "the last line of {name} is not whole: the picture ends before it"
+            ));
         }
         let (timeline, end) = (&mut recording.timeline, recording.end);
         match picture {
             Some(mut picture) => {
-                let drawn = timeline.picture(end, lang, picture.form());
+                let drawn = timeline.render(end, lang, picture.format());
                 picture.write(&drawn)?;
             }
             None => {
-                let picture = timeline.picture(end, lang, Form::Svg);
-                print(picture.as_bytes())?;
+                let picture = timeline.render(end, lang, PictureFormat::Svg);
+                print_stdout(picture.as_bytes())?;
             }
         }
         Ok(ExitCode::Done)
@@ -77,17 +79,17 @@ impl Args {
 }
 
 impl Args {
-    fn reads_stdin(&self) -> bool {
+    fn is_stdin(&self) -> bool {
         self.events.as_os_str() == "-"
     }
 
     /// The recording; none for standard input.
-    fn open(&self) -> Result<Option<File>, Usage> {
+    fn open_recording(&self) -> Result<Option<File>, UsageError> {
         let name = self.events.display();
         let refused = |why: &dyn Display| {
-            Usage(format!("cannot read {name}: {why}: name a file of recorded events"))
+            UsageError(format!("cannot read {name}: {why}: name a file of recorded events"))
         };
-        if self.reads_stdin() {
+        if self.is_stdin() {
             return Ok(None);
         }
         let file = File::open(&self.events).map_err(|error| refused(&error))?;

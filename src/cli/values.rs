@@ -8,7 +8,7 @@ use crate::clock::{Delay, nanos};
 use crate::keeper::Speed;
 
 /// `1s`, `500ms`, `1.5s`, `0`, `0.2` (seconds, as `sleep` takes them).
-pub(super) fn delay(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     const UNITS: [CustomTimeUnit<'_>; 7] = [
         CustomTimeUnit::with_default(TimeUnit::NanoSecond, &["ns"]),
         CustomTimeUnit::with_default(TimeUnit::MicroSecond, &["us", "µs"]),
@@ -39,8 +39,8 @@ pub(super) fn delay(text: &str) -> Result<Duration, String> {
 }
 
 /// `1s`; `exp:1s`, with that mean; `uniform:500ms..1.5s`.
-pub(super) fn pause(text: &str) -> Result<Delay, String> {
-    let of = |text: &str| delay(text).map(nanos);
+pub(super) fn parse_delay(text: &str) -> Result<Delay, String> {
+    let of = |text: &str| parse_duration(text).map(nanos);
     let zero = "a mean of nothing is no pause: write 0, or exp:1s";
     let no_range = "a range has two ends: write uniform:500ms..1.5s";
     match text.split_once(':') {
@@ -62,15 +62,15 @@ pub(super) fn pause(text: &str) -> Result<Delay, String> {
 }
 
 /// A time that is more than nothing.
-pub(super) fn period(text: &str) -> Result<Duration, String> {
-    match delay(text)? {
+pub(super) fn parse_nonzero_duration(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
         Duration::ZERO => Err("that is no time at all: write 1s, for example".to_owned()),
         period => Ok(period),
     }
 }
 
 /// How many times as fast as the wall clock, or `max`.
-pub(super) fn speed(text: &str) -> Result<Speed, String> {
+pub(super) fn parse_speed(text: &str) -> Result<Speed, String> {
     if text == "max" {
         return Ok(Speed::Max);
     }
@@ -82,7 +82,7 @@ pub(super) fn speed(text: &str) -> Result<Speed, String> {
 }
 
 /// How many items.
-pub(super) fn items(text: &str) -> Result<u64, String> {
+pub(super) fn parse_count(text: &str) -> Result<u64, String> {
     use std::num::IntErrorKind::PosOverflow;
     text.parse().map_err(|error: std::num::ParseIntError| match error.kind() {
         PosOverflow => format!("that is too large: write {} at the most", u64::MAX),
@@ -91,28 +91,29 @@ pub(super) fn items(text: &str) -> Result<u64, String> {
 }
 
 /// `16MiB`, `64K`, `1000`: bytes. A `K` is 1024 of them, with or without an `iB`.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     let parsed = parse_size::Config::new().with_binary().parse_size(text);
     parsed.map_err(|error| format!("{error}: write 16MiB, 64K, or a number of bytes"))
 }
 
 /// The number of an item.
-pub(super) fn id(text: &str) -> Result<u64, String> {
-    match items(text) {
+pub(super) fn parse_item_id(text: &str) -> Result<u64, String> {
+    match parse_count(text) {
         Ok(id) if id > 0 => Ok(id),
         _ => Err("that is not an item's id: `qdemo failed` lists them".to_owned()),
     }
 }
 
 /// How many times.
-pub(super) fn times(text: &str) -> Result<u32, String> {
-    u32::try_from(items(text)?).map_err(|_| format!("that is too many: write {} or less", u32::MAX))
+pub(super) fn parse_u32(text: &str) -> Result<u32, String> {
+    u32::try_from(parse_count(text)?)
+        .map_err(|_| format!("that is too many: write {} or less", u32::MAX))
 }
 
 /// How many workers of a role.
-pub(super) fn workers(text: &str) -> Result<u32, String> {
+pub(super) fn parse_worker_count(text: &str) -> Result<u32, String> {
     const MOST: u32 = 1000;
-    match items(text)? {
+    match parse_count(text)? {
         0 => Err("at least one is needed: write 1 or more".to_owned()),
         count => u32::try_from(count)
             .ok()
@@ -123,17 +124,17 @@ pub(super) fn workers(text: &str) -> Result<u32, String> {
 
 /// Which of how many workers: `2/3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Share {
-    pub(super) number: u32,
-    pub(super) of: u32,
+pub(super) struct WorkerShare {
+    pub(super) index: u32,
+    pub(super) total: u32,
 }
 
 /// `2/3`.
-pub(super) fn share(text: &str) -> Result<Share, String> {
+pub(super) fn parse_worker_share(text: &str) -> Result<WorkerShare, String> {
     let parsed = text.split_once('/').and_then(|(number, of)| {
         let number = number.parse().ok()?;
         let of = of.parse().ok()?;
-        (1 <= number && number <= of).then_some(Share { number, of })
+        (1 <= number && number <= of).then_some(WorkerShare { index: number, total: of })
     });
     parsed.ok_or_else(|| "a worker is the how-manieth of how many: write 1/2".to_owned())
 }
@@ -154,7 +155,7 @@ mod tests {
             ("2m", 120_000_000_000),
             ("3us", 3_000),
         ] {
-            assert_eq!(delay(text), Ok(Duration::from_nanos(nanos)), "{text}");
+            assert_eq!(parse_duration(text), Ok(Duration::from_nanos(nanos)), "{text}");
         }
     }
 
@@ -171,49 +172,49 @@ mod tests {
             ("99999999999999999999d", "584 years"),
             ("99999999999", "584 years"),
         ] {
-            let error = delay(text).expect_err(text);
+            let error = parse_duration(text).expect_err(text);
             assert!(error.contains(why), "{text}: {error}");
         }
     }
 
     #[test]
     fn counts_are_whole_numbers_in_range() {
-        assert_eq!(items("0"), Ok(0));
-        assert_eq!(items("18446744073709551615"), Ok(u64::MAX));
-        assert!(items("18446744073709551616").expect_err("").contains("too large"));
+        assert_eq!(parse_count("0"), Ok(0));
+        assert_eq!(parse_count("18446744073709551615"), Ok(u64::MAX));
+        assert!(parse_count("18446744073709551616").expect_err("").contains("too large"));
         for text in ["-1", "1.5", "", "x"] {
-            assert!(items(text).expect_err(text).contains("whole number"));
+            assert!(parse_count(text).expect_err(text).contains("whole number"));
         }
-        assert_eq!(workers("1000"), Ok(1000));
+        assert_eq!(parse_worker_count("1000"), Ok(1000));
         for text in ["0", "1001", "99999999999", "-1"] {
-            assert!(workers(text).is_err(), "{text}");
+            assert!(parse_worker_count(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn sizes_are_bytes_or_multiples_of_1024() {
         for (text, bytes) in [("0", 0), ("1000", 1000), ("64K", 65536), ("16MiB", 16 << 20)] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
+            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
         }
         for text in ["", "-1", "big", "1X", "99999999999999999999"] {
-            assert!(size(text).expect_err(text).contains("write 16MiB"), "{text}");
+            assert!(parse_bytes(text).expect_err(text).contains("write 16MiB"), "{text}");
         }
     }
 
     #[test]
     fn speeds_are_positive_numbers_or_max() {
-        assert_eq!(speed("max"), Ok(Speed::Max));
-        assert_eq!(speed("0.5"), Ok(Speed::Times(0.5)));
+        assert_eq!(parse_speed("max"), Ok(Speed::Max));
+        assert_eq!(parse_speed("0.5"), Ok(Speed::Times(0.5)));
         for text in ["0", "-1", "nan", "inf", "fast", ""] {
-            assert!(speed(text).is_err(), "{text}");
+            assert!(parse_speed(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn a_share_is_one_of_so_many() {
-        assert_eq!(share("2/3"), Ok(Share { number: 2, of: 3 }));
+        assert_eq!(parse_worker_share("2/3"), Ok(WorkerShare { index: 2, total: 3 }));
         for text in ["0/1", "4/3", "1", "a/b", "1/-1"] {
-            assert!(share(text).is_err(), "{text}");
+            assert!(parse_worker_share(text).is_err(), "{text}");
         }
     }
 }

@@ -11,58 +11,58 @@ use std::time::Duration;
 
 use super::session::Session;
 use super::start_keeper::reap_keepers;
-use super::timeout::{Deadline, Limit};
-use super::{Client, Error, Patience};
+use super::timeout::{Deadline, SilenceLimit};
+use super::{Client, Error, Timeout};
 use crate::cli;
-use crate::clock::{Stamp, nanos};
+use crate::clock::{ProcessBirth, nanos};
 use crate::exit::ExitCode;
 use crate::keeper::daemon;
 use crate::os;
 use crate::os::Waker;
-use crate::pipe::{DirError, Door, Mailbox, PIPE_BUF, QueueDir, keeper_of};
+use crate::pipe::{DirError, InboxWriter, Mailbox, PIPE_BUF, QueueDir, keeper_pid};
 use crate::queue_name::QueueName;
 use crate::role::Role;
-use crate::wire::{Hello, Key, LARGEST_ITEM, LARGEST_OF_ALL, Status, Welcome};
+use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, Hello, MAX_ITEM_BYTES, Status, Welcome};
 
 /// How often a keeper may go just as this client comes, before that is taken for a fault.
-const TRIES: usize = 100;
+const MAX_CONNECT_TRIES: usize = 100;
 
 /// How to come to a queue.
 #[derive(Clone, Debug)]
 pub struct Options {
-    base: Option<PathBuf>,
+    base_dir: Option<PathBuf>,
     pub(super) name: QueueName,
     hello: Hello,
     pub(super) program: Option<OsString>,
     starts_keeper: bool,
     interrupt: Option<Arc<Waker>>,
-    patience: Patience,
+    timeout: Timeout,
 }
 
 /// Whether this program keeps queues when it is asked to.
-pub(super) static KEEPS: AtomicBool = AtomicBool::new(false);
+pub(super) static IS_SELF_HOSTED: AtomicBool = AtomicBool::new(false);
 
 /// Lets the queues of this program be kept by the program itself, so that it needs no `qdemo`: call
 /// this first thing in `main`. When the program has been started as a keeper, it keeps the queue, and
 /// doesn't return. (What Python's `freeze_support` is to `multiprocessing`.)
 pub fn keep_if_asked() {
-    keep_by_itself();
+    enable_self_hosting();
     let args: Vec<_> = env::args_os().collect();
     // As `Options::spawn` writes it.
-    if args.len() == 4 && args[1] == KEEPER[0] && args[2] == KEEPER[1] {
-        let ended = os::begin().map(|()| cli::obey(args));
+    if args.len() == 4 && args[1] == KEEPER_ARGS[0] && args[2] == KEEPER_ARGS[1] {
+        let ended = os::set_up_signals().map(|()| cli::execute(args));
         std::process::exit(i32::from(!matches!(ended, Ok(ExitCode::Done))));
     }
 }
 
 /// From now on this program is the one that is started to keep a queue. Where it is, is looked up each time:
 /// its file may be replaced or removed while it runs.
-pub(crate) fn keep_by_itself() {
-    KEEPS.store(true, Ordering::Relaxed);
+pub(crate) fn enable_self_hosting() {
+    IS_SELF_HOSTED.store(true, Ordering::Relaxed);
 }
 
 /// How a keeper is asked for; the queue's name follows.
-pub(super) const KEEPER: [&str; 2] = ["keeper", "--queue"];
+pub(super) const KEEPER_ARGS: [&str; 2] = ["keeper", "--queue"];
 
 impl Options {
     /// To come to the queue `name` as `role`, in the folder that the environment names: `QDEMO_DIR`,
@@ -70,13 +70,13 @@ impl Options {
     pub fn new(name: QueueName, role: Role) -> Self {
         let hello = Hello::new(role);
         Self {
-            base: None,
+            base_dir: None,
             name,
             hello,
             program: None,
             starts_keeper: true,
             interrupt: None,
-            patience: Patience::Endless,
+            timeout: Timeout::Infinite,
         }
     }
 
@@ -88,7 +88,7 @@ impl Options {
 
     /// The folder in which the queue lies.
     pub fn dir(mut self, base: PathBuf) -> Self {
-        self.base = Some(base);
+        self.base_dir = Some(base);
         self
     }
 
@@ -127,7 +127,7 @@ impl Options {
 
     /// How many bytes of JSON an item may have; by default 16 MiB, and at most 256 MiB.
     pub fn max_item_size(mut self, bytes: u64) -> Self {
-        self.hello.largest = Some(bytes);
+        self.hello.max_item_bytes = Some(bytes);
         self
     }
 
@@ -143,12 +143,12 @@ impl Options {
     /// coming, and whenever an operation that has no limit of its own waits for it. It is given a second
     /// at least; by default there is no limit.
     pub fn timeout(self, timeout: Duration) -> Self {
-        self.patience(Patience::For(nanos(timeout)))
+        self.with_timeout(Timeout::After(nanos(timeout)))
     }
 
     /// The same.
-    pub(crate) fn patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+    pub(crate) fn with_timeout(mut self, patience: Timeout) -> Self {
+        self.timeout = patience;
         self
     }
 
@@ -164,8 +164,8 @@ impl Options {
     }
 
     /// The processes that started this one: a visitor is told of an end for which they were there.
-    pub(crate) fn callers(mut self, callers: Vec<Stamp>) -> Self {
-        self.hello.callers = callers;
+    pub(crate) fn callers(mut self, callers: Vec<ProcessBirth>) -> Self {
+        self.hello.ancestors = callers;
         self
     }
 
@@ -179,7 +179,7 @@ impl Options {
 
     /// A worker of a run: the parent is the keeper.
     pub(crate) fn worker(mut self, number: u32) -> Self {
-        self.hello.worker = Some(number);
+        self.hello.worker_index = Some(number);
         self.starts_keeper = false;
         self
     }
@@ -194,8 +194,8 @@ impl Options {
     ///
     /// # Errors
     /// As [`Options::connect`].
-    pub(crate) fn connect_if_there(mut self) -> Result<Option<Client>, Error> {
-        let base = self.base()?;
+    pub(crate) fn connect_if_exists(mut self) -> Result<Option<Client>, Error> {
+        let base = self.take_base_dir()?;
         match QueueDir::exists(&base, self.name.as_str())? {
             false => Ok(None),
             true => self.dir(base).connect().map(Some),
@@ -203,29 +203,29 @@ impl Options {
     }
 
     /// Comes to the queue if somebody keeps it just now.
-    pub(crate) fn connect_if_kept(mut self) -> Result<Option<Client>, Error> {
-        let base = self.base()?;
+    pub(crate) fn connect_if_running(mut self) -> Result<Option<Client>, Error> {
+        let base = self.take_base_dir()?;
         if !QueueDir::exists(&base, self.name.as_str())? {
             return Ok(None);
         }
         self.starts_keeper = false;
         match self.dir(base).connect() {
-            Err(Error::Gone) => Ok(None),
+            Err(Error::KeeperGone) => Ok(None),
             other => other.map(Some),
         }
     }
 
     /// As what.
-    pub(super) fn as_what(&self) -> Role {
+    pub(super) fn configured_role(&self) -> Role {
         self.hello.role
     }
 
     /// How long a wait may be that has no limit of its own.
-    pub(super) fn own_patience(&self) -> Patience {
-        self.patience
+    pub(super) fn default_timeout(&self) -> Timeout {
+        self.timeout
     }
 
-    pub(super) fn wakers(&self) -> impl Iterator<Item = &Arc<Waker>> {
+    pub(super) fn interrupt_wakers(&self) -> impl Iterator<Item = &Arc<Waker>> {
         self.interrupt.iter()
     }
 
@@ -237,135 +237,147 @@ impl Options {
     /// [`Error::NoAnswer`] when it doesn't answer within [`Options::timeout`], and others when the
     /// system says no.
     pub fn connect(mut self) -> Result<Client, Error> {
-        let base = self.base()?;
-        self.base = Some(base.clone());
+        let base = self.take_base_dir()?;
+        self.base_dir = Some(base.clone());
         let mut damaged = Vec::new();
         let place = || Ok(QueueDir::open_or_create(&base, self.name.as_str())?);
-        let limit = Limit::Until(Deadline::new(self.patience));
-        let come = |dir: &QueueDir, door| self.enter(dir, door, limit);
-        let mut client = self.reach(place, &mut damaged, &limit, come)?;
-        (client.damaged, client.limit) = (damaged, Limit::Each(self.patience));
+        let limit = SilenceLimit::Until(Deadline::new(self.timeout));
+        let come = |dir: &QueueDir, door| self.handshake(dir, door, limit);
+        let mut client = self.find_or_start_keeper(place, &mut damaged, &limit, come)?;
+        (client.damaged_lines, client.silence_limit) =
+            (damaged, SilenceLimit::PerWait(self.timeout));
         Ok(client)
     }
 
     /// Finds another keeper of the queue after the death of the one that this client knew.
-    pub(super) fn reach_again(
+    pub(super) fn find_next_keeper(
         mut self,
         damaged: &mut Vec<u64>,
-        limit: &Limit,
-        mut come: impl FnMut(Door) -> Result<(), Error>,
+        limit: &SilenceLimit,
+        mut come: impl FnMut(InboxWriter) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let path = self.base()?.join(self.name.as_str());
+        let path = self.take_base_dir()?.join(self.name.as_str());
         let place = || match QueueDir::open(path.clone()) {
             Err(DirError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                 Err(Error::removed())
             }
             other => Ok(other?),
         };
-        self.reach(place, damaged, limit, |_, door| come(door))
+        self.find_or_start_keeper(place, damaged, limit, |_, door| come(door))
     }
 
     /// Finds the keeper in its `place`, or starts one, until the client has `come` there.
-    fn reach<T>(
+    fn find_or_start_keeper<T>(
         &self,
         place: impl Fn() -> Result<QueueDir, Error>,
         damaged: &mut Vec<u64>,
-        limit: &Limit,
-        mut come: impl FnMut(&QueueDir, Door) -> Result<T, Error>,
+        limit: &SilenceLimit,
+        mut come: impl FnMut(&QueueDir, InboxWriter) -> Result<T, Error>,
     ) -> Result<T, Error> {
         // Held until the welcome, or the keeper would not wait for us.
         let mut starting = None;
         reap_keepers();
-        for _ in 0..TRIES {
+        for _ in 0..MAX_CONNECT_TRIES {
             let dir = place()?;
-            match Door::open(&dir).map_err(open_failed("cannot open the queue's inbox"))? {
+            match InboxWriter::open(&dir).map_err(open_error("cannot open the queue's inbox"))? {
                 Some(door) => match come(&dir, door) {
                     // It went just as we came.
-                    Err(Error::Gone) if self.starts_keeper => {}
+                    Err(Error::KeeperGone) if self.starts_keeper => {}
                     other => return other,
                 },
-                None if self.starts_keeper => starting = self.start(&dir, damaged, limit)?,
-                None => return Err(Error::Gone),
+                None if self.starts_keeper => starting = self.start_keeper(&dir, damaged, limit)?,
+                None => return Err(Error::KeeperGone),
             }
         }
         drop(starting);
-        Err(Error::Start(format!("{TRIES} of them have died at once")))
+        Err(Error::Start(format!("{MAX_CONNECT_TRIES} of them have died at once")))
     }
 
-    fn base(&mut self) -> Result<PathBuf, Error> {
-        self.base.take().map_or_else(default_dir, Ok)
+    fn take_base_dir(&mut self) -> Result<PathBuf, Error> {
+        self.base_dir.take().map_or_else(default_base_dir, Ok)
     }
 
     /// Says hello and waits for the welcome.
-    fn enter(&self, dir: &QueueDir, door: Door, limit: Limit) -> Result<Client, Error> {
-        let random = || Key::random().map_err(|error| Error::Start(error.to_string()));
+    fn handshake(
+        &self,
+        dir: &QueueDir,
+        door: InboxWriter,
+        limit: SilenceLimit,
+    ) -> Result<Client, Error> {
+        let random = || ClientKey::random().map_err(|error| Error::Start(error.to_string()));
         let (key, mailbox) = (random()?, Some(random()?));
-        let born = born_for(dir.path(), self.hello.role);
-        let hello = Hello { born, mailbox, ..self.hello.clone() };
+        let born = effective_birth(dir.path(), self.hello.role);
+        let hello = Hello { birth: born, mailbox, ..self.hello.clone() };
         let mailbox = match Mailbox::create(dir, &hello.mailbox_name(key)) {
             // The directory has gone together with the keeper.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::Gone),
-            other => other.map_err(open_failed("cannot make a mailbox"))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::KeeperGone),
+            other => other.map_err(open_error("cannot make a mailbox"))?,
         };
         let session = Session::new(key, hello, PIPE_BUF)
             .map_err(|error| Error::Protocol(error.to_string()))?;
         let mut client = Client {
             options: self.clone(),
-            place: dir.path().to_owned(),
-            door,
+            queue_dir: dir.path().to_owned(),
+            inbox: door,
             mailbox,
             session,
-            buffer: vec![0; 64 * 1024],
+            read_buffer: vec![0; 64 * 1024],
             welcome: Welcome::default(),
-            unsent: 0,
-            lines: Vec::new(),
-            answered: 0,
+            unsent_items: 0,
+            unsent_lines: Vec::new(),
+            last_answered_seq: 0,
             window: 0,
-            largest: self.hello.largest.unwrap_or(LARGEST_ITEM).min(LARGEST_OF_ALL),
-            heard: VecDeque::new(),
-            full: false,
-            late: Vec::new(),
-            for_a_reader: false,
-            damaged: Vec::new(),
-            limit,
-            cancelled: None,
-            welcomed: false,
-            missed_the_end: false,
+            max_item_bytes: self
+                .hello
+                .max_item_bytes
+                .unwrap_or(DEFAULT_MAX_ITEM_BYTES)
+                .min(MAX_ITEM_BYTES),
+            unreported_accepted: VecDeque::new(),
+            has_unreported_full: false,
+            lease_expired: Vec::new(),
+            is_tied_to_stdout: false,
+            damaged_lines: Vec::new(),
+            silence_limit: limit,
+            cancel_pending_since: None,
+            is_welcomed: false,
+            has_unreported_end: false,
         };
-        client.be_welcomed()?;
+        client.wait_for_welcome()?;
         Ok(client)
     }
 
     /// The keeper of the queue in this directory has not answered in time.
-    pub(super) fn no_answer(&self, dir: &Path) -> Error {
-        let (queue, process) = (self.name.to_string(), keeper_of(dir));
+    pub(super) fn no_answer_error(&self, dir: &Path) -> Error {
+        let (queue, process) = (self.name.to_string(), keeper_pid(dir));
         Error::NoAnswer { queue, process, starting: false }
     }
 }
 
 /// The queues whose end this process has been told as a consumer, and when.
-static TOLD: Mutex<BTreeMap<PathBuf, Stamp>> = Mutex::new(BTreeMap::new());
+static ENDS_SEEN: Mutex<BTreeMap<PathBuf, ProcessBirth>> = Mutex::new(BTreeMap::new());
 
 /// This process has been told of the end of the queue in this directory. If it did so as a consumer, it
 /// counts from now on as one that started afterwards, and gets what comes next.
-pub(super) fn remember_end(dir: &Path, role: Role) {
+pub(super) fn record_end_seen(dir: &Path, role: Role) {
     if role == Role::Consumer {
-        let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
-        told.insert(dir.to_owned(), Stamp::next());
+        let mut told = ENDS_SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(dir.to_owned(), ProcessBirth::after_now());
     }
 }
 
 /// Since when this process has waited for the queue in this directory.
-fn born_for(dir: &Path, role: Role) -> Stamp {
+fn effective_birth(dir: &Path, role: Role) -> ProcessBirth {
     let told = match role {
-        Role::Consumer => TOLD.lock().unwrap_or_else(PoisonError::into_inner).get(dir).copied(),
+        Role::Consumer => {
+            ENDS_SEEN.lock().unwrap_or_else(PoisonError::into_inner).get(dir).copied()
+        }
         _ => None,
     };
-    told.unwrap_or_else(Stamp::birth)
+    told.unwrap_or_else(ProcessBirth::of_this_process)
 }
 
 /// Where queues lie when nothing else is said.
-pub(crate) fn default_dir() -> Result<PathBuf, Error> {
+pub(crate) fn default_base_dir() -> Result<PathBuf, Error> {
     let named = |name| env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let state = || match named("XDG_STATE_HOME").filter(|dir| dir.is_absolute()) {
         Some(state) => Some(state),
@@ -378,19 +390,19 @@ pub(crate) fn default_dir() -> Result<PathBuf, Error> {
 }
 
 /// How a queue is that nobody keeps just now; none if there is none of this name.
-pub(crate) fn status_at_rest(base: &Path, name: &QueueName) -> anyhow::Result<Option<Status>> {
+pub(crate) fn stored_status(base: &Path, name: &QueueName) -> anyhow::Result<Option<Status>> {
     if !QueueDir::exists(base, name.as_str())? {
         return Ok(None);
     }
     match QueueDir::open(base.join(name.as_str())) {
-        Ok(dir) => daemon::at_rest(&dir).map(Some),
+        Ok(dir) => daemon::stored_status(&dir).map(Some),
         // It is removed at this moment.
         Err(DirError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::from(error).into()),
     }
 }
 
-pub(super) fn open_failed(what: &str) -> impl FnOnce(io::Error) -> Error {
+pub(super) fn open_error(what: &str) -> impl FnOnce(io::Error) -> Error {
     let what = what.to_owned();
     |error| Error::Open { what, error }
 }

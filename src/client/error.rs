@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::pipe::{DirError, Unsafe};
+use crate::pipe::{DirError, UnsafeDir};
 
 /// Why a queue's operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -28,11 +28,11 @@ pub enum Error {
     Start(String),
     /// The keeper died, and there is to be no other one.
     #[error("the queue's keeper has died")]
-    Gone,
+    KeeperGone,
     /// The keeper did not answer in time: it has been stopped, perhaps. What was asked for may still
     /// be done when it continues: a put may be in the queue or not, and what it hands out goes back in
     /// line.
-    #[error("{}", no_answer(queue, *process, *starting))]
+    #[error("{}", no_answer_message(queue, *process, *starting))]
     #[non_exhaustive]
     NoAnswer {
         /// The name of the queue.
@@ -56,7 +56,7 @@ pub enum Error {
     Unfinished(u64),
     /// The item of this number was done after its lease had run out.
     #[error("item {0} came too late: its lease had run out, and it went back in line")]
-    Late(u64),
+    LeaseExpired(u64),
     /// A value cannot be written as JSON.
     #[error("the item cannot be written as JSON")]
     Encode(#[source] serde_json::Error),
@@ -73,12 +73,12 @@ pub enum Error {
     #[error("an item is JSON text on a single line: write its line breaks as \\n")]
     NotALine,
     /// The item has this many bytes, which is too many.
-    #[error("the item has {size} bytes as JSON, and at most {most} are taken: split it")]
+    #[error("the item has {size} bytes as JSON, and at most {max} are taken: split it")]
     TooLarge {
         /// In bytes.
         size: u64,
         /// How many are taken.
-        most: u64,
+        max: u64,
     },
     /// The keeper refused what was asked.
     #[error("{text}")]
@@ -93,14 +93,14 @@ pub enum Error {
     Protocol(String),
     /// Nobody reads what this process would print.
     #[error("nobody reads standard output any more")]
-    Unread,
+    StdoutClosed,
     /// A signal told this process to stop.
     #[error("interrupted")]
     Interrupted,
 }
 
 /// A keeper does not answer: what to do.
-fn no_answer(queue: &str, process: Option<u32>, starting: bool) -> String {
+fn no_answer_message(queue: &str, process: Option<u32>, starting: bool) -> String {
     let end = match process {
         Some(pid) => format!("continue it with `kill -CONT {pid}`, or end it with `kill -9 {pid}`"),
         None => "continue it, or end it".to_owned(),
@@ -126,16 +126,16 @@ impl Error {
     }
 
     /// A write to the inbox failed.
-    pub(crate) fn of_door(error: io::Error) -> Self {
+    pub(crate) fn from_inbox_write(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::Gone,
+            io::ErrorKind::BrokenPipe => Self::KeeperGone,
             _ => Self::Pipe(error),
         }
     }
 }
 
-impl From<Unsafe> for Error {
-    fn from(unsafe_dir: Unsafe) -> Self {
+impl From<UnsafeDir> for Error {
+    fn from(unsafe_dir: UnsafeDir) -> Self {
         Self::Unsafe(unsafe_dir.to_string())
     }
 }
@@ -152,8 +152,8 @@ impl From<DirError> for Error {
     }
 }
 
-impl From<crate::wire::BadReply> for Error {
-    fn from(error: crate::wire::BadReply) -> Self {
+impl From<crate::wire::MalformedReply> for Error {
+    fn from(error: crate::wire::MalformedReply) -> Self {
         Self::Protocol(error.to_string())
     }
 }

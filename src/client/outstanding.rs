@@ -3,39 +3,39 @@
 
 use std::collections::VecDeque;
 
-use crate::queue::Which;
+use crate::queue::BatchRef;
 use crate::wire::Reply;
 
 /// Everything that is not answered yet.
 #[derive(Debug, Default)]
-pub(super) struct Owed {
-    puts: VecDeque<Put>,
+pub(super) struct Outstanding {
+    puts: VecDeque<OutstandingPut>,
     /// How many bytes of items these are.
-    bytes: usize,
+    put_bytes: usize,
     /// The number of the last item of which is known what became of it.
-    answered: u64,
+    last_answered_seq: u64,
     /// The `max` of the get that waits.
-    get: Option<(u64, Mark)>,
+    pending_get: Option<(u64, DispositionMark)>,
     /// How many runs have come.
-    got: u64,
-    joins: Option<Mark>,
-    cancels: Option<Mark>,
-    questions: VecDeque<(Question, Mark)>,
+    received_batches: u64,
+    pending_join: Option<DispositionMark>,
+    pending_cancel: Option<DispositionMark>,
+    queries: VecDeque<(OutstandingQuery, DispositionMark)>,
     /// What was said of items. It has no answer, but it has arrived when something is answered that
     /// was asked after it.
-    said: VecDeque<Said>,
+    dispositions: VecDeque<Disposition>,
     /// How many were said and have arrived.
-    arrived: u64,
+    confirmed_dispositions: u64,
 }
 
 /// How many things had been said of items when something was asked.
-type Mark = u64;
+type DispositionMark = u64;
 
 /// Items that were put together.
 #[derive(Debug)]
-pub(super) struct Put {
+pub(super) struct OutstandingPut {
     /// The client's number of the last of them.
-    pub(super) last: u64,
+    pub(super) last_seq: u64,
     pub(super) count: u64,
     /// Each with its newline.
     pub(super) lines: Vec<u8>,
@@ -43,155 +43,159 @@ pub(super) struct Put {
 
 /// A request with one answer of its own.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(super) struct OutstandingQuery {
     pub(super) verb: &'static str,
-    pub(super) what: Option<String>,
+    pub(super) argument: Option<String>,
 }
 
 /// What became of items that were out with the client.
 #[derive(Clone, Debug)]
-pub(crate) enum Said {
+pub(crate) enum Disposition {
     /// `done` or `back`
-    About { verb: &'static str, which: Which },
+    DoneOrRequeued { verb: &'static str, which: BatchRef },
     /// `fail`
     Failed { id: u64, attempt: u32, tries: u32, why: String },
 }
 
-impl Said {
+impl Disposition {
     /// Of which items.
-    pub(super) fn which(&self) -> Which {
+    pub(super) fn batch_ref(&self) -> BatchRef {
         match *self {
-            Self::About { which, .. } => which,
+            Self::DoneOrRequeued { which, .. } => which,
             Self::Failed { id, attempt, .. } => {
-                Which { first: id, count: 1, attempt: Some(attempt) }
+                BatchRef { first_id: id, count: 1, attempt: Some(attempt) }
             }
         }
     }
 }
 
-impl Owed {
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+impl Outstanding {
+    pub(super) fn put_bytes(&self) -> usize {
+        self.put_bytes
     }
 
-    pub(super) fn answered(&self) -> u64 {
-        self.answered
+    pub(super) fn last_answered_seq(&self) -> u64 {
+        self.last_answered_seq
     }
 
-    pub(super) fn got(&self) -> u64 {
-        self.got
+    pub(super) fn received_batches(&self) -> u64 {
+        self.received_batches
     }
 
-    pub(super) fn puts(&self) -> impl Iterator<Item = &Put> {
+    pub(super) fn puts(&self) -> impl Iterator<Item = &OutstandingPut> {
         self.puts.iter()
     }
 
-    pub(super) fn wants(&self) -> Option<u64> {
-        self.get.map(|(max, _)| max)
+    pub(super) fn pending_get_max(&self) -> Option<u64> {
+        self.pending_get.map(|(max, _)| max)
     }
 
-    pub(super) fn joins(&self) -> bool {
-        self.joins.is_some()
+    pub(super) fn has_pending_join(&self) -> bool {
+        self.pending_join.is_some()
     }
 
-    pub(super) fn cancels(&self) -> bool {
-        self.cancels.is_some()
+    pub(super) fn has_pending_cancel(&self) -> bool {
+        self.pending_cancel.is_some()
     }
 
-    pub(super) fn questions(&self) -> impl Iterator<Item = &Question> {
-        self.questions.iter().map(|(question, _)| question)
+    pub(super) fn queries(&self) -> impl Iterator<Item = &OutstandingQuery> {
+        self.queries.iter().map(|(question, _)| question)
     }
 
-    pub(super) fn said(&self) -> impl Iterator<Item = &Said> {
-        self.said.iter()
+    pub(super) fn dispositions(&self) -> impl Iterator<Item = &Disposition> {
+        self.dispositions.iter()
     }
 
-    pub(super) fn put(&mut self, last: u64, count: u64, lines: Vec<u8>) {
-        self.bytes += lines.len();
-        self.puts.push_back(Put { last, count, lines });
+    pub(super) fn add_put(&mut self, last: u64, count: u64, lines: Vec<u8>) {
+        self.put_bytes += lines.len();
+        self.puts.push_back(OutstandingPut { last_seq: last, count, lines });
     }
 
-    pub(super) fn get(&mut self, max: u64) {
-        self.get = Some((max, self.mark()));
+    pub(super) fn set_get(&mut self, max: u64) {
+        self.pending_get = Some((max, self.current_mark()));
     }
 
-    pub(super) fn join(&mut self) {
-        self.joins = Some(self.mark());
+    pub(super) fn set_join(&mut self) {
+        self.pending_join = Some(self.current_mark());
     }
 
-    pub(super) fn cancel(&mut self) {
-        self.cancels = Some(self.mark());
+    pub(super) fn set_cancel(&mut self) {
+        self.pending_cancel = Some(self.current_mark());
     }
 
-    pub(super) fn ask(&mut self, question: Question) {
-        self.questions.push_back((question, self.mark()));
+    pub(super) fn add_query(&mut self, question: OutstandingQuery) {
+        self.queries.push_back((question, self.current_mark()));
     }
 
-    pub(super) fn say(&mut self, said: Said) {
-        self.said.push_back(said);
+    pub(super) fn add_disposition(&mut self, said: Disposition) {
+        self.dispositions.push_back(said);
     }
 
     /// What this reply answers is not owed any more.
-    pub(super) fn hear(&mut self, reply: &Reply) {
+    pub(super) fn apply_reply(&mut self, reply: &Reply) {
         match reply {
             Reply::Ok { seq, .. } | Reply::Closed { seq } | Reply::Full { seq } => {
-                self.put_is_answered(*seq);
+                self.complete_puts(*seq);
             }
-            Reply::Run(_) | Reply::Empty if self.is_shown() => self.question_is_answered(),
-            Reply::Run(_) => {
-                self.got += 1;
-                self.get_is_answered();
+            Reply::Batch(_) | Reply::Empty if self.is_next_reply_to_query() => {
+                self.complete_query()
             }
-            Reply::Ended | Reply::Empty => self.get_is_answered(),
+            Reply::Batch(_) => {
+                self.received_batches += 1;
+                self.complete_get();
+            }
+            Reply::Ended | Reply::Empty => self.complete_get(),
             Reply::Joined { .. } | Reply::Unfinished { .. } => {
-                let mark = self.joins.take();
-                self.has_arrived(mark);
+                let mark = self.pending_join.take();
+                self.confirm_dispositions(mark);
             }
             Reply::Cancelled => {
-                let mark = self.cancels.take();
-                self.has_arrived(mark);
+                let mark = self.pending_cancel.take();
+                self.confirm_dispositions(mark);
             }
             Reply::Count { .. }
             | Reply::Size { .. }
             | Reply::Status(_)
             | Reply::Failed { .. }
             | Reply::Bye { .. }
-            | Reply::Error { .. } => self.question_is_answered(),
-            Reply::Welcome(_) | Reply::Lost(_) | Reply::Wake => {}
+            | Reply::Error { .. } => self.complete_query(),
+            Reply::Welcome(_) | Reply::NotInFlight(_) | Reply::Wake => {}
         }
     }
 
     /// Whether the next run or `empty` is of an item that is only shown.
-    fn is_shown(&self) -> bool {
-        let shows = |question: &Question| matches!(question.verb, "peek" | "failed");
-        self.get.is_none() && self.questions().next().is_some_and(shows)
+    fn is_next_reply_to_query(&self) -> bool {
+        let shows = |question: &OutstandingQuery| matches!(question.verb, "peek" | "failed");
+        self.pending_get.is_none() && self.queries().next().is_some_and(shows)
     }
 
-    fn put_is_answered(&mut self, seq: u64) {
-        self.answered = self.answered.max(seq);
-        while let Some(put) = self.puts.front().filter(|put| put.last <= seq) {
-            self.bytes -= put.lines.len();
+    fn complete_puts(&mut self, seq: u64) {
+        self.last_answered_seq = self.last_answered_seq.max(seq);
+        while let Some(put) = self.puts.front().filter(|put| put.last_seq <= seq) {
+            self.put_bytes -= put.lines.len();
             self.puts.pop_front();
         }
     }
 
-    fn get_is_answered(&mut self) {
-        let mark = self.get.take().map(|(_, mark)| mark);
-        self.has_arrived(mark);
+    fn complete_get(&mut self) {
+        let mark = self.pending_get.take().map(|(_, mark)| mark);
+        self.confirm_dispositions(mark);
     }
 
-    fn question_is_answered(&mut self) {
-        let mark = self.questions.pop_front().map(|(_, mark)| mark);
-        self.has_arrived(mark);
+    fn complete_query(&mut self) {
+        let mark = self.queries.pop_front().map(|(_, mark)| mark);
+        self.confirm_dispositions(mark);
     }
 
-    fn mark(&self) -> Mark {
-        self.arrived + self.said.len() as u64
+    fn current_mark(&self) -> DispositionMark {
+        self.confirmed_dispositions + self.dispositions.len() as u64
     }
 
-    fn has_arrived(&mut self, mark: Option<Mark>) {
-        while self.arrived < mark.unwrap_or(0) && self.said.pop_front().is_some() {
-            self.arrived += 1;
+    fn confirm_dispositions(&mut self, mark: Option<DispositionMark>) {
+        while self.confirmed_dispositions < mark.unwrap_or(0)
+            && self.dispositions.pop_front().is_some()
+        {
+            self.confirmed_dispositions += 1;
         }
     }
 }

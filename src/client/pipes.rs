@@ -3,11 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::timeout::{GRACE, Limit};
+use super::timeout::{GRACE_PERIOD, SilenceLimit};
 use super::{Client, Error, Options};
 use crate::clock::{Clock, Nanos};
-use crate::os::{Ready, State, wait};
-use crate::pipe::Door;
+use crate::os::{Interest, Readiness, wait_ready};
+use crate::pipe::InboxWriter;
 use crate::wire::Reply;
 
 impl Options {
@@ -15,31 +15,36 @@ impl Options {
     ///
     /// # Errors
     /// [`Error::Interrupted`] when a signal came.
-    pub(super) fn wait(
+    pub(super) fn wait_interruptibly(
         &self,
-        pipes: &[(BorrowedFd<'_>, Ready)],
+        pipes: &[(BorrowedFd<'_>, Interest)],
         most: Option<Nanos>,
-    ) -> Result<Vec<State>, Error> {
-        let mut all: Vec<_> = self.wakers().map(|waker| (waker.as_fd(), Ready::Read)).collect();
+    ) -> Result<Vec<Readiness>, Error> {
+        let mut all: Vec<_> =
+            self.interrupt_wakers().map(|waker| (waker.as_fd(), Interest::Read)).collect();
         let wakers = all.len();
         all.extend_from_slice(pipes);
-        let mut states = wait(&all, most).map_err(Error::Pipe)?;
-        if states.drain(..wakers).any(|waker| waker.ready) {
+        let mut states = wait_ready(&all, most).map_err(Error::Pipe)?;
+        if states.drain(..wakers).any(|waker| waker.is_ready) {
             return Err(Error::Interrupted);
         }
         Ok(states)
     }
 
     /// Waits until there is something to read, or its end. False when the limit is over.
-    pub(super) fn wait_within(&self, pipe: BorrowedFd<'_>, limit: &Limit) -> Result<bool, Error> {
-        let deadline = limit.of_a_wait();
+    pub(super) fn wait_readable(
+        &self,
+        pipe: BorrowedFd<'_>,
+        limit: &SilenceLimit,
+    ) -> Result<bool, Error> {
+        let deadline = limit.wait_deadline();
         loop {
-            let left = deadline.left();
+            let left = deadline.remaining();
             if left == Some(0) {
                 return Ok(false);
             }
-            let states = self.wait(&[(pipe, Ready::Read)], left)?;
-            if states.iter().any(|state| state.ready || state.dead) {
+            let states = self.wait_interruptibly(&[(pipe, Interest::Read)], left)?;
+            if states.iter().any(|state| state.is_ready || state.is_hung_up) {
                 return Ok(true);
             }
         }
@@ -48,21 +53,21 @@ impl Options {
 
 impl Client {
     /// Waits until there is something to read from `input`, or its end.
-    pub(crate) fn wait_for(&mut self, input: BorrowedFd<'_>) -> Result<(), Error> {
-        self.wait_for_one(input, Ready::Read)
+    pub(crate) fn wait_for_input(&mut self, input: BorrowedFd<'_>) -> Result<(), Error> {
+        self.wait_for_pipe(input, Interest::Read)
     }
 
     /// Waits until there is room in `output`, or nobody reads it.
-    pub(crate) fn wait_for_room(&mut self, output: BorrowedFd<'_>) -> Result<(), Error> {
-        self.wait_for_one(output, Ready::Write)
+    pub(crate) fn wait_for_output(&mut self, output: BorrowedFd<'_>) -> Result<(), Error> {
+        self.wait_for_pipe(output, Interest::Write)
     }
 
-    fn wait_for_one(&mut self, other: BorrowedFd<'_>, ready: Ready) -> Result<(), Error> {
+    fn wait_for_pipe(&mut self, other: BorrowedFd<'_>, ready: Interest) -> Result<(), Error> {
         loop {
-            let states = self.wait_for_all(&[(other, ready)], None)?;
+            let states = self.wait_with_keeper_state(&[(other, ready)], None)?;
             match states.as_slice() {
-                [keeper, ..] if keeper.dead => self.resume()?,
-                [.., other] if other.ready || other.dead => return Ok(()),
+                [keeper, ..] if keeper.is_hung_up => self.reconnect()?,
+                [.., other] if other.is_ready || other.is_hung_up => return Ok(()),
                 // A signal, which will have been told of in a moment.
                 _ => {}
             }
@@ -70,8 +75,8 @@ impl Client {
     }
 
     /// Waits until the keeper has gone.
-    pub(crate) fn wait_for_the_end(&self) -> Result<(), Error> {
-        while !self.wait(&[], None)? {}
+    pub(crate) fn wait_for_keeper_exit(&self) -> Result<(), Error> {
+        while !self.wait_or_keeper_death(&[], None)? {}
         Ok(())
     }
 
@@ -80,26 +85,26 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::NoAnswer`] when it has not answered to a cancel in time.
-    pub(crate) fn wait_for_answer_or(
+    pub(crate) fn wait_for_keeper_or(
         &self,
-        others: &[(BorrowedFd<'_>, Ready)],
+        others: &[(BorrowedFd<'_>, Interest)],
         most: Option<Nanos>,
     ) -> Result<bool, Error> {
-        let pipes = [others, &[(self.mailbox.as_fd(), Ready::Read)]].concat();
-        let grace = self.cancelled.map(|since| GRACE.saturating_sub(since.now()));
-        let states = self.wait_for_all(&pipes, most.into_iter().chain(grace).min())?;
-        let dead = states[0].dead;
-        match grace == Some(0) && !dead && states.last().is_some_and(|mailbox| !mailbox.ready) {
-            true => Err(self.options.no_answer(&self.place)),
+        let pipes = [others, &[(self.mailbox.as_fd(), Interest::Read)]].concat();
+        let grace = self.cancel_pending_since.map(|since| GRACE_PERIOD.saturating_sub(since.now()));
+        let states = self.wait_with_keeper_state(&pipes, most.into_iter().chain(grace).min())?;
+        let dead = states[0].is_hung_up;
+        match grace == Some(0) && !dead && states.last().is_some_and(|mailbox| !mailbox.is_ready) {
+            true => Err(self.options.no_answer_error(&self.queue_dir)),
             false => Ok(dead),
         }
     }
 
     /// Writes what has been put together, if anything.
-    pub(super) fn send_write(&mut self) -> Result<(), Error> {
-        self.session.close_write();
-        match self.write_all() {
-            Err(Error::Gone) => self.resume(),
+    pub(super) fn flush_requests(&mut self) -> Result<(), Error> {
+        self.session.finish_write();
+        match self.write_pending() {
+            Err(Error::KeeperGone) => self.reconnect(),
             other => other,
         }
     }
@@ -109,168 +114,174 @@ impl Client {
     /// # Errors
     /// [`Error::NoAnswer`] when any number of them may be waited, and the keeper says nothing for longer
     /// than the limit.
-    pub(super) fn reply(&mut self, most: Option<Nanos>) -> Result<Option<Reply>, Error> {
+    pub(super) fn next_reply(&mut self, most: Option<Nanos>) -> Result<Option<Reply>, Error> {
         let mut reply = self.session.next();
         if reply.is_none() {
-            match self.listen(most) {
-                Err(Error::Gone) => self.resume()?,
+            match self.receive(most) {
+                Err(Error::KeeperGone) => self.reconnect()?,
                 other => other?,
             }
             reply = self.session.next();
         }
         let reply = reply.transpose()?;
         if matches!(reply, Some(Reply::Cancelled)) {
-            self.cancelled = None;
+            self.cancel_pending_since = None;
         }
         Ok(reply)
     }
 
     /// The keeper is dead: finds another, or starts it, and tells it what this one has not answered.
-    pub(crate) fn resume(&mut self) -> Result<(), Error> {
+    pub(crate) fn reconnect(&mut self) -> Result<(), Error> {
         // Its last words come first.
-        self.read_all()?;
-        self.not_shown_out()?;
-        let mut damaged = std::mem::take(&mut self.damaged);
-        let (options, limit) = (self.options.clone(), self.limit);
-        let reached = options.reach_again(&mut damaged, &limit, |door| self.come_again(door));
-        self.damaged = damaged;
+        self.read_mailbox()?;
+        self.check_disconnect_error()?;
+        let mut damaged = std::mem::take(&mut self.damaged_lines);
+        let (options, limit) = (self.options.clone(), self.silence_limit);
+        let reached =
+            options.find_next_keeper(&mut damaged, &limit, |door| self.reconnect_through(door));
+        self.damaged_lines = damaged;
         reached
     }
 
     /// Waits for the welcome that was not waited for any longer before.
-    pub(super) fn finish_coming(&mut self) -> Result<(), Error> {
-        self.be_welcomed()?;
-        self.write_all()
+    pub(super) fn finish_connect(&mut self) -> Result<(), Error> {
+        self.wait_for_welcome()?;
+        self.write_pending()
     }
 
-    fn come_again(&mut self, door: Door) -> Result<(), Error> {
-        if !self.mailbox.is_in_its_place() {
+    fn reconnect_through(&mut self, door: InboxWriter) -> Result<(), Error> {
+        if !self.mailbox.is_linked() {
             return Err(Error::removed());
         }
         // The one before may have died as soon as it had written something.
-        self.read_all()?;
+        self.read_mailbox()?;
         self.session.resume().map_err(|error| Error::Protocol(error.to_string()))?;
-        self.door = door;
-        self.welcomed = false;
-        self.finish_coming()
+        self.inbox = door;
+        self.is_welcomed = false;
+        self.finish_connect()
     }
 
     /// Says what the session begins with, and waits for the welcome.
-    pub(super) fn be_welcomed(&mut self) -> Result<(), Error> {
-        self.write_all()?;
+    pub(super) fn wait_for_welcome(&mut self) -> Result<(), Error> {
+        self.write_pending()?;
         loop {
             if let Some(welcome) = self.session.take_welcome() {
                 self.window = welcome.window;
                 self.welcome = welcome;
-                self.welcomed = true;
+                self.is_welcomed = true;
                 return Ok(());
             }
-            self.not_shown_out()?;
-            self.listen(None)?;
+            self.check_disconnect_error()?;
+            self.receive(None)?;
         }
     }
 
-    fn not_shown_out(&mut self) -> Result<(), Error> {
-        match self.session.take_farewell() {
-            Some(reply) => self.note(reply).map(drop),
+    fn check_disconnect_error(&mut self) -> Result<(), Error> {
+        match self.session.take_disconnect_error() {
+            Some(reply) => self.handle_other_reply(reply).map(drop),
             None => Ok(()),
         }
     }
 
     /// Writes all that is to be written, each write in one piece.
-    fn write_all(&mut self) -> Result<(), Error> {
+    fn write_pending(&mut self) -> Result<(), Error> {
         while let Some(write) = self.session.next_write() {
-            match self.door.write(write).map_err(Error::of_door)? {
-                true => self.session.written(),
-                false => drop(self.wait_for_keeper(self.door.as_fd(), Ready::Write)?),
+            match self.inbox.write(write).map_err(Error::from_inbox_write)? {
+                true => self.session.pop_written(),
+                false => drop(self.wait_within_limit(self.inbox.as_fd(), Interest::Write)?),
             }
         }
         Ok(())
     }
 
     /// Waits for something to read, and takes it in.
-    fn listen(&mut self, most: Option<Nanos>) -> Result<(), Error> {
+    fn receive(&mut self, most: Option<Nanos>) -> Result<(), Error> {
         let dead = match most {
             Some(0) => false,
-            Some(_) => self.wait(&[(self.mailbox.as_fd(), Ready::Read)], most)?,
-            None => self.wait_for_keeper(self.mailbox.as_fd(), Ready::Read)?,
+            Some(_) => {
+                self.wait_or_keeper_death(&[(self.mailbox.as_fd(), Interest::Read)], most)?
+            }
+            None => self.wait_within_limit(self.mailbox.as_fd(), Interest::Read)?,
         };
         // The keeper's last words came first.
-        match self.read_all()? {
-            0 if dead => Err(Error::Gone),
+        match self.read_mailbox()? {
+            0 if dead => Err(Error::KeeperGone),
             _ => Ok(()),
         }
     }
 
     /// Takes in what there is to read, and tells how much that was.
-    fn read_all(&mut self) -> Result<usize, Error> {
+    fn read_mailbox(&mut self) -> Result<usize, Error> {
         let mut all = 0;
         loop {
-            let read = self.mailbox.read(&mut self.buffer).map_err(Error::Pipe)?;
-            self.session.feed(&self.buffer[..read]);
+            let read = self.mailbox.read(&mut self.read_buffer).map_err(Error::Pipe)?;
+            self.session.feed(&self.read_buffer[..read]);
             all += read;
-            if read < self.buffer.len() {
+            if read < self.read_buffer.len() {
                 // A keeper that talks is not silent.
-                self.cancelled =
-                    self.cancelled.map(|since| if all > 0 { Clock::start() } else { since });
+                self.cancel_pending_since = self
+                    .cancel_pending_since
+                    .map(|since| if all > 0 { Clock::start_now() } else { since });
                 return Ok(all);
             }
             self.mailbox.widen();
         }
     }
 
-    pub(super) fn sleep_by_the_wall(&mut self, delay: Nanos) -> Result<(), Error> {
-        let clock = Clock::start();
+    pub(super) fn sleep_wall_time(&mut self, delay: Nanos) -> Result<(), Error> {
+        let clock = Clock::start_now();
         // What was said before the sleep must not wait for its end.
-        self.send_write()?;
+        self.flush_requests()?;
         loop {
             let left = delay.saturating_sub(clock.now());
             if left == 0 {
                 return Ok(());
             }
-            if self.wait(&[], Some(left))? {
-                self.resume()?;
+            if self.wait_or_keeper_death(&[], Some(left))? {
+                self.reconnect()?;
             }
         }
     }
 
     /// Waits until this pipe is ready, within the limit, and tells whether the keeper is dead.
-    fn wait_for_keeper(&self, pipe: BorrowedFd<'_>, ready: Ready) -> Result<bool, Error> {
-        let deadline = self.limit.of_a_wait();
+    fn wait_within_limit(&self, pipe: BorrowedFd<'_>, ready: Interest) -> Result<bool, Error> {
+        let deadline = self.silence_limit.wait_deadline();
         loop {
-            let left = deadline.left();
+            let left = deadline.remaining();
             if left == Some(0) {
-                return Err(self.options.no_answer(&self.place));
+                return Err(self.options.no_answer_error(&self.queue_dir));
             }
-            let states = self.wait_for_all(&[(pipe, ready)], left)?;
-            if states[0].dead || states.last().is_some_and(|pipe| pipe.ready || pipe.dead) {
-                return Ok(states[0].dead);
+            let states = self.wait_with_keeper_state(&[(pipe, ready)], left)?;
+            if states[0].is_hung_up
+                || states.last().is_some_and(|pipe| pipe.is_ready || pipe.is_hung_up)
+            {
+                return Ok(states[0].is_hung_up);
             }
         }
     }
 
     /// Waits for these pipes, or the death of the keeper, and tells whether it is dead.
-    pub(super) fn wait(
+    pub(super) fn wait_or_keeper_death(
         &self,
-        pipes: &[(BorrowedFd<'_>, Ready)],
+        pipes: &[(BorrowedFd<'_>, Interest)],
         most: Option<Nanos>,
     ) -> Result<bool, Error> {
-        Ok(self.wait_for_all(pipes, most)?[0].dead)
+        Ok(self.wait_with_keeper_state(pipes, most)?[0].is_hung_up)
     }
 
     /// The same; the keeper's state comes first, and those of `pipes` last.
-    pub(super) fn wait_for_all(
+    pub(super) fn wait_with_keeper_state(
         &self,
-        pipes: &[(BorrowedFd<'_>, Ready)],
+        pipes: &[(BorrowedFd<'_>, Interest)],
         most: Option<Nanos>,
-    ) -> Result<Vec<State>, Error> {
-        let mut all = vec![(self.door.as_fd(), Ready::Death)];
+    ) -> Result<Vec<Readiness>, Error> {
+        let mut all = vec![(self.inbox.as_fd(), Interest::Hangup)];
         let stdout = io::stdout();
-        all.extend(self.for_a_reader.then_some((stdout.as_fd(), Ready::Death)));
+        all.extend(self.is_tied_to_stdout.then_some((stdout.as_fd(), Interest::Hangup)));
         all.extend_from_slice(pipes);
-        let states = self.options.wait(&all, most)?;
-        if self.for_a_reader && states[1].dead {
-            return Err(Error::Unread);
+        let states = self.options.wait_interruptibly(&all, most)?;
+        if self.is_tied_to_stdout && states[1].is_hung_up {
+            return Err(Error::StdoutClosed);
         }
         Ok(states)
     }

@@ -1,11 +1,11 @@
 //! Putting: as many items underway as the keeper grants, and what becomes of each.
 
-use super::{Client, Error, Patience};
+use super::{Client, Error, Timeout};
 use crate::wire::Reply;
 
 /// So many bytes of items may be underway: more would be no faster, and must be kept until they are
 /// answered.
-const MOST_UNDERWAY: usize = 4 << 20;
+const MAX_UNANSWERED_BYTES: usize = 4 << 20;
 
 /// Items that were accepted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct Accepted {
 }
 
 /// Whether this can be an item.
-fn is_line(item: &[u8]) -> bool {
+fn is_single_line(item: &[u8]) -> bool {
     !item.is_empty() && memchr::memchr(b'\n', item).is_none()
 }
 
@@ -32,13 +32,13 @@ impl Client {
     }
 
     /// The same, but waits for room only that long.
-    pub(crate) fn put_within(&mut self, item: &[u8], patience: Patience) -> Result<(), Error> {
-        if !is_line(item) {
+    pub(crate) fn put_with_timeout(&mut self, item: &[u8], patience: Timeout) -> Result<(), Error> {
+        if !is_single_line(item) {
             return Err(Error::NotALine);
         }
-        self.within(patience, |client, deadline| {
-            client.add(item)?;
-            while client.wait_for_news(deadline.rest())?.is_some() {}
+        self.with_deadline(patience, |client, deadline| {
+            client.add_item(item)?;
+            while client.wait_for_accepted(deadline.remaining_timeout())?.is_some() {}
             Ok(())
         })
     }
@@ -53,70 +53,76 @@ impl Client {
         items: impl IntoIterator<Item = T>,
     ) -> Result<(), Error> {
         for item in items {
-            if !is_line(item.as_ref()) {
+            if !is_single_line(item.as_ref()) {
                 return Err(Error::NotALine);
             }
-            while !self.has_room() {
-                self.wait_for_news(Patience::Endless)?;
+            while !self.can_add() {
+                self.wait_for_accepted(Timeout::Infinite)?;
             }
-            self.add(item.as_ref())?;
+            self.add_item(item.as_ref())?;
         }
-        self.settle(Patience::Endless)
+        self.wait_for_all_puts(Timeout::Infinite)
     }
 
     /// Waits until everything added is in the queue.
-    pub(super) fn settle(&mut self, patience: Patience) -> Result<(), Error> {
-        while self.wait_for_news(patience)?.is_some() {}
+    pub(super) fn wait_for_all_puts(&mut self, patience: Timeout) -> Result<(), Error> {
+        while self.wait_for_accepted(patience)?.is_some() {}
         Ok(())
     }
 
     /// Whether one more item may be on its way.
-    pub(crate) fn has_room(&self) -> bool {
-        let items = (self.session.sent() + self.unsent).saturating_sub(self.answered);
-        let bytes = self.session.underway() + self.lines.len();
+    pub(crate) fn can_add(&self) -> bool {
+        let items = (self.session.last_put_seq() + self.unsent_items)
+            .saturating_sub(self.last_answered_seq);
+        let bytes = self.session.unanswered_put_bytes() + self.unsent_lines.len();
         // Nothing is sent behind what was not taken before that has been told.
-        !self.full && items < self.window.max(1) && (items == 0 || bytes < MOST_UNDERWAY)
+        !self.has_unreported_full
+            && items < self.window.max(1)
+            && (items == 0 || bytes < MAX_UNANSWERED_BYTES)
     }
 
     /// Adds an item, for which there is room, to those that are on their way: a line without its end.
-    pub(crate) fn add(&mut self, item: &[u8]) -> Result<(), Error> {
-        debug_assert!(is_line(item));
+    pub(crate) fn add_item(&mut self, item: &[u8]) -> Result<(), Error> {
+        debug_assert!(is_single_line(item));
         let size = item.len() as u64;
-        if size > self.largest {
-            return Err(Error::TooLarge { size, most: self.largest });
+        if size > self.max_item_bytes {
+            return Err(Error::TooLarge { size, max: self.max_item_bytes });
         }
-        let room = self.session.room();
-        if self.lines.len() + item.len() >= room {
-            self.send()?;
+        let room = self.session.max_put_bytes();
+        if self.unsent_lines.len() + item.len() >= room {
+            self.flush_puts()?;
         }
         if item.len() >= room {
-            self.send()?;
+            self.flush_puts()?;
             self.session.put(1, [item, b"\n"].concat());
-            return self.send_write();
+            return self.flush_requests();
         }
-        self.lines.extend_from_slice(item);
-        self.lines.push(b'\n');
-        self.unsent += 1;
+        self.unsent_lines.extend_from_slice(item);
+        self.unsent_lines.push(b'\n');
+        self.unsent_items += 1;
         Ok(())
     }
 
     /// Sends what has been added, and waits until more of it has been accepted; none when there is
     /// nothing left to be accepted. [`Error::Full`] when nothing of it was for that long: none of it
     /// will be any more.
-    pub(crate) fn wait_for_news(&mut self, patience: Patience) -> Result<Option<Accepted>, Error> {
-        if let Some(told) = self.told_before() {
+    pub(crate) fn wait_for_accepted(
+        &mut self,
+        patience: Timeout,
+    ) -> Result<Option<Accepted>, Error> {
+        if let Some(told) = self.take_unreported() {
             return told.map(Some);
         }
-        self.within(patience, |client, deadline| {
-            client.send()?;
-            while client.answered < client.session.sent() {
-                let left = deadline.left();
+        self.with_deadline(patience, |client, deadline| {
+            client.flush_puts()?;
+            while client.last_answered_seq < client.session.last_put_seq() {
+                let left = deadline.remaining();
                 if left == Some(0) {
                     client.cancel_puts()?;
-                    return client.told_before().transpose();
+                    return client.take_unreported().transpose();
                 }
-                if let Some(reply) = client.reply(left)?
-                    && let Some(news) = client.note(reply)?
+                if let Some(reply) = client.next_reply(left)?
+                    && let Some(news) = client.handle_other_reply(reply)?
                 {
                     return Ok(Some(news));
                 }
@@ -126,11 +132,11 @@ impl Client {
     }
 
     /// What is known of puts already.
-    fn told_before(&mut self) -> Option<Result<Accepted, Error>> {
-        if let Some(news) = self.heard.pop_front() {
+    fn take_unreported(&mut self) -> Option<Result<Accepted, Error>> {
+        if let Some(news) = self.unreported_accepted.pop_front() {
             return Some(Ok(news));
         }
-        std::mem::take(&mut self.full).then_some(Err(Error::Full))
+        std::mem::take(&mut self.has_unreported_full).then_some(Err(Error::Full))
     }
 
     /// Takes back the puts that have no room, and waits until the keeper has told of all that were
@@ -139,14 +145,14 @@ impl Client {
         self.cancel()?;
         let mut ended = Ok(());
         loop {
-            match self.reply(None)? {
+            match self.next_reply(None)? {
                 Some(Reply::Cancelled) => return ended,
                 Some(Reply::Full { seq }) => {
-                    self.answered = self.answered.max(seq);
-                    self.full = true;
+                    self.last_answered_seq = self.last_answered_seq.max(seq);
+                    self.has_unreported_full = true;
                 }
-                Some(reply) => match self.note(reply) {
-                    Ok(news) => self.heard.extend(news),
+                Some(reply) => match self.handle_other_reply(reply) {
+                    Ok(news) => self.unreported_accepted.extend(news),
                     Err(error) => ended = Err(error),
                 },
                 None => {}
@@ -155,13 +161,13 @@ impl Client {
     }
 
     /// What has been accepted since; none when there is nothing new.
-    pub(crate) fn news(&mut self) -> Result<Option<Accepted>, Error> {
-        if let Some(told) = self.told_before() {
+    pub(crate) fn poll_accepted(&mut self) -> Result<Option<Accepted>, Error> {
+        if let Some(told) = self.take_unreported() {
             return told.map(Some);
         }
-        match self.answered < self.session.sent() {
-            true => match self.reply(Some(0))? {
-                Some(reply) => self.note(reply),
+        match self.last_answered_seq < self.session.last_put_seq() {
+            true => match self.next_reply(Some(0))? {
+                Some(reply) => self.handle_other_reply(reply),
                 None => Ok(None),
             },
             false => Ok(None),
@@ -169,20 +175,20 @@ impl Client {
     }
 
     /// Sends the items that have been added.
-    pub(super) fn send(&mut self) -> Result<(), Error> {
-        if self.unsent == 0 {
+    pub(super) fn flush_puts(&mut self) -> Result<(), Error> {
+        if self.unsent_items == 0 {
             return Ok(());
         }
-        self.put_unsent();
-        self.send_write()
+        self.stage_puts();
+        self.flush_requests()
     }
 
-    pub(super) fn put_unsent(&mut self) {
-        let count = std::mem::take(&mut self.unsent);
+    pub(super) fn stage_puts(&mut self) {
+        let count = std::mem::take(&mut self.unsent_items);
         if count > 0 {
             // As many as these will follow, perhaps.
-            let room = Vec::with_capacity(self.lines.len());
-            self.session.put(count, std::mem::replace(&mut self.lines, room));
+            let room = Vec::with_capacity(self.unsent_lines.len());
+            self.session.put(count, std::mem::replace(&mut self.unsent_lines, room));
         }
     }
 }

@@ -7,70 +7,70 @@ use std::thread;
 use tempfile::TempDir;
 
 use super::*;
-use crate::os::{Ready, wait};
-use crate::pipe::{Inbox, QueueDir, Slot};
+use crate::os::{Interest, wait_ready};
+use crate::pipe::{Inbox, MailboxWriter, QueueDir};
 use crate::role::Role;
-use crate::wire::{Hello, Key};
+use crate::wire::{ClientKey, Hello};
 
 /// A keeper by hand: reads requests, and answers what the test wants.
-struct ByHand {
+struct ScriptedKeeper {
     inbox: Inbox,
     dir: QueueDir,
-    unread: String,
+    unread_input: String,
 }
 
-impl ByHand {
+impl ScriptedKeeper {
     fn new(base: &TempDir) -> Self {
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
-        Self { inbox: Inbox::create(&dir).unwrap(), dir, unread: String::new() }
+        Self { inbox: Inbox::create(&dir).unwrap(), dir, unread_input: String::new() }
     }
 
     /// The next line that isn't empty.
-    fn line(&mut self) -> String {
+    fn read_line(&mut self) -> String {
         loop {
-            if let Some((line, rest)) = self.unread.split_once('\n') {
+            if let Some((line, rest)) = self.unread_input.split_once('\n') {
                 let (line, rest) = (line.to_owned(), rest.to_owned());
-                self.unread = rest;
+                self.unread_input = rest;
                 if !line.is_empty() {
                     return line;
                 }
                 continue;
             }
-            wait(&[(self.inbox.as_fd(), Ready::Read)], None).unwrap();
+            wait_ready(&[(self.inbox.as_fd(), Interest::Read)], None).unwrap();
             let mut buffer = [0; 4096];
             let read = self.inbox.read(&mut buffer).unwrap();
-            self.unread.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+            self.unread_input.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
         }
     }
 
     /// Welcomes the client that comes.
-    fn welcome(&mut self, window: u64) -> Slot {
-        let hello = self.line();
+    fn accept_client(&mut self, window: u64) -> MailboxWriter {
+        let hello = self.read_line();
         let json = hello.splitn(3, ' ').nth(2).unwrap();
         let said: Hello = serde_json::from_str(json).unwrap();
-        let mailbox = said.mailbox_name(Key(0));
-        let mut slot = Slot::open(&self.dir, &mailbox).unwrap();
+        let mailbox = said.mailbox_name(ClientKey(0));
+        let mut slot = MailboxWriter::open(&self.dir, &mailbox).unwrap();
         let welcome = format!("welcome {{\"version\":1,\"paced\":false,\"window\":{window}}}\n");
-        slot.mail().extend_from_slice(welcome.as_bytes());
-        slot.agree();
+        slot.buffer_mut().extend_from_slice(welcome.as_bytes());
+        slot.commit();
         slot.flush().unwrap();
         slot
     }
 
     /// The rest of a request is these lines; what it was, without the client's number.
-    fn request(&mut self, verb: &str) -> Vec<String> {
-        let head = self.line();
+    fn expect_request(&mut self, verb: &str) -> Vec<String> {
+        let head = self.read_line();
         let mut words = head.split(' ');
         assert_eq!(words.next(), Some(verb), "{head}");
         let numbers: Vec<u64> = words.skip(1).map(|word| word.parse().unwrap()).collect();
         let items = if verb == "put" { numbers[1] } else { 0 };
-        (0..items).map(|_| self.line()).collect()
+        (0..items).map(|_| self.read_line()).collect()
     }
 }
 
-fn say(slot: &mut Slot, text: &str) {
-    slot.mail().extend_from_slice(text.as_bytes());
-    slot.agree();
+fn send_text(slot: &mut MailboxWriter, text: &str) {
+    slot.buffer_mut().extend_from_slice(text.as_bytes());
+    slot.commit();
     slot.flush().unwrap();
 }
 
@@ -81,30 +81,30 @@ fn connect(base: PathBuf) -> Client {
 #[test]
 fn nothing_is_sent_behind_what_had_no_room_until_that_has_been_told() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ByHand::new(&base);
+    let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let client = thread::spawn(move || {
         let mut client = connect(path);
         for item in ["1", "2", "3", "4"] {
-            client.add(item.as_bytes()).unwrap();
+            client.add_item(item.as_bytes()).unwrap();
         }
         let mut told = Vec::new();
         loop {
-            match client.wait_for_news(Patience::For(0)) {
+            match client.wait_for_accepted(Timeout::After(0)) {
                 Ok(Some(Accepted { count, first_id })) => told.push((count, first_id)),
                 other => {
                     let full = matches!(other, Err(Error::Full));
-                    return (told, full, client.has_room());
+                    return (told, full, client.can_add());
                 }
             }
-            assert!(!client.has_room(), "that there was no room is still to be told");
+            assert!(!client.can_add(), "that there was no room is still to be told");
         }
     });
-    let mut slot = keeper.welcome(4);
-    assert_eq!(keeper.request("put"), ["1", "2", "3", "4"]);
-    keeper.request("cancel");
+    let mut slot = keeper.accept_client(4);
+    assert_eq!(keeper.expect_request("put"), ["1", "2", "3", "4"]);
+    keeper.expect_request("cancel");
     // Two were accepted, one by one, and now there would be much room.
-    say(&mut slot, "ok 1 5 0\nok 2 9 16\nfull 4\ncancelled\n");
+    send_text(&mut slot, "ok 1 5 0\nok 2 9 16\nfull 4\ncancelled\n");
     let (told, full, room) = client.join().unwrap();
     assert_eq!(told, [(1, 5), (1, 9)]);
     assert!(full && room, "now it may go on");
@@ -113,31 +113,31 @@ fn nothing_is_sent_behind_what_had_no_room_until_that_has_been_told() {
 #[test]
 fn what_came_before_the_cancel_counts_and_the_cancel_has_its_own_answer() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ByHand::new(&base);
+    let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let client = thread::spawn(move || {
         let mut client = connect(path);
-        let first = client.get_within(1, Patience::For(0)).unwrap().unwrap();
-        let second = client.get_within(1, Patience::For(0));
-        let third = client.get_within(1, Patience::Endless).unwrap();
+        let first = client.get_with_timeout(1, Timeout::After(0)).unwrap().unwrap();
+        let second = client.get_with_timeout(1, Timeout::After(0));
+        let third = client.get_with_timeout(1, Timeout::Infinite).unwrap();
         (first.first_id(), matches!(second, Err(Error::Empty)), third.is_none())
     });
-    let mut slot = keeper.welcome(1);
-    keeper.request("get");
-    keeper.request("cancel");
-    say(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
-    keeper.request("get");
-    keeper.request("cancel");
-    say(&mut slot, "empty\ncancelled\n");
-    keeper.request("get");
-    say(&mut slot, "ended\n");
+    let mut slot = keeper.accept_client(1);
+    keeper.expect_request("get");
+    keeper.expect_request("cancel");
+    send_text(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
+    keeper.expect_request("get");
+    keeper.expect_request("cancel");
+    send_text(&mut slot, "empty\ncancelled\n");
+    keeper.expect_request("get");
+    send_text(&mut slot, "ended\n");
     assert_eq!(client.join().unwrap(), (7, true, true));
 }
 
 #[test]
 fn the_last_words_of_a_keeper_are_heard() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ByHand::new(&base);
+    let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let (gone, wait_for_it) = std::sync::mpsc::channel::<()>();
     let client = thread::spawn(move || {
@@ -145,8 +145,8 @@ fn the_last_words_of_a_keeper_are_heard() {
         let _ = wait_for_it.recv();
         client.put(b"1")
     });
-    let mut slot = keeper.welcome(1);
-    say(&mut slot, "error removed the queue has been removed\n");
+    let mut slot = keeper.accept_client(1);
+    send_text(&mut slot, "error removed the queue has been removed\n");
     drop((slot, keeper));
     drop(gone);
     let Err(Error::Refused { code, .. }) = client.join().unwrap() else {
@@ -158,20 +158,20 @@ fn the_last_words_of_a_keeper_are_heard() {
 #[test]
 fn a_goodbye_that_is_not_answered_is_not_waited_for_beyond_the_limit() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ByHand::new(&base);
+    let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let client = thread::spawn(move || {
         let options = Options::new("q".parse().unwrap(), Role::Visitor).dir(path);
         let mut client = options.timeout(Duration::ZERO).connect().unwrap();
         let batch = client.get(1).unwrap().unwrap();
-        client.done_with(batch.run()).unwrap();
+        client.done_batch(batch.batch()).unwrap();
         client.leave().unwrap_err()
     });
-    let mut slot = keeper.welcome(1);
-    keeper.request("get");
-    say(&mut slot, "run 1 1 1\n\"a\"\n");
-    keeper.request("done");
-    keeper.request("bye");
+    let mut slot = keeper.accept_client(1);
+    keeper.expect_request("get");
+    send_text(&mut slot, "run 1 1 1\n\"a\"\n");
+    keeper.expect_request("done");
+    keeper.expect_request("bye");
     let error = client.join().unwrap();
     assert!(matches!(error, Error::NoAnswer { starting: false, .. }), "{error}");
 }
@@ -179,36 +179,36 @@ fn a_goodbye_that_is_not_answered_is_not_waited_for_beyond_the_limit() {
 #[test]
 fn what_was_not_answered_in_time_is_settled_before_the_next_question() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ByHand::new(&base);
+    let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let (given_up, has_given_up) = std::sync::mpsc::channel();
     let (answered, has_answered) = std::sync::mpsc::channel::<()>();
     let client = thread::spawn(move || {
         let mut client = connect(path);
         let give_up = |client: &mut Client| {
-            let error = client.get_within(1, Patience::For(0)).unwrap_err();
+            let error = client.get_with_timeout(1, Timeout::After(0)).unwrap_err();
             given_up.send(matches!(error, Error::NoAnswer { .. })).unwrap();
             has_answered.recv().unwrap();
         };
         give_up(&mut client);
-        let size = client.size().unwrap().0.in_line;
+        let size = client.size().unwrap().0.ready;
         give_up(&mut client);
-        (size, client.get_within(1, Patience::Endless).unwrap().is_none())
+        (size, client.get_with_timeout(1, Timeout::Infinite).unwrap().is_none())
     });
-    let mut slot = keeper.welcome(1);
-    keeper.request("get");
-    keeper.request("cancel");
+    let mut slot = keeper.accept_client(1);
+    keeper.expect_request("get");
+    keeper.expect_request("cancel");
     assert!(has_given_up.recv().unwrap());
-    say(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
+    send_text(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
     answered.send(()).unwrap();
     // It goes back with the next question.
-    keeper.request("back");
-    keeper.request("size");
-    say(&mut slot, "size 1 0 0 0 0\n");
-    keeper.request("get");
-    keeper.request("cancel");
+    keeper.expect_request("back");
+    keeper.expect_request("size");
+    send_text(&mut slot, "size 1 0 0 0 0\n");
+    keeper.expect_request("get");
+    keeper.expect_request("cancel");
     assert!(has_given_up.recv().unwrap());
-    say(&mut slot, "ended\ncancelled\n");
+    send_text(&mut slot, "ended\ncancelled\n");
     answered.send(()).unwrap();
     assert_eq!(client.join().unwrap(), (1, true), "the end is told with the next get");
 }
@@ -216,27 +216,27 @@ fn what_was_not_answered_in_time_is_settled_before_the_next_question() {
 #[test]
 fn what_there_was_no_room_to_ask_for_is_settled_before_the_next_question() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ByHand::new(&base);
+    let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let (full, wait_for_it) = std::sync::mpsc::channel::<()>();
     let (given_up, has_given_up) = std::sync::mpsc::channel();
     let client = thread::spawn(move || {
         let mut client = connect(path);
         wait_for_it.recv().unwrap();
-        let error = client.get_within(1, Patience::For(0)).unwrap_err();
+        let error = client.get_with_timeout(1, Timeout::After(0)).unwrap_err();
         given_up.send(matches!(error, Error::NoAnswer { .. })).unwrap();
-        client.get_within(1, Patience::Endless).unwrap().is_none()
+        client.get_with_timeout(1, Timeout::Infinite).unwrap().is_none()
     });
-    let mut slot = keeper.welcome(1);
-    let door = Door::open(&keeper.dir).unwrap().unwrap();
+    let mut slot = keeper.accept_client(1);
+    let door = InboxWriter::open(&keeper.dir).unwrap().unwrap();
     while door.write(&[b'\n'; 4096]).unwrap() {}
     full.send(()).unwrap();
     assert!(has_given_up.recv().unwrap());
-    keeper.request("get");
-    keeper.request("cancel");
-    say(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
-    keeper.request("back");
-    keeper.request("get");
-    say(&mut slot, "ended\n");
+    keeper.expect_request("get");
+    keeper.expect_request("cancel");
+    send_text(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
+    keeper.expect_request("back");
+    keeper.expect_request("get");
+    send_text(&mut slot, "ended\n");
     assert!(client.join().unwrap());
 }

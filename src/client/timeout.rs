@@ -4,31 +4,31 @@ use crate::clock::{Clock, Nanos};
 
 /// How long a keeper may say nothing when the caller's own limit is over. A keeper that lives needs a
 /// fraction of that for its last word.
-pub(super) const GRACE: Nanos = 1_000_000_000;
+pub(super) const GRACE_PERIOD: Nanos = 1_000_000_000;
 
 /// How long an answer is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Patience {
+pub(crate) enum Timeout {
     /// Until it comes.
-    Endless,
+    Infinite,
     /// So many nanoseconds; 0 is not to wait at all.
-    For(Nanos),
+    After(Nanos),
 }
 
-impl Patience {
+impl Timeout {
     /// What is left of it, if it began when this clock did.
-    pub(crate) fn since(self, clock: Clock) -> Self {
+    pub(crate) fn remaining_since(self, clock: Clock) -> Self {
         match self {
-            Self::Endless => Self::Endless,
-            Self::For(most) => Self::For(most.saturating_sub(clock.now())),
+            Self::Infinite => Self::Infinite,
+            Self::After(most) => Self::After(most.saturating_sub(clock.now())),
         }
     }
 
     /// The same, but at least so long.
     fn at_least(self, least: Nanos) -> Self {
         match self {
-            Self::Endless => Self::Endless,
-            Self::For(most) => Self::For(most.max(least)),
+            Self::Infinite => Self::Infinite,
+            Self::After(most) => Self::After(most.max(least)),
         }
     }
 }
@@ -37,52 +37,52 @@ impl Patience {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     clock: Clock,
-    patience: Patience,
+    timeout: Timeout,
 }
 
 impl Deadline {
-    pub(super) fn new(patience: Patience) -> Self {
-        Self { clock: Clock::start(), patience }
+    pub(super) fn new(patience: Timeout) -> Self {
+        Self { clock: Clock::start_now(), timeout: patience }
     }
 
     /// What is left of the patience.
-    pub(super) fn rest(&self) -> Patience {
-        self.patience.since(self.clock)
+    pub(super) fn remaining_timeout(&self) -> Timeout {
+        self.timeout.remaining_since(self.clock)
     }
 
     /// How many nanoseconds more may be waited; none for any number.
-    pub(super) fn left(&self) -> Option<Nanos> {
-        match self.rest() {
-            Patience::For(left) => Some(left),
-            Patience::Endless => None,
+    pub(super) fn remaining(&self) -> Option<Nanos> {
+        match self.remaining_timeout() {
+            Timeout::After(left) => Some(left),
+            Timeout::Infinite => None,
         }
     }
 }
 
 /// How long a keeper may say nothing. Every word of it, and every byte that it takes, begins that anew.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Limit {
+pub(super) enum SilenceLimit {
     /// Each wait by itself.
-    Each(Patience),
+    PerWait(Timeout),
     /// Until then, all waits together.
     Until(Deadline),
 }
 
-impl Limit {
+impl SilenceLimit {
     /// Of a wait that begins now: what is left of the patience, and the grace at least.
-    pub(super) fn of_a_wait(&self) -> Deadline {
+    pub(super) fn wait_deadline(&self) -> Deadline {
         let patience = match self {
-            Self::Each(patience) => *patience,
-            Self::Until(deadline) => deadline.rest(),
+            Self::PerWait(patience) => *patience,
+            Self::Until(deadline) => deadline.remaining_timeout(),
         };
-        Deadline::new(patience.at_least(GRACE))
+        Deadline::new(patience.at_least(GRACE_PERIOD))
     }
 
     /// Without any patience, if there is an end to it.
-    pub(super) fn no_longer(self) -> Self {
+    pub(super) fn without_waiting(self) -> Self {
         match self {
-            Self::Each(Patience::Endless) => self,
-            _ => Self::Each(Patience::For(0)),
+            Self::PerWait(Timeout::Infinite) => self,
+            _ => Self::PerWait(Timeout::After(0)),
         }
     }
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Client, Error, Options, Patience};
+use super::{Client, Error, Options, Timeout};
 use crate::clock::nanos;
-use crate::queue::{Run, Which};
+use crate::queue::{Batch, BatchRef};
 use crate::queue_name::QueueName;
 use crate::role::Role;
 
@@ -50,7 +50,7 @@ use crate::role::Role;
 pub struct Queue<T> {
     client: RefCell<Client>,
     /// Whether an item may be with somebody else again by the time it is done.
-    leased: bool,
+    has_lease: bool,
     items: PhantomData<fn(T) -> T>,
 }
 
@@ -111,7 +111,7 @@ pub enum TryGetError {
 pub enum OpenError {
     /// No queue can be called that.
     #[error(transparent)]
-    Name(#[from] crate::BadName),
+    Name(#[from] crate::QueueNameError),
     /// Something went wrong.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -125,7 +125,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// [`OpenError::Name`] when no queue can be called that.
     pub fn open(name: &str) -> Result<Self, OpenError> {
         let name: QueueName = name.parse()?;
-        Ok(Self::with(Options::new(name, Role::Visitor))?)
+        Ok(Self::open_with(Options::new(name, Role::Visitor))?)
     }
 
     /// Opens a queue with these options, such as a capacity. Their role doesn't matter: a handle puts
@@ -133,11 +133,11 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// # Errors
     /// As [`Options::connect`].
-    pub fn with(options: Options) -> Result<Self, Error> {
+    pub fn open_with(options: Options) -> Result<Self, Error> {
         let options = options.role(Role::Visitor);
         let leased = options.has_lease();
         let client = RefCell::new(options.connect()?);
-        Ok(Self { client, leased, items: PhantomData })
+        Ok(Self { client, has_lease: leased, items: PhantomData })
     }
 
     /// Puts an item; waits while the queue is full. It is in the queue when this returns.
@@ -145,7 +145,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Errors
     /// [`PutError::Closed`] with the item.
     pub fn put(&self, item: T) -> Result<(), PutError<T>> {
-        self.put_within(item, Patience::Endless).map_err(|error| match error {
+        self.put_with_timeout(item, Timeout::Infinite).map_err(|error| match error {
             TryPutError::Closed(item) => PutError::Closed(item),
             // Cannot be: there is no end to the patience.
             TryPutError::Full(_) => PutError::Failed(Error::Full),
@@ -159,7 +159,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// [`TryPutError::Full`] with the item. [`Error::NoAnswer`] when the keeper does not answer for a
     /// second more: the item may be in the queue or not.
     pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), TryPutError<T>> {
-        self.put_within(item, Patience::For(nanos(timeout)))
+        self.put_with_timeout(item, Timeout::After(nanos(timeout)))
     }
 
     /// The same, but doesn't wait for room.
@@ -172,7 +172,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// use qdemo::{Options, Queue, Role, TryPutError};
     ///
     /// let small = Options::new("small".parse()?, Role::Visitor).capacity(1);
-    /// let queue: Queue<u32> = Queue::with(small)?;
+    /// let queue: Queue<u32> = Queue::open_with(small)?;
     /// queue.try_put(1)?;
     /// let Err(TryPutError::Full(item)) = queue.try_put(2) else { panic!("there was room") };
     /// assert_eq!(item, 2);
@@ -184,12 +184,12 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Errors
     /// [`TryPutError::Full`] with the item.
     pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
-        self.put_within(item, Patience::For(0))
+        self.put_with_timeout(item, Timeout::After(0))
     }
 
-    fn put_within(&self, item: T, patience: Patience) -> Result<(), TryPutError<T>> {
+    fn put_with_timeout(&self, item: T, patience: Timeout) -> Result<(), TryPutError<T>> {
         let json = serde_json::to_vec(&item).map_err(Error::Encode)?;
-        match self.client.borrow_mut().put_within(&json, patience) {
+        match self.client.borrow_mut().put_with_timeout(&json, patience) {
             Ok(()) => Ok(()),
             Err(Error::Full) => Err(TryPutError::Full(item)),
             Err(Error::Closed) => Err(TryPutError::Closed(item)),
@@ -204,7 +204,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// [`GetError::Closed`] when the queue has ended. [`Error::Decode`] for what is no `T`: it is
     /// among the failed ones then, and the next get gets the next item.
     pub fn get(&self) -> Result<Item<'_, T>, GetError> {
-        self.get_within(Patience::Endless).map_err(|error| match error {
+        self.get_with_timeout(Timeout::Infinite).map_err(|error| match error {
             // Cannot be: there is no end to the patience.
             TryGetError::Empty => GetError::Failed(Error::Empty),
             TryGetError::Closed => GetError::Closed,
@@ -218,7 +218,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// [`TryGetError::Empty`] when there was none in time; [`Error::NoAnswer`] when the keeper does not
     /// answer for a second more; otherwise as [`Queue::get`].
     pub fn get_timeout(&self, timeout: Duration) -> Result<Item<'_, T>, TryGetError> {
-        self.get_within(Patience::For(nanos(timeout)))
+        self.get_with_timeout(Timeout::After(nanos(timeout)))
     }
 
     /// The same, but doesn't wait.
@@ -226,20 +226,20 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Errors
     /// [`TryGetError::Empty`] when there is none; otherwise as [`Queue::get`].
     pub fn try_get(&self) -> Result<Item<'_, T>, TryGetError> {
-        self.get_within(Patience::For(0))
+        self.get_with_timeout(Timeout::After(0))
     }
 
-    fn get_within(&self, patience: Patience) -> Result<Item<'_, T>, TryGetError> {
+    fn get_with_timeout(&self, patience: Timeout) -> Result<Item<'_, T>, TryGetError> {
         let mut client = self.client.borrow_mut();
-        let run = match client.get_within(1, patience) {
-            Ok(Some(batch)) => batch.into_run(),
+        let run = match client.get_with_timeout(1, patience) {
+            Ok(Some(batch)) => batch.into_batch(),
             Ok(None) => return Err(TryGetError::Closed),
             Err(Error::Empty) => return Err(TryGetError::Empty),
             Err(error) => return Err(error.into()),
         };
-        let Run { first: id, attempt, .. } = run;
-        match serde_json::from_slice(&run.lines.bytes) {
-            Ok(value) => Ok(Item { queue: self, out: run.which(), value: Some(value) }),
+        let Batch { first_id: id, attempt, .. } = run;
+        match serde_json::from_slice(&run.items.bytes) {
+            Ok(value) => Ok(Item { queue: self, batch_ref: run.batch_ref(), value: Some(value) }),
             Err(source) => {
                 client.fail(id, attempt, 1, &format!("it is not what was expected: {source}"))?;
                 Err(Error::Decode { id, source }.into())
@@ -249,7 +249,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 
     /// How many items are in line: put, and not handed out yet.
     pub fn len(&self) -> Result<u64, Error> {
-        Ok(self.client.borrow_mut().size()?.0.in_line)
+        Ok(self.client.borrow_mut().size()?.0.ready)
     }
 
     /// Whether no item is in line.
@@ -260,12 +260,12 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// Whether there is no room for another item.
     pub fn is_full(&self) -> Result<bool, Error> {
         let (census, capacity) = self.client.borrow_mut().size()?;
-        Ok(capacity > 0 && census.in_line >= capacity)
+        Ok(capacity > 0 && census.ready >= capacity)
     }
 
     /// Waits until every item that was put is done. Tells how many have failed instead.
     pub fn join(&self) -> Result<u64, Error> {
-        self.client.borrow_mut().join(Patience::Endless)
+        self.client.borrow_mut().join(Timeout::Infinite)
     }
 
     /// The same, but waits no longer than `timeout`.
@@ -273,7 +273,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Errors
     /// [`Error::Unfinished`] with the number of items that are not done yet.
     pub fn join_timeout(&self, timeout: Duration) -> Result<u64, Error> {
-        self.client.borrow_mut().join(Patience::For(nanos(timeout)))
+        self.client.borrow_mut().join(Timeout::After(nanos(timeout)))
     }
 
     /// Closes the queue for everybody: it takes no more items, and ends after those that it has. To
@@ -306,7 +306,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 #[derive(Debug)]
 pub struct Item<'q, T> {
     queue: &'q Queue<T>,
-    out: Which,
+    batch_ref: BatchRef,
     /// None once it is settled what becomes of it.
     value: Option<T>,
 }
@@ -314,12 +314,12 @@ pub struct Item<'q, T> {
 impl<T> Item<'_, T> {
     /// The queue's number of the item.
     pub fn id(&self) -> u64 {
-        self.out.first
+        self.batch_ref.first_id
     }
 
     /// 1 when nobody had it before, one more for each time that it came back.
     pub fn attempt(&self) -> u32 {
-        self.out.attempt.unwrap_or(1)
+        self.batch_ref.attempt.unwrap_or(1)
     }
 
     /// It is done: nobody gets it again. The value is the caller's.
@@ -329,20 +329,20 @@ impl<T> Item<'_, T> {
     pub fn done(mut self) -> Result<T, Error> {
         // Whatever happens, it is not given back.
         let value = self.value.take();
-        let id = self.out.first;
+        let id = self.batch_ref.first_id;
         let mut client = self.queue.client.borrow_mut();
-        client.about("done", self.out)?;
+        client.send_disposition("done", self.batch_ref)?;
         client.flush()?;
-        if self.queue.leased {
+        if self.queue.has_lease {
             // What the keeper has to say of it comes before this answer.
             client.size()?;
-            if client.take_late().contains(&self.out) {
-                return Err(Error::Late(id));
+            if client.take_lease_expired().contains(&self.batch_ref) {
+                return Err(Error::LeaseExpired(id));
             }
         }
         drop(client);
         // It is there: only this and `fail` take it, and they take the item too.
-        value.ok_or(Error::Gone)
+        value.ok_or(Error::KeeperGone)
     }
 
     /// Puts it aside: `qdemo failed` lists it with the reason, and retries or drops it.
@@ -369,7 +369,7 @@ impl<T> Drop for Item<'_, T> {
         if self.value.is_some() {
             let mut client = self.queue.client.borrow_mut();
             // If the keeper is gone, there is nothing to give it back to.
-            let _ = client.about("back", self.out).and_then(|()| client.flush());
+            let _ = client.send_disposition("back", self.batch_ref).and_then(|()| client.flush());
         }
     }
 }

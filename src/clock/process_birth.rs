@@ -30,14 +30,14 @@ use crate::proc;
 
 /// Two processes of one tick whose numbers are further apart than this have seen the numbers wrap
 /// around.
-const WRAPPED: i64 = 16_384;
+const PID_WRAP_DISTANCE: i64 = 16_384;
 
 /// How many of its callers a process looks up.
-const MOST_CALLERS: usize = 8;
+const MAX_ANCESTORS: usize = 8;
 
 /// A point in the order in which this machine makes its processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stamp {
+pub(crate) struct ProcessBirth {
     /// Clock ticks since the machine started.
     tick: u64,
     /// The number of the process, or for a moment, the last process number that was given out.
@@ -53,28 +53,30 @@ fn is_zero(number: &u64) -> bool {
 
 /// A [`Stamp`] that can be written down: it says in which uptime of the machine it was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Moment {
+pub(crate) struct BootQualifiedBirth {
     /// The moment itself.
-    pub(crate) stamp: Stamp,
+    #[serde(rename = "stamp")]
+    pub(crate) birth: ProcessBirth,
     /// Names the uptime; empty where the system has no name for it.
-    pub(crate) boot: String,
+    #[serde(rename = "boot")]
+    pub(crate) boot_id: String,
 }
 
-impl Stamp {
+impl ProcessBirth {
     /// When this process was made. If nothing can be known of that, it counts as very old.
     ///
     /// Where qdemo is process 1, it runs its command in a child with the same arguments: what counts then
     /// is when process 1 was made.
-    pub(crate) fn birth() -> Self {
+    pub(crate) fn of_this_process() -> Self {
         let pid = std::process::id();
-        let Some(own) = Process::read("self") else {
+        let Some(own) = ProcStat::read("self") else {
             return Self { tick: current_tick(), pid, ns: 0 };
         };
-        let (process, pid) = match own.process_1() {
+        let (process, pid) = match own.init_parent() {
             Some(process_1) => (process_1, 1),
             None => (own, pid),
         };
-        match process.start_tick() {
+        match process.machine_start_tick() {
             Some(tick) => Self { tick, pid, ns: pid_namespace() },
             None => Self::default(),
         }
@@ -83,8 +85,8 @@ impl Stamp {
     /// When the processes were made that started this one, the nearest first, up to the leader of a
     /// session. Not that leader, if it has a terminal and is thus a person's shell, unless this process is
     /// a part of what the shell does itself (a command substitution, as opposed to a job).
-    pub(crate) fn callers() -> Vec<Self> {
-        let Some(own) = Process::read("self") else {
+    pub(crate) fn of_ancestors() -> Vec<Self> {
+        let Some(own) = ProcStat::read("self") else {
             return Vec::new();
         };
         // Numbers that `/proc` tells are of our namespace if it is our `/proc`.
@@ -93,14 +95,18 @@ impl Stamp {
         let mut callers = Vec::new();
         let mut next = Some(own.parent);
         while let Some(number) = next.filter(|&number| number > 0)
-            && callers.len() < MOST_CALLERS
-            && let Some(caller) = Process::read(&number.to_string())
+            && callers.len() < MAX_ANCESTORS
+            && let Some(caller) = ProcStat::read(&number.to_string())
         {
             let leads = caller.pid == caller.session;
             if leads && caller.has_terminal && own.group != caller.pid {
                 break;
             }
-            callers.extend(caller.start_tick().map(|tick| Self { tick, pid: caller.pid, ns }));
+            callers.extend(caller.machine_start_tick().map(|tick| Self {
+                tick,
+                pid: caller.pid,
+                ns,
+            }));
             next = Some(caller.parent).filter(|_| !leads);
         }
         callers
@@ -117,7 +123,7 @@ impl Stamp {
     }
 
     /// Later than everything up to now: as a process that is made next.
-    pub(crate) fn next() -> Self {
+    pub(crate) fn after_now() -> Self {
         let now = Self::now();
         Self { pid: now.pid.saturating_add(1), ..now }
     }
@@ -135,7 +141,7 @@ impl Stamp {
     }
 
     /// Whether the process that started at `self` was there at `moment`.
-    pub(crate) fn before_or_at(self, moment: Self) -> bool {
+    pub(crate) fn is_at_or_before(self, moment: Self) -> bool {
         if self.tick != moment.tick {
             return self.tick < moment.tick;
         }
@@ -143,39 +149,39 @@ impl Stamp {
             return true;
         }
         let later_by = i64::from(self.pid) - i64::from(moment.pid);
-        if later_by.abs() > WRAPPED {
+        if later_by.abs() > PID_WRAP_DISTANCE {
             return later_by > 0;
         }
         later_by <= 0
     }
 }
 
-impl Moment {
+impl BootQualifiedBirth {
     /// Now, in this uptime.
     pub(crate) fn now() -> Self {
-        Self { stamp: Stamp::now(), boot: boot() }
+        Self { birth: ProcessBirth::now(), boot_id: boot_id() }
     }
 
     /// A made-up one, in this uptime.
     #[cfg(test)]
-    pub(crate) fn made_up(stamp: Stamp) -> Self {
-        Self { stamp, boot: boot() }
+    pub(crate) fn for_test(stamp: ProcessBirth) -> Self {
+        Self { birth: stamp, boot_id: boot_id() }
     }
 
     /// The stamp, unless it is of an earlier uptime, before which no process of today started.
-    pub(crate) fn of_this_uptime(&self) -> Option<Stamp> {
-        let known = self.boot == boot() && self.stamp.tick <= current_tick();
-        known.then_some(self.stamp)
+    pub(crate) fn in_this_boot(&self) -> Option<ProcessBirth> {
+        let known = self.boot_id == boot_id() && self.birth.tick <= current_tick();
+        known.then_some(self.birth)
     }
 }
 
 /// Names this uptime of the machine; empty where the system has no name for it.
-pub(super) fn boot() -> String {
+pub(super) fn boot_id() -> String {
     proc::read("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
 /// What the kernel tells of a process. Numbers are those of the PID namespace of the `/proc` that we see.
-struct Process {
+struct ProcStat {
     pid: u32,
     parent: u32,
     group: u32,
@@ -183,10 +189,10 @@ struct Process {
     /// Its session has a controlling terminal.
     has_terminal: bool,
     /// In clock ticks since the machine started, by the clock of our time namespace.
-    start: u64,
+    start_ticks: u64,
 }
 
-impl Process {
+impl ProcStat {
     /// `which` is a process number, or `self`.
     fn read(which: &str) -> Option<Self> {
         Self::from_stat(&proc::read(&format!("/proc/{which}/stat")).ok()?)
@@ -205,12 +211,12 @@ impl Process {
             group: number(field(5)?)?,
             session: number(field(6)?)?,
             has_terminal: field(7)? != "0",
-            start: field(22)?.parse().ok()?,
+            start_ticks: field(22)?.parse().ok()?,
         })
     }
 
     /// The process 1 that runs its command in this process, if that is so.
-    fn process_1(&self) -> Option<Self> {
+    fn init_parent(&self) -> Option<Self> {
         if getppid() != Some(Pid::INIT) {
             return None;
         }
@@ -222,9 +228,9 @@ impl Process {
 
     /// When it started, in clock ticks since the machine did; none if that cannot be known. An offset
     /// that is no whole number of ticks makes this a tick too early at most, and never too late.
-    fn start_tick(&self) -> Option<u64> {
+    fn machine_start_tick(&self) -> Option<u64> {
         let tick = nanos_per_tick();
-        let start = i128::from(self.start) * i128::from(tick) - time_offset()?;
+        let start = i128::from(self.start_ticks) * i128::from(tick) - time_namespace_offset()?;
         u64::try_from(start.max(0) / i128::from(tick)).ok()
     }
 }
@@ -237,7 +243,7 @@ fn pid_namespace() -> u64 {
 /// By how many nanoseconds the boot clock of our time namespace is ahead of the machine's. None where
 /// the process is still in one time namespace and its children are to be in another: then the kernel
 /// tells only the offset of the latter.
-pub(super) fn time_offset() -> Option<i128> {
+pub(super) fn time_namespace_offset() -> Option<i128> {
     let namespace = |name| fs::metadata(format!("/proc/self/ns/{name}")).map(|is| is.ino()).ok();
     // A kernel without time namespaces has no such files, and no offset.
     let Ok(offsets) = proc::read("/proc/self/timens_offsets") else {
@@ -260,12 +266,12 @@ fn last_pid() -> Option<u32> {
 
 /// Clock ticks since the machine started.
 fn current_tick() -> u64 {
-    boot_clock(time_offset().unwrap_or(0)) / nanos_per_tick()
+    time_since_boot(time_namespace_offset().unwrap_or(0)) / nanos_per_tick()
 }
 
 /// Nanoseconds since the machine started, by a boot clock that is ahead by so many. No setting of the
 /// wall's clock changes it.
-pub(super) fn boot_clock(ahead: i128) -> Nanos {
+pub(super) fn time_since_boot(ahead: i128) -> Nanos {
     #[cfg(target_os = "linux")]
     let clock = ClockId::CLOCK_BOOTTIME;
     #[cfg(not(target_os = "linux"))]
@@ -289,53 +295,53 @@ mod tests {
 
     #[test]
     fn the_tick_decides_first_and_the_number_within_a_tick() {
-        let moment = Stamp::new(100, 500);
-        assert!(Stamp::new(99, 900).before_or_at(moment));
-        assert!(!Stamp::new(101, 1).before_or_at(moment));
-        assert!(Stamp::new(100, 500).before_or_at(moment));
-        assert!(!Stamp::new(100, 501).before_or_at(moment));
+        let moment = ProcessBirth::new(100, 500);
+        assert!(ProcessBirth::new(99, 900).is_at_or_before(moment));
+        assert!(!ProcessBirth::new(101, 1).is_at_or_before(moment));
+        assert!(ProcessBirth::new(100, 500).is_at_or_before(moment));
+        assert!(!ProcessBirth::new(100, 501).is_at_or_before(moment));
     }
 
     #[test]
     fn numbers_that_wrapped_around_within_a_tick_are_put_in_order() {
-        let just_wrapped = Stamp::new(100, 3);
-        assert!(Stamp::new(100, 32_700).before_or_at(just_wrapped));
-        let about_to_wrap = Stamp::new(100, 32_767);
-        assert!(!Stamp::new(100, 3).before_or_at(about_to_wrap));
+        let just_wrapped = ProcessBirth::new(100, 3);
+        assert!(ProcessBirth::new(100, 32_700).is_at_or_before(just_wrapped));
+        let about_to_wrap = ProcessBirth::new(100, 32_767);
+        assert!(!ProcessBirth::new(100, 3).is_at_or_before(about_to_wrap));
     }
 
     #[test]
     fn within_a_tick_a_process_of_another_pid_namespace_counts_as_there_before() {
-        let moment = Stamp::new(100, 500);
+        let moment = ProcessBirth::new(100, 500);
         for other in [2, 0] {
-            let born = |tick, pid| Stamp::new(tick, pid).in_namespace(other);
-            assert!(born(100, 501).before_or_at(moment));
-            assert!(born(99, 501).before_or_at(moment));
-            assert!(!born(101, 1).before_or_at(moment));
+            let born = |tick, pid| ProcessBirth::new(tick, pid).in_namespace(other);
+            assert!(born(100, 501).is_at_or_before(moment));
+            assert!(born(99, 501).is_at_or_before(moment));
+            assert!(!born(101, 1).is_at_or_before(moment));
         }
-        let unknown = |pid| Stamp::new(100, pid).in_namespace(0);
-        assert!(unknown(501).before_or_at(unknown(500)));
+        let unknown = |pid| ProcessBirth::new(100, pid).in_namespace(0);
+        assert!(unknown(501).is_at_or_before(unknown(500)));
     }
 
     #[test]
     fn this_process_was_here_and_one_made_later_was_not() {
-        let now = Stamp::now();
-        assert!(Stamp::birth().before_or_at(now));
+        let now = ProcessBirth::now();
+        assert!(ProcessBirth::of_this_process().is_at_or_before(now));
         let stat = Command::new("cat").arg("/proc/self/stat").output().unwrap();
         let stat = String::from_utf8(stat.stdout).unwrap();
         let pid = stat.split_whitespace().next().unwrap().parse().unwrap();
         let (_, rest) = stat.rsplit_once(')').unwrap();
         let tick = rest.split_whitespace().nth(19).unwrap().parse().unwrap();
-        let made_later = Stamp { tick, pid, ns: pid_namespace() };
-        assert!(!made_later.before_or_at(now));
-        assert!(made_later.before_or_at(Stamp::now()));
+        let made_later = ProcessBirth { tick, pid, ns: pid_namespace() };
+        assert!(!made_later.is_at_or_before(now));
+        assert!(made_later.is_at_or_before(ProcessBirth::now()));
     }
 
     #[test]
     fn a_moment_of_another_uptime_is_older_than_everybody() {
-        let mut moment = Moment::now();
-        assert_eq!(moment.of_this_uptime(), Some(moment.stamp));
-        moment.boot = "another".to_owned();
-        assert_eq!(moment.of_this_uptime(), None);
+        let mut moment = BootQualifiedBirth::now();
+        assert_eq!(moment.in_this_boot(), Some(moment.birth));
+        moment.boot_id = "another".to_owned();
+        assert_eq!(moment.in_this_boot(), None);
     }
 }

@@ -16,31 +16,31 @@ use std::process::{Child, ChildStdin, Stdio};
 
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
-use crate::os::start_own;
+use crate::os::spawn_self;
 
 /// The variable that marks a consumer's commands. Whoever starts what is to live on takes it away.
-pub(crate) const MARK: &str = "QDEMO_GUARD";
+pub(crate) const GUARD_ENV: &str = "QDEMO_GUARD";
 /// What the consumer says when it ends as it should.
-const DISMISSED: &str = "dismissed";
+const RELEASE_MESSAGE: &str = "dismissed";
 
 /// The consumer's end of it. To drop it is to let the guard do its work, and go.
 #[derive(Debug)]
-pub(super) struct Guard {
-    process: Child,
+pub(super) struct GuardProcess {
+    child: Child,
     stdin: Option<ChildStdin>,
-    mark: String,
+    token: String,
 }
 
-impl Guard {
+impl GuardProcess {
     /// Starts one.
     pub(super) fn start() -> io::Result<Self> {
         let random = getrandom::u64().map_err(io::Error::other)?;
         let mark = format!("{}.{random:016x}", std::process::id());
-        let mut process = start_own(|command| {
+        let mut process = spawn_self(|command| {
             command
                 .args(["guard", &mark])
                 // It may itself be of another consumer's command.
-                .env_remove(MARK)
+                .env_remove(GUARD_ENV)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
@@ -49,30 +49,30 @@ impl Guard {
                 .spawn()
         })?;
         let stdin = process.stdin.take();
-        Ok(Self { process, stdin, mark })
+        Ok(Self { child: process, stdin, token: mark })
     }
 
     /// What the environment of each command is to have in it.
-    pub(super) fn mark(&self) -> (&'static str, &str) {
-        (MARK, &self.mark)
+    pub(super) fn env_entry(&self) -> (&'static str, &str) {
+        (GUARD_ENV, &self.token)
     }
 
     /// This group is there now.
-    pub(super) fn watch(&mut self, group: Pid) {
-        self.tell(&format!("+{}", group.as_raw_nonzero()));
+    pub(super) fn add_group(&mut self, group: Pid) {
+        self.send(&format!("+{}", group.as_raw_nonzero()));
     }
 
     /// It is over.
-    pub(super) fn forget(&mut self, group: Pid) {
-        self.tell(&format!("-{}", group.as_raw_nonzero()));
+    pub(super) fn remove_group(&mut self, group: Pid) {
+        self.send(&format!("-{}", group.as_raw_nonzero()));
     }
 
     /// All is over: what commands have left behind on purpose may stay.
-    pub(super) fn dismiss(&mut self) {
-        self.tell(DISMISSED);
+    pub(super) fn release(&mut self) {
+        self.send(RELEASE_MESSAGE);
     }
 
-    fn tell(&mut self, what: &str) {
+    fn send(&mut self, what: &str) {
         if let Some(stdin) = &mut self.stdin {
             // If somebody has killed the guard, the commands run all the same.
             let _ = stdin.write_all(format!("{what}\n").as_bytes());
@@ -80,19 +80,19 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for GuardProcess {
     fn drop(&mut self) {
         drop(self.stdin.take());
-        let _ = self.process.wait();
+        let _ = self.child.wait();
     }
 }
 
 /// The guard's own work: listens until the end, and kills what is left.
-pub(crate) fn stand(mark: &str) -> io::Result<()> {
+pub(crate) fn run_guard(mark: &str) -> io::Result<()> {
     let mut groups = BTreeSet::new();
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
-        if line == DISMISSED {
+        if line == RELEASE_MESSAGE {
             return Ok(());
         }
         let Some((what, group)) = line.split_at_checked(1) else { continue };
@@ -102,7 +102,7 @@ pub(crate) fn stand(mark: &str) -> io::Result<()> {
             _ => groups.remove(&group),
         };
     }
-    groups.extend(marked(&format!("{MARK}={mark}")));
+    groups.extend(group_leaders_with_env(&format!("{GUARD_ENV}={mark}")));
     for group in groups.into_iter().filter(|&group| group > 1).filter_map(Pid::from_raw) {
         // One that is gone is what is wanted.
         let _ = kill_process_group(group, Signal::KILL);
@@ -111,7 +111,7 @@ pub(crate) fn stand(mark: &str) -> io::Result<()> {
 }
 
 /// The processes that lead a group and bear this mark.
-fn marked(mark: &str) -> Vec<i32> {
+fn group_leaders_with_env(mark: &str) -> Vec<i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     pids.filter(|&pid| {

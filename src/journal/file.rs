@@ -3,18 +3,18 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::record::{Found, find};
-use super::{Fact, Files, Store};
+use super::record::{ReadOutcome, read_first};
+use super::{FileStore, Record, Store};
 use crate::pipe::QueueDir;
 
 /// What the file begins with.
 const HEADER: &[u8] = b"qdemo-journal 1\n";
 /// A smaller file is not rewritten. (The simulation is to see it done.)
-const SMALL: u64 = if cfg!(test) { 1 << 11 } else { 1 << 20 };
+const MIN_REWRITE_BYTES: u64 = if cfg!(test) { 1 << 11 } else { 1 << 20 };
 /// So many bytes are kept in reserve behind the end of the journal, and an eighth of its length. Records
 /// that add items leave the reserve alone, so on a full disk there is room for those that take items
 /// away. (The simulation is to see it used up.)
-const RESERVE: u64 = if cfg!(test) { 1 << 9 } else { 1 << 16 };
+const MIN_RESERVE_BYTES: u64 = if cfg!(test) { 1 << 9 } else { 1 << 16 };
 
 /// A queue's journal.
 #[derive(Debug)]
@@ -23,22 +23,22 @@ pub(crate) struct Journal<S> {
     /// How long it is; it ends with a whole record.
     length: u64,
     /// How long it can become in any case.
-    reserved: u64,
+    reserved_length: u64,
     /// What is to be written adds items to the queue.
-    adds: bool,
+    has_new_items: bool,
     /// There is nothing in it but one record of the queue itself.
-    bare: bool,
+    has_only_queue_record: bool,
     /// It is looked whether most of it is of the past when it is as long as this.
-    look: u64,
+    rewrite_check_length: u64,
     /// What is to be written.
     unwritten: Vec<u8>,
 }
 
 /// What was found in a journal.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Recovered {
+pub(crate) struct RecoveryReport {
     /// Where records, or the head, were damaged: the line, from 1.
-    pub(crate) damaged: Vec<u64>,
+    pub(crate) damaged_lines: Vec<u64>,
 }
 
 /// Why a journal is not read.
@@ -61,15 +61,15 @@ pub(crate) enum JournalError {
     },
 }
 
-impl Journal<Files> {
+impl Journal<FileStore> {
     /// Tells `take` what is in the journal in this directory, if there is one, and leaves it alone.
     pub(crate) fn read(
         dir: &QueueDir,
-        take: impl FnMut(Fact<'_>),
-    ) -> Result<Recovered, JournalError> {
-        let path = Files::journal_path(dir);
-        match Files::journal_in(dir) {
-            Ok(text) => match read(&text, take) {
+        take: impl FnMut(Record<'_>),
+    ) -> Result<RecoveryReport, JournalError> {
+        let path = FileStore::journal_path(dir);
+        match FileStore::read_journal(dir) {
+            Ok(text) => match read_records(&text, take) {
                 Some((recovered, _)) => Ok(recovered),
                 None => Err(JournalError::Version(path)),
             },
@@ -81,12 +81,12 @@ impl Journal<Files> {
     /// written to its end is cut off.
     pub(crate) fn open(
         dir: &QueueDir,
-        take: impl FnMut(Fact<'_>),
-    ) -> Result<(Self, Recovered), JournalError> {
-        let failed = |error| JournalError::Io { path: Files::journal_path(dir), error };
-        let (files, text) = Files::open(dir).map_err(failed)?;
+        take: impl FnMut(Record<'_>),
+    ) -> Result<(Self, RecoveryReport), JournalError> {
+        let failed = |error| JournalError::Io { path: FileStore::journal_path(dir), error };
+        let (files, text) = FileStore::open(dir).map_err(failed)?;
         let recovered = Self::recover(files, &text, take).map_err(failed)?;
-        recovered.ok_or_else(|| JournalError::Version(Files::journal_path(dir)))
+        recovered.ok_or_else(|| JournalError::Version(FileStore::journal_path(dir)))
     }
 }
 
@@ -96,25 +96,36 @@ impl<S: Store> Journal<S> {
     pub(crate) fn recover(
         mut store: S,
         text: &[u8],
-        mut take: impl FnMut(Fact<'_>),
-    ) -> io::Result<Option<(Self, Recovered)>> {
+        mut take: impl FnMut(Record<'_>),
+    ) -> io::Result<Option<(Self, RecoveryReport)>> {
         let (mut facts, mut of_queue) = (0, 0);
-        let read = read(text, |fact| {
+        let read = read_records(text, |fact| {
             facts += 1;
-            of_queue += u64::from(matches!(fact, Fact::Queue(_)));
+            of_queue += u64::from(matches!(fact, Record::Queue(_)));
             take(fact);
         });
         let Some((recovered, at)) = read else {
             return Ok(None);
         };
-        let bare = (facts, of_queue) == (1, 1) && recovered.damaged.is_empty();
+        let bare = (facts, of_queue) == (1, 1) && recovered.damaged_lines.is_empty();
         let length = at as u64;
         if at < text.len() {
-            store.cut(length)?;
+            store.truncate(length)?;
         }
-        let (reserved, look) = (length, SMALL.max(length));
+        let (reserved, look) = (length, MIN_REWRITE_BYTES.max(length));
         let (adds, unwritten) = (false, Vec::new());
-        Ok(Some((Self { store, length, reserved, adds, bare, look, unwritten }, recovered)))
+        Ok(Some((
+            Self {
+                store,
+                length,
+                reserved_length: reserved,
+                has_new_items: adds,
+                has_only_queue_record: bare,
+                rewrite_check_length: look,
+                unwritten,
+            },
+            recovered,
+        )))
     }
 
     /// Whether nothing has been added since it was begun.
@@ -123,12 +134,12 @@ impl<S: Store> Journal<S> {
     }
 
     /// Adds a fact to what is to be written.
-    pub(crate) fn add(&mut self, fact: &Fact<'_>) {
+    pub(crate) fn append(&mut self, fact: &Record<'_>) {
         if self.is_empty() {
             self.unwritten.extend_from_slice(HEADER);
         }
-        self.bare = false;
-        self.adds |= matches!(fact, Fact::Put { .. } | Fact::Items(_));
+        self.has_only_queue_record = false;
+        self.has_new_items |= matches!(fact, Record::Put { .. } | Record::Items(_));
         fact.write(&mut self.unwritten);
     }
 
@@ -142,8 +153,8 @@ impl<S: Store> Journal<S> {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        let reserved = self.reserve();
-        if std::mem::take(&mut self.adds) {
+        let reserved = self.ensure_reserve();
+        if std::mem::take(&mut self.has_new_items) {
             reserved?;
         }
         let written = self.store.append(&self.unwritten).and_then(|()| match sync {
@@ -151,7 +162,7 @@ impl<S: Store> Journal<S> {
             false => Ok(()),
         });
         if let Err(error) = written {
-            self.give_back_the_reserve()?;
+            self.release_reserve()?;
             return Err(error);
         }
         self.length += self.unwritten.len() as u64;
@@ -160,39 +171,39 @@ impl<S: Store> Journal<S> {
     }
 
     /// Sees to it that there is a reserve behind what is to be written.
-    fn reserve(&mut self) -> io::Result<()> {
+    fn ensure_reserve(&mut self) -> io::Result<()> {
         let end = self.length + self.unwritten.len() as u64;
-        let reserve = RESERVE + end / 8;
-        if self.reserved < end + reserve {
+        let reserve = MIN_RESERVE_BYTES + end / 8;
+        if self.reserved_length < end + reserve {
             // Some more, so that this is seldom done.
             self.store.reserve(end + reserve * 2)?;
-            self.reserved = end + reserve * 2;
+            self.reserved_length = end + reserve * 2;
         }
         Ok(())
     }
 
     /// Cuts the file to what has been written, and the reserve with it.
-    fn give_back_the_reserve(&mut self) -> io::Result<()> {
-        self.store.cut(self.length)?;
-        self.reserved = self.length;
+    fn release_reserve(&mut self) -> io::Result<()> {
+        self.store.truncate(self.length)?;
+        self.reserved_length = self.length;
         Ok(())
     }
 
     /// Whether it is time to look if most of the file is of the past.
-    pub(crate) fn is_long(&self) -> bool {
-        self.length > self.look
+    pub(crate) fn is_rewrite_check_due(&self) -> bool {
+        self.length > self.rewrite_check_length
     }
 
     /// Whether most of the file is of the past, when `live` bytes of items are not. If not, it is not
     /// looked again before it is twice as long.
-    pub(crate) fn is_mostly_past(&mut self, live: u64) -> bool {
-        self.look = SMALL.max(self.length.saturating_mul(2));
+    pub(crate) fn is_mostly_obsolete(&mut self, live: u64) -> bool {
+        self.rewrite_check_length = MIN_REWRITE_BYTES.max(self.length.saturating_mul(2));
         self.length > live.saturating_mul(4)
     }
 
     /// Whether one record of the queue itself is all that is in it.
-    pub(crate) fn is_bare(&self) -> bool {
-        self.bare
+    pub(crate) fn has_only_queue_record(&self) -> bool {
+        self.has_only_queue_record
     }
 
     /// Removes the file.
@@ -204,27 +215,27 @@ impl<S: Store> Journal<S> {
     /// full disk the reserve makes room for them.
     pub(crate) fn rewrite<'a>(
         &mut self,
-        facts: impl IntoIterator<Item = Fact<'a>>,
+        facts: impl IntoIterator<Item = Record<'a>>,
         sync: bool,
     ) -> io::Result<()> {
         let mut text = Vec::new();
         let mut bare = true;
         for fact in facts {
-            bare &= text.is_empty() && matches!(fact, Fact::Queue(_));
+            bare &= text.is_empty() && matches!(fact, Record::Queue(_));
             if text.is_empty() {
                 text.extend_from_slice(HEADER);
             }
             fact.write(&mut text);
         }
         if self.store.replace(&text, sync).is_err() {
-            self.give_back_the_reserve()?;
+            self.release_reserve()?;
             self.store.replace(&text, sync)?;
         }
         self.length = text.len() as u64;
-        self.reserved = self.length;
-        self.adds = false;
-        self.bare = bare;
-        self.look = SMALL.max(self.length.saturating_mul(2));
+        self.reserved_length = self.length;
+        self.has_new_items = false;
+        self.has_only_queue_record = bare;
+        self.rewrite_check_length = MIN_REWRITE_BYTES.max(self.length.saturating_mul(2));
         self.unwritten.clear();
         Ok(())
     }
@@ -233,40 +244,40 @@ impl<S: Store> Journal<S> {
 /// What is in a journal, and where its last whole record ends; none if it is not of this version. One
 /// that has another head, and a record of this version behind it, is ours with a damaged head: a later
 /// version must not write records that this one takes for its own.
-fn read(text: &[u8], mut take: impl FnMut(Fact<'_>)) -> Option<(Recovered, usize)> {
-    let mut recovered = Recovered::default();
+fn read_records(text: &[u8], mut take: impl FnMut(Record<'_>)) -> Option<(RecoveryReport, usize)> {
+    let mut recovered = RecoveryReport::default();
     let mut at = HEADER.len().min(text.len());
     if !text.starts_with(HEADER) {
         if HEADER.starts_with(text) {
             at = 0;
-        } else if has_a_record(&text[at..]) {
-            recovered.damaged.push(1);
+        } else if has_record(&text[at..]) {
+            recovered.damaged_lines.push(1);
         } else {
             return None;
         }
     }
     loop {
-        match find(&text[at..]) {
-            Found::Fact(fact, length) => {
+        match read_first(&text[at..]) {
+            ReadOutcome::Record(fact, length) => {
                 take(fact);
                 at += length;
             }
-            Found::Damaged(length) => {
+            ReadOutcome::Damaged(length) => {
                 let line = memchr::memchr_iter(b'\n', &text[..at]).count() as u64;
-                recovered.damaged.push(line + 2);
+                recovered.damaged_lines.push(line + 2);
                 at += length;
             }
-            Found::Torn | Found::End => return Some((recovered, at)),
+            ReadOutcome::Torn | ReadOutcome::End => return Some((recovered, at)),
         }
     }
 }
 
-fn has_a_record(mut text: &[u8]) -> bool {
+fn has_record(mut text: &[u8]) -> bool {
     loop {
-        match find(text) {
-            Found::Fact(..) => return true,
-            Found::Damaged(length) => text = &text[length..],
-            Found::Torn | Found::End => return false,
+        match read_first(text) {
+            ReadOutcome::Record(..) => return true,
+            ReadOutcome::Damaged(length) => text = &text[length..],
+            ReadOutcome::Torn | ReadOutcome::End => return false,
         }
     }
 }

@@ -7,7 +7,7 @@ mod record;
 mod store;
 
 pub(crate) use file::Journal;
-pub(crate) use record::Fact;
+pub(crate) use record::Record;
 #[cfg(any(test, fuzzing))]
-pub(crate) use record::{Found, find, sealed};
-pub(crate) use store::{Files, Store};
+pub(crate) use record::{ReadOutcome, read_first, with_checksums};
+pub(crate) use store::{FileStore, Store};

@@ -11,33 +11,33 @@ use std::io::Write;
 
 use bytes::Bytes;
 
-use crate::queue::{Lines, Run};
-use crate::wire::{Key, number, word};
+use crate::queue::{Batch, Items};
+use crate::wire::{ClientKey, parse_number, split_word};
 
 /// Something that has become so.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Fact<'a> {
+pub(crate) enum Record<'a> {
     /// `queue {…}`: what is to be known of the queue itself, as JSON.
     Queue(&'a str),
     /// `put KEY SEQ FIRST COUNT SINCE` and items: this client's, up to its own number `seq`, are in
     /// line, since so many nanoseconds after 1970 began.
-    Put { key: Key, seq: u64, run: Run },
+    Put { key: ClientKey, seq: u64, batch: Batch },
     /// `item FIRST COUNT ATTEMPT STRIKES SINCE` and items: these are in line, as they were.
-    Items(Run),
+    Items(Batch),
     /// `client KEY {…}`: this client is here; what is known of it, as JSON.
-    Client { key: Key, json: &'a str },
+    Client { key: ClientKey, json: &'a str },
     /// `left KEY`: it is no longer.
-    Left(Key),
+    Disconnected(ClientKey),
     /// `out KEY FIRST COUNT SINCE`: no longer in line, but with this client.
-    Out { key: Key, first: u64, count: u64, since: u64 },
+    Delivered { key: ClientKey, first_id: u64, count: u64, delivered_at: u64 },
     /// `done FIRST COUNT`
-    Done { first: u64, count: u64 },
+    Done { first_id: u64, count: u64 },
     /// `attempt ID ATTEMPT`: still with its client, in another attempt.
     Attempt { id: u64, attempt: u32 },
     /// `back FIRST COUNT ATTEMPT STRIKES`: in line again.
-    Back { first: u64, count: u64, attempt: u32, strikes: u32 },
+    Requeued { first_id: u64, count: u64, attempt: u32, delivery_failures: u32 },
     /// `failed FIRST COUNT ATTEMPT STRIKES WHY`: put aside.
-    Failed { first: u64, count: u64, attempt: u32, strikes: u32, why: &'a str },
+    Failed { first_id: u64, count: u64, attempt: u32, delivery_failures: u32, reason: &'a str },
     /// `retry ID`: in line again; 0 for all.
     Retry(u64),
     /// `drop ID`: forgotten; 0 for all.
@@ -46,7 +46,7 @@ pub(crate) enum Fact<'a> {
     Clear,
 }
 
-impl Fact<'_> {
+impl Record<'_> {
     /// Adds the record to what is to be written.
     pub(crate) fn write(&self, text: &mut Vec<u8>) {
         text.push(b'\n');
@@ -54,24 +54,36 @@ impl Fact<'_> {
         // Writing to a Vec cannot fail.
         let _ = match self {
             Self::Queue(json) => write!(text, "queue {json}"),
-            Self::Put { key, seq, run } => {
-                write!(text, "put {key} {seq} {} {} {}", run.first, run.count(), run.since)
+            Self::Put { key, seq, batch: run } => {
+                write!(text, "put {key} {seq} {} {} {}", run.first_id, run.count(), run.accepted_at)
             }
             Self::Items(run) => {
-                let Run { first, attempt, strikes, since, .. } = run;
+                let Batch {
+                    first_id: first,
+                    attempt,
+                    delivery_failures: strikes,
+                    accepted_at: since,
+                    ..
+                } = run;
                 write!(text, "item {first} {} {attempt} {strikes} {since}", run.count())
             }
             Self::Client { key, json } => write!(text, "client {key} {json}"),
-            Self::Left(key) => write!(text, "left {key}"),
-            Self::Out { key, first, count, since } => {
+            Self::Disconnected(key) => write!(text, "left {key}"),
+            Self::Delivered { key, first_id: first, count, delivered_at: since } => {
                 write!(text, "out {key} {first} {count} {since}")
             }
-            Self::Done { first, count } => write!(text, "done {first} {count}"),
+            Self::Done { first_id: first, count } => write!(text, "done {first} {count}"),
             Self::Attempt { id, attempt } => write!(text, "attempt {id} {attempt}"),
-            Self::Back { first, count, attempt, strikes } => {
+            Self::Requeued { first_id: first, count, attempt, delivery_failures: strikes } => {
                 write!(text, "back {first} {count} {attempt} {strikes}")
             }
-            Self::Failed { first, count, attempt, strikes, why } => {
+            Self::Failed {
+                first_id: first,
+                count,
+                attempt,
+                delivery_failures: strikes,
+                reason: why,
+            } => {
                 write!(text, "failed {first} {count} {attempt} {strikes} {why}")
             }
             Self::Retry(id) => write!(text, "retry {id}"),
@@ -79,7 +91,7 @@ impl Fact<'_> {
             Self::Clear => write!(text, "clear"),
         };
         let items = match self {
-            Self::Put { run, .. } | Self::Items(run) => run.lines.bytes.as_ref(),
+            Self::Put { batch: run, .. } | Self::Items(run) => run.items.bytes.as_ref(),
             _ => &[],
         };
         let sum = checksum(&text[start..], items);
@@ -97,9 +109,9 @@ fn checksum(head: &[u8], items: &[u8]) -> u32 {
 
 /// What stands at the beginning of a text.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Found<'a> {
+pub(crate) enum ReadOutcome<'a> {
     /// A fact, and how many bytes it takes.
-    Fact(Fact<'a>, usize),
+    Record(Record<'a>, usize),
     /// Something that is no record, up to where the next one may begin.
     Damaged(usize),
     /// The beginning of a record, whose end was never written.
@@ -109,47 +121,47 @@ pub(crate) enum Found<'a> {
 }
 
 /// The first record of this text.
-pub(crate) fn find(text: &[u8]) -> Found<'_> {
+pub(crate) fn read_first(text: &[u8]) -> ReadOutcome<'_> {
     let blank = text.iter().take_while(|&&byte| byte == b'\n').count();
     let rest = &text[blank..];
     if rest.is_empty() {
-        return Found::End;
+        return ReadOutcome::End;
     }
     let next = || memchr::memmem::find(rest, b"\n\n").map(|at| blank + at + 1);
-    match record(rest) {
-        Some(Ok((fact, length))) => Found::Fact(fact, blank + length),
+    match read_record(rest) {
+        Some(Ok((fact, length))) => ReadOutcome::Record(fact, blank + length),
         // Whatever stands behind it is another record, or this was the last one.
-        Some(Err(())) => next().map_or(Found::Damaged(text.len()), Found::Damaged),
-        None => next().map_or(Found::Torn, Found::Damaged),
+        Some(Err(())) => next().map_or(ReadOutcome::Damaged(text.len()), ReadOutcome::Damaged),
+        None => next().map_or(ReadOutcome::Torn, ReadOutcome::Damaged),
     }
 }
 
 /// None when it has no end.
-fn record(text: &[u8]) -> Option<Result<(Fact<'_>, usize), ()>> {
+fn read_record(text: &[u8]) -> Option<Result<(Record<'_>, usize), ()>> {
     let end = memchr::memchr(b'\n', text)?;
     let line = &text[..end];
-    let Some((head, sum)) = split_sum(line) else {
+    let Some((head, sum)) = split_checksum(line) else {
         return Some(Err(()));
     };
-    let (verb, _) = word(head);
+    let (verb, _) = split_word(head);
     let count = match verb {
-        b"put" => field(head, 4),
-        b"item" => field(head, 2),
+        b"put" => number_field(head, 4),
+        b"item" => number_field(head, 2),
         _ => Some(0),
     };
     let Some(count) = count else {
         return Some(Err(()));
     };
-    let items = items(&text[end + 1..], count)?;
+    let items = take_lines(&text[end + 1..], count)?;
     if checksum(head, items) != sum {
         return Some(Err(()));
     }
-    let lines = Lines { count, bytes: Bytes::copy_from_slice(items) };
-    Some(parse(head, lines).map(|fact| (fact, end + 1 + items.len())).ok_or(()))
+    let lines = Items { count, bytes: Bytes::copy_from_slice(items) };
+    Some(parse_record(head, lines).map(|fact| (fact, end + 1 + items.len())).ok_or(()))
 }
 
 /// So many lines; none if there are fewer before the text, or an empty line, ends them.
-fn items(text: &[u8], count: u64) -> Option<&[u8]> {
+fn take_lines(text: &[u8], count: u64) -> Option<&[u8]> {
     let mut end = 0;
     let mut newlines = memchr::memchr_iter(b'\n', text);
     for _ in 0..count {
@@ -159,68 +171,91 @@ fn items(text: &[u8], count: u64) -> Option<&[u8]> {
     Some(&text[..end])
 }
 
-fn split_sum(line: &[u8]) -> Option<(&[u8], u32)> {
+fn split_checksum(line: &[u8]) -> Option<(&[u8], u32)> {
     let at = line.len().checked_sub(10)?;
     let (head, sum) = line.split_at(at);
     let sum = std::str::from_utf8(sum.strip_prefix(b" ~")?).ok()?;
     Some((head, u32::from_str_radix(sum, 16).ok()?))
 }
 
-fn field(head: &[u8], n: usize) -> Option<u64> {
-    number(head.split(|&byte| byte == b' ').nth(n)?)
+fn number_field(head: &[u8], n: usize) -> Option<u64> {
+    parse_number(head.split(|&byte| byte == b' ').nth(n)?)
 }
 
-fn parse(head: &[u8], lines: Lines) -> Option<Fact<'_>> {
-    let (verb, rest) = word(head);
-    let one = |n| field(head, n);
+fn parse_record(head: &[u8], lines: Items) -> Option<Record<'_>> {
+    let (verb, rest) = split_word(head);
+    let one = |n| number_field(head, n);
     let small = |n| u32::try_from(one(n)?).ok();
     Some(match verb {
-        b"queue" => Fact::Queue(std::str::from_utf8(rest).ok()?),
+        b"queue" => Record::Queue(std::str::from_utf8(rest).ok()?),
         b"put" => {
             let (first, since) = (one(3)?, one(5)?);
-            let run = whole(Run { first, attempt: 1, strikes: 0, since, lines })?;
-            Fact::Put { key: Key::parse(word(rest).0)?, seq: one(2)?, run }
+            let run = validated(Batch {
+                first_id: first,
+                attempt: 1,
+                delivery_failures: 0,
+                accepted_at: since,
+                items: lines,
+            })?;
+            Record::Put { key: ClientKey::parse(split_word(rest).0)?, seq: one(2)?, batch: run }
         }
         b"item" => {
             let (first, since) = (one(1)?, one(5)?);
-            Fact::Items(whole(Run { first, attempt: small(3)?, strikes: small(4)?, since, lines })?)
+            Record::Items(validated(Batch {
+                first_id: first,
+                attempt: small(3)?,
+                delivery_failures: small(4)?,
+                accepted_at: since,
+                items: lines,
+            })?)
         }
         b"client" => {
-            let (key, json) = word(rest);
-            Fact::Client { key: Key::parse(key)?, json: std::str::from_utf8(json).ok()? }
+            let (key, json) = split_word(rest);
+            Record::Client { key: ClientKey::parse(key)?, json: std::str::from_utf8(json).ok()? }
         }
-        b"left" => Fact::Left(Key::parse(rest)?),
+        b"left" => Record::Disconnected(ClientKey::parse(rest)?),
         b"out" => {
-            let key = Key::parse(word(rest).0)?;
-            Fact::Out { key, first: one(2)?, count: one(3)?, since: one(4)? }
+            let key = ClientKey::parse(split_word(rest).0)?;
+            Record::Delivered { key, first_id: one(2)?, count: one(3)?, delivered_at: one(4)? }
         }
-        b"done" => Fact::Done { first: one(1)?, count: one(2)? },
-        b"attempt" => Fact::Attempt { id: one(1)?, attempt: small(2)? },
+        b"done" => Record::Done { first_id: one(1)?, count: one(2)? },
+        b"attempt" => Record::Attempt { id: one(1)?, attempt: small(2)? },
         b"back" => {
             let (attempt, strikes) = (small(3)?, small(4)?);
-            Fact::Back { first: one(1)?, count: one(2)?, attempt, strikes }
+            Record::Requeued {
+                first_id: one(1)?,
+                count: one(2)?,
+                attempt,
+                delivery_failures: strikes,
+            }
         }
         b"failed" => {
             let why = head.splitn(6, |&byte| byte == b' ').nth(5)?;
             let why = std::str::from_utf8(why).ok()?;
             let (attempt, strikes) = (small(3)?, small(4)?);
-            Fact::Failed { first: one(1)?, count: one(2)?, attempt, strikes, why }
+            Record::Failed {
+                first_id: one(1)?,
+                count: one(2)?,
+                attempt,
+                delivery_failures: strikes,
+                reason: why,
+            }
         }
-        b"retry" => Fact::Retry(one(1)?),
-        b"drop" => Fact::Drop(one(1)?),
-        b"clear" => Fact::Clear,
+        b"retry" => Record::Retry(one(1)?),
+        b"drop" => Record::Drop(one(1)?),
+        b"clear" => Record::Clear,
         _ => return None,
     })
 }
 
 /// A run of at least one item, all of which have a number.
-fn whole(run: Run) -> Option<Run> {
-    (run.count() > 0 && run.first.checked_add(run.count()).is_some()).then_some(run)
+fn validated(run: Batch) -> Option<Batch> {
+    (run.count() > 0 && run.first_id.checked_add(run.count()).is_some()).then_some(run)
 }
 
 /// Heads without a checksum, and items, as records, which begin where there is an empty line.
 #[cfg(any(test, fuzzing))]
-pub(crate) fn sealed(text: &[u8]) -> Vec<u8> {
+pub(crate) fn with_checksums(text: &[u8]) -> Vec<u8> {
     let mut sealed = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
@@ -242,28 +277,34 @@ pub(crate) fn sealed(text: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn run(first: u64, items: &str) -> Run {
-        let lines = Lines { count: items.lines().count() as u64, bytes: items.to_owned().into() };
-        Run { first, attempt: 2, strikes: 1, since: 5, lines }
+    fn run(first: u64, items: &str) -> Batch {
+        let lines = Items { count: items.lines().count() as u64, bytes: items.to_owned().into() };
+        Batch { first_id: first, attempt: 2, delivery_failures: 1, accepted_at: 5, items: lines }
     }
 
-    fn all() -> Vec<Fact<'static>> {
-        let put = Run { attempt: 1, strikes: 0, ..run(1, "\"a\"\n\"b\"\n") };
+    fn all() -> Vec<Record<'static>> {
+        let put = Batch { attempt: 1, delivery_failures: 0, ..run(1, "\"a\"\n\"b\"\n") };
         vec![
-            Fact::Queue("{\"capacity\":3}"),
-            Fact::Put { key: Key(0xa1), seq: 2, run: put },
-            Fact::Items(run(7, "[1, 2]\n")),
-            Fact::Client { key: Key(0xc1), json: "{}" },
-            Fact::Out { key: Key(0xc1), first: 1, count: 2, since: 9 },
-            Fact::Left(Key(0xc1)),
-            Fact::Attempt { id: 2, attempt: 3 },
-            Fact::Done { first: 1, count: 1 },
-            Fact::Back { first: 2, count: 1, attempt: 3, strikes: 1 },
-            Fact::Failed { first: 2, count: 1, attempt: 3, strikes: 5, why: "exit code 1 ~x" },
-            Fact::Failed { first: 3, count: 1, attempt: 1, strikes: 0, why: "" },
-            Fact::Retry(2),
-            Fact::Drop(0),
-            Fact::Clear,
+            Record::Queue("{\"capacity\":3}"),
+            Record::Put { key: ClientKey(0xa1), seq: 2, batch: put },
+            Record::Items(run(7, "[1, 2]\n")),
+            Record::Client { key: ClientKey(0xc1), json: "{}" },
+            Record::Delivered { key: ClientKey(0xc1), first_id: 1, count: 2, delivered_at: 9 },
+            Record::Disconnected(ClientKey(0xc1)),
+            Record::Attempt { id: 2, attempt: 3 },
+            Record::Done { first_id: 1, count: 1 },
+            Record::Requeued { first_id: 2, count: 1, attempt: 3, delivery_failures: 1 },
+            Record::Failed {
+                first_id: 2,
+                count: 1,
+                attempt: 3,
+                delivery_failures: 5,
+                reason: "exit code 1 ~x",
+            },
+            Record::Failed { first_id: 3, count: 1, attempt: 1, delivery_failures: 0, reason: "" },
+            Record::Retry(2),
+            Record::Drop(0),
+            Record::Clear,
         ]
     }
 
@@ -274,20 +315,20 @@ mod tests {
     }
 
     /// The facts in this text, and how many places are damaged.
-    fn read(mut text: &[u8]) -> (Vec<Fact<'_>>, u32, bool) {
+    fn read(mut text: &[u8]) -> (Vec<Record<'_>>, u32, bool) {
         let (mut facts, mut damaged) = (Vec::new(), 0);
         loop {
-            match find(text) {
-                Found::Fact(fact, length) => {
+            match read_first(text) {
+                ReadOutcome::Record(fact, length) => {
                     facts.push(fact);
                     text = &text[length..];
                 }
-                Found::Damaged(length) => {
+                ReadOutcome::Damaged(length) => {
                     damaged += 1;
                     text = &text[length..];
                 }
-                Found::Torn => return (facts, damaged, true),
-                Found::End => return (facts, damaged, false),
+                ReadOutcome::Torn => return (facts, damaged, true),
+                ReadOutcome::End => return (facts, damaged, false),
             }
         }
     }

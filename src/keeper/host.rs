@@ -2,47 +2,47 @@
 
 use std::io;
 
-use crate::clock::{Nanos, Stamp};
-use crate::journal::Fact;
-use crate::os::Death;
-use crate::queue::{ClientId, Run};
-use crate::role::Worker;
+use crate::clock::{Nanos, ProcessBirth};
+use crate::journal::Record;
+use crate::os::ExitCause;
+use crate::queue::{Batch, ClientId};
+use crate::role::WorkerId;
 
 /// What the keeper needs of the world.
 pub(crate) trait Host {
     /// Opens the mailbox of that name for `client`.
-    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()>;
+    fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()>;
     /// Opens the mailbox of that name for `client`, which knows the keeper before this one only: it is
     /// written nothing before [`Host::resume`]. False when nobody reads it any more.
-    fn find(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool>;
+    fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool>;
     /// `client` knows that this is its keeper now.
-    fn resume(&mut self, client: ClientId);
+    fn resume_mailbox(&mut self, client: ClientId);
     /// Puts this into the mailbox of that name, if that can be done at all, and forgets it.
-    fn turn_away(&mut self, mailbox: &str, mail: &[u8]);
+    fn reject_connection(&mut self, mailbox: &str, mail: &[u8]);
     /// Where to add what is to be sent to `client`.
-    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>>;
+    fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>>;
     /// Whether nobody reads the mailbox of `client` any more.
-    fn is_gone(&self, _client: ClientId) -> bool {
+    fn is_client_dead(&self, _client: ClientId) -> bool {
         false
     }
     /// Closes the mailbox of `client` once it has been given all its mail.
-    fn close(&mut self, client: ClientId);
+    fn close_mailbox(&mut self, client: ClientId);
     /// The queue ends: remember this for those who come late, and tell which moment it is.
-    fn end(&mut self) -> io::Result<Stamp>;
+    fn record_end(&mut self) -> io::Result<ProcessBirth>;
     /// Something happened.
-    fn event(&mut self, event: Event<'_>);
+    fn on_event(&mut self, event: Event<'_>);
     /// Something is to be remembered, before anybody is told.
-    fn record(&mut self, fact: &Fact<'_>);
+    fn append_record(&mut self, fact: &Record<'_>);
 }
 
 /// Whoever watches a keeper, and remembers the end of its queue.
-pub(crate) trait Watch {
+pub(crate) trait Observer {
     /// See [`Host::end`].
-    fn end(&mut self) -> io::Result<Stamp>;
+    fn record_end(&mut self) -> io::Result<ProcessBirth>;
     /// See [`Host::event`].
-    fn event(&mut self, event: Event<'_>);
+    fn on_event(&mut self, event: Event<'_>);
     /// See [`Host::record`].
-    fn record(&mut self, fact: &Fact<'_>);
+    fn append_record(&mut self, fact: &Record<'_>);
 }
 
 /// Something that happened, and when: `at` nanoseconds after the start.
@@ -51,27 +51,27 @@ pub(crate) struct Event<'a> {
     /// Paced time in a paced run, else wall time.
     pub(crate) at: Nanos,
     /// By which worker; none outside of a run.
-    pub(crate) worker: Option<Worker>,
+    pub(crate) worker: Option<WorkerId>,
     /// What.
-    pub(crate) what: What<'a>,
+    pub(crate) kind: EventKind<'a>,
 }
 
 /// What can happen.
 #[derive(Debug)]
-pub(crate) enum What<'a> {
+pub(crate) enum EventKind<'a> {
     /// Items were accepted.
-    Put(&'a Run, Waited),
+    Put(&'a Batch, WaitTime),
     /// Items were handed out.
-    Get(&'a Run, Waited),
+    Delivered(&'a Batch, WaitTime),
     /// Items are done.
-    Done(&'a Run),
+    Done(&'a Batch),
     /// Items are back in line, to be had again.
-    Back(&'a Run),
+    Requeued(&'a Batch),
     /// The worker has died; what it waited for then it has not got.
-    Died(Death, Option<Waited>),
+    Died(ExitCause, Option<WaitTime>),
     /// The worker has left of its own will, in the same way.
-    Left(Option<Waited>),
+    Left(Option<WaitTime>),
 }
 
 /// For how long a worker had waited for that: for room, or for an item.
-pub(crate) type Waited = Nanos;
+pub(crate) type WaitTime = Nanos;

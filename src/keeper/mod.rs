@@ -21,25 +21,25 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
 use crate::clock::Nanos;
-use crate::journal::Fact;
-use crate::queue::{Census, ClientId, Effect, Lines, Queue, Remains, Request};
-use crate::role::{Role, Worker};
-use crate::wire::{Framer, Key, Malformed, Reply, RequestLine};
-pub(crate) use clients::Known;
-use clients::Peer;
-pub(crate) use host::{Event, Host, Watch, What};
-pub(crate) use pacer::{Next, Pacer, Speed};
-pub(crate) use pipe_host::{Office, Post};
+use crate::journal::Record;
+use crate::queue::{ClientId, Counts, Effect, Items, Queue, QueueState, Request};
+use crate::role::{Role, WorkerId};
+use crate::wire::{ClientKey, Framer, MalformedRequest, ParsedRequest, Reply};
+pub(crate) use clients::ClientRecord;
+use clients::ConnectedClient;
+pub(crate) use host::{Event, EventKind, Host, Observer};
+pub(crate) use pacer::{Pacer, PacerStep, Speed};
+pub(crate) use pipe_host::{PipeHost, Pipes};
 use workers::worker_of;
 
 /// What sets one queue apart from another.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct KeeperConfig {
     /// The queue, as it is when this keeper begins.
     pub(crate) queue: Queue,
     /// The workers of a run: only they may come, and the queue is closed when the last producer
     /// among them has left. None: anybody may come.
-    pub(crate) workers: Option<BTreeSet<Worker>>,
+    pub(crate) workers: Option<BTreeSet<WorkerId>>,
     /// Paces time.
     pub(crate) pacer: Option<Pacer>,
 }
@@ -50,58 +50,58 @@ pub(crate) struct Keeper {
     framer: Framer,
     queue: Queue,
     /// Those of a run's workers that have not left.
-    workers: Option<BTreeSet<Worker>>,
+    expected_workers: Option<BTreeSet<WorkerId>>,
     pacer: Option<Pacer>,
-    peers: BTreeMap<ClientId, Peer>,
-    keys: HashMap<Key, ClientId>,
+    clients: BTreeMap<ClientId, ConnectedClient>,
+    clients_by_key: HashMap<ClientKey, ClientId>,
     /// The clients that are workers of the run.
-    crew: BTreeMap<Worker, ClientId>,
-    next_client: ClientId,
+    connected_workers: BTreeMap<WorkerId, ClientId>,
+    next_client_id: ClientId,
     effects: Vec<Effect>,
     /// The last wall time that was given.
-    wall: Nanos,
+    last_wall_time: Nanos,
     /// How many bytes of items have come whose end is still to come.
-    unfinished: u64,
+    unfinished_bytes: u64,
     /// This client has asked for the queue to be removed, with so many items.
-    removed: Option<(ClientId, u64)>,
+    removal_request: Option<(ClientId, u64)>,
 }
 
 impl Keeper {
     /// A keeper of an empty queue.
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: KeeperConfig) -> Self {
         Self {
             framer: Framer::default(),
             queue: plan.queue,
-            workers: plan.workers,
+            expected_workers: plan.workers,
             pacer: plan.pacer,
-            peers: BTreeMap::new(),
-            keys: HashMap::new(),
-            crew: BTreeMap::new(),
-            next_client: 0,
+            clients: BTreeMap::new(),
+            clients_by_key: HashMap::new(),
+            connected_workers: BTreeMap::new(),
+            next_client_id: 0,
             effects: Vec::new(),
-            wall: 0,
-            unfinished: 0,
-            removed: None,
+            last_wall_time: 0,
+            unfinished_bytes: 0,
+            removal_request: None,
         }
     }
 
     /// Takes in what the inbox gave.
     pub(crate) fn receive(&mut self, wall: Nanos, bytes: &[u8], host: &mut impl Host) {
-        self.wall = wall;
+        self.last_wall_time = wall;
         let mut framer = std::mem::take(&mut self.framer);
-        framer.feed(bytes);
-        while let Some(message) = framer.next() {
+        framer.push_bytes(bytes);
+        while let Some(message) = framer.next_request() {
             match message {
                 // Whoever is not told anything any more comes to the next keeper.
-                _ if self.removed.is_some() => {}
-                Ok((key, RequestLine::Hello(hello))) => self.hello(key, &hello, host),
+                _ if self.removal_request.is_some() => {}
+                Ok((key, ParsedRequest::Hello(hello))) => self.handle_hello(key, &hello, host),
                 Ok((key, request)) => {
                     // A number that nobody here has is a stranger's.
-                    if let Some(&client) = self.keys.get(&key) {
-                        self.request(client, request, host);
+                    if let Some(&client) = self.clients_by_key.get(&key) {
+                        self.handle_request(client, request, host);
                     }
                 }
-                Err(malformed) => self.malformed(&malformed, host),
+                Err(malformed) => self.handle_malformed(&malformed, host),
             }
         }
         self.framer = framer;
@@ -109,36 +109,40 @@ impl Keeper {
 
     /// A client has died: all that it wrote has been taken in. Of a run's worker that is for its
     /// parent to say, which knows how it ended and what comes after: see [`Keeper::worker_gone`].
-    pub(crate) fn died(&mut self, wall: Nanos, client: ClientId, host: &mut impl Host) {
-        if worker_of(&self.peers, client).is_none() {
-            self.wall = wall;
-            self.leave_queue(client, Request::Die, host);
-            self.forget(client, host);
+    pub(crate) fn client_died(&mut self, wall: Nanos, client: ClientId, host: &mut impl Host) {
+        if worker_of(&self.clients, client).is_none() {
+            self.last_wall_time = wall;
+            self.detach_from_queue(client, Request::ClientDied, host);
+            self.forget_client(client, host);
         }
     }
 
     /// Gives all answers that can be given now. Returns the wall time at which there may be more to
     /// do without anything arriving.
-    pub(crate) fn turn(&mut self, wall: Nanos, host: &mut impl Host) -> io::Result<Option<Nanos>> {
-        self.wall = wall;
+    pub(crate) fn process_pending(
+        &mut self,
+        wall: Nanos,
+        host: &mut impl Host,
+    ) -> io::Result<Option<Nanos>> {
+        self.last_wall_time = wall;
         let now = self.now();
-        self.with_effects(host, |queue, effects| queue.expire(now, effects));
+        self.with_effects(host, |queue, effects| queue.expire_leases(now, effects));
         loop {
-            if self.queue.end_is_due() {
-                let at = host.end()?;
+            if self.queue.is_end_due() {
+                let at = host.record_end()?;
                 self.queue.end(at);
             }
             let now = self.now();
-            let step = match self.next_in_pace(host) {
+            let step = match self.next_paced_step(host) {
                 None => self.queue.step(now),
-                Some(Next::Serve(worker)) => self.serve(worker),
-                Some(Next::Wake(_)) => continue,
-                Some(Next::Wait(until)) => return Ok(until),
-                Some(Next::OutOfTime) => return Ok(None),
+                Some(PacerStep::Serve(worker)) => self.serve_worker(worker),
+                Some(PacerStep::Wake(_)) => continue,
+                Some(PacerStep::Wait(until)) => return Ok(until),
+                Some(PacerStep::OutOfTime) => return Ok(None),
             };
             match step {
-                Some(effect) => self.carry_out(effect, host),
-                None => return Ok(self.queue.next_expiry()),
+                Some(effect) => self.publish_effect(effect, host),
+                None => return Ok(self.queue.next_lease_expiry()),
             }
         }
     }
@@ -146,38 +150,38 @@ impl Keeper {
     /// Ends the queue as soon as what is out is done: producers are refused, what is in line is
     /// dropped.
     pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) {
-        self.wall = wall;
+        self.last_wall_time = wall;
         self.with_effects(host, Queue::close_now);
         if let Some(pacer) = &mut self.pacer {
-            pacer.hurry(Role::Producer, wall);
+            pacer.skip_sleeps(Role::Producer, wall);
         }
     }
 
     /// Whether the queue is to be removed: then [`Keeper::tell_removed`] is next.
-    pub(crate) fn is_removed(&self) -> bool {
-        self.removed.is_some()
+    pub(crate) fn is_removal_requested(&self) -> bool {
+        self.removal_request.is_some()
     }
 
     /// The queue has been removed, or could not be: tells everybody whom that concerns.
-    pub(crate) fn tell_removed(&mut self, outcome: &io::Result<()>, host: &mut impl Host) {
-        let Some((client, items)) = self.removed else {
+    pub(crate) fn report_removal(&mut self, outcome: &io::Result<()>, host: &mut impl Host) {
+        let Some((client, items)) = self.removal_request else {
             return;
         };
         if let Err(error) = outcome {
             let text = format!("the queue cannot be removed: {error}");
             return send_error(host, client, "internal", &text);
         }
-        let others: Vec<_> = self.peers.keys().copied().filter(|&peer| peer != client).collect();
+        let others: Vec<_> = self.clients.keys().copied().filter(|&peer| peer != client).collect();
         for other in others {
             send_error(host, other, "removed", "the queue has been removed");
-            self.forget(other, host);
+            self.forget_client(other, host);
         }
-        send(host, client, &Reply::Count { items });
+        send_reply(host, client, &Reply::Count { items });
     }
 
     /// How many items there are.
-    pub(crate) fn census(&self) -> Census {
-        self.queue.census()
+    pub(crate) fn counts(&self) -> Counts {
+        self.queue.counts()
     }
 
     /// The queue.
@@ -186,24 +190,26 @@ impl Keeper {
     }
 
     /// The clients that the next keeper must know of, if it comes to one.
-    pub(crate) fn known(&self) -> impl Iterator<Item = (ClientId, Key, &Known)> {
-        let recorded = self.peers.iter().filter(|(_, peer)| peer.is_recorded());
-        recorded.map(|(&client, peer)| (client, peer.key, &peer.known))
+    pub(crate) fn client_records(
+        &self,
+    ) -> impl Iterator<Item = (ClientId, ClientKey, &ClientRecord)> {
+        let recorded = self.clients.iter().filter(|(_, peer)| peer.is_recorded());
+        recorded.map(|(&client, peer)| (client, peer.key, &peer.record))
     }
 
     /// Whether anybody is here.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.peers.is_empty()
+    pub(crate) fn has_no_clients(&self) -> bool {
+        self.clients.is_empty()
     }
 
     /// What is to be remembered when this keeper goes.
-    pub(crate) fn remains(&self) -> Remains {
-        self.queue.remains()
+    pub(crate) fn queue_state(&self) -> QueueState {
+        self.queue.state()
     }
 
     /// The time that events bear.
     pub(crate) fn now(&self) -> Nanos {
-        self.pacer.as_ref().map_or(self.wall, Pacer::now)
+        self.pacer.as_ref().map_or(self.last_wall_time, Pacer::now)
     }
 
     /// Whether the next event of a paced run is later than can be counted: nothing happens any more.
@@ -211,49 +217,56 @@ impl Keeper {
         self.pacer.as_ref().is_some_and(Pacer::is_out_of_time)
     }
 
-    fn request(&mut self, client: ClientId, request: RequestLine<'_>, host: &mut impl Host) {
+    fn handle_request(
+        &mut self,
+        client: ClientId,
+        request: ParsedRequest<'_>,
+        host: &mut impl Host,
+    ) {
         let some = |id| (id > 0).then_some(id);
         let request = match request {
-            RequestLine::Part(piece) => return self.part(client, piece, host),
-            RequestLine::Sleep(delay) => return self.sleep(client, delay, host),
-            RequestLine::Bye => return self.bye(client, host),
-            RequestLine::Hello(_) => return,
-            RequestLine::Size
-            | RequestLine::Status
-            | RequestLine::Peek { .. }
-            | RequestLine::Failed { .. } => return self.show(client, &request, host),
-            RequestLine::Remove { force } => return self.remove(client, force, host),
-            RequestLine::Put { seq, count, lines } => match self.whole(client, count, lines) {
-                Some(lines) => match self.not_known(client, seq, lines, host) {
-                    Some(lines) => Request::Put { seq, lines },
-                    None => return,
-                },
-                None => return self.show_out(client, host),
-            },
-            RequestLine::Get { max } => Request::Get { max },
-            RequestLine::Done(which) => Request::Done(which),
-            RequestLine::Back(which) => Request::GiveBack(which),
-            RequestLine::Fail { which, tries, why } => {
-                let why = String::from_utf8_lossy(why).into_owned();
-                Request::Fail { which, tries, why }
+            ParsedRequest::ItemPart(piece) => return self.handle_part(client, piece, host),
+            ParsedRequest::Sleep(delay) => return self.handle_sleep(client, delay, host),
+            ParsedRequest::Bye => return self.handle_bye(client, host),
+            ParsedRequest::Hello(_) => return,
+            ParsedRequest::Size
+            | ParsedRequest::Status
+            | ParsedRequest::Peek { .. }
+            | ParsedRequest::ListFailed { .. } => return self.handle_query(client, &request, host),
+            ParsedRequest::Remove { force } => return self.handle_remove(client, force, host),
+            ParsedRequest::Put { seq, count, items: lines } => {
+                match self.assemble_put(client, count, lines) {
+                    Some(lines) => match self.drop_already_accepted(client, seq, lines, host) {
+                        Some(lines) => Request::Put { seq, items: lines },
+                        None => return,
+                    },
+                    None => return self.disconnect_oversized_client(client, host),
+                }
             }
-            RequestLine::Attempt { id, attempt } => Request::Attempt { id, attempt },
-            RequestLine::Cancel => Request::Cancel,
-            RequestLine::Join => Request::Join,
-            RequestLine::Close { now } => Request::Close { now },
-            RequestLine::Retry { id } => Request::Retry { id: some(id) },
-            RequestLine::Drop { id } => Request::Drop { id: some(id) },
+            ParsedRequest::Get { max } => Request::Get { max },
+            ParsedRequest::Done(which) => Request::Done(which),
+            ParsedRequest::Requeue(which) => Request::Requeue(which),
+            ParsedRequest::Fail { batch: which, try_count: tries, reason: why } => {
+                let why = String::from_utf8_lossy(why).into_owned();
+                Request::Fail { batch: which, try_count: tries, reason: why }
+            }
+            ParsedRequest::Attempt { id, attempt } => Request::Attempt { id, attempt },
+            ParsedRequest::Cancel => Request::Cancel,
+            ParsedRequest::Join => Request::Join,
+            ParsedRequest::Close { now } => Request::Close { now },
+            ParsedRequest::Retry { id } => Request::Retry { id: some(id) },
+            ParsedRequest::Drop { id } => Request::Drop { id: some(id) },
         };
         match request {
-            Request::Put { .. } | Request::Get { .. } => self.begins_to_wait(client),
-            Request::Close { now: true } => host.record(&Fact::Clear),
-            Request::Retry { id } => host.record(&Fact::Retry(id.unwrap_or(0))),
-            Request::Drop { id } => host.record(&Fact::Drop(id.unwrap_or(0))),
+            Request::Put { .. } | Request::Get { .. } => self.start_waiting(client),
+            Request::Close { now: true } => host.append_record(&Record::Clear),
+            Request::Retry { id } => host.append_record(&Record::Retry(id.unwrap_or(0))),
+            Request::Drop { id } => host.append_record(&Record::Drop(id.unwrap_or(0))),
             // A client that is gone may have said that it was not answered: what it waits for in
             // vain must not happen now.
-            Request::Cancel if host.is_gone(client) => {}
+            Request::Cancel if host.is_client_dead(client) => {}
             // What can be done at once is not taken back.
-            Request::Cancel => self.settle(host),
+            Request::Cancel => self.run_ready_steps(host),
             _ => {}
         }
         self.apply(client, request, host);
@@ -263,7 +276,7 @@ impl Keeper {
         let refused =
             self.with_effects(host, |queue, effects| queue.apply(client, request, effects)).err();
         if let Some(refusal) = refused {
-            send(host, client, &replies::refused(&refusal));
+            send_reply(host, client, &replies::refusal_reply(&refusal));
         }
     }
 
@@ -276,179 +289,193 @@ impl Keeper {
         let mut effects = std::mem::take(&mut self.effects);
         let result = what(&mut self.queue, &mut effects);
         for effect in effects.drain(..) {
-            self.carry_out(effect, host);
+            self.publish_effect(effect, host);
         }
         self.effects = effects;
         result
     }
 
     /// Does all that can be done now, unless that is for the pace to decide.
-    fn settle(&mut self, host: &mut impl Host) {
+    fn run_ready_steps(&mut self, host: &mut impl Host) {
         if self.pacer.is_some() {
             return;
         }
         loop {
             // If the end cannot be remembered now, the next turn says so.
-            if self.queue.end_is_due()
-                && let Ok(at) = host.end()
+            if self.queue.is_end_due()
+                && let Ok(at) = host.record_end()
             {
                 self.queue.end(at);
             }
             let now = self.now();
             match self.queue.step(now) {
-                Some(effect) => self.carry_out(effect, host),
+                Some(effect) => self.publish_effect(effect, host),
                 None => return,
             }
         }
     }
 
     /// Tells of an effect: the client, and whoever watches.
-    fn carry_out(&mut self, effect: Effect, host: &mut impl Host) {
+    fn publish_effect(&mut self, effect: Effect, host: &mut impl Host) {
         let client = effect.client();
-        let worker = worker_of(&self.peers, client);
+        let worker = worker_of(&self.clients, client);
         let at = self.now();
-        let event = |what| Event { at, worker, what };
+        let event = |what| Event { at, worker, kind: what };
         let mut waited = 0;
         match worker {
-            None => self.remember(&effect, at, host),
-            Some(_) => waited = self.has_waited(client, &effect, at),
+            None => self.record_effect(&effect, at, host),
+            Some(_) => waited = self.take_wait_time(client, &effect, at),
         }
         match &effect {
-            Effect::Accepted { run, .. } => host.event(event(What::Put(run, waited))),
-            Effect::Handed { run, .. } => host.event(event(What::Get(run, waited))),
-            Effect::Done { run, .. } => host.event(event(What::Done(run))),
-            Effect::Returned { run, .. } => host.event(event(What::Back(run))),
+            Effect::Accepted { batch: run, .. } => {
+                host.on_event(event(EventKind::Put(run, waited)))
+            }
+            Effect::Delivered { batch: run, .. } => {
+                host.on_event(event(EventKind::Delivered(run, waited)))
+            }
+            Effect::Done { batch: run, .. } => host.on_event(event(EventKind::Done(run))),
+            Effect::Requeued { batch: run, .. } => host.on_event(event(EventKind::Requeued(run))),
             _ => {}
         }
-        let gets = matches!(effect, Effect::Accepted { .. } | Effect::Handed { .. });
-        if let Some(reply) = replies::reply_to(effect, || self.window()) {
+        let gets = matches!(effect, Effect::Accepted { .. } | Effect::Delivered { .. });
+        if let Some(reply) = replies::reply_to(effect, || self.put_window()) {
             match (&mut self.pacer, worker) {
-                (Some(pacer), Some(worker)) if gets => pacer.answered(worker, self.wall),
-                (Some(pacer), Some(worker)) => pacer.refused(worker, self.wall),
+                (Some(pacer), Some(worker)) if gets => pacer.on_answer(worker, self.last_wall_time),
+                (Some(pacer), Some(worker)) => pacer.on_refusal(worker, self.last_wall_time),
                 _ => {}
             }
-            send(host, client, &reply);
+            send_reply(host, client, &reply);
         }
     }
 
     /// Whatever becomes so is written down, before anybody is told.
-    fn remember(&mut self, effect: &Effect, at: Nanos, host: &mut impl Host) {
-        let Some(peer) = self.peers.get_mut(&effect.client()) else {
+    fn record_effect(&mut self, effect: &Effect, at: Nanos, host: &mut impl Host) {
+        let Some(peer) = self.clients.get_mut(&effect.client()) else {
             return;
         };
         let key = peer.key;
-        if let Some(json) = peer.note(effect) {
-            host.record(&Fact::Client { key, json: &json });
+        if let Some(json) = peer.apply_effect(effect) {
+            host.append_record(&Record::Client { key, json: &json });
         }
-        if let Some(fact) = replies::fact_of(effect, key, at) {
-            host.record(&fact);
+        if let Some(fact) = replies::record_of(effect, key, at) {
+            host.append_record(&fact);
         }
     }
 
     /// Answers a question, which changes nothing.
-    fn show(&mut self, client: ClientId, question: &RequestLine<'_>, host: &mut impl Host) {
+    fn handle_query(
+        &mut self,
+        client: ClientId,
+        question: &ParsedRequest<'_>,
+        host: &mut impl Host,
+    ) {
         // What was asked for before counts.
-        self.settle(host);
+        self.run_ready_steps(host);
         let reply = match *question {
-            RequestLine::Peek { from, max } => replies::shown(self.queue.peek(from, max)),
-            RequestLine::Failed { from } => replies::failed(&self.queue, from),
-            RequestLine::Status => {
-                let known = |client| self.peers.get(&client).map(|p| (p.pid(), p.items));
-                let status = replies::status(&self.queue, known, self.now());
+            ParsedRequest::Peek { from_id: from, max } => {
+                replies::peek_reply(self.queue.peek(from, max))
+            }
+            ParsedRequest::ListFailed { from_id: from } => {
+                replies::failed_item_reply(&self.queue, from)
+            }
+            ParsedRequest::Status => {
+                let known =
+                    |client| self.clients.get(&client).map(|p| (p.pid(), p.processed_items));
+                let status = replies::queue_status(&self.queue, known, self.now());
                 Reply::Status(Box::new(status))
             }
-            _ => replies::size(&self.queue),
+            _ => replies::size_reply(&self.queue),
         };
-        send(host, client, &reply);
+        send_reply(host, client, &reply);
     }
 
     /// Ends the queue for everybody, whatever is in it if that is what is wanted.
-    fn remove(&mut self, client: ClientId, force: bool, host: &mut impl Host) {
-        self.settle(host);
-        let Census { in_line, out, failed, .. } = self.queue.census();
+    fn handle_remove(&mut self, client: ClientId, force: bool, host: &mut impl Host) {
+        self.run_ready_steps(host);
+        let Counts { ready: in_line, in_flight: out, failed, .. } = self.queue.counts();
         let items = in_line + out + failed;
-        let others = self.peers.keys().filter(|&&peer| peer != client).count();
+        let others = self.clients.keys().filter(|&&peer| peer != client).count();
         if !force && (items > 0 || others > 0) {
-            let text = replies::in_use(&self.queue.census(), others);
+            let text = replies::in_use_message(&self.queue.counts(), others);
             return send_error(host, client, "in-use", &text);
         }
-        self.removed = Some((client, items));
+        self.removal_request = Some((client, items));
     }
 
     /// What of these items was not accepted before: a client that has lost a keeper may not know.
-    fn not_known(
+    fn drop_already_accepted(
         &mut self,
         client: ClientId,
         seq: u64,
-        mut lines: Lines,
+        mut lines: Items,
         host: &mut impl Host,
-    ) -> Option<Lines> {
-        let known = &self.peers.get(&client)?.known;
+    ) -> Option<Items> {
+        let known = &self.clients.get(&client)?.record;
         let before = seq - lines.count;
-        if known.last_accepted() <= before {
+        if known.last_accepted_seq() <= before {
             return Some(lines);
         }
-        lines.split_to((known.last_accepted() - before).min(lines.count));
+        lines.split_to((known.last_accepted_seq() - before).min(lines.count));
         if lines.count == 0 {
             let &(seq, id) = known.accepted.last()?;
-            let window = self.window();
-            send(host, client, &Reply::Ok { seq, id, window });
+            let window = self.put_window();
+            send_reply(host, client, &Reply::Ok { seq, id, window });
             return None;
         }
         Some(lines)
     }
 
-    fn bye(&mut self, client: ClientId, host: &mut impl Host) {
-        self.leave_for_good(client, host);
-        let in_line = self.queue.census().in_line;
-        let consumers = self.queue.count(Role::Consumer) as u64;
-        send(host, client, &Reply::Bye { in_line, consumers });
-        self.forget(client, host);
+    fn handle_bye(&mut self, client: ClientId, host: &mut impl Host) {
+        self.disconnect_client(client, host);
+        let in_line = self.queue.counts().ready;
+        let consumers = self.queue.client_count(Role::Consumer) as u64;
+        send_reply(host, client, &Reply::Bye { ready: in_line, consumers });
+        self.forget_client(client, host);
     }
 
-    fn leave_for_good(&mut self, client: ClientId, host: &mut impl Host) {
-        self.leave_queue(client, Request::Leave, host);
-        if let Some(worker) = worker_of(&self.peers, client) {
-            let what = What::Left(self.has_been_waiting(client));
-            host.event(Event { at: self.now(), worker: Some(worker), what });
-            self.worker_left(worker);
+    fn disconnect_client(&mut self, client: ClientId, host: &mut impl Host) {
+        self.detach_from_queue(client, Request::Disconnect, host);
+        if let Some(worker) = worker_of(&self.clients, client) {
+            let what = EventKind::Left(self.ongoing_wait_time(client));
+            host.on_event(Event { at: self.now(), worker: Some(worker), kind: what });
+            self.remove_worker(worker);
         }
     }
 
-    fn leave_queue(&mut self, client: ClientId, how: Request, host: &mut impl Host) {
+    fn detach_from_queue(&mut self, client: ClientId, how: Request, host: &mut impl Host) {
         // What it put before it left is in the queue, if there was room for it.
-        self.settle(host);
+        self.run_ready_steps(host);
         self.apply(client, how, host);
     }
 
-    fn forget(&mut self, client: ClientId, host: &mut impl Host) {
-        if let Some(peer) = self.peers.remove(&client) {
-            self.unfinished -= peer.parts.len() as u64;
-            self.keys.remove(&peer.key);
+    fn forget_client(&mut self, client: ClientId, host: &mut impl Host) {
+        if let Some(peer) = self.clients.remove(&client) {
+            self.unfinished_bytes -= peer.partial_item.len() as u64;
+            self.clients_by_key.remove(&peer.key);
             if peer.is_recorded() {
-                host.record(&Fact::Left(peer.key));
+                host.append_record(&Record::Disconnected(peer.key));
             }
             if let Some(worker) = peer.worker {
-                self.crew.remove(&worker);
+                self.connected_workers.remove(&worker);
             }
         }
-        host.close(client);
+        host.close_mailbox(client);
     }
 
-    fn malformed(&mut self, malformed: &Malformed, host: &mut impl Host) {
-        let client = malformed.key.and_then(|key| self.keys.get(&key));
+    fn handle_malformed(&mut self, malformed: &MalformedRequest, host: &mut impl Host) {
+        let client = malformed.key.and_then(|key| self.clients_by_key.get(&key));
         if let Some(&client) = client {
             send_error(host, client, "malformed", malformed.why);
         }
     }
 }
 
-fn send(host: &mut impl Host, client: ClientId, reply: &Reply) {
-    if let Some(mail) = host.mail(client) {
+fn send_reply(host: &mut impl Host, client: ClientId, reply: &Reply) {
+    if let Some(mail) = host.output_buffer(client) {
         reply.write(mail);
     }
 }
 
 fn send_error(host: &mut impl Host, client: ClientId, code: &str, text: &str) {
-    send(host, client, &replies::error(code, text));
+    send_reply(host, client, &replies::error_reply(code, text));
 }

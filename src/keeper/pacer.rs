@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 
 use crate::clock::Nanos;
-use crate::role::{Role, Worker};
+use crate::role::{Role, WorkerId};
 
 /// How long a worker may stay away from rest before time goes on without it, at a finite speed.
-const PATIENCE: Nanos = 50_000_000;
+const STRAGGLER_TIMEOUT: Nanos = 50_000_000;
 
 /// How a paced run's time relates to the wall's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,11 +24,11 @@ pub enum Speed {
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+pub(crate) enum PacerStep {
     /// Answer this worker's put or get.
-    Serve(Worker),
+    Serve(WorkerId),
     /// Tell this worker that its sleep is over.
-    Wake(Worker),
+    Wake(WorkerId),
     /// Nothing until something arrives, or until this wall time.
     Wait(Option<Nanos>),
     /// Nothing any more: the next event is later than [`LATEST`].
@@ -37,10 +37,10 @@ pub(crate) enum Next {
 
 /// The latest paced time that can be counted, 584 years. A sum of times that does not fit becomes
 /// [`Nanos::MAX`], one nanosecond more, which is no time at which anything happens.
-const LATEST: Nanos = Nanos::MAX - 1;
+const LATEST_TIME: Nanos = Nanos::MAX - 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum WorkerState {
     /// Not there yet, or to come again.
     Absent,
     /// It has been answered at this wall time, and has not asked again.
@@ -48,7 +48,7 @@ enum State {
     /// Running for so long that nobody waits for it any more.
     Straggling,
     /// Waits for its put or get; sleeps so long from its answer on, if it said so.
-    Asking(Option<Nanos>),
+    Waiting(Option<Nanos>),
     /// Asleep until this paced time.
     Sleeping(Nanos),
 }
@@ -60,23 +60,23 @@ pub(crate) struct Pacer {
     /// Paced time.
     now: Nanos,
     /// The wall time at paced time 0, once everybody is there.
-    origin: Option<Nanos>,
-    workers: BTreeMap<Worker, State>,
+    wall_origin: Option<Nanos>,
+    workers: BTreeMap<WorkerId, WorkerState>,
     /// Those who don't get to sleep any more.
-    hurried: Option<Role>,
+    no_sleep_role: Option<Role>,
     /// The next event is later than [`LATEST`], and will not be counted.
     is_out_of_time: bool,
 }
 
 impl Pacer {
     /// Time stands at 0 until all of these `workers` have come and are at rest.
-    pub(crate) fn new(speed: Speed, workers: impl IntoIterator<Item = Worker>) -> Self {
+    pub(crate) fn new(speed: Speed, workers: impl IntoIterator<Item = WorkerId>) -> Self {
         Self {
             speed,
             now: 0,
-            origin: None,
-            workers: workers.into_iter().map(|w| (w, State::Absent)).collect(),
-            hurried: None,
+            wall_origin: None,
+            workers: workers.into_iter().map(|w| (w, WorkerState::Absent)).collect(),
+            no_sleep_role: None,
             is_out_of_time: false,
         }
     }
@@ -92,125 +92,131 @@ impl Pacer {
     }
 
     /// `worker` has come, and runs.
-    pub(crate) fn came(&mut self, worker: Worker, wall: Nanos) {
-        self.workers.insert(worker, State::Running(wall));
+    pub(crate) fn on_connect(&mut self, worker: WorkerId, wall: Nanos) {
+        self.workers.insert(worker, WorkerState::Running(wall));
     }
 
     /// `worker` has left, or will never come.
-    pub(crate) fn left(&mut self, worker: Worker) {
+    pub(crate) fn on_disconnect(&mut self, worker: WorkerId) {
         self.workers.remove(&worker);
     }
 
     /// `worker` is dead, at the current wall time. Time stands still until it has come again, or
     /// [`Pacer::left`].
-    pub(crate) fn lost(&mut self, worker: Worker, wall: Nanos) {
+    pub(crate) fn on_death(&mut self, worker: WorkerId, wall: Nanos) {
         // What it was at holds up nobody any more.
-        self.workers.insert(worker, State::Straggling);
-        self.move_to_wall(wall);
-        self.workers.insert(worker, State::Absent);
+        self.workers.insert(worker, WorkerState::Straggling);
+        self.advance_to_wall(wall);
+        self.workers.insert(worker, WorkerState::Absent);
     }
 
     /// `worker` asks for something that the queue will answer.
-    pub(crate) fn asks(&mut self, worker: Worker, wall: Nanos) {
-        self.catch_up(worker, wall);
-        self.workers.insert(worker, State::Asking(None));
+    pub(crate) fn on_request(&mut self, worker: WorkerId, wall: Nanos) {
+        self.catch_up_straggler(worker, wall);
+        self.workers.insert(worker, WorkerState::Waiting(None));
     }
 
     /// `worker` wants to sleep for `delay`: from now, or from the answer that it is owed.
-    pub(crate) fn sleeps(&mut self, worker: Worker, delay: Nanos, wall: Nanos) {
-        self.catch_up(worker, wall);
-        let delay = if self.hurried == Some(worker.role) { 0 } else { delay };
+    pub(crate) fn on_sleep(&mut self, worker: WorkerId, delay: Nanos, wall: Nanos) {
+        self.catch_up_straggler(worker, wall);
+        let delay = if self.no_sleep_role == Some(worker.role) { 0 } else { delay };
         let state = match self.workers.get(&worker) {
-            Some(State::Asking(_)) => State::Asking(Some(delay)),
-            _ => State::Sleeping(self.end_of(delay)),
+            Some(WorkerState::Waiting(_)) => WorkerState::Waiting(Some(delay)),
+            _ => WorkerState::Sleeping(self.wake_time(delay)),
         };
         self.workers.insert(worker, state);
     }
 
     /// When a sleep that begins now is over: later than [`LATEST`] if that does not fit.
-    fn end_of(&self, delay: Nanos) -> Nanos {
+    fn wake_time(&self, delay: Nanos) -> Nanos {
         self.now.saturating_add(delay)
     }
 
     /// `worker` has been told that it will not get what it asked for: it doesn't sleep after that.
-    pub(crate) fn refused(&mut self, worker: Worker, wall: Nanos) {
-        self.workers.insert(worker, State::Running(wall));
+    pub(crate) fn on_refusal(&mut self, worker: WorkerId, wall: Nanos) {
+        self.workers.insert(worker, WorkerState::Running(wall));
     }
 
     /// `worker` has been given what it asked for: it sleeps now, if it has said so before, or runs.
-    pub(crate) fn answered(&mut self, worker: Worker, wall: Nanos) {
+    pub(crate) fn on_answer(&mut self, worker: WorkerId, wall: Nanos) {
         let state = match self.workers.get(&worker) {
-            Some(State::Asking(Some(delay))) => State::Sleeping(self.end_of(*delay)),
-            _ => State::Running(wall),
+            Some(WorkerState::Waiting(Some(delay))) => {
+                WorkerState::Sleeping(self.wake_time(*delay))
+            }
+            _ => WorkerState::Running(wall),
         };
         self.workers.insert(worker, state);
     }
 
     /// Ends the sleep of the workers of this role, at the current wall time; they don't get to sleep
     /// any more.
-    pub(crate) fn hurry(&mut self, role: Role, wall: Nanos) {
-        self.move_to_wall(wall);
-        self.hurried = Some(role);
+    pub(crate) fn skip_sleeps(&mut self, role: Role, wall: Nanos) {
+        self.advance_to_wall(wall);
+        self.no_sleep_role = Some(role);
         for (worker, state) in &mut self.workers {
             match state {
-                State::Sleeping(due) if worker.role == role => *due = self.now,
-                State::Asking(then) if worker.role == role => *then = then.map(|_| 0),
+                WorkerState::Sleeping(due) if worker.role == role => *due = self.now,
+                WorkerState::Waiting(then) if worker.role == role => *then = then.map(|_| 0),
                 _ => {}
             }
         }
     }
 
     /// What to do at this wall time. `can_serve` tells whether the queue could answer a worker now.
-    pub(crate) fn next(&mut self, wall: Nanos, can_serve: impl Fn(Worker) -> bool) -> Next {
+    pub(crate) fn next_step(
+        &mut self,
+        wall: Nanos,
+        can_serve: impl Fn(WorkerId) -> bool,
+    ) -> PacerStep {
         if self.is_out_of_time {
-            return Next::OutOfTime;
+            return PacerStep::OutOfTime;
         }
-        if let Some(until) = self.someone_runs(wall) {
-            return Next::Wait(until);
+        if let Some(until) = self.running_wait(wall) {
+            return PacerStep::Wait(until);
         }
-        let origin = *self.origin.get_or_insert(wall);
-        if let Some(next) = self.whose_turn(&can_serve) {
+        let origin = *self.wall_origin.get_or_insert(wall);
+        if let Some(next) = self.next_turn(&can_serve) {
             return next;
         }
         let Some(due) = self.earliest_due() else {
-            return Next::Wait(None);
+            return PacerStep::Wait(None);
         };
-        if due > LATEST {
+        if due > LATEST_TIME {
             // A straggler may still come back before that.
-            if self.workers.values().any(|s| *s == State::Straggling) {
-                return Next::Wait(None);
+            if self.workers.values().any(|s| *s == WorkerState::Straggling) {
+                return PacerStep::Wait(None);
             }
             self.is_out_of_time = true;
-            return Next::OutOfTime;
+            return PacerStep::OutOfTime;
         }
         let reached = match self.speed {
             Speed::Max => wall,
             Speed::Times(speed) => origin.saturating_add(scale(due, 1.0 / speed)),
         };
         if reached > wall {
-            return Next::Wait(Some(reached));
+            return PacerStep::Wait(Some(reached));
         }
         self.now = due;
-        self.whose_turn(&can_serve).unwrap_or(Next::Wait(None))
+        self.next_turn(&can_serve).unwrap_or(PacerStep::Wait(None))
     }
 
     /// Whether somebody is not at rest, and if so until when that holds up the others.
-    fn someone_runs(&mut self, wall: Nanos) -> Option<Option<Nanos>> {
-        if self.workers.values().any(|s| *s == State::Absent) {
+    fn running_wait(&mut self, wall: Nanos) -> Option<Option<Nanos>> {
+        if self.workers.values().any(|s| *s == WorkerState::Absent) {
             return Some(None);
         }
-        let patient = self.origin.is_none() || self.speed == Speed::Max;
+        let patient = self.wall_origin.is_none() || self.speed == Speed::Max;
         let mut until = None;
         for state in self.workers.values_mut() {
-            let State::Running(since) = *state else {
+            let WorkerState::Running(since) = *state else {
                 continue;
             };
-            let over = since.saturating_add(PATIENCE);
+            let over = since.saturating_add(STRAGGLER_TIMEOUT);
             if patient {
                 return Some(None);
             }
             if over <= wall {
-                *state = State::Straggling;
+                *state = WorkerState::Straggling;
             } else {
                 until = Some(until.map_or(over, |u: Nanos| u.min(over)));
             }
@@ -219,10 +225,14 @@ impl Pacer {
     }
 
     /// The first of those who can be answered at the present paced time.
-    fn whose_turn(&self, can_serve: impl Fn(Worker) -> bool) -> Option<Next> {
+    fn next_turn(&self, can_serve: impl Fn(WorkerId) -> bool) -> Option<PacerStep> {
         let turns = self.workers.iter().filter_map(|(&worker, &state)| match state {
-            State::Sleeping(due) if due <= self.now => Some((due, worker, Next::Wake(worker))),
-            State::Asking(_) if can_serve(worker) => Some((self.now, worker, Next::Serve(worker))),
+            WorkerState::Sleeping(due) if due <= self.now => {
+                Some((due, worker, PacerStep::Wake(worker)))
+            }
+            WorkerState::Waiting(_) if can_serve(worker) => {
+                Some((self.now, worker, PacerStep::Serve(worker)))
+            }
             _ => None,
         });
         turns.min_by_key(|turn| (turn.0, turn.1)).map(|turn| turn.2)
@@ -230,29 +240,30 @@ impl Pacer {
 
     fn earliest_due(&self) -> Option<Nanos> {
         let dues = self.workers.values().filter_map(|state| match state {
-            State::Sleeping(due) => Some(*due),
+            WorkerState::Sleeping(due) => Some(*due),
             _ => None,
         });
         dues.min()
     }
 
     /// A straggler comes back at the time that the wall shows.
-    fn catch_up(&mut self, worker: Worker, wall: Nanos) {
-        if self.workers.get(&worker) == Some(&State::Straggling) {
-            self.move_to_wall(wall);
+    fn catch_up_straggler(&mut self, worker: WorkerId, wall: Nanos) {
+        if self.workers.get(&worker) == Some(&WorkerState::Straggling) {
+            self.advance_to_wall(wall);
         }
     }
 
     /// Moves time to what the wall shows, but not past the next due time, and not while it is held
     /// up.
-    fn move_to_wall(&mut self, wall: Nanos) {
-        if self.workers.values().any(|s| matches!(s, State::Running(_) | State::Absent)) {
+    fn advance_to_wall(&mut self, wall: Nanos) {
+        if self.workers.values().any(|s| matches!(s, WorkerState::Running(_) | WorkerState::Absent))
+        {
             return;
         }
-        if let (Speed::Times(speed), Some(origin)) = (self.speed, self.origin) {
+        if let (Speed::Times(speed), Some(origin)) = (self.speed, self.wall_origin) {
             let shown = scale(wall.saturating_sub(origin), speed);
             let shown = shown.min(self.earliest_due().unwrap_or(Nanos::MAX));
-            match shown <= LATEST {
+            match shown <= LATEST_TIME {
                 true => self.now = self.now.max(shown),
                 false => self.is_out_of_time = true,
             }

@@ -7,16 +7,16 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Keeper, Known, Watch};
-use crate::clock::{Clock, Epoch, Moment, Stamp};
-use crate::journal::{Fact, Files, Journal, Store};
+use super::{ClientRecord, Event, Keeper, Observer};
+use crate::clock::{BootQualifiedBirth, Clock, Epoch, ProcessBirth};
+use crate::journal::{FileStore, Journal, Record, Store};
 use crate::pipe::QueueDir;
-use crate::queue::{ClientId, Queue, Remains, Replay, Run, Sentinel};
-use crate::wire::Key;
+use crate::queue::{Batch, ClientId, Queue, QueueState, Recovery, Sentinel};
+use crate::wire::ClientKey;
 
 /// What a queue remembers beside its items.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Memory {
+pub(crate) struct PersistedState {
     version: u32,
     /// Why the queue takes no more items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,48 +29,52 @@ pub(crate) struct Memory {
     sync: bool,
     /// When the last queue of this name ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    ended: Option<Moment>,
+    #[serde(rename = "ended")]
+    ended_at: Option<BootQualifiedBirth>,
     /// Whether a new queue has begun since.
     #[serde(default)]
-    begun: bool,
+    #[serde(rename = "begun")]
+    has_begun: bool,
     /// By which time leases and ages are counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     epoch: Option<Epoch>,
     /// The number of the last item.
     #[serde(default)]
-    last_number: u64,
+    #[serde(rename = "last_number")]
+    last_id: u64,
     /// How many items are done, since the queue began.
     #[serde(default)]
-    done: u64,
+    #[serde(rename = "done")]
+    done_count: u64,
 }
 
-const VERSION: u32 = 1;
+const STATE_VERSION: u32 = 1;
 
 #[derive(Deserialize)]
-struct Versioned {
+struct VersionHeader {
     version: u32,
 }
 
 /// What an earlier version has left in a file beside the journal.
-pub(crate) enum Legacy {
+pub(crate) enum LegacyState {
     /// Nothing: there is no such file.
     None,
     /// This, as far as the journal doesn't tell otherwise.
-    Memory(Memory),
+    State(PersistedState),
     /// Something that cannot be read: what the journal tells has to do.
     Damaged,
 }
 
-impl Legacy {
+impl LegacyState {
     /// What there is in this directory.
     pub(crate) fn load(dir: &QueueDir) -> anyhow::Result<Self> {
         use anyhow::Context;
-        let path = || Files::memory_path(dir).display().to_string();
-        Ok(match Files::memory_in(dir).with_context(path)? {
+        let path = || FileStore::legacy_state_path(dir).display().to_string();
+        Ok(match FileStore::read_legacy_state(dir).with_context(path)? {
             None => Self::None,
             Some(text) => match serde_json::from_slice(&text) {
-                Ok(Versioned { version: VERSION }) => {
-                    serde_json::from_slice(&text).map_or(Self::Damaged, Self::Memory)
+                Ok(VersionHeader { version: STATE_VERSION }) => {
+                    serde_json::from_slice(&text).map_or(Self::Damaged, Self::State)
                 }
                 Ok(_) => anyhow::bail!("{} was written by a newer qdemo: use that one", path()),
                 Err(_) => Self::Damaged,
@@ -79,266 +83,292 @@ impl Legacy {
     }
 
     /// What of it is to be remembered.
-    pub(crate) fn memory(self) -> Memory {
+    pub(crate) fn into_persisted_state(self) -> PersistedState {
         match self {
-            Self::Memory(memory) => memory,
-            Self::None | Self::Damaged => Memory::default(),
+            Self::State(memory) => memory,
+            Self::None | Self::Damaged => PersistedState::default(),
         }
     }
 }
 
-impl Memory {
-    fn remains(&self) -> Remains {
-        Remains {
+impl PersistedState {
+    fn queue_state(&self) -> QueueState {
+        QueueState {
             sentinel: self.sentinel,
             capacity: self.capacity.map(NonZeroU64::new),
             sync: self.sync,
-            end: self.ended.as_ref().and_then(Moment::of_this_uptime),
-            begun: self.begun,
-            last_number: self.last_number,
-            done: self.done,
+            ended_at: self.ended_at.as_ref().and_then(BootQualifiedBirth::in_this_boot),
+            has_begun: self.has_begun,
+            last_id: self.last_id,
+            done_count: self.done_count,
         }
     }
 
     /// Takes over all but the end, which is noted when it comes.
-    fn note(&mut self, remains: Remains) {
-        self.version = VERSION;
+    fn update(&mut self, remains: QueueState) {
+        self.version = STATE_VERSION;
         self.sentinel = remains.sentinel;
         self.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
         self.sync = remains.sync;
-        self.begun = remains.begun;
-        self.last_number = remains.last_number;
-        self.done = remains.done;
+        self.has_begun = remains.has_begun;
+        self.last_id = remains.last_id;
+        self.done_count = remains.done_count;
     }
 
     /// What no other fact tells, and is to be written whenever it changes.
-    fn facts(&self) -> Self {
-        Self { last_number: 0, done: 0, epoch: None, ..self.clone() }
+    fn without_derived_fields(&self) -> Self {
+        Self { last_id: 0, done_count: 0, epoch: None, ..self.clone() }
     }
 
     /// Goes on with the time of the keepers before, or begins one. Returns a clock that shows it.
-    pub(crate) fn clock(&mut self) -> Clock {
+    pub(crate) fn resume_clock(&mut self) -> Clock {
         self.epoch.insert(Epoch::resume(self.epoch.as_ref())).clock()
     }
 
     /// The same with made-up clocks.
     #[cfg(test)]
-    pub(crate) fn resume(&mut self, boot: &str, since_boot: u64, wall: u64) -> Epoch {
+    pub(crate) fn resume_epoch(&mut self, boot: &str, since_boot: u64, wall: u64) -> Epoch {
         let before = self.epoch.as_ref();
-        self.epoch.insert(Epoch::resumed(before, boot.to_owned(), since_boot, wall)).clone()
+        self.epoch.insert(Epoch::resume_with(before, boot.to_owned(), since_boot, wall)).clone()
     }
 
     /// Whether there has never been anything to remember.
     fn is_blank(&self) -> bool {
         self.sentinel.is_none()
             && self.capacity.is_none()
-            && self.ended.is_none()
-            && self.last_number == 0
+            && self.ended_at.is_none()
+            && self.last_id == 0
     }
 }
 
 /// A queue that was not kept by anybody, or not any more.
-pub(crate) struct Left {
-    pub(crate) memory: Memory,
+pub(crate) struct RecoveredQueue {
+    pub(crate) persisted_state: PersistedState,
     pub(crate) queue: Queue,
     /// Clients that did not leave.
-    pub(crate) clients: Vec<(ClientId, Key, Known)>,
+    pub(crate) clients: Vec<(ClientId, ClientKey, ClientRecord)>,
 }
 
 /// What the files of a queue tell of it.
-pub(crate) struct Past {
-    memory: Memory,
-    replay: Replay,
-    clients: BTreeMap<Key, (ClientId, Option<Known>)>,
+pub(crate) struct JournalRecovery {
+    persisted_state: PersistedState,
+    recovery: Recovery,
+    clients: BTreeMap<ClientKey, (ClientId, Option<ClientRecord>)>,
 }
 
-impl Past {
-    pub(crate) fn new(memory: Memory) -> Self {
-        let mut replay = Replay::default();
-        replay.set_done(memory.done);
-        Self { memory, replay, clients: BTreeMap::new() }
+impl JournalRecovery {
+    pub(crate) fn new(memory: PersistedState) -> Self {
+        let mut replay = Recovery::default();
+        replay.set_done_count(memory.done_count);
+        Self { persisted_state: memory, recovery: replay, clients: BTreeMap::new() }
     }
 
     /// The next thing that became so.
-    pub(crate) fn take(&mut self, fact: Fact<'_>) {
+    pub(crate) fn apply_record(&mut self, fact: Record<'_>) {
         let some = |id| (id > 0).then_some(id);
         match fact {
-            Fact::Queue(json) => {
+            Record::Queue(json) => {
                 // Its checksum is right: what cannot be read is of a version that has other words.
-                if let Ok(memory) = serde_json::from_str::<Memory>(json) {
-                    self.replay.set_done(memory.done);
-                    self.memory = memory;
+                if let Ok(memory) = serde_json::from_str::<PersistedState>(json) {
+                    self.recovery.set_done_count(memory.done_count);
+                    self.persisted_state = memory;
                 }
             }
-            Fact::Client { key, json } => self.client(key).1 = serde_json::from_str(json).ok(),
-            Fact::Left(key) => self.client(key).1 = None,
-            Fact::Put { key, seq, run } => {
-                if let Some(known) = &mut self.client(key).1 {
-                    known.accept(seq, run.count(), run.end() - 1);
-                }
-                self.replay.put(run);
+            Record::Client { key, json } => {
+                self.client_entry(key).1 = serde_json::from_str(json).ok()
             }
-            Fact::Items(run) => self.replay.put(run),
-            Fact::Out { key, first, count, since } => {
-                let (client, known) = self.client(key);
+            Record::Disconnected(key) => self.client_entry(key).1 = None,
+            Record::Put { key, seq, batch: run } => {
+                if let Some(known) = &mut self.client_entry(key).1 {
+                    known.record_accepted(seq, run.count(), run.end_id() - 1);
+                }
+                self.recovery.add_ready(run);
+            }
+            Record::Items(run) => self.recovery.add_ready(run),
+            Record::Delivered { key, first_id: first, count, delivered_at: since } => {
+                let (client, known) = self.client_entry(key);
                 if let Some(known) = known {
-                    known.hand(first);
+                    known.record_delivery(first);
                 }
                 let client = *client;
-                self.replay.out(client, first, count, since);
+                self.recovery.mark_in_flight(client, first, count, since);
             }
-            Fact::Done { first, count } => self.replay.done(first, count),
-            Fact::Attempt { id, attempt } => self.replay.attempt(id, attempt),
-            Fact::Back { first, count, attempt, strikes } => {
-                self.replay.back(first, count, attempt, strikes);
+            Record::Done { first_id: first, count } => self.recovery.mark_done(first, count),
+            Record::Attempt { id, attempt } => self.recovery.begin_attempt(id, attempt),
+            Record::Requeued { first_id: first, count, attempt, delivery_failures: strikes } => {
+                self.recovery.requeue(first, count, attempt, strikes);
             }
-            Fact::Failed { first, count, attempt, strikes, why } => {
-                self.replay.failed(first, count, attempt, strikes, why);
+            Record::Failed {
+                first_id: first,
+                count,
+                attempt,
+                delivery_failures: strikes,
+                reason: why,
+            } => {
+                self.recovery.mark_failed(first, count, attempt, strikes, why);
             }
-            Fact::Retry(id) => self.replay.retry(some(id)),
-            Fact::Drop(id) => drop(self.replay.take_failed(some(id))),
-            Fact::Clear => self.replay.clear(),
+            Record::Retry(id) => self.recovery.retry_failed(some(id)),
+            Record::Drop(id) => drop(self.recovery.take_failed(some(id))),
+            Record::Clear => self.recovery.clear_ready(),
         }
     }
 
-    fn client(&mut self, key: Key) -> &mut (ClientId, Option<Known>) {
+    fn client_entry(&mut self, key: ClientKey) -> &mut (ClientId, Option<ClientRecord>) {
         let next = self.clients.len();
         self.clients.entry(key).or_insert((next, None))
     }
 
-    pub(crate) fn finish(self) -> Left {
-        let here =
-            |(key, (client, known))| Some((client, key, Option::<Known>::take(&mut { known })?));
+    pub(crate) fn finish(self) -> RecoveredQueue {
+        let here = |(key, (client, known))| {
+            Some((client, key, Option::<ClientRecord>::take(&mut { known })?))
+        };
         let clients: Vec<_> = self.clients.into_iter().filter_map(here).collect();
-        let members = clients.iter().map(|(client, _, known)| (*client, known.member()));
-        let queue = self.replay.finish(self.memory.remains(), members);
-        Left { memory: self.memory, queue, clients }
+        let members = clients.iter().map(|(client, _, known)| (*client, known.settings()));
+        let queue = self.recovery.into_queue(self.persisted_state.queue_state(), members);
+        RecoveredQueue { persisted_state: self.persisted_state, queue, clients }
     }
 }
 
 /// What is written down.
-pub(crate) struct Notes<S> {
-    memory: Memory,
+pub(crate) struct Persistence<S> {
+    persisted_state: PersistedState,
     /// What the journal tells of that.
-    written: Memory,
+    journaled_state: PersistedState,
     /// By which time the journal counts.
-    written_epoch: Option<Epoch>,
+    journaled_epoch: Option<Epoch>,
     pub(crate) journal: Journal<S>,
 }
 
-impl<S: Store> Notes<S> {
+impl<S: Store> Persistence<S> {
     /// Goes on with this journal, which tells all of this memory. (An earlier version didn't write by
     /// which time it counted, which was the wall's.)
-    pub(crate) fn new(memory: Memory, journal: Journal<S>) -> Self {
-        Self { written: memory.facts(), written_epoch: memory.epoch.clone(), memory, journal }
+    pub(crate) fn new(memory: PersistedState, journal: Journal<S>) -> Self {
+        Self {
+            journaled_state: memory.without_derived_fields(),
+            journaled_epoch: memory.epoch.clone(),
+            persisted_state: memory,
+            journal,
+        }
     }
 
     /// The clock by which this keeper counts.
-    pub(crate) fn clock(&mut self) -> Clock {
-        self.memory.clock()
+    pub(crate) fn resume_clock(&mut self) -> Clock {
+        self.persisted_state.resume_clock()
     }
 
     /// Writes down what has become so.
     pub(crate) fn commit(&mut self, keeper: &Keeper) -> io::Result<()> {
-        self.memory.note(keeper.remains());
-        if self.memory.facts() != self.written {
-            self.add_memory()?;
+        self.persisted_state.update(keeper.queue_state());
+        if self.persisted_state.without_derived_fields() != self.journaled_state {
+            self.append_state()?;
         }
-        self.journal.commit(self.memory.sync)?;
-        if self.journal.is_long() {
+        self.journal.commit(self.persisted_state.sync)?;
+        if self.journal.is_rewrite_check_due() {
             let queue = keeper.queue();
-            let out = queue.out().map(|(_, _, run)| run);
-            let runs = queue.line().chain(out).chain(queue.failed().map(|f| &f.run));
-            let live = runs.map(|run| run.lines.bytes.len() as u64).sum();
-            if self.journal.is_mostly_past(live) {
+            let out = queue.in_flight().map(|(_, _, run)| run);
+            let runs = queue.ready().chain(out).chain(queue.failed().map(|f| &f.batch));
+            let live = runs.map(|run| run.items.bytes.len() as u64).sum();
+            if self.journal.is_mostly_obsolete(live) {
                 // If there is no room for another one, the long one is as good, and as true.
-                let _ = self.rewrite(keeper);
+                let _ = self.rewrite_journal(keeper);
             }
         }
         Ok(())
     }
 
     /// Writes a journal of the queue as it is now in the place of the one that there is.
-    pub(crate) fn rewrite(&mut self, keeper: &Keeper) -> io::Result<()> {
-        self.memory.note(keeper.remains());
+    pub(crate) fn rewrite_journal(&mut self, keeper: &Keeper) -> io::Result<()> {
+        self.persisted_state.update(keeper.queue_state());
         let clients: Vec<_> = keeper
-            .known()
+            .client_records()
             .filter_map(|(client, key, known)| {
                 Some((client, key, serde_json::to_string(known).ok()?))
             })
             .collect();
-        let json = serde_json::to_string(&self.memory)?;
-        self.journal.rewrite(present(keeper.queue(), &json, &clients), true)?;
-        self.written = self.memory.facts();
-        self.written_epoch = self.memory.epoch.clone();
+        let json = serde_json::to_string(&self.persisted_state)?;
+        self.journal.rewrite(snapshot_records(keeper.queue(), &json, &clients), true)?;
+        self.journaled_state = self.persisted_state.without_derived_fields();
+        self.journaled_epoch = self.persisted_state.epoch.clone();
         Ok(())
     }
 
     /// Writes down what is to be known while nobody keeps the queue. An emptied queue is one record, and
     /// a queue of which nothing is to be known is no file.
-    pub(crate) fn leave(&mut self, keeper: &Keeper) -> io::Result<()> {
-        self.memory.note(keeper.remains());
-        let census = keeper.census();
-        if census.in_line + census.out + census.failed > 0 || !keeper.is_alone() {
+    pub(crate) fn finalize_journal(&mut self, keeper: &Keeper) -> io::Result<()> {
+        self.persisted_state.update(keeper.queue_state());
+        let census = keeper.counts();
+        if census.ready + census.in_flight + census.failed > 0 || !keeper.has_no_clients() {
             return Ok(());
         }
-        if self.memory.is_blank() {
+        if self.persisted_state.is_blank() {
             return self.journal.remove();
         }
-        if self.journal.is_bare() {
+        if self.journal.has_only_queue_record() {
             return Ok(());
         }
-        let json = serde_json::to_string(&self.memory)?;
+        let json = serde_json::to_string(&self.persisted_state)?;
         // If there is no room for another one, the long one is as good, and as true.
-        let _ = self.journal.rewrite([Fact::Queue(&json)], self.memory.sync);
+        let _ = self.journal.rewrite([Record::Queue(&json)], self.persisted_state.sync);
         Ok(())
     }
 
     /// The queue is removed, and nothing is to be known of it.
-    pub(crate) fn remove(&mut self) -> io::Result<()> {
+    pub(crate) fn remove_journal(&mut self) -> io::Result<()> {
         self.journal.remove()
     }
 
     /// From here on the journal tells what an earlier version has left in a file beside it.
-    pub(crate) fn take_in_legacy(&mut self) -> io::Result<()> {
-        self.add_memory()?;
+    pub(crate) fn import_legacy(&mut self) -> io::Result<()> {
+        self.append_state()?;
         self.journal.commit(true)
     }
 
-    fn add_memory(&mut self) -> io::Result<()> {
-        let json = serde_json::to_string(&self.memory)?;
-        self.journal.add(&Fact::Queue(&json));
-        self.written = self.memory.facts();
-        self.written_epoch = self.memory.epoch.clone();
+    fn append_state(&mut self) -> io::Result<()> {
+        let json = serde_json::to_string(&self.persisted_state)?;
+        self.journal.append(&Record::Queue(&json));
+        self.journaled_state = self.persisted_state.without_derived_fields();
+        self.journaled_epoch = self.persisted_state.epoch.clone();
         Ok(())
     }
 }
 
 /// What is to be known of a queue, if nothing is known of its past.
-fn present<'a>(
+fn snapshot_records<'a>(
     queue: &'a Queue,
     memory: &'a str,
-    clients: &'a [(ClientId, Key, String)],
-) -> impl Iterator<Item = Fact<'a>> {
-    let nobody = Key(0);
+    clients: &'a [(ClientId, ClientKey, String)],
+) -> impl Iterator<Item = Record<'a>> {
+    let nobody = ClientKey(0);
     let keys: HashMap<_, _> = clients.iter().map(|(client, key, _)| (*client, *key)).collect();
     let key_of = move |client| keys.get(&client).copied().unwrap_or(nobody);
-    let out_of =
-        |key, since, run: &Run| Fact::Out { key, first: run.first, count: run.count(), since };
-    let out = queue.out().flat_map(move |(client, since, run)| {
-        [Fact::Items(run.clone()), out_of(key_of(client), since, run)]
+    let out_of = |key, since, run: &Batch| Record::Delivered {
+        key,
+        first_id: run.first_id,
+        count: run.count(),
+        delivered_at: since,
+    };
+    let out = queue.in_flight().flat_map(move |(client, since, run)| {
+        [Record::Items(run.clone()), out_of(key_of(client), since, run)]
     });
-    let again = queue.again().map(|run| Fact::Attempt { id: run.first, attempt: run.attempt });
+    let again = queue
+        .client_attempts()
+        .map(|run| Record::Attempt { id: run.first_id, attempt: run.attempt });
     let failed = queue.failed().flat_map(move |failed| {
-        let Run { first, attempt, strikes, .. } = failed.run;
-        let why = &failed.why;
-        let aside = Fact::Failed { first, count: 1, attempt, strikes, why };
-        [Fact::Items(failed.run.clone()), out_of(nobody, 0, &failed.run), aside]
+        let Batch { first_id: first, attempt, delivery_failures: strikes, .. } = failed.batch;
+        let why = &failed.reason;
+        let aside = Record::Failed {
+            first_id: first,
+            count: 1,
+            attempt,
+            delivery_failures: strikes,
+            reason: why,
+        };
+        [Record::Items(failed.batch.clone()), out_of(nobody, 0, &failed.batch), aside]
     });
-    let line = queue.line().map(|run| Fact::Items(run.clone()));
+    let line = queue.ready().map(|run| Record::Items(run.clone()));
     // Last, as what they had before is counted in them.
-    let clients = clients.iter().map(|(_, key, json)| Fact::Client { key: *key, json });
-    std::iter::once(Fact::Queue(memory))
+    let clients = clients.iter().map(|(_, key, json)| Record::Client { key: *key, json });
+    std::iter::once(Record::Queue(memory))
         .chain(line)
         .chain(out)
         .chain(again)
@@ -346,28 +376,28 @@ fn present<'a>(
         .chain(clients)
 }
 
-impl<S: Store> Watch for Notes<S> {
-    fn record(&mut self, fact: &Fact<'_>) {
-        if self.written_epoch != self.memory.epoch {
+impl<S: Store> Observer for Persistence<S> {
+    fn append_record(&mut self, fact: &Record<'_>) {
+        if self.journaled_epoch != self.persisted_state.epoch {
             // A memory can always be written as JSON; if not, this is tried again with the next fact.
-            let _ = self.add_memory();
+            let _ = self.append_state();
         }
-        self.journal.add(fact);
+        self.journal.append(fact);
     }
 
-    fn end(&mut self) -> io::Result<Stamp> {
-        Ok(self.end_at(Moment::now()))
+    fn record_end(&mut self) -> io::Result<ProcessBirth> {
+        Ok(self.record_end_at(BootQualifiedBirth::now()))
     }
 
-    fn event(&mut self, _: Event<'_>) {}
+    fn on_event(&mut self, _: Event<'_>) {}
 }
 
-impl<S: Store> Notes<S> {
+impl<S: Store> Persistence<S> {
     /// The queue has ended at this moment.
-    pub(crate) fn end_at(&mut self, moment: Moment) -> Stamp {
-        let stamp = moment.stamp;
+    pub(crate) fn record_end_at(&mut self, moment: BootQualifiedBirth) -> ProcessBirth {
+        let stamp = moment.birth;
         // The rest of what the end changes is noted, and all of it written, when this turn is.
-        self.memory.ended = Some(moment);
+        self.persisted_state.ended_at = Some(moment);
         stamp
     }
 }

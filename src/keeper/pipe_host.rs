@@ -6,43 +6,43 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::{Event, Host, Keeper, Watch};
-use crate::clock::{Clock, Nanos, Stamp};
-use crate::journal::Fact;
-use crate::os::{Ready, wait};
-use crate::pipe::{Inbox, QueueDir, Slot, WIDE};
+use super::{Event, Host, Keeper, Observer};
+use crate::clock::{Clock, Nanos, ProcessBirth};
+use crate::journal::Record;
+use crate::os::{Interest, wait_ready};
+use crate::pipe::{Inbox, MailboxWriter, QueueDir, WIDE_PIPE_BYTES};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
 /// How much unread mail a client may let pile up before it counts as dead, besides one letter. It is
 /// owed no more than one run and the answers to what it has underway, which is far less.
-const MOST_UNREAD: usize = 64 << 20;
+const MAX_UNREAD_BYTES: usize = 64 << 20;
 
 /// The keeper's pipes.
 #[derive(Debug)]
-pub(crate) struct Post {
+pub(crate) struct Pipes {
     dir: QueueDir,
     inbox: Inbox,
-    slots: BTreeMap<ClientId, Slot>,
+    mailboxes: BTreeMap<ClientId, MailboxWriter>,
     /// Clients that have left: their mailboxes go when they are written out.
-    leaving: Vec<ClientId>,
-    buffer: Vec<u8>,
+    closing: Vec<ClientId>,
+    read_buffer: Vec<u8>,
     /// Given up when there are no more file descriptors, so that a client can be told.
-    spare: Option<File>,
+    spare_fd: Option<File>,
 }
 
-impl Post {
+impl Pipes {
     /// Makes the inbox in this directory.
     pub(crate) fn open(dir: QueueDir) -> io::Result<Self> {
         let inbox = Inbox::create(&dir)?;
         let spare = File::open("/dev/null").ok();
         Ok(Self {
-            spare,
+            spare_fd: spare,
             dir,
             inbox,
-            slots: BTreeMap::new(),
-            leaving: Vec::new(),
-            buffer: vec![0; WIDE],
+            mailboxes: BTreeMap::new(),
+            closing: Vec::new(),
+            read_buffer: vec![0; WIDE_PIPE_BYTES],
         })
     }
 
@@ -52,56 +52,56 @@ impl Post {
     }
 
     /// Takes the inbox's name away: no client comes any more.
-    pub(crate) fn shut(&self) -> io::Result<()> {
-        self.inbox.remove()
+    pub(crate) fn remove_inbox(&self) -> io::Result<()> {
+        self.inbox.unlink()
     }
 
     /// Takes the names of all mailboxes away: nobody is to find them.
-    pub(crate) fn forget_all(&mut self) {
-        std::mem::take(&mut self.slots).into_values().for_each(Slot::remove);
+    pub(crate) fn remove_mailboxes(&mut self) {
+        std::mem::take(&mut self.mailboxes).into_values().for_each(MailboxWriter::unlink);
     }
 
     /// Whether clients can still find the inbox.
-    pub(crate) fn can_be_found(&self) -> io::Result<bool> {
-        self.inbox.is_there()
+    pub(crate) fn has_linked_inbox(&self) -> io::Result<bool> {
+        self.inbox.is_linked()
     }
 
     /// Whether nobody has a mailbox here any more.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.slots.is_empty()
+    pub(crate) fn has_no_mailboxes(&self) -> bool {
+        self.mailboxes.is_empty()
     }
 
     /// See [`Host::turn_away`].
-    fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
-        self.spare = None;
-        if let Ok(mut slot) = Slot::open(&self.dir, mailbox) {
-            slot.mail().extend_from_slice(mail);
-            slot.agree();
+    fn reject_connection(&mut self, mailbox: &str, mail: &[u8]) {
+        self.spare_fd = None;
+        if let Ok(mut slot) = MailboxWriter::open(&self.dir, mailbox) {
+            slot.buffer_mut().extend_from_slice(mail);
+            slot.commit();
             let _ = slot.flush();
         }
-        self.spare = File::open("/dev/null").ok();
+        self.spare_fd = File::open("/dev/null").ok();
     }
 
     /// This is said to everybody, and not what was to be said since the last [`Post::flush`].
-    pub(crate) fn say_instead(&mut self, reply: &Reply) {
-        for slot in self.slots.values_mut().filter(|slot| !slot.waits()) {
-            slot.take_back();
-            reply.write(slot.mail());
+    pub(crate) fn replace_uncommitted(&mut self, reply: &Reply) {
+        for slot in self.mailboxes.values_mut().filter(|slot| !slot.is_paused()) {
+            slot.discard_uncommitted();
+            reply.write(slot.buffer_mut());
         }
     }
 
     /// Writes what there is room for.
     pub(crate) fn flush(&mut self) {
-        for slot in self.slots.values_mut() {
-            slot.agree();
+        for slot in self.mailboxes.values_mut() {
+            slot.commit();
             // A client that is gone is noticed when its death is polled.
             let _ = slot.flush();
         }
-        let slots = &mut self.slots;
-        self.leaving.retain(|client| {
-            let unsent = slots.get(client).is_some_and(|slot| slot.unsent() > 0);
+        let slots = &mut self.mailboxes;
+        self.closing.retain(|client| {
+            let unsent = slots.get(client).is_some_and(|slot| slot.unsent_bytes() > 0);
             if !unsent && let Some(slot) = slots.remove(client) {
-                slot.remove();
+                slot.unlink();
             }
             unsent
         });
@@ -113,157 +113,157 @@ impl Post {
         &mut self,
         clock: Clock,
         until: Option<Nanos>,
-        others: &[(BorrowedFd<'_>, Ready)],
-    ) -> io::Result<Arrivals> {
-        let most = match self.slots.values().any(Slot::is_overdue) {
+        others: &[(BorrowedFd<'_>, Interest)],
+    ) -> io::Result<WaitOutcome> {
+        let most = match self.mailboxes.values().any(MailboxWriter::has_overflowed) {
             // That has happened already.
             true => Some(0),
             false => until.map(|until| until.saturating_sub(clock.now())),
         };
-        let mut pipes = vec![(self.inbox.as_fd(), Ready::Read)];
+        let mut pipes = vec![(self.inbox.as_fd(), Interest::Read)];
         pipes.extend_from_slice(others);
-        pipes.extend(self.slots.values().map(|slot| match slot.unsent() {
-            0 => (slot.as_fd(), Ready::Death),
-            _ => (slot.as_fd(), Ready::Write),
+        pipes.extend(self.mailboxes.values().map(|slot| match slot.unsent_bytes() {
+            0 => (slot.as_fd(), Interest::Hangup),
+            _ => (slot.as_fd(), Interest::Write),
         }));
-        let states = wait(&pipes, most)?;
+        let states = wait_ready(&pipes, most)?;
         let (own, peers) = states.split_at(1 + others.len());
-        let slots = self.slots.iter().zip(peers);
+        let slots = self.mailboxes.iter().zip(peers);
         let dead = slots
-            .filter(|((_, slot), state)| state.dead || slot.is_overdue())
+            .filter(|((_, slot), state)| state.is_hung_up || slot.has_overflowed())
             .map(|((client, _), _)| *client);
-        Ok(Arrivals {
-            inbox: own[0].ready,
-            others: own[1..].iter().map(|s| s.ready || s.dead).collect(),
-            dead: dead.collect(),
+        Ok(WaitOutcome {
+            is_inbox_ready: own[0].is_ready,
+            others_ready: own[1..].iter().map(|s| s.is_ready || s.is_hung_up).collect(),
+            dead_clients: dead.collect(),
         })
     }
 }
 
 /// The world of a keeper whose pipes are real.
 #[derive(Debug)]
-pub(crate) struct Office<W> {
+pub(crate) struct PipeHost<W> {
     /// The pipes.
-    pub(crate) post: Post,
+    pub(crate) pipes: Pipes,
     /// Whoever watches, and remembers the end.
-    pub(crate) watch: W,
+    pub(crate) observer: W,
 }
 
-impl<W: Watch> Office<W> {
+impl<W: Observer> PipeHost<W> {
     /// Lets the keeper read what arrived, and know who died. What a client wrote before its death
     /// counts: all that is in the inbox now is read first.
-    pub(crate) fn take_in(
+    pub(crate) fn process_arrivals(
         &mut self,
         keeper: &mut Keeper,
         clock: Clock,
-        arrivals: &Arrivals,
+        arrivals: &WaitOutcome,
     ) -> io::Result<()> {
-        let waiting = match arrivals.dead.is_empty() {
+        let waiting = match arrivals.dead_clients.is_empty() {
             // One read; the rest comes with the next turn.
-            true => u64::from(arrivals.inbox),
-            false => self.post.inbox.waiting()?,
+            true => u64::from(arrivals.is_inbox_ready),
+            false => self.pipes.inbox.unread_bytes()?,
         };
-        self.read(keeper, clock, waiting)?;
-        for &client in &arrivals.dead {
-            if let Some(slot) = self.post.slots.remove(&client) {
-                slot.remove();
+        self.read_inbox(keeper, clock, waiting)?;
+        for &client in &arrivals.dead_clients {
+            if let Some(slot) = self.pipes.mailboxes.remove(&client) {
+                slot.unlink();
             }
-            keeper.died(clock.now(), client, self);
+            keeper.client_died(clock.now(), client, self);
         }
         Ok(())
     }
 
     /// Lets the keeper read all that is in the inbox now: what those wrote who are known to be dead.
-    pub(crate) fn take_in_all(&mut self, keeper: &mut Keeper, clock: Clock) -> io::Result<()> {
-        let waiting = self.post.inbox.waiting()?;
-        self.read(keeper, clock, waiting)
+    pub(crate) fn read_pending(&mut self, keeper: &mut Keeper, clock: Clock) -> io::Result<()> {
+        let waiting = self.pipes.inbox.unread_bytes()?;
+        self.read_inbox(keeper, clock, waiting)
     }
 
     /// Lets the keeper read at least so many bytes, if there are so many.
-    fn read(&mut self, keeper: &mut Keeper, clock: Clock, waiting: u64) -> io::Result<()> {
-        let mut buffer = std::mem::take(&mut self.post.buffer);
+    fn read_inbox(&mut self, keeper: &mut Keeper, clock: Clock, waiting: u64) -> io::Result<()> {
+        let mut buffer = std::mem::take(&mut self.pipes.read_buffer);
         let mut taken = 0;
         while taken < waiting {
-            let read = self.post.inbox.read(&mut buffer)?;
+            let read = self.pipes.inbox.read(&mut buffer)?;
             if read == 0 {
                 break;
             }
             keeper.receive(clock.now(), &buffer[..read], self);
             taken += read as u64;
         }
-        self.post.buffer = buffer;
+        self.pipes.read_buffer = buffer;
         Ok(())
     }
 }
 
-impl<W: Watch> Host for Office<W> {
-    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
-        let slot = Slot::open(&self.post.dir, mailbox)?;
-        self.post.slots.insert(client, slot);
+impl<W: Observer> Host for PipeHost<W> {
+    fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
+        let slot = MailboxWriter::open(&self.pipes.dir, mailbox)?;
+        self.pipes.mailboxes.insert(client, slot);
         Ok(())
     }
 
-    fn find(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
-        let slot = Slot::find(&self.post.dir, mailbox)?;
+    fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
+        let slot = MailboxWriter::open_paused(&self.pipes.dir, mailbox)?;
         let found = slot.is_some();
-        self.post.slots.extend(slot.map(|slot| (client, slot)));
+        self.pipes.mailboxes.extend(slot.map(|slot| (client, slot)));
         Ok(found)
     }
 
-    fn resume(&mut self, client: ClientId) {
-        if let Some(slot) = self.post.slots.get_mut(&client) {
+    fn resume_mailbox(&mut self, client: ClientId) {
+        if let Some(slot) = self.pipes.mailboxes.get_mut(&client) {
             slot.resume();
         }
     }
 
-    fn turn_away(&mut self, mailbox: &str, mail: &[u8]) {
-        self.post.turn_away(mailbox, mail);
+    fn reject_connection(&mut self, mailbox: &str, mail: &[u8]) {
+        self.pipes.reject_connection(mailbox, mail);
     }
 
-    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        let slot = self.post.slots.get_mut(&client).filter(|slot| !slot.waits())?;
-        slot.bears_more(MOST_UNREAD).then(|| slot.mail())
+    fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
+        let slot = self.pipes.mailboxes.get_mut(&client).filter(|slot| !slot.is_paused())?;
+        slot.accepts_more(MAX_UNREAD_BYTES).then(|| slot.buffer_mut())
     }
 
-    fn is_gone(&self, client: ClientId) -> bool {
-        let is_dead = |slot: &Slot| {
-            let states = wait(&[(slot.as_fd(), Ready::Death)], Some(0));
-            states.is_ok_and(|states| states.iter().any(|state| state.dead))
+    fn is_client_dead(&self, client: ClientId) -> bool {
+        let is_dead = |slot: &MailboxWriter| {
+            let states = wait_ready(&[(slot.as_fd(), Interest::Hangup)], Some(0));
+            states.is_ok_and(|states| states.iter().any(|state| state.is_hung_up))
         };
-        self.post.slots.get(&client).is_some_and(is_dead)
+        self.pipes.mailboxes.get(&client).is_some_and(is_dead)
     }
 
-    fn close(&mut self, client: ClientId) {
-        self.post.leaving.push(client);
+    fn close_mailbox(&mut self, client: ClientId) {
+        self.pipes.closing.push(client);
     }
 
-    fn end(&mut self) -> io::Result<Stamp> {
-        self.watch.end()
+    fn record_end(&mut self) -> io::Result<ProcessBirth> {
+        self.observer.record_end()
     }
 
-    fn event(&mut self, event: Event<'_>) {
-        self.watch.event(event);
+    fn on_event(&mut self, event: Event<'_>) {
+        self.observer.on_event(event);
     }
 
-    fn record(&mut self, fact: &Fact<'_>) {
-        self.watch.record(fact);
+    fn append_record(&mut self, fact: &Record<'_>) {
+        self.observer.append_record(fact);
     }
 }
 
-impl Arrivals {
+impl WaitOutcome {
     /// Whether nothing at all has happened.
-    pub(crate) fn is_none(&self) -> bool {
-        !self.inbox && self.dead.is_empty() && !self.others.contains(&true)
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.is_inbox_ready && self.dead_clients.is_empty() && !self.others_ready.contains(&true)
     }
 }
 
 /// What a wait ended with.
 #[derive(Debug)]
-pub(crate) struct Arrivals {
+pub(crate) struct WaitOutcome {
     /// There is something in the inbox.
-    inbox: bool,
+    is_inbox_ready: bool,
     /// Which of the others are ready, or dead.
-    pub(crate) others: Vec<bool>,
+    pub(crate) others_ready: Vec<bool>,
     /// Clients that are gone.
-    dead: Vec<ClientId>,
+    dead_clients: Vec<ClientId>,
 }

@@ -3,88 +3,104 @@
 use std::num::NonZeroU64;
 
 use crate::clock::Nanos;
-use crate::journal::Fact;
+use crate::journal::Record;
 use crate::queue::{
-    Census, ClientId, Doing, Effect, NotTaken, Queue, Refusal, Run, Sentinel, WaitsFor,
+    Batch, ClientActivity, ClientId, Counts, Effect, PutRefusal, Queue, Refusal, Sentinel,
+    WaitReason,
 };
 use crate::role::Role;
-use crate::wire::{ClientStatus, Key, Reply, Status};
+use crate::wire::{ClientKey, ClientStatus, Reply, Status};
 
 /// What a client is told of an effect; `window` is for what has been accepted.
 pub(super) fn reply_to(effect: Effect, window: impl FnOnce() -> u64) -> Option<Reply> {
     Some(match effect {
-        Effect::Accepted { seq, run, .. } => {
-            let id = run.end() - 1;
+        Effect::Accepted { seq, batch: run, .. } => {
+            let id = run.end_id() - 1;
             Reply::Ok { seq, id, window: window() }
         }
-        Effect::Refused { seq, why: NotTaken::Closed, .. } => Reply::Closed { seq },
-        Effect::Refused { seq, why: NotTaken::Full, .. } => Reply::Full { seq },
-        Effect::Handed { run, .. } => Reply::Run(run),
+        Effect::Refused { seq, reason: PutRefusal::Closed, .. } => Reply::Closed { seq },
+        Effect::Refused { seq, reason: PutRefusal::Full, .. } => Reply::Full { seq },
+        Effect::Delivered { batch: run, .. } => Reply::Batch(run),
         Effect::Done { .. }
-        | Effect::Returned { .. }
+        | Effect::Requeued { .. }
         | Effect::Failed { .. }
-        | Effect::Attempted { .. } => return None,
+        | Effect::AttemptBegun { .. } => return None,
         Effect::Ended { .. } => Reply::Ended,
         Effect::Empty { .. } => Reply::Empty,
         Effect::Joined { failed, .. } => Reply::Joined { failed },
         Effect::Unfinished { items, .. } => Reply::Unfinished { items },
         Effect::Cancelled { .. } => Reply::Cancelled,
-        Effect::Counted { items, .. } => Reply::Count { items },
+        Effect::Affected { items, .. } => Reply::Count { items },
     })
 }
 
 /// What is to be remembered of what happened at this time to the client `key`.
-pub(super) fn fact_of(effect: &Effect, key: Key, at: Nanos) -> Option<Fact<'_>> {
-    let first_count = |run: &Run| (run.first, run.count());
+pub(super) fn record_of(effect: &Effect, key: ClientKey, at: Nanos) -> Option<Record<'_>> {
+    let first_count = |run: &Batch| (run.first_id, run.count());
     Some(match effect {
-        Effect::Accepted { seq, run, .. } => Fact::Put { key, seq: *seq, run: run.clone() },
-        Effect::Handed { run, .. } => {
-            let (first, count) = first_count(run);
-            Fact::Out { key, first, count, since: at }
+        Effect::Accepted { seq, batch: run, .. } => {
+            Record::Put { key, seq: *seq, batch: run.clone() }
         }
-        Effect::Done { run, .. } => {
+        Effect::Delivered { batch: run, .. } => {
             let (first, count) = first_count(run);
-            Fact::Done { first, count }
+            Record::Delivered { key, first_id: first, count, delivered_at: at }
         }
-        Effect::Attempted { run, .. } => Fact::Attempt { id: run.first, attempt: run.attempt },
-        Effect::Returned { run, .. } => {
+        Effect::Done { batch: run, .. } => {
             let (first, count) = first_count(run);
-            Fact::Back { first, count, attempt: run.attempt, strikes: run.strikes }
+            Record::Done { first_id: first, count }
         }
-        Effect::Failed { run, why, .. } => {
+        Effect::AttemptBegun { batch: run, .. } => {
+            Record::Attempt { id: run.first_id, attempt: run.attempt }
+        }
+        Effect::Requeued { batch: run, .. } => {
             let (first, count) = first_count(run);
-            Fact::Failed { first, count, attempt: run.attempt, strikes: run.strikes, why }
+            Record::Requeued {
+                first_id: first,
+                count,
+                attempt: run.attempt,
+                delivery_failures: run.delivery_failures,
+            }
+        }
+        Effect::Failed { batch: run, reason: why, .. } => {
+            let (first, count) = first_count(run);
+            Record::Failed {
+                first_id: first,
+                count,
+                attempt: run.attempt,
+                delivery_failures: run.delivery_failures,
+                reason: why,
+            }
         }
         _ => return None,
     })
 }
 
 /// What a client is told that asked for what cannot be. The codes are listed in `docs/PROTOCOL.md`.
-pub(super) fn refused(refusal: &Refusal) -> Reply {
+pub(super) fn refusal_reply(refusal: &Refusal) -> Reply {
     let code = match *refusal {
-        Refusal::NotOut(which) => return Reply::Lost(which),
+        Refusal::NotInFlight(which) => return Reply::NotInFlight(which),
         Refusal::Capacity { .. } => "capacity",
-        Refusal::TooFar { .. } => "too-far",
-        Refusal::GetTwice => "get-twice",
+        Refusal::TooManyBlocked { .. } => "too-far",
+        Refusal::GetPending => "get-twice",
         Refusal::NotFailed { .. } => "not-failed",
     };
-    error(code, refusal.to_string())
+    error_reply(code, refusal.to_string())
 }
 
 /// Something is the matter.
-pub(super) fn error(code: &str, text: impl Into<String>) -> Reply {
+pub(super) fn error_reply(code: &str, text: impl Into<String>) -> Reply {
     Reply::Error { code: code.to_owned(), text: text.into() }
 }
 
 /// How many items there are.
-pub(super) fn size(queue: &Queue) -> Reply {
+pub(super) fn size_reply(queue: &Queue) -> Reply {
     let capacity = queue.capacity().map_or(0, NonZeroU64::get);
-    Reply::Size { census: queue.census(), capacity }
+    Reply::Size { counts: queue.counts(), capacity }
 }
 
 /// Why the queue is not removed just so.
-pub(super) fn in_use(census: &Census, others: usize) -> String {
-    let Census { in_line, out, failed, .. } = census;
+pub(super) fn in_use_message(census: &Counts, others: usize) -> String {
+    let Counts { ready: in_line, in_flight: out, failed, .. } = census;
     let items = match in_line + out + failed {
         0 => String::new(),
         1 => format!("1 item ({in_line} in line, {out} out, {failed} failed)"),
@@ -100,63 +116,63 @@ pub(super) fn in_use(census: &Census, others: usize) -> String {
 }
 
 /// Some of what is in line.
-pub(super) fn shown(run: Option<Run>) -> Reply {
-    run.map_or(Reply::Empty, Reply::Run)
+pub(super) fn peek_reply(run: Option<Batch>) -> Reply {
+    run.map_or(Reply::Empty, Reply::Batch)
 }
 
 /// The first item that was put aside, from this number on.
-pub(super) fn failed(queue: &Queue, from: u64) -> Reply {
-    queue.failed_from(from).map_or(Reply::Empty, |failed| {
-        let (run, why) = (failed.run.clone(), failed.why.clone());
-        Reply::Failed { run, why }
+pub(super) fn failed_item_reply(queue: &Queue, from: u64) -> Reply {
+    queue.next_failed(from).map_or(Reply::Empty, |failed| {
+        let (run, why) = (failed.batch.clone(), failed.reason.clone());
+        Reply::Failed { batch: run, reason: why }
     })
 }
 
 /// How the queue is now, and who is here: `known` tells a client's process, and how many items it has
 /// put, or done.
-pub(super) fn status(
+pub(super) fn queue_status(
     queue: &Queue,
     known: impl Fn(ClientId) -> Option<(u32, u64)>,
     now: Nanos,
 ) -> Status {
-    let census = queue.census();
+    let census = queue.counts();
     let age = |since: Nanos| now.saturating_sub(since) as f64 / 1e9;
-    let client = |doing: &Doing| {
+    let client = |doing: &ClientActivity| {
         known(doing.client).map(|(pid, items)| ClientStatus {
             pid,
             role: doing.role,
             items,
-            waits_for: doing.waits_for,
-            holds: doing.holds,
-            held_s: doing.since.map(age),
+            wait_reason: doing.wait_reason,
+            in_flight: doing.in_flight,
+            held_s: doing.oldest_delivered_at.map(age),
         })
     };
     // A visitor is what it does.
-    let puts = |doing: &Doing| {
+    let puts = |doing: &ClientActivity| {
         doing.role == Role::Producer
-            || doing.role == Role::Visitor && doing.waits_for == Some(WaitsFor::Room)
+            || doing.role == Role::Visitor && doing.wait_reason == Some(WaitReason::Room)
     };
-    let gets = |doing: &Doing| {
+    let gets = |doing: &ClientActivity| {
         doing.role == Role::Consumer
             || doing.role == Role::Visitor
-                && (doing.holds > 0 || doing.waits_for == Some(WaitsFor::Item))
+                && (doing.in_flight > 0 || doing.wait_reason == Some(WaitReason::Item))
     };
     let state = match queue.sentinel() {
-        None if queue.is_over() => "ended",
+        None if queue.has_ended() => "ended",
         None => "open",
         Some(Sentinel::LastProducerLeft) => "ending",
         Some(Sentinel::Closed) => "closed",
     };
     Status {
-        in_line: census.in_line,
-        out: census.out,
+        ready: census.ready,
+        in_flight: census.in_flight,
         done: census.done,
         failed: census.failed,
         capacity: queue.capacity().map(NonZeroU64::get),
         sync: queue.sync(),
-        oldest_s: queue.oldest().map(age),
+        oldest_age_s: queue.oldest_accepted_at().map(age),
         state: state.to_owned(),
-        producers: queue.doing().filter(puts).filter_map(|d| client(&d)).collect(),
-        consumers: queue.doing().filter(gets).filter_map(|d| client(&d)).collect(),
+        producers: queue.client_activities().filter(puts).filter_map(|d| client(&d)).collect(),
+        consumers: queue.client_activities().filter(gets).filter_map(|d| client(&d)).collect(),
     }
 }

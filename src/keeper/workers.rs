@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::Next;
-use super::{Event, Host, Keeper, Peer, What, send, send_error};
+use super::PacerStep;
+use super::{ConnectedClient, Event, EventKind, Host, Keeper, send_error, send_reply};
 use crate::clock::Nanos;
-use crate::os::Death;
-use crate::queue::{ClientId, Doing, Effect, Request, Run};
-use crate::role::{Role, Worker};
+use crate::os::ExitCause;
+use crate::queue::{Batch, ClientActivity, ClientId, Effect, Request};
+use crate::role::{Role, WorkerId};
 use crate::wire::Reply;
 
 impl Keeper {
     /// A worker that has not come yet never will.
-    pub(crate) fn will_not_come(&mut self, worker: Worker) {
-        if !self.crew.contains_key(&worker) {
-            self.worker_left(worker);
+    pub(crate) fn give_up_worker(&mut self, worker: WorkerId) {
+        if !self.connected_workers.contains_key(&worker) {
+            self.remove_worker(worker);
         }
     }
 
@@ -22,101 +22,107 @@ impl Keeper {
     /// `death` or not, it did not say goodbye: what it had is back in line, what it could not put yet
     /// is forgotten, and it is awaited as at the beginning. It comes again, or
     /// [`Keeper::will_not_come`].
-    pub(crate) fn worker_gone(
+    pub(crate) fn worker_exited(
         &mut self,
         wall: Nanos,
-        worker: Worker,
-        death: Option<Death>,
+        worker: WorkerId,
+        death: Option<ExitCause>,
         host: &mut impl Host,
     ) {
-        self.wall = wall;
+        self.last_wall_time = wall;
         // It did so before it died.
-        self.settle(host);
+        self.run_ready_steps(host);
         if let Some(pacer) = &mut self.pacer {
-            pacer.lost(worker, wall);
+            pacer.on_death(worker, wall);
         }
         if let Some(death) = death {
-            let waited = self.crew.get(&worker).and_then(|&client| self.has_been_waiting(client));
-            let what = What::Died(death, waited);
-            host.event(Event { at: self.now(), worker: Some(worker), what });
+            let waited = self
+                .connected_workers
+                .get(&worker)
+                .and_then(|&client| self.ongoing_wait_time(client));
+            let what = EventKind::Died(death, waited);
+            host.on_event(Event { at: self.now(), worker: Some(worker), kind: what });
         }
-        if let Some(&client) = self.crew.get(&worker) {
-            self.leave_queue(client, Request::Die, host);
-            self.forget(client, host);
+        if let Some(&client) = self.connected_workers.get(&worker) {
+            self.detach_from_queue(client, Request::ClientDied, host);
+            self.forget_client(client, host);
         }
     }
 
     /// Whether this worker has neither left nor been given up.
-    pub(crate) fn expects(&self, worker: Worker) -> bool {
-        self.workers.as_ref().is_some_and(|workers| workers.contains(&worker))
+    pub(crate) fn is_worker_expected(&self, worker: WorkerId) -> bool {
+        self.expected_workers.as_ref().is_some_and(|workers| workers.contains(&worker))
     }
 
     /// What each of the workers that are here is about, and what it has out first.
-    pub(crate) fn doing(&self) -> impl Iterator<Item = (Worker, Doing, Option<&Run>)> {
-        self.queue.doing().filter_map(|doing| {
-            let worker = worker_of(&self.peers, doing.client)?;
-            let first = self.queue.held_by(doing.client).next();
+    pub(crate) fn worker_activities(
+        &self,
+    ) -> impl Iterator<Item = (WorkerId, ClientActivity, Option<&Batch>)> {
+        self.queue.client_activities().filter_map(|doing| {
+            let worker = worker_of(&self.clients, doing.client)?;
+            let first = self.queue.in_flight_of(doing.client).next();
             Some((worker, doing, first))
         })
     }
 
     /// How many workers of this role have not left yet.
-    pub(crate) fn expected(&self, role: Role) -> usize {
-        let workers = self.workers.iter().flatten();
+    pub(crate) fn expected_count(&self, role: Role) -> usize {
+        let workers = self.expected_workers.iter().flatten();
         workers.filter(|worker| worker.role == role).count()
     }
 
-    pub(super) fn next_in_pace(&mut self, host: &mut impl Host) -> Option<Next> {
+    pub(super) fn next_paced_step(&mut self, host: &mut impl Host) -> Option<PacerStep> {
         let pacer = self.pacer.as_mut()?;
-        let (crew, queue) = (&self.crew, &self.queue);
+        let (crew, queue) = (&self.connected_workers, &self.queue);
         let client = |worker| crew.get(&worker).copied();
-        let next = pacer.next(self.wall, |w| client(w).is_some_and(|c| queue.can_serve(c)));
-        if let Next::Wake(worker) = next {
-            pacer.answered(worker, self.wall);
+        let next =
+            pacer.next_step(self.last_wall_time, |w| client(w).is_some_and(|c| queue.can_serve(c)));
+        if let PacerStep::Wake(worker) = next {
+            pacer.on_answer(worker, self.last_wall_time);
             if let Some(client) = client(worker) {
-                send(host, client, &Reply::Wake);
+                send_reply(host, client, &Reply::Wake);
             }
         }
         Some(next)
     }
 
-    pub(super) fn serve(&mut self, worker: Worker) -> Option<Effect> {
-        let &client = self.crew.get(&worker)?;
+    pub(super) fn serve_worker(&mut self, worker: WorkerId) -> Option<Effect> {
+        let &client = self.connected_workers.get(&worker)?;
         self.queue.serve(self.now(), client)
     }
 
     /// The keeper owes this client an answer; if it is a worker of a paced run, that is at rest now.
-    pub(super) fn begins_to_wait(&mut self, client: ClientId) {
-        let Some(worker) = worker_of(&self.peers, client) else {
+    pub(super) fn start_waiting(&mut self, client: ClientId) {
+        let Some(worker) = worker_of(&self.clients, client) else {
             return;
         };
         if let Some(pacer) = &mut self.pacer {
-            pacer.asks(worker, self.wall);
+            pacer.on_request(worker, self.last_wall_time);
         }
         let now = self.now();
-        if let Some(peer) = self.peers.get_mut(&client) {
-            peer.asked.get_or_insert(now);
+        if let Some(peer) = self.clients.get_mut(&client) {
+            peer.waiting_since.get_or_insert(now);
         }
     }
 
     /// For how long a worker has waited for this.
-    pub(super) fn has_waited(&mut self, client: ClientId, effect: &Effect, at: Nanos) -> Nanos {
-        if !matches!(effect, Effect::Accepted { .. } | Effect::Handed { .. }) {
+    pub(super) fn take_wait_time(&mut self, client: ClientId, effect: &Effect, at: Nanos) -> Nanos {
+        if !matches!(effect, Effect::Accepted { .. } | Effect::Delivered { .. }) {
             return 0;
         }
-        let more = self.queue.is_owed(client);
-        self.peers.get_mut(&client).map_or(0, |peer| peer.is_given(at, more))
+        let more = self.queue.is_waiting(client);
+        self.clients.get_mut(&client).map_or(0, |peer| peer.take_wait_time(at, more))
     }
 
     /// For how long it has been waiting for something by now.
-    pub(super) fn has_been_waiting(&self, client: ClientId) -> Option<Nanos> {
-        let asked = self.peers.get(&client)?.asked?;
+    pub(super) fn ongoing_wait_time(&self, client: ClientId) -> Option<Nanos> {
+        let asked = self.clients.get(&client)?.waiting_since?;
         Some(self.now().saturating_sub(asked))
     }
 
-    pub(super) fn sleep(&mut self, client: ClientId, delay: Nanos, host: &mut impl Host) {
-        match (&mut self.pacer, worker_of(&self.peers, client)) {
-            (Some(pacer), Some(worker)) => pacer.sleeps(worker, delay, self.wall),
+    pub(super) fn handle_sleep(&mut self, client: ClientId, delay: Nanos, host: &mut impl Host) {
+        match (&mut self.pacer, worker_of(&self.clients, client)) {
+            (Some(pacer), Some(worker)) => pacer.on_sleep(worker, delay, self.last_wall_time),
             _ => {
                 let text = "time is not paced here: wait by your own clock";
                 send_error(host, client, "not-paced", text);
@@ -125,24 +131,27 @@ impl Keeper {
     }
 
     /// As in the classic example: the parent joins the producers, and then puts the sentinel.
-    pub(super) fn worker_left(&mut self, worker: Worker) {
+    pub(super) fn remove_worker(&mut self, worker: WorkerId) {
         if let Some(pacer) = &mut self.pacer {
-            pacer.left(worker);
+            pacer.on_disconnect(worker);
         }
-        if let Some(workers) = &mut self.workers {
+        if let Some(workers) = &mut self.expected_workers {
             workers.remove(&worker);
-            if self.expected(Role::Producer) == 0 {
+            if self.expected_count(Role::Producer) == 0 {
                 let _nothing_dropped = self.queue.close();
             }
         }
     }
 
     /// In a paced run one thing happens at a time.
-    pub(super) fn window(&self) -> u64 {
-        if self.pacer.is_some() { 0 } else { self.queue.grant() }
+    pub(super) fn put_window(&self) -> u64 {
+        if self.pacer.is_some() { 0 } else { self.queue.put_window() }
     }
 }
 
-pub(super) fn worker_of(peers: &BTreeMap<ClientId, Peer>, client: ClientId) -> Option<Worker> {
+pub(super) fn worker_of(
+    peers: &BTreeMap<ClientId, ConnectedClient>,
+    client: ClientId,
+) -> Option<WorkerId> {
     peers.get(&client)?.worker
 }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 
-use super::poll::{Ready, wait};
+use super::poll::{Interest, wait_ready};
 
 /// A reader or writer that waits until something can be read or written, whatever mode its file is in. The
 /// mode of a standard stream belongs to all processes that share it, and any of them may have changed it.
@@ -11,15 +11,15 @@ use super::poll::{Ready, wait};
 pub(crate) struct Blocking<T>(pub(crate) T);
 
 impl<T: AsFd> Blocking<T> {
-    fn until_ready<R>(
+    fn retry_when_ready<R>(
         &mut self,
-        ready: Ready,
+        ready: Interest,
         mut attempt: impl FnMut(&mut T) -> io::Result<R>,
     ) -> io::Result<R> {
         loop {
             match attempt(&mut self.0) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    wait(&[(self.0.as_fd(), ready)], None)?;
+                    wait_ready(&[(self.0.as_fd(), ready)], None)?;
                 }
                 other => return other,
             }
@@ -29,17 +29,17 @@ impl<T: AsFd> Blocking<T> {
 
 impl<T: Read + AsFd> Read for Blocking<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.until_ready(Ready::Read, |reader| reader.read(buffer))
+        self.retry_when_ready(Interest::Read, |reader| reader.read(buffer))
     }
 }
 
 impl<T: Write + AsFd> Write for Blocking<T> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.until_ready(Ready::Write, |writer| writer.write(bytes))
+        self.retry_when_ready(Interest::Write, |writer| writer.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.until_ready(Ready::Write, Write::flush)
+        self.retry_when_ready(Interest::Write, Write::flush)
     }
 }
 

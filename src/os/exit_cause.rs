@@ -5,16 +5,16 @@ use std::process::ExitStatus;
 
 /// How a process ended that was not to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Death {
+pub(crate) enum ExitCause {
     /// By this signal.
     Signal(i32),
     /// With this exit code.
     Exit(i32),
 }
 
-impl Death {
+impl ExitCause {
     /// None if it left of its own will, with code 0.
-    pub(crate) fn of(status: ExitStatus) -> Option<Self> {
+    pub(crate) fn from_status(status: ExitStatus) -> Option<Self> {
         match (status.code(), status.signal()) {
             (Some(0), _) => None,
             (Some(code), _) => Some(Self::Exit(code)),

@@ -24,46 +24,46 @@ use signal_hook::low_level::emulate_default_handler;
 
 use crate::proc;
 pub(crate) use blocking::Blocking;
-pub(crate) use exit_cause::Death;
-pub(crate) use limits::{Narrow, raise_open_files, widen, width};
-pub(crate) use own_program::{own_program, start_own, stay_on_one_core};
-pub(crate) use poll::{Ready, State, Waker, is_passing, wait};
+pub(crate) use exit_cause::ExitCause;
+pub(crate) use limits::{NarrowPipe, pipe_size_ratio, raise_open_file_limit, widen_pipe};
+pub(crate) use own_program::{pin_to_current_core, self_executable, spawn_self};
+pub(crate) use poll::{Interest, Readiness, Waker, is_transient, wait_ready};
 pub(crate) use private_dir::PrivateDir;
-pub(crate) use private_file::{explain, lack, open_own};
+pub(crate) use private_file::{open_private_file, resource_remedy, with_remedy};
 #[cfg(target_os = "linux")]
-pub(crate) use process_1::init;
-pub(crate) use program::{is_program, places_of};
-pub(crate) use stop::{may_stop, stop};
+pub(crate) use process_1::run_as_init;
+pub(crate) use program::{candidate_paths, is_executable};
+pub(crate) use stop::{has_job_control, stop_self};
 
 /// How this process was started.
-struct Start {
+struct InheritedSignals {
     /// The signals that were blocked.
     blocked: SigSet,
     /// The signals that were ignored: the lowest bit is signal 1.
     ignored: u64,
 }
 
-static START: OnceLock<Start> = OnceLock::new();
+static INHERITED_SIGNALS: OnceLock<InheritedSignals> = OnceLock::new();
 
 /// Remembers how this process was started, and gives it a signal mask and a disposition of SIGCHLD with
 /// which it can work. This comes first in `main`, since threads inherit the mask.
-pub(crate) fn begin() -> io::Result<()> {
+pub(crate) fn set_up_signals() -> io::Result<()> {
     let blocked = SigSet::empty().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let ignored = ignored_signals();
     // Where SIGCHLD is ignored, the kernel forgets how a child ended.
-    if ignored.is_none_or(|ignored| contains(ignored, SIGCHLD)) {
+    if ignored.is_none_or(|ignored| contains_signal(ignored, SIGCHLD)) {
         signal_hook::flag::register(SIGCHLD, Arc::new(AtomicBool::new(false)))?;
     }
     let ignored = ignored.unwrap_or_default();
     // Only `main` calls this.
-    let _ = START.set(Start { blocked, ignored });
+    let _ = INHERITED_SIGNALS.set(InheritedSignals { blocked, ignored });
     Ok(())
 }
 
 /// Whether this signal was ignored when this process was started. Where the system doesn't tell, it
 /// was not.
 pub(crate) fn was_ignored(signal: i32) -> bool {
-    START.get().is_some_and(|start| contains(start.ignored, signal))
+    INHERITED_SIGNALS.get().is_some_and(|start| contains_signal(start.ignored, signal))
 }
 
 /// Whether a shell without job control started this process with `&`: it ignores SIGINT and SIGQUIT
@@ -73,8 +73,8 @@ pub(crate) fn was_started_in_background() -> bool {
 }
 
 /// Does something, such as starting a command, with the signal mask that this process was started with.
-pub(crate) fn with_first_mask<T>(act: impl FnOnce() -> T) -> io::Result<T> {
-    let Some(start) = START.get() else {
+pub(crate) fn with_inherited_mask<T>(act: impl FnOnce() -> T) -> io::Result<T> {
+    let Some(start) = INHERITED_SIGNALS.get() else {
         return Ok(act());
     };
     let own = start.blocked.thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
@@ -85,7 +85,7 @@ pub(crate) fn with_first_mask<T>(act: impl FnOnce() -> T) -> io::Result<T> {
 
 /// Ends this process by this signal. This returns, with the exit code that stands for that death, if the
 /// process does not die: process 1 cannot die by a signal of its own.
-pub(crate) fn die_by(signal: i32) -> u8 {
+pub(crate) fn die_by_signal(signal: i32) -> u8 {
     if std::process::id() != 1 {
         let _ = emulate_default_handler(signal);
     }
@@ -98,6 +98,6 @@ fn ignored_signals() -> Option<u64> {
     u64::from_str_radix(mask.trim(), 16).ok()
 }
 
-fn contains(signals: u64, signal: i32) -> bool {
+fn contains_signal(signals: u64, signal: i32) -> bool {
     signals >> (signal - 1) & 1 == 1
 }

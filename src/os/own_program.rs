@@ -6,12 +6,12 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::program::{is_program, places_of};
+use super::program::{candidate_paths, is_executable};
 
 /// This program, as a command that is listed under its name. Without `/proc` its path stands there: by
 /// that its own children find it.
-fn own_command() -> io::Result<Command> {
-    let mut command = Command::new(own_program()?);
+fn self_command() -> io::Result<Command> {
+    let mut command = Command::new(self_executable()?);
     if env::current_exe().is_ok() {
         command.arg0("qdemo");
     }
@@ -20,10 +20,10 @@ fn own_command() -> io::Result<Command> {
 
 /// Starts this program by a command that `start` completes. Its file may go at this very moment, as it may
 /// at any time before: then the link leads to it.
-pub(crate) fn start_own<T>(start: impl Fn(&mut Command) -> io::Result<T>) -> io::Result<T> {
-    match start(&mut own_command()?) {
-        Err(error) if error.kind() == ErrorKind::NotFound && Path::new(LINK).exists() => {
-            start(Command::new(LINK).arg0("qdemo"))
+pub(crate) fn spawn_self<T>(start: impl Fn(&mut Command) -> io::Result<T>) -> io::Result<T> {
+    match start(&mut self_command()?) {
+        Err(error) if error.kind() == ErrorKind::NotFound && Path::new(PROC_SELF_EXE).exists() => {
+            start(Command::new(PROC_SELF_EXE).arg0("qdemo"))
         }
         other => other,
     }
@@ -32,25 +32,25 @@ pub(crate) fn start_own<T>(start: impl Fn(&mut Command) -> io::Result<T>) -> io:
 /// This program. If its file has been replaced or removed meanwhile, the one that runs, by a link
 /// that Linux has to it; but then the system lists the child under the link's name. Without `/proc`, the one
 /// that a shell would find by the name that this process was started under.
-pub(crate) fn own_program() -> io::Result<PathBuf> {
+pub(crate) fn self_executable() -> io::Result<PathBuf> {
     match env::current_exe() {
-        Ok(path) if !path.exists() => Ok(PathBuf::from(LINK)),
-        Err(error) => by_its_name().ok_or(error),
+        Ok(path) if !path.exists() => Ok(PathBuf::from(PROC_SELF_EXE)),
+        Err(error) => executable_from_arg0().ok_or(error),
         found => found,
     }
 }
 
-fn by_its_name() -> Option<PathBuf> {
-    let places = places_of(&env::args_os().next()?);
-    std::path::absolute(places.into_iter().find(|place| is_program(place))?).ok()
+fn executable_from_arg0() -> Option<PathBuf> {
+    let places = candidate_paths(&env::args_os().next()?);
+    std::path::absolute(places.into_iter().find(|place| is_executable(place))?).ok()
 }
 
 /// Linux has a link there to the file that runs, even if that has been removed.
-const LINK: &str = "/proc/self/exe";
+const PROC_SELF_EXE: &str = "/proc/self/exe";
 
 /// Keeps this process, and those that it starts from now on, on the core where it is. When only one of
 /// them runs at a time, passing on the turn costs a fraction of what waking another core does.
-pub(crate) fn stay_on_one_core() {
+pub(crate) fn pin_to_current_core() {
     #[cfg(target_os = "linux")]
     {
         use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};

@@ -10,46 +10,46 @@ use rustix::io::Errno;
 use crate::clock::Nanos;
 
 /// No wait is longer, in nanoseconds: 24 days. Where `poll` counts milliseconds, 25 days don't fit.
-const LONGEST: Nanos = 24 * 86_400_000_000_000;
+const MAX_WAIT: Nanos = 24 * 86_400_000_000_000;
 
 /// What a pipe is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ready {
+pub(crate) enum Interest {
     /// Something to read.
     Read,
     /// Room to write.
     Write,
     /// Nothing but the death of the other end.
-    Death,
+    Hangup,
 }
 
 /// What is the matter with a pipe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct State {
+pub(crate) struct Readiness {
     /// It can be read or written, as was asked.
-    pub(crate) ready: bool,
+    pub(crate) is_ready: bool,
     /// Nobody is at the other end.
-    pub(crate) dead: bool,
+    pub(crate) is_hung_up: bool,
 }
 
 /// Waits until something is the matter with one of these pipes, or for `most` nanoseconds.
 /// A signal may end the wait early, and 24 days do.
-pub(crate) fn wait(
-    pipes: &[(BorrowedFd<'_>, Ready)],
+pub(crate) fn wait_ready(
+    pipes: &[(BorrowedFd<'_>, Interest)],
     most: Option<Nanos>,
-) -> io::Result<Vec<State>> {
+) -> io::Result<Vec<Readiness>> {
     let mut fds: Vec<PollFd<'_>> = pipes
         .iter()
         .map(|&(fd, ready)| {
             let events = match ready {
-                Ready::Read => PollFlags::IN,
-                Ready::Write => PollFlags::OUT,
-                Ready::Death => PollFlags::empty(),
+                Interest::Read => PollFlags::IN,
+                Interest::Write => PollFlags::OUT,
+                Interest::Hangup => PollFlags::empty(),
             };
             PollFd::from_borrowed_fd(fd, events)
         })
         .collect();
-    let timeout = most.map(|nanos| nanos.min(LONGEST)).map(|nanos| Timespec {
+    let timeout = most.map(|nanos| nanos.min(MAX_WAIT)).map(|nanos| Timespec {
         tv_sec: (nanos / 1_000_000_000).cast_signed(),
         tv_nsec: (nanos % 1_000_000_000) as _,
     });
@@ -58,9 +58,9 @@ pub(crate) fn wait(
         Err(error) => return Err(error.into()),
     }
     let gone = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
-    let states = fds.iter().map(|fd| State {
-        ready: fd.revents().intersects(PollFlags::IN | PollFlags::OUT),
-        dead: fd.revents().intersects(gone),
+    let states = fds.iter().map(|fd| Readiness {
+        is_ready: fd.revents().intersects(PollFlags::IN | PollFlags::OUT),
+        is_hung_up: fd.revents().intersects(gone),
     });
     Ok(states.collect())
 }
@@ -93,7 +93,7 @@ impl Waker {
     }
 
     /// Forgets all wakings so far.
-    pub(crate) fn clear(&self) {
+    pub(crate) fn drain(&self) {
         let mut bytes = [0; 64];
         while matches!((&self.reader).read(&mut bytes), Ok(n) if n > 0) {}
     }
@@ -106,6 +106,6 @@ impl AsFd for Waker {
 }
 
 /// Nothing there, or no room, for now.
-pub(crate) fn is_passing(error: &io::Error) -> bool {
+pub(crate) fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

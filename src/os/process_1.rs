@@ -11,12 +11,12 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use rustix::io::Errno;
 use rustix::process::{self as unix, Pid, WaitOptions, WaitStatus, kill_process};
 
-use super::with_first_mask;
-use super::{Ready, wait};
+use super::with_inherited_mask;
+use super::{Interest, wait_ready};
 use crate::clock::{Clock, Nanos};
 
 /// Signals that tell of a fault of this process itself.
-const FAULTS: [Signal; 7] = [
+const FAULT_SIGNALS: [Signal; 7] = [
     Signal::SIGABRT,
     Signal::SIGBUS,
     Signal::SIGFPE,
@@ -26,64 +26,65 @@ const FAULTS: [Signal; 7] = [
     Signal::SIGTRAP,
 ];
 /// How long others have to end when the command has.
-const GRACE: Nanos = 2_000_000_000;
+const TERMINATION_TIMEOUT: Nanos = 2_000_000_000;
 
 /// Runs the command as a child, passes signals on to it, and reaps whatever child has ended. Returns the
 /// child's exit code, or 128 and the number of the signal that it died by. Fails if no child can be started.
-pub(crate) fn init(command: &mut Command) -> io::Result<u8> {
+pub(crate) fn run_as_init(command: &mut Command) -> io::Result<u8> {
     let mut signals = SigSet::all();
-    FAULTS.into_iter().for_each(|fault| signals.remove(fault));
+    FAULT_SIGNALS.into_iter().for_each(|fault| signals.remove(fault));
     // A signal that is blocked waits to be read, even where its default is to do nothing.
     signals.thread_block()?;
-    let started = start(command, &signals);
+    let started = spawn_child(command, &signals);
     if started.is_err() {
         // This process runs the command itself.
         signals.thread_unblock()?;
     }
     let (arrivals, child) = started?;
     // No error is known that could come now. Without a word process 1 must not end as if all was well.
-    Ok(serve(&arrivals, child).unwrap_or(1))
+    Ok(supervise(&arrivals, child).unwrap_or(1))
 }
 
-fn start(command: &mut Command, signals: &SigSet) -> io::Result<(SignalFd, Pid)> {
+fn spawn_child(command: &mut Command, signals: &SigSet) -> io::Result<(SignalFd, Pid)> {
     let arrivals = SignalFd::with_flags(signals, SfdFlags::SFD_CLOEXEC)?;
-    let child = with_first_mask(|| command.spawn())??;
+    let child = with_inherited_mask(|| command.spawn())??;
     Ok((arrivals, Pid::from_child(&child)))
 }
 
-fn serve(arrivals: &SignalFd, child: Pid) -> io::Result<u8> {
+fn supervise(arrivals: &SignalFd, child: Pid) -> io::Result<u8> {
     loop {
-        while let Some((ended, status)) = reap()? {
+        while let Some((ended, status)) = reap_child()? {
             if ended == child {
                 // The command has ended, and so has process 1: an error is nothing to tell of any more.
-                let _ = end_others(arrivals);
+                let _ = terminate_others(arrivals);
                 return Ok(exit_code(status));
             }
         }
-        if let Some(signal) = next(arrivals)? {
-            pass_on(&signal, child);
+        if let Some(signal) = read_signal(arrivals)? {
+            forward_signal(&signal, child);
         }
     }
 }
 
 /// The kernel kills all others when process 1 has ended. A keeper that is asked to end before that leaves
 /// no pipe behind.
-fn end_others(arrivals: &SignalFd) -> io::Result<()> {
+fn terminate_others(arrivals: &SignalFd) -> io::Result<()> {
     // To all that process 1 can see, but for itself.
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(-1), Signal::SIGTERM)?;
-    let clock = Clock::start();
+    let clock = Clock::start_now();
     loop {
         // It fails when there is no child any more.
-        while reap()?.is_some() {}
-        let left = GRACE.saturating_sub(clock.now());
-        if left == 0 || !wait(&[(arrivals.as_fd(), Ready::Read)], Some(left))?[0].ready {
+        while reap_child()?.is_some() {}
+        let left = TERMINATION_TIMEOUT.saturating_sub(clock.now());
+        if left == 0 || !wait_ready(&[(arrivals.as_fd(), Interest::Read)], Some(left))?[0].is_ready
+        {
             return Ok(());
         }
-        next(arrivals)?;
+        read_signal(arrivals)?;
     }
 }
 
-fn next(arrivals: &SignalFd) -> io::Result<Option<siginfo>> {
+fn read_signal(arrivals: &SignalFd) -> io::Result<Option<siginfo>> {
     match arrivals.read_signal() {
         Err(nix::errno::Errno::EINTR) => Ok(None),
         other => Ok(other?),
@@ -91,7 +92,7 @@ fn next(arrivals: &SignalFd) -> io::Result<Option<siginfo>> {
 }
 
 /// Reaps a child that has ended.
-fn reap() -> io::Result<Option<(Pid, WaitStatus)>> {
+fn reap_child() -> io::Result<Option<(Pid, WaitStatus)>> {
     loop {
         match unix::wait(WaitOptions::NOHANG) {
             Err(Errno::INTR) => {}
@@ -108,7 +109,7 @@ fn exit_code(status: WaitStatus) -> u8 {
 
 /// Passes a signal on, unless the child has it already: a terminal sends its signals to the whole process
 /// group, and the child is in it too. SIGHUP alone goes to the leader of the session.
-fn pass_on(arrived: &siginfo, child: Pid) {
+fn forward_signal(arrived: &siginfo, child: Pid) {
     const SI_KERNEL: i32 = 0x80;
     let Ok(signal) = i32::try_from(arrived.ssi_signo) else { return };
     let is_from_kernel = arrived.ssi_code == SI_KERNEL && signal != Signal::SIGHUP as i32;

@@ -11,7 +11,7 @@ use rustix::fs::{Access, access};
 
 /// The places where a program of this name may be: itself if it is a path, else one in each folder of the
 /// `PATH`.
-pub(crate) fn places_of(name: &OsStr) -> Vec<PathBuf> {
+pub(crate) fn candidate_paths(name: &OsStr) -> Vec<PathBuf> {
     match name.as_bytes().contains(&b'/') {
         true => vec![PathBuf::from(name)],
         false => {
@@ -22,7 +22,7 @@ pub(crate) fn places_of(name: &OsStr) -> Vec<PathBuf> {
 }
 
 /// Whether this is a file that this process may execute.
-pub(crate) fn is_program(path: &Path) -> bool {
+pub(crate) fn is_executable(path: &Path) -> bool {
     let executable = |mode| mode & 0o111 != 0;
     fs::metadata(path).is_ok_and(|is| is.is_file() && executable(is.mode()))
         && access(path, Access::EXEC_OK).is_ok()

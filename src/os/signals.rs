@@ -14,85 +14,85 @@ use super::Waker;
 use crate::os;
 
 /// The signal that this process was told to leave by, 0 before.
-static CAUGHT: AtomicUsize = AtomicUsize::new(0);
+static EXIT_SIGNAL: AtomicUsize = AtomicUsize::new(0);
 /// A first signal has come: the next one ends the process.
-static ASKED: AtomicBool = AtomicBool::new(false);
+static IS_EXIT_REQUESTED: AtomicBool = AtomicBool::new(false);
 /// It was told so again.
-static TWICE: AtomicBool = AtomicBool::new(false);
+static HAS_SECOND_SIGNAL: AtomicBool = AtomicBool::new(false);
 
 /// The signal that this process was told to leave by.
-pub(crate) fn caught() -> Option<i32> {
-    i32::try_from(CAUGHT.load(Ordering::SeqCst)).ok().filter(|&signal| signal != 0)
+pub(crate) fn exit_signal() -> Option<i32> {
+    i32::try_from(EXIT_SIGNAL.load(Ordering::SeqCst)).ok().filter(|&signal| signal != 0)
 }
 
 /// Whether it was told so twice: then there is nothing more to be said.
-pub(crate) fn caught_twice() -> bool {
-    TWICE.load(Ordering::SeqCst)
+pub(crate) fn has_second_signal() -> bool {
+    HAS_SECOND_SIGNAL.load(Ordering::SeqCst)
 }
 
 /// Which signals a process leaves by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Leave {
+pub(crate) enum LeaveSignals {
     /// Those that were not ignored when it was started.
-    Unignored,
+    NotIgnored,
     /// All but SIGHUP: a keeper has nothing to do with the terminal and the script that it was started
     /// from.
-    Keeper,
+    AllButHangup,
 }
 
-impl Leave {
-    fn by(self, signal: i32) -> bool {
+impl LeaveSignals {
+    fn includes(self, signal: i32) -> bool {
         match (self, signal) {
-            (Self::Keeper, signal) => signal != SIGHUP,
+            (Self::AllButHangup, signal) => signal != SIGHUP,
             // When a script is interrupted, the consumers that it has in the background come home too.
-            (Self::Unignored, SIGINT) if os::was_started_in_background() => true,
-            (Self::Unignored, signal) => !os::was_ignored(signal),
+            (Self::NotIgnored, SIGINT) if os::was_started_in_background() => true,
+            (Self::NotIgnored, signal) => !os::was_ignored(signal),
         }
     }
 }
 
 /// Wakes the returned waker at the first signal. The second signal ends the process. All of this happens
 /// in the signal handler: it needs no thread, which the system might refuse.
-pub(crate) fn catch(leave: Leave) -> anyhow::Result<Arc<Waker>> {
+pub(crate) fn install_handlers(leave: LeaveSignals) -> anyhow::Result<Arc<Waker>> {
     let waker = Arc::new(Waker::new()?);
-    for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| leave.by(signal)) {
-        catch_one(signal, &waker).context("cannot catch signals")?;
+    for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| leave.includes(signal)) {
+        install_handler(signal, &waker).context("cannot catch signals")?;
     }
-    if leave == Leave::Keeper {
+    if leave == LeaveSignals::AllButHangup {
         flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
     }
     Ok(waker)
 }
 
 /// The handler does these things in this order.
-fn catch_one(signal: i32, waker: &Waker) -> io::Result<()> {
+fn install_handler(signal: i32, waker: &Waker) -> io::Result<()> {
     if std::process::id() == 1 {
         // Process 1 cannot die by a signal of its own.
-        flag::register_conditional_shutdown(signal, 128 + signal, &ASKED)?;
+        flag::register_conditional_shutdown(signal, 128 + signal, &IS_EXIT_REQUESTED)?;
     } else {
-        flag::register_conditional_default(signal, &ASKED)?;
+        flag::register_conditional_default(signal, &IS_EXIT_REQUESTED)?;
     }
-    flag::register_usize(signal, &CAUGHT, signal.unsigned_abs() as usize)?;
+    flag::register_usize(signal, &EXIT_SIGNAL, signal.unsigned_abs() as usize)?;
     pipe::register(signal, waker.writer()?)?;
-    flag::register(signal, &ASKED)?;
+    flag::register(signal, &IS_EXIT_REQUESTED)?;
     Ok(())
 }
 
 /// What is done when a signal comes to a process that has something to clear away.
-struct Leaving<F> {
+struct SignalHandler<F> {
     waker: Arc<Waker>,
-    at_once: F,
+    cleanup: F,
 }
 
-impl<F: FnMut()> Leaving<F> {
-    fn told(&mut self, signal: i32) {
-        CAUGHT.store(signal.unsigned_abs() as usize, Ordering::SeqCst);
-        if !ASKED.swap(true, Ordering::SeqCst) {
+impl<F: FnMut()> SignalHandler<F> {
+    fn handle(&mut self, signal: i32) {
+        EXIT_SIGNAL.store(signal.unsigned_abs() as usize, Ordering::SeqCst);
+        if !IS_EXIT_REQUESTED.swap(true, Ordering::SeqCst) {
             self.waker.wake();
         } else {
-            TWICE.store(true, Ordering::SeqCst);
-            (self.at_once)();
-            std::process::exit(os::die_by(signal).into());
+            HAS_SECOND_SIGNAL.store(true, Ordering::SeqCst);
+            (self.cleanup)();
+            std::process::exit(os::die_by_signal(signal).into());
         }
     }
 }
@@ -102,14 +102,16 @@ impl<F: FnMut()> Leaving<F> {
 ///
 /// # Errors
 /// When the system refuses a thread, for example.
-pub(crate) fn catch_and_clear(
-    leave: Leave,
+pub(crate) fn install_handlers_with_cleanup(
+    leave: LeaveSignals,
     at_once: impl FnMut() + Send + 'static,
 ) -> anyhow::Result<Arc<Waker>> {
     let waker = Arc::new(Waker::new()?);
-    let leaving = Arc::new(Mutex::new(Leaving { waker: Arc::clone(&waker), at_once }));
-    let told = move |signal| leaving.lock().unwrap_or_else(PoisonError::into_inner).told(signal);
-    let others: Vec<_> = [SIGTERM, SIGHUP].into_iter().filter(|&signal| leave.by(signal)).collect();
+    let leaving =
+        Arc::new(Mutex::new(SignalHandler { waker: Arc::clone(&waker), cleanup: at_once }));
+    let told = move |signal| leaving.lock().unwrap_or_else(PoisonError::into_inner).handle(signal);
+    let others: Vec<_> =
+        [SIGTERM, SIGHUP].into_iter().filter(|&signal| leave.includes(signal)).collect();
     if !others.is_empty() {
         let mut arrivals = Signals::new(others).context("cannot catch signals")?;
         let told = told.clone();
@@ -118,14 +120,16 @@ pub(crate) fn catch_and_clear(
             .spawn(move || arrivals.forever().for_each(told))
             .context("cannot catch signals")?;
     }
-    if leave.by(SIGINT) {
-        ctrlc::set_handler(move || told(SIGINT)).map_err(system).context("cannot catch Ctrl-C")?;
+    if leave.includes(SIGINT) {
+        ctrlc::set_handler(move || told(SIGINT))
+            .map_err(into_system_error)
+            .context("cannot catch Ctrl-C")?;
     }
     Ok(waker)
 }
 
 /// What the system said, which ctrlc's own error doesn't tell.
-fn system(error: ctrlc::Error) -> anyhow::Error {
+fn into_system_error(error: ctrlc::Error) -> anyhow::Error {
     match error {
         ctrlc::Error::System(error) => error.into(),
         error => error.into(),
@@ -133,20 +137,20 @@ fn system(error: ctrlc::Error) -> anyhow::Error {
 }
 
 /// A write beyond the limit of a file's size is an error from now on, and not the end.
-pub(crate) fn do_not_die_of_large_files() -> io::Result<()> {
+pub(crate) fn ignore_file_size_signal() -> io::Result<()> {
     let told = Arc::new(AtomicBool::new(false));
     flag::register(SIGXFSZ, told)?;
     Ok(())
 }
 
 /// Wakes the waker whenever a child has died, or was stopped.
-pub(crate) fn catch_deaths(waker: &Waker) -> io::Result<()> {
+pub(crate) fn wake_on_child_exit(waker: &Waker) -> io::Result<()> {
     pipe::register(SIGCHLD, waker.writer()?)?;
     Ok(())
 }
 
 /// Wakes the waker whenever the terminal has another size.
-pub(crate) fn catch_resizes(waker: &Waker) -> io::Result<()> {
+pub(crate) fn wake_on_resize(waker: &Waker) -> io::Result<()> {
     if !os::was_ignored(SIGWINCH) {
         pipe::register(SIGWINCH, waker.writer()?)?;
     }

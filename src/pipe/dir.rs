@@ -8,26 +8,26 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
-use super::fifo::{INBOX, Slot};
+use super::fifo::{INBOX, MailboxWriter};
 use rustix::fs::{OFlags, fsync};
 use rustix::process::{Pid, geteuid, test_kill_process};
 
-use crate::os::private_file::{cannot, explain, is_at, is_open_to_others};
+use crate::os::private_file::{is_accessible_to_others, is_same_file, with_action, with_remedy};
 use crate::proc;
 
 /// What a directory has in it that is a queue: one of these.
-const FILES: [&str; 3] = [INBOX, "journal", "memory.json"];
+const QUEUE_FILES: [&str; 3] = [INBOX, "journal", "memory.json"];
 /// Of every directory that is made: for the user alone.
-const MODE: u32 = 0o700;
-const STICKY: u32 = 0o1000;
-const WRITABLE_BY_OTHERS: u32 = 0o022;
+const DIR_MODE: u32 = 0o700;
+const STICKY_BIT: u32 = 0o1000;
+const OTHERS_WRITE_BITS: u32 = 0o022;
 
 /// Why a directory is not used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DirError {
     /// It is not safe to keep a queue there.
     #[error(transparent)]
-    Unsafe(#[from] Unsafe),
+    Unsafe(#[from] UnsafeDir),
     /// The system said no.
     #[error("cannot use the directory {path}")]
     Io {
@@ -40,24 +40,24 @@ pub(crate) enum DirError {
 }
 
 impl DirError {
-    fn unusable(path: &Path, error: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), error: explain(error) }
+    fn from_io(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error: with_remedy(error) }
     }
 }
 
 /// Somebody else could reach into the directory.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unsafe {
+pub(crate) enum UnsafeDir {
     #[error("{0} is a symbolic link: name the real directory instead")]
     Symlink(PathBuf),
     #[error("{0} is not a directory: move it away, or choose another with QDEMO_DIR")]
     NotADirectory(PathBuf),
     #[error("{0} is owned by user {1}, not by you: choose another directory with QDEMO_DIR")]
-    Owner(PathBuf, u32),
+    WrongOwner(PathBuf, u32),
     #[error("others can write to {0}: run `chmod go-w` on it, or choose another with QDEMO_DIR")]
-    Writable(PathBuf),
+    WritableByOthers(PathBuf),
     #[error("others have access to {0} (mode {1:03o}): run `chmod 700` on it")]
-    Open(PathBuf, u32),
+    AccessibleToOthers(PathBuf, u32),
 }
 
 /// A directory that is the user's alone.
@@ -74,28 +74,28 @@ pub(crate) struct StartLock {
 
 /// A lock that another process holds, and that this one waits for: to be polled for reading.
 #[derive(Debug)]
-pub(crate) struct Wanted {
-    ready: PipeReader,
-    locked: mpsc::Receiver<io::Result<File>>,
+pub(crate) struct PendingLock {
+    ready_pipe: PipeReader,
+    lock_result: mpsc::Receiver<io::Result<File>>,
 }
 
 impl QueueDir {
     /// Opens the directory `name` in `base`; both are made, for the user alone, where missing.
     pub(crate) fn open_or_create(base: &Path, name: &str) -> Result<Self, DirError> {
-        let failed = DirError::unusable;
+        let failed = DirError::from_io;
         let base = std::path::absolute(base).map_err(|error| failed(base, error))?;
         // Where it fails because something else is in that place, the check tells.
         if let Some(above) = base.parent()
-            && let Err(error) = DirBuilder::new().mode(MODE).recursive(true).create(above)
+            && let Err(error) = DirBuilder::new().mode(DIR_MODE).recursive(true).create(above)
             && fs::symlink_metadata(&base).is_err()
         {
             return Err(failed(&base, error));
         }
-        make(&base).map_err(|error| failed(&base, error))?;
-        check(&base, true)?;
+        create_private_dir(&base).map_err(|error| failed(&base, error))?;
+        check_dir(&base, true)?;
         let path = base.join(name);
         loop {
-            make(&path).map_err(|error| failed(&path, error))?;
+            create_private_dir(&path).map_err(|error| failed(&path, error))?;
             match Self::open(path.clone()) {
                 // A keeper that goes has removed it at this very moment.
                 Err(DirError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
@@ -107,15 +107,15 @@ impl QueueDir {
     /// Whether there is a queue called `name` in `base`.
     pub(crate) fn exists(base: &Path, name: &str) -> Result<bool, DirError> {
         let path = base.join(name);
-        for file in FILES {
+        for file in QUEUE_FILES {
             match fs::symlink_metadata(path.join(file)) {
                 Ok(_) => return Ok(true),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
                 Err(error) => {
                     // That it is somebody else's says more.
-                    check(&path, false)?;
-                    return Err(DirError::unusable(&path, error));
+                    check_dir(&path, false)?;
+                    return Err(DirError::from_io(&path, error));
                 }
             }
         }
@@ -124,13 +124,13 @@ impl QueueDir {
 
     /// The names of the user's queues in `base`, in alphabetical order; none if that is not there. What
     /// other users have there is passed over.
-    pub(crate) fn names(base: &Path) -> Result<Vec<String>, DirError> {
-        let failed = |error| DirError::unusable(base, error);
+    pub(crate) fn queue_names(base: &Path) -> Result<Vec<String>, DirError> {
+        let failed = |error| DirError::from_io(base, error);
         let entries = match fs::read_dir(base) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(failed)?,
         };
-        check(base, true)?;
+        check_dir(base, true)?;
         let mut names = Vec::new();
         let me = geteuid().as_raw();
         for entry in entries {
@@ -148,7 +148,7 @@ impl QueueDir {
 
     /// Opens the directory `path`, which must be the user's alone.
     pub(crate) fn open(path: PathBuf) -> Result<Self, DirError> {
-        check(&path, false)?;
+        check_dir(&path, false)?;
         Ok(Self { path })
     }
 
@@ -167,13 +167,13 @@ impl QueueDir {
     pub(crate) fn lock(&self) -> io::Result<Option<StartLock>> {
         let dir = File::open(&self.path)?;
         dir.lock()?;
-        self.worth_having(dir)
+        self.lock_if_current(dir)
     }
 
     /// Begins to wait for the right to start a keeper here, with a thread of its own, as a lock cannot
     /// be polled. If the [`Wanted`] lock is dropped, the thread gives the lock back as soon as it
     /// gets it. None when the system refuses a thread.
-    pub(crate) fn want_lock(&self) -> io::Result<Option<Wanted>> {
+    pub(crate) fn request_lock(&self) -> io::Result<Option<PendingLock>> {
         let dir = File::open(&self.path)?;
         let (ready, writer) = io::pipe()?;
         let (send, locked) = mpsc::channel();
@@ -189,21 +189,21 @@ impl QueueDir {
             drop(writer);
         };
         let thread = thread::Builder::new().name("lock".to_owned()).spawn(take);
-        Ok(thread.is_ok().then_some(Wanted { ready, locked }))
+        Ok(thread.is_ok().then_some(PendingLock { ready_pipe: ready, lock_result: locked }))
     }
 
     /// The lock that was wanted, once it is ready. None when the directory has been removed meanwhile,
     /// and the right is worth nothing.
-    pub(crate) fn have_lock(&self, wanted: &Wanted) -> io::Result<Option<StartLock>> {
-        let locked = wanted.locked.recv().map_err(io::Error::other)?;
-        self.worth_having(locked?)
+    pub(crate) fn finish_lock(&self, wanted: &PendingLock) -> io::Result<Option<StartLock>> {
+        let locked = wanted.lock_result.recv().map_err(io::Error::other)?;
+        self.lock_if_current(locked?)
     }
 
     /// The same without waiting: none when somebody else has it.
     pub(crate) fn try_lock(&self) -> io::Result<Option<StartLock>> {
         let dir = File::open(&self.path)?;
         match dir.try_lock() {
-            Ok(()) => self.worth_having(dir),
+            Ok(()) => self.lock_if_current(dir),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
@@ -211,18 +211,18 @@ impl QueueDir {
 
     /// The right that a parent holds and has passed on as `file`; none if it is something else.
     pub(crate) fn inherit_lock(&self, file: File) -> io::Result<Option<StartLock>> {
-        match is_at(&file, &self.path)? {
+        match is_same_file(&file, &self.path)? {
             true => Ok(Some(StartLock { dir: file })),
             false => Ok(None),
         }
     }
 
-    fn worth_having(&self, dir: File) -> io::Result<Option<StartLock>> {
-        Ok(is_at(&dir, &self.path)?.then_some(StartLock { dir }))
+    fn lock_if_current(&self, dir: File) -> io::Result<Option<StartLock>> {
+        Ok(is_same_file(&dir, &self.path)?.then_some(StartLock { dir }))
     }
 
     /// A name for a file that is not ready to be seen.
-    pub(crate) fn hidden(&self, name: &str) -> PathBuf {
+    pub(crate) fn temp_path(&self, name: &str) -> PathBuf {
         self.path.join(format!(".{name}.{}", std::process::id()))
     }
 
@@ -230,42 +230,50 @@ impl QueueDir {
     /// A client may have made its mailbox, and not opened it yet. Then the client has come to a keeper that
     /// has gone since, finds that its mailbox is gone too, and comes again. Unfinished files are a keeper's:
     /// with the lock there is no other one.
-    pub(crate) fn sweep(&self, lock: Option<&StartLock>) -> io::Result<()> {
+    pub(crate) fn remove_stale_files(&self, lock: Option<&StartLock>) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
             let is_left = match name.strip_prefix('.').and_then(|hidden| hidden.rsplit_once('.')) {
-                Some((file, pid)) if FILES.contains(&file) && is_number(pid) && lock.is_some() => {
+                Some((file, pid))
+                    if QUEUE_FILES.contains(&file) && is_decimal(pid) && lock.is_some() =>
+                {
                     true
                 }
-                Some((_, pid)) => is_dead(pid),
+                Some((_, pid)) => is_process_dead(pid),
                 None => match name.strip_prefix("mailbox.") {
                     None => false,
-                    Some(_) if Slot::is_unread(self, &name) => true,
+                    Some(_) if MailboxWriter::is_mailbox_without_reader(self, &name) => true,
                     // Processes of another system (a container's) have numbers of their own.
                     Some(rest) => {
-                        rest.split('.').next().is_some_and(is_dead) && !Slot::is_read(self, &name)
+                        rest.split('.').next().is_some_and(is_process_dead)
+                            && !MailboxWriter::has_reader(self, &name)
                     }
                 },
             };
             if is_left {
                 let path = entry.path();
-                remove_if_there(&path).map_err(|error| cannot("remove", &path, error))?;
+                remove_file_if_exists(&path)
+                    .map_err(|error| with_action("remove", &path, error))?;
             }
         }
         Ok(())
     }
 
     /// Removes all files and pipes of a queue, whatever is in them. The caller holds the lock.
-    pub(crate) fn remove_files(&self) -> io::Result<()> {
+    pub(crate) fn remove_queue_files(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            if FILES.contains(&&*name) || name.starts_with("mailbox.") || name.starts_with('.') {
+            if QUEUE_FILES.contains(&&*name)
+                || name.starts_with("mailbox.")
+                || name.starts_with('.')
+            {
                 let path = entry.path();
-                remove_if_there(&path).map_err(|error| cannot("remove", &path, error))?;
+                remove_file_if_exists(&path)
+                    .map_err(|error| with_action("remove", &path, error))?;
             }
         }
         Ok(())
@@ -278,31 +286,31 @@ impl QueueDir {
     }
 }
 
-impl AsFd for Wanted {
+impl AsFd for PendingLock {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.ready.as_fd()
+        self.ready_pipe.as_fd()
     }
 }
 
 impl StartLock {
     /// The same right, for a child.
-    pub(crate) fn share(&self) -> io::Result<OwnedFd> {
+    pub(crate) fn duplicate_for_child(&self) -> io::Result<OwnedFd> {
         self.dir.try_clone().map(OwnedFd::from)
     }
 
     /// Gives it up for all who share it.
-    pub(crate) fn release(self) -> io::Result<()> {
+    pub(crate) fn unlock(self) -> io::Result<()> {
         self.dir.unlock()
     }
 }
 
 /// Makes sure that the entry of this directory is on the disk, and those of the directories above that may
 /// have been made with it: of each that is as [`make`] leaves it, up to the first one that is not.
-pub(crate) fn sync_entries(dir: &Path) -> io::Result<()> {
+pub(crate) fn sync_dir_entries(dir: &Path) -> io::Result<()> {
     let me = geteuid().as_raw();
     for (dir, above) in dir.ancestors().zip(dir.ancestors().skip(1)) {
         let is = fs::symlink_metadata(dir)?;
-        if !is.is_dir() || is.uid() != me || is.mode() & 0o777 != MODE {
+        if !is.is_dir() || is.uid() != me || is.mode() & 0o777 != DIR_MODE {
             break;
         }
         match File::open(above) {
@@ -315,17 +323,17 @@ pub(crate) fn sync_entries(dir: &Path) -> io::Result<()> {
 }
 
 /// Whether a queue's named pipes have such a name.
-pub(crate) fn is_pipe(name: &str) -> bool {
+pub(crate) fn is_queue_pipe_name(name: &str) -> bool {
     let hidden = name.strip_prefix(".inbox.");
-    name == INBOX || name.starts_with("mailbox.") || hidden.is_some_and(is_number)
+    name == INBOX || name.starts_with("mailbox.") || hidden.is_some_and(is_decimal)
 }
 
-fn is_number(text: &str) -> bool {
+fn is_decimal(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Removes a file; that it is not there is fine.
-pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_file_if_exists(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -333,9 +341,9 @@ pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
 }
 
 /// Makes a directory for the user alone, whatever the umask says, unless something is there.
-fn make(path: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(MODE).create(path) {
-        Ok(()) => match fs::set_permissions(path, Permissions::from_mode(MODE)) {
+fn create_private_dir(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(DIR_MODE).create(path) {
+        Ok(()) => match fs::set_permissions(path, Permissions::from_mode(DIR_MODE)) {
             // A keeper that goes has removed it at this very moment; whoever opens it sees that.
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -348,7 +356,7 @@ fn make(path: &Path) -> io::Result<()> {
 
 /// Whether there is no process of this number. One whose parent has not taken note of its death (as in a
 /// container whose first process doesn't care) is dead too, where that can be known.
-fn is_dead(pid: &str) -> bool {
+fn is_process_dead(pid: &str) -> bool {
     // The name may be anybody's. A negative number is a group's.
     let pid = pid.parse().ok().filter(|&pid| pid > 0);
     let Some((pid, process)) = pid.and_then(|pid| Some((pid, Pid::from_raw(pid)?))) else {
@@ -363,20 +371,20 @@ fn is_dead(pid: &str) -> bool {
 /// Checks that a directory is the user's and closed to everybody else. The `shared_place` that queues
 /// lie in may be seen by others, and may, as `/tmp` is, be writable to all if it lets nobody touch
 /// what belongs to others.
-fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
-    let unreadable = |error| DirError::unusable(path, error);
+fn check_dir(path: &Path, shared_place: bool) -> Result<(), DirError> {
+    let unreadable = |error| DirError::from_io(path, error);
     let found = fs::symlink_metadata(path).map_err(unreadable)?;
     if found.is_symlink() {
-        return Err(Unsafe::Symlink(path.to_owned()).into());
+        return Err(UnsafeDir::Symlink(path.to_owned()).into());
     }
     if !found.is_dir() {
-        return Err(Unsafe::NotADirectory(path.to_owned()).into());
+        return Err(UnsafeDir::NotADirectory(path.to_owned()).into());
     }
     let me = geteuid().as_raw();
-    let is_sticky = |is: &Metadata| shared_place && is.mode() & STICKY != 0;
+    let is_sticky = |is: &Metadata| shared_place && is.mode() & STICKY_BIT != 0;
     let must_be_ours = |is: &Metadata| match is.uid() {
         owner if owner == me || (owner == 0 && is_sticky(is)) => Ok(()),
-        owner => Err(Unsafe::Owner(path.to_owned(), owner)),
+        owner => Err(UnsafeDir::WrongOwner(path.to_owned(), owner)),
     };
     // What belongs to somebody else cannot be opened, as a rule.
     must_be_ours(&found)?;
@@ -389,11 +397,11 @@ fn check(path: &Path, shared_place: bool) -> Result<(), DirError> {
     let is = dir.metadata().map_err(unreadable)?;
     must_be_ours(&is)?;
     let sticky = is_sticky(&is);
-    if !shared_place && is_open_to_others(&is) {
-        return Err(Unsafe::Open(path.to_owned(), is.mode() & 0o777).into());
+    if !shared_place && is_accessible_to_others(&is) {
+        return Err(UnsafeDir::AccessibleToOthers(path.to_owned(), is.mode() & 0o777).into());
     }
-    if is.mode() & WRITABLE_BY_OTHERS != 0 && !sticky {
-        return Err(Unsafe::Writable(path.to_owned()).into());
+    if is.mode() & OTHERS_WRITE_BITS != 0 && !sticky {
+        return Err(UnsafeDir::WritableByOthers(path.to_owned()).into());
     }
     Ok(())
 }

@@ -6,8 +6,9 @@ mod fifo;
 mod owner;
 
 pub(crate) use dir::{
-    DirError, QueueDir, StartLock, Unsafe, is_pipe, remove_if_there, sync_entries,
+    DirError, QueueDir, StartLock, UnsafeDir, is_queue_pipe_name, remove_file_if_exists,
+    sync_dir_entries,
 };
-pub(crate) use fifo::{Door, Inbox, Mailbox, Slot, WIDE, make as make_fifo};
-pub(crate) use owner::{keeper_of, starter_of};
+pub(crate) use fifo::{Inbox, InboxWriter, Mailbox, MailboxWriter, WIDE_PIPE_BYTES, make_fifo};
+pub(crate) use owner::{keeper_pid, starter_pid};
 pub(crate) use rustix::pipe::PIPE_BUF;

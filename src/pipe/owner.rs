@@ -9,17 +9,17 @@ use super::fifo::INBOX;
 use crate::proc;
 
 /// The process that reads the inbox of the queue in this directory: its keeper.
-pub(crate) fn keeper_of(dir: &Path) -> Option<u32> {
-    holder_of(&dir.join(INBOX), is_for_reading)
+pub(crate) fn keeper_pid(dir: &Path) -> Option<u32> {
+    holder_pid(&dir.join(INBOX), is_read_only)
 }
 
 /// The process that holds the lock of this directory, in order to start a keeper.
-pub(crate) fn starter_of(dir: &Path) -> Option<u32> {
-    holder_of(dir, |info| info.contains("FLOCK"))
+pub(crate) fn starter_pid(dir: &Path) -> Option<u32> {
+    holder_pid(dir, |info| info.contains("FLOCK"))
 }
 
 /// Another process that has this file open in such a way, by what `/proc` tells of its descriptor.
-fn holder_of(path: &Path, has: impl Fn(&str) -> bool) -> Option<u32> {
+fn holder_pid(path: &Path, has: impl Fn(&str) -> bool) -> Option<u32> {
     let (wanted, name) = (fs::symlink_metadata(path).ok()?, path.file_name()?);
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -40,7 +40,7 @@ fn holder_of(path: &Path, has: impl Fn(&str) -> bool) -> Option<u32> {
 }
 
 /// Whether the flags of this descriptor, an octal number, are those of a reader.
-fn is_for_reading(info: &str) -> bool {
+fn is_read_only(info: &str) -> bool {
     const ACCESS: u32 = 0o3;
     let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
     let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn the_flags_of_a_descriptor_tell_whether_it_reads() {
-        assert!(is_for_reading("pos:\t0\nflags:\t02104000\nmnt_id:\t1\n"));
-        assert!(!is_for_reading("pos:\t0\nflags:\t02104001\nmnt_id:\t1\n"));
-        assert!(!is_for_reading("pos:\t0\n"));
+        assert!(is_read_only("pos:\t0\nflags:\t02104000\nmnt_id:\t1\n"));
+        assert!(!is_read_only("pos:\t0\nflags:\t02104001\nmnt_id:\t1\n"));
+        assert!(!is_read_only("pos:\t0\n"));
     }
 }

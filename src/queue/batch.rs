@@ -4,48 +4,48 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::Which;
+use super::BatchRef;
 use crate::clock::Nanos;
 
 /// Small items put one after another are kept in one piece up to this many bytes: about a write of a
 /// producer that has many.
-const PIECE: usize = 4 * 1024;
+const MAX_CHUNK_BYTES: usize = 4 * 1024;
 /// Pieces are handed out together up to this many bytes: what a client's pipe may hold, and as much as
 /// is taken in at a time, or else the line would grow while a consumer that is as fast waits for the rest.
-const HANDFUL: usize = 512 * 1024;
+const MAX_DELIVERY_BYTES: usize = 512 * 1024;
 /// And if they were accepted within this time: it is how exactly an item's age is known.
-const MOMENT: Nanos = 10_000_000;
+const MAX_AGE_SPREAD: Nanos = 10_000_000;
 /// Newlines are counted in so many bytes at once.
-const PART: usize = 512;
+const SCAN_CHUNK_BYTES: usize = 512;
 
 /// Items as lines: `count` of them, each with its newline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Lines {
+pub(crate) struct Items {
     /// How many items.
     pub(crate) count: u64,
     /// Their text, each ended by a newline.
     pub(crate) bytes: Bytes,
 }
 
-impl Lines {
+impl Items {
     /// Takes the first `n` items off; `n` is at most `count`. The bytes are shared, not copied.
     pub(crate) fn split_to(&mut self, n: u64) -> Self {
         if n >= self.count {
             return std::mem::take(self);
         }
-        let at = Self::end_of(n, &self.bytes).unwrap_or(self.bytes.len());
+        let at = Self::end_offset(n, &self.bytes).unwrap_or(self.bytes.len());
         self.count -= n;
         Self { count: n, bytes: self.bytes.split_to(at) }
     }
 
     /// Where the first `n` lines of these bytes end; if there are fewer, how many there are.
-    pub(crate) fn end_of(n: u64, bytes: &[u8]) -> Result<usize, u64> {
+    pub(crate) fn end_offset(n: u64, bytes: &[u8]) -> Result<usize, u64> {
         let mut left = n;
         if left == 0 {
             return Ok(0);
         }
         // To count newlines costs a fraction of what finding each of them does.
-        for (at, part) in (0..).step_by(PART).zip(bytes.chunks(PART)) {
+        for (at, part) in (0..).step_by(SCAN_CHUNK_BYTES).zip(bytes.chunks(SCAN_CHUNK_BYTES)) {
             let count = memchr::memchr_iter(b'\n', part).count() as u64;
             if count >= left {
                 // In range, as it is less than the part's length.
@@ -60,7 +60,7 @@ impl Lines {
     /// Lets go of the piece that these are a small part of: they may stay long after the rest of it
     /// has gone.
     pub(super) fn detach(&mut self) {
-        if self.bytes.len() < HANDFUL {
+        if self.bytes.len() < MAX_DELIVERY_BYTES {
             self.bytes = Bytes::copy_from_slice(&self.bytes);
         }
     }
@@ -75,123 +75,129 @@ impl Lines {
 
 /// Items with consecutive numbers that are up for the same attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
+pub(crate) struct Batch {
     /// The number (id) of the first item. Numbers are given in the order of acceptance, from 1.
-    pub(crate) first: u64,
+    pub(crate) first_id: u64,
     /// 1 for items that nobody has had yet, one more for each time that they came back.
     pub(crate) attempt: u32,
     /// How often whoever had them died, or had them for longer than its lease.
-    pub(crate) strikes: u32,
+    pub(crate) delivery_failures: u32,
     /// When they were accepted; the first of them, if they were put one after another.
-    pub(crate) since: Nanos,
+    pub(crate) accepted_at: Nanos,
     /// The items.
-    pub(crate) lines: Lines,
+    pub(crate) items: Items,
 }
 
-impl Run {
+impl Batch {
     /// How many items.
     pub(crate) fn count(&self) -> u64 {
-        self.lines.count
+        self.items.count
     }
 
     /// The number after that of the last item.
-    pub(crate) fn end(&self) -> u64 {
-        self.first + self.lines.count
+    pub(crate) fn end_id(&self) -> u64 {
+        self.first_id + self.items.count
     }
 
     /// Takes the first `n` items off; `n` is at most the count.
     pub(crate) fn split_to(&mut self, n: u64) -> Self {
-        let lines = self.lines.split_to(n);
-        let first = self.first;
-        self.first += lines.count;
-        let Self { attempt, strikes, since, .. } = *self;
-        Self { first, attempt, strikes, since, lines }
+        let lines = self.items.split_to(n);
+        let first = self.first_id;
+        self.first_id += lines.count;
+        let Self { attempt, delivery_failures: strikes, accepted_at: since, .. } = *self;
+        Self {
+            first_id: first,
+            attempt,
+            delivery_failures: strikes,
+            accepted_at: since,
+            items: lines,
+        }
     }
 
     /// All of it, as its holder names it.
-    pub(crate) fn which(&self) -> Which {
-        Which { first: self.first, count: self.count(), attempt: Some(self.attempt) }
+    pub(crate) fn batch_ref(&self) -> BatchRef {
+        BatchRef { first_id: self.first_id, count: self.count(), attempt: Some(self.attempt) }
     }
 
     /// Whether this, with what goes with it up to the number `end`, could be one run with `next`, were
     /// that not too long.
-    fn goes_with(&self, end: u64, next: &Self) -> bool {
-        end == next.first
-            && (self.attempt, self.strikes) == (next.attempt, next.strikes)
-            && next.since.saturating_sub(self.since) < MOMENT
+    fn can_merge(&self, end: u64, next: &Self) -> bool {
+        end == next.first_id
+            && (self.attempt, self.delivery_failures) == (next.attempt, next.delivery_failures)
+            && next.accepted_at.saturating_sub(self.accepted_at) < MAX_AGE_SPREAD
     }
 
     /// Adds what goes with it. The bytes of all are copied, once.
     pub(super) fn extend(&mut self, others: &[Self]) {
-        let pieces = || std::iter::once(&*self).chain(others).map(|run| &run.lines);
+        let pieces = || std::iter::once(&*self).chain(others).map(|run| &run.items);
         let mut bytes = Vec::with_capacity(pieces().map(|lines| lines.bytes.len()).sum());
         pieces().for_each(|lines| bytes.extend_from_slice(&lines.bytes));
         let count = pieces().map(|lines| lines.count).sum();
-        self.lines = Lines { count, bytes: bytes.into() };
+        self.items = Items { count, bytes: bytes.into() };
     }
 
     /// The items with their numbers.
-    pub(crate) fn items(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        (self.first..self.end()).zip(self.lines.iter())
+    pub(crate) fn iter_with_ids(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        (self.first_id..self.end_id()).zip(self.items.iter())
     }
 }
 
 /// What is in line: runs in the order of their numbers, which is the order of acceptance.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
-    runs: VecDeque<Run>,
+pub(crate) struct ReadyList {
+    batches: VecDeque<Batch>,
     len: u64,
 }
 
-impl Line {
+impl ReadyList {
     /// How many items are in line.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
     /// Adds a newly accepted run at the end.
-    pub(crate) fn push(&mut self, run: Run) {
+    pub(crate) fn push(&mut self, run: Batch) {
         self.len += run.count();
-        let Some(last) = self.runs.back_mut().filter(|last| {
-            last.goes_with(last.end(), &run)
-                && last.lines.bytes.len() + run.lines.bytes.len() <= PIECE
+        let Some(last) = self.batches.back_mut().filter(|last| {
+            last.can_merge(last.end_id(), &run)
+                && last.items.bytes.len() + run.items.bytes.len() <= MAX_CHUNK_BYTES
         }) else {
-            return self.runs.push_back(run);
+            return self.batches.push_back(run);
         };
         // Bytes that somebody has out are shared, and stay as they are.
-        match std::mem::take(&mut last.lines.bytes).try_into_mut() {
+        match std::mem::take(&mut last.items.bytes).try_into_mut() {
             Ok(mut bytes) => {
-                bytes.extend_from_slice(&run.lines.bytes);
-                last.lines.bytes = bytes.freeze();
-                last.lines.count += run.lines.count;
+                bytes.extend_from_slice(&run.items.bytes);
+                last.items.bytes = bytes.freeze();
+                last.items.count += run.items.count;
             }
             Err(shared) => {
-                last.lines.bytes = shared;
-                self.runs.push_back(run);
+                last.items.bytes = shared;
+                self.batches.push_back(run);
             }
         }
     }
 
     /// Puts a run back at its old place.
-    pub(crate) fn give_back(&mut self, run: Run) {
+    pub(crate) fn requeue(&mut self, run: Batch) {
         self.len += run.count();
         // Never inside another run: a run holds all numbers from its first to its last.
-        let at = self.runs.partition_point(|r| r.first < run.first);
-        self.runs.insert(at, run);
+        let at = self.batches.partition_point(|r| r.first_id < run.first_id);
+        self.batches.insert(at, run);
     }
 
     /// Takes up to `max` items from the front that can go in one run.
-    pub(crate) fn take(&mut self, max: u64) -> Option<Run> {
-        let mut run = self.take_piece(max)?;
+    pub(crate) fn take(&mut self, max: u64) -> Option<Batch> {
+        let mut run = self.take_front(max)?;
         let mut others = Vec::new();
-        let (mut bytes, mut left) = (run.lines.bytes.len(), max - run.count());
+        let (mut bytes, mut left) = (run.items.bytes.len(), max - run.count());
         while left > 0
-            && let Some(next) = self.runs.front()
-            && run.goes_with(others.last().unwrap_or(&run).end(), next)
-            && bytes + next.lines.bytes.len() <= HANDFUL
-            && let Some(other) = self.take_piece(left)
+            && let Some(next) = self.batches.front()
+            && run.can_merge(others.last().unwrap_or(&run).end_id(), next)
+            && bytes + next.items.bytes.len() <= MAX_DELIVERY_BYTES
+            && let Some(other) = self.take_front(left)
         {
-            bytes += other.lines.bytes.len();
+            bytes += other.items.bytes.len();
             left -= other.count();
             others.push(other);
         }
@@ -202,37 +208,37 @@ impl Line {
     }
 
     /// Takes up to `max` items of the first run.
-    fn take_piece(&mut self, max: u64) -> Option<Run> {
-        let front = self.runs.front_mut()?;
+    fn take_front(&mut self, max: u64) -> Option<Batch> {
+        let front = self.batches.front_mut()?;
         let run = front.split_to(max.min(front.count()));
         if front.count() == 0 {
-            self.runs.pop_front();
+            self.batches.pop_front();
         }
         self.len -= run.count();
         Some(run)
     }
 
     /// Since when the first item has been here.
-    pub(crate) fn since(&self) -> Option<Nanos> {
-        self.runs.front().map(|run| run.since)
+    pub(crate) fn oldest_accepted_at(&self) -> Option<Nanos> {
+        self.batches.front().map(|run| run.accepted_at)
     }
 
     /// Up to `max` items of one run, none of which has a number below `from`. They stay in line.
-    pub(crate) fn peek(&self, from: u64, max: u64) -> Option<Run> {
-        let at = self.runs.partition_point(|run| run.end() <= from);
-        let mut run = self.runs.get(at)?.clone();
-        run.split_to(from.saturating_sub(run.first));
+    pub(crate) fn peek(&self, from: u64, max: u64) -> Option<Batch> {
+        let at = self.batches.partition_point(|run| run.end_id() <= from);
+        let mut run = self.batches.get(at)?.clone();
+        run.split_to(from.saturating_sub(run.first_id));
         Some(run.split_to(max.min(run.count())))
     }
 
     /// All that is in line.
-    pub(crate) fn runs(&self) -> impl DoubleEndedIterator<Item = &Run> {
-        self.runs.iter()
+    pub(crate) fn batches(&self) -> impl DoubleEndedIterator<Item = &Batch> {
+        self.batches.iter()
     }
 
     /// Empties the line and tells how many items were in it.
     pub(crate) fn clear(&mut self) -> u64 {
-        self.runs.clear();
+        self.batches.clear();
         std::mem::take(&mut self.len)
     }
 }
@@ -242,20 +248,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn lines(items: &[&str]) -> Lines {
+    fn lines(items: &[&str]) -> Items {
         let text: String = items.iter().map(|i| format!("{i}\n")).collect();
-        Lines { count: items.len() as u64, bytes: Bytes::from(text) }
+        Items { count: items.len() as u64, bytes: Bytes::from(text) }
     }
 
-    fn run(first: u64, items: &[&str]) -> Run {
-        Run { first, attempt: 1, strikes: 0, since: 0, lines: lines(items) }
+    fn run(first: u64, items: &[&str]) -> Batch {
+        Batch {
+            first_id: first,
+            attempt: 1,
+            delivery_failures: 0,
+            accepted_at: 0,
+            items: lines(items),
+        }
     }
 
-    fn drain(line: &mut Line) -> Vec<(u64, u32, String)> {
+    fn drain(line: &mut ReadyList) -> Vec<(u64, u32, String)> {
         let mut all = Vec::new();
         while let Some(run) = line.take(1) {
-            let text = String::from_utf8_lossy(&run.lines.bytes).trim().to_owned();
-            all.push((run.first, run.attempt, text));
+            let text = String::from_utf8_lossy(&run.items.bytes).trim().to_owned();
+            all.push((run.first_id, run.attempt, text));
         }
         all
     }
@@ -274,7 +286,7 @@ mod tests {
     proptest! {
         #[test]
         fn lines_end_where_each_of_them_is_counted_to(
-            text in proptest::collection::vec(prop_oneof![4 => any::<u8>(), 1 => Just(b'\n')], 0..3 * PART),
+            text in proptest::collection::vec(prop_oneof![4 => any::<u8>(), 1 => Just(b'\n')], 0..3 * SCAN_CHUNK_BYTES),
             n in 0..800_u64,
         ) {
             let ends: Vec<_> = text.iter().enumerate().filter(|(_, b)| **b == b'\n').collect();
@@ -282,13 +294,13 @@ mod tests {
                 0 => Ok(0),
                 n => ends.get(n as usize - 1).map(|(at, _)| at + 1).ok_or(ends.len() as u64),
             };
-            prop_assert_eq!(Lines::end_of(n, &text), expected);
+            prop_assert_eq!(Items::end_offset(n, &text), expected);
         }
     }
 
     #[test]
     fn runs_that_follow_each_other_are_kept_in_one_piece() {
-        let mut line = Line::default();
+        let mut line = ReadyList::default();
         line.push(run(1, &["a"]));
         line.push(run(2, &["b", "c"]));
         assert_eq!(line.len(), 3);
@@ -298,40 +310,44 @@ mod tests {
 
     #[test]
     fn items_whose_ages_differ_are_kept_apart() {
-        let mut line = Line::default();
-        for (first, since) in [(1, 0), (2, MOMENT - 1), (3, MOMENT)] {
-            line.push(Run { since, ..run(first, &["x"]) });
+        let mut line = ReadyList::default();
+        for (first, since) in [(1, 0), (2, MAX_AGE_SPREAD - 1), (3, MAX_AGE_SPREAD)] {
+            line.push(Batch { accepted_at: since, ..run(first, &["x"]) });
         }
         assert_eq!(line.take(10).unwrap().count(), 2);
-        assert_eq!(line.since(), Some(MOMENT));
+        assert_eq!(line.oldest_accepted_at(), Some(MAX_AGE_SPREAD));
     }
 
     #[test]
     fn pieces_are_handed_out_together_as_far_as_they_belong_together() {
-        let large = "x".repeat(PIECE - 1);
-        let put = |first, since, attempt| Run { since, attempt, ..run(first, &[&large]) };
-        let mut line = Line::default();
+        let large = "x".repeat(MAX_CHUNK_BYTES - 1);
+        let put =
+            |first, since, attempt| Batch { accepted_at: since, attempt, ..run(first, &[&large]) };
+        let mut line = ReadyList::default();
         for first in 1..=3 {
             line.push(put(first, 0, 1));
         }
         // Of another age than the first of them, though not than the one before; then of another attempt.
-        line.push(put(4, MOMENT - 1, 1));
-        line.push(put(5, MOMENT, 1));
-        line.give_back(put(9, MOMENT, 2));
-        assert_eq!(line.runs().count(), 6);
+        line.push(put(4, MAX_AGE_SPREAD - 1, 1));
+        line.push(put(5, MAX_AGE_SPREAD, 1));
+        line.requeue(put(9, MAX_AGE_SPREAD, 2));
+        assert_eq!(line.batches().count(), 6);
         let all = line.take(10).unwrap();
-        assert_eq!((all.first, all.count(), all.since), (1, 4, 0));
-        assert_eq!(all.items().map(|(id, item)| (id, item.len())).last(), Some((4, PIECE - 1)));
-        assert_eq!(line.take(10).unwrap().which(), put(5, 0, 1).which());
-        assert_eq!(line.take(10).unwrap().which(), put(9, 0, 2).which());
+        assert_eq!((all.first_id, all.count(), all.accepted_at), (1, 4, 0));
+        assert_eq!(
+            all.iter_with_ids().map(|(id, item)| (id, item.len())).last(),
+            Some((4, MAX_CHUNK_BYTES - 1))
+        );
+        assert_eq!(line.take(10).unwrap().batch_ref(), put(5, 0, 1).batch_ref());
+        assert_eq!(line.take(10).unwrap().batch_ref(), put(9, 0, 2).batch_ref());
         assert_eq!((line.len(), line.take(1)), (0, None));
     }
 
     #[test]
     fn no_more_is_handed_out_together_than_was_asked_for_or_a_pipe_may_hold() {
-        let large = "x".repeat(PIECE - 1);
-        let mut line = Line::default();
-        let handful = (HANDFUL / PIECE) as u64;
+        let large = "x".repeat(MAX_CHUNK_BYTES - 1);
+        let mut line = ReadyList::default();
+        let handful = (MAX_DELIVERY_BYTES / MAX_CHUNK_BYTES) as u64;
         let many = handful + 3;
         for first in 1..=many {
             line.push(run(first, &[&large]));
@@ -339,33 +355,33 @@ mod tests {
         assert_eq!(line.take(3).unwrap().count(), 3);
         line.push(run(many + 1, &["a", "b", "c"]));
         let most = line.take(u64::MAX).unwrap();
-        assert_eq!((most.lines.bytes.len(), most.count()), (HANDFUL, handful));
+        assert_eq!((most.items.bytes.len(), most.count()), (MAX_DELIVERY_BYTES, handful));
         assert_eq!(line.take(2).unwrap(), run(many + 1, &["a", "b"]));
         assert_eq!(line.len(), 1);
     }
 
     #[test]
     fn to_look_at_the_line_takes_nothing_out() {
-        let mut line = Line::default();
+        let mut line = ReadyList::default();
         line.push(run(1, &["a", "b", "c"]));
-        line.push(Run { since: MOMENT, ..run(4, &["d"]) });
+        line.push(Batch { accepted_at: MAX_AGE_SPREAD, ..run(4, &["d"]) });
         assert_eq!(line.peek(0, 2), Some(run(1, &["a", "b"])));
         assert_eq!(line.peek(2, 9), Some(run(2, &["b", "c"])));
-        assert_eq!(line.peek(4, 9).unwrap().first, 4);
+        assert_eq!(line.peek(4, 9).unwrap().first_id, 4);
         assert_eq!(line.peek(5, 9), None);
         assert_eq!(line.len(), 4);
     }
 
     #[test]
     fn what_comes_back_stands_at_its_old_place() {
-        let mut line = Line::default();
+        let mut line = ReadyList::default();
         line.push(run(1, &["a", "b", "c", "d"]));
         let mut ab = line.take(2).unwrap();
         let a = ab.split_to(1);
         let mut b = ab;
         b.attempt = 2;
-        line.give_back(b);
-        line.give_back(a);
+        line.requeue(b);
+        line.requeue(a);
         let expected = [(1, 1, "a"), (2, 2, "b"), (3, 1, "c"), (4, 1, "d")];
         assert_eq!(drain(&mut line), expected.map(|(n, k, t)| (n, k, t.to_owned())));
     }

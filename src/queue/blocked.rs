@@ -2,123 +2,129 @@
 
 use std::collections::VecDeque;
 
-use super::{ClientId, Effect, Lines, NotTaken, Queue, Refusal, Run, Sentinel};
+use super::{Batch, ClientId, Effect, Items, PutRefusal, Queue, Refusal, Sentinel};
 use crate::clock::Nanos;
 use crate::role::Role;
 
 /// How many items of a client may wait for room at the most. One that sends more than it was granted,
 /// which is never more than this, is stopped there.
-pub(super) const MOST_ITEMS: u64 = 1 << 16;
+pub(super) const MAX_BLOCKED_ITEMS: u64 = 1 << 16;
 
 /// And how many bytes of them, besides the put that begins below this.
-pub(super) const MOST_BYTES: usize = 16 << 20;
+pub(super) const MAX_BLOCKED_BYTES: usize = 16 << 20;
 
 /// A put, or what of it has not been accepted yet.
 #[derive(Debug)]
-struct Put {
+struct BlockedPut {
     seq: u64,
-    lines: Lines,
+    items: Items,
 }
 
 /// The puts of a client that the queue has no room for yet.
 #[derive(Debug, Default)]
-pub(super) struct Parked {
-    puts: VecDeque<Put>,
-    items: u64,
-    bytes: usize,
+pub(super) struct BlockedPuts {
+    puts: VecDeque<BlockedPut>,
+    item_count: u64,
+    byte_count: usize,
 }
 
-impl Parked {
+impl BlockedPuts {
     pub(super) fn is_empty(&self) -> bool {
         self.puts.is_empty()
     }
 
     /// Forgets everything. The number of the last item, if there was one.
-    pub(super) fn clear(&mut self) -> Option<u64> {
+    pub(super) fn remove_all(&mut self) -> Option<u64> {
         std::mem::take(self).puts.pop_back().map(|put| put.seq)
     }
 
     /// Forgets the first put, and tells the number of its last item.
-    pub(super) fn drop_first(&mut self) -> Option<u64> {
+    pub(super) fn remove_first(&mut self) -> Option<u64> {
         let put = self.puts.pop_front()?;
-        self.leave(&put.lines);
+        self.subtract(&put.items);
         Some(put.seq)
     }
 
-    fn is_too_much(&self) -> bool {
-        self.items > MOST_ITEMS || self.bytes > MOST_BYTES
+    fn is_over_limit(&self) -> bool {
+        self.item_count > MAX_BLOCKED_ITEMS || self.byte_count > MAX_BLOCKED_BYTES
     }
 
-    fn push(&mut self, seq: u64, lines: Lines) {
-        self.items += lines.count;
-        self.bytes += lines.bytes.len();
-        self.puts.push_back(Put { seq, lines });
+    fn push(&mut self, seq: u64, lines: Items) {
+        self.item_count += lines.count;
+        self.byte_count += lines.bytes.len();
+        self.puts.push_back(BlockedPut { seq, items: lines });
     }
 
     /// Takes up to so many items of the first put: the number of the last one, the items, and
     /// whether that was all of the put.
-    fn take(&mut self, most: u64) -> Option<(u64, Lines, bool)> {
+    fn take_first(&mut self, most: u64) -> Option<(u64, Items, bool)> {
         let put = self.puts.front_mut()?;
-        let lines = put.lines.split_to(most.min(put.lines.count));
-        let seq = put.seq - put.lines.count;
-        let all = put.lines.count == 0;
+        let lines = put.items.split_to(most.min(put.items.count));
+        let seq = put.seq - put.items.count;
+        let all = put.items.count == 0;
         if all {
             self.puts.pop_front();
         }
-        self.leave(&lines);
+        self.subtract(&lines);
         Some((seq, lines, all))
     }
 
-    fn leave(&mut self, lines: &Lines) {
-        self.items -= lines.count;
-        self.bytes -= lines.bytes.len();
+    fn subtract(&mut self, lines: &Items) {
+        self.item_count -= lines.count;
+        self.byte_count -= lines.bytes.len();
     }
 }
 
 impl Queue {
     /// Takes in a put, for which there may be no room yet.
-    pub(super) fn park(
+    pub(super) fn enqueue_put(
         &mut self,
         client: ClientId,
         seq: u64,
-        lines: Lines,
+        lines: Items,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let Some(c) = self.clients.get_mut(&client) else {
             return Ok(());
         };
-        if c.parked.is_too_much() {
-            return Err(Refusal::TooFar { seq });
+        if c.blocked_puts.is_over_limit() {
+            return Err(Refusal::TooManyBlocked { seq });
         }
         let closed = match self.sentinel {
             Some(Sentinel::Closed) => true,
-            Some(Sentinel::LastProducerLeft) => c.member.role != Role::Visitor,
+            Some(Sentinel::LastProducerLeft) => c.settings.role != Role::Visitor,
             None => false,
         };
         if closed {
-            effects.push(Effect::Refused { client, seq, why: NotTaken::Closed });
+            effects.push(Effect::Refused { client, seq, reason: PutRefusal::Closed });
         } else {
-            c.parked.push(seq, lines);
-            self.putters.push_back(client);
+            c.blocked_puts.push(seq, lines);
+            self.blocked_putters.push_back(client);
             // Whoever puts first makes the queue: with a capacity, or without a limit.
             self.capacity.get_or_insert(None);
-            self.begin();
+            self.begin_if_ended();
         }
         Ok(())
     }
 
     /// Accepts what there is room for of the first put of this client.
-    pub(super) fn accept(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
-        let room = self.room();
+    pub(super) fn accept_put(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
+        let room = self.free_capacity();
         let c = self.clients.get_mut(&client)?;
-        let (seq, lines, all) = c.parked.take(room)?;
+        let (seq, lines, all) = c.blocked_puts.take_first(room)?;
         if all {
-            let at = self.putters.iter().position(|&p| p == client)?;
-            self.putters.remove(at);
+            let at = self.blocked_putters.iter().position(|&p| p == client)?;
+            self.blocked_putters.remove(at);
         }
-        let run = Run { first: self.last_number + 1, attempt: 1, strikes: 0, since: now, lines };
-        self.last_number += run.count();
-        self.line.push(run.clone());
-        Some(Effect::Accepted { client, seq, run })
+        let run = Batch {
+            first_id: self.last_id + 1,
+            attempt: 1,
+            delivery_failures: 0,
+            accepted_at: now,
+            items: lines,
+        };
+        self.last_id += run.count();
+        self.ready.push(run.clone());
+        Some(Effect::Accepted { client, seq, batch: run })
     }
 }

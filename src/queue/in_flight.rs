@@ -2,34 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use super::{ClientId, Effect, Queue, Refusal, Run, Sentinel, Which};
+use super::{Batch, BatchRef, ClientId, Effect, Queue, Refusal, Sentinel};
 use crate::clock::Nanos;
 
 /// Items that are out with a client.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct InFlight {
     /// When they were handed out.
-    pub(super) since: Nanos,
-    pub(super) run: Run,
+    pub(super) delivered_at: Nanos,
+    pub(super) batch: Batch,
     /// Their client has begun this attempt itself, and was not handed the items in it.
-    pub(super) again: bool,
+    pub(super) is_client_attempt: bool,
 }
 
 /// An item that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failed {
+pub(crate) struct FailedItem {
     /// The item: a run of one.
-    pub(crate) run: Run,
+    pub(crate) batch: Batch,
     /// What happened, for people.
-    pub(crate) why: String,
+    pub(crate) reason: String,
 }
 
 impl Queue {
     /// Takes back in line what somebody has held for longer than its lease.
-    pub(crate) fn expire(&mut self, now: Nanos, effects: &mut Vec<Effect>) {
+    pub(crate) fn expire_leases(&mut self, now: Nanos, effects: &mut Vec<Effect>) {
         while let Some((_, key, client)) = self.leases.first().copied().filter(|l| l.0 <= now) {
-            match self.let_go(client, key) {
-                Some(held) => self.strike(client, held.run, effects),
+            match self.remove_in_flight(client, key) {
+                Some(held) => self.record_delivery_failure(client, held.batch, effects),
                 // Cannot be: they are kept together. But not to go on for ever is worth a line.
                 None => drop(self.leases.pop_first()),
             }
@@ -37,71 +37,83 @@ impl Queue {
     }
 
     /// When the next lease runs out.
-    pub(crate) fn next_expiry(&self) -> Option<Nanos> {
+    pub(crate) fn next_lease_expiry(&self) -> Option<Nanos> {
         self.leases.first().map(|lease| lease.0)
     }
 
-    pub(super) fn hold(&mut self, client: ClientId, held: Held) {
+    pub(super) fn add_in_flight(&mut self, client: ClientId, held: InFlight) {
         let Some(c) = self.clients.get_mut(&client) else {
             return;
         };
-        if let Some(lease) = c.member.lease {
-            self.leases.insert((held.since.saturating_add(lease), held.run.first, client));
+        if let Some(lease) = c.settings.lease {
+            self.leases.insert((
+                held.delivered_at.saturating_add(lease),
+                held.batch.first_id,
+                client,
+            ));
         }
-        c.out.insert(held.run.first, held);
+        c.in_flight.insert(held.batch.first_id, held);
     }
 
-    fn let_go(&mut self, client: ClientId, key: u64) -> Option<Held> {
+    fn remove_in_flight(&mut self, client: ClientId, key: u64) -> Option<InFlight> {
         let c = self.clients.get_mut(&client)?;
-        let held = c.out.remove(&key)?;
-        if let Some(lease) = c.member.lease {
-            self.leases.remove(&(held.since.saturating_add(lease), key, client));
+        let held = c.in_flight.remove(&key)?;
+        if let Some(lease) = c.settings.lease {
+            self.leases.remove(&(held.delivered_at.saturating_add(lease), key, client));
         }
         Some(held)
     }
 
     /// Takes items from a client that has them as a part of one run.
-    pub(super) fn take_back(&mut self, client: ClientId, which: Which) -> Result<Run, Refusal> {
-        let Which { first, count, attempt } = which;
-        let not_out = || Refusal::NotOut(which);
+    pub(super) fn take_in_flight(
+        &mut self,
+        client: ClientId,
+        which: BatchRef,
+    ) -> Result<Batch, Refusal> {
+        let BatchRef { first_id: first, count, attempt } = which;
+        let not_out = || Refusal::NotInFlight(which);
         let c = self.clients.get(&client).ok_or_else(not_out)?;
-        let key = c.out.range(..=first).next_back().filter(|(_, held)| {
+        let key = c.in_flight.range(..=first).next_back().filter(|(_, held)| {
             // Not empty, all of it here, and not there for another time.
             count > 0
-                && first.checked_add(count).is_some_and(|end| end <= held.run.end())
-                && attempt.is_none_or(|attempt| attempt == held.run.attempt)
+                && first.checked_add(count).is_some_and(|end| end <= held.batch.end_id())
+                && attempt.is_none_or(|attempt| attempt == held.batch.attempt)
         });
         let (&key, _) = key.ok_or_else(not_out)?;
-        let Held { since, mut run, again } = self.let_go(client, key).ok_or_else(not_out)?;
+        let InFlight { delivered_at: since, batch: mut run, is_client_attempt: again } =
+            self.remove_in_flight(client, key).ok_or_else(not_out)?;
         let before = run.split_to(first - key);
         let taken = run.split_to(count);
         for run in [before, run] {
             if run.count() > 0 {
-                self.hold(client, Held { since, run, again });
+                self.add_in_flight(
+                    client,
+                    InFlight { delivered_at: since, batch: run, is_client_attempt: again },
+                );
             }
         }
         Ok(taken)
     }
 
-    pub(super) fn done(
+    pub(super) fn mark_done(
         &mut self,
         client: ClientId,
-        which: Which,
+        which: BatchRef,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let run = self.take_back(client, which)?;
-        self.out -= run.count();
-        self.done += run.count();
-        effects.push(Effect::Done { client, run });
+        let run = self.take_in_flight(client, which)?;
+        self.in_flight_count -= run.count();
+        self.done_count += run.count();
+        effects.push(Effect::Done { client, batch: run });
         Ok(())
     }
 
     /// Puts what `client` had back in line, at its old place.
-    pub(super) fn give_back(&mut self, client: ClientId, mut run: Run, effects: &mut Vec<Effect>) {
+    pub(super) fn requeue(&mut self, client: ClientId, mut run: Batch, effects: &mut Vec<Effect>) {
         run.attempt = run.attempt.saturating_add(1);
-        self.out -= run.count();
-        self.line.give_back(run.clone());
-        effects.push(Effect::Returned { client, run });
+        self.in_flight_count -= run.count();
+        self.ready.requeue(run.clone());
+        effects.push(Effect::Requeued { client, batch: run });
     }
 
     /// `client` begins another attempt at an item. Tells whether it has the item, in this attempt now:
@@ -114,25 +126,30 @@ impl Queue {
         effects: &mut Vec<Effect>,
     ) -> bool {
         let Some((key, held)) = self.clients.get(&client).and_then(|c| {
-            let (&key, held) = c.out.range(..=id).next_back()?;
-            (id < held.run.end()).then_some((key, held))
+            let (&key, held) = c.in_flight.range(..=id).next_back()?;
+            (id < held.batch.end_id()).then_some((key, held))
         }) else {
             return false;
         };
-        if held.run.attempt.checked_add(1) != Some(attempt) {
+        if held.batch.attempt.checked_add(1) != Some(attempt) {
             // It may have lost the item by its lease, and have been handed it again in this attempt.
-            return held.run.attempt == attempt && held.again;
+            return held.batch.attempt == attempt && held.is_client_attempt;
         }
-        let Some(Held { since, mut run, again }) = self.let_go(client, key) else {
+        let Some(InFlight { delivered_at: since, batch: mut run, is_client_attempt: again }) =
+            self.remove_in_flight(client, key)
+        else {
             return false;
         };
         let front = run.split_to(id - key);
-        let one = Run { attempt, ..run.split_to(1) };
-        effects.push(Effect::Attempted { client, run: one.clone() });
+        let one = Batch { attempt, ..run.split_to(1) };
+        effects.push(Effect::AttemptBegun { client, batch: one.clone() });
         // The lease goes on.
         for (run, again) in [(front, again), (one, true), (run, again)] {
             if run.count() > 0 {
-                self.hold(client, Held { since, run, again });
+                self.add_in_flight(
+                    client,
+                    InFlight { delivered_at: since, batch: run, is_client_attempt: again },
+                );
             }
         }
         true
@@ -141,74 +158,85 @@ impl Queue {
     /// Puts back in line what a keeper had handed out that died before its client could read it: as it
     /// was, if nothing behind it has been handed out. Otherwise it comes in another order than it was
     /// put in, and the attempt shows that.
-    pub(super) fn take_unseen(&mut self, client: ClientId, first: u64, effects: &mut Vec<Effect>) {
-        if let Some(Held { mut run, .. }) = self.let_go(client, first) {
-            if self.last_handed >= run.end() {
+    pub(super) fn requeue_unread(
+        &mut self,
+        client: ClientId,
+        first: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(InFlight { batch: mut run, .. }) = self.remove_in_flight(client, first) {
+            if self.last_delivered_id >= run.end_id() {
                 run.attempt = run.attempt.saturating_add(1);
             }
-            self.out -= run.count();
-            self.line.give_back(run.clone());
-            effects.push(Effect::Returned { client, run });
+            self.in_flight_count -= run.count();
+            self.ready.requeue(run.clone());
+            effects.push(Effect::Requeued { client, batch: run });
         }
     }
 
     /// Takes what `client` had out of the way: nobody gets it any more, and nothing waits for it.
-    pub(super) fn put_aside(
+    pub(super) fn mark_failed(
         &mut self,
         client: ClientId,
-        mut run: Run,
+        mut run: Batch,
         why: &str,
         effects: &mut Vec<Effect>,
     ) {
-        self.out -= run.count();
-        effects.push(Effect::Failed { client, run: run.clone(), why: why.to_owned() });
+        self.in_flight_count -= run.count();
+        effects.push(Effect::Failed { client, batch: run.clone(), reason: why.to_owned() });
         while run.count() > 0 {
             let mut run = run.split_to(1);
-            run.lines.detach();
-            self.failed.insert(run.first, Failed { run, why: why.to_owned() });
+            run.items.detach();
+            self.failed.insert(run.first_id, FailedItem { batch: run, reason: why.to_owned() });
         }
     }
 
     /// Whoever had this died, or is stuck: perhaps of it.
-    fn strike(&mut self, client: ClientId, mut run: Run, effects: &mut Vec<Effect>) {
-        run.strikes = run.strikes.saturating_add(1);
-        let most = self.clients.get(&client).map_or(0, |c| c.member.max_attempts);
-        if most == 0 || run.strikes < most {
-            return self.give_back(client, run, effects);
+    fn record_delivery_failure(
+        &mut self,
+        client: ClientId,
+        mut run: Batch,
+        effects: &mut Vec<Effect>,
+    ) {
+        run.delivery_failures = run.delivery_failures.saturating_add(1);
+        let most = self.clients.get(&client).map_or(0, |c| c.settings.max_attempts);
+        if most == 0 || run.delivery_failures < most {
+            return self.requeue(client, run, effects);
         }
-        let why = match run.strikes {
+        let why = match run.delivery_failures {
             1 => "its consumer died, or held it for longer than its lease".to_owned(),
             n => format!("{n} consumers died of it, or held it for longer than their lease"),
         };
-        self.put_aside(client, run, &why, effects);
+        self.mark_failed(client, run, &why, effects);
     }
 
     /// Takes back all that a client has.
-    pub(super) fn lose_all(&mut self, client: ClientId, died: bool, effects: &mut Vec<Effect>) {
-        let keys = self.clients.get(&client).map(|c| c.out.keys().copied().collect::<Vec<_>>());
+    pub(super) fn release_all(&mut self, client: ClientId, died: bool, effects: &mut Vec<Effect>) {
+        let keys =
+            self.clients.get(&client).map(|c| c.in_flight.keys().copied().collect::<Vec<_>>());
         for key in keys.unwrap_or_default() {
-            if let Some(Held { run, .. }) = self.let_go(client, key) {
+            if let Some(InFlight { batch: run, .. }) = self.remove_in_flight(client, key) {
                 match died {
-                    true => self.strike(client, run, effects),
-                    false => self.give_back(client, run, effects),
+                    true => self.record_delivery_failure(client, run, effects),
+                    false => self.requeue(client, run, effects),
                 }
             }
         }
     }
 
     /// Puts one item that was put aside, or all of them, back in line. Tells how many.
-    pub(super) fn retry(&mut self, id: Option<u64>) -> Result<u64, Refusal> {
+    pub(super) fn retry_failed(&mut self, id: Option<u64>) -> Result<u64, Refusal> {
         let failed = self.take_failed(id)?;
         let items = failed.len() as u64;
-        if items > 0 && self.end.is_some() && !self.begun {
+        if items > 0 && self.ended_at.is_some() && !self.has_begun {
             // What they belonged to has ended, and ends again after them.
             self.sentinel.get_or_insert(Sentinel::LastProducerLeft);
         }
-        for Failed { mut run, .. } in failed.into_values() {
-            self.begin();
+        for FailedItem { batch: mut run, .. } in failed.into_values() {
+            self.begin_if_ended();
             run.attempt = run.attempt.saturating_add(1);
-            run.strikes = 0;
-            self.line.give_back(run);
+            run.delivery_failures = 0;
+            self.ready.requeue(run);
         }
         Ok(items)
     }
@@ -217,7 +245,7 @@ impl Queue {
     pub(super) fn take_failed(
         &mut self,
         id: Option<u64>,
-    ) -> Result<BTreeMap<u64, Failed>, Refusal> {
+    ) -> Result<BTreeMap<u64, FailedItem>, Refusal> {
         let Some(id) = id else {
             return Ok(std::mem::take(&mut self.failed));
         };

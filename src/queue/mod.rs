@@ -29,31 +29,31 @@ mod types;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU64;
 
-use crate::clock::{Nanos, Stamp};
+use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
-pub(crate) use batch::{Line, Lines, Run};
-use blocked::{MOST_ITEMS, Parked};
-pub(crate) use in_flight::Failed;
-use in_flight::Held;
-pub(crate) use recovery::Replay;
+pub(crate) use batch::{Batch, Items, ReadyList};
+use blocked::{BlockedPuts, MAX_BLOCKED_ITEMS};
+pub(crate) use in_flight::FailedItem;
+use in_flight::InFlight;
+pub(crate) use recovery::Recovery;
 pub(crate) use types::{
-    Census, ClientId, Doing, Effect, Member, NotTaken, Refusal, Remains, Request, Sentinel,
-    WaitsFor, Which,
+    BatchRef, ClientActivity, ClientId, ClientSettings, Counts, Effect, PutRefusal, QueueState,
+    Refusal, Request, Sentinel, WaitReason,
 };
 
 #[derive(Debug)]
 struct Client {
-    member: Member,
+    settings: ClientSettings,
     /// Puts that the queue has no room for yet.
-    parked: Parked,
+    blocked_puts: BlockedPuts,
     /// The `max` of the get that is waiting.
-    wants: Option<u64>,
+    pending_get: Option<u64>,
     /// It waits for everything to be done.
-    joins: bool,
+    is_joining: bool,
     /// What it has, by first number.
-    out: BTreeMap<u64, Held>,
+    in_flight: BTreeMap<u64, InFlight>,
     /// The queue that it came for has ended.
-    over: bool,
+    has_ended: bool,
 }
 
 /// The queue.
@@ -62,53 +62,53 @@ pub(crate) struct Queue {
     capacity: Option<Option<NonZeroU64>>,
     /// Whether anybody may come: then the sentinel goes in by itself when the last producer leaves,
     /// and after the end a new queue begins.
-    shared: bool,
+    is_shared: bool,
     /// What is accepted is to be on the disk. Nothing here depends on it.
     sync: bool,
     sentinel: Option<Sentinel>,
-    end: Option<Stamp>,
-    begun: bool,
-    line: Line,
-    last_number: u64,
+    ended_at: Option<ProcessBirth>,
+    has_begun: bool,
+    ready: ReadyList,
+    last_id: u64,
     /// The highest number of an item that has been handed out, as far as is known.
-    last_handed: u64,
-    out: u64,
-    done: u64,
+    last_delivered_id: u64,
+    in_flight_count: u64,
+    done_count: u64,
     /// What has been put aside, by number.
-    failed: BTreeMap<u64, Failed>,
+    failed: BTreeMap<u64, FailedItem>,
     /// When a lease runs out, of which item, that is with whom.
     leases: BTreeSet<(Nanos, u64, ClientId)>,
     clients: BTreeMap<ClientId, Client>,
     /// Clients with parked puts, once a put, in the order of asking.
-    putters: VecDeque<ClientId>,
+    blocked_putters: VecDeque<ClientId>,
     /// Clients with a waiting get, in the order of asking.
-    getters: VecDeque<ClientId>,
+    waiting_getters: VecDeque<ClientId>,
     /// Clients that wait for everything to be done.
-    joiners: VecDeque<ClientId>,
+    waiting_joiners: VecDeque<ClientId>,
 }
 
 impl Queue {
     /// An empty queue. The last producer to leave ends a `shared` one, and only [`Queue::close`]
     /// does another, once and for all.
-    pub(crate) fn new(remains: Remains, shared: bool) -> Self {
+    pub(crate) fn new(remains: QueueState, shared: bool) -> Self {
         Self {
             capacity: remains.capacity,
-            shared,
+            is_shared: shared,
             sync: remains.sync,
             sentinel: remains.sentinel,
-            end: remains.end,
-            begun: remains.begun,
-            line: Line::default(),
-            last_number: remains.last_number,
-            last_handed: remains.last_number,
-            out: 0,
-            done: remains.done,
+            ended_at: remains.ended_at,
+            has_begun: remains.has_begun,
+            ready: ReadyList::default(),
+            last_id: remains.last_id,
+            last_delivered_id: remains.last_id,
+            in_flight_count: 0,
+            done_count: remains.done_count,
             failed: BTreeMap::new(),
             leases: BTreeSet::new(),
             clients: BTreeMap::new(),
-            putters: VecDeque::new(),
-            getters: VecDeque::new(),
-            joiners: VecDeque::new(),
+            blocked_putters: VecDeque::new(),
+            waiting_getters: VecDeque::new(),
+            waiting_joiners: VecDeque::new(),
         }
     }
 
@@ -120,40 +120,42 @@ impl Queue {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         match request {
-            Request::Come(member) => return self.come(client, member),
-            Request::Put { seq, lines } => return self.park(client, seq, lines, effects),
-            Request::Get { max } => return self.ask(client, max),
-            Request::Done(which) => return self.done(client, which, effects),
-            Request::GiveBack(which) => {
-                let run = self.take_back(client, which)?;
-                self.give_back(client, run, effects);
+            Request::Connect(member) => return self.connect(client, member),
+            Request::Put { seq, items: lines } => {
+                return self.enqueue_put(client, seq, lines, effects);
             }
-            Request::Fail { which, tries, why } => {
-                let mut run = self.take_back(client, which)?;
+            Request::Get { max } => return self.enqueue_get(client, max),
+            Request::Done(which) => return self.mark_done(client, which, effects),
+            Request::Requeue(which) => {
+                let run = self.take_in_flight(client, which)?;
+                self.requeue(client, run, effects);
+            }
+            Request::Fail { batch: which, try_count: tries, reason: why } => {
+                let mut run = self.take_in_flight(client, which)?;
                 run.attempt = run.attempt.saturating_add(tries.saturating_sub(1));
-                self.put_aside(client, run, &why, effects);
+                self.mark_failed(client, run, &why, effects);
             }
             Request::Attempt { id, attempt } => {
                 let items = u64::from(self.begin_attempt(client, id, attempt, effects));
-                effects.push(Effect::Counted { client, items });
+                effects.push(Effect::Affected { client, items });
             }
-            Request::NotSeen { first } => self.take_unseen(client, first, effects),
+            Request::NotReceived { first_id: first } => self.requeue_unread(client, first, effects),
             Request::Cancel => self.cancel(client, effects),
-            Request::Join => self.wait_for_all(client),
+            Request::Join => self.enqueue_join(client),
             Request::Close { now } => {
                 let items = if now { self.close_now(effects) } else { self.close() };
-                effects.push(Effect::Counted { client, items });
+                effects.push(Effect::Affected { client, items });
             }
             Request::Retry { id } => {
-                let items = self.retry(id)?;
-                effects.push(Effect::Counted { client, items });
+                let items = self.retry_failed(id)?;
+                effects.push(Effect::Affected { client, items });
             }
             Request::Drop { id } => {
                 let items = self.take_failed(id)?.len() as u64;
-                effects.push(Effect::Counted { client, items });
+                effects.push(Effect::Affected { client, items });
             }
-            Request::Leave => self.leave(client, false, effects),
-            Request::Die => self.leave(client, true, effects),
+            Request::Disconnect => self.remove_client(client, false, effects),
+            Request::ClientDied => self.remove_client(client, true, effects),
         }
         Ok(())
     }
@@ -161,25 +163,25 @@ impl Queue {
     /// Accepts the oldest parked items that there is room for, or hands out the first items in
     /// line to whoever has asked first, or tells somebody of the end, or that everything is done.
     pub(crate) fn step(&mut self, now: Nanos) -> Option<Effect> {
-        if self.room() > 0
-            && let Some(&putter) = self.putters.front()
+        if self.free_capacity() > 0
+            && let Some(&putter) = self.blocked_putters.front()
         {
-            return self.accept(now, putter);
+            return self.accept_put(now, putter);
         }
-        if self.line.len() > 0 {
-            let getter = self.getters.iter().copied().find(|&c| !self.is_told(c));
+        if self.ready.len() > 0 {
+            let getter = self.waiting_getters.iter().copied().find(|&c| !self.has_ended_for(c));
             if let Some(getter) = getter {
-                return self.hand_out(now, getter);
+                return self.deliver(now, getter);
             }
         }
-        if let Some(told) = self.getters.iter().copied().find(|&c| self.is_told(c)) {
-            return self.tell_end(told);
+        if let Some(told) = self.waiting_getters.iter().copied().find(|&c| self.has_ended_for(c)) {
+            return self.deliver_end(told);
         }
-        if self.line.len() > 0 || self.out > 0 {
+        if self.ready.len() > 0 || self.in_flight_count > 0 {
             return None;
         }
-        let client = self.joiners.pop_front()?;
-        self.clients.get_mut(&client)?.joins = false;
+        let client = self.waiting_joiners.pop_front()?;
+        self.clients.get_mut(&client)?.is_joining = false;
         Some(Effect::Joined { client, failed: self.failed.len() as u64 })
     }
 
@@ -188,8 +190,8 @@ impl Queue {
         let Some(c) = self.clients.get(&client) else {
             return false;
         };
-        (!c.parked.is_empty() && self.room() > 0)
-            || (c.wants.is_some() && (c.over || self.line.len() > 0))
+        (!c.blocked_puts.is_empty() && self.free_capacity() > 0)
+            || (c.pending_get.is_some() && (c.has_ended || self.ready.len() > 0))
     }
 
     /// Does the next thing for this client, if there is one.
@@ -198,16 +200,16 @@ impl Queue {
             return None;
         }
         let c = self.clients.get(&client)?;
-        match (c.parked.is_empty(), c.over) {
-            (false, _) => self.accept(now, client),
-            (true, true) => self.tell_end(client),
-            (true, false) => self.hand_out(now, client),
+        match (c.blocked_puts.is_empty(), c.has_ended) {
+            (false, _) => self.accept_put(now, client),
+            (true, true) => self.deliver_end(client),
+            (true, false) => self.deliver(now, client),
         }
     }
 
     /// Puts the sentinel: no more puts, and the end after what is in line. Drops nothing.
     pub(crate) fn close(&mut self) -> u64 {
-        self.begin();
+        self.begin_if_ended();
         self.sentinel = Some(Sentinel::Closed);
         0
     }
@@ -215,54 +217,55 @@ impl Queue {
     /// Drops what is parked and in line, and puts the sentinel. Tells how many items were in line.
     pub(crate) fn close_now(&mut self, effects: &mut Vec<Effect>) -> u64 {
         self.close();
-        for client in std::mem::take(&mut self.putters) {
-            let parked = self.clients.get_mut(&client).and_then(|c| c.parked.drop_first());
+        for client in std::mem::take(&mut self.blocked_putters) {
+            let parked = self.clients.get_mut(&client).and_then(|c| c.blocked_puts.remove_first());
             if let Some(seq) = parked {
-                effects.push(Effect::Refused { client, seq, why: NotTaken::Closed });
+                effects.push(Effect::Refused { client, seq, reason: PutRefusal::Closed });
             }
         }
-        self.line.clear()
+        self.ready.clear()
     }
 
     /// Whether the sentinel's turn has come, and somebody waits for it: [`Queue::end`] is next.
-    pub(crate) fn end_is_due(&self) -> bool {
-        let waits = |c: &ClientId| self.clients.get(c).is_some_and(|c| !c.over && !c.member.follow);
+    pub(crate) fn is_end_due(&self) -> bool {
+        let waits =
+            |c: &ClientId| self.clients.get(c).is_some_and(|c| !c.has_ended && !c.settings.follow);
         self.sentinel.is_some()
-            && self.putters.is_empty()
-            && self.line.len() == 0
-            && self.out == 0
-            && self.getters.iter().any(waits)
+            && self.blocked_putters.is_empty()
+            && self.ready.len() == 0
+            && self.in_flight_count == 0
+            && self.waiting_getters.iter().any(waits)
     }
 
     /// The sentinel is taken: every consumer that is here is to be told, and so is each that comes
     /// later but was `born` before `at`. The name of a shared queue is free for a new one.
-    pub(crate) fn end(&mut self, at: Stamp) {
-        if self.shared {
+    pub(crate) fn end(&mut self, at: ProcessBirth) {
+        if self.is_shared {
             self.sentinel = None;
             self.capacity = None;
             // Who has asked for it, and is still here, counts on it.
-            self.sync = self.clients.values().any(|c| c.member.sync);
-            self.begun = false;
+            self.sync = self.clients.values().any(|c| c.settings.sync);
+            self.has_begun = false;
         }
-        self.end = Some(at);
+        self.ended_at = Some(at);
         for client in self.clients.values_mut() {
-            client.over = client.member.role != Role::Producer && !client.member.follow;
+            client.has_ended = client.settings.role != Role::Producer && !client.settings.follow;
         }
     }
 
     /// How many items this client may have underway without an answer, beyond one.
-    pub(crate) fn grant(&self) -> u64 {
-        let producers = self.count(Role::Producer).max(1) as u64;
+    pub(crate) fn put_window(&self) -> u64 {
+        let producers = self.client_count(Role::Producer).max(1) as u64;
         match self.capacity.flatten() {
-            None => MOST_ITEMS,
-            Some(_) => (self.room() / producers).min(MOST_ITEMS),
+            None => MAX_BLOCKED_ITEMS,
+            Some(_) => (self.free_capacity() / producers).min(MAX_BLOCKED_ITEMS),
         }
     }
 
-    fn come(&mut self, client: ClientId, member: Member) -> Result<(), Refusal> {
+    fn connect(&mut self, client: ClientId, member: ClientSettings) -> Result<(), Refusal> {
         let producer = member.role == Role::Producer;
         let anew = producer && self.sentinel == Some(Sentinel::LastProducerLeft);
-        if anew && member.capacity.is_some() && self.line.len() == 0 && self.out == 0 {
+        if anew && member.capacity.is_some() && self.ready.len() == 0 && self.in_flight_count == 0 {
             // Nothing is left of what the old capacity was for.
             self.capacity = None;
         }
@@ -280,21 +283,21 @@ impl Queue {
             self.sentinel = None;
         }
         if producer {
-            self.begin();
+            self.begin_if_ended();
         }
         self.sync |= member.sync;
-        self.join_in(client, member);
+        self.add_client(client, member);
         Ok(())
     }
 
-    fn join_in(&mut self, client: ClientId, member: Member) {
+    fn add_client(&mut self, client: ClientId, member: ClientSettings) {
         let joined = Client {
-            over: self.comes_late(&member),
-            member,
-            parked: Parked::default(),
-            wants: None,
-            joins: false,
-            out: BTreeMap::new(),
+            has_ended: self.is_from_before_end(&member),
+            settings: member,
+            blocked_puts: BlockedPuts::default(),
+            pending_get: None,
+            is_joining: false,
+            in_flight: BTreeMap::new(),
         };
         self.clients.insert(client, joined);
     }
@@ -305,46 +308,48 @@ impl Queue {
     /// may be one of many that a loop or a pool of workers starts one after another, so what counts is
     /// whether it or any process that started it was there before the end; and it is told of the end
     /// only until something new begins.
-    fn comes_late(&self, member: &Member) -> bool {
-        let Some(end) = self.end else {
+    fn is_from_before_end(&self, member: &ClientSettings) -> bool {
+        let Some(end) = self.ended_at else {
             return false;
         };
-        let was_there = |process: &Stamp| process.before_or_at(end);
+        let was_there = |process: &ProcessBirth| process.is_at_or_before(end);
         match member.role {
             Role::Producer => false,
-            Role::Consumer => was_there(&member.born) && !member.follow,
+            Role::Consumer => was_there(&member.birth) && !member.follow,
             Role::Visitor => {
-                !self.begun && (was_there(&member.born) || member.callers.iter().any(was_there))
+                !self.has_begun
+                    && (was_there(&member.birth) || member.ancestors.iter().any(was_there))
             }
         }
     }
 
     /// Something new begins, after an end.
-    fn begin(&mut self) {
-        if !self.begun {
-            self.begun = true;
-            self.done = 0;
+    fn begin_if_ended(&mut self) {
+        if !self.has_begun {
+            self.has_begun = true;
+            self.done_count = 0;
             // A visitor that does not wait for the end of the last queue is here for this one.
-            let visits = |c: &&mut Client| c.member.role == Role::Visitor && c.wants.is_none();
-            self.clients.values_mut().filter(visits).for_each(|c| c.over = false);
+            let visits =
+                |c: &&mut Client| c.settings.role == Role::Visitor && c.pending_get.is_none();
+            self.clients.values_mut().filter(visits).for_each(|c| c.has_ended = false);
         }
     }
 
-    fn ask(&mut self, client: ClientId, max: u64) -> Result<(), Refusal> {
+    fn enqueue_get(&mut self, client: ClientId, max: u64) -> Result<(), Refusal> {
         if let Some(c) = self.clients.get_mut(&client) {
-            if c.wants.is_some() {
-                return Err(Refusal::GetTwice);
+            if c.pending_get.is_some() {
+                return Err(Refusal::GetPending);
             }
-            c.wants = Some(max.max(1));
-            self.getters.push_back(client);
+            c.pending_get = Some(max.max(1));
+            self.waiting_getters.push_back(client);
         }
         Ok(())
     }
 
-    fn wait_for_all(&mut self, client: ClientId) {
-        if let Some(c) = self.clients.get_mut(&client).filter(|c| !c.joins) {
-            c.joins = true;
-            self.joiners.push_back(client);
+    fn enqueue_join(&mut self, client: ClientId) {
+        if let Some(c) = self.clients.get_mut(&client).filter(|c| !c.is_joining) {
+            c.is_joining = true;
+            self.waiting_joiners.push_back(client);
         }
     }
 
@@ -352,70 +357,77 @@ impl Queue {
         let Some(c) = self.clients.get_mut(&client) else {
             return;
         };
-        if let Some(seq) = c.parked.clear() {
-            effects.push(Effect::Refused { client, seq, why: NotTaken::Full });
+        if let Some(seq) = c.blocked_puts.remove_all() {
+            effects.push(Effect::Refused { client, seq, reason: PutRefusal::Full });
         }
-        if c.wants.take().is_some() {
+        if c.pending_get.take().is_some() {
             effects.push(Effect::Empty { client });
         }
-        if std::mem::take(&mut c.joins) {
-            let items = self.line.len() + self.out;
+        if std::mem::take(&mut c.is_joining) {
+            let items = self.ready.len() + self.in_flight_count;
             effects.push(Effect::Unfinished { client, items });
         }
-        self.waits_for_nothing(client);
+        self.clear_waits(client);
         effects.push(Effect::Cancelled { client });
     }
 
-    fn waits_for_nothing(&mut self, client: ClientId) {
-        for waiting in [&mut self.putters, &mut self.getters, &mut self.joiners] {
+    fn clear_waits(&mut self, client: ClientId) {
+        for waiting in
+            [&mut self.blocked_putters, &mut self.waiting_getters, &mut self.waiting_joiners]
+        {
             waiting.retain(|&c| c != client);
         }
     }
 
-    fn leave(&mut self, client: ClientId, died: bool, effects: &mut Vec<Effect>) {
-        self.lose_all(client, died, effects);
+    fn remove_client(&mut self, client: ClientId, died: bool, effects: &mut Vec<Effect>) {
+        self.release_all(client, died, effects);
         let Some(gone) = self.clients.remove(&client) else {
             return;
         };
-        self.waits_for_nothing(client);
-        let last_producer = gone.member.role == Role::Producer && self.count(Role::Producer) == 0;
-        if last_producer && self.shared && !gone.member.keep_open {
+        self.clear_waits(client);
+        let last_producer =
+            gone.settings.role == Role::Producer && self.client_count(Role::Producer) == 0;
+        if last_producer && self.is_shared && !gone.settings.keep_open {
             self.sentinel.get_or_insert(Sentinel::LastProducerLeft);
         }
     }
 
-    fn hand_out(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
+    fn deliver(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
         // No more than a fair share of what is in line, so that one consumer doesn't sit on what
         // another could be doing.
-        let takers = self.count(Role::Consumer).max(self.getters.len()).max(1) as u64;
-        let share = self.line.len().div_ceil(takers);
+        let takers =
+            self.client_count(Role::Consumer).max(self.waiting_getters.len()).max(1) as u64;
+        let share = self.ready.len().div_ceil(takers);
         let c = self.clients.get_mut(&client)?;
-        let run = self.line.take(c.wants.take()?.min(share))?;
-        self.getters.retain(|&g| g != client);
-        self.out += run.count();
-        self.last_handed = self.last_handed.max(run.end() - 1);
-        self.hold(client, Held { since: now, run: run.clone(), again: false });
-        Some(Effect::Handed { client, run })
+        let run = self.ready.take(c.pending_get.take()?.min(share))?;
+        self.waiting_getters.retain(|&g| g != client);
+        self.in_flight_count += run.count();
+        self.last_delivered_id = self.last_delivered_id.max(run.end_id() - 1);
+        self.add_in_flight(
+            client,
+            InFlight { delivered_at: now, batch: run.clone(), is_client_attempt: false },
+        );
+        Some(Effect::Delivered { client, batch: run })
     }
 
-    fn tell_end(&mut self, client: ClientId) -> Option<Effect> {
+    fn deliver_end(&mut self, client: ClientId) -> Option<Effect> {
         let c = self.clients.get_mut(&client)?;
-        c.wants.take()?;
+        c.pending_get.take()?;
         // A visitor that has asked before something new began is told now, and belongs to the new queue.
-        c.over &= c.member.role == Role::Consumer || !self.begun;
-        self.getters.retain(|&g| g != client);
+        c.has_ended &= c.settings.role == Role::Consumer || !self.has_begun;
+        self.waiting_getters.retain(|&g| g != client);
         Some(Effect::Ended { client })
     }
 
     /// Whether this client is told of an end when it asks.
-    pub(crate) fn is_told(&self, client: ClientId) -> bool {
-        self.clients.get(&client).is_some_and(|c| c.over)
+    pub(crate) fn has_ended_for(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|c| c.has_ended)
     }
 
-    fn room(&self) -> u64 {
+    fn free_capacity(&self) -> u64 {
         match self.capacity.flatten() {
             None => u64::MAX,
-            Some(capacity) => capacity.get().saturating_sub(self.line.len()),
+            Some(capacity) => capacity.get().saturating_sub(self.ready.len()),
         }
     }
 }

@@ -8,42 +8,42 @@ use bytes::Bytes;
 use super::*;
 
 /// How many clients there are at a time.
-pub(crate) const CLIENTS: usize = 6;
+pub(crate) const MAX_CLIENTS: usize = 6;
 
 /// What a random client may do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Move {
+pub(crate) enum Operation {
     /// Early or late: before or after whatever end there is.
-    Join(Kind, bool),
+    Connect(ClientKind, bool),
     Put(u64),
     Get(u64),
     /// The client that has the `pick`th of the items that are out says so of it, and of those behind.
     Done {
         pick: usize,
-        part: u64,
+        count: u64,
     },
     /// A client says so of whatever numbers.
-    Claim(Which),
-    GiveBack(usize),
+    DoneArbitrary(BatchRef),
+    Requeue(usize),
     /// Another attempt at that item begins.
     Attempt(usize),
     Fail(usize),
-    Wait,
+    WaitForAll,
     Retry,
     Drop,
     Cancel,
-    Leave,
-    Die,
+    Disconnect,
+    ClientDied,
     Step,
     /// Time goes on: leases of 10 run out.
-    Later,
+    AdvanceTime,
     Close,
     CloseNow,
 }
 
 /// As what a client may come.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum ClientKind {
     Producer,
     KeepOpen,
     Consumer,
@@ -51,13 +51,13 @@ pub(crate) enum Kind {
     Visitor,
 }
 
-pub(super) fn member(role: Role) -> Member {
-    Member {
+pub(super) fn settings(role: Role) -> ClientSettings {
+    ClientSettings {
         role,
         keep_open: false,
         follow: false,
-        born: Stamp::new(10, 1),
-        callers: Vec::new(),
+        birth: ProcessBirth::new(10, 1),
+        ancestors: Vec::new(),
         lease: None,
         max_attempts: 0,
         capacity: None,
@@ -65,19 +65,19 @@ pub(super) fn member(role: Role) -> Member {
     }
 }
 
-pub(super) fn lines(items: &[&str]) -> Lines {
+pub(super) fn batch_items(items: &[&str]) -> Items {
     let text: String = items.iter().map(|item| format!("{item}\n")).collect();
-    Lines { count: items.len() as u64, bytes: Bytes::from(text) }
+    Items { count: items.len() as u64, bytes: Bytes::from(text) }
 }
 
-pub(super) fn which(first: u64, count: u64) -> Which {
-    Which { first, count, attempt: None }
+pub(super) fn batch_ref(first: u64, count: u64) -> BatchRef {
+    BatchRef { first_id: first, count, attempt: None }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Place {
-    Line,
-    Out(ClientId),
+enum ItemState {
+    Ready,
+    InFlight(ClientId),
     Failed,
     Done,
     Dropped,
@@ -85,61 +85,68 @@ enum Place {
 
 /// Keeps its own books of what the effects say.
 #[derive(Default)]
-struct Ledger {
+struct QueueModel {
     /// 0 for any.
     capacity: u64,
     /// By the queue's number: where the item is, how many attempts have begun, what it is.
-    items: BTreeMap<u64, (Place, u32, String)>,
+    items: BTreeMap<u64, (ItemState, u32, String)>,
     /// By client: the number of its last item that was sent, and accepted.
     sent: BTreeMap<ClientId, u64>,
     accepted: BTreeMap<ClientId, u64>,
 }
 
-impl Ledger {
-    fn enter(&mut self, effect: &Effect) {
+impl QueueModel {
+    fn apply_effect(&mut self, effect: &Effect) {
         match effect {
-            Effect::Accepted { client, seq, run } => {
+            Effect::Accepted { client, seq, batch: run } => {
                 let next = self.items.last_key_value().map_or(1, |(id, _)| id + 1);
-                assert_eq!(run.first, next, "numbers are given without gaps");
+                assert_eq!(run.first_id, next, "numbers are given without gaps");
                 let accepted = self.accepted.entry(*client).or_default();
                 assert_eq!(*seq, *accepted + run.count(), "each producer's order is kept");
-                for (id, item) in run.items() {
+                for (id, item) in run.iter_with_ids() {
                     *accepted += 1;
                     let text = String::from_utf8(item.to_vec()).unwrap();
                     assert_eq!(text, format!("{client}-{accepted}"));
-                    self.items.insert(id, (Place::Line, 0, text));
+                    self.items.insert(id, (ItemState::Ready, 0, text));
                 }
                 if self.capacity > 0 {
-                    assert!(self.count(Place::Line) <= self.capacity, "the capacity is exact");
+                    assert!(
+                        self.count_in(ItemState::Ready) <= self.capacity,
+                        "the capacity is exact"
+                    );
                 }
             }
-            Effect::Handed { client, run } => {
-                for (id, item) in run.items() {
-                    let first = self.items.iter().find(|(_, i)| i.0 == Place::Line).unwrap();
+            Effect::Delivered { client, batch: run } => {
+                for (id, item) in run.iter_with_ids() {
+                    let first = self.items.iter().find(|(_, i)| i.0 == ItemState::Ready).unwrap();
                     assert_eq!(*first.0, id, "first in, first out");
                     let (place, times, text) = self.items.get_mut(&id).unwrap();
                     *times += 1;
                     assert_eq!(run.attempt, *times);
                     assert_eq!(text.as_bytes(), item);
-                    *place = Place::Out(*client);
+                    *place = ItemState::InFlight(*client);
                 }
             }
-            Effect::Attempted { client, run } => {
-                for (id, _) in run.items() {
+            Effect::AttemptBegun { client, batch: run } => {
+                for (id, _) in run.iter_with_ids() {
                     let (place, times, _) = self.items.get_mut(&id).unwrap();
-                    assert_eq!(*place, Place::Out(*client));
+                    assert_eq!(*place, ItemState::InFlight(*client));
                     *times += 1;
                     assert_eq!(run.attempt, *times, "no attempt begins twice");
                 }
             }
-            Effect::Done { client, run } => self.shift(run, *client, Place::Done),
-            Effect::Returned { client, run } => self.shift(run, *client, Place::Line),
-            Effect::Failed { client, run, .. } => self.shift(run, *client, Place::Failed),
-            Effect::Refused { client, why: NotTaken::Full, .. } => {
+            Effect::Done { client, batch: run } => self.move_batch(run, *client, ItemState::Done),
+            Effect::Requeued { client, batch: run } => {
+                self.move_batch(run, *client, ItemState::Ready)
+            }
+            Effect::Failed { client, batch: run, .. } => {
+                self.move_batch(run, *client, ItemState::Failed)
+            }
+            Effect::Refused { client, reason: PutRefusal::Full, .. } => {
                 // The client may start over from what was accepted.
                 self.sent.insert(*client, self.accepted.get(client).copied().unwrap_or(0));
             }
-            Effect::Refused { client, seq, why: NotTaken::Closed } => {
+            Effect::Refused { client, seq, reason: PutRefusal::Closed } => {
                 assert_eq!(self.sent.get(client), Some(seq), "refused as a whole");
             }
             Effect::Ended { .. }
@@ -147,35 +154,35 @@ impl Ledger {
             | Effect::Joined { .. }
             | Effect::Unfinished { .. }
             | Effect::Cancelled { .. }
-            | Effect::Counted { .. } => {}
+            | Effect::Affected { .. } => {}
         }
     }
 
-    fn shift(&mut self, run: &Run, from: ClientId, to: Place) {
-        for (id, _) in run.items() {
+    fn move_batch(&mut self, run: &Batch, from: ClientId, to: ItemState) {
+        for (id, _) in run.iter_with_ids() {
             let place = &mut self.items.get_mut(&id).unwrap().0;
-            assert_eq!(*place, Place::Out(from));
+            assert_eq!(*place, ItemState::InFlight(from));
             *place = to;
         }
     }
 
-    fn move_failed(&mut self, to: Place) {
-        self.move_all(Place::Failed, to);
+    fn set_failed_state(&mut self, to: ItemState) {
+        self.move_items(ItemState::Failed, to);
     }
 
-    fn move_all(&mut self, from: Place, to: Place) {
+    fn move_items(&mut self, from: ItemState, to: ItemState) {
         for item in self.items.values_mut().filter(|item| item.0 == from) {
             item.0 = to;
         }
     }
 
-    fn count(&self, place: Place) -> u64 {
+    fn count_in(&self, place: ItemState) -> u64 {
         self.items.values().filter(|item| item.0 == place).count() as u64
     }
 
-    fn out(&self) -> Vec<(u64, ClientId)> {
+    fn in_flight(&self) -> Vec<(u64, ClientId)> {
         let out = self.items.iter().filter_map(|(id, item)| match item.0 {
-            Place::Out(client) => Some((*id, client)),
+            ItemState::InFlight(client) => Some((*id, client)),
             _ => None,
         });
         out.collect()
@@ -183,157 +190,168 @@ impl Ledger {
 }
 
 /// A queue, its clients, and the books.
-struct Play {
+struct ModelTest {
     queue: Queue,
-    ledger: Ledger,
+    model: QueueModel,
     now: Nanos,
-    ends: u64,
+    end_count: u64,
     /// How many clients have come.
-    came: usize,
+    client_count: usize,
     effects: Vec<Effect>,
 }
 
 /// Lets clients do all this with a queue of this capacity, and asserts that each item that was
 /// accepted is in exactly one place, in order, within the capacity, and that nobody waits for ever.
-pub(crate) fn play(capacity: u64, moves: impl IntoIterator<Item = (usize, Move)>) {
-    let remains = Remains { capacity: Some(NonZeroU64::new(capacity)), ..Remains::default() };
-    let mut play = Play {
+pub(crate) fn run_model_test(capacity: u64, moves: impl IntoIterator<Item = (usize, Operation)>) {
+    let remains = QueueState { capacity: Some(NonZeroU64::new(capacity)), ..QueueState::default() };
+    let mut play = ModelTest {
         queue: Queue::new(remains, true),
-        ledger: Ledger { capacity, ..Ledger::default() },
+        model: QueueModel { capacity, ..QueueModel::default() },
         now: 0,
-        ends: 0,
-        came: 0,
+        end_count: 0,
+        client_count: 0,
         effects: Vec::new(),
     };
     for (slot, action) in moves {
-        play.act(slot % CLIENTS, action);
+        play.execute(slot % MAX_CLIENTS, action);
         play.check();
     }
-    play.empty();
+    play.drain_and_check();
 }
 
-impl Play {
-    fn ask(&mut self, client: ClientId, request: Request) -> Result<(), Refusal> {
+impl ModelTest {
+    fn request(&mut self, client: ClientId, request: Request) -> Result<(), Refusal> {
         self.queue.apply(client, request, &mut self.effects)
     }
 
     /// The client in this place, if there is one.
-    fn at(&self, slot: usize) -> Option<ClientId> {
-        self.queue.clients.keys().copied().find(|client| client % CLIENTS == slot)
+    fn client_in_slot(&self, slot: usize) -> Option<ClientId> {
+        self.queue.clients.keys().copied().find(|client| client % MAX_CLIENTS == slot)
     }
 
-    fn act(&mut self, slot: usize, action: Move) {
-        let here = self.at(slot);
+    fn execute(&mut self, slot: usize, action: Operation) {
+        let here = self.client_in_slot(slot);
         match (action, here) {
-            (Move::Join(kind, late), None) => self.join(slot, kind, late),
-            (Move::Done { .. } | Move::GiveBack(_) | Move::Attempt(_) | Move::Fail(_), _) => {
-                self.answer(action);
+            (Operation::Connect(kind, late), None) => self.connect(slot, kind, late),
+            (
+                Operation::Done { .. }
+                | Operation::Requeue(_)
+                | Operation::Attempt(_)
+                | Operation::Fail(_),
+                _,
+            ) => {
+                self.acknowledge(action);
             }
-            (Move::Later, _) => {
+            (Operation::AdvanceTime, _) => {
                 self.now += 6;
-                self.queue.expire(self.now, &mut self.effects);
-                assert!(self.queue.next_expiry().is_none_or(|next| next > self.now));
+                self.queue.expire_leases(self.now, &mut self.effects);
+                assert!(self.queue.next_lease_expiry().is_none_or(|next| next > self.now));
             }
-            (Move::Close, _) => drop(self.queue.close()),
-            (Move::CloseNow, _) => self.close_now(),
-            (Move::Step, _) => self.step(),
-            (Move::Join(..), Some(_)) | (_, None) => {}
-            (Move::Put(count), Some(client)) => self.put(client, count),
-            (Move::Get(max), Some(client)) => {
-                let waits = self.queue.getters.contains(&client);
-                assert_eq!(self.ask(client, Request::Get { max }).is_err(), waits);
+            (Operation::Close, _) => drop(self.queue.close()),
+            (Operation::CloseNow, _) => self.close_now(),
+            (Operation::Step, _) => self.step(),
+            (Operation::Connect(..), Some(_)) | (_, None) => {}
+            (Operation::Put(count), Some(client)) => self.put(client, count),
+            (Operation::Get(max), Some(client)) => {
+                let waits = self.queue.waiting_getters.contains(&client);
+                assert_eq!(self.request(client, Request::Get { max }).is_err(), waits);
             }
-            (Move::Claim(which), Some(client)) => self.claim(client, which),
-            (Move::Retry, Some(client)) => {
-                self.ask(client, Request::Retry { id: None }).unwrap();
-                self.ledger.move_failed(Place::Line);
+            (Operation::DoneArbitrary(which), Some(client)) => self.done_arbitrary(client, which),
+            (Operation::Retry, Some(client)) => {
+                self.request(client, Request::Retry { id: None }).unwrap();
+                self.model.set_failed_state(ItemState::Ready);
             }
-            (Move::Drop, Some(client)) => {
-                self.ask(client, Request::Drop { id: None }).unwrap();
-                self.ledger.move_failed(Place::Dropped);
+            (Operation::Drop, Some(client)) => {
+                self.request(client, Request::Drop { id: None }).unwrap();
+                self.model.set_failed_state(ItemState::Dropped);
             }
-            (Move::Wait, Some(client)) => self.ask(client, Request::Join).unwrap(),
-            (Move::Cancel, Some(client)) => self.ask(client, Request::Cancel).unwrap(),
-            (Move::Leave, Some(client)) => self.ask(client, Request::Leave).unwrap(),
-            (Move::Die, Some(client)) => self.ask(client, Request::Die).unwrap(),
+            (Operation::WaitForAll, Some(client)) => self.request(client, Request::Join).unwrap(),
+            (Operation::Cancel, Some(client)) => self.request(client, Request::Cancel).unwrap(),
+            (Operation::Disconnect, Some(client)) => {
+                self.request(client, Request::Disconnect).unwrap()
+            }
+            (Operation::ClientDied, Some(client)) => {
+                self.request(client, Request::ClientDied).unwrap()
+            }
         }
     }
 
     /// Each coming is a new client, as the keeper numbers them.
-    fn join(&mut self, slot: usize, kind: Kind, late: bool) {
+    fn connect(&mut self, slot: usize, kind: ClientKind, late: bool) {
         let role = match kind {
-            Kind::Producer | Kind::KeepOpen => Role::Producer,
-            Kind::Consumer | Kind::Follower => Role::Consumer,
-            Kind::Visitor => Role::Visitor,
+            ClientKind::Producer | ClientKind::KeepOpen => Role::Producer,
+            ClientKind::Consumer | ClientKind::Follower => Role::Consumer,
+            ClientKind::Visitor => Role::Visitor,
         };
-        let member = Member {
-            keep_open: matches!(kind, Kind::KeepOpen),
-            follow: matches!(kind, Kind::Follower),
-            born: Stamp::new(if late { 200 } else { 10 }, 1),
+        let member = ClientSettings {
+            keep_open: matches!(kind, ClientKind::KeepOpen),
+            follow: matches!(kind, ClientKind::Follower),
+            birth: ProcessBirth::new(if late { 200 } else { 10 }, 1),
             lease: Some(10),
             max_attempts: 2,
-            ..member(role)
+            ..settings(role)
         };
-        self.came += 1;
-        self.ask(self.came * CLIENTS + slot, Request::Come(member)).unwrap();
+        self.client_count += 1;
+        self.request(self.client_count * MAX_CLIENTS + slot, Request::Connect(member)).unwrap();
     }
 
     fn put(&mut self, client: ClientId, count: u64) {
-        let sent = self.ledger.sent.entry(client).or_default();
+        let sent = self.model.sent.entry(client).or_default();
         let items: Vec<_> = (1..=count).map(|i| format!("{client}-{}", *sent + i)).collect();
         *sent += count;
         let seq = *sent;
         let items: Vec<_> = items.iter().map(String::as_str).collect();
-        self.ask(client, Request::Put { seq, lines: lines(&items) }).unwrap();
+        self.request(client, Request::Put { seq, items: batch_items(&items) }).unwrap();
         if let Some(effect) = self.effects.pop() {
-            self.ledger.enter(&effect);
-            *self.ledger.sent.entry(client).or_default() -= count;
+            self.model.apply_effect(&effect);
+            *self.model.sent.entry(client).or_default() -= count;
         }
     }
 
     /// Somebody who has items says what has become of them.
-    fn answer(&mut self, action: Move) {
-        let out = self.ledger.out();
+    fn acknowledge(&mut self, action: Operation) {
+        let out = self.model.in_flight();
         let pick = |pick: usize| (!out.is_empty()).then(|| out[pick % out.len()]);
         let mut ask = |client, request| self.queue.apply(client, request, &mut self.effects);
         match action {
-            Move::Done { pick: n, part } => {
+            Operation::Done { pick: n, count: part } => {
                 let Some((first, client)) = pick(n) else { return };
                 let all_his = (first..first + part).all(|id| out.contains(&(id, client)));
-                let taken = ask(client, Request::Done(which(first, part))).is_ok();
+                let taken = ask(client, Request::Done(batch_ref(first, part))).is_ok();
                 // Items of several runs take several `done`s.
                 assert!(!taken || all_his);
                 assert!(taken || part > 1);
             }
-            Move::GiveBack(n) => {
+            Operation::Requeue(n) => {
                 let Some((id, client)) = pick(n) else { return };
-                ask(client, Request::GiveBack(which(id, 1))).unwrap();
+                ask(client, Request::Requeue(batch_ref(id, 1))).unwrap();
             }
-            Move::Attempt(n) => {
+            Operation::Attempt(n) => {
                 let Some((id, client)) = pick(n) else { return };
-                let attempt = self.ledger.items[&id].1 + 1;
+                let attempt = self.model.items[&id].1 + 1;
                 ask(client, Request::Attempt { id, attempt }).unwrap();
                 // To say it once more, and to speak of another one, changes nothing.
                 ask(client, Request::Attempt { id, attempt }).unwrap();
                 ask(client, Request::Attempt { id, attempt: attempt + 5 }).unwrap();
             }
-            Move::Fail(n) => {
+            Operation::Fail(n) => {
                 let Some((id, client)) = pick(n) else { return };
-                let (which, why) = (which(id, 1), String::new());
-                ask(client, Request::Fail { which, tries: 1, why }).unwrap();
+                let (which, why) = (batch_ref(id, 1), String::new());
+                ask(client, Request::Fail { batch: which, try_count: 1, reason: why }).unwrap();
             }
             _ => {}
         }
     }
 
     /// What is not out with a client, in that attempt, is not its to speak of.
-    fn claim(&mut self, client: ClientId, which: Which) {
-        let Which { first, count, attempt } = which;
-        let taken = self.ask(client, Request::Done(which)).is_ok();
+    fn done_arbitrary(&mut self, client: ClientId, which: BatchRef) {
+        let BatchRef { first_id: first, count, attempt } = which;
+        let taken = self.request(client, Request::Done(which)).is_ok();
         for id in first..first.saturating_add(count.min(100)) {
-            let item = self.ledger.items.get(&id);
+            let item = self.model.items.get(&id);
             let his = item.is_some_and(|(place, times, _)| {
-                *place == Place::Out(client) && attempt.is_none_or(|attempt| attempt == *times)
+                *place == ItemState::InFlight(client)
+                    && attempt.is_none_or(|attempt| attempt == *times)
             });
             assert!(his || !taken, "{id} is not with {client}");
         }
@@ -342,31 +360,31 @@ impl Play {
 
     fn close_now(&mut self) {
         let dropped = self.queue.close_now(&mut self.effects);
-        assert_eq!(dropped, self.ledger.count(Place::Line));
-        self.ledger.move_all(Place::Line, Place::Dropped);
+        assert_eq!(dropped, self.model.count_in(ItemState::Ready));
+        self.model.move_items(ItemState::Ready, ItemState::Dropped);
         let mut refused = BTreeMap::new();
         for effect in self.effects.drain(..) {
-            let Effect::Refused { client, seq, why: NotTaken::Closed } = effect else {
+            let Effect::Refused { client, seq, reason: PutRefusal::Closed } = effect else {
                 panic!("{effect:?}");
             };
-            let sent = self.ledger.sent.get(&client).copied().unwrap_or(0);
+            let sent = self.model.sent.get(&client).copied().unwrap_or(0);
             assert!(seq <= sent);
-            let accepted = self.ledger.accepted.get(&client).copied().unwrap_or(0);
+            let accepted = self.model.accepted.get(&client).copied().unwrap_or(0);
             assert!(accepted < seq, "what is accepted is not refused");
             refused.insert(client, accepted);
         }
         // What they put from here on follows what was accepted.
-        self.ledger.sent.append(&mut refused);
+        self.model.sent.append(&mut refused);
     }
 
     fn step(&mut self) {
-        if self.queue.end_is_due() {
-            assert_eq!(self.ledger.count(Place::Line), 0);
-            assert!(self.ledger.out().is_empty());
-            self.queue.end(Stamp::new(100, 1));
-            self.ends += 1;
+        if self.queue.is_end_due() {
+            assert_eq!(self.model.count_in(ItemState::Ready), 0);
+            assert!(self.model.in_flight().is_empty());
+            self.queue.end(ProcessBirth::new(100, 1));
+            self.end_count += 1;
             // The next queue of this name has the capacity that it is given.
-            self.ledger.capacity = 0;
+            self.model.capacity = 0;
         }
         self.effects.extend(self.queue.step(self.now));
     }
@@ -375,40 +393,40 @@ impl Play {
     fn check(&mut self) {
         for effect in self.effects.drain(..) {
             if matches!(effect, Effect::Ended { .. }) {
-                assert!(self.ends > 0, "nobody is told of an end before there is one");
+                assert!(self.end_count > 0, "nobody is told of an end before there is one");
             }
-            self.ledger.enter(&effect);
+            self.model.apply_effect(&effect);
         }
-        let census = self.queue.census();
-        assert_eq!(census.in_line, self.ledger.count(Place::Line));
-        assert_eq!(census.out, self.ledger.out().len() as u64);
-        assert_eq!(census.failed, self.ledger.count(Place::Failed));
-        assert!(self.queue.leases.len() <= self.ledger.out().len(), "no lease of nothing");
+        let census = self.queue.counts();
+        assert_eq!(census.ready, self.model.count_in(ItemState::Ready));
+        assert_eq!(census.in_flight, self.model.in_flight().len() as u64);
+        assert_eq!(census.failed, self.model.count_in(ItemState::Failed));
+        assert!(self.queue.leases.len() <= self.model.in_flight().len(), "no lease of nothing");
     }
 
     /// Whoever is still there and asks is told or served in the end: nobody waits for ever.
-    fn empty(mut self) {
+    fn drain_and_check(mut self) {
         let consumer = usize::MAX;
         for client in self.queue.clients.keys().copied().collect::<Vec<_>>() {
-            self.ask(client, Request::Leave).unwrap();
+            self.request(client, Request::Disconnect).unwrap();
         }
-        self.queue.end = None;
-        self.ask(consumer, Request::Come(member(Role::Consumer))).unwrap();
+        self.queue.ended_at = None;
+        self.request(consumer, Request::Connect(settings(Role::Consumer))).unwrap();
         self.queue.close();
         loop {
             self.check();
-            self.ask(consumer, Request::Get { max: 100 }).unwrap();
-            if self.queue.end_is_due() {
+            self.request(consumer, Request::Get { max: 100 }).unwrap();
+            if self.queue.is_end_due() {
                 break;
             }
-            let Some(Effect::Handed { run, .. }) = self.queue.step(self.now) else {
+            let Some(Effect::Delivered { batch: run, .. }) = self.queue.step(self.now) else {
                 panic!("a get with items in line must be served");
             };
-            self.ledger.enter(&Effect::Handed { client: consumer, run: run.clone() });
-            self.ask(consumer, Request::Done(run.which())).unwrap();
+            self.model.apply_effect(&Effect::Delivered { client: consumer, batch: run.clone() });
+            self.request(consumer, Request::Done(run.batch_ref())).unwrap();
         }
-        let gone = [Place::Done, Place::Failed, Place::Dropped];
-        let gone = gone.map(|place| self.ledger.count(place));
-        assert_eq!(gone.iter().sum::<u64>(), self.ledger.items.len() as u64);
+        let gone = [ItemState::Done, ItemState::Failed, ItemState::Dropped];
+        let gone = gone.map(|place| self.model.count_in(place));
+        assert_eq!(gone.iter().sum::<u64>(), self.model.items.len() as u64);
     }
 }

@@ -2,24 +2,27 @@
 
 use std::num::NonZeroU64;
 
-use super::{Census, Client, ClientId, Doing, Failed, Queue, Remains, Run, Sentinel, WaitsFor};
+use super::{
+    Batch, Client, ClientActivity, ClientId, Counts, FailedItem, Queue, QueueState, Sentinel,
+    WaitReason,
+};
 use crate::clock::Nanos;
 use crate::role::Role;
 
 impl Queue {
     /// How many items there are.
-    pub(crate) fn census(&self) -> Census {
-        Census {
-            in_line: self.line.len(),
-            out: self.out,
-            done: self.done,
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            ready: self.ready.len(),
+            in_flight: self.in_flight_count,
+            done: self.done_count,
             failed: self.failed.len() as u64,
         }
     }
 
     /// How many clients of this role are here.
-    pub(crate) fn count(&self, role: Role) -> usize {
-        self.clients.values().filter(|c| c.member.role == role).count()
+    pub(crate) fn client_count(&self, role: Role) -> usize {
+        self.clients.values().filter(|c| c.settings.role == role).count()
     }
 
     /// How many items may be in line; none for any number.
@@ -33,70 +36,78 @@ impl Queue {
     }
 
     /// Whether the last queue of this name has ended, and no new one has begun.
-    pub(crate) fn is_over(&self) -> bool {
-        self.end.is_some() && !self.begun
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended_at.is_some() && !self.has_begun
     }
 
     /// What each client is about, in the order in which they came.
-    pub(crate) fn doing(&self) -> impl Iterator<Item = Doing> {
-        self.clients.iter().map(|(&client, c)| Doing {
+    pub(crate) fn client_activities(&self) -> impl Iterator<Item = ClientActivity> {
+        self.clients.iter().map(|(&client, c)| ClientActivity {
             client,
-            role: c.member.role,
-            waits_for: match (c.parked.is_empty(), c.wants, c.joins) {
-                (false, _, _) => Some(WaitsFor::Room),
-                (true, Some(_), _) => Some(WaitsFor::Item),
-                (true, None, true) => Some(WaitsFor::Done),
+            role: c.settings.role,
+            wait_reason: match (c.blocked_puts.is_empty(), c.pending_get, c.is_joining) {
+                (false, _, _) => Some(WaitReason::Room),
+                (true, Some(_), _) => Some(WaitReason::Item),
+                (true, None, true) => Some(WaitReason::Done),
                 (true, None, false) => None,
             },
-            holds: c.out.values().map(|held| held.run.count()).sum(),
-            since: c.out.values().map(|held| held.since).min(),
+            in_flight: c.in_flight.values().map(|held| held.batch.count()).sum(),
+            oldest_delivered_at: c.in_flight.values().map(|held| held.delivered_at).min(),
         })
     }
 
     /// Whether this client waits for room, or for items.
-    pub(crate) fn is_owed(&self, client: ClientId) -> bool {
-        self.clients.get(&client).is_some_and(|c| !c.parked.is_empty() || c.wants.is_some())
+    pub(crate) fn is_waiting(&self, client: ClientId) -> bool {
+        self.clients
+            .get(&client)
+            .is_some_and(|c| !c.blocked_puts.is_empty() || c.pending_get.is_some())
     }
 
     /// Since when the oldest item that isn't done has been here.
-    pub(crate) fn oldest(&self) -> Option<Nanos> {
-        let out = self.clients.values().flat_map(|c| c.out.values().map(|held| held.run.since));
-        out.chain(self.line.since()).min()
+    pub(crate) fn oldest_accepted_at(&self) -> Option<Nanos> {
+        let out = self
+            .clients
+            .values()
+            .flat_map(|c| c.in_flight.values().map(|held| held.batch.accepted_at));
+        out.chain(self.ready.oldest_accepted_at()).min()
     }
 
     /// Up to `max` items of those in line, from number `from` on. They stay there.
-    pub(crate) fn peek(&self, from: u64, max: u64) -> Option<Run> {
-        self.line.peek(from, max)
+    pub(crate) fn peek(&self, from: u64, max: u64) -> Option<Batch> {
+        self.ready.peek(from, max)
     }
 
     /// The first item that was put aside, from number `from` on.
-    pub(crate) fn failed_from(&self, from: u64) -> Option<&Failed> {
+    pub(crate) fn next_failed(&self, from: u64) -> Option<&FailedItem> {
         self.failed.range(from..).next().map(|(_, failed)| failed)
     }
 
     /// All runs in line, in their order.
-    pub(crate) fn line(&self) -> impl Iterator<Item = &Run> {
-        self.line.runs()
+    pub(crate) fn ready(&self) -> impl Iterator<Item = &Batch> {
+        self.ready.batches()
     }
 
     /// The items that are out, and whose client has begun their attempt itself.
-    pub(crate) fn again(&self) -> impl Iterator<Item = &Run> {
-        let held = self.clients.values().flat_map(|c| c.out.values());
-        held.filter(|held| held.again).map(|held| &held.run)
+    pub(crate) fn client_attempts(&self) -> impl Iterator<Item = &Batch> {
+        let held = self.clients.values().flat_map(|c| c.in_flight.values());
+        held.filter(|held| held.is_client_attempt).map(|held| &held.batch)
     }
 
     /// All runs that are out: with whom, and since when.
-    pub(crate) fn out(&self) -> impl Iterator<Item = (ClientId, Nanos, &Run)> {
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (ClientId, Nanos, &Batch)> {
         let runs = |(&client, c)| {
-            let Client { out, .. }: &Client = c;
-            out.values().map(move |held| (client, held.since, &held.run))
+            let Client { in_flight: out, .. }: &Client = c;
+            out.values().map(move |held| (client, held.delivered_at, &held.batch))
         };
         self.clients.iter().flat_map(runs)
     }
 
     /// All runs that are out with this client.
-    pub(crate) fn held_by(&self, client: ClientId) -> impl Iterator<Item = &Run> {
-        self.clients.get(&client).into_iter().flat_map(|c| c.out.values().map(|held| &held.run))
+    pub(crate) fn in_flight_of(&self, client: ClientId) -> impl Iterator<Item = &Batch> {
+        self.clients
+            .get(&client)
+            .into_iter()
+            .flat_map(|c| c.in_flight.values().map(|held| &held.batch))
     }
 
     /// Whether what is accepted is to be on the disk.
@@ -105,20 +116,20 @@ impl Queue {
     }
 
     /// All that was put aside.
-    pub(crate) fn failed(&self) -> impl Iterator<Item = &Failed> {
+    pub(crate) fn failed(&self) -> impl Iterator<Item = &FailedItem> {
         self.failed.values()
     }
 
     /// What is to be remembered when nobody keeps the queue.
-    pub(crate) fn remains(&self) -> Remains {
-        Remains {
+    pub(crate) fn state(&self) -> QueueState {
+        QueueState {
             sentinel: self.sentinel,
             capacity: self.capacity,
             sync: self.sync,
-            end: self.end,
-            begun: self.begun,
-            last_number: self.last_number,
-            done: self.done,
+            ended_at: self.ended_at,
+            has_begun: self.has_begun,
+            last_id: self.last_id,
+            done_count: self.done_count,
         }
     }
 }

@@ -2,48 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use super::in_flight::Held;
-use super::{ClientId, Failed, Line, Member, Queue, Remains, Run};
+use super::in_flight::InFlight;
+use super::{Batch, ClientId, ClientSettings, FailedItem, Queue, QueueState, ReadyList};
 use crate::clock::Nanos;
 
 /// Where each item is, as far as has been told.
 #[derive(Debug, Default)]
-pub(crate) struct Replay {
-    line: Runs<()>,
-    out: Runs<Holder>,
-    failed: BTreeMap<u64, Failed>,
+pub(crate) struct Recovery {
+    ready: BatchMap<()>,
+    in_flight: BatchMap<RecoveredClient>,
+    failed: BTreeMap<u64, FailedItem>,
     /// The number of the last item.
-    last_number: u64,
+    last_id: u64,
     /// How many have been done.
-    done: u64,
+    done_count: u64,
 }
 
 /// Who has items, and since when.
 #[derive(Clone, Copy, Debug)]
-struct Holder {
+struct RecoveredClient {
     client: ClientId,
-    since: Nanos,
+    delivered_at: Nanos,
     /// The client has begun this attempt itself.
-    again: bool,
+    is_client_attempt: bool,
 }
 
 /// Runs by the number of their first item, and something of each.
 #[derive(Debug)]
-struct Runs<T>(BTreeMap<u64, (T, Run)>);
+struct BatchMap<T>(BTreeMap<u64, (T, Batch)>);
 
-impl<T> Default for Runs<T> {
+impl<T> Default for BatchMap<T> {
     fn default() -> Self {
         Self(BTreeMap::new())
     }
 }
 
-impl<T: Copy> Runs<T> {
-    fn add(&mut self, what: T, run: Run) {
-        self.0.insert(run.first, (what, run));
+impl<T: Copy> BatchMap<T> {
+    fn add(&mut self, what: T, run: Batch) {
+        self.0.insert(run.first_id, (what, run));
     }
 
     /// Takes out what there is of `count` items from number `first` on.
-    fn take(&mut self, first: u64, count: u64) -> Vec<Run> {
+    fn take(&mut self, first: u64, count: u64) -> Vec<Batch> {
         let end = first.saturating_add(count);
         let before = self.0.range(..first).next_back().map(|(&key, _)| key);
         let within = self.0.range(first..end).map(|(&key, _)| key);
@@ -51,8 +51,8 @@ impl<T: Copy> Runs<T> {
         let mut taken = Vec::new();
         for key in keys {
             let Some((what, mut run)) = self.0.remove(&key) else { continue };
-            let head = run.split_to(first.saturating_sub(run.first).min(run.count()));
-            let middle = run.split_to(end.saturating_sub(run.first).min(run.count()));
+            let head = run.split_to(first.saturating_sub(run.first_id).min(run.count()));
+            let middle = run.split_to(end.saturating_sub(run.first_id).min(run.count()));
             if middle.count() > 0 {
                 taken.push(middle);
             }
@@ -66,64 +66,84 @@ impl<T: Copy> Runs<T> {
     }
 }
 
-impl Replay {
+impl Recovery {
     /// These are in line.
-    pub(crate) fn put(&mut self, run: Run) {
-        self.last_number = self.last_number.max(run.end() - 1);
-        self.line.add((), run);
+    pub(crate) fn add_ready(&mut self, run: Batch) {
+        self.last_id = self.last_id.max(run.end_id() - 1);
+        self.ready.add((), run);
     }
 
     /// These are with this client, since then.
-    pub(crate) fn out(&mut self, client: ClientId, first: u64, count: u64, since: Nanos) {
+    pub(crate) fn mark_in_flight(
+        &mut self,
+        client: ClientId,
+        first: u64,
+        count: u64,
+        since: Nanos,
+    ) {
         // They were handed out as one run, however they were put, and may come back as any part of it.
-        for run in joined(self.line.take(first, count)) {
-            self.out.add(Holder { client, since, again: false }, run);
+        for run in merge_adjacent(self.ready.take(first, count)) {
+            self.in_flight.add(
+                RecoveredClient { client, delivered_at: since, is_client_attempt: false },
+                run,
+            );
         }
     }
 
     /// These are done.
-    pub(crate) fn done(&mut self, first: u64, count: u64) {
-        self.done += self.out.take(first, count).iter().map(Run::count).sum::<u64>();
+    pub(crate) fn mark_done(&mut self, first: u64, count: u64) {
+        self.done_count += self.in_flight.take(first, count).iter().map(Batch::count).sum::<u64>();
     }
 
     /// This one is still out, in another attempt.
-    pub(crate) fn attempt(&mut self, id: u64, attempt: u32) {
-        let held = self.out.0.range(..=id).next_back().filter(|(_, (_, run))| id < run.end());
+    pub(crate) fn begin_attempt(&mut self, id: u64, attempt: u32) {
+        let held =
+            self.in_flight.0.range(..=id).next_back().filter(|(_, (_, run))| id < run.end_id());
         if let Some((_, &(holder, _))) = held {
-            for run in self.out.take(id, 1) {
-                self.out.add(Holder { again: true, ..holder }, Run { attempt, ..run });
+            for run in self.in_flight.take(id, 1) {
+                self.in_flight.add(
+                    RecoveredClient { is_client_attempt: true, ..holder },
+                    Batch { attempt, ..run },
+                );
             }
         }
     }
 
     /// These are in line again, for another attempt.
-    pub(crate) fn back(&mut self, first: u64, count: u64, attempt: u32, strikes: u32) {
-        for run in self.out.take(first, count) {
-            self.line.add((), Run { attempt, strikes, ..run });
+    pub(crate) fn requeue(&mut self, first: u64, count: u64, attempt: u32, strikes: u32) {
+        for run in self.in_flight.take(first, count) {
+            self.ready.add((), Batch { attempt, delivery_failures: strikes, ..run });
         }
     }
 
     /// These are put aside.
-    pub(crate) fn failed(&mut self, first: u64, count: u64, attempt: u32, strikes: u32, why: &str) {
-        for mut run in self.out.take(first, count) {
-            (run.attempt, run.strikes) = (attempt, strikes);
+    pub(crate) fn mark_failed(
+        &mut self,
+        first: u64,
+        count: u64,
+        attempt: u32,
+        strikes: u32,
+        why: &str,
+    ) {
+        for mut run in self.in_flight.take(first, count) {
+            (run.attempt, run.delivery_failures) = (attempt, strikes);
             while run.count() > 0 {
                 let run = run.split_to(1);
-                self.failed.insert(run.first, Failed { run, why: why.to_owned() });
+                self.failed.insert(run.first_id, FailedItem { batch: run, reason: why.to_owned() });
             }
         }
     }
 
     /// What was put aside is in line again; none for all of it.
-    pub(crate) fn retry(&mut self, id: Option<u64>) {
-        for Failed { run, .. } in self.take_failed(id) {
+    pub(crate) fn retry_failed(&mut self, id: Option<u64>) {
+        for FailedItem { batch: run, .. } in self.take_failed(id) {
             let attempt = run.attempt.saturating_add(1);
-            self.line.add((), Run { attempt, strikes: 0, ..run });
+            self.ready.add((), Batch { attempt, delivery_failures: 0, ..run });
         }
     }
 
     /// What was put aside is forgotten; none for all of it.
-    pub(crate) fn take_failed(&mut self, id: Option<u64>) -> Vec<Failed> {
+    pub(crate) fn take_failed(&mut self, id: Option<u64>) -> Vec<FailedItem> {
         match id {
             Some(id) => self.failed.remove(&id).into_iter().collect(),
             None => std::mem::take(&mut self.failed).into_values().collect(),
@@ -131,66 +151,74 @@ impl Replay {
     }
 
     /// What was in line is dropped.
-    pub(crate) fn clear(&mut self) {
-        self.line = Runs::default();
+    pub(crate) fn clear_ready(&mut self) {
+        self.ready = BatchMap::default();
     }
 
     /// So many were done before all that is told from here on.
-    pub(crate) fn set_done(&mut self, done: u64) {
-        self.done = done;
+    pub(crate) fn set_done_count(&mut self, done: u64) {
+        self.done_count = done;
     }
 
     /// The queue, with these clients. What others had is back in line.
-    pub(crate) fn finish(
+    pub(crate) fn into_queue(
         mut self,
-        remains: Remains,
-        clients: impl IntoIterator<Item = (ClientId, Member)>,
+        remains: QueueState,
+        clients: impl IntoIterator<Item = (ClientId, ClientSettings)>,
     ) -> Queue {
-        let last_number = remains.last_number.max(self.last_number);
-        let mut queue = Queue::new(Remains { last_number, done: self.done, ..remains }, true);
+        let last_number = remains.last_id.max(self.last_id);
+        let mut queue = Queue::new(
+            QueueState { last_id: last_number, done_count: self.done_count, ..remains },
+            true,
+        );
         for (client, member) in clients {
-            queue.join_in(client, member);
+            queue.add_client(client, member);
         }
-        for (Holder { client, since, again }, run) in std::mem::take(&mut self.out).0.into_values()
+        for (RecoveredClient { client, delivered_at: since, is_client_attempt: again }, run) in
+            std::mem::take(&mut self.in_flight).0.into_values()
         {
             if queue.clients.contains_key(&client) {
-                queue.out += run.count();
-                queue.hold(client, Held { since, run, again });
+                queue.in_flight_count += run.count();
+                queue.add_in_flight(
+                    client,
+                    InFlight { delivered_at: since, batch: run, is_client_attempt: again },
+                );
             } else {
                 let attempt = run.attempt.saturating_add(1);
-                self.line.add((), Run { attempt, ..run });
+                self.ready.add((), Batch { attempt, ..run });
             }
         }
-        for ((), run) in self.line.0.into_values() {
-            queue.line.push(run);
+        for ((), run) in self.ready.0.into_values() {
+            queue.ready.push(run);
         }
         queue.failed = self.failed;
-        queue.last_handed = last_handed(&queue.line, last_number);
+        queue.last_delivered_id = last_delivered_id(&queue.ready, last_number);
         queue
     }
 }
 
 /// The highest number that has been handed out: all above it are in line, and were never anywhere else.
-fn last_handed(line: &Line, last_number: u64) -> u64 {
-    let never_out = |last: &u64, run: &Run| run.end() - 1 == *last && run.attempt == 1;
+fn last_delivered_id(line: &ReadyList, last_number: u64) -> u64 {
+    let never_out = |last: &u64, run: &Batch| run.end_id() - 1 == *last && run.attempt == 1;
     let mut last = last_number;
-    for run in line.runs().rev() {
+    for run in line.batches().rev() {
         if !never_out(&last, run) {
             break;
         }
-        last = run.first - 1;
+        last = run.first_id - 1;
     }
     last
 }
 
 /// Runs that follow one another, as one each.
-fn joined(runs: Vec<Run>) -> Vec<Run> {
-    let mut joined: Vec<Run> = Vec::new();
+fn merge_adjacent(runs: Vec<Batch>) -> Vec<Batch> {
+    let mut joined: Vec<Batch> = Vec::new();
     for run in runs {
         match joined.last_mut() {
             Some(last)
-                if last.end() == run.first
-                    && (last.attempt, last.strikes) == (run.attempt, run.strikes) =>
+                if last.end_id() == run.first_id
+                    && (last.attempt, last.delivery_failures)
+                        == (run.attempt, run.delivery_failures) =>
             {
                 last.extend(&[run]);
             }
@@ -203,83 +231,86 @@ fn joined(runs: Vec<Run>) -> Vec<Run> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::{Lines, Request, Which};
+    use crate::queue::{BatchRef, Items, Request};
     use crate::role::Role;
     use crate::wire::Hello;
 
-    fn run(first: u64, items: &[&str]) -> Run {
+    fn run(first: u64, items: &[&str]) -> Batch {
         let text: String = items.iter().map(|item| format!("{item}\n")).collect();
-        let lines = Lines { count: items.len() as u64, bytes: text.into() };
-        Run { first, attempt: 1, strikes: 0, since: 0, lines }
+        let lines = Items { count: items.len() as u64, bytes: text.into() };
+        Batch { first_id: first, attempt: 1, delivery_failures: 0, accepted_at: 0, items: lines }
     }
 
-    fn in_line(queue: &Queue) -> Vec<(u64, u32, String)> {
+    fn ready_items(queue: &Queue) -> Vec<(u64, u32, String)> {
         let (mut all, mut from) = (Vec::new(), 1);
         while let Some(run) = queue.peek(from, 1) {
-            from = run.end();
-            let text = String::from_utf8_lossy(&run.lines.bytes).trim().to_owned();
-            all.push((run.first, run.attempt, text));
+            from = run.end_id();
+            let text = String::from_utf8_lossy(&run.items.bytes).trim().to_owned();
+            all.push((run.first_id, run.attempt, text));
         }
         all
     }
 
     #[test]
     fn every_item_is_where_it_was_and_what_was_out_is_back() {
-        let mut replay = Replay::default();
-        replay.put(run(1, &["a", "b", "c", "d"]));
-        replay.put(run(5, &["e", "f"]));
-        replay.out(7, 1, 5, 0);
-        replay.done(2, 1);
-        replay.back(3, 1, 2, 1);
-        replay.failed(4, 1, 3, 2, "odd");
-        let queue = replay.finish(Remains { done: 7, ..Remains::default() }, []);
+        let mut replay = Recovery::default();
+        replay.add_ready(run(1, &["a", "b", "c", "d"]));
+        replay.add_ready(run(5, &["e", "f"]));
+        replay.mark_in_flight(7, 1, 5, 0);
+        replay.mark_done(2, 1);
+        replay.requeue(3, 1, 2, 1);
+        replay.mark_failed(4, 1, 3, 2, "odd");
+        let queue = replay.into_queue(QueueState { done_count: 7, ..QueueState::default() }, []);
         let expected = [(1, 2, "a"), (3, 2, "c"), (5, 2, "e"), (6, 1, "f")];
-        assert_eq!(in_line(&queue), expected.map(|(n, k, t)| (n, k, t.to_owned())));
-        let failed = queue.failed_from(1).unwrap();
-        assert_eq!((failed.run.first, failed.run.attempt, failed.why.as_str()), (4, 3, "odd"));
-        assert_eq!((queue.remains().last_number, queue.census().done), (6, 1));
+        assert_eq!(ready_items(&queue), expected.map(|(n, k, t)| (n, k, t.to_owned())));
+        let failed = queue.next_failed(1).unwrap();
+        assert_eq!(
+            (failed.batch.first_id, failed.batch.attempt, failed.reason.as_str()),
+            (4, 3, "odd")
+        );
+        assert_eq!((queue.state().last_id, queue.counts().done), (6, 1));
     }
 
     #[test]
     fn what_was_handed_out_together_can_be_done_in_any_parts() {
-        let mut replay = Replay::default();
-        replay.put(run(1, &["a", "b"]));
-        replay.put(run(3, &["c", "d"]));
-        replay.out(7, 1, 4, 5);
-        let consumer = crate::keeper::Known::new(Hello::new(Role::Consumer)).member();
-        let mut queue = replay.finish(Remains::default(), [(7, consumer)]);
-        let which = Which { first: 2, count: 2, attempt: Some(1) };
+        let mut replay = Recovery::default();
+        replay.add_ready(run(1, &["a", "b"]));
+        replay.add_ready(run(3, &["c", "d"]));
+        replay.mark_in_flight(7, 1, 4, 5);
+        let consumer = crate::keeper::ClientRecord::new(Hello::new(Role::Consumer)).settings();
+        let mut queue = replay.into_queue(QueueState::default(), [(7, consumer)]);
+        let which = BatchRef { first_id: 2, count: 2, attempt: Some(1) };
         queue.apply(7, Request::Done(which), &mut Vec::new()).unwrap();
-        assert_eq!((queue.census().done, queue.census().out), (2, 2));
+        assert_eq!((queue.counts().done, queue.counts().in_flight), (2, 2));
     }
 
     #[test]
     fn an_attempt_that_has_begun_is_not_begun_again() {
-        let mut replay = Replay::default();
-        replay.put(run(1, &["a", "b", "c"]));
-        replay.out(7, 1, 3, 5);
-        replay.attempt(2, 2);
-        replay.attempt(2, 3);
-        replay.attempt(9, 2);
+        let mut replay = Recovery::default();
+        replay.add_ready(run(1, &["a", "b", "c"]));
+        replay.mark_in_flight(7, 1, 3, 5);
+        replay.begin_attempt(2, 2);
+        replay.begin_attempt(2, 3);
+        replay.begin_attempt(9, 2);
         // The client is not known: what it had is back in line.
-        let queue = replay.finish(Remains::default(), []);
+        let queue = replay.into_queue(QueueState::default(), []);
         let expected = [(1, 2, "a"), (2, 4, "b"), (3, 2, "c")];
-        assert_eq!(in_line(&queue), expected.map(|(n, k, t)| (n, k, t.to_owned())));
+        assert_eq!(ready_items(&queue), expected.map(|(n, k, t)| (n, k, t.to_owned())));
     }
 
     /// Two consumers have been handed an item each, by a keeper that died before the first one read its own.
-    fn handed(second: bool) -> Queue {
-        let mut replay = Replay::default();
-        replay.put(run(1, &["x"]));
-        replay.put(run(2, &["y"]));
-        replay.out(7, 1, 1, 0);
+    fn with_one_unread(second: bool) -> Queue {
+        let mut replay = Recovery::default();
+        replay.add_ready(run(1, &["x"]));
+        replay.add_ready(run(2, &["y"]));
+        replay.mark_in_flight(7, 1, 1, 0);
         if second {
-            replay.out(8, 2, 1, 0);
+            replay.mark_in_flight(8, 2, 1, 0);
         }
-        let consumer = || crate::keeper::Known::new(Hello::new(Role::Consumer)).member();
+        let consumer = || crate::keeper::ClientRecord::new(Hello::new(Role::Consumer)).settings();
         let members = [(7, consumer()), (8, consumer())];
-        let mut queue = replay.finish(Remains::default(), members);
-        queue.apply(7, Request::NotSeen { first: 1 }, &mut Vec::new()).unwrap();
+        let mut queue = replay.into_queue(QueueState::default(), members);
+        queue.apply(7, Request::NotReceived { first_id: 1 }, &mut Vec::new()).unwrap();
         queue
     }
 
@@ -291,31 +322,35 @@ mod tests {
                 .map(|&(number, attempt, item)| (number, attempt, item.to_owned()))
                 .collect()
         };
-        assert_eq!(in_line(&handed(false)), all(&[(1, 1, "x"), (2, 1, "y")]));
-        assert_eq!(in_line(&handed(true)), all(&[(1, 2, "x")]));
+        assert_eq!(ready_items(&with_one_unread(false)), all(&[(1, 1, "x"), (2, 1, "y")]));
+        assert_eq!(ready_items(&with_one_unread(true)), all(&[(1, 2, "x")]));
     }
 
     #[test]
     fn what_the_next_keeper_hands_out_before_shows_in_the_attempt_too() {
-        let mut replay = Replay::default();
-        replay.put(run(1, &["x", "y"]));
-        replay.out(7, 1, 1, 0);
-        let consumer = || crate::keeper::Known::new(Hello::new(Role::Consumer)).member();
-        let mut queue = replay.finish(Remains::default(), [(7, consumer()), (8, consumer())]);
+        let mut replay = Recovery::default();
+        replay.add_ready(run(1, &["x", "y"]));
+        replay.mark_in_flight(7, 1, 1, 0);
+        let consumer = || crate::keeper::ClientRecord::new(Hello::new(Role::Consumer)).settings();
+        let mut queue =
+            replay.into_queue(QueueState::default(), [(7, consumer()), (8, consumer())]);
         queue.apply(8, Request::Get { max: 1 }, &mut Vec::new()).unwrap();
         assert!(queue.step(0).is_some(), "y is handed out");
-        queue.apply(7, Request::NotSeen { first: 1 }, &mut Vec::new()).unwrap();
-        assert_eq!(in_line(&queue), [(1, 2, "x".to_owned())]);
+        queue.apply(7, Request::NotReceived { first_id: 1 }, &mut Vec::new()).unwrap();
+        assert_eq!(ready_items(&queue), [(1, 2, "x".to_owned())]);
     }
 
     #[test]
     fn what_is_told_of_items_that_are_not_there_is_nothing() {
-        let mut replay = Replay::default();
-        replay.put(run(3, &["c"]));
-        replay.out(7, 1, 2, 0);
-        replay.done(1, 5);
-        replay.back(9, 9, 1, 0);
-        replay.retry(Some(7));
-        assert_eq!(in_line(&replay.finish(Remains::default(), [])), [(3, 1, "c".to_owned())]);
+        let mut replay = Recovery::default();
+        replay.add_ready(run(3, &["c"]));
+        replay.mark_in_flight(7, 1, 2, 0);
+        replay.mark_done(1, 5);
+        replay.requeue(9, 9, 1, 0);
+        replay.retry_failed(Some(7));
+        assert_eq!(
+            ready_items(&replay.into_queue(QueueState::default(), [])),
+            [(3, 1, "c".to_owned())]
+        );
     }
 }

@@ -4,8 +4,8 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lines, Run};
-use crate::clock::{Nanos, Stamp};
+use super::{Batch, Items};
+use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
 
 /// A client, as long as it is there.
@@ -13,7 +13,7 @@ pub(crate) type ClientId = usize;
 
 /// What a client says of itself when it comes.
 #[derive(Clone, Debug)]
-pub(crate) struct Member {
+pub(crate) struct ClientSettings {
     /// Producer or consumer.
     pub(crate) role: Role,
     /// A producer that doesn't end the queue when it is the last to leave.
@@ -21,9 +21,9 @@ pub(crate) struct Member {
     /// A consumer that stays when the queue ends.
     pub(crate) follow: bool,
     /// When its process started.
-    pub(crate) born: Stamp,
+    pub(crate) birth: ProcessBirth,
     /// The processes that started it. A visitor is told of an end too if one of them was there before.
-    pub(crate) callers: Vec<Stamp>,
+    pub(crate) ancestors: Vec<ProcessBirth>,
     /// How long it may hold an item.
     pub(crate) lease: Option<Nanos>,
     /// An item that was held by so many who died, or whose lease ran out, is put aside when this
@@ -39,13 +39,13 @@ pub(crate) struct Member {
 #[derive(Clone, Debug)]
 pub(crate) enum Request {
     /// A client comes.
-    Come(Member),
+    Connect(ClientSettings),
     /// Put these items; `seq` is the client's own number of the last of them.
     Put {
         /// Counts the client's items from 1.
         seq: u64,
         /// The items.
-        lines: Lines,
+        items: Items,
     },
     /// Get up to `max` items.
     Get {
@@ -53,17 +53,17 @@ pub(crate) enum Request {
         max: u64,
     },
     /// The client has dealt with what it has out.
-    Done(Which),
+    Done(BatchRef),
     /// The client gives back what it has out.
-    GiveBack(Which),
+    Requeue(BatchRef),
     /// The client has failed with these items, which it has out: they are put aside.
     Fail {
         /// The items.
-        which: Which,
+        batch: BatchRef,
         /// How often they were tried in this attempt.
-        tries: u32,
+        try_count: u32,
         /// Why, for people.
-        why: String,
+        reason: String,
     },
     /// The client begins another attempt at an item, which it has out.
     Attempt {
@@ -74,9 +74,9 @@ pub(crate) enum Request {
     },
     /// The client has never seen the run that begins with this number: it is as if it had not been
     /// handed out.
-    NotSeen {
+    NotReceived {
         /// The number.
-        first: u64,
+        first_id: u64,
     },
     /// The client waits no longer: for room, for items, for everything to be done.
     Cancel,
@@ -98,16 +98,16 @@ pub(crate) enum Request {
         id: Option<u64>,
     },
     /// A client goes.
-    Leave,
+    Disconnect,
     /// A client has died.
-    Die,
+    ClientDied,
 }
 
 /// Items that a client has out, as a part of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Which {
+pub(crate) struct BatchRef {
     /// The number of the first one.
-    pub(crate) first: u64,
+    pub(crate) first_id: u64,
     /// How many.
     pub(crate) count: u64,
     /// In which attempt they came: a client can lose an item, and be handed it again.
@@ -116,7 +116,7 @@ pub(crate) struct Which {
 
 /// Why items are not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotTaken {
+pub(crate) enum PutRefusal {
     /// The queue takes no more.
     Closed,
     /// There is no room, and the client doesn't wait for it.
@@ -133,7 +133,7 @@ pub(crate) enum Effect {
         /// The client's number of the last of them.
         seq: u64,
         /// The items, as they were numbered.
-        run: Run,
+        batch: Batch,
     },
     /// This client's items up to `seq` will not be accepted.
     Refused {
@@ -142,37 +142,37 @@ pub(crate) enum Effect {
         /// The client's number of the last of them.
         seq: u64,
         /// Why not.
-        why: NotTaken,
+        reason: PutRefusal,
     },
     /// These items are out now, with this client.
-    Handed {
+    Delivered {
         /// Who has them.
         client: ClientId,
         /// The items.
-        run: Run,
+        batch: Batch,
     },
     /// These items are done.
     Done {
         /// Who had them.
         client: ClientId,
         /// The items.
-        run: Run,
+        batch: Batch,
     },
     /// These items are back in line, one attempt higher if anybody has seen them.
-    Returned {
+    Requeued {
         /// Who had them.
         client: ClientId,
         /// The items.
-        run: Run,
+        batch: Batch,
     },
     /// These items are put aside.
     Failed {
         /// Who had them.
         client: ClientId,
         /// The items.
-        run: Run,
+        batch: Batch,
         /// Why, for people.
-        why: String,
+        reason: String,
     },
     /// This client is to be told that the queue has ended.
     Ended {
@@ -204,14 +204,14 @@ pub(crate) enum Effect {
         client: ClientId,
     },
     /// This item is out with the client in another attempt now.
-    Attempted {
+    AttemptBegun {
         /// With whom.
         client: ClientId,
         /// The item.
-        run: Run,
+        batch: Batch,
     },
     /// What this client asked for has been done to so many items.
-    Counted {
+    Affected {
         /// Whom to tell.
         client: ClientId,
         /// How many.
@@ -225,17 +225,17 @@ impl Effect {
         match self {
             Self::Accepted { client, .. }
             | Self::Refused { client, .. }
-            | Self::Handed { client, .. }
+            | Self::Delivered { client, .. }
             | Self::Done { client, .. }
-            | Self::Returned { client, .. }
+            | Self::Requeued { client, .. }
             | Self::Failed { client, .. }
-            | Self::Attempted { client, .. }
+            | Self::AttemptBegun { client, .. }
             | Self::Ended { client }
             | Self::Empty { client }
             | Self::Joined { client, .. }
             | Self::Unfinished { client, .. }
             | Self::Cancelled { client }
-            | Self::Counted { client, .. } => *client,
+            | Self::Affected { client, .. } => *client,
         }
     }
 }
@@ -248,22 +248,22 @@ pub(crate) enum Refusal {
     )]
     Capacity { have: String, asked: String },
     #[error("too much waits for room: the items up to {seq} are not taken")]
-    TooFar { seq: u64 },
+    TooManyBlocked { seq: u64 },
     #[error("a get is waiting already: one at a time")]
-    GetTwice,
-    #[error("{} items from {} on are not out with this client, or not any more", .0.count, .0.first)]
-    NotOut(Which),
+    GetPending,
+    #[error("{} items from {} on are not out with this client, or not any more", .0.count, .0.first_id)]
+    NotInFlight(BatchRef),
     #[error("no item {id} has failed: `qdemo failed` lists those that have")]
     NotFailed { id: u64 },
 }
 
 /// The number of items in each place. Each accepted item is in exactly one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Census {
+pub(crate) struct Counts {
     /// Accepted and not handed out.
-    pub(crate) in_line: u64,
+    pub(crate) ready: u64,
     /// Handed out and not done.
-    pub(crate) out: u64,
+    pub(crate) in_flight: u64,
     /// Done, since the queue began.
     pub(crate) done: u64,
     /// Put aside.
@@ -272,23 +272,23 @@ pub(crate) struct Census {
 
 /// What a client is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Doing {
+pub(crate) struct ClientActivity {
     /// Which client.
     pub(crate) client: ClientId,
     /// As what it came.
     pub(crate) role: Role,
     /// What it waits for.
-    pub(crate) waits_for: Option<WaitsFor>,
+    pub(crate) wait_reason: Option<WaitReason>,
     /// How many items it has out.
-    pub(crate) holds: u64,
+    pub(crate) in_flight: u64,
     /// Since when it has had the one that it has had for the longest.
-    pub(crate) since: Option<Nanos>,
+    pub(crate) oldest_delivered_at: Option<Nanos>,
 }
 
 /// What a client can wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum WaitsFor {
+pub(crate) enum WaitReason {
     /// Room for what it puts.
     Room,
     /// Items.
@@ -299,7 +299,7 @@ pub(crate) enum WaitsFor {
 
 /// What of a queue outlives the process that keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Remains {
+pub(crate) struct QueueState {
     /// The sentinel stands: nobody has been told yet that the queue ended.
     pub(crate) sentinel: Option<Sentinel>,
     /// The capacity of the queue, if one was asked for.
@@ -307,13 +307,13 @@ pub(crate) struct Remains {
     /// What is accepted is to be on the disk.
     pub(crate) sync: bool,
     /// When the last queue of this name ended.
-    pub(crate) end: Option<Stamp>,
+    pub(crate) ended_at: Option<ProcessBirth>,
     /// Whether a new queue has begun since.
-    pub(crate) begun: bool,
+    pub(crate) has_begun: bool,
     /// The number of the last item that was accepted, 0 before.
-    pub(crate) last_number: u64,
+    pub(crate) last_id: u64,
     /// How many items are done, since the queue began.
-    pub(crate) done: u64,
+    pub(crate) done_count: u64,
 }
 
 /// The sentinel: why it is there decides who may take it back.

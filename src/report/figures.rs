@@ -1,7 +1,7 @@
 //! Figures for people.
 
 /// Four digits that mean something.
-pub(super) fn number(value: Option<f64>) -> String {
+pub(super) fn format_number(value: Option<f64>) -> String {
     let Some(value) = value else {
         return "–".to_owned();
     };
@@ -18,7 +18,7 @@ pub(super) fn number(value: Option<f64>) -> String {
 }
 
 /// Seconds, in the unit that suits them.
-pub(super) fn time(value: Option<f64>) -> String {
+pub(super) fn format_seconds(value: Option<f64>) -> String {
     let (value, unit) = match value {
         None => return "–".to_owned(),
         Some(s) if s == 0.0 || s.abs() >= 1.0 => (s, "s"),
@@ -26,7 +26,7 @@ pub(super) fn time(value: Option<f64>) -> String {
         Some(s) if s.abs() >= 1e-6 => (s * 1e6, "µs"),
         Some(s) => (s * 1e9, "ns"),
     };
-    format!("{} {unit}", number(Some(value)))
+    format!("{} {unit}", format_number(Some(value)))
 }
 
 #[cfg(test)]
@@ -44,9 +44,9 @@ mod tests {
             (0.0012345678, "0.001235"),
             (-2.5, "-2.5"),
         ] {
-            assert_eq!(number(Some(value)), text);
+            assert_eq!(format_number(Some(value)), text);
         }
-        assert_eq!(number(None), "–");
+        assert_eq!(format_number(None), "–");
     }
 
     #[test]
@@ -54,7 +54,7 @@ mod tests {
         for (value, text) in
             [(0.0, "0 s"), (90.0, "90 s"), (0.25, "250 ms"), (4.2e-5, "42 µs"), (3e-9, "3 ns")]
         {
-            assert_eq!(time(Some(value)), text);
+            assert_eq!(format_seconds(Some(value)), text);
         }
     }
 }

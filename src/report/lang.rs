@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use clap::ValueEnum;
 
-use super::{Activity, Kind};
-use crate::os::Death;
+use super::{EventName, WorkerActivity};
+use crate::os::ExitCause;
 use crate::queue_name::QueueName;
-use crate::role::{Role, Worker};
+use crate::role::{Role, WorkerId};
 
 /// The language of the log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -20,24 +20,24 @@ pub enum Lang {
 }
 
 /// What stands around an item.
-pub(super) struct Verb {
-    pub(super) before: &'static str,
-    pub(super) after: Cow<'static, str>,
+pub(super) struct ItemPhrase {
+    pub(super) prefix: &'static str,
+    pub(super) suffix: Cow<'static, str>,
 }
 
 /// How a run with deaths has gone.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Toll {
+pub(crate) struct RunSummary {
     /// Items that are done.
     pub(crate) done: u64,
     /// Items in all.
     pub(crate) items: u64,
     /// Workers that have died.
-    pub(crate) died: u64,
+    pub(crate) worker_deaths: u64,
     /// Workers that have taken their places.
-    pub(crate) replaced: u64,
+    pub(crate) restarts: u64,
     /// Items that were handed out more than once.
-    pub(crate) again: u64,
+    pub(crate) redelivered: u64,
 }
 
 impl Lang {
@@ -50,32 +50,40 @@ impl Lang {
     }
 
     /// Who does what; nothing for what is not logged. `attempt` is the one that an item is in.
-    pub(super) fn sentence(
+    pub(super) fn item_phrase(
         self,
-        kind: Kind,
+        kind: EventName,
         role: Role,
         attempt: u32,
-    ) -> Option<(&'static str, Verb)> {
+    ) -> Option<(&'static str, ItemPhrase)> {
         let (before, after) = match (self, kind) {
-            (Self::Ja, Kind::Put) => (": ", " を追加しました\n".into()),
-            (Self::Ja, Kind::Get) => (": ", " を取得しました\n".into()),
-            (Self::Ja, Kind::Back) => {
+            (Self::Ja, EventName::Put) => (": ", " を追加しました\n".into()),
+            (Self::Ja, EventName::Delivered) => (": ", " を取得しました\n".into()),
+            (Self::Ja, EventName::Requeued) => {
                 (": ", format!(" がキューに戻りました（次は{attempt}回目）\n").into())
             }
-            (Self::En, Kind::Put) => (": added ", "\n".into()),
-            (Self::En, Kind::Get) => (": got ", "\n".into()),
-            (Self::En, Kind::Back) => {
+            (Self::En, EventName::Put) => (": added ", "\n".into()),
+            (Self::En, EventName::Delivered) => (": got ", "\n".into()),
+            (Self::En, EventName::Requeued) => {
                 (": ", format!(" is back in line (attempt {attempt} is next)\n").into())
             }
-            (_, Kind::Done | Kind::Died | Kind::Restart | Kind::Left | Kind::Clear | Kind::End) => {
+            (
+                _,
+                EventName::Done
+                | EventName::Died
+                | EventName::Restart
+                | EventName::Exited
+                | EventName::Clear
+                | EventName::End,
+            ) => {
                 return None;
             }
         };
-        Some((self.subject(role), Verb { before, after }))
+        Some((self.role_name(role), ItemPhrase { prefix: before, suffix: after }))
     }
 
     /// Who.
-    pub(super) fn subject(self, role: Role) -> &'static str {
+    pub(super) fn role_name(self, role: Role) -> &'static str {
         match (self, role) {
             (Self::Ja, Role::Producer) => "生産者",
             (Self::Ja, Role::Consumer | Role::Visitor) => "消費者",
@@ -85,19 +93,21 @@ impl Lang {
     }
 
     /// What a dead worker has died of.
-    pub(super) fn died(self, death: Death) -> String {
+    pub(super) fn worker_died(self, death: ExitCause) -> String {
         match (self, death) {
-            (Self::Ja, Death::Signal(signal)) => {
+            (Self::Ja, ExitCause::Signal(signal)) => {
                 format!(": 異常終了しました（シグナル {signal}）\n")
             }
-            (Self::Ja, Death::Exit(code)) => format!(": 異常終了しました（終了コード {code}）\n"),
-            (Self::En, Death::Signal(signal)) => format!(": was killed by signal {signal}\n"),
-            (Self::En, Death::Exit(code)) => format!(": failed with exit code {code}\n"),
+            (Self::Ja, ExitCause::Exit(code)) => {
+                format!(": 異常終了しました（終了コード {code}）\n")
+            }
+            (Self::En, ExitCause::Signal(signal)) => format!(": was killed by signal {signal}\n"),
+            (Self::En, ExitCause::Exit(code)) => format!(": failed with exit code {code}\n"),
         }
     }
 
     /// Another takes a dead worker's place.
-    pub(super) fn restarted(self) -> &'static str {
+    pub(super) fn worker_restarted(self) -> &'static str {
         match self {
             Self::Ja => ": 再起動しました\n",
             Self::En => ": restarted\n",
@@ -105,7 +115,7 @@ impl Lang {
     }
 
     /// Which one of several it is.
-    pub(super) fn number(self, number: u32) -> String {
+    pub(super) fn index_suffix(self, number: u32) -> String {
         match self {
             Self::Ja => number.to_string(),
             Self::En => format!(" {number}"),
@@ -113,37 +123,43 @@ impl Lang {
     }
 
     /// Who it is; its number is said if there are several.
-    pub(super) fn name(self, Worker { role, number }: Worker, several: bool) -> String {
-        let number = if several { self.number(number) } else { String::new() };
-        format!("{}{number}", self.subject(role))
+    pub(super) fn worker_name(
+        self,
+        WorkerId { role, index: number }: WorkerId,
+        several: bool,
+    ) -> String {
+        let number = if several { self.index_suffix(number) } else { String::new() };
+        format!("{}{number}", self.role_name(role))
     }
 
     /// What a worker does.
-    pub(super) fn activity(self, does: &Activity, role: Role) -> &'static str {
+    pub(super) fn activity_name(self, does: &WorkerActivity, role: Role) -> &'static str {
         match (self, does) {
-            (Self::Ja, Activity::Starts) => "起動中",
-            (Self::Ja, Activity::WaitsForRoom) => "空き待ち",
-            (Self::Ja, Activity::WaitsForItem) => "待機中",
-            (Self::Ja, Activity::Works(..)) if role == Role::Producer => "生産中",
-            (Self::Ja, Activity::Works(..)) => "処理中",
-            (Self::Ja, Activity::Dead) => "停止",
-            (Self::Ja, Activity::Finished) => "終了",
-            (Self::En, Activity::Starts) => "starting",
-            (Self::En, Activity::WaitsForRoom) => "waiting for room",
-            (Self::En, Activity::WaitsForItem) => "waiting",
-            (Self::En, Activity::Works(..)) => "working",
-            (Self::En, Activity::Dead) => "dead",
-            (Self::En, Activity::Finished) => "finished",
+            (Self::Ja, WorkerActivity::Starting) => "起動中",
+            (Self::Ja, WorkerActivity::WaitingForRoom) => "空き待ち",
+            (Self::Ja, WorkerActivity::WaitingForItem) => "待機中",
+            (Self::Ja, WorkerActivity::Working(..)) if role == Role::Producer => "生産中",
+            (Self::Ja, WorkerActivity::Working(..)) => "処理中",
+            (Self::Ja, WorkerActivity::Dead) => "停止",
+            (Self::Ja, WorkerActivity::Finished) => "終了",
+            (Self::En, WorkerActivity::Starting) => "starting",
+            (Self::En, WorkerActivity::WaitingForRoom) => "waiting for room",
+            (Self::En, WorkerActivity::WaitingForItem) => "waiting",
+            (Self::En, WorkerActivity::Working(..)) => "working",
+            (Self::En, WorkerActivity::Dead) => "dead",
+            (Self::En, WorkerActivity::Finished) => "finished",
         }
     }
 
     /// How many columns [`Lang::activity`] takes at most.
-    pub(super) fn widest_activity(self) -> usize {
-        console::measure_text_width(self.activity(&Activity::WaitsForRoom, Role::Producer))
+    pub(super) fn max_activity_width(self) -> usize {
+        console::measure_text_width(
+            self.activity_name(&WorkerActivity::WaitingForRoom, Role::Producer),
+        )
     }
 
     /// How many items a worker has put, or done.
-    pub(super) fn so_far(self, role: Role, items: &str) -> String {
+    pub(super) fn items_so_far(self, role: Role, items: &str) -> String {
         match (self, role) {
             (Self::Ja, Role::Producer) => format!("追加 {items}"),
             (Self::Ja, Role::Consumer | Role::Visitor) => format!("完了 {items}"),
@@ -153,15 +169,15 @@ impl Lang {
     }
 
     /// So many items.
-    pub(super) fn items(self, items: u64) -> String {
+    pub(super) fn item_count(self, items: u64) -> String {
         match self {
             Self::Ja => format!("{items} 個"),
-            Self::En => counted(items),
+            Self::En => english_item_count(items),
         }
     }
 
     /// Workers for which there is no room.
-    pub(super) fn and_more(self, workers: usize) -> String {
+    pub(super) fn more_workers(self, workers: usize) -> String {
         match self {
             Self::Ja => format!("… ほか {workers}"),
             Self::En => format!("… and {workers} more"),
@@ -169,7 +185,7 @@ impl Lang {
     }
 
     /// What stands before the queue's bar.
-    pub(super) fn queue(self) -> &'static str {
+    pub(super) fn queue_label(self) -> &'static str {
         match self {
             Self::Ja => "キュー",
             Self::En => "queue",
@@ -177,7 +193,7 @@ impl Lang {
     }
 
     /// So many are in line, and were at most.
-    pub(super) fn at_most(self, in_line: u64, most: u64) -> String {
+    pub(super) fn depth_with_peak(self, in_line: u64, most: u64) -> String {
         match self {
             Self::Ja => format!("{in_line}（これまでの最大 {most}）"),
             Self::En => format!("{in_line} (at most {most} so far)"),
@@ -185,7 +201,7 @@ impl Lang {
     }
 
     /// What stands before the bar of all items.
-    pub(super) fn total(self) -> &'static str {
+    pub(super) fn total_label(self) -> &'static str {
         match self {
             Self::Ja => "全体",
             Self::En => "total",
@@ -201,7 +217,7 @@ impl Lang {
     }
 
     /// What stands behind how many items are done.
-    pub(super) fn done(self) -> &'static str {
+    pub(super) fn done_label(self) -> &'static str {
         match self {
             Self::Ja => "完了",
             Self::En => "done",
@@ -209,33 +225,34 @@ impl Lang {
     }
 
     /// What a producer says that leaves before any consumer has come.
-    pub(crate) fn left_behind(self, items: u64, queue: &QueueName) -> String {
+    pub(crate) fn unconsumed_notice(self, items: u64, queue: &QueueName) -> String {
         match self {
             Self::Ja => format!(
                 "生産者: 消費者がいないため {items} 個のアイテムをキュー「{queue}」に残しました。\
                  `qdemo consumer -q {}` で受け取れます",
-                queue.quoted()
+                queue.shell_quoted()
             ),
             Self::En => format!(
                 "producer: no consumer is there, and the queue `{queue}` has {} in line: \
                  `qdemo consumer -q {}` gets them",
-                counted(items),
-                queue.quoted()
+                english_item_count(items),
+                queue.shell_quoted()
             ),
         }
     }
 
     /// What a run says that was interrupted before everything was done.
-    pub(crate) fn interrupted(self, not_done: u64) -> String {
+    pub(crate) fn interrupted_notice(self, not_done: u64) -> String {
         match self {
             Self::Ja => format!("中断されました: {not_done} 個のアイテムは処理されていません"),
-            Self::En => format!("interrupted: {} not done", counted(not_done)),
+            Self::En => format!("interrupted: {} not done", english_item_count(not_done)),
         }
     }
 
     /// What a run says in the end if workers have died.
-    pub(crate) fn toll(self, toll: Toll) -> String {
-        let Toll { done, items, died, replaced, again } = toll;
+    pub(crate) fn run_summary(self, toll: RunSummary) -> String {
+        let RunSummary { done, items, worker_deaths: died, restarts: replaced, redelivered: again } =
+            toll;
         match self {
             Self::Ja => format!(
                 "{items} 個中 {done} 個のアイテムを処理しました\
@@ -246,17 +263,17 @@ impl Lang {
                     1 => "1 worker".to_owned(),
                     died => format!("{died} workers"),
                 };
-                let again = counted(again);
+                let again = english_item_count(again);
                 format!(
                     "{done} of {} done; {died} died, {replaced} replaced; {again} handed out again",
-                    counted(items)
+                    english_item_count(items)
                 )
             }
         }
     }
 
     /// What random pauses are drawn from, when nobody has said.
-    pub(crate) fn seed(self, seed: u64) -> String {
+    pub(crate) fn seed_notice(self, seed: u64) -> String {
         match self {
             Self::Ja => format!("乱数の種: {seed}（--seed {seed} で同じ実行を繰り返せます）"),
             Self::En => format!("seed {seed}: the same run again with --seed {seed}"),
@@ -264,7 +281,7 @@ impl Lang {
     }
 
     /// What a run says at the first Ctrl-C while consumers hold something.
-    pub(crate) fn finishing(self) -> &'static str {
+    pub(crate) fn shutdown_notice(self) -> &'static str {
         match self {
             Self::Ja => {
                 "消費者が手元のアイテムを終えるのを待っています（もう一度 Ctrl-C で直ちに終了）"
@@ -275,7 +292,7 @@ impl Lang {
 }
 
 /// So many items, in English.
-pub(crate) fn counted(items: u64) -> String {
+pub(crate) fn english_item_count(items: u64) -> String {
     match items {
         1 => "1 item".to_owned(),
         items => format!("{items} items"),

@@ -3,26 +3,26 @@
 use console::{Alignment, measure_text_width, pad_str};
 
 use super::lang::Lang;
-use super::terminal::{Size, fit};
-use crate::item::printable;
-use crate::role::Worker;
+use super::terminal::{TerminalSize, truncate_to_width};
+use crate::item::escape_for_terminal;
+use crate::role::WorkerId;
 
 /// How many columns a bar has at most.
-const WIDEST: usize = 30;
+const MAX_BAR_WIDTH: usize = 30;
 /// What stands between two columns.
-const GAP: &str = "  ";
+const COLUMN_GAP: &str = "  ";
 
 /// What a worker does at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Activity {
+pub(crate) enum WorkerActivity {
     /// Its process has not come yet.
-    Starts,
+    Starting,
     /// A producer waits for room.
-    WaitsForRoom,
+    WaitingForRoom,
     /// A consumer waits for an item.
-    WaitsForItem,
+    WaitingForItem,
     /// It is at work, a consumer with so many items, of which this is the first.
-    Works(u64, Option<String>),
+    Working(u64, Option<String>),
     /// Its process has died, and no other has come in its place yet.
     Dead,
     /// It has left.
@@ -31,93 +31,111 @@ pub(crate) enum Activity {
 
 /// A worker at one moment.
 #[derive(Debug)]
-pub(crate) struct Actor {
-    pub(crate) worker: Worker,
-    pub(crate) does: Activity,
+pub(crate) struct WorkerRow {
+    pub(crate) worker: WorkerId,
+    pub(crate) activity: WorkerActivity,
     /// How many items it has put, or done, and those before it in its place.
     pub(crate) items: u64,
 }
 
 /// How full a queue is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Depth {
-    pub(crate) in_line: u64,
+pub(crate) struct QueueDepth {
+    pub(crate) ready: u64,
     pub(crate) capacity: Option<u64>,
     /// The most that have been seen in line.
-    pub(crate) most: u64,
+    pub(crate) peak: u64,
 }
 
 /// A run at one moment.
 #[derive(Debug)]
-pub(crate) struct Scene {
-    pub(crate) actors: Vec<Actor>,
-    pub(crate) depth: Depth,
+pub(crate) struct LiveView {
+    pub(crate) workers: Vec<WorkerRow>,
+    pub(crate) depth: QueueDepth,
     pub(crate) done: u64,
     pub(crate) items: u64,
 }
 
-impl Depth {
+impl QueueDepth {
     /// As a bar against the capacity; where there is none, against the most so far. `columns` is for
     /// the whole line that it stands in.
     pub(crate) fn bar(self, lang: Lang, columns: usize) -> String {
-        let Self { in_line, capacity, most } = self;
+        let Self { ready: in_line, capacity, peak: most } = self;
         match capacity {
-            Some(capacity) => format!("{} {in_line}/{capacity}", bar(in_line, capacity, columns)),
-            None => format!("{} {}", bar(in_line, most, columns), lang.at_most(in_line, most)),
+            Some(capacity) => {
+                format!("{} {in_line}/{capacity}", progress_bar(in_line, capacity, columns))
+            }
+            None => format!(
+                "{} {}",
+                progress_bar(in_line, most, columns),
+                lang.depth_with_peak(in_line, most)
+            ),
         }
     }
 }
 
-impl Scene {
+impl LiveView {
     /// As rows that fit into this room: of too many workers the first ones. `several` tells of each
     /// role whether there are several, so that their number is said.
-    pub(super) fn rows(&self, lang: Lang, several: [bool; 2], room: Size) -> Vec<String> {
+    pub(super) fn render_rows(
+        &self,
+        lang: Lang,
+        several: [bool; 2],
+        room: TerminalSize,
+    ) -> Vec<String> {
         // Two more rows are needed, and one for those workers that have none.
         let most = room.rows.saturating_sub(2);
-        let shown = match self.actors.len() > most {
+        let shown = match self.workers.len() > most {
             true => most.saturating_sub(1),
-            false => self.actors.len(),
+            false => self.workers.len(),
         };
         let names: Vec<_> = self
-            .actors
+            .workers
             .iter()
-            .map(|a| lang.name(a.worker, several[a.worker.role as usize]))
+            .map(|a| lang.worker_name(a.worker, several[a.worker.role as usize]))
             .collect();
-        let labels = [lang.queue(), lang.total()];
+        let labels = [lang.queue_label(), lang.total_label()];
         let wide = names.iter().map(String::as_str).chain(labels).map(measure_text_width);
         let wide = wide.max().unwrap_or(0);
         let left = |text: &str, columns| pad_str(text, columns, Alignment::Left, None).into_owned();
 
         let mut rows = Vec::new();
-        for (actor, name) in self.actors.iter().zip(&names).take(shown) {
+        for (actor, name) in self.workers.iter().zip(&names).take(shown) {
             let digits = self.items.to_string().len();
-            let so_far = lang.so_far(actor.worker.role, &format!("{:digits$}", actor.items));
-            let does = left(lang.activity(&actor.does, actor.worker.role), lang.widest_activity());
-            let with = match &actor.does {
-                Activity::Works(1, Some(item)) => printable(item).into_owned(),
-                Activity::Works(items @ 2.., _) => lang.items(*items),
+            let so_far = lang.items_so_far(actor.worker.role, &format!("{:digits$}", actor.items));
+            let does = left(
+                lang.activity_name(&actor.activity, actor.worker.role),
+                lang.max_activity_width(),
+            );
+            let with = match &actor.activity {
+                WorkerActivity::Working(1, Some(item)) => escape_for_terminal(item).into_owned(),
+                WorkerActivity::Working(items @ 2.., _) => lang.item_count(*items),
                 _ => String::new(),
             };
-            rows.push([left(name, wide), does, so_far, with].join(GAP));
+            rows.push([left(name, wide), does, so_far, with].join(COLUMN_GAP));
         }
-        if shown < self.actors.len() {
-            rows.push(lang.and_more(self.actors.len() - shown));
+        if shown < self.workers.len() {
+            rows.push(lang.more_workers(self.workers.len() - shown));
         }
         let queue = self.depth.bar(lang, room.columns);
-        rows.push([left(lang.queue(), wide), queue].join(GAP));
+        rows.push([left(lang.queue_label(), wide), queue].join(COLUMN_GAP));
         let &Self { done, items, .. } = self;
-        let done = format!("{} {done}/{items} {}", bar(done, items, room.columns), lang.done());
-        rows.push([left(lang.total(), wide), done].join(GAP));
+        let done = format!(
+            "{} {done}/{items} {}",
+            progress_bar(done, items, room.columns),
+            lang.done_label()
+        );
+        rows.push([left(lang.total_label(), wide), done].join(COLUMN_GAP));
 
         // On a terminal of next to no rows, the last ones say most.
         rows.drain(..rows.len().saturating_sub(room.rows));
-        rows.iter().map(|row| fit(row.trim_end(), room.columns)).collect()
+        rows.iter().map(|row| truncate_to_width(row.trim_end(), room.columns)).collect()
     }
 }
 
 /// So much of so much, as a bar in a line of so many columns.
-fn bar(part: u64, of: u64, columns: usize) -> String {
-    let width = WIDEST.min(columns / 3);
+fn progress_bar(part: u64, of: u64, columns: usize) -> String {
+    let width = MAX_BAR_WIDTH.min(columns / 3);
     let part = part.min(of);
     // At most the width.
     let full = (u128::from(part) * width as u128).checked_div(of.into()).unwrap_or(0) as usize;
@@ -130,25 +148,28 @@ mod tests {
     use super::*;
     use crate::role::Role;
 
-    fn scene() -> Scene {
-        let actor =
-            |role, number, does, items| Actor { worker: Worker { role, number }, does, items };
+    fn scene() -> LiveView {
+        let actor = |role, number, does, items| WorkerRow {
+            worker: WorkerId { role, index: number },
+            activity: does,
+            items,
+        };
         let item = |name: &str| Some(name.to_owned());
-        Scene {
-            actors: vec![
-                actor(Role::Producer, 1, Activity::WaitsForRoom, 7),
-                actor(Role::Consumer, 1, Activity::Works(1, item("アイテム3\n")), 1),
-                actor(Role::Consumer, 2, Activity::Works(12, item("アイテム4")), 0),
-                actor(Role::Consumer, 3, Activity::Dead, 0),
+        LiveView {
+            workers: vec![
+                actor(Role::Producer, 1, WorkerActivity::WaitingForRoom, 7),
+                actor(Role::Consumer, 1, WorkerActivity::Working(1, item("アイテム3\n")), 1),
+                actor(Role::Consumer, 2, WorkerActivity::Working(12, item("アイテム4")), 0),
+                actor(Role::Consumer, 3, WorkerActivity::Dead, 0),
             ],
-            depth: Depth { in_line: 3, capacity: Some(5), most: 5 },
+            depth: QueueDepth { ready: 3, capacity: Some(5), peak: 5 },
             done: 1,
             items: 20,
         }
     }
 
-    fn rows(scene: &Scene, lang: Lang, rows: usize, columns: usize) -> Vec<String> {
-        scene.rows(lang, [false, true], Size { rows, columns })
+    fn rows(scene: &LiveView, lang: Lang, rows: usize, columns: usize) -> Vec<String> {
+        scene.render_rows(lang, [false, true], TerminalSize { rows, columns })
     }
 
     #[test]
@@ -185,19 +206,19 @@ mod tests {
 
     #[test]
     fn without_a_capacity_the_bar_is_against_the_most_so_far() {
-        let depth = Depth { in_line: 2, capacity: None, most: 4 };
+        let depth = QueueDepth { ready: 2, capacity: None, peak: 4 };
         assert_eq!(depth.bar(Lang::En, 24), "[====>   ] 2 (at most 4 so far)");
         assert_eq!(depth.bar(Lang::Ja, 24), "[====>   ] 2（これまでの最大 4）");
-        let empty = Depth { in_line: 0, capacity: None, most: 0 };
+        let empty = QueueDepth { ready: 0, capacity: None, peak: 0 };
         assert_eq!(empty.bar(Lang::En, 24), "[        ] 0 (at most 0 so far)");
     }
 
     #[test]
     fn a_bar_is_full_when_all_of_it_is_there_or_more() {
-        assert_eq!(bar(5, 5, 15), "[=====]");
-        assert_eq!(bar(6, 5, 15), "[=====]", "items that came back");
-        assert_eq!(bar(1, u64::MAX, 15), "[>    ]");
-        assert_eq!(bar(u64::MAX, u64::MAX, 15), "[=====]");
-        assert_eq!(bar(1, 2, 2), "[]");
+        assert_eq!(progress_bar(5, 5, 15), "[=====]");
+        assert_eq!(progress_bar(6, 5, 15), "[=====]", "items that came back");
+        assert_eq!(progress_bar(1, u64::MAX, 15), "[>    ]");
+        assert_eq!(progress_bar(u64::MAX, u64::MAX, 15), "[=====]");
+        assert_eq!(progress_bar(1, 2, 2), "[]");
     }
 }

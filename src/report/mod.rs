@@ -19,27 +19,27 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::clock::Nanos;
-use crate::item::one_line;
-use crate::item::{self, printable};
-use crate::os::Death;
-use crate::queue::Run;
-use crate::role::{Role, Worker};
+use crate::item::escape_controls;
+use crate::item::{self, escape_for_terminal};
+use crate::os::ExitCause;
+use crate::queue::Batch;
+use crate::role::{Role, WorkerId};
 pub use lang::Lang;
-pub(crate) use lang::{Toll, counted};
-pub(crate) use live::{Activity, Actor, Depth, Scene};
-pub(crate) use output::{Output, StdoutFailed, say};
-pub(crate) use output_file::{is_pipe as is_named_pipe, open as open_output_file};
+pub(crate) use lang::{RunSummary, english_item_count};
+pub(crate) use live::{LiveView, QueueDepth, WorkerActivity, WorkerRow};
+pub(crate) use output::{Output, StdoutError, eprint_line};
+pub(crate) use output_file::{is_named_pipe, open as open_output_file};
 pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;
 use seconds::Seconds;
-pub(crate) use seconds::seconds;
-pub(crate) use stats::{Happening, Plant, Statistics, Summary};
-pub(crate) use terminal::{Block, Size, fit, is_in_background};
-pub(crate) use timeline::{Form, Recording, Timeline};
+pub(crate) use seconds::to_seconds;
+pub(crate) use stats::{ModelInput, RunEvent, StatsCollector, StatsSummary};
+pub(crate) use terminal::{RedrawArea, TerminalSize, is_in_background, truncate_to_width};
+pub(crate) use timeline::{PictureFormat, Recording, Timeline};
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Style {
+pub(crate) enum OutputFormat {
     /// A sentence for people.
     Log,
     /// The bare item.
@@ -53,21 +53,24 @@ pub(crate) enum Style {
 /// What is reported of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum EventName {
     /// Items were put.
     Put,
     /// Items were got.
-    Get,
+    #[serde(rename = "get")]
+    Delivered,
     /// Items are done.
     Done,
     /// Items are back in line.
-    Back,
+    #[serde(rename = "back")]
+    Requeued,
     /// A worker has died.
     Died,
     /// Another takes the place of a worker that has died.
     Restart,
     /// A worker has left.
-    Left,
+    #[serde(rename = "left")]
+    Exited,
     /// What was in line has been dropped.
     Clear,
     /// All processes have finished.
@@ -77,10 +80,10 @@ pub(crate) enum Kind {
 /// Turns events into lines on standard output.
 #[derive(Debug)]
 pub(crate) struct Reporter {
-    style: Style,
+    format: OutputFormat,
     lang: Lang,
     /// Whether there are several of a role, so that their number is said.
-    several: [bool; 2],
+    is_numbered: [bool; 2],
     out: Output,
     /// What stands behind a bare item.
     delimiter: u8,
@@ -93,7 +96,8 @@ struct JsonItem<'a> {
     item: &'a RawValue,
     attempt: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<&'a str>,
+    #[serde(rename = "why")]
+    reason: Option<&'a str>,
 }
 
 /// One line of JSON. A key that an event has no value for is null.
@@ -101,7 +105,7 @@ struct JsonItem<'a> {
 struct JsonEvent<'a> {
     /// Since the start.
     t: Seconds,
-    event: Kind,
+    event: EventName,
     role: Option<Role>,
     worker: Option<u32>,
     id: Option<u64>,
@@ -112,8 +116,8 @@ struct JsonEvent<'a> {
 }
 
 impl JsonEvent<'_> {
-    fn without_item(at: Nanos, event: Kind, worker: Option<Worker>) -> Self {
-        let (role, worker) = (worker.map(|w| w.role), worker.map(|w| w.number));
+    fn without_item(at: Nanos, event: EventName, worker: Option<WorkerId>) -> Self {
+        let (role, worker) = (worker.map(|w| w.role), worker.map(|w| w.index));
         Self {
             t: Seconds(at),
             event,
@@ -129,70 +133,70 @@ impl JsonEvent<'_> {
 
 impl Reporter {
     /// For this many `[producers, consumers]`.
-    pub(crate) fn new(style: Style, lang: Lang, workers: [u32; 2], out: Output) -> Self {
+    pub(crate) fn new(style: OutputFormat, lang: Lang, workers: [u32; 2], out: Output) -> Self {
         let several = workers.map(|number| number > 1);
-        Self { style, lang, several, out, delimiter: b'\n' }
+        Self { format: style, lang, is_numbered: several, out, delimiter: b'\n' }
     }
 
     /// Bare items are followed by NUL, not by a newline.
-    pub(crate) fn separated_by_nul(mut self, nul: bool) -> Self {
+    pub(crate) fn with_nul_delimiter(mut self, nul: bool) -> Self {
         self.delimiter = if nul { 0 } else { b'\n' };
         self
     }
 
     /// Shows items as they are; `why` they failed, if they did.
-    pub(crate) fn show(&mut self, run: &Run, why: Option<&str>) {
-        for (id, item) in run.items() {
-            match self.style {
-                Style::Json => {
-                    let Some(value) = item::value(item) else { continue };
+    pub(crate) fn print_batch(&mut self, run: &Batch, why: Option<&str>) {
+        for (id, item) in run.iter_with_ids() {
+            match self.format {
+                OutputFormat::Json => {
+                    let Some(value) = item::json_value(item) else { continue };
                     let attempt = run.attempt;
-                    let shown = JsonItem { id, item: &value, attempt, why };
-                    self.json(&shown);
+                    let shown = JsonItem { id, item: &value, attempt, reason: why };
+                    self.print_json(&shown);
                 }
-                Style::Raw => self.bare(item),
-                Style::Log => {
+                OutputFormat::Raw => self.print_bare_item(item),
+                OutputFormat::Log => {
                     let why = why.unwrap_or_default();
                     // A line each, whatever is in it.
-                    let (why, item) = (one_line(why), item::bare(item));
-                    self.out.raw(format!("{id}\t{}\t", run.attempt).as_bytes());
-                    self.out.text(&why);
-                    self.out.raw(b"\t");
-                    self.out.text(&one_line(&item));
-                    self.out.raw(b"\n");
+                    let (why, item) = (escape_controls(why), item::display_text(item));
+                    self.out.push_raw(format!("{id}\t{}\t", run.attempt).as_bytes());
+                    self.out.push_text(&why);
+                    self.out.push_raw(b"\t");
+                    self.out.push_text(&escape_controls(&item));
+                    self.out.push_raw(b"\n");
                 }
-                Style::Silent => {}
+                OutputFormat::Silent => {}
             }
         }
     }
 
     /// Our own words.
-    pub(crate) fn say(&mut self, text: &str) {
-        self.out.text(text);
-        self.out.raw(b"\n");
+    pub(crate) fn print_line(&mut self, text: &str) {
+        self.out.push_text(text);
+        self.out.push_raw(b"\n");
     }
 
-    fn bare(&mut self, item: &[u8]) {
-        self.out.text(&item::bare(item));
-        self.out.raw(&[self.delimiter]);
+    fn print_bare_item(&mut self, item: &[u8]) {
+        self.out.push_text(&item::display_text(item));
+        self.out.push_raw(&[self.delimiter]);
     }
 
     /// Reports what happened to the items of `run`, by this worker.
-    pub(crate) fn items(
+    pub(crate) fn report_items(
         &mut self,
         at: Nanos,
-        kind: Kind,
+        kind: EventName,
         role: Role,
         worker: Option<u32>,
-        run: &Run,
+        run: &Batch,
         waited: Option<Nanos>,
     ) {
-        match self.style {
-            Style::Silent => {}
-            Style::Json => {
-                for (id, item) in run.items() {
-                    let value = item::value(item);
-                    self.json(&JsonEvent {
+        match self.format {
+            OutputFormat::Silent => {}
+            OutputFormat::Json => {
+                for (id, item) in run.iter_with_ids() {
+                    let value = item::json_value(item);
+                    self.print_json(&JsonEvent {
                         t: Seconds(at),
                         event: kind,
                         role: Some(role),
@@ -202,90 +206,110 @@ impl Reporter {
                         attempt: Some(run.attempt),
                         waited: waited.map(Seconds),
                     });
-                    self.out.end_item();
+                    self.out.mark_item_end();
                 }
             }
-            Style::Raw => {
-                for (_, item) in run.items() {
-                    self.bare(item);
-                    self.out.end_item();
+            OutputFormat::Raw => {
+                for (_, item) in run.iter_with_ids() {
+                    self.print_bare_item(item);
+                    self.out.mark_item_end();
                 }
             }
-            Style::Log => {
-                let Some((subject, verb)) = self.lang.sentence(kind, role, run.attempt) else {
+            OutputFormat::Log => {
+                let Some((subject, verb)) = self.lang.item_phrase(kind, role, run.attempt) else {
                     return;
                 };
-                for (_, item) in run.items() {
-                    self.who(subject, role, worker);
-                    self.out.raw(verb.before.as_bytes());
-                    self.out.text(&item::bare(item));
-                    self.out.raw(verb.after.as_bytes());
-                    self.out.end_item();
+                for (_, item) in run.iter_with_ids() {
+                    self.write_subject(subject, role, worker);
+                    self.out.push_raw(verb.prefix.as_bytes());
+                    self.out.push_text(&item::display_text(item));
+                    self.out.push_raw(verb.suffix.as_bytes());
+                    self.out.mark_item_end();
                 }
             }
         }
     }
 
     /// Reports that a worker has died, after it had `waited` for something in vain.
-    pub(crate) fn died(&mut self, at: Nanos, worker: Worker, waited: Option<Nanos>, death: Death) {
-        self.of_worker(at, Kind::Died, worker, waited, &self.lang.died(death));
+    pub(crate) fn report_death(
+        &mut self,
+        at: Nanos,
+        worker: WorkerId,
+        waited: Option<Nanos>,
+        death: ExitCause,
+    ) {
+        self.report_worker_event(
+            at,
+            EventName::Died,
+            worker,
+            waited,
+            &self.lang.worker_died(death),
+        );
     }
 
     /// Reports that a worker has left, after it had `waited` for something in vain.
-    pub(crate) fn left(&mut self, at: Nanos, worker: Worker, waited: Option<Nanos>) {
-        if self.style == Style::Json {
-            self.of_worker(at, Kind::Left, worker, waited, "");
+    pub(crate) fn report_exit(&mut self, at: Nanos, worker: WorkerId, waited: Option<Nanos>) {
+        if self.format == OutputFormat::Json {
+            self.report_worker_event(at, EventName::Exited, worker, waited, "");
         }
     }
 
     /// Reports that another takes a dead worker's place.
-    pub(crate) fn restarted(&mut self, at: Nanos, worker: Worker) {
-        self.of_worker(at, Kind::Restart, worker, None, self.lang.restarted());
+    pub(crate) fn worker_restarted(&mut self, at: Nanos, worker: WorkerId) {
+        self.report_worker_event(
+            at,
+            EventName::Restart,
+            worker,
+            None,
+            self.lang.worker_restarted(),
+        );
     }
 
     /// Reports that what was in line has been dropped.
-    pub(crate) fn cleared(&mut self, at: Nanos) {
-        if self.style == Style::Json {
-            self.json(&JsonEvent::without_item(at, Kind::Clear, None));
+    pub(crate) fn ready_items_dropped(&mut self, at: Nanos) {
+        if self.format == OutputFormat::Json {
+            self.print_json(&JsonEvent::without_item(at, EventName::Clear, None));
         }
     }
 
     /// Reports that all processes have finished.
-    pub(crate) fn end(&mut self, at: Nanos) {
-        match self.style {
-            Style::Log => self.out.raw(self.lang.all_finished().as_bytes()),
-            Style::Json => self.json(&JsonEvent::without_item(at, Kind::End, None)),
-            Style::Raw | Style::Silent => {}
+    pub(crate) fn report_end(&mut self, at: Nanos) {
+        match self.format {
+            OutputFormat::Log => self.out.push_raw(self.lang.all_finished().as_bytes()),
+            OutputFormat::Json => {
+                self.print_json(&JsonEvent::without_item(at, EventName::End, None))
+            }
+            OutputFormat::Raw | OutputFormat::Silent => {}
         }
     }
 
-    fn of_worker(
+    fn report_worker_event(
         &mut self,
         at: Nanos,
-        kind: Kind,
-        worker: Worker,
+        kind: EventName,
+        worker: WorkerId,
         waited: Option<Nanos>,
         words: &str,
     ) {
-        match self.style {
-            Style::Log => {
-                let Worker { role, number } = worker;
-                self.who(self.lang.subject(role), role, Some(number));
-                self.out.raw(words.as_bytes());
+        match self.format {
+            OutputFormat::Log => {
+                let WorkerId { role, index: number } = worker;
+                self.write_subject(self.lang.role_name(role), role, Some(number));
+                self.out.push_raw(words.as_bytes());
             }
-            Style::Json => {
+            OutputFormat::Json => {
                 let event = JsonEvent::without_item(at, kind, Some(worker));
-                self.json(&JsonEvent { waited: waited.map(Seconds), ..event });
+                self.print_json(&JsonEvent { waited: waited.map(Seconds), ..event });
             }
-            Style::Raw | Style::Silent => {}
+            OutputFormat::Raw | OutputFormat::Silent => {}
         }
     }
 
     /// Its number is said if there are several.
-    fn who(&mut self, subject: &str, role: Role, worker: Option<u32>) {
-        self.out.raw(subject.as_bytes());
-        if let Some(number) = worker.filter(|_| self.several[role as usize]) {
-            self.out.raw(self.lang.number(number).as_bytes());
+    fn write_subject(&mut self, subject: &str, role: Role, worker: Option<u32>) {
+        self.out.push_raw(subject.as_bytes());
+        if let Some(number) = worker.filter(|_| self.is_numbered[role as usize]) {
+            self.out.push_raw(self.lang.index_suffix(number).as_bytes());
         }
     }
 
@@ -299,9 +323,9 @@ impl Reporter {
     }
 
     /// Draws these rows over the ones before, on a terminal.
-    pub(crate) fn redraw(&mut self, block: &mut Block, rows: Vec<String>, size: Size) {
-        let rows = rows.iter().map(|row| printable(row).into_owned()).collect();
-        self.out.raw(block.replace(rows, size).as_bytes());
+    pub(crate) fn redraw(&mut self, block: &mut RedrawArea, rows: Vec<String>, size: TerminalSize) {
+        let rows = rows.iter().map(|row| escape_for_terminal(row).into_owned()).collect();
+        self.out.push_raw(block.replace(rows, size).as_bytes());
     }
 
     /// Where to pass on what others have printed.
@@ -310,8 +334,8 @@ impl Reporter {
     }
 
     /// What a line looks like.
-    pub(crate) fn style(&self) -> Style {
-        self.style
+    pub(crate) fn format(&self) -> OutputFormat {
+        self.format
     }
 
     /// What is drawn on standard error.
@@ -320,21 +344,21 @@ impl Reporter {
     }
 
     /// Draws how a run is now.
-    pub(crate) fn draw(&self, scene: &Scene) {
-        self.progress().draw(|room| scene.rows(self.lang, self.several, room));
+    pub(crate) fn draw_live_view(&self, scene: &LiveView) {
+        self.progress().draw(|room| scene.render_rows(self.lang, self.is_numbered, room));
     }
 
     /// Tells people something on standard error.
-    pub(crate) fn notice(&self, text: &str) {
-        self.out.notice(text);
+    pub(crate) fn print_notice(&self, text: &str) {
+        self.out.print_notice(text);
     }
 
     /// One object on a line of its own.
-    pub(crate) fn json(&mut self, object: &impl Serialize) {
+    pub(crate) fn print_json(&mut self, object: &impl Serialize) {
         // Neither what is reported nor a String can fail.
         if let Ok(line) = serde_json::to_string(object) {
-            self.out.json(&line);
-            self.out.raw(b"\n");
+            self.out.push_json(&line);
+            self.out.push_raw(b"\n");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
-use super::say;
+use super::eprint_line;
 
 /// Opens or makes the file at `path`, and empties it if that is wanted. A named pipe without a reader is
 /// waited for, as a shell's `>` would, but not without a word.
@@ -31,8 +31,8 @@ pub(crate) fn open(path: &Path, truncate: bool) -> io::Result<File> {
             fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
             Ok(file)
         }
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) && is_pipe(path) => {
-            say(&format!("waiting for a reader of the pipe {}", path.display()));
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) && is_named_pipe(path) => {
+            eprint_line(&format!("waiting for a reader of the pipe {}", path.display()));
             options.custom_flags(0).open(path)
         }
         Err(error) => Err(error),
@@ -40,6 +40,6 @@ pub(crate) fn open(path: &Path, truncate: bool) -> io::Result<File> {
 }
 
 /// Whether there is a named pipe.
-pub(crate) fn is_pipe(path: &Path) -> bool {
+pub(crate) fn is_named_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|is| is.file_type().is_fifo())
 }

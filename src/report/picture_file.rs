@@ -7,15 +7,15 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::{Form, output_file};
-use crate::exit::Usage;
+use super::{PictureFormat, output_file};
+use crate::exit::UsageError;
 use crate::os::Blocking;
 
 /// Where a picture is to go.
 #[derive(Clone, Debug)]
 pub(crate) struct PicturePath {
     pub(crate) path: PathBuf,
-    pub(crate) form: Form,
+    pub(crate) format: PictureFormat,
 }
 
 /// The file of a picture.
@@ -24,7 +24,7 @@ pub(crate) struct PictureFile {
     path: PicturePath,
     file: File,
     /// It was made for the picture, and has none yet.
-    is_to_go: bool,
+    is_unwritten: bool,
 }
 
 impl PicturePath {
@@ -33,30 +33,30 @@ impl PicturePath {
     pub(crate) fn create(&self) -> anyhow::Result<PictureFile> {
         let is_new = fs::symlink_metadata(&self.path).is_err();
         let file = output_file::open(&self.path, false).map_err(|error| {
-            Usage(format!(
+            UsageError(format!(
                 "cannot write the picture {}: {error}: name a file in a folder that is there",
                 self.path.display()
             ))
         })?;
-        Ok(PictureFile { path: self.clone(), file, is_to_go: is_new })
+        Ok(PictureFile { path: self.clone(), file, is_unwritten: is_new })
     }
 }
 
 impl PictureFile {
     /// Fails if the picture would be drawn over that, which is `what`.
-    pub(crate) fn must_not_be(&self, other: &File, what: &str) -> anyhow::Result<()> {
+    pub(crate) fn ensure_distinct_from(&self, other: &File, what: &str) -> anyhow::Result<()> {
         let (ours, theirs) = (self.file.metadata()?, other.metadata()?);
         let keeps = ours.is_file() || ours.file_type().is_fifo();
         if keeps && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
             let why = format!("the picture and {what} are the same file: name two");
-            return Err(Usage(why).into());
+            return Err(UsageError(why).into());
         }
         Ok(())
     }
 
     /// What kind of picture it is to be.
-    pub(crate) fn form(&self) -> Form {
-        self.path.form
+    pub(crate) fn format(&self) -> PictureFormat {
+        self.path.format
     }
 
     /// Only what is a file, and not a pipe or a device, can have had something in it.
@@ -71,7 +71,7 @@ impl PictureFile {
     pub(crate) fn write(&mut self, picture: &str) -> anyhow::Result<()> {
         self.replace(picture)
             .with_context(|| format!("cannot write the picture {}", self.path.path.display()))?;
-        self.is_to_go = false;
+        self.is_unwritten = false;
         Ok(())
     }
 }
@@ -79,7 +79,7 @@ impl PictureFile {
 impl Drop for PictureFile {
     /// Nobody wants an empty file that was made for a picture.
     fn drop(&mut self) {
-        if self.is_to_go {
+        if self.is_unwritten {
             let _ = fs::remove_file(&self.path.path);
         }
     }

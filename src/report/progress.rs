@@ -10,8 +10,8 @@ use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use rustix::fs::FileType;
 
-use super::terminal::{Screen, Size};
-use crate::item::printable;
+use super::terminal::{StderrTerminal, TerminalSize};
+use crate::item::escape_for_terminal;
 
 /// Something that is drawn anew in place on standard error, if anything is.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// Whether it would be seen, and be alone: behind a pipe on standard output there may be one who
     /// writes on the same terminal, and neither would know of the other.
-    pub(crate) fn is_seen() -> bool {
+    pub(crate) fn is_visible() -> bool {
         let status = rustix::fs::fstat(io::stdout());
         let kind = status.map(|status| FileType::from_raw_mode(status.st_mode));
         let is_pipe = matches!(kind, Ok(FileType::Fifo | FileType::Socket));
@@ -30,33 +30,33 @@ impl Progress {
     }
 
     /// For rows that are drawn whenever they are given, whatever standard error is.
-    pub(crate) fn of_run() -> Self {
+    pub(crate) fn for_run() -> Self {
         let bar = ProgressBar::with_draw_target(
             None,
             // Whoever gives the rows does so seldom enough.
-            ProgressDrawTarget::term_like_with_hz(Box::new(Screen::stderr()), u8::MAX),
+            ProgressDrawTarget::term_like_with_hz(Box::new(StderrTerminal::stderr()), u8::MAX),
         );
-        Self::in_style(bar, "{msg}")
+        Self::with_template(bar, "{msg}")
     }
 
     /// Counts what a consumer's commands have done, of what there is, with the rate and the time
     /// that is left, when standard error is a terminal.
-    pub(crate) fn of_commands() -> Self {
-        if !Self::is_seen() {
+    pub(crate) fn for_commands() -> Self {
+        if !Self::is_visible() {
             return Self::default();
         }
         let bar = ProgressBar::with_draw_target(
             Some(0),
-            ProgressDrawTarget::term_like_with_hz(Box::new(Screen::stderr()), 20),
+            ProgressDrawTarget::term_like_with_hz(Box::new(StderrTerminal::stderr()), 20),
         );
-        let template = match Size::of(&Term::stderr()).columns {
+        let template = match TerminalSize::current(&Term::stderr()).columns {
             60.. => "[{bar:20}] {pos}/{len}  {rate}  ETA {eta}  {msg}",
             _ => "{pos}/{len}",
         };
-        Self::in_style(bar, template)
+        Self::with_template(bar, template)
     }
 
-    fn in_style(bar: ProgressBar, template: &str) -> Self {
+    fn with_template(bar: ProgressBar, template: &str) -> Self {
         if let Ok(style) = ProgressStyle::with_template(template) {
             let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
                 let _ = write!(text, "{:.1}/s", state.per_sec());
@@ -67,39 +67,40 @@ impl Progress {
     }
 
     /// Whether anything is drawn at all.
-    pub(crate) fn is_shown(&self) -> bool {
+    pub(crate) fn is_enabled(&self) -> bool {
         self.bar.is_some()
     }
 
     /// Draws the rows that fit into so much room.
-    pub(super) fn draw(&self, rows: impl FnOnce(Size) -> Vec<String>) {
+    pub(super) fn draw(&self, rows: impl FnOnce(TerminalSize) -> Vec<String>) {
         if let Some(bar) = &self.bar {
-            let room = Size::of(&Term::stderr()).room();
-            let rows: Vec<_> = rows(room).iter().map(|row| printable(row).into_owned()).collect();
+            let room = TerminalSize::current(&Term::stderr()).drawable_area();
+            let rows: Vec<_> =
+                rows(room).iter().map(|row| escape_for_terminal(row).into_owned()).collect();
             bar.set_message(rows.join("\n"));
         }
     }
 
     /// So many of so many are done; `and` stands behind that.
-    pub(crate) fn stands_at(&self, done: u64, of: u64, and: String) {
+    pub(crate) fn set_position_and_total(&self, done: u64, of: u64, and: String) {
         if let Some(bar) = &self.bar {
             bar.set_length(of);
             bar.set_position(done);
-            bar.set_message(printable(&and).into_owned());
+            bar.set_message(escape_for_terminal(&and).into_owned());
             bar.tick();
         }
     }
 
     /// So many are done; `and` stands behind that.
-    pub(crate) fn moved_to(&self, done: u64, and: String) {
+    pub(crate) fn set_position(&self, done: u64, and: String) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
-            bar.set_message(printable(&and).into_owned());
+            bar.set_message(escape_for_terminal(&and).into_owned());
         }
     }
 
     /// Does something to the terminal while nothing of this is in the way.
-    pub(crate) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
+    pub(crate) fn suspend<T>(&self, what: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(what),
             None => what(),
@@ -108,7 +109,7 @@ impl Progress {
 
     /// Takes it away, unless somebody is just writing beside it and cannot go on: then that is not
     /// waited for. Without a thread it stays.
-    pub(crate) fn clear_if_possible(&self) {
+    pub(crate) fn clear_with_timeout(&self) {
         let progress = self.clone();
         let (tell, told) = mpsc::channel();
         // If the system refuses a thread, `told` fails at once.

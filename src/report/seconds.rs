@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use crate::clock::Nanos;
 
 /// Nanoseconds in a second.
-const SECOND: Nanos = 1_000_000_000;
+const NANOS_PER_SECOND: Nanos = 1_000_000_000;
 
 /// Nanoseconds as seconds: exact for the first 104 days, as a double goes, and to 16 digits beyond.
-pub(crate) fn seconds(at: Nanos) -> f64 {
+pub(crate) fn to_seconds(at: Nanos) -> f64 {
     at as f64 / 1e9
 }
 
@@ -21,7 +21,7 @@ pub(super) struct Seconds(pub(super) Nanos);
 
 impl Serialize for Seconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self.text();
+        let text = self.to_decimal();
         RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
@@ -29,15 +29,15 @@ impl Serialize for Seconds {
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&RawValue>::deserialize(deserializer)?.get();
-        Self::of(text).ok_or_else(|| {
+        Self::parse(text).ok_or_else(|| {
             D::Error::custom(format!("{text} is no time in seconds, from 0 to 584 years"))
         })
     }
 }
 
 impl Seconds {
-    fn text(self) -> String {
-        let (whole, rest) = (self.0 / SECOND, self.0 % SECOND);
+    fn to_decimal(self) -> String {
+        let (whole, rest) = (self.0 / NANOS_PER_SECOND, self.0 % NANOS_PER_SECOND);
         let rest = format!("{rest:09}");
         match rest.trim_end_matches('0') {
             "" => format!("{whole}.0"),
@@ -46,14 +46,14 @@ impl Seconds {
     }
 
     /// A number of JSON; digits behind the nanoseconds are not looked at.
-    fn of(text: &str) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
         if rest.bytes().all(|byte| byte.is_ascii_digit())
             && let Ok(whole) = whole.parse::<Nanos>()
         {
             let digits = &rest[..rest.len().min(9)];
             let rest = format!("{digits:0<9}").parse::<Nanos>().ok()?;
-            return whole.checked_mul(SECOND)?.checked_add(rest).map(Self);
+            return whole.checked_mul(NANOS_PER_SECOND)?.checked_add(rest).map(Self);
         }
         // With an exponent.
         let nanos = (text.parse::<f64>().ok()? * 1e9).round();
@@ -70,7 +70,7 @@ mod tests {
         for (nanos, text) in [
             (0, "0.0"),
             (1, "0.000000001"),
-            (SECOND, "1.0"),
+            (NANOS_PER_SECOND, "1.0"),
             (1_500_000_000, "1.5"),
             (Nanos::MAX, "18446744073.709551615"),
         ] {
@@ -81,9 +81,12 @@ mod tests {
 
     #[test]
     fn other_ways_to_write_a_number_are_understood_and_what_is_no_time_is_refused() {
-        for (text, nanos) in
-            [("2", 2 * SECOND), ("1e-9", 1), ("1.5E1", 15 * SECOND), ("0.12345678987", 123_456_789)]
-        {
+        for (text, nanos) in [
+            ("2", 2 * NANOS_PER_SECOND),
+            ("1e-9", 1),
+            ("1.5E1", 15 * NANOS_PER_SECOND),
+            ("0.12345678987", 123_456_789),
+        ] {
             assert_eq!(serde_json::from_str::<Seconds>(text).unwrap(), Seconds(nanos), "{text}");
         }
         for text in

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::private_dir::RUN;
+use super::private_dir::RUN_QUEUE;
 use crate::clock::Delay;
 use crate::keeper::Speed;
-use crate::report::{Lang, Plant, Style};
-use crate::role::{Role, Worker};
+use crate::report::{Lang, ModelInput, OutputFormat};
+use crate::role::{Role, WorkerId};
 
 /// A run, as it was asked for.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub(crate) struct Config {
     pub(crate) chaos: Option<Duration>,
     pub(crate) lang: Lang,
     /// What a line looks like.
-    pub(crate) style: Style,
+    pub(crate) style: OutputFormat,
     /// Whether the live view is drawn on standard error.
     pub(crate) is_viewed: bool,
     /// How many items the statistics leave out at the beginning; none for no statistics.
@@ -41,8 +41,8 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(super) fn plant(&self, seed: Option<u64>) -> Plant {
-        Plant {
+    pub(super) fn model_input(&self, seed: Option<u64>) -> ModelInput {
+        ModelInput {
             items: self.items,
             workers: [self.producers, self.consumers],
             delays: [self.producer_delay, self.consumer_delay],
@@ -62,21 +62,21 @@ impl Config {
     }
 
     /// How many of the items this producer is to put.
-    pub(super) fn share(&self, producer: Worker) -> u64 {
-        let before = u64::from(producer.number - 1);
+    pub(super) fn producer_item_count(&self, producer: WorkerId) -> u64 {
+        let before = u64::from(producer.index - 1);
         self.items.saturating_sub(before).div_ceil(u64::from(self.producers))
     }
 
     /// All workers.
-    pub(super) fn workers(&self) -> BTreeSet<Worker> {
-        let all = |role, count| (1..=count).map(move |number| Worker { role, number });
+    pub(super) fn worker_ids(&self) -> BTreeSet<WorkerId> {
+        let all = |role, count| (1..=count).map(move |number| WorkerId { role, index: number });
         all(Role::Producer, self.producers).chain(all(Role::Consumer, self.consumers)).collect()
     }
 
     /// What a worker is started with, in the words of the command that it is; `skip` items of a
     /// producer are in the queue already.
-    pub(super) fn worker_args(&self, worker: Worker, seed: u64, skip: u64) -> Vec<String> {
-        let number = worker.number;
+    pub(super) fn worker_args(&self, worker: WorkerId, seed: u64, skip: u64) -> Vec<String> {
+        let number = worker.index;
         let (mut args, of) = match worker.role {
             Role::Producer => {
                 let args = vec![
@@ -97,7 +97,7 @@ impl Config {
         };
         args.push(format!("--seed={seed}"));
         args.push(format!("--skip={skip}"));
-        args.push(format!("--queue={RUN}"));
+        args.push(format!("--queue={RUN_QUEUE}"));
         args.push(format!("--worker={number}/{of}"));
         args.push("--quiet".to_owned());
         args

@@ -15,25 +15,25 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::clock::{Clock, Nanos, draw_seed, nanos};
+use crate::clock::{Clock, Nanos, nanos, random_seed};
 use crate::exit::ExitCode;
-use crate::keeper::{Keeper, Office, Pacer, Plan, Post, Speed};
-use crate::os::signals::{self, Leave};
-use crate::os::{Waker, raise_open_files, stay_on_one_core};
+use crate::keeper::{Keeper, KeeperConfig, Pacer, PipeHost, Pipes, Speed};
+use crate::os::signals::{self, LeaveSignals};
+use crate::os::{Waker, pin_to_current_core, raise_open_file_limit};
 use crate::pipe::QueueDir;
-use crate::queue::{Queue, Remains};
-use crate::report::{Output, Progress, Reporter, Statistics, Timeline};
-use chaos::Chaos;
-pub(crate) use children::Crew;
+use crate::queue::{Queue, QueueState};
+use crate::report::{Output, Progress, Reporter, StatsCollector, Timeline};
+use chaos::KillSchedule;
+pub(crate) use children::Workers;
 pub(crate) use config::Config;
-use observer::Show;
+use observer::RunReporter;
 pub(crate) use outputs::{Outputs, StatisticsOutput};
 use parent::Parent;
-use private_dir::{Private, RUN};
-use view::View;
+use private_dir::{RUN_QUEUE, TempRunDir};
+use view::RedrawTimer;
 
 /// Files that the parent has open beside one for each worker, and some to spare.
-pub(crate) const OWN_FILES: u64 = 24;
+pub(crate) const PARENT_OPEN_FILES: u64 = 24;
 
 /// Does the run. `outputs` are opened when nothing can keep the run from starting any more.
 pub(crate) fn run(
@@ -42,30 +42,30 @@ pub(crate) fn run(
 ) -> anyhow::Result<ExitCode> {
     check_open_files(config)?;
     let mut outputs = outputs()?;
-    let crew = Crew::default();
-    let private = Private::make()?;
-    let (hands, dir) = (crew.clone(), private.share());
-    let progress = view(config);
+    let crew = Workers::default();
+    let private = TempRunDir::create()?;
+    let (hands, dir) = (crew.clone(), private.shared_dir());
+    let progress = progress_view(config);
     let view = progress.clone();
-    let waker = signals::catch_and_clear(Leave::Unignored, move || {
-        hands.kill();
+    let waker = signals::install_handlers_with_cleanup(LeaveSignals::NotIgnored, move || {
+        hands.shut_down();
         let _ = dir.remove();
-        view.clear_if_possible();
+        view.clear_with_timeout();
     })?;
     let deaths = Waker::new()?;
-    signals::catch_deaths(&deaths)?;
-    if progress.is_shown() {
-        signals::catch_resizes(&deaths)?;
+    signals::wake_on_child_exit(&deaths)?;
+    if progress.is_enabled() {
+        signals::wake_on_resize(&deaths)?;
     }
     let workers = [config.producers, config.consumers];
     let output = Output::new(progress.clone(), Some(Arc::clone(&waker)));
     let reporter = Reporter::new(config.style, config.lang, workers, output);
     let wakers = [&deaths, &*waker];
-    let ended = conduct(config, &private.path(), &mut outputs, reporter, &crew, wakers);
+    let ended = run_parent(config, &private.path(), &mut outputs, reporter, &crew, wakers);
     progress.clear();
-    crew.kill();
+    crew.shut_down();
     let removed = private.remove();
-    if let Some(signal) = signals::caught() {
+    if let Some(signal) = signals::exit_signal() {
         // At the second one, its thread clears away at the same time: what then fails here was
         // in its way, and is no error.
         return Ok(ExitCode::Signal(signal));
@@ -74,9 +74,9 @@ pub(crate) fn run(
 }
 
 fn check_open_files(config: &Config) -> anyhow::Result<()> {
-    let workers = config.workers().len() as u64;
-    let needed = workers + OWN_FILES;
-    if let Some(most) = raise_open_files()
+    let workers = config.worker_ids().len() as u64;
+    let needed = workers + PARENT_OPEN_FILES;
+    if let Some(most) = raise_open_file_limit()
         && most < needed
     {
         anyhow::bail!(
@@ -88,68 +88,69 @@ fn check_open_files(config: &Config) -> anyhow::Result<()> {
 }
 
 /// Starts everybody, keeps the queue until all have left, and tells how it went.
-fn conduct(
+fn run_parent(
     config: &Config,
     base: &Path,
     outputs: &mut Outputs,
     reporter: Reporter,
-    crew: &Crew,
+    crew: &Workers,
     wakers: [&Waker; 2],
 ) -> anyhow::Result<ExitCode> {
     let random = config.is_random();
     let seed = match config.seed {
-        None if random => draw_seed()?,
+        None if random => random_seed()?,
         seed => seed.unwrap_or_default(),
     };
     if random && config.seed.is_none() {
-        reporter.notice(&config.lang.seed(seed));
+        reporter.print_notice(&config.lang.seed_notice(seed));
     }
-    let statistics =
-        config.warmup.map(|warmup| Statistics::new(config.plant(random.then_some(seed)), warmup));
-    let workers = config.workers();
+    let statistics = config
+        .warmup
+        .map(|warmup| StatsCollector::new(config.model_input(random.then_some(seed)), warmup));
+    let workers = config.worker_ids();
     let timeline = outputs.picture.as_ref().map(|_| {
         let capacity = Some(config.capacity).filter(|&most| most > 0);
         Timeline::new(capacity, workers.iter().copied())
     });
-    let clock = Clock::start();
-    let remains = Remains {
+    let clock = Clock::start_now();
+    let remains = QueueState {
         capacity: Some(std::num::NonZeroU64::new(config.capacity)),
-        ..Remains::default()
+        ..QueueState::default()
     };
     let (items, respawn) = (config.items, config.respawn);
     let mut parent = Parent {
-        keeper: Keeper::new(Plan {
+        keeper: Keeper::new(KeeperConfig {
             queue: Queue::new(remains, false),
             pacer: config.is_paced().then(|| Pacer::new(config.speed, workers.iter().copied())),
             workers: Some(workers.clone()),
         }),
-        host: Office {
-            post: Post::open(QueueDir::open_or_create(base, RUN)?)
+        host: PipeHost {
+            pipes: Pipes::open(QueueDir::open_or_create(base, RUN_QUEUE)?)
                 .context("cannot make a named pipe")?,
-            watch: Show::new(reporter, items, respawn, &workers, statistics, timeline),
+            observer: RunReporter::new(reporter, items, respawn, &workers, statistics, timeline),
         },
-        crew,
+        workers: crew,
         clock,
-        base,
+        base_dir: base,
         config,
         seed,
-        chaos: chaos(config, clock.now())?,
-        view: View::default(),
+        kill_schedule: kill_schedule(config, clock.now())?,
+        redraw_timer: RedrawTimer::default(),
         outputs,
-        stopped: false,
+        is_stopping: false,
     };
     if config.is_paced() && config.speed == Speed::Max {
-        stay_on_one_core();
+        pin_to_current_core();
     }
     for worker in workers {
-        parent.start(worker)?;
+        parent.start_worker(worker)?;
     }
-    parent.keep(wakers)?;
-    parent.finish()
+    parent.run_loop(wakers)?;
+    parent.print_result()
 }
 
 /// It keeps to the time of the run, as far as that has to do with the wall's.
-fn chaos(config: &Config, now: Nanos) -> anyhow::Result<Option<Chaos>> {
+fn kill_schedule(config: &Config, now: Nanos) -> anyhow::Result<Option<KillSchedule>> {
     let Some(every) = config.chaos else {
         return Ok(None);
     };
@@ -160,18 +161,18 @@ fn chaos(config: &Config, now: Nanos) -> anyhow::Result<Option<Chaos>> {
     // A float out of range becomes the nearest integer, which is what is wanted.
     let every = (nanos(every) as f64 / speed) as Nanos;
     let seed = getrandom::u64().context("no random numbers")?;
-    Ok(Some(Chaos::new(every, now, seed)))
+    Ok(Some(KillSchedule::new(every, now, seed)))
 }
 
 /// What everybody does, if somebody is to see it; nothing of it is left behind by a panic.
-fn view(config: &Config) -> Progress {
+fn progress_view(config: &Config) -> Progress {
     if !config.is_viewed {
         return Progress::default();
     }
-    let progress = Progress::of_run();
+    let progress = Progress::for_run();
     let (view, before) = (progress.clone(), panic::take_hook());
     panic::set_hook(Box::new(move |info| {
-        view.clear_if_possible();
+        view.clear_with_timeout();
         before(info);
     }));
     progress

@@ -4,148 +4,166 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::clock::{Nanos, Stamp};
-use crate::journal::Fact;
-use crate::keeper::{Event, Watch, What};
-use crate::report::{Happening, Kind, Reporter, Statistics, Timeline, Toll};
-use crate::role::Worker;
+use crate::clock::{Nanos, ProcessBirth};
+use crate::journal::Record;
+use crate::keeper::{Event, EventKind, Observer};
+use crate::report::{EventName, Reporter, RunEvent, RunSummary, StatsCollector, Timeline};
+use crate::role::WorkerId;
 
 /// Shows every event, and counts.
-pub(super) struct Show {
+pub(super) struct RunReporter {
     pub(super) reporter: Reporter,
-    pub(super) toll: Toll,
-    pub(super) places: BTreeMap<Worker, Place>,
-    pub(super) statistics: Option<Statistics>,
+    pub(super) run_summary: RunSummary,
+    pub(super) worker_progress: BTreeMap<WorkerId, WorkerProgress>,
+    pub(super) statistics: Option<StatsCollector>,
     pub(super) timeline: Option<Timeline>,
     /// How many items are in line.
-    depth: u64,
+    ready_count: u64,
     /// And were at most.
-    pub(super) deepest: u64,
+    pub(super) max_ready_count: u64,
 }
 
 /// The place of a worker, which several processes may take one after another.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Place {
+pub(super) struct WorkerProgress {
     /// How many items were put from here, or done.
-    pub(super) past: u64,
+    pub(super) finished_items: u64,
     /// How many more may die here of something else than chaos, and be replaced.
-    pub(super) respawns: u32,
+    pub(super) respawns_left: u32,
     /// Another has just taken it, and has neither put nor done anything yet.
-    pub(super) fresh: bool,
+    pub(super) is_just_restarted: bool,
     /// Whoever was here has died.
-    pub(super) dead: bool,
+    pub(super) is_dead: bool,
 }
 
-impl Show {
+impl RunReporter {
     /// Of a run with these `workers` and so many items.
     pub(super) fn new(
         reporter: Reporter,
         items: u64,
         respawns: u32,
-        workers: &BTreeSet<Worker>,
-        statistics: Option<Statistics>,
+        workers: &BTreeSet<WorkerId>,
+        statistics: Option<StatsCollector>,
         timeline: Option<Timeline>,
     ) -> Self {
-        let place = Place { respawns, ..Place::default() };
+        let place = WorkerProgress { respawns_left: respawns, ..WorkerProgress::default() };
         let places = workers.iter().map(|&worker| (worker, place)).collect();
-        let toll = Toll { items, ..Toll::default() };
-        Self { reporter, toll, places, statistics, timeline, depth: 0, deepest: 0 }
+        let toll = RunSummary { items, ..RunSummary::default() };
+        Self {
+            reporter,
+            run_summary: toll,
+            worker_progress: places,
+            statistics,
+            timeline,
+            ready_count: 0,
+            max_ready_count: 0,
+        }
     }
 
     /// Another takes this worker's place.
-    pub(super) fn restarted(&mut self, at: Nanos, worker: Worker) {
-        self.happens(&Happening { at, kind: Kind::Restart, worker, run: None, waited: 0 });
-        self.reporter.restarted(at, worker);
+    pub(super) fn restarted(&mut self, at: Nanos, worker: WorkerId) {
+        self.record_event(&RunEvent {
+            at,
+            name: EventName::Restart,
+            worker,
+            batch: None,
+            waited: 0,
+        });
+        self.reporter.worker_restarted(at, worker);
     }
 
     /// What was in line has been dropped.
     pub(super) fn cleared(&mut self, at: Nanos) {
-        self.depth = 0;
-        self.reporter.cleared(at);
+        self.ready_count = 0;
+        self.reporter.ready_items_dropped(at);
         if let Some(statistics) = &mut self.statistics {
-            statistics.clear(at);
+            statistics.record_clear(at);
         }
         if let Some(timeline) = &mut self.timeline {
-            timeline.clear(at);
+            timeline.record_clear(at);
         }
     }
 
     /// Statistics and the picture take it in.
-    fn happens(&mut self, happening: &Happening<'_>) {
+    fn record_event(&mut self, happening: &RunEvent<'_>) {
         if let Some(statistics) = &mut self.statistics {
-            statistics.take(happening);
+            statistics.record(happening);
         }
         if let Some(timeline) = &mut self.timeline {
-            timeline.take(happening);
+            timeline.record(happening);
         }
     }
 
-    pub(super) fn place(&self, worker: Worker) -> Place {
-        self.places.get(&worker).copied().unwrap_or_default()
+    pub(super) fn progress_of(&self, worker: WorkerId) -> WorkerProgress {
+        self.worker_progress.get(&worker).copied().unwrap_or_default()
     }
 
-    fn count(&mut self, worker: Worker, what: &What<'_>) {
+    fn update_counts(&mut self, worker: WorkerId, what: &EventKind<'_>) {
         match what {
-            What::Put(run, _) | What::Back(run) => self.depth += run.count(),
-            What::Get(run, _) => self.depth = self.depth.saturating_sub(run.count()),
+            EventKind::Put(run, _) | EventKind::Requeued(run) => self.ready_count += run.count(),
+            EventKind::Delivered(run, _) => {
+                self.ready_count = self.ready_count.saturating_sub(run.count())
+            }
             _ => {}
         }
-        self.deepest = self.deepest.max(self.depth);
-        let place = self.places.entry(worker).or_default();
+        self.max_ready_count = self.max_ready_count.max(self.ready_count);
+        let place = self.worker_progress.entry(worker).or_default();
         match what {
-            What::Put(run, _) => {
-                place.past += run.count();
-                place.fresh = false;
+            EventKind::Put(run, _) => {
+                place.finished_items += run.count();
+                place.is_just_restarted = false;
             }
             // Once is enough to be counted.
-            What::Get(run, _) if run.attempt == 2 => self.toll.again += run.count(),
-            What::Done(run) => {
-                self.toll.done += run.count();
-                place.past += run.count();
-                place.fresh = false;
+            EventKind::Delivered(run, _) if run.attempt == 2 => {
+                self.run_summary.redelivered += run.count()
             }
-            What::Died(..) => {
-                place.dead = true;
-                self.toll.died += 1;
+            EventKind::Done(run) => {
+                self.run_summary.done += run.count();
+                place.finished_items += run.count();
+                place.is_just_restarted = false;
+            }
+            EventKind::Died(..) => {
+                place.is_dead = true;
+                self.run_summary.worker_deaths += 1;
                 if let Some(statistics) = &mut self.statistics {
-                    statistics.disturb();
+                    statistics.invalidate_model();
                 }
             }
-            What::Get(..) | What::Back(_) | What::Left(_) => {}
+            EventKind::Delivered(..) | EventKind::Requeued(_) | EventKind::Left(_) => {}
         }
     }
 }
 
-impl Watch for Show {
-    fn end(&mut self) -> io::Result<Stamp> {
-        Ok(Stamp::now())
+impl Observer for RunReporter {
+    fn record_end(&mut self) -> io::Result<ProcessBirth> {
+        Ok(ProcessBirth::now())
     }
 
     /// A run is not remembered.
-    fn record(&mut self, _: &Fact<'_>) {}
+    fn append_record(&mut self, _: &Record<'_>) {}
 
-    fn event(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, event: Event<'_>) {
         let Some(worker) = event.worker else {
             return;
         };
-        self.count(worker, &event.what);
+        self.update_counts(worker, &event.kind);
         let at = event.at;
-        let (kind, run, waited) = match event.what {
-            What::Put(run, waited) => (Kind::Put, Some(run), Some(waited)),
-            What::Get(run, waited) => (Kind::Get, Some(run), Some(waited)),
-            What::Done(run) => (Kind::Done, Some(run), None),
-            What::Back(run) => (Kind::Back, Some(run), None),
-            What::Died(_, waited) => (Kind::Died, None, waited),
-            What::Left(waited) => (Kind::Left, None, waited),
+        let (kind, run, waited) = match event.kind {
+            EventKind::Put(run, waited) => (EventName::Put, Some(run), Some(waited)),
+            EventKind::Delivered(run, waited) => (EventName::Delivered, Some(run), Some(waited)),
+            EventKind::Done(run) => (EventName::Done, Some(run), None),
+            EventKind::Requeued(run) => (EventName::Requeued, Some(run), None),
+            EventKind::Died(_, waited) => (EventName::Died, None, waited),
+            EventKind::Left(waited) => (EventName::Exited, None, waited),
         };
         let waited_so_long = waited.unwrap_or_default();
-        self.happens(&Happening { at, kind, worker, run, waited: waited_so_long });
-        match (event.what, run) {
-            (What::Died(death, _), _) => self.reporter.died(at, worker, waited, death),
-            (_, None) => self.reporter.left(at, worker, waited),
+        self.record_event(&RunEvent { at, name: kind, worker, batch: run, waited: waited_so_long });
+        match (event.kind, run) {
+            (EventKind::Died(death, _), _) => self.reporter.report_death(at, worker, waited, death),
+            (_, None) => self.reporter.report_exit(at, worker, waited),
             (_, Some(run)) => {
-                let Worker { role, number } = worker;
-                self.reporter.items(at, kind, role, Some(number), run, waited);
+                let WorkerId { role, index: number } = worker;
+                self.reporter.report_items(at, kind, role, Some(number), run, waited);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::io::Write;
 use anyhow::Context;
 
 use crate::os::Blocking;
-use crate::report::{Lang, PictureFile, Reporter, Summary};
+use crate::report::{Lang, PictureFile, Reporter, StatsSummary};
 
 /// Files that are made before anything starts.
 #[derive(Debug, Default)]
@@ -23,25 +23,28 @@ pub(crate) struct StatisticsOutput {
     /// None for standard error.
     pub(crate) file: Option<File>,
     /// As JSON, and not as text for people.
-    pub(crate) as_json: bool,
+    pub(crate) is_json: bool,
 }
 
 impl StatisticsOutput {
     /// Prints them.
-    pub(super) fn write(
+    pub(super) fn write_summary(
         &self,
-        summary: &Summary,
+        summary: &StatsSummary,
         lang: Lang,
         reporter: &Reporter,
     ) -> anyhow::Result<()> {
-        let text =
-            if self.as_json { serde_json::to_string(summary)? + "\n" } else { summary.text(lang) };
+        let text = if self.is_json {
+            serde_json::to_string(summary)? + "\n"
+        } else {
+            summary.render(lang)
+        };
         match &self.file {
             Some(file) => {
                 Blocking(file).write_all(text.as_bytes()).context("cannot write the statistics")
             }
             None => {
-                text.lines().for_each(|line| reporter.notice(line));
+                text.lines().for_each(|line| reporter.print_notice(line));
                 Ok(())
             }
         }

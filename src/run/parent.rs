@@ -6,144 +6,161 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::chaos::Chaos;
-use super::children::{Crew, Departed};
+use super::chaos::KillSchedule;
+use super::children::{ExitedWorker, Workers};
 use super::config::Config;
-use super::observer::{Place, Show};
+use super::observer::{RunReporter, WorkerProgress};
 use super::outputs::Outputs;
-use super::view::{View, scene};
+use super::view::{RedrawTimer, live_view};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
-use crate::keeper::{Keeper, Office};
-use crate::os::{Ready, Waker, signals};
-use crate::report::StdoutFailed;
-use crate::role::{Role, Worker};
+use crate::keeper::{Keeper, PipeHost};
+use crate::os::{Interest, Waker, signals};
+use crate::report::StdoutError;
+use crate::role::{Role, WorkerId};
 
 /// The parent of a run.
 pub(super) struct Parent<'a> {
     pub(super) keeper: Keeper,
-    pub(super) host: Office<Show>,
-    pub(super) crew: &'a Crew,
+    pub(super) host: PipeHost<RunReporter>,
+    pub(super) workers: &'a Workers,
     pub(super) clock: Clock,
     /// Where the queue lies.
-    pub(super) base: &'a Path,
+    pub(super) base_dir: &'a Path,
     pub(super) config: &'a Config,
     /// What random pauses are drawn from.
     pub(super) seed: u64,
-    pub(super) chaos: Option<Chaos>,
-    pub(super) view: View,
+    pub(super) kill_schedule: Option<KillSchedule>,
+    pub(super) redraw_timer: RedrawTimer,
     pub(super) outputs: &'a mut Outputs,
     /// Producers have been told to stop.
-    pub(super) stopped: bool,
+    pub(super) is_stopping: bool,
 }
 
 impl Parent<'_> {
     /// Starts a worker, or another one in its place.
-    pub(super) fn start(&self, worker: Worker) -> anyhow::Result<()> {
-        let skip = self.host.watch.place(worker).past;
+    pub(super) fn start_worker(&self, worker: WorkerId) -> anyhow::Result<()> {
+        let skip = self.host.observer.progress_of(worker).finished_items;
         let args = self.config.worker_args(worker, self.seed, skip);
-        self.crew.start(worker, &args, self.base).context("cannot start a worker process")
+        self.workers.start(worker, &args, self.base_dir).context("cannot start a worker process")
     }
 
     /// Keeps the queue until all workers have left.
-    pub(super) fn keep(&mut self, [deaths, signal]: [&Waker; 2]) -> anyhow::Result<()> {
+    pub(super) fn run_loop(&mut self, [deaths, signal]: [&Waker; 2]) -> anyhow::Result<()> {
         let mut interrupted = false;
         loop {
-            let until = self.keeper.turn(self.clock.now(), &mut self.host)?;
-            self.host.post.flush();
-            self.print()?;
-            self.show();
+            let until = self.keeper.process_pending(self.clock.now(), &mut self.host)?;
+            self.host.pipes.flush();
+            self.flush_output()?;
+            self.redraw();
             if self.keeper.is_out_of_time() {
-                self.stop_the_clock();
+                self.abort_out_of_time();
                 return Ok(());
             }
-            if self.crew.is_empty() && self.host.post.is_quiet() {
+            if self.workers.is_empty() && self.host.pipes.has_no_mailboxes() {
                 return Ok(());
             }
-            let others = [self.chaos.as_ref().map(Chaos::due), self.view.due()];
+            let others = [
+                self.kill_schedule.as_ref().map(KillSchedule::next_kill),
+                self.redraw_timer.next_redraw(),
+            ];
             let until = until.into_iter().chain(others.into_iter().flatten()).min();
             // The first signal stays to be seen, by whoever waits for a reader too; here it is known.
-            let news = if interrupted { Ready::Death } else { Ready::Read };
-            let others = [(deaths.as_fd(), Ready::Read), (signal.as_fd(), news)];
-            let arrivals = self.host.post.wait(self.clock, until, &others)?;
-            self.host.take_in(&mut self.keeper, self.clock, &arrivals)?;
-            if arrivals.others[0] {
-                deaths.clear();
-                self.look_after_crew()?;
+            let news = if interrupted { Interest::Hangup } else { Interest::Read };
+            let others = [(deaths.as_fd(), Interest::Read), (signal.as_fd(), news)];
+            let arrivals = self.host.pipes.wait(self.clock, until, &others)?;
+            self.host.process_arrivals(&mut self.keeper, self.clock, &arrivals)?;
+            if arrivals.others_ready[0] {
+                deaths.drain();
+                self.reap_workers()?;
             }
-            if signals::caught().is_some() && !interrupted {
+            if signals::exit_signal().is_some() && !interrupted {
                 interrupted = true;
-                self.stop();
-                if self.keeper.census().out > 0 {
-                    self.host.watch.reporter.notice(self.config.lang.finishing());
+                self.stop_producers();
+                if self.keeper.counts().in_flight > 0 {
+                    self.host.observer.reporter.print_notice(self.config.lang.shutdown_notice());
                 }
             }
-            self.wreak_havoc();
+            self.kill_random_worker();
         }
     }
 
     /// Draws everything as it is now, unless that was done a moment ago: then a moment later.
-    fn show(&mut self) {
-        let is_shown = self.host.watch.reporter.progress().is_shown();
-        if is_shown && self.view.is_due(self.clock.now()) {
-            let scene = scene(&self.keeper, &self.host.watch, self.config.capacity);
-            self.host.watch.reporter.draw(&scene);
+    fn redraw(&mut self) {
+        let is_shown = self.host.observer.reporter.progress().is_enabled();
+        if is_shown && self.redraw_timer.poll_redraw(self.clock.now()) {
+            let scene = live_view(&self.keeper, &self.host.observer, self.config.capacity);
+            self.host.observer.reporter.draw_live_view(&scene);
         }
     }
 
-    fn print(&mut self) -> anyhow::Result<()> {
-        match self.host.watch.reporter.flush() {
+    fn flush_output(&mut self) -> anyhow::Result<()> {
+        match self.host.observer.reporter.flush() {
             // Nobody reads on, but leaving must not wait for that.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            other => other.map_err(|error| StdoutFailed(error).into()),
+            other => other.map_err(|error| StdoutError(error).into()),
         }
     }
 
-    fn look_after_crew(&mut self) -> anyhow::Result<()> {
-        let departed = self.crew.reap()?;
+    fn reap_workers(&mut self) -> anyhow::Result<()> {
+        let departed = self.workers.reap()?;
         // What they wrote before their end counts; how far a producer came is known only then.
-        self.host.take_in_all(&mut self.keeper, self.clock)?;
+        self.host.read_pending(&mut self.keeper, self.clock)?;
         for departed in departed {
             // Whoever said goodbye has left, however its process ended then.
-            if self.keeper.expects(departed.worker) {
-                self.miss(&departed)?;
+            if self.keeper.is_worker_expected(departed.worker) {
+                self.handle_lost_worker(&departed)?;
             }
         }
         // Nobody is there to get anything any more: producers must not wait for ever.
-        if self.keeper.expected(Role::Consumer) == 0 && self.keeper.expected(Role::Producer) > 0 {
-            self.stop();
+        if self.keeper.expected_count(Role::Consumer) == 0
+            && self.keeper.expected_count(Role::Producer) > 0
+        {
+            self.stop_producers();
         }
         Ok(())
     }
 
     /// A worker has gone without a word: another takes its place, if it may and is of any use.
-    fn miss(&mut self, departed: &Departed) -> anyhow::Result<()> {
-        let &Departed { worker, death, struck } = departed;
-        self.keeper.worker_gone(self.clock.now(), worker, death, &mut self.host);
-        let place = self.host.watch.place(worker);
-        if death.is_none() || !self.needs(worker) || !(struck || place.respawns > 0) {
-            self.keeper.will_not_come(worker);
+    fn handle_lost_worker(&mut self, departed: &ExitedWorker) -> anyhow::Result<()> {
+        let &ExitedWorker { worker, cause: death, was_killed_by_us: struck } = departed;
+        self.keeper.worker_exited(self.clock.now(), worker, death, &mut self.host);
+        let place = self.host.observer.progress_of(worker);
+        if death.is_none() || !self.has_work_for(worker) || !(struck || place.respawns_left > 0) {
+            self.keeper.give_up_worker(worker);
             return Ok(());
         }
-        let respawns = place.respawns - u32::from(!struck);
-        self.start(worker)?;
-        let watch = &mut self.host.watch;
-        watch.places.insert(worker, Place { respawns, fresh: true, dead: false, ..place });
-        watch.toll.replaced += 1;
+        let respawns = place.respawns_left - u32::from(!struck);
+        self.start_worker(worker)?;
+        let watch = &mut self.host.observer;
+        watch.worker_progress.insert(
+            worker,
+            WorkerProgress {
+                respawns_left: respawns,
+                is_just_restarted: true,
+                is_dead: false,
+                ..place
+            },
+        );
+        watch.run_summary.restarts += 1;
         watch.restarted(self.keeper.now(), worker);
         Ok(())
     }
 
     /// Whether there may still be something to do for this worker.
-    fn needs(&self, worker: Worker) -> bool {
-        if self.stopped || signals::caught().is_some() {
+    fn has_work_for(&self, worker: WorkerId) -> bool {
+        if self.is_stopping || signals::exit_signal().is_some() {
             return false;
         }
-        let census = self.keeper.census();
+        let census = self.keeper.counts();
         match worker.role {
-            Role::Producer => self.host.watch.place(worker).past < self.config.share(worker),
+            Role::Producer => {
+                self.host.observer.progress_of(worker).finished_items
+                    < self.config.producer_item_count(worker)
+            }
             Role::Consumer | Role::Visitor => {
-                self.keeper.expected(Role::Producer) > 0 || census.in_line + census.out > 0
+                self.keeper.expected_count(Role::Producer) > 0
+                    || census.ready + census.in_flight > 0
             }
         }
     }
@@ -151,84 +168,93 @@ impl Parent<'_> {
     /// Kills somebody, if that is wanted now. Whoever has just taken the place of another is spared
     /// until it has put an item, or has done one: so everything gets done some time, however often
     /// somebody is killed.
-    fn wreak_havoc(&mut self) {
-        let Some(mut chaos) = self.chaos.take_if(|_| !self.stopped) else {
+    fn kill_random_worker(&mut self) {
+        let Some(mut chaos) = self.kill_schedule.take_if(|_| !self.is_stopping) else {
             return;
         };
         let candidates = || {
-            let places = self.host.watch.places.iter().filter(|(_, place)| !place.fresh);
+            let places = self
+                .host
+                .observer
+                .worker_progress
+                .iter()
+                .filter(|(_, place)| !place.is_just_restarted);
             let workers = places.map(|(&worker, _)| worker);
-            workers.filter(|&w| self.keeper.expects(w) && self.needs(w)).collect()
+            workers.filter(|&w| self.keeper.is_worker_expected(w) && self.has_work_for(w)).collect()
         };
-        if let Some(worker) = chaos.pick(self.clock.now(), candidates) {
-            self.crew.strike(worker);
+        if let Some(worker) = chaos.pick_victim(self.clock.now(), candidates) {
+            self.workers.kill_one(worker);
         }
-        self.chaos = Some(chaos);
+        self.kill_schedule = Some(chaos);
     }
 
     /// Producers stop, consumers finish what they hold.
-    fn stop(&mut self) {
-        self.stopped = true;
-        self.chaos = None;
-        if let Some(statistics) = &mut self.host.watch.statistics {
-            statistics.disturb();
+    fn stop_producers(&mut self) {
+        self.is_stopping = true;
+        self.kill_schedule = None;
+        if let Some(statistics) = &mut self.host.observer.statistics {
+            statistics.invalidate_model();
         }
-        let dropped = self.keeper.census().in_line;
+        let dropped = self.keeper.counts().ready;
         self.keeper.close_now(self.clock.now(), &mut self.host);
         if dropped > 0 {
-            self.host.watch.cleared(self.keeper.now());
+            self.host.observer.cleared(self.keeper.now());
         }
     }
 
     /// The next event is later than can be counted: the run ends as it is now. Workers would wait for
     /// their next event for ever.
-    fn stop_the_clock(&mut self) {
-        if let Some(statistics) = &mut self.host.watch.statistics {
-            statistics.disturb();
+    fn abort_out_of_time(&mut self) {
+        if let Some(statistics) = &mut self.host.observer.statistics {
+            statistics.invalidate_model();
         }
-        self.crew.kill();
+        self.workers.shut_down();
     }
 
     /// The run is over: prints the statistics, where they are wanted.
-    fn tell_statistics(&mut self) -> anyhow::Result<()> {
+    fn print_statistics(&mut self) -> anyhow::Result<()> {
         let end = self.keeper.now();
-        let Show { reporter, statistics, .. } = &mut self.host.watch;
+        let RunReporter { reporter, statistics, .. } = &mut self.host.observer;
         let Some(statistics) = statistics.take() else {
             return Ok(());
         };
-        self.outputs.statistics.write(&statistics.summary(end), self.config.lang, reporter)
+        self.outputs.statistics.write_summary(
+            &statistics.into_summary(end),
+            self.config.lang,
+            reporter,
+        )
     }
 
     /// The run is over: draws the picture, if one is wanted.
-    fn draw(&mut self) -> anyhow::Result<()> {
+    fn write_timeline(&mut self) -> anyhow::Result<()> {
         let end = self.keeper.now();
-        match (&mut self.host.watch.timeline, self.outputs.picture.as_mut()) {
+        match (&mut self.host.observer.timeline, self.outputs.picture.as_mut()) {
             (Some(timeline), Some(picture)) => {
-                picture.write(&timeline.picture(end, self.config.lang, picture.form()))
+                picture.write(&timeline.render(end, self.config.lang, picture.format()))
             }
             _ => Ok(()),
         }
     }
 
     /// Tells how it went.
-    pub(super) fn finish(&mut self) -> anyhow::Result<ExitCode> {
-        if signals::caught_twice() {
+    pub(super) fn print_result(&mut self) -> anyhow::Result<ExitCode> {
+        if signals::has_second_signal() {
             // Everybody has been killed: how it went is nothing that anybody waits for.
             return Ok(ExitCode::Done);
         }
-        self.host.watch.reporter.end(self.keeper.now());
-        self.print()?;
-        self.host.watch.reporter.progress().clear();
-        self.draw()?;
-        self.tell_statistics()?;
-        let Show { reporter, toll, .. } = &self.host.watch;
-        if toll.died > 0 {
-            reporter.notice(&self.config.lang.toll(*toll));
+        self.host.observer.reporter.report_end(self.keeper.now());
+        self.flush_output()?;
+        self.host.observer.reporter.progress().clear();
+        self.write_timeline()?;
+        self.print_statistics()?;
+        let RunReporter { reporter, run_summary: toll, .. } = &self.host.observer;
+        if toll.worker_deaths > 0 {
+            reporter.print_notice(&self.config.lang.run_summary(*toll));
         }
         let not_done = toll.items.saturating_sub(toll.done);
-        if signals::caught().is_some() {
+        if signals::exit_signal().is_some() {
             if not_done > 0 {
-                reporter.notice(&self.config.lang.interrupted(not_done));
+                reporter.print_notice(&self.config.lang.interrupted_notice(not_done));
             }
             return Ok(ExitCode::Done);
         }
@@ -246,7 +272,7 @@ impl Parent<'_> {
         if not_done == 0 {
             return Ok(ExitCode::Done);
         }
-        let why = match self.host.post.can_be_found().unwrap_or(false) {
+        let why = match self.host.pipes.has_linked_inbox().unwrap_or(false) {
             true => "",
             false => {
                 ", and none could take their place: the run's folder in the temporary folder has been \

@@ -2,73 +2,76 @@
 
 use std::collections::BTreeMap;
 
-use super::observer::Show;
+use super::observer::RunReporter;
 use crate::clock::Nanos;
-use crate::item::bare;
+use crate::item::display_text;
 use crate::keeper::Keeper;
-use crate::queue::{Doing, Run, WaitsFor};
-use crate::report::{Activity, Actor, Depth, Scene};
-use crate::role::Worker;
+use crate::queue::{Batch, ClientActivity, WaitReason};
+use crate::report::{LiveView, QueueDepth, WorkerActivity, WorkerRow};
+use crate::role::WorkerId;
 
 /// It is not drawn more often than this, on the wall.
-const PAUSE: Nanos = 50_000_000;
+const MIN_REDRAW_INTERVAL: Nanos = 50_000_000;
 
 /// When it is drawn next.
 #[derive(Debug, Default)]
-pub(super) struct View {
+pub(super) struct RedrawTimer {
     /// Not before this.
-    rests_until: Nanos,
+    earliest_redraw: Nanos,
     /// Something has happened since it was drawn.
-    due: Option<Nanos>,
+    next_redraw: Option<Nanos>,
 }
 
-impl View {
+impl RedrawTimer {
     /// The wall time at which it is to be drawn even if nothing happens before.
-    pub(super) fn due(&self) -> Option<Nanos> {
-        self.due
+    pub(super) fn next_redraw(&self) -> Option<Nanos> {
+        self.next_redraw
     }
 
     /// Whether it is to be drawn now, that something has happened.
-    pub(super) fn is_due(&mut self, now: Nanos) -> bool {
-        let is_due = now >= self.rests_until;
+    pub(super) fn poll_redraw(&mut self, now: Nanos) -> bool {
+        let is_due = now >= self.earliest_redraw;
         if is_due {
-            self.rests_until = now.saturating_add(PAUSE);
+            self.earliest_redraw = now.saturating_add(MIN_REDRAW_INTERVAL);
         }
-        self.due = (!is_due).then_some(self.rests_until);
+        self.next_redraw = (!is_due).then_some(self.earliest_redraw);
         is_due
     }
 }
 
 /// Everything as it is now.
-pub(super) fn scene(keeper: &Keeper, watch: &Show, capacity: u64) -> Scene {
-    let here = keeper.doing().map(|(worker, doing, first)| (worker, (doing, first)));
+pub(super) fn live_view(keeper: &Keeper, watch: &RunReporter, capacity: u64) -> LiveView {
+    let here = keeper.worker_activities().map(|(worker, doing, first)| (worker, (doing, first)));
     let here: BTreeMap<_, _> = here.collect();
-    let actor = |&worker: &Worker| {
+    let actor = |&worker: &WorkerId| {
         let does = match here.get(&worker) {
             Some((doing, first)) => activity(doing, *first),
-            None if keeper.expects(worker) => Activity::Starts,
-            None if watch.place(worker).dead => Activity::Dead,
-            None => Activity::Finished,
+            None if keeper.is_worker_expected(worker) => WorkerActivity::Starting,
+            None if watch.progress_of(worker).is_dead => WorkerActivity::Dead,
+            None => WorkerActivity::Finished,
         };
-        Actor { worker, does, items: watch.place(worker).past }
+        WorkerRow { worker, activity: does, items: watch.progress_of(worker).finished_items }
     };
     let capacity = Some(capacity).filter(|&most| most > 0);
-    let in_line = keeper.census().in_line;
-    Scene {
-        actors: watch.places.keys().map(actor).collect(),
-        depth: Depth { in_line, capacity, most: watch.deepest },
-        done: watch.toll.done,
-        items: watch.toll.items,
+    let in_line = keeper.counts().ready;
+    LiveView {
+        workers: watch.worker_progress.keys().map(actor).collect(),
+        depth: QueueDepth { ready: in_line, capacity, peak: watch.max_ready_count },
+        done: watch.run_summary.done,
+        items: watch.run_summary.items,
     }
 }
 
-fn activity(doing: &Doing, first: Option<&Run>) -> Activity {
-    match doing.waits_for {
-        Some(WaitsFor::Room) => Activity::WaitsForRoom,
-        Some(WaitsFor::Item) if doing.holds == 0 => Activity::WaitsForItem,
+fn activity(doing: &ClientActivity, first: Option<&Batch>) -> WorkerActivity {
+    match doing.wait_reason {
+        Some(WaitReason::Room) => WorkerActivity::WaitingForRoom,
+        Some(WaitReason::Item) if doing.in_flight == 0 => WorkerActivity::WaitingForItem,
         _ => {
-            let first = first.and_then(|run| run.items().next());
-            Activity::Works(doing.holds, first.map(|(_, item)| bare(item).into_owned()))
+            let first = first.and_then(|run| run.iter_with_ids().next());
+            WorkerActivity::Working(
+                doing.in_flight,
+                first.map(|(_, item)| display_text(item).into_owned()),
+            )
         }
     }
 }
@@ -79,13 +82,13 @@ mod tests {
 
     #[test]
     fn what_happens_is_drawn_soon_and_not_too_often() {
-        let mut view = View::default();
-        assert!(view.is_due(7), "the first time at once");
-        assert_eq!(view.due(), None, "nothing has happened since");
-        assert!(!view.is_due(8));
-        assert!(!view.is_due(9));
-        assert_eq!(view.due(), Some(7 + PAUSE));
-        assert!(view.is_due(7 + PAUSE));
-        assert_eq!(view.due(), None);
+        let mut view = RedrawTimer::default();
+        assert!(view.poll_redraw(7), "the first time at once");
+        assert_eq!(view.next_redraw(), None, "nothing has happened since");
+        assert!(!view.poll_redraw(8));
+        assert!(!view.poll_redraw(9));
+        assert_eq!(view.next_redraw(), Some(7 + MIN_REDRAW_INTERVAL));
+        assert!(view.poll_redraw(7 + MIN_REDRAW_INTERVAL));
+        assert_eq!(view.next_redraw(), None);
     }
 }

@@ -1,13 +1,13 @@
 //! Finds requests in what the inbox gives.
 
-use super::request::parse;
-use super::{Key, Malformed, RequestLine, number, word};
+use super::request::parse_request;
+use super::{ClientKey, MalformedRequest, ParsedRequest, parse_number, split_word};
 use crate::queue;
 
 /// What is longer than this, a line or a message, is nobody's: every client's write is at most
 /// `PIPE_BUF` bytes, and this is where that is largest. Also bounds what a stranger can make the
 /// keeper remember, and look at again and again.
-const LONGEST: usize = 4096;
+const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// Finds requests in what the inbox gave, however it was split.
 ///
@@ -17,18 +17,18 @@ const LONGEST: usize = 4096;
 pub(crate) struct Framer {
     buffer: Vec<u8>,
     /// What stands before this has been dealt with.
-    at: usize,
+    consumed: usize,
     /// In the middle of a line that is too long.
-    skipping: bool,
+    is_skipping_line: bool,
     /// In the middle of a message that is too long: nothing counts before an empty line.
-    lost: bool,
+    is_skipping_message: bool,
 }
 
-enum Lines {
+enum BodyEnd {
     /// They end here.
     End(usize),
     /// An empty line came first, here.
-    Cut(usize),
+    Truncated(usize),
     /// Some are yet to come.
     Incomplete,
     /// They end too late, wherever that is.
@@ -37,74 +37,80 @@ enum Lines {
 
 impl Framer {
     /// Takes in what was read.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.at);
-        self.at = 0;
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.consumed);
+        self.consumed = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
     /// The next request, or what stood in its place; none when more is to be read first.
-    pub(crate) fn next(&mut self) -> Option<Result<(Key, RequestLine<'_>), Malformed>> {
+    pub(crate) fn next_request(
+        &mut self,
+    ) -> Option<Result<(ClientKey, ParsedRequest<'_>), MalformedRequest>> {
         let (start, end) = self.next_line()?;
-        let (verb, rest) = word(&self.buffer[start..end]);
+        let (verb, rest) = split_word(&self.buffer[start..end]);
         let follow = match verb {
             b"part" => Some(1),
-            b"put" => Some(number(word(word(rest).1).1).unwrap_or(0)),
+            b"put" => Some(parse_number(split_word(split_word(rest).1).1).unwrap_or(0)),
             _ => None,
         };
-        let (body, body_end) = match follow.map(|n| self.find_lines(start, end + 1, n)) {
+        let (body, body_end) = match follow.map(|n| self.find_body_end(start, end + 1, n)) {
             None => (end + 1, end + 1),
-            Some(Lines::End(at)) => (end + 1, at),
-            Some(Lines::Cut(at)) => {
-                self.at = at;
-                let key = Key::parse(word(rest).0);
+            Some(BodyEnd::End(at)) => (end + 1, at),
+            Some(BodyEnd::Truncated(at)) => {
+                self.consumed = at;
+                let key = ClientKey::parse(split_word(rest).0);
                 let why = "there are fewer lines than were announced";
-                return Some(Err(Malformed { key, why }));
+                return Some(Err(MalformedRequest { key, why }));
             }
-            Some(Lines::Incomplete) => {
-                self.at = start;
+            Some(BodyEnd::Incomplete) => {
+                self.consumed = start;
                 return None;
             }
             // Nobody sends that much at once: the head was a stranger's. If it were looked on right
             // behind it, many such heads would each cost a look at the same lines.
-            Some(Lines::TooLong) => {
-                self.at = end + 1;
-                self.lost = true;
+            Some(BodyEnd::TooLong) => {
+                self.consumed = end + 1;
+                self.is_skipping_message = true;
                 let key = None;
                 let why = "more lines are announced than a message holds";
-                return Some(Err(Malformed { key, why }));
+                return Some(Err(MalformedRequest { key, why }));
             }
         };
-        self.at = body_end;
+        self.consumed = body_end;
         let head = &self.buffer[start..end];
-        Some(parse(head, &self.buffer[body..body_end]))
+        Some(parse_request(head, &self.buffer[body..body_end]))
     }
 
     /// Once all that can be found has been.
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn assert_small(&self) {
-        assert!(self.buffer.len() - self.at <= LONGEST, "{} bytes are kept", self.buffer.len());
+    pub(crate) fn assert_bounded(&self) {
+        assert!(
+            self.buffer.len() - self.consumed <= MAX_MESSAGE_BYTES,
+            "{} bytes are kept",
+            self.buffer.len()
+        );
     }
 
     /// Where the next line that isn't empty starts and ends.
     fn next_line(&mut self) -> Option<(usize, usize)> {
         loop {
-            let rest = &self.buffer[self.at..];
+            let rest = &self.buffer[self.consumed..];
             let Some(length) = memchr::memchr(b'\n', rest) else {
-                if rest.len() > LONGEST {
-                    self.skipping = true;
+                if rest.len() > MAX_MESSAGE_BYTES {
+                    self.is_skipping_line = true;
                 }
-                if self.skipping {
-                    self.at = self.buffer.len();
+                if self.is_skipping_line {
+                    self.consumed = self.buffer.len();
                 }
                 return None;
             };
-            let start = self.at;
-            self.at += length + 1;
-            let skipped = std::mem::take(&mut self.skipping);
-            self.lost &= skipped || length > 0;
+            let start = self.consumed;
+            self.consumed += length + 1;
+            let skipped = std::mem::take(&mut self.is_skipping_line);
+            self.is_skipping_message &= skipped || length > 0;
             // However it was split, a line that is too long is passed over.
-            if !(skipped || self.lost || length == 0 || length > LONGEST) {
+            if !(skipped || self.is_skipping_message || length == 0 || length > MAX_MESSAGE_BYTES) {
                 return Some((start, start + length));
             }
         }
@@ -112,23 +118,23 @@ impl Framer {
 
     /// Where the `count` lines from `from` on end, of the message that begins at `start`. However it
     /// was split, it is too long if that is not to be seen in its first [`LONGEST`] bytes.
-    fn find_lines(&self, start: usize, from: usize, count: u64) -> Lines {
-        let seen = self.buffer.len().min(start + LONGEST);
+    fn find_body_end(&self, start: usize, from: usize, count: u64) -> BodyEnd {
+        let seen = self.buffer.len().min(start + MAX_MESSAGE_BYTES);
         let body = self.buffer.get(from..seen).unwrap_or_default();
-        let end = queue::Lines::end_of(count, body);
+        let end = queue::Items::end_offset(count, body);
         // An empty line ends everything, wherever it stands before that.
         let body = &body[..end.unwrap_or(body.len())];
         match (body.first(), memchr::memmem::find(body, b"\n\n")) {
-            (Some(b'\n'), _) => return Lines::Cut(from),
-            (_, Some(line)) => return Lines::Cut(from + line + 1),
+            (Some(b'\n'), _) => return BodyEnd::Truncated(from),
+            (_, Some(line)) => return BodyEnd::Truncated(from + line + 1),
             _ => {}
         }
         if let Ok(end) = end {
-            return Lines::End(from + end);
+            return BodyEnd::End(from + end);
         }
-        match self.buffer.len() - start > LONGEST {
-            true => Lines::TooLong,
-            false => Lines::Incomplete,
+        match self.buffer.len() - start > MAX_MESSAGE_BYTES {
+            true => BodyEnd::TooLong,
+            false => BodyEnd::Incomplete,
         }
     }
 }
@@ -136,19 +142,19 @@ impl Framer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::Which;
-    use crate::wire::{Hello, Writer};
+    use crate::queue::BatchRef;
+    use crate::wire::{Hello, RequestWriter};
     use proptest::prelude::*;
 
-    const KEY: Key = Key(0xa1);
+    const KEY: ClientKey = ClientKey(0xa1);
 
     /// What the framer finds in these pieces, in short words.
     fn found(pieces: &[&[u8]]) -> Vec<String> {
         let mut framer = Framer::default();
         let mut found = Vec::new();
         for piece in pieces {
-            framer.feed(piece);
-            while let Some(message) = framer.next() {
+            framer.push_bytes(piece);
+            while let Some(message) = framer.next_request() {
                 found.push(match message {
                     Ok((key, request)) => format!("{key} {request:?}"),
                     Err(malformed) => format!("{:?}", malformed.key),
@@ -158,92 +164,100 @@ mod tests {
         found
     }
 
-    fn write(fill: impl FnOnce(&Writer, &mut Vec<u8>)) -> Vec<u8> {
-        let writer = Writer::new(KEY, 512);
+    fn write(fill: impl FnOnce(&RequestWriter, &mut Vec<u8>)) -> Vec<u8> {
+        let writer = RequestWriter::new(KEY, 512);
         let mut write = Vec::new();
-        writer.start(&mut write);
+        writer.begin_write(&mut write);
         fill(&writer, &mut write);
         write
     }
 
     fn put(seq: u64) -> Vec<u8> {
-        write(|writer, write| writer.put(write, seq, 2, b"\"a\"\n[1,2]\n"))
+        write(|writer, write| writer.write_put(write, seq, 2, b"\"a\"\n[1,2]\n"))
     }
 
     #[test]
     fn what_is_written_is_read() {
         let hello = Hello { follow: true, ..Hello::new(crate::role::Role::Consumer) };
         let text = write(|writer, write| {
-            assert!(writer.hello(write, &hello).is_ok());
-            writer.part(write, b"[1,");
-            writer.put(write, 9, 2, b"2]\nnull\n");
-            writer.get(write, 100);
-            writer.about(write, "done", Which { first: 3, count: 4, attempt: None });
-            writer.about(write, "back", Which { first: 7, count: 1, attempt: Some(2) });
-            writer.fail(write, 8, 2, 3, "exit\ncode 3");
+            assert!(writer.write_hello(write, &hello).is_ok());
+            writer.write_item_part(write, b"[1,");
+            writer.write_put(write, 9, 2, b"2]\nnull\n");
+            writer.write_get(write, 100);
+            writer.write_batch_request(
+                write,
+                "done",
+                BatchRef { first_id: 3, count: 4, attempt: None },
+            );
+            writer.write_batch_request(
+                write,
+                "back",
+                BatchRef { first_id: 7, count: 1, attempt: Some(2) },
+            );
+            writer.write_fail(write, 8, 2, 3, "exit\ncode 3");
             for verb in ["cancel", "join", "size", "status", "close", "remove"] {
-                writer.bare(write, verb);
+                writer.write_plain(write, verb);
             }
-            writer.with(write, "close", "now");
-            writer.with(write, "remove", "force");
-            writer.with(write, "failed", 5);
-            writer.with(write, "retry", 6);
-            writer.with(write, "drop", 0);
-            writer.with(write, "attempt", "7 2");
-            writer.with(write, "peek", "1 9");
-            writer.sleep(write, 1_000_000_000);
-            writer.bare(write, "bye");
+            writer.write_with_argument(write, "close", "now");
+            writer.write_with_argument(write, "remove", "force");
+            writer.write_with_argument(write, "failed", 5);
+            writer.write_with_argument(write, "retry", 6);
+            writer.write_with_argument(write, "drop", 0);
+            writer.write_with_argument(write, "attempt", "7 2");
+            writer.write_with_argument(write, "peek", "1 9");
+            writer.write_sleep(write, 1_000_000_000);
+            writer.write_plain(write, "bye");
         });
         let mut framer = Framer::default();
-        framer.feed(&text);
+        framer.push_bytes(&text);
         let expected = [
-            RequestLine::Hello(hello),
-            RequestLine::Part(b"[1,"),
-            RequestLine::Put { seq: 9, count: 2, lines: b"2]\nnull\n" },
-            RequestLine::Get { max: 100 },
-            RequestLine::Done(Which { first: 3, count: 4, attempt: None }),
-            RequestLine::Back(Which { first: 7, count: 1, attempt: Some(2) }),
-            RequestLine::Fail {
-                which: Which { first: 8, count: 1, attempt: Some(2) },
-                tries: 3,
-                why: b"exit code 3",
+            ParsedRequest::Hello(hello),
+            ParsedRequest::ItemPart(b"[1,"),
+            ParsedRequest::Put { seq: 9, count: 2, items: b"2]\nnull\n" },
+            ParsedRequest::Get { max: 100 },
+            ParsedRequest::Done(BatchRef { first_id: 3, count: 4, attempt: None }),
+            ParsedRequest::Requeue(BatchRef { first_id: 7, count: 1, attempt: Some(2) }),
+            ParsedRequest::Fail {
+                batch: BatchRef { first_id: 8, count: 1, attempt: Some(2) },
+                try_count: 3,
+                reason: b"exit code 3",
             },
-            RequestLine::Cancel,
-            RequestLine::Join,
-            RequestLine::Size,
-            RequestLine::Status,
-            RequestLine::Close { now: false },
-            RequestLine::Remove { force: false },
-            RequestLine::Close { now: true },
-            RequestLine::Remove { force: true },
-            RequestLine::Failed { from: 5 },
-            RequestLine::Retry { id: 6 },
-            RequestLine::Drop { id: 0 },
-            RequestLine::Attempt { id: 7, attempt: 2 },
-            RequestLine::Peek { from: 1, max: 9 },
-            RequestLine::Sleep(1_000_000_000),
-            RequestLine::Bye,
+            ParsedRequest::Cancel,
+            ParsedRequest::Join,
+            ParsedRequest::Size,
+            ParsedRequest::Status,
+            ParsedRequest::Close { now: false },
+            ParsedRequest::Remove { force: false },
+            ParsedRequest::Close { now: true },
+            ParsedRequest::Remove { force: true },
+            ParsedRequest::ListFailed { from_id: 5 },
+            ParsedRequest::Retry { id: 6 },
+            ParsedRequest::Drop { id: 0 },
+            ParsedRequest::Attempt { id: 7, attempt: 2 },
+            ParsedRequest::Peek { from_id: 1, max: 9 },
+            ParsedRequest::Sleep(1_000_000_000),
+            ParsedRequest::Bye,
         ];
         for request in expected {
-            assert_eq!(framer.next(), Some(Ok((KEY, request))));
+            assert_eq!(framer.next_request(), Some(Ok((KEY, request))));
         }
-        assert_eq!(framer.next(), None);
+        assert_eq!(framer.next_request(), None);
     }
 
     #[test]
     fn a_put_of_the_full_size_fits_into_a_write() {
         for most in [512, 4096] {
-            let writer = Writer::new(Key(u64::MAX), most);
+            let writer = RequestWriter::new(ClientKey(u64::MAX), most);
             let mut write = Vec::new();
-            writer.start(&mut write);
-            writer.put(&mut write, u64::MAX, u64::MAX, &vec![b'x'; writer.room()]);
+            writer.begin_write(&mut write);
+            writer.write_put(&mut write, u64::MAX, u64::MAX, &vec![b'x'; writer.max_put_bytes()]);
             assert!(write.len() <= most, "{} > {most}", write.len());
         }
     }
 
     #[test]
     fn writes_split_at_any_byte_are_read_the_same() {
-        let text = [put(2), write(|writer, write| writer.get(write, 1)), put(4)].concat();
+        let text = [put(2), write(|writer, write| writer.write_get(write, 1)), put(4)].concat();
         let whole = found(&[&text]);
         assert_eq!(whole.len(), 3);
         for at in 0..=text.len() {
@@ -315,29 +329,32 @@ mod tests {
     fn a_line_without_an_end_is_not_remembered() {
         let mut framer = Framer::default();
         for _ in 0..100 {
-            framer.feed(&[b'x'; 10_000]);
-            assert!(framer.next().is_none());
-            assert!(framer.buffer.len() <= LONGEST + 10_000);
+            framer.push_bytes(&[b'x'; 10_000]);
+            assert!(framer.next_request().is_none());
+            assert!(framer.buffer.len() <= MAX_MESSAGE_BYTES + 10_000);
         }
-        framer.feed(&put(2));
-        assert!(matches!(framer.next(), Some(Ok((KEY, RequestLine::Put { seq: 2, .. })))));
+        framer.push_bytes(&put(2));
+        assert!(matches!(
+            framer.next_request(),
+            Some(Ok((KEY, ParsedRequest::Put { seq: 2, .. })))
+        ));
     }
 
     #[test]
     fn lines_that_never_come_are_not_waited_for_without_end() {
         let mut framer = Framer::default();
-        framer.feed(b"put 00000000000000b2 99999999 99999999\n");
+        framer.push_bytes(b"put 00000000000000b2 99999999 99999999\n");
         for _ in 0..100 {
-            framer.feed(&b"1\n".repeat(5_000));
-            while framer.next().is_some() {}
-            assert!(framer.buffer.len() <= LONGEST + 10_000);
+            framer.push_bytes(&b"1\n".repeat(5_000));
+            while framer.next_request().is_some() {}
+            assert!(framer.buffer.len() <= MAX_MESSAGE_BYTES + 10_000);
         }
     }
 
     #[test]
     fn what_is_too_long_is_so_however_it_was_split() {
         let head = b"put 00000000000000a1 9 2\n";
-        for length in LONGEST - 2..=LONGEST + 2 {
+        for length in MAX_MESSAGE_BYTES - 2..=MAX_MESSAGE_BYTES + 2 {
             let line = [&vec![b'x'; length][..], b"\n"].concat();
             let lines = [head, &b"1\n"[..], &vec![b'2'; length - head.len() - 3], b"\n"].concat();
             let cut = [head, &vec![b'1'; length - head.len() - 2][..], b"\n"].concat();
@@ -345,7 +362,7 @@ mod tests {
             for text in [line, lines, cut] {
                 let text = [&text, &b"get 00000000000000a1 1\n"[..], &put(2)].concat();
                 let whole = found(&[&text]);
-                for at in [100, LONGEST - 1, LONGEST, LONGEST + 1] {
+                for at in [100, MAX_MESSAGE_BYTES - 1, MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES + 1] {
                     assert_eq!(found(&[&text[..at], &text[at..]]), whole, "{length} split at {at}");
                 }
             }
@@ -356,11 +373,14 @@ mod tests {
     fn heads_of_what_never_comes_cost_no_more_than_their_length() {
         let mut framer = Framer::default();
         let text = b"put 00000000000000b2 9999999 9999999\n1\n".repeat(200_000);
-        framer.feed(&text);
-        let told = std::iter::from_fn(|| framer.next().map(|found| found.is_err())).count();
+        framer.push_bytes(&text);
+        let told = std::iter::from_fn(|| framer.next_request().map(|found| found.is_err())).count();
         assert_eq!(told, 1, "the first one hides the others until an empty line");
-        framer.feed(&put(2));
-        assert!(matches!(framer.next(), Some(Ok((KEY, RequestLine::Put { seq: 2, .. })))));
+        framer.push_bytes(&put(2));
+        assert!(matches!(
+            framer.next_request(),
+            Some(Ok((KEY, ParsedRequest::Put { seq: 2, .. })))
+        ));
     }
 
     /// What [`Framer::find_lines`] finds, by looking at each line.
@@ -383,10 +403,10 @@ mod tests {
             count in 0..300_u64,
         ) {
             let framer = Framer { buffer: buffer.clone(), ..Framer::default() };
-            let found = match framer.find_lines(0, 0, count) {
-                Lines::End(at) => Ok(at),
-                Lines::Cut(at) => Err(at),
-                Lines::Incomplete | Lines::TooLong => Err(usize::MAX),
+            let found = match framer.find_body_end(0, 0, count) {
+                BodyEnd::End(at) => Ok(at),
+                BodyEnd::Truncated(at) => Err(at),
+                BodyEnd::Incomplete | BodyEnd::TooLong => Err(usize::MAX),
             };
             prop_assert_eq!(found, line_by_line(&buffer, count));
         }
@@ -399,8 +419,8 @@ mod tests {
             let text = [&noise[..], &put(2)].concat();
             let at = cut.index(text.len());
             let found = found(&[&text[..at], &text[at..]]);
-            let expected = format!("{KEY} {:?}", RequestLine::Put {
-                seq: 2, count: 2, lines: b"\"a\"\n[1,2]\n",
+            let expected = format!("{KEY} {:?}", ParsedRequest::Put {
+                seq: 2, count: 2, items: b"\"a\"\n[1,2]\n",
             });
             prop_assert_eq!(found.last(), Some(&expected));
         }

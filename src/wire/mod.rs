@@ -9,32 +9,34 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{Nanos, Stamp};
+use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
 pub(crate) use framer::Framer;
-pub(crate) use reply::{BadReply, ClientStatus, Reply, ReplyReader, Resumed, Status, Welcome};
-pub(crate) use request::{Malformed, RequestLine, Writer};
+pub(crate) use reply::{
+    ClientStatus, MalformedReply, Reply, ReplyReader, Resumed, Status, Welcome,
+};
+pub(crate) use request::{MalformedRequest, ParsedRequest, RequestWriter};
 
 /// The version of the protocol that this program speaks.
 pub(crate) const VERSION: u32 = 1;
 
 /// The largest item, in bytes of JSON, of a client that doesn't say what its largest is.
-pub(crate) const LARGEST_ITEM: u64 = 16 << 20;
+pub(crate) const DEFAULT_MAX_ITEM_BYTES: u64 = 16 << 20;
 /// The largest item that a keeper takes, whatever a client says.
-pub(crate) const LARGEST_OF_ALL: u64 = 256 << 20;
+pub(crate) const MAX_ITEM_BYTES: u64 = 256 << 20;
 
 /// A client's number: drawn at random by the client, and known to it and the keeper alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(crate) struct Key(pub(crate) u64);
+pub(crate) struct ClientKey(pub(crate) u64);
 
-impl From<Key> for String {
-    fn from(key: Key) -> Self {
+impl From<ClientKey> for String {
+    fn from(key: ClientKey) -> Self {
         key.to_string()
     }
 }
 
-impl TryFrom<String> for Key {
+impl TryFrom<String> for ClientKey {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -42,7 +44,7 @@ impl TryFrom<String> for Key {
     }
 }
 
-impl Key {
+impl ClientKey {
     /// A new one, from the system's random numbers.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         getrandom::u64().map(Self)
@@ -58,13 +60,13 @@ impl Key {
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for ClientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for ClientKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({self})")
     }
@@ -82,13 +84,15 @@ pub(crate) struct Hello {
     /// What its mailbox is called; as its number, when it doesn't say. (Who sees the name in the
     /// directory then doesn't know the number.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) mailbox: Option<Key>,
+    pub(crate) mailbox: Option<ClientKey>,
     /// When its process started; long ago, when it doesn't say.
     #[serde(default)]
-    pub(crate) born: Stamp,
+    #[serde(rename = "born")]
+    pub(crate) birth: ProcessBirth,
     /// The processes that started it, the nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) callers: Vec<Stamp>,
+    #[serde(rename = "callers")]
+    pub(crate) ancestors: Vec<ProcessBirth>,
     /// How long it may hold an item, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lease: Option<Nanos>,
@@ -97,10 +101,12 @@ pub(crate) struct Hello {
     pub(crate) max_attempts: u32,
     /// Its largest item, in bytes of JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) largest: Option<u64>,
+    #[serde(rename = "largest")]
+    pub(crate) max_item_bytes: Option<u64>,
     /// Its number among the workers of a run, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) worker: Option<u32>,
+    #[serde(rename = "worker")]
+    pub(crate) worker_index: Option<u32>,
     /// A producer: don't end the queue when I am the last to leave.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) keep_open: bool,
@@ -115,7 +121,8 @@ pub(crate) struct Hello {
     pub(crate) sync: bool,
     /// This client knew a keeper of this queue, which has died, and had so many runs from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) resume: Option<u64>,
+    #[serde(rename = "resume")]
+    pub(crate) batches_received: Option<u64>,
 }
 
 /// How many may die of an item before it is put aside, when nobody says.
@@ -131,23 +138,23 @@ impl Hello {
             role,
             pid: std::process::id(),
             mailbox: None,
-            born: Stamp::default(),
-            callers: Vec::new(),
+            birth: ProcessBirth::default(),
+            ancestors: Vec::new(),
             lease: None,
             max_attempts: max_attempts(),
-            largest: None,
-            worker: None,
+            max_item_bytes: None,
+            worker_index: None,
             keep_open: false,
             follow: false,
             capacity: None,
             sync: false,
-            resume: None,
+            batches_received: None,
         }
     }
 
     /// The name of the mailbox in the queue's directory: whoever finds one that nobody reads can tell
     /// by the process number that it is stale.
-    pub(crate) fn mailbox_name(&self, key: Key) -> String {
+    pub(crate) fn mailbox_name(&self, key: ClientKey) -> String {
         format!("mailbox.{}.{}", self.pid, self.mailbox.unwrap_or(key))
     }
 
@@ -158,7 +165,7 @@ impl Hello {
 }
 
 /// Splits off the first word.
-pub(crate) fn word(line: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b' ', line) {
         Some(at) => (&line[..at], &line[at + 1..]),
         None => (line, &[]),
@@ -166,7 +173,7 @@ pub(crate) fn word(line: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// A decimal number and nothing else.
-pub(crate) fn number(text: &[u8]) -> Option<u64> {
+pub(crate) fn parse_number(text: &[u8]) -> Option<u64> {
     if text.first().is_none_or(|b| !b.is_ascii_digit()) {
         return None;
     }

@@ -5,8 +5,8 @@ use std::io::Write;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{number, word};
-use crate::queue::{Census, Lines, Run, WaitsFor, Which};
+use super::{parse_number, split_word};
+use crate::queue::{Batch, BatchRef, Counts, Items, WaitReason};
 use crate::role::Role;
 
 /// The first reply that a client gets.
@@ -15,12 +15,14 @@ pub(crate) struct Welcome {
     /// The version of the protocol that the keeper speaks.
     pub(crate) version: u32,
     /// Whether the keeper paces time: then `sleep` is a request, otherwise the client's own affair.
-    pub(crate) paced: bool,
+    #[serde(rename = "paced")]
+    pub(crate) is_paced: bool,
     /// How many items may be underway without an answer, beyond one.
     pub(crate) window: u64,
     /// The queue has ended, and the client is here for what comes next.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) ended: bool,
+    #[serde(rename = "ended")]
+    pub(crate) has_ended: bool,
     /// The client was known to the keeper before this one: what that has left of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resumed: Option<Resumed>,
@@ -33,16 +35,19 @@ pub(crate) struct Resumed {
     /// each piece, and the queue's number of that.
     pub(crate) accepted: Vec<(u64, u64)>,
     /// What it has out: the first number, how many, and the attempt.
-    pub(crate) out: Vec<(u64, u64, u32)>,
+    #[serde(rename = "out")]
+    pub(crate) in_flight: Vec<(u64, u64, u32)>,
 }
 
 /// How a queue is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Status {
     /// Accepted and not handed out.
-    pub(crate) in_line: u64,
+    #[serde(rename = "in_line")]
+    pub(crate) ready: u64,
     /// Handed out and not done.
-    pub(crate) out: u64,
+    #[serde(rename = "out")]
+    pub(crate) in_flight: u64,
     /// Done, since the queue began.
     pub(crate) done: u64,
     /// Put aside.
@@ -53,7 +58,8 @@ pub(crate) struct Status {
     #[serde(default)]
     pub(crate) sync: bool,
     /// The age of the oldest item that isn't done, in seconds.
-    pub(crate) oldest_s: Option<f64>,
+    #[serde(rename = "oldest_s")]
+    pub(crate) oldest_age_s: Option<f64>,
     /// `open`, `ending` (the last producer has left), `closed`, or `ended` (nothing new has begun).
     pub(crate) state: String,
     /// Who is here to put.
@@ -73,9 +79,11 @@ pub(crate) struct ClientStatus {
     #[serde(default)]
     pub(crate) items: u64,
     /// What it waits for; null when it is at work.
-    pub(crate) waits_for: Option<WaitsFor>,
+    #[serde(rename = "waits_for")]
+    pub(crate) wait_reason: Option<WaitReason>,
     /// How many items it has out.
-    pub(crate) holds: u64,
+    #[serde(rename = "holds")]
+    pub(crate) in_flight: u64,
     /// For how long it has had the oldest of them, in seconds.
     pub(crate) held_s: Option<f64>,
 }
@@ -102,7 +110,7 @@ pub(crate) enum Reply {
         seq: u64,
     },
     /// `run FIRST COUNT ATTEMPT`, then that many lines, each an item.
-    Run(Run),
+    Batch(Batch),
     /// `full SEQ`: the items up to SEQ that were not accepted yet will not be, as there is no room,
     /// and the client doesn't wait.
     Full {
@@ -117,7 +125,7 @@ pub(crate) enum Reply {
     Cancelled,
     /// `lost FIRST COUNT ATTEMPT`: these items are not with this client, or not any more. The attempt
     /// is as the client said it, 0 if it didn't.
-    Lost(Which),
+    NotInFlight(BatchRef),
     /// `joined FAILED`: everything is done, but for those that failed.
     Joined {
         /// How many.
@@ -136,7 +144,7 @@ pub(crate) enum Reply {
     /// `size INLINE OUT DONE FAILED CAPACITY`
     Size {
         /// How many items there are.
-        census: Census,
+        counts: Counts,
         /// How many may be in line, 0 for any number.
         capacity: u64,
     },
@@ -145,16 +153,16 @@ pub(crate) enum Reply {
     /// `failed ID ATTEMPT WHY`, then a line, which is the item.
     Failed {
         /// The item: a run of one.
-        run: Run,
+        batch: Batch,
         /// For people.
-        why: String,
+        reason: String,
     },
     /// `wake`: the sleep is over.
     Wake,
     /// `bye INLINE CONSUMERS`: how many items stay in line, and how many consumers are there.
     Bye {
         /// Items in line.
-        in_line: u64,
+        ready: u64,
         /// Consumers there, the one that leaves not counted.
         consumers: u64,
     },
@@ -178,36 +186,36 @@ impl Reply {
             },
             Self::Ok { seq, id, window } => writeln!(mail, "ok {seq} {id} {window}"),
             Self::Closed { seq } => writeln!(mail, "closed {seq}"),
-            Self::Run(run) => {
-                let head = writeln!(mail, "run {} {} {}", run.first, run.count(), run.attempt);
-                mail.extend_from_slice(&run.lines.bytes);
+            Self::Batch(run) => {
+                let head = writeln!(mail, "run {} {} {}", run.first_id, run.count(), run.attempt);
+                mail.extend_from_slice(&run.items.bytes);
                 head
             }
             Self::Full { seq } => writeln!(mail, "full {seq}"),
             Self::Ended => writeln!(mail, "ended"),
             Self::Empty => writeln!(mail, "empty"),
             Self::Cancelled => writeln!(mail, "cancelled"),
-            Self::Lost(Which { first, count, attempt }) => {
+            Self::NotInFlight(BatchRef { first_id: first, count, attempt }) => {
                 writeln!(mail, "lost {first} {count} {}", attempt.unwrap_or(0))
             }
             Self::Joined { failed } => writeln!(mail, "joined {failed}"),
             Self::Unfinished { items } => writeln!(mail, "unfinished {items}"),
             Self::Count { items } => writeln!(mail, "count {items}"),
-            Self::Size { census, capacity } => {
-                let Census { in_line, out, done, failed } = census;
+            Self::Size { counts: census, capacity } => {
+                let Counts { ready: in_line, in_flight: out, done, failed } = census;
                 writeln!(mail, "size {in_line} {out} {done} {failed} {capacity}")
             }
             Self::Status(status) => match serde_json::to_string(status) {
                 Ok(json) => writeln!(mail, "status {json}"),
                 Err(error) => writeln!(mail, "error internal {error}"),
             },
-            Self::Failed { run, why } => {
-                let head = writeln!(mail, "failed {} {} {why}", run.first, run.attempt);
-                mail.extend_from_slice(&run.lines.bytes);
+            Self::Failed { batch: run, reason: why } => {
+                let head = writeln!(mail, "failed {} {} {why}", run.first_id, run.attempt);
+                mail.extend_from_slice(&run.items.bytes);
                 head
             }
             Self::Wake => writeln!(mail, "wake"),
-            Self::Bye { in_line, consumers } => writeln!(mail, "bye {in_line} {consumers}"),
+            Self::Bye { ready: in_line, consumers } => writeln!(mail, "bye {in_line} {consumers}"),
             Self::Error { code, text } => writeln!(mail, "error {code} {text}"),
         };
     }
@@ -218,63 +226,71 @@ impl Reply {
 pub(crate) struct ReplyReader {
     buffer: Vec<u8>,
     /// What stands before this has been dealt with.
-    at: usize,
+    consumed: usize,
     /// The items that are underway.
-    items: Option<Underway>,
+    partial: Option<PartialReply>,
 }
 
 /// A reply whose items are still to be read.
 #[derive(Debug)]
-struct Underway {
-    run: Run,
+struct PartialReply {
+    batch: Batch,
     /// Why it failed, if the reply is of that.
-    why: Option<String>,
+    failure_reason: Option<String>,
     /// How many lines there are so far.
-    lines: u64,
+    lines_read: u64,
     /// Up to where the buffer has been looked at.
-    seen: usize,
+    scanned: usize,
 }
 
 /// The keeper said something that this program doesn't understand.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the keeper's reply `{0}` is not of protocol version {version}", version = super::VERSION)]
-pub(crate) struct BadReply(pub(crate) String);
+pub(crate) struct MalformedReply(pub(crate) String);
 
 impl ReplyReader {
     /// Takes in what was read.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.at);
-        if let Some(underway) = &mut self.items {
-            underway.seen -= self.at;
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.consumed);
+        if let Some(underway) = &mut self.partial {
+            underway.scanned -= self.consumed;
         }
-        self.at = 0;
+        self.consumed = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
     /// The next reply; none when more is to be read first.
-    pub(crate) fn next(&mut self) -> Option<Result<Reply, BadReply>> {
-        if self.items.is_none() {
-            let rest = &self.buffer[self.at..];
+    pub(crate) fn next_reply(&mut self) -> Option<Result<Reply, MalformedReply>> {
+        if self.partial.is_none() {
+            let rest = &self.buffer[self.consumed..];
             let length = memchr::memchr(b'\n', rest)?;
             let line = &rest[..length];
-            let reply = match parse(line) {
+            let reply = match parse_reply(line) {
                 Some(reply) => reply,
-                None => return Some(Err(BadReply(String::from_utf8_lossy(line).into_owned()))),
+                None => {
+                    return Some(Err(MalformedReply(String::from_utf8_lossy(line).into_owned())));
+                }
             };
-            self.at += length + 1;
+            self.consumed += length + 1;
             let (run, why) = match reply {
-                Reply::Run(run) => (run, None),
-                Reply::Failed { run, why } => (run, Some(why)),
+                Reply::Batch(run) => (run, None),
+                Reply::Failed { batch: run, reason: why } => (run, Some(why)),
                 other => return Some(Ok(other)),
             };
-            self.items = Some(Underway { run, why, lines: 0, seen: self.at });
+            self.partial = Some(PartialReply {
+                batch: run,
+                failure_reason: why,
+                lines_read: 0,
+                scanned: self.consumed,
+            });
         }
-        self.finish_items().map(Ok)
+        self.finish_partial().map(Ok)
     }
 
-    fn finish_items(&mut self) -> Option<Reply> {
-        let Underway { run, lines, seen, .. } = self.items.as_mut()?;
-        let end = match Lines::end_of(run.lines.count - *lines, &self.buffer[*seen..]) {
+    fn finish_partial(&mut self) -> Option<Reply> {
+        let PartialReply { batch: run, lines_read: lines, scanned: seen, .. } =
+            self.partial.as_mut()?;
+        let end = match Items::end_offset(run.items.count - *lines, &self.buffer[*seen..]) {
             Ok(end) => *seen + end,
             Err(more) => {
                 *lines += more;
@@ -282,25 +298,31 @@ impl ReplyReader {
                 return None;
             }
         };
-        let Underway { mut run, why, .. } = self.items.take()?;
-        run.lines.bytes = Bytes::copy_from_slice(&self.buffer[self.at..end]);
-        self.at = end;
+        let PartialReply { batch: mut run, failure_reason: why, .. } = self.partial.take()?;
+        run.items.bytes = Bytes::copy_from_slice(&self.buffer[self.consumed..end]);
+        self.consumed = end;
         Some(match why {
-            None => Reply::Run(run),
-            Some(why) => Reply::Failed { run, why },
+            None => Reply::Batch(run),
+            Some(why) => Reply::Failed { batch: run, reason: why },
         })
     }
 }
 
 /// One line; items come without their text.
-fn parse(line: &[u8]) -> Option<Reply> {
-    let (verb, rest) = word(line);
-    let mut numbers = rest.split(|&b| b == b' ').map(number);
+fn parse_reply(line: &[u8]) -> Option<Reply> {
+    let (verb, rest) = split_word(line);
+    let mut numbers = rest.split(|&b| b == b' ').map(parse_number);
     let mut next = || numbers.next().flatten();
     let text = |text| String::from_utf8_lossy(text).into_owned();
     let unread = |first, count, attempt| {
-        let lines = Lines { count, bytes: Bytes::new() };
-        Some(Run { first, attempt: u32::try_from(attempt).ok()?, strikes: 0, since: 0, lines })
+        let lines = Items { count, bytes: Bytes::new() };
+        Some(Batch {
+            first_id: first,
+            attempt: u32::try_from(attempt).ok()?,
+            delivery_failures: 0,
+            accepted_at: 0,
+            items: lines,
+        })
     };
     Some(match verb {
         b"welcome" => Reply::Welcome(serde_json::from_slice(rest).ok()?),
@@ -308,11 +330,11 @@ fn parse(line: &[u8]) -> Option<Reply> {
         b"closed" => Reply::Closed { seq: next()? },
         b"run" => {
             let (first, count) = (next()?, next().filter(|&count| count > 0)?);
-            Reply::Run(unread(first, count, next()?)?)
+            Reply::Batch(unread(first, count, next()?)?)
         }
         b"failed" => {
             let why = rest.splitn(3, |&b| b == b' ').nth(2).unwrap_or_default();
-            Reply::Failed { run: unread(next()?, 1, next()?)?, why: text(why) }
+            Reply::Failed { batch: unread(next()?, 1, next()?)?, reason: text(why) }
         }
         b"full" => Reply::Full { seq: next()? },
         b"empty" => Reply::Empty,
@@ -320,21 +342,24 @@ fn parse(line: &[u8]) -> Option<Reply> {
         b"lost" => {
             let (first, count) = (next()?, next()?);
             let attempt = u32::try_from(next()?).ok().filter(|&attempt| attempt > 0);
-            Reply::Lost(Which { first, count, attempt })
+            Reply::NotInFlight(BatchRef { first_id: first, count, attempt })
         }
         b"joined" => Reply::Joined { failed: next()? },
         b"unfinished" => Reply::Unfinished { items: next()? },
         b"count" => Reply::Count { items: next()? },
         b"size" => {
             let (in_line, out, done, failed) = (next()?, next()?, next()?, next()?);
-            Reply::Size { census: Census { in_line, out, done, failed }, capacity: next()? }
+            Reply::Size {
+                counts: Counts { ready: in_line, in_flight: out, done, failed },
+                capacity: next()?,
+            }
         }
         b"status" => Reply::Status(serde_json::from_slice(rest).ok()?),
         b"ended" => Reply::Ended,
         b"wake" => Reply::Wake,
-        b"bye" => Reply::Bye { in_line: next()?, consumers: next()? },
+        b"bye" => Reply::Bye { ready: next()?, consumers: next()? },
         b"error" => {
-            let (code, why) = word(rest);
+            let (code, why) = split_word(rest);
             Reply::Error { code: text(code), text: text(why) }
         }
         _ => return None,
@@ -348,24 +373,37 @@ mod tests {
     fn run(first: u64, items: &str) -> Reply {
         let count = items.lines().count() as u64;
         let bytes = Bytes::copy_from_slice(items.as_bytes());
-        let lines = Lines { count, bytes };
-        Reply::Run(Run { first, attempt: 3, strikes: 0, since: 0, lines })
+        let lines = Items { count, bytes };
+        Reply::Batch(Batch {
+            first_id: first,
+            attempt: 3,
+            delivery_failures: 0,
+            accepted_at: 0,
+            items: lines,
+        })
     }
 
     fn failed(why: &str) -> Reply {
-        let Reply::Run(run) = run(8, "[1]\n") else { unreachable!() };
-        Reply::Failed { run, why: why.to_owned() }
+        let Reply::Batch(run) = run(8, "[1]\n") else { unreachable!() };
+        Reply::Failed { batch: run, reason: why.to_owned() }
     }
 
     fn resumed() -> Resumed {
-        Resumed { accepted: vec![(1, 2), (5, 9)], out: vec![(3, 1, 2)] }
+        Resumed { accepted: vec![(1, 2), (5, 9)], in_flight: vec![(3, 1, 2)] }
     }
 
     fn status() -> Status {
-        let waits_for = Some(WaitsFor::Item);
+        let waits_for = Some(WaitReason::Item);
         let role = Role::Consumer;
-        let consumer = ClientStatus { pid: 7, role, items: 5, waits_for, holds: 0, held_s: None };
-        Status { in_line: 5, oldest_s: Some(1.5), consumers: vec![consumer], ..Status::default() }
+        let consumer = ClientStatus {
+            pid: 7,
+            role,
+            items: 5,
+            wait_reason: waits_for,
+            in_flight: 0,
+            held_s: None,
+        };
+        Status { ready: 5, oldest_age_s: Some(1.5), consumers: vec![consumer], ..Status::default() }
     }
 
     fn all() -> Vec<Reply> {
@@ -373,9 +411,9 @@ mod tests {
         vec![
             Reply::Welcome(Welcome {
                 version: 1,
-                paced: true,
+                is_paced: true,
                 window: 7,
-                ended: true,
+                has_ended: true,
                 resumed: None,
             }),
             Reply::Welcome(Welcome { resumed: Some(resumed()), ..Welcome::default() }),
@@ -385,18 +423,21 @@ mod tests {
             run(u64::MAX - 9, "1\n"),
             Reply::Ended,
             Reply::Wake,
-            Reply::Bye { in_line: 1, consumers: 0 },
+            Reply::Bye { ready: 1, consumers: 0 },
             Reply::Full { seq: 9 },
             failed("exit code 3"),
             Reply::Empty,
             failed(""),
             Reply::Cancelled,
-            Reply::Lost(Which { first: 6, count: 7, attempt: Some(2) }),
-            Reply::Lost(Which { first: 6, count: 7, attempt: None }),
+            Reply::NotInFlight(BatchRef { first_id: 6, count: 7, attempt: Some(2) }),
+            Reply::NotInFlight(BatchRef { first_id: 6, count: 7, attempt: None }),
             Reply::Joined { failed: 2 },
             Reply::Unfinished { items: 3 },
             Reply::Count { items: 4 },
-            Reply::Size { census: Census { in_line: 1, out: 2, done: 3, failed: 4 }, capacity: 5 },
+            Reply::Size {
+                counts: Counts { ready: 1, in_flight: 2, done: 3, failed: 4 },
+                capacity: 5,
+            },
             Reply::Status(Box::new(status())),
             Reply::Error { code: text("malformed"), text: text("no such request") },
         ]
@@ -410,8 +451,8 @@ mod tests {
             let mut reader = ReplyReader::default();
             let mut read = Vec::new();
             for piece in mail.chunks(size) {
-                reader.feed(piece);
-                while let Some(reply) = reader.next() {
+                reader.push_bytes(piece);
+                while let Some(reply) = reader.next_reply() {
                     read.push(reply);
                 }
             }
@@ -432,8 +473,8 @@ mod tests {
             "size 1 2 3 4",
         ] {
             let mut reader = ReplyReader::default();
-            reader.feed(format!("{line}\n").as_bytes());
-            assert_eq!(reader.next(), Some(Err(BadReply(line.to_owned()))));
+            reader.push_bytes(format!("{line}\n").as_bytes());
+            assert_eq!(reader.next_reply(), Some(Err(MalformedReply(line.to_owned()))));
         }
     }
 }

@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-use super::{Hello, Key, number, word};
-use crate::queue::Which;
+use super::{ClientKey, Hello, parse_number, split_word};
+use crate::queue::BatchRef;
 
 /// How many characters of a reason for a failure are sent.
-const LONGEST_REASON: usize = 100;
+const MAX_REASON_CHARS: usize = 100;
 
 /// A request as it stands in the inbox.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum RequestLine<'a> {
+pub(crate) enum ParsedRequest<'a> {
     /// `hello KEY {…}`
     Hello(Hello),
     /// `part KEY`, then a line: it goes before the first item of this client's next put.
-    Part(&'a [u8]),
+    ItemPart(&'a [u8]),
     /// `put KEY SEQ COUNT`, then that many lines, each an item.
     Put {
         /// The client's number of the last of the items.
@@ -22,7 +22,7 @@ pub(crate) enum RequestLine<'a> {
         /// How many.
         count: u64,
         /// The items, each with its newline.
-        lines: &'a [u8],
+        items: &'a [u8],
     },
     /// `get KEY MAX`
     Get {
@@ -30,17 +30,17 @@ pub(crate) enum RequestLine<'a> {
         max: u64,
     },
     /// `done KEY FIRST COUNT`, `done KEY FIRST COUNT ATTEMPT`
-    Done(Which),
+    Done(BatchRef),
     /// `back KEY FIRST COUNT`, `back KEY FIRST COUNT ATTEMPT`
-    Back(Which),
+    Requeue(BatchRef),
     /// `fail KEY ID ATTEMPT TRIES WHY`
     Fail {
         /// The item.
-        which: Which,
+        batch: BatchRef,
         /// How often it was tried in that attempt.
-        tries: u32,
+        try_count: u32,
         /// For people.
-        why: &'a [u8],
+        reason: &'a [u8],
     },
     /// `attempt KEY ID ATTEMPT`
     Attempt {
@@ -65,14 +65,14 @@ pub(crate) enum RequestLine<'a> {
     /// `peek KEY FROM MAX`
     Peek {
         /// The number of the first item to show, if it is in line.
-        from: u64,
+        from_id: u64,
         /// How many at the most.
         max: u64,
     },
     /// `failed KEY FROM`
-    Failed {
+    ListFailed {
         /// The number of the first item to show, if it is there.
-        from: u64,
+        from_id: u64,
     },
     /// `retry KEY ID`; 0 for all
     Retry {
@@ -98,38 +98,39 @@ pub(crate) enum RequestLine<'a> {
 /// A line that is no request, and whose it is, if it says so.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
-pub(crate) struct Malformed {
-    pub(crate) key: Option<Key>,
+pub(crate) struct MalformedRequest {
+    pub(crate) key: Option<ClientKey>,
     pub(crate) why: &'static str,
 }
 
 /// A request from its line, and the lines that follow it.
-pub(super) fn parse<'a>(
+pub(super) fn parse_request<'a>(
     head: &'a [u8],
     body: &'a [u8],
-) -> Result<(Key, RequestLine<'a>), Malformed> {
-    let (verb, rest) = word(head);
-    let (key, rest) = word(rest);
-    let key = Key::parse(key).ok_or(Malformed { key: None, why: "no client number" })?;
-    let malformed = |why| Malformed { key: Some(key), why };
+) -> Result<(ClientKey, ParsedRequest<'a>), MalformedRequest> {
+    let (verb, rest) = split_word(head);
+    let (key, rest) = split_word(rest);
+    let key =
+        ClientKey::parse(key).ok_or(MalformedRequest { key: None, why: "no client number" })?;
+    let malformed = |why| MalformedRequest { key: Some(key), why };
     if verb == b"hello" {
         let hello = serde_json::from_slice(rest)
             .map_err(|_| malformed("hello takes a JSON object with version, role and pid"))?;
-        return Ok((key, RequestLine::Hello(hello)));
+        return Ok((key, ParsedRequest::Hello(hello)));
     }
-    fields(verb, rest, body).map(|request| (key, request)).map_err(malformed)
+    parse_arguments(verb, rest, body).map(|request| (key, request)).map_err(malformed)
 }
 
 /// What stands behind the client's number; or what should stand there.
-fn fields<'a>(
+fn parse_arguments<'a>(
     verb: &'a [u8],
     rest: &'a [u8],
     body: &'a [u8],
-) -> Result<RequestLine<'a>, &'static str> {
-    let one = || number(rest);
+) -> Result<ParsedRequest<'a>, &'static str> {
+    let one = || parse_number(rest);
     let two = || {
-        let (first, second) = word(rest);
-        number(first).zip(number(second))
+        let (first, second) = split_word(rest);
+        parse_number(first).zip(parse_number(second))
     };
     // A request with or without one word.
     let flag = |word: &[u8]| match rest {
@@ -139,160 +140,181 @@ fn fields<'a>(
     };
     let of_one = "it takes the number of an item";
     Ok(match verb {
-        b"part" => RequestLine::Part(body.strip_suffix(b"\n").unwrap_or(body)),
+        b"part" => ParsedRequest::ItemPart(body.strip_suffix(b"\n").unwrap_or(body)),
         b"put" => {
             let (seq, count) = two()
                 .filter(|&(seq, count)| 0 < count && count <= seq)
                 .ok_or("put takes the number of its last item, and how many")?;
-            RequestLine::Put { seq, count, lines: body }
+            ParsedRequest::Put { seq, count, items: body }
         }
         b"get" => {
             let max = one().filter(|&max| max > 0).ok_or("get takes how many items at the most")?;
-            RequestLine::Get { max }
+            ParsedRequest::Get { max }
         }
         b"done" | b"back" => {
-            let which = which(rest).ok_or("it takes the number of the first item, and how many")?;
+            let which = parse_batch_ref(rest)
+                .ok_or("it takes the number of the first item, and how many")?;
             match verb {
-                b"done" => RequestLine::Done(which),
-                _ => RequestLine::Back(which),
+                b"done" => ParsedRequest::Done(which),
+                _ => ParsedRequest::Requeue(which),
             }
         }
         b"fail" => {
-            failed(rest).ok_or("fail takes the item's number, its attempt, tries, and why")?
+            parse_fail(rest).ok_or("fail takes the item's number, its attempt, tries, and why")?
         }
         b"attempt" => two()
             .and_then(|(id, attempt)| {
-                Some(RequestLine::Attempt { id, attempt: u32::try_from(attempt).ok()? })
+                Some(ParsedRequest::Attempt { id, attempt: u32::try_from(attempt).ok()? })
             })
             .ok_or("attempt takes the item's number, and which attempt begins")?,
-        b"close" => RequestLine::Close { now: flag(b"now").ok_or("close takes now, or nothing")? },
+        b"close" => {
+            ParsedRequest::Close { now: flag(b"now").ok_or("close takes now, or nothing")? }
+        }
         b"peek" => {
             let (from, max) = two().ok_or("peek takes from which number on, and how many")?;
-            RequestLine::Peek { from, max }
+            ParsedRequest::Peek { from_id: from, max }
         }
-        b"failed" => RequestLine::Failed { from: one().ok_or(of_one)? },
-        b"retry" => RequestLine::Retry { id: one().ok_or(of_one)? },
-        b"drop" => RequestLine::Drop { id: one().ok_or(of_one)? },
+        b"failed" => ParsedRequest::ListFailed { from_id: one().ok_or(of_one)? },
+        b"retry" => ParsedRequest::Retry { id: one().ok_or(of_one)? },
+        b"drop" => ParsedRequest::Drop { id: one().ok_or(of_one)? },
         b"remove" => {
-            RequestLine::Remove { force: flag(b"force").ok_or("remove takes force, or nothing")? }
+            ParsedRequest::Remove { force: flag(b"force").ok_or("remove takes force, or nothing")? }
         }
-        b"sleep" => RequestLine::Sleep(one().ok_or("sleep takes nanoseconds")?),
-        b"cancel" if rest.is_empty() => RequestLine::Cancel,
-        b"join" if rest.is_empty() => RequestLine::Join,
-        b"size" if rest.is_empty() => RequestLine::Size,
-        b"status" if rest.is_empty() => RequestLine::Status,
-        b"bye" if rest.is_empty() => RequestLine::Bye,
+        b"sleep" => ParsedRequest::Sleep(one().ok_or("sleep takes nanoseconds")?),
+        b"cancel" if rest.is_empty() => ParsedRequest::Cancel,
+        b"join" if rest.is_empty() => ParsedRequest::Join,
+        b"size" if rest.is_empty() => ParsedRequest::Size,
+        b"status" if rest.is_empty() => ParsedRequest::Status,
+        b"bye" if rest.is_empty() => ParsedRequest::Bye,
         _ => return Err("no such request"),
     })
 }
 
 /// `FIRST COUNT`, `FIRST COUNT ATTEMPT`
-fn which(text: &[u8]) -> Option<Which> {
-    let (first, rest) = word(text);
-    let (count, attempt) = word(rest);
+fn parse_batch_ref(text: &[u8]) -> Option<BatchRef> {
+    let (first, rest) = split_word(text);
+    let (count, attempt) = split_word(rest);
     let attempt = match attempt {
         b"" => None,
-        attempt => Some(u32::try_from(number(attempt)?).ok()?),
+        attempt => Some(u32::try_from(parse_number(attempt)?).ok()?),
     };
-    let (first, count) = (number(first)?, number(count)?);
-    (count > 0).then_some(Which { first, count, attempt })
+    let (first, count) = (parse_number(first)?, parse_number(count)?);
+    (count > 0).then_some(BatchRef { first_id: first, count, attempt })
 }
 
 /// `ID ATTEMPT TRIES WHY`
-fn failed(text: &[u8]) -> Option<RequestLine<'_>> {
-    let (id, rest) = word(text);
-    let (attempt, rest) = word(rest);
-    let (tries, why) = word(rest);
-    let small = |text| u32::try_from(number(text)?).ok();
-    let which = Which { first: number(id)?, count: 1, attempt: Some(small(attempt)?) };
-    Some(RequestLine::Fail { which, tries: small(tries)?, why })
+fn parse_fail(text: &[u8]) -> Option<ParsedRequest<'_>> {
+    let (id, rest) = split_word(text);
+    let (attempt, rest) = split_word(rest);
+    let (tries, why) = split_word(rest);
+    let small = |text| u32::try_from(parse_number(text)?).ok();
+    let which = BatchRef { first_id: parse_number(id)?, count: 1, attempt: Some(small(attempt)?) };
+    Some(ParsedRequest::Fail { batch: which, try_count: small(tries)?, reason: why })
 }
 
 /// Puts requests into writes of at most so many bytes, each of which starts at a line start
 /// whatever another writer left behind.
 #[derive(Debug)]
-pub(crate) struct Writer {
-    key: Key,
+pub(crate) struct RequestWriter {
+    key: ClientKey,
     /// The largest write that the kernel doesn't mix with others.
-    most: usize,
+    max_write_bytes: usize,
 }
 
-impl Writer {
+impl RequestWriter {
     /// For the client `key`; `most` is `PIPE_BUF`.
-    pub(crate) fn new(key: Key, most: usize) -> Self {
-        Self { key, most }
+    pub(crate) fn new(key: ClientKey, most: usize) -> Self {
+        Self { key, max_write_bytes: most }
     }
 
     /// How many bytes of item lines one put can hold.
-    pub(crate) fn room(&self) -> usize {
+    pub(crate) fn max_put_bytes(&self) -> usize {
         // "\n\nput KEY SEQ COUNT\n" with the longest numbers there are.
-        self.most.saturating_sub(2 + 4 + 17 + 21 + 21)
+        self.max_write_bytes.saturating_sub(2 + 4 + 17 + 21 + 21)
     }
 
     /// Starts a write.
-    pub(crate) fn start(&self, write: &mut Vec<u8>) {
+    pub(crate) fn begin_write(&self, write: &mut Vec<u8>) {
         write.clear();
         write.extend_from_slice(b"\n\n");
     }
 
     /// `hello`
-    pub(crate) fn hello(&self, write: &mut Vec<u8>, hello: &Hello) -> serde_json::Result<()> {
-        self.line(write, format_args!("hello {} {}", self.key, serde_json::to_string(hello)?));
+    pub(crate) fn write_hello(&self, write: &mut Vec<u8>, hello: &Hello) -> serde_json::Result<()> {
+        self.write_line(
+            write,
+            format_args!("hello {} {}", self.key, serde_json::to_string(hello)?),
+        );
         Ok(())
     }
 
     /// `put`: `lines` holds `count` lines, in at most [`Writer::room`] bytes.
-    pub(crate) fn put(&self, write: &mut Vec<u8>, seq: u64, count: u64, lines: &[u8]) {
-        self.line(write, format_args!("put {} {seq} {count}", self.key));
+    pub(crate) fn write_put(&self, write: &mut Vec<u8>, seq: u64, count: u64, lines: &[u8]) {
+        self.write_line(write, format_args!("put {} {seq} {count}", self.key));
         write.extend_from_slice(lines);
     }
 
     /// `part`: at most [`Writer::room`] − 1 bytes without a newline.
-    pub(crate) fn part(&self, write: &mut Vec<u8>, piece: &[u8]) {
-        self.line(write, format_args!("part {}", self.key));
+    pub(crate) fn write_item_part(&self, write: &mut Vec<u8>, piece: &[u8]) {
+        self.write_line(write, format_args!("part {}", self.key));
         write.extend_from_slice(piece);
         write.push(b'\n');
     }
 
     /// `get`
-    pub(crate) fn get(&self, write: &mut Vec<u8>, max: u64) {
-        self.line(write, format_args!("get {} {max}", self.key));
+    pub(crate) fn write_get(&self, write: &mut Vec<u8>, max: u64) {
+        self.write_line(write, format_args!("get {} {max}", self.key));
     }
 
     /// `done` or `back`
-    pub(crate) fn about(&self, write: &mut Vec<u8>, verb: &str, which: Which) {
-        let Which { first, count, attempt } = which;
+    pub(crate) fn write_batch_request(&self, write: &mut Vec<u8>, verb: &str, which: BatchRef) {
+        let BatchRef { first_id: first, count, attempt } = which;
         match attempt {
-            None => self.line(write, format_args!("{verb} {} {first} {count}", self.key)),
+            None => self.write_line(write, format_args!("{verb} {} {first} {count}", self.key)),
             Some(attempt) => {
-                self.line(write, format_args!("{verb} {} {first} {count} {attempt}", self.key));
+                self.write_line(
+                    write,
+                    format_args!("{verb} {} {first} {count} {attempt}", self.key),
+                );
             }
         }
     }
 
     /// `fail`: as much of the reason as a write has room for, on one line.
-    pub(crate) fn fail(&self, write: &mut Vec<u8>, id: u64, attempt: u32, tries: u32, why: &str) {
+    pub(crate) fn write_fail(
+        &self,
+        write: &mut Vec<u8>,
+        id: u64,
+        attempt: u32,
+        tries: u32,
+        why: &str,
+    ) {
         let why = why.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c });
-        let why: String = why.take(LONGEST_REASON).collect();
-        self.line(write, format_args!("fail {} {id} {attempt} {tries} {why}", self.key));
+        let why: String = why.take(MAX_REASON_CHARS).collect();
+        self.write_line(write, format_args!("fail {} {id} {attempt} {tries} {why}", self.key));
     }
 
     /// A request that is nothing but its name: `cancel`, `join`, `size`, `status`, `bye`.
-    pub(crate) fn bare(&self, write: &mut Vec<u8>, verb: &str) {
-        self.line(write, format_args!("{verb} {}", self.key));
+    pub(crate) fn write_plain(&self, write: &mut Vec<u8>, verb: &str) {
+        self.write_line(write, format_args!("{verb} {}", self.key));
     }
 
     /// A request with words or numbers: `attempt`, `close`, `peek`, `failed`, `retry`, `drop`, `remove`.
-    pub(crate) fn with(&self, write: &mut Vec<u8>, verb: &str, what: impl fmt::Display) {
-        self.line(write, format_args!("{verb} {} {what}", self.key));
+    pub(crate) fn write_with_argument(
+        &self,
+        write: &mut Vec<u8>,
+        verb: &str,
+        what: impl fmt::Display,
+    ) {
+        self.write_line(write, format_args!("{verb} {} {what}", self.key));
     }
 
     /// `sleep`
-    pub(crate) fn sleep(&self, write: &mut Vec<u8>, nanos: u64) {
-        self.line(write, format_args!("sleep {} {nanos}", self.key));
+    pub(crate) fn write_sleep(&self, write: &mut Vec<u8>, nanos: u64) {
+        self.write_line(write, format_args!("sleep {} {nanos}", self.key));
     }
 
-    fn line(&self, write: &mut Vec<u8>, line: std::fmt::Arguments<'_>) {
+    fn write_line(&self, write: &mut Vec<u8>, line: std::fmt::Arguments<'_>) {
         use std::io::Write;
         // Writing to a Vec cannot fail.
         let _ = writeln!(write, "{line}");

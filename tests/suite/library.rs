@@ -81,7 +81,7 @@ fn what_is_no_item_is_refused_before_it_is_sent() {
     let large = vec![b'1'; (16 << 20) + 1];
     assert!(matches!(producer.put(&large), Err(Error::TooLarge { size: 16_777_217, .. })));
     producer.put(b"1").unwrap();
-    assert_eq!(producer.leave().unwrap().in_line, 1);
+    assert_eq!(producer.leave().unwrap().ready, 1);
 }
 
 #[test]

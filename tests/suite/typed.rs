@@ -15,11 +15,11 @@ fn options(sandbox: &Sandbox) -> Options {
 }
 
 fn open<T: Serialize + DeserializeOwned>(sandbox: &Sandbox) -> Queue<T> {
-    Queue::with(options(sandbox)).unwrap()
+    Queue::open_with(options(sandbox)).unwrap()
 }
 
 fn open_small(sandbox: &Sandbox) -> Queue<u32> {
-    Queue::with(options(sandbox).capacity(2)).unwrap()
+    Queue::open_with(options(sandbox).capacity(2)).unwrap()
 }
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -138,14 +138,14 @@ fn an_item_of_another_type_is_put_aside_and_the_next_one_is_next() {
 #[test]
 fn who_is_done_after_its_lease_is_told() {
     let sandbox = Sandbox::new();
-    let leased: Queue<u32> = Queue::with(options(&sandbox).lease(SHORT)).unwrap();
+    let leased: Queue<u32> = Queue::open_with(options(&sandbox).lease(SHORT)).unwrap();
     let other = open::<u32>(&sandbox);
     other.put(1).unwrap();
     let item = leased.get().unwrap();
     // Waits until the lease has run out.
     let again = other.get().unwrap();
     assert_eq!(again.attempt(), 2);
-    assert!(matches!(item.done(), Err(Error::Late(1))));
+    assert!(matches!(item.done(), Err(Error::LeaseExpired(1))));
     again.done().unwrap();
     // What is said too late of one item is not held against another, nor against a later attempt.
     other.put(2).unwrap();
@@ -176,7 +176,7 @@ fn each_thread_with_a_handle_of_its_own_is_told_of_the_end() {
     for expected in [&[1, 2, 3][..], &[], &[]] {
         let options = options(&sandbox);
         let worker = std::thread::spawn(move || {
-            let queue: Queue<u32> = Queue::with(options).unwrap();
+            let queue: Queue<u32> = Queue::open_with(options).unwrap();
             let mut got = Vec::new();
             loop {
                 match queue.get() {

@@ -3,21 +3,21 @@ use super::*;
 const MS: Nanos = 1_000_000;
 const SECOND: Nanos = 1000 * MS;
 
-fn producer(number: u32) -> Worker {
+fn producer(number: u32) -> WorkerId {
     let role = Role::Producer;
-    Worker { role, number }
+    WorkerId { role, index: number }
 }
 
-fn consumer(number: u32) -> Worker {
+fn consumer(number: u32) -> WorkerId {
     let role = Role::Consumer;
-    Worker { role, number }
+    WorkerId { role, index: number }
 }
 
-fn all(_: Worker) -> bool {
+fn all(_: WorkerId) -> bool {
     true
 }
 
-fn none(_: Worker) -> bool {
+fn none(_: WorkerId) -> bool {
     false
 }
 
@@ -26,8 +26,8 @@ fn asleep(speed: Speed, delays: [Nanos; 2]) -> Pacer {
     let workers = [producer(1), consumer(1)];
     let mut pacer = Pacer::new(speed, workers);
     for (worker, delay) in workers.into_iter().zip(delays) {
-        pacer.came(worker, 0);
-        pacer.sleeps(worker, delay, 0);
+        pacer.on_connect(worker, 0);
+        pacer.on_sleep(worker, delay, 0);
     }
     pacer
 }
@@ -35,26 +35,26 @@ fn asleep(speed: Speed, delays: [Nanos; 2]) -> Pacer {
 #[test]
 fn time_begins_when_all_are_there_and_at_rest() {
     let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
-    assert_eq!(pacer.next(0, all), Next::Wait(None));
-    pacer.came(producer(1), 0);
-    pacer.asks(producer(1), 0);
-    assert_eq!(pacer.next(5 * SECOND, all), Next::Wait(None), "one is missing");
-    pacer.came(consumer(1), 5 * SECOND);
-    assert_eq!(pacer.next(9 * SECOND, all), Next::Wait(None), "one is not at rest");
-    pacer.sleeps(consumer(1), SECOND, 9 * SECOND);
-    assert_eq!(pacer.next(10 * SECOND, none), Next::Wait(Some(11 * SECOND)));
+    assert_eq!(pacer.next_step(0, all), PacerStep::Wait(None));
+    pacer.on_connect(producer(1), 0);
+    pacer.on_request(producer(1), 0);
+    assert_eq!(pacer.next_step(5 * SECOND, all), PacerStep::Wait(None), "one is missing");
+    pacer.on_connect(consumer(1), 5 * SECOND);
+    assert_eq!(pacer.next_step(9 * SECOND, all), PacerStep::Wait(None), "one is not at rest");
+    pacer.on_sleep(consumer(1), SECOND, 9 * SECOND);
+    assert_eq!(pacer.next_step(10 * SECOND, none), PacerStep::Wait(Some(11 * SECOND)));
     assert_eq!(pacer.now(), 0);
-    assert_eq!(pacer.next(11 * SECOND, none), Next::Wake(consumer(1)));
+    assert_eq!(pacer.next_step(11 * SECOND, none), PacerStep::Wake(consumer(1)));
     assert_eq!(pacer.now(), SECOND);
 }
 
 #[test]
 fn who_never_comes_is_not_waited_for() {
     let mut pacer = Pacer::new(Speed::Max, [producer(1), consumer(1)]);
-    pacer.came(producer(1), 0);
-    pacer.asks(producer(1), 0);
-    pacer.left(consumer(1));
-    assert_eq!(pacer.next(0, all), Next::Serve(producer(1)));
+    pacer.on_connect(producer(1), 0);
+    pacer.on_request(producer(1), 0);
+    pacer.on_disconnect(consumer(1));
+    assert_eq!(pacer.next_step(0, all), PacerStep::Serve(producer(1)));
 }
 
 #[test]
@@ -62,16 +62,16 @@ fn of_those_whose_time_has_come_producers_go_first_and_low_numbers() {
     let workers = [consumer(2), consumer(1), producer(2), producer(1)];
     let mut pacer = Pacer::new(Speed::Max, workers);
     for worker in workers {
-        pacer.came(worker, 0);
+        pacer.on_connect(worker, 0);
     }
-    pacer.asks(consumer(1), 0);
-    pacer.asks(producer(2), 0);
-    pacer.sleeps(consumer(2), 0, 0);
-    pacer.sleeps(producer(1), SECOND, 0);
+    pacer.on_request(consumer(1), 0);
+    pacer.on_request(producer(2), 0);
+    pacer.on_sleep(consumer(2), 0, 0);
+    pacer.on_sleep(producer(1), SECOND, 0);
     let mut order = Vec::new();
-    while let Next::Serve(worker) | Next::Wake(worker) = pacer.next(0, all) {
+    while let PacerStep::Serve(worker) | PacerStep::Wake(worker) = pacer.next_step(0, all) {
         order.push((pacer.now(), worker));
-        pacer.left(worker);
+        pacer.on_disconnect(worker);
     }
     let expected = [(0, producer(2)), (0, consumer(1)), (0, consumer(2))];
     assert_eq!(order[..3], expected);
@@ -80,188 +80,188 @@ fn of_those_whose_time_has_come_producers_go_first_and_low_numbers() {
 
 #[test]
 fn what_is_later_than_the_latest_time_does_not_happen() {
-    let mut pacer = asleep(Speed::Max, [LATEST, Nanos::MAX]);
-    assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-    assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST, false));
-    pacer.answered(producer(1), 0);
-    pacer.sleeps(producer(1), 1, 0);
-    assert_eq!(pacer.next(0, none), Next::OutOfTime);
-    assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST, true));
-    assert_eq!(pacer.next(0, all), Next::OutOfTime, "and nothing after it");
+    let mut pacer = asleep(Speed::Max, [LATEST_TIME, Nanos::MAX]);
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
+    assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST_TIME, false));
+    pacer.on_answer(producer(1), 0);
+    pacer.on_sleep(producer(1), 1, 0);
+    assert_eq!(pacer.next_step(0, none), PacerStep::OutOfTime);
+    assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST_TIME, true));
+    assert_eq!(pacer.next_step(0, all), PacerStep::OutOfTime, "and nothing after it");
 }
 
 #[test]
 fn time_is_over_at_once_at_a_finite_speed_too() {
     let mut pacer = asleep(Speed::Times(1e-6), [Nanos::MAX, Nanos::MAX]);
-    assert_eq!(pacer.next(0, none), Next::OutOfTime);
+    assert_eq!(pacer.next_step(0, none), PacerStep::OutOfTime);
     // What comes in 500 years, comes: but at this speed no wall time is far enough.
-    let mut pacer = asleep(Speed::Times(1e-6), [LATEST, LATEST]);
-    assert_eq!(pacer.next(0, none), Next::Wait(Some(Nanos::MAX)));
+    let mut pacer = asleep(Speed::Times(1e-6), [LATEST_TIME, LATEST_TIME]);
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wait(Some(Nanos::MAX)));
 }
 
 #[test]
 fn who_is_away_may_come_back_before_time_is_over_but_not_after_it() {
-    for (wall, out_of_time) in [(3 * SECOND, false), (LATEST / 1000, true)] {
+    for (wall, out_of_time) in [(3 * SECOND, false), (LATEST_TIME / 1000, true)] {
         let mut pacer = asleep(Speed::Times(1e6), [SECOND, Nanos::MAX]);
-        pacer.next(0, none);
-        assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
-        pacer.answered(producer(1), SECOND);
-        assert_eq!(pacer.next(SECOND + PATIENCE, none), Next::Wait(None));
-        pacer.asks(producer(1), wall);
-        assert_eq!(pacer.next(wall, all) == Next::OutOfTime, out_of_time);
+        pacer.next_step(0, none);
+        assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
+        pacer.on_answer(producer(1), SECOND);
+        assert_eq!(pacer.next_step(SECOND + STRAGGLER_TIMEOUT, none), PacerStep::Wait(None));
+        pacer.on_request(producer(1), wall);
+        assert_eq!(pacer.next_step(wall, all) == PacerStep::OutOfTime, out_of_time);
     }
 }
 
 #[test]
 fn one_goes_at_a_time() {
     let mut pacer = asleep(Speed::Max, [SECOND, SECOND]);
-    assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-    pacer.answered(producer(1), 0);
-    assert_eq!(pacer.next(0, all), Next::Wait(None));
-    pacer.sleeps(producer(1), SECOND, 0);
-    assert_eq!(pacer.next(0, none), Next::Wake(consumer(1)));
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
+    pacer.on_answer(producer(1), 0);
+    assert_eq!(pacer.next_step(0, all), PacerStep::Wait(None));
+    pacer.on_sleep(producer(1), SECOND, 0);
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(consumer(1)));
     assert_eq!(pacer.now(), SECOND);
 }
 
 #[test]
 fn who_cannot_be_served_lets_time_go_on() {
     let mut pacer = asleep(Speed::Max, [3 * SECOND, SECOND]);
-    pacer.asks(consumer(1), 0);
-    assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
+    pacer.on_request(consumer(1), 0);
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), 3 * SECOND);
-    pacer.left(producer(1));
-    assert_eq!(pacer.next(0, none), Next::Wait(None));
+    pacer.on_disconnect(producer(1));
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wait(None));
 }
 
 #[test]
 fn a_sleep_asked_for_with_a_put_counts_from_its_answer() {
     let mut pacer = asleep(Speed::Max, [SECOND, 5 * SECOND]);
-    assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-    pacer.answered(producer(1), 0);
-    pacer.asks(producer(1), 0);
-    pacer.sleeps(producer(1), 2 * SECOND, 0);
-    assert_eq!(pacer.next(0, none), Next::Wake(consumer(1)), "the put had to wait");
-    pacer.left(consumer(1));
-    assert_eq!(pacer.next(0, all), Next::Serve(producer(1)));
-    pacer.answered(producer(1), 0);
-    assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
+    pacer.on_answer(producer(1), 0);
+    pacer.on_request(producer(1), 0);
+    pacer.on_sleep(producer(1), 2 * SECOND, 0);
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(consumer(1)), "the put had to wait");
+    pacer.on_disconnect(consumer(1));
+    assert_eq!(pacer.next_step(0, all), PacerStep::Serve(producer(1)));
+    pacer.on_answer(producer(1), 0);
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), 7 * SECOND);
 }
 
 #[test]
 fn a_finite_speed_holds_time_to_the_wall() {
     let mut pacer = asleep(Speed::Times(10.0), [SECOND, 2 * SECOND]);
-    assert_eq!(pacer.next(7 * MS, none), Next::Wait(Some(107 * MS)));
-    assert_eq!(pacer.next(107 * MS - 1, none), Next::Wait(Some(107 * MS)));
-    assert_eq!(pacer.next(107 * MS, none), Next::Wake(producer(1)));
+    assert_eq!(pacer.next_step(7 * MS, none), PacerStep::Wait(Some(107 * MS)));
+    assert_eq!(pacer.next_step(107 * MS - 1, none), PacerStep::Wait(Some(107 * MS)));
+    assert_eq!(pacer.next_step(107 * MS, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), SECOND);
-    pacer.left(producer(1));
+    pacer.on_disconnect(producer(1));
     // Late or not, the time of what happens is exact.
-    assert_eq!(pacer.next(900 * MS, none), Next::Wake(consumer(1)));
+    assert_eq!(pacer.next_step(900 * MS, none), PacerStep::Wake(consumer(1)));
     assert_eq!(pacer.now(), 2 * SECOND);
 }
 
 #[test]
 fn who_is_away_for_too_long_holds_up_nobody_and_comes_back_at_the_time_on_the_wall() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 4 * SECOND]);
-    assert_eq!(pacer.next(0, none), Next::Wait(Some(SECOND)));
-    assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
-    pacer.answered(producer(1), SECOND);
-    assert_eq!(pacer.next(SECOND, all), Next::Wait(Some(SECOND + PATIENCE)));
-    let late = SECOND + PATIENCE;
-    assert_eq!(pacer.next(late, none), Next::Wait(Some(4 * SECOND)));
-    pacer.asks(producer(1), 3 * SECOND);
-    assert_eq!(pacer.next(3 * SECOND, all), Next::Serve(producer(1)));
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wait(Some(SECOND)));
+    assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
+    pacer.on_answer(producer(1), SECOND);
+    assert_eq!(pacer.next_step(SECOND, all), PacerStep::Wait(Some(SECOND + STRAGGLER_TIMEOUT)));
+    let late = SECOND + STRAGGLER_TIMEOUT;
+    assert_eq!(pacer.next_step(late, none), PacerStep::Wait(Some(4 * SECOND)));
+    pacer.on_request(producer(1), 3 * SECOND);
+    assert_eq!(pacer.next_step(3 * SECOND, all), PacerStep::Serve(producer(1)));
     assert_eq!(pacer.now(), 3 * SECOND);
 }
 
 #[test]
 fn who_comes_back_late_does_not_overtake_what_was_due_before() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
-    pacer.next(0, none);
-    assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
-    pacer.answered(producer(1), SECOND);
-    pacer.next(SECOND + PATIENCE, none);
-    pacer.asks(producer(1), 9 * SECOND);
+    pacer.next_step(0, none);
+    assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
+    pacer.on_answer(producer(1), SECOND);
+    pacer.next_step(SECOND + STRAGGLER_TIMEOUT, none);
+    pacer.on_request(producer(1), 9 * SECOND);
     assert_eq!(pacer.now(), 2 * SECOND);
 }
 
 #[test]
 fn at_full_speed_everybody_is_waited_for() {
     let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
-    assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-    pacer.answered(producer(1), 0);
-    assert_eq!(pacer.next(3600 * SECOND, all), Next::Wait(None));
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
+    pacer.on_answer(producer(1), 0);
+    assert_eq!(pacer.next_step(3600 * SECOND, all), PacerStep::Wait(None));
 }
 
 #[test]
 fn who_is_hurried_sleeps_no_more() {
     let mut pacer = asleep(Speed::Times(1.0), [100 * SECOND, 2 * SECOND]);
-    pacer.next(0, none);
-    pacer.hurry(Role::Producer, SECOND);
-    assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
+    pacer.next_step(0, none);
+    pacer.skip_sleeps(Role::Producer, SECOND);
+    assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), SECOND);
-    pacer.answered(producer(1), SECOND);
-    pacer.sleeps(producer(1), 100 * SECOND, SECOND);
-    assert_eq!(pacer.next(SECOND, none), Next::Wake(producer(1)));
-    pacer.left(producer(1));
-    assert_eq!(pacer.next(SECOND, none), Next::Wait(Some(2 * SECOND)));
+    pacer.on_answer(producer(1), SECOND);
+    pacer.on_sleep(producer(1), 100 * SECOND, SECOND);
+    assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
+    pacer.on_disconnect(producer(1));
+    assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wait(Some(2 * SECOND)));
 }
 
 #[test]
 fn time_stands_still_where_a_worker_died_until_it_has_come_again() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
-    pacer.next(0, none);
-    pacer.lost(consumer(1), 600 * MS);
+    pacer.next_step(0, none);
+    pacer.on_death(consumer(1), 600 * MS);
     assert_eq!(pacer.now(), 600 * MS, "it died at the time on the wall");
-    assert_eq!(pacer.next(3 * SECOND, none), Next::Wait(None));
-    pacer.lost(producer(1), 4 * SECOND);
+    assert_eq!(pacer.next_step(3 * SECOND, none), PacerStep::Wait(None));
+    pacer.on_death(producer(1), 4 * SECOND);
     assert_eq!(pacer.now(), 600 * MS, "so time does not pass for the next one that dies");
-    pacer.came(consumer(1), 5 * SECOND);
-    pacer.sleeps(consumer(1), 2 * SECOND, 5 * SECOND);
-    assert_eq!(pacer.next(5 * SECOND, none), Next::Wait(None));
-    pacer.came(producer(1), 5 * SECOND);
-    pacer.asks(producer(1), 5 * SECOND);
-    assert_eq!(pacer.next(5 * SECOND, all), Next::Serve(producer(1)));
+    pacer.on_connect(consumer(1), 5 * SECOND);
+    pacer.on_sleep(consumer(1), 2 * SECOND, 5 * SECOND);
+    assert_eq!(pacer.next_step(5 * SECOND, none), PacerStep::Wait(None));
+    pacer.on_connect(producer(1), 5 * SECOND);
+    pacer.on_request(producer(1), 5 * SECOND);
+    assert_eq!(pacer.next_step(5 * SECOND, all), PacerStep::Serve(producer(1)));
     assert_eq!(pacer.now(), 600 * MS);
 }
 
 #[test]
 fn who_died_and_does_not_come_again_is_not_waited_for() {
     let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
-    pacer.lost(producer(1), 0);
-    assert_eq!(pacer.next(0, none), Next::Wait(None));
-    pacer.left(producer(1));
-    assert_eq!(pacer.next(0, none), Next::Wake(consumer(1)));
+    pacer.on_death(producer(1), 0);
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wait(None));
+    pacer.on_disconnect(producer(1));
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(consumer(1)));
     assert_eq!(pacer.now(), 2 * SECOND);
 }
 
 #[test]
 fn who_died_before_time_began_is_waited_for_as_before() {
     let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
-    pacer.came(producer(1), 0);
-    pacer.asks(producer(1), 0);
-    pacer.lost(consumer(1), SECOND);
-    assert_eq!((pacer.now(), pacer.next(SECOND, all)), (0, Next::Wait(None)));
+    pacer.on_connect(producer(1), 0);
+    pacer.on_request(producer(1), 0);
+    pacer.on_death(consumer(1), SECOND);
+    assert_eq!((pacer.now(), pacer.next_step(SECOND, all)), (0, PacerStep::Wait(None)));
 }
 
 #[test]
 fn a_sleep_behind_a_put_is_over_at_once_for_who_is_hurried_and_is_not_for_who_is_refused() {
     let mut pacer = asleep(Speed::Max, [0, 5 * SECOND]);
     for _ in 0..2 {
-        assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-        pacer.answered(producer(1), 0);
-        pacer.asks(producer(1), 0);
-        pacer.sleeps(producer(1), 2 * SECOND, 0);
+        assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
+        pacer.on_answer(producer(1), 0);
+        pacer.on_request(producer(1), 0);
+        pacer.on_sleep(producer(1), 2 * SECOND, 0);
         // It waits to be woken all the same.
-        pacer.hurry(Role::Producer, 0);
-        assert_eq!(pacer.next(0, all), Next::Serve(producer(1)));
-        pacer.answered(producer(1), 0);
+        pacer.skip_sleeps(Role::Producer, 0);
+        assert_eq!(pacer.next_step(0, all), PacerStep::Serve(producer(1)));
+        pacer.on_answer(producer(1), 0);
     }
-    assert_eq!(pacer.next(0, none), Next::Wake(producer(1)));
-    pacer.answered(producer(1), 0);
-    pacer.asks(producer(1), 0);
-    pacer.sleeps(producer(1), 2 * SECOND, 0);
-    pacer.refused(producer(1), 0);
-    assert_eq!(pacer.next(0, all), Next::Wait(None), "it runs, and will leave");
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
+    pacer.on_answer(producer(1), 0);
+    pacer.on_request(producer(1), 0);
+    pacer.on_sleep(producer(1), 2 * SECOND, 0);
+    pacer.on_refusal(producer(1), 0);
+    assert_eq!(pacer.next_step(0, all), PacerStep::Wait(None), "it runs, and will leave");
 }

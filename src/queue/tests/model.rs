@@ -2,38 +2,38 @@
 
 use proptest::prelude::*;
 
-use super::which;
-use crate::queue::model::{CLIENTS, Kind, Move, play};
+use super::batch_ref;
+use crate::queue::model::{ClientKind, MAX_CLIENTS, Operation, run_model_test};
 
-fn moves() -> impl Strategy<Value = Vec<(usize, Move)>> {
+fn operations() -> impl Strategy<Value = Vec<(usize, Operation)>> {
     let kind = prop_oneof![
-        4 => Just(Kind::Producer),
-        1 => Just(Kind::KeepOpen),
-        4 => Just(Kind::Consumer),
-        1 => Just(Kind::Follower),
-        2 => Just(Kind::Visitor),
+        4 => Just(ClientKind::Producer),
+        1 => Just(ClientKind::KeepOpen),
+        4 => Just(ClientKind::Consumer),
+        1 => Just(ClientKind::Follower),
+        2 => Just(ClientKind::Visitor),
     ];
     let one = prop_oneof![
-        2 => (kind, any::<bool>()).prop_map(|(kind, late)| Move::Join(kind, late)),
-        5 => (1..6u64).prop_map(Move::Put),
-        5 => (1..6u64).prop_map(Move::Get),
-        5 => (any::<usize>(), 1..4u64).prop_map(|(pick, part)| Move::Done { pick, part }),
-        1 => (0..20u64, 0..4u64).prop_map(|(first, count)| Move::Claim(which(first, count))),
-        1 => any::<usize>().prop_map(Move::GiveBack),
-        1 => any::<usize>().prop_map(Move::Attempt),
-        1 => any::<usize>().prop_map(Move::Fail),
-        1 => Just(Move::Wait),
-        1 => Just(Move::Retry),
-        1 => Just(Move::Drop),
-        1 => Just(Move::Cancel),
-        1 => Just(Move::Leave),
-        1 => Just(Move::Die),
-        1 => Just(Move::Later),
-        9 => Just(Move::Step),
-        1 => Just(Move::Close),
-        1 => Just(Move::CloseNow),
+        2 => (kind, any::<bool>()).prop_map(|(kind, late)| Operation::Connect(kind, late)),
+        5 => (1..6u64).prop_map(Operation::Put),
+        5 => (1..6u64).prop_map(Operation::Get),
+        5 => (any::<usize>(), 1..4u64).prop_map(|(pick, count)| Operation::Done { pick, count }),
+        1 => (0..20u64, 0..4u64).prop_map(|(first, count)| Operation::DoneArbitrary(batch_ref(first, count))),
+        1 => any::<usize>().prop_map(Operation::Requeue),
+        1 => any::<usize>().prop_map(Operation::Attempt),
+        1 => any::<usize>().prop_map(Operation::Fail),
+        1 => Just(Operation::WaitForAll),
+        1 => Just(Operation::Retry),
+        1 => Just(Operation::Drop),
+        1 => Just(Operation::Cancel),
+        1 => Just(Operation::Disconnect),
+        1 => Just(Operation::ClientDied),
+        1 => Just(Operation::AdvanceTime),
+        9 => Just(Operation::Step),
+        1 => Just(Operation::Close),
+        1 => Just(Operation::CloseNow),
     ];
-    proptest::collection::vec((0..CLIENTS, one), 0..200)
+    proptest::collection::vec((0..MAX_CLIENTS, one), 0..200)
 }
 
 proptest! {
@@ -42,8 +42,8 @@ proptest! {
     #[test]
     fn whatever_clients_do_items_are_conserved_in_order_within_capacity(
         capacity in 0..4u64,
-        moves in moves(),
+        moves in operations(),
     ) {
-        play(capacity, moves);
+        run_model_test(capacity, moves);
     }
 }

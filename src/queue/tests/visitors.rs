@@ -5,21 +5,25 @@ use super::*;
 const VISITOR: ClientId = 30;
 
 /// A visitor that was born then, and started by those who were born at these ticks.
-fn visitor(tick: u64, callers: &[u64]) -> Member {
-    let callers = callers.iter().map(|&tick| Stamp::new(tick, 1)).collect();
-    Member { born: Stamp::new(tick, 1), callers, ..member(Role::Visitor) }
+fn visitor_settings(tick: u64, callers: &[u64]) -> ClientSettings {
+    let callers = callers.iter().map(|&tick| ProcessBirth::new(tick, 1)).collect();
+    ClientSettings {
+        birth: ProcessBirth::new(tick, 1),
+        ancestors: callers,
+        ..settings(Role::Visitor)
+    }
 }
 
 /// A queue of this capacity with a visitor.
-fn visited(capacity: u64) -> Told {
-    let mut queue = Told::new(capacity).joined(&ALL);
-    queue.apply(VISITOR, Request::Come(visitor(10, &[9])));
+fn queue_with_visitor(capacity: u64) -> TestQueue {
+    let mut queue = TestQueue::new(capacity).with_clients(&ALL);
+    queue.apply(VISITOR, Request::Connect(visitor_settings(10, &[9])));
     queue
 }
 
 #[test]
 fn who_does_not_wait_for_room_is_told_what_was_not_put() {
-    let mut queue = visited(2);
+    let mut queue = queue_with_visitor(2);
     queue.put(VISITOR, 3, &["a", "b", "c"]);
     assert_eq!(queue.steps(), ["30 put up to 2: a b try 1"]);
     assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 no room up to 3", "30 cancelled"]);
@@ -30,7 +34,7 @@ fn who_does_not_wait_for_room_is_told_what_was_not_put() {
 
 #[test]
 fn who_does_not_wait_for_an_item_is_told_that_there_is_none() {
-    let mut queue = visited(0);
+    let mut queue = queue_with_visitor(0);
     queue.get(VISITOR);
     assert!(queue.steps().is_empty());
     assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 empty", "30 cancelled"]);
@@ -42,7 +46,7 @@ fn who_does_not_wait_for_an_item_is_told_that_there_is_none() {
 
 #[test]
 fn a_join_is_over_when_the_last_item_is_done_and_not_before() {
-    let mut queue = visited(0);
+    let mut queue = queue_with_visitor(0);
     queue.put(PRODUCER, 2, &["a", "b"]);
     queue.steps();
     queue.apply(VISITOR, Request::Join);
@@ -58,14 +62,17 @@ fn a_join_is_over_when_the_last_item_is_done_and_not_before() {
 
 #[test]
 fn a_join_that_is_given_up_tells_how_many_are_left_and_failed_ones_hold_up_nobody() {
-    let mut queue = visited(0);
+    let mut queue = queue_with_visitor(0);
     queue.put(PRODUCER, 2, &["a", "b"]);
     queue.get(CONSUMER);
     queue.steps();
     queue.apply(VISITOR, Request::Join);
     assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 unfinished 2", "30 cancelled"]);
     queue.apply(VISITOR, Request::Join);
-    queue.apply(CONSUMER, Request::Fail { which: which(1, 1), tries: 1, why: String::new() });
+    queue.apply(
+        CONSUMER,
+        Request::Fail { batch: batch_ref(1, 1), try_count: 1, reason: String::new() },
+    );
     queue.get(CONSUMER);
     queue.steps();
     queue.done(CONSUMER, 2);
@@ -74,13 +81,13 @@ fn a_join_that_is_given_up_tells_how_many_are_left_and_failed_ones_hold_up_nobod
 
 #[test]
 fn a_visitor_ends_nothing_and_puts_before_the_sentinel_of_the_last_producer() {
-    let mut queue = Told::new(0).joined(&ALL[..1]);
-    queue.apply(CONSUMER, Request::Come(member(Role::Consumer)));
-    queue.apply(VISITOR, Request::Come(visitor(10, &[9])));
-    queue.apply(PRODUCER, Request::Leave);
+    let mut queue = TestQueue::new(0).with_clients(&ALL[..1]);
+    queue.apply(CONSUMER, Request::Connect(settings(Role::Consumer)));
+    queue.apply(VISITOR, Request::Connect(visitor_settings(10, &[9])));
+    queue.apply(PRODUCER, Request::Disconnect);
     queue.put(VISITOR, 1, &["late"]);
     assert_eq!(queue.steps(), ["30 put up to 1: late try 1"]);
-    queue.apply(VISITOR, Request::Leave);
+    queue.apply(VISITOR, Request::Disconnect);
     queue.get(CONSUMER);
     queue.steps();
     queue.done(CONSUMER, 1);
@@ -90,17 +97,17 @@ fn a_visitor_ends_nothing_and_puts_before_the_sentinel_of_the_last_producer() {
 
 #[test]
 fn a_visitor_that_stays_longer_than_the_last_producer_keeps_nothing_open() {
-    let mut queue = Told::new(0).joined(&ALL[..1]);
-    queue.apply(CONSUMER, Request::Come(member(Role::Consumer)));
-    queue.apply(VISITOR, Request::Come(visitor(10, &[9])));
-    queue.apply(PRODUCER, Request::Leave);
+    let mut queue = TestQueue::new(0).with_clients(&ALL[..1]);
+    queue.apply(CONSUMER, Request::Connect(settings(Role::Consumer)));
+    queue.apply(VISITOR, Request::Connect(visitor_settings(10, &[9])));
+    queue.apply(PRODUCER, Request::Disconnect);
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 ended"]);
 }
 
 #[test]
 fn after_the_close_visitors_are_refused_too_and_closing_twice_is_closing() {
-    let mut queue = visited(0);
+    let mut queue = queue_with_visitor(0);
     for _ in 0..2 {
         let close = Request::Close { now: false };
         assert_eq!(queue.apply(VISITOR, close), ["30 counted 0"]);
@@ -112,56 +119,68 @@ fn after_the_close_visitors_are_refused_too_and_closing_twice_is_closing() {
 
 #[test]
 fn close_outweighs_the_sentinel_of_the_last_producer() {
-    let mut queue = Told::new(0).joined(&ALL[..1]);
-    queue.apply(PRODUCER, Request::Leave);
+    let mut queue = TestQueue::new(0).with_clients(&ALL[..1]);
+    queue.apply(PRODUCER, Request::Disconnect);
     queue.queue.close();
-    queue.apply(OTHER, Request::Come(member(Role::Producer)));
+    queue.apply(OTHER, Request::Connect(settings(Role::Producer)));
     assert_eq!(queue.put(OTHER, 1, &["a"]), ["2 refused up to 1"]);
 }
 
 /// What a visitor is told by a queue that has ended at 50, and when that was not the first one by it.
-fn told(queue: &mut Told, client: ClientId, visitor: Member) -> bool {
-    queue.apply(client, Request::Come(visitor));
+fn get_sees_end(queue: &mut TestQueue, client: ClientId, visitor: ClientSettings) -> bool {
+    queue.apply(client, Request::Connect(visitor));
     queue.get(client);
-    let told = queue.steps_until(Stamp::new(50, 1)) == [format!("{client} ended")];
-    queue.apply(client, Request::Leave);
+    let told = queue.steps_until(ProcessBirth::new(50, 1)) == [format!("{client} ended")];
+    queue.apply(client, Request::Disconnect);
     told
 }
 
 #[test]
 fn a_visitor_is_told_of_the_end_if_it_or_a_caller_was_there_before() {
-    let mut queue = Told::new(0);
+    let mut queue = TestQueue::new(0);
     queue.queue.close();
     // A script that began at 1, with loops that began at 9 and 8; each get is a new process, and may
     // have a wrapper that is as new.
-    assert!(told(&mut queue, 31, visitor(20, &[9, 1])));
-    assert!(told(&mut queue, 32, visitor(60, &[9, 1])), "a pool starts one get after another");
-    assert!(told(&mut queue, 33, visitor(61, &[61, 8, 1])));
+    assert!(get_sees_end(&mut queue, 31, visitor_settings(20, &[9, 1])));
     assert!(
-        told(&mut queue, 34, visitor(63, &[63, 55, 1])),
+        get_sees_end(&mut queue, 32, visitor_settings(60, &[9, 1])),
+        "a pool starts one get after another"
+    );
+    assert!(get_sees_end(&mut queue, 33, visitor_settings(61, &[61, 8, 1])));
+    assert!(
+        get_sees_end(&mut queue, 34, visitor_settings(63, &[63, 55, 1])),
         "a worker that the script started late"
     );
-    assert!(told(&mut queue, 35, visitor(40, &[])), "a get that was there itself");
-    assert!(!told(&mut queue, 36, visitor(65, &[58])), "a script that began after the end");
-    assert!(!told(&mut queue, 37, visitor(66, &[])), "a person, at a prompt");
-    queue.apply(38, Request::Come(visitor(67, &[1])));
+    assert!(get_sees_end(&mut queue, 35, visitor_settings(40, &[])), "a get that was there itself");
+    assert!(
+        !get_sees_end(&mut queue, 36, visitor_settings(65, &[58])),
+        "a script that began after the end"
+    );
+    assert!(!get_sees_end(&mut queue, 37, visitor_settings(66, &[])), "a person, at a prompt");
+    queue.apply(38, Request::Connect(visitor_settings(67, &[1])));
     queue.put(38, 1, &["new"]);
     queue.steps();
-    assert!(!told(&mut queue, 39, visitor(68, &[9, 1])), "something new has begun");
+    assert!(
+        !get_sees_end(&mut queue, 39, visitor_settings(68, &[9, 1])),
+        "something new has begun"
+    );
 }
 
 #[test]
 fn processes_of_different_pid_namespaces_are_not_compared_by_their_numbers() {
     for (born, is_told) in [
-        (Stamp::new(50, 9).in_namespace(2), true),
-        (Stamp::new(50, 1).in_namespace(0), true),
-        (Stamp::new(51, 1).in_namespace(2), false),
-        (Stamp::new(50, 9), false),
-        (Stamp::new(50, 1), true),
+        (ProcessBirth::new(50, 9).in_namespace(2), true),
+        (ProcessBirth::new(50, 1).in_namespace(0), true),
+        (ProcessBirth::new(51, 1).in_namespace(2), false),
+        (ProcessBirth::new(50, 9), false),
+        (ProcessBirth::new(50, 1), true),
     ] {
-        let mut queue = Told::new(0);
-        queue.queue.end(Stamp::new(50, 1));
-        queue.apply(CONSUMER, Request::Come(Member { born, ..member(Role::Consumer) }));
+        let mut queue = TestQueue::new(0);
+        queue.queue.end(ProcessBirth::new(50, 1));
+        queue.apply(
+            CONSUMER,
+            Request::Connect(ClientSettings { birth: born, ..settings(Role::Consumer) }),
+        );
         queue.get(CONSUMER);
         assert_eq!(queue.steps() == ["8 ended"], is_told, "{born:?}");
     }
@@ -169,20 +188,20 @@ fn processes_of_different_pid_namespaces_are_not_compared_by_their_numbers() {
 
 #[test]
 fn a_loop_gets_what_has_begun_after_the_end_that_it_was_not_told_of() {
-    let mut queue = Told::new(0);
-    queue.queue.end(Stamp::new(50, 1));
-    queue.apply(31, Request::Come(visitor(60, &[1])));
+    let mut queue = TestQueue::new(0);
+    queue.queue.end(ProcessBirth::new(50, 1));
+    queue.apply(31, Request::Connect(visitor_settings(60, &[1])));
     queue.put(31, 1, &["new"]);
     queue.steps();
-    queue.apply(VISITOR, Request::Come(visitor(10, &[9])));
+    queue.apply(VISITOR, Request::Connect(visitor_settings(10, &[9])));
     queue.get(VISITOR);
     assert_eq!(queue.steps(), ["30 got new try 1"]);
-    assert_eq!(queue.queue.census().out, 1);
+    assert_eq!(queue.queue.counts().in_flight, 1);
 }
 
 #[test]
 fn a_visitor_that_stays_after_the_end_is_told_until_something_new_begins() {
-    let mut queue = visited(0);
+    let mut queue = queue_with_visitor(0);
     queue.queue.close();
     for _ in 0..2 {
         queue.get(VISITOR);
@@ -195,8 +214,8 @@ fn a_visitor_that_stays_after_the_end_is_told_until_something_new_begins() {
 
 #[test]
 fn a_visitor_that_has_not_asked_of_an_end_gets_what_begins_after_it() {
-    let mut queue = visited(0);
-    queue.apply(31, Request::Come(visitor(10, &[8])));
+    let mut queue = queue_with_visitor(0);
+    queue.apply(31, Request::Connect(visitor_settings(10, &[8])));
     queue.queue.close();
     queue.get(31);
     assert_eq!(queue.steps(), ["31 ended"]);
@@ -207,12 +226,12 @@ fn a_visitor_that_has_not_asked_of_an_end_gets_what_begins_after_it() {
 
 #[test]
 fn a_visitor_that_waits_while_something_new_begins_is_told_of_the_end_once() {
-    let mut queue = visited(0);
+    let mut queue = queue_with_visitor(0);
     queue.queue.close();
     queue.get(VISITOR);
-    queue.queue.end(Stamp::new(100, 1));
+    queue.queue.end(ProcessBirth::new(100, 1));
     queue.put(31, 1, &["nobody"]);
-    queue.apply(31, Request::Come(visitor(10, &[])));
+    queue.apply(31, Request::Connect(visitor_settings(10, &[])));
     queue.put(31, 1, &["new"]);
     assert_eq!(queue.steps(), ["31 put up to 1: new try 1", "30 ended"]);
     queue.get(VISITOR);
@@ -221,9 +240,9 @@ fn a_visitor_that_waits_while_something_new_begins_is_told_of_the_end_once() {
 
 #[test]
 fn visitors_that_ask_at_the_same_time_share_what_there_is() {
-    let mut queue = Told::new(0).joined(&ALL[..1]);
+    let mut queue = TestQueue::new(0).with_clients(&ALL[..1]);
     for client in [31, 32] {
-        queue.apply(client, Request::Come(visitor(10, &[])));
+        queue.apply(client, Request::Connect(visitor_settings(10, &[])));
         queue.apply(client, Request::Get { max: 100 });
     }
     queue.put(PRODUCER, 4, &["a", "b", "c", "d"]);
@@ -232,19 +251,19 @@ fn visitors_that_ask_at_the_same_time_share_what_there_is() {
 
 #[test]
 fn what_is_remembered_brings_the_queue_back() {
-    let mut queue = visited(3);
+    let mut queue = queue_with_visitor(3);
     queue.put(VISITOR, 1, &["a"]);
     queue.get(CONSUMER);
     queue.steps();
     queue.done(CONSUMER, 1);
-    let remains = queue.queue.remains();
-    assert_eq!((remains.last_number, remains.done, remains.begun), (1, 1, true));
-    let mut queue = Told::of(Queue::new(remains, true)).joined(&ALL);
+    let remains = queue.queue.state();
+    assert_eq!((remains.last_id, remains.done_count, remains.has_begun), (1, 1, true));
+    let mut queue = TestQueue::with_queue(Queue::new(remains, true)).with_clients(&ALL);
     queue.put(PRODUCER, 1, &["b"]);
     queue.get(CONSUMER);
     queue.steps();
     assert_eq!(queue.queue.peek(0, 1), None);
     assert_eq!(queue.done(CONSUMER, 2), ["8 did b try 1"], "numbers go on");
     assert_eq!(queue.queue.capacity(), NonZeroU64::new(3));
-    assert_eq!(queue.queue.census().done, 2);
+    assert_eq!(queue.queue.counts().done, 2);
 }

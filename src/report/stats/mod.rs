@@ -10,281 +10,290 @@ use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
 
-use super::Kind;
+use super::EventName;
 use crate::clock::Nanos;
-use crate::queue::Run;
-use crate::role::{Role, Worker};
-use batch_means::{Batches, Sums};
-pub(crate) use summary::Summary;
-pub(crate) use theory::Plant;
+use crate::queue::Batch;
+use crate::role::{Role, WorkerId};
+use batch_means::{BatchMeans, RunningTotals};
+pub(crate) use summary::StatsSummary;
+pub(crate) use theory::ModelInput;
 
 /// Percentiles are exact to one part in 10,000.
-const DIGITS: u8 = 4;
+const SIGNIFICANT_DIGITS: u8 = 4;
 
 /// Something that happened, as statistics and pictures take it in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Happening<'a> {
+pub(crate) struct RunEvent<'a> {
     /// Nanoseconds since the start of the run.
     pub(crate) at: Nanos,
-    pub(crate) kind: Kind,
-    pub(crate) worker: Worker,
+    pub(crate) name: EventName,
+    pub(crate) worker: WorkerId,
     /// The items, if it happened to some.
-    pub(crate) run: Option<&'a Run>,
+    pub(crate) batch: Option<&'a Batch>,
     /// For how long the worker had waited, for room or for an item.
     pub(crate) waited: Nanos,
 }
 
 /// Gathers.
 #[derive(Debug)]
-pub(crate) struct Statistics {
-    plant: Plant,
+pub(crate) struct StatsCollector {
+    model_input: ModelInput,
     /// Items up to this number are not counted.
     warmup: u64,
     /// When counting began: with the first item that counts.
-    begin: Nanos,
+    counting_since: Nanos,
     /// The last event.
-    now: Nanos,
+    last_event_at: Nanos,
     depth: u64,
     max_depth: u64,
     in_system: u64,
-    sums: Sums,
-    batches: Batches,
-    waits: Spread,
-    sojourns: Spread,
+    sums: RunningTotals,
+    batches: BatchMeans,
+    waiting_times: TimeDistribution,
+    sojourn_times: TimeDistribution,
     /// What is in the system, by number from `first` on; none for what is done.
-    items: VecDeque<Option<Stay>>,
-    first: u64,
+    open_sojourns: VecDeque<Option<Sojourn>>,
+    first_id: u64,
     /// By number from 1.
-    producers: Vec<Nanos>,
+    blocked_times: Vec<Nanos>,
     /// By number from 1.
-    consumers: Vec<Hands>,
+    consumer_stats: Vec<ConsumerStats>,
     /// Somebody died, or it was ended early: no formula is about that.
-    disturbed: bool,
+    is_model_invalid: bool,
 }
 
 /// The stay of an item in the system.
 #[derive(Clone, Copy, Debug)]
-struct Stay {
-    put: Nanos,
+struct Sojourn {
+    put_at: Nanos,
     /// For how long it has been in line, up to `since`.
-    in_line: Nanos,
+    waiting_time: Nanos,
     /// When it came in line the last time, or was handed out.
-    since: Nanos,
+    state_since: Nanos,
 }
 
 /// What a consumer has done.
 #[derive(Clone, Copy, Debug, Default)]
-struct Hands {
-    done: u64,
-    holds: u64,
+struct ConsumerStats {
+    items_done: u64,
+    in_flight: u64,
     /// With something in hand.
-    busy: Nanos,
+    busy_time: Nanos,
 }
 
 /// How values are spread.
 #[derive(Debug)]
-struct Spread {
+struct TimeDistribution {
     histogram: Option<Histogram<u64>>,
     sum: u128,
     count: u64,
-    least: Nanos,
-    most: Nanos,
+    min: Nanos,
+    max: Nanos,
 }
 
-impl Spread {
+impl TimeDistribution {
     fn new() -> Self {
         // It can't be refused: the number of digits is in range.
-        let histogram = Histogram::new(DIGITS).ok();
-        Self { histogram, sum: 0, count: 0, least: Nanos::MAX, most: 0 }
+        let histogram = Histogram::new(SIGNIFICANT_DIGITS).ok();
+        Self { histogram, sum: 0, count: 0, min: Nanos::MAX, max: 0 }
     }
 
-    fn add(&mut self, value: Nanos) {
+    fn record(&mut self, value: Nanos) {
         if let Some(histogram) = &mut self.histogram {
             // It grows with what it is given, and so refuses nothing.
             let _ = histogram.record(value);
         }
         self.sum += u128::from(value);
         self.count += 1;
-        self.least = self.least.min(value);
-        self.most = self.most.max(value);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
     }
 
     /// In nanoseconds.
     fn quantile(&self, part: f64) -> Option<Nanos> {
         let histogram = self.histogram.as_ref().filter(|_| self.count > 0)?;
         // A bucket's value may lie outside of what was in it.
-        Some(histogram.value_at_quantile(part).clamp(self.least, self.most))
+        Some(histogram.value_at_quantile(part).clamp(self.min, self.max))
     }
 }
 
-impl Statistics {
+impl StatsCollector {
     /// Of a run of this plant, without its first `warmup` items.
-    pub(crate) fn new(plant: Plant, warmup: u64) -> Self {
+    pub(crate) fn new(plant: ModelInput, warmup: u64) -> Self {
         let [producers, consumers] = plant.workers.map(|count| count as usize);
         Self {
-            plant,
+            model_input: plant,
             warmup,
-            begin: 0,
-            now: 0,
+            counting_since: 0,
+            last_event_at: 0,
             depth: 0,
             max_depth: 0,
             in_system: 0,
-            sums: Sums::default(),
-            batches: Batches::of(plant.items.saturating_sub(warmup)),
-            waits: Spread::new(),
-            sojourns: Spread::new(),
-            items: VecDeque::new(),
-            first: 1,
-            producers: vec![0; producers],
-            consumers: vec![Hands::default(); consumers],
-            disturbed: false,
+            sums: RunningTotals::default(),
+            batches: BatchMeans::new(plant.items.saturating_sub(warmup)),
+            waiting_times: TimeDistribution::new(),
+            sojourn_times: TimeDistribution::new(),
+            open_sojourns: VecDeque::new(),
+            first_id: 1,
+            blocked_times: vec![0; producers],
+            consumer_stats: vec![ConsumerStats::default(); consumers],
+            is_model_invalid: false,
         }
     }
 
     /// What is not as the plant was planned.
-    pub(crate) fn disturb(&mut self) {
-        self.disturbed = true;
+    pub(crate) fn invalidate_model(&mut self) {
+        self.is_model_invalid = true;
     }
 
     /// Takes in what happened.
-    pub(crate) fn take(&mut self, happening: &Happening<'_>) {
-        let Happening { at, kind, worker, run, waited } = *happening;
-        self.pass(at);
+    pub(crate) fn record(&mut self, happening: &RunEvent<'_>) {
+        let RunEvent { at, name: kind, worker, batch: run, waited } = *happening;
+        self.advance_to(at);
         let Some(run) = run else {
             return;
         };
         match kind {
-            Kind::Put => self.put(worker, run, waited),
-            Kind::Get => self.get(worker, run),
-            Kind::Back => self.back(worker, run),
-            Kind::Done => self.done(worker, run),
-            Kind::Died | Kind::Restart | Kind::Left | Kind::Clear | Kind::End => {}
+            EventName::Put => self.record_put(worker, run, waited),
+            EventName::Delivered => self.record_delivery(worker, run),
+            EventName::Requeued => self.record_requeue(worker, run),
+            EventName::Done => self.record_done(worker, run),
+            EventName::Died
+            | EventName::Restart
+            | EventName::Exited
+            | EventName::Clear
+            | EventName::End => {}
         }
     }
 
     /// What was in line has been dropped.
-    pub(crate) fn clear(&mut self, at: Nanos) {
-        self.pass(at);
+    pub(crate) fn record_clear(&mut self, at: Nanos) {
+        self.advance_to(at);
         self.in_system -= self.depth.min(self.in_system);
         self.depth = 0;
-        self.disturbed = true;
+        self.is_model_invalid = true;
     }
 
     /// Time goes on.
-    pub(crate) fn pass(&mut self, at: Nanos) {
-        let span = at.saturating_sub(self.now);
+    pub(crate) fn advance_to(&mut self, at: Nanos) {
+        let span = at.saturating_sub(self.last_event_at);
         if span == 0 {
             return;
         }
-        self.now = at;
-        self.sums.time += span;
-        self.sums.depth += u128::from(self.depth) * u128::from(span);
-        self.sums.in_system += u128::from(self.in_system) * u128::from(span);
-        for hands in self.consumers.iter_mut().filter(|hands| hands.holds > 0) {
-            hands.busy += span;
-            self.sums.busy += u128::from(span);
+        self.last_event_at = at;
+        self.sums.elapsed += span;
+        self.sums.depth_integral += u128::from(self.depth) * u128::from(span);
+        self.sums.in_system_integral += u128::from(self.in_system) * u128::from(span);
+        for hands in self.consumer_stats.iter_mut().filter(|hands| hands.in_flight > 0) {
+            hands.busy_time += span;
+            self.sums.busy_time += u128::from(span);
         }
     }
 
-    fn put(&mut self, producer: Worker, run: &Run, waited: Nanos) {
-        let first_counted = self.first_counted();
-        if run.first <= first_counted && first_counted < run.end() {
-            self.begin_to_count();
+    fn record_put(&mut self, producer: WorkerId, run: &Batch, waited: Nanos) {
+        let first_counted = self.first_counted_id();
+        if run.first_id <= first_counted && first_counted < run.end_id() {
+            self.start_counting();
         }
-        if let Some(blocked) = self.producers.get_mut(producer.number as usize - 1) {
+        if let Some(blocked) = self.blocked_times.get_mut(producer.index as usize - 1) {
             // As far as it lies in what is counted.
-            *blocked += waited.min(self.now - self.begin);
+            *blocked += waited.min(self.last_event_at - self.counting_since);
         }
-        self.sums.blocked += u128::from(waited.min(self.now - self.begin));
-        let stay = Stay { put: self.now, in_line: 0, since: self.now };
-        self.items.extend((0..run.count()).map(|_| Some(stay)));
+        self.sums.blocked_time += u128::from(waited.min(self.last_event_at - self.counting_since));
+        let stay = Sojourn {
+            put_at: self.last_event_at,
+            waiting_time: 0,
+            state_since: self.last_event_at,
+        };
+        self.open_sojourns.extend((0..run.count()).map(|_| Some(stay)));
         self.in_system += run.count();
-        self.comes_in_line(run.count());
+        self.add_ready(run.count());
     }
 
     /// The number of the first item that counts. No run has so many items that it would not fit.
-    fn first_counted(&self) -> u64 {
+    fn first_counted_id(&self) -> u64 {
         self.warmup.saturating_add(1)
     }
 
     /// The first item that counts is there.
-    fn begin_to_count(&mut self) {
-        self.begin = self.now;
-        self.sums = Sums::default();
+    fn start_counting(&mut self) {
+        self.counting_since = self.last_event_at;
+        self.sums = RunningTotals::default();
         self.max_depth = self.depth;
-        self.producers.fill(0);
-        self.consumers.iter_mut().for_each(|hands| hands.busy = 0);
+        self.blocked_times.fill(0);
+        self.consumer_stats.iter_mut().for_each(|hands| hands.busy_time = 0);
     }
 
-    fn comes_in_line(&mut self, count: u64) {
+    fn add_ready(&mut self, count: u64) {
         self.depth += count;
         self.max_depth = self.max_depth.max(self.depth);
     }
 
-    fn get(&mut self, consumer: Worker, run: &Run) {
+    fn record_delivery(&mut self, consumer: WorkerId, run: &Batch) {
         self.depth -= run.count().min(self.depth);
-        let now = self.now;
-        for stay in self.stays(run) {
-            stay.in_line += now - stay.since;
-            stay.since = now;
+        let now = self.last_event_at;
+        for stay in self.sojourns_mut(run) {
+            stay.waiting_time += now - stay.state_since;
+            stay.state_since = now;
         }
-        if let Some(hands) = self.hands(consumer) {
-            hands.holds += run.count();
-        }
-    }
-
-    fn back(&mut self, consumer: Worker, run: &Run) {
-        let now = self.now;
-        self.stays(run).for_each(|stay| stay.since = now);
-        self.comes_in_line(run.count());
-        if let Some(hands) = self.hands(consumer) {
-            hands.holds -= run.count().min(hands.holds);
+        if let Some(hands) = self.consumer_stats_mut(consumer) {
+            hands.in_flight += run.count();
         }
     }
 
-    fn done(&mut self, consumer: Worker, run: &Run) {
+    fn record_requeue(&mut self, consumer: WorkerId, run: &Batch) {
+        let now = self.last_event_at;
+        self.sojourns_mut(run).for_each(|stay| stay.state_since = now);
+        self.add_ready(run.count());
+        if let Some(hands) = self.consumer_stats_mut(consumer) {
+            hands.in_flight -= run.count().min(hands.in_flight);
+        }
+    }
+
+    fn record_done(&mut self, consumer: WorkerId, run: &Batch) {
         let count = run.count();
         self.in_system -= count.min(self.in_system);
-        let counted = run.end().saturating_sub(run.first.max(self.first_counted()));
-        if let Some(hands) = self.hands(consumer) {
-            hands.holds -= count.min(hands.holds);
-            hands.done += counted;
+        let counted = run.end_id().saturating_sub(run.first_id.max(self.first_counted_id()));
+        if let Some(hands) = self.consumer_stats_mut(consumer) {
+            hands.in_flight -= count.min(hands.in_flight);
+            hands.items_done += counted;
         }
-        for id in run.first..run.end() {
-            let stay = self.place(id).and_then(Option::take);
+        for id in run.first_id..run.end_id() {
+            let stay = self.sojourn_entry(id).and_then(Option::take);
             if let Some(stay) = stay.filter(|_| id > self.warmup) {
-                self.is_done(stay);
+                self.record_sojourn(stay);
             }
         }
-        while let Some(None) = self.items.front() {
-            self.items.pop_front();
-            self.first += 1;
+        while let Some(None) = self.open_sojourns.front() {
+            self.open_sojourns.pop_front();
+            self.first_id += 1;
         }
     }
 
-    fn is_done(&mut self, stay: Stay) {
-        let sojourn = self.now - stay.put;
-        self.waits.add(stay.in_line);
-        self.sojourns.add(sojourn);
-        self.sums.items += 1;
-        self.sums.wait += u128::from(stay.in_line);
-        self.sums.sojourn += u128::from(sojourn);
-        self.sums.waited += u64::from(stay.in_line > 0);
-        self.batches.count(&self.sums);
+    fn record_sojourn(&mut self, stay: Sojourn) {
+        let sojourn = self.last_event_at - stay.put_at;
+        self.waiting_times.record(stay.waiting_time);
+        self.sojourn_times.record(sojourn);
+        self.sums.items_done += 1;
+        self.sums.total_waiting_time += u128::from(stay.waiting_time);
+        self.sums.total_sojourn_time += u128::from(sojourn);
+        self.sums.items_delayed += u64::from(stay.waiting_time > 0);
+        self.batches.record_done(&self.sums);
     }
 
-    fn hands(&mut self, consumer: Worker) -> Option<&mut Hands> {
+    fn consumer_stats_mut(&mut self, consumer: WorkerId) -> Option<&mut ConsumerStats> {
         debug_assert!(consumer.role == Role::Consumer);
-        self.consumers.get_mut(consumer.number as usize - 1)
+        self.consumer_stats.get_mut(consumer.index as usize - 1)
     }
 
-    fn place(&mut self, id: u64) -> Option<&mut Option<Stay>> {
-        self.items.get_mut(usize::try_from(id.checked_sub(self.first)?).ok()?)
+    fn sojourn_entry(&mut self, id: u64) -> Option<&mut Option<Sojourn>> {
+        self.open_sojourns.get_mut(usize::try_from(id.checked_sub(self.first_id)?).ok()?)
     }
 
-    fn stays(&mut self, run: &Run) -> impl Iterator<Item = &mut Stay> {
-        let from = usize::try_from(run.first.saturating_sub(self.first)).unwrap_or(usize::MAX);
+    fn sojourns_mut(&mut self, run: &Batch) -> impl Iterator<Item = &mut Sojourn> {
+        let from =
+            usize::try_from(run.first_id.saturating_sub(self.first_id)).unwrap_or(usize::MAX);
         let count = usize::try_from(run.count()).unwrap_or(usize::MAX);
-        self.items.iter_mut().skip(from).take(count).flatten()
+        self.open_sojourns.iter_mut().skip(from).take(count).flatten()
     }
 }

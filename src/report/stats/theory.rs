@@ -6,11 +6,11 @@
 use crate::clock::Delay;
 
 /// More states than this are not added up.
-const MOST_STATES: u64 = 10_000_000;
+const MAX_STATES: u64 = 10_000_000;
 
 /// What a run is made of.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plant {
+pub(crate) struct ModelInput {
     pub(crate) items: u64,
     /// `[producers, consumers]`.
     pub(crate) workers: [u32; 2],
@@ -24,35 +24,35 @@ pub(crate) struct Plant {
 
 /// A model, and what it says.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Model {
+pub(super) struct QueueingModel {
     /// In Kendall's notation.
     pub(super) name: String,
     /// Offered load for each consumer: arrivals a second, if nothing blocked, times the mean service,
     /// over the number of consumers.
     pub(super) rho: f64,
     /// None if it is unstable: then what waits grows for ever.
-    pub(super) steady: Option<Steady>,
+    pub(super) steady_state: Option<SteadyState>,
 }
 
 /// Averages in the steady state.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Steady {
+pub(super) struct SteadyState {
     /// Items a second.
     pub(super) throughput: f64,
     /// In line.
-    pub(super) depth: f64,
+    pub(super) mean_depth: f64,
     /// In line or out.
-    pub(super) in_system: f64,
+    pub(super) mean_in_system: f64,
     /// In line, seconds.
-    pub(super) wait: f64,
+    pub(super) mean_waiting_time: f64,
     /// From put to done, seconds.
-    pub(super) sojourn: f64,
+    pub(super) mean_sojourn_time: f64,
     /// Of each consumer.
     pub(super) utilization: f64,
     /// That an item is not handed out at once.
     pub(super) wait_probability: f64,
     /// The part of its time that a producer waits for room.
-    pub(super) blocked: f64,
+    pub(super) blocked_share: f64,
 }
 
 /// A delay's first two moments, in seconds.
@@ -69,7 +69,7 @@ fn moments(delay: Delay) -> (f64, f64) {
 }
 
 /// Kendall's letter for it.
-fn letter(delay: Delay) -> char {
+fn kendall_symbol(delay: Delay) -> char {
     match delay {
         Delay::Constant(_) => 'D',
         Delay::Exponential { .. } => 'M',
@@ -77,9 +77,9 @@ fn letter(delay: Delay) -> char {
     }
 }
 
-impl Plant {
+impl ModelInput {
     /// The model with a closed form, if there is one.
-    pub(super) fn model(&self) -> Option<Model> {
+    pub(super) fn model(&self) -> Option<QueueingModel> {
         let [pause, service] = self.delays;
         let [producers, consumers] = self.workers;
         let (between, _) = moments(pause);
@@ -89,56 +89,58 @@ impl Plant {
         }
         let rate = f64::from(producers) / between;
         let rho = rate * mean / f64::from(consumers);
-        let name = |of: &str| format!("{}/{}/{consumers}{of}", letter(pause), letter(service));
+        let name = |of: &str| {
+            format!("{}/{}/{consumers}{of}", kendall_symbol(pause), kendall_symbol(service))
+        };
         let steady = match (pause, service) {
             (Delay::Exponential { .. }, Delay::Exponential { .. }) if self.capacity > 0 => {
-                let steady = self.birth_and_death(1.0 / between, 1.0 / mean)?;
+                let steady = self.solve_birth_death(1.0 / between, 1.0 / mean)?;
                 let name = name(&format!(", capacity {}, producers block", self.capacity));
-                return Some(Model { name, rho, steady: Some(steady) });
+                return Some(QueueingModel { name, rho, steady_state: Some(steady) });
             }
             (Delay::Constant(_), Delay::Constant(_)) if self.workers == [1, 1] => {
                 if self.capacity > 0 && rho > 1.0 {
                     return None;
                 }
-                (rho <= 1.0).then(|| steady_of(rate, 0.0, 0.0, mean, 1))
+                (rho <= 1.0).then(|| apply_littles_law(rate, 0.0, 0.0, mean, 1))
             }
             _ if self.capacity > 0 => return None,
             (Delay::Exponential { .. }, Delay::Exponential { .. }) => (rho < 1.0).then(|| {
                 let waits = erlang_c(consumers, rate * mean);
                 let wait = waits * mean / (f64::from(consumers) * (1.0 - rho));
-                steady_of(rate, wait, waits, mean, consumers)
+                apply_littles_law(rate, wait, waits, mean, consumers)
             }),
             (Delay::Exponential { .. }, _) if consumers == 1 => (rho < 1.0).then(|| {
                 let wait = rate * square / (2.0 * (1.0 - rho));
-                steady_of(rate, wait, rho, mean, 1)
+                apply_littles_law(rate, wait, rho, mean, 1)
             }),
             _ => return None,
         };
-        Some(Model { name: name(""), rho, steady })
+        Some(QueueingModel { name: name(""), rho, steady_state: steady })
     }
 
     /// Producers that wait for room, each with exponential pauses, and consumers with exponential
     /// service: a chain of births and deaths, whose states are the items in line, the items out, and
     /// the producers that wait. With one of each, that is capacity + 2 states above the empty one, as
     /// a slot is free at the hand-out (so it is not the loss formula M/M/1/K).
-    fn birth_and_death(&self, birth: f64, death: f64) -> Option<Steady> {
+    fn solve_birth_death(&self, birth: f64, death: f64) -> Option<SteadyState> {
         let [producers, consumers] = self.workers.map(u64::from);
         // Beyond this many items, a producer that has one more waits.
         let room = self.capacity.checked_add(consumers)?;
-        let states = room.checked_add(producers).filter(|states| *states <= MOST_STATES)?;
+        let states = room.checked_add(producers).filter(|states| *states <= MAX_STATES)?;
         let mut weight = 1.0;
-        let mut sums = Chain::default();
+        let mut sums = WeightedSums::default();
         for state in 0..=states {
             let waiting = state.saturating_sub(room);
             let births = birth * (producers - waiting) as f64;
             let out = state.min(consumers);
-            sums.total += weight;
+            sums.total_weight += weight;
             sums.depth += weight * (state.min(room) - out) as f64;
-            sums.out += weight * out as f64;
-            sums.waiting += weight * waiting as f64;
+            sums.in_flight += weight * out as f64;
+            sums.blocked_producers += weight * waiting as f64;
             sums.births += weight * births;
             if state < consumers {
-                sums.at_once += weight * births;
+                sums.undelayed_births += weight * births;
             }
             weight *= births / (death * (state + 1).min(consumers) as f64);
             if weight > 1e200 {
@@ -146,35 +148,42 @@ impl Plant {
                 sums.scale(1e-200);
             }
         }
-        let throughput = sums.births / sums.total;
-        let (depth, out) = (sums.depth / sums.total, sums.out / sums.total);
-        Some(Steady {
+        let throughput = sums.births / sums.total_weight;
+        let (depth, out) = (sums.depth / sums.total_weight, sums.in_flight / sums.total_weight);
+        Some(SteadyState {
             throughput,
-            depth,
-            in_system: depth + out,
-            wait: depth / throughput,
-            sojourn: (depth + out) / throughput,
+            mean_depth: depth,
+            mean_in_system: depth + out,
+            mean_waiting_time: depth / throughput,
+            mean_sojourn_time: (depth + out) / throughput,
             utilization: out / consumers as f64,
-            wait_probability: 1.0 - sums.at_once / sums.births,
-            blocked: sums.waiting / sums.total / producers as f64,
+            wait_probability: 1.0 - sums.undelayed_births / sums.births,
+            blocked_share: sums.blocked_producers / sums.total_weight / producers as f64,
         })
     }
 }
 
 /// Sums over the states of a chain, each by its weight.
 #[derive(Default)]
-struct Chain {
-    total: f64,
+struct WeightedSums {
+    total_weight: f64,
     depth: f64,
-    out: f64,
-    waiting: f64,
+    in_flight: f64,
+    blocked_producers: f64,
     births: f64,
-    at_once: f64,
+    undelayed_births: f64,
 }
 
-impl Chain {
+impl WeightedSums {
     fn scale(&mut self, by: f64) {
-        let Self { total, depth, out, waiting, births, at_once } = self;
+        let Self {
+            total_weight: total,
+            depth,
+            in_flight: out,
+            blocked_producers: waiting,
+            births,
+            undelayed_births: at_once,
+        } = self;
         for sum in [total, depth, out, waiting, births, at_once] {
             *sum *= by;
         }
@@ -183,16 +192,22 @@ impl Chain {
 
 /// All averages, of the rate of arrivals, the mean wait, its probability, and the mean service: by
 /// Little's law.
-fn steady_of(rate: f64, wait: f64, waits: f64, service: f64, consumers: u32) -> Steady {
-    Steady {
+fn apply_littles_law(
+    rate: f64,
+    wait: f64,
+    waits: f64,
+    service: f64,
+    consumers: u32,
+) -> SteadyState {
+    SteadyState {
         throughput: rate,
-        depth: rate * wait,
-        in_system: rate * (wait + service),
-        wait,
-        sojourn: wait + service,
+        mean_depth: rate * wait,
+        mean_in_system: rate * (wait + service),
+        mean_waiting_time: wait,
+        mean_sojourn_time: wait + service,
         utilization: rate * service / f64::from(consumers),
         wait_probability: waits,
-        blocked: 0.0,
+        blocked_share: 0.0,
     }
 }
 
@@ -211,8 +226,8 @@ mod tests {
     const MS: u64 = 1_000_000;
     const SECOND: u64 = 1000 * MS;
 
-    fn plant(delays: [Delay; 2], workers: [u32; 2], capacity: u64) -> Plant {
-        Plant { items: 1000, workers, delays, capacity, seed: None }
+    fn plant(delays: [Delay; 2], workers: [u32; 2], capacity: u64) -> ModelInput {
+        ModelInput { items: 1000, workers, delays, capacity, seed: None }
     }
 
     fn exp(ms: u64) -> Delay {
@@ -220,10 +235,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn model(delays: [Delay; 2], workers: [u32; 2], capacity: u64, name: &str) -> Steady {
+    fn model(delays: [Delay; 2], workers: [u32; 2], capacity: u64, name: &str) -> SteadyState {
         let model = plant(delays, workers, capacity).model().unwrap();
         assert_eq!(model.name, name);
-        model.steady.unwrap()
+        model.steady_state.unwrap()
     }
 
     #[track_caller]
@@ -234,10 +249,10 @@ mod tests {
     #[test]
     fn one_server_and_exponential_times() {
         let s = model([exp(1000), exp(800)], [1, 1], 0, "M/M/1");
-        close(s.wait, 3.2);
-        close(s.sojourn, 4.0);
-        close(s.in_system, 4.0);
-        close(s.depth, 3.2);
+        close(s.mean_waiting_time, 3.2);
+        close(s.mean_sojourn_time, 4.0);
+        close(s.mean_in_system, 4.0);
+        close(s.mean_depth, 3.2);
         close(s.wait_probability, 0.8);
         close(s.utilization, 0.8);
     }
@@ -247,7 +262,7 @@ mod tests {
         // The table's value for 5 servers and 4 erlangs.
         let s = model([exp(250), exp(1000)], [1, 5], 0, "M/M/5");
         close(s.wait_probability, 0.55411);
-        close(s.wait, 0.55411);
+        close(s.mean_waiting_time, 0.55411);
         // Two servers: C = 2ρ²/(1 + ρ).
         let s = model([exp(1000), exp(1600)], [1, 2], 0, "M/M/2");
         close(s.wait_probability, 1.28 / 1.8);
@@ -258,10 +273,10 @@ mod tests {
     #[test]
     fn one_server_and_any_service_by_pollaczek_and_khinchine() {
         let s = model([exp(1000), Constant(800 * MS)], [1, 1], 0, "M/D/1");
-        close(s.wait, 1.6);
+        close(s.mean_waiting_time, 1.6);
         let service = Uniform { low: 0, high: SECOND };
         let s = model([exp(1000), service], [1, 1], 0, "M/G/1");
-        close(s.wait, (1.0 / 3.0) / (2.0 * 0.5));
+        close(s.mean_waiting_time, (1.0 / 3.0) / (2.0 * 0.5));
     }
 
     #[test]
@@ -269,11 +284,11 @@ mod tests {
         for service in [500, 1000] {
             let delays = [Constant(SECOND), Constant(service * MS)];
             let s = model(delays, [1, 1], 0, "D/D/1");
-            assert_eq!((s.wait, s.depth, s.wait_probability), (0.0, 0.0, 0.0));
-            close(s.sojourn, service as f64 / 1e3);
+            assert_eq!((s.mean_waiting_time, s.mean_depth, s.wait_probability), (0.0, 0.0, 0.0));
+            close(s.mean_sojourn_time, service as f64 / 1e3);
         }
         let full = plant([Constant(SECOND), Constant(2 * SECOND)], [1, 1], 0).model().unwrap();
-        assert_eq!((full.rho, full.steady), (2.0, None));
+        assert_eq!((full.rho, full.steady_state), (2.0, None));
     }
 
     #[test]
@@ -283,35 +298,37 @@ mod tests {
         let s = model([exp(1000), exp(1000)], [1, 1], 1, name);
         close(s.throughput, 0.75);
         close(s.utilization, 0.75);
-        close(s.blocked, 0.25);
-        close(s.depth, 0.5);
-        close(s.in_system, 1.25);
-        close(s.wait, 0.5 / 0.75);
+        close(s.blocked_share, 0.25);
+        close(s.mean_depth, 0.5);
+        close(s.mean_in_system, 1.25);
+        close(s.mean_waiting_time, 0.5 / 0.75);
         // One in three of those that come finds nobody.
         close(s.wait_probability, 1.0 - 0.25 / 0.75);
         // Weights 1, 2, 4, 8 at ρ = 2.
         let s = model([exp(500), exp(1000)], [1, 1], 1, name);
         close(s.throughput, 14.0 / 15.0);
-        close(s.blocked, 8.0 / 15.0);
+        close(s.blocked_share, 8.0 / 15.0);
     }
 
     #[test]
     fn a_large_capacity_comes_near_to_none_and_a_large_load_to_always_full() {
-        let bounded = plant([exp(1000), exp(800)], [1, 1], 500).model().unwrap().steady.unwrap();
+        let bounded =
+            plant([exp(1000), exp(800)], [1, 1], 500).model().unwrap().steady_state.unwrap();
         let free = model([exp(1000), exp(800)], [1, 1], 0, "M/M/1");
-        close(bounded.wait, free.wait);
+        close(bounded.mean_waiting_time, free.mean_waiting_time);
         close(bounded.wait_probability, free.wait_probability);
-        let full = plant([exp(1), exp(1000)], [3, 2], 10_000).model().unwrap().steady.unwrap();
+        let full =
+            plant([exp(1), exp(1000)], [3, 2], 10_000).model().unwrap().steady_state.unwrap();
         close(full.utilization, 1.0);
         close(full.throughput, 2.0);
-        close(full.depth, 10_000.0);
+        close(full.mean_depth, 10_000.0);
     }
 
     #[test]
     fn too_much_load_is_unstable_and_what_has_no_closed_form_has_no_model() {
         for load in [[exp(1000), exp(1000)], [exp(1000), Constant(SECOND)]] {
             let model = plant(load, [1, 1], 0).model().unwrap();
-            assert_eq!(model.steady, None);
+            assert_eq!(model.steady_state, None);
         }
         for (delays, workers, capacity) in [
             ([Constant(SECOND), exp(800)], [1, 1], 0),

@@ -1,20 +1,20 @@
 //! Where a moment or a number lies in the picture, and what is written there.
 
 use crate::clock::Nanos;
-use crate::report::picture::{LETTERS, text_width};
+use crate::report::picture::{FONT_SIZE, text_width};
 
 /// Room between two labels.
-const APART: f64 = 14.0;
+const LABEL_GAP: f64 = 14.0;
 
 /// From the beginning to the end of a run, from left to right.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Axis {
+pub(super) struct TimeAxis {
     pub(super) left: f64,
     pub(super) width: f64,
     pub(super) end: Nanos,
 }
 
-impl Axis {
+impl TimeAxis {
     pub(super) fn x(&self, at: Nanos) -> f64 {
         // A run may be over at once.
         self.left + self.width * (at as f64 / self.end.max(1) as f64).min(1.0)
@@ -22,36 +22,36 @@ impl Axis {
 
     /// Moments at even distances, and what is written there.
     pub(super) fn ticks(&self) -> Vec<(Nanos, String)> {
-        let unit = Unit::of(self.end);
+        let unit = TimeUnit::for_duration(self.end);
         let fits = |step: &Nanos| {
-            let labels = [*step, self.end - self.end % step].map(|at| text_width(&unit.text(at)));
+            let labels = [*step, self.end - self.end % step].map(|at| text_width(&unit.format(at)));
             let distance = self.width * *step as f64 / self.end.max(1) as f64;
-            distance > labels[0].max(labels[1]) + APART * 2.0
+            distance > labels[0].max(labels[1]) + LABEL_GAP * 2.0
         };
         let step = nice_steps().find(fits).unwrap_or(Nanos::MAX);
-        (0..=self.end / step).map(|n| (n * step, unit.text(n * step))).collect()
+        (0..=self.end / step).map(|n| (n * step, unit.format(n * step))).collect()
     }
 }
 
 /// From nothing, at the bottom, up to the most.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Height {
+pub(super) struct DepthAxis {
     pub(super) bottom: f64,
     pub(super) height: f64,
-    pub(super) most: u64,
+    pub(super) max: u64,
 }
 
-impl Height {
+impl DepthAxis {
     pub(super) fn y(&self, value: f64) -> f64 {
-        self.bottom - self.height * value / self.most.max(1) as f64
+        self.bottom - self.height * value / self.max.max(1) as f64
     }
 
     /// Numbers at even distances.
     pub(super) fn ticks(&self) -> Vec<u64> {
-        let apart = |step: u64| self.height * step as f64 / self.most.max(1) as f64;
-        let step = nice_steps().find(|&step| apart(step) > LETTERS + APART);
+        let apart = |step: u64| self.height * step as f64 / self.max.max(1) as f64;
+        let step = nice_steps().find(|&step| apart(step) > FONT_SIZE + LABEL_GAP);
         let step = step.unwrap_or(u64::MAX);
-        (0..=self.most / step).map(|n| n * step).collect()
+        (0..=self.max / step).map(|n| n * step).collect()
     }
 }
 
@@ -62,21 +62,21 @@ fn nice_steps() -> impl Iterator<Item = u64> {
 }
 
 /// A moment of a run that ends at `end`, as exactly as a picture of it could show.
-pub(super) fn moment(at: Nanos, end: Nanos) -> String {
+pub(super) fn format_instant(at: Nanos, end: Nanos) -> String {
     let grain = 10u64.pow((end / 100_000).max(1).ilog10());
     let rounded = at.saturating_add(grain / 2) / grain * grain;
-    Unit::of(end).text(rounded)
+    TimeUnit::for_duration(end).format(rounded)
 }
 
 /// What times are told in.
-struct Unit {
+struct TimeUnit {
     nanos: Nanos,
     name: &'static str,
 }
 
-impl Unit {
+impl TimeUnit {
     /// What suits all times up to this one.
-    fn of(end: Nanos) -> Self {
+    fn for_duration(end: Nanos) -> Self {
         let (nanos, name) = match end {
             1_000_000_000.. => (1_000_000_000, "s"),
             1_000_000.. => (1_000_000, "ms"),
@@ -86,7 +86,7 @@ impl Unit {
         Self { nanos, name }
     }
 
-    fn text(&self, at: Nanos) -> String {
+    fn format(&self, at: Nanos) -> String {
         let (whole, rest) = (at / self.nanos, at % self.nanos);
         let name = self.name;
         match rest {
@@ -107,7 +107,7 @@ mod tests {
     const SECOND: Nanos = 1_000_000_000;
 
     fn labels(end: Nanos, width: f64) -> Vec<String> {
-        Axis { left: 0.0, width, end }.ticks().into_iter().map(|tick| tick.1).collect()
+        TimeAxis { left: 0.0, width, end }.ticks().into_iter().map(|tick| tick.1).collect()
     }
 
     #[test]
@@ -121,13 +121,16 @@ mod tests {
         assert_eq!(labels(0, 500.0), ["0 ns"]);
         for end in [1, 7, 999, 12_345, 3 * SECOND + 1, 86_400 * SECOND, u64::MAX] {
             for width in [200.0, 1000.0] {
-                let axis = Axis { left: 5.0, width, end };
+                let axis = TimeAxis { left: 5.0, width, end };
                 let ticks = axis.ticks();
                 assert_eq!(axis.x(ticks[0].0), 5.0);
                 for pair in ticks.windows(2) {
                     let [(from, left), (to, right)] = pair else { unreachable!() };
                     let room = axis.x(*to) - axis.x(*from);
-                    assert!(room > (text_width(left) + text_width(right)) / 2.0 + APART, "{end}");
+                    assert!(
+                        room > (text_width(left) + text_width(right)) / 2.0 + LABEL_GAP,
+                        "{end}"
+                    );
                 }
             }
         }
@@ -135,11 +138,11 @@ mod tests {
 
     #[test]
     fn a_moment_is_told_as_exactly_as_can_be_seen() {
-        assert_eq!(moment(1_500_000_000, 10 * SECOND), "1.5 s");
-        assert_eq!(moment(1_234_567_891, 10 * SECOND), "1.2346 s");
-        assert_eq!(moment(86_399 * SECOND + 123_456_789, 86_400 * SECOND), "86399.1 s");
-        assert_eq!(moment(7, 12), "7 ns");
-        assert_eq!(moment(u64::MAX, u64::MAX).chars().next(), Some('1'));
+        assert_eq!(format_instant(1_500_000_000, 10 * SECOND), "1.5 s");
+        assert_eq!(format_instant(1_234_567_891, 10 * SECOND), "1.2346 s");
+        assert_eq!(format_instant(86_399 * SECOND + 123_456_789, 86_400 * SECOND), "86399.1 s");
+        assert_eq!(format_instant(7, 12), "7 ns");
+        assert_eq!(format_instant(u64::MAX, u64::MAX).chars().next(), Some('1'));
     }
 
     #[test]
@@ -147,10 +150,10 @@ mod tests {
         for (most, ticks) in
             [(0, vec![0]), (1, vec![0, 1]), (4, vec![0, 1, 2, 3, 4]), (137, vec![0, 50, 100])]
         {
-            let height = Height { bottom: 200.0, height: 120.0, most };
+            let height = DepthAxis { bottom: 200.0, height: 120.0, max: most };
             assert_eq!(height.ticks(), ticks);
             assert_eq!(height.y(0.0), 200.0);
         }
-        assert_eq!(Height { bottom: 200.0, height: 120.0, most: 4 }.y(4.0), 80.0);
+        assert_eq!(DepthAxis { bottom: 200.0, height: 120.0, max: 4 }.y(4.0), 80.0);
     }
 }

@@ -19,129 +19,135 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use super::{Happening, Kind};
+use super::{EventName, RunEvent};
 use crate::clock::Nanos;
-use crate::item::{bare, printable};
-use crate::queue::Run;
-use crate::role::Worker;
-use bins::{Bins, Level, MOST_BINS};
-use lane::{Lane, Scale};
-pub(crate) use page::Form;
+use crate::item::{display_text, escape_for_terminal};
+use crate::queue::Batch;
+use crate::role::WorkerId;
+use bins::{Bins, DepthBin, MAX_BINS};
+use lane::{Lane, Resolution};
+pub(crate) use page::PictureFormat;
 pub(crate) use recording::Recording;
 
 /// So many hand-overs can be told apart.
-const MOST_HANDOVERS: usize = 500;
+const MAX_DELIVERIES: usize = 500;
 /// So many other events, for each of these; else a run without any hand-over would be kept whole.
-const OTHERS: usize = 16;
+const MAX_EVENTS_PER_DELIVERY: usize = 16;
 /// The longest name of an item that a picture shows, in characters.
-const LONGEST_NAME: usize = 40;
+const MAX_LABEL_LEN: usize = 40;
 
 /// Records what a picture is drawn from.
 #[derive(Debug)]
 pub(crate) struct Timeline {
-    lanes: BTreeMap<Worker, Lane>,
+    lanes: BTreeMap<WorkerId, Lane>,
     /// How many items may be in line.
     capacity: Option<u64>,
     /// The last event.
-    now: Nanos,
-    scale: Scale,
+    last_event_at: Nanos,
+    resolution: Resolution,
     /// How deep the queue is now, and was.
     depth: u64,
-    levels: Bins<Level>,
+    depth_bins: Bins<DepthBin>,
     /// Each change of the depth, if every event is kept.
-    steps: Vec<(Nanos, u64)>,
+    depth_changes: Vec<(Nanos, u64)>,
     /// Each item whose number is a multiple of this is followed.
-    stride: u64,
+    sampling_stride: u64,
     /// Where the items in line that are followed came from.
-    underway: BTreeMap<u64, End>,
-    handovers: Vec<Handover>,
+    ready_sources: BTreeMap<u64, ArrowEnd>,
+    deliveries: Vec<DeliveryArrow>,
     /// All that have been.
-    handed: u64,
+    delivered_total: u64,
     /// And all items.
-    items: u64,
+    put_total: u64,
     /// By number: as long as every event is kept.
-    names: BTreeMap<u64, String>,
+    item_labels: BTreeMap<u64, String>,
 }
 
 /// One end of an arrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct End {
-    worker: Worker,
+struct ArrowEnd {
+    worker: WorkerId,
     at: Nanos,
 }
 
 /// An item goes from one worker to another; or from a dead one to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Handover {
+struct DeliveryArrow {
     id: u64,
     attempt: u32,
-    from: End,
-    to: End,
+    from: ArrowEnd,
+    to: ArrowEnd,
 }
 
 impl Timeline {
     /// Of a queue with this capacity, if it is known and there is one; with a lane for each of these
     /// workers, whatever they do, and for whoever else comes.
-    pub(crate) fn new(capacity: Option<u64>, workers: impl IntoIterator<Item = Worker>) -> Self {
+    pub(crate) fn new(capacity: Option<u64>, workers: impl IntoIterator<Item = WorkerId>) -> Self {
         let lanes = workers.into_iter().map(|worker| (worker, Lane::new(worker.role)));
         Self {
             lanes: lanes.collect(),
             capacity,
-            now: 0,
-            scale: Scale { width: 1, exact: true },
+            last_event_at: 0,
+            resolution: Resolution { bin_width: 1, is_exact: true },
             depth: 0,
-            levels: Bins::default(),
-            steps: vec![(0, 0)],
-            stride: 1,
-            underway: BTreeMap::new(),
-            handovers: Vec::new(),
-            handed: 0,
-            items: 0,
-            names: BTreeMap::new(),
+            depth_bins: Bins::default(),
+            depth_changes: vec![(0, 0)],
+            sampling_stride: 1,
+            ready_sources: BTreeMap::new(),
+            deliveries: Vec::new(),
+            delivered_total: 0,
+            put_total: 0,
+            item_labels: BTreeMap::new(),
         }
     }
 
     /// Takes in what happened.
-    pub(crate) fn take(&mut self, happening: &Happening<'_>) {
-        let Happening { at, kind, worker, run, waited } = *happening;
-        self.pass(at);
-        let at = self.now;
-        let scale = self.scale;
+    pub(crate) fn record(&mut self, happening: &RunEvent<'_>) {
+        let RunEvent { at, name: kind, worker, batch: run, waited } = *happening;
+        self.advance_to(at);
+        let at = self.last_event_at;
+        let scale = self.resolution;
         let lane = self.lanes.entry(worker).or_insert_with(|| Lane::new(worker.role));
         match (kind, run) {
-            (Kind::Put, Some(run)) => lane.put(at, waited, run.first, run.count(), scale),
-            (Kind::Get, Some(run)) => lane.get(at, run.first, run.count(), scale),
-            (Kind::Done | Kind::Back, Some(run)) => lane.lose(at, run.count(), scale),
-            (Kind::Died, _) => lane.die(at, waited, scale),
-            (Kind::Restart, _) => lane.restart(at, scale),
-            (Kind::Left, _) => lane.leave(at, waited, scale),
-            (Kind::Clear | Kind::End, _) | (_, None) => {}
+            (EventName::Put, Some(run)) => {
+                lane.record_put(at, waited, run.first_id, run.count(), scale)
+            }
+            (EventName::Delivered, Some(run)) => {
+                lane.record_delivery(at, run.first_id, run.count(), scale)
+            }
+            (EventName::Done | EventName::Requeued, Some(run)) => {
+                lane.release_items(at, run.count(), scale)
+            }
+            (EventName::Died, _) => lane.record_death(at, waited, scale),
+            (EventName::Restart, _) => lane.record_restart(at, scale),
+            (EventName::Exited, _) => lane.record_exit(at, waited, scale),
+            (EventName::Clear | EventName::End, _) | (_, None) => {}
         }
         let Some(run) = run else { return };
-        let end = End { worker, at };
+        let end = ArrowEnd { worker, at };
         match kind {
-            Kind::Put => {
-                self.items += run.count();
-                self.comes_in_line(run, end);
+            EventName::Put => {
+                self.put_total += run.count();
+                self.record_ready(run, end);
             }
-            Kind::Back => self.comes_in_line(run, end),
-            Kind::Get => self.is_handed(run, end),
+            EventName::Requeued => self.record_ready(run, end),
+            EventName::Delivered => self.record_delivery(run, end),
             _ => {}
         }
-        if self.scale.exact {
-            let others =
-                self.steps.len() + self.lanes.values().map(|l| l.stretches.len()).sum::<usize>();
-            if others > MOST_HANDOVERS * OTHERS {
-                self.keep_parts_only();
+        if self.resolution.is_exact {
+            let others = self.depth_changes.len()
+                + self.lanes.values().map(|l| l.intervals.len()).sum::<usize>();
+            if others > MAX_DELIVERIES * MAX_EVENTS_PER_DELIVERY {
+                self.drop_details();
             }
         }
     }
 
     /// What was in line has been dropped.
-    pub(crate) fn clear(&mut self, at: Nanos) {
-        self.pass(at);
-        self.underway.clear();
-        self.is_so_deep(0);
+    pub(crate) fn record_clear(&mut self, at: Nanos) {
+        self.advance_to(at);
+        self.ready_sources.clear();
+        self.set_depth(0);
     }
 
     /// Whether nothing has happened.
@@ -150,98 +156,107 @@ impl Timeline {
     }
 
     /// Time goes on.
-    fn pass(&mut self, at: Nanos) {
-        let at = at.max(self.now);
-        while at / self.scale.width >= MOST_BINS as u64 {
-            self.scale.width *= 2;
-            self.levels.fold();
-            self.lanes.values_mut().for_each(|lane| lane.shares.fold());
+    fn advance_to(&mut self, at: Nanos) {
+        let at = at.max(self.last_event_at);
+        while at / self.resolution.bin_width >= MAX_BINS as u64 {
+            self.resolution.bin_width *= 2;
+            self.depth_bins.merge_pairs();
+            self.lanes.values_mut().for_each(|lane| lane.time_bins.merge_pairs());
         }
         let depth = self.depth;
-        self.levels.spread(self.scale.width, self.now, at, |level, time| level.add(depth, time));
-        self.now = at;
+        self.depth_bins.for_each_bin(
+            self.resolution.bin_width,
+            self.last_event_at,
+            at,
+            |level, time| level.add(depth, time),
+        );
+        self.last_event_at = at;
     }
 
-    fn comes_in_line(&mut self, run: &Run, from: End) {
-        self.is_so_deep(self.depth + run.count());
-        if self.scale.exact {
-            self.remember_names(run);
+    fn record_ready(&mut self, run: &Batch, from: ArrowEnd) {
+        self.set_depth(self.depth + run.count());
+        if self.resolution.is_exact {
+            self.keep_labels(run);
         }
-        let Some(first) = run.first.checked_next_multiple_of(self.stride) else { return };
-        for id in (first..run.end()).step_by(usize::try_from(self.stride).unwrap_or(usize::MAX)) {
-            if id % self.stride == 0 {
-                self.underway.insert(id, from);
-                self.follow_fewer_if_needed();
+        let Some(first) = run.first_id.checked_next_multiple_of(self.sampling_stride) else {
+            return;
+        };
+        for id in (first..run.end_id())
+            .step_by(usize::try_from(self.sampling_stride).unwrap_or(usize::MAX))
+        {
+            if id % self.sampling_stride == 0 {
+                self.ready_sources.insert(id, from);
+                self.thin_out_deliveries();
             }
         }
     }
 
-    fn is_handed(&mut self, run: &Run, to: End) {
-        self.is_so_deep(self.depth.saturating_sub(run.count()));
-        self.handed += run.count();
-        if self.scale.exact {
-            self.remember_names(run);
+    fn record_delivery(&mut self, run: &Batch, to: ArrowEnd) {
+        self.set_depth(self.depth.saturating_sub(run.count()));
+        self.delivered_total += run.count();
+        if self.resolution.is_exact {
+            self.keep_labels(run);
         }
         let followed: Vec<_> =
-            self.underway.range(run.first..run.end()).map(|(&id, _)| id).collect();
+            self.ready_sources.range(run.first_id..run.end_id()).map(|(&id, _)| id).collect();
         for id in followed {
-            if let Some(from) = self.underway.remove(&id) {
-                self.handovers.push(Handover { id, attempt: run.attempt, from, to });
+            if let Some(from) = self.ready_sources.remove(&id) {
+                self.deliveries.push(DeliveryArrow { id, attempt: run.attempt, from, to });
             }
         }
-        self.follow_fewer_if_needed();
+        self.thin_out_deliveries();
     }
 
-    fn remember_names(&mut self, run: &Run) {
-        for (id, item) in run.items().take(MOST_HANDOVERS + 1) {
-            self.names.entry(id).or_insert_with(|| name(item));
+    fn keep_labels(&mut self, run: &Batch) {
+        for (id, item) in run.iter_with_ids().take(MAX_DELIVERIES + 1) {
+            self.item_labels.entry(id).or_insert_with(|| item_label(item));
         }
     }
 
-    fn is_so_deep(&mut self, depth: u64) {
+    fn set_depth(&mut self, depth: u64) {
         self.depth = depth;
-        self.levels.at(self.scale.width, self.now).add(depth, 0);
-        if self.scale.exact {
-            self.steps.push((self.now, depth));
+        self.depth_bins.bin_mut(self.resolution.bin_width, self.last_event_at).add(depth, 0);
+        if self.resolution.is_exact {
+            self.depth_changes.push((self.last_event_at, depth));
         }
     }
 
     /// What is followed is bounded: when it becomes too much, it is every second item only.
-    fn follow_fewer_if_needed(&mut self) {
-        while self.underway.len() + self.handovers.len() > MOST_HANDOVERS {
-            self.keep_parts_only();
-            let Some(stride) = self.stride.checked_mul(2) else { return };
-            self.stride = stride;
-            self.underway.retain(|id, _| id % stride == 0);
-            self.handovers.retain(|handover| handover.id % stride == 0);
+    fn thin_out_deliveries(&mut self) {
+        while self.ready_sources.len() + self.deliveries.len() > MAX_DELIVERIES {
+            self.drop_details();
+            let Some(stride) = self.sampling_stride.checked_mul(2) else { return };
+            self.sampling_stride = stride;
+            self.ready_sources.retain(|id, _| id % stride == 0);
+            self.deliveries.retain(|handover| handover.id % stride == 0);
         }
     }
 
-    fn keep_parts_only(&mut self) {
-        self.scale.exact = false;
-        self.steps = Vec::new();
-        self.names = BTreeMap::new();
-        self.lanes.values_mut().for_each(Lane::forget_stretches);
+    fn drop_details(&mut self) {
+        self.resolution.is_exact = false;
+        self.depth_changes = Vec::new();
+        self.item_labels = BTreeMap::new();
+        self.lanes.values_mut().for_each(Lane::drop_intervals);
     }
 
     /// Everything is over: nobody is about anything any more.
     fn finish(&mut self, at: Nanos) {
-        self.pass(at);
-        let (at, scale) = (self.now, self.scale);
-        self.lanes.values_mut().for_each(|lane| lane.leave(at, 0, scale));
+        self.advance_to(at);
+        let (at, scale) = (self.last_event_at, self.resolution);
+        self.lanes.values_mut().for_each(|lane| lane.record_exit(at, 0, scale));
     }
 }
 
 /// What an item is called in a picture.
-fn name(item: &[u8]) -> String {
-    let name = bare(item);
+fn item_label(item: &[u8]) -> String {
+    let name = display_text(item);
     // XML has no words for these two.
-    let name = printable(&name).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+    let name = escape_for_terminal(&name).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
     let letters: Vec<char> = name.chars().collect();
-    if letters.len() <= LONGEST_NAME {
+    if letters.len() <= MAX_LABEL_LEN {
         return name;
     }
     // What tells items apart is often at the end.
-    let half = LONGEST_NAME / 2;
+    let half = MAX_LABEL_LEN / 2;
     letters[..half].iter().chain(&['…']).chain(&letters[letters.len() - half..]).collect()
 }

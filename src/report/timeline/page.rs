@@ -7,20 +7,20 @@ use crate::clock::Nanos;
 use crate::report::Lang;
 
 /// A page that needs nothing from elsewhere.
-const PAGE: &str = include_str!("page.html");
+const PAGE_TEMPLATE: &str = include_str!("page.html");
 
 /// What kind of file a picture is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum PictureFormat {
     /// The picture alone.
     Svg,
     /// A page with it, in which a pointer tells what is under it.
     Html,
 }
 
-impl Form {
+impl PictureFormat {
     /// How the file's name ends.
-    pub(crate) fn ending(self) -> &'static str {
+    pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::Svg => ".svg",
             Self::Html => ".html",
@@ -28,7 +28,7 @@ impl Form {
     }
 
     /// As the ending of the file's name says; none if it says nothing known.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
+    pub(crate) fn from_path(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "svg" => Some(Self::Svg),
             "html" | "htm" => Some(Self::Html),
@@ -39,15 +39,17 @@ impl Form {
 
 impl Timeline {
     /// The whole file, of a run that ended at `end`.
-    pub(crate) fn picture(&mut self, end: Nanos, lang: Lang, form: Form) -> String {
+    pub(crate) fn render(&mut self, end: Nanos, lang: Lang, form: PictureFormat) -> String {
         let svg = format!("{}\n", self.draw(end, lang));
         let tongue = match lang {
             Lang::Ja => "ja",
             Lang::En => "en",
         };
         match form {
-            Form::Svg => svg,
-            Form::Html => PAGE.replace("{lang}", tongue).replace("{picture}", &svg),
+            PictureFormat::Svg => svg,
+            PictureFormat::Html => {
+                PAGE_TEMPLATE.replace("{lang}", tongue).replace("{picture}", &svg)
+            }
         }
     }
 }
@@ -59,15 +61,15 @@ mod tests {
     #[test]
     fn the_ending_says_what_it_is() {
         for (name, form) in [
-            ("a.svg", Some(Form::Svg)),
-            ("a.b/c.HTML", Some(Form::Html)),
-            ("a.htm", Some(Form::Html)),
+            ("a.svg", Some(PictureFormat::Svg)),
+            ("a.b/c.HTML", Some(PictureFormat::Html)),
+            ("a.htm", Some(PictureFormat::Html)),
             ("a.png", None),
             ("svg", None),
             (".svg", None),
             ("", None),
         ] {
-            assert_eq!(Form::of(Path::new(name)), form, "{name}");
+            assert_eq!(PictureFormat::from_path(Path::new(name)), form, "{name}");
         }
     }
 }

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde::de::Error as _;
 use serde_json::value::RawValue;
 
-use super::{Happening, Kind, Timeline};
+use super::{EventName, RunEvent, Timeline};
 use crate::clock::Nanos;
-use crate::queue::{Lines, Run};
+use crate::queue::{Batch, Items};
 use crate::report::seconds::Seconds;
-use crate::role::{Role, Worker};
+use crate::role::{Role, WorkerId};
 
 /// What was recorded.
 #[derive(Debug)]
@@ -20,18 +20,18 @@ pub(crate) struct Recording {
     /// When the last event was.
     pub(crate) end: Nanos,
     /// The last line was not whole: whoever wrote it has been killed.
-    pub(crate) is_torn: bool,
+    pub(crate) is_truncated: bool,
 }
 
 /// Why no picture can be drawn.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unreadable {
+pub(crate) enum RecordingError {
     /// It could not be read.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// This line is no event.
     #[error("line {line} is no event, as `qdemo run --format json` prints them")]
-    NoEvent {
+    NotAnEvent {
         line: usize,
         #[source]
         why: serde_json::Error,
@@ -41,22 +41,22 @@ pub(crate) enum Unreadable {
     Empty,
     /// Two recordings, one behind the other.
     #[error("line {line} is earlier than the one before it: draw one recording at a time")]
-    Backwards { line: usize },
+    OutOfOrder { line: usize },
     /// More than a run has. Each has a lane, which takes room and time, and nobody could see them all.
     #[error(
-        "line {line} names one more worker than the {MOST_WORKERS} that a run may have: draw one run at a time"
+        "line {line} names one more worker than the {MAX_WORKERS} that a run may have: draw one run at a time"
     )]
-    TooMany { line: usize },
+    TooManyWorkers { line: usize },
 }
 
 /// A run has so many producers and as many consumers at most.
-const MOST_WORKERS: usize = 2 * 1000;
+const MAX_WORKERS: usize = 2 * 1000;
 
 /// A line, as far as a picture needs it.
 #[derive(Deserialize)]
-struct Line<'a> {
+struct RecordedEvent<'a> {
     t: Seconds,
-    event: Kind,
+    event: EventName,
     role: Option<Role>,
     worker: Option<u32>,
     id: Option<u64>,
@@ -66,9 +66,9 @@ struct Line<'a> {
     waited: Option<Seconds>,
 }
 
-impl Line<'_> {
+impl RecordedEvent<'_> {
     /// There is a number behind that of its item.
-    fn with_a_next(self) -> serde_json::Result<Self> {
+    fn check_id(self) -> serde_json::Result<Self> {
         match self.id {
             Some(id @ u64::MAX) => Err(serde_json::Error::custom(format!("no item has id {id}"))),
             _ => Ok(self),
@@ -81,8 +81,8 @@ impl Recording {
     ///
     /// # Errors
     /// When there are none, or when a line but the last is none.
-    pub(crate) fn read(mut events: impl BufRead) -> Result<Self, Unreadable> {
-        let mut recording = Self { timeline: Timeline::new(None, []), end: 0, is_torn: false };
+    pub(crate) fn read(mut events: impl BufRead) -> Result<Self, RecordingError> {
+        let mut recording = Self { timeline: Timeline::new(None, []), end: 0, is_truncated: false };
         let (mut line, mut last) = (Vec::new(), Seconds(0));
         for number in 1.. {
             line.clear();
@@ -92,43 +92,55 @@ impl Recording {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            match serde_json::from_slice::<Line<'_>>(&line).and_then(Line::with_a_next) {
-                Ok(event) if event.t < last => return Err(Unreadable::Backwards { line: number }),
+            match serde_json::from_slice::<RecordedEvent<'_>>(&line)
+                .and_then(RecordedEvent::check_id)
+            {
+                Ok(event) if event.t < last => {
+                    return Err(RecordingError::OutOfOrder { line: number });
+                }
                 Ok(event) => {
                     last = event.t;
-                    recording.take(&event);
-                    if recording.timeline.lanes.len() > MOST_WORKERS {
-                        return Err(Unreadable::TooMany { line: number });
+                    recording.record(&event);
+                    if recording.timeline.lanes.len() > MAX_WORKERS {
+                        return Err(RecordingError::TooManyWorkers { line: number });
                     }
                 }
-                Err(_) if line.last() != Some(&b'\n') && number > 1 => recording.is_torn = true,
-                Err(why) => return Err(Unreadable::NoEvent { line: number, why }),
+                Err(_) if line.last() != Some(&b'\n') && number > 1 => {
+                    recording.is_truncated = true
+                }
+                Err(why) => return Err(RecordingError::NotAnEvent { line: number, why }),
             }
         }
         match recording.timeline.is_empty() {
-            true => Err(Unreadable::Empty),
+            true => Err(RecordingError::Empty),
             false => Ok(recording),
         }
     }
 
-    fn take(&mut self, line: &Line<'_>) {
+    fn record(&mut self, line: &RecordedEvent<'_>) {
         let Seconds(at) = line.t;
         self.end = self.end.max(at);
-        if line.event == Kind::Clear {
-            self.timeline.clear(at);
+        if line.event == EventName::Clear {
+            self.timeline.record_clear(at);
         }
         let Some(role) = line.role else { return };
         let run = line.id.map(|first| {
             let item = line.item.map_or("null", RawValue::get);
-            let lines = Lines { count: 1, bytes: Bytes::from(format!("{item}\n")) };
-            Run { first, attempt: line.attempt.unwrap_or(1), strikes: 0, since: at, lines }
+            let lines = Items { count: 1, bytes: Bytes::from(format!("{item}\n")) };
+            Batch {
+                first_id: first,
+                attempt: line.attempt.unwrap_or(1),
+                delivery_failures: 0,
+                accepted_at: at,
+                items: lines,
+            }
         });
-        self.timeline.take(&Happening {
+        self.timeline.record(&RunEvent {
             at,
-            kind: line.event,
+            name: line.event,
             // Whoever works alone has no number.
-            worker: Worker { role, number: line.worker.unwrap_or(1) },
-            run: run.as_ref(),
+            worker: WorkerId { role, index: line.worker.unwrap_or(1) },
+            batch: run.as_ref(),
             waited: line.waited.map_or(0, |waited| waited.0),
         });
     }

@@ -3,33 +3,33 @@
 
 use svg::node::element::{Definitions, Group, Line, Marker, Path, Pattern, Rectangle};
 
-use super::lane::Doing;
-use super::words::Words;
-use crate::report::picture::{round, text, text_width};
+use super::lane::LaneState;
+use super::words::Labels;
+use crate::report::picture::{round_coordinate, text_element, text_width};
 
 /// Colours for light and dark.
 pub(super) const CSS: &str = include_str!("style.css");
 /// The size of a sample in the legend.
-const SAMPLE: (f64, f64) = (22.0, 14.0);
+const SAMPLE_SIZE: (f64, f64) = (22.0, 14.0);
 /// Room between two entries of the legend.
-const APART: f64 = 22.0;
+const ENTRY_GAP: f64 = 22.0;
 
 /// The name of its class.
-pub(super) fn class(doing: Doing) -> &'static str {
+pub(super) fn css_class(doing: LaneState) -> &'static str {
     match doing {
-        Doing::Working => "working",
-        Doing::Waiting => "waiting",
-        Doing::Blocked => "blocked",
-        Doing::Dead => "dead",
+        LaneState::Working => "working",
+        LaneState::Waiting => "waiting",
+        LaneState::Blocked => "blocked",
+        LaneState::Dead => "dead",
     }
 }
 
 /// Which part of a lane's height it takes up.
-pub(super) fn part(doing: Doing) -> f64 {
+pub(super) fn height_fraction(doing: LaneState) -> f64 {
     match doing {
-        Doing::Working | Doing::Dead => 1.0,
-        Doing::Blocked => 0.6,
-        Doing::Waiting => 0.2,
+        LaneState::Working | LaneState::Dead => 1.0,
+        LaneState::Blocked => 0.6,
+        LaneState::Waiting => 0.2,
     }
 }
 
@@ -64,61 +64,66 @@ pub(super) fn definitions() -> Definitions {
 }
 
 /// A rectangle of what a worker is about, in a lane of this height.
-pub(super) fn bar(doing: Doing, [left, right]: [f64; 2], top: f64, height: f64) -> Rectangle {
-    let tall = height * part(doing);
+pub(super) fn state_bar(
+    doing: LaneState,
+    [left, right]: [f64; 2],
+    top: f64,
+    height: f64,
+) -> Rectangle {
+    let tall = height * height_fraction(doing);
     Rectangle::new()
-        .set("class", class(doing))
-        .set("x", round(left))
-        .set("y", round(top + (height - tall) / 2.0))
-        .set("width", round((right - left).max(0.5)))
-        .set("height", round(tall))
+        .set("class", css_class(doing))
+        .set("x", round_coordinate(left))
+        .set("y", round_coordinate(top + (height - tall) / 2.0))
+        .set("width", round_coordinate((right - left).max(0.5)))
+        .set("height", round_coordinate(tall))
 }
 
 /// Something was put here.
-pub(super) fn put(x: f64, top: f64, height: f64) -> Rectangle {
+pub(super) fn put_mark(x: f64, top: f64, height: f64) -> Rectangle {
     Rectangle::new()
         .set("class", "putting")
-        .set("x", round(x - 1.5))
-        .set("y", round(top - 3.0))
+        .set("x", round_coordinate(x - 1.5))
+        .set("y", round_coordinate(top - 3.0))
         .set("width", 3)
-        .set("height", round(height + 6.0))
+        .set("height", round_coordinate(height + 6.0))
 }
 
 /// Somebody has died here.
-pub(super) fn death(x: f64, top: f64, height: f64) -> Path {
+pub(super) fn death_mark(x: f64, top: f64, height: f64) -> Path {
     let (y, arm) = (top + height / 2.0, 6.0);
-    let [left, right, up, down] = [x - arm, x + arm, y - arm, y + arm].map(round);
+    let [left, right, up, down] = [x - arm, x + arm, y - arm, y + arm].map(round_coordinate);
     Path::new()
         .set("class", "death")
         .set("d", format!("M{left} {up}L{right} {down}M{right} {up}L{left} {down}"))
 }
 
 /// A line with an arrow's head.
-pub(super) fn arrow(from: (f64, f64), to: (f64, f64)) -> Line {
+pub(super) fn arrow_line(from: (f64, f64), to: (f64, f64)) -> Line {
     Line::new()
-        .set("x1", round(from.0))
-        .set("y1", round(from.1))
-        .set("x2", round(to.0))
-        .set("y2", round(to.1))
+        .set("x1", round_coordinate(from.0))
+        .set("y1", round_coordinate(from.1))
+        .set("x2", round_coordinate(to.0))
+        .set("y2", round_coordinate(to.1))
 }
 
 /// Tells what the signs mean, from `left` up to `right`; tells too where it ends.
-pub(super) fn legend(words: &Words, [left, right]: [f64; 2], top: f64) -> (Group, f64) {
-    let (width, height) = SAMPLE;
+pub(super) fn draw_legend(words: &Labels, [left, right]: [f64; 2], top: f64) -> (Group, f64) {
+    let (width, height) = SAMPLE_SIZE;
     let mut entries = Vec::new();
-    if words.exact {
-        entries.push((words.put(), Group::new().add(put(width / 2.0, 0.0, height))));
+    if words.is_exact {
+        entries.push((words.put_label(), Group::new().add(put_mark(width / 2.0, 0.0, height))));
     }
-    for doing in Doing::ALL {
-        let sample = Group::new().add(bar(doing, [0.0, width], 0.0, height));
+    for doing in LaneState::ALL {
+        let sample = Group::new().add(state_bar(doing, [0.0, width], 0.0, height));
         let sample = match doing {
-            Doing::Dead => sample.add(death(width / 2.0, 0.0, height)),
+            LaneState::Dead => sample.add(death_mark(width / 2.0, 0.0, height)),
             _ => sample,
         };
-        entries.push((words.doing(doing), sample));
+        entries.push((words.state_name(doing), sample));
     }
-    let line = arrow((0.0, 0.0), (width, height)).set("marker-end", "url(#head)");
-    entries.push((words.handover(), Group::new().set("class", "sample").add(line)));
+    let line = arrow_line((0.0, 0.0), (width, height)).set("marker-end", "url(#head)");
+    entries.push((words.delivery_label(), Group::new().set("class", "sample").add(line)));
     let mut legend = Group::new().set("class", "legend");
     let (mut x, mut y) = (left, top);
     for (name, sample) in entries {
@@ -126,10 +131,10 @@ pub(super) fn legend(words: &Words, [left, right]: [f64; 2], top: f64) -> (Group
         if x > left && x + whole > right {
             (x, y) = (left, y + height + 10.0);
         }
-        let place = format!("translate({} {})", round(x), round(y));
-        let name = text(name, x + width + 6.0, y + height / 2.0, "label", "start");
+        let place = format!("translate({} {})", round_coordinate(x), round_coordinate(y));
+        let name = text_element(name, x + width + 6.0, y + height / 2.0, "label", "start");
         legend = legend.add(sample.set("transform", place)).add(name);
-        x += whole + APART;
+        x += whole + ENTRY_GAP;
     }
     (legend, y + height)
 }

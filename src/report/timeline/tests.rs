@@ -4,195 +4,209 @@ use bytes::Bytes;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::*;
-use crate::queue::Lines;
+use crate::queue::Items;
 use crate::report::Lang;
 use crate::role::Role;
-use lane::{Doing, Stretch};
+use lane::{LaneState, StateInterval};
 
 const SECOND: Nanos = 1_000_000_000;
-const PRODUCER: Worker = Worker { role: Role::Producer, number: 1 };
-const CONSUMER: Worker = Worker { role: Role::Consumer, number: 1 };
+const PRODUCER: WorkerId = WorkerId { role: Role::Producer, index: 1 };
+const CONSUMER: WorkerId = WorkerId { role: Role::Consumer, index: 1 };
 
-fn run_of(first: u64, count: u64, attempt: u32) -> Run {
+fn batch_of(first: u64, count: u64, attempt: u32) -> Batch {
     let lines: String = (first..first + count).map(|id| format!("\"item{id}\"\n")).collect();
-    let lines = Lines { count, bytes: Bytes::from(lines) };
-    Run { first, attempt, strikes: 0, since: 0, lines }
+    let lines = Items { count, bytes: Bytes::from(lines) };
+    Batch { first_id: first, attempt, delivery_failures: 0, accepted_at: 0, items: lines }
 }
 
-fn take(
+fn record(
     timeline: &mut Timeline,
     at: Nanos,
-    kind: Kind,
-    worker: Worker,
-    run: Option<&Run>,
+    kind: EventName,
+    worker: WorkerId,
+    run: Option<&Batch>,
     waited: Nanos,
 ) {
-    timeline.take(&Happening { at, kind, worker, run, waited });
+    timeline.record(&RunEvent { at, name: kind, worker, batch: run, waited });
 }
 
-fn item(timeline: &mut Timeline, at: Nanos, kind: Kind, worker: Worker, id: u64) {
-    take(timeline, at, kind, worker, Some(&run_of(id, 1, 1)), 0);
+fn record_item(timeline: &mut Timeline, at: Nanos, kind: EventName, worker: WorkerId, id: u64) {
+    record(timeline, at, kind, worker, Some(&batch_of(id, 1, 1)), 0);
 }
 
-fn stretch(doing: Doing, from: Nanos, to: Nanos, item: Option<u64>) -> Stretch {
-    Stretch { doing, from, to, item }
+fn interval(doing: LaneState, from: Nanos, to: Nanos, item: Option<u64>) -> StateInterval {
+    StateInterval { state: doing, start: from, end: to, item_id: item }
 }
 
 /// Every second an item that takes the consumer two.
-fn steady(items: u64) -> Timeline {
+fn steady_timeline(items: u64) -> Timeline {
     let mut timeline = Timeline::new(None, [PRODUCER, CONSUMER]);
     let mut got = 1;
     for id in 1..=items {
         let now = (id - 1) * SECOND;
         while got < id && 2 * (got - 1) * SECOND + 2 * SECOND <= now {
             let at = 2 * got * SECOND;
-            item(&mut timeline, at, Kind::Done, CONSUMER, got);
+            record_item(&mut timeline, at, EventName::Done, CONSUMER, got);
             got += 1;
-            item(&mut timeline, at, Kind::Get, CONSUMER, got);
+            record_item(&mut timeline, at, EventName::Delivered, CONSUMER, got);
         }
-        item(&mut timeline, now, Kind::Put, PRODUCER, id);
+        record_item(&mut timeline, now, EventName::Put, PRODUCER, id);
         if id == 1 {
-            item(&mut timeline, 0, Kind::Get, CONSUMER, 1);
+            record_item(&mut timeline, 0, EventName::Delivered, CONSUMER, 1);
         }
     }
-    take(&mut timeline, items * SECOND, Kind::Left, PRODUCER, None, 0);
+    record(&mut timeline, items * SECOND, EventName::Exited, PRODUCER, None, 0);
     while got <= items {
         let at = 2 * got * SECOND;
-        item(&mut timeline, at, Kind::Done, CONSUMER, got);
+        record_item(&mut timeline, at, EventName::Done, CONSUMER, got);
         got += 1;
         if got <= items {
-            item(&mut timeline, at, Kind::Get, CONSUMER, got);
+            record_item(&mut timeline, at, EventName::Delivered, CONSUMER, got);
         }
     }
     timeline
 }
 
-fn drawn(timeline: &mut Timeline, end: Nanos, lang: Lang) -> String {
-    timeline.picture(end, lang, Form::Svg)
+fn render_svg(timeline: &mut Timeline, end: Nanos, lang: Lang) -> String {
+    timeline.render(end, lang, PictureFormat::Svg)
 }
 
-fn parsed(text: &str) -> Document<'_> {
+fn parse_svg(text: &str) -> Document<'_> {
     Document::parse_with_options(text, ParsingOptions::default()).expect("an SVG picture")
 }
 
-fn of_class<'a>(picture: &'a Document<'a>, class: &str) -> Vec<Node<'a, 'a>> {
+fn nodes_of_class<'a>(picture: &'a Document<'a>, class: &str) -> Vec<Node<'a, 'a>> {
     picture.descendants().filter(|node| node.attribute("class") == Some(class)).collect()
 }
 
-fn tips(picture: &Document<'_>, class: &str) -> Vec<String> {
+fn tooltips(picture: &Document<'_>, class: &str) -> Vec<String> {
     let title = |node: Node<'_, '_>| {
         let title = node.children().find(|child| child.has_tag_name("title"));
         title.and_then(|title| title.text()).unwrap_or_default().to_owned()
     };
-    of_class(picture, class).into_iter().map(title).collect()
+    nodes_of_class(picture, class).into_iter().map(title).collect()
 }
 
 #[test]
 fn of_a_short_run_everything_is_kept() {
-    let mut timeline = steady(3);
+    let mut timeline = steady_timeline(3);
     timeline.finish(6 * SECOND);
-    let works = |from, to, id| stretch(Doing::Working, from * SECOND, to * SECOND, Some(id));
+    let works = |from, to, id| interval(LaneState::Working, from * SECOND, to * SECOND, Some(id));
     assert_eq!(
-        timeline.lanes[&PRODUCER].stretches,
+        timeline.lanes[&PRODUCER].intervals,
         [works(0, 1, 1), works(1, 2, 2), works(2, 3, 3)]
     );
     assert_eq!(timeline.lanes[&PRODUCER].puts, [(0, 1), (SECOND, 2), (2 * SECOND, 3)]);
     assert_eq!(
-        timeline.lanes[&CONSUMER].stretches,
+        timeline.lanes[&CONSUMER].intervals,
         [works(0, 2, 1), works(2, 4, 2), works(4, 6, 3)]
     );
-    let arrows: Vec<_> = timeline.handovers.iter().map(|h| (h.id, h.from.at, h.to.at)).collect();
+    let arrows: Vec<_> = timeline.deliveries.iter().map(|h| (h.id, h.from.at, h.to.at)).collect();
     assert_eq!(arrows, [(1, 0, 0), (2, SECOND, 2 * SECOND), (3, 2 * SECOND, 4 * SECOND)]);
-    let depths: Vec<_> = timeline.steps.iter().map(|step| (step.0 / SECOND, step.1)).collect();
+    let depths: Vec<_> =
+        timeline.depth_changes.iter().map(|step| (step.0 / SECOND, step.1)).collect();
     assert_eq!(depths, [(0, 0), (0, 1), (0, 0), (1, 1), (2, 0), (2, 1), (4, 0)]);
 }
 
 #[test]
 fn a_producer_that_waited_for_room_was_blocked_for_that_long() {
     let mut timeline = Timeline::new(Some(1), [PRODUCER, CONSUMER]);
-    item(&mut timeline, 0, Kind::Put, PRODUCER, 1);
-    take(&mut timeline, 5, Kind::Put, PRODUCER, Some(&run_of(2, 1, 1)), 3);
-    take(&mut timeline, 9, Kind::Died, PRODUCER, None, 2);
-    take(&mut timeline, 12, Kind::Restart, PRODUCER, None, 0);
-    take(&mut timeline, 20, Kind::Left, PRODUCER, None, 4);
+    record_item(&mut timeline, 0, EventName::Put, PRODUCER, 1);
+    record(&mut timeline, 5, EventName::Put, PRODUCER, Some(&batch_of(2, 1, 1)), 3);
+    record(&mut timeline, 9, EventName::Died, PRODUCER, None, 2);
+    record(&mut timeline, 12, EventName::Restart, PRODUCER, None, 0);
+    record(&mut timeline, 20, EventName::Exited, PRODUCER, None, 4);
     timeline.finish(30);
     assert_eq!(
-        timeline.lanes[&PRODUCER].stretches,
+        timeline.lanes[&PRODUCER].intervals,
         [
-            stretch(Doing::Working, 0, 2, Some(1)),
-            stretch(Doing::Blocked, 2, 5, None),
-            stretch(Doing::Working, 5, 7, Some(2)),
-            stretch(Doing::Blocked, 7, 9, None),
-            stretch(Doing::Dead, 9, 12, None),
-            stretch(Doing::Working, 12, 16, None),
-            stretch(Doing::Blocked, 16, 20, None),
+            interval(LaneState::Working, 0, 2, Some(1)),
+            interval(LaneState::Blocked, 2, 5, None),
+            interval(LaneState::Working, 5, 7, Some(2)),
+            interval(LaneState::Blocked, 7, 9, None),
+            interval(LaneState::Dead, 9, 12, None),
+            interval(LaneState::Working, 12, 16, None),
+            interval(LaneState::Blocked, 16, 20, None),
         ]
     );
     assert_eq!(timeline.lanes[&PRODUCER].deaths, [9]);
-    assert_eq!(timeline.lanes[&CONSUMER].stretches, [stretch(Doing::Waiting, 0, 30, None)]);
+    assert_eq!(timeline.lanes[&CONSUMER].intervals, [interval(LaneState::Waiting, 0, 30, None)]);
 }
 
 #[test]
 fn what_a_dead_consumer_had_goes_from_it_to_the_next() {
-    let second = Worker { number: 2, ..CONSUMER };
+    let second = WorkerId { index: 2, ..CONSUMER };
     let mut timeline = Timeline::new(None, [PRODUCER, CONSUMER, second]);
-    item(&mut timeline, 0, Kind::Put, PRODUCER, 1);
-    item(&mut timeline, 1, Kind::Get, CONSUMER, 1);
-    take(&mut timeline, 4, Kind::Died, CONSUMER, None, 0);
-    take(&mut timeline, 4, Kind::Back, CONSUMER, Some(&run_of(1, 1, 2)), 0);
-    take(&mut timeline, 6, Kind::Get, second, Some(&run_of(1, 1, 2)), 6);
-    take(&mut timeline, 8, Kind::Done, second, Some(&run_of(1, 1, 2)), 0);
+    record_item(&mut timeline, 0, EventName::Put, PRODUCER, 1);
+    record_item(&mut timeline, 1, EventName::Delivered, CONSUMER, 1);
+    record(&mut timeline, 4, EventName::Died, CONSUMER, None, 0);
+    record(&mut timeline, 4, EventName::Requeued, CONSUMER, Some(&batch_of(1, 1, 2)), 0);
+    record(&mut timeline, 6, EventName::Delivered, second, Some(&batch_of(1, 1, 2)), 6);
+    record(&mut timeline, 8, EventName::Done, second, Some(&batch_of(1, 1, 2)), 0);
     timeline.finish(9);
-    let ends: Vec<_> = timeline.handovers.iter().map(|h| (h.from, h.to, h.attempt)).collect();
-    let end = |worker, at| End { worker, at };
+    let ends: Vec<_> = timeline.deliveries.iter().map(|h| (h.from, h.to, h.attempt)).collect();
+    let end = |worker, at| ArrowEnd { worker, at };
     assert_eq!(
         ends,
         [(end(PRODUCER, 0), end(CONSUMER, 1), 1), (end(CONSUMER, 4), end(second, 6), 2)]
     );
-    let dead = stretch(Doing::Dead, 4, 9, None);
-    assert_eq!(timeline.lanes[&CONSUMER].stretches.last(), Some(&dead));
-    let last = &timeline.lanes[&second].stretches;
-    assert_eq!(last.last(), Some(&stretch(Doing::Waiting, 8, 9, None)), "not working any more");
+    let dead = interval(LaneState::Dead, 4, 9, None);
+    assert_eq!(timeline.lanes[&CONSUMER].intervals.last(), Some(&dead));
+    let last = &timeline.lanes[&second].intervals;
+    assert_eq!(
+        last.last(),
+        Some(&interval(LaneState::Waiting, 8, 9, None)),
+        "not working any more"
+    );
 }
 
 #[test]
 fn a_long_run_keeps_its_shape_and_no_more() {
     let items = 1_000_000;
-    let mut timeline = steady(items);
-    let text = drawn(&mut timeline, 2 * items * SECOND, Lang::En);
-    assert!(timeline.underway.len() + timeline.handovers.len() <= MOST_HANDOVERS);
-    assert!(timeline.names.is_empty() && timeline.steps.is_empty());
-    let times = |worker: Worker| {
-        let shares = timeline.lanes[&worker].shares.all();
-        assert!((MOST_BINS / 2..=MOST_BINS).contains(&shares.len()) || worker == PRODUCER);
-        Doing::ALL.map(|doing| shares.iter().map(|s| s.times[doing as usize]).sum::<Nanos>())
+    let mut timeline = steady_timeline(items);
+    let text = render_svg(&mut timeline, 2 * items * SECOND, Lang::En);
+    assert!(timeline.ready_sources.len() + timeline.deliveries.len() <= MAX_DELIVERIES);
+    assert!(timeline.item_labels.is_empty() && timeline.depth_changes.is_empty());
+    let times = |worker: WorkerId| {
+        let shares = timeline.lanes[&worker].time_bins.as_slice();
+        assert!((MAX_BINS / 2..=MAX_BINS).contains(&shares.len()) || worker == PRODUCER);
+        LaneState::ALL.map(|doing| shares.iter().map(|s| s.times[doing as usize]).sum::<Nanos>())
     };
     assert_eq!(times(PRODUCER), [items * SECOND, 0, 0, 0]);
     assert_eq!(times(CONSUMER), [2 * items * SECOND, 0, 0, 0]);
-    let sum: u128 = timeline.levels.all().iter().map(|level| level.sum).sum();
+    let sum: u128 = timeline.depth_bins.as_slice().iter().map(|level| level.depth_integral).sum();
     // A triangle: half of the items wait in the middle of it.
     let triangle = u128::from(items) * u128::from(items) / 2 * u128::from(SECOND);
     assert!(sum.abs_diff(triangle) < triangle / 1000, "{sum} {triangle}");
-    let most =
-        timeline.levels.all().iter().filter_map(|level| level.range).map(|range| range.1).max();
+    let most = timeline
+        .depth_bins
+        .as_slice()
+        .iter()
+        .filter_map(|level| level.range)
+        .map(|range| range.1)
+        .max();
     assert_eq!(most, Some(items / 2));
     assert!(text.len() < 500_000, "{}", text.len());
-    let picture = parsed(&text);
-    let arrows = of_class(&picture, "arrow").len();
+    let picture = parse_svg(&text);
+    let arrows = nodes_of_class(&picture, "arrow").len();
     assert!((30..=60).contains(&arrows), "{arrows}");
     assert!(text.contains(&format!("arrows for {arrows} of 1000000 hand-overs")));
-    assert_eq!(of_class(&picture, "working").len(), 3, "a path for each lane, and the sample");
+    assert_eq!(
+        nodes_of_class(&picture, "working").len(),
+        3,
+        "a path for each lane, and the sample"
+    );
 }
 
 #[test]
 fn a_picture_has_all_that_was_recorded() {
-    let text = drawn(&mut steady(5), 10 * SECOND, Lang::En);
-    let picture = parsed(&text);
-    assert_eq!(of_class(&picture, "lane").len(), 2);
+    let text = render_svg(&mut steady_timeline(5), 10 * SECOND, Lang::En);
+    let picture = parse_svg(&text);
+    assert_eq!(nodes_of_class(&picture, "lane").len(), 2);
     let title = picture.root_element().children().find(|node| node.has_tag_name("title"));
     assert_eq!(title.unwrap().text(), Some("qdemo: 1 producer, 1 consumer, 5 items, 10 s"));
     assert_eq!(
-        tips(&picture, "arrow"),
+        tooltips(&picture, "arrow"),
         [
             "item1: producer 0 s → consumer 0 s (0 s in line)",
             "item2: producer 1 s → consumer 2 s (1 s in line)",
@@ -201,25 +215,25 @@ fn a_picture_has_all_that_was_recorded() {
             "item5: producer 4 s → consumer 8 s (4 s in line)",
         ]
     );
-    let working = tips(&picture, "working");
+    let working = tooltips(&picture, "working");
     assert_eq!(working[1], "producer: working item1, 0 s – 1 s (1 s)", "behind the sample");
-    assert_eq!(tips(&picture, "putting")[5], "producer: putting item5, 4 s");
-    let depths = tips(&picture, "cell");
+    assert_eq!(tooltips(&picture, "putting")[5], "producer: putting item5, 4 s");
+    let depths = tooltips(&picture, "cell");
     assert_eq!(depths[0], "queue depth 0, 0 s – 1 s (1 s)");
     assert_eq!(depths.last().unwrap(), "queue depth 0, 8 s – 10 s (2 s)");
 }
 
 #[test]
 fn a_hand_over_is_drawn_where_it_happened() {
-    let text = drawn(&mut steady(5), 10 * SECOND, Lang::Ja);
-    let picture = parsed(&text);
+    let text = render_svg(&mut steady_timeline(5), 10 * SECOND, Lang::Ja);
+    let picture = parse_svg(&text);
     let number =
         |node: &Node<'_, '_>, name: &str| node.attribute(name).unwrap().parse::<f64>().unwrap();
-    let ticks: Vec<_> = of_class(&picture, "tick");
+    let ticks: Vec<_> = nodes_of_class(&picture, "tick");
     let at = |label: &str| {
         number(ticks.iter().find(|tick| tick.text().map(str::trim) == Some(label)).unwrap(), "x")
     };
-    let arrow = of_class(&picture, "arrow")[2];
+    let arrow = nodes_of_class(&picture, "arrow")[2];
     let line = arrow.children().rfind(|node| node.has_tag_name("line")).unwrap();
     assert_eq!([number(&line, "x1"), number(&line, "x2")], [at("2 s"), at("4 s")]);
     assert!(number(&line, "y1") < number(&line, "y2"), "from the producer down to the consumer");
@@ -232,16 +246,18 @@ fn whatever_an_item_is_called_the_picture_is_one() {
     {
         let mut timeline = Timeline::new(None, []);
         let json = serde_json::to_string(name).unwrap() + "\n";
-        let lines = Lines { count: 1, bytes: Bytes::from(json) };
-        let run = Run { first: 1, attempt: 1, strikes: 0, since: 0, lines };
-        take(&mut timeline, 0, Kind::Put, PRODUCER, Some(&run), 0);
-        take(&mut timeline, SECOND, Kind::Get, CONSUMER, Some(&run), 0);
-        let text = drawn(&mut timeline, 2 * SECOND, Lang::Ja);
-        let picture = parsed(&text);
-        let tip = tips(&picture, "arrow").remove(0);
-        let start: String = printable(name).chars().take(4).filter(|c| *c != '\u{ffff}').collect();
+        let lines = Items { count: 1, bytes: Bytes::from(json) };
+        let run =
+            Batch { first_id: 1, attempt: 1, delivery_failures: 0, accepted_at: 0, items: lines };
+        record(&mut timeline, 0, EventName::Put, PRODUCER, Some(&run), 0);
+        record(&mut timeline, SECOND, EventName::Delivered, CONSUMER, Some(&run), 0);
+        let text = render_svg(&mut timeline, 2 * SECOND, Lang::Ja);
+        let picture = parse_svg(&text);
+        let tip = tooltips(&picture, "arrow").remove(0);
+        let start: String =
+            escape_for_terminal(name).chars().take(4).filter(|c| *c != '\u{ffff}').collect();
         assert!(tip.starts_with(&start), "{tip:?}");
-        let page = timeline.picture(2 * SECOND, Lang::Ja, Form::Html);
+        let page = timeline.render(2 * SECOND, Lang::Ja, PictureFormat::Html);
         assert_eq!(page.matches("<script").count(), 1, "ours only");
     }
 }
@@ -249,21 +265,21 @@ fn whatever_an_item_is_called_the_picture_is_one() {
 #[test]
 fn a_run_in_which_nothing_happens_is_a_picture_too() {
     let mut timeline = Timeline::new(Some(u64::MAX), [PRODUCER, CONSUMER]);
-    let text = drawn(&mut timeline, 0, Lang::Ja);
-    assert_eq!(of_class(&parsed(&text), "lane").len(), 2);
+    let text = render_svg(&mut timeline, 0, Lang::Ja);
+    assert_eq!(nodes_of_class(&parse_svg(&text), "lane").len(), 2);
 }
 
 #[test]
 fn many_workers_make_no_large_file() {
-    let workers = (1..=2000).map(|number| Worker { number, ..CONSUMER });
+    let workers = (1..=2000).map(|number| WorkerId { index: number, ..CONSUMER });
     let mut timeline = Timeline::new(None, workers.clone().chain([PRODUCER]));
     for (n, worker) in workers.cycle().take(20_000).enumerate() {
         let (id, at) = (n as u64 + 1, n as u64 * SECOND);
-        item(&mut timeline, at, Kind::Put, PRODUCER, id);
-        item(&mut timeline, at, Kind::Get, worker, id);
-        item(&mut timeline, at + SECOND / 2, Kind::Done, worker, id);
+        record_item(&mut timeline, at, EventName::Put, PRODUCER, id);
+        record_item(&mut timeline, at, EventName::Delivered, worker, id);
+        record_item(&mut timeline, at + SECOND / 2, EventName::Done, worker, id);
     }
-    let text = drawn(&mut timeline, 20_000 * SECOND, Lang::En);
+    let text = render_svg(&mut timeline, 20_000 * SECOND, Lang::En);
     assert!(text.len() < 2_000_000, "{}", text.len());
-    parsed(&text);
+    parse_svg(&text);
 }

@@ -1,119 +1,119 @@
 //! Clients: what they say is made by the real session; what they want is a script.
 
-use super::ledger::{Ledger, text};
-use super::pipes::Open;
-use super::world::Dice;
-use crate::client::Said;
+use super::ledger::{SimModel, item_text};
+use super::pipes::SharedPipe;
+use super::world::SimRng;
+use crate::client::Disposition;
 use crate::client::session::Session;
 use std::collections::VecDeque;
 
-use crate::clock::Stamp;
-use crate::queue::{Run, Which};
+use crate::clock::ProcessBirth;
+use crate::queue::{Batch, BatchRef};
 use crate::role::Role;
-use crate::wire::{Hello, Key, Reply};
+use crate::wire::{ClientKey, Hello, Reply};
 
 /// A client.
-pub(super) struct Actor {
-    pub(super) name: u64,
+pub(super) struct SimClient {
+    pub(super) key: u64,
     pub(super) hello: Hello,
     pub(super) session: Session,
-    pub(super) mailbox: Open,
+    pub(super) mailbox: SharedPipe,
     /// Which keeper it knows; none yet.
     pub(super) keeper: Option<u64>,
-    pub(super) welcomed: bool,
+    pub(super) is_welcomed: bool,
     /// Some keeper has welcomed it.
-    pub(super) known: bool,
-    pub(super) stopped: bool,
+    pub(super) was_welcomed: bool,
+    pub(super) is_stopped: bool,
     /// It has left.
-    pub(super) home: bool,
+    pub(super) has_left: bool,
     script: Script,
     /// It waits for the answer to something.
-    asked: bool,
+    is_waiting: bool,
     /// When it asked for items last, by the machine's boot clock.
     asked_at: u64,
-    leaving: bool,
+    is_leaving: bool,
 }
 
 /// What a client wants.
 pub(super) enum Script {
     /// Puts so many items, some at a time; `patient` or not.
-    Put { left: u64, patient: bool, sent: Vec<String>, answered: usize },
+    Put { remaining: u64, waits_for_room: bool, sent: Vec<String>, answered: usize },
     /// Gets items and deals with them until the end, or until it has had so many runs.
     /// What it is `trying` once more waits for the keeper's answer.
     Get {
-        runs: u64,
-        gently: bool,
-        held: Vec<Run>,
-        trying: VecDeque<Run>,
-        said: Vec<String>,
-        before: Vec<String>,
+        batches_left: u64,
+        always_done: bool,
+        in_flight: Vec<Batch>,
+        attempting: VecDeque<Batch>,
+        done_sent: Vec<String>,
+        done_before_get: Vec<String>,
     },
     /// Waits for everything to be done.
     Join,
     /// Asks one thing.
-    Ask { verb: &'static str, what: Option<&'static str> },
+    Ask { verb: &'static str, argument: Option<&'static str> },
 }
 
-impl Actor {
-    pub(super) fn new(name: u64, hello: Hello, mailbox: Open, script: Script) -> Self {
-        let session = session(name, &hello);
+impl SimClient {
+    pub(super) fn new(name: u64, hello: Hello, mailbox: SharedPipe, script: Script) -> Self {
+        let session = new_session(name, &hello);
         Self {
-            name,
+            key: name,
             hello,
             session,
             mailbox,
             keeper: None,
-            welcomed: false,
-            known: false,
-            stopped: false,
-            home: false,
+            is_welcomed: false,
+            was_welcomed: false,
+            is_stopped: false,
+            has_left: false,
             script,
-            asked: false,
+            is_waiting: false,
             asked_at: 0,
-            leaving: false,
+            is_leaving: false,
         }
     }
 
     /// As another client, since the keeper went before it had welcomed this one.
-    pub(super) fn begin_anew(&mut self, name: u64, mailbox: Open) {
-        self.name = name;
-        self.hello.mailbox = Some(Key(name));
-        self.session = session(name, &self.hello);
+    pub(super) fn restart_as_new(&mut self, name: u64, mailbox: SharedPipe) {
+        self.key = name;
+        self.hello.mailbox = Some(ClientKey(name));
+        self.session = new_session(name, &self.hello);
         self.mailbox = mailbox;
     }
 
     /// It is not one of those who have come for what has ended.
-    pub(super) fn came_late(&mut self, born: Stamp) {
-        if self.keeper.is_some() || !self.consumes() {
+    pub(super) fn set_late_birth(&mut self, born: ProcessBirth) {
+        if self.keeper.is_some() || !self.is_consumer() {
             return;
         }
-        self.hello.born = born;
-        self.session = session(self.name, &self.hello);
+        self.hello.birth = born;
+        self.session = new_session(self.key, &self.hello);
     }
 
     pub(super) fn mailbox_name(&self) -> String {
-        self.hello.mailbox_name(Key(self.name))
+        self.hello.mailbox_name(ClientKey(self.key))
     }
 
-    pub(super) fn consumes(&self) -> bool {
+    pub(super) fn is_consumer(&self) -> bool {
         matches!(self.script, Script::Get { .. })
     }
 
     /// Says what is to be said next.
-    pub(super) fn go_on(&mut self, now: u64, dice: &mut Dice, ledger: &mut Ledger) {
-        if self.home || !self.welcomed {
+    pub(super) fn send_next(&mut self, now: u64, dice: &mut SimRng, ledger: &mut SimModel) {
+        if self.has_left || !self.is_welcomed {
             return;
         }
         let leaves = match &mut self.script {
-            Script::Put { left, patient, sent, answered } => {
-                if *left > 0 && sent.len() - *answered < 8 && !self.asked {
+            Script::Put { remaining: left, waits_for_room: patient, sent, answered } => {
+                if *left > 0 && sent.len() - *answered < 8 && !self.is_waiting {
                     let count = (1 + dice.below(4)).min(*left);
                     let mut lines = Vec::new();
                     for _ in 0..count {
                         // Some are longer than a write.
                         let filler = if dice.one_in(40) { "x".repeat(600) } else { String::new() };
                         let item =
-                            format!("\"{:08}-{:06}{filler}\"", self.name, sent.len() + lines.len());
+                            format!("\"{:08}-{:06}{filler}\"", self.key, sent.len() + lines.len());
                         lines.push(item);
                     }
                     put(&mut self.session, &lines);
@@ -121,121 +121,137 @@ impl Actor {
                     *left -= count;
                     if !*patient {
                         self.session.cancel();
-                        self.asked = true;
+                        self.is_waiting = true;
                     }
                 }
                 *left == 0 && sent.len() == *answered
             }
-            Script::Get { runs, gently, held, trying, said, .. } => {
-                deal(&mut self.session, *gently, (held, trying), said, dice, ledger);
-                if !self.asked && *runs > 0 && (held.is_empty() || dice.one_in(4)) {
+            Script::Get {
+                batches_left: runs,
+                always_done: gently,
+                in_flight: held,
+                attempting: trying,
+                done_sent: said,
+                ..
+            } => {
+                dispose_items(&mut self.session, *gently, (held, trying), said, dice, ledger);
+                if !self.is_waiting && *runs > 0 && (held.is_empty() || dice.one_in(4)) {
                     self.session.get(1 + dice.below(5));
-                    if let Script::Get { said, before, .. } = &mut self.script {
+                    if let Script::Get { done_sent: said, done_before_get: before, .. } =
+                        &mut self.script
+                    {
                         before.append(said);
                     }
-                    self.asked = true;
+                    self.is_waiting = true;
                     self.asked_at = now;
                     false
                 } else {
-                    *runs == 0 && held.is_empty() && trying.is_empty() && !self.asked
+                    *runs == 0 && held.is_empty() && trying.is_empty() && !self.is_waiting
                 }
             }
             Script::Join => {
-                if !std::mem::replace(&mut self.asked, true) {
+                if !std::mem::replace(&mut self.is_waiting, true) {
                     self.session.join();
                 }
                 false
             }
-            Script::Ask { verb, what } => {
-                if !std::mem::replace(&mut self.asked, true) {
+            Script::Ask { verb, argument: what } => {
+                if !std::mem::replace(&mut self.is_waiting, true) {
                     let what = what.as_ref().map(|what| what as &dyn std::fmt::Display);
-                    self.session.ask(verb, what);
+                    self.session.query(verb, what);
                 }
                 false
             }
         };
         if leaves {
-            self.leave();
+            self.disconnect();
         }
-        self.session.close_write();
+        self.session.finish_write();
     }
 
-    fn leave(&mut self) {
-        if !std::mem::replace(&mut self.leaving, true) {
-            self.session.ask("bye", None);
+    fn disconnect(&mut self) {
+        if !std::mem::replace(&mut self.is_leaving, true) {
+            self.session.query("bye", None);
         }
     }
 
     /// Takes in what the keeper says.
-    pub(super) fn hear(
+    pub(super) fn handle_reply(
         &mut self,
         now: u64,
         reply: Reply,
-        ledger: &mut Ledger,
+        ledger: &mut SimModel,
     ) -> Result<(), String> {
         match (reply, &mut self.script) {
-            (Reply::Bye { .. }, _) => self.home = true,
+            (Reply::Bye { .. }, _) => self.has_left = true,
             (Reply::Error { code, .. }, _) if matches!(code.as_str(), "not-failed" | "in-use") => {
-                self.leave();
+                self.disconnect();
             }
             // The keeper cannot go on, and says so: what this one has goes back.
             (Reply::Error { .. }, _) => {
-                ledger.repeats = true;
-                self.home = true;
+                ledger.may_redeliver = true;
+                self.has_left = true;
             }
             (Reply::Ok { seq, id, .. }, Script::Put { sent, answered, .. }) => {
                 let seq = usize::try_from(seq).unwrap();
                 for (at, item) in sent.iter().enumerate().take(seq).skip(*answered) {
-                    ledger.accepted(item, id - (seq - 1 - at) as u64)?;
+                    ledger.record_accepted(item, id - (seq - 1 - at) as u64)?;
                 }
                 *answered = seq;
             }
             (Reply::Closed { seq } | Reply::Full { seq }, Script::Put { sent, answered, .. }) => {
                 let seq = usize::try_from(seq).unwrap();
                 for item in &sent[*answered..seq] {
-                    ledger.refused(item)?;
+                    ledger.record_refused(item)?;
                 }
                 *answered = seq;
             }
-            (Reply::Run(run), Script::Get { runs, held, before, .. }) => {
-                ledger.seen(self.name, &run)?;
+            (
+                Reply::Batch(run),
+                Script::Get {
+                    batches_left: runs, in_flight: held, done_before_get: before, ..
+                },
+            ) => {
+                ledger.record_delivery(self.key, &run)?;
                 let until = self.hello.lease.map(|lease| self.asked_at + lease);
-                ledger.lent(self.name, &run, now, until)?;
+                ledger.record_lease(self.key, &run, now, until)?;
                 if self.hello.lease.is_none() {
-                    before.drain(..).for_each(|item| ledger.heard_done(&item));
+                    before.drain(..).for_each(|item| ledger.record_done_confirmed(&item));
                 }
                 held.push(run);
                 *runs = runs.saturating_sub(1);
-                self.asked = false;
+                self.is_waiting = false;
             }
-            (Reply::Count { items }, Script::Get { held, trying, .. }) => {
+            (Reply::Count { items }, Script::Get { in_flight: held, attempting: trying, .. }) => {
                 if let Some(mut run) = trying.pop_front().filter(|_| items > 0) {
                     run.attempt += 1;
-                    ledger.begun(&run)?;
+                    ledger.record_attempts(&run)?;
                     held.push(run);
                 }
             }
-            (Reply::Ended, Script::Get { runs, .. }) => {
+            (Reply::Ended, Script::Get { batches_left: runs, .. }) => {
                 *runs = 0;
-                self.asked = false;
+                self.is_waiting = false;
             }
-            (Reply::Empty, Script::Get { .. }) => self.asked = false,
-            (Reply::Cancelled, Script::Put { .. }) => self.asked = false,
-            (Reply::Joined { .. } | Reply::Count { .. } | Reply::Size { .. }, _) => self.leave(),
+            (Reply::Empty, Script::Get { .. }) => self.is_waiting = false,
+            (Reply::Cancelled, Script::Put { .. }) => self.is_waiting = false,
+            (Reply::Joined { .. } | Reply::Count { .. } | Reply::Size { .. }, _) => {
+                self.disconnect()
+            }
             _ => {}
         }
         Ok(())
     }
 }
 
-fn session(name: u64, hello: &Hello) -> Session {
+fn new_session(name: u64, hello: &Hello) -> Session {
     // Short writes: more of them.
-    Session::new(Key(name), hello.clone(), 400).unwrap()
+    Session::new(ClientKey(name), hello.clone(), 400).unwrap()
 }
 
 fn put(session: &mut Session, lines: &[String]) {
     let whole: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    if whole.len() <= session.room() {
+    if whole.len() <= session.max_put_bytes() {
         return session.put(lines.len() as u64, whole.into_bytes());
     }
     for line in lines {
@@ -244,13 +260,13 @@ fn put(session: &mut Session, lines: &[String]) {
 }
 
 /// Does something with what is held.
-fn deal(
+fn dispose_items(
     session: &mut Session,
     gently: bool,
-    (held, trying): (&mut Vec<Run>, &mut VecDeque<Run>),
+    (held, trying): (&mut Vec<Batch>, &mut VecDeque<Batch>),
     said: &mut Vec<String>,
-    dice: &mut Dice,
-    ledger: &mut Ledger,
+    dice: &mut SimRng,
+    ledger: &mut SimModel,
 ) {
     while !held.is_empty() && !dice.one_in(3) {
         let at = usize::try_from(dice.below(held.len() as u64)).unwrap();
@@ -259,37 +275,42 @@ fn deal(
         if run.count() == 0 {
             held.remove(at);
         }
-        let which = part.which();
+        let which = part.batch_ref();
         match dice.below(9) {
             8 if which.count == 1 => {
-                let attempt = format!("{} {}", part.first, part.attempt + 1);
-                session.ask("attempt", Some(&attempt));
+                let attempt = format!("{} {}", part.first_id, part.attempt + 1);
+                session.query("attempt", Some(&attempt));
                 trying.push_back(part);
             }
             0 if !gently => {
-                ledger.repeats = true;
-                session.say(Said::About { verb: "back", which });
+                ledger.may_redeliver = true;
+                session.add_disposition(Disposition::DoneOrRequeued { verb: "back", which });
             }
             1 if !gently => fail(session, which),
             _ => {
-                for (_, item) in part.items() {
-                    ledger.said_done(&text(item));
-                    said.push(text(item));
+                for (_, item) in part.iter_with_ids() {
+                    ledger.record_done_sent(&item_text(item));
+                    said.push(item_text(item));
                 }
-                session.say(Said::About { verb: "done", which });
+                session.add_disposition(Disposition::DoneOrRequeued { verb: "done", which });
             }
         }
     }
 }
 
-fn fail(session: &mut Session, which: Which) {
-    for id in which.first..which.first + which.count {
+fn fail(session: &mut Session, which: BatchRef) {
+    for id in which.first_id..which.first_id + which.count {
         let attempt = which.attempt.unwrap_or(1);
-        session.say(Said::Failed { id, attempt, tries: 1, why: "odd".to_owned() });
+        session.add_disposition(Disposition::Failed {
+            id,
+            attempt,
+            tries: 1,
+            why: "odd".to_owned(),
+        });
     }
 }
 
 /// Comes as this.
 pub(super) fn hello(name: u64, role: Role) -> Hello {
-    Hello { pid: 1, mailbox: Some(Key(name)), ..Hello::new(role) }
+    Hello { pid: 1, mailbox: Some(ClientKey(name)), ..Hello::new(role) }
 }

@@ -8,19 +8,19 @@ use crate::journal::Store;
 
 /// The files of one queue. Clones are the same disk.
 #[derive(Clone, Default)]
-pub(super) struct Disk(Rc<RefCell<State>>);
+pub(super) struct Disk(Rc<RefCell<DiskState>>);
 
 #[derive(Default)]
-struct State {
+struct DiskState {
     journal: Vec<u8>,
     /// So much of it survives the machine.
     synced: usize,
     /// The process that writes is killed when it has written so many bytes more.
-    dies_after: Option<usize>,
+    kill_after: Option<usize>,
     /// It has been.
-    dead: bool,
+    is_killed: bool,
     /// There is room for so many bytes more.
-    room: Option<usize>,
+    free_bytes: Option<usize>,
     /// So many bytes behind the end of the journal are the journal's, whatever room there is.
     reserved: usize,
 }
@@ -34,18 +34,18 @@ impl Disk {
     /// Whoever writes next is killed after so many bytes.
     pub(super) fn kill_after(&self, bytes: Option<usize>) {
         let mut state = self.0.borrow_mut();
-        state.dies_after = bytes;
-        state.dead = false;
+        state.kill_after = bytes;
+        state.is_killed = false;
     }
 
     /// Whether it has been killed.
     pub(super) fn has_killed(&self) -> bool {
-        self.0.borrow().dead
+        self.0.borrow().is_killed
     }
 
     /// There is room for so many bytes more; none for any number.
-    pub(super) fn limit(&self, room: Option<usize>) {
-        self.0.borrow_mut().room = room;
+    pub(super) fn set_free_bytes(&self, room: Option<usize>) {
+        self.0.borrow_mut().free_bytes = room;
     }
 
     /// The machine goes down: what is not on the disk is lost, all but the first part of it.
@@ -58,15 +58,15 @@ impl Disk {
     }
 }
 
-impl State {
+impl DiskState {
     /// How much of so many bytes can be written, and why no more.
     fn write(&mut self, bytes: usize) -> (usize, io::Result<()>) {
-        if self.dead {
+        if self.is_killed {
             return (0, Err(io::Error::other("dead")));
         }
-        if let Some(left) = &mut self.dies_after {
+        if let Some(left) = &mut self.kill_after {
             if *left < bytes {
-                self.dead = true;
+                self.is_killed = true;
                 return (*left, Err(io::Error::other("killed")));
             }
             *left -= bytes;
@@ -74,7 +74,7 @@ impl State {
         let of_reserve = bytes.min(self.reserved);
         self.reserved -= of_reserve;
         let bytes = bytes - of_reserve;
-        if let Some(room) = &mut self.room {
+        if let Some(room) = &mut self.free_bytes {
             if *room < bytes {
                 return (of_reserve + *room, Err(io::ErrorKind::StorageFull.into()));
             }
@@ -92,14 +92,14 @@ impl Store for Disk {
         result
     }
 
-    fn cut(&mut self, length: u64) -> io::Result<()> {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
         state.write(0).1?;
         let length = usize::try_from(length).unwrap();
         state.journal.truncate(length);
         state.synced = state.synced.min(length);
         let reserved = std::mem::take(&mut state.reserved);
-        state.room = state.room.map(|room| room + reserved);
+        state.free_bytes = state.free_bytes.map(|room| room + reserved);
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Store for Disk {
         state.write(0).1?;
         let end = state.journal.len() + state.reserved;
         let more = usize::try_from(length).unwrap().saturating_sub(end);
-        match &mut state.room {
+        match &mut state.free_bytes {
             Some(room) if *room < more => return Err(io::ErrorKind::StorageFull.into()),
             Some(room) => *room -= more,
             None => {}
@@ -133,7 +133,7 @@ impl Store for Disk {
             return Err(error);
         }
         let freed = state.journal.len() + reserved;
-        state.room = state.room.map(|room| room + freed);
+        state.free_bytes = state.free_bytes.map(|room| room + freed);
         state.journal = bytes.to_vec();
         state.synced = bytes.len();
         Ok(())

@@ -19,20 +19,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use world::World;
+use world::Simulation;
 
 /// How many seeds every test run tries.
-const SHARE: u64 = 600;
+const DEFAULT_SEEDS: u64 = 600;
 
 /// Seeds that have found something wrong, when it was: they are tried first. (What others found before
 /// the simulation was as it is now has a test of its own.)
 ///
 /// * 33990: a journal that was rewritten between an acceptance and its answer forgot where the first of
 ///   two pieces was.
-const FOUND: [u64; 1] = [33990];
+const REGRESSION_SEEDS: [u64; 1] = [33990];
 
-fn run(seed: u64, tells: bool) -> Result<(), String> {
-    let run = || World::new(seed, tells).run();
+fn run_seed(seed: u64, tells: bool) -> Result<(), String> {
+    let run = || Simulation::new(seed, tells).run();
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -40,7 +40,7 @@ fn run(seed: u64, tells: bool) -> Result<(), String> {
     })
 }
 
-fn run_all(seeds: std::ops::Range<u64>) {
+fn run_seeds(seeds: std::ops::Range<u64>) {
     let next = AtomicU64::new(seeds.start);
     let work = || {
         loop {
@@ -48,7 +48,7 @@ fn run_all(seeds: std::ops::Range<u64>) {
             if seed >= seeds.end {
                 return;
             }
-            if let Err(why) = run(seed, false) {
+            if let Err(why) = run_seed(seed, false) {
                 panic!("QDEMO_SIM_SEED={seed}: {why}");
             }
         }
@@ -64,24 +64,24 @@ fn run_all(seeds: std::ops::Range<u64>) {
     });
 }
 
-fn asked(name: &str) -> Option<String> {
+fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 #[test]
 fn whoever_dies_whenever_nothing_accepted_is_lost_and_everybody_comes_home() {
-    if let Some(seed) = asked("QDEMO_SIM_SEED") {
+    if let Some(seed) = env_var("QDEMO_SIM_SEED") {
         let seed = seed.parse().expect("QDEMO_SIM_SEED is a number");
-        return run(seed, true).unwrap();
+        return run_seed(seed, true).unwrap();
     }
-    for seed in FOUND {
-        run(seed, false).unwrap_or_else(|why| panic!("QDEMO_SIM_SEED={seed}: {why}"));
+    for seed in REGRESSION_SEEDS {
+        run_seed(seed, false).unwrap_or_else(|why| panic!("QDEMO_SIM_SEED={seed}: {why}"));
     }
-    let seeds = asked("QDEMO_SIM_SEEDS");
+    let seeds = env_var("QDEMO_SIM_SEEDS");
     let (from, to) = match seeds.as_deref().map(|seeds| seeds.split_once("..")) {
-        None => (0, SHARE),
+        None => (0, DEFAULT_SEEDS),
         Some(Some((from, to))) => (from.parse().expect("FROM"), to.parse().expect("TO")),
         Some(None) => panic!("QDEMO_SIM_SEEDS is FROM..TO"),
     };
-    run_all(from..to);
+    run_seeds(from..to);
 }

@@ -6,161 +6,179 @@ use std::io;
 use std::rc::Rc;
 
 use super::disk::Disk;
-use crate::clock::{Moment, Stamp};
-use crate::journal::Fact;
-use crate::keeper::daemon::Desk;
-use crate::keeper::persistence::Notes;
-use crate::keeper::{Event, Host, Keeper, Watch};
+use crate::clock::{BootQualifiedBirth, ProcessBirth};
+use crate::journal::Record;
+use crate::keeper::daemon::DurableHost;
+use crate::keeper::persistence::Persistence;
+use crate::keeper::{Event, Host, Keeper, Observer};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
 /// A named pipe: one end writes, the other reads, as long as both live.
 #[derive(Default)]
-pub(super) struct Pipe {
+pub(super) struct SimPipe {
     pub(super) bytes: Vec<u8>,
     /// Nobody reads it any more.
-    pub(super) dead: bool,
+    pub(super) is_closed: bool,
 }
 
 /// How much a pipe holds. Small, so that it is full often.
-pub(super) const CAPACITY: usize = 1500;
+pub(super) const PIPE_CAPACITY: usize = 1500;
 
 /// Each end has it open.
-pub(super) type Open = Rc<RefCell<Pipe>>;
+pub(super) type SharedPipe = Rc<RefCell<SimPipe>>;
 
 /// Mailboxes by name: they are in the directory, whoever keeps the queue.
-pub(super) type Mailboxes = Rc<RefCell<BTreeMap<String, Open>>>;
+pub(super) type Mailboxes = Rc<RefCell<BTreeMap<String, SharedPipe>>>;
 
 /// A client's mailbox, as the keeper has it open.
-struct Slot {
+struct SimMailbox {
     name: String,
-    pipe: Open,
-    waits: bool,
+    pipe: SharedPipe,
+    awaits_resume: bool,
     unsent: Vec<u8>,
-    agreed: usize,
+    committed_bytes: usize,
 }
 
 /// The world of a keeper.
-pub(super) struct Office {
-    pub(super) notes: Notes<Disk>,
+pub(super) struct SimHost {
+    pub(super) persistence: Persistence<Disk>,
     mailboxes: Mailboxes,
     disk: Disk,
-    slots: BTreeMap<ClientId, Slot>,
-    leaving: Vec<ClientId>,
+    open_mailboxes: BTreeMap<ClientId, SimMailbox>,
+    closing: Vec<ClientId>,
     /// The keeper is killed when it has sent so many bytes more.
-    pub(super) dies_after: Option<usize>,
+    pub(super) kill_after: Option<usize>,
 }
 
-impl Office {
-    pub(super) fn new(notes: Notes<Disk>, mailboxes: Mailboxes, disk: Disk) -> Self {
+impl SimHost {
+    pub(super) fn new(notes: Persistence<Disk>, mailboxes: Mailboxes, disk: Disk) -> Self {
         let (slots, leaving) = (BTreeMap::new(), Vec::new());
-        Self { notes, mailboxes, disk, slots, leaving, dies_after: None }
+        Self {
+            persistence: notes,
+            mailboxes,
+            disk,
+            open_mailboxes: slots,
+            closing: leaving,
+            kill_after: None,
+        }
     }
 
     /// Whether the keeper has been killed in the middle of something.
-    pub(super) fn is_dead(&self) -> bool {
-        self.disk.has_killed() || self.dies_after == Some(0)
+    pub(super) fn is_killed(&self) -> bool {
+        self.disk.has_killed() || self.kill_after == Some(0)
     }
 
     /// Clients that are gone.
-    pub(super) fn dead(&self) -> Vec<ClientId> {
-        let gone = |slot: &Slot| slot.pipe.borrow().dead;
-        self.slots.iter().filter(|(_, slot)| gone(slot)).map(|(client, _)| *client).collect()
+    pub(super) fn dead_clients(&self) -> Vec<ClientId> {
+        let gone = |slot: &SimMailbox| slot.pipe.borrow().is_closed;
+        self.open_mailboxes
+            .iter()
+            .filter(|(_, slot)| gone(slot))
+            .map(|(client, _)| *client)
+            .collect()
     }
 
-    pub(super) fn bury(&mut self, client: ClientId) {
-        if let Some(slot) = self.slots.remove(&client) {
+    pub(super) fn remove_client(&mut self, client: ClientId) {
+        if let Some(slot) = self.open_mailboxes.remove(&client) {
             self.mailboxes.borrow_mut().remove(&slot.name);
         }
     }
 
-    pub(super) fn is_quiet(&self) -> bool {
-        self.slots.is_empty()
+    pub(super) fn has_no_clients(&self) -> bool {
+        self.open_mailboxes.is_empty()
     }
 
-    fn slot(&self, mailbox: &str, waits: bool) -> Option<Slot> {
+    fn find_mailbox(&self, mailbox: &str, waits: bool) -> Option<SimMailbox> {
         let pipe = self.mailboxes.borrow().get(mailbox).cloned()?;
-        let dead = pipe.borrow().dead;
+        let dead = pipe.borrow().is_closed;
         let name = mailbox.to_owned();
-        (!dead).then(|| Slot { name, pipe, waits, unsent: Vec::new(), agreed: 0 })
+        (!dead).then(|| SimMailbox {
+            name,
+            pipe,
+            awaits_resume: waits,
+            unsent: Vec::new(),
+            committed_bytes: 0,
+        })
     }
 }
 
-impl Host for Office {
-    fn open(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
-        let slot = self.slot(mailbox, false).ok_or(io::ErrorKind::NotFound)?;
-        self.slots.insert(client, slot);
+impl Host for SimHost {
+    fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
+        let slot = self.find_mailbox(mailbox, false).ok_or(io::ErrorKind::NotFound)?;
+        self.open_mailboxes.insert(client, slot);
         Ok(())
     }
 
-    fn find(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
-        let slot = self.slot(mailbox, true);
+    fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
+        let slot = self.find_mailbox(mailbox, true);
         let found = slot.is_some();
-        self.slots.extend(slot.map(|slot| (client, slot)));
+        self.open_mailboxes.extend(slot.map(|slot| (client, slot)));
         Ok(found)
     }
 
-    fn resume(&mut self, client: ClientId) {
-        if let Some(slot) = self.slots.get_mut(&client) {
-            slot.waits = false;
+    fn resume_mailbox(&mut self, client: ClientId) {
+        if let Some(slot) = self.open_mailboxes.get_mut(&client) {
+            slot.awaits_resume = false;
         }
     }
 
-    fn turn_away(&mut self, _: &str, _: &[u8]) {}
+    fn reject_connection(&mut self, _: &str, _: &[u8]) {}
 
-    fn mail(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        let slot = self.slots.get_mut(&client).filter(|slot| !slot.waits)?;
+    fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
+        let slot = self.open_mailboxes.get_mut(&client).filter(|slot| !slot.awaits_resume)?;
         Some(&mut slot.unsent)
     }
 
-    fn is_gone(&self, client: ClientId) -> bool {
-        self.slots.get(&client).is_some_and(|slot| slot.pipe.borrow().dead)
+    fn is_client_dead(&self, client: ClientId) -> bool {
+        self.open_mailboxes.get(&client).is_some_and(|slot| slot.pipe.borrow().is_closed)
     }
 
-    fn close(&mut self, client: ClientId) {
-        self.leaving.push(client);
+    fn close_mailbox(&mut self, client: ClientId) {
+        self.closing.push(client);
     }
 
-    fn end(&mut self) -> io::Result<Stamp> {
-        Ok(self.notes.end_at(Moment::made_up(Stamp::new(100, 1))))
+    fn record_end(&mut self) -> io::Result<ProcessBirth> {
+        Ok(self.persistence.record_end_at(BootQualifiedBirth::for_test(ProcessBirth::new(100, 1))))
     }
 
-    fn event(&mut self, _: Event<'_>) {}
+    fn on_event(&mut self, _: Event<'_>) {}
 
-    fn record(&mut self, fact: &Fact<'_>) {
-        self.notes.record(fact);
+    fn append_record(&mut self, fact: &Record<'_>) {
+        self.persistence.append_record(fact);
     }
 }
 
-impl Desk for Office {
+impl DurableHost for SimHost {
     fn commit(&mut self, keeper: &Keeper) -> io::Result<()> {
-        self.notes.commit(keeper)
+        self.persistence.commit(keeper)
     }
 
     fn flush(&mut self) {
-        for slot in self.slots.values_mut() {
-            slot.agreed = slot.unsent.len();
+        for slot in self.open_mailboxes.values_mut() {
+            slot.committed_bytes = slot.unsent.len();
             let mut pipe = slot.pipe.borrow_mut();
-            if pipe.dead {
+            if pipe.is_closed {
                 continue;
             }
-            let mut length = slot.agreed.min(CAPACITY.saturating_sub(pipe.bytes.len()));
+            let mut length =
+                slot.committed_bytes.min(PIPE_CAPACITY.saturating_sub(pipe.bytes.len()));
             if self.disk.has_killed() {
                 length = 0;
             }
-            if let Some(left) = &mut self.dies_after {
+            if let Some(left) = &mut self.kill_after {
                 length = length.min(*left);
                 *left -= length;
             }
             pipe.bytes.extend(slot.unsent.drain(..length));
-            slot.agreed -= length;
+            slot.committed_bytes -= length;
         }
-        if self.is_dead() {
+        if self.is_killed() {
             return;
         }
         let mut mailboxes = self.mailboxes.borrow_mut();
-        let slots = &mut self.slots;
-        self.leaving.retain(|client| {
+        let slots = &mut self.open_mailboxes;
+        self.closing.retain(|client| {
             let unsent = slots.get(client).is_some_and(|slot| !slot.unsent.is_empty());
             if !unsent && let Some(slot) = slots.remove(client) {
                 mailboxes.remove(&slot.name);
@@ -169,9 +187,9 @@ impl Desk for Office {
         });
     }
 
-    fn say_instead(&mut self, reply: &Reply) {
-        for slot in self.slots.values_mut().filter(|slot| !slot.waits) {
-            slot.unsent.truncate(slot.agreed);
+    fn replace_uncommitted(&mut self, reply: &Reply) {
+        for slot in self.open_mailboxes.values_mut().filter(|slot| !slot.awaits_resume) {
+            slot.unsent.truncate(slot.committed_bytes);
             reply.write(&mut slot.unsent);
         }
     }

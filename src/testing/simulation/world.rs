@@ -6,24 +6,24 @@ use std::rc::Rc;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-use super::actor::{Actor, Script, hello};
+use super::actor::{Script, SimClient, hello};
 use super::disk::Disk;
-use super::ledger::Ledger;
-use super::pipes::{CAPACITY, Mailboxes, Office, Open, Pipe};
-use crate::clock::{Epoch, Stamp};
+use super::ledger::SimModel;
+use super::pipes::{Mailboxes, PIPE_CAPACITY, SharedPipe, SimHost, SimPipe};
+use crate::clock::{Epoch, ProcessBirth};
 use crate::journal::Journal;
 use crate::keeper::daemon;
-use crate::keeper::persistence::{Left, Memory, Notes, Past};
-use crate::keeper::{Keeper, Plan};
+use crate::keeper::persistence::{JournalRecovery, PersistedState, Persistence, RecoveredQueue};
+use crate::keeper::{Keeper, KeeperConfig};
 use crate::role::Role;
 
 /// After so many steps without a fault everybody must be home.
-const ENOUGH: u32 = 30_000;
+const MAX_DRAIN_STEPS: u32 = 30_000;
 
 /// Chance.
-pub(super) struct Dice(Xoshiro256PlusPlus);
+pub(super) struct SimRng(Xoshiro256PlusPlus);
 
-impl Dice {
+impl SimRng {
     /// Something below `n`, which is not 0.
     pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0.random_range(0..n)
@@ -41,8 +41,8 @@ struct Faults {
     disk_fills: bool,
     power_fails: bool,
     /// Consumers are up to all sorts of things.
-    roughly: bool,
-    lease: bool,
+    has_rough_consumers: bool,
+    has_leases: bool,
     /// The keeper is stopped for a while, and clients give up waiting for it.
     keeper_stops: bool,
     /// Somebody sets the wall's clock.
@@ -50,44 +50,44 @@ struct Faults {
 }
 
 /// A keeper that lives.
-struct Life {
+struct RunningKeeper {
     keeper: Keeper,
-    office: Office,
+    host: SimHost,
     inbox: Vec<u8>,
     /// By which time it counts.
     epoch: Epoch,
 }
 
 /// Everything.
-pub(super) struct World {
-    dice: Dice,
+pub(super) struct Simulation {
+    rng: SimRng,
     faults: Faults,
     disk: Disk,
     mailboxes: Mailboxes,
-    life: Option<Life>,
+    running_keeper: Option<RunningKeeper>,
     /// How many keepers there have been.
     generation: u64,
-    actors: Vec<Actor>,
-    names: u64,
-    ledger: Ledger,
+    clients: Vec<SimClient>,
+    last_key: u64,
+    model: SimModel,
     /// The machine's boot clock.
     now: u64,
     /// The wall's clock.
     wall: u64,
     /// The keeper is stopped for so many steps.
-    stopped: u64,
+    stopped_steps: u64,
     /// How many of a hundred steps are the keeper's.
-    diligence: u64,
+    keeper_percent: u64,
     /// One in so many steps is a misfortune.
-    calm: u64,
-    tells: bool,
+    steps_per_fault: u64,
+    is_verbose: bool,
     /// Nothing goes wrong any more.
-    settled: bool,
+    is_fault_free: bool,
 }
 
-impl World {
+impl Simulation {
     pub(super) fn new(seed: u64, tells: bool) -> Self {
-        let mut dice = Dice(Xoshiro256PlusPlus::seed_from_u64(seed));
+        let mut dice = SimRng(Xoshiro256PlusPlus::seed_from_u64(seed));
         let diligence = 3 + dice.below(38);
         let calm = [15, 40, 100, 300][dice.below(4) as usize];
         let power_fails = dice.one_in(4);
@@ -96,163 +96,180 @@ impl World {
             clients_die: dice.one_in(2),
             disk_fills: dice.one_in(4),
             power_fails,
-            roughly: dice.one_in(3),
-            lease: dice.one_in(6),
+            has_rough_consumers: dice.one_in(3),
+            has_leases: dice.one_in(6),
             keeper_stops: dice.one_in(4),
             clock_jumps: dice.one_in(3),
         };
         let mut world = Self {
-            dice,
-            ledger: Ledger::default(),
+            rng: dice,
+            model: SimModel::default(),
             disk: Disk::default(),
             mailboxes: Mailboxes::default(),
-            life: None,
+            running_keeper: None,
             generation: 0,
-            actors: Vec::new(),
-            names: 0,
+            clients: Vec::new(),
+            last_key: 0,
             now: 1_000,
             wall: 1_000_000,
-            stopped: 0,
-            diligence,
-            calm,
-            tells,
-            settled: false,
+            stopped_steps: 0,
+            keeper_percent: diligence,
+            steps_per_fault: calm,
+            is_verbose: tells,
+            is_fault_free: false,
             faults,
         };
-        world.ledger.repeats = world.faults.clients_die
+        world.model.may_redeliver = world.faults.clients_die
             || world.faults.power_fails
             || world.faults.keeper_stops
-            || world.faults.lease
-            || world.faults.roughly;
-        world.ledger.leases_hold = world.faults.lease
-            && !(world.faults.clients_die || world.faults.power_fails || world.faults.roughly)
+            || world.faults.has_leases
+            || world.faults.has_rough_consumers;
+        world.model.has_exclusive_leases = world.faults.has_leases
+            && !(world.faults.clients_die
+                || world.faults.power_fails
+                || world.faults.has_rough_consumers)
             && !(world.faults.keeper_stops || world.faults.disk_fills);
         let keepers_live = !world.faults.keeper_dies && !world.faults.disk_fills;
-        world.ledger.nothing_returns = !world.ledger.repeats && keepers_live;
-        world.people();
+        world.model.has_no_requeues = !world.model.may_redeliver && keepers_live;
+        world.add_initial_clients();
         world
     }
 
     /// Who is there at first.
-    fn people(&mut self) {
-        let capacity = [None, Some(0), Some(1), Some(3), Some(10)][self.dice.below(5) as usize];
-        for _ in 0..=self.dice.below(3) {
-            let (role, keep_open) = match self.dice.below(4) {
+    fn add_initial_clients(&mut self) {
+        let capacity = [None, Some(0), Some(1), Some(3), Some(10)][self.rng.below(5) as usize];
+        for _ in 0..=self.rng.below(3) {
+            let (role, keep_open) = match self.rng.below(4) {
                 0 => (Role::Visitor, false),
                 1 => (Role::Producer, true),
                 _ => (Role::Producer, false),
             };
-            let patient = role != Role::Visitor || self.dice.one_in(2);
-            let left = 1 + self.dice.below(20);
-            let script = Script::Put { left, patient, sent: Vec::new(), answered: 0 };
-            let hello = hello(self.names + 1, role);
+            let patient = role != Role::Visitor || self.rng.one_in(2);
+            let left = 1 + self.rng.below(20);
+            let script = Script::Put {
+                remaining: left,
+                waits_for_room: patient,
+                sent: Vec::new(),
+                answered: 0,
+            };
+            let hello = hello(self.last_key + 1, role);
             let sync = self.faults.power_fails;
-            self.add(crate::wire::Hello { capacity, keep_open, sync, ..hello }, script);
+            self.add_client(crate::wire::Hello { capacity, keep_open, sync, ..hello }, script);
         }
-        for _ in 0..=self.dice.below(3) {
-            self.consumer();
+        for _ in 0..=self.rng.below(3) {
+            self.add_consumer();
         }
-        if self.dice.one_in(4) {
-            let hello = hello(self.names + 1, Role::Visitor);
-            self.add(hello, Script::Join);
+        if self.rng.one_in(4) {
+            let hello = hello(self.last_key + 1, Role::Visitor);
+            self.add_client(hello, Script::Join);
         }
-        if self.faults.roughly {
-            self.ask("retry", Some("0"));
+        if self.faults.has_rough_consumers {
+            self.add_query("retry", Some("0"));
         }
     }
 
-    fn consumer(&mut self) {
-        let lease = self.faults.lease.then(|| 5_000 + self.dice.below(20_000));
-        let hello = hello(self.names + 1, Role::Consumer);
-        let runs = if self.dice.one_in(3) && !self.settled { 1 + self.dice.below(4) } else { 9999 };
-        let gently = !self.faults.roughly;
+    fn add_consumer(&mut self) {
+        let lease = self.faults.has_leases.then(|| 5_000 + self.rng.below(20_000));
+        let hello = hello(self.last_key + 1, Role::Consumer);
+        let runs =
+            if self.rng.one_in(3) && !self.is_fault_free { 1 + self.rng.below(4) } else { 9999 };
+        let gently = !self.faults.has_rough_consumers;
         let (held, trying, said, before) = Default::default();
-        let script = Script::Get { runs, gently, held, trying, said, before };
-        self.add(crate::wire::Hello { lease, max_attempts: 0, ..hello }, script);
+        let script = Script::Get {
+            batches_left: runs,
+            always_done: gently,
+            in_flight: held,
+            attempting: trying,
+            done_sent: said,
+            done_before_get: before,
+        };
+        self.add_client(crate::wire::Hello { lease, max_attempts: 0, ..hello }, script);
     }
 
-    fn ask(&mut self, verb: &'static str, what: Option<&'static str>) {
-        let hello = hello(self.names + 1, Role::Visitor);
-        self.add(hello, Script::Ask { verb, what });
+    fn add_query(&mut self, verb: &'static str, what: Option<&'static str>) {
+        let hello = hello(self.last_key + 1, Role::Visitor);
+        self.add_client(hello, Script::Ask { verb, argument: what });
     }
 
-    fn add(&mut self, hello: crate::wire::Hello, script: Script) {
-        self.names += 1;
+    fn add_client(&mut self, hello: crate::wire::Hello, script: Script) {
+        self.last_key += 1;
         // All of these count as there before the end, which is at tick 100: some are of another PID
         // namespace, or of none that is known, and were made in the same tick.
-        let namespace = self.dice.below(4);
-        let born = match self.dice.below(3) {
-            0 => Stamp::default(),
-            1 => Stamp::new(99, 7).in_namespace(namespace),
-            _ if namespace == 1 => Stamp::new(100, 1),
-            _ => Stamp::new(100, 7).in_namespace(namespace),
+        let namespace = self.rng.below(4);
+        let born = match self.rng.below(3) {
+            0 => ProcessBirth::default(),
+            1 => ProcessBirth::new(99, 7).in_namespace(namespace),
+            _ if namespace == 1 => ProcessBirth::new(100, 1),
+            _ => ProcessBirth::new(100, 7).in_namespace(namespace),
         };
-        let hello = crate::wire::Hello { born, ..hello };
-        let actor = Actor::new(self.names, hello, Open::default(), script);
+        let hello = crate::wire::Hello { birth: born, ..hello };
+        let actor = SimClient::new(self.last_key, hello, SharedPipe::default(), script);
         self.mailboxes.borrow_mut().insert(actor.mailbox_name(), Rc::clone(&actor.mailbox));
-        self.actors.push(actor);
+        self.clients.push(actor);
     }
 
     /// All of it.
     pub(super) fn run(mut self) -> Result<(), String> {
-        for _ in 0..500 + self.dice.below(1500) {
+        for _ in 0..500 + self.rng.below(1500) {
             self.step()?;
         }
-        self.settle()
+        self.finish_without_faults()
     }
 
-    fn tell(&self, what: impl FnOnce() -> String) {
-        if self.tells {
+    fn log(&self, what: impl FnOnce() -> String) {
+        if self.is_verbose {
             eprintln!("{:>6} {}", self.now, what());
         }
     }
 
     /// Time goes on.
-    fn pass(&mut self) {
-        let time = self.dice.below(50);
+    fn advance_time(&mut self) {
+        let time = self.rng.below(50);
         self.now += time;
         self.wall = self.wall.saturating_add(time);
     }
 
     fn step(&mut self) -> Result<(), String> {
-        self.pass();
-        if self.dice.one_in(self.calm) {
-            return self.misfortune();
+        self.advance_time();
+        if self.rng.one_in(self.steps_per_fault) {
+            return self.inject_fault();
         }
-        match self.dice.below(100) < self.diligence {
-            true => self.keeper(),
-            false => self.somebody(),
+        match self.rng.below(100) < self.keeper_percent {
+            true => self.step_keeper(),
+            false => self.step_random_client(),
         }
     }
 
-    fn misfortune(&mut self) -> Result<(), String> {
-        let somebody = match self.actors.len() as u64 {
+    fn inject_fault(&mut self) -> Result<(), String> {
+        let somebody = match self.clients.len() as u64 {
             0 => return Ok(()),
-            count => self.dice.below(count) as usize,
+            count => self.rng.below(count) as usize,
         };
-        match self.dice.below(11) {
+        match self.rng.below(11) {
             0 | 1 if self.faults.keeper_dies => self.kill_keeper(),
-            2 if self.faults.clients_die => self.kill(somebody),
-            3 if self.faults.clients_die && self.actors.len() < 8 => self.consumer(),
+            2 if self.faults.clients_die => self.kill_client(somebody),
+            3 if self.faults.clients_die && self.clients.len() < 8 => self.add_consumer(),
             4 | 5 => {
-                let stopped = self.actors[somebody].stopped;
-                self.actors[somebody].stopped = !stopped && self.dice.one_in(4);
+                let stopped = self.clients[somebody].is_stopped;
+                self.clients[somebody].is_stopped = !stopped && self.rng.one_in(4);
             }
             6 if self.faults.disk_fills => {
-                let room = self.dice.below(300) as usize;
-                let room = (!self.dice.one_in(2)).then_some(room);
-                self.tell(|| format!("the disk has room for {room:?}"));
-                self.disk.limit(room);
+                let room = self.rng.below(300) as usize;
+                let room = (!self.rng.one_in(2)).then_some(room);
+                self.log(|| format!("the disk has room for {room:?}"));
+                self.disk.set_free_bytes(room);
             }
-            7 if self.faults.power_fails && self.dice.one_in(3) => self.lose_power(),
+            7 if self.faults.power_fails && self.rng.one_in(3) => self.lose_power(),
             8 if self.faults.keeper_stops => {
-                self.stopped = self.dice.below(100);
-                self.tell(|| format!("the keeper is stopped for {} steps", self.stopped));
+                self.stopped_steps = self.rng.below(100);
+                self.log(|| format!("the keeper is stopped for {} steps", self.stopped_steps));
             }
-            9 if self.faults.keeper_stops && self.stopped > 0 => self.give_up(somebody),
+            9 if self.faults.keeper_stops && self.stopped_steps > 0 => {
+                self.abandon_keeper(somebody)
+            }
             10 if self.faults.clock_jumps => {
-                self.wall = self.dice.below(10_000_000);
-                self.tell(|| format!("the wall's clock is set to {}", self.wall));
+                self.wall = self.rng.below(10_000_000);
+                self.log(|| format!("the wall's clock is set to {}", self.wall));
             }
             _ => {}
         }
@@ -261,152 +278,157 @@ impl World {
 
     /// At once, or when it has written or sent so many bytes more.
     fn kill_keeper(&mut self) {
-        let (how, bytes) = (self.dice.below(3), self.dice.below(300) as usize);
-        match (&mut self.life, how) {
+        let (how, bytes) = (self.rng.below(3), self.rng.below(300) as usize);
+        match (&mut self.running_keeper, how) {
             (Some(_), 0) => self.disk.kill_after(Some(bytes)),
-            (Some(life), 1) => life.office.dies_after = Some(bytes),
+            (Some(life), 1) => life.host.kill_after = Some(bytes),
             _ => {
-                self.tell(|| "the keeper is killed".to_owned());
+                self.log(|| "the keeper is killed".to_owned());
                 self.disk.kill_after(None);
-                self.life = None;
+                self.running_keeper = None;
             }
         }
     }
 
-    fn kill(&mut self, at: usize) {
-        let actor = self.actors.swap_remove(at);
-        self.tell(|| format!("{} is killed", actor.name));
-        actor.mailbox.borrow_mut().dead = true;
+    fn kill_client(&mut self, at: usize) {
+        let actor = self.clients.swap_remove(at);
+        self.log(|| format!("{} is killed", actor.key));
+        actor.mailbox.borrow_mut().is_closed = true;
     }
 
     /// This client's patience with the keeper is over: it says so, and leaves without an answer.
-    fn give_up(&mut self, at: usize) {
-        let mut actor = self.actors.swap_remove(at);
-        self.tell(|| format!("{} gives up", actor.name));
+    fn abandon_keeper(&mut self, at: usize) {
+        let mut actor = self.clients.swap_remove(at);
+        self.log(|| format!("{} gives up", actor.key));
         actor.session.cancel();
-        actor.session.ask("bye", None);
-        actor.session.close_write();
-        self.actors.push(actor);
-        let at = self.actors.len() - 1;
+        actor.session.query("bye", None);
+        actor.session.finish_write();
+        self.clients.push(actor);
+        let at = self.clients.len() - 1;
         for _ in 0..3 {
             self.write(at);
         }
-        self.kill(at);
+        self.kill_client(at);
     }
 
     /// The machine goes down, and everybody with it.
     fn lose_power(&mut self) {
-        self.tell(|| "power fails".to_owned());
+        self.log(|| "power fails".to_owned());
         self.disk.kill_after(None);
-        self.life = None;
-        while !self.actors.is_empty() {
-            self.kill(0);
+        self.running_keeper = None;
+        while !self.clients.is_empty() {
+            self.kill_client(0);
         }
         self.mailboxes.borrow_mut().clear();
-        let dice = &mut self.dice;
+        let dice = &mut self.rng;
         self.disk.lose_power(|loose| dice.below(loose as u64 + 1) as usize);
-        self.people();
+        self.add_initial_clients();
     }
 
     /// The keeper does a turn of its loop, or dies in the middle of it.
-    fn keeper(&mut self) -> Result<(), String> {
-        if self.stopped > 0 {
-            self.stopped -= 1;
+    fn step_keeper(&mut self) -> Result<(), String> {
+        if self.stopped_steps > 0 {
+            self.stopped_steps -= 1;
             return Ok(());
         }
-        let Some(life) = &mut self.life else {
+        let Some(life) = &mut self.running_keeper else {
             return Ok(());
         };
-        let now = life.epoch.at(self.now);
-        let dead = life.office.dead();
-        let most =
-            if dead.is_empty() { 1 + self.dice.below(CAPACITY as u64) as usize } else { CAPACITY };
+        let now = life.epoch.at_boot_time(self.now);
+        let dead = life.host.dead_clients();
+        let most = if dead.is_empty() {
+            1 + self.rng.below(PIPE_CAPACITY as u64) as usize
+        } else {
+            PIPE_CAPACITY
+        };
         let bytes: Vec<u8> = life.inbox.drain(..most.min(life.inbox.len())).collect();
         let came = !bytes.is_empty() || !dead.is_empty();
-        life.keeper.receive(now, &bytes, &mut life.office);
+        life.keeper.receive(now, &bytes, &mut life.host);
         for client in dead {
-            life.office.bury(client);
-            life.keeper.died(now, client, &mut life.office);
+            life.host.remove_client(client);
+            life.keeper.client_died(now, client, &mut life.host);
         }
-        let turned = daemon::turn(&mut life.keeper, &mut life.office, now);
-        let killed = life.office.is_dead();
+        let turned = daemon::process_and_commit(&mut life.keeper, &mut life.host, now);
+        let killed = life.host.is_killed();
         if killed || turned.is_err() {
             let how = if killed { "is killed in the middle" } else { "cannot write" };
-            self.tell(|| format!("the keeper {how}"));
+            self.log(|| format!("the keeper {how}"));
             self.disk.kill_after(None);
-            self.life = None;
+            self.running_keeper = None;
             return Ok(());
         }
         if came {
-            self.ledger.check(life.keeper.queue())?;
+            self.model.check(life.keeper.queue())?;
         }
-        let told = self.faults.keeper_dies && !self.settled && self.dice.one_in(200);
-        if told || (life.office.is_quiet() && life.inbox.is_empty()) {
-            let left = life.office.notes.leave(&life.keeper);
-            self.tell(|| format!("the keeper goes: {left:?}"));
-            self.life = None;
+        let told = self.faults.keeper_dies && !self.is_fault_free && self.rng.one_in(200);
+        if told || (life.host.has_no_clients() && life.inbox.is_empty()) {
+            let left = life.host.persistence.finalize_journal(&life.keeper);
+            self.log(|| format!("the keeper goes: {left:?}"));
+            self.running_keeper = None;
         }
         Ok(())
     }
 
     /// Somebody finds no keeper, and starts one.
-    fn start(&mut self) -> Result<(), String> {
-        let Left { mut memory, queue, clients } = self.left()?;
-        self.ledger.check(&queue)?;
+    fn start_keeper(&mut self) -> Result<(), String> {
+        let RecoveredQueue { persisted_state: mut memory, queue, clients } = self.recover()?;
+        self.model.check(&queue)?;
         let journal = Journal::recover(self.disk.clone(), &self.disk.journal(), |_| {});
         let (journal, recovered) = match journal {
             Err(_) => return Ok(()),
             Ok(journal) => journal.ok_or("the journal is not one")?,
         };
-        if !recovered.damaged.is_empty() {
+        if !recovered.damaged_lines.is_empty() {
             return Err(format!("the journal is damaged: {recovered:?}"));
         }
-        let mut keeper = Keeper::new(Plan { queue, workers: None, pacer: None });
-        let epoch = memory.resume("this uptime", self.now, self.wall);
-        let notes = Notes::new(memory, journal);
-        let mut office = Office::new(notes, Rc::clone(&self.mailboxes), self.disk.clone());
-        keeper.take_over(clients, &mut office).map_err(|error| error.to_string())?;
+        let mut keeper = Keeper::new(KeeperConfig { queue, workers: None, pacer: None });
+        let epoch = memory.resume_epoch("this uptime", self.now, self.wall);
+        let notes = Persistence::new(memory, journal);
+        let mut office = SimHost::new(notes, Rc::clone(&self.mailboxes), self.disk.clone());
+        keeper.adopt_clients(clients, &mut office).map_err(|error| error.to_string())?;
         self.generation += 1;
-        self.tell(|| format!("keeper {} starts", self.generation));
-        self.stopped = 0;
-        self.life = Some(Life { keeper, office, inbox: Vec::new(), epoch });
+        self.log(|| format!("keeper {} starts", self.generation));
+        self.stopped_steps = 0;
+        self.running_keeper =
+            Some(RunningKeeper { keeper, host: office, inbox: Vec::new(), epoch });
         Ok(())
     }
 
     /// What the disk tells of the queue.
-    fn left(&self) -> Result<Left, String> {
-        let mut past = Past::new(Memory::default());
+    fn recover(&self) -> Result<RecoveredQueue, String> {
+        let mut past = JournalRecovery::new(PersistedState::default());
         let journal = self.disk.journal();
-        Journal::recover(Disk::default(), &journal, |fact| past.take(fact)).ok();
+        Journal::recover(Disk::default(), &journal, |fact| past.apply_record(fact)).ok();
         Ok(past.finish())
     }
 
-    fn somebody(&mut self) -> Result<(), String> {
-        if self.actors.is_empty() {
+    fn step_random_client(&mut self) -> Result<(), String> {
+        if self.clients.is_empty() {
             return Ok(());
         }
-        let at = self.dice.below(self.actors.len() as u64) as usize;
-        if self.actors[at].stopped {
+        let at = self.rng.below(self.clients.len() as u64) as usize;
+        if self.clients[at].is_stopped {
             return Ok(());
         }
-        self.act(at)
+        self.step_client(at)
     }
 
-    fn act(&mut self, at: usize) -> Result<(), String> {
-        let lost = self.actors[at].keeper != Some(self.generation) || self.life.is_none();
+    fn step_client(&mut self, at: usize) -> Result<(), String> {
+        let lost =
+            self.clients[at].keeper != Some(self.generation) || self.running_keeper.is_none();
         if lost {
             self.find_keeper(at)?;
         } else {
-            match self.dice.below(4) {
-                0 => self.actors[at].go_on(self.now, &mut self.dice, &mut self.ledger),
+            match self.rng.below(4) {
+                0 => self.clients[at].send_next(self.now, &mut self.rng, &mut self.model),
                 1 | 2 => self.write(at),
                 _ => self.read(at, false)?,
             }
         }
-        if self.actors[at].home {
-            let actor = self.actors.swap_remove(at);
-            self.tell(|| format!("{} is home", actor.name));
-            actor.mailbox.borrow_mut().dead = true;
+        if self.clients[at].has_left {
+            let actor = self.clients.swap_remove(at);
+            self.log(|| format!("{} is home", actor.key));
+            actor.mailbox.borrow_mut().is_closed = true;
         }
         Ok(())
     }
@@ -414,23 +436,23 @@ impl World {
     /// As a client does whose keeper is gone, or that has none yet.
     fn find_keeper(&mut self, at: usize) -> Result<(), String> {
         self.read(at, true)?;
-        if self.actors[at].home {
+        if self.clients[at].has_left {
             return Ok(());
         }
-        if self.life.is_none() {
-            self.start()?;
+        if self.running_keeper.is_none() {
+            self.start_keeper()?;
         }
-        if self.life.is_none() {
+        if self.running_keeper.is_none() {
             return Ok(());
         }
-        let actor = &mut self.actors[at];
-        if actor.known {
-            actor.welcomed = false;
+        let actor = &mut self.clients[at];
+        if actor.was_welcomed {
+            actor.is_welcomed = false;
             actor.session.resume().map_err(|error| error.to_string())?;
         } else if actor.keeper.is_some() {
-            actor.mailbox.borrow_mut().dead = true;
-            self.names += 1;
-            actor.begin_anew(self.names, Rc::new(RefCell::new(Pipe::default())));
+            actor.mailbox.borrow_mut().is_closed = true;
+            self.last_key += 1;
+            actor.restart_as_new(self.last_key, Rc::new(RefCell::new(SimPipe::default())));
             let name = actor.mailbox_name();
             self.mailboxes.borrow_mut().insert(name, Rc::clone(&actor.mailbox));
         }
@@ -441,84 +463,84 @@ impl World {
 
     /// One write, if there is room for it.
     fn write(&mut self, at: usize) {
-        let actor = &mut self.actors[at];
-        let Some(life) = &mut self.life else {
+        let actor = &mut self.clients[at];
+        let Some(life) = &mut self.running_keeper else {
             return;
         };
-        let fits = |write: &&[u8]| life.inbox.len() + write.len() <= CAPACITY;
+        let fits = |write: &&[u8]| life.inbox.len() + write.len() <= PIPE_CAPACITY;
         if let Some(write) = actor.session.next_write().filter(fits) {
             life.inbox.extend_from_slice(write);
-            if self.tells {
+            if self.is_verbose {
                 let text = String::from_utf8_lossy(write).trim().replace('\n', " | ");
-                eprintln!("{:>6} {} writes {text}", self.now, actor.name);
+                eprintln!("{:>6} {} writes {text}", self.now, actor.key);
             }
-            actor.session.written();
+            actor.session.pop_written();
         }
     }
 
     /// Reads some of what there is to read, or all.
     fn read(&mut self, at: usize, all: bool) -> Result<(), String> {
-        let actor = &mut self.actors[at];
+        let actor = &mut self.clients[at];
         let bytes: Vec<u8> = {
             let mut pipe = actor.mailbox.borrow_mut();
             let there = pipe.bytes.len();
-            let count = if all { there } else { self.dice.below(there as u64 + 1) as usize };
+            let count = if all { there } else { self.rng.below(there as u64 + 1) as usize };
             pipe.bytes.drain(..count).collect()
         };
         actor.session.feed(&bytes);
         if actor.session.take_welcome().is_some() {
-            (actor.welcomed, actor.known) = (true, true);
+            (actor.is_welcomed, actor.was_welcomed) = (true, true);
         }
         while let Some(reply) = actor.session.next() {
-            let reply = reply.map_err(|error| format!("{}: {error}", actor.name))?;
-            if self.tells {
-                eprintln!("{:>6} {} hears {reply:?}", self.now, actor.name);
+            let reply = reply.map_err(|error| format!("{}: {error}", actor.key))?;
+            if self.is_verbose {
+                eprintln!("{:>6} {} hears {reply:?}", self.now, actor.key);
             }
-            actor.hear(self.now, reply, &mut self.ledger)?;
+            actor.handle_reply(self.now, reply, &mut self.model)?;
         }
         Ok(())
     }
 
     /// Nothing goes wrong any more: everybody comes home, and nothing is left undone.
-    fn settle(&mut self) -> Result<(), String> {
-        self.tell(|| "now all is well".to_owned());
-        self.settled = true;
-        self.stopped = 0;
-        self.disk.limit(None);
+    fn finish_without_faults(&mut self) -> Result<(), String> {
+        self.log(|| "now all is well".to_owned());
+        self.is_fault_free = true;
+        self.stopped_steps = 0;
+        self.disk.set_free_bytes(None);
         self.disk.kill_after(None);
-        if let Some(life) = &mut self.life {
-            life.office.dies_after = None;
+        if let Some(life) = &mut self.running_keeper {
+            life.host.kill_after = None;
         }
-        self.actors.iter_mut().for_each(|actor| actor.stopped = false);
-        self.consumer();
+        self.clients.iter_mut().for_each(|actor| actor.is_stopped = false);
+        self.add_consumer();
         let mut closing = false;
-        for _ in 0..ENOUGH {
-            if self.actors.is_empty() && self.life.is_none() {
-                let Left { queue, .. } = self.left()?;
-                if queue.census().in_line == 0 {
-                    return self.ledger.check_end(&queue);
+        for _ in 0..MAX_DRAIN_STEPS {
+            if self.clients.is_empty() && self.running_keeper.is_none() {
+                let RecoveredQueue { queue, .. } = self.recover()?;
+                if queue.counts().ready == 0 {
+                    return self.model.check_drained(&queue);
                 }
             }
-            if !self.actors.iter().any(Actor::consumes) {
+            if !self.clients.iter().any(SimClient::is_consumer) {
                 // Whatever was put after the end: somebody comes for that.
                 closing = false;
-                self.consumer();
-                self.actors
-                    .iter_mut()
-                    .for_each(|actor| actor.came_late(Stamp::new(200, 1).in_namespace(2)));
+                self.add_consumer();
+                self.clients.iter_mut().for_each(|actor| {
+                    actor.set_late_birth(ProcessBirth::new(200, 1).in_namespace(2))
+                });
             }
-            if !closing && self.actors.iter().all(Actor::consumes) {
+            if !closing && self.clients.iter().all(SimClient::is_consumer) {
                 // They have nothing more to come, and wait to be told.
                 closing = true;
-                self.ask("close", None);
+                self.add_query("close", None);
             }
-            self.pass();
-            match self.dice.one_in(3) {
-                true => self.keeper()?,
-                false => self.somebody()?,
+            self.advance_time();
+            match self.rng.one_in(3) {
+                true => self.step_keeper()?,
+                false => self.step_random_client()?,
             }
         }
-        let who: Vec<_> = self.actors.iter().map(|actor| actor.name).collect();
+        let who: Vec<_> = self.clients.iter().map(|actor| actor.key).collect();
         Err(format!("these wait for ever: {who:?}"))
     }
 }
