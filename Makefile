@@ -69,7 +69,7 @@ profile: build
 	benches/instructions/profile.py
 
 sim:
-	QDEMO_SIM_SEEDS=$(FROM)..$$(($(FROM) + $(SEEDS))) $(CARGO) test --release --locked --lib sim:: -- --nocapture
+	QDEMO_SIM_SEEDS=$(FROM)..$$(($(FROM) + $(SEEDS))) $(CARGO) test --release --locked --lib simulation:: -- --nocapture
 
 chaos:
 	QDEMO_CHAOS_KILLS=$(KILLS) $(CARGO) test --release --locked --test suite chaos:: -- --nocapture

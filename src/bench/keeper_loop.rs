@@ -66,7 +66,7 @@ pub(super) fn run_keeper_loop(task: &TrialTask) -> anyhow::Result<ProcessReport>
                     got += run.count();
                     consumer.session.add_disposition(Disposition::DoneOrRequeued {
                         verb: "done",
-                        which: run.batch_ref(),
+                        batch_ref: run.batch_ref(),
                     });
                     consumer.session.get(ITEM_COUNT);
                 }

@@ -153,12 +153,12 @@ impl BenchConfig {
     /// [`Interrupted`] when `interrupt` was woken.
     pub(crate) fn measure(
         &self,
-        crew: &Workers,
+        workers: &Workers,
         base: &PrivateDir,
         interrupt: &Waker,
         mut progress: impl FnMut(u64, u64, &BenchCase),
     ) -> anyhow::Result<BenchReport> {
-        let stage = Trial { workers: crew, base, interrupt };
+        let stage = Trial { workers, base, interrupt };
         let clock = Clock::start_now();
         let (cases, mut left_out) = preflight::filter_cases(self.cases())?;
         let measurements = 2 * cases.len() as u64;

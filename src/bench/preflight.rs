@@ -19,10 +19,10 @@ pub(super) fn filter_cases(
     left_out.extend(check_pipe_capacity(&cases)?);
     left_out.extend(drop_large_cases(&mut cases, machine::free_memory()));
     if cases.iter().any(|case| case.implementation == Implementation::Python)
-        && let Err(why) = check_python()
+        && let Err(reason) = check_python()
     {
         cases.retain(|case| case.implementation != Implementation::Python);
-        left_out.push(SkippedMeasurement { what: "multiprocessing.Queue".to_owned(), reason: why });
+        left_out.push(SkippedMeasurement { what: "multiprocessing.Queue".to_owned(), reason });
     }
     Ok((cases, left_out))
 }
@@ -87,14 +87,14 @@ pub(super) fn explain_failure(error: &anyhow::Error) -> String {
 
 /// Cases that failed, and why: those that failed alike are told of together.
 pub(super) fn group_failures(failed: Vec<(BenchCase, String)>) -> Vec<SkippedMeasurement> {
-    let mut told: Vec<SkippedMeasurement> = Vec::new();
-    for (case, why) in failed {
-        match told.iter_mut().find(|one| one.reason == why) {
+    let mut report: Vec<SkippedMeasurement> = Vec::new();
+    for (case, reason) in failed {
+        match report.iter_mut().find(|one| one.reason == reason) {
             Some(one) => one.what += &format!("; {}", case.label()),
-            None => told.push(SkippedMeasurement { what: case.label(), reason: why }),
+            None => report.push(SkippedMeasurement { what: case.label(), reason }),
         }
     }
-    told
+    report
 }
 
 #[cfg(test)]
@@ -114,16 +114,17 @@ mod tests {
             assert_eq!(cases, all);
         }
         let mut cases = all;
-        let why = drop_large_cases(&mut cases, Some(100 << 20)).unwrap().reason;
-        assert_eq!(why, "256 MiB of memory are needed, and 100 MiB are free");
+        let reason = drop_large_cases(&mut cases, Some(100 << 20)).unwrap().reason;
+        assert_eq!(reason, "256 MiB of memory are needed, and 100 MiB are free");
         assert_eq!(cases, [case(16), case(4096)]);
     }
 
     #[test]
     fn what_failed_alike_is_told_of_together() {
         let failed = [(16, "a"), (256, "b"), (4096, "a")];
-        let told = group_failures(failed.map(|(size, why)| (case(size), why.to_owned())).to_vec());
-        let told: Vec<_> = told.iter().map(|one| (&one.what[..], &one.reason[..])).collect();
-        assert_eq!(told, [("16 B, 1 × 1; 4 KiB, 1 × 1", "a"), ("256 B, 1 × 1", "b")]);
+        let report =
+            group_failures(failed.map(|(size, reason)| (case(size), reason.to_owned())).to_vec());
+        let report: Vec<_> = report.iter().map(|one| (&one.what[..], &one.reason[..])).collect();
+        assert_eq!(report, [("16 B, 1 × 1; 4 KiB, 1 × 1", "a"), ("256 B, 1 × 1", "b")]);
     }
 }

@@ -70,7 +70,7 @@ pub(super) enum ProcessReport {
 impl TrialTask {
     /// Does it, and tells.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let told = match self.role {
+        let report = match self.role {
             ProcessRole::Producer => workload::run_producer(self),
             ProcessRole::Consumer => workload::run_consumer(self),
             ProcessRole::Writer => relay::run_writer(self),
@@ -78,7 +78,7 @@ impl TrialTask {
             ProcessRole::Reader => relay::run_reader(self),
             ProcessRole::KeeperLoop => keeper_loop::run_keeper_loop(self),
         };
-        send_report(&told.unwrap_or_else(|error| ProcessReport::Failed(format!("{error:#}"))))
+        send_report(&report.unwrap_or_else(|error| ProcessReport::Failed(format!("{error:#}"))))
     }
 
     /// Says that it may begin, and waits for the others.
@@ -120,8 +120,8 @@ pub(super) fn acquire_token(mut tokens: &File) -> io::Result<bool> {
 }
 
 /// That nobody listens any more is for who has died: this process ends soon, for want of a queue.
-fn send_report(told: &ProcessReport) -> anyhow::Result<()> {
-    let mut line = serde_json::to_vec(told)?;
+fn send_report(report: &ProcessReport) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
     match io::stdout().lock().write_all(&line) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

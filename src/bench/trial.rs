@@ -58,8 +58,8 @@ impl TrialSample {
         (self.items > 0).then(|| self.items as f64 / (time as f64 / 1e9))
     }
 
-    fn add_report(&mut self, told: ProcessReport) -> anyhow::Result<()> {
-        match told {
+    fn add_report(&mut self, report: ProcessReport) -> anyhow::Result<()> {
+        match report {
             ProcessReport::Put { begin } => {
                 self.first_put = Some(self.first_put.map_or(begin, |first| first.min(begin)));
             }
@@ -69,7 +69,7 @@ impl TrialSample {
                 self.latencies.extend(latencies);
             }
             ProcessReport::Ready | ProcessReport::Passed => {}
-            ProcessReport::Failed(why) => bail!(why),
+            ProcessReport::Failed(reason) => bail!(reason),
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Trial<'_> {
             make_fifo(&place.join(name)).context("cannot make a named pipe")?;
         }
         let (start, go) = pipe()?;
-        let mut cast = TrialProcesses {
+        let mut processes = TrialProcesses {
             start_gate: Some(go),
             processes: Vec::new(),
             sample: TrialSample::default(),
@@ -144,15 +144,15 @@ impl Trial<'_> {
                     has_permits: one_by_one,
                     origin,
                 };
-                cast.processes.push(self.spawn_process(case, &task, &start)?);
+                processes.processes.push(self.spawn_process(case, &task, &start)?);
             }
         }
         drop(start);
         match post {
-            Some(post) => self.run_keeper(post, case, &mut cast)?,
-            None => self.wait_for_exit(&mut cast)?,
+            Some(post) => self.run_keeper(post, case, &mut processes)?,
+            None => self.wait_for_exit(&mut processes)?,
         }
-        Ok(cast.sample)
+        Ok(processes.sample)
     }
 
     /// Starts a process whose end is that of the pipe that is returned.
@@ -192,7 +192,7 @@ impl Trial<'_> {
         &self,
         post: Pipes,
         case: BenchCase,
-        cast: &mut TrialProcesses,
+        processes: &mut TrialProcesses,
     ) -> anyhow::Result<()> {
         let all = |role, count| (1..=count).map(move |number| WorkerId { role, index: number });
         let producers = all(Role::Producer, case.producers);
@@ -207,27 +207,27 @@ impl Trial<'_> {
         loop {
             keeper.process_pending(clock.now(), &mut host)?;
             host.pipes.flush();
-            if cast.have_all_exited() {
+            if processes.have_all_exited() {
                 return Ok(());
             }
             check_deadline(clock)?;
             let arrivals =
-                host.pipes.wait(clock, Some(TRIAL_TIMEOUT), &cast.poll_fds(self.interrupt))?;
+                host.pipes.wait(clock, Some(TRIAL_TIMEOUT), &processes.poll_fds(self.interrupt))?;
             host.process_arrivals(&mut keeper, clock, &arrivals)?;
-            cast.read_reports(&arrivals.others_ready)?;
+            processes.read_reports(&arrivals.others_ready)?;
         }
     }
 
     /// Waits until all have left.
-    fn wait_for_exit(&self, cast: &mut TrialProcesses) -> anyhow::Result<()> {
+    fn wait_for_exit(&self, processes: &mut TrialProcesses) -> anyhow::Result<()> {
         let clock = Clock::start_now();
-        while !cast.have_all_exited() {
+        while !processes.have_all_exited() {
             check_deadline(clock)?;
             let left = TRIAL_TIMEOUT.saturating_sub(clock.now());
-            let states = wait_ready(&cast.poll_fds(self.interrupt), Some(left))?;
+            let states = wait_ready(&processes.poll_fds(self.interrupt), Some(left))?;
             let ready: Vec<_> =
                 states.iter().map(|state| state.is_ready || state.is_hung_up).collect();
-            cast.read_reports(&ready)?;
+            processes.read_reports(&ready)?;
         }
         Ok(())
     }
@@ -276,13 +276,13 @@ struct TrialProcess {
 
 impl TrialProcesses {
     fn have_all_exited(&self) -> bool {
-        self.processes.iter().all(|player| player.has_exited)
+        self.processes.iter().all(|process| process.has_exited)
     }
 
     /// What is to be waited for; [`Cast::hear`] wants to know of it in this order.
     fn poll_fds<'a>(&'a self, interrupt: &'a Waker) -> Vec<(BorrowedFd<'a>, Interest)> {
-        let speaking = self.processes.iter().filter(|player| !player.has_exited);
-        let pipes = speaking.map(|player| (player.reader.as_fd(), Interest::Read));
+        let speaking = self.processes.iter().filter(|process| !process.has_exited);
+        let pipes = speaking.map(|process| (process.reader.as_fd(), Interest::Read));
         [(interrupt.as_fd(), Interest::Read)].into_iter().chain(pipes).collect()
     }
 
@@ -291,11 +291,11 @@ impl TrialProcesses {
         if ready.first() == Some(&true) {
             return Err(Interrupted.into());
         }
-        let speaking = self.processes.iter_mut().filter(|player| !player.has_exited);
-        for (player, _) in speaking.zip(&ready[1..]).filter(|(_, ready)| **ready) {
-            player.read_reports(&mut self.sample)?;
+        let speaking = self.processes.iter_mut().filter(|process| !process.has_exited);
+        for (process, _) in speaking.zip(&ready[1..]).filter(|(_, ready)| **ready) {
+            process.read_reports(&mut self.sample)?;
         }
-        if self.processes.iter().all(|player| player.is_ready) {
+        if self.processes.iter().all(|process| process.is_ready) {
             self.start_gate = None;
         }
         Ok(())
@@ -316,14 +316,14 @@ impl TrialProcess {
         }
         while let Some(end) = memchr::memchr(b'\n', &self.buffer) {
             let line: Vec<_> = self.buffer.drain(..=end).collect();
-            let told =
+            let report =
                 serde_json::from_slice(&line).context("a process has said what is unheard of")?;
-            self.is_ready |= told == ProcessReport::Ready;
+            self.is_ready |= report == ProcessReport::Ready;
             self.has_reported |= matches!(
-                told,
+                report,
                 ProcessReport::Put { .. } | ProcessReport::Got { .. } | ProcessReport::Passed
             );
-            sample.add_report(told)?;
+            sample.add_report(report)?;
         }
         Ok(())
     }

@@ -48,7 +48,7 @@ pub(super) fn run_consumer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let mut client = connect_client(task, Role::Consumer)?;
     let tokens = task.open_token_writer()?;
     let clock = task.wait_for_start()?;
-    let told = match tokens {
+    let report = match tokens {
         None => consume_all(&mut client, clock)?,
         Some(tokens) => {
             let mut latencies = Vec::new();
@@ -67,7 +67,7 @@ pub(super) fn run_consumer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
         }
     };
     client.leave()?;
-    Ok(told)
+    Ok(report)
 }
 
 fn consume_all(client: &mut Client, clock: Clock) -> anyhow::Result<ProcessReport> {

@@ -119,9 +119,9 @@ impl PeekArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         one_shot::check_count(self.count)?;
         require_stdout()?;
-        let visit = self.queue.one_shot()?;
-        let mut client = visit.connect_existing()?;
-        let mut reporter = self.output.reporter(&visit);
+        let one_shot = self.queue.one_shot()?;
+        let mut client = one_shot.connect_existing()?;
+        let mut reporter = self.output.reporter(&one_shot);
         let (mut from, mut left) = (1, self.count);
         while left > 0 {
             let Some(run) = client.peek(from, left)? else {
@@ -136,7 +136,7 @@ impl PeekArgs {
         match left == self.count {
             false => Ok(ExitCode::Done),
             true => {
-                let text = format!("nothing is in line in the queue `{}`", visit.queue);
+                let text = format!("nothing is in line in the queue `{}`", one_shot.queue);
                 Err(ExitError { code: ExitCode::WouldBlock, message: text }.into())
             }
         }
@@ -146,11 +146,11 @@ impl PeekArgs {
 impl JoinArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let clock = Clock::start_now();
-        let patience = one_shot::timeout_or_endless(self.timeout);
-        let visit = self.queue.one_shot()?.with_timeout(patience);
-        let mut client = visit.connect_existing()?;
-        let queue = &visit.queue;
-        let joined = client.join(patience.remaining_since(clock));
+        let timeout = one_shot::timeout_or_endless(self.timeout);
+        let one_shot = self.queue.one_shot()?.with_timeout(timeout);
+        let mut client = one_shot.connect_existing()?;
+        let queue = &one_shot.queue;
+        let joined = client.join(timeout.remaining_since(clock));
         let stop = match joined {
             Ok(0) => {
                 client.leave()?;
@@ -184,18 +184,18 @@ impl CloseArgs {
         if self.now {
             require_stdout()?;
         }
-        let visit = self.queue.one_shot()?;
-        let there = visit.exists()?;
-        let mut client = visit.connect()?;
+        let one_shot = self.queue.one_shot()?;
+        let there = one_shot.exists()?;
+        let mut client = one_shot.connect()?;
         let dropped = client.close_queue(self.now)?;
         if !there {
-            let queue = &visit.queue;
+            let queue = &one_shot.queue;
             eprint_line(&format!("there was no queue `{queue}`: it has been made, and is closed"));
         }
         client.leave()?;
         if self.now {
             print_result(
-                &mut visit.reporter(OutputFormat::Raw),
+                &mut one_shot.reporter(OutputFormat::Raw),
                 &format!("dropped {}", english_item_count(dropped)),
             )?;
         }
@@ -210,36 +210,36 @@ impl FailedArgs {
             return Err(UsageError(text.to_owned()).into());
         }
         require_stdout()?;
-        let visit = self.queue.one_shot()?;
-        let mut client = visit.connect_existing()?;
+        let one_shot = self.queue.one_shot()?;
+        let mut client = one_shot.connect_existing()?;
         if !self.retry && !self.drop {
             let style = match self.format {
                 Format::Text => OutputFormat::Log,
                 Format::Json => OutputFormat::Json,
             };
-            print_failed(&mut client, &mut visit.reporter(style))?;
+            print_failed(&mut client, &mut one_shot.reporter(style))?;
             client.leave()?;
             return Ok(ExitCode::Done);
         }
         // All of it or nothing.
         for &id in &self.ids {
             if client.failed(id)?.is_none_or(|(run, _)| run.first_id != id) {
-                let queue = visit.queue.shell_quoted();
+                let queue = one_shot.queue.shell_quoted();
                 let text = format!(
                     "no item {id} has failed: `qdemo failed -q {queue}` lists those that have"
                 );
                 return Err(ExitError { code: ExitCode::Failed, message: text }.into());
             }
         }
-        let which = match &self.ids[..] {
+        let batch_ref = match &self.ids[..] {
             [] => vec![None],
             ids => ids.iter().copied().map(Some).collect(),
         };
         let mut items = 0;
-        for which in which {
+        for batch_ref in batch_ref {
             items += match self.retry {
-                true => client.retry(which)?,
-                false => client.drop_failed(which)?,
+                true => client.retry(batch_ref)?,
+                false => client.drop_failed(batch_ref)?,
             };
         }
         client.leave()?;
@@ -247,16 +247,16 @@ impl FailedArgs {
             true => format!("{} back in line", english_item_count(items)),
             false => format!("dropped {}", english_item_count(items)),
         };
-        print_result(&mut visit.reporter(OutputFormat::Raw), &text)?;
+        print_result(&mut one_shot.reporter(OutputFormat::Raw), &text)?;
         Ok(ExitCode::Done)
     }
 }
 
 fn print_failed(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<()> {
     let mut from = 1;
-    while let Some((run, why)) = client.failed(from)? {
+    while let Some((run, reason)) = client.failed(from)? {
         from = run.end_id();
-        reporter.print_batch(&run, Some(&why));
+        reporter.print_batch(&run, Some(&reason));
         reporter.flush().map_err(StdoutError)?;
     }
     Ok(())
@@ -264,26 +264,26 @@ fn print_failed(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<
 
 impl RmArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let visit = self.queue.one_shot()?;
-        let text = match self.remove(&visit) {
+        let one_shot = self.queue.one_shot()?;
+        let text = match self.remove(&one_shot) {
             Ok(0) => return Ok(ExitCode::Done),
             Ok(removed) => format!("removed {}", english_item_count(removed)),
             Err(error) if self.force && has_unusable_journal(&error) => {
-                visit.remove_files().with_context(|| format!("{error:#}"))?;
+                one_shot.remove_files().with_context(|| format!("{error:#}"))?;
                 "removed the queue, whose items could not be counted".to_owned()
             }
             Err(error) => return Err(error),
         };
-        print_result(&mut visit.reporter(OutputFormat::Raw), &text)?;
+        print_result(&mut one_shot.reporter(OutputFormat::Raw), &text)?;
         Ok(ExitCode::Done)
     }
 
     /// Tells how many items went with the queue.
-    fn remove(&self, visit: &one_shot::OneShot) -> anyhow::Result<u64> {
-        let mut client = visit.connect_existing()?;
+    fn remove(&self, one_shot: &one_shot::OneShot) -> anyhow::Result<u64> {
+        let mut client = one_shot.connect_existing()?;
         if self.force {
-            let census = client.size()?.0;
-            if census.ready + census.in_flight + census.failed > 0 {
+            let counts = client.size()?.0;
+            if counts.ready + counts.in_flight + counts.failed > 0 {
                 // How many there were is printed.
                 require_stdout()?;
             }

@@ -87,22 +87,22 @@ impl Args {
             );
         }
         let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
-        let crew = Workers::default();
+        let workers = Workers::default();
         let private = TempRunDir::create()?;
         let progress = Progress::for_commands();
         let dir = private.shared_dir();
-        let (hands, shared, view) = (crew.clone(), private.shared_dir(), progress.clone());
+        let (children, shared, view) = (workers.clone(), private.shared_dir(), progress.clone());
         let interrupt =
             signals::install_handlers_with_cleanup(LeaveSignals::NotIgnored, move || {
-                hands.shut_down();
+                children.shut_down();
                 let _ = shared.remove();
                 view.clear_with_timeout();
             })?;
-        let measured = self.bench_plan().measure(&crew, &dir, &interrupt, |done, of, case| {
+        let measured = self.bench_plan().measure(&workers, &dir, &interrupt, |done, of, case| {
             progress.set_position_and_total(done, of, case.label());
         });
         progress.clear();
-        crew.shut_down();
+        workers.shut_down();
         let removed = private.remove();
         let report = match measured {
             Err(error) if error.is::<Interrupted>() => {

@@ -102,7 +102,7 @@ impl ExecArgs {
         let clock = Clock::start_now();
         let deaths = Waker::new()?;
         signals::wake_on_child_exit(&deaths)?;
-        let plan = ExecConfig {
+        let config = ExecConfig {
             jobs: self.jobs as usize,
             queue_name: prepared.queue.to_string(),
             retries: self.retries,
@@ -118,7 +118,7 @@ impl ExecArgs {
         if pace.has_end_notice {
             print_end_notice(&client, &prepared.queue);
         }
-        let exec = Executor::new(&mut client, template, plan, &mut show, clock, deaths, terminal)
+        let exec = Executor::new(&mut client, template, config, &mut show, clock, deaths, terminal)
             .context("cannot start the guard of the commands")?;
         let ran = exec.run();
         show.reporter.progress().clear();
@@ -237,9 +237,9 @@ impl ExecObserver for CommandPrinter {
         self.reporter.progress().is_enabled()
     }
 
-    fn counts_received(&mut self, census: Counts, tally: ExecTotals) {
+    fn counts_received(&mut self, counts: Counts, tally: ExecTotals) {
         let so_far = tally.done + tally.failed;
-        let all = so_far + census.ready + census.in_flight;
+        let all = so_far + counts.ready + counts.in_flight;
         self.reporter.progress().set_position_and_total(so_far, all, failure_summary(tally));
     }
 

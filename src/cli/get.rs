@@ -66,8 +66,8 @@ impl OutputArgs {
         }
     }
 
-    pub(super) fn reporter(&self, visit: &one_shot::OneShot) -> Reporter {
-        visit.reporter(self.style()).with_nul_delimiter(self.null)
+    pub(super) fn reporter(&self, one_shot: &one_shot::OneShot) -> Reporter {
+        one_shot.reporter(self.style()).with_nul_delimiter(self.null)
     }
 }
 
@@ -76,13 +76,13 @@ impl Args {
         one_shot::check_count(self.count)?;
         require_stdout()?;
         let clock = Clock::start_now();
-        let visit =
+        let one_shot =
             self.queue.one_shot()?.on_behalf_of_callers().with_timeout(self.timeout.resolve());
-        let mut reporter = self.output.reporter(&visit);
-        let mut client = visit.connect()?;
+        let mut reporter = self.output.reporter(&one_shot);
+        let mut client = one_shot.connect()?;
         client.stop_when_stdout_closes();
         if self.timeout.resolve() == Timeout::Infinite && !self.quiet {
-            one_shot::print_end_notice(&client, &visit.queue);
+            one_shot::print_end_notice(&client, &one_shot.queue);
         }
         let mut left = self.count;
         let got = self.print_items(&mut client, &mut reporter, &mut left, clock);
@@ -109,7 +109,7 @@ impl Args {
             0 => String::new(),
             got => format!(": {got} of {} items were there", self.count),
         };
-        let text = format!("the queue `{}` {how}{fewer}", visit.queue);
+        let text = format!("the queue `{}` {how}{fewer}", one_shot.queue);
         Err(ExitError { code, message: text }.into())
     }
 
@@ -122,8 +122,8 @@ impl Args {
     ) -> anyhow::Result<()> {
         while *left > 0 {
             let most = MAX_GET_ITEMS.min(*left);
-            let patience = self.timeout.resolve().remaining_since(clock);
-            let batch = client.get_with_timeout(most, patience)?.ok_or(Error::Closed)?;
+            let timeout = self.timeout.resolve().remaining_since(clock);
+            let batch = client.get_with_timeout(most, timeout)?.ok_or(Error::Closed)?;
             reporter.print_batch(batch.batch(), None);
             reporter.flush().map_err(StdoutError)?;
             *left -= batch.count();

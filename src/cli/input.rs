@@ -50,9 +50,9 @@ impl InputArgs {
         let items = [given, literal].concat();
         let texts = match dash {
             true if items.len() > 1 => {
-                let why = "- is for the lines of standard input, and stands alone: write `-- -` to \
+                let reason = "- is for the lines of standard input, and stands alone: write `-- -` to \
                            put an item that is a -";
-                return Err(UsageError(why.to_owned()).into());
+                return Err(UsageError(reason.to_owned()).into());
             }
             true => {
                 require_stdin()?;
@@ -198,9 +198,9 @@ impl ItemSource {
                 (made, format!("{what} {} of standard input", stdin.line_number))
             }
         };
-        made.map(|()| true).map_err(|why| {
+        made.map(|()| true).map_err(|reason| {
             anyhow::anyhow!(
-                "{place} {why}; it was not put, and the items before it are in the queue"
+                "{place} {reason}; it was not put, and the items before it are in the queue"
             )
         })
     }

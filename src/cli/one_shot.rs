@@ -72,8 +72,8 @@ impl OneShot {
     }
 
     /// A keeper that doesn't answer is waited for no longer than this.
-    pub(super) fn with_timeout(mut self, patience: Timeout) -> Self {
-        self.options = self.options.with_timeout(patience);
+    pub(super) fn with_timeout(mut self, timeout: Timeout) -> Self {
+        self.options = self.options.with_timeout(timeout);
         self
     }
 

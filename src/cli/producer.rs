@@ -96,7 +96,7 @@ impl Args {
             options = options.capacity(capacity);
         }
         let (clock, mut reporter) = (Clock::start_now(), prepared.reporter);
-        let mut feed = PutStream {
+        let mut stream = PutStream {
             client: connect_and_warn(options, &queue)?,
             timeout: Timeout::Infinite,
             timeout_start: None,
@@ -104,8 +104,8 @@ impl Args {
             unconfirmed: (prepared.style != OutputFormat::Silent).then(VecDeque::new),
             on_accepted: |first_id, items| print_accepted(&mut reporter, clock, first_id, items),
         };
-        let put = feed.put_all(&mut source);
-        let client = feed.client;
+        let put = stream.put_all(&mut source);
+        let client = stream.client;
         if let Some(error) = put.as_ref().err().and_then(|error| error.downcast_ref())
             && !matches!(error, Error::TooLarge { .. } | Error::NotALine)
         {
@@ -124,9 +124,9 @@ impl Args {
     fn item_source(&self, lang: Lang) -> anyhow::Result<ItemSource> {
         let Some(items) = self.items else {
             if self.given.is_empty() && self.literal.is_empty() {
-                let why = "what is to be put? Give --items N, the items, or - for lines from \
+                let reason = "what is to be put? Give --items N, the items, or - for lines from \
                            standard input";
-                return Err(UsageError(why.to_owned()).into());
+                return Err(UsageError(reason.to_owned()).into());
             }
             return self.input.item_source(&self.given, &self.literal);
         };

@@ -55,40 +55,40 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut source = self.input.item_source(&self.items, &self.literal)?;
         let clock = Clock::start_now();
-        let patience = self.timeout.resolve();
-        let mut visit = self.queue.one_shot()?.with_timeout(patience);
-        visit.options = self.input.apply_options(visit.options);
+        let timeout = self.timeout.resolve();
+        let mut one_shot = self.queue.one_shot()?.with_timeout(timeout);
+        one_shot.options = self.input.apply_options(one_shot.options);
         if let Some(capacity) = self.capacity {
-            visit.options = visit.options.capacity(capacity);
+            one_shot.options = one_shot.options.capacity(capacity);
         }
-        let client = match visit.connect() {
+        let client = match one_shot.connect() {
             Err(error) => {
                 return Err(no_answer_error(error, VecDeque::new(), source.into_remaining()));
             }
             Ok(client) => client,
         };
-        let mut feed = PutStream {
+        let mut stream = PutStream {
             client,
-            timeout: patience,
+            timeout,
             // A stream may well take longer, if only each line gets in in time.
             timeout_start: (!source.is_stream()).then_some(clock),
             delays: DelaySampler::zero(),
             // Whoever waits for ever has nothing to name.
-            unconfirmed: (patience != Timeout::Infinite).then(VecDeque::new),
+            unconfirmed: (timeout != Timeout::Infinite).then(VecDeque::new),
             on_accepted: |_, _| Ok(()),
         };
-        let put = feed.put_all(&mut source);
+        let put = stream.put_all(&mut source);
         match put {
             Ok(()) => {
-                feed.client.leave()?;
+                stream.client.leave()?;
                 Ok(ExitCode::Done)
             }
             Err(error) if matches!(error.downcast_ref(), Some(Error::Full)) => {
-                Err(full_error(&visit.queue, feed, source.into_remaining()).into())
+                Err(full_error(&one_shot.queue, stream, source.into_remaining()).into())
             }
             Err(error) if matches!(error.downcast_ref(), Some(Error::Closed)) => {
-                feed.client.leave_at_once();
-                let (queue, name) = (&visit.queue, visit.queue.shell_quoted());
+                stream.client.leave_at_once();
+                let (queue, name) = (&one_shot.queue, one_shot.queue.shell_quoted());
                 let text = format!(
                     "the queue `{queue}` is closed, and takes no more items: `qdemo status -q {name}` \
                      tells what is left of it, `qdemo rm -q {name}` begins a new one"
@@ -96,10 +96,10 @@ impl Args {
                 Err(ExitError { code: ExitCode::Closed, message: text }.into())
             }
             Err(error) => {
-                feed.client.leave_at_once();
+                stream.client.leave_at_once();
                 Err(no_answer_error(
                     error,
-                    feed.unconfirmed.unwrap_or_default(),
+                    stream.unconfirmed.unwrap_or_default(),
                     source.into_remaining(),
                 ))
             }
@@ -108,10 +108,10 @@ impl Args {
 }
 
 /// Names what was not put.
-fn full_error<R>(queue: &QueueName, mut feed: PutStream<R>, rest: RemainingItems) -> ExitError {
-    let capacity = feed.client.size().map_or(0, |(_, capacity)| capacity);
-    feed.client.leave_at_once();
-    let underway = feed.unconfirmed.unwrap_or_default();
+fn full_error<R>(queue: &QueueName, mut stream: PutStream<R>, rest: RemainingItems) -> ExitError {
+    let capacity = stream.client.size().map_or(0, |(_, capacity)| capacity);
+    stream.client.leave_at_once();
+    let underway = stream.unconfirmed.unwrap_or_default();
     let items = underway.iter().map(|item| display_text(item)).chain(rest.items());
     let names = list_items(&items.collect::<Vec<_>>(), rest.has_unread_input);
     let text = format!("the queue `{queue}` is full (capacity {capacity}); not put: {names}");

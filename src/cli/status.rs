@@ -100,8 +100,8 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let named = self.queue.explicit_name()?;
         require_stdout()?;
-        let visit = self.queue.one_shot()?;
-        let mut reporter = visit.reporter(match self.format {
+        let one_shot = self.queue.one_shot()?;
+        let mut reporter = one_shot.reporter(match self.format {
             Format::Text => OutputFormat::Log,
             Format::Json => OutputFormat::Json,
         });
@@ -115,8 +115,8 @@ impl Args {
         let (mut deepest, mut told) = (BTreeMap::new(), BTreeMap::new());
         loop {
             let all = match &named {
-                Some(queue) => vec![self.query_one(&visit, queue)?],
-                None => query_all(&visit)?,
+                Some(queue) => vec![self.query_one(&one_shot, queue)?],
+                None => query_all(&one_shot)?,
             };
             let size = TerminalSize::current(&screen);
             let (mut lines, mut code) = (Vec::new(), ExitCode::Done);
@@ -131,12 +131,14 @@ impl Args {
                         ));
                     }
                     QueryOutcome::Unresponsive(silent) => lines.push(silent.message()),
-                    QueryOutcome::Unusable(UnusableQueue { queue, reason: why }) => {
+                    QueryOutcome::Unusable(UnusableQueue { queue, reason }) => {
                         code = ExitCode::Failed;
                         if live {
-                            lines.push(format!("{queue}: {why}"));
-                        } else if told.insert(queue.clone(), why.clone()).as_ref() != Some(why) {
-                            eprint_line(&format!("{queue}: {why}"));
+                            lines.push(format!("{queue}: {reason}"));
+                        } else if told.insert(queue.clone(), reason.clone()).as_ref()
+                            != Some(reason)
+                        {
+                            eprint_line(&format!("{queue}: {reason}"));
                         }
                     }
                 }
@@ -164,7 +166,7 @@ impl Args {
                 return Ok(code);
             }
             let wakers =
-                [(visit.waker().as_fd(), Interest::Read), (resized.as_fd(), Interest::Read)];
+                [(one_shot.waker().as_fd(), Interest::Read), (resized.as_fd(), Interest::Read)];
             let woken = wait_ready(&wakers, Some(nanos(self.every)))?;
             resized.drain();
             if woken[0].is_ready {
@@ -176,8 +178,8 @@ impl Args {
 
 impl Args {
     /// How this queue is. That its keeper does not answer is an error, unless it is watched.
-    fn query_one(&self, visit: &OneShot, queue: &QueueName) -> anyhow::Result<QueryOutcome> {
-        let seen = match query_queue(visit, queue) {
+    fn query_one(&self, one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<QueryOutcome> {
+        let seen = match query_queue(one_shot, queue) {
             Err(error) if self.watch => unresponsive_or_error(error),
             other => other,
         };
@@ -186,12 +188,12 @@ impl Args {
 }
 
 /// How all queues are, in alphabetical order.
-fn query_all(visit: &OneShot) -> anyhow::Result<Vec<QueryOutcome>> {
+fn query_all(one_shot: &OneShot) -> anyhow::Result<Vec<QueryOutcome>> {
     let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
     let queues: Vec<QueueName> = names.iter().filter_map(|name| name.parse().ok()).collect();
     // One that is removed at this moment is not there.
     let seen = query_concurrently(&queues, |queue| {
-        query_queue(visit, queue)
+        query_queue(one_shot, queue)
             .or_else(unresponsive_or_error)
             .or_else(|error| unusable_or_interrupted(queue, error))
     });
@@ -249,8 +251,8 @@ fn unusable_or_interrupted(
     if matches!(error.downcast_ref(), Some(Error::Interrupted)) {
         return Err(error);
     }
-    let why = format!("{error:#}");
-    Ok(Some(QueryOutcome::Unusable(UnusableQueue { queue: queue.to_string(), reason: why })))
+    let reason = format!("{error:#}");
+    Ok(Some(QueryOutcome::Unusable(UnusableQueue { queue: queue.to_string(), reason })))
 }
 
 impl UnresponsiveQueue {
@@ -267,8 +269,8 @@ impl UnresponsiveQueue {
 }
 
 /// A queue that nobody keeps is not woken for this.
-fn query_queue(visit: &OneShot, queue: &QueueName) -> anyhow::Result<Option<QueryOutcome>> {
-    let options = visit.options.clone().queue(queue.clone()).with_timeout(Timeout::After(0));
+fn query_queue(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<QueryOutcome>> {
+    let options = one_shot.options.clone().queue(queue.clone()).with_timeout(Timeout::After(0));
     let status = options.connect_if_running().and_then(|client| match client {
         None => Ok(None),
         Some(mut client) => client.status().map(|status| Some((client, status))),

@@ -37,8 +37,8 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let lang = self.lang.lang()?;
         if self.output.is_none() && io::stdout().is_terminal() {
-            let why = "a picture is nothing for a terminal: name a file with --output";
-            return Err(UsageError(why.to_owned()).into());
+            let reason = "a picture is nothing for a terminal: name a file with --output";
+            return Err(UsageError(reason.to_owned()).into());
         }
         if self.output.is_none() {
             require_stdout()?;
@@ -86,8 +86,8 @@ impl Args {
     /// The recording; none for standard input.
     fn open_recording(&self) -> Result<Option<File>, UsageError> {
         let name = self.events.display();
-        let refused = |why: &dyn Display| {
-            UsageError(format!("cannot read {name}: {why}: name a file of recorded events"))
+        let refused = |reason: &dyn Display| {
+            UsageError(format!("cannot read {name}: {reason}: name a file of recorded events"))
         };
         if self.is_stdin() {
             return Ok(None);

@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_is_no_delay_is_told_with_a_remedy() {
-        for (text, why) in [
+        for (text, reason) in [
             ("banana", "not a delay"),
             ("", "not a delay"),
             ("1 s", "not a delay"),
@@ -173,7 +173,7 @@ mod tests {
             ("99999999999", "584 years"),
         ] {
             let error = parse_duration(text).expect_err(text);
-            assert!(error.contains(why), "{text}: {error}");
+            assert!(error.contains(reason), "{text}: {error}");
         }
     }
 

@@ -147,8 +147,8 @@ impl Options {
     }
 
     /// The same.
-    pub(crate) fn with_timeout(mut self, patience: Timeout) -> Self {
-        self.timeout = patience;
+    pub(crate) fn with_timeout(mut self, timeout: Timeout) -> Self {
+        self.timeout = timeout;
         self
     }
 
@@ -242,7 +242,7 @@ impl Options {
         let mut damaged = Vec::new();
         let place = || Ok(QueueDir::open_or_create(&base, self.name.as_str())?);
         let limit = SilenceLimit::Until(Deadline::new(self.timeout));
-        let come = |dir: &QueueDir, door| self.handshake(dir, door, limit);
+        let come = |dir: &QueueDir, inbox| self.handshake(dir, inbox, limit);
         let mut client = self.find_or_start_keeper(place, &mut damaged, &limit, come)?;
         (client.damaged_lines, client.silence_limit) =
             (damaged, SilenceLimit::PerWait(self.timeout));
@@ -263,7 +263,7 @@ impl Options {
             }
             other => Ok(other?),
         };
-        self.find_or_start_keeper(place, damaged, limit, |_, door| come(door))
+        self.find_or_start_keeper(place, damaged, limit, |_, inbox| come(inbox))
     }
 
     /// Finds the keeper in its `place`, or starts one, until the client has `come` there.
@@ -280,7 +280,7 @@ impl Options {
         for _ in 0..MAX_CONNECT_TRIES {
             let dir = place()?;
             match InboxWriter::open(&dir).map_err(open_error("cannot open the queue's inbox"))? {
-                Some(door) => match come(&dir, door) {
+                Some(inbox) => match come(&dir, inbox) {
                     // It went just as we came.
                     Err(Error::KeeperGone) if self.starts_keeper => {}
                     other => return other,
@@ -301,7 +301,7 @@ impl Options {
     fn handshake(
         &self,
         dir: &QueueDir,
-        door: InboxWriter,
+        inbox: InboxWriter,
         limit: SilenceLimit,
     ) -> Result<Client, Error> {
         let random = || ClientKey::random().map_err(|error| Error::Start(error.to_string()));
@@ -318,7 +318,7 @@ impl Options {
         let mut client = Client {
             options: self.clone(),
             queue_dir: dir.path().to_owned(),
-            inbox: door,
+            inbox,
             mailbox,
             session,
             read_buffer: vec![0; 64 * 1024],

@@ -177,16 +177,16 @@ impl Client {
     pub(crate) fn get_and_sleep(
         &mut self,
         max: u64,
-        patience: Timeout,
+        timeout: Timeout,
         delay: Duration,
     ) -> Result<Option<Delivery>, Error> {
         if !self.is_paced() || delay.is_zero() {
-            return self.get_with_timeout(max, patience);
+            return self.get_with_timeout(max, timeout);
         }
         self.session.get(max.max(1));
         self.session.sleep(nanos(delay));
         self.flush_requests()?;
-        let got = self.wait_for_reply_until(&Deadline::new(patience), Self::delivery_or_end)?;
+        let got = self.wait_for_reply_until(&Deadline::new(timeout), Self::delivery_or_end)?;
         if got.is_some() {
             self.wait_for_wake()?;
         }
@@ -197,9 +197,9 @@ impl Client {
     pub(crate) fn get_with_timeout(
         &mut self,
         max: u64,
-        patience: Timeout,
+        timeout: Timeout,
     ) -> Result<Option<Delivery>, Error> {
-        self.with_deadline(patience, |client, deadline| {
+        self.with_deadline(timeout, |client, deadline| {
             if std::mem::take(&mut client.has_unreported_end) {
                 return Ok(None);
             }
@@ -214,10 +214,10 @@ impl Client {
     /// [`Error::NoAnswer`] when it says nothing for longer.
     fn with_deadline<T>(
         &mut self,
-        patience: Timeout,
+        timeout: Timeout,
         what: impl FnOnce(&mut Self, &Deadline) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let deadline = Deadline::new(patience);
+        let deadline = Deadline::new(timeout);
         let before = std::mem::replace(&mut self.silence_limit, SilenceLimit::Until(deadline));
         let done = self.catch_up().and_then(|()| what(self, &deadline));
         self.silence_limit = before;
@@ -243,7 +243,7 @@ impl Client {
         }
         while self.cancel_pending_since.is_some() {
             match self.next_reply(None)? {
-                Some(Reply::Batch(run)) => self.send_disposition("back", run.batch_ref())?,
+                Some(Reply::Batch(batch)) => self.send_disposition("back", batch.batch_ref())?,
                 Some(Reply::Ended) => {
                     self.has_unreported_end = true;
                     connect::record_end_seen(&self.queue_dir, self.options.configured_role());
@@ -327,8 +327,8 @@ impl Client {
     /// [`Client::begin_attempt`], if anything.
     pub(crate) fn poll_notification(&mut self) -> Result<Option<Notification>, Error> {
         while let Some(reply) = self.next_reply(Some(0))? {
-            if let Reply::Size { counts: census, .. } = reply {
-                return Ok(Some(Notification::Counts(census)));
+            if let Reply::Size { counts, .. } = reply {
+                return Ok(Some(Notification::Counts(counts)));
             }
             if let Reply::Count { items } = reply {
                 return Ok(Some(Notification::AttemptReply(items > 0)));
@@ -344,7 +344,7 @@ impl Client {
 
     fn delivery_or_end(&mut self, reply: Reply) -> Result<Option<Option<Delivery>>, Error> {
         match reply {
-            Reply::Batch(run) => Ok(Some(Some(Delivery { batch: run }))),
+            Reply::Batch(batch) => Ok(Some(Some(Delivery { batch }))),
             Reply::Ended => {
                 connect::record_end_seen(&self.queue_dir, self.options.configured_role());
                 Ok(Some(None))
@@ -361,8 +361,8 @@ impl Client {
     }
 
     /// The same of items that came in this attempt.
-    pub(crate) fn done_batch(&mut self, run: &Batch) -> Result<(), Error> {
-        self.send_disposition("done", run.batch_ref())
+    pub(crate) fn done_batch(&mut self, batch: &Batch) -> Result<(), Error> {
+        self.send_disposition("done", batch.batch_ref())
     }
 
     /// Gives back `count` items from number `first_id` on, at their old place in line. It reaches
@@ -374,9 +374,9 @@ impl Client {
     pub(crate) fn send_disposition(
         &mut self,
         verb: &'static str,
-        which: BatchRef,
+        batch_ref: BatchRef,
     ) -> Result<(), Error> {
-        self.session.add_disposition(Disposition::DoneOrRequeued { verb, which });
+        self.session.add_disposition(Disposition::DoneOrRequeued { verb, batch_ref });
         // What fills a write need not wait for more.
         match self.session.next_write() {
             Some(_) => self.flush_requests(),
@@ -386,12 +386,12 @@ impl Client {
 
     /// Puts an item that this client has out since this attempt aside, after so many tries: `qdemo
     /// failed` lists it, with the reason.
-    pub fn fail(&mut self, id: u64, attempt: u32, tries: u32, why: &str) -> Result<(), Error> {
+    pub fn fail(&mut self, id: u64, attempt: u32, tries: u32, reason: &str) -> Result<(), Error> {
         self.session.add_disposition(Disposition::Failed {
             id,
             attempt,
             tries,
-            why: why.to_owned(),
+            reason: reason.to_owned(),
         });
         self.flush_requests()
     }
@@ -498,8 +498,8 @@ impl Client {
                 self.last_answered_seq = self.last_answered_seq.max(seq);
                 Err(Error::Closed)
             }
-            Reply::NotInFlight(which) => {
-                self.lease_expired.push(which);
+            Reply::NotInFlight(batch_ref) => {
+                self.lease_expired.push(batch_ref);
                 Ok(None)
             }
             Reply::Error { code, text } => Err(Error::Refused { code, text }),

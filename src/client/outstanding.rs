@@ -52,16 +52,16 @@ pub(super) struct OutstandingQuery {
 #[derive(Clone, Debug)]
 pub(crate) enum Disposition {
     /// `done` or `back`
-    DoneOrRequeued { verb: &'static str, which: BatchRef },
+    DoneOrRequeued { verb: &'static str, batch_ref: BatchRef },
     /// `fail`
-    Failed { id: u64, attempt: u32, tries: u32, why: String },
+    Failed { id: u64, attempt: u32, tries: u32, reason: String },
 }
 
 impl Disposition {
     /// Of which items.
     pub(super) fn batch_ref(&self) -> BatchRef {
         match *self {
-            Self::DoneOrRequeued { which, .. } => which,
+            Self::DoneOrRequeued { batch_ref, .. } => batch_ref,
             Self::Failed { id, attempt, .. } => {
                 BatchRef { first_id: id, count: 1, attempt: Some(attempt) }
             }
@@ -127,8 +127,8 @@ impl Outstanding {
         self.queries.push_back((question, self.current_mark()));
     }
 
-    pub(super) fn add_disposition(&mut self, said: Disposition) {
-        self.dispositions.push_back(said);
+    pub(super) fn add_disposition(&mut self, disposition: Disposition) {
+        self.dispositions.push_back(disposition);
     }
 
     /// What this reply answers is not owed any more.

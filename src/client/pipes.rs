@@ -138,7 +138,7 @@ impl Client {
         let mut damaged = std::mem::take(&mut self.damaged_lines);
         let (options, limit) = (self.options.clone(), self.silence_limit);
         let reached =
-            options.find_next_keeper(&mut damaged, &limit, |door| self.reconnect_through(door));
+            options.find_next_keeper(&mut damaged, &limit, |inbox| self.reconnect_through(inbox));
         self.damaged_lines = damaged;
         reached
     }
@@ -149,14 +149,14 @@ impl Client {
         self.write_pending()
     }
 
-    fn reconnect_through(&mut self, door: InboxWriter) -> Result<(), Error> {
+    fn reconnect_through(&mut self, inbox: InboxWriter) -> Result<(), Error> {
         if !self.mailbox.is_linked() {
             return Err(Error::removed());
         }
         // The one before may have died as soon as it had written something.
         self.read_mailbox()?;
         self.session.resume().map_err(|error| Error::Protocol(error.to_string()))?;
-        self.inbox = door;
+        self.inbox = inbox;
         self.is_welcomed = false;
         self.finish_connect()
     }

@@ -32,11 +32,11 @@ impl Client {
     }
 
     /// The same, but waits for room only that long.
-    pub(crate) fn put_with_timeout(&mut self, item: &[u8], patience: Timeout) -> Result<(), Error> {
+    pub(crate) fn put_with_timeout(&mut self, item: &[u8], timeout: Timeout) -> Result<(), Error> {
         if !is_single_line(item) {
             return Err(Error::NotALine);
         }
-        self.with_deadline(patience, |client, deadline| {
+        self.with_deadline(timeout, |client, deadline| {
             client.add_item(item)?;
             while client.wait_for_accepted(deadline.remaining_timeout())?.is_some() {}
             Ok(())
@@ -65,8 +65,8 @@ impl Client {
     }
 
     /// Waits until everything added is in the queue.
-    pub(super) fn wait_for_all_puts(&mut self, patience: Timeout) -> Result<(), Error> {
-        while self.wait_for_accepted(patience)?.is_some() {}
+    pub(super) fn wait_for_all_puts(&mut self, timeout: Timeout) -> Result<(), Error> {
+        while self.wait_for_accepted(timeout)?.is_some() {}
         Ok(())
     }
 
@@ -108,12 +108,12 @@ impl Client {
     /// will be any more.
     pub(crate) fn wait_for_accepted(
         &mut self,
-        patience: Timeout,
+        timeout: Timeout,
     ) -> Result<Option<Accepted>, Error> {
         if let Some(told) = self.take_unreported() {
             return told.map(Some);
         }
-        self.with_deadline(patience, |client, deadline| {
+        self.with_deadline(timeout, |client, deadline| {
             client.flush_puts()?;
             while client.last_answered_seq < client.session.last_put_seq() {
                 let left = deadline.remaining();

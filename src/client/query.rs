@@ -11,7 +11,7 @@ impl Client {
     pub(crate) fn size(&mut self) -> Result<(Counts, u64), Error> {
         self.catch_up_and_query("size", None)?;
         self.wait_for_reply(|reply| match reply {
-            Reply::Size { counts: census, capacity } => Ok((census, capacity)),
+            Reply::Size { counts, capacity } => Ok((counts, capacity)),
             other => Err(other),
         })
     }
@@ -33,8 +33,8 @@ impl Client {
 
     /// Waits until every item is done. Tells how many have failed instead. [`Error::Unfinished`]
     /// when the patience is over.
-    pub(crate) fn join(&mut self, patience: Timeout) -> Result<u64, Error> {
-        self.with_deadline(patience, |client, deadline| {
+    pub(crate) fn join(&mut self, timeout: Timeout) -> Result<u64, Error> {
+        self.with_deadline(timeout, |client, deadline| {
             client.session.join();
             client.flush_requests()?;
             client.wait_for_reply_until(deadline, |client, reply| match reply {
@@ -49,7 +49,7 @@ impl Client {
     pub(crate) fn peek(&mut self, from: u64, max: u64) -> Result<Option<Batch>, Error> {
         self.catch_up_and_query("peek", Some(&format_args!("{from} {max}")))?;
         self.wait_for_reply(|reply| match reply {
-            Reply::Batch(run) => Ok(Some(run)),
+            Reply::Batch(batch) => Ok(Some(batch)),
             Reply::Empty => Ok(None),
             other => Err(other),
         })
@@ -59,7 +59,7 @@ impl Client {
     pub(crate) fn failed(&mut self, from: u64) -> Result<Option<(Batch, String)>, Error> {
         self.catch_up_and_query("failed", Some(&from))?;
         self.wait_for_reply(|reply| match reply {
-            Reply::Failed { batch: run, reason: why } => Ok(Some((run, why))),
+            Reply::Failed { batch, reason } => Ok(Some((batch, reason))),
             Reply::Empty => Ok(None),
             other => Err(other),
         })

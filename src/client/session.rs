@@ -96,13 +96,13 @@ impl Session {
     }
 
     /// Says what has become of items. It goes out with whatever is said next.
-    pub(crate) fn add_disposition(&mut self, said: Disposition) {
+    pub(crate) fn add_disposition(&mut self, disposition: Disposition) {
         // Several of them and a get always fit into one write.
         if self.open_write.len() > self.max_write_bytes / 2 {
             self.finish_write();
         }
-        self.write_disposition(&said);
-        self.outstanding.add_disposition(said);
+        self.write_disposition(&disposition);
+        self.outstanding.add_disposition(disposition);
     }
 
     /// Asks something that has one answer.
@@ -211,36 +211,38 @@ impl Session {
             self.outstanding.apply_reply(&reply);
             self.untaken_replies.push_back(Ok(reply));
         }
-        let owed = std::mem::take(&mut self.outstanding);
-        let is_out = |which: &BatchRef| {
+        let outstanding = std::mem::take(&mut self.outstanding);
+        let is_out = |batch_ref: &BatchRef| {
             resumed.in_flight.iter().any(|&(first, count, attempt)| {
-                (first..first.saturating_add(count)).contains(&which.first_id)
-                    && which.attempt.is_none_or(|which| which == attempt)
+                (first..first.saturating_add(count)).contains(&batch_ref.first_id)
+                    && batch_ref.attempt.is_none_or(|batch_ref| batch_ref == attempt)
             })
         };
-        for said in owed.dispositions().filter(|said| is_out(&said.batch_ref())) {
+        for disposition in
+            outstanding.dispositions().filter(|disposition| is_out(&disposition.batch_ref()))
+        {
             self.finish_write();
-            self.write_disposition(said);
+            self.write_disposition(disposition);
         }
-        for put in owed.puts() {
+        for put in outstanding.puts() {
             self.write_put(put.last_seq, put.count, &put.lines);
         }
         self.finish_write();
-        if let Some(max) = owed.pending_get_max() {
+        if let Some(max) = outstanding.pending_get_max() {
             self.begin_write();
             self.writer.write_get(&mut self.open_write, max);
         }
-        if owed.has_pending_join() {
+        if outstanding.has_pending_join() {
             self.write_bare("join");
         }
-        for question in owed.queries() {
+        for question in outstanding.queries() {
             self.write_query(question);
         }
-        if owed.has_pending_cancel() {
+        if outstanding.has_pending_cancel() {
             self.write_bare("cancel");
         }
         self.finish_write();
-        self.outstanding = owed;
+        self.outstanding = outstanding;
     }
 
     /// Starts a write, unless one is being put together.
@@ -256,14 +258,14 @@ impl Session {
         self.writer.write_plain(&mut self.open_write, verb);
     }
 
-    fn write_disposition(&mut self, said: &Disposition) {
+    fn write_disposition(&mut self, disposition: &Disposition) {
         self.begin_write();
-        match said {
-            Disposition::DoneOrRequeued { verb, which } => {
-                self.writer.write_batch_request(&mut self.open_write, verb, *which)
+        match disposition {
+            Disposition::DoneOrRequeued { verb, batch_ref } => {
+                self.writer.write_batch_request(&mut self.open_write, verb, *batch_ref)
             }
-            Disposition::Failed { id, attempt, tries, why } => {
-                self.writer.write_fail(&mut self.open_write, *id, *attempt, *tries, why);
+            Disposition::Failed { id, attempt, tries, reason } => {
+                self.writer.write_fail(&mut self.open_write, *id, *attempt, *tries, reason);
             }
         }
     }

@@ -46,8 +46,8 @@ impl Options {
             return Ok(None);
         };
         // Another client may have started one while this one waited for the lock.
-        let door = InboxWriter::open(dir).map_err(open_error("cannot open the queue's inbox"))?;
-        if door.is_some() {
+        let inbox = InboxWriter::open(dir).map_err(open_error("cannot open the queue's inbox"))?;
+        if inbox.is_some() {
             return Ok(None);
         }
         let mut keeper = self.spawn_keeper(dir, &lock)?;
@@ -60,7 +60,7 @@ impl Options {
             READY_LINE => Ok(Some(stdout)),
             // Somebody has killed it: the next one may live.
             "" => Ok(None),
-            why => Err(Error::Start(why.trim_end().to_owned())),
+            reason => Err(Error::Start(reason.trim_end().to_owned())),
         }
     }
 
@@ -151,10 +151,10 @@ impl Options {
         limit: &SilenceLimit,
         pid: u32,
     ) -> Result<String, Error> {
-        let mut said = Vec::new();
+        let mut disposition = Vec::new();
         loop {
-            while let Some(end) = memchr::memchr(b'\n', &said) {
-                let line: Vec<u8> = said.drain(..=end).collect();
+            while let Some(end) = memchr::memchr(b'\n', &disposition) {
+                let line: Vec<u8> = disposition.drain(..=end).collect();
                 let line = String::from_utf8_lossy(&line).into_owned();
                 match line
                     .strip_prefix(DAMAGED_PREFIX)
@@ -169,8 +169,8 @@ impl Options {
             }
             let mut buffer = [0; 4096];
             match stdout.read(&mut buffer) {
-                Ok(0) => return Ok(String::from_utf8_lossy(&said).into_owned()),
-                Ok(read) => said.extend_from_slice(&buffer[..read]),
+                Ok(0) => return Ok(String::from_utf8_lossy(&disposition).into_owned()),
+                Ok(read) => disposition.extend_from_slice(&buffer[..read]),
                 Err(error) if is_transient(&error) => {}
                 Err(error) => return Err(Error::Pipe(error)),
             }

@@ -47,8 +47,8 @@ impl ScriptedKeeper {
     fn accept_client(&mut self, window: u64) -> MailboxWriter {
         let hello = self.read_line();
         let json = hello.splitn(3, ' ').nth(2).unwrap();
-        let said: Hello = serde_json::from_str(json).unwrap();
-        let mailbox = said.mailbox_name(ClientKey(0));
+        let disposition: Hello = serde_json::from_str(json).unwrap();
+        let mailbox = disposition.mailbox_name(ClientKey(0));
         let mut slot = MailboxWriter::open(&self.dir, &mailbox).unwrap();
         let welcome = format!("welcome {{\"version\":1,\"paced\":false,\"window\":{window}}}\n");
         slot.buffer_mut().extend_from_slice(welcome.as_bytes());
@@ -228,8 +228,8 @@ fn what_there_was_no_room_to_ask_for_is_settled_before_the_next_question() {
         client.get_with_timeout(1, Timeout::Infinite).unwrap().is_none()
     });
     let mut slot = keeper.accept_client(1);
-    let door = InboxWriter::open(&keeper.dir).unwrap().unwrap();
-    while door.write(&[b'\n'; 4096]).unwrap() {}
+    let inbox = InboxWriter::open(&keeper.dir).unwrap().unwrap();
+    while inbox.write(&[b'\n'; 4096]).unwrap() {}
     full.send(()).unwrap();
     assert!(has_given_up.recv().unwrap());
     keeper.expect_request("get");

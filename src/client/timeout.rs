@@ -41,8 +41,8 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
-    pub(super) fn new(patience: Timeout) -> Self {
-        Self { clock: Clock::start_now(), timeout: patience }
+    pub(super) fn new(timeout: Timeout) -> Self {
+        Self { clock: Clock::start_now(), timeout }
     }
 
     /// What is left of the patience.
@@ -71,11 +71,11 @@ pub(super) enum SilenceLimit {
 impl SilenceLimit {
     /// Of a wait that begins now: what is left of the patience, and the grace at least.
     pub(super) fn wait_deadline(&self) -> Deadline {
-        let patience = match self {
-            Self::PerWait(patience) => *patience,
+        let timeout = match self {
+            Self::PerWait(timeout) => *timeout,
             Self::Until(deadline) => deadline.remaining_timeout(),
         };
-        Deadline::new(patience.at_least(GRACE_PERIOD))
+        Deadline::new(timeout.at_least(GRACE_PERIOD))
     }
 
     /// Without any patience, if there is an end to it.

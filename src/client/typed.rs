@@ -187,9 +187,9 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         self.put_with_timeout(item, Timeout::After(0))
     }
 
-    fn put_with_timeout(&self, item: T, patience: Timeout) -> Result<(), TryPutError<T>> {
+    fn put_with_timeout(&self, item: T, timeout: Timeout) -> Result<(), TryPutError<T>> {
         let json = serde_json::to_vec(&item).map_err(Error::Encode)?;
-        match self.client.borrow_mut().put_with_timeout(&json, patience) {
+        match self.client.borrow_mut().put_with_timeout(&json, timeout) {
             Ok(()) => Ok(()),
             Err(Error::Full) => Err(TryPutError::Full(item)),
             Err(Error::Closed) => Err(TryPutError::Closed(item)),
@@ -229,17 +229,17 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         self.get_with_timeout(Timeout::After(0))
     }
 
-    fn get_with_timeout(&self, patience: Timeout) -> Result<Item<'_, T>, TryGetError> {
+    fn get_with_timeout(&self, timeout: Timeout) -> Result<Item<'_, T>, TryGetError> {
         let mut client = self.client.borrow_mut();
-        let run = match client.get_with_timeout(1, patience) {
+        let batch = match client.get_with_timeout(1, timeout) {
             Ok(Some(batch)) => batch.into_batch(),
             Ok(None) => return Err(TryGetError::Closed),
             Err(Error::Empty) => return Err(TryGetError::Empty),
             Err(error) => return Err(error.into()),
         };
-        let Batch { first_id: id, attempt, .. } = run;
-        match serde_json::from_slice(&run.items.bytes) {
-            Ok(value) => Ok(Item { queue: self, batch_ref: run.batch_ref(), value: Some(value) }),
+        let Batch { first_id: id, attempt, .. } = batch;
+        match serde_json::from_slice(&batch.items.bytes) {
+            Ok(value) => Ok(Item { queue: self, batch_ref: batch.batch_ref(), value: Some(value) }),
             Err(source) => {
                 client.fail(id, attempt, 1, &format!("it is not what was expected: {source}"))?;
                 Err(Error::Decode { id, source }.into())
@@ -259,8 +259,8 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 
     /// Whether there is no room for another item.
     pub fn is_full(&self) -> Result<bool, Error> {
-        let (census, capacity) = self.client.borrow_mut().size()?;
-        Ok(capacity > 0 && census.ready >= capacity)
+        let (counts, capacity) = self.client.borrow_mut().size()?;
+        Ok(capacity > 0 && counts.ready >= capacity)
     }
 
     /// Waits until every item that was put is done. Tells how many have failed instead.
@@ -349,9 +349,9 @@ impl<T> Item<'_, T> {
     ///
     /// # Errors
     /// When the keeper died and no other one can be started, among others.
-    pub fn fail(mut self, why: &str) -> Result<(), Error> {
+    pub fn fail(mut self, reason: &str) -> Result<(), Error> {
         self.value = None;
-        self.queue.client.borrow_mut().fail(self.id(), self.attempt(), 1, why)
+        self.queue.client.borrow_mut().fail(self.id(), self.attempt(), 1, reason)
     }
 }
 

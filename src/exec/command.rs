@@ -134,14 +134,14 @@ mod tests {
     fn what_cannot_be_run_is_known_before() {
         let missing = |name: &str| CommandError::NotFound(name.to_owned());
         let useless = |name: &str| CommandError::NotExecutable(name.to_owned());
-        for (name, why) in [
+        for (name, reason) in [
             ("no-such-command-here", missing("no-such-command-here")),
             ("/no/such/command", missing("/no/such/command")),
             ("", missing("")),
             ("/etc/passwd", useless("/etc/passwd")),
             ("/", useless("/")),
         ] {
-            assert_eq!(CommandTemplate::resolve(words(&[name])).unwrap_err(), why);
+            assert_eq!(CommandTemplate::resolve(words(&[name])).unwrap_err(), reason);
         }
     }
 

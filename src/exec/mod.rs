@@ -93,11 +93,11 @@ pub(crate) trait ExecObserver {
     /// A command has ended, well or not: this shows what it printed.
     fn command_ended(&mut self, ended: &mut CommandOutcome) -> anyhow::Result<()>;
     /// So many items are done, and have failed.
-    fn totals_changed(&mut self, tally: ExecTotals);
+    fn totals_changed(&mut self, totals: ExecTotals);
     /// Whether it wants to know how many items there are.
     fn wants_counts(&self) -> bool;
     /// There are so many items.
-    fn counts_received(&mut self, census: Counts, tally: ExecTotals);
+    fn counts_received(&mut self, counts: Counts, totals: ExecTotals);
     /// An item was done, or had failed, when it was not this consumer's any more.
     fn lease_expired(&mut self, id: u64);
     /// Something that people should know.
@@ -142,8 +142,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     pub(crate) fn new(
         client: &'a mut Client,
         template: &'a CommandTemplate,
-        plan: ExecConfig,
-        watch: &'a mut W,
+        config: ExecConfig,
+        observer: &'a mut W,
         clock: Clock,
         deaths: Waker,
         terminal: Option<Terminal>,
@@ -151,8 +151,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(Self {
             client,
             template,
-            config: plan,
-            observer: watch,
+            config,
+            observer,
             clock,
             guard: GuardProcess::start()?,
             groups: ProcessGroups::new(terminal)?,
@@ -286,10 +286,10 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 // An item that no argument can hold has failed.
                 let too_large = error.kind() == io::ErrorKind::ArgumentListTooLong;
                 if too_large || error.kind() == io::ErrorKind::InvalidInput {
-                    let why =
+                    let reason =
                         "no argument can hold it: leave {} out, and it comes on standard input";
-                    self.observer.notice(&format!("item {} has failed: {why}", task.id()));
-                    return self.fail_item(&task, why);
+                    self.observer.notice(&format!("item {} has failed: {reason}", task.id()));
+                    return self.fail_item(&task, reason);
                 }
                 if !is_resource_shortage(&error) || self.running.is_empty() {
                     return Err(error.into());
@@ -302,30 +302,30 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         }
     }
 
-    fn fail_item(&mut self, task: &ItemTask, why: &str) -> Result<(), StopReason> {
+    fn fail_item(&mut self, task: &ItemTask, reason: &str) -> Result<(), StopReason> {
         self.totals.failed += 1;
         self.remember_outcome(task.batch.batch_ref(), false);
         // The keeper knows of the tries before this one.
-        Ok(self.client.fail(task.id(), task.batch.attempt, 1, why)?)
+        Ok(self.client.fail(task.id(), task.batch.attempt, 1, reason)?)
     }
 
-    fn remember_outcome(&mut self, which: BatchRef, done: bool) {
+    fn remember_outcome(&mut self, batch_ref: BatchRef, done: bool) {
         if self.recent_outcomes.len() >= MAX_RECENT_OUTCOMES {
             self.recent_outcomes.pop_front();
         }
-        self.recent_outcomes.push_back((which, done));
+        self.recent_outcomes.push_back((batch_ref, done));
     }
 
     /// Leases had run out before it was said what became of their items.
     fn retract_late_outcomes(&mut self) {
-        for which in self.client.take_lease_expired() {
-            let at = self.recent_outcomes.iter().rposition(|&(said, _)| said == which);
+        for batch_ref in self.client.take_lease_expired() {
+            let at = self.recent_outcomes.iter().rposition(|&(said, _)| said == batch_ref);
             match at.and_then(|at| self.recent_outcomes.remove(at)) {
                 Some((_, true)) => self.totals.done -= 1,
                 Some((_, false)) => self.totals.failed -= 1,
                 None => {}
             }
-            self.observer.lease_expired(which.first_id);
+            self.observer.lease_expired(batch_ref.first_id);
         }
     }
 
@@ -366,11 +366,11 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 Notification::Delivered(batch) => {
                     self.is_get_pending = false;
                     self.is_get_cancelled = false;
-                    let mut run = batch.into_batch();
-                    self.received_count += run.count();
-                    while run.count() > 0 {
+                    let mut batch = batch.into_batch();
+                    self.received_count += batch.count();
+                    while batch.count() > 0 {
                         self.start_command(ItemTask {
-                            batch: run.split_to(1),
+                            batch: batch.split_to(1),
                             command_failures: 0,
                         })?;
                     }
@@ -384,8 +384,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                         self.observer.lease_expired(task.id());
                     }
                 }
-                Notification::Counts(census) => {
-                    self.observer.counts_received(census, self.totals);
+                Notification::Counts(counts) => {
+                    self.observer.counts_received(counts, self.totals);
                     self.next_counts_at = Some(self.clock.now() + COUNTS_INTERVAL);
                 }
             }
@@ -467,12 +467,12 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 self.client.begin_attempt(task.id(), attempt)?;
                 self.retry_queue.push_pending(due, task);
             }
-            Some(why) => {
-                let why = match task.command_failures {
-                    0 => why,
-                    n => format!("{why}, at the last of {} tries", n + 1),
+            Some(reason) => {
+                let reason = match task.command_failures {
+                    0 => reason,
+                    n => format!("{reason}, at the last of {} tries", n + 1),
                 };
-                self.fail_item(&task, &why)?;
+                self.fail_item(&task, &reason)?;
             }
         }
         self.observer.totals_changed(self.totals);

@@ -99,10 +99,10 @@ impl<S: Store> Journal<S> {
         mut take: impl FnMut(Record<'_>),
     ) -> io::Result<Option<(Self, RecoveryReport)>> {
         let (mut facts, mut of_queue) = (0, 0);
-        let read = read_records(text, |fact| {
+        let read = read_records(text, |record| {
             facts += 1;
-            of_queue += u64::from(matches!(fact, Record::Queue(_)));
-            take(fact);
+            of_queue += u64::from(matches!(record, Record::Queue(_)));
+            take(record);
         });
         let Some((recovered, at)) = read else {
             return Ok(None);
@@ -134,13 +134,13 @@ impl<S: Store> Journal<S> {
     }
 
     /// Adds a fact to what is to be written.
-    pub(crate) fn append(&mut self, fact: &Record<'_>) {
+    pub(crate) fn append(&mut self, record: &Record<'_>) {
         if self.is_empty() {
             self.unwritten.extend_from_slice(HEADER);
         }
         self.has_only_queue_record = false;
-        self.has_new_items |= matches!(fact, Record::Put { .. } | Record::Items(_));
-        fact.write(&mut self.unwritten);
+        self.has_new_items |= matches!(record, Record::Put { .. } | Record::Items(_));
+        record.write(&mut self.unwritten);
     }
 
     /// Writes what has been added: it survives this process, and if it is to be in `sync` with the
@@ -220,12 +220,12 @@ impl<S: Store> Journal<S> {
     ) -> io::Result<()> {
         let mut text = Vec::new();
         let mut bare = true;
-        for fact in facts {
-            bare &= text.is_empty() && matches!(fact, Record::Queue(_));
+        for record in facts {
+            bare &= text.is_empty() && matches!(record, Record::Queue(_));
             if text.is_empty() {
                 text.extend_from_slice(HEADER);
             }
-            fact.write(&mut text);
+            record.write(&mut text);
         }
         if self.store.replace(&text, sync).is_err() {
             self.release_reserve()?;
@@ -258,8 +258,8 @@ fn read_records(text: &[u8], mut take: impl FnMut(Record<'_>)) -> Option<(Recove
     }
     loop {
         match read_first(&text[at..]) {
-            ReadOutcome::Record(fact, length) => {
-                take(fact);
+            ReadOutcome::Record(record, length) => {
+                take(record);
                 at += length;
             }
             ReadOutcome::Damaged(length) => {

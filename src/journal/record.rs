@@ -54,18 +54,20 @@ impl Record<'_> {
         // Writing to a Vec cannot fail.
         let _ = match self {
             Self::Queue(json) => write!(text, "queue {json}"),
-            Self::Put { key, seq, batch: run } => {
-                write!(text, "put {key} {seq} {} {} {}", run.first_id, run.count(), run.accepted_at)
+            Self::Put { key, seq, batch } => {
+                write!(
+                    text,
+                    "put {key} {seq} {} {} {}",
+                    batch.first_id,
+                    batch.count(),
+                    batch.accepted_at
+                )
             }
-            Self::Items(run) => {
+            Self::Items(batch) => {
                 let Batch {
-                    first_id: first,
-                    attempt,
-                    delivery_failures: strikes,
-                    accepted_at: since,
-                    ..
-                } = run;
-                write!(text, "item {first} {} {attempt} {strikes} {since}", run.count())
+                    first_id: first, attempt, delivery_failures, accepted_at: since, ..
+                } = batch;
+                write!(text, "item {first} {} {attempt} {delivery_failures} {since}", batch.count())
             }
             Self::Client { key, json } => write!(text, "client {key} {json}"),
             Self::Disconnected(key) => write!(text, "left {key}"),
@@ -74,24 +76,18 @@ impl Record<'_> {
             }
             Self::Done { first_id: first, count } => write!(text, "done {first} {count}"),
             Self::Attempt { id, attempt } => write!(text, "attempt {id} {attempt}"),
-            Self::Requeued { first_id: first, count, attempt, delivery_failures: strikes } => {
-                write!(text, "back {first} {count} {attempt} {strikes}")
+            Self::Requeued { first_id: first, count, attempt, delivery_failures } => {
+                write!(text, "back {first} {count} {attempt} {delivery_failures}")
             }
-            Self::Failed {
-                first_id: first,
-                count,
-                attempt,
-                delivery_failures: strikes,
-                reason: why,
-            } => {
-                write!(text, "failed {first} {count} {attempt} {strikes} {why}")
+            Self::Failed { first_id: first, count, attempt, delivery_failures, reason } => {
+                write!(text, "failed {first} {count} {attempt} {delivery_failures} {reason}")
             }
             Self::Retry(id) => write!(text, "retry {id}"),
             Self::Drop(id) => write!(text, "drop {id}"),
             Self::Clear => write!(text, "clear"),
         };
         let items = match self {
-            Self::Put { batch: run, .. } | Self::Items(run) => run.items.bytes.as_ref(),
+            Self::Put { batch, .. } | Self::Items(batch) => batch.items.bytes.as_ref(),
             _ => &[],
         };
         let sum = checksum(&text[start..], items);
@@ -129,7 +125,7 @@ pub(crate) fn read_first(text: &[u8]) -> ReadOutcome<'_> {
     }
     let next = || memchr::memmem::find(rest, b"\n\n").map(|at| blank + at + 1);
     match read_record(rest) {
-        Some(Ok((fact, length))) => ReadOutcome::Record(fact, blank + length),
+        Some(Ok((record, length))) => ReadOutcome::Record(record, blank + length),
         // Whatever stands behind it is another record, or this was the last one.
         Some(Err(())) => next().map_or(ReadOutcome::Damaged(text.len()), ReadOutcome::Damaged),
         None => next().map_or(ReadOutcome::Torn, ReadOutcome::Damaged),
@@ -157,7 +153,7 @@ fn read_record(text: &[u8]) -> Option<Result<(Record<'_>, usize), ()>> {
         return Some(Err(()));
     }
     let lines = Items { count, bytes: Bytes::copy_from_slice(items) };
-    Some(parse_record(head, lines).map(|fact| (fact, end + 1 + items.len())).ok_or(()))
+    Some(parse_record(head, lines).map(|record| (record, end + 1 + items.len())).ok_or(()))
 }
 
 /// So many lines; none if there are fewer before the text, or an empty line, ends them.
@@ -190,14 +186,14 @@ fn parse_record(head: &[u8], lines: Items) -> Option<Record<'_>> {
         b"queue" => Record::Queue(std::str::from_utf8(rest).ok()?),
         b"put" => {
             let (first, since) = (one(3)?, one(5)?);
-            let run = validated(Batch {
+            let batch = validated(Batch {
                 first_id: first,
                 attempt: 1,
                 delivery_failures: 0,
                 accepted_at: since,
                 items: lines,
             })?;
-            Record::Put { key: ClientKey::parse(split_word(rest).0)?, seq: one(2)?, batch: run }
+            Record::Put { key: ClientKey::parse(split_word(rest).0)?, seq: one(2)?, batch }
         }
         b"item" => {
             let (first, since) = (one(1)?, one(5)?);
@@ -221,25 +217,14 @@ fn parse_record(head: &[u8], lines: Items) -> Option<Record<'_>> {
         b"done" => Record::Done { first_id: one(1)?, count: one(2)? },
         b"attempt" => Record::Attempt { id: one(1)?, attempt: small(2)? },
         b"back" => {
-            let (attempt, strikes) = (small(3)?, small(4)?);
-            Record::Requeued {
-                first_id: one(1)?,
-                count: one(2)?,
-                attempt,
-                delivery_failures: strikes,
-            }
+            let (attempt, delivery_failures) = (small(3)?, small(4)?);
+            Record::Requeued { first_id: one(1)?, count: one(2)?, attempt, delivery_failures }
         }
         b"failed" => {
-            let why = head.splitn(6, |&byte| byte == b' ').nth(5)?;
-            let why = std::str::from_utf8(why).ok()?;
-            let (attempt, strikes) = (small(3)?, small(4)?);
-            Record::Failed {
-                first_id: one(1)?,
-                count: one(2)?,
-                attempt,
-                delivery_failures: strikes,
-                reason: why,
-            }
+            let reason = head.splitn(6, |&byte| byte == b' ').nth(5)?;
+            let reason = std::str::from_utf8(reason).ok()?;
+            let (attempt, delivery_failures) = (small(3)?, small(4)?);
+            Record::Failed { first_id: one(1)?, count: one(2)?, attempt, delivery_failures, reason }
         }
         b"retry" => Record::Retry(one(1)?),
         b"drop" => Record::Drop(one(1)?),
@@ -249,8 +234,8 @@ fn parse_record(head: &[u8], lines: Items) -> Option<Record<'_>> {
 }
 
 /// A run of at least one item, all of which have a number.
-fn validated(run: Batch) -> Option<Batch> {
-    (run.count() > 0 && run.first_id.checked_add(run.count()).is_some()).then_some(run)
+fn validated(batch: Batch) -> Option<Batch> {
+    (batch.count() > 0 && batch.first_id.checked_add(batch.count()).is_some()).then_some(batch)
 }
 
 /// Heads without a checksum, and items, as records, which begin where there is an empty line.
@@ -310,7 +295,7 @@ mod tests {
 
     fn written() -> Vec<u8> {
         let mut text = Vec::new();
-        all().iter().for_each(|fact| fact.write(&mut text));
+        all().iter().for_each(|record| record.write(&mut text));
         text
     }
 
@@ -319,8 +304,8 @@ mod tests {
         let (mut facts, mut damaged) = (Vec::new(), 0);
         loop {
             match read_first(text) {
-                ReadOutcome::Record(fact, length) => {
-                    facts.push(fact);
+                ReadOutcome::Record(record, length) => {
+                    facts.push(record);
                     text = &text[length..];
                 }
                 ReadOutcome::Damaged(length) => {
@@ -358,9 +343,9 @@ mod tests {
                     continue;
                 }
                 let (facts, ..) = read(&text);
-                let missing = all().into_iter().filter(|fact| !facts.contains(fact)).count();
+                let missing = all().into_iter().filter(|record| !facts.contains(record)).count();
                 assert!(missing <= 2, "byte {at} as {wrong}: {missing} are missing");
-                assert!(facts.iter().all(|fact| all().contains(fact)), "byte {at} as {wrong}");
+                assert!(facts.iter().all(|record| all().contains(record)), "byte {at} as {wrong}");
             }
         }
     }

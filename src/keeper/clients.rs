@@ -99,11 +99,11 @@ impl ConnectedClient {
     /// One that comes.
     pub(super) fn new(key: ClientKey, worker: Option<WorkerId>, hello: Hello) -> Self {
         let parts = BytesMut::new();
-        let known = ClientRecord::new(hello);
+        let record = ClientRecord::new(hello);
         Self {
             key,
             worker,
-            record: known,
+            record,
             waiting_since: None,
             processed_items: 0,
             partial_item: parts,
@@ -113,9 +113,9 @@ impl ConnectedClient {
     }
 
     /// One that the keeper before this one has left.
-    pub(super) fn from_previous_keeper(key: ClientKey, known: ClientRecord) -> Self {
+    pub(super) fn from_previous_keeper(key: ClientKey, record: ClientRecord) -> Self {
         Self {
-            record: known,
+            record,
             is_recorded: true,
             is_absent: true,
             ..Self::new(key, None, Hello::new(Role::Visitor))
@@ -148,12 +148,12 @@ impl ConnectedClient {
             _ => None,
         };
         match effect {
-            Effect::Accepted { seq, batch: run, .. } => {
-                self.processed_items += run.count();
-                self.record.record_accepted(*seq, run.count(), run.end_id() - 1);
+            Effect::Accepted { seq, batch, .. } => {
+                self.processed_items += batch.count();
+                self.record.record_accepted(*seq, batch.count(), batch.end_id() - 1);
             }
-            Effect::Delivered { batch: run, .. } => self.record.record_delivery(run.first_id),
-            Effect::Done { batch: run, .. } => self.processed_items += run.count(),
+            Effect::Delivered { batch, .. } => self.record.record_delivery(batch.first_id),
+            Effect::Done { batch, .. } => self.processed_items += batch.count(),
             _ => {}
         }
         first
@@ -182,17 +182,17 @@ mod tests {
 
     #[test]
     fn pieces_are_counted_together_if_they_follow_one_another_only() {
-        let mut known = ClientRecord::new(Hello::new(Role::Producer));
-        known.record_accepted(2, 2, 2);
-        known.record_accepted(3, 1, 3);
-        known.record_accepted(5, 2, 9);
-        known.record_accepted(6, 1, 10);
-        assert_eq!(known.accepted, [(3, 3), (6, 10)]);
-        assert_eq!(known.last_accepted_seq(), 6);
+        let mut record = ClientRecord::new(Hello::new(Role::Producer));
+        record.record_accepted(2, 2, 2);
+        record.record_accepted(3, 1, 3);
+        record.record_accepted(5, 2, 9);
+        record.record_accepted(6, 1, 10);
+        assert_eq!(record.accepted, [(3, 3), (6, 10)]);
+        assert_eq!(record.last_accepted_seq(), 6);
         for seq in 7..1000 {
-            known.record_accepted(seq, 1, seq * 2);
+            record.record_accepted(seq, 1, seq * 2);
         }
-        assert_eq!(known.accepted.len(), MAX_ACCEPTED_RANGES);
-        assert_eq!(known.last_accepted_seq(), 999);
+        assert_eq!(record.accepted.len(), MAX_ACCEPTED_RANGES);
+        assert_eq!(record.last_accepted_seq(), 999);
     }
 }

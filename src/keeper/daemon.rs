@@ -65,19 +65,19 @@ impl<S: Store> DurableHost for PipeHost<Persistence<S>> {
 /// When it cannot be written down: everybody is told, and this keeper cannot go on.
 pub(crate) fn process_and_commit(
     keeper: &mut Keeper,
-    desk: &mut impl DurableHost,
+    host: &mut impl DurableHost,
     wall: Nanos,
 ) -> io::Result<Option<Nanos>> {
-    let due = keeper.process_pending(wall, desk)?;
-    if let Err(error) = desk.commit(keeper) {
+    let due = keeper.process_pending(wall, host)?;
+    if let Err(error) = host.commit(keeper) {
         // What cannot be written down has not been: who was to be told of it is told that.
         let text =
             format!("{JOURNAL_WRITE_FAILED}: {error}; what was accepted before is still there");
-        desk.replace_uncommitted(&replies::error_reply("journal", text));
-        desk.flush();
+        host.replace_uncommitted(&replies::error_reply("journal", text));
+        host.flush();
         return Err(error);
     }
-    desk.flush();
+    host.flush();
     Ok(due)
 }
 
@@ -126,13 +126,13 @@ fn recover_and_open(
     let legacy = LegacyState::load(&dir)?;
     let (has_legacy, mut damaged) = (!matches!(legacy, LegacyState::None), Vec::new());
     damaged.extend(matches!(legacy, LegacyState::Damaged).then_some(LEGACY_FILE_LINE));
-    let mut past = JournalRecovery::new(legacy.into_persisted_state());
-    let (journal, recovered) = Journal::open(&dir, |fact| past.apply_record(fact))?;
+    let mut recovery = JournalRecovery::new(legacy.into_persisted_state());
+    let (journal, recovered) = Journal::open(&dir, |record| recovery.apply_record(record))?;
     damaged.extend(recovered.damaged_lines);
-    let RecoveredQueue { persisted_state: memory, queue, clients } = past.finish();
+    let RecoveredQueue { persisted_state: state, queue, clients } = recovery.finish();
     let mut keeper = Keeper::new(KeeperConfig { queue, workers: None, pacer: None });
-    let post = Pipes::open(dir)?;
-    let mut host = PipeHost { pipes: post, observer: Persistence::new(memory, journal) };
+    let pipes = Pipes::open(dir)?;
+    let mut host = PipeHost { pipes, observer: Persistence::new(state, journal) };
     // If there is no room for that yet, the file stays.
     if has_legacy && host.observer.import_legacy().is_ok() {
         let _ = FileStore::remove_legacy_state(host.pipes.dir());
@@ -171,12 +171,12 @@ fn report_damage(damaged: &[u64]) {
 
 /// How a queue is that nobody keeps.
 pub(crate) fn stored_status(dir: &QueueDir) -> anyhow::Result<Status> {
-    let mut past = JournalRecovery::new(LegacyState::load(dir)?.into_persisted_state());
-    Journal::read(dir, |fact| past.apply_record(fact))?;
-    let RecoveredQueue { persisted_state: mut memory, mut queue, mut clients } = past.finish();
+    let mut recovery = JournalRecovery::new(LegacyState::load(dir)?.into_persisted_state());
+    Journal::read(dir, |record| recovery.apply_record(record))?;
+    let RecoveredQueue { persisted_state: mut state, mut queue, mut clients } = recovery.finish();
     // Those that have lost their keeper, and live.
-    clients.retain(|(client, key, known)| {
-        let lives = MailboxWriter::has_reader(dir, &known.hello.mailbox_name(*key));
+    clients.retain(|(client, key, record)| {
+        let lives = MailboxWriter::has_reader(dir, &record.hello.mailbox_name(*key));
         if !lives {
             // The next keeper will find that out too.
             let _ = queue.apply(*client, Request::ClientDied, &mut Vec::new());
@@ -184,8 +184,8 @@ pub(crate) fn stored_status(dir: &QueueDir) -> anyhow::Result<Status> {
         lives
     });
     // How much they have done here nobody knows any more.
-    let known = |client| clients.iter().find(|k| k.0 == client).map(|k| (k.2.hello.pid, 0));
-    Ok(replies::queue_status(&queue, known, memory.resume_clock().now()))
+    let record = |client| clients.iter().find(|k| k.0 == client).map(|k| (k.2.hello.pid, 0));
+    Ok(replies::queue_status(&queue, record, state.resume_clock().now()))
 }
 
 fn serve_until_idle(

@@ -40,8 +40,8 @@ impl Keeper {
                 }
                 self.send_welcome(client, None, host);
             }
-            Err(why) => {
-                send_reply(host, client, &why);
+            Err(reason) => {
+                send_reply(host, client, &reason);
                 host.close_mailbox(client);
             }
         }
@@ -65,10 +65,10 @@ impl Keeper {
         clients: impl IntoIterator<Item = (ClientId, ClientKey, ClientRecord)>,
         host: &mut impl Host,
     ) -> io::Result<()> {
-        for (client, key, known) in clients {
+        for (client, key, record) in clients {
             self.next_client_id = self.next_client_id.max(client + 1);
-            let mailbox = known.hello.mailbox_name(key);
-            self.clients.insert(client, ConnectedClient::from_previous_keeper(key, known));
+            let mailbox = record.hello.mailbox_name(key);
+            self.clients.insert(client, ConnectedClient::from_previous_keeper(key, record));
             self.clients_by_key.insert(key, client);
             if !host.reopen_mailbox(client, &mailbox)? {
                 self.client_died(self.last_wall_time, client, host);
@@ -90,8 +90,10 @@ impl Keeper {
             let first = peer.record.last_delivery_first_id;
             self.apply(client, Request::NotReceived { first_id: first }, host);
         }
-        let out =
-            self.queue.in_flight_of(client).map(|run| (run.first_id, run.count(), run.attempt));
+        let out = self
+            .queue
+            .in_flight_of(client)
+            .map(|batch| (batch.first_id, batch.count(), batch.attempt));
         let out = out.collect();
         if let Some(peer) = self.clients.get_mut(&client) {
             record_client(peer, host);
@@ -119,8 +121,8 @@ impl Keeper {
             let text = "this queue belongs to a run, and is not open to others";
             return Err(replies::error_reply("private", text));
         }
-        let member = ClientRecord::new(hello.clone()).settings();
-        match self.queue.apply(client, Request::Connect(member), &mut self.effects) {
+        let settings = ClientRecord::new(hello.clone()).settings();
+        match self.queue.apply(client, Request::Connect(settings), &mut self.effects) {
             Ok(()) => Ok(worker),
             Err(refusal) => Err(replies::refusal_reply(&refusal)),
         }

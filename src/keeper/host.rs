@@ -32,7 +32,7 @@ pub(crate) trait Host {
     /// Something happened.
     fn on_event(&mut self, event: Event<'_>);
     /// Something is to be remembered, before anybody is told.
-    fn append_record(&mut self, fact: &Record<'_>);
+    fn append_record(&mut self, record: &Record<'_>);
 }
 
 /// Whoever watches a keeper, and remembers the end of its queue.
@@ -42,7 +42,7 @@ pub(crate) trait Observer {
     /// See [`Host::event`].
     fn on_event(&mut self, event: Event<'_>);
     /// See [`Host::record`].
-    fn append_record(&mut self, fact: &Record<'_>);
+    fn append_record(&mut self, record: &Record<'_>);
 }
 
 /// Something that happened, and when: `at` nanoseconds after the start.

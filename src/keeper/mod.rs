@@ -244,11 +244,11 @@ impl Keeper {
                 }
             }
             ParsedRequest::Get { max } => Request::Get { max },
-            ParsedRequest::Done(which) => Request::Done(which),
-            ParsedRequest::Requeue(which) => Request::Requeue(which),
-            ParsedRequest::Fail { batch: which, try_count: tries, reason: why } => {
-                let why = String::from_utf8_lossy(why).into_owned();
-                Request::Fail { batch: which, try_count: tries, reason: why }
+            ParsedRequest::Done(batch_ref) => Request::Done(batch_ref),
+            ParsedRequest::Requeue(batch_ref) => Request::Requeue(batch_ref),
+            ParsedRequest::Fail { batch: batch_ref, try_count: tries, reason } => {
+                let reason = String::from_utf8_lossy(reason).into_owned();
+                Request::Fail { batch: batch_ref, try_count: tries, reason }
             }
             ParsedRequest::Attempt { id, attempt } => Request::Attempt { id, attempt },
             ParsedRequest::Cancel => Request::Cancel,
@@ -327,14 +327,12 @@ impl Keeper {
             Some(_) => waited = self.take_wait_time(client, &effect, at),
         }
         match &effect {
-            Effect::Accepted { batch: run, .. } => {
-                host.on_event(event(EventKind::Put(run, waited)))
+            Effect::Accepted { batch, .. } => host.on_event(event(EventKind::Put(batch, waited))),
+            Effect::Delivered { batch, .. } => {
+                host.on_event(event(EventKind::Delivered(batch, waited)))
             }
-            Effect::Delivered { batch: run, .. } => {
-                host.on_event(event(EventKind::Delivered(run, waited)))
-            }
-            Effect::Done { batch: run, .. } => host.on_event(event(EventKind::Done(run))),
-            Effect::Requeued { batch: run, .. } => host.on_event(event(EventKind::Requeued(run))),
+            Effect::Done { batch, .. } => host.on_event(event(EventKind::Done(batch))),
+            Effect::Requeued { batch, .. } => host.on_event(event(EventKind::Requeued(batch))),
             _ => {}
         }
         let gets = matches!(effect, Effect::Accepted { .. } | Effect::Delivered { .. });
@@ -357,8 +355,8 @@ impl Keeper {
         if let Some(json) = peer.apply_effect(effect) {
             host.append_record(&Record::Client { key, json: &json });
         }
-        if let Some(fact) = replies::record_of(effect, key, at) {
-            host.append_record(&fact);
+        if let Some(record) = replies::record_of(effect, key, at) {
+            host.append_record(&record);
         }
     }
 
@@ -379,9 +377,9 @@ impl Keeper {
                 replies::failed_item_reply(&self.queue, from)
             }
             ParsedRequest::Status => {
-                let known =
+                let record =
                     |client| self.clients.get(&client).map(|p| (p.pid(), p.processed_items));
-                let status = replies::queue_status(&self.queue, known, self.now());
+                let status = replies::queue_status(&self.queue, record, self.now());
                 Reply::Status(Box::new(status))
             }
             _ => replies::size_reply(&self.queue),
@@ -410,14 +408,14 @@ impl Keeper {
         mut lines: Items,
         host: &mut impl Host,
     ) -> Option<Items> {
-        let known = &self.clients.get(&client)?.record;
+        let record = &self.clients.get(&client)?.record;
         let before = seq - lines.count;
-        if known.last_accepted_seq() <= before {
+        if record.last_accepted_seq() <= before {
             return Some(lines);
         }
-        lines.split_to((known.last_accepted_seq() - before).min(lines.count));
+        lines.split_to((record.last_accepted_seq() - before).min(lines.count));
         if lines.count == 0 {
-            let &(seq, id) = known.accepted.last()?;
+            let &(seq, id) = record.accepted.last()?;
             let window = self.put_window();
             send_reply(host, client, &Reply::Ok { seq, id, window });
             return None;

@@ -85,49 +85,49 @@ mod tests {
 
     #[test]
     fn what_a_client_calls_its_largest_item_is_bounded() {
-        let mut desk = TestKeeper::new();
-        desk.connect_with(&key(1), "producer", r#""largest":9223372036854775808"#);
-        assert_eq!(desk.keeper.clients[&0].max_item_bytes(), MAX_ITEM_BYTES);
+        let mut host = TestKeeper::new();
+        host.connect_with(&key(1), "producer", r#""largest":9223372036854775808"#);
+        assert_eq!(host.keeper.clients[&0].max_item_bytes(), MAX_ITEM_BYTES);
     }
 
     #[test]
     fn the_parts_of_all_clients_together_have_a_bound() {
-        let mut desk = TestKeeper::new();
+        let mut host = TestKeeper::new();
         let clients = 5;
         for n in 0..clients {
-            desk.connect_with(&key(n + 1), "producer", r#""largest":9223372036854775808"#);
+            host.connect_with(&key(n + 1), "producer", r#""largest":9223372036854775808"#);
         }
         let piece = "x".repeat(4000);
         for _ in 0..MAX_UNFINISHED_BYTES / 4000 / clients + 1 {
             for n in 0..clients {
-                desk.send_and_process(&format!("part {}\n{piece}", key(n + 1)));
+                host.send_and_process(&format!("part {}\n{piece}", key(n + 1)));
             }
-            assert!(desk.keeper.unfinished_bytes <= MAX_UNFINISHED_BYTES);
+            assert!(host.keeper.unfinished_bytes <= MAX_UNFINISHED_BYTES);
         }
-        assert!(!desk.host.closed_clients.is_empty(), "somebody is shown out");
-        let held: usize = desk.keeper.clients.values().map(|peer| peer.partial_item.len()).sum();
-        assert_eq!(desk.keeper.unfinished_bytes, held as u64);
+        assert!(!host.host.closed_clients.is_empty(), "somebody is shown out");
+        let held: usize = host.keeper.clients.values().map(|peer| peer.partial_item.len()).sum();
+        assert_eq!(host.keeper.unfinished_bytes, held as u64);
         // The others finish their items.
-        let there = desk.keeper.clients.keys().next().copied().unwrap();
-        desk.send_and_process(&format!("put {} 1 1\n1", key(there as u64 + 1)));
-        assert_eq!(desk.keeper.queue.counts().ready, 1);
+        let there = host.keeper.clients.keys().next().copied().unwrap();
+        host.send_and_process(&format!("put {} 1 1\n1", key(there as u64 + 1)));
+        assert_eq!(host.keeper.queue.counts().ready, 1);
     }
 
     #[test]
     fn an_item_that_is_too_large_shows_its_client_out_and_nobody_else() {
-        let mut desk = TestKeeper::new();
-        desk.connect_with(&key(1), "producer", r#""keep_open":true"#);
-        desk.connect_with(&key(2), "consumer", r#""follow":true"#);
-        desk.take_mail(0);
+        let mut host = TestKeeper::new();
+        host.connect_with(&key(1), "producer", r#""keep_open":true"#);
+        host.connect_with(&key(2), "consumer", r#""follow":true"#);
+        host.take_mail(0);
         let piece = "x".repeat(4000);
         for _ in 0..=DEFAULT_MAX_ITEM_BYTES / 4000 {
-            desk.send_and_process(&format!("part {}\n{piece}", key(1)));
+            host.send_and_process(&format!("part {}\n{piece}", key(1)));
         }
         assert!(
-            desk.take_mail(0).starts_with("error too-large an item has at most 16777216 bytes")
+            host.take_mail(0).starts_with("error too-large an item has at most 16777216 bytes")
         );
-        assert_eq!(desk.host.closed_clients, [0]);
-        assert_eq!(desk.keeper.queue.client_count(Role::Consumer), 1);
-        assert_eq!(desk.keeper.unfinished_bytes, 0);
+        assert_eq!(host.host.closed_clients, [0]);
+        assert_eq!(host.keeper.queue.client_count(Role::Consumer), 1);
+        assert_eq!(host.keeper.unfinished_bytes, 0);
     }
 }

@@ -85,7 +85,7 @@ impl LegacyState {
     /// What of it is to be remembered.
     pub(crate) fn into_persisted_state(self) -> PersistedState {
         match self {
-            Self::State(memory) => memory,
+            Self::State(state) => state,
             Self::None | Self::Damaged => PersistedState::default(),
         }
     }
@@ -157,55 +157,49 @@ pub(crate) struct JournalRecovery {
 }
 
 impl JournalRecovery {
-    pub(crate) fn new(memory: PersistedState) -> Self {
-        let mut replay = Recovery::default();
-        replay.set_done_count(memory.done_count);
-        Self { persisted_state: memory, recovery: replay, clients: BTreeMap::new() }
+    pub(crate) fn new(state: PersistedState) -> Self {
+        let mut recovery = Recovery::default();
+        recovery.set_done_count(state.done_count);
+        Self { persisted_state: state, recovery, clients: BTreeMap::new() }
     }
 
     /// The next thing that became so.
-    pub(crate) fn apply_record(&mut self, fact: Record<'_>) {
+    pub(crate) fn apply_record(&mut self, record: Record<'_>) {
         let some = |id| (id > 0).then_some(id);
-        match fact {
+        match record {
             Record::Queue(json) => {
                 // Its checksum is right: what cannot be read is of a version that has other words.
-                if let Ok(memory) = serde_json::from_str::<PersistedState>(json) {
-                    self.recovery.set_done_count(memory.done_count);
-                    self.persisted_state = memory;
+                if let Ok(state) = serde_json::from_str::<PersistedState>(json) {
+                    self.recovery.set_done_count(state.done_count);
+                    self.persisted_state = state;
                 }
             }
             Record::Client { key, json } => {
                 self.client_entry(key).1 = serde_json::from_str(json).ok()
             }
             Record::Disconnected(key) => self.client_entry(key).1 = None,
-            Record::Put { key, seq, batch: run } => {
-                if let Some(known) = &mut self.client_entry(key).1 {
-                    known.record_accepted(seq, run.count(), run.end_id() - 1);
+            Record::Put { key, seq, batch } => {
+                if let Some(record) = &mut self.client_entry(key).1 {
+                    record.record_accepted(seq, batch.count(), batch.end_id() - 1);
                 }
-                self.recovery.add_ready(run);
+                self.recovery.add_ready(batch);
             }
-            Record::Items(run) => self.recovery.add_ready(run),
+            Record::Items(batch) => self.recovery.add_ready(batch),
             Record::Delivered { key, first_id: first, count, delivered_at: since } => {
-                let (client, known) = self.client_entry(key);
-                if let Some(known) = known {
-                    known.record_delivery(first);
+                let (client, record) = self.client_entry(key);
+                if let Some(record) = record {
+                    record.record_delivery(first);
                 }
                 let client = *client;
                 self.recovery.mark_in_flight(client, first, count, since);
             }
             Record::Done { first_id: first, count } => self.recovery.mark_done(first, count),
             Record::Attempt { id, attempt } => self.recovery.begin_attempt(id, attempt),
-            Record::Requeued { first_id: first, count, attempt, delivery_failures: strikes } => {
-                self.recovery.requeue(first, count, attempt, strikes);
+            Record::Requeued { first_id: first, count, attempt, delivery_failures } => {
+                self.recovery.requeue(first, count, attempt, delivery_failures);
             }
-            Record::Failed {
-                first_id: first,
-                count,
-                attempt,
-                delivery_failures: strikes,
-                reason: why,
-            } => {
-                self.recovery.mark_failed(first, count, attempt, strikes, why);
+            Record::Failed { first_id: first, count, attempt, delivery_failures, reason } => {
+                self.recovery.mark_failed(first, count, attempt, delivery_failures, reason);
             }
             Record::Retry(id) => self.recovery.retry_failed(some(id)),
             Record::Drop(id) => drop(self.recovery.take_failed(some(id))),
@@ -219,11 +213,11 @@ impl JournalRecovery {
     }
 
     pub(crate) fn finish(self) -> RecoveredQueue {
-        let here = |(key, (client, known))| {
-            Some((client, key, Option::<ClientRecord>::take(&mut { known })?))
+        let here = |(key, (client, record))| {
+            Some((client, key, Option::<ClientRecord>::take(&mut { record })?))
         };
         let clients: Vec<_> = self.clients.into_iter().filter_map(here).collect();
-        let members = clients.iter().map(|(client, _, known)| (*client, known.settings()));
+        let members = clients.iter().map(|(client, _, record)| (*client, record.settings()));
         let queue = self.recovery.into_queue(self.persisted_state.queue_state(), members);
         RecoveredQueue { persisted_state: self.persisted_state, queue, clients }
     }
@@ -242,11 +236,11 @@ pub(crate) struct Persistence<S> {
 impl<S: Store> Persistence<S> {
     /// Goes on with this journal, which tells all of this memory. (An earlier version didn't write by
     /// which time it counted, which was the wall's.)
-    pub(crate) fn new(memory: PersistedState, journal: Journal<S>) -> Self {
+    pub(crate) fn new(state: PersistedState, journal: Journal<S>) -> Self {
         Self {
-            journaled_state: memory.without_derived_fields(),
-            journaled_epoch: memory.epoch.clone(),
-            persisted_state: memory,
+            journaled_state: state.without_derived_fields(),
+            journaled_epoch: state.epoch.clone(),
+            persisted_state: state,
             journal,
         }
     }
@@ -265,9 +259,9 @@ impl<S: Store> Persistence<S> {
         self.journal.commit(self.persisted_state.sync)?;
         if self.journal.is_rewrite_check_due() {
             let queue = keeper.queue();
-            let out = queue.in_flight().map(|(_, _, run)| run);
-            let runs = queue.ready().chain(out).chain(queue.failed().map(|f| &f.batch));
-            let live = runs.map(|run| run.items.bytes.len() as u64).sum();
+            let out = queue.in_flight().map(|(_, _, batch)| batch);
+            let batches = queue.ready().chain(out).chain(queue.failed().map(|f| &f.batch));
+            let live = batches.map(|batch| batch.items.bytes.len() as u64).sum();
             if self.journal.is_mostly_obsolete(live) {
                 // If there is no room for another one, the long one is as good, and as true.
                 let _ = self.rewrite_journal(keeper);
@@ -281,8 +275,8 @@ impl<S: Store> Persistence<S> {
         self.persisted_state.update(keeper.queue_state());
         let clients: Vec<_> = keeper
             .client_records()
-            .filter_map(|(client, key, known)| {
-                Some((client, key, serde_json::to_string(known).ok()?))
+            .filter_map(|(client, key, record)| {
+                Some((client, key, serde_json::to_string(record).ok()?))
             })
             .collect();
         let json = serde_json::to_string(&self.persisted_state)?;
@@ -296,8 +290,8 @@ impl<S: Store> Persistence<S> {
     /// a queue of which nothing is to be known is no file.
     pub(crate) fn finalize_journal(&mut self, keeper: &Keeper) -> io::Result<()> {
         self.persisted_state.update(keeper.queue_state());
-        let census = keeper.counts();
-        if census.ready + census.in_flight + census.failed > 0 || !keeper.has_no_clients() {
+        let counts = keeper.counts();
+        if counts.ready + counts.in_flight + counts.failed > 0 || !keeper.has_no_clients() {
             return Ok(());
         }
         if self.persisted_state.is_blank() {
@@ -335,40 +329,35 @@ impl<S: Store> Persistence<S> {
 /// What is to be known of a queue, if nothing is known of its past.
 fn snapshot_records<'a>(
     queue: &'a Queue,
-    memory: &'a str,
+    state: &'a str,
     clients: &'a [(ClientId, ClientKey, String)],
 ) -> impl Iterator<Item = Record<'a>> {
     let nobody = ClientKey(0);
     let keys: HashMap<_, _> = clients.iter().map(|(client, key, _)| (*client, *key)).collect();
     let key_of = move |client| keys.get(&client).copied().unwrap_or(nobody);
-    let out_of = |key, since, run: &Batch| Record::Delivered {
+    let out_of = |key, since, batch: &Batch| Record::Delivered {
         key,
-        first_id: run.first_id,
-        count: run.count(),
+        first_id: batch.first_id,
+        count: batch.count(),
         delivered_at: since,
     };
-    let out = queue.in_flight().flat_map(move |(client, since, run)| {
-        [Record::Items(run.clone()), out_of(key_of(client), since, run)]
+    let out = queue.in_flight().flat_map(move |(client, since, batch)| {
+        [Record::Items(batch.clone()), out_of(key_of(client), since, batch)]
     });
     let again = queue
         .client_attempts()
-        .map(|run| Record::Attempt { id: run.first_id, attempt: run.attempt });
+        .map(|batch| Record::Attempt { id: batch.first_id, attempt: batch.attempt });
     let failed = queue.failed().flat_map(move |failed| {
-        let Batch { first_id: first, attempt, delivery_failures: strikes, .. } = failed.batch;
-        let why = &failed.reason;
-        let aside = Record::Failed {
-            first_id: first,
-            count: 1,
-            attempt,
-            delivery_failures: strikes,
-            reason: why,
-        };
+        let Batch { first_id: first, attempt, delivery_failures, .. } = failed.batch;
+        let reason = &failed.reason;
+        let aside =
+            Record::Failed { first_id: first, count: 1, attempt, delivery_failures, reason };
         [Record::Items(failed.batch.clone()), out_of(nobody, 0, &failed.batch), aside]
     });
-    let line = queue.ready().map(|run| Record::Items(run.clone()));
+    let line = queue.ready().map(|batch| Record::Items(batch.clone()));
     // Last, as what they had before is counted in them.
     let clients = clients.iter().map(|(_, key, json)| Record::Client { key: *key, json });
-    std::iter::once(Record::Queue(memory))
+    std::iter::once(Record::Queue(state))
         .chain(line)
         .chain(out)
         .chain(again)
@@ -377,12 +366,12 @@ fn snapshot_records<'a>(
 }
 
 impl<S: Store> Observer for Persistence<S> {
-    fn append_record(&mut self, fact: &Record<'_>) {
+    fn append_record(&mut self, record: &Record<'_>) {
         if self.journaled_epoch != self.persisted_state.epoch {
             // A memory can always be written as JSON; if not, this is tried again with the next fact.
             let _ = self.append_state();
         }
-        self.journal.append(fact);
+        self.journal.append(record);
     }
 
     fn record_end(&mut self) -> io::Result<ProcessBirth> {

@@ -74,34 +74,34 @@ impl Pipes {
     /// See [`Host::turn_away`].
     fn reject_connection(&mut self, mailbox: &str, mail: &[u8]) {
         self.spare_fd = None;
-        if let Ok(mut slot) = MailboxWriter::open(&self.dir, mailbox) {
-            slot.buffer_mut().extend_from_slice(mail);
-            slot.commit();
-            let _ = slot.flush();
+        if let Ok(mut mailbox) = MailboxWriter::open(&self.dir, mailbox) {
+            mailbox.buffer_mut().extend_from_slice(mail);
+            mailbox.commit();
+            let _ = mailbox.flush();
         }
         self.spare_fd = File::open("/dev/null").ok();
     }
 
     /// This is said to everybody, and not what was to be said since the last [`Post::flush`].
     pub(crate) fn replace_uncommitted(&mut self, reply: &Reply) {
-        for slot in self.mailboxes.values_mut().filter(|slot| !slot.is_paused()) {
-            slot.discard_uncommitted();
-            reply.write(slot.buffer_mut());
+        for mailbox in self.mailboxes.values_mut().filter(|mailbox| !mailbox.is_paused()) {
+            mailbox.discard_uncommitted();
+            reply.write(mailbox.buffer_mut());
         }
     }
 
     /// Writes what there is room for.
     pub(crate) fn flush(&mut self) {
-        for slot in self.mailboxes.values_mut() {
-            slot.commit();
+        for mailbox in self.mailboxes.values_mut() {
+            mailbox.commit();
             // A client that is gone is noticed when its death is polled.
-            let _ = slot.flush();
+            let _ = mailbox.flush();
         }
-        let slots = &mut self.mailboxes;
+        let mailboxes = &mut self.mailboxes;
         self.closing.retain(|client| {
-            let unsent = slots.get(client).is_some_and(|slot| slot.unsent_bytes() > 0);
-            if !unsent && let Some(slot) = slots.remove(client) {
-                slot.unlink();
+            let unsent = mailboxes.get(client).is_some_and(|mailbox| mailbox.unsent_bytes() > 0);
+            if !unsent && let Some(mailbox) = mailboxes.remove(client) {
+                mailbox.unlink();
             }
             unsent
         });
@@ -122,15 +122,15 @@ impl Pipes {
         };
         let mut pipes = vec![(self.inbox.as_fd(), Interest::Read)];
         pipes.extend_from_slice(others);
-        pipes.extend(self.mailboxes.values().map(|slot| match slot.unsent_bytes() {
-            0 => (slot.as_fd(), Interest::Hangup),
-            _ => (slot.as_fd(), Interest::Write),
+        pipes.extend(self.mailboxes.values().map(|mailbox| match mailbox.unsent_bytes() {
+            0 => (mailbox.as_fd(), Interest::Hangup),
+            _ => (mailbox.as_fd(), Interest::Write),
         }));
         let states = wait_ready(&pipes, most)?;
         let (own, peers) = states.split_at(1 + others.len());
-        let slots = self.mailboxes.iter().zip(peers);
-        let dead = slots
-            .filter(|((_, slot), state)| state.is_hung_up || slot.has_overflowed())
+        let mailboxes = self.mailboxes.iter().zip(peers);
+        let dead = mailboxes
+            .filter(|((_, mailbox), state)| state.is_hung_up || mailbox.has_overflowed())
             .map(|((client, _), _)| *client);
         Ok(WaitOutcome {
             is_inbox_ready: own[0].is_ready,
@@ -165,8 +165,8 @@ impl<W: Observer> PipeHost<W> {
         };
         self.read_inbox(keeper, clock, waiting)?;
         for &client in &arrivals.dead_clients {
-            if let Some(slot) = self.pipes.mailboxes.remove(&client) {
-                slot.unlink();
+            if let Some(mailbox) = self.pipes.mailboxes.remove(&client) {
+                mailbox.unlink();
             }
             keeper.client_died(clock.now(), client, self);
         }
@@ -198,21 +198,21 @@ impl<W: Observer> PipeHost<W> {
 
 impl<W: Observer> Host for PipeHost<W> {
     fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
-        let slot = MailboxWriter::open(&self.pipes.dir, mailbox)?;
-        self.pipes.mailboxes.insert(client, slot);
+        let mailbox = MailboxWriter::open(&self.pipes.dir, mailbox)?;
+        self.pipes.mailboxes.insert(client, mailbox);
         Ok(())
     }
 
     fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
-        let slot = MailboxWriter::open_paused(&self.pipes.dir, mailbox)?;
-        let found = slot.is_some();
-        self.pipes.mailboxes.extend(slot.map(|slot| (client, slot)));
+        let mailbox = MailboxWriter::open_paused(&self.pipes.dir, mailbox)?;
+        let found = mailbox.is_some();
+        self.pipes.mailboxes.extend(mailbox.map(|mailbox| (client, mailbox)));
         Ok(found)
     }
 
     fn resume_mailbox(&mut self, client: ClientId) {
-        if let Some(slot) = self.pipes.mailboxes.get_mut(&client) {
-            slot.resume();
+        if let Some(mailbox) = self.pipes.mailboxes.get_mut(&client) {
+            mailbox.resume();
         }
     }
 
@@ -221,13 +221,14 @@ impl<W: Observer> Host for PipeHost<W> {
     }
 
     fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        let slot = self.pipes.mailboxes.get_mut(&client).filter(|slot| !slot.is_paused())?;
-        slot.accepts_more(MAX_UNREAD_BYTES).then(|| slot.buffer_mut())
+        let mailbox =
+            self.pipes.mailboxes.get_mut(&client).filter(|mailbox| !mailbox.is_paused())?;
+        mailbox.accepts_more(MAX_UNREAD_BYTES).then(|| mailbox.buffer_mut())
     }
 
     fn is_client_dead(&self, client: ClientId) -> bool {
-        let is_dead = |slot: &MailboxWriter| {
-            let states = wait_ready(&[(slot.as_fd(), Interest::Hangup)], Some(0));
+        let is_dead = |mailbox: &MailboxWriter| {
+            let states = wait_ready(&[(mailbox.as_fd(), Interest::Hangup)], Some(0));
             states.is_ok_and(|states| states.iter().any(|state| state.is_hung_up))
         };
         self.pipes.mailboxes.get(&client).is_some_and(is_dead)
@@ -245,8 +246,8 @@ impl<W: Observer> Host for PipeHost<W> {
         self.observer.on_event(event);
     }
 
-    fn append_record(&mut self, fact: &Record<'_>) {
-        self.observer.append_record(fact);
+    fn append_record(&mut self, record: &Record<'_>) {
+        self.observer.append_record(record);
     }
 }
 

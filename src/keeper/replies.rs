@@ -14,13 +14,13 @@ use crate::wire::{ClientKey, ClientStatus, Reply, Status};
 /// What a client is told of an effect; `window` is for what has been accepted.
 pub(super) fn reply_to(effect: Effect, window: impl FnOnce() -> u64) -> Option<Reply> {
     Some(match effect {
-        Effect::Accepted { seq, batch: run, .. } => {
-            let id = run.end_id() - 1;
+        Effect::Accepted { seq, batch, .. } => {
+            let id = batch.end_id() - 1;
             Reply::Ok { seq, id, window: window() }
         }
         Effect::Refused { seq, reason: PutRefusal::Closed, .. } => Reply::Closed { seq },
         Effect::Refused { seq, reason: PutRefusal::Full, .. } => Reply::Full { seq },
-        Effect::Delivered { batch: run, .. } => Reply::Batch(run),
+        Effect::Delivered { batch, .. } => Reply::Batch(batch),
         Effect::Done { .. }
         | Effect::Requeued { .. }
         | Effect::Failed { .. }
@@ -36,39 +36,37 @@ pub(super) fn reply_to(effect: Effect, window: impl FnOnce() -> u64) -> Option<R
 
 /// What is to be remembered of what happened at this time to the client `key`.
 pub(super) fn record_of(effect: &Effect, key: ClientKey, at: Nanos) -> Option<Record<'_>> {
-    let first_count = |run: &Batch| (run.first_id, run.count());
+    let first_count = |batch: &Batch| (batch.first_id, batch.count());
     Some(match effect {
-        Effect::Accepted { seq, batch: run, .. } => {
-            Record::Put { key, seq: *seq, batch: run.clone() }
-        }
-        Effect::Delivered { batch: run, .. } => {
-            let (first, count) = first_count(run);
+        Effect::Accepted { seq, batch, .. } => Record::Put { key, seq: *seq, batch: batch.clone() },
+        Effect::Delivered { batch, .. } => {
+            let (first, count) = first_count(batch);
             Record::Delivered { key, first_id: first, count, delivered_at: at }
         }
-        Effect::Done { batch: run, .. } => {
-            let (first, count) = first_count(run);
+        Effect::Done { batch, .. } => {
+            let (first, count) = first_count(batch);
             Record::Done { first_id: first, count }
         }
-        Effect::AttemptBegun { batch: run, .. } => {
-            Record::Attempt { id: run.first_id, attempt: run.attempt }
+        Effect::AttemptBegun { batch, .. } => {
+            Record::Attempt { id: batch.first_id, attempt: batch.attempt }
         }
-        Effect::Requeued { batch: run, .. } => {
-            let (first, count) = first_count(run);
+        Effect::Requeued { batch, .. } => {
+            let (first, count) = first_count(batch);
             Record::Requeued {
                 first_id: first,
                 count,
-                attempt: run.attempt,
-                delivery_failures: run.delivery_failures,
+                attempt: batch.attempt,
+                delivery_failures: batch.delivery_failures,
             }
         }
-        Effect::Failed { batch: run, reason: why, .. } => {
-            let (first, count) = first_count(run);
+        Effect::Failed { batch, reason, .. } => {
+            let (first, count) = first_count(batch);
             Record::Failed {
                 first_id: first,
                 count,
-                attempt: run.attempt,
-                delivery_failures: run.delivery_failures,
-                reason: why,
+                attempt: batch.attempt,
+                delivery_failures: batch.delivery_failures,
+                reason,
             }
         }
         _ => return None,
@@ -78,7 +76,7 @@ pub(super) fn record_of(effect: &Effect, key: ClientKey, at: Nanos) -> Option<Re
 /// What a client is told that asked for what cannot be. The codes are listed in `docs/PROTOCOL.md`.
 pub(super) fn refusal_reply(refusal: &Refusal) -> Reply {
     let code = match *refusal {
-        Refusal::NotInFlight(which) => return Reply::NotInFlight(which),
+        Refusal::NotInFlight(batch_ref) => return Reply::NotInFlight(batch_ref),
         Refusal::Capacity { .. } => "capacity",
         Refusal::TooManyBlocked { .. } => "too-far",
         Refusal::GetPending => "get-twice",
@@ -99,8 +97,8 @@ pub(super) fn size_reply(queue: &Queue) -> Reply {
 }
 
 /// Why the queue is not removed just so.
-pub(super) fn in_use_message(census: &Counts, others: usize) -> String {
-    let Counts { ready: in_line, in_flight: out, failed, .. } = census;
+pub(super) fn in_use_message(counts: &Counts, others: usize) -> String {
+    let Counts { ready: in_line, in_flight: out, failed, .. } = counts;
     let items = match in_line + out + failed {
         0 => String::new(),
         1 => format!("1 item ({in_line} in line, {out} out, {failed} failed)"),
@@ -116,15 +114,15 @@ pub(super) fn in_use_message(census: &Counts, others: usize) -> String {
 }
 
 /// Some of what is in line.
-pub(super) fn peek_reply(run: Option<Batch>) -> Reply {
-    run.map_or(Reply::Empty, Reply::Batch)
+pub(super) fn peek_reply(batch: Option<Batch>) -> Reply {
+    batch.map_or(Reply::Empty, Reply::Batch)
 }
 
 /// The first item that was put aside, from this number on.
 pub(super) fn failed_item_reply(queue: &Queue, from: u64) -> Reply {
     queue.next_failed(from).map_or(Reply::Empty, |failed| {
-        let (run, why) = (failed.batch.clone(), failed.reason.clone());
-        Reply::Failed { batch: run, reason: why }
+        let (batch, reason) = (failed.batch.clone(), failed.reason.clone());
+        Reply::Failed { batch, reason }
     })
 }
 
@@ -132,13 +130,13 @@ pub(super) fn failed_item_reply(queue: &Queue, from: u64) -> Reply {
 /// put, or done.
 pub(super) fn queue_status(
     queue: &Queue,
-    known: impl Fn(ClientId) -> Option<(u32, u64)>,
+    record: impl Fn(ClientId) -> Option<(u32, u64)>,
     now: Nanos,
 ) -> Status {
-    let census = queue.counts();
+    let counts = queue.counts();
     let age = |since: Nanos| now.saturating_sub(since) as f64 / 1e9;
     let client = |doing: &ClientActivity| {
-        known(doing.client).map(|(pid, items)| ClientStatus {
+        record(doing.client).map(|(pid, items)| ClientStatus {
             pid,
             role: doing.role,
             items,
@@ -164,10 +162,10 @@ pub(super) fn queue_status(
         Some(Sentinel::Closed) => "closed",
     };
     Status {
-        ready: census.ready,
-        in_flight: census.in_flight,
-        done: census.done,
-        failed: census.failed,
+        ready: counts.ready,
+        in_flight: counts.in_flight,
+        done: counts.done,
+        failed: counts.failed,
         capacity: queue.capacity().map(NonZeroU64::get),
         sync: queue.sync(),
         oldest_age_s: queue.oldest_accepted_at().map(age),

@@ -47,23 +47,23 @@ impl Host for FakeHost {
         Ok(ProcessBirth::new(100, 1))
     }
 
-    fn append_record(&mut self, fact: &Record<'_>) {
-        fact.write(&mut self.journal);
+    fn append_record(&mut self, record: &Record<'_>) {
+        record.write(&mut self.journal);
     }
 
     fn on_event(&mut self, event: Event<'_>) {
         let alone =
             |what, waited: Option<Nanos>| (event.at, what, event.worker, waited.unwrap_or(0));
-        let (what, run) = match event.kind {
-            EventKind::Put(run, _) => ("put", run),
-            EventKind::Delivered(run, _) => ("get", run),
-            EventKind::Done(run) => ("done", run),
-            EventKind::Requeued(run) => ("back", run),
+        let (what, batch) = match event.kind {
+            EventKind::Put(batch, _) => ("put", batch),
+            EventKind::Delivered(batch, _) => ("get", batch),
+            EventKind::Done(batch) => ("done", batch),
+            EventKind::Requeued(batch) => ("back", batch),
             // For how long it had waited in vain.
             EventKind::Died(_, waited) => return self.events.push(alone("died", waited)),
             EventKind::Left(waited) => return self.events.push(alone("left", waited)),
         };
-        for (id, _) in run.iter_with_ids() {
+        for (id, _) in batch.iter_with_ids() {
             self.events.push((event.at, what, event.worker, id));
         }
     }
@@ -114,63 +114,63 @@ impl TestKeeper {
 
 #[test]
 fn a_client_is_welcomed_in_the_mailbox_that_bears_its_name() {
-    let mut desk = TestKeeper::new();
-    desk.connect(A, "producer");
-    assert_eq!(desk.host.opened_mailboxes, ["mailbox.5.00000000000000a1"]);
-    assert_eq!(desk.take_mail(0), r#"welcome {"version":1,"paced":false,"window":65536}"#);
-    desk.connect(A, "producer");
-    assert_eq!(desk.host.opened_mailboxes.len(), 1, "whoever is there already cannot come again");
+    let mut host = TestKeeper::new();
+    host.connect(A, "producer");
+    assert_eq!(host.host.opened_mailboxes, ["mailbox.5.00000000000000a1"]);
+    assert_eq!(host.take_mail(0), r#"welcome {"version":1,"paced":false,"window":65536}"#);
+    host.connect(A, "producer");
+    assert_eq!(host.host.opened_mailboxes.len(), 1, "whoever is there already cannot come again");
 }
 
 #[test]
 fn nobody_can_speak_with_a_number_that_nobody_here_has() {
-    let mut desk = TestKeeper::new();
-    desk.connect(A, "producer");
-    desk.send_and_process(&format!("put {A} 1 1\n1"));
-    desk.take_mail(0);
+    let mut host = TestKeeper::new();
+    host.connect(A, "producer");
+    host.send_and_process(&format!("put {A} 1 1\n1"));
+    host.take_mail(0);
     for words in [format!("put {C} 1 1\n2"), format!("get {C} 1"), format!("bye {C}")] {
-        desk.send_and_process(&words);
+        host.send_and_process(&words);
     }
-    assert_eq!(desk.take_mail(0), "");
-    assert_eq!(desk.keeper.counts().ready, 1);
+    assert_eq!(host.take_mail(0), "");
+    assert_eq!(host.keeper.counts().ready, 1);
 }
 
 #[test]
 fn what_a_client_put_before_it_left_in_the_same_breath_is_in_the_queue() {
-    let mut desk = TestKeeper::new();
-    desk.connect(A, "producer");
-    desk.take_mail(0);
-    desk.send_and_process(&format!("put {A} 2 2\n1\n2\nbye {A}"));
-    assert_eq!(desk.take_mail(0), "ok 2 2 65536\nbye 2 0");
-    assert_eq!(desk.host.closed_clients, [0]);
+    let mut host = TestKeeper::new();
+    host.connect(A, "producer");
+    host.take_mail(0);
+    host.send_and_process(&format!("put {A} 2 2\n1\n2\nbye {A}"));
+    assert_eq!(host.take_mail(0), "ok 2 2 65536\nbye 2 0");
+    assert_eq!(host.host.closed_clients, [0]);
 }
 
 #[test]
 fn the_parts_of_a_client_that_dies_are_discarded() {
-    let mut desk = TestKeeper::new();
-    desk.connect(A, "producer");
-    desk.send_and_process(&format!("part {A}\n[1,"));
-    desk.keeper.client_died(0, 0, &mut desk.host);
-    desk.connect(A, "producer");
-    desk.send_and_process(&format!("put {A} 1 1\n2]"));
-    desk.connect(C, "consumer");
-    desk.send_and_process(&format!("get {C} 1"));
-    assert!(desk.take_mail(2).ends_with("run 1 1 1\n2]"));
+    let mut host = TestKeeper::new();
+    host.connect(A, "producer");
+    host.send_and_process(&format!("part {A}\n[1,"));
+    host.keeper.client_died(0, 0, &mut host.host);
+    host.connect(A, "producer");
+    host.send_and_process(&format!("put {A} 1 1\n2]"));
+    host.connect(C, "consumer");
+    host.send_and_process(&format!("get {C} 1"));
+    assert!(host.take_mail(2).ends_with("run 1 1 1\n2]"));
 }
 
 #[test]
 fn a_consumer_that_dies_gives_back_what_it_had() {
-    let mut desk = TestKeeper::new();
-    desk.connect(A, "producer");
-    desk.connect(C, "consumer");
-    desk.connect(D, "consumer");
-    desk.send_and_process(&format!("put {A} 1 1\n\"x\""));
-    desk.send_and_process(&format!("get {C} 1"));
-    desk.send_and_process(&format!("get {D} 1"));
-    desk.take_mail(2);
-    desk.keeper.client_died(0, 1, &mut desk.host);
-    desk.keeper.process_pending(0, &mut desk.host).unwrap();
-    assert_eq!(desk.take_mail(2), "run 1 1 2\n\"x\"");
+    let mut host = TestKeeper::new();
+    host.connect(A, "producer");
+    host.connect(C, "consumer");
+    host.connect(D, "consumer");
+    host.send_and_process(&format!("put {A} 1 1\n\"x\""));
+    host.send_and_process(&format!("get {C} 1"));
+    host.send_and_process(&format!("get {D} 1"));
+    host.take_mail(2);
+    host.keeper.client_died(0, 1, &mut host.host);
+    host.keeper.process_pending(0, &mut host.host).unwrap();
+    assert_eq!(host.take_mail(2), "run 1 1 2\n\"x\"");
 }
 
 const PRODUCER: WorkerId = WorkerId { role: Role::Producer, index: 1 };
@@ -212,59 +212,59 @@ impl TestKeeper {
 
 #[test]
 fn of_the_dead_and_of_those_who_leave_it_is_told_for_how_long_they_had_waited_in_vain() {
-    let mut desk = TestKeeper::for_run(1, None);
-    desk.connect_worker(A, PRODUCER);
-    desk.connect_worker(C, CONSUMER);
-    desk.send_and_process(&format!("put {A} 2 2\n1\n2"));
-    desk.keeper.worker_exited(7, PRODUCER, KILLED, &mut desk.host);
+    let mut host = TestKeeper::for_run(1, None);
+    host.connect_worker(A, PRODUCER);
+    host.connect_worker(C, CONSUMER);
+    host.send_and_process(&format!("put {A} 2 2\n1\n2"));
+    host.keeper.worker_exited(7, PRODUCER, KILLED, &mut host.host);
     assert_eq!(
-        desk.take_events(),
+        host.take_events(),
         [("put", 1), ("died", 7)],
         "there was no room for the second one"
     );
-    desk.send_and_process(&format!("get {C} 1"));
-    desk.send_and_process(&format!("done {C} 1 1\n\nget {C} 1"));
-    desk.keeper.receive(9, format!("\n\nbye {C}\n").as_bytes(), &mut desk.host);
-    assert_eq!(desk.take_events(), [("get", 1), ("done", 1), ("left", 9)]);
+    host.send_and_process(&format!("get {C} 1"));
+    host.send_and_process(&format!("done {C} 1 1\n\nget {C} 1"));
+    host.keeper.receive(9, format!("\n\nbye {C}\n").as_bytes(), &mut host.host);
+    assert_eq!(host.take_events(), [("get", 1), ("done", 1), ("left", 9)]);
 }
 
 #[test]
 fn a_run_does_not_end_while_its_last_producer_is_to_come_again() {
-    let mut desk = TestKeeper::for_run(0, None);
-    desk.connect_worker(A, PRODUCER);
-    desk.connect_worker(C, CONSUMER);
-    desk.send_and_process(&format!("put {A} 1 1\n1"));
-    desk.send_and_process(&format!("get {C} 1"));
-    desk.kill_worker(0, PRODUCER);
-    assert_eq!(desk.take_events(), [("put", 1), ("get", 1), ("died", 0)]);
-    desk.take_mail(1);
-    desk.send_and_process(&format!("done {C} 1 1\n\nget {C} 1"));
-    assert_eq!(desk.take_mail(1), "", "not the end");
-    desk.connect_worker(D, PRODUCER);
-    assert!(desk.take_mail(2).starts_with("welcome"));
-    desk.send_and_process(&format!("put {D} 1 1\n2\n\nbye {D}"));
-    assert_eq!(desk.take_mail(1), "run 2 1 1\n2");
-    desk.send_and_process(&format!("done {C} 2 1\n\nget {C} 1"));
-    assert_eq!(desk.take_mail(1), "ended");
+    let mut host = TestKeeper::for_run(0, None);
+    host.connect_worker(A, PRODUCER);
+    host.connect_worker(C, CONSUMER);
+    host.send_and_process(&format!("put {A} 1 1\n1"));
+    host.send_and_process(&format!("get {C} 1"));
+    host.kill_worker(0, PRODUCER);
+    assert_eq!(host.take_events(), [("put", 1), ("get", 1), ("died", 0)]);
+    host.take_mail(1);
+    host.send_and_process(&format!("done {C} 1 1\n\nget {C} 1"));
+    assert_eq!(host.take_mail(1), "", "not the end");
+    host.connect_worker(D, PRODUCER);
+    assert!(host.take_mail(2).starts_with("welcome"));
+    host.send_and_process(&format!("put {D} 1 1\n2\n\nbye {D}"));
+    assert_eq!(host.take_mail(1), "run 2 1 1\n2");
+    host.send_and_process(&format!("done {C} 2 1\n\nget {C} 1"));
+    assert_eq!(host.take_mail(1), "ended");
 }
 
 #[test]
 fn a_run_ends_when_its_last_producer_is_given_up() {
     for has_come in [true, false] {
-        let mut desk = TestKeeper::for_run(0, None);
-        desk.connect_worker(C, CONSUMER);
+        let mut host = TestKeeper::for_run(0, None);
+        host.connect_worker(C, CONSUMER);
         if has_come {
-            desk.connect_worker(A, PRODUCER);
+            host.connect_worker(A, PRODUCER);
         }
-        desk.send_and_process(&format!("get {C} 1"));
-        desk.take_mail(0);
-        desk.kill_worker(1, PRODUCER);
-        assert_eq!(desk.take_mail(0), "");
-        desk.keeper.give_up_worker(PRODUCER);
-        desk.keeper.process_pending(0, &mut desk.host).unwrap();
-        assert_eq!(desk.take_mail(0), "ended");
+        host.send_and_process(&format!("get {C} 1"));
+        host.take_mail(0);
+        host.kill_worker(1, PRODUCER);
+        assert_eq!(host.take_mail(0), "");
+        host.keeper.give_up_worker(PRODUCER);
+        host.keeper.process_pending(0, &mut host.host).unwrap();
+        assert_eq!(host.take_mail(0), "ended");
         assert!(
-            !desk.keeper.is_worker_expected(PRODUCER) && desk.keeper.is_worker_expected(CONSUMER)
+            !host.keeper.is_worker_expected(PRODUCER) && host.keeper.is_worker_expected(CONSUMER)
         );
     }
 }
@@ -272,79 +272,79 @@ fn a_run_ends_when_its_last_producer_is_given_up() {
 #[test]
 fn what_a_dead_producer_had_no_room_for_is_for_the_next_one_to_put() {
     for speed in [None, Some(Speed::Max)] {
-        let mut desk = TestKeeper::for_run(1, speed);
-        desk.connect_worker(A, PRODUCER);
-        desk.connect_worker(C, CONSUMER);
-        desk.send_and_process(&format!("get {C} 1"));
-        desk.send_and_process(&format!("put {A} 1 1\n1"));
-        desk.send_and_process(&format!("sleep {C} 9"));
-        desk.send_and_process(&format!("put {A} 2 1\n2"));
-        desk.send_and_process(&format!("put {A} 3 1\n3"));
-        assert_eq!(desk.take_events(), [("put", 1), ("get", 1), ("put", 2)]);
-        desk.kill_worker(0, PRODUCER);
-        desk.connect_worker(D, PRODUCER);
-        desk.send_and_process(&format!("put {D} 1 1\n33"));
-        desk.send_and_process(&format!("done {C} 1 1\n\nget {C} 1"));
-        desk.send_and_process(&format!("sleep {C} 9"));
+        let mut host = TestKeeper::for_run(1, speed);
+        host.connect_worker(A, PRODUCER);
+        host.connect_worker(C, CONSUMER);
+        host.send_and_process(&format!("get {C} 1"));
+        host.send_and_process(&format!("put {A} 1 1\n1"));
+        host.send_and_process(&format!("sleep {C} 9"));
+        host.send_and_process(&format!("put {A} 2 1\n2"));
+        host.send_and_process(&format!("put {A} 3 1\n3"));
+        assert_eq!(host.take_events(), [("put", 1), ("get", 1), ("put", 2)]);
+        host.kill_worker(0, PRODUCER);
+        host.connect_worker(D, PRODUCER);
+        host.send_and_process(&format!("put {D} 1 1\n33"));
+        host.send_and_process(&format!("done {C} 1 1\n\nget {C} 1"));
+        host.send_and_process(&format!("sleep {C} 9"));
         // Paced time has gone on to when the consumer wakes.
         let waited = if speed.is_some() { 9 } else { 0 };
-        assert_eq!(desk.take_events(), [("died", waited), ("done", 1), ("get", 2), ("put", 3)]);
-        desk.send_and_process(&format!("sleep {D} 20"));
-        desk.send_and_process(&format!("done {C} 2 1\n\nget {C} 1"));
-        assert!(desk.take_mail(1).ends_with("run 3 1 1\n33"), "speed {speed:?}");
+        assert_eq!(host.take_events(), [("died", waited), ("done", 1), ("get", 2), ("put", 3)]);
+        host.send_and_process(&format!("sleep {D} 20"));
+        host.send_and_process(&format!("done {C} 2 1\n\nget {C} 1"));
+        assert!(host.take_mail(1).ends_with("run 3 1 1\n33"), "speed {speed:?}");
     }
 }
 
 #[test]
 fn what_a_worker_wrote_before_it_died_counts_and_comes_before_its_death() {
-    let mut desk = TestKeeper::for_run(0, None);
-    desk.connect_worker(A, PRODUCER);
+    let mut host = TestKeeper::for_run(0, None);
+    host.connect_worker(A, PRODUCER);
     let puts = format!("\n\nput {A} 2 2\n1\n2\n\nput {A} 3 1\n3\n");
-    desk.keeper.receive(0, puts.as_bytes(), &mut desk.host);
-    desk.kill_worker(0, PRODUCER);
-    assert_eq!(desk.take_events(), [("put", 1), ("put", 2), ("put", 3), ("died", 0)]);
+    host.keeper.receive(0, puts.as_bytes(), &mut host.host);
+    host.kill_worker(0, PRODUCER);
+    assert_eq!(host.take_events(), [("put", 1), ("put", 2), ("put", 3), ("died", 0)]);
 }
 
 #[test]
 fn a_dead_workers_mailbox_alone_changes_nothing_yet() {
-    let mut desk = TestKeeper::for_run(0, None);
-    desk.connect_worker(A, PRODUCER);
-    desk.connect_worker(C, CONSUMER);
-    desk.send_and_process(&format!("put {A} 1 1\n1"));
-    desk.send_and_process(&format!("get {C} 1"));
-    desk.keeper.client_died(0, 1, &mut desk.host);
-    assert_eq!(desk.keeper.counts().in_flight, 1);
-    assert_eq!(desk.take_events(), [("put", 1), ("get", 1)]);
-    desk.kill_worker(1, CONSUMER);
-    assert_eq!(desk.take_events(), [("died", 0), ("back", 1)]);
-    assert_eq!(desk.host.closed_clients, [1]);
-    desk.connect_worker(D, CONSUMER);
-    desk.send_and_process(&format!("get {D} 1"));
-    assert!(desk.take_mail(2).ends_with("run 1 1 2\n1"));
+    let mut host = TestKeeper::for_run(0, None);
+    host.connect_worker(A, PRODUCER);
+    host.connect_worker(C, CONSUMER);
+    host.send_and_process(&format!("put {A} 1 1\n1"));
+    host.send_and_process(&format!("get {C} 1"));
+    host.keeper.client_died(0, 1, &mut host.host);
+    assert_eq!(host.keeper.counts().in_flight, 1);
+    assert_eq!(host.take_events(), [("put", 1), ("get", 1)]);
+    host.kill_worker(1, CONSUMER);
+    assert_eq!(host.take_events(), [("died", 0), ("back", 1)]);
+    assert_eq!(host.host.closed_clients, [1]);
+    host.connect_worker(D, CONSUMER);
+    host.send_and_process(&format!("get {D} 1"));
+    assert!(host.take_mail(2).ends_with("run 1 1 2\n1"));
 }
 
 #[test]
 fn in_a_paced_run_nothing_happens_between_a_death_and_the_return() {
-    let mut desk = TestKeeper::for_run(0, Some(Speed::Max));
-    desk.connect_worker(A, PRODUCER);
-    desk.connect_worker(C, CONSUMER);
-    desk.send_and_process(&format!("get {C} 1"));
-    desk.send_and_process(&format!("put {A} 1 1\n1"));
-    desk.send_and_process(&format!("sleep {A} 5"));
-    desk.send_and_process(&format!("sleep {C} 20"));
-    desk.take_mail(0);
-    desk.send_and_process(&format!("put {A} 2 1\n2\n\nsleep {A} 5"));
-    desk.take_events();
-    desk.take_mail(0);
-    desk.kill_worker(1, CONSUMER);
-    assert_eq!(desk.take_events(), [("died", 0), ("back", 1)]);
-    desk.send_and_process(&format!("put {A} 3 1\n3\n\nsleep {A} 5"));
-    assert_eq!((desk.take_mail(0).as_str(), desk.keeper.now()), ("", 10), "nothing happens");
-    desk.connect_worker(D, CONSUMER);
-    desk.send_and_process(&format!("get {D} 1"));
-    assert_eq!(desk.take_events(), [("put", 3), ("get", 1)]);
-    desk.send_and_process(&format!("sleep {D} 20"));
-    assert_eq!((desk.take_mail(0).as_str(), desk.keeper.now()), ("ok 3 3 0\nwake", 15));
+    let mut host = TestKeeper::for_run(0, Some(Speed::Max));
+    host.connect_worker(A, PRODUCER);
+    host.connect_worker(C, CONSUMER);
+    host.send_and_process(&format!("get {C} 1"));
+    host.send_and_process(&format!("put {A} 1 1\n1"));
+    host.send_and_process(&format!("sleep {A} 5"));
+    host.send_and_process(&format!("sleep {C} 20"));
+    host.take_mail(0);
+    host.send_and_process(&format!("put {A} 2 1\n2\n\nsleep {A} 5"));
+    host.take_events();
+    host.take_mail(0);
+    host.kill_worker(1, CONSUMER);
+    assert_eq!(host.take_events(), [("died", 0), ("back", 1)]);
+    host.send_and_process(&format!("put {A} 3 1\n3\n\nsleep {A} 5"));
+    assert_eq!((host.take_mail(0).as_str(), host.keeper.now()), ("", 10), "nothing happens");
+    host.connect_worker(D, CONSUMER);
+    host.send_and_process(&format!("get {D} 1"));
+    assert_eq!(host.take_events(), [("put", 3), ("get", 1)]);
+    host.send_and_process(&format!("sleep {D} 20"));
+    assert_eq!((host.take_mail(0).as_str(), host.keeper.now()), ("ok 3 3 0\nwake", 15));
 }
 
 /// A worker of a run, as simple as it can be.
@@ -375,8 +375,8 @@ impl ScriptedWorker {
         let ask = match (self.worker.role, reply) {
             (_, Reply::Bye { .. }) => return None,
             (_, Reply::Ok { .. } | Reply::Batch(_)) if self.delay > 0 => {
-                if let Reply::Batch(run) = reply {
-                    self.in_flight_id = Some(run.first_id);
+                if let Reply::Batch(batch) = reply {
+                    self.in_flight_id = Some(batch.first_id);
                 }
                 return Some(format!("sleep {key} {}", self.delay));
             }
@@ -388,8 +388,8 @@ impl ScriptedWorker {
             }
             (_, Reply::Ended) => format!("bye {key}"),
             (_, reply) => {
-                if let Reply::Batch(run) = reply {
-                    self.in_flight_id = Some(run.first_id);
+                if let Reply::Batch(batch) = reply {
+                    self.in_flight_id = Some(batch.first_id);
                 }
                 let done = self.in_flight_id.take().map(|id| format!("done {key} {id} 1\n"));
                 format!("{}get {key} 1", done.unwrap_or_default())

@@ -73,8 +73,8 @@ impl Keeper {
 
     pub(super) fn next_paced_step(&mut self, host: &mut impl Host) -> Option<PacerStep> {
         let pacer = self.pacer.as_mut()?;
-        let (crew, queue) = (&self.connected_workers, &self.queue);
-        let client = |worker| crew.get(&worker).copied();
+        let (workers, queue) = (&self.connected_workers, &self.queue);
+        let client = |worker| workers.get(&worker).copied();
         let next =
             pacer.next_step(self.last_wall_time, |w| client(w).is_some_and(|c| queue.can_serve(c)));
         if let PacerStep::Wake(worker) = next {

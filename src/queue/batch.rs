@@ -104,14 +104,8 @@ impl Batch {
         let lines = self.items.split_to(n);
         let first = self.first_id;
         self.first_id += lines.count;
-        let Self { attempt, delivery_failures: strikes, accepted_at: since, .. } = *self;
-        Self {
-            first_id: first,
-            attempt,
-            delivery_failures: strikes,
-            accepted_at: since,
-            items: lines,
-        }
+        let Self { attempt, delivery_failures, accepted_at: since, .. } = *self;
+        Self { first_id: first, attempt, delivery_failures, accepted_at: since, items: lines }
     }
 
     /// All of it, as its holder names it.
@@ -129,7 +123,7 @@ impl Batch {
 
     /// Adds what goes with it. The bytes of all are copied, once.
     pub(super) fn extend(&mut self, others: &[Self]) {
-        let pieces = || std::iter::once(&*self).chain(others).map(|run| &run.items);
+        let pieces = || std::iter::once(&*self).chain(others).map(|batch| &batch.items);
         let mut bytes = Vec::with_capacity(pieces().map(|lines| lines.bytes.len()).sum());
         pieces().for_each(|lines| bytes.extend_from_slice(&lines.bytes));
         let count = pieces().map(|lines| lines.count).sum();
@@ -156,44 +150,44 @@ impl ReadyList {
     }
 
     /// Adds a newly accepted run at the end.
-    pub(crate) fn push(&mut self, run: Batch) {
-        self.len += run.count();
+    pub(crate) fn push(&mut self, batch: Batch) {
+        self.len += batch.count();
         let Some(last) = self.batches.back_mut().filter(|last| {
-            last.can_merge(last.end_id(), &run)
-                && last.items.bytes.len() + run.items.bytes.len() <= MAX_CHUNK_BYTES
+            last.can_merge(last.end_id(), &batch)
+                && last.items.bytes.len() + batch.items.bytes.len() <= MAX_CHUNK_BYTES
         }) else {
-            return self.batches.push_back(run);
+            return self.batches.push_back(batch);
         };
         // Bytes that somebody has out are shared, and stay as they are.
         match std::mem::take(&mut last.items.bytes).try_into_mut() {
             Ok(mut bytes) => {
-                bytes.extend_from_slice(&run.items.bytes);
+                bytes.extend_from_slice(&batch.items.bytes);
                 last.items.bytes = bytes.freeze();
-                last.items.count += run.items.count;
+                last.items.count += batch.items.count;
             }
             Err(shared) => {
                 last.items.bytes = shared;
-                self.batches.push_back(run);
+                self.batches.push_back(batch);
             }
         }
     }
 
     /// Puts a run back at its old place.
-    pub(crate) fn requeue(&mut self, run: Batch) {
-        self.len += run.count();
+    pub(crate) fn requeue(&mut self, batch: Batch) {
+        self.len += batch.count();
         // Never inside another run: a run holds all numbers from its first to its last.
-        let at = self.batches.partition_point(|r| r.first_id < run.first_id);
-        self.batches.insert(at, run);
+        let at = self.batches.partition_point(|r| r.first_id < batch.first_id);
+        self.batches.insert(at, batch);
     }
 
     /// Takes up to `max` items from the front that can go in one run.
     pub(crate) fn take(&mut self, max: u64) -> Option<Batch> {
-        let mut run = self.take_front(max)?;
+        let mut batch = self.take_front(max)?;
         let mut others = Vec::new();
-        let (mut bytes, mut left) = (run.items.bytes.len(), max - run.count());
+        let (mut bytes, mut left) = (batch.items.bytes.len(), max - batch.count());
         while left > 0
             && let Some(next) = self.batches.front()
-            && run.can_merge(others.last().unwrap_or(&run).end_id(), next)
+            && batch.can_merge(others.last().unwrap_or(&batch).end_id(), next)
             && bytes + next.items.bytes.len() <= MAX_DELIVERY_BYTES
             && let Some(other) = self.take_front(left)
         {
@@ -202,33 +196,33 @@ impl ReadyList {
             others.push(other);
         }
         if !others.is_empty() {
-            run.extend(&others);
+            batch.extend(&others);
         }
-        Some(run)
+        Some(batch)
     }
 
     /// Takes up to `max` items of the first run.
     fn take_front(&mut self, max: u64) -> Option<Batch> {
         let front = self.batches.front_mut()?;
-        let run = front.split_to(max.min(front.count()));
+        let batch = front.split_to(max.min(front.count()));
         if front.count() == 0 {
             self.batches.pop_front();
         }
-        self.len -= run.count();
-        Some(run)
+        self.len -= batch.count();
+        Some(batch)
     }
 
     /// Since when the first item has been here.
     pub(crate) fn oldest_accepted_at(&self) -> Option<Nanos> {
-        self.batches.front().map(|run| run.accepted_at)
+        self.batches.front().map(|batch| batch.accepted_at)
     }
 
     /// Up to `max` items of one run, none of which has a number below `from`. They stay in line.
     pub(crate) fn peek(&self, from: u64, max: u64) -> Option<Batch> {
-        let at = self.batches.partition_point(|run| run.end_id() <= from);
-        let mut run = self.batches.get(at)?.clone();
-        run.split_to(from.saturating_sub(run.first_id));
-        Some(run.split_to(max.min(run.count())))
+        let at = self.batches.partition_point(|batch| batch.end_id() <= from);
+        let mut batch = self.batches.get(at)?.clone();
+        batch.split_to(from.saturating_sub(batch.first_id));
+        Some(batch.split_to(max.min(batch.count())))
     }
 
     /// All that is in line.
@@ -265,9 +259,9 @@ mod tests {
 
     fn drain(line: &mut ReadyList) -> Vec<(u64, u32, String)> {
         let mut all = Vec::new();
-        while let Some(run) = line.take(1) {
-            let text = String::from_utf8_lossy(&run.items.bytes).trim().to_owned();
-            all.push((run.first_id, run.attempt, text));
+        while let Some(batch) = line.take(1) {
+            let text = String::from_utf8_lossy(&batch.items.bytes).trim().to_owned();
+            all.push((batch.first_id, batch.attempt, text));
         }
         all
     }

@@ -116,15 +116,15 @@ impl Queue {
             let at = self.blocked_putters.iter().position(|&p| p == client)?;
             self.blocked_putters.remove(at);
         }
-        let run = Batch {
+        let batch = Batch {
             first_id: self.last_id + 1,
             attempt: 1,
             delivery_failures: 0,
             accepted_at: now,
             items: lines,
         };
-        self.last_id += run.count();
-        self.ready.push(run.clone());
-        Some(Effect::Accepted { client, seq, batch: run })
+        self.last_id += batch.count();
+        self.ready.push(batch.clone());
+        Some(Effect::Accepted { client, seq, batch })
     }
 }

@@ -29,7 +29,7 @@ impl Queue {
     pub(crate) fn expire_leases(&mut self, now: Nanos, effects: &mut Vec<Effect>) {
         while let Some((_, key, client)) = self.leases.first().copied().filter(|l| l.0 <= now) {
             match self.remove_in_flight(client, key) {
-                Some(held) => self.record_delivery_failure(client, held.batch, effects),
+                Some(in_flight) => self.record_delivery_failure(client, in_flight.batch, effects),
                 // Cannot be: they are kept together. But not to go on for ever is worth a line.
                 None => drop(self.leases.pop_first()),
             }
@@ -41,54 +41,54 @@ impl Queue {
         self.leases.first().map(|lease| lease.0)
     }
 
-    pub(super) fn add_in_flight(&mut self, client: ClientId, held: InFlight) {
+    pub(super) fn add_in_flight(&mut self, client: ClientId, in_flight: InFlight) {
         let Some(c) = self.clients.get_mut(&client) else {
             return;
         };
         if let Some(lease) = c.settings.lease {
             self.leases.insert((
-                held.delivered_at.saturating_add(lease),
-                held.batch.first_id,
+                in_flight.delivered_at.saturating_add(lease),
+                in_flight.batch.first_id,
                 client,
             ));
         }
-        c.in_flight.insert(held.batch.first_id, held);
+        c.in_flight.insert(in_flight.batch.first_id, in_flight);
     }
 
     fn remove_in_flight(&mut self, client: ClientId, key: u64) -> Option<InFlight> {
         let c = self.clients.get_mut(&client)?;
-        let held = c.in_flight.remove(&key)?;
+        let in_flight = c.in_flight.remove(&key)?;
         if let Some(lease) = c.settings.lease {
-            self.leases.remove(&(held.delivered_at.saturating_add(lease), key, client));
+            self.leases.remove(&(in_flight.delivered_at.saturating_add(lease), key, client));
         }
-        Some(held)
+        Some(in_flight)
     }
 
     /// Takes items from a client that has them as a part of one run.
     pub(super) fn take_in_flight(
         &mut self,
         client: ClientId,
-        which: BatchRef,
+        batch_ref: BatchRef,
     ) -> Result<Batch, Refusal> {
-        let BatchRef { first_id: first, count, attempt } = which;
-        let not_out = || Refusal::NotInFlight(which);
+        let BatchRef { first_id: first, count, attempt } = batch_ref;
+        let not_out = || Refusal::NotInFlight(batch_ref);
         let c = self.clients.get(&client).ok_or_else(not_out)?;
-        let key = c.in_flight.range(..=first).next_back().filter(|(_, held)| {
+        let key = c.in_flight.range(..=first).next_back().filter(|(_, in_flight)| {
             // Not empty, all of it here, and not there for another time.
             count > 0
-                && first.checked_add(count).is_some_and(|end| end <= held.batch.end_id())
-                && attempt.is_none_or(|attempt| attempt == held.batch.attempt)
+                && first.checked_add(count).is_some_and(|end| end <= in_flight.batch.end_id())
+                && attempt.is_none_or(|attempt| attempt == in_flight.batch.attempt)
         });
         let (&key, _) = key.ok_or_else(not_out)?;
-        let InFlight { delivered_at: since, batch: mut run, is_client_attempt: again } =
+        let InFlight { delivered_at: since, mut batch, is_client_attempt: again } =
             self.remove_in_flight(client, key).ok_or_else(not_out)?;
-        let before = run.split_to(first - key);
-        let taken = run.split_to(count);
-        for run in [before, run] {
-            if run.count() > 0 {
+        let before = batch.split_to(first - key);
+        let taken = batch.split_to(count);
+        for batch in [before, batch] {
+            if batch.count() > 0 {
                 self.add_in_flight(
                     client,
-                    InFlight { delivered_at: since, batch: run, is_client_attempt: again },
+                    InFlight { delivered_at: since, batch, is_client_attempt: again },
                 );
             }
         }
@@ -98,22 +98,27 @@ impl Queue {
     pub(super) fn mark_done(
         &mut self,
         client: ClientId,
-        which: BatchRef,
+        batch_ref: BatchRef,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let run = self.take_in_flight(client, which)?;
-        self.in_flight_count -= run.count();
-        self.done_count += run.count();
-        effects.push(Effect::Done { client, batch: run });
+        let batch = self.take_in_flight(client, batch_ref)?;
+        self.in_flight_count -= batch.count();
+        self.done_count += batch.count();
+        effects.push(Effect::Done { client, batch });
         Ok(())
     }
 
     /// Puts what `client` had back in line, at its old place.
-    pub(super) fn requeue(&mut self, client: ClientId, mut run: Batch, effects: &mut Vec<Effect>) {
-        run.attempt = run.attempt.saturating_add(1);
-        self.in_flight_count -= run.count();
-        self.ready.requeue(run.clone());
-        effects.push(Effect::Requeued { client, batch: run });
+    pub(super) fn requeue(
+        &mut self,
+        client: ClientId,
+        mut batch: Batch,
+        effects: &mut Vec<Effect>,
+    ) {
+        batch.attempt = batch.attempt.saturating_add(1);
+        self.in_flight_count -= batch.count();
+        self.ready.requeue(batch.clone());
+        effects.push(Effect::Requeued { client, batch });
     }
 
     /// `client` begins another attempt at an item. Tells whether it has the item, in this attempt now:
@@ -125,30 +130,30 @@ impl Queue {
         attempt: u32,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let Some((key, held)) = self.clients.get(&client).and_then(|c| {
-            let (&key, held) = c.in_flight.range(..=id).next_back()?;
-            (id < held.batch.end_id()).then_some((key, held))
+        let Some((key, in_flight)) = self.clients.get(&client).and_then(|c| {
+            let (&key, in_flight) = c.in_flight.range(..=id).next_back()?;
+            (id < in_flight.batch.end_id()).then_some((key, in_flight))
         }) else {
             return false;
         };
-        if held.batch.attempt.checked_add(1) != Some(attempt) {
+        if in_flight.batch.attempt.checked_add(1) != Some(attempt) {
             // It may have lost the item by its lease, and have been handed it again in this attempt.
-            return held.batch.attempt == attempt && held.is_client_attempt;
+            return in_flight.batch.attempt == attempt && in_flight.is_client_attempt;
         }
-        let Some(InFlight { delivered_at: since, batch: mut run, is_client_attempt: again }) =
+        let Some(InFlight { delivered_at: since, mut batch, is_client_attempt: again }) =
             self.remove_in_flight(client, key)
         else {
             return false;
         };
-        let front = run.split_to(id - key);
-        let one = Batch { attempt, ..run.split_to(1) };
+        let front = batch.split_to(id - key);
+        let one = Batch { attempt, ..batch.split_to(1) };
         effects.push(Effect::AttemptBegun { client, batch: one.clone() });
         // The lease goes on.
-        for (run, again) in [(front, again), (one, true), (run, again)] {
-            if run.count() > 0 {
+        for (batch, again) in [(front, again), (one, true), (batch, again)] {
+            if batch.count() > 0 {
                 self.add_in_flight(
                     client,
-                    InFlight { delivered_at: since, batch: run, is_client_attempt: again },
+                    InFlight { delivered_at: since, batch, is_client_attempt: again },
                 );
             }
         }
@@ -164,13 +169,13 @@ impl Queue {
         first: u64,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(InFlight { batch: mut run, .. }) = self.remove_in_flight(client, first) {
-            if self.last_delivered_id >= run.end_id() {
-                run.attempt = run.attempt.saturating_add(1);
+        if let Some(InFlight { mut batch, .. }) = self.remove_in_flight(client, first) {
+            if self.last_delivered_id >= batch.end_id() {
+                batch.attempt = batch.attempt.saturating_add(1);
             }
-            self.in_flight_count -= run.count();
-            self.ready.requeue(run.clone());
-            effects.push(Effect::Requeued { client, batch: run });
+            self.in_flight_count -= batch.count();
+            self.ready.requeue(batch.clone());
+            effects.push(Effect::Requeued { client, batch });
         }
     }
 
@@ -178,16 +183,16 @@ impl Queue {
     pub(super) fn mark_failed(
         &mut self,
         client: ClientId,
-        mut run: Batch,
-        why: &str,
+        mut batch: Batch,
+        reason: &str,
         effects: &mut Vec<Effect>,
     ) {
-        self.in_flight_count -= run.count();
-        effects.push(Effect::Failed { client, batch: run.clone(), reason: why.to_owned() });
-        while run.count() > 0 {
-            let mut run = run.split_to(1);
-            run.items.detach();
-            self.failed.insert(run.first_id, FailedItem { batch: run, reason: why.to_owned() });
+        self.in_flight_count -= batch.count();
+        effects.push(Effect::Failed { client, batch: batch.clone(), reason: reason.to_owned() });
+        while batch.count() > 0 {
+            let mut batch = batch.split_to(1);
+            batch.items.detach();
+            self.failed.insert(batch.first_id, FailedItem { batch, reason: reason.to_owned() });
         }
     }
 
@@ -195,19 +200,19 @@ impl Queue {
     fn record_delivery_failure(
         &mut self,
         client: ClientId,
-        mut run: Batch,
+        mut batch: Batch,
         effects: &mut Vec<Effect>,
     ) {
-        run.delivery_failures = run.delivery_failures.saturating_add(1);
+        batch.delivery_failures = batch.delivery_failures.saturating_add(1);
         let most = self.clients.get(&client).map_or(0, |c| c.settings.max_attempts);
-        if most == 0 || run.delivery_failures < most {
-            return self.requeue(client, run, effects);
+        if most == 0 || batch.delivery_failures < most {
+            return self.requeue(client, batch, effects);
         }
-        let why = match run.delivery_failures {
+        let reason = match batch.delivery_failures {
             1 => "its consumer died, or held it for longer than its lease".to_owned(),
             n => format!("{n} consumers died of it, or held it for longer than their lease"),
         };
-        self.mark_failed(client, run, &why, effects);
+        self.mark_failed(client, batch, &reason, effects);
     }
 
     /// Takes back all that a client has.
@@ -215,10 +220,10 @@ impl Queue {
         let keys =
             self.clients.get(&client).map(|c| c.in_flight.keys().copied().collect::<Vec<_>>());
         for key in keys.unwrap_or_default() {
-            if let Some(InFlight { batch: run, .. }) = self.remove_in_flight(client, key) {
+            if let Some(InFlight { batch, .. }) = self.remove_in_flight(client, key) {
                 match died {
-                    true => self.record_delivery_failure(client, run, effects),
-                    false => self.requeue(client, run, effects),
+                    true => self.record_delivery_failure(client, batch, effects),
+                    false => self.requeue(client, batch, effects),
                 }
             }
         }
@@ -232,11 +237,11 @@ impl Queue {
             // What they belonged to has ended, and ends again after them.
             self.sentinel.get_or_insert(Sentinel::LastProducerLeft);
         }
-        for FailedItem { batch: mut run, .. } in failed.into_values() {
+        for FailedItem { mut batch, .. } in failed.into_values() {
             self.begin_if_ended();
-            run.attempt = run.attempt.saturating_add(1);
-            run.delivery_failures = 0;
-            self.ready.requeue(run);
+            batch.attempt = batch.attempt.saturating_add(1);
+            batch.delivery_failures = 0;
+            self.ready.requeue(batch);
         }
         Ok(items)
     }

@@ -90,19 +90,19 @@ pub(crate) struct Queue {
 impl Queue {
     /// An empty queue. The last producer to leave ends a `shared` one, and only [`Queue::close`]
     /// does another, once and for all.
-    pub(crate) fn new(remains: QueueState, shared: bool) -> Self {
+    pub(crate) fn new(state: QueueState, shared: bool) -> Self {
         Self {
-            capacity: remains.capacity,
+            capacity: state.capacity,
             is_shared: shared,
-            sync: remains.sync,
-            sentinel: remains.sentinel,
-            ended_at: remains.ended_at,
-            has_begun: remains.has_begun,
+            sync: state.sync,
+            sentinel: state.sentinel,
+            ended_at: state.ended_at,
+            has_begun: state.has_begun,
             ready: ReadyList::default(),
-            last_id: remains.last_id,
-            last_delivered_id: remains.last_id,
+            last_id: state.last_id,
+            last_delivered_id: state.last_id,
             in_flight_count: 0,
-            done_count: remains.done_count,
+            done_count: state.done_count,
             failed: BTreeMap::new(),
             leases: BTreeSet::new(),
             clients: BTreeMap::new(),
@@ -120,20 +120,20 @@ impl Queue {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         match request {
-            Request::Connect(member) => return self.connect(client, member),
+            Request::Connect(settings) => return self.connect(client, settings),
             Request::Put { seq, items: lines } => {
                 return self.enqueue_put(client, seq, lines, effects);
             }
             Request::Get { max } => return self.enqueue_get(client, max),
-            Request::Done(which) => return self.mark_done(client, which, effects),
-            Request::Requeue(which) => {
-                let run = self.take_in_flight(client, which)?;
-                self.requeue(client, run, effects);
+            Request::Done(batch_ref) => return self.mark_done(client, batch_ref, effects),
+            Request::Requeue(batch_ref) => {
+                let batch = self.take_in_flight(client, batch_ref)?;
+                self.requeue(client, batch, effects);
             }
-            Request::Fail { batch: which, try_count: tries, reason: why } => {
-                let mut run = self.take_in_flight(client, which)?;
-                run.attempt = run.attempt.saturating_add(tries.saturating_sub(1));
-                self.mark_failed(client, run, &why, effects);
+            Request::Fail { batch: batch_ref, try_count: tries, reason } => {
+                let mut batch = self.take_in_flight(client, batch_ref)?;
+                batch.attempt = batch.attempt.saturating_add(tries.saturating_sub(1));
+                self.mark_failed(client, batch, &reason, effects);
             }
             Request::Attempt { id, attempt } => {
                 let items = u64::from(self.begin_attempt(client, id, attempt, effects));
@@ -164,9 +164,9 @@ impl Queue {
     /// line to whoever has asked first, or tells somebody of the end, or that everything is done.
     pub(crate) fn step(&mut self, now: Nanos) -> Option<Effect> {
         if self.free_capacity() > 0
-            && let Some(&putter) = self.blocked_putters.front()
+            && let Some(&client) = self.blocked_putters.front()
         {
-            return self.accept_put(now, putter);
+            return self.accept_put(now, client);
         }
         if self.ready.len() > 0 {
             let getter = self.waiting_getters.iter().copied().find(|&c| !self.has_ended_for(c));
@@ -262,14 +262,15 @@ impl Queue {
         }
     }
 
-    fn connect(&mut self, client: ClientId, member: ClientSettings) -> Result<(), Refusal> {
-        let producer = member.role == Role::Producer;
+    fn connect(&mut self, client: ClientId, settings: ClientSettings) -> Result<(), Refusal> {
+        let producer = settings.role == Role::Producer;
         let anew = producer && self.sentinel == Some(Sentinel::LastProducerLeft);
-        if anew && member.capacity.is_some() && self.ready.len() == 0 && self.in_flight_count == 0 {
+        if anew && settings.capacity.is_some() && self.ready.len() == 0 && self.in_flight_count == 0
+        {
             // Nothing is left of what the old capacity was for.
             self.capacity = None;
         }
-        if let Some(asked) = member.capacity {
+        if let Some(asked) = settings.capacity {
             let have = *self.capacity.get_or_insert(asked);
             if have != asked {
                 let said = |capacity: Option<NonZeroU64>| match capacity {
@@ -285,15 +286,15 @@ impl Queue {
         if producer {
             self.begin_if_ended();
         }
-        self.sync |= member.sync;
-        self.add_client(client, member);
+        self.sync |= settings.sync;
+        self.add_client(client, settings);
         Ok(())
     }
 
-    fn add_client(&mut self, client: ClientId, member: ClientSettings) {
+    fn add_client(&mut self, client: ClientId, settings: ClientSettings) {
         let joined = Client {
-            has_ended: self.is_from_before_end(&member),
-            settings: member,
+            has_ended: self.is_from_before_end(&settings),
+            settings,
             blocked_puts: BlockedPuts::default(),
             pending_get: None,
             is_joining: false,
@@ -308,17 +309,17 @@ impl Queue {
     /// may be one of many that a loop or a pool of workers starts one after another, so what counts is
     /// whether it or any process that started it was there before the end; and it is told of the end
     /// only until something new begins.
-    fn is_from_before_end(&self, member: &ClientSettings) -> bool {
+    fn is_from_before_end(&self, settings: &ClientSettings) -> bool {
         let Some(end) = self.ended_at else {
             return false;
         };
         let was_there = |process: &ProcessBirth| process.is_at_or_before(end);
-        match member.role {
+        match settings.role {
             Role::Producer => false,
-            Role::Consumer => was_there(&member.birth) && !member.follow,
+            Role::Consumer => was_there(&settings.birth) && !settings.follow,
             Role::Visitor => {
                 !self.has_begun
-                    && (was_there(&member.birth) || member.ancestors.iter().any(was_there))
+                    && (was_there(&settings.birth) || settings.ancestors.iter().any(was_there))
             }
         }
     }
@@ -399,15 +400,15 @@ impl Queue {
             self.client_count(Role::Consumer).max(self.waiting_getters.len()).max(1) as u64;
         let share = self.ready.len().div_ceil(takers);
         let c = self.clients.get_mut(&client)?;
-        let run = self.ready.take(c.pending_get.take()?.min(share))?;
+        let batch = self.ready.take(c.pending_get.take()?.min(share))?;
         self.waiting_getters.retain(|&g| g != client);
-        self.in_flight_count += run.count();
-        self.last_delivered_id = self.last_delivered_id.max(run.end_id() - 1);
+        self.in_flight_count += batch.count();
+        self.last_delivered_id = self.last_delivered_id.max(batch.end_id() - 1);
         self.add_in_flight(
             client,
-            InFlight { delivered_at: now, batch: run.clone(), is_client_attempt: false },
+            InFlight { delivered_at: now, batch: batch.clone(), is_client_attempt: false },
         );
-        Some(Effect::Delivered { client, batch: run })
+        Some(Effect::Delivered { client, batch })
     }
 
     fn deliver_end(&mut self, client: ClientId) -> Option<Effect> {

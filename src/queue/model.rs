@@ -98,12 +98,12 @@ struct QueueModel {
 impl QueueModel {
     fn apply_effect(&mut self, effect: &Effect) {
         match effect {
-            Effect::Accepted { client, seq, batch: run } => {
+            Effect::Accepted { client, seq, batch } => {
                 let next = self.items.last_key_value().map_or(1, |(id, _)| id + 1);
-                assert_eq!(run.first_id, next, "numbers are given without gaps");
+                assert_eq!(batch.first_id, next, "numbers are given without gaps");
                 let accepted = self.accepted.entry(*client).or_default();
-                assert_eq!(*seq, *accepted + run.count(), "each producer's order is kept");
-                for (id, item) in run.iter_with_ids() {
+                assert_eq!(*seq, *accepted + batch.count(), "each producer's order is kept");
+                for (id, item) in batch.iter_with_ids() {
                     *accepted += 1;
                     let text = String::from_utf8(item.to_vec()).unwrap();
                     assert_eq!(text, format!("{client}-{accepted}"));
@@ -116,31 +116,29 @@ impl QueueModel {
                     );
                 }
             }
-            Effect::Delivered { client, batch: run } => {
-                for (id, item) in run.iter_with_ids() {
+            Effect::Delivered { client, batch } => {
+                for (id, item) in batch.iter_with_ids() {
                     let first = self.items.iter().find(|(_, i)| i.0 == ItemState::Ready).unwrap();
                     assert_eq!(*first.0, id, "first in, first out");
                     let (place, times, text) = self.items.get_mut(&id).unwrap();
                     *times += 1;
-                    assert_eq!(run.attempt, *times);
+                    assert_eq!(batch.attempt, *times);
                     assert_eq!(text.as_bytes(), item);
                     *place = ItemState::InFlight(*client);
                 }
             }
-            Effect::AttemptBegun { client, batch: run } => {
-                for (id, _) in run.iter_with_ids() {
+            Effect::AttemptBegun { client, batch } => {
+                for (id, _) in batch.iter_with_ids() {
                     let (place, times, _) = self.items.get_mut(&id).unwrap();
                     assert_eq!(*place, ItemState::InFlight(*client));
                     *times += 1;
-                    assert_eq!(run.attempt, *times, "no attempt begins twice");
+                    assert_eq!(batch.attempt, *times, "no attempt begins twice");
                 }
             }
-            Effect::Done { client, batch: run } => self.move_batch(run, *client, ItemState::Done),
-            Effect::Requeued { client, batch: run } => {
-                self.move_batch(run, *client, ItemState::Ready)
-            }
-            Effect::Failed { client, batch: run, .. } => {
-                self.move_batch(run, *client, ItemState::Failed)
+            Effect::Done { client, batch } => self.move_batch(batch, *client, ItemState::Done),
+            Effect::Requeued { client, batch } => self.move_batch(batch, *client, ItemState::Ready),
+            Effect::Failed { client, batch, .. } => {
+                self.move_batch(batch, *client, ItemState::Failed)
             }
             Effect::Refused { client, reason: PutRefusal::Full, .. } => {
                 // The client may start over from what was accepted.
@@ -158,8 +156,8 @@ impl QueueModel {
         }
     }
 
-    fn move_batch(&mut self, run: &Batch, from: ClientId, to: ItemState) {
-        for (id, _) in run.iter_with_ids() {
+    fn move_batch(&mut self, batch: &Batch, from: ClientId, to: ItemState) {
+        for (id, _) in batch.iter_with_ids() {
             let place = &mut self.items.get_mut(&id).unwrap().0;
             assert_eq!(*place, ItemState::InFlight(from));
             *place = to;
@@ -203,9 +201,9 @@ struct ModelTest {
 /// Lets clients do all this with a queue of this capacity, and asserts that each item that was
 /// accepted is in exactly one place, in order, within the capacity, and that nobody waits for ever.
 pub(crate) fn run_model_test(capacity: u64, moves: impl IntoIterator<Item = (usize, Operation)>) {
-    let remains = QueueState { capacity: Some(NonZeroU64::new(capacity)), ..QueueState::default() };
+    let state = QueueState { capacity: Some(NonZeroU64::new(capacity)), ..QueueState::default() };
     let mut play = ModelTest {
-        queue: Queue::new(remains, true),
+        queue: Queue::new(state, true),
         model: QueueModel { capacity, ..QueueModel::default() },
         now: 0,
         end_count: 0,
@@ -256,7 +254,9 @@ impl ModelTest {
                 let waits = self.queue.waiting_getters.contains(&client);
                 assert_eq!(self.request(client, Request::Get { max }).is_err(), waits);
             }
-            (Operation::DoneArbitrary(which), Some(client)) => self.done_arbitrary(client, which),
+            (Operation::DoneArbitrary(batch_ref), Some(client)) => {
+                self.done_arbitrary(client, batch_ref)
+            }
             (Operation::Retry, Some(client)) => {
                 self.request(client, Request::Retry { id: None }).unwrap();
                 self.model.set_failed_state(ItemState::Ready);
@@ -283,7 +283,7 @@ impl ModelTest {
             ClientKind::Consumer | ClientKind::Follower => Role::Consumer,
             ClientKind::Visitor => Role::Visitor,
         };
-        let member = ClientSettings {
+        let settings = ClientSettings {
             keep_open: matches!(kind, ClientKind::KeepOpen),
             follow: matches!(kind, ClientKind::Follower),
             birth: ProcessBirth::new(if late { 200 } else { 10 }, 1),
@@ -292,7 +292,7 @@ impl ModelTest {
             ..settings(role)
         };
         self.client_count += 1;
-        self.request(self.client_count * MAX_CLIENTS + slot, Request::Connect(member)).unwrap();
+        self.request(self.client_count * MAX_CLIENTS + slot, Request::Connect(settings)).unwrap();
     }
 
     fn put(&mut self, client: ClientId, count: u64) {
@@ -336,17 +336,17 @@ impl ModelTest {
             }
             Operation::Fail(n) => {
                 let Some((id, client)) = pick(n) else { return };
-                let (which, why) = (batch_ref(id, 1), String::new());
-                ask(client, Request::Fail { batch: which, try_count: 1, reason: why }).unwrap();
+                let (batch_ref, reason) = (batch_ref(id, 1), String::new());
+                ask(client, Request::Fail { batch: batch_ref, try_count: 1, reason }).unwrap();
             }
             _ => {}
         }
     }
 
     /// What is not out with a client, in that attempt, is not its to speak of.
-    fn done_arbitrary(&mut self, client: ClientId, which: BatchRef) {
-        let BatchRef { first_id: first, count, attempt } = which;
-        let taken = self.request(client, Request::Done(which)).is_ok();
+    fn done_arbitrary(&mut self, client: ClientId, batch_ref: BatchRef) {
+        let BatchRef { first_id: first, count, attempt } = batch_ref;
+        let taken = self.request(client, Request::Done(batch_ref)).is_ok();
         for id in first..first.saturating_add(count.min(100)) {
             let item = self.model.items.get(&id);
             let his = item.is_some_and(|(place, times, _)| {
@@ -397,10 +397,10 @@ impl ModelTest {
             }
             self.model.apply_effect(&effect);
         }
-        let census = self.queue.counts();
-        assert_eq!(census.ready, self.model.count_in(ItemState::Ready));
-        assert_eq!(census.in_flight, self.model.in_flight().len() as u64);
-        assert_eq!(census.failed, self.model.count_in(ItemState::Failed));
+        let counts = self.queue.counts();
+        assert_eq!(counts.ready, self.model.count_in(ItemState::Ready));
+        assert_eq!(counts.in_flight, self.model.in_flight().len() as u64);
+        assert_eq!(counts.failed, self.model.count_in(ItemState::Failed));
         assert!(self.queue.leases.len() <= self.model.in_flight().len(), "no lease of nothing");
     }
 
@@ -419,11 +419,11 @@ impl ModelTest {
             if self.queue.is_end_due() {
                 break;
             }
-            let Some(Effect::Delivered { batch: run, .. }) = self.queue.step(self.now) else {
+            let Some(Effect::Delivered { batch, .. }) = self.queue.step(self.now) else {
                 panic!("a get with items in line must be served");
             };
-            self.model.apply_effect(&Effect::Delivered { client: consumer, batch: run.clone() });
-            self.request(consumer, Request::Done(run.batch_ref())).unwrap();
+            self.model.apply_effect(&Effect::Delivered { client: consumer, batch: batch.clone() });
+            self.request(consumer, Request::Done(batch.batch_ref())).unwrap();
         }
         let gone = [ItemState::Done, ItemState::Failed, ItemState::Dropped];
         let gone = gone.map(|place| self.model.count_in(place));

@@ -51,8 +51,8 @@ impl Queue {
                 (true, None, true) => Some(WaitReason::Done),
                 (true, None, false) => None,
             },
-            in_flight: c.in_flight.values().map(|held| held.batch.count()).sum(),
-            oldest_delivered_at: c.in_flight.values().map(|held| held.delivered_at).min(),
+            in_flight: c.in_flight.values().map(|in_flight| in_flight.batch.count()).sum(),
+            oldest_delivered_at: c.in_flight.values().map(|in_flight| in_flight.delivered_at).min(),
         })
     }
 
@@ -68,7 +68,7 @@ impl Queue {
         let out = self
             .clients
             .values()
-            .flat_map(|c| c.in_flight.values().map(|held| held.batch.accepted_at));
+            .flat_map(|c| c.in_flight.values().map(|in_flight| in_flight.batch.accepted_at));
         out.chain(self.ready.oldest_accepted_at()).min()
     }
 
@@ -89,17 +89,17 @@ impl Queue {
 
     /// The items that are out, and whose client has begun their attempt itself.
     pub(crate) fn client_attempts(&self) -> impl Iterator<Item = &Batch> {
-        let held = self.clients.values().flat_map(|c| c.in_flight.values());
-        held.filter(|held| held.is_client_attempt).map(|held| &held.batch)
+        let in_flight = self.clients.values().flat_map(|c| c.in_flight.values());
+        in_flight.filter(|in_flight| in_flight.is_client_attempt).map(|in_flight| &in_flight.batch)
     }
 
     /// All runs that are out: with whom, and since when.
     pub(crate) fn in_flight(&self) -> impl Iterator<Item = (ClientId, Nanos, &Batch)> {
-        let runs = |(&client, c)| {
+        let batches = |(&client, c)| {
             let Client { in_flight: out, .. }: &Client = c;
-            out.values().map(move |held| (client, held.delivered_at, &held.batch))
+            out.values().map(move |in_flight| (client, in_flight.delivered_at, &in_flight.batch))
         };
-        self.clients.iter().flat_map(runs)
+        self.clients.iter().flat_map(batches)
     }
 
     /// All runs that are out with this client.
@@ -107,7 +107,7 @@ impl Queue {
         self.clients
             .get(&client)
             .into_iter()
-            .flat_map(|c| c.in_flight.values().map(|held| &held.batch))
+            .flat_map(|c| c.in_flight.values().map(|in_flight| &in_flight.batch))
     }
 
     /// Whether what is accepted is to be on the disk.

@@ -38,8 +38,8 @@ impl<T> Default for BatchMap<T> {
 }
 
 impl<T: Copy> BatchMap<T> {
-    fn add(&mut self, what: T, run: Batch) {
-        self.0.insert(run.first_id, (what, run));
+    fn add(&mut self, what: T, batch: Batch) {
+        self.0.insert(batch.first_id, (what, batch));
     }
 
     /// Takes out what there is of `count` items from number `first` on.
@@ -50,13 +50,13 @@ impl<T: Copy> BatchMap<T> {
         let keys: Vec<u64> = before.into_iter().chain(within).collect();
         let mut taken = Vec::new();
         for key in keys {
-            let Some((what, mut run)) = self.0.remove(&key) else { continue };
-            let head = run.split_to(first.saturating_sub(run.first_id).min(run.count()));
-            let middle = run.split_to(end.saturating_sub(run.first_id).min(run.count()));
+            let Some((what, mut batch)) = self.0.remove(&key) else { continue };
+            let head = batch.split_to(first.saturating_sub(batch.first_id).min(batch.count()));
+            let middle = batch.split_to(end.saturating_sub(batch.first_id).min(batch.count()));
             if middle.count() > 0 {
                 taken.push(middle);
             }
-            for rest in [head, run] {
+            for rest in [head, batch] {
                 if rest.count() > 0 {
                     self.add(what, rest);
                 }
@@ -68,9 +68,9 @@ impl<T: Copy> BatchMap<T> {
 
 impl Recovery {
     /// These are in line.
-    pub(crate) fn add_ready(&mut self, run: Batch) {
-        self.last_id = self.last_id.max(run.end_id() - 1);
-        self.ready.add((), run);
+    pub(crate) fn add_ready(&mut self, batch: Batch) {
+        self.last_id = self.last_id.max(batch.end_id() - 1);
+        self.ready.add((), batch);
     }
 
     /// These are with this client, since then.
@@ -82,10 +82,10 @@ impl Recovery {
         since: Nanos,
     ) {
         // They were handed out as one run, however they were put, and may come back as any part of it.
-        for run in merge_adjacent(self.ready.take(first, count)) {
+        for batch in merge_adjacent(self.ready.take(first, count)) {
             self.in_flight.add(
                 RecoveredClient { client, delivered_at: since, is_client_attempt: false },
-                run,
+                batch,
             );
         }
     }
@@ -97,22 +97,22 @@ impl Recovery {
 
     /// This one is still out, in another attempt.
     pub(crate) fn begin_attempt(&mut self, id: u64, attempt: u32) {
-        let held =
-            self.in_flight.0.range(..=id).next_back().filter(|(_, (_, run))| id < run.end_id());
-        if let Some((_, &(holder, _))) = held {
-            for run in self.in_flight.take(id, 1) {
+        let in_flight =
+            self.in_flight.0.range(..=id).next_back().filter(|(_, (_, batch))| id < batch.end_id());
+        if let Some((_, &(holder, _))) = in_flight {
+            for batch in self.in_flight.take(id, 1) {
                 self.in_flight.add(
                     RecoveredClient { is_client_attempt: true, ..holder },
-                    Batch { attempt, ..run },
+                    Batch { attempt, ..batch },
                 );
             }
         }
     }
 
     /// These are in line again, for another attempt.
-    pub(crate) fn requeue(&mut self, first: u64, count: u64, attempt: u32, strikes: u32) {
-        for run in self.in_flight.take(first, count) {
-            self.ready.add((), Batch { attempt, delivery_failures: strikes, ..run });
+    pub(crate) fn requeue(&mut self, first: u64, count: u64, attempt: u32, delivery_failures: u32) {
+        for batch in self.in_flight.take(first, count) {
+            self.ready.add((), Batch { attempt, delivery_failures, ..batch });
         }
     }
 
@@ -122,23 +122,23 @@ impl Recovery {
         first: u64,
         count: u64,
         attempt: u32,
-        strikes: u32,
-        why: &str,
+        delivery_failures: u32,
+        reason: &str,
     ) {
-        for mut run in self.in_flight.take(first, count) {
-            (run.attempt, run.delivery_failures) = (attempt, strikes);
-            while run.count() > 0 {
-                let run = run.split_to(1);
-                self.failed.insert(run.first_id, FailedItem { batch: run, reason: why.to_owned() });
+        for mut batch in self.in_flight.take(first, count) {
+            (batch.attempt, batch.delivery_failures) = (attempt, delivery_failures);
+            while batch.count() > 0 {
+                let batch = batch.split_to(1);
+                self.failed.insert(batch.first_id, FailedItem { batch, reason: reason.to_owned() });
             }
         }
     }
 
     /// What was put aside is in line again; none for all of it.
     pub(crate) fn retry_failed(&mut self, id: Option<u64>) {
-        for FailedItem { batch: run, .. } in self.take_failed(id) {
-            let attempt = run.attempt.saturating_add(1);
-            self.ready.add((), Batch { attempt, delivery_failures: 0, ..run });
+        for FailedItem { batch, .. } in self.take_failed(id) {
+            let attempt = batch.attempt.saturating_add(1);
+            self.ready.add((), Batch { attempt, delivery_failures: 0, ..batch });
         }
     }
 
@@ -163,33 +163,33 @@ impl Recovery {
     /// The queue, with these clients. What others had is back in line.
     pub(crate) fn into_queue(
         mut self,
-        remains: QueueState,
+        state: QueueState,
         clients: impl IntoIterator<Item = (ClientId, ClientSettings)>,
     ) -> Queue {
-        let last_number = remains.last_id.max(self.last_id);
+        let last_number = state.last_id.max(self.last_id);
         let mut queue = Queue::new(
-            QueueState { last_id: last_number, done_count: self.done_count, ..remains },
+            QueueState { last_id: last_number, done_count: self.done_count, ..state },
             true,
         );
-        for (client, member) in clients {
-            queue.add_client(client, member);
+        for (client, settings) in clients {
+            queue.add_client(client, settings);
         }
-        for (RecoveredClient { client, delivered_at: since, is_client_attempt: again }, run) in
+        for (RecoveredClient { client, delivered_at: since, is_client_attempt: again }, batch) in
             std::mem::take(&mut self.in_flight).0.into_values()
         {
             if queue.clients.contains_key(&client) {
-                queue.in_flight_count += run.count();
+                queue.in_flight_count += batch.count();
                 queue.add_in_flight(
                     client,
-                    InFlight { delivered_at: since, batch: run, is_client_attempt: again },
+                    InFlight { delivered_at: since, batch, is_client_attempt: again },
                 );
             } else {
-                let attempt = run.attempt.saturating_add(1);
-                self.ready.add((), Batch { attempt, ..run });
+                let attempt = batch.attempt.saturating_add(1);
+                self.ready.add((), Batch { attempt, ..batch });
             }
         }
-        for ((), run) in self.ready.0.into_values() {
-            queue.ready.push(run);
+        for ((), batch) in self.ready.0.into_values() {
+            queue.ready.push(batch);
         }
         queue.failed = self.failed;
         queue.last_delivered_id = last_delivered_id(&queue.ready, last_number);
@@ -199,30 +199,30 @@ impl Recovery {
 
 /// The highest number that has been handed out: all above it are in line, and were never anywhere else.
 fn last_delivered_id(line: &ReadyList, last_number: u64) -> u64 {
-    let never_out = |last: &u64, run: &Batch| run.end_id() - 1 == *last && run.attempt == 1;
+    let never_out = |last: &u64, batch: &Batch| batch.end_id() - 1 == *last && batch.attempt == 1;
     let mut last = last_number;
-    for run in line.batches().rev() {
-        if !never_out(&last, run) {
+    for batch in line.batches().rev() {
+        if !never_out(&last, batch) {
             break;
         }
-        last = run.first_id - 1;
+        last = batch.first_id - 1;
     }
     last
 }
 
 /// Runs that follow one another, as one each.
-fn merge_adjacent(runs: Vec<Batch>) -> Vec<Batch> {
+fn merge_adjacent(batches: Vec<Batch>) -> Vec<Batch> {
     let mut joined: Vec<Batch> = Vec::new();
-    for run in runs {
+    for batch in batches {
         match joined.last_mut() {
             Some(last)
-                if last.end_id() == run.first_id
+                if last.end_id() == batch.first_id
                     && (last.attempt, last.delivery_failures)
-                        == (run.attempt, run.delivery_failures) =>
+                        == (batch.attempt, batch.delivery_failures) =>
             {
-                last.extend(&[run]);
+                last.extend(&[batch]);
             }
-            _ => joined.push(run),
+            _ => joined.push(batch),
         }
     }
     joined
@@ -243,10 +243,10 @@ mod tests {
 
     fn ready_items(queue: &Queue) -> Vec<(u64, u32, String)> {
         let (mut all, mut from) = (Vec::new(), 1);
-        while let Some(run) = queue.peek(from, 1) {
-            from = run.end_id();
-            let text = String::from_utf8_lossy(&run.items.bytes).trim().to_owned();
-            all.push((run.first_id, run.attempt, text));
+        while let Some(batch) = queue.peek(from, 1) {
+            from = batch.end_id();
+            let text = String::from_utf8_lossy(&batch.items.bytes).trim().to_owned();
+            all.push((batch.first_id, batch.attempt, text));
         }
         all
     }
@@ -279,8 +279,8 @@ mod tests {
         replay.mark_in_flight(7, 1, 4, 5);
         let consumer = crate::keeper::ClientRecord::new(Hello::new(Role::Consumer)).settings();
         let mut queue = replay.into_queue(QueueState::default(), [(7, consumer)]);
-        let which = BatchRef { first_id: 2, count: 2, attempt: Some(1) };
-        queue.apply(7, Request::Done(which), &mut Vec::new()).unwrap();
+        let batch_ref = BatchRef { first_id: 2, count: 2, attempt: Some(1) };
+        queue.apply(7, Request::Done(batch_ref), &mut Vec::new()).unwrap();
         assert_eq!((queue.counts().done, queue.counts().in_flight), (2, 2));
     }
 

@@ -250,9 +250,9 @@ impl Lang {
     }
 
     /// What a run says in the end if workers have died.
-    pub(crate) fn run_summary(self, toll: RunSummary) -> String {
+    pub(crate) fn run_summary(self, summary: RunSummary) -> String {
         let RunSummary { done, items, worker_deaths: died, restarts: replaced, redelivered: again } =
-            toll;
+            summary;
         match self {
             Self::Ja => format!(
                 "{items} 個中 {done} 個のアイテムを処理しました\

@@ -145,22 +145,22 @@ impl Reporter {
     }
 
     /// Shows items as they are; `why` they failed, if they did.
-    pub(crate) fn print_batch(&mut self, run: &Batch, why: Option<&str>) {
-        for (id, item) in run.iter_with_ids() {
+    pub(crate) fn print_batch(&mut self, batch: &Batch, reason: Option<&str>) {
+        for (id, item) in batch.iter_with_ids() {
             match self.format {
                 OutputFormat::Json => {
                     let Some(value) = item::json_value(item) else { continue };
-                    let attempt = run.attempt;
-                    let shown = JsonItem { id, item: &value, attempt, reason: why };
+                    let attempt = batch.attempt;
+                    let shown = JsonItem { id, item: &value, attempt, reason };
                     self.print_json(&shown);
                 }
                 OutputFormat::Raw => self.print_bare_item(item),
                 OutputFormat::Log => {
-                    let why = why.unwrap_or_default();
+                    let reason = reason.unwrap_or_default();
                     // A line each, whatever is in it.
-                    let (why, item) = (escape_controls(why), item::display_text(item));
-                    self.out.push_raw(format!("{id}\t{}\t", run.attempt).as_bytes());
-                    self.out.push_text(&why);
+                    let (reason, item) = (escape_controls(reason), item::display_text(item));
+                    self.out.push_raw(format!("{id}\t{}\t", batch.attempt).as_bytes());
+                    self.out.push_text(&reason);
                     self.out.push_raw(b"\t");
                     self.out.push_text(&escape_controls(&item));
                     self.out.push_raw(b"\n");
@@ -188,13 +188,13 @@ impl Reporter {
         kind: EventName,
         role: Role,
         worker: Option<u32>,
-        run: &Batch,
+        batch: &Batch,
         waited: Option<Nanos>,
     ) {
         match self.format {
             OutputFormat::Silent => {}
             OutputFormat::Json => {
-                for (id, item) in run.iter_with_ids() {
+                for (id, item) in batch.iter_with_ids() {
                     let value = item::json_value(item);
                     self.print_json(&JsonEvent {
                         t: Seconds(at),
@@ -203,23 +203,23 @@ impl Reporter {
                         worker,
                         id: Some(id),
                         item: value.as_deref(),
-                        attempt: Some(run.attempt),
+                        attempt: Some(batch.attempt),
                         waited: waited.map(Seconds),
                     });
                     self.out.mark_item_end();
                 }
             }
             OutputFormat::Raw => {
-                for (_, item) in run.iter_with_ids() {
+                for (_, item) in batch.iter_with_ids() {
                     self.print_bare_item(item);
                     self.out.mark_item_end();
                 }
             }
             OutputFormat::Log => {
-                let Some((subject, verb)) = self.lang.item_phrase(kind, role, run.attempt) else {
+                let Some((subject, verb)) = self.lang.item_phrase(kind, role, batch.attempt) else {
                     return;
                 };
-                for (_, item) in run.iter_with_ids() {
+                for (_, item) in batch.iter_with_ids() {
                     self.write_subject(subject, role, worker);
                     self.out.push_raw(verb.prefix.as_bytes());
                     self.out.push_text(&item::display_text(item));

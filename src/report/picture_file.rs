@@ -48,8 +48,8 @@ impl PictureFile {
         let (ours, theirs) = (self.file.metadata()?, other.metadata()?);
         let keeps = ours.is_file() || ours.file_type().is_fifo();
         if keeps && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
-            let why = format!("the picture and {what} are the same file: name two");
-            return Err(UsageError(why).into());
+            let reason = format!("the picture and {what} are the same file: name two");
+            return Err(UsageError(reason).into());
         }
         Ok(())
     }

@@ -44,14 +44,14 @@ pub(crate) struct ExitedWorker {
 
 impl WorkersState {
     fn kill_all(&mut self) {
-        for hand in &self.processes {
+        for process in &self.processes {
             // One that is dead already is what is wanted; not reaped yet, its number is still its own.
-            if let Some(group) = Pid::from_raw(hand.child.id().cast_signed()) {
+            if let Some(group) = Pid::from_raw(process.child.id().cast_signed()) {
                 let _ = kill_process_group(group, Signal::KILL);
             }
         }
-        for mut hand in self.processes.drain(..) {
-            let _ = hand.child.wait();
+        for mut process in self.processes.drain(..) {
+            let _ = process.child.wait();
         }
     }
 }
@@ -68,34 +68,34 @@ impl Workers {
     /// Starts a worker by this command. After [`Crew::kill`] nobody starts: that may come from a
     /// signal's thread at any time, and what it has cleared away is not to be there again.
     pub(crate) fn spawn(&self, worker: WorkerId, command: &mut Command) -> io::Result<()> {
-        let mut hands = self.lock();
-        if hands.is_shut_down {
+        let mut workers = self.lock();
+        if workers.is_shut_down {
             return Ok(());
         }
         // A terminal's Ctrl-C is for the parent: it tells the workers.
         let child = command.process_group(0).spawn()?;
-        hands.processes.push(WorkerProcess { worker, child, was_killed_by_us: false });
+        workers.processes.push(WorkerProcess { worker, child, was_killed_by_us: false });
         Ok(())
     }
 
     /// Kills this worker's process, which is to be reaped as any other.
     pub(crate) fn kill_one(&self, worker: WorkerId) {
-        for hand in self.lock().processes.iter_mut().filter(|hand| hand.worker == worker) {
-            hand.was_killed_by_us = true;
+        for process in self.lock().processes.iter_mut().filter(|process| process.worker == worker) {
+            process.was_killed_by_us = true;
             // One that is dead already is what is wanted.
-            let _ = hand.child.kill();
+            let _ = process.child.kill();
         }
     }
 
     /// Those who have died since the last time; no zombie stays of them.
     pub(crate) fn reap(&self) -> io::Result<Vec<ExitedWorker>> {
-        let mut departed = Vec::new();
+        let mut exited = Vec::new();
         let mut failed = None;
-        self.lock().processes.retain_mut(|hand| match hand.child.try_wait() {
+        self.lock().processes.retain_mut(|process| match process.child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
-                let &mut WorkerProcess { worker, was_killed_by_us: struck, .. } = hand;
-                departed.push(ExitedWorker {
+                let &mut WorkerProcess { worker, was_killed_by_us: struck, .. } = process;
+                exited.push(ExitedWorker {
                     worker,
                     cause: ExitCause::from_status(status),
                     was_killed_by_us: struck,
@@ -107,7 +107,7 @@ impl Workers {
                 true
             }
         });
-        failed.map_or(Ok(departed), Err)
+        failed.map_or(Ok(exited), Err)
     }
 
     /// Whether nobody is left.
@@ -117,9 +117,9 @@ impl Workers {
 
     /// Kills those who are left, waits for their end, and lets nobody start any more.
     pub(crate) fn shut_down(&self) {
-        let mut hands = self.lock();
-        hands.is_shut_down = true;
-        hands.kill_all();
+        let mut workers = self.lock();
+        workers.is_shut_down = true;
+        workers.kill_all();
     }
 
     /// Kills those who are left, and all that they have started, and waits for their end.
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn nobody_starts_after_the_end() {
-        let crew = Workers::default();
-        crew.shut_down();
+        let workers = Workers::default();
+        workers.shut_down();
         let worker = WorkerId { role: Role::Consumer, index: 1 };
         // If it did start, it would be this test, to list what there is to test.
-        crew.start(worker, &["--list".to_owned()], Path::new("/nowhere")).unwrap();
-        assert!(crew.is_empty());
+        workers.start(worker, &["--list".to_owned()], Path::new("/nowhere")).unwrap();
+        assert!(workers.is_empty());
     }
 }

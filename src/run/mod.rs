@@ -42,13 +42,13 @@ pub(crate) fn run(
 ) -> anyhow::Result<ExitCode> {
     check_open_files(config)?;
     let mut outputs = outputs()?;
-    let crew = Workers::default();
+    let workers = Workers::default();
     let private = TempRunDir::create()?;
-    let (hands, dir) = (crew.clone(), private.shared_dir());
+    let (children, dir) = (workers.clone(), private.shared_dir());
     let progress = progress_view(config);
     let view = progress.clone();
     let waker = signals::install_handlers_with_cleanup(LeaveSignals::NotIgnored, move || {
-        hands.shut_down();
+        children.shut_down();
         let _ = dir.remove();
         view.clear_with_timeout();
     })?;
@@ -57,13 +57,13 @@ pub(crate) fn run(
     if progress.is_enabled() {
         signals::wake_on_resize(&deaths)?;
     }
-    let workers = [config.producers, config.consumers];
     let output = Output::new(progress.clone(), Some(Arc::clone(&waker)));
-    let reporter = Reporter::new(config.style, config.lang, workers, output);
+    let reporter =
+        Reporter::new(config.style, config.lang, [config.producers, config.consumers], output);
     let wakers = [&deaths, &*waker];
-    let ended = run_parent(config, &private.path(), &mut outputs, reporter, &crew, wakers);
+    let ended = run_parent(config, &private.path(), &mut outputs, reporter, &workers, wakers);
     progress.clear();
-    crew.shut_down();
+    workers.shut_down();
     let removed = private.remove();
     if let Some(signal) = signals::exit_signal() {
         // At the second one, its thread clears away at the same time: what then fails here was
@@ -93,7 +93,7 @@ fn run_parent(
     base: &Path,
     outputs: &mut Outputs,
     reporter: Reporter,
-    crew: &Workers,
+    workers: &Workers,
     wakers: [&Waker; 2],
 ) -> anyhow::Result<ExitCode> {
     let random = config.is_random();
@@ -107,29 +107,29 @@ fn run_parent(
     let statistics = config
         .warmup
         .map(|warmup| StatsCollector::new(config.model_input(random.then_some(seed)), warmup));
-    let workers = config.worker_ids();
+    let ids = config.worker_ids();
     let timeline = outputs.picture.as_ref().map(|_| {
         let capacity = Some(config.capacity).filter(|&most| most > 0);
-        Timeline::new(capacity, workers.iter().copied())
+        Timeline::new(capacity, ids.iter().copied())
     });
     let clock = Clock::start_now();
-    let remains = QueueState {
+    let state = QueueState {
         capacity: Some(std::num::NonZeroU64::new(config.capacity)),
         ..QueueState::default()
     };
     let (items, respawn) = (config.items, config.respawn);
     let mut parent = Parent {
         keeper: Keeper::new(KeeperConfig {
-            queue: Queue::new(remains, false),
-            pacer: config.is_paced().then(|| Pacer::new(config.speed, workers.iter().copied())),
-            workers: Some(workers.clone()),
+            queue: Queue::new(state, false),
+            pacer: config.is_paced().then(|| Pacer::new(config.speed, ids.iter().copied())),
+            workers: Some(ids.clone()),
         }),
         host: PipeHost {
             pipes: Pipes::open(QueueDir::open_or_create(base, RUN_QUEUE)?)
                 .context("cannot make a named pipe")?,
-            observer: RunReporter::new(reporter, items, respawn, &workers, statistics, timeline),
+            observer: RunReporter::new(reporter, items, respawn, &ids, statistics, timeline),
         },
-        workers: crew,
+        workers,
         clock,
         base_dir: base,
         config,
@@ -142,7 +142,7 @@ fn run_parent(
     if config.is_paced() && config.speed == Speed::Max {
         pin_to_current_core();
     }
-    for worker in workers {
+    for worker in ids {
         parent.start_worker(worker)?;
     }
     parent.run_loop(wakers)?;

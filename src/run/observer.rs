@@ -48,10 +48,10 @@ impl RunReporter {
     ) -> Self {
         let place = WorkerProgress { respawns_left: respawns, ..WorkerProgress::default() };
         let places = workers.iter().map(|&worker| (worker, place)).collect();
-        let toll = RunSummary { items, ..RunSummary::default() };
+        let summary = RunSummary { items, ..RunSummary::default() };
         Self {
             reporter,
-            run_summary: toll,
+            run_summary: summary,
             worker_progress: places,
             statistics,
             timeline,
@@ -85,12 +85,12 @@ impl RunReporter {
     }
 
     /// Statistics and the picture take it in.
-    fn record_event(&mut self, happening: &RunEvent<'_>) {
+    fn record_event(&mut self, event: &RunEvent<'_>) {
         if let Some(statistics) = &mut self.statistics {
-            statistics.record(happening);
+            statistics.record(event);
         }
         if let Some(timeline) = &mut self.timeline {
-            timeline.record(happening);
+            timeline.record(event);
         }
     }
 
@@ -100,26 +100,28 @@ impl RunReporter {
 
     fn update_counts(&mut self, worker: WorkerId, what: &EventKind<'_>) {
         match what {
-            EventKind::Put(run, _) | EventKind::Requeued(run) => self.ready_count += run.count(),
-            EventKind::Delivered(run, _) => {
-                self.ready_count = self.ready_count.saturating_sub(run.count())
+            EventKind::Put(batch, _) | EventKind::Requeued(batch) => {
+                self.ready_count += batch.count()
+            }
+            EventKind::Delivered(batch, _) => {
+                self.ready_count = self.ready_count.saturating_sub(batch.count())
             }
             _ => {}
         }
         self.max_ready_count = self.max_ready_count.max(self.ready_count);
         let place = self.worker_progress.entry(worker).or_default();
         match what {
-            EventKind::Put(run, _) => {
-                place.finished_items += run.count();
+            EventKind::Put(batch, _) => {
+                place.finished_items += batch.count();
                 place.is_just_restarted = false;
             }
             // Once is enough to be counted.
-            EventKind::Delivered(run, _) if run.attempt == 2 => {
-                self.run_summary.redelivered += run.count()
+            EventKind::Delivered(batch, _) if batch.attempt == 2 => {
+                self.run_summary.redelivered += batch.count()
             }
-            EventKind::Done(run) => {
-                self.run_summary.done += run.count();
-                place.finished_items += run.count();
+            EventKind::Done(batch) => {
+                self.run_summary.done += batch.count();
+                place.finished_items += batch.count();
                 place.is_just_restarted = false;
             }
             EventKind::Died(..) => {
@@ -148,22 +150,24 @@ impl Observer for RunReporter {
         };
         self.update_counts(worker, &event.kind);
         let at = event.at;
-        let (kind, run, waited) = match event.kind {
-            EventKind::Put(run, waited) => (EventName::Put, Some(run), Some(waited)),
-            EventKind::Delivered(run, waited) => (EventName::Delivered, Some(run), Some(waited)),
-            EventKind::Done(run) => (EventName::Done, Some(run), None),
-            EventKind::Requeued(run) => (EventName::Requeued, Some(run), None),
+        let (kind, batch, waited) = match event.kind {
+            EventKind::Put(batch, waited) => (EventName::Put, Some(batch), Some(waited)),
+            EventKind::Delivered(batch, waited) => {
+                (EventName::Delivered, Some(batch), Some(waited))
+            }
+            EventKind::Done(batch) => (EventName::Done, Some(batch), None),
+            EventKind::Requeued(batch) => (EventName::Requeued, Some(batch), None),
             EventKind::Died(_, waited) => (EventName::Died, None, waited),
             EventKind::Left(waited) => (EventName::Exited, None, waited),
         };
         let waited_so_long = waited.unwrap_or_default();
-        self.record_event(&RunEvent { at, name: kind, worker, batch: run, waited: waited_so_long });
-        match (event.kind, run) {
+        self.record_event(&RunEvent { at, name: kind, worker, batch, waited: waited_so_long });
+        match (event.kind, batch) {
             (EventKind::Died(death, _), _) => self.reporter.report_death(at, worker, waited, death),
             (_, None) => self.reporter.report_exit(at, worker, waited),
-            (_, Some(run)) => {
+            (_, Some(batch)) => {
                 let WorkerId { role, index: number } = worker;
-                self.reporter.report_items(at, kind, role, Some(number), run, waited);
+                self.reporter.report_items(at, kind, role, Some(number), batch, waited);
             }
         }
     }

@@ -103,13 +103,13 @@ impl Parent<'_> {
     }
 
     fn reap_workers(&mut self) -> anyhow::Result<()> {
-        let departed = self.workers.reap()?;
+        let exited = self.workers.reap()?;
         // What they wrote before their end counts; how far a producer came is known only then.
         self.host.read_pending(&mut self.keeper, self.clock)?;
-        for departed in departed {
+        for exited in exited {
             // Whoever said goodbye has left, however its process ended then.
-            if self.keeper.is_worker_expected(departed.worker) {
-                self.handle_lost_worker(&departed)?;
+            if self.keeper.is_worker_expected(exited.worker) {
+                self.handle_lost_worker(&exited)?;
             }
         }
         // Nobody is there to get anything any more: producers must not wait for ever.
@@ -122,8 +122,8 @@ impl Parent<'_> {
     }
 
     /// A worker has gone without a word: another takes its place, if it may and is of any use.
-    fn handle_lost_worker(&mut self, departed: &ExitedWorker) -> anyhow::Result<()> {
-        let &ExitedWorker { worker, cause: death, was_killed_by_us: struck } = departed;
+    fn handle_lost_worker(&mut self, exited: &ExitedWorker) -> anyhow::Result<()> {
+        let &ExitedWorker { worker, cause: death, was_killed_by_us: struck } = exited;
         self.keeper.worker_exited(self.clock.now(), worker, death, &mut self.host);
         let place = self.host.observer.progress_of(worker);
         if death.is_none() || !self.has_work_for(worker) || !(struck || place.respawns_left > 0) {
@@ -152,7 +152,7 @@ impl Parent<'_> {
         if self.is_stopping || signals::exit_signal().is_some() {
             return false;
         }
-        let census = self.keeper.counts();
+        let counts = self.keeper.counts();
         match worker.role {
             Role::Producer => {
                 self.host.observer.progress_of(worker).finished_items
@@ -160,7 +160,7 @@ impl Parent<'_> {
             }
             Role::Consumer | Role::Visitor => {
                 self.keeper.expected_count(Role::Producer) > 0
-                    || census.ready + census.in_flight > 0
+                    || counts.ready + counts.in_flight > 0
             }
         }
     }
@@ -247,18 +247,18 @@ impl Parent<'_> {
         self.host.observer.reporter.progress().clear();
         self.write_timeline()?;
         self.print_statistics()?;
-        let RunReporter { reporter, run_summary: toll, .. } = &self.host.observer;
-        if toll.worker_deaths > 0 {
-            reporter.print_notice(&self.config.lang.run_summary(*toll));
+        let RunReporter { reporter, run_summary: summary, .. } = &self.host.observer;
+        if summary.worker_deaths > 0 {
+            reporter.print_notice(&self.config.lang.run_summary(*summary));
         }
-        let not_done = toll.items.saturating_sub(toll.done);
+        let not_done = summary.items.saturating_sub(summary.done);
         if signals::exit_signal().is_some() {
             if not_done > 0 {
                 reporter.print_notice(&self.config.lang.interrupted_notice(not_done));
             }
             return Ok(ExitCode::Done);
         }
-        let of = toll.items;
+        let of = summary.items;
         if self.keeper.is_out_of_time() {
             let items = match not_done {
                 0 => format!("all {of} items were done by then, and a pause was not over"),

@@ -67,7 +67,7 @@ fn activity(doing: &ClientActivity, first: Option<&Batch>) -> WorkerActivity {
         Some(WaitReason::Room) => WorkerActivity::WaitingForRoom,
         Some(WaitReason::Item) if doing.in_flight == 0 => WorkerActivity::WaitingForItem,
         _ => {
-            let first = first.and_then(|run| run.iter_with_ids().next());
+            let first = first.and_then(|batch| batch.iter_with_ids().next());
             WorkerActivity::Working(
                 doing.in_flight,
                 first.map(|(_, item)| display_text(item).into_owned()),

@@ -82,8 +82,8 @@ impl Host for FakeHost {
 
     fn on_event(&mut self, _: Event<'_>) {}
 
-    fn append_record(&mut self, fact: &Record<'_>) {
-        fact.write(&mut self.journal);
+    fn append_record(&mut self, record: &Record<'_>) {
+        record.write(&mut self.journal);
     }
 }
 
@@ -124,8 +124,8 @@ fn recover_queue(journal: &[u8]) -> Queue {
     let mut rest = journal;
     loop {
         match read_first(rest) {
-            ReadOutcome::Record(fact, length) => {
-                past.apply_record(fact);
+            ReadOutcome::Record(record, length) => {
+                past.apply_record(record);
                 rest = &rest[length..];
             }
             ReadOutcome::End => return past.finish().queue,
@@ -179,11 +179,14 @@ pub fn journal(data: &[u8]) {
     let mut rest = &text[..];
     loop {
         let length = match read_first(rest) {
-            ReadOutcome::Record(fact, length) => {
+            ReadOutcome::Record(record, length) => {
                 let mut written = Vec::new();
-                fact.write(&mut written);
-                assert_eq!(read_first(&written), ReadOutcome::Record(fact.clone(), written.len()));
-                past.apply_record(fact);
+                record.write(&mut written);
+                assert_eq!(
+                    read_first(&written),
+                    ReadOutcome::Record(record.clone(), written.len())
+                );
+                past.apply_record(record);
                 length
             }
             ReadOutcome::Damaged(length) => length,

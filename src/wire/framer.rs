@@ -60,8 +60,8 @@ impl Framer {
             Some(BodyEnd::Truncated(at)) => {
                 self.consumed = at;
                 let key = ClientKey::parse(split_word(rest).0);
-                let why = "there are fewer lines than were announced";
-                return Some(Err(MalformedRequest { key, why }));
+                let reason = "there are fewer lines than were announced";
+                return Some(Err(MalformedRequest { key, why: reason }));
             }
             Some(BodyEnd::Incomplete) => {
                 self.consumed = start;
@@ -73,8 +73,8 @@ impl Framer {
                 self.consumed = end + 1;
                 self.is_skipping_message = true;
                 let key = None;
-                let why = "more lines are announced than a message holds";
-                return Some(Err(MalformedRequest { key, why }));
+                let reason = "more lines are announced than a message holds";
+                return Some(Err(MalformedRequest { key, why: reason }));
             }
         };
         self.consumed = body_end;

@@ -186,9 +186,10 @@ impl Reply {
             },
             Self::Ok { seq, id, window } => writeln!(mail, "ok {seq} {id} {window}"),
             Self::Closed { seq } => writeln!(mail, "closed {seq}"),
-            Self::Batch(run) => {
-                let head = writeln!(mail, "run {} {} {}", run.first_id, run.count(), run.attempt);
-                mail.extend_from_slice(&run.items.bytes);
+            Self::Batch(batch) => {
+                let head =
+                    writeln!(mail, "run {} {} {}", batch.first_id, batch.count(), batch.attempt);
+                mail.extend_from_slice(&batch.items.bytes);
                 head
             }
             Self::Full { seq } => writeln!(mail, "full {seq}"),
@@ -201,17 +202,17 @@ impl Reply {
             Self::Joined { failed } => writeln!(mail, "joined {failed}"),
             Self::Unfinished { items } => writeln!(mail, "unfinished {items}"),
             Self::Count { items } => writeln!(mail, "count {items}"),
-            Self::Size { counts: census, capacity } => {
-                let Counts { ready: in_line, in_flight: out, done, failed } = census;
+            Self::Size { counts, capacity } => {
+                let Counts { ready: in_line, in_flight: out, done, failed } = counts;
                 writeln!(mail, "size {in_line} {out} {done} {failed} {capacity}")
             }
             Self::Status(status) => match serde_json::to_string(status) {
                 Ok(json) => writeln!(mail, "status {json}"),
                 Err(error) => writeln!(mail, "error internal {error}"),
             },
-            Self::Failed { batch: run, reason: why } => {
-                let head = writeln!(mail, "failed {} {} {why}", run.first_id, run.attempt);
-                mail.extend_from_slice(&run.items.bytes);
+            Self::Failed { batch, reason } => {
+                let head = writeln!(mail, "failed {} {} {reason}", batch.first_id, batch.attempt);
+                mail.extend_from_slice(&batch.items.bytes);
                 head
             }
             Self::Wake => writeln!(mail, "wake"),
@@ -272,14 +273,14 @@ impl ReplyReader {
                 }
             };
             self.consumed += length + 1;
-            let (run, why) = match reply {
-                Reply::Batch(run) => (run, None),
-                Reply::Failed { batch: run, reason: why } => (run, Some(why)),
+            let (batch, reason) = match reply {
+                Reply::Batch(batch) => (batch, None),
+                Reply::Failed { batch, reason } => (batch, Some(reason)),
                 other => return Some(Ok(other)),
             };
             self.partial = Some(PartialReply {
-                batch: run,
-                failure_reason: why,
+                batch,
+                failure_reason: reason,
                 lines_read: 0,
                 scanned: self.consumed,
             });
@@ -288,9 +289,8 @@ impl ReplyReader {
     }
 
     fn finish_partial(&mut self) -> Option<Reply> {
-        let PartialReply { batch: run, lines_read: lines, scanned: seen, .. } =
-            self.partial.as_mut()?;
-        let end = match Items::end_offset(run.items.count - *lines, &self.buffer[*seen..]) {
+        let PartialReply { batch, lines_read: lines, scanned: seen, .. } = self.partial.as_mut()?;
+        let end = match Items::end_offset(batch.items.count - *lines, &self.buffer[*seen..]) {
             Ok(end) => *seen + end,
             Err(more) => {
                 *lines += more;
@@ -298,12 +298,12 @@ impl ReplyReader {
                 return None;
             }
         };
-        let PartialReply { batch: mut run, failure_reason: why, .. } = self.partial.take()?;
-        run.items.bytes = Bytes::copy_from_slice(&self.buffer[self.consumed..end]);
+        let PartialReply { mut batch, failure_reason: reason, .. } = self.partial.take()?;
+        batch.items.bytes = Bytes::copy_from_slice(&self.buffer[self.consumed..end]);
         self.consumed = end;
-        Some(match why {
-            None => Reply::Batch(run),
-            Some(why) => Reply::Failed { batch: run, reason: why },
+        Some(match reason {
+            None => Reply::Batch(batch),
+            Some(reason) => Reply::Failed { batch, reason },
         })
     }
 }
@@ -333,8 +333,8 @@ fn parse_reply(line: &[u8]) -> Option<Reply> {
             Reply::Batch(unread(first, count, next()?)?)
         }
         b"failed" => {
-            let why = rest.splitn(3, |&b| b == b' ').nth(2).unwrap_or_default();
-            Reply::Failed { batch: unread(next()?, 1, next()?)?, reason: text(why) }
+            let reason = rest.splitn(3, |&b| b == b' ').nth(2).unwrap_or_default();
+            Reply::Failed { batch: unread(next()?, 1, next()?)?, reason: text(reason) }
         }
         b"full" => Reply::Full { seq: next()? },
         b"empty" => Reply::Empty,
@@ -359,8 +359,8 @@ fn parse_reply(line: &[u8]) -> Option<Reply> {
         b"wake" => Reply::Wake,
         b"bye" => Reply::Bye { ready: next()?, consumers: next()? },
         b"error" => {
-            let (code, why) = split_word(rest);
-            Reply::Error { code: text(code), text: text(why) }
+            let (code, reason) = split_word(rest);
+            Reply::Error { code: text(code), text: text(reason) }
         }
         _ => return None,
     })
@@ -383,9 +383,9 @@ mod tests {
         })
     }
 
-    fn failed(why: &str) -> Reply {
-        let Reply::Batch(run) = run(8, "[1]\n") else { unreachable!() };
-        Reply::Failed { batch: run, reason: why.to_owned() }
+    fn failed(reason: &str) -> Reply {
+        let Reply::Batch(batch) = run(8, "[1]\n") else { unreachable!() };
+        Reply::Failed { batch, reason: reason.to_owned() }
     }
 
     fn resumed() -> Resumed {

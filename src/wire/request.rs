@@ -112,7 +112,7 @@ pub(super) fn parse_request<'a>(
     let (key, rest) = split_word(rest);
     let key =
         ClientKey::parse(key).ok_or(MalformedRequest { key: None, why: "no client number" })?;
-    let malformed = |why| MalformedRequest { key: Some(key), why };
+    let malformed = |reason| MalformedRequest { key: Some(key), why: reason };
     if verb == b"hello" {
         let hello = serde_json::from_slice(rest)
             .map_err(|_| malformed("hello takes a JSON object with version, role and pid"))?;
@@ -152,11 +152,11 @@ fn parse_arguments<'a>(
             ParsedRequest::Get { max }
         }
         b"done" | b"back" => {
-            let which = parse_batch_ref(rest)
+            let batch_ref = parse_batch_ref(rest)
                 .ok_or("it takes the number of the first item, and how many")?;
             match verb {
-                b"done" => ParsedRequest::Done(which),
-                _ => ParsedRequest::Requeue(which),
+                b"done" => ParsedRequest::Done(batch_ref),
+                _ => ParsedRequest::Requeue(batch_ref),
             }
         }
         b"fail" => {
@@ -206,10 +206,11 @@ fn parse_batch_ref(text: &[u8]) -> Option<BatchRef> {
 fn parse_fail(text: &[u8]) -> Option<ParsedRequest<'_>> {
     let (id, rest) = split_word(text);
     let (attempt, rest) = split_word(rest);
-    let (tries, why) = split_word(rest);
+    let (tries, reason) = split_word(rest);
     let small = |text| u32::try_from(parse_number(text)?).ok();
-    let which = BatchRef { first_id: parse_number(id)?, count: 1, attempt: Some(small(attempt)?) };
-    Some(ParsedRequest::Fail { batch: which, try_count: small(tries)?, reason: why })
+    let batch_ref =
+        BatchRef { first_id: parse_number(id)?, count: 1, attempt: Some(small(attempt)?) };
+    Some(ParsedRequest::Fail { batch: batch_ref, try_count: small(tries)?, reason })
 }
 
 /// Puts requests into writes of at most so many bytes, each of which starts at a line start
@@ -267,8 +268,8 @@ impl RequestWriter {
     }
 
     /// `done` or `back`
-    pub(crate) fn write_batch_request(&self, write: &mut Vec<u8>, verb: &str, which: BatchRef) {
-        let BatchRef { first_id: first, count, attempt } = which;
+    pub(crate) fn write_batch_request(&self, write: &mut Vec<u8>, verb: &str, batch_ref: BatchRef) {
+        let BatchRef { first_id: first, count, attempt } = batch_ref;
         match attempt {
             None => self.write_line(write, format_args!("{verb} {} {first} {count}", self.key)),
             Some(attempt) => {
@@ -287,11 +288,11 @@ impl RequestWriter {
         id: u64,
         attempt: u32,
         tries: u32,
-        why: &str,
+        reason: &str,
     ) {
-        let why = why.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c });
-        let why: String = why.take(MAX_REASON_CHARS).collect();
-        self.write_line(write, format_args!("fail {} {id} {attempt} {tries} {why}", self.key));
+        let reason = reason.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c });
+        let reason: String = reason.take(MAX_REASON_CHARS).collect();
+        self.write_line(write, format_args!("fail {} {id} {attempt} {tries} {reason}", self.key));
     }
 
     /// A request that is nothing but its name: `cancel`, `join`, `size`, `status`, `bye`.

@@ -26,9 +26,9 @@ impl TestQueue {
 
     fn failed_items(&self) -> Vec<(u64, u32, String)> {
         let (mut all, mut from) = (Vec::new(), 1);
-        while let Some(FailedItem { batch: run, reason: why }) = self.queue.next_failed(from) {
-            from = run.end_id();
-            all.push((run.first_id, run.attempt, why.clone()));
+        while let Some(FailedItem { batch, reason }) = self.queue.next_failed(from) {
+            from = batch.end_id();
+            all.push((batch.first_id, batch.attempt, reason.clone()));
         }
         all
     }
@@ -46,8 +46,8 @@ fn an_item_that_is_held_for_longer_than_its_lease_goes_back_in_line() {
     queue.now = 110;
     assert_eq!(queue.expire_leases(), ["8 gave back a try 2"]);
     assert_eq!(queue.queue.next_lease_expiry(), None);
-    let why = queue.refusal(CONSUMER, Request::Done(batch_ref(1, 1)));
-    assert!(why.contains("1 items from 1 on are not out with this client"), "{why}");
+    let reason = queue.refusal(CONSUMER, Request::Done(batch_ref(1, 1)));
+    assert!(reason.contains("1 items from 1 on are not out with this client"), "{reason}");
     queue.get(LATE);
     assert_eq!(queue.steps(), ["9 got a try 2"]);
 }
@@ -91,10 +91,10 @@ fn an_item_that_so_many_died_of_is_put_aside() {
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 got a try 3"]);
     assert_eq!(queue.apply(CONSUMER, Request::ClientDied), ["8 failed a try 3"]);
-    let why = "3 consumers died of it, or held it for longer than their lease";
-    assert_eq!(queue.failed_items(), [(1, 3, why.to_owned())]);
-    let census = queue.queue.counts();
-    assert_eq!((census.ready, census.in_flight, census.done, census.failed), (1, 0, 0, 1));
+    let reason = "3 consumers died of it, or held it for longer than their lease";
+    assert_eq!(queue.failed_items(), [(1, 3, reason.to_owned())]);
+    let counts = queue.queue.counts();
+    assert_eq!((counts.ready, counts.in_flight, counts.done, counts.failed), (1, 0, 0, 1));
 }
 
 #[test]
@@ -196,8 +196,8 @@ fn what_failed_waits_aside_until_it_is_retried_or_dropped() {
     for id in [1, 2] {
         queue.get(CONSUMER);
         queue.steps();
-        let why = format!("exit code {id}");
-        queue.apply(CONSUMER, Request::Fail { batch: batch_ref(id, 1), try_count: 1, reason: why });
+        let reason = format!("exit code {id}");
+        queue.apply(CONSUMER, Request::Fail { batch: batch_ref(id, 1), try_count: 1, reason });
     }
     assert_eq!(
         queue.failed_items(),

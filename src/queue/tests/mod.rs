@@ -16,9 +16,9 @@ struct TestQueue {
 
 impl TestQueue {
     fn new(capacity: u64) -> Self {
-        let remains =
+        let state =
             QueueState { capacity: Some(NonZeroU64::new(capacity)), ..QueueState::default() };
-        Self::with_queue(Queue::new(remains, true))
+        Self::with_queue(Queue::new(state, true))
     }
 
     fn with_queue(queue: Queue) -> Self {
@@ -76,13 +76,13 @@ impl TestQueue {
 }
 
 fn describe(effect: &Effect) -> String {
-    let text = |run: &Batch| {
-        let text = String::from_utf8(run.items.bytes.to_vec()).unwrap();
-        format!("{} try {}", text.trim().replace('\n', " "), run.attempt)
+    let text = |batch: &Batch| {
+        let text = String::from_utf8(batch.items.bytes.to_vec()).unwrap();
+        format!("{} try {}", text.trim().replace('\n', " "), batch.attempt)
     };
     match effect {
-        Effect::Accepted { client, seq, batch: run } => {
-            format!("{client} put up to {seq}: {}", text(run))
+        Effect::Accepted { client, seq, batch } => {
+            format!("{client} put up to {seq}: {}", text(batch))
         }
         Effect::Refused { client, seq, reason: PutRefusal::Closed } => {
             format!("{client} refused up to {seq}")
@@ -90,11 +90,11 @@ fn describe(effect: &Effect) -> String {
         Effect::Refused { client, seq, reason: PutRefusal::Full } => {
             format!("{client} no room up to {seq}")
         }
-        Effect::Delivered { client, batch: run } => format!("{client} got {}", text(run)),
-        Effect::Done { client, batch: run } => format!("{client} did {}", text(run)),
-        Effect::Requeued { client, batch: run } => format!("{client} gave back {}", text(run)),
-        Effect::Failed { client, batch: run, .. } => format!("{client} failed {}", text(run)),
-        Effect::AttemptBegun { client, batch: run } => format!("{client} begins {}", text(run)),
+        Effect::Delivered { client, batch } => format!("{client} got {}", text(batch)),
+        Effect::Done { client, batch } => format!("{client} did {}", text(batch)),
+        Effect::Requeued { client, batch } => format!("{client} gave back {}", text(batch)),
+        Effect::Failed { client, batch, .. } => format!("{client} failed {}", text(batch)),
+        Effect::AttemptBegun { client, batch } => format!("{client} begins {}", text(batch)),
         Effect::Ended { client } => format!("{client} ended"),
         Effect::Empty { client } => format!("{client} empty"),
         Effect::Joined { client, failed } => format!("{client} joined, {failed} failed"),
@@ -231,8 +231,8 @@ fn who_was_born_before_the_end_is_told_of_it_and_who_came_after_waits() {
     assert_eq!(queue.steps_until(ProcessBirth::new(20, 7)), ["8 ended"]);
     for (born, told) in [(19, true), (20, true), (21, false)] {
         let born = ProcessBirth::new(born, 7);
-        let member = ClientSettings { birth: born, ..settings(Role::Consumer) };
-        queue.apply(LATE, Request::Connect(member));
+        let settings = ClientSettings { birth: born, ..settings(Role::Consumer) };
+        queue.apply(LATE, Request::Connect(settings));
         queue.get(LATE);
         assert_eq!(queue.steps() == ["9 ended"], told, "{born:?}");
         queue.apply(LATE, Request::Disconnect);
@@ -247,9 +247,9 @@ fn a_follower_is_not_told_and_gets_what_comes_after() {
     queue.get(CONSUMER);
     queue.apply(PRODUCER, Request::Disconnect);
     assert!(queue.steps().is_empty());
-    let remains = queue.queue.state();
+    let state = queue.queue.state();
     assert!(
-        remains.sentinel.is_some() && remains.ended_at.is_none(),
+        state.sentinel.is_some() && state.ended_at.is_none(),
         "nobody has been told of the end"
     );
     queue.apply(OTHER, Request::Connect(settings(Role::Producer)));
@@ -345,8 +345,8 @@ fn a_run_may_be_done_in_pieces_from_anywhere_but_only_once_and_by_its_holder() {
         (CONSUMER, 5, 1),
         (CONSUMER, 4, u64::MAX),
     ] {
-        let why = queue.refusal(client, done(first, count));
-        assert!(why.contains("not out"), "{client} {first} {count}: {why}");
+        let reason = queue.refusal(client, done(first, count));
+        assert!(reason.contains("not out"), "{client} {first} {count}: {reason}");
     }
     assert_eq!(
         queue.apply(CONSUMER, Request::Disconnect),
@@ -365,8 +365,8 @@ fn a_capacity_once_set_stays_and_the_other_one_is_named() {
     queue.apply(CONSUMER, Request::Connect(settings(Role::Consumer)));
     queue.apply(PRODUCER, wants(3));
     queue.apply(OTHER, wants(3));
-    let why = queue.refusal(LATE, wants(5));
-    assert!(why.contains("capacity 3, not 5"), "{why}");
+    let reason = queue.refusal(LATE, wants(5));
+    assert!(reason.contains("capacity 3, not 5"), "{reason}");
     assert_eq!(queue.queue.client_count(Role::Producer), 2);
 }
 
@@ -377,9 +377,9 @@ fn whoever_puts_first_without_a_capacity_makes_a_queue_without_a_limit() {
     queue.put(PRODUCER, 1, &["a"]);
     queue.steps();
     let capacity = Some(NonZeroU64::new(5));
-    let why = queue
+    let reason = queue
         .refusal(20, Request::Connect(ClientSettings { capacity, ..settings(Role::Producer) }));
-    assert!(why.contains("capacity 0 (unbounded), not 5"), "{why}");
+    assert!(reason.contains("capacity 0 (unbounded), not 5"), "{reason}");
 }
 
 #[test]
@@ -390,8 +390,8 @@ fn who_sends_far_more_than_it_was_granted_is_stopped() {
         assert!(queue.put(PRODUCER, seq * 1000, &items).is_empty());
     }
     let put = Request::Put { seq: 67_000, items: batch_items(&items) };
-    let why = queue.refusal(PRODUCER, put);
-    assert!(why.contains("up to 67000 are not taken"), "{why}");
+    let reason = queue.refusal(PRODUCER, put);
+    assert!(reason.contains("up to 67000 are not taken"), "{reason}");
     assert!(queue.put(OTHER, 1, &["y"]).is_empty(), "it is in nobody else's way");
 }
 
@@ -401,14 +401,14 @@ fn what_waits_for_room_is_bounded_in_bytes_and_counted_right() {
     let large = "x".repeat(9 << 20);
     let put = |queue: &mut TestQueue, seq| {
         let request = Request::Put { seq, items: batch_items(&[&large]) };
-        queue.queue.apply(PRODUCER, request, &mut Vec::new()).map_err(|why| why.to_string())
+        queue.queue.apply(PRODUCER, request, &mut Vec::new()).map_err(|reason| reason.to_string())
     };
     for seq in [1, 2, 3] {
         assert_eq!(put(&mut queue, seq), Ok(()), "the first goes in, and two wait: 18 MiB");
         assert_eq!(queue.steps().len(), usize::from(seq == 1));
     }
-    let why = put(&mut queue, 4).unwrap_err();
-    assert!(why.contains("up to 4 are not taken"), "{why}");
+    let reason = put(&mut queue, 4).unwrap_err();
+    assert!(reason.contains("up to 4 are not taken"), "{reason}");
     // One gets out, and one in: there is room for one more, and no more.
     queue.get(CONSUMER);
     assert_eq!(queue.steps().len(), 2);
@@ -424,6 +424,6 @@ fn what_waits_for_room_is_bounded_in_bytes_and_counted_right() {
 fn one_get_at_a_time() {
     let mut queue = TestQueue::new(0).with_clients(&ALL);
     queue.get(CONSUMER);
-    let why = queue.refusal(CONSUMER, Request::Get { max: 1 });
-    assert!(why.contains("one at a time"), "{why}");
+    let reason = queue.refusal(CONSUMER, Request::Get { max: 1 });
+    assert!(reason.contains("one at a time"), "{reason}");
 }

@@ -256,9 +256,9 @@ fn what_is_remembered_brings_the_queue_back() {
     queue.get(CONSUMER);
     queue.steps();
     queue.done(CONSUMER, 1);
-    let remains = queue.queue.state();
-    assert_eq!((remains.last_id, remains.done_count, remains.has_begun), (1, 1, true));
-    let mut queue = TestQueue::with_queue(Queue::new(remains, true)).with_clients(&ALL);
+    let state = queue.queue.state();
+    assert_eq!((state.last_id, state.done_count, state.has_begun), (1, 1, true));
+    let mut queue = TestQueue::with_queue(Queue::new(state, true)).with_clients(&ALL);
     queue.put(PRODUCER, 1, &["b"]);
     queue.get(CONSUMER);
     queue.steps();

@@ -119,10 +119,10 @@ impl TimeDistribution {
 
 impl StatsCollector {
     /// Of a run of this plant, without its first `warmup` items.
-    pub(crate) fn new(plant: ModelInput, warmup: u64) -> Self {
-        let [producers, consumers] = plant.workers.map(|count| count as usize);
+    pub(crate) fn new(input: ModelInput, warmup: u64) -> Self {
+        let [producers, consumers] = input.workers.map(|count| count as usize);
         Self {
-            model_input: plant,
+            model_input: input,
             warmup,
             counting_since: 0,
             last_event_at: 0,
@@ -130,7 +130,7 @@ impl StatsCollector {
             max_depth: 0,
             in_system: 0,
             sums: RunningTotals::default(),
-            batches: BatchMeans::new(plant.items.saturating_sub(warmup)),
+            batches: BatchMeans::new(input.items.saturating_sub(warmup)),
             waiting_times: TimeDistribution::new(),
             sojourn_times: TimeDistribution::new(),
             open_sojourns: VecDeque::new(),
@@ -147,17 +147,17 @@ impl StatsCollector {
     }
 
     /// Takes in what happened.
-    pub(crate) fn record(&mut self, happening: &RunEvent<'_>) {
-        let RunEvent { at, name: kind, worker, batch: run, waited } = *happening;
+    pub(crate) fn record(&mut self, event: &RunEvent<'_>) {
+        let RunEvent { at, name: kind, worker, batch, waited } = *event;
         self.advance_to(at);
-        let Some(run) = run else {
+        let Some(batch) = batch else {
             return;
         };
         match kind {
-            EventName::Put => self.record_put(worker, run, waited),
-            EventName::Delivered => self.record_delivery(worker, run),
-            EventName::Requeued => self.record_requeue(worker, run),
-            EventName::Done => self.record_done(worker, run),
+            EventName::Put => self.record_put(worker, batch, waited),
+            EventName::Delivered => self.record_delivery(worker, batch),
+            EventName::Requeued => self.record_requeue(worker, batch),
+            EventName::Done => self.record_done(worker, batch),
             EventName::Died
             | EventName::Restart
             | EventName::Exited
@@ -190,9 +190,9 @@ impl StatsCollector {
         }
     }
 
-    fn record_put(&mut self, producer: WorkerId, run: &Batch, waited: Nanos) {
+    fn record_put(&mut self, producer: WorkerId, batch: &Batch, waited: Nanos) {
         let first_counted = self.first_counted_id();
-        if run.first_id <= first_counted && first_counted < run.end_id() {
+        if batch.first_id <= first_counted && first_counted < batch.end_id() {
             self.start_counting();
         }
         if let Some(blocked) = self.blocked_times.get_mut(producer.index as usize - 1) {
@@ -205,9 +205,9 @@ impl StatsCollector {
             waiting_time: 0,
             state_since: self.last_event_at,
         };
-        self.open_sojourns.extend((0..run.count()).map(|_| Some(stay)));
-        self.in_system += run.count();
-        self.add_ready(run.count());
+        self.open_sojourns.extend((0..batch.count()).map(|_| Some(stay)));
+        self.in_system += batch.count();
+        self.add_ready(batch.count());
     }
 
     /// The number of the first item that counts. No run has so many items that it would not fit.
@@ -229,36 +229,36 @@ impl StatsCollector {
         self.max_depth = self.max_depth.max(self.depth);
     }
 
-    fn record_delivery(&mut self, consumer: WorkerId, run: &Batch) {
-        self.depth -= run.count().min(self.depth);
+    fn record_delivery(&mut self, consumer: WorkerId, batch: &Batch) {
+        self.depth -= batch.count().min(self.depth);
         let now = self.last_event_at;
-        for stay in self.sojourns_mut(run) {
+        for stay in self.sojourns_mut(batch) {
             stay.waiting_time += now - stay.state_since;
             stay.state_since = now;
         }
         if let Some(hands) = self.consumer_stats_mut(consumer) {
-            hands.in_flight += run.count();
+            hands.in_flight += batch.count();
         }
     }
 
-    fn record_requeue(&mut self, consumer: WorkerId, run: &Batch) {
+    fn record_requeue(&mut self, consumer: WorkerId, batch: &Batch) {
         let now = self.last_event_at;
-        self.sojourns_mut(run).for_each(|stay| stay.state_since = now);
-        self.add_ready(run.count());
+        self.sojourns_mut(batch).for_each(|stay| stay.state_since = now);
+        self.add_ready(batch.count());
         if let Some(hands) = self.consumer_stats_mut(consumer) {
-            hands.in_flight -= run.count().min(hands.in_flight);
+            hands.in_flight -= batch.count().min(hands.in_flight);
         }
     }
 
-    fn record_done(&mut self, consumer: WorkerId, run: &Batch) {
-        let count = run.count();
+    fn record_done(&mut self, consumer: WorkerId, batch: &Batch) {
+        let count = batch.count();
         self.in_system -= count.min(self.in_system);
-        let counted = run.end_id().saturating_sub(run.first_id.max(self.first_counted_id()));
+        let counted = batch.end_id().saturating_sub(batch.first_id.max(self.first_counted_id()));
         if let Some(hands) = self.consumer_stats_mut(consumer) {
             hands.in_flight -= count.min(hands.in_flight);
             hands.items_done += counted;
         }
-        for id in run.first_id..run.end_id() {
+        for id in batch.first_id..batch.end_id() {
             let stay = self.sojourn_entry(id).and_then(Option::take);
             if let Some(stay) = stay.filter(|_| id > self.warmup) {
                 self.record_sojourn(stay);
@@ -290,10 +290,10 @@ impl StatsCollector {
         self.open_sojourns.get_mut(usize::try_from(id.checked_sub(self.first_id)?).ok()?)
     }
 
-    fn sojourns_mut(&mut self, run: &Batch) -> impl Iterator<Item = &mut Sojourn> {
+    fn sojourns_mut(&mut self, batch: &Batch) -> impl Iterator<Item = &mut Sojourn> {
         let from =
-            usize::try_from(run.first_id.saturating_sub(self.first_id)).unwrap_or(usize::MAX);
-        let count = usize::try_from(run.count()).unwrap_or(usize::MAX);
+            usize::try_from(batch.first_id.saturating_sub(self.first_id)).unwrap_or(usize::MAX);
+        let count = usize::try_from(batch.count()).unwrap_or(usize::MAX);
         self.open_sojourns.iter_mut().skip(from).take(count).flatten()
     }
 }

@@ -102,36 +102,36 @@ impl Timeline {
     }
 
     /// Takes in what happened.
-    pub(crate) fn record(&mut self, happening: &RunEvent<'_>) {
-        let RunEvent { at, name: kind, worker, batch: run, waited } = *happening;
+    pub(crate) fn record(&mut self, event: &RunEvent<'_>) {
+        let RunEvent { at, name: kind, worker, batch, waited } = *event;
         self.advance_to(at);
         let at = self.last_event_at;
         let scale = self.resolution;
         let lane = self.lanes.entry(worker).or_insert_with(|| Lane::new(worker.role));
-        match (kind, run) {
-            (EventName::Put, Some(run)) => {
-                lane.record_put(at, waited, run.first_id, run.count(), scale)
+        match (kind, batch) {
+            (EventName::Put, Some(batch)) => {
+                lane.record_put(at, waited, batch.first_id, batch.count(), scale)
             }
-            (EventName::Delivered, Some(run)) => {
-                lane.record_delivery(at, run.first_id, run.count(), scale)
+            (EventName::Delivered, Some(batch)) => {
+                lane.record_delivery(at, batch.first_id, batch.count(), scale)
             }
-            (EventName::Done | EventName::Requeued, Some(run)) => {
-                lane.release_items(at, run.count(), scale)
+            (EventName::Done | EventName::Requeued, Some(batch)) => {
+                lane.release_items(at, batch.count(), scale)
             }
             (EventName::Died, _) => lane.record_death(at, waited, scale),
             (EventName::Restart, _) => lane.record_restart(at, scale),
             (EventName::Exited, _) => lane.record_exit(at, waited, scale),
             (EventName::Clear | EventName::End, _) | (_, None) => {}
         }
-        let Some(run) = run else { return };
+        let Some(batch) = batch else { return };
         let end = ArrowEnd { worker, at };
         match kind {
             EventName::Put => {
-                self.put_total += run.count();
-                self.record_ready(run, end);
+                self.put_total += batch.count();
+                self.record_ready(batch, end);
             }
-            EventName::Requeued => self.record_ready(run, end),
-            EventName::Delivered => self.record_delivery(run, end),
+            EventName::Requeued => self.record_ready(batch, end),
+            EventName::Delivered => self.record_delivery(batch, end),
             _ => {}
         }
         if self.resolution.is_exact {
@@ -173,15 +173,15 @@ impl Timeline {
         self.last_event_at = at;
     }
 
-    fn record_ready(&mut self, run: &Batch, from: ArrowEnd) {
-        self.set_depth(self.depth + run.count());
+    fn record_ready(&mut self, batch: &Batch, from: ArrowEnd) {
+        self.set_depth(self.depth + batch.count());
         if self.resolution.is_exact {
-            self.keep_labels(run);
+            self.keep_labels(batch);
         }
-        let Some(first) = run.first_id.checked_next_multiple_of(self.sampling_stride) else {
+        let Some(first) = batch.first_id.checked_next_multiple_of(self.sampling_stride) else {
             return;
         };
-        for id in (first..run.end_id())
+        for id in (first..batch.end_id())
             .step_by(usize::try_from(self.sampling_stride).unwrap_or(usize::MAX))
         {
             if id % self.sampling_stride == 0 {
@@ -191,24 +191,24 @@ impl Timeline {
         }
     }
 
-    fn record_delivery(&mut self, run: &Batch, to: ArrowEnd) {
-        self.set_depth(self.depth.saturating_sub(run.count()));
-        self.delivered_total += run.count();
+    fn record_delivery(&mut self, batch: &Batch, to: ArrowEnd) {
+        self.set_depth(self.depth.saturating_sub(batch.count()));
+        self.delivered_total += batch.count();
         if self.resolution.is_exact {
-            self.keep_labels(run);
+            self.keep_labels(batch);
         }
         let followed: Vec<_> =
-            self.ready_sources.range(run.first_id..run.end_id()).map(|(&id, _)| id).collect();
+            self.ready_sources.range(batch.first_id..batch.end_id()).map(|(&id, _)| id).collect();
         for id in followed {
             if let Some(from) = self.ready_sources.remove(&id) {
-                self.deliveries.push(DeliveryArrow { id, attempt: run.attempt, from, to });
+                self.deliveries.push(DeliveryArrow { id, attempt: batch.attempt, from, to });
             }
         }
         self.thin_out_deliveries();
     }
 
-    fn keep_labels(&mut self, run: &Batch) {
-        for (id, item) in run.iter_with_ids().take(MAX_DELIVERIES + 1) {
+    fn keep_labels(&mut self, batch: &Batch) {
+        for (id, item) in batch.iter_with_ids().take(MAX_DELIVERIES + 1) {
             self.item_labels.entry(id).or_insert_with(|| item_label(item));
         }
     }

@@ -108,7 +108,9 @@ impl Recording {
                 Err(_) if line.last() != Some(&b'\n') && number > 1 => {
                     recording.is_truncated = true
                 }
-                Err(why) => return Err(RecordingError::NotAnEvent { line: number, why }),
+                Err(reason) => {
+                    return Err(RecordingError::NotAnEvent { line: number, why: reason });
+                }
             }
         }
         match recording.timeline.is_empty() {
@@ -124,7 +126,7 @@ impl Recording {
             self.timeline.record_clear(at);
         }
         let Some(role) = line.role else { return };
-        let run = line.id.map(|first| {
+        let batch = line.id.map(|first| {
             let item = line.item.map_or("null", RawValue::get);
             let lines = Items { count: 1, bytes: Bytes::from(format!("{item}\n")) };
             Batch {
@@ -140,7 +142,7 @@ impl Recording {
             name: line.event,
             // Whoever works alone has no number.
             worker: WorkerId { role, index: line.worker.unwrap_or(1) },
-            batch: run.as_ref(),
+            batch: batch.as_ref(),
             waited: line.waited.map_or(0, |waited| waited.0),
         });
     }

@@ -24,10 +24,10 @@ fn record(
     at: Nanos,
     kind: EventName,
     worker: WorkerId,
-    run: Option<&Batch>,
+    batch: Option<&Batch>,
     waited: Nanos,
 ) {
-    timeline.record(&RunEvent { at, name: kind, worker, batch: run, waited });
+    timeline.record(&RunEvent { at, name: kind, worker, batch, waited });
 }
 
 fn record_item(timeline: &mut Timeline, at: Nanos, kind: EventName, worker: WorkerId, id: u64) {
@@ -247,10 +247,10 @@ fn whatever_an_item_is_called_the_picture_is_one() {
         let mut timeline = Timeline::new(None, []);
         let json = serde_json::to_string(name).unwrap() + "\n";
         let lines = Items { count: 1, bytes: Bytes::from(json) };
-        let run =
+        let batch =
             Batch { first_id: 1, attempt: 1, delivery_failures: 0, accepted_at: 0, items: lines };
-        record(&mut timeline, 0, EventName::Put, PRODUCER, Some(&run), 0);
-        record(&mut timeline, SECOND, EventName::Delivered, CONSUMER, Some(&run), 0);
+        record(&mut timeline, 0, EventName::Put, PRODUCER, Some(&batch), 0);
+        record(&mut timeline, SECOND, EventName::Delivered, CONSUMER, Some(&batch), 0);
         let text = render_svg(&mut timeline, 2 * SECOND, Lang::Ja);
         let picture = parse_svg(&text);
         let tip = tooltips(&picture, "arrow").remove(0);

@@ -127,7 +127,7 @@ impl SimClient {
                 *left == 0 && sent.len() == *answered
             }
             Script::Get {
-                batches_left: runs,
+                batches_left: batches,
                 always_done: gently,
                 in_flight: held,
                 attempting: trying,
@@ -135,7 +135,7 @@ impl SimClient {
                 ..
             } => {
                 dispose_items(&mut self.session, *gently, (held, trying), said, dice, ledger);
-                if !self.is_waiting && *runs > 0 && (held.is_empty() || dice.one_in(4)) {
+                if !self.is_waiting && *batches > 0 && (held.is_empty() || dice.one_in(4)) {
                     self.session.get(1 + dice.below(5));
                     if let Script::Get { done_sent: said, done_before_get: before, .. } =
                         &mut self.script
@@ -146,7 +146,7 @@ impl SimClient {
                     self.asked_at = now;
                     false
                 } else {
-                    *runs == 0 && held.is_empty() && trying.is_empty() && !self.is_waiting
+                    *batches == 0 && held.is_empty() && trying.is_empty() && !self.is_waiting
                 }
             }
             Script::Join => {
@@ -207,30 +207,30 @@ impl SimClient {
                 *answered = seq;
             }
             (
-                Reply::Batch(run),
+                Reply::Batch(batch),
                 Script::Get {
-                    batches_left: runs, in_flight: held, done_before_get: before, ..
+                    batches_left: batches, in_flight: held, done_before_get: before, ..
                 },
             ) => {
-                ledger.record_delivery(self.key, &run)?;
+                ledger.record_delivery(self.key, &batch)?;
                 let until = self.hello.lease.map(|lease| self.asked_at + lease);
-                ledger.record_lease(self.key, &run, now, until)?;
+                ledger.record_lease(self.key, &batch, now, until)?;
                 if self.hello.lease.is_none() {
                     before.drain(..).for_each(|item| ledger.record_done_confirmed(&item));
                 }
-                held.push(run);
-                *runs = runs.saturating_sub(1);
+                held.push(batch);
+                *batches = batches.saturating_sub(1);
                 self.is_waiting = false;
             }
             (Reply::Count { items }, Script::Get { in_flight: held, attempting: trying, .. }) => {
-                if let Some(mut run) = trying.pop_front().filter(|_| items > 0) {
-                    run.attempt += 1;
-                    ledger.record_attempts(&run)?;
-                    held.push(run);
+                if let Some(mut batch) = trying.pop_front().filter(|_| items > 0) {
+                    batch.attempt += 1;
+                    ledger.record_attempts(&batch)?;
+                    held.push(batch);
                 }
             }
-            (Reply::Ended, Script::Get { batches_left: runs, .. }) => {
-                *runs = 0;
+            (Reply::Ended, Script::Get { batches_left: batches, .. }) => {
+                *batches = 0;
                 self.is_waiting = false;
             }
             (Reply::Empty, Script::Get { .. }) => self.is_waiting = false,
@@ -270,42 +270,42 @@ fn dispose_items(
 ) {
     while !held.is_empty() && !dice.one_in(3) {
         let at = usize::try_from(dice.below(held.len() as u64)).unwrap();
-        let run = &mut held[at];
-        let part = run.split_to(1 + dice.below(run.count()));
-        if run.count() == 0 {
+        let batch = &mut held[at];
+        let part = batch.split_to(1 + dice.below(batch.count()));
+        if batch.count() == 0 {
             held.remove(at);
         }
-        let which = part.batch_ref();
+        let batch_ref = part.batch_ref();
         match dice.below(9) {
-            8 if which.count == 1 => {
+            8 if batch_ref.count == 1 => {
                 let attempt = format!("{} {}", part.first_id, part.attempt + 1);
                 session.query("attempt", Some(&attempt));
                 trying.push_back(part);
             }
             0 if !gently => {
                 ledger.may_redeliver = true;
-                session.add_disposition(Disposition::DoneOrRequeued { verb: "back", which });
+                session.add_disposition(Disposition::DoneOrRequeued { verb: "back", batch_ref });
             }
-            1 if !gently => fail(session, which),
+            1 if !gently => fail(session, batch_ref),
             _ => {
                 for (_, item) in part.iter_with_ids() {
                     ledger.record_done_sent(&item_text(item));
                     said.push(item_text(item));
                 }
-                session.add_disposition(Disposition::DoneOrRequeued { verb: "done", which });
+                session.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref });
             }
         }
     }
 }
 
-fn fail(session: &mut Session, which: BatchRef) {
-    for id in which.first_id..which.first_id + which.count {
-        let attempt = which.attempt.unwrap_or(1);
+fn fail(session: &mut Session, batch_ref: BatchRef) {
+    for id in batch_ref.first_id..batch_ref.first_id + batch_ref.count {
+        let attempt = batch_ref.attempt.unwrap_or(1);
         session.add_disposition(Disposition::Failed {
             id,
             attempt,
             tries: 1,
-            why: "odd".to_owned(),
+            reason: "odd".to_owned(),
         });
     }
 }

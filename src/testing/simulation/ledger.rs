@@ -64,15 +64,15 @@ impl SimModel {
     }
 
     /// This consumer has read this run.
-    pub(super) fn record_delivery(&mut self, reader: u64, run: &Batch) -> Result<(), String> {
-        self.record_attempts(run)?;
+    pub(super) fn record_delivery(&mut self, reader: u64, batch: &Batch) -> Result<(), String> {
+        self.record_attempts(batch)?;
         let repeats = self.may_redeliver;
         let last = self.last_read.entry(reader).or_default();
-        if run.attempt == 1 && run.first_id < *last {
-            return Err(format!("{} came behind {last} in attempt 1", run.first_id));
+        if batch.attempt == 1 && batch.first_id < *last {
+            return Err(format!("{} came behind {last} in attempt 1", batch.first_id));
         }
-        *last = (*last).max(run.end_id() - 1);
-        for (id, item) in run.iter_with_ids() {
+        *last = (*last).max(batch.end_id() - 1);
+        for (id, item) in batch.iter_with_ids() {
             let item = item_text(item);
             let fate = self.history(&item);
             fate.delivery_count += 1;
@@ -93,10 +93,10 @@ impl SimModel {
     }
 
     /// These attempts have begun.
-    pub(super) fn record_attempts(&mut self, run: &Batch) -> Result<(), String> {
-        for (id, _) in run.iter_with_ids() {
-            if !self.attempts.insert((id, run.attempt)) {
-                return Err(format!("attempt {} at {id} began twice", run.attempt));
+    pub(super) fn record_attempts(&mut self, batch: &Batch) -> Result<(), String> {
+        for (id, _) in batch.iter_with_ids() {
+            if !self.attempts.insert((id, batch.attempt)) {
+                return Err(format!("attempt {} at {id} began twice", batch.attempt));
             }
         }
         Ok(())
@@ -106,17 +106,17 @@ impl SimModel {
     pub(super) fn record_lease(
         &mut self,
         reader: u64,
-        run: &Batch,
+        batch: &Batch,
         now: u64,
         until: Option<u64>,
     ) -> Result<(), String> {
-        for (id, _) in run.iter_with_ids().filter(|_| self.has_exclusive_leases) {
+        for (id, _) in batch.iter_with_ids().filter(|_| self.has_exclusive_leases) {
             let before = self.leases.get(&id).copied();
-            if before.is_some_and(|(attempt, ..)| attempt > run.attempt) {
+            if before.is_some_and(|(attempt, ..)| attempt > batch.attempt) {
                 // This one has read so late that it had lost the item before.
                 continue;
             }
-            self.leases.insert(id, (run.attempt, reader, until.unwrap_or(u64::MAX)));
+            self.leases.insert(id, (batch.attempt, reader, until.unwrap_or(u64::MAX)));
             if let Some((_, who, until)) = before.filter(|b| b.1 != reader && b.2 > now) {
                 return Err(format!("{id} was lent to {who} until {until}, and {reader} has it"));
             }
@@ -148,16 +148,16 @@ impl SimModel {
         }
         let mut places: BTreeMap<String, u64> = BTreeMap::new();
         let mut last = 0;
-        for run in queue.ready() {
-            if run.first_id <= last {
-                return Err(format!("the line is out of order at {}", run.first_id));
+        for batch in queue.ready() {
+            if batch.first_id <= last {
+                return Err(format!("the line is out of order at {}", batch.first_id));
             }
-            last = run.end_id() - 1;
+            last = batch.end_id() - 1;
         }
-        let out = queue.in_flight().map(|(_, _, run)| run);
+        let out = queue.in_flight().map(|(_, _, batch)| batch);
         let failed = queue.failed().map(|failed| &failed.batch);
-        for run in queue.ready().chain(out).chain(failed) {
-            for (id, item) in run.iter_with_ids() {
+        for batch in queue.ready().chain(out).chain(failed) {
+            for (id, item) in batch.iter_with_ids() {
                 if places.insert(item_text(item), id).is_some() {
                     return Err(format!("{} is in two places", item_text(item)));
                 }
@@ -187,8 +187,8 @@ impl SimModel {
     /// Everything that was accepted has been done, or is put aside.
     pub(super) fn check_drained(&self, queue: &Queue) -> Result<(), String> {
         self.check(queue)?;
-        let census = queue.counts();
-        match census.ready + census.in_flight {
+        let counts = queue.counts();
+        match counts.ready + counts.in_flight {
             0 => Ok(()),
             left => Err(format!("{left} items are left")),
         }

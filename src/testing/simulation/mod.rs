@@ -32,8 +32,8 @@ const DEFAULT_SEEDS: u64 = 600;
 const REGRESSION_SEEDS: [u64; 1] = [33990];
 
 fn run_seed(seed: u64, tells: bool) -> Result<(), String> {
-    let run = || Simulation::new(seed, tells).run();
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+    let batch = || Simulation::new(seed, tells).run();
+    catch_unwind(AssertUnwindSafe(batch)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(format!("panic: {}", text.unwrap_or_default()))
@@ -48,8 +48,8 @@ fn run_seeds(seeds: std::ops::Range<u64>) {
             if seed >= seeds.end {
                 return;
             }
-            if let Err(why) = run_seed(seed, false) {
-                panic!("QDEMO_SIM_SEED={seed}: {why}");
+            if let Err(reason) = run_seed(seed, false) {
+                panic!("QDEMO_SIM_SEED={seed}: {reason}");
             }
         }
     };
@@ -75,7 +75,7 @@ fn whoever_dies_whenever_nothing_accepted_is_lost_and_everybody_comes_home() {
         return run_seed(seed, true).unwrap();
     }
     for seed in REGRESSION_SEEDS {
-        run_seed(seed, false).unwrap_or_else(|why| panic!("QDEMO_SIM_SEED={seed}: {why}"));
+        run_seed(seed, false).unwrap_or_else(|reason| panic!("QDEMO_SIM_SEED={seed}: {reason}"));
     }
     let seeds = env_var("QDEMO_SIM_SEEDS");
     let (from, to) = match seeds.as_deref().map(|seeds| seeds.split_once("..")) {

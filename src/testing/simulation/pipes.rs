@@ -144,8 +144,8 @@ impl Host for SimHost {
 
     fn on_event(&mut self, _: Event<'_>) {}
 
-    fn append_record(&mut self, fact: &Record<'_>) {
-        self.persistence.append_record(fact);
+    fn append_record(&mut self, record: &Record<'_>) {
+        self.persistence.append_record(record);
     }
 }
 

@@ -171,12 +171,12 @@ impl Simulation {
     fn add_consumer(&mut self) {
         let lease = self.faults.has_leases.then(|| 5_000 + self.rng.below(20_000));
         let hello = hello(self.last_key + 1, Role::Consumer);
-        let runs =
+        let batches =
             if self.rng.one_in(3) && !self.is_fault_free { 1 + self.rng.below(4) } else { 9999 };
         let gently = !self.faults.has_rough_consumers;
         let (held, trying, said, before) = Default::default();
         let script = Script::Get {
-            batches_left: runs,
+            batches_left: batches,
             always_done: gently,
             in_flight: held,
             attempting: trying,
@@ -398,7 +398,7 @@ impl Simulation {
     fn recover(&self) -> Result<RecoveredQueue, String> {
         let mut past = JournalRecovery::new(PersistedState::default());
         let journal = self.disk.journal();
-        Journal::recover(Disk::default(), &journal, |fact| past.apply_record(fact)).ok();
+        Journal::recover(Disk::default(), &journal, |record| past.apply_record(record)).ok();
         Ok(past.finish())
     }
 
