@@ -1,6 +1,7 @@
 //! What users see, tried with real processes in a private place each. Order is never sorted away.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod architecture;
 mod attempts;
 mod bad_input;
 mod bench;
