@@ -133,7 +133,8 @@ fn scan(code: TokenStream, module: &Module, modules: &BTreeSet<Module>, source: 
                     source.paths.extend(absolute(&path, module, modules));
                 }
                 at = end;
-                is_public &= matches!(tokens.get(at), Some(TokenTree::Ident(word)) if word == "use");
+                is_public &=
+                    matches!(tokens.get(at), Some(TokenTree::Ident(word)) if word == "use");
             }
             TokenTree::Group(group) => {
                 scan(group.stream(), module, modules, source);
@@ -153,7 +154,8 @@ fn is_cfg_test(attribute: &str) -> bool {
 
 /// Behind the item that begins here: behind its semicolon or its braces.
 fn end_of_item(tokens: &[TokenTree], from: usize) -> usize {
-    let is_use = tokens[from..].iter().take(3).any(|t| matches!(t, TokenTree::Ident(w) if w == "use"));
+    let is_use =
+        tokens[from..].iter().take(3).any(|t| matches!(t, TokenTree::Ident(w) if w == "use"));
     let ends = |token: &TokenTree| match token {
         TokenTree::Punct(punct) => punct.as_char() == ';',
         TokenTree::Group(group) => group.delimiter() == Delimiter::Brace && !is_use,

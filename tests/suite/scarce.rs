@@ -4,15 +4,13 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use qdemo::{Options, Role};
 use rustix::process::Signal;
 
-use crate::harness::{Outcome, QDEMO, Running, Sandbox, children_of, signal_to, wait_for_end};
-
-/// Nothing is meant to come near it.
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::harness::{
+    Limit, Outcome, QDEMO, Running, Sandbox, children_of, signal_to, wait_for_end,
+};
 
 /// What works with a queue in which `a`, `b` and `c` are, and takes none of them away for good.
 const ONE_SHOT: [&str; 13] = [
@@ -59,13 +57,13 @@ impl Sandbox {
     /// Waits until no process counts any more. One that has ended counts until it has been reaped.
     fn wait_for_no_process(&self) {
         self.processes().iter().for_each(|process| wait_for_end(process.pid));
-        let begin = Instant::now();
+        let limit = Limit::start();
         while let Some(user) = self.user() {
             let mut processes = fs::read_dir("/proc").unwrap().flatten();
             if !processes.any(|entry| entry.metadata().is_ok_and(|is| is.uid() == user)) {
                 return;
             }
-            assert!(begin.elapsed() < LIMIT, "nobody reaps what has ended");
+            assert!(!limit.is_over(), "nobody reaps what has ended");
         }
     }
 
