@@ -218,10 +218,7 @@ fn the_workers_are_processes_of_the_same_program_and_joined_by_named_pipes() {
 
 /// The events of a run with a consumer's delay of 2 s, unless told otherwise.
 fn json(args: &[&str]) -> Vec<serde_json::Value> {
-    let speed = match args.contains(&"--speed") {
-        true => vec![],
-        false => vec!["--speed", "max"],
-    };
+    let speed = if args.contains(&"--speed") { vec![] } else { vec!["--speed", "max"] };
     let args = [&["run", "--format", "json"], args, &speed].concat();
     let outcome = Sandbox::new().run(&args);
     outcome.assert_done();

@@ -77,10 +77,7 @@ impl Sandbox {
     /// A place of somebody for whom modes count: root becomes nobody for it.
     pub fn unprivileged() -> Self {
         let sandbox = Self::new();
-        match rustix::process::geteuid().is_root() {
-            true => sandbox.given_to(65534),
-            false => sandbox,
-        }
+        if rustix::process::geteuid().is_root() { sandbox.given_to(65534) } else { sandbox }
     }
 
     /// A place of a user who has no other process. None, and a word of it, where the tests don't run as root.
