@@ -13,7 +13,7 @@ KILLS ?= 1000
 # How often each of the peers is measured.
 ROUNDS ?= 5
 
-.PHONY: help demo build install test test-slow test-all test-browser lint check-darwin instructions profile sim chaos fuzz bench-peers clean
+.PHONY: help demo build install test test-slow test-all test-browser lint check-darwin count instructions profile sim chaos fuzz bench-peers clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-all  these, and the slow ones (some minutes more)"
 	@echo "make test-browser  pictures, looked at in Chromium, which it installs where it may"
 	@echo "make check-darwin  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
+	@echo "make count     lines of code in src, without comments and tests"
 	@echo "make instructions  count those of the keeper's loop, in valgrind (ACCEPT=1: as the new measure)"
 	@echo "make profile   instructions an item in keeper, producer and consumer, by function"
 	@echo "make sim       the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
@@ -58,6 +59,9 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) clippy --test browser --locked -- -D warnings
+
+count:
+	@tools/count-lines.sh
 
 check-darwin:
 	tools/check-darwin.sh

@@ -24,10 +24,7 @@ fn is_obeyed(c: char) -> bool {
 fn spelled_out() -> String {
     let mut text = String::new();
     for c in BAD.chars() {
-        match is_obeyed(c) {
-            true => text.extend(c.escape_default()),
-            false => text.push(c),
-        }
+        if is_obeyed(c) { text.extend(c.escape_default()) } else { text.push(c) }
     }
     text
 }

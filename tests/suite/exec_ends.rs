@@ -145,17 +145,16 @@ fn a_killed_worker_s_item_goes_to_another_with_attempt_two_and_nothing_is_lost()
     sandbox.assert_nothing_left();
 }
 
-#[test]
-#[ignore = "slow: `make test-all` runs it"]
-fn two_hundred_workers_are_killed_at_random_and_every_item_is_done() {
+share! {
+fn workers_are_killed_at_random_and_every_item_is_done(rounds: 15, all: 200) {
     let sandbox = Sandbox::new();
-    const ITEMS: usize = 1000;
-    let input: String = (1..=ITEMS).map(|n| format!("{n}\n")).collect();
+    let items = rounds * 5;
+    let input: String = (1..=items).map(|n| format!("{n}\n")).collect();
     sandbox.run_with_input(&["put", "-"], input.as_bytes()).assert_prints("");
     let args = ["consumer", "--quiet", "--max-attempts", "0", "--"];
     let command = ["sh", "-c", "echo {} $QDEMO_ATTEMPT >> done; echo"];
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    for _ in 0..200 {
+    for _ in 0..rounds {
         let mut worker = sandbox.start(&[&args[..], &command].concat());
         random ^= random << 13;
         random ^= random >> 7;
@@ -179,14 +178,15 @@ fn two_hundred_workers_are_killed_at_random_and_every_item_is_done() {
         .filter_map(|line| line.split_once(' '))
         .map(|(item, attempt)| (item.parse().unwrap(), attempt.parse().unwrap()))
         .collect();
-    for item in 1..=ITEMS {
+    for item in 1..=items {
         assert!(done.iter().any(|(done, _)| *done == item), "item {item} is lost");
     }
-    assert!(done.len() <= ITEMS + 200, "no item is done again but that of a killed worker");
+    assert!(done.len() <= items + rounds, "no item is done again but that of a killed worker");
     assert!(done.iter().any(|(_, attempt)| *attempt > 1), "no worker had anything when it died");
     let status = sandbox.run(&["status"]).text();
-    assert!(status.contains(&format!("0 in line, 0 out, {ITEMS} done, 0 failed")), "{status}");
+    assert!(status.contains(&format!("0 in line, 0 out, {items} done, 0 failed")), "{status}");
     sandbox.assert_nothing_left();
+}
 }
 
 #[test]

@@ -113,10 +113,7 @@ fn every_command_writes_all_of_it_to_a_standard_output_that_does_not_block() {
         &["get", "--count=3000"],
     ] {
         let get = args[0] == "get";
-        let expected = match get {
-            true => lines.clone(),
-            false => sandbox.run(args).text(),
-        };
+        let expected = if get { lines.clone() } else { sandbox.run(args).text() };
         for ends in [narrow_pipe(), sockets()] {
             if get {
                 sandbox.run(&["rm", "--force", "default"]);
@@ -228,9 +225,10 @@ fn pictures_and_statistics_go_into_named_pipes() {
         let text = fs::read_to_string(&pipe).unwrap();
         let outcome = running.end();
         assert_eq!(outcome.code(), Some(0), "{args:?}: {}", outcome.stderr);
-        match args[2].contains("stats") {
-            true => assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["items"], 5),
-            false => drop(Document::parse(&text).unwrap()),
+        if args[2].contains("stats") {
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["items"], 5)
+        } else {
+            drop(Document::parse(&text).unwrap())
         }
         assert!(fs::metadata(&pipe).is_ok(), "the pipe stays");
     }

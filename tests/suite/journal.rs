@@ -180,7 +180,7 @@ fn a_zeroed_first_sector_costs_what_stood_in_it() {
 
 /// An earlier version had a second file, which could be cut off anywhere.
 #[test]
-#[ignore = "slow: `make test-all` runs it"]
+#[ignore = "slow: `make test-slow` runs it"]
 fn a_second_file_of_an_earlier_version_is_taken_in_or_gives_way_to_the_journal() {
     let sandbox = Sandbox::new();
     let memory = sandbox.queue("default").join("memory.json");
@@ -223,19 +223,20 @@ fn a_queue_that_is_asked_to_be_on_the_disk_is_until_it_ends() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn a_queue_in_steady_use_stays_small() {
+share! {
+fn a_queue_in_steady_use_stays_small(rounds: 5, all: 10) {
     let sandbox = Sandbox::new();
     let _stays = sandbox.start_consumer(&["--max", "1", "--delay", "1h", "--format", "raw"]);
     // 20 MB go through it, never more than a tenth of that at a time.
     let input = format!("{}\n", "x".repeat(10_000)).repeat(200);
-    for _ in 0..10 {
+    for _ in 0..rounds {
         sandbox.run_with_input(&["put", "-"], input.as_bytes()).assert_prints("");
         let got = sandbox.run(&["get", "--count", "200"]);
         assert!(got.stdout == input.as_bytes());
     }
     let length = fs::metadata(journal(&sandbox)).unwrap().len();
     assert!(length < 8_000_000, "{length} bytes");
+}
 }
 
 #[test]

@@ -1,6 +1,30 @@
 //! What users see, tried with real processes in a private place each. Order is never sorted away.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+/// A test of many rounds. `make test` runs a share of the rounds, and `make test-slow` all of them.
+macro_rules! share {
+    ($(#[$meta:meta])* fn $name:ident($rounds:ident: $share:expr, all: $all:expr) $body:block) => {
+        $(#[$meta])*
+        mod $name {
+            use super::*;
+
+            fn check($rounds: usize) $body
+
+            #[test]
+            fn share() {
+                check($share);
+            }
+
+            #[test]
+            #[ignore = "slow: `make test-slow` runs it"]
+            fn all() {
+                check($all);
+            }
+        }
+    };
+}
+
+mod architecture;
 mod attempts;
 mod bad_input;
 mod bench;

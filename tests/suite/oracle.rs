@@ -125,9 +125,13 @@ fn case(consumers: impl Strategy<Value = usize>) -> impl Strategy<Value = Case> 
     )
 }
 
-fn check(consumers: impl Strategy<Value = usize>) {
+fn check_times(rounds: usize, consumers: impl Strategy<Value = usize>) {
     let sandbox = Sandbox::new();
-    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: u32::try_from(rounds).unwrap(),
+        failure_persistence: None,
+        ..Config::default()
+    };
     let tried = TestRunner::new(config).run(&case(consumers), |case| {
         let found = observe(&sandbox, &case, case.capacity);
         let (pauses, services) = draws(&observe(&sandbox, &case, 0), &found);
@@ -137,13 +141,14 @@ fn check(consumers: impl Strategy<Value = usize>) {
     tried.unwrap_or_else(|error| panic!("{error}"));
 }
 
-#[test]
-fn with_one_consumer_every_time_is_that_of_the_recursion() {
-    check(Just(1));
+share! {
+fn with_one_consumer_every_time_is_that_of_the_recursion(rounds: 8, all: 60) {
+    check_times(rounds, Just(1));
+}
 }
 
-#[test]
-#[ignore = "slow: `make test-all` runs it"]
-fn with_several_consumers_every_time_is_that_of_kiefer_and_wolfowitz() {
-    check(2..6usize);
+share! {
+fn with_several_consumers_every_time_is_that_of_kiefer_and_wolfowitz(rounds: 6, all: 60) {
+    check_times(rounds, 2..6usize);
+}
 }

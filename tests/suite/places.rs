@@ -382,7 +382,7 @@ fn recording(workers: usize) -> String {
 }
 
 #[test]
-#[ignore = "slow: `make test-all` runs it"]
+#[ignore = "slow: `make test-slow` runs it"]
 fn a_recording_of_more_workers_than_a_run_may_have_is_refused_at_once() {
     let sandbox = Sandbox::new();
     let draw = |workers| sandbox.run_with_input(&["timeline", "-"], recording(workers).as_bytes());

@@ -289,34 +289,35 @@ fn kill_at_random(sandbox: &Sandbox, seed: u64, items: usize, more: &[&str]) -> 
     assert_all_done(run, lines, 3, items)
 }
 
-#[test]
-fn whenever_workers_of_a_paced_run_are_killed_each_item_is_put_once_and_done_once() {
+share! {
+fn whenever_workers_of_a_paced_run_are_killed_each_item_is_put_once_and_done_once(rounds: 4, all: 12) {
     let sandbox = Sandbox::new();
     let mut died = 0;
-    for seed in 0..12 {
+    for seed in 0..u64::try_from(rounds).unwrap() {
         let delays = ["--producer-delay", "7ms", "--consumer-delay", "11ms"];
         let speed = if seed % 2 == 0 { "max" } else { "30" };
         let capacity = ["0", "2"][usize::try_from(seed).unwrap() % 2];
         let more = [&delays[..], &["--speed", speed, "--capacity", capacity]].concat();
         died += kill_at_random(&sandbox, seed, 90, &more).died;
     }
-    assert!(died > 12, "{died}");
+    assert!(died > rounds, "{died}");
     sandbox.assert_nothing_left();
 }
+}
 
-#[test]
-#[ignore = "slow: `make test-all` runs it"]
-fn whenever_workers_of_a_run_without_delays_are_killed_each_item_is_put_once_and_done_once() {
+share! {
+fn whenever_workers_of_a_run_without_delays_are_killed_each_item_is_put_once_and_done_once(rounds: 2, all: 12) {
     let sandbox = Sandbox::new();
     let mut died = 0;
-    for seed in 0..12 {
+    for seed in 0..u64::try_from(rounds).unwrap() {
         let capacity = ["0", "1", "10", "300"][usize::try_from(seed).unwrap() % 4];
         let delays = ["--producer-delay", "0", "--consumer-delay", "0"];
         let more = [&delays[..], &["--capacity", capacity]].concat();
         died += kill_at_random(&sandbox, 100 + seed, 3000, &more).died;
     }
-    assert!(died > 12, "{died}");
+    assert!(died > rounds, "{died}");
     sandbox.assert_nothing_left();
+}
 }
 
 fn json_of(outcome: &Outcome) -> Ledger {
@@ -326,7 +327,7 @@ fn json_of(outcome: &Outcome) -> Ledger {
 }
 
 #[test]
-#[ignore = "slow: `make test-all` runs it"]
+#[ignore = "slow: `make test-slow` runs it"]
 fn in_chaos_every_item_is_done_all_the_same() {
     let sandbox = Sandbox::new();
     let args = ["run", "--producers", "3", "--consumers", "4", "--respawn", "0"];

@@ -3,16 +3,16 @@
 use crate::harness::{CLASSIC, Sandbox, assert_same, children_of};
 use rustix::process::Signal;
 
-#[test]
-#[ignore = "slow: `make test-all` runs it"]
-fn the_classic_example_comes_out_the_same_a_hundred_times() {
+share! {
+fn the_classic_example_always_comes_out_the_same(rounds: 8, all: 100) {
     let sandbox = Sandbox::new();
-    for _ in 0..100 {
+    for _ in 0..rounds {
         let args = ["run", "--items", "5", "--producer-delay", "1s"];
         let args = [&args[..], &["--consumer-delay", "2s", "--speed", "max"]].concat();
         sandbox.run(&args).assert_prints(CLASSIC);
     }
     sandbox.assert_nothing_left();
+}
 }
 
 #[test]
@@ -218,10 +218,7 @@ fn the_workers_are_processes_of_the_same_program_and_joined_by_named_pipes() {
 
 /// The events of a run with a consumer's delay of 2 s, unless told otherwise.
 fn json(args: &[&str]) -> Vec<serde_json::Value> {
-    let speed = match args.contains(&"--speed") {
-        true => vec![],
-        false => vec!["--speed", "max"],
-    };
+    let speed = if args.contains(&"--speed") { vec![] } else { vec!["--speed", "max"] };
     let args = [&["run", "--format", "json"], args, &speed].concat();
     let outcome = Sandbox::new().run(&args);
     outcome.assert_done();

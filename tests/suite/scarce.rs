@@ -4,15 +4,13 @@
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use qdemo::{Options, Role};
 use rustix::process::Signal;
 
-use crate::harness::{Outcome, QDEMO, Running, Sandbox, children_of, signal_to, wait_for_end};
-
-/// Nothing is meant to come near it.
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::harness::{
+    Limit, Outcome, QDEMO, Running, Sandbox, children_of, signal_to, wait_for_end,
+};
 
 /// What works with a queue in which `a`, `b` and `c` are, and takes none of them away for good.
 const ONE_SHOT: [&str; 13] = [
@@ -59,13 +57,13 @@ impl Sandbox {
     /// Waits until no process counts any more. One that has ended counts until it has been reaped.
     fn wait_for_no_process(&self) {
         self.processes().iter().for_each(|process| wait_for_end(process.pid));
-        let begin = Instant::now();
+        let limit = Limit::start();
         while let Some(user) = self.user() {
             let mut processes = fs::read_dir("/proc").unwrap().flatten();
             if !processes.any(|entry| entry.metadata().is_ok_and(|is| is.uid() == user)) {
                 return;
             }
-            assert!(begin.elapsed() < LIMIT, "nobody reaps what has ended");
+            assert!(!limit.is_over(), "nobody reaps what has ended");
         }
     }
 
@@ -90,7 +88,7 @@ impl Outcome {
 }
 
 #[test]
-#[ignore = "slow: `make test-all` runs it"]
+#[ignore = "slow: `make test-slow` runs it"]
 fn a_one_shot_command_needs_no_process_but_itself_and_the_keeper() {
     let Some(sandbox) = Sandbox::of_a_user_alone() else { return };
     let recording = sandbox.run(&["run", "--speed", "max", "--format", "json"]).stdout;
@@ -124,11 +122,10 @@ fn without_another_process_a_command_says_so_in_one_line_and_nothing_has_happene
     sandbox.assert_nothing_left();
 }
 
-#[test]
-#[ignore = "slow: `make test-all` runs it"]
-fn near_the_limit_of_processes_nothing_is_lost_and_nothing_is_left() {
+share! {
+fn near_the_limit_of_processes_nothing_is_lost_and_nothing_is_left(rounds: 1, all: 4) {
     let Some(sandbox) = Sandbox::of_a_user_alone() else { return };
-    for limit in 3..=6 {
+    for limit in (3..=6).take(rounds) {
         for command in WITH_PROCESSES {
             sandbox.refill();
             let outcome = sandbox.limited(&format!("ulimit -u {limit}"), command);
@@ -146,6 +143,7 @@ fn near_the_limit_of_processes_nothing_is_lost_and_nothing_is_left() {
             sandbox.assert_nothing_left();
         }
     }
+}
 }
 
 #[test]
@@ -222,11 +220,10 @@ fn a_program_that_opens_many_queues_gathers_no_zombies() {
     }
 }
 
-#[test]
-#[ignore = "slow: `make test-all` runs it"]
-fn with_few_descriptors_each_command_works_or_says_why_not() {
+share! {
+fn with_few_descriptors_each_command_works_or_says_why_not(rounds: 3, all: 17) {
     let sandbox = Sandbox::new();
-    for limit in 4..=20 {
+    for limit in (4..=20).step_by(17 / rounds) {
         sandbox.refill();
         for command in ONE_SHOT.iter().filter(|command| !command.contains("rm")) {
             let outcome = sandbox.limited(&format!("ulimit -n {limit}"), command);
@@ -248,4 +245,5 @@ fn with_few_descriptors_each_command_works_or_says_why_not() {
         }
         sandbox.assert_nothing_left();
     }
+}
 }

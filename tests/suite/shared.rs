@@ -227,12 +227,11 @@ fn twenty_commands_at_once_on_a_new_name_end_up_with_one_keeper() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-#[ignore = "slow: `make test-all` runs it"]
-fn three_consumers_and_a_producer_all_come_home_two_hundred_times() {
+share! {
+fn three_consumers_and_a_producer_always_end(rounds: 15, all: 200) {
     let sandbox = Sandbox::new();
     let script = r#"
-        for round in $(seq 200); do
+        for round in $(seq ROUNDS); do
             qdemo consumer --format raw > one &
             qdemo consumer --format raw > two &
             qdemo consumer --format raw > three &
@@ -247,8 +246,10 @@ fn three_consumers_and_a_producer_all_come_home_two_hundred_times() {
             done
         done
     "#;
-    sandbox.script(script).assert_prints("");
+    let script = script.replace("ROUNDS", &rounds.to_string());
+    sandbox.script(&script).assert_prints("");
     sandbox.assert_nothing_left();
+}
 }
 
 #[test]

@@ -309,7 +309,7 @@ fn a_line_that_is_not_json_names_its_number_and_is_not_put() {
 }
 
 #[test]
-#[ignore = "slow: `make test-all` runs it"]
+#[ignore = "slow: `make test-slow` runs it"]
 fn an_item_may_be_as_large_as_is_said() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--max-item-size", "3", "abc"]).assert_prints("");

@@ -1,16 +1,12 @@
 //! Signals as a command finds them when it is started: as process 1, blocked, or ignored.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::harness::{
-    CLASSIC, QDEMO, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end,
+    CLASSIC, Limit, QDEMO, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end,
 };
-
-/// Nothing is meant to come near it.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// Whether a process may have a process namespace of its own here, to be process 1 in.
 pub fn can_be_process_1() -> bool {
@@ -60,9 +56,9 @@ impl Sandbox {
     }
 
     fn wait_for_command(&self, args: &str) -> i32 {
-        let begin = Instant::now();
+        let limit = Limit::start();
         loop {
-            assert!(begin.elapsed() < LIMIT, "no {args}");
+            assert!(!limit.is_over(), "no {args}");
             if let Some(process) = self.processes_of(args).first() {
                 return process.pid;
             }

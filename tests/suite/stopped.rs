@@ -4,17 +4,15 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use rustix_openpty::openpty;
 
-use crate::harness::{Running, Sandbox, assert_same, signal_to, wait_for_end};
+use crate::harness::{Limit, Running, Sandbox, assert_same, signal_to, wait_for_end};
 use crate::signals::can_be_process_1;
 
-/// Nothing is meant to come near it.
-const LIMIT: Duration = Duration::from_secs(30);
 const CTRL_C: &str = "\u{3}";
 const CTRL_Z: &str = "\u{1a}";
 
@@ -47,9 +45,14 @@ impl Session {
 
     /// Takes in what comes; false when that was all.
     fn read(&mut self) -> bool {
-        let limit = Timespec::try_from(LIMIT).unwrap();
-        let ready = poll(&mut [PollFd::new(&self.controller, PollFlags::IN)], Some(&limit));
-        assert_ne!(ready.unwrap(), 0, "nothing comes any more: {:?}", self.text);
+        let limit = Limit::start();
+        let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let poll = || poll(&mut [PollFd::new(&self.controller, PollFlags::IN)], Some(&second));
+        let mut ready = poll().unwrap();
+        while ready == 0 && !limit.is_over() {
+            ready = poll().unwrap();
+        }
+        assert_ne!(ready, 0, "nothing comes any more: {:?}", self.text);
         let mut bytes = [0; 4096];
         // The end of a terminal is an error.
         let Ok(read @ 1..) = self.controller.read(&mut bytes) else { return false };
@@ -59,13 +62,13 @@ impl Session {
 
     /// Waits until this has been shown, and forgets what came up to it.
     fn wait_for(&mut self, text: &str) -> String {
-        let begin = Instant::now();
+        let limit = Limit::start();
         loop {
             if let Some(at) = self.text.find(text) {
                 let rest = self.text.split_off(at + text.len());
                 return std::mem::replace(&mut self.text, rest);
             }
-            assert!(begin.elapsed() < LIMIT && self.read(), "no {text:?} in {:?}", self.text);
+            assert!(!limit.is_over() && self.read(), "no {text:?} in {:?}", self.text);
         }
     }
 
@@ -92,23 +95,23 @@ fn state(pid: i32) -> char {
 
 /// Waits until all of these processes are stopped, or none is.
 fn wait_until_stopped(pids: &[i32], stopped: bool) {
-    let begin = Instant::now();
+    let limit = Limit::start();
     while !pids.iter().all(|&pid| (state(pid) == 'T') == stopped) {
         let states: Vec<_> = pids.iter().map(|&pid| state(pid)).collect();
-        assert!(begin.elapsed() < LIMIT, "{pids:?} are {states:?}");
+        assert!(!limit.is_over(), "{pids:?} are {states:?}");
     }
 }
 
 impl Sandbox {
     /// Waits until so many processes have these arguments.
     fn wait_for_processes(&self, args: &str, count: usize) -> Vec<i32> {
-        let begin = Instant::now();
+        let limit = Limit::start();
         loop {
             let processes = self.processes_of(args);
             if processes.len() == count {
                 return processes.iter().map(|process| process.pid).collect();
             }
-            assert!(begin.elapsed() < LIMIT, "{processes:?}");
+            assert!(!limit.is_over(), "{processes:?}");
         }
     }
 }

@@ -117,10 +117,9 @@ fn lines_without_an_end_disturb_nobody() {
     });
 }
 
-#[test]
-#[ignore = "slow: `make test-all` runs it"]
-fn requests_in_the_name_of_nobody_disturb_nobody() {
-    assert_disturbs_nobody(2000, |inbox, noise| {
+share! {
+fn requests_in_the_name_of_nobody_disturb_nobody(rounds: 150, all: 2000) {
+    assert_disturbs_nobody(rounds, |inbox, noise| {
         let key = noise.next();
         let text: String = (0..200)
             .map(|n| match n % 12 {
@@ -141,9 +140,10 @@ fn requests_in_the_name_of_nobody_disturb_nobody() {
         inbox.write_all(text.as_bytes()).unwrap();
     });
 }
+}
 
-#[test]
-fn half_lines_disturb_nobody() {
+share! {
+fn half_lines_disturb_nobody(rounds: 2000, all: 20_000) {
     let halves: [&[u8]; 8] = [
         b"half",
         b"put 00000000000000b2 1 1000000\n",
@@ -154,9 +154,10 @@ fn half_lines_disturb_nobody() {
         b"\n\n\n",
         b"\xff\0",
     ];
-    assert_disturbs_nobody(20_000, |inbox, noise| {
+    assert_disturbs_nobody(rounds, |inbox, noise| {
         inbox.write_all(halves[(noise.next() % 8) as usize]).unwrap();
     });
+}
 }
 
 #[test]
@@ -169,10 +170,8 @@ fn puts_of_more_than_there_is_disturb_nobody() {
     });
 }
 
-/// A mailbox may be missing, be read by nobody, or be something else altogether.
-#[test]
-#[ignore = "slow: `make test-all` runs it"]
-fn hellos_of_those_who_cannot_be_answered_disturb_nobody() {
+share! {
+fn hellos_of_those_who_cannot_be_answered_disturb_nobody(rounds: 8, all: 100) {
     let sandbox = Sandbox::new();
     let dir = sandbox.make_queue("default");
     let pid = std::process::id();
@@ -182,7 +181,7 @@ fn hellos_of_those_who_cannot_be_answered_disturb_nobody() {
     fs::write(mailbox(2), "").unwrap();
     fs::create_dir(mailbox(3)).unwrap();
     symlink("/dev/null", mailbox(4)).unwrap();
-    with_a_stranger(&sandbox, 100, |inbox, noise| {
+    with_a_stranger(&sandbox, rounds, |inbox, noise| {
         let text: String = (0..50)
             .map(|n| format!("hello {:016x} {}\n", noise.next() % 5 + (n % 5), hello("consumer")))
             .collect();
@@ -191,6 +190,7 @@ fn hellos_of_those_who_cannot_be_answered_disturb_nobody() {
     assert!((2..=4).all(|key| fs::symlink_metadata(mailbox(key)).is_ok()), "they were let be");
     // The keeper takes the pipe that nobody reads with it. (Its inbox goes first.)
     sandbox.assert_nothing_left();
+}
 }
 
 #[test]

@@ -6,19 +6,16 @@ use std::io::Read;
 use std::num::NonZero;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use rustix::termios::{Winsize, tcsetwinsize};
 use rustix_openpty::openpty;
 
-use crate::harness::{CLASSIC, Sandbox, assert_same, signal_to};
+use crate::harness::{CLASSIC, Limit, Sandbox, assert_same, signal_to};
 
 const ROWS: u16 = 24;
 const COLUMNS: u16 = 80;
-/// Nothing is meant to come near it.
-const LIMIT: Duration = Duration::from_secs(30);
 /// At this speed there is time to look.
 const SLOWLY: [&str; 4] = ["run", "--speed", "4", "--stats"];
 
@@ -67,9 +64,14 @@ impl OnTerminal {
 
     /// Takes in what comes; false when that was all.
     fn read(&mut self) -> bool {
-        let limit = Timespec::try_from(LIMIT).unwrap();
-        let ready = poll(&mut [PollFd::new(&self.controller, PollFlags::IN)], Some(&limit));
-        if ready.unwrap() == 0 {
+        let limit = Limit::start();
+        let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let poll = || poll(&mut [PollFd::new(&self.controller, PollFlags::IN)], Some(&second));
+        let mut ready = poll().unwrap();
+        while ready == 0 && !limit.is_over() {
+            ready = poll().unwrap();
+        }
+        if ready == 0 {
             let _ = self.child.kill();
             panic!("nothing comes any more:\n{}", self.screen());
         }
@@ -91,9 +93,9 @@ impl OnTerminal {
 
     /// Waits until the screen is so.
     fn wait_until(&mut self, is: impl Fn(&str) -> bool) {
-        let begin = Instant::now();
+        let limit = Limit::start();
         while !is(&self.screen()) {
-            assert!(begin.elapsed() < LIMIT && self.read(), "it never was so:\n{}", self.screen());
+            assert!(!limit.is_over() && self.read(), "it never was so:\n{}", self.screen());
         }
     }
 

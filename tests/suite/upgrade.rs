@@ -99,7 +99,7 @@ fn a_consumer_whose_program_is_gone_runs_its_commands() {
 }
 
 #[test]
-#[ignore = "slow: `make test-all` runs it"]
+#[ignore = "slow: `make test-slow` runs it"]
 fn a_run_whose_program_is_gone_replaces_its_dead() {
     for upgrade in UPGRADES {
         let sandbox = Sandbox::new();

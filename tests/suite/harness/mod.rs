@@ -1,23 +1,25 @@
 //! A private place for each test: its own folders, a clean environment, a time limit that ends
 //! everything that was started, and a look at what is left afterwards.
 
+mod limit;
+mod processes;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, chown};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Once, mpsc};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use signal_hook::consts::*;
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// The hard limit of everything that a test starts. No test is meant to come near it.
-const LIMIT: Duration = Duration::from_secs(40);
+pub use limit::Limit;
+pub use processes::{Process, children_of, signal_to, wait_for_end};
+use processes::{process, restore_signals};
 
 pub const QDEMO: &str = env!("CARGO_BIN_EXE_qdemo");
 
@@ -62,14 +64,6 @@ pub struct Running {
     _limit: mpsc::Sender<()>,
 }
 
-/// A process as the system lists it.
-#[derive(Debug)]
-pub struct Process {
-    pub pid: i32,
-    pub parent: i32,
-    pub args: String,
-}
-
 impl Sandbox {
     pub fn new() -> Self {
         let root = tempfile::Builder::new().prefix("qdemo-test.").tempdir().unwrap();
@@ -83,10 +77,7 @@ impl Sandbox {
     /// A place of somebody for whom modes count: root becomes nobody for it.
     pub fn unprivileged() -> Self {
         let sandbox = Self::new();
-        match rustix::process::geteuid().is_root() {
-            true => sandbox.given_to(65534),
-            false => sandbox,
-        }
+        if rustix::process::geteuid().is_root() { sandbox.given_to(65534) } else { sandbox }
     }
 
     /// A place of a user who has no other process. None, and a word of it, where the tests don't run as root.
@@ -139,7 +130,7 @@ impl Sandbox {
     /// A command with an environment that holds nothing but this place, to be started by this thread: it
     /// ignores and blocks no signal.
     pub fn command(&self, program: &str) -> Command {
-        heed_signals();
+        restore_signals();
         let path = std::env::var("PATH").unwrap();
         let mut command = Command::new(program);
         if let Some(user) = self.user {
@@ -362,7 +353,7 @@ impl Running {
             pipe.read_to_end(&mut text).unwrap();
             String::from_utf8_lossy(&text).into_owned()
         });
-        let limit = limit(child.id());
+        let limit = limit::watch(child.id());
         Self {
             stdin: child.stdin.take(),
             stdout: child.stdout.take().map(BufReader::new),
@@ -425,94 +416,6 @@ impl Running {
         let status = self.child.wait().unwrap();
         Outcome { stdout, stderr: self.stderr.join().unwrap(), status }
     }
-}
-
-/// Lets whatever this thread starts from now on have every signal's default. `nohup cargo test`, or a
-/// script's `cargo test &`, ignores some.
-fn heed_signals() {
-    static ONCE: Once = Once::new();
-    nix::sys::signal::SigSet::empty().thread_set_mask().unwrap();
-    ONCE.call_once(|| {
-        let status = fs::read_to_string("/proc/self/status").unwrap();
-        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
-        let ignored = u64::from_str_radix(ignored, 16).unwrap();
-        // A handler does not outlive exec. Rust itself ignores SIGPIPE, and does not hand that on.
-        for signal in
-            [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU, SIGXFSZ]
-        {
-            if ignored >> (signal - 1) & 1 == 1 {
-                signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false))).unwrap();
-            }
-        }
-    });
-}
-
-pub fn signal_to(pid: i32, signal: Signal) {
-    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
-}
-
-/// Kills a process and its group at the limit, unless the returned end is dropped before.
-fn limit(pid: u32) -> mpsc::Sender<()> {
-    let (keep, gone) = mpsc::channel::<()>();
-    thread::spawn(move || {
-        if gone.recv_timeout(LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("process {pid} has had its {LIMIT:?}");
-            let _ = kill_process_group(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
-        }
-    });
-    keep
-}
-
-/// Waits until a process, which need not be a child, has ended.
-#[track_caller]
-pub fn wait_for_end(pid: i32) {
-    let ended = ends_within(pid, 10);
-    assert!(ended, "still there after ten seconds: {:?}", process(pid));
-}
-
-#[cfg(target_os = "linux")]
-fn ends_within(pid: i32, seconds: i64) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::process::{PidfdFlags, pidfd_open};
-    let Ok(handle) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) else {
-        return true;
-    };
-    let mut fds = [PollFd::new(&handle, PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec { tv_sec: seconds, tv_nsec: 0 })).unwrap();
-    !fds[0].revents().is_empty()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ends_within(pid: i32, seconds: i64) -> bool {
-    use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
-    let ident = usize::try_from(pid).unwrap();
-    let exit = FilterFlag::NOTE_EXIT;
-    let event =
-        KEvent::new(ident, EventFilter::EVFILT_PROC, EvFlags::EV_ADD, exit, 0, Default::default());
-    let mut ended = [event];
-    let most = nix::libc::timespec { tv_sec: seconds, tv_nsec: 0 };
-    match Kqueue::new().unwrap().kevent(&[event], &mut ended, Some(most)) {
-        Ok(events) => events > 0,
-        Err(error) => error == nix::errno::Errno::ESRCH,
-    }
-}
-
-/// What the system says of a process.
-fn process(pid: i32) -> Option<Process> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace();
-    let parent = fields.nth(1)?.parse().ok()?;
-    let args = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let args = String::from_utf8_lossy(&args).trim_end_matches('\0').replace('\0', " ");
-    Some(Process { pid, parent, args })
-}
-
-/// The children of a process, zombies too.
-pub fn children_of(parent: i32) -> Vec<Process> {
-    let pids = fs::read_dir("/proc").unwrap().flatten();
-    let pids = pids.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
-    pids.filter_map(process).filter(|process| process.parent == parent).collect()
 }
 
 /// Opens the inbox of a queue, as a stranger would.
