@@ -57,6 +57,8 @@ mod os;
 mod pipe;
 mod proc;
 mod queue;
+#[cfg(test)]
+mod recorded;
 mod report;
 #[cfg(test)]
 mod sim;

@@ -192,6 +192,11 @@ impl World {
         self.actors.push(actor);
     }
 
+    /// The disk, which sees all that goes to it and through the pipes.
+    pub(super) fn disk(&self) -> Disk {
+        self.disk.clone()
+    }
+
     /// All of it.
     pub(super) fn run(mut self) -> Result<(), String> {
         for _ in 0..500 + self.dice.below(1500) {
@@ -447,6 +452,7 @@ impl World {
         let fits = |write: &&[u8]| life.inbox.len() + write.len() <= CAPACITY;
         if let Some(write) = actor.session.next_write().filter(fits) {
             life.inbox.extend_from_slice(write);
+            self.disk.note(b"inbox", write);
             if self.tells {
                 let text = String::from_utf8_lossy(write).trim().replace('\n', " | ");
                 eprintln!("{:>6} {} writes {text}", self.now, actor.name);
@@ -464,6 +470,7 @@ impl World {
             let count = if all { there } else { self.dice.below(there as u64 + 1) as usize };
             pipe.bytes.drain(..count).collect()
         };
+        self.disk.note(actor.mailbox_name().as_bytes(), &bytes);
         actor.session.feed(&bytes);
         if actor.session.take_welcome().is_some() {
             (actor.welcomed, actor.known) = (true, true);
