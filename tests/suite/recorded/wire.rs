@@ -110,7 +110,16 @@ impl Session {
             }
             self.say(name, &message);
         }
+        self.assert_nothing_unread();
         played
+    }
+
+    /// Fails if a client has heard more than the script has it read.
+    fn assert_nothing_unread(&self) {
+        for (name, client) in &self.clients {
+            let unread = rustix::io::ioctl_fionread(client.mailbox.get_ref()).unwrap();
+            assert_eq!((client.mailbox.buffer(), unread), (&b""[..], 0), "{name} has heard more");
+        }
     }
 
     /// The journal, as it is now.
