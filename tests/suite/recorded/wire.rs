@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::Signal;
 
@@ -74,9 +75,18 @@ impl Session {
     }
 
     /// The next line in this client's mailbox.
+    ///
+    /// # Panics
+    /// When there is none for so long that there never will be.
     pub(super) fn hear(&mut self, name: char) -> String {
+        let mailbox = &mut self.clients.get_mut(&name).unwrap().mailbox;
+        if mailbox.buffer().is_empty() {
+            let mut there = [PollFd::new(mailbox.get_ref(), PollFlags::IN)];
+            let limit = Timespec { tv_sec: 20, tv_nsec: 0 };
+            assert!(poll(&mut there, Some(&limit)).unwrap() > 0, "{name} hears nothing");
+        }
         let mut line = String::new();
-        self.clients.get_mut(&name).unwrap().mailbox.read_line(&mut line).unwrap();
+        mailbox.read_line(&mut line).unwrap();
         without_own_number(&without_times(line.trim_end_matches('\n')))
     }
 
