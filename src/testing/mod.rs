@@ -2,4 +2,6 @@
 
 pub mod fuzzing;
 #[cfg(test)]
+pub(crate) mod recorded;
+#[cfg(test)]
 mod simulation;

@@ -51,6 +51,7 @@ mod places;
 mod pools;
 mod protocol;
 mod readers;
+mod recorded;
 mod removing;
 mod respawn;
 mod run;

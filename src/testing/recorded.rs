@@ -1,0 +1,378 @@
+//! What the program writes, pinned byte by byte: each golden file is in `tests/recorded`, and a different
+//! byte is a failing test. `QDEMO_RECORD=1 cargo test recorded` writes the golden files anew.
+//!
+//! The golden files hold bytes only: no name of a type, and nothing that `Debug` prints.
+
+use std::fs;
+use std::path::Path;
+
+use crate::client::Disposition;
+use crate::client::session::Session;
+use crate::clock::ProcessBirth;
+use crate::journal::{Record, ReadOutcome, read_first};
+use crate::queue::{Batch, BatchRef, Counts, Items, WaitReason};
+use crate::role::Role;
+use crate::wire::{
+    ClientStatus, Framer, Hello, ClientKey, Reply, ReplyReader, Resumed, Status, VERSION, Welcome,
+};
+
+/// Compares a text with the golden file of this name, or writes that file anew.
+#[track_caller]
+pub(crate) fn compare(name: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded").join(name);
+    if std::env::var_os("QDEMO_RECORD").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        return fs::write(path, actual).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap();
+    if expected != actual {
+        let diff = similar::TextDiff::from_lines(&expected[..], actual);
+        panic!("not as in {}:\n{}", path.display(), diff.unified_diff());
+    }
+}
+
+/// FNV-1a with 64 bits: the same on each machine and with each compiler.
+#[derive(Clone, Debug)]
+pub(crate) struct Digest(u64);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Digest {
+    /// Adds bytes, and how many these are.
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
+        for &byte in (bytes.len() as u64).to_le_bytes().iter().chain(bytes) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    /// The digest of all that was added.
+    pub(crate) fn text(&self) -> String {
+        format!("{:016x}", self.0)
+    }
+}
+
+/// Some bytes as one line.
+fn line(bytes: &[u8]) -> String {
+    format!("{}\n", bytes.escape_ascii())
+}
+
+const KEY: ClientKey = ClientKey(0x00a1_b2c3_d4e5_f607);
+
+fn coming(role: Role) -> Hello {
+    Hello { pid: 4711, mailbox: Some(ClientKey(0xbb)), ..Hello::new(role) }
+}
+
+/// A hello in which nothing is left out.
+fn full_hello() -> Hello {
+    Hello {
+        version: VERSION,
+        role: Role::Consumer,
+        pid: 4711,
+        mailbox: Some(ClientKey(0xbb)),
+        birth: ProcessBirth::new(100, 4711),
+        ancestors: vec![ProcessBirth::new(99, 4710), ProcessBirth::new(98, 4709).in_namespace(0)],
+        lease: Some(1_500_000_000),
+        max_attempts: 0,
+        max_item_bytes: Some(1 << 20),
+        worker_index: Some(3),
+        keep_open: true,
+        follow: true,
+        capacity: Some(0),
+        sync: true,
+        batches_received: Some(7),
+    }
+}
+
+fn session(hello: Hello, most: usize) -> Session {
+    Session::new(KEY, hello, most).unwrap()
+}
+
+/// What the session has to write, each write a line.
+fn writes(session: &mut Session) -> String {
+    session.finish_write();
+    let mut text = String::new();
+    while let Some(write) = session.next_write() {
+        text.push_str(&line(write));
+        session.pop_written();
+    }
+    text
+}
+
+fn about(first: u64, count: u64, attempt: Option<u32>) -> BatchRef {
+    BatchRef { first_id: first, count, attempt }
+}
+
+/// What one client says, for each thing that it can say.
+fn all_requests() -> String {
+    let mut text = String::new();
+    for role in [Role::Producer, Role::Consumer, Role::Visitor] {
+        text += &writes(&mut session(coming(role), 4096));
+    }
+    text += &writes(&mut session(full_hello(), 4096));
+
+    let mut one = session(coming(Role::Visitor), 512);
+    writes(&mut one);
+    one.put(1, b"\"first\"\n".to_vec());
+    text += &writes(&mut one);
+    one.put(3, "\"アイテム\"\n{\"b\":1}\nnull\n".to_owned().into_bytes());
+    one.put(1, b"[1]\n".to_vec());
+    text += &writes(&mut one);
+    one.put(1, [&[b'9'; 1200][..], b"\n"].concat());
+    text += &writes(&mut one);
+    one.get(1);
+    text += &writes(&mut one);
+    one.join();
+    text += &writes(&mut one);
+    one.cancel();
+    text += &writes(&mut one);
+    one.sleep(1_000_000_000);
+    text += &writes(&mut one);
+    let questions: [(&'static str, Option<&'static str>); 16] = [
+        ("size", None),
+        ("status", None),
+        ("close", None),
+        ("close", Some("now")),
+        ("peek", Some("1 10")),
+        ("failed", Some("1")),
+        ("retry", Some("0")),
+        ("retry", Some("7")),
+        ("drop", Some("0")),
+        ("drop", Some("7")),
+        ("remove", None),
+        ("remove", Some("force")),
+        ("attempt", Some("7 2")),
+        ("attempt", Some("18446744073709551615 4294967295")),
+        ("peek", Some("18446744073709551615 1")),
+        ("bye", None),
+    ];
+    for (verb, what) in questions {
+        one.query(verb, what.as_ref().map(|what| what as &dyn std::fmt::Display));
+        text += &writes(&mut one);
+    }
+
+    let mut one = session(coming(Role::Consumer), 512);
+    writes(&mut one);
+    one.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref: about(1, 2, None) });
+    one.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref: about(3, 1, Some(4)) });
+    one.add_disposition(Disposition::DoneOrRequeued { verb: "back", batch_ref: about(4, 1, None) });
+    one.add_disposition(Disposition::DoneOrRequeued { verb: "back", batch_ref: about(u64::MAX, u64::MAX, Some(u32::MAX)) });
+    let why = "exit\ncode 3\r".to_owned();
+    one.add_disposition(Disposition::Failed { id: 8, attempt: 2, tries: 3, reason: why });
+    one.get(100);
+    text += &writes(&mut one);
+    one.add_disposition(Disposition::Failed { id: 9, attempt: 1, tries: 1, reason: "あ".repeat(120) });
+    one.add_disposition(Disposition::Failed { id: 10, attempt: 1, tries: 1, reason: String::new() });
+    text += &writes(&mut one);
+    // More than one write has room for.
+    for first in 1..20 {
+        one.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref: about(first, 1, Some(1)) });
+    }
+    one.get(5);
+    one.sleep(7);
+    text + &writes(&mut one)
+}
+
+/// What a client says again, to a keeper that knows this of it.
+fn said_again(resumed: Option<Resumed>) -> String {
+    let mut one = session(coming(Role::Visitor), 512);
+    one.put(2, b"1\n2\n".to_vec());
+    one.put(2, b"3\n4\n".to_vec());
+    one.put(1, [&[b'5'; 600][..], b"\n"].concat());
+    one.get(3);
+    writes(&mut one);
+    one.feed(b"ok 2 2 9\nrun 1 2 1\n1\n2\n");
+    one.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref: about(1, 1, Some(1)) });
+    one.add_disposition(Disposition::Failed { id: 2, attempt: 1, tries: 2, reason: "odd".to_owned() });
+    one.get(7);
+    one.join();
+    one.query("size", None);
+    one.query("peek", Some(&"4 2"));
+    one.cancel();
+    writes(&mut one);
+    one.resume().unwrap();
+    let mut text = writes(&mut one);
+    let mut mail = Vec::new();
+    Reply::Welcome(Welcome { version: 1, window: 4, resumed, ..Welcome::default() })
+        .write(&mut mail);
+    one.feed(&mail);
+    text += &writes(&mut one);
+    text
+}
+
+#[test]
+fn each_request_is_written_as_it_was() {
+    let text = all_requests();
+    compare("unit/requests", &text);
+    // All of them are requests.
+    let mut framer = Framer::default();
+    framer.push_bytes(&unescaped(&text));
+    let mut count = 0;
+    while let Some(found) = framer.next_request() {
+        assert!(found.is_ok(), "request {count}");
+        count += 1;
+    }
+    assert_eq!(count, 59);
+}
+
+#[test]
+fn what_is_said_again_to_the_next_keeper_is_as_it_was() {
+    let knows = |accepted, out| said_again(Some(Resumed { accepted, in_flight: out })) + "(another keeper)\n";
+    let text = knows(vec![(2, 2)], vec![(1, 2, 1)])
+        + &knows(vec![(4, 4), (5, 9)], vec![(2, 1, 1)])
+        + &knows(Vec::new(), vec![(1, 2, 2)])
+        + &said_again(None);
+    compare("unit/said-again", &text);
+}
+
+/// The bytes of lines that [`line`] made.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in text.lines() {
+        let mut rest = line.as_bytes();
+        while let Some((&byte, after)) = rest.split_first() {
+            rest = after;
+            if byte != b'\\' {
+                bytes.push(byte);
+                continue;
+            }
+            let (&kind, after) = rest.split_first().unwrap();
+            rest = after;
+            bytes.push(match kind {
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'x' => {
+                    let (digits, after) = rest.split_at(2);
+                    rest = after;
+                    u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap()
+                }
+                quoted => quoted,
+            });
+        }
+    }
+    bytes
+}
+
+fn batch(first_id: u64, attempt: u32, items: &str) -> Batch {
+    let items = Items { count: items.lines().count() as u64, bytes: items.to_owned().into() };
+    Batch { first_id, attempt, delivery_failures: 1, accepted_at: 1_500_000_000, items }
+}
+
+fn client(pid: u32, role: Role, wait_reason: Option<WaitReason>) -> ClientStatus {
+    ClientStatus { pid, role, items: 5, wait_reason, in_flight: 0, held_s: None }
+}
+
+fn status() -> Status {
+    let producer = client(7, Role::Producer, Some(WaitReason::Room));
+    let visitor = client(8, Role::Visitor, Some(WaitReason::Done));
+    let consumer = client(9, Role::Consumer, Some(WaitReason::Item));
+    let busy = ClientStatus { in_flight: 2, held_s: Some(0.25), ..client(10, Role::Consumer, None) };
+    Status {
+        ready: 1,
+        in_flight: 2,
+        done: 3,
+        failed: 4,
+        capacity: Some(5),
+        sync: true,
+        oldest_age_s: Some(1.5),
+        state: "open".to_owned(),
+        producers: vec![producer, visitor],
+        consumers: vec![consumer, busy],
+    }
+}
+
+fn all_replies() -> Vec<Reply> {
+    let resumed = Resumed { accepted: vec![(1, 2), (5, 9)], in_flight: vec![(3, 1, 2)] };
+    let error = |code: &str| Reply::Error { code: code.to_owned(), text: "for people".to_owned() };
+    vec![
+        Reply::Welcome(Welcome { version: 1, is_paced: true, window: 7, has_ended: true, resumed: None }),
+        Reply::Welcome(Welcome { version: 1, resumed: Some(resumed), ..Welcome::default() }),
+        Reply::Welcome(Welcome { resumed: Some(Resumed::default()), ..Welcome::default() }),
+        Reply::Ok { seq: 1, id: 2, window: 3 },
+        Reply::Closed { seq: 4 },
+        Reply::Batch(batch(5, 3, "\"a\"\n{\"b\":1}\n")),
+        Reply::Batch(batch(u64::MAX - 9, 1, "\"アイテム\"\n")),
+        Reply::Full { seq: 9 },
+        Reply::Ended,
+        Reply::Empty,
+        Reply::Cancelled,
+        Reply::NotInFlight(about(6, 7, Some(2))),
+        Reply::NotInFlight(about(6, 7, None)),
+        Reply::Joined { failed: 2 },
+        Reply::Unfinished { items: 3 },
+        Reply::Count { items: 4 },
+        Reply::Size { counts: Counts { ready: 1, in_flight: 2, done: 3, failed: 4 }, capacity: 5 },
+        Reply::Status(Box::new(status())),
+        Reply::Status(Box::default()),
+        Reply::Failed { batch: batch(8, 2, "[1]\n"), reason: "exit code 3".to_owned() },
+        Reply::Failed { batch: batch(8, 2, "[1]\n"), reason: String::new() },
+        Reply::Wake,
+        Reply::Bye { ready: 1, consumers: 2 },
+        error("malformed"),
+        error("in-use"),
+    ]
+}
+
+#[test]
+fn each_reply_is_written_and_read_as_it_was() {
+    let mut text = String::new();
+    for reply in all_replies() {
+        let mut mail = Vec::new();
+        reply.write(&mut mail);
+        text += &line(&mail);
+    }
+    compare("unit/replies", &text);
+    let mut reader = ReplyReader::default();
+    reader.push_bytes(&unescaped(&text));
+    let mut again = String::new();
+    while let Some(reply) = reader.next_reply() {
+        let mut mail = Vec::new();
+        reply.unwrap().write(&mut mail);
+        again += &line(&mail);
+    }
+    assert_eq!(again, text);
+}
+
+fn all_facts() -> Vec<Record<'static>> {
+    let put = Batch { attempt: 1, delivery_failures: 0, ..batch(1, 1, "\"a\"\n\"アイテム\"\n") };
+    vec![
+        Record::Queue("{\"version\":1}"),
+        Record::Put { key: KEY, seq: 2, batch: put },
+        Record::Items(batch(7, 2, "[1, 2]\n")),
+        Record::Client { key: KEY, json: "{\"hello\":{}}" },
+        Record::Disconnected(KEY),
+        Record::Delivered { key: KEY, first_id: 1, count: 2, delivered_at: 9 },
+        Record::Done { first_id: 1, count: 1 },
+        Record::Attempt { id: 2, attempt: 3 },
+        Record::Requeued { first_id: 2, count: 1, attempt: 3, delivery_failures: 1 },
+        Record::Failed { first_id: 2, count: 1, attempt: 3, delivery_failures: 5, reason: "exit code 1 ~x" },
+        Record::Failed { first_id: 3, count: 1, attempt: 1, delivery_failures: 0, reason: "" },
+        Record::Retry(2),
+        Record::Drop(0),
+        Record::Clear,
+    ]
+}
+
+#[test]
+fn each_record_of_a_journal_is_written_and_read_as_it_was() {
+    let mut text = String::new();
+    for fact in all_facts() {
+        let mut record = Vec::new();
+        fact.write(&mut record);
+        text += &line(&record);
+    }
+    compare("unit/records", &text);
+    let bytes = unescaped(&text);
+    let (mut rest, mut again) = (&bytes[..], String::new());
+    while let ReadOutcome::Record(fact, length) = read_first(rest) {
+        let mut record = Vec::new();
+        fact.write(&mut record);
+        again += &line(&record);
+        rest = &rest[length..];
+    }
+    assert_eq!(again, text);
+}

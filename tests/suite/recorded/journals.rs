@@ -1,0 +1,191 @@
+//! What the keeper writes down, byte by byte, and that journals of before are read: each recorded journal
+//! is given to the program, which must find the same queue in it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::wire::Session;
+use super::{Transcript, blank, compare, path};
+
+/// The journal as if the same had been done at a fixed time, in another uptime of the machine, by a process
+/// with a fixed number. The checksums are those of the new text; the old ones were right.
+fn at_a_fixed_time(journal: &[u8]) -> String {
+    let text = std::str::from_utf8(journal).unwrap();
+    let (header, rest) = text.split_once("\n\n").unwrap();
+    let records = rest.split("\n\n").map(|record| {
+        let (head, items) = record.split_once('\n').unwrap_or((record, ""));
+        // The last record has its own newline; those before lost it to the split.
+        let items = items.strip_suffix('\n').unwrap_or(items);
+        let items = if items.is_empty() { String::new() } else { format!("{items}\n") };
+        let (head, sum) = head.trim_end().rsplit_once(" ~").unwrap();
+        assert_eq!(sum, checksum(head, &items), "{head}");
+        let head = without_boot(&without_since(&without_own_number(head)));
+        format!("\n{head} ~{}\n{items}", checksum(&head, &items))
+    });
+    format!("{header}\n{}", records.collect::<String>())
+}
+
+fn checksum(head: &str, items: &str) -> String {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(head.as_bytes());
+    sum.update(items.as_bytes());
+    format!("{:08x}", sum.finalize())
+}
+
+/// The number of the process that runs the tests differs.
+fn without_own_number(head: &str) -> String {
+    head.replace(&format!("\"pid\":{},", std::process::id()), "\"pid\":4711,")
+}
+
+/// The time at which items are put or handed out differs.
+fn without_since(head: &str) -> String {
+    match head.split(' ').next() {
+        Some("put" | "item" | "out") => {
+            let (before, since) = head.rsplit_once(' ').unwrap();
+            // Nobody has had what failed, since never.
+            let since = if since.parse::<u64>().unwrap() == 0 { 0 } else { 1_500_000_000 };
+            format!("{before} {since}")
+        }
+        _ => head.to_owned(),
+    }
+}
+
+/// The uptime of the machine, its clock, and the moment of the end differ.
+fn without_boot(head: &str) -> String {
+    let boot = "\"boot\":\"";
+    let head = blank(head, boot, &['"'], "00000000-0000-4000-8000-000000000000");
+    let head = blank(&head, "\"ahead\":", &['}'], "1");
+    blank(&head, "\"stamp\":{", &['}'], r#""tick":100,"pid":4711,"ns":1"#)
+}
+
+/// Gives the recorded journal of this name to the program, and compares what that finds in it.
+#[track_caller]
+fn read_back(name: &str) {
+    let mut one = Transcript::with_times();
+    let dir = one.sandbox.make_queue("default");
+    let file = dir.join("journal");
+    fs::copy(path(&format!("journal/{name}.journal")), &file).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    what_is_there(&mut one);
+    one.compare(&format!("journal/{name}.txt"));
+}
+
+/// Looks at the queue, as it lies there and as a keeper has it, and takes all that is in it.
+fn what_is_there(one: &mut Transcript) {
+    one.run("status -q default --format json");
+    one.run("peek --count 99 --format json");
+    one.run("failed --format json");
+    one.run("status -q default --format json");
+    one.run("put one-more");
+    one.run("get --count 99 --no-wait --format json");
+    one.run("failed --retry");
+    one.run("get --count 99 --no-wait --format json");
+    one.run("status -q default --format json");
+}
+
+/// Plays the session of this name, compares the journal, and reads it back.
+#[track_caller]
+fn replay(name: &str) {
+    let script = format!("journal/{name}.session");
+    let text = fs::read_to_string(path(&script)).unwrap();
+    let mut session = Session::new();
+    compare(&script, &session.play(&text));
+    compare(&format!("journal/{name}.journal"), &at_a_fixed_time(&session.journal()));
+    session.end().assert_nothing_left();
+    read_back(name);
+}
+
+#[test]
+fn all_that_becomes_of_items_is_written_down_and_read() {
+    replay("items");
+}
+
+#[test]
+fn the_clients_of_a_killed_keeper_are_written_down_and_read() {
+    replay("restart");
+}
+
+#[test]
+fn leases_and_deaths_are_written_down_and_read() {
+    replay("leases");
+}
+
+#[test]
+fn a_queue_that_is_closed_is_written_down_and_read() {
+    replay("closed");
+}
+
+#[test]
+fn a_queue_that_has_ended_is_written_down_and_read() {
+    replay("ended");
+    // Nobody is there any more: what is left of it is one record.
+    let script = fs::read_to_string(path("journal/ended.session")).unwrap();
+    let mut session = Session::new();
+    session.play(&script);
+    session.play("C> bye 00000000000000c1\nC<\n");
+    let sandbox = session.end();
+    let left = fs::read(sandbox.queue("default").join("journal")).unwrap();
+    compare("journal/at-rest.journal", &at_a_fixed_time(&left));
+    read_back("at-rest");
+}
+
+/// Puts an item of so many bytes, in parts, and has it done; `seq` is its number.
+fn pass(session: &mut Session, seq: u64, length: usize) {
+    const PART: usize = 4000;
+    let item = format!("\"{}\"", "x".repeat(length - 2));
+    let mut rest = &item[..];
+    while rest.len() > PART {
+        let (part, after) = rest.split_at(PART);
+        session.say('P', &format!("part 00000000000000a1\n{part}\n"));
+        rest = after;
+    }
+    session.say('P', &format!("put 00000000000000a1 {seq} 1\n{rest}\n"));
+    assert!(session.hear('P').starts_with("ok "));
+    session.say('C', "get 00000000000000c1 1\n");
+    assert!(session.hear('C').starts_with("run "));
+    assert_eq!(session.hear('C'), item);
+    session.say('C', &format!("done 00000000000000c1 {seq} 1\nsize 00000000000000c1\n"));
+    assert!(session.hear('C').starts_with("size "));
+}
+
+#[test]
+fn a_journal_is_rewritten_when_most_of_it_is_of_the_past() {
+    let script = fs::read_to_string(path("journal/rewritten.session")).unwrap();
+    let mut session = Session::new();
+    compare("journal/rewritten.session", &session.play(&script));
+    for seq in 7..7 + 43 {
+        pass(&mut session, seq, 24_006);
+    }
+    let mut seq = 50;
+    loop {
+        let long = session.journal().len();
+        pass(&mut session, seq, 500);
+        if session.journal().len() < long {
+            // Wherever process numbers have more digits, it is the same item that is one too many.
+            let missing = (1 << 20) - long;
+            assert!((100..450).contains(&missing), "{missing} bytes to one MiB");
+            break;
+        }
+        assert!(seq < 100, "{long} bytes");
+        seq += 1;
+    }
+    compare("journal/rewritten.journal", &at_a_fixed_time(&session.journal()));
+    session.end().assert_nothing_left();
+    read_back("rewritten");
+}
+
+/// An earlier version has left a second file.
+#[test]
+fn a_file_beside_the_journal_is_read() {
+    let mut one = Transcript::with_times();
+    let file = one.sandbox.make_queue("default").join("memory.json");
+    let memory =
+        r#"{"version":1,"sentinel":"closed","capacity":7,"begun":true,"last_number":41,"done":41}"#;
+    fs::write(&file, memory).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    one.run("status -q default --format json");
+    one.run("put x");
+    one.run("status -q default --format json");
+    one.run("get --no-wait");
+    one.compare("journal/memory.txt");
+}
