@@ -22,15 +22,20 @@ const MAX_MAIL_BYTES: usize = 1 << 20;
 /// is none, and a keeper that reads them says nothing that a client doesn't understand, and writes
 /// down what its queue is. The first two bytes say where the rest is split.
 pub fn request(data: &[u8]) {
+    answers(data);
+}
+
+/// The same, and what a keeper answers and writes down.
+fn answers(data: &[u8]) -> Vec<u8> {
     let Some((at, text)) = data.split_first_chunk::<2>() else {
-        return;
+        return Vec::new();
     };
     let at = usize::from(u16::from_le_bytes(*at)) % (text.len() + 1);
     let (head, tail) = text.split_at(at);
     let whole = parse_requests(&[text]);
     assert_eq!(parse_requests(&[head, tail]), whole);
     assert_eq!(parse_requests(&text.chunks(1).collect::<Vec<_>>()), whole);
-    check_keeper(&[head, tail]);
+    check_keeper(&[head, tail])
 }
 
 fn parse_requests(pieces: &[&[u8]]) -> Vec<String> {
@@ -89,7 +94,7 @@ impl Host for FakeHost {
 
 /// Three clients are there already, with the numbers a1 (a producer), b1 (a visitor) and c1 (a
 /// consumer with a lease of one nanosecond, which is what passes with each piece).
-fn check_keeper(pieces: &[&[u8]]) {
+fn check_keeper(pieces: &[&[u8]]) -> Vec<u8> {
     let plan =
         KeeperConfig { queue: Queue::new(QueueState::default(), true), workers: None, pacer: None };
     let (mut keeper, mut paper) = (Keeper::new(plan), FakeHost::default());
@@ -116,6 +121,8 @@ fn check_keeper(pieces: &[&[u8]]) {
     let Counts { ready: in_line, in_flight: out, failed, .. } = keeper.counts();
     let again = recover_queue(&paper.journal).counts();
     assert_eq!((out, again.ready, again.in_flight, again.failed), (0, in_line, 0, failed));
+    let FakeHost { mail, journal } = paper;
+    mail.into_values().chain([journal]).flatten().collect()
 }
 
 /// The queue that a journal without damage tells of.
@@ -137,8 +144,13 @@ fn recover_queue(journal: &[u8]) -> Queue {
 /// What stands in a mailbox: replies are the same however they are split, and are written as they were
 /// read. The first two bytes say where the rest is split.
 pub fn reply(data: &[u8]) {
+    replies_again(data);
+}
+
+/// The same, and the replies as they are written, or the line that is none.
+fn replies_again(data: &[u8]) -> Vec<u8> {
     let Some((at, text)) = data.split_first_chunk::<2>() else {
-        return;
+        return Vec::new();
     };
     let at = usize::from(u16::from_le_bytes(*at)) % (text.len() + 1);
     let (head, tail) = text.split_at(at);
@@ -152,6 +164,8 @@ pub fn reply(data: &[u8]) {
     let all: Vec<_> = whole.iter().flatten().filter(exact).cloned().collect();
     all.iter().for_each(|reply| reply.write(&mut written));
     assert_eq!(parse_replies(&[&written]), Ok(all));
+    written.extend(whole.err().unwrap_or_default().into_bytes());
+    written
 }
 
 /// All replies, or the first line that is none.
@@ -171,12 +185,18 @@ fn parse_replies(pieces: &[&[u8]]) -> Result<Vec<Reply>, String> {
 /// read the same. If the first byte is odd, the rest is heads and items without checksums, which are
 /// put in.
 pub fn journal(data: &[u8]) {
+    records_again(data);
+}
+
+/// The same, and the records as they are written, with a queue's counts behind them.
+fn records_again(data: &[u8]) -> Vec<u8> {
     let Some((first, text)) = data.split_first() else {
-        return;
+        return Vec::new();
     };
     let text = if first % 2 == 1 { with_checksums(text) } else { text.to_vec() };
     let mut past = JournalRecovery::new(PersistedState::default());
     let mut rest = &text[..];
+    let mut all = Vec::new();
     loop {
         let length = match read_first(rest) {
             ReadOutcome::Record(record, length) => {
@@ -195,7 +215,9 @@ pub fn journal(data: &[u8]) {
         assert!(length > 0, "it goes on");
         rest = &rest[length..];
     }
-    let _ = past.finish().queue.counts();
+    let Counts { ready, in_flight, done, failed } = past.finish().queue.counts();
+    all.extend([ready, in_flight, done, failed].into_iter().flat_map(u64::to_le_bytes));
+    all
 }
 
 /// What clients do with a queue, three bytes for each thing. The first byte is the capacity.
@@ -256,6 +278,8 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use crate::testing::recorded::{Digest, compare};
+
     /// What has been kept of this target.
     fn run_corpus(target: &str, try_one: fn(&[u8])) {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
@@ -267,6 +291,27 @@ mod tests {
             tried += 1;
         }
         assert!(tried > 10, "{tried} inputs for {target}");
+    }
+
+    /// What comes of each input, by its name.
+    fn digests(target: &str, made_of: fn(&[u8]) -> Vec<u8>) {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+        let mut names: Vec<_> =
+            fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        let one = |name: std::ffi::OsString| {
+            let mut digest = Digest::default();
+            digest.add(&made_of(&fs::read(dir.join(&name)).unwrap()));
+            format!("{} {}\n", name.display(), digest.text())
+        };
+        compare(&format!("unit/fuzz-{target}"), &names.into_iter().map(one).collect::<String>());
+    }
+
+    #[test]
+    fn what_comes_of_each_input_is_as_it_was_recorded() {
+        digests("request", super::answers);
+        digests("reply", super::replies_again);
+        digests("journal", super::records_again);
     }
 
     #[test]

@@ -9,11 +9,11 @@ use std::path::Path;
 use crate::client::Disposition;
 use crate::client::session::Session;
 use crate::clock::ProcessBirth;
-use crate::journal::{Record, ReadOutcome, read_first};
+use crate::journal::{ReadOutcome, Record, read_first};
 use crate::queue::{Batch, BatchRef, Counts, Items, WaitReason};
 use crate::role::Role;
 use crate::wire::{
-    ClientStatus, Framer, Hello, ClientKey, Reply, ReplyReader, Resumed, Status, VERSION, Welcome,
+    ClientKey, ClientStatus, Framer, Hello, Reply, ReplyReader, Resumed, Status, VERSION, Welcome,
 };
 
 /// Compares a text with the golden file of this name, or writes that file anew.
@@ -157,19 +157,38 @@ fn all_requests() -> String {
     let mut one = session(coming(Role::Consumer), 512);
     writes(&mut one);
     one.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref: about(1, 2, None) });
-    one.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref: about(3, 1, Some(4)) });
+    one.add_disposition(Disposition::DoneOrRequeued {
+        verb: "done",
+        batch_ref: about(3, 1, Some(4)),
+    });
     one.add_disposition(Disposition::DoneOrRequeued { verb: "back", batch_ref: about(4, 1, None) });
-    one.add_disposition(Disposition::DoneOrRequeued { verb: "back", batch_ref: about(u64::MAX, u64::MAX, Some(u32::MAX)) });
+    one.add_disposition(Disposition::DoneOrRequeued {
+        verb: "back",
+        batch_ref: about(u64::MAX, u64::MAX, Some(u32::MAX)),
+    });
     let why = "exit\ncode 3\r".to_owned();
     one.add_disposition(Disposition::Failed { id: 8, attempt: 2, tries: 3, reason: why });
     one.get(100);
     text += &writes(&mut one);
-    one.add_disposition(Disposition::Failed { id: 9, attempt: 1, tries: 1, reason: "あ".repeat(120) });
-    one.add_disposition(Disposition::Failed { id: 10, attempt: 1, tries: 1, reason: String::new() });
+    one.add_disposition(Disposition::Failed {
+        id: 9,
+        attempt: 1,
+        tries: 1,
+        reason: "あ".repeat(120),
+    });
+    one.add_disposition(Disposition::Failed {
+        id: 10,
+        attempt: 1,
+        tries: 1,
+        reason: String::new(),
+    });
     text += &writes(&mut one);
     // More than one write has room for.
     for first in 1..20 {
-        one.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref: about(first, 1, Some(1)) });
+        one.add_disposition(Disposition::DoneOrRequeued {
+            verb: "done",
+            batch_ref: about(first, 1, Some(1)),
+        });
     }
     one.get(5);
     one.sleep(7);
@@ -185,8 +204,16 @@ fn said_again(resumed: Option<Resumed>) -> String {
     one.get(3);
     writes(&mut one);
     one.feed(b"ok 2 2 9\nrun 1 2 1\n1\n2\n");
-    one.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref: about(1, 1, Some(1)) });
-    one.add_disposition(Disposition::Failed { id: 2, attempt: 1, tries: 2, reason: "odd".to_owned() });
+    one.add_disposition(Disposition::DoneOrRequeued {
+        verb: "done",
+        batch_ref: about(1, 1, Some(1)),
+    });
+    one.add_disposition(Disposition::Failed {
+        id: 2,
+        attempt: 1,
+        tries: 2,
+        reason: "odd".to_owned(),
+    });
     one.get(7);
     one.join();
     one.query("size", None);
@@ -220,7 +247,9 @@ fn each_request_is_written_as_it_was() {
 
 #[test]
 fn what_is_said_again_to_the_next_keeper_is_as_it_was() {
-    let knows = |accepted, out| said_again(Some(Resumed { accepted, in_flight: out })) + "(another keeper)\n";
+    let knows = |accepted, out| {
+        said_again(Some(Resumed { accepted, in_flight: out })) + "(another keeper)\n"
+    };
     let text = knows(vec![(2, 2)], vec![(1, 2, 1)])
         + &knows(vec![(4, 4), (5, 9)], vec![(2, 1, 1)])
         + &knows(Vec::new(), vec![(1, 2, 2)])
@@ -270,7 +299,8 @@ fn status() -> Status {
     let producer = client(7, Role::Producer, Some(WaitReason::Room));
     let visitor = client(8, Role::Visitor, Some(WaitReason::Done));
     let consumer = client(9, Role::Consumer, Some(WaitReason::Item));
-    let busy = ClientStatus { in_flight: 2, held_s: Some(0.25), ..client(10, Role::Consumer, None) };
+    let busy =
+        ClientStatus { in_flight: 2, held_s: Some(0.25), ..client(10, Role::Consumer, None) };
     Status {
         ready: 1,
         in_flight: 2,
@@ -289,7 +319,13 @@ fn all_replies() -> Vec<Reply> {
     let resumed = Resumed { accepted: vec![(1, 2), (5, 9)], in_flight: vec![(3, 1, 2)] };
     let error = |code: &str| Reply::Error { code: code.to_owned(), text: "for people".to_owned() };
     vec![
-        Reply::Welcome(Welcome { version: 1, is_paced: true, window: 7, has_ended: true, resumed: None }),
+        Reply::Welcome(Welcome {
+            version: 1,
+            is_paced: true,
+            window: 7,
+            has_ended: true,
+            resumed: None,
+        }),
         Reply::Welcome(Welcome { version: 1, resumed: Some(resumed), ..Welcome::default() }),
         Reply::Welcome(Welcome { resumed: Some(Resumed::default()), ..Welcome::default() }),
         Reply::Ok { seq: 1, id: 2, window: 3 },
@@ -338,7 +374,8 @@ fn each_reply_is_written_and_read_as_it_was() {
 }
 
 fn all_facts() -> Vec<Record<'static>> {
-    let put = Batch { attempt: 1, delivery_failures: 0, ..batch(1, 1, "\"a\"\n\"アイテム\"\n") };
+    let put =
+        Batch { attempt: 1, delivery_failures: 0, ..batch(1, 1, "\"a\"\n\"アイテム\"\n") };
     vec![
         Record::Queue("{\"version\":1}"),
         Record::Put { key: KEY, seq: 2, batch: put },
@@ -349,7 +386,13 @@ fn all_facts() -> Vec<Record<'static>> {
         Record::Done { first_id: 1, count: 1 },
         Record::Attempt { id: 2, attempt: 3 },
         Record::Requeued { first_id: 2, count: 1, attempt: 3, delivery_failures: 1 },
-        Record::Failed { first_id: 2, count: 1, attempt: 3, delivery_failures: 5, reason: "exit code 1 ~x" },
+        Record::Failed {
+            first_id: 2,
+            count: 1,
+            attempt: 3,
+            delivery_failures: 5,
+            reason: "exit code 1 ~x",
+        },
         Record::Failed { first_id: 3, count: 1, attempt: 1, delivery_failures: 0, reason: "" },
         Record::Retry(2),
         Record::Drop(0),

@@ -5,6 +5,7 @@ use std::io;
 use std::rc::Rc;
 
 use crate::journal::Store;
+use crate::testing::recorded::Digest;
 
 /// The files of one queue. Clones are the same disk.
 #[derive(Clone, Default)]
@@ -23,9 +24,42 @@ struct DiskState {
     free_bytes: Option<usize>,
     /// So many bytes behind the end of the journal are the journal's, whatever room there is.
     reserved: usize,
+    /// All that went through the pipes, and to this disk.
+    seen: Digest,
+}
+
+/// A journal's text without the name of this uptime, which each machine draws anew, and without the
+/// checksums that count it.
+fn without_boot(text: &[u8]) -> Vec<u8> {
+    let mut without = Vec::new();
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        let name = &b"\"boot\":\""[..];
+        let mut rest = line;
+        while let Some(at) = memchr::memmem::find(rest, name) {
+            without.extend_from_slice(&rest[..at + name.len()]);
+            rest = &rest[at + name.len()..];
+            rest = &rest[memchr::memchr(b'"', rest).unwrap_or(rest.len())..];
+        }
+        let counts_it = rest.len() < line.len();
+        let sum = memchr::memmem::rfind(rest, b" ~").filter(|_| counts_it);
+        without.extend_from_slice(&rest[..sum.unwrap_or(rest.len())]);
+    }
+    without
 }
 
 impl Disk {
+    /// Takes note of something that goes through a pipe.
+    pub(super) fn note(&self, what: &[u8], bytes: &[u8]) {
+        let mut state = self.0.borrow_mut();
+        state.seen.add(what);
+        state.seen.add(bytes);
+    }
+
+    /// The digest of all that was seen so far.
+    pub(super) fn digest(&self) -> String {
+        self.0.borrow().seen.text()
+    }
+
     /// What is in the journal.
     pub(super) fn journal(&self) -> Vec<u8> {
         self.0.borrow().journal.clone()
@@ -59,6 +93,13 @@ impl Disk {
 }
 
 impl DiskState {
+    /// Takes note of something that is done to the disk.
+    fn note(&mut self, what: &[u8], text: &[u8], length: usize) {
+        self.seen.add(what);
+        self.seen.add(&without_boot(text));
+        self.seen.add(&(length as u64).to_le_bytes());
+    }
+
     /// How much of so many bytes can be written, and why no more.
     fn write(&mut self, bytes: usize) -> (usize, io::Result<()>) {
         if self.is_killed {
@@ -88,6 +129,7 @@ impl Store for Disk {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
         let (length, result) = state.write(bytes.len());
+        state.note(b"append", bytes, length);
         state.journal.extend_from_slice(&bytes[..length]);
         result
     }
@@ -96,6 +138,7 @@ impl Store for Disk {
         let mut state = self.0.borrow_mut();
         state.write(0).1?;
         let length = usize::try_from(length).unwrap();
+        state.note(b"cut", &[], length);
         state.journal.truncate(length);
         state.synced = state.synced.min(length);
         let reserved = std::mem::take(&mut state.reserved);
@@ -106,6 +149,7 @@ impl Store for Disk {
     fn reserve(&mut self, length: u64) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
         state.write(0).1?;
+        state.note(b"reserve", &[], usize::try_from(length).unwrap());
         let end = state.journal.len() + state.reserved;
         let more = usize::try_from(length).unwrap().saturating_sub(end);
         match &mut state.free_bytes {
@@ -121,6 +165,7 @@ impl Store for Disk {
         let mut state = self.0.borrow_mut();
         state.write(0).1?;
         state.synced = state.journal.len();
+        state.note(b"sync", &[], 0);
         Ok(())
     }
 
@@ -132,6 +177,7 @@ impl Store for Disk {
             state.reserved = reserved;
             return Err(error);
         }
+        state.note(b"replace", bytes, bytes.len());
         let freed = state.journal.len() + reserved;
         state.free_bytes = state.free_bytes.map(|room| room + freed);
         state.journal = bytes.to_vec();
@@ -142,6 +188,7 @@ impl Store for Disk {
     fn remove(&mut self) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
         state.write(0).1?;
+        state.note(b"remove", &[], 0);
         state.journal.clear();
         state.synced = 0;
         Ok(())

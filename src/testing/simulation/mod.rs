@@ -64,6 +64,25 @@ fn run_seeds(seeds: std::ops::Range<u64>) {
     });
 }
 
+/// What reaches the world with a seed: each byte in the pipes and on the disk, in its order.
+fn digest(seed: u64) -> String {
+    let world = Simulation::new(seed, false);
+    let disk = world.disk();
+    world.run().unwrap();
+    format!("{seed} {}\n", disk.digest())
+}
+
+#[test]
+fn what_reaches_the_world_is_as_it_was_recorded() {
+    // Halves, as most machines have two processors.
+    let half = |seeds: std::ops::Range<u64>| move || seeds.map(digest).collect::<String>();
+    let (first, second) = thread::scope(|scope| {
+        let second = scope.spawn(half(150..300));
+        (half(0..150)(), second.join().unwrap())
+    });
+    crate::testing::recorded::compare("unit/simulation", &(first + &second));
+}
+
 fn env_var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -208,6 +208,11 @@ impl Simulation {
         self.clients.push(actor);
     }
 
+    /// The disk, which sees all that goes to it and through the pipes.
+    pub(super) fn disk(&self) -> Disk {
+        self.disk.clone()
+    }
+
     /// All of it.
     pub(super) fn run(mut self) -> Result<(), String> {
         for _ in 0..500 + self.rng.below(1500) {
@@ -470,6 +475,7 @@ impl Simulation {
         let fits = |write: &&[u8]| life.inbox.len() + write.len() <= PIPE_CAPACITY;
         if let Some(write) = actor.session.next_write().filter(fits) {
             life.inbox.extend_from_slice(write);
+            self.disk.note(b"inbox", write);
             if self.is_verbose {
                 let text = String::from_utf8_lossy(write).trim().replace('\n', " | ");
                 eprintln!("{:>6} {} writes {text}", self.now, actor.key);
@@ -487,6 +493,7 @@ impl Simulation {
             let count = if all { there } else { self.rng.below(there as u64 + 1) as usize };
             pipe.bytes.drain(..count).collect()
         };
+        self.disk.note(actor.mailbox_name().as_bytes(), &bytes);
         actor.session.feed(&bytes);
         if actor.session.take_welcome().is_some() {
             (actor.is_welcomed, actor.was_welcomed) = (true, true);
