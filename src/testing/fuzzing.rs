@@ -206,6 +206,7 @@ fn records_again(data: &[u8]) -> Vec<u8> {
                     read_first(&written),
                     ReadOutcome::Record(record.clone(), written.len())
                 );
+                all.append(&mut written);
                 past.apply_record(record);
                 length
             }
