@@ -1,25 +1,26 @@
-//! Roles, and the workers of a run.
+//! The roles of clients, and the workers of a run.
 
 use serde::{Deserialize, Serialize};
 
-/// What a client does with the queue.
+/// What a client is for the queue: its role decides when the queue ends. Every client may put and get,
+/// whatever its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Puts items. The queue ends when the last of them has left.
+    /// Puts items. When the last producer leaves, the queue ends after the items that it has.
     Producer,
-    /// Gets items, and is told when the queue has ended.
+    /// Gets items, and learns when the queue has ended.
     Consumer,
-    /// Does whatever it likes, and may come and go: that it leaves ends nothing. What it puts while
-    /// the sentinel of the last producer stands goes in before the sentinel.
+    /// Does anything, and may connect and leave at any time without ending the queue. After the last
+    /// producer has left, a visitor still can put items until the queue ends.
     Visitor,
 }
 
-/// One of the workers of a run. They go in this order when several could.
+/// A worker of a run. When several workers could go next, they go in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WorkerId {
-    /// Producers go before consumers.
+    /// Producers come before consumers.
     pub(crate) role: Role,
-    /// From 1, within the role.
+    /// Counted from 1 within the role.
     pub(crate) index: u32,
 }

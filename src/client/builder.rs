@@ -43,6 +43,7 @@ use crate::wire::Hello;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a builder does nothing before `open` or `connect`"]
 pub struct QueueBuilder {
     base_dir: Option<PathBuf>,
     pub(super) name: QueueName,
@@ -98,9 +99,9 @@ impl QueueBuilder {
         self
     }
 
-    /// Makes a consumer wait for the next items when the queue ends, instead of learning of the end.
-    ///
-    /// This concerns clients that connect as [`Role::Consumer`] only.
+    /// Makes this client wait for the next queue's items when the queue ends while the client is
+    /// connected, instead of learning of the end. A [`Role::Consumer`] does not learn of an earlier end
+    /// either.
     pub fn follow(mut self, follow: bool) -> Self {
         self.hello.follow = follow;
         self
@@ -144,9 +145,9 @@ impl QueueBuilder {
     /// Limits how long to wait for a keeper that does not answer, because it is stopped for example.
     /// By default there is no limit.
     ///
-    /// The limit holds for connecting, and for each operation without a timeout of its own. It counts
-    /// from the last sign of life of the keeper, and is at least 1 second. It does not limit how long a
-    /// living keeper may let a put or a get wait.
+    /// The limit holds for connecting, and for each operation that waits for nothing but the keeper. It
+    /// is never less than 1 second. It does not hold for a put, a get or a join: these block without a
+    /// limit, or have a timeout of their own.
     pub fn timeout(self, timeout: Duration) -> Self {
         self.with_timeout(Timeout::After(nanos(timeout)))
     }

@@ -104,7 +104,7 @@ impl Client {
         }
         while self.cancel_pending_since.is_some() {
             match self.next_reply(None)? {
-                Some(Reply::Batch(batch)) => self.send_disposition("back", batch.batch_ref())?,
+                Some(Reply::Batch(batch)) => self.requeue_ref(batch.batch_ref())?,
                 Some(Reply::Ended) => {
                     self.has_unreported_end = true;
                     self.record_end_seen();

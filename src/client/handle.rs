@@ -49,10 +49,10 @@ use crate::wire::{DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES, Reply, Welcome};
 /// # }
 /// ```
 ///
-/// Only methods whose documentation says so wait for other clients. Every method may wait for the
-/// keeper, the process that holds the queue: for a moment, or up to [`QueueBuilder::timeout`] if the
-/// keeper does not answer. When the keeper dies, the client starts the next one and repeats what the dead
-/// keeper has not answered. No item is lost by that, and none is put twice.
+/// Only methods whose documentation says so wait for other clients. The others wait for nothing but the
+/// keeper, the process that holds the queue, and no longer than [`QueueBuilder::timeout`]. When the
+/// keeper dies, the client starts the next one and repeats what the dead keeper has not answered. No item
+/// is lost by that, and none is put twice.
 ///
 /// Items that the client does not report stay in flight until the client leaves, is dropped or dies.
 /// Then they go back to their place in the queue.
@@ -174,7 +174,7 @@ impl Client {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn done(&mut self, delivery: &Delivery) -> Result<(), Error> {
-        self.done_batch(&delivery.batch)
+        self.done_ref(delivery.batch.batch_ref())
     }
 
     /// Reports that one item is done, as [`done`](Self::done) does for a whole delivery.
@@ -182,11 +182,15 @@ impl Client {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn done_item(&mut self, item: ItemRef) -> Result<(), Error> {
-        self.send_disposition("done", item.into())
+        self.done_ref(item.into())
     }
 
     pub(crate) fn done_batch(&mut self, batch: &Batch) -> Result<(), Error> {
-        self.send_disposition("done", batch.batch_ref())
+        self.done_ref(batch.batch_ref())
+    }
+
+    pub(crate) fn done_ref(&mut self, batch_ref: BatchRef) -> Result<(), Error> {
+        self.send_disposition("done", batch_ref)
     }
 
     /// Gives every item of the delivery back to the queue, at its old place.
@@ -196,7 +200,7 @@ impl Client {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn requeue(&mut self, delivery: &Delivery) -> Result<(), Error> {
-        self.send_disposition("back", delivery.batch.batch_ref())
+        self.requeue_ref(delivery.batch.batch_ref())
     }
 
     /// Gives one item back to the queue, as [`requeue`](Self::requeue) does for a whole delivery.
@@ -204,14 +208,14 @@ impl Client {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn requeue_item(&mut self, item: ItemRef) -> Result<(), Error> {
-        self.send_disposition("back", item.into())
+        self.requeue_ref(item.into())
     }
 
-    pub(crate) fn send_disposition(
-        &mut self,
-        verb: &'static str,
-        batch_ref: BatchRef,
-    ) -> Result<(), Error> {
+    pub(crate) fn requeue_ref(&mut self, batch_ref: BatchRef) -> Result<(), Error> {
+        self.send_disposition("back", batch_ref)
+    }
+
+    fn send_disposition(&mut self, verb: &'static str, batch_ref: BatchRef) -> Result<(), Error> {
         self.session.add_disposition(Disposition::DoneOrRequeued { verb, batch_ref });
         // A full write need not wait for the next request.
         match self.session.next_write() {

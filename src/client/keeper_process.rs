@@ -23,10 +23,8 @@ pub(super) const KEEPER_ARGS: [&str; 2] = ["keeper", "--queue"];
 /// `multiprocessing` for the same purpose.
 ///
 /// ```standalone_crate
-/// fn main() {
-///     qdemo::keep_if_asked();
-///     // The program's own work follows.
-/// }
+/// qdemo::keep_if_asked();
+/// // The program's own work follows.
 /// ```
 pub fn keep_if_asked() {
     enable_self_hosting();

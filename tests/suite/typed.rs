@@ -161,6 +161,13 @@ fn a_report_after_the_lease_is_an_error() {
 }
 
 #[test]
+fn a_handle_may_move_to_another_thread() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Queue<u32>>();
+    assert_send::<qdemo::Client>();
+}
+
+#[test]
 fn an_invalid_name_is_refused_before_a_queue_is_made() {
     assert!(matches!(Queue::<u32>::open("a/b"), Err(Error::Name(_))));
 }
