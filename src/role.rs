@@ -1,26 +1,25 @@
-//! The roles of clients, and the workers of a run.
+//! Roles, and the workers of a run.
 
 use serde::{Deserialize, Serialize};
 
-/// What a client is for the queue: its role decides when the queue ends. Every client may put and get,
-/// whatever its role.
+/// What a client does with the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Puts items. When the last producer leaves, the queue ends after the items that it has.
+    /// Puts items. The queue ends when the last of them has left.
     Producer,
-    /// Gets items, and learns when the queue has ended.
+    /// Gets items, and is told when the queue has ended.
     Consumer,
-    /// Does anything, and may connect and leave at any time without ending the queue. After the last
-    /// producer has left, a visitor still can put items until the queue ends.
+    /// Does whatever it likes, and may come and go: that it leaves ends nothing. What it puts while
+    /// the sentinel of the last producer stands goes in before the sentinel.
     Visitor,
 }
 
-/// A worker of a run. When several workers could go next, they go in this order.
+/// One of the workers of a run. They go in this order when several could.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WorkerId {
-    /// Producers come before consumers.
+    /// Producers go before consumers.
     pub(crate) role: Role,
-    /// Counted from 1 within the role.
+    /// From 1, within the role.
     pub(crate) index: u32,
 }
