@@ -1,16 +1,16 @@
-//! A queue between two Rust programs. Each runs on its own, in any order:
+//! A queue between two Rust programs: a producer and a consumer, started in any order.
 //!
 //! ```text
 //! cargo run --example library -- produce
 //! cargo run --example library -- consume
 //! ```
 //!
-//! The program keeps its queue itself, and needs no `qdemo`. (`qdemo::Queue<Page>` is the layer above,
-//! where each item is a value.)
+//! This program uses `qdemo::Client`, and keeps its queue itself. `qdemo::Queue<Page>` is the layer
+//! above, whose items are values.
 
 use std::error::Error;
 
-use qdemo::{Options, Role};
+use qdemo::{QueueBuilder, Role};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,34 +21,35 @@ struct Page {
 
 fn main() -> Result<(), Box<dyn Error>> {
     qdemo::keep_if_asked();
+    let pages = QueueBuilder::new("pages".parse()?);
     match std::env::args().nth(1).as_deref() {
-        Some("produce") => produce(),
-        Some("consume") => consume(),
+        Some("produce") => produce(pages),
+        Some("consume") => consume(pages),
         _ => Err("say `produce` or `consume`".into()),
     }
 }
 
-fn produce() -> Result<(), Box<dyn Error>> {
-    let mut queue = Options::new("pages".parse()?, Role::Producer).capacity(2).connect()?;
+fn produce(pages: QueueBuilder) -> Result<(), Box<dyn Error>> {
+    let mut producer = pages.capacity(2).connect(Role::Producer)?;
     for number in 1..=5 {
-        let title = format!("第{number}章");
-        let page = Page { number, title };
-        queue.put(&serde_json::to_vec(&page)?)?;
+        let page = Page { number, title: format!("第{number}章") };
+        // Blocks while two pages are ready.
+        producer.put(&serde_json::to_vec(&page)?)?;
     }
-    // Waits until every page is in the queue. Being the last producer, this ends it.
-    queue.leave()?;
+    // This producer is the last one, so the queue ends after these pages.
+    producer.leave()?;
     Ok(())
 }
 
-fn consume() -> Result<(), Box<dyn Error>> {
-    let mut queue = Options::new("pages".parse()?, Role::Consumer).connect()?;
-    while let Some(batch) = queue.get(1)? {
-        for (id, item) in batch.items() {
-            let page: Page = serde_json::from_slice(item)?;
-            println!("item {id}: page {}, {}", page.number, page.title);
+fn consume(pages: QueueBuilder) -> Result<(), Box<dyn Error>> {
+    let mut consumer = pages.connect(Role::Consumer)?;
+    while let Some(delivery) = consumer.get(10)? {
+        for (item, json) in delivery.items() {
+            let page: Page = serde_json::from_slice(json)?;
+            println!("item {}: page {}, {}", item.id(), page.number, page.title);
         }
-        // Without this, another consumer gets the page when this process dies.
-        queue.done(batch.first_id(), batch.count())?;
+        // Without this report, another consumer gets the pages when this process dies.
+        consumer.done(&delivery)?;
     }
     Ok(())
 }

@@ -1,7 +1,11 @@
-//! `multiprocessing.Queue` for the command line, and a queue for Rust programs: any number of
-//! processes share a queue by name, through named pipes.
+//! A queue that processes share by name, in the shape of Python's `multiprocessing.Queue`: for Rust
+//! programs, and through the `qdemo` command for every other.
 //!
-//! [`Queue`] is a queue of values, in the shape of Python's:
+//! No server needs to be set up. The first process that uses a queue starts the queue's *keeper*, a
+//! process in the background that holds the items and writes them to a journal. The keeper exits when
+//! the last client has left. Processes talk to it through named pipes in a directory of the user.
+//!
+//! [`Queue`] is a queue of values:
 //!
 //! ```standalone_crate
 //! # use serde::{Deserialize, Serialize};
@@ -14,7 +18,7 @@
 //! }
 //!
 //! fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     // The program keeps its queues itself, and needs no `qdemo` in the PATH.
+//!     // This program keeps its queues itself, and needs no `qdemo` in the PATH.
 //!     qdemo::keep_if_asked();
 //! #   let dir = tempfile::tempdir()?;
 //! #   unsafe { std::env::set_var("QDEMO_DIR", dir.path()) };
@@ -36,8 +40,24 @@
 //! }
 //! ```
 //!
-//! [`Options`] and [`Client`] are what it is made of: JSON text in and out, many items at a time, and
-//! producers and consumers whose coming and going begins and ends the queue.
+//! # Where to start
+//!
+//! - [`Queue::open`] opens a queue with default settings; [`QueueBuilder`] has the settings, such as a
+//!   capacity or a lease.
+//! - [`Client`] is the layer below: JSON texts, many items at a time, and producers and consumers whose
+//!   leaving ends the queue.
+//! - [`keep_if_asked`] lets a program keep its queues itself. Without it, a queue needs the `qdemo`
+//!   command in the `PATH`.
+//!
+//! # Delivery
+//!
+//! The queue delivers each item to one client, in the order of acceptance. The item is then *in flight*
+//! until the client reports it done or failed, or gives it back. An item goes back to its place in the
+//! queue when its client leaves or dies, and the next delivery is the next *attempt*. So every item is
+//! delivered at least once, and exactly once if no client dies and no lease runs out.
+//!
+//! An accepted item survives the death of every process, the keeper included. With
+//! [`QueueBuilder::sync`] it survives a crash of the machine too.
 
 mod bench;
 #[doc(hidden)]
@@ -62,10 +82,9 @@ mod run;
 pub mod testing;
 mod wire;
 
-pub use crate::queue_name::{QueueName, QueueNameError};
-pub use crate::role::Role;
 pub use client::{
-    Client, Delivery, Error, GetError, Item, LeaveSummary, OpenError, Options, PutError, Queue,
+    Client, Delivery, Error, GetError, Item, ItemRef, LeaveSummary, PutError, Queue, QueueBuilder,
     TryGetError, TryPutError, keep_if_asked,
 };
-pub use exit::ExitCode;
+pub use queue_name::{QueueName, QueueNameError};
+pub use role::Role;

@@ -3,42 +3,57 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The longest name, in bytes.
-const LONGEST: usize = 64;
+/// The size of the longest name, in bytes.
+const MAX_BYTES: usize = 64;
 
-/// The name of a queue, which is that of its directory too.
+/// The name of a queue, which is the name of its directory too.
+///
+/// A name has 1 to 64 bytes. It has no `/`, no `..` and no control characters, and does not start with
+/// `.`. Names are made with [`str::parse`]:
+///
+/// ```
+/// use qdemo::{QueueName, QueueNameError};
+///
+/// let name: QueueName = "jobs".parse()?;
+/// assert_eq!(name.as_str(), "jobs");
+/// assert_eq!("../jobs".parse::<QueueName>(), Err(QueueNameError::InvalidPath));
+/// # Ok::<(), QueueNameError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueName(String);
 
-/// Why a name is not taken.
+/// Why a text is not a [`QueueName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum QueueNameError {
-    /// It has no characters.
+    /// The text is empty.
     #[error("a queue's name cannot be empty: give it one, such as `jobs`")]
     Empty,
-    /// It is longer than 64 bytes.
-    #[error("a queue's name has at most {LONGEST} bytes, and this one has {0}: shorten it")]
+    /// The text has more than 64 bytes; it has this many.
+    #[error("a queue's name has at most {MAX_BYTES} bytes, and this one has {0}: shorten it")]
     TooLong(usize),
-    /// It leads out of the folder, or hides.
+    /// The text contains `/` or `..`, or starts with `.`: it would lead out of the directory of queues,
+    /// or name a hidden file.
     #[error("a queue's name has no `/` and no `..`, and starts with no `.`: leave them out")]
     InvalidPath,
-    /// It would make a mess of a terminal.
+    /// The text contains a control character, which could disturb a terminal.
     #[error("a queue's name has no control characters: leave them out")]
     ControlCharacter,
 }
 
 impl QueueName {
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name as a shell takes it.
+    /// The name as a word of a shell, quoted if necessary.
     pub(crate) fn shell_quoted(&self) -> String {
         let plain = |c: char| c.is_alphanumeric() || "_-.,:@%+".contains(c);
-        match self.0.chars().all(plain) {
-            true => self.0.clone(),
-            false => format!("'{}'", self.0.replace('\'', r"'\''")),
+        if self.0.chars().all(plain) {
+            self.0.clone()
+        } else {
+            format!("'{}'", self.0.replace('\'', r"'\''"))
         }
     }
 }
@@ -62,7 +77,7 @@ impl FromStr for QueueName {
         if name.chars().any(char::is_control) {
             return Err(QueueNameError::ControlCharacter);
         }
-        if name.len() > LONGEST {
+        if name.len() > MAX_BYTES {
             return Err(QueueNameError::TooLong(name.len()));
         }
         Ok(Self(name.to_owned()))
@@ -74,11 +89,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_what_a_directory_can_be_called() {
+    fn a_queue_name_can_be_the_name_of_a_directory() {
         for good in ["default", "a", "キュー", "a.b", "-", &"x".repeat(64)] {
             assert_eq!(good.parse(), Ok(QueueName(good.to_owned())));
         }
-        for (bad, why) in [
+        for (bad, error) in [
             ("", QueueNameError::Empty),
             ("a/b", QueueNameError::InvalidPath),
             ("..", QueueNameError::InvalidPath),
@@ -87,7 +102,7 @@ mod tests {
             ("a\nb", QueueNameError::ControlCharacter),
             (&"x".repeat(65), QueueNameError::TooLong(65)),
         ] {
-            assert_eq!(bad.parse::<QueueName>(), Err(why), "{bad:?}");
+            assert_eq!(bad.parse::<QueueName>(), Err(error), "{bad:?}");
         }
     }
 }

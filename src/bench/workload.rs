@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use super::item::{item_line, read_timestamp, write_timestamp};
 use super::task::{ProcessReport, TrialTask, acquire_token, release_token};
-use crate::client::{Client, Options};
+use crate::client::{Client, QueueBuilder};
 use crate::clock::Clock;
 use crate::role::Role;
 use crate::run::private_dir::BENCH_QUEUE;
@@ -81,6 +81,6 @@ fn consume_all(client: &mut Client, clock: Clock) -> anyhow::Result<ProcessRepor
 }
 
 fn connect_client(task: &TrialTask, role: Role) -> anyhow::Result<Client> {
-    let options = Options::new(BENCH_QUEUE.parse()?, role).dir(task.dir.clone());
-    Ok(options.worker(task.index).max_item_size(task.size).connect()?)
+    let options = QueueBuilder::new(BENCH_QUEUE.parse()?).dir(&task.dir);
+    Ok(options.worker(task.index).max_item_size(task.size).connect(role)?)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::values::{self, WorkerShare};
 use super::{LangArg, QueueArg};
-use crate::client::{Error, Options};
+use crate::client::{Error, QueueBuilder};
 use crate::clock::{Delay, DelaySampler, ProcessBirth, RandomStream, random_seed};
 use crate::exit::ExitCode;
 use crate::os::signals::{self, LeaveSignals};
@@ -42,7 +42,7 @@ pub(super) struct ClientArgs {
 pub(super) struct ClientSetup {
     pub(super) queue: QueueName,
     pub(super) lang: Lang,
-    pub(super) options: Options,
+    pub(super) options: QueueBuilder,
     pub(super) reporter: Reporter,
     pub(super) style: OutputFormat,
 }
@@ -51,13 +51,12 @@ impl ClientArgs {
     /// Signals are caught from here on, but not by a run's worker: its parent is told.
     pub(super) fn set_up(
         &self,
-        role: Role,
         style: OutputFormat,
         progress: Progress,
     ) -> anyhow::Result<ClientSetup> {
         let lang = self.lang.lang()?;
         let queue = self.queue.name()?;
-        let options = Options::new(queue.clone(), role);
+        let options = QueueBuilder::new(queue.clone());
         let (options, waker) = match self.worker {
             Some(share) => (options.worker(share.index), None),
             None => {

@@ -7,7 +7,7 @@ use super::exec_args::{self, ExecArgs};
 use super::one_shot::{TimeoutArgs, connect_and_warn, print_end_notice};
 use super::reader_pace::{ReaderPacing, wait_for_reader};
 use super::{require_stdout, values};
-use crate::client::{Client, Delivery, Error, Options, Timeout};
+use crate::client::{Client, Delivery, Error, QueueBuilder, Timeout};
 use crate::clock::{Clock, Delay};
 use crate::exit::ExitCode;
 use crate::queue::BatchRef;
@@ -103,9 +103,13 @@ impl Args {
         if style != OutputFormat::Silent {
             require_stdout()?;
         }
-        let prepared = self.client.set_up(Role::Consumer, style, Progress::default())?;
+        let prepared = self.client.set_up(style, Progress::default())?;
         let mut reporter = prepared.reporter.with_nul_delimiter(self.null);
-        let mut client = connect_and_warn(self.apply_options(prepared.options), &prepared.queue)?;
+        let mut client = connect_and_warn(
+            self.apply_options(prepared.options),
+            Role::Consumer,
+            &prepared.queue,
+        )?;
         if self.client.worker.is_none() {
             client.stop_when_stdout_closes();
             if !self.fast && style != OutputFormat::Silent {
@@ -137,7 +141,7 @@ impl Args {
             false => Progress::for_commands(),
         };
         let style = self.explicit_style().unwrap_or(OutputFormat::Raw);
-        let mut prepared = self.client.set_up(Role::Consumer, style, progress)?;
+        let mut prepared = self.client.set_up(style, progress)?;
         prepared.options = self.apply_options(prepared.options);
         let pace = exec_args::ConsumerParams {
             delays: self.client.delays(Role::Consumer, self.delay)?,
@@ -161,7 +165,7 @@ impl Args {
         })
     }
 
-    fn apply_options(&self, options: Options) -> Options {
+    fn apply_options(&self, options: QueueBuilder) -> QueueBuilder {
         let options = options.follow(self.follow).max_attempts(self.max_attempts);
         let options = options.with_timeout(self.timeout.resolve());
         match self.lease {
@@ -246,6 +250,6 @@ fn mark_read_done(client: &mut Client, reporter: &mut Reporter, batch: &Delivery
     let count = reporter.output().items_read();
     if count > 0 {
         // If the queue cannot be told, all of it goes back.
-        let _ = client.send_disposition("done", BatchRef { count, ..batch.batch().batch_ref() });
+        let _ = client.done_ref(BatchRef { count, ..batch.batch().batch_ref() });
     }
 }

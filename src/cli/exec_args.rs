@@ -113,7 +113,7 @@ impl ExecArgs {
             max_items: pace.max_items,
             idle_timeout: pace.idle_timeout,
         };
-        let mut client = connect_and_warn(prepared.options, &prepared.queue)?;
+        let mut client = connect_and_warn(prepared.options, Role::Consumer, &prepared.queue)?;
         let mut show = CommandPrinter { reporter: prepared.reporter };
         if pace.has_end_notice {
             print_end_notice(&client, &prepared.queue);

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use anyhow::{Context, bail};
 
 use super::{require_stdin, values};
-use crate::client::Options;
+use crate::client::QueueBuilder;
 use crate::exit::UsageError;
 use crate::item::encode_string;
 use crate::os::{Interest, wait_ready};
@@ -70,7 +70,7 @@ impl InputArgs {
     }
 
     /// For a queue whose items are as large as this lets them be.
-    pub(super) fn apply_options(&self, options: Options) -> Options {
+    pub(super) fn apply_options(&self, options: QueueBuilder) -> QueueBuilder {
         // A character can take six bytes as JSON, and the quotes are two.
         let json = self.max_item_size.saturating_mul(6).saturating_add(2);
         options.max_item_size(json.max(DEFAULT_MAX_ITEM_BYTES)).sync(self.sync)

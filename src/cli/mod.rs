@@ -232,7 +232,7 @@ fn report_error(error: &anyhow::Error) -> ExitCode {
     }
     match error.downcast_ref() {
         _ if error.is::<UsageError>() => ExitCode::Usage,
-        Some(ClientError::Unsafe(_)) => ExitCode::Usage,
+        Some(ClientError::Unsafe(_) | ClientError::NoHome) => ExitCode::Usage,
         Some(ClientError::Closed) => ExitCode::Closed,
         Some(ClientError::NoAnswer { .. }) => ExitCode::WouldBlock,
         _ => ExitCode::Failed,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::{ExitError, QueueArg, values};
-use crate::client::{Client, Error, Options, Timeout, default_base_dir};
+use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
 use crate::clock::{ProcessBirth, nanos};
 use crate::exit::ExitCode;
 use crate::exit::UsageError;
@@ -50,7 +50,7 @@ pub(super) fn timeout_or_endless(timeout: Option<Duration>) -> Timeout {
 /// Resolved: the queue, and how to come to it.
 pub(super) struct OneShot {
     pub(super) queue: QueueName,
-    pub(super) options: Options,
+    pub(super) options: QueueBuilder,
     waker: Arc<Waker>,
 }
 
@@ -59,7 +59,7 @@ impl QueueArg {
     pub(super) fn one_shot(&self) -> anyhow::Result<OneShot> {
         let queue = self.name()?;
         let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
-        let options = Options::new(queue.clone(), Role::Visitor).interrupt(Arc::clone(&waker));
+        let options = QueueBuilder::new(queue.clone()).interrupt(Arc::clone(&waker));
         Ok(OneShot { queue, options, waker })
     }
 }
@@ -79,7 +79,7 @@ impl OneShot {
 
     /// Comes to the queue, which is made if need be.
     pub(super) fn connect(&self) -> anyhow::Result<Client> {
-        connect_and_warn(self.options.clone(), &self.queue)
+        connect_and_warn(self.options.clone(), Role::Visitor, &self.queue)
     }
 
     /// Whether somebody has made the queue.
@@ -123,8 +123,12 @@ impl OneShot {
 }
 
 /// Comes to a queue, and tells if some of it could not be brought back.
-pub(super) fn connect_and_warn(options: Options, queue: &QueueName) -> anyhow::Result<Client> {
-    let client = options.connect()?;
+pub(super) fn connect_and_warn(
+    options: QueueBuilder,
+    role: Role,
+    queue: &QueueName,
+) -> anyhow::Result<Client> {
+    let client = options.connect(role)?;
     warn_of_damage(&client, queue);
     Ok(client)
 }

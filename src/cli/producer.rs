@@ -88,7 +88,7 @@ impl Args {
         if style != OutputFormat::Silent {
             require_stdout()?;
         }
-        let prepared = self.client.set_up(Role::Producer, style, Progress::default())?;
+        let prepared = self.client.set_up(style, Progress::default())?;
         let (queue, lang) = (prepared.queue, prepared.lang);
         let mut source = self.item_source(lang)?;
         let mut options = self.input.apply_options(prepared.options).keep_open(self.keep_open);
@@ -97,7 +97,7 @@ impl Args {
         }
         let (clock, mut reporter) = (Clock::start_now(), prepared.reporter);
         let mut stream = PutStream {
-            client: connect_and_warn(options, &queue)?,
+            client: connect_and_warn(options, Role::Producer, &queue)?,
             timeout: Timeout::Infinite,
             timeout_start: None,
             delays: self.client.delays(Role::Producer, self.delay)?,

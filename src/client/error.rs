@@ -1,105 +1,147 @@
-//! What can go wrong for a client.
+//! The errors of a client.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::pipe::{DirError, UnsafeDir};
+use crate::queue_name::QueueNameError;
+use crate::wire::MalformedReply;
 
-/// Why a queue's operation failed.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why an operation on a queue failed.
+///
+/// [`source`](std::error::Error::source) has the cause where there is one. Unless the variant says
+/// otherwise, the operation had no effect on the queue.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The queue's directory cannot be used as it is; the text says what to do.
-    #[error("{0}")]
-    Unsafe(String),
-    /// The queue's directory or pipes could not be opened.
+    /// A queue cannot have this name.
+    #[error(transparent)]
+    Name(#[from] QueueNameError),
+    /// The environment names no directory for queues, and the user has no home directory.
+    #[error("there is no home directory: say where queues lie with QDEMO_DIR")]
+    NoHome,
+    /// The directory is not safe for a queue: it is a link, or other users have access. The text
+    /// contains the remedy.
+    #[error(transparent)]
+    Unsafe(Cause),
+    /// A directory, a pipe or a program for the queue cannot be used.
     #[error("{what}")]
+    #[non_exhaustive]
     Open {
-        /// What was being done.
+        /// What failed, such as "cannot make a mailbox".
         what: String,
-        /// What the system said.
-        #[source]
-        error: io::Error,
+        /// The answer of the system.
+        source: io::Error,
     },
-    /// The system said no to a read or a write.
+    /// A pipe of the queue cannot be read or written. The operation may have taken effect.
     #[error("the queue's pipe failed")]
     Pipe(#[source] io::Error),
-    /// The keeper could not be started.
-    #[error("cannot start a keeper for the queue: {0}")]
-    Start(String),
-    /// The keeper died, and there is to be no other one.
+    /// No keeper can be started for the queue.
+    #[error("cannot start a keeper for the queue")]
+    Start(#[source] Cause),
+    /// The keeper has died, and this client may not start another.
+    #[doc(hidden)]
     #[error("the queue's keeper has died")]
     KeeperGone,
-    /// The keeper did not answer in time: it has been stopped, perhaps. What was asked for may still
-    /// be done when it continues: a put may be in the queue or not, and what it hands out goes back in
-    /// line.
+    /// The keeper did not answer in time, because it is stopped for example. It may still do what was
+    /// asked when it continues: a put may be in the queue or not, and items that it delivers too late go
+    /// back to their place.
     #[error("{}", no_answer_message(queue, *process, *starting))]
     #[non_exhaustive]
     NoAnswer {
         /// The name of the queue.
         queue: String,
-        /// The process that is to answer, where that is known.
+        /// The id of the process that does not answer, if it is known.
         process: Option<u32>,
-        /// There is no keeper yet: this process is starting one.
+        /// Whether `process` is only starting the keeper.
         starting: bool,
     },
-    /// The queue takes no more items.
+    /// The queue is closed, and takes no more items.
     #[error("the queue is closed: it takes no more items")]
     Closed,
-    /// The queue has no room, and was not waited for any longer.
+    /// The queue had no room in time.
     #[error("the queue is full")]
     Full,
-    /// The queue has no item, and was not waited for any longer.
+    /// The queue had no item in time.
     #[error("the queue is empty")]
     Empty,
-    /// So many items are not done yet, and were not waited for any longer.
-    #[error("{0} items are not done yet")]
+    /// This number of items was neither done nor failed in time.
+    #[error("{} not done yet", items_are(*.0))]
     Unfinished(u64),
-    /// The item of this number was done after its lease had run out.
+    /// The lease of the item with this id ran out before the item was reported done. The item is in the
+    /// queue again, or with another client.
     #[error("item {0} came too late: its lease had run out, and it went back in line")]
     LeaseExpired(u64),
-    /// A value cannot be written as JSON.
+    /// The value cannot be written as JSON.
     #[error("the item cannot be written as JSON")]
     Encode(#[source] serde_json::Error),
-    /// An item is not of the type that was expected. It is among the failed ones now.
-    #[error("item {id} is not of the type that was expected, and is among the failed ones now")]
+    /// The item has another type than the handle expects. The queue counts the item as failed now.
+    #[error("item {id} has another type than expected: it counts as failed now")]
+    #[non_exhaustive]
     Decode {
-        /// The queue's number of the item.
+        /// The id of the item.
         id: u64,
-        /// What is the matter with it.
-        #[source]
+        /// What does not fit.
         source: serde_json::Error,
     },
-    /// An item is JSON text without a line break in it.
+    /// The text is empty or has a line break, and so is no item.
     #[error("an item is JSON text on a single line: write its line breaks as \\n")]
     NotALine,
-    /// The item has this many bytes, which is too many.
+    /// The item is larger than
+    /// [`QueueBuilder::max_item_size`](crate::QueueBuilder::max_item_size) allows.
     #[error("the item has {size} bytes as JSON, and at most {max} are taken: split it")]
+    #[non_exhaustive]
     TooLarge {
-        /// In bytes.
+        /// The size of the item, in bytes of JSON.
         size: u64,
-        /// How many are taken.
+        /// The size of the largest item, in bytes of JSON.
         max: u64,
     },
-    /// The keeper refused what was asked.
+    /// The keeper refused the request.
     #[error("{text}")]
+    #[non_exhaustive]
     Refused {
-        /// From the list in the protocol's description.
+        /// A word for programs, such as `capacity` (the queue has another one) or `removed` (the queue
+        /// is gone).
         code: String,
-        /// For people.
+        /// The reason in a sentence.
         text: String,
     },
-    /// The keeper said something that this version doesn't understand.
-    #[error("{0}")]
-    Protocol(String),
-    /// Nobody reads what this process would print.
+    /// The keeper and this library do not understand each other: their versions differ.
+    #[error(transparent)]
+    Protocol(Cause),
+    /// The reader of standard output is gone.
+    #[doc(hidden)]
     #[error("nobody reads standard output any more")]
     StdoutClosed,
     /// A signal told this process to stop.
+    #[doc(hidden)]
     #[error("interrupted")]
     Interrupted,
 }
 
-/// A keeper does not answer: what to do.
+/// Why no keeper runs after an attempt to start one.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartFailure {
+    #[error("{0} of them have died at once")]
+    Died(usize),
+    #[error(
+        "there is no program {}: install qdemo, or call qdemo::keep_if_asked() first thing in main",
+        program.display()
+    )]
+    NoProgram { program: PathBuf, source: io::Error },
+    /// The keeper's own words.
+    #[error("{0}")]
+    Reported(String),
+}
+
+fn items_are(count: u64) -> String {
+    if count == 1 { "1 item is".to_owned() } else { format!("{count} items are") }
+}
+
+/// Says which keeper does not answer, and what to do.
 fn no_answer_message(queue: &str, process: Option<u32>, starting: bool) -> String {
     let end = match process {
         Some(pid) => format!("continue it with `kill -CONT {pid}`, or end it with `kill -9 {pid}`"),
@@ -107,36 +149,51 @@ fn no_answer_message(queue: &str, process: Option<u32>, starting: bool) -> Strin
     };
     let process = process.map_or(String::new(), |pid| format!(" (process {pid})"));
     let next = "the next command starts another, and nothing accepted is lost";
-    match starting {
-        false => {
-            format!("the keeper of the queue `{queue}`{process} does not answer: {end}: {next}")
-        }
-        true => format!(
+    if starting {
+        format!(
             "a keeper of the queue `{queue}` is being started{process}, and is not ready: give it \
              more time, or if it has been stopped, {end}: {next}"
-        ),
+        )
+    } else {
+        format!("the keeper of the queue `{queue}`{process} does not answer: {end}: {next}")
     }
 }
 
 impl Error {
-    /// The queue's directory is no more.
+    /// The queue's directory is gone.
     pub(crate) fn removed() -> Self {
         let text = "the queue has been removed".to_owned();
         Self::Refused { code: "removed".to_owned(), text }
     }
 
-    /// A write to the inbox failed.
     pub(crate) fn from_inbox_write(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::KeeperGone,
             _ => Self::Pipe(error),
         }
     }
+
+    /// The client's own words cannot be written as the protocol has them.
+    pub(super) fn from_hello(error: serde_json::Error) -> Self {
+        Self::Protocol(error.into())
+    }
+}
+
+/// An [`Error::Open`] for `map_err`.
+pub(super) fn open_error(what: &str) -> impl FnOnce(io::Error) -> Error {
+    let what = what.to_owned();
+    |source| Error::Open { what, source }
+}
+
+impl From<StartFailure> for Error {
+    fn from(failure: StartFailure) -> Self {
+        Self::Start(failure.into())
+    }
 }
 
 impl From<UnsafeDir> for Error {
-    fn from(unsafe_dir: UnsafeDir) -> Self {
-        Self::Unsafe(unsafe_dir.to_string())
+    fn from(error: UnsafeDir) -> Self {
+        Self::Unsafe(error.into())
     }
 }
 
@@ -145,15 +202,14 @@ impl From<DirError> for Error {
         match error {
             DirError::Unsafe(unsafe_dir) => unsafe_dir.into(),
             DirError::Io { path, error } => {
-                let what = format!("cannot use the directory {}", path.display());
-                Self::Open { what, error }
+                open_error(&format!("cannot use the directory {}", path.display()))(error)
             }
         }
     }
 }
 
-impl From<crate::wire::MalformedReply> for Error {
-    fn from(error: crate::wire::MalformedReply) -> Self {
-        Self::Protocol(error.to_string())
+impl From<MalformedReply> for Error {
+    fn from(error: MalformedReply) -> Self {
+        Self::Protocol(error.into())
     }
 }

@@ -4,13 +4,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::timeout::{GRACE_PERIOD, SilenceLimit};
-use super::{Client, Error, Options};
+use super::{Client, Error, QueueBuilder};
 use crate::clock::{Clock, Nanos};
 use crate::os::{Interest, Readiness, wait_ready};
 use crate::pipe::InboxWriter;
 use crate::wire::Reply;
 
-impl Options {
+impl QueueBuilder {
     /// Waits for these pipes.
     ///
     /// # Errors
@@ -21,7 +21,7 @@ impl Options {
         most: Option<Nanos>,
     ) -> Result<Vec<Readiness>, Error> {
         let mut all: Vec<_> =
-            self.interrupt_wakers().map(|waker| (waker.as_fd(), Interest::Read)).collect();
+            self.interrupt.iter().map(|waker| (waker.as_fd(), Interest::Read)).collect();
         let wakers = all.len();
         all.extend_from_slice(pipes);
         let mut states = wait_ready(&all, most).map_err(Error::Pipe)?;
@@ -155,7 +155,7 @@ impl Client {
         }
         // The one before may have died as soon as it had written something.
         self.read_mailbox()?;
-        self.session.resume().map_err(|error| Error::Protocol(error.to_string()))?;
+        self.session.resume().map_err(Error::from_hello)?;
         self.inbox = inbox;
         self.is_welcomed = false;
         self.finish_connect()

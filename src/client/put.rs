@@ -1,20 +1,14 @@
 //! Putting: as many items underway as the keeper grants, and what becomes of each.
 
-use super::{Client, Error, Timeout};
+use std::time::Duration;
+
+use super::{Accepted, Client, Error, Timeout};
+use crate::clock::nanos;
 use crate::wire::Reply;
 
 /// So many bytes of items may be underway: more would be no faster, and must be kept until they are
 /// answered.
 const MAX_UNANSWERED_BYTES: usize = 4 << 20;
-
-/// Items that were accepted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Accepted {
-    /// How many; they are the next ones of those that were put.
-    pub(crate) count: u64,
-    /// The queue's number of the first of them; the others follow it.
-    pub(crate) first_id: u64,
-}
 
 /// Whether this can be an item.
 fn is_single_line(item: &[u8]) -> bool {
@@ -22,13 +16,25 @@ fn is_single_line(item: &[u8]) -> bool {
 }
 
 impl Client {
-    /// Puts one item: JSON text without a line break. It is in the queue when this returns; waits
-    /// while the queue is full.
+    /// Puts one item: JSON text without a line break. The item is in the queue when this returns.
+    ///
+    /// Blocks while the queue is full. The client does not check that the text is JSON.
     ///
     /// # Errors
-    /// [`Error::Closed`] when the queue has been closed; [`Error::NotALine`] and [`Error::TooLarge`] for what is no item.
+    /// [`Error::Closed`] when the queue is closed; [`Error::NotALine`] and [`Error::TooLarge`] when the
+    /// text cannot be an item. Otherwise as for [`get`](Self::get).
     pub fn put(&mut self, item: &[u8]) -> Result<(), Error> {
         self.put_all([item])
+    }
+
+    /// Puts one item as [`put`](Self::put) does, but blocks no longer than `timeout`; zero does not wait
+    /// for room at all.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when the queue has no room in time. [`Error::NoAnswer`] when the keeper stays
+    /// silent for a second beyond `timeout`. Otherwise as for [`put`](Self::put).
+    pub fn put_timeout(&mut self, item: &[u8], timeout: Duration) -> Result<(), Error> {
+        self.put_with_timeout(item, Timeout::After(nanos(timeout)))
     }
 
     /// The same, but waits for room only that long.
@@ -43,11 +49,13 @@ impl Client {
         })
     }
 
-    /// Puts many items, which is faster than one after another. They are in the queue when this
-    /// returns.
+    /// Puts many items, faster than one after another. They are in the queue when this returns.
+    ///
+    /// Blocks while the queue is full. Takes the items from the iterator as the queue accepts them, and not
+    /// all at once.
     ///
     /// # Errors
-    /// As [`Client::put`]. The items before the one that it is about may be in the queue.
+    /// As for [`put`](Self::put). The items before the one that caused the error may be in the queue.
     pub fn put_all<T: AsRef<[u8]>>(
         &mut self,
         items: impl IntoIterator<Item = T>,

@@ -1,41 +1,33 @@
-//! Starting a keeper. Only the process that has the lock of the queue's directory may do so, and it
-//! passes the lock on to the keeper: when this process dies, no other one starts a second keeper.
+//! Starting a keeper. Only the process that holds the lock of the queue's directory may start one. The
+//! process passes the lock on to the keeper: if the process dies, no other one starts a second keeper.
 
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
 
-use super::Error;
-use super::connect::{IS_SELF_HOSTED, KEEPER_ARGS, Options, open_error};
+use super::builder::QueueBuilder;
+use super::error::{Error, StartFailure, open_error};
+use super::keeper_process::KEEPER_ARGS;
+use super::process;
 use super::timeout::SilenceLimit;
 use crate::clock::Nanos;
-use crate::exec::GUARD_ENV;
 use crate::keeper::daemon::{DAMAGED_PREFIX, READY_LINE};
 use crate::os::is_transient;
 use crate::os::spawn_self;
 use crate::pipe::{InboxWriter, QueueDir, StartLock, starter_pid};
 
-/// The keepers that this process has started and not reaped yet: [`reap_keepers`] does that.
-static STARTED_KEEPERS: Mutex<Vec<Child>> = Mutex::new(Vec::new());
-/// How long it takes to ask again for a lock that nothing tells of.
+/// The variable by which a guard knows the commands of its consumer. A keeper must not have it: the
+/// keeper outlives the command that started it.
+pub(crate) const GUARD_ENV: &str = "QDEMO_GUARD";
+/// How often to try the lock where the system cannot tell when it is free.
 const LOCK_RETRY_INTERVAL: Nanos = 20_000_000;
 
-/// Reaps the keepers that this process has started and that have ended. Each client does so when it looks for
-/// a keeper and when it is dropped, so that zombies don't gather in a program that opens many queues.
-pub(super) fn reap_keepers() {
-    let mut started = STARTED_KEEPERS.lock().unwrap_or_else(PoisonError::into_inner);
-    // If a child cannot be waited for, the program has reaped it itself.
-    started.retain_mut(|keeper| matches!(keeper.try_wait(), Ok(None)));
-}
-
-impl Options {
-    /// Starts a keeper and waits until its inbox can be seen. The keeper waits for this client as long
-    /// as the returned pipe is open. None when there is a keeper already, or the directory or the
-    /// started keeper is gone: then the client looks again.
+impl QueueBuilder {
+    /// Starts a keeper and waits until its inbox exists. The keeper waits for this client as long as the
+    /// returned pipe is open. None when there is a keeper already, or when the directory or the new
+    /// keeper is gone: then the caller looks for a keeper again.
     pub(super) fn start_keeper(
         &self,
         dir: &QueueDir,
@@ -52,19 +44,19 @@ impl Options {
         }
         let mut keeper = self.spawn_keeper(dir, &lock)?;
         let (pid, stdout) = (keeper.id(), keeper.stdout.take());
-        STARTED_KEEPERS.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
+        process::adopt_keeper(keeper);
         let Some(mut stdout) = stdout else {
             return Ok(None);
         };
         match self.read_startup_line(&mut stdout, damaged, limit, pid)?.as_str() {
             READY_LINE => Ok(Some(stdout)),
-            // Somebody has killed it: the next one may live.
+            // A signal killed the keeper: the next one may live.
             "" => Ok(None),
-            reason => Err(Error::Start(reason.trim_end().to_owned())),
+            reason => Err(StartFailure::Reported(reason.trim_end().to_owned()).into()),
         }
     }
 
-    /// Waits for the right to start a keeper; none when the directory is gone.
+    /// Waits for the lock that allows to start a keeper; none when the directory is gone.
     fn acquire_start_lock(
         &self,
         dir: &QueueDir,
@@ -79,10 +71,10 @@ impl Options {
             other => return other.or_else(failed),
         }
         match dir.request_lock() {
-            Ok(Some(wanted)) => match self.wait_readable(wanted.as_fd(), limit)? {
-                true => dir.finish_lock(&wanted).or_else(failed),
-                false => Err(self.not_ready_error(starter_pid(dir.path()))),
-            },
+            Ok(Some(wanted)) if self.wait_readable(wanted.as_fd(), limit)? => {
+                dir.finish_lock(&wanted).or_else(failed)
+            }
+            Ok(Some(_)) => Err(self.not_ready_error(starter_pid(dir.path()))),
             Ok(None) => {
                 let deadline = limit.wait_deadline();
                 loop {
@@ -105,7 +97,7 @@ impl Options {
     }
 
     fn spawn_keeper(&self, dir: &QueueDir, lock: &StartLock) -> Result<Child, Error> {
-        // As the directory's path is absolute, so is that of the folder that it lies in.
+        // The path of the queue's directory is absolute, so its parent's path is absolute too.
         let base = dir.path().parent().unwrap_or(dir.path());
         let failed = || open_error("cannot start a keeper for the queue");
         let start = |command: &mut Command| {
@@ -114,36 +106,32 @@ impl Options {
                 .args(KEEPER_ARGS)
                 .arg(self.name.as_str())
                 .env("QDEMO_DIR", base)
-                // It lives on when the command of some item that started it is ended.
                 .env_remove(GUARD_ENV)
                 .current_dir("/")
                 .stdin(lock.duplicate_for_child()?)
                 .stdout(Stdio::piped())
                 .stderr(Stdio::null())
-                // A terminal's Ctrl-C is not meant for it.
+                // A terminal's Ctrl-C must not reach the keeper.
                 .process_group(0)
                 .spawn()
         };
-        // The keeper has another working directory; a bare name is looked up in the PATH.
+        // The keeper has another working directory. A bare name is looked up in the PATH.
         let program = match self.program.as_deref().map(Path::new) {
-            None if IS_SELF_HOSTED.load(Ordering::Relaxed) => {
+            None if process::is_self_hosted() => {
                 return spawn_self(start).map_err(failed());
             }
             None => PathBuf::from("qdemo"),
             Some(name) if name.components().count() == 1 => name.to_owned(),
             Some(path) => std::path::absolute(path).map_err(open_error("no working directory"))?,
         };
-        start(&mut Command::new(&program)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                let remedy = "install qdemo, or call qdemo::keep_if_asked() first thing in main";
-                Error::Start(format!("{}: {error}: {remedy}", program.display()))
-            }
-            _ => failed()(error),
+        start(&mut Command::new(&program)).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => StartFailure::NoProgram { program, source }.into(),
+            _ => failed()(source),
         })
     }
 
-    /// What a keeper says that has been started, but for damaged places: a line, or nothing if it has
-    /// died.
+    /// Reads what a new keeper says: the numbers of damaged lines go to `damaged`. Returns the line
+    /// after these, or nothing if the keeper has died.
     fn read_startup_line(
         &self,
         stdout: &mut ChildStdout,
@@ -151,10 +139,10 @@ impl Options {
         limit: &SilenceLimit,
         pid: u32,
     ) -> Result<String, Error> {
-        let mut disposition = Vec::new();
+        let mut unread = Vec::new();
         loop {
-            while let Some(end) = memchr::memchr(b'\n', &disposition) {
-                let line: Vec<u8> = disposition.drain(..=end).collect();
+            while let Some(end) = memchr::memchr(b'\n', &unread) {
+                let line: Vec<u8> = unread.drain(..=end).collect();
                 let line = String::from_utf8_lossy(&line).into_owned();
                 match line
                     .strip_prefix(DAMAGED_PREFIX)
@@ -169,8 +157,8 @@ impl Options {
             }
             let mut buffer = [0; 4096];
             match stdout.read(&mut buffer) {
-                Ok(0) => return Ok(String::from_utf8_lossy(&disposition).into_owned()),
-                Ok(read) => disposition.extend_from_slice(&buffer[..read]),
+                Ok(0) => return Ok(String::from_utf8_lossy(&unread).into_owned()),
+                Ok(read) => unread.extend_from_slice(&buffer[..read]),
                 Err(error) if is_transient(&error) => {}
                 Err(error) => return Err(Error::Pipe(error)),
             }

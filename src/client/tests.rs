@@ -3,12 +3,13 @@
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
 use crate::os::{Interest, wait_ready};
-use crate::pipe::{Inbox, MailboxWriter, QueueDir};
+use crate::pipe::{Inbox, InboxWriter, MailboxWriter, QueueDir};
 use crate::role::Role;
 use crate::wire::{ClientKey, Hello};
 
@@ -75,7 +76,7 @@ fn send_text(slot: &mut MailboxWriter, text: &str) {
 }
 
 fn connect(base: PathBuf) -> Client {
-    Options::new("q".parse().unwrap(), Role::Visitor).dir(base).connect().unwrap()
+    QueueBuilder::new("q".parse().unwrap()).dir(base).connect(Role::Visitor).unwrap()
 }
 
 #[test]
@@ -120,7 +121,7 @@ fn what_came_before_the_cancel_counts_and_the_cancel_has_its_own_answer() {
         let first = client.get_with_timeout(1, Timeout::After(0)).unwrap().unwrap();
         let second = client.get_with_timeout(1, Timeout::After(0));
         let third = client.get_with_timeout(1, Timeout::Infinite).unwrap();
-        (first.first_id(), matches!(second, Err(Error::Empty)), third.is_none())
+        (first.batch().first_id, matches!(second, Err(Error::Empty)), third.is_none())
     });
     let mut slot = keeper.accept_client(1);
     keeper.expect_request("get");
@@ -161,10 +162,10 @@ fn a_goodbye_that_is_not_answered_is_not_waited_for_beyond_the_limit() {
     let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let client = thread::spawn(move || {
-        let options = Options::new("q".parse().unwrap(), Role::Visitor).dir(path);
-        let mut client = options.timeout(Duration::ZERO).connect().unwrap();
+        let options = QueueBuilder::new("q".parse().unwrap()).dir(path).timeout(Duration::ZERO);
+        let mut client = options.connect(Role::Visitor).unwrap();
         let batch = client.get(1).unwrap().unwrap();
-        client.done_batch(batch.batch()).unwrap();
+        client.done(&batch).unwrap();
         client.leave().unwrap_err()
     });
     let mut slot = keeper.accept_client(1);

@@ -1,39 +1,38 @@
-//! How long an answer is waited for, and how long a keeper that says nothing.
+//! How long to wait for an answer, and for a keeper that stays silent.
 
 use crate::clock::{Clock, Nanos};
 
-/// How long a keeper may say nothing when the caller's own limit is over. A keeper that lives needs a
-/// fraction of that for its last word.
+/// How long a keeper may stay silent beyond the caller's own limit. A living keeper needs a fraction of
+/// that for its last reply.
 pub(super) const GRACE_PERIOD: Nanos = 1_000_000_000;
 
-/// How long an answer is waited for.
+/// How long to wait for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timeout {
-    /// Until it comes.
+    /// Until the answer comes.
     Infinite,
-    /// So many nanoseconds; 0 is not to wait at all.
+    /// This number of nanoseconds; 0 does not wait at all.
     After(Nanos),
 }
 
 impl Timeout {
-    /// What is left of it, if it began when this clock did.
+    /// The rest of a timeout that began when `clock` started.
     pub(crate) fn remaining_since(self, clock: Clock) -> Self {
         match self {
             Self::Infinite => Self::Infinite,
-            Self::After(most) => Self::After(most.saturating_sub(clock.now())),
+            Self::After(limit) => Self::After(limit.saturating_sub(clock.now())),
         }
     }
 
-    /// The same, but at least so long.
     fn at_least(self, least: Nanos) -> Self {
         match self {
             Self::Infinite => Self::Infinite,
-            Self::After(most) => Self::After(most.max(least)),
+            Self::After(limit) => Self::After(limit.max(least)),
         }
     }
 }
 
-/// When a patience ends that has begun.
+/// A timeout that has begun.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     clock: Clock,
@@ -41,16 +40,16 @@ pub(super) struct Deadline {
 }
 
 impl Deadline {
+    /// The timeout begins now.
     pub(super) fn new(timeout: Timeout) -> Self {
         Self { clock: Clock::start_now(), timeout }
     }
 
-    /// What is left of the patience.
     pub(super) fn remaining_timeout(&self) -> Timeout {
         self.timeout.remaining_since(self.clock)
     }
 
-    /// How many nanoseconds more may be waited; none for any number.
+    /// The nanoseconds that are left; none if there is no limit.
     pub(super) fn remaining(&self) -> Option<Nanos> {
         match self.remaining_timeout() {
             Timeout::After(left) => Some(left),
@@ -59,17 +58,18 @@ impl Deadline {
     }
 }
 
-/// How long a keeper may say nothing. Every word of it, and every byte that it takes, begins that anew.
+/// How long a keeper may stay silent. Every reply, and every byte that the keeper reads, starts the limit
+/// anew.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SilenceLimit {
-    /// Each wait by itself.
+    /// Each wait has its own limit.
     PerWait(Timeout),
-    /// Until then, all waits together.
+    /// All waits together have this limit.
     Until(Deadline),
 }
 
 impl SilenceLimit {
-    /// Of a wait that begins now: what is left of the patience, and the grace at least.
+    /// The deadline of a wait that begins now, at least [`GRACE_PERIOD`] away.
     pub(super) fn wait_deadline(&self) -> Deadline {
         let timeout = match self {
             Self::PerWait(timeout) => *timeout,
@@ -78,7 +78,7 @@ impl SilenceLimit {
         Deadline::new(timeout.at_least(GRACE_PERIOD))
     }
 
-    /// Without any patience, if there is an end to it.
+    /// The grace period alone, unless there is no limit.
     pub(super) fn without_waiting(self) -> Self {
         match self {
             Self::PerWait(Timeout::Infinite) => self,

@@ -9,17 +9,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Client, Error, Options, Timeout};
+use super::{Client, Error, ItemRef, QueueBuilder, Timeout};
 use crate::clock::nanos;
-use crate::queue::{Batch, BatchRef};
-use crate::queue_name::QueueName;
 use crate::role::Role;
 
-/// A handle of a queue of `T`s, which any number of processes share by its name.
+/// A handle of a queue of `T`s. Any number of processes share the queue by its name.
 ///
-/// Items are stored as JSON, so that other programs, and `qdemo get`, can take them too; from a shell,
-/// `qdemo put --json` puts what isn't a string. A handle is for one thread: others open their own. A
-/// program that is to run where there is no `qdemo` calls [`keep_if_asked`](crate::keep_if_asked).
+/// [`Queue::open`] opens a queue with default settings, and [`QueueBuilder::open`] one with settings of
+/// its own. The queue stores each item as JSON, so that other programs and `qdemo get` can take the
+/// items too. From a shell, `qdemo put --json` puts any JSON value, and `qdemo put` puts a string.
 ///
 /// ```standalone_crate
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,7 +34,7 @@ use crate::role::Role;
 /// loop {
 ///     match pages.get() {
 ///         Ok(page) => {
-///             println!("working on {}, number {}", *page, page.id());
+///             println!("item {}: {}", page.id(), *page);
 ///             page.done()?;
 ///         }
 ///         Err(GetError::Closed) => break,
@@ -46,143 +44,139 @@ use crate::role::Role;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Threads and processes
+///
+/// A handle is [`Send`] but not [`Sync`]: each thread opens a handle of its own. A handle must not
+/// cross a `fork`. Dropping a handle ends nothing: the queue stays until it is closed and empty.
+///
+/// Each handle learns of the end of a queue if its *process* started before the end, until something new
+/// is put into a queue of this name. A handle that waits for an item when the queue ends learns of the
+/// end too.
+///
+/// # Waiting
+///
+/// Apart from [`put`](Self::put), [`get`](Self::get) and [`join`](Self::join), methods wait only for the
+/// keeper, the process that holds the queue. A keeper that is stopped does not answer:
+/// [`QueueBuilder::timeout`] sets a limit for that.
 #[derive(Debug)]
 pub struct Queue<T> {
     client: RefCell<Client>,
-    /// Whether an item may be with somebody else again by the time it is done.
+    /// Whether another client may have an item by the time it is reported done.
     has_lease: bool,
     items: PhantomData<fn(T) -> T>,
 }
 
-/// Why [`Queue::put`] did not put the item, which comes back with it.
+/// Why [`Queue::put`] failed.
 #[derive(thiserror::Error)]
 pub enum PutError<T> {
-    /// The queue takes no more items.
+    /// The queue is closed. The item comes back.
     #[error("the queue is closed")]
     Closed(T),
-    /// Something went wrong; the item may be in the queue or not.
+    /// Something else went wrong. After [`Error::NoAnswer`] or [`Error::Pipe`] the item may be in the
+    /// queue or not.
     #[error(transparent)]
     Failed(#[from] Error),
 }
 
-/// Why [`Queue::try_put`] or [`Queue::put_timeout`] did not put the item, which comes back with it.
+/// Why [`Queue::try_put`] or [`Queue::put_timeout`] failed.
 #[derive(thiserror::Error)]
 pub enum TryPutError<T> {
-    /// There was no room in time.
+    /// The queue had no room in time. The item comes back.
     #[error("the queue is full")]
     Full(T),
-    /// The queue takes no more items.
+    /// The queue is closed. The item comes back.
     #[error("the queue is closed")]
     Closed(T),
-    /// Something went wrong; the item may be in the queue or not.
+    /// Something else went wrong. After [`Error::NoAnswer`] or [`Error::Pipe`] the item may be in the
+    /// queue or not.
     #[error(transparent)]
     Failed(#[from] Error),
 }
 
-/// Why [`Queue::get`] got nothing.
+/// Why [`Queue::get`] returned no item.
 #[derive(Debug, thiserror::Error)]
 pub enum GetError {
-    /// The queue was closed, and has ended. Each further get says so too,
-    /// until something new begins in a queue of this name.
+    /// The queue was closed and has ended. Each further get returns this too, until something new is put
+    /// into a queue of this name.
     #[error("the queue has ended")]
     Closed,
-    /// Something went wrong.
+    /// Something else went wrong.
     #[error(transparent)]
     Failed(#[from] Error),
 }
 
-/// Why [`Queue::try_get`] or [`Queue::get_timeout`] got nothing.
+/// Why [`Queue::try_get`] or [`Queue::get_timeout`] returned no item.
 #[derive(Debug, thiserror::Error)]
 pub enum TryGetError {
-    /// There was no item in time.
+    /// The queue had no item in time.
     #[error("the queue is empty")]
     Empty,
-    /// The queue was closed, and has ended. Each further get says so too,
-    /// until something new begins in a queue of this name.
+    /// The queue was closed and has ended. Each further get returns this too, until something new is put
+    /// into a queue of this name.
     #[error("the queue has ended")]
     Closed,
-    /// Something went wrong.
+    /// Something else went wrong.
     #[error(transparent)]
     Failed(#[from] Error),
 }
 
-/// Why [`Queue::open`] found no queue.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// No queue can be called that.
-    #[error(transparent)]
-    Name(#[from] crate::QueueNameError),
-    /// Something went wrong.
-    #[error(transparent)]
-    Failed(#[from] Error),
+impl QueueBuilder {
+    /// Opens the queue as a queue of `T`s, and makes the queue if there is none.
+    ///
+    /// Waits until the queue's keeper has answered. If the queue has no keeper, this starts one as a
+    /// child process: it runs in the background for as long as clients are connected.
+    ///
+    /// # Errors
+    /// As for [`connect`](Self::connect).
+    pub fn open<T: Serialize + DeserializeOwned>(self) -> Result<Queue<T>, Error> {
+        let has_lease = self.hello.lease.is_some();
+        let client = RefCell::new(self.connect(Role::Visitor)?);
+        Ok(Queue { client, has_lease, items: PhantomData })
+    }
 }
 
 impl<T: Serialize + DeserializeOwned> Queue<T> {
-    /// Opens the queue of this name, which is made if need be. Where it lies is for the environment
-    /// to say: `QDEMO_DIR`, by default `${XDG_STATE_HOME:-~/.local/state}/qdemo`.
+    /// Opens the queue called `name` in the default [directory](QueueBuilder::dir), and makes the queue
+    /// if there is none. Short for [`QueueBuilder::new`] and [`QueueBuilder::open`].
     ///
     /// # Errors
-    /// [`OpenError::Name`] when no queue can be called that.
-    pub fn open(name: &str) -> Result<Self, OpenError> {
-        let name: QueueName = name.parse()?;
-        Ok(Self::open_with(Options::new(name, Role::Visitor))?)
+    /// [`Error::Name`] when a queue cannot have this name. Otherwise as for [`QueueBuilder::connect`].
+    pub fn open(name: &str) -> Result<Self, Error> {
+        QueueBuilder::new(name.parse()?).open()
     }
 
-    /// Opens a queue with these options, such as a capacity. Their role doesn't matter: a handle puts
-    /// and gets, and ends nothing by going.
+    /// Puts an item. The item is in the queue when this returns.
+    ///
+    /// Blocks while the queue is full.
     ///
     /// # Errors
-    /// As [`Options::connect`].
-    pub fn open_with(options: Options) -> Result<Self, Error> {
-        let options = options.role(Role::Visitor);
-        let leased = options.has_lease();
-        let client = RefCell::new(options.connect()?);
-        Ok(Self { client, has_lease: leased, items: PhantomData })
-    }
-
-    /// Puts an item; waits while the queue is full. It is in the queue when this returns.
-    ///
-    /// # Errors
-    /// [`PutError::Closed`] with the item.
+    /// [`PutError::Closed`] with the item when the queue is closed. [`PutError::Failed`] for the rest:
+    /// [`Error::Encode`], [`Error::NotALine`] and [`Error::TooLarge`] when the value cannot be an item,
+    /// and the errors of [`QueueBuilder::connect`].
     pub fn put(&self, item: T) -> Result<(), PutError<T>> {
         self.put_with_timeout(item, Timeout::Infinite).map_err(|error| match error {
             TryPutError::Closed(item) => PutError::Closed(item),
-            // Cannot be: there is no end to the patience.
+            // Impossible: the put has no time limit.
             TryPutError::Full(_) => PutError::Failed(Error::Full),
             TryPutError::Failed(error) => PutError::Failed(error),
         })
     }
 
-    /// The same, but waits for room no longer than `timeout`.
+    /// Puts an item as [`put`](Self::put) does, but blocks no longer than `timeout`.
     ///
     /// # Errors
-    /// [`TryPutError::Full`] with the item. [`Error::NoAnswer`] when the keeper does not answer for a
-    /// second more: the item may be in the queue or not.
+    /// [`TryPutError::Full`] with the item when the queue has no room in time. [`Error::NoAnswer`] when
+    /// the keeper stays silent for a second beyond `timeout`. Otherwise as for [`put`](Self::put).
     pub fn put_timeout(&self, item: T, timeout: Duration) -> Result<(), TryPutError<T>> {
         self.put_with_timeout(item, Timeout::After(nanos(timeout)))
     }
 
-    /// The same, but doesn't wait for room.
-    ///
-    /// ```standalone_crate
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # qdemo::keep_if_asked();
-    /// # let dir = tempfile::tempdir()?;
-    /// # unsafe { std::env::set_var("QDEMO_DIR", dir.path()) };
-    /// use qdemo::{Options, Queue, Role, TryPutError};
-    ///
-    /// let small = Options::new("small".parse()?, Role::Visitor).capacity(1);
-    /// let queue: Queue<u32> = Queue::open_with(small)?;
-    /// queue.try_put(1)?;
-    /// let Err(TryPutError::Full(item)) = queue.try_put(2) else { panic!("there was room") };
-    /// assert_eq!(item, 2);
-    /// # queue.get()?.done()?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Puts an item if the queue has room now.
     ///
     /// # Errors
-    /// [`TryPutError::Full`] with the item.
+    /// [`TryPutError::Full`] with the item when the queue has no room. [`Error::NoAnswer`] when the
+    /// keeper stays silent for a second. Otherwise as for [`put`](Self::put).
     pub fn try_put(&self, item: T) -> Result<(), TryPutError<T>> {
         self.put_with_timeout(item, Timeout::After(0))
     }
@@ -197,34 +191,38 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         }
     }
 
-    /// Gets an item; waits for it. It goes back in line when it is dropped and not
-    /// [`Item::done`].
+    /// Gets an item. Call [`Item::done`] when the work on it is done: an item that is dropped goes back
+    /// to its place in the queue.
+    ///
+    /// Blocks while no item is ready and the queue has not ended.
     ///
     /// # Errors
-    /// [`GetError::Closed`] when the queue has ended. [`Error::Decode`] for what is no `T`: it is
-    /// among the failed ones then, and the next get gets the next item.
+    /// [`GetError::Closed`] when the queue has ended. [`Error::Decode`] when the item is not a `T`: the
+    /// queue counts it as failed, and the next get returns the next item. Otherwise the errors of
+    /// [`QueueBuilder::connect`].
     pub fn get(&self) -> Result<Item<'_, T>, GetError> {
         self.get_with_timeout(Timeout::Infinite).map_err(|error| match error {
-            // Cannot be: there is no end to the patience.
+            // Impossible: the get has no time limit.
             TryGetError::Empty => GetError::Failed(Error::Empty),
             TryGetError::Closed => GetError::Closed,
             TryGetError::Failed(error) => GetError::Failed(error),
         })
     }
 
-    /// The same, but waits no longer than `timeout`.
+    /// Gets an item as [`get`](Self::get) does, but blocks no longer than `timeout`.
     ///
     /// # Errors
-    /// [`TryGetError::Empty`] when there was none in time; [`Error::NoAnswer`] when the keeper does not
-    /// answer for a second more; otherwise as [`Queue::get`].
+    /// [`TryGetError::Empty`] when no item is ready in time. [`Error::NoAnswer`] when the keeper stays
+    /// silent for a second beyond `timeout`. Otherwise as for [`get`](Self::get).
     pub fn get_timeout(&self, timeout: Duration) -> Result<Item<'_, T>, TryGetError> {
         self.get_with_timeout(Timeout::After(nanos(timeout)))
     }
 
-    /// The same, but doesn't wait.
+    /// Gets an item if one is ready now.
     ///
     /// # Errors
-    /// [`TryGetError::Empty`] when there is none; otherwise as [`Queue::get`].
+    /// [`TryGetError::Empty`] when no item is ready. [`Error::NoAnswer`] when the keeper stays silent
+    /// for a second. Otherwise as for [`get`](Self::get).
     pub fn try_get(&self) -> Result<Item<'_, T>, TryGetError> {
         self.get_with_timeout(Timeout::After(0))
     }
@@ -232,59 +230,86 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     fn get_with_timeout(&self, timeout: Timeout) -> Result<Item<'_, T>, TryGetError> {
         let mut client = self.client.borrow_mut();
         let batch = match client.get_with_timeout(1, timeout) {
-            Ok(Some(batch)) => batch.into_batch(),
+            Ok(Some(delivery)) => delivery.into_batch(),
             Ok(None) => return Err(TryGetError::Closed),
             Err(Error::Empty) => return Err(TryGetError::Empty),
             Err(error) => return Err(error.into()),
         };
-        let Batch { first_id: id, attempt, .. } = batch;
+        let item_ref = ItemRef { id: batch.first_id, attempt: batch.attempt };
         match serde_json::from_slice(&batch.items.bytes) {
-            Ok(value) => Ok(Item { queue: self, batch_ref: batch.batch_ref(), value: Some(value) }),
+            Ok(value) => {
+                let (client, has_lease) = (&self.client, self.has_lease);
+                Ok(Item {
+                    value,
+                    lent: LentItem { client, has_lease, item_ref, is_reported: false },
+                })
+            }
             Err(source) => {
-                client.fail(id, attempt, 1, &format!("it is not what was expected: {source}"))?;
-                Err(Error::Decode { id, source }.into())
+                client.fail(item_ref, &format!("it is not what was expected: {source}"))?;
+                Err(Error::Decode { id: item_ref.id, source }.into())
             }
         }
     }
 
-    /// How many items are in line: put, and not handed out yet.
+    /// The number of items that are ready. Items in flight do not count.
+    ///
+    /// # Errors
+    /// As for [`QueueBuilder::connect`].
     pub fn len(&self) -> Result<u64, Error> {
         Ok(self.client.borrow_mut().size()?.0.ready)
     }
 
-    /// Whether no item is in line.
+    /// Whether no item is ready. The queue may still have items in flight.
+    ///
+    /// # Errors
+    /// As for [`QueueBuilder::connect`].
     pub fn is_empty(&self) -> Result<bool, Error> {
         Ok(self.len()? == 0)
     }
 
-    /// Whether there is no room for another item.
+    /// Whether the queue has no room for another item.
+    ///
+    /// # Errors
+    /// As for [`QueueBuilder::connect`].
     pub fn is_full(&self) -> Result<bool, Error> {
         let (counts, capacity) = self.client.borrow_mut().size()?;
         Ok(capacity > 0 && counts.ready >= capacity)
     }
 
-    /// Waits until every item that was put is done. Tells how many have failed instead.
+    /// Waits for all work, and returns the number of failed items in the queue.
+    ///
+    /// Blocks until every item of the queue is done or failed, whichever process put it.
+    ///
+    /// # Errors
+    /// As for [`QueueBuilder::connect`].
     pub fn join(&self) -> Result<u64, Error> {
         self.client.borrow_mut().join(Timeout::Infinite)
     }
 
-    /// The same, but waits no longer than `timeout`.
+    /// Waits as [`join`](Self::join) does, but blocks no longer than `timeout`.
     ///
     /// # Errors
-    /// [`Error::Unfinished`] with the number of items that are not done yet.
+    /// [`Error::Unfinished`] with the number of items that are neither done nor failed in time.
+    /// [`Error::NoAnswer`] when the keeper stays silent for a second beyond `timeout`. Otherwise as for
+    /// [`join`](Self::join).
     pub fn join_timeout(&self, timeout: Duration) -> Result<u64, Error> {
         self.client.borrow_mut().join(Timeout::After(nanos(timeout)))
     }
 
-    /// Closes the queue for everybody: it takes no more items, and ends after those that it has. To
-    /// close it twice is to close it.
+    /// Closes the queue for all its clients: it takes no more items, and ends after the items that it
+    /// has. Closing a closed queue has no effect.
+    ///
+    /// # Errors
+    /// As for [`QueueBuilder::connect`].
     pub fn close(&self) -> Result<(), Error> {
         self.client.borrow_mut().close_queue(false).map(drop)
     }
 }
 
-/// An item that is out with this process; it borrows the queue. It goes back in line when it is dropped and was neither
-/// [`Item::done`] nor [`Item::fail`]ed, or when the process dies.
+/// An item in flight with this handle: it dereferences to its value, and borrows the queue.
+///
+/// Report the item with [`done`](Self::done) or [`fail`](Self::fail). It goes back to its place in the
+/// queue when it is dropped instead, or when the process dies.
 ///
 /// ```standalone_crate
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -305,76 +330,90 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
 /// ```
 #[derive(Debug)]
 pub struct Item<'q, T> {
-    queue: &'q Queue<T>,
-    batch_ref: BatchRef,
-    /// None once it is settled what becomes of it.
-    value: Option<T>,
+    value: T,
+    lent: LentItem<'q>,
 }
 
 impl<T> Item<'_, T> {
-    /// The queue's number of the item.
+    /// The id of the item, unique in its queue. Ids start from 1 and follow the order in which the
+    /// queue accepted the items.
     pub fn id(&self) -> u64 {
-        self.batch_ref.first_id
+        self.lent.item_ref.id
     }
 
-    /// 1 when nobody had it before, one more for each time that it came back.
+    /// The attempt that this delivery is: 1 when the item is delivered for the first time, and one more
+    /// for each time that it went back to the queue.
     pub fn attempt(&self) -> u32 {
-        self.batch_ref.attempt.unwrap_or(1)
+        self.lent.item_ref.attempt
     }
 
-    /// It is done: nobody gets it again. The value is the caller's.
+    /// Reports that the item is done: the queue does not deliver it again. Returns the value.
     ///
     /// # Errors
-    /// [`Error::Late`] when its lease had run out, and it is back in line, or with somebody else.
-    pub fn done(mut self) -> Result<T, Error> {
-        // Whatever happens, it is not given back.
-        let value = self.value.take();
-        let id = self.batch_ref.first_id;
-        let mut client = self.queue.client.borrow_mut();
-        client.send_disposition("done", self.batch_ref)?;
-        client.flush()?;
-        if self.queue.has_lease {
-            // What the keeper has to say of it comes before this answer.
-            client.size()?;
-            if client.take_lease_expired().contains(&self.batch_ref) {
-                return Err(Error::LeaseExpired(id));
-            }
-        }
-        drop(client);
-        // It is there: only this and `fail` take it, and they take the item too.
-        value.ok_or(Error::KeeperGone)
+    /// [`Error::LeaseExpired`] when the handle has a [lease](QueueBuilder::lease) that had run out: the
+    /// item is in the queue again, or with another client. Otherwise as for [`QueueBuilder::connect`].
+    pub fn done(self) -> Result<T, Error> {
+        self.lent.done()?;
+        Ok(self.value)
     }
 
-    /// Puts it aside: `qdemo failed` lists it with the reason, and retries or drops it.
+    /// Reports that the item has failed, and why. The queue keeps the item aside: `qdemo failed` lists
+    /// the failed items with their reasons, and retries or drops them.
     ///
     /// # Errors
-    /// When the keeper died and no other one can be started, among others.
+    /// As for [`QueueBuilder::connect`].
     pub fn fail(mut self, reason: &str) -> Result<(), Error> {
-        self.value = None;
-        self.queue.client.borrow_mut().fail(self.id(), self.attempt(), 1, reason)
+        self.lent.is_reported = true;
+        self.lent.client.borrow_mut().fail(self.lent.item_ref, reason)
     }
 }
 
 impl<T> Deref for Item<'_, T> {
     type Target = T;
 
-    #[expect(clippy::expect_used, reason = "only methods that take the whole item take the value")]
     fn deref(&self) -> &T {
-        self.value.as_ref().expect("an item has its value as long as it is there")
+        &self.value
     }
 }
 
-impl<T> Drop for Item<'_, T> {
+/// Gives the item back to the queue when it is dropped without a report.
+#[derive(Debug)]
+struct LentItem<'q> {
+    client: &'q RefCell<Client>,
+    has_lease: bool,
+    item_ref: ItemRef,
+    is_reported: bool,
+}
+
+impl LentItem<'_> {
+    fn done(mut self) -> Result<(), Error> {
+        // An error does not give the item back.
+        self.is_reported = true;
+        let mut client = self.client.borrow_mut();
+        client.done_item(self.item_ref)?;
+        client.flush()?;
+        if self.has_lease {
+            // The keeper's word about the lease comes before this answer.
+            client.size()?;
+            if client.take_lease_expired().contains(&self.item_ref.into()) {
+                return Err(Error::LeaseExpired(self.item_ref.id));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for LentItem<'_> {
     fn drop(&mut self) {
-        if self.value.is_some() {
-            let mut client = self.queue.client.borrow_mut();
-            // If the keeper is gone, there is nothing to give it back to.
-            let _ = client.send_disposition("back", self.batch_ref).and_then(|()| client.flush());
+        if !self.is_reported {
+            let mut client = self.client.borrow_mut();
+            // Without a keeper there is no queue to give the item back to.
+            let _ = client.requeue_item(self.item_ref).and_then(|()| client.flush());
         }
     }
 }
 
-/// What the item is like is not for a message.
+/// The item is not part of the text, so that `T` need not be [`Debug`](fmt::Debug).
 impl<T> fmt::Debug for PutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -384,6 +423,7 @@ impl<T> fmt::Debug for PutError<T> {
     }
 }
 
+/// The item is not part of the text, so that `T` need not be [`Debug`](fmt::Debug).
 impl<T> fmt::Debug for TryPutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -16,10 +16,9 @@ use std::process::{Child, ChildStdin, Stdio};
 
 use rustix::process::{Pid, Signal, getpgid, kill_process_group};
 
+use crate::client::GUARD_ENV;
 use crate::os::spawn_self;
 
-/// The variable that marks a consumer's commands. Whoever starts what is to live on takes it away.
-pub(crate) const GUARD_ENV: &str = "QDEMO_GUARD";
 /// What the consumer says when it ends as it should.
 const RELEASE_MESSAGE: &str = "dismissed";
 

@@ -14,14 +14,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use crate::client::{Client, Error, Notification, Timeout};
+use crate::client::{Client, Error, ItemRef, Notification, Timeout};
 use crate::clock::{Clock, DelaySampler, Nanos, nanos};
 use crate::os::{Interest, Waker, wait_ready};
 use crate::queue::{BatchRef, Counts};
 pub(crate) use command::{CommandError, CommandTemplate};
 use groups::ProcessGroups;
 use guard::GuardProcess;
-pub(crate) use guard::{GUARD_ENV, run_guard};
+pub(crate) use guard::run_guard;
 use job::Job;
 pub(crate) use job::{CommandOutcome, ItemTask};
 use retries::RetryQueue;
@@ -306,7 +306,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         self.totals.failed += 1;
         self.remember_outcome(task.batch.batch_ref(), false);
         // The keeper knows of the tries before this one.
-        Ok(self.client.fail(task.id(), task.batch.attempt, 1, reason)?)
+        let item = ItemRef { id: task.id(), attempt: task.batch.attempt };
+        Ok(self.client.fail(item, reason)?)
     }
 
     fn remember_outcome(&mut self, batch_ref: BatchRef, done: bool) {

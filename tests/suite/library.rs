@@ -1,30 +1,31 @@
-//! The library, as another program uses it. Its keepers are the `qdemo` that was just built.
+//! The library as another program uses it: a client and its roles. The keepers are the `qdemo` under test.
 
-use qdemo::{Client, Error, Options, Role};
+use qdemo::{Client, Error, QueueBuilder, Role};
 
 use crate::harness::{QDEMO, Sandbox};
 
-fn connect(sandbox: &Sandbox, queue: &str, role: Role) -> Client {
-    options(sandbox, queue, role).connect().unwrap()
+fn connect(sandbox: &Sandbox, role: Role) -> Client {
+    builder(sandbox).connect(role).unwrap()
 }
 
-fn options(sandbox: &Sandbox, queue: &str, role: Role) -> Options {
-    // The sandbox finds its keepers by this folder in their environment.
-    Options::new(queue.parse().unwrap(), role).dir(sandbox.path("queues")).program(QDEMO)
+fn builder(sandbox: &Sandbox) -> QueueBuilder {
+    // The sandbox finds its keepers by this directory in their environment.
+    QueueBuilder::new("q".parse().unwrap()).dir(sandbox.path("queues")).program(QDEMO)
 }
 
+/// Gets one item and reports it done.
 fn take(client: &mut Client) -> Option<String> {
-    let batch = client.get(1).unwrap()?;
-    client.done(batch.first_id(), batch.count()).unwrap();
-    let (_, item) = batch.items().next().unwrap();
-    Some(String::from_utf8(item.to_vec()).unwrap())
+    let delivery = client.get(1).unwrap()?;
+    client.done(&delivery).unwrap();
+    let (_, json) = delivery.items().next().unwrap();
+    Some(String::from_utf8(json.to_vec()).unwrap())
 }
 
 #[test]
-fn what_has_been_put_is_in_the_queue() {
+fn a_put_item_is_in_the_queue_when_the_put_returns() {
     let sandbox = Sandbox::new();
-    let mut producer = connect(&sandbox, "q", Role::Producer);
-    let mut consumer = connect(&sandbox, "q", Role::Consumer);
+    let mut producer = connect(&sandbox, Role::Producer);
+    let mut consumer = connect(&sandbox, Role::Consumer);
     producer.put(b"1").unwrap();
     assert_eq!(take(&mut consumer).as_deref(), Some("1"));
     producer.put_all(["2", "3"]).unwrap();
@@ -39,7 +40,7 @@ fn what_has_been_put_is_in_the_queue() {
 #[test]
 fn one_client_may_put_and_get() {
     let sandbox = Sandbox::new();
-    let mut crawler = connect(&sandbox, "q", Role::Producer);
+    let mut crawler = connect(&sandbox, Role::Producer);
     crawler.put(b"\"start\"").unwrap();
     assert_eq!(take(&mut crawler).as_deref(), Some("\"start\""));
     crawler.put(b"\"found\"").unwrap();
@@ -47,35 +48,77 @@ fn one_client_may_put_and_get() {
 }
 
 #[test]
-fn a_process_that_was_told_of_an_end_gets_what_comes_after() {
+fn a_process_that_has_seen_an_end_gets_the_items_of_the_next_queue() {
     let sandbox = Sandbox::new();
     for round in ["1", "2", "3"] {
-        let mut producer = connect(&sandbox, "q", Role::Producer);
+        let mut producer = connect(&sandbox, Role::Producer);
         producer.put(round.as_bytes()).unwrap();
         producer.leave().unwrap();
-        let mut consumer = connect(&sandbox, "q", Role::Consumer);
+        let mut consumer = connect(&sandbox, Role::Consumer);
         assert_eq!(take(&mut consumer).as_deref(), Some(round));
         assert_eq!(take(&mut consumer), None);
     }
 }
 
 #[test]
-fn an_item_that_is_not_done_comes_back_when_its_consumer_is_dropped() {
+fn an_unreported_item_goes_back_when_its_consumer_is_dropped() {
     let sandbox = Sandbox::new();
-    let mut producer = connect(&sandbox, "q", Role::Producer);
+    let mut producer = connect(&sandbox, Role::Producer);
     producer.put_all(["1", "2"]).unwrap();
-    let mut first = connect(&sandbox, "q", Role::Consumer);
+    let mut first = connect(&sandbox, Role::Consumer);
     assert_eq!(first.get(1).unwrap().unwrap().attempt(), 1);
     drop(first);
-    let mut second = connect(&sandbox, "q", Role::Consumer);
-    let batch = second.get(1).unwrap().unwrap();
-    assert_eq!((batch.first_id(), batch.attempt()), (1, 2));
+    let mut second = connect(&sandbox, Role::Consumer);
+    let delivery = second.get(1).unwrap().unwrap();
+    let (item, _) = delivery.items().next().unwrap();
+    assert_eq!((item.id(), item.attempt(), delivery.attempt()), (1, 2, 2));
 }
 
 #[test]
-fn what_is_no_item_is_refused_before_it_is_sent() {
+fn each_item_of_a_delivery_has_an_outcome_of_its_own() {
     let sandbox = Sandbox::new();
-    let mut producer = connect(&sandbox, "q", Role::Producer);
+    let mut client = connect(&sandbox, Role::Visitor);
+    client.put_all(["1", "2", "3", "4"]).unwrap();
+    let mut items = Vec::new();
+    while items.len() < 4 {
+        let delivery = client.get(4).unwrap().unwrap();
+        items.extend(delivery.items().map(|(item, _)| item));
+    }
+    client.done_item(items[0]).unwrap();
+    client.requeue_item(items[1]).unwrap();
+    client.fail(items[2], "it is odd").unwrap();
+    let delivery = client.get(4).unwrap().unwrap();
+    let [(again, json)] = delivery.items().collect::<Vec<_>>()[..] else { panic!("one item") };
+    assert_eq!((again.id(), again.attempt(), json), (2, 2, &b"2"[..]));
+    // A report about the old attempt has no effect on the new one.
+    client.done_item(items[1]).unwrap();
+    client.requeue(&delivery).unwrap();
+    assert_eq!(take(&mut client).as_deref(), Some("2"));
+    client.done_item(items[3]).unwrap();
+    client.leave().unwrap();
+    sandbox.run(&["failed", "-q", "q"]).assert_prints("3\t1\tit is odd\t3\n");
+    sandbox.run(&["failed", "-q", "q", "--drop"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_get_or_a_put_with_a_timeout_gives_up() {
+    let sandbox = Sandbox::new();
+    let mut client = builder(&sandbox).capacity(1).connect(Role::Visitor).unwrap();
+    let now = std::time::Duration::ZERO;
+    assert!(matches!(client.get_timeout(1, now), Err(Error::Empty)));
+    client.put_timeout(b"1", now).unwrap();
+    assert!(matches!(client.put_timeout(b"2", now), Err(Error::Full)));
+    let delivery = client.get_timeout(1, now).unwrap().unwrap();
+    client.done(&delivery).unwrap();
+    client.leave().unwrap();
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_text_that_is_no_item_is_refused_before_it_is_sent() {
+    let sandbox = Sandbox::new();
+    let mut producer = connect(&sandbox, Role::Producer);
     assert!(matches!(producer.put(b"two\nlines"), Err(Error::NotALine)));
     assert!(matches!(producer.put(b""), Err(Error::NotALine)));
     let large = vec![b'1'; (16 << 20) + 1];
@@ -87,10 +130,22 @@ fn what_is_no_item_is_refused_before_it_is_sent() {
 #[test]
 fn another_capacity_is_refused() {
     let sandbox = Sandbox::new();
-    let _first = options(&sandbox, "q", Role::Producer).capacity(2).connect().unwrap();
-    let second = options(&sandbox, "q", Role::Producer).capacity(3).connect();
+    let _first = builder(&sandbox).capacity(2).connect(Role::Producer).unwrap();
+    let second = builder(&sandbox).capacity(3).connect(Role::Producer);
     let Err(Error::Refused { code, .. }) = second else {
         panic!("{second:?}");
     };
     assert_eq!(code, "capacity");
+}
+
+#[test]
+fn an_error_keeps_its_cause() {
+    use std::error::Error as _;
+    let sandbox = Sandbox::new();
+    let error = builder(&sandbox).program("no-such-program").connect(Role::Visitor).unwrap_err();
+    assert!(matches!(error, Error::Start(_)), "{error:?}");
+    let cause = error.source().unwrap();
+    assert!(cause.to_string().contains("no-such-program"), "{cause}");
+    let cause = cause.source().unwrap().downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!(cause.kind(), std::io::ErrorKind::NotFound);
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use qdemo::{Options, Role};
+use qdemo::{QueueBuilder, Role};
 use rustix::process::Signal;
 
 use crate::harness::{
@@ -207,8 +207,9 @@ fn a_program_that_opens_many_queues_gathers_no_zombies() {
     let mut before = None;
     for number in 0..20 {
         let name = format!("q{number}");
-        let options = Options::new(name.parse().unwrap(), Role::Producer);
-        let client = options.dir(sandbox.path("queues")).program(QDEMO).connect().unwrap();
+        let options = QueueBuilder::new(name.parse().unwrap());
+        let client =
+            options.dir(sandbox.path("queues")).program(QDEMO).connect(Role::Producer).unwrap();
         let [keeper] = &sandbox.processes_of(&format!("qdemo keeper --queue {name}"))[..] else {
             panic!("no keeper of {name}")
         };

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use qdemo::{Error, Options, Queue, Role, TryGetError, TryPutError};
+use qdemo::{Error, Queue, QueueBuilder, TryGetError, TryPutError};
 use rustix::process::Signal;
 
 use crate::harness::{QDEMO, Running, Sandbox, signal_to};
@@ -378,8 +378,8 @@ fn a_limit_and_a_signal_hold_while_another_starts_a_keeper() {
     sandbox.assert_nothing_left();
 }
 
-fn options(sandbox: &Sandbox) -> Options {
-    let options = Options::new("q".parse().unwrap(), Role::Visitor);
+fn options(sandbox: &Sandbox) -> QueueBuilder {
+    let options = QueueBuilder::new("q".parse().unwrap());
     options.dir(sandbox.path("queues")).program(QDEMO)
 }
 
@@ -388,7 +388,7 @@ const SHORT: Duration = Duration::from_millis(20);
 #[test]
 fn a_program_that_uses_the_library_keeps_to_its_limits() {
     let sandbox = Sandbox::new();
-    let queue: Queue<u32> = Queue::open_with(options(&sandbox)).unwrap();
+    let queue: Queue<u32> = options(&sandbox).open().unwrap();
     queue.put(1).unwrap();
     let keeper = Stopped::keeper(&sandbox, "q");
     let pid = u32::try_from(keeper.pid).unwrap();
@@ -404,7 +404,7 @@ fn a_program_that_uses_the_library_keeps_to_its_limits() {
     assert!(silent(&error), "{error}");
     let error = queue.join_timeout(SHORT).unwrap_err();
     assert!(silent(&error), "{error}");
-    let other = Queue::<u32>::open_with(options(&sandbox).timeout(SHORT)).unwrap_err();
+    let other = options(&sandbox).timeout(SHORT).open::<u32>().unwrap_err();
     assert!(silent(&other), "{other}");
     keeper.goes_on();
     // What was not waited for any longer is settled before anything else.
@@ -429,7 +429,7 @@ fn a_limit_holds_while_a_keeper_that_was_started_does_not_get_ready() {
     fs::write(&program, "#!/bin/sh\nkill -STOP $$\n").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let options = options(&sandbox).program(&program).timeout(SHORT);
-    let error = Queue::<u32>::open_with(options).unwrap_err();
+    let error = options.open::<u32>().unwrap_err();
     let Error::NoAnswer { process: Some(process), starting: true, .. } = error else {
         panic!("{error}")
     };

@@ -1,25 +1,24 @@
-//! The library's queue of values, as another program uses it.
+//! The library as another program uses it: a queue of values.
 
 use std::time::Duration;
 
-use qdemo::{Error, GetError, Options, PutError, Queue, Role, TryGetError, TryPutError};
+use qdemo::{Error, GetError, PutError, Queue, QueueBuilder, TryGetError, TryPutError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::harness::{QDEMO, Sandbox};
 
-fn options(sandbox: &Sandbox) -> Options {
-    // The sandbox finds its keepers by this folder in their environment.
-    let options = Options::new("q".parse().unwrap(), Role::Visitor);
-    options.dir(sandbox.path("queues")).program(QDEMO)
+fn builder(sandbox: &Sandbox) -> QueueBuilder {
+    // The sandbox finds its keepers by this directory in their environment.
+    QueueBuilder::new("q".parse().unwrap()).dir(sandbox.path("queues")).program(QDEMO)
 }
 
 fn open<T: Serialize + DeserializeOwned>(sandbox: &Sandbox) -> Queue<T> {
-    Queue::open_with(options(sandbox)).unwrap()
+    builder(sandbox).open().unwrap()
 }
 
 fn open_small(sandbox: &Sandbox) -> Queue<u32> {
-    Queue::open_with(options(sandbox).capacity(2)).unwrap()
+    builder(sandbox).capacity(2).open().unwrap()
 }
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -57,7 +56,7 @@ fn a_value_whose_json_has_a_line_break_is_refused() {
 }
 
 #[test]
-fn a_full_queue_gives_the_item_back_and_an_empty_one_says_so() {
+fn a_put_to_a_full_queue_returns_the_item_and_an_empty_queue_has_none() {
     let sandbox = Sandbox::new();
     let queue = open_small(&sandbox);
     assert!(queue.is_empty().unwrap() && !queue.is_full().unwrap());
@@ -72,13 +71,13 @@ fn a_full_queue_gives_the_item_back_and_an_empty_one_says_so() {
     assert!(matches!(queue.try_get(), Err(TryGetError::Empty)));
     assert!(matches!(queue.get_timeout(SHORT), Err(TryGetError::Empty)));
     queue.put_timeout(5, SHORT).unwrap();
-    assert_eq!(queue.get().unwrap().done().unwrap(), 5, "what was not put is not there");
+    assert_eq!(queue.get().unwrap().done().unwrap(), 5, "the refused items are not there");
     drop(queue);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn several_items_may_be_out_and_what_is_dropped_comes_back_at_its_old_place() {
+fn several_items_may_be_in_flight_and_a_dropped_item_keeps_its_place() {
     let sandbox = Sandbox::new();
     let queue = open::<u32>(&sandbox);
     (1..=3).for_each(|n| queue.put(n).unwrap());
@@ -102,7 +101,7 @@ fn several_items_may_be_out_and_what_is_dropped_comes_back_at_its_old_place() {
 }
 
 #[test]
-fn a_join_is_over_when_everything_is_done_or_has_failed() {
+fn a_join_returns_when_every_item_is_done_or_failed() {
     let sandbox = Sandbox::new();
     let (queue, other) = (open::<u32>(&sandbox), open::<u32>(&sandbox));
     assert_eq!(queue.join().unwrap(), 0);
@@ -121,7 +120,7 @@ fn a_join_is_over_when_everything_is_done_or_has_failed() {
 }
 
 #[test]
-fn an_item_of_another_type_is_put_aside_and_the_next_one_is_next() {
+fn an_item_of_another_type_fails_and_the_next_get_gets_the_next_item() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "-q", "q", "word"]).assert_prints("");
     sandbox.run(&["put", "-q", "q", "--json", "7"]).assert_prints("");
@@ -136,18 +135,18 @@ fn an_item_of_another_type_is_put_aside_and_the_next_one_is_next() {
 }
 
 #[test]
-fn who_is_done_after_its_lease_is_told() {
+fn a_report_after_the_lease_is_an_error() {
     let sandbox = Sandbox::new();
-    let leased: Queue<u32> = Queue::open_with(options(&sandbox).lease(SHORT)).unwrap();
+    let leased: Queue<u32> = builder(&sandbox).lease(SHORT).open().unwrap();
     let other = open::<u32>(&sandbox);
     other.put(1).unwrap();
     let item = leased.get().unwrap();
-    // Waits until the lease has run out.
+    // Blocks until the lease has run out.
     let again = other.get().unwrap();
     assert_eq!(again.attempt(), 2);
     assert!(matches!(item.done(), Err(Error::LeaseExpired(1))));
     again.done().unwrap();
-    // What is said too late of one item is not held against another, nor against a later attempt.
+    // A late report of one item affects neither another item nor a later attempt.
     other.put(2).unwrap();
     let late = leased.get().unwrap();
     let again = other.get().unwrap();
@@ -162,21 +161,28 @@ fn who_is_done_after_its_lease_is_told() {
 }
 
 #[test]
-fn a_name_that_cannot_be_is_refused_before_anything_is_made() {
-    assert!(matches!(Queue::<u32>::open("a/b"), Err(qdemo::OpenError::Name(_))));
+fn a_handle_may_move_to_another_thread() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Queue<u32>>();
+    assert_send::<qdemo::Client>();
 }
 
 #[test]
-fn each_thread_with_a_handle_of_its_own_is_told_of_the_end() {
+fn an_invalid_name_is_refused_before_a_queue_is_made() {
+    assert!(matches!(Queue::<u32>::open("a/b"), Err(Error::Name(_))));
+}
+
+#[test]
+fn each_thread_with_a_handle_of_its_own_learns_of_the_end() {
     let sandbox = Sandbox::new();
     let queue = open::<u32>(&sandbox);
     (1..=3).for_each(|n| queue.put(n).unwrap());
     queue.close().unwrap();
-    // One after another: each comes when the one before has been told.
+    // Each thread opens its handle after the thread before it has seen the end.
     for expected in [&[1, 2, 3][..], &[], &[]] {
-        let options = options(&sandbox);
+        let builder = builder(&sandbox);
         let worker = std::thread::spawn(move || {
-            let queue: Queue<u32> = Queue::open_with(options).unwrap();
+            let queue: Queue<u32> = builder.open().unwrap();
             let mut got = Vec::new();
             loop {
                 match queue.get() {

@@ -1,0 +1,208 @@
+//! How a program names a queue and says how it wants to use the queue.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Error, Timeout};
+use crate::clock::{ProcessBirth, nanos};
+use crate::os::Waker;
+use crate::queue_name::QueueName;
+use crate::role::Role;
+use crate::wire::Hello;
+
+/// Describes a queue and how to connect to it: the way to a [`Queue`](crate::Queue) with settings of
+/// its own, and to a [`Client`](crate::Client).
+///
+/// [`open`](Self::open) makes a [`Queue`](crate::Queue), and [`connect`](Self::connect) a
+/// [`Client`](crate::Client). A builder does nothing before that. Clone it to connect several times.
+///
+/// ```standalone_crate
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # qdemo::keep_if_asked();
+/// # let dir = tempfile::tempdir()?;
+/// use std::time::Duration;
+///
+/// use qdemo::{Queue, QueueBuilder, TryPutError};
+///
+/// let builder = QueueBuilder::new("thumbnails".parse()?)
+/// #   .dir(dir.path())
+///     .capacity(1)
+///     .lease(Duration::from_secs(60));
+/// let queue: Queue<String> = builder.open()?;
+///
+/// queue.put("cat.png".to_owned())?;
+/// let Err(TryPutError::Full(item)) = queue.try_put("dog.png".to_owned()) else {
+///     panic!("the queue has room for a second item");
+/// };
+/// assert_eq!(item, "dog.png");
+/// # queue.get()?.done()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing before `open` or `connect`"]
+pub struct QueueBuilder {
+    base_dir: Option<PathBuf>,
+    pub(super) name: QueueName,
+    pub(super) hello: Hello,
+    pub(super) program: Option<OsString>,
+    pub(super) starts_keeper: bool,
+    pub(super) interrupt: Option<Arc<Waker>>,
+    /// The limit of a wait that has no limit of its own.
+    pub(super) timeout: Timeout,
+}
+
+impl QueueBuilder {
+    /// A queue called `name`, with default settings.
+    pub fn new(name: QueueName) -> Self {
+        Self {
+            base_dir: None,
+            name,
+            hello: Hello::new(Role::Visitor),
+            program: None,
+            starts_keeper: true,
+            interrupt: None,
+            timeout: Timeout::Infinite,
+        }
+    }
+
+    /// Sets the directory that holds the queues. Each queue is a subdirectory of it.
+    ///
+    /// The default comes from the environment of the process when it connects: `QDEMO_DIR`, or else
+    /// `$XDG_STATE_HOME/qdemo`, or else `~/.local/state/qdemo`. A relative path counts from the working
+    /// directory at that moment.
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.base_dir = Some(dir.into());
+        self
+    }
+
+    /// Sets the capacity of the queue, in items that are ready; 0 stands for no limit. Items in flight
+    /// do not count.
+    ///
+    /// The first client that names a capacity decides it, until the queue ends. A client that names
+    /// another one is refused. By default a client takes the queue as it is, and a queue for which no
+    /// client names a capacity has no limit.
+    pub fn capacity(mut self, items: u64) -> Self {
+        self.hello.capacity = Some(items);
+        self
+    }
+
+    /// Keeps the queue open when this client is the last producer to leave. By default the queue ends
+    /// then, after the items that it has.
+    ///
+    /// This concerns clients that connect as [`Role::Producer`] only.
+    pub fn keep_open(mut self, keep_open: bool) -> Self {
+        self.hello.keep_open = keep_open;
+        self
+    }
+
+    /// Makes this client wait for the next queue's items when the queue ends while the client is
+    /// connected, instead of learning of the end. A [`Role::Consumer`] does not learn of an earlier end
+    /// either.
+    pub fn follow(mut self, follow: bool) -> Self {
+        self.hello.follow = follow;
+        self
+    }
+
+    /// Limits how long this client may hold an item. An item that it holds for longer goes back to its
+    /// old place in the queue, even while the client lives.
+    ///
+    /// By default an item stays with the client until the client reports it, leaves or dies.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.hello.lease = Some(nanos(lease));
+        self
+    }
+
+    /// Sets how many delivery failures an item may have before the queue counts it as failed; 0 stands
+    /// for any number. The default is 5.
+    ///
+    /// A delivery failure is the death of a client that holds the item, or a lease that runs out. This
+    /// client's number counts for the items that this client holds.
+    pub fn max_attempts(mut self, failures: u32) -> Self {
+        self.hello.max_attempts = failures;
+        self
+    }
+
+    /// Sets the size of the largest item, in bytes of JSON. The default is 16 MiB, and the maximum is
+    /// 256 MiB.
+    pub fn max_item_size(mut self, bytes: u64) -> Self {
+        self.hello.max_item_bytes = Some(bytes);
+        self
+    }
+
+    /// Makes the queue accept an item only when the item is on the disk. Accepted items then survive a
+    /// crash of the machine, and not only the death of any process.
+    ///
+    /// The setting of one client holds for all clients, until the queue ends.
+    pub fn sync(mut self, sync: bool) -> Self {
+        self.hello.sync = sync;
+        self
+    }
+
+    /// Limits how long to wait for a keeper that does not answer, because it is stopped for example.
+    /// By default there is no limit.
+    ///
+    /// The limit holds for connecting, and for each operation that waits for nothing but the keeper. It
+    /// is never less than 1 second. It does not hold for a put, a get or a join: these block without a
+    /// limit, or have a timeout of their own.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        self.with_timeout(Timeout::After(nanos(timeout)))
+    }
+
+    /// Sets the program that is started when the queue has no keeper: its path, or a name to look up in
+    /// the `PATH`. It gets the arguments `keeper --queue NAME`.
+    ///
+    /// The default is this program itself if it has called [`keep_if_asked`](crate::keep_if_asked), and
+    /// otherwise `qdemo`. A relative path counts from the working directory when the keeper is started.
+    pub fn program(mut self, program: impl Into<OsString>) -> Self {
+        self.program = Some(program.into());
+        self
+    }
+
+    pub(crate) fn with_timeout(mut self, timeout: Timeout) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Another queue in the same directory.
+    pub(crate) fn queue(mut self, name: QueueName) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// The processes that started this one: a visitor learns of an end that came after their birth.
+    pub(crate) fn callers(mut self, callers: Vec<ProcessBirth>) -> Self {
+        self.hello.ancestors = callers;
+        self
+    }
+
+    /// A worker of a run: the parent is the keeper.
+    pub(crate) fn worker(mut self, index: u32) -> Self {
+        self.hello.worker_index = Some(index);
+        self.starts_keeper = false;
+        self
+    }
+
+    /// Waits end with [`Error::Interrupted`] when `waker` is woken.
+    pub(crate) fn interrupt(mut self, waker: Arc<Waker>) -> Self {
+        self.interrupt = Some(waker);
+        self
+    }
+
+    pub(super) fn base_dir(&self) -> Result<PathBuf, Error> {
+        self.base_dir.clone().map_or_else(default_base_dir, Ok)
+    }
+}
+
+/// Where queues lie when the program names no directory.
+pub(crate) fn default_base_dir() -> Result<PathBuf, Error> {
+    let named = |name| env::var_os(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let state = || match named("XDG_STATE_HOME").filter(|dir| dir.is_absolute()) {
+        Some(state) => Some(state),
+        None => env::home_dir().map(|home| home.join(".local/state")),
+    };
+    named("QDEMO_DIR").or_else(|| state().map(|state| state.join("qdemo"))).ok_or(Error::NoHome)
+}
