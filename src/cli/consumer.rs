@@ -246,6 +246,6 @@ fn mark_read_done(client: &mut Client, reporter: &mut Reporter, batch: &Delivery
     let count = reporter.output().items_read();
     if count > 0 {
         // If the queue cannot be told, all of it goes back.
-        let _ = client.send_disposition("done", BatchRef { count, ..batch.batch().batch_ref() });
+        let _ = client.done_ref(BatchRef { count, ..batch.batch().batch_ref() });
     }
 }

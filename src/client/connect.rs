@@ -313,8 +313,7 @@ impl Options {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::KeeperGone),
             other => other.map_err(open_error("cannot make a mailbox"))?,
         };
-        let session = Session::new(key, hello, PIPE_BUF)
-            .map_err(|error| Error::Protocol(error.to_string()))?;
+        let session = Session::new(key, hello, PIPE_BUF);
         let mut client = Client {
             options: self.clone(),
             queue_dir: dir.path().to_owned(),

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::pipe::{DirError, UnsafeDir};
+use crate::wire::ErrorCode;
 
 /// Why a queue's operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +123,7 @@ impl Error {
     /// The queue's directory is no more.
     pub(crate) fn removed() -> Self {
         let text = "the queue has been removed".to_owned();
-        Self::Refused { code: "removed".to_owned(), text }
+        Self::Refused { code: ErrorCode::Removed.to_string(), text }
     }
 
     /// A write to the inbox failed.

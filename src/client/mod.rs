@@ -20,12 +20,11 @@ use std::time::Duration;
 use crate::clock::{Clock, nanos};
 use crate::pipe::{InboxWriter, Mailbox};
 use crate::queue::{Batch, BatchRef, Counts};
-use crate::wire::{Reply, Welcome};
+use crate::wire::{Reply, Request, Welcome};
 pub use connect::{Options, keep_if_asked};
 pub(crate) use connect::{default_base_dir, enable_self_hosting, stored_status};
 pub use error::Error;
-pub(crate) use outstanding::Disposition;
-pub(crate) use put::Accepted;
+pub(crate) use outstanding::Accepted;
 use session::Session;
 pub(crate) use timeout::Timeout;
 use timeout::{Deadline, SilenceLimit};
@@ -183,8 +182,8 @@ impl Client {
         if !self.is_paced() || delay.is_zero() {
             return self.get_with_timeout(max, timeout);
         }
-        self.session.get(max.max(1));
-        self.session.sleep(nanos(delay));
+        self.session.add_request(Request::Get { max: max.max(1) });
+        self.session.add_request(Request::Sleep(nanos(delay)));
         self.flush_requests()?;
         let got = self.wait_for_reply_until(&Deadline::new(timeout), Self::delivery_or_end)?;
         if got.is_some() {
@@ -223,7 +222,7 @@ impl Client {
         self.silence_limit = before;
         if matches!(done, Err(Error::NoAnswer { .. })) && self.cancel_pending_since.is_none() {
             // There was not even room to ask. That goes out with what is said next.
-            self.session.cancel();
+            self.session.add_request(Request::Cancel);
             self.cancel_pending_since = Some(Clock::start_now());
         }
         done
@@ -243,7 +242,7 @@ impl Client {
         }
         while self.cancel_pending_since.is_some() {
             match self.next_reply(None)? {
-                Some(Reply::Batch(batch)) => self.send_disposition("back", batch.batch_ref())?,
+                Some(Reply::Batch(batch)) => self.requeue_ref(batch.batch_ref())?,
                 Some(Reply::Ended) => {
                     self.has_unreported_end = true;
                     connect::record_end_seen(&self.queue_dir, self.options.configured_role());
@@ -296,7 +295,7 @@ impl Client {
     /// Asks for up to `max` items, and waits for nothing: [`Client::heard`] tells.
     pub(crate) fn request_items(&mut self, max: u64) -> Result<(), Error> {
         self.flush_puts()?;
-        self.session.get(max.max(1));
+        self.session.add_request(Request::Get { max: max.max(1) });
         self.flush_requests()
     }
 
@@ -307,20 +306,20 @@ impl Client {
 
     /// Nothing is waited for any longer: there is an answer at once.
     pub(crate) fn cancel(&mut self) -> Result<(), Error> {
-        self.session.cancel();
+        self.session.add_request(Request::Cancel);
         self.cancel_pending_since = Some(Clock::start_now());
         self.flush_requests()
     }
 
     /// Asks how many items there are, and waits for nothing.
     pub(crate) fn request_counts(&mut self) -> Result<(), Error> {
-        self.send_query("size", None)
+        self.send_query(Request::Size)
     }
 
     /// Begins another attempt at an item that this client has out, and waits for nothing. It has begun,
     /// and is written down, when [`Client::heard`] says so: no other consumer will have this attempt.
     pub(crate) fn begin_attempt(&mut self, id: u64, attempt: u32) -> Result<(), Error> {
-        self.send_query("attempt", Some(&format_args!("{id} {attempt}")))
+        self.send_query(Request::Attempt { id, attempt })
     }
 
     /// What the keeper has said to [`Client::ask_for`], [`Client::ask_size`] and
@@ -357,26 +356,30 @@ impl Client {
     /// Says that `count` items from number `first_id` on have been dealt with. It reaches the
     /// keeper with whatever is said next.
     pub fn done(&mut self, first_id: u64, count: u64) -> Result<(), Error> {
-        self.send_disposition("done", BatchRef { first_id, count, attempt: None })
+        self.done_ref(BatchRef { first_id, count, attempt: None })
     }
 
     /// The same of items that came in this attempt.
     pub(crate) fn done_batch(&mut self, batch: &Batch) -> Result<(), Error> {
-        self.send_disposition("done", batch.batch_ref())
+        self.done_ref(batch.batch_ref())
     }
 
     /// Gives back `count` items from number `first_id` on, at their old place in line. It reaches
     /// the keeper with whatever is said next.
     pub fn requeue(&mut self, first_id: u64, count: u64) -> Result<(), Error> {
-        self.send_disposition("back", BatchRef { first_id, count, attempt: None })
+        self.requeue_ref(BatchRef { first_id, count, attempt: None })
     }
 
-    pub(crate) fn send_disposition(
-        &mut self,
-        verb: &'static str,
-        batch_ref: BatchRef,
-    ) -> Result<(), Error> {
-        self.session.add_disposition(Disposition::DoneOrRequeued { verb, batch_ref });
+    pub(crate) fn done_ref(&mut self, batch_ref: BatchRef) -> Result<(), Error> {
+        self.send_disposition(Request::Done(batch_ref))
+    }
+
+    pub(crate) fn requeue_ref(&mut self, batch_ref: BatchRef) -> Result<(), Error> {
+        self.send_disposition(Request::Requeue(batch_ref))
+    }
+
+    fn send_disposition(&mut self, disposition: Request<'static>) -> Result<(), Error> {
+        self.session.add_request(disposition);
         // What fills a write need not wait for more.
         match self.session.next_write() {
             Some(_) => self.flush_requests(),
@@ -387,12 +390,8 @@ impl Client {
     /// Puts an item that this client has out since this attempt aside, after so many tries: `qdemo
     /// failed` lists it, with the reason.
     pub fn fail(&mut self, id: u64, attempt: u32, tries: u32, reason: &str) -> Result<(), Error> {
-        self.session.add_disposition(Disposition::Failed {
-            id,
-            attempt,
-            tries,
-            reason: reason.to_owned(),
-        });
+        let reason = reason.to_owned().into();
+        self.session.add_request(Request::Fail { id, attempt, try_count: tries, reason });
         self.flush_requests()
     }
 
@@ -419,7 +418,7 @@ impl Client {
         if !self.is_paced() {
             return self.sleep_wall_time(nanos(delay));
         }
-        self.session.sleep(nanos(delay));
+        self.session.add_request(Request::Sleep(nanos(delay)));
         self.flush_requests()?;
         self.wait_for_wake()
     }
@@ -430,7 +429,7 @@ impl Client {
             return self.flush_puts();
         }
         self.stage_puts();
-        self.session.sleep(nanos(delay));
+        self.session.add_request(Request::Sleep(nanos(delay)));
         self.flush_requests()
     }
 
@@ -460,7 +459,7 @@ impl Client {
     pub fn leave(mut self) -> Result<LeaveSummary, Error> {
         self.wait_for_all_puts(self.options.default_timeout())?;
         self.silence_limit = self.silence_limit.without_waiting();
-        self.send_query("bye", None)?;
+        self.send_query(Request::Bye)?;
         loop {
             match self.next_reply(None)? {
                 Some(Reply::Bye { ready: in_line, consumers }) => {
@@ -474,7 +473,7 @@ impl Client {
 
     /// Leaves without waiting for anything.
     pub fn leave_at_once(mut self) {
-        self.session.query("bye", None);
+        self.session.add_request(Request::Bye);
         self.session.finish_write();
         // What doesn't arrive need not: the keeper sees that the mailbox is gone.
         while let Some(write) = self.session.next_write()
@@ -502,7 +501,7 @@ impl Client {
                 self.lease_expired.push(batch_ref);
                 Ok(None)
             }
-            Reply::Error { code, text } => Err(Error::Refused { code, text }),
+            Reply::Error { code, text } => Err(Error::Refused { code: code.to_string(), text }),
             // Of something that is not being waited for any more.
             _ => Ok(None),
         }

@@ -155,7 +155,7 @@ impl Client {
         }
         // The one before may have died as soon as it had written something.
         self.read_mailbox()?;
-        self.session.resume().map_err(|error| Error::Protocol(error.to_string()))?;
+        self.session.resume();
         self.inbox = inbox;
         self.is_welcomed = false;
         self.finish_connect()

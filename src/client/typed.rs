@@ -331,7 +331,7 @@ impl<T> Item<'_, T> {
         let value = self.value.take();
         let id = self.batch_ref.first_id;
         let mut client = self.queue.client.borrow_mut();
-        client.send_disposition("done", self.batch_ref)?;
+        client.done_ref(self.batch_ref)?;
         client.flush()?;
         if self.queue.has_lease {
             // What the keeper has to say of it comes before this answer.
@@ -369,7 +369,7 @@ impl<T> Drop for Item<'_, T> {
         if self.value.is_some() {
             let mut client = self.queue.client.borrow_mut();
             // If the keeper is gone, there is nothing to give it back to.
-            let _ = client.send_disposition("back", self.batch_ref).and_then(|()| client.flush());
+            let _ = client.requeue_ref(self.batch_ref).and_then(|()| client.flush());
         }
     }
 }
