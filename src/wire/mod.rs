@@ -93,7 +93,7 @@ pub(crate) struct Hello {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[serde(rename = "callers")]
     pub(crate) ancestors: Vec<ProcessBirth>,
-    /// The lease of each item that the keeper delivers to the client.
+    /// The lease of each item that the keeper delivers to the client, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lease: Option<Nanos>,
     /// An item fails after so many delivery failures; 0 for never.
