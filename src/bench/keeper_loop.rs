@@ -8,13 +8,13 @@ use anyhow::{Context, bail};
 
 use super::item::item_line;
 use super::task::{ProcessReport, TrialTask};
-use crate::client::{Disposition, session::Session};
+use crate::client::session::Session;
 use crate::clock::ProcessBirth;
 use crate::journal::Record;
 use crate::keeper::{Event, Host, Keeper, KeeperConfig};
 use crate::queue::{ClientId, Queue, QueueState};
 use crate::role::{Role, WorkerId};
-use crate::wire::{ClientKey, Hello, Reply};
+use crate::wire::{ClientKey, Hello, Reply, Request};
 
 /// How many items.
 const ITEM_COUNT: u64 = 100_000;
@@ -25,7 +25,7 @@ const READ_SIZE: usize = 64 * 1024;
 /// Passes items of the task's size from one client to another.
 pub(super) fn run_keeper_loop(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let item = item_line(task.size);
-    let mut sides = [LoopClient::new(Role::Producer)?, LoopClient::new(Role::Consumer)?];
+    let mut sides = [LoopClient::new(Role::Producer), LoopClient::new(Role::Consumer)];
     let mut keeper = Keeper::new(KeeperConfig {
         queue: Queue::new(QueueState::default(), false),
         workers: Some(sides.iter().map(|side| side.worker).collect::<BTreeSet<_>>()),
@@ -33,7 +33,7 @@ pub(super) fn run_keeper_loop(task: &TrialTask) -> anyhow::Result<ProcessReport>
     });
     let mut host = InMemoryHost::default();
     let [producer, consumer] = &mut sides;
-    consumer.session.get(ITEM_COUNT);
+    consumer.session.add_request(Request::Get { max: ITEM_COUNT });
     let (mut sent, mut got) = (0, 0);
     loop {
         let mut inbox = Vec::with_capacity(READ_SIZE);
@@ -44,7 +44,7 @@ pub(super) fn run_keeper_loop(task: &TrialTask) -> anyhow::Result<ProcessReport>
             producer.session.put(several, lines);
             sent += several;
             if sent == ITEM_COUNT {
-                producer.session.query("bye", None);
+                producer.session.add_request(Request::Bye);
             }
             producer.write_to(&mut inbox);
         }
@@ -64,11 +64,8 @@ pub(super) fn run_keeper_loop(task: &TrialTask) -> anyhow::Result<ProcessReport>
             match reply {
                 Reply::Batch(run) => {
                     got += run.count();
-                    consumer.session.add_disposition(Disposition::DoneOrRequeued {
-                        verb: "done",
-                        batch_ref: run.batch_ref(),
-                    });
-                    consumer.session.get(ITEM_COUNT);
+                    consumer.session.add_request(Request::Done(run.batch_ref()));
+                    consumer.session.add_request(Request::Get { max: ITEM_COUNT });
                 }
                 Reply::Ended if got == ITEM_COUNT => {
                     return Ok(ProcessReport::Got { end: 0, items: got, latencies: Vec::new() });
@@ -95,12 +92,12 @@ struct LoopClient {
 }
 
 impl LoopClient {
-    fn new(role: Role) -> serde_json::Result<Self> {
+    fn new(role: Role) -> Self {
         let key = ClientKey(role as u64 + 1);
         let hello = Hello { worker_index: Some(1), mailbox: Some(key), ..Hello::new(role) };
         let worker = WorkerId { role, index: 1 };
         let mailbox = hello.mailbox_name(key);
-        Ok(Self { worker, mailbox, session: Session::new(key, hello, WRITE_SIZE)? })
+        Self { worker, mailbox, session: Session::new(key, hello, WRITE_SIZE) }
     }
 
     fn write_to(&mut self, inbox: &mut Vec<u8>) {

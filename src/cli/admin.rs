@@ -1,5 +1,6 @@
 //! Looking after a queue: `peek`, `join`, `close`, `failed`, `rm`.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -233,7 +234,7 @@ impl FailedArgs {
         }
         let batch_ref = match &self.ids[..] {
             [] => vec![None],
-            ids => ids.iter().copied().map(Some).collect(),
+            ids => ids.iter().map(|&id| NonZeroU64::new(id)).collect(),
         };
         let mut items = 0;
         for batch_ref in batch_ref {

@@ -138,7 +138,7 @@ impl QueueBuilder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::KeeperGone),
             other => other.map_err(open_error("cannot make a mailbox"))?,
         };
-        let session = Session::new(key, hello, PIPE_BUF).map_err(Error::from_hello)?;
+        let session = Session::new(key, hello, PIPE_BUF);
         let dir = dir.path().to_owned();
         let mut client = Client::new(self.clone(), dir, (inbox, mailbox), session, limit);
         client.wait_for_welcome()?;

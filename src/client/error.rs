@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::pipe::{DirError, UnsafeDir};
 use crate::queue_name::QueueNameError;
+use crate::wire::ErrorCode;
 use crate::wire::MalformedReply;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -163,7 +164,7 @@ impl Error {
     /// The queue's directory is gone.
     pub(crate) fn removed() -> Self {
         let text = "the queue has been removed".to_owned();
-        Self::Refused { code: "removed".to_owned(), text }
+        Self::Refused { code: ErrorCode::Removed.to_string(), text }
     }
 
     pub(crate) fn from_inbox_write(error: io::Error) -> Self {
@@ -171,11 +172,6 @@ impl Error {
             io::ErrorKind::BrokenPipe => Self::KeeperGone,
             _ => Self::Pipe(error),
         }
-    }
-
-    /// The client's own words cannot be written as the protocol has them.
-    pub(super) fn from_hello(error: serde_json::Error) -> Self {
-        Self::Protocol(error.into())
     }
 }
 

@@ -8,7 +8,7 @@ use super::timeout::{Deadline, SilenceLimit};
 use super::{Error, Timeout, process};
 use crate::clock::{Clock, nanos};
 use crate::role::Role;
-use crate::wire::Reply;
+use crate::wire::{Reply, Request};
 
 impl Client {
     /// Gets at least one item and at most `max` items; 0 counts as 1. Returns `None` when the queue has
@@ -44,8 +44,8 @@ impl Client {
         if !self.is_paced() || delay.is_zero() {
             return self.get_with_timeout(max, timeout);
         }
-        self.session.get(max.max(1));
-        self.session.sleep(nanos(delay));
+        self.session.add_request(Request::Get { max: max.max(1) });
+        self.session.add_request(Request::Sleep(nanos(delay)));
         self.flush_requests()?;
         let reply = self.wait_for_reply_until(&Deadline::new(timeout), Self::get_reply)?;
         if matches!(reply, GetReply::Items(_)) {
@@ -84,7 +84,7 @@ impl Client {
         self.silence_limit = before;
         if matches!(result, Err(Error::NoAnswer { .. })) && self.cancel_pending_since.is_none() {
             // The pipe had no room even for the request. The cancel goes out with the next request.
-            self.session.cancel();
+            self.session.add_request(Request::Cancel);
             self.cancel_pending_since = Some(Clock::start_now());
         }
         result
@@ -157,7 +157,7 @@ impl Client {
     /// Asks for up to `max` items without waiting: [`Client::poll_notification`] has the answer.
     pub(crate) fn request_items(&mut self, max: u64) -> Result<(), Error> {
         self.flush_puts()?;
-        self.session.get(max.max(1));
+        self.session.add_request(Request::Get { max: max.max(1) });
         self.flush_requests()
     }
 
@@ -169,21 +169,21 @@ impl Client {
 
     /// Stops every wait: the keeper answers at once.
     pub(crate) fn cancel(&mut self) -> Result<(), Error> {
-        self.session.cancel();
+        self.session.add_request(Request::Cancel);
         self.cancel_pending_since = Some(Clock::start_now());
         self.flush_requests()
     }
 
     /// Asks for the counts without waiting: [`Client::poll_notification`] has the answer.
     pub(crate) fn request_counts(&mut self) -> Result<(), Error> {
-        self.send_query("size", None)
+        self.send_query(Request::Size)
     }
 
     /// Begins another attempt at an item that is in flight with this client, without waiting. The
     /// attempt has begun, and is in the journal, when [`Client::poll_notification`] says so: no other
     /// consumer gets this attempt.
     pub(crate) fn begin_attempt(&mut self, id: u64, attempt: u32) -> Result<(), Error> {
-        self.send_query("attempt", Some(&format_args!("{id} {attempt}")))
+        self.send_query(Request::Attempt { id, attempt })
     }
 
     /// The next reply to [`Client::request_items`], [`Client::request_counts`] or

@@ -8,14 +8,13 @@ use std::time::Duration;
 use super::Error;
 use super::builder::QueueBuilder;
 use super::delivery::{Accepted, Delivery, ItemRef, LeaveSummary};
-use super::outstanding::Disposition;
 use super::process;
 use super::session::Session;
 use super::timeout::SilenceLimit;
 use crate::clock::{Clock, nanos};
 use crate::pipe::{InboxWriter, Mailbox};
 use crate::queue::{Batch, BatchRef};
-use crate::wire::{DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES, Reply, Welcome};
+use crate::wire::{DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES, Reply, Request, Welcome};
 
 /// A connection to a queue of JSON texts, as a producer, a consumer or a visitor.
 ///
@@ -190,7 +189,7 @@ impl Client {
     }
 
     pub(crate) fn done_ref(&mut self, batch_ref: BatchRef) -> Result<(), Error> {
-        self.send_disposition("done", batch_ref)
+        self.send_disposition(Request::Done(batch_ref))
     }
 
     /// Gives every item of the delivery back to the queue, at its old place.
@@ -212,11 +211,11 @@ impl Client {
     }
 
     pub(crate) fn requeue_ref(&mut self, batch_ref: BatchRef) -> Result<(), Error> {
-        self.send_disposition("back", batch_ref)
+        self.send_disposition(Request::Requeue(batch_ref))
     }
 
-    fn send_disposition(&mut self, verb: &'static str, batch_ref: BatchRef) -> Result<(), Error> {
-        self.session.add_disposition(Disposition::DoneOrRequeued { verb, batch_ref });
+    fn send_disposition(&mut self, disposition: Request<'static>) -> Result<(), Error> {
+        self.session.add_request(disposition);
         // A full write need not wait for the next request.
         match self.session.next_write() {
             Some(_) => self.flush_requests(),
@@ -232,12 +231,8 @@ impl Client {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn fail(&mut self, item: ItemRef, reason: &str) -> Result<(), Error> {
-        self.session.add_disposition(Disposition::Failed {
-            id: item.id,
-            attempt: item.attempt,
-            tries: 1,
-            reason: reason.to_owned(),
-        });
+        let (ItemRef { id, attempt }, reason) = (item, reason.to_owned().into());
+        self.session.add_request(Request::Fail { id, attempt, try_count: 1, reason });
         self.flush_requests()
     }
 
@@ -264,7 +259,7 @@ impl Client {
         if !self.is_paced() {
             return self.sleep_wall_time(nanos(delay));
         }
-        self.session.sleep(nanos(delay));
+        self.session.add_request(Request::Sleep(nanos(delay)));
         self.flush_requests()?;
         self.wait_for_wake()
     }
@@ -275,7 +270,7 @@ impl Client {
             return self.flush_puts();
         }
         self.stage_puts();
-        self.session.sleep(nanos(delay));
+        self.session.add_request(Request::Sleep(nanos(delay)));
         self.flush_requests()
     }
 
@@ -305,7 +300,7 @@ impl Client {
     pub fn leave(mut self) -> Result<LeaveSummary, Error> {
         self.wait_for_all_puts(self.options.timeout)?;
         self.silence_limit = self.silence_limit.without_waiting();
-        self.send_query("bye", None)?;
+        self.send_query(Request::Bye)?;
         loop {
             match self.next_reply(None)? {
                 Some(Reply::Bye { ready, consumers }) => {
@@ -319,7 +314,7 @@ impl Client {
 
     /// Leaves the queue without waiting for anything, not even for items that an earlier put has sent.
     pub fn leave_at_once(mut self) {
-        self.session.query("bye", None);
+        self.session.add_request(Request::Bye);
         self.session.finish_write();
         // What does not fit into the pipe is not needed: the keeper sees that the mailbox is gone.
         while let Some(write) = self.session.next_write()
@@ -347,7 +342,7 @@ impl Client {
                 self.lease_expired.push(batch_ref);
                 Ok(None)
             }
-            Reply::Error { code, text } => Err(Error::Refused { code, text }),
+            Reply::Error { code, text } => Err(Error::Refused { code: code.to_string(), text }),
             // An answer to a request that was cancelled.
             _ => Ok(None),
         }

@@ -1,72 +1,40 @@
-//! What a client has said and the keeper has not answered yet: if the keeper dies, its successor is
-//! told again.
+//! The requests that the keeper has not answered. If the keeper dies, the session sends them to the
+//! next keeper.
 
 use std::collections::VecDeque;
 
-use crate::queue::BatchRef;
-use crate::wire::Reply;
+use crate::wire::{Reply, Request};
 
-/// Everything that is not answered yet.
+/// The requests without a reply.
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
     puts: VecDeque<OutstandingPut>,
-    /// How many bytes of items these are.
+    /// The bytes of the items in `puts`.
     put_bytes: usize,
-    /// The number of the last item of which is known what became of it.
+    /// The client's number of the last item that the keeper accepted or refused.
     last_answered_seq: u64,
-    /// The `max` of the get that waits.
-    pending_get: Option<(u64, DispositionMark)>,
-    /// How many runs have come.
+    /// How many batches have come in reply to a get.
     received_batches: u64,
-    pending_join: Option<DispositionMark>,
-    pending_cancel: Option<DispositionMark>,
-    queries: VecDeque<(OutstandingQuery, DispositionMark)>,
-    /// What was said of items. It has no answer, but it has arrived when something is answered that
-    /// was asked after it.
-    dispositions: VecDeque<Disposition>,
-    /// How many were said and have arrived.
+    /// The requests with a reply of their own except puts, oldest first.
+    requests: VecDeque<(Request<'static>, DispositionMark)>,
+    /// The `done`, `back` and `fail` requests, oldest first. The keeper does not answer them, but a
+    /// reply to a later request proves that they have arrived.
+    dispositions: VecDeque<Request<'static>>,
+    /// How many dispositions are known to have arrived.
     confirmed_dispositions: u64,
 }
 
-/// How many things had been said of items when something was asked.
+/// How many dispositions came before a request.
 type DispositionMark = u64;
 
-/// Items that were put together.
+/// Items of one put.
 #[derive(Debug)]
 pub(super) struct OutstandingPut {
-    /// The client's number of the last of them.
+    /// The client's number of the last item.
     pub(super) last_seq: u64,
     pub(super) count: u64,
-    /// Each with its newline.
-    pub(super) lines: Vec<u8>,
-}
-
-/// A request with one answer of its own.
-#[derive(Debug)]
-pub(super) struct OutstandingQuery {
-    pub(super) verb: &'static str,
-    pub(super) argument: Option<String>,
-}
-
-/// What became of items that were out with the client.
-#[derive(Clone, Debug)]
-pub(crate) enum Disposition {
-    /// `done` or `back`
-    DoneOrRequeued { verb: &'static str, batch_ref: BatchRef },
-    /// `fail`
-    Failed { id: u64, attempt: u32, tries: u32, reason: String },
-}
-
-impl Disposition {
-    /// Of which items.
-    pub(super) fn batch_ref(&self) -> BatchRef {
-        match *self {
-            Self::DoneOrRequeued { batch_ref, .. } => batch_ref,
-            Self::Failed { id, attempt, .. } => {
-                BatchRef { first_id: id, count: 1, attempt: Some(attempt) }
-            }
-        }
-    }
+    /// Each item ends with a newline.
+    pub(super) items: Vec<u8>,
 }
 
 impl Outstanding {
@@ -86,116 +54,91 @@ impl Outstanding {
         self.puts.iter()
     }
 
-    pub(super) fn pending_get_max(&self) -> Option<u64> {
-        self.pending_get.map(|(max, _)| max)
+    pub(super) fn requests(&self) -> impl Iterator<Item = &Request<'static>> {
+        self.requests.iter().map(|(request, _)| request)
     }
 
-    pub(super) fn has_pending_join(&self) -> bool {
-        self.pending_join.is_some()
-    }
-
-    pub(super) fn has_pending_cancel(&self) -> bool {
-        self.pending_cancel.is_some()
-    }
-
-    pub(super) fn queries(&self) -> impl Iterator<Item = &OutstandingQuery> {
-        self.queries.iter().map(|(question, _)| question)
-    }
-
-    pub(super) fn dispositions(&self) -> impl Iterator<Item = &Disposition> {
+    pub(super) fn dispositions(&self) -> impl Iterator<Item = &Request<'static>> {
         self.dispositions.iter()
     }
 
-    pub(super) fn add_put(&mut self, last: u64, count: u64, lines: Vec<u8>) {
-        self.put_bytes += lines.len();
-        self.puts.push_back(OutstandingPut { last_seq: last, count, lines });
+    pub(super) fn add_put(&mut self, last_seq: u64, count: u64, items: Vec<u8>) {
+        self.put_bytes += items.len();
+        self.puts.push_back(OutstandingPut { last_seq, count, items });
     }
 
-    pub(super) fn set_get(&mut self, max: u64) {
-        self.pending_get = Some((max, self.current_mark()));
+    /// Adds a request that is no put.
+    pub(super) fn add_request(&mut self, request: Request<'static>) {
+        match request {
+            Request::Done(_) | Request::Requeue(_) | Request::Fail { .. } => {
+                self.dispositions.push_back(request);
+            }
+            // A keeper that paces time has no successor.
+            Request::Sleep(_) => {}
+            _ => {
+                let mark = self.confirmed_dispositions + self.dispositions.len() as u64;
+                self.requests.push_back((request, mark));
+            }
+        }
     }
 
-    pub(super) fn set_join(&mut self) {
-        self.pending_join = Some(self.current_mark());
-    }
-
-    pub(super) fn set_cancel(&mut self) {
-        self.pending_cancel = Some(self.current_mark());
-    }
-
-    pub(super) fn add_query(&mut self, question: OutstandingQuery) {
-        self.queries.push_back((question, self.current_mark()));
-    }
-
-    pub(super) fn add_disposition(&mut self, disposition: Disposition) {
-        self.dispositions.push_back(disposition);
-    }
-
-    /// What this reply answers is not owed any more.
+    /// Removes the requests that this reply answers.
     pub(super) fn apply_reply(&mut self, reply: &Reply) {
+        let is_get = |request: &Request<'_>| matches!(request, Request::Get { .. });
+        let shows_items = |request: &Request<'_>| {
+            matches!(request, Request::Peek { .. } | Request::ListFailed { .. })
+        };
         match reply {
             Reply::Ok { seq, .. } | Reply::Closed { seq } | Reply::Full { seq } => {
                 self.complete_puts(*seq);
             }
-            Reply::Batch(_) | Reply::Empty if self.is_next_reply_to_query() => {
-                self.complete_query()
-            }
             Reply::Batch(_) => {
-                self.received_batches += 1;
-                self.complete_get();
+                let is_shown = !self.complete(is_get) && self.complete(shows_items);
+                self.received_batches += u64::from(!is_shown);
             }
-            Reply::Ended | Reply::Empty => self.complete_get(),
+            Reply::Empty => {
+                let _ = self.complete(is_get) || self.complete(shows_items);
+            }
+            Reply::Ended => {
+                self.complete(is_get);
+            }
             Reply::Joined { .. } | Reply::Unfinished { .. } => {
-                let mark = self.pending_join.take();
-                self.confirm_dispositions(mark);
+                self.complete(|request| matches!(request, Request::Join));
             }
             Reply::Cancelled => {
-                let mark = self.pending_cancel.take();
-                self.confirm_dispositions(mark);
+                self.complete(|request| matches!(request, Request::Cancel));
             }
             Reply::Count { .. }
             | Reply::Size { .. }
             | Reply::Status(_)
             | Reply::Failed { .. }
             | Reply::Bye { .. }
-            | Reply::Error { .. } => self.complete_query(),
+            | Reply::Error { .. } => {
+                self.complete(|request| {
+                    !matches!(request, Request::Get { .. } | Request::Join | Request::Cancel)
+                });
+            }
             Reply::Welcome(_) | Reply::NotInFlight(_) | Reply::Wake => {}
         }
-    }
-
-    /// Whether the next run or `empty` is of an item that is only shown.
-    fn is_next_reply_to_query(&self) -> bool {
-        let shows = |question: &OutstandingQuery| matches!(question.verb, "peek" | "failed");
-        self.pending_get.is_none() && self.queries().next().is_some_and(shows)
     }
 
     fn complete_puts(&mut self, seq: u64) {
         self.last_answered_seq = self.last_answered_seq.max(seq);
         while let Some(put) = self.puts.front().filter(|put| put.last_seq <= seq) {
-            self.put_bytes -= put.lines.len();
+            self.put_bytes -= put.items.len();
             self.puts.pop_front();
         }
     }
 
-    fn complete_get(&mut self) {
-        let mark = self.pending_get.take().map(|(_, mark)| mark);
-        self.confirm_dispositions(mark);
-    }
-
-    fn complete_query(&mut self) {
-        let mark = self.queries.pop_front().map(|(_, mark)| mark);
-        self.confirm_dispositions(mark);
-    }
-
-    fn current_mark(&self) -> DispositionMark {
-        self.confirmed_dispositions + self.dispositions.len() as u64
-    }
-
-    fn confirm_dispositions(&mut self, mark: Option<DispositionMark>) {
-        while self.confirmed_dispositions < mark.unwrap_or(0)
-            && self.dispositions.pop_front().is_some()
-        {
+    /// Removes the oldest request that `is_answered` picks, and all dispositions before that request.
+    fn complete(&mut self, is_answered: impl Fn(&Request<'_>) -> bool) -> bool {
+        let position = self.requests.iter().position(|(request, _)| is_answered(request));
+        let Some((_, mark)) = position.and_then(|at| self.requests.remove(at)) else {
+            return false;
+        };
+        while self.confirmed_dispositions < mark && self.dispositions.pop_front().is_some() {
             self.confirmed_dispositions += 1;
         }
+        true
     }
 }

@@ -1,4 +1,5 @@
-//! A client's pipes: whole writes to the inbox, replies from the mailbox, and the waiting for both.
+//! A client's pipes: the session's writes go to the inbox, the bytes of the mailbox go to the session,
+//! and the client waits for both.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,24 +15,24 @@ impl QueueBuilder {
     /// Waits for these pipes.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] when a signal came.
+    /// [`Error::Interrupted`] when a signal arrived.
     pub(super) fn wait_interruptibly(
         &self,
         pipes: &[(BorrowedFd<'_>, Interest)],
-        most: Option<Nanos>,
+        timeout: Option<Nanos>,
     ) -> Result<Vec<Readiness>, Error> {
         let mut all: Vec<_> =
             self.interrupt.iter().map(|waker| (waker.as_fd(), Interest::Read)).collect();
         let wakers = all.len();
         all.extend_from_slice(pipes);
-        let mut states = wait_ready(&all, most).map_err(Error::Pipe)?;
+        let mut states = wait_ready(&all, timeout).map_err(Error::Pipe)?;
         if states.drain(..wakers).any(|waker| waker.is_ready) {
             return Err(Error::Interrupted);
         }
         Ok(states)
     }
 
-    /// Waits until there is something to read, or its end. False when the limit is over.
+    /// Waits until the pipe has bytes or ends. Returns false when the limit is over.
     pub(super) fn wait_readable(
         &self,
         pipe: BorrowedFd<'_>,
@@ -52,55 +53,56 @@ impl QueueBuilder {
 }
 
 impl Client {
-    /// Waits until there is something to read from `input`, or its end.
+    /// Waits until `input` has bytes or ends.
     pub(crate) fn wait_for_input(&mut self, input: BorrowedFd<'_>) -> Result<(), Error> {
         self.wait_for_pipe(input, Interest::Read)
     }
 
-    /// Waits until there is room in `output`, or nobody reads it.
+    /// Waits until `output` takes bytes or has no reader.
     pub(crate) fn wait_for_output(&mut self, output: BorrowedFd<'_>) -> Result<(), Error> {
         self.wait_for_pipe(output, Interest::Write)
     }
 
-    fn wait_for_pipe(&mut self, other: BorrowedFd<'_>, ready: Interest) -> Result<(), Error> {
+    fn wait_for_pipe(&mut self, pipe: BorrowedFd<'_>, interest: Interest) -> Result<(), Error> {
         loop {
-            let states = self.wait_with_keeper_state(&[(other, ready)], None)?;
+            let states = self.wait_with_keeper_state(&[(pipe, interest)], None)?;
             match states.as_slice() {
                 [keeper, ..] if keeper.is_hung_up => self.reconnect()?,
-                [.., other] if other.is_ready || other.is_hung_up => return Ok(()),
-                // A signal, which will have been told of in a moment.
+                [.., pipe] if pipe.is_ready || pipe.is_hung_up => return Ok(()),
+                // A signal ended the wait early; the next wait returns an error for the signal.
                 _ => {}
             }
         }
     }
 
-    /// Waits until the keeper has gone.
+    /// Waits until the keeper has exited.
     pub(crate) fn wait_for_keeper_exit(&self) -> Result<(), Error> {
         while !self.wait_or_keeper_death(&[], None)? {}
         Ok(())
     }
 
-    /// Waits until the keeper has something to say, until one of `others` is ready, or for `most`
-    /// nanoseconds. Tells whether the keeper has died: then [`Client::resume`] is next.
+    /// Waits until the mailbox has bytes, until one of `others` is ready, or for `timeout` nanoseconds.
+    /// Returns whether the keeper has died: the caller calls [`Client::reconnect`] then.
     ///
     /// # Errors
-    /// [`Error::NoAnswer`] when it has not answered to a cancel in time.
+    /// [`Error::NoAnswer`] when the keeper has not answered a cancel within the grace period.
     pub(crate) fn wait_for_keeper_or(
         &self,
         others: &[(BorrowedFd<'_>, Interest)],
-        most: Option<Nanos>,
+        timeout: Option<Nanos>,
     ) -> Result<bool, Error> {
         let pipes = [others, &[(self.mailbox.as_fd(), Interest::Read)]].concat();
         let grace = self.cancel_pending_since.map(|since| GRACE_PERIOD.saturating_sub(since.now()));
-        let states = self.wait_with_keeper_state(&pipes, most.into_iter().chain(grace).min())?;
-        let dead = states[0].is_hung_up;
-        match grace == Some(0) && !dead && states.last().is_some_and(|mailbox| !mailbox.is_ready) {
-            true => Err(self.options.no_answer_error(&self.queue_dir)),
-            false => Ok(dead),
+        let states = self.wait_with_keeper_state(&pipes, timeout.into_iter().chain(grace).min())?;
+        let is_dead = states[0].is_hung_up;
+        let is_silent = states.last().is_some_and(|mailbox| !mailbox.is_ready);
+        if grace == Some(0) && !is_dead && is_silent {
+            return Err(self.options.no_answer_error(&self.queue_dir));
         }
+        Ok(is_dead)
     }
 
-    /// Writes what has been put together, if anything.
+    /// Writes all added requests to the inbox.
     pub(super) fn flush_requests(&mut self) -> Result<(), Error> {
         self.session.finish_write();
         match self.write_pending() {
@@ -109,15 +111,15 @@ impl Client {
         }
     }
 
-    /// The next reply; none when there is none within `most` nanoseconds, or a wait ended early.
+    /// Returns the next reply, or `None` when `timeout` nanoseconds are over or the wait ended early.
     ///
     /// # Errors
-    /// [`Error::NoAnswer`] when any number of them may be waited, and the keeper says nothing for longer
-    /// than the limit.
-    pub(super) fn next_reply(&mut self, most: Option<Nanos>) -> Result<Option<Reply>, Error> {
+    /// [`Error::NoAnswer`] when there is no timeout and the keeper is silent for longer than the
+    /// silence limit.
+    pub(super) fn next_reply(&mut self, timeout: Option<Nanos>) -> Result<Option<Reply>, Error> {
         let mut reply = self.session.next();
         if reply.is_none() {
-            match self.receive(most) {
+            match self.receive(timeout) {
                 Err(Error::KeeperGone) => self.reconnect()?,
                 other => other?,
             }
@@ -130,20 +132,20 @@ impl Client {
         Ok(reply)
     }
 
-    /// The keeper is dead: finds another, or starts it, and tells it what this one has not answered.
+    /// Finds or starts another keeper after the death of this one, and sends the unanswered requests.
     pub(crate) fn reconnect(&mut self) -> Result<(), Error> {
-        // Its last words come first.
+        // The dead keeper's last replies count.
         self.read_mailbox()?;
         self.check_disconnect_error()?;
         let mut damaged = std::mem::take(&mut self.damaged_lines);
         let (options, limit) = (self.options.clone(), self.silence_limit);
-        let reached =
+        let result =
             options.find_next_keeper(&mut damaged, &limit, |inbox| self.reconnect_through(inbox));
         self.damaged_lines = damaged;
-        reached
+        result
     }
 
-    /// Waits for the welcome that was not waited for any longer before.
+    /// Waits for the keeper's welcome, then writes the unanswered requests.
     pub(super) fn finish_connect(&mut self) -> Result<(), Error> {
         self.wait_for_welcome()?;
         self.write_pending()
@@ -153,15 +155,15 @@ impl Client {
         if !self.mailbox.is_linked() {
             return Err(Error::removed());
         }
-        // The one before may have died as soon as it had written something.
+        // An earlier candidate may have died after it wrote to the mailbox.
         self.read_mailbox()?;
-        self.session.resume().map_err(Error::from_hello)?;
+        self.session.resume();
         self.inbox = inbox;
         self.is_welcomed = false;
         self.finish_connect()
     }
 
-    /// Says what the session begins with, and waits for the welcome.
+    /// Writes the hello and waits for the welcome.
     pub(super) fn wait_for_welcome(&mut self) -> Result<(), Error> {
         self.write_pending()?;
         loop {
@@ -183,46 +185,46 @@ impl Client {
         }
     }
 
-    /// Writes all that is to be written, each write in one piece.
+    /// Writes the session's finished writes, each in one piece.
     fn write_pending(&mut self) -> Result<(), Error> {
         while let Some(write) = self.session.next_write() {
-            match self.inbox.write(write).map_err(Error::from_inbox_write)? {
-                true => self.session.pop_written(),
-                false => drop(self.wait_within_limit(self.inbox.as_fd(), Interest::Write)?),
+            if self.inbox.write(write).map_err(Error::from_inbox_write)? {
+                self.session.pop_written();
+            } else {
+                self.wait_within_limit(self.inbox.as_fd(), Interest::Write)?;
             }
         }
         Ok(())
     }
 
-    /// Waits for something to read, and takes it in.
-    fn receive(&mut self, most: Option<Nanos>) -> Result<(), Error> {
-        let dead = match most {
+    /// Waits for bytes in the mailbox and reads them.
+    fn receive(&mut self, timeout: Option<Nanos>) -> Result<(), Error> {
+        let mailbox = self.mailbox.as_fd();
+        let is_dead = match timeout {
             Some(0) => false,
-            Some(_) => {
-                self.wait_or_keeper_death(&[(self.mailbox.as_fd(), Interest::Read)], most)?
-            }
-            None => self.wait_within_limit(self.mailbox.as_fd(), Interest::Read)?,
+            Some(_) => self.wait_or_keeper_death(&[(mailbox, Interest::Read)], timeout)?,
+            None => self.wait_within_limit(mailbox, Interest::Read)?,
         };
-        // The keeper's last words came first.
+        // The dead keeper's last replies count.
         match self.read_mailbox()? {
-            0 if dead => Err(Error::KeeperGone),
+            0 if is_dead => Err(Error::KeeperGone),
             _ => Ok(()),
         }
     }
 
-    /// Takes in what there is to read, and tells how much that was.
+    /// Reads all bytes of the mailbox and returns their count.
     fn read_mailbox(&mut self) -> Result<usize, Error> {
-        let mut all = 0;
+        let mut total = 0;
         loop {
             let read = self.mailbox.read(&mut self.read_buffer).map_err(Error::Pipe)?;
             self.session.feed(&self.read_buffer[..read]);
-            all += read;
+            total += read;
             if read < self.read_buffer.len() {
-                // A keeper that talks is not silent.
-                self.cancel_pending_since = self
-                    .cancel_pending_since
-                    .map(|since| if all > 0 { Clock::start_now() } else { since });
-                return Ok(all);
+                // Any reply restarts the grace period of a cancel.
+                if total > 0 && self.cancel_pending_since.is_some() {
+                    self.cancel_pending_since = Some(Clock::start_now());
+                }
+                return Ok(total);
             }
             self.mailbox.widen();
         }
@@ -230,7 +232,7 @@ impl Client {
 
     pub(super) fn sleep_wall_time(&mut self, delay: Nanos) -> Result<(), Error> {
         let clock = Clock::start_now();
-        // What was said before the sleep must not wait for its end.
+        // Requests added before the sleep must not wait for the end of the sleep.
         self.flush_requests()?;
         loop {
             let left = delay.saturating_sub(clock.now());
@@ -243,15 +245,18 @@ impl Client {
         }
     }
 
-    /// Waits until this pipe is ready, within the limit, and tells whether the keeper is dead.
-    fn wait_within_limit(&self, pipe: BorrowedFd<'_>, ready: Interest) -> Result<bool, Error> {
+    /// Waits until the pipe is ready or the keeper dies. Returns whether the keeper is dead.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] when the silence limit is over.
+    fn wait_within_limit(&self, pipe: BorrowedFd<'_>, interest: Interest) -> Result<bool, Error> {
         let deadline = self.silence_limit.wait_deadline();
         loop {
             let left = deadline.remaining();
             if left == Some(0) {
                 return Err(self.options.no_answer_error(&self.queue_dir));
             }
-            let states = self.wait_with_keeper_state(&[(pipe, ready)], left)?;
+            let states = self.wait_with_keeper_state(&[(pipe, interest)], left)?;
             if states[0].is_hung_up
                 || states.last().is_some_and(|pipe| pipe.is_ready || pipe.is_hung_up)
             {
@@ -260,26 +265,27 @@ impl Client {
         }
     }
 
-    /// Waits for these pipes, or the death of the keeper, and tells whether it is dead.
-    pub(super) fn wait_or_keeper_death(
+    /// Waits for these pipes or the death of the keeper. Returns whether the keeper is dead.
+    fn wait_or_keeper_death(
         &self,
         pipes: &[(BorrowedFd<'_>, Interest)],
-        most: Option<Nanos>,
+        timeout: Option<Nanos>,
     ) -> Result<bool, Error> {
-        Ok(self.wait_with_keeper_state(pipes, most)?[0].is_hung_up)
+        Ok(self.wait_with_keeper_state(pipes, timeout)?[0].is_hung_up)
     }
 
-    /// The same; the keeper's state comes first, and those of `pipes` last.
-    pub(super) fn wait_with_keeper_state(
+    /// Waits for these pipes or the death of the keeper. The keeper's state is the first one, and the
+    /// states of `pipes` are the last ones.
+    fn wait_with_keeper_state(
         &self,
         pipes: &[(BorrowedFd<'_>, Interest)],
-        most: Option<Nanos>,
+        timeout: Option<Nanos>,
     ) -> Result<Vec<Readiness>, Error> {
         let mut all = vec![(self.inbox.as_fd(), Interest::Hangup)];
         let stdout = io::stdout();
         all.extend(self.is_tied_to_stdout.then_some((stdout.as_fd(), Interest::Hangup)));
         all.extend_from_slice(pipes);
-        let states = self.options.wait_interruptibly(&all, most)?;
+        let states = self.options.wait_interruptibly(&all, timeout)?;
         if self.is_tied_to_stdout && states[1].is_hung_up {
             return Err(Error::StdoutClosed);
         }

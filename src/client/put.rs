@@ -1,4 +1,5 @@
-//! Putting: as many items underway as the keeper grants, and what becomes of each.
+//! Puts of a client: the client sends as many items ahead as the put window allows, and learns which of
+//! them the queue accepts.
 
 use std::time::Duration;
 
@@ -6,11 +7,11 @@ use super::{Accepted, Client, Error, Timeout};
 use crate::clock::nanos;
 use crate::wire::Reply;
 
-/// So many bytes of items may be underway: more would be no faster, and must be kept until they are
-/// answered.
+/// The client sends no further item while so many bytes of items are unanswered. The session keeps the
+/// unanswered items, and more of them would not make puts faster.
 const MAX_UNANSWERED_BYTES: usize = 4 << 20;
 
-/// Whether this can be an item.
+/// Whether the bytes can be an item: no empty line, and no line break.
 fn is_single_line(item: &[u8]) -> bool {
     !item.is_empty() && memchr::memchr(b'\n', item).is_none()
 }
@@ -72,36 +73,35 @@ impl Client {
         self.wait_for_all_puts(Timeout::Infinite)
     }
 
-    /// Waits until everything added is in the queue.
+    /// Waits until the queue has accepted all added items.
     pub(super) fn wait_for_all_puts(&mut self, timeout: Timeout) -> Result<(), Error> {
         while self.wait_for_accepted(timeout)?.is_some() {}
         Ok(())
     }
 
-    /// Whether one more item may be on its way.
+    /// Whether [`Client::add_item`] may take one more item.
     pub(crate) fn can_add(&self) -> bool {
         let items = (self.session.last_put_seq() + self.unsent_items)
             .saturating_sub(self.last_answered_seq);
         let bytes = self.session.unanswered_put_bytes() + self.unsent_lines.len();
-        // Nothing is sent behind what was not taken before that has been told.
+        // The caller learns that the queue refused items before the client sends further items.
         !self.has_unreported_full
             && items < self.window.max(1)
             && (items == 0 || bytes < MAX_UNANSWERED_BYTES)
     }
 
-    /// Adds an item, for which there is room, to those that are on their way: a line without its end.
+    /// Adds an item without its newline to the unsent items. [`Client::can_add`] was true before.
     pub(crate) fn add_item(&mut self, item: &[u8]) -> Result<(), Error> {
         debug_assert!(is_single_line(item));
         let size = item.len() as u64;
         if size > self.max_item_bytes {
             return Err(Error::TooLarge { size, max: self.max_item_bytes });
         }
-        let room = self.session.max_put_bytes();
-        if self.unsent_lines.len() + item.len() >= room {
+        let max_bytes = self.session.max_put_bytes();
+        if self.unsent_lines.len() + item.len() >= max_bytes {
             self.flush_puts()?;
         }
-        if item.len() >= room {
-            self.flush_puts()?;
+        if item.len() >= max_bytes {
             self.session.put(1, [item, b"\n"].concat());
             return self.flush_requests();
         }
@@ -111,15 +111,18 @@ impl Client {
         Ok(())
     }
 
-    /// Sends what has been added, and waits until more of it has been accepted; none when there is
-    /// nothing left to be accepted. [`Error::Full`] when nothing of it was for that long: none of it
-    /// will be any more.
+    /// Sends the added items and waits until the queue accepts some of the unanswered items. Returns
+    /// `None` when no item is unanswered.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when the queue accepted no item within the timeout: the queue refuses all
+    /// unanswered items then.
     pub(crate) fn wait_for_accepted(
         &mut self,
         timeout: Timeout,
     ) -> Result<Option<Accepted>, Error> {
-        if let Some(told) = self.take_unreported() {
-            return told.map(Some);
+        if let Some(outcome) = self.take_unreported() {
+            return outcome.map(Some);
         }
         self.with_deadline(timeout, |client, deadline| {
             client.flush_puts()?;
@@ -130,59 +133,57 @@ impl Client {
                     return client.take_unreported().transpose();
                 }
                 if let Some(reply) = client.next_reply(left)?
-                    && let Some(news) = client.handle_other_reply(reply)?
+                    && let Some(accepted) = client.handle_other_reply(reply)?
                 {
-                    return Ok(Some(news));
+                    return Ok(Some(accepted));
                 }
             }
             Ok(None)
         })
     }
 
-    /// What is known of puts already.
+    /// Takes an outcome of puts that the caller does not know yet.
     fn take_unreported(&mut self) -> Option<Result<Accepted, Error>> {
-        if let Some(news) = self.unreported_accepted.pop_front() {
-            return Some(Ok(news));
+        if let Some(accepted) = self.unreported_accepted.pop_front() {
+            return Some(Ok(accepted));
         }
         std::mem::take(&mut self.has_unreported_full).then_some(Err(Error::Full))
     }
 
-    /// Takes back the puts that have no room, and waits until the keeper has told of all that were
-    /// underway.
+    /// Cancels the blocked puts and waits until the keeper has answered all puts.
     fn cancel_puts(&mut self) -> Result<(), Error> {
         self.cancel()?;
-        let mut ended = Ok(());
+        let mut outcome = Ok(());
         loop {
             match self.next_reply(None)? {
-                Some(Reply::Cancelled) => return ended,
+                Some(Reply::Cancelled) => return outcome,
                 Some(Reply::Full { seq }) => {
                     self.last_answered_seq = self.last_answered_seq.max(seq);
                     self.has_unreported_full = true;
                 }
                 Some(reply) => match self.handle_other_reply(reply) {
-                    Ok(news) => self.unreported_accepted.extend(news),
-                    Err(error) => ended = Err(error),
+                    Ok(accepted) => self.unreported_accepted.extend(accepted),
+                    Err(error) => outcome = Err(error),
                 },
                 None => {}
             }
         }
     }
 
-    /// What has been accepted since; none when there is nothing new.
+    /// Returns items that the queue has accepted since, without waiting.
     pub(crate) fn poll_accepted(&mut self) -> Result<Option<Accepted>, Error> {
-        if let Some(told) = self.take_unreported() {
-            return told.map(Some);
+        if let Some(outcome) = self.take_unreported() {
+            return outcome.map(Some);
         }
-        match self.last_answered_seq < self.session.last_put_seq() {
-            true => match self.next_reply(Some(0))? {
-                Some(reply) => self.handle_other_reply(reply),
-                None => Ok(None),
-            },
-            false => Ok(None),
+        if self.last_answered_seq < self.session.last_put_seq()
+            && let Some(reply) = self.next_reply(Some(0))?
+        {
+            return self.handle_other_reply(reply);
         }
+        Ok(None)
     }
 
-    /// Sends the items that have been added.
+    /// Sends the added items.
     pub(super) fn flush_puts(&mut self) -> Result<(), Error> {
         if self.unsent_items == 0 {
             return Ok(());
@@ -191,12 +192,13 @@ impl Client {
         self.flush_requests()
     }
 
+    /// Gives the added items to the session, which sends them with its next write.
     pub(super) fn stage_puts(&mut self) {
         let count = std::mem::take(&mut self.unsent_items);
         if count > 0 {
-            // As many as these will follow, perhaps.
-            let room = Vec::with_capacity(self.unsent_lines.len());
-            self.session.put(count, std::mem::replace(&mut self.unsent_lines, room));
+            // The next put is often as large as this one.
+            let unsent_lines = Vec::with_capacity(self.unsent_lines.len());
+            self.session.put(count, std::mem::replace(&mut self.unsent_lines, unsent_lines));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The client against a keeper that says exactly what it is told to.
+//! Tests of the client against a keeper whose replies each test writes by hand.
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::pipe::{Inbox, InboxWriter, MailboxWriter, QueueDir};
 use crate::role::Role;
 use crate::wire::{ClientKey, Hello};
 
-/// A keeper by hand: reads requests, and answers what the test wants.
+/// A keeper that reads requests and writes the replies of the test.
 struct ScriptedKeeper {
     inbox: Inbox,
     dir: QueueDir,
@@ -26,7 +26,7 @@ impl ScriptedKeeper {
         Self { inbox: Inbox::create(&dir).unwrap(), dir, unread_input: String::new() }
     }
 
-    /// The next line that isn't empty.
+    /// Reads the next line that is not empty.
     fn read_line(&mut self) -> String {
         loop {
             if let Some((line, rest)) = self.unread_input.split_once('\n') {
@@ -44,21 +44,19 @@ impl ScriptedKeeper {
         }
     }
 
-    /// Welcomes the client that comes.
+    /// Welcomes the next client.
     fn accept_client(&mut self, window: u64) -> MailboxWriter {
-        let hello = self.read_line();
-        let json = hello.splitn(3, ' ').nth(2).unwrap();
-        let disposition: Hello = serde_json::from_str(json).unwrap();
-        let mailbox = disposition.mailbox_name(ClientKey(0));
-        let mut slot = MailboxWriter::open(&self.dir, &mailbox).unwrap();
+        let line = self.read_line();
+        let json = line.splitn(3, ' ').nth(2).unwrap();
+        let hello: Hello = serde_json::from_str(json).unwrap();
+        let mailbox = hello.mailbox_name(ClientKey(0));
+        let mut mailbox = MailboxWriter::open(&self.dir, &mailbox).unwrap();
         let welcome = format!("welcome {{\"version\":1,\"paced\":false,\"window\":{window}}}\n");
-        slot.buffer_mut().extend_from_slice(welcome.as_bytes());
-        slot.commit();
-        slot.flush().unwrap();
-        slot
+        send_text(&mut mailbox, &welcome);
+        mailbox
     }
 
-    /// The rest of a request is these lines; what it was, without the client's number.
+    /// Reads a request with this verb and returns its items.
     fn expect_request(&mut self, verb: &str) -> Vec<String> {
         let head = self.read_line();
         let mut words = head.split(' ');
@@ -69,10 +67,10 @@ impl ScriptedKeeper {
     }
 }
 
-fn send_text(slot: &mut MailboxWriter, text: &str) {
-    slot.buffer_mut().extend_from_slice(text.as_bytes());
-    slot.commit();
-    slot.flush().unwrap();
+fn send_text(mailbox: &mut MailboxWriter, text: &str) {
+    mailbox.buffer_mut().extend_from_slice(text.as_bytes());
+    mailbox.commit();
+    mailbox.flush().unwrap();
 }
 
 fn connect(base: PathBuf) -> Client {
@@ -80,7 +78,7 @@ fn connect(base: PathBuf) -> Client {
 }
 
 #[test]
-fn nothing_is_sent_behind_what_had_no_room_until_that_has_been_told() {
+fn the_client_puts_nothing_before_its_caller_knows_that_the_queue_was_full() {
     let base = tempfile::tempdir().unwrap();
     let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
@@ -89,30 +87,30 @@ fn nothing_is_sent_behind_what_had_no_room_until_that_has_been_told() {
         for item in ["1", "2", "3", "4"] {
             client.add_item(item.as_bytes()).unwrap();
         }
-        let mut told = Vec::new();
+        let mut accepted = Vec::new();
         loop {
             match client.wait_for_accepted(Timeout::After(0)) {
-                Ok(Some(Accepted { count, first_id })) => told.push((count, first_id)),
+                Ok(Some(Accepted { count, first_id })) => accepted.push((count, first_id)),
                 other => {
                     let full = matches!(other, Err(Error::Full));
-                    return (told, full, client.can_add());
+                    return (accepted, full, client.can_add());
                 }
             }
-            assert!(!client.can_add(), "that there was no room is still to be told");
+            assert!(!client.can_add(), "the caller does not know yet that the queue was full");
         }
     });
-    let mut slot = keeper.accept_client(4);
+    let mut mailbox = keeper.accept_client(4);
     assert_eq!(keeper.expect_request("put"), ["1", "2", "3", "4"]);
     keeper.expect_request("cancel");
-    // Two were accepted, one by one, and now there would be much room.
-    send_text(&mut slot, "ok 1 5 0\nok 2 9 16\nfull 4\ncancelled\n");
-    let (told, full, room) = client.join().unwrap();
-    assert_eq!(told, [(1, 5), (1, 9)]);
-    assert!(full && room, "now it may go on");
+    // The queue accepted 2 items, one by one, and now has room for many.
+    send_text(&mut mailbox, "ok 1 5 0\nok 2 9 16\nfull 4\ncancelled\n");
+    let (accepted, full, can_add) = client.join().unwrap();
+    assert_eq!(accepted, [(1, 5), (1, 9)]);
+    assert!(full && can_add, "now the client may put again");
 }
 
 #[test]
-fn what_came_before_the_cancel_counts_and_the_cancel_has_its_own_answer() {
+fn a_batch_before_the_reply_to_a_cancel_counts() {
     let base = tempfile::tempdir().unwrap();
     let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
@@ -123,41 +121,41 @@ fn what_came_before_the_cancel_counts_and_the_cancel_has_its_own_answer() {
         let third = client.get_with_timeout(1, Timeout::Infinite).unwrap();
         (first.batch().first_id, matches!(second, Err(Error::Empty)), third.is_none())
     });
-    let mut slot = keeper.accept_client(1);
+    let mut mailbox = keeper.accept_client(1);
     keeper.expect_request("get");
     keeper.expect_request("cancel");
-    send_text(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
+    send_text(&mut mailbox, "run 7 1 1\n\"a\"\ncancelled\n");
     keeper.expect_request("get");
     keeper.expect_request("cancel");
-    send_text(&mut slot, "empty\ncancelled\n");
+    send_text(&mut mailbox, "empty\ncancelled\n");
     keeper.expect_request("get");
-    send_text(&mut slot, "ended\n");
+    send_text(&mut mailbox, "ended\n");
     assert_eq!(client.join().unwrap(), (7, true, true));
 }
 
 #[test]
-fn the_last_words_of_a_keeper_are_heard() {
+fn the_client_reads_the_last_error_of_a_keeper_that_exits() {
     let base = tempfile::tempdir().unwrap();
     let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
-    let (gone, wait_for_it) = std::sync::mpsc::channel::<()>();
+    let (exited, has_exited) = std::sync::mpsc::channel::<()>();
     let client = thread::spawn(move || {
         let mut client = connect(path);
-        let _ = wait_for_it.recv();
+        let _ = has_exited.recv();
         client.put(b"1")
     });
-    let mut slot = keeper.accept_client(1);
-    send_text(&mut slot, "error removed the queue has been removed\n");
-    drop((slot, keeper));
-    drop(gone);
+    let mut mailbox = keeper.accept_client(1);
+    send_text(&mut mailbox, "error removed the queue has been removed\n");
+    drop((mailbox, keeper));
+    drop(exited);
     let Err(Error::Refused { code, .. }) = client.join().unwrap() else {
-        panic!("it should know why");
+        panic!("the client has read the error");
     };
     assert_eq!(code, "removed");
 }
 
 #[test]
-fn a_goodbye_that_is_not_answered_is_not_waited_for_beyond_the_limit() {
+fn a_client_that_leaves_waits_no_longer_than_its_timeout() {
     let base = tempfile::tempdir().unwrap();
     let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
@@ -168,9 +166,9 @@ fn a_goodbye_that_is_not_answered_is_not_waited_for_beyond_the_limit() {
         client.done(&batch).unwrap();
         client.leave().unwrap_err()
     });
-    let mut slot = keeper.accept_client(1);
+    let mut mailbox = keeper.accept_client(1);
     keeper.expect_request("get");
-    send_text(&mut slot, "run 1 1 1\n\"a\"\n");
+    send_text(&mut mailbox, "run 1 1 1\n\"a\"\n");
     keeper.expect_request("done");
     keeper.expect_request("bye");
     let error = client.join().unwrap();
@@ -178,7 +176,7 @@ fn a_goodbye_that_is_not_answered_is_not_waited_for_beyond_the_limit() {
 }
 
 #[test]
-fn what_was_not_answered_in_time_is_settled_before_the_next_question() {
+fn an_unanswered_cancel_is_settled_before_the_next_request() {
     let base = tempfile::tempdir().unwrap();
     let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
@@ -196,48 +194,48 @@ fn what_was_not_answered_in_time_is_settled_before_the_next_question() {
         give_up(&mut client);
         (size, client.get_with_timeout(1, Timeout::Infinite).unwrap().is_none())
     });
-    let mut slot = keeper.accept_client(1);
+    let mut mailbox = keeper.accept_client(1);
     keeper.expect_request("get");
     keeper.expect_request("cancel");
     assert!(has_given_up.recv().unwrap());
-    send_text(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
+    send_text(&mut mailbox, "run 7 1 1\n\"a\"\ncancelled\n");
     answered.send(()).unwrap();
-    // It goes back with the next question.
+    // The client requeues the item before the next request.
     keeper.expect_request("back");
     keeper.expect_request("size");
-    send_text(&mut slot, "size 1 0 0 0 0\n");
+    send_text(&mut mailbox, "size 1 0 0 0 0\n");
     keeper.expect_request("get");
     keeper.expect_request("cancel");
     assert!(has_given_up.recv().unwrap());
-    send_text(&mut slot, "ended\ncancelled\n");
+    send_text(&mut mailbox, "ended\ncancelled\n");
     answered.send(()).unwrap();
-    assert_eq!(client.join().unwrap(), (1, true), "the end is told with the next get");
+    assert_eq!(client.join().unwrap(), (1, true), "the next get returns the end");
 }
 
 #[test]
-fn what_there_was_no_room_to_ask_for_is_settled_before_the_next_question() {
+fn a_get_to_a_full_inbox_is_settled_before_the_next_request() {
     let base = tempfile::tempdir().unwrap();
     let mut keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
-    let (full, wait_for_it) = std::sync::mpsc::channel::<()>();
+    let (filled, is_full) = std::sync::mpsc::channel::<()>();
     let (given_up, has_given_up) = std::sync::mpsc::channel();
     let client = thread::spawn(move || {
         let mut client = connect(path);
-        wait_for_it.recv().unwrap();
+        is_full.recv().unwrap();
         let error = client.get_with_timeout(1, Timeout::After(0)).unwrap_err();
         given_up.send(matches!(error, Error::NoAnswer { .. })).unwrap();
         client.get_with_timeout(1, Timeout::Infinite).unwrap().is_none()
     });
-    let mut slot = keeper.accept_client(1);
+    let mut mailbox = keeper.accept_client(1);
     let inbox = InboxWriter::open(&keeper.dir).unwrap().unwrap();
     while inbox.write(&[b'\n'; 4096]).unwrap() {}
-    full.send(()).unwrap();
+    filled.send(()).unwrap();
     assert!(has_given_up.recv().unwrap());
     keeper.expect_request("get");
     keeper.expect_request("cancel");
-    send_text(&mut slot, "run 7 1 1\n\"a\"\ncancelled\n");
+    send_text(&mut mailbox, "run 7 1 1\n\"a\"\ncancelled\n");
     keeper.expect_request("back");
     keeper.expect_request("get");
-    send_text(&mut slot, "ended\n");
+    send_text(&mut mailbox, "ended\n");
     assert!(client.join().unwrap());
 }

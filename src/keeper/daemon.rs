@@ -18,7 +18,7 @@ use crate::journal::{FileStore, Journal, Store};
 use crate::os::{Interest, Waker};
 use crate::pipe::{InboxWriter, MailboxWriter, QueueDir, StartLock};
 use crate::queue::{ClientId, Request};
-use crate::wire::{ClientKey, Reply, Status};
+use crate::wire::{ClientKey, ErrorCode, Reply, Status};
 
 /// What the keeper says on its standard output when its inbox can be seen.
 pub(crate) const READY_LINE: &str = "ready\n";
@@ -73,7 +73,7 @@ pub(crate) fn process_and_commit(
         // What cannot be written down has not been: who was to be told of it is told that.
         let text =
             format!("{JOURNAL_WRITE_FAILED}: {error}; what was accepted before is still there");
-        host.replace_uncommitted(&replies::error_reply("journal", text));
+        host.replace_uncommitted(&replies::error_reply(ErrorCode::Journal, text));
         host.flush();
         return Err(error);
     }

@@ -7,7 +7,7 @@ use super::{ClientRecord, ConnectedClient, Host, Keeper, send_reply};
 use crate::journal::Record;
 use crate::queue::{ClientId, Request};
 use crate::role::{Role, WorkerId};
-use crate::wire::{ClientKey, Hello, Reply, Resumed, VERSION, Welcome};
+use crate::wire::{ClientKey, ErrorCode, Hello, Reply, Resumed, VERSION, Welcome};
 
 impl Keeper {
     pub(super) fn handle_hello(&mut self, key: ClientKey, hello: &Hello, host: &mut impl Host) {
@@ -20,7 +20,7 @@ impl Keeper {
             // Most likely it has died. If it is this process that cannot, it can be told.
             let mut mail = Vec::new();
             let text = format!("no room for another client: {error}");
-            replies::error_reply("internal", text).write(&mut mail);
+            replies::error_reply(ErrorCode::Internal, text).write(&mut mail);
             host.reject_connection(&mailbox, &mail);
             return;
         }
@@ -108,7 +108,7 @@ impl Keeper {
                 "the keeper speaks protocol version {VERSION}, the client version {}",
                 hello.version
             );
-            return Err(replies::error_reply("version", text));
+            return Err(replies::error_reply(ErrorCode::Version, text));
         }
         let worker = self.expected_workers.as_ref().and_then(|workers| {
             let (role, number) = (hello.role, hello.worker_index?);
@@ -119,7 +119,7 @@ impl Keeper {
         });
         if self.expected_workers.is_some() && worker.is_none() {
             let text = "this queue belongs to a run, and is not open to others";
-            return Err(replies::error_reply("private", text));
+            return Err(replies::error_reply(ErrorCode::Private, text));
         }
         let settings = ClientRecord::new(hello.clone()).settings();
         match self.queue.apply(client, Request::Connect(settings), &mut self.effects) {

@@ -19,12 +19,13 @@ mod workers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::num::NonZeroU64;
 
 use crate::clock::Nanos;
 use crate::journal::Record;
-use crate::queue::{ClientId, Counts, Effect, Items, Queue, QueueState, Request};
+use crate::queue::{BatchRef, ClientId, Counts, Effect, Items, Queue, QueueState, Request};
 use crate::role::{Role, WorkerId};
-use crate::wire::{ClientKey, Framer, MalformedRequest, ParsedRequest, Reply};
+use crate::wire::{self, ClientKey, ErrorCode, Framer, MalformedRequest, Reply};
 pub(crate) use clients::ClientRecord;
 use clients::ConnectedClient;
 pub(crate) use host::{Event, EventKind, Host, Observer};
@@ -94,7 +95,7 @@ impl Keeper {
             match message {
                 // Whoever is not told anything any more comes to the next keeper.
                 _ if self.removal_request.is_some() => {}
-                Ok((key, ParsedRequest::Hello(hello))) => self.handle_hello(key, &hello, host),
+                Ok((key, wire::Request::Hello(hello))) => self.handle_hello(key, &hello, host),
                 Ok((key, request)) => {
                     // A number that nobody here has is a stranger's.
                     if let Some(&client) = self.clients_by_key.get(&key) {
@@ -169,11 +170,11 @@ impl Keeper {
         };
         if let Err(error) = outcome {
             let text = format!("the queue cannot be removed: {error}");
-            return send_error(host, client, "internal", &text);
+            return send_error(host, client, ErrorCode::Internal, &text);
         }
         let others: Vec<_> = self.clients.keys().copied().filter(|&peer| peer != client).collect();
         for other in others {
-            send_error(host, other, "removed", "the queue has been removed");
+            send_error(host, other, ErrorCode::Removed, "the queue has been removed");
             self.forget_client(other, host);
         }
         send_reply(host, client, &Reply::Count { items });
@@ -220,21 +221,20 @@ impl Keeper {
     fn handle_request(
         &mut self,
         client: ClientId,
-        request: ParsedRequest<'_>,
+        request: wire::Request<'_>,
         host: &mut impl Host,
     ) {
-        let some = |id| (id > 0).then_some(id);
         let request = match request {
-            ParsedRequest::ItemPart(piece) => return self.handle_part(client, piece, host),
-            ParsedRequest::Sleep(delay) => return self.handle_sleep(client, delay, host),
-            ParsedRequest::Bye => return self.handle_bye(client, host),
-            ParsedRequest::Hello(_) => return,
-            ParsedRequest::Size
-            | ParsedRequest::Status
-            | ParsedRequest::Peek { .. }
-            | ParsedRequest::ListFailed { .. } => return self.handle_query(client, &request, host),
-            ParsedRequest::Remove { force } => return self.handle_remove(client, force, host),
-            ParsedRequest::Put { seq, count, items: lines } => {
+            wire::Request::ItemPart(piece) => return self.handle_part(client, piece, host),
+            wire::Request::Sleep(delay) => return self.handle_sleep(client, delay, host),
+            wire::Request::Bye => return self.handle_bye(client, host),
+            wire::Request::Hello(_) => return,
+            wire::Request::Size
+            | wire::Request::Status
+            | wire::Request::Peek { .. }
+            | wire::Request::ListFailed { .. } => return self.handle_query(client, &request, host),
+            wire::Request::Remove { force } => return self.handle_remove(client, force, host),
+            wire::Request::Put { seq, count, items: lines } => {
                 match self.assemble_put(client, count, lines) {
                     Some(lines) => match self.drop_already_accepted(client, seq, lines, host) {
                         Some(lines) => Request::Put { seq, items: lines },
@@ -243,19 +243,19 @@ impl Keeper {
                     None => return self.disconnect_oversized_client(client, host),
                 }
             }
-            ParsedRequest::Get { max } => Request::Get { max },
-            ParsedRequest::Done(batch_ref) => Request::Done(batch_ref),
-            ParsedRequest::Requeue(batch_ref) => Request::Requeue(batch_ref),
-            ParsedRequest::Fail { batch: batch_ref, try_count: tries, reason } => {
-                let reason = String::from_utf8_lossy(reason).into_owned();
-                Request::Fail { batch: batch_ref, try_count: tries, reason }
+            wire::Request::Get { max } => Request::Get { max },
+            wire::Request::Done(batch_ref) => Request::Done(batch_ref),
+            wire::Request::Requeue(batch_ref) => Request::Requeue(batch_ref),
+            wire::Request::Fail { id, attempt, try_count, reason } => {
+                let batch = BatchRef { first_id: id, count: 1, attempt: Some(attempt) };
+                Request::Fail { batch, try_count, reason: reason.into_owned() }
             }
-            ParsedRequest::Attempt { id, attempt } => Request::Attempt { id, attempt },
-            ParsedRequest::Cancel => Request::Cancel,
-            ParsedRequest::Join => Request::Join,
-            ParsedRequest::Close { now } => Request::Close { now },
-            ParsedRequest::Retry { id } => Request::Retry { id: some(id) },
-            ParsedRequest::Drop { id } => Request::Drop { id: some(id) },
+            wire::Request::Attempt { id, attempt } => Request::Attempt { id, attempt },
+            wire::Request::Cancel => Request::Cancel,
+            wire::Request::Join => Request::Join,
+            wire::Request::Close { now } => Request::Close { now },
+            wire::Request::Retry(id) => Request::Retry { id: id.map(NonZeroU64::get) },
+            wire::Request::Drop(id) => Request::Drop { id: id.map(NonZeroU64::get) },
         };
         match request {
             Request::Put { .. } | Request::Get { .. } => self.start_waiting(client),
@@ -364,19 +364,19 @@ impl Keeper {
     fn handle_query(
         &mut self,
         client: ClientId,
-        question: &ParsedRequest<'_>,
+        question: &wire::Request<'_>,
         host: &mut impl Host,
     ) {
         // What was asked for before counts.
         self.run_ready_steps(host);
         let reply = match *question {
-            ParsedRequest::Peek { from_id: from, max } => {
+            wire::Request::Peek { from_id: from, max } => {
                 replies::peek_reply(self.queue.peek(from, max))
             }
-            ParsedRequest::ListFailed { from_id: from } => {
+            wire::Request::ListFailed { from_id: from } => {
                 replies::failed_item_reply(&self.queue, from)
             }
-            ParsedRequest::Status => {
+            wire::Request::Status => {
                 let record =
                     |client| self.clients.get(&client).map(|p| (p.pid(), p.processed_items));
                 let status = replies::queue_status(&self.queue, record, self.now());
@@ -395,7 +395,7 @@ impl Keeper {
         let others = self.clients.keys().filter(|&&peer| peer != client).count();
         if !force && (items > 0 || others > 0) {
             let text = replies::in_use_message(&self.queue.counts(), others);
-            return send_error(host, client, "in-use", &text);
+            return send_error(host, client, ErrorCode::InUse, &text);
         }
         self.removal_request = Some((client, items));
     }
@@ -463,7 +463,7 @@ impl Keeper {
     fn handle_malformed(&mut self, malformed: &MalformedRequest, host: &mut impl Host) {
         let client = malformed.key.and_then(|key| self.clients_by_key.get(&key));
         if let Some(&client) = client {
-            send_error(host, client, "malformed", malformed.why);
+            send_error(host, client, ErrorCode::Malformed, malformed.reason);
         }
     }
 }
@@ -474,6 +474,6 @@ fn send_reply(host: &mut impl Host, client: ClientId, reply: &Reply) {
     }
 }
 
-fn send_error(host: &mut impl Host, client: ClientId, code: &str, text: &str) {
+fn send_error(host: &mut impl Host, client: ClientId, code: ErrorCode, text: &str) {
     send_reply(host, client, &replies::error_reply(code, text));
 }

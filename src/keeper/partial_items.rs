@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{ConnectedClient, Host, Keeper, send_error};
 use crate::queue::{ClientId, Items};
-use crate::wire::DEFAULT_MAX_ITEM_BYTES;
+use crate::wire::{DEFAULT_MAX_ITEM_BYTES, ErrorCode};
 
 /// How many bytes of unfinished items the keeper holds, of all clients together. (A test is to see the
 /// end of it.)
@@ -66,7 +66,7 @@ impl Keeper {
             ),
             false => format!("an item has at most {most} bytes as JSON"),
         };
-        send_error(host, client, "too-large", &text);
+        send_error(host, client, ErrorCode::TooLarge, &text);
         self.disconnect_client(client, host);
         self.forget_client(client, host);
     }

@@ -9,7 +9,7 @@ use crate::queue::{
     WaitReason,
 };
 use crate::role::Role;
-use crate::wire::{ClientKey, ClientStatus, Reply, Status};
+use crate::wire::{ClientKey, ClientStatus, ErrorCode, Reply, Status};
 
 /// What a client is told of an effect; `window` is for what has been accepted.
 pub(super) fn reply_to(effect: Effect, window: impl FnOnce() -> u64) -> Option<Reply> {
@@ -77,17 +77,17 @@ pub(super) fn record_of(effect: &Effect, key: ClientKey, at: Nanos) -> Option<Re
 pub(super) fn refusal_reply(refusal: &Refusal) -> Reply {
     let code = match *refusal {
         Refusal::NotInFlight(batch_ref) => return Reply::NotInFlight(batch_ref),
-        Refusal::Capacity { .. } => "capacity",
-        Refusal::TooManyBlocked { .. } => "too-far",
-        Refusal::GetPending => "get-twice",
-        Refusal::NotFailed { .. } => "not-failed",
+        Refusal::Capacity { .. } => ErrorCode::Capacity,
+        Refusal::TooManyBlocked { .. } => ErrorCode::TooFar,
+        Refusal::GetPending => ErrorCode::GetTwice,
+        Refusal::NotFailed { .. } => ErrorCode::NotFailed,
     };
     error_reply(code, refusal.to_string())
 }
 
 /// Something is the matter.
-pub(super) fn error_reply(code: &str, text: impl Into<String>) -> Reply {
-    Reply::Error { code: code.to_owned(), text: text.into() }
+pub(super) fn error_reply(code: ErrorCode, text: impl Into<String>) -> Reply {
+    Reply::Error { code, text: text.into() }
 }
 
 /// How many items there are.

@@ -8,7 +8,7 @@ use crate::clock::Nanos;
 use crate::os::ExitCause;
 use crate::queue::{Batch, ClientActivity, ClientId, Effect, Request};
 use crate::role::{Role, WorkerId};
-use crate::wire::Reply;
+use crate::wire::{ErrorCode, Reply};
 
 impl Keeper {
     /// A worker that has not come yet never will.
@@ -125,7 +125,7 @@ impl Keeper {
             (Some(pacer), Some(worker)) => pacer.on_sleep(worker, delay, self.last_wall_time),
             _ => {
                 let text = "time is not paced here: wait by your own clock";
-                send_error(host, client, "not-paced", text);
+                send_error(host, client, ErrorCode::NotPaced, text);
             }
         }
     }

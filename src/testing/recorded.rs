@@ -4,16 +4,17 @@
 //! The golden files hold bytes only: no name of a type, and nothing that `Debug` prints.
 
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::Path;
 
-use crate::client::Disposition;
 use crate::client::session::Session;
 use crate::clock::ProcessBirth;
 use crate::journal::{ReadOutcome, Record, read_first};
 use crate::queue::{Batch, BatchRef, Counts, Items, WaitReason};
 use crate::role::Role;
 use crate::wire::{
-    ClientKey, ClientStatus, Framer, Hello, Reply, ReplyReader, Resumed, Status, VERSION, Welcome,
+    ClientKey, ClientStatus, ErrorCode, Framer, Hello, Reply, ReplyReader, Request, Resumed,
+    Status, VERSION, Welcome,
 };
 
 /// Compares a text with the golden file of this name, or writes that file anew.
@@ -88,7 +89,7 @@ fn full_hello() -> Hello {
 }
 
 fn session(hello: Hello, most: usize) -> Session {
-    Session::new(KEY, hello, most).unwrap()
+    Session::new(KEY, hello, most)
 }
 
 /// What the session has to write, each write a line.
@@ -123,75 +124,66 @@ fn all_requests() -> String {
     text += &writes(&mut one);
     one.put(1, [&[b'9'; 1200][..], b"\n"].concat());
     text += &writes(&mut one);
-    one.get(1);
+    one.add_request(Request::Get { max: 1 });
     text += &writes(&mut one);
-    one.join();
+    one.add_request(Request::Join);
     text += &writes(&mut one);
-    one.cancel();
+    one.add_request(Request::Cancel);
     text += &writes(&mut one);
-    one.sleep(1_000_000_000);
+    one.add_request(Request::Sleep(1_000_000_000));
     text += &writes(&mut one);
-    let questions: [(&'static str, Option<&'static str>); 16] = [
-        ("size", None),
-        ("status", None),
-        ("close", None),
-        ("close", Some("now")),
-        ("peek", Some("1 10")),
-        ("failed", Some("1")),
-        ("retry", Some("0")),
-        ("retry", Some("7")),
-        ("drop", Some("0")),
-        ("drop", Some("7")),
-        ("remove", None),
-        ("remove", Some("force")),
-        ("attempt", Some("7 2")),
-        ("attempt", Some("18446744073709551615 4294967295")),
-        ("peek", Some("18446744073709551615 1")),
-        ("bye", None),
+    let queries = [
+        Request::Size,
+        Request::Status,
+        Request::Close { now: false },
+        Request::Close { now: true },
+        Request::Peek { from_id: 1, max: 10 },
+        Request::ListFailed { from_id: 1 },
+        Request::Retry(None),
+        Request::Retry(NonZeroU64::new(7)),
+        Request::Drop(None),
+        Request::Drop(NonZeroU64::new(7)),
+        Request::Remove { force: false },
+        Request::Remove { force: true },
+        Request::Attempt { id: 7, attempt: 2 },
+        Request::Attempt { id: u64::MAX, attempt: u32::MAX },
+        Request::Peek { from_id: u64::MAX, max: 1 },
+        Request::Bye,
     ];
-    for (verb, what) in questions {
-        one.query(verb, what.as_ref().map(|what| what as &dyn std::fmt::Display));
+    for query in queries {
+        one.add_request(query);
         text += &writes(&mut one);
     }
 
     let mut one = session(coming(Role::Consumer), 512);
     writes(&mut one);
-    one.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref: about(1, 2, None) });
-    one.add_disposition(Disposition::DoneOrRequeued {
-        verb: "done",
-        batch_ref: about(3, 1, Some(4)),
-    });
-    one.add_disposition(Disposition::DoneOrRequeued { verb: "back", batch_ref: about(4, 1, None) });
-    one.add_disposition(Disposition::DoneOrRequeued {
-        verb: "back",
-        batch_ref: about(u64::MAX, u64::MAX, Some(u32::MAX)),
-    });
+    one.add_request(Request::Done(about(1, 2, None)));
+    one.add_request(Request::Done(about(3, 1, Some(4))));
+    one.add_request(Request::Requeue(about(4, 1, None)));
+    one.add_request(Request::Requeue(about(u64::MAX, u64::MAX, Some(u32::MAX))));
     let why = "exit\ncode 3\r".to_owned();
-    one.add_disposition(Disposition::Failed { id: 8, attempt: 2, tries: 3, reason: why });
-    one.get(100);
+    one.add_request(Request::Fail { id: 8, attempt: 2, try_count: 3, reason: (why).into() });
+    one.add_request(Request::Get { max: 100 });
     text += &writes(&mut one);
-    one.add_disposition(Disposition::Failed {
+    one.add_request(Request::Fail {
         id: 9,
         attempt: 1,
-        tries: 1,
-        reason: "あ".repeat(120),
+        try_count: 1,
+        reason: ("あ".repeat(120)).into(),
     });
-    one.add_disposition(Disposition::Failed {
+    one.add_request(Request::Fail {
         id: 10,
         attempt: 1,
-        tries: 1,
-        reason: String::new(),
+        try_count: 1,
+        reason: (String::new()).into(),
     });
     text += &writes(&mut one);
     // More than one write has room for.
     for first in 1..20 {
-        one.add_disposition(Disposition::DoneOrRequeued {
-            verb: "done",
-            batch_ref: about(first, 1, Some(1)),
-        });
+        one.add_request(Request::Done(about(first, 1, Some(1))));
     }
-    one.get(5);
-    one.sleep(7);
+    one.add_request(Request::Get { max: 5 });
+    one.add_request(Request::Sleep(7));
     text + &writes(&mut one)
 }
 
@@ -201,26 +193,23 @@ fn said_again(resumed: Option<Resumed>) -> String {
     one.put(2, b"1\n2\n".to_vec());
     one.put(2, b"3\n4\n".to_vec());
     one.put(1, [&[b'5'; 600][..], b"\n"].concat());
-    one.get(3);
+    one.add_request(Request::Get { max: 3 });
     writes(&mut one);
     one.feed(b"ok 2 2 9\nrun 1 2 1\n1\n2\n");
-    one.add_disposition(Disposition::DoneOrRequeued {
-        verb: "done",
-        batch_ref: about(1, 1, Some(1)),
-    });
-    one.add_disposition(Disposition::Failed {
+    one.add_request(Request::Done(about(1, 1, Some(1))));
+    one.add_request(Request::Fail {
         id: 2,
         attempt: 1,
-        tries: 2,
-        reason: "odd".to_owned(),
+        try_count: 2,
+        reason: ("odd".to_owned()).into(),
     });
-    one.get(7);
-    one.join();
-    one.query("size", None);
-    one.query("peek", Some(&"4 2"));
-    one.cancel();
+    one.add_request(Request::Get { max: 7 });
+    one.add_request(Request::Join);
+    one.add_request(Request::Size);
+    one.add_request(Request::Peek { from_id: 4, max: 2 });
+    one.add_request(Request::Cancel);
     writes(&mut one);
-    one.resume().unwrap();
+    one.resume();
     let mut text = writes(&mut one);
     let mut mail = Vec::new();
     Reply::Welcome(Welcome { version: 1, window: 4, resumed, ..Welcome::default() })
@@ -317,7 +306,7 @@ fn status() -> Status {
 
 fn all_replies() -> Vec<Reply> {
     let resumed = Resumed { accepted: vec![(1, 2), (5, 9)], in_flight: vec![(3, 1, 2)] };
-    let error = |code: &str| Reply::Error { code: code.to_owned(), text: "for people".to_owned() };
+    let error = |code| Reply::Error { code, text: "for people".to_owned() };
     vec![
         Reply::Welcome(Welcome {
             version: 1,
@@ -348,8 +337,8 @@ fn all_replies() -> Vec<Reply> {
         Reply::Failed { batch: batch(8, 2, "[1]\n"), reason: String::new() },
         Reply::Wake,
         Reply::Bye { ready: 1, consumers: 2 },
-        error("malformed"),
-        error("in-use"),
+        error(ErrorCode::Malformed),
+        error(ErrorCode::InUse),
     ]
 }
 

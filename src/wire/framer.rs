@@ -1,98 +1,101 @@
-//! Finds requests in what the inbox gives.
+//! Finds requests in the bytes of the inbox, however reads split them.
+//!
+//! The framer finds the next request again after any foreign bytes: each write of a client starts
+//! with two newlines, and no item is an empty line, so an empty line always ends a message.
 
-use super::request::parse_request;
-use super::{ClientKey, MalformedRequest, ParsedRequest, parse_number, split_word};
+use super::request::{MalformedRequest, Request};
+use super::{ClientKey, parse_number, split_word};
 use crate::queue;
 
-/// What is longer than this, a line or a message, is nobody's: every client's write is at most
-/// `PIPE_BUF` bytes, and this is where that is largest. Also bounds what a stranger can make the
-/// keeper remember, and look at again and again.
+/// No client writes a longer line or message: a write has at most `PIPE_BUF` bytes, which is 4096
+/// where `PIPE_BUF` is largest. The limit also bounds the bytes that a stranger can make the keeper
+/// hold and scan.
 const MAX_MESSAGE_BYTES: usize = 4096;
 
-/// Finds requests in what the inbox gave, however it was split.
-///
-/// Self-synchronising: items are never empty lines, and each client's write starts with two
-/// newlines, so that an empty line is always the end of whatever came before.
+/// Finds requests in the bytes of the inbox.
 #[derive(Debug, Default)]
 pub(crate) struct Framer {
     buffer: Vec<u8>,
-    /// What stands before this has been dealt with.
+    /// The bytes before this offset are finished.
     consumed: usize,
-    /// In the middle of a line that is too long.
+    /// The rest of the line belongs to a line that is too long.
     is_skipping_line: bool,
-    /// In the middle of a message that is too long: nothing counts before an empty line.
+    /// Every line up to the next empty line belongs to a message that is too long.
     is_skipping_message: bool,
 }
 
+/// Where the body of a message ends.
 enum BodyEnd {
-    /// They end here.
+    /// The body is complete and ends at this offset.
     End(usize),
-    /// An empty line came first, here.
+    /// An empty line at this offset cuts the body off.
     Truncated(usize),
-    /// Some are yet to come.
+    /// Lines are missing so far.
     Incomplete,
-    /// They end too late, wherever that is.
+    /// The body does not end within [`MAX_MESSAGE_BYTES`] of the message.
     TooLong,
 }
 
 impl Framer {
-    /// Takes in what was read.
+    /// Appends bytes that were read from the inbox.
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.consumed);
         self.consumed = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next request, or what stood in its place; none when more is to be read first.
+    /// Returns the next request, or an error for a malformed one. `None` means that the framer needs
+    /// more bytes.
     pub(crate) fn next_request(
         &mut self,
-    ) -> Option<Result<(ClientKey, ParsedRequest<'_>), MalformedRequest>> {
+    ) -> Option<Result<(ClientKey, Request<'_>), MalformedRequest>> {
         let (start, end) = self.next_line()?;
         let (verb, rest) = split_word(&self.buffer[start..end]);
-        let follow = match verb {
+        let body_line_count = match verb {
             b"part" => Some(1),
             b"put" => Some(parse_number(split_word(split_word(rest).1).1).unwrap_or(0)),
             _ => None,
         };
-        let (body, body_end) = match follow.map(|n| self.find_body_end(start, end + 1, n)) {
-            None => (end + 1, end + 1),
-            Some(BodyEnd::End(at)) => (end + 1, at),
+        let body_start = end + 1;
+        let body_end = match body_line_count.map(|n| self.find_body_end(start, body_start, n)) {
+            None => body_start,
+            Some(BodyEnd::End(at)) => at,
             Some(BodyEnd::Truncated(at)) => {
                 self.consumed = at;
                 let key = ClientKey::parse(split_word(rest).0);
-                let reason = "there are fewer lines than were announced";
-                return Some(Err(MalformedRequest { key, why: reason }));
+                let reason = "the message has fewer lines than its first line says";
+                return Some(Err(MalformedRequest { key, reason }));
             }
             Some(BodyEnd::Incomplete) => {
                 self.consumed = start;
                 return None;
             }
-            // Nobody sends that much at once: the head was a stranger's. If it were looked on right
-            // behind it, many such heads would each cost a look at the same lines.
+            // No client sends so much in one write: a stranger wrote this first line. The framer skips
+            // to the next empty line, because otherwise each of many such first lines would cost a
+            // scan of the same bytes.
             Some(BodyEnd::TooLong) => {
-                self.consumed = end + 1;
+                self.consumed = body_start;
                 self.is_skipping_message = true;
-                let key = None;
-                let reason = "more lines are announced than a message holds";
-                return Some(Err(MalformedRequest { key, why: reason }));
+                let reason = "the first line announces more lines than a message holds";
+                return Some(Err(MalformedRequest { key: None, reason }));
             }
         };
         self.consumed = body_end;
-        let head = &self.buffer[start..end];
-        Some(parse_request(head, &self.buffer[body..body_end]))
+        Some(Request::parse(&self.buffer[start..end], &self.buffer[body_start..body_end]))
     }
 
-    /// Once all that can be found has been.
+    /// Checks the bound of the buffer. The caller has taken all requests before.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn assert_bounded(&self) {
         assert!(
             self.buffer.len() - self.consumed <= MAX_MESSAGE_BYTES,
-            "{} bytes are kept",
+            "the buffer holds {} bytes",
             self.buffer.len()
         );
     }
 
-    /// Where the next line that isn't empty starts and ends.
+    /// Consumes lines up to the next one that is neither empty nor skipped, and returns the start and
+    /// the end of that line.
     fn next_line(&mut self) -> Option<(usize, usize)> {
         loop {
             let rest = &self.buffer[self.consumed..];
@@ -107,53 +110,55 @@ impl Framer {
             };
             let start = self.consumed;
             self.consumed += length + 1;
-            let skipped = std::mem::take(&mut self.is_skipping_line);
-            self.is_skipping_message &= skipped || length > 0;
-            // However it was split, a line that is too long is passed over.
-            if !(skipped || self.is_skipping_message || length == 0 || length > MAX_MESSAGE_BYTES) {
+            let was_skipping = std::mem::take(&mut self.is_skipping_line);
+            self.is_skipping_message &= was_skipping || length > 0;
+            // The framer skips a line that is too long, however reads split the line.
+            let is_skipped = was_skipping || self.is_skipping_message || length > MAX_MESSAGE_BYTES;
+            if !is_skipped && length > 0 {
                 return Some((start, start + length));
             }
         }
     }
 
-    /// Where the `count` lines from `from` on end, of the message that begins at `start`. However it
-    /// was split, it is too long if that is not to be seen in its first [`LONGEST`] bytes.
-    fn find_body_end(&self, start: usize, from: usize, count: u64) -> BodyEnd {
-        let seen = self.buffer.len().min(start + MAX_MESSAGE_BYTES);
-        let body = self.buffer.get(from..seen).unwrap_or_default();
+    /// Finds the end of the `count` lines at `body_start`, which belong to the message at `start`. The
+    /// result does not depend on how reads split the message: only its first [`MAX_MESSAGE_BYTES`]
+    /// bytes count.
+    fn find_body_end(&self, start: usize, body_start: usize, count: u64) -> BodyEnd {
+        let limit = self.buffer.len().min(start + MAX_MESSAGE_BYTES);
+        let body = self.buffer.get(body_start..limit).unwrap_or_default();
         let end = queue::Items::end_offset(count, body);
-        // An empty line ends everything, wherever it stands before that.
+        // An empty line before the end cuts the body off.
         let body = &body[..end.unwrap_or(body.len())];
         match (body.first(), memchr::memmem::find(body, b"\n\n")) {
-            (Some(b'\n'), _) => return BodyEnd::Truncated(from),
-            (_, Some(line)) => return BodyEnd::Truncated(from + line + 1),
+            (Some(b'\n'), _) => return BodyEnd::Truncated(body_start),
+            (_, Some(line)) => return BodyEnd::Truncated(body_start + line + 1),
             _ => {}
         }
-        if let Ok(end) = end {
-            return BodyEnd::End(from + end);
-        }
-        match self.buffer.len() - start > MAX_MESSAGE_BYTES {
-            true => BodyEnd::TooLong,
-            false => BodyEnd::Incomplete,
+        match end {
+            Ok(end) => BodyEnd::End(body_start + end),
+            Err(_) if self.buffer.len() - start > MAX_MESSAGE_BYTES => BodyEnd::TooLong,
+            Err(_) => BodyEnd::Incomplete,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use super::*;
     use crate::queue::BatchRef;
-    use crate::wire::{Hello, RequestWriter};
+    use crate::wire::{Hello, WRITE_START, max_put_bytes};
     use proptest::prelude::*;
 
     const KEY: ClientKey = ClientKey(0xa1);
 
-    /// What the framer finds in these pieces, in short words.
-    fn found(pieces: &[&[u8]]) -> Vec<String> {
+    /// Describes each message that a new framer finds in these reads.
+    fn found(reads: &[&[u8]]) -> Vec<String> {
         let mut framer = Framer::default();
         let mut found = Vec::new();
-        for piece in pieces {
-            framer.push_bytes(piece);
+        for read in reads {
+            framer.push_bytes(read);
             while let Some(message) = framer.next_request() {
                 found.push(match message {
                     Ok((key, request)) => format!("{key} {request:?}"),
@@ -164,100 +169,91 @@ mod tests {
         found
     }
 
-    fn write(fill: impl FnOnce(&RequestWriter, &mut Vec<u8>)) -> Vec<u8> {
-        let writer = RequestWriter::new(KEY, 512);
-        let mut write = Vec::new();
-        writer.begin_write(&mut write);
-        fill(&writer, &mut write);
+    fn write(requests: &[Request<'_>]) -> Vec<u8> {
+        let mut write = WRITE_START.to_vec();
+        requests.iter().for_each(|request| request.write(KEY, &mut write));
         write
     }
 
     fn put(seq: u64) -> Vec<u8> {
-        write(|writer, write| writer.write_put(write, seq, 2, b"\"a\"\n[1,2]\n"))
+        write(&[Request::Put { seq, count: 2, items: b"\"a\"\n[1,2]\n" }])
+    }
+
+    fn fail(reason: &str) -> Request<'_> {
+        Request::Fail { id: 8, attempt: 2, try_count: 3, reason: reason.into() }
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn the_framer_reads_each_request_as_it_was_written() {
         let hello = Hello { follow: true, ..Hello::new(crate::role::Role::Consumer) };
-        let text = write(|writer, write| {
-            assert!(writer.write_hello(write, &hello).is_ok());
-            writer.write_item_part(write, b"[1,");
-            writer.write_put(write, 9, 2, b"2]\nnull\n");
-            writer.write_get(write, 100);
-            writer.write_batch_request(
-                write,
-                "done",
-                BatchRef { first_id: 3, count: 4, attempt: None },
-            );
-            writer.write_batch_request(
-                write,
-                "back",
-                BatchRef { first_id: 7, count: 1, attempt: Some(2) },
-            );
-            writer.write_fail(write, 8, 2, 3, "exit\ncode 3");
-            for verb in ["cancel", "join", "size", "status", "close", "remove"] {
-                writer.write_plain(write, verb);
-            }
-            writer.write_with_argument(write, "close", "now");
-            writer.write_with_argument(write, "remove", "force");
-            writer.write_with_argument(write, "failed", 5);
-            writer.write_with_argument(write, "retry", 6);
-            writer.write_with_argument(write, "drop", 0);
-            writer.write_with_argument(write, "attempt", "7 2");
-            writer.write_with_argument(write, "peek", "1 9");
-            writer.write_sleep(write, 1_000_000_000);
-            writer.write_plain(write, "bye");
-        });
-        let mut framer = Framer::default();
-        framer.push_bytes(&text);
-        let expected = [
-            ParsedRequest::Hello(hello),
-            ParsedRequest::ItemPart(b"[1,"),
-            ParsedRequest::Put { seq: 9, count: 2, items: b"2]\nnull\n" },
-            ParsedRequest::Get { max: 100 },
-            ParsedRequest::Done(BatchRef { first_id: 3, count: 4, attempt: None }),
-            ParsedRequest::Requeue(BatchRef { first_id: 7, count: 1, attempt: Some(2) }),
-            ParsedRequest::Fail {
-                batch: BatchRef { first_id: 8, count: 1, attempt: Some(2) },
-                try_count: 3,
-                reason: b"exit code 3",
-            },
-            ParsedRequest::Cancel,
-            ParsedRequest::Join,
-            ParsedRequest::Size,
-            ParsedRequest::Status,
-            ParsedRequest::Close { now: false },
-            ParsedRequest::Remove { force: false },
-            ParsedRequest::Close { now: true },
-            ParsedRequest::Remove { force: true },
-            ParsedRequest::ListFailed { from_id: 5 },
-            ParsedRequest::Retry { id: 6 },
-            ParsedRequest::Drop { id: 0 },
-            ParsedRequest::Attempt { id: 7, attempt: 2 },
-            ParsedRequest::Peek { from_id: 1, max: 9 },
-            ParsedRequest::Sleep(1_000_000_000),
-            ParsedRequest::Bye,
+        let requests = [
+            Request::Hello(Box::new(hello)),
+            Request::ItemPart(b"[1,"),
+            Request::Put { seq: 9, count: 2, items: b"2]\nnull\n" },
+            Request::Get { max: 100 },
+            Request::Done(BatchRef { first_id: 3, count: 4, attempt: None }),
+            Request::Requeue(BatchRef { first_id: 7, count: 1, attempt: Some(2) }),
+            fail("exit code 3"),
+            Request::Cancel,
+            Request::Join,
+            Request::Size,
+            Request::Status,
+            Request::Close { now: false },
+            Request::Remove { force: false },
+            Request::Close { now: true },
+            Request::Remove { force: true },
+            Request::ListFailed { from_id: 5 },
+            Request::Retry(NonZeroU64::new(6)),
+            Request::Drop(None),
+            Request::Attempt { id: 7, attempt: 2 },
+            Request::Peek { from_id: 1, max: 9 },
+            Request::Sleep(1_000_000_000),
+            Request::Bye,
         ];
-        for request in expected {
+        let mut framer = Framer::default();
+        framer.push_bytes(&write(&requests));
+        for request in requests {
             assert_eq!(framer.next_request(), Some(Ok((KEY, request))));
         }
         assert_eq!(framer.next_request(), None);
     }
 
     #[test]
+    fn requests_have_the_words_of_the_protocol() {
+        let text = write(&[
+            Request::Requeue(BatchRef { first_id: 7, count: 1, attempt: Some(2) }),
+            Request::ListFailed { from_id: 5 },
+            Request::Drop(None),
+            Request::Remove { force: true },
+        ]);
+        let lines = ["", "", "back K 7 1 2", "failed K 5", "drop K 0", "remove K force", ""];
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            lines.join("\n").replace('K', &KEY.to_string())
+        );
+    }
+
+    #[test]
+    fn a_reason_is_written_short_and_on_one_line() {
+        let long = format!("exit\r\n{}", "é".repeat(100));
+        let short = format!("exit  {}", "é".repeat(94));
+        assert_eq!(found(&[&write(&[fail(&long)])]), found(&[&write(&[fail(&short)])]));
+    }
+
+    #[test]
     fn a_put_of_the_full_size_fits_into_a_write() {
-        for most in [512, 4096] {
-            let writer = RequestWriter::new(ClientKey(u64::MAX), most);
-            let mut write = Vec::new();
-            writer.begin_write(&mut write);
-            writer.write_put(&mut write, u64::MAX, u64::MAX, &vec![b'x'; writer.max_put_bytes()]);
-            assert!(write.len() <= most, "{} > {most}", write.len());
+        for max_write_bytes in [512, 4096] {
+            let mut write = WRITE_START.to_vec();
+            let items = vec![b'x'; max_put_bytes(max_write_bytes)];
+            let request = Request::Put { seq: u64::MAX, count: u64::MAX, items: &items };
+            request.write(ClientKey(u64::MAX), &mut write);
+            assert_eq!(write.len(), max_write_bytes);
         }
     }
 
     #[test]
-    fn writes_split_at_any_byte_are_read_the_same() {
-        let text = [put(2), write(|writer, write| writer.write_get(write, 1)), put(4)].concat();
+    fn a_split_at_any_byte_does_not_change_the_requests() {
+        let text = [put(2), write(&[Request::Get { max: 1 }]), put(4)].concat();
         let whole = found(&[&text]);
         assert_eq!(whole.len(), 3);
         for at in 0..=text.len() {
@@ -268,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_of_a_stranger_costs_that_line_only() {
+    fn half_a_line_of_a_stranger_hides_no_request_after_it() {
         let good = found(&[&put(2)]);
         assert_eq!(good.len(), 1);
         let halves: [&[u8]; 8] = [
@@ -283,14 +279,14 @@ mod tests {
         ];
         for half in halves {
             let found = found(&[half, &put(2)]);
-            assert_eq!(found.last(), good.last(), "behind {:?}", half.escape_ascii());
+            assert_eq!(found.last(), good.last(), "after {:?}", half.escape_ascii());
             let ours = found.iter().filter(|one| one.starts_with("00000000000000a1")).count();
             assert_eq!(ours, 1);
         }
     }
 
     #[test]
-    fn what_is_no_request_is_told_to_whom_it_names() {
+    fn a_malformed_request_names_its_client_if_it_has_a_key() {
         for line in [
             "put 00000000000000a1 1 0",
             "put 00000000000000a1 1 2\n1\n2",
@@ -326,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_an_end_is_not_remembered() {
+    fn the_framer_holds_no_more_than_a_message_of_an_endless_line() {
         let mut framer = Framer::default();
         for _ in 0..100 {
             framer.push_bytes(&[b'x'; 10_000]);
@@ -334,14 +330,11 @@ mod tests {
             assert!(framer.buffer.len() <= MAX_MESSAGE_BYTES + 10_000);
         }
         framer.push_bytes(&put(2));
-        assert!(matches!(
-            framer.next_request(),
-            Some(Ok((KEY, ParsedRequest::Put { seq: 2, .. })))
-        ));
+        assert!(matches!(framer.next_request(), Some(Ok((KEY, Request::Put { seq: 2, .. })))));
     }
 
     #[test]
-    fn lines_that_never_come_are_not_waited_for_without_end() {
+    fn the_framer_does_not_wait_for_a_body_that_is_too_long() {
         let mut framer = Framer::default();
         framer.push_bytes(b"put 00000000000000b2 99999999 99999999\n");
         for _ in 0..100 {
@@ -352,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_so_however_it_was_split() {
+    fn a_split_does_not_change_what_is_too_long() {
         let head = b"put 00000000000000a1 9 2\n";
         for length in MAX_MESSAGE_BYTES - 2..=MAX_MESSAGE_BYTES + 2 {
             let line = [&vec![b'x'; length][..], b"\n"].concat();
@@ -370,21 +363,19 @@ mod tests {
     }
 
     #[test]
-    fn heads_of_what_never_comes_cost_no_more_than_their_length() {
+    fn many_first_lines_without_their_bodies_cost_linear_time() {
         let mut framer = Framer::default();
         let text = b"put 00000000000000b2 9999999 9999999\n1\n".repeat(200_000);
         framer.push_bytes(&text);
-        let told = std::iter::from_fn(|| framer.next_request().map(|found| found.is_err())).count();
-        assert_eq!(told, 1, "the first one hides the others until an empty line");
+        let errors =
+            std::iter::from_fn(|| framer.next_request().map(|found| found.is_err())).count();
+        assert_eq!(errors, 1, "the first one hides the others up to the next empty line");
         framer.push_bytes(&put(2));
-        assert!(matches!(
-            framer.next_request(),
-            Some(Ok((KEY, ParsedRequest::Put { seq: 2, .. })))
-        ));
+        assert!(matches!(framer.next_request(), Some(Ok((KEY, Request::Put { seq: 2, .. })))));
     }
 
-    /// What [`Framer::find_lines`] finds, by looking at each line.
-    fn line_by_line(buffer: &[u8], count: u64) -> Result<usize, usize> {
+    /// Finds the end of a body as [`Framer::find_body_end`] does, but line by line.
+    fn find_body_end_by_lines(buffer: &[u8], count: u64) -> Result<usize, usize> {
         let mut at = 0;
         for _ in 0..count {
             match memchr::memchr(b'\n', &buffer[at..]) {
@@ -398,7 +389,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_are_found_as_by_looking_at_each(
+        fn the_body_end_is_the_same_as_line_by_line(
             buffer in proptest::collection::vec(prop_oneof![5 => Just(b'x'), 1 => Just(b'\n')], 0..2000),
             count in 0..300_u64,
         ) {
@@ -408,18 +399,18 @@ mod tests {
                 BodyEnd::Truncated(at) => Err(at),
                 BodyEnd::Incomplete | BodyEnd::TooLong => Err(usize::MAX),
             };
-            prop_assert_eq!(found, line_by_line(&buffer, count));
+            prop_assert_eq!(found, find_body_end_by_lines(&buffer, count));
         }
 
         #[test]
-        fn noise_neither_panics_nor_hides_what_comes_after_it(
+        fn noise_neither_panics_nor_hides_the_next_request(
             noise in proptest::collection::vec(any::<u8>(), 0..300),
             cut in any::<prop::sample::Index>(),
         ) {
             let text = [&noise[..], &put(2)].concat();
             let at = cut.index(text.len());
             let found = found(&[&text[..at], &text[at..]]);
-            let expected = format!("{KEY} {:?}", ParsedRequest::Put {
+            let expected = format!("{KEY} {:?}", Request::Put {
                 seq: 2, count: 2, items: b"\"a\"\n[1,2]\n",
             });
             prop_assert_eq!(found.last(), Some(&expected));

@@ -1,4 +1,5 @@
-//! The protocol: requests and replies, to and from lines. `docs/PROTOCOL.md` describes it.
+//! The protocol of clients and keepers: requests and replies as lines of text. This room does no I/O
+//! and decides nothing about a queue. `docs/PROTOCOL.md` describes the protocol.
 
 mod framer;
 mod reply;
@@ -13,19 +14,20 @@ use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
 pub(crate) use framer::Framer;
 pub(crate) use reply::{
-    ClientStatus, MalformedReply, Reply, ReplyReader, Resumed, Status, Welcome,
+    ClientStatus, ErrorCode, MalformedReply, Reply, ReplyReader, Resumed, Status, Welcome,
 };
-pub(crate) use request::{MalformedRequest, ParsedRequest, RequestWriter};
+pub(crate) use request::{MalformedRequest, Request, WRITE_START, max_put_bytes};
 
 /// The version of the protocol that this program speaks.
 pub(crate) const VERSION: u32 = 1;
 
-/// The largest item, in bytes of JSON, of a client that doesn't say what its largest is.
+/// The largest item of a client whose hello names no limit, in bytes of JSON.
 pub(crate) const DEFAULT_MAX_ITEM_BYTES: u64 = 16 << 20;
-/// The largest item that a keeper takes, whatever a client says.
+/// The largest item that a keeper takes from any client, in bytes of JSON.
 pub(crate) const MAX_ITEM_BYTES: u64 = 256 << 20;
 
-/// A client's number: drawn at random by the client, and known to it and the keeper alone.
+/// The number by which the keeper knows a client. The client draws the number at random; only the
+/// client and the keeper know the number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ClientKey(pub(crate) u64);
@@ -40,17 +42,16 @@ impl TryFrom<String> for ClientKey {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        Self::parse(text.as_bytes()).ok_or("16 hexadecimal digits are wanted")
+        Self::parse(text.as_bytes()).ok_or("a client key has 16 hexadecimal digits")
     }
 }
 
 impl ClientKey {
-    /// A new one, from the system's random numbers.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         getrandom::u64().map(Self)
     }
 
-    /// 16 hexadecimal digits.
+    /// Parses exactly 16 hexadecimal digits.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         if text.len() != 16 || !text.iter().all(u8::is_ascii_hexdigit) {
             return None;
@@ -72,66 +73,66 @@ impl fmt::Debug for ClientKey {
     }
 }
 
-/// What a client says when it comes.
+/// The first message of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hello {
     /// The version of the protocol that the client speaks.
     pub(crate) version: u32,
-    /// What it is going to do.
     pub(crate) role: Role,
-    /// Its process.
+    /// The process id.
     pub(crate) pid: u32,
-    /// What its mailbox is called; as its number, when it doesn't say. (Who sees the name in the
-    /// directory then doesn't know the number.)
+    /// The tag in the mailbox's name; by default the client key. A tag of its own keeps the key secret
+    /// from processes that list the queue's directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mailbox: Option<ClientKey>,
-    /// When its process started; long ago, when it doesn't say.
+    /// When the client's process started; by default long ago.
     #[serde(default)]
     #[serde(rename = "born")]
     pub(crate) birth: ProcessBirth,
-    /// The processes that started it, the nearest first.
+    /// The processes that started the client, the nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[serde(rename = "callers")]
     pub(crate) ancestors: Vec<ProcessBirth>,
-    /// How long it may hold an item, in nanoseconds.
+    /// The lease of each item that the keeper delivers to the client, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lease: Option<Nanos>,
-    /// An item is put aside when so many have died of it; 0 for never.
+    /// An item fails after so many delivery failures; 0 for never.
     #[serde(default = "max_attempts")]
     pub(crate) max_attempts: u32,
-    /// Its largest item, in bytes of JSON.
+    /// The client's largest item, in bytes of JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "largest")]
     pub(crate) max_item_bytes: Option<u64>,
-    /// Its number among the workers of a run, from 1.
+    /// The 1-based index of a run's worker within its role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "worker")]
     pub(crate) worker_index: Option<u32>,
-    /// A producer: don't end the queue when I am the last to leave.
+    /// For a producer: its departure does not end the queue.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) keep_open: bool,
-    /// A consumer: I stay when the queue ends.
+    /// For a consumer: the consumer stays when the queue ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) follow: bool,
-    /// The capacity that the queue is to have, 0 for unbounded.
+    /// The capacity that the client asks for; 0 for unbounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) capacity: Option<u64>,
-    /// What is accepted is to be on the disk.
+    /// From now on the queue accepts an item only when the item is on the disk.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) sync: bool,
-    /// This client knew a keeper of this queue, which has died, and had so many runs from it.
+    /// The client resumes after the death of a keeper. The client received so many batches from the
+    /// queue's keepers in reply to a get.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "resume")]
     pub(crate) batches_received: Option<u64>,
 }
 
-/// How many may die of an item before it is put aside, when nobody says.
+/// The default of [`Hello::max_attempts`].
 pub(crate) fn max_attempts() -> u32 {
     5
 }
 
 impl Hello {
-    /// A client of this role that asks for nothing.
+    /// The hello of a client that asks for nothing.
     pub(crate) fn new(role: Role) -> Self {
         Self {
             version: VERSION,
@@ -152,19 +153,18 @@ impl Hello {
         }
     }
 
-    /// The name of the mailbox in the queue's directory: whoever finds one that nobody reads can tell
-    /// by the process number that it is stale.
+    /// The name of the mailbox in the queue's directory. The process id in the name is for people.
     pub(crate) fn mailbox_name(&self, key: ClientKey) -> String {
         format!("mailbox.{}.{}", self.pid, self.mailbox.unwrap_or(key))
     }
 
-    /// The capacity as the rules take it.
+    /// The capacity that the client asks for; `Some(None)` is unbounded.
     pub(crate) fn capacity(&self) -> Option<Option<NonZeroU64>> {
         self.capacity.map(NonZeroU64::new)
     }
 }
 
-/// Splits off the first word.
+/// Splits a line after its first word.
 pub(crate) fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     match memchr::memchr(b' ', line) {
         Some(at) => (&line[..at], &line[at + 1..]),
@@ -172,7 +172,7 @@ pub(crate) fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// A decimal number and nothing else.
+/// Parses a decimal number without a sign.
 pub(crate) fn parse_number(text: &[u8]) -> Option<u64> {
     if text.first().is_none_or(|b| !b.is_ascii_digit()) {
         return None;

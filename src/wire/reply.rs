@@ -1,8 +1,11 @@
-//! Replies: what the keeper writes to a client's mailbox.
+//! Replies: the lines that the keeper writes to a client's mailbox.
 
+use std::fmt;
 use std::io::Write;
 
 use bytes::Bytes;
+use serde::de::IntoDeserializer;
+use serde::de::value::Error as WordError;
 use serde::{Deserialize, Serialize};
 
 use super::{parse_number, split_word};
@@ -14,169 +17,183 @@ use crate::role::Role;
 pub(crate) struct Welcome {
     /// The version of the protocol that the keeper speaks.
     pub(crate) version: u32,
-    /// Whether the keeper paces time: then `sleep` is a request, otherwise the client's own affair.
+    /// The keeper paces time and takes `sleep` requests. Without pacing a client sleeps in wall time.
     #[serde(rename = "paced")]
     pub(crate) is_paced: bool,
-    /// How many items may be underway without an answer, beyond one.
+    /// The put window: the client may put so many items before their `ok`, and always one.
     pub(crate) window: u64,
-    /// The queue has ended, and the client is here for what comes next.
+    /// The queue has ended, and the client waits for the next queue of this name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[serde(rename = "ended")]
     pub(crate) has_ended: bool,
-    /// The client was known to the keeper before this one: what that has left of it.
+    /// The state that the previous keeper left for this client, if the client resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resumed: Option<Resumed>,
 }
 
-/// What is known of a client that comes to another keeper than before.
+/// The state of a client that resumes at the next keeper.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Resumed {
-    /// What it has put, as far as it may not have been told: its own number of the last item of
-    /// each piece, and the queue's number of that.
+    /// The accepted puts whose `ok` the client may have missed: the client's own number of the last
+    /// item, and the id of that item.
     pub(crate) accepted: Vec<(u64, u64)>,
-    /// What it has out: the first number, how many, and the attempt.
+    /// The batches in flight with the client: first item id, count and attempt.
     #[serde(rename = "out")]
     pub(crate) in_flight: Vec<(u64, u64, u32)>,
 }
 
-/// How a queue is.
+/// The status of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Status {
-    /// Accepted and not handed out.
+    /// The count of ready items.
     #[serde(rename = "in_line")]
     pub(crate) ready: u64,
-    /// Handed out and not done.
+    /// The count of items in flight.
     #[serde(rename = "out")]
     pub(crate) in_flight: u64,
-    /// Done, since the queue began.
+    /// The count of items done since the queue began.
     pub(crate) done: u64,
-    /// Put aside.
+    /// The count of failed items.
     pub(crate) failed: u64,
-    /// How many may be in line; null for any number.
+    /// The capacity; null for unbounded.
     pub(crate) capacity: Option<u64>,
-    /// Whether what is accepted is on the disk.
+    /// The keeper accepts an item only when the item is on the disk.
     #[serde(default)]
     pub(crate) sync: bool,
-    /// The age of the oldest item that isn't done, in seconds.
+    /// The age of the oldest item that is not done, in seconds.
     #[serde(rename = "oldest_s")]
     pub(crate) oldest_age_s: Option<f64>,
-    /// `open`, `ending` (the last producer has left), `closed`, or `ended` (nothing new has begun).
+    /// `open`, `ending` (the last producer has left), `closed`, or `ended` (and no new queue began).
     pub(crate) state: String,
-    /// Who is here to put.
+    /// The connected clients that put.
     pub(crate) producers: Vec<ClientStatus>,
-    /// Who is here to get.
+    /// The connected clients that get.
     pub(crate) consumers: Vec<ClientStatus>,
 }
 
-/// What a client is about.
+/// The status of a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ClientStatus {
-    /// Its process.
+    /// The process id.
     pub(crate) pid: u32,
-    /// As what it came.
     pub(crate) role: Role,
-    /// How many items it has put, or done, since it came to this keeper.
+    /// The count of items that the client has put or done at this keeper.
     #[serde(default)]
     pub(crate) items: u64,
-    /// What it waits for; null when it is at work.
+    /// The wait of the client; null while the client is at work.
     #[serde(rename = "waits_for")]
     pub(crate) wait_reason: Option<WaitReason>,
-    /// How many items it has out.
+    /// The count of items in flight with the client.
     #[serde(rename = "holds")]
     pub(crate) in_flight: u64,
-    /// For how long it has had the oldest of them, in seconds.
+    /// How long the client has had the oldest of these items, in seconds.
     pub(crate) held_s: Option<f64>,
 }
 
-/// A reply.
+/// Why the keeper refuses a request. `docs/PROTOCOL.md` explains each code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ErrorCode {
+    Version,
+    Capacity,
+    Private,
+    Malformed,
+    TooFar,
+    GetTwice,
+    NotFailed,
+    InUse,
+    Journal,
+    Removed,
+    NotPaced,
+    TooLarge,
+    Internal,
+    /// A code that a later version has added.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl ErrorCode {
+    fn parse(word: &[u8]) -> Self {
+        let word = String::from_utf8_lossy(word);
+        let parsed = Self::deserialize(IntoDeserializer::<WordError>::into_deserializer(&*word));
+        parsed.unwrap_or_else(|_| Self::Other(word.into_owned()))
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// A reply of the keeper to a client.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
     /// `welcome {…}`
     Welcome(Welcome),
-    /// `ok SEQ ID WINDOW`: all items up to the client's number SEQ are in the queue; the last one
-    /// has the queue's number ID.
+    /// `ok SEQ ID WINDOW`: the queue has accepted the client's items up to its number SEQ.
     Ok {
-        /// The client's number.
         seq: u64,
-        /// The queue's number.
+        /// The id of the item SEQ.
         id: u64,
-        /// How many items may be underway without an answer, beyond one.
+        /// The put window: the client may put so many items before their `ok`, and always one.
         window: u64,
     },
-    /// `closed SEQ`: the items up to SEQ that were not accepted yet will not be, as the queue is
-    /// closed.
-    Closed {
-        /// The client's number of the last one refused.
-        seq: u64,
-    },
-    /// `run FIRST COUNT ATTEMPT`, then that many lines, each an item.
+    /// `closed SEQ`: the queue is closed and refuses the client's items up to SEQ that have no `ok`.
+    Closed { seq: u64 },
+    /// `run FIRST COUNT ATTEMPT`, then COUNT lines with one item each.
     Batch(Batch),
-    /// `full SEQ`: the items up to SEQ that were not accepted yet will not be, as there is no room,
-    /// and the client doesn't wait.
-    Full {
-        /// The client's number of the last one refused.
-        seq: u64,
-    },
-    /// `ended`: in the place of a run.
+    /// `full SEQ`: the queue is full and the client has cancelled; the queue refuses the client's items
+    /// up to SEQ that have no `ok`.
+    Full { seq: u64 },
+    /// `ended`, in place of a batch.
     Ended,
-    /// `empty`: in the place of a run, or of an item that failed.
+    /// `empty`, in place of a batch or of a failed item.
     Empty,
-    /// `cancelled`: what a cancel was about has been told.
+    /// `cancelled`, after the replies to all requests that the cancel ended.
     Cancelled,
-    /// `lost FIRST COUNT ATTEMPT`: these items are not with this client, or not any more. The attempt
-    /// is as the client said it, 0 if it didn't.
+    /// `lost FIRST COUNT ATTEMPT`: these items are not in flight with the client. ATTEMPT is the
+    /// client's own, or 0 if the client gave none.
     NotInFlight(BatchRef),
-    /// `joined FAILED`: everything is done, but for those that failed.
-    Joined {
-        /// How many.
-        failed: u64,
-    },
-    /// `unfinished ITEMS`: so many items are not done yet.
-    Unfinished {
-        /// How many.
-        items: u64,
-    },
-    /// `count ITEMS`: what was asked for has been done to so many items.
-    Count {
-        /// How many.
-        items: u64,
-    },
+    /// `joined FAILED`: every item is done, except so many failed ones.
+    Joined { failed: u64 },
+    /// `unfinished ITEMS`: so many items are not done.
+    Unfinished { items: u64 },
+    /// `count ITEMS`: the keeper has applied the request to so many items.
+    Count { items: u64 },
     /// `size INLINE OUT DONE FAILED CAPACITY`
     Size {
-        /// How many items there are.
         counts: Counts,
-        /// How many may be in line, 0 for any number.
+        /// 0 for unbounded.
         capacity: u64,
     },
     /// `status {…}`
     Status(Box<Status>),
-    /// `failed ID ATTEMPT WHY`, then a line, which is the item.
+    /// `failed ID ATTEMPT WHY`, then one line with the item.
     Failed {
-        /// The item: a run of one.
+        /// A batch of one item.
         batch: Batch,
         /// For people.
         reason: String,
     },
     /// `wake`: the sleep is over.
     Wake,
-    /// `bye INLINE CONSUMERS`: how many items stay in line, and how many consumers are there.
+    /// `bye INLINE CONSUMERS`
     Bye {
-        /// Items in line.
         ready: u64,
-        /// Consumers there, the one that leaves not counted.
+        /// The count of connected consumers without the client that leaves.
         consumers: u64,
     },
     /// `error CODE TEXT`
     Error {
-        /// From the list in `docs/PROTOCOL.md`.
-        code: String,
+        code: ErrorCode,
         /// For people.
         text: String,
     },
 }
 
 impl Reply {
-    /// Adds the reply to what is to be written to a mailbox.
+    /// Appends the reply to the output for a mailbox.
     pub(crate) fn write(&self, mail: &mut Vec<u8>) {
         // Writing to a Vec cannot fail.
         let _ = match self {
@@ -196,15 +213,15 @@ impl Reply {
             Self::Ended => writeln!(mail, "ended"),
             Self::Empty => writeln!(mail, "empty"),
             Self::Cancelled => writeln!(mail, "cancelled"),
-            Self::NotInFlight(BatchRef { first_id: first, count, attempt }) => {
-                writeln!(mail, "lost {first} {count} {}", attempt.unwrap_or(0))
+            Self::NotInFlight(BatchRef { first_id, count, attempt }) => {
+                writeln!(mail, "lost {first_id} {count} {}", attempt.unwrap_or(0))
             }
             Self::Joined { failed } => writeln!(mail, "joined {failed}"),
             Self::Unfinished { items } => writeln!(mail, "unfinished {items}"),
             Self::Count { items } => writeln!(mail, "count {items}"),
             Self::Size { counts, capacity } => {
-                let Counts { ready: in_line, in_flight: out, done, failed } = counts;
-                writeln!(mail, "size {in_line} {out} {done} {failed} {capacity}")
+                let Counts { ready, in_flight, done, failed } = counts;
+                writeln!(mail, "size {ready} {in_flight} {done} {failed} {capacity}")
             }
             Self::Status(status) => match serde_json::to_string(status) {
                 Ok(json) => writeln!(mail, "status {json}"),
@@ -216,112 +233,101 @@ impl Reply {
                 head
             }
             Self::Wake => writeln!(mail, "wake"),
-            Self::Bye { ready: in_line, consumers } => writeln!(mail, "bye {in_line} {consumers}"),
+            Self::Bye { ready, consumers } => writeln!(mail, "bye {ready} {consumers}"),
             Self::Error { code, text } => writeln!(mail, "error {code} {text}"),
         };
     }
 }
 
-/// Finds replies in what a mailbox gave, however it was split.
+/// Finds replies in the bytes of a mailbox, however reads split them.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyReader {
     buffer: Vec<u8>,
-    /// What stands before this has been dealt with.
+    /// The bytes before this offset are finished.
     consumed: usize,
-    /// The items that are underway.
+    /// The reply whose items start at `consumed`.
     partial: Option<PartialReply>,
 }
 
-/// A reply whose items are still to be read.
+/// A reply without its items.
 #[derive(Debug)]
 struct PartialReply {
     batch: Batch,
-    /// Why it failed, if the reply is of that.
+    /// The reason for the failure, if the reply is a [`Reply::Failed`].
     failure_reason: Option<String>,
-    /// How many lines there are so far.
+    /// The count of complete items in the buffer.
     lines_read: u64,
-    /// Up to where the buffer has been looked at.
+    /// How many bytes of the items [`ReplyReader`] has scanned.
     scanned: usize,
 }
 
-/// The keeper said something that this program doesn't understand.
+/// A line that is no reply of this version of the protocol.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the keeper's reply `{0}` is not of protocol version {version}", version = super::VERSION)]
 pub(crate) struct MalformedReply(pub(crate) String);
 
 impl ReplyReader {
-    /// Takes in what was read.
+    /// Appends bytes that were read from the mailbox.
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.consumed);
-        if let Some(underway) = &mut self.partial {
-            underway.scanned -= self.consumed;
-        }
         self.consumed = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next reply; none when more is to be read first.
+    /// Returns the next reply. `None` means that the reader needs more bytes.
     pub(crate) fn next_reply(&mut self) -> Option<Result<Reply, MalformedReply>> {
         if self.partial.is_none() {
             let rest = &self.buffer[self.consumed..];
             let length = memchr::memchr(b'\n', rest)?;
             let line = &rest[..length];
-            let reply = match parse_reply(line) {
-                Some(reply) => reply,
-                None => {
-                    return Some(Err(MalformedReply(String::from_utf8_lossy(line).into_owned())));
-                }
+            let Some(reply) = parse_reply(line) else {
+                return Some(Err(MalformedReply(String::from_utf8_lossy(line).into_owned())));
             };
             self.consumed += length + 1;
-            let (batch, reason) = match reply {
+            let (batch, failure_reason) = match reply {
                 Reply::Batch(batch) => (batch, None),
                 Reply::Failed { batch, reason } => (batch, Some(reason)),
                 other => return Some(Ok(other)),
             };
-            self.partial = Some(PartialReply {
-                batch,
-                failure_reason: reason,
-                lines_read: 0,
-                scanned: self.consumed,
-            });
+            self.partial = Some(PartialReply { batch, failure_reason, lines_read: 0, scanned: 0 });
         }
         self.finish_partial().map(Ok)
     }
 
     fn finish_partial(&mut self) -> Option<Reply> {
-        let PartialReply { batch, lines_read: lines, scanned: seen, .. } = self.partial.as_mut()?;
-        let end = match Items::end_offset(batch.items.count - *lines, &self.buffer[*seen..]) {
-            Ok(end) => *seen + end,
-            Err(more) => {
-                *lines += more;
-                *seen = self.buffer.len();
+        let body = &self.buffer[self.consumed..];
+        let PartialReply { batch, lines_read, scanned, .. } = self.partial.as_mut()?;
+        let length = match Items::end_offset(batch.items.count - *lines_read, &body[*scanned..]) {
+            Ok(end) => *scanned + end,
+            Err(lines) => {
+                *lines_read += lines;
+                *scanned = body.len();
                 return None;
             }
         };
-        let PartialReply { mut batch, failure_reason: reason, .. } = self.partial.take()?;
-        batch.items.bytes = Bytes::copy_from_slice(&self.buffer[self.consumed..end]);
-        self.consumed = end;
-        Some(match reason {
+        let PartialReply { mut batch, failure_reason, .. } = self.partial.take()?;
+        batch.items.bytes = Bytes::copy_from_slice(&body[..length]);
+        self.consumed += length;
+        Some(match failure_reason {
             None => Reply::Batch(batch),
             Some(reason) => Reply::Failed { batch, reason },
         })
     }
 }
 
-/// One line; items come without their text.
+/// Parses the first line of a reply. A batch has its count, and no bytes yet.
 fn parse_reply(line: &[u8]) -> Option<Reply> {
     let (verb, rest) = split_word(line);
     let mut numbers = rest.split(|&b| b == b' ').map(parse_number);
     let mut next = || numbers.next().flatten();
     let text = |text| String::from_utf8_lossy(text).into_owned();
-    let unread = |first, count, attempt| {
-        let lines = Items { count, bytes: Bytes::new() };
+    let batch_head = |first_id, count, attempt| {
         Some(Batch {
-            first_id: first,
+            first_id,
             attempt: u32::try_from(attempt).ok()?,
             delivery_failures: 0,
             accepted_at: 0,
-            items: lines,
+            items: Items { count, bytes: Bytes::new() },
         })
     };
     Some(match verb {
@@ -329,38 +335,35 @@ fn parse_reply(line: &[u8]) -> Option<Reply> {
         b"ok" => Reply::Ok { seq: next()?, id: next()?, window: next()? },
         b"closed" => Reply::Closed { seq: next()? },
         b"run" => {
-            let (first, count) = (next()?, next().filter(|&count| count > 0)?);
-            Reply::Batch(unread(first, count, next()?)?)
+            let (first_id, count) = (next()?, next().filter(|&count| count > 0)?);
+            Reply::Batch(batch_head(first_id, count, next()?)?)
         }
         b"failed" => {
             let reason = rest.splitn(3, |&b| b == b' ').nth(2).unwrap_or_default();
-            Reply::Failed { batch: unread(next()?, 1, next()?)?, reason: text(reason) }
+            Reply::Failed { batch: batch_head(next()?, 1, next()?)?, reason: text(reason) }
         }
         b"full" => Reply::Full { seq: next()? },
         b"empty" => Reply::Empty,
         b"cancelled" => Reply::Cancelled,
         b"lost" => {
-            let (first, count) = (next()?, next()?);
+            let (first_id, count) = (next()?, next()?);
             let attempt = u32::try_from(next()?).ok().filter(|&attempt| attempt > 0);
-            Reply::NotInFlight(BatchRef { first_id: first, count, attempt })
+            Reply::NotInFlight(BatchRef { first_id, count, attempt })
         }
         b"joined" => Reply::Joined { failed: next()? },
         b"unfinished" => Reply::Unfinished { items: next()? },
         b"count" => Reply::Count { items: next()? },
         b"size" => {
-            let (in_line, out, done, failed) = (next()?, next()?, next()?, next()?);
-            Reply::Size {
-                counts: Counts { ready: in_line, in_flight: out, done, failed },
-                capacity: next()?,
-            }
+            let (ready, in_flight, done, failed) = (next()?, next()?, next()?, next()?);
+            Reply::Size { counts: Counts { ready, in_flight, done, failed }, capacity: next()? }
         }
         b"status" => Reply::Status(serde_json::from_slice(rest).ok()?),
         b"ended" => Reply::Ended,
         b"wake" => Reply::Wake,
         b"bye" => Reply::Bye { ready: next()?, consumers: next()? },
         b"error" => {
-            let (code, reason) = split_word(rest);
-            Reply::Error { code: text(code), text: text(reason) }
+            let (code, rest) = split_word(rest);
+            Reply::Error { code: ErrorCode::parse(code), text: text(rest) }
         }
         _ => return None,
     })
@@ -370,22 +373,14 @@ fn parse_reply(line: &[u8]) -> Option<Reply> {
 mod tests {
     use super::*;
 
-    fn run(first: u64, items: &str) -> Reply {
+    fn batch(first_id: u64, items: &str) -> Batch {
         let count = items.lines().count() as u64;
-        let bytes = Bytes::copy_from_slice(items.as_bytes());
-        let lines = Items { count, bytes };
-        Reply::Batch(Batch {
-            first_id: first,
-            attempt: 3,
-            delivery_failures: 0,
-            accepted_at: 0,
-            items: lines,
-        })
+        let items = Items { count, bytes: Bytes::copy_from_slice(items.as_bytes()) };
+        Batch { first_id, attempt: 3, delivery_failures: 0, accepted_at: 0, items }
     }
 
     fn failed(reason: &str) -> Reply {
-        let Reply::Batch(batch) = run(8, "[1]\n") else { unreachable!() };
-        Reply::Failed { batch, reason: reason.to_owned() }
+        Reply::Failed { batch: batch(8, "[1]\n"), reason: reason.to_owned() }
     }
 
     fn resumed() -> Resumed {
@@ -393,13 +388,11 @@ mod tests {
     }
 
     fn status() -> Status {
-        let waits_for = Some(WaitReason::Item);
-        let role = Role::Consumer;
         let consumer = ClientStatus {
             pid: 7,
-            role,
+            role: Role::Consumer,
             items: 5,
-            wait_reason: waits_for,
+            wait_reason: Some(WaitReason::Item),
             in_flight: 0,
             held_s: None,
         };
@@ -407,7 +400,6 @@ mod tests {
     }
 
     fn all() -> Vec<Reply> {
-        let text = |text: &str| text.to_owned();
         vec![
             Reply::Welcome(Welcome {
                 version: 1,
@@ -417,10 +409,10 @@ mod tests {
                 resumed: None,
             }),
             Reply::Welcome(Welcome { resumed: Some(resumed()), ..Welcome::default() }),
-            run(5, "\"a\"\n{\"b\":1}\n"),
+            Reply::Batch(batch(5, "\"a\"\n{\"b\":1}\n")),
             Reply::Ok { seq: 1, id: 2, window: 3 },
             Reply::Closed { seq: 4 },
-            run(u64::MAX - 9, "1\n"),
+            Reply::Batch(batch(u64::MAX - 9, "1\n")),
             Reply::Ended,
             Reply::Wake,
             Reply::Bye { ready: 1, consumers: 0 },
@@ -439,12 +431,13 @@ mod tests {
                 capacity: 5,
             },
             Reply::Status(Box::new(status())),
-            Reply::Error { code: text("malformed"), text: text("no such request") },
+            Reply::Error { code: ErrorCode::Malformed, text: "no such request".to_owned() },
+            Reply::Error { code: ErrorCode::TooFar, text: String::new() },
         ]
     }
 
     #[test]
-    fn what_is_written_is_read_however_it_is_split() {
+    fn the_reader_reads_each_reply_as_it_was_written_however_it_is_split() {
         let mut mail = Vec::new();
         all().iter().for_each(|reply| reply.write(&mut mail));
         for size in [1, 2, 3, 7, mail.len()] {
@@ -461,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply_is_shown() {
+    fn the_error_shows_a_line_that_is_no_reply() {
         for line in [
             "wat",
             "ok 1",

@@ -3,14 +3,13 @@
 use super::ledger::{SimModel, item_text};
 use super::pipes::SharedPipe;
 use super::world::SimRng;
-use crate::client::Disposition;
 use crate::client::session::Session;
 use std::collections::VecDeque;
 
 use crate::clock::ProcessBirth;
 use crate::queue::{Batch, BatchRef};
 use crate::role::Role;
-use crate::wire::{ClientKey, Hello, Reply};
+use crate::wire::{ClientKey, ErrorCode, Hello, Reply, Request};
 
 /// A client.
 pub(super) struct SimClient {
@@ -51,7 +50,7 @@ pub(super) enum Script {
     /// Waits for everything to be done.
     Join,
     /// Asks one thing.
-    Ask { verb: &'static str, argument: Option<&'static str> },
+    Ask(Request<'static>),
 }
 
 impl SimClient {
@@ -120,7 +119,7 @@ impl SimClient {
                     sent.extend(lines);
                     *left -= count;
                     if !*patient {
-                        self.session.cancel();
+                        self.session.add_request(Request::Cancel);
                         self.is_waiting = true;
                     }
                 }
@@ -136,7 +135,7 @@ impl SimClient {
             } => {
                 dispose_items(&mut self.session, *gently, (held, trying), said, dice, ledger);
                 if !self.is_waiting && *batches > 0 && (held.is_empty() || dice.one_in(4)) {
-                    self.session.get(1 + dice.below(5));
+                    self.session.add_request(Request::Get { max: 1 + dice.below(5) });
                     if let Script::Get { done_sent: said, done_before_get: before, .. } =
                         &mut self.script
                     {
@@ -151,14 +150,13 @@ impl SimClient {
             }
             Script::Join => {
                 if !std::mem::replace(&mut self.is_waiting, true) {
-                    self.session.join();
+                    self.session.add_request(Request::Join);
                 }
                 false
             }
-            Script::Ask { verb, argument: what } => {
+            Script::Ask(request) => {
                 if !std::mem::replace(&mut self.is_waiting, true) {
-                    let what = what.as_ref().map(|what| what as &dyn std::fmt::Display);
-                    self.session.query(verb, what);
+                    self.session.add_request(request.clone());
                 }
                 false
             }
@@ -171,7 +169,7 @@ impl SimClient {
 
     fn disconnect(&mut self) {
         if !std::mem::replace(&mut self.is_leaving, true) {
-            self.session.query("bye", None);
+            self.session.add_request(Request::Bye);
         }
     }
 
@@ -184,7 +182,7 @@ impl SimClient {
     ) -> Result<(), String> {
         match (reply, &mut self.script) {
             (Reply::Bye { .. }, _) => self.has_left = true,
-            (Reply::Error { code, .. }, _) if matches!(code.as_str(), "not-failed" | "in-use") => {
+            (Reply::Error { code: ErrorCode::NotFailed | ErrorCode::InUse, .. }, _) => {
                 self.disconnect();
             }
             // The keeper cannot go on, and says so: what this one has goes back.
@@ -246,7 +244,7 @@ impl SimClient {
 
 fn new_session(name: u64, hello: &Hello) -> Session {
     // Short writes: more of them.
-    Session::new(ClientKey(name), hello.clone(), 400).unwrap()
+    Session::new(ClientKey(name), hello.clone(), 400)
 }
 
 fn put(session: &mut Session, lines: &[String]) {
@@ -278,13 +276,13 @@ fn dispose_items(
         let batch_ref = part.batch_ref();
         match dice.below(9) {
             8 if batch_ref.count == 1 => {
-                let attempt = format!("{} {}", part.first_id, part.attempt + 1);
-                session.query("attempt", Some(&attempt));
+                let (id, attempt) = (part.first_id, part.attempt + 1);
+                session.add_request(Request::Attempt { id, attempt });
                 trying.push_back(part);
             }
             0 if !gently => {
                 ledger.may_redeliver = true;
-                session.add_disposition(Disposition::DoneOrRequeued { verb: "back", batch_ref });
+                session.add_request(Request::Requeue(batch_ref));
             }
             1 if !gently => fail(session, batch_ref),
             _ => {
@@ -292,7 +290,7 @@ fn dispose_items(
                     ledger.record_done_sent(&item_text(item));
                     said.push(item_text(item));
                 }
-                session.add_disposition(Disposition::DoneOrRequeued { verb: "done", batch_ref });
+                session.add_request(Request::Done(batch_ref));
             }
         }
     }
@@ -301,12 +299,7 @@ fn dispose_items(
 fn fail(session: &mut Session, batch_ref: BatchRef) {
     for id in batch_ref.first_id..batch_ref.first_id + batch_ref.count {
         let attempt = batch_ref.attempt.unwrap_or(1);
-        session.add_disposition(Disposition::Failed {
-            id,
-            attempt,
-            tries: 1,
-            reason: "odd".to_owned(),
-        });
+        session.add_request(Request::Fail { id, attempt, try_count: 1, reason: "odd".into() });
     }
 }
 

@@ -16,6 +16,7 @@ use crate::keeper::daemon;
 use crate::keeper::persistence::{JournalRecovery, PersistedState, Persistence, RecoveredQueue};
 use crate::keeper::{Keeper, KeeperConfig};
 use crate::role::Role;
+use crate::wire::Request;
 
 /// After so many steps without a fault everybody must be home.
 const MAX_DRAIN_STEPS: u32 = 30_000;
@@ -164,7 +165,7 @@ impl Simulation {
             self.add_client(hello, Script::Join);
         }
         if self.faults.has_rough_consumers {
-            self.add_query("retry", Some("0"));
+            self.add_query(Request::Retry(None));
         }
     }
 
@@ -186,9 +187,9 @@ impl Simulation {
         self.add_client(crate::wire::Hello { lease, max_attempts: 0, ..hello }, script);
     }
 
-    fn add_query(&mut self, verb: &'static str, what: Option<&'static str>) {
+    fn add_query(&mut self, request: Request<'static>) {
         let hello = hello(self.last_key + 1, Role::Visitor);
-        self.add_client(hello, Script::Ask { verb, argument: what });
+        self.add_client(hello, Script::Ask(request));
     }
 
     fn add_client(&mut self, hello: crate::wire::Hello, script: Script) {
@@ -305,8 +306,8 @@ impl Simulation {
     fn abandon_keeper(&mut self, at: usize) {
         let mut actor = self.clients.swap_remove(at);
         self.log(|| format!("{} gives up", actor.key));
-        actor.session.cancel();
-        actor.session.query("bye", None);
+        actor.session.add_request(Request::Cancel);
+        actor.session.add_request(Request::Bye);
         actor.session.finish_write();
         self.clients.push(actor);
         let at = self.clients.len() - 1;
@@ -453,7 +454,7 @@ impl Simulation {
         let actor = &mut self.clients[at];
         if actor.was_welcomed {
             actor.is_welcomed = false;
-            actor.session.resume().map_err(|error| error.to_string())?;
+            actor.session.resume();
         } else if actor.keeper.is_some() {
             actor.mailbox.borrow_mut().is_closed = true;
             self.last_key += 1;
@@ -539,7 +540,7 @@ impl Simulation {
             if !closing && self.clients.iter().all(SimClient::is_consumer) {
                 // They have nothing more to come, and wait to be told.
                 closing = true;
-                self.add_query("close", None);
+                self.add_query(Request::Close { now: false });
             }
             self.advance_time();
             match self.rng.one_in(3) {
