@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::{BenchCase, Implementation, SkippedMeasurement, machine};
 use crate::os::{self, pipe_size_ratio};
+use crate::pipe::WIDE_PIPE_BYTES;
 
 /// Items larger than this need much memory: in a measurement as many are put as can be, and wait.
 const LARGE_ITEM_SIZE: u64 = 4 << 10;
@@ -31,7 +32,7 @@ pub(super) fn filter_cases(
 /// with the case that it is for.
 fn check_pipe_capacity(cases: &[BenchCase]) -> std::io::Result<Option<SkippedMeasurement>> {
     let consumers = cases.iter().map(|case| case.consumers).max().unwrap_or(0);
-    let width = match pipe_size_ratio(consumers) {
+    let width = match pipe_size_ratio(consumers, WIDE_PIPE_BYTES) {
         Err(error) if os::resource_remedy(&error).is_some() => return Ok(None),
         width => width?,
     };

@@ -18,9 +18,8 @@ pub(super) fn boot_id() -> String {
 /// process is in one time namespace and its future children are in another: the kernel reports only the
 /// children's offset then.
 pub(super) fn time_namespace_offset() -> Option<i128> {
-    let namespace = |name| {
-        fs::metadata(format!("/proc/self/ns/{name}")).map(|metadata| metadata.ino()).ok()
-    };
+    let namespace =
+        |name| fs::metadata(format!("/proc/self/ns/{name}")).map(|metadata| metadata.ino()).ok();
     // A kernel without time namespaces has no such file, and no offset.
     let Ok(offsets) = proc::read("/proc/self/timens_offsets") else {
         return Some(0);
