@@ -32,8 +32,7 @@ pub(crate) use own_program::{pin_to_current_core, self_executable, spawn_self};
 pub(crate) use poll::{Interest, Readiness, Waker, is_transient, wait_ready};
 pub(crate) use private_dir::PrivateDir;
 pub(crate) use private_file::{
-    DIR_MODE, none_if_not_found, open_private_file, remove_file_if_exists, resource_remedy,
-    with_remedy,
+    none_if_not_found, open_private_file, remove_file_if_exists, resource_remedy, with_remedy,
 };
 #[cfg(target_os = "linux")]
 pub(crate) use process_1::run_as_init;
