@@ -37,11 +37,10 @@ fn check_pipe_capacity(cases: &[BenchCase]) -> std::io::Result<Option<SkippedMea
         ratio => ratio?,
     };
     Ok(ratio.filter(|&ratio| ratio < 1.0).map(|ratio| SkippedMeasurement {
-        what: "pipes of the intended size".to_owned(),
+        what: "pipes as wide as they are meant to be".to_owned(),
         reason: format!(
-            "your pipes have reached the system's limit, so some pipes have only {:.0} % of that size, and the figures \
-             are those of narrow pipes: end programs with many pipes, take fewer consumers, or raise \
-             /proc/sys/fs/pipe-user-pages-soft",
+            "they hold down to {:.0} % of that, as their user has many, these included: the figures are those of narrow \
+             pipes; end what has them, take fewer consumers, or raise /proc/sys/fs/pipe-user-pages-soft",
             ratio * 100.0
         ),
     }))
@@ -70,8 +69,8 @@ fn check_python() -> Result<(), String> {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stderr);
-            let last = text.lines().last().unwrap_or("python3 failed without an error text");
-            Err(format!("python3 cannot use multiprocessing: {last}"))
+            let last = text.lines().last().unwrap_or("it failed, and did not say why");
+            Err(format!("python3 cannot do it: {last}"))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             Err("there is no python3 in the PATH: install it".to_owned())

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use tempfile::{Builder, TempDir};
 
-use super::task::{ProcessReport, ProcessRole, TrialTask};
 use super::case::{BenchCase, Implementation, Metric, PUT_DURATION, PYTHON_PUT_DURATION};
+use super::task::{ProcessReport, ProcessRole, TrialTask};
 use crate::clock::{Clock, Nanos, ProcessBirth};
 use crate::journal::Record;
 use crate::keeper::{Event, Keeper, KeeperConfig, Observer, PipeHost, Pipes};
@@ -234,7 +234,7 @@ impl Trial<'_> {
 /// Fails after the time limit, for example if a process of the trial is stopped.
 fn check_deadline(clock: Clock) -> anyhow::Result<()> {
     if clock.now() >= TRIAL_TIMEOUT {
-        bail!("a process has not answered for {} s", TRIAL_TIMEOUT / 1_000_000_000);
+        bail!("a process does not answer for {} s", TRIAL_TIMEOUT / 1_000_000_000);
     }
     Ok(())
 }
@@ -310,7 +310,7 @@ impl TrialProcess {
         while let Some(end) = memchr::memchr(b'\n', &self.buffer) {
             let line: Vec<_> = self.buffer.drain(..=end).collect();
             let report =
-                serde_json::from_slice(&line).context("a process has sent an unknown report")?;
+                serde_json::from_slice(&line).context("a process has said what is unheard of")?;
             self.is_ready |= report == ProcessReport::Ready;
             self.has_reported |= matches!(
                 report,
