@@ -16,11 +16,8 @@ use std::process::{Child, ChildStdin, Stdio};
 
 use rustix::process::{Pid, Signal, getpgid};
 
-use crate::os::{signal_group, spawn_self};
+use crate::os::{GUARD_ENV, signal_group, spawn_self};
 
-/// The environment variable with the guard's token. A process that outlives its consumer, as a keeper does, must
-/// not inherit the variable.
-pub(crate) const GUARD_ENV: &str = "QDEMO_GUARD";
 /// The consumer writes this line before a regular end.
 const RELEASE_MESSAGE: &str = "dismissed";
 

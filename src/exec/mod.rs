@@ -19,7 +19,7 @@ use crate::clock::DelaySampler;
 use crate::queue::Counts;
 pub(crate) use command::{CommandError, CommandTemplate};
 pub(crate) use executor::Executor;
-pub(crate) use guard::{GUARD_ENV, run_guard};
+pub(crate) use guard::run_guard;
 pub(crate) use job::CommandOutcome;
 pub(crate) use tally::ExecTotals;
 pub(crate) use terminal::Terminal;

@@ -8,6 +8,10 @@ use std::process::Command;
 
 use super::program::{candidate_paths, is_executable};
 
+/// The environment variable with the token of a consumer's guard. A process that outlives its consumer, as a
+/// keeper does, must not inherit the variable.
+pub(crate) const GUARD_ENV: &str = "QDEMO_GUARD";
+
 /// Linux links this path to the running program, even after the removal of the program's file.
 const PROC_SELF_EXE: &str = "/proc/self/exe";
 
