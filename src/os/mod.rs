@@ -28,7 +28,9 @@ pub(crate) use blocking::Blocking;
 pub(crate) use exit_cause::ExitCause;
 pub(crate) use lenient::{lock, signal_group};
 pub(crate) use limits::{NarrowPipe, pipe_size_ratio, raise_open_file_limit, widen_pipe};
-pub(crate) use own_program::{GUARD_ENV, pin_to_current_core, self_executable, spawn_self};
+#[cfg(target_os = "linux")]
+pub(crate) use own_program::self_executable;
+pub(crate) use own_program::{GUARD_ENV, pin_to_current_core, spawn_self};
 pub(crate) use poll::{Interest, Readiness, Waker, is_transient, wait_ready};
 pub(crate) use private_dir::PrivateDir;
 pub(crate) use private_file::{
