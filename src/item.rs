@@ -1,17 +1,17 @@
-//! Items between what they are in the queue (JSON text) and what people see.
+//! Converts items between JSON text, as the queue has them, and text for people.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-/// Text as an item: a JSON string.
+/// Encodes text as an item: a JSON string. The call replaces the contents of `item`.
 pub(crate) fn encode_string(text: &str, item: &mut Vec<u8>) {
     item.clear();
-    // Neither a string nor a Vec can fail.
+    // Serializing a string into a Vec cannot fail.
     let _ = serde_json::to_writer(item, text);
 }
 
-/// A string without its quotes, any other value as JSON.
+/// The text of an item for people: a string without its quotes, any other value as JSON.
 pub(crate) fn display_text(item: &[u8]) -> Cow<'_, str> {
     if let [b'"', text @ .., b'"'] = item {
         if memchr::memchr2(b'\\', b'"', text).is_none() {
@@ -24,7 +24,7 @@ pub(crate) fn display_text(item: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(item)
 }
 
-/// An item as a JSON value. What somebody put that is no JSON is shown as a string.
+/// An item as a JSON value. An item that is no JSON becomes a string.
 pub(crate) fn json_value(item: &[u8]) -> Option<Cow<'_, RawValue>> {
     match serde_json::from_slice(item) {
         Ok(value) => Some(Cow::Borrowed(value)),
@@ -34,30 +34,30 @@ pub(crate) fn json_value(item: &[u8]) -> Option<Cow<'_, RawValue>> {
     }
 }
 
-/// Whether a terminal obeys this character instead of showing it: a control character, a line separator, or a
-/// character that changes the direction of the text around it.
+/// Whether a terminal acts on this character: a control character, a line separator, or a character that
+/// changes the direction of the text.
 fn is_terminal_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}')
 }
 
-/// What is safe to show on a terminal: the characters that it would obey are spelled out.
+/// Text that is safe on a terminal: characters that a terminal acts on are escaped.
 pub(crate) fn escape_for_terminal(text: &str) -> Cow<'_, str> {
     escape_chars(text, is_terminal_control, |c, safe| safe.extend(c.escape_default()))
 }
 
-/// What stays on one line, and is otherwise left alone: control characters are spelled out.
+/// Text that stays on one line: control characters are escaped.
 pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
     escape_chars(text, char::is_control, |c, safe| safe.extend(c.escape_default()))
 }
 
-/// JSON text that is safe to show on a terminal, and has the same value.
+/// JSON text that is safe on a terminal, and has the same value.
 pub(crate) fn escape_json_for_terminal(json: &str) -> Cow<'_, str> {
     let is_unsafe = |c| is_terminal_control(c) && c != '\n';
     escape_chars(json, is_unsafe, |c, safe| match c {
-        // As no string of JSON has them, these stand between two values.
+        // A JSON string cannot contain these characters, so they separate two values.
         '\t' | '\r' => safe.push(' '),
-        // All of them have four digits at the most.
+        // The unsafe characters have at most four digits.
         c => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
     })
 }
@@ -65,16 +65,17 @@ pub(crate) fn escape_json_for_terminal(json: &str) -> Cow<'_, str> {
 fn escape_chars(
     text: &str,
     is_unsafe: impl Fn(char) -> bool,
-    spell: impl Fn(char, &mut String),
+    escape: impl Fn(char, &mut String),
 ) -> Cow<'_, str> {
     if !text.chars().any(&is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        match is_unsafe(c) {
-            true => spell(c, &mut safe),
-            false => safe.push(c),
+        if is_unsafe(c) {
+            escape(c, &mut safe);
+        } else {
+            safe.push(c);
         }
     }
     Cow::Owned(safe)
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_comes_out_as_it_went_in() {
+    fn encoded_text_is_displayed_unchanged() {
         let mut item = Vec::new();
         for text in ["アイテム0", "", "a \"quoted\" \\ one", "tab\tline\nend", "\u{1}"] {
             encode_string(text, &mut item);
@@ -95,14 +96,14 @@ mod tests {
     }
 
     #[test]
-    fn other_values_stay_as_they_were_written() {
+    fn other_values_are_displayed_unchanged() {
         for text in ["12345678901234567890123", "{\"b\":1,\"a\":2}", "null", "\"", "\"a\"b\""] {
             assert_eq!(display_text(text.as_bytes()), text);
         }
     }
 
     #[test]
-    fn a_terminal_gets_no_control_characters() {
+    fn escaped_text_has_no_control_characters() {
         assert_eq!(escape_for_terminal("アイテム"), "アイテム");
         assert_eq!(escape_for_terminal("a\u{1b}[2Jb\r"), "a\\u{1b}[2Jb\\r");
         assert_eq!(
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn json_for_a_terminal_has_the_same_value() {
+    fn escaped_json_has_the_same_value() {
         assert_eq!(escape_json_for_terminal("{\"a\": 1}\n"), "{\"a\": 1}\n");
         for text in
             ["\u{9b}2J", "\u{7f}", "\u{202e}\u{2066}\u{61c}\u{200f}\u{85}\u{2029}", "\u{1b}"]

@@ -1,9 +1,9 @@
-//! The figures as bars: items a second, and how long one is underway.
+//! Draws the figures as bars: the throughput and the latency.
 
 use svg::node::element::{Group, Line, Rectangle};
 
 use super::figures::{format_bytes, format_si};
-use super::{BenchReport, CaseResult, Implementation};
+use super::{BenchCase, BenchReport, CaseResult, Implementation};
 use crate::report::picture::{
     FONT_SIZE, MARGIN, new_document, round_coordinate, text_element, text_width,
 };
@@ -11,32 +11,40 @@ use crate::report::picture::{
 const CSS: &str = include_str!("chart.css");
 /// The width of the picture, in pixels.
 const WIDTH: f64 = 1240.0;
-/// The height of the bars of one panel, and what is above and below them.
+/// The height of a panel's plot area, and its margins, in pixels.
 const PANEL_HEIGHT: f64 = 220.0;
 const PANEL_TOP_MARGIN: f64 = 46.0;
 const PANEL_BOTTOM_MARGIN: f64 = 36.0;
-/// Room for the numbers of the axis.
+/// The width of the axis labels, in pixels.
 const AXIS_LABEL_WIDTH: f64 = 64.0;
-/// How many colours there are for one of them.
-const COLORS_PER_SUBJECT: usize = 4;
-/// How much smaller the figures at the bars are than other letters, as their widths are overestimated.
+/// The number of colors for one implementation.
+const COLORS_PER_IMPLEMENTATION: usize = 4;
+/// Scales the estimated width of a bar's figure, since the font is smaller and the estimate is high.
 const VALUE_FONT_SCALE: f64 = 0.8;
-/// The part of its group's place that its bars take up.
+/// The part of a group's width that its bars fill.
 const GROUP_FILL: f64 = 0.82;
 
-/// Those whose bars look the same.
+/// Bars of the same color: one for each item size.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Series {
-    subject: Implementation,
+    implementation: Implementation,
+    /// `[producers, consumers]`
     workers: [u32; 2],
 }
 
-/// One kind of figure of all of them.
+impl Series {
+    fn of(case: &BenchCase) -> Self {
+        let workers = [case.producers, case.consumers];
+        Self { implementation: case.implementation, workers }
+    }
+}
+
+/// One kind of figure of all cases.
 struct Panel<'a> {
     title: &'a str,
     unit: &'a str,
     value: fn(&CaseResult) -> f64,
-    /// How far a paler bar goes on above the bar.
+    /// The value at which a paler bar above the bar ends.
     upper_value: Option<fn(&CaseResult) -> f64>,
 }
 
@@ -44,19 +52,19 @@ const PANELS: [Panel<'_>; 2] = [
     Panel {
         title: "Items a second (each line is ten times the one below it)",
         unit: "",
-        value: |one| one.items_per_s.median,
+        value: |result| result.items_per_s.median,
         upper_value: None,
     },
     Panel {
         title: "From one process to the other: median, and up to the 99th of a hundred",
         unit: "s",
-        value: |one| one.p50_s.median,
-        upper_value: Some(|one| one.p99_s.median),
+        value: |result| result.p50_s.median,
+        upper_value: Some(|result| result.p99_s.median),
     },
 ];
 
 impl BenchReport {
-    /// The picture as a file.
+    /// The picture as an SVG document.
     pub(crate) fn to_svg(&self) -> String {
         let [machine, program] = self.title();
         let (legend, mut top) = self.draw_legend(MARGIN + 50.0);
@@ -82,13 +90,11 @@ impl BenchReport {
 
     fn all_series(&self) -> Vec<Series> {
         let mut all = Vec::new();
-        for subject in [Implementation::Qdemo, Implementation::Python, Implementation::Relay] {
-            for case in
-                self.cases.iter().map(|one| one.case).filter(|c| c.implementation == subject)
-            {
-                let one = Series { subject, workers: [case.producers, case.consumers] };
-                if !all.contains(&one) {
-                    all.push(one);
+        for implementation in [Implementation::Qdemo, Implementation::Python, Implementation::Relay]
+        {
+            for series in self.cases.iter().map(|result| Series::of(&result.case)) {
+                if series.implementation == implementation && !all.contains(&series) {
+                    all.push(series);
                 }
             }
         }
@@ -96,48 +102,48 @@ impl BenchReport {
     }
 
     fn sizes(&self) -> Vec<u64> {
-        let mut sizes: Vec<_> = self.cases.iter().map(|one| one.case.size).collect();
+        let mut sizes: Vec<_> = self.cases.iter().map(|result| result.case.size).collect();
         sizes.dedup();
         sizes
     }
 
     fn find_in_series(&self, series: Series, size: u64) -> Option<&CaseResult> {
-        self.cases.iter().find(|one| {
-            let case = one.case;
-            let workers = [case.producers, case.consumers];
-            (case.implementation, workers, case.size) == (series.subject, series.workers, size)
-        })
+        self.cases
+            .iter()
+            .find(|result| result.case.size == size && Series::of(&result.case) == series)
     }
 
-    /// What is whose, and where that ends.
+    /// The legend, and the y coordinate of its lower end.
     fn draw_legend(&self, top: f64) -> (Group, f64) {
         let mut legend = Group::new();
         let (mut x, mut y) = (MARGIN, top);
-        for (at, one) in self.all_series().into_iter().enumerate() {
-            let [producers, consumers] = one.workers;
-            let name = match one.subject {
+        for (at, series) in self.all_series().iter().enumerate() {
+            let [producers, consumers] = series.workers;
+            let name = match series.implementation {
                 Implementation::Qdemo => format!("qdemo {producers} × {consumers}"),
                 Implementation::Python => {
                     format!("multiprocessing.Queue {producers} × {consumers}")
                 }
                 Implementation::Relay => "the limit: a bare relay on two named pipes".to_owned(),
             };
-            let whole = 20.0 + text_width(&name);
-            if x > MARGIN && x + whole > WIDTH - MARGIN {
+            let width = 20.0 + text_width(&name);
+            if x > MARGIN && x + width > WIDTH - MARGIN {
                 (x, y) = (MARGIN, y + 20.0);
             }
-            let sample = bar_element(&css_class(&one, at), [x, x + 14.0], [y - 7.0, y + 7.0]);
+            let sample = bar_element(&css_class(series, at), [x, x + 14.0], [y - 7.0, y + 7.0]);
             legend = legend.add(sample).add(text_element(&name, x + 20.0, y, "label", "start"));
-            x += whole + 22.0;
+            x += width + 22.0;
         }
         (legend, y + 12.0)
     }
 
     fn draw_panel(&self, panel: &Panel<'_>, top: f64) -> Group {
-        let ends =
-            |one| [(panel.value)(one), panel.upper_value.map_or((panel.value)(one), |f| f(one))];
+        let values = |result| {
+            let value = (panel.value)(result);
+            [value, panel.upper_value.map_or(value, |upper_value| upper_value(result))]
+        };
         let axis = LogAxis::for_values(
-            self.cases.iter().flat_map(ends),
+            self.cases.iter().flat_map(values),
             top + PANEL_TOP_MARGIN + PANEL_HEIGHT,
         );
         let mut group =
@@ -152,12 +158,12 @@ impl BenchReport {
                 .add(line.set("y1", round_coordinate(y)).set("y2", round_coordinate(y)))
                 .add(text_element(&label, AXIS_LABEL_WIDTH - 8.0, y, "tick", "end"));
         }
-        let (series, sizes) = (self.all_series(), self.sizes());
-        let place = (WIDTH - MARGIN - AXIS_LABEL_WIDTH) / sizes.len().max(1) as f64;
-        let wide = place * GROUP_FILL / series.len().max(1) as f64;
+        let (all_series, sizes) = (self.all_series(), self.sizes());
+        let group_width = (WIDTH - MARGIN - AXIS_LABEL_WIDTH) / sizes.len().max(1) as f64;
+        let bar_width = group_width * GROUP_FILL / all_series.len().max(1) as f64;
         for (at, &size) in sizes.iter().enumerate() {
-            let middle = AXIS_LABEL_WIDTH + place * (at as f64 + 0.5);
-            let left = middle - place * GROUP_FILL / 2.0;
+            let middle = AXIS_LABEL_WIDTH + group_width * (at as f64 + 0.5);
+            let left = middle - group_width * GROUP_FILL / 2.0;
             group = group.add(text_element(
                 &format_bytes(size),
                 middle,
@@ -165,18 +171,19 @@ impl BenchReport {
                 "label",
                 "middle",
             ));
-            for (at, &one) in series.iter().enumerate() {
-                let Some(outcome) = self.find_in_series(one, size) else { continue };
-                let x = [left + wide * at as f64 + 1.0, left + wide * (at + 1) as f64 - 1.0];
-                let value = (panel.value)(outcome);
-                let (y, class) = (axis.y(value), css_class(&one, at));
-                if let Some(beyond) = panel.upper_value {
+            for (at, &series) in all_series.iter().enumerate() {
+                let Some(result) = self.find_in_series(series, size) else { continue };
+                let bar_left = left + bar_width * at as f64;
+                let x = [bar_left + 1.0, left + bar_width * (at + 1) as f64 - 1.0];
+                let value = (panel.value)(result);
+                let (y, class) = (axis.y(value), css_class(&series, at));
+                if let Some(upper_value) = panel.upper_value {
                     let paler = format!("{class} beyond");
-                    group = group.add(bar_element(&paler, x, [axis.y(beyond(outcome)), y]));
+                    group = group.add(bar_element(&paler, x, [axis.y(upper_value(result)), y]));
                 }
                 group = group.add(bar_element(&class, x, [y, axis.bottom]));
                 let label = format_si(value) + panel.unit;
-                if text_width(&label) * VALUE_FONT_SCALE < wide {
+                if text_width(&label) * VALUE_FONT_SCALE < bar_width {
                     let middle = f64::midpoint(x[0], x[1]);
                     group = group.add(text_element(&label, middle, y - 8.0, "value", "middle"));
                 }
@@ -186,7 +193,7 @@ impl BenchReport {
     }
 }
 
-/// A power of ten.
+/// Formats a power of ten without decimals.
 fn power_of_ten_label(value: f64) -> String {
     let text = format_si(value);
     let (digits, prefix) = text.split_once(' ').unwrap_or((&text, ""));
@@ -194,11 +201,11 @@ fn power_of_ten_label(value: f64) -> String {
     format!("{whole} {prefix}")
 }
 
-/// Whoever is compared to has colours of its own; those of one subject take turns.
+/// Each implementation has its own colors. The series of an implementation rotate through its colors.
 fn css_class(series: &Series, at: usize) -> String {
-    match series.subject {
-        Implementation::Qdemo => format!("bar qdemo-{}", at % COLORS_PER_SUBJECT),
-        Implementation::Python => format!("bar python-{}", at % COLORS_PER_SUBJECT),
+    match series.implementation {
+        Implementation::Qdemo => format!("bar qdemo-{}", at % COLORS_PER_IMPLEMENTATION),
+        Implementation::Python => format!("bar python-{}", at % COLORS_PER_IMPLEMENTATION),
         Implementation::Relay => "bar relay".to_owned(),
     }
 }
@@ -212,23 +219,23 @@ fn bar_element(class: &str, [left, right]: [f64; 2], [top, bottom]: [f64; 2]) ->
         .set("height", round_coordinate(bottom - top))
 }
 
-/// A scale on which ten times as much is always as much higher.
+/// A logarithmic axis.
 struct LogAxis {
-    /// The power of ten at the bottom, and at the top.
+    /// The powers of ten at the bottom and at the top.
     min_power: i32,
     max_power: i32,
     bottom: f64,
 }
 
 impl LogAxis {
-    /// With room for these values, of which there is one; each of them has a bar that can be seen.
+    /// An axis for at least one value. Each value gets a visible bar.
     fn for_values(values: impl Iterator<Item = f64>, bottom: f64) -> Self {
-        let (least, most) =
-            values.fold((f64::MAX, 0.0), |(least, most), v: f64| (v.min(least), v.max(most)));
-        // In range, as a float has no more than 308 digits.
+        let (min, max) =
+            values.fold((f64::MAX, 0.0), |(min, max), value: f64| (value.min(min), value.max(max)));
+        // A float has at most 309 digits, so the cast is exact.
         let power = |value: f64| value.log10().floor() as i32;
-        let from = power(least / 1.5);
-        Self { min_power: from, max_power: power(most).max(from) + 1, bottom }
+        let min_power = power(min / 1.5);
+        Self { min_power, max_power: power(max).max(min_power) + 1, bottom }
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -249,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_times_as_much_is_as_much_higher_everywhere() {
+    fn equal_ratios_have_equal_distances() {
         let axis = LogAxis::for_values([20.0, 3000.0].into_iter(), 500.0);
         assert_eq!((axis.min_power, axis.max_power), (1, 4));
         let lines: Vec<_> = axis.gridlines().map(|(value, y)| (value.round(), y.round())).collect();
@@ -257,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_least_still_has_a_bar() {
+    fn the_smallest_value_has_a_visible_bar() {
         let axis = LogAxis::for_values([100.0, 100.0].into_iter(), 500.0);
         assert!(axis.y(100.0) < 500.0);
         assert_eq!((axis.min_power, axis.max_power), (1, 3));

@@ -1,11 +1,11 @@
-//! What figures come to.
+//! Medians, percentiles, and their texts.
 
 use serde::Serialize;
 
-/// Rounds that differ by more than this part of their median, up or down, are not to be trusted.
+/// The maximum of [`MedianRange::relative_half_range`] in a reliable measurement.
 const MAX_RELATIVE_SPREAD: f64 = 0.25;
 
-/// The median of several rounds, and how far they went.
+/// The median and the range of several rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct MedianRange {
     pub(crate) median: f64,
@@ -16,41 +16,42 @@ pub(crate) struct MedianRange {
 }
 
 impl MedianRange {
-    /// None of nothing.
+    /// None without a value.
     pub(super) fn from_values(mut values: Vec<f64>) -> Option<Self> {
         values.sort_unstable_by(f64::total_cmp);
-        let (&least, &most) = (values.first()?, values.last()?);
+        let (&min, &max) = (values.first()?, values.last()?);
         let middle = values.len() / 2;
-        let median = match values.len() % 2 {
-            0 => f64::midpoint(values[middle - 1], values[middle]),
-            _ => values[middle],
+        let median = if values.len().is_multiple_of(2) {
+            f64::midpoint(values[middle - 1], values[middle])
+        } else {
+            values[middle]
         };
-        Some(Self { median, min: least, max: most })
+        Some(Self { median, min, max })
     }
 
-    /// Half of the way from the least to the most, as a part of the median.
+    /// Half of the range, as a part of the median.
     pub(crate) fn relative_half_range(&self) -> f64 {
         (self.max - self.min) / 2.0 / self.median
     }
 
-    /// Whether the rounds differ by too much.
+    /// Whether the rounds differ too much.
     pub(crate) fn is_too_wide(&self) -> bool {
         self.relative_half_range() > MAX_RELATIVE_SPREAD
     }
 }
 
-/// The value that this part of them doesn't exceed: the nearest rank, as it is called. They are in order.
+/// The percentile of sorted values by the nearest-rank method. `part` is between 0 and 1.
 pub(super) fn nearest_rank(values: &[u64], part: f64) -> Option<u64> {
     let rank = (part * values.len() as f64).ceil().max(1.0);
-    // In range, as it is at most their number; a float becomes the nearest integer.
+    // The rank is at most the number of values, so the cast is exact.
     values.get(rank as usize - 1).copied()
 }
 
-/// Three digits and a prefix for the unit, as `12.3 M` or `45.6 µ`.
+/// Formats a value with three digits and an SI prefix: `12.3 M`, `45.6 µ`.
 pub(super) fn format_si(value: f64) -> String {
     const PREFIXES: [(f64, &str); 7] =
         [(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n")];
-    // What would be rounded up to the next prefix has that one.
+    // A value that rounds up to the next prefix gets the next prefix.
     let fits = |(unit, _): &&(f64, &str)| value >= unit * 0.9995;
     let &(unit, prefix) = PREFIXES.iter().find(fits).unwrap_or(&PREFIXES[6]);
     let scaled = value / unit;
@@ -62,7 +63,7 @@ pub(super) fn format_si(value: f64) -> String {
     format!("{scaled:.digits$} {prefix}")
 }
 
-/// `16 B`, `4 KiB`.
+/// Formats a size in the largest exact unit: `16 B`, `4 KiB`.
 pub(super) fn format_bytes(size: u64) -> String {
     match size {
         0 => "0 B".to_owned(),
@@ -77,23 +78,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_one_in_the_middle_or_between_the_two() {
-        let spread = MedianRange::from_values(vec![5.0, 1.0, 3.0]).unwrap();
-        assert_eq!((spread.median, spread.min, spread.max), (3.0, 1.0, 5.0));
+    fn the_median_is_the_middle_value_or_the_midpoint_of_two() {
+        let range = MedianRange::from_values(vec![5.0, 1.0, 3.0]).unwrap();
+        assert_eq!((range.median, range.min, range.max), (3.0, 1.0, 5.0));
         assert_eq!(MedianRange::from_values(vec![4.0, 1.0]).unwrap().median, 2.5);
         assert_eq!(MedianRange::from_values(Vec::new()), None);
     }
 
     #[test]
-    fn a_spread_is_too_wide_beyond_a_quarter_up_or_down() {
-        let of = |least, most| MedianRange { median: 100.0, min: least, max: most };
-        assert_eq!(of(80.0, 120.0).relative_half_range(), 0.2);
-        assert!(!of(75.0, 125.0).is_too_wide());
-        assert!(of(75.0, 126.0).is_too_wide());
+    fn a_range_is_too_wide_beyond_a_quarter_up_or_down() {
+        let range = |min, max| MedianRange { median: 100.0, min, max };
+        assert_eq!(range(80.0, 120.0).relative_half_range(), 0.2);
+        assert!(!range(75.0, 125.0).is_too_wide());
+        assert!(range(75.0, 126.0).is_too_wide());
     }
 
     #[test]
-    fn quantiles_are_by_the_nearest_rank() {
+    fn a_percentile_is_the_value_of_the_nearest_rank() {
         let hundred: Vec<u64> = (1..=100).collect();
         assert_eq!(nearest_rank(&hundred, 0.5), Some(50));
         assert_eq!(nearest_rank(&hundred, 0.99), Some(99));
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_told_in_the_largest_unit_that_is_exact() {
+    fn sizes_have_the_largest_exact_unit() {
         for (size, text) in [(16, "16 B"), (4096, "4 KiB"), (5000, "5000 B"), (1 << 24, "16 MiB")] {
             assert_eq!(format_bytes(size), text);
         }

@@ -1,13 +1,13 @@
-//! An item of a given size that says when it was put.
+//! Items of a given size that contain the time of their put.
 
 use crate::clock::Nanos;
 
-/// Digits of a time in nanoseconds: enough for a day.
+/// The digits of a time in nanoseconds. 14 digits cover more than a day.
 const TIMESTAMP_DIGITS: usize = 14;
-/// The smallest item: these digits as a JSON string.
+/// The size of the smallest item in bytes: the digits as a JSON string.
 pub(crate) const MIN_ITEM_SIZE: u64 = TIMESTAMP_DIGITS as u64 + 2;
 
-/// A line: a JSON string of so many bytes, and the newline.
+/// A line with a JSON string of `size` bytes, and the newline.
 pub(super) fn item_line(size: u64) -> Vec<u8> {
     let filler = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(2);
     let mut line = vec![b'0'; filler + 3];
@@ -17,14 +17,14 @@ pub(super) fn item_line(size: u64) -> Vec<u8> {
     line
 }
 
-/// Writes the time into an item or its line.
+/// Writes the time into an item, or into the item's line.
 pub(super) fn write_timestamp(item: &mut [u8], now: Nanos) {
     let digits = format!("{now:0TIMESTAMP_DIGITS$}");
     item[1..=TIMESTAMP_DIGITS]
         .copy_from_slice(&digits.as_bytes()[digits.len() - TIMESTAMP_DIGITS..]);
 }
 
-/// The time that was written into it.
+/// Reads the time from an item.
 pub(super) fn read_timestamp(item: &[u8]) -> Option<Nanos> {
     std::str::from_utf8(item.get(1..=TIMESTAMP_DIGITS)?).ok()?.parse().ok()
 }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_has_its_size_and_keeps_its_time() {
+    fn an_item_has_its_size_and_contains_its_time() {
         for size in [MIN_ITEM_SIZE, 17, 256, 65536] {
             let mut line = item_line(size);
             assert_eq!(line.len() as u64, size + 1);

@@ -1,4 +1,4 @@
-//! What the figures were measured on, and of what.
+//! Describes the machine and the program of a benchmark.
 
 use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -6,16 +6,16 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 /// A machine, for people who compare figures.
 #[derive(Debug, Serialize)]
 pub(super) struct Machine {
-    /// The processor's name, where it is known.
+    /// The processor's name, if known.
     pub(super) cpu: Option<String>,
-    /// On how many cores this process may run.
+    /// The number of cores that this process may use.
     pub(super) cores: usize,
-    /// The system and its version.
+    /// The operating system and its version.
     pub(super) system: String,
 }
 
 impl Machine {
-    /// The one that we are on.
+    /// This machine.
     pub(super) fn current() -> Self {
         let kind = RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing());
         let all = System::new_with_specifics(kind);
@@ -29,20 +29,20 @@ impl Machine {
     }
 }
 
-/// How many bytes of memory are free for us; none where the system doesn't tell.
+/// The free memory in bytes. None if the system does not report the number.
 pub(super) fn free_memory() -> Option<u64> {
     let kind = RefreshKind::nothing().with_memory(MemoryRefreshKind::everything());
     let system = System::new_with_specifics(kind);
-    // Without `/proc` nothing is known, and to ask for more would be a panic.
+    // Without `/proc` nothing is known, and the calls below would panic.
     if system.total_memory() == 0 {
         return None;
     }
     // A container may have less than the machine.
-    let here = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
-    Some(system.available_memory().min(here)).filter(|&free| free > 0)
+    let container_free = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    Some(system.available_memory().min(container_free)).filter(|&free| free > 0)
 }
 
-/// Which commit this program was built from, if it was built in its repository.
+/// The commit of this program, if the program was built in its repository.
 pub(super) fn build_commit() -> Option<&'static str> {
     const COMMIT: &str =
         git_version::git_version!(args = ["--always", "--dirty=+", "--abbrev=10"], fallback = "");

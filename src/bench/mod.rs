@@ -1,16 +1,17 @@
-//! How fast the queue is on this machine: real processes, measured in turns with what they are
-//! compared to.
+//! Measures the speed of the queue on this machine with real processes, in turns with other implementations.
 //!
-//! [`Plan::measure`] measures each [`Case`] once a round, so that whatever else the machine does hits all
-//! of them, and gives medians and spreads. One measurement is a [`Stage`](stage::Stage): processes of
-//! this program ([`Task`]) that get ready, begin together, and tell what they saw.
+//! [`BenchConfig::measure`] measures each [`BenchCase`] once a round, so that other load on the machine affects
+//! all cases, and reports medians and ranges. One measurement is a [`Trial`]: processes of this program
+//! ([`TrialTask`]) that get ready, start together, and report.
 
+mod case;
 mod chart;
 mod figures;
 mod item;
 mod keeper_loop;
 mod machine;
 mod preflight;
+mod process;
 mod relay;
 mod table;
 mod task;
@@ -22,6 +23,8 @@ use serde::Serialize;
 use crate::clock::{Clock, Nanos};
 use crate::os::{PrivateDir, Waker};
 use crate::run::Workers;
+pub(crate) use case::{BenchCase, Implementation, SkippedMeasurement};
+use case::{Metric, PUT_DURATION};
 pub(crate) use figures::MedianRange;
 pub(crate) use item::MIN_ITEM_SIZE;
 use machine::Machine;
@@ -29,95 +32,51 @@ pub(crate) use task::TrialTask;
 pub(crate) use trial::Interrupted;
 use trial::{Trial, TrialSample};
 
-/// For how long items are put in one measurement.
-const PUT_DURATION: Nanos = 60_000_000;
-/// `multiprocessing.Queue` takes items much faster than it passes them on: it is given less to take.
-const PYTHON_PUT_DURATION: Nanos = PUT_DURATION / 6;
-/// Rounds, if nobody asks for another number: so many, but no more than are over by this time.
+/// The default number of rounds. Fewer rounds run if more would exceed the time budget.
 const DEFAULT_ROUNDS: u32 = 5;
 const TIME_BUDGET: Nanos = 17_000_000_000;
 
-/// What passes the items.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Implementation {
-    /// A queue as `qdemo run` has it.
-    Qdemo,
-    /// The machine's own limit: a writer, a relay and a reader on two named pipes.
-    Relay,
-    /// Python's `multiprocessing.Queue`.
-    Python,
-}
-
-/// What is measured of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Metric {
-    /// Items a second.
-    Throughput,
-    /// Nanoseconds from one process to the other, an item at a time.
-    Latency,
-}
-
-/// Items of one size, between so many processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct BenchCase {
-    #[serde(rename = "subject")]
-    pub(crate) implementation: Implementation,
-    /// Bytes of an item as JSON.
-    pub(crate) size: u64,
-    pub(crate) producers: u32,
-    pub(crate) consumers: u32,
-}
-
-/// What is to be measured.
+/// What to measure.
 #[derive(Debug)]
 pub(crate) struct BenchConfig {
     pub(crate) sizes: Vec<u64>,
     /// `[producers, consumers]`
     pub(crate) workers: Vec<[u32; 2]>,
-    /// None for as many as there is time for.
+    /// None for as many rounds as the time budget permits.
     pub(crate) rounds: Option<u32>,
-    /// Beside `multiprocessing.Queue`.
+    /// Measure `multiprocessing.Queue` too.
     pub(crate) has_python: bool,
 }
 
-/// What came of a case.
+/// The figures of a case.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct CaseResult {
     #[serde(flatten)]
     pub(crate) case: BenchCase,
     pub(crate) items_per_s: MedianRange,
-    /// Of items alone, without what is around them.
+    /// Bytes of items alone, without the protocol around them.
     pub(crate) bytes_per_s: f64,
-    /// From before the put until after the get, in seconds: by how many of a hundred it was not exceeded.
+    /// The 50th and the 99th percentile of the time from before the put until after the get, in seconds.
     pub(crate) p50_s: MedianRange,
     pub(crate) p99_s: MedianRange,
 }
 
-/// What could not be measured, or not as it should.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct SkippedMeasurement {
-    pub(crate) what: String,
-    #[serde(rename = "why")]
-    pub(crate) reason: String,
-}
-
-/// What has been measured.
+/// The figures of all cases.
 #[derive(Debug, Serialize)]
 pub(crate) struct BenchReport {
     machine: Machine,
     version: &'static str,
     commit: Option<&'static str>,
     pub(crate) rounds: u32,
-    /// Seconds for which items were put in each of them; into Python's queue, which takes them faster than
-    /// it passes them on, a sixth of that.
+    /// How long a trial puts items, in seconds. A trial of Python's queue, which accepts items faster than it
+    /// passes them on, puts for a sixth of that time.
     window_s: f64,
     pub(crate) cases: Vec<CaseResult>,
     #[serde(rename = "left_out")]
     pub(crate) skipped: Vec<SkippedMeasurement>,
 }
 
-/// Samples of a case, a round each.
+/// The samples of a case, one for each round.
 struct CaseSamples {
     case: BenchCase,
     throughputs: Vec<f64>,
@@ -127,8 +86,8 @@ struct CaseSamples {
 
 impl BenchConfig {
     fn cases(&self) -> Vec<BenchCase> {
-        let case = |subject, size, [producers, consumers]: [u32; 2]| BenchCase {
-            implementation: subject,
+        let case = |implementation, size, [producers, consumers]: [u32; 2]| BenchCase {
+            implementation,
             size,
             producers,
             consumers,
@@ -146,11 +105,11 @@ impl BenchConfig {
         cases
     }
 
-    /// Measures everything, in directories in `base`; `progress` is told how many measurements are over,
-    /// of how many, and which is next.
+    /// Measures all cases, in directories in `base`. `progress` gets the number of finished measurements, the
+    /// number of all measurements, and the next case.
     ///
     /// # Errors
-    /// [`Interrupted`] when `interrupt` was woken.
+    /// [`Interrupted`] after `interrupt` was woken.
     pub(crate) fn measure(
         &self,
         workers: &Workers,
@@ -158,32 +117,32 @@ impl BenchConfig {
         interrupt: &Waker,
         mut progress: impl FnMut(u64, u64, &BenchCase),
     ) -> anyhow::Result<BenchReport> {
-        let stage = Trial { workers, base, interrupt };
+        let trial = Trial { workers, base, interrupt };
         let clock = Clock::start_now();
-        let (cases, mut left_out) = preflight::filter_cases(self.cases())?;
+        let (cases, mut skipped) = preflight::filter_cases(self.cases())?;
         let measurements = 2 * cases.len() as u64;
         let mut all: Vec<_> = cases.into_iter().map(CaseSamples::new).collect();
-        let most = self.rounds.unwrap_or(DEFAULT_ROUNDS);
-        let (mut over, mut rounds) = (0, 0);
-        let mut round_began = 0;
-        while rounds < most && !all.is_empty() {
+        let max_rounds = self.rounds.unwrap_or(DEFAULT_ROUNDS);
+        let (mut finished, mut rounds) = (0, 0);
+        let mut round_start = 0;
+        while rounds < max_rounds && !all.is_empty() {
             let mut failed = Vec::new();
             for samples in &mut all {
-                progress(over, u64::from(most) * measurements, &samples.case);
-                match samples.add_round(&stage) {
+                progress(finished, u64::from(max_rounds) * measurements, &samples.case);
+                match samples.add_round(&trial) {
                     Ok(()) => {}
                     Err(error) if error.is::<Interrupted>() => return Err(error),
                     Err(error) => failed.push((samples.case, preflight::explain_failure(&error))),
                 }
-                over += 2;
+                finished += 2;
             }
             all.retain(|samples| failed.iter().all(|(case, _)| *case != samples.case));
-            left_out.extend(preflight::group_failures(failed));
+            skipped.extend(preflight::group_failures(failed));
             rounds += 1;
             let now = clock.now();
-            let next_ends = now + (now - round_began);
-            round_began = now;
-            if self.rounds.is_none() && next_ends > TIME_BUDGET {
+            let next_round_end = now + (now - round_start);
+            round_start = now;
+            if self.rounds.is_none() && next_round_end > TIME_BUDGET {
                 break;
             }
         }
@@ -194,21 +153,8 @@ impl BenchConfig {
             rounds,
             window_s: PUT_DURATION as f64 / 1e9,
             cases: all.into_iter().filter_map(CaseSamples::into_result).collect(),
-            skipped: left_out,
+            skipped,
         })
-    }
-}
-
-impl BenchCase {
-    /// As people read it.
-    pub(crate) fn label(&self) -> String {
-        let Self { implementation: subject, size, producers, consumers } = self;
-        let size = figures::format_bytes(*size);
-        match subject {
-            Implementation::Qdemo => format!("{size}, {producers} × {consumers}"),
-            Implementation::Relay => format!("{size}, the bare relay"),
-            Implementation::Python => format!("{size}, {producers} × {consumers} of Python"),
-        }
     }
 }
 
@@ -217,9 +163,9 @@ impl CaseSamples {
         Self { case, throughputs: Vec::new(), p50: Vec::new(), p99: Vec::new() }
     }
 
-    fn add_round(&mut self, stage: &Trial<'_>) -> anyhow::Result<()> {
-        let rate = stage.measure(self.case, Metric::Throughput)?.items_per_second();
-        let TrialSample { mut latencies, .. } = stage.measure(self.case, Metric::Latency)?;
+    fn add_round(&mut self, trial: &Trial<'_>) -> anyhow::Result<()> {
+        let rate = trial.measure(self.case, Metric::Throughput)?.items_per_second();
+        let TrialSample { mut latencies, .. } = trial.measure(self.case, Metric::Latency)?;
         latencies.sort_unstable();
         let quantile =
             |part| figures::nearest_rank(&latencies, part).map(|nanos| nanos as f64 / 1e9);
@@ -245,12 +191,12 @@ impl CaseSamples {
 }
 
 impl BenchReport {
-    /// What was measured of this case.
+    /// The figures of this case.
     fn find_result(&self, case: BenchCase) -> Option<&CaseResult> {
-        self.cases.iter().find(|outcome| outcome.case == case)
+        self.cases.iter().find(|result| result.case == case)
     }
 
-    /// The limit for items of this size.
+    /// The machine's limit for items of this size.
     fn relay_limit(&self, size: u64) -> Option<&CaseResult> {
         self.find_result(BenchCase {
             implementation: Implementation::Relay,

@@ -1,51 +1,52 @@
-//! What cannot be measured on this machine, and why.
+//! Finds out what cannot be measured on this machine, and why.
 
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
-use super::{BenchCase, Implementation, SkippedMeasurement, machine};
+use super::case::{BenchCase, Implementation, SkippedMeasurement};
+use super::machine;
 use crate::os::{self, pipe_size_ratio};
+use crate::pipe::WIDE_PIPE_BYTES;
 
-/// Items larger than this need much memory: in a measurement as many are put as can be, and wait.
+/// Larger items need much memory: a trial puts as many items as possible, and the items wait in the queue.
 const LARGE_ITEM_SIZE: u64 = 4 << 10;
 const LARGE_ITEM_MEMORY: u64 = 256 << 20;
 
-/// Of these cases, those that are possible here, and why the others are not; and what else is not as it
-/// should be.
+/// Returns the cases that are possible on this machine, and the other cases and problems with their reasons.
 pub(super) fn filter_cases(
     mut cases: Vec<BenchCase>,
 ) -> std::io::Result<(Vec<BenchCase>, Vec<SkippedMeasurement>)> {
-    let mut left_out = Vec::new();
-    left_out.extend(check_pipe_capacity(&cases)?);
-    left_out.extend(drop_large_cases(&mut cases, machine::free_memory()));
+    let mut skipped = Vec::new();
+    skipped.extend(check_pipe_capacity(&cases)?);
+    skipped.extend(drop_large_cases(&mut cases, machine::free_memory()));
     if cases.iter().any(|case| case.implementation == Implementation::Python)
         && let Err(reason) = check_python()
     {
         cases.retain(|case| case.implementation != Implementation::Python);
-        left_out.push(SkippedMeasurement { what: "multiprocessing.Queue".to_owned(), reason });
+        skipped.push(SkippedMeasurement { what: "multiprocessing.Queue".to_owned(), reason });
     }
-    Ok((cases, left_out))
+    Ok((cases, skipped))
 }
 
-/// Whether pipes hold what they are meant to, or why not. One that cannot be made at all is found out
-/// with the case that it is for.
+/// Checks whether pipes get their intended size. A failure to create a pipe shows later, in the case that needs the
+/// pipe.
 fn check_pipe_capacity(cases: &[BenchCase]) -> std::io::Result<Option<SkippedMeasurement>> {
     let consumers = cases.iter().map(|case| case.consumers).max().unwrap_or(0);
-    let width = match pipe_size_ratio(consumers) {
+    let ratio = match pipe_size_ratio(consumers, WIDE_PIPE_BYTES) {
         Err(error) if os::resource_remedy(&error).is_some() => return Ok(None),
-        width => width?,
+        ratio => ratio?,
     };
-    Ok(width.filter(|&width| width < 1.0).map(|width| SkippedMeasurement {
+    Ok(ratio.filter(|&ratio| ratio < 1.0).map(|ratio| SkippedMeasurement {
         what: "pipes as wide as they are meant to be".to_owned(),
         reason: format!(
             "they hold down to {:.0} % of that, as their user has many, these included: the figures are those of narrow \
              pipes; end what has them, take fewer consumers, or raise /proc/sys/fs/pipe-user-pages-soft",
-            width * 100.0
+            ratio * 100.0
         ),
     }))
 }
 
-/// Takes those out that there is not enough memory for.
+/// Removes the cases that need more memory than is free.
 fn drop_large_cases(cases: &mut Vec<BenchCase>, free: Option<u64>) -> Option<SkippedMeasurement> {
     let free = free.filter(|&free| free < LARGE_ITEM_MEMORY)?;
     let before = cases.len();
@@ -60,7 +61,7 @@ fn drop_large_cases(cases: &mut Vec<BenchCase>, free: Option<u64>) -> Option<Ski
     })
 }
 
-/// Whether there is a Python to compare with, or why not.
+/// Checks that Python can run, or returns the reason.
 fn check_python() -> Result<(), String> {
     let mut command = Command::new("python3");
     command.args(["-c", "import multiprocessing.synchronize"]).stdin(Stdio::null());
@@ -78,23 +79,23 @@ fn check_python() -> Result<(), String> {
     }
 }
 
-/// Why it failed, and what helps, if that is known.
+/// The causes of a failure, with a remedy if one is known.
 pub(super) fn explain_failure(error: &anyhow::Error) -> String {
     let causes = error.chain().filter_map(|cause| cause.downcast_ref());
     let remedy = causes.filter_map(os::resource_remedy).last();
     format!("{error:#}{}", remedy.map(|remedy| format!(": {remedy}")).unwrap_or_default())
 }
 
-/// Cases that failed, and why: those that failed alike are told of together.
+/// Groups failed cases with the same reason.
 pub(super) fn group_failures(failed: Vec<(BenchCase, String)>) -> Vec<SkippedMeasurement> {
-    let mut report: Vec<SkippedMeasurement> = Vec::new();
+    let mut groups: Vec<SkippedMeasurement> = Vec::new();
     for (case, reason) in failed {
-        match report.iter_mut().find(|one| one.reason == reason) {
+        match groups.iter_mut().find(|one| one.reason == reason) {
             Some(one) => one.what += &format!("; {}", case.label()),
-            None => report.push(SkippedMeasurement { what: case.label(), reason }),
+            None => groups.push(SkippedMeasurement { what: case.label(), reason }),
         }
     }
-    report
+    groups
 }
 
 #[cfg(test)]
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_little_memory_large_items_are_left_out() {
+    fn large_items_are_skipped_if_little_memory_is_free() {
         let all = vec![case(16), case(4096), case(65536)];
         for free in [None, Some(LARGE_ITEM_MEMORY)] {
             let mut cases = all.clone();
@@ -120,11 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_alike_is_told_of_together() {
+    fn failures_with_the_same_reason_are_grouped() {
         let failed = [(16, "a"), (256, "b"), (4096, "a")];
-        let report =
+        let groups =
             group_failures(failed.map(|(size, reason)| (case(size), reason.to_owned())).to_vec());
-        let report: Vec<_> = report.iter().map(|one| (&one.what[..], &one.reason[..])).collect();
-        assert_eq!(report, [("16 B, 1 × 1; 4 KiB, 1 × 1", "a"), ("256 B, 1 × 1", "b")]);
+        let groups: Vec<_> = groups.iter().map(|one| (&one.what[..], &one.reason[..])).collect();
+        assert_eq!(groups, [("16 B, 1 × 1; 4 KiB, 1 × 1", "a"), ("256 B, 1 × 1", "b")]);
     }
 }

@@ -1,5 +1,4 @@
-//! The machine's own limit: the same bytes through two named pipes, with nothing but a copy between
-//! them.
+//! The machine's own limit: the same bytes through two named pipes, with only a copy in between.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -10,7 +9,7 @@ use crate::os::widen_pipe;
 use crate::pipe::{PIPE_BUF, WIDE_PIPE_BYTES};
 use crate::run::private_dir::RELAY_PIPES;
 
-/// How much is read at once: what the pipes hold.
+/// The bytes of one read: the size of the pipes.
 const BUFFER_SIZE: usize = WIDE_PIPE_BYTES;
 
 fn open_hop_writer(task: &TrialTask, hop: usize) -> io::Result<File> {
@@ -23,12 +22,12 @@ fn open_hop_reader(task: &TrialTask, hop: usize) -> io::Result<File> {
     Ok(pipe)
 }
 
-/// In pieces that the kernel doesn't mix with others, as any number of writers must.
+/// Writes chunks that the kernel does not mix with chunks of other writers, as concurrent writers must.
 fn write_chunked(mut pipe: &File, bytes: &[u8]) -> io::Result<()> {
-    bytes.chunks(PIPE_BUF).try_for_each(|piece| pipe.write_all(piece))
+    bytes.chunks(PIPE_BUF).try_for_each(|chunk| pipe.write_all(chunk))
 }
 
-/// Writes items until the time is over.
+/// Writes items for the task's put duration.
 pub(super) fn run_writer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let pipe = open_hop_writer(task, 0)?;
     let tokens = task.open_token_reader()?;
@@ -38,10 +37,10 @@ pub(super) fn run_writer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let mut item = item_line(task.size);
     match tokens {
         None => {
-            // Full writes, wherever an item ends.
-            let several = item.repeat(PIPE_BUF.div_ceil(item.len()) * 16);
+            // Full writes, independent of item boundaries.
+            let items = item.repeat(PIPE_BUF.div_ceil(item.len()) * 16);
             while clock.now() < end {
-                write_chunked(&pipe, &several)?;
+                write_chunked(&pipe, &items)?;
             }
         }
         Some(tokens) => {
@@ -54,7 +53,7 @@ pub(super) fn run_writer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     Ok(ProcessReport::Put { begin })
 }
 
-/// Passes everything on.
+/// Copies all bytes from the first pipe to the second one.
 pub(super) fn run_relay(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let (mut source, sink) = (open_hop_reader(task, 0)?, open_hop_writer(task, 1)?);
     task.wait_for_start()?;
@@ -67,7 +66,7 @@ pub(super) fn run_relay(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     }
 }
 
-/// Reads everything.
+/// Reads all items.
 pub(super) fn run_reader(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let mut pipe = open_hop_reader(task, 1)?;
     let tokens = task.open_token_writer()?;

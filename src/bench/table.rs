@@ -1,4 +1,4 @@
-//! The figures as a table for people.
+//! Formats the figures as a table.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use super::figures::{format_bytes, format_si};
 use super::{BenchCase, BenchReport, CaseResult, Implementation};
 
 impl BenchReport {
-    /// Who was measured, on what.
+    /// The machine, and the program.
     pub(super) fn title(&self) -> [String; 2] {
         let machine = &self.machine;
         let cpu = machine.cpu.as_deref().map_or(String::new(), |cpu| format!("{cpu}, "));
@@ -25,7 +25,7 @@ impl BenchReport {
         ]
     }
 
-    /// All of it.
+    /// The complete table.
     pub(crate) fn to_text(&self) -> String {
         let mut text = self.title().join("\n") + "\n\n";
         let _ = writeln!(
@@ -33,60 +33,69 @@ impl BenchReport {
             "{:>8} {:>7} {:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}",
             "items", "workers", "items/s", "spread", "bytes/s", "of limit", "p50", "p99", "limit"
         );
-        let of = |subject| self.cases.iter().filter(move |one| one.case.implementation == subject);
-        for one in of(Implementation::Qdemo) {
-            let limit = self.relay_limit(one.case.size);
+        for result in self.results_of(Implementation::Qdemo) {
+            let limit = self.relay_limit(result.case.size);
             let _ = writeln!(
                 text,
                 "{} {:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}",
-                case_columns(&one.case),
-                format_si(one.items_per_s.median),
-                self.format_spread(one),
-                format_si(one.bytes_per_s) + "B",
-                format_ratio(limit.map(|limit| one.items_per_s.median / limit.items_per_s.median)),
-                format_si(one.p50_s.median) + "s",
-                format_si(one.p99_s.median) + "s",
+                case_columns(&result.case),
+                format_si(result.items_per_s.median),
+                self.format_spread(result),
+                format_si(result.bytes_per_s) + "B",
+                format_ratio(
+                    limit.map(|limit| result.items_per_s.median / limit.items_per_s.median)
+                ),
+                format_si(result.p50_s.median) + "s",
+                format_si(result.p99_s.median) + "s",
                 limit.map_or("–".to_owned(), |limit| format_si(limit.p50_s.median) + "s"),
             );
         }
         text += "\np50, p99: from the put in one process until the get in another, one item at a time a pair.\n\
                  limit: the same bytes through two named pipes, one writer, a bare relay, one reader.\n";
-        if of(Implementation::Python).next().is_some() {
+        if self.results_of(Implementation::Python).next().is_some() {
             let _ = writeln!(
                 text,
                 "\n{:>8} {:>7} {:>9} {:>7} {:>8} {:>8} {:>8}",
                 "mp.Queue", "workers", "items/s", "spread", "qdemo", "p50", "qdemo"
             );
         }
-        for one in of(Implementation::Python) {
-            let ours =
-                self.find_result(BenchCase { implementation: Implementation::Qdemo, ..one.case });
+        for python in self.results_of(Implementation::Python) {
+            let qdemo = self
+                .find_result(BenchCase { implementation: Implementation::Qdemo, ..python.case });
             let _ = writeln!(
                 text,
                 "{} {:>9} {:>7} {:>8} {:>8} {:>8}",
-                case_columns(&one.case),
-                format_si(one.items_per_s.median),
-                self.format_spread(one),
-                format_ratio(ours.map(|ours| ours.items_per_s.median / one.items_per_s.median)),
-                format_si(one.p50_s.median) + "s",
-                format_ratio(ours.map(|ours| ours.p50_s.median / one.p50_s.median)),
+                case_columns(&python.case),
+                format_si(python.items_per_s.median),
+                self.format_spread(python),
+                format_ratio(
+                    qdemo.map(|qdemo| qdemo.items_per_s.median / python.items_per_s.median)
+                ),
+                format_si(python.p50_s.median) + "s",
+                format_ratio(qdemo.map(|qdemo| qdemo.p50_s.median / python.p50_s.median)),
             );
         }
         text
     }
 
-    /// Of one round nobody knows.
-    fn format_spread(&self, one: &CaseResult) -> String {
+    fn results_of(&self, implementation: Implementation) -> impl Iterator<Item = &CaseResult> {
+        self.cases.iter().filter(move |result| result.case.implementation == implementation)
+    }
+
+    /// A single round has no spread.
+    fn format_spread(&self, result: &CaseResult) -> String {
         match self.rounds {
             1 => "–".to_owned(),
-            _ => format!("± {:.0} %", one.items_per_s.relative_half_range() * 100.0),
+            _ => format!("± {:.0} %", result.items_per_s.relative_half_range() * 100.0),
         }
     }
 
-    /// Cases whose rounds differ too much, as a line for people; none if there are none.
+    /// A warning about cases whose rounds differ too much. None if all cases are reliable.
     pub(crate) fn spread_warning(&self) -> Option<String> {
-        let wide = |one: &&CaseResult| one.items_per_s.is_too_wide() || one.p50_s.is_too_wide();
-        let names: Vec<_> = self.cases.iter().filter(wide).map(|one| one.case.label()).collect();
+        let is_wide =
+            |result: &&CaseResult| result.items_per_s.is_too_wide() || result.p50_s.is_too_wide();
+        let wide = self.cases.iter().filter(is_wide);
+        let names: Vec<_> = wide.map(|result| result.case.label()).collect();
         let (first, others) = names.split_first()?;
         let others = match others.len() {
             0 => String::new(),

@@ -1,4 +1,4 @@
-//! What a process of a measurement is told, and what it tells.
+//! The task and the reports of a process of a trial.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -6,17 +6,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::workload;
-use super::{keeper_loop, relay};
 use crate::clock::{Clock, Nanos};
 use crate::run::private_dir::TOKENS;
 
-/// What one process is to do.
+/// The task of one process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct TrialTask {
     #[serde(rename = "part")]
     pub(super) role: ProcessRole,
-    /// From 1 on, among those who play the same part.
+    /// The 1-based index among the processes of the same role.
     #[serde(default)]
     #[serde(rename = "number")]
     pub(super) index: u32,
@@ -24,13 +22,13 @@ pub(crate) struct TrialTask {
     #[serde(default)]
     #[serde(rename = "place")]
     pub(super) dir: PathBuf,
-    /// Bytes of an item as JSON.
+    /// The size of an item as JSON, in bytes.
     pub(super) size: u64,
-    /// For so many nanoseconds items are put.
+    /// How long a producer puts items.
     #[serde(default)]
     #[serde(rename = "window")]
     pub(super) put_duration: Nanos,
-    /// One at a time, and only when somebody waits for it.
+    /// A producer puts one item at a time, and needs a token for each item.
     #[serde(default)]
     #[serde(rename = "one_by_one")]
     pub(super) has_permits: bool,
@@ -39,7 +37,7 @@ pub(crate) struct TrialTask {
     pub(super) origin: Nanos,
 }
 
-/// What a process is in a measurement.
+/// The role of a process in a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum ProcessRole {
     Producer,
@@ -47,66 +45,53 @@ pub(super) enum ProcessRole {
     Writer,
     Relay,
     Reader,
-    /// All of it, without pipes.
+    /// A producer, a keeper and a consumer in one process, without pipes.
     KeeperLoop,
 }
 
-/// What a process says, a line each.
+/// A report of a process: one line of JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ProcessReport {
-    /// It waits for the end of its standard input, which is the sign to begin.
+    /// The process is ready. The end of its standard input is the start signal.
     Ready,
-    /// It put the first item at `begin`.
+    /// A producer put the first item at `begin`.
     Put { begin: Nanos },
-    /// It had the last of so many items at `end`; how long each was underway, if it is about that.
+    /// A consumer had the last item at `end`. A latency trial has the latency of each item in nanoseconds.
     Got { end: Nanos, items: u64, latencies: Vec<Nanos> },
-    /// It has passed on what it was given.
+    /// The relay has passed all bytes on.
     Passed,
-    /// It could not.
+    /// The process failed for this reason.
     Failed(String),
 }
 
 impl TrialTask {
-    /// Does it, and tells.
-    pub(crate) fn run(&self) -> anyhow::Result<()> {
-        let report = match self.role {
-            ProcessRole::Producer => workload::run_producer(self),
-            ProcessRole::Consumer => workload::run_consumer(self),
-            ProcessRole::Writer => relay::run_writer(self),
-            ProcessRole::Relay => relay::run_relay(self),
-            ProcessRole::Reader => relay::run_reader(self),
-            ProcessRole::KeeperLoop => keeper_loop::run_keeper_loop(self),
-        };
-        send_report(&report.unwrap_or_else(|error| ProcessReport::Failed(format!("{error:#}"))))
-    }
-
-    /// Says that it may begin, and waits for the others.
+    /// Reports that this process is ready, and waits for the start signal.
     pub(super) fn wait_for_start(&self) -> anyhow::Result<Clock> {
         send_report(&ProcessReport::Ready)?;
         io::stdin().lock().read_to_end(&mut Vec::new())?;
         Ok(Clock::since(self.origin))
     }
 
-    /// Where leave to put is read, when it is about one item at a time. Waits for the other end, and ends
-    /// with it.
+    /// Opens the token pipe for a producer, if puts need tokens. The open waits for a consumer; the pipe ends with
+    /// the last consumer.
     pub(super) fn open_token_reader(&self) -> io::Result<Option<File>> {
         self.has_permits.then(|| File::open(self.dir.join(TOKENS))).transpose()
     }
 
-    /// Where it is given.
+    /// Opens the token pipe for a consumer, if puts need tokens.
     pub(super) fn open_token_writer(&self) -> io::Result<Option<File>> {
         let open = || File::options().write(true).open(self.dir.join(TOKENS));
         self.has_permits.then(open).transpose()
     }
 
-    /// After how many items the clock is to be looked at: so that it costs next to nothing.
+    /// The number of items between two looks at the clock. The looks cost next to nothing then.
     pub(super) fn clock_check_interval(&self) -> u64 {
         (4096 / self.size.max(1)).max(1)
     }
 }
 
-/// Lets somebody put an item. That nobody wants to any more is fine.
+/// Permits one put. A missing producer is no error.
 pub(super) fn release_token(mut tokens: &File) -> io::Result<()> {
     match tokens.write_all(b".") {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -114,13 +99,13 @@ pub(super) fn release_token(mut tokens: &File) -> io::Result<()> {
     }
 }
 
-/// Waits for leave to put an item; false when there will be none.
+/// Waits for the permission to put an item. False if no permission will come.
 pub(super) fn acquire_token(mut tokens: &File) -> io::Result<bool> {
     Ok(tokens.read(&mut [0])? > 0)
 }
 
-/// That nobody listens any more is for who has died: this process ends soon, for want of a queue.
-fn send_report(report: &ProcessReport) -> anyhow::Result<()> {
+/// Prints a report. A closed output is no error: the parent is dead, and this process ends soon without a queue.
+pub(super) fn send_report(report: &ProcessReport) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
     match io::stdout().lock().write_all(&line) {

@@ -1,4 +1,4 @@
-//! One measurement: processes that begin together, and what they tell.
+//! One measurement: starts processes together, and collects their reports.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,11 +7,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail, ensure};
 use tempfile::{Builder, TempDir};
 
+use super::case::{BenchCase, Implementation, Metric, PUT_DURATION, PYTHON_PUT_DURATION};
 use super::task::{ProcessReport, ProcessRole, TrialTask};
-use super::{BenchCase, Implementation, Metric, PUT_DURATION, PYTHON_PUT_DURATION};
 use crate::clock::{Clock, Nanos, ProcessBirth};
 use crate::journal::Record;
 use crate::keeper::{Event, Keeper, KeeperConfig, Observer, PipeHost, Pipes};
@@ -23,36 +23,36 @@ use crate::role::{Role, WorkerId};
 use crate::run::Workers;
 use crate::run::private_dir::{self, BENCH_QUEUE, RELAY_PIPES, TOKENS, TRIAL_DIR_PREFIX};
 
-/// How long a measurement may take at the most.
+/// The time limit of a trial.
 const TRIAL_TIMEOUT: Nanos = 30_000_000_000;
 const PYTHON_SCRIPT: &str = include_str!("mp_queue.py");
 
-/// Where measurements are made.
+/// Runs trials.
 pub(super) struct Trial<'a> {
     pub(super) workers: &'a Workers,
-    /// The directory for all of them.
+    /// The directory for all trials.
     pub(super) base: &'a PrivateDir,
-    /// Ends everything.
+    /// A wake ends the trial.
     pub(super) interrupt: &'a Waker,
 }
 
-/// The signal to leave has come.
+/// A signal told this process to leave.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
-/// What the processes of a measurement have told.
+/// The reports of all processes of a trial.
 #[derive(Debug, Default)]
 pub(super) struct TrialSample {
     first_put: Option<Nanos>,
     last_get: Nanos,
     items: u64,
-    /// In no order.
+    /// Unsorted.
     pub(super) latencies: Vec<Nanos>,
 }
 
 impl TrialSample {
-    /// From the first put to the last get; none if nothing came through.
+    /// The rate between the first put and the last get. None if no item came through.
     pub(super) fn items_per_second(&self) -> Option<f64> {
         let time = self.last_get.checked_sub(self.first_put?).filter(|&time| time > 0)?;
         (self.items > 0).then(|| self.items as f64 / (time as f64 / 1e9))
@@ -76,43 +76,43 @@ impl TrialSample {
 }
 
 impl Trial<'_> {
-    /// Measures this once. None of its processes and pipes is left.
+    /// Measures a case once. The trial leaves no process and no pipe behind.
     pub(super) fn measure(&self, case: BenchCase, kind: Metric) -> anyhow::Result<TrialSample> {
-        let (place, measured) = self.measure_once(case, kind)?;
+        let (dir, measured) = self.measure_once(case, kind)?;
         match measured {
-            // A cleaner of the temporary folder has removed it meanwhile.
-            Err(error) if !error.is::<Interrupted>() && !place.path().exists() => {
+            // A cleaner of temporary files has removed the directory meanwhile.
+            Err(error) if !error.is::<Interrupted>() && !dir.path().exists() => {
                 self.measure_once(case, kind)?.1
             }
             other => other,
         }
     }
 
-    /// Measures it in a directory of its own.
+    /// Measures a case in a new directory. The caller needs the directory even after a failure.
     fn measure_once(
         &self,
         case: BenchCase,
         kind: Metric,
     ) -> anyhow::Result<(TempDir, anyhow::Result<TrialSample>)> {
-        let place = self.create_trial_dir().context("cannot make a directory")?;
-        let measured = self.run_in(case, kind, place.path());
+        let dir = self.create_trial_dir().context("cannot make a directory")?;
+        let measured = self.run_in(case, kind, dir.path());
         self.workers.kill_all();
-        Ok((place, measured))
+        Ok((dir, measured))
     }
 
-    /// A directory for one measurement. The one for all of them may have been cleaned away.
+    /// Creates a directory for one trial. A cleaner may have removed the directory for all trials.
     fn create_trial_dir(&self) -> io::Result<TempDir> {
         self.base.recreate_if_gone()?;
         Builder::new().prefix(TRIAL_DIR_PREFIX).tempdir_in(self.base.path())
     }
 
-    fn run_in(&self, case: BenchCase, kind: Metric, place: &Path) -> anyhow::Result<TrialSample> {
+    fn run_in(&self, case: BenchCase, kind: Metric, dir: &Path) -> anyhow::Result<TrialSample> {
         for name in RELAY_PIPES.into_iter().chain([TOKENS]) {
-            make_fifo(&place.join(name)).context("cannot make a named pipe")?;
+            make_fifo(&dir.join(name)).context("cannot make a named pipe")?;
         }
-        let (start, go) = pipe()?;
+        let (start_signal, start_gate) = pipe()?;
         let mut processes = TrialProcesses {
-            start_gate: Some(go),
+            start_gate: Some(start_gate),
             processes: Vec::new(),
             sample: TrialSample::default(),
         };
@@ -125,57 +125,55 @@ impl Trial<'_> {
             }
             Implementation::Python => &[(ProcessRole::Producer, 1)],
         };
-        let mut post = None;
+        let mut pipes = None;
         if case.implementation == Implementation::Qdemo {
-            let dir = QueueDir::open_or_create(place, BENCH_QUEUE)?;
-            post = Some(Pipes::open(dir).context("cannot make a named pipe")?);
+            let queue_dir = QueueDir::open_or_create(dir, BENCH_QUEUE)?;
+            pipes = Some(Pipes::open(queue_dir).context("cannot make a named pipe")?);
         }
         let origin = Clock::origin();
-        for &(part, count) in roles {
-            for number in 1..=count {
-                let one_by_one = kind == Metric::Latency;
-                let (place, size) = (place.to_owned(), case.size);
+        for &(role, count) in roles {
+            for index in 1..=count {
                 let task = TrialTask {
-                    role: part,
-                    index: number,
-                    dir: place,
-                    size,
+                    role,
+                    index,
+                    dir: dir.to_owned(),
+                    size: case.size,
                     put_duration: PUT_DURATION,
-                    has_permits: one_by_one,
+                    has_permits: kind == Metric::Latency,
                     origin,
                 };
-                processes.processes.push(self.spawn_process(case, &task, &start)?);
+                processes.processes.push(self.spawn_process(case, &task, &start_signal)?);
             }
         }
-        drop(start);
-        match post {
-            Some(post) => self.run_keeper(post, case, &mut processes)?,
+        drop(start_signal);
+        match pipes {
+            Some(pipes) => self.run_keeper(pipes, case, &mut processes)?,
             None => self.wait_for_exit(&mut processes)?,
         }
         Ok(processes.sample)
     }
 
-    /// Starts a process whose end is that of the pipe that is returned.
+    /// Starts a process. The end of the process closes its report pipe.
     fn spawn_process(
         &self,
         case: BenchCase,
         task: &TrialTask,
-        start: &PipeReader,
+        start_signal: &PipeReader,
     ) -> anyhow::Result<TrialProcess> {
         let (reader, writer) = pipe()?;
         let role = match task.role {
             ProcessRole::Producer | ProcessRole::Writer => Role::Producer,
             _ => Role::Consumer,
         };
-        let take_on = |command: &mut Command| {
-            command.stdin(start.try_clone()?).stdout(writer.try_clone()?);
+        let spawn = |command: &mut Command| {
+            command.stdin(start_signal.try_clone()?).stdout(writer.try_clone()?);
             self.workers.spawn(WorkerId { role, index: task.index }, command)
         };
         if case.implementation == Implementation::Python {
-            take_on(&mut python_command(case, task)?).context("cannot start python3")?;
+            spawn(&mut python_command(case, task)?).context("cannot start python3")?;
         } else {
-            let words = serde_json::to_string(task)?;
-            spawn_self(|command| take_on(command.arg("bench-task").arg(&words)))
+            let json = serde_json::to_string(task)?;
+            spawn_self(|command| spawn(command.arg("bench-task").arg(&json)))
                 .context("cannot start this program")?;
         }
         Ok(TrialProcess {
@@ -187,14 +185,14 @@ impl Trial<'_> {
         })
     }
 
-    /// Keeps the queue until all have left: as the parent of a run does, without telling anybody.
+    /// Keeps the queue until all processes have exited, as the parent of a run does, but without an observer.
     fn run_keeper(
         &self,
-        post: Pipes,
+        pipes: Pipes,
         case: BenchCase,
         processes: &mut TrialProcesses,
     ) -> anyhow::Result<()> {
-        let all = |role, count| (1..=count).map(move |number| WorkerId { role, index: number });
+        let all = |role, count| (1..=count).map(move |index| WorkerId { role, index });
         let producers = all(Role::Producer, case.producers);
         let workers: BTreeSet<_> = producers.chain(all(Role::Consumer, case.consumers)).collect();
         let mut keeper = Keeper::new(KeeperConfig {
@@ -202,7 +200,7 @@ impl Trial<'_> {
             workers: Some(workers),
             pacer: None,
         });
-        let mut host = PipeHost { pipes: post, observer: NullObserver };
+        let mut host = PipeHost { pipes, observer: NullObserver };
         let clock = Clock::start_now();
         loop {
             keeper.process_pending(clock.now(), &mut host)?;
@@ -218,7 +216,7 @@ impl Trial<'_> {
         }
     }
 
-    /// Waits until all have left.
+    /// Waits until all processes have exited.
     fn wait_for_exit(&self, processes: &mut TrialProcesses) -> anyhow::Result<()> {
         let clock = Clock::start_now();
         while !processes.have_all_exited() {
@@ -233,21 +231,21 @@ impl Trial<'_> {
     }
 }
 
-/// Fails when a measurement takes far longer than it may: one of its processes has been stopped, perhaps.
+/// Fails after the time limit, for example if a process of the trial is stopped.
 fn check_deadline(clock: Clock) -> anyhow::Result<()> {
-    match clock.now() < TRIAL_TIMEOUT {
-        true => Ok(()),
-        false => bail!("a process does not answer for {} s", TRIAL_TIMEOUT / 1_000_000_000),
+    if clock.now() >= TRIAL_TIMEOUT {
+        bail!("a process does not answer for {} s", TRIAL_TIMEOUT / 1_000_000_000);
     }
+    Ok(())
 }
 
-/// One process that starts those of `multiprocessing`.
+/// A Python process that starts the processes of `multiprocessing`.
 fn python_command(case: BenchCase, task: &TrialTask) -> anyhow::Result<Command> {
     let script = task.dir.join(private_dir::PYTHON_SCRIPT_NAME);
     fs::write(&script, PYTHON_SCRIPT).context("cannot write a script")?;
     let mut command = Command::new("python3");
-    let window = if task.has_permits { task.put_duration } else { PYTHON_PUT_DURATION };
-    let seconds = window as f64 / 1e9;
+    let duration = if task.has_permits { task.put_duration } else { PYTHON_PUT_DURATION };
+    let seconds = duration as f64 / 1e9;
     let numbers = [case.size, case.producers.into(), case.consumers.into()];
     command.arg(script).args(numbers.map(|number| number.to_string()));
     command.arg(seconds.to_string()).arg(if task.has_permits { "latency" } else { "throughput" });
@@ -255,22 +253,19 @@ fn python_command(case: BenchCase, task: &TrialTask) -> anyhow::Result<Command> 
     Ok(command)
 }
 
-/// The processes of a measurement.
+/// The processes of a trial.
 struct TrialProcesses {
-    /// When this is closed, they begin.
+    /// Closing this pipe starts the work.
     start_gate: Option<PipeWriter>,
     processes: Vec<TrialProcess>,
     sample: TrialSample,
 }
 
-/// One of them.
 struct TrialProcess {
     reader: PipeReader,
     buffer: Vec<u8>,
     is_ready: bool,
-    /// It has told what it saw.
     has_reported: bool,
-    /// It has ended.
     has_exited: bool,
 }
 
@@ -279,20 +274,20 @@ impl TrialProcesses {
         self.processes.iter().all(|process| process.has_exited)
     }
 
-    /// What is to be waited for; [`Cast::hear`] wants to know of it in this order.
+    /// The pipes to poll. [`TrialProcesses::read_reports`] takes the results in this order.
     fn poll_fds<'a>(&'a self, interrupt: &'a Waker) -> Vec<(BorrowedFd<'a>, Interest)> {
-        let speaking = self.processes.iter().filter(|process| !process.has_exited);
-        let pipes = speaking.map(|process| (process.reader.as_fd(), Interest::Read));
+        let live = self.processes.iter().filter(|process| !process.has_exited);
+        let pipes = live.map(|process| (process.reader.as_fd(), Interest::Read));
         [(interrupt.as_fd(), Interest::Read)].into_iter().chain(pipes).collect()
     }
 
-    /// Takes in what they say, and lets them begin when all are ready.
+    /// Reads the reports, and starts the work when all processes are ready.
     fn read_reports(&mut self, ready: &[bool]) -> anyhow::Result<()> {
         if ready.first() == Some(&true) {
             return Err(Interrupted.into());
         }
-        let speaking = self.processes.iter_mut().filter(|process| !process.has_exited);
-        for (process, _) in speaking.zip(&ready[1..]).filter(|(_, ready)| **ready) {
+        let live = self.processes.iter_mut().filter(|process| !process.has_exited);
+        for (process, _) in live.zip(&ready[1..]).filter(|(_, ready)| **ready) {
             process.read_reports(&mut self.sample)?;
         }
         if self.processes.iter().all(|process| process.is_ready) {
@@ -309,10 +304,8 @@ impl TrialProcess {
         self.buffer.extend_from_slice(&buffer[..read]);
         if read == 0 {
             self.has_exited = true;
-            return match self.has_reported && self.buffer.is_empty() {
-                true => Ok(()),
-                false => Err(anyhow!("a process has died")),
-            };
+            ensure!(self.has_reported && self.buffer.is_empty(), "a process has died");
+            return Ok(());
         }
         while let Some(end) = memchr::memchr(b'\n', &self.buffer) {
             let line: Vec<_> = self.buffer.drain(..=end).collect();
@@ -329,7 +322,7 @@ impl TrialProcess {
     }
 }
 
-/// Nobody watches, and there is nothing to be remembered.
+/// Ignores all events and records.
 struct NullObserver;
 
 impl Observer for NullObserver {

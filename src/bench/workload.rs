@@ -1,4 +1,4 @@
-//! A producer and a consumer of the queue that is measured.
+//! A producer and a consumer of the measured queue.
 
 use std::os::fd::AsFd;
 
@@ -9,10 +9,10 @@ use crate::clock::Clock;
 use crate::role::Role;
 use crate::run::private_dir::BENCH_QUEUE;
 
-/// How many items a consumer takes at a time, as `qdemo consumer` does.
+/// The number of items that a consumer gets at a time, as in `qdemo consumer`.
 const GET_LIMIT: u64 = 65536;
 
-/// Puts items until the time is over.
+/// Puts items for the task's put duration.
 pub(super) fn run_producer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let mut client = connect_client(task, Role::Producer)?;
     let tokens = task.open_token_reader()?;
@@ -24,12 +24,12 @@ pub(super) fn run_producer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     match tokens {
         None => {
             let stride = task.clock_check_interval();
-            let going_on = |n: &u64| !n.is_multiple_of(stride) || clock.now() < end;
-            client.put_all((0..).take_while(going_on).map(|_| &item))?;
+            let has_time = |n: &u64| !n.is_multiple_of(stride) || clock.now() < end;
+            client.put_all((0..).take_while(has_time).map(|_| &item))?;
         }
         Some(tokens) => {
             while clock.now() < end {
-                // Notices too if the queue goes.
+                // The wait also ends if the queue is gone.
                 client.wait_for_input(tokens.as_fd())?;
                 if !acquire_token(&tokens)? {
                     break;
@@ -43,7 +43,7 @@ pub(super) fn run_producer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     Ok(ProcessReport::Put { begin })
 }
 
-/// Gets items until there are none any more.
+/// Gets items until the queue ends.
 pub(super) fn run_consumer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let mut client = connect_client(task, Role::Consumer)?;
     let tokens = task.open_token_writer()?;
@@ -53,7 +53,7 @@ pub(super) fn run_consumer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
         Some(tokens) => {
             let mut latencies = Vec::new();
             loop {
-                // It waits when somebody is allowed to put.
+                // Request first: the consumer already waits when the producer puts.
                 client.request_items(1)?;
                 release_token(&tokens)?;
                 let Some(batch) = client.wait_for_items()? else { break };

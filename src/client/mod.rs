@@ -29,6 +29,5 @@ pub use error::Error;
 pub use handle::Client;
 pub use keeper_process::keep_if_asked;
 pub(crate) use keeper_process::{enable_self_hosting, run_keeper_process};
-pub(crate) use start_keeper::GUARD_ENV;
 pub(crate) use timeout::Timeout;
 pub use typed::{GetError, Item, PutError, Queue, TryGetError, TryPutError};

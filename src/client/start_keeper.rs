@@ -14,13 +14,11 @@ use super::process;
 use super::timeout::SilenceLimit;
 use crate::clock::Nanos;
 use crate::keeper::daemon::{DAMAGED_PREFIX, READY_LINE};
+use crate::os::GUARD_ENV;
 use crate::os::is_transient;
 use crate::os::spawn_self;
 use crate::pipe::{InboxWriter, QueueDir, StartLock, starter_pid};
 
-/// The variable by which a guard knows the commands of its consumer. A keeper must not have it: the
-/// keeper outlives the command that started it.
-pub(crate) const GUARD_ENV: &str = "QDEMO_GUARD";
 /// How often to try the lock where the system cannot tell when it is free.
 const LOCK_RETRY_INTERVAL: Nanos = 20_000_000;
 

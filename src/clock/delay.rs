@@ -1,4 +1,4 @@
-//! Pauses, constant or random, and the streams of chance that they are drawn from.
+//! Pauses, constant or random, and the random streams behind random pauses.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 
-use super::Nanos;
+use super::nanos::Nanos;
 use crate::role::{Role, WorkerId};
 
-/// How long a pause is.
+/// The distribution of a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delay {
-    /// Always so long.
+    /// Every pause has this length, in nanoseconds.
     Constant(Nanos),
-    /// Exponentially distributed, with this mean: as between events that know nothing of each other.
+    /// Exponentially distributed, as pauses between independent events.
     Exponential {
-        /// In nanoseconds, at least 1.
+        /// The mean in nanoseconds, at least 1.
         mean: Nanos,
     },
-    /// Anything from `low` to `high`, both of them too, equally likely.
+    /// Uniformly distributed from `low` to `high`, both included.
     Uniform {
         /// In nanoseconds.
         low: Nanos,
@@ -29,23 +29,22 @@ pub enum Delay {
 }
 
 impl Delay {
-    /// Whether there is never any pause.
+    /// Whether every pause is 0.
     pub(crate) fn is_zero(self) -> bool {
         matches!(self, Self::Constant(0) | Self::Uniform { high: 0, .. })
     }
 
-    /// Whether chance has a say.
+    /// Whether the pause is random.
     pub(crate) fn is_random(self) -> bool {
         !matches!(self, Self::Constant(_))
     }
 
-    /// The next one.
+    /// Draws the next pause.
     pub(crate) fn sample(self, stream: &mut RandomStream) -> Nanos {
         match self {
             Self::Constant(nanos) => nanos,
             Self::Exponential { mean } => {
-                // By inversion. One that doesn't fit becomes the longest that there is, which is never over:
-                // see [`super::pace`].
+                // By inversion. A pause beyond the range becomes the longest pause, which never ends.
                 (-stream.next_unit().ln() * mean as f64).round() as Nanos
             }
             Self::Uniform { low, high } => {
@@ -56,7 +55,7 @@ impl Delay {
     }
 }
 
-/// As it is given on the command line.
+/// Formats the delay as the command line takes it.
 impl fmt::Display for Delay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -67,27 +66,27 @@ impl fmt::Display for Delay {
     }
 }
 
-/// One worker's chances: the same for the same seed and worker, whoever else is there.
+/// The random stream of one worker. The seed and the worker alone determine the stream.
 #[derive(Clone, Debug)]
 pub(crate) struct RandomStream(Xoshiro256PlusPlus);
 
 impl RandomStream {
-    /// Of this worker, in a run with this seed.
+    /// The stream of `worker` in a run with `seed`.
     pub(crate) fn for_worker(seed: u64, worker: WorkerId) -> Self {
-        // Streams of their own, far apart: the generator mixes each seed well.
+        // Distinct seeds give independent streams: the generator mixes each seed well.
         let role = u64::from(worker.role == Role::Consumer);
         let own = (role << 32 | u64::from(worker.index)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Self(Xoshiro256PlusPlus::seed_from_u64(seed ^ own))
     }
 
-    /// More than 0 and at most 1, each 2⁻⁵³ of it equally likely. (Not left to a library's taste, which
-    /// may change, as a seed is to mean the same for ever.)
+    /// Draws a number that is more than 0 and at most 1; all multiples of 2⁻⁵³ are equally likely. No
+    /// library function does this, since a library may change, and a seed must keep its meaning.
     fn next_unit(&mut self) -> f64 {
         ((self.0.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64
     }
 }
 
-/// The pauses of one worker, one after another.
+/// Draws the pauses of one worker.
 #[derive(Clone, Debug)]
 pub(crate) struct DelaySampler {
     delay: Delay,
@@ -95,35 +94,35 @@ pub(crate) struct DelaySampler {
 }
 
 impl DelaySampler {
-    /// Of this worker; so many are over.
-    pub(crate) fn new(delay: Delay, stream: RandomStream, over: u64) -> Self {
-        let mut pauses = Self { delay, stream };
+    /// A sampler that skips the first `skipped` pauses of the stream.
+    pub(crate) fn new(delay: Delay, stream: RandomStream, skipped: u64) -> Self {
+        let mut sampler = Self { delay, stream };
         if delay.is_random() {
-            for _ in 0..over {
-                let _over = pauses.sample();
+            for _ in 0..skipped {
+                let _skipped = sampler.sample();
             }
         }
-        pauses
+        sampler
     }
 
-    /// None, ever.
+    /// A sampler whose every pause is 0.
     pub(crate) fn zero() -> Self {
-        let nobody = WorkerId { role: Role::Visitor, index: 0 };
-        Self { delay: Delay::Constant(0), stream: RandomStream::for_worker(0, nobody) }
+        let visitor = WorkerId { role: Role::Visitor, index: 0 };
+        Self { delay: Delay::Constant(0), stream: RandomStream::for_worker(0, visitor) }
     }
 
-    /// Whether there is never any.
+    /// Whether every pause is 0.
     pub(crate) fn is_zero(&self) -> bool {
         self.delay.is_zero()
     }
 
-    /// The next one.
+    /// Draws the next pause.
     pub(crate) fn sample(&mut self) -> Duration {
         Duration::from_nanos(self.delay.sample(&mut self.stream))
     }
 }
 
-/// A seed that nobody has asked for. It is short, so that it can be typed again.
+/// Draws a seed. The seed is short enough to be typed.
 ///
 /// # Errors
 /// When the system has no random numbers.
@@ -137,8 +136,8 @@ mod tests {
 
     const SECOND: Nanos = 1_000_000_000;
 
-    fn stream(seed: u64, number: u32) -> RandomStream {
-        RandomStream::for_worker(seed, WorkerId { role: Role::Producer, index: number })
+    fn stream(seed: u64, index: u32) -> RandomStream {
+        RandomStream::for_worker(seed, WorkerId { role: Role::Producer, index })
     }
 
     fn samples(delay: Delay, stream: &mut RandomStream, count: usize) -> Vec<Nanos> {
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_and_worker_give_the_same_pauses_and_others_give_others() {
+    fn only_the_seed_and_the_worker_determine_the_pauses() {
         let delay = Delay::Exponential { mean: SECOND };
         let one = samples(delay, &mut stream(7, 1), 100);
         assert_eq!(samples(delay, &mut stream(7, 1), 100), one);
@@ -156,9 +155,9 @@ mod tests {
         assert_ne!(samples(delay, &mut RandomStream::for_worker(7, consumer), 100), one);
     }
 
-    /// What a seed means must not change: runs are repeated by it.
+    /// The meaning of a seed must not change: a seed repeats a run.
     #[test]
-    fn the_pauses_of_a_seed_are_these_for_ever() {
+    fn the_pauses_of_a_seed_never_change() {
         let exponential = samples(Delay::Exponential { mean: SECOND }, &mut stream(1, 1), 3);
         let uniform = samples(Delay::Uniform { low: 5, high: SECOND }, &mut stream(1, 1), 3);
         assert_eq!(exponential, [348_198_688, 370_899_880, 627_049_105]);
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn means_and_spreads_are_those_of_the_distributions() {
+    fn means_and_deviations_match_the_distributions() {
         let count = 200_000;
         let moments = |delay| {
             let all = samples(delay, &mut stream(3, 1), count);
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ends_of_a_range_belong_to_it() {
+    fn a_uniform_delay_includes_both_ends() {
         let all = samples(Delay::Uniform { low: 1, high: 3 }, &mut stream(1, 1), 100);
         assert_eq!((all.iter().min(), all.iter().max()), (Some(&1), Some(&3)));
         assert_eq!(samples(Delay::Uniform { low: 9, high: 9 }, &mut stream(1, 1), 2), [9, 9]);

@@ -1,48 +1,46 @@
-//! When did a process start, compared with a moment that another process remembers?
+//! Orders process starts against moments that another process remembers.
 //!
-//! A queue remembers when it ended, and a consumer that started before that moment is told of the end,
-//! however late it arrives. The consumer's own clock at the top of `main` would not do: between the
-//! shell's `&` and `main` a whole queue may live and die. The kernel knows when it made a process, and
-//! tells it in ticks of 10 ms. Two facts make such a time comparable on one machine:
+//! A queue remembers the moment of its end. The keeper tells the end to each consumer that started before
+//! that moment, even to a consumer that connects late. A consumer's own clock at the top of `main` is no
+//! measure: a whole queue may live and die between the shell's `&` and `main`. The kernel records the start
+//! of each process in ticks of 10 ms. Two facts make such a time comparable on one machine:
 //!
-//! * The tick is counted from the machine's start, not from that of a time namespace: the kernel tells
+//! * The tick counts from the machine's start, not from the start of a time namespace: the kernel reports
 //!   the offset of the namespace in `/proc/self/timens_offsets`.
-//! * Within a tick the process numbers decide, which the kernel gives out in order, if both are numbers
-//!   of the same PID namespace. If they are not, the process counts as there before the moment: a
-//!   consumer that is told of an end too early can be started again, and one that is never told hangs.
+//! * Within a tick the process numbers decide, if both numbers are of the same PID namespace: the kernel
+//!   assigns process numbers in order. If the namespaces differ, the process counts as started before the
+//!   moment: a user can restart a consumer that ended too early, but a consumer that misses the end hangs.
 //!
-//! A process reads about itself in `/proc/self` only: the `/proc` that it sees may be that of another PID
-//! namespace, in which its own number is somebody else's.
+//! A process reads only `/proc/self` about itself: the visible `/proc` may belong to another PID
+//! namespace, where the process's own number names a different process.
 //!
-//! Where there is no `/proc` (macOS), the time at which the process first asked is used instead.
+//! Without `/proc` (macOS) the time of the process's first question stands for its start.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 use rustix::process::{Pid, getppid};
 use serde::{Deserialize, Serialize};
 
-use super::{Nanos, nanos};
-use crate::proc;
+use super::boot::{boot_id, time_namespace_offset, time_since_boot};
+use super::nanos::Nanos;
+use crate::proc::{self, ProcessStat};
 
-/// Two processes of one tick whose numbers are further apart than this have seen the numbers wrap
-/// around.
+/// The numbers have wrapped around between two processes of one tick if their distance is larger than this.
 const PID_WRAP_DISTANCE: i64 = 16_384;
 
-/// How many of its callers a process looks up.
+/// A process looks up at most this many of its ancestors.
 const MAX_ANCESTORS: usize = 8;
 
-/// A point in the order in which this machine makes its processes.
+/// A point in the order in which this machine starts processes: the start of a process, or a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessBirth {
     /// Clock ticks since the machine started.
     tick: u64,
-    /// The number of the process, or for a moment, the last process number that was given out.
+    /// The number of the process. For a moment, the last process number that the kernel assigned.
     pid: u32,
-    /// The PID namespace in which that number counts, by the inode of `/proc/self/ns/pid`; 0 if unknown.
+    /// The PID namespace of the number, by the inode of `/proc/self/ns/pid`; 0 if unknown.
     #[serde(default, skip_serializing_if = "is_zero")]
     ns: u64,
 }
@@ -51,70 +49,67 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// A [`Stamp`] that can be written down: it says in which uptime of the machine it was taken.
+/// A [`ProcessBirth`] with the uptime in which it is valid, for storage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BootQualifiedBirth {
-    /// The moment itself.
     #[serde(rename = "stamp")]
     pub(crate) birth: ProcessBirth,
-    /// Names the uptime; empty where the system has no name for it.
+    /// Names the uptime; empty where the system has no name for the uptime.
     #[serde(rename = "boot")]
     pub(crate) boot_id: String,
 }
 
 impl ProcessBirth {
-    /// When this process was made. If nothing can be known of that, it counts as very old.
+    /// The start of this process. A process with an unknown start counts as very old.
     ///
-    /// Where qdemo is process 1, it runs its command in a child with the same arguments: what counts then
-    /// is when process 1 was made.
+    /// As process 1 qdemo runs its command in a child with the same arguments: the start of process 1
+    /// counts then.
     pub(crate) fn of_this_process() -> Self {
         let pid = std::process::id();
-        let Some(own) = ProcStat::read("self") else {
+        let Some(own) = ProcessStat::read("self") else {
             return Self { tick: current_tick(), pid, ns: 0 };
         };
-        let (process, pid) = match own.init_parent() {
+        let (process, pid) = match init_parent(&own) {
             Some(process_1) => (process_1, 1),
             None => (own, pid),
         };
-        match process.machine_start_tick() {
+        match machine_start_tick(&process) {
             Some(tick) => Self { tick, pid, ns: pid_namespace() },
             None => Self::default(),
         }
     }
 
-    /// When the processes were made that started this one, the nearest first, up to the leader of a
-    /// session. Not that leader, if it has a terminal and is thus a person's shell, unless this process is
-    /// a part of what the shell does itself (a command substitution, as opposed to a job).
+    /// The starts of this process's ancestors, nearest first, up to and including the session leader. A
+    /// session leader with a terminal is a person's shell. Such a shell does not count, unless this process
+    /// is in the shell's own process group (a command substitution, as opposed to a job).
     pub(crate) fn of_ancestors() -> Vec<Self> {
-        let Some(own) = ProcStat::read("self") else {
+        let Some(own) = ProcessStat::read("self") else {
             return Vec::new();
         };
-        // Numbers that `/proc` tells are of our namespace if it is our `/proc`.
-        let ours = own.pid == std::process::id();
-        let ns = if ours { pid_namespace() } else { 0 };
-        let mut callers = Vec::new();
+        // Numbers in `/proc` are of this process's namespace only if the `/proc` is of that namespace.
+        let is_own_proc = own.pid == std::process::id();
+        let ns = if is_own_proc { pid_namespace() } else { 0 };
+        let mut births = Vec::new();
         let mut next = Some(own.parent);
-        while let Some(number) = next.filter(|&number| number > 0)
-            && callers.len() < MAX_ANCESTORS
-            && let Some(caller) = ProcStat::read(&number.to_string())
+        while let Some(pid) = next.filter(|&pid| pid > 0)
+            && births.len() < MAX_ANCESTORS
+            && let Some(ancestor) = ProcessStat::read(&pid.to_string())
         {
-            let leads = caller.pid == caller.session;
-            if leads && caller.has_terminal && own.group != caller.pid {
+            let leads = ancestor.pid == ancestor.session;
+            if leads && ancestor.has_terminal && own.group != ancestor.pid {
                 break;
             }
-            callers.extend(caller.machine_start_tick().map(|tick| Self {
-                tick,
-                pid: caller.pid,
-                ns,
-            }));
-            next = Some(caller.parent).filter(|_| !leads);
+            let tick = machine_start_tick(&ancestor);
+            births.extend(tick.map(|tick| Self { tick, pid: ancestor.pid, ns }));
+            next = Some(ancestor.parent).filter(|_| !leads);
         }
-        callers
+        births
     }
 
-    /// Now: every process made so far is [`Stamp::before_or_at`] it, and none made later is.
+    /// The present moment: [`ProcessBirth::is_at_or_before`] holds for every process that has started, and
+    /// for no later one.
     pub(crate) fn now() -> Self {
-        // The number first: a process made in between then counts as later by its number or tick.
+        // Read the number first: a process that starts before the tick is read then counts as later.
         let (pid, ns) = match last_pid() {
             Some(pid) => (pid, pid_namespace()),
             None => (u32::MAX, 0),
@@ -122,25 +117,25 @@ impl ProcessBirth {
         Self { tick: current_tick(), pid, ns }
     }
 
-    /// Later than everything up to now: as a process that is made next.
+    /// Just later than the present moment, as the start of the next process.
     pub(crate) fn after_now() -> Self {
         let now = Self::now();
         Self { pid: now.pid.saturating_add(1), ..now }
     }
 
-    /// A made-up one, of a PID namespace that is the same for all of these.
+    /// An artificial birth. All artificial births are in the same PID namespace.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn new(tick: u64, pid: u32) -> Self {
         Self { tick, pid, ns: 1 }
     }
 
-    /// The same in another PID namespace.
+    /// Moves the birth to another PID namespace.
     #[cfg(test)]
     pub(crate) fn in_namespace(self, ns: u64) -> Self {
         Self { ns, ..self }
     }
 
-    /// Whether the process that started at `self` was there at `moment`.
+    /// Whether the process that started at `self` existed at `moment`.
     pub(crate) fn is_at_or_before(self, moment: Self) -> bool {
         if self.tick != moment.tick {
             return self.tick < moment.tick;
@@ -157,108 +152,49 @@ impl ProcessBirth {
 }
 
 impl BootQualifiedBirth {
-    /// Now, in this uptime.
+    /// The present moment in this uptime.
     pub(crate) fn now() -> Self {
         Self { birth: ProcessBirth::now(), boot_id: boot_id() }
     }
 
-    /// A made-up one, in this uptime.
+    /// An artificial birth in this uptime.
     #[cfg(test)]
-    pub(crate) fn for_test(stamp: ProcessBirth) -> Self {
-        Self { birth: stamp, boot_id: boot_id() }
+    pub(crate) fn for_test(birth: ProcessBirth) -> Self {
+        Self { birth, boot_id: boot_id() }
     }
 
-    /// The stamp, unless it is of an earlier uptime, before which no process of today started.
+    /// The birth, or none if it is of an earlier uptime: all present processes started later then.
     pub(crate) fn in_this_boot(&self) -> Option<ProcessBirth> {
-        let known = self.boot_id == boot_id() && self.birth.tick <= current_tick();
-        known.then_some(self.birth)
+        let is_current = self.boot_id == boot_id() && self.birth.tick <= current_tick();
+        is_current.then_some(self.birth)
     }
 }
 
-/// Names this uptime of the machine; empty where the system has no name for it.
-pub(super) fn boot_id() -> String {
-    proc::read("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+/// Process 1, if process 1 runs its command in this process.
+fn init_parent(own: &ProcessStat) -> Option<ProcessStat> {
+    if getppid() != Some(Pid::INIT) {
+        return None;
+    }
+    let arguments = |process: &str| proc::read(&format!("/proc/{process}/cmdline")).ok();
+    let parent = own.parent.to_string();
+    let same = arguments("self").is_some_and(|own| arguments(&parent) == Some(own));
+    ProcessStat::read(&parent).filter(|_| same)
 }
 
-/// What the kernel tells of a process. Numbers are those of the PID namespace of the `/proc` that we see.
-struct ProcStat {
-    pid: u32,
-    parent: u32,
-    group: u32,
-    session: u32,
-    /// Its session has a controlling terminal.
-    has_terminal: bool,
-    /// In clock ticks since the machine started, by the clock of our time namespace.
-    start_ticks: u64,
+/// The start of a process, in clock ticks since the machine started; none if unknown. An offset that is
+/// no whole number of ticks makes the result at most one tick too early, and never too late.
+fn machine_start_tick(process: &ProcessStat) -> Option<u64> {
+    let tick = i128::from(nanos_per_tick());
+    let start = i128::from(process.start_ticks) * tick - time_namespace_offset()?;
+    u64::try_from(start.max(0) / tick).ok()
 }
 
-impl ProcStat {
-    /// `which` is a process number, or `self`.
-    fn read(which: &str) -> Option<Self> {
-        Self::from_stat(&proc::read(&format!("/proc/{which}/stat")).ok()?)
-    }
-
-    /// Fields 1, 4, 5, 6, 7 and 22; the second one, a name in brackets, may contain anything.
-    fn from_stat(stat: &str) -> Option<Self> {
-        let (pid, _) = stat.split_once(' ')?;
-        let (_, after_name) = stat.rsplit_once(')')?;
-        let field = |number: usize| after_name.split_whitespace().nth(number - 3);
-        // A negative number means that there is none.
-        let number = |text: &str| text.parse::<i64>().ok().map(|n| u32::try_from(n).unwrap_or(0));
-        Some(Self {
-            pid: number(pid)?,
-            parent: number(field(4)?)?,
-            group: number(field(5)?)?,
-            session: number(field(6)?)?,
-            has_terminal: field(7)? != "0",
-            start_ticks: field(22)?.parse().ok()?,
-        })
-    }
-
-    /// The process 1 that runs its command in this process, if that is so.
-    fn init_parent(&self) -> Option<Self> {
-        if getppid() != Some(Pid::INIT) {
-            return None;
-        }
-        let arguments = |which: &str| proc::read(&format!("/proc/{which}/cmdline")).ok();
-        let parent = self.parent.to_string();
-        let same = arguments("self").is_some_and(|own| arguments(&parent) == Some(own));
-        Self::read(&parent).filter(|_| same)
-    }
-
-    /// When it started, in clock ticks since the machine did; none if that cannot be known. An offset
-    /// that is no whole number of ticks makes this a tick too early at most, and never too late.
-    fn machine_start_tick(&self) -> Option<u64> {
-        let tick = nanos_per_tick();
-        let start = i128::from(self.start_ticks) * i128::from(tick) - time_namespace_offset()?;
-        u64::try_from(start.max(0) / i128::from(tick)).ok()
-    }
-}
-
-/// The PID namespace of this process, 0 if that is unknown.
+/// The PID namespace of this process; 0 if unknown.
 fn pid_namespace() -> u64 {
     fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino())
 }
 
-/// By how many nanoseconds the boot clock of our time namespace is ahead of the machine's. None where
-/// the process is still in one time namespace and its children are to be in another: then the kernel
-/// tells only the offset of the latter.
-pub(super) fn time_namespace_offset() -> Option<i128> {
-    let namespace = |name| fs::metadata(format!("/proc/self/ns/{name}")).map(|is| is.ino()).ok();
-    // A kernel without time namespaces has no such files, and no offset.
-    let Ok(offsets) = proc::read("/proc/self/timens_offsets") else {
-        return Some(0);
-    };
-    if namespace("time") != namespace("time_for_children") {
-        return None;
-    }
-    let boot = offsets.lines().find_map(|line| line.trim().strip_prefix("boottime"));
-    let mut parts = boot.unwrap_or_default().split_whitespace();
-    let mut part = || parts.next().and_then(|part| part.parse::<i128>().ok()).unwrap_or(0);
-    Some(part() * 1_000_000_000 + part())
-}
-
-/// The fifth field of `/proc/loadavg`, of our own PID namespace.
+/// Reads the fifth field of `/proc/loadavg`, which is a number of this process's own PID namespace.
 fn last_pid() -> Option<u32> {
     let load = proc::read("/proc/loadavg").ok()?;
     load.split_whitespace().nth(4)?.parse().ok()
@@ -269,22 +205,10 @@ fn current_tick() -> u64 {
     time_since_boot(time_namespace_offset().unwrap_or(0)) / nanos_per_tick()
 }
 
-/// Nanoseconds since the machine started, by a boot clock that is ahead by so many. No setting of the
-/// wall's clock changes it.
-pub(super) fn time_since_boot(ahead: i128) -> Nanos {
-    #[cfg(target_os = "linux")]
-    let clock = ClockId::CLOCK_BOOTTIME;
-    #[cfg(not(target_os = "linux"))]
-    let clock = ClockId::CLOCK_MONOTONIC;
-    let now = clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
-    let since_boot = i128::from(nanos(now)) - ahead;
-    u64::try_from(since_boot.max(0)).unwrap_or(u64::MAX)
-}
-
 fn nanos_per_tick() -> Nanos {
     let ticks_per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten();
     let ticks_per_second = ticks_per_second.and_then(|ticks| u64::try_from(ticks).ok());
-    // Every system that we know has 100 of them; this one may not tell.
+    // Every known system has 100 ticks a second; a system may not report the number.
     (1_000_000_000 / ticks_per_second.unwrap_or(100).max(1)).max(1)
 }
 
@@ -294,7 +218,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn the_tick_decides_first_and_the_number_within_a_tick() {
+    fn the_tick_decides_first_and_then_the_process_number() {
         let moment = ProcessBirth::new(100, 500);
         assert!(ProcessBirth::new(99, 900).is_at_or_before(moment));
         assert!(!ProcessBirth::new(101, 1).is_at_or_before(moment));
@@ -303,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_wrapped_around_within_a_tick_are_put_in_order() {
+    fn process_numbers_that_wrap_within_a_tick_keep_their_order() {
         let just_wrapped = ProcessBirth::new(100, 3);
         assert!(ProcessBirth::new(100, 32_700).is_at_or_before(just_wrapped));
         let about_to_wrap = ProcessBirth::new(100, 32_767);
@@ -311,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn within_a_tick_a_process_of_another_pid_namespace_counts_as_there_before() {
+    fn within_a_tick_a_process_of_another_pid_namespace_counts_as_earlier() {
         let moment = ProcessBirth::new(100, 500);
         for other in [2, 0] {
             let born = |tick, pid| ProcessBirth::new(tick, pid).in_namespace(other);
@@ -324,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_was_here_and_one_made_later_was_not() {
+    fn now_separates_this_process_from_a_later_one() {
         let now = ProcessBirth::now();
         assert!(ProcessBirth::of_this_process().is_at_or_before(now));
         let stat = Command::new("cat").arg("/proc/self/stat").output().unwrap();
@@ -332,13 +256,13 @@ mod tests {
         let pid = stat.split_whitespace().next().unwrap().parse().unwrap();
         let (_, rest) = stat.rsplit_once(')').unwrap();
         let tick = rest.split_whitespace().nth(19).unwrap().parse().unwrap();
-        let made_later = ProcessBirth { tick, pid, ns: pid_namespace() };
-        assert!(!made_later.is_at_or_before(now));
-        assert!(made_later.is_at_or_before(ProcessBirth::now()));
+        let later = ProcessBirth { tick, pid, ns: pid_namespace() };
+        assert!(!later.is_at_or_before(now));
+        assert!(later.is_at_or_before(ProcessBirth::now()));
     }
 
     #[test]
-    fn a_moment_of_another_uptime_is_older_than_everybody() {
+    fn a_moment_of_another_uptime_does_not_count() {
         let mut moment = BootQualifiedBirth::now();
         assert_eq!(moment.in_this_boot(), Some(moment.birth));
         moment.boot_id = "another".to_owned();

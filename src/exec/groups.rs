@@ -1,12 +1,12 @@
-//! The process groups of the commands that run. They are not in the consumer's own group, so Ctrl-Z does
-//! not reach them: the consumer stops them, itself, and lets them go on when it does.
+//! The process groups of the running commands. Ctrl-Z stops only the consumer's own group. So the consumer stops
+//! the commands' groups before itself, and continues the groups after itself.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_current_process_group, kill_process_group};
+use rustix::process::{Pid, Signal, kill_current_process_group};
 use signal_hook::consts::{SIGCONT, SIGTSTP};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
@@ -14,10 +14,10 @@ use signal_hook::iterator::Signals;
 use super::job::Job;
 use super::terminal::Terminal;
 use crate::clock::{Clock, Nanos};
-use crate::os;
+use crate::os::{self, lock, signal_group};
 
-/// The process groups, shared with the thread that waits for SIGTSTP. Whoever starts a command, or looks
-/// at the state of one, has them locked: so no command is missed, and none is seen in between.
+/// The process groups, shared with the thread that waits for SIGTSTP. A thread that starts a command, or looks at
+/// the state of a command, holds the lock: so a stop reaches every command.
 #[derive(Debug)]
 pub(super) struct ProcessGroups {
     shared: Arc<Mutex<GroupTable>>,
@@ -26,67 +26,71 @@ pub(super) struct ProcessGroups {
 #[derive(Debug)]
 pub(super) struct GroupTable {
     groups: Vec<Pid>,
-    /// The terminal, if commands are to have it.
+    /// The terminal, if commands get it.
     terminal: Option<Terminal>,
-    /// For how long all stood still, as far as [`State::postpone`] has not been told.
+    /// The time that all commands stood still since the last [`ProcessGroups::lock_and_extend`].
     suspended_time: Nanos,
-    /// SIGTSTP is waited for. It is not where it was ignored from the start.
+    /// A thread waits for SIGTSTP. False if this process inherited SIGTSTP as ignored.
     can_suspend: bool,
-    /// The last one of SIGTSTP and SIGCONT that came; 0 when the consumer has begun to stop. Only the order
-    /// tells a SIGTSTP after SIGCONT, which is to stop the consumer again, from one before it.
+    /// The last of SIGTSTP and SIGCONT; 0 after the consumer has begun to stop. Only the order shows whether a
+    /// SIGTSTP came before SIGCONT, or after SIGCONT to stop the consumer again.
     last_signal: Arc<AtomicUsize>,
 }
 
 impl ProcessGroups {
-    /// None so far.
     pub(super) fn new(terminal: Option<Terminal>) -> io::Result<Self> {
-        let stops = !os::was_ignored(Signal::TSTP.as_raw());
+        let can_suspend = !os::was_ignored(Signal::TSTP.as_raw());
         let has_terminal = terminal.is_some();
-        let last = Arc::new(AtomicUsize::new(0));
-        let state = GroupTable {
+        let last_signal = Arc::new(AtomicUsize::new(0));
+        let table = GroupTable {
             groups: Vec::new(),
             terminal,
             suspended_time: 0,
-            can_suspend: stops,
-            last_signal: Arc::clone(&last),
+            can_suspend,
+            last_signal: Arc::clone(&last_signal),
         };
-        let shared = Arc::new(Mutex::new(state));
-        if stops {
+        let shared = Arc::new(Mutex::new(table));
+        if can_suspend {
             for signal in [SIGTSTP, SIGCONT] {
-                flag::register_usize(signal, Arc::clone(&last), signal.unsigned_abs() as usize)?;
+                let value = signal.unsigned_abs() as usize;
+                flag::register_usize(signal, Arc::clone(&last_signal), value)?;
             }
-            // Registered behind the flags: when the thread wakes, they are set.
+            // Registered after the flags, so the flags are set when the thread wakes.
             let mut arrivals = Signals::new([SIGTSTP])?;
-            let state = Arc::clone(&shared);
+            let table = Arc::clone(&shared);
             thread::Builder::new().name("stops".to_owned()).spawn(move || {
                 if has_terminal {
-                    // Without it the terminal stays with the command.
+                    // If the call fails, the terminal stays with the command.
                     let _ = Terminal::block_sigttou();
                 }
                 for _ in arrivals.forever() {
-                    lock(&state).suspend();
+                    lock(&table).suspend();
                 }
             })?;
         }
         Ok(Self { shared })
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, GroupTable> {
-        lock(&self.shared)
+    /// Locks the groups, and extends the deadlines of the jobs by the time that all commands stood still together
+    /// with this process.
+    pub(super) fn lock_and_extend(&self, running: &mut [Job]) -> MutexGuard<'_, GroupTable> {
+        let mut table = lock(&self.shared);
+        let pause = std::mem::take(&mut table.suspended_time);
+        running.iter_mut().for_each(|job| job.extend_deadline(pause));
+        table
+    }
+
+    pub(super) fn has_terminal(&self) -> bool {
+        lock(&self.shared).terminal.is_some()
     }
 }
 
-fn lock(state: &Mutex<GroupTable>) -> MutexGuard<'_, GroupTable> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl GroupTable {
-    /// The terminal, if commands are to have it.
     pub(super) fn terminal(&self) -> Option<&Terminal> {
         self.terminal.as_ref()
     }
 
-    /// This one has been started.
+    /// Adds the group of a new command, and gives it the terminal.
     pub(super) fn add(&mut self, group: Pid) {
         self.groups.push(group);
         if let Some(terminal) = &self.terminal {
@@ -94,25 +98,18 @@ impl GroupTable {
         }
     }
 
-    /// The command of this one has ended, by itself or not.
-    pub(super) fn remove(&mut self, group: Pid, by_itself: bool) {
+    /// Removes the group of an ended command, and reclaims the terminal.
+    pub(super) fn remove(&mut self, group: Pid, is_voluntary: bool) {
         self.groups.retain(|other| *other != group);
         if let Some(terminal) = &self.terminal {
             terminal.reclaim_from(group);
-            if !by_itself {
+            if !is_voluntary {
                 terminal.restore_modes();
             }
         }
     }
 
-    /// Gives commands that stood still together with this process as much more time.
-    pub(super) fn extend_deadlines(&mut self, running: &mut [Job]) {
-        let pause = std::mem::take(&mut self.suspended_time);
-        running.iter_mut().for_each(|job| job.extend_deadline(pause));
-    }
-
-    /// Whether a command has been stopped. Returns what is to be said of it, once, if nothing here will
-    /// let it go on.
+    /// Checks whether a command is stopped. Returns a notice, once, if nothing here will continue the command.
     pub(super) fn check_stopped(&self, job: &mut Job) -> Option<String> {
         let (signal, group) = (job.stop_signal()?, job.process_group()?);
         if self.resume_or_suspend(group, signal)
@@ -129,17 +126,17 @@ impl GroupTable {
         })
     }
 
-    /// A command that has the terminal is stopped by Ctrl-Z: then the whole consumer stops. Returns
-    /// whether something lets the command go on.
+    /// Reacts to the stop of a command. If Ctrl-Z stopped a command with the terminal, the whole consumer stops.
+    /// Returns whether the command will continue.
     fn resume_or_suspend(&self, group: Pid, signal: Signal) -> bool {
         let Some(terminal) = &self.terminal else {
             return false;
         };
-        // It may have wanted the terminal just before it had it.
+        // The command may have used the terminal just before it got the terminal.
         if is_tty_stop(signal) && terminal.is_foreground(group) {
             signal_group(group, Signal::CONT);
         } else if self.can_suspend && os::has_job_control() {
-            // All that a shell calls the job.
+            // The process group is all that a shell calls the job.
             let _ = kill_current_process_group(Signal::TSTP);
         } else if is_tty_stop(signal) {
             return false;
@@ -149,7 +146,7 @@ impl GroupTable {
         true
     }
 
-    /// Stops the commands and this process, and returns when this process has been continued.
+    /// Stops the commands and this process. Returns after SIGCONT.
     fn suspend(&mut self) {
         let stop = SIGTSTP.unsigned_abs() as usize;
         if self.last_signal.compare_exchange(stop, 0, Ordering::SeqCst, Ordering::SeqCst).is_err()
@@ -160,7 +157,7 @@ impl GroupTable {
         let clock = Clock::start_now();
         self.signal_all(Signal::STOP);
         self.transfer_terminal(Terminal::reclaim_from);
-        // A SIGCONT that is here already would not come again.
+        // A SIGCONT that has come already would not come again.
         if self.last_signal.load(Ordering::SeqCst) != SIGCONT.unsigned_abs() as usize {
             os::stop_self();
         }
@@ -169,10 +166,10 @@ impl GroupTable {
         self.suspended_time = self.suspended_time.saturating_add(clock.now());
     }
 
-    fn transfer_terminal(&self, pass: impl Fn(&Terminal, Pid)) {
+    fn transfer_terminal(&self, transfer: impl Fn(&Terminal, Pid)) {
         if let Some(terminal) = &self.terminal {
-            // With a terminal there is one at most.
-            self.groups.iter().for_each(|&group| pass(terminal, group));
+            // With a terminal at most one command runs.
+            self.groups.iter().for_each(|&group| transfer(terminal, group));
         }
     }
 
@@ -181,12 +178,7 @@ impl GroupTable {
     }
 }
 
-/// Whether this is how the kernel stops a process that uses a terminal from the background.
+/// Whether the kernel sends this signal to a background process that uses the terminal.
 fn is_tty_stop(signal: Signal) -> bool {
     signal == Signal::TTIN || signal == Signal::TTOU
-}
-
-fn signal_group(group: Pid, signal: Signal) {
-    // It may have ended at this very moment.
-    let _ = kill_process_group(group, signal);
 }

@@ -1,4 +1,4 @@
-//! One command that runs for one item: what it gets, what it prints, how it ends.
+//! One command for one item: its input, output, deadline and exit.
 
 use std::io::{self, PipeReader, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -6,7 +6,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ExitStatus, Stdio};
 
 use rustix::fs::{OFlags, fcntl_setfl};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use tempfile::{SpooledTempFile, spooled_tempfile};
 
 use super::command::CommandTemplate;
@@ -17,47 +17,45 @@ use crate::os;
 use crate::pipe::PIPE_BUF;
 use crate::queue::Batch;
 
-/// How much of what a command prints is kept in memory; the rest goes to a file without a name.
+/// The bytes of a command's output that stay in memory. Longer output goes to an unnamed file.
 const MAX_OUTPUT_IN_MEMORY: usize = 1 << 20;
-/// How long a command has to end by itself when it has been asked to.
+/// The time between SIGTERM and SIGKILL.
 const TERM_GRACE_PERIOD: Nanos = 5_000_000_000;
 
-/// An item, and how often it has been tried here.
+/// An item, with the number of failures here.
 #[derive(Debug)]
 pub(crate) struct ItemTask {
-    /// A run of one.
+    /// A batch of one item.
     pub(crate) batch: Batch,
-    /// How many tries have failed here.
+    /// How often the command has failed here.
     pub(super) command_failures: u32,
 }
 
 impl ItemTask {
-    /// The queue's number of the item.
     pub(crate) fn id(&self) -> u64 {
         self.batch.first_id
     }
 
-    /// The how-manieth attempt this is, those of other consumers included.
+    /// The 1-based number of the attempt. Attempts of other consumers count too.
     pub(crate) fn attempt(&self) -> u32 {
         self.batch.attempt
     }
 }
 
-/// A command that runs.
+/// A running command.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) task: ItemTask,
-    /// When it was started.
     pub(super) started_at: Nanos,
     child: Child,
     process_group: Option<Pid>,
     stdout_capture: OutputCapture,
     stderr_capture: OutputCapture,
-    /// When it is to be asked to end, or killed if it has been asked.
+    /// The time of SIGTERM, or of SIGKILL after SIGTERM.
     deadline: Option<Nanos>,
-    /// It has been asked to end, because its time was over or because this consumer leaves.
+    /// The command got SIGTERM, since its time was over, or since this consumer leaves.
     is_terminating: bool,
-    /// It has been told that it is stopped.
+    /// The user has seen a notice about the stopped command.
     pub(super) is_stop_reported: bool,
 }
 
@@ -68,13 +66,13 @@ pub(crate) struct CommandOutcome {
     pub(crate) started_at: Nanos,
     pub(crate) ended_at: Nanos,
     pub(crate) status: ExitStatus,
-    /// It had its time, and was ended.
+    /// The command got SIGTERM. Relevant only for a timeout: the executor drops outcomes after its own end.
     pub(crate) has_timed_out: bool,
     pub(crate) stdout: SpooledTempFile,
     pub(crate) stderr: SpooledTempFile,
 }
 
-/// What comes out of one of a command's ends.
+/// Captures one output stream of a command.
 #[derive(Debug)]
 struct OutputCapture {
     pipe: Option<PipeReader>,
@@ -82,8 +80,8 @@ struct OutputCapture {
 }
 
 impl Job {
-    /// Starts the command for this item; the item comes back with the error. `limit` is how long it may
-    /// take. With a terminal it prints to what this process prints to, and may read from the terminal.
+    /// Starts the command for this item. An error returns the item. `limit` is the time limit. With a terminal
+    /// the command shares this process's output, and may read from the terminal.
     pub(super) fn start(
         template: &CommandTemplate,
         env: &[(&str, &str)],
@@ -130,54 +128,53 @@ impl Job {
             .stdin(stdin)
             .stdout(out)
             .stderr(err)
-            // So that it can be ended with all that it starts.
+            // A group of its own lets one signal reach the command and its children.
             .process_group(0);
         let child = os::with_inherited_mask(|| command.spawn())??;
         Ok((child, stdout, stderr))
     }
 
-    /// Its process group.
     pub(super) fn process_group(&self) -> Option<Pid> {
         self.process_group
     }
 
-    /// The pipes that it prints to.
+    /// The pipes with the output.
     pub(super) fn output_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         [&self.stdout_capture, &self.stderr_capture]
             .into_iter()
             .filter_map(|end| Some(end.pipe.as_ref()?.as_fd()))
     }
 
-    /// When [`Job::enforce`] is to be called again.
+    /// The time of the next [`Job::enforce_deadline`].
     pub(super) fn deadline(&self) -> Option<Nanos> {
         self.deadline
     }
 
-    /// Takes in what it has printed.
+    /// Captures the available output.
     pub(super) fn read_output(&mut self) -> io::Result<()> {
         self.stdout_capture.read_available()?;
         self.stderr_capture.read_available()
     }
 
-    /// When its time is over, it is asked to end, and killed if it hasn't a while later.
+    /// Terminates a command after its deadline, and kills a terminating command after the grace period.
     pub(super) fn enforce_deadline(&mut self, now: Nanos) {
-        if self.deadline.is_some_and(|limit| limit <= now) {
-            match self.is_terminating {
-                false => self.terminate(now),
-                true => {
-                    self.signal_group(Signal::KILL);
-                    self.deadline = None;
-                }
-            }
+        if self.deadline.is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        if self.is_terminating {
+            self.signal_group(Signal::KILL);
+            self.deadline = None;
+        } else {
+            self.terminate(now);
         }
     }
 
-    /// It has stood still for so long, and has that much more time.
+    /// Moves the deadline by the time that the command stood still.
     pub(super) fn extend_deadline(&mut self, pause: Nanos) {
-        self.deadline = self.deadline.map(|limit| limit.saturating_add(pause));
+        self.deadline = self.deadline.map(|deadline| deadline.saturating_add(pause));
     }
 
-    /// Asks it to end. A stopped command goes on, so that it can.
+    /// Sends SIGTERM, and SIGCONT so that a stopped command can end.
     pub(super) fn terminate(&mut self, now: Nanos) {
         if !self.is_terminating {
             self.signal_group(Signal::TERM);
@@ -189,13 +186,11 @@ impl Job {
 
     fn signal_group(&self, signal: Signal) {
         if let Some(group) = self.process_group {
-            // It may have ended at this very moment.
-            let _ = kill_process_group(group, signal);
+            os::signal_group(group, signal);
         }
     }
 
-    /// How it ended, if it has. Whatever else of it is still there was not to be waited for; if its
-    /// time was over, it goes too.
+    /// The exit status of an ended command. Children of the command may live on; after SIGTERM they get SIGKILL.
     pub(super) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let status = self.child.try_wait()?;
         if status.is_some() {
@@ -207,37 +202,34 @@ impl Job {
         Ok(status)
     }
 
-    /// The signal that it has been stopped by since the last time; none if it goes on.
+    /// The signal that has stopped the command since the last call. None if the command runs.
     pub(super) fn stop_signal(&self) -> Option<Signal> {
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
         let status = waitid(WaitId::Pid(self.process_group?), options).ok()??;
         Signal::from_named_raw(status.stopping_signal()?)
     }
 
-    /// Whether it has ended of its own will, if it ended like this.
+    /// Whether an exit with this status is the command's own decision.
     pub(super) fn is_voluntary_exit(&self, status: ExitStatus) -> bool {
         !self.is_terminating && status.signal().is_none()
     }
 
-    /// What is left when it has ended.
-    pub(super) fn into_outcome(self, status: ExitStatus, end: Nanos) -> CommandOutcome {
-        let (stdout, stderr) = (self.stdout_capture.captured, self.stderr_capture.captured);
-        let Self { task, started_at: start, is_terminating: timed_out, .. } = self;
+    pub(super) fn into_outcome(self, status: ExitStatus, ended_at: Nanos) -> CommandOutcome {
         CommandOutcome {
-            task,
-            started_at: start,
-            ended_at: end,
+            task: self.task,
+            started_at: self.started_at,
+            ended_at,
             status,
-            has_timed_out: timed_out,
-            stdout,
-            stderr,
+            has_timed_out: self.is_terminating,
+            stdout: self.stdout_capture.captured,
+            stderr: self.stderr_capture.captured,
         }
     }
 }
 
 impl CommandOutcome {
-    /// The signal by which a person at the terminal has ended it. 130 is what a shell exits with when
-    /// SIGINT has ended its command.
+    /// The signal by which a person at the terminal has ended the command. A shell exits with 130 after SIGINT has
+    /// ended the shell's command.
     pub(super) fn terminal_signal(&self) -> Option<Signal> {
         match (self.status.code(), self.status.signal().and_then(Signal::from_named_raw)) {
             _ if self.has_timed_out => None,
@@ -246,7 +238,7 @@ impl CommandOutcome {
         }
     }
 
-    /// Why this is a failure; none if it is none.
+    /// The reason of a failure. None after a success.
     pub(super) fn failure_reason(&self) -> Option<String> {
         let how = match (self.status.code(), self.status.signal()) {
             (Some(0), _) if !self.has_timed_out => return None,
@@ -254,26 +246,26 @@ impl CommandOutcome {
             (None, Some(signal)) => format!("killed by signal {signal}"),
             (None, None) => "ended in an unknown way".to_owned(),
         };
-        Some(match self.has_timed_out {
-            true => format!("took longer than --timeout-each ({how})"),
-            false => how,
+        Some(if self.has_timed_out {
+            format!("took longer than --timeout-each ({how})")
+        } else {
+            how
         })
     }
 }
 
 impl OutputCapture {
-    /// One, and the end that the command gets; with a terminal, nothing is taken in.
+    /// Also returns the command's end. With a terminal nothing is captured.
     fn new(terminal: Option<&Terminal>) -> io::Result<(Self, Stdio)> {
-        let text = spooled_tempfile(MAX_OUTPUT_IN_MEMORY);
+        let captured = spooled_tempfile(MAX_OUTPUT_IN_MEMORY);
         if terminal.is_some() {
-            return Ok((Self { pipe: None, captured: text }, Stdio::inherit()));
+            return Ok((Self { pipe: None, captured }, Stdio::inherit()));
         }
         let (reader, writer) = io::pipe()?;
         fcntl_setfl(&reader, OFlags::NONBLOCK)?;
-        Ok((Self { pipe: Some(reader), captured: text }, writer.into()))
+        Ok((Self { pipe: Some(reader), captured }, writer.into()))
     }
 
-    /// Takes in what is there.
     fn read_available(&mut self) -> io::Result<()> {
         let mut buffer = [0; 16 * 1024];
         while let Some(pipe) = &mut self.pipe {
@@ -289,7 +281,7 @@ impl OutputCapture {
     }
 }
 
-/// The item on a line, for standard input: in a pipe if that is sure to hold it, else in a file.
+/// A standard input with the item on a line: a pipe if a pipe surely holds the line, else a file.
 fn item_stdin(item: &str) -> io::Result<Stdio> {
     let line = [item.as_bytes(), b"\n"].concat();
     if line.len() <= PIPE_BUF {

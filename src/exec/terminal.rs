@@ -1,4 +1,4 @@
-//! The terminal, for a command that is to have it: its process group becomes the one in the foreground.
+//! Gives the terminal to a command: the command's process group becomes the foreground group.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -9,38 +9,39 @@ use nix::unistd::getpgrp;
 use rustix::process::Pid;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr, tcsetpgrp};
 
-/// The terminal of this process. Whichever thread uses it has SIGTTOU blocked ([`Terminal::block`]): the
-/// kernel would stop this process for taking the terminal back, or for writing while a command has it.
+/// The terminal of this process. Each thread that uses the terminal blocks SIGTTOU
+/// ([`Terminal::block_sigttou`]): otherwise the kernel stops this process when it reclaims the terminal, or
+/// writes while a command has the terminal.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     file: File,
-    /// The process group of this process.
     own_group: Pid,
-    /// The modes that the terminal is in before any command.
+    /// The modes of the terminal before the first command.
     initial_modes: Termios,
 }
 
-/// Why a command cannot have the terminal.
+/// Why a command cannot get the terminal.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TerminalError {
-    /// There is none.
+    /// This process has no terminal.
     #[error("--tty needs a terminal, and there is none: leave --tty out")]
     Missing(#[source] io::Error),
-    /// Another process group has it.
+    /// Another process group is in the foreground.
     #[error("--tty needs the terminal, and this consumer is in the background: start it without &")]
     Background,
 }
 
 impl Terminal {
-    /// The terminal of this process, which must be in its foreground.
+    /// Opens the terminal of this process. The process must be in the foreground.
     pub(crate) fn open() -> Result<Self, TerminalError> {
         let opened = OpenOptions::new().read(true).write(true).open("/dev/tty");
         let file = opened.map_err(TerminalError::Missing)?;
-        let modes = tcgetattr(&file).map_err(|error| TerminalError::Missing(error.into()))?;
-        // It has no number if its leader is in another process namespace.
-        let own = Pid::from_raw(getpgrp().as_raw()).ok_or(TerminalError::Background)?;
-        let terminal = Self { file, own_group: own, initial_modes: modes };
-        if !terminal.is_foreground(own) {
+        let initial_modes =
+            tcgetattr(&file).map_err(|error| TerminalError::Missing(error.into()))?;
+        // The group has no number here if its leader is in another PID namespace.
+        let own_group = Pid::from_raw(getpgrp().as_raw()).ok_or(TerminalError::Background)?;
+        let terminal = Self { file, own_group, initial_modes };
+        if !terminal.is_foreground(own_group) {
             return Err(TerminalError::Background);
         }
         Self::block_sigttou().map_err(TerminalError::Missing)?;
@@ -52,7 +53,7 @@ impl Terminal {
         Ok(SigSet::from(Signal::SIGTTOU).thread_block()?)
     }
 
-    /// The terminal as a command's standard input.
+    /// The terminal as the standard input of a command.
     pub(super) fn stdin(&self) -> io::Result<Stdio> {
         Ok(self.file.try_clone()?.into())
     }
@@ -62,19 +63,19 @@ impl Terminal {
         tcgetpgrp(&self.file).is_ok_and(|foreground| foreground == group)
     }
 
-    /// Gives the terminal to a command, if this process has it.
+    /// Gives the terminal to a command, if this process has the terminal.
     pub(super) fn set_foreground(&self, group: Pid) {
         self.transfer(self.own_group, group);
     }
 
-    /// Takes the terminal back from a command, if the command has it.
+    /// Takes the terminal back from a command, if the command has the terminal.
     pub(super) fn reclaim_from(&self, group: Pid) {
         self.transfer(group, self.own_group);
     }
 
-    /// Undoes what a command may have left that did not end by itself: no echo, say.
+    /// Restores the modes after an involuntary end of a command, which may have disabled the echo.
     pub(super) fn restore_modes(&self) {
-        // A terminal that is gone needs none.
+        // The terminal may be gone.
         let _ = tcsetattr(&self.file, OptionalActions::Now, &self.initial_modes);
     }
 

@@ -1,4 +1,4 @@
-//! The journal: appended to, recovered, rewritten when most of it is of the past.
+//! Appends to the journal, recovers it, and rewrites it when most of it is obsolete.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,62 +7,61 @@ use super::record::{ReadOutcome, read_first};
 use super::{FileStore, Record, Store};
 use crate::pipe::QueueDir;
 
-/// What the file begins with.
+/// The first line of the file.
 const HEADER: &[u8] = b"qdemo-journal 1\n";
-/// A smaller file is not rewritten. (The simulation is to see it done.)
+/// A smaller file is not rewritten. (The small test value lets the simulation reach a rewrite.)
 const MIN_REWRITE_BYTES: u64 = if cfg!(test) { 1 << 11 } else { 1 << 20 };
-/// So many bytes are kept in reserve behind the end of the journal, and an eighth of its length. Records
-/// that add items leave the reserve alone, so on a full disk there is room for those that take items
-/// away. (The simulation is to see it used up.)
+/// The journal reserve is this many bytes behind the end of the journal, plus an eighth of the journal's length.
+/// Records that add items do not use the reserve, so records that remove items find room on a full disk. (The
+/// small test value lets the simulation exhaust the reserve.)
 const MIN_RESERVE_BYTES: u64 = if cfg!(test) { 1 << 9 } else { 1 << 16 };
 
 /// A queue's journal.
 #[derive(Debug)]
 pub(crate) struct Journal<S> {
     store: S,
-    /// How long it is; it ends with a whole record.
+    /// The length in bytes, which ends with a complete record.
     length: u64,
-    /// How long it can become in any case.
+    /// The length in bytes that the disk can hold in any case.
     reserved_length: u64,
-    /// What is to be written adds items to the queue.
+    /// The unwritten records add items to the queue.
     has_new_items: bool,
-    /// There is nothing in it but one record of the queue itself.
+    /// The journal contains a single record, a `queue` record.
     has_only_queue_record: bool,
-    /// It is looked whether most of it is of the past when it is as long as this.
+    /// The length in bytes at which the next check for obsolete records is due.
     rewrite_check_length: u64,
-    /// What is to be written.
+    /// Records that are not in the store yet.
     unwritten: Vec<u8>,
 }
 
-/// What was found in a journal.
+/// Damage that recovery has found in a journal.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct RecoveryReport {
-    /// Where records, or the head, were damaged: the line, from 1.
+    /// The 1-based lines of damaged records, or of the damaged header.
     pub(crate) damaged_lines: Vec<u64>,
 }
 
-/// Why a journal is not read.
+/// Why a journal cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JournalError {
-    /// Not ours, or from the future.
+    /// The file is no journal, or a journal of a later version.
     #[error(
         "{0} is not a journal of this version of qdemo: use the one that wrote it, or remove the queue \
          with `qdemo rm --force`"
     )]
     Version(PathBuf),
-    /// The system said no.
+    /// The system refused.
     #[error("cannot use the journal {path}")]
     Io {
-        /// Which one.
         path: PathBuf,
-        /// What the system said.
         #[source]
         error: io::Error,
     },
 }
 
 impl Journal<FileStore> {
-    /// Tells `take` what is in the journal in this directory, if there is one, and leaves it alone.
+    /// Passes the records of the journal in this directory to `take`. A missing journal has none. The journal does
+    /// not change.
     pub(crate) fn read(
         dir: &QueueDir,
         take: impl FnMut(Record<'_>),
@@ -70,70 +69,65 @@ impl Journal<FileStore> {
         let path = FileStore::journal_path(dir);
         match FileStore::read_journal(dir) {
             Ok(text) => match read_records(&text, take) {
-                Some((recovered, _)) => Ok(recovered),
+                Some((report, _)) => Ok(report),
                 None => Err(JournalError::Version(path)),
             },
             Err(error) => Err(JournalError::Io { path, error }),
         }
     }
 
-    /// Opens the journal in this directory, and tells `take` what is in it. A record that was not
-    /// written to its end is cut off.
+    /// Opens the journal in this directory, and passes its records to `take`. An incomplete last record is cut
+    /// off.
     pub(crate) fn open(
         dir: &QueueDir,
         take: impl FnMut(Record<'_>),
     ) -> Result<(Self, RecoveryReport), JournalError> {
         let failed = |error| JournalError::Io { path: FileStore::journal_path(dir), error };
-        let (files, text) = FileStore::open(dir).map_err(failed)?;
-        let recovered = Self::recover(files, &text, take).map_err(failed)?;
+        let (store, text) = FileStore::open(dir).map_err(failed)?;
+        let recovered = Self::recover(store, &text, take).map_err(failed)?;
         recovered.ok_or_else(|| JournalError::Version(FileStore::journal_path(dir)))
     }
 }
 
 impl<S: Store> Journal<S> {
-    /// Goes on with a journal that has this `text`, and tells `take` what is in it. None if it is not
-    /// of this version.
+    /// Continues a journal with this `text`, and passes its records to `take`. None if the text is no journal of
+    /// this version.
     pub(crate) fn recover(
         mut store: S,
         text: &[u8],
         mut take: impl FnMut(Record<'_>),
     ) -> io::Result<Option<(Self, RecoveryReport)>> {
-        let (mut facts, mut of_queue) = (0, 0);
+        let (mut records, mut queue_records) = (0, 0);
         let read = read_records(text, |record| {
-            facts += 1;
-            of_queue += u64::from(matches!(record, Record::Queue(_)));
+            records += 1;
+            queue_records += u64::from(matches!(record, Record::Queue(_)));
             take(record);
         });
-        let Some((recovered, at)) = read else {
+        let Some((report, end)) = read else {
             return Ok(None);
         };
-        let bare = (facts, of_queue) == (1, 1) && recovered.damaged_lines.is_empty();
-        let length = at as u64;
-        if at < text.len() {
+        let length = end as u64;
+        if end < text.len() {
             store.truncate(length)?;
         }
-        let (reserved, look) = (length, MIN_REWRITE_BYTES.max(length));
-        let (adds, unwritten) = (false, Vec::new());
-        Ok(Some((
-            Self {
-                store,
-                length,
-                reserved_length: reserved,
-                has_new_items: adds,
-                has_only_queue_record: bare,
-                rewrite_check_length: look,
-                unwritten,
-            },
-            recovered,
-        )))
+        let journal = Self {
+            store,
+            length,
+            reserved_length: length,
+            has_new_items: false,
+            has_only_queue_record: (records, queue_records) == (1, 1)
+                && report.damaged_lines.is_empty(),
+            rewrite_check_length: MIN_REWRITE_BYTES.max(length),
+            unwritten: Vec::new(),
+        };
+        Ok(Some((journal, report)))
     }
 
-    /// Whether nothing has been added since it was begun.
     pub(crate) fn is_empty(&self) -> bool {
         self.length == 0 && self.unwritten.is_empty()
     }
 
-    /// Adds a fact to what is to be written.
+    /// Adds a record. [`Journal::commit`] writes the record.
     pub(crate) fn append(&mut self, record: &Record<'_>) {
         if self.is_empty() {
             self.unwritten.extend_from_slice(HEADER);
@@ -143,12 +137,12 @@ impl<S: Store> Journal<S> {
         record.write(&mut self.unwritten);
     }
 
-    /// Writes what has been added: it survives this process, and if it is to be in `sync` with the
-    /// disk, the machine.
+    /// Writes the added records: the records survive this process. With `sync` the records survive the machine's
+    /// failure too.
     ///
     /// # Errors
-    /// When there is no room; what stood in the file before still does, and nothing else. What adds no
-    /// items has room for as long as the reserve lasts.
+    /// If the disk has no room; the file keeps its earlier records then, and contains no other. Records that add
+    /// no items have room as long as the reserve lasts.
     pub(crate) fn commit(&mut self, sync: bool) -> io::Result<()> {
         if self.unwritten.is_empty() {
             return Ok(());
@@ -157,10 +151,10 @@ impl<S: Store> Journal<S> {
         if std::mem::take(&mut self.has_new_items) {
             reserved?;
         }
-        let written = self.store.append(&self.unwritten).and_then(|()| match sync {
-            true => self.store.sync(),
-            false => Ok(()),
-        });
+        let written = self
+            .store
+            .append(&self.unwritten)
+            .and_then(|()| if sync { self.store.sync() } else { Ok(()) });
         if let Err(error) = written {
             self.release_reserve()?;
             return Err(error);
@@ -170,58 +164,56 @@ impl<S: Store> Journal<S> {
         Ok(())
     }
 
-    /// Sees to it that there is a reserve behind what is to be written.
+    /// Ensures that the reserve follows the unwritten records.
     fn ensure_reserve(&mut self) -> io::Result<()> {
         let end = self.length + self.unwritten.len() as u64;
         let reserve = MIN_RESERVE_BYTES + end / 8;
         if self.reserved_length < end + reserve {
-            // Some more, so that this is seldom done.
+            // Reserve twice as much, so that reservations are rare.
             self.store.reserve(end + reserve * 2)?;
             self.reserved_length = end + reserve * 2;
         }
         Ok(())
     }
 
-    /// Cuts the file to what has been written, and the reserve with it.
+    /// Cuts off the reserve and incompletely written records.
     fn release_reserve(&mut self) -> io::Result<()> {
         self.store.truncate(self.length)?;
         self.reserved_length = self.length;
         Ok(())
     }
 
-    /// Whether it is time to look if most of the file is of the past.
+    /// Whether [`Journal::is_mostly_obsolete`] is worth a call.
     pub(crate) fn is_rewrite_check_due(&self) -> bool {
         self.length > self.rewrite_check_length
     }
 
-    /// Whether most of the file is of the past, when `live` bytes of items are not. If not, it is not
-    /// looked again before it is twice as long.
+    /// Whether most of the file is obsolete, if `live` bytes of items are not. The call makes the next check due
+    /// when the file is twice as long.
     pub(crate) fn is_mostly_obsolete(&mut self, live: u64) -> bool {
         self.rewrite_check_length = MIN_REWRITE_BYTES.max(self.length.saturating_mul(2));
         self.length > live.saturating_mul(4)
     }
 
-    /// Whether one record of the queue itself is all that is in it.
     pub(crate) fn has_only_queue_record(&self) -> bool {
         self.has_only_queue_record
     }
 
-    /// Removes the file.
     pub(crate) fn remove(&mut self) -> io::Result<()> {
         self.store.remove()
     }
 
-    /// Begins anew with these facts; with `sync` they are on the disk before the old ones are gone. On a
-    /// full disk the reserve makes room for them.
+    /// Replaces the journal by these records. With `sync` the records are on the disk before the old journal is
+    /// gone. On a full disk the freed reserve makes room.
     pub(crate) fn rewrite<'a>(
         &mut self,
-        facts: impl IntoIterator<Item = Record<'a>>,
+        records: impl IntoIterator<Item = Record<'a>>,
         sync: bool,
     ) -> io::Result<()> {
         let mut text = Vec::new();
-        let mut bare = true;
-        for record in facts {
-            bare &= text.is_empty() && matches!(record, Record::Queue(_));
+        let mut has_only_queue_record = true;
+        for record in records {
+            has_only_queue_record &= text.is_empty() && matches!(record, Record::Queue(_));
             if text.is_empty() {
                 text.extend_from_slice(HEADER);
             }
@@ -234,24 +226,24 @@ impl<S: Store> Journal<S> {
         self.length = text.len() as u64;
         self.reserved_length = self.length;
         self.has_new_items = false;
-        self.has_only_queue_record = bare;
+        self.has_only_queue_record = has_only_queue_record;
         self.rewrite_check_length = MIN_REWRITE_BYTES.max(self.length.saturating_mul(2));
         self.unwritten.clear();
         Ok(())
     }
 }
 
-/// What is in a journal, and where its last whole record ends; none if it is not of this version. One
-/// that has another head, and a record of this version behind it, is ours with a damaged head: a later
-/// version must not write records that this one takes for its own.
+/// Passes the records of a journal to `take`, and returns the end of the last complete record; none if the text
+/// is no journal of this version. A text with another header, and with a record of this version, is a
+/// journal with a damaged header: so a later version must not write records that this version can parse.
 fn read_records(text: &[u8], mut take: impl FnMut(Record<'_>)) -> Option<(RecoveryReport, usize)> {
-    let mut recovered = RecoveryReport::default();
+    let mut report = RecoveryReport::default();
     let mut at = HEADER.len().min(text.len());
     if !text.starts_with(HEADER) {
         if HEADER.starts_with(text) {
             at = 0;
         } else if has_record(&text[at..]) {
-            recovered.damaged_lines.push(1);
+            report.damaged_lines.push(1);
         } else {
             return None;
         }
@@ -264,10 +256,10 @@ fn read_records(text: &[u8], mut take: impl FnMut(Record<'_>)) -> Option<(Recove
             }
             ReadOutcome::Damaged(length) => {
                 let line = memchr::memchr_iter(b'\n', &text[..at]).count() as u64;
-                recovered.damaged_lines.push(line + 2);
+                report.damaged_lines.push(line + 2);
                 at += length;
             }
-            ReadOutcome::Torn | ReadOutcome::End => return Some((recovered, at)),
+            ReadOutcome::Torn | ReadOutcome::End => return Some((report, at)),
         }
     }
 }

@@ -1,6 +1,5 @@
-//! What outlives the process that keeps a queue: a file of facts, in the order in which they became
-//! so. [`record`] is what they look like, [`file`] how they are kept, [`store`] where. What they mean is
-//! for the rules.
+//! The journal: a file of records that outlives the keeper, in the order of the events. [`record`] defines the
+//! format, [`file`] appends and recovers, [`store`] writes. The room `queue` gives the records their meaning.
 
 mod file;
 mod record;

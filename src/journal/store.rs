@@ -1,113 +1,100 @@
-//! The file of a queue's journal, as far as it is written.
+//! The file of a queue's journal: append, truncate, replace. This file knows no record.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::os::{open_private_file, with_remedy};
-use crate::pipe::{QueueDir, remove_file_if_exists, sync_dir_entries};
+use crate::os::{none_if_not_found, open_private_file, remove_file_if_exists, with_remedy};
+use crate::pipe::{JOURNAL, LEGACY_STATE, QueueDir, sync_dir_entries};
 
-/// Where a journal is written to.
+/// The storage of a journal.
 pub(crate) trait Store {
-    /// Adds to the journal. When that fails, some of it may stand there.
+    /// Appends to the journal. A failed call may have appended a part of the bytes.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Cuts the journal back to so many bytes.
+    /// Cuts the journal to `length` bytes.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
-    /// Makes sure that the journal can grow to so many bytes, even if the disk is full by then. Its
-    /// length stays as it is; [`Store::cut`] gives the room back. Where the file system cannot do that,
-    /// nothing happens.
+    /// Reserves disk space so that the journal can grow to `length` bytes on a full disk. The journal keeps its
+    /// length; [`Store::truncate`] frees the space. On a file system without reservations the call does
+    /// nothing.
     fn reserve(&mut self, length: u64) -> io::Result<()>;
-    /// All that has been written is on the disk.
+    /// Writes all appended bytes to the disk.
     fn sync(&mut self) -> io::Result<()>;
-    /// Puts another journal in the place of this one, or leaves this one as it is. With `sync` the other
-    /// one is on the disk before it takes the place.
+    /// Replaces the journal, or fails and keeps the old journal. With `sync` the new journal is on the disk
+    /// before it replaces the old one.
     fn replace(&mut self, bytes: &[u8], sync: bool) -> io::Result<()>;
     /// Removes the journal.
     fn remove(&mut self) -> io::Result<()>;
 }
 
-/// Files in a queue's directory.
+/// Stores the journal in a queue's directory.
 #[derive(Debug)]
 pub(crate) struct FileStore {
     journal_path: PathBuf,
-    /// Under which name it is written anew.
+    /// The path of a new journal until it replaces the old one.
     temp_path: PathBuf,
     dir_path: PathBuf,
     file: File,
-    /// The directory's entry of the journal is on the disk.
+    /// The journal's directory entry is on the disk.
     is_entry_synced: bool,
-    /// So is that of the directory, and what was made with it.
+    /// The directory's own entry is on the disk, and the entries of its new parents.
     is_dir_synced: bool,
 }
 
-/// The name of the file.
-const JOURNAL_NAME: &str = "journal";
-/// A file of earlier versions, which had in it what a `queue` record of the journal tells today.
-const LEGACY_STATE_NAME: &str = "memory.json";
-
 impl FileStore {
-    /// Opens the journal in this directory, which is made if need be, and gives what is in it.
+    /// Opens or creates the journal in this directory, and returns its contents.
     pub(crate) fn open(dir: &QueueDir) -> io::Result<(Self, Vec<u8>)> {
-        let journal = dir.join(JOURNAL_NAME);
-        let mut file = open_for_append(&journal)?;
+        let journal_path = dir.join(JOURNAL);
+        let mut file = open_for_append(&journal_path)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
-        let hidden = dir.temp_path(JOURNAL_NAME);
-        let dir = dir.path().to_owned();
-        Ok((
-            Self {
-                journal_path: journal,
-                temp_path: hidden,
-                dir_path: dir,
-                file,
-                is_entry_synced: false,
-                is_dir_synced: false,
-            },
-            text,
-        ))
+        let store = Self {
+            journal_path,
+            temp_path: dir.temp_path(JOURNAL),
+            dir_path: dir.path().to_owned(),
+            file,
+            is_entry_synced: false,
+            is_dir_synced: false,
+        };
+        Ok((store, text))
     }
 
-    /// What is in the journal in this directory; nothing if there is none.
+    /// The contents of the journal in this directory. A missing journal is empty.
     pub(crate) fn read_journal(dir: &QueueDir) -> io::Result<Vec<u8>> {
-        read_if_exists(&dir.join(JOURNAL_NAME)).map(Option::unwrap_or_default)
+        read_if_exists(&dir.join(JOURNAL)).map(Option::unwrap_or_default)
     }
 
-    /// What an earlier version has left beside the journal in this directory.
+    /// The state file of an earlier version in this directory.
     pub(crate) fn read_legacy_state(dir: &QueueDir) -> io::Result<Option<Vec<u8>>> {
-        read_if_exists(&dir.join(LEGACY_STATE_NAME))
+        read_if_exists(&dir.join(LEGACY_STATE))
     }
 
-    /// Removes that, once the journal has it.
+    /// Removes the state file of an earlier version, after the journal has recorded the state.
     pub(crate) fn remove_legacy_state(dir: &QueueDir) -> io::Result<()> {
-        remove_file_if_exists(&dir.join(LEGACY_STATE_NAME))
+        remove_file_if_exists(&dir.join(LEGACY_STATE))
     }
 
-    /// Whether there is a journal in this directory.
+    /// Whether this directory contains a journal.
     pub(crate) fn has_journal(dir: &QueueDir) -> io::Result<bool> {
-        match fs::symlink_metadata(dir.join(JOURNAL_NAME)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            other => other.map(|_| true),
-        }
+        Ok(none_if_not_found(fs::symlink_metadata(dir.join(JOURNAL)))?.is_some())
     }
 
-    /// Removes the journal in this directory, if nothing is in it.
+    /// Removes the journal in this directory if the journal is empty.
     pub(crate) fn remove_empty(dir: &QueueDir) -> io::Result<()> {
-        match fs::symlink_metadata(dir.join(JOURNAL_NAME)) {
-            Ok(is) if is.is_file() && is.len() == 0 => {
-                remove_file_if_exists(&dir.join(JOURNAL_NAME))
+        let path = dir.join(JOURNAL);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() && metadata.len() == 0 => {
+                remove_file_if_exists(&path)
             }
             _ => Ok(()),
         }
     }
 
-    /// Where a journal in this directory is.
     pub(crate) fn journal_path(dir: &QueueDir) -> PathBuf {
-        dir.join(JOURNAL_NAME)
+        dir.join(JOURNAL)
     }
 
-    /// Where that is.
     pub(crate) fn legacy_state_path(dir: &QueueDir) -> PathBuf {
-        dir.join(LEGACY_STATE_NAME)
+        dir.join(LEGACY_STATE)
     }
 }
 
@@ -125,12 +112,12 @@ impl Store for FileStore {
         use rustix::fs::{FallocateFlags, fallocate};
         use rustix::io::Errno;
         let from = self.file.metadata()?.len();
-        let more = length.saturating_sub(from);
-        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, from, more.max(1)) {
+        let added = length.saturating_sub(from);
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, from, added.max(1)) {
             Err(error @ (Errno::NOSPC | Errno::DQUOT | Errno::FBIG)) => {
                 Err(with_remedy(error.into()))
             }
-            // A file system that cannot do this is as good as any while there is room.
+            // Without reservations the journal still works while the disk has room.
             _ => Ok(()),
         }
     }
@@ -141,7 +128,7 @@ impl Store for FileStore {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        // `fdatasync`; on macOS the standard library has the drive flushed too.
+        // `fdatasync`; on macOS the standard library also flushes the drive.
         self.file.sync_data().map_err(with_remedy)?;
         if !self.is_entry_synced {
             File::open(&self.dir_path)?.sync_all()?;
@@ -166,31 +153,31 @@ impl Store for FileStore {
     }
 }
 
-/// Writes a file under a name that nobody looks at, and gives it its own when it is whole.
-fn replace_file(hidden: &Path, path: &Path, bytes: &[u8], sync: bool) -> io::Result<File> {
-    let mut file = open_for_append(hidden)?;
+/// Writes a file under a temporary name, and renames the complete file.
+fn replace_file(temp_path: &Path, path: &Path, bytes: &[u8], sync: bool) -> io::Result<File> {
+    let mut file = open_for_append(temp_path)?;
     let written = file.set_len(0).and_then(|()| {
         file.write_all(bytes)?;
         if sync {
             file.sync_all()?;
         }
-        fs::rename(hidden, path)
+        fs::rename(temp_path, path)
     });
     if let Err(error) = written {
-        let _ = fs::remove_file(hidden);
+        let _ = fs::remove_file(temp_path);
         return Err(error);
     }
     Ok(file)
 }
 
-/// None if there is no such file.
 fn read_if_exists(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let opened = open_private_file(path, OpenOptions::new().read(true));
+    let Some(mut file) = none_if_not_found(opened)? else {
+        return Ok(None);
+    };
     let mut text = Vec::new();
-    match open_private_file(path, OpenOptions::new().read(true)) {
-        Ok(mut file) => file.read_to_end(&mut text).map(|_| Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
+    file.read_to_end(&mut text)?;
+    Ok(Some(text))
 }
 
 fn open_for_append(path: &Path) -> io::Result<File> {

@@ -1,12 +1,12 @@
-//! Reading and writing what may be in non-blocking mode.
+//! Blocking reads and writes on files in non-blocking mode.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 
 use super::poll::{Interest, wait_ready};
 
-/// A reader or writer that waits until something can be read or written, whatever mode its file is in. The
-/// mode of a standard stream belongs to all processes that share it, and any of them may have changed it.
+/// A reader or writer that waits for its file in blocking and in non-blocking mode. All processes that share
+/// a standard stream share the stream's mode, and any of these processes may change the mode.
 #[derive(Debug)]
 pub(crate) struct Blocking<T>(pub(crate) T);
 
@@ -52,11 +52,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_goes_through_a_pipe_whose_ends_do_not_block() {
+    fn all_bytes_pass_through_a_pipe_with_non_blocking_ends() {
         let (reader, writer) = io::pipe().unwrap();
         fcntl_setfl(&reader, OFlags::NONBLOCK).unwrap();
         fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
-        let text = b"far more than a pipe holds\n".repeat(100_000);
+        let text = b"more than a pipe holds\n".repeat(100_000);
         let expected = text.clone();
         let written = thread::spawn(move || Blocking(writer).write_all(&text));
         let mut read = Vec::new();

@@ -1,4 +1,4 @@
-//! What the system allows: how many files may be open, and how much a pipe holds.
+//! System limits: the number of open files, and the size of pipes.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -6,44 +6,44 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit of open files, of which a keeper needs one for each client, as far as the
-/// system lets us. Returns it; none for "any number".
+/// Raises the limit of open files as far as the system permits, and returns the limit; none for "any
+/// number". A keeper needs one open file for each client.
 pub(crate) fn raise_open_file_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: limit.maximum, maximum: limit.maximum };
     match setrlimit(Resource::Nofile, wanted) {
         Ok(()) => wanted.current,
-        // macOS has a lower limit of its own.
+        // macOS enforces a lower limit of its own.
         Err(_) => limit.current,
     }
 }
 
-/// How many bytes a pipe holds.
+/// The capacity of a pipe in bytes.
 #[cfg(target_os = "linux")]
 fn pipe_size(pipe: impl AsFd) -> Result<usize, Errno> {
     rustix::pipe::fcntl_getpipe_size(pipe)
 }
 
-/// Lets it hold so many, or a few more, and tells how many.
+/// Sets the capacity of a pipe to at least `bytes`, and returns the new capacity.
 #[cfg(target_os = "linux")]
 fn set_pipe_size(pipe: impl AsFd, bytes: usize) -> Result<usize, Errno> {
     rustix::pipe::fcntl_setpipe_size(pipe, bytes)
 }
 
-/// Other systems don't tell.
+/// Other systems do not report the capacity of a pipe.
 #[cfg(not(target_os = "linux"))]
 fn pipe_size(_pipe: impl AsFd) -> Result<usize, Errno> {
     Err(Errno::NOSYS)
 }
 
-/// Other systems choose by themselves.
+/// Other systems choose the capacity of a pipe themselves.
 #[cfg(not(target_os = "linux"))]
 fn set_pipe_size(_pipe: impl AsFd, _bytes: usize) -> Result<usize, Errno> {
     Err(Errno::NOSYS)
 }
 
-/// Lets a pipe hold this many bytes, or as many of them as the user may still have in pipes. Where the
-/// system has no such call, it stays as it is.
+/// Widens a pipe to `bytes`, or to as many bytes as the system still grants to the user. Without such a
+/// system call the pipe keeps its size.
 pub(crate) fn widen_pipe(pipe: impl AsFd, bytes: usize) {
     let now = pipe_size(&pipe).unwrap_or(bytes);
     let smaller = std::iter::successors(Some(bytes), |bytes| Some(bytes / 2));
@@ -51,38 +51,38 @@ pub(crate) fn widen_pipe(pipe: impl AsFd, bytes: usize) {
     sizes.find(|&bytes| set_pipe_size(&pipe, bytes).is_ok());
 }
 
-/// A pipe that is written to, made so narrow that it has room only when its reader has read everything. It
-/// becomes as wide again as it was when this is dropped.
+/// The writing end of a pipe, narrowed so that the pipe has room only when its reader has read everything.
+/// Dropping the value restores the original size.
 #[derive(Debug)]
 pub(crate) struct NarrowPipe<P: AsFd> {
     pipe: P,
-    /// How many bytes it holds when it is narrow: a page. 0 as long as that isn't known.
-    narrow_size: usize,
-    /// How many it held before; 0 if it has not been changed.
-    original_size: usize,
+    /// The size of the narrow pipe in bytes: a page. None until the pipe has been narrowed once.
+    narrow_size: Option<usize>,
+    /// The size in bytes before the change; none without a change.
+    original_size: Option<usize>,
 }
 
 impl<P: AsFd> NarrowPipe<P> {
-    /// None if that is no pipe, or if the system doesn't let its size be changed.
+    /// None if `pipe` is no pipe, or if the system cannot change the size of a pipe.
     pub(crate) fn new(pipe: P) -> Option<Self> {
-        let mut narrow = Self { pipe, narrow_size: 0, original_size: 0 };
+        let mut narrow = Self { pipe, narrow_size: None, original_size: None };
         narrow.narrow().is_ok().then_some(narrow)
     }
 
-    /// Makes the pipe narrow if it isn't, and tells whether it is: it cannot be as long as there is more in
-    /// it than a narrow one holds. Other programs that have the pipe may change it at any time, and another
-    /// consumer that leaves does.
+    /// Narrows the pipe if it is wide, and returns whether the pipe is narrow. A pipe that contains more than
+    /// a narrow one holds stays wide. Another program that has the pipe may change the size at any time;
+    /// another consumer does on its exit.
     pub(crate) fn narrow(&mut self) -> io::Result<bool> {
         let now = pipe_size(&self.pipe)?;
-        if now == self.narrow_size {
+        if Some(now) == self.narrow_size {
             return Ok(true);
         }
-        // A pipe of a page has a single slot, and what is in a slot takes it until all of it has been read.
+        // A pipe of one page has a single slot, and a slot is taken until all of its bytes are read.
         match set_pipe_size(&self.pipe, 1) {
             Ok(page) => {
-                self.narrow_size = page;
+                self.narrow_size = Some(page);
                 if now > page {
-                    self.original_size = now;
+                    self.original_size = Some(now);
                 }
                 Ok(true)
             }
@@ -91,12 +91,12 @@ impl<P: AsFd> NarrowPipe<P> {
         }
     }
 
-    /// Whether it is narrow now.
+    /// Whether the pipe is narrow now.
     pub(crate) fn is_narrow(&self) -> io::Result<bool> {
-        Ok(pipe_size(&self.pipe)? == self.narrow_size)
+        Ok(Some(pipe_size(&self.pipe)?) == self.narrow_size)
     }
 
-    /// How many bytes in it have not been read.
+    /// The number of unread bytes in the pipe.
     pub(crate) fn unread_bytes(&self) -> io::Result<u64> {
         Ok(rustix::io::ioctl_fionread(&self.pipe)?)
     }
@@ -110,30 +110,30 @@ impl<P: AsFd> AsFd for NarrowPipe<P> {
 
 impl<P: AsFd> Drop for NarrowPipe<P> {
     fn drop(&mut self) {
-        if self.original_size > 0 {
-            // Its user may have too much in pipes by now; then it stays narrow.
-            let _ = set_pipe_size(&self.pipe, self.original_size);
+        if let Some(size) = self.original_size {
+            // The user's pipes may have reached the system's limit; the pipe stays narrow then.
+            let _ = set_pipe_size(&self.pipe, size);
         }
     }
 }
 
-/// How much an inbox and so many mailboxes would hold now, made one after another, as a part of what
-/// they are meant to: less than 1 when their user has much in pipes already. None where the system
-/// doesn't tell.
+/// The smallest ratio of granted to `wanted` bytes that an inbox and this many mailboxes would get now.
+/// The ratio is below 1 if the user's pipes have nearly reached the system's limit. None where the system
+/// does not report the size of a pipe.
 #[cfg(target_os = "linux")]
-pub(crate) fn pipe_size_ratio(mailboxes: u32) -> io::Result<Option<f64>> {
-    let (mut pipes, mut least) = (Vec::new(), f64::MAX);
+pub(crate) fn pipe_size_ratio(mailboxes: u32, wanted: usize) -> io::Result<Option<f64>> {
+    let (mut pipes, mut min) = (Vec::new(), f64::MAX);
     for _ in 0..=mailboxes {
         let (reader, writer) = io::pipe()?;
-        widen_pipe(&reader, crate::pipe::WIDE_PIPE_BYTES);
-        least = least.min(pipe_size(&reader)? as f64 / crate::pipe::WIDE_PIPE_BYTES as f64);
+        widen_pipe(&reader, wanted);
+        min = min.min(pipe_size(&reader)? as f64 / wanted as f64);
         pipes.push((reader, writer));
     }
-    Ok(Some(least))
+    Ok(Some(min))
 }
 
-/// The same.
+/// Other systems do not report the size of a pipe.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn pipe_size_ratio(_mailboxes: u32) -> io::Result<Option<f64>> {
+pub(crate) fn pipe_size_ratio(_mailboxes: u32, _wanted: usize) -> io::Result<Option<f64>> {
     Ok(None)
 }

@@ -1,8 +1,9 @@
-//! What a process has from the process that started it: a signal mask, signals that are ignored, and
-//! perhaps the number 1.
+//! What the operating system gives to a process: signals, limits, files, polls. This file keeps the signal
+//! mask and the ignored signals that this process inherited.
 
 mod blocking;
 mod exit_cause;
+mod lenient;
 mod limits;
 mod own_program;
 mod poll;
@@ -25,66 +26,70 @@ use signal_hook::low_level::emulate_default_handler;
 use crate::proc;
 pub(crate) use blocking::Blocking;
 pub(crate) use exit_cause::ExitCause;
+pub(crate) use lenient::{lock, signal_group};
 pub(crate) use limits::{NarrowPipe, pipe_size_ratio, raise_open_file_limit, widen_pipe};
-pub(crate) use own_program::{pin_to_current_core, self_executable, spawn_self};
+#[cfg(target_os = "linux")]
+pub(crate) use own_program::self_executable;
+pub(crate) use own_program::{GUARD_ENV, pin_to_current_core, spawn_self};
 pub(crate) use poll::{Interest, Readiness, Waker, is_transient, wait_ready};
 pub(crate) use private_dir::PrivateDir;
-pub(crate) use private_file::{open_private_file, resource_remedy, with_remedy};
+pub(crate) use private_file::{
+    none_if_not_found, open_private_file, remove_file_if_exists, resource_remedy, with_remedy,
+};
 #[cfg(target_os = "linux")]
 pub(crate) use process_1::run_as_init;
 pub(crate) use program::{candidate_paths, is_executable};
 pub(crate) use stop::{has_job_control, stop_self};
 
-/// How this process was started.
+/// The signal state at the start of this process.
 struct InheritedSignals {
-    /// The signals that were blocked.
     blocked: SigSet,
-    /// The signals that were ignored: the lowest bit is signal 1.
+    /// The ignored signals; the lowest bit is signal 1.
     ignored: u64,
 }
 
 static INHERITED_SIGNALS: OnceLock<InheritedSignals> = OnceLock::new();
 
-/// Remembers how this process was started, and gives it a signal mask and a disposition of SIGCHLD with
-/// which it can work. This comes first in `main`, since threads inherit the mask.
+/// Records the inherited signal state, and sets a signal mask and a disposition of SIGCHLD that this process
+/// can work with. `main` calls this first, since threads inherit the mask.
 pub(crate) fn set_up_signals() -> io::Result<()> {
     let blocked = SigSet::empty().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
     let ignored = ignored_signals();
-    // Where SIGCHLD is ignored, the kernel forgets how a child ended.
+    // If SIGCHLD is ignored, the kernel discards the exit status of children.
     if ignored.is_none_or(|ignored| contains_signal(ignored, SIGCHLD)) {
         signal_hook::flag::register(SIGCHLD, Arc::new(AtomicBool::new(false)))?;
     }
     let ignored = ignored.unwrap_or_default();
-    // Only `main` calls this.
+    // The cell is empty, since only `main` calls this.
     let _ = INHERITED_SIGNALS.set(InheritedSignals { blocked, ignored });
     Ok(())
 }
 
-/// Whether this signal was ignored when this process was started. Where the system doesn't tell, it
-/// was not.
+/// Whether this process inherited the signal as ignored. False where the system does not report ignored
+/// signals.
 pub(crate) fn was_ignored(signal: i32) -> bool {
-    INHERITED_SIGNALS.get().is_some_and(|start| contains_signal(start.ignored, signal))
+    INHERITED_SIGNALS.get().is_some_and(|inherited| contains_signal(inherited.ignored, signal))
 }
 
-/// Whether a shell without job control started this process with `&`: it ignores SIGINT and SIGQUIT
-/// then. `trap '' INT` ignores SIGINT alone.
+/// Whether a shell without job control started this process with `&`: such a process ignores SIGINT and
+/// SIGQUIT. `trap '' INT` ignores SIGINT alone.
 pub(crate) fn was_started_in_background() -> bool {
     was_ignored(SIGINT) && was_ignored(SIGQUIT)
 }
 
-/// Does something, such as starting a command, with the signal mask that this process was started with.
+/// Runs `act`, for example the start of a command, with the inherited signal mask.
 pub(crate) fn with_inherited_mask<T>(act: impl FnOnce() -> T) -> io::Result<T> {
-    let Some(start) = INHERITED_SIGNALS.get() else {
+    let Some(inherited) = INHERITED_SIGNALS.get() else {
         return Ok(act());
     };
-    let own = start.blocked.thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
-    let acted = act();
+    let own = inherited.blocked.thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let result = act();
     own.thread_set_mask()?;
-    Ok(acted)
+    Ok(result)
 }
 
-/// Ends this process by this signal. This returns, with the exit code that stands for that death, if the
-/// process does not die: process 1 cannot die by a signal of its own.
+/// Ends this process by a signal. Process 1 cannot die by its own signal: the function then returns the exit
+/// code that stands for such a death.
 pub(crate) fn die_by_signal(signal: i32) -> u8 {
     if std::process::id() != 1 {
         let _ = emulate_default_handler(signal);

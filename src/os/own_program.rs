@@ -8,8 +8,15 @@ use std::process::Command;
 
 use super::program::{candidate_paths, is_executable};
 
-/// This program, as a command that is listed under its name. Without `/proc` its path stands there: by
-/// that its own children find it.
+/// The environment variable with the token of a consumer's guard. A process that outlives its consumer, as a
+/// keeper does, must not inherit the variable.
+pub(crate) const GUARD_ENV: &str = "QDEMO_GUARD";
+
+/// Linux links this path to the running program, even after the removal of the program's file.
+const PROC_SELF_EXE: &str = "/proc/self/exe";
+
+/// A command for this program. The system lists the process as `qdemo`. Without `/proc` the system lists the
+/// program's path instead, since the children find the program by that path.
 fn self_command() -> io::Result<Command> {
     let mut command = Command::new(self_executable()?);
     if env::current_exe().is_ok() {
@@ -18,8 +25,8 @@ fn self_command() -> io::Result<Command> {
     Ok(command)
 }
 
-/// Starts this program by a command that `start` completes. Its file may go at this very moment, as it may
-/// at any time before: then the link leads to it.
+/// Starts this program by a command that `start` completes. The program's file may vanish at this very
+/// moment; the link of `/proc` still leads to the program then.
 pub(crate) fn spawn_self<T>(start: impl Fn(&mut Command) -> io::Result<T>) -> io::Result<T> {
     match start(&mut self_command()?) {
         Err(error) if error.kind() == ErrorKind::NotFound && Path::new(PROC_SELF_EXE).exists() => {
@@ -29,9 +36,9 @@ pub(crate) fn spawn_self<T>(start: impl Fn(&mut Command) -> io::Result<T>) -> io
     }
 }
 
-/// This program. If its file has been replaced or removed meanwhile, the one that runs, by a link
-/// that Linux has to it; but then the system lists the child under the link's name. Without `/proc`, the one
-/// that a shell would find by the name that this process was started under.
+/// The path of this program. If the program's file is gone or replaced, the path is Linux's link to the
+/// running program; the system would list a child under the link's name. Without `/proc` the path is the
+/// one that a shell would find by the name that started this process.
 pub(crate) fn self_executable() -> io::Result<PathBuf> {
     match env::current_exe() {
         Ok(path) if !path.exists() => Ok(PathBuf::from(PROC_SELF_EXE)),
@@ -41,22 +48,19 @@ pub(crate) fn self_executable() -> io::Result<PathBuf> {
 }
 
 fn executable_from_arg0() -> Option<PathBuf> {
-    let places = candidate_paths(&env::args_os().next()?);
-    std::path::absolute(places.into_iter().find(|place| is_executable(place))?).ok()
+    let paths = candidate_paths(&env::args_os().next()?);
+    std::path::absolute(paths.into_iter().find(|path| is_executable(path))?).ok()
 }
 
-/// Linux has a link there to the file that runs, even if that has been removed.
-const PROC_SELF_EXE: &str = "/proc/self/exe";
-
-/// Keeps this process, and those that it starts from now on, on the core where it is. When only one of
-/// them runs at a time, passing on the turn costs a fraction of what waking another core does.
+/// Pins this process, and the children that it starts later, to the present core. If only one of the
+/// processes runs at a time, a switch on one core costs a fraction of waking another core.
 pub(crate) fn pin_to_current_core() {
     #[cfg(target_os = "linux")]
     {
         use rustix::thread::{CpuSet, sched_getcpu, sched_setaffinity};
-        let mut here = CpuSet::new();
-        here.set(sched_getcpu());
-        // Where it may not be done, it is only slower.
-        let _ = sched_setaffinity(None, &here);
+        let mut cores = CpuSet::new();
+        cores.set(sched_getcpu());
+        // A refusal only costs time.
+        let _ = sched_setaffinity(None, &cores);
     }
 }

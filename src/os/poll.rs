@@ -1,4 +1,4 @@
-//! Waiting for several pipes at once, and being woken.
+//! Waiting for several pipes at once, and waking such a wait.
 
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,39 +9,39 @@ use rustix::io::Errno;
 
 use crate::clock::Nanos;
 
-/// No wait is longer, in nanoseconds: 24 days. Where `poll` counts milliseconds, 25 days don't fit.
+/// The longest wait: 24 days in nanoseconds. 25 days overflow a `poll` that counts milliseconds.
 const MAX_WAIT: Nanos = 24 * 86_400_000_000_000;
 
-/// What a pipe is waited for.
+/// What a wait expects of a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interest {
-    /// Something to read.
+    /// Bytes to read.
     Read,
     /// Room to write.
     Write,
-    /// Nothing but the death of the other end.
+    /// Only the death of the other end.
     Hangup,
 }
 
-/// What is the matter with a pipe.
+/// The state of a pipe after a wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Readiness {
-    /// It can be read or written, as was asked.
+    /// The pipe can be read or written, as [`Interest`] says.
     pub(crate) is_ready: bool,
-    /// Nobody is at the other end.
+    /// The other end is closed.
     pub(crate) is_hung_up: bool,
 }
 
-/// Waits until something is the matter with one of these pipes, or for `most` nanoseconds.
-/// A signal may end the wait early, and 24 days do.
+/// Waits until one of these pipes is ready or hung up, or for `timeout` nanoseconds. A signal may end the wait
+/// early, and 24 days do.
 pub(crate) fn wait_ready(
     pipes: &[(BorrowedFd<'_>, Interest)],
-    most: Option<Nanos>,
+    timeout: Option<Nanos>,
 ) -> io::Result<Vec<Readiness>> {
     let mut fds: Vec<PollFd<'_>> = pipes
         .iter()
-        .map(|&(fd, ready)| {
-            let events = match ready {
+        .map(|&(fd, interest)| {
+            let events = match interest {
                 Interest::Read => PollFlags::IN,
                 Interest::Write => PollFlags::OUT,
                 Interest::Hangup => PollFlags::empty(),
@@ -49,7 +49,7 @@ pub(crate) fn wait_ready(
             PollFd::from_borrowed_fd(fd, events)
         })
         .collect();
-    let timeout = most.map(|nanos| nanos.min(MAX_WAIT)).map(|nanos| Timespec {
+    let timeout = timeout.map(|nanos| nanos.min(MAX_WAIT)).map(|nanos| Timespec {
         tv_sec: (nanos / 1_000_000_000).cast_signed(),
         tv_nsec: (nanos % 1_000_000_000) as _,
     });
@@ -57,15 +57,15 @@ pub(crate) fn wait_ready(
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
-    let gone = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+    let hung_up = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
     let states = fds.iter().map(|fd| Readiness {
         is_ready: fd.revents().intersects(PollFlags::IN | PollFlags::OUT),
-        is_hung_up: fd.revents().intersects(gone),
+        is_hung_up: fd.revents().intersects(hung_up),
     });
     Ok(states.collect())
 }
 
-/// A pipe to oneself: lets a signal's thread end a wait.
+/// A pipe from this process to itself. A signal handler or another thread ends a wait by writing to the pipe.
 #[derive(Debug)]
 pub(crate) struct Waker {
     reader: PipeReader,
@@ -73,7 +73,6 @@ pub(crate) struct Waker {
 }
 
 impl Waker {
-    /// A new one.
     pub(crate) fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         fcntl_setfl(&reader, OFlags::NONBLOCK)?;
@@ -81,18 +80,18 @@ impl Waker {
         Ok(Self { reader, writer })
     }
 
-    /// The end that wakes: each byte written to it does.
+    /// The writing end: each byte wakes.
     pub(crate) fn writer(&self) -> io::Result<PipeWriter> {
         self.writer.try_clone()
     }
 
-    /// Wakes whoever waits.
+    /// Ends the present or next wait.
     pub(crate) fn wake(&self) {
-        // A full pipe wakes too.
+        // A full pipe ends a wait too.
         let _ = (&self.writer).write(&[0]);
     }
 
-    /// Forgets all wakings so far.
+    /// Forgets all earlier calls of [`Waker::wake`].
     pub(crate) fn drain(&self) {
         let mut bytes = [0; 64];
         while matches!((&self.reader).read(&mut bytes), Ok(n) if n > 0) {}
@@ -105,7 +104,7 @@ impl AsFd for Waker {
     }
 }
 
-/// Nothing there, or no room, for now.
+/// Whether a pipe is only empty, full or interrupted for now.
 pub(crate) fn is_transient(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

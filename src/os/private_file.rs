@@ -1,83 +1,113 @@
-//! What is the user's own: nobody else has put it there, and nobody else gets in.
+//! Files, pipes and directories that belong to the user alone: others neither made them nor have access.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// The mode of every file and pipe that is made: for the user alone.
+/// The mode of every new file and pipe: for the user alone.
 pub(crate) const FILE_MODE: u32 = 0o600;
-/// What others may not have of it.
+/// The mode of every new directory: for the user alone.
+pub(crate) const DIR_MODE: u32 = 0o700;
+/// Others must not have any of these permissions.
 const OTHERS_ACCESS_BITS: u32 = 0o077;
 
-/// Opens a regular file that is the user's own and closed to everybody else, without following a
-/// symbolic link, and without waiting for whatever else may stand in its place. If `options` let it
-/// be made, it is made for the user alone, whatever the umask says. Let them not truncate: that is
-/// to be done when this has found it to be the right file.
+/// Why a file is not opened. The text calls the file "it".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnsafeFile {
+    #[error("it is a symbolic link: remove it")]
+    Symlink,
+    #[error("it is a directory: move it away")]
+    Directory,
+    #[error("it is not a file: move it away")]
+    NotAFile,
+    #[error("it is not a named pipe: remove it")]
+    NotAPipe,
+    #[error("it is owned by user {0}, not by you: move it away")]
+    WrongOwner(u32),
+    #[error("others have access to it (mode {0:03o}): run `chmod 600` on it")]
+    AccessibleToOthers(u32),
+}
+
+impl From<UnsafeFile> for io::Error {
+    fn from(error: UnsafeFile) -> Self {
+        Self::other(error)
+    }
+}
+
+/// Opens a regular file that belongs to the user alone. The call follows no symbolic link, and does not wait
+/// for any other kind of file at this path. If `options` permit creation, a new file is for the user alone
+/// under any umask. `options` must not truncate: the caller truncates the file after this check.
 ///
 /// # Errors
-/// What the system says, with a remedy; and one that says in one line, in which the file is "it",
-/// what is wrong with the file, and what to do.
+/// The system's error with a remedy, or an [`UnsafeFile`].
 pub(crate) fn open_private_file(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let file = open_no_follow(path, options).map_err(with_remedy)?;
-    let is = file.metadata()?;
-    if !is.is_file() {
-        return Err(io::Error::other("it is not a file: move it away"));
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(UnsafeFile::NotAFile.into());
     }
-    check_private(&is)?;
-    if is.len() == 0 && is.mode() & FILE_MODE != FILE_MODE {
-        // It may be new, and the umask was stricter than it can be.
+    check_private(&metadata)?;
+    if metadata.len() == 0 && metadata.mode() & FILE_MODE != FILE_MODE {
+        // The file may be new, and the umask may have removed the user's own permissions.
         file.set_permissions(Permissions::from_mode(FILE_MODE))?;
     }
     Ok(file)
 }
 
-/// Opens whatever stands there, but not behind a symbolic link, and without waiting.
+/// Opens a file of any kind. The call follows no symbolic link, and does not wait.
 pub(crate) fn open_no_follow(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
     let opened = options.mode(FILE_MODE).custom_flags(flags.bits().cast_signed()).open(path);
     opened.map_err(|error| match errno(&error) {
-        Some(Errno::LOOP) => io::Error::other("it is a symbolic link: remove it"),
-        Some(Errno::ISDIR) => io::Error::other("it is a directory: move it away"),
+        Some(Errno::LOOP) => UnsafeFile::Symlink.into(),
+        Some(Errno::ISDIR) => UnsafeFile::Directory.into(),
         _ => error,
     })
 }
 
-/// Whether this belongs to the user, and nobody else has any right to it.
-pub(crate) fn check_private(is: &Metadata) -> io::Result<()> {
-    if is.uid() != geteuid().as_raw() {
-        let text = format!("it is owned by user {}, not by you: move it away", is.uid());
-        return Err(io::Error::other(text));
+/// Checks that the file belongs to the user, and that others have no access.
+pub(crate) fn check_private(metadata: &Metadata) -> Result<(), UnsafeFile> {
+    if metadata.uid() != geteuid().as_raw() {
+        return Err(UnsafeFile::WrongOwner(metadata.uid()));
     }
-    if is_accessible_to_others(is) {
-        let mode = is.mode() & 0o777;
-        let text = format!("others have access to it (mode {mode:03o}): run `chmod 600` on it");
-        return Err(io::Error::other(text));
+    if is_accessible_to_others(metadata) {
+        return Err(UnsafeFile::AccessibleToOthers(metadata.mode() & 0o777));
     }
     Ok(())
 }
 
-/// Whether anybody else has any right to it.
-pub(crate) fn is_accessible_to_others(is: &Metadata) -> bool {
-    is.mode() & OTHERS_ACCESS_BITS != 0
+/// Whether others have any access.
+pub(crate) fn is_accessible_to_others(metadata: &Metadata) -> bool {
+    metadata.mode() & OTHERS_ACCESS_BITS != 0
 }
 
-/// Whether this name leads to this file.
+/// Whether `path` still leads to `file`.
 pub(crate) fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
-    let ours = file.metadata()?;
-    match fs::symlink_metadata(path) {
-        Ok(found) => Ok(found.ino() == ours.ino() && found.dev() == ours.dev()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+    let own = file.metadata()?;
+    let found = none_if_not_found(fs::symlink_metadata(path))?;
+    Ok(found.is_some_and(|found| found.ino() == own.ino() && found.dev() == own.dev()))
+}
+
+/// Turns "not found" from an error into a value.
+pub(crate) fn none_if_not_found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// The same error with a remedy, where there is one that is the same for all that lies in a queue's
-/// directory.
+/// Removes a file. A missing file is no error.
+pub(crate) fn remove_file_if_exists(path: &Path) -> io::Result<()> {
+    none_if_not_found(fs::remove_file(path)).map(drop)
+}
+
+/// Adds a remedy to the error, if one remedy fits every file in a queue's directory.
 pub(crate) fn with_remedy(error: io::Error) -> io::Error {
     let remedy = resource_remedy(&error).or_else(|| match errno(&error)? {
         Errno::NOSPC | Errno::DQUOT => Some(
@@ -96,29 +126,29 @@ pub(crate) fn with_remedy(error: io::Error) -> io::Error {
     }
 }
 
-/// What to do when it is the process, or the system, that lacks something, whatever it was for.
+/// The remedy for a lack of system resources, independent of the action that failed.
 pub(crate) fn resource_remedy(error: &io::Error) -> Option<&'static str> {
     Some(match errno(error)? {
         Errno::MFILE => "raise `ulimit -n`",
         Errno::NFILE => "end other programs, or raise the system's limit of open files",
         Errno::NOMEM | Errno::NOBUFS => "end other programs, and try again",
-        // Files that would have to be waited for are waited for: it is a process or a thread.
+        // The error is about a process or a thread: qdemo waits for files that are not ready.
         Errno::AGAIN => "raise `ulimit -u`, or end other processes",
         _ => return None,
     })
 }
 
-/// The same error, saying what could not be done.
-pub(crate) fn with_action(what: &str, path: &Path, error: io::Error) -> io::Error {
-    let error = with_remedy(error);
-    io::Error::new(error.kind(), format!("cannot {what} {}: {error}", path.display()))
+/// Adds the failed action, its path and a remedy to the error.
+pub(crate) fn with_action(action: &'static str, path: &Path, error: io::Error) -> io::Error {
+    let (path, error) = (path.to_owned(), with_remedy(error));
+    io::Error::new(error.kind(), FailedAction { action, path, error })
 }
 
 fn errno(error: &io::Error) -> Option<Errno> {
     error.raw_os_error().map(Errno::from_raw_os_error)
 }
 
-/// An error of the system, and what to do.
+/// The text includes the cause, so the cause is not a `source` as well.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}: {remedy}")]
 struct ErrorWithRemedy {
@@ -126,9 +156,18 @@ struct ErrorWithRemedy {
     remedy: &'static str,
 }
 
-/// Whether the system has said so, with a remedy added or without.
-pub(crate) fn is_errno(error: &io::Error, what: Errno) -> bool {
-    errno(error) == Some(what)
+/// The text includes the cause, so the cause is not a `source` as well.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {path}: {error}")]
+struct FailedAction {
+    action: &'static str,
+    path: PathBuf,
+    error: io::Error,
+}
+
+/// Whether the system reported this error. False for an error with a remedy.
+pub(crate) fn is_errno(error: &io::Error, expected: Errno) -> bool {
+    errno(error) == Some(expected)
 }
 
 #[cfg(test)]
@@ -138,7 +177,7 @@ mod tests {
 
     use interprocess::os::unix::fifo_file::create_fifo;
 
-    fn refused(path: &Path) -> String {
+    fn refusal(path: &Path) -> String {
         let mut options = OpenOptions::new();
         open_private_file(path, options.read(true).append(true).create(true))
             .unwrap_err()
@@ -146,35 +185,35 @@ mod tests {
     }
 
     #[test]
-    fn only_a_closed_file_of_the_user_is_opened() {
+    fn only_a_private_file_of_the_user_is_opened() {
         let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
+        let path = |name: &str| dir.path().join(name);
         let mut options = OpenOptions::new();
-        let made = open_private_file(&at("new"), options.append(true).create(true)).unwrap();
-        assert_eq!(made.metadata().unwrap().mode() & 0o777, 0o600);
-        assert!(open_private_file(&at("new"), OpenOptions::new().read(true)).is_ok());
-        symlink(at("new"), at("link")).unwrap();
-        symlink(at("nowhere"), at("dangling")).unwrap();
-        fs::create_dir(at("dir")).unwrap();
-        create_fifo(at("pipe"), FILE_MODE as _).unwrap();
-        for (name, why) in [
+        let file = open_private_file(&path("new"), options.append(true).create(true)).unwrap();
+        assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+        assert!(open_private_file(&path("new"), OpenOptions::new().read(true)).is_ok());
+        symlink(path("new"), path("link")).unwrap();
+        symlink(path("nowhere"), path("dangling")).unwrap();
+        fs::create_dir(path("dir")).unwrap();
+        create_fifo(path("pipe"), FILE_MODE as _).unwrap();
+        for (name, reason) in [
             ("link", "it is a symbolic link: remove it"),
             ("dangling", "it is a symbolic link: remove it"),
             ("dir", "it is a directory: move it away"),
             ("pipe", "it is not a file: move it away"),
         ] {
-            assert_eq!(refused(&at(name)), why, "{name}");
+            assert_eq!(refusal(&path(name)), reason, "{name}");
         }
-        assert!(!at("nowhere").exists(), "nothing is made through a link");
+        assert!(!path("nowhere").exists(), "no file is created behind a symbolic link");
         for mode in [0o644, 0o640, 0o601, 0o620] {
-            fs::set_permissions(at("new"), Permissions::from_mode(mode)).unwrap();
-            let why = format!("others have access to it (mode {mode:o}): run `chmod 600` on it");
-            assert_eq!(refused(&at("new")), why);
+            fs::set_permissions(path("new"), Permissions::from_mode(mode)).unwrap();
+            let reason = format!("others have access to it (mode {mode:o}): run `chmod 600` on it");
+            assert_eq!(refusal(&path("new")), reason);
         }
     }
 
     #[test]
-    fn what_is_not_there_is_known_to_be_not_there() {
+    fn a_missing_file_gives_the_error_not_found() {
         let dir = tempfile::tempdir().unwrap();
         let error =
             open_private_file(&dir.path().join("x"), OpenOptions::new().read(true)).unwrap_err();
@@ -182,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explained_error_is_still_of_its_kind() {
+    fn an_error_with_a_remedy_keeps_its_kind() {
         let error = with_remedy(Errno::NOSPC.into());
         assert_eq!(error.kind(), ErrorKind::StorageFull);
         let text = error.to_string();

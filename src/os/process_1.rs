@@ -1,6 +1,6 @@
-//! What a process does that has the number 1, as that of a container does. The kernel gives it two duties:
-//! it inherits every process whose parent has died, and no signal ends it that it does not catch. So it
-//! does nothing else: the command itself runs in its only child.
+//! The work of process 1, for example in a container. The kernel gives process 1 two duties: process 1 inherits
+//! every process whose parent has died, and only a caught signal can end process 1. So process 1 does
+//! nothing else: the command itself runs in its only child.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -11,11 +11,11 @@ use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use rustix::io::Errno;
 use rustix::process::{self as unix, Pid, WaitOptions, WaitStatus, kill_process};
 
+use super::poll::{Interest, wait_ready};
 use super::with_inherited_mask;
-use super::{Interest, wait_ready};
 use crate::clock::{Clock, Nanos};
 
-/// Signals that tell of a fault of this process itself.
+/// The kernel raises these signals for a fault of this process itself.
 const FAULT_SIGNALS: [Signal; 7] = [
     Signal::SIGABRT,
     Signal::SIGBUS,
@@ -25,15 +25,15 @@ const FAULT_SIGNALS: [Signal; 7] = [
     Signal::SIGSYS,
     Signal::SIGTRAP,
 ];
-/// How long others have to end when the command has.
+/// How long other processes have to end after the command.
 const TERMINATION_TIMEOUT: Nanos = 2_000_000_000;
 
-/// Runs the command as a child, passes signals on to it, and reaps whatever child has ended. Returns the
-/// child's exit code, or 128 and the number of the signal that it died by. Fails if no child can be started.
+/// Runs the command as a child, forwards signals to the child, and reaps every ended process. Returns the
+/// child's exit code, or 128 plus the number of the signal that ended the child. Fails if no child starts.
 pub(crate) fn run_as_init(command: &mut Command) -> io::Result<u8> {
     let mut signals = SigSet::all();
     FAULT_SIGNALS.into_iter().for_each(|fault| signals.remove(fault));
-    // A signal that is blocked waits to be read, even where its default is to do nothing.
+    // A blocked signal waits until it is read, even if its default is to do nothing.
     signals.thread_block()?;
     let started = spawn_child(command, &signals);
     if started.is_err() {
@@ -41,7 +41,7 @@ pub(crate) fn run_as_init(command: &mut Command) -> io::Result<u8> {
         signals.thread_unblock()?;
     }
     let (arrivals, child) = started?;
-    // No error is known that could come now. Without a word process 1 must not end as if all was well.
+    // No error is known to occur here. On an error process 1 must not report success.
     Ok(supervise(&arrivals, child).unwrap_or(1))
 }
 
@@ -55,7 +55,7 @@ fn supervise(arrivals: &SignalFd, child: Pid) -> io::Result<u8> {
     loop {
         while let Some((ended, status)) = reap_child()? {
             if ended == child {
-                // The command has ended, and so has process 1: an error is nothing to tell of any more.
+                // Process 1 ends now in any case, so an error changes nothing.
                 let _ = terminate_others(arrivals);
                 return Ok(exit_code(status));
             }
@@ -66,14 +66,14 @@ fn supervise(arrivals: &SignalFd, child: Pid) -> io::Result<u8> {
     }
 }
 
-/// The kernel kills all others when process 1 has ended. A keeper that is asked to end before that leaves
-/// no pipe behind.
+/// Asks all other processes to end. The kernel kills them when process 1 ends; a keeper that is asked before
+/// leaves no pipe behind.
 fn terminate_others(arrivals: &SignalFd) -> io::Result<()> {
-    // To all that process 1 can see, but for itself.
+    // -1 stands for every visible process except process 1.
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(-1), Signal::SIGTERM)?;
     let clock = Clock::start_now();
     loop {
-        // It fails when there is no child any more.
+        // The call fails when no child is left.
         while reap_child()?.is_some() {}
         let left = TERMINATION_TIMEOUT.saturating_sub(clock.now());
         if left == 0 || !wait_ready(&[(arrivals.as_fd(), Interest::Read)], Some(left))?[0].is_ready
@@ -91,7 +91,7 @@ fn read_signal(arrivals: &SignalFd) -> io::Result<Option<siginfo>> {
     }
 }
 
-/// Reaps a child that has ended.
+/// Reaps an ended child; none if all children run.
 fn reap_child() -> io::Result<Option<(Pid, WaitStatus)>> {
     loop {
         match unix::wait(WaitOptions::NOHANG) {
@@ -107,8 +107,8 @@ fn exit_code(status: WaitStatus) -> u8 {
     u8::try_from(code).unwrap_or(1)
 }
 
-/// Passes a signal on, unless the child has it already: a terminal sends its signals to the whole process
-/// group, and the child is in it too. SIGHUP alone goes to the leader of the session.
+/// Forwards a signal, unless the child has received the signal itself: a terminal signals the whole process
+/// group, which includes the child. Only the session leader receives a terminal's SIGHUP.
 fn forward_signal(arrived: &siginfo, child: Pid) {
     const SI_KERNEL: i32 = 0x80;
     let Ok(signal) = i32::try_from(arrived.ssi_signo) else { return };
@@ -117,7 +117,7 @@ fn forward_signal(arrived: &siginfo, child: Pid) {
         return;
     }
     if let Some(signal) = unix::Signal::from_named_raw(signal) {
-        // It may have ended at this very moment.
+        // The child may have ended at this very moment.
         let _ = kill_process(child, signal);
     }
 }

@@ -1,4 +1,4 @@
-//! Where a program is, as a shell finds it.
+//! Finds a program as a shell does.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,21 +9,18 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-/// The places where a program of this name may be: itself if it is a path, else one in each folder of the
-/// `PATH`.
+/// The paths at which a program may be: the name itself if the name has a slash, else one path in each
+/// directory of the `PATH`.
 pub(crate) fn candidate_paths(name: &OsStr) -> Vec<PathBuf> {
-    match name.as_bytes().contains(&b'/') {
-        true => vec![PathBuf::from(name)],
-        false => {
-            let path = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-            env::split_paths(&path).map(|dir| dir.join(name)).collect()
-        }
+    if name.as_bytes().contains(&b'/') {
+        return vec![PathBuf::from(name)];
     }
+    let path = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    env::split_paths(&path).map(|dir| dir.join(name)).collect()
 }
 
-/// Whether this is a file that this process may execute.
+/// Whether this process may execute the file.
 pub(crate) fn is_executable(path: &Path) -> bool {
-    let executable = |mode| mode & 0o111 != 0;
-    fs::metadata(path).is_ok_and(|is| is.is_file() && executable(is.mode()))
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
         && access(path, Access::EXEC_OK).is_ok()
 }

@@ -1,6 +1,6 @@
-//! The directory of a queue: who may have it, who starts its keeper, and what lies about in it.
+//! The directory of a queue: its permissions, and the lock that permits starting its keeper.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -8,32 +8,27 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
-use super::fifo::{INBOX, MailboxWriter};
 use rustix::fs::{OFlags, fsync};
-use rustix::process::{Pid, geteuid, test_kill_process};
+use rustix::process::geteuid;
 
-use crate::os::private_file::{is_accessible_to_others, is_same_file, with_action, with_remedy};
-use crate::proc;
+use super::names::QUEUE_FILES;
+use crate::os::private_file::{
+    DIR_MODE, is_accessible_to_others, is_same_file, none_if_not_found, with_remedy,
+};
 
-/// What a directory has in it that is a queue: one of these.
-const QUEUE_FILES: [&str; 3] = [INBOX, "journal", "memory.json"];
-/// Of every directory that is made: for the user alone.
-const DIR_MODE: u32 = 0o700;
 const STICKY_BIT: u32 = 0o1000;
 const OTHERS_WRITE_BITS: u32 = 0o022;
 
-/// Why a directory is not used.
+/// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DirError {
-    /// It is not safe to keep a queue there.
+    /// A queue would not be safe in the directory.
     #[error(transparent)]
     Unsafe(#[from] UnsafeDir),
-    /// The system said no.
+    /// The system refused.
     #[error("cannot use the directory {path}")]
     Io {
-        /// Which one.
         path: PathBuf,
-        /// What the system said.
         #[source]
         error: io::Error,
     },
@@ -45,7 +40,7 @@ impl DirError {
     }
 }
 
-/// Somebody else could reach into the directory.
+/// Why other users could reach the contents of a directory.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnsafeDir {
     #[error("{0} is a symbolic link: name the real directory instead")]
@@ -60,51 +55,51 @@ pub(crate) enum UnsafeDir {
     AccessibleToOthers(PathBuf, u32),
 }
 
-/// A directory that is the user's alone.
+/// A directory that belongs to the user alone.
 #[derive(Clone, Debug)]
 pub(crate) struct QueueDir {
     path: PathBuf,
 }
 
-/// The right to start a keeper in a directory, as long as it, or a child that was given it, lives.
+/// The lock on a directory that permits starting a keeper there. The lock lasts as long as this value, or a
+/// child that inherited the lock, lives.
 #[derive(Debug)]
 pub(crate) struct StartLock {
     dir: File,
 }
 
-/// A lock that another process holds, and that this one waits for: to be polled for reading.
+/// A lock that this process waits for. A poll for reading shows when the lock is ready.
 #[derive(Debug)]
 pub(crate) struct PendingLock {
     ready_pipe: PipeReader,
-    lock_result: mpsc::Receiver<io::Result<File>>,
+    lock_receiver: mpsc::Receiver<io::Result<File>>,
 }
 
 impl QueueDir {
-    /// Opens the directory `name` in `base`; both are made, for the user alone, where missing.
+    /// Opens the directory `name` in `base`. Missing directories are created, for the user alone.
     pub(crate) fn open_or_create(base: &Path, name: &str) -> Result<Self, DirError> {
-        let failed = DirError::from_io;
-        let base = std::path::absolute(base).map_err(|error| failed(base, error))?;
-        // Where it fails because something else is in that place, the check tells.
-        if let Some(above) = base.parent()
-            && let Err(error) = DirBuilder::new().mode(DIR_MODE).recursive(true).create(above)
+        let base = std::path::absolute(base).map_err(|error| DirError::from_io(base, error))?;
+        // If a file of another kind is in the way, the check below gives the better error.
+        if let Some(parent) = base.parent()
+            && let Err(error) = DirBuilder::new().mode(DIR_MODE).recursive(true).create(parent)
             && fs::symlink_metadata(&base).is_err()
         {
-            return Err(failed(&base, error));
+            return Err(DirError::from_io(&base, error));
         }
-        create_private_dir(&base).map_err(|error| failed(&base, error))?;
+        create_private_dir(&base).map_err(|error| DirError::from_io(&base, error))?;
         check_dir(&base, true)?;
         let path = base.join(name);
         loop {
-            create_private_dir(&path).map_err(|error| failed(&path, error))?;
+            create_private_dir(&path).map_err(|error| DirError::from_io(&path, error))?;
             match Self::open(path.clone()) {
-                // A keeper that goes has removed it at this very moment.
-                Err(DirError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+                // An ending keeper has removed the directory at this very moment.
+                Err(DirError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => {}
                 other => return other,
             }
         }
     }
 
-    /// Whether there is a queue called `name` in `base`.
+    /// Whether `base` contains a queue called `name`.
     pub(crate) fn exists(base: &Path, name: &str) -> Result<bool, DirError> {
         let path = base.join(name);
         for file in QUEUE_FILES {
@@ -113,7 +108,7 @@ impl QueueDir {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
                 Err(error) => {
-                    // That it is somebody else's says more.
+                    // The error of a foreign directory is clearer than a refused access.
                     check_dir(&path, false)?;
                     return Err(DirError::from_io(&path, error));
                 }
@@ -122,23 +117,22 @@ impl QueueDir {
         Ok(false)
     }
 
-    /// The names of the user's queues in `base`, in alphabetical order; none if that is not there. What
-    /// other users have there is passed over.
+    /// The names of the user's queues in `base`, in alphabetical order. A missing `base` contains no queue.
+    /// Queues of other users do not count.
     pub(crate) fn queue_names(base: &Path) -> Result<Vec<String>, DirError> {
         let failed = |error| DirError::from_io(base, error);
-        let entries = match fs::read_dir(base) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other.map_err(failed)?,
+        let Some(entries) = none_if_not_found(fs::read_dir(base)).map_err(failed)? else {
+            return Ok(Vec::new());
         };
         check_dir(base, true)?;
         let mut names = Vec::new();
-        let me = geteuid().as_raw();
+        let user = geteuid().as_raw();
         for entry in entries {
             let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
-            // One that cannot be looked at is gone by now, or lies on somebody else's file system.
-            let Ok(is) = fs::symlink_metadata(base.join(&name)) else { continue };
-            // A directory of the user's own that cannot be looked into may be a queue: its name is told.
-            if is.uid() == me && Self::exists(base, &name).unwrap_or(is.is_dir()) {
+            // A failure means that the entry is gone, or on the file system of another user.
+            let Ok(metadata) = fs::symlink_metadata(base.join(&name)) else { continue };
+            // An unreadable directory of the user may be a queue, so its name counts.
+            if metadata.uid() == user && Self::exists(base, &name).unwrap_or(metadata.is_dir()) {
                 names.push(name);
             }
         }
@@ -146,142 +140,82 @@ impl QueueDir {
         Ok(names)
     }
 
-    /// Opens the directory `path`, which must be the user's alone.
+    /// Opens the directory `path`, which must belong to the user alone.
     pub(crate) fn open(path: PathBuf) -> Result<Self, DirError> {
         check_dir(&path, false)?;
         Ok(Self { path })
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A file in it.
+    /// The path of a file in the directory.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Waits for the right to start a keeper here. None when the directory has been removed
-    /// meanwhile, and the right is worth nothing.
+    /// Waits for the lock. None if the directory was removed meanwhile, which makes the lock worthless.
     pub(crate) fn lock(&self) -> io::Result<Option<StartLock>> {
         let dir = File::open(&self.path)?;
         dir.lock()?;
         self.lock_if_current(dir)
     }
 
-    /// Begins to wait for the right to start a keeper here, with a thread of its own, as a lock cannot
-    /// be polled. If the [`Wanted`] lock is dropped, the thread gives the lock back as soon as it
-    /// gets it. None when the system refuses a thread.
+    /// Starts to wait for the lock in a thread, since a lock cannot be polled. If the [`PendingLock`] is
+    /// dropped, the thread gives the lock back at once. None if the system refuses a thread.
     pub(crate) fn request_lock(&self) -> io::Result<Option<PendingLock>> {
         let dir = File::open(&self.path)?;
-        let (ready, writer) = io::pipe()?;
-        let (send, locked) = mpsc::channel();
-        let take = move || {
-            let taken = loop {
+        let (ready_pipe, writer) = io::pipe()?;
+        let (sender, lock_receiver) = mpsc::channel();
+        let acquire = move || {
+            let locked = loop {
                 match dir.lock() {
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     other => break other,
                 }
             };
-            // Where nobody wants it any more, it is dropped, and the lock with it.
-            let _ = send.send(taken.map(|()| dir));
+            // Without a receiver the directory is dropped, and the lock with it.
+            let _ = sender.send(locked.map(|()| dir));
             drop(writer);
         };
-        let thread = thread::Builder::new().name("lock".to_owned()).spawn(take);
-        Ok(thread.is_ok().then_some(PendingLock { ready_pipe: ready, lock_result: locked }))
+        let thread = thread::Builder::new().name("lock".to_owned()).spawn(acquire);
+        Ok(thread.is_ok().then_some(PendingLock { ready_pipe, lock_receiver }))
     }
 
-    /// The lock that was wanted, once it is ready. None when the directory has been removed meanwhile,
-    /// and the right is worth nothing.
-    pub(crate) fn finish_lock(&self, wanted: &PendingLock) -> io::Result<Option<StartLock>> {
-        let locked = wanted.lock_result.recv().map_err(io::Error::other)?;
+    /// The pending lock, when it is ready. None if the directory was removed meanwhile, which makes the lock
+    /// worthless.
+    pub(crate) fn finish_lock(&self, pending: &PendingLock) -> io::Result<Option<StartLock>> {
+        let locked = pending.lock_receiver.recv().map_err(io::Error::other)?;
         self.lock_if_current(locked?)
     }
 
-    /// The same without waiting: none when somebody else has it.
+    /// Takes the lock without waiting. None if another process has the lock.
     pub(crate) fn try_lock(&self) -> io::Result<Option<StartLock>> {
         let dir = File::open(&self.path)?;
         match dir.try_lock() {
             Ok(()) => self.lock_if_current(dir),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
-    /// The right that a parent holds and has passed on as `file`; none if it is something else.
+    /// The lock that a parent passed to this process as `file`. None if `file` is not this directory.
     pub(crate) fn inherit_lock(&self, file: File) -> io::Result<Option<StartLock>> {
-        match is_same_file(&file, &self.path)? {
-            true => Ok(Some(StartLock { dir: file })),
-            false => Ok(None),
-        }
+        self.lock_if_current(file)
     }
 
     fn lock_if_current(&self, dir: File) -> io::Result<Option<StartLock>> {
         Ok(is_same_file(&dir, &self.path)?.then_some(StartLock { dir }))
     }
 
-    /// A name for a file that is not ready to be seen.
+    /// The path of an unfinished file, which other processes ignore.
     pub(crate) fn temp_path(&self, name: &str) -> PathBuf {
         self.path.join(format!(".{name}.{}", std::process::id()))
     }
 
-    /// Removes what killed processes have left here: mailboxes that nobody reads, and unfinished files.
-    /// A client may have made its mailbox, and not opened it yet. Then the client has come to a keeper that
-    /// has gone since, finds that its mailbox is gone too, and comes again. Unfinished files are a keeper's:
-    /// with the lock there is no other one.
-    pub(crate) fn remove_stale_files(&self, lock: Option<&StartLock>) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let is_left = match name.strip_prefix('.').and_then(|hidden| hidden.rsplit_once('.')) {
-                Some((file, pid))
-                    if QUEUE_FILES.contains(&file) && is_decimal(pid) && lock.is_some() =>
-                {
-                    true
-                }
-                Some((_, pid)) => is_process_dead(pid),
-                None => match name.strip_prefix("mailbox.") {
-                    None => false,
-                    Some(_) if MailboxWriter::is_mailbox_without_reader(self, &name) => true,
-                    // Processes of another system (a container's) have numbers of their own.
-                    Some(rest) => {
-                        rest.split('.').next().is_some_and(is_process_dead)
-                            && !MailboxWriter::has_reader(self, &name)
-                    }
-                },
-            };
-            if is_left {
-                let path = entry.path();
-                remove_file_if_exists(&path)
-                    .map_err(|error| with_action("remove", &path, error))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes all files and pipes of a queue, whatever is in them. The caller holds the lock.
-    pub(crate) fn remove_queue_files(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if QUEUE_FILES.contains(&&*name)
-                || name.starts_with("mailbox.")
-                || name.starts_with('.')
-            {
-                let path = entry.path();
-                remove_file_if_exists(&path)
-                    .map_err(|error| with_action("remove", &path, error))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the directory, if nothing is in it.
+    /// Removes the directory if the directory is empty.
     pub(crate) fn remove_if_empty(&self) {
-        // Not being empty is what it may well be.
         let _ = fs::remove_dir(&self.path);
     }
 }
@@ -293,114 +227,81 @@ impl AsFd for PendingLock {
 }
 
 impl StartLock {
-    /// The same right, for a child.
+    /// A descriptor of the lock, for a child.
     pub(crate) fn duplicate_for_child(&self) -> io::Result<OwnedFd> {
         self.dir.try_clone().map(OwnedFd::from)
     }
 
-    /// Gives it up for all who share it.
+    /// Gives the lock up in all processes that share the lock.
     pub(crate) fn unlock(self) -> io::Result<()> {
         self.dir.unlock()
     }
 }
 
-/// Makes sure that the entry of this directory is on the disk, and those of the directories above that may
-/// have been made with it: of each that is as [`make`] leaves it, up to the first one that is not.
+/// Writes the directory entry of `dir` to the disk. Each parent that looks as [`create_private_dir`] leaves a
+/// directory may be new too: its entry follows, up to the first parent that looks different.
 pub(crate) fn sync_dir_entries(dir: &Path) -> io::Result<()> {
-    let me = geteuid().as_raw();
-    for (dir, above) in dir.ancestors().zip(dir.ancestors().skip(1)) {
-        let is = fs::symlink_metadata(dir)?;
-        if !is.is_dir() || is.uid() != me || is.mode() & 0o777 != DIR_MODE {
+    let user = geteuid().as_raw();
+    for (dir, parent) in dir.ancestors().zip(dir.ancestors().skip(1)) {
+        let metadata = fs::symlink_metadata(dir)?;
+        if !metadata.is_dir() || metadata.uid() != user || metadata.mode() & 0o777 != DIR_MODE {
             break;
         }
-        match File::open(above) {
-            // Nothing was made in a directory that may not be read.
+        match File::open(parent) {
+            // This user created no directory in an unreadable parent.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => break,
-            above => fsync(above?)?,
+            parent => fsync(parent?)?,
         }
     }
     Ok(())
 }
 
-/// Whether a queue's named pipes have such a name.
-pub(crate) fn is_queue_pipe_name(name: &str) -> bool {
-    let hidden = name.strip_prefix(".inbox.");
-    name == INBOX || name.starts_with("mailbox.") || hidden.is_some_and(is_decimal)
-}
-
-fn is_decimal(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Removes a file; that it is not there is fine.
-pub(crate) fn remove_file_if_exists(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Makes a directory for the user alone, whatever the umask says, unless something is there.
+/// Creates a directory for the user alone under any umask, unless the path exists.
 fn create_private_dir(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(DIR_MODE).create(path) {
-        Ok(()) => match fs::set_permissions(path, Permissions::from_mode(DIR_MODE)) {
-            // A keeper that goes has removed it at this very moment; whoever opens it sees that.
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        },
-        // A file system that lets nothing be made says so even of what is there.
+        // An ending keeper may have removed the directory at this very moment; the caller's open fails then.
+        Ok(()) => {
+            none_if_not_found(fs::set_permissions(path, Permissions::from_mode(DIR_MODE))).map(drop)
+        }
+        // A read-only file system refuses creation even if the directory exists.
         Err(_) if fs::symlink_metadata(path).is_ok() => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Whether there is no process of this number. One whose parent has not taken note of its death (as in a
-/// container whose first process doesn't care) is dead too, where that can be known.
-fn is_process_dead(pid: &str) -> bool {
-    // The name may be anybody's. A negative number is a group's.
-    let pid = pid.parse().ok().filter(|&pid| pid > 0);
-    let Some((pid, process)) = pid.and_then(|pid| Some((pid, Pid::from_raw(pid)?))) else {
-        return false;
-    };
-    let stat = proc::read(&format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    matches!(state, Some('Z' | 'X'))
-        || test_kill_process(process).is_err_and(|error| error == rustix::io::Errno::SRCH)
-}
-
-/// Checks that a directory is the user's and closed to everybody else. The `shared_place` that queues
-/// lie in may be seen by others, and may, as `/tmp` is, be writable to all if it lets nobody touch
-/// what belongs to others.
-fn check_dir(path: &Path, shared_place: bool) -> Result<(), DirError> {
-    let unreadable = |error| DirError::from_io(path, error);
-    let found = fs::symlink_metadata(path).map_err(unreadable)?;
+/// Checks that a directory belongs to the user, and is closed to others. Others may read a directory that
+/// `is_base` (contains the queues). A sticky base, as `/tmp` is, may be writable to all: its sticky bit protects
+/// each user's files.
+fn check_dir(path: &Path, is_base: bool) -> Result<(), DirError> {
+    let failed = |error| DirError::from_io(path, error);
+    let found = fs::symlink_metadata(path).map_err(failed)?;
     if found.is_symlink() {
         return Err(UnsafeDir::Symlink(path.to_owned()).into());
     }
     if !found.is_dir() {
         return Err(UnsafeDir::NotADirectory(path.to_owned()).into());
     }
-    let me = geteuid().as_raw();
-    let is_sticky = |is: &Metadata| shared_place && is.mode() & STICKY_BIT != 0;
-    let must_be_ours = |is: &Metadata| match is.uid() {
-        owner if owner == me || (owner == 0 && is_sticky(is)) => Ok(()),
+    let user = geteuid().as_raw();
+    let is_sticky = |metadata: &Metadata| is_base && metadata.mode() & STICKY_BIT != 0;
+    let check_owner = |metadata: &Metadata| match metadata.uid() {
+        owner if owner == user || (owner == 0 && is_sticky(metadata)) => Ok(()),
         owner => Err(UnsafeDir::WrongOwner(path.to_owned(), owner)),
     };
-    // What belongs to somebody else cannot be opened, as a rule.
-    must_be_ours(&found)?;
+    // Check before the open: the open of a foreign directory usually fails with a less helpful error.
+    check_owner(&found)?;
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
     let dir = OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits().cast_signed())
         .open(path)
-        .map_err(unreadable)?;
-    let is = dir.metadata().map_err(unreadable)?;
-    must_be_ours(&is)?;
-    let sticky = is_sticky(&is);
-    if !shared_place && is_accessible_to_others(&is) {
-        return Err(UnsafeDir::AccessibleToOthers(path.to_owned(), is.mode() & 0o777).into());
+        .map_err(failed)?;
+    let metadata = dir.metadata().map_err(failed)?;
+    check_owner(&metadata)?;
+    let mode = metadata.mode();
+    if !is_base && is_accessible_to_others(&metadata) {
+        return Err(UnsafeDir::AccessibleToOthers(path.to_owned(), mode & 0o777).into());
     }
-    if is.mode() & OTHERS_WRITE_BITS != 0 && !sticky {
+    if mode & OTHERS_WRITE_BITS != 0 && !is_sticky(&metadata) {
         return Err(UnsafeDir::WritableByOthers(path.to_owned()).into());
     }
     Ok(())

@@ -1,11 +1,11 @@
 //! The four ends of named pipes.
 //!
 //! ```text
-//!  client: Door    ──►  inbox  ──►  Inbox  :keeper
-//!  client: Mailbox ◄── mailbox ◄──  Slot   :keeper
+//!  client: InboxWriter ──►  inbox  ──►  Inbox         :keeper
+//!  client: Mailbox     ◄── mailbox ◄──  MailboxWriter :keeper
 //! ```
 //!
-//! None of them blocks; [`super::wait`] does.
+//! No end blocks.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -16,75 +16,97 @@ use std::path::{Path, PathBuf};
 use interprocess::os::unix::fifo_file::create_fifo;
 use rustix::io::Errno;
 
-use super::dir::{QueueDir, remove_file_if_exists};
-use crate::os::private_file::{self, FILE_MODE, is_same_file, with_remedy};
+use super::dir::QueueDir;
+use super::names::INBOX;
+use crate::os::private_file::{
+    self, FILE_MODE, UnsafeFile, is_same_file, none_if_not_found, remove_file_if_exists,
+    with_remedy,
+};
 use crate::os::{is_transient, widen_pipe};
 
-pub(super) const INBOX: &str = "inbox";
-/// How much the inbox holds, where the system lets it, and the mailbox of whoever gets many items at a time.
-/// Many writers that find the inbox full are all woken when it is read, so that each should have room for
-/// several writes then. With more, `done` and `get` would wait longer behind what is in it.
+/// The size of the inbox, and of the mailbox of a client that gets many items at a time, where the system
+/// permits that size. A read wakes all writers that wait at a full inbox, so each writer should find room for
+/// several writes. In a larger inbox `done` and `get` would wait longer behind other requests.
 pub(crate) const WIDE_PIPE_BYTES: usize = 512 * 1024;
 
-/// The keeper's end of the inbox.
+/// The reading end of a named pipe.
 #[derive(Debug)]
-pub(crate) struct Inbox {
+struct ReadEnd {
     path: PathBuf,
     reader: File,
-    /// Held open so that the inbox doesn't end when the last client leaves.
+    /// Without a writer of its own the reader would see the end of the pipe between two writers.
     _writer: File,
 }
 
-impl Inbox {
-    /// Makes the inbox. It gets its name when it can be written to: to see it is to be able to
-    /// use it. Takes the place of one that a dead keeper left.
-    pub(crate) fn create(dir: &QueueDir) -> io::Result<Self> {
-        let hidden = dir.temp_path(INBOX);
-        let path = dir.join(INBOX);
-        let ends = || {
-            remove_file_if_exists(&hidden)?;
-            make_fifo(&hidden)?;
-            let ends = (open_end(&hidden, true)?, open_end(&hidden, false)?);
-            widen_pipe(&ends.0, WIDE_PIPE_BYTES);
-            fs::rename(&hidden, &path)?;
-            Ok(ends)
-        };
-        match ends() {
-            Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer }),
-            Err(error) => {
-                let _ = fs::remove_file(&hidden);
-                Err(private_file::with_action("make the inbox", &path, error))
-            }
-        }
+impl ReadEnd {
+    /// Opens both ends of the pipe at `opened`. The pipe's final name is `path`.
+    fn open(opened: &Path, path: PathBuf) -> io::Result<Self> {
+        let (reader, writer) = (open_end(opened, true)?, open_end(opened, false)?);
+        Ok(Self { path, reader, _writer: writer })
     }
 
-    /// Reads what is there; 0 when that is nothing.
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads the available bytes; returns 0 if there are none.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match (&self.reader).read(buffer) {
             Err(error) if is_transient(&error) => Ok(0),
             other => other,
         }
     }
 
-    /// How many bytes are there to be read.
-    pub(crate) fn unread_bytes(&self) -> io::Result<u64> {
-        Ok(rustix::io::ioctl_fionread(&self.reader)?)
-    }
-
-    /// Whether the name still leads here. If not, nobody will ever come.
-    pub(crate) fn is_linked(&self) -> io::Result<bool> {
+    /// Whether the name still leads to this pipe.
+    fn is_linked(&self) -> io::Result<bool> {
         is_same_file(&self.reader, &self.path)
     }
+}
 
-    /// Takes the name away: no client comes any more.
+/// The keeper's end of the inbox.
+#[derive(Debug)]
+pub(crate) struct Inbox(ReadEnd);
+
+impl Inbox {
+    /// Creates the inbox, or replaces the inbox of a dead keeper. The inbox gets its name when it is ready, so
+    /// every visible inbox can be written to.
+    pub(crate) fn create(dir: &QueueDir) -> io::Result<Self> {
+        let temp_path = dir.temp_path(INBOX);
+        let path = dir.join(INBOX);
+        let create = || {
+            remove_file_if_exists(&temp_path)?;
+            make_fifo(&temp_path)?;
+            let end = ReadEnd::open(&temp_path, path.clone())?;
+            widen_pipe(&end.reader, WIDE_PIPE_BYTES);
+            fs::rename(&temp_path, &path)?;
+            Ok(Self(end))
+        };
+        create().map_err(|error| {
+            let _ = fs::remove_file(&temp_path);
+            private_file::with_action("make the inbox", &path, error)
+        })
+    }
+
+    /// Reads the available bytes; returns 0 if there are none.
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+
+    /// The number of unread bytes.
+    pub(crate) fn unread_bytes(&self) -> io::Result<u64> {
+        Ok(rustix::io::ioctl_fionread(&self.0.reader)?)
+    }
+
+    /// Whether the name still leads to this inbox. Without its name an inbox gets no new client.
+    pub(crate) fn is_linked(&self) -> io::Result<bool> {
+        self.0.is_linked()
+    }
+
+    /// Removes the name, so that no client connects any more.
     pub(crate) fn unlink(&self) -> io::Result<()> {
-        remove_file_if_exists(&self.path)
+        remove_file_if_exists(&self.0.path)
     }
 }
 
 impl AsFd for Inbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.reader.as_fd()
+        self.0.reader.as_fd()
     }
 }
 
@@ -95,19 +117,19 @@ pub(crate) struct InboxWriter {
 }
 
 impl InboxWriter {
-    /// Opens the inbox; none when no keeper reads it.
+    /// Opens the inbox. None if no keeper reads the inbox.
     pub(crate) fn open(dir: &QueueDir) -> io::Result<Option<Self>> {
         match open_end(&dir.join(INBOX), false) {
-            Ok(writer) => Ok(Some(Self { writer })),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            // Nobody reads it.
+            // The inbox has no reader.
             Err(error) if private_file::is_errno(&error, Errno::NXIO) => Ok(None),
-            Err(error) => Err(error),
+            opened => Ok(none_if_not_found(opened)?.map(|writer| Self { writer })),
         }
     }
 
-    /// Writes at most `PIPE_BUF` bytes, all of them or, when there is no room yet, none: then
-    /// false. `BrokenPipe` when the keeper is gone.
+    /// Writes at most `PIPE_BUF` bytes: all of them, or none if there is no room yet (false).
+    ///
+    /// # Errors
+    /// `BrokenPipe` if the keeper is gone.
     pub(crate) fn write(&self, message: &[u8]) -> io::Result<bool> {
         debug_assert!(message.len() <= super::PIPE_BUF);
         match (&self.writer).write(message) {
@@ -128,22 +150,17 @@ impl AsFd for InboxWriter {
 /// A client's end of its mailbox.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    path: PathBuf,
-    reader: File,
-    /// Held open so that the mailbox doesn't end before the keeper has opened it.
-    _writer: File,
-    /// It holds as much as it may.
+    end: ReadEnd,
     is_widened: bool,
 }
 
 impl Mailbox {
-    /// Makes a mailbox and opens it.
+    /// Creates and opens a mailbox.
     pub(crate) fn create(dir: &QueueDir, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
         make_fifo(&path).map_err(with_remedy)?;
-        let ends = || Ok((open_end(&path, true)?, open_end(&path, false)?));
-        match ends() {
-            Ok((reader, writer)) => Ok(Self { path, reader, _writer: writer, is_widened: false }),
+        match ReadEnd::open(&path, path.clone()) {
+            Ok(end) => Ok(Self { end, is_widened: false }),
             Err(error) => {
                 let _ = fs::remove_file(&path);
                 Err(error)
@@ -151,159 +168,160 @@ impl Mailbox {
         }
     }
 
-    /// Reads what is there; 0 when that is nothing.
+    /// Reads the available bytes; returns 0 if there are none.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match (&self.reader).read(buffer) {
-            Err(error) if is_transient(&error) => Ok(0),
-            other => other,
-        }
+        self.end.read(buffer)
     }
-}
 
-impl Mailbox {
-    /// Lets it hold a whole run, where it may: its keeper is in the way of others for as long as it has to
-    /// come back with the rest. Not for everybody, as what a user may have in pipes is limited.
+    /// Widens the mailbox so that it can hold a whole batch: the keeper serves other clients later for as long as
+    /// it must return to write the rest. Not every mailbox is wide, since the system limits the size of a
+    /// user's pipes.
     pub(crate) fn widen(&mut self) {
         if !std::mem::replace(&mut self.is_widened, true) {
-            widen_pipe(&self.reader, WIDE_PIPE_BYTES);
+            widen_pipe(&self.end.reader, WIDE_PIPE_BYTES);
         }
     }
 
-    /// Whether its name leads here, so that another keeper can find it.
+    /// Whether the name still leads to this mailbox, so that another keeper can find the mailbox.
     pub(crate) fn is_linked(&self) -> bool {
-        is_same_file(&self.reader, &self.path).unwrap_or(false)
+        self.end.is_linked().unwrap_or(false)
     }
 }
 
 impl AsFd for Mailbox {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.reader.as_fd()
+        self.end.reader.as_fd()
     }
 }
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        // The keeper does so too, for a client that is killed. Another of the same name may be there.
+        // Another mailbox may have the name by now. The keeper removes the mailbox of a killed client.
         if self.is_linked() {
-            let _ = fs::remove_file(&self.path);
+            let _ = fs::remove_file(&self.end.path);
         }
     }
 }
 
-/// What a mailbox that had a large letter keeps for the next one.
+/// The capacity in bytes that an emptied buffer keeps.
 const MAX_IDLE_BUFFER_BYTES: usize = 1 << 20;
 
-/// The keeper's end of a mailbox, with what the pipe had no room for.
+/// The keeper's end of a mailbox, with a buffer for replies that the pipe has no room for.
 #[derive(Debug)]
 pub(crate) struct MailboxWriter {
     path: PathBuf,
     writer: File,
-    /// Its client doesn't know us yet, and may still be reading what another has written.
+    /// The client does not know this keeper yet, and may still read the replies of an earlier keeper.
     is_paused: bool,
     buffer: Vec<u8>,
-    /// How much of that has been written, and how much may be.
+    /// The length of the buffer's part that is in the pipe.
     written_bytes: usize,
+    /// The length of the buffer's part that may go to the pipe.
     committed_bytes: usize,
-    /// There was more unread than was borne, and mail has been lost.
+    /// Too many bytes were unread, so replies have been lost.
     has_overflowed: bool,
 }
 
 impl MailboxWriter {
-    /// Opens a client's mailbox. Its name stays, for another keeper. Fails when nobody reads it; then
-    /// the name goes when its process is known to be dead.
+    /// Opens a client's mailbox. The name stays, for the next keeper.
+    ///
+    /// # Errors
+    /// NXIO if the mailbox has no reader. The mailbox stays; [`QueueDir::remove_stale_files`] removes it.
     pub(crate) fn open(dir: &QueueDir, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
         let writer = open_end(&path, false)?;
-        let unsent = Vec::new();
         Ok(Self {
             path,
             writer,
             is_paused: false,
-            buffer: unsent,
+            buffer: Vec::new(),
             written_bytes: 0,
             committed_bytes: 0,
             has_overflowed: false,
         })
     }
 
-    /// The same for a mailbox that another has written to, which gets no mail before
-    /// [`Slot::resume`]; none when nobody reads it any more.
+    /// Opens a mailbox that an earlier keeper has written to. The mailbox gets no reply before
+    /// [`MailboxWriter::resume`]. None if the mailbox is missing or has no reader; a mailbox without a reader is
+    /// removed.
     pub(crate) fn open_paused(dir: &QueueDir, name: &str) -> io::Result<Option<Self>> {
         match Self::open(dir, name) {
-            Ok(slot) => Ok(Some(Self { is_paused: true, ..slot })),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) if private_file::is_errno(&error, Errno::NXIO) => {
                 remove_file_if_exists(&dir.join(name)).map(|()| None)
             }
-            Err(error) => Err(error),
+            opened => {
+                let writer = none_if_not_found(opened)?;
+                Ok(writer.map(|writer| Self { is_paused: true, ..writer }))
+            }
         }
     }
 
-    /// Whether it may not be written to yet.
     pub(crate) fn is_paused(&self) -> bool {
         self.is_paused
     }
 
-    /// Whether somebody reads the mailbox of this name.
+    /// Whether the mailbox of this name has a reader.
     pub(crate) fn has_reader(dir: &QueueDir, name: &str) -> bool {
         open_end(&dir.join(name), false).is_ok()
     }
 
-    /// Whether this is a mailbox, and nobody reads it.
+    /// Whether the file of this name is a mailbox without a reader.
     pub(super) fn is_mailbox_without_reader(dir: &QueueDir, name: &str) -> bool {
         let path = dir.join(name);
-        // A socket is opened with the same error.
-        fs::symlink_metadata(&path).is_ok_and(|is| is.file_type().is_fifo())
+        // The open of a socket fails with the same error.
+        fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.file_type().is_fifo())
             && open_end(&path, false)
                 .is_err_and(|error| private_file::is_errno(&error, Errno::NXIO))
     }
 
-    /// From now on it may be written to.
+    /// Permits writes from now on.
     pub(crate) fn resume(&mut self) {
         self.is_paused = false;
     }
 
-    /// Takes the name away, as the client is gone.
+    /// Removes the name of a client that is gone.
     pub(crate) fn unlink(self) {
-        // The client may have done so itself.
+        // The client may have removed the name itself.
         let _ = fs::remove_file(&self.path);
     }
 
-    /// Where to add what is to be written.
+    /// The buffer, to append replies to.
     pub(crate) fn buffer_mut(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
-    /// Whether there may be more mail: not when more than `most` bytes have been left unread already,
-    /// and never after, as something is missing then. A client that doesn't read is as good as dead.
-    /// A single letter may be longer than that.
-    pub(crate) fn accepts_more(&mut self, most: usize) -> bool {
-        self.has_overflowed |= self.unsent_bytes() > most;
+    /// Whether the buffer takes another reply. After the first refusal a reply is missing, so the buffer takes no
+    /// reply any more. The buffer refuses a reply if more than `max_unsent` bytes are unsent: a client that does
+    /// not read is as good as dead. A single reply may be longer than `max_unsent`.
+    pub(crate) fn accepts_more(&mut self, max_unsent: usize) -> bool {
+        self.has_overflowed |= self.unsent_bytes() > max_unsent;
         !self.has_overflowed
     }
 
-    /// Whether mail has been lost, since the client doesn't read.
+    /// Whether replies have been lost, since the client does not read.
     pub(crate) fn has_overflowed(&self) -> bool {
         self.has_overflowed
     }
 
-    /// How much is not written yet.
+    /// The number of bytes that are not in the pipe yet.
     pub(crate) fn unsent_bytes(&self) -> usize {
         self.buffer.len() - self.written_bytes
     }
 
-    /// All mail so far may be written.
+    /// Permits the replies so far to go to the pipe.
     pub(crate) fn commit(&mut self) {
         self.committed_bytes = self.buffer.len();
     }
 
-    /// What may not be written yet never will be.
+    /// Removes the replies that are not committed.
     pub(crate) fn discard_uncommitted(&mut self) {
         self.buffer.truncate(self.committed_bytes);
     }
 
-    /// Writes what may be written, and as much as there is room for. `BrokenPipe` when the client is
-    /// gone.
+    /// Writes as many committed bytes as the pipe has room for.
+    ///
+    /// # Errors
+    /// `BrokenPipe` if the client is gone.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while self.written_bytes < self.committed_bytes {
             match self.writer.write(&self.buffer[self.written_bytes..self.committed_bytes]) {
@@ -317,8 +335,8 @@ impl MailboxWriter {
         Ok(())
     }
 
-    /// Lets go of what has been written: all that is kept is at most as long again as what is still
-    /// to be, for a client that reads slowly, and never quite everything.
+    /// Removes written bytes, once the buffer's written part is at least as long as the unsent part. For a client
+    /// that reads slowly the buffer is thus at most twice as long as its unsent part.
     fn compact_buffer(&mut self) {
         if self.written_bytes < self.unsent_bytes() {
             return;
@@ -340,25 +358,25 @@ impl AsFd for MailboxWriter {
     }
 }
 
-/// Makes a named pipe for the user alone, whatever the umask says.
+/// Creates a named pipe for the user alone under any umask.
 pub(crate) fn make_fifo(path: &Path) -> io::Result<()> {
     create_fifo(path, FILE_MODE as _)?;
     fs::set_permissions(path, Permissions::from_mode(FILE_MODE))
 }
 
-/// Opens one end of a named pipe that is the user's own, without blocking.
+/// Opens one end of a named pipe that belongs to the user alone, without blocking.
 fn open_end(path: &Path, read: bool) -> io::Result<File> {
-    let wrong = |error| io::Error::other(format!("{}: {error}", path.display()));
-    let file = match private_file::open_no_follow(path, OpenOptions::new().read(read).write(!read))
-    {
-        Err(error) if error.raw_os_error().is_none() => return Err(wrong(error)),
-        other => other.map_err(with_remedy)?,
-    };
-    let is = file.metadata()?;
-    if !is.file_type().is_fifo() {
-        return Err(wrong(io::Error::other("it is not a named pipe: remove it")));
+    let unsafe_pipe = |error: UnsafeFile| io::Error::other(format!("{}: {error}", path.display()));
+    let opened = private_file::open_no_follow(path, OpenOptions::new().read(read).write(!read));
+    let file = opened.map_err(|error| match error.downcast() {
+        Ok(error) => unsafe_pipe(error),
+        Err(error) => with_remedy(error),
+    })?;
+    let metadata = file.metadata()?;
+    if !metadata.file_type().is_fifo() {
+        return Err(unsafe_pipe(UnsafeFile::NotAPipe));
     }
-    private_file::check_private(&is).map_err(wrong)?;
+    private_file::check_private(&metadata).map_err(unsafe_pipe)?;
     Ok(file)
 }
 
@@ -367,15 +385,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mail_is_written_when_it_is_agreed_and_one_large_letter_is_not_being_behind() {
+    fn only_committed_replies_are_written_and_one_large_reply_is_no_overflow() {
         let base = tempfile::tempdir().unwrap();
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
         let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
-        let mut slot = MailboxWriter::open(&dir, "mailbox.1.x").unwrap();
-        let read = |slot: &mut MailboxWriter| {
+        let mut writer = MailboxWriter::open(&dir, "mailbox.1.x").unwrap();
+        let read = |writer: &mut MailboxWriter| {
             let (mut all, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
             loop {
-                slot.flush().unwrap();
+                writer.flush().unwrap();
                 match mailbox.read(&mut buffer).unwrap() {
                     0 => return all,
                     read => all.extend_from_slice(&buffer[..read]),
@@ -383,57 +401,57 @@ mod tests {
             }
         };
         let large = vec![b'x'; 1 << 21];
-        slot.buffer_mut().extend_from_slice(&large);
-        slot.commit();
-        slot.flush().unwrap();
-        assert!(slot.unsent_bytes() > 0, "no pipe holds that much");
-        assert!(slot.accepts_more(large.len()) && !slot.has_overflowed());
-        slot.buffer_mut().extend_from_slice(b"more");
-        slot.discard_uncommitted();
-        slot.buffer_mut().extend_from_slice(b"other");
-        assert_eq!(read(&mut slot), large, "what has not been agreed is not written");
-        slot.commit();
-        assert_eq!(read(&mut slot), b"other");
-        assert_eq!((slot.unsent_bytes(), slot.has_overflowed()), (0, false));
-        assert!(slot.buffer.capacity() <= MAX_IDLE_BUFFER_BYTES, "what is not used is given back");
+        writer.buffer_mut().extend_from_slice(&large);
+        writer.commit();
+        writer.flush().unwrap();
+        assert!(writer.unsent_bytes() > 0, "no pipe holds that many bytes");
+        assert!(writer.accepts_more(large.len()) && !writer.has_overflowed());
+        writer.buffer_mut().extend_from_slice(b"more");
+        writer.discard_uncommitted();
+        writer.buffer_mut().extend_from_slice(b"other");
+        assert_eq!(read(&mut writer), large, "uncommitted replies are not written");
+        writer.commit();
+        assert_eq!(read(&mut writer), b"other");
+        assert_eq!((writer.unsent_bytes(), writer.has_overflowed()), (0, false));
+        assert!(writer.buffer.capacity() <= MAX_IDLE_BUFFER_BYTES, "unused capacity is freed");
     }
 
     #[test]
-    fn what_is_left_unread_is_not_kept_without_end() {
+    fn the_buffer_for_unread_replies_is_limited() {
         let base = tempfile::tempdir().unwrap();
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
         let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
-        let mut slot = MailboxWriter::open(&dir, "mailbox.1.x").unwrap();
-        let letter = vec![b'x'; 1000];
-        let mut letters = 0;
-        while slot.accepts_more(500_000) {
-            slot.buffer_mut().extend_from_slice(&letter);
-            letters += 1;
-            slot.commit();
-            slot.flush().unwrap();
-            assert!(slot.unsent_bytes() <= 501_000);
+        let mut writer = MailboxWriter::open(&dir, "mailbox.1.x").unwrap();
+        let reply = vec![b'x'; 1000];
+        let mut replies = 0;
+        while writer.accepts_more(500_000) {
+            writer.buffer_mut().extend_from_slice(&reply);
+            replies += 1;
+            writer.commit();
+            writer.flush().unwrap();
+            assert!(writer.unsent_bytes() <= 501_000);
         }
-        assert!(letters > 500 && slot.has_overflowed());
+        assert!(replies > 500 && writer.has_overflowed());
         while mailbox.read(&mut [0; 4096]).unwrap() > 0 {
-            slot.flush().unwrap();
+            writer.flush().unwrap();
         }
-        assert!(!slot.accepts_more(500_000), "what was lost is not made good by reading late");
+        assert!(!writer.accepts_more(500_000), "late reads do not restore a lost reply");
     }
 
     #[test]
-    fn a_client_that_is_always_a_little_behind_costs_no_more_than_that() {
+    fn a_client_that_is_always_a_little_behind_keeps_the_buffer_short() {
         let base = tempfile::tempdir().unwrap();
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
         let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
-        let mut slot = MailboxWriter::open(&dir, "mailbox.1.x").unwrap();
-        slot.buffer_mut().extend_from_slice(&[b'x'; 200_000]);
+        let mut writer = MailboxWriter::open(&dir, "mailbox.1.x").unwrap();
+        writer.buffer_mut().extend_from_slice(&[b'x'; 200_000]);
         for _ in 0..1000 {
-            slot.buffer_mut().extend_from_slice(&[b'x'; 4096]);
-            slot.commit();
+            writer.buffer_mut().extend_from_slice(&[b'x'; 4096]);
+            writer.commit();
             mailbox.read(&mut [0; 4096]).unwrap();
-            slot.flush().unwrap();
-            assert!(slot.unsent_bytes() > 0);
-            assert!(slot.buffer.len() <= 2 * slot.unsent_bytes() + 4096);
+            writer.flush().unwrap();
+            assert!(writer.unsent_bytes() > 0);
+            assert!(writer.buffer.len() <= 2 * writer.unsent_bytes() + 4096);
         }
     }
 }

@@ -1,14 +1,14 @@
-//! Named pipes and the directories that they live in: create, open, one atomic write, wait, and
-//! "is the other end still there?". What a message means is not known here.
+//! Named pipes and the directories that contain them: create, open, write atomically, and check the other
+//! end. This room knows no message.
 
 mod dir;
 mod fifo;
+mod leftovers;
+mod names;
 mod owner;
 
-pub(crate) use dir::{
-    DirError, QueueDir, StartLock, UnsafeDir, is_queue_pipe_name, remove_file_if_exists,
-    sync_dir_entries,
-};
+pub(crate) use dir::{DirError, QueueDir, StartLock, UnsafeDir, sync_dir_entries};
 pub(crate) use fifo::{Inbox, InboxWriter, Mailbox, MailboxWriter, WIDE_PIPE_BYTES, make_fifo};
+pub(crate) use names::{JOURNAL, LEGACY_STATE, is_queue_pipe_name};
 pub(crate) use owner::{keeper_pid, starter_pid};
 pub(crate) use rustix::pipe::PIPE_BUF;

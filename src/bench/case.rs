@@ -1,0 +1,64 @@
+//! The cases of a benchmark: which implementation passes which items between how many processes.
+
+use serde::Serialize;
+
+use super::figures::format_bytes;
+use crate::clock::Nanos;
+
+/// How long a trial puts items.
+pub(super) const PUT_DURATION: Nanos = 60_000_000;
+/// `multiprocessing.Queue` accepts items much faster than it passes them on, so a trial puts for a shorter time.
+pub(super) const PYTHON_PUT_DURATION: Nanos = PUT_DURATION / 6;
+
+/// What passes the items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Implementation {
+    /// A queue of `qdemo run`.
+    Qdemo,
+    /// The machine's own limit: a writer, a relay and a reader on two named pipes.
+    Relay,
+    /// Python's `multiprocessing.Queue`.
+    Python,
+}
+
+/// What a trial measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Metric {
+    /// Items per second.
+    Throughput,
+    /// Nanoseconds from process to process, with one item at a time.
+    Latency,
+}
+
+/// Items of one size, between given numbers of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct BenchCase {
+    #[serde(rename = "subject")]
+    pub(crate) implementation: Implementation,
+    /// The size of an item as JSON, in bytes.
+    pub(crate) size: u64,
+    pub(crate) producers: u32,
+    pub(crate) consumers: u32,
+}
+
+impl BenchCase {
+    /// The case as people read it.
+    pub(crate) fn label(&self) -> String {
+        let Self { implementation, size, producers, consumers } = self;
+        let size = format_bytes(*size);
+        match implementation {
+            Implementation::Qdemo => format!("{size}, {producers} × {consumers}"),
+            Implementation::Relay => format!("{size}, the bare relay"),
+            Implementation::Python => format!("{size}, {producers} × {consumers} of Python"),
+        }
+    }
+}
+
+/// What could not be measured, or not as intended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct SkippedMeasurement {
+    pub(crate) what: String,
+    #[serde(rename = "why")]
+    pub(crate) reason: String,
+}

@@ -1,0 +1,378 @@
+//! The executor: gets items, starts commands, and reports outcomes.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::ExitStatus;
+
+use rustix::io::Errno;
+
+use super::command::CommandTemplate;
+use super::get_state::GetState;
+use super::groups::ProcessGroups;
+use super::guard::GuardProcess;
+use super::job::{CommandOutcome, ItemTask, Job};
+use super::retries::RetryQueue;
+use super::tally::{ExecTotals, ItemOutcome, Tally};
+use super::terminal::Terminal;
+use super::{ExecConfig, ExecObserver, StopReason};
+use crate::client::{Client, Error, ItemRef, Notification};
+use crate::clock::{Clock, Nanos, nanos};
+use crate::os::{Interest, Waker, wait_ready};
+
+/// The executor requests no item while this many items wait for another try.
+const MAX_RETRY_QUEUE_LEN: usize = 64;
+/// The pause between two requests for the counts of the queue, for the progress bar.
+const COUNTS_INTERVAL: Nanos = 500_000_000;
+
+/// Runs the commands.
+pub(crate) struct Executor<'a, W> {
+    client: &'a mut Client,
+    template: &'a CommandTemplate,
+    config: ExecConfig,
+    observer: &'a mut W,
+    clock: Clock,
+    guard: GuardProcess,
+    groups: ProcessGroups,
+    /// SIGCHLD wakes this waker.
+    child_waker: Waker,
+    running: Vec<Job>,
+    /// Items that wait for another try.
+    retry_queue: RetryQueue,
+    /// The end of each pause after a command. A pause occupies a job.
+    cooldowns: Vec<Nanos>,
+    gets: GetState,
+    tally: Tally,
+    /// When to request the counts of the queue; none while a request is pending.
+    next_counts_at: Option<Nanos>,
+    /// Unprinted notices about stopped commands.
+    stop_notices: Vec<String>,
+}
+
+impl<'a, W: ExecObserver> Executor<'a, W> {
+    /// SIGCHLD must wake `child_waker`. With a terminal `config.jobs` must be 1.
+    pub(crate) fn new(
+        client: &'a mut Client,
+        template: &'a CommandTemplate,
+        config: ExecConfig,
+        observer: &'a mut W,
+        clock: Clock,
+        child_waker: Waker,
+        terminal: Option<Terminal>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            client,
+            template,
+            config,
+            observer,
+            clock,
+            guard: GuardProcess::start()?,
+            groups: ProcessGroups::new(terminal)?,
+            child_waker,
+            running: Vec::new(),
+            retry_queue: RetryQueue::default(),
+            cooldowns: Vec::new(),
+            gets: GetState::default(),
+            tally: Tally::default(),
+            next_counts_at: Some(0),
+            stop_notices: Vec::new(),
+        })
+    }
+
+    /// Runs a command for each item until the queue ends. After an early stop no command runs any more, and the
+    /// keeper can requeue the items in flight.
+    pub(crate) fn run(mut self) -> Result<ExecTotals, StopReason> {
+        let ran = self.run_loop();
+        // A command that has ended by itself needs no repetition.
+        let reaped = self.reap_commands();
+        // Commands may still run after a stop at the first failure.
+        let terminated = self.terminate_all();
+        self.guard.release();
+        ran.and(reaped)?;
+        terminated?;
+        // The keeper reports expired leases before it answers this query.
+        self.client.size()?;
+        self.retract_late_outcomes();
+        Ok(self.tally.totals())
+    }
+
+    fn run_loop(&mut self) -> Result<(), StopReason> {
+        loop {
+            if self.config.halt && self.tally.totals().failed > 0 {
+                return Ok(());
+            }
+            self.start_due_retries()?;
+            self.request_items()?;
+            let is_idle = self.running.is_empty() && self.retry_queue.is_empty();
+            if is_idle && self.gets.is_complete(self.config.max_items) {
+                return Ok(());
+            }
+            self.cancel_if_idle(is_idle)?;
+            self.wait_for_event()?;
+            self.process_replies()?;
+            self.reap_commands()?;
+        }
+    }
+
+    /// Starts the due retries, as long as a job is free.
+    fn start_due_retries(&mut self) -> Result<(), StopReason> {
+        let now = self.clock.now();
+        self.cooldowns.retain(|&until| until > now);
+        while self.available_jobs() > 0
+            && let Some(task) = self.retry_queue.pop_due(now)
+        {
+            self.start_command(task)?;
+        }
+        Ok(())
+    }
+
+    fn available_jobs(&self) -> usize {
+        self.config.jobs.saturating_sub(self.running.len() + self.cooldowns.len())
+    }
+
+    /// Requests an item for each free job.
+    fn request_items(&mut self) -> Result<(), Error> {
+        let count = self.gets.requestable(self.available_jobs(), self.config.max_items);
+        if count > 0 && self.retry_queue.len() < MAX_RETRY_QUEUE_LEN {
+            self.client.request_items(count)?;
+            self.gets.request_sent();
+        }
+        Ok(())
+    }
+
+    /// Cancels the pending get after the idle time. The keeper may still answer with an item.
+    fn cancel_if_idle(&mut self, is_idle: bool) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.gets.set_idle(is_idle, now);
+        if self.idle_deadline().is_some_and(|at| at <= now) {
+            self.client.cancel()?;
+            self.gets.cancel_sent();
+        }
+        Ok(())
+    }
+
+    fn idle_deadline(&self) -> Option<Nanos> {
+        self.gets.idle_deadline(self.config.idle_timeout)
+    }
+
+    fn start_command(&mut self, task: ItemTask) -> Result<(), StopReason> {
+        let mut groups = self.groups.lock_and_extend(&mut self.running);
+        let now = self.clock.now();
+        let limit = self.config.command_timeout.map(nanos);
+        let env = [("QDEMO_QUEUE", self.config.queue_name.as_str()), self.guard.env_entry()];
+        match Job::start(self.template, &env, task, now, limit, groups.terminal()) {
+            Ok(job) => {
+                if let Some(group) = job.process_group() {
+                    groups.add(group);
+                    self.guard.add_group(group);
+                }
+                drop(groups);
+                self.running.push(job);
+                Ok(())
+            }
+            Err((task, error)) => {
+                drop(groups);
+                self.handle_spawn_error(task, error, now)
+            }
+        }
+    }
+
+    fn handle_spawn_error(
+        &mut self,
+        task: ItemTask,
+        error: io::Error,
+        now: Nanos,
+    ) -> Result<(), StopReason> {
+        if let Some(error) = self.template.classify_spawn_error(&error) {
+            return Err(error.into());
+        }
+        let kind = error.kind();
+        if matches!(kind, io::ErrorKind::ArgumentListTooLong | io::ErrorKind::InvalidInput) {
+            let reason = "no argument can hold it: leave {} out, and it comes on standard input";
+            self.observer.notice(&format!("item {} has failed: {reason}", task.id()));
+            return self.fail_item(&task, reason);
+        }
+        if !is_resource_shortage(&error) || self.running.is_empty() {
+            return Err(error.into());
+        }
+        // The system permits no more concurrent commands than run now.
+        self.config.jobs = self.running.len();
+        self.retry_queue.defer(now, task);
+        Ok(())
+    }
+
+    fn fail_item(&mut self, task: &ItemTask, reason: &str) -> Result<(), StopReason> {
+        self.tally.record(task.batch.batch_ref(), ItemOutcome::Failed);
+        // The keeper has counted the earlier attempts.
+        let item = ItemRef { id: task.id(), attempt: task.batch.attempt };
+        Ok(self.client.fail(item, reason)?)
+    }
+
+    /// Takes back the outcomes that came after the lease.
+    fn retract_late_outcomes(&mut self) {
+        for batch_ref in self.client.take_lease_expired() {
+            self.tally.retract(batch_ref);
+            self.observer.lease_expired(batch_ref.first_id);
+        }
+    }
+
+    fn wait_for_event(&mut self) -> Result<(), Error> {
+        let retry = self.retry_queue.next_due().filter(|_| self.available_jobs() > 0);
+        let deadlines = self.running.iter().filter_map(Job::deadline);
+        let cooldowns = self.cooldowns.iter().copied();
+        let others = retry.into_iter().chain(self.next_counts_at).chain(self.idle_deadline());
+        let next = deadlines.chain(cooldowns).chain(others).min();
+        let timeout = next.map(|next| next.saturating_sub(self.clock.now()));
+        if self.client.wait_for_keeper_or(&self.poll_fds(), timeout)? {
+            self.client.reconnect()?;
+        }
+        Ok(())
+    }
+
+    /// The pipes that show a command's death or output.
+    fn poll_fds(&self) -> Vec<(BorrowedFd<'_>, Interest)> {
+        let outputs = self.running.iter().flat_map(Job::output_fds);
+        let pipes = [self.child_waker.as_fd()].into_iter().chain(outputs);
+        pipes.map(|pipe| (pipe, Interest::Read)).collect()
+    }
+
+    fn process_replies(&mut self) -> Result<(), StopReason> {
+        loop {
+            match self.client.poll_notification() {
+                Err(Error::Empty) => self.gets.ended(),
+                other => match other? {
+                    Some(notification) => self.process_notification(notification)?,
+                    None => break,
+                },
+            }
+        }
+        self.retract_late_outcomes();
+        if self.next_counts_at.is_some_and(|at| at <= self.clock.now()) {
+            self.next_counts_at = None;
+            if self.observer.wants_counts() {
+                self.client.request_counts()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn process_notification(&mut self, notification: Notification) -> Result<(), StopReason> {
+        match notification {
+            Notification::Delivered(batch) => {
+                let mut batch = batch.into_batch();
+                self.gets.items_received(batch.count());
+                while batch.count() > 0 {
+                    let batch = batch.split_to(1);
+                    self.start_command(ItemTask { batch, command_failures: 0 })?;
+                }
+            }
+            Notification::Ended => self.gets.ended(),
+            Notification::AttemptReply(has_begun) => {
+                if let Some(task) = self.retry_queue.confirm_attempt(has_begun) {
+                    self.observer.lease_expired(task.id());
+                }
+            }
+            Notification::Counts(counts) => {
+                self.observer.counts_received(counts, self.tally.totals());
+                self.next_counts_at = Some(self.clock.now() + COUNTS_INTERVAL);
+            }
+        }
+        Ok(())
+    }
+
+    fn reap_commands(&mut self) -> Result<(), StopReason> {
+        self.child_waker.drain();
+        let mut at = 0;
+        while let Some((job, status)) = self.next_exited(&mut at)? {
+            self.finish_item(job.into_outcome(status, self.clock.now()))?;
+        }
+        for notice in self.stop_notices.drain(..) {
+            self.observer.notice(&notice);
+        }
+        Ok(())
+    }
+
+    /// Removes the next ended command, from index `at` on. The commands before it have their deadlines enforced.
+    fn next_exited(&mut self, at: &mut usize) -> io::Result<Option<(Job, ExitStatus)>> {
+        let mut groups = self.groups.lock_and_extend(&mut self.running);
+        while let Some(job) = self.running.get_mut(*at) {
+            job.read_output()?;
+            if let Some(status) = job.try_wait()? {
+                // `remove` keeps the order of the other commands.
+                let job = self.running.remove(*at);
+                if let Some(group) = job.process_group() {
+                    groups.remove(group, job.is_voluntary_exit(status));
+                    self.guard.remove_group(group);
+                }
+                return Ok(Some((job, status)));
+            }
+            self.stop_notices.extend(groups.check_stopped(job));
+            job.enforce_deadline(self.clock.now());
+            *at += 1;
+        }
+        Ok(None)
+    }
+
+    /// Reports the item of an ended command as done or failed, or schedules a retry.
+    fn finish_item(&mut self, mut outcome: CommandOutcome) -> Result<(), StopReason> {
+        // The output comes first: an item is done only after its output is printed.
+        self.observer.command_ended(&mut outcome).map_err(StopReason::Observer)?;
+        if let Some(signal) = outcome.terminal_signal().filter(|_| self.groups.has_terminal()) {
+            return Err(StopReason::Interrupted(signal.as_raw()));
+        }
+        if !self.config.delays.is_zero() {
+            let pause = nanos(self.config.delays.sample());
+            self.cooldowns.push(outcome.ended_at.saturating_add(pause));
+        }
+        let failure = outcome.failure_reason();
+        let task = outcome.task;
+        match failure {
+            None => {
+                self.tally.record(task.batch.batch_ref(), ItemOutcome::Done);
+                self.client.done_batch(&task.batch)?;
+                self.client.flush()?;
+            }
+            Some(_) if task.command_failures < self.config.retries => {
+                self.schedule_retry(task, outcome.ended_at)?;
+            }
+            Some(reason) if task.command_failures == 0 => self.fail_item(&task, &reason)?,
+            Some(reason) => {
+                let tries = task.command_failures + 1;
+                self.fail_item(&task, &format!("{reason}, at the last of {tries} tries"))?;
+            }
+        }
+        self.observer.totals_changed(self.tally.totals());
+        Ok(())
+    }
+
+    fn schedule_retry(&mut self, mut task: ItemTask, ended_at: Nanos) -> Result<(), Error> {
+        // A pause beyond the range becomes the longest one (584 years), which never ends.
+        let factor = 2u64.saturating_pow(task.command_failures);
+        let pause = nanos(self.config.backoff).saturating_mul(factor);
+        task.command_failures += 1;
+        self.client.begin_attempt(task.id(), task.batch.attempt.saturating_add(1))?;
+        self.retry_queue.push_pending(ended_at.saturating_add(pause), task);
+        Ok(())
+    }
+
+    /// Terminates the running commands, and waits for their ends.
+    fn terminate_all(&mut self) -> io::Result<()> {
+        for job in &mut self.running {
+            job.terminate(self.clock.now());
+        }
+        while !self.running.is_empty() {
+            let deadline = self.running.iter().filter_map(Job::deadline).min();
+            let timeout = deadline.map(|deadline| deadline.saturating_sub(self.clock.now()));
+            wait_ready(&self.poll_fds(), timeout)?;
+            self.child_waker.drain();
+            let mut at = 0;
+            while self.next_exited(&mut at)?.is_some() {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether the system lacks a resource that may become available again.
+fn is_resource_shortage(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::AGAIN | Errno::NOMEM))
+}

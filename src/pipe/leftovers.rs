@@ -1,0 +1,70 @@
+//! Removes files from a queue's directory: those of killed processes, or all of them.
+
+use std::fs;
+use std::io;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+use super::dir::{QueueDir, StartLock};
+use super::fifo::MailboxWriter;
+use super::names::{MAILBOX_PREFIX, QUEUE_FILES, is_decimal};
+use crate::os::private_file::{remove_file_if_exists, with_action};
+use crate::proc::ProcessStat;
+
+impl QueueDir {
+    /// Removes the files of killed processes: mailboxes without a reader, and unfinished files.
+    ///
+    /// A client creates its mailbox before it opens the mailbox, so this may remove the mailbox of a live
+    /// client. Such a client has met a keeper that has ended since; the client notices that its mailbox is
+    /// gone, and connects again. Unfinished files belong to a keeper: under the lock there is no other keeper.
+    pub(crate) fn remove_stale_files(&self, lock: Option<&StartLock>) -> io::Result<()> {
+        self.remove_files(|name| self.is_stale(name, lock.is_some()))
+    }
+
+    /// Removes all files and pipes of a queue. The caller holds the lock.
+    pub(crate) fn remove_queue_files(&self) -> io::Result<()> {
+        self.remove_files(|name| {
+            QUEUE_FILES.contains(&name) || name.starts_with(MAILBOX_PREFIX) || name.starts_with('.')
+        })
+    }
+
+    fn remove_files(&self, is_removed: impl Fn(&str) -> bool) -> io::Result<()> {
+        for entry in fs::read_dir(self.path())? {
+            let entry = entry?;
+            if is_removed(&entry.file_name().to_string_lossy()) {
+                let path = entry.path();
+                remove_file_if_exists(&path)
+                    .map_err(|error| with_action("remove", &path, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_stale(&self, name: &str, is_locked: bool) -> bool {
+        if let Some((file, pid)) = name.strip_prefix('.').and_then(|name| name.rsplit_once('.')) {
+            return (QUEUE_FILES.contains(&file) && is_decimal(pid) && is_locked)
+                || is_process_dead(pid);
+        }
+        let Some(client) = name.strip_prefix(MAILBOX_PREFIX) else {
+            return false;
+        };
+        // A reader counts more than the process number: a container has process numbers of its own.
+        MailboxWriter::is_mailbox_without_reader(self, name)
+            || (client.split('.').next().is_some_and(is_process_dead)
+                && !MailboxWriter::has_reader(self, name))
+    }
+}
+
+/// Whether no process has this number. A process that has died, but is not reaped (a container's process 1 may
+/// never reap), is dead too, where `/proc` reports the state.
+fn is_process_dead(pid: &str) -> bool {
+    // Any user may choose the name. A negative number would address a process group.
+    let pid = pid.parse().ok().filter(|&pid| pid > 0).and_then(Pid::from_raw);
+    let Some(pid) = pid else {
+        return false;
+    };
+    let stat = ProcessStat::read(&pid.as_raw_nonzero().to_string());
+    stat.is_some_and(|stat| matches!(stat.state, 'Z' | 'X'))
+        || test_kill_process(pid).is_err_and(|error| error == Errno::SRCH)
+}
