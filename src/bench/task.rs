@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::relay;
 use super::workload;
-use super::{keeper_loop, relay};
 use crate::clock::{Clock, Nanos};
 use crate::run::private_dir::TOKENS;
 
@@ -47,8 +47,6 @@ pub(super) enum ProcessRole {
     Writer,
     Relay,
     Reader,
-    /// All of it, without pipes.
-    KeeperLoop,
 }
 
 /// What a process says, a line each.
@@ -76,7 +74,6 @@ impl TrialTask {
             ProcessRole::Writer => relay::run_writer(self),
             ProcessRole::Relay => relay::run_relay(self),
             ProcessRole::Reader => relay::run_reader(self),
-            ProcessRole::KeeperLoop => keeper_loop::run_keeper_loop(self),
         };
         send_report(&report.unwrap_or_else(|error| ProcessReport::Failed(format!("{error:#}"))))
     }

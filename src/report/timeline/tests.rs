@@ -22,16 +22,15 @@ fn batch_of(first: u64, count: u64, attempt: u32) -> Batch {
 fn record(
     timeline: &mut Timeline,
     at: Nanos,
-    kind: EventName,
+    kind: EventKind<'_>,
     worker: WorkerId,
-    batch: Option<&Batch>,
     waited: Nanos,
 ) {
-    timeline.record(&RunEvent { at, name: kind, worker, batch, waited });
+    timeline.on_event(Event { at, worker: Some(worker), waited: Some(waited), kind });
 }
 
-fn record_item(timeline: &mut Timeline, at: Nanos, kind: EventName, worker: WorkerId, id: u64) {
-    record(timeline, at, kind, worker, Some(&batch_of(id, 1, 1)), 0);
+fn item(id: u64) -> Batch {
+    batch_of(id, 1, 1)
 }
 
 fn interval(doing: LaneState, from: Nanos, to: Nanos, item: Option<u64>) -> StateInterval {
@@ -46,22 +45,22 @@ fn steady_timeline(items: u64) -> Timeline {
         let now = (id - 1) * SECOND;
         while got < id && 2 * (got - 1) * SECOND + 2 * SECOND <= now {
             let at = 2 * got * SECOND;
-            record_item(&mut timeline, at, EventName::Done, CONSUMER, got);
+            record(&mut timeline, at, EventKind::Done(&item(got)), CONSUMER, 0);
             got += 1;
-            record_item(&mut timeline, at, EventName::Delivered, CONSUMER, got);
+            record(&mut timeline, at, EventKind::Delivered(&item(got)), CONSUMER, 0);
         }
-        record_item(&mut timeline, now, EventName::Put, PRODUCER, id);
+        record(&mut timeline, now, EventKind::Put(&item(id)), PRODUCER, 0);
         if id == 1 {
-            record_item(&mut timeline, 0, EventName::Delivered, CONSUMER, 1);
+            record(&mut timeline, 0, EventKind::Delivered(&item(1)), CONSUMER, 0);
         }
     }
-    record(&mut timeline, items * SECOND, EventName::Exited, PRODUCER, None, 0);
+    record(&mut timeline, items * SECOND, EventKind::Left, PRODUCER, 0);
     while got <= items {
         let at = 2 * got * SECOND;
-        record_item(&mut timeline, at, EventName::Done, CONSUMER, got);
+        record(&mut timeline, at, EventKind::Done(&item(got)), CONSUMER, 0);
         got += 1;
         if got <= items {
-            record_item(&mut timeline, at, EventName::Delivered, CONSUMER, got);
+            record(&mut timeline, at, EventKind::Delivered(&item(got)), CONSUMER, 0);
         }
     }
     timeline
@@ -111,11 +110,11 @@ fn of_a_short_run_everything_is_kept() {
 #[test]
 fn a_producer_that_waited_for_room_was_blocked_for_that_long() {
     let mut timeline = Timeline::new(Some(1), [PRODUCER, CONSUMER]);
-    record_item(&mut timeline, 0, EventName::Put, PRODUCER, 1);
-    record(&mut timeline, 5, EventName::Put, PRODUCER, Some(&batch_of(2, 1, 1)), 3);
-    record(&mut timeline, 9, EventName::Died, PRODUCER, None, 2);
-    record(&mut timeline, 12, EventName::Restart, PRODUCER, None, 0);
-    record(&mut timeline, 20, EventName::Exited, PRODUCER, None, 4);
+    record(&mut timeline, 0, EventKind::Put(&item(1)), PRODUCER, 0);
+    record(&mut timeline, 5, EventKind::Put(&item(2)), PRODUCER, 3);
+    record(&mut timeline, 9, EventKind::Died(None), PRODUCER, 2);
+    record(&mut timeline, 12, EventKind::Restarted, PRODUCER, 0);
+    record(&mut timeline, 20, EventKind::Left, PRODUCER, 4);
     timeline.finish(30);
     assert_eq!(
         timeline.lanes[&PRODUCER].intervals,
@@ -137,12 +136,12 @@ fn a_producer_that_waited_for_room_was_blocked_for_that_long() {
 fn what_a_dead_consumer_had_goes_from_it_to_the_next() {
     let second = WorkerId { index: 2, ..CONSUMER };
     let mut timeline = Timeline::new(None, [PRODUCER, CONSUMER, second]);
-    record_item(&mut timeline, 0, EventName::Put, PRODUCER, 1);
-    record_item(&mut timeline, 1, EventName::Delivered, CONSUMER, 1);
-    record(&mut timeline, 4, EventName::Died, CONSUMER, None, 0);
-    record(&mut timeline, 4, EventName::Requeued, CONSUMER, Some(&batch_of(1, 1, 2)), 0);
-    record(&mut timeline, 6, EventName::Delivered, second, Some(&batch_of(1, 1, 2)), 6);
-    record(&mut timeline, 8, EventName::Done, second, Some(&batch_of(1, 1, 2)), 0);
+    record(&mut timeline, 0, EventKind::Put(&item(1)), PRODUCER, 0);
+    record(&mut timeline, 1, EventKind::Delivered(&item(1)), CONSUMER, 0);
+    record(&mut timeline, 4, EventKind::Died(None), CONSUMER, 0);
+    record(&mut timeline, 4, EventKind::Requeued(&batch_of(1, 1, 2)), CONSUMER, 0);
+    record(&mut timeline, 6, EventKind::Delivered(&batch_of(1, 1, 2)), second, 6);
+    record(&mut timeline, 8, EventKind::Done(&batch_of(1, 1, 2)), second, 0);
     timeline.finish(9);
     let ends: Vec<_> = timeline.deliveries.iter().map(|h| (h.from, h.to, h.attempt)).collect();
     let end = |worker, at| ArrowEnd { worker, at };
@@ -249,8 +248,8 @@ fn whatever_an_item_is_called_the_picture_is_one() {
         let lines = Items { count: 1, bytes: Bytes::from(json) };
         let batch =
             Batch { first_id: 1, attempt: 1, delivery_failures: 0, accepted_at: 0, items: lines };
-        record(&mut timeline, 0, EventName::Put, PRODUCER, Some(&batch), 0);
-        record(&mut timeline, SECOND, EventName::Delivered, CONSUMER, Some(&batch), 0);
+        record(&mut timeline, 0, EventKind::Put(&batch), PRODUCER, 0);
+        record(&mut timeline, SECOND, EventKind::Delivered(&batch), CONSUMER, 0);
         let text = render_svg(&mut timeline, 2 * SECOND, Lang::Ja);
         let picture = parse_svg(&text);
         let tip = tooltips(&picture, "arrow").remove(0);
@@ -275,9 +274,9 @@ fn many_workers_make_no_large_file() {
     let mut timeline = Timeline::new(None, workers.clone().chain([PRODUCER]));
     for (n, worker) in workers.cycle().take(20_000).enumerate() {
         let (id, at) = (n as u64 + 1, n as u64 * SECOND);
-        record_item(&mut timeline, at, EventName::Put, PRODUCER, id);
-        record_item(&mut timeline, at, EventName::Delivered, worker, id);
-        record_item(&mut timeline, at + SECOND / 2, EventName::Done, worker, id);
+        record(&mut timeline, at, EventKind::Put(&item(id)), PRODUCER, 0);
+        record(&mut timeline, at, EventKind::Delivered(&item(id)), worker, 0);
+        record(&mut timeline, at + SECOND / 2, EventKind::Done(&item(id)), worker, 0);
     }
     let text = render_svg(&mut timeline, 20_000 * SECOND, Lang::En);
     assert!(text.len() < 2_000_000, "{}", text.len());

@@ -7,10 +7,11 @@ use std::rc::Rc;
 
 use super::disk::Disk;
 use crate::clock::{BootQualifiedBirth, ProcessBirth};
+use crate::event::Event;
 use crate::journal::Record;
 use crate::keeper::daemon::DurableHost;
 use crate::keeper::persistence::Persistence;
-use crate::keeper::{Event, Host, Keeper, Observer};
+use crate::keeper::{Host, Keeper, Observer};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
@@ -137,7 +138,9 @@ impl Host for SimHost {
     fn close_mailbox(&mut self, client: ClientId) {
         self.closing.push(client);
     }
+}
 
+impl Observer for SimHost {
     fn record_end(&mut self) -> io::Result<ProcessBirth> {
         Ok(self.persistence.record_end_at(BootQualifiedBirth::for_test(ProcessBirth::new(100, 1))))
     }
