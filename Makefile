@@ -21,7 +21,7 @@ help:
 	@echo "make test-all  these, and the slow ones (some minutes more)"
 	@echo "make test-browser  pictures, looked at in Chromium, which it installs where it may"
 	@echo "make check-darwin  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
-	@echo "make instructions  count those of the keeper's loop, in valgrind (ACCEPT=1: as the new measure)"
+	@echo "make instructions  count the instructions of the keeper's loop in valgrind (ACCEPT=1: accept the number)"
 	@echo "make profile   instructions an item in keeper, producer and consumer, by function"
 	@echo "make sim       the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
 	@echo "make chaos     $(KILLS) real processes killed (KILLS=N; a minute)"
@@ -62,7 +62,7 @@ lint:
 check-darwin:
 	tools/check-darwin.sh
 
-instructions: build
+instructions:
 	benches/instructions/count.sh $(if $(ACCEPT),accept)
 
 profile: build

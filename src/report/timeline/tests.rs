@@ -1,4 +1,4 @@
-//! What is recorded, and what is drawn of it.
+//! Tests of timelines and their pictures.
 
 use bytes::Bytes;
 use roxmltree::{Document, Node, ParsingOptions};
@@ -37,7 +37,7 @@ fn interval(doing: LaneState, from: Nanos, to: Nanos, item: Option<u64>) -> Stat
     StateInterval { state: doing, start: from, end: to, item_id: item }
 }
 
-/// Every second an item that takes the consumer two.
+/// The producer puts an item each second, and the consumer takes two seconds for an item.
 fn steady_timeline(items: u64) -> Timeline {
     let mut timeline = Timeline::new(None, [PRODUCER, CONSUMER]);
     let mut got = 1;
@@ -87,7 +87,7 @@ fn tooltips(picture: &Document<'_>, class: &str) -> Vec<String> {
 }
 
 #[test]
-fn of_a_short_run_everything_is_kept() {
+fn a_short_run_keeps_every_event() {
     let mut timeline = steady_timeline(3);
     timeline.finish(6 * SECOND);
     let works = |from, to, id| interval(LaneState::Working, from * SECOND, to * SECOND, Some(id));
@@ -108,7 +108,7 @@ fn of_a_short_run_everything_is_kept() {
 }
 
 #[test]
-fn a_producer_that_waited_for_room_was_blocked_for_that_long() {
+fn a_producer_is_blocked_for_its_wait() {
     let mut timeline = Timeline::new(Some(1), [PRODUCER, CONSUMER]);
     record(&mut timeline, 0, EventKind::Put(&item(1)), PRODUCER, 0);
     record(&mut timeline, 5, EventKind::Put(&item(2)), PRODUCER, 3);
@@ -133,7 +133,7 @@ fn a_producer_that_waited_for_room_was_blocked_for_that_long() {
 }
 
 #[test]
-fn what_a_dead_consumer_had_goes_from_it_to_the_next() {
+fn an_arrow_leads_from_a_dead_consumer_to_the_next_one() {
     let second = WorkerId { index: 2, ..CONSUMER };
     let mut timeline = Timeline::new(None, [PRODUCER, CONSUMER, second]);
     record(&mut timeline, 0, EventKind::Put(&item(1)), PRODUCER, 0);
@@ -160,7 +160,7 @@ fn what_a_dead_consumer_had_goes_from_it_to_the_next() {
 }
 
 #[test]
-fn a_long_run_keeps_its_shape_and_no_more() {
+fn a_long_run_keeps_its_shape_in_bounded_memory() {
     let items = 1_000_000;
     let mut timeline = steady_timeline(items);
     let text = render_svg(&mut timeline, 2 * items * SECOND, Lang::En);
@@ -174,7 +174,7 @@ fn a_long_run_keeps_its_shape_and_no_more() {
     assert_eq!(times(PRODUCER), [items * SECOND, 0, 0, 0]);
     assert_eq!(times(CONSUMER), [2 * items * SECOND, 0, 0, 0]);
     let sum: u128 = timeline.depth_bins.as_slice().iter().map(|level| level.depth_integral).sum();
-    // A triangle: half of the items wait in the middle of it.
+    // The depth is a triangle whose peak is half of the items.
     let triangle = u128::from(items) * u128::from(items) / 2 * u128::from(SECOND);
     assert!(sum.abs_diff(triangle) < triangle / 1000, "{sum} {triangle}");
     let most = timeline
@@ -198,7 +198,7 @@ fn a_long_run_keeps_its_shape_and_no_more() {
 }
 
 #[test]
-fn a_picture_has_all_that_was_recorded() {
+fn a_picture_shows_every_recorded_event() {
     let text = render_svg(&mut steady_timeline(5), 10 * SECOND, Lang::En);
     let picture = parse_svg(&text);
     assert_eq!(nodes_of_class(&picture, "lane").len(), 2);
@@ -223,7 +223,7 @@ fn a_picture_has_all_that_was_recorded() {
 }
 
 #[test]
-fn a_hand_over_is_drawn_where_it_happened() {
+fn an_arrow_is_at_the_times_of_its_delivery() {
     let text = render_svg(&mut steady_timeline(5), 10 * SECOND, Lang::Ja);
     let picture = parse_svg(&text);
     let number =
@@ -239,7 +239,7 @@ fn a_hand_over_is_drawn_where_it_happened() {
 }
 
 #[test]
-fn whatever_an_item_is_called_the_picture_is_one() {
+fn a_picture_is_valid_whatever_the_items_contain() {
     for name in
         ["<script>alert(1)</script>", "a&b \"c\" 'd'", "\u{1}\u{1b}[2J\u{ffff}", &"長い".repeat(99)]
     {
@@ -262,14 +262,14 @@ fn whatever_an_item_is_called_the_picture_is_one() {
 }
 
 #[test]
-fn a_run_in_which_nothing_happens_is_a_picture_too() {
+fn a_run_without_events_has_a_picture() {
     let mut timeline = Timeline::new(Some(u64::MAX), [PRODUCER, CONSUMER]);
     let text = render_svg(&mut timeline, 0, Lang::Ja);
     assert_eq!(nodes_of_class(&parse_svg(&text), "lane").len(), 2);
 }
 
 #[test]
-fn many_workers_make_no_large_file() {
+fn the_file_of_many_workers_is_small() {
     let workers = (1..=2000).map(|number| WorkerId { index: number, ..CONSUMER });
     let mut timeline = Timeline::new(None, workers.clone().chain([PRODUCER]));
     for (n, worker) in workers.cycle().take(20_000).enumerate() {
