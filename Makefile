@@ -22,7 +22,7 @@ help:
 	@echo "make test-browser  pictures, looked at in Chromium, which it installs where it may"
 	@echo "make check-darwin  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
 	@echo "make count     lines of code in src, without comments and tests"
-	@echo "make instructions  count those of the keeper's loop, in valgrind (ACCEPT=1: as the new measure)"
+	@echo "make instructions  count the instructions of the keeper's loop in valgrind (ACCEPT=1: accept the number)"
 	@echo "make profile   instructions an item in keeper, producer and consumer, by function"
 	@echo "make sim       the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
 	@echo "make chaos     $(KILLS) real processes killed (KILLS=N; a minute)"
@@ -66,7 +66,7 @@ count:
 check-darwin:
 	tools/check-darwin.sh
 
-instructions: build
+instructions:
 	benches/instructions/count.sh $(if $(ACCEPT),accept)
 
 profile: build

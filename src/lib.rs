@@ -64,6 +64,7 @@ mod bench;
 pub mod cli;
 mod client;
 mod clock;
+mod event;
 mod exec;
 mod exit;
 mod item;

@@ -1,28 +1,33 @@
 #!/usr/bin/env bash
-# Counts the instructions that the keeper's loop takes to pass on 100,000 items, and compares them with
-# those that were accepted last. They don't depend on what else the machine does; on the compiler and
-# the processor's kind they do. `count.sh accept` takes what it counts for the new measure.
+# Counts the instructions of the keeper's loop for 100,000 items, and compares the number with the accepted
+# one. The number depends on the compiler and on the kind of the processor, and not on the load of the
+# machine. `count.sh accept` accepts the new number.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 accepted=benches/instructions/accepted
 tolerance=5 # per cent
+# The test `every_item_passes_through_the_keeper` in src/testing/keeper_loop.rs, and its counted function.
+test=testing::keeper_loop::every_item_passes_through_the_keeper
+counted='*keeper_loop*process_inbox*'
 if ! command -v valgrind > /dev/null; then
     if ! command -v apt-get > /dev/null || [ "$(id -u)" != 0 ]; then
-        echo "instructions are counted by valgrind: install it" >&2
+        echo "valgrind counts the instructions: install valgrind" >&2
         exit 1
     fi
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends valgrind > /dev/null
 fi
 target=${CARGO_TARGET_DIR:-target}
-told=$(valgrind --tool=callgrind --callgrind-out-file="$target/keeper-loop.callgrind" \
-    --toggle-collect='*take_a_turn*' "$target/release/qdemo" \
-    bench-task '{"part":"KeeperLoop","size":22}' 2>&1) || true
-count=$(sed -n 's/.*Collected : \([0-9]*\)$/\1/p' <<< "$told")
-if ! grep -q '"items":100000' <<< "$told" || [ -z "$count" ] || [ "$count" = 0 ]; then
-    echo "$told" >&2
-    echo "the relay has not done its work" >&2
+# The names of the executables are in the messages on standard error.
+program=$("${CARGO:-cargo}" test --release --locked --lib --no-run 2>&1 | tee /dev/stderr |
+    sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
+output=$(valgrind --tool=callgrind --callgrind-out-file="$target/keeper-loop.callgrind" \
+    --toggle-collect="$counted" "$program" "$test" --exact --test-threads=1 2>&1) || true
+count=$(sed -n 's/.*Collected : \([0-9]*\)$/\1/p' <<< "$output")
+if ! grep -q '1 passed' <<< "$output" || [ -z "$count" ] || [ "$count" = 0 ]; then
+    echo "$output" >&2
+    echo "the keeper's loop has failed: see the output above" >&2
     exit 1
 fi
 if [ "${1:-}" = accept ]; then
@@ -31,8 +36,8 @@ fi
 before=$(cat "$accepted")
 change=$(awk -v now="$count" -v before="$before" 'BEGIN { printf "%.2f", (now / before - 1) * 100 }')
 awk -v n="$count" -v c="$change" \
-    'BEGIN { printf "the keeper takes %.1f instructions an item, %+.2f %% against what was accepted\n", n / 100000, c }'
+    'BEGIN { printf "the keeper takes %.1f instructions for an item: %+.2f %% against the accepted number\n", n / 100000, c }'
 if awk -v c="$change" -v t="$tolerance" 'BEGIN { exit !(c > t || c < -t) }'; then
-    echo "that differs by more than $tolerance %: find out why, and then \`make instructions ACCEPT=1\`" >&2
+    echo "the difference is more than $tolerance %: find the cause, and then run \`make instructions ACCEPT=1\`" >&2
     exit 1
 fi

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| qdemo::fuzzing::reply(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| qdemo::testing::fuzzing::reply(data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| qdemo::fuzzing::rules(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| qdemo::testing::fuzzing::rules(data));

@@ -5,7 +5,7 @@ use svg::node::element::{Group, Line, Rectangle};
 use super::figures::{format_bytes, format_si};
 use super::{BenchCase, BenchReport, CaseResult, Implementation};
 use crate::report::picture::{
-    FONT_SIZE, MARGIN, new_document, round_coordinate, text_element, text_width,
+    FONT_SIZE, LegendLayout, MARGIN, new_document, round_coordinate, text_element, text_width,
 };
 
 const CSS: &str = include_str!("chart.css");
@@ -116,25 +116,21 @@ impl BenchReport {
     /// The legend, and the y coordinate of its lower end.
     fn draw_legend(&self, top: f64) -> (Group, f64) {
         let mut legend = Group::new();
-        let (mut x, mut y) = (MARGIN, top);
-        for (at, series) in self.all_series().iter().enumerate() {
-            let [producers, consumers] = series.workers;
-            let name = match series.implementation {
+        let mut layout = LegendLayout::new([MARGIN, WIDTH - MARGIN], top, 20.0);
+        for (at, one) in self.all_series().into_iter().enumerate() {
+            let [producers, consumers] = one.workers;
+            let name = match one.implementation {
                 Implementation::Qdemo => format!("qdemo {producers} × {consumers}"),
                 Implementation::Python => {
                     format!("multiprocessing.Queue {producers} × {consumers}")
                 }
                 Implementation::Relay => "the limit: a bare relay on two named pipes".to_owned(),
             };
-            let width = 20.0 + text_width(&name);
-            if x > MARGIN && x + width > WIDTH - MARGIN {
-                (x, y) = (MARGIN, y + 20.0);
-            }
-            let sample = bar_element(&css_class(series, at), [x, x + 14.0], [y - 7.0, y + 7.0]);
+            let [x, y] = layout.place(20.0, &name);
+            let sample = bar_element(&css_class(&one, at), [x, x + 14.0], [y - 7.0, y + 7.0]);
             legend = legend.add(sample).add(text_element(&name, x + 20.0, y, "label", "start"));
-            x += width + 22.0;
         }
-        (legend, y + 12.0)
+        (legend, layout.row() + 12.0)
     }
 
     fn draw_panel(&self, panel: &Panel<'_>, top: f64) -> Group {

@@ -8,7 +8,6 @@ mod case;
 mod chart;
 mod figures;
 mod item;
-mod keeper_loop;
 mod machine;
 mod preflight;
 mod process;

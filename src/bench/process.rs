@@ -1,7 +1,7 @@
 //! A process of a trial: runs its task, and reports the result.
 
 use super::task::{ProcessReport, ProcessRole, TrialTask, send_report};
-use super::{keeper_loop, relay, workload};
+use super::{relay, workload};
 
 impl TrialTask {
     /// Runs the task, and reports the result or the failure.
@@ -12,7 +12,6 @@ impl TrialTask {
             ProcessRole::Writer => relay::run_writer(self),
             ProcessRole::Relay => relay::run_relay(self),
             ProcessRole::Reader => relay::run_reader(self),
-            ProcessRole::KeeperLoop => keeper_loop::run_keeper_loop(self),
         };
         send_report(&report.unwrap_or_else(|error| ProcessReport::Failed(format!("{error:#}"))))
     }

@@ -45,8 +45,6 @@ pub(super) enum ProcessRole {
     Writer,
     Relay,
     Reader,
-    /// A producer, a keeper and a consumer in one process, without pipes.
-    KeeperLoop,
 }
 
 /// A report of a process: one line of JSON.

@@ -9,10 +9,11 @@ use super::reader_pace::{ReaderPacing, wait_for_reader};
 use super::{require_stdout, values};
 use crate::client::{Client, Delivery, Error, QueueBuilder, Timeout};
 use crate::clock::{Clock, Delay};
+use crate::event::{Event, EventKind};
 use crate::exit::ExitCode;
 use crate::queue::BatchRef;
 use crate::report::StdoutError;
-use crate::report::{EventName, OutputFormat, Progress, Reporter};
+use crate::report::{OutputFormat, Progress, Reporter};
 use crate::role::Role;
 
 /// How many items a consumer without a delay takes at a time, if it doesn't wait for a reader.
@@ -224,14 +225,7 @@ fn print_batch(
     pause: Duration,
 ) -> anyhow::Result<()> {
     reporter.output().start_counting();
-    reporter.report_items(
-        clock.now(),
-        EventName::Delivered,
-        Role::Consumer,
-        None,
-        batch.batch(),
-        None,
-    );
+    reporter.on_event(Event::new(clock.now(), EventKind::Delivered(batch.batch())));
     reporter.flush().map_err(StdoutError)?;
     client.sleep(pause).inspect_err(|error| {
         // The pause is a part of the work, so what is interrupted in it is not done.

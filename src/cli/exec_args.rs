@@ -13,6 +13,7 @@ use super::one_shot::{connect_and_warn, print_end_notice};
 use super::{ExitError, values};
 use crate::client::{Client, Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
+use crate::event::{Event, EventKind};
 use crate::exec::{
     CommandError, CommandOutcome, CommandTemplate, ExecConfig, ExecObserver, ExecTotals, Executor,
     StopReason, Terminal,
@@ -24,7 +25,7 @@ use crate::os::signals;
 use crate::os::{Waker, raise_open_file_limit};
 use crate::queue::Counts;
 use crate::report::StdoutError;
-use crate::report::{EventName, OutputFormat, Reporter, to_seconds};
+use crate::report::{OutputFormat, Reporter, to_seconds};
 use crate::role::Role;
 
 #[derive(Debug, clap::Args)]
@@ -276,14 +277,7 @@ impl CommandPrinter {
     fn print_output(&mut self, ended: &mut CommandOutcome) -> anyhow::Result<()> {
         if self.reporter.format() == OutputFormat::Log {
             let run = &ended.task.batch;
-            self.reporter.report_items(
-                ended.started_at,
-                EventName::Delivered,
-                Role::Consumer,
-                None,
-                run,
-                None,
-            );
+            self.reporter.on_event(Event::new(ended.started_at, EventKind::Delivered(run)));
         }
         let output = self.reporter.output();
         output.flush().map_err(StdoutError)?;

@@ -11,11 +11,12 @@ use super::put_stream::PutStream;
 use super::{require_stdout, values};
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, Delay};
+use crate::event::{Event, EventKind};
 use crate::exit::ExitCode;
 use crate::exit::UsageError;
 use crate::queue::{Batch, Items};
 use crate::report::StdoutError;
-use crate::report::{EventName, Lang, OutputFormat, Progress, Reporter};
+use crate::report::{Lang, OutputFormat, Progress, Reporter};
 use crate::role::Role;
 
 /// Put items into a queue; the last producer to leave ends it
@@ -157,7 +158,7 @@ fn print_accepted(
             accepted_at: at,
             items: lines,
         };
-        reporter.report_items(at, EventName::Put, Role::Producer, None, &run, None);
+        reporter.on_event(Event::new(at, EventKind::Put(&run)));
     }
     reporter.flush().map_err(|error| StdoutError(error).into())
 }

@@ -1,77 +1,39 @@
-//! The world, as the keeper sees it.
+//! The keeper's view of the outside world: mailboxes, the journal and observers.
 
 use std::io;
 
-use crate::clock::{Nanos, ProcessBirth};
+use crate::clock::ProcessBirth;
+use crate::event::Event;
 use crate::journal::Record;
-use crate::os::ExitCause;
-use crate::queue::{Batch, ClientId};
-use crate::role::WorkerId;
+use crate::queue::ClientId;
 
-/// What the keeper needs of the world.
-pub(crate) trait Host {
-    /// Opens the mailbox of that name for `client`.
+/// Receives the events of a keeper, and stores what must survive the keeper.
+pub(crate) trait Observer {
+    /// An event happened.
+    fn on_event(&mut self, event: Event<'_>);
+    /// Adds a record to the journal. The keeper sends no reply about the record before this call.
+    fn append_record(&mut self, record: &Record<'_>);
+    /// Stores the moment of the queue's end for clients that connect later, and returns the moment.
+    fn record_end(&mut self) -> io::Result<ProcessBirth>;
+}
+
+/// What the keeper needs from the process that it runs in.
+pub(crate) trait Host: Observer {
+    /// Opens the mailbox file `mailbox` for `client`.
     fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()>;
-    /// Opens the mailbox of that name for `client`, which knows the keeper before this one only: it is
-    /// written nothing before [`Host::resume`]. False when nobody reads it any more.
+    /// Opens the mailbox file `mailbox` for a client of an earlier keeper. The mailbox takes nothing
+    /// before [`Host::resume_mailbox`]. False if no process reads the mailbox.
     fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool>;
-    /// `client` knows that this is its keeper now.
+    /// The client has resumed: its mailbox takes replies again.
     fn resume_mailbox(&mut self, client: ClientId);
-    /// Puts this into the mailbox of that name, if that can be done at all, and forgets it.
+    /// Writes `mail` into the mailbox file `mailbox`, without a retry, and forgets the mailbox.
     fn reject_connection(&mut self, mailbox: &str, mail: &[u8]);
-    /// Where to add what is to be sent to `client`.
+    /// The buffer for replies to `client`. `None` if the mailbox takes nothing.
     fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>>;
-    /// Whether nobody reads the mailbox of `client` any more.
+    /// Whether no process reads the mailbox of `client`.
     fn is_client_dead(&self, _client: ClientId) -> bool {
         false
     }
-    /// Closes the mailbox of `client` once it has been given all its mail.
+    /// Closes the mailbox of `client` after its last reply is written.
     fn close_mailbox(&mut self, client: ClientId);
-    /// The queue ends: remember this for those who come late, and tell which moment it is.
-    fn record_end(&mut self) -> io::Result<ProcessBirth>;
-    /// Something happened.
-    fn on_event(&mut self, event: Event<'_>);
-    /// Something is to be remembered, before anybody is told.
-    fn append_record(&mut self, record: &Record<'_>);
 }
-
-/// Whoever watches a keeper, and remembers the end of its queue.
-pub(crate) trait Observer {
-    /// See [`Host::end`].
-    fn record_end(&mut self) -> io::Result<ProcessBirth>;
-    /// See [`Host::event`].
-    fn on_event(&mut self, event: Event<'_>);
-    /// See [`Host::record`].
-    fn append_record(&mut self, record: &Record<'_>);
-}
-
-/// Something that happened, and when: `at` nanoseconds after the start.
-#[derive(Debug)]
-pub(crate) struct Event<'a> {
-    /// Paced time in a paced run, else wall time.
-    pub(crate) at: Nanos,
-    /// By which worker; none outside of a run.
-    pub(crate) worker: Option<WorkerId>,
-    /// What.
-    pub(crate) kind: EventKind<'a>,
-}
-
-/// What can happen.
-#[derive(Debug)]
-pub(crate) enum EventKind<'a> {
-    /// Items were accepted.
-    Put(&'a Batch, WaitTime),
-    /// Items were handed out.
-    Delivered(&'a Batch, WaitTime),
-    /// Items are done.
-    Done(&'a Batch),
-    /// Items are back in line, to be had again.
-    Requeued(&'a Batch),
-    /// The worker has died; what it waited for then it has not got.
-    Died(ExitCause, Option<WaitTime>),
-    /// The worker has left of its own will, in the same way.
-    Left(Option<WaitTime>),
-}
-
-/// For how long a worker had waited for that: for room, or for an item.
-pub(crate) type WaitTime = Nanos;

@@ -22,13 +22,14 @@ use std::io;
 use std::num::NonZeroU64;
 
 use crate::clock::Nanos;
+use crate::event::{Event, EventKind};
 use crate::journal::Record;
 use crate::queue::{BatchRef, ClientId, Counts, Effect, Items, Queue, QueueState, Request};
 use crate::role::{Role, WorkerId};
 use crate::wire::{self, ClientKey, ErrorCode, Framer, MalformedRequest, Reply};
 pub(crate) use clients::ClientRecord;
 use clients::ConnectedClient;
-pub(crate) use host::{Event, EventKind, Host, Observer};
+pub(crate) use host::{Host, Observer};
 pub(crate) use pacer::{Pacer, PacerStep, Speed};
 pub(crate) use pipe_host::{PipeHost, Pipes};
 use workers::worker_of;
@@ -320,20 +321,20 @@ impl Keeper {
         let client = effect.client();
         let worker = worker_of(&self.clients, client);
         let at = self.now();
-        let event = |what| Event { at, worker, kind: what };
-        let mut waited = 0;
+        let mut waited = None;
         match worker {
             None => self.record_effect(&effect, at, host),
             Some(_) => waited = self.take_wait_time(client, &effect, at),
         }
-        match &effect {
-            Effect::Accepted { batch, .. } => host.on_event(event(EventKind::Put(batch, waited))),
-            Effect::Delivered { batch, .. } => {
-                host.on_event(event(EventKind::Delivered(batch, waited)))
-            }
-            Effect::Done { batch, .. } => host.on_event(event(EventKind::Done(batch))),
-            Effect::Requeued { batch, .. } => host.on_event(event(EventKind::Requeued(batch))),
-            _ => {}
+        let kind = match &effect {
+            Effect::Accepted { batch, .. } => Some(EventKind::Put(batch)),
+            Effect::Delivered { batch, .. } => Some(EventKind::Delivered(batch)),
+            Effect::Done { batch, .. } => Some(EventKind::Done(batch)),
+            Effect::Requeued { batch, .. } => Some(EventKind::Requeued(batch)),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            host.on_event(Event { at, worker, waited, kind });
         }
         let gets = matches!(effect, Effect::Accepted { .. } | Effect::Delivered { .. });
         if let Some(reply) = replies::reply_to(effect, || self.put_window()) {
@@ -434,8 +435,9 @@ impl Keeper {
     fn disconnect_client(&mut self, client: ClientId, host: &mut impl Host) {
         self.detach_from_queue(client, Request::Disconnect, host);
         if let Some(worker) = worker_of(&self.clients, client) {
-            let what = EventKind::Left(self.ongoing_wait_time(client));
-            host.on_event(Event { at: self.now(), worker: Some(worker), kind: what });
+            let waited = self.ongoing_wait_time(client);
+            let at = self.now();
+            host.on_event(Event { at, worker: Some(worker), waited, kind: EventKind::Left });
             self.remove_worker(worker);
         }
     }

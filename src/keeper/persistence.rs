@@ -7,8 +7,9 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClientRecord, Event, Keeper, Observer};
+use super::{ClientRecord, Keeper, Observer};
 use crate::clock::{BootQualifiedBirth, Clock, Epoch, ProcessBirth};
+use crate::event::Event;
 use crate::journal::{FileStore, Journal, Record, Store};
 use crate::pipe::QueueDir;
 use crate::queue::{Batch, ClientId, Queue, QueueState, Recovery, Sentinel};

@@ -1,43 +1,43 @@
-//! The keeper's pipes: one inbox, and a mailbox for each client. Nothing here ever blocks on a
-//! write: a mailbox that is full keeps its mail until there is room.
+//! The keeper's pipes: one inbox, and one mailbox for each client. No write here blocks: the bytes for a
+//! full mailbox stay in memory until the pipe has room.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::{Event, Host, Keeper, Observer};
+use super::{Host, Keeper, Observer};
 use crate::clock::{Clock, Nanos, ProcessBirth};
+use crate::event::Event;
 use crate::journal::Record;
 use crate::os::{Interest, wait_ready};
 use crate::pipe::{Inbox, MailboxWriter, QueueDir, WIDE_PIPE_BYTES};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
-/// How much unread mail a client may let pile up before it counts as dead, besides one letter. It is
-/// owed no more than one run and the answers to what it has underway, which is far less.
+/// A client with more unread bytes than this, and one reply more, counts as dead. The keeper owes a
+/// client at most one batch and the replies to its outstanding requests, which are far fewer bytes.
 const MAX_UNREAD_BYTES: usize = 64 << 20;
 
-/// The keeper's pipes.
+/// The inbox and the mailboxes of a keeper.
 #[derive(Debug)]
 pub(crate) struct Pipes {
     dir: QueueDir,
     inbox: Inbox,
     mailboxes: BTreeMap<ClientId, MailboxWriter>,
-    /// Clients that have left: their mailboxes go when they are written out.
+    /// Disconnected clients. The mailbox of each is removed as soon as it has no unsent bytes.
     closing: Vec<ClientId>,
     read_buffer: Vec<u8>,
-    /// Given up when there are no more file descriptors, so that a client can be told.
+    /// Closed while the keeper rejects a client for want of file descriptors: the reply needs one.
     spare_fd: Option<File>,
 }
 
 impl Pipes {
-    /// Makes the inbox in this directory.
+    /// Creates the inbox in `dir`.
     pub(crate) fn open(dir: QueueDir) -> io::Result<Self> {
         let inbox = Inbox::create(&dir)?;
-        let spare = File::open("/dev/null").ok();
         Ok(Self {
-            spare_fd: spare,
+            spare_fd: File::open("/dev/null").ok(),
             dir,
             inbox,
             mailboxes: BTreeMap::new(),
@@ -46,32 +46,32 @@ impl Pipes {
         })
     }
 
-    /// Where the pipes are.
+    /// The directory of the pipes.
     pub(crate) fn dir(&self) -> &QueueDir {
         &self.dir
     }
 
-    /// Takes the inbox's name away: no client comes any more.
+    /// Unlinks the inbox: no new client can connect.
     pub(crate) fn remove_inbox(&self) -> io::Result<()> {
         self.inbox.unlink()
     }
 
-    /// Takes the names of all mailboxes away: nobody is to find them.
+    /// Unlinks and closes all mailboxes.
     pub(crate) fn remove_mailboxes(&mut self) {
         std::mem::take(&mut self.mailboxes).into_values().for_each(MailboxWriter::unlink);
     }
 
-    /// Whether clients can still find the inbox.
+    /// Whether the inbox still has its name in the directory.
     pub(crate) fn has_linked_inbox(&self) -> io::Result<bool> {
         self.inbox.is_linked()
     }
 
-    /// Whether nobody has a mailbox here any more.
+    /// Whether no client has a mailbox.
     pub(crate) fn has_no_mailboxes(&self) -> bool {
         self.mailboxes.is_empty()
     }
 
-    /// See [`Host::turn_away`].
+    /// See [`Host::reject_connection`].
     fn reject_connection(&mut self, mailbox: &str, mail: &[u8]) {
         self.spare_fd = None;
         if let Ok(mut mailbox) = MailboxWriter::open(&self.dir, mailbox) {
@@ -82,7 +82,7 @@ impl Pipes {
         self.spare_fd = File::open("/dev/null").ok();
     }
 
-    /// This is said to everybody, and not what was to be said since the last [`Post::flush`].
+    /// Replaces all replies since the last [`Pipes::flush`] by `reply`, in every mailbox.
     pub(crate) fn replace_uncommitted(&mut self, reply: &Reply) {
         for mailbox in self.mailboxes.values_mut().filter(|mailbox| !mailbox.is_paused()) {
             mailbox.discard_uncommitted();
@@ -90,11 +90,11 @@ impl Pipes {
         }
     }
 
-    /// Writes what there is room for.
+    /// Writes as much as the pipes take without blocking.
     pub(crate) fn flush(&mut self) {
         for mailbox in self.mailboxes.values_mut() {
             mailbox.commit();
-            // A client that is gone is noticed when its death is polled.
+            // `wait` reports a client that no longer reads.
             let _ = mailbox.flush();
         }
         let mailboxes = &mut self.mailboxes;
@@ -107,18 +107,20 @@ impl Pipes {
         });
     }
 
-    /// Waits until something arrives, somebody dies, there is room for mail, or `until`, and lets
-    /// the keeper know. Tells which of the `others` are ready or dead.
+    /// Waits until the inbox has bytes, a client dies, a full mailbox has room, one of `others` is ready
+    /// or hung up, or the wall time is `until`.
     pub(crate) fn wait(
         &mut self,
         clock: Clock,
         until: Option<Nanos>,
         others: &[(BorrowedFd<'_>, Interest)],
     ) -> io::Result<WaitOutcome> {
-        let most = match self.mailboxes.values().any(MailboxWriter::has_overflowed) {
-            // That has happened already.
-            true => Some(0),
-            false => until.map(|until| until.saturating_sub(clock.now())),
+        // An overflowed mailbox is a dead client: there is nothing to wait for.
+        let has_overflow = self.mailboxes.values().any(MailboxWriter::has_overflowed);
+        let timeout = if has_overflow {
+            Some(0)
+        } else {
+            until.map(|until| until.saturating_sub(clock.now()))
         };
         let mut pipes = vec![(self.inbox.as_fd(), Interest::Read)];
         pipes.extend_from_slice(others);
@@ -126,9 +128,9 @@ impl Pipes {
             0 => (mailbox.as_fd(), Interest::Hangup),
             _ => (mailbox.as_fd(), Interest::Write),
         }));
-        let states = wait_ready(&pipes, most)?;
-        let (own, peers) = states.split_at(1 + others.len());
-        let mailboxes = self.mailboxes.iter().zip(peers);
+        let states = wait_ready(&pipes, timeout)?;
+        let (own, clients) = states.split_at(1 + others.len());
+        let mailboxes = self.mailboxes.iter().zip(clients);
         let dead = mailboxes
             .filter(|((_, mailbox), state)| state.is_hung_up || mailbox.has_overflowed())
             .map(|((client, _), _)| *client);
@@ -140,30 +142,28 @@ impl Pipes {
     }
 }
 
-/// The world of a keeper whose pipes are real.
+/// A host with real pipes.
 #[derive(Debug)]
 pub(crate) struct PipeHost<W> {
-    /// The pipes.
     pub(crate) pipes: Pipes,
-    /// Whoever watches, and remembers the end.
     pub(crate) observer: W,
 }
 
 impl<W: Observer> PipeHost<W> {
-    /// Lets the keeper read what arrived, and know who died. What a client wrote before its death
-    /// counts: all that is in the inbox now is read first.
+    /// Passes the inbox's bytes and the dead clients to the keeper. The requests of a dead client count:
+    /// the keeper gets all bytes that are in the inbox now before it learns of the death.
     pub(crate) fn process_arrivals(
         &mut self,
         keeper: &mut Keeper,
         clock: Clock,
         arrivals: &WaitOutcome,
     ) -> io::Result<()> {
-        let waiting = match arrivals.dead_clients.is_empty() {
-            // One read; the rest comes with the next turn.
-            true => u64::from(arrivals.is_inbox_ready),
-            false => self.pipes.inbox.unread_bytes()?,
-        };
-        self.read_inbox(keeper, clock, waiting)?;
+        if arrivals.dead_clients.is_empty() {
+            // One read. The next turn reads the rest.
+            self.read_inbox(keeper, clock, u64::from(arrivals.is_inbox_ready))?;
+        } else {
+            self.read_pending(keeper, clock)?;
+        }
         for &client in &arrivals.dead_clients {
             if let Some(mailbox) = self.pipes.mailboxes.remove(&client) {
                 mailbox.unlink();
@@ -173,17 +173,17 @@ impl<W: Observer> PipeHost<W> {
         Ok(())
     }
 
-    /// Lets the keeper read all that is in the inbox now: what those wrote who are known to be dead.
+    /// Passes all bytes that are in the inbox now to the keeper.
     pub(crate) fn read_pending(&mut self, keeper: &mut Keeper, clock: Clock) -> io::Result<()> {
-        let waiting = self.pipes.inbox.unread_bytes()?;
-        self.read_inbox(keeper, clock, waiting)
+        let unread = self.pipes.inbox.unread_bytes()?;
+        self.read_inbox(keeper, clock, unread)
     }
 
-    /// Lets the keeper read at least so many bytes, if there are so many.
-    fn read_inbox(&mut self, keeper: &mut Keeper, clock: Clock, waiting: u64) -> io::Result<()> {
+    /// Passes at least `min_bytes` of the inbox to the keeper, or all that the inbox has.
+    fn read_inbox(&mut self, keeper: &mut Keeper, clock: Clock, min_bytes: u64) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.pipes.read_buffer);
         let mut taken = 0;
-        while taken < waiting {
+        while taken < min_bytes {
             let read = self.pipes.inbox.read(&mut buffer)?;
             if read == 0 {
                 break;
@@ -193,6 +193,20 @@ impl<W: Observer> PipeHost<W> {
         }
         self.pipes.read_buffer = buffer;
         Ok(())
+    }
+}
+
+impl<W: Observer> Observer for PipeHost<W> {
+    fn on_event(&mut self, event: Event<'_>) {
+        self.observer.on_event(event);
+    }
+
+    fn append_record(&mut self, record: &Record<'_>) {
+        self.observer.append_record(record);
+    }
+
+    fn record_end(&mut self) -> io::Result<ProcessBirth> {
+        self.observer.record_end()
     }
 }
 
@@ -237,34 +251,20 @@ impl<W: Observer> Host for PipeHost<W> {
     fn close_mailbox(&mut self, client: ClientId) {
         self.pipes.closing.push(client);
     }
-
-    fn record_end(&mut self) -> io::Result<ProcessBirth> {
-        self.observer.record_end()
-    }
-
-    fn on_event(&mut self, event: Event<'_>) {
-        self.observer.on_event(event);
-    }
-
-    fn append_record(&mut self, record: &Record<'_>) {
-        self.observer.append_record(record);
-    }
 }
 
 impl WaitOutcome {
-    /// Whether nothing at all has happened.
+    /// Whether the wait ended by its timeout.
     pub(crate) fn is_empty(&self) -> bool {
         !self.is_inbox_ready && self.dead_clients.is_empty() && !self.others_ready.contains(&true)
     }
 }
 
-/// What a wait ended with.
+/// How a wait ended.
 #[derive(Debug)]
 pub(crate) struct WaitOutcome {
-    /// There is something in the inbox.
     is_inbox_ready: bool,
-    /// Which of the others are ready, or dead.
+    /// Which of the other descriptors are ready or hung up, in their order.
     pub(crate) others_ready: Vec<bool>,
-    /// Clients that are gone.
     dead_clients: Vec<ClientId>,
 }

@@ -5,69 +5,9 @@ use proptest::prelude::*;
 
 use super::Speed;
 use super::*;
-use crate::clock::ProcessBirth;
 use crate::os::ExitCause;
+use crate::testing::FakeHost;
 use crate::wire::ReplyReader;
-
-/// Mailboxes that are vectors, and a list of what happened.
-#[derive(Default)]
-pub(super) struct FakeHost {
-    mailboxes: BTreeMap<ClientId, Vec<u8>>,
-    opened_mailboxes: Vec<String>,
-    pub(super) closed_clients: Vec<ClientId>,
-    journal: Vec<u8>,
-    /// When, what, by which worker, to which item.
-    events: Vec<(Nanos, &'static str, Option<WorkerId>, u64)>,
-}
-
-impl Host for FakeHost {
-    fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
-        self.mailboxes.insert(client, Vec::new());
-        self.opened_mailboxes.push(mailbox.to_owned());
-        Ok(())
-    }
-
-    fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
-        self.open_mailbox(client, mailbox).map(|()| true)
-    }
-
-    fn resume_mailbox(&mut self, _: ClientId) {}
-
-    fn reject_connection(&mut self, _: &str, _: &[u8]) {}
-
-    fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        self.mailboxes.get_mut(&client)
-    }
-
-    fn close_mailbox(&mut self, client: ClientId) {
-        self.closed_clients.push(client);
-    }
-
-    fn record_end(&mut self) -> io::Result<ProcessBirth> {
-        Ok(ProcessBirth::new(100, 1))
-    }
-
-    fn append_record(&mut self, record: &Record<'_>) {
-        record.write(&mut self.journal);
-    }
-
-    fn on_event(&mut self, event: Event<'_>) {
-        let alone =
-            |what, waited: Option<Nanos>| (event.at, what, event.worker, waited.unwrap_or(0));
-        let (what, batch) = match event.kind {
-            EventKind::Put(batch, _) => ("put", batch),
-            EventKind::Delivered(batch, _) => ("get", batch),
-            EventKind::Done(batch) => ("done", batch),
-            EventKind::Requeued(batch) => ("back", batch),
-            // For how long it had waited in vain.
-            EventKind::Died(_, waited) => return self.events.push(alone("died", waited)),
-            EventKind::Left(waited) => return self.events.push(alone("left", waited)),
-        };
-        for (id, _) in batch.iter_with_ids() {
-            self.events.push((event.at, what, event.worker, id));
-        }
-    }
-}
 
 /// A keeper of a stand-alone queue, and what it says.
 pub(super) struct TestKeeper {
@@ -206,7 +146,7 @@ impl TestKeeper {
 
     /// What happened since the last time.
     fn take_events(&mut self) -> Vec<(&'static str, u64)> {
-        self.host.events.drain(..).map(|(_, what, _, id)| (what, id)).collect()
+        self.host.observer.events.drain(..).map(|(_, what, _, id)| (what, id)).collect()
     }
 }
 
@@ -452,7 +392,7 @@ fn paced_run(
         }
         if !said {
             assert_eq!(paper.closed_clients.len(), hands.len(), "everybody comes home");
-            return paper.events;
+            return paper.observer.events;
         }
     }
 }

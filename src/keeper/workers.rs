@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::PacerStep;
-use super::{ConnectedClient, Event, EventKind, Host, Keeper, send_error, send_reply};
+use super::{ConnectedClient, Host, Keeper, send_error, send_reply};
 use crate::clock::Nanos;
+use crate::event::{Event, EventKind};
 use crate::os::ExitCause;
 use crate::queue::{Batch, ClientActivity, ClientId, Effect, Request};
 use crate::role::{Role, WorkerId};
@@ -40,8 +41,8 @@ impl Keeper {
                 .connected_workers
                 .get(&worker)
                 .and_then(|&client| self.ongoing_wait_time(client));
-            let what = EventKind::Died(death, waited);
-            host.on_event(Event { at: self.now(), worker: Some(worker), kind: what });
+            let kind = EventKind::Died(Some(death));
+            host.on_event(Event { at: self.now(), worker: Some(worker), waited, kind });
         }
         if let Some(&client) = self.connected_workers.get(&worker) {
             self.detach_from_queue(client, Request::ClientDied, host);
@@ -106,12 +107,17 @@ impl Keeper {
     }
 
     /// For how long a worker has waited for this.
-    pub(super) fn take_wait_time(&mut self, client: ClientId, effect: &Effect, at: Nanos) -> Nanos {
+    pub(super) fn take_wait_time(
+        &mut self,
+        client: ClientId,
+        effect: &Effect,
+        at: Nanos,
+    ) -> Option<Nanos> {
         if !matches!(effect, Effect::Accepted { .. } | Effect::Delivered { .. }) {
-            return 0;
+            return None;
         }
         let more = self.queue.is_waiting(client);
-        self.clients.get_mut(&client).map_or(0, |peer| peer.take_wait_time(at, more))
+        self.clients.get_mut(&client).map(|peer| peer.take_wait_time(at, more))
     }
 
     /// For how long it has been waiting for something by now.

@@ -1,6 +1,6 @@
-//! Figures for people.
+//! Numbers and times as text for people.
 
-/// Four digits that mean something.
+/// A number with four significant digits.
 pub(super) fn format_number(value: Option<f64>) -> String {
     let Some(value) = value else {
         return "–".to_owned();
@@ -8,16 +8,17 @@ pub(super) fn format_number(value: Option<f64>) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    // In range, as a float has no more than 308 digits.
+    // The logarithm is in range: a float has at most 308 digits.
     let digits = 3 - value.abs().log10().floor() as i64;
     let text = format!("{value:.*}", usize::try_from(digits.clamp(0, 12)).unwrap_or(0));
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
     }
 }
 
-/// Seconds, in the unit that suits them.
+/// A time in the largest unit that makes its number at least 1.
 pub(super) fn format_seconds(value: Option<f64>) -> String {
     let (value, unit) = match value {
         None => return "–".to_owned(),
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_four_digits_that_mean_something() {
+    fn numbers_have_four_significant_digits() {
         for (value, text) in [
             (0.0, "0"),
             (1.0, "1"),
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn times_have_the_unit_that_suits_them() {
+    fn times_have_a_suitable_unit() {
         for (value, text) in
             [(0.0, "0 s"), (90.0, "90 s"), (0.25, "250 ms"), (4.2e-5, "42 µs"), (3e-9, "3 ns")]
         {

@@ -1,10 +1,7 @@
-//! What is said, in the languages that it is said in.
-
-use std::borrow::Cow;
+//! The sentences and words of qdemo, in Japanese and English.
 
 use clap::ValueEnum;
 
-use super::{EventName, WorkerActivity};
 use crate::os::ExitCause;
 use crate::queue_name::QueueName;
 use crate::role::{Role, WorkerId};
@@ -19,282 +16,176 @@ pub enum Lang {
     En,
 }
 
-/// What stands around an item.
-pub(super) struct ItemPhrase {
-    pub(super) prefix: &'static str,
-    pub(super) suffix: Cow<'static, str>,
+/// The names of workers. A name contains an index only if several workers have the role.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WorkerNames {
+    pub(super) lang: Lang,
+    /// Whether there are several `[producers, consumers]`.
+    pub(super) is_numbered: [bool; 2],
 }
 
-/// How a run with deaths has gone.
+/// The result of a run with deaths.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RunSummary {
     /// Items that are done.
     pub(crate) done: u64,
     /// Items in all.
     pub(crate) items: u64,
-    /// Workers that have died.
+    /// Deaths of workers.
     pub(crate) worker_deaths: u64,
-    /// Workers that have taken their places.
+    /// Respawns of workers.
     pub(crate) restarts: u64,
-    /// Items that were handed out more than once.
+    /// Items that were delivered more than once.
     pub(crate) redelivered: u64,
 }
 
+impl WorkerNames {
+    /// The name of a worker. A client outside a run has no index.
+    pub(super) fn name(self, role: Role, index: Option<u32>) -> String {
+        let name = self.lang.role_name(role);
+        match index.filter(|_| self.is_numbered[(role as usize).min(1)]) {
+            Some(index) => format!("{name}{}{index}", self.lang.pick("", " ")),
+            None => name.to_owned(),
+        }
+    }
+
+    pub(super) fn worker_name(self, worker: WorkerId) -> String {
+        self.name(worker.role, Some(worker.index))
+    }
+}
+
 impl Lang {
-    /// What items are called when nothing else is said.
+    pub(super) fn pick<T>(self, ja: T, en: T) -> T {
+        match self {
+            Self::Ja => ja,
+            Self::En => en,
+        }
+    }
+
+    /// The default name of items.
     pub(crate) fn item_name(self) -> &'static str {
-        match self {
-            Self::Ja => "アイテム",
-            Self::En => "item",
+        self.pick("アイテム", "item")
+    }
+
+    fn role_name(self, role: Role) -> &'static str {
+        match role {
+            Role::Producer => self.pick("生産者", "producer"),
+            Role::Consumer | Role::Visitor => self.pick("消費者", "consumer"),
         }
     }
 
-    /// Who does what; nothing for what is not logged. `attempt` is the one that an item is in.
-    pub(super) fn item_phrase(
-        self,
-        kind: EventName,
-        role: Role,
-        attempt: u32,
-    ) -> Option<(&'static str, ItemPhrase)> {
-        let (before, after) = match (self, kind) {
-            (Self::Ja, EventName::Put) => (": ", " を追加しました\n".into()),
-            (Self::Ja, EventName::Delivered) => (": ", " を取得しました\n".into()),
-            (Self::Ja, EventName::Requeued) => {
-                (": ", format!(" がキューに戻りました（次は{attempt}回目）\n").into())
-            }
-            (Self::En, EventName::Put) => (": added ", "\n".into()),
-            (Self::En, EventName::Delivered) => (": got ", "\n".into()),
-            (Self::En, EventName::Requeued) => {
-                (": ", format!(" is back in line (attempt {attempt} is next)\n").into())
-            }
-            (
-                _,
-                EventName::Done
-                | EventName::Died
-                | EventName::Restart
-                | EventName::Exited
-                | EventName::Clear
-                | EventName::End,
-            ) => {
-                return None;
-            }
-        };
-        Some((self.role_name(role), ItemPhrase { prefix: before, suffix: after }))
+    /// The text before and after an item that was put.
+    pub(super) fn put_phrase(self) -> [&'static str; 2] {
+        self.pick([": ", " を追加しました\n"], [": added ", "\n"])
     }
 
-    /// Who.
-    pub(super) fn role_name(self, role: Role) -> &'static str {
-        match (self, role) {
-            (Self::Ja, Role::Producer) => "生産者",
-            (Self::Ja, Role::Consumer | Role::Visitor) => "消費者",
-            (Self::En, Role::Producer) => "producer",
-            (Self::En, Role::Consumer | Role::Visitor) => "consumer",
-        }
+    /// The text before and after an item that was delivered.
+    pub(super) fn delivery_phrase(self) -> [&'static str; 2] {
+        self.pick([": ", " を取得しました\n"], [": got ", "\n"])
     }
 
-    /// What a dead worker has died of.
-    pub(super) fn worker_died(self, death: ExitCause) -> String {
-        match (self, death) {
-            (Self::Ja, ExitCause::Signal(signal)) => {
-                format!(": 異常終了しました（シグナル {signal}）\n")
-            }
-            (Self::Ja, ExitCause::Exit(code)) => {
-                format!(": 異常終了しました（終了コード {code}）\n")
-            }
-            (Self::En, ExitCause::Signal(signal)) => format!(": was killed by signal {signal}\n"),
-            (Self::En, ExitCause::Exit(code)) => format!(": failed with exit code {code}\n"),
-        }
-    }
-
-    /// Another takes a dead worker's place.
-    pub(super) fn worker_restarted(self) -> &'static str {
-        match self {
-            Self::Ja => ": 再起動しました\n",
-            Self::En => ": restarted\n",
-        }
-    }
-
-    /// Which one of several it is.
-    pub(super) fn index_suffix(self, number: u32) -> String {
-        match self {
-            Self::Ja => number.to_string(),
-            Self::En => format!(" {number}"),
-        }
-    }
-
-    /// Who it is; its number is said if there are several.
-    pub(super) fn worker_name(
-        self,
-        WorkerId { role, index: number }: WorkerId,
-        several: bool,
-    ) -> String {
-        let number = if several { self.index_suffix(number) } else { String::new() };
-        format!("{}{number}", self.role_name(role))
-    }
-
-    /// What a worker does.
-    pub(super) fn activity_name(self, does: &WorkerActivity, role: Role) -> &'static str {
-        match (self, does) {
-            (Self::Ja, WorkerActivity::Starting) => "起動中",
-            (Self::Ja, WorkerActivity::WaitingForRoom) => "空き待ち",
-            (Self::Ja, WorkerActivity::WaitingForItem) => "待機中",
-            (Self::Ja, WorkerActivity::Working(..)) if role == Role::Producer => "生産中",
-            (Self::Ja, WorkerActivity::Working(..)) => "処理中",
-            (Self::Ja, WorkerActivity::Dead) => "停止",
-            (Self::Ja, WorkerActivity::Finished) => "終了",
-            (Self::En, WorkerActivity::Starting) => "starting",
-            (Self::En, WorkerActivity::WaitingForRoom) => "waiting for room",
-            (Self::En, WorkerActivity::WaitingForItem) => "waiting",
-            (Self::En, WorkerActivity::Working(..)) => "working",
-            (Self::En, WorkerActivity::Dead) => "dead",
-            (Self::En, WorkerActivity::Finished) => "finished",
-        }
-    }
-
-    /// How many columns [`Lang::activity`] takes at most.
-    pub(super) fn max_activity_width(self) -> usize {
-        console::measure_text_width(
-            self.activity_name(&WorkerActivity::WaitingForRoom, Role::Producer),
+    /// The text after an item that is ready again; `attempt` is the next one.
+    pub(super) fn requeue_suffix(self, attempt: u32) -> String {
+        self.pick(
+            format!(" がキューに戻りました（次は{attempt}回目）\n"),
+            format!(" is back in line (attempt {attempt} is next)\n"),
         )
     }
 
-    /// How many items a worker has put, or done.
-    pub(super) fn items_so_far(self, role: Role, items: &str) -> String {
-        match (self, role) {
-            (Self::Ja, Role::Producer) => format!("追加 {items}"),
-            (Self::Ja, Role::Consumer | Role::Visitor) => format!("完了 {items}"),
-            (Self::En, Role::Producer) => format!("{items} put"),
-            (Self::En, Role::Consumer | Role::Visitor) => format!("{items} done"),
+    /// The text after the name of a dead worker.
+    pub(super) fn death_phrase(self, cause: Option<ExitCause>) -> String {
+        match cause {
+            Some(ExitCause::Signal(signal)) => self.pick(
+                format!(": 異常終了しました（シグナル {signal}）\n"),
+                format!(": was killed by signal {signal}\n"),
+            ),
+            Some(ExitCause::Exit(code)) => self.pick(
+                format!(": 異常終了しました（終了コード {code}）\n"),
+                format!(": failed with exit code {code}\n"),
+            ),
+            None => self.pick(": 異常終了しました\n", ": died\n").to_owned(),
         }
     }
 
-    /// So many items.
-    pub(super) fn item_count(self, items: u64) -> String {
-        match self {
-            Self::Ja => format!("{items} 個"),
-            Self::En => english_item_count(items),
-        }
-    }
-
-    /// Workers for which there is no room.
-    pub(super) fn more_workers(self, workers: usize) -> String {
-        match self {
-            Self::Ja => format!("… ほか {workers}"),
-            Self::En => format!("… and {workers} more"),
-        }
-    }
-
-    /// What stands before the queue's bar.
-    pub(super) fn queue_label(self) -> &'static str {
-        match self {
-            Self::Ja => "キュー",
-            Self::En => "queue",
-        }
-    }
-
-    /// So many are in line, and were at most.
-    pub(super) fn depth_with_peak(self, in_line: u64, most: u64) -> String {
-        match self {
-            Self::Ja => format!("{in_line}（これまでの最大 {most}）"),
-            Self::En => format!("{in_line} (at most {most} so far)"),
-        }
-    }
-
-    /// What stands before the bar of all items.
-    pub(super) fn total_label(self) -> &'static str {
-        match self {
-            Self::Ja => "全体",
-            Self::En => "total",
-        }
+    /// The text after the name of a respawned worker.
+    pub(super) fn restart_phrase(self) -> &'static str {
+        self.pick(": 再起動しました\n", ": restarted\n")
     }
 
     /// The last line of a run.
     pub(super) fn all_finished(self) -> &'static str {
-        match self {
-            Self::Ja => "すべてのプロセスが終了しました\n",
-            Self::En => "all processes have finished\n",
-        }
+        self.pick("すべてのプロセスが終了しました\n", "all processes have finished\n")
     }
 
-    /// What stands behind how many items are done.
-    pub(super) fn done_label(self) -> &'static str {
-        match self {
-            Self::Ja => "完了",
-            Self::En => "done",
-        }
+    pub(super) fn item_count(self, items: u64) -> String {
+        self.pick(format!("{items} 個"), english_item_count(items))
     }
 
-    /// What a producer says that leaves before any consumer has come.
+    /// A producer's notice when it leaves before any consumer has connected.
     pub(crate) fn unconsumed_notice(self, items: u64, queue: &QueueName) -> String {
-        match self {
-            Self::Ja => format!(
+        let quoted = queue.shell_quoted();
+        self.pick(
+            format!(
                 "生産者: 消費者がいないため {items} 個のアイテムをキュー「{queue}」に残しました。\
-                 `qdemo consumer -q {}` で受け取れます",
-                queue.shell_quoted()
+                 `qdemo consumer -q {quoted}` で受け取れます"
             ),
-            Self::En => format!(
+            format!(
                 "producer: no consumer is there, and the queue `{queue}` has {} in line: \
-                 `qdemo consumer -q {}` gets them",
-                english_item_count(items),
-                queue.shell_quoted()
+                 `qdemo consumer -q {quoted}` gets them",
+                english_item_count(items)
             ),
-        }
+        )
     }
 
-    /// What a run says that was interrupted before everything was done.
+    /// The notice of a run that was interrupted before all items were done.
     pub(crate) fn interrupted_notice(self, not_done: u64) -> String {
-        match self {
-            Self::Ja => format!("中断されました: {not_done} 個のアイテムは処理されていません"),
-            Self::En => format!("interrupted: {} not done", english_item_count(not_done)),
-        }
+        self.pick(
+            format!("中断されました: {not_done} 個のアイテムは処理されていません"),
+            format!("interrupted: {} not done", english_item_count(not_done)),
+        )
     }
 
-    /// What a run says in the end if workers have died.
+    /// The notice at the end of a run in which workers died.
     pub(crate) fn run_summary(self, summary: RunSummary) -> String {
-        let RunSummary { done, items, worker_deaths: died, restarts: replaced, redelivered: again } =
-            summary;
-        match self {
-            Self::Ja => format!(
+        let RunSummary { done, items, worker_deaths, restarts, redelivered } = summary;
+        self.pick(
+            format!(
                 "{items} 個中 {done} 個のアイテムを処理しました\
-                 （異常終了 {died} 回、再起動 {replaced} 回、配り直したアイテム {again} 個）"
+                 （異常終了 {worker_deaths} 回、再起動 {restarts} 回、\
+                 配り直したアイテム {redelivered} 個）"
             ),
-            Self::En => {
-                let died = match died {
-                    1 => "1 worker".to_owned(),
-                    died => format!("{died} workers"),
-                };
-                let again = english_item_count(again);
-                format!(
-                    "{done} of {} done; {died} died, {replaced} replaced; {again} handed out again",
-                    english_item_count(items)
-                )
-            }
-        }
+            format!(
+                "{done} of {} done; {} died, {restarts} replaced; {} handed out again",
+                english_item_count(items),
+                english_count(worker_deaths, "worker"),
+                english_item_count(redelivered)
+            ),
+        )
     }
 
-    /// What random pauses are drawn from, when nobody has said.
+    /// The notice of the seed that a run has drawn for its random delays.
     pub(crate) fn seed_notice(self, seed: u64) -> String {
-        match self {
-            Self::Ja => format!("乱数の種: {seed}（--seed {seed} で同じ実行を繰り返せます）"),
-            Self::En => format!("seed {seed}: the same run again with --seed {seed}"),
-        }
+        self.pick(
+            format!("乱数の種: {seed}（--seed {seed} で同じ実行を繰り返せます）"),
+            format!("seed {seed}: the same run again with --seed {seed}"),
+        )
     }
 
-    /// What a run says at the first Ctrl-C while consumers hold something.
+    /// The notice of a run at the first Ctrl-C while consumers hold items.
     pub(crate) fn shutdown_notice(self) -> &'static str {
-        match self {
-            Self::Ja => {
-                "消費者が手元のアイテムを終えるのを待っています（もう一度 Ctrl-C で直ちに終了）"
-            }
-            Self::En => "consumers finish what they hold (Ctrl-C again ends it at once)",
-        }
+        self.pick(
+            "消費者が手元のアイテムを終えるのを待っています（もう一度 Ctrl-C で直ちに終了）",
+            "consumers finish what they hold (Ctrl-C again ends it at once)",
+        )
     }
 }
 
-/// So many items, in English.
+/// A number of items, in English.
 pub(crate) fn english_item_count(items: u64) -> String {
-    match items {
-        1 => "1 item".to_owned(),
-        items => format!("{items} items"),
-    }
+    english_count(items, "item")
+}
+
+/// A count and its noun, in English.
+pub(super) fn english_count(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,31 +1,31 @@
-//! The live view of a run: a line for each worker, the queue as a bar, and how much is done.
+//! The live view of a run: a row for each worker, the queue as a bar, and all items as a bar.
 
 use console::{Alignment, measure_text_width, pad_str};
 
-use super::lang::Lang;
+use super::lang::{Lang, WorkerNames};
 use super::terminal::{TerminalSize, truncate_to_width};
 use crate::item::escape_for_terminal;
-use crate::role::WorkerId;
+use crate::role::{Role, WorkerId};
 
-/// How many columns a bar has at most.
+/// The widest bar, in columns.
 const MAX_BAR_WIDTH: usize = 30;
-/// What stands between two columns.
+/// The text between two columns.
 const COLUMN_GAP: &str = "  ";
 
-/// What a worker does at one moment.
+/// The activity of a worker at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WorkerActivity {
-    /// Its process has not come yet.
+    /// Its process has not connected yet.
     Starting,
     /// A producer waits for room.
     WaitingForRoom,
     /// A consumer waits for an item.
     WaitingForItem,
-    /// It is at work, a consumer with so many items, of which this is the first.
+    /// It works. A consumer has this many items in flight, and this is the first of them.
     Working(u64, Option<String>),
-    /// Its process has died, and no other has come in its place yet.
+    /// Its process died, and no respawn has connected yet.
     Dead,
-    /// It has left.
+    /// It disconnected.
     Finished,
 }
 
@@ -34,16 +34,16 @@ pub(crate) enum WorkerActivity {
 pub(crate) struct WorkerRow {
     pub(crate) worker: WorkerId,
     pub(crate) activity: WorkerActivity,
-    /// How many items it has put, or done, and those before it in its place.
+    /// Items that the worker has put or done, with those of its earlier processes.
     pub(crate) items: u64,
 }
 
-/// How full a queue is.
+/// The depth of a queue, and its limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueDepth {
     pub(crate) ready: u64,
     pub(crate) capacity: Option<u64>,
-    /// The most that have been seen in line.
+    /// The largest number of ready items so far.
     pub(crate) peak: u64,
 }
 
@@ -56,89 +56,109 @@ pub(crate) struct LiveView {
     pub(crate) items: u64,
 }
 
-impl QueueDepth {
-    /// As a bar against the capacity; where there is none, against the most so far. `columns` is for
-    /// the whole line that it stands in.
-    pub(crate) fn bar(self, lang: Lang, columns: usize) -> String {
-        let Self { ready: in_line, capacity, peak: most } = self;
-        match capacity {
-            Some(capacity) => {
-                format!("{} {in_line}/{capacity}", progress_bar(in_line, capacity, columns))
+impl WorkerActivity {
+    fn label(&self, lang: Lang, role: Role) -> &'static str {
+        match self {
+            Self::Starting => lang.pick("起動中", "starting"),
+            Self::WaitingForRoom => lang.pick("空き待ち", "waiting for room"),
+            Self::WaitingForItem => lang.pick("待機中", "waiting"),
+            Self::Working(..) if role == Role::Producer => lang.pick("生産中", "working"),
+            Self::Working(..) => lang.pick("処理中", "working"),
+            Self::Dead => lang.pick("停止", "dead"),
+            Self::Finished => lang.pick("終了", "finished"),
+        }
+    }
+
+    /// The width of the widest label, in columns.
+    fn max_label_width(lang: Lang) -> usize {
+        measure_text_width(Self::WaitingForRoom.label(lang, Role::Producer))
+    }
+}
+
+impl WorkerRow {
+    /// The number of items that the worker has put or done, `digits` wide.
+    fn items_so_far(&self, lang: Lang, digits: usize) -> String {
+        let items = format!("{:digits$}", self.items);
+        match self.worker.role {
+            Role::Producer => lang.pick(format!("追加 {items}"), format!("{items} put")),
+            Role::Consumer | Role::Visitor => {
+                lang.pick(format!("完了 {items}"), format!("{items} done"))
             }
-            None => format!(
-                "{} {}",
-                progress_bar(in_line, most, columns),
-                lang.depth_with_peak(in_line, most)
+        }
+    }
+}
+
+impl QueueDepth {
+    /// A bar that is full at the capacity, or at the peak if the queue is unbounded. `columns` is the
+    /// width of the whole line.
+    pub(crate) fn bar(self, lang: Lang, columns: usize) -> String {
+        let Self { ready, capacity, peak } = self;
+        let bar = progress_bar(ready, capacity.unwrap_or(peak), columns);
+        match capacity {
+            Some(capacity) => format!("{bar} {ready}/{capacity}"),
+            None => lang.pick(
+                format!("{bar} {ready}（これまでの最大 {peak}）"),
+                format!("{bar} {ready} (at most {peak} so far)"),
             ),
         }
     }
 }
 
 impl LiveView {
-    /// As rows that fit into this room: of too many workers the first ones. `several` tells of each
-    /// role whether there are several, so that their number is said.
-    pub(super) fn render_rows(
-        &self,
-        lang: Lang,
-        several: [bool; 2],
-        room: TerminalSize,
-    ) -> Vec<String> {
-        // Two more rows are needed, and one for those workers that have none.
-        let most = room.rows.saturating_sub(2);
-        let shown = match self.workers.len() > most {
-            true => most.saturating_sub(1),
-            false => self.workers.len(),
+    /// The rows that fit into `size`. If there are too many workers, the first ones have rows.
+    pub(super) fn render_rows(&self, names: WorkerNames, size: TerminalSize) -> Vec<String> {
+        let lang = names.lang;
+        // The queue and the total need a row each, and hidden workers need one together.
+        let max_workers = size.rows.saturating_sub(2);
+        let shown = if self.workers.len() > max_workers {
+            max_workers.saturating_sub(1)
+        } else {
+            self.workers.len()
         };
-        let names: Vec<_> = self
-            .workers
-            .iter()
-            .map(|a| lang.worker_name(a.worker, several[a.worker.role as usize]))
-            .collect();
-        let labels = [lang.queue_label(), lang.total_label()];
-        let wide = names.iter().map(String::as_str).chain(labels).map(measure_text_width);
-        let wide = wide.max().unwrap_or(0);
-        let left = |text: &str, columns| pad_str(text, columns, Alignment::Left, None).into_owned();
+        let names: Vec<_> = self.workers.iter().map(|row| names.worker_name(row.worker)).collect();
+        let labels = [lang.pick("キュー", "queue"), lang.pick("全体", "total")];
+        let widths = names.iter().map(String::as_str).chain(labels).map(measure_text_width);
+        let name_width = widths.max().unwrap_or(0);
+        let pad = |text: &str, columns| pad_str(text, columns, Alignment::Left, None).into_owned();
 
         let mut rows = Vec::new();
-        for (actor, name) in self.workers.iter().zip(&names).take(shown) {
-            let digits = self.items.to_string().len();
-            let so_far = lang.items_so_far(actor.worker.role, &format!("{:digits$}", actor.items));
-            let does = left(
-                lang.activity_name(&actor.activity, actor.worker.role),
-                lang.max_activity_width(),
+        let digits = self.items.to_string().len();
+        for (row, name) in self.workers.iter().zip(&names).take(shown) {
+            let activity = pad(
+                row.activity.label(lang, row.worker.role),
+                WorkerActivity::max_label_width(lang),
             );
-            let with = match &actor.activity {
+            let items = match &row.activity {
                 WorkerActivity::Working(1, Some(item)) => escape_for_terminal(item).into_owned(),
                 WorkerActivity::Working(items @ 2.., _) => lang.item_count(*items),
                 _ => String::new(),
             };
-            rows.push([left(name, wide), does, so_far, with].join(COLUMN_GAP));
+            let so_far = row.items_so_far(lang, digits);
+            rows.push([pad(name, name_width), activity, so_far, items].join(COLUMN_GAP));
         }
         if shown < self.workers.len() {
-            rows.push(lang.more_workers(self.workers.len() - shown));
+            let hidden = self.workers.len() - shown;
+            rows.push(lang.pick(format!("… ほか {hidden}"), format!("… and {hidden} more")));
         }
-        let queue = self.depth.bar(lang, room.columns);
-        rows.push([left(lang.queue_label(), wide), queue].join(COLUMN_GAP));
         let &Self { done, items, .. } = self;
-        let done = format!(
-            "{} {done}/{items} {}",
-            progress_bar(done, items, room.columns),
-            lang.done_label()
-        );
-        rows.push([left(lang.total_label(), wide), done].join(COLUMN_GAP));
+        let bar = progress_bar(done, items, size.columns);
+        let total = format!("{bar} {done}/{items} {}", lang.pick("完了", "done"));
+        for (label, bar) in labels.into_iter().zip([self.depth.bar(lang, size.columns), total]) {
+            rows.push([pad(label, name_width), bar].join(COLUMN_GAP));
+        }
 
-        // On a terminal of next to no rows, the last ones say most.
-        rows.drain(..rows.len().saturating_sub(room.rows));
-        rows.iter().map(|row| truncate_to_width(row.trim_end(), room.columns)).collect()
+        // On a very small terminal the last rows say most.
+        rows.drain(..rows.len().saturating_sub(size.rows));
+        rows.iter().map(|row| truncate_to_width(row.trim_end(), size.columns)).collect()
     }
 }
 
-/// So much of so much, as a bar in a line of so many columns.
-fn progress_bar(part: u64, of: u64, columns: usize) -> String {
+/// A bar that shows `part` of `total`, in a line of `columns` columns.
+fn progress_bar(part: u64, total: u64, columns: usize) -> String {
     let width = MAX_BAR_WIDTH.min(columns / 3);
-    let part = part.min(of);
-    // At most the width.
-    let full = (u128::from(part) * width as u128).checked_div(of.into()).unwrap_or(0) as usize;
+    let part = part.min(total);
+    // The quotient is at most the width.
+    let full = (u128::from(part) * width as u128).checked_div(total.into()).unwrap_or(0) as usize;
     let tip = usize::from(part > 0 && full < width);
     format!("[{}{}{}]", "=".repeat(full), ">".repeat(tip), " ".repeat(width - full - tip))
 }
@@ -146,21 +166,20 @@ fn progress_bar(part: u64, of: u64, columns: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::role::Role;
 
-    fn scene() -> LiveView {
-        let actor = |role, number, does, items| WorkerRow {
-            worker: WorkerId { role, index: number },
-            activity: does,
+    fn view() -> LiveView {
+        let row = |role, index, activity, items| WorkerRow {
+            worker: WorkerId { role, index },
+            activity,
             items,
         };
         let item = |name: &str| Some(name.to_owned());
         LiveView {
             workers: vec![
-                actor(Role::Producer, 1, WorkerActivity::WaitingForRoom, 7),
-                actor(Role::Consumer, 1, WorkerActivity::Working(1, item("アイテム3\n")), 1),
-                actor(Role::Consumer, 2, WorkerActivity::Working(12, item("アイテム4")), 0),
-                actor(Role::Consumer, 3, WorkerActivity::Dead, 0),
+                row(Role::Producer, 1, WorkerActivity::WaitingForRoom, 7),
+                row(Role::Consumer, 1, WorkerActivity::Working(1, item("アイテム3\n")), 1),
+                row(Role::Consumer, 2, WorkerActivity::Working(12, item("アイテム4")), 0),
+                row(Role::Consumer, 3, WorkerActivity::Dead, 0),
             ],
             depth: QueueDepth { ready: 3, capacity: Some(5), peak: 5 },
             done: 1,
@@ -168,12 +187,13 @@ mod tests {
         }
     }
 
-    fn rows(scene: &LiveView, lang: Lang, rows: usize, columns: usize) -> Vec<String> {
-        scene.render_rows(lang, [false, true], TerminalSize { rows, columns })
+    fn rows(view: &LiveView, lang: Lang, rows: usize, columns: usize) -> Vec<String> {
+        let names = WorkerNames { lang, is_numbered: [false, true] };
+        view.render_rows(names, TerminalSize { rows, columns })
     }
 
     #[test]
-    fn each_worker_has_a_line_and_the_columns_are_straight() {
+    fn each_worker_has_a_row_and_the_columns_are_aligned() {
         let expected = [
             "生産者   空き待ち  追加  7",
             "消費者1  処理中    完了  1  アイテム3\\n",
@@ -182,7 +202,7 @@ mod tests {
             "キュー   [==================>           ] 3/5",
             "全体     [=>                            ] 1/20 完了",
         ];
-        assert_eq!(rows(&scene(), Lang::Ja, 22, 90), expected);
+        assert_eq!(rows(&view(), Lang::Ja, 22, 90), expected);
         let expected = [
             "producer    waiting for room   7 put",
             "consumer 1  working            1 done  アイテム3\\n",
@@ -191,21 +211,21 @@ mod tests {
             "queue       [==================>           ] 3/5",
             "total       [=>                            ] 1/20 done",
         ];
-        assert_eq!(rows(&scene(), Lang::En, 22, 90), expected);
+        assert_eq!(rows(&view(), Lang::En, 22, 90), expected);
     }
 
     #[test]
-    fn a_small_terminal_shows_what_it_has_room_for() {
+    fn a_small_terminal_shows_the_rows_that_fit() {
         let expected =
             ["生産者   空き待ち  …", "… ほか 3", "キュー   [===>  ] 3…", "全体     [>     ] 1…"];
-        assert_eq!(rows(&scene(), Lang::Ja, 4, 20), expected);
-        assert_eq!(rows(&scene(), Lang::Ja, 1, 20), expected[3..]);
-        assert_eq!(rows(&scene(), Lang::En, 5, 10)[2], "… and 2 m…");
-        assert_eq!(rows(&scene(), Lang::En, 6, 80).len(), 6, "all, where they just fit");
+        assert_eq!(rows(&view(), Lang::Ja, 4, 20), expected);
+        assert_eq!(rows(&view(), Lang::Ja, 1, 20), expected[3..]);
+        assert_eq!(rows(&view(), Lang::En, 5, 10)[2], "… and 2 m…");
+        assert_eq!(rows(&view(), Lang::En, 6, 80).len(), 6, "all rows fit");
     }
 
     #[test]
-    fn without_a_capacity_the_bar_is_against_the_most_so_far() {
+    fn the_bar_of_an_unbounded_queue_is_full_at_its_peak() {
         let depth = QueueDepth { ready: 2, capacity: None, peak: 4 };
         assert_eq!(depth.bar(Lang::En, 24), "[====>   ] 2 (at most 4 so far)");
         assert_eq!(depth.bar(Lang::Ja, 24), "[====>   ] 2（これまでの最大 4）");
@@ -214,9 +234,9 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_is_full_when_all_of_it_is_there_or_more() {
+    fn a_bar_is_full_at_its_total_and_beyond() {
         assert_eq!(progress_bar(5, 5, 15), "[=====]");
-        assert_eq!(progress_bar(6, 5, 15), "[=====]", "items that came back");
+        assert_eq!(progress_bar(6, 5, 15), "[=====]", "requeued items exceed the capacity");
         assert_eq!(progress_bar(1, u64::MAX, 15), "[>    ]");
         assert_eq!(progress_bar(u64::MAX, u64::MAX, 15), "[=====]");
         assert_eq!(progress_bar(1, 2, 2), "[]");

@@ -1,4 +1,4 @@
-//! Standard output, and what is drawn on standard error that must not get into its way.
+//! Standard output and notices on standard error. Neither mixes with the progress on a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -12,37 +12,38 @@ use crate::item::{escape_for_terminal, escape_json_for_terminal};
 use crate::os::{Blocking, Interest, NarrowPipe, Waker, wait_ready};
 use crate::pipe::PIPE_BUF;
 
-/// Lines on their way to standard output. They are written when they are flushed, whole.
+/// A buffer of lines for standard output. [`Output::flush`] writes whole lines.
 #[derive(Debug)]
 pub(crate) struct Output {
     buffer: Vec<u8>,
-    /// Text of others is made harmless for a terminal, and left alone in a pipe.
+    /// Whether standard output is a terminal: then foreign text is escaped.
     is_terminal: bool,
     progress: Progress,
-    /// Woken by the signal to leave.
+    /// A signal to leave wakes this waker.
     interrupt: Option<Arc<Waker>>,
-    /// It has come: what the reader does not take at once is not worth waiting for.
+    /// A signal has interrupted a write: later writes do not wait for the reader.
     is_interrupted: bool,
-    /// The pipe that standard output is, if what its reader has read is to be known.
+    /// Standard output, if it is a pipe and the progress of its reader matters.
     tracked_pipe: Option<NarrowPipe<io::Stdout>>,
-    /// How much has been written to it since [`Output::begin`].
+    /// Bytes written since [`Output::start_counting`].
     bytes_written: usize,
-    /// Where in that the items end.
+    /// The ends of items among these bytes.
     item_ends: Vec<usize>,
 }
 
-/// Writes in pieces that never block once there is room at all, and tells how much was written.
+/// Writes in chunks that never block when the pipe has any room. Returns the number of written bytes. A
+/// `timeout` ends the wait for room, and so does `interrupt`.
 fn write_interruptible(
     out: impl AsFd,
     lines: &[u8],
     interrupt: &Option<Arc<Waker>>,
-    most: Option<Nanos>,
+    timeout: Option<Nanos>,
 ) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < lines.len() {
         let mut pipes = vec![(out.as_fd(), Interest::Write)];
         pipes.extend(interrupt.iter().map(|waker| (waker.as_fd(), Interest::Read)));
-        let states = match wait_ready(&pipes, most) {
+        let states = match wait_ready(&pipes, timeout) {
             Ok(states) => states,
             Err(error) => return (written, Err(error)),
         };
@@ -50,19 +51,19 @@ fn write_interruptible(
             let end = written + atomic_chunk_len(&lines[written..]);
             match rustix::io::write(out.as_fd(), &lines[written..end]) {
                 Ok(bytes) => written += bytes,
-                // Others may write there too, and have filled it; or a signal came.
+                // Another writer has filled the pipe, or a signal came.
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(error) => return (written, Err(error.into())),
             }
-        } else if most.is_some() || states.get(1).is_some_and(|woken| woken.is_ready) {
+        } else if timeout.is_some() || states.get(1).is_some_and(|woken| woken.is_ready) {
             return (written, Err(io::ErrorKind::Interrupted.into()));
         }
     }
     (written, Ok(()))
 }
 
-/// How much of this to write at once: whole lines, so that those of several writers to one pipe are not
-/// mixed, unless a line is longer than a write that the kernel keeps in one piece.
+/// The length of the next write: whole lines, because the kernel does not mix writes of several processes up to
+/// `PIPE_BUF` bytes. A longer line takes several writes.
 fn atomic_chunk_len(lines: &[u8]) -> usize {
     if lines.len() <= PIPE_BUF {
         return lines.len();
@@ -71,48 +72,44 @@ fn atomic_chunk_len(lines: &[u8]) -> usize {
 }
 
 impl Output {
-    /// Standard output, beside this progress. A reader that doesn't read is waited for, but
-    /// not when `interrupt` is woken.
+    /// Standard output beside this progress. A write waits for a slow reader until `interrupt` wakes.
     pub(crate) fn new(progress: Progress, interrupt: Option<Arc<Waker>>) -> Self {
-        let terminal = io::stdout().is_terminal();
-        let (lines, ends) = (Vec::new(), Vec::new());
         Self {
-            buffer: lines,
-            is_terminal: terminal,
+            buffer: Vec::new(),
+            is_terminal: io::stdout().is_terminal(),
             progress,
             interrupt,
             is_interrupted: false,
             tracked_pipe: None,
             bytes_written: 0,
-            item_ends: ends,
+            item_ends: Vec::new(),
         }
     }
 
-    /// From now on it is known what the reader of standard output has read, if that is a pipe, and the
-    /// system tells.
+    /// Tracks the reader of standard output, if standard output is a pipe and the system supports it.
     pub(crate) fn track_reader(&mut self) {
         self.tracked_pipe = NarrowPipe::new(io::stdout());
     }
 
-    /// The pipe of a reader that is followed.
+    /// The pipe of a tracked reader.
     pub(crate) fn tracked_pipe(&mut self) -> Option<&mut NarrowPipe<io::Stdout>> {
         self.tracked_pipe.as_mut()
     }
 
-    /// What is shown from now on is counted.
+    /// Counts bytes and items from now on.
     pub(crate) fn start_counting(&mut self) {
         self.bytes_written = 0;
         self.item_ends.clear();
     }
 
-    /// An item ends here.
+    /// An item ends at the end of the buffer.
     pub(super) fn mark_item_end(&mut self) {
         if self.tracked_pipe.is_some() {
             self.item_ends.push(self.bytes_written + self.buffer.len());
         }
     }
 
-    /// How many items since [`Output::begin`] the reader has read to their end; 0 if it is not followed.
+    /// Items since [`Output::start_counting`] that the reader has read completely; 0 without a tracked reader.
     pub(crate) fn items_read(&self) -> u64 {
         let Some(Ok(unread)) = self.tracked_pipe.as_ref().map(NarrowPipe::unread_bytes) else {
             return 0;
@@ -121,12 +118,12 @@ impl Output {
         self.item_ends.partition_point(|&end| end <= read) as u64
     }
 
-    /// What is drawn on standard error.
+    /// The progress on standard error.
     pub(crate) fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// Text that others have chosen.
+    /// Adds foreign text.
     pub(super) fn push_text(&mut self, text: &str) {
         if self.is_terminal {
             self.buffer.extend_from_slice(escape_for_terminal(text).as_bytes());
@@ -135,13 +132,13 @@ impl Output {
         }
     }
 
-    /// JSON text, in which others have chosen strings.
+    /// Adds JSON that contains foreign strings.
     pub(crate) fn push_json(&mut self, json: &str) {
         let json = if self.is_terminal { escape_json_for_terminal(json) } else { json.into() };
         self.buffer.extend_from_slice(json.as_bytes());
     }
 
-    /// Lines in which there is text that others have chosen.
+    /// Adds lines that contain foreign text.
     pub(crate) fn push_lines(&mut self, lines: &str) {
         for line in lines.lines() {
             self.push_text(line);
@@ -149,59 +146,59 @@ impl Output {
         }
     }
 
-    /// What is passed on as it is, and our own.
+    /// Adds bytes without a change: qdemo's own text, and output of commands.
     pub(crate) fn push_raw(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Writes what has been gathered. `Interrupted` when the signal's waker was woken before there
-    /// was room for it all; what is not written then is kept, and from then on not waited for.
+    /// Writes the buffer. The error is `Interrupted` if the signal's waker woke before the reader took all
+    /// bytes. The rest stays in the buffer, and later flushes do not wait for the reader.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let Self { buffer: lines, progress, interrupt, is_interrupted: hurried, .. } = self;
-        let most = if *hurried { Some(0) } else { None };
-        let write = || write_interruptible(io::stdout().lock(), lines, interrupt, most);
-        // What goes into a pipe is in nobody's way.
+        let Self { buffer: lines, progress, interrupt, is_interrupted, .. } = self;
+        let timeout = is_interrupted.then_some(0);
+        let write = || write_interruptible(io::stdout().lock(), lines, interrupt, timeout);
+        // A write into a pipe does not disturb the progress.
         let (written, ended) = if self.is_terminal { progress.suspend(write) } else { write() };
         self.buffer.drain(..written);
         self.bytes_written += written;
-        *hurried |= ended.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::Interrupted);
+        *is_interrupted |= ended.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::Interrupted);
         ended
     }
 
-    /// Passes on to standard error what a command wrote there; as [`Output::flush`].
+    /// Writes a command's text to standard error, interruptible as [`Output::flush`] is.
     pub(crate) fn forward_stderr(&self, text: &[u8]) -> io::Result<()> {
         let ended = self
             .progress
             .suspend(|| write_interruptible(io::stderr().lock(), text, &self.interrupt, None).1);
         match ended {
-            // There is nobody to tell that nobody listens.
+            // Standard error has no reader, so no error can be reported.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,
         }
     }
 
-    /// Tells people something on standard error.
+    /// Prints a notice on standard error.
     pub(crate) fn print_notice(&self, text: &str) {
         self.progress.suspend(|| {
-            // There is nobody to tell that nobody listens.
+            // Standard error has no reader, so no error can be reported.
             let _ = Blocking(io::stderr())
                 .write_all(format!("{}\n", escape_for_terminal(text)).as_bytes());
         });
     }
 }
 
-/// Standard output takes no more.
+/// Standard output takes no more bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output")]
 pub(crate) struct StdoutError(#[source] pub(crate) io::Error);
 
-/// Prints one line on standard error, behind the program's name.
+/// Prints one line on standard error, after the program's name.
 pub(crate) fn eprint_line(line: &str) {
     let line = line.replace('\n', " ");
     let line = format!("qdemo: {}\n", escape_for_terminal(&line));
-    // There is nobody to tell that nobody listens.
+    // Standard error has no reader, so no error can be reported.
     let _ = Blocking(io::stderr()).write_all(line.as_bytes());
 }

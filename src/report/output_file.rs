@@ -1,4 +1,4 @@
-//! Files that a command writes when all is over, and opens before anything starts.
+//! Files that a command opens before it starts and writes at its end.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -11,10 +11,10 @@ use rustix::io::Errno;
 
 use super::eprint_line;
 
-/// Opens or makes the file at `path`, and empties it if that is wanted. A named pipe without a reader is
-/// waited for, as a shell's `>` would, but not without a word.
+/// Opens or creates the file at `path`, and empties the file if `truncate`. Waits for the reader of a named
+/// pipe as a shell's `>` does, after a notice.
 pub(crate) fn open(path: &Path, truncate: bool) -> io::Result<File> {
-    // Opened anew, a file would be written from its beginning, and a socket could not be opened.
+    // A second open would write a file from its start, and would fail for a socket.
     let stream = match path.to_str() {
         Some("/dev/stdout" | "/dev/fd/1") => Some(io::stdout().as_fd().try_clone_to_owned()),
         Some("/dev/stderr" | "/dev/fd/2") => Some(io::stderr().as_fd().try_clone_to_owned()),
@@ -39,7 +39,6 @@ pub(crate) fn open(path: &Path, truncate: bool) -> io::Result<File> {
     }
 }
 
-/// Whether there is a named pipe.
 pub(crate) fn is_named_pipe(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|is| is.file_type().is_fifo())
+    fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo())
 }

@@ -1,18 +1,19 @@
-//! What pictures have in common: letters, lines, and their colours in light and dark.
+//! The common parts of all pictures: text, coordinates, legends, and colors for light and dark backgrounds.
 
 use svg::Document;
 use svg::node::element::{Rectangle, Style, Text, Title};
 
 /// The size of all letters, in pixels.
 pub(crate) const FONT_SIZE: f64 = 12.0;
-/// What is left free around a picture.
+/// The margin of a picture, in pixels.
 pub(crate) const MARGIN: f64 = 20.0;
 
 const CSS: &str = include_str!("picture.css");
 
 /// An empty picture.
 pub(crate) fn new_document(title: &str, width: f64, height: f64, css: &str) -> Document {
-    let ground = Rectangle::new().set("class", "paper").set("width", width).set("height", height);
+    let background =
+        Rectangle::new().set("class", "paper").set("width", width).set("height", height);
     Document::new()
         .set("viewBox", format!("0 0 {width} {height}"))
         .set("width", width)
@@ -20,15 +21,15 @@ pub(crate) fn new_document(title: &str, width: f64, height: f64, css: &str) -> D
         .set("role", "img")
         .add(Title::new(title))
         .add(Style::new(format!("{CSS}{css}")))
-        .add(ground)
+        .add(background)
 }
 
-/// How wide a text is at most, in pixels: fonts differ, and which one there will be is not known.
+/// The largest width of a text, in pixels: the font of the viewer is unknown.
 pub(crate) fn text_width(text: &str) -> f64 {
     console::measure_text_width(text) as f64 * 0.64 * FONT_SIZE
 }
 
-/// A text that begins, or with another `anchor` ends or has its middle, at `x`; `y` is its middle.
+/// A text whose start, middle or end, by `anchor`, is at `x`. `y` is its vertical middle.
 pub(crate) fn text_element(content: &str, x: f64, y: f64, class: &str, anchor: &str) -> Text {
     Text::new(content)
         .set("class", class)
@@ -37,7 +38,42 @@ pub(crate) fn text_element(content: &str, x: f64, y: f64, class: &str, anchor: &
         .set("text-anchor", anchor)
 }
 
-/// To a tenth of a pixel: more would only make the file larger.
+/// Rounds to a tenth of a pixel: more digits would only enlarge the file.
 pub(crate) fn round_coordinate(pixels: f64) -> f64 {
     (pixels * 10.0).round() / 10.0
+}
+
+/// The gap between two entries of a legend, in pixels.
+const ENTRY_GAP: f64 = 22.0;
+
+/// Places the entries of a legend in rows, from left to right.
+pub(crate) struct LegendLayout {
+    ends: [f64; 2],
+    row_height: f64,
+    x: f64,
+    y: f64,
+}
+
+impl LegendLayout {
+    /// A legend between the two `ends`, from `top` on.
+    pub(crate) fn new(ends: [f64; 2], top: f64, row_height: f64) -> Self {
+        Self { ends, row_height, x: ends[0], y: top }
+    }
+
+    /// The place of the next entry: a sample of this width, with its gap, and a name.
+    pub(crate) fn place(&mut self, sample_width: f64, name: &str) -> [f64; 2] {
+        let [left, right] = self.ends;
+        let width = sample_width + text_width(name);
+        if self.x > left && self.x + width > right {
+            (self.x, self.y) = (left, self.y + self.row_height);
+        }
+        let place = [self.x, self.y];
+        self.x += width + ENTRY_GAP;
+        place
+    }
+
+    /// The top of the last row.
+    pub(crate) fn row(&self) -> f64 {
+        self.y
+    }
 }

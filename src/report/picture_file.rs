@@ -1,4 +1,5 @@
-//! The file of a picture.
+//! The file of a picture. A command creates the file before it starts, and removes a new file that gets no
+//! picture.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use super::{PictureFormat, output_file};
 use crate::exit::UsageError;
 use crate::os::Blocking;
 
-/// Where a picture is to go.
+/// The path of a picture, and its file type.
 #[derive(Clone, Debug)]
 pub(crate) struct PicturePath {
     pub(crate) path: PathBuf,
@@ -23,13 +24,13 @@ pub(crate) struct PicturePath {
 pub(crate) struct PictureFile {
     path: PicturePath,
     file: File,
-    /// It was made for the picture, and has none yet.
+    /// The file is new and has no picture yet.
     is_unwritten: bool,
 }
 
 impl PicturePath {
-    /// Makes the file, so that nothing has been done yet if it cannot be made. What is in it stays there
-    /// until there is a picture.
+    /// Opens or creates the file before the command starts. The old content stays until the picture is
+    /// written.
     pub(crate) fn create(&self) -> anyhow::Result<PictureFile> {
         let is_new = fs::symlink_metadata(&self.path).is_err();
         let file = output_file::open(&self.path, false).map_err(|error| {
@@ -43,23 +44,22 @@ impl PicturePath {
 }
 
 impl PictureFile {
-    /// Fails if the picture would be drawn over that, which is `what`.
-    pub(crate) fn ensure_distinct_from(&self, other: &File, what: &str) -> anyhow::Result<()> {
+    /// Fails if the picture and `other` are the same file. `name` is the name of `other` in the error.
+    pub(crate) fn ensure_distinct_from(&self, other: &File, name: &str) -> anyhow::Result<()> {
         let (ours, theirs) = (self.file.metadata()?, other.metadata()?);
-        let keeps = ours.is_file() || ours.file_type().is_fifo();
-        if keeps && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
-            let reason = format!("the picture and {what} are the same file: name two");
+        let holds_data = ours.is_file() || ours.file_type().is_fifo();
+        if holds_data && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
+            let reason = format!("the picture and {name} are the same file: name two");
             return Err(UsageError(reason).into());
         }
         Ok(())
     }
 
-    /// What kind of picture it is to be.
     pub(crate) fn format(&self) -> PictureFormat {
         self.path.format
     }
 
-    /// Only what is a file, and not a pipe or a device, can have had something in it.
+    /// Replaces the content. Only a regular file has old content, a pipe or a device has none.
     fn replace(&self, picture: &str) -> io::Result<()> {
         if self.file.metadata()?.is_file() {
             self.file.set_len(0)?;
@@ -67,7 +67,6 @@ impl PictureFile {
         Blocking(&self.file).write_all(picture.as_bytes())
     }
 
-    /// Writes the picture.
     pub(crate) fn write(&mut self, picture: &str) -> anyhow::Result<()> {
         self.replace(picture)
             .with_context(|| format!("cannot write the picture {}", self.path.path.display()))?;
@@ -77,7 +76,7 @@ impl PictureFile {
 }
 
 impl Drop for PictureFile {
-    /// Nobody wants an empty file that was made for a picture.
+    /// Removes a file that was created for a picture and is still empty.
     fn drop(&mut self) {
         if self.is_unwritten {
             let _ = fs::remove_file(&self.path.path);

@@ -1,4 +1,4 @@
-//! What is drawn anew in place on standard error: a run's live view, or the progress of commands.
+//! Text that is redrawn in place on standard error: a run's live view, or the progress of commands.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -13,15 +13,15 @@ use rustix::fs::FileType;
 use super::terminal::{StderrTerminal, TerminalSize};
 use crate::item::escape_for_terminal;
 
-/// Something that is drawn anew in place on standard error, if anything is.
+/// Text that is redrawn in place on standard error, or nothing by default.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Whether it would be seen, and be alone: behind a pipe on standard output there may be one who
-    /// writes on the same terminal, and neither would know of the other.
+    /// Whether standard error is a terminal, and standard output is not a pipe. The reader of a pipe may write
+    /// on the same terminal, and the two outputs would mix.
     pub(crate) fn is_visible() -> bool {
         let status = rustix::fs::fstat(io::stdout());
         let kind = status.map(|status| FileType::from_raw_mode(status.st_mode));
@@ -29,18 +29,18 @@ impl Progress {
         io::stderr().is_terminal() && !is_pipe
     }
 
-    /// For rows that are drawn whenever they are given, whatever standard error is.
+    /// The progress of a run: draws rows at once, even if standard error is not a terminal.
     pub(crate) fn for_run() -> Self {
         let bar = ProgressBar::with_draw_target(
             None,
-            // Whoever gives the rows does so seldom enough.
+            // The caller limits the rate of the rows.
             ProgressDrawTarget::term_like_with_hz(Box::new(StderrTerminal::stderr()), u8::MAX),
         );
         Self::with_template(bar, "{msg}")
     }
 
-    /// Counts what a consumer's commands have done, of what there is, with the rate and the time
-    /// that is left, when standard error is a terminal.
+    /// The progress of a consumer's commands: done and total items, the rate, and the remaining time. Draws
+    /// nothing if standard error is not a terminal.
     pub(crate) fn for_commands() -> Self {
         if !Self::is_visible() {
             return Self::default();
@@ -66,61 +66,60 @@ impl Progress {
         Self { bar: Some(bar) }
     }
 
-    /// Whether anything is drawn at all.
     pub(crate) fn is_enabled(&self) -> bool {
         self.bar.is_some()
     }
 
-    /// Draws the rows that fit into so much room.
+    /// Draws rows for the present size of the terminal.
     pub(super) fn draw(&self, rows: impl FnOnce(TerminalSize) -> Vec<String>) {
         if let Some(bar) = &self.bar {
-            let room = TerminalSize::current(&Term::stderr()).drawable_area();
+            let size = TerminalSize::current(&Term::stderr()).drawable_area();
             let rows: Vec<_> =
-                rows(room).iter().map(|row| escape_for_terminal(row).into_owned()).collect();
+                rows(size).iter().map(|row| escape_for_terminal(row).into_owned()).collect();
             bar.set_message(rows.join("\n"));
         }
     }
 
-    /// So many of so many are done; `and` stands behind that.
-    pub(crate) fn set_position_and_total(&self, done: u64, of: u64, and: String) {
+    /// Sets the numbers of done and all items, and the text after them.
+    pub(crate) fn set_position_and_total(&self, done: u64, total: u64, suffix: String) {
         if let Some(bar) = &self.bar {
-            bar.set_length(of);
+            bar.set_length(total);
             bar.set_position(done);
-            bar.set_message(escape_for_terminal(&and).into_owned());
+            bar.set_message(escape_for_terminal(&suffix).into_owned());
             bar.tick();
         }
     }
 
-    /// So many are done; `and` stands behind that.
-    pub(crate) fn set_position(&self, done: u64, and: String) {
+    /// Sets the number of done items, and the text after it.
+    pub(crate) fn set_position(&self, done: u64, suffix: String) {
         if let Some(bar) = &self.bar {
             bar.set_position(done);
-            bar.set_message(escape_for_terminal(&and).into_owned());
+            bar.set_message(escape_for_terminal(&suffix).into_owned());
         }
     }
 
-    /// Does something to the terminal while nothing of this is in the way.
-    pub(crate) fn suspend<T>(&self, what: impl FnOnce() -> T) -> T {
+    /// Removes the progress from the terminal while `write` runs.
+    pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
-            Some(bar) => bar.suspend(what),
-            None => what(),
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 
-    /// Takes it away, unless somebody is just writing beside it and cannot go on: then that is not
-    /// waited for. Without a thread it stays.
+    /// Removes the progress from the terminal. Gives up after 100 ms: another thread may hold the progress in a
+    /// write that blocks. Without a thread the progress stays.
     pub(crate) fn clear_with_timeout(&self) {
         let progress = self.clone();
-        let (tell, told) = mpsc::channel();
-        // If the system refuses a thread, `told` fails at once.
+        let (sender, receiver) = mpsc::channel();
+        // If the system refuses a thread, `receiver` fails at once.
         let _ = thread::Builder::new().spawn(move || {
             progress.clear();
-            tell.send(())
+            sender.send(())
         });
-        let _ = told.recv_timeout(Duration::from_millis(100));
+        let _ = receiver.recv_timeout(Duration::from_millis(100));
     }
 
-    /// Takes it away for good.
+    /// Removes the progress from the terminal for good.
     pub(crate) fn clear(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

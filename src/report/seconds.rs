@@ -1,4 +1,4 @@
-//! Times in seconds.
+//! Times as numbers of seconds.
 
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -7,15 +7,15 @@ use serde_json::value::RawValue;
 
 use crate::clock::Nanos;
 
-/// Nanoseconds in a second.
 const NANOS_PER_SECOND: Nanos = 1_000_000_000;
 
-/// Nanoseconds as seconds: exact for the first 104 days, as a double goes, and to 16 digits beyond.
-pub(crate) fn to_seconds(at: Nanos) -> f64 {
-    at as f64 / 1e9
+/// Nanoseconds, or a sum of them, as seconds. A double is exact for the first 104 days, and has 16 digits
+/// beyond.
+pub(crate) fn to_seconds(nanos: impl Into<u128>) -> f64 {
+    nanos.into() as f64 / 1e9
 }
 
-/// A time that is a number of seconds in JSON, exact to the nanosecond.
+/// A time that JSON holds as a number of seconds, exact to the nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seconds(pub(super) Nanos);
 
@@ -45,7 +45,7 @@ impl Seconds {
         }
     }
 
-    /// A number of JSON; digits behind the nanoseconds are not looked at.
+    /// Reads a number of JSON. Digits after the nanoseconds are ignored.
     fn parse(text: &str) -> Option<Self> {
         let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
         if rest.bytes().all(|byte| byte.is_ascii_digit())
@@ -55,7 +55,7 @@ impl Seconds {
             let rest = format!("{digits:0<9}").parse::<Nanos>().ok()?;
             return whole.checked_mul(NANOS_PER_SECOND)?.checked_add(rest).map(Self);
         }
-        // With an exponent.
+        // The number has an exponent.
         let nanos = (text.parse::<f64>().ok()? * 1e9).round();
         (0.0..Nanos::MAX as f64).contains(&nanos).then_some(Self(nanos as Nanos))
     }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_time_is_the_same_again_behind_json() {
+    fn every_time_survives_json() {
         for (nanos, text) in [
             (0, "0.0"),
             (1, "0.000000001"),
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn other_ways_to_write_a_number_are_understood_and_what_is_no_time_is_refused() {
+    fn other_forms_of_a_number_are_read_and_other_text_is_refused() {
         for (text, nanos) in [
             ("2", 2 * NANOS_PER_SECOND),
             ("1e-9", 1),

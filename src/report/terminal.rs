@@ -1,4 +1,4 @@
-//! Rows on a terminal that are drawn anew in place.
+//! Rows that are redrawn in place on a terminal.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -13,7 +13,6 @@ use signal_hook::consts::SIGCONT;
 
 use crate::os::Blocking;
 
-/// How large a terminal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TerminalSize {
     pub(crate) rows: usize,
@@ -21,54 +20,54 @@ pub(crate) struct TerminalSize {
 }
 
 impl TerminalSize {
-    /// Of this terminal now; where there is none, of one as they used to be.
+    /// The present size of this terminal; without a terminal, a common size.
     pub(crate) fn current(terminal: &Term) -> Self {
         let (rows, columns) = terminal.size();
         Self { rows: rows.into(), columns: columns.into() }
     }
 
-    /// How much of it is for what is drawn anew: the cursor stands below that, and at least one row
-    /// above it is for what scrolls. A terminal in an East Asian locale may show `…` two columns
-    /// wide, and then the line must not wrap.
+    /// The area for redrawn rows. The cursor needs a row below, and scrolling text needs a row above. The last
+    /// column stays free: a terminal in an East Asian locale may show `…` in two columns, and the row must
+    /// not wrap.
     pub(crate) fn drawable_area(self) -> Self {
         let rows = self.rows.saturating_sub(2).max(1);
         Self { rows, columns: self.columns.saturating_sub(1).max(1) }
     }
 }
 
-/// Rows at the end of what is on a terminal, each ended by a newline. The cursor rests below them, in
-/// the first column: whatever comes there uninvited, as `^C` does, or a shell's prompt after a
-/// `kill -9`, has a line of its own.
+/// The last rows on a terminal, each with a newline. The cursor rests in the first column below the rows, so
+/// that foreign text (`^C`, or a shell's prompt after `kill -9`) has a line of its own.
 #[derive(Debug, Default)]
 pub(crate) struct RedrawArea {
     rows: Vec<String>,
-    /// This process was stopped, and goes on: a shell has written on the terminal since.
+    /// The process was stopped and continued: a shell has written on the terminal meanwhile.
     has_resumed: Arc<AtomicBool>,
 }
 
 impl RedrawArea {
-    /// One that is left alone when others may have written below it.
+    /// An area that does not overwrite the text of a shell after a stop.
     pub(crate) fn with_resume_detection() -> Self {
-        let block = Self::default();
-        // Where that cannot be known, it is drawn over what they wrote.
-        let _ = signal_hook::flag::register(SIGCONT, Arc::clone(&block.has_resumed));
-        block
+        let area = Self::default();
+        // Without the handler the next rows overwrite the text of the shell.
+        let _ = signal_hook::flag::register(SIGCONT, Arc::clone(&area.has_resumed));
+        area
     }
 
-    /// What to write, in one piece, to have these rows in the place of those that are there now.
+    /// The text that replaces the present rows by these, for one write.
     pub(crate) fn replace(&mut self, rows: Vec<String>, size: TerminalSize) -> String {
         let mut text = String::new();
         if self.has_resumed.swap(false, Ordering::Relaxed) {
             self.rows.clear();
         }
         if !self.rows.is_empty() {
-            // A terminal that has become narrower since has wrapped what is on it, as nearly all do.
-            // What has been pushed out at the top is out of reach.
-            let there: usize = self.rows.iter().map(|row| wrap_line(row, size.columns).len()).sum();
-            let there = there.min(size.rows.saturating_sub(1));
-            // On the cursor's own row there may be a `^C`.
+            // Nearly all terminals wrap their rows when they become narrower. Rows above the top are out of
+            // reach.
+            let height: usize =
+                self.rows.iter().map(|row| wrap_line(row, size.columns).len()).sum();
+            let height = height.min(size.rows.saturating_sub(1));
+            // The cursor's row may contain a `^C`.
             text.push_str("\r\x1b[2K");
-            text.push_str(&"\x1b[1A\x1b[2K".repeat(there));
+            text.push_str(&"\x1b[1A\x1b[2K".repeat(height));
         }
         for row in &rows {
             text.push_str(row);
@@ -79,9 +78,9 @@ impl RedrawArea {
     }
 }
 
-/// Standard error, as indicatif draws on it. It takes a terminal's width for what it was when it drew
-/// last, so its movements would go astray after a change: they are ignored. What it writes between
-/// two flushes is a frame, which is drawn as a [`Block`]; an empty one takes that away.
+/// Standard error for indicatif. Indicatif assumes the terminal's width of its last frame, so its cursor
+/// movements would be wrong after a resize: this type ignores the movements. The text between two flushes is
+/// a frame, which replaces the last one in a [`RedrawArea`]. An empty frame removes the last one.
 #[derive(Debug)]
 pub(super) struct StderrTerminal {
     terminal: Term,
@@ -90,14 +89,14 @@ pub(super) struct StderrTerminal {
 
 #[derive(Debug, Default)]
 struct FrameState {
-    /// What has been written since the last flush: each line is filled with spaces up to the edge.
+    /// The text since the last flush. Spaces fill each line up to the last column.
     frame: String,
-    /// Where the edge is, as indicatif was told last.
+    /// The width that indicatif got last.
     columns: usize,
     redraw_area: RedrawArea,
 }
 
-/// Whether a shell has the terminal for itself, or for another command.
+/// Whether the terminal belongs to a shell or to another command.
 pub(crate) fn is_in_background(terminal: impl AsFd) -> bool {
     tcgetpgrp(terminal).is_ok_and(|foreground| foreground != getpgrp())
 }
@@ -105,11 +104,11 @@ pub(crate) fn is_in_background(terminal: impl AsFd) -> bool {
 impl StderrTerminal {
     /// Standard error.
     pub(super) fn stderr() -> Self {
-        let drawing = FrameState {
+        let state = FrameState {
             redraw_area: RedrawArea::with_resume_detection(),
             ..FrameState::default()
         };
-        Self { terminal: Term::stderr(), frame_state: Mutex::new(drawing) }
+        Self { terminal: Term::stderr(), frame_state: Mutex::new(state) }
     }
 
     fn lock_state(&self) -> MutexGuard<'_, FrameState> {
@@ -159,25 +158,25 @@ impl TermLike for StderrTerminal {
     }
 
     fn flush(&self) -> io::Result<()> {
-        let mut drawing = self.lock_state();
-        let frame = std::mem::take(&mut drawing.frame);
-        let mut rows = wrap_line(&frame, drawing.columns);
+        let mut state = self.lock_state();
+        let frame = std::mem::take(&mut state.frame);
+        let mut rows = wrap_line(&frame, state.columns);
         rows.iter_mut().for_each(|row| row.truncate(row.trim_end().len()));
         if frame.is_empty() || is_in_background(io::stderr()) {
             rows.clear();
         }
-        let text = drawing.redraw_area.replace(rows, TerminalSize::current(&self.terminal));
+        let text = state.redraw_area.replace(rows, TerminalSize::current(&self.terminal));
         Blocking(io::stderr()).write_all(text.as_bytes())
     }
 }
 
-/// Cuts a line to a width, and shows where.
+/// Cuts a line to a width, with `…` at the cut.
 pub(crate) fn truncate_to_width(line: &str, columns: usize) -> String {
     truncate_str(line, columns, "…").into_owned()
 }
 
-/// The rows that a line takes, one at least. A wide character is not cut in two. There must be no
-/// control characters in it.
+/// The rows of a line on the terminal, at least one. A wide character stays in one row. The line must contain
+/// no control characters.
 fn wrap_line(line: &str, columns: usize) -> Vec<String> {
     let (mut rows, mut row, mut used) = (Vec::new(), String::new(), 0);
     for c in line.chars() {
@@ -199,51 +198,47 @@ mod tests {
 
     const WIDE: TerminalSize = TerminalSize { rows: 24, columns: 10 };
 
-    fn replace(block: &mut RedrawArea, rows: &[&str], size: TerminalSize) -> String {
-        block.replace(rows.iter().map(|&row| row.to_owned()).collect(), size)
+    fn replace(area: &mut RedrawArea, rows: &[&str], size: TerminalSize) -> String {
+        area.replace(rows.iter().map(|&row| row.to_owned()).collect(), size)
     }
 
     #[test]
-    fn rows_are_drawn_over_those_before() {
-        let mut block = RedrawArea::default();
-        assert_eq!(replace(&mut block, &[], WIDE), "", "nothing for nothing");
-        assert_eq!(replace(&mut block, &["one", "two"], WIDE), "one\ntwo\n");
+    fn new_rows_replace_the_old_ones() {
+        let mut area = RedrawArea::default();
+        assert_eq!(replace(&mut area, &[], WIDE), "", "nothing for nothing");
+        assert_eq!(replace(&mut area, &["one", "two"], WIDE), "one\ntwo\n");
         let erased = "\r\x1b[2K\x1b[1A\x1b[2K\x1b[1A\x1b[2K";
-        assert_eq!(replace(&mut block, &["three"], WIDE), format!("{erased}three\n"));
-        assert_eq!(replace(&mut block, &[], WIDE), "\r\x1b[2K\x1b[1A\x1b[2K");
-        assert_eq!(replace(&mut block, &[], WIDE), "");
+        assert_eq!(replace(&mut area, &["three"], WIDE), format!("{erased}three\n"));
+        assert_eq!(replace(&mut area, &[], WIDE), "\r\x1b[2K\x1b[1A\x1b[2K");
+        assert_eq!(replace(&mut area, &[], WIDE), "");
     }
 
     #[test]
-    fn what_others_may_have_written_below_is_left_alone() {
-        let mut block = RedrawArea::with_resume_detection();
-        replace(&mut block, &["one"], WIDE);
+    fn text_of_a_shell_below_the_rows_stays() {
+        let mut area = RedrawArea::with_resume_detection();
+        replace(&mut area, &["one"], WIDE);
         rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::CONT)
             .unwrap();
-        // A signal of one's own is there when this returns.
-        assert_eq!(replace(&mut block, &["two"], WIDE), "two\n");
-        assert_eq!(replace(&mut block, &[], WIDE), "\r\x1b[2K\x1b[1A\x1b[2K");
+        // A signal to the own process arrives before `kill` returns.
+        assert_eq!(replace(&mut area, &["two"], WIDE), "two\n");
+        assert_eq!(replace(&mut area, &[], WIDE), "\r\x1b[2K\x1b[1A\x1b[2K");
     }
 
     #[test]
-    fn what_a_narrower_terminal_has_wrapped_is_taken_away_but_nothing_beyond_its_top() {
+    fn rows_that_a_resize_wrapped_are_erased_up_to_the_top() {
         let row_by_row = |rows| format!("\r\x1b[2K{}", "\x1b[1A\x1b[2K".repeat(rows));
         for (columns, rows) in [(10, 2), (9, 3), (5, 3), (4, 4), (1, 9)] {
-            let mut block = RedrawArea::default();
-            replace(&mut block, &["123456789 ", "生産"], WIDE);
+            let mut area = RedrawArea::default();
+            replace(&mut area, &["123456789 ", "生産"], WIDE);
             let narrow = TerminalSize { rows: 10, columns };
-            assert_eq!(replace(&mut block, &[], narrow), row_by_row(rows), "{columns}");
+            assert_eq!(replace(&mut area, &[], narrow), row_by_row(rows), "{columns}");
         }
     }
 
     #[test]
-    fn a_wide_character_is_not_cut_in_two() {
+    fn a_wide_character_stays_in_one_row() {
         assert_eq!(wrap_line("1生産", 4), ["1生", "産"]);
-        assert_eq!(
-            wrap_line("1生産", 1),
-            ["1", "生", "産"],
-            "where it has no room at all it stands too"
-        );
+        assert_eq!(wrap_line("1生産", 1), ["1", "生", "産"], "even if the row is too narrow");
         assert_eq!(wrap_line("", 4), [""]);
         assert_eq!(truncate_to_width("生産者", 6), "生産者");
         assert_eq!(truncate_to_width("生産者", 5), "生産…");

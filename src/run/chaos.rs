@@ -1,4 +1,4 @@
-//! Kills workers at random, to show that nothing is lost by it.
+//! Random kills of workers, which show that a run loses no item.
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::IteratorRandom;
@@ -6,35 +6,34 @@ use rand::{RngExt, SeedableRng};
 
 use crate::clock::Nanos;
 
-/// Time passes between two kills even if less was asked for: a process needs some to start.
+/// The shortest mean time between two kills: a process needs time to start.
 const MIN_KILL_INTERVAL: Nanos = 1_000_000;
 
-/// When the next one dies, and who.
+/// Chooses the times of kills and their victims.
 #[derive(Debug)]
 pub(super) struct KillSchedule {
-    /// The mean time between two kills, on the wall.
+    /// The mean wall time between two kills.
     mean_interval: Nanos,
-    /// The wall time of the next one.
+    /// The wall time of the next kill.
     next_kill: Nanos,
     random: Xoshiro256PlusPlus,
 }
 
 impl KillSchedule {
-    /// Kills about `every` so many nanoseconds of wall time, from `now` on.
-    pub(super) fn new(every: Nanos, now: Nanos, seed: u64) -> Self {
+    /// A schedule with kills about every `mean_interval` of wall time, from `now` on.
+    pub(super) fn new(mean_interval: Nanos, now: Nanos, seed: u64) -> Self {
         let random = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let mut chaos =
-            Self { mean_interval: every.max(MIN_KILL_INTERVAL), next_kill: now, random };
-        chaos.schedule_next(now);
-        chaos
+        let mean_interval = mean_interval.max(MIN_KILL_INTERVAL);
+        let mut schedule = Self { mean_interval, next_kill: now, random };
+        schedule.schedule_next(now);
+        schedule
     }
 
-    /// The wall time of the next kill.
     pub(super) fn next_kill(&self) -> Nanos {
         self.next_kill
     }
 
-    /// Who is to be killed, if it is time, and if there is anybody.
+    /// One of the candidates, if the time of a kill has come and there is a candidate.
     pub(super) fn pick_victim<T>(
         &mut self,
         now: Nanos,
@@ -47,7 +46,7 @@ impl KillSchedule {
         candidates().into_iter().choose(&mut self.random)
     }
 
-    /// Half as long to one and a half times as long as the mean.
+    /// Draws the next interval, from half the mean to one and a half times the mean.
     fn schedule_next(&mut self, now: Nanos) {
         let half = self.mean_interval / 2;
         let wait = self.random.random_range(half..=self.mean_interval.saturating_add(half));
@@ -60,15 +59,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kill_comes_about_as_often_as_was_asked_for_and_hits_everybody_some_time() {
-        let mut chaos = KillSchedule::new(1_000_000_000, 0, 7);
+    fn kills_have_the_mean_interval_and_hit_all_workers() {
+        let mut schedule = KillSchedule::new(1_000_000_000, 0, 7);
         let (mut now, mut hits) = (0, [0; 3]);
         for _ in 0..300 {
-            let due = chaos.next_kill();
+            let due = schedule.next_kill();
             let wait = due - now;
             assert!((500_000_000..=1_500_000_000).contains(&wait), "{wait}");
-            assert_eq!(chaos.pick_victim(due - 1, || vec![0]), None);
-            hits[chaos.pick_victim(due, || vec![0, 1, 2]).unwrap()] += 1;
+            assert_eq!(schedule.pick_victim(due - 1, || vec![0]), None);
+            hits[schedule.pick_victim(due, || vec![0, 1, 2]).unwrap()] += 1;
             now = due;
         }
         assert!(hits.iter().all(|&hits| hits > 60), "{hits:?}");
@@ -76,10 +75,10 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_can_be_killed_the_next_time_is_waited_for() {
-        let mut chaos = KillSchedule::new(1, 0, 7);
-        let due = chaos.next_kill();
-        assert_eq!(chaos.pick_victim(due, Vec::<u32>::new), None);
-        assert!(chaos.next_kill() >= due + MIN_KILL_INTERVAL / 2, "and time passes");
+    fn a_kill_without_candidates_waits_for_the_next_time() {
+        let mut schedule = KillSchedule::new(1, 0, 7);
+        let due = schedule.next_kill();
+        assert_eq!(schedule.pick_victim(due, Vec::<u32>::new), None);
+        assert!(schedule.next_kill() >= due + MIN_KILL_INTERVAL / 2, "the schedule moves on");
     }
 }

@@ -1,6 +1,6 @@
-//! The crew of a run: its producers and consumers, child processes of this program.
+//! The worker processes of a run or of a trial: child processes that run this program.
 
-use std::io::{self};
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::os::{ExitCause, spawn_self};
 use crate::role::WorkerId;
 
-/// The children of a run. Clones share them; whoever drops the last clone has ended them all.
+/// The worker processes. Clones share the processes. The owner calls [`Workers::shut_down`]: a drop ends no
+/// process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Workers {
     state: Arc<Mutex<WorkersState>>,
@@ -20,7 +21,7 @@ pub(crate) struct Workers {
 #[derive(Debug, Default)]
 struct WorkersState {
     processes: Vec<WorkerProcess>,
-    /// They have all been ended, and nobody starts any more.
+    /// All processes were killed, and no process starts any more.
     is_shut_down: bool,
 }
 
@@ -28,24 +29,24 @@ struct WorkersState {
 struct WorkerProcess {
     worker: WorkerId,
     child: Child,
-    /// We have killed it.
+    /// The parent killed the process by [`Workers::kill_one`].
     was_killed_by_us: bool,
 }
 
-/// A worker's process that is no more.
+/// A worker whose process has exited.
 #[derive(Debug)]
 pub(crate) struct ExitedWorker {
     pub(crate) worker: WorkerId,
-    /// How it died, if it did not leave of its own will.
+    /// The cause of death; `None` after exit code 0.
     pub(crate) cause: Option<ExitCause>,
-    /// By [`Crew::strike`].
+    /// The parent killed the process by [`Workers::kill_one`].
     pub(crate) was_killed_by_us: bool,
 }
 
 impl WorkersState {
     fn kill_all(&mut self) {
         for process in &self.processes {
-            // One that is dead already is what is wanted; not reaped yet, its number is still its own.
+            // A dead process is fine. The process is not reaped yet, so no other one has its PID.
             if let Some(group) = Pid::from_raw(process.child.id().cast_signed()) {
                 let _ = kill_process_group(group, Signal::KILL);
             }
@@ -57,7 +58,7 @@ impl WorkersState {
 }
 
 impl Workers {
-    /// Starts a worker: this program with these arguments, on queues that lie in `base`.
+    /// Starts a worker: this program with these arguments, and with the queues in `base`.
     pub(crate) fn start(&self, worker: WorkerId, args: &[String], base: &Path) -> io::Result<()> {
         spawn_self(|command| {
             command.args(args).env("QDEMO_DIR", base).stdin(Stdio::null()).stdout(Stdio::null());
@@ -65,41 +66,38 @@ impl Workers {
         })
     }
 
-    /// Starts a worker by this command. After [`Crew::kill`] nobody starts: that may come from a
-    /// signal's thread at any time, and what it has cleared away is not to be there again.
+    /// Starts a worker with this command. Starts nothing after [`Workers::shut_down`]: the thread of a
+    /// signal may shut down at any time, and a later process would use files that no longer exist.
     pub(crate) fn spawn(&self, worker: WorkerId, command: &mut Command) -> io::Result<()> {
         let mut workers = self.lock();
         if workers.is_shut_down {
             return Ok(());
         }
-        // A terminal's Ctrl-C is for the parent: it tells the workers.
+        // A terminal's Ctrl-C goes to the parent only, and the parent ends the workers.
         let child = command.process_group(0).spawn()?;
         workers.processes.push(WorkerProcess { worker, child, was_killed_by_us: false });
         Ok(())
     }
 
-    /// Kills this worker's process, which is to be reaped as any other.
+    /// Kills the process of a worker. [`Workers::reap`] returns the process.
     pub(crate) fn kill_one(&self, worker: WorkerId) {
         for process in self.lock().processes.iter_mut().filter(|process| process.worker == worker) {
             process.was_killed_by_us = true;
-            // One that is dead already is what is wanted.
+            // A dead process is fine.
             let _ = process.child.kill();
         }
     }
 
-    /// Those who have died since the last time; no zombie stays of them.
+    /// Reaps the processes that have exited since the last call.
     pub(crate) fn reap(&self) -> io::Result<Vec<ExitedWorker>> {
         let mut exited = Vec::new();
         let mut failed = None;
         self.lock().processes.retain_mut(|process| match process.child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
-                let &mut WorkerProcess { worker, was_killed_by_us: struck, .. } = process;
-                exited.push(ExitedWorker {
-                    worker,
-                    cause: ExitCause::from_status(status),
-                    was_killed_by_us: struck,
-                });
+                let &mut WorkerProcess { worker, was_killed_by_us, .. } = process;
+                let cause = ExitCause::from_status(status);
+                exited.push(ExitedWorker { worker, cause, was_killed_by_us });
                 false
             }
             Err(error) => {
@@ -110,19 +108,19 @@ impl Workers {
         failed.map_or(Ok(exited), Err)
     }
 
-    /// Whether nobody is left.
+    /// Whether all processes are reaped.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().processes.is_empty()
     }
 
-    /// Kills those who are left, waits for their end, and lets nobody start any more.
+    /// Kills all processes, waits for their end, and prevents further starts.
     pub(crate) fn shut_down(&self) {
         let mut workers = self.lock();
         workers.is_shut_down = true;
         workers.kill_all();
     }
 
-    /// Kills those who are left, and all that they have started, and waits for their end.
+    /// Kills all processes with their process groups, and waits for their end.
     pub(crate) fn kill_all(&self) {
         self.lock().kill_all();
     }
@@ -138,11 +136,11 @@ mod tests {
     use crate::role::Role;
 
     #[test]
-    fn nobody_starts_after_the_end() {
+    fn no_worker_starts_after_the_shutdown() {
         let workers = Workers::default();
         workers.shut_down();
         let worker = WorkerId { role: Role::Consumer, index: 1 };
-        // If it did start, it would be this test, to list what there is to test.
+        // If a process started, it would be this test program, which would list its tests.
         workers.start(worker, &["--list".to_owned()], Path::new("/nowhere")).unwrap();
         assert!(workers.is_empty());
     }

@@ -1,4 +1,4 @@
-//! What a run is to do.
+//! The configuration of a run, and the arguments of its workers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,34 +9,34 @@ use crate::keeper::Speed;
 use crate::report::{Lang, ModelInput, OutputFormat};
 use crate::role::{Role, WorkerId};
 
-/// A run, as it was asked for.
+/// The configuration of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// How many items the producers put together.
+    /// Items of all producers together.
     pub(crate) items: u64,
-    /// What the items are called.
+    /// The name of each item, before its number.
     pub(crate) item_name: String,
     pub(crate) producers: u32,
     pub(crate) consumers: u32,
-    /// The pause of a producer after each item.
+    /// The delay of a producer after each item.
     pub(crate) producer_delay: Delay,
-    /// The pause of a consumer after each item.
+    /// The delay of a consumer after each item.
     pub(crate) consumer_delay: Delay,
-    /// What random delays are drawn from; none to draw it too.
+    /// The seed of random delays; `None` for a random seed.
     pub(crate) seed: Option<u64>,
-    /// How many items may be in line; 0 for any number.
+    /// The largest number of ready items; 0 for an unbounded queue.
     pub(crate) capacity: u64,
     pub(crate) speed: Speed,
-    /// How often each worker that has died is replaced.
+    /// The number of respawns of each worker.
     pub(crate) respawn: u32,
-    /// The mean time between two kills, if workers are to be killed.
+    /// The mean time between two kills; `None` for no kills.
     pub(crate) chaos: Option<Duration>,
     pub(crate) lang: Lang,
-    /// What a line looks like.
+    /// The form of a line.
     pub(crate) style: OutputFormat,
-    /// Whether the live view is drawn on standard error.
+    /// Whether standard error shows the live view.
     pub(crate) is_viewed: bool,
-    /// How many items the statistics leave out at the beginning; none for no statistics.
+    /// The number of first items that the statistics omit; `None` for no statistics.
     pub(crate) warmup: Option<u64>,
 }
 
@@ -51,7 +51,7 @@ impl Config {
         }
     }
 
-    /// Whether the keeper paces the run's time. Without delays there is nothing to pace.
+    /// Whether the keeper paces the run. Without delays there is nothing to pace.
     pub(super) fn is_paced(&self) -> bool {
         !(self.producer_delay.is_zero() && self.consumer_delay.is_zero())
     }
@@ -61,20 +61,18 @@ impl Config {
         self.producer_delay.is_random() || self.consumer_delay.is_random()
     }
 
-    /// How many of the items this producer is to put.
+    /// The number of items of this producer.
     pub(super) fn producer_item_count(&self, producer: WorkerId) -> u64 {
         let before = u64::from(producer.index - 1);
         self.items.saturating_sub(before).div_ceil(u64::from(self.producers))
     }
 
-    /// All workers.
     pub(super) fn worker_ids(&self) -> BTreeSet<WorkerId> {
         let all = |role, count| (1..=count).map(move |number| WorkerId { role, index: number });
         all(Role::Producer, self.producers).chain(all(Role::Consumer, self.consumers)).collect()
     }
 
-    /// What a worker is started with, in the words of the command that it is; `skip` items of a
-    /// producer are in the queue already.
+    /// The arguments of a worker's process. The first `skip` items of a producer are in the queue already.
     pub(super) fn worker_args(&self, worker: WorkerId, seed: u64, skip: u64) -> Vec<String> {
         let number = worker.index;
         let (mut args, of) = match worker.role {
@@ -88,7 +86,7 @@ impl Config {
                 (args, self.producers)
             }
             Role::Consumer | Role::Visitor => {
-                // An item is not to blame for the death of whoever has it.
+                // A run kills consumers on purpose, so delivery failures must not fail an item.
                 let attempts = "--max-attempts=0".to_owned();
                 let delay = format!("--delay={}", self.consumer_delay);
                 let args = vec!["consumer".to_owned(), delay, attempts];

@@ -1,4 +1,4 @@
-//! A run: the parent, which keeps the queue, and its workers, which are child processes.
+//! A run: the parent keeps the queue, and the workers are its child processes.
 
 mod chaos;
 mod children;
@@ -26,16 +26,16 @@ use crate::report::{Output, Progress, Reporter, StatsCollector, Timeline};
 use chaos::KillSchedule;
 pub(crate) use children::Workers;
 pub(crate) use config::Config;
-use observer::RunReporter;
+use observer::{RunCounts, RunObserver};
 pub(crate) use outputs::{Outputs, StatisticsOutput};
 use parent::Parent;
 use private_dir::{RUN_QUEUE, TempRunDir};
 use view::RedrawTimer;
 
-/// Files that the parent has open beside one for each worker, and some to spare.
+/// The parent opens at most this many files, and one more for each worker.
 pub(crate) const PARENT_OPEN_FILES: u64 = 24;
 
-/// Does the run. `outputs` are opened when nothing can keep the run from starting any more.
+/// Does the run. `outputs` opens the files after all checks that can refuse the run.
 pub(crate) fn run(
     config: &Config,
     outputs: impl FnOnce() -> anyhow::Result<Outputs>,
@@ -45,7 +45,7 @@ pub(crate) fn run(
     let workers = Workers::default();
     let private = TempRunDir::create()?;
     let (children, dir) = (workers.clone(), private.shared_dir());
-    let progress = progress_view(config);
+    let progress = open_progress(config);
     let view = progress.clone();
     let waker = signals::install_handlers_with_cleanup(LeaveSignals::NotIgnored, move || {
         children.shut_down();
@@ -66,8 +66,8 @@ pub(crate) fn run(
     workers.shut_down();
     let removed = private.remove();
     if let Some(signal) = signals::exit_signal() {
-        // At the second one, its thread clears away at the same time: what then fails here was
-        // in its way, and is no error.
+        // At the second signal the thread of the signal cleans up too. A failure here then comes from that
+        // thread, and is no error.
         return Ok(ExitCode::Signal(signal));
     }
     removed.and(ended)
@@ -76,18 +76,18 @@ pub(crate) fn run(
 fn check_open_files(config: &Config) -> anyhow::Result<()> {
     let workers = config.worker_ids().len() as u64;
     let needed = workers + PARENT_OPEN_FILES;
-    if let Some(most) = raise_open_file_limit()
-        && most < needed
+    if let Some(limit) = raise_open_file_limit()
+        && limit < needed
     {
         anyhow::bail!(
-            "{workers} workers need {needed} open files, and only {most} are allowed: \
+            "{workers} workers need {needed} open files, and only {limit} are allowed: \
              raise `ulimit -n`, or take fewer workers"
         );
     }
     Ok(())
 }
 
-/// Starts everybody, keeps the queue until all have left, and tells how it went.
+/// Starts all workers, keeps the queue until they have left, and prints the result.
 fn run_parent(
     config: &Config,
     base: &Path,
@@ -109,7 +109,7 @@ fn run_parent(
         .map(|warmup| StatsCollector::new(config.model_input(random.then_some(seed)), warmup));
     let ids = config.worker_ids();
     let timeline = outputs.picture.as_ref().map(|_| {
-        let capacity = Some(config.capacity).filter(|&most| most > 0);
+        let capacity = Some(config.capacity).filter(|&capacity| capacity > 0);
         Timeline::new(capacity, ids.iter().copied())
     });
     let clock = Clock::start_now();
@@ -117,7 +117,7 @@ fn run_parent(
         capacity: Some(std::num::NonZeroU64::new(config.capacity)),
         ..QueueState::default()
     };
-    let (items, respawn) = (config.items, config.respawn);
+    let counts = RunCounts::new(config.items, config.respawn, &ids);
     let mut parent = Parent {
         keeper: Keeper::new(KeeperConfig {
             queue: Queue::new(state, false),
@@ -127,7 +127,7 @@ fn run_parent(
         host: PipeHost {
             pipes: Pipes::open(QueueDir::open_or_create(base, RUN_QUEUE)?)
                 .context("cannot make a named pipe")?,
-            observer: RunReporter::new(reporter, items, respawn, &ids, statistics, timeline),
+            observer: RunObserver { reporter, counts, statistics, timeline },
         },
         workers,
         clock,
@@ -149,23 +149,23 @@ fn run_parent(
     parent.print_result()
 }
 
-/// It keeps to the time of the run, as far as that has to do with the wall's.
+/// The kill schedule, in wall time. `--speed X` shortens the intervals of a paced run too.
 fn kill_schedule(config: &Config, now: Nanos) -> anyhow::Result<Option<KillSchedule>> {
-    let Some(every) = config.chaos else {
+    let Some(mean_interval) = config.chaos else {
         return Ok(None);
     };
     let speed = match config.speed {
         Speed::Times(speed) if config.is_paced() => speed,
         _ => 1.0,
     };
-    // A float out of range becomes the nearest integer, which is what is wanted.
-    let every = (nanos(every) as f64 / speed) as Nanos;
+    // A float out of range saturates.
+    let mean_interval = (nanos(mean_interval) as f64 / speed) as Nanos;
     let seed = getrandom::u64().context("no random numbers")?;
-    Ok(Some(KillSchedule::new(every, now, seed)))
+    Ok(Some(KillSchedule::new(mean_interval, now, seed)))
 }
 
-/// What everybody does, if somebody is to see it; nothing of it is left behind by a panic.
-fn progress_view(config: &Config) -> Progress {
+/// The live view, if it is wanted. A panic removes the view from the terminal.
+fn open_progress(config: &Config) -> Progress {
     if !config.is_viewed {
         return Progress::default();
     }

@@ -1,4 +1,4 @@
-//! What is written beside the lines of a run.
+//! The files that a run writes beside its lines.
 
 use std::fs::File;
 use std::io::Write;
@@ -8,26 +8,24 @@ use anyhow::Context;
 use crate::os::Blocking;
 use crate::report::{Lang, PictureFile, Reporter, StatsSummary};
 
-/// Files that are made before anything starts.
+/// Files that a run creates before it starts.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
-    /// Where statistics go, and what they look like there.
     pub(crate) statistics: StatisticsOutput,
-    /// The file of the picture, if one is wanted.
+    /// The file of the picture, if a picture is wanted.
     pub(crate) picture: Option<PictureFile>,
 }
 
-/// Where statistics go.
+/// The destination and the form of the statistics.
 #[derive(Debug, Default)]
 pub(crate) struct StatisticsOutput {
-    /// None for standard error.
+    /// `None` for standard error.
     pub(crate) file: Option<File>,
-    /// As JSON, and not as text for people.
+    /// JSON instead of text.
     pub(crate) is_json: bool,
 }
 
 impl StatisticsOutput {
-    /// Prints them.
     pub(super) fn write_summary(
         &self,
         summary: &StatsSummary,

@@ -1,4 +1,4 @@
-//! The parent of a run: keeps the queue, replaces workers that die, and tells how it went.
+//! The parent of a run: keeps the queue, respawns dead workers, and prints the result.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -9,38 +9,38 @@ use anyhow::Context;
 use super::chaos::KillSchedule;
 use super::children::{ExitedWorker, Workers};
 use super::config::Config;
-use super::observer::{RunReporter, WorkerProgress};
+use super::observer::RunObserver;
 use super::outputs::Outputs;
 use super::view::{RedrawTimer, live_view};
 use crate::clock::Clock;
+use crate::event::{Event, EventKind};
 use crate::exit::ExitCode;
-use crate::keeper::{Keeper, PipeHost};
+use crate::keeper::{Keeper, Observer, PipeHost};
 use crate::os::{Interest, Waker, signals};
-use crate::report::StdoutError;
+use crate::report::{StdoutError, english_item_count};
 use crate::role::{Role, WorkerId};
 
-/// The parent of a run.
 pub(super) struct Parent<'a> {
     pub(super) keeper: Keeper,
-    pub(super) host: PipeHost<RunReporter>,
+    pub(super) host: PipeHost<RunObserver>,
     pub(super) workers: &'a Workers,
     pub(super) clock: Clock,
-    /// Where the queue lies.
+    /// The directory of the queue.
     pub(super) base_dir: &'a Path,
     pub(super) config: &'a Config,
-    /// What random pauses are drawn from.
+    /// The seed of random delays.
     pub(super) seed: u64,
     pub(super) kill_schedule: Option<KillSchedule>,
     pub(super) redraw_timer: RedrawTimer,
     pub(super) outputs: &'a mut Outputs,
-    /// Producers have been told to stop.
+    /// The parent has closed the queue: producers stop.
     pub(super) is_stopping: bool,
 }
 
 impl Parent<'_> {
-    /// Starts a worker, or another one in its place.
+    /// Starts a worker or its respawn.
     pub(super) fn start_worker(&self, worker: WorkerId) -> anyhow::Result<()> {
-        let skip = self.host.observer.progress_of(worker).finished_items;
+        let skip = self.host.observer.counts.progress_of(worker).finished_items;
         let args = self.config.worker_args(worker, self.seed, skip);
         self.workers.start(worker, &args, self.base_dir).context("cannot start a worker process")
     }
@@ -65,9 +65,10 @@ impl Parent<'_> {
                 self.redraw_timer.next_redraw(),
             ];
             let until = until.into_iter().chain(others.into_iter().flatten()).min();
-            // The first signal stays to be seen, by whoever waits for a reader too; here it is known.
-            let news = if interrupted { Interest::Hangup } else { Interest::Read };
-            let others = [(deaths.as_fd(), Interest::Read), (signal.as_fd(), news)];
+            // The waker stays readable after the first signal, for writers that wait for a reader. The
+            // parent must not wake for that signal again.
+            let interest = if interrupted { Interest::Hangup } else { Interest::Read };
+            let others = [(deaths.as_fd(), Interest::Read), (signal.as_fd(), interest)];
             let arrivals = self.host.pipes.wait(self.clock, until, &others)?;
             self.host.process_arrivals(&mut self.keeper, self.clock, &arrivals)?;
             if arrivals.others_ready[0] {
@@ -85,18 +86,17 @@ impl Parent<'_> {
         }
     }
 
-    /// Draws everything as it is now, unless that was done a moment ago: then a moment later.
+    /// Draws the live view, or schedules a redraw if the last one is too recent.
     fn redraw(&mut self) {
-        let is_shown = self.host.observer.reporter.progress().is_enabled();
-        if is_shown && self.redraw_timer.poll_redraw(self.clock.now()) {
-            let scene = live_view(&self.keeper, &self.host.observer, self.config.capacity);
-            self.host.observer.reporter.draw_live_view(&scene);
+        let RunObserver { reporter, counts, .. } = &self.host.observer;
+        if reporter.progress().is_enabled() && self.redraw_timer.poll_redraw(self.clock.now()) {
+            reporter.draw_live_view(&live_view(&self.keeper, counts, self.config.capacity));
         }
     }
 
     fn flush_output(&mut self) -> anyhow::Result<()> {
         match self.host.observer.reporter.flush() {
-            // Nobody reads on, but leaving must not wait for that.
+            // A run that a signal ends does not wait for the reader of its lines.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             other => other.map_err(|error| StdoutError(error).into()),
         }
@@ -104,15 +104,15 @@ impl Parent<'_> {
 
     fn reap_workers(&mut self) -> anyhow::Result<()> {
         let exited = self.workers.reap()?;
-        // What they wrote before their end counts; how far a producer came is known only then.
+        // The last requests of dead workers count, and tell how many items a producer has put.
         self.host.read_pending(&mut self.keeper, self.clock)?;
         for exited in exited {
-            // Whoever said goodbye has left, however its process ended then.
+            // A worker that sent `bye` has left, whatever its exit code is.
             if self.keeper.is_worker_expected(exited.worker) {
                 self.handle_lost_worker(&exited)?;
             }
         }
-        // Nobody is there to get anything any more: producers must not wait for ever.
+        // Without consumers the producers would wait for ever.
         if self.keeper.expected_count(Role::Consumer) == 0
             && self.keeper.expected_count(Role::Producer) > 0
         {
@@ -121,33 +121,26 @@ impl Parent<'_> {
         Ok(())
     }
 
-    /// A worker has gone without a word: another takes its place, if it may and is of any use.
+    /// A worker exited without `bye`. Respawns the worker if the rules allow it and work is left.
     fn handle_lost_worker(&mut self, exited: &ExitedWorker) -> anyhow::Result<()> {
-        let &ExitedWorker { worker, cause: death, was_killed_by_us: struck } = exited;
-        self.keeper.worker_exited(self.clock.now(), worker, death, &mut self.host);
-        let place = self.host.observer.progress_of(worker);
-        if death.is_none() || !self.has_work_for(worker) || !(struck || place.respawns_left > 0) {
+        let &ExitedWorker { worker, cause, was_killed_by_us } = exited;
+        self.keeper.worker_exited(self.clock.now(), worker, cause, &mut self.host);
+        let respawns_left = self.host.observer.counts.progress_of(worker).respawns_left;
+        let may_respawn = cause.is_some() && (was_killed_by_us || respawns_left > 0);
+        if !may_respawn || !self.has_work_for(worker) {
             self.keeper.give_up_worker(worker);
             return Ok(());
         }
-        let respawns = place.respawns_left - u32::from(!struck);
         self.start_worker(worker)?;
-        let watch = &mut self.host.observer;
-        watch.worker_progress.insert(
-            worker,
-            WorkerProgress {
-                respawns_left: respawns,
-                is_just_restarted: true,
-                is_dead: false,
-                ..place
-            },
-        );
-        watch.run_summary.restarts += 1;
-        watch.restarted(self.keeper.now(), worker);
+        if !was_killed_by_us {
+            self.host.observer.counts.use_respawn(worker);
+        }
+        let restarted = Event::new(self.keeper.now(), EventKind::Restarted);
+        self.host.on_event(Event { worker: Some(worker), ..restarted });
         Ok(())
     }
 
-    /// Whether there may still be something to do for this worker.
+    /// Whether this worker may have work left.
     fn has_work_for(&self, worker: WorkerId) -> bool {
         if self.is_stopping || signals::exit_signal().is_some() {
             return false;
@@ -155,7 +148,7 @@ impl Parent<'_> {
         let counts = self.keeper.counts();
         match worker.role {
             Role::Producer => {
-                self.host.observer.progress_of(worker).finished_items
+                self.host.observer.counts.progress_of(worker).finished_items
                     < self.config.producer_item_count(worker)
             }
             Role::Consumer | Role::Visitor => {
@@ -165,30 +158,25 @@ impl Parent<'_> {
         }
     }
 
-    /// Kills somebody, if that is wanted now. Whoever has just taken the place of another is spared
-    /// until it has put an item, or has done one: so everything gets done some time, however often
-    /// somebody is killed.
+    /// Kills a worker if the kill schedule says so. A respawn is safe until it has put or done an item, so
+    /// that a run ends however often workers are killed.
     fn kill_random_worker(&mut self) {
-        let Some(mut chaos) = self.kill_schedule.take_if(|_| !self.is_stopping) else {
+        let Some(mut schedule) = self.kill_schedule.take_if(|_| !self.is_stopping) else {
             return;
         };
         let candidates = || {
-            let places = self
-                .host
-                .observer
-                .worker_progress
-                .iter()
-                .filter(|(_, place)| !place.is_just_restarted);
-            let workers = places.map(|(&worker, _)| worker);
+            let workers = self.host.observer.counts.workers.iter();
+            let workers = workers.filter(|(_, progress)| !progress.is_just_restarted);
+            let workers = workers.map(|(&worker, _)| worker);
             workers.filter(|&w| self.keeper.is_worker_expected(w) && self.has_work_for(w)).collect()
         };
-        if let Some(worker) = chaos.pick_victim(self.clock.now(), candidates) {
+        if let Some(worker) = schedule.pick_victim(self.clock.now(), candidates) {
             self.workers.kill_one(worker);
         }
-        self.kill_schedule = Some(chaos);
+        self.kill_schedule = Some(schedule);
     }
 
-    /// Producers stop, consumers finish what they hold.
+    /// Closes the queue and drops the ready items. Consumers finish their items in flight.
     fn stop_producers(&mut self) {
         self.is_stopping = true;
         self.kill_schedule = None;
@@ -198,12 +186,11 @@ impl Parent<'_> {
         let dropped = self.keeper.counts().ready;
         self.keeper.close_now(self.clock.now(), &mut self.host);
         if dropped > 0 {
-            self.host.observer.cleared(self.keeper.now());
+            self.host.on_event(Event::new(self.keeper.now(), EventKind::Cleared));
         }
     }
 
-    /// The next event is later than can be counted: the run ends as it is now. Workers would wait for
-    /// their next event for ever.
+    /// The time of the next event overflows. Kills the workers, because they would wait for ever.
     fn abort_out_of_time(&mut self) {
         if let Some(statistics) = &mut self.host.observer.statistics {
             statistics.invalidate_model();
@@ -211,10 +198,10 @@ impl Parent<'_> {
         self.workers.shut_down();
     }
 
-    /// The run is over: prints the statistics, where they are wanted.
+    /// Writes the statistics, if they are wanted.
     fn print_statistics(&mut self) -> anyhow::Result<()> {
         let end = self.keeper.now();
-        let RunReporter { reporter, statistics, .. } = &mut self.host.observer;
+        let RunObserver { reporter, statistics, .. } = &mut self.host.observer;
         let Some(statistics) = statistics.take() else {
             return Ok(());
         };
@@ -225,7 +212,7 @@ impl Parent<'_> {
         )
     }
 
-    /// The run is over: draws the picture, if one is wanted.
+    /// Draws the picture, if one is wanted.
     fn write_timeline(&mut self) -> anyhow::Result<()> {
         let end = self.keeper.now();
         match (&mut self.host.observer.timeline, self.outputs.picture.as_mut()) {
@@ -236,20 +223,21 @@ impl Parent<'_> {
         }
     }
 
-    /// Tells how it went.
+    /// Prints the result of the run.
     pub(super) fn print_result(&mut self) -> anyhow::Result<ExitCode> {
         if signals::has_second_signal() {
-            // Everybody has been killed: how it went is nothing that anybody waits for.
+            // All workers were killed: the run has no result.
             return Ok(ExitCode::Done);
         }
-        self.host.observer.reporter.report_end(self.keeper.now());
+        self.host.on_event(Event::new(self.keeper.now(), EventKind::Finished));
         self.flush_output()?;
         self.host.observer.reporter.progress().clear();
         self.write_timeline()?;
         self.print_statistics()?;
-        let RunReporter { reporter, run_summary: summary, .. } = &self.host.observer;
+        let RunObserver { reporter, counts, .. } = &self.host.observer;
+        let summary = counts.summary;
         if summary.worker_deaths > 0 {
-            reporter.print_notice(&self.config.lang.run_summary(*summary));
+            reporter.print_notice(&self.config.lang.run_summary(summary));
         }
         let not_done = summary.items.saturating_sub(summary.done);
         if signals::exit_signal().is_some() {
@@ -258,27 +246,28 @@ impl Parent<'_> {
             }
             return Ok(ExitCode::Done);
         }
-        let of = summary.items;
+        let items = english_item_count(summary.items);
+        let were = if not_done == 1 { "was" } else { "were" };
         if self.keeper.is_out_of_time() {
-            let items = match not_done {
-                0 => format!("all {of} items were done by then, and a pause was not over"),
-                _ => format!("{not_done} of {of} items were not done by then"),
+            let items = if not_done == 0 {
+                format!("all {items} were done by then, and a delay was not over")
+            } else {
+                format!("{not_done} of {items} {were} not done by then")
             };
             anyhow::bail!(
-                "the simulated time has reached 584 years, the most that can be counted: {items}; take \
-                 shorter delays or fewer items"
+                "the simulated time has reached 584 years, the largest time: {items}; take shorter \
+                 delays or fewer items"
             );
         }
         if not_done == 0 {
             return Ok(ExitCode::Done);
         }
-        let why = match self.host.pipes.has_linked_inbox().unwrap_or(false) {
-            true => "",
-            false => {
-                ", and none could take their place: the run's folder in the temporary folder has been \
-                 removed meanwhile; keep cleaners away from qdemo-run.*, or set TMPDIR"
-            }
+        let reason = if self.host.pipes.has_linked_inbox().unwrap_or(false) {
+            ""
+        } else {
+            " and could not be replaced: another program has removed the run's folder in the temporary \
+             folder; keep cleaners away from qdemo-run.*, or set TMPDIR"
         };
-        anyhow::bail!("{not_done} of {of} items were not done, since workers have died{why}");
+        anyhow::bail!("{not_done} of {items} {were} not done, since workers have died{reason}");
     }
 }

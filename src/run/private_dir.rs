@@ -1,4 +1,4 @@
-//! The private directory of a run, or of a measurement.
+//! The private directory of a run or a benchmark.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,47 +9,46 @@ use rustix::fs::FileType;
 use crate::os::PrivateDir;
 use crate::pipe::is_queue_pipe_name;
 
-/// It is called this, and something random.
+/// The name of the directory starts with this; the rest is random.
 const DIR_PREFIX: &str = "qdemo-run.";
 /// The name of a run's queue.
 pub(crate) const RUN_QUEUE: &str = "run";
-/// The name of the queue that is measured.
+/// The name of the measured queue.
 pub(crate) const BENCH_QUEUE: &str = "bench";
-/// The directory of one measurement is called this, and something random.
+/// The name of a trial's directory starts with this; the rest is random.
 pub(crate) const TRIAL_DIR_PREFIX: &str = "measurement.";
-/// The pipe of a measurement in which each byte is leave to put one more item.
+/// The pipe of a trial in which each byte permits one put.
 pub(crate) const TOKENS: &str = "tokens";
-/// The two hops of the bare relay.
+/// The two pipes of the bare relay.
 pub(crate) const RELAY_PIPES: [&str; 2] = ["first-hop", "second-hop"];
 /// The script that measures `multiprocessing.Queue`.
 pub(crate) const PYTHON_SCRIPT_NAME: &str = "mp_queue.py";
 
-/// A private directory, which goes with this.
+/// A private directory. A drop removes the directory.
 pub(crate) struct TempRunDir {
     dir: Arc<PrivateDir>,
 }
 
 impl TempRunDir {
-    /// Makes one. Nobody else can look into it; those of killed runs are cleared away.
+    /// Creates the directory, which no other user can read, and removes the directories of killed runs.
     pub(crate) fn create() -> anyhow::Result<Self> {
-        let place = std::env::temp_dir();
-        let dir = PrivateDir::create(&place, DIR_PREFIX, is_run_file)
-            .with_context(|| format!("cannot make a directory in {}", place.display()))?;
+        let parent = std::env::temp_dir();
+        let dir = PrivateDir::create(&parent, DIR_PREFIX, is_run_file)
+            .with_context(|| format!("cannot make a directory in {}", parent.display()))?;
         Ok(Self { dir: Arc::new(dir) })
     }
 
-    /// For whoever may have to remove it as well.
+    /// The directory, for a second owner that may remove it too.
     pub(crate) fn shared_dir(&self) -> Arc<PrivateDir> {
         Arc::clone(&self.dir)
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> PathBuf {
         self.dir.path()
     }
 
-    /// Removes it. That it is gone already is what is wanted: a cleaner of the temporary folder may have
-    /// removed it.
+    /// Removes the directory. A missing directory is fine: a cleaner of the temporary folder may have removed
+    /// it.
     pub(crate) fn remove(self) -> anyhow::Result<()> {
         self.dir.remove().context("cannot remove the private directory")
     }
@@ -61,7 +60,7 @@ impl Drop for TempRunDir {
     }
 }
 
-/// Whether a run or a measurement makes files of this name and kind, so that a killed one may have left it.
+/// Whether a run or a benchmark creates files of this name and type, and may have left the file when killed.
 fn is_run_file(name: &str, kind: FileType) -> bool {
     match kind {
         FileType::Directory => {

@@ -1,8 +1,8 @@
-//! The live view of a run: what everybody does now.
+//! The live view of a run: the activity of each worker, and the time of the next redraw.
 
 use std::collections::BTreeMap;
 
-use super::observer::RunReporter;
+use super::observer::{RunCounts, WorkerProgress};
 use crate::clock::Nanos;
 use crate::item::display_text;
 use crate::keeper::Keeper;
@@ -10,25 +10,25 @@ use crate::queue::{Batch, ClientActivity, WaitReason};
 use crate::report::{LiveView, QueueDepth, WorkerActivity, WorkerRow};
 use crate::role::WorkerId;
 
-/// It is not drawn more often than this, on the wall.
+/// The shortest wall time between two redraws.
 const MIN_REDRAW_INTERVAL: Nanos = 50_000_000;
 
-/// When it is drawn next.
+/// The time of the next redraw.
 #[derive(Debug, Default)]
 pub(super) struct RedrawTimer {
-    /// Not before this.
+    /// No redraw happens before this wall time.
     earliest_redraw: Nanos,
-    /// Something has happened since it was drawn.
+    /// The wall time of a redraw that waits for its interval.
     next_redraw: Option<Nanos>,
 }
 
 impl RedrawTimer {
-    /// The wall time at which it is to be drawn even if nothing happens before.
+    /// The wall time of the next redraw without another event.
     pub(super) fn next_redraw(&self) -> Option<Nanos> {
         self.next_redraw
     }
 
-    /// Whether it is to be drawn now, that something has happened.
+    /// An event happened: whether to redraw now. Else schedules a redraw.
     pub(super) fn poll_redraw(&mut self, now: Nanos) -> bool {
         let is_due = now >= self.earliest_redraw;
         if is_due {
@@ -39,39 +39,40 @@ impl RedrawTimer {
     }
 }
 
-/// Everything as it is now.
-pub(super) fn live_view(keeper: &Keeper, watch: &RunReporter, capacity: u64) -> LiveView {
-    let here = keeper.worker_activities().map(|(worker, doing, first)| (worker, (doing, first)));
-    let here: BTreeMap<_, _> = here.collect();
-    let actor = |&worker: &WorkerId| {
-        let does = match here.get(&worker) {
-            Some((doing, first)) => activity(doing, *first),
+/// The present state of a run.
+pub(super) fn live_view(keeper: &Keeper, counts: &RunCounts, capacity: u64) -> LiveView {
+    let connected =
+        keeper.worker_activities().map(|(worker, activity, first)| (worker, (activity, first)));
+    let connected: BTreeMap<_, _> = connected.collect();
+    let row = |(&worker, progress): (&WorkerId, &WorkerProgress)| {
+        let activity = match connected.get(&worker) {
+            Some((client, first)) => activity(client, *first),
             None if keeper.is_worker_expected(worker) => WorkerActivity::Starting,
-            None if watch.progress_of(worker).is_dead => WorkerActivity::Dead,
+            None if progress.is_dead => WorkerActivity::Dead,
             None => WorkerActivity::Finished,
         };
-        WorkerRow { worker, activity: does, items: watch.progress_of(worker).finished_items }
+        WorkerRow { worker, activity, items: progress.finished_items }
     };
-    let capacity = Some(capacity).filter(|&most| most > 0);
-    let in_line = keeper.counts().ready;
     LiveView {
-        workers: watch.worker_progress.keys().map(actor).collect(),
-        depth: QueueDepth { ready: in_line, capacity, peak: watch.max_ready_count },
-        done: watch.run_summary.done,
-        items: watch.run_summary.items,
+        workers: counts.workers.iter().map(row).collect(),
+        depth: QueueDepth {
+            ready: keeper.counts().ready,
+            capacity: Some(capacity).filter(|&capacity| capacity > 0),
+            peak: counts.max_ready,
+        },
+        done: counts.summary.done,
+        items: counts.summary.items,
     }
 }
 
-fn activity(doing: &ClientActivity, first: Option<&Batch>) -> WorkerActivity {
-    match doing.wait_reason {
+fn activity(client: &ClientActivity, first: Option<&Batch>) -> WorkerActivity {
+    match client.wait_reason {
         Some(WaitReason::Room) => WorkerActivity::WaitingForRoom,
-        Some(WaitReason::Item) if doing.in_flight == 0 => WorkerActivity::WaitingForItem,
+        Some(WaitReason::Item) if client.in_flight == 0 => WorkerActivity::WaitingForItem,
         _ => {
             let first = first.and_then(|batch| batch.iter_with_ids().next());
-            WorkerActivity::Working(
-                doing.in_flight,
-                first.map(|(_, item)| display_text(item).into_owned()),
-            )
+            let label = first.map(|(_, item)| display_text(item).into_owned());
+            WorkerActivity::Working(client.in_flight, label)
         }
     }
 }
@@ -81,10 +82,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_happens_is_drawn_soon_and_not_too_often() {
+    fn events_cause_a_redraw_soon_but_not_too_often() {
         let mut view = RedrawTimer::default();
-        assert!(view.poll_redraw(7), "the first time at once");
-        assert_eq!(view.next_redraw(), None, "nothing has happened since");
+        assert!(view.poll_redraw(7), "the first redraw is immediate");
+        assert_eq!(view.next_redraw(), None, "no event since");
         assert!(!view.poll_redraw(8));
         assert!(!view.poll_redraw(9));
         assert_eq!(view.next_redraw(), Some(7 + MIN_REDRAW_INTERVAL));

@@ -1,32 +1,29 @@
-//! What a fuzzer tries: bytes from anywhere, and what must hold of them. Each function panics when it
-//! doesn't. The inputs that have been worth keeping are in `fuzz/corpus`, and are ordinary tests too.
+//! The fuzz targets. Each function takes arbitrary bytes and panics if an invariant fails. The interesting
+//! inputs are in `fuzz/corpus`, and are ordinary tests too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::collections::BTreeMap;
-use std::io;
-
-use crate::clock::ProcessBirth;
-use crate::journal::{ReadOutcome, Record, read_first, with_checksums};
+use super::FakeHost;
+use crate::journal::{ReadOutcome, read_first, with_checksums};
 use crate::keeper::persistence::{JournalRecovery, PersistedState};
-use crate::keeper::{Event, Host, Keeper, KeeperConfig};
+use crate::keeper::{Keeper, KeeperConfig};
 use crate::queue::model::{ClientKind, Operation, run_model_test};
-use crate::queue::{BatchRef, ClientId, Counts, Queue, QueueState};
+use crate::queue::{BatchRef, Queue, QueueState};
 use crate::wire::{Framer, Reply, ReplyReader};
 
-/// No more clients can come to a keeper on paper.
+/// The largest number of clients of a fuzzed keeper.
 const MAX_CLIENTS: usize = 100;
-/// How much mail a client on paper is sent.
+/// A client of a fuzzed keeper gets about this many bytes of replies.
 const MAX_MAIL_BYTES: usize = 1 << 20;
 
-/// What stands in an inbox: requests are the same however they are split, little is remembered of what
-/// is none, and a keeper that reads them says nothing that a client doesn't understand, and writes
-/// down what its queue is. The first two bytes say where the rest is split.
+/// Fuzzes the inbox. The requests do not depend on the splits between reads, and the framer keeps few bytes
+/// of other text. A keeper that reads the bytes sends only replies that a client can read, and its journal
+/// restores its queue. The first two bytes choose the place of a split.
 pub fn request(data: &[u8]) {
-    answers(data);
+    keeper_output(data);
 }
 
-/// The same, and what a keeper answers and writes down.
-fn answers(data: &[u8]) -> Vec<u8> {
+/// The replies of the keeper in [`request`], and its journal.
+fn keeper_output(data: &[u8]) -> Vec<u8> {
     let Some((at, text)) = data.split_first_chunk::<2>() else {
         return Vec::new();
     };
@@ -51,115 +48,82 @@ fn parse_requests(pieces: &[&[u8]]) -> Vec<String> {
     found
 }
 
-/// The world of a keeper on paper.
-#[derive(Default)]
-struct FakeHost {
-    mail: BTreeMap<ClientId, Vec<u8>>,
-    journal: Vec<u8>,
-}
-
-impl Host for FakeHost {
-    fn open_mailbox(&mut self, client: ClientId, _: &str) -> io::Result<()> {
-        if client >= MAX_CLIENTS {
-            return Err(io::Error::other("no room"));
-        }
-        self.mail.insert(client, Vec::new());
-        Ok(())
-    }
-
-    fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
-        self.open_mailbox(client, mailbox).map(|()| true)
-    }
-
-    fn resume_mailbox(&mut self, _: ClientId) {}
-
-    fn reject_connection(&mut self, _: &str, _: &[u8]) {}
-
-    fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        self.mail.get_mut(&client).filter(|mail| mail.len() < MAX_MAIL_BYTES)
-    }
-
-    fn close_mailbox(&mut self, _: ClientId) {}
-
-    fn record_end(&mut self) -> io::Result<ProcessBirth> {
-        Ok(ProcessBirth::new(100, 1))
-    }
-
-    fn on_event(&mut self, _: Event<'_>) {}
-
-    fn append_record(&mut self, record: &Record<'_>) {
-        record.write(&mut self.journal);
-    }
-}
-
-/// Three clients are there already, with the numbers a1 (a producer), b1 (a visitor) and c1 (a
-/// consumer with a lease of one nanosecond, which is what passes with each piece).
+/// Passes the pieces to a keeper with three clients: a1 is a producer, b1 a visitor, and c1 a consumer with a
+/// lease of one nanosecond. One nanosecond passes with each piece.
 fn check_keeper(pieces: &[&[u8]]) -> Vec<u8> {
-    let plan =
+    let config =
         KeeperConfig { queue: Queue::new(QueueState::default(), true), workers: None, pacer: None };
-    let (mut keeper, mut paper) = (Keeper::new(plan), FakeHost::default());
+    let mut keeper = Keeper::new(config);
+    let mut host = FakeHost::default();
+    (host.max_client_id, host.max_mail_bytes) = (MAX_CLIENTS - 1, MAX_MAIL_BYTES);
     for hello in [
         r#"hello 00000000000000a1 {"version":1,"role":"producer","pid":1}"#,
         r#"hello 00000000000000b1 {"version":1,"role":"visitor","pid":2}"#,
         r#"hello 00000000000000c1 {"version":1,"role":"consumer","pid":3,"lease":1}"#,
     ] {
-        keeper.receive(0, format!("\n\n{hello}\n").as_bytes(), &mut paper);
+        keeper.receive(0, format!("\n\n{hello}\n").as_bytes(), &mut host);
     }
     for (wall, piece) in (1..).zip(pieces) {
-        keeper.receive(wall, piece, &mut paper);
-        let _ = keeper.process_pending(wall, &mut paper);
-        let Counts { ready: in_line, in_flight: out, failed, .. } = keeper.counts();
-        let again = recover_queue(&paper.journal).counts();
-        assert_eq!((again.ready, again.in_flight, again.failed), (in_line, out, failed));
+        keeper.receive(wall, piece, &mut host);
+        let _ = keeper.process_pending(wall, &mut host);
+        check_journal(&keeper, &host);
     }
-    for mail in paper.mail.values() {
+    for mail in host.mailboxes.values() {
         parse_replies(&[mail]).unwrap();
     }
     for client in 0..MAX_CLIENTS {
-        keeper.client_died(9, client, &mut paper);
+        keeper.client_died(9, client, &mut host);
     }
-    let Counts { ready: in_line, in_flight: out, failed, .. } = keeper.counts();
-    let again = recover_queue(&paper.journal).counts();
-    assert_eq!((out, again.ready, again.in_flight, again.failed), (0, in_line, 0, failed));
-    let FakeHost { mail, journal } = paper;
-    mail.into_values().chain([journal]).flatten().collect()
+    assert_eq!(keeper.counts().in_flight, 0);
+    check_journal(&keeper, &host);
+    host.mailboxes.into_values().chain([host.observer.journal]).flatten().collect()
 }
 
-/// The queue that a journal without damage tells of.
+/// The journal restores the queue of the keeper.
+fn check_journal(keeper: &Keeper, host: &FakeHost) {
+    let counts = keeper.counts();
+    let recovered = recover_queue(&host.observer.journal).counts();
+    assert_eq!(
+        (recovered.ready, recovered.in_flight, recovered.failed),
+        (counts.ready, counts.in_flight, counts.failed)
+    );
+}
+
+/// The queue of an undamaged journal.
 fn recover_queue(journal: &[u8]) -> Queue {
-    let mut past = JournalRecovery::new(PersistedState::default());
+    let mut recovery = JournalRecovery::new(PersistedState::default());
     let mut rest = journal;
     loop {
         match read_first(rest) {
             ReadOutcome::Record(record, length) => {
-                past.apply_record(record);
+                recovery.apply_record(record);
                 rest = &rest[length..];
             }
-            ReadOutcome::End => return past.finish().queue,
-            found => panic!("{found:?}"),
+            ReadOutcome::End => return recovery.finish().queue,
+            outcome => panic!("{outcome:?}"),
         }
     }
 }
 
-/// What stands in a mailbox: replies are the same however they are split, and are written as they were
-/// read. The first two bytes say where the rest is split.
+/// Fuzzes a mailbox. The replies do not depend on the splits between reads, and a written reply reads back
+/// the same. The first two bytes choose the place of a split.
 pub fn reply(data: &[u8]) {
-    replies_again(data);
+    written_replies(data);
 }
 
-/// The same, and the replies as they are written, or the line that is none.
-fn replies_again(data: &[u8]) -> Vec<u8> {
+/// The replies in [`reply`] as they are written, and the first line that is no reply.
+fn written_replies(data: &[u8]) -> Vec<u8> {
     let Some((at, text)) = data.split_first_chunk::<2>() else {
         return Vec::new();
     };
     let at = usize::from(u16::from_le_bytes(*at)) % (text.len() + 1);
     let (head, tail) = text.split_at(at);
     let whole = parse_replies(&[text]);
-    let told = |read: &Result<Vec<Reply>, String>| format!("{read:?}");
-    assert_eq!(told(&parse_replies(&[head, tail])), told(&whole));
-    assert_eq!(told(&parse_replies(&text.chunks(1).collect::<Vec<_>>())), told(&whole));
+    let debug = |read: &Result<Vec<Reply>, String>| format!("{read:?}");
+    assert_eq!(debug(&parse_replies(&[head, tail])), debug(&whole));
+    assert_eq!(debug(&parse_replies(&text.chunks(1).collect::<Vec<_>>())), debug(&whole));
     let mut written = Vec::new();
-    // What is written of a fraction may be another one that is as near.
+    // The text of a fraction may read back as a neighboring float.
     let exact = |reply: &&Reply| !matches!(reply, Reply::Status(_));
     let all: Vec<_> = whole.iter().flatten().filter(exact).cloned().collect();
     all.iter().for_each(|reply| reply.write(&mut written));
@@ -168,7 +132,7 @@ fn replies_again(data: &[u8]) -> Vec<u8> {
     written
 }
 
-/// All replies, or the first line that is none.
+/// All replies, or the first line that is not a reply.
 fn parse_replies(pieces: &[&[u8]]) -> Result<Vec<Reply>, String> {
     let mut reader = ReplyReader::default();
     let mut read = Vec::new();
@@ -181,20 +145,19 @@ fn parse_replies(pieces: &[&[u8]]) -> Result<Vec<Reply>, String> {
     Ok(read)
 }
 
-/// A journal: whatever is in it, it is read to its end, and each fact in it is written so that it is
-/// read the same. If the first byte is odd, the rest is heads and items without checksums, which are
-/// put in.
+/// Fuzzes a journal. The reader reaches its end, and each written record reads back the same. If the first byte
+/// is odd, the rest is heads and items without checksums, and the target inserts the checksums.
 pub fn journal(data: &[u8]) {
-    records_again(data);
+    written_records(data);
 }
 
-/// The same, and the records as they are written, with a queue's counts behind them.
-fn records_again(data: &[u8]) -> Vec<u8> {
+/// The records in [`journal`] as they are written, and the counts of the queue behind them.
+fn written_records(data: &[u8]) -> Vec<u8> {
     let Some((first, text)) = data.split_first() else {
         return Vec::new();
     };
     let text = if first % 2 == 1 { with_checksums(text) } else { text.to_vec() };
-    let mut past = JournalRecovery::new(PersistedState::default());
+    let mut recovery = JournalRecovery::new(PersistedState::default());
     let mut rest = &text[..];
     let mut all = Vec::new();
     loop {
@@ -207,35 +170,37 @@ fn records_again(data: &[u8]) -> Vec<u8> {
                     ReadOutcome::Record(record.clone(), written.len())
                 );
                 all.append(&mut written);
-                past.apply_record(record);
+                recovery.apply_record(record);
                 length
             }
             ReadOutcome::Damaged(length) => length,
             ReadOutcome::Torn | ReadOutcome::End => break,
         };
-        assert!(length > 0, "it goes on");
+        assert!(length > 0, "the reader makes progress");
         rest = &rest[length..];
     }
-    let Counts { ready, in_flight, done, failed } = past.finish().queue.counts();
-    all.extend([ready, in_flight, done, failed].into_iter().flat_map(u64::to_le_bytes));
+    let counts = recovery.finish().queue.counts();
+    let counts = [counts.ready, counts.in_flight, counts.done, counts.failed];
+    all.extend(counts.into_iter().flat_map(u64::to_le_bytes));
     all
 }
 
-/// What clients do with a queue, three bytes for each thing. The first byte is the capacity.
+/// Fuzzes the rules of the queue against the model. Three bytes choose an operation, and the first byte
+/// chooses the capacity.
 pub fn rules(data: &[u8]) {
-    let Some((&capacity, moves)) = data.split_first() else {
+    let Some((&capacity, operations)) = data.split_first() else {
         return;
     };
-    let moves = moves.chunks_exact(3).take(500).map(|bytes| {
-        let &[who, what, how] = bytes else { unreachable!() };
-        (usize::from(who), decode_operation(what, how))
+    let operations = operations.chunks_exact(3).take(500).map(|bytes| {
+        let &[client, code, argument] = bytes else { unreachable!() };
+        (usize::from(client), decode_operation(code, argument))
     });
-    run_model_test(u64::from(capacity % 8), moves);
+    run_model_test(u64::from(capacity % 8), operations);
 }
 
-fn decode_operation(what: u8, how: u8) -> Operation {
-    let pick = usize::from(how);
-    match what % 24 {
+fn decode_operation(code: u8, argument: u8) -> Operation {
+    let pick = usize::from(argument);
+    match code % 24 {
         0 | 1 => {
             let kinds = [
                 ClientKind::Producer,
@@ -244,17 +209,18 @@ fn decode_operation(what: u8, how: u8) -> Operation {
                 ClientKind::Follower,
                 ClientKind::Visitor,
             ];
-            Operation::Connect(kinds[pick % kinds.len()], how >= 128)
+            Operation::Connect(kinds[pick % kinds.len()], argument >= 128)
         }
-        2..=4 => Operation::Put(u64::from(how % 7) + 1),
-        5..=7 => Operation::Get(u64::from(how % 7) + 1),
-        8 | 9 => Operation::Done { pick: pick / 4, count: u64::from(how % 4) + 1 },
+        2..=4 => Operation::Put(u64::from(argument % 7) + 1),
+        5..=7 => Operation::Get(u64::from(argument % 7) + 1),
+        8 | 9 => Operation::Done { pick: pick / 4, count: u64::from(argument % 4) + 1 },
         10 => {
-            let attempt = [None, Some(u32::from(how / 64))][pick % 2];
-            let first = [u64::from(how / 8), u64::MAX - u64::from(how / 8)][usize::from(how > 250)];
+            let attempt = [None, Some(u32::from(argument / 64))][pick % 2];
+            let first = [u64::from(argument / 8), u64::MAX - u64::from(argument / 8)]
+                [usize::from(argument > 250)];
             Operation::DoneArbitrary(BatchRef {
                 first_id: first,
-                count: u64::from(how % 4),
+                count: u64::from(argument % 4),
                 attempt,
             })
         }
@@ -267,8 +233,8 @@ fn decode_operation(what: u8, how: u8) -> Operation {
         17 => Operation::Disconnect,
         18 => Operation::ClientDied,
         19 => Operation::AdvanceTime,
-        20 if how == 0 => Operation::Close,
-        20 if how == 1 => Operation::CloseNow,
+        20 if argument == 0 => Operation::Close,
+        20 if argument == 1 => Operation::CloseNow,
         21 => Operation::Attempt(pick),
         _ => Operation::Step,
     }
@@ -281,17 +247,17 @@ mod tests {
 
     use crate::testing::recorded::{Digest, compare};
 
-    /// What has been kept of this target.
-    fn run_corpus(target: &str, try_one: fn(&[u8])) {
+    /// Runs the kept inputs of a target.
+    fn run_corpus(target: &str, run: fn(&[u8])) {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-        let mut tried = 0;
+        let mut count = 0;
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             println!("{}", path.display());
-            try_one(&fs::read(path).unwrap());
-            tried += 1;
+            run(&fs::read(path).unwrap());
+            count += 1;
         }
-        assert!(tried > 10, "{tried} inputs for {target}");
+        assert!(count > 10, "{count} inputs for {target}");
     }
 
     /// What comes of each input, by its name.
@@ -310,28 +276,28 @@ mod tests {
 
     #[test]
     fn what_comes_of_each_input_is_as_it_was_recorded() {
-        digests("request", super::answers);
-        digests("reply", super::replies_again);
-        digests("journal", super::records_again);
+        digests("request", super::keeper_output);
+        digests("reply", super::written_replies);
+        digests("journal", super::written_records);
     }
 
     #[test]
-    fn requests_that_were_worth_keeping() {
+    fn the_corpus_of_requests_passes() {
         run_corpus("request", super::request);
     }
 
     #[test]
-    fn replies_that_were_worth_keeping() {
+    fn the_corpus_of_replies_passes() {
         run_corpus("reply", super::reply);
     }
 
     #[test]
-    fn journals_that_were_worth_keeping() {
+    fn the_corpus_of_journals_passes() {
         run_corpus("journal", super::journal);
     }
 
     #[test]
-    fn moves_that_were_worth_keeping() {
+    fn the_corpus_of_operations_passes() {
         run_corpus("rules", super::rules);
     }
 }

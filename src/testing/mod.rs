@@ -1,7 +1,13 @@
-//! What tests and fuzz targets need: a simulation of everything, and the targets.
+//! Tools of tests and fuzz targets: a host in memory, the fuzz targets, the simulation, and the loop whose
+//! instructions `make instructions` counts.
 
+pub(crate) mod fake_host;
 pub mod fuzzing;
+#[cfg(test)]
+mod keeper_loop;
 #[cfg(test)]
 pub(crate) mod recorded;
 #[cfg(test)]
 mod simulation;
+
+pub(crate) use fake_host::FakeHost;

@@ -1,40 +1,39 @@
 //! Confidence intervals of a simulation's averages, by the method of batch means (Law and Kelton,
-//! *Simulation Modeling and Analysis*, section 9.5.3): values that follow each other depend on each
-//! other, the averages of long enough stretches hardly do.
+//! *Simulation Modeling and Analysis*, section 9.5.3): successive values depend on each other, the means
+//! of long enough batches hardly do. A batch here is a number of successive items that are done.
 
 use crate::clock::Nanos;
 
-/// How many stretches.
 const BATCH_COUNT: u64 = 20;
-/// Student's t for 95 %, both sides, and one degree of freedom less than batches.
+/// The two-sided 95 % quantile of Student's t for `BATCH_COUNT - 1` degrees of freedom.
 const STUDENT_T_95: f64 = 2.093;
-/// A shorter stretch tells nothing.
+/// The means of smaller batches depend on each other.
 const MIN_BATCH_SIZE: u64 = 20;
 
-/// What is added up.
+/// Sums over the run so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RunningTotals {
     /// Nanoseconds.
     pub(super) elapsed: Nanos,
     /// Items that are done.
     pub(super) items_done: u64,
-    /// Of these, those that were not handed out at once.
+    /// Items that are done and were not delivered at once.
     pub(super) items_delayed: u64,
-    /// In line, nanoseconds of those that are done.
+    /// The times in which the items that are done were ready, in nanoseconds.
     pub(super) total_waiting_time: u128,
-    /// From put to done, nanoseconds of those that are done.
+    /// The times from put to done of the items that are done, in nanoseconds.
     pub(super) total_sojourn_time: u128,
-    /// Items in line, times nanoseconds.
+    /// Ready items × nanoseconds.
     pub(super) depth_integral: u128,
-    /// Items in line or out, times nanoseconds.
+    /// Items ready or in flight × nanoseconds.
     pub(super) in_system_integral: u128,
-    /// Nanoseconds in which consumers held something.
+    /// The times in which consumers had items in flight, in nanoseconds.
     pub(super) busy_time: u128,
-    /// Nanoseconds in which producers waited for room.
+    /// The times in which producers waited for room, in nanoseconds.
     pub(super) blocked_time: u128,
 }
 
-/// An average, as the sums give it.
+/// Computes an average from sums.
 pub(super) type Estimator = fn(&RunningTotals) -> f64;
 
 impl RunningTotals {
@@ -53,21 +52,21 @@ impl RunningTotals {
     }
 }
 
-/// The sums at the end of each batch.
 #[derive(Debug)]
 pub(super) struct BatchMeans {
-    /// Items.
+    /// Items in a batch.
     batch_size: u64,
+    /// The sums at the end of each batch.
     totals_at_ends: Vec<RunningTotals>,
 }
 
 impl BatchMeans {
-    /// Of so many items.
+    /// Batches for a run of this many items.
     pub(super) fn new(items: u64) -> Self {
         Self { batch_size: items / BATCH_COUNT, totals_at_ends: Vec::new() }
     }
 
-    /// One more item is done.
+    /// One more item is done, and these are the sums with the item.
     pub(super) fn record_done(&mut self, sums: &RunningTotals) {
         if self.batch_size >= MIN_BATCH_SIZE
             && sums.items_done.is_multiple_of(self.batch_size)
@@ -77,8 +76,8 @@ impl BatchMeans {
         }
     }
 
-    /// Half the width of the interval that has the true average in it in 95 of 100 runs. None of a run
-    /// that is too short.
+    /// Half the width of the interval that contains the true average in 95 of 100 runs. `None` if the run
+    /// is too short.
     pub(super) fn half_width(&self, average: Estimator) -> Option<f64> {
         if (self.totals_at_ends.len() as u64) < BATCH_COUNT {
             return None;
@@ -101,11 +100,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_interval_is_that_of_the_batches_averages() {
+    fn the_interval_follows_from_the_means_of_the_batches() {
         let mut batches = BatchMeans::new(400);
         let mut sums = RunningTotals::default();
         for item in 0..400u64 {
-            // Averages of 0 and 2 in turn: their mean is 1, their variance 20/19.
+            // The batch means are 0 and 2 in turn: their mean is 1, their variance is 20/19.
             sums.items_done += 1;
             sums.total_waiting_time += u128::from(item / 20 % 2 * 2);
             batches.record_done(&sums);
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_is_too_short_or_ended_early_has_none() {
+    fn a_short_or_interrupted_run_has_no_interval() {
         for (items, done) in [(399, 399), (400, 399)] {
             let mut batches = BatchMeans::new(items);
             let mut sums = RunningTotals::default();

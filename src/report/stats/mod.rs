@@ -1,5 +1,5 @@
-//! Statistics of a run, gathered from its events as they come; what is kept does not grow with the
-//! number of items, but for those that are in the queue.
+//! Statistics of a run, collected from its events. The memory grows only with the number of items that
+//! are in the queue, not with the number of all items.
 
 mod batch_means;
 mod summary;
@@ -10,8 +10,8 @@ use std::collections::VecDeque;
 
 use hdrhistogram::Histogram;
 
-use super::EventName;
 use crate::clock::Nanos;
+use crate::event::{Event, EventKind};
 use crate::queue::Batch;
 use crate::role::{Role, WorkerId};
 use batch_means::{BatchMeans, RunningTotals};
@@ -21,28 +21,14 @@ pub(crate) use theory::ModelInput;
 /// Percentiles are exact to one part in 10,000.
 const SIGNIFICANT_DIGITS: u8 = 4;
 
-/// Something that happened, as statistics and pictures take it in.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RunEvent<'a> {
-    /// Nanoseconds since the start of the run.
-    pub(crate) at: Nanos,
-    pub(crate) name: EventName,
-    pub(crate) worker: WorkerId,
-    /// The items, if it happened to some.
-    pub(crate) batch: Option<&'a Batch>,
-    /// For how long the worker had waited, for room or for an item.
-    pub(crate) waited: Nanos,
-}
-
-/// Gathers.
+/// Collects the statistics of a run.
 #[derive(Debug)]
 pub(crate) struct StatsCollector {
     model_input: ModelInput,
-    /// Items up to this number are not counted.
+    /// Items with an id up to this number do not count.
     warmup: u64,
-    /// When counting began: with the first item that counts.
+    /// The time of the put of the first item that counts.
     counting_since: Nanos,
-    /// The last event.
     last_event_at: Nanos,
     depth: u64,
     max_depth: u64,
@@ -51,37 +37,36 @@ pub(crate) struct StatsCollector {
     batches: BatchMeans,
     waiting_times: TimeDistribution,
     sojourn_times: TimeDistribution,
-    /// What is in the system, by number from `first` on; none for what is done.
+    /// The items in the system, by id from `first_id` on; `None` for an item that is done.
     open_sojourns: VecDeque<Option<Sojourn>>,
     first_id: u64,
-    /// By number from 1.
+    /// By index, which starts at 1.
     blocked_times: Vec<Nanos>,
-    /// By number from 1.
+    /// By index, which starts at 1.
     consumer_stats: Vec<ConsumerStats>,
-    /// Somebody died, or it was ended early: no formula is about that.
+    /// A worker died, or the run ended early: no formula covers such a run.
     is_model_invalid: bool,
 }
 
-/// The stay of an item in the system.
+/// The time of an item in the system, from its put until it is done.
 #[derive(Clone, Copy, Debug)]
 struct Sojourn {
     put_at: Nanos,
-    /// For how long it has been in line, up to `since`.
+    /// The time that the item was ready, up to `state_since`.
     waiting_time: Nanos,
-    /// When it came in line the last time, or was handed out.
+    /// The time when the item became ready or in flight.
     state_since: Nanos,
 }
 
-/// What a consumer has done.
 #[derive(Clone, Copy, Debug, Default)]
 struct ConsumerStats {
     items_done: u64,
     in_flight: u64,
-    /// With something in hand.
+    /// The time in which the consumer had items in flight.
     busy_time: Nanos,
 }
 
-/// How values are spread.
+/// The distribution of times.
 #[derive(Debug)]
 struct TimeDistribution {
     histogram: Option<Histogram<u64>>,
@@ -93,14 +78,14 @@ struct TimeDistribution {
 
 impl TimeDistribution {
     fn new() -> Self {
-        // It can't be refused: the number of digits is in range.
+        // The call cannot fail: the number of digits is in range.
         let histogram = Histogram::new(SIGNIFICANT_DIGITS).ok();
         Self { histogram, sum: 0, count: 0, min: Nanos::MAX, max: 0 }
     }
 
     fn record(&mut self, value: Nanos) {
         if let Some(histogram) = &mut self.histogram {
-            // It grows with what it is given, and so refuses nothing.
+            // The histogram resizes itself, and so refuses no value.
             let _ = histogram.record(value);
         }
         self.sum += u128::from(value);
@@ -112,13 +97,13 @@ impl TimeDistribution {
     /// In nanoseconds.
     fn quantile(&self, part: f64) -> Option<Nanos> {
         let histogram = self.histogram.as_ref().filter(|_| self.count > 0)?;
-        // A bucket's value may lie outside of what was in it.
+        // The value of a bucket may lie outside of the recorded range.
         Some(histogram.value_at_quantile(part).clamp(self.min, self.max))
     }
 }
 
 impl StatsCollector {
-    /// Of a run of this plant, without its first `warmup` items.
+    /// Statistics without the first `warmup` items.
     pub(crate) fn new(input: ModelInput, warmup: u64) -> Self {
         let [producers, consumers] = input.workers.map(|count| count as usize);
         Self {
@@ -141,41 +126,32 @@ impl StatsCollector {
         }
     }
 
-    /// What is not as the plant was planned.
+    /// The run no longer follows its model: no formula applies.
     pub(crate) fn invalidate_model(&mut self) {
         self.is_model_invalid = true;
     }
 
-    /// Takes in what happened.
-    pub(crate) fn record(&mut self, event: &RunEvent<'_>) {
-        let RunEvent { at, name: kind, worker, batch, waited } = *event;
-        self.advance_to(at);
-        let Some(batch) = batch else {
-            return;
-        };
-        match kind {
-            EventName::Put => self.record_put(worker, batch, waited),
-            EventName::Delivered => self.record_delivery(worker, batch),
-            EventName::Requeued => self.record_requeue(worker, batch),
-            EventName::Done => self.record_done(worker, batch),
-            EventName::Died
-            | EventName::Restart
-            | EventName::Exited
-            | EventName::Clear
-            | EventName::End => {}
+    pub(crate) fn on_event(&mut self, event: Event<'_>) {
+        self.advance_to(event.at);
+        match (event.kind, event.worker) {
+            (EventKind::Put(batch), Some(producer)) => {
+                self.record_put(producer, batch, event.waited.unwrap_or_default());
+            }
+            (EventKind::Delivered(batch), Some(consumer)) => self.record_delivery(consumer, batch),
+            (EventKind::Requeued(batch), Some(consumer)) => self.record_requeue(consumer, batch),
+            (EventKind::Done(batch), Some(consumer)) => self.record_done(consumer, batch),
+            (EventKind::Died(_), _) => self.is_model_invalid = true,
+            (EventKind::Cleared, _) => {
+                self.in_system -= self.depth.min(self.in_system);
+                self.depth = 0;
+                self.is_model_invalid = true;
+            }
+            _ => {}
         }
     }
 
-    /// What was in line has been dropped.
-    pub(crate) fn record_clear(&mut self, at: Nanos) {
-        self.advance_to(at);
-        self.in_system -= self.depth.min(self.in_system);
-        self.depth = 0;
-        self.is_model_invalid = true;
-    }
-
-    /// Time goes on.
-    pub(crate) fn advance_to(&mut self, at: Nanos) {
+    /// Adds the time since the last event to all averages over time.
+    fn advance_to(&mut self, at: Nanos) {
         let span = at.saturating_sub(self.last_event_at);
         if span == 0 {
             return;
@@ -184,8 +160,8 @@ impl StatsCollector {
         self.sums.elapsed += span;
         self.sums.depth_integral += u128::from(self.depth) * u128::from(span);
         self.sums.in_system_integral += u128::from(self.in_system) * u128::from(span);
-        for hands in self.consumer_stats.iter_mut().filter(|hands| hands.in_flight > 0) {
-            hands.busy_time += span;
+        for busy in self.consumer_stats.iter_mut().filter(|consumer| consumer.in_flight > 0) {
+            busy.busy_time += span;
             self.sums.busy_time += u128::from(span);
         }
     }
@@ -195,33 +171,34 @@ impl StatsCollector {
         if batch.first_id <= first_counted && first_counted < batch.end_id() {
             self.start_counting();
         }
+        // A wait before the first item that counts does not count.
+        let waited = waited.min(self.last_event_at - self.counting_since);
         if let Some(blocked) = self.blocked_times.get_mut(producer.index as usize - 1) {
-            // As far as it lies in what is counted.
-            *blocked += waited.min(self.last_event_at - self.counting_since);
+            *blocked += waited;
         }
-        self.sums.blocked_time += u128::from(waited.min(self.last_event_at - self.counting_since));
-        let stay = Sojourn {
+        self.sums.blocked_time += u128::from(waited);
+        let sojourn = Sojourn {
             put_at: self.last_event_at,
             waiting_time: 0,
             state_since: self.last_event_at,
         };
-        self.open_sojourns.extend((0..batch.count()).map(|_| Some(stay)));
+        self.open_sojourns.extend((0..batch.count()).map(|_| Some(sojourn)));
         self.in_system += batch.count();
         self.add_ready(batch.count());
     }
 
-    /// The number of the first item that counts. No run has so many items that it would not fit.
+    /// The id of the first item that counts. No run has enough items for an overflow.
     fn first_counted_id(&self) -> u64 {
         self.warmup.saturating_add(1)
     }
 
-    /// The first item that counts is there.
+    /// Counts from now on: the first item that counts is put.
     fn start_counting(&mut self) {
         self.counting_since = self.last_event_at;
         self.sums = RunningTotals::default();
         self.max_depth = self.depth;
         self.blocked_times.fill(0);
-        self.consumer_stats.iter_mut().for_each(|hands| hands.busy_time = 0);
+        self.consumer_stats.iter_mut().for_each(|consumer| consumer.busy_time = 0);
     }
 
     fn add_ready(&mut self, count: u64) {
@@ -232,21 +209,21 @@ impl StatsCollector {
     fn record_delivery(&mut self, consumer: WorkerId, batch: &Batch) {
         self.depth -= batch.count().min(self.depth);
         let now = self.last_event_at;
-        for stay in self.sojourns_mut(batch) {
-            stay.waiting_time += now - stay.state_since;
-            stay.state_since = now;
+        for sojourn in self.sojourns_mut(batch) {
+            sojourn.waiting_time += now - sojourn.state_since;
+            sojourn.state_since = now;
         }
-        if let Some(hands) = self.consumer_stats_mut(consumer) {
-            hands.in_flight += batch.count();
+        if let Some(stats) = self.consumer_stats_mut(consumer) {
+            stats.in_flight += batch.count();
         }
     }
 
     fn record_requeue(&mut self, consumer: WorkerId, batch: &Batch) {
         let now = self.last_event_at;
-        self.sojourns_mut(batch).for_each(|stay| stay.state_since = now);
+        self.sojourns_mut(batch).for_each(|sojourn| sojourn.state_since = now);
         self.add_ready(batch.count());
-        if let Some(hands) = self.consumer_stats_mut(consumer) {
-            hands.in_flight -= batch.count().min(hands.in_flight);
+        if let Some(stats) = self.consumer_stats_mut(consumer) {
+            stats.in_flight -= batch.count().min(stats.in_flight);
         }
     }
 
@@ -254,14 +231,14 @@ impl StatsCollector {
         let count = batch.count();
         self.in_system -= count.min(self.in_system);
         let counted = batch.end_id().saturating_sub(batch.first_id.max(self.first_counted_id()));
-        if let Some(hands) = self.consumer_stats_mut(consumer) {
-            hands.in_flight -= count.min(hands.in_flight);
-            hands.items_done += counted;
+        if let Some(stats) = self.consumer_stats_mut(consumer) {
+            stats.in_flight -= count.min(stats.in_flight);
+            stats.items_done += counted;
         }
         for id in batch.first_id..batch.end_id() {
-            let stay = self.sojourn_entry(id).and_then(Option::take);
-            if let Some(stay) = stay.filter(|_| id > self.warmup) {
-                self.record_sojourn(stay);
+            let sojourn = self.sojourn_entry(id).and_then(Option::take);
+            if let Some(sojourn) = sojourn.filter(|_| id > self.warmup) {
+                self.record_sojourn(sojourn);
             }
         }
         while let Some(None) = self.open_sojourns.front() {
@@ -270,14 +247,14 @@ impl StatsCollector {
         }
     }
 
-    fn record_sojourn(&mut self, stay: Sojourn) {
-        let sojourn = self.last_event_at - stay.put_at;
-        self.waiting_times.record(stay.waiting_time);
-        self.sojourn_times.record(sojourn);
+    fn record_sojourn(&mut self, sojourn: Sojourn) {
+        let sojourn_time = self.last_event_at - sojourn.put_at;
+        self.waiting_times.record(sojourn.waiting_time);
+        self.sojourn_times.record(sojourn_time);
         self.sums.items_done += 1;
-        self.sums.total_waiting_time += u128::from(stay.waiting_time);
-        self.sums.total_sojourn_time += u128::from(sojourn);
-        self.sums.items_delayed += u64::from(stay.waiting_time > 0);
+        self.sums.total_waiting_time += u128::from(sojourn.waiting_time);
+        self.sums.total_sojourn_time += u128::from(sojourn_time);
+        self.sums.items_delayed += u64::from(sojourn.waiting_time > 0);
         self.batches.record_done(&self.sums);
     }
 

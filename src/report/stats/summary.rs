@@ -1,4 +1,4 @@
-//! What there is to say in the end.
+//! The summary of the statistics at the end of a run.
 
 use serde::Serialize;
 
@@ -8,11 +8,11 @@ use super::{StatsCollector, TimeDistribution};
 use crate::clock::Nanos;
 use crate::report::to_seconds;
 
-/// Statistics of a run, as `--stats json` prints them. Times are seconds; averages over time are
-/// weighted with it; null is what cannot be said.
+/// The statistics of a run, as `--stats json` prints them. Times are in seconds, and averages over time are
+/// weighted with it. A value that the run does not determine is null.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatsSummary {
-    /// Items that are done.
+    /// Items that are done, without the warm-up.
     pub(super) items: u64,
     pub(super) elapsed_s: f64,
     pub(super) throughput_per_s: Option<f64>,
@@ -20,19 +20,19 @@ pub(crate) struct StatsSummary {
     pub(super) wait_s: TimeSummary,
     pub(super) sojourn_s: TimeSummary,
     pub(super) in_system: MeanSummary,
-    /// Of each producer.
+    /// The time that each producer waited for room.
     pub(super) blocked_s: Vec<f64>,
     pub(super) consumers: Vec<ConsumerSummary>,
     pub(super) utilization: Option<f64>,
     pub(super) wait_probability: Option<f64>,
     pub(super) little: LittlesLaw,
     pub(super) seed: Option<u64>,
-    /// How many items were left out at the beginning.
+    /// The number of items at the beginning that do not count.
     pub(super) warmup: u64,
     pub(super) theory: Option<TheoryComparison>,
 }
 
-/// Items in line.
+/// The number of ready items.
 #[derive(Debug, Serialize)]
 pub(super) struct DepthSummary {
     pub(super) mean: Option<f64>,
@@ -46,7 +46,7 @@ pub(super) struct MeanSummary {
     pub(super) mean: Option<f64>,
 }
 
-/// How times are spread.
+/// The distribution of times.
 #[derive(Debug, Serialize)]
 pub(super) struct TimeSummary {
     pub(super) mean: Option<f64>,
@@ -66,23 +66,24 @@ pub(super) struct ConsumerSummary {
 /// Little's law, L = λ W (Operations Research 9, 1961).
 #[derive(Debug, Serialize)]
 pub(super) struct LittlesLaw {
-    /// Items a second.
+    /// Items per second.
     pub(super) arrival_rate: Option<f64>,
     pub(super) mean_in_system: Option<f64>,
     /// Seconds.
     pub(super) mean_sojourn: Option<f64>,
-    /// Nanoseconds: the time integral of the number in the system, less the sum of the sojourns. The one is
-    /// gathered by time, the other by item; over a whole run they are the same.
+    /// The time integral of the number of items in the system, minus the sum of the sojourn times, in
+    /// nanoseconds. The integral is summed by time, the sojourn times by item. The two are equal over a
+    /// whole run.
     pub(super) difference: i128,
 }
 
-/// What a formula says, beside what was measured.
+/// The values of a formula beside the measured values.
 #[derive(Debug, Serialize)]
 pub(super) struct TheoryComparison {
     pub(super) model: String,
     /// The offered load of each consumer.
     pub(super) rho: f64,
-    /// What waits would grow for ever: there is no average to compare with.
+    /// The queue would grow without limit: the formula has no average.
     #[serde(rename = "unstable")]
     pub(super) is_unstable: bool,
     pub(super) throughput_per_s: Option<MetricComparison>,
@@ -92,7 +93,7 @@ pub(super) struct TheoryComparison {
     pub(super) sojourn_s: Option<MetricComparison>,
     pub(super) utilization: Option<MetricComparison>,
     pub(super) wait_probability: Option<MetricComparison>,
-    /// The part of its time that a producer waits for room.
+    /// The fraction of its time that a producer waits for room.
     pub(super) blocked: Option<MetricComparison>,
 }
 
@@ -100,24 +101,20 @@ pub(super) struct TheoryComparison {
 pub(super) struct MetricComparison {
     pub(super) formula: f64,
     pub(super) measured: Option<f64>,
-    /// The 95 % confidence interval of what was measured; null when the run is too short for one.
+    /// The 95 % confidence interval of the measured value; null if the run is too short.
     pub(super) interval: Option<[f64; 2]>,
 }
 
-/// Nothing by nothing is nothing that can be said.
+/// `None` if the denominator is not positive.
 fn checked_ratio(a: f64, b: f64) -> Option<f64> {
     Some(a / b).filter(|_| b > 0.0)
-}
-
-fn sum_to_seconds(nanos: u128) -> f64 {
-    nanos as f64 / 1e9
 }
 
 impl TimeDistribution {
     fn summarize(&self) -> TimeSummary {
         let quantile = |part| self.quantile(part).map(to_seconds);
         TimeSummary {
-            mean: checked_ratio(sum_to_seconds(self.sum), self.count as f64),
+            mean: checked_ratio(to_seconds(self.sum), self.count as f64),
             p50: quantile(0.5),
             p90: quantile(0.9),
             p99: quantile(0.99),
@@ -127,21 +124,21 @@ impl TimeDistribution {
 }
 
 impl StatsCollector {
-    /// The run has ended at this time.
+    /// The summary of a run that ended at `end`.
     pub(crate) fn into_summary(mut self, end: Nanos) -> StatsSummary {
         self.advance_to(end);
         let sums = &self.sums;
         let elapsed = to_seconds(sums.elapsed);
-        let over_time = |sum: u128| checked_ratio(sum_to_seconds(sum), elapsed);
+        let over_time = |sum: u128| checked_ratio(to_seconds(sum), elapsed);
         let sojourns = self.sojourn_times.summarize();
         let in_system = over_time(sums.in_system_integral);
         let rate = checked_ratio(sums.items_done as f64, elapsed);
-        let consumers = self.consumer_stats.iter().map(|hands| ConsumerSummary {
-            items: hands.items_done,
-            busy_s: to_seconds(hands.busy_time),
-            utilization: checked_ratio(to_seconds(hands.busy_time), elapsed),
+        let consumers = self.consumer_stats.iter().map(|consumer| ConsumerSummary {
+            items: consumer.items_done,
+            busy_s: to_seconds(consumer.busy_time),
+            utilization: checked_ratio(to_seconds(consumer.busy_time), elapsed),
         });
-        let at_work = self.consumer_stats.len() as f64;
+        let consumer_count = self.consumer_stats.len() as f64;
         StatsSummary {
             items: sums.items_done,
             elapsed_s: elapsed,
@@ -155,7 +152,7 @@ impl StatsCollector {
             in_system: MeanSummary { mean: in_system },
             blocked_s: self.blocked_times.iter().map(|&nanos| to_seconds(nanos)).collect(),
             consumers: consumers.collect(),
-            utilization: over_time(sums.busy_time).map(|busy| busy / at_work),
+            utilization: over_time(sums.busy_time).map(|busy| busy / consumer_count),
             wait_probability: checked_ratio(sums.items_delayed as f64, sums.items_done as f64),
             little: LittlesLaw {
                 arrival_rate: rate,
@@ -193,27 +190,27 @@ impl StatsCollector {
             ),
             depth: compared(
                 |s| s.mean_depth,
-                |s| sum_to_seconds(s.depth_integral) / to_seconds(s.elapsed),
+                |s| to_seconds(s.depth_integral) / to_seconds(s.elapsed),
                 1.0,
             ),
             in_system: compared(
                 |s| s.mean_in_system,
-                |s| sum_to_seconds(s.in_system_integral) / to_seconds(s.elapsed),
+                |s| to_seconds(s.in_system_integral) / to_seconds(s.elapsed),
                 1.0,
             ),
             wait_s: compared(
                 |s| s.mean_waiting_time,
-                |s| sum_to_seconds(s.total_waiting_time) / s.items_done as f64,
+                |s| to_seconds(s.total_waiting_time) / s.items_done as f64,
                 1.0,
             ),
             sojourn_s: compared(
                 |s| s.mean_sojourn_time,
-                |s| sum_to_seconds(s.total_sojourn_time) / s.items_done as f64,
+                |s| to_seconds(s.total_sojourn_time) / s.items_done as f64,
                 1.0,
             ),
             utilization: compared(
                 |s| s.utilization,
-                |s| sum_to_seconds(s.busy_time) / to_seconds(s.elapsed),
+                |s| to_seconds(s.busy_time) / to_seconds(s.elapsed),
                 consumers,
             ),
             wait_probability: compared(
@@ -223,7 +220,7 @@ impl StatsCollector {
             ),
             blocked: compared(
                 |s| s.blocked_share,
-                |s| sum_to_seconds(s.blocked_time) / to_seconds(s.elapsed),
+                |s| to_seconds(s.blocked_time) / to_seconds(s.elapsed),
                 producers,
             ),
             rho: model.rho,

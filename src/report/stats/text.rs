@@ -1,23 +1,19 @@
-//! Statistics for people.
+//! The statistics as text for people.
 
 use console::{Alignment, pad_str};
 
 use super::summary::{MetricComparison, StatsSummary, TheoryComparison, TimeSummary};
-use crate::report::Lang;
 use crate::report::figures::{format_number, format_seconds};
+use crate::report::{Lang, english_item_count};
 
-/// The width of a column.
 const COLUMN_WIDTH: usize = 12;
-/// And of the first one.
+/// The width of the first column.
 const HEAD_WIDTH: usize = 16;
 
 impl StatsSummary {
-    /// Lines, each with its newline.
+    /// The lines of the summary, each with its newline.
     pub(crate) fn render(&self, lang: Lang) -> String {
-        let say = |ja: &'static str, en: &'static str| match lang {
-            Lang::Ja => ja,
-            Lang::En => en,
-        };
+        let say = |ja: &'static str, en: &'static str| lang.pick(ja, en);
         let mut rows = vec![
             format_row(
                 say("統計", "statistics"),
@@ -37,29 +33,29 @@ impl StatsSummary {
             ),
             format_row(say("系内の個数", "in system"), [format_number(self.in_system.mean)]),
         ];
-        let mut fact = |head: &str, text: String| rows.push(format_row(head, [text]));
+        let mut add_row = |head: &str, text: String| rows.push(format_row(head, [text]));
         let rate = format_number(self.throughput_per_s);
         let (items, elapsed) = (self.items, format_seconds(Some(self.elapsed_s)));
-        fact(
+        add_row(
             say("処理", "done"),
-            match lang {
-                Lang::Ja => format!("{items} 個、{elapsed}（毎秒 {rate} 個）"),
-                Lang::En => format!("{items} items in {elapsed} ({rate}/s)"),
-            },
+            lang.pick(
+                format!("{items} 個、{elapsed}（毎秒 {rate} 個）"),
+                format!("{} in {elapsed} ({rate}/s)", english_item_count(items)),
+            ),
         );
-        fact(say("待った割合", "had to wait"), format_percent(self.wait_probability));
+        add_row(say("待った割合", "had to wait"), format_percent(self.wait_probability));
         let blocked: Vec<_> = self.blocked_s.iter().map(|&s| format_seconds(Some(s))).collect();
-        fact(say("満杯で停止", "blocked"), join_first(&blocked));
+        add_row(say("満杯で停止", "blocked"), join_first(&blocked));
         let busy = |c: &super::summary::ConsumerSummary| format_percent(c.utilization);
         let busy: Vec<_> = self.consumers.iter().map(busy).collect();
-        fact(
+        add_row(
             say("稼働率", "utilization"),
             match busy.len() {
                 1 => join_first(&busy),
                 _ => format!("{} ({})", format_percent(self.utilization), join_first(&busy)),
             },
         );
-        fact(
+        add_row(
             "L = λW",
             match self.little.difference {
                 0 => say("差はちょうど 0 ns", "holds exactly: the difference is 0 ns").to_owned(),
@@ -68,7 +64,7 @@ impl StatsSummary {
             },
         );
         if let Some(seed) = self.seed {
-            fact(say("乱数の種", "seed"), seed.to_string());
+            add_row(say("乱数の種", "seed"), seed.to_string());
         }
         if let Some(theory) = &self.theory {
             rows.extend(theory.format_rows(lang));
@@ -85,16 +81,14 @@ impl TimeSummary {
 
 impl TheoryComparison {
     fn format_rows(&self, lang: Lang) -> Vec<String> {
-        let heads = match lang {
-            Lang::Ja => ["理論値", "実測値", "95% 信頼区間"],
-            Lang::En => ["formula", "measured", "95 % interval"],
-        };
+        let heads = lang
+            .pick(["理論値", "実測値", "95% 信頼区間"], ["formula", "measured", "95 % interval"]);
         let name = format!("{} (ρ = {})", self.model, format_number(Some(self.rho)));
         if self.is_unstable {
-            let unstable = match lang {
-                Lang::Ja => "不安定: 列は限りなく伸びるため、比べる平均はありません",
-                Lang::En => "unstable: what waits grows for ever, and has no average",
-            };
+            let unstable = lang.pick(
+                "不安定: 列は限りなく伸びるため、比べる平均はありません",
+                "unstable: what waits grows for ever, and has no average",
+            );
             return vec![format!("{name}: {unstable}")];
         }
         let seconds: CellFormat = format_seconds;
@@ -108,12 +102,8 @@ impl TheoryComparison {
             ("待った割合", "had to wait", self.wait_probability, format_percent),
             ("満杯で停止", "blocked", self.blocked, format_percent),
         ];
-        let rows = rows.into_iter().filter_map(|(ja, en, compared, shown)| {
-            let head = match lang {
-                Lang::Ja => ja,
-                Lang::En => en,
-            };
-            Some(format_row(head, compared?.format_cells(shown)))
+        let rows = rows.into_iter().filter_map(|(ja, en, comparison, format)| {
+            Some(format_row(lang.pick(ja, en), comparison?.format_cells(format)))
         });
         [name, format_row("", heads)].into_iter().chain(rows).collect()
     }
@@ -122,11 +112,11 @@ impl TheoryComparison {
 type CellFormat = fn(Option<f64>) -> String;
 
 impl MetricComparison {
-    fn format_cells(&self, shown: CellFormat) -> [String; 3] {
+    fn format_cells(&self, format: CellFormat) -> [String; 3] {
         let interval = self.interval.map_or_else(String::new, |[low, high]| {
-            format!("{} … {}", shown(Some(low)), shown(Some(high)))
+            format!("{} … {}", format(Some(low)), format(Some(high)))
         });
-        [shown(Some(self.formula)), shown(self.measured), interval]
+        [format(Some(self.formula)), format(self.measured), interval]
     }
 }
 
@@ -135,19 +125,20 @@ fn format_row<T: AsRef<str>>(head: &str, cells: impl IntoIterator<Item = T>) -> 
     pad_cell(head, HEAD_WIDTH) + &cells.collect::<String>()
 }
 
-/// A text that is too long stands with its neighbour apart all the same.
+/// Pads a text to the width. A longer text has one space after it.
 fn pad_cell(text: &str, width: usize) -> String {
-    match console::measure_text_width(text) < width {
-        true => pad_str(text, width, Alignment::Left, None).into_owned(),
-        false => format!("{text} "),
+    if console::measure_text_width(text) < width {
+        pad_str(text, width, Alignment::Left, None).into_owned()
+    } else {
+        format!("{text} ")
     }
 }
 
-/// The first of them.
+/// The first texts, with a comma between two.
 fn join_first(texts: &[String]) -> String {
-    const MOST: usize = 8;
-    let shown = texts.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
-    if texts.len() > MOST { shown + ", …" } else { shown }
+    const MAX_SHOWN: usize = 8;
+    let shown = texts.iter().take(MAX_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    if texts.len() > MAX_SHOWN { shown + ", …" } else { shown }
 }
 
 fn format_percent(value: Option<f64>) -> String {

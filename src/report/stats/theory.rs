@@ -1,74 +1,74 @@
-//! What queueing theory says of a run, where it has a closed form for it.
+//! The closed forms of queueing theory for a run, as far as there are any.
 //!
 //! Sources: Gross, Shortle, Thompson and Harris, *Fundamentals of Queueing Theory*, chapters 2 (birth and
 //! death, M/M/c, Erlang's C) and 5 (M/G/1, Pollaczek and Khinchine).
 
 use crate::clock::Delay;
+use crate::report::to_seconds;
 
-/// More states than this are not added up.
+/// A longer chain has no steady state here: the sum would take too long.
 const MAX_STATES: u64 = 10_000_000;
 
-/// What a run is made of.
+/// The parameters of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ModelInput {
     pub(crate) items: u64,
     /// `[producers, consumers]`.
     pub(crate) workers: [u32; 2],
-    /// Of each producer, and of each consumer, after each item.
+    /// `[producer, consumer]`: the delay after each item.
     pub(crate) delays: [Delay; 2],
-    /// 0 for any number.
+    /// 0 for an unbounded queue.
     pub(crate) capacity: u64,
-    /// None when nothing is drawn.
+    /// `None` if no delay is random.
     pub(crate) seed: Option<u64>,
 }
 
-/// A model, and what it says.
+/// A model and its averages.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct QueueingModel {
     /// In Kendall's notation.
     pub(super) name: String,
-    /// Offered load for each consumer: arrivals a second, if nothing blocked, times the mean service,
-    /// over the number of consumers.
+    /// The offered load of each consumer: the arrivals per second without blocking, times the mean service
+    /// time, divided by the number of consumers.
     pub(super) rho: f64,
-    /// None if it is unstable: then what waits grows for ever.
+    /// `None` if the model is unstable: the queue grows without limit.
     pub(super) steady_state: Option<SteadyState>,
 }
 
 /// Averages in the steady state.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct SteadyState {
-    /// Items a second.
+    /// Items per second.
     pub(super) throughput: f64,
-    /// In line.
+    /// Ready items.
     pub(super) mean_depth: f64,
-    /// In line or out.
+    /// Items ready or in flight.
     pub(super) mean_in_system: f64,
-    /// In line, seconds.
+    /// The time that an item is ready, in seconds.
     pub(super) mean_waiting_time: f64,
-    /// From put to done, seconds.
+    /// The time from put to done, in seconds.
     pub(super) mean_sojourn_time: f64,
-    /// Of each consumer.
+    /// The busy fraction of each consumer.
     pub(super) utilization: f64,
-    /// That an item is not handed out at once.
+    /// The probability that an item is not delivered at once.
     pub(super) wait_probability: f64,
-    /// The part of its time that a producer waits for room.
+    /// The fraction of its time that a producer waits for room.
     pub(super) blocked_share: f64,
 }
 
-/// A delay's first two moments, in seconds.
+/// The first two moments of a delay, in seconds and seconds squared.
 fn moments(delay: Delay) -> (f64, f64) {
-    let seconds = |nanos: u64| nanos as f64 / 1e9;
     match delay {
-        Delay::Constant(nanos) => (seconds(nanos), seconds(nanos).powi(2)),
-        Delay::Exponential { mean } => (seconds(mean), 2.0 * seconds(mean).powi(2)),
+        Delay::Constant(nanos) => (to_seconds(nanos), to_seconds(nanos).powi(2)),
+        Delay::Exponential { mean } => (to_seconds(mean), 2.0 * to_seconds(mean).powi(2)),
         Delay::Uniform { low, high } => {
-            let (a, b) = (seconds(low), seconds(high));
+            let (a, b) = (to_seconds(low), to_seconds(high));
             (f64::midpoint(a, b), (a * a + a * b + b * b) / 3.0)
         }
     }
 }
 
-/// Kendall's letter for it.
+/// Kendall's letter for a delay.
 fn kendall_symbol(delay: Delay) -> char {
     match delay {
         Delay::Constant(_) => 'D',
@@ -78,7 +78,7 @@ fn kendall_symbol(delay: Delay) -> char {
 }
 
 impl ModelInput {
-    /// The model with a closed form, if there is one.
+    /// The model of the run. `None` if it has no closed form.
     pub(super) fn model(&self) -> Option<QueueingModel> {
         let [pause, service] = self.delays;
         let [producers, consumers] = self.workers;
@@ -119,13 +119,13 @@ impl ModelInput {
         Some(QueueingModel { name: name(""), rho, steady_state: steady })
     }
 
-    /// Producers that wait for room, each with exponential pauses, and consumers with exponential
-    /// service: a chain of births and deaths, whose states are the items in line, the items out, and
-    /// the producers that wait. With one of each, that is capacity + 2 states above the empty one, as
-    /// a slot is free at the hand-out (so it is not the loss formula M/M/1/K).
+    /// Solves the chain of births and deaths of a bounded queue. Producers with exponential delays wait for
+    /// room, and consumers have exponential delays. A state counts the ready items, the items in flight and
+    /// the blocked producers. With one producer and one consumer there are capacity + 2 states above the
+    /// empty one, because a delivery frees a slot (so the loss formula M/M/1/K does not apply).
     fn solve_birth_death(&self, birth: f64, death: f64) -> Option<SteadyState> {
         let [producers, consumers] = self.workers.map(u64::from);
-        // Beyond this many items, a producer that has one more waits.
+        // A producer with one more item than this waits.
         let room = self.capacity.checked_add(consumers)?;
         let states = room.checked_add(producers).filter(|states| *states <= MAX_STATES)?;
         let mut weight = 1.0;
@@ -163,7 +163,7 @@ impl ModelInput {
     }
 }
 
-/// Sums over the states of a chain, each by its weight.
+/// Sums over the states of a chain, with the weight of each state.
 #[derive(Default)]
 struct WeightedSums {
     total_weight: f64,
@@ -190,8 +190,8 @@ impl WeightedSums {
     }
 }
 
-/// All averages, of the rate of arrivals, the mean wait, its probability, and the mean service: by
-/// Little's law.
+/// All averages by Little's law, from the arrival rate, the mean waiting time, the probability of a wait, and
+/// the mean service time.
 fn apply_littles_law(
     rate: f64,
     wait: f64,
@@ -211,8 +211,8 @@ fn apply_littles_law(
     }
 }
 
-/// The probability that all of `servers` are busy at an offered load of `load` erlangs, less than
-/// there are servers. By way of Erlang's B, which has a recursion that does not overflow.
+/// Erlang's C: the probability that all `servers` are busy. The offered `load`, in erlangs, is less than
+/// `servers`. The computation goes by Erlang's B, whose recursion does not overflow.
 fn erlang_c(servers: u32, load: f64) -> f64 {
     let b = (1..=servers).fold(1.0, |b, k| load * b / (f64::from(k) + load * b));
     b / (1.0 - load / f64::from(servers) * (1.0 - b))
@@ -226,7 +226,7 @@ mod tests {
     const MS: u64 = 1_000_000;
     const SECOND: u64 = 1000 * MS;
 
-    fn plant(delays: [Delay; 2], workers: [u32; 2], capacity: u64) -> ModelInput {
+    fn input(delays: [Delay; 2], workers: [u32; 2], capacity: u64) -> ModelInput {
         ModelInput { items: 1000, workers, delays, capacity, seed: None }
     }
 
@@ -236,7 +236,7 @@ mod tests {
 
     #[track_caller]
     fn model(delays: [Delay; 2], workers: [u32; 2], capacity: u64, name: &str) -> SteadyState {
-        let model = plant(delays, workers, capacity).model().unwrap();
+        let model = input(delays, workers, capacity).model().unwrap();
         assert_eq!(model.name, name);
         model.steady_state.unwrap()
     }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn one_server_and_exponential_times() {
+    fn one_server_with_exponential_times() {
         let s = model([exp(1000), exp(800)], [1, 1], 0, "M/M/1");
         close(s.mean_waiting_time, 3.2);
         close(s.mean_sojourn_time, 4.0);
@@ -258,8 +258,8 @@ mod tests {
     }
 
     #[test]
-    fn several_servers_wait_by_erlangs_c() {
-        // The table's value for 5 servers and 4 erlangs.
+    fn several_servers_follow_erlangs_c() {
+        // The tables give this value for 5 servers and 4 erlangs.
         let s = model([exp(250), exp(1000)], [1, 5], 0, "M/M/5");
         close(s.wait_probability, 0.55411);
         close(s.mean_waiting_time, 0.55411);
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn one_server_and_any_service_by_pollaczek_and_khinchine() {
+    fn one_server_with_any_service_follows_pollaczek_and_khinchine() {
         let s = model([exp(1000), Constant(800 * MS)], [1, 1], 0, "M/D/1");
         close(s.mean_waiting_time, 1.6);
         let service = Uniform { low: 0, high: SECOND };
@@ -280,21 +280,21 @@ mod tests {
     }
 
     #[test]
-    fn constant_times_wait_for_nothing_up_to_full_load() {
+    fn constant_times_cause_no_wait_up_to_full_load() {
         for service in [500, 1000] {
             let delays = [Constant(SECOND), Constant(service * MS)];
             let s = model(delays, [1, 1], 0, "D/D/1");
             assert_eq!((s.mean_waiting_time, s.mean_depth, s.wait_probability), (0.0, 0.0, 0.0));
             close(s.mean_sojourn_time, service as f64 / 1e3);
         }
-        let full = plant([Constant(SECOND), Constant(2 * SECOND)], [1, 1], 0).model().unwrap();
+        let full = input([Constant(SECOND), Constant(2 * SECOND)], [1, 1], 0).model().unwrap();
         assert_eq!((full.rho, full.steady_state), (2.0, None));
     }
 
     #[test]
-    fn a_bounded_queue_has_capacity_and_two_states_above_empty() {
+    fn a_bounded_queue_has_capacity_plus_two_states_above_empty() {
         let name = "M/M/1, capacity 1, producers block";
-        // All four states are as likely at ρ = 1.
+        // All four states have the same probability at ρ = 1.
         let s = model([exp(1000), exp(1000)], [1, 1], 1, name);
         close(s.throughput, 0.75);
         close(s.utilization, 0.75);
@@ -302,32 +302,32 @@ mod tests {
         close(s.mean_depth, 0.5);
         close(s.mean_in_system, 1.25);
         close(s.mean_waiting_time, 0.5 / 0.75);
-        // One in three of those that come finds nobody.
+        // One in three arrivals finds an empty system.
         close(s.wait_probability, 1.0 - 0.25 / 0.75);
-        // Weights 1, 2, 4, 8 at ρ = 2.
+        // The weights are 1, 2, 4, 8 at ρ = 2.
         let s = model([exp(500), exp(1000)], [1, 1], 1, name);
         close(s.throughput, 14.0 / 15.0);
         close(s.blocked_share, 8.0 / 15.0);
     }
 
     #[test]
-    fn a_large_capacity_comes_near_to_none_and_a_large_load_to_always_full() {
+    fn large_capacities_and_loads_approach_their_limits() {
         let bounded =
-            plant([exp(1000), exp(800)], [1, 1], 500).model().unwrap().steady_state.unwrap();
-        let free = model([exp(1000), exp(800)], [1, 1], 0, "M/M/1");
-        close(bounded.mean_waiting_time, free.mean_waiting_time);
-        close(bounded.wait_probability, free.wait_probability);
+            input([exp(1000), exp(800)], [1, 1], 500).model().unwrap().steady_state.unwrap();
+        let unbounded = model([exp(1000), exp(800)], [1, 1], 0, "M/M/1");
+        close(bounded.mean_waiting_time, unbounded.mean_waiting_time);
+        close(bounded.wait_probability, unbounded.wait_probability);
         let full =
-            plant([exp(1), exp(1000)], [3, 2], 10_000).model().unwrap().steady_state.unwrap();
+            input([exp(1), exp(1000)], [3, 2], 10_000).model().unwrap().steady_state.unwrap();
         close(full.utilization, 1.0);
         close(full.throughput, 2.0);
         close(full.mean_depth, 10_000.0);
     }
 
     #[test]
-    fn too_much_load_is_unstable_and_what_has_no_closed_form_has_no_model() {
+    fn overload_is_unstable_and_other_delays_have_no_model() {
         for load in [[exp(1000), exp(1000)], [exp(1000), Constant(SECOND)]] {
-            let model = plant(load, [1, 1], 0).model().unwrap();
+            let model = input(load, [1, 1], 0).model().unwrap();
             assert_eq!(model.steady_state, None);
         }
         for (delays, workers, capacity) in [
@@ -337,7 +337,7 @@ mod tests {
             ([Constant(SECOND), Constant(SECOND)], [2, 1], 0),
             ([Constant(0), exp(1000)], [1, 1], 0),
         ] {
-            assert_eq!(plant(delays, workers, capacity).model(), None);
+            assert_eq!(input(delays, workers, capacity).model(), None);
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Where a moment or a number lies in the picture, and what is written there.
+//! The axes of a picture: the places of times and depths, and the labels of ticks.
 
 use crate::clock::Nanos;
 use crate::report::picture::{FONT_SIZE, text_width};
 
-/// Room between two labels.
+/// The gap between two labels, in pixels.
 const LABEL_GAP: f64 = 14.0;
 
-/// From the beginning to the end of a run, from left to right.
+/// The horizontal axis, from the start to the end of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TimeAxis {
     pub(super) left: f64,
@@ -16,11 +16,11 @@ pub(super) struct TimeAxis {
 
 impl TimeAxis {
     pub(super) fn x(&self, at: Nanos) -> f64 {
-        // A run may be over at once.
+        // A run may end at time 0.
         self.left + self.width * (at as f64 / self.end.max(1) as f64).min(1.0)
     }
 
-    /// Moments at even distances, and what is written there.
+    /// Times at equal distances, and their labels.
     pub(super) fn ticks(&self) -> Vec<(Nanos, String)> {
         let unit = TimeUnit::for_duration(self.end);
         let fits = |step: &Nanos| {
@@ -33,7 +33,7 @@ impl TimeAxis {
     }
 }
 
-/// From nothing, at the bottom, up to the most.
+/// The vertical axis, from 0 at the bottom to the largest depth.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DepthAxis {
     pub(super) bottom: f64,
@@ -46,7 +46,7 @@ impl DepthAxis {
         self.bottom - self.height * value / self.max.max(1) as f64
     }
 
-    /// Numbers at even distances.
+    /// Depths at equal distances.
     pub(super) fn ticks(&self) -> Vec<u64> {
         let apart = |step: u64| self.height * step as f64 / self.max.max(1) as f64;
         let step = nice_steps().find(|&step| apart(step) > FONT_SIZE + LABEL_GAP);
@@ -61,21 +61,21 @@ fn nice_steps() -> impl Iterator<Item = u64> {
     powers.flat_map(|power| [1, 2, 5].map(|digit| power.saturating_mul(digit)))
 }
 
-/// A moment of a run that ends at `end`, as exactly as a picture of it could show.
+/// A time of a run that ends at `end`, as precise as a picture of the run can show.
 pub(super) fn format_instant(at: Nanos, end: Nanos) -> String {
     let grain = 10u64.pow((end / 100_000).max(1).ilog10());
     let rounded = at.saturating_add(grain / 2) / grain * grain;
     TimeUnit::for_duration(end).format(rounded)
 }
 
-/// What times are told in.
+/// The unit of times.
 struct TimeUnit {
     nanos: Nanos,
     name: &'static str,
 }
 
 impl TimeUnit {
-    /// What suits all times up to this one.
+    /// The unit for all times up to `end`.
     fn for_duration(end: Nanos) -> Self {
         let (nanos, name) = match end {
             1_000_000_000.. => (1_000_000_000, "s"),
@@ -89,14 +89,12 @@ impl TimeUnit {
     fn format(&self, at: Nanos) -> String {
         let (whole, rest) = (at / self.nanos, at % self.nanos);
         let name = self.name;
-        match rest {
-            0 => format!("{whole} {name}"),
-            rest => {
-                let digits = self.nanos.ilog10() as usize;
-                let rest = format!("{rest:0digits$}");
-                format!("{whole}.{} {name}", rest.trim_end_matches('0'))
-            }
+        if rest == 0 {
+            return format!("{whole} {name}");
         }
+        let digits = self.nanos.ilog10() as usize;
+        let rest = format!("{rest:0digits$}");
+        format!("{whole}.{} {name}", rest.trim_end_matches('0'))
     }
 }
 
@@ -111,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_are_round_and_leave_room_for_what_is_written_there() {
+    fn ticks_are_round_and_leave_room_for_their_labels() {
         assert_eq!(
             labels(10 * SECOND, 1000.0).join(" | "),
             "0 s | 1 s | 2 s | 3 s | 4 s | 5 s | 6 s | 7 s | 8 s | 9 s | 10 s"
@@ -137,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_told_as_exactly_as_can_be_seen() {
+    fn times_are_as_precise_as_the_picture() {
         assert_eq!(format_instant(1_500_000_000, 10 * SECOND), "1.5 s");
         assert_eq!(format_instant(1_234_567_891, 10 * SECOND), "1.2346 s");
         assert_eq!(format_instant(86_399 * SECOND + 123_456_789, 86_400 * SECOND), "86399.1 s");
@@ -146,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stand_apart_at_every_height() {
+    fn depth_labels_do_not_overlap_at_any_height() {
         for (most, ticks) in
             [(0, vec![0]), (1, vec![0, 1]), (4, vec![0, 1, 2, 3, 4]), (137, vec![0, 50, 100])]
         {

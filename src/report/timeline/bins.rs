@@ -1,22 +1,22 @@
-//! Values over equal parts of time: what is kept of a run, however long it is.
+//! Values in time bins of equal width. The number of bins is bounded, however long a run is.
 
 use crate::clock::Nanos;
 
-/// There are never more parts than this, and in the end more than half as many.
+/// The largest number of bins. A long run ends with more than half as many.
 pub(super) const MAX_BINS: usize = 512;
 
-/// What two neighbouring parts of time have in common.
+/// A value that combines with the value of the next bin.
 pub(super) trait Merge: Clone + Default {
-    /// Takes in the part behind this one.
+    /// Adds the value of the next bin.
     fn merge(&mut self, next: &Self);
 }
 
-/// A value for each part of time, from the beginning on.
+/// The bins from the start of a run on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bins<T>(Vec<T>);
 
 impl<T: Merge> Bins<T> {
-    /// The parts are twice as long from now on.
+    /// Merges each two bins into one: the bins are twice as wide from now on.
     pub(super) fn merge_pairs(&mut self) {
         let pairs = self.0.chunks(2).map(|pair| {
             let mut merged = pair[0].clone();
@@ -26,15 +26,15 @@ impl<T: Merge> Bins<T> {
         self.0 = pairs.collect();
     }
 
-    /// Tells each part that lies in `from..to`, and for how long; parts are `width` long.
+    /// Calls `take` for each bin of the interval `from..to`, with the bin's share of the interval. Bins are
+    /// `width` wide.
     pub(super) fn for_each_bin(
         &mut self,
         width: Nanos,
-        from: Nanos,
+        mut from: Nanos,
         to: Nanos,
         mut take: impl FnMut(&mut T, Nanos),
     ) {
-        let mut from = from;
         while from < to {
             let end = to.min((from / width + 1).saturating_mul(width));
             take(self.bin_mut(width, from), end - from);
@@ -42,9 +42,9 @@ impl<T: Merge> Bins<T> {
         }
     }
 
-    /// The part that this moment lies in.
+    /// The bin of this time.
     pub(super) fn bin_mut(&mut self, width: Nanos, at: Nanos) -> &mut T {
-        // Whoever gives the width sees to it that it fits.
+        // The caller chooses a width that fits; the bound is for safety.
         let index = usize::try_from(at / width).unwrap_or(usize::MAX).min(MAX_BINS - 1);
         if self.0.len() <= index {
             self.0.resize(index + 1, T::default());
@@ -52,26 +52,23 @@ impl<T: Merge> Bins<T> {
         &mut self.0[index]
     }
 
-    /// All parts.
     pub(super) fn as_slice(&self) -> &[T] {
         &self.0
     }
 }
 
-/// All of them as one.
-pub(super) fn merge_all<T: Merge>(parts: &[T]) -> T {
+pub(super) fn merge_all<T: Merge>(bins: &[T]) -> T {
     let mut sum = T::default();
-    parts.iter().for_each(|part| sum.merge(part));
+    bins.iter().for_each(|bin| sum.merge(bin));
     sum
 }
 
-/// What a worker was about in a part of the time.
+/// The states of a worker in one bin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct StateTimes {
-    /// For how long it was about each of the things that it can be about, in the order of
-    /// [`super::lane::Doing::ALL`].
+    /// The time in each state, in the order of [`super::lane::LaneState::ALL`].
     pub(super) times: [Nanos; 4],
-    /// How many items it put, or got.
+    /// Items that the worker put or got.
     pub(super) items: u64,
 }
 
@@ -82,10 +79,10 @@ impl Merge for StateTimes {
     }
 }
 
-/// How deep the queue was.
+/// The depth of the queue in one bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct DepthBin {
-    /// The least and the most; none before anything was.
+    /// The smallest and the largest depth; `None` in an unused bin.
     pub(super) range: Option<(u64, u64)>,
     /// Items × nanoseconds.
     pub(super) depth_integral: u128,
@@ -94,13 +91,13 @@ pub(super) struct DepthBin {
 }
 
 impl DepthBin {
-    /// So deep it was, for so long.
+    /// Adds a depth that lasted for this time.
     pub(super) fn add(&mut self, depth: u64, time: Nanos) {
         let sum = u128::from(depth) * u128::from(time);
         self.merge(&Self { range: Some((depth, depth)), depth_integral: sum, duration: time });
     }
 
-    /// On average over the time.
+    /// The average over the bin's time.
     pub(super) fn mean(&self) -> Option<f64> {
         (self.duration > 0).then(|| self.depth_integral as f64 / self.duration as f64)
     }
@@ -120,28 +117,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_shared_out_over_the_parts_that_it_lies_in() {
+    fn an_interval_is_divided_among_its_bins() {
         let mut bins = Bins::<StateTimes>::default();
-        bins.for_each_bin(10, 5, 32, |shares, time| shares.times[1] += time);
-        bins.for_each_bin(10, 32, 32, |_, _| panic!("nothing is no part"));
-        let times: Vec<_> = bins.as_slice().iter().map(|shares| shares.times[1]).collect();
+        bins.for_each_bin(10, 5, 32, |bin, time| bin.times[1] += time);
+        bins.for_each_bin(10, 32, 32, |_, _| panic!("an empty interval has no bin"));
+        let times: Vec<_> = bins.as_slice().iter().map(|bin| bin.times[1]).collect();
         assert_eq!(times, [5, 10, 10, 2]);
         bins.merge_pairs();
-        let times: Vec<_> = bins.as_slice().iter().map(|shares| shares.times[1]).collect();
+        let times: Vec<_> = bins.as_slice().iter().map(|bin| bin.times[1]).collect();
         assert_eq!(times, [15, 12]);
     }
 
     #[test]
-    fn a_depth_is_known_by_its_least_its_most_and_its_mean() {
+    fn a_bin_has_the_range_and_the_mean_of_the_depth() {
         let mut bins = Bins::<DepthBin>::default();
         for (from, to, depth) in [(0, 10, 1), (10, 14, 5), (14, 20, 0)] {
-            bins.for_each_bin(10, from, to, |level, time| level.add(depth, time));
+            bins.for_each_bin(10, from, to, |bin, time| bin.add(depth, time));
         }
-        // A moment counts for the range, and has no weight.
+        // A depth of no duration widens the range and does not change the mean.
         bins.bin_mut(10, 3).add(9, 0);
-        let ranges: Vec<_> = bins.as_slice().iter().map(|level| level.range.unwrap()).collect();
+        let ranges: Vec<_> = bins.as_slice().iter().map(|bin| bin.range.unwrap()).collect();
         assert_eq!(ranges, [(1, 9), (0, 5)]);
-        let means: Vec<_> = bins.as_slice().iter().map(|level| level.mean().unwrap()).collect();
+        let means: Vec<_> = bins.as_slice().iter().map(|bin| bin.mean().unwrap()).collect();
         assert_eq!(means, [1.0, 2.0]);
         bins.merge_pairs();
         assert_eq!(

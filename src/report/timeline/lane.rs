@@ -1,63 +1,62 @@
-//! What one worker is about, from moment to moment.
+//! The states of one worker over time.
 
 use super::bins::{Bins, StateTimes};
 use crate::clock::Nanos;
 use crate::role::Role;
 
-/// What a worker can be about.
+/// The state of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LaneState {
-    /// A producer makes its next item; a consumer has one.
+    /// A producer makes its next item, or a consumer has an item.
     Working,
-    /// Waiting for an item.
+    /// A consumer waits for an item.
     Waiting,
-    /// Waiting for room.
+    /// A producer waits for room.
     Blocked,
-    /// It has died, and nobody has taken its place yet.
+    /// The worker died and has no respawn yet.
     Dead,
 }
 
 impl LaneState {
-    /// In the order of [`Shares`].
+    /// In the order of [`super::bins::StateTimes::times`].
     pub(super) const ALL: [Self; 4] = [Self::Working, Self::Waiting, Self::Blocked, Self::Dead];
 }
 
-/// For how long a worker was about one thing.
+/// An interval of one state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StateInterval {
     pub(super) state: LaneState,
     pub(super) start: Nanos,
     pub(super) end: Nanos,
-    /// The item that this began with.
+    /// The first item of the interval.
     pub(super) item_id: Option<u64>,
 }
 
-/// How it all is kept.
+/// The resolution of a timeline.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Resolution {
-    /// How long the parts of time are.
+    /// The width of a time bin.
     pub(super) bin_width: Nanos,
-    /// Whether every stretch is kept as well.
+    /// Whether the timeline keeps every interval too.
     pub(super) is_exact: bool,
 }
 
-/// A worker.
+/// The lane of a worker.
 #[derive(Debug)]
 pub(super) struct Lane {
     role: Role,
-    /// What it is about, since when, and with which item; none when it has left.
+    /// The present state, its start and its first item; `None` after the worker has left.
     state: Option<(LaneState, Nanos, Option<u64>)>,
-    /// How many items it has out.
     in_flight: u64,
     pub(super) time_bins: Bins<StateTimes>,
     pub(super) intervals: Vec<StateInterval>,
-    /// When it put something, and the first number of that.
+    /// The time of each put, and the first id.
     pub(super) puts: Vec<(Nanos, u64)>,
     pub(super) deaths: Vec<Nanos>,
 }
 
 impl Lane {
-    /// Of a worker that is there from the beginning on.
+    /// The lane of a worker that exists from the start.
     pub(super) fn new(role: Role) -> Self {
         Self {
             role,
@@ -70,71 +69,77 @@ impl Lane {
         }
     }
 
-    /// It has put `count` items from number `id` on, after it had `waited` for room.
+    /// The worker put `count` items from `id` on, after it had `waited` for room.
     pub(super) fn record_put(
         &mut self,
         at: Nanos,
         waited: Nanos,
         id: u64,
         count: u64,
-        scale: Resolution,
+        resolution: Resolution,
     ) {
-        self.record_blocked(at, waited, scale);
-        self.set_state(Some(LaneState::Working), at, Some(id), scale);
-        self.time_bins.bin_mut(scale.bin_width, at).items += count;
-        if scale.is_exact {
+        self.record_blocked(at, waited, resolution);
+        self.set_state(Some(LaneState::Working), at, Some(id), resolution);
+        self.time_bins.bin_mut(resolution.bin_width, at).items += count;
+        if resolution.is_exact {
             self.puts.push((at, id));
         }
     }
 
-    /// It has been handed `count` items from number `id` on.
-    pub(super) fn record_delivery(&mut self, at: Nanos, id: u64, count: u64, scale: Resolution) {
-        self.set_state(Some(LaneState::Working), at, Some(id), scale);
-        self.time_bins.bin_mut(scale.bin_width, at).items += count;
+    /// The worker got `count` items from `id` on.
+    pub(super) fn record_delivery(
+        &mut self,
+        at: Nanos,
+        id: u64,
+        count: u64,
+        resolution: Resolution,
+    ) {
+        self.set_state(Some(LaneState::Working), at, Some(id), resolution);
+        self.time_bins.bin_mut(resolution.bin_width, at).items += count;
         self.in_flight += count;
     }
 
-    /// It has `count` items less: they are done, or back in line.
-    pub(super) fn release_items(&mut self, at: Nanos, count: u64, scale: Resolution) {
+    /// `count` items of the worker are done or ready again.
+    pub(super) fn release_items(&mut self, at: Nanos, count: u64, resolution: Resolution) {
         self.in_flight = self.in_flight.saturating_sub(count);
-        if self.in_flight == 0 && self.state.is_some_and(|(doing, ..)| doing == LaneState::Working)
-        {
-            self.set_state(Some(LaneState::Waiting), at, None, scale);
+        let is_working = self.state.is_some_and(|(state, ..)| state == LaneState::Working);
+        if self.in_flight == 0 && is_working {
+            self.set_state(Some(LaneState::Waiting), at, None, resolution);
         }
     }
 
-    /// It has died, after it had `waited` for room in vain.
-    pub(super) fn record_death(&mut self, at: Nanos, waited: Nanos, scale: Resolution) {
-        self.record_blocked(at, waited, scale);
-        self.set_state(Some(LaneState::Dead), at, None, scale);
+    /// The worker died, after it had `waited` for room in vain.
+    pub(super) fn record_death(&mut self, at: Nanos, waited: Nanos, resolution: Resolution) {
+        self.record_blocked(at, waited, resolution);
+        self.set_state(Some(LaneState::Dead), at, None, resolution);
         self.deaths.push(at);
     }
 
-    /// Another has taken its place.
-    pub(super) fn record_restart(&mut self, at: Nanos, scale: Resolution) {
+    /// A respawn took the worker's place.
+    pub(super) fn record_restart(&mut self, at: Nanos, resolution: Resolution) {
         self.in_flight = 0;
-        self.set_state(Some(idle_state(self.role)), at, None, scale);
+        self.set_state(Some(idle_state(self.role)), at, None, resolution);
     }
 
-    /// It has left, after it had `waited` for room in vain; or everything is over.
-    pub(super) fn record_exit(&mut self, at: Nanos, waited: Nanos, scale: Resolution) {
-        self.record_blocked(at, waited, scale);
-        self.set_state(None, at, None, scale);
+    /// The worker left, after it had `waited` for room in vain, or the run ended.
+    pub(super) fn record_exit(&mut self, at: Nanos, waited: Nanos, resolution: Resolution) {
+        self.record_blocked(at, waited, resolution);
+        self.set_state(None, at, None, resolution);
     }
 
-    /// They are too many to be drawn one by one.
+    /// Drops the intervals: a picture would show too many.
     pub(super) fn drop_intervals(&mut self) {
         self.intervals = Vec::new();
         self.puts = Vec::new();
     }
 
-    /// That a producer waits for room is told when it has got it. That a consumer has nothing is known
-    /// at once.
-    fn record_blocked(&mut self, at: Nanos, waited: Nanos, scale: Resolution) {
+    /// Adds a producer's wait for room, which is known only after the wait. A consumer's wait for an item is
+    /// known when the wait begins.
+    fn record_blocked(&mut self, at: Nanos, waited: Nanos, resolution: Resolution) {
         let Some((_, since, _)) = self.state else { return };
         if self.role == Role::Producer && waited > 0 {
             let begin = at.saturating_sub(waited).max(since);
-            self.set_state(Some(LaneState::Blocked), begin, None, scale);
+            self.set_state(Some(LaneState::Blocked), begin, None, resolution);
         }
     }
 
@@ -143,29 +148,23 @@ impl Lane {
         next: Option<LaneState>,
         at: Nanos,
         item: Option<u64>,
-        scale: Resolution,
+        resolution: Resolution,
     ) {
-        if let Some((doing, from, item)) = self.state
+        if let Some((state, from, item)) = self.state
             && from < at
         {
-            let share = doing as usize;
-            self.time_bins.for_each_bin(scale.bin_width, from, at, |shares, time| {
-                shares.times[share] += time
+            self.time_bins.for_each_bin(resolution.bin_width, from, at, |bin, time| {
+                bin.times[state as usize] += time
             });
-            if scale.is_exact {
-                self.intervals.push(StateInterval {
-                    state: doing,
-                    start: from,
-                    end: at,
-                    item_id: item,
-                });
+            if resolution.is_exact {
+                self.intervals.push(StateInterval { state, start: from, end: at, item_id: item });
             }
         }
         self.state = next.map(|next| (next, at, item));
     }
 }
 
-/// What a worker is about that has nothing.
+/// The state of a worker without items.
 fn idle_state(role: Role) -> LaneState {
     match role {
         Role::Producer => LaneState::Working,

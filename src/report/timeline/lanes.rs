@@ -1,4 +1,4 @@
-//! Lanes, and the arrows between them.
+//! The lanes of workers, and the arrows between lanes.
 
 use svg::node::element::{Group, Line, Path, Rectangle, Title};
 
@@ -11,18 +11,18 @@ use crate::clock::Nanos;
 use crate::report::picture::{round_coordinate, text_element, text_width};
 use crate::role::WorkerId;
 
-/// So many arrows at most, when not all of them are shown.
+/// The largest number of arrows in an overview.
 const MAX_ARROWS: usize = 60;
-/// Beyond this they are drawn so that one sees through them.
+/// More arrows than this are translucent.
 const MAX_OPAQUE_ARROWS: usize = 50;
-/// So many columns at most in all lanes together, so that a picture of many workers stays small.
+/// The largest number of columns in all lanes together, which bounds the size of a picture.
 const MAX_COLUMNS: usize = 4000;
 
 impl Chart<'_> {
     pub(super) fn draw_lanes(&self) -> Group {
         let mut all = Group::new().set("class", "lanes");
         for row in &self.lane_rows {
-            let name = self.labels.worker_name(row.worker);
+            let name = self.labels.names.worker_name(row.worker);
             let middle = row.top + self.lane_height / 2.0;
             let label = text_element(&name, self.axis.left - 10.0, middle, "label", "end");
             let [left, right] =
@@ -31,9 +31,10 @@ impl Chart<'_> {
             let rail = rail.set("y1", round_coordinate(middle)).set("y2", round_coordinate(middle));
             let lane =
                 Group::new().set("class", "lane").set("data-worker", name).add(rail).add(label);
-            all = all.add(match self.timeline.resolution.is_exact {
-                true => self.draw_intervals(row, lane),
-                false => self.draw_columns(row, lane),
+            all = all.add(if self.timeline.resolution.is_exact {
+                self.draw_intervals(row, lane)
+            } else {
+                self.draw_columns(row, lane)
             });
         }
         let mut marks = Group::new().set("class", "marks");
@@ -43,31 +44,24 @@ impl Chart<'_> {
         all.add(self.draw_deliveries()).add(marks)
     }
 
-    /// Everything that a worker was about, one after another.
+    /// Draws every interval of a worker.
     fn draw_intervals(&self, row: &LaneRow<'_>, mut lane: Group) -> Group {
-        for stretch in &row.lane.intervals {
-            let StateInterval { state: doing, start: from, end: to, item_id: item } = stretch;
-            let ends = [self.axis.x(*from), self.axis.x(*to)];
-            let mut tip = format!(
-                "{}: {}",
-                self.labels.worker_name(row.worker),
-                self.labels.state_name(*doing)
-            );
-            if let Some(id) = item {
-                tip = format!("{tip} {}", self.item_label(*id));
-            }
-            let tip = format!("{tip}, {}", self.labels.interval(*from, *to));
-            lane =
-                lane.add(state_bar(*doing, ends, row.top, self.lane_height).add(Title::new(tip)));
+        let name = self.labels.names.worker_name(row.worker);
+        for &StateInterval { state, start, end, item_id } in &row.lane.intervals {
+            let ends = [start, end].map(|at| self.axis.x(at));
+            let item = item_id.map_or_else(String::new, |id| format!(" {}", self.item_label(id)));
+            let state_name = self.labels.state_name(state);
+            let tip = format!("{name}: {state_name}{item}, {}", self.labels.interval(start, end));
+            lane = lane.add(state_bar(state, ends, row.top, self.lane_height).add(Title::new(tip)));
         }
         lane
     }
 
-    /// What is written or marked on top of a lane.
+    /// Draws the labels and marks over a lane: items, puts and deaths.
     fn draw_marks(&self, row: &LaneRow<'_>, mut marks: Group) -> Group {
-        for stretch in &row.lane.intervals {
-            let [from, to] = [stretch.start, stretch.end].map(|at| self.axis.x(at));
-            if let (LaneState::Working, Some(id)) = (stretch.state, stretch.item_id) {
+        for interval in &row.lane.intervals {
+            let [from, to] = [interval.start, interval.end].map(|at| self.axis.x(at));
+            if let (LaneState::Working, Some(id)) = (interval.state, interval.item_id) {
                 let name = self.item_label(id);
                 let room = to - from - 8.0;
                 if text_width(&name) <= room {
@@ -76,10 +70,10 @@ impl Chart<'_> {
                 }
             }
         }
-        let who = self.labels.worker_name(row.worker);
+        let worker = self.labels.names.worker_name(row.worker);
         for &(at, id) in &row.lane.puts {
             let tip = format!(
-                "{who}: {} {}, {}",
+                "{worker}: {} {}, {}",
                 self.labels.put_label(),
                 self.item_label(id),
                 self.labels.instant(at)
@@ -90,7 +84,7 @@ impl Chart<'_> {
         let deaths = row.lane.deaths.iter();
         for &at in deaths.step_by(1 + row.lane.deaths.len() / MAX_ARROWS) {
             let tip = format!(
-                "{who}: {}, {}",
+                "{worker}: {}, {}",
                 self.labels.state_name(LaneState::Dead),
                 self.labels.instant(at)
             );
@@ -100,58 +94,58 @@ impl Chart<'_> {
         marks
     }
 
-    /// What a worker was about in each part of the time, as columns that are as high as their shares.
+    /// Draws the states of a worker as columns. The height of a state is its share of the column's time.
     fn draw_columns(&self, row: &LaneRow<'_>, mut lane: Group) -> Group {
-        let several = self.bins_per_column();
-        let all = row.lane.time_bins.as_slice().chunks(several).enumerate();
-        let all: Vec<_> = all
-            .map(|(n, parts)| (self.column_span(n * several, several), merge_all(parts)))
+        let per_column = self.bins_per_column();
+        let columns = row.lane.time_bins.as_slice().chunks(per_column).enumerate();
+        let columns: Vec<_> = columns
+            .map(|(n, bins)| (self.column_span(n * per_column, per_column), merge_all(bins)))
             .collect();
-        for doing in LaneState::ALL {
+        for state in LaneState::ALL {
             let mut path = String::new();
-            for (ends @ [from, to], shares) in &all {
-                let share = |doing: LaneState| {
-                    shares.times[doing as usize] as f64 / to.saturating_sub(*from).max(1) as f64
+            for (ends @ [from, to], column) in &columns {
+                let share = |state: LaneState| {
+                    column.times[state as usize] as f64 / to.saturating_sub(*from).max(1) as f64
                 };
-                if share(doing) > 0.0 {
+                if share(state) > 0.0 {
                     let below: f64 =
-                        LaneState::ALL[..doing as usize].iter().map(|&d| share(d)).sum();
+                        LaneState::ALL[..state as usize].iter().map(|&state| share(state)).sum();
                     let [left, right] = ends.map(|at| self.axis.x(at));
                     let bottom = round_coordinate(row.top + self.lane_height * (1.0 - below));
-                    let tall = round_coordinate(self.lane_height * share(doing));
-                    let wide = round_coordinate(right - left);
-                    path += &format!("M{} {bottom}v-{tall}h{wide}v{tall}z", round_coordinate(left));
+                    let height = round_coordinate(self.lane_height * share(state));
+                    let width = round_coordinate(right - left);
+                    let left = round_coordinate(left);
+                    path += &format!("M{left} {bottom}v-{height}h{width}v{height}z");
                 }
             }
             if !path.is_empty() {
-                lane = lane.add(Path::new().set("class", css_class(doing)).set("d", path));
+                lane = lane.add(Path::new().set("class", css_class(state)).set("d", path));
             }
         }
-        all.iter().map(|(ends, shares)| self.hover_cell(row, *ends, shares)).fold(lane, Group::add)
+        columns
+            .iter()
+            .map(|(ends, column)| self.hover_cell(row, *ends, column))
+            .fold(lane, Group::add)
     }
 
-    /// Where the pointer finds what was there.
+    /// An invisible rectangle with the tooltip of a column.
     fn hover_cell(
         &self,
         row: &LaneRow<'_>,
         [from, to]: [Nanos; 2],
-        shares: &StateTimes,
+        column: &StateTimes,
     ) -> Rectangle {
-        let whole: Nanos = shares.times.iter().sum();
-        let percent = |doing: LaneState| {
-            let time = shares.times[doing as usize];
-            let share = 100.0 * time as f64 / whole.max(1) as f64;
-            (time > 0).then(|| format!("{} {share:.0} %", self.labels.state_name(doing)))
+        let total: Nanos = column.times.iter().sum();
+        let percent = |state: LaneState| {
+            let time = column.times[state as usize];
+            let share = 100.0 * time as f64 / total.max(1) as f64;
+            (time > 0).then(|| format!("{} {share:.0} %", self.labels.state_name(state)))
         };
         let items =
-            (shares.items > 0).then(|| self.labels.item_count(row.worker.role, shares.items));
-        let what = LaneState::ALL.into_iter().filter_map(percent).chain(items);
-        let what = what.collect::<Vec<_>>().join(", ");
-        let tip = format!(
-            "{}, {}: {what}",
-            self.labels.worker_name(row.worker),
-            self.labels.interval(from, to)
-        );
+            (column.items > 0).then(|| self.labels.item_count(row.worker.role, column.items));
+        let parts: Vec<_> = LaneState::ALL.into_iter().filter_map(percent).chain(items).collect();
+        let name = self.labels.names.worker_name(row.worker);
+        let tip = format!("{name}, {}: {}", self.labels.interval(from, to), parts.join(", "));
         let [left, right] = [from, to].map(|at| self.axis.x(at));
         Rectangle::new()
             .set("class", "cell")
@@ -162,50 +156,41 @@ impl Chart<'_> {
             .add(Title::new(tip))
     }
 
-    /// How many parts of the time are drawn as one.
+    /// The number of bins in a column.
     pub(super) fn bins_per_column(&self) -> usize {
         (self.timeline.lanes.len() * MAX_BINS).div_ceil(MAX_COLUMNS).max(1)
     }
 
-    /// When `several` parts of the time begin and end, from number `n` on.
-    pub(super) fn column_span(&self, n: usize, several: usize) -> [Nanos; 2] {
+    /// The start and the end of `count` bins, from bin `n` on.
+    pub(super) fn column_span(&self, n: usize, count: usize) -> [Nanos; 2] {
         let width = self.timeline.resolution.bin_width;
-        [n, n + several].map(|n| width.saturating_mul(n as u64).min(self.axis.end))
+        [n, n + count].map(|n| width.saturating_mul(n as u64).min(self.axis.end))
     }
 
-    /// All of them, or some.
+    /// All deliveries, or some of them in an overview.
     pub(super) fn shown_deliveries(&self) -> impl Iterator<Item = &DeliveryArrow> {
         let all = &self.timeline.deliveries;
-        let step = match self.timeline.resolution.is_exact {
-            true => 1,
-            false => 1 + all.len() / MAX_ARROWS,
-        };
-        all.iter().step_by(step)
+        let is_exact = self.timeline.resolution.is_exact;
+        all.iter().step_by(if is_exact { 1 } else { 1 + all.len() / MAX_ARROWS })
     }
 
-    /// An arrow each.
     fn draw_deliveries(&self) -> Group {
-        let class = match self.shown_deliveries().count() > MAX_OPAQUE_ARROWS {
-            true => "handovers many",
-            false => "handovers",
-        };
+        let has_many = self.shown_deliveries().count() > MAX_OPAQUE_ARROWS;
+        let class = if has_many { "handovers many" } else { "handovers" };
         let mut all = Group::new().set("class", class);
-        for handover in self.shown_deliveries() {
-            let DeliveryArrow { id, attempt, from, to } = handover;
+        for DeliveryArrow { id, attempt, from, to } in self.shown_deliveries() {
             let [Some(source), Some(target)] = [from, to].map(|end| self.find_row(end.worker))
             else {
                 continue;
             };
-            // It leaves on the side where the other one is.
-            let down = source.top <= target.top;
-            let [from_y, to_y] = match down {
-                true => [source.top + self.lane_height, target.top],
-                false => [source.top, target.top + self.lane_height],
+            // An arrow connects the sides of the two lanes that face each other.
+            let [from_y, to_y] = if source.top <= target.top {
+                [source.top + self.lane_height, target.top]
+            } else {
+                [source.top, target.top + self.lane_height]
             };
             let line = arrow_line((self.axis.x(from.at), from_y), (self.axis.x(to.at), to_y));
-            let ends = [(from, source), (to, target)]
-                .map(|(end, row)| (self.labels.worker_name(row.worker), end.at));
-            let ends = [(ends[0].0.as_str(), ends[0].1), (ends[1].0.as_str(), ends[1].1)];
+            let ends = [from, to].map(|end| (self.labels.names.worker_name(end.worker), end.at));
             let tip = self.labels.delivery_tooltip(&self.item_label(*id), ends, *attempt);
             let reach = line.clone().set("class", "reach");
             let line = line.set("marker-end", "url(#head)");
@@ -219,7 +204,6 @@ impl Chart<'_> {
         self.lane_rows.iter().find(|row| row.worker == worker)
     }
 
-    /// What an item is called.
     fn item_label(&self, id: u64) -> String {
         self.timeline.item_labels.get(&id).cloned().unwrap_or_else(|| self.labels.unnamed_item(id))
     }

@@ -1,8 +1,8 @@
-//! A picture of a run: a lane for each worker, an arrow for each hand-over, and the queue's depth.
+//! A picture of a run: a lane for each worker, an arrow for each delivery, and the queue's depth.
 //!
-//! Every event is kept while there are few enough to be told apart in the picture. Beside that, and of
-//! long runs only that, parts of time are kept, at most so many: what each worker was about in them, and
-//! how deep the queue was; and some of the hand-overs.
+//! A timeline keeps every event of a short run, as long as a picture can show the events apart. Of every
+//! run, and of a long run only, a timeline keeps a bounded number of time bins, with the states of each
+//! worker and the depth of the queue in each bin, and a bounded number of deliveries.
 
 mod axis;
 mod bins;
@@ -19,8 +19,8 @@ mod words;
 
 use std::collections::BTreeMap;
 
-use super::{EventName, RunEvent};
 use crate::clock::Nanos;
+use crate::event::{Event, EventKind};
 use crate::item::{display_text, escape_for_terminal};
 use crate::queue::Batch;
 use crate::role::WorkerId;
@@ -29,37 +29,35 @@ use lane::{Lane, Resolution};
 pub(crate) use page::PictureFormat;
 pub(crate) use recording::Recording;
 
-/// So many hand-overs can be told apart.
+/// A picture can show this many deliveries apart.
 const MAX_DELIVERIES: usize = 500;
-/// So many other events, for each of these; else a run without any hand-over would be kept whole.
+/// The limit of other events, per delivery. Without it a timeline would keep every event of a run without
+/// deliveries.
 const MAX_EVENTS_PER_DELIVERY: usize = 16;
-/// The longest name of an item that a picture shows, in characters.
+/// The longest label of an item in a picture, in characters.
 const MAX_LABEL_LEN: usize = 40;
 
-/// Records what a picture is drawn from.
+/// Collects the events of a run for its picture.
 #[derive(Debug)]
 pub(crate) struct Timeline {
     lanes: BTreeMap<WorkerId, Lane>,
-    /// How many items may be in line.
     capacity: Option<u64>,
-    /// The last event.
     last_event_at: Nanos,
     resolution: Resolution,
-    /// How deep the queue is now, and was.
     depth: u64,
     depth_bins: Bins<DepthBin>,
-    /// Each change of the depth, if every event is kept.
+    /// Each change of the depth, while the resolution is exact.
     depth_changes: Vec<(Nanos, u64)>,
-    /// Each item whose number is a multiple of this is followed.
+    /// The timeline follows the items with an id that is a multiple of this.
     sampling_stride: u64,
-    /// Where the items in line that are followed came from.
+    /// The origins of the ready items that the timeline follows, by id.
     ready_sources: BTreeMap<u64, ArrowEnd>,
     deliveries: Vec<DeliveryArrow>,
-    /// All that have been.
+    /// The number of all delivered items.
     delivered_total: u64,
-    /// And all items.
+    /// The number of all items that were put.
     put_total: u64,
-    /// By number: as long as every event is kept.
+    /// The labels of items by id, while the resolution is exact.
     item_labels: BTreeMap<u64, String>,
 }
 
@@ -70,7 +68,7 @@ struct ArrowEnd {
     at: Nanos,
 }
 
-/// An item goes from one worker to another; or from a dead one to the next.
+/// The way of an item from a producer, or from a dead consumer, to a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct DeliveryArrow {
     id: u64,
@@ -80,8 +78,8 @@ struct DeliveryArrow {
 }
 
 impl Timeline {
-    /// Of a queue with this capacity, if it is known and there is one; with a lane for each of these
-    /// workers, whatever they do, and for whoever else comes.
+    /// A timeline of a queue. Each of `workers` has a lane even without an event, and each further worker
+    /// gets a lane with its first event.
     pub(crate) fn new(capacity: Option<u64>, workers: impl IntoIterator<Item = WorkerId>) -> Self {
         let lanes = workers.into_iter().map(|worker| (worker, Lane::new(worker.role)));
         Self {
@@ -101,61 +99,52 @@ impl Timeline {
         }
     }
 
-    /// Takes in what happened.
-    pub(crate) fn record(&mut self, event: &RunEvent<'_>) {
-        let RunEvent { at, name: kind, worker, batch, waited } = *event;
-        self.advance_to(at);
-        let at = self.last_event_at;
-        let scale = self.resolution;
-        let lane = self.lanes.entry(worker).or_insert_with(|| Lane::new(worker.role));
-        match (kind, batch) {
-            (EventName::Put, Some(batch)) => {
-                lane.record_put(at, waited, batch.first_id, batch.count(), scale)
-            }
-            (EventName::Delivered, Some(batch)) => {
-                lane.record_delivery(at, batch.first_id, batch.count(), scale)
-            }
-            (EventName::Done | EventName::Requeued, Some(batch)) => {
-                lane.release_items(at, batch.count(), scale)
-            }
-            (EventName::Died, _) => lane.record_death(at, waited, scale),
-            (EventName::Restart, _) => lane.record_restart(at, scale),
-            (EventName::Exited, _) => lane.record_exit(at, waited, scale),
-            (EventName::Clear | EventName::End, _) | (_, None) => {}
+    pub(crate) fn on_event(&mut self, event: Event<'_>) {
+        self.advance_to(event.at);
+        if let EventKind::Cleared = event.kind {
+            self.ready_sources.clear();
+            self.set_depth(0);
         }
-        let Some(batch) = batch else { return };
+        let Some(worker) = event.worker else { return };
+        let (at, resolution) = (self.last_event_at, self.resolution);
+        let waited = event.waited.unwrap_or_default();
         let end = ArrowEnd { worker, at };
-        match kind {
-            EventName::Put => {
+        let lane = self.lane_mut(worker);
+        match event.kind {
+            EventKind::Put(batch) => {
+                lane.record_put(at, waited, batch.first_id, batch.count(), resolution);
                 self.put_total += batch.count();
                 self.record_ready(batch, end);
             }
-            EventName::Requeued => self.record_ready(batch, end),
-            EventName::Delivered => self.record_delivery(batch, end),
-            _ => {}
+            EventKind::Delivered(batch) => {
+                lane.record_delivery(at, batch.first_id, batch.count(), resolution);
+                self.record_delivery(batch, end);
+            }
+            EventKind::Done(batch) => lane.release_items(at, batch.count(), resolution),
+            EventKind::Requeued(batch) => {
+                lane.release_items(at, batch.count(), resolution);
+                self.record_ready(batch, end);
+            }
+            EventKind::Died(_) => lane.record_death(at, waited, resolution),
+            EventKind::Restarted => lane.record_restart(at, resolution),
+            EventKind::Left => lane.record_exit(at, waited, resolution),
+            EventKind::Cleared | EventKind::Finished => {}
         }
-        if self.resolution.is_exact {
+        if self.resolution.is_exact && event.batch().is_some() {
             let others = self.depth_changes.len()
-                + self.lanes.values().map(|l| l.intervals.len()).sum::<usize>();
+                + self.lanes.values().map(|lane| lane.intervals.len()).sum::<usize>();
             if others > MAX_DELIVERIES * MAX_EVENTS_PER_DELIVERY {
                 self.drop_details();
             }
         }
     }
 
-    /// What was in line has been dropped.
-    pub(crate) fn record_clear(&mut self, at: Nanos) {
-        self.advance_to(at);
-        self.ready_sources.clear();
-        self.set_depth(0);
+    /// The lane of a worker. A new worker gets a new lane.
+    fn lane_mut(&mut self, worker: WorkerId) -> &mut Lane {
+        self.lanes.entry(worker).or_insert_with(|| Lane::new(worker.role))
     }
 
-    /// Whether nothing has happened.
-    fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
-    }
-
-    /// Time goes on.
+    /// Fills the bins up to this time. A bin becomes twice as wide when there would be too many bins.
     fn advance_to(&mut self, at: Nanos) {
         let at = at.max(self.last_event_at);
         while at / self.resolution.bin_width >= MAX_BINS as u64 {
@@ -164,12 +153,9 @@ impl Timeline {
             self.lanes.values_mut().for_each(|lane| lane.time_bins.merge_pairs());
         }
         let depth = self.depth;
-        self.depth_bins.for_each_bin(
-            self.resolution.bin_width,
-            self.last_event_at,
-            at,
-            |level, time| level.add(depth, time),
-        );
+        let width = self.resolution.bin_width;
+        self.depth_bins
+            .for_each_bin(width, self.last_event_at, at, |bin, time| bin.add(depth, time));
         self.last_event_at = at;
     }
 
@@ -197,9 +183,9 @@ impl Timeline {
         if self.resolution.is_exact {
             self.keep_labels(batch);
         }
-        let followed: Vec<_> =
+        let followed_ids: Vec<_> =
             self.ready_sources.range(batch.first_id..batch.end_id()).map(|(&id, _)| id).collect();
-        for id in followed {
+        for id in followed_ids {
             if let Some(from) = self.ready_sources.remove(&id) {
                 self.deliveries.push(DeliveryArrow { id, attempt: batch.attempt, from, to });
             }
@@ -221,17 +207,18 @@ impl Timeline {
         }
     }
 
-    /// What is followed is bounded: when it becomes too much, it is every second item only.
+    /// Bounds the number of followed items: as long as there are too many, the stride doubles.
     fn thin_out_deliveries(&mut self) {
         while self.ready_sources.len() + self.deliveries.len() > MAX_DELIVERIES {
             self.drop_details();
             let Some(stride) = self.sampling_stride.checked_mul(2) else { return };
             self.sampling_stride = stride;
             self.ready_sources.retain(|id, _| id % stride == 0);
-            self.deliveries.retain(|handover| handover.id % stride == 0);
+            self.deliveries.retain(|delivery| delivery.id % stride == 0);
         }
     }
 
+    /// Drops single events: from now on the timeline keeps bins only.
     fn drop_details(&mut self) {
         self.resolution.is_exact = false;
         self.depth_changes = Vec::new();
@@ -239,24 +226,24 @@ impl Timeline {
         self.lanes.values_mut().for_each(Lane::drop_intervals);
     }
 
-    /// Everything is over: nobody is about anything any more.
+    /// Ends all lanes: the run ended at this time.
     fn finish(&mut self, at: Nanos) {
         self.advance_to(at);
-        let (at, scale) = (self.last_event_at, self.resolution);
-        self.lanes.values_mut().for_each(|lane| lane.record_exit(at, 0, scale));
+        let (at, resolution) = (self.last_event_at, self.resolution);
+        self.lanes.values_mut().for_each(|lane| lane.record_exit(at, 0, resolution));
     }
 }
 
-/// What an item is called in a picture.
+/// The label of an item in a picture.
 fn item_label(item: &[u8]) -> String {
     let name = display_text(item);
-    // XML has no words for these two.
+    // XML allows neither of these two characters.
     let name = escape_for_terminal(&name).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
-    let letters: Vec<char> = name.chars().collect();
-    if letters.len() <= MAX_LABEL_LEN {
+    let chars: Vec<char> = name.chars().collect();
+    if chars.len() <= MAX_LABEL_LEN {
         return name;
     }
-    // What tells items apart is often at the end.
+    // Items often differ only at their ends.
     let half = MAX_LABEL_LEN / 2;
-    letters[..half].iter().chain(&['…']).chain(&letters[letters.len() - half..]).collect()
+    chars[..half].iter().chain(&['…']).chain(&chars[chars.len() - half..]).collect()
 }

@@ -1,4 +1,4 @@
-//! The file that a picture is in.
+//! The file of a picture: SVG, or HTML around the SVG.
 
 use std::path::Path;
 
@@ -6,20 +6,20 @@ use super::Timeline;
 use crate::clock::Nanos;
 use crate::report::Lang;
 
-/// A page that needs nothing from elsewhere.
+/// A page that loads no other file.
 const PAGE_TEMPLATE: &str = include_str!("page.html");
 
-/// What kind of file a picture is.
+/// The file type of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PictureFormat {
     /// The picture alone.
     Svg,
-    /// A page with it, in which a pointer tells what is under it.
+    /// A page with the picture, which shows the tooltip under the pointer.
     Html,
 }
 
 impl PictureFormat {
-    /// How the file's name ends.
+    /// The extension of the file's name.
     pub(crate) fn extension(self) -> &'static str {
         match self {
             Self::Svg => ".svg",
@@ -27,7 +27,7 @@ impl PictureFormat {
         }
     }
 
-    /// As the ending of the file's name says; none if it says nothing known.
+    /// The file type by the extension of the file's name; `None` for an unknown extension.
     pub(crate) fn from_path(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "svg" => Some(Self::Svg),
@@ -38,17 +38,13 @@ impl PictureFormat {
 }
 
 impl Timeline {
-    /// The whole file, of a run that ended at `end`.
-    pub(crate) fn render(&mut self, end: Nanos, lang: Lang, form: PictureFormat) -> String {
+    /// The text of the file, for a run that ended at `end`.
+    pub(crate) fn render(&mut self, end: Nanos, lang: Lang, format: PictureFormat) -> String {
         let svg = format!("{}\n", self.draw(end, lang));
-        let tongue = match lang {
-            Lang::Ja => "ja",
-            Lang::En => "en",
-        };
-        match form {
+        match format {
             PictureFormat::Svg => svg,
             PictureFormat::Html => {
-                PAGE_TEMPLATE.replace("{lang}", tongue).replace("{picture}", &svg)
+                PAGE_TEMPLATE.replace("{lang}", lang.pick("ja", "en")).replace("{picture}", &svg)
             }
         }
     }
@@ -59,8 +55,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ending_says_what_it_is() {
-        for (name, form) in [
+    fn the_extension_determines_the_file_type() {
+        for (name, format) in [
             ("a.svg", Some(PictureFormat::Svg)),
             ("a.b/c.HTML", Some(PictureFormat::Html)),
             ("a.htm", Some(PictureFormat::Html)),
@@ -69,7 +65,7 @@ mod tests {
             (".svg", None),
             ("", None),
         ] {
-            assert_eq!(PictureFormat::from_path(Path::new(name)), form, "{name}");
+            assert_eq!(PictureFormat::from_path(Path::new(name)), format, "{name}");
         }
     }
 }

@@ -1,22 +1,19 @@
-//! What things look like. The colours are those of Okabe and Ito, which people who are colour-blind can
-//! tell apart; and each thing differs from the others by its height or pattern too.
+//! The shapes of a picture. The colors are those of Okabe and Ito, which color-blind people can tell apart,
+//! and each shape differs from the others by its height or pattern too.
 
 use svg::node::element::{Definitions, Group, Line, Marker, Path, Pattern, Rectangle};
 
 use super::lane::LaneState;
 use super::words::Labels;
-use crate::report::picture::{round_coordinate, text_element, text_width};
+use crate::report::picture::{LegendLayout, round_coordinate, text_element};
 
-/// Colours for light and dark.
+/// The colors for light and dark backgrounds.
 pub(super) const CSS: &str = include_str!("style.css");
 /// The size of a sample in the legend.
 const SAMPLE_SIZE: (f64, f64) = (22.0, 14.0);
-/// Room between two entries of the legend.
-const ENTRY_GAP: f64 = 22.0;
 
-/// The name of its class.
-pub(super) fn css_class(doing: LaneState) -> &'static str {
-    match doing {
+pub(super) fn css_class(state: LaneState) -> &'static str {
+    match state {
         LaneState::Working => "working",
         LaneState::Waiting => "waiting",
         LaneState::Blocked => "blocked",
@@ -24,19 +21,19 @@ pub(super) fn css_class(doing: LaneState) -> &'static str {
     }
 }
 
-/// Which part of a lane's height it takes up.
-pub(super) fn height_fraction(doing: LaneState) -> f64 {
-    match doing {
+/// The fraction of a lane's height that a state fills.
+fn height_fraction(state: LaneState) -> f64 {
+    match state {
         LaneState::Working | LaneState::Dead => 1.0,
         LaneState::Blocked => 0.6,
         LaneState::Waiting => 0.2,
     }
 }
 
-/// Patterns, and the head of an arrow.
+/// The patterns, and the head of an arrow.
 pub(super) fn definitions() -> Definitions {
     let pattern = |id: &str, strokes: &str| {
-        let ground = Rectangle::new().set("width", 6).set("height", 6).set("class", "ground");
+        let background = Rectangle::new().set("width", 6).set("height", 6).set("class", "ground");
         let strokes = Path::new().set("d", strokes).set("class", "strokes");
         Pattern::new()
             .set("id", id)
@@ -44,7 +41,7 @@ pub(super) fn definitions() -> Definitions {
             .set("width", 6)
             .set("height", 6)
             .set("patternUnits", "userSpaceOnUse")
-            .add(ground)
+            .add(background)
             .add(strokes)
     };
     let head = Marker::new()
@@ -63,23 +60,23 @@ pub(super) fn definitions() -> Definitions {
         .add(head)
 }
 
-/// A rectangle of what a worker is about, in a lane of this height.
+/// The bar of a state, in a lane of this height.
 pub(super) fn state_bar(
-    doing: LaneState,
+    state: LaneState,
     [left, right]: [f64; 2],
     top: f64,
     height: f64,
 ) -> Rectangle {
-    let tall = height * height_fraction(doing);
+    let bar_height = height * height_fraction(state);
     Rectangle::new()
-        .set("class", css_class(doing))
+        .set("class", css_class(state))
         .set("x", round_coordinate(left))
-        .set("y", round_coordinate(top + (height - tall) / 2.0))
+        .set("y", round_coordinate(top + (height - bar_height) / 2.0))
         .set("width", round_coordinate((right - left).max(0.5)))
-        .set("height", round_coordinate(tall))
+        .set("height", round_coordinate(bar_height))
 }
 
-/// Something was put here.
+/// The mark of a put.
 pub(super) fn put_mark(x: f64, top: f64, height: f64) -> Rectangle {
     Rectangle::new()
         .set("class", "putting")
@@ -89,7 +86,7 @@ pub(super) fn put_mark(x: f64, top: f64, height: f64) -> Rectangle {
         .set("height", round_coordinate(height + 6.0))
 }
 
-/// Somebody has died here.
+/// The mark of a death.
 pub(super) fn death_mark(x: f64, top: f64, height: f64) -> Path {
     let (y, arm) = (top + height / 2.0, 6.0);
     let [left, right, up, down] = [x - arm, x + arm, y - arm, y + arm].map(round_coordinate);
@@ -98,7 +95,7 @@ pub(super) fn death_mark(x: f64, top: f64, height: f64) -> Path {
         .set("d", format!("M{left} {up}L{right} {down}M{right} {up}L{left} {down}"))
 }
 
-/// A line with an arrow's head.
+/// The line of an arrow, without its head.
 pub(super) fn arrow_line(from: (f64, f64), to: (f64, f64)) -> Line {
     Line::new()
         .set("x1", round_coordinate(from.0))
@@ -107,34 +104,31 @@ pub(super) fn arrow_line(from: (f64, f64), to: (f64, f64)) -> Line {
         .set("y2", round_coordinate(to.1))
 }
 
-/// Tells what the signs mean, from `left` up to `right`; tells too where it ends.
-pub(super) fn draw_legend(words: &Labels, [left, right]: [f64; 2], top: f64) -> (Group, f64) {
+/// Draws the legend between `left` and `right`. Returns the bottom too.
+pub(super) fn draw_legend(labels: &Labels, [left, right]: [f64; 2], top: f64) -> (Group, f64) {
     let (width, height) = SAMPLE_SIZE;
     let mut entries = Vec::new();
-    if words.is_exact {
-        entries.push((words.put_label(), Group::new().add(put_mark(width / 2.0, 0.0, height))));
+    if labels.is_exact {
+        entries.push((labels.put_label(), Group::new().add(put_mark(width / 2.0, 0.0, height))));
     }
-    for doing in LaneState::ALL {
-        let sample = Group::new().add(state_bar(doing, [0.0, width], 0.0, height));
-        let sample = match doing {
-            LaneState::Dead => sample.add(death_mark(width / 2.0, 0.0, height)),
-            _ => sample,
+    for state in LaneState::ALL {
+        let sample = Group::new().add(state_bar(state, [0.0, width], 0.0, height));
+        let sample = if state == LaneState::Dead {
+            sample.add(death_mark(width / 2.0, 0.0, height))
+        } else {
+            sample
         };
-        entries.push((words.state_name(doing), sample));
+        entries.push((labels.state_name(state), sample));
     }
     let line = arrow_line((0.0, 0.0), (width, height)).set("marker-end", "url(#head)");
-    entries.push((words.delivery_label(), Group::new().set("class", "sample").add(line)));
+    entries.push((labels.delivery_label(), Group::new().set("class", "sample").add(line)));
     let mut legend = Group::new().set("class", "legend");
-    let (mut x, mut y) = (left, top);
+    let mut layout = LegendLayout::new([left, right], top, height + 10.0);
     for (name, sample) in entries {
-        let whole = width + 6.0 + text_width(name);
-        if x > left && x + whole > right {
-            (x, y) = (left, y + height + 10.0);
-        }
+        let [x, y] = layout.place(width + 6.0, name);
         let place = format!("translate({} {})", round_coordinate(x), round_coordinate(y));
         let name = text_element(name, x + width + 6.0, y + height / 2.0, "label", "start");
         legend = legend.add(sample.set("transform", place)).add(name);
-        x += whole + ENTRY_GAP;
     }
-    (legend, y + height)
+    (legend, layout.row() + height)
 }

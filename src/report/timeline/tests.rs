@@ -1,4 +1,4 @@
-//! What is recorded, and what is drawn of it.
+//! Tests of timelines and their pictures.
 
 use bytes::Bytes;
 use roxmltree::{Document, Node, ParsingOptions};
@@ -22,23 +22,22 @@ fn batch_of(first: u64, count: u64, attempt: u32) -> Batch {
 fn record(
     timeline: &mut Timeline,
     at: Nanos,
-    kind: EventName,
+    kind: EventKind<'_>,
     worker: WorkerId,
-    batch: Option<&Batch>,
     waited: Nanos,
 ) {
-    timeline.record(&RunEvent { at, name: kind, worker, batch, waited });
+    timeline.on_event(Event { at, worker: Some(worker), waited: Some(waited), kind });
 }
 
-fn record_item(timeline: &mut Timeline, at: Nanos, kind: EventName, worker: WorkerId, id: u64) {
-    record(timeline, at, kind, worker, Some(&batch_of(id, 1, 1)), 0);
+fn item(id: u64) -> Batch {
+    batch_of(id, 1, 1)
 }
 
 fn interval(doing: LaneState, from: Nanos, to: Nanos, item: Option<u64>) -> StateInterval {
     StateInterval { state: doing, start: from, end: to, item_id: item }
 }
 
-/// Every second an item that takes the consumer two.
+/// The producer puts an item each second, and the consumer takes two seconds for an item.
 fn steady_timeline(items: u64) -> Timeline {
     let mut timeline = Timeline::new(None, [PRODUCER, CONSUMER]);
     let mut got = 1;
@@ -46,22 +45,22 @@ fn steady_timeline(items: u64) -> Timeline {
         let now = (id - 1) * SECOND;
         while got < id && 2 * (got - 1) * SECOND + 2 * SECOND <= now {
             let at = 2 * got * SECOND;
-            record_item(&mut timeline, at, EventName::Done, CONSUMER, got);
+            record(&mut timeline, at, EventKind::Done(&item(got)), CONSUMER, 0);
             got += 1;
-            record_item(&mut timeline, at, EventName::Delivered, CONSUMER, got);
+            record(&mut timeline, at, EventKind::Delivered(&item(got)), CONSUMER, 0);
         }
-        record_item(&mut timeline, now, EventName::Put, PRODUCER, id);
+        record(&mut timeline, now, EventKind::Put(&item(id)), PRODUCER, 0);
         if id == 1 {
-            record_item(&mut timeline, 0, EventName::Delivered, CONSUMER, 1);
+            record(&mut timeline, 0, EventKind::Delivered(&item(1)), CONSUMER, 0);
         }
     }
-    record(&mut timeline, items * SECOND, EventName::Exited, PRODUCER, None, 0);
+    record(&mut timeline, items * SECOND, EventKind::Left, PRODUCER, 0);
     while got <= items {
         let at = 2 * got * SECOND;
-        record_item(&mut timeline, at, EventName::Done, CONSUMER, got);
+        record(&mut timeline, at, EventKind::Done(&item(got)), CONSUMER, 0);
         got += 1;
         if got <= items {
-            record_item(&mut timeline, at, EventName::Delivered, CONSUMER, got);
+            record(&mut timeline, at, EventKind::Delivered(&item(got)), CONSUMER, 0);
         }
     }
     timeline
@@ -88,7 +87,7 @@ fn tooltips(picture: &Document<'_>, class: &str) -> Vec<String> {
 }
 
 #[test]
-fn of_a_short_run_everything_is_kept() {
+fn a_short_run_keeps_every_event() {
     let mut timeline = steady_timeline(3);
     timeline.finish(6 * SECOND);
     let works = |from, to, id| interval(LaneState::Working, from * SECOND, to * SECOND, Some(id));
@@ -109,13 +108,13 @@ fn of_a_short_run_everything_is_kept() {
 }
 
 #[test]
-fn a_producer_that_waited_for_room_was_blocked_for_that_long() {
+fn a_producer_is_blocked_for_its_wait() {
     let mut timeline = Timeline::new(Some(1), [PRODUCER, CONSUMER]);
-    record_item(&mut timeline, 0, EventName::Put, PRODUCER, 1);
-    record(&mut timeline, 5, EventName::Put, PRODUCER, Some(&batch_of(2, 1, 1)), 3);
-    record(&mut timeline, 9, EventName::Died, PRODUCER, None, 2);
-    record(&mut timeline, 12, EventName::Restart, PRODUCER, None, 0);
-    record(&mut timeline, 20, EventName::Exited, PRODUCER, None, 4);
+    record(&mut timeline, 0, EventKind::Put(&item(1)), PRODUCER, 0);
+    record(&mut timeline, 5, EventKind::Put(&item(2)), PRODUCER, 3);
+    record(&mut timeline, 9, EventKind::Died(None), PRODUCER, 2);
+    record(&mut timeline, 12, EventKind::Restarted, PRODUCER, 0);
+    record(&mut timeline, 20, EventKind::Left, PRODUCER, 4);
     timeline.finish(30);
     assert_eq!(
         timeline.lanes[&PRODUCER].intervals,
@@ -134,15 +133,15 @@ fn a_producer_that_waited_for_room_was_blocked_for_that_long() {
 }
 
 #[test]
-fn what_a_dead_consumer_had_goes_from_it_to_the_next() {
+fn an_arrow_leads_from_a_dead_consumer_to_the_next_one() {
     let second = WorkerId { index: 2, ..CONSUMER };
     let mut timeline = Timeline::new(None, [PRODUCER, CONSUMER, second]);
-    record_item(&mut timeline, 0, EventName::Put, PRODUCER, 1);
-    record_item(&mut timeline, 1, EventName::Delivered, CONSUMER, 1);
-    record(&mut timeline, 4, EventName::Died, CONSUMER, None, 0);
-    record(&mut timeline, 4, EventName::Requeued, CONSUMER, Some(&batch_of(1, 1, 2)), 0);
-    record(&mut timeline, 6, EventName::Delivered, second, Some(&batch_of(1, 1, 2)), 6);
-    record(&mut timeline, 8, EventName::Done, second, Some(&batch_of(1, 1, 2)), 0);
+    record(&mut timeline, 0, EventKind::Put(&item(1)), PRODUCER, 0);
+    record(&mut timeline, 1, EventKind::Delivered(&item(1)), CONSUMER, 0);
+    record(&mut timeline, 4, EventKind::Died(None), CONSUMER, 0);
+    record(&mut timeline, 4, EventKind::Requeued(&batch_of(1, 1, 2)), CONSUMER, 0);
+    record(&mut timeline, 6, EventKind::Delivered(&batch_of(1, 1, 2)), second, 6);
+    record(&mut timeline, 8, EventKind::Done(&batch_of(1, 1, 2)), second, 0);
     timeline.finish(9);
     let ends: Vec<_> = timeline.deliveries.iter().map(|h| (h.from, h.to, h.attempt)).collect();
     let end = |worker, at| ArrowEnd { worker, at };
@@ -161,7 +160,7 @@ fn what_a_dead_consumer_had_goes_from_it_to_the_next() {
 }
 
 #[test]
-fn a_long_run_keeps_its_shape_and_no_more() {
+fn a_long_run_keeps_its_shape_in_bounded_memory() {
     let items = 1_000_000;
     let mut timeline = steady_timeline(items);
     let text = render_svg(&mut timeline, 2 * items * SECOND, Lang::En);
@@ -175,7 +174,7 @@ fn a_long_run_keeps_its_shape_and_no_more() {
     assert_eq!(times(PRODUCER), [items * SECOND, 0, 0, 0]);
     assert_eq!(times(CONSUMER), [2 * items * SECOND, 0, 0, 0]);
     let sum: u128 = timeline.depth_bins.as_slice().iter().map(|level| level.depth_integral).sum();
-    // A triangle: half of the items wait in the middle of it.
+    // The depth is a triangle whose peak is half of the items.
     let triangle = u128::from(items) * u128::from(items) / 2 * u128::from(SECOND);
     assert!(sum.abs_diff(triangle) < triangle / 1000, "{sum} {triangle}");
     let most = timeline
@@ -199,7 +198,7 @@ fn a_long_run_keeps_its_shape_and_no_more() {
 }
 
 #[test]
-fn a_picture_has_all_that_was_recorded() {
+fn a_picture_shows_every_recorded_event() {
     let text = render_svg(&mut steady_timeline(5), 10 * SECOND, Lang::En);
     let picture = parse_svg(&text);
     assert_eq!(nodes_of_class(&picture, "lane").len(), 2);
@@ -224,7 +223,7 @@ fn a_picture_has_all_that_was_recorded() {
 }
 
 #[test]
-fn a_hand_over_is_drawn_where_it_happened() {
+fn an_arrow_is_at_the_times_of_its_delivery() {
     let text = render_svg(&mut steady_timeline(5), 10 * SECOND, Lang::Ja);
     let picture = parse_svg(&text);
     let number =
@@ -240,7 +239,7 @@ fn a_hand_over_is_drawn_where_it_happened() {
 }
 
 #[test]
-fn whatever_an_item_is_called_the_picture_is_one() {
+fn a_picture_is_valid_whatever_the_items_contain() {
     for name in
         ["<script>alert(1)</script>", "a&b \"c\" 'd'", "\u{1}\u{1b}[2J\u{ffff}", &"長い".repeat(99)]
     {
@@ -249,8 +248,8 @@ fn whatever_an_item_is_called_the_picture_is_one() {
         let lines = Items { count: 1, bytes: Bytes::from(json) };
         let batch =
             Batch { first_id: 1, attempt: 1, delivery_failures: 0, accepted_at: 0, items: lines };
-        record(&mut timeline, 0, EventName::Put, PRODUCER, Some(&batch), 0);
-        record(&mut timeline, SECOND, EventName::Delivered, CONSUMER, Some(&batch), 0);
+        record(&mut timeline, 0, EventKind::Put(&batch), PRODUCER, 0);
+        record(&mut timeline, SECOND, EventKind::Delivered(&batch), CONSUMER, 0);
         let text = render_svg(&mut timeline, 2 * SECOND, Lang::Ja);
         let picture = parse_svg(&text);
         let tip = tooltips(&picture, "arrow").remove(0);
@@ -263,21 +262,21 @@ fn whatever_an_item_is_called_the_picture_is_one() {
 }
 
 #[test]
-fn a_run_in_which_nothing_happens_is_a_picture_too() {
+fn a_run_without_events_has_a_picture() {
     let mut timeline = Timeline::new(Some(u64::MAX), [PRODUCER, CONSUMER]);
     let text = render_svg(&mut timeline, 0, Lang::Ja);
     assert_eq!(nodes_of_class(&parse_svg(&text), "lane").len(), 2);
 }
 
 #[test]
-fn many_workers_make_no_large_file() {
+fn the_file_of_many_workers_is_small() {
     let workers = (1..=2000).map(|number| WorkerId { index: number, ..CONSUMER });
     let mut timeline = Timeline::new(None, workers.clone().chain([PRODUCER]));
     for (n, worker) in workers.cycle().take(20_000).enumerate() {
         let (id, at) = (n as u64 + 1, n as u64 * SECOND);
-        record_item(&mut timeline, at, EventName::Put, PRODUCER, id);
-        record_item(&mut timeline, at, EventName::Delivered, worker, id);
-        record_item(&mut timeline, at + SECOND / 2, EventName::Done, worker, id);
+        record(&mut timeline, at, EventKind::Put(&item(id)), PRODUCER, 0);
+        record(&mut timeline, at, EventKind::Delivered(&item(id)), worker, 0);
+        record(&mut timeline, at + SECOND / 2, EventKind::Done(&item(id)), worker, 0);
     }
     let text = render_svg(&mut timeline, 20_000 * SECOND, Lang::En);
     assert!(text.len() < 2_000_000, "{}", text.len());

@@ -1,79 +1,62 @@
-//! What is written in a picture.
+//! The texts of a picture.
 
 use super::axis::format_instant;
 use super::lane::LaneState;
 use crate::clock::Nanos;
 use crate::report::figures::{format_number, format_seconds};
-use crate::report::{Lang, english_item_count, to_seconds};
-use crate::role::{Role, WorkerId};
+use crate::report::lang::{WorkerNames, english_count};
+use crate::report::{english_item_count, to_seconds};
+use crate::role::Role;
 
-/// For how long.
 fn format_duration(nanos: Nanos) -> String {
     format_seconds(Some(to_seconds(nanos)))
 }
 
-/// The words of a language.
+/// The texts of one picture.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Labels {
-    pub(super) lang: Lang,
-    /// Whether there are several of a role, so that their number is said.
-    pub(super) is_numbered: [bool; 2],
-    /// Whether everything is in the picture.
+    pub(super) names: WorkerNames,
+    /// Whether the picture shows every event.
     pub(super) is_exact: bool,
-    /// When everything is over.
+    /// The end of the run, which sets the unit and the precision of times.
     pub(super) run_end: Nanos,
 }
 
-/// How large a run is.
+/// The numbers in the title.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunSize {
+    /// `[producers, consumers]`
     pub(super) workers: [usize; 2],
     pub(super) items: u64,
 }
 
 impl Labels {
-    fn pick<'a>(&self, ja: &'a str, en: &'a str) -> &'a str {
-        match self.lang {
-            Lang::Ja => ja,
-            Lang::En => en,
-        }
+    fn pick<T>(&self, ja: T, en: T) -> T {
+        self.names.lang.pick(ja, en)
     }
 
-    /// When.
     pub(super) fn instant(&self, at: Nanos) -> String {
         format_instant(at, self.run_end)
     }
 
-    /// Who.
-    pub(super) fn worker_name(&self, worker: WorkerId) -> String {
-        self.lang.worker_name(worker, self.is_numbered[(worker.role as usize).min(1)])
-    }
-
-    pub(super) fn state_name(&self, doing: LaneState) -> &'static str {
-        match (self.lang, doing) {
-            (Lang::Ja, LaneState::Working) => "作業中",
-            (Lang::Ja, LaneState::Waiting) => "待機中",
-            (Lang::Ja, LaneState::Blocked) => "空き待ち",
-            (Lang::Ja, LaneState::Dead) => "停止",
-            (Lang::En, LaneState::Working) => "working",
-            (Lang::En, LaneState::Waiting) => "waiting",
-            (Lang::En, LaneState::Blocked) => "blocked",
-            (Lang::En, LaneState::Dead) => "dead",
+    pub(super) fn state_name(&self, state: LaneState) -> &'static str {
+        match state {
+            LaneState::Working => self.pick("作業中", "working"),
+            LaneState::Waiting => self.pick("待機中", "waiting"),
+            LaneState::Blocked => self.pick("空き待ち", "blocked"),
+            LaneState::Dead => self.pick("停止", "dead"),
         }
     }
 
     pub(super) fn put_label(&self) -> &'static str {
-        match self.lang {
-            Lang::Ja => "追加",
-            Lang::En => "putting",
-        }
+        self.pick("追加", "putting")
     }
 
-    pub(super) fn delivery_label(&self) -> &str {
+    pub(super) fn delivery_label(&self) -> &'static str {
         self.pick("受け渡し", "hand-over")
     }
 
-    pub(super) fn depth_label(&self) -> &str {
+    pub(super) fn depth_label(&self) -> &'static str {
         self.pick("キューの深さ", "queue depth")
     }
 
@@ -84,89 +67,71 @@ impl Labels {
     pub(super) fn title(&self, size: RunSize) -> String {
         let RunSize { workers: [producers, consumers], items } = size;
         let end = self.instant(self.run_end);
-        match self.lang {
-            Lang::Ja => {
-                format!("qdemo: 生産者 {producers}、消費者 {consumers}、アイテム {items} 個、{end}")
-            }
-            Lang::En => {
-                let plural = |count: u64, what| match count {
-                    1 => format!("1 {what}"),
-                    count => format!("{count} {what}s"),
-                };
-                let producers = plural(producers as u64, "producer");
-                let consumers = plural(consumers as u64, "consumer");
-                let items = plural(items, "item");
-                format!("qdemo: {producers}, {consumers}, {items}, {end}")
-            }
-        }
+        self.pick(
+            format!("qdemo: 生産者 {producers}、消費者 {consumers}、アイテム {items} 個、{end}"),
+            format!(
+                "qdemo: {}, {}, {}, {end}",
+                english_count(producers as u64, "producer"),
+                english_count(consumers as u64, "consumer"),
+                english_item_count(items)
+            ),
+        )
     }
 
-    /// What an overview leaves out.
-    pub(super) fn overview_note(&self, column: Nanos, shown: usize, handed: u64) -> String {
+    /// The note of a picture that does not show every event.
+    pub(super) fn overview_note(&self, column: Nanos, shown: usize, delivered: u64) -> String {
         let column = format_duration(column);
-        match self.lang {
-            Lang::Ja => {
-                format!("柱 1 本は {column}。矢印は受け渡し {handed} 回のうち {shown} 回")
-            }
-            Lang::En => {
-                format!("one column is {column}; arrows for {shown} of {handed} hand-overs")
-            }
-        }
+        self.pick(
+            format!("柱 1 本は {column}。矢印は受け渡し {delivered} 回のうち {shown} 回"),
+            format!("one column is {column}; arrows for {shown} of {delivered} hand-overs"),
+        )
     }
 
-    /// From when to when.
     pub(super) fn interval(&self, from: Nanos, to: Nanos) -> String {
         format!("{} – {} ({})", self.instant(from), self.instant(to), format_duration(to - from))
     }
 
-    /// A depth that may be none whole number.
-    pub(super) fn mean_depth(&self, mean: f64, range: (u64, u64)) -> String {
-        let (least, most) = range;
+    /// The mean depth of a column, and its range.
+    pub(super) fn mean_depth(&self, mean: f64, (min, max): (u64, u64)) -> String {
         let (mean, depth) = (format_number(Some(mean)), self.depth_label());
-        match self.lang {
-            Lang::Ja => format!("{depth} 平均 {mean}（{least}～{most}）"),
-            Lang::En => format!("{depth} {mean} on average ({least} to {most})"),
-        }
+        self.pick(
+            format!("{depth} 平均 {mean}（{min}～{max}）"),
+            format!("{depth} {mean} on average ({min} to {max})"),
+        )
     }
 
-    /// An item went from one to another.
+    /// The tooltip of an arrow, whose ends are a worker and a time each.
     pub(super) fn delivery_tooltip(
         &self,
-        name: &str,
-        ends: [(&str, Nanos); 2],
+        item: &str,
+        [(from, from_at), (to, to_at)]: [(String, Nanos); 2],
         attempt: u32,
     ) -> String {
-        let [(from, put), (to, got)] = ends;
-        let waited = format_duration(got - put);
-        let (put, got) = (self.instant(put), self.instant(got));
-        let again = match (self.lang, attempt) {
-            (_, 1) => String::new(),
-            (Lang::Ja, attempt) => format!("、{attempt}回目"),
-            (Lang::En, attempt) => format!(", attempt {attempt}"),
+        let ready_time = format_duration(to_at - from_at);
+        let (from_at, to_at) = (self.instant(from_at), self.instant(to_at));
+        let attempt = if attempt == 1 {
+            String::new()
+        } else {
+            self.pick(format!("、{attempt}回目"), format!(", attempt {attempt}"))
         };
-        match self.lang {
-            Lang::Ja => {
-                format!("{name}: {from} {put} → {to} {got}（列で {waited}{again}）")
-            }
-            Lang::En => format!("{name}: {from} {put} → {to} {got} ({waited} in line{again})"),
-        }
+        let arrow = format!("{item}: {from} {from_at} → {to} {to_at}");
+        self.pick(
+            format!("{arrow}（列で {ready_time}{attempt}）"),
+            format!("{arrow} ({ready_time} in line{attempt})"),
+        )
     }
 
-    /// So many were put, or got.
+    /// The number of items that a worker of this role put or got.
     pub(super) fn item_count(&self, role: Role, items: u64) -> String {
-        match (self.lang, role) {
-            (Lang::Ja, Role::Producer) => format!("{items} 個を追加"),
-            (Lang::Ja, _) => format!("{items} 個を取得"),
-            (Lang::En, Role::Producer) => format!("{} put", english_item_count(items)),
-            (Lang::En, _) => format!("{} got", english_item_count(items)),
+        let english = english_item_count(items);
+        match role {
+            Role::Producer => self.pick(format!("{items} 個を追加"), format!("{english} put")),
+            _ => self.pick(format!("{items} 個を取得"), format!("{english} got")),
         }
     }
 
-    /// What an item is called whose name has not been kept.
+    /// The name of an item whose label was not kept.
     pub(super) fn unnamed_item(&self, id: u64) -> String {
-        match self.lang {
-            Lang::Ja => format!("{id} 番目のアイテム"),
-            Lang::En => format!("item number {id}"),
-        }
+        self.pick(format!("{id} 番目のアイテム"), format!("item number {id}"))
     }
 }

@@ -1,4 +1,4 @@
-//! A disk that can be full, and that can be cut off in the middle of a write.
+//! A disk that can be full, and that can kill its writer in the middle of a write.
 
 use std::cell::RefCell;
 use std::io;
@@ -7,24 +7,23 @@ use std::rc::Rc;
 use crate::journal::Store;
 use crate::testing::recorded::Digest;
 
-/// The files of one queue. Clones are the same disk.
+/// The disk of one queue. Clones share the disk.
 #[derive(Clone, Default)]
 pub(super) struct Disk(Rc<RefCell<DiskState>>);
 
 #[derive(Default)]
 struct DiskState {
     journal: Vec<u8>,
-    /// So much of it survives the machine.
+    /// The length of the journal that survives a power failure.
     synced: usize,
-    /// The process that writes is killed when it has written so many bytes more.
+    /// The writer is killed after this many more bytes.
     kill_after: Option<usize>,
-    /// It has been.
     is_killed: bool,
-    /// There is room for so many bytes more.
+    /// `None` for an unlimited disk.
     free_bytes: Option<usize>,
-    /// So many bytes behind the end of the journal are the journal's, whatever room there is.
+    /// Bytes after the journal's end that belong to the journal even on a full disk.
     reserved: usize,
-    /// All that went through the pipes, and to this disk.
+    /// The digest of all bytes that went to this disk and through the pipes.
     seen: Digest,
 }
 
@@ -60,33 +59,33 @@ impl Disk {
         self.0.borrow().seen.text()
     }
 
-    /// What is in the journal.
+    /// The content of the journal.
     pub(super) fn journal(&self) -> Vec<u8> {
         self.0.borrow().journal.clone()
     }
 
-    /// Whoever writes next is killed after so many bytes.
+    /// Kills the next writer after this many bytes.
     pub(super) fn kill_after(&self, bytes: Option<usize>) {
         let mut state = self.0.borrow_mut();
         state.kill_after = bytes;
         state.is_killed = false;
     }
 
-    /// Whether it has been killed.
+    /// Whether the writer was killed.
     pub(super) fn has_killed(&self) -> bool {
         self.0.borrow().is_killed
     }
 
-    /// There is room for so many bytes more; none for any number.
-    pub(super) fn set_free_bytes(&self, room: Option<usize>) {
-        self.0.borrow_mut().free_bytes = room;
+    /// Limits the free bytes; `None` for an unlimited disk.
+    pub(super) fn set_free_bytes(&self, free_bytes: Option<usize>) {
+        self.0.borrow_mut().free_bytes = free_bytes;
     }
 
-    /// The machine goes down: what is not on the disk is lost, all but the first part of it.
+    /// Loses the bytes that are not synced, except for the first `kept(unsynced)` of them.
     pub(super) fn lose_power(&self, kept: impl FnOnce(usize) -> usize) {
         let mut state = self.0.borrow_mut();
-        let loose = state.journal.len() - state.synced;
-        let length = state.synced + kept(loose);
+        let unsynced = state.journal.len() - state.synced;
+        let length = state.synced + kept(unsynced);
         state.journal.truncate(length);
         state.synced = length;
     }
@@ -100,28 +99,28 @@ impl DiskState {
         self.seen.add(&(length as u64).to_le_bytes());
     }
 
-    /// How much of so many bytes can be written, and why no more.
+    /// The number of bytes that a write of `bytes` writes, and its result.
     fn write(&mut self, bytes: usize) -> (usize, io::Result<()>) {
         if self.is_killed {
-            return (0, Err(io::Error::other("dead")));
+            return (0, Err(io::Error::other("the writer is dead")));
         }
         if let Some(left) = &mut self.kill_after {
             if *left < bytes {
                 self.is_killed = true;
-                return (*left, Err(io::Error::other("killed")));
+                return (*left, Err(io::Error::other("the writer is killed")));
             }
             *left -= bytes;
         }
-        let of_reserve = bytes.min(self.reserved);
-        self.reserved -= of_reserve;
-        let bytes = bytes - of_reserve;
-        if let Some(room) = &mut self.free_bytes {
-            if *room < bytes {
-                return (of_reserve + *room, Err(io::ErrorKind::StorageFull.into()));
+        let from_reserve = bytes.min(self.reserved);
+        self.reserved -= from_reserve;
+        let bytes = bytes - from_reserve;
+        if let Some(free) = &mut self.free_bytes {
+            if *free < bytes {
+                return (from_reserve + *free, Err(io::ErrorKind::StorageFull.into()));
             }
-            *room -= bytes;
+            *free -= bytes;
         }
-        (of_reserve + bytes, Ok(()))
+        (from_reserve + bytes, Ok(()))
     }
 }
 
@@ -142,7 +141,7 @@ impl Store for Disk {
         state.journal.truncate(length);
         state.synced = state.synced.min(length);
         let reserved = std::mem::take(&mut state.reserved);
-        state.free_bytes = state.free_bytes.map(|room| room + reserved);
+        state.free_bytes = state.free_bytes.map(|free| free + reserved);
         Ok(())
     }
 
@@ -153,8 +152,8 @@ impl Store for Disk {
         let end = state.journal.len() + state.reserved;
         let more = usize::try_from(length).unwrap().saturating_sub(end);
         match &mut state.free_bytes {
-            Some(room) if *room < more => return Err(io::ErrorKind::StorageFull.into()),
-            Some(room) => *room -= more,
+            Some(free) if *free < more => return Err(io::ErrorKind::StorageFull.into()),
+            Some(free) => *free -= more,
             None => {}
         }
         state.reserved += more;
@@ -171,7 +170,7 @@ impl Store for Disk {
 
     fn replace(&mut self, bytes: &[u8], _: bool) -> io::Result<()> {
         let mut state = self.0.borrow_mut();
-        // The other file has no part of the reserve.
+        // The new file has no reserve.
         let reserved = std::mem::take(&mut state.reserved);
         if let Err(error) = state.write(bytes.len()).1 {
             state.reserved = reserved;
@@ -179,7 +178,7 @@ impl Store for Disk {
         }
         state.note(b"replace", bytes, bytes.len());
         let freed = state.journal.len() + reserved;
-        state.free_bytes = state.free_bytes.map(|room| room + freed);
+        state.free_bytes = state.free_bytes.map(|free| free + freed);
         state.journal = bytes.to_vec();
         state.synced = bytes.len();
         Ok(())

@@ -1,17 +1,17 @@
-//! A deterministic simulation of everything that a stand-alone queue is made of, in one process: the
-//! rules, the keeper's loop and its journal, and the clients' side of the protocol, as they are. Only the
-//! pipes, the disk, the clock and the scheduler are made up, and driven by a seed.
+//! A deterministic simulation of stand-alone queues in one process. The rules, the keeper's loop, the journal
+//! and the client's side of the protocol are the real code. The pipes, the disk, the clock and the scheduler
+//! are simulated, and a seed drives them.
 //!
-//! Anybody may be killed between any two steps and in the middle of a write, writes fail, pipes are
-//! full, peers are stopped, the machine loses what is not on the disk. After each step the
-//! [`ledger`] is looked into: every accepted item is in line, out, done or failed, in exactly one of
-//! them. At the end the faults stop, and everybody must come home.
+//! A fault can kill a process between any two steps and in the middle of a write, fail a write, fill a pipe,
+//! stop a peer, or lose the unsynced end of the disk. After each step of the keeper the [`model`] checks that
+//! every accepted item is ready, in flight, done or failed, and only one of these. At the end the faults stop,
+//! and every client must finish.
 //!
-//! `QDEMO_SIM_SEED=N` runs one seed and tells of every step; `QDEMO_SIM_SEEDS=FROM..TO` runs many.
+//! `QDEMO_SIM_SEED=N` runs one seed and logs every step. `QDEMO_SIM_SEEDS=FROM..TO` runs many seeds.
 
-mod actor;
+mod client;
 mod disk;
-mod ledger;
+mod model;
 mod pipes;
 mod world;
 
@@ -21,19 +21,19 @@ use std::thread;
 
 use world::Simulation;
 
-/// How many seeds every test run tries.
+/// The number of seeds in an ordinary test run.
 const DEFAULT_SEEDS: u64 = 600;
 
-/// Seeds that have found something wrong, when it was: they are tried first. (What others found before
-/// the simulation was as it is now has a test of its own.)
+/// Seeds that once failed. They run first. (Failures of earlier versions of the simulation have tests of their
+/// own.)
 ///
-/// * 33990: a journal that was rewritten between an acceptance and its answer forgot where the first of
-///   two pieces was.
+/// * 33990: a journal that was rewritten between an accepted put and its reply lost the place of the first of
+///   two parts.
 const REGRESSION_SEEDS: [u64; 1] = [33990];
 
-fn run_seed(seed: u64, tells: bool) -> Result<(), String> {
-    let batch = || Simulation::new(seed, tells).run();
-    catch_unwind(AssertUnwindSafe(batch)).unwrap_or_else(|panic| {
+fn run_seed(seed: u64, is_verbose: bool) -> Result<(), String> {
+    let simulation = || Simulation::new(seed, is_verbose).run();
+    catch_unwind(AssertUnwindSafe(simulation)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Err(format!("panic: {}", text.unwrap_or_default()))
@@ -88,7 +88,7 @@ fn env_var(name: &str) -> Option<String> {
 }
 
 #[test]
-fn whoever_dies_whenever_nothing_accepted_is_lost_and_everybody_comes_home() {
+fn faults_lose_no_accepted_item_and_every_client_finishes() {
     if let Some(seed) = env_var("QDEMO_SIM_SEED") {
         let seed = seed.parse().expect("QDEMO_SIM_SEED is a number");
         return run_seed(seed, true).unwrap();

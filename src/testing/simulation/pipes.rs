@@ -1,4 +1,5 @@
-//! Pipes that are vectors, and the keeper's world made of them.
+//! The pipes of the simulation, and the host of its keepers. This host differs from the fake host of other
+//! tests: its pipes are small and can be closed, its journal is on a disk, and it can be killed.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,31 +8,32 @@ use std::rc::Rc;
 
 use super::disk::Disk;
 use crate::clock::{BootQualifiedBirth, ProcessBirth};
+use crate::event::Event;
 use crate::journal::Record;
 use crate::keeper::daemon::DurableHost;
 use crate::keeper::persistence::Persistence;
-use crate::keeper::{Event, Host, Keeper, Observer};
+use crate::keeper::{Host, Keeper, Observer};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
-/// A named pipe: one end writes, the other reads, as long as both live.
+/// A named pipe.
 #[derive(Default)]
 pub(super) struct SimPipe {
     pub(super) bytes: Vec<u8>,
-    /// Nobody reads it any more.
+    /// The reader has closed the pipe.
     pub(super) is_closed: bool,
 }
 
-/// How much a pipe holds. Small, so that it is full often.
+/// The capacity of a pipe in bytes. Pipes are small, so that they are often full.
 pub(super) const PIPE_CAPACITY: usize = 1500;
 
-/// Each end has it open.
+/// A pipe with an owner at each end.
 pub(super) type SharedPipe = Rc<RefCell<SimPipe>>;
 
-/// Mailboxes by name: they are in the directory, whoever keeps the queue.
+/// The directory of mailboxes by name, which survives keepers.
 pub(super) type Mailboxes = Rc<RefCell<BTreeMap<String, SharedPipe>>>;
 
-/// A client's mailbox, as the keeper has it open.
+/// The keeper's end of a mailbox.
 struct SimMailbox {
     name: String,
     pipe: SharedPipe,
@@ -40,43 +42,37 @@ struct SimMailbox {
     committed_bytes: usize,
 }
 
-/// The world of a keeper.
+/// The host of a keeper.
 pub(super) struct SimHost {
     pub(super) persistence: Persistence<Disk>,
     mailboxes: Mailboxes,
     disk: Disk,
     open_mailboxes: BTreeMap<ClientId, SimMailbox>,
     closing: Vec<ClientId>,
-    /// The keeper is killed when it has sent so many bytes more.
+    /// The keeper is killed after it has sent this many more bytes.
     pub(super) kill_after: Option<usize>,
 }
 
 impl SimHost {
-    pub(super) fn new(notes: Persistence<Disk>, mailboxes: Mailboxes, disk: Disk) -> Self {
-        let (slots, leaving) = (BTreeMap::new(), Vec::new());
+    pub(super) fn new(persistence: Persistence<Disk>, mailboxes: Mailboxes, disk: Disk) -> Self {
         Self {
-            persistence: notes,
+            persistence,
             mailboxes,
             disk,
-            open_mailboxes: slots,
-            closing: leaving,
+            open_mailboxes: BTreeMap::new(),
+            closing: Vec::new(),
             kill_after: None,
         }
     }
 
-    /// Whether the keeper has been killed in the middle of something.
+    /// Whether the keeper was killed in the middle of a write.
     pub(super) fn is_killed(&self) -> bool {
         self.disk.has_killed() || self.kill_after == Some(0)
     }
 
-    /// Clients that are gone.
+    /// Clients that have closed their mailboxes.
     pub(super) fn dead_clients(&self) -> Vec<ClientId> {
-        let gone = |slot: &SimMailbox| slot.pipe.borrow().is_closed;
-        self.open_mailboxes
-            .iter()
-            .filter(|(_, slot)| gone(slot))
-            .map(|(client, _)| *client)
-            .collect()
+        self.open_mailboxes.keys().copied().filter(|&client| self.is_client_dead(client)).collect()
     }
 
     pub(super) fn remove_client(&mut self, client: ClientId) {
@@ -89,14 +85,13 @@ impl SimHost {
         self.open_mailboxes.is_empty()
     }
 
-    fn find_mailbox(&self, mailbox: &str, waits: bool) -> Option<SimMailbox> {
-        let pipe = self.mailboxes.borrow().get(mailbox).cloned()?;
-        let dead = pipe.borrow().is_closed;
-        let name = mailbox.to_owned();
-        (!dead).then(|| SimMailbox {
-            name,
+    fn find_mailbox(&self, name: &str, awaits_resume: bool) -> Option<SimMailbox> {
+        let pipe = self.mailboxes.borrow().get(name).cloned()?;
+        let is_closed = pipe.borrow().is_closed;
+        (!is_closed).then(|| SimMailbox {
+            name: name.to_owned(),
             pipe,
-            awaits_resume: waits,
+            awaits_resume,
             unsent: Vec::new(),
             committed_bytes: 0,
         })
@@ -137,7 +132,9 @@ impl Host for SimHost {
     fn close_mailbox(&mut self, client: ClientId) {
         self.closing.push(client);
     }
+}
 
+impl Observer for SimHost {
     fn record_end(&mut self) -> io::Result<ProcessBirth> {
         Ok(self.persistence.record_end_at(BootQualifiedBirth::for_test(ProcessBirth::new(100, 1))))
     }
@@ -177,10 +174,10 @@ impl DurableHost for SimHost {
             return;
         }
         let mut mailboxes = self.mailboxes.borrow_mut();
-        let slots = &mut self.open_mailboxes;
+        let open_mailboxes = &mut self.open_mailboxes;
         self.closing.retain(|client| {
-            let unsent = slots.get(client).is_some_and(|slot| !slot.unsent.is_empty());
-            if !unsent && let Some(slot) = slots.remove(client) {
+            let unsent = open_mailboxes.get(client).is_some_and(|slot| !slot.unsent.is_empty());
+            if !unsent && let Some(slot) = open_mailboxes.remove(client) {
                 mailboxes.remove(&slot.name);
             }
             unsent

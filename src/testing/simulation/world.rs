@@ -1,14 +1,17 @@
-//! Who does what when: one step after another, as the seed has it.
+//! The state of a simulation, and its steps in the order that the seed chooses.
+
+mod faults;
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-use super::actor::{Script, SimClient, hello};
+use super::client::{Script, SimClient, hello};
 use super::disk::Disk;
-use super::ledger::SimModel;
+use super::model::SimModel;
 use super::pipes::{Mailboxes, PIPE_CAPACITY, SharedPipe, SimHost, SimPipe};
 use crate::clock::{Epoch, ProcessBirth};
 use crate::journal::Journal;
@@ -18,14 +21,14 @@ use crate::keeper::{Keeper, KeeperConfig};
 use crate::role::Role;
 use crate::wire::Request;
 
-/// After so many steps without a fault everybody must be home.
+/// Without faults every client finishes within this many steps.
 const MAX_DRAIN_STEPS: u32 = 30_000;
 
-/// Chance.
+/// The random choices of a seed.
 pub(super) struct SimRng(Xoshiro256PlusPlus);
 
 impl SimRng {
-    /// Something below `n`, which is not 0.
+    /// A number below `n`; `n` is not 0.
     pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0.random_range(0..n)
     }
@@ -35,75 +38,72 @@ impl SimRng {
     }
 }
 
-/// What may go wrong with this seed.
+/// The faults that this seed allows.
 struct Faults {
     keeper_dies: bool,
     clients_die: bool,
     disk_fills: bool,
     power_fails: bool,
-    /// Consumers are up to all sorts of things.
+    /// Consumers requeue and fail items too.
     has_rough_consumers: bool,
     has_leases: bool,
-    /// The keeper is stopped for a while, and clients give up waiting for it.
+    /// The keeper stops for some steps, and clients give up waiting.
     keeper_stops: bool,
-    /// Somebody sets the wall's clock.
+    /// The wall clock is set.
     clock_jumps: bool,
 }
 
-/// A keeper that lives.
 struct RunningKeeper {
     keeper: Keeper,
     host: SimHost,
     inbox: Vec<u8>,
-    /// By which time it counts.
+    /// The origin of the keeper's time.
     epoch: Epoch,
 }
 
-/// Everything.
 pub(super) struct Simulation {
     rng: SimRng,
     faults: Faults,
     disk: Disk,
     mailboxes: Mailboxes,
     running_keeper: Option<RunningKeeper>,
-    /// How many keepers there have been.
+    /// The number of keepers so far.
     generation: u64,
     clients: Vec<SimClient>,
     last_key: u64,
     model: SimModel,
-    /// The machine's boot clock.
+    /// The boot time.
     now: u64,
-    /// The wall's clock.
+    /// The wall time.
     wall: u64,
-    /// The keeper is stopped for so many steps.
+    /// The keeper is stopped for this many more steps.
     stopped_steps: u64,
-    /// How many of a hundred steps are the keeper's.
     keeper_percent: u64,
-    /// One in so many steps is a misfortune.
+    /// On average one in this many steps is a fault.
     steps_per_fault: u64,
     is_verbose: bool,
-    /// Nothing goes wrong any more.
+    /// The faults have stopped.
     is_fault_free: bool,
 }
 
 impl Simulation {
-    pub(super) fn new(seed: u64, tells: bool) -> Self {
-        let mut dice = SimRng(Xoshiro256PlusPlus::seed_from_u64(seed));
-        let diligence = 3 + dice.below(38);
-        let calm = [15, 40, 100, 300][dice.below(4) as usize];
-        let power_fails = dice.one_in(4);
+    pub(super) fn new(seed: u64, is_verbose: bool) -> Self {
+        let mut rng = SimRng(Xoshiro256PlusPlus::seed_from_u64(seed));
+        let keeper_percent = 3 + rng.below(38);
+        let steps_per_fault = [15, 40, 100, 300][rng.below(4) as usize];
+        let power_fails = rng.one_in(4);
         let faults = Faults {
-            keeper_dies: !dice.one_in(4),
-            clients_die: dice.one_in(2),
-            disk_fills: dice.one_in(4),
+            keeper_dies: !rng.one_in(4),
+            clients_die: rng.one_in(2),
+            disk_fills: rng.one_in(4),
             power_fails,
-            has_rough_consumers: dice.one_in(3),
-            has_leases: dice.one_in(6),
-            keeper_stops: dice.one_in(4),
-            clock_jumps: dice.one_in(3),
+            has_rough_consumers: rng.one_in(3),
+            has_leases: rng.one_in(6),
+            keeper_stops: rng.one_in(4),
+            clock_jumps: rng.one_in(3),
         };
-        let mut world = Self {
-            rng: dice,
+        let mut simulation = Self {
+            rng,
             model: SimModel::default(),
             disk: Disk::default(),
             mailboxes: Mailboxes::default(),
@@ -114,29 +114,28 @@ impl Simulation {
             now: 1_000,
             wall: 1_000_000,
             stopped_steps: 0,
-            keeper_percent: diligence,
-            steps_per_fault: calm,
-            is_verbose: tells,
+            keeper_percent,
+            steps_per_fault,
+            is_verbose,
             is_fault_free: false,
             faults,
         };
-        world.model.may_redeliver = world.faults.clients_die
-            || world.faults.power_fails
-            || world.faults.keeper_stops
-            || world.faults.has_leases
-            || world.faults.has_rough_consumers;
-        world.model.has_exclusive_leases = world.faults.has_leases
-            && !(world.faults.clients_die
-                || world.faults.power_fails
-                || world.faults.has_rough_consumers)
-            && !(world.faults.keeper_stops || world.faults.disk_fills);
-        let keepers_live = !world.faults.keeper_dies && !world.faults.disk_fills;
-        world.model.has_no_requeues = !world.model.may_redeliver && keepers_live;
-        world.add_initial_clients();
-        world
+        simulation.model.may_redeliver = simulation.faults.clients_die
+            || simulation.faults.power_fails
+            || simulation.faults.keeper_stops
+            || simulation.faults.has_leases
+            || simulation.faults.has_rough_consumers;
+        simulation.model.has_exclusive_leases = simulation.faults.has_leases
+            && !(simulation.faults.clients_die
+                || simulation.faults.power_fails
+                || simulation.faults.has_rough_consumers)
+            && !(simulation.faults.keeper_stops || simulation.faults.disk_fills);
+        let keepers_live = !simulation.faults.keeper_dies && !simulation.faults.disk_fills;
+        simulation.model.has_no_requeues = !simulation.model.may_redeliver && keepers_live;
+        simulation.add_initial_clients();
+        simulation
     }
 
-    /// Who is there at first.
     fn add_initial_clients(&mut self) {
         let capacity = [None, Some(0), Some(1), Some(3), Some(10)][self.rng.below(5) as usize];
         for _ in 0..=self.rng.below(3) {
@@ -145,14 +144,9 @@ impl Simulation {
                 1 => (Role::Producer, true),
                 _ => (Role::Producer, false),
             };
-            let patient = role != Role::Visitor || self.rng.one_in(2);
-            let left = 1 + self.rng.below(20);
-            let script = Script::Put {
-                remaining: left,
-                waits_for_room: patient,
-                sent: Vec::new(),
-                answered: 0,
-            };
+            let waits_for_room = role != Role::Visitor || self.rng.one_in(2);
+            let remaining = 1 + self.rng.below(20);
+            let script = Script::Put { remaining, waits_for_room, sent: Vec::new(), answered: 0 };
             let hello = hello(self.last_key + 1, role);
             let sync = self.faults.power_fails;
             self.add_client(crate::wire::Hello { capacity, keep_open, sync, ..hello }, script);
@@ -172,17 +166,16 @@ impl Simulation {
     fn add_consumer(&mut self) {
         let lease = self.faults.has_leases.then(|| 5_000 + self.rng.below(20_000));
         let hello = hello(self.last_key + 1, Role::Consumer);
-        let batches =
+        let batches_left =
             if self.rng.one_in(3) && !self.is_fault_free { 1 + self.rng.below(4) } else { 9999 };
-        let gently = !self.faults.has_rough_consumers;
-        let (held, trying, said, before) = Default::default();
+        let always_done = !self.faults.has_rough_consumers;
         let script = Script::Get {
-            batches_left: batches,
-            always_done: gently,
-            in_flight: held,
-            attempting: trying,
-            done_sent: said,
-            done_before_get: before,
+            batches_left,
+            always_done,
+            in_flight: Vec::new(),
+            attempting: VecDeque::new(),
+            done_sent: Vec::new(),
+            done_before_get: Vec::new(),
         };
         self.add_client(crate::wire::Hello { lease, max_attempts: 0, ..hello }, script);
     }
@@ -194,27 +187,26 @@ impl Simulation {
 
     fn add_client(&mut self, hello: crate::wire::Hello, script: Script) {
         self.last_key += 1;
-        // All of these count as there before the end, which is at tick 100: some are of another PID
-        // namespace, or of none that is known, and were made in the same tick.
+        // All of these clients count as born before the end of the queue, which is at tick 100. Some were born
+        // in the same tick, in another PID namespace or in an unknown one.
         let namespace = self.rng.below(4);
-        let born = match self.rng.below(3) {
+        let birth = match self.rng.below(3) {
             0 => ProcessBirth::default(),
             1 => ProcessBirth::new(99, 7).in_namespace(namespace),
             _ if namespace == 1 => ProcessBirth::new(100, 1),
             _ => ProcessBirth::new(100, 7).in_namespace(namespace),
         };
-        let hello = crate::wire::Hello { birth: born, ..hello };
-        let actor = SimClient::new(self.last_key, hello, SharedPipe::default(), script);
-        self.mailboxes.borrow_mut().insert(actor.mailbox_name(), Rc::clone(&actor.mailbox));
-        self.clients.push(actor);
+        let hello = crate::wire::Hello { birth, ..hello };
+        let client = SimClient::new(self.last_key, hello, SharedPipe::default(), script);
+        self.mailboxes.borrow_mut().insert(client.mailbox_name(), Rc::clone(&client.mailbox));
+        self.clients.push(client);
     }
 
-    /// The disk, which sees all that goes to it and through the pipes.
+    /// The disk, which sees all bytes that go to it and through the pipes.
     pub(super) fn disk(&self) -> Disk {
         self.disk.clone()
     }
 
-    /// All of it.
     pub(super) fn run(mut self) -> Result<(), String> {
         for _ in 0..500 + self.rng.below(1500) {
             self.step()?;
@@ -222,13 +214,12 @@ impl Simulation {
         self.finish_without_faults()
     }
 
-    fn log(&self, what: impl FnOnce() -> String) {
+    fn log(&self, text: impl FnOnce() -> String) {
         if self.is_verbose {
-            eprintln!("{:>6} {}", self.now, what());
+            eprintln!("{:>6} {}", self.now, text());
         }
     }
 
-    /// Time goes on.
     fn advance_time(&mut self) {
         let time = self.rng.below(50);
         self.now += time;
@@ -240,172 +231,88 @@ impl Simulation {
         if self.rng.one_in(self.steps_per_fault) {
             return self.inject_fault();
         }
-        match self.rng.below(100) < self.keeper_percent {
-            true => self.step_keeper(),
-            false => self.step_random_client(),
+        if self.rng.below(100) < self.keeper_percent {
+            self.step_keeper()
+        } else {
+            self.step_random_client()
         }
     }
 
-    fn inject_fault(&mut self) -> Result<(), String> {
-        let somebody = match self.clients.len() as u64 {
-            0 => return Ok(()),
-            count => self.rng.below(count) as usize,
-        };
-        match self.rng.below(11) {
-            0 | 1 if self.faults.keeper_dies => self.kill_keeper(),
-            2 if self.faults.clients_die => self.kill_client(somebody),
-            3 if self.faults.clients_die && self.clients.len() < 8 => self.add_consumer(),
-            4 | 5 => {
-                let stopped = self.clients[somebody].is_stopped;
-                self.clients[somebody].is_stopped = !stopped && self.rng.one_in(4);
-            }
-            6 if self.faults.disk_fills => {
-                let room = self.rng.below(300) as usize;
-                let room = (!self.rng.one_in(2)).then_some(room);
-                self.log(|| format!("the disk has room for {room:?}"));
-                self.disk.set_free_bytes(room);
-            }
-            7 if self.faults.power_fails && self.rng.one_in(3) => self.lose_power(),
-            8 if self.faults.keeper_stops => {
-                self.stopped_steps = self.rng.below(100);
-                self.log(|| format!("the keeper is stopped for {} steps", self.stopped_steps));
-            }
-            9 if self.faults.keeper_stops && self.stopped_steps > 0 => {
-                self.abandon_keeper(somebody)
-            }
-            10 if self.faults.clock_jumps => {
-                self.wall = self.rng.below(10_000_000);
-                self.log(|| format!("the wall's clock is set to {}", self.wall));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// At once, or when it has written or sent so many bytes more.
-    fn kill_keeper(&mut self) {
-        let (how, bytes) = (self.rng.below(3), self.rng.below(300) as usize);
-        match (&mut self.running_keeper, how) {
-            (Some(_), 0) => self.disk.kill_after(Some(bytes)),
-            (Some(life), 1) => life.host.kill_after = Some(bytes),
-            _ => {
-                self.log(|| "the keeper is killed".to_owned());
-                self.disk.kill_after(None);
-                self.running_keeper = None;
-            }
-        }
-    }
-
-    fn kill_client(&mut self, at: usize) {
-        let actor = self.clients.swap_remove(at);
-        self.log(|| format!("{} is killed", actor.key));
-        actor.mailbox.borrow_mut().is_closed = true;
-    }
-
-    /// This client's patience with the keeper is over: it says so, and leaves without an answer.
-    fn abandon_keeper(&mut self, at: usize) {
-        let mut actor = self.clients.swap_remove(at);
-        self.log(|| format!("{} gives up", actor.key));
-        actor.session.add_request(Request::Cancel);
-        actor.session.add_request(Request::Bye);
-        actor.session.finish_write();
-        self.clients.push(actor);
-        let at = self.clients.len() - 1;
-        for _ in 0..3 {
-            self.write(at);
-        }
-        self.kill_client(at);
-    }
-
-    /// The machine goes down, and everybody with it.
-    fn lose_power(&mut self) {
-        self.log(|| "power fails".to_owned());
-        self.disk.kill_after(None);
-        self.running_keeper = None;
-        while !self.clients.is_empty() {
-            self.kill_client(0);
-        }
-        self.mailboxes.borrow_mut().clear();
-        let dice = &mut self.rng;
-        self.disk.lose_power(|loose| dice.below(loose as u64 + 1) as usize);
-        self.add_initial_clients();
-    }
-
-    /// The keeper does a turn of its loop, or dies in the middle of it.
+    /// Runs one turn of the keeper's loop. A fault may kill the keeper in the middle.
     fn step_keeper(&mut self) -> Result<(), String> {
         if self.stopped_steps > 0 {
             self.stopped_steps -= 1;
             return Ok(());
         }
-        let Some(life) = &mut self.running_keeper else {
+        let Some(running) = &mut self.running_keeper else {
             return Ok(());
         };
-        let now = life.epoch.at_boot_time(self.now);
-        let dead = life.host.dead_clients();
+        let now = running.epoch.at_boot_time(self.now);
+        let dead = running.host.dead_clients();
         let most = if dead.is_empty() {
             1 + self.rng.below(PIPE_CAPACITY as u64) as usize
         } else {
             PIPE_CAPACITY
         };
-        let bytes: Vec<u8> = life.inbox.drain(..most.min(life.inbox.len())).collect();
-        let came = !bytes.is_empty() || !dead.is_empty();
-        life.keeper.receive(now, &bytes, &mut life.host);
+        let bytes: Vec<u8> = running.inbox.drain(..most.min(running.inbox.len())).collect();
+        let has_arrivals = !bytes.is_empty() || !dead.is_empty();
+        running.keeper.receive(now, &bytes, &mut running.host);
         for client in dead {
-            life.host.remove_client(client);
-            life.keeper.client_died(now, client, &mut life.host);
+            running.host.remove_client(client);
+            running.keeper.client_died(now, client, &mut running.host);
         }
-        let turned = daemon::process_and_commit(&mut life.keeper, &mut life.host, now);
-        let killed = life.host.is_killed();
-        if killed || turned.is_err() {
+        let result = daemon::process_and_commit(&mut running.keeper, &mut running.host, now);
+        let killed = running.host.is_killed();
+        if killed || result.is_err() {
             let how = if killed { "is killed in the middle" } else { "cannot write" };
             self.log(|| format!("the keeper {how}"));
             self.disk.kill_after(None);
             self.running_keeper = None;
             return Ok(());
         }
-        if came {
-            self.model.check(life.keeper.queue())?;
+        if has_arrivals {
+            self.model.check(running.keeper.queue())?;
         }
-        let told = self.faults.keeper_dies && !self.is_fault_free && self.rng.one_in(200);
-        if told || (life.host.has_no_clients() && life.inbox.is_empty()) {
-            let left = life.host.persistence.finalize_journal(&life.keeper);
-            self.log(|| format!("the keeper goes: {left:?}"));
+        let is_told_to_exit =
+            self.faults.keeper_dies && !self.is_fault_free && self.rng.one_in(200);
+        if is_told_to_exit || (running.host.has_no_clients() && running.inbox.is_empty()) {
+            let result = running.host.persistence.finalize_journal(&running.keeper);
+            self.log(|| format!("the keeper exits: {result:?}"));
             self.running_keeper = None;
         }
         Ok(())
     }
 
-    /// Somebody finds no keeper, and starts one.
+    /// A client without a keeper starts one.
     fn start_keeper(&mut self) -> Result<(), String> {
-        let RecoveredQueue { persisted_state: mut memory, queue, clients } = self.recover()?;
+        let RecoveredQueue { persisted_state: mut state, queue, clients } = self.recover()?;
         self.model.check(&queue)?;
         let journal = Journal::recover(self.disk.clone(), &self.disk.journal(), |_| {});
         let (journal, recovered) = match journal {
             Err(_) => return Ok(()),
-            Ok(journal) => journal.ok_or("the journal is not one")?,
+            Ok(journal) => journal.ok_or("the journal is invalid")?,
         };
         if !recovered.damaged_lines.is_empty() {
             return Err(format!("the journal is damaged: {recovered:?}"));
         }
         let mut keeper = Keeper::new(KeeperConfig { queue, workers: None, pacer: None });
-        let epoch = memory.resume_epoch("this uptime", self.now, self.wall);
-        let notes = Persistence::new(memory, journal);
-        let mut office = SimHost::new(notes, Rc::clone(&self.mailboxes), self.disk.clone());
-        keeper.adopt_clients(clients, &mut office).map_err(|error| error.to_string())?;
+        let epoch = state.resume_epoch("this uptime", self.now, self.wall);
+        let persistence = Persistence::new(state, journal);
+        let mut host = SimHost::new(persistence, Rc::clone(&self.mailboxes), self.disk.clone());
+        keeper.adopt_clients(clients, &mut host).map_err(|error| error.to_string())?;
         self.generation += 1;
         self.log(|| format!("keeper {} starts", self.generation));
         self.stopped_steps = 0;
-        self.running_keeper =
-            Some(RunningKeeper { keeper, host: office, inbox: Vec::new(), epoch });
+        self.running_keeper = Some(RunningKeeper { keeper, host, inbox: Vec::new(), epoch });
         Ok(())
     }
 
-    /// What the disk tells of the queue.
+    /// The queue that the journal restores.
     fn recover(&self) -> Result<RecoveredQueue, String> {
-        let mut past = JournalRecovery::new(PersistedState::default());
+        let mut recovery = JournalRecovery::new(PersistedState::default());
         let journal = self.disk.journal();
-        Journal::recover(Disk::default(), &journal, |record| past.apply_record(record)).ok();
-        Ok(past.finish())
+        Journal::recover(Disk::default(), &journal, |record| recovery.apply_record(record)).ok();
+        Ok(recovery.finish())
     }
 
     fn step_random_client(&mut self) -> Result<(), String> {
@@ -420,9 +327,9 @@ impl Simulation {
     }
 
     fn step_client(&mut self, at: usize) -> Result<(), String> {
-        let lost =
+        let has_lost_keeper =
             self.clients[at].keeper != Some(self.generation) || self.running_keeper.is_none();
-        if lost {
+        if has_lost_keeper {
             self.find_keeper(at)?;
         } else {
             match self.rng.below(4) {
@@ -432,14 +339,14 @@ impl Simulation {
             }
         }
         if self.clients[at].has_left {
-            let actor = self.clients.swap_remove(at);
-            self.log(|| format!("{} is home", actor.key));
-            actor.mailbox.borrow_mut().is_closed = true;
+            let client = self.clients.swap_remove(at);
+            self.log(|| format!("{} has finished", client.key));
+            client.mailbox.borrow_mut().is_closed = true;
         }
         Ok(())
     }
 
-    /// As a client does whose keeper is gone, or that has none yet.
+    /// The step of a client without a keeper: starts a keeper if there is none, and connects or resumes.
     fn find_keeper(&mut self, at: usize) -> Result<(), String> {
         self.read(at, true)?;
         if self.clients[at].has_left {
@@ -451,77 +358,77 @@ impl Simulation {
         if self.running_keeper.is_none() {
             return Ok(());
         }
-        let actor = &mut self.clients[at];
-        if actor.was_welcomed {
-            actor.is_welcomed = false;
-            actor.session.resume();
-        } else if actor.keeper.is_some() {
-            actor.mailbox.borrow_mut().is_closed = true;
+        let client = &mut self.clients[at];
+        if client.was_welcomed {
+            client.is_welcomed = false;
+            client.session.resume();
+        } else if client.keeper.is_some() {
+            client.mailbox.borrow_mut().is_closed = true;
             self.last_key += 1;
-            actor.restart_as_new(self.last_key, Rc::new(RefCell::new(SimPipe::default())));
-            let name = actor.mailbox_name();
-            self.mailboxes.borrow_mut().insert(name, Rc::clone(&actor.mailbox));
+            client.restart_as_new(self.last_key, Rc::new(RefCell::new(SimPipe::default())));
+            let name = client.mailbox_name();
+            self.mailboxes.borrow_mut().insert(name, Rc::clone(&client.mailbox));
         }
-        actor.keeper = Some(self.generation);
+        client.keeper = Some(self.generation);
         self.write(at);
         Ok(())
     }
 
-    /// One write, if there is room for it.
+    /// Does one write, if the inbox has room.
     fn write(&mut self, at: usize) {
-        let actor = &mut self.clients[at];
-        let Some(life) = &mut self.running_keeper else {
+        let client = &mut self.clients[at];
+        let Some(running) = &mut self.running_keeper else {
             return;
         };
-        let fits = |write: &&[u8]| life.inbox.len() + write.len() <= PIPE_CAPACITY;
-        if let Some(write) = actor.session.next_write().filter(fits) {
-            life.inbox.extend_from_slice(write);
+        let fits = |write: &&[u8]| running.inbox.len() + write.len() <= PIPE_CAPACITY;
+        if let Some(write) = client.session.next_write().filter(fits) {
+            running.inbox.extend_from_slice(write);
             self.disk.note(b"inbox", write);
             if self.is_verbose {
                 let text = String::from_utf8_lossy(write).trim().replace('\n', " | ");
-                eprintln!("{:>6} {} writes {text}", self.now, actor.key);
+                eprintln!("{:>6} {} writes {text}", self.now, client.key);
             }
-            actor.session.pop_written();
+            client.session.pop_written();
         }
     }
 
-    /// Reads some of what there is to read, or all.
+    /// Reads some bytes of the mailbox, or all.
     fn read(&mut self, at: usize, all: bool) -> Result<(), String> {
-        let actor = &mut self.clients[at];
+        let client = &mut self.clients[at];
         let bytes: Vec<u8> = {
-            let mut pipe = actor.mailbox.borrow_mut();
-            let there = pipe.bytes.len();
-            let count = if all { there } else { self.rng.below(there as u64 + 1) as usize };
+            let mut pipe = client.mailbox.borrow_mut();
+            let unread = pipe.bytes.len();
+            let count = if all { unread } else { self.rng.below(unread as u64 + 1) as usize };
             pipe.bytes.drain(..count).collect()
         };
-        self.disk.note(actor.mailbox_name().as_bytes(), &bytes);
-        actor.session.feed(&bytes);
-        if actor.session.take_welcome().is_some() {
-            (actor.is_welcomed, actor.was_welcomed) = (true, true);
+        self.disk.note(client.mailbox_name().as_bytes(), &bytes);
+        client.session.feed(&bytes);
+        if client.session.take_welcome().is_some() {
+            (client.is_welcomed, client.was_welcomed) = (true, true);
         }
-        while let Some(reply) = actor.session.next() {
-            let reply = reply.map_err(|error| format!("{}: {error}", actor.key))?;
+        while let Some(reply) = client.session.next() {
+            let reply = reply.map_err(|error| format!("{}: {error}", client.key))?;
             if self.is_verbose {
-                eprintln!("{:>6} {} hears {reply:?}", self.now, actor.key);
+                eprintln!("{:>6} {} reads {reply:?}", self.now, client.key);
             }
-            actor.handle_reply(self.now, reply, &mut self.model)?;
+            client.handle_reply(self.now, reply, &mut self.model)?;
         }
         Ok(())
     }
 
-    /// Nothing goes wrong any more: everybody comes home, and nothing is left undone.
+    /// Runs without faults until every client has finished and every item is done or failed.
     fn finish_without_faults(&mut self) -> Result<(), String> {
-        self.log(|| "now all is well".to_owned());
+        self.log(|| "the faults stop".to_owned());
         self.is_fault_free = true;
         self.stopped_steps = 0;
         self.disk.set_free_bytes(None);
         self.disk.kill_after(None);
-        if let Some(life) = &mut self.running_keeper {
-            life.host.kill_after = None;
+        if let Some(running) = &mut self.running_keeper {
+            running.host.kill_after = None;
         }
-        self.clients.iter_mut().for_each(|actor| actor.is_stopped = false);
+        self.clients.iter_mut().for_each(|client| client.is_stopped = false);
         self.add_consumer();
-        let mut closing = false;
+        let mut is_closing = false;
         for _ in 0..MAX_DRAIN_STEPS {
             if self.clients.is_empty() && self.running_keeper.is_none() {
                 let RecoveredQueue { queue, .. } = self.recover()?;
@@ -530,25 +437,26 @@ impl Simulation {
                 }
             }
             if !self.clients.iter().any(SimClient::is_consumer) {
-                // Whatever was put after the end: somebody comes for that.
-                closing = false;
+                // A new consumer gets the items that were put after the end.
+                is_closing = false;
                 self.add_consumer();
-                self.clients.iter_mut().for_each(|actor| {
-                    actor.set_late_birth(ProcessBirth::new(200, 1).in_namespace(2))
+                self.clients.iter_mut().for_each(|client| {
+                    client.set_late_birth(ProcessBirth::new(200, 1).in_namespace(2))
                 });
             }
-            if !closing && self.clients.iter().all(SimClient::is_consumer) {
-                // They have nothing more to come, and wait to be told.
-                closing = true;
+            if !is_closing && self.clients.iter().all(SimClient::is_consumer) {
+                // The consumers get no more items, and wait for the end of the queue.
+                is_closing = true;
                 self.add_query(Request::Close { now: false });
             }
             self.advance_time();
-            match self.rng.one_in(3) {
-                true => self.step_keeper()?,
-                false => self.step_random_client()?,
+            if self.rng.one_in(3) {
+                self.step_keeper()?;
+            } else {
+                self.step_random_client()?;
             }
         }
-        let who: Vec<_> = self.clients.iter().map(|actor| actor.key).collect();
-        Err(format!("these wait for ever: {who:?}"))
+        let keys: Vec<_> = self.clients.iter().map(|client| client.key).collect();
+        Err(format!("these clients wait for ever: {keys:?}"))
     }
 }

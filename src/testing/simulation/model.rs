@@ -1,35 +1,33 @@
-//! What must be true, seen from outside: every item that somebody was told is accepted, and what became
-//! of it.
+//! The invariants of a queue as its clients see them: the accepted items, and the state of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::queue::{Batch, Queue};
 
-/// All items that anybody ever put, by their text.
+/// The history of all items, by their text.
 #[derive(Default)]
 pub(super) struct SimModel {
     items: BTreeMap<String, ItemHistory>,
-    /// All attempts at items that have begun, by number.
+    /// The item id and the number of each attempt that has begun.
     attempts: BTreeSet<(u64, u32)>,
-    /// The highest number that each consumer has read.
+    /// The largest item id that each consumer has read, by client key.
     last_read: BTreeMap<u64, u64>,
-    /// Items may well be seen twice: a consumer has died, or given one back.
+    /// Items may be delivered twice: a consumer died or requeued items.
     pub(super) may_redeliver: bool,
-    /// Only the end of its lease brings an item back.
+    /// Only the end of a lease requeues an item.
     pub(super) has_exclusive_leases: bool,
-    /// The latest attempt in which an item has been read, by whom, and until when it is lent at least.
+    /// By item id: the last attempt that a consumer has read, the consumer, and the earliest end of its lease.
     leases: BTreeMap<u64, (u32, u64, u64)>,
-    /// Nothing comes back in line: what is there was put within the capacity.
+    /// No item is requeued: the ready items never exceed the capacity.
     pub(super) has_no_requeues: bool,
 }
 
 #[derive(Default)]
 struct ItemHistory {
-    /// Its producer was told that it is in the queue, under this number.
+    /// The item id in the producer's reply.
     accepted: Option<u64>,
-    /// Its producer was told that it is not.
+    /// The producer was refused.
     refused: bool,
-    /// In how many runs it has been seen.
     delivery_count: u32,
     done: DoneState,
 }
@@ -38,61 +36,61 @@ struct ItemHistory {
 enum DoneState {
     #[default]
     No,
-    /// A consumer has said so.
+    /// A consumer has sent `done`.
     Sent,
-    /// And it has had an answer to something that it said later.
+    /// The consumer has the reply to a later request.
     Confirmed,
 }
 
 impl SimModel {
     pub(super) fn record_accepted(&mut self, item: &str, id: u64) -> Result<(), String> {
-        let fate = self.history(item);
-        if fate.accepted.is_some() || fate.refused {
-            return Err(format!("{item} is answered twice"));
+        let history = self.history(item);
+        if history.accepted.is_some() || history.refused {
+            return Err(format!("{item} has two replies"));
         }
-        fate.accepted = Some(id);
+        history.accepted = Some(id);
         Ok(())
     }
 
     pub(super) fn record_refused(&mut self, item: &str) -> Result<(), String> {
-        let fate = self.history(item);
-        if fate.accepted.is_some() || fate.refused || fate.delivery_count > 0 {
-            return Err(format!("{item} is refused, but is there"));
+        let history = self.history(item);
+        if history.accepted.is_some() || history.refused || history.delivery_count > 0 {
+            return Err(format!("{item} was refused and is in the queue"));
         }
-        fate.refused = true;
+        history.refused = true;
         Ok(())
     }
 
-    /// This consumer has read this run.
+    /// This consumer has read this batch.
     pub(super) fn record_delivery(&mut self, reader: u64, batch: &Batch) -> Result<(), String> {
         self.record_attempts(batch)?;
-        let repeats = self.may_redeliver;
+        let may_redeliver = self.may_redeliver;
         let last = self.last_read.entry(reader).or_default();
         if batch.attempt == 1 && batch.first_id < *last {
-            return Err(format!("{} came behind {last} in attempt 1", batch.first_id));
+            return Err(format!("{} came after {last} in attempt 1", batch.first_id));
         }
         *last = (*last).max(batch.end_id() - 1);
         for (id, item) in batch.iter_with_ids() {
             let item = item_text(item);
-            let fate = self.history(&item);
-            fate.delivery_count += 1;
-            if fate.refused {
-                return Err(format!("{item} was refused, and came all the same"));
+            let history = self.history(&item);
+            history.delivery_count += 1;
+            if history.refused {
+                return Err(format!("{item} was refused and was delivered"));
             }
-            if fate.accepted.is_some_and(|told| told != id) {
-                return Err(format!("{item} is number {id}, which is not what was told"));
+            if history.accepted.is_some_and(|accepted| accepted != id) {
+                return Err(format!("{item} has id {id}, and the reply had another id"));
             }
-            if fate.done == DoneState::Confirmed {
-                return Err(format!("{item} was done, and came again"));
+            if history.done == DoneState::Confirmed {
+                return Err(format!("{item} was done and was delivered again"));
             }
-            if !repeats && fate.delivery_count > 1 {
-                return Err(format!("{item} came {} times", fate.delivery_count));
+            if !may_redeliver && history.delivery_count > 1 {
+                return Err(format!("{item} was delivered {} times", history.delivery_count));
             }
         }
         Ok(())
     }
 
-    /// These attempts have begun.
+    /// The attempts of these items have begun.
     pub(super) fn record_attempts(&mut self, batch: &Batch) -> Result<(), String> {
         for (id, _) in batch.iter_with_ids() {
             if !self.attempts.insert((id, batch.attempt)) {
@@ -102,7 +100,7 @@ impl SimModel {
         Ok(())
     }
 
-    /// This consumer has read this run now, and may keep it `until` then at least.
+    /// This consumer has read this batch now, and has its lease at least until `until`.
     pub(super) fn record_lease(
         &mut self,
         reader: u64,
@@ -113,21 +111,23 @@ impl SimModel {
         for (id, _) in batch.iter_with_ids().filter(|_| self.has_exclusive_leases) {
             let before = self.leases.get(&id).copied();
             if before.is_some_and(|(attempt, ..)| attempt > batch.attempt) {
-                // This one has read so late that it had lost the item before.
+                // The consumer read the batch after the end of its lease.
                 continue;
             }
             self.leases.insert(id, (batch.attempt, reader, until.unwrap_or(u64::MAX)));
-            if let Some((_, who, until)) = before.filter(|b| b.1 != reader && b.2 > now) {
-                return Err(format!("{id} was lent to {who} until {until}, and {reader} has it"));
+            if let Some((_, holder, until)) = before.filter(|b| b.1 != reader && b.2 > now) {
+                return Err(format!(
+                    "{id} has a lease of {holder} until {until}, and {reader} has it"
+                ));
             }
         }
         Ok(())
     }
 
     pub(super) fn record_done_sent(&mut self, item: &str) {
-        let fate = self.history(item);
-        if fate.done == DoneState::No {
-            fate.done = DoneState::Sent;
+        let history = self.history(item);
+        if history.done == DoneState::No {
+            history.done = DoneState::Sent;
         }
     }
 
@@ -139,44 +139,47 @@ impl SimModel {
         self.items.entry(item.to_owned()).or_default()
     }
 
-    /// Compares it with a queue.
+    /// Compares the histories with a queue.
     pub(super) fn check(&self, queue: &Queue) -> Result<(), String> {
         if let Some(capacity) = queue.capacity().filter(|_| self.has_no_requeues)
             && queue.counts().ready > capacity.get()
         {
-            return Err(format!("{} are in line, of {capacity}", queue.counts().ready));
+            return Err(format!(
+                "{} items are ready, and the capacity is {capacity}",
+                queue.counts().ready
+            ));
         }
         let mut places: BTreeMap<String, u64> = BTreeMap::new();
         let mut last = 0;
         for batch in queue.ready() {
             if batch.first_id <= last {
-                return Err(format!("the line is out of order at {}", batch.first_id));
+                return Err(format!("the ready items are out of order at {}", batch.first_id));
             }
             last = batch.end_id() - 1;
         }
-        let out = queue.in_flight().map(|(_, _, batch)| batch);
+        let in_flight = queue.in_flight().map(|(_, _, batch)| batch);
         let failed = queue.failed().map(|failed| &failed.batch);
-        for batch in queue.ready().chain(out).chain(failed) {
+        for batch in queue.ready().chain(in_flight).chain(failed) {
             for (id, item) in batch.iter_with_ids() {
                 if places.insert(item_text(item), id).is_some() {
                     return Err(format!("{} is in two places", item_text(item)));
                 }
             }
         }
-        for (item, fate) in &self.items {
+        for (item, history) in &self.items {
             let place = places.get(item);
-            match (fate, place) {
+            match (history, place) {
                 (ItemHistory { refused: true, .. }, Some(_)) => {
-                    return Err(format!("{item} was refused, and is there"));
+                    return Err(format!("{item} was refused and is in the queue"));
                 }
                 (ItemHistory { accepted: Some(_), done: DoneState::No, .. }, None) => {
-                    return Err(format!("{item} was accepted, and is lost"));
+                    return Err(format!("{item} was accepted and is lost"));
                 }
                 (ItemHistory { done: DoneState::Confirmed, .. }, Some(_)) => {
-                    return Err(format!("{item} is done, and is there"));
+                    return Err(format!("{item} is done and is in the queue"));
                 }
-                (ItemHistory { accepted: Some(told), .. }, Some(id)) if told != id => {
-                    return Err(format!("{item} is number {id}, and {told} was told"));
+                (ItemHistory { accepted: Some(accepted), .. }, Some(id)) if accepted != id => {
+                    return Err(format!("{item} has id {id}, and the reply had {accepted}"));
                 }
                 _ => {}
             }
@@ -184,20 +187,20 @@ impl SimModel {
         check_order(&places)
     }
 
-    /// Everything that was accepted has been done, or is put aside.
+    /// Every accepted item is done or failed.
     pub(super) fn check_drained(&self, queue: &Queue) -> Result<(), String> {
         self.check(queue)?;
         let counts = queue.counts();
         match counts.ready + counts.in_flight {
             0 => Ok(()),
-            left => Err(format!("{left} items are left")),
+            left => Err(format!("{left} items remain")),
         }
     }
 }
 
-/// What one producer put earlier has a smaller number.
+/// The ids of a producer's items have the order of its puts.
 fn check_order(places: &BTreeMap<String, u64>) -> Result<(), String> {
-    // "PRODUCER-NUMBER" with both of a fixed length: they come in that order.
+    // The texts are "PRODUCER-NUMBER" with fixed lengths, so the map is in the order of the puts.
     let mut last: Option<(&str, u64)> = None;
     for (item, &id) in places {
         let producer = item.split('-').next().unwrap_or_default();

@@ -1,0 +1,103 @@
+//! The JSON line of an event: `--format json` prints the line, and `qdemo timeline` reads it back.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::seconds::Seconds;
+use crate::event::{Event, EventKind};
+use crate::queue::{Batch, Items};
+use crate::role::{Role, WorkerId};
+
+/// One line. An event with items has a line for each item. A key without a value is null.
+#[derive(Serialize, Deserialize)]
+pub(super) struct JsonEvent<'a> {
+    /// The time since the start.
+    pub(super) t: Seconds,
+    event: EventName,
+    role: Option<Role>,
+    worker: Option<u32>,
+    pub(super) id: Option<u64>,
+    #[serde(borrow)]
+    item: Option<&'a RawValue>,
+    attempt: Option<u32>,
+    waited: Option<Seconds>,
+}
+
+/// The value of the key `event`.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum EventName {
+    Put,
+    Get,
+    Done,
+    Back,
+    Died,
+    Restart,
+    Left,
+    Clear,
+    End,
+}
+
+impl<'a> JsonEvent<'a> {
+    /// The line of an event without items.
+    pub(super) fn new(event: &Event<'_>) -> Self {
+        let name = match event.kind {
+            EventKind::Put(_) => EventName::Put,
+            EventKind::Delivered(_) => EventName::Get,
+            EventKind::Done(_) => EventName::Done,
+            EventKind::Requeued(_) => EventName::Back,
+            EventKind::Died(_) => EventName::Died,
+            EventKind::Restarted => EventName::Restart,
+            EventKind::Left => EventName::Left,
+            EventKind::Cleared => EventName::Clear,
+            EventKind::Finished => EventName::End,
+        };
+        Self {
+            t: Seconds(event.at),
+            event: name,
+            role: event.role(),
+            worker: event.worker.map(|worker| worker.index),
+            id: None,
+            item: None,
+            attempt: None,
+            waited: event.waited.map(Seconds),
+        }
+    }
+
+    /// The line of one item of the event.
+    pub(super) fn with_item(self, id: u64, item: Option<&'a RawValue>, attempt: u32) -> Self {
+        Self { id: Some(id), item, attempt: Some(attempt), ..self }
+    }
+
+    /// The worker. A client outside a run has no index in JSON, and is the first of its role here.
+    pub(super) fn worker(&self) -> Option<WorkerId> {
+        self.role.map(|role| WorkerId { role, index: self.worker.unwrap_or(1) })
+    }
+
+    /// The item of the line as a batch.
+    pub(super) fn batch(&self) -> Option<Batch> {
+        let first_id = self.id?;
+        let item = self.item.map_or("null", RawValue::get);
+        let items = Items { count: 1, bytes: Bytes::from(format!("{item}\n")) };
+        let attempt = self.attempt.unwrap_or(1);
+        Some(Batch { first_id, attempt, delivery_failures: 0, accepted_at: self.t.0, items })
+    }
+
+    /// The event of the line, with the line's `batch`. `None` if the event needs a batch and has none.
+    pub(super) fn event<'b>(&self, batch: Option<&'b Batch>) -> Option<Event<'b>> {
+        let kind = match self.event {
+            EventName::Put => EventKind::Put(batch?),
+            EventName::Get => EventKind::Delivered(batch?),
+            EventName::Done => EventKind::Done(batch?),
+            EventName::Back => EventKind::Requeued(batch?),
+            EventName::Died => EventKind::Died(None),
+            EventName::Restart => EventKind::Restarted,
+            EventName::Left => EventKind::Left,
+            EventName::Clear => EventKind::Cleared,
+            EventName::End => EventKind::Finished,
+        };
+        let waited = self.waited.map(|Seconds(waited)| waited);
+        Some(Event { at: self.t.0, worker: self.worker(), waited, kind })
+    }
+}
