@@ -1,29 +1,28 @@
-//! `qdemo keeper` keeps a stand-alone queue, `qdemo guard` looks after the commands of a consumer. The
-//! other commands start them; nobody needs to.
+//! The hidden commands: `qdemo keeper` holds a queue, `qdemo guard` ends the commands of a dead consumer. Other
+//! commands start both.
 
 use std::io::{self, Write};
 
+use super::args::QueueArg;
 use crate::client::default_base_dir;
 use crate::exec;
 use crate::exit::ExitCode;
 use crate::keeper::daemon;
 use crate::os::raise_open_file_limit;
+use crate::os::signals::{self, LeaveSignals};
 use crate::pipe::QueueDir;
 
-use super::QueueArg;
-use crate::os::signals::{self, LeaveSignals};
-
-/// Keep a queue for as long as there is something to keep (the other commands start this)
+/// Hold a queue until it has no clients and no items (other commands start the keeper)
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     queue: QueueArg,
 }
 
-/// End the commands of a consumer that has died (the consumer starts this)
+/// End the commands of a dead consumer (the consumer starts the guard)
 #[derive(Debug, clap::Args)]
 pub(super) struct GuardArgs {
-    /// What its commands have in their environment
+    /// The mark in the environment of the commands
     mark: String,
 }
 
@@ -39,7 +38,7 @@ impl Args {
         close_inherited_fds();
         let kept = self.run_keeper();
         if let Err(error) = &kept {
-            // Who started it reads why.
+            // The client that started the keeper reads the reason.
             let _ = writeln!(io::stdout(), "{}", format!("{error:#}").replace('\n', " "));
         }
         kept.map(|()| ExitCode::Done)
@@ -47,7 +46,7 @@ impl Args {
 
     fn run_keeper(&self) -> anyhow::Result<()> {
         raise_open_file_limit();
-        // The terminal that somebody happened to start it from may go.
+        // The queue outlives the terminal of the command that started the keeper.
         let stop = signals::install_handlers(LeaveSignals::AllButHangup)?;
         signals::ignore_file_size_signal()?;
         let dir = QueueDir::open_or_create(&default_base_dir()?, self.queue.name()?.as_str())?;
@@ -55,19 +54,19 @@ impl Args {
     }
 }
 
-/// Closes what a script had open when it ran the command that started this: a lock or a pipe that
-/// is waited for must not stay open for as long as the queue lives.
+/// Closes the descriptors that a script had open when it ran the command that started the keeper: a lock of the
+/// script, or a pipe to one of its programs, must not stay open for the life of the queue.
 fn close_inherited_fds() {
-    let Ok(open) = std::fs::read_dir("/dev/fd") else {
+    let Ok(entries) = std::fs::read_dir("/dev/fd") else {
         return;
     };
-    let numbers: Vec<i32> = open
+    let fds: Vec<i32> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
         .filter(|&fd| fd > 2)
         .collect();
-    for fd in numbers {
-        // One of them was the listing itself.
+    for fd in fds {
+        // The descriptor of the listing itself is closed already.
         let _ = nix::unistd::close(fd);
     }
 }

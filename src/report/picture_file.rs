@@ -33,10 +33,7 @@ impl PicturePath {
     pub(crate) fn create(&self) -> anyhow::Result<PictureFile> {
         let is_new = fs::symlink_metadata(&self.path).is_err();
         let file = output_file::open(&self.path, false).map_err(|error| {
-            UsageError(format!(
-                "cannot write the picture {}: {error}: name a file in a folder that is there",
-                self.path.display()
-            ))
+            UsageError::unwritable(format_args!("the picture {}", self.path.display()), error)
         })?;
         Ok(PictureFile { path: self.clone(), file, is_unwritten: is_new })
     }
@@ -49,7 +46,7 @@ impl PictureFile {
         let keeps = ours.is_file() || ours.file_type().is_fifo();
         if keeps && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
             let reason = format!("the picture and {what} are the same file: name two");
-            return Err(UsageError(reason).into());
+            return Err(UsageError::new(reason).into());
         }
         Ok(())
     }
