@@ -58,14 +58,14 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         .disable_exponent()
         .build();
     let remedy = "write 1s, 500ms, 1.5s, or 0.2 for seconds";
-    let too_long = || "a delay cannot be longer than 584 years: shorten it".to_owned();
+    let too_long = || "a time cannot be longer than 584 years: shorten it".to_owned();
     let parsed = parser.parse(text).map_err(|error| match error {
-        ParseError::NegativeNumber => format!("a delay cannot be negative: {remedy}"),
+        ParseError::NegativeNumber => format!("a time cannot be negative: {remedy}"),
         ParseError::Overflow | ParseError::PositiveExponentOverflow => too_long(),
-        _ => format!("that is not a delay: {remedy}"),
+        _ => format!("that is not a time: {remedy}"),
     })?;
     let duration =
-        Duration::try_from(parsed).map_err(|_| format!("a delay cannot be negative: {remedy}"))?;
+        Duration::try_from(parsed).map_err(|_| format!("a time cannot be negative: {remedy}"))?;
     match u64::try_from(duration.as_nanos()) {
         Ok(_) => Ok(duration),
         Err(_) => Err(too_long()),
@@ -208,11 +208,11 @@ mod tests {
     #[test]
     fn an_invalid_delay_is_refused_with_a_remedy() {
         for (text, reason) in [
-            ("banana", "not a delay"),
-            ("", "not a delay"),
-            ("1 s", "not a delay"),
-            ("inf", "not a delay"),
-            ("1e3", "not a delay"),
+            ("banana", "not a time"),
+            ("", "not a time"),
+            ("1 s", "not a time"),
+            ("inf", "not a time"),
+            ("1e3", "not a time"),
             ("-1s", "negative"),
             ("-0.5", "negative"),
             ("99999999999999999999d", "584 years"),
