@@ -60,21 +60,12 @@ impl UsageError {
         Self { message: message.into(), cause: None, remedy: None }
     }
 
-    /// The command cannot read `file`.
-    pub(crate) fn unreadable(file: impl Display, cause: io::Error) -> Self {
-        Self {
-            message: format!("cannot read {file}"),
-            cause: Some(cause),
-            remedy: Some("name a file of recorded events"),
-        }
+    pub(crate) fn unreadable(file: impl Display, cause: io::Error, remedy: &'static str) -> Self {
+        Self { message: format!("cannot read {file}"), cause: Some(cause), remedy: Some(remedy) }
     }
 
-    /// The command cannot open `file` for writing.
     pub(crate) fn unwritable(file: impl Display, cause: io::Error) -> Self {
-        Self {
-            message: format!("cannot write {file}"),
-            cause: Some(cause),
-            remedy: Some("name a file in an existing folder"),
-        }
+        let remedy = Some("name a file in an existing folder");
+        Self { message: format!("cannot write {file}"), cause: Some(cause), remedy }
     }
 }

@@ -51,7 +51,7 @@ pub(super) struct JoinArgs {
     queue: QueueArg,
 }
 
-/// Put the sentinel: the queue takes no more items, and ends after its last item
+/// Put the sentinel: the queue ends after its last item
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qdemo close -q jobs

@@ -69,7 +69,7 @@ fn parse_env<T, E: Display>(
 /// How long a command waits.
 #[derive(Debug, clap::Args)]
 pub(super) struct TimeoutArgs {
-    /// Wait at most this long for an item, for room, or for the keeper
+    /// Wait at most this long for an item, for room, or for a reply
     #[arg(long, value_name = "TIME")]
     #[arg(value_parser = values::parse_timeout, allow_hyphen_values = true)]
     timeout: Option<Timeout>,

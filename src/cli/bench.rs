@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "PxC", value_parser = parse_worker_pair, allow_hyphen_values = true)]
     workers: Vec<[u32; 2]>,
 
-    /// Compare with Python's multiprocessing.Queue, if python3 is installed: python
+    /// Compare with python: its multiprocessing.Queue, if python3 is installed
     #[arg(long, value_enum, value_name = "PEER", hide_possible_values = true)]
     against: Option<Baseline>,
 
@@ -56,6 +56,7 @@ enum Baseline {
 /// Run a process of a trial (the bench starts it)
 #[derive(Debug, clap::Args)]
 pub(super) struct TaskArgs {
+    /// The task as JSON
     task: String,
 }
 

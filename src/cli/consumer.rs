@@ -21,12 +21,13 @@ use crate::role::Role;
 /// Get items from a queue until it ends
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "With a COMMAND, the consumer runs it for each item. {} in the arguments stands for the item. Without
-{}, the item is on standard input. QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE are set.
-Exit code 1: items have failed. Exit code 126: COMMAND cannot be executed. 127: COMMAND not found.
+    after_help = "The consumer runs COMMAND once for each item. {} in the arguments stands for the item. Without {},
+the item is on standard input. QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE are set.
+Exit code 1: items have failed. Exit code 126: COMMAND cannot be executed. Exit code 127: there is
+no such COMMAND.
 
-Without a COMMAND, an item is done as soon as it is printed. If standard output is a pipe, an item is
-done when its reader has read it (on Linux), and the consumer takes few items ahead of a slow reader.
+Without a COMMAND, an item is done as soon as it is printed. If standard output is a pipe (on Linux),
+an item is done when the reader has read it, and few items are taken ahead of a slow reader.
 
 Examples:
   qdemo consumer --delay 2s

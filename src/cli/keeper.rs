@@ -12,7 +12,7 @@ use crate::os::raise_open_file_limit;
 use crate::os::signals::{self, LeaveSignals};
 use crate::pipe::QueueDir;
 
-/// Hold a queue until it has no clients and no items (other commands start the keeper)
+/// Hold a queue while it has clients (other commands start the keeper)
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

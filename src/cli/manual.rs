@@ -136,8 +136,7 @@ pub(super) fn commands_help(cli: &Command) -> String {
     };
     let groups = COMMAND_GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
     format!(
-        "{groups}\n`qdemo COMMAND --help` shows the options of a command. `qdemo man` describes exit \
-         codes, signals and variables."
+        "{groups}\n`qdemo COMMAND --help` shows its options, `qdemo man` exit codes and variables."
     )
 }
 

@@ -35,7 +35,7 @@ use crate::os;
 use crate::report::eprint_line;
 pub use streams::record_standard_streams;
 
-/// multiprocessing.Queue for the command line: processes share a queue through named pipes
+/// multiprocessing.Queue for the command line, through named pipes
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]

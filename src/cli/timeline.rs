@@ -84,7 +84,8 @@ impl Args {
         if self.is_stdin() {
             return Ok(None);
         }
-        let refuse = |error| UsageError::unreadable(self.events.display(), error);
+        let remedy = "name a file of recorded events";
+        let refuse = |error| UsageError::unreadable(self.events.display(), error, remedy);
         let file = File::open(&self.events).map_err(refuse)?;
         if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
             return Err(refuse(io::Error::other("it is a folder")));

@@ -171,8 +171,8 @@ fn what_cannot_be_measured_is_refused() {
     let sandbox = Sandbox::new();
     for (args, words) in [
         (["--size", "99999999999999999999"], ["too large", "write 16MiB"]),
-        (["--size", "15"], ["15", "16 bytes or more"]),
-        (["--size", "17MiB"], ["17MiB", "at the most"]),
+        (["--size", "15"], ["15", "16 or more"]),
+        (["--size", "17MiB"], ["17MiB", "or less"]),
         (["--workers", "4"], ["'4'", "write 4x2"]),
         (["--workers", "0x1"], ["0x1", "at least one"]),
         (["--workers", "1x99999999999999999999"], ["too large", "write"]),

@@ -209,7 +209,7 @@ fn of_several_failed_ones_all_or_none_are_dealt_with() {
     sandbox.run(&["close"]).assert_prints("");
     assert_eq!(sandbox.run(&["consumer", "--", "false"]).code(), Some(1));
     let wrong = sandbox.run(&["failed", "--drop", "1", "99"]);
-    wrong.assert_refused(1, &["no item 99 has failed", "qdemo failed -q default"]);
+    wrong.assert_refused(1, &["item 99 is not a failed item", "qdemo failed -q default"]);
     sandbox.run(&["failed", "--retry", "1", "2"]).assert_prints("2 items back in line\n");
     // What has ended ends again after them.
     let consumer = sandbox.run(&["consumer", "--", "echo", "{}"]);
@@ -235,7 +235,7 @@ fn a_directory_that_is_no_queue_is_left_alone() {
 fn a_name_that_is_mistyped_is_told_when_it_is_closed() {
     let sandbox = Sandbox::new();
     let close = sandbox.run(&["close", "-q", "typo"]);
-    close.assert_one_line_of_error(&["there was no queue `typo`: it has been made, and is closed"]);
+    close.assert_one_line_of_error(&["there was no queue `typo`: it has been made and closed"]);
     assert_eq!(close.code(), Some(0));
     let put = sandbox.run(&["put", "-q", "typo", "x"]);
     put.assert_refused(4, &["`typo` is closed", "qdemo rm -q typo"]);

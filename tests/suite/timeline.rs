@@ -190,8 +190,8 @@ fn the_picture_of_a_million_items_is_small() {
 fn a_picture_that_cannot_be_is_refused_before_anything_starts() {
     let sandbox = Sandbox::new();
     for (name, why) in [
-        ("run.png", "which kind of picture? Let the name end in .svg or .html"),
-        ("run", "which kind of picture? Let the name end in .svg or .html"),
+        ("run.png", "end the name in .svg or .html"),
+        ("run", "end the name in .svg or .html"),
         ("nowhere/run.svg", "name a file in an existing folder"),
         ("tmp.svg/", "name a file in an existing folder"),
     ] {
