@@ -2,7 +2,7 @@
 
 use super::streams::require_stdout;
 use super::values;
-use crate::bench::{BenchConfig, BenchReport, Interrupted, MIN_ITEM_SIZE, TrialTask};
+use crate::bench::{BenchConfig, BenchReport, MIN_ITEM_SIZE, TrialTask};
 use crate::exit::ExitCode;
 use crate::os::raise_open_file_limit;
 use crate::os::signals::{self, LeaveSignals};
@@ -76,7 +76,7 @@ impl Args {
             && limit < PARENT_OPEN_FILES
         {
             anyhow::bail!(
-                "the bench needs {PARENT_OPEN_FILES} open files, and the limit is {limit}: raise `ulimit -n`"
+                "`qdemo bench` needs {PARENT_OPEN_FILES} open files, and the limit is {limit}: raise `ulimit -n`"
             );
         }
         let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
@@ -99,12 +99,7 @@ impl Args {
         progress.clear();
         workers.shut_down();
         let removed = private.remove();
-        let report = match measured {
-            Err(error) if error.is::<Interrupted>() => {
-                return Ok(signals::exit_signal().map_or(ExitCode::Failed, ExitCode::Signal));
-            }
-            other => other?,
-        };
+        let report = measured?;
         removed?;
         // The picture comes before the table: the reader of the table may leave at any line.
         if let Some(picture) = &mut picture

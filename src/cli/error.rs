@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::bench::Interrupted;
 use crate::client::Error as ClientError;
 use crate::exec::{CommandError, StopReason};
 use crate::exit::{ExitCode, UsageError};
@@ -47,7 +48,7 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         }
         error.kind() == io::ErrorKind::Interrupted
     } else {
-        matches!(error.downcast_ref(), Some(ClientError::Interrupted))
+        matches!(error.downcast_ref(), Some(ClientError::Interrupted)) || error.is::<Interrupted>()
     };
     if let Some(signal) = signals::exit_signal().filter(|_| is_interrupted) {
         return ExitCode::Signal(signal);

@@ -96,6 +96,7 @@ enum ItemInput {
 }
 
 /// The part of a source that has not been put.
+#[derive(Default)]
 pub(super) struct RemainingItems {
     /// The remaining arguments.
     items: Vec<String>,
@@ -117,15 +118,14 @@ impl ItemSource {
 
     pub(super) fn into_remaining(self) -> RemainingItems {
         match self.input {
-            ItemInput::Generated { .. } => {
-                RemainingItems { items: Vec::new(), has_unread_input: false }
+            ItemInput::Generated { .. } => RemainingItems::default(),
+            ItemInput::Arguments { mut items, next_index } => {
+                RemainingItems { items: items.split_off(next_index), ..RemainingItems::default() }
             }
-            ItemInput::Arguments { mut items, next_index: next } => {
-                RemainingItems { items: items.split_off(next), has_unread_input: false }
-            }
-            ItemInput::Stdin(mut stdin) => {
-                RemainingItems { items: Vec::new(), has_unread_input: !stdin.is_exhausted() }
-            }
+            ItemInput::Stdin(mut stdin) => RemainingItems {
+                has_unread_input: !stdin.is_exhausted(),
+                ..RemainingItems::default()
+            },
         }
     }
 
@@ -171,18 +171,18 @@ impl ItemSource {
                 item.push(b'"');
                 return Ok(true);
             }
-            ItemInput::Arguments { items, next_index: next } => {
-                let Some(text) = items.get(*next) else {
+            ItemInput::Arguments { items, next_index } => {
+                let Some(text) = items.get(*next_index) else {
                     return Ok(false);
                 };
-                *next += 1;
+                *next_index += 1;
                 let size = text.len() as u64;
                 let encoded = if size > max {
                     Err(InvalidItem::TooLarge { size, max })
                 } else {
                     encode_item(text.as_bytes(), json, item)
                 };
-                (encoded, format!("item {next}"))
+                (encoded, format!("item {next_index}"))
             }
             ItemInput::Stdin(stdin) => {
                 let encoded = match stdin.next_line(wait)? {

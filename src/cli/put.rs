@@ -126,7 +126,7 @@ fn no_answer_error(
     if !unconfirmed.is_empty() {
         let items: Vec<_> = unconfirmed.iter().map(|item| display_text(item)).collect();
         let names = list_items(&items, false);
-        text.push_str(&format!("; perhaps put: {names}"));
+        text.push_str(&format!("; these items may or may not be in the queue: {names}"));
     }
     let items: Vec<_> = rest.items().collect();
     if !items.is_empty() || rest.has_unread_input {
