@@ -77,7 +77,7 @@ const COMMON_SECTIONS: &str = r".SH EXIT STATUS
 0: done. 1: something failed. 2: the command is not valid, and nothing was started. 3: the command would wait
 longer than its timeout (the queue is full or empty, or items are not done). 4: the queue is closed or has
 ended. 126: the command for the items cannot be executed. 127: the command for the items does not exist. A
-command that a signal ends dies by that signal. Process 1 of a container exits with 128 + the signal number.
+command that leaves because of a signal dies by that signal. Process 1 of a container exits with 128 + the signal number.
 .SH SIGNALS
 The first SIGINT, SIGTERM or SIGHUP asks a command to leave. The second one ends the command at once. SIGTSTP
 stops a consumer together with its commands. A signal that is ignored when the command starts stays ignored,
@@ -88,10 +88,10 @@ except SIGINT if SIGQUIT is ignored too, as in a command that a script starts wi
 The folder of the queues; by default ${XDG_STATE_HOME:-~/.local/state}/qdemo.
 .TP
 \fBQDEMO_QUEUE\fR
-The queue, without \-\-queue.
+The queue of a command without \-\-queue; by default default.
 .TP
 \fBQDEMO_LANG\fR
-The language of the log, without \-\-lang: ja or en.
+The language of the log of a command without \-\-lang: ja or en; by default ja.
 ";
 
 /// Renders a manual page. The examples keep their line breaks.
