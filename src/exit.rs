@@ -1,30 +1,33 @@
-//! How a command ends.
+//! How a command ends: its exit code, and the error of a request that cannot be carried out.
+
+use std::fmt::Display;
+use std::io;
 
 use crate::os;
 
-/// A command's end, as its caller sees it.
+/// The end of a command, as its caller sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
-    /// 0: all is done.
+    /// 0: The command succeeded.
     Done,
-    /// 1: something failed.
+    /// 1: Something failed.
     Failed,
-    /// 2: the command was not understood, and nothing was started.
+    /// 2: The command is not valid. Nothing was started.
     Usage,
-    /// 3: it would have had to wait, for room or for an item, longer than it was to.
+    /// 3: The command would wait longer than its timeout for room, an item or the last item to be done.
     WouldBlock,
-    /// 4: the queue is closed, or has ended.
+    /// 4: The queue is closed or has ended.
     Closed,
-    /// 126: the command for the items cannot be executed.
+    /// 126: The command for the items cannot be executed.
     NotExecutable,
-    /// 127: there is no such command for the items.
+    /// 127: The command for the items does not exist.
     NotFound,
-    /// Death by this signal, so that a shell's loop stops too; process 1 exits with 128 + its number.
+    /// Death by this signal, so that a shell's loop stops too. Process 1 exits with 128 + the signal number.
     Signal(i32),
 }
 
 impl ExitCode {
-    /// Ends the process this way.
+    /// The exit code for `main` to return. [`ExitCode::Signal`] ends the process here instead.
     pub fn into_process_exit(self) -> std::process::ExitCode {
         match self {
             Self::Done => 0.into(),
@@ -39,7 +42,30 @@ impl ExitCode {
     }
 }
 
-/// What was asked for cannot be: nothing has been done, and the command ends with [`ExitCode::Usage`].
+/// A request that cannot be carried out. Nothing has been done, and the command ends with
+/// [`ExitCode::Usage`].
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct UsageError(pub(crate) String);
+#[error("{message}")]
+pub(crate) struct UsageError {
+    message: String,
+    #[source]
+    cause: Option<io::Error>,
+    /// The advice to print after the cause.
+    pub(crate) remedy: Option<&'static str>,
+}
+
+impl UsageError {
+    /// `message` contains its own remedy.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), cause: None, remedy: None }
+    }
+
+    pub(crate) fn unreadable(file: impl Display, cause: io::Error, remedy: &'static str) -> Self {
+        Self { message: format!("cannot read {file}"), cause: Some(cause), remedy: Some(remedy) }
+    }
+
+    pub(crate) fn unwritable(file: impl Display, cause: io::Error) -> Self {
+        let remedy = Some("name a file in an existing folder");
+        Self { message: format!("cannot write {file}"), cause: Some(cause), remedy }
+    }
+}

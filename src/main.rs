@@ -1,11 +1,17 @@
-//! The `qdemo` command; all of it is in the library.
+//! The `qdemo` program. The library holds everything that the program does.
 
-/// Runs before `main`, and before the runtime opens `/dev/null` in the place of closed streams.
+use std::process::ExitCode;
+
+/// Records the standard streams before the Rust runtime opens `/dev/null` in place of closed ones.
 #[ctor::ctor]
 fn before_main() {
     qdemo::cli::record_standard_streams();
 }
 
-fn main() -> std::process::ExitCode {
+fn main() -> ExitCode {
+    run()
+}
+
+fn run() -> ExitCode {
     qdemo::cli::main(std::env::args_os())
 }

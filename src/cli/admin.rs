@@ -1,67 +1,65 @@
-//! Looking after a queue: `peek`, `join`, `close`, `failed`, `rm`.
+//! The commands that manage a queue: `peek`, `join`, `close`, `failed`, `rm`.
 
 use std::num::NonZeroU64;
-use std::time::Duration;
 
 use anyhow::Context;
 
-use super::get::OutputArgs;
-use super::one_shot;
-use super::{ExitError, QueueArg, require_stdout, values};
-use crate::client::{Client, Error};
+use super::args::{ItemOutputArgs, QueueArg};
+use super::error::ExitError;
+use super::one_shot::OneShot;
+use super::streams::require_stdout;
+use super::values;
+use crate::client::{Client, Error, Timeout};
 use crate::clock::Clock;
-use crate::exit::ExitCode;
-use crate::exit::UsageError;
-use crate::report::StdoutError;
-use crate::report::eprint_line;
-use crate::report::{OutputFormat, Reporter, english_item_count};
+use crate::exit::{ExitCode, UsageError};
+use crate::queue_name::QueueName;
+use crate::report::{OutputFormat, Reporter, StdoutError, english_item_count, eprint_line};
 
-/// Show the first items in line, and leave them there
+/// Show the first items in line without taking them
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 3 when nothing is in line.
+#[command(after_help = "Exit code 3: no item is in line.
 
 Examples:
   qdemo peek -q jobs
   qdemo peek -q jobs --count 10 --format json")]
 pub(super) struct PeekArgs {
-    /// How many items
+    /// Number of items
     #[arg(long, value_name = "N", default_value = "1")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_nonzero_count, allow_hyphen_values = true)]
     count: u64,
 
     #[command(flatten)]
-    output: OutputArgs,
+    output: ItemOutputArgs,
 
     #[command(flatten)]
     queue: QueueArg,
 }
 
-/// Wait until every item that was put is done
+/// Wait until all items are done
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Exit code 1 when items have failed, 3 when the time is over. What `qdemo get` has printed is done.
+#[command(after_help = "An item that `qdemo get` has printed is done.
+Exit code 1: items have failed. Exit code 3: items are not done within the timeout.
 
 Examples:
   qdemo join -q jobs
-  qdemo join -q jobs --timeout 10m || qdemo status -q jobs"
-)]
+  qdemo join -q jobs --timeout 10m || qdemo status -q jobs")]
 pub(super) struct JoinArgs {
-    /// Wait no longer than this
+    /// Wait at most this long
     #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::parse_duration, allow_hyphen_values = true)]
-    timeout: Option<Duration>,
+    #[arg(value_parser = values::parse_timeout, allow_hyphen_values = true)]
+    timeout: Option<Timeout>,
 
     #[command(flatten)]
     queue: QueueArg,
 }
 
-/// Put the sentinel: the queue ends after what it has
+/// Put the sentinel: the queue ends after its last item
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qdemo close -q jobs
   qdemo close -q jobs --now")]
 pub(super) struct CloseArgs {
-    /// Drop what is in line
+    /// Drop the items in line
     #[arg(long)]
     now: bool,
 
@@ -69,37 +67,32 @@ pub(super) struct CloseArgs {
     queue: QueueArg,
 }
 
-/// List the items that failed, put them back in line, or drop them
+/// List, retry or drop failed items
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qdemo failed -q jobs
   qdemo failed -q jobs --retry
   qdemo failed -q jobs --drop 17 42")]
 pub(super) struct FailedArgs {
-    /// Which ones, by their ids [default: all]
+    /// Ids of the items to retry or drop [default: all]
     #[arg(value_name = "ID", value_parser = values::parse_item_id, allow_hyphen_values = true)]
     ids: Vec<u64>,
 
-    /// Put them back in line
+    /// Put the items back in line
     #[arg(long)]
     retry: bool,
 
-    /// Drop them
+    /// Drop the items
     #[arg(long, conflicts_with = "retry")]
     drop: bool,
 
-    /// What the list looks like: id, attempt, reason, item; or objects
-    #[arg(long, value_enum, default_value = "text", conflicts_with_all = ["retry", "drop"])]
-    format: Format,
+    /// Format of the list: lines with id, attempt, reason and item, or JSON objects
+    #[arg(long, default_value = "text", conflicts_with_all = ["retry", "drop"])]
+    #[arg(value_parser = values::output_format(&["text", "json"]))]
+    format: OutputFormat,
 
     #[command(flatten)]
     queue: QueueArg,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 /// Remove a queue
@@ -108,7 +101,7 @@ enum Format {
   qdemo rm -q jobs
   qdemo rm -q jobs --force")]
 pub(super) struct RmArgs {
-    /// Even if it has items, or somebody uses it
+    /// Remove the queue even if it has items or clients
     #[arg(long)]
     force: bool,
 
@@ -118,66 +111,61 @@ pub(super) struct RmArgs {
 
 impl PeekArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        one_shot::check_count(self.count)?;
         require_stdout()?;
-        let one_shot = self.queue.one_shot()?;
+        let one_shot = OneShot::new(&self.queue)?;
         let mut client = one_shot.connect_existing()?;
-        let mut reporter = self.output.reporter(&one_shot);
+        let mut reporter = one_shot.item_reporter(&self.output);
         let (mut from, mut left) = (1, self.count);
         while left > 0 {
-            let Some(run) = client.peek(from, left)? else {
+            let Some(batch) = client.peek(from, left)? else {
                 break;
             };
-            reporter.print_batch(&run, None);
+            reporter.print_batch(&batch, None);
             reporter.flush().map_err(StdoutError)?;
-            from = run.end_id();
-            left -= run.count();
+            from = batch.end_id();
+            left -= batch.count();
         }
         client.leave()?;
-        match left == self.count {
-            false => Ok(ExitCode::Done),
-            true => {
-                let text = format!("nothing is in line in the queue `{}`", one_shot.queue);
-                Err(ExitError { code: ExitCode::WouldBlock, message: text }.into())
-            }
+        if left == self.count {
+            let text = format!("no item is in line in the queue `{}`", one_shot.queue);
+            return Err(ExitError::new(ExitCode::WouldBlock, text).into());
         }
+        Ok(ExitCode::Done)
     }
 }
 
 impl JoinArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let clock = Clock::start_now();
-        let timeout = one_shot::timeout_or_endless(self.timeout);
-        let one_shot = self.queue.one_shot()?.with_timeout(timeout);
+        let timeout = self.timeout.unwrap_or(Timeout::Infinite);
+        let one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
         let mut client = one_shot.connect_existing()?;
         let queue = &one_shot.queue;
-        let joined = client.join(timeout.remaining_since(clock));
-        let stop = match joined {
-            Ok(0) => {
-                client.leave()?;
-                return Ok(ExitCode::Done);
-            }
-            Ok(failed) => {
-                let text = format!(
-                    "{} of the queue `{queue}` failed, the others are done: \
-                     `qdemo failed -q {}` lists them",
-                    english_item_count(failed),
-                    queue.shell_quoted()
-                );
-                ExitError { code: ExitCode::Failed, message: text }
-            }
-            Err(Error::Unfinished(items)) => {
-                let text = format!(
-                    "{} of the queue `{queue}` not done in time",
-                    english_item_count(items)
-                );
-                ExitError { code: ExitCode::WouldBlock, message: text }
-            }
+        let error = match client.join(timeout.remaining_since(clock)) {
+            Ok(0) => None,
+            Ok(failed) => Some(failed_items_error(queue, failed)),
+            Err(Error::Unfinished(items)) => Some(unfinished_items_error(queue, items)),
             Err(error) => return Err(error.into()),
         };
         client.leave()?;
-        Err(stop.into())
+        error.map_or(Ok(ExitCode::Done), |error| Err(error.into()))
     }
+}
+
+fn failed_items_error(queue: &QueueName, failed: u64) -> ExitError {
+    let (items, name) = (english_item_count(failed), queue.shell_quoted());
+    let text = format!(
+        "{items} of the queue `{queue}` failed, all others are done: `qdemo failed -q {name}` lists \
+         failed items"
+    );
+    ExitError::new(ExitCode::Failed, text)
+}
+
+fn unfinished_items_error(queue: &QueueName, unfinished: u64) -> ExitError {
+    let (items, verb) =
+        (english_item_count(unfinished), if unfinished == 1 { "is" } else { "are" });
+    let text = format!("{items} of the queue `{queue}` {verb} not done within the timeout");
+    ExitError::new(ExitCode::WouldBlock, text)
 }
 
 impl CloseArgs {
@@ -185,20 +173,17 @@ impl CloseArgs {
         if self.now {
             require_stdout()?;
         }
-        let one_shot = self.queue.one_shot()?;
-        let there = one_shot.exists()?;
+        let one_shot = OneShot::new(&self.queue)?;
+        let is_new = !one_shot.exists()?;
         let mut client = one_shot.connect()?;
         let dropped = client.close_queue(self.now)?;
-        if !there {
+        if is_new {
             let queue = &one_shot.queue;
-            eprint_line(&format!("there was no queue `{queue}`: it has been made, and is closed"));
+            eprint_line(&format!("there was no queue `{queue}`: it has been made and closed"));
         }
         client.leave()?;
         if self.now {
-            print_result(
-                &mut one_shot.reporter(OutputFormat::Raw),
-                &format!("dropped {}", english_item_count(dropped)),
-            )?;
+            one_shot.print_result(&format!("dropped {}", english_item_count(dropped)))?;
         }
         Ok(ExitCode::Done)
     }
@@ -206,58 +191,62 @@ impl CloseArgs {
 
 impl FailedArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        if !self.ids.is_empty() && !self.retry && !self.drop {
-            let text = "what about these items? Give --retry or --drop, or no id to list them all";
-            return Err(UsageError(text.to_owned()).into());
+        let is_list = !self.retry && !self.drop;
+        if is_list && !self.ids.is_empty() {
+            let text =
+                "ids need an action: give --retry or --drop, or no id for a list of all items";
+            return Err(UsageError::new(text).into());
         }
         require_stdout()?;
-        let one_shot = self.queue.one_shot()?;
+        let one_shot = OneShot::new(&self.queue)?;
         let mut client = one_shot.connect_existing()?;
-        if !self.retry && !self.drop {
-            let style = match self.format {
-                Format::Text => OutputFormat::Log,
-                Format::Json => OutputFormat::Json,
-            };
-            print_failed(&mut client, &mut one_shot.reporter(style))?;
+        if is_list {
+            print_failed(&mut client, &mut one_shot.reporter(self.format))?;
             client.leave()?;
             return Ok(ExitCode::Done);
         }
-        // All of it or nothing.
+        self.check_ids(&mut client, &one_shot.queue)?;
+        let act = |id| if self.retry { client.retry(id) } else { client.drop_failed(id) };
+        let items = act_on_each(&self.ids, act)?;
+        client.leave()?;
+        let items = english_item_count(items);
+        let text =
+            if self.retry { format!("{items} back in line") } else { format!("dropped {items}") };
+        Ok(one_shot.print_result(&text)?)
+    }
+
+    /// Fails if one of the items has not failed, before the first item is retried or dropped. Another client
+    /// may still retry or drop an item between this check and the request for the item.
+    fn check_ids(&self, client: &mut Client, queue: &QueueName) -> anyhow::Result<()> {
         for &id in &self.ids {
-            if client.failed(id)?.is_none_or(|(run, _)| run.first_id != id) {
-                let queue = one_shot.queue.shell_quoted();
+            if client.failed(id)?.is_none_or(|(batch, _)| batch.first_id != id) {
+                let queue = queue.shell_quoted();
                 let text = format!(
-                    "no item {id} has failed: `qdemo failed -q {queue}` lists those that have"
+                    "item {id} is not a failed item: `qdemo failed -q {queue}` lists failed items"
                 );
-                return Err(ExitError { code: ExitCode::Failed, message: text }.into());
+                return Err(ExitError::new(ExitCode::Failed, text).into());
             }
         }
-        let batch_ref = match &self.ids[..] {
-            [] => vec![None],
-            ids => ids.iter().map(|&id| NonZeroU64::new(id)).collect(),
-        };
-        let mut items = 0;
-        for batch_ref in batch_ref {
-            items += match self.retry {
-                true => client.retry(batch_ref)?,
-                false => client.drop_failed(batch_ref)?,
-            };
-        }
-        client.leave()?;
-        let text = match self.retry {
-            true => format!("{} back in line", english_item_count(items)),
-            false => format!("dropped {}", english_item_count(items)),
-        };
-        print_result(&mut one_shot.reporter(OutputFormat::Raw), &text)?;
-        Ok(ExitCode::Done)
+        Ok(())
     }
+}
+
+/// Calls `act` for each id, or once with `None` for all items. Returns the number of items.
+fn act_on_each(
+    ids: &[u64],
+    mut act: impl FnMut(Option<NonZeroU64>) -> Result<u64, Error>,
+) -> Result<u64, Error> {
+    if ids.is_empty() {
+        return act(None);
+    }
+    ids.iter().map(|&id| act(NonZeroU64::new(id))).sum()
 }
 
 fn print_failed(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<()> {
     let mut from = 1;
-    while let Some((run, reason)) = client.failed(from)? {
-        from = run.end_id();
-        reporter.print_batch(&run, Some(&reason));
+    while let Some((batch, reason)) = client.failed(from)? {
+        from = batch.end_id();
+        reporter.print_batch(&batch, Some(&reason));
         reporter.flush().map_err(StdoutError)?;
     }
     Ok(())
@@ -265,7 +254,7 @@ fn print_failed(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<
 
 impl RmArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let one_shot = self.queue.one_shot()?;
+        let one_shot = OneShot::new(&self.queue)?;
         let text = match self.remove(&one_shot) {
             Ok(0) => return Ok(ExitCode::Done),
             Ok(removed) => format!("removed {}", english_item_count(removed)),
@@ -275,37 +264,31 @@ impl RmArgs {
             }
             Err(error) => return Err(error),
         };
-        print_result(&mut one_shot.reporter(OutputFormat::Raw), &text)?;
-        Ok(ExitCode::Done)
+        Ok(one_shot.print_result(&text)?)
     }
 
-    /// Tells how many items went with the queue.
-    fn remove(&self, one_shot: &one_shot::OneShot) -> anyhow::Result<u64> {
+    /// Returns the number of items in the removed queue.
+    fn remove(&self, one_shot: &OneShot) -> anyhow::Result<u64> {
         let mut client = one_shot.connect_existing()?;
         if self.force {
             let counts = client.size()?.0;
             if counts.ready + counts.in_flight + counts.failed > 0 {
-                // How many there were is printed.
+                // The command prints the number of items.
                 require_stdout()?;
             }
         }
         let removed = client.remove_queue(self.force)?;
-        // Until the keeper has gone, and everything with it.
+        // The queue's files exist until the keeper has exited.
         client.wait_for_keeper_exit()?;
         Ok(removed)
     }
 }
 
-/// Whether no keeper can read the queue's journal, or write to it.
+/// Whether no keeper can read the queue's journal or write to it.
 fn has_unusable_journal(error: &anyhow::Error) -> bool {
     match error.downcast_ref() {
         Some(Error::Start(_)) => true,
         Some(Error::Refused { code, .. }) => code == "journal",
         _ => false,
     }
-}
-
-fn print_result(reporter: &mut Reporter, text: &str) -> anyhow::Result<()> {
-    reporter.print_line(text);
-    Ok(reporter.flush().map_err(StdoutError)?)
 }

@@ -1,9 +1,9 @@
-//! What `qdemo producer` and `qdemo consumer` have in common.
+//! The arguments that `qdemo producer` and `qdemo consumer` share.
 
 use std::sync::Arc;
 
+use super::args::{LangArg, QueueArg};
 use super::values::{self, WorkerShare};
-use super::{LangArg, QueueArg};
 use crate::client::{Error, QueueBuilder};
 use crate::clock::{Delay, DelaySampler, ProcessBirth, RandomStream, random_seed};
 use crate::exit::ExitCode;
@@ -20,38 +20,37 @@ pub(super) struct ClientArgs {
     #[command(flatten)]
     lang: LangArg,
 
-    /// Print no lines; with a command for each item, show no progress
+    /// Print no log; with a COMMAND, show no progress
     #[arg(long)]
     pub(super) quiet: bool,
 
-    /// Draw random pauses from this number: the same ones each time [default: other ones each time]
+    /// Seed of random pauses: the same seed gives the same pauses [default: random]
     #[arg(long, value_name = "N")]
     #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     seed: Option<u64>,
 
-    /// So many of the items were dealt with by a worker that has died, whose place this one takes
+    /// A respawned worker: the number of items that its predecessors put or finished
     #[arg(long, hide = true, default_value = "0")]
     pub(super) skip: u64,
 
-    /// This is one of a run's workers
+    /// A worker of a run
     #[arg(long, hide = true, value_parser = values::parse_worker_share)]
     pub(super) worker: Option<WorkerShare>,
 }
 
-/// Resolved: the queue, and how to come to it and to tell of it.
+/// The queue of a producer or consumer, how to connect to it, and how to report.
 pub(super) struct ClientSetup {
     pub(super) queue: QueueName,
     pub(super) lang: Lang,
     pub(super) options: QueueBuilder,
     pub(super) reporter: Reporter,
-    pub(super) style: OutputFormat,
 }
 
 impl ClientArgs {
-    /// Signals are caught from here on, but not by a run's worker: its parent is told.
+    /// Installs the signal handlers, except in a worker of a run: the parent handles the signals of a run.
     pub(super) fn set_up(
         &self,
-        style: OutputFormat,
+        format: OutputFormat,
         progress: Progress,
     ) -> anyhow::Result<ClientSetup> {
         let lang = self.lang.lang()?;
@@ -61,15 +60,13 @@ impl ClientArgs {
             Some(share) => (options.worker(share.index), None),
             None => {
                 let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
-                (
-                    options.callers(ProcessBirth::of_ancestors()).interrupt(Arc::clone(&waker)),
-                    Some(waker),
-                )
+                let options = options.callers(ProcessBirth::of_ancestors());
+                (options.interrupt(Arc::clone(&waker)), Some(waker))
             }
         };
         let output = Output::new(progress, waker);
-        let reporter = Reporter::new(style, lang, [1, 1], output);
-        Ok(ClientSetup { queue, lang, options, reporter, style })
+        let reporter = Reporter::new(format, lang, [1, 1], output);
+        Ok(ClientSetup { queue, lang, options, reporter })
     }
 
     /// The pauses after each item.
@@ -78,20 +75,18 @@ impl ClientArgs {
             None if delay.is_random() => random_seed()?,
             seed => seed.unwrap_or_default(),
         };
-        let number = self.worker.map_or(1, |share| share.index);
-        Ok(DelaySampler::new(
-            delay,
-            RandomStream::for_worker(seed, WorkerId { role, index: number }),
-            self.skip,
-        ))
+        let index = self.worker.map_or(1, |share| share.index);
+        let random = RandomStream::for_worker(seed, WorkerId { role, index });
+        Ok(DelaySampler::new(delay, random, self.skip))
     }
 
-    /// What lines look like, if there are to be any.
-    pub(super) fn effective_style(&self, style: OutputFormat) -> OutputFormat {
-        if self.quiet { OutputFormat::Silent } else { style }
+    /// `format`, or no output with `--quiet`.
+    pub(super) fn effective_format(&self, format: OutputFormat) -> OutputFormat {
+        if self.quiet { OutputFormat::Silent } else { format }
     }
 
-    /// A run's parent that is gone, or that wants its producers to stop, says so itself.
+    /// A worker of a run prints no error when its parent is gone or stops its producers: the parent reports
+    /// both.
     pub(super) fn map_worker_error(
         &self,
         ended: anyhow::Result<ExitCode>,

@@ -1,38 +1,38 @@
-//! `qdemo get`: takes items out of a queue.
+//! `qdemo get`: gets items and prints them.
 
-use super::consumer::MAX_GET_ITEMS;
-use super::one_shot::{self, TimeoutArgs};
-use super::{ExitError, QueueArg, require_stdout, values};
-use crate::client::{Client, Error, Timeout};
+use super::args::{ItemOutputArgs, QueueArg, TimeoutArgs};
+use super::error::ExitError;
+use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
+use super::one_shot::{OneShot, print_end_notice};
+use super::streams::require_stdout;
+use super::values;
+use crate::client::{Client, Delivery, Error, Timeout};
 use crate::clock::Clock;
 use crate::exit::ExitCode;
-use crate::report::StdoutError;
-use crate::report::{OutputFormat, Reporter};
+use crate::report::{Reporter, StdoutError};
 
-/// Take items from a queue and print them
+/// Get items from a queue and print them
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "An item is done when it has been printed. Exit code 3 when there is none in time, 4 when the
-queue has ended.
+#[command(after_help = "An item is done as soon as it is printed.
+Exit code 3: no item within the timeout. Exit code 4: the queue has ended.
 
 Examples:
   qdemo get -q jobs
   while job=$(qdemo get --quiet -q jobs); do echo \"working on $job\"; done
-  qdemo get -q jobs --count 10 --timeout 2s --format json"
-)]
+  qdemo get -q jobs --count 10 --timeout 2s --format json")]
 pub(super) struct Args {
-    /// How many items
+    /// Number of items
     #[arg(long, value_name = "N", default_value = "1")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_nonzero_count, allow_hyphen_values = true)]
     count: u64,
 
     #[command(flatten)]
     timeout: TimeoutArgs,
 
     #[command(flatten)]
-    output: OutputArgs,
+    output: ItemOutputArgs,
 
-    /// Say nothing of an empty queue or its end: the exit code tells
+    /// Print no message when the queue is empty or has ended
     #[arg(long)]
     quiet: bool,
 
@@ -40,106 +40,68 @@ pub(super) struct Args {
     queue: QueueArg,
 }
 
-/// What items look like, as the commands that print them take it.
-#[derive(Debug, clap::Args)]
-pub(super) struct OutputArgs {
-    /// What an item looks like: bare, or an object with its id and attempt
-    #[arg(long, value_enum, default_value = "raw")]
-    format: Format,
-
-    /// Print NUL behind a bare item, not a newline
-    #[arg(short = '0', long)]
-    null: bool,
+struct Get {
+    reporter: Reporter,
+    /// The limit for all items together.
+    timeout: Timeout,
+    clock: Clock,
+    printed: u64,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Raw,
-    Json,
-}
-
-impl OutputArgs {
-    pub(super) fn style(&self) -> OutputFormat {
-        match self.format {
-            Format::Raw => OutputFormat::Raw,
-            Format::Json => OutputFormat::Json,
-        }
+impl GetCommand for Get {
+    fn get(&mut self, client: &mut Client, max: u64) -> Result<Option<Delivery>, Error> {
+        client.get_with_timeout(max, self.timeout.remaining_since(self.clock))
     }
 
-    pub(super) fn reporter(&self, one_shot: &one_shot::OneShot) -> Reporter {
-        one_shot.reporter(self.style()).with_nul_delimiter(self.null)
+    fn print(&mut self, _: &mut Client, delivery: &Delivery) -> anyhow::Result<()> {
+        self.reporter.print_batch(delivery.batch(), None);
+        self.reporter.flush().map_err(StdoutError)?;
+        self.printed += delivery.count();
+        Ok(())
+    }
+}
+
+impl Get {
+    /// A keeper that does not answer may not know that the printed items are done.
+    fn add_redelivery_warning(&self, error: anyhow::Error) -> anyhow::Error {
+        match error.downcast_ref() {
+            Some(Error::NoAnswer { .. }) if self.printed > 0 => {
+                let text = format!("{error}; the printed items may be delivered again");
+                ExitError::new(ExitCode::WouldBlock, text).into()
+            }
+            _ => error,
+        }
     }
 }
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        one_shot::check_count(self.count)?;
         require_stdout()?;
         let clock = Clock::start_now();
-        let one_shot =
-            self.queue.one_shot()?.on_behalf_of_callers().with_timeout(self.timeout.resolve());
-        let mut reporter = self.output.reporter(&one_shot);
+        let timeout = self.timeout.timeout();
+        let one_shot = OneShot::new(&self.queue)?.on_behalf_of_callers().with_timeout(timeout);
+        let reporter = one_shot.item_reporter(&self.output);
         let mut client = one_shot.connect()?;
         client.stop_when_stdout_closes();
-        if self.timeout.resolve() == Timeout::Infinite && !self.quiet {
-            one_shot::print_end_notice(&client, &one_shot.queue);
+        if timeout == Timeout::Infinite && !self.quiet {
+            print_end_notice(&client, &one_shot.queue);
         }
-        let mut left = self.count;
-        let got = self.print_items(&mut client, &mut reporter, &mut left, clock);
-        let stopped = match got {
-            Ok(()) => None,
-            Err(error) => match error.downcast_ref() {
-                Some(Error::Empty) => Some((ExitCode::WouldBlock, "is empty")),
-                Some(Error::Closed) => Some((ExitCode::Closed, "has ended")),
-                _ => {
-                    // What it has goes back in line.
-                    client.leave_at_once();
-                    return Err(self.add_redelivery_warning(error, left));
-                }
-            },
-        };
-        client.leave().map_err(|error| self.add_redelivery_warning(error.into(), left))?;
-        let Some((code, how)) = stopped else {
-            return Ok(ExitCode::Done);
+        let mut get = Get { reporter, timeout, clock, printed: 0 };
+        let end = leave_after(client, |client| get_items(client, &mut get, self.count))
+            .map_err(|error| get.add_redelivery_warning(error))?;
+        let (code, state) = match end {
+            LoopEnd::Complete => return Ok(ExitCode::Done),
+            LoopEnd::Empty => (ExitCode::WouldBlock, "is empty"),
+            LoopEnd::Ended => (ExitCode::Closed, "has ended"),
         };
         if self.quiet {
             return Ok(code);
         }
-        let fewer = match self.count - left {
+        let shortfall = match get.printed {
             0 => String::new(),
-            got => format!(": {got} of {} items were there", self.count),
+            printed => format!(" after {printed} of {} items", self.count),
         };
-        let text = format!("the queue `{}` {how}{fewer}", one_shot.queue);
-        Err(ExitError { code, message: text }.into())
-    }
-
-    fn print_items(
-        &self,
-        client: &mut Client,
-        reporter: &mut Reporter,
-        left: &mut u64,
-        clock: Clock,
-    ) -> anyhow::Result<()> {
-        while *left > 0 {
-            let most = MAX_GET_ITEMS.min(*left);
-            let timeout = self.timeout.resolve().remaining_since(clock);
-            let batch = client.get_with_timeout(most, timeout)?.ok_or(Error::Closed)?;
-            reporter.print_batch(batch.batch(), None);
-            reporter.flush().map_err(StdoutError)?;
-            *left -= batch.count();
-            client.done_batch(batch.batch())?;
-        }
-        Ok(())
-    }
-
-    /// A keeper that does not answer may not have heard either that items are done.
-    fn add_redelivery_warning(&self, error: anyhow::Error, left: u64) -> anyhow::Error {
-        match error.downcast_ref() {
-            Some(Error::NoAnswer { .. }) if left < self.count => {
-                let text = format!("{error}; what was printed may be handed out again");
-                ExitError { code: ExitCode::WouldBlock, message: text }.into()
-            }
-            _ => error,
-        }
+        let text = format!("the queue `{}` {state}{shortfall}", one_shot.queue);
+        Err(ExitError::new(code, text).into())
     }
 }

@@ -1,5 +1,5 @@
-//! Where items come from: arguments, standard input, or a count. What cannot be an item is told, with
-//! its place.
+//! The sources of items: arguments, standard input, or a count. The error for an invalid item names its
+//! place.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -7,87 +7,82 @@ use std::os::fd::AsFd;
 
 use anyhow::{Context, bail};
 
-use super::{require_stdin, values};
+use super::streams::require_stdin;
+use super::values;
 use crate::client::QueueBuilder;
 use crate::exit::UsageError;
 use crate::item::encode_string;
 use crate::os::{Interest, wait_ready};
 use crate::wire::DEFAULT_MAX_ITEM_BYTES;
 
-/// The end of a line that is too large is looked for in so many times what is allowed.
+/// The search for the end of a line that is too large stops at this multiple of the limit.
 const MAX_OVERSIZE_FACTOR: u64 = 16;
 
-/// What an item looks like, as every command that puts takes it.
 #[derive(Debug, clap::Args)]
 pub(super) struct InputArgs {
-    /// Items on standard input are separated by NUL, not by newlines
+    /// Items on standard input end with NUL instead of a newline
     #[arg(short = '0', long)]
     null: bool,
 
-    /// Each item is a JSON value, and kept as it is written
+    /// Each item is JSON text, and stays as it is written
     #[arg(long)]
     json: bool,
 
-    /// Refuse larger items than this
+    /// Refuse items that are larger
     #[arg(long, value_name = "SIZE", default_value = "16MiB")]
     #[arg(value_parser = values::parse_bytes, allow_hyphen_values = true)]
     max_item_size: u64,
 
-    /// From now on the queue accepts an item when it is on the disk, and survives the machine
+    /// Accept items only when they are on the disk, so that they survive a crash of the machine;
+    /// holds for all clients of the queue from now on
     #[arg(long)]
     sync: bool,
 }
 
 impl InputArgs {
-    /// The `given` items, of which `-` by itself stands for what is on standard input, and the `literal`
-    /// ones from behind `--`.
+    /// The `given` items and the `literal` items after `--`. A single given `-` stands for standard input.
     pub(super) fn item_source(
         &self,
         given: &[String],
         literal: &[String],
     ) -> anyhow::Result<ItemSource> {
-        let dash = given.iter().any(|item| item == "-");
+        let has_dash = given.iter().any(|item| item == "-");
         let items = [given, literal].concat();
-        let texts = match dash {
-            true if items.len() > 1 => {
-                let reason = "- is for the lines of standard input, and stands alone: write `-- -` to \
-                           put an item that is a -";
-                return Err(UsageError(reason.to_owned()).into());
-            }
-            true => {
-                require_stdin()?;
-                let delimiter = if self.null { 0 } else { b'\n' };
-                let most = self.max_item_size;
-                ItemInput::Stdin(StdinReader {
-                    delimiter,
-                    max_line_bytes: most,
-                    ..StdinReader::default()
-                })
-            }
-            false => ItemInput::Arguments { items, next_index: 0 },
+        let input = if !has_dash {
+            ItemInput::Arguments { items, next_index: 0 }
+        } else if items.len() > 1 {
+            let text = "- reads standard input, and stands alone: write `-- -` to put the item -";
+            return Err(UsageError::new(text).into());
+        } else {
+            require_stdin()?;
+            ItemInput::Stdin(StdinReader {
+                delimiter: if self.null { 0 } else { b'\n' },
+                max_line_bytes: self.max_item_size,
+                ..StdinReader::default()
+            })
         };
-        Ok(ItemSource { input: texts, json: self.json, max_item_bytes: self.max_item_size })
+        Ok(ItemSource { input, json: self.json, max_item_bytes: self.max_item_size })
     }
 
-    /// For a queue whose items are as large as this lets them be.
+    /// Lets the queue take items as large as `--max-item-size` allows.
     pub(super) fn apply_options(&self, options: QueueBuilder) -> QueueBuilder {
-        // A character can take six bytes as JSON, and the quotes are two.
-        let json = self.max_item_size.saturating_mul(6).saturating_add(2);
-        options.max_item_size(json.max(DEFAULT_MAX_ITEM_BYTES)).sync(self.sync)
+        // A character takes at most six bytes as JSON, the quotes take two.
+        let json_bytes = self.max_item_size.saturating_mul(6).saturating_add(2);
+        options.max_item_size(json_bytes.max(DEFAULT_MAX_ITEM_BYTES)).sync(self.sync)
     }
 }
 
-/// What is to be put.
+/// Items to put.
 pub(super) struct ItemSource {
     input: ItemInput,
     json: bool,
-    /// The largest item, in bytes as they come in.
+    /// The limit of an item, in bytes of its text before the conversion to JSON.
     max_item_bytes: u64,
 }
 
 enum ItemInput {
-    /// `start` is what comes before the number, as JSON.
     Generated {
+        /// The JSON text before the number.
         prefix: Vec<u8>,
         next: u64,
         step: u64,
@@ -100,11 +95,12 @@ enum ItemInput {
     Stdin(StdinReader),
 }
 
-/// What of a source has not been put.
+/// The part of a source that has not been put.
+#[derive(Default)]
 pub(super) struct RemainingItems {
-    /// Items that were given.
+    /// The remaining arguments.
     items: Vec<String>,
-    /// There may be more on standard input.
+    /// Standard input may have more items.
     pub(super) has_unread_input: bool,
 }
 
@@ -115,37 +111,35 @@ impl RemainingItems {
 }
 
 impl ItemSource {
-    /// Whether items come as time goes on.
+    /// Whether the items arrive over time.
     pub(super) fn is_stream(&self) -> bool {
         matches!(self.input, ItemInput::Stdin(_))
     }
 
-    /// What has not been taken.
     pub(super) fn into_remaining(self) -> RemainingItems {
         match self.input {
-            ItemInput::Generated { .. } => {
-                RemainingItems { items: Vec::new(), has_unread_input: false }
+            ItemInput::Generated { .. } => RemainingItems::default(),
+            ItemInput::Arguments { mut items, next_index } => {
+                RemainingItems { items: items.split_off(next_index), ..RemainingItems::default() }
             }
-            ItemInput::Arguments { mut items, next_index: next } => {
-                RemainingItems { items: items.split_off(next), has_unread_input: false }
-            }
-            ItemInput::Stdin(mut stdin) => {
-                RemainingItems { items: Vec::new(), has_unread_input: !stdin.is_exhausted() }
-            }
+            ItemInput::Stdin(mut stdin) => RemainingItems {
+                has_unread_input: !stdin.is_exhausted(),
+                ..RemainingItems::default()
+            },
         }
     }
 
-    /// `NAME0`, `NAME1`, … up to `end` in all, of which this gives every `step`th from `next` on.
+    /// The items `NAME0`, `NAME1`, … before number `end`: every `step`th of them from number `next` on.
     pub(super) fn generated(name: &str, next: u64, step: u64, end: u64) -> Self {
-        let mut start = Vec::new();
-        encode_string(name, &mut start);
-        // The closing quote comes behind the number.
-        start.pop();
-        let texts = ItemInput::Generated { prefix: start, next, step, end };
-        Self { input: texts, json: false, max_item_bytes: u64::MAX }
+        let mut prefix = Vec::new();
+        encode_string(name, &mut prefix);
+        // The closing quote follows the number.
+        prefix.pop();
+        let input = ItemInput::Generated { prefix, next, step, end };
+        Self { input, json: false, max_item_bytes: u64::MAX }
     }
 
-    /// Without the first so many of what is generated: they are in the queue already.
+    /// Skips the first `items` generated items: the queue has them already.
     pub(super) fn skip(mut self, items: u64) -> Self {
         if let ItemInput::Generated { next, step, .. } = &mut self.input {
             *next = next.saturating_add(step.saturating_mul(items));
@@ -153,99 +147,104 @@ impl ItemSource {
         self
     }
 
-    /// The next item, as JSON; false after the last one. `wait` waits for input.
+    /// Writes the next item to `item` as JSON. Returns false after the last item. `wait` waits for standard
+    /// input.
     ///
     /// # Errors
-    /// What cannot be an item is named with its place.
+    /// The error for an invalid item names its place.
     pub(super) fn next_item(
         &mut self,
         item: &mut Vec<u8>,
         wait: impl FnMut() -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
-        let (json, most) = (self.json, self.max_item_bytes);
-        let (made, place) = match &mut self.input {
-            ItemInput::Generated { prefix: start, next, step, end } => {
+        let (json, max) = (self.json, self.max_item_bytes);
+        let (encoded, place) = match &mut self.input {
+            ItemInput::Generated { prefix, next, step, end } => {
                 let number = *next;
                 if number >= *end {
                     return Ok(false);
                 }
                 *next = number.saturating_add(*step);
                 item.clear();
-                item.extend_from_slice(start);
+                item.extend_from_slice(prefix);
                 item.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
                 item.push(b'"');
                 return Ok(true);
             }
-            ItemInput::Arguments { items, next_index: next } => {
-                let Some(text) = items.get(*next) else {
+            ItemInput::Arguments { items, next_index } => {
+                let Some(text) = items.get(*next_index) else {
                     return Ok(false);
                 };
-                *next += 1;
+                *next_index += 1;
                 let size = text.len() as u64;
-                let made = match size > most {
-                    true => Err(too_large_message(size, most)),
-                    false => encode_item(text.as_bytes(), json, item),
+                let encoded = if size > max {
+                    Err(InvalidItem::TooLarge { size, max })
+                } else {
+                    encode_item(text.as_bytes(), json, item)
                 };
-                (made, format!("item {next}"))
+                (encoded, format!("item {next_index}"))
             }
             ItemInput::Stdin(stdin) => {
-                let made = match stdin.next_line(wait)? {
+                let encoded = match stdin.next_line(wait)? {
                     None => return Ok(false),
-                    Some(InputLine::TooLarge(size)) => Err(too_large_message(size, most)),
+                    Some(InputLine::TooLarge(size)) => Err(InvalidItem::TooLarge { size, max }),
                     Some(InputLine::Text(text)) => encode_item(text, json, item),
                 };
-                let what = if stdin.delimiter == 0 { "item" } else { "line" };
-                (made, format!("{what} {} of standard input", stdin.line_number))
+                let unit = if stdin.delimiter == 0 { "item" } else { "line" };
+                (encoded, format!("{unit} {} of standard input", stdin.line_number))
             }
         };
-        made.map(|()| true).map_err(|reason| {
+        encoded.map(|()| true).map_err(|invalid| {
             anyhow::anyhow!(
-                "{place} {reason}; it was not put, and the items before it are in the queue"
+                "{place} {invalid}; it was not put, and the items before it are in the queue"
             )
         })
     }
 }
 
-fn too_large_message(size: u64, most: u64) -> String {
-    format!("has {size} bytes, and at most {most} are taken: split it, or raise --max-item-size")
+/// Why a text cannot be an item. The place of the text precedes the message.
+#[derive(Debug, thiserror::Error)]
+enum InvalidItem {
+    #[error("has {size} bytes, and the limit is {max}: split it, or raise --max-item-size")]
+    TooLarge { size: u64, max: u64 },
+    #[error("is not UTF-8: convert it first, with iconv for example")]
+    NotUtf8,
+    #[error("is not JSON ({0})")]
+    NotJson(serde_json::Error),
 }
 
-/// Text to an item, or why not.
-fn encode_item(text: &[u8], json: bool, item: &mut Vec<u8>) -> Result<(), String> {
-    let text = std::str::from_utf8(text)
-        .map_err(|_| "is not UTF-8: convert it first, with iconv for example".to_owned())?;
+fn encode_item(text: &[u8], json: bool, item: &mut Vec<u8>) -> Result<(), InvalidItem> {
+    let text = std::str::from_utf8(text).map_err(|_| InvalidItem::NotUtf8)?;
     if !json {
         encode_string(text, item);
         return Ok(());
     }
     let text = text.trim_ascii();
-    serde_json::from_str::<serde::de::IgnoredAny>(text)
-        .map_err(|error| format!("is not JSON ({error})"))?;
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(InvalidItem::NotJson)?;
     item.clear();
-    // A line break in JSON is nothing but space.
+    // A raw line break in JSON text is white space between tokens.
     item.extend(text.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
     Ok(())
 }
 
-/// Lines of standard input, as they come.
 #[derive(Default)]
 struct StdinReader {
     delimiter: u8,
     /// The largest line, in bytes.
     max_line_bytes: u64,
     buffer: Vec<u8>,
-    /// What stands before this has been given out.
+    /// Where the next line starts in `buffer`.
     position: usize,
-    /// How much of a line that is too large has been thrown away.
+    /// The bytes of a line that is too large that are no longer in `buffer`.
     discarded_bytes: u64,
-    /// The number of the last line that has been given out.
+    /// The 1-based number of the last returned line.
     line_number: u64,
     is_at_eof: bool,
 }
 
 enum InputLine<'a> {
     Text(&'a [u8]),
-    /// A line of so many bytes, which is too many.
+    /// The size in bytes of a line over the limit.
     TooLarge(u64),
 }
 
@@ -272,17 +271,12 @@ impl StdinReader {
                 self.position = self.buffer.len();
                 searched = 0;
             }
-            if self.discarded_bytes
-                > self
-                    .max_line_bytes
-                    .max(self.buffer.len() as u64)
-                    .saturating_mul(MAX_OVERSIZE_FACTOR)
-            {
-                let (line, skipped) = (self.line_number + 1, self.discarded_bytes);
+            let (max, skipped) = (self.max_line_bytes, self.discarded_bytes);
+            if skipped > max.max(self.buffer.len() as u64).saturating_mul(MAX_OVERSIZE_FACTOR) {
                 bail!(
-                    "line {line} of standard input has no end within {skipped} bytes, and at most {} \
-                     are taken: split it; the items before it are in the queue",
-                    self.max_line_bytes
+                    "line {} of standard input has no end within {skipped} bytes, and the limit is \
+                     {max}: split it; the items before it are in the queue",
+                    self.line_number + 1
                 );
             }
             wait()?;
@@ -291,21 +285,22 @@ impl StdinReader {
         let start = std::mem::replace(&mut self.position, (end + 1).min(self.buffer.len()));
         self.line_number += 1;
         let size = std::mem::take(&mut self.discarded_bytes) + (end - start) as u64;
-        Ok(Some(match size > self.max_line_bytes {
-            true => InputLine::TooLarge(size),
-            false => InputLine::Text(&self.buffer[start..end]),
+        Ok(Some(if size > self.max_line_bytes {
+            InputLine::TooLarge(size)
+        } else {
+            InputLine::Text(&self.buffer[start..end])
         }))
     }
 
-    /// Whether it is known that nothing more comes; not waited for.
+    /// Whether the end of standard input has been seen. Does not wait.
     fn is_exhausted(&mut self) -> bool {
         let ready = || {
             let states = wait_ready(&[(io::stdin().as_fd(), Interest::Read)], Some(0))?;
             io::Result::Ok(states[0].is_ready || states[0].is_hung_up)
         };
-        if self.position >= self.buffer.len() && !self.is_at_eof && ready().is_ok_and(|ready| ready)
-        {
-            // What cannot be read is not known to be over.
+        let is_empty = self.position >= self.buffer.len();
+        if is_empty && !self.is_at_eof && ready().is_ok_and(|ready| ready) {
+            // After a read error the end has not been seen.
             let _ = self.fill_buffer();
         }
         self.is_at_eof && self.position >= self.buffer.len()
@@ -320,7 +315,7 @@ impl StdinReader {
         let read = loop {
             match io::stdin().lock().read(&mut self.buffer[filled..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // Another reader of the same pipe was faster.
+                // Another reader of the same pipe has taken the bytes.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.buffer.truncate(filled);
                     return Ok(());

@@ -1,22 +1,22 @@
-//! `qdemo keeper` keeps a stand-alone queue, `qdemo guard` looks after the commands of a consumer. The
-//! other commands start them; nobody needs to.
+//! The hidden commands: `qdemo keeper` holds a queue, `qdemo guard` ends the commands of a dead consumer. Other
+//! commands start both.
 
-use super::QueueArg;
+use super::args::QueueArg;
 use crate::client::run_keeper_process;
 use crate::exec;
 use crate::exit::ExitCode;
 
-/// Keep a queue for as long as there is something to keep (the other commands start this)
+/// Hold a queue while it has clients (other commands start the keeper)
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     queue: QueueArg,
 }
 
-/// End the commands of a consumer that has died (the consumer starts this)
+/// End the commands of a dead consumer (the consumer starts the guard)
 #[derive(Debug, clap::Args)]
 pub(super) struct GuardArgs {
-    /// What its commands have in their environment
+    /// The mark in the environment of the commands
     mark: String,
 }
 

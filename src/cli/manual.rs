@@ -1,19 +1,23 @@
-//! What can be asked about the commands themselves: the overview, shell completions, manual pages.
+//! Texts about the commands: help, usage errors, shell completions, manual pages.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 
-use clap::CommandFactory;
+use clap::Command;
+use clap::error::ErrorKind;
 use clap_complete::Shell;
 
-use super::{Cli, CliCommand, print_stdout};
-use crate::exit::ExitCode;
-use crate::exit::UsageError;
+use super::error::report_error;
+use super::streams::print_stdout;
+use crate::exit::{ExitCode, UsageError};
+use crate::os::Blocking;
+use crate::report::eprint_line;
 
-/// The commands, by what a person wants to do.
+/// The commands, grouped by purpose.
 const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
     ("See how a queue behaves", &["run", "timeline", "bench"]),
     ("Share a queue by name", &["producer", "consumer", "put", "get", "peek", "join", "close"]),
-    ("Look after queues, and this program", &["status", "failed", "rm", "completions", "man"]),
+    ("Manage queues and this program", &["status", "failed", "rm", "completions", "man"]),
 ];
 
 /// Print completions for a shell
@@ -23,47 +27,44 @@ const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
   qdemo completions zsh > ~/.zfunc/_qdemo
   qdemo completions fish > ~/.config/fish/completions/qdemo.fish")]
 pub(super) struct CompletionsArgs {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 
-/// Print the manual page of qdemo, or of one of its commands
+/// Print the manual page of qdemo or of a command
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qdemo man | man -l -
   qdemo man put > /usr/local/share/man/man1/qdemo-put.1")]
 pub(super) struct ManArgs {
-    /// Which command
+    /// The command [default: qdemo itself]
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
 
 impl CompletionsArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self, cli: &Command) -> anyhow::Result<ExitCode> {
         let mut script = Vec::new();
-        // What is not for people is not completed either.
-        let cli = Cli::command();
+        // Hidden commands have no completion.
         let visible = cli.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
-        let mut shown =
-            clap::Command::new("qdemo").version(env!("CARGO_PKG_VERSION")).subcommands(visible);
-        clap_complete::generate(self.shell, &mut shown, "qdemo", &mut script);
+        let version = env!("CARGO_PKG_VERSION");
+        let mut visible_cli = Command::new("qdemo").version(version).subcommands(visible);
+        clap_complete::generate(self.shell, &mut visible_cli, "qdemo", &mut script);
         print_stdout(&script)?;
         Ok(ExitCode::Done)
     }
 }
 
 impl ManArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut cli = Cli::command();
+    pub(super) fn run(self, mut cli: Command) -> anyhow::Result<ExitCode> {
         cli.build();
         let command = match &self.command {
             None => &cli,
             Some(name) => {
-                cli.find_subcommand(name).filter(|c| !c.is_hide_set()).ok_or_else(|| {
-                    UsageError(format!(
-                        "there is no command `{name}`: `qdemo --help` tells what there is"
-                    ))
-                })?
+                let command = cli.find_subcommand(name).filter(|command| !command.is_hide_set());
+                let text =
+                    || format!("there is no command `{name}`: `qdemo --help` lists all commands");
+                command.ok_or_else(|| UsageError::new(text()))?
             }
         };
         print_stdout(&render_man_page(command)?)?;
@@ -71,31 +72,32 @@ impl ManArgs {
     }
 }
 
-/// What every page ends with.
-const EXIT_STATUS: &str = r".SH EXIT STATUS
-0 done; 1 failed; 2 not understood, and nothing was started; 3 would have to wait (full, empty, not
-done in time); 4 closed, or ended; 126 the command for the items cannot be run; 127 there is no such
-command. Death by a signal is death by that signal; process 1 of a container exits with 128 + its number.
+/// The end of every manual page.
+const COMMON_SECTIONS: &str = r".SH EXIT STATUS
+0: done. 1: something failed. 2: the command is not valid, and nothing was started. 3: the command would wait
+longer than its timeout (the queue is full or empty, or items are not done). 4: the queue is closed or has
+ended. 126: the command for the items cannot be executed. 127: the command for the items does not exist. A
+command that leaves because of a signal dies by that signal. Process 1 of a container exits with 128 + the signal number.
 .SH SIGNALS
-SIGINT, SIGTERM and SIGHUP ask to leave, the second one ends the command at once. SIGTSTP stops a consumer
-together with its commands. A signal that is ignored when the command is started stays ignored, but for
-SIGINT where SIGQUIT is ignored too, as behind the & of a script.
+The first SIGINT, SIGTERM or SIGHUP asks a command to leave. The second one ends the command at once. SIGTSTP
+stops a consumer together with its commands. A signal that is ignored when the command starts stays ignored,
+except SIGINT if SIGQUIT is ignored too, as in a command that a script starts with &.
 .SH ENVIRONMENT
 .TP
 \fBQDEMO_DIR\fR
-Where queues lie; by default ${XDG_STATE_HOME:-~/.local/state}/qdemo.
+The folder of the queues; by default ${XDG_STATE_HOME:-~/.local/state}/qdemo.
 .TP
 \fBQDEMO_QUEUE\fR
-The queue, if \-\-queue doesn't say.
+The queue of a command without \-\-queue; by default default.
 .TP
 \fBQDEMO_LANG\fR
-Language of the log lines, ja or en.
+The language of the log of a command without \-\-lang: ja or en; by default ja.
 ";
 
-/// The manual page; its examples stay as they are.
-fn render_man_page(command: &clap::Command) -> io::Result<Vec<u8>> {
+/// Renders a manual page. The examples keep their line breaks.
+fn render_man_page(command: &Command) -> io::Result<Vec<u8>> {
     let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let (words, examples) = after.rsplit_once("Examples:\n").unwrap_or_default();
+    let (notes, examples) = after.rsplit_once("Examples:\n").unwrap_or_default();
     let source = concat!("qdemo ", env!("CARGO_PKG_VERSION"));
     let man = clap_mangen::Man::new(command.clone()).source(source).manual("User Commands");
     let mut page = Vec::new();
@@ -103,8 +105,8 @@ fn render_man_page(command: &clap::Command) -> io::Result<Vec<u8>> {
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
-    if !words.trim().is_empty() {
-        write!(page, ".PP\n{}\n", escape_roff(words.trim()))?;
+    if !notes.trim().is_empty() {
+        write!(page, ".PP\n{}\n", escape_roff(notes.trim()))?;
     }
     man.render_options_section(&mut page)?;
     if command.get_subcommands().any(|command| !command.is_hide_set()) {
@@ -113,43 +115,87 @@ fn render_man_page(command: &clap::Command) -> io::Result<Vec<u8>> {
     if !examples.is_empty() {
         write!(page, ".SH EXAMPLES\n.nf\n{}\n.fi\n", escape_roff(examples.trim_end()))?;
     }
-    page.extend_from_slice(EXIT_STATUS.as_bytes());
+    page.extend_from_slice(COMMON_SECTIONS.as_bytes());
     Ok(page)
 }
 
-/// Text that means nothing to a formatter.
+/// Escapes text so that roff prints it unchanged.
 fn escape_roff(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
     escaped.lines().map(|line| format!("\\&{line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// All commands with what they do, in groups.
-pub(super) fn commands_help() -> String {
-    use clap::Subcommand;
-    let all = CliCommand::augment_subcommands(clap::Command::new("qdemo"));
+/// Lists the subcommands of `cli` in groups.
+pub(super) fn commands_help(cli: &Command) -> String {
     let line = |name: &&str| {
-        let about = all.find_subcommand(name).and_then(clap::Command::get_about);
+        let about = cli.find_subcommand(name).and_then(Command::get_about);
         format!("  {name:<12} {}", about.map(ToString::to_string).unwrap_or_default())
     };
-    let group = |(what, names): &(&str, &[&str])| {
-        format!("{what}:\n{}", names.iter().map(line).collect::<Vec<_>>().join("\n"))
+    let group = |(title, names): &(&str, &[&str])| {
+        format!("{title}:\n{}", names.iter().map(line).collect::<Vec<_>>().join("\n"))
     };
     let groups = COMMAND_GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
-    format!("{groups}\n`qdemo COMMAND --help` tells more, `qdemo man` of exit codes and variables.")
+    format!(
+        "{groups}\n`qdemo COMMAND --help` shows its options, `qdemo man` exit codes and variables."
+    )
+}
+
+/// Prints help as clap renders it, and a usage error in one line. `first_arg` may name the command of the
+/// error.
+pub(super) fn report_clap_error(
+    error: &clap::Error,
+    first_arg: Option<&OsString>,
+    mut cli: Command,
+) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let text = error.render();
+            let text =
+                if console::colors_enabled() { text.ansi().to_string() } else { text.to_string() };
+            return match print_stdout(text.as_bytes()) {
+                Err(error) => report_error(&error),
+                Ok(()) => ExitCode::Done,
+            };
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // A failed write to standard error has no place for a report.
+            let _ = write!(Blocking(io::stderr()), "{}", cli.render_help());
+            return ExitCode::Usage;
+        }
+        _ => {}
+    }
+    let text = error.to_string();
+    let parts = text.lines().map(str::trim).filter(|line| {
+        !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more")
+    });
+    let mut line = parts.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
+    // The error texts of the value parsers contain their remedy.
+    if error.kind() != ErrorKind::ValueValidation {
+        let command = first_arg.and_then(|name| cli.find_subcommand(name));
+        let name = command.map_or(String::new(), |command| format!(" {}", command.get_name()));
+        line.push_str(&format!(": `qdemo{name} --help` shows what is valid"));
+    }
+    eprint_line(line.strip_prefix("error: ").unwrap_or(&line));
+    ExitCode::Usage
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
+    use super::super::Cli;
     use super::*;
 
     #[test]
     fn every_command_is_in_one_group() {
         let cli = Cli::command();
-        let shown = cli.get_subcommands().filter(|command| !command.is_hide_set());
-        let mut names: Vec<_> = shown.map(clap::Command::get_name).collect();
+        let visible = cli.get_subcommands().filter(|command| !command.is_hide_set());
+        let mut names: Vec<_> = visible.map(Command::get_name).collect();
         for name in COMMAND_GROUPS.iter().flat_map(|group| group.1) {
             let at = names.iter().position(|other| other == name);
-            names.remove(at.unwrap_or_else(|| panic!("{name} is no command, or stands twice")));
+            names.remove(
+                at.unwrap_or_else(|| panic!("{name} is not a command, or is in two groups")),
+            );
         }
         assert!(names.is_empty(), "in no group: {names:?}");
     }

@@ -8,15 +8,14 @@ use super::client_args::ClientArgs;
 use super::input::{InputArgs, ItemSource};
 use super::one_shot::connect_and_warn;
 use super::put_stream::PutStream;
-use super::{require_stdout, values};
+use super::streams::require_stdout;
+use super::values;
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, Delay};
 use crate::event::{Event, EventKind};
-use crate::exit::ExitCode;
-use crate::exit::UsageError;
+use crate::exit::{ExitCode, UsageError};
 use crate::queue::{Batch, Items};
-use crate::report::StdoutError;
-use crate::report::{Lang, OutputFormat, Progress, Reporter};
+use crate::report::{Lang, OutputFormat, Progress, Reporter, StdoutError};
 use crate::role::Role;
 
 /// Put items into a queue; the last producer to leave ends it
@@ -26,20 +25,20 @@ use crate::role::Role;
   qdemo producer -q jobs first second third
   find . -name '*.png' | qdemo producer -q jobs -")]
 pub(super) struct Args {
-    /// The items, or `-` for lines from standard input
+    /// Items to put, or - for the lines of standard input
     #[arg(value_name = "ITEM", conflicts_with = "items")]
     given: Vec<String>,
 
-    /// Items that are taken as they are, also `-` and what begins with it
+    /// Items to put as they are, even if they begin with -
     #[arg(value_name = "ITEM", last = true, conflicts_with = "items")]
     literal: Vec<String>,
 
-    /// Put so many items: アイテム0, アイテム1, …
+    /// Put this many generated items: アイテム0, アイテム1, …
     #[arg(long, value_name = "N")]
     #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     items: Option<u64>,
 
-    /// What generated items are called [default: アイテム, or item with --lang en]
+    /// Name of the generated items [default: アイテム, or item with --lang en]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     item_name: Option<String>,
 
@@ -48,7 +47,7 @@ pub(super) struct Args {
     #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
     delay: Delay,
 
-    /// How many items may wait in the queue; 0 for any number
+    /// Capacity of the queue in items; 0 for no limit
     #[arg(long, value_name = "N")]
     #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
     capacity: Option<u64>,
@@ -57,21 +56,15 @@ pub(super) struct Args {
     #[arg(long)]
     keep_open: bool,
 
-    /// What a line looks like
-    #[arg(long, value_enum, default_value = "log")]
-    format: Format,
+    /// Format of the output
+    #[arg(long, default_value = "log", value_parser = values::output_format(&["log", "json"]))]
+    format: OutputFormat,
 
     #[command(flatten)]
     input: InputArgs,
 
     #[command(flatten)]
     client: ClientArgs,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Log,
-    Json,
 }
 
 impl Args {
@@ -81,28 +74,24 @@ impl Args {
     }
 
     fn put_items(&self) -> anyhow::Result<ExitCode> {
-        let style = match self.format {
-            Format::Log => OutputFormat::Log,
-            Format::Json => OutputFormat::Json,
-        };
-        let style = self.client.effective_style(style);
-        if style != OutputFormat::Silent {
+        let format = self.client.effective_format(self.format);
+        if format != OutputFormat::Silent {
             require_stdout()?;
         }
-        let prepared = self.client.set_up(style, Progress::default())?;
-        let (queue, lang) = (prepared.queue, prepared.lang);
+        let setup = self.client.set_up(format, Progress::default())?;
+        let (queue, lang) = (setup.queue, setup.lang);
         let mut source = self.item_source(lang)?;
-        let mut options = self.input.apply_options(prepared.options).keep_open(self.keep_open);
+        let mut options = self.input.apply_options(setup.options).keep_open(self.keep_open);
         if let Some(capacity) = self.capacity {
             options = options.capacity(capacity);
         }
-        let (clock, mut reporter) = (Clock::start_now(), prepared.reporter);
+        let (clock, mut reporter) = (Clock::start_now(), setup.reporter);
         let mut stream = PutStream {
             client: connect_and_warn(options, Role::Producer, &queue)?,
             timeout: Timeout::Infinite,
             timeout_start: None,
             delays: self.client.delays(Role::Producer, self.delay)?,
-            unconfirmed: (prepared.style != OutputFormat::Silent).then(VecDeque::new),
+            unconfirmed: (format != OutputFormat::Silent).then(VecDeque::new),
             on_accepted: |first_id, items| print_accepted(&mut reporter, clock, first_id, items),
         };
         let put = stream.put_all(&mut source);
@@ -113,7 +102,7 @@ impl Args {
             client.leave_at_once();
             return put.map(|()| ExitCode::Done);
         }
-        // Whatever went wrong with the input, what came before it is in the queue.
+        // After an input error, the items before it are in the queue.
         let left = client.leave()?;
         if left.consumers == 0 && left.ready > 0 && !self.client.quiet {
             reporter.print_notice(&lang.unconsumed_notice(left.ready, &queue));
@@ -121,18 +110,18 @@ impl Args {
         put.map(|()| ExitCode::Done)
     }
 
-    /// Exactly one of items, a count of them, and standard input is to be put.
+    /// The source is either the arguments, or `--items N`, or standard input.
     fn item_source(&self, lang: Lang) -> anyhow::Result<ItemSource> {
         let Some(items) = self.items else {
             if self.given.is_empty() && self.literal.is_empty() {
-                let reason = "what is to be put? Give --items N, the items, or - for lines from \
-                           standard input";
-                return Err(UsageError(reason.to_owned()).into());
+                let text = "there is nothing to put: give --items N, the items, or - for the lines of \
+                            standard input";
+                return Err(UsageError::new(text).into());
             }
             return self.input.item_source(&self.given, &self.literal);
         };
         let name = self.item_name.as_deref().unwrap_or_else(|| lang.item_name());
-        // The workers of a run take turns.
+        // The producers of a run share the generated items in turn.
         let share = self.client.worker;
         let first = share.map_or(0, |share| u64::from(share.index - 1));
         let step = share.map_or(1, |share| u64::from(share.total));
@@ -140,7 +129,6 @@ impl Args {
     }
 }
 
-/// Prints what has been accepted.
 fn print_accepted(
     reporter: &mut Reporter,
     clock: Clock,
@@ -148,17 +136,16 @@ fn print_accepted(
     items: Vec<Vec<u8>>,
 ) -> anyhow::Result<()> {
     let at = clock.now();
-    for (first, mut item) in (first_id..).zip(items) {
+    for (id, mut item) in (first_id..).zip(items) {
         item.push(b'\n');
-        let lines = Items { count: 1, bytes: Bytes::from(item) };
-        let run = Batch {
-            first_id: first,
+        let batch = Batch {
+            first_id: id,
             attempt: 1,
             delivery_failures: 0,
             accepted_at: at,
-            items: lines,
+            items: Items { count: 1, bytes: Bytes::from(item) },
         };
-        reporter.on_event(Event::new(at, EventKind::Put(&run)));
+        reporter.on_event(Event::new(at, EventKind::Put(&batch)));
     }
     reporter.flush().map_err(|error| StdoutError(error).into())
 }

@@ -1,4 +1,4 @@
-//! Putting many items: as many underway as the keeper grants, and a report of what was accepted.
+//! The loop that puts items: as many at a time as the put window allows.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,25 +8,24 @@ use super::input::ItemSource;
 use crate::client::{Accepted, Client, Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
 
-/// So many items may be on their way before their fate is looked into.
+/// With this many unconfirmed items, each further put reads the replies of the keeper.
 const MAX_UNCONFIRMED: usize = 1024;
 
-/// Puts items, and tells `report` of those that have been accepted: their numbers, from the given
-/// one on, and what they are.
+/// Puts items. `on_accepted` receives accepted items and the id of the first of them.
 pub(super) struct PutStream<R> {
     pub(super) client: Client,
     pub(super) timeout: Timeout,
-    /// When the patience began; none if it begins anew with each item.
+    /// When the timeout started. `None`: the timeout starts anew for each item.
     pub(super) timeout_start: Option<Clock>,
     /// The pause after each item.
     pub(super) delays: DelaySampler,
-    /// Items on their way, if somebody wants to know.
+    /// The items that the keeper has not accepted yet. `None`: the command does not need the items.
     pub(super) unconfirmed: Option<VecDeque<Vec<u8>>>,
     pub(super) on_accepted: R,
 }
 
 impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
-    /// Puts all that there is. What came before an error is in the queue.
+    /// Puts all items of `source`. After an error, the items before it are in the queue.
     pub(super) fn put_all(&mut self, source: &mut ItemSource) -> anyhow::Result<()> {
         let mut item = Vec::new();
         loop {
@@ -37,7 +36,7 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
             };
             if let Err(error) = put {
                 if !matches!(error.downcast_ref(), Some(Error::Full | Error::NoAnswer { .. })) {
-                    // What came before it is in the queue all the same.
+                    // The items before an invalid item are to be in the queue.
                     let _ = self.wait_until_accepted();
                 }
                 return Err(error);
@@ -50,12 +49,12 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
     }
 
     fn put(&mut self, item: &[u8]) -> anyhow::Result<()> {
-        if let Some(underway) = &mut self.unconfirmed {
-            underway.push_back(item.to_vec());
+        if let Some(unconfirmed) = &mut self.unconfirmed {
+            unconfirmed.push_back(item.to_vec());
         }
         while !self.client.can_add() {
-            let news = self.client.wait_for_accepted(self.remaining_timeout())?;
-            self.report_accepted(news)?;
+            let accepted = self.client.wait_for_accepted(self.remaining_timeout())?;
+            self.report_accepted(accepted)?;
         }
         self.client.add_item(item)?;
         if !self.delays.is_zero() {
@@ -63,37 +62,33 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
             self.client.send_puts_with_sleep(pause)?;
             self.wait_until_accepted()?;
             self.client.finish_announced_sleep(pause)?;
-        } else if self
-            .unconfirmed
-            .as_ref()
-            .is_some_and(|underway| underway.len() >= MAX_UNCONFIRMED)
-        {
-            let news = self.client.poll_accepted()?;
-            self.report_accepted(news)?;
+        } else if self.unconfirmed.as_ref().is_some_and(|items| items.len() >= MAX_UNCONFIRMED) {
+            let accepted = self.client.poll_accepted()?;
+            self.report_accepted(accepted)?;
         }
         Ok(())
     }
 
-    /// Nothing more to put for now: what there is must not wait for it.
+    /// Sends all items before the wait for standard input: an item must not wait for later input.
     fn wait_for_input(&mut self) -> anyhow::Result<()> {
         self.wait_until_accepted()?;
         Ok(self.client.wait_for_input(io::stdin().as_fd())?)
     }
 
-    /// Waits until everything is in the queue, and says so.
+    /// Waits until the keeper has accepted all items, and reports them.
     fn wait_until_accepted(&mut self) -> anyhow::Result<()> {
-        while let Some(news) = self.client.wait_for_accepted(self.remaining_timeout())? {
-            self.report_accepted(Some(news))?;
+        while let Some(accepted) = self.client.wait_for_accepted(self.remaining_timeout())? {
+            self.report_accepted(Some(accepted))?;
         }
         Ok(())
     }
 
-    fn report_accepted(&mut self, news: Option<Accepted>) -> anyhow::Result<()> {
-        let (Some(Accepted { count, first_id }), Some(underway)) = (news, &mut self.unconfirmed)
+    fn report_accepted(&mut self, accepted: Option<Accepted>) -> anyhow::Result<()> {
+        let (Some(Accepted { count, first_id }), Some(items)) = (accepted, &mut self.unconfirmed)
         else {
             return Ok(());
         };
-        let count = usize::try_from(count).unwrap_or(usize::MAX).min(underway.len());
-        (self.on_accepted)(first_id, underway.drain(..count).collect())
+        let count = usize::try_from(count).unwrap_or(usize::MAX).min(items.len());
+        (self.on_accepted)(first_id, items.drain(..count).collect())
     }
 }

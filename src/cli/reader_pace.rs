@@ -1,31 +1,31 @@
-//! How many items a consumer takes at a time for the reader of a pipe, and the waiting for that reader.
+//! How many items a consumer takes at a time for the reader of a pipe, and the wait for that reader.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use super::StdoutError;
 use crate::client::Client;
 use crate::clock::Nanos;
 use crate::os::NarrowPipe;
+use crate::report::StdoutError;
 
-/// A reader that takes a portion in less time than this can have larger ones.
+/// The portions grow for a reader that reads a portion in less than this time.
 const FAST_READ_LIMIT: Nanos = 1_000_000;
-/// A reader that needs longer than this for a portion gets one item at a time.
+/// A reader that needs this time or longer for a portion gets one item at a time.
 const SLOW_READ_LIMIT: Nanos = 4_000_000;
-/// So many portions in a row must have been quick before there is more than one item in one: of a reader
-/// such as `head` nobody knows how much of what it has read it will use.
+/// The portions stay at one item until a reader has read this many of them fast: a reader such as `head` may
+/// not use all that it reads.
 const FAST_READS_BEFORE_GROWTH: u32 = 32;
-/// How often a portion may double.
+/// The limit of the doublings of a portion.
 const MAX_DOUBLINGS: u32 = 12;
 
-/// How many items to take at a time. A reader may hold what it works on and one portion, so this is one
-/// item unless the reader is fast.
+/// How many items to take at a time. A reader may hold the item that it works on and one portion, so a
+/// portion is one item unless the reader is fast.
 #[derive(Debug, Default)]
 pub(super) struct ReaderPacing {
-    /// How many portions in a row were quick, as far as that matters.
+    /// How many portions in a row the reader has read fast, up to the number that gives the largest portion.
     fast_reads: u32,
-    /// When the reader had read the last one.
+    /// When the reader had read the last portion.
     last_read_at: Option<Nanos>,
 }
 
@@ -34,14 +34,13 @@ impl ReaderPacing {
         1 << self.fast_reads.saturating_sub(FAST_READS_BEFORE_GROWTH)
     }
 
-    /// The reader has read a portion of so many items.
+    /// Records that the reader has read a portion of `items` items.
     pub(super) fn record_read(&mut self, items: u64, now: Nanos) {
-        // The reader has dealt with as many items since it had read the portion before. It may have waited for
-        // them too, so this is the longest that it can have taken.
+        // The time since the last portion includes the reader's wait for items: it is an upper limit.
         let before = self.last_read_at.replace(now);
-        let took = before.map_or(Nanos::MAX, |before| now.saturating_sub(before));
-        match took {
-            // A smaller portion than was asked for says nothing of larger ones.
+        let duration = before.map_or(Nanos::MAX, |before| now.saturating_sub(before));
+        match duration {
+            // A portion of fewer items than allowed says nothing about larger portions.
             ..FAST_READ_LIMIT if items < self.batch_size() => {}
             ..FAST_READ_LIMIT => {
                 self.fast_reads =
@@ -53,21 +52,21 @@ impl ReaderPacing {
     }
 }
 
-/// Waits until the reader of this pipe has read all that is in it.
+/// Waits until the reader of `pipe` has read everything in it.
 pub(super) fn wait_for_reader(
     client: &mut Client,
     pipe: &mut NarrowPipe<io::Stdout>,
 ) -> anyhow::Result<()> {
     loop {
         if !pipe.narrow().map_err(StdoutError)? {
-            // There is more in it than a narrow pipe holds, from another writer, and nothing tells when
-            // that has been read: look again.
+            // The pipe has more bytes than a narrow pipe holds, from another writer. No event tells when
+            // the reader has read them: poll.
             client.sleep(Duration::from_millis(10))?;
             continue;
         }
-        // There is room in a narrow pipe when it is empty.
+        // A narrow pipe has room only when it is empty.
         client.wait_for_output(pipe.as_fd())?;
-        // Unless somebody has made it wide meanwhile.
+        // Another process may have made the pipe wide in the meantime.
         if pipe.is_narrow().map_err(StdoutError)? {
             return Ok(());
         }
@@ -78,17 +77,12 @@ pub(super) fn wait_for_reader(
 mod tests {
     use super::*;
 
-    /// What the portions are of a reader that takes `each` nanoseconds for an item.
-    fn portions(
-        portion: &mut ReaderPacing,
-        now: &mut Nanos,
-        each: Nanos,
-        count: usize,
-    ) -> Vec<u64> {
+    /// The next `count` portions of a reader that takes `each` nanoseconds for an item.
+    fn portions(pacing: &mut ReaderPacing, now: &mut Nanos, each: Nanos, count: usize) -> Vec<u64> {
         let step = |_| {
-            let items = portion.batch_size();
+            let items = pacing.batch_size();
             *now += each * items;
-            portion.record_read(items, *now);
+            pacing.record_read(items, *now);
             items
         };
         (0..count).map(step).collect()
@@ -96,39 +90,39 @@ mod tests {
 
     #[test]
     fn a_slow_reader_gets_one_item_at_a_time() {
-        let (mut portion, mut now) = (ReaderPacing::default(), 0);
-        assert_eq!(portions(&mut portion, &mut now, 10_000_000, 100), [1; 100]);
-        assert_eq!(portions(&mut portion, &mut now, FAST_READ_LIMIT, 100), [1; 100]);
+        let (mut pacing, mut now) = (ReaderPacing::default(), 0);
+        assert_eq!(portions(&mut pacing, &mut now, 10_000_000, 100), [1; 100]);
+        assert_eq!(portions(&mut pacing, &mut now, FAST_READ_LIMIT, 100), [1; 100]);
     }
 
     #[test]
-    fn a_fast_reader_gets_twice_as_many_each_time_but_not_at_once_and_not_without_end() {
-        let (mut portion, mut now) = (ReaderPacing::default(), 0);
-        // The first one tells nothing: there is none before it.
-        let all = portions(&mut portion, &mut now, 1, 60);
+    fn the_portions_of_a_fast_reader_double_after_a_while_up_to_a_limit() {
+        let (mut pacing, mut now) = (ReaderPacing::default(), 0);
+        // The first portion has no predecessor to measure from.
+        let all = portions(&mut pacing, &mut now, 1, 60);
         assert_eq!(all[..33], [1; 33]);
         assert_eq!(all[33..37], [1, 2, 4, 8]);
         assert_eq!(all[59], 4096);
     }
 
     #[test]
-    fn a_portion_is_worth_a_few_milliseconds_and_one_item_again_when_the_reader_has_stopped() {
-        let (mut portion, mut now) = (ReaderPacing::default(), 0);
-        let all = portions(&mut portion, &mut now, 10_000, 100);
-        assert_eq!(all[99], 128, "128 of them take longer than a millisecond");
-        portions(&mut portion, &mut now, 1_000_000, 1);
-        assert_eq!(portion.batch_size(), 1);
+    fn a_portion_lasts_about_a_millisecond_and_a_pause_resets_it_to_one_item() {
+        let (mut pacing, mut now) = (ReaderPacing::default(), 0);
+        let all = portions(&mut pacing, &mut now, 10_000, 100);
+        assert_eq!(all[99], 128, "128 items take longer than a millisecond");
+        portions(&mut pacing, &mut now, 1_000_000, 1);
+        assert_eq!(pacing.batch_size(), 1);
     }
 
     #[test]
-    fn a_reader_that_gets_few_items_is_not_known_to_be_fast_with_many() {
-        let (mut portion, mut now) = (ReaderPacing::default(), 0);
-        portions(&mut portion, &mut now, 1, 40);
-        let most = portion.batch_size();
+    fn small_portions_say_nothing_about_larger_ones() {
+        let (mut pacing, mut now) = (ReaderPacing::default(), 0);
+        portions(&mut pacing, &mut now, 1, 40);
+        let before = pacing.batch_size();
         for _ in 0..100 {
             now += 1;
-            portion.record_read(1, now);
+            pacing.record_read(1, now);
         }
-        assert_eq!(portion.batch_size(), most);
+        assert_eq!(pacing.batch_size(), before);
     }
 }

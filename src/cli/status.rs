@@ -1,4 +1,4 @@
-//! `qdemo status`: how queues are, and who uses them.
+//! `qdemo status`: shows the state and the clients of queues. It starts no keeper.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,45 +10,44 @@ use std::time::Duration;
 use console::Term;
 use serde::Serialize;
 
+use super::args::{ProgressArg, QueueArg};
 use super::one_shot::{OneShot, no_such_queue_error};
-use super::progress::ProgressArg;
-use super::{QueueArg, require_stdout, values};
+use super::streams::require_stdout;
+use super::values;
 use crate::client::{Error, Timeout, default_base_dir, stored_status};
 use crate::clock::nanos;
 use crate::exit::ExitCode;
-use crate::os::signals;
-use crate::os::{Interest, Waker, wait_ready};
+use crate::os::{Interest, Waker, signals, wait_ready};
 use crate::pipe::QueueDir;
 use crate::queue::WaitReason;
 use crate::queue_name::QueueName;
-use crate::report::StdoutError;
-use crate::report::eprint_line;
 use crate::report::{
-    Lang, OutputFormat, QueueDepth, RedrawArea, TerminalSize, is_in_background, truncate_to_width,
+    Lang, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize, eprint_line,
+    is_in_background, truncate_to_width,
 };
 use crate::wire::{ClientStatus, Status};
 
-/// So many queues are asked at the same time.
+/// The number of queues that are queried at a time.
 const MAX_CONCURRENT_QUERIES: usize = 16;
 
-/// Show what is in queues, and who uses them
+/// Show the items and clients of queues
 #[derive(Debug, clap::Args)]
-#[command(after_help = "All queues are shown when none is named.
+#[command(after_help = "Without --queue and QDEMO_QUEUE, shows all queues.
 
 Examples:
   qdemo status
   qdemo status -q jobs --format json | jq .in_line
   qdemo status --watch")]
 pub(super) struct Args {
-    /// What it looks like: lines for people, or an object for each queue
-    #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    /// Format of the output: lines, or a JSON object for each queue
+    #[arg(long, default_value = "text", value_parser = values::output_format(&["text", "json"]))]
+    format: OutputFormat,
 
-    /// Keep it live until Ctrl-C
+    /// Refresh the output until Ctrl-C
     #[arg(long)]
     watch: bool,
 
-    /// How often, with --watch
+    /// Time between two refreshes, with --watch
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch")]
     #[arg(value_parser = values::parse_nonzero_duration, allow_hyphen_values = true)]
     every: Duration,
@@ -60,13 +59,7 @@ pub(super) struct Args {
     queue: QueueArg,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
-
-/// A queue and how it is, as `--format json` prints it.
+/// The JSON object of a queue.
 #[derive(Serialize)]
 struct QueueStatus {
     queue: String,
@@ -74,20 +67,20 @@ struct QueueStatus {
     status: Status,
 }
 
-/// A queue whose keeper does not answer.
+/// The JSON object of a queue whose keeper does not answer.
 #[derive(Serialize)]
 struct UnresponsiveQueue {
     queue: String,
-    /// Always false: the status of a queue whose keeper answers does not have it.
+    /// Always false. The object of a queue whose keeper answers does not have this key.
     answers: bool,
-    /// The keeper's process, where that is known.
+    /// The keeper's process id, if known.
     keeper: Option<u32>,
 }
 
-/// A queue that is not used as it is: it is damaged, or not safe.
+/// A queue that is damaged or not safe to use.
 struct UnusableQueue {
     queue: String,
-    reason: String,
+    error: anyhow::Error,
 }
 
 enum QueryOutcome {
@@ -100,68 +93,28 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let named = self.queue.explicit_name()?;
         require_stdout()?;
-        let one_shot = self.queue.one_shot()?;
-        let mut reporter = one_shot.reporter(match self.format {
-            Format::Text => OutputFormat::Log,
-            Format::Json => OutputFormat::Json,
-        });
+        let one_shot = OneShot::new(&self.queue)?;
         let screen = Term::stdout();
-        let live = self.watch && self.progress.is_enabled(screen.is_term());
-        let (mut block, mut first) = (RedrawArea::with_resume_detection(), true);
+        let is_live = self.watch && self.progress.is_enabled(screen.is_term());
         let resized = Waker::new().map_err(Error::Pipe)?;
-        if live {
+        if is_live {
             signals::wake_on_resize(&resized)?;
         }
-        let (mut deepest, mut told) = (BTreeMap::new(), BTreeMap::new());
+        let mut printer = StatusPrinter {
+            reporter: one_shot.reporter(self.format),
+            screen,
+            is_live,
+            area: RedrawArea::with_resume_detection(),
+            peaks: BTreeMap::new(),
+            printed_errors: BTreeMap::new(),
+            is_first: true,
+        };
         loop {
-            let all = match &named {
+            let outcomes = match &named {
                 Some(queue) => vec![self.query_one(&one_shot, queue)?],
                 None => query_all(&one_shot)?,
             };
-            let size = TerminalSize::current(&screen);
-            let (mut lines, mut code) = (Vec::new(), ExitCode::Done);
-            for one in &all {
-                match one {
-                    QueryOutcome::Available(one) => {
-                        let most = deepest.entry(one.queue.clone()).or_insert(0);
-                        *most = one.status.ready.max(*most);
-                        lines.extend(status_lines(
-                            one,
-                            live.then_some((size.drawable_area().columns, *most)),
-                        ));
-                    }
-                    QueryOutcome::Unresponsive(silent) => lines.push(silent.message()),
-                    QueryOutcome::Unusable(UnusableQueue { queue, reason }) => {
-                        code = ExitCode::Failed;
-                        if live {
-                            lines.push(format!("{queue}: {reason}"));
-                        } else if told.insert(queue.clone(), reason.clone()).as_ref()
-                            != Some(reason)
-                        {
-                            eprint_line(&format!("{queue}: {reason}"));
-                        }
-                    }
-                }
-            }
-            match self.format {
-                Format::Json => all.iter().for_each(|one| match one {
-                    QueryOutcome::Available(known) => reporter.print_json(known),
-                    QueryOutcome::Unresponsive(silent) => reporter.print_json(silent),
-                    QueryOutcome::Unusable(_) => {}
-                }),
-                Format::Text if live && is_in_background(io::stdout()) => {}
-                Format::Text if live => {
-                    reporter.redraw(&mut block, fit_rows(&lines, size.drawable_area()), size);
-                }
-                Format::Text => {
-                    if !first {
-                        reporter.print_line("");
-                    }
-                    lines.iter().for_each(|line| reporter.print_line(line));
-                }
-            }
-            first = false;
-            reporter.flush().map_err(StdoutError)?;
+            let code = printer.print(&outcomes)?;
             if !self.watch {
                 return Ok(code);
             }
@@ -174,46 +127,111 @@ impl Args {
             }
         }
     }
-}
 
-impl Args {
-    /// How this queue is. That its keeper does not answer is an error, unless it is watched.
+    /// Queries one queue. A keeper that does not answer is an error, except with `--watch`.
     fn query_one(&self, one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<QueryOutcome> {
-        let seen = match query_queue(one_shot, queue) {
+        let outcome = match query_queue(one_shot, queue) {
             Err(error) if self.watch => unresponsive_or_error(error),
             other => other,
         };
-        Ok(seen?.ok_or_else(|| no_such_queue_error(queue))?)
+        Ok(outcome?.ok_or_else(|| no_such_queue_error(queue))?)
     }
 }
 
-/// How all queues are, in alphabetical order.
+/// Prints the outcomes of one query after another.
+struct StatusPrinter {
+    reporter: Reporter,
+    screen: Term,
+    /// Each output replaces the one before on the terminal.
+    is_live: bool,
+    area: RedrawArea,
+    /// The peak depth of each queue.
+    peaks: BTreeMap<String, u64>,
+    /// The last error of each unusable queue: the printer repeats no error.
+    printed_errors: BTreeMap<String, String>,
+    is_first: bool,
+}
+
+impl StatusPrinter {
+    fn print(&mut self, outcomes: &[QueryOutcome]) -> anyhow::Result<ExitCode> {
+        let size = TerminalSize::current(&self.screen);
+        let lines = self.lines(outcomes, size);
+        if self.reporter.format() == OutputFormat::Json {
+            outcomes.iter().for_each(|outcome| match outcome {
+                QueryOutcome::Available(status) => self.reporter.print_json(status),
+                QueryOutcome::Unresponsive(queue) => self.reporter.print_json(queue),
+                QueryOutcome::Unusable(_) => {}
+            });
+        } else if !self.is_live {
+            if !self.is_first {
+                self.reporter.print_line("");
+            }
+            lines.iter().for_each(|line| self.reporter.print_line(line));
+        } else if !is_in_background(io::stdout()) {
+            self.reporter.redraw(&mut self.area, fit_rows(&lines, size.drawable_area()), size);
+        }
+        self.is_first = false;
+        self.reporter.flush().map_err(StdoutError)?;
+        let has_unusable = outcomes.iter().any(|one| matches!(one, QueryOutcome::Unusable(_)));
+        Ok(if has_unusable { ExitCode::Failed } else { ExitCode::Done })
+    }
+
+    /// The lines for people. The error of an unusable queue goes to standard error, or, in a live view, into a
+    /// line.
+    fn lines(&mut self, outcomes: &[QueryOutcome], size: TerminalSize) -> Vec<String> {
+        let mut lines = Vec::new();
+        for outcome in outcomes {
+            match outcome {
+                QueryOutcome::Available(status) => {
+                    let peak = self.peaks.entry(status.queue.clone()).or_insert(0);
+                    *peak = status.status.ready.max(*peak);
+                    let bar = self.is_live.then_some((size.drawable_area().columns, *peak));
+                    lines.extend(status_lines(status, bar));
+                }
+                QueryOutcome::Unresponsive(queue) => lines.push(queue.message()),
+                QueryOutcome::Unusable(UnusableQueue { queue, error }) => {
+                    let line = format!("{queue}: {error:#}");
+                    if self.is_live {
+                        lines.push(line);
+                    } else if self.printed_errors.get(queue) != Some(&line) {
+                        eprint_line(&line);
+                        self.printed_errors.insert(queue.clone(), line);
+                    }
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// Queries all queues in alphabetical order.
 fn query_all(one_shot: &OneShot) -> anyhow::Result<Vec<QueryOutcome>> {
     let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
     let queues: Vec<QueueName> = names.iter().filter_map(|name| name.parse().ok()).collect();
-    // One that is removed at this moment is not there.
-    let seen = query_concurrently(&queues, |queue| {
+    let outcomes = query_concurrently(&queues, |queue| {
         query_queue(one_shot, queue)
             .or_else(unresponsive_or_error)
             .or_else(|error| unusable_or_interrupted(queue, error))
     });
-    Ok(seen.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect())
+    // A queue that has been removed in the meantime has no outcome.
+    let outcomes = outcomes.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(outcomes.into_iter().flatten().collect())
 }
 
-/// Looks at each of the queues, at several at a time, as a keeper that does not answer is waited for. If the
-/// system refuses threads, it is at fewer of them.
+/// Calls `query` for several queues at a time, since the query of a keeper that does not answer waits. Fewer
+/// queues at a time if the system refuses threads.
 fn query_concurrently<T: Send>(
     queues: &[QueueName],
-    look: impl Fn(&QueueName) -> T + Sync,
+    query: impl Fn(&QueueName) -> T + Sync,
 ) -> Vec<T> {
     let rest = Mutex::new(queues.iter().enumerate());
-    let seen = Mutex::new(Vec::with_capacity(queues.len()));
+    let outcomes = Mutex::new(Vec::with_capacity(queues.len()));
     let work = || {
         loop {
             let next = rest.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((number, queue)) = next else { return };
-            let one = look(queue);
-            seen.lock().unwrap_or_else(PoisonError::into_inner).push((number, one));
+            let Some((index, queue)) = next else { return };
+            let outcome = query(queue);
+            outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome));
         }
     };
     thread::scope(|scope| {
@@ -224,12 +242,12 @@ fn query_concurrently<T: Send>(
         }
         work();
     });
-    let mut seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    seen.sort_unstable_by_key(|&(number, _)| number);
-    seen.into_iter().map(|(_, one)| one).collect()
+    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
+    outcomes.sort_unstable_by_key(|&(index, _)| index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-/// What can be told of a queue whose keeper does not answer.
+/// Turns the error of a keeper that does not answer into an outcome.
 fn unresponsive_or_error(error: anyhow::Error) -> anyhow::Result<Option<QueryOutcome>> {
     match error.downcast()? {
         Error::NoAnswer { queue, process, .. } => {
@@ -243,7 +261,7 @@ fn unresponsive_or_error(error: anyhow::Error) -> anyhow::Result<Option<QueryOut
     }
 }
 
-/// One queue that is not used must not hide the others.
+/// Turns an error into an outcome: one unusable queue must not hide the others.
 fn unusable_or_interrupted(
     queue: &QueueName,
     error: anyhow::Error,
@@ -251,15 +269,14 @@ fn unusable_or_interrupted(
     if matches!(error.downcast_ref(), Some(Error::Interrupted)) {
         return Err(error);
     }
-    let reason = format!("{error:#}");
-    Ok(Some(QueryOutcome::Unusable(UnusableQueue { queue: queue.to_string(), reason })))
+    Ok(Some(QueryOutcome::Unusable(UnusableQueue { queue: queue.to_string(), error })))
 }
 
 impl UnresponsiveQueue {
     fn message(&self) -> String {
         let queue = &self.queue;
         match self.keeper {
-            None => format!("{queue}: its keeper does not answer: continue it, or end it"),
+            None => format!("{queue}: its keeper does not answer: continue or end the keeper"),
             Some(pid) => format!(
                 "{queue}: its keeper (process {pid}) does not answer: continue it with \
                  `kill -CONT {pid}`, or end it with `kill -9 {pid}`"
@@ -268,7 +285,7 @@ impl UnresponsiveQueue {
     }
 }
 
-/// A queue that nobody keeps is not woken for this.
+/// Queries the keeper of `queue`. Without a keeper, reads the stored status and starts no keeper.
 fn query_queue(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<QueryOutcome>> {
     let options = one_shot.options.clone().queue(queue.clone()).with_timeout(Timeout::After(0));
     let status = options.connect_if_running().and_then(|client| match client {
@@ -280,7 +297,7 @@ fn query_queue(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<Q
             client.leave_at_once();
             Some(status)
         }
-        // It has just gone.
+        // No keeper, or the keeper has just exited.
         Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue)?,
         Err(error) => return Err(error.into()),
     };
@@ -288,12 +305,12 @@ fn query_queue(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<Q
         .map(|status| QueryOutcome::Available(QueueStatus { queue: queue.to_string(), status })))
 }
 
-/// Lines for people. With a bar of the depth if there are so many columns for it; where there is no
-/// capacity, it is against the most that has been seen.
-fn status_lines(named: &QueueStatus, bar: Option<(usize, u64)>) -> Vec<String> {
-    let QueueStatus { queue, status } = named;
-    let Status { ready: in_line, in_flight: out, done, failed, .. } = status;
-    let capacity = status.capacity.map_or(String::new(), |most| format!(" of {most}"));
+/// The lines of a queue for people. `bar` has the columns for a bar of the depth, and the peak depth, which is
+/// the scale of the bar for a queue without a capacity.
+fn status_lines(queue_status: &QueueStatus, bar: Option<(usize, u64)>) -> Vec<String> {
+    let QueueStatus { queue, status } = queue_status;
+    let Status { ready, in_flight, done, failed, .. } = status;
+    let capacity = status.capacity.map_or(String::new(), |capacity| format!(" of {capacity}"));
     let oldest = status
         .oldest_age_s
         .map_or(String::new(), |age| format!(", the oldest {}", format_seconds(age)));
@@ -302,17 +319,17 @@ fn status_lines(named: &QueueStatus, bar: Option<(usize, u64)>) -> Vec<String> {
         state => format!(" ({state})"),
     };
     let head = format!(
-        "{queue}{state}: {in_line}{capacity} in line, {out} out, {done} done, {failed} failed{oldest}"
+        "{queue}{state}: {ready}{capacity} in line, {in_flight} out, {done} done, {failed} failed{oldest}"
     );
-    let clients = |role, did, clients: &[ClientStatus]| {
+    let clients = |role, verb, clients: &[ClientStatus]| {
         let line = |client: &ClientStatus| {
             let ClientStatus { pid, items, .. } = client;
-            format!("  {role} {pid}: {items} {did}, {}", client_activity(client))
+            format!("  {role} {pid}: {items} {verb}, {}", client_activity(client))
         };
         clients.iter().map(line).collect::<Vec<_>>()
     };
-    let bar = bar.map(|(columns, most)| {
-        let depth = QueueDepth { ready: *in_line, capacity: status.capacity, peak: most };
+    let bar = bar.map(|(columns, peak)| {
+        let depth = QueueDepth { ready: *ready, capacity: status.capacity, peak };
         format!("  {}", depth.bar(Lang::En, columns))
     });
     [
@@ -331,19 +348,19 @@ fn client_activity(client: &ClientStatus) -> String {
         1 => Some(format!("has 1 item{held}")),
         n => Some(format!("has {n} items{held}")),
     };
-    let waits = client.wait_reason.map(|what| match what {
+    let waits = client.wait_reason.map(|reason| match reason {
         WaitReason::Room => "waits for room".to_owned(),
         WaitReason::Item => "waits for an item".to_owned(),
         WaitReason::Done => "waits until all is done".to_owned(),
     });
     match (holds, waits) {
         (None, None) => "at work".to_owned(),
-        (Some(one), None) | (None, Some(one)) => one,
+        (Some(activity), None) | (None, Some(activity)) => activity,
         (Some(holds), Some(waits)) => format!("{holds}, {waits}"),
     }
 }
 
-/// Seconds, as people say them.
+/// `90.0` as `2 min`.
 fn format_seconds(seconds: f64) -> String {
     match seconds {
         s if s < 60.0 => format!("{s:.1} s"),
@@ -353,13 +370,13 @@ fn format_seconds(seconds: f64) -> String {
     }
 }
 
-/// What there is room for, a row each.
-fn fit_rows(lines: &[String], room: TerminalSize) -> Vec<String> {
-    let fits = |line: &String| truncate_to_width(line, room.columns);
-    if lines.len() <= room.rows {
-        return lines.iter().map(fits).collect();
+/// The lines that fit on the terminal, one row each.
+fn fit_rows(lines: &[String], area: TerminalSize) -> Vec<String> {
+    let truncate = |line: &String| truncate_to_width(line, area.columns);
+    if lines.len() <= area.rows {
+        return lines.iter().map(truncate).collect();
     }
-    let shown = room.rows - 1;
+    let shown = area.rows - 1;
     let more = format!("… and {} lines more", lines.len() - shown);
-    lines[..shown].iter().chain([&more]).map(fits).collect()
+    lines[..shown].iter().chain([&more]).map(truncate).collect()
 }

@@ -1,57 +1,70 @@
-//! The standard streams, as the program was started with them.
+//! The standard streams in the state in which the program was started.
 
+use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::OnceLock;
 
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::Errno;
 use rustix::stdio;
 
-use super::ExitError;
+use super::error::ExitError;
 use crate::exit::ExitCode;
+use crate::os::Blocking;
+use crate::report::StdoutError;
 
-/// A stream that is usable, closed, or open in the other direction only.
-const USABLE: u8 = 0;
-const CLOSED: u8 = 1;
-const WRONG_MODE: u8 = 2;
-
-static STDIN_STATE: AtomicU8 = AtomicU8::new(USABLE);
-static STDOUT_STATE: AtomicU8 = AtomicU8::new(USABLE);
-
-/// Notes whether standard input and output are open. It has to run before `main`: Rust's runtime opens
-/// `/dev/null` in the place of a closed stream before it calls `main`, and after that nobody can tell. Where
-/// it has not run, as in a program that uses the library, both count as open.
-pub fn record_standard_streams() {
-    STDIN_STATE.store(stream_state(stdio::stdin(), OFlags::RDONLY), Ordering::Relaxed);
-    STDOUT_STATE.store(stream_state(stdio::stdout(), OFlags::WRONLY), Ordering::Relaxed);
+#[derive(Clone, Copy, Debug)]
+enum StreamState {
+    Usable,
+    Closed,
+    /// The stream is open in the other direction only.
+    WrongMode,
 }
 
-fn stream_state(stream: impl AsFd, direction: OFlags) -> u8 {
+static STDIN_STATE: OnceLock<StreamState> = OnceLock::new();
+static STDOUT_STATE: OnceLock<StreamState> = OnceLock::new();
+
+/// Records whether standard input and standard output are open.
+///
+/// Call this function before `main`: the Rust runtime opens `/dev/null` in place of a closed stream before
+/// `main` runs. Without a call, as in a program that uses the library, both streams count as open.
+pub fn record_standard_streams() {
+    let _ = STDIN_STATE.set(stream_state(stdio::stdin(), OFlags::RDONLY));
+    let _ = STDOUT_STATE.set(stream_state(stdio::stdout(), OFlags::WRONLY));
+}
+
+fn stream_state(stream: impl AsFd, direction: OFlags) -> StreamState {
     match fcntl_getfl(stream).map(|flags| flags & OFlags::ACCMODE) {
-        Err(Errno::BADF) => CLOSED,
-        Ok(mode) if mode != direction && mode != OFlags::RDWR => WRONG_MODE,
-        _ => USABLE,
+        Err(Errno::BADF) => StreamState::Closed,
+        Ok(mode) if mode != direction && mode != OFlags::RDWR => StreamState::WrongMode,
+        _ => StreamState::Usable,
     }
 }
 
-/// A command that reads standard input calls this before it does anything.
+/// A command that reads standard input calls this function before anything else.
 pub(super) fn require_stdin() -> Result<(), ExitError> {
-    let how = match STDIN_STATE.load(Ordering::Relaxed) {
-        CLOSED => "is closed",
-        WRONG_MODE => "is not open for reading",
-        _ => return Ok(()),
+    let problem = match STDIN_STATE.get() {
+        Some(StreamState::Closed) => "is closed",
+        Some(StreamState::WrongMode) => "is not open for reading",
+        Some(StreamState::Usable) | None => return Ok(()),
     };
-    let remedy = "give it a file or a pipe to read, or </dev/null for nothing";
-    Err(ExitError { code: ExitCode::Failed, message: format!("standard input {how}: {remedy}") })
+    let remedy = "connect it to a file or a pipe, or to </dev/null for no input";
+    Err(ExitError::new(ExitCode::Failed, format!("standard input {problem}: {remedy}")))
 }
 
-/// A command that prints to standard output calls this before it does anything.
+/// A command that prints to standard output calls this function before anything else.
 pub(super) fn require_stdout() -> Result<(), ExitError> {
-    let how = match STDOUT_STATE.load(Ordering::Relaxed) {
-        CLOSED => "is closed",
-        WRONG_MODE => "is not open for writing",
-        _ => return Ok(()),
+    let problem = match STDOUT_STATE.get() {
+        Some(StreamState::Closed) => "is closed",
+        Some(StreamState::WrongMode) => "is not open for writing",
+        Some(StreamState::Usable) | None => return Ok(()),
     };
-    let remedy = "send it to a file or a pipe, or to >/dev/null if nobody is to read it";
-    Err(ExitError { code: ExitCode::Failed, message: format!("standard output {how}: {remedy}") })
+    let remedy = "send it to a file or a pipe, or to >/dev/null for no output";
+    Err(ExitError::new(ExitCode::Failed, format!("standard output {problem}: {remedy}")))
+}
+
+pub(super) fn print_stdout(text: &[u8]) -> anyhow::Result<()> {
+    require_stdout()?;
+    let mut stdout = Blocking(io::stdout());
+    Ok(stdout.write_all(text).and_then(|()| stdout.flush()).map_err(StdoutError)?)
 }

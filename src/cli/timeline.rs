@@ -1,32 +1,30 @@
-//! `qdemo timeline`: a picture of events that were recorded.
+//! `qdemo timeline`: draws a picture of recorded events.
 
-use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::picture_file::picture_path;
-use super::{LangArg, print_stdout, require_stdin, require_stdout};
-use crate::exit::ExitCode;
-use crate::exit::UsageError;
+use super::args::LangArg;
+use super::streams::{print_stdout, require_stdin, require_stdout};
+use super::values;
+use crate::exit::{ExitCode, UsageError};
 use crate::os::Blocking;
-use crate::report::eprint_line;
-use crate::report::{PictureFormat, PicturePath, Recording};
+use crate::report::{PictureFormat, PicturePath, Recording, eprint_line};
 
-/// Draw the picture of a run from its recorded events
+/// Draw a timeline of a run from its recorded events
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   qdemo run --format json > run.jsonl; qdemo timeline run.jsonl --output run.svg
   qdemo run --speed max --format json | qdemo timeline - --output run.html --lang en")]
 pub(super) struct Args {
-    /// The events, as --format json printed them; - for standard input
+    /// The output of `qdemo run --format json`; - for standard input
     #[arg(value_name = "FILE")]
     events: PathBuf,
 
-    /// Where the picture goes, .svg or .html [default: standard output, as SVG]
-    #[arg(short, long, value_name = "FILE", value_parser = picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
+    /// Draw to this .svg or .html file [default: standard output, as SVG]
+    #[arg(short, long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
     output: Option<PicturePath>,
 
     #[command(flatten)]
@@ -37,8 +35,8 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let lang = self.lang.lang()?;
         if self.output.is_none() && io::stdout().is_terminal() {
-            let reason = "a picture is nothing for a terminal: name a file with --output";
-            return Err(UsageError(reason.to_owned()).into());
+            let text = "a terminal cannot show the picture: name a file with --output";
+            return Err(UsageError::new(text).into());
         }
         if self.output.is_none() {
             require_stdout()?;
@@ -60,42 +58,38 @@ impl Args {
             Recording::read(events).with_context(|| format!("cannot draw {name}"))?;
         if recording.is_truncated {
             eprint_line(&format!(
-                "the last line of {name} is not whole: the picture ends before it"
+                "the last line of {name} is incomplete: the picture ends before it"
             ));
         }
         let (timeline, end) = (&mut recording.timeline, recording.end);
         match picture {
             Some(mut picture) => {
-                let drawn = timeline.render(end, lang, picture.format());
-                picture.write(&drawn)?;
+                let drawing = timeline.render(end, lang, picture.format());
+                picture.write(&drawing)?;
             }
             None => {
-                let picture = timeline.render(end, lang, PictureFormat::Svg);
-                print_stdout(picture.as_bytes())?;
+                let drawing = timeline.render(end, lang, PictureFormat::Svg);
+                print_stdout(drawing.as_bytes())?;
             }
         }
         Ok(ExitCode::Done)
     }
-}
 
-impl Args {
     fn is_stdin(&self) -> bool {
         self.events.as_os_str() == "-"
     }
 
-    /// The recording; none for standard input.
+    /// The file of the recording. `None` for standard input.
     fn open_recording(&self) -> Result<Option<File>, UsageError> {
-        let name = self.events.display();
-        let refused = |reason: &dyn Display| {
-            UsageError(format!("cannot read {name}: {reason}: name a file of recorded events"))
-        };
         if self.is_stdin() {
             return Ok(None);
         }
-        let file = File::open(&self.events).map_err(|error| refused(&error))?;
-        match file.metadata().is_ok_and(|is| is.is_dir()) {
-            true => Err(refused(&"it is a folder")),
-            false => Ok(Some(file)),
+        let remedy = "name a file of recorded events";
+        let refuse = |error| UsageError::unreadable(self.events.display(), error, remedy);
+        let file = File::open(&self.events).map_err(refuse)?;
+        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            return Err(refuse(io::Error::other("it is a folder")));
         }
+        Ok(Some(file))
     }
 }

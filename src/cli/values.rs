@@ -1,13 +1,47 @@
-//! The values that options take.
+//! The parsers of option values. Each error text contains its remedy.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use fundu::{CustomDurationParser, CustomTimeUnit, ParseError, TimeUnit};
 
+use crate::client::Timeout;
 use crate::clock::{Delay, nanos};
 use crate::keeper::Speed;
+use crate::report::{OutputFormat, PictureFormat, PicturePath};
 
-/// `1s`, `500ms`, `1.5s`, `0`, `0.2` (seconds, as `sleep` takes them).
+/// The output formats of one option. `text` and `log` are the format for people, `off` is no output.
+pub(super) fn output_format(
+    names: &'static [&'static str],
+) -> impl TypedValueParser<Value = OutputFormat> {
+    PossibleValuesParser::new(names).map(|name| match name.as_str() {
+        "json" => OutputFormat::Json,
+        "raw" => OutputFormat::Raw,
+        "off" => OutputFormat::Silent,
+        _ => OutputFormat::Log,
+    })
+}
+
+/// A path whose ending names one of `formats`.
+pub(super) fn picture_path(
+    formats: &'static [PictureFormat],
+) -> impl TypedValueParser<Value = PicturePath> {
+    OsStringValueParser::new().try_map(|text: OsString| {
+        let path = PathBuf::from(text);
+        match PictureFormat::from_path(&path).filter(|format| formats.contains(format)) {
+            Some(format) => Ok(PicturePath { path, format }),
+            None => {
+                let endings: Vec<_> = formats.iter().map(|format| format.extension()).collect();
+                let endings = endings.join(" or ");
+                Err(format!("the file type is not known: end the name in {endings}"))
+            }
+        }
+    })
+}
+
+/// `1s`, `500ms`, `1.5s`, `0`, or `0.2` (seconds, as in `sleep 0.2`).
 pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     const UNITS: [CustomTimeUnit<'_>; 7] = [
         CustomTimeUnit::with_default(TimeUnit::NanoSecond, &["ns"]),
@@ -24,119 +58,131 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         .disable_exponent()
         .build();
     let remedy = "write 1s, 500ms, 1.5s, or 0.2 for seconds";
-    let too_long = || "that is longer than 584 years: shorten it".to_owned();
+    let too_long = || "a time cannot be longer than 584 years: shorten it".to_owned();
     let parsed = parser.parse(text).map_err(|error| match error {
-        ParseError::NegativeNumber => format!("a delay cannot be negative: {remedy}"),
+        ParseError::NegativeNumber => format!("a time cannot be negative: {remedy}"),
         ParseError::Overflow | ParseError::PositiveExponentOverflow => too_long(),
-        _ => format!("that is not a delay: {remedy}"),
+        _ => format!("that is not a time: {remedy}"),
     })?;
     let duration =
-        Duration::try_from(parsed).map_err(|_| format!("a delay cannot be negative: {remedy}"))?;
+        Duration::try_from(parsed).map_err(|_| format!("a time cannot be negative: {remedy}"))?;
     match u64::try_from(duration.as_nanos()) {
         Ok(_) => Ok(duration),
         Err(_) => Err(too_long()),
     }
 }
 
-/// `1s`; `exp:1s`, with that mean; `uniform:500ms..1.5s`.
+/// A time for an answer; 0 is not to wait.
+pub(super) fn parse_timeout(text: &str) -> Result<Timeout, String> {
+    parse_duration(text).map(|limit| Timeout::After(nanos(limit)))
+}
+
+/// `1s`; `exp:1s` with mean 1 s; `uniform:500ms..1.5s`.
 pub(super) fn parse_delay(text: &str) -> Result<Delay, String> {
-    let of = |text: &str| parse_duration(text).map(nanos);
-    let zero = "a mean of nothing is no pause: write 0, or exp:1s";
-    let no_range = "a range has two ends: write uniform:500ms..1.5s";
+    let parse = |text: &str| parse_duration(text).map(nanos);
     match text.split_once(':') {
-        Some(("exp", mean)) => match of(mean)? {
-            0 => Err(zero.to_owned()),
+        Some(("exp", mean)) => match parse(mean)? {
+            0 => Err("the mean cannot be 0: write 0 for no pause, or exp:1s".to_owned()),
             mean => Ok(Delay::Exponential { mean }),
         },
         Some(("uniform", range)) => {
-            let (low, high) = range.split_once("..").ok_or(no_range)?;
-            let (low, high) = (of(low)?, of(high)?);
-            match low <= high {
-                true => Ok(Delay::Uniform { low, high }),
-                false => Err("the range ends before it begins: write the smaller one first".into()),
+            let (low, high) =
+                range.split_once("..").ok_or("a range has two ends: write uniform:500ms..1.5s")?;
+            let (low, high) = (parse(low)?, parse(high)?);
+            if low > high {
+                return Err("the range ends before it begins: write the smaller end first".into());
             }
+            Ok(Delay::Uniform { low, high })
         }
         Some(_) => Err("that is not a delay: write 1s, exp:1s, or uniform:500ms..1.5s".to_owned()),
-        None => of(text).map(Delay::Constant),
+        None => parse(text).map(Delay::Constant),
     }
 }
 
-/// A time that is more than nothing.
 pub(super) fn parse_nonzero_duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => Err("that is no time at all: write 1s, for example".to_owned()),
-        period => Ok(period),
+        Duration::ZERO => Err("the time cannot be 0: write 1s, for example".to_owned()),
+        duration => Ok(duration),
     }
 }
 
-/// How many times as fast as the wall clock, or `max`.
+/// A multiple of wall time, or `max`.
 pub(super) fn parse_speed(text: &str) -> Result<Speed, String> {
     if text == "max" {
         return Ok(Speed::Max);
     }
     match text.parse::<f64>() {
-        // Slower than a millionth is standing still, faster than a million times is `max`.
+        // A speed below a millionth stands still. A speed above a million is `max`.
         Ok(times) if (1e-6..=1e6).contains(&times) => Ok(Speed::Times(times)),
         _ => Err("a speed is a number from 0.000001 to 1000000, or max: write 1, 10 or max".into()),
     }
 }
 
-/// How many items.
 pub(super) fn parse_count(text: &str) -> Result<u64, String> {
     use std::num::IntErrorKind::PosOverflow;
     text.parse().map_err(|error: std::num::ParseIntError| match error.kind() {
-        PosOverflow => format!("that is too large: write {} at the most", u64::MAX),
-        _ => "that is not a whole number from 0 on: write 5, for example".to_owned(),
+        PosOverflow => format!("the number is too large: write {} or less", u64::MAX),
+        _ => "that is not a whole number: write 5, for example".to_owned(),
     })
 }
 
-/// `16MiB`, `64K`, `1000`: bytes. A `K` is 1024 of them, with or without an `iB`.
-pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
-    let parsed = parse_size::Config::new().with_binary().parse_size(text);
-    parsed.map_err(|error| format!("{error}: write 16MiB, 64K, or a number of bytes"))
-}
-
-/// The number of an item.
-pub(super) fn parse_item_id(text: &str) -> Result<u64, String> {
-    match parse_count(text) {
-        Ok(id) if id > 0 => Ok(id),
-        _ => Err("that is not an item's id: `qdemo failed` lists them".to_owned()),
-    }
-}
-
-/// How many times.
-pub(super) fn parse_u32(text: &str) -> Result<u32, String> {
-    u32::try_from(parse_count(text)?)
-        .map_err(|_| format!("that is too many: write {} or less", u32::MAX))
-}
-
-/// How many workers of a role.
-pub(super) fn parse_worker_count(text: &str) -> Result<u32, String> {
-    const MOST: u32 = 1000;
+pub(super) fn parse_nonzero_count(text: &str) -> Result<u64, String> {
     match parse_count(text)? {
         0 => Err("at least one is needed: write 1 or more".to_owned()),
-        count => u32::try_from(count)
-            .ok()
-            .filter(|count| *count <= MOST)
-            .ok_or_else(|| format!("that is too many: write {MOST} or less")),
+        count => Ok(count),
     }
 }
 
-/// Which of how many workers: `2/3`.
+pub(super) fn parse_u32(text: &str) -> Result<u32, String> {
+    limit_to_u32(parse_count(text)?, u32::MAX)
+}
+
+pub(super) fn parse_nonzero_u32(text: &str) -> Result<u32, String> {
+    limit_to_u32(parse_nonzero_count(text)?, u32::MAX)
+}
+
+/// The number of workers of one role, or of commands at a time.
+pub(super) fn parse_worker_count(text: &str) -> Result<u32, String> {
+    limit_to_u32(parse_nonzero_count(text)?, 1000)
+}
+
+fn limit_to_u32(count: u64, max: u32) -> Result<u32, String> {
+    let count = u32::try_from(count).ok().filter(|&count| count <= max);
+    count.ok_or_else(|| format!("that is too many: write {max} or less"))
+}
+
+/// A number of bytes: `16MiB`, `64K`, `1000`. `K` and `KiB` are 1024 bytes.
+pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
+    let parsed = parse_size::Config::new().with_binary().parse_size(text);
+    parsed.map_err(|error| {
+        let problem = match error {
+            parse_size::Error::PosOverflow => "the size is too large",
+            _ => "that is not a size",
+        };
+        format!("{problem}: write 16MiB, 64K, or a number of bytes")
+    })
+}
+
+pub(super) fn parse_item_id(text: &str) -> Result<u64, String> {
+    let id = parse_count(text).ok().filter(|&id| id > 0);
+    id.ok_or_else(|| "that is not an item id: `qdemo failed` lists the ids".to_owned())
+}
+
+/// One worker of a run: worker `index` of `total` workers of its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WorkerShare {
+    /// From 1 on.
     pub(super) index: u32,
     pub(super) total: u32,
 }
 
 /// `2/3`.
 pub(super) fn parse_worker_share(text: &str) -> Result<WorkerShare, String> {
-    let parsed = text.split_once('/').and_then(|(number, of)| {
-        let number = number.parse().ok()?;
-        let of = of.parse().ok()?;
-        (1 <= number && number <= of).then_some(WorkerShare { index: number, total: of })
+    let parsed = text.split_once('/').and_then(|(index, total)| {
+        let share = WorkerShare { index: index.parse().ok()?, total: total.parse().ok()? };
+        (1..=share.total).contains(&share.index).then_some(share)
     });
-    parsed.ok_or_else(|| "a worker is the how-manieth of how many: write 1/2".to_owned())
+    parsed.ok_or_else(|| "that is not a worker of a role: write 1/2 for worker 1 of 2".to_owned())
 }
 
 #[cfg(test)]
@@ -144,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_are_what_sleep_takes_and_exact() {
+    fn delays_are_exact_and_a_bare_number_is_in_seconds() {
         for (text, nanos) in [
             ("1s", 1_000_000_000),
             ("500ms", 500_000_000),
@@ -160,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_delay_is_told_with_a_remedy() {
+    fn an_invalid_delay_is_refused_with_a_remedy() {
         for (text, reason) in [
-            ("banana", "not a delay"),
-            ("", "not a delay"),
-            ("1 s", "not a delay"),
-            ("inf", "not a delay"),
-            ("1e3", "not a delay"),
+            ("banana", "not a time"),
+            ("", "not a time"),
+            ("1 s", "not a time"),
+            ("inf", "not a time"),
+            ("1e3", "not a time"),
             ("-1s", "negative"),
             ("-0.5", "negative"),
             ("99999999999999999999d", "584 years"),
@@ -211,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_one_of_so_many() {
+    fn a_worker_share_has_an_index_from_1_to_the_total() {
         assert_eq!(parse_worker_share("2/3"), Ok(WorkerShare { index: 2, total: 3 }));
         for text in ["0/1", "4/3", "1", "a/b", "1/-1"] {
             assert!(parse_worker_share(text).is_err(), "{text}");

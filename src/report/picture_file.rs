@@ -34,10 +34,7 @@ impl PicturePath {
     pub(crate) fn create(&self) -> anyhow::Result<PictureFile> {
         let is_new = fs::symlink_metadata(&self.path).is_err();
         let file = output_file::open(&self.path, false).map_err(|error| {
-            UsageError(format!(
-                "cannot write the picture {}: {error}: name a file in a folder that is there",
-                self.path.display()
-            ))
+            UsageError::unwritable(format_args!("the picture {}", self.path.display()), error)
         })?;
         Ok(PictureFile { path: self.clone(), file, is_unwritten: is_new })
     }
@@ -50,7 +47,7 @@ impl PictureFile {
         let holds_data = ours.is_file() || ours.file_type().is_fifo();
         if holds_data && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
             let reason = format!("the picture and {name} are the same file: name two");
-            return Err(UsageError(reason).into());
+            return Err(UsageError::new(reason).into());
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ fn a_wrong_option_is_told_in_one_line_with_its_remedy() {
         (&["run", "--items", "99999999999999999999"], &["--items", "too large"]),
         (&["run", "--producer-delay", "banana"], &["--producer-delay", "banana", "write 1s"]),
         (&["run", "--producer-delay", "-1s"], &["--producer-delay", "negative", "write 1s"]),
-        (&["run", "--consumer-delay", "inf"], &["--consumer-delay", "not a delay"]),
+        (&["run", "--consumer-delay", "inf"], &["--consumer-delay", "not a time"]),
         (&["run", "--consumer-delay", "99999999999d"], &["--consumer-delay", "584 years"]),
         (&["run", "--consumers", "0"], &["--consumers", "at least one"]),
         (&["run", "--producers", "1001"], &["--producers", "1000 or less"]),
@@ -34,7 +34,7 @@ fn a_wrong_option_is_told_in_one_line_with_its_remedy() {
         (&["consumer", "-q", ""], &["empty"]),
         (&["consumer", "-q", &long], &["64 bytes", "65"]),
         (&["consumer", "--max", "-3"], &["--max", "whole number"]),
-        (&["consumer", "--delay", "1x"], &["--delay", "not a delay"]),
+        (&["consumer", "--delay", "1x"], &["--delay", "not a time"]),
     ];
     let sandbox = Sandbox::new();
     for (args, words) in cases {
@@ -68,7 +68,7 @@ fn a_line_that_never_ends_is_not_read_for_ever() {
     assert_eq!(outcome.code(), Some(1));
     outcome.assert_one_line_of_error(&[
         "line 1 of standard input",
-        "16777216 are taken",
+        "the limit is 16777216",
         "split it",
     ]);
     sandbox.assert_nothing_left();

@@ -171,16 +171,16 @@ fn what_cannot_be_measured_is_refused() {
     let sandbox = Sandbox::new();
     for (args, words) in [
         (["--size", "99999999999999999999"], ["too large", "write 16MiB"]),
-        (["--size", "15"], ["15", "16 bytes or more"]),
-        (["--size", "17MiB"], ["17MiB", "at the most"]),
-        (["--workers", "4"], ["'4'", "write 4x4"]),
+        (["--size", "15"], ["15", "16 or more"]),
+        (["--size", "17MiB"], ["17MiB", "or less"]),
+        (["--workers", "4"], ["'4'", "write 4x2"]),
         (["--workers", "0x1"], ["0x1", "at least one"]),
         (["--workers", "1x99999999999999999999"], ["too large", "write"]),
         (["--rounds", "0"], ["'0'", "at least one"]),
         (["--rounds", "4294967296"], ["too many", "4294967295"]),
         (["--against", "ruby"], ["ruby", "python"]),
         (["--plot", "bench.html"], ["bench.html", ".svg"]),
-        (["--plot", "nowhere/bench.svg"], ["nowhere", "a folder that is there"]),
+        (["--plot", "nowhere/bench.svg"], ["nowhere", "an existing folder"]),
     ] {
         sandbox.run(&[&["bench"], &args[..]].concat()).assert_refused(2, &words);
     }

@@ -75,8 +75,8 @@ fn a_distribution_that_cannot_be_is_refused_before_anything_starts() {
     let sandbox = Sandbox::new();
     for (delay, words) in [
         ("exp:-1s", "negative"),
-        ("exp:0", "write 0, or exp:1s"),
-        ("exp:", "not a delay"),
+        ("exp:0", "write 0 for no pause, or exp:1s"),
+        ("exp:", "not a time"),
         ("uniform:2s..1s", "ends before it begins"),
         ("uniform:1s", "two ends"),
         ("uniform:-1s..1s", "negative"),

@@ -145,7 +145,7 @@ fn a_command_that_fails_is_tried_again_and_then_its_item_is_kept() {
         .run(&["join"])
         .assert_refused(1, &["1 item", "failed", "`qdemo failed -q default` lists"]);
     // What failed can be tried again, and counts on.
-    sandbox.run(&["failed", "--retry", "9"]).assert_refused(1, &["no item 9 has failed"]);
+    sandbox.run(&["failed", "--retry", "9"]).assert_refused(1, &["item 9 is not a failed item"]);
     sandbox.run(&["failed", "--retry", "3"]).assert_prints("1 item back in line\n");
     let outcome = sandbox.run(&["consumer", "--max", "1", "--", "sh", "-c", "echo $QDEMO_ATTEMPT"]);
     outcome.assert_prints("4\n");

@@ -102,7 +102,7 @@ fn a_damaged_line_is_told_with_its_place_and_the_rest_is_there() {
     assert_same("first\nthird\n", &get.text());
     // The record begins in the line before its item.
     let place = format!("damaged in line {}: ", line - 1);
-    get.assert_one_line_of_error(&["journal of the queue `default`", &place, "the rest is there"]);
+    get.assert_one_line_of_error(&["journal of the queue `default`", &place, "the rest is intact"]);
     assert_eq!(get.code(), Some(0));
     sandbox.assert_nothing_left();
 }
@@ -147,7 +147,7 @@ fn a_damaged_head_is_repaired_and_told() {
             assert_eq!((&status["in_line"], &status["capacity"]), (&1.into(), &9.into()));
             let peek = sandbox.run(&["peek"]);
             assert_same("b\n", &peek.text());
-            peek.assert_one_line_of_error(&["is damaged in line 1", "the rest is there"]);
+            peek.assert_one_line_of_error(&["is damaged in line 1", "the rest is intact"]);
             sandbox.wait_for_keeper_to_go("default");
             // It has been repaired, and is told once.
             sandbox.run(&["peek"]).assert_prints("b\n");
@@ -170,7 +170,7 @@ fn a_zeroed_first_sector_costs_what_stood_in_it() {
     text[..512].fill(0);
     fs::write(journal(&sandbox), &text).unwrap();
     let got = sandbox.run(&["get", "--count", "100", "--no-wait"]);
-    assert!(got.stderr.contains("is damaged in line 1"), "{}", got.stderr);
+    assert!(got.stderr.contains("is damaged in lines 1, "), "{}", got.stderr);
     let lines = got.lines();
     let expected: Vec<_> = (20 - lines.len()..20).map(|n| format!("item {n}")).collect();
     assert_eq!(lines, expected, "the last ones are there");
@@ -198,7 +198,7 @@ fn a_second_file_of_an_earlier_version_is_taken_in_or_gives_way_to_the_journal()
             put.assert_prints("");
             assert_eq!((&status["capacity"], &status["done"]), (&7.into(), &41.into()));
         } else {
-            put.assert_one_line_of_error(&["memory.json", "damaged", "all items are there"]);
+            put.assert_one_line_of_error(&["memory.json", "damaged", "all items are intact"]);
         }
         assert!(!memory.exists());
         sandbox.run(&["rm", "--force"]).assert_prints("removed 1 item\n");

@@ -172,7 +172,9 @@ fn what_a_reader_that_leaves_at_once_has_not_read_is_not_done() {
 fn the_queue_ends_when_the_last_item_has_been_read() {
     let sandbox = Sandbox::new();
     let consumer = stalled(&sandbox, 2, &[]);
-    sandbox.run(&["join", "--timeout", "1ms"]).assert_refused(3, &["1 item", "not done in time"]);
+    sandbox
+        .run(&["join", "--timeout", "1ms"])
+        .assert_refused(3, &["1 item", "not done within the timeout"]);
     consumer.end().assert_prints("2\n");
     sandbox.run(&["join"]).assert_prints("");
     sandbox.assert_nothing_left();

@@ -106,7 +106,7 @@ fn a_join_gives_up_after_its_timeout_and_tells_how_many_are_left() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
     let join = sandbox.run(&["join", "--timeout", "50ms"]);
-    join.assert_refused(3, &["3 items", "not done in time"]);
+    join.assert_refused(3, &["3 items", "not done within the timeout"]);
     sandbox.run(&["rm", "--force"]).assert_prints("removed 3 items\n");
     sandbox.assert_nothing_left();
 }
@@ -407,7 +407,7 @@ fn a_timeout_is_for_the_command_and_for_each_line_of_a_stream() {
     let start = Instant::now();
     let get = sandbox.run(&["get", "--count", "3", "--timeout", "300ms"]);
     assert_same("a\n", &get.text());
-    get.assert_one_line_of_error(&["is empty: 1 of 3 items were there"]);
+    get.assert_one_line_of_error(&["is empty after 1 of 3 items"]);
     assert!(start.elapsed() >= Duration::from_millis(300));
     let mut put = sandbox.start(&["put", "--timeout", "300ms", "-"]);
     put.feed("b\nc\n");

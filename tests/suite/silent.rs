@@ -157,7 +157,7 @@ fn a_stream_of_items_says_of_which_it_does_not_know_whether_they_were_put() {
     let keeper = Stopped::keeper(&sandbox, "default");
     put.feed("second\n");
     let said = assert_silent(put, &keeper, "default");
-    assert!(said.contains("; it is not known whether these were put: second"), "{said}");
+    assert!(said.contains("; these items may or may not be in the queue: second"), "{said}");
     keeper.goes_on();
     sandbox.wait_for_keeper_to_go("default");
     let left = sandbox.run(&["peek", "--count", "9"]).text();

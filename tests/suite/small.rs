@@ -36,7 +36,7 @@ fn a_dash_that_stands_for_standard_input_stands_alone() {
         sandbox.run(args).assert_refused(2, &["stands alone", "write `-- -`"]);
     }
     sandbox.run(&["put", "--"]).assert_refused(2, &["ITEM"]);
-    sandbox.run(&["producer", "--"]).assert_refused(2, &["what is to be put?"]);
+    sandbox.run(&["producer", "--"]).assert_refused(2, &["there is nothing to put"]);
     sandbox.run(&["producer", "--items", "3", "--", "x"]).assert_refused(2, &["--items"]);
     sandbox.assert_nothing_left();
 }

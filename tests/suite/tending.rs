@@ -36,7 +36,7 @@ fn peek_shows_the_first_in_line_and_leaves_them_there() {
         .run(&["peek", "--format", "json"])
         .assert_prints("{\"id\":5000,\"item\":\"5000\",\"attempt\":1}\n");
     sandbox.run(&["get"]).assert_prints("5000\n");
-    sandbox.run(&["peek"]).assert_refused(3, &["nothing is in line"]);
+    sandbox.run(&["peek"]).assert_refused(3, &["no item is in line"]);
     sandbox.assert_nothing_left();
 }
 
@@ -113,25 +113,25 @@ fn what_is_asked_in_a_wrong_way_is_refused_before_anything_happens() {
         (&["put", "x", "--timeout", "-1s"], &["--timeout", "cannot be negative"]),
         (&["get", "--timeout", "-0.5"], &["--timeout", "cannot be negative"]),
         (&["join", "--timeout", "-1s"], &["--timeout", "cannot be negative"]),
-        (&["put", "x", "--timeout", "soon"], &["not a delay", "write 1s"]),
+        (&["put", "x", "--timeout", "soon"], &["not a time", "write 1s"]),
         (&["put", "x", "--timeout", "1s", "--no-wait"], &["cannot be used with"]),
         (&["put", "x", "--max-item-size", "huge"], &["write 16MiB"]),
         (&["put", "-", "x"], &["stands alone"]),
-        (&["get", "--count", "0"], &["--count 0 asks for nothing"]),
+        (&["get", "--count", "0"], &["at least one"]),
         (&["get", "--count", "-1"], &["whole number"]),
-        (&["peek", "--count", "0"], &["--count 0 asks for nothing"]),
+        (&["peek", "--count", "0"], &["at least one"]),
         (&["get", "x"], &["unexpected argument 'x'"]),
         (&["failed", "7"], &["--retry or --drop"]),
-        (&["failed", "0", "--drop"], &["not an item's id"]),
+        (&["failed", "0", "--drop"], &["not an item id"]),
         (&["failed", "--retry", "--drop"], &["cannot be used with"]),
         (&["status", "--every", "1s"], &["--watch"]),
         (&["rm", "-q", "../x"], &["no `/`"]),
         (&["completions", "tcl"], &["tcl"]),
         (&["man", "nothing"], &["no command `nothing`"]),
-        (&["consumer", "--lease", "0"], &["--lease", "no time at all"]),
-        (&["status", "--watch", "--every", "0"], &["--every", "no time at all"]),
-        (&["consumer", "--"], &["no command behind --"]),
-        (&["failed", "--drop", "x"], &["not an item's id"]),
+        (&["consumer", "--lease", "0"], &["--lease", "the time cannot be 0"]),
+        (&["status", "--watch", "--every", "0"], &["--every", "the time cannot be 0"]),
+        (&["consumer", "--"], &["no command after --"]),
+        (&["failed", "--drop", "x"], &["not an item id"]),
         (&["consumer", "--max-attempts", "-1"], &["whole number"]),
         (&["consumer", "-j", "0", "--", "true"], &["at least one"]),
         (&["consumer", "-j", "2"], &["COMMAND"]),
@@ -209,7 +209,7 @@ fn of_several_failed_ones_all_or_none_are_dealt_with() {
     sandbox.run(&["close"]).assert_prints("");
     assert_eq!(sandbox.run(&["consumer", "--", "false"]).code(), Some(1));
     let wrong = sandbox.run(&["failed", "--drop", "1", "99"]);
-    wrong.assert_refused(1, &["no item 99 has failed", "qdemo failed -q default"]);
+    wrong.assert_refused(1, &["item 99 is not a failed item", "qdemo failed -q default"]);
     sandbox.run(&["failed", "--retry", "1", "2"]).assert_prints("2 items back in line\n");
     // What has ended ends again after them.
     let consumer = sandbox.run(&["consumer", "--", "echo", "{}"]);
@@ -235,7 +235,7 @@ fn a_directory_that_is_no_queue_is_left_alone() {
 fn a_name_that_is_mistyped_is_told_when_it_is_closed() {
     let sandbox = Sandbox::new();
     let close = sandbox.run(&["close", "-q", "typo"]);
-    close.assert_one_line_of_error(&["there was no queue `typo`: it has been made, and is closed"]);
+    close.assert_one_line_of_error(&["there was no queue `typo`: it has been made and closed"]);
     assert_eq!(close.code(), Some(0));
     let put = sandbox.run(&["put", "-q", "typo", "x"]);
     put.assert_refused(4, &["`typo` is closed", "qdemo rm -q typo"]);

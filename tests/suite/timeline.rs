@@ -190,10 +190,10 @@ fn the_picture_of_a_million_items_is_small() {
 fn a_picture_that_cannot_be_is_refused_before_anything_starts() {
     let sandbox = Sandbox::new();
     for (name, why) in [
-        ("run.png", "which kind of picture? Let the name end in .svg or .html"),
-        ("run", "which kind of picture? Let the name end in .svg or .html"),
-        ("nowhere/run.svg", "name a file in a folder that is there"),
-        ("tmp.svg/", "name a file in a folder that is there"),
+        ("run.png", "end the name in .svg or .html"),
+        ("run", "end the name in .svg or .html"),
+        ("nowhere/run.svg", "name a file in an existing folder"),
+        ("tmp.svg/", "name a file in an existing folder"),
     ] {
         sandbox.run(&["run", "--timeline", name]).assert_refused(2, &[why]);
         fs::write(sandbox.path("events.jsonl"), "").unwrap();
@@ -254,7 +254,7 @@ fn what_is_no_recording_is_refused_in_one_line() {
     assert_eq!(torn.status.code(), Some(0));
     assert_eq!(
         torn.stderr,
-        "qdemo: the last line of torn is not whole: the picture ends before it\n"
+        "qdemo: the last line of torn is incomplete: the picture ends before it\n"
     );
     Document::parse(&torn.text()).unwrap();
     sandbox.run(&["timeline", "wild"]).assert_refused(1, &["line 1", "from 0 to 584 years"]);

@@ -77,7 +77,7 @@ fn an_item_larger_than_what_is_allowed_is_refused_and_those_before_it_are_in_the
     let error = put.stderr.lines().last().unwrap();
     assert_eq!(
         error,
-        "qdemo: line 2 of standard input has 16777217 bytes, and at most 16777216 are taken: split \
+        "qdemo: line 2 of standard input has 16777217 bytes, and the limit is 16777216: split \
          it, or raise --max-item-size; it was not put, and the items before it are in the queue"
     );
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("small\n");

@@ -1,0 +1,124 @@
+//! The arguments that several commands share.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+
+use super::values;
+use crate::client::Timeout;
+use crate::exit::UsageError;
+use crate::queue_name::QueueName;
+use crate::report::{Lang, OutputFormat};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LangArg {
+    /// Language of the log: ja or en [default: QDEMO_LANG, or ja]
+    #[arg(long, value_enum, hide_possible_values = true)]
+    lang: Option<Lang>,
+}
+
+impl LangArg {
+    pub(super) fn lang(&self) -> Result<Lang, UsageError> {
+        let parse = |text: &str| Lang::from_str(text, false).map_err(|_| "write ja or en");
+        let lang = match self.lang {
+            Some(lang) => Some(lang),
+            None => parse_env("QDEMO_LANG", parse)?,
+        };
+        Ok(lang.unwrap_or_default())
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct QueueArg {
+    /// Name of the queue [default: QDEMO_QUEUE, or default]
+    #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
+    queue: Option<QueueName>,
+}
+
+impl QueueArg {
+    pub(super) fn name(&self) -> anyhow::Result<QueueName> {
+        self.explicit_name()?.map_or_else(|| Ok("default".parse()?), Ok)
+    }
+
+    /// The name from `--queue` or from the environment.
+    pub(super) fn explicit_name(&self) -> Result<Option<QueueName>, UsageError> {
+        match &self.queue {
+            Some(name) => Ok(Some(name.clone())),
+            None => parse_env("QDEMO_QUEUE", QueueName::from_str),
+        }
+    }
+}
+
+/// The value of an environment variable. An empty value counts as unset.
+fn parse_env<T, E: Display>(
+    variable: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>, UsageError> {
+    let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let invalid = |reason: &dyn Display| {
+        let value = value.to_string_lossy();
+        UsageError::new(format!("invalid value '{value}' of {variable}: {reason}"))
+    };
+    let text = value.to_str().ok_or_else(|| invalid(&"it is not UTF-8"))?;
+    parse(text).map(Some).map_err(|error| invalid(&error))
+}
+
+/// How long a command waits.
+#[derive(Debug, clap::Args)]
+pub(super) struct TimeoutArgs {
+    /// Wait at most this long for an item, for room, or for a reply
+    #[arg(long, value_name = "TIME")]
+    #[arg(value_parser = values::parse_timeout, allow_hyphen_values = true)]
+    timeout: Option<Timeout>,
+
+    /// Do not wait for an item or for room
+    #[arg(long, conflicts_with = "timeout")]
+    no_wait: bool,
+}
+
+impl TimeoutArgs {
+    pub(super) fn timeout(&self) -> Timeout {
+        if self.no_wait { Timeout::After(0) } else { self.timeout.unwrap_or(Timeout::Infinite) }
+    }
+}
+
+/// How `get` and `peek` print items.
+#[derive(Debug, clap::Args)]
+pub(super) struct ItemOutputArgs {
+    /// Print bare items, or JSON objects with id, item and attempt
+    #[arg(long, default_value = "raw", value_parser = values::output_format(&["raw", "json"]))]
+    pub(super) format: OutputFormat,
+
+    /// End a bare item with NUL instead of a newline
+    #[arg(short = '0', long)]
+    pub(super) null: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ProgressArg {
+    /// Show a live view: auto (on a terminal), always, never
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_possible_values = true)]
+    progress: ProgressMode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ProgressMode {
+    Auto,
+    Always,
+    Never,
+}
+
+impl ProgressArg {
+    /// `auto` is the answer for `--progress auto`.
+    pub(super) fn is_enabled(&self, auto: bool) -> bool {
+        match self.progress {
+            ProgressMode::Auto => auto,
+            ProgressMode::Always => true,
+            ProgressMode::Never => false,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The errors of commands: one line of text and one exit code for each.
+
+use std::io;
+
+use crate::bench::Interrupted;
+use crate::client::Error as ClientError;
+use crate::exec::{CommandError, StopReason};
+use crate::exit::{ExitCode, UsageError};
+use crate::os::{resource_remedy, signals};
+use crate::report::{StdoutError, eprint_line};
+
+/// A result that a command reports as an error, with its exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct ExitError {
+    code: ExitCode,
+    message: String,
+}
+
+impl ExitError {
+    pub(super) fn new(code: ExitCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// Prints `error` in one line on standard error. Prints nothing for an error that ends the command by a
+/// signal.
+pub(super) fn report_error(error: &anyhow::Error) -> ExitCode {
+    let code = exit_code(error);
+    if !matches!(code, ExitCode::Signal(_)) {
+        let causes = error.chain().filter_map(|cause| cause.downcast_ref());
+        let remedy = causes.filter_map(resource_remedy).last();
+        let remedy =
+            remedy.or_else(|| error.downcast_ref().and_then(|usage: &UsageError| usage.remedy));
+        eprint_line(&format!(
+            "{error:#}{}",
+            remedy.map_or(String::new(), |text| format!(": {text}"))
+        ));
+    }
+    code
+}
+
+/// Maps every error of a command to its exit code.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let is_interrupted = if let Some(StdoutError(error)) = error.downcast_ref() {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return ExitCode::Signal(signal_hook::consts::SIGPIPE);
+        }
+        error.kind() == io::ErrorKind::Interrupted
+    } else {
+        matches!(error.downcast_ref(), Some(ClientError::Interrupted)) || error.is::<Interrupted>()
+    };
+    if let Some(signal) = signals::exit_signal().filter(|_| is_interrupted) {
+        return ExitCode::Signal(signal);
+    }
+    if let Some(error) = error.downcast_ref::<ExitError>() {
+        return error.code;
+    }
+    if let Some(StopReason::Interrupted(signal)) = error.downcast_ref() {
+        return ExitCode::Signal(*signal);
+    }
+    match error.downcast_ref() {
+        Some(CommandError::NotFound(_)) => return ExitCode::NotFound,
+        Some(CommandError::NotExecutable(_)) => return ExitCode::NotExecutable,
+        None => {}
+    }
+    match error.downcast_ref() {
+        Some(ClientError::StdoutClosed) => ExitCode::Signal(signal_hook::consts::SIGPIPE),
+        Some(ClientError::Unsafe(_) | ClientError::NoHome) => ExitCode::Usage,
+        Some(ClientError::Closed) => ExitCode::Closed,
+        Some(ClientError::NoAnswer { .. }) => ExitCode::WouldBlock,
+        None if error.is::<UsageError>() => ExitCode::Usage,
+        _ => ExitCode::Failed,
+    }
+}
