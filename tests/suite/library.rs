@@ -1,4 +1,4 @@
-//! The library, as another program uses it. Its keepers are the `qdemo` that was just built.
+//! The library from the view of another program. Its keepers run the `qdemo` of this build.
 
 use qdemo::{Client, Error, Options, Role};
 
@@ -9,7 +9,7 @@ fn connect(sandbox: &Sandbox, queue: &str, role: Role) -> Client {
 }
 
 fn options(sandbox: &Sandbox, queue: &str, role: Role) -> Options {
-    // The sandbox finds its keepers by this folder in their environment.
+    // The environment of a keeper names this folder. The sandbox finds its keepers by the folder.
     Options::new(queue.parse().unwrap(), role).dir(sandbox.path("queues")).program(QDEMO)
 }
 
