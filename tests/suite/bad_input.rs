@@ -40,10 +40,7 @@ fn the_error_for_an_invalid_option_is_one_line_with_a_remedy() {
     for (args, words) in cases {
         sandbox.run(args).assert_refused(2, words);
     }
-    assert!(
-        fs::read_dir(sandbox.path("queues")).unwrap().next().is_none(),
-        "a command made a queue"
-    );
+    assert!(fs::read_dir(sandbox.path("queues")).unwrap().next().is_none(), "a queue was made");
     sandbox.assert_nothing_left();
 }
 

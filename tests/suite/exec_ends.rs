@@ -92,7 +92,7 @@ fn ctrl_c_ends_the_commands_and_requeues_their_items() {
     sandbox.assert_nothing_left();
 }
 
-/// Waits until `count` processes `sleep 1000` run. Only the list of processes shows this.
+/// Waits until `count` processes `sleep 1000` run. Only the list of processes shows their start.
 fn wait_for_commands(sandbox: &Sandbox, count: usize) {
     while sandbox.processes_of("sleep 1000").len() < count {
         std::thread::yield_now();
@@ -181,7 +181,7 @@ fn every_item_is_done_although_consumers_are_killed_at_random(rounds: 15, all: 2
     for item in 1..=items {
         assert!(done.iter().any(|(done, _)| *done == item), "item {item} is lost");
     }
-    assert!(done.len() <= items + rounds, "an item was done again although its consumer was not killed");
+    assert!(done.len() <= items + rounds, "an item of a live consumer was done again");
     assert!(done.iter().any(|(_, attempt)| *attempt > 1), "no consumer held an item at its death");
     let status = sandbox.run(&["status"]).text();
     assert!(status.contains(&format!("0 in line, 0 out, {items} done, 0 failed")), "{status}");

@@ -38,16 +38,8 @@ fn a_queue_without_a_process_keeps_its_state() {
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("b\nc\nd\ne\n");
     sandbox.assert_nothing_left();
     let left = fs::read_to_string(journal(&sandbox)).unwrap();
-    assert_eq!(
-        left.lines().count(),
-        3,
-        "the journal of an empty queue is not a head and one record: {left}"
-    );
-    assert_eq!(
-        fs::read_dir(sandbox.queue("default")).unwrap().count(),
-        1,
-        "the queue has another file"
-    );
+    assert_eq!(left.lines().count(), 3, "not a head and one record: {left}");
+    assert_eq!(fs::read_dir(sandbox.queue("default")).unwrap().count(), 1, "another file is left");
 }
 
 #[test]
@@ -227,11 +219,7 @@ fn a_queue_with_sync_keeps_the_setting_until_its_end() {
     sandbox.run(&["close"]).assert_done();
     assert_eq!(sandbox.run(&["get"]).code(), Some(4));
     sandbox.run(&["producer", "--quiet", "--keep-open", "e"]);
-    assert_eq!(
-        sandbox.status()["sync"],
-        false,
-        "the next queue of this name has inherited the setting"
-    );
+    assert_eq!(sandbox.status()["sync"], false, "the next queue inherited the setting");
     sandbox.assert_nothing_left();
 }
 

@@ -186,11 +186,7 @@ fn a_run_leaves_foreign_folders_alone() {
     sandbox.run(&["run", "--speed", "max", "--quiet"]).assert_done();
     assert!(foreign.exists());
     fs::remove_dir(foreign).unwrap();
-    assert_eq!(
-        fs::read_dir(sandbox.path("tmp")).unwrap().count(),
-        1,
-        "the folder of the live run is not the only one"
-    );
+    assert_eq!(fs::read_dir(sandbox.path("tmp")).unwrap().count(), 1, "not only the live folder");
     live.signal(Signal::INT);
     assert_eq!(live.end().signal(), Some(2));
     sandbox.assert_nothing_left();

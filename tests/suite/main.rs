@@ -1,5 +1,5 @@
-//! Tests of what users see. Each test runs real processes in a sandbox of its own. No test sorts output
-//! before the comparison.
+//! Tests of what users see. Each test runs real processes in a sandbox of its own. No test sorts output that
+//! has a defined order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 /// A test of many rounds. `make test` runs a share of the rounds. `make test-slow` runs all rounds.

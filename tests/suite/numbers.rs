@@ -1,4 +1,4 @@
-//! Compares times and numbers at the limits of their types with exact_time arithmetic.
+//! Compares times and numbers at the limits of their types with exact arithmetic.
 
 use std::fs;
 
@@ -46,7 +46,7 @@ fn events(lines: &[String]) -> Vec<Event> {
     events.collect()
 }
 
-/// The time of an event in nanoseconds. A double cannot hold the exact_time value.
+/// The time of an event in nanoseconds. A double cannot hold the exact value.
 fn exact_time(line: &str) -> u128 {
     let (time, _) = line.strip_prefix(r#"{"t":"#).unwrap().split_once(',').unwrap();
     let (whole, rest) = time.split_once('.').unwrap();

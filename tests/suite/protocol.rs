@@ -1,4 +1,4 @@
-//! Speaks the protocol of `docs/PROTOCOL.md` with a send_bytes client, and writes noise to the inbox.
+//! Speaks the protocol of `docs/PROTOCOL.md` with a raw client, and writes noise to the inbox.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ pub struct RawClient {
 }
 
 impl RawClient {
-    /// Makes the mailbox and sends a `hello` request. `hello` is its JSON object.
+    /// Makes the mailbox and sends a `hello` request. The argument `hello` is its JSON object.
     pub fn connect(dir: &std::path::Path, key: &str, hello: &str) -> Self {
         let path = dir.join(format!("mailbox.{}.{key}", std::process::id()));
         let made = std::process::Command::new("mkfifo").arg("-m600").arg(&path).status();
