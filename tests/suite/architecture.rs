@@ -10,12 +10,12 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// A module's path below the crate's root: `["keeper", "pacer"]`.
 type Module = Vec<String>;
 
-/// What one file names.
+/// The names in one file.
 #[derive(Default)]
 struct Source {
     /// The paths that the file's code names.
     paths: Vec<Vec<String>>,
-    /// The names that the file exports for others, and what they stand for.
+    /// The names that the file re-exports. Each name has the path of its definition.
     reexports: BTreeMap<String, Vec<String>>,
 }
 
@@ -24,7 +24,7 @@ struct Crate {
 }
 
 impl Crate {
-    /// Reads every file below `src` but `main.rs` and those that only tests compile.
+    /// Reads every file below `src` except `main.rs` and the files that only tests compile.
     fn read() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let files = files_below(&root);
@@ -41,7 +41,7 @@ impl Crate {
         Self { sources }
     }
 
-    /// The module that defines what this path names: re-exports are followed.
+    /// The module that defines the item at `path`. Follows re-exports.
     fn resolve(&self, path: &[String]) -> Module {
         let mut at = 0;
         while at < path.len() && self.sources.contains_key(&path[..=at]) {
@@ -96,8 +96,8 @@ fn is_for_tests(module: &Module) -> bool {
     is_test_room || module.iter().any(|part| part == "tests" || part == "model")
 }
 
-/// Collects the paths and the re-exports of a piece of code. What `#[cfg(test)]` or `#[cfg(any(test, …))]` stands before
-/// is left out.
+/// Collects the paths and the re-exports of a piece of code. Skips items behind `#[cfg(test)]` and
+/// `#[cfg(any(test, …))]`.
 fn scan(code: TokenStream, module: &Module, modules: &BTreeSet<Module>, source: &mut Source) {
     let tokens: Vec<_> = code.into_iter().collect();
     let mut at = 0;
@@ -138,7 +138,7 @@ fn scan(code: TokenStream, module: &Module, modules: &BTreeSet<Module>, source: 
             }
             TokenTree::Group(group) => {
                 scan(group.stream(), module, modules, source);
-                // `pub(crate)` is followed by what it makes visible.
+                // The visible item follows the parentheses of `pub(crate)`.
                 is_public &= group.delimiter() == Delimiter::Parenthesis;
                 at += 1;
             }
@@ -152,7 +152,7 @@ fn is_cfg_test(attribute: &str) -> bool {
     attribute.starts_with("[cfg(test)") || attribute.starts_with("[cfg(any(test,")
 }
 
-/// Behind the item that begins here: behind its semicolon or its braces.
+/// The index after the item at `from`: after its semicolon or its braces.
 fn end_of_item(tokens: &[TokenTree], from: usize) -> usize {
     let is_use =
         tokens[from..].iter().take(3).any(|t| matches!(t, TokenTree::Ident(w) if w == "use"));
@@ -164,7 +164,7 @@ fn end_of_item(tokens: &[TokenTree], from: usize) -> usize {
     tokens[from..].iter().position(ends).map_or(tokens.len(), |at| from + at + 1)
 }
 
-/// The path that begins with this word, and where it ends.
+/// The path that begins at `from`, and the index after the path.
 fn path_at(tokens: &[TokenTree], from: usize) -> (Vec<String>, usize) {
     let (mut path, mut at) = (Vec::new(), from);
     while let Some(TokenTree::Ident(word)) = tokens.get(at) {
@@ -183,7 +183,7 @@ fn is_double_colon(tokens: &[TokenTree], at: usize) -> bool {
     is_colon(at) && is_colon(at + 1)
 }
 
-/// The leaves of a `use` tree: under which name, and which path.
+/// The leaves of a `use` tree: each name with its path.
 fn leaves(tree: &[TokenTree], prefix: &[String]) -> Vec<(String, Vec<String>)> {
     let mut all = Vec::new();
     for branch in tree.split(|t| matches!(t, TokenTree::Punct(p) if p.as_char() == ',')) {
@@ -194,7 +194,7 @@ fn leaves(tree: &[TokenTree], prefix: &[String]) -> Vec<(String, Vec<String>)> {
                 let inner: Vec<_> = group.stream().into_iter().collect();
                 all.extend(leaves(&inner, &path));
             }
-            // `*` and the end.
+            // A bare `*`, or an empty branch.
             _ if path.len() == prefix.len() && prefix.is_empty() => {}
             Some(TokenTree::Ident(_)) => {
                 let name = branch.get(end + 1).map(ToString::to_string).unwrap_or_default();
@@ -206,7 +206,7 @@ fn leaves(tree: &[TokenTree], prefix: &[String]) -> Vec<(String, Vec<String>)> {
     all
 }
 
-/// The path from the crate's root. None for what is not of this crate.
+/// The path from the root of the crate. None for a path outside the crate.
 fn absolute(path: &[String], module: &Module, modules: &BTreeSet<Module>) -> Option<Vec<String>> {
     let ups = path.iter().take_while(|part| *part == "super").count();
     let child: Module = module.iter().chain(path.first()).cloned().collect();
@@ -221,7 +221,7 @@ fn absolute(path: &[String], module: &Module, modules: &BTreeSet<Module>) -> Opt
     Some(base.iter().chain(rest).cloned().collect())
 }
 
-/// The rows of the table in `docs/DESIGN.md`: a room, and those that it may import.
+/// The rows of the table in `docs/DESIGN.md`: each room with the rooms that it may import.
 fn table() -> Vec<(String, BTreeSet<String>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/DESIGN.md");
     let text = fs::read_to_string(path).unwrap();
@@ -236,7 +236,7 @@ fn table() -> Vec<(String, BTreeSet<String>)> {
 }
 
 #[test]
-fn a_room_imports_only_what_its_row_in_the_design_allows() {
+fn a_room_imports_only_the_rooms_that_the_design_allows() {
     let table = table();
     let place = |room: &str| table.iter().position(|row| row.0 == room);
     let source = Crate::read();
@@ -258,15 +258,15 @@ fn a_room_imports_only_what_its_row_in_the_design_allows() {
     }
     assert!(wrong.is_empty(), "the table in docs/DESIGN.md does not allow this: {wrong:#?}");
     let listed: BTreeMap<_, _> = table.into_iter().collect();
-    assert_eq!(listed, used, "the table in docs/DESIGN.md (left) says what is imported (right)");
+    assert_eq!(listed, used, "the table in docs/DESIGN.md (left) differs from the imports (right)");
 }
 
 #[test]
-fn no_file_imports_itself_by_way_of_others() {
+fn no_file_imports_itself_through_other_files() {
     let imports = Crate::read().imports();
     let mut circles = BTreeSet::new();
     for start in imports.keys() {
-        // The shortest way back, breadth first.
+        // Breadth-first search for the shortest way back.
         let mut ways: Vec<Vec<&Module>> = vec![vec![start]];
         let mut seen = BTreeSet::new();
         while let Some(way) = (!ways.is_empty()).then(|| ways.remove(0)) {

@@ -1,4 +1,4 @@
-//! The number of an item and that of the attempt are a key that no other try has.
+//! Item id and attempt together identify one execution of a command.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,8 +7,8 @@ use rustix::process::Signal;
 
 use crate::harness::{Sandbox, signal_to, wait_for_end};
 
-/// The keys of all tries, in their order.
-fn tries(sandbox: &Sandbox) -> Vec<String> {
+/// The item id and the attempt of each execution, in order.
+fn attempts(sandbox: &Sandbox) -> Vec<String> {
     let log = fs::read_to_string(sandbox.path("tries")).unwrap_or_default();
     log.lines().map(str::to_owned).collect()
 }
@@ -16,10 +16,10 @@ fn tries(sandbox: &Sandbox) -> Vec<String> {
 const LOG: &str = r#"echo "$QDEMO_ID $QDEMO_ATTEMPT" >> tries"#;
 
 #[test]
-fn retries_that_end_with_the_death_of_their_consumer_are_not_counted_again() {
+fn attempts_count_on_after_a_consumer_dies_between_retries() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
-    // It dies in the middle of its third try.
+    // The consumer dies during the third attempt.
     let command = format!(r#"{LOG}; [ "$QDEMO_ATTEMPT" -lt 3 ] || kill -9 $PPID; exit 1"#);
     let args = ["consumer", "--retries", "5", "--backoff", "1ms", "--", "sh", "-c", &command];
     assert_eq!(sandbox.run(&args).signal(), Some(9));
@@ -27,12 +27,12 @@ fn retries_that_end_with_the_death_of_their_consumer_are_not_counted_again() {
     let args = ["consumer", "--max", "1", "--retries", "5", "--backoff", "1ms"];
     let args = [&args[..], &["--", "sh", "-c", &command]].concat();
     sandbox.run(&args).assert_done();
-    assert_eq!(tries(&sandbox), ["1 1", "1 2", "1 3", "1 4", "1 5", "1 6"]);
+    assert_eq!(attempts(&sandbox), ["1 1", "1 2", "1 3", "1 4", "1 5", "1 6"]);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn the_death_of_keepers_between_tries_doubles_no_attempt() {
+fn no_attempt_repeats_when_keepers_die_between_retries() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
     let command = format!(r#"{LOG}; echo tried; exit 1"#);
@@ -47,18 +47,18 @@ fn the_death_of_keepers_between_tries_doubles_no_attempt() {
         }
     }
     assert_eq!(consumer.end().code(), Some(1));
-    let all = tries(&sandbox);
+    let all = attempts(&sandbox);
     let keys: BTreeSet<_> = all.iter().collect();
     assert_eq!((all.len(), keys.len()), (21, 21), "{all:?}");
     let failed = sandbox.run(&["failed"]).text();
-    let whys: Vec<_> = failed.lines().map(|line| line.rsplit_once('\t').unwrap().0).collect();
-    let why = "7\texit code 1, at the last of 7 tries";
-    assert_eq!(whys, [format!("1\t{why}"), format!("2\t{why}"), format!("3\t{why}")]);
+    let reasons: Vec<_> = failed.lines().map(|line| line.rsplit_once('\t').unwrap().0).collect();
+    let reason = "7\texit code 1, at the last of 7 tries";
+    assert_eq!(reasons, [format!("1\t{reason}"), format!("2\t{reason}"), format!("3\t{reason}")]);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn what_failed_and_is_retried_goes_on_counting() {
+fn attempts_of_a_retried_failed_item_count_on() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let command = format!("{LOG}; exit 1");
@@ -67,9 +67,9 @@ fn what_failed_and_is_retried_goes_on_counting() {
         sandbox.run(&[&args[..], &["--", "sh", "-c", &command]].concat());
         sandbox.run(&["failed", "--retry"]).assert_prints("1 item back in line\n");
     }
-    // One that only prints has an attempt of its own too.
+    // A plain `get` is an attempt too.
     let printed = sandbox.run(&["get", "--format", "json"]).text();
     assert!(printed.contains(r#""attempt":5"#), "{printed}");
-    assert_eq!(tries(&sandbox), ["1 1", "1 2", "1 3", "1 4"]);
+    assert_eq!(attempts(&sandbox), ["1 1", "1 2", "1 3", "1 4"]);
     sandbox.assert_nothing_left();
 }

@@ -1,4 +1,4 @@
-//! What cannot be is told in one line with its remedy, and nothing is started.
+//! Invalid input ends a command with a one-line error that names a remedy. The command starts nothing.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use crate::harness::Sandbox;
 
 #[test]
-fn a_wrong_option_is_told_in_one_line_with_its_remedy() {
+fn the_error_for_an_invalid_option_is_one_line_with_a_remedy() {
     let long = "x".repeat(65);
     let cases: &[(&[&str], &[&str])] = &[
         (&["run", "--items", "-1"], &["--items", "'-1'", "whole number", "write 5"]),
@@ -40,12 +40,12 @@ fn a_wrong_option_is_told_in_one_line_with_its_remedy() {
     for (args, words) in cases {
         sandbox.run(args).assert_refused(2, words);
     }
-    assert!(fs::read_dir(sandbox.path("queues")).unwrap().next().is_none(), "nothing was made");
+    assert!(fs::read_dir(sandbox.path("queues")).unwrap().next().is_none(), "a queue was made");
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn the_environment_is_checked_like_the_options_that_it_stands_for() {
+fn environment_variables_are_checked_like_their_options() {
     let sandbox = Sandbox::new();
     for (name, value, words) in [
         ("QDEMO_LANG", "fr", ["'fr' of QDEMO_LANG", "ja or en"]),
@@ -55,14 +55,14 @@ fn the_environment_is_checked_like_the_options_that_it_stands_for() {
         command.env(name, value);
         crate::harness::Running::start(command).end().assert_refused(2, &words);
     }
-    // Empty is not set.
+    // An empty variable counts as unset.
     let mut command = sandbox.qdemo(&["run", "--speed", "max"]);
     command.env("QDEMO_LANG", "").env("QDEMO_QUEUE", "");
     crate::harness::Running::start(command).end().assert_prints(crate::harness::CLASSIC);
 }
 
 #[test]
-fn a_line_that_never_ends_is_not_read_for_ever() {
+fn a_producer_refuses_an_endless_input_line() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.script("qdemo producer --quiet - < /dev/zero");
     assert_eq!(outcome.code(), Some(1));
@@ -75,23 +75,23 @@ fn a_line_that_never_ends_is_not_read_for_ever() {
 }
 
 #[test]
-fn more_workers_than_files_may_be_open_are_refused_before_anything_starts() {
+fn a_run_with_too_few_descriptors_for_its_workers_starts_no_worker() {
     let sandbox = Sandbox::new();
     let run = "ulimit -n 30; qdemo run --speed max --producers 40 --consumers 40";
     sandbox.script(run).assert_refused(1, &["80 workers", "30", "ulimit -n", "fewer workers"]);
-    // A lower limit that may be raised is raised.
+    // The run raises a soft limit up to the hard limit.
     let run = "ulimit -Sn 30; qdemo run --speed max --producers 20 --consumers 20 --quiet";
     sandbox.script(run).assert_prints("");
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_client_too_many_is_told_and_the_others_go_on() {
+fn a_client_that_the_keeper_has_no_room_for_fails_and_the_others_go_on() {
     let sandbox = Sandbox::new();
     let script = r#"
         ulimit -n 30
         for n in $(seq 40); do qdemo consumer --quiet & done
-        wait -n; echo $?    # the first one that leaves is one that was turned away
+        wait -n; echo $?    # the first consumer to end is one that the keeper refused
         kill $(jobs -p)
         wait
     "#;
@@ -103,7 +103,7 @@ fn a_client_too_many_is_told_and_the_others_go_on() {
 }
 
 #[test]
-fn a_line_that_is_not_utf8_names_its_number_and_those_before_it_are_in_the_queue() {
+fn a_line_that_is_not_utf8_is_named_by_number_and_earlier_lines_are_put() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.run_with_input(&["producer", "--quiet", "-"], b"a\nb\n\xff\xfe\nc\n");
     assert_eq!(outcome.code(), Some(1));
@@ -115,17 +115,17 @@ fn a_line_that_is_not_utf8_names_its_number_and_those_before_it_are_in_the_queue
 }
 
 #[test]
-fn a_directory_that_others_can_get_into_is_refused() {
+fn a_queue_directory_that_other_users_can_access_is_refused() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.queue("open")).unwrap();
-    for (mode, said) in [(0o777, "777"), (0o755, "755"), (0o701, "701"), (0o1770, "770")] {
+    for (mode, digits) in [(0o777, "777"), (0o755, "755"), (0o701, "701"), (0o1770, "770")] {
         fs::set_permissions(sandbox.queue("open"), Permissions::from_mode(mode)).unwrap();
         for args in [&["producer", "-q", "open", "x"][..], &["consumer", "-q", "open"]] {
-            let words = &["others have access to", "/open (mode", said, "run `chmod 700`"];
+            let words = &["others have access to", "/open (mode", digits, "run `chmod 700`"];
             sandbox.run(args).assert_refused(2, words);
         }
     }
-    // The place where queues lie may be seen, but nobody else may put anything there.
+    // Other users may read the folder of the queues, but may not write to the folder.
     fs::set_permissions(sandbox.path("queues"), Permissions::from_mode(0o755)).unwrap();
     sandbox.run(&["put", "x"]).assert_prints("");
     fs::set_permissions(sandbox.path("queues"), Permissions::from_mode(0o777)).unwrap();
@@ -134,7 +134,7 @@ fn a_directory_that_others_can_get_into_is_refused() {
 }
 
 #[test]
-fn a_symbolic_link_is_refused() {
+fn a_symbolic_link_to_a_queue_directory_is_refused() {
     let sandbox = Sandbox::new();
     symlink(sandbox.path("tmp"), sandbox.queue("link")).unwrap();
     symlink("nowhere", sandbox.queue("dangling")).unwrap();
@@ -149,9 +149,9 @@ fn a_symbolic_link_is_refused() {
 }
 
 #[test]
-fn a_directory_of_somebody_else_is_refused() {
+fn a_queue_directory_of_another_user_is_refused() {
     let sandbox = Sandbox::new();
-    // Only root can give a directory away; for others, the root directory is somebody else's.
+    // Only root can give a directory away. For every other user, `/` belongs to another user.
     let mut command = if rustix::process::geteuid().is_root() {
         fs::create_dir(sandbox.queue("theirs")).unwrap();
         std::os::unix::fs::chown(sandbox.queue("theirs"), Some(12345), None).unwrap();
@@ -169,7 +169,7 @@ fn a_directory_of_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_file_in_the_place_of_a_directory_or_of_the_inbox_is_told() {
+fn a_file_in_place_of_a_queue_directory_or_an_inbox_is_refused() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.queue("file"), "").unwrap();
     let outcome = sandbox.run(&["producer", "-q", "file", "x"]);
@@ -182,7 +182,7 @@ fn a_file_in_the_place_of_a_directory_or_of_the_inbox_is_told() {
 }
 
 #[test]
-fn a_place_that_cannot_be_is_told() {
+fn the_error_names_a_folder_that_cannot_exist() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.qdemo(&["producer", "x"]);
     command.env("QDEMO_DIR", "/proc/nowhere");
@@ -193,7 +193,7 @@ fn a_place_that_cannot_be_is_told() {
 }
 
 #[test]
-fn a_full_standard_output_is_told_and_nobody_is_left() {
+fn a_full_standard_output_ends_a_run_with_an_error() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.script("qdemo run --speed max > /dev/full");
     outcome.assert_refused(1, &["standard output", "No space left"]);
@@ -201,7 +201,7 @@ fn a_full_standard_output_is_told_and_nobody_is_left() {
 }
 
 #[test]
-fn a_memory_of_a_newer_version_is_refused_and_left_alone() {
+fn a_memory_file_of_a_newer_version_is_refused_and_unchanged() {
     let sandbox = Sandbox::new();
     sandbox.make_queue("q");
     let memory = sandbox.queue("q").join("memory.json");

@@ -1,4 +1,4 @@
-//! `qdemo bench`: what it measures, shows and leaves out. How fast anything is, no test asks.
+//! `qdemo bench`: its cases, its report and its picture. No test checks a speed.
 
 use std::fs;
 use std::thread;
@@ -27,7 +27,7 @@ fn names(report: &Value) -> Vec<String> {
 }
 
 #[test]
-fn the_queue_is_measured_beside_the_limit_of_the_machine() {
+fn bench_measures_the_queue_beside_a_relay() {
     let sandbox = Sandbox::new();
     let report = measured(&sandbox, &["--size", "5000", "--workers", "2x3"]);
     let relay_and_queue = |size| {
@@ -43,8 +43,8 @@ fn the_queue_is_measured_beside_the_limit_of_the_machine() {
         }
         assert!(of("p50_s", "median") <= of("p99_s", "median"), "{case}");
         let bytes = of("items_per_s", "median") * case["size"].as_f64().unwrap();
-        let told = case["bytes_per_s"].as_f64().unwrap();
-        assert!((told / bytes - 1.0).abs() < 1e-9, "{case}");
+        let reported = case["bytes_per_s"].as_f64().unwrap();
+        assert!((reported / bytes - 1.0).abs() < 1e-9, "{case}");
     }
     assert_eq!((&report["rounds"], &report["left_out"]), (&Value::from(1), &serde_json::json!([])));
     let cores = thread::available_parallelism().unwrap().get();
@@ -54,7 +54,7 @@ fn the_queue_is_measured_beside_the_limit_of_the_machine() {
 }
 
 #[test]
-fn people_get_a_table_and_a_picture() {
+fn bench_prints_a_table_and_draws_a_picture() {
     let sandbox = Sandbox::new();
     let plot = ["--workers", "4x4", "--plot", "bench.svg"];
     let outcome = sandbox.run(&[&SMALL[..], &plot].concat());
@@ -65,7 +65,7 @@ fn people_get_a_table_and_a_picture() {
     let rows: Vec<_> = lines.iter().filter(|line| line.contains(" 16 B ")).collect();
     assert_eq!(rows.len(), 2, "{lines:#?}");
     assert!(rows[0].contains(" 1 × 1 ") && rows[1].contains(" 4 × 4 "), "{lines:#?}");
-    // Nothing is missing but the spread, which one round has not.
+    // Only the spread is missing: one round has no spread.
     assert!(rows.iter().all(|row| row.matches('–').count() == 1), "{lines:#?}");
     assert!(lines.iter().all(|line| line.chars().count() <= 90), "{lines:#?}");
     let picture = fs::read_to_string(sandbox.path("bench.svg")).unwrap();
@@ -73,14 +73,15 @@ fn people_get_a_table_and_a_picture() {
     let bars = |class: &str| {
         svg.descendants().filter(|node| node.attribute("class") == Some(class)).count()
     };
-    // In the legend, and for items a second and the median; what is beyond that is paler.
+    // One bar is in the legend, one shows items a second, one shows the median. A paler bar shows the part
+    // beyond the median.
     assert_eq!(["bar qdemo-0", "bar qdemo-1", "bar relay"].map(bars), [3; 3]);
     assert_eq!(bars("bar qdemo-0 beyond"), 1);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn multiprocessing_is_measured_too_or_it_is_told_why_not() {
+fn bench_measures_multiprocessing_or_says_why_not() {
     let sandbox = Sandbox::new();
     let report = measured(&sandbox, &["--against", "python"]);
     assert_eq!(names(&report), ["relay 16 1x1", "qdemo 16 1x1", "python 16 1x1"]);
@@ -94,7 +95,7 @@ fn multiprocessing_is_measured_too_or_it_is_told_why_not() {
 }
 
 #[test]
-fn what_a_machine_has_no_room_for_is_left_out() {
+fn bench_leaves_out_cases_that_lack_descriptors() {
     let sandbox = Sandbox::new();
     let script = "ulimit -n 48; qdemo bench --rounds 1 --size 16 --workers 1x1 --workers 20x20 \
                   --format json; echo \" $?\"";
@@ -105,7 +106,7 @@ fn what_a_machine_has_no_room_for_is_left_out() {
     assert_eq!((code, names(&report).len()), ("0\n", 2), "{report}");
     assert_eq!(report["left_out"][0]["what"], "16 B, 20 × 20");
     outcome.assert_one_line_of_error(&["left out: 16 B, 20 × 20: ", "raise `ulimit -n`"]);
-    // Nothing at all is a failure, and no picture is left.
+    // Bench fails if it can measure no case, and leaves no picture.
     let all = sandbox.script("ulimit -n 12; qdemo bench --rounds 1 --size 16 --plot no.svg");
     assert_eq!((all.code(), all.text().as_str()), (Some(1), ""));
     assert!(all.stderr.contains("raise `ulimit -n`"), "{}", all.stderr);
@@ -114,7 +115,7 @@ fn what_a_machine_has_no_room_for_is_left_out() {
 }
 
 #[test]
-fn an_interrupted_measurement_leaves_nothing() {
+fn an_interrupted_bench_leaves_nothing_behind() {
     for against in [&[][..], &["--against", "python"]] {
         let sandbox = Sandbox::new();
         let args = ["bench", "--rounds", "1000", "--size", "16", "--plot", "no.svg"];
@@ -132,7 +133,7 @@ fn an_interrupted_measurement_leaves_nothing() {
 }
 
 #[test]
-fn a_process_that_dies_in_the_middle_is_told_and_nobody_waits_for_it() {
+fn bench_leaves_out_a_case_whose_process_dies() {
     let sandbox = Sandbox::new();
     let bench = sandbox.start(&["bench", "--rounds", "1", "--size", "16", "--workers", "3x3"]);
     let mut victim = None;
@@ -141,7 +142,7 @@ fn a_process_that_dies_in_the_middle_is_told_and_nobody_waits_for_it() {
         victim = workers.into_iter().find(|worker| worker.args.contains("\"Consumer\""));
     }
     let pid = victim.unwrap().pid;
-    // It may just have ended by itself.
+    // The process may already have ended.
     let _ =
         rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL);
     let outcome = bench.end();
@@ -151,7 +152,7 @@ fn a_process_that_dies_in_the_middle_is_told_and_nobody_waits_for_it() {
 }
 
 #[test]
-fn a_killed_measurement_ends_with_its_processes() {
+fn the_processes_of_a_killed_bench_end() {
     let sandbox = Sandbox::new();
     let bench = sandbox.start(&["bench", "--rounds", "1000", "--size", "16", "--workers", "3x3"]);
     let mut workers = Vec::new();
@@ -161,13 +162,13 @@ fn a_killed_measurement_ends_with_its_processes() {
     bench.signal(Signal::KILL);
     bench.end();
     workers.iter().for_each(|worker| wait_for_end(worker.pid));
-    // What it could not take with it, the next one does.
+    // The next run removes the folder of the killed bench.
     sandbox.run(&["run", "--speed", "max", "--quiet"]).assert_done();
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused() {
+fn bench_refuses_invalid_options() {
     let sandbox = Sandbox::new();
     for (args, words) in [
         (["--size", "99999999999999999999"], ["too large", "write 16MiB"]),

@@ -1,7 +1,8 @@
-//! Real processes, killed at random with SIGKILL, the keeper most of all: whatever was accepted is done,
-//! by a count kept outside.
+//! Kills real processes at random with SIGKILL, half of the time the keeper. Every accepted item is done:
+//! the test counts the items itself.
 //!
-//! `QDEMO_CHAOS_KILLS` says how many kills (60), `QDEMO_CHAOS_SEED` begins the same choices again.
+//! `QDEMO_CHAOS_KILLS` is the number of kills (60). `QDEMO_CHAOS_SEED` repeats the random choices of another
+//! run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -15,26 +16,26 @@ use serde_json::Value;
 
 use crate::harness::{Running, Sandbox, wait_for_end};
 
-/// After so long without a line something is wrong.
-const STUCK: Duration = Duration::from_secs(20);
+/// The test fails after this time without a line.
+const LINE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// So many lines are on their way at most: beyond that whoever prints must wait, or this test would
-/// run after them for ever on a busy machine.
-const BEHIND: usize = 1000;
+/// The capacity of the channel of lines. A full channel makes the processes wait. Without this limit, the
+/// test would never catch up with the processes on a busy machine.
+const MAX_PENDING_LINES: usize = 1000;
 
-/// What the processes have printed, and how they are started again.
-struct Town<'a> {
+/// The running processes, and a record of all lines that the processes have printed.
+struct Chaos<'a> {
     sandbox: &'a Sandbox,
-    dice: Xoshiro256PlusPlus,
-    people: Vec<(Kind, Running)>,
-    /// How many there have been: each producer's items have names of their own.
-    lives: u32,
-    say: SyncSender<String>,
-    said: Receiver<String>,
-    /// Items by number, as their producers were told.
+    rng: Xoshiro256PlusPlus,
+    processes: Vec<(Kind, Running)>,
+    /// The number of processes so far. The number makes the item names of each producer unique.
+    started: u32,
+    sender: SyncSender<String>,
+    lines: Receiver<String>,
+    /// The accepted items by item id, as their producers print them.
     accepted: BTreeMap<u64, String>,
-    /// The attempts in which each number was had.
-    had: BTreeMap<u64, BTreeSet<u64>>,
+    /// The attempts of each delivered item.
+    delivered: BTreeMap<u64, BTreeSet<u64>>,
 }
 
 #[derive(Clone, Copy)]
@@ -42,20 +43,20 @@ enum Kind {
     Producer,
     Consumer,
     /// A consumer that runs a command for each item.
-    Worker,
+    CommandConsumer,
 }
 
-impl<'a> Town<'a> {
+impl<'a> Chaos<'a> {
     fn new(sandbox: &'a Sandbox, seed: u64) -> Self {
-        let (say, said) = mpsc::sync_channel(BEHIND);
-        let dice = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let (accepted, had) = (BTreeMap::new(), BTreeMap::new());
-        Self { sandbox, dice, people: Vec::new(), lives: 0, say, said, accepted, had }
+        let (sender, lines) = mpsc::sync_channel(MAX_PENDING_LINES);
+        let rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let (accepted, delivered) = (BTreeMap::new(), BTreeMap::new());
+        Self { sandbox, rng, processes: Vec::new(), started: 0, sender, lines, accepted, delivered }
     }
 
     fn start(&mut self, kind: Kind) {
-        self.lives += 1;
-        let name = format!("life {} item ", self.lives);
+        self.started += 1;
+        let name = format!("process {} item ", self.started);
         let keep = ["producer", "--keep-open", "--capacity", "50", "--format", "json"];
         let mut running = match kind {
             Kind::Producer => {
@@ -65,18 +66,17 @@ impl<'a> Town<'a> {
             Kind::Consumer => {
                 self.sandbox.start(&["consumer", "--max-attempts", "0", "--format", "json"])
             }
-            Kind::Worker => {
+            Kind::CommandConsumer => {
                 let args = ["consumer", "--max-attempts", "0", "--format", "json", "-j", "2"];
                 self.sandbox.start(&[&args[..], &["--", "true"]].concat())
             }
         };
-        running.forward(self.say.clone());
-        self.people.push((kind, running));
+        running.forward(self.sender.clone());
+        self.processes.push((kind, running));
     }
 
-    /// Takes note of a line that somebody has printed. The last one of somebody who was killed may be
-    /// cut off.
-    fn note(&mut self, line: &str) {
+    /// Records a line of a process. The last line of a killed process may be cut off.
+    fn record(&mut self, line: &str) {
         let Ok(line) = serde_json::from_str::<Value>(line) else {
             return;
         };
@@ -84,78 +84,78 @@ impl<'a> Town<'a> {
         let item = line["item"].as_str().unwrap().to_owned();
         if line["event"] == "put" {
             let before = self.accepted.insert(id, item);
-            assert!(before.is_none(), "two items have number {id}");
+            assert!(before.is_none(), "two items have id {id}");
             return;
         }
         let attempt = line["attempt"].as_u64().unwrap();
-        let new = self.had.entry(id).or_default().insert(attempt);
-        assert!(new, "item {id} came twice in attempt {attempt}");
+        let new = self.delivered.entry(id).or_default().insert(attempt);
+        assert!(new, "attempt {attempt} of item {id} was delivered twice");
         if let Some(accepted) = self.accepted.get(&id) {
-            assert_eq!(*accepted, item, "number {id}");
+            assert_eq!(*accepted, item, "item {id}");
         }
     }
 
-    /// Waits until something has been had since, so that the next one is killed in the middle of work.
-    fn let_them_work(&mut self) {
-        let lines = self.dice.random_range(1..60);
-        for _ in 0..lines {
-            let Ok(line) = self.said.recv_timeout(STUCK) else {
-                self.tell_who_has_ended();
+    /// Waits for a few lines. The next kill then hits a process in the middle of its work.
+    fn wait_for_progress(&mut self) {
+        let count = self.rng.random_range(1..60);
+        for _ in 0..count {
+            let Ok(line) = self.lines.recv_timeout(LINE_TIMEOUT) else {
+                self.fail_without_progress();
             };
-            self.note(&line);
+            self.record(&line);
         }
-        for _ in 0..BEHIND {
-            let Ok(line) = self.said.try_recv() else { return };
-            self.note(&line);
+        for _ in 0..MAX_PENDING_LINES {
+            let Ok(line) = self.lines.try_recv() else { return };
+            self.record(&line);
         }
     }
 
-    /// Nobody has anything to say any more.
-    fn tell_who_has_ended(&mut self) -> ! {
-        for (_, running) in std::mem::take(&mut self.people) {
+    /// Fails because no process prints a line. Prints the outcome of each process.
+    fn fail_without_progress(&mut self) -> ! {
+        for (_, running) in std::mem::take(&mut self.processes) {
             running.signal(Signal::TERM);
             eprintln!("{:?}", running.end());
         }
-        panic!("nothing happens any more: {}", self.sandbox.status());
+        panic!("no process prints a line: {}", self.sandbox.status());
     }
 
-    /// Kills somebody: every other time the keeper. Tells whether somebody was met.
-    fn kill_somebody(&mut self) -> bool {
-        if self.dice.random_range(0..2) == 0 {
+    /// Kills the keeper or another process, with equal probability. Returns whether a process was killed.
+    fn kill_one(&mut self) -> bool {
+        if self.rng.random_range(0..2) == 0 {
             let keepers = self.sandbox.processes_of("qdemo keeper");
-            // It may have gone by itself meanwhile.
+            // The keeper may already have ended.
             return keepers.iter().any(|keeper| {
                 kill_process(Pid::from_raw(keeper.pid).unwrap(), Signal::KILL).is_ok()
             });
         }
-        let at = self.dice.random_range(0..self.people.len());
-        let (kind, running) = self.people.swap_remove(at);
+        let at = self.rng.random_range(0..self.processes.len());
+        let (kind, running) = self.processes.swap_remove(at);
         running.signal(Signal::KILL);
         running.end();
         self.start(kind);
         true
     }
 
-    /// Everybody is told to stop, and what is there is done.
-    fn come_home(mut self) -> (BTreeMap<u64, String>, BTreeMap<u64, BTreeSet<u64>>) {
-        let people = std::mem::take(&mut self.people);
-        drop(std::mem::replace(&mut self.say, mpsc::sync_channel(0).0));
+    /// Stops the producers and closes the queue. The consumers do the remaining items and end.
+    fn finish(mut self) -> (BTreeMap<u64, String>, BTreeMap<u64, BTreeSet<u64>>) {
+        let processes = std::mem::take(&mut self.processes);
+        drop(std::mem::replace(&mut self.sender, mpsc::sync_channel(0).0));
         let sandbox = self.sandbox;
         thread::scope(|scope| {
-            let home = scope.spawn(|| bring_home(sandbox, people));
-            // Until nobody prints any more.
-            while let Ok(line) = self.said.recv() {
-                self.note(&line);
+            let stopping = scope.spawn(|| stop_and_drain(sandbox, processes));
+            // The channel ends when the last process has ended.
+            while let Ok(line) = self.lines.recv() {
+                self.record(&line);
             }
-            home.join().unwrap();
+            stopping.join().unwrap();
         });
-        (self.accepted, self.had)
+        (self.accepted, self.delivered)
     }
 }
 
-fn bring_home(sandbox: &Sandbox, people: Vec<(Kind, Running)>) {
+fn stop_and_drain(sandbox: &Sandbox, processes: Vec<(Kind, Running)>) {
     let (producers, consumers): (Vec<_>, Vec<_>) =
-        people.into_iter().partition(|(kind, _)| matches!(kind, Kind::Producer));
+        processes.into_iter().partition(|(kind, _)| matches!(kind, Kind::Producer));
     for (_, producer) in producers {
         producer.signal(Signal::TERM);
         let outcome = producer.end();
@@ -168,33 +168,35 @@ fn bring_home(sandbox: &Sandbox, people: Vec<(Kind, Running)>) {
     }
 }
 
-fn number(name: &str, default: u64) -> u64 {
+fn env_number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
 #[test]
-fn whoever_is_killed_every_accepted_item_is_done() {
-    let kills = number("QDEMO_CHAOS_KILLS", 60);
-    let seed = number("QDEMO_CHAOS_SEED", rand::random_range(0..1_000_000));
+fn every_accepted_item_is_done_despite_random_kills() {
+    let kills = env_number("QDEMO_CHAOS_KILLS", 60);
+    let seed = env_number("QDEMO_CHAOS_SEED", rand::random_range(0..1_000_000));
     eprintln!("QDEMO_CHAOS_SEED={seed}");
     let sandbox = Sandbox::new();
-    let mut town = Town::new(&sandbox, seed);
-    for kind in [Kind::Producer, Kind::Producer, Kind::Consumer, Kind::Consumer, Kind::Worker] {
-        town.start(kind);
+    let mut chaos = Chaos::new(&sandbox, seed);
+    for kind in
+        [Kind::Producer, Kind::Producer, Kind::Consumer, Kind::Consumer, Kind::CommandConsumer]
+    {
+        chaos.start(kind);
     }
     let mut killed = 0;
     while killed < kills {
-        town.let_them_work();
-        killed += u64::from(town.kill_somebody());
+        chaos.wait_for_progress();
+        killed += u64::from(chaos.kill_one());
     }
-    let (accepted, had) = town.come_home();
-    eprintln!("{killed} kills, {} items accepted, {} had", accepted.len(), had.len());
+    let (accepted, delivered) = chaos.finish();
+    eprintln!("{killed} kills, {} items accepted, {} delivered", accepted.len(), delivered.len());
     for (id, item) in &accepted {
-        assert!(had.contains_key(id), "{item}, number {id}, was accepted, and nobody had it");
+        assert!(delivered.contains_key(id), "item {id}, {item}, was accepted but never delivered");
     }
-    // Of what was accepted, as its producer was killed before it could say so, nothing is missing either.
-    let last = had.last_key_value().map_or(0, |(id, _)| *id);
-    assert_eq!(had.len() as u64, last, "every number was had");
+    // A killed producer may leave accepted items that it did not print. Consumers have got those items too.
+    let last = delivered.last_key_value().map_or(0, |(id, _)| *id);
+    assert_eq!(delivered.len() as u64, last, "an item was never delivered");
     for keeper in sandbox.processes_of("qdemo keeper") {
         wait_for_end(keeper.pid);
     }

@@ -1,14 +1,14 @@
-//! Standard streams that are closed, or open the wrong way: what needs them fails before anything is
-//! taken or put, and what doesn't need them works.
+//! Standard streams that are closed or have the wrong direction. A command that needs such a stream fails
+//! before it takes or puts an item. Every other command works.
 
 use crate::harness::{Outcome, Sandbox, assert_same};
 
-/// A queue `q` with the items a, b and c, of which nothing else is known.
-fn three(sandbox: &Sandbox) {
+/// Puts the items a, b and c into the queue `q`.
+fn put_three_items(sandbox: &Sandbox) {
     sandbox.run(&["put", "-q", "q", "a", "b", "c"]).assert_prints("");
 }
 
-/// What is in the queue `q` is as it was.
+/// Asserts that the queue `q` still holds a, b and c.
 #[track_caller]
 fn assert_untouched(sandbox: &Sandbox) {
     sandbox.run(&["peek", "-q", "q", "--count", "9"]).assert_prints("a\nb\nc\n");
@@ -30,9 +30,9 @@ fn works(sandbox: &Sandbox, script: &str) -> Outcome {
 }
 
 #[test]
-fn what_prints_items_takes_none_when_standard_output_is_closed() {
+fn a_command_with_a_closed_standard_output_takes_no_item() {
     let sandbox = Sandbox::new();
-    three(&sandbox);
+    put_three_items(&sandbox);
     for command in [
         "get -q q",
         "get -q q --count 2 --format json",
@@ -67,16 +67,16 @@ fn what_prints_items_takes_none_when_standard_output_is_closed() {
 }
 
 #[test]
-fn the_remedy_for_a_closed_output_is_named() {
+fn the_error_for_a_closed_standard_output_names_a_remedy() {
     let sandbox = Sandbox::new();
-    three(&sandbox);
+    put_three_items(&sandbox);
     let words = ["qdemo: standard output is closed: send it ", ">/dev/null"];
     refuses(&sandbox, "qdemo get -q q >&-", &words);
     assert_untouched(&sandbox);
 }
 
 #[test]
-fn what_prints_nothing_works_when_standard_output_is_closed() {
+fn a_command_that_prints_nothing_works_with_a_closed_standard_output() {
     let sandbox = Sandbox::new();
     works(&sandbox, "qdemo put -q q a b c d >&-");
     works(&sandbox, "echo e | qdemo put -q q - >&-");
@@ -95,7 +95,7 @@ fn what_prints_nothing_works_when_standard_output_is_closed() {
 }
 
 #[test]
-fn dev_null_is_a_place_for_output_however_it_was_opened() {
+fn dev_null_is_a_valid_standard_output_in_every_mode_that_can_write() {
     let sandbox = Sandbox::new();
     works(&sandbox, "qdemo put -q q a b c d e && qdemo close -q q");
     works(&sandbox, "qdemo get -q q >/dev/null");
@@ -108,9 +108,9 @@ fn dev_null_is_a_place_for_output_however_it_was_opened() {
 }
 
 #[test]
-fn an_output_that_is_open_for_reading_only_takes_nothing() {
+fn a_command_refuses_a_standard_output_that_is_open_only_for_reading() {
     let sandbox = Sandbox::new();
-    three(&sandbox);
+    put_three_items(&sandbox);
     let words = ["standard output is not open for writing: "];
     refuses(&sandbox, "qdemo get -q q 1</dev/null", &words);
     refuses(&sandbox, "qdemo consumer -q q --no-wait --format raw 1</dev/null", &words);
@@ -119,9 +119,9 @@ fn an_output_that_is_open_for_reading_only_takes_nothing() {
 }
 
 #[test]
-fn what_reads_a_closed_input_puts_nothing_and_says_so() {
+fn a_command_that_reads_a_closed_standard_input_fails_and_puts_nothing() {
     let sandbox = Sandbox::new();
-    three(&sandbox);
+    put_three_items(&sandbox);
     for command in [
         "put -q q -",
         "put -q q -0 -",
@@ -140,7 +140,7 @@ fn what_reads_a_closed_input_puts_nothing_and_says_so() {
 }
 
 #[test]
-fn what_reads_nothing_works_when_standard_input_is_closed() {
+fn a_command_that_reads_nothing_works_with_a_closed_standard_input() {
     let sandbox = Sandbox::new();
     works(&sandbox, "qdemo put -q q a b c <&-");
     works(&sandbox, "printf x | qdemo put -q q -");
@@ -148,7 +148,7 @@ fn what_reads_nothing_works_when_standard_input_is_closed() {
     assert_same("a\nb\n", &got.text());
     let got = works(&sandbox, "qdemo consumer -q q --max 1 --format raw <&-");
     assert_same("c\n", &got.text());
-    // The command's own standard input is not that of the consumer.
+    // The command for an item has a standard input of its own.
     let got = works(&sandbox, "qdemo consumer -q q --max 1 -- cat <&-");
     assert_same("x\n", &got.text());
     works(&sandbox, "qdemo put -q q - </dev/null");
@@ -157,15 +157,15 @@ fn what_reads_nothing_works_when_standard_input_is_closed() {
 }
 
 #[test]
-fn a_closed_standard_error_is_no_error_and_nothing_is_written_elsewhere() {
+fn a_closed_standard_error_loses_messages_and_nothing_else() {
     let sandbox = Sandbox::new();
     works(&sandbox, "qdemo put -q q a b c 2>&-");
     let got = works(&sandbox, "qdemo get -q q 2>&-");
     assert_same("a\n", &got.text());
-    // What the command says there is lost, and nothing else.
+    // Only the standard error of the command is lost.
     let each = "qdemo consumer -q q --max 1 -- sh -c 'echo oh >&2; echo \"$1\"' sh {} 2>&-";
     assert_same("b\n", &works(&sandbox, each).text());
-    // An error of which nobody hears has its exit code.
+    // A command that cannot print its error still has its exit code.
     assert_eq!(sandbox.script("qdemo rm -q q 2>&-").code(), Some(1));
     assert_eq!(sandbox.script("qdemo get -q q >&- 2>&-").code(), Some(1));
     assert_eq!(sandbox.script("qdemo get --unknown 2>&-").code(), Some(2));
@@ -177,7 +177,7 @@ fn a_closed_standard_error_is_no_error_and_nothing_is_written_elsewhere() {
 }
 
 #[test]
-fn a_keeper_that_is_started_with_all_three_closed_keeps_the_queue() {
+fn a_keeper_started_with_three_closed_streams_holds_its_queue() {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.script("qdemo put -q q a b c <&- >&- 2>&-").code(), Some(0));
     assert_eq!(sandbox.script("qdemo join -q q --timeout 1ms <&- >&- 2>&-").code(), Some(3));

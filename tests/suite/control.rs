@@ -1,5 +1,5 @@
-//! Text of others on a terminal: none of its control characters, and nothing else that a terminal obeys instead of showing
-//! it, comes through. In a pipe it is left alone.
+//! Foreign text on a terminal. qdemo escapes each character that a terminal obeys instead of showing. In a
+//! pipe the text is unchanged.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::harness::{Sandbox, assert_same};
 
-/// All that a terminal obeys: C0, DEL, C1 (with CSI), directions, and separators of lines.
+/// Every kind of character that a terminal obeys: C0, DEL, C1 (with CSI), directions, and line separators.
 const BAD: &str = "a\u{1b}[31m\u{7}\u{8}\u{7f}\u{85}\u{90}\u{9b}2J\u{9d}0;t\u{9c}\
                    \u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\
                    \u{200e}\u{200f}\u{61c}\u{2028}\u{2029}z";
@@ -20,8 +20,8 @@ fn is_obeyed(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The same, as text for people is to have it.
-fn spelled_out() -> String {
+/// [`BAD`] as the output for people must show the item.
+fn escaped() -> String {
     let mut text = String::new();
     for c in BAD.chars() {
         if is_obeyed(c) { text.extend(c.escape_default()) } else { text.push(c) }
@@ -29,22 +29,22 @@ fn spelled_out() -> String {
     text
 }
 
-/// Runs a command whose standard output and error are a terminal, and returns what comes there.
+/// Runs a command with a terminal as its standard output and error. Returns the output.
 fn on_terminal(mut command: Command) -> String {
     let pty = openpty(None, None).unwrap();
     command.env("TERM", "xterm").stdin(Stdio::null());
     command.stdout(pty.user.try_clone().unwrap()).stderr(pty.user);
     let mut child = command.spawn().unwrap();
-    // The terminal ends when nobody has it any more.
+    // The terminal ends when the last process has closed the terminal.
     drop(command);
     let (mut controller, mut bytes) = (File::from(pty.controller), Vec::new());
-    // The end of a terminal is an error.
+    // A terminal reports its end as an error.
     let _ = controller.read_to_end(&mut bytes);
     child.wait().unwrap();
     String::from_utf8(bytes).unwrap().replace("\r\n", "\n")
 }
 
-/// Nothing but lines.
+/// Asserts that a terminal shows every character of `text`.
 #[track_caller]
 fn assert_harmless(what: &str, text: &str) {
     let bad: Vec<_> = text.chars().filter(|&c| is_obeyed(c) && c != '\n').collect();
@@ -53,25 +53,26 @@ fn assert_harmless(what: &str, text: &str) {
 
 impl Sandbox {
     #[track_caller]
-    fn harmless(&self, args: &[&str]) -> String {
+    fn harmless_output(&self, args: &[&str]) -> String {
         let text = on_terminal(self.qdemo(args));
         assert_harmless(&format!("{args:?}"), &text);
         text
     }
 
-    /// The same, and it is text of which the bad item is a part.
+    /// Asserts that the output is harmless and contains the escaped item.
     #[track_caller]
-    fn shows(&self, args: &[&str]) {
-        let text = self.harmless(args);
-        assert!(text.contains(&spelled_out()), "{args:?}: {text:?}");
+    fn assert_shows(&self, args: &[&str]) {
+        let text = self.harmless_output(args);
+        assert!(text.contains(&escaped()), "{args:?}: {text:?}");
     }
 
-    /// The same, and each line is an object with this item.
+    /// Asserts that the output is harmless and that each line is an object whose `key` has the value
+    /// `expected`.
     #[track_caller]
-    fn shows_json(&self, args: &[&str], key: &str, expected: &Value) {
-        let text = self.harmless(args);
+    fn assert_shows_json(&self, args: &[&str], key: &str, expected: &Value) {
+        let text = self.harmless_output(args);
         assert!(!text.is_empty(), "{args:?}");
-        // Beside notices.
+        // Notices may stand between the objects.
         for line in text.lines().filter(|line| !line.starts_with("qdemo: ")) {
             let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?}"));
             assert_eq!(&line[key], expected, "{args:?}");
@@ -84,60 +85,60 @@ impl Sandbox {
 }
 
 #[test]
-fn an_item_on_a_terminal_is_spelled_out_by_every_command() {
+fn every_command_escapes_an_item_on_a_terminal() {
     let sandbox = Sandbox::new();
     let item = Value::from(BAD);
     sandbox.put(BAD);
-    sandbox.shows(&["peek"]);
-    sandbox.shows_json(&["peek", "--format", "json"], "item", &item);
-    sandbox.shows(&["get"]);
+    sandbox.assert_shows(&["peek"]);
+    sandbox.assert_shows_json(&["peek", "--format", "json"], "item", &item);
+    sandbox.assert_shows(&["get"]);
     sandbox.put(BAD);
-    sandbox.shows_json(&["get", "--format", "json"], "item", &item);
+    sandbox.assert_shows_json(&["get", "--format", "json"], "item", &item);
     for format in ["log", "raw", "json"] {
         sandbox.put(BAD);
         let args = ["consumer", "--max", "1", "--format", format];
         match format {
-            "json" => sandbox.shows_json(&args, "item", &item),
-            _ => sandbox.shows(&args),
+            "json" => sandbox.assert_shows_json(&args, "item", &item),
+            _ => sandbox.assert_shows(&args),
         }
     }
-    sandbox.shows(&["producer", "--keep-open", BAD]);
-    let json = sandbox.harmless(&["producer", "--keep-open", "--format", "json", BAD]);
+    sandbox.assert_shows(&["producer", "--keep-open", BAD]);
+    let json = sandbox.harmless_output(&["producer", "--keep-open", "--format", "json", BAD]);
     let first: Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
     assert_eq!(first["item"], item);
-    // What cannot be put is named.
+    // The error for an item that cannot be put names the item.
     sandbox.run(&["rm", "--force"]).assert_done();
     sandbox.run(&["put", "--capacity", "1", "x"]).assert_done();
-    sandbox.shows(&["put", "--no-wait", BAD]);
+    sandbox.assert_shows(&["put", "--no-wait", BAD]);
 }
 
 #[test]
-fn what_failed_and_why_is_spelled_out() {
+fn failed_items_and_their_reasons_are_escaped_on_a_terminal() {
     let sandbox = Sandbox::new();
     sandbox.put(BAD);
     let fails = "printf '\\033[2J\\302\\2332J\\342\\200\\256' >&2; exit 1";
     let args = ["consumer", "--max", "1", "--quiet", "--format", "json", "--", "sh", "-c", fails];
-    sandbox.shows_json(&args, "stderr", &Value::from("\u{1b}[2J\u{9b}2J\u{202e}"));
-    // Its columns are ours.
+    sandbox.assert_shows_json(&args, "stderr", &Value::from("\u{1b}[2J\u{9b}2J\u{202e}"));
+    // The tabs between the columns are output of qdemo.
     let list = on_terminal(sandbox.qdemo(&["failed"])).replace('\t', " ");
     assert_harmless("failed", &list);
-    assert!(list.contains(&spelled_out()), "{list:?}");
-    sandbox.shows_json(&["failed", "--format", "json"], "item", &Value::from(BAD));
-    sandbox.harmless(&["status"]);
-    sandbox.harmless(&["status", "--format", "json"]);
+    assert!(list.contains(&escaped()), "{list:?}");
+    sandbox.assert_shows_json(&["failed", "--format", "json"], "item", &Value::from(BAD));
+    sandbox.harmless_output(&["status"]);
+    sandbox.harmless_output(&["status", "--format", "json"]);
 }
 
 #[test]
-fn json_of_others_has_the_same_value_on_a_terminal() {
+fn a_json_item_has_the_same_value_on_a_terminal() {
     let sandbox = Sandbox::new();
     let item = format!("{{\"{BAD}\":\r[\t\"\u{7f}\u{9b}\u{202e}\"]}}");
     let item =
         item.replace("\u{1b}", "\\u001b").replace("\u{7}", "\\u0007").replace("\u{8}", "\\u0008");
     let value: Value = serde_json::from_str(&item).unwrap();
     sandbox.run(&["put", "--json", &item]).assert_done();
-    sandbox.shows_json(&["peek", "--format", "json"], "item", &value);
-    sandbox.harmless(&["peek"]);
-    // In a pipe it is as the queue has it: on one line.
+    sandbox.assert_shows_json(&["peek", "--format", "json"], "item", &value);
+    sandbox.harmless_output(&["peek"]);
+    // In a pipe the item has the form that the queue holds: one line.
     let item = item.replace('\r', " ");
     let bare = sandbox.run(&["peek"]);
     assert_same(&format!("{item}\n"), &bare.text());
@@ -146,7 +147,7 @@ fn json_of_others_has_the_same_value_on_a_terminal() {
 }
 
 #[test]
-fn in_a_pipe_an_item_is_left_alone() {
+fn an_item_is_unchanged_in_a_pipe() {
     let sandbox = Sandbox::new();
     sandbox.put(BAD);
     sandbox.run(&["peek"]).assert_prints(&format!("{BAD}\n"));
@@ -157,7 +158,7 @@ fn in_a_pipe_an_item_is_left_alone() {
 }
 
 #[test]
-fn what_a_user_has_named_is_spelled_out_in_errors() {
+fn errors_escape_the_arguments_of_the_user() {
     let sandbox = Sandbox::new();
     for args in [
         &[BAD][..],
@@ -171,8 +172,8 @@ fn what_a_user_has_named_is_spelled_out_in_errors() {
         &["run", "--stats-file", &format!("/{BAD}/x")],
         &["consumer", "--", BAD],
     ] {
-        // clap leaves out a part of it by itself.
-        let text = sandbox.harmless(args);
+        // `clap` leaves out a part of the argument.
+        let text = sandbox.harmless_output(args);
         assert!(text.contains("\\u{9d}0;t\\u{9c}\\u{202a}"), "{args:?}: {text:?}");
         let outcome = sandbox.run(args);
         assert_eq!(outcome.stderr.lines().count(), 1, "{args:?}: {}", outcome.stderr);
@@ -181,7 +182,7 @@ fn what_a_user_has_named_is_spelled_out_in_errors() {
 }
 
 #[test]
-fn what_the_environment_names_is_spelled_out_in_errors() {
+fn errors_escape_the_values_of_environment_variables() {
     let sandbox = Sandbox::new();
     for (variable, value) in [
         ("QDEMO_QUEUE", BAD.to_owned()),
@@ -197,32 +198,32 @@ fn what_the_environment_names_is_spelled_out_in_errors() {
         command.env(variable, &value);
         let text = on_terminal(command);
         assert_harmless(variable, &text);
-        // A path is quoted by some in their own way.
+        // Some errors quote a path in another way.
         assert!(text.contains("2J"), "{variable}: {text:?}");
     }
 }
 
 #[test]
-fn the_live_view_and_the_log_of_a_run_obey_no_name() {
+fn the_live_view_and_the_log_of_a_run_escape_item_names() {
     let sandbox = Sandbox::new();
     let args = ["run", "--item-name", BAD, "--speed", "40", "--stats", "text"];
     let mut text = on_terminal(sandbox.qdemo(&args));
-    assert!(text.contains(&spelled_out()), "{text:?}");
-    // What the view itself is drawn with.
-    for ours in ["\r\u{1b}[2K", "\u{1b}[1A", "\u{1b}[2K"] {
-        text = text.replace(ours, "");
+    assert!(text.contains(&escaped()), "{text:?}");
+    // The live view writes these sequences itself.
+    for own in ["\r\u{1b}[2K", "\u{1b}[1A", "\u{1b}[2K"] {
+        text = text.replace(own, "");
     }
     assert_harmless("run", &text);
 }
 
 #[test]
-fn a_picture_does_not_turn_around_what_stands_beside_a_name() {
+fn a_picture_escapes_item_names() {
     let sandbox = Sandbox::new();
     for name in ["picture.svg", "picture.html"] {
         let args = ["run", "--quiet", "--item-name", BAD, "--speed", "max", "--timeline", name];
         sandbox.run(&args).assert_done();
         let picture = fs::read_to_string(sandbox.path(name)).unwrap();
         assert_harmless(name, &picture);
-        assert!(picture.contains("a\\u{1b}[31m"), "the name is there");
+        assert!(picture.contains("a\\u{1b}[31m"), "the picture lacks the name");
     }
 }

@@ -1,17 +1,17 @@
-//! The recipes of the cookbook do what they say.
+//! Runs each recipe of `docs/COOKBOOK.md` and checks its results.
 
 use std::fs;
 
 use crate::harness::{Outcome, Sandbox, assert_same};
 
-/// The heading and the script of each recipe, in their order.
+/// The heading and the script of each recipe, in order.
 fn recipes() -> Vec<(String, String)> {
     let book = fs::read_to_string("docs/COOKBOOK.md").unwrap();
     let parts = book.split("\n## ").skip(1);
     let recipe = |part: &str| {
         let (heading, rest) = part.split_once('\n').unwrap();
         let scripts: Vec<_> = rest.split("```bash\n").skip(1).collect();
-        assert_eq!(scripts.len(), 1, "one script under: {heading}");
+        assert_eq!(scripts.len(), 1, "the recipe does not have exactly one script: {heading}");
         let (script, _) = scripts[0].split_once("```").unwrap();
         (heading.to_owned(), script.to_owned())
     };
@@ -19,27 +19,27 @@ fn recipes() -> Vec<(String, String)> {
 }
 
 /// Runs the recipe under this heading.
-fn cook(sandbox: &Sandbox, heading: &str) -> Outcome {
+fn run(sandbox: &Sandbox, heading: &str) -> Outcome {
     let found = recipes().into_iter().find(|recipe| recipe.0 == heading);
-    let (_, script) = found.unwrap_or_else(|| panic!("no recipe is called: {heading}"));
+    let (_, script) = found.unwrap_or_else(|| panic!("no recipe has the heading: {heading}"));
     sandbox.script(&script)
 }
 
-/// No process, no pipe, and no queue.
+/// Asserts that no process, pipe or queue is left.
 #[track_caller]
-fn assert_cleared(sandbox: &Sandbox) {
+fn assert_no_queue_left(sandbox: &Sandbox) {
     sandbox.assert_nothing_left();
     let queues = fs::read_dir(sandbox.path("queues")).unwrap();
     let names: Vec<_> = queues.map(|queue| queue.unwrap().file_name()).collect();
     assert!(names.is_empty(), "queues are left: {names:?}");
 }
 
-/// Each of these lines is there once, in whatever order, and no other.
+/// Asserts that `lines` are the `expected` lines in any order.
 #[track_caller]
 fn assert_each_once(expected: &[String], lines: &[String]) {
     for line in expected {
-        let times = lines.iter().filter(|have| *have == line).count();
-        assert_eq!(times, 1, "{line:?} in {lines:#?}");
+        let count = lines.iter().filter(|have| *have == line).count();
+        assert_eq!(count, 1, "{line:?} in {lines:#?}");
     }
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");
 }
@@ -53,21 +53,21 @@ fn owned(lines: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn there_are_ten_recipes_and_each_has_a_test() {
+fn each_of_the_ten_recipes_has_a_test() {
     let recipes = recipes();
     assert_eq!(recipes.len(), 10);
     let tests = include_str!("cookbook.rs");
     for (heading, script) in recipes {
-        let call = format!("cook(&sandbox, {heading:?})");
-        assert_eq!(tests.matches(&call).count(), 1, "a test of: {heading}");
+        let call = format!("run(&sandbox, {heading:?})");
+        assert_eq!(tests.matches(&call).count(), 1, "not exactly one test runs: {heading}");
         assert!(script.starts_with("#!/usr/bin/env bash\nset -euo pipefail\n"), "{heading}");
     }
 }
 
 #[test]
-fn thumbnails_are_made_of_all_pictures_and_are_whole() {
+fn every_picture_gets_a_whole_thumbnail() {
     let sandbox = Sandbox::new();
-    let outcome = cook(&sandbox, "Make thumbnails, four at a time");
+    let outcome = run(&sandbox, "Make thumbnails, four at a time");
     outcome.assert_done();
     assert_each_once(&numbered(6, |n| format!("small/holiday {n}.png")), &outcome.lines());
     for n in 1..=6 {
@@ -75,14 +75,14 @@ fn thumbnails_are_made_of_all_pictures_and_are_whole() {
         assert_same(&format!("picture {n}\n"), &small);
     }
     let made = fs::read_dir(sandbox.path("small")).unwrap().count();
-    assert_eq!(made, 6, "no part of one is left");
-    assert_cleared(&sandbox);
+    assert_eq!(made, 6, "a part of a thumbnail is left");
+    assert_no_queue_left(&sandbox);
 }
 
 #[test]
-fn a_crawl_visits_every_page_once_and_ends_by_itself() {
+fn a_crawl_visits_every_page_once_and_ends() {
     let sandbox = Sandbox::new();
-    let outcome = cook(&sandbox, "Crawl pages that lead to further pages");
+    let outcome = run(&sandbox, "Crawl pages that lead to further pages");
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let lines = outcome.lines();
     assert_eq!(lines.first().map(String::as_str), Some("visited index.html"));
@@ -96,13 +96,13 @@ fn a_crawl_visits_every_page_once_and_ends_by_itself() {
     ];
     assert_each_once(&owned(&expected), &lines);
     assert_same("", &outcome.stderr);
-    assert_cleared(&sandbox);
+    assert_no_queue_left(&sandbox);
 }
 
 #[test]
-fn calls_keep_to_the_limit_whoever_asks_for_them() {
+fn calls_of_all_clients_together_keep_to_the_rate_limit() {
     let sandbox = Sandbox::new();
-    let outcome = cook(&sandbox, "Call a service no more often than it allows");
+    let outcome = run(&sandbox, "Call a service no more often than it allows");
     outcome.assert_prints("12 calls were answered\n");
     let calls = fs::read_to_string(sandbox.path("calls.jsonl")).unwrap();
     let calls: Vec<serde_json::Value> =
@@ -111,7 +111,7 @@ fn calls_keep_to_the_limit_whoever_asks_for_them() {
         calls.iter().map(|call| call["stdout"].as_str().unwrap().to_owned()).collect();
     for client in ["red", "green", "blue"] {
         let of_client = answers.iter().filter(|answer| answer.contains(client)).cloned();
-        // Each client's calls are made in its order.
+        // The calls of one client keep their order.
         let expected = numbered(4, |n| format!("answer to {client}/{n}\n"));
         assert_eq!(of_client.collect::<Vec<_>>(), expected);
     }
@@ -121,25 +121,25 @@ fn calls_keep_to_the_limit_whoever_asks_for_them() {
         let apart = start(&pair[1]) - start(&pair[0]);
         assert!(apart > 0.0499, "only {apart} s between {} and {}", pair[0], pair[1]);
     }
-    assert_cleared(&sandbox);
+    assert_no_queue_left(&sandbox);
 }
 
 #[test]
-fn results_of_several_workers_are_gathered_whole() {
+fn results_of_several_workers_are_not_mixed() {
     let sandbox = Sandbox::new();
-    let outcome = cook(&sandbox, "Spread work over workers, and gather the results in one file");
+    let outcome = run(&sandbox, "Spread work over workers, and gather the results in one file");
     outcome.assert_prints("results.txt has 12 reports\n");
     let results = fs::read_to_string(sandbox.path("results.txt")).unwrap();
     let lines: Vec<_> = results.lines().map(str::to_owned).collect();
     let reports: Vec<_> = lines.chunks(2).map(|report| report.join("\n")).collect();
     assert_each_once(&numbered(12, |n| format!("chapter {n}.txt\n    {n} words")), &reports);
-    assert_cleared(&sandbox);
+    assert_no_queue_left(&sandbox);
 }
 
 #[test]
 fn a_fast_step_waits_for_a_slow_one() {
     let sandbox = Sandbox::new();
-    let outcome = cook(&sandbox, "Keep a fast step from running ahead of a slow one");
+    let outcome = run(&sandbox, "Keep a fast step from running ahead of a slow one");
     outcome.assert_done();
     let lines = outcome.lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
@@ -152,34 +152,34 @@ fn a_fast_step_waits_for_a_slow_one() {
         assert_same(&numbered(n, |n| format!("{n}\n")).concat(), &part);
     }
     assert_eq!(fs::read_dir(sandbox.path("spool")).unwrap().count(), 0);
-    assert_cleared(&sandbox);
+    assert_no_queue_left(&sandbox);
 }
 
 #[test]
-fn what_fails_is_tried_again_and_then_waits_for_a_decision() {
+fn failed_items_are_retried_and_then_wait_for_a_decision() {
     let sandbox = Sandbox::new();
-    let outcome = cook(&sandbox, "Try again what failed, and look at what still fails");
+    let outcome = run(&sandbox, "Try again what failed, and look at what still fails");
     let lines = outcome.lines();
     assert_eq!(lines[0], "first round: exit code 1");
-    for (line, id, why, item) in [
+    for (line, id, reason, item) in [
         (&lines[1], "2", "exit code 75", "bob@far.example"),
         (&lines[2], "3", "exit code 65", "no address"),
     ] {
         let fields: Vec<_> = line.split('\t').collect();
         assert_eq!((fields[0], fields[3]), (id, item));
-        assert!(fields[2].starts_with(why), "{line}");
+        assert!(fields[2].starts_with(reason), "{line}");
     }
     assert_eq!(lines[3..], ["dropped 1 item", "1 item back in line", "second round: all done"]);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let sent = fs::read_to_string(sandbox.path("sent")).unwrap();
     assert_same("ann@near.example\ncleo@near.example\nbob@far.example\n", &sent);
-    assert_cleared(&sandbox);
+    assert_no_queue_left(&sandbox);
 }
 
 #[test]
-fn what_a_killed_worker_had_is_done_by_another() {
+fn another_worker_does_the_item_of_a_killed_worker() {
     let sandbox = Sandbox::new();
-    let outcome = cook(&sandbox, "Go on when a worker is killed");
+    let outcome = run(&sandbox, "Go on when a worker is killed");
     outcome.assert_done();
     let mut expected = numbered(6, |n| match n {
         3 => "frame 3, attempt 2".to_owned(),
@@ -187,25 +187,25 @@ fn what_a_killed_worker_had_is_done_by_another() {
     });
     expected.push("a worker ended with exit code 137".to_owned());
     assert_each_once(&expected, &outcome.lines());
-    assert_cleared(&sandbox);
+    assert_no_queue_left(&sandbox);
 }
 
 #[test]
-fn no_more_than_two_do_it_at_a_time() {
+fn at_most_two_jobs_hold_a_licence_at_a_time() {
     let sandbox = Sandbox::new();
-    let outcome = cook(&sandbox, "Let no more than two do something at a time");
+    let outcome = run(&sandbox, "Let no more than two do something at a time");
     outcome.assert_done();
     let lines = outcome.lines();
     let (jobs, back) = lines.split_at(8);
     assert_each_once(&numbered(8, |n| format!("job {n} is through")), jobs);
     assert_each_once(&owned(&["licence-A", "licence-B"]), back);
-    assert_cleared(&sandbox);
+    assert_no_queue_left(&sandbox);
 }
 
 #[test]
 fn records_keep_their_fields_and_the_sum_is_right() {
     let sandbox = Sandbox::new();
-    let outcome = cook(&sandbox, "Pass records on, and add up the results");
+    let outcome = run(&sandbox, "Pass records on, and add up the results");
     outcome.assert_prints(
         r#"{"name": "ruler, 12\"", "total": 1200}
 {"name": "tea, green", "total": 1000}
@@ -213,19 +213,19 @@ fn records_keep_their_fields_and_the_sum_is_right() {
 all: 2350
 "#,
     );
-    assert_cleared(&sandbox);
+    assert_no_queue_left(&sandbox);
 }
 
 #[test]
-fn loops_of_a_shell_share_the_work_until_the_end() {
+fn shell_loops_share_the_items_until_the_end_of_the_queue() {
     let sandbox = Sandbox::new();
-    let outcome = cook(&sandbox, "Set something up once for each worker");
+    let outcome = run(&sandbox, "Set something up once for each worker");
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     assert_each_once(&numbered(10, |n| format!("test {n} passed")), &outcome.lines());
-    // Each of the three is told of the end.
+    // Each of the three loops learns of the end of the queue.
     assert_same("", &outcome.stderr);
     for n in 1..=3 {
         assert!(!sandbox.path(&format!("database.{n}")).exists());
     }
-    assert_cleared(&sandbox);
+    assert_no_queue_left(&sandbox);
 }

@@ -1,4 +1,4 @@
-//! Pauses that are not always the same.
+//! Random delays of producers and consumers.
 
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ fn run_with(consumers: &str, more: &[&str]) -> Outcome {
     outcome
 }
 
-/// When each item was put, by whom.
+/// The time and the producer of each put.
 fn puts(outcome: &Outcome) -> Vec<(Value, Value)> {
     let events = outcome.lines().into_iter().map(|line| serde_json::from_str::<Value>(&line));
     let puts = events.map(Result::unwrap).filter(|event| event["event"] == "put");
@@ -34,7 +34,7 @@ fn puts(outcome: &Outcome) -> Vec<(Value, Value)> {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
+fn runs_with_the_same_seed_print_the_same_bytes() {
     let one = run(&["--seed=5"]);
     assert_same("", &one.stderr);
     for _ in 0..3 {
@@ -44,25 +44,25 @@ fn the_same_seed_gives_the_same_bytes_and_another_one_others() {
 }
 
 #[test]
-fn one_more_consumer_does_not_change_what_the_producers_do() {
+fn another_consumer_does_not_change_the_times_of_the_puts() {
     let before = puts(&run(&["--seed=5"]));
     assert_eq!(before.len(), 60);
     assert_eq!(puts(&run_with("--consumers=4", &["--seed=5"])), before);
 }
 
 #[test]
-fn a_seed_that_was_drawn_is_told_and_gives_the_same_run_again() {
+fn the_printed_random_seed_repeats_the_run() {
     let drawn = run(&["--lang=en"]);
     let (seed, rest) = drawn.stderr.strip_prefix("seed ").unwrap().split_once(": ").unwrap();
     assert_same(&format!("the same run again with --seed {seed}\n"), rest);
     let again = run(&["--lang=en", &format!("--seed={seed}")]);
     assert_same(&drawn.text(), &again.text());
     assert_same("", &again.stderr);
-    assert_ne!(drawn.text(), run(&["--lang=en"]).text(), "each run has a seed of its own");
+    assert_ne!(drawn.text(), run(&["--lang=en"]).text(), "two runs have the same random seed");
 }
 
 #[test]
-fn a_consumer_by_itself_draws_its_pauses_too() {
+fn a_consumer_outside_a_run_draws_random_delays_too() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     sandbox.run(&["close"]).assert_done();
@@ -71,7 +71,7 @@ fn a_consumer_by_itself_draws_its_pauses_too() {
 }
 
 #[test]
-fn a_distribution_that_cannot_be_is_refused_before_anything_starts() {
+fn a_run_refuses_an_invalid_distribution_of_delays() {
     let sandbox = Sandbox::new();
     for (delay, words) in [
         ("exp:-1s", "negative"),

@@ -1,11 +1,11 @@
-//! What the README shows is what happens.
+//! The README agrees with the program.
 
 use std::fs;
 
 use crate::harness::{Sandbox, assert_same};
 
 #[test]
-fn the_transcript_in_the_readme_is_real() {
+fn the_transcript_in_the_readme_is_the_output_of_its_command() {
     let readme = fs::read_to_string("README.md").unwrap();
     let (_, block) = readme.split_once("```console\n$ qdemo ").unwrap();
     let (command, rest) = block.split_once('\n').unwrap();
@@ -16,7 +16,7 @@ fn the_transcript_in_the_readme_is_real() {
 }
 
 #[test]
-fn the_script_in_the_readme_hands_out_every_item_once() {
+fn the_script_in_the_readme_delivers_every_item_once() {
     let readme = fs::read_to_string("README.md").unwrap();
     let start = readme.find("for worker in 1 2 3").unwrap();
     let (script, _) = readme[start..].split_once("```").unwrap();
@@ -25,14 +25,14 @@ fn the_script_in_the_readme_hands_out_every_item_once() {
     assert_eq!(outcome.code(), Some(0));
     let lines = outcome.lines();
     for page in 1..=100 {
-        let times = lines.iter().filter(|line| line.ends_with(&format!(": {page}"))).count();
-        assert_eq!(times, 1, "page {page}");
+        let count = lines.iter().filter(|line| line.ends_with(&format!(": {page}"))).count();
+        assert_eq!(count, 1, "page {page}");
     }
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn every_option_that_the_help_lists_is_in_the_readme() {
+fn every_option_of_the_help_is_in_the_readme() {
     let readme = fs::read_to_string("README.md").unwrap();
     let commands = [
         "run",

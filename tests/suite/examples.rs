@@ -1,4 +1,4 @@
-//! The examples do what they say.
+//! Runs the examples and checks their output.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,24 +11,24 @@ fn run_example(sandbox: &Sandbox, name: &str) -> Outcome {
 }
 
 #[test]
-fn two_terminals() {
+fn the_example_of_two_terminals_prints_the_lines_of_both_roles() {
     let sandbox = Sandbox::new();
     let outcome = run_example(&sandbox, "two_terminals.sh");
     outcome.assert_done();
-    let of = |who: &str| {
+    let lines_of = |role: &str| {
         let lines = outcome.lines();
-        lines.into_iter().filter(|line| line.starts_with(who)).collect::<Vec<_>>()
+        lines.into_iter().filter(|line| line.starts_with(role)).collect::<Vec<_>>()
     };
-    let expected = |who: &str, did: &str| -> Vec<String> {
-        (0..5).map(|n| format!("{who}: アイテム{n} を{did}しました")).collect()
+    let expected = |role: &str, verb: &str| -> Vec<String> {
+        (0..5).map(|n| format!("{role}: アイテム{n} を{verb}しました")).collect()
     };
-    assert_eq!(of("生産者"), expected("生産者", "追加"));
-    assert_eq!(of("消費者"), expected("消費者", "取得"));
+    assert_eq!(lines_of("生産者"), expected("生産者", "追加"));
+    assert_eq!(lines_of("消費者"), expected("消費者", "取得"));
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn worker_pool() {
+fn the_example_of_a_worker_pool_does_every_page_once() {
     let sandbox = Sandbox::new();
     let outcome = run_example(&sandbox, "worker_pool.sh");
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
@@ -42,7 +42,7 @@ fn worker_pool() {
 }
 
 #[test]
-fn pipeline() {
+fn the_example_of_a_pipeline_passes_the_largest_files_in_order() {
     let sandbox = Sandbox::new();
     for (name, size) in
         [("small.txt", 10), ("large.txt", 3000), ("middle one.txt", 200), ("no.txt", 1)]
@@ -61,7 +61,7 @@ small.txt has 10 bytes
 }
 
 #[test]
-fn the_library() {
+fn the_example_of_the_library_passes_items_between_processes() {
     let sandbox = Sandbox::new();
     // Cargo builds the examples together with the tests.
     let example: PathBuf = Path::new(QDEMO).with_file_name("examples").join("library");

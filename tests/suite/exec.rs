@@ -1,4 +1,4 @@
-//! A command for each item.
+//! Consumers that run a command for each item.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::harness::{Sandbox, assert_same};
 
-/// The records of `--format json`.
-fn records(text: &str) -> Vec<Value> {
+/// The objects of `--format json`.
+fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
-fn a_thousand_items_end_as_they_do_with_xargs() {
+fn a_thousand_commands_end_as_they_do_with_xargs() {
     let sandbox = Sandbox::new();
     let script = r#"
         seq 1000 | xargs -P4 -I{} sh -c 'echo {}; exit $(( {} % 7 == 3 ))' > xargs.txt
@@ -23,11 +23,11 @@ fn a_thousand_items_end_as_they_do_with_xargs() {
         qdemo consumer -j 4 -- sh -c 'echo {}; exit $(( {} % 7 == 3 ))' > qdemo.txt
         echo "qdemo: $?"
         qdemo failed | cut -f 4 > failed.txt
-        seq 3 7 1000 | diff - failed.txt && echo "those that failed are kept, in their order"
+        seq 3 7 1000 | diff - failed.txt && echo "failed items are kept in their order"
     "#;
     let outcome = sandbox.script(script);
-    // xargs says 123 when commands failed.
-    let expected = ["xargs: 123", "qdemo: 1", "those that failed are kept, in their order"];
+    // xargs exits with code 123 if commands failed.
+    let expected = ["xargs: 123", "qdemo: 1", "failed items are kept in their order"];
     assert_eq!(outcome.lines(), expected);
     for file in ["xargs.txt", "qdemo.txt"] {
         let text = fs::read_to_string(sandbox.path(file)).unwrap();
@@ -35,8 +35,8 @@ fn a_thousand_items_end_as_they_do_with_xargs() {
         assert_eq!(lines.len(), 1000, "{file}");
         for item in 1..=1000 {
             let item = item.to_string();
-            let times = lines.iter().filter(|line| **line == item).count();
-            assert_eq!(times, 1, "item {item} in {file}");
+            let count = lines.iter().filter(|line| **line == item).count();
+            assert_eq!(count, 1, "item {item} in {file}");
         }
     }
     outcome.assert_one_line_of_error(&["143 items have failed", "qdemo failed"]);
@@ -45,7 +45,7 @@ fn a_thousand_items_end_as_they_do_with_xargs() {
 }
 
 #[test]
-fn an_item_arrives_as_it_is_whatever_is_in_it() {
+fn a_command_gets_every_item_unchanged() {
     let sandbox = Sandbox::new();
     let items = [
         "plain",
@@ -81,7 +81,7 @@ fn an_item_arrives_as_it_is_whatever_is_in_it() {
 }
 
 #[test]
-fn the_environment_tells_the_command_what_it_is_about() {
+fn the_environment_of_a_command_describes_its_item() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "-q", "some jobs", "a"]).assert_prints("");
     sandbox.run(&["put", "-q", "some jobs", "--json", "{\"n\": 1}"]).assert_prints("");
@@ -93,9 +93,9 @@ fn the_environment_tells_the_command_what_it_is_about() {
 }
 
 #[test]
-fn output_of_commands_that_run_at_the_same_time_is_not_mixed() {
+fn the_outputs_of_concurrent_commands_are_not_mixed() {
     let sandbox = Sandbox::new();
-    // Each prints many small pieces to both ends.
+    // Each command prints many small pieces to both streams.
     let script = r#"
         seq 40 | qdemo put -
         qdemo close
@@ -121,7 +121,7 @@ fn output_of_commands_that_run_at_the_same_time_is_not_mixed() {
 }
 
 #[test]
-fn a_command_that_fails_is_tried_again_and_then_its_item_is_kept() {
+fn a_failing_command_is_retried_and_then_its_item_is_kept() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "good", "late", "bad"]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
@@ -133,18 +133,19 @@ fn a_command_that_fails_is_tried_again_and_then_its_item_is_kept() {
     let outcome = sandbox.run(&[&["consumer"][..], &args].concat());
     assert_eq!(outcome.code(), Some(1));
     outcome.assert_one_line_of_error(&["1 item has failed"]);
-    for who in ["good", "late", "bad"] {
-        let tries: Vec<_> = outcome.lines().into_iter().filter(|l| l.starts_with(who)).collect();
+    for item in ["good", "late", "bad"] {
+        let attempts: Vec<_> =
+            outcome.lines().into_iter().filter(|l| l.starts_with(item)).collect();
         let expected: Vec<_> =
-            (1..=if who == "good" { 1 } else { 3 }).map(|n| format!("{who} {n}")).collect();
-        assert_eq!(tries, expected);
+            (1..=if item == "good" { 1 } else { 3 }).map(|n| format!("{item} {n}")).collect();
+        assert_eq!(attempts, expected);
     }
     let failed = "3\t3\texit code 9, at the last of 3 tries\tbad\n";
     sandbox.run(&["failed"]).assert_prints(failed);
     sandbox
         .run(&["join"])
         .assert_refused(1, &["1 item", "failed", "`qdemo failed -q default` lists"]);
-    // What failed can be tried again, and counts on.
+    // A failed item can be retried. Its attempts count on.
     sandbox.run(&["failed", "--retry", "9"]).assert_refused(1, &["item 9 is not a failed item"]);
     sandbox.run(&["failed", "--retry", "3"]).assert_prints("1 item back in line\n");
     let outcome = sandbox.run(&["consumer", "--max", "1", "--", "sh", "-c", "echo $QDEMO_ATTEMPT"]);
@@ -154,15 +155,15 @@ fn a_command_that_fails_is_tried_again_and_then_its_item_is_kept() {
 }
 
 #[test]
-fn the_pause_before_another_try_doubles() {
+fn the_pause_before_a_retry_doubles() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let args = ["--max", "1", "--format", "json", "--retries", "3", "--backoff", "20ms"];
     let outcome = sandbox.run(&[&["consumer"][..], &args, &["--", "false"]].concat());
-    let records = records(&outcome.text());
+    let results = json_lines(&outcome.text());
     let end = |r: &Value| r["start"].as_f64().unwrap() + r["duration"].as_f64().unwrap();
-    assert_eq!(records.len(), 4);
-    for (n, pair) in records.windows(2).enumerate() {
+    assert_eq!(results.len(), 4);
+    for (n, pair) in results.windows(2).enumerate() {
         let pause = pair[1]["start"].as_f64().unwrap() - end(&pair[0]);
         assert!(pause >= 0.02 * f64::from(1 << n), "pause {n} was {pause}");
     }
@@ -171,44 +172,44 @@ fn the_pause_before_another_try_doubles() {
 }
 
 #[test]
-fn a_record_tells_all_of_a_command() {
+fn a_json_object_describes_the_end_of_a_command() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--json", "[1, 2]", "\"die\""]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
     let command = "echo out; echo err >&2; [ \"$QDEMO_ITEM\" != die ] || kill -9 $$; exit 3";
     let outcome = sandbox.run(&["consumer", "--format", "json", "--", "sh", "-c", command]);
     assert_eq!(outcome.code(), Some(1));
-    let records = records(&outcome.text());
-    assert_eq!(records.len(), 2);
-    for (record, (id, item, exit, signal)) in records.iter().zip([
+    let results = json_lines(&outcome.text());
+    assert_eq!(results.len(), 2);
+    for (result, (id, item, exit, signal)) in results.iter().zip([
         (1, serde_json::json!([1, 2]), Value::from(3), Value::Null),
         (2, "die".into(), Value::Null, 9.into()),
     ]) {
-        assert_eq!((&record["id"], &record["item"]), (&id.into(), &item));
-        assert_eq!((&record["exit"], &record["signal"]), (&exit, &signal));
-        assert_eq!((&record["stdout"], &record["stderr"]), (&"out\n".into(), &"err\n".into()));
-        assert_eq!((&record["attempt"], &record["timed_out"]), (&1.into(), &false.into()));
-        assert!(record["duration"].as_f64().unwrap() > 0.0);
+        assert_eq!((&result["id"], &result["item"]), (&id.into(), &item));
+        assert_eq!((&result["exit"], &result["signal"]), (&exit, &signal));
+        assert_eq!((&result["stdout"], &result["stderr"]), (&"out\n".into(), &"err\n".into()));
+        assert_eq!((&result["attempt"], &result["timed_out"]), (&1.into(), &false.into()));
+        assert!(result["duration"].as_f64().unwrap() > 0.0);
     }
     sandbox.run(&["failed", "--drop"]);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_command_that_is_not_there_is_found_missing_before_any_item_is_taken() {
+fn a_consumer_of_a_missing_command_takes_no_item() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let text = sandbox.path("text");
     fs::write(&text, "no program\n").unwrap();
     let text = text.to_str().unwrap();
-    let not_there = sandbox.run(&["consumer", "--", "no-such-command", "{}"]);
-    not_there.assert_refused(127, &["there is no command `no-such-command`", "PATH"]);
+    let missing = sandbox.run(&["consumer", "--", "no-such-command", "{}"]);
+    missing.assert_refused(127, &["there is no command `no-such-command`", "PATH"]);
     sandbox.run(&["consumer", "--", text]).assert_refused(126, &["cannot be executed", "`#!`"]);
     sandbox.run(&["consumer", "--", "/"]).assert_refused(126, &["cannot be executed"]);
     sandbox
         .run(&["peek", "--format", "json"])
         .assert_prints("{\"id\":1,\"item\":\"x\",\"attempt\":1}\n");
-    // This one looks like a program, and only the system can tell that it is none.
+    // This file looks like a program. Only the system can tell that the file is not a program.
     fs::write(sandbox.path("text"), "\u{1}no program\n").unwrap();
     fs::set_permissions(sandbox.path("text"), fs::Permissions::from_mode(0o755)).unwrap();
     sandbox.run(&["consumer", "--", text]).assert_refused(126, &["cannot be executed"]);
@@ -217,7 +218,7 @@ fn a_command_that_is_not_there_is_found_missing_before_any_item_is_taken() {
 }
 
 #[test]
-fn what_no_argument_can_hold_fails_by_itself_and_comes_on_standard_input() {
+fn an_item_that_no_argument_can_hold_fails_but_fits_standard_input() {
     let sandbox = Sandbox::new();
     let large = "x".repeat(300_000);
     let input = format!("small\0{large}\0nul\0");
@@ -228,8 +229,8 @@ fn what_no_argument_can_hold_fails_by_itself_and_comes_on_standard_input() {
     assert_eq!(outcome.text(), "5\n3\n");
     assert_eq!(outcome.code(), Some(1));
     for id in [2, 4] {
-        let why = format!("item {id} has failed: no argument can hold it: leave {{}} out");
-        assert!(outcome.stderr.contains(&why), "{}", outcome.stderr);
+        let error = format!("item {id} has failed: no argument can hold it: leave {{}} out");
+        assert!(outcome.stderr.contains(&error), "{}", outcome.stderr);
     }
     sandbox.run(&["failed", "--retry"]).assert_prints("2 items back in line\n");
     sandbox.run(&["consumer", "--max", "2", "--", "wc", "-c"]).assert_prints("300001\n4\n");
@@ -237,7 +238,7 @@ fn what_no_argument_can_hold_fails_by_itself_and_comes_on_standard_input() {
 }
 
 #[test]
-fn a_command_need_not_read_its_item_or_may_print_more_than_any_pipe_holds() {
+fn a_command_may_ignore_its_item_or_print_more_than_a_pipe_holds() {
     let sandbox = Sandbox::new();
     let large = format!("{}\n", "x".repeat(2_000_000));
     sandbox.run_with_input(&["put", "-"], large.as_bytes()).assert_prints("");
@@ -251,14 +252,14 @@ fn a_command_need_not_read_its_item_or_may_print_more_than_any_pipe_holds() {
 }
 
 #[test]
-fn the_pause_after_each_command_is_kept_by_each_place() {
+fn a_consumer_keeps_the_delay_after_each_command() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
     let args = ["consumer", "--delay", "30ms", "--format", "json", "--", "true"];
-    let records = records(&sandbox.run(&args).text());
-    assert_eq!(records.len(), 3);
-    for pair in records.windows(2) {
+    let results = json_lines(&sandbox.run(&args).text());
+    assert_eq!(results.len(), 3);
+    for pair in results.windows(2) {
         let end = pair[0]["start"].as_f64().unwrap() + pair[0]["duration"].as_f64().unwrap();
         assert!(pair[1]["start"].as_f64().unwrap() - end >= 0.03);
     }
@@ -266,7 +267,7 @@ fn the_pause_after_each_command_is_kept_by_each_place() {
 }
 
 #[test]
-fn log_lines_stand_before_what_the_commands_print_if_they_are_wanted() {
+fn log_lines_come_before_the_output_of_their_commands() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     let args = ["consumer", "--max", "1", "--format", "log", "--", "echo", "hello", "{}"];
@@ -275,7 +276,7 @@ fn log_lines_stand_before_what_the_commands_print_if_they_are_wanted() {
 }
 
 #[test]
-fn more_jobs_than_there_are_descriptors_for_are_as_many_as_there_are() {
+fn a_consumer_runs_fewer_jobs_if_it_lacks_descriptors() {
     let sandbox = Sandbox::new();
     let script = r#"
         seq 60 | qdemo put -
@@ -289,23 +290,23 @@ fn more_jobs_than_there_are_descriptors_for_are_as_many_as_there_are() {
 }
 
 #[test]
-fn quiet_means_no_progress_and_no_log_lines_but_what_the_commands_print() {
+fn a_quiet_consumer_prints_only_the_output_of_its_commands() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     let echo = ["--quiet", "--max", "1", "--", "echo", "hello"];
     sandbox.run(&[&["consumer"][..], &echo].concat()).assert_prints("hello\n");
     let json = sandbox.run(&[&["consumer", "--format", "json"][..], &echo].concat());
-    assert_eq!(records(&json.text())[0]["stdout"], "hello\n");
+    assert_eq!(json_lines(&json.text())[0]["stdout"], "hello\n");
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_consumer_may_do_what_there_is_and_leave() {
+fn a_consumer_that_may_not_wait_does_the_ready_items_and_leaves() {
     let sandbox = Sandbox::new();
     let no_wait = ["consumer", "--no-wait", "--", "sh", "-c"];
     sandbox.run(&[&no_wait[..], &["echo {}"]].concat()).assert_prints("");
     sandbox.run(&["put", "1"]).assert_prints("");
-    // What comes while it is at work is done too.
+    // The consumer also does items that are put during its work.
     let puts_more = "[ {} -gt 5 ] || qdemo put $(( {} + 1 )); echo {}";
     let outcome = sandbox.run(&[&no_wait[..], &[puts_more]].concat());
     outcome.assert_prints("1\n2\n3\n4\n5\n6\n");

@@ -1,4 +1,4 @@
-//! Commands for items that are ended, or whose consumer is: nothing is lost, and nothing stays.
+//! Commands that end early, and commands whose consumer ends. No item is lost, and no process stays.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::harness::{Sandbox, assert_same, children_of, wait_for_end};
 
 #[test]
-fn a_command_that_takes_too_long_is_ended_with_all_that_it_has_started() {
+fn a_command_beyond_its_time_limit_is_ended_with_its_children() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let args =
@@ -22,14 +22,14 @@ fn a_command_that_takes_too_long_is_ended_with_all_that_it_has_started() {
 }
 
 #[test]
-fn a_command_that_does_not_want_to_end_is_killed() {
+fn a_command_that_ignores_sigterm_at_its_time_limit_is_killed() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let stubborn = "trap 'echo no' TERM; while :; do sleep 0.05; done";
     let args = ["--max", "1", "--timeout-each", "100ms", "--", "bash", "-c", stubborn];
     let outcome = sandbox.run(&[&["consumer"][..], &args].concat());
     assert_eq!(outcome.text(), "no\n");
-    // The shell itself says `Terminated` of what it was waiting for.
+    // The shell itself prints `Terminated` for its child.
     assert!(outcome.stderr.contains("qdemo: 1 item has failed"), "{}", outcome.stderr);
     let failed = sandbox.run(&["failed"]).text();
     assert!(failed.contains("took longer than --timeout-each (killed by signal 9)"), "{failed}");
@@ -38,7 +38,7 @@ fn a_command_that_does_not_want_to_end_is_killed() {
 }
 
 #[test]
-fn halt_stops_at_the_first_failure_and_what_is_out_goes_back() {
+fn halt_stops_at_the_first_failure_and_requeues_items_in_flight() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "slow", "bad", "never"]).assert_prints("");
     let command = "case {} in slow) sleep 1000;; bad) exit 1;; *) echo {};; esac";
@@ -56,7 +56,7 @@ fn halt_stops_at_the_first_failure_and_what_is_out_goes_back() {
 }
 
 #[test]
-fn what_a_command_leaves_behind_on_purpose_is_not_waited_for() {
+fn a_consumer_does_not_wait_for_background_children_of_a_command() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let command = "sleep 1000 & echo $!";
@@ -69,7 +69,7 @@ fn what_a_command_leaves_behind_on_purpose_is_not_waited_for() {
 }
 
 #[test]
-fn ctrl_c_ends_the_commands_and_their_items_go_back() {
+fn ctrl_c_ends_the_commands_and_requeues_their_items() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
     let command = "echo started > started-{}; sleep 1000";
@@ -92,7 +92,7 @@ fn ctrl_c_ends_the_commands_and_their_items_go_back() {
     sandbox.assert_nothing_left();
 }
 
-/// Waits until so many `sleep`s run, which only the list of processes tells.
+/// Waits until `count` processes `sleep 1000` run. Only the list of processes shows their start.
 fn wait_for_commands(sandbox: &Sandbox, count: usize) {
     while sandbox.processes_of("sleep 1000").len() < count {
         std::thread::yield_now();
@@ -100,7 +100,7 @@ fn wait_for_commands(sandbox: &Sandbox, count: usize) {
 }
 
 #[test]
-fn no_command_outlives_a_consumer_that_is_killed() {
+fn no_command_outlives_its_killed_consumer() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
     let consumer = sandbox.start(&["consumer", "-j", "3", "--", "sh", "-c", "sleep 1000 & wait"]);
@@ -117,7 +117,7 @@ fn no_command_outlives_a_consumer_that_is_killed() {
 }
 
 #[test]
-fn an_item_is_done_only_when_its_output_has_been_written() {
+fn an_item_is_done_only_after_its_output_is_written() {
     let sandbox = Sandbox::new();
     let script = "seq 100 | qdemo put -; qdemo consumer -- seq {} | head -1; echo ${PIPESTATUS[0]}";
     let outcome = sandbox.script(script);
@@ -132,7 +132,7 @@ fn an_item_is_done_only_when_its_output_has_been_written() {
 }
 
 #[test]
-fn a_killed_worker_s_item_goes_to_another_with_attempt_two_and_nothing_is_lost() {
+fn the_item_of_a_killed_consumer_goes_to_another_with_attempt_two() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let first = sandbox.start(&["consumer", "--", "sleep", "1000"]);
@@ -146,7 +146,7 @@ fn a_killed_worker_s_item_goes_to_another_with_attempt_two_and_nothing_is_lost()
 }
 
 share! {
-fn workers_are_killed_at_random_and_every_item_is_done(rounds: 15, all: 200) {
+fn every_item_is_done_although_consumers_are_killed_at_random(rounds: 15, all: 200) {
     let sandbox = Sandbox::new();
     let items = rounds * 5;
     let input: String = (1..=items).map(|n| format!("{n}\n")).collect();
@@ -155,19 +155,19 @@ fn workers_are_killed_at_random_and_every_item_is_done(rounds: 15, all: 200) {
     let command = ["sh", "-c", "echo {} $QDEMO_ATTEMPT >> done; echo"];
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     for _ in 0..rounds {
-        let mut worker = sandbox.start(&[&args[..], &command].concat());
+        let mut consumer = sandbox.start(&[&args[..], &command].concat());
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        // After so many items, and somewhere in the middle of the next one.
+        // The kill comes after a few items and in the middle of the next item.
         for _ in 0..random % 4 {
-            worker.line();
+            consumer.line();
         }
         for _ in 0..random % 3 {
-            children_of(worker.pid());
+            children_of(consumer.pid());
         }
-        worker.signal(Signal::KILL);
-        worker.end();
+        consumer.signal(Signal::KILL);
+        consumer.end();
     }
     sandbox.run(&["close"]).assert_prints("");
     let last = sandbox.run(&[&args[..], &command].concat());
@@ -181,8 +181,8 @@ fn workers_are_killed_at_random_and_every_item_is_done(rounds: 15, all: 200) {
     for item in 1..=items {
         assert!(done.iter().any(|(done, _)| *done == item), "item {item} is lost");
     }
-    assert!(done.len() <= items + rounds, "no item is done again but that of a killed worker");
-    assert!(done.iter().any(|(_, attempt)| *attempt > 1), "no worker had anything when it died");
+    assert!(done.len() <= items + rounds, "an item of a live consumer was done again");
+    assert!(done.iter().any(|(_, attempt)| *attempt > 1), "no consumer held an item at its death");
     let status = sandbox.run(&["status"]).text();
     assert!(status.contains(&format!("0 in line, 0 out, {items} done, 0 failed")), "{status}");
     sandbox.assert_nothing_left();
@@ -190,10 +190,10 @@ fn workers_are_killed_at_random_and_every_item_is_done(rounds: 15, all: 200) {
 }
 
 #[test]
-fn a_command_that_ended_in_time_has_not_taken_too_long_whoever_reads_slowly() {
+fn a_slow_reader_of_one_command_does_not_time_out_another() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "quick", "large"]).assert_prints("");
-    // The large one's output has no reader until well after the other one's time.
+    // No process reads the output of `large` until well after the time limit of `quick`.
     let script = r#"
         mkfifo gate
         qdemo consumer -j 2 --max 2 --timeout-each 2s -- bash -c \
@@ -208,14 +208,14 @@ fn a_command_that_ended_in_time_has_not_taken_too_long_whoever_reads_slowly() {
 }
 
 #[test]
-fn no_command_is_missed_that_starts_just_as_its_consumer_is_killed() {
+fn a_command_that_starts_as_its_consumer_is_killed_ends_too() {
     let sandbox = Sandbox::new();
     let items: String = (1..=30).map(|n| format!("{n}\n")).collect();
     sandbox.run_with_input(&["put", "-"], items.as_bytes()).assert_prints("");
     for round in 0..20 {
         let args = ["consumer", "-j", "10", "--max-attempts", "0", "--", "sleep", "1000"];
         let consumer = sandbox.start(&args);
-        // At the latest when three of the ten are there.
+        // The kill comes when zero to three of the ten commands run.
         while sandbox.processes_of("sleep 1000").len() < round % 4 {}
         consumer.signal(Signal::KILL);
         consumer.end();
@@ -230,7 +230,7 @@ fn no_command_is_missed_that_starts_just_as_its_consumer_is_killed() {
 }
 
 #[test]
-fn a_queue_that_a_command_has_begun_outlives_the_command_s_consumer() {
+fn a_queue_that_a_command_has_created_outlives_its_consumer() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let command = "qdemo put -q other y; echo put; sleep 1000";

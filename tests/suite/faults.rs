@@ -1,41 +1,41 @@
-//! A full disk, no more descriptors, a place that cannot be written to: whatever met it is told so in one
-//! line, with the remedy; what was accepted stays, and it goes on when the cause is gone.
+//! A full disk, a lack of descriptors, an unwritable folder. A command that meets such a fault fails with
+//! one line that names a remedy. Accepted items stay, and the queue works again when the fault is gone.
 
 use std::process::{Command, Stdio};
 
 use crate::harness::{Outcome, Running, Sandbox};
 
-/// A place to have a queue in that can be made to fail, in a mount namespace of its own.
+/// A file system for queues in a mount namespace of its own. A test can make the file system fail.
 pub struct Mount {
-    /// How `unshare` makes one.
-    how: &'static str,
+    /// The option of `unshare` that makes the namespace.
+    option: &'static str,
 }
 
 impl Mount {
-    /// None where nothing can be mounted.
+    /// None if this process may not mount a file system.
     pub fn new() -> Option<Self> {
-        let mounts = |how: &&str| {
+        let mounts = |option: &&str| {
             let mut command = Command::new("unshare");
-            command.args([how, "mount", "-t", "tmpfs", "tmpfs", "/tmp"]);
+            command.args([option, "mount", "-t", "tmpfs", "tmpfs", "/tmp"]);
             let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
             quiet.status().is_ok_and(|status| status.success())
         };
-        ["-m", "-Urm"].into_iter().find(mounts).map(|how| Self { how })
+        ["-m", "-Urm"].into_iter().find(mounts).map(|option| Self { option })
     }
 
-    /// Runs a script in which queues lie in a file system with these options.
+    /// Runs a script whose queues are in a file system with these mount options.
     pub fn script(&self, sandbox: &Sandbox, options: &str, script: &str) -> Outcome {
         let mount =
             format!(r#"mount -t tmpfs -o mode=700,{options} tmpfs "$QDEMO_DIR" || exit 99"#);
         let mut command = sandbox.command("unshare");
-        command.args([self.how, "bash", "-c", &format!("{mount}\n{script}")]);
+        command.args([self.option, "bash", "-c", &format!("{mount}\n{script}")]);
         Running::start(command).end()
     }
 }
 
-/// Each line of what was said on standard error is one error, with all these words.
+/// Asserts that standard error is `lines` errors of one line, and that each error has all `words`.
 #[track_caller]
-fn assert_each_line_says(outcome: &Outcome, lines: usize, words: &[&str]) {
+fn assert_errors(outcome: &Outcome, lines: usize, words: &[&str]) {
     assert_eq!(outcome.stderr.lines().count(), lines, "{outcome:?}");
     for line in outcome.stderr.lines() {
         assert!(line.starts_with("qdemo: "), "{line}");
@@ -44,8 +44,8 @@ fn assert_each_line_says(outcome: &Outcome, lines: usize, words: &[&str]) {
 }
 
 #[test]
-fn on_a_full_disk_what_was_accepted_stays_and_with_room_it_goes_on() {
-    // The rest of it is what becomes free.
+fn accepted_items_survive_a_full_disk_and_puts_work_again_with_room() {
+    // The ballast keeps some room that the script later frees.
     let script = r#"
         head -c 100000 /dev/zero > "$QDEMO_DIR/ballast"
         (LIMIT seq -f 'item %g' 100000 | qdemo put -); echo "code $?"
@@ -53,8 +53,8 @@ fn on_a_full_disk_what_was_accepted_stays_and_with_room_it_goes_on() {
         qdemo put last || exit
         count=$(qdemo status -q default --format json | sed 's/.*"in_line":\([0-9]*\).*/\1/')
         qdemo get --count "$count" > got || exit
-        (seq -f 'item %g' $((count - 1)); echo last) | cmp - got && echo "all of them are there"
-        [ "$count" -gt 1000 ] || echo "but only $count"
+        (seq -f 'item %g' $((count - 1)); echo last) | cmp - got && echo "every item is there"
+        [ "$count" -gt 1000 ] || echo "only $count items"
     "#;
     let sandbox = Sandbox::new();
     let (outcome, remedy) = match Mount::new() {
@@ -62,22 +62,21 @@ fn on_a_full_disk_what_was_accepted_stays_and_with_room_it_goes_on() {
             let script = script.replace("LIMIT", "");
             (mount.script(&sandbox, "size=256k", &script), "make room there")
         }
-        // The next best thing: no file may have more than 256 KiB.
+        // Without a mount, a limit of 256 KiB for each file stands in for the full disk.
         None => (sandbox.script(&script.replace("LIMIT", "ulimit -f 256;")), "ulimit -f"),
     };
-    assert_eq!(outcome.text(), "code 1\nall of them are there\n", "{outcome:?}");
+    assert_eq!(outcome.text(), "code 1\nevery item is there\n", "{outcome:?}");
     let words = ["cannot write the queue's journal", remedy, "is still there"];
-    assert_each_line_says(&outcome, 1, &words);
+    assert_errors(&outcome, 1, &words);
     sandbox.assert_nothing_left();
 }
 
-/// Spoils a place in which two items are in line, tries what needs to make something there, and mends
-/// the place.
+/// Puts two items, spoils the folder, runs commands that create a file there, and mends the folder.
 fn spoil_and_mend(spoil: &str, mend: &str) -> String {
     format!(
         r#"
         qdemo put a b || exit
-        while [ -e "$QDEMO_DIR/default/inbox" ]; do :; done # until its keeper has gone
+        while [ -e "$QDEMO_DIR/default/inbox" ]; do :; done # until the keeper has ended
         {spoil}
         for command in "put c" get peek "put -q new x"; do qdemo $command; echo "code $?"; done
         qdemo status | sed 's/, the oldest .*//'
@@ -88,23 +87,23 @@ fn spoil_and_mend(spoil: &str, mend: &str) -> String {
 }
 
 #[track_caller]
-fn assert_spoilt_and_mended(outcome: &Outcome, words: &[&str]) {
+fn assert_spoiled_and_mended(outcome: &Outcome, words: &[&str]) {
     let codes = "code 1\n".repeat(4);
     let expected = format!("{codes}default: 2 in line, 0 out, 0 done, 0 failed\na\nb\nc\n");
     assert_eq!(outcome.text(), expected, "{outcome:?}");
-    assert_each_line_says(outcome, 4, words);
+    assert_errors(outcome, 4, words);
 }
 
-/// A directory that its owner has closed is as good as one on a medium that is.
+/// A directory without write permission stands in for a read-only medium.
 #[test]
-fn a_directory_that_cannot_be_written_to_is_told_and_what_is_there_can_be_seen() {
+fn an_unwritable_directory_is_reported_and_its_queue_can_be_seen() {
     let sandbox = Sandbox::unprivileged();
     let script = spoil_and_mend(
         r#"chmod 500 "$QDEMO_DIR" "$QDEMO_DIR/default""#,
         r#"chmod 700 "$QDEMO_DIR" "$QDEMO_DIR/default""#,
     );
     let outcome = sandbox.script(&script);
-    assert_spoilt_and_mended(
+    assert_spoiled_and_mended(
         &outcome,
         &["Permission denied", "give yourself the right", "/queues/"],
     );
@@ -112,9 +111,9 @@ fn a_directory_that_cannot_be_written_to_is_told_and_what_is_there_can_be_seen()
 }
 
 #[test]
-fn a_file_system_that_is_read_only_is_told_and_what_is_there_can_be_seen() {
+fn a_read_only_file_system_is_reported_and_its_queue_can_be_seen() {
     let Some(mount) = Mount::new() else {
-        return a_directory_that_cannot_be_written_to_is_told_and_what_is_there_can_be_seen();
+        return an_unwritable_directory_is_reported_and_its_queue_can_be_seen();
     };
     let sandbox = Sandbox::new();
     let script = spoil_and_mend(
@@ -122,7 +121,7 @@ fn a_file_system_that_is_read_only_is_told_and_what_is_there_can_be_seen() {
         r#"mount -o remount,rw "$QDEMO_DIR""#,
     );
     let outcome = mount.script(&sandbox, "size=1m", &script);
-    assert_spoilt_and_mended(&outcome, &["Read-only file system", "QDEMO_DIR", "/queues/"]);
+    assert_spoiled_and_mended(&outcome, &["Read-only file system", "QDEMO_DIR", "/queues/"]);
     sandbox.assert_nothing_left();
 }
 
@@ -130,28 +129,29 @@ const TAKE_ALL_FILES: &str = r#"
     n=0
     while : > "$QDEMO_DIR/taken.$n"; do n=$((n + 1)); done 2> /dev/null
 "#;
-const GIVE_THEM_BACK: &str = r#"rm "$QDEMO_DIR"/taken.*"#;
+const FREE_ALL_FILES: &str = r#"rm "$QDEMO_DIR"/taken.*"#;
 
 #[test]
-fn where_no_file_can_be_made_that_is_told_and_with_room_it_goes_on() {
+fn a_lack_of_inodes_is_reported_and_puts_work_again_with_room() {
     let Some(mount) = Mount::new() else {
-        return a_directory_that_cannot_be_written_to_is_told_and_what_is_there_can_be_seen();
+        return an_unwritable_directory_is_reported_and_its_queue_can_be_seen();
     };
     let sandbox = Sandbox::new();
-    let script = spoil_and_mend(TAKE_ALL_FILES, GIVE_THEM_BACK);
+    let script = spoil_and_mend(TAKE_ALL_FILES, FREE_ALL_FILES);
     let outcome = mount.script(&sandbox, "nr_inodes=20", &script);
-    assert_spoilt_and_mended(&outcome, &["No space left", "make room there", "/queues/"]);
+    assert_spoiled_and_mended(&outcome, &["No space left", "make room there", "/queues/"]);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn wherever_the_last_file_is_lacking_that_is_told() {
+fn a_lack_of_an_inode_for_any_file_of_a_queue_is_reported() {
     let Some(mount) = Mount::new() else {
-        return a_directory_that_cannot_be_written_to_is_told_and_what_is_there_can_be_seen();
+        return an_unwritable_directory_is_reported_and_its_queue_can_be_seen();
     };
     let sandbox = Sandbox::new();
     let mut codes = Vec::new();
-    // A queue takes up to seven: the folder, its own, the journal, the inbox, a mailbox, ...
+    // A queue needs up to seven inodes: the folder, the directory of the queue, the journal, the inbox, a
+    // mailbox, ...
     for files in 2..=8 {
         let options = format!("nr_inodes={files}");
         let outcome = mount.script(&sandbox, &options, "qdemo put x");
@@ -167,9 +167,9 @@ fn wherever_the_last_file_is_lacking_that_is_told() {
 }
 
 #[test]
-fn a_client_for_whose_mailbox_there_is_no_room_is_told_and_the_others_go_on() {
+fn a_client_without_room_for_its_mailbox_fails_and_the_others_go_on() {
     let Some(mount) = Mount::new() else {
-        return a_directory_that_cannot_be_written_to_is_told_and_what_is_there_can_be_seen();
+        return an_unwritable_directory_is_reported_and_its_queue_can_be_seen();
     };
     let sandbox = Sandbox::new();
     let script = format!(
@@ -179,7 +179,7 @@ fn a_client_for_whose_mailbox_there_is_no_room_is_told_and_the_others_go_on() {
         until grep -qs first got; do :; done
         {TAKE_ALL_FILES}
         qdemo put second; echo "code $?"
-        {GIVE_THEM_BACK}
+        {FREE_ALL_FILES}
         qdemo put third && qdemo close
         wait; echo "consumer $?"
         cat got
@@ -187,21 +187,21 @@ fn a_client_for_whose_mailbox_there_is_no_room_is_told_and_the_others_go_on() {
     );
     let outcome = mount.script(&sandbox, "nr_inodes=20", &script);
     assert_eq!(outcome.text(), "code 1\nconsumer 0\nfirst\nthird\n", "{outcome:?}");
-    assert_each_line_says(&outcome, 1, &["cannot make a mailbox", "No space left", "make room"]);
+    assert_errors(&outcome, 1, &["cannot make a mailbox", "No space left", "make room"]);
     sandbox.assert_nothing_left();
 }
 
-/// The keeper that a client starts may open no more than that has left to it.
+/// A keeper inherits the descriptor limit of the client that starts the keeper.
 #[test]
-fn without_descriptors_whatever_lacks_them_is_told_and_what_was_accepted_is_there() {
+fn accepted_items_survive_a_lack_of_descriptors() {
     let sandbox = Sandbox::new();
     let script = r#"
         for files in $(seq 5 24); do
             (ulimit -n $files; exec qdemo put "$files") && echo "$files" >> accepted
             (ulimit -n $files; exec qdemo get -q other --no-wait); [ $? -eq 0 ] && echo "an item?"
         done
-        qdemo get --count "$(wc -l < accepted)" | cmp - accepted && echo "all of them are there"
-        # The same with a keeper that has enough.
+        qdemo get --count "$(wc -l < accepted)" | cmp - accepted && echo "every item is there"
+        # The same with a keeper that has enough descriptors.
         qdemo consumer --quiet --delay 1h &
         qdemo put first
         for files in $(seq 5 24); do
@@ -209,13 +209,13 @@ fn without_descriptors_whatever_lacks_them_is_told_and_what_was_accepted_is_ther
         done
         kill %1; wait
         (echo first; cat more) > accepted
-        qdemo get --count "$(wc -l < accepted)" | cmp - accepted && echo "and here too"
+        qdemo get --count "$(wc -l < accepted)" | cmp - accepted && echo "every item is there too"
     "#;
     let outcome = sandbox.script(script);
-    assert_eq!(outcome.text(), "all of them are there\nand here too\n", "{outcome:?}");
+    assert_eq!(outcome.text(), "every item is there\nevery item is there too\n", "{outcome:?}");
     for line in outcome.stderr.lines().filter(|line| !line.ends_with("is empty")) {
         assert!(line.starts_with("qdemo: ") && line.contains("Too many open files"), "{line}");
-        // When it is the keeper that cannot be started, that is said otherwise.
+        // The error has other words if the keeper cannot start.
         let remedy = line.contains("ulimit -n") || line.contains("cannot start a keeper");
         assert!(remedy, "{line}");
     }
@@ -223,9 +223,9 @@ fn without_descriptors_whatever_lacks_them_is_told_and_what_was_accepted_is_ther
     sandbox.assert_nothing_left();
 }
 
-/// A queue fills its disk, to the last byte; what makes room must work without room.
+/// The queue fills its disk to the last byte. Commands that make room must work without room.
 #[test]
-fn on_a_disk_that_the_queue_has_filled_what_takes_items_away_works() {
+fn on_a_disk_that_the_queue_has_filled_commands_that_remove_items_work() {
     let Some(mount) = Mount::new() else {
         eprintln!("SKIPPED: nothing can be mounted here");
         return;
@@ -242,7 +242,7 @@ fn on_a_disk_that_the_queue_has_filled_what_takes_items_away_works() {
         ("qdemo consumer --max 3 -- false 2> /dev/null; qdemo failed --drop", "dropped 3 items\n"),
         ("qdemo close --now | sed 's/[0-9]* items/items/'", "dropped items\n"),
         ("qdemo rm --force | sed 's/[0-9]* items/items/'; qdemo status", "removed items\n"),
-        // Whoever takes everything away has room again.
+        // A command that removes all items makes room.
         (
             "qdemo close --now > /dev/null; qdemo get 2> /dev/null
              rm \"$QDEMO_DIR/ballast\"; qdemo put new; qdemo get",

@@ -1,5 +1,4 @@
-//! Pipes that others made: standard streams that don't block, and pipes, devices and sockets in the place of
-//! files.
+//! Pipes of other programs: nonblocking standard streams, and pipes, devices and sockets in place of files.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -19,10 +18,10 @@ use serde_json::Value;
 
 use crate::harness::{CLASSIC, Running, Sandbox, assert_same};
 
-/// Two ends, reading and writing, of which neither blocks.
+/// The reading end and the writing end. Both ends are nonblocking.
 type Ends = (File, File);
 
-/// A pipe that holds a page.
+/// A pipe that holds one page.
 fn narrow_pipe() -> Ends {
     let (reader, writer) = std::io::pipe().unwrap();
     #[cfg(target_os = "linux")]
@@ -41,12 +40,11 @@ fn nonblocking(reader: OwnedFd, writer: OwnedFd) -> Ends {
     (reader.into(), writer.into())
 }
 
-/// What comes out of the reading end, which blocks from now on, read by small pieces; not read before the
-/// returned sender says so.
+/// Reads the reading end in small pieces until its end. The reading begins when the returned sender sends.
 fn read_slowly(reader: File) -> (mpsc::Sender<()>, thread::JoinHandle<Vec<u8>>) {
-    let (go, told) = mpsc::channel::<()>();
+    let (start, started) = mpsc::channel::<()>();
     let reading = thread::spawn(move || {
-        told.recv().unwrap();
+        started.recv().unwrap();
         let (mut reader, mut all, mut piece) = (reader, Vec::new(), [0; 512]);
         loop {
             match reader.read(&mut piece) {
@@ -61,7 +59,7 @@ fn read_slowly(reader: File) -> (mpsc::Sender<()>, thread::JoinHandle<Vec<u8>>) 
             }
         }
     });
-    (go, reading)
+    (start, reading)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +68,8 @@ enum Stream {
     Stderr,
 }
 
-/// Runs a command with this output; tells what it wrote there, and how it ended.
+/// Runs a command with `ends` as the standard stream `stream`. Returns the text of this stream and the exit
+/// status.
 fn with_output(
     sandbox: &Sandbox,
     args: &[&str],
@@ -85,16 +84,16 @@ fn with_output(
         Stream::Stderr => command.stderr(writer),
     };
     let mut child = command.spawn().unwrap();
-    // The command has the only writing end.
+    // Now only the child process has the writing end.
     drop(command);
-    let (go, reading) = read_slowly(reader);
-    go.send(()).unwrap();
+    let (start, reading) = read_slowly(reader);
+    start.send(()).unwrap();
     let text = reading.join().unwrap();
     (String::from_utf8(text).unwrap(), child.wait().unwrap())
 }
 
 #[test]
-fn every_command_writes_all_of_it_to_a_standard_output_that_does_not_block() {
+fn every_command_writes_all_output_to_a_nonblocking_standard_output() {
     let sandbox = Sandbox::new();
     let events = sandbox.run(&["run", "--speed=max", "--format=json", "--items=200"]);
     fs::write(sandbox.path("events"), &events.stdout).unwrap();
@@ -121,14 +120,14 @@ fn every_command_writes_all_of_it_to_a_standard_output_that_does_not_block() {
             }
             let (text, status) = with_output(&sandbox, args, ends, Stream::Stdout);
             assert_eq!(status.code(), Some(0), "{args:?}");
-            let ages = |text: &str| text.split("\"oldest_s\"").next().unwrap().to_owned();
-            assert_same(&ages(&expected), &ages(&text));
+            let without_age = |text: &str| text.split("\"oldest_s\"").next().unwrap().to_owned();
+            assert_same(&without_age(&expected), &without_age(&text));
         }
     }
 }
 
 #[test]
-fn errors_and_statistics_are_whole_on_a_standard_error_that_does_not_block() {
+fn errors_and_statistics_are_whole_on_a_nonblocking_standard_error() {
     let sandbox = Sandbox::new();
     let long = "x".repeat(100_000);
     let run = ["run", "--quiet", "--speed=max", "--stats=json", "--consumers=40", "--items=1"];
@@ -143,7 +142,7 @@ fn errors_and_statistics_are_whole_on_a_standard_error_that_does_not_block() {
 }
 
 #[test]
-fn what_commands_say_goes_through_standard_streams_that_do_not_block() {
+fn the_output_of_item_commands_is_whole_on_nonblocking_streams() {
     let sandbox = Sandbox::new();
     let script = "seq 20000; seq 20000 >&2";
     let expected: String = (1..=20_000).map(|n| format!("{n}\n")).collect();
@@ -159,7 +158,7 @@ fn what_commands_say_goes_through_standard_streams_that_do_not_block() {
 }
 
 #[test]
-fn every_command_reads_all_of_a_standard_input_that_does_not_block() {
+fn every_command_reads_all_of_a_nonblocking_standard_input() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["run", "--speed=max", "--format=json", "--items=300"]);
     fs::write(sandbox.path("events"), &run.stdout).unwrap();
@@ -174,9 +173,9 @@ fn every_command_reads_all_of_a_standard_input_that_does_not_block() {
             let mut command = sandbox.qdemo(args);
             let mut child = command.stdin(reader).stdout(Stdio::piped()).spawn().unwrap();
             drop(command);
-            // The command finds nothing there at first, and a piece each time.
+            // The command first finds no input, and later one piece at a time.
             fcntl_setfl(&writer, OFlags::empty()).unwrap();
-            wait_until_it_waits(&mut child);
+            wait_until_asleep(&mut child);
             let mut stdout = child.stdout.take().unwrap();
             let reading = thread::spawn(move || {
                 let mut text = String::new();
@@ -194,11 +193,11 @@ fn every_command_reads_all_of_a_standard_input_that_does_not_block() {
     assert_eq!(sandbox.status()["in_line"], 4 * 3000);
 }
 
-/// Or has ended.
-fn wait_until_it_waits(child: &mut Child) {
+/// Waits until the process sleeps or has ended.
+fn wait_until_asleep(child: &mut Child) {
     let stat = format!("/proc/{}/stat", child.id());
-    let waits = || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "));
-    while !waits() && child.try_wait().unwrap().is_none() {
+    let sleeps = || fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "));
+    while !sleeps() && child.try_wait().unwrap().is_none() {
         thread::yield_now();
     }
 }
@@ -208,7 +207,7 @@ fn make_pipe(path: &Path) {
 }
 
 #[test]
-fn pictures_and_statistics_go_into_named_pipes() {
+fn a_named_pipe_can_receive_a_picture_or_statistics() {
     let sandbox = Sandbox::new();
     let run = sandbox.run(&["run", "--speed=max", "--format=json"]);
     fs::write(sandbox.path("events"), &run.stdout).unwrap();
@@ -221,7 +220,7 @@ fn pictures_and_statistics_go_into_named_pipes() {
         &["run", "--speed=max", "--stats-file=pipe.svg", "--timeline=other.svg"],
     ] {
         let running = sandbox.start(args);
-        // It is there when the command has opened it.
+        // The text ends when the command has closed the pipe.
         let text = fs::read_to_string(&pipe).unwrap();
         let outcome = running.end();
         assert_eq!(outcome.code(), Some(0), "{args:?}: {}", outcome.stderr);
@@ -230,13 +229,13 @@ fn pictures_and_statistics_go_into_named_pipes() {
         } else {
             drop(Document::parse(&text).unwrap())
         }
-        assert!(fs::metadata(&pipe).is_ok(), "the pipe stays");
+        assert!(fs::metadata(&pipe).is_ok(), "the command has removed the pipe");
     }
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_named_pipe_without_a_reader_is_waited_for_with_a_word_and_a_signal_ends_that() {
+fn a_run_waits_for_the_reader_of_a_named_pipe_until_a_signal() {
     let sandbox = Sandbox::new();
     make_pipe(&sandbox.path("pipe.svg"));
     for args in ["--timeline=pipe.svg", "--stats-file=pipe.svg --timeline=new.svg"] {
@@ -254,7 +253,7 @@ fn a_named_pipe_without_a_reader_is_waited_for_with_a_word_and_a_signal_ends_tha
 }
 
 #[test]
-fn a_reader_that_leaves_a_named_pipe_is_told_of_as_an_error() {
+fn a_run_fails_when_the_reader_of_its_named_pipe_leaves() {
     let sandbox = Sandbox::new();
     let pipe = sandbox.path("pipe.svg");
     make_pipe(&pipe);
@@ -263,7 +262,7 @@ fn a_reader_that_leaves_a_named_pipe_is_told_of_as_an_error() {
     drop(File::open(&pipe).unwrap());
     assert_eq!(running.line(), "producer: added item0");
     let outcome = running.end();
-    // Before that it may have said that it waits for a reader.
+    // A notice that the command waits for a reader may come first.
     let error = outcome.stderr.lines().last().unwrap_or_default();
     assert!(error.contains("cannot write the picture pipe.svg"), "{error}");
     assert!(error.contains("Broken pipe"), "{error}");
@@ -271,13 +270,13 @@ fn a_reader_that_leaves_a_named_pipe_is_told_of_as_an_error() {
 }
 
 #[test]
-fn devices_take_what_a_file_takes() {
+fn devices_can_stand_in_for_output_files() {
     let sandbox = Sandbox::new();
     std::os::unix::fs::symlink("/dev/null", sandbox.path("null.svg")).unwrap();
     sandbox
         .run(&["run", "--speed=max", "--timeline=null.svg", "--stats-file=/dev/null"])
         .assert_prints(CLASSIC);
-    // Statistics stand behind the lines, in a file too.
+    // Statistics follow the lines, in a file too.
     let stats = "qdemo run --speed=max --lang=en --items=1 --stats-file=/dev/stdout";
     let outcome = sandbox.script(&format!("{stats} > both; cat both; {stats} | cat"));
     let lines = outcome.lines();

@@ -1,4 +1,4 @@
-//! A queue at rest is a file, and what had been accepted is still there, whatever became of the keeper.
+//! A queue at rest is a file. Accepted items survive every end of the keeper.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -12,10 +12,10 @@ fn journal(sandbox: &Sandbox) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_queue_with_items_needs_no_process_and_comes_back_as_it_was() {
+fn a_queue_without_a_process_keeps_its_state() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--capacity", "5", "a", "b", "c", "d"]).assert_prints("");
-    // One is done, one fails, one comes back.
+    // The first item is done, the second fails, the third is requeued.
     assert_eq!(sandbox.run(&["consumer", "--max", "1", "--", "true"]).code(), Some(0));
     assert_eq!(sandbox.run(&["consumer", "--max", "1", "--", "false"]).code(), Some(1));
     let mut consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
@@ -26,7 +26,7 @@ fn a_queue_with_items_needs_no_process_and_comes_back_as_it_was() {
     assert!(sandbox.processes().is_empty());
     let status = sandbox.run(&["status"]).text();
     assert!(status.starts_with("default: 2 of 5 in line, 0 out, 1 done, 1 failed, the oldest "));
-    assert!(sandbox.processes().is_empty(), "to look at it wakes nobody");
+    assert!(sandbox.processes().is_empty(), "a status query has started a process");
     sandbox.run(&["failed"]).assert_prints("2\t1\texit code 1\tb\n");
     sandbox.run(&["put", "--capacity", "6", "x"]).assert_refused(1, &["capacity 5, not 6"]);
     sandbox.run(&["peek", "--count", "9", "--format", "json"]).assert_prints(
@@ -38,12 +38,12 @@ fn a_queue_with_items_needs_no_process_and_comes_back_as_it_was() {
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("b\nc\nd\ne\n");
     sandbox.assert_nothing_left();
     let left = fs::read_to_string(journal(&sandbox)).unwrap();
-    assert_eq!(left.lines().count(), 3, "an emptied queue is a head and one record: {left}");
-    assert_eq!(fs::read_dir(sandbox.queue("default")).unwrap().count(), 1, "and no other file");
+    assert_eq!(left.lines().count(), 3, "not a head and one record: {left}");
+    assert_eq!(fs::read_dir(sandbox.queue("default")).unwrap().count(), 1, "another file is left");
 }
 
 #[test]
-fn a_keeper_that_is_killed_loses_nothing_that_had_been_accepted() {
+fn a_keeper_that_is_killed_loses_no_accepted_item() {
     let sandbox = Sandbox::new();
     let mut producer = sandbox.start(&["producer", "--keep-open", "--format", "json", "-"]);
     let mut consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "json"]);
@@ -63,8 +63,8 @@ fn a_keeper_that_is_killed_loses_nothing_that_had_been_accepted() {
             wait_for_end(keeper.pid);
         }
     }
-    // What was out with a client that has gone is back in its place.
-    assert_eq!(sandbox.status()["out"], 1, "it is still out with the consumer");
+    // The item goes back to its place only after its consumer has left.
+    assert_eq!(sandbox.status()["out"], 1, "the consumer's item is not in flight");
     consumer.signal(Signal::TERM);
     consumer.end();
     assert_eq!(producer.end().code(), Some(0));
@@ -74,7 +74,7 @@ fn a_keeper_that_is_killed_loses_nothing_that_had_been_accepted() {
 }
 
 #[test]
-fn what_was_not_written_to_its_end_is_cut_off() {
+fn a_record_that_was_not_written_to_its_end_is_cut_off() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     sandbox.wait_for_keeper_to_go("default");
@@ -89,7 +89,7 @@ fn what_was_not_written_to_its_end_is_cut_off() {
 }
 
 #[test]
-fn a_damaged_line_is_told_with_its_place_and_the_rest_is_there() {
+fn a_damaged_line_is_reported_and_the_other_records_are_kept() {
     let sandbox = Sandbox::new();
     for item in ["first", "second", "third"] {
         sandbox.run(&["put", item]).assert_prints("");
@@ -108,12 +108,12 @@ fn a_damaged_line_is_told_with_its_place_and_the_rest_is_there() {
 }
 
 #[test]
-fn a_journal_of_another_version_is_left_alone() {
+fn a_journal_of_another_version_is_refused_and_unchanged() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     sandbox.wait_for_keeper_to_go("default");
     let text = fs::read_to_string(journal(&sandbox)).unwrap();
-    // A later version has other records too: a head alone may be a damaged one of ours.
+    // A later version has other records too. A foreign head alone could be a damaged head of this version.
     let newer = text.replace("qdemo-journal 1", "qdemo-journal 2").replace(" ~", " #");
     fs::write(journal(&sandbox), &newer).unwrap();
     for command in [&["get"][..], &["put", "b"], &["status"], &["rm"]] {
@@ -128,9 +128,9 @@ fn a_journal_of_another_version_is_left_alone() {
     sandbox.assert_nothing_left();
 }
 
-/// Each place of the head is changed in several ways, and the queue is as it was.
+/// Damages each byte of the head in several ways. The queue keeps its state.
 #[test]
-fn a_damaged_head_is_repaired_and_told() {
+fn a_damaged_head_is_repaired_and_reported() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--capacity", "9", "a", "b"]).assert_prints("");
     sandbox.run(&["get"]).assert_prints("a\n");
@@ -149,7 +149,7 @@ fn a_damaged_head_is_repaired_and_told() {
             assert_same("b\n", &peek.text());
             peek.assert_one_line_of_error(&["is damaged in line 1", "the rest is intact"]);
             sandbox.wait_for_keeper_to_go("default");
-            // It has been repaired, and is told once.
+            // The repaired head causes no second report.
             sandbox.run(&["peek"]).assert_prints("b\n");
             sandbox.wait_for_keeper_to_go("default");
             assert!(fs::read(journal(&sandbox)).unwrap().starts_with(b"qdemo-journal 1\n"));
@@ -159,7 +159,7 @@ fn a_damaged_head_is_repaired_and_told() {
 }
 
 #[test]
-fn a_zeroed_first_sector_costs_what_stood_in_it() {
+fn a_zeroed_first_sector_costs_only_its_own_records() {
     let sandbox = Sandbox::new();
     for n in 0..20 {
         sandbox.run(&["put", &format!("item {n}")]).assert_prints("");
@@ -173,15 +173,15 @@ fn a_zeroed_first_sector_costs_what_stood_in_it() {
     assert!(got.stderr.contains("is damaged in lines 1, "), "{}", got.stderr);
     let lines = got.lines();
     let expected: Vec<_> = (20 - lines.len()..20).map(|n| format!("item {n}")).collect();
-    assert_eq!(lines, expected, "the last ones are there");
+    assert_eq!(lines, expected, "the items after the damage are not all there");
     assert!(lines.len() > 10);
     sandbox.assert_nothing_left();
 }
 
-/// An earlier version had a second file, which could be cut off anywhere.
+/// An earlier version had a second file. A crash could cut this file off anywhere.
 #[test]
 #[ignore = "slow: `make test-slow` runs it"]
-fn a_second_file_of_an_earlier_version_is_taken_in_or_gives_way_to_the_journal() {
+fn a_second_file_of_an_earlier_version_is_imported_or_discarded() {
     let sandbox = Sandbox::new();
     let memory = sandbox.queue("default").join("memory.json");
     let text = r#"{"version":1,"capacity":7,"begun":true,"last_number":41,"done":41}"#;
@@ -207,27 +207,27 @@ fn a_second_file_of_an_earlier_version_is_taken_in_or_gives_way_to_the_journal()
 }
 
 #[test]
-fn a_queue_that_is_asked_to_be_on_the_disk_is_until_it_ends() {
+fn a_queue_with_sync_keeps_the_setting_until_its_end() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--sync", "a", "b"]).assert_prints("");
     assert_eq!(sandbox.status()["sync"], true);
     sandbox.wait_for_keeper_to_go("default");
-    // It is the queue's, whoever puts then, and whoever keeps it.
+    // The setting belongs to the queue, not to a producer or a keeper.
     sandbox.run_with_input(&["put", "-"], b"c\nd\n").assert_prints("");
     assert_eq!(sandbox.status()["sync"], true);
     sandbox.run(&["get", "--count", "4"]).assert_prints("a\nb\nc\nd\n");
     sandbox.run(&["close"]).assert_done();
     assert_eq!(sandbox.run(&["get"]).code(), Some(4));
     sandbox.run(&["producer", "--quiet", "--keep-open", "e"]);
-    assert_eq!(sandbox.status()["sync"], false, "the next queue of this name is another one");
+    assert_eq!(sandbox.status()["sync"], false, "the next queue inherited the setting");
     sandbox.assert_nothing_left();
 }
 
 share! {
-fn a_queue_in_steady_use_stays_small(rounds: 5, all: 10) {
+fn the_journal_of_a_queue_in_steady_use_stays_small(rounds: 5, all: 10) {
     let sandbox = Sandbox::new();
     let _stays = sandbox.start_consumer(&["--max", "1", "--delay", "1h", "--format", "raw"]);
-    // 20 MB go through it, never more than a tenth of that at a time.
+    // 2 MB go through the queue in each round.
     let input = format!("{}\n", "x".repeat(10_000)).repeat(200);
     for _ in 0..rounds {
         sandbox.run_with_input(&["put", "-"], input.as_bytes()).assert_prints("");
@@ -235,14 +235,14 @@ fn a_queue_in_steady_use_stays_small(rounds: 5, all: 10) {
         assert!(got.stdout == input.as_bytes());
     }
     let length = fs::metadata(journal(&sandbox)).unwrap().len();
-    assert!(length < 8_000_000, "{length} bytes");
+    assert!(length < 8_000_000, "the journal has {length} bytes");
 }
 }
 
 #[test]
-fn when_there_is_no_room_for_the_journal_what_was_accepted_is_there_and_the_rest_is_refused() {
+fn without_room_for_the_journal_accepted_items_stay_and_puts_fail() {
     let sandbox = Sandbox::new();
-    // As on a full disk: no file may have more than 256 KiB, which is more than is written at a time.
+    // A limit of 256 KiB for each file stands in for a full disk. One write is smaller than the limit.
     let script = r#"
         ulimit -f 256
         seq -f 'item %g' 40000 | qdemo put -
@@ -256,7 +256,7 @@ fn when_there_is_no_room_for_the_journal_what_was_accepted_is_there_and_the_rest
     let in_line = status["in_line"].as_u64().unwrap();
     assert!(in_line > 100 && in_line < 40_000, "{status}");
     let expected: String = (1..=in_line).map(|n| format!("item {n}\n")).collect();
-    // With room again it goes on from there.
+    // With room again, the queue accepts items.
     sandbox.run(&["put", "more"]).assert_prints("");
     let got = sandbox.run(&["get", "--count", &(in_line + 1).to_string()]);
     got.assert_prints(&format!("{expected}more\n"));
@@ -264,9 +264,9 @@ fn when_there_is_no_room_for_the_journal_what_was_accepted_is_there_and_the_rest
 }
 
 #[test]
-fn keepers_are_killed_at_random_and_no_accepted_item_is_lost_or_there_twice() {
+fn keepers_are_killed_at_random_and_no_accepted_item_is_lost_or_doubled() {
     let sandbox = Sandbox::new();
-    // Each writes down what qdemo says that it has accepted.
+    // Each loop writes down the items that `qdemo put` has accepted.
     let script = r#"
         for loop in 1 2 3; do
             (for n in $(seq 60); do qdemo put "$loop-$n" 2> /dev/null && echo "$loop-$n" >> accepted; done) &
@@ -278,20 +278,20 @@ fn keepers_are_killed_at_random_and_no_accepted_item_is_lost_or_there_twice() {
     let mut loops = Running::start(command);
     let (mut killed, mut seen) = (0, 0);
     while !loops.has_ended() {
-        // Something is accepted between two kills, so the loops come to their end.
+        // At least one item is accepted between two kills, so the loops end.
         let accepted = fs::metadata(sandbox.path("accepted")).map_or(0, |is| is.len());
         if killed > 0 && accepted == seen {
             continue;
         }
         seen = accepted;
         for keeper in sandbox.processes_of("qdemo keeper") {
-            // It may have gone by itself meanwhile.
+            // The keeper may already have ended.
             killed +=
                 u32::from(kill_process(Pid::from_raw(keeper.pid).unwrap(), Signal::KILL).is_ok());
         }
     }
     loops.end();
-    assert!(killed > 0, "no keeper was met");
+    assert!(killed > 0, "no keeper was killed");
     let accepted = fs::read_to_string(sandbox.path("accepted")).unwrap();
     let got = sandbox.run(&["get", "--count", "1000", "--no-wait"]).lines();
     for item in accepted.lines() {
@@ -300,7 +300,7 @@ fn keepers_are_killed_at_random_and_no_accepted_item_is_lost_or_there_twice() {
     for item in &got {
         assert_eq!(got.iter().filter(|line| *line == item).count(), 1, "{item}");
     }
-    // What a killed keeper could not confirm may be there all the same.
+    // The queue may also hold items that a killed keeper did not confirm.
     assert!(got.len() <= 180);
     sandbox.assert_nothing_left();
 }

@@ -1,14 +1,14 @@
-//! Items that are held for too long, or that kill whoever has them.
+//! Items whose lease runs out, and items that kill their consumers.
 
 use rustix::process::Signal;
 
 use crate::harness::Sandbox;
 
 #[test]
-fn an_item_of_a_stuck_consumer_goes_to_another_and_its_done_comes_too_late() {
+fn an_item_of_a_stuck_consumer_goes_to_another_and_the_late_done_is_reported() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
-    // It works until it is told to go on, for longer than its lease.
+    // The command works for longer than its lease, until the script writes to `go`.
     let script = r#"
         mkfifo go
         qdemo consumer --max 1 --lease 100ms -- sh -c 'echo first $QDEMO_ATTEMPT; cat go' &
@@ -31,7 +31,7 @@ fn an_item_of_a_stuck_consumer_goes_to_another_and_its_done_comes_too_late() {
 }
 
 #[test]
-fn without_a_lease_an_item_stays_with_whoever_lives() {
+fn an_item_without_a_lease_stays_with_its_live_consumer() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let mut slow = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
@@ -44,7 +44,7 @@ fn without_a_lease_an_item_stays_with_whoever_lives() {
 }
 
 #[test]
-fn an_item_that_killed_so_many_is_put_aside_and_the_others_go_on() {
+fn an_item_that_killed_three_consumers_fails_and_other_items_go_on() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "poison", "good"]).assert_prints("");
     for attempt in 1..=3 {
@@ -63,7 +63,7 @@ fn an_item_that_killed_so_many_is_put_aside_and_the_others_go_on() {
 }
 
 #[test]
-fn five_deaths_are_enough_when_nothing_is_said_and_going_is_no_death() {
+fn five_deaths_fail_an_item_by_default_and_leaving_is_no_death() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let end_with = |signal| {
@@ -83,10 +83,10 @@ fn five_deaths_are_enough_when_nothing_is_said_and_going_is_no_death() {
 }
 
 #[test]
-fn what_comes_too_late_is_not_taken_for_the_next_attempt_of_the_same_consumer() {
+fn a_late_result_does_not_count_for_the_next_attempt_of_its_consumer() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
-    // The first attempt ends after its lease, and while the second one of the same consumer runs.
+    // The first attempt ends after its lease, while the second attempt of the same consumer runs.
     let script = r#"
         mkfifo second
         qdemo consumer --lease 1s --max 2 -j 2 -- bash -c '

@@ -1,4 +1,4 @@
-//! Whatever way a command ends, no process, pipe or folder of it stays.
+//! A command leaves no process, pipe or folder behind, however the command ends.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use crate::harness::{Running, Sandbox, assert_same, children_of, wait_for_end};
 
-/// A run in the middle of its work: the consumer holds the first item, paced time goes on.
+/// Starts a run and waits until the consumer holds the first item. Paced time goes on.
 fn busy_run(sandbox: &Sandbox, more: &[&str]) -> Running {
     let args = ["run", "--items", "1000", "--speed", "20"];
     let mut run = sandbox.start(&[&args[..], more].concat());
@@ -16,7 +16,7 @@ fn busy_run(sandbox: &Sandbox, more: &[&str]) -> Running {
 }
 
 #[test]
-fn a_signal_lets_consumers_finish_and_the_run_dies_by_it() {
+fn consumers_finish_after_a_signal_and_the_run_dies_by_the_signal() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let sandbox = Sandbox::new();
         let run = busy_run(&sandbox, &["--format", "log"]);
@@ -34,7 +34,7 @@ fn a_signal_lets_consumers_finish_and_the_run_dies_by_it() {
 }
 
 #[test]
-fn what_a_consumer_holds_is_done_before_the_end() {
+fn the_consumer_of_an_interrupted_run_finishes_its_item() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "100", "--consumer-delay", "20s", "--speed", "20"];
     let mut run = sandbox.start(&[&args[..], &["--format", "json"]].concat());
@@ -51,7 +51,7 @@ fn what_a_consumer_holds_is_done_before_the_end() {
 }
 
 #[test]
-fn producers_that_wait_for_room_stop_too() {
+fn producers_with_blocked_puts_stop_after_a_signal() {
     let sandbox = Sandbox::new();
     let more = ["--capacity", "1", "--producer-delay", "0", "--producers", "1"];
     let run = busy_run(&sandbox, &more);
@@ -61,7 +61,7 @@ fn producers_that_wait_for_room_stop_too() {
 }
 
 #[test]
-fn nothing_is_put_after_the_signal() {
+fn producers_put_nothing_after_a_signal() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "9", "--producer-delay", "1h", "--consumer-delay", "1ms"];
     let mut run = sandbox.start(&[&args[..], &["--format", "json"]].concat());
@@ -80,9 +80,9 @@ fn nothing_is_put_after_the_signal() {
 }
 
 #[test]
-fn a_reader_that_does_not_read_does_not_keep_anybody_from_leaving() {
+fn commands_whose_reader_does_not_read_end_at_a_signal() {
     let sandbox = Sandbox::new();
-    // More than the pipe holds, of which only the first line is read.
+    // The output is larger than the pipe, and the test reads only the first line.
     let name = "x".repeat(1000);
     let endless = ["--items", "1000000", "--item-name", &name, "--capacity", "1000"];
     let delays = ["--producer-delay", "0", "--consumer-delay", "0"];
@@ -121,7 +121,7 @@ fn a_run_without_delays_can_be_interrupted() {
 #[test]
 fn a_second_signal_ends_a_run_at_once() {
     let sandbox = Sandbox::new();
-    // At this speed the consumer needs hours for what it holds.
+    // The consumer needs an hour for its item.
     let args = ["run", "--consumer-delay", "1h", "--lang", "en"];
     let mut run = sandbox.start(&args);
     assert_eq!(run.line(), "producer: added item0");
@@ -130,7 +130,7 @@ fn a_second_signal_ends_a_run_at_once() {
     let consumer = consumer.iter().find(|child| child.args.starts_with("qdemo consumer")).unwrap();
     let producer = sandbox.processes_of("qdemo producer");
     run.signal(Signal::INT);
-    // The first one has been heard when the producer has gone.
+    // The end of the producer shows that the run has got the first signal.
     wait_for_end(producer[0].pid);
     run.signal(Signal::TERM);
     let pid = consumer.pid;
@@ -141,7 +141,7 @@ fn a_second_signal_ends_a_run_at_once() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_ends_a_run_quietly() {
+fn a_run_ends_quietly_when_its_reader_leaves() {
     let sandbox = Sandbox::new();
     let script = "qdemo run --speed 20 | head -3; echo ${PIPESTATUS[0]}";
     let expected = "\
@@ -161,7 +161,7 @@ fn a_reader_that_has_seen_enough_ends_a_run_quietly() {
 }
 
 #[test]
-fn a_parent_that_is_killed_leaves_no_children_and_the_next_start_tidies_up() {
+fn a_killed_parent_leaves_no_workers_and_the_next_run_removes_its_folder() {
     let sandbox = Sandbox::new();
     let run = busy_run(&sandbox, &[]);
     let children = children_of(run.pid());
@@ -178,22 +178,22 @@ fn a_parent_that_is_killed_leaves_no_children_and_the_next_start_tidies_up() {
 }
 
 #[test]
-fn a_start_leaves_the_folders_of_others_alone() {
+fn a_run_leaves_foreign_folders_alone() {
     let sandbox = Sandbox::new();
     let live = busy_run(&sandbox, &[]);
-    let strange = sandbox.path("tmp").join("qdemo-run.mine");
-    fs::create_dir(&strange).unwrap();
+    let foreign = sandbox.path("tmp").join("qdemo-run.mine");
+    fs::create_dir(&foreign).unwrap();
     sandbox.run(&["run", "--speed", "max", "--quiet"]).assert_done();
-    assert!(strange.exists());
-    fs::remove_dir(strange).unwrap();
-    assert_eq!(fs::read_dir(sandbox.path("tmp")).unwrap().count(), 1, "the live one's");
+    assert!(foreign.exists());
+    fs::remove_dir(foreign).unwrap();
+    assert_eq!(fs::read_dir(sandbox.path("tmp")).unwrap().count(), 1, "not only the live folder");
     live.signal(Signal::INT);
     assert_eq!(live.end().signal(), Some(2));
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_killed_consumer_is_told_of_and_its_item_goes_to_the_other_one() {
+fn a_killed_consumer_is_reported_and_its_item_goes_to_the_other_consumer() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "3", "--consumers", "2", "--consumer-delay", "5s"];
     let more = ["--producer-delay", "2s", "--speed", "20", "--respawn", "0"];
@@ -206,9 +206,9 @@ fn a_killed_consumer_is_told_of_and_its_item_goes_to_the_other_one() {
     crate::harness::signal_to(first.pid, Signal::KILL);
     let outcome = run.end();
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-    let toll = "3 個中 3 個のアイテムを処理しました\
+    let summary = "3 個中 3 個のアイテムを処理しました\
                 （異常終了 1 回、再起動 0 回、配り直したアイテム 1 個）\n";
-    assert_same(toll, &outcome.stderr);
+    assert_same(summary, &outcome.stderr);
     let lines = outcome.lines();
     let died = lines.iter().position(|line| line == "消費者1: 異常終了しました（シグナル 9）");
     let back = lines
@@ -223,7 +223,7 @@ fn a_killed_consumer_is_told_of_and_its_item_goes_to_the_other_one() {
 }
 
 #[test]
-fn a_run_whose_consumers_are_all_dead_fails_and_says_what_was_not_done() {
+fn a_run_without_live_consumers_fails_and_counts_the_items_not_done() {
     let sandbox = Sandbox::new();
     let run = busy_run(&sandbox, &["--respawn", "0"]);
     let consumer = sandbox.processes_of("qdemo consumer").remove(0);
@@ -236,7 +236,7 @@ fn a_run_whose_consumers_are_all_dead_fails_and_says_what_was_not_done() {
 }
 
 #[test]
-fn a_stopped_consumer_does_not_hold_up_the_others() {
+fn a_stopped_consumer_does_not_hold_up_the_other_consumer() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "4", "--consumers", "2", "--speed", "20", "--lang", "en"];
     let mut run = sandbox.start(&args);
@@ -257,7 +257,7 @@ fn a_stopped_consumer_does_not_hold_up_the_others() {
 }
 
 #[test]
-fn an_interrupted_consumer_gives_its_item_back_and_dies_by_the_signal() {
+fn an_interrupted_consumer_requeues_its_item_and_dies_by_the_signal() {
     for signal in [Signal::INT, Signal::TERM] {
         let sandbox = Sandbox::new();
         let mut consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
@@ -272,13 +272,13 @@ fn an_interrupted_consumer_gives_its_item_back_and_dies_by_the_signal() {
 }
 
 #[test]
-fn an_interrupted_producer_leaves_what_was_accepted() {
+fn accepted_items_of_an_interrupted_producer_stay_in_the_queue() {
     let sandbox = Sandbox::new();
     let mut producer = sandbox.start(&["producer", "-"]);
     producer.feed("a\n");
     assert_eq!(producer.line(), "生産者: a を追加しました");
     producer.signal(Signal::INT);
-    // While its standard input is still open.
+    // Standard input of the producer is still open.
     wait_for_end(producer.pid());
     assert_eq!(producer.end().signal(), Some(2));
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
@@ -286,7 +286,7 @@ fn an_interrupted_producer_leaves_what_was_accepted() {
 }
 
 #[test]
-fn a_consumer_whose_reader_has_left_gives_back_what_it_could_not_print() {
+fn a_consumer_whose_reader_has_left_requeues_the_item_it_could_not_print() {
     let sandbox = Sandbox::new();
     let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
     sandbox.run(&["producer", "--quiet", "--keep-open", "a"]);
@@ -300,7 +300,7 @@ fn a_consumer_whose_reader_has_left_gives_back_what_it_could_not_print() {
 }
 
 #[test]
-fn under_nohup_a_hangup_changes_nothing() {
+fn a_run_under_nohup_ignores_a_hangup() {
     let sandbox = Sandbox::new();
     let mut nohup = sandbox.command("nohup");
     nohup.args([crate::harness::QDEMO, "run", "--speed", "20"]);
@@ -313,7 +313,7 @@ fn under_nohup_a_hangup_changes_nothing() {
 }
 
 #[test]
-fn a_keeper_that_is_told_to_leave_takes_its_inbox_with_it() {
+fn a_terminated_keeper_removes_its_inbox() {
     let sandbox = Sandbox::new();
     let mut producer = sandbox.start(&["producer", "--format", "json", "-"]);
     producer.feed("a\n");
@@ -321,7 +321,7 @@ fn a_keeper_that_is_told_to_leave_takes_its_inbox_with_it() {
     let keeper = sandbox.processes_of("qdemo keeper").remove(0);
     crate::harness::signal_to(keeper.pid, Signal::TERM);
     wait_for_end(keeper.pid);
-    // Who still needs a keeper starts another one.
+    // The producer still needs a keeper, and starts another one.
     producer.feed("b\n");
     assert!(producer.line().contains(r#""id":2,"item":"b""#));
     assert_eq!(producer.end().code(), Some(0));

@@ -1,7 +1,8 @@
-//! What users see, tried with real processes in a private place each. Order is never sorted away.
+//! Tests of what users see. Each test runs real processes in a sandbox of its own. No test sorts output that
+//! has a defined order.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-/// A test of many rounds. `make test` runs a share of the rounds, and `make test-slow` all of them.
+/// A test of many rounds. `make test` runs a share of the rounds. `make test-slow` runs all rounds.
 macro_rules! share {
     ($(#[$meta:meta])* fn $name:ident($rounds:ident: $share:expr, all: $all:expr) $body:block) => {
         $(#[$meta])*

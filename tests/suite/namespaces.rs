@@ -1,10 +1,10 @@
-//! Processes in PID and time namespaces of their own that share a queue. This takes the right to make
-//! namespaces (root); without it these tests say so and do nothing.
+//! Processes in separate PID and time namespaces share a queue. These tests need the right to make
+//! namespaces (root). Without this right, each test prints a notice and passes.
 
 use crate::harness::{Running, Sandbox, assert_same};
 use crate::pools::assert_codes;
 
-/// Whether `unshare` with these options works here.
+/// Whether `unshare` with these options works here. Prints a notice if not.
 pub fn can_unshare(options: &str) -> bool {
     let can = std::process::Command::new("sh")
         .args(["-c", &format!("unshare {options} true 2> /dev/null")])
@@ -16,9 +16,9 @@ pub fn can_unshare(options: &str) -> bool {
     can
 }
 
-/// Ways to run a command in a sandbox: with the host's `/proc`, as many have, with one of its own, and
-/// with a boot clock that shows another time.
-const SANDBOXES: [&str; 5] = [
+/// Commands that start another command in a container: with the `/proc` of the host, with a `/proc` of its
+/// own, and with a boot clock that shows another time.
+const CONTAINERS: [&str; 5] = [
     "unshare --pid --fork",
     "unshare --pid --fork --mount-proc",
     "unshare --time --boottime 86400 --fork",
@@ -26,24 +26,25 @@ const SANDBOXES: [&str; 5] = [
     "unshare --pid --time --boottime 1000000 --fork --mount-proc",
 ];
 
-/// A keeper that was started in a PID namespace is killed with it: another one tidies up.
+/// The end of a PID namespace kills its keeper. Another keeper removes the leftovers.
 fn assert_nothing_left(sandbox: &Sandbox) {
     sandbox.run(&["rm"]).assert_done();
     sandbox.assert_nothing_left();
 }
 
-fn sandboxes() -> impl Iterator<Item = &'static str> {
-    SANDBOXES.into_iter().filter(|unshare| can_unshare(unshare.trim_start_matches("unshare")))
+fn containers() -> impl Iterator<Item = &'static str> {
+    CONTAINERS.into_iter().filter(|unshare| can_unshare(unshare.trim_start_matches("unshare")))
 }
 
 #[test]
-fn a_consumer_in_a_namespace_that_starts_after_an_end_gets_what_comes_next() {
-    for unshare in sandboxes() {
+fn a_namespaced_consumer_started_after_an_end_gets_the_next_items() {
+    for unshare in containers() {
         let sandbox = Sandbox::new();
         let first =
             sandbox.script("qdemo producer --quiet old & qdemo consumer --format raw; wait");
         first.assert_prints("old\n");
-        // The end must be more than a tick of the kernel's clock ago: within one, this cannot be known.
+        // More than one tick of the kernel's clock must lie between the end and the start of the consumer.
+        // Within one tick, the order of the two is unknown.
         let script = format!("sleep 0.02; exec {unshare} qdemo consumer --format raw");
         let mut command = sandbox.command("bash");
         command.args(["-c", &script]);
@@ -56,8 +57,8 @@ fn a_consumer_in_a_namespace_that_starts_after_an_end_gets_what_comes_next() {
 }
 
 #[test]
-fn a_consumer_in_a_namespace_that_was_there_before_the_end_is_told_however_late_it_arrives() {
-    for unshare in sandboxes() {
+fn a_namespaced_process_older_than_the_end_learns_of_the_end_on_connecting() {
+    for unshare in containers() {
         let sandbox = Sandbox::new();
         let script = "echo made; read go; exec qdemo consumer --format raw";
         let mut command = sandbox.command("sh");
@@ -74,8 +75,8 @@ fn a_consumer_in_a_namespace_that_was_there_before_the_end_is_told_however_late_
 }
 
 #[test]
-fn the_gets_of_a_pool_in_a_namespace_are_told_of_the_end() {
-    for unshare in sandboxes() {
+fn the_gets_of_a_namespaced_pool_learn_of_the_end() {
+    for unshare in containers() {
         let sandbox = Sandbox::new();
         let pool = r#"seq 5 | xargs -P2 -n1 sh -c "qdemo get --quiet > /dev/null; echo \$?""#;
         let script = format!("qdemo put a b; qdemo close; {unshare} sh -c '{pool}'");
@@ -87,8 +88,8 @@ fn the_gets_of_a_pool_in_a_namespace_are_told_of_the_end() {
 }
 
 #[test]
-fn many_consumers_in_namespaces_all_come_home() {
-    for unshare in sandboxes() {
+fn many_namespaced_consumers_all_learn_of_the_end() {
+    for unshare in containers() {
         let sandbox = Sandbox::new();
         let script = format!(
             "for n in $(seq 10); do {unshare} qdemo consumer --format raw & done

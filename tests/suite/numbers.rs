@@ -1,4 +1,4 @@
-//! Times and numbers at the limit of what can be counted, against exact arithmetic.
+//! Compares times and numbers at the limits of their types with exact arithmetic.
 
 use std::fs;
 
@@ -11,12 +11,12 @@ use crate::harness::{Sandbox, assert_same};
 const LATEST: u128 = (1 << 64) - 2;
 const DAY: u128 = 86_400_000_000_000;
 
-/// An event as a run prints it: when, what, and which item.
+/// An event of a run: its time in nanoseconds, its kind and its item id.
 type Event = (u128, String, u64);
 
-/// What happens in a run of one producer and one consumer whose delays are constant, up to the latest time;
-/// and whether that is all.
-fn foretell(items: u64, [pause, service]: [u128; 2]) -> (Vec<Event>, bool) {
+/// The events up to the latest time in a run of one producer and one consumer with constant delays. The flag
+/// tells whether the run has no later event.
+fn predict(items: u64, [pause, service]: [u128; 2]) -> (Vec<Event>, bool) {
     let mut events = Vec::new();
     let (mut free, mut end) = (0, 0);
     for id in 1..=items {
@@ -24,7 +24,7 @@ fn foretell(items: u64, [pause, service]: [u128; 2]) -> (Vec<Event>, bool) {
         let start = put.max(free);
         free = start + service;
         end = free.max(put + pause);
-        // At the same moment a producer goes first.
+        // A producer goes first at the same time.
         for (at, kind) in [(put, "put"), (start, "get"), (free, "done")] {
             events.push((at, kind.to_owned(), id));
         }
@@ -36,18 +36,18 @@ fn foretell(items: u64, [pause, service]: [u128; 2]) -> (Vec<Event>, bool) {
     (events, all > 0 && end <= LATEST)
 }
 
-/// The events on items that a run has printed.
+/// The item events in the output of a run.
 fn events(lines: &[String]) -> Vec<Event> {
     let events = lines.iter().filter_map(|line| {
         let event: Value = serde_json::from_str(line).unwrap();
         let kind = event["event"].as_str().unwrap().to_owned();
-        Some((exact(line), kind, event["id"].as_u64()?))
+        Some((exact_time(line), kind, event["id"].as_u64()?))
     });
     events.collect()
 }
 
-/// The time of an event in nanoseconds, which a double would not hold.
-fn exact(line: &str) -> u128 {
+/// The time of an event in nanoseconds. A double cannot hold the exact value.
+fn exact_time(line: &str) -> u128 {
     let (time, _) = line.strip_prefix(r#"{"t":"#).unwrap().split_once(',').unwrap();
     let (whole, rest) = time.split_once('.').unwrap();
     format!("{whole}{rest:0<9}").parse().unwrap()
@@ -58,18 +58,18 @@ fn seconds(nanos: u128) -> f64 {
 }
 
 #[track_caller]
-fn close(found: &Value, expected: f64) {
+fn assert_close(found: &Value, expected: f64) {
     let found = found.as_f64().unwrap();
     assert!((found - expected).abs() <= 1e-9 * expected, "{found} is not {expected}");
 }
 
 #[test]
-fn an_event_later_than_584_years_does_not_happen_and_what_came_before_is_told_exactly() {
+fn events_after_584_years_do_not_happen_and_earlier_times_are_exact() {
     for (items, pause, service, not_done) in [
         (5, 109_500 * DAY, DAY, "3 of 5"),
         (3, DAY, 109_500 * DAY, "2 of 3"),
         (1000, 1000 * DAY, 800 * DAY, "787 of 1000"),
-        // The last event fits, the producer's last pause doesn't.
+        // The last event fits. The last delay of the producer does not fit.
         (2, 213_000 * DAY, 10 * DAY, "all 2 items were done"),
         (1, 0, LATEST + 1, "1 of 1"),
     ] {
@@ -86,13 +86,13 @@ fn an_event_later_than_584_years_does_not_happen_and_what_came_before_is_told_ex
         ]);
         outcome.assert_one_line_of_error(&["584 years", not_done, "take shorter delays"]);
         assert_eq!(outcome.code(), Some(1));
-        let (expected, is_all) = foretell(items, [pause, service]);
+        let (expected, is_all) = predict(items, [pause, service]);
         assert!(!is_all);
         let lines = outcome.lines();
         assert_eq!(events(&lines), expected);
         assert!(lines.last().unwrap().contains(r#""event":"end""#));
 
-        // Figures of the same events, in numbers that cannot overflow.
+        // The statistics of the same events, with numbers that cannot overflow.
         let time_of = |id, what| {
             let mut all = expected.iter().filter(|event| event.1 == what && event.2 == id);
             all.next().map(|event| event.0)
@@ -106,11 +106,11 @@ fn an_event_later_than_584_years_does_not_happen_and_what_came_before_is_told_ex
         let stats: Value = serde_json::from_str(&stats).unwrap();
         assert_eq!(stats["items"], done.len());
         let end = expected.last().unwrap().0;
-        close(&stats["elapsed_s"], seconds(end));
+        assert_close(&stats["elapsed_s"], seconds(end));
         if end > 0 && !done.is_empty() {
-            close(&stats["wait_s"]["mean"], sum("put", "get") / done.len() as f64);
-            close(&stats["sojourn_s"]["mean"], sum("put", "done") / done.len() as f64);
-            close(&stats["throughput_per_s"], done.len() as f64 / seconds(end));
+            assert_close(&stats["wait_s"]["mean"], sum("put", "get") / done.len() as f64);
+            assert_close(&stats["sojourn_s"]["mean"], sum("put", "done") / done.len() as f64);
+            assert_close(&stats["throughput_per_s"], done.len() as f64 / seconds(end));
         }
         assert_eq!(stats["theory"], Value::Null);
         let picture = fs::read_to_string(sandbox.path("picture.svg")).unwrap();
@@ -120,7 +120,7 @@ fn an_event_later_than_584_years_does_not_happen_and_what_came_before_is_told_ex
 }
 
 #[test]
-fn an_event_at_584_years_sharp_happens() {
+fn an_event_at_exactly_584_years_happens() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.run(&[
         "run",
@@ -134,14 +134,14 @@ fn an_event_at_584_years_sharp_happens() {
     ]);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let stats: Value = serde_json::from_str(&outcome.stderr).unwrap();
-    close(&stats["sojourn_s"]["max"], seconds(LATEST));
-    close(&stats["sojourn_s"]["p50"], seconds(LATEST));
-    close(&stats["consumers"][0]["busy_s"], seconds(LATEST));
+    assert_close(&stats["sojourn_s"]["max"], seconds(LATEST));
+    assert_close(&stats["sojourn_s"]["p50"], seconds(LATEST));
+    assert_close(&stats["consumers"][0]["busy_s"], seconds(LATEST));
     assert_eq!(stats["little"]["difference"], 0);
 }
 
 #[test]
-fn random_delays_give_the_same_figures_on_every_scale_up_to_the_limit() {
+fn random_delays_give_the_same_events_on_every_time_scale() {
     let sandbox = Sandbox::new();
     let run = |unit: &str, items: u64| {
         let outcome = sandbox.run(&[
@@ -165,15 +165,15 @@ fn random_delays_give_the_same_figures_on_every_scale_up_to_the_limit() {
     assert_eq!(days.len(), expected.len());
     for (found, expected) in days.iter().zip(expected) {
         assert_eq!((&found.1, &found.2), (expected.1, expected.2));
-        // Each pause of minutes is rounded by half a nanosecond at the most; there are 800.
+        // Rounding changes each of the 800 delays in minutes by at most half a nanosecond.
         assert!(found.0.abs_diff(expected.0) <= 800 * 1440, "{found:?} is not {expected:?}");
     }
 }
 
 #[test]
-fn several_workers_stop_together_where_the_first_event_does_not_fit() {
+fn all_workers_stop_before_the_first_event_beyond_584_years() {
     let sandbox = Sandbox::new();
-    // All that happens at 200 years happens; the next would be at 600.
+    // All events up to 400 years happen. The next event would be at 600 years.
     let outcome = sandbox.run(&[
         "run",
         "--lang=en",
@@ -207,7 +207,7 @@ fn several_workers_stop_together_where_the_first_event_does_not_fit() {
 }
 
 #[test]
-fn a_warmup_longer_than_the_run_counts_nothing() {
+fn statistics_count_no_item_if_the_warmup_exceeds_the_run() {
     let sandbox = Sandbox::new();
     for warmup in [u64::MAX, 5, 1 << 63] {
         let warmup = format!("--warmup={warmup}");
@@ -222,10 +222,10 @@ fn a_warmup_longer_than_the_run_counts_nothing() {
 }
 
 #[test]
-fn a_recording_with_a_time_or_a_number_that_no_run_has_is_refused_and_none_is_bent() {
+fn a_recording_with_an_impossible_time_or_item_id_is_refused() {
     let sandbox = Sandbox::new();
     let first = r#"{"t":0.0,"event":"put","role":"producer","worker":1,"id":1,"item":"a"}"#;
-    for (line, why) in [
+    for (line, reason) in [
         (r#"{"t":18446744074.0,"event":"put","role":"producer","id":2}"#, "0 to 584 years"),
         (r#"{"t":1e300,"event":"put","role":"producer","id":2}"#, "0 to 584 years"),
         (r#"{"t":-1.0,"event":"put","role":"producer","id":2}"#, "0 to 584 years"),
@@ -234,19 +234,19 @@ fn a_recording_with_a_time_or_a_number_that_no_run_has_is_refused_and_none_is_be
     ] {
         let input = format!("{first}\n{line}\n");
         let outcome = sandbox.run_with_input(&["timeline", "-"], input.as_bytes());
-        outcome.assert_refused(1, &["line 2", why]);
+        outcome.assert_refused(1, &["line 2", reason]);
     }
-    // The last ones that there can be.
+    // The largest time and the largest item id of a run.
     let last = r#"{"t":18446744073.709551614,"event":"get","role":"consumer","id":1}
 {"t":18446744073.709551614,"event":"put","role":"producer","id":18446744073709551614}"#;
     let input = format!("{first}\n{last}\n");
     let outcome = sandbox.run_with_input(&["timeline", "-"], input.as_bytes());
     outcome.assert_done();
-    assert!(outcome.text().contains("18446700000 s"), "the title tells when it ended");
+    assert!(outcome.text().contains("18446700000 s"), "the title lacks the end time");
 }
 
 #[test]
-fn a_recorded_run_of_centuries_has_the_picture_of_the_run_itself() {
+fn a_recorded_run_of_centuries_has_the_picture_of_the_live_run() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.run(&[
         "run",
@@ -268,7 +268,7 @@ fn a_recorded_run_of_centuries_has_the_picture_of_the_run_itself() {
 }
 
 #[test]
-fn a_speed_that_no_clock_can_keep_is_refused() {
+fn a_run_refuses_a_speed_out_of_range() {
     let sandbox = Sandbox::new();
     for speed in ["1e-9", "0", "-1", "1e7", "inf", "nan"] {
         sandbox.run(&["run", "--speed", speed]).assert_refused(2, &["a speed is a number from"]);
@@ -276,10 +276,10 @@ fn a_speed_that_no_clock_can_keep_is_refused() {
 }
 
 #[test]
-fn waits_and_leases_of_centuries_are_not_over_at_once() {
+fn waits_and_leases_of_centuries_do_not_end_at_once() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "one"]).assert_done();
-    // 584 years from 1970 on are over in 2554: whoever waits longer waits for ever.
+    // The 584 years from 1970 on end in 2554. A wait beyond that year never ends.
     let mut consumer =
         sandbox.start(&["consumer", "--lease=213503d", "--", "sh", "-c", "echo had; cat"]);
     assert_eq!(consumer.line(), "had");

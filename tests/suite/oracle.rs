@@ -1,10 +1,10 @@
-//! When everything happens in a paced run, to the nanosecond, told by recursions that know nothing of
-//! processes or queues.
+//! Compares the times of a paced run, to the nanosecond, with recursions that know nothing of processes or
+//! queues.
 //!
-//! With pauses P and services S, n counting items and K the capacity:
-//! put(n) = max(ready(n), start(n − K)), ready(n + 1) = put(n) + P(n), and start(n) = max(put(n), the time
-//! when the first consumer is free), which for one consumer is done(n − 1), and for several is Kiefer's and
-//! Wolfowitz' recursion (Transactions of the AMS 78, 1955).
+//! P are the pauses of the producer, S the service times of the consumers, n counts the items, and K is the
+//! capacity: put(n) = max(ready(n), start(n − K)), ready(n + 1) = put(n) + P(n), and start(n) = max(put(n),
+//! the time when the first consumer is free). For one consumer, this time is done(n − 1). For several
+//! consumers, this time follows the recursion of Kiefer and Wolfowitz (Transactions of the AMS 78, 1955).
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::harness::Sandbox;
 
-/// Nanoseconds of each item's put, hand-out and end, and which consumer had it.
+/// The times of the put, the delivery and the end of an item in nanoseconds, and the consumer of the item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Times {
     put: u64,
@@ -60,14 +60,14 @@ fn observe(sandbox: &Sandbox, case: &Case, capacity: usize) -> Vec<Times> {
                 item.consumer = event["worker"].as_u64().unwrap() as usize;
             }
             "done" => item.done = at,
-            other => panic!("{other}?"),
+            other => panic!("unexpected event {other}"),
         }
     }
     items
 }
 
-/// What was drawn: the pauses of the producer, and the services of each consumer. Where nothing blocks, a
-/// pause is what lies between two puts.
+/// The random draws: the pauses of the producer, and the service times of each consumer. Without blocked
+/// puts, a pause is the time between two puts.
 fn draws(free: &[Times], served: &[Times]) -> (Vec<u64>, HashMap<usize, Vec<u64>>) {
     let pauses = free.windows(2).map(|two| two[1].put - two[0].put).collect();
     let mut services = HashMap::<_, Vec<_>>::new();
@@ -77,9 +77,9 @@ fn draws(free: &[Times], served: &[Times]) -> (Vec<u64>, HashMap<usize, Vec<u64>
     (pauses, services)
 }
 
-fn foretell(case: &Case, pauses: &[u64], services: &HashMap<usize, Vec<u64>>) -> Vec<Times> {
+fn predict(case: &Case, pauses: &[u64], services: &HashMap<usize, Vec<u64>>) -> Vec<Times> {
     let mut free = vec![0u64; case.consumers];
-    let mut had = vec![0; case.consumers];
+    let mut taken = vec![0; case.consumers];
     let mut items: Vec<Times> = Vec::new();
     let mut ready = 0;
     for n in 0..case.items {
@@ -90,13 +90,13 @@ fn foretell(case: &Case, pauses: &[u64], services: &HashMap<usize, Vec<u64>>) ->
         let put = ready.max(room);
         let first = *free.iter().min().unwrap();
         let start = put.max(first);
-        // Of those who are free by then, the one with the lowest number.
-        let who = free.iter().position(|&at| at <= start).unwrap();
-        let done = start + services[&(who + 1)][had[who]];
-        had[who] += 1;
-        free[who] = done;
+        // The free consumer with the lowest index takes the item.
+        let consumer = free.iter().position(|&at| at <= start).unwrap();
+        let done = start + services[&(consumer + 1)][taken[consumer]];
+        taken[consumer] += 1;
+        free[consumer] = done;
         ready = put + pauses.get(n).copied().unwrap_or_default();
-        items.push(Times { put, start, done, consumer: who + 1 });
+        items.push(Times { put, start, done, consumer: consumer + 1 });
     }
     items
 }
@@ -111,7 +111,7 @@ fn pause() -> impl Strategy<Value = String> {
 }
 
 fn case(consumers: impl Strategy<Value = usize>) -> impl Strategy<Value = Case> {
-    let paced = [pause(), pause()].prop_filter("without any pause, time is the wall's", |pauses| {
+    let paced = [pause(), pause()].prop_filter("without a pause, a run is unpaced", |pauses| {
         pauses.iter().any(|pause| pause != "0ns" && pause != "uniform:0ns..0ns")
     });
     (paced, consumers, 0..6usize, 1..40usize, any::<u32>()).prop_map(
@@ -135,20 +135,20 @@ fn check_times(rounds: usize, consumers: impl Strategy<Value = usize>) {
     let tried = TestRunner::new(config).run(&case(consumers), |case| {
         let found = observe(&sandbox, &case, case.capacity);
         let (pauses, services) = draws(&observe(&sandbox, &case, 0), &found);
-        prop_assert_eq!(found, foretell(&case, &pauses, &services));
+        prop_assert_eq!(found, predict(&case, &pauses, &services));
         Ok(())
     });
     tried.unwrap_or_else(|error| panic!("{error}"));
 }
 
 share! {
-fn with_one_consumer_every_time_is_that_of_the_recursion(rounds: 8, all: 60) {
+fn the_times_of_one_consumer_follow_the_recursion(rounds: 8, all: 60) {
     check_times(rounds, Just(1));
 }
 }
 
 share! {
-fn with_several_consumers_every_time_is_that_of_kiefer_and_wolfowitz(rounds: 6, all: 60) {
+fn the_times_of_several_consumers_follow_kiefer_and_wolfowitz(rounds: 6, all: 60) {
     check_times(rounds, 2..6usize);
 }
 }

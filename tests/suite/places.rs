@@ -1,6 +1,6 @@
-//! Folders that others use too: the temporary folder, and the one in which queues lie. What lies there and
-//! is not ours stays as it is; what a killed process has left there goes. What takes namespaces, mounts or
-//! another user (root) says so where it cannot be tried, and does nothing.
+//! Folders that qdemo shares with other programs and users: the temporary folder and the folder of the
+//! queues. Foreign files stay, and leftovers of killed processes go. A test that needs namespaces, mounts or
+//! another user (root) prints a notice and passes where the test lacks the right.
 
 use std::fs::Permissions;
 use std::fs::{self, DirBuilder};
@@ -14,11 +14,11 @@ use crate::faults::Mount;
 use crate::harness::{Running, Sandbox, children_of, signal_to, wait_for_end};
 use crate::namespaces::can_unshare;
 
-/// What the folder of a run is called, today and in earlier versions.
-const RUNS: [&str; 2] = ["qdemo-run.0123456789abcdef", "qdemo-run.2147483647.abcdef"];
+/// Names of the folder of a run, in this version and in earlier versions.
+const RUN_FOLDERS: [&str; 2] = ["qdemo-run.0123456789abcdef", "qdemo-run.2147483647.abcdef"];
 
-/// A folder for the user alone in the temporary folder.
-fn folder(sandbox: &Sandbox, name: &str) -> PathBuf {
+/// Makes a private folder in the temporary folder.
+fn make_folder(sandbox: &Sandbox, name: &str) -> PathBuf {
     let path = sandbox.path("tmp").join(name);
     DirBuilder::new().mode(0o700).create(&path).unwrap();
     path
@@ -29,13 +29,13 @@ fn short_run(sandbox: &Sandbox) {
 }
 
 #[test]
-fn runs_in_containers_that_share_a_temporary_folder_leave_each_other_alone() {
+fn runs_in_containers_with_a_shared_temporary_folder_leave_each_other_alone() {
     const CONTAINER: &str = "--pid --fork --mount-proc";
     if !can_unshare(CONTAINER) {
         return;
     }
     let sandbox = Sandbox::new();
-    // Each has another process number, which none of the others has in its own namespace.
+    // Each run has a process id that no other run has in its own namespace.
     let script = format!(
         r#"
         run='for n in $(seq $0); do /bin/true; done
@@ -56,7 +56,7 @@ fn runs_in_containers_that_share_a_temporary_folder_leave_each_other_alone() {
 }
 
 #[test]
-fn a_run_that_was_killed_in_a_container_is_cleared_away_outside() {
+fn the_folder_of_a_run_killed_in_a_container_is_removed_outside() {
     const CONTAINER: &str = "--pid --fork --kill-child";
     if !can_unshare(CONTAINER) {
         return;
@@ -70,13 +70,13 @@ fn a_run_that_was_killed_in_a_container_is_cleared_away_outside() {
     signal_to(first[0].pid, Signal::KILL);
     run.end();
     assert_eq!(fs::read_dir(sandbox.path("tmp")).unwrap().count(), 1);
-    // The number of its process is that of another one here.
+    // Outside the container, another process has the process id of the killed run.
     short_run(&sandbox);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_measurement_that_was_killed_is_cleared_away_by_the_next_one() {
+fn the_folder_of_a_killed_bench_is_removed_by_the_next_run() {
     let sandbox = Sandbox::new();
     let bench = sandbox.start(&["bench", "--size", "16", "--workers", "1x1", "--rounds", "3"]);
     while sandbox.processes_of("qdemo bench-task").is_empty() {}
@@ -90,19 +90,19 @@ fn a_measurement_that_was_killed_is_cleared_away_by_the_next_one() {
 }
 
 #[test]
-fn a_folder_that_a_run_had_no_time_to_use_is_cleared_away() {
+fn the_empty_folder_of_a_killed_run_is_removed() {
     let sandbox = Sandbox::new();
-    folder(&sandbox, RUNS[0]);
+    make_folder(&sandbox, RUN_FOLDERS[0]);
     short_run(&sandbox);
     sandbox.assert_nothing_left();
 }
 
-/// Somebody else may give such a name to it, where the temporary folder has no sticky bit.
+/// In a temporary folder without the sticky bit, another user may give a folder such a name.
 #[test]
-fn a_folder_with_something_else_in_it_stays_whatever_it_is_called() {
+fn a_folder_with_foreign_files_stays_even_with_the_name_of_a_run() {
     let sandbox = Sandbox::new();
-    for run in RUNS {
-        let path = folder(&sandbox, run);
+    for run in RUN_FOLDERS {
+        let path = make_folder(&sandbox, run);
         DirBuilder::new().mode(0o700).create(path.join("run")).unwrap();
         fs::write(path.join("run/notes"), "precious").unwrap();
         short_run(&sandbox);
@@ -114,29 +114,29 @@ fn a_folder_with_something_else_in_it_stays_whatever_it_is_called() {
 }
 
 #[test]
-fn what_a_link_leads_to_stays_whatever_the_link_is_called() {
+fn the_target_of_a_link_stays_even_if_the_link_has_the_name_of_a_run() {
     let sandbox = Sandbox::new();
-    let aim = sandbox.path("aim");
-    DirBuilder::new().mode(0o700).create(&aim).unwrap();
-    for run in RUNS {
+    let target = sandbox.path("target");
+    DirBuilder::new().mode(0o700).create(&target).unwrap();
+    for run in RUN_FOLDERS {
         let link = sandbox.path("tmp").join(run);
-        symlink(&aim, &link).unwrap();
+        symlink(&target, &link).unwrap();
         short_run(&sandbox);
-        assert!(link.is_symlink() && aim.exists());
+        assert!(link.is_symlink() && target.exists());
         fs::remove_file(link).unwrap();
     }
-    // In the place of a folder of a run that was killed.
-    let path = folder(&sandbox, RUNS[0]);
-    symlink(&aim, path.join("run")).unwrap();
+    // The link stands in place of the queue directory of a killed run.
+    let path = make_folder(&sandbox, RUN_FOLDERS[0]);
+    symlink(&target, path.join("run")).unwrap();
     short_run(&sandbox);
-    assert!(path.join("run").is_symlink() && aim.exists());
+    assert!(path.join("run").is_symlink() && target.exists());
     fs::remove_dir_all(path).unwrap();
     sandbox.assert_nothing_left();
 }
 
-/// A place for queues that is as `/tmp` is, and a user who is not the one that made it. None, with a word
-/// about it, if this process cannot act as another user.
-fn shared_place() -> Option<Sandbox> {
+/// A sandbox whose folder of the queues has the mode of `/tmp` and belongs to root instead of the user.
+/// Prints a notice and returns None if this process cannot act as another user.
+fn shared_sandbox() -> Option<Sandbox> {
     if !rustix::process::geteuid().is_root() {
         eprintln!("SKIPPED: only root can act as another user");
         return None;
@@ -148,8 +148,8 @@ fn shared_place() -> Option<Sandbox> {
     Some(sandbox)
 }
 
-/// Puts an item into each of these, and waits until nobody keeps them.
-fn put(sandbox: &Sandbox, queues: &[&str]) {
+/// Puts an item into each queue, and waits until its keeper has ended.
+fn put_into_each(sandbox: &Sandbox, queues: &[&str]) {
     for queue in queues {
         sandbox.run(&["put", "-q", queue, "a"]).assert_prints("");
         sandbox.wait_for_keeper_to_go(queue);
@@ -163,9 +163,9 @@ fn assert_shows(text: &str, queues: &[&str]) {
 }
 
 #[test]
-fn the_list_of_a_shared_place_passes_over_what_others_have_there() {
-    let Some(sandbox) = shared_place() else { return };
-    put(&sandbox, &["mine"]);
+fn the_list_of_a_shared_folder_leaves_out_queues_of_other_users() {
+    let Some(sandbox) = shared_sandbox() else { return };
+    put_into_each(&sandbox, &["mine"]);
     for (name, mode) in [("closed", 0o700), ("open", 0o755), ("wide", 0o777)] {
         let theirs = sandbox.make_queue(name);
         fs::write(theirs.join("journal"), "").unwrap();
@@ -178,7 +178,7 @@ fn the_list_of_a_shared_place_passes_over_what_others_have_there() {
     let outcome = sandbox.run(&["status"]);
     outcome.assert_done();
     assert_shows(&outcome.text(), &["mine"]);
-    // Asked by name, they are refused as ever.
+    // A command that names such a queue is refused.
     for queue in ["closed", "open", "wide"] {
         for command in [&["status"][..], &["put", "x"], &["get", "--no-wait"], &["rm"]] {
             let outcome = sandbox.run(&[command, &["-q", queue]].concat());
@@ -193,24 +193,26 @@ fn the_list_of_a_shared_place_passes_over_what_others_have_there() {
 #[test]
 fn a_queue_that_is_refused_does_not_hide_the_others() {
     let sandbox = Sandbox::new();
-    put(&sandbox, &["a", "open", "other-version", "z"]);
+    put_into_each(&sandbox, &["a", "open", "other-version", "z"]);
     fs::set_permissions(sandbox.queue("open"), Permissions::from_mode(0o755)).unwrap();
     fs::write(sandbox.queue("other-version").join("journal"), "qdemo journal 99\n").unwrap();
     symlink(sandbox.queue("a"), sandbox.queue("link")).unwrap();
     for format in ["text", "json"] {
         let outcome = sandbox.run(&["status", "--format", format]);
-        let told: Vec<_> = outcome.stderr.lines().collect();
-        assert_eq!(told.len(), 3, "{outcome:?}");
-        assert!(told[0].starts_with("qdemo: link: ") && told[0].contains("is a symbolic link"));
-        assert!(told[1].starts_with("qdemo: open: ") && told[1].ends_with("run `chmod 700` on it"));
-        assert!(told[2].starts_with("qdemo: other-version: "), "{told:?}");
+        let errors: Vec<_> = outcome.stderr.lines().collect();
+        assert_eq!(errors.len(), 3, "{outcome:?}");
+        assert!(errors[0].starts_with("qdemo: link: ") && errors[0].contains("is a symbolic link"));
+        assert!(
+            errors[1].starts_with("qdemo: open: ") && errors[1].ends_with("run `chmod 700` on it")
+        );
+        assert!(errors[2].starts_with("qdemo: other-version: "), "{errors:?}");
         assert_eq!(outcome.code(), Some(1));
         match format {
             "text" => assert_shows(&outcome.text(), &["a", "z"]),
             _ => assert_eq!(outcome.lines().len(), 2),
         }
     }
-    // Whoever watches is told once.
+    // `status --watch` prints each error once.
     let mut watch = sandbox.start(&["status", "--watch", "--every", "10ms", "--format", "json"]);
     assert!((0..6).all(|_| watch.line().contains(r#""in_line":1"#)));
     watch.signal(Signal::TERM);
@@ -219,9 +221,9 @@ fn a_queue_that_is_refused_does_not_hide_the_others() {
 }
 
 #[test]
-fn a_directory_of_ours_that_cannot_be_looked_into_is_told_and_the_others_are_shown() {
+fn an_unreadable_queue_of_the_user_is_reported_and_the_others_are_shown() {
     let sandbox = Sandbox::unprivileged();
-    put(&sandbox, &["a", "dark"]);
+    put_into_each(&sandbox, &["a", "dark"]);
     fs::set_permissions(sandbox.queue("dark"), Permissions::from_mode(0o000)).unwrap();
     let outcome = sandbox.run(&["status"]);
     assert_shows(&outcome.text(), &["a"]);
@@ -231,10 +233,10 @@ fn a_directory_of_ours_that_cannot_be_looked_into_is_told_and_the_others_are_sho
     sandbox.assert_nothing_left();
 }
 
-/// A mailbox that nobody reads is left by a killed client, whatever its number: here it is that of a process
-/// that lives.
+/// A mailbox without a reader is a leftover of a killed client, even if a live process has the process id in
+/// its name.
 #[test]
-fn mailboxes_that_nobody_reads_go_whatever_the_number() {
+fn mailboxes_without_a_reader_are_removed_for_any_process_id() {
     let sandbox = Sandbox::new();
     let dir = sandbox.make_queue("default");
     let own = std::process::id();
@@ -263,7 +265,7 @@ fn mailboxes_that_nobody_reads_go_whatever_the_number() {
 }
 
 #[test]
-fn mailboxes_of_clients_that_were_killed_in_a_container_go() {
+fn mailboxes_of_clients_killed_in_a_container_are_removed() {
     const CONTAINER: &str = "--pid --fork --kill-child";
     if !can_unshare(CONTAINER) {
         return;
@@ -293,21 +295,21 @@ fn a_keeper_that_cannot_start_leaves_no_queue() {
         eprintln!("SKIPPED: nothing can be mounted here");
         return;
     };
-    // The folder itself, the queue's directory, the journal, the inbox: each of them lacks room once.
+    // The folder, the directory of the queue, the journal and the inbox: each lacks an inode once.
     for files in 1..=4 {
         let sandbox = Sandbox::new();
         let script = r#"qdemo put x; echo "code $?"; qdemo status; ls -A "$QDEMO_DIR""#;
         let outcome = mount.script(&sandbox, &format!("nr_inodes={files}"), script);
         assert_eq!(outcome.text().lines().next(), Some("code 1"), "{files}: {outcome:?}");
         outcome.assert_one_line_of_error(&["make room there"]);
-        // With a keeper that has started, the client's mailbox is what there is no room for.
+        // With four inodes the keeper starts, and the mailbox of the client lacks an inode.
         assert!(files == 4 || outcome.text() == "code 1\n", "{files}: {outcome:?}");
         sandbox.assert_nothing_left();
     }
 }
 
 #[test]
-fn a_keeper_that_cannot_start_leaves_a_queue_that_was_there() {
+fn a_keeper_that_cannot_start_leaves_an_existing_queue_unchanged() {
     let Some(mount) = Mount::new() else {
         eprintln!("SKIPPED: nothing can be mounted here");
         return;
@@ -330,8 +332,7 @@ fn a_keeper_that_cannot_start_leaves_a_queue_that_was_there() {
     }
 }
 
-/// What is flushed to the disk, by name, until nobody keeps the queue any more. None where that cannot be
-/// seen.
+/// The paths that a command and its keeper flush to the disk. None if `strace` does not work here.
 fn flushed(sandbox: &Sandbox, dir: &Path, args: &[&str]) -> Option<Vec<String>> {
     let traced = sandbox
         .command("strace")
@@ -351,7 +352,7 @@ fn flushed(sandbox: &Sandbox, dir: &Path, args: &[&str]) -> Option<Vec<String>> 
 }
 
 #[test]
-fn with_sync_the_folders_that_were_made_for_a_queue_are_on_the_disk_too() {
+fn with_sync_the_new_folders_of_a_queue_are_flushed_to_the_disk_too() {
     let sandbox = Sandbox::new();
     fs::set_permissions(sandbox.path("queues"), Permissions::from_mode(0o755)).unwrap();
     let below = sandbox.path("queues/new/newer");
@@ -361,15 +362,15 @@ fn with_sync_the_folders_that_were_made_for_a_queue_are_on_the_disk_too() {
     let name = |path: &str| root.join(path).display().to_string();
     let expected = ["new/newer/default/journal", "new/newer/default", "new/newer", "new"].map(name);
     assert_eq!(all[..4], expected);
-    assert_eq!(all[4], root.display().to_string(), "the first one that was there");
+    assert_eq!(all[4], root.display().to_string(), "the first existing folder is not flushed");
     assert!(all[5..].iter().all(|name| *name == expected[0]), "{all:?}");
-    // Without it nothing is flushed.
+    // Without `--sync`, nothing is flushed.
     let args = ["producer", "--quiet", "--keep-open", "x"];
     assert_eq!(flushed(&sandbox, &sandbox.path("queues/other"), &args).unwrap(), [""; 0]);
     sandbox.assert_nothing_left();
 }
 
-/// A recording of so many workers, each with an event.
+/// A recording of `workers` workers with one event each.
 fn recording(workers: usize) -> String {
     let event = |n: usize| {
         let (kind, role) = [("put", "producer"), ("get", "consumer")][n % 2];
@@ -383,7 +384,7 @@ fn recording(workers: usize) -> String {
 
 #[test]
 #[ignore = "slow: `make test-slow` runs it"]
-fn a_recording_of_more_workers_than_a_run_may_have_is_refused_at_once() {
+fn a_recording_with_more_workers_than_a_run_may_have_is_refused() {
     let sandbox = Sandbox::new();
     let draw = |workers| sandbox.run_with_input(&["timeline", "-"], recording(workers).as_bytes());
     let most = draw(2000);
@@ -392,7 +393,7 @@ fn a_recording_of_more_workers_than_a_run_may_have_is_refused_at_once() {
     let words = &["line 2001 names one more worker than the 2000 that a run may have"];
     draw(2001).assert_refused(1, words);
     draw(300_000).assert_refused(1, words);
-    // Of one role only.
+    // All workers have one role.
     let consumers = recording(6000).replace("put", "get").replace("producer", "visitor");
     let refused = sandbox.run_with_input(&["timeline", "-"], consumers.as_bytes());
     refused.assert_refused(1, words);

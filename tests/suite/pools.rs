@@ -1,8 +1,8 @@
-//! Pools and loops in which each get is a process of its own: all of them are told of the end.
+//! Pools and loops in which each get is a separate process. Every get learns of the end of the queue.
 
 use crate::harness::{Running, Sandbox};
 
-/// How often each of these codes is among the lines.
+/// Asserts that `taken` of the lines are exit code 0 and `ended` are exit code 4, the end of the queue.
 pub fn assert_codes(lines: &[String], taken: usize, ended: usize) {
     let count = |code: &str| lines.iter().filter(|line| *line == code).count();
     assert_eq!((count("0"), count("4")), (taken, ended), "{lines:?}");
@@ -10,7 +10,7 @@ pub fn assert_codes(lines: &[String], taken: usize, ended: usize) {
 }
 
 #[test]
-fn each_get_of_a_pool_is_told_of_the_end() {
+fn each_get_of_a_pool_learns_of_the_end() {
     let sandbox = Sandbox::new();
     for jobs in ["1", "3", "6"] {
         let script = format!(
@@ -28,7 +28,7 @@ fn each_get_of_a_pool_is_told_of_the_end() {
 }
 
 #[test]
-fn each_get_of_a_script_is_told_of_the_end() {
+fn each_get_of_a_script_learns_of_the_end() {
     let sandbox = Sandbox::new();
     let outcome = sandbox.script(
         "qdemo put a b; qdemo close
@@ -39,9 +39,9 @@ fn each_get_of_a_script_is_told_of_the_end() {
     sandbox.assert_nothing_left();
 }
 
-/// Such as the first process of a container, or a service.
+/// The first process of a container or a service leads a session.
 #[test]
-fn each_get_of_a_script_that_leads_a_session_is_told_of_the_end() {
+fn each_get_of_a_script_that_leads_a_session_learns_of_the_end() {
     let sandbox = Sandbox::new();
     let script = "qdemo put a b; qdemo close
         for n in 1 2 3 4; do timeout 30 qdemo get --quiet > /dev/null; echo $?; done";
@@ -53,7 +53,7 @@ fn each_get_of_a_script_that_leads_a_session_is_told_of_the_end() {
 }
 
 #[test]
-fn each_thread_of_a_program_that_calls_get_is_told_of_the_end() {
+fn each_thread_of_a_program_that_calls_get_learns_of_the_end() {
     let sandbox = Sandbox::new();
     let program = "
 import subprocess, threading
@@ -79,7 +79,7 @@ for threads in 3, 2:
 }
 
 #[test]
-fn each_recipe_of_a_parallel_make_is_told_of_the_end() {
+fn each_recipe_of_a_parallel_make_learns_of_the_end() {
     let sandbox = Sandbox::new();
     let makefile = "all: a b c d e\n\
                     a b c d e:\n\t@item=$$(qdemo get --quiet); echo $$?\n";
@@ -90,20 +90,20 @@ fn each_recipe_of_a_parallel_make_is_told_of_the_end() {
 }
 
 #[test]
-fn a_pool_gets_what_has_begun_after_the_end_and_a_new_script_waits_for_it() {
+fn a_pool_gets_items_put_after_the_end_and_a_new_script_waits_for_them() {
     let sandbox = Sandbox::new();
     sandbox
         .script("qdemo put a; qdemo close; qdemo get; qdemo get")
         .assert_one_line_of_error(&["has ended"]);
-    // A person at a prompt: a session of its own, in which a job is a process group of its own.
+    // This shell works as at a prompt: the shell leads a session, and each job is a process group.
     let mut prompt = sandbox.command("setsid");
     prompt.args(["--wait", "bash", "-mc", "qdemo get; true"]);
     let late = Running::start(prompt);
     sandbox.wait_for_consumer();
     sandbox.run(&["put", "new"]).assert_prints("");
-    // Without a terminal this shell complains on standard error.
+    // Without a terminal, this shell complains on standard error.
     assert_eq!(late.end().text(), "new\n");
-    // This one was there before the second end, and something new has begun since.
+    // This shell is older than the second end, and new items have come since that end.
     let outcome = sandbox.script(
         "qdemo close; qdemo get --quiet; echo $?
          qdemo put b c; seq 2 | xargs -P2 -n1 sh -c 'qdemo get --quiet > /dev/null; echo $?'",

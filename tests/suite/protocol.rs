@@ -1,4 +1,4 @@
-//! The protocol as `docs/PROTOCOL.md` tells it, spoken by hand; and strangers who don't speak it.
+//! Speaks the protocol of `docs/PROTOCOL.md` with a raw client, and writes noise to the inbox.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -9,34 +9,34 @@ use rustix::fs::{Mode, OFlags, open};
 
 use crate::harness::{QDEMO, Running, Sandbox, assert_same, open_inbox};
 
-/// A client that says exactly what it is told to.
-pub struct ByHand {
+/// A client that sends exact bytes.
+pub struct RawClient {
     inbox: File,
     mailbox: BufReader<File>,
 }
 
-impl ByHand {
-    /// Says hello; the rest of its JSON object is `more`.
-    pub fn come(dir: &std::path::Path, key: &str, hello: &str) -> Self {
+impl RawClient {
+    /// Makes the mailbox and sends a `hello` request. The argument `hello` is its JSON object.
+    pub fn connect(dir: &std::path::Path, key: &str, hello: &str) -> Self {
         let path = dir.join(format!("mailbox.{}.{key}", std::process::id()));
         let made = std::process::Command::new("mkfifo").arg("-m600").arg(&path).status();
         assert!(made.unwrap().success());
-        // Opened for both, a named pipe neither blocks nor ends.
+        // A named pipe that is open for reading and writing neither blocks nor ends.
         let mailbox = open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap();
         let mut client = Self { inbox: open_inbox(dir), mailbox: BufReader::new(mailbox.into()) };
-        client.say(&format!("hello {key} {hello}\n"));
+        client.send(&format!("hello {key} {hello}\n"));
         client
     }
 
-    pub fn say(&mut self, message: &str) {
-        self.raw(format!("\n\n{message}").as_bytes());
+    pub fn send(&mut self, request: &str) {
+        self.send_bytes(format!("\n\n{request}").as_bytes());
     }
 
-    pub fn raw(&mut self, bytes: &[u8]) {
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
         assert_eq!(self.inbox.write(bytes).unwrap(), bytes.len());
     }
 
-    pub fn hear(&mut self) -> String {
+    pub fn receive(&mut self) -> String {
         let mut line = String::new();
         self.mailbox.read_line(&mut line).unwrap();
         line.trim_end_matches('\n').to_owned()
@@ -57,7 +57,7 @@ pub fn hello(role: &str) -> String {
 const WELCOME: &str = r#"welcome {"version":1,"paced":false,"window":65536}"#;
 
 #[test]
-fn the_sessions_in_the_description_happen_as_they_are_written() {
+fn the_sessions_in_the_protocol_document_happen_as_written() {
     let page = fs::read_to_string("docs/PROTOCOL.md").unwrap();
     let blocks: Vec<_> = page.split("```session\n").skip(1).collect();
     assert_eq!(blocks.len(), 4);
@@ -72,75 +72,75 @@ fn the_sessions_in_the_description_happen_as_they_are_written() {
     }
 }
 
-/// Consecutive lines that one client writes are one write.
+/// Plays a session of the document. Consecutive lines of one client are one write.
 fn play(session: &str, dir: &std::path::Path) {
-    let mut clients: HashMap<&str, ByHand> = HashMap::new();
+    let mut clients: HashMap<&str, RawClient> = HashMap::new();
     let mut lines = session.lines().peekable();
     while let Some(line) = lines.next() {
-        let (who, text) = line.split_at(3);
-        let name = &who[..1];
+        let (prefix, text) = line.split_at(3);
+        let name = &prefix[..1];
         if let Some(words) = text.strip_prefix("hello ") {
             let (key, hello) = words.split_once(' ').unwrap();
-            clients.insert(name, ByHand::come(dir, key, hello));
+            clients.insert(name, RawClient::connect(dir, key, hello));
             continue;
         }
         let client = clients.get_mut(name).unwrap();
-        if who.ends_with("< ") {
-            assert_same(line, &format!("{who}{}", client.hear()));
+        if prefix.ends_with("< ") {
+            assert_same(line, &format!("{prefix}{}", client.receive()));
             continue;
         }
-        let mut message = format!("{text}\n");
-        while let Some(next) = lines.next_if(|next| next.starts_with(who)) {
-            message.push_str(&next[3..]);
-            message.push('\n');
+        let mut request = format!("{text}\n");
+        while let Some(next) = lines.next_if(|next| next.starts_with(prefix)) {
+            request.push_str(&next[3..]);
+            request.push('\n');
         }
-        client.say(&message);
+        client.send(&request);
     }
 }
 
 #[test]
-fn a_message_split_at_any_byte_is_understood() {
+fn a_request_split_at_any_byte_is_understood() {
     let sandbox = Sandbox::new();
     let (_keeper, dir) = keeper(&sandbox, "split");
-    let mut producer = ByHand::come(&dir, "00000000000000a1", &hello("producer"));
-    assert_eq!(producer.hear(), WELCOME);
-    let mut consumer = ByHand::come(&dir, "00000000000000c1", &hello("consumer"));
-    assert_eq!(consumer.hear(), WELCOME);
-    // Split, with nobody in between, it is whole.
+    let mut producer = RawClient::connect(&dir, "00000000000000a1", &hello("producer"));
+    assert_eq!(producer.receive(), WELCOME);
+    let mut consumer = RawClient::connect(&dir, "00000000000000c1", &hello("consumer"));
+    assert_eq!(consumer.receive(), WELCOME);
+    // A split request without other bytes in between is whole.
     let mut seq = 0;
-    for cut in 0..=message(1).len() {
+    for cut in 0..=request(1).len() {
         seq += 1;
-        let message = message(seq);
-        let (head, tail) = message.split_at(cut.min(message.len()));
-        producer.raw(head);
-        producer.raw(tail);
-        let ok = producer.hear();
+        let request = request(seq);
+        let (head, tail) = request.split_at(cut.min(request.len()));
+        producer.send_bytes(head);
+        producer.send_bytes(tail);
+        let ok = producer.receive();
         assert!(ok.starts_with(&format!("ok {seq} ")), "cut at {cut}: {ok}");
     }
-    // With somebody in between, that message is lost, as a whole, and no other.
+    // A request with bytes of another client in between is lost as a whole. No other request is lost.
     let accepted = seq;
-    for cut in 3..message(1).len() - 1 {
-        let message = message(accepted + 1);
-        producer.raw(&message[..cut]);
-        consumer.say("nothing 00000000000000c1\n");
-        assert_eq!(consumer.hear(), "error malformed no such request");
-        producer.raw(&message[cut..]);
+    for cut in 3..request(1).len() - 1 {
+        let request = request(accepted + 1);
+        producer.send_bytes(&request[..cut]);
+        consumer.send("nothing 00000000000000c1\n");
+        assert_eq!(consumer.receive(), "error malformed no such request");
+        producer.send_bytes(&request[cut..]);
     }
-    producer.say(&format!("put 00000000000000a1 {} 1\n\"last\"\n", accepted + 1));
-    let mut heard = producer.hear();
-    while heard.starts_with("error malformed ") {
-        heard = producer.hear();
+    producer.send(&format!("put 00000000000000a1 {} 1\n\"last\"\n", accepted + 1));
+    let mut reply = producer.receive();
+    while reply.starts_with("error malformed ") {
+        reply = producer.receive();
     }
     let next = accepted + 1;
-    assert_eq!(heard, format!("ok {next} {next} 65536"), "nothing was accepted in between");
+    assert_eq!(reply, format!("ok {next} {next} 65536"), "a broken request was accepted");
 }
 
-fn message(seq: u64) -> Vec<u8> {
+fn request(seq: u64) -> Vec<u8> {
     format!("\n\nput 00000000000000a1 {seq} 1\n\"アイテム\"\n").into_bytes()
 }
 
 #[test]
-fn half_a_line_of_a_stranger_costs_that_line_only() {
+fn half_a_line_of_a_foreign_process_costs_only_that_line() {
     let sandbox = Sandbox::new();
     let mut producer = sandbox.start(&["producer", "--format", "json", "-"]);
     producer.feed("first\n");
@@ -172,7 +172,7 @@ fn half_a_line_of_a_stranger_costs_that_line_only() {
 }
 
 #[test]
-fn noise_on_the_inbox_disturbs_nobody() {
+fn noise_on_the_inbox_disturbs_no_client() {
     let sandbox = Sandbox::new();
     let mut producer = sandbox.start(&["producer", "--quiet", "--keep-open", "-"]);
     let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
@@ -195,13 +195,13 @@ fn noise_on_the_inbox_disturbs_nobody() {
 }
 
 #[test]
-fn a_run_is_not_open_to_others() {
+fn a_run_refuses_foreign_clients() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.start(&["run", "--items", "3", "--speed", "20"]);
     assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
-    let private = fs::read_dir(sandbox.path("tmp")).unwrap().next().unwrap().unwrap().path();
+    let run_folder = fs::read_dir(sandbox.path("tmp")).unwrap().next().unwrap().unwrap().path();
     let mut command = sandbox.command(QDEMO);
-    command.env("QDEMO_DIR", &private).args(["consumer", "--queue", "run"]);
+    command.env("QDEMO_DIR", &run_folder).args(["consumer", "--queue", "run"]);
     Running::start(command).end().assert_refused(1, &["belongs to a run"]);
     let outcome = run.end();
     outcome.assert_done();

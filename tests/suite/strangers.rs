@@ -11,7 +11,7 @@ use std::thread;
 use rustix::process::Signal;
 
 use crate::harness::Sandbox;
-use crate::protocol::{ByHand, hello};
+use crate::protocol::{RawClient, hello};
 
 /// A keeper that is to be the same, and no larger than this, afterwards.
 struct Keeper<'a> {
@@ -202,22 +202,22 @@ fn nobody_touches_the_items_of_another() {
     // Another client, with a number of its own, and then with those of nobody.
     let dir = sandbox.queue("default");
     let key = "00000000000000b2";
-    let mut other = ByHand::come(&dir, key, &hello("visitor"));
-    assert!(other.hear().starts_with("welcome "));
+    let mut other = RawClient::connect(&dir, key, &hello("visitor"));
+    assert!(other.receive().starts_with("welcome "));
     for id in 1..=3 {
         for verb in ["done", "back"] {
-            other.say(&format!("{verb} {key} {id} 1 1\n"));
-            assert_eq!(other.hear(), format!("lost {id} 1 1"));
-            other.say(&format!("{verb} 00000000000000b3 {id} 1\n"));
+            other.send(&format!("{verb} {key} {id} 1 1\n"));
+            assert_eq!(other.receive(), format!("lost {id} 1 1"));
+            other.send(&format!("{verb} 00000000000000b3 {id} 1\n"));
         }
-        other.say(&format!("fail {key} {id} 1 1 out of spite\n"));
-        assert_eq!(other.hear(), format!("lost {id} 1 1"));
-        other.say(&format!("fail 00000000000000b3 {id} 1 1 out of spite\n"));
+        other.send(&format!("fail {key} {id} 1 1 out of spite\n"));
+        assert_eq!(other.receive(), format!("lost {id} 1 1"));
+        other.send(&format!("fail 00000000000000b3 {id} 1 1 out of spite\n"));
     }
-    other.say(&format!("size {key}\n"));
-    assert_eq!(other.hear(), "size 2 1 0 0 0");
-    other.say(&format!("bye {key}\n"));
-    assert!(other.hear().starts_with("bye "));
+    other.send(&format!("size {key}\n"));
+    assert_eq!(other.receive(), "size 2 1 0 0 0");
+    other.send(&format!("bye {key}\n"));
+    assert!(other.receive().starts_with("bye "));
     keeper.assert_sound();
     holder.signal(Signal::TERM);
     assert_eq!(holder.line(), "");
@@ -233,9 +233,9 @@ fn a_client_that_asks_and_never_reads_is_taken_for_dead() {
     sandbox.run_with_input(&["put", "-"], large.as_bytes()).assert_prints("");
     let keeper = Keeper::of(&sandbox, 300);
     let key = "00000000000000b2";
-    let mut deaf = ByHand::come(&sandbox.queue("default"), key, &hello("visitor"));
+    let mut deaf = RawClient::connect(&sandbox.queue("default"), key, &hello("visitor"));
     // 400 MiB, asked for with a single write.
-    deaf.say(&format!("peek {key} 2 1\n").repeat(100));
+    deaf.send(&format!("peek {key} 2 1\n").repeat(100));
     sandbox.run(&["peek"]).assert_done();
     keeper.assert_sound();
     sandbox.run(&["get"]).assert_done();

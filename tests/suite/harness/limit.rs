@@ -1,4 +1,4 @@
-//! How long a test may take. Nothing here is a measurement: a limit only keeps a test that hangs from hanging for ever.
+//! Time limits of tests. A limit ends a test that hangs. No test measures speed with a limit.
 
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -9,40 +9,40 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::QDEMO;
 
-/// A short command takes less than this on a machine that has nothing else to do.
+/// The upper bound for the time of a short command on an idle machine.
 const USUAL: Duration = Duration::from_millis(20);
 
-/// A limit, which grows by as much as the machine is slower than usual.
+/// A time limit. The limit grows with the slowness of the machine.
 pub struct Limit {
     begin: Instant,
     limit: Duration,
 }
 
 impl Limit {
-    /// The limit of everything that a test starts or waits for.
+    /// The limit for a process or a wait of a test.
     pub fn start() -> Self {
         Self::of_seconds(40)
     }
 
-    /// So many seconds on a machine with nothing else to do.
+    /// A limit of `seconds` seconds on an idle machine.
     pub fn of_seconds(seconds: u64) -> Self {
         Self { begin: Instant::now(), limit: Duration::from_secs(seconds) }
     }
 
-    /// Whether the limit is over. The slowness is measured when the limit seems to be over, not before.
+    /// Whether the limit is over. The slowness is measured only after the limit for an idle machine.
     pub fn is_over(&self) -> bool {
         let elapsed = self.begin.elapsed();
         elapsed > self.limit && elapsed > self.limit.mul_f64(slowness())
     }
 
-    /// When [`Limit::is_over`] is worth another question.
+    /// The time to wait before the next call of [`Limit::is_over`]. At least one second.
     fn remaining(&self) -> Duration {
         let second = Duration::from_secs(1);
         self.limit.saturating_sub(self.begin.elapsed()).max(second)
     }
 }
 
-/// How many times longer than usual a short command takes now: 1 to 10.
+/// The ratio of the current time of a short command to its usual time: 1 to 10.
 fn slowness() -> f64 {
     let begin = Instant::now();
     for _ in 0..3 {
@@ -52,18 +52,18 @@ fn slowness() -> f64 {
     (begin.elapsed() / 3).div_duration_f64(USUAL).clamp(1.0, 10.0)
 }
 
-/// Kills a process and its process group when the limit is over. Dropping the returned sender ends the watch.
+/// Kills the process group `pid` when the limit is over. Dropping the returned sender ends the watch.
 pub(super) fn watch(pid: u32) -> mpsc::Sender<()> {
-    let (keep, gone) = mpsc::channel::<()>();
+    let (stop, stopped) = mpsc::channel::<()>();
     let limit = Limit::start();
     thread::spawn(move || {
-        while gone.recv_timeout(limit.remaining()) == Err(mpsc::RecvTimeoutError::Timeout) {
+        while stopped.recv_timeout(limit.remaining()) == Err(mpsc::RecvTimeoutError::Timeout) {
             if limit.is_over() {
-                eprintln!("process {pid} has had its {:?}", limit.begin.elapsed());
+                eprintln!("process {pid} has exceeded its time limit: {:?}", limit.begin.elapsed());
                 let _ = kill_process_group(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL);
                 return;
             }
         }
     });
-    keep
+    stop
 }

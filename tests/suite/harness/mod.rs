@@ -1,5 +1,5 @@
-//! A private place for each test: its own folders, a clean environment, a time limit that ends
-//! everything that was started, and a look at what is left afterwards.
+//! The sandbox of a test: private folders, a clean environment, a time limit for each process, and a check
+//! that the test leaves no process, pipe or folder behind.
 
 mod limit;
 mod processes;
@@ -38,16 +38,16 @@ pub const CLASSIC: &str = "\
 すべてのプロセスが終了しました
 ";
 
-/// A private place.
+/// The private folders of one test. Commands run in this sandbox.
 pub struct Sandbox {
     root: TempDir,
-    /// Where the program is.
+    /// The folder of the program.
     bin: PathBuf,
-    /// As whom commands run, if not as who runs the tests.
+    /// The user that runs the commands. None means the user that runs the tests.
     user: Option<u32>,
 }
 
-/// How a command ended.
+/// The output and the exit status of a command.
 #[derive(Debug)]
 pub struct Outcome {
     pub stdout: Vec<u8>,
@@ -55,7 +55,7 @@ pub struct Outcome {
     pub status: ExitStatus,
 }
 
-/// A command that runs.
+/// A running command. The time limit kills its process group.
 pub struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -74,13 +74,14 @@ impl Sandbox {
         Self { root, bin, user: None }
     }
 
-    /// A place of somebody for whom modes count: root becomes nobody for it.
+    /// A sandbox of a user that file modes apply to. For root, the user is `nobody`.
     pub fn unprivileged() -> Self {
         let sandbox = Self::new();
-        if rustix::process::geteuid().is_root() { sandbox.given_to(65534) } else { sandbox }
+        if rustix::process::geteuid().is_root() { sandbox.owned_by(65534) } else { sandbox }
     }
 
-    /// A place of a user who has no other process. None, and a word of it, where the tests don't run as root.
+    /// A sandbox of a user without any other process. Prints a notice and returns None if root does not run
+    /// the tests.
     pub fn of_a_user_alone() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         if !rustix::process::geteuid().is_root() {
@@ -88,16 +89,16 @@ impl Sandbox {
             return None;
         }
         let number = std::process::id() % 256 * 16 + COUNT.fetch_add(1, Ordering::Relaxed);
-        Some(Self::new().given_to(60_000 + number))
+        Some(Self::new().owned_by(60_000 + number))
     }
 
-    /// Lets commands run as this user.
-    fn given_to(mut self, user: u32) -> Self {
-        // Others may not get to where it was built.
+    /// Gives the sandbox to a user. This user then runs the commands.
+    fn owned_by(mut self, user: u32) -> Self {
+        // The user may have no access to the build folder.
         self.bin = self.path("bin");
         fs::create_dir(&self.bin).unwrap();
-        // Not by this process: a test that forks meanwhile would hold the copy open for writing, and
-        // nobody could run it.
+        // Another process makes the copy. A concurrent fork of this process would hold the copy open for
+        // writing, and the system would then refuse to execute the copy.
         let copied = Command::new("cp").arg(QDEMO).arg(&self.bin).status().unwrap();
         assert!(copied.success());
         let dirs = ["", "tmp", "queues", "home"].map(|name| self.path(name));
@@ -106,7 +107,7 @@ impl Sandbox {
         self
     }
 
-    /// As whom commands run, if not as who runs the tests.
+    /// The user that runs the commands. None means the user that runs the tests.
     pub fn user(&self) -> Option<u32> {
         self.user
     }
@@ -115,20 +116,20 @@ impl Sandbox {
         self.root.path().join(name)
     }
 
-    /// Where the queues are.
+    /// The directory of a queue.
     pub fn queue(&self, name: &str) -> PathBuf {
         self.path("queues").join(name)
     }
 
-    /// Makes the directory of a queue, with nothing in it.
+    /// Makes an empty directory for a queue.
     pub fn make_queue(&self, name: &str) -> PathBuf {
         let path = self.queue(name);
         fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
         path
     }
 
-    /// A command with an environment that holds nothing but this place, to be started by this thread: it
-    /// ignores and blocks no signal.
+    /// A command whose environment names only this sandbox. The command ignores and blocks no signal if this
+    /// thread starts the command.
     pub fn command(&self, program: &str) -> Command {
         restore_signals();
         let path = std::env::var("PATH").unwrap();
@@ -157,7 +158,7 @@ impl Sandbox {
         Running::start(self.qdemo(args))
     }
 
-    /// Starts a consumer of the default queue, which is there when this returns: it has had an item.
+    /// Starts a consumer of the default queue. Returns when the consumer has printed its first item.
     pub fn start_consumer(&self, more: &[&str]) -> Running {
         self.run(&["producer", "--quiet", "--keep-open", "first of all"]);
         let mut consumer = self.start(&[&["consumer"][..], more].concat());
@@ -165,18 +166,18 @@ impl Sandbox {
         consumer
     }
 
-    /// Runs a command to its end, with nothing on standard input.
+    /// Runs a command to its end with an empty standard input.
     pub fn run<S: AsRef<str>>(&self, args: &[S]) -> Outcome {
         self.start(args).end()
     }
 
-    /// Runs a command to its end, with this on standard input.
+    /// Runs a command to its end with `input` on standard input.
     pub fn run_with_input<S: AsRef<str>>(&self, args: &[S], input: &[u8]) -> Outcome {
         let mut running = self.start(args);
         let mut stdin = running.stdin.take().unwrap();
         let input = input.to_vec();
         let feeder = thread::spawn(move || {
-            // A command may well end before it has read everything.
+            // A command may end before it has read the whole input.
             let _ = stdin.write_all(&input);
         });
         let outcome = running.end();
@@ -191,14 +192,14 @@ impl Sandbox {
         Running::start(command).end()
     }
 
-    /// How the default queue is.
+    /// The status of the default queue.
     pub fn status(&self) -> serde_json::Value {
         let outcome = self.run(&["status", "-q", "default", "--format", "json"]);
         outcome.assert_done();
         serde_json::from_str(&outcome.text()).unwrap()
     }
 
-    /// Waits until the default queue is there, and its status is as it should be.
+    /// Waits until the default queue exists and its status satisfies `is`.
     pub fn wait_for_status(&self, is: impl Fn(&serde_json::Value) -> bool) {
         self.watch(|line| {
             let status: serde_json::Value = serde_json::from_str(line).expect("a status");
@@ -206,18 +207,19 @@ impl Sandbox {
         });
     }
 
-    /// Waits until somebody waits for an item, of whatever queue.
+    /// Waits until a client of any queue waits for an item.
     pub fn wait_for_consumer(&self) {
         self.watch(|line| line.contains(r#""waits_for":"item""#));
     }
 
-    /// Looks again and again, since only the queue knows.
+    /// Waits for a line of `status --watch` that satisfies `is`. Only the keeper knows the state of its
+    /// queue.
     fn watch(&self, is: impl Fn(&str) -> bool) {
         let args = ["status", "--format", "json", "--watch", "--every", "10ms"];
         let mut watch = self.start(&args);
         loop {
             let line = watch.line();
-            assert!(!line.is_empty(), "the status never was as it should be");
+            assert!(!line.is_empty(), "the status never satisfied the condition");
             if is(&line) {
                 break;
             }
@@ -226,7 +228,7 @@ impl Sandbox {
         watch.end();
     }
 
-    /// All live processes that have to do with this place, by their environment.
+    /// All live processes whose environment names this sandbox.
     pub fn processes(&self) -> Vec<Process> {
         let mark = self.root.path().as_os_str().as_encoded_bytes();
         let mut found = Vec::new();
@@ -244,22 +246,22 @@ impl Sandbox {
         found
     }
 
-    /// The processes whose arguments start with this.
+    /// The processes of this sandbox whose arguments start with `args`.
     pub fn processes_of(&self, args: &str) -> Vec<Process> {
         let mut all = self.processes();
         all.retain(|process| process.args.starts_with(args));
         all
     }
 
-    /// Waits until the keeper of this queue has let go of its inbox and ended.
+    /// Waits until the keeper of `queue` has ended. A keeper releases its inbox before its end.
     pub fn wait_for_keeper_to_go(&self, queue: &str) {
         for keeper in self.processes_of(&format!("qdemo keeper --queue {queue}")) {
             wait_for_end(keeper.pid);
         }
     }
 
-    /// Fails if a process, a pipe or a private folder has been left behind. Keepers and workers
-    /// may need a moment to see that they are alone; they get it.
+    /// Fails if a process, a pipe or a private folder is left behind. First waits for the end of each
+    /// process: a keeper or a worker needs a moment to notice that it is alone.
     pub fn assert_nothing_left(&self) {
         for process in self.processes() {
             wait_for_end(process.pid);
@@ -267,9 +269,9 @@ impl Sandbox {
         let left = self.processes();
         assert!(left.is_empty(), "processes are left: {left:#?}");
         let mut files = Vec::new();
-        list(&self.path("tmp"), &mut files);
+        list_files(&self.path("tmp"), &mut files);
         assert!(files.is_empty(), "left in the temporary folder: {files:?}");
-        list(&self.path("queues"), &mut files);
+        list_files(&self.path("queues"), &mut files);
         let pipes: Vec<_> = files
             .iter()
             .filter(|path| fs::symlink_metadata(path).unwrap().file_type().is_fifo())
@@ -279,7 +281,7 @@ impl Sandbox {
 }
 
 impl Drop for Sandbox {
-    /// Whatever a failing test has left.
+    /// Kills the processes that a failing test has left.
     fn drop(&mut self) {
         for process in self.processes() {
             let _ = kill_process(Pid::from_raw(process.pid).unwrap(), Signal::KILL);
@@ -296,7 +298,7 @@ impl Outcome {
         self.text().lines().map(str::to_owned).collect()
     }
 
-    /// Exit code; None for death by a signal.
+    /// The exit code. None if a signal ended the command.
     pub fn code(&self) -> Option<i32> {
         self.status.code()
     }
@@ -305,7 +307,7 @@ impl Outcome {
         self.status.signal()
     }
 
-    /// Exactly this on standard output, nothing on standard error, exit code 0.
+    /// Asserts that standard output is `expected`, standard error is empty, and the exit code is 0.
     #[track_caller]
     pub fn assert_prints(&self, expected: &str) {
         assert_same(expected, &self.text());
@@ -313,7 +315,7 @@ impl Outcome {
         assert_eq!(self.code(), Some(0));
     }
 
-    /// Nothing on standard output, one line on standard error with all of these in it.
+    /// Asserts that standard output is empty, and that standard error is one line with all `words`.
     #[track_caller]
     pub fn assert_refused(&self, code: i32, words: &[&str]) {
         assert_same("", &self.text());
@@ -323,7 +325,7 @@ impl Outcome {
 
     #[track_caller]
     pub fn assert_one_line_of_error(&self, words: &[&str]) {
-        assert_eq!(self.stderr.lines().count(), 1, "one line: {}", self.stderr);
+        assert_eq!(self.stderr.lines().count(), 1, "not one line: {}", self.stderr);
         assert!(self.stderr.starts_with("qdemo: "), "{}", self.stderr);
         for word in words {
             assert!(self.stderr.contains(word), "no {word:?} in: {}", self.stderr);
@@ -340,7 +342,7 @@ impl Outcome {
 impl Running {
     pub fn start(mut command: Command) -> Self {
         let mut child = command
-            // A group of its own, which the time limit ends as a whole.
+            // The time limit kills this process group.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -367,24 +369,24 @@ impl Running {
         self.child.id().cast_signed()
     }
 
-    /// Whether it has ended; not waited for.
+    /// Whether the command has ended. Does not wait.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// The next line of standard output; empty at its end.
+    /// The next line of standard output. Empty at the end of the output.
     pub fn line(&mut self) -> String {
         let mut line = String::new();
         self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
         line.trim_end_matches('\n').to_owned()
     }
 
-    /// From now on each line of standard output is sent there.
+    /// Sends each further line of standard output to `to`.
     pub fn forward(&mut self, to: mpsc::SyncSender<String>) {
         let stdout = self.stdout.take().unwrap();
         thread::spawn(move || {
             for line in stdout.lines() {
-                // Whoever is no longer interested has seen enough.
+                // A receiver that is gone needs no more lines.
                 let Ok(()) = to.send(line.unwrap()) else { return };
             }
         });
@@ -406,7 +408,7 @@ impl Running {
         signal_to(self.pid(), signal);
     }
 
-    /// Closes standard input, takes the rest of the output, and waits for the end.
+    /// Closes standard input, reads the rest of the output, and waits for the end.
     pub fn end(mut self) -> Outcome {
         drop(self.stdin.take());
         let mut stdout = Vec::new();
@@ -418,26 +420,26 @@ impl Running {
     }
 }
 
-/// Opens the inbox of a queue, as a stranger would.
+/// Opens the inbox of a queue for writing. Does not connect a client.
 pub fn open_inbox(dir: &Path) -> fs::File {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     fs::OpenOptions::new().write(true).custom_flags(nonblocking).open(dir.join("inbox")).unwrap()
 }
 
-fn list(dir: &Path, files: &mut Vec<PathBuf>) {
+fn list_files(dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         files.push(entry.path());
         if entry.file_type().unwrap().is_dir() {
-            list(&entry.path(), files);
+            list_files(&entry.path(), files);
         }
     }
 }
 
-/// Shows where two texts differ.
+/// Panics with a diff if the texts differ.
 #[track_caller]
 pub fn assert_same(expected: &str, actual: &str) {
     if expected != actual {
         let diff = similar::TextDiff::from_lines(expected, actual);
-        panic!("not what was expected:\n{}", diff.unified_diff().header("expected", "actual"));
+        panic!("the text differs:\n{}", diff.unified_diff().header("expected", "actual"));
     }
 }

@@ -1,4 +1,4 @@
-//! Processes, as the system lists them.
+//! Finds processes in `/proc`, sends signals to processes and waits for their ends.
 
 use std::fs;
 use std::sync::atomic::AtomicBool;
@@ -9,7 +9,7 @@ use signal_hook::consts::*;
 
 use super::limit::Limit;
 
-/// A process, as the system lists it.
+/// A process in `/proc`.
 #[derive(Debug)]
 pub struct Process {
     pub pid: i32,
@@ -17,8 +17,8 @@ pub struct Process {
     pub args: String,
 }
 
-/// Gives this thread's children every signal's default. `nohup cargo test` and a script's `cargo test &` start the tests with
-/// some signals ignored.
+/// Lets this thread's children start with the default action of every signal. `nohup cargo test` and a
+/// script's `cargo test &` start the tests with some signals ignored.
 pub(super) fn restore_signals() {
     static ONCE: Once = Once::new();
     nix::sys::signal::SigSet::empty().thread_set_mask().unwrap();
@@ -26,7 +26,7 @@ pub(super) fn restore_signals() {
         let status = fs::read_to_string("/proc/self/status").unwrap();
         let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).unwrap();
         let ignored = u64::from_str_radix(ignored, 16).unwrap();
-        // A handler does not outlive exec. Rust itself ignores SIGPIPE, and does not hand that on.
+        // `exec` replaces a handler with the default action. Rust ignores SIGPIPE, but its children do not.
         for signal in
             [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU, SIGXFSZ]
         {
@@ -77,7 +77,7 @@ fn ends_within(pid: i32, seconds: i64) -> bool {
     }
 }
 
-/// What the system lists of a process. None if there is no such process.
+/// The entry of a process in `/proc`. None if there is no such process.
 pub(super) fn process(pid: i32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
@@ -88,7 +88,7 @@ pub(super) fn process(pid: i32) -> Option<Process> {
     Some(Process { pid, parent, args })
 }
 
-/// The children of a process, zombies too.
+/// The children of a process, with zombies.
 pub fn children_of(parent: i32) -> Vec<Process> {
     let pids = fs::read_dir("/proc").unwrap().flatten();
     let pids = pids.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
