@@ -103,8 +103,8 @@ fn put_names_its_items_when_the_keeper_does_not_answer() {
     let consumer = sandbox.start_consumer(&[]);
     let keeper = Stopped::keeper(&sandbox, "default");
     let put = sandbox.start(&["put", "--no-wait", "first", "second"]);
-    let said = assert_silent(put, &keeper, "default");
-    assert!(said.ends_with("; not put: first, second\n"), "{said}");
+    let error = assert_silent(put, &keeper, "default");
+    assert!(error.ends_with("; not put: first, second\n"), "{error}");
     keeper.goes_on();
     sandbox.wait_for_consumer();
     assert_eq!(sandbox.status()["done"], 1, "an item was put");
