@@ -1,36 +1,36 @@
-# `make demo` builds and shows the demonstration; `make test` does everything that the tests need.
+# `make demo` builds and runs the demonstration. `make test` builds all that the tests need, and runs the tests.
 
 CARGO ?= cargo
-# For how long each target is fuzzed.
+# Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS = request reply journal rules
 FUZZ = $(CARGO) +nightly fuzz
 
-# How many seeds the simulation tries, from which on; how many processes are killed.
+# The number of seeds of the simulation, the first seed, and the number of processes that the chaos test kills.
 SEEDS ?= 100000
 FROM ?= 0
 KILLS ?= 1000
-# How often each of the peers is measured.
+# The number of measurements of each peer.
 ROUNDS ?= 5
 
 .PHONY: help demo build install test test-slow test-all test-browser lint check-darwin count instructions profile sim chaos fuzz bench-peers clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
-	@echo "make test      format check, clippy, all tests, examples included"
-	@echo "make test-all  these, and the slow ones (some minutes more)"
-	@echo "make test-browser  pictures, looked at in Chromium, which it installs where it may"
+	@echo "make test      check format and lints, and run the tests, examples included"
+	@echo "make test-all  make test, and the slow tests (some minutes more)"
+	@echo "make test-browser  check the pictures in Chromium (installs Chromium with apt-get, if missing)"
 	@echo "make check-darwin  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
 	@echo "make count     lines of code in src, without comments and tests"
 	@echo "make instructions  count the instructions of the keeper's loop in valgrind (ACCEPT=1: accept the number)"
 	@echo "make profile   instructions an item in keeper, producer and consumer, by function"
-	@echo "make sim       the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
-	@echo "make chaos     $(KILLS) real processes killed (KILLS=N; a minute)"
-	@echo "make fuzz      try what nobody has thought of, FUZZ_SECONDS=60 for each target"
-	@echo "make bench-peers  qdemo beside mp.Queue, redis, beanstalkd, xargs, … (ROUNDS=N)"
+	@echo "make sim       run the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
+	@echo "make chaos     kill $(KILLS) real processes (KILLS=N; a minute)"
+	@echo "make fuzz      fuzz each target for $(FUZZ_SECONDS) seconds (FUZZ_SECONDS=N)"
+	@echo "make bench-peers  compare qdemo with mp.Queue, redis, beanstalkd, xargs, … (ROUNDS=N)"
 	@echo "make build     build target/release/qdemo"
 	@echo "make install   install qdemo for the current user"
-	@echo "make clean     remove what has been built"
+	@echo "make clean     remove all build results"
 
 demo: build
 	./target/release/qdemo run --items 5 --producer-delay 1s --consumer-delay 2s
@@ -50,7 +50,7 @@ test-slow:
 
 test-all: test test-slow
 
-# Views of the pictures are in target/pictures.
+# Screenshots of the pictures are in target/pictures.
 test-browser:
 	tests/browser/install.sh
 	$(CARGO) test --locked --test browser
@@ -78,7 +78,7 @@ sim:
 chaos:
 	QDEMO_CHAOS_KILLS=$(KILLS) $(CARGO) test --release --locked --test suite chaos:: -- --nocapture
 
-# What it finds new is in target/fuzz-corpus; an input that fails, in fuzz/artifacts.
+# New inputs are in target/fuzz-corpus. Inputs that fail are in fuzz/artifacts.
 fuzz:
 	@$(FUZZ) --version > /dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked
 	@for target in $(FUZZ_TARGETS); do \
@@ -89,7 +89,7 @@ fuzz:
 			-max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 $$dict || exit 1; \
 	done
 
-# What it can install, it does; what it skips, it tells.
+# Installs the peers that this user may install. The comparison reports each peer that it skips.
 bench-peers: build
 	benches/peers/install.sh
 	PATH="$(CURDIR)/target/release:$$PATH" target/peers/bin/python benches/peers/compare.py --rounds $(ROUNDS)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A client of qdemo's queues in Python, with nothing but the standard library.
+"""A client of qdemo's queues in Python, with only the standard library.
 
-It speaks the protocol that docs/PROTOCOL.md describes. As a command:
+The client speaks the protocol that docs/PROTOCOL.md describes. As a command:
 
     client.py put QUEUE ITEM...      put items
     client.py get QUEUE              get items until the queue ends
@@ -24,16 +24,16 @@ import subprocess
 import sys
 
 
-class Gone(Exception):
-    """The keeper has gone."""
+class KeeperGone(Exception):
+    """The keeper has exited."""
 
 
 class Refused(Exception):
-    """The keeper said no."""
+    """The keeper has refused a request."""
 
 
-def base():
-    """The folder in which the queues lie."""
+def queues_folder():
+    """The folder of all queues."""
     if os.environ.get("QDEMO_DIR"):
         return os.environ["QDEMO_DIR"]
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
@@ -41,9 +41,9 @@ def base():
 
 
 def born():
-    """When this process started: the field behind the name, which is in brackets, and 19 more.
+    """The birth of this process: the start tick is the 20th field after the name in brackets.
 
-    (In a time namespace the offset of its boot clock would have to be taken off.)
+    In a time namespace, a client must subtract the offset of the namespace's boot clock.
     """
     with open("/proc/self/stat", encoding="utf-8") as file:
         tick = int(file.read().rsplit(")", 1)[1].split()[19])
@@ -55,18 +55,18 @@ class Client:
 
     def __init__(self, name, role):
         self.name = name
-        self.dir = os.path.join(base(), name)
+        self.dir = os.path.join(queues_folder(), name)
         self.sent = 0
         self.unread = b""
         while True:
             try:
-                return self.enter(role)
-            except Gone:
-                self.close()  # It went just as we came. Try again.
+                return self.connect(role)
+            except KeeperGone:
+                self.close()  # The keeper exited during the connect: try again.
 
-    def enter(self, role):
-        """Find the keeper or start one, say hello, be welcomed."""
-        self.inbox = self.mailbox = self.end = self.path = starting = None
+    def connect(self, role):
+        """Find the keeper or start one, send `hello`, and wait for `welcome`."""
+        self.inbox = self.mailbox = self.writing_end = self.path = starting = None
         os.makedirs(self.dir, mode=0o700, exist_ok=True)
         self.check_dir()
         self.inbox = self.open_inbox()
@@ -74,16 +74,16 @@ class Client:
             starting = self.start_keeper()
             self.inbox = self.open_inbox()
             if self.inbox is None:
-                raise Gone
+                raise KeeperGone
         self.key = secrets.token_hex(8)
         path = os.path.join(self.dir, f"mailbox.{os.getpid()}.{self.key}")
         try:
             os.mkfifo(path, 0o600)
             self.path = path
             self.mailbox = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-            self.end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            self.writing_end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
         except FileNotFoundError:
-            raise Gone from None  # The directory, or the mailbox, has gone together with the keeper.
+            raise KeeperGone from None  # The keeper has removed the directory, or the mailbox.
         hello = {"version": 1, "role": role, "pid": os.getpid(), "born": born()}
         self.write(f"hello {self.key} {json.dumps(hello)}\n".encode())
         if starting:
@@ -91,13 +91,13 @@ class Client:
         self.expect("welcome")
 
     def check_dir(self):
-        """Nobody else may be able to reach into the directory."""
+        """Refuse a directory that another user owns or can write to."""
         found = os.lstat(self.dir)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
             raise PermissionError(f"{self.dir} must be a directory of yours alone")
 
     def open_inbox(self):
-        """The inbox, or None when nobody reads it."""
+        """The inbox, or None if no keeper reads the inbox."""
         try:
             return os.open(os.path.join(self.dir, "inbox"), os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
@@ -106,42 +106,42 @@ class Client:
             raise
 
     def start_keeper(self):
-        """Start a keeper, unless somebody else is quicker. It waits while the result is open."""
+        """Start a keeper, unless another client has started one. The keeper stays while the result is open."""
         directory = os.open(self.dir, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(directory, fcntl.LOCK_EX)
             if not self.is_still_there(directory):
-                raise Gone  # A keeper that left has removed it.
+                raise KeeperGone  # A keeper has removed the directory and exited.
             other = self.open_inbox()
             if other is not None:
                 os.close(other)
                 return None
             keeper = subprocess.Popen(
                 ["qdemo", "keeper", "--queue", self.name],
-                env={**os.environ, "QDEMO_DIR": os.path.abspath(base())},
+                env={**os.environ, "QDEMO_DIR": os.path.abspath(queues_folder())},
                 stdin=directory,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
                 start_new_session=True,
             )
-            keeper.returncode = 0  # It is not ours to wait for.
-            said = keeper.stdout.readline()
-            if said != b"ready\n":
-                raise Refused(said.decode().strip() or "the keeper died")
+            keeper.returncode = 0  # The keeper outlives this client: do not wait for it.
+            line = keeper.stdout.readline()
+            if line != b"ready\n":
+                raise Refused(line.decode().strip() or "the keeper died")
             return keeper.stdout
         finally:
             os.close(directory)
 
     def is_still_there(self, directory):
-        """Whether the queue's directory is still the one that was opened."""
+        """Whether the path still names the opened directory."""
         try:
             return os.path.samestat(os.fstat(directory), os.lstat(self.dir))
         except FileNotFoundError:
             return False
 
     def write(self, message):
-        """One write, at a line start whatever another writer left behind."""
+        """One atomic write. The newlines end a line that another writer may have left unfinished."""
         message = b"\n\n" + message
         assert len(message) <= select.PIPE_BUF
         while True:
@@ -151,7 +151,7 @@ class Client:
             except BlockingIOError:
                 self.wait_for_room()
             except BrokenPipeError:
-                raise Gone from None
+                raise KeeperGone from None
 
     def wait_for_room(self):
         poll = select.poll()
@@ -162,7 +162,7 @@ class Client:
         """The next line in the mailbox."""
         poll = select.poll()
         poll.register(self.mailbox, select.POLLIN)
-        poll.register(self.inbox, 0)  # Nothing but the keeper's death.
+        poll.register(self.inbox, 0)  # Reports only the keeper's death.
         while b"\n" not in self.unread:
             dead = any(fd == self.inbox for fd, _ in poll.poll())
             try:
@@ -170,20 +170,20 @@ class Client:
             except BlockingIOError:
                 read = b""
             if not read and dead:
-                raise Gone
+                raise KeeperGone
             self.unread += read
         line, self.unread = self.unread.split(b"\n", 1)
         return line
 
     def expect(self, *verbs):
-        """The next reply, which must be one of these."""
+        """The next reply, which must start with one of `verbs`."""
         verb, _, rest = self.line().decode().partition(" ")
         if verb not in verbs:
             raise Refused(f"{verb} {rest}")
         return verb, rest.split()
 
     def put(self, value):
-        """Put a value; it is in the queue when this returns."""
+        """Put a value. The value is in the queue when this method returns."""
         item = json.dumps(value, ensure_ascii=False).encode()
         self.sent += 1
         room = select.PIPE_BUF - 100
@@ -194,7 +194,7 @@ class Client:
         self.expect("ok")
 
     def __iter__(self):
-        """The values in the queue, until it ends. Each is done when the next one is asked for."""
+        """The values in the queue, until the queue ends. The request for the next value makes a value done."""
         done = ""
         while True:
             self.write(f"{done}get {self.key} 1\n".encode())
@@ -205,11 +205,11 @@ class Client:
             done = f"done {self.key} {fields[0]} 1\n"
 
     def close(self):
-        """Leave without a word: the keeper sees it. It removes the mailbox, unless it is gone itself."""
+        """Close all pipes, which the keeper notices. Remove the mailbox, in case no keeper does."""
         if self.path is not None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path)
-        for fd in (self.inbox, self.mailbox, self.end):
+        for fd in (self.inbox, self.mailbox, self.writing_end):
             if fd is not None:
                 os.close(fd)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A producer fed by a shell pipeline: the names of the largest files here, one item each, handled by
-# a consumer in another process as they come.
+# A shell pipeline feeds a producer: each of the three largest files here is one item. A consumer in another process
+# handles each item as soon as the producer has put it.
 set -eu
 queue=pipeline
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# The two halves of the demonstration, as one would type them in two terminals, in any order. Neither
-# starts the other, and there is nothing to set up or to stop.
+# The two halves of the demonstration, for two terminals and in any order. Neither half starts the other, and the
+# user has no server to set up or to stop.
 set -eu
 
-# The first terminal: waits for items, takes two seconds for each (here a hundredth of that).
+# The first terminal: the consumer waits for items, and takes 2 s for each item (in this script, 20 ms).
 qdemo consumer --queue two-terminals --delay 20ms &
 
-# The second terminal: an item a second.
+# The second terminal: the producer puts one item per second (in this script, every 10 ms).
 qdemo producer --queue two-terminals --items 5 --delay 10ms
 
-wait # The queue ended when its producer left, and so the consumer has come home.
+wait # The queue ends when its producer leaves, and the end of the queue ends the consumer.

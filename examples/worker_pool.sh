@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Three workers share the work: each item goes to one of them, whoever is free. One producer ends the
-# queue for all three.
+# Three workers share the items: each item goes to one free worker. When the only producer leaves, the queue ends for all
+# three workers.
 set -eu
 queue=worker-pool
 

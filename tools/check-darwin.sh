@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks that library, program and tests compile for other systems than Linux: `cargo check`, which looks at
-# types; nothing is linked or run. It needs neither such a system nor rustup. Debian's Rust comes with the
-# standard library's source, from which cargo builds what a target needs. Compiler and source are of one
-# version that way; cargo is the usual one. Everything lies in target/check-darwin.
+# Runs `cargo check` on library, program and tests for other systems than Linux. `cargo check` only checks types: nothing is
+# linked or run. The check needs neither such a system nor rustup. Debian packages the compiler together with the source of the
+# standard library, in the same version, and cargo builds the standard library of each target from this source. Cargo itself
+# is the installed one. All files are in target/check-darwin.
 #
 # tools/check-darwin.sh [TARGET…]
 set -euo pipefail
@@ -16,7 +16,7 @@ here=$PWD/target/check-darwin
 root=$here/root
 rustc=$here/rustc
 
-# The packages, with those libraries of theirs that a Debian without Rust lacks.
+# The names of the packages, and of the libraries that these packages need and a Debian without Rust lacks.
 packages() {
     local library llvm
     library=$(depends libstd-rust-web-dev | grep '^libstd-rust-web-') &&
@@ -28,7 +28,7 @@ depends() {
     apt-cache depends --important "$1" | sed -n 's/^ *Depends: *//p'
 }
 
-# Unpacks them beside the system. Installed, they would drive out rustup's.
+# Unpacks the packages into target. Installed packages would take the place of rustup's compiler.
 unpack() {
     if ! command -v apt-get > /dev/null || ! command -v dpkg > /dev/null; then
         echo "$0: apt-get and dpkg are missing: the standard library's source comes from Debian" >&2
@@ -41,7 +41,7 @@ unpack() {
     }
     rm -rf "$here/packages" "$root"
     mkdir -p "$here/packages"
-    # One word each.
+    # Each name is one word.
     # shellcheck disable=SC2086
     (cd "$here/packages" && apt-get -o APT::Sandbox::User=root download -qq $names)
     for package in "$here"/packages/*.deb; do
@@ -61,7 +61,7 @@ chmod +x "$rustc"
 
 for target in "${targets[@]}"; do
     echo "checking for $target"
-    # RUSTC_BOOTSTRAP: building the standard library is not stable in cargo.
+    # RUSTC_BOOTSTRAP: -Z build-std is not stable.
     RUSTC=$rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$here/build "${CARGO:-cargo}" check --quiet --locked \
         --all-targets -Z build-std=std,panic_unwind,test --target "$target"
 done

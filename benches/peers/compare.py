@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Passes the same items through qdemo and through its peers, side by side, and holds qdemo to its bars.
+"""Passes the same items through qdemo and through its peers, and compares qdemo with its bars.
 
-Everything runs once in each round, one after another, so that what else the machine does hits all of
-them; of the rounds the median counts. Rates are items per second, whole processes included, on whatever
-cores there are. What is not installed is skipped, and told.
+Each round measures every peer once, one after another, so that other load on the machine affects all peers. The median
+of the rounds counts. Rates are items per second of whole processes, on all cores of the machine. A peer that is not
+installed is skipped and reported.
 """
 
 import argparse
@@ -40,7 +40,7 @@ COMMANDS = {
 
 @dataclass
 class Bar:
-    """What qdemo is held to: at least `bar` of it, or at most, if less is better."""
+    """A bar that qdemo must reach: at least `bar`, or at most `bar` if less is better."""
 
     what: str
     unit: str
@@ -66,7 +66,7 @@ class Bar:
 
 
 def measure(all_peers, rounds, scale):
-    """Items a second of each, by rounds; those that cannot run are left out, and told."""
+    """The items per second of each peer in each round. A peer that cannot run is left out and reported."""
     rates = {name: [] for name in all_peers}
     for _ in range(rounds):
         for name, (run, items) in all_peers.items():
@@ -93,16 +93,16 @@ def show(rates, base):
 
 
 def bars(items, commands, rounds):
-    """What qdemo is held to, and what came of it."""
+    """All bars, with the measured values."""
     repeat = lambda measured: statistics.median(measured() for _ in range(rounds))
     rate = lambda name: statistics.median(items[name])
     pairs = [ours.warm_put_and_get() for _ in range(rounds)]
     puts, gets = (statistics.median(one) * 1e3 for one in zip(*pairs))
     bytes_in_memory, bytes_of_items = ours.memory()
-    # Whatever is in it, a keeper may have 16 MiB of its own.
+    # Beside its items, a keeper may use 16 MiB.
     own = (16 << 20) / bytes_of_items
-    benched = ours.bench(max(rounds, 5))
-    hand_over = lambda peer: benched["qdemo"][1] / benched[peer][1] if peer in benched else None
+    bench = ours.bench(max(rounds, 5))
+    hand_over = lambda peer: bench["qdemo"][1] / bench[peer][1] if peer in bench else None
     against = lambda name, peer: rate(name) / rate(peer) if peer in items else None
     xargs = commands.get("xargs -P2 -n1 true")
     beside_xargs = None
@@ -114,7 +114,7 @@ def bars(items, commands, rounds):
         Bar("items/s, `run --quiet`, in memory, against mp.Queue", "×", 40, 100, against("qdemo run", mp)),
         Bar("bytes/s against a bare two-hop relay of the same bytes", "×", 0.25, 0.5, against("qdemo run", relay)),
         Bar("the same in `qdemo bench`, without starting and leaving", "×", 0.25, 0.5,
-            benched["qdemo"][0] / benched["relay"][0]),
+            bench["qdemo"][0] / bench["relay"][0]),
         Bar("items/s with the journal, against mp.Queue", "×", 20, 50,
             against("qdemo producer | consumer, journal", mp)),
         Bar("one-item hand-over, median, against mp.Queue's", "×", 1.0, None, hand_over("python"), less=True),
@@ -136,7 +136,7 @@ def bars(items, commands, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--scale", type=float, default=1.0, help="so many times as many items")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor for the numbers of items")
     options = parser.parse_args()
     if shutil.which("qdemo") is None:
         sys.exit("there is no qdemo in the PATH: `make bench-peers` builds it")

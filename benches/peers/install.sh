@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the comparison can use, as far as that may be done here; the comparison tells what it skipped.
+# Installs the peers that this user may install. The comparison reports each peer that it skips.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 

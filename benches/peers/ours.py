@@ -1,4 +1,4 @@
-"""What is measured of qdemo alone, or against itself. Each function makes one measurement."""
+"""Measurements of qdemo alone, or against itself. Each function makes one measurement."""
 
 import json
 import os
@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from peers import qdemo_run, queues, timed
 
 FREE = ["--producer-delay", "0", "--consumer-delay", "0"]
-TIMES = 20  # How often something short is done.
+TIMES = 20  # Repetitions of a short measurement.
 MANY = 1_000_000
 
 
 def lines(items):
-    """Lines that are items of 22 bytes as JSON."""
+    """Lines, each of which is an item of 22 bytes as JSON."""
     return "".join(f"アイテム{n % 10**8:08}\n" for n in range(items)).encode()
 
 
 @contextmanager
 def queue_with_a_keeper():
-    """An empty queue whose keeper stays, as a producer is there that waits for its input."""
+    """An empty queue whose keeper stays, because a producer waits for its input."""
     with queues() as environment:
         command = ["qdemo", "producer", "--quiet", "-"]
         producer = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE)
@@ -37,8 +37,8 @@ def queue_with_a_keeper():
 
 def status(environment):
     command = ["qdemo", "status", "-q", "default", "--format", "json"]
-    told = subprocess.run(command, env=environment, capture_output=True)
-    return told.stdout or b'{"producers": []}'
+    result = subprocess.run(command, env=environment, capture_output=True)
+    return result.stdout or b'{"producers": []}'
 
 
 def small_run():
@@ -67,7 +67,7 @@ def get(items, environment):
 
 
 def keeper_of(environment):
-    """Its process number: the only one whose directory that is."""
+    """The process id of the keeper of the queues in this environment."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as command:
@@ -81,16 +81,16 @@ def keeper_of(environment):
 
 
 def memory():
-    """Bytes that the keeper has in memory when a million items wait, and the bytes of these items."""
+    """The keeper's bytes in memory when a million items are ready, and the bytes of these items."""
     with queue_with_a_keeper() as environment:
         put(MANY, environment)
-        with open(f"/proc/{keeper_of(environment)}/status") as told:
-            kib = next(int(line.split()[1]) for line in told if line.startswith("VmRSS"))
+        with open(f"/proc/{keeper_of(environment)}/status") as lines_of_status:
+            kib = next(int(line.split()[1]) for line in lines_of_status if line.startswith("VmRSS"))
         return kib * 1024, 22 * MANY
 
 
 def depth_cost():
-    """How many times as long the same puts and gets take with 10 million in line as with 1,000."""
+    """The time of the same puts and gets with 10 million ready items, as a multiple of the time with 1,000."""
     seconds = []
     for waiting in (1_000, 10 * MANY):
         with queue_with_a_keeper() as environment:
@@ -100,7 +100,7 @@ def depth_cost():
 
 
 def many_workers():
-    """Items a second with 16 producers and 16 consumers, as a part of those with one each."""
+    """The rate of 16 producers and 16 consumers, as a part of the rate of one producer and one consumer."""
     few = qdemo_run(10 * MANY)
     workers = ["--producers", "16", "--consumers", "16"]
     many = timed(["qdemo", "run", "--quiet", "--items", str(10 * MANY), *FREE, *workers])
@@ -108,17 +108,17 @@ def many_workers():
 
 
 def log_lines():
-    """Items a second when each has its two lines in a file."""
+    """Items per second when a run writes two log lines for each item to a file."""
     with tempfile.TemporaryFile() as log:
         return MANY / timed(["qdemo", "run", "--items", str(MANY), *FREE], stdout=log)
 
 
 def bench(rounds):
-    """Medians of `qdemo bench` for items of 22 bytes: by subject, items a second and seconds."""
+    """Medians of `qdemo bench` for items of 22 bytes: items per second and seconds of each subject."""
     command = ["qdemo", "bench", "--size", "22", "--workers", "1x1", "--against", "python"]
-    told = subprocess.run(
+    result = subprocess.run(
         [*command, "--rounds", str(rounds), "--format", "json"], check=True, stdout=subprocess.PIPE
     )
-    cases = json.loads(told.stdout)["cases"]
-    middle = lambda case: (case["items_per_s"]["median"], case["p50_s"]["median"])
-    return {case["subject"]: middle(case) for case in cases}
+    cases = json.loads(result.stdout)["cases"]
+    medians = lambda case: (case["items_per_s"]["median"], case["p50_s"]["median"])
+    return {case["subject"]: medians(case) for case in cases}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What passes items: qdemo and its peers. Each function takes how many, and gives the seconds it took."""
+"""qdemo and its peers. Each function passes a number of items and returns its duration in seconds."""
 
 import multiprocessing
 import os
@@ -10,16 +10,16 @@ import tempfile
 import time
 from contextlib import contextmanager
 
-ENOUGH = 1_000  # Items in a pipelined batch, where a peer has such.
+BATCH = 1_000  # Items in a pipelined batch, for peers with pipelining.
 
 
 def item(n):
-    """22 bytes as JSON for three digits."""
+    """An item: 22 bytes as JSON if `n` has three digits."""
     return f"アイテム{n}"
 
 
 def side_by_side(*works):
-    """Runs each in a process of its own; the seconds until all have ended. One that fails is an error."""
+    """Runs each work in its own process. Returns the seconds until all processes have ended. A failed process is an error."""
     workers = [multiprocessing.Process(target=work) for work in works]
     begin = time.perf_counter()
     for worker in workers:
@@ -35,7 +35,7 @@ def side_by_side(*works):
 
 
 def through_processes(make, items):
-    """A producer and a consumer process on a queue of Python's shape; the seconds it takes."""
+    """The seconds of a producer and a consumer process on a queue with Python's interface."""
     queue = make()
 
     def produce():
@@ -62,7 +62,7 @@ def faster_fifo(items):
     import faster_fifo as fifo
 
     class Waits:
-        """put and get that wait, as those of the others do."""
+        """A queue whose put and get wait, as they do in the other queues."""
 
         def __init__(self):
             self.queue = fifo.Queue(16 << 20)
@@ -77,7 +77,7 @@ def faster_fifo(items):
 
 
 def pipe_relay(items):
-    """The same bytes through two named pipes in writes of 4096 bytes, with a relay between them."""
+    """The same bytes through two named pipes, in writes of 4096 bytes, with a relay between the pipes."""
     data = "".join(f'"{item(n)}"\n' for n in range(items)).encode()
     with tempfile.TemporaryDirectory() as place:
         first, second = (os.path.join(place, name) for name in ("first", "second"))
@@ -105,7 +105,7 @@ def pipe_relay(items):
 
 @contextmanager
 def server(command, port):
-    """A server on this machine alone, for as long as it is needed."""
+    """A server that only this machine can reach, until the block ends."""
     with tempfile.TemporaryDirectory() as place:
         process = subprocess.Popen(command, cwd=place, stdout=subprocess.DEVNULL)
         try:
@@ -139,7 +139,7 @@ def through_redis(items, stream):
         pipe = redis.Redis(port=port).pipeline(transaction=False)
         for n in range(items):
             pipe.xadd("s", {"i": item(n)}) if stream else pipe.rpush("l", item(n))
-            if n % ENOUGH == ENOUGH - 1:
+            if n % BATCH == BATCH - 1:
                 pipe.execute()
         pipe.execute()
 
@@ -147,12 +147,12 @@ def through_redis(items, stream):
         client, got, last = redis.Redis(port=port), 0, "0"
         while got < items:
             if stream:
-                entries = client.xread({"s": last}, count=ENOUGH, block=1000)
+                entries = client.xread({"s": last}, count=BATCH, block=1000)
                 if entries:
                     last = entries[0][1][-1][0]
                     got += len(entries[0][1])
             else:
-                found = client.blmpop(1, 1, "l", direction="LEFT", count=ENOUGH)
+                found = client.blmpop(1, 1, "l", direction="LEFT", count=BATCH)
                 got += len(found[1]) if found else 0
 
     with server(command, port):
@@ -168,33 +168,33 @@ def redis_stream(items):
 
 
 def beanstalkd(items):
-    """One request an item, as its protocol has it; answers are read in one go for a batch."""
+    """One request for each item, as the protocol demands. The replies to a batch are read together."""
     port = free_port()
 
     def produce():
         with socket.create_connection(("127.0.0.1", port)) as peer:
-            answers = peer.makefile("rb")
-            for first in range(0, items, ENOUGH):
-                bodies = [item(n).encode() for n in range(first, min(items, first + ENOUGH))]
+            replies = peer.makefile("rb")
+            for first in range(0, items, BATCH):
+                bodies = [item(n).encode() for n in range(first, min(items, first + BATCH))]
                 peer.sendall(b"".join(b"put 0 0 60 %d\r\n%b\r\n" % (len(b), b) for b in bodies))
                 for _ in bodies:
-                    answers.readline()
+                    replies.readline()
 
     def consume():
         with socket.create_connection(("127.0.0.1", port)) as peer:
-            answers = peer.makefile("rb")
+            replies = peer.makefile("rb")
             done = 0
             while done < items:
-                batch = min(ENOUGH, items - done)
+                batch = min(BATCH, items - done)
                 peer.sendall(b"reserve\r\n" * batch)
                 numbers = []
                 for _ in range(batch):
-                    _, number, size = answers.readline().split()
-                    answers.read(int(size) + 2)
+                    _, number, size = replies.readline().split()
+                    replies.read(int(size) + 2)
                     numbers.append(number)
                 peer.sendall(b"".join(b"delete %b\r\n" % number for number in numbers))
                 for _ in numbers:
-                    answers.readline()
+                    replies.readline()
                 done += batch
 
     with server(["beanstalkd", "-l", "127.0.0.1", "-p", str(port)], port):
@@ -212,7 +212,7 @@ def timed(command, **more):
 
 @contextmanager
 def queues():
-    """The environment of queues of one's own. A keeper that still goes is waited for at the end."""
+    """An environment with private queues. At the end, waits for a keeper that still runs."""
     place = tempfile.mkdtemp()
     try:
         yield {**os.environ, "QDEMO_DIR": place}
@@ -245,14 +245,14 @@ def qdemo_journal(items):
 
 
 def qdemo_put(items):
-    """Lines from standard input into a queue at rest."""
+    """Lines from standard input into a queue without a keeper."""
     with queues() as environment:
         lines = "".join(f"{n}\n" for n in range(items)).encode()
         return timed(["qdemo", "put", "-"], input=lines, env=environment)
 
 
 def qdemo_get(items):
-    """Out of a queue at rest."""
+    """Items out of a queue without a keeper."""
     with queues() as environment:
         lines = "".join(f"{n}\n" for n in range(items)).encode()
         subprocess.run(["qdemo", "put", "-"], input=lines, env=environment, check=True)

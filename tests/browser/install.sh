@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs Chromium, and a font with Japanese letters, unless they are there.
+# Installs Chromium and a font with Japanese letters, unless both are installed.
 set -euo pipefail
 
 for name in chromium chromium-browser google-chrome; do

@@ -1,4 +1,4 @@
-// Looks at the picture of the page that it stands in, and writes what it sees into the page as JSON.
+// Inspects the picture of the page that contains this script, and writes a report into the page as JSON.
 "use strict";
 const all = (selector) => [...document.querySelectorAll(selector)];
 const box = (node) => {
@@ -11,7 +11,7 @@ const overlap = (a, b) =>
 const within = (a, b, slack) =>
   a.left >= b.left - slack && a.right <= b.right + slack && a.top >= b.top - slack && a.bottom <= b.bottom + slack;
 
-// Letters are less high than their line.
+// Letters are lower than their line.
 const letters = (node) => {
   const { left, top, right, bottom } = box(node);
   const spare = (bottom - top) * 0.15;
@@ -32,9 +32,9 @@ const spilled = labels
   .map((label) => label.text);
 
 // Contrast as in WCAG 2.
-const rgb = (colour) => colour.match(/[\d.]+/g).slice(0, 3).map(Number);
-const luminance = (colour) => {
-  const [r, g, b] = rgb(colour).map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+const rgb = (color) => color.match(/[\d.]+/g).slice(0, 3).map(Number);
+const luminance = (color) => {
+  const [r, g, b] = rgb(color).map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 };
 const contrast = (a, b) => {
@@ -48,7 +48,7 @@ const faint = labels
   .map(({ text, node }) => [text, contrast(fill(node), node.classList.contains("item") ? fill(working) : paper)])
   .filter(([, ratio]) => ratio < 4.5);
 
-// What the pointer tells where it is, as far as that is what is meant to be there.
+// The text of the tip for the element under the pointer, or null if no tip is visible.
 const tip = document.getElementById("tip");
 function pointAt(node, x, y) {
   node.scrollIntoView({ block: "center", inline: "center" });
@@ -91,7 +91,7 @@ const seen = {
 };
 const result = document.createElement("pre");
 result.id = "seen";
-// In letters that are the same in a page's source.
+// Escape characters that the page's source would show in another form.
 const escape = (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0");
 result.textContent = JSON.stringify(seen).replace(/[<>&\u00a0]/g, escape);
 document.body.append(result);

@@ -25,6 +25,7 @@ macro_rules! share {
     };
 }
 
+mod admin;
 mod architecture;
 mod attempts;
 mod bad_input;
@@ -65,7 +66,6 @@ mod small;
 mod statistics;
 mod stopped;
 mod strangers;
-mod tending;
 mod terminal;
 mod timeline;
 mod typed;

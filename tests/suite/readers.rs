@@ -1,4 +1,5 @@
-//! Readers of a consumer's output: what one has not read is not done, and nothing is taken far ahead of it.
+//! Readers of a consumer's output: an item is done when the reader has read its line, and a consumer takes no item far ahead
+//! of its reader.
 
 use std::io::{BufRead, BufReader, PipeWriter, Read, Write, pipe};
 use std::process::{Child, Stdio};
@@ -9,25 +10,25 @@ use crate::harness::{Running, Sandbox, assert_same, signal_to, wait_for_end};
 
 const RAW: [&str; 3] = ["consumer", "--format", "raw"];
 
-/// The numbers from `first` to `last`, a line each.
+/// The numbers from `first` to `last`, one per line.
 fn numbers(first: u32, last: u32) -> String {
     (first..=last).map(|n| format!("{n}\n")).collect()
 }
 
-/// The default queue with the items 1 to `last`, after which it ends.
+/// Puts the items 1 to `last` into the default queue and closes the queue.
 fn fill(sandbox: &Sandbox, last: u32) {
     sandbox.run_with_input(&["put", "-"], numbers(1, last).as_bytes()).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
 }
 
-/// Waits until so many items are in line, out and done.
-fn wait_for(sandbox: &Sandbox, in_line: u64, out: u64, done: u64) {
+/// Waits until the queue has these counts.
+fn wait_for(sandbox: &Sandbox, ready: u64, in_flight: u64, done: u64) {
     sandbox.wait_for_status(|status| {
-        status["in_line"] == in_line && status["out"] == out && status["done"] == done
+        status["in_line"] == ready && status["out"] == in_flight && status["done"] == done
     });
 }
 
-/// A consumer whose reader has read the first item, and reads no further.
+/// Starts a consumer whose reader reads the first item and then stops.
 fn stalled(sandbox: &Sandbox, last: u32, more: &[&str]) -> Running {
     fill(sandbox, last);
     let mut consumer = sandbox.start(&[&RAW, more].concat());
@@ -36,13 +37,13 @@ fn stalled(sandbox: &Sandbox, last: u32, more: &[&str]) -> Running {
     consumer
 }
 
-/// A consumer that writes to this pipe, of which nobody else has the writing end then.
+/// Starts a consumer that is the only process with the writing end of this pipe.
 fn consumer_to(sandbox: &Sandbox, writer: PipeWriter) -> Child {
     sandbox.qdemo(&RAW).stdin(Stdio::null()).stdout(writer).spawn().unwrap()
 }
 
 #[test]
-fn a_reader_that_stops_holds_one_item_and_others_get_the_rest() {
+fn a_reader_that_stops_holds_one_item_and_other_consumers_get_the_rest() {
     let sandbox = Sandbox::new();
     let slow = stalled(&sandbox, 100, &[]);
     sandbox.run(&[&RAW[..], &["--max", "98"]].concat()).assert_prints(&numbers(3, 100));
@@ -65,7 +66,7 @@ fn a_reader_that_never_reads_holds_one_item() {
 }
 
 #[test]
-fn what_the_reader_of_a_killed_consumer_has_not_read_comes_back() {
+fn unread_items_of_a_killed_consumer_are_requeued() {
     let sandbox = Sandbox::new();
     let consumer = stalled(&sandbox, 100, &[]);
     consumer.signal(Signal::KILL);
@@ -80,13 +81,13 @@ fn what_the_reader_of_a_killed_consumer_has_not_read_comes_back() {
 }
 
 #[test]
-fn what_the_reader_has_not_read_comes_back_when_a_signal_ends_the_consumer() {
+fn unread_items_are_requeued_when_a_signal_ends_the_consumer() {
     let sandbox = Sandbox::new();
     let consumer = stalled(&sandbox, 100, &[]);
     consumer.signal(Signal::TERM);
     wait_for_end(consumer.pid());
     let outcome = consumer.end();
-    // The reader can still read it, so it comes twice, but it is not lost.
+    // Item 2 is still in the pipe: item 2 is delivered twice, but never lost.
     assert_same("2\n", &outcome.text());
     assert_eq!(outcome.signal(), Some(Signal::TERM.as_raw()));
     sandbox.run(&RAW).assert_prints(&numbers(2, 100));
@@ -94,9 +95,9 @@ fn what_the_reader_has_not_read_comes_back_when_a_signal_ends_the_consumer() {
 }
 
 #[test]
-fn of_large_items_too_what_has_not_been_read_to_its_end_comes_back() {
+fn a_large_item_that_is_read_only_in_part_is_requeued() {
     let sandbox = Sandbox::new();
-    // Longer than any pipe is wide.
+    // Larger than the buffer of any pipe.
     let large = "x".repeat(3 << 20);
     let input = format!("1\n{large}\n3\n");
     sandbox.run_with_input(&["put", "-"], input.as_bytes()).assert_prints("");
@@ -107,13 +108,13 @@ fn of_large_items_too_what_has_not_been_read_to_its_end_comes_back() {
     consumer.signal(Signal::TERM);
     wait_for_end(consumer.pid());
     let outcome = consumer.end();
-    assert!(large.starts_with(&outcome.text()), "a part of it");
+    assert!(large.starts_with(&outcome.text()), "the output is not a part of the large item");
     sandbox.run(&RAW).assert_prints(&format!("{large}\n3\n"));
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_reader_that_leaves_after_three_items_has_had_three() {
+fn three_items_are_done_when_a_reader_leaves_after_three_items() {
     for reader in ["head -n 3", "for i in 1 2 3; do read -r item; echo \"$item\"; done"] {
         for format in ["--format raw", "--format raw --delay 1us", "--lang en"] {
             let sandbox = Sandbox::new();
@@ -130,10 +131,10 @@ fn a_reader_that_leaves_after_three_items_has_had_three() {
 }
 
 #[test]
-fn a_loop_that_leaves_in_the_middle_of_a_portion_has_had_what_it_has_read() {
+fn items_are_done_up_to_the_line_where_a_shell_loop_stops_reading() {
     let sandbox = Sandbox::new();
     fill(&sandbox, 3000);
-    // The shell reads a byte at a time, so it reads nothing that it doesn't use.
+    // The shell reads byte by byte, and so takes no byte after the last line that it uses.
     let outcome = sandbox.script(
         "qdemo consumer --format raw |
          { for ((n = 0; n < 1000; n++)); do read -r item; echo \"$item\"; done; }",
@@ -145,7 +146,7 @@ fn a_loop_that_leaves_in_the_middle_of_a_portion_has_had_what_it_has_read() {
 }
 
 #[test]
-fn what_has_not_been_read_when_its_lease_runs_out_goes_to_another() {
+fn an_unread_item_goes_to_another_consumer_when_its_lease_runs_out() {
     let sandbox = Sandbox::new();
     fill(&sandbox, 10);
     let mut stalled = sandbox.start(&[&RAW[..], &["--lease", "50ms"]].concat());
@@ -160,7 +161,7 @@ fn what_has_not_been_read_when_its_lease_runs_out_goes_to_another() {
 }
 
 #[test]
-fn what_a_reader_that_leaves_at_once_has_not_read_is_not_done() {
+fn no_item_is_done_when_the_reader_leaves_at_once() {
     let sandbox = Sandbox::new();
     fill(&sandbox, 100);
     assert_same("", &sandbox.script("qdemo consumer --format raw | true").text());
@@ -181,7 +182,7 @@ fn the_queue_ends_when_the_last_item_has_been_read() {
 }
 
 #[test]
-fn the_last_of_so_many_items_is_waited_for_too() {
+fn a_consumer_with_max_waits_until_its_last_item_is_read() {
     let sandbox = Sandbox::new();
     let mut consumer = stalled(&sandbox, 9, &["--max", "2"]);
     assert!(!consumer.has_ended());
@@ -191,7 +192,7 @@ fn the_last_of_so_many_items_is_waited_for_too() {
 }
 
 #[test]
-fn an_item_is_done_after_its_delay_and_when_it_has_been_read() {
+fn an_item_is_done_when_its_delay_is_over_and_its_line_is_read() {
     let sandbox = Sandbox::new();
     let slow = stalled(&sandbox, 10, &["--delay", "1ms"]);
     sandbox.run(&[&RAW[..], &["--max", "8"]].concat()).assert_prints(&numbers(3, 10));
@@ -200,7 +201,7 @@ fn an_item_is_done_after_its_delay_and_when_it_has_been_read() {
 }
 
 #[test]
-fn with_fast_what_has_been_written_is_done() {
+fn with_fast_an_item_is_done_as_soon_as_its_line_is_written() {
     let sandbox = Sandbox::new();
     fill(&sandbox, 1000);
     let consumer = sandbox.start(&[&RAW[..], &["--fast"]].concat());
@@ -210,7 +211,7 @@ fn with_fast_what_has_been_written_is_done() {
 }
 
 #[test]
-fn nobody_is_waited_for_where_output_is_no_pipe() {
+fn a_consumer_does_not_wait_for_a_reader_when_its_output_is_a_file() {
     let sandbox = Sandbox::new();
     fill(&sandbox, 1000);
     let outcome = sandbox.script("qdemo consumer --format raw >all && cat all");
@@ -219,7 +220,7 @@ fn nobody_is_waited_for_where_output_is_no_pipe() {
 }
 
 #[test]
-fn a_fast_reader_gets_everything_in_order() {
+fn a_fast_reader_gets_all_items_in_order() {
     let sandbox = Sandbox::new();
     fill(&sandbox, 200_000);
     let outcome =
@@ -231,24 +232,24 @@ fn a_fast_reader_gets_everything_in_order() {
 }
 
 #[test]
-fn a_reader_that_is_fast_and_then_stops_loses_nothing_to_a_kill() {
+fn no_item_is_lost_when_a_consumer_is_killed_after_its_fast_reader_stops() {
     let sandbox = Sandbox::new();
     fill(&sandbox, 12_000);
     let mut consumer = sandbox.start(&RAW);
-    // Enough for the consumer to have come to take many at a time.
+    // After so many fast reads, the consumer takes many items at a time.
     let read: String = (1..=9_000).map(|_| consumer.line() + "\n").collect();
     assert_same(&numbers(1, 9_000), &read);
     consumer.signal(Signal::KILL);
     wait_for_end(consumer.pid());
-    // What it had written can still be read.
+    // The killed consumer's output is still in the pipe.
     let rest = consumer.end().text();
     let rest = sandbox.run(&RAW).text() + &rest;
     let mut times = vec![0; 12_001];
     for line in rest.lines() {
-        // A line that was cut off is one more copy of an item that came back.
+        // A truncated line is an extra copy of a requeued item.
         times[line.parse::<usize>().unwrap_or(0)] += 1;
     }
-    assert!(times[9_001..].iter().all(|&times| times >= 1), "nothing is lost");
+    assert!(times[9_001..].iter().all(|&times| times >= 1), "an item is lost");
     sandbox.assert_nothing_left();
 }
 
@@ -264,7 +265,7 @@ fn a_consumer_waits_for_its_reader_while_its_keeper_is_replaced() {
 }
 
 #[test]
-fn several_consumers_may_share_a_pipe() {
+fn several_consumers_can_share_one_pipe() {
     let sandbox = Sandbox::new();
     fill(&sandbox, 30_000);
     let outcome = sandbox.script(
@@ -276,7 +277,7 @@ fn several_consumers_may_share_a_pipe() {
 }
 
 #[test]
-fn what_others_have_written_to_the_pipe_before_is_no_hindrance() {
+fn a_consumer_works_when_its_pipe_holds_bytes_of_another_writer() {
     let sandbox = Sandbox::new();
     fill(&sandbox, 10);
     let (mut reader, writer) = pipe().unwrap();
@@ -294,7 +295,7 @@ fn what_others_have_written_to_the_pipe_before_is_no_hindrance() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_pipe_is_as_wide_afterwards_as_it_was_before() {
+fn a_consumer_restores_the_size_of_its_pipe() {
     use rustix::pipe::fcntl_getpipe_size;
     let sandbox = Sandbox::new();
     fill(&sandbox, 10);

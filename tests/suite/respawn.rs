@@ -1,4 +1,4 @@
-//! Workers that die in a run are replaced, and no item is lost or put twice by it.
+//! Dead workers of a run are replaced. No item is lost or put twice because a worker died.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,53 +10,53 @@ use crate::harness::{
     Outcome, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end,
 };
 
-/// What the JSON events of a run come to.
+/// The state of all items and workers, derived from the JSON events of a run.
 #[derive(Default)]
 struct Ledger {
-    /// What has last happened to each item, in which attempt.
+    /// The latest event and attempt of each item.
     items: HashMap<String, (String, u64)>,
-    /// The place of each producer's next item.
-    next_of: HashMap<u64, u64>,
-    /// Who is dead and has not been replaced yet.
+    /// The number of each producer's next item.
+    next_item_of: HashMap<u64, u64>,
+    /// Workers that are dead and not yet replaced.
     dead: HashSet<String>,
     died: usize,
     restarted: usize,
-    last_t: f64,
+    last_time: f64,
 }
 
 impl Ledger {
     fn of<'a>(producers: u64, lines: impl IntoIterator<Item = &'a String>) -> Self {
         let mut ledger = Self::default();
         for line in lines {
-            ledger.take_in(producers, line);
+            ledger.apply(producers, line);
         }
         ledger
     }
 
-    /// Each item is put once, by its producer and in order; got only when it is in line, one attempt
-    /// higher for each time that it came back; done once.
-    fn take_in(&mut self, producers: u64, line: &str) {
+    /// Applies one event. Each item is put once, in the order of its producer. A consumer gets an item only when the item is
+    /// ready, with an attempt that grows by one for each requeue. Each item is done once.
+    fn apply(&mut self, producers: u64, line: &str) {
         let event: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!(event.as_object().unwrap().len(), 8, "all keys: {line}");
+        assert_eq!(event.as_object().unwrap().len(), 8, "the event has not 8 keys: {line}");
         let t = event["t"].as_f64().unwrap();
-        assert!(t >= self.last_t, "time does not go back: {line}");
-        self.last_t = t;
+        assert!(t >= self.last_time, "the time goes backwards: {line}");
+        self.last_time = t;
         let kind = event["event"].as_str().unwrap();
         let item = event["item"].as_str().unwrap_or_default();
         let before = self.items.get(item).map(|(kind, attempt)| (kind.as_str(), *attempt));
         let attempt = event["attempt"].as_u64().unwrap_or_default();
-        let who = format!("{} {}", event["role"], event["worker"]);
+        let name = format!("{} {}", event["role"], event["worker"]);
         match kind {
-            "died" => assert!(self.dead.insert(who), "{line}"),
-            "restart" => assert!(self.dead.remove(&who), "{line}"),
-            "back" => assert!(self.dead.contains(&who), "{line}"),
-            _ => assert!(!self.dead.contains(&who), "the dead do nothing: {line}"),
+            "died" => assert!(self.dead.insert(name), "{line}"),
+            "restart" => assert!(self.dead.remove(&name), "{line}"),
+            "back" => assert!(self.dead.contains(&name), "{line}"),
+            _ => assert!(!self.dead.contains(&name), "a dead worker acts: {line}"),
         }
         match kind {
             "put" => {
                 assert_eq!((before, attempt), (None, 1), "{line}");
                 let worker = event["worker"].as_u64().unwrap();
-                let next = self.next_of.entry(worker).or_insert(worker - 1);
+                let next = self.next_item_of.entry(worker).or_insert(worker - 1);
                 assert_eq!(item, format!("アイテム{next}"), "{line}");
                 *next += producers;
             }
@@ -76,31 +76,30 @@ impl Ledger {
     #[track_caller]
     fn assert_all_done(&self, items: usize) {
         assert_eq!(self.items.len(), items);
-        let not_done: Vec<_> = self.items.iter().filter(|(_, what)| what.0 != "done").collect();
+        let not_done: Vec<_> = self.items.iter().filter(|(_, latest)| latest.0 != "done").collect();
         assert!(not_done.is_empty(), "{not_done:?}");
     }
 }
 
-/// The process that is this worker now: `producer 1/2`.
-fn worker(run: &Running, which: &str) -> i32 {
-    let (role, share) = which.split_once(' ').unwrap();
+/// The process id of a worker such as `producer 1/2`. Waits while a dead worker has no successor yet.
+fn pid_of(run: &Running, worker: &str) -> i32 {
+    let (role, share) = worker.split_once(' ').unwrap();
     loop {
         let found = children_of(run.pid()).into_iter().find(|child| {
             child.args.starts_with(&format!("qdemo {role} "))
                 && child.args.contains(&format!("--worker={share}"))
         });
-        // Between a death and the return there is none.
         if let Some(child) = found {
             return child.pid;
         }
     }
 }
 
-fn kill(run: &Running, which: &str) {
-    signal_to(worker(run, which), Signal::KILL);
+fn kill(run: &Running, worker: &str) {
+    signal_to(pid_of(run, worker), Signal::KILL);
 }
 
-/// Ends a run, whose first lines have been read already, and checks that all is well.
+/// Waits for the end of a run and checks all its events. `lines` are the lines that the caller has already read.
 #[track_caller]
 fn assert_all_done(run: Running, mut lines: Vec<String>, producers: u64, items: usize) -> Ledger {
     let outcome = run.end();
@@ -113,7 +112,7 @@ fn assert_all_done(run: Running, mut lines: Vec<String>, producers: u64, items: 
 }
 
 #[test]
-fn a_killed_consumer_is_replaced_and_its_item_done_after_all() {
+fn a_killed_consumer_is_replaced_and_its_item_is_done() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "1", "--consumer-delay", "30s", "--speed", "20"];
     let mut run = sandbox.start(&args);
@@ -129,15 +128,15 @@ fn a_killed_consumer_is_replaced_and_its_item_done_after_all() {
 すべてのプロセスが終了しました
 ";
     assert_same(expected, &outcome.text());
-    let toll = "1 個中 1 個のアイテムを処理しました\
+    let summary = "1 個中 1 個のアイテムを処理しました\
                 （異常終了 1 回、再起動 1 回、配り直したアイテム 1 個）\n";
-    assert_same(toll, &outcome.stderr);
+    assert_same(summary, &outcome.stderr);
     assert_eq!(outcome.code(), Some(0));
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn deaths_are_told_in_english_with_the_number_of_the_worker() {
+fn deaths_are_reported_in_english_with_the_number_of_the_worker() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "2", "--producers", "2", "--consumers", "2", "--lang", "en"];
     let more = ["--consumer-delay", "30s", "--producer-delay", "30s", "--speed", "20"];
@@ -156,13 +155,13 @@ consumer 2: got item1
 all processes have finished
 ";
     assert_same(expected, &outcome.text());
-    let toll = "2 of 2 items done; 1 worker died, 1 replaced; 1 item handed out again\n";
-    assert_same(toll, &outcome.stderr);
+    let summary = "2 of 2 items done; 1 worker died, 1 replaced; 1 item handed out again\n";
+    assert_same(summary, &outcome.stderr);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_killed_producer_goes_on_where_it_was() {
+fn a_replaced_producer_continues_with_its_next_item() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "4", "--producer-delay", "30s", "--consumer-delay", "0"];
     let mut run = sandbox.start(&[&args[..], &["--speed", "20", "--lang", "en"]].concat());
@@ -172,22 +171,22 @@ fn a_killed_producer_goes_on_where_it_was() {
         kill(&run, "producer 1/1");
         assert_eq!(run.line(), "producer: was killed by signal 9");
         assert_eq!(run.line(), "producer: restarted");
-        // It begins with its next item at once.
+        // The replaced producer puts its next item at once.
         assert_eq!(run.line(), format!("producer: added item{n}"));
         assert_eq!(run.line(), format!("consumer: got item{n}"));
     }
-    // It has nothing to put any more: nobody takes its place, and the queue ends.
+    // A producer without further items is not replaced, and the queue ends.
     kill(&run, "producer 1/1");
     let outcome = run.end();
     assert_same("producer: was killed by signal 9\nall processes have finished\n", &outcome.text());
-    let toll = "4 of 4 items done; 4 workers died, 3 replaced; 0 items handed out again\n";
-    assert_same(toll, &outcome.stderr);
+    let summary = "4 of 4 items done; 4 workers died, 3 replaced; 0 items handed out again\n";
+    assert_same(summary, &outcome.stderr);
     assert_eq!(outcome.code(), Some(0));
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn deaths_and_returns_are_json_events_with_all_keys() {
+fn deaths_and_restarts_are_json_events_with_all_keys() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "1", "--producer-delay", "0", "--consumer-delay", "30s"];
     let mut run = sandbox.start(&[&args[..], &["--speed", "20", "--format", "json"]].concat());
@@ -197,7 +196,7 @@ fn deaths_and_returns_are_json_events_with_all_keys() {
     kill(&run, "consumer 1/1");
     let outcome = run.end();
     let lines = outcome.lines();
-    // When it dies is for the wall to say.
+    // The time of the death is a wall time, which the test cannot predict.
     let t = lines[0].split_once(',').unwrap().0;
     let expected = format!(
         r#"{t},"event":"died","role":"consumer","worker":1,"id":null,"item":null,"attempt":null,"waited":null}}
@@ -211,7 +210,7 @@ fn deaths_and_returns_are_json_events_with_all_keys() {
 }
 
 #[test]
-fn who_has_been_replaced_as_often_as_allowed_never_comes_back() {
+fn a_worker_is_not_replaced_more_often_than_respawn_allows() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "3", "--consumer-delay", "30s", "--lang", "en"];
     let more = ["--producer-delay", "0", "--speed", "20", "--respawn", "2"];
@@ -233,17 +232,17 @@ consumer: item0 is back in line (attempt 4 is next)
 all processes have finished
 ";
     assert_same(expected, &outcome.text());
-    let said = "\
+    let errors = "\
 0 of 3 items done; 3 workers died, 2 replaced; 1 item handed out again
 qdemo: 3 of 3 items were not done, since workers have died
 ";
-    assert_same(said, &outcome.stderr);
+    assert_same(errors, &outcome.stderr);
     assert_eq!(outcome.code(), Some(1));
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_producer_that_is_given_up_leaves_its_items_undone_and_the_others_theirs_done() {
+fn items_of_an_unreplaced_producer_stay_undone_and_other_items_are_done() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "6", "--producers", "2", "--consumer-delay", "0"];
     let more = ["--producer-delay", "10s", "--speed", "20", "--respawn", "0", "--lang", "en"];
@@ -263,24 +262,25 @@ fn a_producer_that_is_given_up_leaves_its_items_undone_and_the_others_theirs_don
     sandbox.assert_nothing_left();
 }
 
-/// Kills whichever worker after whichever line, as often as it gets to.
+/// Kills random workers, with a random number of lines between two kills, and checks the run's events.
 fn kill_at_random(sandbox: &Sandbox, seed: u64, items: usize, more: &[&str]) -> Ledger {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let of = items.to_string();
-    let args = ["run", "--items", &of, "--producers", "3", "--consumers", "3", "--format", "json"];
+    let count = items.to_string();
+    let args =
+        ["run", "--items", &count, "--producers", "3", "--consumers", "3", "--format", "json"];
     let mut run = sandbox.start(&[&args[..], &["--respawn", "1000000"], more].concat());
     let mut lines = Vec::new();
-    // The first one dies as soon as it is there, before it has said anything.
+    // The first victim dies as soon as a worker exists, before the run has printed a line.
     while children_of(run.pid()).is_empty() {}
     for _ in 0..random.random_range(3..12) {
         let children = children_of(run.pid());
         if children.is_empty() {
-            // All is over, or nearly so.
+            // The run is over or about to end.
             lines.extend(Some(run.line()).filter(|line| !line.is_empty()));
             continue;
         }
         let victim = &children[random.random_range(0..children.len())];
-        // It may have ended by itself.
+        // The victim may have exited meanwhile.
         let _ = kill_process(Pid::from_raw(victim.pid).unwrap(), Signal::KILL);
         for _ in 0..random.random_range(0..items / 4) {
             lines.extend(Some(run.line()).filter(|line| !line.is_empty()));
@@ -290,7 +290,7 @@ fn kill_at_random(sandbox: &Sandbox, seed: u64, items: usize, more: &[&str]) -> 
 }
 
 share! {
-fn whenever_workers_of_a_paced_run_are_killed_each_item_is_put_once_and_done_once(rounds: 4, all: 12) {
+fn each_item_of_a_paced_run_is_put_and_done_once_when_workers_are_killed(rounds: 4, all: 12) {
     let sandbox = Sandbox::new();
     let mut died = 0;
     for seed in 0..u64::try_from(rounds).unwrap() {
@@ -306,7 +306,7 @@ fn whenever_workers_of_a_paced_run_are_killed_each_item_is_put_once_and_done_onc
 }
 
 share! {
-fn whenever_workers_of_a_run_without_delays_are_killed_each_item_is_put_once_and_done_once(rounds: 2, all: 12) {
+fn each_item_of_a_run_without_delays_is_put_and_done_once_when_workers_are_killed(rounds: 2, all: 12) {
     let sandbox = Sandbox::new();
     let mut died = 0;
     for seed in 0..u64::try_from(rounds).unwrap() {
@@ -320,7 +320,7 @@ fn whenever_workers_of_a_run_without_delays_are_killed_each_item_is_put_once_and
 }
 }
 
-fn json_of(outcome: &Outcome) -> Ledger {
+fn ledger_of(outcome: &Outcome) -> Ledger {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
     Ledger::of(3, &outcome.lines())
@@ -328,7 +328,7 @@ fn json_of(outcome: &Outcome) -> Ledger {
 
 #[test]
 #[ignore = "slow: `make test-slow` runs it"]
-fn in_chaos_every_item_is_done_all_the_same() {
+fn with_chaos_every_item_is_done() {
     let sandbox = Sandbox::new();
     let args = ["run", "--producers", "3", "--consumers", "4", "--respawn", "0"];
     let args = [&args[..], &["--format", "json", "--chaos", "2ms"]].concat();
@@ -338,9 +338,9 @@ fn in_chaos_every_item_is_done_all_the_same() {
         [(without, "1", 20_000), (paced, "max", 300), (paced, "1", 300), (paced, "0.5", 300)]
     {
         let outcome = sandbox.run(&[&args[..], &more, &["--speed", speed]].concat());
-        let ledger = json_of(&outcome);
+        let ledger = ledger_of(&outcome);
         ledger.assert_all_done(items);
-        // One that dies when all is put, or done, is not replaced.
+        // A worker that dies after all items are put, or done, is not replaced.
         let Ledger { died, restarted, .. } = ledger;
         assert!(died > 0 && restarted <= died && died - restarted <= 7, "{died}, {restarted}");
     }
@@ -348,7 +348,7 @@ fn in_chaos_every_item_is_done_all_the_same() {
 }
 
 #[test]
-fn a_signal_in_chaos_is_heard_as_ever() {
+fn with_chaos_a_run_still_obeys_signals() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "1000000", "--producers", "3", "--consumers", "3"];
     let args = [&args[..], &["--chaos", "2ms", "--lang", "en"]].concat();
@@ -374,15 +374,15 @@ fn a_signal_in_chaos_is_heard_as_ever() {
 }
 
 #[test]
-fn after_a_signal_nobody_is_replaced() {
+fn no_worker_is_replaced_after_a_signal() {
     let sandbox = Sandbox::new();
     let args = ["run", "--consumer-delay", "1h", "--producer-delay", "1h", "--lang", "en"];
     let mut run = sandbox.start(&args);
     assert_eq!(run.line(), "producer: added item0");
     assert_eq!(run.line(), "consumer: got item0");
-    let producer = worker(&run, "producer 1/1");
+    let producer = pid_of(&run, "producer 1/1");
     run.signal(Signal::INT);
-    // It has been heard when the producer has gone.
+    // The producer's exit shows that the run has handled the signal.
     wait_for_end(producer);
     kill(&run, "consumer 1/1");
     let outcome = run.end();
@@ -392,12 +392,12 @@ consumer: item0 is back in line (attempt 2 is next)
 all processes have finished
 ";
     assert_same(expected, &outcome.text());
-    let said = "\
+    let errors = "\
 consumers finish what they hold (Ctrl-C again ends it at once)
 0 of 5 items done; 1 worker died, 0 replaced; 0 items handed out again
 interrupted: 5 items not done
 ";
-    assert_same(said, &outcome.stderr);
+    assert_same(errors, &outcome.stderr);
     assert_eq!(outcome.signal(), Some(2));
     sandbox.assert_nothing_left();
 }

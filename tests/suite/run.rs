@@ -1,10 +1,10 @@
-//! `qdemo run`: transcripts, options, and what the processes are.
+//! `qdemo run`: its transcripts, its options and its processes.
 
 use crate::harness::{CLASSIC, Sandbox, assert_same, children_of};
 use rustix::process::Signal;
 
 share! {
-fn the_classic_example_always_comes_out_the_same(rounds: 8, all: 100) {
+fn the_classic_example_prints_the_same_transcript_every_time(rounds: 8, all: 100) {
     let sandbox = Sandbox::new();
     for _ in 0..rounds {
         let args = ["run", "--items", "5", "--producer-delay", "1s"];
@@ -16,7 +16,7 @@ fn the_classic_example_always_comes_out_the_same(rounds: 8, all: 100) {
 }
 
 #[test]
-fn the_classic_example_held_to_a_clock_comes_out_the_same() {
+fn the_classic_example_prints_the_same_transcript_at_speed_20() {
     let sandbox = Sandbox::new();
     sandbox.run(&["run", "--speed", "20"]).assert_prints(CLASSIC);
 }
@@ -28,7 +28,7 @@ fn the_defaults_are_the_classic_example() {
 }
 
 #[test]
-fn it_speaks_english_when_asked_to() {
+fn option_and_environment_select_english() {
     let expected = "\
 producer: added item0
 consumer: got item0
@@ -71,7 +71,7 @@ fn several_workers_are_numbered_and_take_turns_in_a_fixed_order() {
 }
 
 #[test]
-fn a_side_without_delay_is_paced_all_the_same() {
+fn a_run_is_paced_when_only_one_role_has_a_delay() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "40", "--producers", "3", "--consumers", "2", "--speed", "max"];
     for delays in [["0", "7ms"], ["3ms", "0"]] {
@@ -86,11 +86,11 @@ fn a_side_without_delay_is_paced_all_the_same() {
 }
 
 #[test]
-fn with_a_capacity_of_one_the_second_put_waits_until_the_first_item_is_handed_out() {
-    let events = json(&["--items", "4", "--capacity", "1", "--producer-delay", "0"]);
+fn with_capacity_1_a_put_waits_until_the_item_before_is_delivered() {
+    let events = events_of(&["--items", "4", "--capacity", "1", "--producer-delay", "0"]);
     let puts = times(&events, "put");
     let gets = times(&events, "get");
-    // start(n) = 2n; put(n) = start(n − 1), as a slot is free at the hand-out.
+    // Item n is delivered at 2n. From item 2 on, item n is put when the delivery of item n − 1 frees the slot.
     assert_eq!(gets, [0.0, 2.0, 4.0, 6.0]);
     assert_eq!(puts, [0.0, 0.0, 2.0, 4.0]);
     let order: Vec<_> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
@@ -101,7 +101,7 @@ fn with_a_capacity_of_one_the_second_put_waits_until_the_first_item_is_handed_ou
 fn event_times_are_exact_at_every_speed() {
     for speed in ["max", "50"] {
         let delays = ["--producer-delay", "0.1", "--consumer-delay", "300ms"];
-        let events = json(&[&["--items", "3", "--speed", speed][..], &delays].concat());
+        let events = events_of(&[&["--items", "3", "--speed", speed][..], &delays].concat());
         assert_eq!(times(&events, "put"), [0.0, 0.1, 0.2], "speed {speed}");
         assert_eq!(times(&events, "get"), [0.0, 0.3, 0.6], "speed {speed}");
         assert_eq!(times(&events, "done"), [0.3, 0.6, 0.9], "speed {speed}");
@@ -125,7 +125,7 @@ fn events_are_json_objects_with_all_keys() {
 }
 
 #[test]
-fn without_delays_every_item_is_put_before_it_is_got_and_got_once() {
+fn without_delays_each_item_is_put_then_delivered_once_then_done() {
     let sandbox = Sandbox::new();
     let delays = ["--producer-delay", "0", "--consumer-delay", "0"];
     let args =
@@ -133,7 +133,7 @@ fn without_delays_every_item_is_put_before_it_is_got_and_got_once() {
     let outcome = sandbox.run(&[&args[..], &delays].concat());
     outcome.assert_done();
     let mut stage = std::collections::HashMap::new();
-    let mut next_of = std::collections::HashMap::new();
+    let mut next_item_of = std::collections::HashMap::new();
     for line in outcome.lines() {
         let event: serde_json::Value = serde_json::from_str(&line).unwrap();
         let kind = event["event"].as_str().unwrap();
@@ -147,9 +147,9 @@ fn without_delays_every_item_is_put_before_it_is_got_and_got_once() {
         };
         assert_eq!(stage.insert(item.clone(), kind.to_owned()).as_deref(), expected, "{line}");
         if kind == "put" {
-            // Each producer's own order is kept: every third item is one of its.
+            // Each producer puts every third item, in order.
             let worker = event["worker"].as_u64().unwrap();
-            let next = next_of.entry(worker).or_insert(worker - 1);
+            let next = next_item_of.entry(worker).or_insert(worker - 1);
             assert_eq!(item, format!("アイテム{next}"));
             *next += 3;
         }
@@ -160,7 +160,7 @@ fn without_delays_every_item_is_put_before_it_is_got_and_got_once() {
 }
 
 #[test]
-fn no_items_are_no_trouble() {
+fn a_run_with_few_or_no_items_works() {
     let sandbox = Sandbox::new();
     let end = "すべてのプロセスが終了しました\n";
     sandbox.run(&["run", "--items", "0"]).assert_prints(end);
@@ -170,12 +170,12 @@ fn no_items_are_no_trouble() {
 }
 
 #[test]
-fn quiet_prints_nothing() {
+fn a_quiet_run_prints_nothing() {
     Sandbox::new().run(&["run", "--speed", "max", "--quiet"]).assert_prints("");
 }
 
 #[test]
-fn a_hundred_of_each_work() {
+fn a_run_with_a_hundred_producers_and_a_hundred_consumers_works() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "300", "--producers", "100", "--consumers", "100"];
     let first = sandbox.run(&[&args[..], &["--speed", "max"]].concat());
@@ -191,7 +191,7 @@ fn a_hundred_of_each_work() {
 }
 
 #[test]
-fn the_workers_are_processes_of_the_same_program_and_joined_by_named_pipes() {
+fn workers_run_the_same_program_and_hold_the_named_inbox() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.start(&["run", "--items", "50", "--producers", "2"]);
     assert_eq!(run.line(), "生産者1: アイテム0 を追加しました");
@@ -201,23 +201,23 @@ fn the_workers_are_processes_of_the_same_program_and_joined_by_named_pipes() {
     assert_eq!(args.iter().filter(|args| args.starts_with("qdemo consumer ")).count(), 1);
     assert_eq!(args.len(), 3);
     for child in &children {
-        let theirs = std::fs::read_link(format!("/proc/{}/exe", child.pid)).unwrap();
-        let ours = std::fs::canonicalize(crate::harness::QDEMO).unwrap();
-        assert_eq!(theirs, ours);
+        let executable = std::fs::read_link(format!("/proc/{}/exe", child.pid)).unwrap();
+        let expected = std::fs::canonicalize(crate::harness::QDEMO).unwrap();
+        assert_eq!(executable, expected);
         let name = std::fs::read_to_string(format!("/proc/{}/comm", child.pid)).unwrap();
-        assert_eq!(name, "qdemo\n", "what top and pkill go by");
+        assert_eq!(name, "qdemo\n", "top and pkill show another name");
         let fds = std::fs::read_dir(format!("/proc/{}/fd", child.pid)).unwrap().flatten();
         let pipes = fds.filter_map(|fd| std::fs::read_link(fd.path()).ok());
         let inbox = pipes.filter(|path| path.ends_with("run/inbox")).count();
-        assert_eq!(inbox, 1, "one end of the inbox in {}", child.args);
+        assert_eq!(inbox, 1, "open ends of the inbox in {}", child.args);
     }
     run.signal(Signal::INT);
     run.end();
     sandbox.assert_nothing_left();
 }
 
-/// The events of a run with a consumer's delay of 2 s, unless told otherwise.
-fn json(args: &[&str]) -> Vec<serde_json::Value> {
+/// The events of a run, at speed max unless `args` name another speed.
+fn events_of(args: &[&str]) -> Vec<serde_json::Value> {
     let speed = if args.contains(&"--speed") { vec![] } else { vec!["--speed", "max"] };
     let args = [&["run", "--format", "json"], args, &speed].concat();
     let outcome = Sandbox::new().run(&args);
@@ -231,9 +231,9 @@ fn times(events: &[serde_json::Value], kind: &str) -> Vec<f64> {
 }
 
 #[test]
-fn a_slow_reader_gets_every_line_however_early_the_workers_are_through() {
+fn a_slow_reader_gets_every_line_of_a_fast_run() {
     let sandbox = Sandbox::new();
-    // A shell reads byte by byte: the pipe is full most of the time, also when workers die.
+    // A shell reads byte by byte: the pipe is full most of the time, even when the workers exit.
     let script = "qdemo run --items 1000 --producers 3 --consumers 3 --producer-delay 0 \
         --consumer-delay 0 --format json |
         { n=0; while read -r line; do n=$((n + 1)); done; echo \"$n lines, the last: $line\"; }";

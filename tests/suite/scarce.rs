@@ -1,5 +1,5 @@
-//! Few processes (`ulimit -u`) and few descriptors (`ulimit -n`): each command ends in one line with the remedy, or
-//! does all that it was asked for. Nothing is lost, and nothing is left.
+//! Few processes (`ulimit -u`) and few descriptors (`ulimit -n`): each command does its whole task, or fails with one
+//! line that names the remedy. No item is lost, and no process or pipe is left behind.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,7 @@ use crate::harness::{
     Limit, Outcome, QDEMO, Running, Sandbox, children_of, signal_to, wait_for_end,
 };
 
-/// What works with a queue in which `a`, `b` and `c` are, and takes none of them away for good.
+/// Commands that need only themselves and the keeper, for a queue with the items `a`, `b` and `c`.
 const ONE_SHOT: [&str; 13] = [
     "qdemo put d",
     "qdemo get --count 3",
@@ -29,7 +29,7 @@ const ONE_SHOT: [&str; 13] = [
     "qdemo producer d --quiet",
 ];
 
-/// What needs more processes than that.
+/// Commands that start further processes.
 const WITH_PROCESSES: [&str; 5] = [
     "qdemo consumer --max 3 -- echo {}",
     "qdemo consumer --max 3 -- cat",
@@ -40,12 +40,12 @@ const WITH_PROCESSES: [&str; 5] = [
 const BENCH: &str = "qdemo bench --rounds 1 --size 16 --workers 1x1";
 
 impl Sandbox {
-    /// Runs a command under this limit. The shell becomes the command, so that it doesn't count.
+    /// Runs a command under this limit. With `exec`, the shell does not count as another process.
     fn limited(&self, limit: &str, command: &str) -> Outcome {
         self.script(&format!("{limit}; exec {command}"))
     }
 
-    /// Puts `a`, `b` and `c`, after whatever was there is gone.
+    /// Removes both queues, and puts `a`, `b` and `c` into each.
     fn refill(&self) {
         for queue in ["default", "other"] {
             self.run(&["rm", "--force", "-q", queue]);
@@ -54,7 +54,7 @@ impl Sandbox {
         self.wait_for_no_process();
     }
 
-    /// Waits until no process counts any more. One that has ended counts until it has been reaped.
+    /// Waits until the user has no process. An exited process counts until its parent has reaped it.
     fn wait_for_no_process(&self) {
         self.processes().iter().for_each(|process| wait_for_end(process.pid));
         let limit = Limit::start();
@@ -63,18 +63,17 @@ impl Sandbox {
             if !processes.any(|entry| entry.metadata().is_ok_and(|is| is.uid() == user)) {
                 return;
             }
-            assert!(!limit.is_over(), "nobody reaps what has ended");
+            assert!(!limit.is_over(), "an exited process is not reaped");
         }
     }
 
-    /// The items in line.
-    fn in_line(&self) -> Vec<String> {
+    fn ready_items(&self) -> Vec<String> {
         self.run(&["peek", "--count", "9"]).lines()
     }
 }
 
 impl Outcome {
-    /// It did what it was asked for, or it said in one line why not.
+    /// The command succeeded, or printed one line with the remedy.
     #[track_caller]
     fn assert_done_or_refused(&self, command: &str, remedy: &str) {
         match self.code() {
@@ -89,7 +88,7 @@ impl Outcome {
 
 #[test]
 #[ignore = "slow: `make test-slow` runs it"]
-fn a_one_shot_command_needs_no_process_but_itself_and_the_keeper() {
+fn a_one_shot_command_needs_only_itself_and_the_keeper() {
     let Some(sandbox) = Sandbox::of_a_user_alone() else { return };
     let recording = sandbox.run(&["run", "--speed", "max", "--format", "json"]).stdout;
     fs::write(sandbox.path("run.jsonl"), recording).unwrap();
@@ -107,7 +106,7 @@ fn a_one_shot_command_needs_no_process_but_itself_and_the_keeper() {
 }
 
 #[test]
-fn without_another_process_a_command_says_so_in_one_line_and_nothing_has_happened() {
+fn a_command_that_cannot_start_a_keeper_names_the_remedy_and_changes_nothing() {
     let Some(sandbox) = Sandbox::of_a_user_alone() else { return };
     sandbox.refill();
     for command in ONE_SHOT.iter().chain(&WITH_PROCESSES).chain([&BENCH]) {
@@ -118,12 +117,12 @@ fn without_another_process_a_command_says_so_in_one_line_and_nothing_has_happene
             outcome.assert_refused(1, &["raise `ulimit -u`"]);
         }
     }
-    assert_eq!(sandbox.in_line(), ["a", "b", "c"]);
+    assert_eq!(sandbox.ready_items(), ["a", "b", "c"]);
     sandbox.assert_nothing_left();
 }
 
 share! {
-fn near_the_limit_of_processes_nothing_is_lost_and_nothing_is_left(rounds: 1, all: 4) {
+fn no_item_is_lost_near_the_limit_of_processes(rounds: 1, all: 4) {
     let Some(sandbox) = Sandbox::of_a_user_alone() else { return };
     for limit in (3..=6).take(rounds) {
         for command in WITH_PROCESSES {
@@ -132,12 +131,12 @@ fn near_the_limit_of_processes_nothing_is_lost_and_nothing_is_left(rounds: 1, al
             outcome.assert_done_or_refused(command, "ulimit -u");
             sandbox.wait_for_no_process();
             if !command.contains("consumer") {
-                assert_eq!(sandbox.in_line(), ["a", "b", "c"], "{limit}: {command}");
+                assert_eq!(sandbox.ready_items(), ["a", "b", "c"], "{limit}: {command}");
             } else if outcome.code() == Some(0) {
                 assert_eq!(outcome.lines(), ["a", "b", "c"], "{limit}: {command}");
             } else {
-                // What was done comes first, and the rest is in line.
-                let all = [outcome.lines(), sandbox.in_line()].concat();
+                // The done items come first, and the remaining items are ready.
+                let all = [outcome.lines(), sandbox.ready_items()].concat();
                 assert_eq!(all, ["a", "b", "c"], "{limit}: {command}");
             }
             sandbox.assert_nothing_left();
@@ -147,7 +146,7 @@ fn near_the_limit_of_processes_nothing_is_lost_and_nothing_is_left(rounds: 1, al
 }
 
 #[test]
-fn all_queues_are_listed_where_no_thread_is_to_be_had() {
+fn status_lists_all_queues_without_a_second_thread() {
     let Some(sandbox) = Sandbox::of_a_user_alone() else { return };
     let names: Vec<_> = (10..50).map(|number| format!("q{number}")).collect();
     for name in &names {
@@ -164,37 +163,39 @@ fn all_queues_are_listed_where_no_thread_is_to_be_had() {
 }
 
 #[test]
-fn another_process_that_starts_the_keeper_is_waited_for_without_a_thread() {
+fn a_client_waits_without_a_thread_while_another_process_starts_the_keeper() {
     let Some(sandbox) = Sandbox::of_a_user_alone() else { return };
     sandbox.refill();
-    // Root's process doesn't count.
+    // This process belongs to root and does not count.
     let lock = File::open(sandbox.queue("default")).unwrap();
     lock.lock().unwrap();
     let put = "exec qdemo put --timeout 100ms d";
     let outcome = sandbox.script(&format!("ulimit -u 1; {put}"));
     outcome.assert_refused(3, &["a keeper of the queue `default` is being started"]);
-    // Without a limit it waits until it gets the lock; then there is no process for a keeper.
+    // Without a timeout, `put` waits for the lock, and then cannot start a process for the keeper.
     let mut command = sandbox.command("bash");
     command.args(["-c", "ulimit -u 1; exec qdemo put d"]);
     let put = Running::start(command);
     drop(lock);
     put.end().assert_refused(1, &["cannot start a keeper", "raise `ulimit -u`"]);
-    assert_eq!(sandbox.in_line(), ["a", "b", "c"]);
+    assert_eq!(sandbox.ready_items(), ["a", "b", "c"]);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn keepers_that_were_killed_leave_no_zombies_with_the_client_that_started_them() {
+fn a_client_reaps_the_killed_keepers_that_it_has_started() {
     let sandbox = Sandbox::new();
     let mut consumer = sandbox.start(&["consumer", "--follow"]);
     for round in 0..6 {
         sandbox.run(&["put", &round.to_string()]).assert_done();
         assert!(consumer.line().contains(&round.to_string()));
-        let [keeper] = &sandbox.processes_of("qdemo keeper")[..] else { panic!("one keeper") };
+        let [keeper] = &sandbox.processes_of("qdemo keeper")[..] else {
+            panic!("not exactly one keeper")
+        };
         signal_to(keeper.pid, Signal::KILL);
         wait_for_end(keeper.pid);
     }
-    // The last keeper, and the one before, which may not have been dead yet when it was looked after.
+    // Up to two keepers may be left: the last one, and one that was still alive at the client's latest check.
     let children = children_of(consumer.pid());
     assert!(children.len() <= 2, "{children:?}");
     consumer.signal(Signal::TERM);
@@ -202,7 +203,7 @@ fn keepers_that_were_killed_leave_no_zombies_with_the_client_that_started_them()
 }
 
 #[test]
-fn a_program_that_opens_many_queues_gathers_no_zombies() {
+fn a_program_that_opens_many_queues_keeps_no_zombies() {
     let sandbox = Sandbox::new();
     let mut before = None;
     for number in 0..20 {
@@ -216,13 +217,16 @@ fn a_program_that_opens_many_queues_gathers_no_zombies() {
         client.leave().unwrap();
         wait_for_end(keeper.pid);
         if let Some(pid) = before.replace(keeper.pid) {
-            assert!(!Path::new(&format!("/proc/{pid}")).exists(), "a zombie is left");
+            assert!(
+                !Path::new(&format!("/proc/{pid}")).exists(),
+                "the previous keeper is a zombie"
+            );
         }
     }
 }
 
 share! {
-fn with_few_descriptors_each_command_works_or_says_why_not(rounds: 3, all: 17) {
+fn with_few_descriptors_each_command_works_or_names_the_remedy(rounds: 3, all: 17) {
     let sandbox = Sandbox::new();
     for limit in (4..=20).step_by(17 / rounds) {
         sandbox.refill();
@@ -230,7 +234,7 @@ fn with_few_descriptors_each_command_works_or_says_why_not(rounds: 3, all: 17) {
             let outcome = sandbox.limited(&format!("ulimit -n {limit}"), command);
             let remedy = if outcome.stderr.contains("keeper") { "keeper" } else { "ulimit -n" };
             match outcome.code() {
-                // It has been closed.
+                // An earlier command has closed the queue.
                 Some(4) => outcome.assert_one_line_of_error(&["closed"]),
                 _ => outcome.assert_done_or_refused(command, remedy),
             }

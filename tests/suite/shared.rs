@@ -1,4 +1,4 @@
-//! `qdemo producer` and `qdemo consumer` by themselves, on a queue that they share by name.
+//! `qdemo producer` and `qdemo consumer` as separate commands that share a queue by name.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::harness::{Sandbox, assert_same, wait_for_end};
 
 #[test]
-fn a_producer_that_finds_no_consumer_leaves_its_items_and_says_so() {
+fn a_producer_without_a_consumer_leaves_its_items_and_prints_a_hint() {
     let sandbox = Sandbox::new();
     let put = sandbox.run(&["producer", "--items", "2"]);
     assert_same(
@@ -24,7 +24,7 @@ fn a_producer_that_finds_no_consumer_leaves_its_items_and_says_so() {
 }
 
 #[test]
-fn a_consumer_that_comes_first_waits() {
+fn a_consumer_that_starts_first_waits_for_items() {
     let sandbox = Sandbox::new();
     let mut consumer = sandbox.start_consumer(&["--lang", "en"]);
     let put = sandbox.run(&["producer", "--lang", "en", "--delay", "1ms", "a", "b"]);
@@ -35,7 +35,7 @@ fn a_consumer_that_comes_first_waits() {
 }
 
 #[test]
-fn items_come_from_arguments_from_a_count_or_from_standard_input() {
+fn a_producer_takes_items_from_arguments_a_count_or_standard_input() {
     let sandbox = Sandbox::new();
     let raw = ["consumer", "--format", "raw"];
     sandbox.run(&["producer", "--quiet", "first", "second one"]);
@@ -49,7 +49,7 @@ fn items_come_from_arguments_from_a_count_or_from_standard_input() {
 }
 
 #[test]
-fn a_line_on_standard_input_is_in_the_queue_as_soon_as_it_is_there() {
+fn a_producer_puts_each_line_of_standard_input_at_once() {
     let sandbox = Sandbox::new();
     let mut producer = sandbox.start(&["producer", "-"]);
     let mut consumer = sandbox.start(&["consumer"]);
@@ -64,7 +64,7 @@ fn a_line_on_standard_input_is_in_the_queue_as_soon_as_it_is_there() {
 }
 
 #[test]
-fn formats_are_for_people_for_scripts_and_for_programs() {
+fn json_events_of_producers_and_consumers_have_ids_and_attempts() {
     let sandbox = Sandbox::new();
     let put = sandbox.run(&["producer", "--format", "json", "a\tb"]);
     let event: serde_json::Value = serde_json::from_str(&put.text()).unwrap();
@@ -79,7 +79,7 @@ fn formats_are_for_people_for_scripts_and_for_programs() {
 }
 
 #[test]
-fn the_queue_is_named_by_option_or_environment_and_queues_are_apart() {
+fn option_or_environment_names_the_queue_and_queues_are_separate() {
     let sandbox = Sandbox::new();
     sandbox.run(&["producer", "--quiet", "-q", "a", "for a"]);
     sandbox.run(&["producer", "--quiet", "--queue", "キュー", "for キュー"]);
@@ -91,7 +91,7 @@ fn the_queue_is_named_by_option_or_environment_and_queues_are_apart() {
 }
 
 #[test]
-fn queues_lie_in_the_state_folder_when_nothing_else_is_said() {
+fn queues_are_in_the_state_folder_by_default() {
     let sandbox = Sandbox::new();
     for (variable, place) in [("XDG_STATE_HOME", "state/qdemo"), ("", "home/.local/state/qdemo")] {
         let mut command = sandbox.qdemo(&["producer", "--quiet", "x"]);
@@ -107,7 +107,7 @@ fn queues_lie_in_the_state_folder_when_nothing_else_is_said() {
 }
 
 #[test]
-fn a_consumer_leaves_after_so_many_items_and_the_rest_stays() {
+fn a_consumer_with_max_leaves_the_remaining_items_in_the_queue() {
     let sandbox = Sandbox::new();
     sandbox.run(&["producer", "--quiet", "a", "b", "c"]);
     let raw = ["consumer", "--format", "raw"];
@@ -118,7 +118,7 @@ fn a_consumer_leaves_after_so_many_items_and_the_rest_stays() {
 }
 
 #[test]
-fn a_follower_stays_when_the_queue_ends() {
+fn a_consumer_with_follow_stays_when_the_queue_ends() {
     let sandbox = Sandbox::new();
     let mut follower = sandbox.start_consumer(&["--follow", "--format", "raw"]);
     for item in ["first", "second"] {
@@ -131,7 +131,7 @@ fn a_follower_stays_when_the_queue_ends() {
 }
 
 #[test]
-fn a_producer_may_leave_without_ending_the_queue() {
+fn a_producer_with_keep_open_does_not_end_the_queue() {
     let sandbox = Sandbox::new();
     let mut consumer = sandbox.start_consumer(&["--format", "raw"]);
     sandbox.run(&["producer", "--quiet", "--keep-open", "a"]).assert_done();
@@ -141,7 +141,7 @@ fn a_producer_may_leave_without_ending_the_queue() {
 }
 
 #[test]
-fn nothing_stays_of_a_queue_that_nobody_put_anything_into() {
+fn a_queue_without_a_put_leaves_no_files() {
     let sandbox = Sandbox::new();
     let consumer = sandbox.start(&["consumer", "--format", "raw"]);
     sandbox.run(&["producer", "--items", "0", "--keep-open"]).assert_done();
@@ -153,7 +153,7 @@ fn nothing_stays_of_a_queue_that_nobody_put_anything_into() {
 }
 
 #[test]
-fn the_capacity_makes_a_producer_wait_and_stays_as_it_was_set() {
+fn the_capacity_blocks_a_producer_and_cannot_be_changed() {
     let sandbox = Sandbox::new();
     let args = ["producer", "--capacity", "2", "a", "b", "c", "d"];
     let mut producer = sandbox.start(&args);
@@ -161,7 +161,7 @@ fn the_capacity_makes_a_producer_wait_and_stays_as_it_was_set() {
     assert_eq!(producer.line(), "生産者: b を追加しました");
     let other = sandbox.run(&["producer", "--capacity", "3", "x"]);
     other.assert_refused(1, &["capacity 2, not 3"]);
-    // The third one is let in by the hand-out of the first.
+    // The delivery of `a` unblocks the put of `c`.
     let raw = ["consumer", "--format", "raw"];
     sandbox.run(&[&raw[..], &["--max", "1"]].concat()).assert_prints("a\n");
     assert_eq!(producer.line(), "生産者: c を追加しました");
@@ -171,7 +171,7 @@ fn the_capacity_makes_a_producer_wait_and_stays_as_it_was_set() {
 }
 
 #[test]
-fn what_a_killed_consumer_had_goes_to_another_one_attempt_higher() {
+fn items_of_a_killed_consumer_are_delivered_again_with_the_next_attempt() {
     let sandbox = Sandbox::new();
     let mut first = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
     sandbox.run(&["producer", "--quiet", "a", "b"]);
@@ -187,7 +187,7 @@ fn what_a_killed_consumer_had_goes_to_another_one_attempt_higher() {
 }
 
 #[test]
-fn a_killed_producer_ends_the_queue_like_one_that_leaves() {
+fn the_death_of_the_last_producer_ends_the_queue() {
     let sandbox = Sandbox::new();
     let consumer = sandbox.start(&["consumer", "--format", "raw"]);
     let mut producer = sandbox.start(&["producer", "--delay", "1h", "a", "b"]);
@@ -198,7 +198,7 @@ fn a_killed_producer_ends_the_queue_like_one_that_leaves() {
 }
 
 #[test]
-fn twenty_commands_at_once_on_a_new_name_end_up_with_one_keeper() {
+fn twenty_concurrent_commands_on_a_new_queue_share_one_keeper() {
     let sandbox = Sandbox::new();
     for round in 0..10 {
         let name = format!("many{round}");
@@ -207,7 +207,7 @@ fn twenty_commands_at_once_on_a_new_name_end_up_with_one_keeper() {
             ["producer", "--quiet", "--keep-open", "-q", &name, &item].map(str::to_owned)
         };
         let all: Vec<_> = (0..20).map(|n| sandbox.start(&args(n))).collect();
-        // One that stays, so that the keeper does.
+        // This producer stays connected, and so the keeper stays too.
         let mut stays = sandbox.start(&["producer", "-q", &name, "--format", "json", "-"]);
         stays.feed("stays\n");
         stays.line();
@@ -218,7 +218,7 @@ fn twenty_commands_at_once_on_a_new_name_end_up_with_one_keeper() {
         assert_eq!(keepers.len(), 1, "{keepers:#?}");
         stays.end();
         let got = sandbox.run(&["consumer", "-q", &name, "--format", "raw"]).lines();
-        // Who was first is theirs to settle; each of them is there once.
+        // The order of the items is arbitrary; each item is there once.
         assert_eq!(got.len(), 21, "{got:?}");
         for n in 0..20 {
             assert!(got.contains(&format!("item {n}")), "{n} in {got:?}");
@@ -228,7 +228,7 @@ fn twenty_commands_at_once_on_a_new_name_end_up_with_one_keeper() {
 }
 
 share! {
-fn three_consumers_and_a_producer_always_end(rounds: 15, all: 200) {
+fn three_consumers_and_a_producer_end_in_every_round(rounds: 15, all: 200) {
     let sandbox = Sandbox::new();
     let script = r#"
         for round in $(seq ROUNDS); do
@@ -253,18 +253,18 @@ fn three_consumers_and_a_producer_always_end(rounds: 15, all: 200) {
 }
 
 #[test]
-fn a_consumer_that_started_before_the_end_comes_home_however_late_it_arrives() {
+fn a_consumer_born_before_the_end_learns_of_the_end_when_it_connects() {
     let sandbox = Sandbox::new();
-    // Made by the shell before the queue begins, and stopped until it is over.
+    // This process is born before the queue begins, and becomes a consumer after the queue's end.
     let mut late = sandbox.command("sh");
-    late.args(["-c", "echo made; read go; exec qdemo consumer --format raw"]);
+    late.args(["-c", "echo born; read go; exec qdemo consumer --format raw"]);
     let mut late = crate::harness::Running::start(late);
-    assert_eq!(late.line(), "made");
+    assert_eq!(late.line(), "born");
     let consumer = sandbox.start(&["consumer", "--format", "raw"]);
     sandbox.run(&["producer", "--quiet", "a"]);
     consumer.end().assert_prints("a\n");
     sandbox.wait_for_keeper_to_go("default");
-    // One that starts after the end waits for what comes, the late one does not.
+    // A consumer that is born after the end waits for new items; the late consumer does not.
     let new = sandbox.start(&["consumer", "--format", "raw"]);
     late.feed("go\n");
     late.end().assert_prints("");
@@ -274,14 +274,14 @@ fn a_consumer_that_started_before_the_end_comes_home_however_late_it_arrives() {
 }
 
 #[test]
-fn the_sentinel_that_nobody_was_told_of_waits_without_a_process() {
+fn a_sentinel_without_a_consumer_waits_without_a_keeper() {
     let sandbox = Sandbox::new();
     sandbox.run(&["producer", "--quiet", "a"]);
     let raw = ["consumer", "--format", "raw"];
     sandbox.run(&[&raw[..], &["--max", "1"]].concat()).assert_prints("a\n");
     sandbox.assert_nothing_left();
     sandbox.run(&raw).assert_prints("");
-    // A producer that comes in its place begins anew.
+    // A producer that connects after a sentinel begins the queue anew.
     sandbox.run(&["producer", "--items", "0"]).assert_done();
     sandbox.assert_nothing_left();
     sandbox.run(&["producer", "--quiet", "--keep-open", "b"]);
@@ -292,12 +292,12 @@ fn the_sentinel_that_nobody_was_told_of_waits_without_a_process() {
 }
 
 #[test]
-fn a_keeper_holds_nothing_open_of_the_script_that_started_it() {
+fn a_keeper_holds_no_descriptor_of_the_script_that_started_it() {
     let sandbox = Sandbox::new();
     let script = r#"
         exec 9> lock
         flock 9
-        got=$(qdemo producer a 2> /dev/null)  # ends although a keeper lives on
+        got=$(qdemo producer a 2> /dev/null)  # ends although the keeper lives on
         echo "$got"
         exec 9>&-
         flock --nonblock lock true && echo free
@@ -308,7 +308,7 @@ fn a_keeper_holds_nothing_open_of_the_script_that_started_it() {
 }
 
 #[test]
-fn a_keeper_that_is_started_by_hand_leaves_a_queue_alone_that_is_kept() {
+fn a_second_keeper_that_is_started_by_hand_changes_nothing() {
     let sandbox = Sandbox::new();
     let mut producer = sandbox.start(&["producer", "--format", "json", "-"]);
     producer.feed("a\n");
@@ -320,7 +320,7 @@ fn a_keeper_that_is_started_by_hand_leaves_a_queue_alone_that_is_kept() {
 }
 
 #[test]
-fn a_keeper_whose_directory_has_been_removed_goes() {
+fn a_keeper_exits_when_its_directory_is_removed() {
     let sandbox = Sandbox::new();
     let consumer = sandbox.start_consumer(&["--format", "raw"]);
     let keeper = sandbox.processes_of("qdemo keeper").remove(0);
@@ -332,7 +332,7 @@ fn a_keeper_whose_directory_has_been_removed_goes() {
 }
 
 #[test]
-fn what_a_producer_suggests_can_be_pasted() {
+fn the_command_in_a_producers_hint_can_be_pasted() {
     let sandbox = Sandbox::new();
     for (name, quoted) in [("a b;c", "'a b;c'"), ("it's", r"'it'\''s'"), ("jobs.1", "jobs.1")] {
         let put = sandbox.run(&["producer", "--lang", "en", "-q", name, "x"]);

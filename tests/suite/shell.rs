@@ -1,12 +1,11 @@
-//! Each operation of the queue as a command. Many of these are CPython's own tests of
-//! `multiprocessing.Queue`, restated.
+//! Each operation of the queue as a command. Many of these tests restate CPython's tests of `multiprocessing.Queue`.
 
 use std::time::{Duration, Instant};
 
 use crate::harness::{Running, Sandbox, assert_same};
 
-/// A queue of capacity 6 in which six items are, put in every way that there is.
-fn full(sandbox: &Sandbox) {
+/// Fills a queue of capacity 6, with every form of `put`.
+fn fill(sandbox: &Sandbox) {
     for put in [
         &["put", "--capacity", "6", "1"][..],
         &["put", "2"],
@@ -19,23 +18,23 @@ fn full(sandbox: &Sandbox) {
     sandbox.run_with_input(&["put", "-"], b"6\n").assert_prints("");
 }
 
-fn in_line(sandbox: &Sandbox) -> u64 {
+fn ready_count(sandbox: &Sandbox) -> u64 {
     sandbox.status()["in_line"].as_u64().unwrap()
 }
 
 #[test]
-fn the_seventh_put_into_a_queue_of_six_says_full_at_once_or_after_its_timeout() {
+fn a_put_on_a_full_queue_and_a_get_on_an_empty_queue_keep_to_their_timeouts() {
     let sandbox = Sandbox::new();
-    full(&sandbox);
+    fill(&sandbox);
     let refused = |args: &[&str]| {
         sandbox.run(args).assert_refused(3, &["`default` is full (capacity 6)", "not put: seven"]);
     };
     refused(&["put", "--no-wait", "seven"]);
     let start = Instant::now();
     refused(&["put", "--timeout", "200ms", "seven"]);
-    assert!(start.elapsed() >= Duration::from_millis(200), "it did not wait");
-    assert_eq!(in_line(&sandbox), 6);
-    // The mirror: six gets in every way, and the seventh.
+    assert!(start.elapsed() >= Duration::from_millis(200), "the put did not wait");
+    assert_eq!(ready_count(&sandbox), 6);
+    // The mirror image: six gets, with every form of `get`, and a seventh.
     for (get, item) in [
         (&["get"][..], "1\n"),
         (&["get", "--timeout", "10s"], "2\n"),
@@ -48,12 +47,12 @@ fn the_seventh_put_into_a_queue_of_six_says_full_at_once_or_after_its_timeout() 
     sandbox.run(&["get", "--no-wait"]).assert_refused(3, &["`default` is empty"]);
     let start = Instant::now();
     sandbox.run(&["get", "--timeout", "200ms"]).assert_refused(3, &["`default` is empty"]);
-    assert!(start.elapsed() >= Duration::from_millis(200), "it did not wait");
+    assert!(start.elapsed() >= Duration::from_millis(200), "the get did not wait");
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn what_was_not_put_is_named_and_what_was_is_in_the_queue() {
+fn put_names_the_items_that_do_not_fit_into_the_queue() {
     let sandbox = Sandbox::new();
     let put = sandbox.run(&["put", "--capacity", "2", "--no-wait", "a", "b", "c", "d e"]);
     put.assert_refused(3, &["not put: c, d e"]);
@@ -67,14 +66,14 @@ fn what_was_not_put_is_named_and_what_was_is_in_the_queue() {
 }
 
 #[test]
-fn the_size_goes_zero_one_two_one_zero() {
+fn status_counts_the_ready_items_after_each_put_and_get() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--capacity", "9", "x"]).assert_prints("");
     sandbox.run(&["get"]).assert_prints("x\n");
-    let mut sizes = vec![in_line(&sandbox)];
+    let mut sizes = vec![ready_count(&sandbox)];
     for command in [&["put", "a"], &["put", "b"], &["get", "--no-wait"], &["get", "--no-wait"]] {
         assert_eq!(sandbox.run(command).code(), Some(0));
-        sizes.push(in_line(&sandbox));
+        sizes.push(ready_count(&sandbox));
     }
     assert_eq!(sizes, [0, 1, 2, 1, 0]);
     let status = sandbox.status();
@@ -83,7 +82,7 @@ fn the_size_goes_zero_one_two_one_zero() {
 }
 
 #[test]
-fn four_consumers_and_ten_items_and_join_is_back_after_the_tenth() {
+fn join_returns_after_four_consumers_have_done_all_ten_items() {
     let sandbox = Sandbox::new();
     let script = r#"
         seq 10 | qdemo put -
@@ -102,7 +101,7 @@ fn four_consumers_and_ten_items_and_join_is_back_after_the_tenth() {
 }
 
 #[test]
-fn a_join_gives_up_after_its_timeout_and_tells_how_many_are_left() {
+fn join_fails_after_its_timeout_and_counts_the_remaining_items() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
     let join = sandbox.run(&["join", "--timeout", "50ms"]);
@@ -112,7 +111,7 @@ fn a_join_gives_up_after_its_timeout_and_tells_how_many_are_left() {
 }
 
 #[test]
-fn closing_twice_is_closing_and_after_it_put_fails_and_get_drains() {
+fn after_one_or_two_closes_a_put_fails_and_a_get_drains_the_queue() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "last"]).assert_prints("");
     for _ in 0..2 {
@@ -124,7 +123,7 @@ fn closing_twice_is_closing_and_after_it_put_fails_and_get_drains() {
     }
     sandbox.run(&["get"]).assert_prints("last\n");
     sandbox.run(&["get"]).assert_refused(4, &["`default` has ended"]);
-    // The name is free, and what comes now is new.
+    // The name is free again: the next put begins a new queue.
     sandbox.run(&["put", "first"]).assert_prints("");
     sandbox.run(&["get"]).assert_prints("first\n");
     sandbox.run(&["get", "--no-wait"]).assert_refused(3, &["empty"]);
@@ -132,7 +131,7 @@ fn closing_twice_is_closing_and_after_it_put_fails_and_get_drains() {
 }
 
 #[test]
-fn closing_now_drops_what_is_in_line_and_says_how_many() {
+fn close_now_drops_the_ready_items_and_counts_them() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
     sandbox.run(&["close", "--now"]).assert_prints("dropped 3 items\n");
@@ -143,7 +142,7 @@ fn closing_now_drops_what_is_in_line_and_says_how_many() {
 }
 
 #[test]
-fn a_get_that_waits_comes_back_at_once_when_the_queue_is_closed() {
+fn a_waiting_get_ends_when_the_queue_is_closed() {
     let sandbox = Sandbox::new();
     let gets: Vec<_> = (0..3).map(|_| sandbox.start(&["get"])).collect();
     sandbox.wait_for_status(|status| status["consumers"].as_array().unwrap().len() == 3);
@@ -155,7 +154,7 @@ fn a_get_that_waits_comes_back_at_once_when_the_queue_is_closed() {
 }
 
 #[test]
-fn a_put_that_waits_is_let_through_by_a_get() {
+fn a_get_unblocks_a_waiting_put() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--capacity", "1", "a"]).assert_prints("");
     let put = sandbox.start(&["put", "b", "--timeout", "30s"]);
@@ -167,7 +166,7 @@ fn a_put_that_waits_is_let_through_by_a_get() {
 }
 
 #[test]
-fn a_get_on_a_queue_that_nobody_has_made_waits_for_it() {
+fn a_get_waits_for_a_queue_that_does_not_exist_yet() {
     let sandbox = Sandbox::new();
     let get = sandbox.start(&["get", "-q", "new"]);
     let mut watch = sandbox.start(&["status", "--format", "json", "--watch", "--every", "10ms"]);
@@ -180,7 +179,7 @@ fn a_get_on_a_queue_that_nobody_has_made_waits_for_it() {
 }
 
 #[test]
-fn a_put_never_ends_a_queue_and_numbers_go_on() {
+fn a_put_never_ends_a_queue_and_ids_continue_after_a_close() {
     let sandbox = Sandbox::new();
     let mut consumer = sandbox.start(&["consumer", "--format", "json"]);
     for (id, item) in [(1, "a"), (2, "b")] {
@@ -199,9 +198,9 @@ fn a_put_never_ends_a_queue_and_numbers_go_on() {
 }
 
 #[test]
-fn what_the_commands_of_the_items_put_comes_before_the_end() {
+fn items_that_commands_put_are_delivered_before_the_end() {
     let sandbox = Sandbox::new();
-    // A tree of depth three: each item puts two more, while the last producer has left long ago.
+    // A tree of depth three: the command for each item puts two more items, long after the last producer has left.
     let script = r#"
         qdemo producer --quiet x 2>/dev/null
         qdemo consumer -j 3 -- sh -c '[ ${#1} -ge 4 ] || qdemo put "$1"l "$1"r; echo "$1"' sh {}
@@ -213,16 +212,16 @@ fn what_the_commands_of_the_items_put_comes_before_the_end() {
 }
 
 #[test]
-fn workers_that_call_get_in_a_loop_all_come_home() {
+fn shell_loops_that_call_get_all_learn_of_the_end() {
     let sandbox = Sandbox::new();
-    // Each get is a new process, some with a wrapper; the slowest loop may begin after the end. The
-    // same script does the same again with a queue of the same name, which it removes in between.
+    // Each get is a new process, some below a wrapper, and the slowest loop may begin after the end. The
+    // script repeats the round with a queue of the same name and removes the queue after each round.
     let script = r#"
         for round in 1 2 3; do
             for worker in 1 2 3; do
-                (while item=$(qdemo get --quiet); do echo "$item"; done; echo home) &
+                (while item=$(qdemo get --quiet); do echo "$item"; done; echo ended) &
             done
-            (while item=$(timeout 30 qdemo get 2>/dev/null); do echo "$item"; done; echo home) &
+            (while item=$(timeout 30 qdemo get 2>/dev/null); do echo "$item"; done; echo ended) &
             seq 20 | qdemo put -
             qdemo close
             wait
@@ -243,15 +242,19 @@ fn workers_that_call_get_in_a_loop_all_come_home() {
                 let times = round.iter().filter(|line| **line == item.to_string()).count();
                 assert_eq!(times, 1, "item {item} in {round:?}");
             }
-            assert_eq!(round.iter().filter(|line| *line == "home").count(), 4);
+            assert_eq!(round.iter().filter(|line| *line == "ended").count(), 4);
         }
-        assert_eq!(rounds[3], ["late 3 "], "this loop came after all of it");
+        assert_eq!(
+            rounds[3],
+            ["late 3 "],
+            "a get after the last round found a queue that is not empty"
+        );
     }
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn items_are_lines_or_what_stands_between_nuls_and_come_out_that_way() {
+fn newlines_or_nuls_separate_items_on_input_and_output() {
     let sandbox = Sandbox::new();
     sandbox.run_with_input(&["put", "-0", "-"], b"two\nlines\0\0last").assert_prints("");
     sandbox.run(&["peek", "-0", "--count", "3"]).assert_prints("two\nlines\0\0last\0");
@@ -263,7 +266,7 @@ fn items_are_lines_or_what_stands_between_nuls_and_come_out_that_way() {
 }
 
 #[test]
-fn json_is_kept_as_it_is_written() {
+fn json_items_keep_their_text() {
     let sandbox = Sandbox::new();
     let lines = "\
 12345678901234567890123
@@ -295,7 +298,7 @@ null
 }
 
 #[test]
-fn a_line_that_is_not_json_names_its_number_and_is_not_put() {
+fn put_refuses_a_line_that_is_not_json_and_names_its_number() {
     let sandbox = Sandbox::new();
     for bad in ["{\"a\":1", "word", "", "1 2", "\"\t\"", "nul"] {
         let input = format!("1\n{bad}\n3\n");
@@ -310,13 +313,13 @@ fn a_line_that_is_not_json_names_its_number_and_is_not_put() {
 
 #[test]
 #[ignore = "slow: `make test-slow` runs it"]
-fn an_item_may_be_as_large_as_is_said() {
+fn max_item_size_limits_the_size_of_an_item() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--max-item-size", "3", "abc"]).assert_prints("");
     let refused = sandbox.run(&["put", "--max-item-size", "3", "ok", "abcd"]);
     refused.assert_refused(1, &["item 2 has 4 bytes", "at most 3", "--max-item-size"]);
     sandbox.run(&["get", "--count", "2"]).assert_prints("abc\nok\n");
-    // Every byte of it takes six as JSON, which makes more than the keeper's own limit.
+    // As JSON each control character takes six bytes: 18 MiB in all, more than the default of --max-item-size.
     let control = format!("{}\n", "\u{1}".repeat(3 << 20));
     let large = format!("{}\n", "x".repeat(17 << 20));
     sandbox.run_with_input(&["put", "-"], control.as_bytes()).assert_prints("");
@@ -327,13 +330,13 @@ fn an_item_may_be_as_large_as_is_said() {
     for item in [control, large] {
         let got = sandbox.run(&["get"]);
         assert_eq!(got.code(), Some(0));
-        assert!(got.stdout == item.as_bytes(), "what came out is not what went in");
+        assert!(got.stdout == item.as_bytes(), "the item has changed");
     }
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_different_capacity_is_an_error_that_names_both_and_stays_known_at_rest() {
+fn a_different_capacity_is_refused_even_when_the_queue_has_no_keeper() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--capacity", "3", "a"]).assert_prints("");
     sandbox.run(&["get"]).assert_prints("a\n");
@@ -346,7 +349,7 @@ fn a_different_capacity_is_an_error_that_names_both_and_stays_known_at_rest() {
     sandbox.run(&["rm"]).assert_prints("");
     sandbox.run(&["put", "--capacity", "5", "c"]).assert_prints("");
     sandbox.run(&["get"]).assert_prints("c\n");
-    // Made without a limit, it has none; a consumer that waits has not made it yet.
+    // The first put sets the capacity: a waiting consumer does not, and a put without --capacity sets none.
     let get = sandbox.start(&["get", "-q", "other"]);
     sandbox.wait_for_consumer();
     sandbox.run(&["put", "-q", "other", "--capacity", "2", "d"]).assert_prints("");
@@ -359,7 +362,7 @@ fn a_different_capacity_is_an_error_that_names_both_and_stays_known_at_rest() {
 }
 
 #[test]
-fn a_million_lines_in_and_out() {
+fn put_and_get_pass_a_million_lines_unchanged() {
     let sandbox = Sandbox::new();
     let script =
         "seq 1000000 | qdemo put - && qdemo get --count 1000000 | cksum; seq 1000000 | cksum";
@@ -372,7 +375,7 @@ fn a_million_lines_in_and_out() {
 }
 
 #[test]
-fn an_interrupted_get_gives_nothing_away() {
+fn an_interrupted_get_takes_no_further_item() {
     let sandbox = Sandbox::new();
     let get = sandbox.start(&["get", "--count", "3"]);
     sandbox.run(&["put", "a"]).assert_prints("");
@@ -387,7 +390,7 @@ fn an_interrupted_get_gives_nothing_away() {
 }
 
 #[test]
-fn a_get_that_nobody_reads_any_more_does_not_stay_to_take_the_next_item() {
+fn a_get_whose_reader_has_gone_exits_and_takes_no_item() {
     let sandbox = Sandbox::new();
     let mut get = sandbox.start(&["get"]);
     sandbox.wait_for_consumer();
@@ -401,7 +404,7 @@ fn a_get_that_nobody_reads_any_more_does_not_stay_to_take_the_next_item() {
 }
 
 #[test]
-fn a_timeout_is_for_the_command_and_for_each_line_of_a_stream() {
+fn a_timeout_limits_a_whole_get_and_each_line_of_a_put() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--capacity", "1", "a"]).assert_prints("");
     let start = Instant::now();
@@ -413,7 +416,7 @@ fn a_timeout_is_for_the_command_and_for_each_line_of_a_stream() {
     put.feed("b\nc\n");
     let outcome = put.end();
     outcome.assert_refused(3, &["not put: c"]);
-    assert!(!outcome.stderr.contains("standard input"), "it was read to its end");
+    assert!(!outcome.stderr.contains("standard input"), "standard input was not read to its end");
     sandbox.run(&["get"]).assert_prints("b\n");
     sandbox.assert_nothing_left();
 }

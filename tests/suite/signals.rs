@@ -1,4 +1,4 @@
-//! Signals as a command finds them when it is started: as process 1, blocked, or ignored.
+//! Signals to commands that start as process 1, or with signals blocked or ignored.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use crate::harness::{
     CLASSIC, Limit, QDEMO, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end,
 };
 
-/// Whether a process may have a process namespace of its own here, to be process 1 in.
+/// Whether this process may create a process namespace, in which a command is process 1.
 pub fn can_be_process_1() -> bool {
     let mut command = Command::new("unshare");
     command.args(["-pf", "--mount-proc", "true"]);
@@ -27,8 +27,8 @@ impl Sandbox {
         command
     }
 
-    /// Starts a command as process 1, whose number outside is returned too. The process that is returned is
-    /// its parent, which ends as it does.
+    /// Starts a command as process 1 of a new namespace. Returns the command's parent, which ends as the
+    /// command does, and the command's process id in the outer namespace.
     fn start_as_process_1(&self, args: &[&str]) -> (Running, i32) {
         let mut running = Running::start(self.as_process_1(args));
         loop {
@@ -48,7 +48,7 @@ impl Sandbox {
         Running::start(command)
     }
 
-    /// Starts a command with this option of `env`.
+    /// Starts a command below `env` with this option.
     fn start_with_env(&self, option: &str, args: &[&str]) -> Running {
         let mut command = self.command("env");
         command.args([option, QDEMO]).args(args);
@@ -58,7 +58,7 @@ impl Sandbox {
     fn wait_for_command(&self, args: &str) -> i32 {
         let limit = Limit::start();
         loop {
-            assert!(!limit.is_over(), "no {args}");
+            assert!(!limit.is_over(), "no process runs {args}");
             if let Some(process) = self.processes_of(args).first() {
                 return process.pid;
             }
@@ -67,7 +67,7 @@ impl Sandbox {
 }
 
 #[test]
-fn process_1_exits_with_the_code_that_stands_for_the_signal() {
+fn process_1_exits_with_128_plus_the_number_of_the_signal() {
     if !can_be_process_1() {
         return;
     }
@@ -87,7 +87,7 @@ fn process_1_exits_with_the_code_that_stands_for_the_signal() {
         let (mut put, process_1) = sandbox.start_as_process_1(&["put", "-"]);
         put.feed("a\n");
         sandbox.wait_for_status(|status| status["in_line"] == 1);
-        // It waits for more, and has written what it had.
+        // `put` waits for more input, and the queue has its first item.
         signal_to(process_1, signal);
         wait_for_end(process_1);
         assert_eq!(put.end().code(), code);
@@ -108,7 +108,7 @@ fn process_1_exits_with_the_code_that_stands_for_the_signal() {
 }
 
 #[test]
-fn process_1_does_not_wait_when_it_is_told_twice() {
+fn a_second_signal_ends_process_1_at_once() {
     if !can_be_process_1() {
         return;
     }
@@ -126,7 +126,7 @@ fn process_1_does_not_wait_when_it_is_told_twice() {
 }
 
 #[test]
-fn process_1_ends_as_its_command_does() {
+fn process_1_exits_with_the_usual_codes() {
     if !can_be_process_1() {
         return;
     }
@@ -137,7 +137,7 @@ fn process_1_ends_as_its_command_does() {
     run(&["get", "--no-wait"]).assert_refused(3, &["is empty"]);
     run(&["get", "--count", "x"]).assert_refused(2, &["--count"]);
     assert_eq!(run(&["--version"]).code(), Some(0));
-    // Death by SIGPIPE, of a command whose reader has gone.
+    // SIGPIPE kills a command whose reader has gone.
     let script = "unshare -pf --mount-proc qdemo run --speed 20 | head -1; echo ${PIPESTATUS[0]}";
     sandbox.script(script).assert_prints("生産者: アイテム0 を追加しました\n141\n");
     sandbox.assert_nothing_left();
@@ -169,7 +169,7 @@ fn process_1_reaps_the_orphans_that_it_inherits() {
 }
 
 #[test]
-fn blocked_or_ignored_sigchld_hangs_nothing() {
+fn no_command_hangs_when_sigchld_is_blocked_or_ignored() {
     for option in ["--block-signal=CHLD", "--ignore-signal=CHLD", "--block-signal"] {
         let sandbox = Sandbox::new();
         let run = |args: &[&str]| sandbox.start_with_env(option, args).end();
@@ -182,7 +182,7 @@ fn blocked_or_ignored_sigchld_hangs_nothing() {
         let slow = ["--timeout-each", "200ms", "--", "sh", "-c", "sleep 1000 & sleep 1000"];
         let outcome = run(&[&["consumer", "--max", "1"][..], &slow].concat());
         outcome.assert_refused(1, &["1 item has failed"]);
-        // By SIGTERM, and not seconds later by SIGKILL.
+        // SIGTERM ends the command, and not the SIGKILL that follows seconds later.
         let failed = "2\t1\ttook longer than --timeout-each (killed by signal 15)\tb\n";
         sandbox.run(&["failed"]).assert_prints(failed);
         run(&["rm", "--force"]);
@@ -191,7 +191,7 @@ fn blocked_or_ignored_sigchld_hangs_nothing() {
 }
 
 #[test]
-fn a_run_that_was_started_with_every_signal_blocked_can_be_interrupted() {
+fn a_run_that_starts_with_all_signals_blocked_can_be_interrupted() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.start_with_env("--block-signal", &["run", "--speed", "20"]);
     assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
@@ -202,17 +202,17 @@ fn a_run_that_was_started_with_every_signal_blocked_can_be_interrupted() {
     sandbox.assert_nothing_left();
 }
 
-/// The signals in a line of `/proc/self/status`, the lowest bit for signal 1. Above 31 are those of the C
-/// library.
+/// The signals in a line of `/proc/self/status`: the lowest bit stands for signal 1. Signals above 31, which
+/// the C library uses, are left out.
 fn mask(line: &str) -> u64 {
     let (_, mask) = line.split_once(":\t").unwrap();
     u64::from_str_radix(mask, 16).unwrap() & 0x7fff_ffff
 }
 
 #[test]
-fn commands_have_the_signal_mask_and_the_ignored_signals_that_their_consumer_was_started_with() {
+fn commands_inherit_the_blocked_and_ignored_signals_of_their_consumer() {
     let sandbox = Sandbox::new();
-    // Not by a shell, which may have a mask of its own.
+    // No shell runs the command, because a shell may set its own signal mask.
     let show = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"];
     let args = [&["consumer", "--max", "1", "--"][..], &show].concat();
     let expected = [
@@ -220,7 +220,8 @@ fn commands_have_the_signal_mask_and_the_ignored_signals_that_their_consumer_was
         ("--block-signal=INT,USR1", [1 << 1 | 1 << 9, 0]),
         ("--ignore-signal=TERM,USR2", [0, 1 << 14 | 1 << 11]),
         ("--ignore-signal=TSTP", [0, 1 << 19]),
-        // Rust hands on the default of SIGPIPE, and what waits for children cannot ignore SIGCHLD.
+        // Rust gives its children the default of SIGPIPE, and a process that waits for children cannot
+        // ignore SIGCHLD.
         ("--ignore-signal=PIPE,CHLD", [0, 0]),
         ("--default-signal", [0, 0]),
     ];
@@ -234,7 +235,7 @@ fn commands_have_the_signal_mask_and_the_ignored_signals_that_their_consumer_was
 }
 
 #[test]
-fn a_keeper_has_nothing_of_the_signals_that_its_first_client_was_started_with() {
+fn a_keeper_does_not_inherit_the_blocked_and_ignored_signals_of_its_client() {
     let sandbox = Sandbox::new();
     let args = ["consumer", "--delay", "1h", "--format", "raw"];
     let mut consumer = sandbox.start_with_env("--block-signal", &args);
@@ -266,7 +267,7 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
         let mut run = sandbox.start_ignoring(name, &["run", "--speed", "20"]);
         assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
         run.signal(signal);
-        run.end().assert_prints(&CLASSIC[run_starts_with()..]);
+        run.end().assert_prints(&CLASSIC[second_line()..]);
     }
     for (name, signal) in [("TERM", Signal::TERM), ("HUP", Signal::HUP), ("INT", Signal::INT)] {
         let get = sandbox.start_ignoring(name, &["get"]);
@@ -275,7 +276,7 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
         sandbox.run(&["put", name]).assert_prints("");
         get.end().assert_prints(&format!("{name}\n"));
     }
-    // The others do what they always do.
+    // A signal that was not ignored has its usual effect.
     let get = sandbox.start_ignoring("TERM HUP", &["get"]);
     sandbox.wait_for_consumer();
     get.signal(Signal::TERM);
@@ -284,13 +285,13 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     sandbox.assert_nothing_left();
 }
 
-/// The first line of a transcript has been read.
-fn run_starts_with() -> usize {
+/// The offset of the transcript's second line.
+fn second_line() -> usize {
     CLASSIC.find('\n').unwrap() + 1
 }
 
 #[test]
-fn sigint_counts_where_a_script_s_ampersand_has_it_ignored() {
+fn sigint_ends_a_consumer_in_the_background_of_a_script() {
     for shell in ["bash", "dash"] {
         let sandbox = Sandbox::new();
         let script = "qdemo consumer --delay 1h --format raw & wait $!; echo $?";

@@ -1,5 +1,5 @@
-//! A keeper that does not answer, because it has been stopped: a limit holds all the same, a signal is
-//! heard, and nothing is half done when the keeper continues.
+//! A stopped keeper does not answer: limits hold, signals work, and no request is half executed when the
+//! keeper continues.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::harness::{QDEMO, Running, Sandbox, signal_to};
 
-/// The keeper of the queue, which is stopped.
+/// A stopped process: a keeper, or a client that starts one.
 struct Stopped {
     pid: i32,
 }
@@ -34,8 +34,8 @@ impl Stopped {
         signal_to(self.pid, Signal::CONT);
     }
 
-    /// What is said of it.
-    fn words(&self, queue: &str) -> [String; 3] {
+    /// The parts of the error message about this keeper.
+    fn message(&self, queue: &str) -> [String; 3] {
         let pid = self.pid;
         [
             format!("the keeper of the queue `{queue}` (process {pid}) does not answer: "),
@@ -53,18 +53,18 @@ fn state(pid: i32) -> String {
 #[track_caller]
 fn assert_silent(running: Running, keeper: &Stopped, queue: &str) -> String {
     let outcome = running.end();
-    let words = keeper.words(queue);
+    let words = keeper.message(queue);
     outcome.assert_refused(3, &words.each_ref().map(String::as_str));
     outcome.stderr
 }
 
-fn mailboxes(dir: &Path) -> usize {
+fn mailbox_count(dir: &Path) -> usize {
     let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
     names.filter(|name| name.to_string_lossy().starts_with("mailbox.")).count()
 }
 
 #[test]
-fn a_limit_holds_when_the_keeper_welcomes_nobody() {
+fn a_limit_holds_when_the_keeper_does_not_answer_a_hello() {
     let sandbox = Sandbox::new();
     let mut consumer = sandbox.start_consumer(&["--format", "raw"]);
     let keeper = Stopped::keeper(&sandbox, "default");
@@ -84,7 +84,11 @@ fn a_limit_holds_when_the_keeper_welcomes_nobody() {
     for running in started {
         assert_silent(running, &keeper, "default");
     }
-    assert_eq!(mailboxes(&sandbox.queue("default")), 1, "that of the consumer");
+    assert_eq!(
+        mailbox_count(&sandbox.queue("default")),
+        1,
+        "a refused command has left its mailbox"
+    );
     keeper.goes_on();
     sandbox.run(&["put", "this"]).assert_prints("");
     assert_eq!(consumer.line(), "this");
@@ -94,23 +98,23 @@ fn a_limit_holds_when_the_keeper_welcomes_nobody() {
 }
 
 #[test]
-fn what_was_not_put_is_named() {
+fn put_names_its_items_when_the_keeper_does_not_answer() {
     let sandbox = Sandbox::new();
     let consumer = sandbox.start_consumer(&[]);
     let keeper = Stopped::keeper(&sandbox, "default");
     let put = sandbox.start(&["put", "--no-wait", "first", "second"]);
-    let said = assert_silent(put, &keeper, "default");
-    assert!(said.ends_with("; not put: first, second\n"), "{said}");
+    let error = assert_silent(put, &keeper, "default");
+    assert!(error.ends_with("; not put: first, second\n"), "{error}");
     keeper.goes_on();
     sandbox.wait_for_consumer();
-    assert_eq!(sandbox.status()["done"], 1, "nothing was put");
+    assert_eq!(sandbox.status()["done"], 1, "an item was put");
     consumer.signal(Signal::TERM);
     consumer.end();
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_limit_holds_when_the_keeper_stops_while_it_is_waited_for() {
+fn a_limit_holds_when_the_keeper_stops_during_a_get() {
     let sandbox = Sandbox::new();
     let mut producer = sandbox.start(&["producer", "--keep-open", "--format", "json", "-"]);
     producer.feed("first of all\n");
@@ -119,10 +123,14 @@ fn a_limit_holds_when_the_keeper_stops_while_it_is_waited_for() {
     let get = sandbox.start(&["get", "--timeout", "2s"]);
     sandbox.wait_for_consumer();
     let keeper = Stopped::keeper(&sandbox, "default");
-    // The keeper finds this before it finds that nobody waits any more.
+    // The keeper reads this put before the keeper notices that the get has ended.
     producer.feed("second\n");
     assert_silent(get, &keeper, "default");
-    assert_eq!(mailboxes(&sandbox.queue("default")), 1, "that of the producer");
+    assert_eq!(
+        mailbox_count(&sandbox.queue("default")),
+        1,
+        "the refused `get` has left its mailbox"
+    );
     keeper.goes_on();
     assert!(producer.line().contains("second"));
     let get = sandbox.run(&["get", "--no-wait", "--format", "json"]);
@@ -132,7 +140,7 @@ fn a_limit_holds_when_the_keeper_stops_while_it_is_waited_for() {
 }
 
 #[test]
-fn commands_for_items_are_not_waited_for_beyond_the_limit() {
+fn a_consumer_with_commands_ends_at_its_limit() {
     let sandbox = Sandbox::new();
     let args = ["consumer", "--timeout", "2s", "--", "echo", "{}"];
     sandbox.run(&["put", "first"]).assert_done();
@@ -149,7 +157,7 @@ fn commands_for_items_are_not_waited_for_beyond_the_limit() {
 }
 
 #[test]
-fn a_stream_of_items_says_of_which_it_does_not_know_whether_they_were_put() {
+fn put_names_the_items_that_may_or_may_not_be_in_the_queue() {
     let sandbox = Sandbox::new();
     let mut put = sandbox.start(&["put", "--timeout", "10ms", "-"]);
     put.feed("first\n");
@@ -166,7 +174,7 @@ fn a_stream_of_items_says_of_which_it_does_not_know_whether_they_were_put() {
 }
 
 #[test]
-fn a_put_that_was_not_answered_does_not_happen_when_the_keeper_continues() {
+fn an_unanswered_put_does_not_happen_when_the_keeper_continues() {
     let sandbox = Sandbox::new();
     let mut put = sandbox.start(&["put", "--no-wait", "-"]);
     put.feed("first\n");
@@ -180,7 +188,7 @@ fn a_put_that_was_not_answered_does_not_happen_when_the_keeper_continues() {
     sandbox.assert_nothing_left();
 }
 
-/// Fills the inbox of a queue whose keeper is stopped: nobody can write to it any more.
+/// Fills the inbox of a queue whose keeper is stopped: no client can write to the inbox any more.
 fn fill_inbox(dir: &Path) {
     use std::io::Write;
     let mut inbox = crate::harness::open_inbox(dir);
@@ -192,7 +200,7 @@ fn fill_inbox(dir: &Path) {
 #[test]
 fn a_limit_holds_when_the_inbox_is_full() {
     let sandbox = Sandbox::new();
-    // The system continues a keeper when the client that started it ends: that one is to stay.
+    // The system continues a stopped keeper when the client that started the keeper ends: this client stays.
     let mut starter = sandbox.start(&["producer", "--keep-open", "--format", "json", "-"]);
     starter.feed("zeroth\n");
     starter.line();
@@ -209,7 +217,7 @@ fn a_limit_holds_when_the_inbox_is_full() {
     ];
     let others = others.map(|args| sandbox.start(args));
     let waits = sandbox.start(&["get"]);
-    while mailboxes(&sandbox.queue("default")) < 2 {
+    while mailbox_count(&sandbox.queue("default")) < 2 {
         std::thread::yield_now();
     }
     assert_silent(put, &keeper, "default");
@@ -225,7 +233,7 @@ fn a_limit_holds_when_the_inbox_is_full() {
 }
 
 #[test]
-fn a_keeper_that_does_not_answer_can_be_watched_until_it_does() {
+fn status_watch_reports_a_stopped_keeper_until_the_keeper_continues() {
     let sandbox = Sandbox::new();
     let consumer = sandbox.start_consumer(&[]);
     let args = ["status", "-q", "default", "--format", "json", "--watch", "--every", "10ms"];
@@ -243,7 +251,7 @@ fn a_keeper_that_does_not_answer_can_be_watched_until_it_does() {
 }
 
 #[test]
-fn the_others_are_shown_when_one_keeper_does_not_answer() {
+fn status_shows_the_other_queues_when_two_keepers_do_not_answer() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "-q", "a", "x"]).assert_done();
     sandbox.run(&["put", "-q", "c", "x"]).assert_done();
@@ -297,14 +305,14 @@ fn the_others_are_shown_when_one_keeper_does_not_answer() {
 }
 
 #[test]
-fn a_signal_is_heard_while_the_keeper_does_not_answer() {
+fn a_signal_ends_a_command_while_the_keeper_does_not_answer() {
     let sandbox = Sandbox::new();
     let consumer = sandbox.start_consumer(&[]);
     let keeper = Stopped::keeper(&sandbox, "default");
     for args in [&["get"][..], &["put", "x"], &["join"], &["peek"], &["consumer"], &["close"]] {
         let running = sandbox.start(args);
-        // It has come when it has a mailbox.
-        while mailboxes(&sandbox.queue("default")) < 2 {
+        // The command waits for the keeper when the command's mailbox exists.
+        while mailbox_count(&sandbox.queue("default")) < 2 {
             std::thread::yield_now();
         }
         running.signal(Signal::TERM);
@@ -318,12 +326,12 @@ fn a_signal_is_heard_while_the_keeper_does_not_answer() {
 }
 
 #[test]
-fn without_a_limit_a_stopped_keeper_is_waited_for() {
+fn a_command_without_a_limit_waits_for_a_stopped_keeper() {
     let sandbox = Sandbox::new();
     let mut consumer = sandbox.start_consumer(&["--format", "raw"]);
     let keeper = Stopped::keeper(&sandbox, "default");
     let put = sandbox.start(&["put", "x"]);
-    // Somebody else's limit is longer than any grace.
+    // `put` waits longer than the grace after which `get` gives up.
     assert_silent(sandbox.start(&["get", "--no-wait"]), &keeper, "default");
     keeper.goes_on();
     put.end().assert_prints("");
@@ -333,14 +341,14 @@ fn without_a_limit_a_stopped_keeper_is_waited_for() {
     sandbox.assert_nothing_left();
 }
 
-/// Whether this process waits for somebody's lock.
+/// Whether this process waits for a file lock.
 fn waits_for_a_lock(pid: i32) -> bool {
     let locks = fs::read_to_string("/proc/locks").unwrap();
     let waits = |line: &str| line.contains("->") && line.contains(&format!(" {pid} "));
     locks.lines().any(waits)
 }
 
-/// Somebody who holds the lock of the queue's directory, as a client does that starts a keeper.
+/// Starts a process that locks the queue's directory, as a client does while it starts a keeper.
 fn lock(sandbox: &Sandbox, dir: &Path) -> Running {
     let mut command = sandbox.command("flock");
     command.arg("-x").arg(dir).args(["sh", "-c", "echo locked; read line"]);
@@ -350,7 +358,7 @@ fn lock(sandbox: &Sandbox, dir: &Path) -> Running {
 }
 
 #[test]
-fn a_limit_and_a_signal_hold_while_another_starts_a_keeper() {
+fn limits_and_signals_work_while_another_client_starts_a_keeper() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_done();
     let dir = sandbox.queue("default");
@@ -386,7 +394,7 @@ fn options(sandbox: &Sandbox) -> QueueBuilder {
 const SHORT: Duration = Duration::from_millis(20);
 
 #[test]
-fn a_program_that_uses_the_library_keeps_to_its_limits() {
+fn limits_of_the_library_hold_when_the_keeper_does_not_answer() {
     let sandbox = Sandbox::new();
     let queue: Queue<u32> = options(&sandbox).open().unwrap();
     queue.put(1).unwrap();
@@ -407,10 +415,10 @@ fn a_program_that_uses_the_library_keeps_to_its_limits() {
     let other = options(&sandbox).timeout(SHORT).open::<u32>().unwrap_err();
     assert!(silent(&other), "{other}");
     keeper.goes_on();
-    // What was not waited for any longer is settled before anything else.
+    // The queue settles the requests that timed out before it sends the next request.
     queue.put(3).unwrap();
     let item = queue.get_timeout(Duration::from_secs(30)).unwrap();
-    assert_eq!(*item, 1, "it went back to its place");
+    assert_eq!(*item, 1, "item 1 was not requeued at its place");
     item.done().unwrap();
     let rest: Vec<u32> =
         std::iter::from_fn(|| queue.try_get().ok()).map(|item| item.done().unwrap()).collect();
@@ -422,7 +430,7 @@ fn a_program_that_uses_the_library_keeps_to_its_limits() {
 }
 
 #[test]
-fn a_limit_holds_while_a_keeper_that_was_started_does_not_get_ready() {
+fn a_limit_holds_while_a_new_keeper_does_not_become_ready() {
     use std::os::unix::fs::PermissionsExt;
     let sandbox = Sandbox::new();
     let program = sandbox.path("stops");

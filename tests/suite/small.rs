@@ -1,4 +1,4 @@
-//! Small things that were wrong once, each by itself.
+//! Regression tests, one for each small fault.
 
 use std::fs;
 
@@ -7,25 +7,25 @@ use rustix::process::Signal;
 use crate::harness::{Running, Sandbox, children_of};
 
 #[test]
-fn behind_two_dashes_a_dash_is_an_item() {
+fn a_dash_after_two_dashes_is_an_item() {
     let sandbox = Sandbox::new();
-    let all = |args: &[&str], input: &str, expected: &str| {
+    let assert_items = |args: &[&str], input: &str, expected: &str| {
         sandbox.run_with_input(args, input.as_bytes()).assert_done();
         assert_eq!(sandbox.run(&["get", "--count", "9", "--no-wait"]).text(), expected);
     };
-    all(&["put", "--", "-"], "no\n", "-\n");
-    all(&["put", "--", "a", "-", "b"], "no\n", "a\n-\nb\n");
-    all(&["put", "a", "--", "-", "-b", "--"], "no\n", "a\n-\n-b\n--\n");
-    all(&["put", "--", "--no-wait"], "no\n", "--no-wait\n");
-    all(&["put", "-"], "yes\n-\n", "yes\n-\n");
-    all(&["producer", "--quiet", "--keep-open", "--", "-"], "no\n", "-\n");
-    all(&["producer", "--quiet", "--keep-open", "x", "--", "-"], "no\n", "x\n-\n");
-    all(&["producer", "--quiet", "--keep-open", "-"], "yes\n", "yes\n");
+    assert_items(&["put", "--", "-"], "no\n", "-\n");
+    assert_items(&["put", "--", "a", "-", "b"], "no\n", "a\n-\nb\n");
+    assert_items(&["put", "a", "--", "-", "-b", "--"], "no\n", "a\n-\n-b\n--\n");
+    assert_items(&["put", "--", "--no-wait"], "no\n", "--no-wait\n");
+    assert_items(&["put", "-"], "yes\n-\n", "yes\n-\n");
+    assert_items(&["producer", "--quiet", "--keep-open", "--", "-"], "no\n", "-\n");
+    assert_items(&["producer", "--quiet", "--keep-open", "x", "--", "-"], "no\n", "x\n-\n");
+    assert_items(&["producer", "--quiet", "--keep-open", "-"], "yes\n", "yes\n");
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_dash_that_stands_for_standard_input_stands_alone() {
+fn a_dash_for_standard_input_must_be_the_only_item() {
     let sandbox = Sandbox::new();
     for args in [
         &["put", "-", "x"][..],
@@ -41,8 +41,8 @@ fn a_dash_that_stands_for_standard_input_stands_alone() {
     sandbox.assert_nothing_left();
 }
 
-/// A cleaner of the temporary folder.
-fn clean(sandbox: &Sandbox) {
+/// Removes the run's folder, as a cleaner of temporary folders does.
+fn remove_folder(sandbox: &Sandbox) {
     let runs: Vec<_> = fs::read_dir(sandbox.path("tmp")).unwrap().collect();
     assert_eq!(runs.len(), 1, "{runs:?}");
     for run in runs {
@@ -51,14 +51,14 @@ fn clean(sandbox: &Sandbox) {
 }
 
 #[test]
-fn a_run_whose_folder_is_cleaned_away_does_all_its_items() {
+fn a_run_whose_folder_is_removed_does_all_its_items() {
     for more in [&[][..], &["--format", "log", "--consumers", "2"]] {
         let sandbox = Sandbox::new();
         let args = ["run", "--items", "40", "--producer-delay", "10ms", "--lang", "en"];
         let args = [&args[..], &["--consumer-delay", "10ms"], more].concat();
         let mut run = sandbox.start(&args);
         assert!(run.line().starts_with("producer"));
-        clean(&sandbox);
+        remove_folder(&sandbox);
         let outcome = run.end();
         outcome.assert_done();
         let lines = outcome.lines();
@@ -68,20 +68,20 @@ fn a_run_whose_folder_is_cleaned_away_does_all_its_items() {
     }
 }
 
-/// A run whose consumer needs hours for its first item, and whose folder has been cleaned away.
-fn cleaned_run(sandbox: &Sandbox, more: &[&str]) -> Running {
+/// Starts a run whose consumer takes an hour for its first item, and removes the run's folder.
+fn run_without_folder(sandbox: &Sandbox, more: &[&str]) -> Running {
     let args = ["run", "--items", "2", "--consumer-delay", "1h", "--lang", "en"];
     let mut run = sandbox.start(&[&args[..], more].concat());
     assert_eq!(run.line(), "producer: added item0");
     assert_eq!(run.line(), "consumer: got item0");
-    clean(sandbox);
+    remove_folder(sandbox);
     run
 }
 
 #[test]
-fn a_worker_that_cannot_be_replaced_as_the_folder_is_gone_is_an_error() {
+fn a_run_fails_when_a_removed_folder_prevents_a_respawn() {
     let sandbox = Sandbox::new();
-    let run = cleaned_run(&sandbox, &["--respawn", "1"]);
+    let run = run_without_folder(&sandbox, &["--respawn", "1"]);
     let consumer = sandbox.processes_of("qdemo consumer");
     crate::harness::signal_to(consumer[0].pid, Signal::KILL);
     let outcome = run.end();
@@ -92,19 +92,19 @@ fn a_worker_that_cannot_be_replaced_as_the_folder_is_gone_is_an_error() {
 }
 
 #[test]
-fn signals_end_a_run_whose_folder_is_gone() {
+fn signals_end_a_run_whose_folder_is_removed() {
     let sandbox = Sandbox::new();
-    let run = cleaned_run(&sandbox, &["--speed", "2000"]);
+    let run = run_without_folder(&sandbox, &["--speed", "2000"]);
     run.signal(Signal::INT);
     let outcome = run.end();
     assert_eq!(outcome.signal(), Some(2));
     assert!(!outcome.stderr.contains("cannot"), "{}", outcome.stderr);
     sandbox.assert_nothing_left();
-    let run = cleaned_run(&sandbox, &[]);
+    let run = run_without_folder(&sandbox, &[]);
     let producer =
         children_of(run.pid()).into_iter().find(|c| c.args.starts_with("qdemo producer"));
     run.signal(Signal::INT);
-    // The first signal has been heard when the producer has gone.
+    // The producer's exit shows that the run has handled the first signal.
     crate::harness::wait_for_end(producer.unwrap().pid);
     run.signal(Signal::TERM);
     let outcome = run.end();
@@ -114,11 +114,11 @@ fn signals_end_a_run_whose_folder_is_gone() {
 }
 
 #[test]
-fn a_measurement_goes_on_when_its_folder_is_cleaned_away() {
+fn a_bench_continues_when_its_folder_is_removed() {
     let sandbox = Sandbox::new();
     let bench = sandbox.start(&["bench", "--size", "16", "--workers", "1x1", "--rounds", "3"]);
     while sandbox.processes_of("qdemo bench-task").is_empty() {}
-    clean(&sandbox);
+    remove_folder(&sandbox);
     let outcome = bench.end();
     assert!(!outcome.stderr.contains("left out"), "{}", outcome.stderr);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);

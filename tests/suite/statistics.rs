@@ -1,4 +1,4 @@
-//! Statistics of a run: Little's law, what theory says, and where they are printed.
+//! Statistics of a run: Little's law, the comparison with queueing theory, and the place of the output.
 
 use std::fs;
 
@@ -13,15 +13,15 @@ fn statistics(sandbox: &Sandbox, args: &[&str]) -> Value {
     serde_json::from_str(&outcome.stderr).unwrap_or_else(|e| panic!("{e}: {}", outcome.stderr))
 }
 
-fn pauses<'a>(producer: &'a str, consumer: &'a str) -> [&'a str; 4] {
+fn delays<'a>(producer: &'a str, consumer: &'a str) -> [&'a str; 4] {
     ["--producer-delay", producer, "--consumer-delay", consumer]
 }
 
 #[test]
-fn the_classic_example_by_hand() {
+fn statistics_of_the_classic_example_match_a_calculation_by_hand() {
     let sandbox = Sandbox::new();
     let found = statistics(&sandbox, &[]);
-    // Item n is put at n, handed out at 2n, and done at 2n + 2.
+    // Item n is put at n, delivered at 2n and done at 2n + 2 seconds.
     let expected = serde_json::json!({
         "items": 5,
         "elapsed_s": 10.0,
@@ -75,18 +75,19 @@ fn the_classic_example_by_hand() {
 }
 
 #[test]
-fn a_producer_that_has_to_wait_for_room_is_blocked_for_that_long() {
+fn blocked_time_is_the_time_that_a_producer_waits_for_room() {
     let sandbox = Sandbox::new();
-    // put(n) = start(n − 1) = 2(n − 1): it is ready at 1, 3, 5, as each put is one second later.
+    // Item n is delivered at 3n seconds, which frees the slot for item n + 1. The producer has items 2 and 3
+    // at 2 and 4 seconds, and puts them at 3 and 6 seconds.
     let args = ["--items", "4", "--capacity", "1"];
-    let found = statistics(&sandbox, &[&args[..], &pauses("1s", "3s")].concat());
+    let found = statistics(&sandbox, &[&args[..], &delays("1s", "3s")].concat());
     assert_eq!(found["blocked_s"], serde_json::json!([3.0]));
     assert_eq!(found["depth"]["max"], 1);
-    assert_eq!(found["theory"], Value::Null, "D/D/1 with a bound is not a model with a formula");
+    assert_eq!(found["theory"], Value::Null, "there is no formula for D/D/1 with a capacity");
 }
 
 #[test]
-fn littles_law_is_an_identity_in_every_run() {
+fn littles_law_holds_exactly_in_every_run() {
     let sandbox = Sandbox::new();
     for args in [
         &["--items", "500", "--producer-delay", "exp:1ms", "--consumer-delay", "uniform:0..2ms"][..],
@@ -107,7 +108,7 @@ fn littles_law_is_an_identity_in_every_run() {
             let [producers, consumers, capacity] = workers;
             let workers = ["--producers", producers, "--consumers", consumers];
             let args = [args, &workers, &["--capacity", capacity]].concat();
-            // A run with deaths tells of them behind.
+            // A run with deaths prints a summary too: let the statistics go to a file.
             let file = sandbox.path("statistics");
             let to = ["run", "--quiet", "--speed", "max", "--stats-file", file.to_str().unwrap()];
             assert_eq!(sandbox.run(&[&to[..], &args].concat()).code(), Some(0), "{args:?}");
@@ -123,11 +124,11 @@ fn littles_law_is_an_identity_in_every_run() {
     sandbox.assert_nothing_left();
 }
 
-/// 20,000 items, seed 1: what is drawn is the same each time, so what is measured is too.
-fn assert_agrees(model: &str, pauses: [&str; 4], consumers: &str, capacity: &str) {
+/// Compares a run of 20,000 items with its model. The seed fixes all delays, and so the measurement too.
+fn assert_agrees(model: &str, delays: [&str; 4], consumers: &str, capacity: &str) {
     let sandbox = Sandbox::new();
     let args = ["--items", "20000", "--seed", "1", "--consumers", consumers];
-    let args = [&args[..], &["--capacity", capacity], &pauses].concat();
+    let args = [&args[..], &["--capacity", capacity], &delays].concat();
     let found = statistics(&sandbox, &args);
     assert_eq!(found["seed"], 1);
     let theory = &found["theory"];
@@ -147,15 +148,15 @@ fn assert_agrees(model: &str, pauses: [&str; 4], consumers: &str, capacity: &str
         let formula = number(&compared["formula"]);
         let (low, high) = (number(&compared["interval"][0]), number(&compared["interval"][1]));
         assert!(low <= formula && formula <= high, "{key}: {compared}");
-        // An interval that has everything in it would say nothing.
+        // A very wide interval would prove nothing.
         assert!(high - low <= 0.7 * formula, "{key}: {compared}");
     }
 }
 
 share! {
-fn one_consumer_with_exponential_pauses_agrees_with_m_m_1(rounds: 1, all: 3) {
+fn one_consumer_with_exponential_delays_agrees_with_m_m_1(rounds: 1, all: 3) {
     for service in ["exp:800ms", "exp:500ms", "exp:900ms"].into_iter().take(rounds) {
-        assert_agrees("M/M/1", pauses("exp:1s", service), "1", "0");
+        assert_agrees("M/M/1", delays("exp:1s", service), "1", "0");
     }
 }
 }
@@ -163,31 +164,31 @@ fn one_consumer_with_exponential_pauses_agrees_with_m_m_1(rounds: 1, all: 3) {
 #[test]
 #[ignore = "slow: `make test-slow` runs it"]
 fn several_consumers_agree_with_erlangs_c() {
-    assert_agrees("M/M/2", pauses("exp:1s", "exp:1.6s"), "2", "0");
-    assert_agrees("M/M/5", pauses("exp:1s", "exp:4s"), "5", "0");
+    assert_agrees("M/M/2", delays("exp:1s", "exp:1.6s"), "2", "0");
+    assert_agrees("M/M/5", delays("exp:1s", "exp:4s"), "5", "0");
 }
 
 #[test]
 #[ignore = "slow: `make test-slow` runs it"]
-fn other_services_agree_with_pollaczek_and_khinchine() {
-    assert_agrees("M/D/1", pauses("exp:1s", "800ms"), "1", "0");
-    assert_agrees("M/G/1", pauses("exp:1s", "uniform:0..1.6s"), "1", "0");
+fn other_service_times_agree_with_pollaczek_and_khinchine() {
+    assert_agrees("M/D/1", delays("exp:1s", "800ms"), "1", "0");
+    assert_agrees("M/G/1", delays("exp:1s", "uniform:0..1.6s"), "1", "0");
 }
 
 #[test]
 #[ignore = "slow: `make test-slow` runs it"]
-fn a_bounded_queue_agrees_with_its_chain_of_births_and_deaths() {
+fn a_bounded_queue_agrees_with_its_birth_death_chain() {
     let one = "M/M/1, capacity 3, producers block";
-    assert_agrees(one, pauses("exp:1s", "exp:1s"), "1", "3");
+    assert_agrees(one, delays("exp:1s", "exp:1s"), "1", "3");
     let two = "M/M/2, capacity 2, producers block";
-    assert_agrees(two, pauses("exp:1s", "exp:1.8s"), "2", "2");
+    assert_agrees(two, delays("exp:1s", "exp:1.8s"), "2", "2");
 }
 
 #[test]
-fn a_warm_up_is_left_out() {
+fn statistics_leave_out_the_warm_up() {
     let sandbox = Sandbox::new();
     let found = statistics(&sandbox, &["--warmup", "2"]);
-    // From the put of the third item at 2 on: waits of 2, 3 and 4.
+    // The third item is put at 2 s: the statistics begin there, with waits of 2, 3 and 4 s.
     assert_eq!((&found["items"], &found["warmup"]), (&3.into(), &2.into()));
     assert_eq!(found["elapsed_s"], 8.0);
     assert_eq!(found["wait_s"]["mean"], 3.0);
@@ -196,19 +197,19 @@ fn a_warm_up_is_left_out() {
 }
 
 #[test]
-fn a_run_that_was_disturbed_is_not_compared_with_theory() {
+fn a_run_with_deaths_is_not_compared_with_theory() {
     let sandbox = Sandbox::new();
     let file = sandbox.path("statistics");
     let args = ["run", "--quiet", "--speed", "max", "--chaos", "1ms", "--items", "200"];
     let to = ["--stats-file", file.to_str().unwrap(), "--producer-delay", "1s"];
     let outcome = sandbox.run(&[&args[..], &to, &["--consumer-delay", "1s"]].concat());
-    assert!(!outcome.stderr.is_empty(), "somebody died");
+    assert!(!outcome.stderr.is_empty(), "no worker died");
     let found: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(found["theory"], Value::Null);
 }
 
 #[test]
-fn statistics_go_where_they_are_wanted() {
+fn options_select_the_format_and_the_place_of_the_statistics() {
     let sandbox = Sandbox::new();
     let run = ["run", "--speed", "max", "--quiet"];
     assert_same("", &sandbox.run(&[&run[..], &[]].concat()).stderr);

@@ -1,5 +1,5 @@
-//! Commands for items that are stopped: together with their consumer, by somebody, or by the kernel since
-//! they want the terminal.
+//! Stopped commands for items: stopped together with their consumer, by a signal, or by the kernel because
+//! the command wants the terminal.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use crate::signals::can_be_process_1;
 const CTRL_C: &str = "\u{3}";
 const CTRL_Z: &str = "\u{1a}";
 
-/// A session with a terminal of its own, which a script leads.
+/// A session with its own terminal. A script leads the session.
 struct Session {
     controller: File,
     text: String,
@@ -34,7 +34,7 @@ impl Session {
         let pty = openpty(None, None).unwrap();
         let end = || pty.user.try_clone().unwrap();
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        // The command holds its own copies: without them the terminal ends.
+        // `command` holds copies of the terminal's user end, which would keep the terminal open.
         drop(command);
         Self { controller: pty.controller.into(), text: String::new(), child }
     }
@@ -43,7 +43,7 @@ impl Session {
         self.controller.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Takes in what comes; false when that was all.
+    /// Reads what the terminal shows. Returns false at the terminal's end.
     fn read(&mut self) -> bool {
         let limit = Limit::start();
         let second = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -52,15 +52,16 @@ impl Session {
         while ready == 0 && !limit.is_over() {
             ready = poll().unwrap();
         }
-        assert_ne!(ready, 0, "nothing comes any more: {:?}", self.text);
+        assert_ne!(ready, 0, "the terminal shows nothing more: {:?}", self.text);
         let mut bytes = [0; 4096];
-        // The end of a terminal is an error.
+        // A read at the terminal's end returns an error.
         let Ok(read @ 1..) = self.controller.read(&mut bytes) else { return false };
         self.text.push_str(&String::from_utf8_lossy(&bytes[..read]));
         true
     }
 
-    /// Waits until this has been shown, and forgets what came up to it.
+    /// Waits until the terminal has shown `text`. Returns everything up to the end of `text`, and keeps the rest
+    /// for the next wait.
     fn wait_for(&mut self, text: &str) -> String {
         let limit = Limit::start();
         loop {
@@ -72,14 +73,14 @@ impl Session {
         }
     }
 
-    /// What has been shown at the end, beyond what was waited for.
+    /// Waits for the end of the session. Returns what the terminal has shown since the last wait.
     fn end(mut self) -> String {
         while self.read() {}
         self.child.wait().unwrap();
         self.text
     }
 
-    /// The same of a script that ends since SIGINT has ended its command, or of process 1.
+    /// Like `end`, for a script whose command SIGINT has ended, and for process 1: exit code 130.
     fn end_by_sigint(mut self) -> String {
         while self.read() {}
         assert_eq!(self.child.wait().unwrap().code(), Some(130), "{:?}", self.text);
@@ -87,13 +88,13 @@ impl Session {
     }
 }
 
-/// What the kernel says that a process does: `S` for a sleeping one, `T` for a stopped one.
+/// The state of a process according to the kernel: `S` is sleeping, `T` is stopped.
 fn state(pid: i32) -> char {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit_once(") ").unwrap().1.chars().next().unwrap()
 }
 
-/// Waits until all of these processes are stopped, or none is.
+/// Waits until all these processes are stopped, or until none is.
 fn wait_until_stopped(pids: &[i32], stopped: bool) {
     let limit = Limit::start();
     while !pids.iter().all(|&pid| (state(pid) == 'T') == stopped) {
@@ -103,7 +104,7 @@ fn wait_until_stopped(pids: &[i32], stopped: bool) {
 }
 
 impl Sandbox {
-    /// Waits until so many processes have these arguments.
+    /// Waits until `count` processes have these arguments. Returns their process ids.
     fn wait_for_processes(&self, args: &str, count: usize) -> Vec<i32> {
         let limit = Limit::start();
         loop {
@@ -117,7 +118,7 @@ impl Sandbox {
 }
 
 #[test]
-fn ctrl_z_stops_a_consumer_with_its_commands_and_fg_lets_all_go_on() {
+fn ctrl_z_stops_a_consumer_with_its_commands_and_fg_continues_all_of_them() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     let script = "set -m; qdemo consumer -j 2 --quiet -- sh -c 'sleep 1000; exit 1'
@@ -133,13 +134,13 @@ fn ctrl_z_stops_a_consumer_with_its_commands_and_fg_lets_all_go_on() {
     session.type_in("\n");
     wait_until_stopped(&pids, false);
     session.type_in(CTRL_C);
-    let said = session.end_by_sigint();
-    assert!(!said.contains("is stopped") && !said.contains("not reached"), "{said:?}");
+    let shown = session.end_by_sigint();
+    assert!(!shown.contains("is stopped") && !shown.contains("not reached"), "{shown:?}");
     sandbox.run(&["get", "--count", "2"]).assert_prints("a\nb\n");
     sandbox.assert_nothing_left();
 }
 
-/// A command that is process 1 and leads the session of a terminal, as in `docker run -it`.
+/// Starts a command that is process 1 and leads the session of a terminal, as in `docker run -it`.
 fn start_as_process_1(sandbox: &Sandbox, args: &[&str]) -> Session {
     let mut command = sandbox.command("unshare");
     command.args(["-pf", "--mount-proc", "setsid", "--ctty", "qdemo"]).args(args);
@@ -147,7 +148,7 @@ fn start_as_process_1(sandbox: &Sandbox, args: &[&str]) -> Session {
 }
 
 #[test]
-fn ctrl_c_reaches_a_command_below_process_1_once_and_ctrl_z_does_not_stop_it_for_ever() {
+fn process_1_gets_ctrl_c_once_and_ctrl_z_does_not_stop_its_commands_for_ever() {
     if !can_be_process_1() {
         return;
     }
@@ -155,7 +156,7 @@ fn ctrl_c_reaches_a_command_below_process_1_once_and_ctrl_z_does_not_stop_it_for
     let mut run = start_as_process_1(&sandbox, &["run", "--speed", "20", "--progress", "never"]);
     run.wait_for("アイテム0 を取得しました");
     run.type_in(CTRL_C);
-    // The second one would have ended it at once.
+    // A second SIGINT would have ended the run without this line.
     assert!(run.end_by_sigint().contains("すべてのプロセスが終了しました"));
 
     sandbox.run(&["put", "a", "b"]).assert_prints("");
@@ -163,7 +164,7 @@ fn ctrl_c_reaches_a_command_below_process_1_once_and_ctrl_z_does_not_stop_it_for
     let args = [&["consumer", "--max", "2", "--tty"][..], &command].concat();
     let mut consumer = start_as_process_1(&sandbox, &args);
     sandbox.wait_for_processes("sh -c read", 1);
-    // No shell is there to continue it.
+    // No shell could continue a stopped consumer here.
     consumer.type_in(CTRL_Z);
     consumer.type_in("1\n");
     consumer.wait_for("got 1 a\r\n");
@@ -174,13 +175,13 @@ fn ctrl_c_reaches_a_command_below_process_1_once_and_ctrl_z_does_not_stop_it_for
 }
 
 #[test]
-fn kill_stops_and_continues_a_consumer_with_its_commands_too() {
+fn sigtstp_and_sigcont_stop_and_continue_a_consumer_with_its_commands() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     let consumer = sandbox.start(&["consumer", "-j", "2", "--", "sleep", "1000"]);
     let mut pids = sandbox.wait_for_processes("sleep 1000", 2);
     pids.push(consumer.pid());
-    // Often, since a stop that follows closely upon a continuation is easily taken for an old one.
+    // Repeat: a consumer may mistake a stop soon after a continuation for the previous stop.
     for _ in 0..300 {
         consumer.signal(Signal::TSTP);
         wait_until_stopped(&pids, true);
@@ -195,7 +196,7 @@ fn kill_stops_and_continues_a_consumer_with_its_commands_too() {
 }
 
 #[test]
-fn a_stop_that_was_ignored_at_the_start_stops_nothing() {
+fn a_consumer_that_starts_with_sigtstp_ignored_does_not_stop() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     let script =
@@ -211,7 +212,7 @@ fn a_stop_that_was_ignored_at_the_start_stops_nothing() {
 }
 
 #[test]
-fn the_time_in_which_all_stand_still_is_not_a_command_s_time() {
+fn timeout_each_does_not_count_the_time_in_which_the_consumer_is_stopped() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     let command = "mkfifo gate; echo > ready; read go < gate; echo done";
@@ -221,7 +222,7 @@ fn the_time_in_which_all_stand_still_is_not_a_command_s_time() {
     let pids = [consumer.pid(), sandbox.wait_for_processes("sh -c mkfifo", 1)[0]];
     consumer.signal(Signal::TSTP);
     wait_until_stopped(&pids, true);
-    // Longer than the command may take.
+    // Longer than --timeout-each.
     std::thread::sleep(Duration::from_millis(2500));
     consumer.signal(Signal::CONT);
     wait_until_stopped(&pids, false);
@@ -231,7 +232,7 @@ fn the_time_in_which_all_stand_still_is_not_a_command_s_time() {
 }
 
 #[test]
-fn a_command_that_is_stopped_is_told_once_and_ends_by_its_trap() {
+fn a_stopped_command_is_reported_once_and_ends_by_its_trap() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     let command = "trap 'echo trapped; exit 1' TERM; echo $$ > pid; kill -STOP $$; kill -STOP $$";
@@ -248,12 +249,12 @@ fn a_command_that_is_stopped_is_told_once_and_ends_by_its_trap() {
     let outcome = consumer.end();
     assert_eq!((outcome.code(), outcome.text().as_str()), (Some(1), "trapped\n"));
     let lines: Vec<_> = outcome.stderr.lines().collect();
-    let told = format!(
+    let report = format!(
         "qdemo: the command for item 1 is stopped by signal 19: \
          `kill -CONT -- -{pid}` lets it go on"
     );
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert_same(&told, lines[0]);
+    assert_same(&report, lines[0]);
     let failed = "1\t1\ttook longer than --timeout-each (exit code 1)\ta\n";
     sandbox.run(&["failed"]).assert_prints(failed);
     sandbox.run(&["rm", "--force"]);
@@ -261,7 +262,7 @@ fn a_command_that_is_stopped_is_told_once_and_ends_by_its_trap() {
 }
 
 #[test]
-fn a_command_that_wants_the_terminal_is_told_of_and_does_not_keep_its_consumer_from_leaving() {
+fn a_command_that_wants_the_terminal_is_reported_and_its_consumer_can_leave() {
     for wants in ["read a < /dev/tty", "stty -echo < /dev/tty"] {
         let sandbox = Sandbox::new();
         sandbox.run(&["put", "a", "b"]).assert_prints("");
@@ -274,7 +275,7 @@ fn a_command_that_wants_the_terminal_is_told_of_and_does_not_keep_its_consumer_f
              start the consumer with --tty\r\n",
         );
         session.type_in(CTRL_C);
-        // The script is interrupted too.
+        // Ctrl-C interrupts the script too: wait for the consumer itself.
         let consumer = sandbox.processes_of("qdemo consumer");
         consumer.iter().for_each(|consumer| wait_for_end(consumer.pid));
         assert_eq!(fs::read_to_string(sandbox.path("bye")).unwrap(), "bye\n");
@@ -288,7 +289,7 @@ fn a_command_that_wants_the_terminal_is_told_of_and_does_not_keep_its_consumer_f
 fn with_tty_each_command_has_the_terminal() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "first", "second"]).assert_prints("");
-    // Its standard input is the terminal, and so is what it opens itself.
+    // The command reads the terminal as standard input and as /dev/tty.
     let command = "read a; read b < /dev/tty; echo \"{}: $a and $b\"; test -t 1";
     let script =
         format!("qdemo consumer --max 2 --tty -- sh -c '{command}'; echo code $?; stty -a");
@@ -297,14 +298,14 @@ fn with_tty_each_command_has_the_terminal() {
     session.wait_for("first: 1 and 2\r\n");
     session.type_in("3\n4\n");
     session.wait_for("second: 3 and 4\r\n");
-    // The script, which is in the consumer's own group, has the terminal again.
+    // The script, which is in the consumer's process group, has the terminal again.
     session.wait_for("code 0");
     assert!(session.end().contains(" echo "));
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn with_tty_an_item_that_is_in_no_argument_comes_on_standard_input() {
+fn with_tty_an_item_that_is_in_no_argument_is_on_standard_input() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     let command = "read item; stty -echo < /dev/tty; read answer < /dev/tty; echo $item: $answer";
@@ -313,21 +314,21 @@ fn with_tty_an_item_that_is_in_no_argument_comes_on_standard_input() {
     session.type_in("yes\n");
     session.wait_for("code 0");
     session.end();
-    // What is redirected is the command's too.
+    // The redirection also applies to the command.
     assert_eq!(fs::read_to_string(sandbox.path("out")).unwrap(), "a: yes\n");
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn with_tty_ctrl_c_ends_the_command_and_the_consumer_and_the_item_goes_back() {
-    // The second one is a shell that tells by its exit code how its own command ended.
+fn with_tty_ctrl_c_ends_command_and_consumer_and_the_item_is_requeued() {
+    // The second command is a shell that reports by its exit code that SIGINT ended its own command.
     for command in ["sleep 1000", "sh -c 'trap \"exit 130\" INT; sleep 1000'"] {
         let sandbox = Sandbox::new();
         sandbox.run(&["put", "a", "b"]).assert_prints("");
         let script = format!("set -m; qdemo consumer --tty -- {command}; echo not reached");
         let mut session = Session::start(&sandbox, &script);
         sandbox.wait_for_processes("sleep 1000", 1);
-        // The command may not have it yet; then Ctrl-C is for the consumer, which does the same.
+        // If the command does not have the terminal yet, Ctrl-C ends the consumer, with the same result.
         session.type_in(CTRL_C);
         assert_same("^C", &session.end_by_sigint());
         let left = sandbox.run(&["peek", "--count", "9", "--format", "json"]).lines();
@@ -340,7 +341,7 @@ fn with_tty_ctrl_c_ends_the_command_and_the_consumer_and_the_item_goes_back() {
 }
 
 #[test]
-fn with_tty_ctrl_z_stops_the_consumer_too_and_fg_gives_the_command_the_terminal_again() {
+fn with_tty_ctrl_z_stops_the_consumer_and_fg_returns_the_terminal_to_the_command() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     let command = "echo ready; read a; echo \"got $a\"";
@@ -352,7 +353,7 @@ fn with_tty_ctrl_z_stops_the_consumer_too_and_fg_gives_the_command_the_terminal_
     session.wait_for("ready\r\n");
     session.type_in(CTRL_Z);
     session.wait_for("code 147");
-    // The shell has it meanwhile.
+    // The shell has the terminal meanwhile.
     session.type_in("go\n");
     session.wait_for("go\r\ngo\r\n");
     session.type_in("answer\n");
@@ -365,7 +366,7 @@ fn with_tty_ctrl_z_stops_the_consumer_too_and_fg_gives_the_command_the_terminal_
 }
 
 #[test]
-fn with_tty_a_command_that_is_ended_leaves_the_terminal_as_it_was() {
+fn with_tty_a_command_that_times_out_leaves_the_terminal_as_it_was() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     let command = "stty -echo; sleep 1000";
@@ -381,7 +382,7 @@ fn with_tty_a_command_that_is_ended_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
-fn tty_is_refused_where_no_command_could_have_the_terminal() {
+fn tty_is_refused_when_no_command_could_have_the_terminal() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     let consumer = ["consumer", "--max", "1", "--tty"];

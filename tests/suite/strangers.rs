@@ -1,4 +1,4 @@
-//! Whoever else writes to the inbox, stops reading, or has put something in the place of a file.
+//! Foreign bytes in the inbox, clients that stop reading, and foreign files in the place of a queue's files.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
@@ -13,31 +13,31 @@ use rustix::process::Signal;
 use crate::harness::Sandbox;
 use crate::protocol::{RawClient, hello};
 
-/// A keeper that is to be the same, and no larger than this, afterwards.
+/// A keeper that must survive a test with less than `max_mib` of memory at its peak.
 struct Keeper<'a> {
     sandbox: &'a Sandbox,
     pid: i32,
-    most_mib: u64,
+    max_mib: u64,
 }
 
 impl<'a> Keeper<'a> {
-    fn of(sandbox: &'a Sandbox, most_mib: u64) -> Self {
+    fn of(sandbox: &'a Sandbox, max_mib: u64) -> Self {
         let keepers = sandbox.processes_of("qdemo keeper");
         assert_eq!(keepers.len(), 1, "{keepers:?}");
-        Self { sandbox, pid: keepers[0].pid, most_mib }
+        Self { sandbox, pid: keepers[0].pid, max_mib }
     }
 
     #[track_caller]
     fn assert_sound(&self) {
-        assert_eq!(Self::of(self.sandbox, 0).pid, self.pid, "it is the same one");
+        assert_eq!(Self::of(self.sandbox, 0).pid, self.pid, "another keeper has taken its place");
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         let peak: u64 = peak.trim().strip_suffix(" kB").unwrap().parse().unwrap();
-        assert!(peak < self.most_mib << 10, "{peak} KiB at its peak");
+        assert!(peak < self.max_mib << 10, "the keeper's peak is {peak} KiB");
     }
 }
 
-/// Numbers without a pattern, the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Noise(u64);
 
 impl Noise {
@@ -49,12 +49,12 @@ impl Noise {
     }
 }
 
-/// Opens the inbox for writes that wait for room.
+/// Opens the inbox for blocking writes.
 fn inbox(dir: &Path) -> File {
     OpenOptions::new().write(true).open(dir.join("inbox")).unwrap()
 }
 
-/// Calls `write` so many `times`, and goes on while items pass from a producer to a consumer.
+/// Calls `write` `times` times, and then until 25 items have passed from a producer to a consumer.
 fn with_a_stranger(
     sandbox: &Sandbox,
     times: usize,
@@ -66,11 +66,11 @@ fn with_a_stranger(
     assert_eq!(consumer.line(), "before");
     let keeper = Keeper::of(sandbox, 24);
     let passed = AtomicBool::new(false);
-    let (written, wait_for_it) = mpsc::channel();
+    let (written, all_written) = mpsc::channel();
     let mut file = inbox(&sandbox.queue("default"));
     thread::scope(|scope| {
         let (file, passed) = (&mut file, &passed);
-        // It takes its end with it: if it fails, nobody waits for it.
+        // The thread owns `written`: if the thread panics, `recv` fails instead of waiting for ever.
         scope.spawn(move || {
             let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
             (0..times).for_each(|_| write(file, &mut noise));
@@ -79,8 +79,8 @@ fn with_a_stranger(
                 write(file, &mut noise);
             }
         });
-        wait_for_it.recv().unwrap();
-        // Each waits behind all that the stranger has written.
+        all_written.recv().unwrap();
+        // Each put waits behind all bytes that the stranger has written.
         for n in 0..25 {
             producer.feed(&format!("item {n}\n"));
             assert_eq!(consumer.line(), format!("item {n}"));
@@ -96,30 +96,30 @@ fn with_a_stranger(
     consumer.end().assert_prints("");
 }
 
-fn assert_disturbs_nobody(times: usize, write: impl FnMut(&mut File, &mut Noise) + Send) {
+fn assert_disturbs_no_client(times: usize, write: impl FnMut(&mut File, &mut Noise) + Send) {
     let sandbox = Sandbox::new();
     with_a_stranger(&sandbox, times, write);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn random_bytes_disturb_nobody() {
-    assert_disturbs_nobody(200, |inbox, noise| {
+fn random_bytes_disturb_no_client() {
+    assert_disturbs_no_client(200, |inbox, noise| {
         let bytes: Vec<u8> = (0..4096).flat_map(|_| noise.next().to_ne_bytes()).collect();
         inbox.write_all(&bytes).unwrap();
     });
 }
 
 #[test]
-fn lines_without_an_end_disturb_nobody() {
-    assert_disturbs_nobody(32, |inbox, _| {
+fn lines_without_an_end_disturb_no_client() {
+    assert_disturbs_no_client(32, |inbox, _| {
         inbox.write_all(&vec![b'x'; 1 << 20]).unwrap();
     });
 }
 
 share! {
-fn requests_in_the_name_of_nobody_disturb_nobody(rounds: 150, all: 2000) {
-    assert_disturbs_nobody(rounds, |inbox, noise| {
+fn requests_with_unknown_client_keys_disturb_no_client(rounds: 150, all: 2000) {
+    assert_disturbs_no_client(rounds, |inbox, noise| {
         let key = noise.next();
         let text: String = (0..200)
             .map(|n| match n % 12 {
@@ -143,7 +143,7 @@ fn requests_in_the_name_of_nobody_disturb_nobody(rounds: 150, all: 2000) {
 }
 
 share! {
-fn half_lines_disturb_nobody(rounds: 2000, all: 20_000) {
+fn half_lines_disturb_no_client(rounds: 2000, all: 20_000) {
     let halves: [&[u8]; 8] = [
         b"half",
         b"put 00000000000000b2 1 1000000\n",
@@ -154,15 +154,15 @@ fn half_lines_disturb_nobody(rounds: 2000, all: 20_000) {
         b"\n\n\n",
         b"\xff\0",
     ];
-    assert_disturbs_nobody(rounds, |inbox, noise| {
+    assert_disturbs_no_client(rounds, |inbox, noise| {
         inbox.write_all(halves[(noise.next() % 8) as usize]).unwrap();
     });
 }
 }
 
 #[test]
-fn puts_of_more_than_there_is_disturb_nobody() {
-    assert_disturbs_nobody(500, |inbox, noise| {
+fn puts_that_announce_too_many_items_disturb_no_client() {
+    assert_disturbs_no_client(500, |inbox, noise| {
         let key = noise.next();
         let count = u64::MAX >> (noise.next() % 64);
         let text = format!("put {key:016x} {} {count}\n1\n2\n3\n", u64::MAX).repeat(100);
@@ -171,7 +171,7 @@ fn puts_of_more_than_there_is_disturb_nobody() {
 }
 
 share! {
-fn hellos_of_those_who_cannot_be_answered_disturb_nobody(rounds: 8, all: 100) {
+fn hellos_with_unusable_mailboxes_disturb_no_client(rounds: 8, all: 100) {
     let sandbox = Sandbox::new();
     let dir = sandbox.make_queue("default");
     let pid = std::process::id();
@@ -187,19 +187,19 @@ fn hellos_of_those_who_cannot_be_answered_disturb_nobody(rounds: 8, all: 100) {
             .collect();
         inbox.write_all(text.as_bytes()).unwrap();
     });
-    assert!((2..=4).all(|key| fs::symlink_metadata(mailbox(key)).is_ok()), "they were let be");
-    // The keeper takes the pipe that nobody reads with it. (Its inbox goes first.)
+    assert!((2..=4).all(|key| fs::symlink_metadata(mailbox(key)).is_ok()), "the keeper has removed a foreign file");
+    // The keeper removes the unread pipe when the keeper exits, after its inbox.
     sandbox.assert_nothing_left();
 }
 }
 
 #[test]
-fn nobody_touches_the_items_of_another() {
+fn a_client_cannot_change_the_items_of_another_client() {
     let sandbox = Sandbox::new();
     let mut holder = sandbox.start_consumer(&["--delay", "1h", "--format", "raw"]);
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     let keeper = Keeper::of(&sandbox, 24);
-    // Another client, with a number of its own, and then with those of nobody.
+    // Another client uses its own key, and then a key without a client.
     let dir = sandbox.queue("default");
     let key = "00000000000000b2";
     let mut other = RawClient::connect(&dir, key, &hello("visitor"));
@@ -226,7 +226,7 @@ fn nobody_touches_the_items_of_another() {
 }
 
 #[test]
-fn a_client_that_asks_and_never_reads_is_taken_for_dead() {
+fn a_client_that_asks_and_never_reads_counts_as_dead() {
     let sandbox = Sandbox::new();
     let stays = sandbox.start_consumer(&["--delay", "1h"]);
     let large = format!("{}\n", "x".repeat(4 << 20));
@@ -241,15 +241,15 @@ fn a_client_that_asks_and_never_reads_is_taken_for_dead() {
     sandbox.run(&["get"]).assert_done();
     stays.signal(Signal::TERM);
     stays.end();
-    // It has let go of the mailbox that nobody reads.
+    // The keeper has closed the unread mailbox.
     sandbox.run(&["get"]).assert_prints("first of all\n");
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn consumers_that_are_stopped_slow_nobody_and_go_on_when_they_are_let() {
+fn consumers_that_are_stopped_slow_no_other_client_and_can_continue() {
     let sandbox = Sandbox::new();
-    // One has an item out, and one more mail than its mailbox holds.
+    // `holds` has an item in flight. `full` gets more than its mailbox can store.
     let holds = sandbox.start_consumer(&["--delay", "1h", "--format", "raw"]);
     holds.signal(Signal::STOP);
     let mut full = sandbox.start(&["consumer", "--format", "raw"]);
@@ -267,19 +267,19 @@ fn consumers_that_are_stopped_slow_nobody_and_go_on_when_they_are_let() {
     }
     keeper.assert_sound();
     full.signal(Signal::CONT);
-    assert!(full.line() == large, "the item that was on its way");
+    assert!(full.line() == large, "`full` has not got the large item");
     holds.signal(Signal::CONT);
     holds.signal(Signal::TERM);
     assert_eq!(holds.end().signal(), Some(15));
     producer.end();
-    // What a consumer has printed is done when it has been read: both are read at the same time.
+    // An item is done when the consumer's reader has read its line: read both outputs at the same time.
     let ends = [full, consumer].map(|ends| thread::spawn(move || ends.end().lines()));
     let rest: Vec<String> = ends.into_iter().flat_map(|ends| ends.join().unwrap()).collect();
-    assert_eq!(rest, ["first of all"], "what was held for so long goes to one of the others");
+    assert_eq!(rest, ["first of all"], "the item of `holds` has gone to no other consumer");
     sandbox.assert_nothing_left();
 }
 
-/// Puts an item, waits until nobody keeps the queue, and tells where it is.
+/// Puts an item, waits until the keeper has exited, and returns the queue's directory.
 fn queue_at_rest(sandbox: &Sandbox) -> std::path::PathBuf {
     sandbox.run(&["put", "--capacity", "9", "a"]).assert_prints("");
     sandbox.wait_for_keeper_to_go("default");
@@ -290,14 +290,14 @@ fn assert_refused_when_spoiled(name: &str) {
     let sandbox = Sandbox::new();
     let path = queue_at_rest(&sandbox).join(name);
     if name == "memory.json" {
-        // As an earlier version had it.
+        // The format of an earlier version.
         fs::write(&path, r#"{"version":1,"capacity":9,"last_number":1}"#).unwrap();
     }
     let away = sandbox.path("away");
     let mode = |mode| fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-    let assert_refused = |why: &str| {
+    let assert_refused = |reason: &str| {
         for command in [&["put", "b"][..], &["status"], &["get"]] {
-            sandbox.run(command).assert_refused(1, &["default", name, why]);
+            sandbox.run(command).assert_refused(1, &["default", name, reason]);
         }
     };
     mode(0o644);
@@ -319,17 +319,17 @@ fn assert_refused_when_spoiled(name: &str) {
 }
 
 #[test]
-fn a_journal_that_is_not_the_users_alone_is_refused_and_left_alone() {
+fn a_journal_that_other_users_can_access_is_refused_and_left_alone() {
     assert_refused_when_spoiled("journal");
 }
 
 #[test]
-fn a_memory_that_is_not_the_users_alone_is_refused_and_left_alone() {
+fn a_memory_file_that_other_users_can_access_is_refused_and_left_alone() {
     assert_refused_when_spoiled("memory.json");
 }
 
 #[test]
-fn an_inbox_that_is_not_the_users_alone_is_refused() {
+fn an_inbox_that_other_users_can_access_is_refused() {
     let sandbox = Sandbox::new();
     let mut consumer = sandbox.start_consumer(&["--format", "raw"]);
     let inbox = sandbox.queue("default").join("inbox");
@@ -351,7 +351,7 @@ fn an_inbox_that_is_not_the_users_alone_is_refused() {
 }
 
 #[test]
-fn what_is_made_is_for_the_user_alone_whatever_the_umask() {
+fn queue_files_are_private_to_the_user_under_every_umask() {
     for umask in ["0", "022", "0777"] {
         let sandbox = Sandbox::new();
         let script = format!(
@@ -374,7 +374,7 @@ fn what_is_made_is_for_the_user_alone_whatever_the_umask() {
 }
 
 #[test]
-fn odd_names_in_a_queues_directory_are_left_alone() {
+fn foreign_files_in_a_queues_directory_are_left_alone() {
     let sandbox = Sandbox::new();
     let dir = sandbox.make_queue("default");
     let names = ["mailbox.-5.x", "mailbox.0.x", "mailbox..", ".journal.-1", "notes"];
@@ -384,7 +384,7 @@ fn odd_names_in_a_queues_directory_are_left_alone() {
     sandbox.run(&["put", "a"]).assert_prints("");
     sandbox.run(&["get"]).assert_prints("a\n");
     assert!(names.iter().all(|name| dir.join(name).exists()));
-    // One that stands for a dead process, and cannot be removed, is told.
+    // The keeper reports a dead process's mailbox that it cannot remove.
     let odd = dir.join(format!("mailbox.{}.x", i32::MAX));
     fs::create_dir(&odd).unwrap();
     sandbox.wait_for_keeper_to_go("default");

@@ -1,5 +1,5 @@
-//! What a terminal gets, and a pipe does not. The terminal is a real one to the program; what would be
-//! on its screen is worked out by a terminal emulator.
+//! Output for a terminal that a pipe does not get. The program writes to a pseudo-terminal, and a terminal
+//! emulator computes the screen.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,21 +16,21 @@ use crate::harness::{CLASSIC, Limit, Sandbox, assert_same, signal_to};
 
 const ROWS: u16 = 24;
 const COLUMNS: u16 = 80;
-/// At this speed there is time to look.
+/// A run that is slow enough for the test to see the view.
 const SLOWLY: [&str; 4] = ["run", "--speed", "4", "--stats"];
 
 /// A command on a terminal.
 struct OnTerminal {
     controller: File,
     emulator: vt100::Parser,
-    /// All that it has been sent.
+    /// All text that the terminal has got.
     text: String,
     child: Child,
-    /// Standard output, if that is a pipe.
+    /// Standard output, if it is a pipe.
     piped: Option<ChildStdout>,
 }
 
-/// What of a command is on the terminal, beside standard error.
+/// The place of a command's standard output. Standard error is always the terminal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stdout {
     Terminal,
@@ -41,7 +41,7 @@ fn size(rows: u16, columns: u16) -> Winsize {
     Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
-fn some(count: u16) -> NonZero<u16> {
+fn nonzero(count: u16) -> NonZero<u16> {
     NonZero::new(count).unwrap()
 }
 
@@ -54,15 +54,15 @@ impl OnTerminal {
             Stdout::Pipe => command.stdout(Stdio::piped()),
         };
         let mut child = command.spawn().unwrap();
-        // The command holds its own copies: drop ours, or the terminal never ends.
+        // Drop this process's copies of the terminal's user end, or the terminal never ends.
         drop(command);
         drop(pty.user);
         let piped = child.stdout.take();
-        let emulator = vt100::Parser::new(some(rows), some(columns), 1000);
+        let emulator = vt100::Parser::new(nonzero(rows), nonzero(columns), 1000);
         Self { controller: pty.controller.into(), emulator, text: String::new(), child, piped }
     }
 
-    /// Takes in what comes; false when that was all.
+    /// Reads what the terminal shows. Returns false at the terminal's end.
     fn read(&mut self) -> bool {
         let limit = Limit::start();
         let second = Timespec { tv_sec: 1, tv_nsec: 0 };
@@ -73,10 +73,10 @@ impl OnTerminal {
         }
         if ready == 0 {
             let _ = self.child.kill();
-            panic!("nothing comes any more:\n{}", self.screen());
+            panic!("the terminal shows nothing more:\n{}", self.screen());
         }
         let mut bytes = [0; 4096];
-        // The end of a terminal is an error.
+        // A read at the terminal's end returns an error.
         let Ok(read @ 1..) = self.controller.read(&mut bytes) else { return false };
         self.emulator.process(&bytes[..read]);
         self.text.push_str(&String::from_utf8_lossy(&bytes[..read]));
@@ -91,11 +91,15 @@ impl OnTerminal {
         self.screen().lines().map(str::to_owned).collect()
     }
 
-    /// Waits until the screen is so.
+    /// Waits until `is` holds of the screen.
     fn wait_until(&mut self, is: impl Fn(&str) -> bool) {
         let limit = Limit::start();
         while !is(&self.screen()) {
-            assert!(!limit.is_over() && self.read(), "it never was so:\n{}", self.screen());
+            assert!(
+                !limit.is_over() && self.read(),
+                "the screen never became as expected:\n{}",
+                self.screen()
+            );
         }
     }
 
@@ -103,19 +107,19 @@ impl OnTerminal {
         signal_to(self.child.id().cast_signed(), signal);
     }
 
-    /// Makes the terminal another size, which its kernel tells the program. The emulator doesn't rewrap
-    /// lines as most terminals do.
+    /// Resizes the terminal, and notifies the program as the kernel does. Unlike most terminals, the emulator
+    /// does not rewrap lines.
     fn resize(&mut self, rows: u16, columns: u16) {
         tcsetwinsize(&self.controller, size(rows, columns)).unwrap();
-        self.emulator.screen_mut().set_size(some(rows), some(columns));
-        // It is not our session's terminal.
+        self.emulator.screen_mut().set_size(nonzero(rows), nonzero(columns));
+        // The kernel sends no signal, because the terminal does not control the program's session.
         self.signal(Signal::WINCH);
     }
 
-    /// Waits for the end; returns the exit code, and what the pipe got.
+    /// Waits for the end of the command. Returns the exit code and all bytes of the pipe.
     fn end(&mut self) -> (Option<i32>, String) {
         let mut text = String::new();
-        // A pipe that nobody reads would hold up the program, and so the terminal.
+        // A full pipe would block the program, and so the test, which reads the terminal.
         let pipe = self.piped.take().map(|mut pipe| {
             std::thread::spawn(move || {
                 let mut text = String::new();
@@ -130,7 +134,7 @@ impl OnTerminal {
         (self.child.wait().unwrap().code(), text)
     }
 
-    /// The cursor is where a prompt would be expected, and can be seen.
+    /// Checks that the cursor is visible and at the start of a line.
     fn assert_ready_for_a_prompt(&self) {
         let screen = self.emulator.screen();
         assert_eq!(screen.cursor_position().1, 0, "{}", screen.contents());
@@ -144,13 +148,13 @@ impl Sandbox {
     }
 }
 
-/// Everything that a run leaves on a screen, from its first line to its last one.
-fn whole(lines: &str) -> String {
+/// The screen on which a run has left these lines.
+fn screen_of(lines: &str) -> String {
     lines.trim_end().to_owned()
 }
 
 #[test]
-fn workers_and_the_queue_are_seen_while_a_run_goes_on_and_nothing_of_them_afterwards() {
+fn the_view_shows_workers_and_queue_during_a_run_and_is_gone_afterwards() {
     let sandbox = Sandbox::new();
     let more = ["off", "--consumers", "2", "--capacity", "3", "--items", "9"];
     let more = [&more[..], &["--progress", "always"]].concat();
@@ -189,12 +193,12 @@ fn log_lines_scroll_above_the_view() {
     );
     assert!(lines[log].starts_with("生産者  ") && lines[log + 1].starts_with("消費者  "));
     assert_eq!(run.end().0, Some(0));
-    assert_same(&whole(CLASSIC), &run.screen());
+    assert_same(&screen_of(CLASSIC), &run.screen());
     run.assert_ready_for_a_prompt();
 }
 
 #[test]
-fn statistics_stand_below_the_log_and_the_view_is_gone() {
+fn statistics_replace_the_view_at_the_end_of_a_run() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.on_terminal(&["run", "--speed", "20"], Stdout::Pipe);
     let (code, piped) = run.end();
@@ -206,7 +210,7 @@ fn statistics_stand_below_the_log_and_the_view_is_gone() {
 }
 
 #[test]
-fn a_long_log_loses_no_line_to_the_view() {
+fn the_view_hides_no_line_of_a_long_log() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "300", "--speed", "max", "--stats", "off"];
     let mut run = sandbox.on_terminal(&args, Stdout::Terminal);
@@ -214,7 +218,7 @@ fn a_long_log_loses_no_line_to_the_view() {
     let expected = sandbox.run(&args).text();
     let mut seen = Vec::new();
     let total = expected.lines().count();
-    // Everything that has scrolled away, a screen at a time from the top.
+    // Read the scrollback from the top, one screen at a time.
     for back in (0..=total.next_multiple_of(ROWS.into())).rev().step_by(ROWS.into()) {
         run.emulator.screen_mut().set_scrollback(back);
         seen = merge(seen, run.lines());
@@ -222,7 +226,7 @@ fn a_long_log_loses_no_line_to_the_view() {
     assert_same(expected.trim_end(), seen.join("\n").trim_end());
 }
 
-/// The lines of two views, of which the second begins somewhere in or right behind the first.
+/// Joins the lines of two screens. The second screen begins inside the first, or directly after it.
 fn merge(mut above: Vec<String>, below: Vec<String>) -> Vec<String> {
     let overlap = (0..=above.len().min(below.len())).rev();
     let overlap = overlap.into_iter().find(|&n| above[above.len() - n..] == below[..n]);
@@ -237,7 +241,7 @@ fn the_view_follows_the_size_of_the_terminal() {
     let more = ["--consumers", "4", "--stats", "off", "--progress", "always"];
     let mut run = sandbox.on_terminal(&[&args[..], &more].concat(), Stdout::Pipe);
     run.wait_until(|screen| screen.lines().count() == 7 && screen.contains("終了"));
-    // From here on nothing happens but this. The emulator cuts off what a lower terminal scrolls up.
+    // From here on only the size changes. The emulator cuts off the lines that a lower terminal scrolls up.
     run.resize(12, 20);
     run.wait_until(|screen| screen.contains("生産者   終了     …"));
     let lines = run.lines();
@@ -256,7 +260,7 @@ fn the_view_follows_the_size_of_the_terminal() {
 }
 
 #[test]
-fn a_small_terminal_shows_the_first_ones_and_leaves_room_for_the_log() {
+fn a_small_terminal_shows_the_first_workers_and_leaves_room_for_the_log() {
     let sandbox = Sandbox::new();
     let args = [&SLOWLY[..], &["off", "--consumers", "4", "--items", "9"]].concat();
     let mut run = OnTerminal::start(sandbox.qdemo(&args), Stdout::Terminal, 5, 20);
@@ -273,7 +277,7 @@ fn ctrl_c_leaves_a_clean_terminal() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
     run.wait_until(|screen| screen.contains("1/5 完了"));
-    // What the terminal shows of the key that was pressed.
+    // The echo of Ctrl-C.
     run.emulator.process(b"^C");
     run.signal(Signal::INT);
     while run.read() {}
@@ -288,7 +292,7 @@ fn ctrl_c_leaves_a_clean_terminal() {
 }
 
 #[test]
-fn a_second_ctrl_c_leaves_a_clean_terminal_too() {
+fn a_second_ctrl_c_leaves_a_clean_terminal() {
     let sandbox = Sandbox::new();
     let args = ["run", "--consumer-delay", "1h", "--stats", "off"];
     let mut run = sandbox.on_terminal(&args, Stdout::Terminal);
@@ -299,7 +303,7 @@ fn a_second_ctrl_c_leaves_a_clean_terminal_too() {
     while run.read() {}
     assert_eq!(run.child.wait().unwrap().signal(), Some(2));
     let screen = run.screen();
-    // The first one's notice is the last thing that is said.
+    // The notice after the first Ctrl-C is the last line.
     let last = screen.lines().last().unwrap();
     assert!(last.contains("もう一度 Ctrl-C"), "{screen}");
     assert!(!screen.contains("全体") && !screen.contains("処理中"), "{screen}");
@@ -308,7 +312,7 @@ fn a_second_ctrl_c_leaves_a_clean_terminal_too() {
 }
 
 #[test]
-fn a_run_that_is_killed_leaves_the_cursor_on_a_line_of_its_own() {
+fn a_killed_run_leaves_the_cursor_below_its_last_line() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
     run.wait_until(|screen| screen.contains("全体"));
@@ -317,11 +321,11 @@ fn a_run_that_is_killed_leaves_the_cursor_on_a_line_of_its_own() {
     assert_eq!(run.child.wait().unwrap().signal(), Some(9));
     run.assert_ready_for_a_prompt();
     let row = run.emulator.screen().cursor_position().0;
-    assert_eq!(usize::from(row), run.lines().len(), "below everything");
+    assert_eq!(usize::from(row), run.lines().len(), "the cursor is not below the last line");
 }
 
 #[test]
-fn a_worker_that_is_killed_is_told_above_the_view() {
+fn the_death_of_a_worker_is_reported_above_the_view() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "2", "--consumer-delay", "1h", "--respawn", "0"];
     let mut run = sandbox.on_terminal(&[&args[..], &["--stats", "off"]].concat(), Stdout::Terminal);
@@ -337,18 +341,18 @@ fn a_worker_that_is_killed_is_told_above_the_view() {
 }
 
 #[test]
-fn what_a_reader_writes_on_the_same_terminal_is_not_drawn_over() {
+fn the_view_does_not_overwrite_a_reader_on_the_same_terminal() {
     let sandbox = Sandbox::new();
     let mut command = sandbox.command("bash");
     command.args(["-c", "qdemo run --speed 20 --stats off | cat"]);
     let mut run = OnTerminal::start(command, Stdout::Terminal, ROWS, COLUMNS);
     assert_eq!(run.end().0, Some(0));
-    assert_same(&whole(CLASSIC), &run.screen());
+    assert_same(&screen_of(CLASSIC), &run.screen());
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn the_view_is_there_when_it_is_wanted() {
+fn the_progress_option_decides_whether_the_view_is_drawn() {
     let sandbox = Sandbox::new();
     let run = ["run", "--speed", "20", "--stats", "off"];
     for (more, on_terminal) in [
@@ -357,12 +361,12 @@ fn the_view_is_there_when_it_is_wanted() {
         (&["--progress", "auto"], false),
         (&["--quiet", "--progress", "always"], true),
     ] {
-        // Behind a pipe there may be one who writes on the terminal too, and would be in the way.
+        // The pipe's reader may write to the same terminal, where the view would disturb the reader's output.
         let mut run = sandbox.on_terminal(&[&run[..], more].concat(), Stdout::Pipe);
         assert_eq!(run.end().0, Some(0));
         assert_eq!(run.text.contains("/5 完了"), on_terminal, "{more:?}: {:?}", run.text);
         assert_eq!(run.text.is_empty(), !on_terminal, "{more:?}: {:?}", run.text);
-        // The pipe's standard error is none.
+        // Here standard error is no terminal.
         let always = more.contains(&"always");
         let piped = sandbox.run(&[&["run", "--speed", "20"][..], more].concat());
         assert_eq!(piped.stderr.contains("/5 完了"), always, "{more:?}: {}", piped.stderr);
@@ -370,7 +374,7 @@ fn the_view_is_there_when_it_is_wanted() {
 }
 
 #[test]
-fn what_others_wrote_is_made_safe_for_a_terminal_and_left_alone_in_a_pipe() {
+fn control_characters_are_escaped_on_a_terminal_and_unchanged_in_a_pipe() {
     let sandbox = Sandbox::new();
     let nasty = "\u{1b}]0;title\u{7}\u{1b}[2J";
     sandbox.run(&["producer", "--quiet", "--keep-open", nasty, nasty]);
@@ -383,7 +387,7 @@ fn what_others_wrote_is_made_safe_for_a_terminal_and_left_alone_in_a_pipe() {
 }
 
 #[test]
-fn an_item_in_the_view_cannot_write_on_the_terminal() {
+fn the_view_escapes_control_characters_of_an_item() {
     let sandbox = Sandbox::new();
     let more = ["off", "--item-name", "\u{1b}[2J\n", "--items", "3", "--progress", "always"];
     let mut run = sandbox.on_terminal(&[&SLOWLY[..], &more].concat(), Stdout::Pipe);
@@ -393,7 +397,7 @@ fn an_item_in_the_view_cannot_write_on_the_terminal() {
 }
 
 #[test]
-fn commands_for_items_show_how_far_they_are_and_how_long_it_takes() {
+fn a_consumer_with_commands_shows_its_progress_and_the_remaining_time() {
     let sandbox = Sandbox::new();
     let items: String = (1..=20).map(|n| format!("{n}\n")).collect();
     sandbox.run_with_input(&["put", "-"], items.as_bytes()).assert_prints("");
@@ -410,12 +414,12 @@ fn commands_for_items_show_how_far_they_are_and_how_long_it_takes() {
 }
 
 #[test]
-fn a_live_status_is_drawn_over_the_one_before() {
+fn a_live_status_overwrites_the_previous_status() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b", "--capacity", "4"]).assert_prints("");
     let command = sandbox.qdemo(&["status", "--watch", "--every", "20ms"]);
     let mut status = OnTerminal::start(command, Stdout::Terminal, ROWS, 30);
-    // A line is cut to the width of the terminal, so that it stays one.
+    // A line is cut to the width of the terminal, and so stays one line.
     status.wait_until(|screen| screen == "default: 2 of 4 in line, 0 o…\n  [====>    ] 2/4");
     sandbox.run(&["get"]).assert_prints("a\n");
     status.wait_until(|screen| screen.ends_with("\n  [==>      ] 1/4"));
@@ -431,13 +435,13 @@ fn a_live_status_is_drawn_over_the_one_before() {
 }
 
 #[test]
-fn a_status_that_is_followed_can_be_one_below_the_other_on_a_terminal_too() {
+fn progress_never_prints_each_status_below_the_previous_status() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     for (progress, drawn_over) in [("never", false), ("always", true)] {
         let args = ["status", "--watch", "--every", "20ms", "--progress", progress];
         let mut status = sandbox.on_terminal(&args, Stdout::Terminal);
-        // The third one.
+        // Wait for the third status.
         while status.text.matches("default: ").count() < 3 {
             assert!(status.read());
         }

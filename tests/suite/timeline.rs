@@ -1,4 +1,4 @@
-//! Pictures of runs, drawn by the run itself or from its events.
+//! Pictures of runs, drawn by `run` itself or by `timeline` from recorded events.
 
 use std::fs;
 
@@ -26,7 +26,7 @@ fn tips(picture: &Document<'_>, class: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_run_draws_who_did_what_when() {
+fn a_run_draws_a_lane_for_each_worker_and_an_arrow_for_each_item() {
     let sandbox = Sandbox::new();
     let args = ["run", "--speed", "max", "--timeline", "run.svg"];
     sandbox.run(&args).assert_prints(CLASSIC);
@@ -49,7 +49,7 @@ fn a_run_draws_who_did_what_when() {
 }
 
 #[test]
-fn recorded_events_give_the_same_picture_to_the_byte() {
+fn recorded_events_give_the_same_picture_byte_for_byte() {
     let sandbox = Sandbox::new();
     let delays = ["--producer-delay", "exp:1s", "--consumer-delay", "uniform:1s..3s"];
     let more = ["--producers", "2", "--consumers", "3", "--items", "60", "--lang", "en"];
@@ -64,7 +64,7 @@ fn recorded_events_give_the_same_picture_to_the_byte() {
         sandbox.run(&draw).assert_prints("");
         assert_eq!(sandbox.read(name), sandbox.read(&again));
     }
-    // A pipe does as well, in both directions.
+    // `timeline` can read standard input and write to standard output.
     let script = "qdemo run --speed max --format json | qdemo timeline - > piped.svg
                   qdemo run --speed max --quiet --timeline run.svg && cmp run.svg piped.svg";
     sandbox.script(script).assert_prints("");
@@ -72,32 +72,36 @@ fn recorded_events_give_the_same_picture_to_the_byte() {
 }
 
 #[test]
-fn the_picture_that_is_shown_to_newcomers_is_what_they_get() {
+fn the_picture_in_the_readme_is_what_its_command_draws() {
     let sandbox = Sandbox::new();
     let root = env!("CARGO_MANIFEST_DIR");
     let readme = fs::read_to_string(format!("{root}/README.md")).unwrap();
     let example = readme.split("```sh\n").find(|block| block.contains("--timeline run.svg"));
     sandbox.script(example.unwrap().split("```").next().unwrap()).assert_prints("");
     let shown = fs::read_to_string(format!("{root}/docs/timeline.svg")).unwrap();
-    assert_eq!(shown, sandbox.read("run.svg"), "draw docs/timeline.svg anew");
+    assert_eq!(
+        shown,
+        sandbox.read("run.svg"),
+        "docs/timeline.svg is out of date: draw the file again"
+    );
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn whoever_waits_for_room_is_seen_to_be_blocked() {
+fn a_picture_shows_when_a_producer_is_blocked() {
     let sandbox = Sandbox::new();
     let args = ["run", "--speed", "max", "--capacity", "1", "--lang", "en", "--quiet"];
     sandbox.run(&[&args[..], &["--timeline", "run.svg"]].concat()).assert_prints("");
     let text = sandbox.read("run.svg");
     let picture = Document::parse(&text).unwrap();
     let blocked = ["producer: blocked, 3 s – 4 s (1 s)", "producer: blocked, 5 s – 6 s (1 s)"];
-    // The third one is put as soon as the second one is handed out, at 2 s.
+    // item2 is put at 2 s without a wait: the delivery of item1 frees the slot at 2 s.
     assert_eq!(tips(&picture, "blocked"), blocked);
     assert!(text.contains("capacity 1"));
 }
 
 #[test]
-fn workers_that_die_are_seen_to_be_dead() {
+fn a_picture_shows_dead_workers() {
     let sandbox = Sandbox::new();
     let args = ["run", "--format", "json", "--capacity", "1", "--producer-delay", "1ms"];
     let more = ["--consumer-delay", "1h", "--respawn", "0", "--lang", "en"];
@@ -123,7 +127,7 @@ fn workers_that_die_are_seen_to_be_dead() {
 }
 
 #[test]
-fn whoever_takes_the_place_of_the_dead_is_seen_in_both_pictures() {
+fn both_pictures_show_the_replacements_of_dead_workers() {
     let sandbox = Sandbox::new();
     let args = ["run", "--format", "json", "--items", "8", "--consumers", "2", "--speed", "20"];
     let more = ["--chaos", "2s", "--timeline", "run.svg"];
@@ -137,7 +141,7 @@ fn whoever_takes_the_place_of_the_dead_is_seen_in_both_pictures() {
 }
 
 #[test]
-fn an_interrupted_run_draws_what_there_was() {
+fn an_interrupted_run_draws_the_events_so_far() {
     let sandbox = Sandbox::new();
     let args = ["run", "--producer-delay", "1h", "--consumer-delay", "0"];
     let mut run = sandbox.start(&[&args[..], &["--timeline", "run.html"]].concat());
@@ -145,7 +149,7 @@ fn an_interrupted_run_draws_what_there_was() {
     assert_eq!(run.line(), "消費者: アイテム0 を取得しました");
     run.signal(Signal::INT);
     run.end();
-    // What is not handed out any more is not in line any more.
+    // Dropped items no longer count in the depth of the queue.
     let args = ["run", "--format", "json", "--producer-delay", "0", "--consumer-delay", "500ms"];
     let mut run = sandbox.start(&[&args[..], &["--timeline", "dropped.svg"]].concat());
     while !run.line().contains("left") {}
@@ -158,7 +162,10 @@ fn an_interrupted_run_draws_what_there_was() {
     assert!(depths.last().unwrap().starts_with("キューの深さ 0, "), "{depths:?}");
     let page = sandbox.read("run.html");
     assert!(page.contains("アイテム0: 生産者 0") && page.ends_with("</html>\n"), "{page}");
-    assert!(!page.contains("http://") || page.matches("http").count() == 1, "the name space only");
+    assert!(
+        !page.contains("http://") || page.matches("http").count() == 1,
+        "the page names another address than the SVG namespace"
+    );
     sandbox.assert_nothing_left();
 }
 
@@ -167,7 +174,7 @@ fn the_picture_of_a_million_items_is_small() {
     let sandbox = Sandbox::new();
     for (name, delays) in [("a.html", ["0", "0"]), ("b.svg", ["0", "1us"])] {
         let run = ["run", "--quiet", "--speed", "max", "--timeline", name];
-        // Paced items take their time in a build for tests.
+        // Paced items are slow in a debug build.
         let items = if delays[1] == "0" { MILLION } else { "20000" };
         let more = ["--items", items, "--producer-delay", delays[0], "--consumer-delay", delays[1]];
         sandbox.run(&[&run[..], &more].concat()).assert_prints("");
@@ -178,7 +185,7 @@ fn the_picture_of_a_million_items_is_small() {
     let picture = Document::parse(&text).unwrap();
     assert!(text.contains("受け渡し 20000 回のうち"));
     assert!(of_class(&picture, "arrow").len() > 20);
-    // The line fills up at once and empties steadily.
+    // The queue fills up at once and empties steadily.
     let tips = tips(&picture, "cell");
     let depth = |tip: &&String| tip.starts_with("キューの深さ");
     let depths: Vec<_> = tips.iter().filter(depth).collect();
@@ -187,7 +194,7 @@ fn the_picture_of_a_million_items_is_small() {
 }
 
 #[test]
-fn a_picture_that_cannot_be_is_refused_before_anything_starts() {
+fn an_impossible_name_for_a_picture_is_refused_before_the_run_starts() {
     let sandbox = Sandbox::new();
     for (name, why) in [
         ("run.png", "end the name in .svg or .html"),
@@ -203,7 +210,7 @@ fn a_picture_that_cannot_be_is_refused_before_anything_starts() {
 }
 
 #[test]
-fn nothing_that_was_there_before_is_lost_to_a_picture_that_is_not_drawn() {
+fn a_picture_that_is_not_drawn_leaves_existing_files_unchanged() {
     let sandbox = Sandbox::new();
     let events = sandbox.run(&["run", "--speed", "max", "--format", "json"]).text();
     fs::write(sandbox.path("own.svg"), &events).unwrap();
@@ -217,7 +224,7 @@ fn nothing_that_was_there_before_is_lost_to_a_picture_that_is_not_drawn() {
         assert_eq!(sandbox.path(output).exists(), is_there);
     }
     assert_eq!(sandbox.read("old.svg"), "an older picture");
-    // A larger file than the picture is: nothing of it may stay behind.
+    // The old file is larger than the picture: no byte of the old file may remain.
     fs::write(sandbox.path("old.svg"), "x".repeat(1 << 20)).unwrap();
     sandbox.run(&["timeline", "own.svg", "-o", "old.svg"]).assert_prints("");
     Document::parse(&sandbox.read("old.svg")).unwrap();
@@ -229,7 +236,7 @@ fn nothing_that_was_there_before_is_lost_to_a_picture_that_is_not_drawn() {
 }
 
 #[test]
-fn what_is_no_recording_is_refused_in_one_line() {
+fn an_invalid_recording_is_refused_in_one_line() {
     let sandbox = Sandbox::new();
     let event = r#"{"t":0.5,"event":"put","role":"producer","worker":1,"id":1,"item":"a","attempt":1,"waited":0.0}"#;
     fs::write(sandbox.path("empty"), "\n\n").unwrap();

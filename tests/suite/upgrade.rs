@@ -1,5 +1,5 @@
-//! The file of a program that runs is removed or replaced, as by an upgrade: what the program starts from then
-//! on is the program that runs.
+//! An upgrade removes or replaces the file of a running program: the running program starts further processes
+//! from its own executable, not from the new file.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -9,12 +9,12 @@ use rustix::process::Signal;
 
 use crate::harness::{QDEMO, Running, Sandbox, signal_to, wait_for_end};
 
-/// A copy of the program, which may go.
+/// Makes a copy of the program for a test to remove or replace.
 fn copy_of_the_program(sandbox: &Sandbox) -> PathBuf {
     let copy = sandbox.path("copy");
     fs::create_dir(&copy).unwrap();
-    // Not by this process: a test that forks meanwhile would hold the copy open for writing, and nobody
-    // could run it.
+    // `cp` writes the copy. If this process wrote the copy, a child that another test forks meanwhile would
+    // inherit the writable descriptor, and execution would fail.
     let copied = sandbox.command("cp").arg(QDEMO).arg(copy.join("qdemo")).status().unwrap();
     assert!(copied.success());
     copy.join("qdemo")
@@ -33,11 +33,11 @@ fn kill_keeper(sandbox: &Sandbox) {
     wait_for_end(keepers[0].pid);
 }
 
-/// What an upgrade may do to the file of a program that runs.
+/// Changes that an upgrade may make to the file of a running program.
 const UPGRADES: [fn(&Path); 4] = [
     |program| fs::remove_file(program).unwrap(),
     |program| fs::remove_dir_all(program.parent().unwrap()).unwrap(),
-    // The system says "No such file or directory" of a script without its interpreter.
+    // For a script without its interpreter, the system reports "No such file or directory".
     |program| {
         fs::remove_file(program).unwrap();
         fs::write(program, "#!/nowhere/sh\n").unwrap();
@@ -100,7 +100,7 @@ fn a_consumer_whose_program_is_gone_runs_its_commands() {
 
 #[test]
 #[ignore = "slow: `make test-slow` runs it"]
-fn a_run_whose_program_is_gone_replaces_its_dead() {
+fn a_run_whose_program_is_gone_replaces_its_dead_workers() {
     for upgrade in UPGRADES {
         let sandbox = Sandbox::new();
         let program = copy_of_the_program(&sandbox);
@@ -116,7 +116,7 @@ fn a_run_whose_program_is_gone_replaces_its_dead() {
 }
 
 #[test]
-fn a_measurement_whose_program_is_gone_goes_on() {
+fn a_bench_whose_program_is_gone_continues() {
     let sandbox = Sandbox::new();
     let program = copy_of_the_program(&sandbox);
     let args = ["bench", "--size", "16", "--workers", "1x1", "--rounds", "2"];

@@ -1,11 +1,11 @@
-//! Many items, and large ones.
+//! Many items, and large items.
 
 use std::collections::HashMap;
 
 use crate::harness::{Sandbox, assert_same};
 
 #[test]
-fn eight_producers_and_eight_consumers_pass_ten_thousand_items_each_exactly_once() {
+fn each_item_of_eight_producers_reaches_one_of_eight_consumers_once() {
     let sandbox = Sandbox::new();
     let raw = ["consumer", "--format", "raw"];
     let consumers: Vec<_> = (0..8).map(|_| sandbox.start(&raw)).collect();
@@ -30,7 +30,7 @@ fn eight_producers_and_eight_consumers_pass_ten_thousand_items_each_exactly_once
             let mut words = line.split(' ');
             let producer: usize = words.nth(1).unwrap().parse().unwrap();
             let item: u32 = words.nth(1).unwrap().parse().unwrap();
-            assert!(last[producer] < Some(item), "the order of each producer: {line}");
+            assert!(last[producer] < Some(item), "an item is out of order: {line}");
             last[producer] = Some(item);
             *times.entry(line).or_default() += 1;
         }
@@ -41,12 +41,12 @@ fn eight_producers_and_eight_consumers_pass_ten_thousand_items_each_exactly_once
 }
 
 #[test]
-fn items_of_any_size_come_out_as_they_went_in() {
+fn items_of_any_size_are_delivered_unchanged() {
     let sandbox = Sandbox::new();
     let sizes = [0, 1, 4095, 4096, 4097, 65535, 65536, 65537, 1 << 20];
     let mut input = String::new();
     for (n, size) in sizes.iter().enumerate() {
-        // Nothing in it repeats at a distance that a pipe's buffer might hide.
+        // The text does not repeat with a period that could hide a mistake at the end of a pipe's buffer.
         let text: String = (0..)
             .map(|i| format!("{n}-{i} "))
             .flat_map(|s| s.into_bytes())
@@ -62,12 +62,12 @@ fn items_of_any_size_come_out_as_they_went_in() {
     assert_eq!(put.code(), Some(0));
     let got = sandbox.run(&["consumer", "--format", "raw"]);
     got.assert_done();
-    assert!(got.text() == input, "what came out is not what went in");
+    assert!(got.text() == input, "an item has changed");
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn an_item_larger_than_what_is_allowed_is_refused_and_those_before_it_are_in_the_queue() {
+fn a_too_large_item_is_refused_and_the_items_before_it_are_in_the_queue() {
     let sandbox = Sandbox::new();
     let mut input = b"small\n".to_vec();
     input.resize(input.len() + (16 << 20) + 1, b'x');
@@ -115,7 +115,7 @@ fn large_items_of_several_producers_are_not_mixed() {
 }
 
 #[test]
-fn a_consumer_gets_a_long_queue_in_order() {
+fn a_consumer_gets_many_items_in_order() {
     let sandbox = Sandbox::new();
     let input: String = (0..200_000).map(|n| format!("{n}\n")).collect();
     let put = sandbox.run_with_input(&["producer", "--quiet", "-"], input.as_bytes());

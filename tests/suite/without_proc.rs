@@ -1,12 +1,12 @@
-//! Where `/proc` is not mounted, as in a bare chroot, commands do what they do elsewhere.
+//! Without `/proc`, as in a bare chroot, commands work as they do with `/proc`.
 
 use crate::harness::{CLASSIC, Outcome, QDEMO, Sandbox, assert_same};
 
-/// Runs a script that sees no `/proc`; none where nobody may take it away.
+/// Runs a script without `/proc`. Returns `None` if this user may not hide `/proc`.
 fn without_proc(sandbox: &Sandbox, script: &str) -> Option<Outcome> {
     let hidden = "mount -t tmpfs none /proc && test ! -e /proc/self";
     if sandbox.script(&format!("unshare -m bash -c '{hidden}'")).code() != Some(0) {
-        eprintln!("SKIPPED: taking /proc away (unshare -m, mount) is not permitted here");
+        eprintln!("SKIPPED: this user may not hide /proc (unshare -m, mount)");
         return None;
     }
     Some(sandbox.script(&format!("unshare -m bash -euc '{hidden}; {script}'")))
@@ -29,7 +29,7 @@ fn a_run_finds_its_own_program_by_path_and_name() {
 }
 
 #[test]
-fn a_shared_queue_works_as_elsewhere() {
+fn a_shared_queue_works_without_proc() {
     let sandbox = Sandbox::new();
     let script = "
         qdemo put a b c d
@@ -64,7 +64,7 @@ consumer: got item1
 }
 
 #[test]
-fn pictures_manuals_and_measurements_work_as_elsewhere() {
+fn pictures_manual_pages_and_bench_work_without_proc() {
     let sandbox = Sandbox::new();
     let script = "
         qdemo run --speed=max --format=json --stats-file=/dev/stderr > events

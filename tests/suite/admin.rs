@@ -1,9 +1,9 @@
-//! Looking at queues and after them, and what the commands tell of themselves.
+//! Commands that inspect and manage queues, and the documentation that the program prints.
 
 use crate::harness::Sandbox;
 
 #[test]
-fn what_there_is_not_cannot_be_joined_or_looked_at_or_removed() {
+fn join_peek_failed_rm_and_status_refuse_an_unknown_queue() {
     let sandbox = Sandbox::new();
     for command in [
         &["join"][..],
@@ -24,7 +24,7 @@ fn what_there_is_not_cannot_be_joined_or_looked_at_or_removed() {
 }
 
 #[test]
-fn peek_shows_the_first_in_line_and_leaves_them_there() {
+fn peek_shows_the_first_ready_items_and_leaves_them_in_the_queue() {
     let sandbox = Sandbox::new();
     let items: String = (1..=5000).map(|n| format!("{n}\n")).collect();
     sandbox.run_with_input(&["put", "-"], items.as_bytes()).assert_prints("");
@@ -41,7 +41,7 @@ fn peek_shows_the_first_in_line_and_leaves_them_there() {
 }
 
 #[test]
-fn a_queue_with_items_or_users_is_removed_by_force_only() {
+fn rm_removes_a_queue_with_items_or_clients_only_by_force() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     let rm = sandbox.run(&["rm"]);
@@ -58,14 +58,14 @@ fn a_queue_with_items_or_users_is_removed_by_force_only() {
 }
 
 #[test]
-fn the_status_tells_who_is_there_and_what_each_waits_for() {
+fn status_lists_the_clients_and_what_each_client_waits_for() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--capacity", "1", "a"]).assert_prints("");
     let producer = sandbox.start(&["producer", "--quiet", "--keep-open", "b"]);
     let put = sandbox.start(&["put", "c"]);
     sandbox.wait_for_status(|s| s["producers"].as_array().unwrap().len() == 2);
     let consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
-    // It has a now, and b is in line; c waits.
+    // The consumer holds `a`, `b` is ready, and the put of `c` is blocked.
     sandbox.wait_for_status(|s| s["consumers"][0]["holds"] == 1 && s["producers"][1].is_null());
     let status = sandbox.status();
     assert_eq!((&status["in_line"], &status["out"]), (&1.into(), &1.into()));
@@ -89,7 +89,7 @@ fn the_status_tells_who_is_there_and_what_each_waits_for() {
 }
 
 #[test]
-fn all_queues_are_shown_when_none_is_named_and_none_is_woken_for_it() {
+fn status_without_a_name_shows_all_queues_and_starts_no_keeper() {
     let sandbox = Sandbox::new();
     for (queue, items) in [("b", "2"), ("a", "1"), ("キュー", "3")] {
         sandbox.run(&["put", "-q", queue, items]).assert_prints("");
@@ -106,7 +106,7 @@ fn all_queues_are_shown_when_none_is_named_and_none_is_woken_for_it() {
 }
 
 #[test]
-fn what_is_asked_in_a_wrong_way_is_refused_before_anything_happens() {
+fn wrong_arguments_are_refused_before_any_change() {
     let sandbox = Sandbox::new();
     for (args, words) in [
         (&["put"][..], &["ITEM"][..]),
@@ -145,13 +145,13 @@ fn what_is_asked_in_a_wrong_way_is_refused_before_anything_happens() {
 }
 
 #[test]
-fn completions_and_manual_pages_are_made_of_the_commands() {
+fn completions_and_manual_pages_cover_the_commands() {
     let sandbox = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = sandbox.run(&["completions", shell]);
         script.assert_done();
         assert!(script.text().contains("timeout-each"), "{shell}");
-        assert!(!script.text().contains("keeper"), "what is hidden is not completed in {shell}");
+        assert!(!script.text().contains("keeper"), "{shell} completes a hidden command");
     }
     let page = sandbox.run(&["man"]);
     page.assert_done();
@@ -170,7 +170,7 @@ fn completions_and_manual_pages_are_made_of_the_commands() {
 }
 
 #[test]
-fn the_overview_fits_a_screen() {
+fn the_help_overview_fits_a_screen() {
     let help = Sandbox::new().run(&["--help"]);
     help.assert_done();
     let lines = help.lines();
@@ -179,7 +179,7 @@ fn the_overview_fits_a_screen() {
 }
 
 #[test]
-fn clients_that_come_while_a_queue_is_removed_come_to_the_next_one() {
+fn clients_that_connect_during_a_removal_reach_the_next_queue() {
     let sandbox = Sandbox::new();
     let script = r#"
         for n in $(seq 150); do qdemo put x || echo "put: $?"; done &
@@ -189,13 +189,13 @@ fn clients_that_come_while_a_queue_is_removed_come_to_the_next_one() {
         :
     "#;
     let outcome = sandbox.script(script);
-    // To be told of the removal is right, as long as nothing is said to have died.
+    // A client may report the removal, but no death.
     assert!(!outcome.stderr.contains("has died"), "{}", outcome.stderr);
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_name_may_look_like_an_option() {
+fn a_queue_name_may_look_like_an_option() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "-q", "-x", "a"]).assert_prints("");
     sandbox.run(&["get", "--queue=-x"]).assert_prints("a\n");
@@ -203,7 +203,7 @@ fn a_name_may_look_like_an_option() {
 }
 
 #[test]
-fn of_several_failed_ones_all_or_none_are_dealt_with() {
+fn failed_changes_all_named_items_or_none() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
@@ -211,14 +211,14 @@ fn of_several_failed_ones_all_or_none_are_dealt_with() {
     let wrong = sandbox.run(&["failed", "--drop", "1", "99"]);
     wrong.assert_refused(1, &["item 99 is not a failed item", "qdemo failed -q default"]);
     sandbox.run(&["failed", "--retry", "1", "2"]).assert_prints("2 items back in line\n");
-    // What has ended ends again after them.
+    // The ended queue ends again after the retried items.
     let consumer = sandbox.run(&["consumer", "--", "echo", "{}"]);
     consumer.assert_prints("a\nb\n");
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn a_directory_that_is_no_queue_is_left_alone() {
+fn a_directory_that_is_not_a_queue_is_left_alone() {
     let sandbox = Sandbox::new();
     for name in ["docs", "private"] {
         std::fs::create_dir(sandbox.queue(name)).unwrap();
@@ -232,7 +232,7 @@ fn a_directory_that_is_no_queue_is_left_alone() {
 }
 
 #[test]
-fn a_name_that_is_mistyped_is_told_when_it_is_closed() {
+fn close_reports_that_a_mistyped_queue_did_not_exist() {
     let sandbox = Sandbox::new();
     let close = sandbox.run(&["close", "-q", "typo"]);
     close.assert_one_line_of_error(&["there was no queue `typo`: it has been made and closed"]);
@@ -244,7 +244,7 @@ fn a_name_that_is_mistyped_is_told_when_it_is_closed() {
 }
 
 #[test]
-fn an_end_is_seen_until_something_new_begins() {
+fn status_shows_the_end_of_a_queue_until_the_next_put() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
@@ -256,13 +256,13 @@ fn an_end_is_seen_until_something_new_begins() {
     sandbox.run(&["put", "b"]).assert_prints("");
     assert_eq!(sandbox.status()["state"], "open");
     sandbox.run(&["close"]).assert_prints("");
-    // A script's consumers may well come first: only on a terminal they say what they wait for.
+    // In a script, consumers often start first: a consumer reports only on a terminal that it waits.
     late.end().assert_prints("b\n");
     sandbox.assert_nothing_left();
 }
 
 #[test]
-fn what_failed_is_listed_in_a_line_each_whatever_is_in_it() {
+fn failed_prints_one_line_for_each_item_with_control_characters_escaped() {
     let sandbox = Sandbox::new();
     sandbox.run_with_input(&["put", "-0", "-"], b"a\nb\tc\x1b[31m").assert_prints("");
     assert_eq!(sandbox.run(&["consumer", "--max", "1", "--", "false"]).code(), Some(1));
