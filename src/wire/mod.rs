@@ -5,11 +5,11 @@ mod reply;
 mod request;
 
 use std::fmt;
-use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Nanos, ProcessBirth};
+use crate::queue::Capacity;
 use crate::role::Role;
 pub(crate) use framer::Framer;
 pub(crate) use reply::{
@@ -159,8 +159,8 @@ impl Hello {
     }
 
     /// The capacity as the rules take it.
-    pub(crate) fn capacity(&self) -> Option<Option<NonZeroU64>> {
-        self.capacity.map(NonZeroU64::new)
+    pub(crate) fn capacity(&self) -> Option<Capacity> {
+        self.capacity.map(Capacity::from)
     }
 }
 
