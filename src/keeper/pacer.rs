@@ -46,7 +46,7 @@ enum WorkerState {
     Running(Nanos),
     /// The worker runs for longer than [`STRAGGLER_TIMEOUT`].
     Straggling,
-    /// The worker waits for an answer to its put or get, and then sleeps for this long, if it said so.
+    /// The worker waits for an answer to its put or get; a sleep of this length follows, if requested.
     Waiting(Option<Nanos>),
     /// The worker sleeps until this paced time.
     Sleeping(Nanos),
