@@ -1,25 +1,25 @@
-//! Roles, and the workers of a run.
+//! The roles of clients, and the ids of a run's workers.
 
 use serde::{Deserialize, Serialize};
 
-/// What a client does with the queue.
+/// The role of a client in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Puts items. The queue ends when the last of them has left.
+    /// Puts items. The queue ends after the last producer has left.
     Producer,
-    /// Gets items, and is told when the queue has ended.
+    /// Gets items, until the queue ends.
     Consumer,
-    /// Does whatever it likes, and may come and go: that it leaves ends nothing. What it puts while
-    /// the sentinel of the last producer stands goes in before the sentinel.
+    /// A one-shot command: puts or gets items, or manages the queue. Its disconnect ends nothing. Its puts
+    /// go before the sentinel of the last producer.
     Visitor,
 }
 
-/// One of the workers of a run. They go in this order when several could.
+/// A worker of a run. The order of the ids is the order of workers that are due at the same paced time:
+/// producers before consumers, then by index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WorkerId {
-    /// Producers go before consumers.
     pub(crate) role: Role,
-    /// From 1, within the role.
+    /// 1-based, within the role.
     pub(crate) index: u32,
 }

@@ -1,63 +1,56 @@
-//! What the keeper knows of each client, and what the next keeper must know of it.
+//! What the keeper knows of each client, and the part of it that the next keeper needs.
+
+use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Nanos;
-use crate::queue::{ClientSettings, Effect};
+use crate::queue::{ClientId, ClientSettings, EffectKind};
 use crate::role::{Role, WorkerId};
 use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, Hello, MAX_ITEM_BYTES, Resumed};
 
-/// How many pieces of what a client has put are remembered: more than it is ever owed an answer to, but
-/// for one that reads nothing.
+/// How many accepted ranges of a client the keeper remembers: more than a client has unanswered, unless
+/// the client never reads its mailbox.
 const MAX_ACCEPTED_RANGES: usize = 64;
 
-/// A client.
+/// A client, from its connect to its disconnect or death.
 #[derive(Debug)]
 pub(super) struct ConnectedClient {
     pub(super) key: ClientKey,
     pub(super) worker: Option<WorkerId>,
     pub(super) record: ClientRecord,
-    /// Since when a worker has been waiting for room, or for an item.
+    /// When this worker began to wait for room or for an item.
     pub(super) waiting_since: Option<Nanos>,
-    /// How many items it has put, or done, here.
+    /// How many items the client has put or done under this keeper.
     pub(super) processed_items: u64,
     /// The beginning of an item that comes in parts.
     pub(super) partial_item: BytesMut,
-    /// The next keeper will know of it.
+    /// The journal has a record of the client.
     is_recorded: bool,
-    /// It was a client of the keeper before this one, and has not come here yet.
+    /// The client knows only the previous keeper so far.
     pub(super) is_absent: bool,
 }
 
-/// What outlives a keeper of a client that does too.
+/// The part of a client's state that outlives the keeper, in the journal's JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ClientRecord {
-    /// As what it came.
     pub(crate) hello: Hello,
-    /// What it has put: its own number of the last item of each piece, and the queue's number of that.
+    /// The accepted ranges: the sequence number of the last item of each, and its item id.
     #[serde(default)]
     pub(crate) accepted: Vec<(u64, u64)>,
-    /// How many runs it has been handed.
+    /// How many batches the client has received.
     #[serde(default)]
     #[serde(rename = "runs")]
     pub(crate) deliveries: u64,
-    /// The first number of the last of them.
     #[serde(default)]
     #[serde(rename = "last_run")]
     pub(crate) last_delivery_first_id: u64,
 }
 
-impl ClientRecord {
-    /// A client that has just come.
-    pub(crate) fn new(hello: Hello) -> Self {
-        Self { hello, accepted: Vec::new(), deliveries: 0, last_delivery_first_id: 0 }
-    }
-
-    /// As what the rules take it.
-    pub(crate) fn settings(&self) -> ClientSettings {
-        let hello = &self.hello;
-        ClientSettings {
+impl From<&Hello> for ClientSettings {
+    fn from(hello: &Hello) -> Self {
+        Self {
             role: hello.role,
             keep_open: hello.keep_open,
             follow: hello.follow,
@@ -69,8 +62,15 @@ impl ClientRecord {
             sync: hello.sync,
         }
     }
+}
 
-    /// `count` items of it are in line, up to its own number `seq`; the last one is the queue's `id`.
+impl ClientRecord {
+    pub(crate) fn new(hello: Hello) -> Self {
+        Self { hello, accepted: Vec::new(), deliveries: 0, last_delivery_first_id: 0 }
+    }
+
+    /// The queue accepted `count` items of the client. The last one has the sequence number `seq` and the
+    /// item id `id`.
     pub(crate) fn record_accepted(&mut self, seq: u64, count: u64, id: u64) {
         match self.accepted.last_mut() {
             Some(last) if last.0 + count == seq && last.1 + count == id => *last = (seq, id),
@@ -83,36 +83,32 @@ impl ClientRecord {
         }
     }
 
-    /// It has been handed the run that begins with this number.
-    pub(crate) fn record_delivery(&mut self, first: u64) {
+    /// The client receives the batch that begins with `first_id`.
+    pub(crate) fn record_delivery(&mut self, first_id: u64) {
         self.deliveries += 1;
-        self.last_delivery_first_id = first;
+        self.last_delivery_first_id = first_id;
     }
 
-    /// Its own number of the last item that was accepted.
+    /// The client's sequence number of its last accepted item.
     pub(super) fn last_accepted_seq(&self) -> u64 {
         self.accepted.last().map_or(0, |last| last.0)
     }
 }
 
 impl ConnectedClient {
-    /// One that comes.
     pub(super) fn new(key: ClientKey, worker: Option<WorkerId>, hello: Hello) -> Self {
-        let parts = BytesMut::new();
-        let record = ClientRecord::new(hello);
         Self {
             key,
             worker,
-            record,
+            record: ClientRecord::new(hello),
             waiting_since: None,
             processed_items: 0,
-            partial_item: parts,
+            partial_item: BytesMut::new(),
             is_recorded: false,
             is_absent: false,
         }
     }
 
-    /// One that the keeper before this one has left.
     pub(super) fn from_previous_keeper(key: ClientKey, record: ClientRecord) -> Self {
         Self {
             record,
@@ -122,58 +118,62 @@ impl ConnectedClient {
         }
     }
 
-    /// For how long it has waited, now that it is given something; if there is `more` to come, it waits
-    /// on.
-    pub(super) fn take_wait_time(&mut self, at: Nanos, more: bool) -> Nanos {
-        let asked = std::mem::replace(&mut self.waiting_since, more.then_some(at));
-        asked.map_or(0, |asked| at.saturating_sub(asked))
+    /// Ends the worker's wait and returns its length. The worker begins another wait if it
+    /// `waits_for_more`.
+    pub(super) fn take_wait_time(&mut self, at: Nanos, waits_for_more: bool) -> Nanos {
+        let since = std::mem::replace(&mut self.waiting_since, waits_for_more.then_some(at));
+        since.map_or(0, |since| at.saturating_sub(since))
     }
 
     pub(super) fn pid(&self) -> u32 {
         self.record.hello.pid
     }
 
-    /// Its largest item, in bytes of JSON.
+    /// The size of its largest allowed item, in bytes of JSON.
     pub(super) fn max_item_bytes(&self) -> u64 {
         self.record.hello.max_item_bytes.unwrap_or(DEFAULT_MAX_ITEM_BYTES).min(MAX_ITEM_BYTES)
     }
 
-    /// Notes what it is about to be told, and tells what is to be written down of it first, if
-    /// anything.
-    pub(super) fn apply_effect(&mut self, effect: &Effect) -> Option<String> {
-        let first = match effect {
-            Effect::Accepted { .. } | Effect::Delivered { .. } if !self.is_recorded => {
-                self.serialize_record()
-            }
-            _ => None,
-        };
-        match effect {
-            Effect::Accepted { seq, batch, .. } => {
+    /// Notes an effect before the client reads about the effect. Returns the client's JSON if the journal
+    /// needs a record of the client first.
+    pub(super) fn apply_effect(&mut self, kind: &EffectKind) -> Option<String> {
+        let needs_record = kind.is_grant() && !self.is_recorded;
+        let json = if needs_record { self.serialize_record() } else { None };
+        match kind {
+            EffectKind::Accepted { seq, batch } => {
                 self.processed_items += batch.count();
                 self.record.record_accepted(*seq, batch.count(), batch.end_id() - 1);
             }
-            Effect::Delivered { batch, .. } => self.record.record_delivery(batch.first_id),
-            Effect::Done { batch, .. } => self.processed_items += batch.count(),
+            EffectKind::Delivered(batch) => self.record.record_delivery(batch.first_id),
+            EffectKind::Done(batch) => self.processed_items += batch.count(),
             _ => {}
         }
-        first
+        json
     }
 
-    /// What is to be written down of it.
+    /// The JSON for the journal's record of the client. The caller writes the record.
     pub(super) fn serialize_record(&mut self) -> Option<String> {
         self.is_recorded = true;
         serde_json::to_string(&self.record).ok()
     }
 
-    /// Whether the next keeper would know of it.
     pub(super) fn is_recorded(&self) -> bool {
         self.is_recorded
     }
 
-    /// What it is told that comes to this keeper after another.
-    pub(super) fn resume_info(&self, out: Vec<(u64, u64, u32)>) -> Resumed {
-        Resumed { accepted: self.record.accepted.clone(), in_flight: out }
+    /// What the client needs to continue with this keeper; `in_flight` is the first id, the count and the
+    /// attempt of each batch.
+    pub(super) fn resume_info(&self, in_flight: Vec<(u64, u64, u32)>) -> Resumed {
+        Resumed { accepted: self.record.accepted.clone(), in_flight }
     }
+}
+
+/// The worker of a run that this client is, if any.
+pub(super) fn worker_of(
+    clients: &BTreeMap<ClientId, ConnectedClient>,
+    client: ClientId,
+) -> Option<WorkerId> {
+    clients.get(&client)?.worker
 }
 
 #[cfg(test)]
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_counted_together_if_they_follow_one_another_only() {
+    fn only_consecutive_accepted_ranges_are_merged() {
         let mut record = ClientRecord::new(Hello::new(Role::Producer));
         record.record_accepted(2, 2, 2);
         record.record_accepted(3, 1, 3);

@@ -1,8 +1,8 @@
-//! The process that keeps a stand-alone queue. A client that finds no keeper starts one; it goes by
-//! itself when nobody is there.
+//! The keeper process of a stand-alone queue. A client that finds no keeper starts one; the keeper exits
+//! when it has no clients.
 //!
-//! There is one keeper: only who has the directory's lock may start one, and the lock is passed on
-//! to the keeper, as its standard input, until its inbox can be seen.
+//! A queue has at most one keeper: only the holder of the directory's lock may start a keeper. The keeper
+//! inherits the lock as its standard input, and releases the lock when its inbox exists.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -20,27 +20,28 @@ use crate::pipe::{InboxWriter, MailboxWriter, QueueDir, StartLock};
 use crate::queue::{ClientId, Request};
 use crate::wire::{ClientKey, ErrorCode, Reply, Status};
 
-/// What the keeper says on its standard output when its inbox can be seen.
+/// The line that the keeper writes to its standard output when its inbox exists.
 pub(crate) const READY_LINE: &str = "ready\n";
 
-/// What it says before that for each damaged place; the number of the line follows.
+/// The beginning of the keeper's line for each damaged place in the journal, before [`READY_LINE`]. The
+/// number of the journal's line follows.
 pub(crate) const DAMAGED_PREFIX: &str = "damaged ";
 
-/// Stands for a line of the journal when it is the file that earlier versions had beside it.
+/// The line number that stands for the state file of earlier versions.
 pub(crate) const LEGACY_FILE_LINE: u64 = 0;
 
 const JOURNAL_WRITE_FAILED: &str = "cannot write the queue's journal";
 
-/// How often an idle keeper looks whether its directory is still there.
+/// How often an idle keeper checks that its directory still exists.
 const DIR_CHECK_INTERVAL: Nanos = 5_000_000_000;
 
-/// A world in which a keeper writes down what it says before it says it.
+/// A host that makes records durable before it sends the replies.
 pub(crate) trait DurableHost: Host {
-    /// Writes down what has become so.
+    /// Makes the records durable.
     fn commit(&mut self, keeper: &Keeper) -> io::Result<()>;
-    /// Sends what is to be said.
+    /// Sends the replies.
     fn flush(&mut self);
-    /// This is said to everybody, and not what was to be said since the last [`Desk::flush`].
+    /// Sends `reply` to every client, in place of the replies since the last [`Self::flush`].
     fn replace_uncommitted(&mut self, reply: &Reply);
 }
 
@@ -58,11 +59,11 @@ impl<S: Store> DurableHost for PipeHost<Persistence<S>> {
     }
 }
 
-/// Answers what can be answered, when that has been written down. Returns the wall time at which there
-/// may be more to do without anything arriving.
+/// Gives all answers that are possible now, after their records are durable. Returns the wall time at
+/// which another answer may be possible without new bytes.
 ///
 /// # Errors
-/// When it cannot be written down: everybody is told, and this keeper cannot go on.
+/// The journal cannot be written. Every client has the error, and the keeper must stop.
 pub(crate) fn process_and_commit(
     keeper: &mut Keeper,
     host: &mut impl DurableHost,
@@ -70,9 +71,9 @@ pub(crate) fn process_and_commit(
 ) -> io::Result<Option<Nanos>> {
     let due = keeper.process_pending(wall, host)?;
     if let Err(error) = host.commit(keeper) {
-        // What cannot be written down has not been: who was to be told of it is told that.
+        // A change without a durable record did not happen: no client may read its reply.
         let text =
-            format!("{JOURNAL_WRITE_FAILED}: {error}; what was accepted before is still there");
+            format!("{JOURNAL_WRITE_FAILED}: {error}; every item accepted before is still there");
         host.replace_uncommitted(&replies::error_reply(ErrorCode::Journal, text));
         host.flush();
         return Err(error);
@@ -81,43 +82,45 @@ pub(crate) fn process_and_commit(
     Ok(due)
 }
 
-/// Keeps the queue in `dir` until there is nothing left to keep. `stop` ends it early.
+/// Keeps the queue in `dir` until the last client has gone. `stop` ends the keeper early.
 pub(crate) fn run_keeper(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
     let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    // A keeper that is started by hand takes the lock itself.
+    // A keeper that a person starts takes the lock itself.
     let lock = match dir.inherit_lock(stdin)? {
         Some(lock) => Some(lock),
         None => dir.lock()?,
     };
     let lock = lock.context("the queue's directory has been removed")?;
     let mut stdout = io::stdout();
-    // The starter may have died meanwhile; others may come.
+    // The starter may have died meanwhile; other clients may connect all the same.
     let mut say_ready =
         || drop(stdout.write_all(READY_LINE.as_bytes()).and_then(|()| stdout.flush()));
     if InboxWriter::open(&dir)?.is_some() {
-        // Somebody keeps this queue already.
+        // The queue has a keeper already.
         say_ready();
         return Ok(());
     }
-    let (is_new, place) = (!FileStore::has_journal(&dir)?, dir.clone());
-    let begun = recover_and_open(dir, &lock);
-    if begun.is_err() && is_new {
-        // What this start has made is no queue. That more cannot be done than has been is told already.
-        let _ = FileStore::remove_empty(&place);
-        place.remove_if_empty();
+    let is_new = !FileStore::has_journal(&dir)?;
+    let opened = recover_and_open(dir.clone(), &lock);
+    if opened.is_err() && is_new {
+        // A failed start leaves no queue behind. The first error matters more than an error here.
+        let _ = FileStore::remove_empty(&dir);
+        dir.remove_if_empty();
     }
-    let (mut keeper, mut host, damaged) = begun?;
+    let (mut keeper, mut host, damaged) = opened?;
     lock.unlock()?;
     report_damage(&damaged);
     say_ready();
     serve_until_idle(&mut keeper, &mut host, stop)?;
-    match keeper.is_removal_requested() {
-        true => remove_queue(&mut keeper, host),
-        false => shut_down(&keeper, host),
+    if keeper.is_removal_requested() {
+        remove_queue(&mut keeper, host)
+    } else {
+        shut_down(&keeper, host)
     }
 }
 
-/// Brings back what the journal tells, and opens the inbox. Tells which lines of the journal are damaged.
+/// Rebuilds the queue from its journal, and opens the inbox. Returns the numbers of the journal's damaged
+/// lines too.
 fn recover_and_open(
     dir: QueueDir,
     lock: &StartLock,
@@ -133,7 +136,7 @@ fn recover_and_open(
     let mut keeper = Keeper::new(KeeperConfig { queue, workers: None, pacer: None });
     let pipes = Pipes::open(dir)?;
     let mut host = PipeHost { pipes, observer: Persistence::new(state, journal) };
-    // If there is no room for that yet, the file stays.
+    // Without room on the disk the legacy file stays.
     if has_legacy && host.observer.import_legacy().is_ok() {
         let _ = FileStore::remove_legacy_state(host.pipes.dir());
     }
@@ -142,14 +145,13 @@ fn recover_and_open(
         return Err(error);
     }
     if !damaged.is_empty() {
-        // If there is no room for a whole journal, the damage is told again next time.
+        // Without room on the disk the next keeper reports the damage again.
         let _ = host.observer.rewrite_journal(&keeper);
     }
     Ok((keeper, host, damaged))
 }
 
-/// Goes on for the clients of the keeper before this one. If what that comes to cannot be written, who
-/// starts this one is told.
+/// Takes over the clients of the previous keeper. The starter reads an error if a record cannot be written.
 fn adopt_clients(
     keeper: &mut Keeper,
     clients: Vec<(ClientId, ClientKey, ClientRecord)>,
@@ -161,7 +163,7 @@ fn adopt_clients(
     Ok(())
 }
 
-/// Who started the keeper reads it before `ready`.
+/// Reports the damaged lines to the starter, before `ready`.
 fn report_damage(damaged: &[u64]) {
     for line in damaged {
         // The starter may have died meanwhile.
@@ -169,23 +171,22 @@ fn report_damage(damaged: &[u64]) {
     }
 }
 
-/// How a queue is that nobody keeps.
+/// The status of a queue without a keeper.
 pub(crate) fn stored_status(dir: &QueueDir) -> anyhow::Result<Status> {
     let mut recovery = JournalRecovery::new(LegacyState::load(dir)?.into_persisted_state());
     Journal::read(dir, |record| recovery.apply_record(record))?;
     let RecoveredQueue { persisted_state: mut state, mut queue, mut clients } = recovery.finish();
-    // Those that have lost their keeper, and live.
     clients.retain(|(client, key, record)| {
-        let lives = MailboxWriter::has_reader(dir, &record.hello.mailbox_name(*key));
-        if !lives {
-            // The next keeper will find that out too.
+        let is_alive = MailboxWriter::has_reader(dir, &record.hello.mailbox_name(*key));
+        if !is_alive {
+            // The next keeper will find the dead client too.
             let _ = queue.apply(*client, Request::ClientDied, &mut Vec::new());
         }
-        lives
+        is_alive
     });
-    // How much they have done here nobody knows any more.
-    let record = |client| clients.iter().find(|k| k.0 == client).map(|k| (k.2.hello.pid, 0));
-    Ok(replies::queue_status(&queue, record, state.resume_clock().now()))
+    // The journal does not count the items that a client has put or done.
+    let totals = |client| clients.iter().find(|c| c.0 == client).map(|c| (c.2.hello.pid, 0));
+    Ok(replies::queue_status(&queue, totals, state.resume_clock().now()))
 }
 
 fn serve_until_idle(
@@ -193,11 +194,11 @@ fn serve_until_idle(
     host: &mut PipeHost<Persistence<FileStore>>,
     stop: &Waker,
 ) -> io::Result<()> {
-    // Leases and ages go on while nobody keeps the queue.
+    // Leases and ages go on between two keepers.
     let clock = host.observer.resume_clock();
     let starter = io::stdout();
-    let mut starting = true;
-    let mut stopped = false;
+    let mut is_starting = true;
+    let mut is_stopped = false;
     loop {
         let due = match process_and_commit(keeper, host, clock.now()) {
             Err(error) => {
@@ -206,19 +207,21 @@ fn serve_until_idle(
             }
             Ok(due) => due,
         };
-        starting &= host.pipes.has_no_mailboxes();
-        if (host.pipes.has_no_mailboxes() && !starting) || keeper.is_removal_requested() || stopped
+        is_starting &= host.pipes.has_no_mailboxes();
+        if (host.pipes.has_no_mailboxes() && !is_starting)
+            || keeper.is_removal_requested()
+            || is_stopped
         {
             return Ok(());
         }
-        // The starter lets go of its end when its first request is in the inbox, or when it dies.
-        let starter = starting.then_some((starter.as_fd(), Interest::Hangup));
+        // The starter closes its end when its first request is in the inbox, or when it dies.
+        let starter = is_starting.then_some((starter.as_fd(), Interest::Hangup));
         let others: Vec<_> = [(stop.as_fd(), Interest::Read)].into_iter().chain(starter).collect();
         let until = due.unwrap_or(Nanos::MAX).min(clock.now().saturating_add(DIR_CHECK_INTERVAL));
         let arrivals = host.pipes.wait(clock, Some(until), &others)?;
-        // What has arrived by then is still written down, and told.
-        stopped = arrivals.others_ready[0];
-        starting &= !arrivals.others_ready.get(1).is_some_and(|&gone| gone);
+        // After a stop the keeper still handles the requests that have arrived.
+        is_stopped = arrivals.others_ready[0];
+        is_starting &= !arrivals.others_ready.get(1).is_some_and(|&gone| gone);
         host.process_arrivals(keeper, clock, &arrivals)?;
         if arrivals.is_empty() && !host.pipes.has_linked_inbox()? {
             return Ok(());
@@ -226,25 +229,21 @@ fn serve_until_idle(
     }
 }
 
-/// Leaves nothing behind but what must be remembered. Whoever finds the inbox before its name is
-/// gone, and is not welcomed, tries again.
+/// Shortens the journal, and removes all other files. A client that opens the inbox before its removal
+/// receives no welcome, and tries again.
 fn shut_down(keeper: &Keeper, mut host: PipeHost<Persistence<FileStore>>) -> anyhow::Result<()> {
     if !host.pipes.has_linked_inbox()? {
-        // Somebody has removed the directory, and the queue with it.
+        // The directory was removed, and the queue with it.
         return Ok(());
     }
-    let nobody_starts = host.pipes.dir().try_lock()?;
-    let left = host.observer.finalize_journal(keeper);
+    let lock = host.pipes.dir().try_lock()?;
+    let finalized = host.observer.finalize_journal(keeper);
     host.pipes.remove_inbox()?;
-    left?;
-    host.pipes.dir().remove_stale_files(nobody_starts.as_ref())?;
-    if nobody_starts.is_some() {
-        host.pipes.dir().remove_if_empty();
-    }
-    Ok(())
+    finalized?;
+    remove_stale_files(host.pipes.dir(), lock.as_ref())
 }
 
-/// Removes the queue, and tells so when that is done. If it cannot be done, the next keeper goes on.
+/// Removes the queue, and reports the result. After a failure the next keeper continues with the queue.
 fn remove_queue(
     keeper: &mut Keeper,
     mut host: PipeHost<Persistence<FileStore>>,
@@ -260,12 +259,17 @@ fn remove_queue(
         host.pipes.remove_inbox()?;
         return Ok(removed?);
     }
-    // Only now are there descriptors for the rest, if there were none.
+    // The lock needs a descriptor: closed mailboxes free descriptors if the process has none left.
     host.pipes.remove_mailboxes();
-    let nobody_starts = host.pipes.dir().try_lock()?;
-    host.pipes.dir().remove_stale_files(nobody_starts.as_ref())?;
-    if nobody_starts.is_some() {
-        host.pipes.dir().remove_if_empty();
+    let lock = host.pipes.dir().try_lock()?;
+    remove_stale_files(host.pipes.dir(), lock.as_ref())
+}
+
+/// Removes stale files, and the empty directory too if no other process can start a keeper.
+fn remove_stale_files(dir: &QueueDir, lock: Option<&StartLock>) -> anyhow::Result<()> {
+    dir.remove_stale_files(lock)?;
+    if lock.is_some() {
+        dir.remove_if_empty();
     }
     Ok(())
 }

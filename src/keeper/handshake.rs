@@ -1,4 +1,4 @@
-//! How a client comes: its mailbox is opened, and it is welcomed or turned away.
+//! The handshake with a client: opens its mailbox, and admits the client or refuses it.
 
 use std::io;
 
@@ -17,7 +17,7 @@ impl Keeper {
         let client = self.next_client_id;
         let mailbox = hello.mailbox_name(key);
         if let Err(error) = host.open_mailbox(client, &mailbox) {
-            // Most likely it has died. If it is this process that cannot, it can be told.
+            // Most likely the client has died. If the keeper lacks a resource, the client reads this.
             let mut mail = Vec::new();
             let text = format!("no room for another client: {error}");
             replies::error_reply(ErrorCode::Internal, text).write(&mut mail);
@@ -27,12 +27,12 @@ impl Keeper {
         self.next_client_id += 1;
         match self.admit(client, hello) {
             Ok(worker) => {
-                let mut peer = ConnectedClient::new(key, worker, hello.clone());
-                // What a visitor has not done anything yet is not worth a line.
+                let mut connected = ConnectedClient::new(key, worker, hello.clone());
+                // A visitor needs no record before its first put or get.
                 if worker.is_none() && hello.role != Role::Visitor {
-                    record_client(&mut peer, host);
+                    record_client(&mut connected, host);
                 }
-                self.clients.insert(client, peer);
+                self.clients.insert(client, connected);
                 self.clients_by_key.insert(key, client);
                 self.connected_workers.extend(worker.map(|worker| (worker, client)));
                 if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
@@ -40,8 +40,8 @@ impl Keeper {
                 }
                 self.send_welcome(client, None, host);
             }
-            Err(reason) => {
-                send_reply(host, client, &reason);
+            Err(refusal) => {
+                send_reply(host, client, &refusal);
                 host.close_mailbox(client);
             }
         }
@@ -58,8 +58,8 @@ impl Keeper {
         send_reply(host, client, &Reply::Welcome(welcome));
     }
 
-    /// Takes over the clients of the keeper before this one. They come when they need something; until
-    /// then what they have stays theirs, unless they are found to be dead.
+    /// Takes over the clients of the previous keeper. A living client keeps its items, and connects when it
+    /// needs the keeper. The items of a dead client are released.
     pub(crate) fn adopt_clients(
         &mut self,
         clients: impl IntoIterator<Item = (ClientId, ClientKey, ClientRecord)>,
@@ -77,27 +77,25 @@ impl Keeper {
         Ok(())
     }
 
-    /// A client of the keeper before this one.
+    /// Continues with a client of the previous keeper.
     fn resume_client(&mut self, client: ClientId, hello: &Hello, host: &mut impl Host) {
-        let peer = self.clients.get_mut(&client).filter(|peer| peer.is_absent);
-        let (Some(peer), Some(got)) = (peer, hello.batches_received) else {
+        let absent = self.clients.get_mut(&client).filter(|c| c.is_absent);
+        let (Some(c), Some(received)) = (absent, hello.batches_received) else {
             return;
         };
-        peer.is_absent = false;
+        c.is_absent = false;
         host.resume_mailbox(client);
-        if std::mem::replace(&mut peer.record.deliveries, got) > got {
-            // The last run was never read: nobody has had it.
-            let first = peer.record.last_delivery_first_id;
-            self.apply(client, Request::NotReceived { first_id: first }, host);
+        if std::mem::replace(&mut c.record.deliveries, received) > received {
+            // The client never read the last batch.
+            let first_id = c.record.last_delivery_first_id;
+            self.apply(client, Request::NotReceived { first_id }, host);
         }
-        let out = self
-            .queue
-            .in_flight_of(client)
-            .map(|batch| (batch.first_id, batch.count(), batch.attempt));
-        let out = out.collect();
-        if let Some(peer) = self.clients.get_mut(&client) {
-            record_client(peer, host);
-            let resumed = peer.resume_info(out);
+        let in_flight = self.queue.in_flight_of(client);
+        let in_flight =
+            in_flight.map(|batch| (batch.first_id, batch.count(), batch.attempt)).collect();
+        if let Some(c) = self.clients.get_mut(&client) {
+            record_client(c, host);
+            let resumed = c.resume_info(in_flight);
             self.send_welcome(client, Some(resumed), host);
         }
     }
@@ -111,28 +109,26 @@ impl Keeper {
             return Err(replies::error_reply(ErrorCode::Version, text));
         }
         let worker = self.expected_workers.as_ref().and_then(|workers| {
-            let (role, number) = (hello.role, hello.worker_index?);
-            let worker = WorkerId { role, index: number };
-            let awaited =
+            let worker = WorkerId { role: hello.role, index: hello.worker_index? };
+            let is_expected =
                 workers.contains(&worker) && !self.connected_workers.contains_key(&worker);
-            awaited.then_some(worker)
+            is_expected.then_some(worker)
         });
         if self.expected_workers.is_some() && worker.is_none() {
-            let text = "this queue belongs to a run, and is not open to others";
+            let text = "this queue belongs to a run, and only the run's workers may use it";
             return Err(replies::error_reply(ErrorCode::Private, text));
         }
-        let settings = ClientRecord::new(hello.clone()).settings();
-        match self.queue.apply(client, Request::Connect(settings), &mut self.effects) {
+        match self.queue.apply(client, Request::Connect(hello.into()), &mut self.effects) {
             Ok(()) => Ok(worker),
             Err(refusal) => Err(replies::refusal_reply(&refusal)),
         }
     }
 }
 
-/// The next keeper is to know of this client.
-fn record_client(peer: &mut ConnectedClient, host: &mut impl Host) {
-    let key = peer.key;
-    if let Some(json) = peer.serialize_record() {
+/// Writes the record of a client, so that the next keeper knows the client.
+fn record_client(client: &mut ConnectedClient, host: &mut impl Host) {
+    let key = client.key;
+    if let Some(json) = client.serialize_record() {
         host.append_record(&Record::Client { key, json: &json });
     }
 }

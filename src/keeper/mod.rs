@@ -1,8 +1,8 @@
 //! The keeper: reads the inbox, applies the rules, answers.
 //!
-//! [`Keeper`] is all of that without any I/O: bytes of the inbox come in, bytes for the mailboxes
-//! and events go out through a [`Host`]. [`Post`] is the loop's other half: the pipes, and the
-//! waiting. [`shared`] is the process that keeps a stand-alone queue.
+//! [`Keeper`] does no I/O: bytes of the inbox come in; bytes for the mailboxes, events and records go
+//! out through a [`Host`]. [`PipeHost`] has the pipes, and waits. [`daemon`] is the process that keeps a
+//! stand-alone queue.
 
 mod clients;
 pub(crate) mod daemon;
@@ -24,25 +24,26 @@ use std::num::NonZeroU64;
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
 use crate::journal::Record;
-use crate::queue::{BatchRef, ClientId, Counts, Effect, Items, Queue, QueueState, Request};
+use crate::queue::{
+    BatchRef, ClientId, Counts, Effect, EffectKind, Items, Queue, QueueState, Request,
+};
 use crate::role::{Role, WorkerId};
 use crate::wire::{self, ClientKey, ErrorCode, Framer, MalformedRequest, Reply};
 pub(crate) use clients::ClientRecord;
-use clients::ConnectedClient;
+use clients::{ConnectedClient, worker_of};
 pub(crate) use host::{Host, Observer};
 pub(crate) use pacer::{Pacer, PacerStep, Speed};
 pub(crate) use pipe_host::{PipeHost, Pipes};
-use workers::worker_of;
 
-/// What sets one queue apart from another.
+/// What differs between the keepers of a run and of a stand-alone queue.
 #[derive(Debug)]
 pub(crate) struct KeeperConfig {
-    /// The queue, as it is when this keeper begins.
+    /// The queue at the start of this keeper.
     pub(crate) queue: Queue,
-    /// The workers of a run: only they may come, and the queue is closed when the last producer
-    /// among them has left. None: anybody may come.
+    /// The workers of a run: no other client may connect, and the disconnect of the last producer
+    /// closes the queue. None: any client may connect.
     pub(crate) workers: Option<BTreeSet<WorkerId>>,
-    /// Paces time.
+    /// None: time is not paced.
     pub(crate) pacer: Option<Pacer>,
 }
 
@@ -51,31 +52,36 @@ pub(crate) struct KeeperConfig {
 pub(crate) struct Keeper {
     framer: Framer,
     queue: Queue,
-    /// Those of a run's workers that have not left.
+    /// The run's workers that have neither left nor been given up.
     expected_workers: Option<BTreeSet<WorkerId>>,
     pacer: Option<Pacer>,
     clients: BTreeMap<ClientId, ConnectedClient>,
     clients_by_key: HashMap<ClientKey, ClientId>,
-    /// The clients that are workers of the run.
     connected_workers: BTreeMap<WorkerId, ClientId>,
     next_client_id: ClientId,
+    /// Empty between two calls: only its memory stays.
     effects: Vec<Effect>,
-    /// The last wall time that was given.
     last_wall_time: Nanos,
-    /// How many bytes of items have come whose end is still to come.
+    /// The total size of all partial items.
     unfinished_bytes: u64,
-    /// This client has asked for the queue to be removed, with so many items.
-    removal_request: Option<(ClientId, u64)>,
+    removal_request: Option<RemovalRequest>,
+}
+
+/// A client's request to remove the queue.
+#[derive(Clone, Copy, Debug)]
+struct RemovalRequest {
+    client: ClientId,
+    /// How many items the queue stores.
+    items: u64,
 }
 
 impl Keeper {
-    /// A keeper of an empty queue.
-    pub(crate) fn new(plan: KeeperConfig) -> Self {
+    pub(crate) fn new(config: KeeperConfig) -> Self {
         Self {
             framer: Framer::default(),
-            queue: plan.queue,
-            expected_workers: plan.workers,
-            pacer: plan.pacer,
+            queue: config.queue,
+            expected_workers: config.workers,
+            pacer: config.pacer,
             clients: BTreeMap::new(),
             clients_by_key: HashMap::new(),
             connected_workers: BTreeMap::new(),
@@ -87,18 +93,18 @@ impl Keeper {
         }
     }
 
-    /// Takes in what the inbox gave.
+    /// Takes bytes of the inbox, and handles each complete request.
     pub(crate) fn receive(&mut self, wall: Nanos, bytes: &[u8], host: &mut impl Host) {
         self.last_wall_time = wall;
         let mut framer = std::mem::take(&mut self.framer);
         framer.push_bytes(bytes);
         while let Some(message) = framer.next_request() {
             match message {
-                // Whoever is not told anything any more comes to the next keeper.
+                // The queue is about to go: a client without an answer connects to the next keeper.
                 _ if self.removal_request.is_some() => {}
                 Ok((key, wire::Request::Hello(hello))) => self.handle_hello(key, &hello, host),
                 Ok((key, request)) => {
-                    // A number that nobody here has is a stranger's.
+                    // A request with an unknown key is ignored.
                     if let Some(&client) = self.clients_by_key.get(&key) {
                         self.handle_request(client, request, host);
                     }
@@ -109,8 +115,8 @@ impl Keeper {
         self.framer = framer;
     }
 
-    /// A client has died: all that it wrote has been taken in. Of a run's worker that is for its
-    /// parent to say, which knows how it ended and what comes after: see [`Keeper::worker_gone`].
+    /// Removes a dead client, after everything that the client wrote was received. Ignores a worker of
+    /// a run: its parent knows the cause of the death, and calls [`Keeper::worker_exited`].
     pub(crate) fn client_died(&mut self, wall: Nanos, client: ClientId, host: &mut impl Host) {
         if worker_of(&self.clients, client).is_none() {
             self.last_wall_time = wall;
@@ -119,8 +125,8 @@ impl Keeper {
         }
     }
 
-    /// Gives all answers that can be given now. Returns the wall time at which there may be more to
-    /// do without anything arriving.
+    /// Gives all answers that are possible now. Returns the wall time at which another answer may be
+    /// possible without new bytes.
     pub(crate) fn process_pending(
         &mut self,
         wall: Nanos,
@@ -130,10 +136,7 @@ impl Keeper {
         let now = self.now();
         self.with_effects(host, |queue, effects| queue.expire_leases(now, effects));
         loop {
-            if self.queue.is_end_due() {
-                let at = host.record_end()?;
-                self.queue.end(at);
-            }
+            self.end_if_due(host)?;
             let now = self.now();
             let step = match self.next_paced_step(host) {
                 None => self.queue.step(now),
@@ -149,8 +152,7 @@ impl Keeper {
         }
     }
 
-    /// Ends the queue as soon as what is out is done: producers are refused, what is in line is
-    /// dropped.
+    /// Closes the queue, and drops its ready items. The end follows when nothing is in flight.
     pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) {
         self.last_wall_time = wall;
         self.with_effects(host, Queue::close_now);
@@ -159,21 +161,24 @@ impl Keeper {
         }
     }
 
-    /// Whether the queue is to be removed: then [`Keeper::tell_removed`] is next.
+    /// Whether a client has requested the removal of the queue. The caller removes the files, and then
+    /// calls [`Keeper::report_removal`].
     pub(crate) fn is_removal_requested(&self) -> bool {
         self.removal_request.is_some()
     }
 
-    /// The queue has been removed, or could not be: tells everybody whom that concerns.
+    /// Reports the removal of the queue to all clients, or a failure to the client that requested the
+    /// removal.
     pub(crate) fn report_removal(&mut self, outcome: &io::Result<()>, host: &mut impl Host) {
-        let Some((client, items)) = self.removal_request else {
+        let Some(RemovalRequest { client, items }) = self.removal_request else {
             return;
         };
         if let Err(error) = outcome {
             let text = format!("the queue cannot be removed: {error}");
             return send_error(host, client, ErrorCode::Internal, &text);
         }
-        let others: Vec<_> = self.clients.keys().copied().filter(|&peer| peer != client).collect();
+        let others: Vec<_> =
+            self.clients.keys().copied().filter(|&other| other != client).collect();
         for other in others {
             send_error(host, other, ErrorCode::Removed, "the queue has been removed");
             self.forget_client(other, host);
@@ -181,40 +186,36 @@ impl Keeper {
         send_reply(host, client, &Reply::Count { items });
     }
 
-    /// How many items there are.
     pub(crate) fn counts(&self) -> Counts {
         self.queue.counts()
     }
 
-    /// The queue.
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
     }
 
-    /// The clients that the next keeper must know of, if it comes to one.
+    /// The clients that the journal has to keep for the next keeper.
     pub(crate) fn client_records(
         &self,
     ) -> impl Iterator<Item = (ClientId, ClientKey, &ClientRecord)> {
-        let recorded = self.clients.iter().filter(|(_, peer)| peer.is_recorded());
-        recorded.map(|(&client, peer)| (client, peer.key, &peer.record))
+        let recorded = self.clients.iter().filter(|(_, c)| c.is_recorded());
+        recorded.map(|(&client, c)| (client, c.key, &c.record))
     }
 
-    /// Whether anybody is here.
     pub(crate) fn has_no_clients(&self) -> bool {
         self.clients.is_empty()
     }
 
-    /// What is to be remembered when this keeper goes.
     pub(crate) fn queue_state(&self) -> QueueState {
         self.queue.state()
     }
 
-    /// The time that events bear.
+    /// The time of events: paced time in a paced run, else wall time.
     pub(crate) fn now(&self) -> Nanos {
         self.pacer.as_ref().map_or(self.last_wall_time, Pacer::now)
     }
 
-    /// Whether the next event of a paced run is later than can be counted: nothing happens any more.
+    /// Whether the next event of a paced run is beyond the range of time: nothing happens any more.
     pub(crate) fn is_out_of_time(&self) -> bool {
         self.pacer.as_ref().is_some_and(Pacer::is_out_of_time)
     }
@@ -258,37 +259,42 @@ impl Keeper {
             wire::Request::Retry(id) => Request::Retry { id: id.map(NonZeroU64::get) },
             wire::Request::Drop(id) => Request::Drop { id: id.map(NonZeroU64::get) },
         };
-        match request {
+        self.prepare(client, &request, host);
+        self.apply(client, request, host);
+    }
+
+    /// Does what has to precede a request to the queue.
+    fn prepare(&mut self, client: ClientId, request: &Request, host: &mut impl Host) {
+        match *request {
             Request::Put { .. } | Request::Get { .. } => self.start_waiting(client),
             Request::Close { now: true } => host.append_record(&Record::Clear),
             Request::Retry { id } => host.append_record(&Record::Retry(id.unwrap_or(0))),
             Request::Drop { id } => host.append_record(&Record::Drop(id.unwrap_or(0))),
-            // A client that is gone may have said that it was not answered: what it waits for in
-            // vain must not happen now.
+            // A dead client may have reported that its request was not answered: the request must not
+            // be granted now.
             Request::Cancel if host.is_client_dead(client) => {}
-            // What can be done at once is not taken back.
+            // A request that can be granted at once is not cancelled.
             Request::Cancel => self.run_ready_steps(host),
             _ => {}
         }
-        self.apply(client, request, host);
     }
 
     fn apply(&mut self, client: ClientId, request: Request, host: &mut impl Host) {
-        let refused =
-            self.with_effects(host, |queue, effects| queue.apply(client, request, effects)).err();
-        if let Some(refusal) = refused {
+        let result =
+            self.with_effects(host, |queue, effects| queue.apply(client, request, effects));
+        if let Err(refusal) = result {
             send_reply(host, client, &replies::refusal_reply(&refusal));
         }
     }
 
-    /// Does something to the queue, and then tells of what that did.
+    /// Runs `change` on the queue, and publishes the effects.
     fn with_effects<T>(
         &mut self,
         host: &mut impl Host,
-        what: impl FnOnce(&mut Queue, &mut Vec<Effect>) -> T,
+        change: impl FnOnce(&mut Queue, &mut Vec<Effect>) -> T,
     ) -> T {
         let mut effects = std::mem::take(&mut self.effects);
-        let result = what(&mut self.queue, &mut effects);
+        let result = change(&mut self.queue, &mut effects);
         for effect in effects.drain(..) {
             self.publish_effect(effect, host);
         }
@@ -296,91 +302,98 @@ impl Keeper {
         result
     }
 
-    /// Does all that can be done now, unless that is for the pace to decide.
+    /// Takes all steps that are possible now. In a paced run only the pacer decides on steps.
     fn run_ready_steps(&mut self, host: &mut impl Host) {
         if self.pacer.is_some() {
             return;
         }
         loop {
-            // If the end cannot be remembered now, the next turn says so.
-            if self.queue.is_end_due()
-                && let Ok(at) = host.record_end()
-            {
-                self.queue.end(at);
-            }
-            let now = self.now();
-            match self.queue.step(now) {
+            // If the end cannot be recorded now, the next `process_pending` returns the error.
+            let _ = self.end_if_due(host);
+            match self.queue.step(self.now()) {
                 Some(effect) => self.publish_effect(effect, host),
                 None => return,
             }
         }
     }
 
-    /// Tells of an effect: the client, and whoever watches.
+    /// Ends the queue if the end is due and can be recorded.
+    fn end_if_due(&mut self, host: &mut impl Host) -> io::Result<()> {
+        if self.queue.is_end_due() {
+            self.queue.end(host.record_end()?);
+        }
+        Ok(())
+    }
+
+    /// Reports an effect: outside a run to the journal, then to the observer, then to the client.
     fn publish_effect(&mut self, effect: Effect, host: &mut impl Host) {
-        let client = effect.client();
+        let Effect { client, kind } = effect;
         let worker = worker_of(&self.clients, client);
         let at = self.now();
-        let mut waited = None;
-        match worker {
-            None => self.record_effect(&effect, at, host),
-            Some(_) => waited = self.take_wait_time(client, &effect, at),
-        }
-        let kind = match &effect {
-            Effect::Accepted { batch, .. } => Some(EventKind::Put(batch)),
-            Effect::Delivered { batch, .. } => Some(EventKind::Delivered(batch)),
-            Effect::Done { batch, .. } => Some(EventKind::Done(batch)),
-            Effect::Requeued { batch, .. } => Some(EventKind::Requeued(batch)),
+        let waited = match worker {
+            None => {
+                self.record_effect(client, &kind, at, host);
+                None
+            }
+            Some(_) => self.take_wait_time(client, &kind, at),
+        };
+        let event = match &kind {
+            EffectKind::Accepted { batch, .. } => Some(EventKind::Put(batch)),
+            EffectKind::Delivered(batch) => Some(EventKind::Delivered(batch)),
+            EffectKind::Done(batch) => Some(EventKind::Done(batch)),
+            EffectKind::Requeued(batch) => Some(EventKind::Requeued(batch)),
             _ => None,
         };
-        if let Some(kind) = kind {
+        if let Some(kind) = event {
             host.on_event(Event { at, worker, waited, kind });
         }
-        let gets = matches!(effect, Effect::Accepted { .. } | Effect::Delivered { .. });
-        if let Some(reply) = replies::reply_to(effect, || self.put_window()) {
-            match (&mut self.pacer, worker) {
-                (Some(pacer), Some(worker)) if gets => pacer.on_answer(worker, self.last_wall_time),
-                (Some(pacer), Some(worker)) => pacer.on_refusal(worker, self.last_wall_time),
-                _ => {}
+        let is_grant = kind.is_grant();
+        if let Some(reply) = replies::reply_to(kind, || self.put_window()) {
+            if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
+                if is_grant {
+                    pacer.on_answer(worker, self.last_wall_time);
+                } else {
+                    pacer.on_refusal(worker, self.last_wall_time);
+                }
             }
             send_reply(host, client, &reply);
         }
     }
 
-    /// Whatever becomes so is written down, before anybody is told.
-    fn record_effect(&mut self, effect: &Effect, at: Nanos, host: &mut impl Host) {
-        let Some(peer) = self.clients.get_mut(&effect.client()) else {
+    /// Writes an effect to the journal. The client reads about the effect only after the commit.
+    fn record_effect(
+        &mut self,
+        client: ClientId,
+        kind: &EffectKind,
+        at: Nanos,
+        host: &mut impl Host,
+    ) {
+        let Some(c) = self.clients.get_mut(&client) else {
             return;
         };
-        let key = peer.key;
-        if let Some(json) = peer.apply_effect(effect) {
+        let key = c.key;
+        if let Some(json) = c.apply_effect(kind) {
             host.append_record(&Record::Client { key, json: &json });
         }
-        if let Some(record) = replies::record_of(effect, key, at) {
+        if let Some(record) = replies::record_of(kind, key, at) {
             host.append_record(&record);
         }
     }
 
-    /// Answers a question, which changes nothing.
-    fn handle_query(
-        &mut self,
-        client: ClientId,
-        question: &wire::Request<'_>,
-        host: &mut impl Host,
-    ) {
-        // What was asked for before counts.
+    fn handle_query(&mut self, client: ClientId, query: &wire::Request<'_>, host: &mut impl Host) {
+        // Earlier requests count.
         self.run_ready_steps(host);
-        let reply = match *question {
-            wire::Request::Peek { from_id: from, max } => {
-                replies::peek_reply(self.queue.peek(from, max))
+        let reply = match *query {
+            wire::Request::Peek { from_id, max } => {
+                replies::peek_reply(self.queue.peek(from_id, max))
             }
-            wire::Request::ListFailed { from_id: from } => {
-                replies::failed_item_reply(&self.queue, from)
+            wire::Request::ListFailed { from_id } => {
+                replies::failed_item_reply(&self.queue, from_id)
             }
             wire::Request::Status => {
-                let record =
-                    |client| self.clients.get(&client).map(|p| (p.pid(), p.processed_items));
-                let status = replies::queue_status(&self.queue, record, self.now());
+                let totals =
+                    |client| self.clients.get(&client).map(|c| (c.pid(), c.processed_items));
+                let status = replies::queue_status(&self.queue, totals, self.now());
                 Reply::Status(Box::new(status))
             }
             _ => replies::size_reply(&self.queue),
@@ -388,47 +401,52 @@ impl Keeper {
         send_reply(host, client, &reply);
     }
 
-    /// Ends the queue for everybody, whatever is in it if that is what is wanted.
+    /// Accepts the request to remove the queue, if the queue is unused or the client forces the removal.
     fn handle_remove(&mut self, client: ClientId, force: bool, host: &mut impl Host) {
         self.run_ready_steps(host);
-        let Counts { ready: in_line, in_flight: out, failed, .. } = self.queue.counts();
-        let items = in_line + out + failed;
-        let others = self.clients.keys().filter(|&&peer| peer != client).count();
+        let counts = self.queue.counts();
+        let items = counts.stored();
+        let others = self.clients.keys().filter(|&&other| other != client).count();
         if !force && (items > 0 || others > 0) {
-            let text = replies::in_use_message(&self.queue.counts(), others);
-            return send_error(host, client, ErrorCode::InUse, &text);
+            return send_error(
+                host,
+                client,
+                ErrorCode::InUse,
+                &replies::in_use_message(&counts, others),
+            );
         }
-        self.removal_request = Some((client, items));
+        self.removal_request = Some(RemovalRequest { client, items });
     }
 
-    /// What of these items was not accepted before: a client that has lost a keeper may not know.
+    /// The items that were not accepted before: after a loss of its keeper, a client may repeat a put.
+    /// Answers the put if no item is new.
     fn drop_already_accepted(
         &mut self,
         client: ClientId,
         seq: u64,
-        mut lines: Items,
+        mut items: Items,
         host: &mut impl Host,
     ) -> Option<Items> {
         let record = &self.clients.get(&client)?.record;
-        let before = seq - lines.count;
+        let before = seq - items.count;
         if record.last_accepted_seq() <= before {
-            return Some(lines);
+            return Some(items);
         }
-        lines.split_to((record.last_accepted_seq() - before).min(lines.count));
-        if lines.count == 0 {
+        items.split_to((record.last_accepted_seq() - before).min(items.count));
+        if items.count == 0 {
             let &(seq, id) = record.accepted.last()?;
             let window = self.put_window();
             send_reply(host, client, &Reply::Ok { seq, id, window });
             return None;
         }
-        Some(lines)
+        Some(items)
     }
 
     fn handle_bye(&mut self, client: ClientId, host: &mut impl Host) {
         self.disconnect_client(client, host);
-        let in_line = self.queue.counts().ready;
+        let ready = self.queue.counts().ready;
         let consumers = self.queue.client_count(Role::Consumer) as u64;
-        send_reply(host, client, &Reply::Bye { ready: in_line, consumers });
+        send_reply(host, client, &Reply::Bye { ready, consumers });
         self.forget_client(client, host);
     }
 
@@ -442,20 +460,20 @@ impl Keeper {
         }
     }
 
-    fn detach_from_queue(&mut self, client: ClientId, how: Request, host: &mut impl Host) {
-        // What it put before it left is in the queue, if there was room for it.
+    /// Applies a disconnect or a death to the queue, after the puts that the queue has room for.
+    fn detach_from_queue(&mut self, client: ClientId, request: Request, host: &mut impl Host) {
         self.run_ready_steps(host);
-        self.apply(client, how, host);
+        self.apply(client, request, host);
     }
 
     fn forget_client(&mut self, client: ClientId, host: &mut impl Host) {
-        if let Some(peer) = self.clients.remove(&client) {
-            self.unfinished_bytes -= peer.partial_item.len() as u64;
-            self.clients_by_key.remove(&peer.key);
-            if peer.is_recorded() {
-                host.append_record(&Record::Disconnected(peer.key));
+        if let Some(c) = self.clients.remove(&client) {
+            self.unfinished_bytes -= c.partial_item.len() as u64;
+            self.clients_by_key.remove(&c.key);
+            if c.is_recorded() {
+                host.append_record(&Record::Disconnected(c.key));
             }
-            if let Some(worker) = peer.worker {
+            if let Some(worker) = c.worker {
                 self.connected_workers.remove(&worker);
             }
         }

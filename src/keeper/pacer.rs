@@ -1,75 +1,73 @@
-//! The time of a paced run.
+//! Paced time: the time of a run whose events depend on the delays alone.
 //!
-//! One worker runs at a time. A worker is *at rest* while it is owed an answer; when all rest, the
-//! one whose turn is next is answered, in the order (due time, producers before consumers, number),
-//! and when nobody can be answered, time moves to the next due time. So the order of all that
-//! happens, and the time of each, depends on the delays alone.
+//! One worker runs at a time. A worker that waits for an answer is *at rest*. When all workers rest, the
+//! pacer lets the keeper answer the next one, in the order (due time, producers before consumers, index).
+//! When no worker can be answered, time moves to the next due time.
 
 use std::collections::BTreeMap;
 
 use crate::clock::Nanos;
 use crate::role::{Role, WorkerId};
 
-/// How long a worker may stay away from rest before time goes on without it, at a finite speed.
+/// At a finite speed, time goes on without a worker that runs for longer than this.
 const STRAGGLER_TIMEOUT: Nanos = 50_000_000;
 
-/// How a paced run's time relates to the wall's.
+/// The speed of paced time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Speed {
-    /// So many times as fast as the wall clock.
+    /// This many times as fast as the wall clock.
     Times(f64),
-    /// Never waiting for the wall clock at all.
+    /// Paced time never waits for the wall clock.
     Max,
 }
 
-/// What to do now.
+/// The keeper's next step in a paced run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PacerStep {
     /// Answer this worker's put or get.
     Serve(WorkerId),
     /// Tell this worker that its sleep is over.
     Wake(WorkerId),
-    /// Nothing until something arrives, or until this wall time.
+    /// Nothing before the next request, or before this wall time.
     Wait(Option<Nanos>),
-    /// Nothing any more: the next event is later than [`LATEST`].
+    /// Nothing any more: the next due time is later than [`LATEST_TIME`].
     OutOfTime,
 }
 
-/// The latest paced time that can be counted, 584 years. A sum of times that does not fit becomes
-/// [`Nanos::MAX`], one nanosecond more, which is no time at which anything happens.
+/// The latest paced time, 584 years. A sum of times that does not fit becomes [`Nanos::MAX`], one
+/// nanosecond more, at which nothing happens.
 const LATEST_TIME: Nanos = Nanos::MAX - 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WorkerState {
-    /// Not there yet, or to come again.
+    /// The worker is expected, for the first time or as a replacement.
     Absent,
-    /// It has been answered at this wall time, and has not asked again.
+    /// The worker received an answer at this wall time, and has made no request since.
     Running(Nanos),
-    /// Running for so long that nobody waits for it any more.
+    /// The worker runs for longer than [`STRAGGLER_TIMEOUT`].
     Straggling,
-    /// Waits for its put or get; sleeps so long from its answer on, if it said so.
+    /// The worker waits for an answer to its put or get; a sleep of this length follows, if requested.
     Waiting(Option<Nanos>),
-    /// Asleep until this paced time.
+    /// The worker sleeps until this paced time.
     Sleeping(Nanos),
 }
 
-/// Paced time, and what each worker waits for. Takes wall times as arguments, reads no clock.
+/// Paced time and the state of each worker. Takes wall times as arguments; reads no clock.
 #[derive(Debug)]
 pub(crate) struct Pacer {
     speed: Speed,
-    /// Paced time.
     now: Nanos,
-    /// The wall time at paced time 0, once everybody is there.
+    /// The wall time at paced time 0, when all workers are connected and at rest.
     wall_origin: Option<Nanos>,
     workers: BTreeMap<WorkerId, WorkerState>,
-    /// Those who don't get to sleep any more.
+    /// The workers of this role no longer sleep.
     no_sleep_role: Option<Role>,
-    /// The next event is later than [`LATEST`], and will not be counted.
+    /// The next due time is later than [`LATEST_TIME`].
     is_out_of_time: bool,
 }
 
 impl Pacer {
-    /// Time stands at 0 until all of these `workers` have come and are at rest.
+    /// Time stands at 0 until all `workers` are connected and at rest.
     pub(crate) fn new(speed: Speed, workers: impl IntoIterator<Item = WorkerId>) -> Self {
         Self {
             speed,
@@ -81,7 +79,7 @@ impl Pacer {
         }
     }
 
-    /// Whether [`Pacer::next`] has said [`Next::OutOfTime`].
+    /// Whether [`Pacer::next_step`] has returned [`PacerStep::OutOfTime`].
     pub(crate) fn is_out_of_time(&self) -> bool {
         self.is_out_of_time
     }
@@ -91,32 +89,32 @@ impl Pacer {
         self.now
     }
 
-    /// `worker` has come, and runs.
+    /// `worker` has connected, and runs.
     pub(crate) fn on_connect(&mut self, worker: WorkerId, wall: Nanos) {
         self.workers.insert(worker, WorkerState::Running(wall));
     }
 
-    /// `worker` has left, or will never come.
+    /// `worker` has left or was given up.
     pub(crate) fn on_disconnect(&mut self, worker: WorkerId) {
         self.workers.remove(&worker);
     }
 
-    /// `worker` is dead, at the current wall time. Time stands still until it has come again, or
-    /// [`Pacer::left`].
+    /// `worker` has died at this wall time. Time stands still until [`Pacer::on_connect`] or
+    /// [`Pacer::on_disconnect`].
     pub(crate) fn on_death(&mut self, worker: WorkerId, wall: Nanos) {
-        // What it was at holds up nobody any more.
+        // A dead worker does not delay the others.
         self.workers.insert(worker, WorkerState::Straggling);
         self.advance_to_wall(wall);
         self.workers.insert(worker, WorkerState::Absent);
     }
 
-    /// `worker` asks for something that the queue will answer.
+    /// `worker` has made a request that the queue will answer.
     pub(crate) fn on_request(&mut self, worker: WorkerId, wall: Nanos) {
         self.catch_up_straggler(worker, wall);
         self.workers.insert(worker, WorkerState::Waiting(None));
     }
 
-    /// `worker` wants to sleep for `delay`: from now, or from the answer that it is owed.
+    /// `worker` sleeps for `delay`: from now, or from the answer to its put or get.
     pub(crate) fn on_sleep(&mut self, worker: WorkerId, delay: Nanos, wall: Nanos) {
         self.catch_up_straggler(worker, wall);
         let delay = if self.no_sleep_role == Some(worker.role) { 0 } else { delay };
@@ -127,17 +125,17 @@ impl Pacer {
         self.workers.insert(worker, state);
     }
 
-    /// When a sleep that begins now is over: later than [`LATEST`] if that does not fit.
+    /// The end of a sleep that begins now: later than [`LATEST_TIME`] if the sum does not fit.
     fn wake_time(&self, delay: Nanos) -> Nanos {
         self.now.saturating_add(delay)
     }
 
-    /// `worker` has been told that it will not get what it asked for: it doesn't sleep after that.
+    /// The queue has refused `worker`'s request: `worker` runs, and a sleep behind the request is void.
     pub(crate) fn on_refusal(&mut self, worker: WorkerId, wall: Nanos) {
         self.workers.insert(worker, WorkerState::Running(wall));
     }
 
-    /// `worker` has been given what it asked for: it sleeps now, if it has said so before, or runs.
+    /// The queue has granted `worker`'s request: `worker` begins the sleep behind the request, or runs.
     pub(crate) fn on_answer(&mut self, worker: WorkerId, wall: Nanos) {
         let state = match self.workers.get(&worker) {
             Some(WorkerState::Waiting(Some(delay))) => {
@@ -148,21 +146,20 @@ impl Pacer {
         self.workers.insert(worker, state);
     }
 
-    /// Ends the sleep of the workers of this role, at the current wall time; they don't get to sleep
-    /// any more.
+    /// Ends the sleeps of the workers of this role at this wall time. These workers sleep no more.
     pub(crate) fn skip_sleeps(&mut self, role: Role, wall: Nanos) {
         self.advance_to_wall(wall);
         self.no_sleep_role = Some(role);
         for (worker, state) in &mut self.workers {
             match state {
                 WorkerState::Sleeping(due) if worker.role == role => *due = self.now,
-                WorkerState::Waiting(then) if worker.role == role => *then = then.map(|_| 0),
+                WorkerState::Waiting(delay) if worker.role == role => *delay = delay.map(|_| 0),
                 _ => {}
             }
         }
     }
 
-    /// What to do at this wall time. `can_serve` tells whether the queue could answer a worker now.
+    /// The step at this wall time. `can_serve` tells whether the queue could answer a worker now.
     pub(crate) fn next_step(
         &mut self,
         wall: Nanos,
@@ -171,60 +168,64 @@ impl Pacer {
         if self.is_out_of_time {
             return PacerStep::OutOfTime;
         }
-        if let Some(until) = self.running_wait(wall) {
-            return PacerStep::Wait(until);
+        if let Some(wait) = self.wait_for_running(wall) {
+            return wait;
         }
         let origin = *self.wall_origin.get_or_insert(wall);
-        if let Some(next) = self.next_turn(&can_serve) {
-            return next;
+        if let Some(step) = self.next_turn(&can_serve) {
+            return step;
         }
         let Some(due) = self.earliest_due() else {
             return PacerStep::Wait(None);
         };
         if due > LATEST_TIME {
-            // A straggler may still come back before that.
-            if self.workers.values().any(|s| *s == WorkerState::Straggling) {
+            // A straggler may still come back in range.
+            if self.has_worker(|state| state == WorkerState::Straggling) {
                 return PacerStep::Wait(None);
             }
             self.is_out_of_time = true;
             return PacerStep::OutOfTime;
         }
-        let reached = match self.speed {
+        let due_wall = match self.speed {
             Speed::Max => wall,
             Speed::Times(speed) => origin.saturating_add(scale(due, 1.0 / speed)),
         };
-        if reached > wall {
-            return PacerStep::Wait(Some(reached));
+        if due_wall > wall {
+            return PacerStep::Wait(Some(due_wall));
         }
         self.now = due;
         self.next_turn(&can_serve).unwrap_or(PacerStep::Wait(None))
     }
 
-    /// Whether somebody is not at rest, and if so until when that holds up the others.
-    fn running_wait(&mut self, wall: Nanos) -> Option<Option<Nanos>> {
-        if self.workers.values().any(|s| *s == WorkerState::Absent) {
-            return Some(None);
+    /// The wait for the workers that are not at rest, if there are any.
+    fn wait_for_running(&mut self, wall: Nanos) -> Option<PacerStep> {
+        let has_no_stragglers = self.wall_origin.is_none() || self.speed == Speed::Max;
+        let is_running = |state| matches!(state, WorkerState::Running(_));
+        if self.has_worker(|state| state == WorkerState::Absent)
+            || has_no_stragglers && self.has_worker(is_running)
+        {
+            return Some(PacerStep::Wait(None));
         }
-        let patient = self.wall_origin.is_none() || self.speed == Speed::Max;
-        let mut until = None;
+        let mut until: Option<Nanos> = None;
         for state in self.workers.values_mut() {
             let WorkerState::Running(since) = *state else {
                 continue;
             };
-            let over = since.saturating_add(STRAGGLER_TIMEOUT);
-            if patient {
-                return Some(None);
-            }
-            if over <= wall {
+            let timeout = since.saturating_add(STRAGGLER_TIMEOUT);
+            if timeout <= wall {
                 *state = WorkerState::Straggling;
             } else {
-                until = Some(until.map_or(over, |u: Nanos| u.min(over)));
+                until = Some(until.map_or(timeout, |until| until.min(timeout)));
             }
         }
-        until.map(Some)
+        until.map(|until| PacerStep::Wait(Some(until)))
     }
 
-    /// The first of those who can be answered at the present paced time.
+    fn has_worker(&self, predicate: impl Fn(WorkerState) -> bool) -> bool {
+        self.workers.values().any(|&state| predicate(state))
+    }
+
+    /// The first worker that can be answered at the present paced time.
     fn next_turn(&self, can_serve: impl Fn(WorkerId) -> bool) -> Option<PacerStep> {
         let turns = self.workers.iter().filter_map(|(&worker, &state)| match state {
             WorkerState::Sleeping(due) if due <= self.now => {
@@ -246,39 +247,38 @@ impl Pacer {
         dues.min()
     }
 
-    /// A straggler comes back at the time that the wall shows.
+    /// Moves time to the wall time when a straggler comes back.
     fn catch_up_straggler(&mut self, worker: WorkerId, wall: Nanos) {
         if self.workers.get(&worker) == Some(&WorkerState::Straggling) {
             self.advance_to_wall(wall);
         }
     }
 
-    /// Moves time to what the wall shows, but not past the next due time, and not while it is held
-    /// up.
+    /// Moves time to the wall time, but not past the next due time, and not while a worker runs or is
+    /// absent.
     fn advance_to_wall(&mut self, wall: Nanos) {
-        if self.workers.values().any(|s| matches!(s, WorkerState::Running(_) | WorkerState::Absent))
-        {
+        if self.has_worker(|state| matches!(state, WorkerState::Running(_) | WorkerState::Absent)) {
             return;
         }
         if let (Speed::Times(speed), Some(origin)) = (self.speed, self.wall_origin) {
-            let shown = scale(wall.saturating_sub(origin), speed);
-            let shown = shown.min(self.earliest_due().unwrap_or(Nanos::MAX));
-            match shown <= LATEST_TIME {
-                true => self.now = self.now.max(shown),
-                false => self.is_out_of_time = true,
+            let paced = scale(wall.saturating_sub(origin), speed);
+            let paced = paced.min(self.earliest_due().unwrap_or(Nanos::MAX));
+            if paced <= LATEST_TIME {
+                self.now = self.now.max(paced);
+            } else {
+                self.is_out_of_time = true;
             }
         }
     }
 }
 
-/// `time` × `factor`, rounded up, as waiting too little would make the loop spin. The longest time that
-/// there is stands for anything longer: as a wall time, it never comes; as a paced time, it is later than
-/// [`LATEST`].
+/// `time` × `factor`, rounded up, since too short a wait would make the loop spin. A product that does not
+/// fit becomes [`Nanos::MAX`]: a wall time that never comes, or a paced time later than [`LATEST_TIME`].
 fn scale(time: Nanos, factor: f64) -> Nanos {
     if factor == 1.0 {
         return time;
     }
-    // A float out of range becomes the nearest integer.
+    // The cast turns a float out of range into the nearest integer.
     (time as f64 * factor).ceil() as Nanos
 }
 

@@ -1,52 +1,61 @@
-//! What the keeper of a stand-alone queue writes down in the journal, and how another one makes the queue
-//! of it.
+//! The journal of a stand-alone queue: what its keeper writes, and how the next keeper rebuilds the queue.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::num::NonZeroU64;
 
-use serde::{Deserialize, Serialize};
+use anyhow::Context;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
+use super::replies::{attempt_record, delivery_record, failure_record};
 use super::{ClientRecord, Keeper, Observer};
 use crate::clock::{BootQualifiedBirth, Clock, Epoch, ProcessBirth};
 use crate::event::Event;
 use crate::journal::{FileStore, Journal, Record, Store};
 use crate::pipe::QueueDir;
-use crate::queue::{Batch, ClientId, Queue, QueueState, Recovery, Sentinel};
+use crate::queue::{ClientId, Queue, QueueState, Recovery};
 use crate::wire::ClientKey;
 
-/// What a queue remembers beside its items.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// The state of the queue in the journal: what the rules know, and what only the keeper knows.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub(crate) struct PersistedState {
     version: u32,
-    /// Why the queue takes no more items.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sentinel: Option<Sentinel>,
-    /// The capacity, 0 for unbounded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    capacity: Option<u64>,
-    /// What is accepted is to be on the disk.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    sync: bool,
-    /// When the last queue of this name ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "ended")]
+    #[serde(flatten)]
+    queue: QueueState,
+    /// When the last queue ended.
+    #[serde(default, rename = "ended")]
     ended_at: Option<BootQualifiedBirth>,
-    /// Whether a new queue has begun since.
+    /// The clock of leases and ages. None: a journal of an earlier version, which used the wall clock.
     #[serde(default)]
-    #[serde(rename = "begun")]
-    has_begun: bool,
-    /// By which time leases and ages are counted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     epoch: Option<Epoch>,
-    /// The number of the last item.
-    #[serde(default)]
-    #[serde(rename = "last_number")]
-    last_id: u64,
-    /// How many items are done, since the queue began.
-    #[serde(default)]
-    #[serde(rename = "done")]
-    done_count: u64,
+}
+
+/// Written by hand: the keys of both parts alternate in the journal.
+impl Serialize for PersistedState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { version, queue, ended_at, epoch } = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("version", version)?;
+        if let Some(sentinel) = queue.sentinel {
+            map.serialize_entry("sentinel", &sentinel)?;
+        }
+        if let Some(capacity) = queue.capacity {
+            map.serialize_entry("capacity", &capacity)?;
+        }
+        if queue.sync {
+            map.serialize_entry("sync", &true)?;
+        }
+        if let Some(ended_at) = ended_at {
+            map.serialize_entry("ended", ended_at)?;
+        }
+        map.serialize_entry("begun", &queue.has_begun)?;
+        if let Some(epoch) = epoch {
+            map.serialize_entry("epoch", epoch)?;
+        }
+        map.serialize_entry("last_number", &queue.last_id)?;
+        map.serialize_entry("done", &queue.done_count)?;
+        map.end()
+    }
 }
 
 const STATE_VERSION: u32 = 1;
@@ -56,20 +65,18 @@ struct VersionHeader {
     version: u32,
 }
 
-/// What an earlier version has left in a file beside the journal.
+/// The state file that earlier versions kept beside the journal.
 pub(crate) enum LegacyState {
-    /// Nothing: there is no such file.
+    /// The file does not exist.
     None,
-    /// This, as far as the journal doesn't tell otherwise.
+    /// The journal may have newer records.
     State(PersistedState),
-    /// Something that cannot be read: what the journal tells has to do.
+    /// The file cannot be parsed, and only the journal counts.
     Damaged,
 }
 
 impl LegacyState {
-    /// What there is in this directory.
     pub(crate) fn load(dir: &QueueDir) -> anyhow::Result<Self> {
-        use anyhow::Context;
         let path = || FileStore::legacy_state_path(dir).display().to_string();
         Ok(match FileStore::read_legacy_state(dir).with_context(path)? {
             None => Self::None,
@@ -83,7 +90,7 @@ impl LegacyState {
         })
     }
 
-    /// What of it is to be remembered.
+    /// The state of the file, or the default state.
     pub(crate) fn into_persisted_state(self) -> PersistedState {
         match self {
             Self::State(state) => state,
@@ -93,185 +100,174 @@ impl LegacyState {
 }
 
 impl PersistedState {
-    fn queue_state(&self) -> QueueState {
-        QueueState {
-            sentinel: self.sentinel,
-            capacity: self.capacity.map(NonZeroU64::new),
-            sync: self.sync,
-            ended_at: self.ended_at.as_ref().and_then(BootQualifiedBirth::in_this_boot),
-            has_begun: self.has_begun,
-            last_id: self.last_id,
-            done_count: self.done_count,
-        }
-    }
-
-    /// Takes over all but the end, which is noted when it comes.
-    fn update(&mut self, remains: QueueState) {
+    /// Takes over the present state of the queue.
+    fn update(&mut self, queue: QueueState) {
         self.version = STATE_VERSION;
-        self.sentinel = remains.sentinel;
-        self.capacity = remains.capacity.map(|c| c.map_or(0, NonZeroU64::get));
-        self.sync = remains.sync;
-        self.has_begun = remains.has_begun;
-        self.last_id = remains.last_id;
-        self.done_count = remains.done_count;
+        self.queue = queue;
     }
 
-    /// What no other fact tells, and is to be written whenever it changes.
-    fn without_derived_fields(&self) -> Self {
-        Self { last_id: 0, done_count: 0, epoch: None, ..self.clone() }
+    /// Whether `journaled` lacks a change that no other record contains.
+    fn is_newer_than(&self, journaled: &Self) -> bool {
+        let own_fields =
+            |state: &Self| (state.version, QueueState { last_id: 0, done_count: 0, ..state.queue });
+        own_fields(self) != own_fields(journaled) || self.ended_at != journaled.ended_at
     }
 
-    /// Goes on with the time of the keepers before, or begins one. Returns a clock that shows it.
+    /// Continues the time of the earlier keepers in this uptime, or begins a new time. Returns its clock.
     pub(crate) fn resume_clock(&mut self) -> Clock {
         self.epoch.insert(Epoch::resume(self.epoch.as_ref())).clock()
     }
 
-    /// The same with made-up clocks.
+    /// Like [`Self::resume_clock`], with the given clocks.
     #[cfg(test)]
     pub(crate) fn resume_epoch(&mut self, boot: &str, since_boot: u64, wall: u64) -> Epoch {
         let before = self.epoch.as_ref();
         self.epoch.insert(Epoch::resume_with(before, boot.to_owned(), since_boot, wall)).clone()
     }
 
-    /// Whether there has never been anything to remember.
+    /// Whether the queue has no past that the next keeper must know.
     fn is_blank(&self) -> bool {
-        self.sentinel.is_none()
-            && self.capacity.is_none()
+        self.queue.sentinel.is_none()
+            && self.queue.capacity.is_none()
             && self.ended_at.is_none()
-            && self.last_id == 0
+            && self.queue.last_id == 0
     }
 }
 
-/// A queue that was not kept by anybody, or not any more.
+/// The result of reading a journal.
 pub(crate) struct RecoveredQueue {
     pub(crate) persisted_state: PersistedState,
     pub(crate) queue: Queue,
-    /// Clients that did not leave.
+    /// The clients that did not disconnect.
     pub(crate) clients: Vec<(ClientId, ClientKey, ClientRecord)>,
 }
 
-/// What the files of a queue tell of it.
+/// Rebuilds a queue and its clients from the records of a journal, in order.
 pub(crate) struct JournalRecovery {
     persisted_state: PersistedState,
     recovery: Recovery,
-    clients: BTreeMap<ClientKey, (ClientId, Option<ClientRecord>)>,
+    clients: BTreeMap<ClientKey, RecoveredClient>,
+}
+
+struct RecoveredClient {
+    client: ClientId,
+    /// None after the disconnect.
+    record: Option<ClientRecord>,
 }
 
 impl JournalRecovery {
+    /// `state` counts until the journal has a state record.
     pub(crate) fn new(state: PersistedState) -> Self {
         let mut recovery = Recovery::default();
-        recovery.set_done_count(state.done_count);
+        recovery.set_done_count(state.queue.done_count);
         Self { persisted_state: state, recovery, clients: BTreeMap::new() }
     }
 
-    /// The next thing that became so.
     pub(crate) fn apply_record(&mut self, record: Record<'_>) {
-        let some = |id| (id > 0).then_some(id);
+        let id_or_all = |id| (id > 0).then_some(id);
         match record {
             Record::Queue(json) => {
-                // Its checksum is right: what cannot be read is of a version that has other words.
+                // The checksum of the record is right. A state that cannot be parsed is from a version
+                // with other keys, and is skipped.
                 if let Ok(state) = serde_json::from_str::<PersistedState>(json) {
-                    self.recovery.set_done_count(state.done_count);
+                    self.recovery.set_done_count(state.queue.done_count);
                     self.persisted_state = state;
                 }
             }
             Record::Client { key, json } => {
-                self.client_entry(key).1 = serde_json::from_str(json).ok()
+                self.client_entry(key).record = serde_json::from_str(json).ok();
             }
-            Record::Disconnected(key) => self.client_entry(key).1 = None,
+            Record::Disconnected(key) => self.client_entry(key).record = None,
             Record::Put { key, seq, batch } => {
-                if let Some(record) = &mut self.client_entry(key).1 {
+                if let Some(record) = &mut self.client_entry(key).record {
                     record.record_accepted(seq, batch.count(), batch.end_id() - 1);
                 }
                 self.recovery.add_ready(batch);
             }
             Record::Items(batch) => self.recovery.add_ready(batch),
-            Record::Delivered { key, first_id: first, count, delivered_at: since } => {
-                let (client, record) = self.client_entry(key);
+            Record::Delivered { key, first_id, count, delivered_at } => {
+                let RecoveredClient { client, record } = self.client_entry(key);
                 if let Some(record) = record {
-                    record.record_delivery(first);
+                    record.record_delivery(first_id);
                 }
                 let client = *client;
-                self.recovery.mark_in_flight(client, first, count, since);
+                self.recovery.mark_in_flight(client, first_id, count, delivered_at);
             }
-            Record::Done { first_id: first, count } => self.recovery.mark_done(first, count),
+            Record::Done { first_id, count } => self.recovery.mark_done(first_id, count),
             Record::Attempt { id, attempt } => self.recovery.begin_attempt(id, attempt),
-            Record::Requeued { first_id: first, count, attempt, delivery_failures } => {
-                self.recovery.requeue(first, count, attempt, delivery_failures);
+            Record::Requeued { first_id, count, attempt, delivery_failures } => {
+                self.recovery.requeue(first_id, count, attempt, delivery_failures);
             }
-            Record::Failed { first_id: first, count, attempt, delivery_failures, reason } => {
-                self.recovery.mark_failed(first, count, attempt, delivery_failures, reason);
+            Record::Failed { first_id, count, attempt, delivery_failures, reason } => {
+                self.recovery.mark_failed(first_id, count, attempt, delivery_failures, reason);
             }
-            Record::Retry(id) => self.recovery.retry_failed(some(id)),
-            Record::Drop(id) => drop(self.recovery.take_failed(some(id))),
+            Record::Retry(id) => self.recovery.retry_failed(id_or_all(id)),
+            Record::Drop(id) => drop(self.recovery.take_failed(id_or_all(id))),
             Record::Clear => self.recovery.clear_ready(),
         }
     }
 
-    fn client_entry(&mut self, key: ClientKey) -> &mut (ClientId, Option<ClientRecord>) {
-        let next = self.clients.len();
-        self.clients.entry(key).or_insert((next, None))
+    /// The client of this key, with a new client id at its first record.
+    fn client_entry(&mut self, key: ClientKey) -> &mut RecoveredClient {
+        let client = self.clients.len();
+        self.clients.entry(key).or_insert(RecoveredClient { client, record: None })
     }
 
     pub(crate) fn finish(self) -> RecoveredQueue {
-        let here = |(key, (client, record))| {
-            Some((client, key, Option::<ClientRecord>::take(&mut { record })?))
-        };
-        let clients: Vec<_> = self.clients.into_iter().filter_map(here).collect();
-        let members = clients.iter().map(|(client, _, record)| (*client, record.settings()));
-        let queue = self.recovery.into_queue(self.persisted_state.queue_state(), members);
-        RecoveredQueue { persisted_state: self.persisted_state, queue, clients }
+        let Self { persisted_state, recovery, clients } = self;
+        let clients: Vec<_> = clients
+            .into_iter()
+            .filter_map(|(key, RecoveredClient { client, record })| Some((client, key, record?)))
+            .collect();
+        let settings = clients.iter().map(|(client, _, record)| (*client, (&record.hello).into()));
+        let ended_at = persisted_state.ended_at.as_ref().and_then(BootQualifiedBirth::in_this_boot);
+        let queue = recovery.into_queue(persisted_state.queue, ended_at, settings);
+        RecoveredQueue { persisted_state, queue, clients }
     }
 }
 
-/// What is written down.
+/// Writes the records of a queue to its journal.
 pub(crate) struct Persistence<S> {
     persisted_state: PersistedState,
-    /// What the journal tells of that.
+    /// The state in the last state record of the journal.
     journaled_state: PersistedState,
-    /// By which time the journal counts.
-    journaled_epoch: Option<Epoch>,
     pub(crate) journal: Journal<S>,
 }
 
 impl<S: Store> Persistence<S> {
-    /// Goes on with this journal, which tells all of this memory. (An earlier version didn't write by
-    /// which time it counted, which was the wall's.)
+    /// `state` is the state in the journal.
     pub(crate) fn new(state: PersistedState, journal: Journal<S>) -> Self {
-        Self {
-            journaled_state: state.without_derived_fields(),
-            journaled_epoch: state.epoch.clone(),
-            persisted_state: state,
-            journal,
-        }
+        Self { journaled_state: state.clone(), persisted_state: state, journal }
     }
 
-    /// The clock by which this keeper counts.
+    /// The clock of the keeper's wall times.
     pub(crate) fn resume_clock(&mut self) -> Clock {
         self.persisted_state.resume_clock()
     }
 
-    /// Writes down what has become so.
+    /// Makes all appended records durable, and the state if it has changed. Rewrites a journal that is
+    /// mostly obsolete.
     pub(crate) fn commit(&mut self, keeper: &Keeper) -> io::Result<()> {
         self.persisted_state.update(keeper.queue_state());
-        if self.persisted_state.without_derived_fields() != self.journaled_state {
+        if self.persisted_state.is_newer_than(&self.journaled_state) {
             self.append_state()?;
         }
-        self.journal.commit(self.persisted_state.sync)?;
+        self.journal.commit(self.persisted_state.queue.sync)?;
         if self.journal.is_rewrite_check_due() {
             let queue = keeper.queue();
-            let out = queue.in_flight().map(|(_, _, batch)| batch);
-            let batches = queue.ready().chain(out).chain(queue.failed().map(|f| &f.batch));
+            let in_flight = queue.in_flight().map(|(_, _, batch)| batch);
+            let failed = queue.failed().map(|failed| &failed.batch);
+            let batches = queue.ready().chain(in_flight).chain(failed);
             let live = batches.map(|batch| batch.items.bytes.len() as u64).sum();
             if self.journal.is_mostly_obsolete(live) {
-                // If there is no room for another one, the long one is as good, and as true.
+                // Without room on the disk the long journal stays, which is as true.
                 let _ = self.rewrite_journal(keeper);
             }
         }
         Ok(())
     }
 
-    /// Writes a journal of the queue as it is now in the place of the one that there is.
+    /// Replaces the journal by a journal of the present queue.
     pub(crate) fn rewrite_journal(&mut self, keeper: &Keeper) -> io::Result<()> {
         self.persisted_state.update(keeper.queue_state());
         let clients: Vec<_> = keeper
@@ -282,17 +278,15 @@ impl<S: Store> Persistence<S> {
             .collect();
         let json = serde_json::to_string(&self.persisted_state)?;
         self.journal.rewrite(snapshot_records(keeper.queue(), &json, &clients), true)?;
-        self.journaled_state = self.persisted_state.without_derived_fields();
-        self.journaled_epoch = self.persisted_state.epoch.clone();
+        self.journaled_state = self.persisted_state.clone();
         Ok(())
     }
 
-    /// Writes down what is to be known while nobody keeps the queue. An emptied queue is one record, and
-    /// a queue of which nothing is to be known is no file.
+    /// Leaves a short journal behind for a queue without items and clients: one state record, or no file
+    /// if the queue has no past.
     pub(crate) fn finalize_journal(&mut self, keeper: &Keeper) -> io::Result<()> {
         self.persisted_state.update(keeper.queue_state());
-        let counts = keeper.counts();
-        if counts.ready + counts.in_flight + counts.failed > 0 || !keeper.has_no_clients() {
+        if keeper.counts().stored() > 0 || !keeper.has_no_clients() {
             return Ok(());
         }
         if self.persisted_state.is_blank() {
@@ -302,17 +296,16 @@ impl<S: Store> Persistence<S> {
             return Ok(());
         }
         let json = serde_json::to_string(&self.persisted_state)?;
-        // If there is no room for another one, the long one is as good, and as true.
-        let _ = self.journal.rewrite([Record::Queue(&json)], self.persisted_state.sync);
+        // Without room on the disk the long journal stays, which is as true.
+        let _ = self.journal.rewrite([Record::Queue(&json)], self.persisted_state.queue.sync);
         Ok(())
     }
 
-    /// The queue is removed, and nothing is to be known of it.
     pub(crate) fn remove_journal(&mut self) -> io::Result<()> {
         self.journal.remove()
     }
 
-    /// From here on the journal tells what an earlier version has left in a file beside it.
+    /// Writes the state of the legacy file to the journal. Then the file is obsolete.
     pub(crate) fn import_legacy(&mut self) -> io::Result<()> {
         self.append_state()?;
         self.journal.commit(true)
@@ -321,55 +314,52 @@ impl<S: Store> Persistence<S> {
     fn append_state(&mut self) -> io::Result<()> {
         let json = serde_json::to_string(&self.persisted_state)?;
         self.journal.append(&Record::Queue(&json));
-        self.journaled_state = self.persisted_state.without_derived_fields();
-        self.journaled_epoch = self.persisted_state.epoch.clone();
+        self.journaled_state = self.persisted_state.clone();
         Ok(())
+    }
+
+    /// Stores the moment of the end for the next state record. [`Persistence::commit`] of the same turn
+    /// writes that record, with all other changes of the end.
+    pub(crate) fn record_end_at(&mut self, moment: BootQualifiedBirth) -> ProcessBirth {
+        self.persisted_state.ended_at.insert(moment).birth
     }
 }
 
-/// What is to be known of a queue, if nothing is known of its past.
+/// The records of a journal that describes only the present queue.
 fn snapshot_records<'a>(
     queue: &'a Queue,
     state: &'a str,
     clients: &'a [(ClientId, ClientKey, String)],
 ) -> impl Iterator<Item = Record<'a>> {
-    let nobody = ClientKey(0);
+    let unknown_client = ClientKey(0);
     let keys: HashMap<_, _> = clients.iter().map(|(client, key, _)| (*client, *key)).collect();
-    let key_of = move |client| keys.get(&client).copied().unwrap_or(nobody);
-    let out_of = |key, since, batch: &Batch| Record::Delivered {
-        key,
-        first_id: batch.first_id,
-        count: batch.count(),
-        delivered_at: since,
-    };
-    let out = queue.in_flight().flat_map(move |(client, since, batch)| {
-        [Record::Items(batch.clone()), out_of(key_of(client), since, batch)]
+    let key_of = move |client| keys.get(&client).copied().unwrap_or(unknown_client);
+    let ready = queue.ready().map(|batch| Record::Items(batch.clone()));
+    let in_flight = queue.in_flight().flat_map(move |(client, delivered_at, batch)| {
+        let delivery = delivery_record(key_of(client), batch, delivered_at);
+        [Record::Items(batch.clone()), delivery]
     });
-    let again = queue
-        .client_attempts()
-        .map(|batch| Record::Attempt { id: batch.first_id, attempt: batch.attempt });
+    let attempts = queue.client_attempts().map(attempt_record);
     let failed = queue.failed().flat_map(move |failed| {
-        let Batch { first_id: first, attempt, delivery_failures, .. } = failed.batch;
-        let reason = &failed.reason;
-        let aside =
-            Record::Failed { first_id: first, count: 1, attempt, delivery_failures, reason };
-        [Record::Items(failed.batch.clone()), out_of(nobody, 0, &failed.batch), aside]
+        let delivery = delivery_record(unknown_client, &failed.batch, 0);
+        let failure = failure_record(&failed.batch, &failed.reason);
+        [Record::Items(failed.batch.clone()), delivery, failure]
     });
-    let line = queue.ready().map(|batch| Record::Items(batch.clone()));
-    // Last, as what they had before is counted in them.
+    // The client records come last: they count the deliveries above already.
     let clients = clients.iter().map(|(_, key, json)| Record::Client { key: *key, json });
     std::iter::once(Record::Queue(state))
-        .chain(line)
-        .chain(out)
-        .chain(again)
+        .chain(ready)
+        .chain(in_flight)
+        .chain(attempts)
         .chain(failed)
         .chain(clients)
 }
 
 impl<S: Store> Observer for Persistence<S> {
     fn append_record(&mut self, record: &Record<'_>) {
-        if self.journaled_epoch != self.persisted_state.epoch {
-            // A memory can always be written as JSON; if not, this is tried again with the next fact.
+        if self.journaled_state.epoch != self.persisted_state.epoch {
+            // The times in `record` need the new epoch. The JSON of a state never fails; if it did, the
+            // next record would try again.
             let _ = self.append_state();
         }
         self.journal.append(record);
@@ -382,12 +372,36 @@ impl<S: Store> Observer for Persistence<S> {
     fn on_event(&mut self, _: Event<'_>) {}
 }
 
-impl<S: Store> Persistence<S> {
-    /// The queue has ended at this moment.
-    pub(crate) fn record_end_at(&mut self, moment: BootQualifiedBirth) -> ProcessBirth {
-        let stamp = moment.birth;
-        // The rest of what the end changes is noted, and all of it written, when this turn is.
-        self.persisted_state.ended_at = Some(moment);
-        stamp
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Sentinel;
+
+    #[test]
+    fn the_json_of_a_state_has_its_keys_in_a_fixed_order() {
+        let state = PersistedState {
+            version: STATE_VERSION,
+            queue: QueueState {
+                sentinel: Some(Sentinel::LastProducerLeft),
+                capacity: Some(0.into()),
+                sync: true,
+                has_begun: true,
+                last_id: u64::MAX,
+                done_count: 8,
+            },
+            ended_at: serde_json::from_str(r#"{"stamp":{"tick":1,"pid":2},"boot":"a"}"#).ok(),
+            epoch: serde_json::from_str(r#"{"boot":"a","ahead":3}"#).ok(),
+        };
+        let json = concat!(
+            r#"{"version":1,"sentinel":"last-producer-left","capacity":0,"sync":true,"#,
+            r#""ended":{"stamp":{"tick":1,"pid":2},"boot":"a"},"begun":true,"#,
+            r#""epoch":{"boot":"a","ahead":3},"last_number":18446744073709551615,"done":8}"#,
+        );
+        assert_eq!(serde_json::to_string(&state).unwrap(), json);
+        assert_eq!(serde_json::from_str::<PersistedState>(json).unwrap(), state);
+        let shortest = r#"{"version":0,"begun":false,"last_number":0,"done":0}"#;
+        assert_eq!(serde_json::to_string(&PersistedState::default()).unwrap(), shortest);
+        let read: PersistedState = serde_json::from_str(r#"{"version":0,"other":[]}"#).unwrap();
+        assert_eq!(read, PersistedState::default());
     }
 }

@@ -1,28 +1,24 @@
-//! The workers of a run: who is still to come, who is gone, and whose turn it is.
+//! The workers of a run: connected, expected or gone, and the turn of each in a paced run.
 
-use std::collections::BTreeMap;
-
-use super::PacerStep;
-use super::{ConnectedClient, Host, Keeper, send_error, send_reply};
+use super::{Host, Keeper, PacerStep, send_error, send_reply, worker_of};
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
 use crate::os::ExitCause;
-use crate::queue::{Batch, ClientActivity, ClientId, Effect, Request};
+use crate::queue::{Batch, ClientActivity, ClientId, Effect, EffectKind, Request};
 use crate::role::{Role, WorkerId};
 use crate::wire::{ErrorCode, Reply};
 
 impl Keeper {
-    /// A worker that has not come yet never will.
+    /// The keeper no longer expects this worker, unless the worker is connected.
     pub(crate) fn give_up_worker(&mut self, worker: WorkerId) {
         if !self.connected_workers.contains_key(&worker) {
             self.remove_worker(worker);
         }
     }
 
-    /// The process of a worker is no more, and all that it wrote has been taken in. Whether by a
-    /// `death` or not, it did not say goodbye: what it had is back in line, what it could not put yet
-    /// is forgotten, and it is awaited as at the beginning. It comes again, or
-    /// [`Keeper::will_not_come`].
+    /// A worker exited without `bye`; everything that the worker wrote was received. Releases its items,
+    /// drops its blocked puts, and expects a replacement, until [`Keeper::give_up_worker`]. `death` is
+    /// the cause, unless the process exited of its own will.
     pub(crate) fn worker_exited(
         &mut self,
         wall: Nanos,
@@ -31,7 +27,7 @@ impl Keeper {
         host: &mut impl Host,
     ) {
         self.last_wall_time = wall;
-        // It did so before it died.
+        // These steps precede the death.
         self.run_ready_steps(host);
         if let Some(pacer) = &mut self.pacer {
             pacer.on_death(worker, wall);
@@ -55,14 +51,14 @@ impl Keeper {
         self.expected_workers.as_ref().is_some_and(|workers| workers.contains(&worker))
     }
 
-    /// What each of the workers that are here is about, and what it has out first.
+    /// The activity of each connected worker, with the worker's first in-flight batch.
     pub(crate) fn worker_activities(
         &self,
     ) -> impl Iterator<Item = (WorkerId, ClientActivity, Option<&Batch>)> {
-        self.queue.client_activities().filter_map(|doing| {
-            let worker = worker_of(&self.clients, doing.client)?;
-            let first = self.queue.in_flight_of(doing.client).next();
-            Some((worker, doing, first))
+        self.queue.client_activities().filter_map(|activity| {
+            let worker = worker_of(&self.clients, activity.client)?;
+            let first = self.queue.in_flight_of(activity.client).next();
+            Some((worker, activity, first))
         })
     }
 
@@ -92,7 +88,7 @@ impl Keeper {
         self.queue.serve(self.now(), client)
     }
 
-    /// The keeper owes this client an answer; if it is a worker of a paced run, that is at rest now.
+    /// Notes that a worker waits for an answer; a worker of a paced run is at rest now.
     pub(super) fn start_waiting(&mut self, client: ClientId) {
         let Some(worker) = worker_of(&self.clients, client) else {
             return;
@@ -101,29 +97,29 @@ impl Keeper {
             pacer.on_request(worker, self.last_wall_time);
         }
         let now = self.now();
-        if let Some(peer) = self.clients.get_mut(&client) {
-            peer.waiting_since.get_or_insert(now);
+        if let Some(c) = self.clients.get_mut(&client) {
+            c.waiting_since.get_or_insert(now);
         }
     }
 
-    /// For how long a worker has waited for this.
+    /// For how long a worker has waited for this effect; None if the effect is no grant.
     pub(super) fn take_wait_time(
         &mut self,
         client: ClientId,
-        effect: &Effect,
+        kind: &EffectKind,
         at: Nanos,
     ) -> Option<Nanos> {
-        if !matches!(effect, Effect::Accepted { .. } | Effect::Delivered { .. }) {
+        if !kind.is_grant() {
             return None;
         }
-        let more = self.queue.is_waiting(client);
-        self.clients.get_mut(&client).map(|peer| peer.take_wait_time(at, more))
+        let waits_for_more = self.queue.is_waiting(client);
+        self.clients.get_mut(&client).map(|c| c.take_wait_time(at, waits_for_more))
     }
 
-    /// For how long it has been waiting for something by now.
+    /// For how long a worker has been waiting now; None if the worker does not wait.
     pub(super) fn ongoing_wait_time(&self, client: ClientId) -> Option<Nanos> {
-        let asked = self.clients.get(&client)?.waiting_since?;
-        Some(self.now().saturating_sub(asked))
+        let since = self.clients.get(&client)?.waiting_since?;
+        Some(self.now().saturating_sub(since))
     }
 
     pub(super) fn handle_sleep(&mut self, client: ClientId, delay: Nanos, host: &mut impl Host) {
@@ -136,7 +132,8 @@ impl Keeper {
         }
     }
 
-    /// As in the classic example: the parent joins the producers, and then puts the sentinel.
+    /// Stops expecting a worker. The last producer's removal closes the queue, as a parent does that joins
+    /// its producers and then puts the sentinel.
     pub(super) fn remove_worker(&mut self, worker: WorkerId) {
         if let Some(pacer) = &mut self.pacer {
             pacer.on_disconnect(worker);
@@ -144,20 +141,13 @@ impl Keeper {
         if let Some(workers) = &mut self.expected_workers {
             workers.remove(&worker);
             if self.expected_count(Role::Producer) == 0 {
-                let _nothing_dropped = self.queue.close();
+                self.queue.close();
             }
         }
     }
 
-    /// In a paced run one thing happens at a time.
+    /// The put window; 0 in a paced run, where only one worker runs at a time.
     pub(super) fn put_window(&self) -> u64 {
         if self.pacer.is_some() { 0 } else { self.queue.put_window() }
     }
-}
-
-pub(super) fn worker_of(
-    peers: &BTreeMap<ClientId, ConnectedClient>,
-    client: ClientId,
-) -> Option<WorkerId> {
-    peers.get(&client)?.worker
 }

@@ -1,34 +1,33 @@
-//! Items in runs: consecutive lines of bytes, each item a line, none parsed.
+//! Items in batches, and the list of ready batches. An item is a line of bytes here; nothing parses
+//! the line.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::BatchRef;
 use crate::clock::Nanos;
 
-/// Small items put one after another are kept in one piece up to this many bytes: about a write of a
-/// producer that has many.
+/// The list joins small batches into one chunk of at most this many bytes: about one write of a
+/// producer that has many items.
 const MAX_CHUNK_BYTES: usize = 4 * 1024;
-/// Pieces are handed out together up to this many bytes: what a client's pipe may hold, and as much as
-/// is taken in at a time, or else the line would grow while a consumer that is as fast waits for the rest.
+/// A delivery joins chunks up to this many bytes: the size of a mailbox, and of one read of the inbox.
+/// With a smaller limit the list would grow while a consumer of equal speed waits for the rest.
 const MAX_DELIVERY_BYTES: usize = 512 * 1024;
-/// And if they were accepted within this time: it is how exactly an item's age is known.
+/// The items of one batch were accepted within this time: the error of an item's age.
 const MAX_AGE_SPREAD: Nanos = 10_000_000;
-/// Newlines are counted in so many bytes at once.
+/// The scan for newlines counts this many bytes at once.
 const SCAN_CHUNK_BYTES: usize = 512;
 
-/// Items as lines: `count` of them, each with its newline.
+/// The text of `count` items.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Items {
-    /// How many items.
     pub(crate) count: u64,
-    /// Their text, each ended by a newline.
+    /// One line for each item, with its newline.
     pub(crate) bytes: Bytes,
 }
 
 impl Items {
-    /// Takes the first `n` items off; `n` is at most `count`. The bytes are shared, not copied.
+    /// Takes the first `n` items off; `n` is at most `count`. Both parts share the bytes.
     pub(crate) fn split_to(&mut self, n: u64) -> Self {
         if n >= self.count {
             return std::mem::take(self);
@@ -38,17 +37,18 @@ impl Items {
         Self { count: n, bytes: self.bytes.split_to(at) }
     }
 
-    /// Where the first `n` lines of these bytes end; if there are fewer, how many there are.
+    /// The offset at which the first `n` lines of these bytes end. If there are fewer lines: their
+    /// number, as the error.
     pub(crate) fn end_offset(n: u64, bytes: &[u8]) -> Result<usize, u64> {
         let mut left = n;
         if left == 0 {
             return Ok(0);
         }
-        // To count newlines costs a fraction of what finding each of them does.
+        // To count the newlines costs a fraction of the time that a search for each newline costs.
         for (at, part) in (0..).step_by(SCAN_CHUNK_BYTES).zip(bytes.chunks(SCAN_CHUNK_BYTES)) {
             let count = memchr::memchr_iter(b'\n', part).count() as u64;
             if count >= left {
-                // In range, as it is less than the part's length.
+                // `left` is at most the length of the part, so the cast loses nothing.
                 let end = memchr::memchr_iter(b'\n', part).nth(left as usize - 1);
                 return Ok(at + end.map_or(part.len(), |end| end + 1));
             }
@@ -57,8 +57,8 @@ impl Items {
         Err(n - left)
     }
 
-    /// Lets go of the piece that these are a small part of: they may stay long after the rest of it
-    /// has gone.
+    /// Copies the bytes out of a larger buffer, so that items that stay for long do not keep that
+    /// buffer alive.
     pub(super) fn detach(&mut self) {
         if self.bytes.len() < MAX_DELIVERY_BYTES {
             self.bytes = Bytes::copy_from_slice(&self.bytes);
@@ -73,18 +73,17 @@ impl Items {
     }
 }
 
-/// Items with consecutive numbers that are up for the same attempt.
+/// Items with consecutive ids in the same attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Batch {
-    /// The number (id) of the first item. Numbers are given in the order of acceptance, from 1.
+    /// The queue gives ids in the order of acceptance, from 1.
     pub(crate) first_id: u64,
-    /// 1 for items that nobody has had yet, one more for each time that they came back.
+    /// 1 at acceptance. A requeue or a retry adds 1.
     pub(crate) attempt: u32,
-    /// How often whoever had them died, or had them for longer than its lease.
+    /// How many consumers died with the items in flight, or exceeded their lease.
     pub(crate) delivery_failures: u32,
-    /// When they were accepted; the first of them, if they were put one after another.
+    /// When the queue accepted the first of the items.
     pub(crate) accepted_at: Nanos,
-    /// The items.
     pub(crate) items: Items,
 }
 
@@ -94,71 +93,95 @@ impl Batch {
         self.items.count
     }
 
-    /// The number after that of the last item.
+    /// The id after the last item's id.
     pub(crate) fn end_id(&self) -> u64 {
         self.first_id + self.items.count
     }
 
     /// Takes the first `n` items off; `n` is at most the count.
     pub(crate) fn split_to(&mut self, n: u64) -> Self {
-        let lines = self.items.split_to(n);
-        let first = self.first_id;
-        self.first_id += lines.count;
-        let Self { attempt, delivery_failures, accepted_at: since, .. } = *self;
-        Self { first_id: first, attempt, delivery_failures, accepted_at: since, items: lines }
+        let items = self.items.split_to(n);
+        let Self { first_id, attempt, delivery_failures, accepted_at, .. } = *self;
+        self.first_id += items.count;
+        Self { first_id, attempt, delivery_failures, accepted_at, items }
     }
 
-    /// All of it, as its holder names it.
+    /// The reference to the whole batch.
     pub(crate) fn batch_ref(&self) -> BatchRef {
         BatchRef { first_id: self.first_id, count: self.count(), attempt: Some(self.attempt) }
     }
 
-    /// Whether this, with what goes with it up to the number `end`, could be one run with `next`, were
-    /// that not too long.
-    fn can_merge(&self, end: u64, next: &Self) -> bool {
-        end == next.first_id
+    /// The same items in the next attempt.
+    pub(super) fn next_attempt(self) -> Self {
+        Self { attempt: self.attempt.saturating_add(1), ..self }
+    }
+
+    /// Whether `next` continues this batch if the batch is extended up to `end_id`: in ids, in the
+    /// attempt and in the delivery failures.
+    pub(super) fn is_continued_by(&self, end_id: u64, next: &Self) -> bool {
+        end_id == next.first_id
             && (self.attempt, self.delivery_failures) == (next.attempt, next.delivery_failures)
+    }
+
+    /// Whether [`Self::is_continued_by`] holds, and the ages are close enough for one batch.
+    fn can_merge(&self, end_id: u64, next: &Self) -> bool {
+        self.is_continued_by(end_id, next)
             && next.accepted_at.saturating_sub(self.accepted_at) < MAX_AGE_SPREAD
     }
 
-    /// Adds what goes with it. The bytes of all are copied, once.
+    /// Appends the batches that continue this one. Copies all bytes once.
     pub(super) fn extend(&mut self, others: &[Self]) {
-        let pieces = || std::iter::once(&*self).chain(others).map(|batch| &batch.items);
-        let mut bytes = Vec::with_capacity(pieces().map(|lines| lines.bytes.len()).sum());
-        pieces().for_each(|lines| bytes.extend_from_slice(&lines.bytes));
-        let count = pieces().map(|lines| lines.count).sum();
+        let parts = || std::iter::once(&*self).chain(others).map(|batch| &batch.items);
+        let mut bytes = Vec::with_capacity(parts().map(|items| items.bytes.len()).sum());
+        parts().for_each(|items| bytes.extend_from_slice(&items.bytes));
+        let count = parts().map(|items| items.count).sum();
         self.items = Items { count, bytes: bytes.into() };
     }
 
-    /// The items with their numbers.
+    /// The items with their ids.
     pub(crate) fn iter_with_ids(&self) -> impl Iterator<Item = (u64, &[u8])> {
         (self.first_id..self.end_id()).zip(self.items.iter())
     }
 }
 
-/// What is in line: runs in the order of their numbers, which is the order of acceptance.
+/// Names items that a client has in flight, all within one delivered batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchRef {
+    pub(crate) first_id: u64,
+    pub(crate) count: u64,
+    /// The attempt of the delivery, if the client names the attempt. A client can lose an item by its
+    /// lease and receive the item again: the attempt tells the two deliveries apart.
+    pub(crate) attempt: Option<u32>,
+}
+
+/// The ready items: batches in the order of their ids, which is the order of acceptance.
 #[derive(Debug, Default)]
 pub(crate) struct ReadyList {
     batches: VecDeque<Batch>,
-    len: u64,
+    item_count: u64,
 }
 
 impl ReadyList {
-    /// How many items are in line.
+    /// How many items are ready.
     pub(crate) fn len(&self) -> u64 {
-        self.len
+        self.item_count
     }
 
-    /// Adds a newly accepted run at the end.
+    /// Whether no item is ready.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.item_count == 0
+    }
+
+    /// Adds a newly accepted batch at the end.
     pub(crate) fn push(&mut self, batch: Batch) {
-        self.len += batch.count();
+        self.item_count += batch.count();
         let Some(last) = self.batches.back_mut().filter(|last| {
             last.can_merge(last.end_id(), &batch)
                 && last.items.bytes.len() + batch.items.bytes.len() <= MAX_CHUNK_BYTES
         }) else {
             return self.batches.push_back(batch);
         };
-        // Bytes that somebody has out are shared, and stay as they are.
+        // Bytes of a delivered batch are shared: nothing is appended to such bytes.
         match std::mem::take(&mut last.items.bytes).try_into_mut() {
             Ok(mut bytes) => {
                 bytes.extend_from_slice(&batch.items.bytes);
@@ -172,15 +195,15 @@ impl ReadyList {
         }
     }
 
-    /// Puts a run back at its old place.
+    /// Puts a batch back at its old position.
     pub(crate) fn requeue(&mut self, batch: Batch) {
-        self.len += batch.count();
-        // Never inside another run: a run holds all numbers from its first to its last.
-        let at = self.batches.partition_point(|r| r.first_id < batch.first_id);
+        self.item_count += batch.count();
+        // The position is never inside another batch: a batch has all ids from its first to its last.
+        let at = self.batches.partition_point(|b| b.first_id < batch.first_id);
         self.batches.insert(at, batch);
     }
 
-    /// Takes up to `max` items from the front that can go in one run.
+    /// Takes up to `max` items that fit in one batch from the front.
     pub(crate) fn take(&mut self, max: u64) -> Option<Batch> {
         let mut batch = self.take_front(max)?;
         let mut others = Vec::new();
@@ -201,39 +224,38 @@ impl ReadyList {
         Some(batch)
     }
 
-    /// Takes up to `max` items of the first run.
+    /// Takes up to `max` items of the first batch.
     fn take_front(&mut self, max: u64) -> Option<Batch> {
         let front = self.batches.front_mut()?;
         let batch = front.split_to(max.min(front.count()));
         if front.count() == 0 {
             self.batches.pop_front();
         }
-        self.len -= batch.count();
+        self.item_count -= batch.count();
         Some(batch)
     }
 
-    /// Since when the first item has been here.
+    /// When the queue accepted the first ready item.
     pub(crate) fn oldest_accepted_at(&self) -> Option<Nanos> {
         self.batches.front().map(|batch| batch.accepted_at)
     }
 
-    /// Up to `max` items of one run, none of which has a number below `from`. They stay in line.
-    pub(crate) fn peek(&self, from: u64, max: u64) -> Option<Batch> {
-        let at = self.batches.partition_point(|batch| batch.end_id() <= from);
+    /// A copy of up to `max` items of one batch, all with ids of at least `from_id`.
+    pub(crate) fn peek(&self, from_id: u64, max: u64) -> Option<Batch> {
+        let at = self.batches.partition_point(|batch| batch.end_id() <= from_id);
         let mut batch = self.batches.get(at)?.clone();
-        batch.split_to(from.saturating_sub(batch.first_id));
+        batch.split_to(from_id.saturating_sub(batch.first_id));
         Some(batch.split_to(max.min(batch.count())))
     }
 
-    /// All that is in line.
     pub(crate) fn batches(&self) -> impl DoubleEndedIterator<Item = &Batch> {
         self.batches.iter()
     }
 
-    /// Empties the line and tells how many items were in it.
+    /// Drops all ready items and returns their number.
     pub(crate) fn clear(&mut self) -> u64 {
         self.batches.clear();
-        std::mem::take(&mut self.len)
+        std::mem::take(&mut self.item_count)
     }
 }
 
@@ -242,24 +264,19 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn lines(items: &[&str]) -> Items {
-        let text: String = items.iter().map(|i| format!("{i}\n")).collect();
-        Items { count: items.len() as u64, bytes: Bytes::from(text) }
+    fn items(texts: &[&str]) -> Items {
+        let text: String = texts.iter().map(|text| format!("{text}\n")).collect();
+        Items { count: texts.len() as u64, bytes: Bytes::from(text) }
     }
 
-    fn run(first: u64, items: &[&str]) -> Batch {
-        Batch {
-            first_id: first,
-            attempt: 1,
-            delivery_failures: 0,
-            accepted_at: 0,
-            items: lines(items),
-        }
+    fn batch(first_id: u64, texts: &[&str]) -> Batch {
+        let items = items(texts);
+        Batch { first_id, attempt: 1, delivery_failures: 0, accepted_at: 0, items }
     }
 
-    fn drain(line: &mut ReadyList) -> Vec<(u64, u32, String)> {
+    fn drain(ready: &mut ReadyList) -> Vec<(u64, u32, String)> {
         let mut all = Vec::new();
-        while let Some(batch) = line.take(1) {
+        while let Some(batch) = ready.take(1) {
             let text = String::from_utf8_lossy(&batch.items.bytes).trim().to_owned();
             all.push((batch.first_id, batch.attempt, text));
         }
@@ -267,19 +284,19 @@ mod tests {
     }
 
     #[test]
-    fn splitting_keeps_numbers_and_text_together() {
-        let mut whole = run(7, &["a", "bb", "ccc"]);
+    fn a_split_keeps_ids_and_texts_together() {
+        let mut whole = batch(7, &["a", "bb", "ccc"]);
         let head = whole.split_to(2);
-        assert_eq!(head, run(7, &["a", "bb"]));
-        assert_eq!(whole, run(9, &["ccc"]));
+        assert_eq!(head, batch(7, &["a", "bb"]));
+        assert_eq!(whole, batch(9, &["ccc"]));
         assert_eq!(whole.split_to(0).count(), 0);
-        assert_eq!(whole.split_to(1), run(9, &["ccc"]));
+        assert_eq!(whole.split_to(1), batch(9, &["ccc"]));
         assert_eq!(whole.count(), 0);
     }
 
     proptest! {
         #[test]
-        fn lines_end_where_each_of_them_is_counted_to(
+        fn the_end_offset_of_n_lines_is_behind_the_nth_newline(
             text in proptest::collection::vec(prop_oneof![4 => any::<u8>(), 1 => Just(b'\n')], 0..3 * SCAN_CHUNK_BYTES),
             n in 0..800_u64,
         ) {
@@ -293,90 +310,91 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_follow_each_other_are_kept_in_one_piece() {
-        let mut line = ReadyList::default();
-        line.push(run(1, &["a"]));
-        line.push(run(2, &["b", "c"]));
-        assert_eq!(line.len(), 3);
-        assert_eq!(line.take(10), Some(run(1, &["a", "b", "c"])));
-        assert_eq!(line.len(), 0);
+    fn consecutive_small_batches_become_one_chunk() {
+        let mut ready = ReadyList::default();
+        ready.push(batch(1, &["a"]));
+        ready.push(batch(2, &["b", "c"]));
+        assert_eq!(ready.len(), 3);
+        assert_eq!(ready.take(10), Some(batch(1, &["a", "b", "c"])));
+        assert!(ready.is_empty());
     }
 
     #[test]
-    fn items_whose_ages_differ_are_kept_apart() {
-        let mut line = ReadyList::default();
-        for (first, since) in [(1, 0), (2, MAX_AGE_SPREAD - 1), (3, MAX_AGE_SPREAD)] {
-            line.push(Batch { accepted_at: since, ..run(first, &["x"]) });
+    fn items_of_different_ages_stay_apart() {
+        let mut ready = ReadyList::default();
+        for (first_id, accepted_at) in [(1, 0), (2, MAX_AGE_SPREAD - 1), (3, MAX_AGE_SPREAD)] {
+            ready.push(Batch { accepted_at, ..batch(first_id, &["x"]) });
         }
-        assert_eq!(line.take(10).unwrap().count(), 2);
-        assert_eq!(line.oldest_accepted_at(), Some(MAX_AGE_SPREAD));
+        assert_eq!(ready.take(10).unwrap().count(), 2);
+        assert_eq!(ready.oldest_accepted_at(), Some(MAX_AGE_SPREAD));
     }
 
     #[test]
-    fn pieces_are_handed_out_together_as_far_as_they_belong_together() {
+    fn a_delivery_joins_chunks_of_one_age_and_one_attempt() {
         let large = "x".repeat(MAX_CHUNK_BYTES - 1);
-        let put =
-            |first, since, attempt| Batch { accepted_at: since, attempt, ..run(first, &[&large]) };
-        let mut line = ReadyList::default();
-        for first in 1..=3 {
-            line.push(put(first, 0, 1));
+        let put = |first_id, accepted_at, attempt| Batch {
+            accepted_at,
+            attempt,
+            ..batch(first_id, &[&large])
+        };
+        let mut ready = ReadyList::default();
+        for first_id in 1..=3 {
+            ready.push(put(first_id, 0, 1));
         }
-        // Of another age than the first of them, though not than the one before; then of another attempt.
-        line.push(put(4, MAX_AGE_SPREAD - 1, 1));
-        line.push(put(5, MAX_AGE_SPREAD, 1));
-        line.requeue(put(9, MAX_AGE_SPREAD, 2));
-        assert_eq!(line.batches().count(), 6);
-        let all = line.take(10).unwrap();
+        // Item 5 is too young for the first chunk, though not for chunk 4. Item 9 is in another attempt.
+        ready.push(put(4, MAX_AGE_SPREAD - 1, 1));
+        ready.push(put(5, MAX_AGE_SPREAD, 1));
+        ready.requeue(put(9, MAX_AGE_SPREAD, 2));
+        assert_eq!(ready.batches().count(), 6);
+        let all = ready.take(10).unwrap();
         assert_eq!((all.first_id, all.count(), all.accepted_at), (1, 4, 0));
         assert_eq!(
             all.iter_with_ids().map(|(id, item)| (id, item.len())).last(),
             Some((4, MAX_CHUNK_BYTES - 1))
         );
-        assert_eq!(line.take(10).unwrap().batch_ref(), put(5, 0, 1).batch_ref());
-        assert_eq!(line.take(10).unwrap().batch_ref(), put(9, 0, 2).batch_ref());
-        assert_eq!((line.len(), line.take(1)), (0, None));
+        assert_eq!(ready.take(10).unwrap().batch_ref(), put(5, 0, 1).batch_ref());
+        assert_eq!(ready.take(10).unwrap().batch_ref(), put(9, 0, 2).batch_ref());
+        assert_eq!((ready.len(), ready.take(1)), (0, None));
     }
 
     #[test]
-    fn no_more_is_handed_out_together_than_was_asked_for_or_a_pipe_may_hold() {
+    fn a_delivery_has_at_most_max_items_and_fits_in_a_pipe() {
         let large = "x".repeat(MAX_CHUNK_BYTES - 1);
-        let mut line = ReadyList::default();
-        let handful = (MAX_DELIVERY_BYTES / MAX_CHUNK_BYTES) as u64;
-        let many = handful + 3;
-        for first in 1..=many {
-            line.push(run(first, &[&large]));
+        let mut ready = ReadyList::default();
+        let most_chunks = (MAX_DELIVERY_BYTES / MAX_CHUNK_BYTES) as u64;
+        let count = most_chunks + 3;
+        for first_id in 1..=count {
+            ready.push(batch(first_id, &[&large]));
         }
-        assert_eq!(line.take(3).unwrap().count(), 3);
-        line.push(run(many + 1, &["a", "b", "c"]));
-        let most = line.take(u64::MAX).unwrap();
-        assert_eq!((most.items.bytes.len(), most.count()), (MAX_DELIVERY_BYTES, handful));
-        assert_eq!(line.take(2).unwrap(), run(many + 1, &["a", "b"]));
-        assert_eq!(line.len(), 1);
+        assert_eq!(ready.take(3).unwrap().count(), 3);
+        ready.push(batch(count + 1, &["a", "b", "c"]));
+        let most = ready.take(u64::MAX).unwrap();
+        assert_eq!((most.items.bytes.len(), most.count()), (MAX_DELIVERY_BYTES, most_chunks));
+        assert_eq!(ready.take(2).unwrap(), batch(count + 1, &["a", "b"]));
+        assert_eq!(ready.len(), 1);
     }
 
     #[test]
-    fn to_look_at_the_line_takes_nothing_out() {
-        let mut line = ReadyList::default();
-        line.push(run(1, &["a", "b", "c"]));
-        line.push(Batch { accepted_at: MAX_AGE_SPREAD, ..run(4, &["d"]) });
-        assert_eq!(line.peek(0, 2), Some(run(1, &["a", "b"])));
-        assert_eq!(line.peek(2, 9), Some(run(2, &["b", "c"])));
-        assert_eq!(line.peek(4, 9).unwrap().first_id, 4);
-        assert_eq!(line.peek(5, 9), None);
-        assert_eq!(line.len(), 4);
+    fn peek_takes_nothing_out() {
+        let mut ready = ReadyList::default();
+        ready.push(batch(1, &["a", "b", "c"]));
+        ready.push(Batch { accepted_at: MAX_AGE_SPREAD, ..batch(4, &["d"]) });
+        assert_eq!(ready.peek(0, 2), Some(batch(1, &["a", "b"])));
+        assert_eq!(ready.peek(2, 9), Some(batch(2, &["b", "c"])));
+        assert_eq!(ready.peek(4, 9).unwrap().first_id, 4);
+        assert_eq!(ready.peek(5, 9), None);
+        assert_eq!(ready.len(), 4);
     }
 
     #[test]
-    fn what_comes_back_stands_at_its_old_place() {
-        let mut line = ReadyList::default();
-        line.push(run(1, &["a", "b", "c", "d"]));
-        let mut ab = line.take(2).unwrap();
+    fn a_requeued_batch_returns_to_its_old_position() {
+        let mut ready = ReadyList::default();
+        ready.push(batch(1, &["a", "b", "c", "d"]));
+        let mut ab = ready.take(2).unwrap();
         let a = ab.split_to(1);
-        let mut b = ab;
-        b.attempt = 2;
-        line.requeue(b);
-        line.requeue(a);
+        ready.requeue(ab.next_attempt());
+        ready.requeue(a);
         let expected = [(1, 1, "a"), (2, 2, "b"), (3, 1, "c"), (4, 1, "d")];
-        assert_eq!(drain(&mut line), expected.map(|(n, k, t)| (n, k, t.to_owned())));
+        assert_eq!(drain(&mut ready), expected.map(|(n, k, t)| (n, k, t.to_owned())));
     }
 }

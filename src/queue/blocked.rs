@@ -1,26 +1,25 @@
-//! Puts that wait for room, and their acceptance.
+//! The blocked puts of one client: puts for which the queue has no room yet.
 
 use std::collections::VecDeque;
 
-use super::{Batch, ClientId, Effect, Items, PutRefusal, Queue, Refusal, Sentinel};
-use crate::clock::Nanos;
-use crate::role::Role;
+use super::Items;
 
-/// How many items of a client may wait for room at the most. One that sends more than it was granted,
-/// which is never more than this, is stopped there.
+/// How many items of one client may be blocked. The put window is never larger, so only a client that
+/// exceeds its window gets here.
 pub(super) const MAX_BLOCKED_ITEMS: u64 = 1 << 16;
 
-/// And how many bytes of them, besides the put that begins below this.
-pub(super) const MAX_BLOCKED_BYTES: usize = 16 << 20;
+/// How many bytes of one client may be blocked. The last put may begin below this limit and exceed the
+/// limit.
+const MAX_BLOCKED_BYTES: usize = 16 << 20;
 
-/// A put, or what of it has not been accepted yet.
+/// The part of a put that the queue has not accepted yet.
 #[derive(Debug)]
 struct BlockedPut {
     seq: u64,
     items: Items,
 }
 
-/// The puts of a client that the queue has no room for yet.
+/// All blocked puts of one client, in order, with their total size.
 #[derive(Debug, Default)]
 pub(super) struct BlockedPuts {
     puts: VecDeque<BlockedPut>,
@@ -33,98 +32,52 @@ impl BlockedPuts {
         self.puts.is_empty()
     }
 
-    /// Forgets everything. The number of the last item, if there was one.
+    /// Drops every put. Returns the sequence number of the last item, if there was one.
     pub(super) fn remove_all(&mut self) -> Option<u64> {
         std::mem::take(self).puts.pop_back().map(|put| put.seq)
     }
 
-    /// Forgets the first put, and tells the number of its last item.
+    /// Drops the first put and returns the sequence number of its last item.
     pub(super) fn remove_first(&mut self) -> Option<u64> {
         let put = self.puts.pop_front()?;
         self.subtract(&put.items);
         Some(put.seq)
     }
 
-    fn is_over_limit(&self) -> bool {
+    pub(super) fn is_over_limit(&self) -> bool {
         self.item_count > MAX_BLOCKED_ITEMS || self.byte_count > MAX_BLOCKED_BYTES
     }
 
-    fn push(&mut self, seq: u64, lines: Items) {
-        self.item_count += lines.count;
-        self.byte_count += lines.bytes.len();
-        self.puts.push_back(BlockedPut { seq, items: lines });
+    pub(super) fn push(&mut self, seq: u64, items: Items) {
+        self.item_count += items.count;
+        self.byte_count += items.bytes.len();
+        self.puts.push_back(BlockedPut { seq, items });
     }
 
-    /// Takes up to so many items of the first put: the number of the last one, the items, and
-    /// whether that was all of the put.
-    fn take_first(&mut self, most: u64) -> Option<(u64, Items, bool)> {
+    /// Takes up to `max` items of the first put.
+    pub(super) fn take_first(&mut self, max: u64) -> Option<Unblocked> {
         let put = self.puts.front_mut()?;
-        let lines = put.items.split_to(most.min(put.items.count));
+        let items = put.items.split_to(max.min(put.items.count));
         let seq = put.seq - put.items.count;
-        let all = put.items.count == 0;
-        if all {
+        let is_last = put.items.count == 0;
+        if is_last {
             self.puts.pop_front();
         }
-        self.subtract(&lines);
-        Some((seq, lines, all))
+        self.subtract(&items);
+        Some(Unblocked { seq, items, is_last })
     }
 
-    fn subtract(&mut self, lines: &Items) {
-        self.item_count -= lines.count;
-        self.byte_count -= lines.bytes.len();
+    fn subtract(&mut self, items: &Items) {
+        self.item_count -= items.count;
+        self.byte_count -= items.bytes.len();
     }
 }
 
-impl Queue {
-    /// Takes in a put, for which there may be no room yet.
-    pub(super) fn enqueue_put(
-        &mut self,
-        client: ClientId,
-        seq: u64,
-        lines: Items,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
-        let Some(c) = self.clients.get_mut(&client) else {
-            return Ok(());
-        };
-        if c.blocked_puts.is_over_limit() {
-            return Err(Refusal::TooManyBlocked { seq });
-        }
-        let closed = match self.sentinel {
-            Some(Sentinel::Closed) => true,
-            Some(Sentinel::LastProducerLeft) => c.settings.role != Role::Visitor,
-            None => false,
-        };
-        if closed {
-            effects.push(Effect::Refused { client, seq, reason: PutRefusal::Closed });
-        } else {
-            c.blocked_puts.push(seq, lines);
-            self.blocked_putters.push_back(client);
-            // Whoever puts first makes the queue: with a capacity, or without a limit.
-            self.capacity.get_or_insert(None);
-            self.begin_if_ended();
-        }
-        Ok(())
-    }
-
-    /// Accepts what there is room for of the first put of this client.
-    pub(super) fn accept_put(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
-        let room = self.free_capacity();
-        let c = self.clients.get_mut(&client)?;
-        let (seq, lines, all) = c.blocked_puts.take_first(room)?;
-        if all {
-            let at = self.blocked_putters.iter().position(|&p| p == client)?;
-            self.blocked_putters.remove(at);
-        }
-        let batch = Batch {
-            first_id: self.last_id + 1,
-            attempt: 1,
-            delivery_failures: 0,
-            accepted_at: now,
-            items: lines,
-        };
-        self.last_id += batch.count();
-        self.ready.push(batch.clone());
-        Some(Effect::Accepted { client, seq, batch })
-    }
+/// Items that leave a blocked put for the queue.
+pub(super) struct Unblocked {
+    /// The client's sequence number of the last of the items.
+    pub(super) seq: u64,
+    pub(super) items: Items,
+    /// The put has no more items.
+    pub(super) is_last: bool,
 }

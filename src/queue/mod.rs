@@ -1,25 +1,27 @@
-//! The rules of the queue: a pure state machine.
+//! The rules of the queue: a pure state machine without I/O, clock or processes.
 //!
-//! [`Queue::apply`] takes in what clients ask for, in the order of the inbox. Nothing is accepted
-//! or handed out by it: that is [`Queue::step`] (in the order of asking) or [`Queue::serve`] (whom
-//! the caller picks), one visible step at a time. No I/O, no clock, no processes in here.
+//! [`Queue::apply`] takes the requests of clients, in the order of the inbox. A request neither accepts
+//! nor delivers an item: [`Queue::step`] (in the order of the requests) and [`Queue::serve`] (for a
+//! client that the caller chooses) do, one visible step at a time.
 //!
 //! ```text
-//!           put                step              step            done
-//!  (client) ───► parked ──────────────► in line ──────► out ────────────► (gone)
-//!                  │  room in the queue   ▲  ▲           │ │
-//!                  │                      │  └───────────┘ │ given back, its consumer left, or its
-//!                  ▼                      │                │ lease ran out: attempt + 1
-//!               refused: closed, or       │  retry         ▼ failed, or too many have died of it
-//!               not waited for            └──────────── put aside ───────► (gone)
+//!           put                 step             step              done
+//!  (client) ───► blocked ─────────────► ready ─────────► in flight ────────────► (gone)
+//!                  │  room in the queue   ▲  ▲             │ │
+//!                  │                      │  └─────────────┘ │ requeued, its consumer left or died, or
+//!                  ▼                      │                  │ its lease ran out: attempt + 1
+//!               refused: closed, or       │  retry           ▼ the consumer failed, or too many died
+//!               the client does not wait  └─────────────── failed ───────────► (gone)
 //!                                                                   drop
 //! ```
 
 mod batch;
 mod blocked;
+mod deliveries;
 mod in_flight;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod model;
+mod puts;
 mod query;
 mod recovery;
 #[cfg(test)]
@@ -27,82 +29,79 @@ mod tests;
 mod types;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::num::NonZeroU64;
 
 use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
-pub(crate) use batch::{Batch, Items, ReadyList};
-use blocked::{BlockedPuts, MAX_BLOCKED_ITEMS};
+pub(crate) use batch::{Batch, BatchRef, Items, ReadyList};
+use blocked::BlockedPuts;
 pub(crate) use in_flight::FailedItem;
 use in_flight::InFlight;
 pub(crate) use recovery::Recovery;
 pub(crate) use types::{
-    BatchRef, ClientActivity, ClientId, ClientSettings, Counts, Effect, PutRefusal, QueueState,
-    Refusal, Request, Sentinel, WaitReason,
+    Capacity, ClientActivity, ClientId, ClientSettings, Counts, Effect, EffectKind, PutRefusal,
+    QueueState, Refusal, Request, Sentinel, WaitReason,
 };
 
 #[derive(Debug)]
 struct Client {
     settings: ClientSettings,
-    /// Puts that the queue has no room for yet.
     blocked_puts: BlockedPuts,
-    /// The `max` of the get that is waiting.
+    /// The `max` of the pending get.
     pending_get: Option<u64>,
-    /// It waits for everything to be done.
     is_joining: bool,
-    /// What it has, by first number.
+    /// By the first id of each batch.
     in_flight: BTreeMap<u64, InFlight>,
-    /// The queue that it came for has ended.
+    /// The queue that the client came for has ended.
     has_ended: bool,
 }
 
-/// The queue.
+impl Client {
+    fn new(settings: ClientSettings, has_ended: bool) -> Self {
+        Self {
+            settings,
+            blocked_puts: BlockedPuts::default(),
+            pending_get: None,
+            is_joining: false,
+            in_flight: BTreeMap::new(),
+            has_ended,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Queue {
-    capacity: Option<Option<NonZeroU64>>,
-    /// Whether anybody may come: then the sentinel goes in by itself when the last producer leaves,
-    /// and after the end a new queue begins.
-    is_shared: bool,
-    /// What is accepted is to be on the disk. Nothing here depends on it.
-    sync: bool,
-    sentinel: Option<Sentinel>,
+    state: QueueState,
+    /// The moment of the last end in this uptime of the machine.
     ended_at: Option<ProcessBirth>,
-    has_begun: bool,
+    /// Any client may connect: the disconnect of the last producer puts the sentinel, and a new queue
+    /// begins after the end.
+    is_shared: bool,
     ready: ReadyList,
-    last_id: u64,
-    /// The highest number of an item that has been handed out, as far as is known.
+    /// The highest id of a delivered item, as far as this keeper knows.
     last_delivered_id: u64,
     in_flight_count: u64,
-    done_count: u64,
-    /// What has been put aside, by number.
     failed: BTreeMap<u64, FailedItem>,
-    /// When a lease runs out, of which item, that is with whom.
+    /// When a lease expires, the first id of its batch, and the client that has the batch.
     leases: BTreeSet<(Nanos, u64, ClientId)>,
     clients: BTreeMap<ClientId, Client>,
-    /// Clients with parked puts, once a put, in the order of asking.
+    /// The clients with blocked puts, once for each put, in the order of the requests.
     blocked_putters: VecDeque<ClientId>,
-    /// Clients with a waiting get, in the order of asking.
+    /// The clients with a pending get, in the order of the requests.
     waiting_getters: VecDeque<ClientId>,
-    /// Clients that wait for everything to be done.
     waiting_joiners: VecDeque<ClientId>,
 }
 
 impl Queue {
-    /// An empty queue. The last producer to leave ends a `shared` one, and only [`Queue::close`]
-    /// does another, once and for all.
+    /// A queue without items. The disconnect of the last producer ends a `shared` queue; only
+    /// [`Queue::close`] ends another queue, once and for all.
     pub(crate) fn new(state: QueueState, shared: bool) -> Self {
         Self {
-            capacity: state.capacity,
+            state,
+            ended_at: None,
             is_shared: shared,
-            sync: state.sync,
-            sentinel: state.sentinel,
-            ended_at: state.ended_at,
-            has_begun: state.has_begun,
             ready: ReadyList::default(),
-            last_id: state.last_id,
             last_delivered_id: state.last_id,
             in_flight_count: 0,
-            done_count: state.done_count,
             failed: BTreeMap::new(),
             leases: BTreeSet::new(),
             clients: BTreeMap::new(),
@@ -112,140 +111,148 @@ impl Queue {
         }
     }
 
-    /// Takes in a request of `client`; what happened by that alone goes to `effects`.
+    /// Takes a request of `client` and adds its immediate consequences to `effects`.
     pub(crate) fn apply(
         &mut self,
         client: ClientId,
         request: Request,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
+        let affected = |items| EffectKind::Affected { items }.for_client(client);
         match request {
             Request::Connect(settings) => return self.connect(client, settings),
-            Request::Put { seq, items: lines } => {
-                return self.enqueue_put(client, seq, lines, effects);
-            }
+            Request::Put { seq, items } => return self.enqueue_put(client, seq, items, effects),
             Request::Get { max } => return self.enqueue_get(client, max),
             Request::Done(batch_ref) => return self.mark_done(client, batch_ref, effects),
             Request::Requeue(batch_ref) => {
                 let batch = self.take_in_flight(client, batch_ref)?;
                 self.requeue(client, batch, effects);
             }
-            Request::Fail { batch: batch_ref, try_count: tries, reason } => {
-                let mut batch = self.take_in_flight(client, batch_ref)?;
-                batch.attempt = batch.attempt.saturating_add(tries.saturating_sub(1));
-                self.mark_failed(client, batch, &reason, effects);
+            Request::Fail { batch, try_count, reason } => {
+                let mut batch = self.take_in_flight(client, batch)?;
+                batch.attempt = batch.attempt.saturating_add(try_count.saturating_sub(1));
+                self.mark_failed(client, batch, reason, effects);
             }
             Request::Attempt { id, attempt } => {
                 let items = u64::from(self.begin_attempt(client, id, attempt, effects));
-                effects.push(Effect::Affected { client, items });
+                effects.push(affected(items));
             }
-            Request::NotReceived { first_id: first } => self.requeue_unread(client, first, effects),
+            Request::NotReceived { first_id } => self.requeue_unread(client, first_id, effects),
             Request::Cancel => self.cancel(client, effects),
             Request::Join => self.enqueue_join(client),
-            Request::Close { now } => {
-                let items = if now { self.close_now(effects) } else { self.close() };
-                effects.push(Effect::Affected { client, items });
+            Request::Close { now: false } => {
+                self.close();
+                effects.push(affected(0));
             }
-            Request::Retry { id } => {
-                let items = self.retry_failed(id)?;
-                effects.push(Effect::Affected { client, items });
+            Request::Close { now: true } => {
+                let items = self.close_now(effects);
+                effects.push(affected(items));
             }
-            Request::Drop { id } => {
-                let items = self.take_failed(id)?.len() as u64;
-                effects.push(Effect::Affected { client, items });
+            Request::Retry { id } => effects.push(affected(self.retry_failed(id)?)),
+            Request::Drop { id } => effects.push(affected(self.take_failed(id)?.len() as u64)),
+            Request::Disconnect => {
+                for batch in self.remove_all_in_flight(client) {
+                    self.requeue(client, batch, effects);
+                }
+                self.remove_client(client);
             }
-            Request::Disconnect => self.remove_client(client, false, effects),
-            Request::ClientDied => self.remove_client(client, true, effects),
+            Request::ClientDied => {
+                for batch in self.remove_all_in_flight(client) {
+                    self.record_delivery_failure(client, batch, effects);
+                }
+                self.remove_client(client);
+            }
         }
         Ok(())
     }
 
-    /// Accepts the oldest parked items that there is room for, or hands out the first items in
-    /// line to whoever has asked first, or tells somebody of the end, or that everything is done.
+    /// Takes the next step: accepts the oldest blocked items, or delivers the first ready items to the
+    /// oldest get, or answers a get with the end, or answers a join.
     pub(crate) fn step(&mut self, now: Nanos) -> Option<Effect> {
         if self.free_capacity() > 0
             && let Some(&client) = self.blocked_putters.front()
         {
             return self.accept_put(now, client);
         }
-        if self.ready.len() > 0 {
-            let getter = self.waiting_getters.iter().copied().find(|&c| !self.has_ended_for(c));
-            if let Some(getter) = getter {
-                return self.deliver(now, getter);
-            }
+        let getters = || self.waiting_getters.iter().copied();
+        if !self.ready.is_empty()
+            && let Some(getter) = getters().find(|&c| !self.has_ended_for(c))
+        {
+            return self.deliver(now, getter);
         }
-        if let Some(told) = self.waiting_getters.iter().copied().find(|&c| self.has_ended_for(c)) {
-            return self.deliver_end(told);
+        if let Some(getter) = getters().find(|&c| self.has_ended_for(c)) {
+            return self.deliver_end(getter);
         }
-        if self.ready.len() > 0 || self.in_flight_count > 0 {
+        if !self.is_all_done() {
             return None;
         }
         let client = self.waiting_joiners.pop_front()?;
         self.clients.get_mut(&client)?.is_joining = false;
-        Some(Effect::Joined { client, failed: self.failed.len() as u64 })
+        Some(EffectKind::Joined { failed: self.failed.len() as u64 }.for_client(client))
     }
 
-    /// Whether [`Queue::serve`] would do something for this client.
+    /// Whether [`Queue::serve`] would take a step for this client.
     pub(crate) fn can_serve(&self, client: ClientId) -> bool {
-        let Some(c) = self.clients.get(&client) else {
-            return false;
-        };
-        (!c.blocked_puts.is_empty() && self.free_capacity() > 0)
-            || (c.pending_get.is_some() && (c.has_ended || self.ready.len() > 0))
+        self.clients.get(&client).is_some_and(|c| {
+            (!c.blocked_puts.is_empty() && self.free_capacity() > 0)
+                || (c.pending_get.is_some() && (c.has_ended || !self.ready.is_empty()))
+        })
     }
 
-    /// Does the next thing for this client, if there is one.
+    /// Takes the next step for this client, if there is one.
     pub(crate) fn serve(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
         if !self.can_serve(client) {
             return None;
         }
         let c = self.clients.get(&client)?;
-        match (c.blocked_puts.is_empty(), c.has_ended) {
-            (false, _) => self.accept_put(now, client),
-            (true, true) => self.deliver_end(client),
-            (true, false) => self.deliver(now, client),
+        if !c.blocked_puts.is_empty() {
+            self.accept_put(now, client)
+        } else if c.has_ended {
+            self.deliver_end(client)
+        } else {
+            self.deliver(now, client)
         }
     }
 
-    /// Puts the sentinel: no more puts, and the end after what is in line. Drops nothing.
-    pub(crate) fn close(&mut self) -> u64 {
+    /// Puts the sentinel: the queue takes no more puts, and ends after its ready items.
+    pub(crate) fn close(&mut self) {
         self.begin_if_ended();
-        self.sentinel = Some(Sentinel::Closed);
-        0
+        self.state.sentinel = Some(Sentinel::Closed);
     }
 
-    /// Drops what is parked and in line, and puts the sentinel. Tells how many items were in line.
+    /// Drops the blocked puts and the ready items, and puts the sentinel. Returns the number of the
+    /// ready items.
     pub(crate) fn close_now(&mut self, effects: &mut Vec<Effect>) -> u64 {
         self.close();
         for client in std::mem::take(&mut self.blocked_putters) {
-            let parked = self.clients.get_mut(&client).and_then(|c| c.blocked_puts.remove_first());
-            if let Some(seq) = parked {
-                effects.push(Effect::Refused { client, seq, reason: PutRefusal::Closed });
+            let blocked = self.clients.get_mut(&client).and_then(|c| c.blocked_puts.remove_first());
+            if let Some(seq) = blocked {
+                let reason = PutRefusal::Closed;
+                effects.push(EffectKind::Refused { seq, reason }.for_client(client));
             }
         }
         self.ready.clear()
     }
 
-    /// Whether the sentinel's turn has come, and somebody waits for it: [`Queue::end`] is next.
+    /// Whether the sentinel is the next thing in the queue, and a getter waits for it. The caller's
+    /// next call is [`Queue::end`].
     pub(crate) fn is_end_due(&self) -> bool {
-        let waits =
+        let takes_end =
             |c: &ClientId| self.clients.get(c).is_some_and(|c| !c.has_ended && !c.settings.follow);
-        self.sentinel.is_some()
+        self.state.sentinel.is_some()
             && self.blocked_putters.is_empty()
-            && self.ready.len() == 0
-            && self.in_flight_count == 0
-            && self.waiting_getters.iter().any(waits)
+            && self.is_all_done()
+            && self.waiting_getters.iter().any(takes_end)
     }
 
-    /// The sentinel is taken: every consumer that is here is to be told, and so is each that comes
-    /// later but was `born` before `at`. The name of a shared queue is free for a new one.
+    /// Takes the sentinel. The end reaches every connected consumer, and every later consumer that was
+    /// born before `at`. A shared queue is ready for a new beginning.
     pub(crate) fn end(&mut self, at: ProcessBirth) {
         if self.is_shared {
-            self.sentinel = None;
-            self.capacity = None;
-            // Who has asked for it, and is still here, counts on it.
-            self.sync = self.clients.values().any(|c| c.settings.sync);
-            self.has_begun = false;
+            // A connected client that asked for `sync` relies on it in the next queue too.
+            let sync = self.clients.values().any(|c| c.settings.sync);
+            self.state =
+                QueueState { sentinel: None, capacity: None, sync, has_begun: false, ..self.state };
         }
         self.ended_at = Some(at);
         for client in self.clients.values_mut() {
@@ -253,62 +260,40 @@ impl Queue {
         }
     }
 
-    /// How many items this client may have underway without an answer, beyond one.
-    pub(crate) fn put_window(&self) -> u64 {
-        let producers = self.client_count(Role::Producer).max(1) as u64;
-        match self.capacity.flatten() {
-            None => MAX_BLOCKED_ITEMS,
-            Some(_) => (self.free_capacity() / producers).min(MAX_BLOCKED_ITEMS),
-        }
-    }
-
     fn connect(&mut self, client: ClientId, settings: ClientSettings) -> Result<(), Refusal> {
-        let producer = settings.role == Role::Producer;
-        let anew = producer && self.sentinel == Some(Sentinel::LastProducerLeft);
-        if anew && settings.capacity.is_some() && self.ready.len() == 0 && self.in_flight_count == 0
-        {
-            // Nothing is left of what the old capacity was for.
-            self.capacity = None;
-        }
+        let is_producer = settings.role == Role::Producer;
+        let takes_sentinel = is_producer && self.state.sentinel == Some(Sentinel::LastProducerLeft);
         if let Some(asked) = settings.capacity {
-            let have = *self.capacity.get_or_insert(asked);
+            if takes_sentinel && self.is_all_done() {
+                // No item is left that the old capacity applied to.
+                self.state.capacity = None;
+            }
+            let have = *self.state.capacity.get_or_insert(asked);
             if have != asked {
-                let said = |capacity: Option<NonZeroU64>| match capacity {
-                    Some(capacity) => capacity.to_string(),
-                    None => "0 (unbounded)".to_owned(),
-                };
-                return Err(Refusal::Capacity { have: said(have), asked: said(asked) });
+                return Err(Refusal::Capacity { have, asked });
             }
         }
-        if anew {
-            self.sentinel = None;
+        if takes_sentinel {
+            self.state.sentinel = None;
         }
-        if producer {
+        if is_producer {
             self.begin_if_ended();
         }
-        self.sync |= settings.sync;
+        self.state.sync |= settings.sync;
         self.add_client(client, settings);
         Ok(())
     }
 
     fn add_client(&mut self, client: ClientId, settings: ClientSettings) {
-        let joined = Client {
-            has_ended: self.is_from_before_end(&settings),
-            settings,
-            blocked_puts: BlockedPuts::default(),
-            pending_get: None,
-            is_joining: false,
-            in_flight: BTreeMap::new(),
-        };
-        self.clients.insert(client, joined);
+        let has_ended = self.is_from_before_end(&settings);
+        self.clients.insert(client, Client::new(settings, has_ended));
     }
 
     /// Whether the queue that this client comes for has ended.
     ///
-    /// A consumer comes for a queue that has ended if its process was there before the end. A visitor
-    /// may be one of many that a loop or a pool of workers starts one after another, so what counts is
-    /// whether it or any process that started it was there before the end; and it is told of the end
-    /// only until something new begins.
+    /// That is so for a consumer whose process was born before the end. A visitor may be one of many
+    /// processes that a loop or a pool starts one after another: the birth of each of its ancestors
+    /// counts like its own, but only until a new queue begins.
     fn is_from_before_end(&self, settings: &ClientSettings) -> bool {
         let Some(end) = self.ended_at else {
             return false;
@@ -318,21 +303,21 @@ impl Queue {
             Role::Producer => false,
             Role::Consumer => was_there(&settings.birth) && !settings.follow,
             Role::Visitor => {
-                !self.has_begun
+                !self.state.has_begun
                     && (was_there(&settings.birth) || settings.ancestors.iter().any(was_there))
             }
         }
     }
 
-    /// Something new begins, after an end.
+    /// Begins a new queue, if the last one has ended.
     fn begin_if_ended(&mut self) {
-        if !self.has_begun {
-            self.has_begun = true;
-            self.done_count = 0;
-            // A visitor that does not wait for the end of the last queue is here for this one.
-            let visits =
+        if !self.state.has_begun {
+            self.state.has_begun = true;
+            self.state.done_count = 0;
+            // A visitor without a pending get belongs to the new queue.
+            let is_new =
                 |c: &&mut Client| c.settings.role == Role::Visitor && c.pending_get.is_none();
-            self.clients.values_mut().filter(visits).for_each(|c| c.has_ended = false);
+            self.clients.values_mut().filter(is_new).for_each(|c| c.has_ended = false);
         }
     }
 
@@ -355,21 +340,18 @@ impl Queue {
     }
 
     fn cancel(&mut self, client: ClientId, effects: &mut Vec<Effect>) {
+        let items = self.ready.len() + self.in_flight_count;
         let Some(c) = self.clients.get_mut(&client) else {
             return;
         };
-        if let Some(seq) = c.blocked_puts.remove_all() {
-            effects.push(Effect::Refused { client, seq, reason: PutRefusal::Full });
-        }
-        if c.pending_get.take().is_some() {
-            effects.push(Effect::Empty { client });
-        }
-        if std::mem::take(&mut c.is_joining) {
-            let items = self.ready.len() + self.in_flight_count;
-            effects.push(Effect::Unfinished { client, items });
-        }
+        let refused = c.blocked_puts.remove_all();
+        let refused = refused.map(|seq| EffectKind::Refused { seq, reason: PutRefusal::Full });
+        let empty = c.pending_get.take().map(|_| EffectKind::Empty);
+        let is_joining = std::mem::take(&mut c.is_joining);
+        let unfinished = is_joining.then_some(EffectKind::Unfinished { items });
+        let answers = [refused, empty, unfinished, Some(EffectKind::Cancelled)];
+        effects.extend(answers.into_iter().flatten().map(|kind| kind.for_client(client)));
         self.clear_waits(client);
-        effects.push(Effect::Cancelled { client });
     }
 
     fn clear_waits(&mut self, client: ClientId) {
@@ -380,55 +362,21 @@ impl Queue {
         }
     }
 
-    fn remove_client(&mut self, client: ClientId, died: bool, effects: &mut Vec<Effect>) {
-        self.release_all(client, died, effects);
-        let Some(gone) = self.clients.remove(&client) else {
+    /// Removes a client that has nothing in flight.
+    fn remove_client(&mut self, client: ClientId) {
+        let Some(removed) = self.clients.remove(&client) else {
             return;
         };
         self.clear_waits(client);
-        let last_producer =
-            gone.settings.role == Role::Producer && self.client_count(Role::Producer) == 0;
-        if last_producer && self.is_shared && !gone.settings.keep_open {
-            self.sentinel.get_or_insert(Sentinel::LastProducerLeft);
+        let was_last_producer =
+            removed.settings.role == Role::Producer && self.client_count(Role::Producer) == 0;
+        if was_last_producer && self.is_shared && !removed.settings.keep_open {
+            self.state.sentinel.get_or_insert(Sentinel::LastProducerLeft);
         }
     }
 
-    fn deliver(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
-        // No more than a fair share of what is in line, so that one consumer doesn't sit on what
-        // another could be doing.
-        let takers =
-            self.client_count(Role::Consumer).max(self.waiting_getters.len()).max(1) as u64;
-        let share = self.ready.len().div_ceil(takers);
-        let c = self.clients.get_mut(&client)?;
-        let batch = self.ready.take(c.pending_get.take()?.min(share))?;
-        self.waiting_getters.retain(|&g| g != client);
-        self.in_flight_count += batch.count();
-        self.last_delivered_id = self.last_delivered_id.max(batch.end_id() - 1);
-        self.add_in_flight(
-            client,
-            InFlight { delivered_at: now, batch: batch.clone(), is_client_attempt: false },
-        );
-        Some(Effect::Delivered { client, batch })
-    }
-
-    fn deliver_end(&mut self, client: ClientId) -> Option<Effect> {
-        let c = self.clients.get_mut(&client)?;
-        c.pending_get.take()?;
-        // A visitor that has asked before something new began is told now, and belongs to the new queue.
-        c.has_ended &= c.settings.role == Role::Consumer || !self.has_begun;
-        self.waiting_getters.retain(|&g| g != client);
-        Some(Effect::Ended { client })
-    }
-
-    /// Whether this client is told of an end when it asks.
-    pub(crate) fn has_ended_for(&self, client: ClientId) -> bool {
-        self.clients.get(&client).is_some_and(|c| c.has_ended)
-    }
-
-    fn free_capacity(&self) -> u64 {
-        match self.capacity.flatten() {
-            None => u64::MAX,
-            Some(capacity) => capacity.get().saturating_sub(self.ready.len()),
-        }
+    /// Whether no item is ready or in flight.
+    fn is_all_done(&self) -> bool {
+        self.ready.is_empty() && self.in_flight_count == 0
     }
 }

@@ -1,5 +1,4 @@
-//! Books kept by somebody else over what the queue does, and clients that do anything at all: what the
-//! rules promise is checked against them, over random moves.
+//! Random clients, and a simple model of the queue that checks the rules after each operation.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -7,41 +6,43 @@ use bytes::Bytes;
 
 use super::*;
 
-/// How many clients there are at a time.
+/// How many clients are connected at most.
 pub(crate) const MAX_CLIENTS: usize = 6;
 
-/// What a random client may do.
+/// One operation of a random client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Operation {
-    /// Early or late: before or after whatever end there is.
-    Connect(ClientKind, bool),
+    Connect {
+        kind: ClientKind,
+        /// The client was born after every end; otherwise before.
+        is_late: bool,
+    },
     Put(u64),
     Get(u64),
-    /// The client that has the `pick`th of the items that are out says so of it, and of those behind.
+    /// The holder of the `pick`th in-flight item sends `done` for `count` items.
     Done {
         pick: usize,
         count: u64,
     },
-    /// A client says so of whatever numbers.
+    /// The client sends `done` for arbitrary ids.
     DoneArbitrary(BatchRef),
     Requeue(usize),
-    /// Another attempt at that item begins.
+    /// Begins another attempt at the `pick`th in-flight item.
     Attempt(usize),
     Fail(usize),
-    WaitForAll,
+    Join,
     Retry,
     Drop,
     Cancel,
     Disconnect,
     ClientDied,
     Step,
-    /// Time goes on: leases of 10 run out.
+    /// Leases of 10 expire after some of these.
     AdvanceTime,
     Close,
     CloseNow,
 }
 
-/// As what a client may come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ClientKind {
     Producer,
@@ -70,8 +71,8 @@ pub(super) fn batch_items(items: &[&str]) -> Items {
     Items { count: items.len() as u64, bytes: Bytes::from(text) }
 }
 
-pub(super) fn batch_ref(first: u64, count: u64) -> BatchRef {
-    BatchRef { first_id: first, count, attempt: None }
+pub(super) fn batch_ref(first_id: u64, count: u64) -> BatchRef {
+    BatchRef { first_id, count, attempt: None }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,126 +84,135 @@ enum ItemState {
     Dropped,
 }
 
-/// Keeps its own books of what the effects say.
+struct ModelItem {
+    state: ItemState,
+    /// How many attempts have begun.
+    attempts: u32,
+    text: String,
+}
+
+/// The items as the effects describe them.
 #[derive(Default)]
 struct QueueModel {
-    /// 0 for any.
+    /// 0: unbounded.
     capacity: u64,
-    /// By the queue's number: where the item is, how many attempts have begun, what it is.
-    items: BTreeMap<u64, (ItemState, u32, String)>,
-    /// By client: the number of its last item that was sent, and accepted.
+    items: BTreeMap<u64, ModelItem>,
+    /// The sequence number of each client's last sent item.
     sent: BTreeMap<ClientId, u64>,
+    /// The sequence number of each client's last accepted item.
     accepted: BTreeMap<ClientId, u64>,
 }
 
 impl QueueModel {
     fn apply_effect(&mut self, effect: &Effect) {
-        match effect {
-            Effect::Accepted { client, seq, batch } => {
-                let next = self.items.last_key_value().map_or(1, |(id, _)| id + 1);
-                assert_eq!(batch.first_id, next, "numbers are given without gaps");
-                let accepted = self.accepted.entry(*client).or_default();
-                assert_eq!(*seq, *accepted + batch.count(), "each producer's order is kept");
-                for (id, item) in batch.iter_with_ids() {
-                    *accepted += 1;
-                    let text = String::from_utf8(item.to_vec()).unwrap();
-                    assert_eq!(text, format!("{client}-{accepted}"));
-                    self.items.insert(id, (ItemState::Ready, 0, text));
-                }
-                if self.capacity > 0 {
-                    assert!(
-                        self.count_in(ItemState::Ready) <= self.capacity,
-                        "the capacity is exact"
-                    );
-                }
-            }
-            Effect::Delivered { client, batch } => {
-                for (id, item) in batch.iter_with_ids() {
-                    let first = self.items.iter().find(|(_, i)| i.0 == ItemState::Ready).unwrap();
+        let client = effect.client;
+        match &effect.kind {
+            EffectKind::Accepted { seq, batch } => self.accept(client, *seq, batch),
+            EffectKind::Delivered(batch) => {
+                for (id, text) in batch.iter_with_ids() {
+                    let is_ready = |item: &ModelItem| item.state == ItemState::Ready;
+                    let first = self.items.iter().find(|(_, item)| is_ready(item)).unwrap();
                     assert_eq!(*first.0, id, "first in, first out");
-                    let (place, times, text) = self.items.get_mut(&id).unwrap();
-                    *times += 1;
-                    assert_eq!(batch.attempt, *times);
-                    assert_eq!(text.as_bytes(), item);
-                    *place = ItemState::InFlight(*client);
+                    let item = self.items.get_mut(&id).unwrap();
+                    item.attempts += 1;
+                    assert_eq!(batch.attempt, item.attempts);
+                    assert_eq!(item.text.as_bytes(), text);
+                    item.state = ItemState::InFlight(client);
                 }
             }
-            Effect::AttemptBegun { client, batch } => {
+            EffectKind::AttemptBegun(batch) => {
                 for (id, _) in batch.iter_with_ids() {
-                    let (place, times, _) = self.items.get_mut(&id).unwrap();
-                    assert_eq!(*place, ItemState::InFlight(*client));
-                    *times += 1;
-                    assert_eq!(batch.attempt, *times, "no attempt begins twice");
+                    let item = self.items.get_mut(&id).unwrap();
+                    assert_eq!(item.state, ItemState::InFlight(client));
+                    item.attempts += 1;
+                    assert_eq!(batch.attempt, item.attempts, "no attempt begins twice");
                 }
             }
-            Effect::Done { client, batch } => self.move_batch(batch, *client, ItemState::Done),
-            Effect::Requeued { client, batch } => self.move_batch(batch, *client, ItemState::Ready),
-            Effect::Failed { client, batch, .. } => {
-                self.move_batch(batch, *client, ItemState::Failed)
+            EffectKind::Done(batch) => self.move_batch(batch, client, ItemState::Done),
+            EffectKind::Requeued(batch) => self.move_batch(batch, client, ItemState::Ready),
+            EffectKind::Failed { batch, .. } => self.move_batch(batch, client, ItemState::Failed),
+            EffectKind::Refused { reason: PutRefusal::Full, .. } => {
+                // The client may send everything after its last accepted item again.
+                self.sent.insert(client, self.accepted_seq(client));
             }
-            Effect::Refused { client, reason: PutRefusal::Full, .. } => {
-                // The client may start over from what was accepted.
-                self.sent.insert(*client, self.accepted.get(client).copied().unwrap_or(0));
+            EffectKind::Refused { seq, reason: PutRefusal::Closed } => {
+                assert_eq!(self.sent.get(&client), Some(seq), "refused as a whole");
             }
-            Effect::Refused { client, seq, reason: PutRefusal::Closed } => {
-                assert_eq!(self.sent.get(client), Some(seq), "refused as a whole");
-            }
-            Effect::Ended { .. }
-            | Effect::Empty { .. }
-            | Effect::Joined { .. }
-            | Effect::Unfinished { .. }
-            | Effect::Cancelled { .. }
-            | Effect::Affected { .. } => {}
+            EffectKind::Ended
+            | EffectKind::Empty
+            | EffectKind::Joined { .. }
+            | EffectKind::Unfinished { .. }
+            | EffectKind::Cancelled
+            | EffectKind::Affected { .. } => {}
         }
+    }
+
+    fn accept(&mut self, client: ClientId, seq: u64, batch: &Batch) {
+        let next = self.items.last_key_value().map_or(1, |(id, _)| id + 1);
+        assert_eq!(batch.first_id, next, "the ids have no gaps");
+        let accepted = self.accepted.entry(client).or_default();
+        assert_eq!(seq, *accepted + batch.count(), "the order of each producer is kept");
+        for (id, item) in batch.iter_with_ids() {
+            *accepted += 1;
+            let text = String::from_utf8(item.to_vec()).unwrap();
+            assert_eq!(text, format!("{client}-{accepted}"));
+            self.items.insert(id, ModelItem { state: ItemState::Ready, attempts: 0, text });
+        }
+        if self.capacity > 0 {
+            assert!(self.count_in(ItemState::Ready) <= self.capacity, "the capacity is exact");
+        }
+    }
+
+    fn accepted_seq(&self, client: ClientId) -> u64 {
+        self.accepted.get(&client).copied().unwrap_or(0)
     }
 
     fn move_batch(&mut self, batch: &Batch, from: ClientId, to: ItemState) {
         for (id, _) in batch.iter_with_ids() {
-            let place = &mut self.items.get_mut(&id).unwrap().0;
-            assert_eq!(*place, ItemState::InFlight(from));
-            *place = to;
+            let state = &mut self.items.get_mut(&id).unwrap().state;
+            assert_eq!(*state, ItemState::InFlight(from));
+            *state = to;
         }
-    }
-
-    fn set_failed_state(&mut self, to: ItemState) {
-        self.move_items(ItemState::Failed, to);
     }
 
     fn move_items(&mut self, from: ItemState, to: ItemState) {
-        for item in self.items.values_mut().filter(|item| item.0 == from) {
-            item.0 = to;
+        for item in self.items.values_mut().filter(|item| item.state == from) {
+            item.state = to;
         }
     }
 
-    fn count_in(&self, place: ItemState) -> u64 {
-        self.items.values().filter(|item| item.0 == place).count() as u64
+    fn count_in(&self, state: ItemState) -> u64 {
+        self.items.values().filter(|item| item.state == state).count() as u64
     }
 
     fn in_flight(&self) -> Vec<(u64, ClientId)> {
-        let out = self.items.iter().filter_map(|(id, item)| match item.0 {
+        let in_flight = self.items.iter().filter_map(|(id, item)| match item.state {
             ItemState::InFlight(client) => Some((*id, client)),
             _ => None,
         });
-        out.collect()
+        in_flight.collect()
     }
 }
 
-/// A queue, its clients, and the books.
+/// A queue, its clients and its model.
 struct ModelTest {
     queue: Queue,
     model: QueueModel,
     now: Nanos,
     end_count: u64,
-    /// How many clients have come.
+    /// How many clients have connected so far.
     client_count: usize,
     effects: Vec<Effect>,
 }
 
-/// Lets clients do all this with a queue of this capacity, and asserts that each item that was
-/// accepted is in exactly one place, in order, within the capacity, and that nobody waits for ever.
-pub(crate) fn run_model_test(capacity: u64, moves: impl IntoIterator<Item = (usize, Operation)>) {
-    let state = QueueState { capacity: Some(NonZeroU64::new(capacity)), ..QueueState::default() };
-    let mut play = ModelTest {
+/// Runs the operations and asserts that each accepted item has exactly one state, that the order and
+/// the capacity hold, and that no client waits for ever. Each operation comes with a client slot.
+pub(crate) fn run_model_test(
+    capacity: u64,
+    operations: impl IntoIterator<Item = (usize, Operation)>,
+) {
+    let state = QueueState { capacity: Some(Capacity::from(capacity)), ..QueueState::default() };
+    let mut test = ModelTest {
         queue: Queue::new(state, true),
         model: QueueModel { capacity, ..QueueModel::default() },
         now: 0,
@@ -210,11 +220,11 @@ pub(crate) fn run_model_test(capacity: u64, moves: impl IntoIterator<Item = (usi
         client_count: 0,
         effects: Vec::new(),
     };
-    for (slot, action) in moves {
-        play.execute(slot % MAX_CLIENTS, action);
-        play.check();
+    for (slot, operation) in operations {
+        test.execute(slot % MAX_CLIENTS, operation);
+        test.check();
     }
-    play.drain_and_check();
+    test.drain_and_check();
 }
 
 impl ModelTest {
@@ -222,62 +232,58 @@ impl ModelTest {
         self.queue.apply(client, request, &mut self.effects)
     }
 
-    /// The client in this place, if there is one.
     fn client_in_slot(&self, slot: usize) -> Option<ClientId> {
         self.queue.clients.keys().copied().find(|client| client % MAX_CLIENTS == slot)
     }
 
-    fn execute(&mut self, slot: usize, action: Operation) {
-        let here = self.client_in_slot(slot);
-        match (action, here) {
-            (Operation::Connect(kind, late), None) => self.connect(slot, kind, late),
-            (
-                Operation::Done { .. }
-                | Operation::Requeue(_)
-                | Operation::Attempt(_)
-                | Operation::Fail(_),
-                _,
-            ) => {
-                self.acknowledge(action);
-            }
-            (Operation::AdvanceTime, _) => {
+    fn execute(&mut self, slot: usize, operation: Operation) {
+        match operation {
+            Operation::Done { .. }
+            | Operation::Requeue(_)
+            | Operation::Attempt(_)
+            | Operation::Fail(_) => self.acknowledge(operation),
+            Operation::AdvanceTime => {
                 self.now += 6;
                 self.queue.expire_leases(self.now, &mut self.effects);
                 assert!(self.queue.next_lease_expiry().is_none_or(|next| next > self.now));
             }
-            (Operation::Close, _) => drop(self.queue.close()),
-            (Operation::CloseNow, _) => self.close_now(),
-            (Operation::Step, _) => self.step(),
-            (Operation::Connect(..), Some(_)) | (_, None) => {}
-            (Operation::Put(count), Some(client)) => self.put(client, count),
-            (Operation::Get(max), Some(client)) => {
-                let waits = self.queue.waiting_getters.contains(&client);
-                assert_eq!(self.request(client, Request::Get { max }).is_err(), waits);
-            }
-            (Operation::DoneArbitrary(batch_ref), Some(client)) => {
-                self.done_arbitrary(client, batch_ref)
-            }
-            (Operation::Retry, Some(client)) => {
-                self.request(client, Request::Retry { id: None }).unwrap();
-                self.model.set_failed_state(ItemState::Ready);
-            }
-            (Operation::Drop, Some(client)) => {
-                self.request(client, Request::Drop { id: None }).unwrap();
-                self.model.set_failed_state(ItemState::Dropped);
-            }
-            (Operation::WaitForAll, Some(client)) => self.request(client, Request::Join).unwrap(),
-            (Operation::Cancel, Some(client)) => self.request(client, Request::Cancel).unwrap(),
-            (Operation::Disconnect, Some(client)) => {
-                self.request(client, Request::Disconnect).unwrap()
-            }
-            (Operation::ClientDied, Some(client)) => {
-                self.request(client, Request::ClientDied).unwrap()
-            }
+            Operation::Close => self.queue.close(),
+            Operation::CloseNow => self.close_now(),
+            Operation::Step => self.step(),
+            _ => match (operation, self.client_in_slot(slot)) {
+                (Operation::Connect { kind, is_late }, None) => self.connect(slot, kind, is_late),
+                (_, Some(client)) => self.execute_for(client, operation),
+                (_, None) => {}
+            },
         }
     }
 
-    /// Each coming is a new client, as the keeper numbers them.
-    fn connect(&mut self, slot: usize, kind: ClientKind, late: bool) {
+    fn execute_for(&mut self, client: ClientId, operation: Operation) {
+        match operation {
+            Operation::Put(count) => self.put(client, count),
+            Operation::Get(max) => {
+                let is_waiting = self.queue.waiting_getters.contains(&client);
+                assert_eq!(self.request(client, Request::Get { max }).is_err(), is_waiting);
+            }
+            Operation::DoneArbitrary(batch_ref) => self.done_arbitrary(client, batch_ref),
+            Operation::Retry => {
+                self.request(client, Request::Retry { id: None }).unwrap();
+                self.model.move_items(ItemState::Failed, ItemState::Ready);
+            }
+            Operation::Drop => {
+                self.request(client, Request::Drop { id: None }).unwrap();
+                self.model.move_items(ItemState::Failed, ItemState::Dropped);
+            }
+            Operation::Join => self.request(client, Request::Join).unwrap(),
+            Operation::Cancel => self.request(client, Request::Cancel).unwrap(),
+            Operation::Disconnect => self.request(client, Request::Disconnect).unwrap(),
+            Operation::ClientDied => self.request(client, Request::ClientDied).unwrap(),
+            _ => {}
+        }
+    }
+
+    /// Connects a new client with an unused client id, as the keeper does.
+    fn connect(&mut self, slot: usize, kind: ClientKind, is_late: bool) {
         let role = match kind {
             ClientKind::Producer | ClientKind::KeepOpen => Role::Producer,
             ClientKind::Consumer | ClientKind::Follower => Role::Consumer,
@@ -286,7 +292,7 @@ impl ModelTest {
         let settings = ClientSettings {
             keep_open: matches!(kind, ClientKind::KeepOpen),
             follow: matches!(kind, ClientKind::Follower),
-            birth: ProcessBirth::new(if late { 200 } else { 10 }, 1),
+            birth: ProcessBirth::new(if is_late { 200 } else { 10 }, 1),
             lease: Some(10),
             max_attempts: 2,
             ..settings(role)
@@ -308,54 +314,54 @@ impl ModelTest {
         }
     }
 
-    /// Somebody who has items says what has become of them.
-    fn acknowledge(&mut self, action: Operation) {
-        let out = self.model.in_flight();
-        let pick = |pick: usize| (!out.is_empty()).then(|| out[pick % out.len()]);
-        let mut ask = |client, request| self.queue.apply(client, request, &mut self.effects);
-        match action {
-            Operation::Done { pick: n, count: part } => {
-                let Some((first, client)) = pick(n) else { return };
-                let all_his = (first..first + part).all(|id| out.contains(&(id, client)));
-                let taken = ask(client, Request::Done(batch_ref(first, part))).is_ok();
-                // Items of several runs take several `done`s.
-                assert!(!taken || all_his);
-                assert!(taken || part > 1);
+    /// The holder of an item reports an outcome.
+    fn acknowledge(&mut self, operation: Operation) {
+        let in_flight = self.model.in_flight();
+        let pick = |pick: usize| (!in_flight.is_empty()).then(|| in_flight[pick % in_flight.len()]);
+        let mut request = |client, request| self.queue.apply(client, request, &mut self.effects);
+        match operation {
+            Operation::Done { pick: n, count } => {
+                let Some((first_id, client)) = pick(n) else { return };
+                let has_all =
+                    (first_id..first_id + count).all(|id| in_flight.contains(&(id, client)));
+                let is_taken = request(client, Request::Done(batch_ref(first_id, count))).is_ok();
+                // Items of several batches need several `done`s.
+                assert!(!is_taken || has_all);
+                assert!(is_taken || count > 1);
             }
             Operation::Requeue(n) => {
                 let Some((id, client)) = pick(n) else { return };
-                ask(client, Request::Requeue(batch_ref(id, 1))).unwrap();
+                request(client, Request::Requeue(batch_ref(id, 1))).unwrap();
             }
             Operation::Attempt(n) => {
                 let Some((id, client)) = pick(n) else { return };
-                let attempt = self.model.items[&id].1 + 1;
-                ask(client, Request::Attempt { id, attempt }).unwrap();
-                // To say it once more, and to speak of another one, changes nothing.
-                ask(client, Request::Attempt { id, attempt }).unwrap();
-                ask(client, Request::Attempt { id, attempt: attempt + 5 }).unwrap();
+                let attempt = self.model.items[&id].attempts + 1;
+                request(client, Request::Attempt { id, attempt }).unwrap();
+                // A repetition and a wrong attempt change nothing.
+                request(client, Request::Attempt { id, attempt }).unwrap();
+                request(client, Request::Attempt { id, attempt: attempt + 5 }).unwrap();
             }
             Operation::Fail(n) => {
                 let Some((id, client)) = pick(n) else { return };
-                let (batch_ref, reason) = (batch_ref(id, 1), String::new());
-                ask(client, Request::Fail { batch: batch_ref, try_count: 1, reason }).unwrap();
+                let (batch, reason) = (batch_ref(id, 1), String::new());
+                request(client, Request::Fail { batch, try_count: 1, reason }).unwrap();
             }
             _ => {}
         }
     }
 
-    /// What is not out with a client, in that attempt, is not its to speak of.
+    /// A client can finish only items that it has in flight, in the current attempt.
     fn done_arbitrary(&mut self, client: ClientId, batch_ref: BatchRef) {
-        let BatchRef { first_id: first, count, attempt } = batch_ref;
-        let taken = self.request(client, Request::Done(batch_ref)).is_ok();
-        for id in first..first.saturating_add(count.min(100)) {
-            let item = self.model.items.get(&id);
-            let his = item.is_some_and(|(place, times, _)| {
-                *place == ItemState::InFlight(client)
-                    && attempt.is_none_or(|attempt| attempt == *times)
+        let BatchRef { first_id, count, attempt } = batch_ref;
+        let is_taken = self.request(client, Request::Done(batch_ref)).is_ok();
+        for id in first_id..first_id.saturating_add(count.min(100)) {
+            let has_item = self.model.items.get(&id).is_some_and(|item| {
+                item.state == ItemState::InFlight(client)
+                    && attempt.is_none_or(|attempt| attempt == item.attempts)
             });
-            assert!(his || !taken, "{id} is not with {client}");
+            assert!(has_item || !is_taken, "{id} is not in flight with {client}");
         }
-        assert!(!taken || (1..=100).contains(&count), "nobody has that many here");
+        assert!(!is_taken || (1..=100).contains(&count), "no client has this many items");
     }
 
     fn close_now(&mut self) {
@@ -363,17 +369,17 @@ impl ModelTest {
         assert_eq!(dropped, self.model.count_in(ItemState::Ready));
         self.model.move_items(ItemState::Ready, ItemState::Dropped);
         let mut refused = BTreeMap::new();
-        for effect in self.effects.drain(..) {
-            let Effect::Refused { client, seq, reason: PutRefusal::Closed } = effect else {
-                panic!("{effect:?}");
+        for Effect { client, kind } in self.effects.drain(..) {
+            let EffectKind::Refused { seq, reason: PutRefusal::Closed } = kind else {
+                panic!("{kind:?}");
             };
             let sent = self.model.sent.get(&client).copied().unwrap_or(0);
             assert!(seq <= sent);
-            let accepted = self.model.accepted.get(&client).copied().unwrap_or(0);
-            assert!(accepted < seq, "what is accepted is not refused");
+            let accepted = self.model.accepted_seq(client);
+            assert!(accepted < seq, "an accepted item is not refused");
             refused.insert(client, accepted);
         }
-        // What they put from here on follows what was accepted.
+        // The next put of a refused client follows its last accepted item.
         self.model.sent.append(&mut refused);
     }
 
@@ -383,28 +389,27 @@ impl ModelTest {
             assert!(self.model.in_flight().is_empty());
             self.queue.end(ProcessBirth::new(100, 1));
             self.end_count += 1;
-            // The next queue of this name has the capacity that it is given.
+            // The next queue is unbounded, since no client here asks for a capacity.
             self.model.capacity = 0;
         }
         self.effects.extend(self.queue.step(self.now));
     }
 
-    /// Enters what has happened, and compares the books.
+    /// Applies the effects to the model, and compares the queue with the model.
     fn check(&mut self) {
         for effect in self.effects.drain(..) {
-            if matches!(effect, Effect::Ended { .. }) {
-                assert!(self.end_count > 0, "nobody is told of an end before there is one");
-            }
+            let is_ended = effect.kind == EffectKind::Ended;
+            assert!(!is_ended || self.end_count > 0, "no get sees an end before the first end");
             self.model.apply_effect(&effect);
         }
         let counts = self.queue.counts();
         assert_eq!(counts.ready, self.model.count_in(ItemState::Ready));
         assert_eq!(counts.in_flight, self.model.in_flight().len() as u64);
         assert_eq!(counts.failed, self.model.count_in(ItemState::Failed));
-        assert!(self.queue.leases.len() <= self.model.in_flight().len(), "no lease of nothing");
+        assert!(self.queue.leases.len() <= self.model.in_flight().len(), "each lease has an item");
     }
 
-    /// Whoever is still there and asks is told or served in the end: nobody waits for ever.
+    /// A last consumer gets every ready item and sees the end: no client waits for ever.
     fn drain_and_check(mut self) {
         let consumer = usize::MAX;
         for client in self.queue.clients.keys().copied().collect::<Vec<_>>() {
@@ -419,14 +424,15 @@ impl ModelTest {
             if self.queue.is_end_due() {
                 break;
             }
-            let Some(Effect::Delivered { batch, .. }) = self.queue.step(self.now) else {
-                panic!("a get with items in line must be served");
+            let effect = self.queue.step(self.now);
+            let Some(EffectKind::Delivered(batch)) = effect.map(|effect| effect.kind) else {
+                panic!("a get must receive a ready item");
             };
-            self.model.apply_effect(&Effect::Delivered { client: consumer, batch: batch.clone() });
+            self.model.apply_effect(&EffectKind::Delivered(batch.clone()).for_client(consumer));
             self.request(consumer, Request::Done(batch.batch_ref())).unwrap();
         }
-        let gone = [ItemState::Done, ItemState::Failed, ItemState::Dropped];
-        let gone = gone.map(|place| self.model.count_in(place));
-        assert_eq!(gone.iter().sum::<u64>(), self.model.items.len() as u64);
+        let final_states = [ItemState::Done, ItemState::Failed, ItemState::Dropped];
+        let final_counts = final_states.map(|state| self.model.count_in(state));
+        assert_eq!(final_counts.iter().sum::<u64>(), self.model.items.len() as u64);
     }
 }

@@ -1,327 +1,297 @@
-//! What the queue is asked, and what it answers.
+//! The words of the queue's rules: requests, effects, refusals, settings and state.
 
+use std::fmt;
 use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Batch, Items};
+use super::{Batch, BatchRef, Items};
 use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
 
-/// A client, as long as it is there.
+/// Names a client while the client is connected.
 pub(crate) type ClientId = usize;
 
-/// What a client says of itself when it comes.
+/// What a client declares when it connects.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientSettings {
-    /// Producer or consumer.
     pub(crate) role: Role,
-    /// A producer that doesn't end the queue when it is the last to leave.
+    /// This producer puts no sentinel when it disconnects as the last producer.
     pub(crate) keep_open: bool,
-    /// A consumer that stays when the queue ends.
+    /// This consumer stays when the queue ends.
     pub(crate) follow: bool,
-    /// When its process started.
     pub(crate) birth: ProcessBirth,
-    /// The processes that started it. A visitor is told of an end too if one of them was there before.
+    /// The processes that started the client. A visitor also sees an end that one of these processes
+    /// was born before.
     pub(crate) ancestors: Vec<ProcessBirth>,
-    /// How long it may hold an item.
+    /// How long the client may have an item in flight.
     pub(crate) lease: Option<Nanos>,
-    /// An item that was held by so many who died, or whose lease ran out, is put aside when this
-    /// client is the next one of them. 0 for never.
+    /// An item fails when this client causes a delivery failure and the item then has at least this
+    /// many. 0: never.
     pub(crate) max_attempts: u32,
-    /// The capacity that it wants the queue to have; `Some(None)` is "unbounded".
-    pub(crate) capacity: Option<Option<NonZeroU64>>,
-    /// It wants what is accepted to be on the disk.
+    /// None: the client accepts any capacity.
+    pub(crate) capacity: Option<Capacity>,
+    /// The client wants accepted items on the disk.
     pub(crate) sync: bool,
 }
 
-/// What is asked of the queue.
-#[derive(Clone, Debug)]
-pub(crate) enum Request {
-    /// A client comes.
-    Connect(ClientSettings),
-    /// Put these items; `seq` is the client's own number of the last of them.
-    Put {
-        /// Counts the client's items from 1.
-        seq: u64,
-        /// The items.
-        items: Items,
-    },
-    /// Get up to `max` items.
-    Get {
-        /// At least 1.
-        max: u64,
-    },
-    /// The client has dealt with what it has out.
-    Done(BatchRef),
-    /// The client gives back what it has out.
-    Requeue(BatchRef),
-    /// The client has failed with these items, which it has out: they are put aside.
-    Fail {
-        /// The items.
-        batch: BatchRef,
-        /// How often they were tried in this attempt.
-        try_count: u32,
-        /// Why, for people.
-        reason: String,
-    },
-    /// The client begins another attempt at an item, which it has out.
-    Attempt {
-        /// The item.
-        id: u64,
-        /// One more than that in which it has the item; or this one, if it has said so before.
-        attempt: u32,
-    },
-    /// The client has never seen the run that begins with this number: it is as if it had not been
-    /// handed out.
-    NotReceived {
-        /// The number.
-        first_id: u64,
-    },
-    /// The client waits no longer: for room, for items, for everything to be done.
-    Cancel,
-    /// Wait until everything is done.
-    Join,
-    /// Put the sentinel.
-    Close {
-        /// Drop what is in line.
-        now: bool,
-    },
-    /// Put items that failed back in line.
-    Retry {
-        /// Which one; none for all.
-        id: Option<u64>,
-    },
-    /// Forget items that failed.
-    Drop {
-        /// Which one; none for all.
-        id: Option<u64>,
-    },
-    /// A client goes.
-    Disconnect,
-    /// A client has died.
-    ClientDied,
+/// How many items may be ready at once. Numbers outside the rules have 0 for `Unbounded`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "u64", into = "u64")]
+pub(crate) enum Capacity {
+    Unbounded,
+    AtMost(NonZeroU64),
 }
 
-/// Items that a client has out, as a part of one run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BatchRef {
-    /// The number of the first one.
-    pub(crate) first_id: u64,
-    /// How many.
-    pub(crate) count: u64,
-    /// In which attempt they came: a client can lose an item, and be handed it again.
-    pub(crate) attempt: Option<u32>,
-}
-
-/// Why items are not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PutRefusal {
-    /// The queue takes no more.
-    Closed,
-    /// There is no room, and the client doesn't wait for it.
-    Full,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
-    /// Items of this client are in line now; `seq` is its own number of the last of them.
-    Accepted {
-        /// Whose they are.
-        client: ClientId,
-        /// The client's number of the last of them.
-        seq: u64,
-        /// The items, as they were numbered.
-        batch: Batch,
-    },
-    /// This client's items up to `seq` will not be accepted.
-    Refused {
-        /// Whose they are.
-        client: ClientId,
-        /// The client's number of the last of them.
-        seq: u64,
-        /// Why not.
-        reason: PutRefusal,
-    },
-    /// These items are out now, with this client.
-    Delivered {
-        /// Who has them.
-        client: ClientId,
-        /// The items.
-        batch: Batch,
-    },
-    /// These items are done.
-    Done {
-        /// Who had them.
-        client: ClientId,
-        /// The items.
-        batch: Batch,
-    },
-    /// These items are back in line, one attempt higher if anybody has seen them.
-    Requeued {
-        /// Who had them.
-        client: ClientId,
-        /// The items.
-        batch: Batch,
-    },
-    /// These items are put aside.
-    Failed {
-        /// Who had them.
-        client: ClientId,
-        /// The items.
-        batch: Batch,
-        /// Why, for people.
-        reason: String,
-    },
-    /// This client is to be told that the queue has ended.
-    Ended {
-        /// Whom to tell.
-        client: ClientId,
-    },
-    /// This client no longer waits for items.
-    Empty {
-        /// Whom to tell.
-        client: ClientId,
-    },
-    /// Everything is done, for which this client has waited.
-    Joined {
-        /// Whom to tell.
-        client: ClientId,
-        /// How many items are put aside.
-        failed: u64,
-    },
-    /// This client no longer waits for everything to be done.
-    Unfinished {
-        /// Whom to tell.
-        client: ClientId,
-        /// How many items are not done.
-        items: u64,
-    },
-    /// What this client waited for has been told.
-    Cancelled {
-        /// Whom to tell.
-        client: ClientId,
-    },
-    /// This item is out with the client in another attempt now.
-    AttemptBegun {
-        /// With whom.
-        client: ClientId,
-        /// The item.
-        batch: Batch,
-    },
-    /// What this client asked for has been done to so many items.
-    Affected {
-        /// Whom to tell.
-        client: ClientId,
-        /// How many.
-        items: u64,
-    },
-}
-
-impl Effect {
-    /// Whom it is about.
-    pub(crate) fn client(&self) -> ClientId {
+impl Capacity {
+    /// The largest number of ready items, if there is a limit.
+    pub(crate) fn limit(self) -> Option<NonZeroU64> {
         match self {
-            Self::Accepted { client, .. }
-            | Self::Refused { client, .. }
-            | Self::Delivered { client, .. }
-            | Self::Done { client, .. }
-            | Self::Requeued { client, .. }
-            | Self::Failed { client, .. }
-            | Self::AttemptBegun { client, .. }
-            | Self::Ended { client }
-            | Self::Empty { client }
-            | Self::Joined { client, .. }
-            | Self::Unfinished { client, .. }
-            | Self::Cancelled { client }
-            | Self::Affected { client, .. } => *client,
+            Self::Unbounded => None,
+            Self::AtMost(most) => Some(most),
         }
     }
 }
 
-/// Why a request was not taken. The queue is as it was before.
+impl From<u64> for Capacity {
+    fn from(most: u64) -> Self {
+        NonZeroU64::new(most).map_or(Self::Unbounded, Self::AtMost)
+    }
+}
+
+impl From<Capacity> for u64 {
+    fn from(capacity: Capacity) -> Self {
+        capacity.limit().map_or(0, NonZeroU64::get)
+    }
+}
+
+impl fmt::Display for Capacity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unbounded => f.write_str("0 (unbounded)"),
+            Self::AtMost(most) => most.fmt(f),
+        }
+    }
+}
+
+/// A client's request to the queue.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    Connect(ClientSettings),
+    Put {
+        /// The client's own number of the last item; the client counts its items from 1.
+        seq: u64,
+        items: Items,
+    },
+    Get {
+        /// How many items at most, at least 1.
+        max: u64,
+    },
+    /// The client has finished these items, which it has in flight.
+    Done(BatchRef),
+    /// The client returns these items, which it has in flight.
+    Requeue(BatchRef),
+    /// The client has failed with these items, which it has in flight.
+    Fail {
+        batch: BatchRef,
+        /// How often the client tried the items in this attempt.
+        try_count: u32,
+        /// The cause, for people.
+        reason: String,
+    },
+    /// The client begins another attempt at an item, which it has in flight.
+    Attempt {
+        id: u64,
+        /// The current attempt plus 1, or the current attempt if the client repeats the request.
+        attempt: u32,
+    },
+    /// The client never read the batch that begins with this item: the delivery is undone.
+    NotReceived {
+        first_id: u64,
+    },
+    /// The client stops waiting: for room, for items, and in its join.
+    Cancel,
+    /// The client waits until every item is done or failed.
+    Join,
+    /// Puts the sentinel.
+    Close {
+        /// Drops the ready items and the blocked puts too.
+        now: bool,
+    },
+    /// Makes a failed item ready again.
+    Retry {
+        /// None: all failed items.
+        id: Option<u64>,
+    },
+    /// Drops a failed item.
+    Drop {
+        /// None: all failed items.
+        id: Option<u64>,
+    },
+    Disconnect,
+    ClientDied,
+}
+
+/// Why the queue refuses a put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PutRefusal {
+    /// The sentinel is in the queue.
+    Closed,
+    /// The queue has no room, and the client does not wait.
+    Full,
+}
+
+/// A change of the queue, or an answer to a request of `client`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Effect {
+    pub(crate) client: ClientId,
+    pub(crate) kind: EffectKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum EffectKind {
+    /// Items of the client are ready now.
+    Accepted {
+        /// The client's own number of the last item.
+        seq: u64,
+        /// The items with the ids that the queue gave to them.
+        batch: Batch,
+    },
+    /// The queue will not accept the client's items up to `seq`.
+    Refused {
+        seq: u64,
+        reason: PutRefusal,
+    },
+    /// The items are in flight with the client now.
+    Delivered(Batch),
+    Done(Batch),
+    /// The items are ready again. Their attempt is higher, unless no client read the delivery.
+    Requeued(Batch),
+    Failed {
+        batch: Batch,
+        /// The cause, for people.
+        reason: String,
+    },
+    /// The item is still in flight with the client, in a new attempt.
+    AttemptBegun(Batch),
+    /// Answers a get: the queue has ended.
+    Ended,
+    /// Answers a cancelled get.
+    Empty,
+    /// Answers a join.
+    Joined {
+        /// How many items have failed.
+        failed: u64,
+    },
+    /// Answers a cancelled join.
+    Unfinished {
+        /// How many items are ready or in flight.
+        items: u64,
+    },
+    /// Follows the answers to all that the client cancelled.
+    Cancelled,
+    /// Answers a request that changes this many items.
+    Affected {
+        items: u64,
+    },
+}
+
+impl EffectKind {
+    pub(super) fn for_client(self, client: ClientId) -> Effect {
+        Effect { client, kind: self }
+    }
+
+    /// Whether this answers a put or a get with what the client asked for.
+    pub(crate) fn is_grant(&self) -> bool {
+        matches!(self, Self::Accepted { .. } | Self::Delivered(_))
+    }
+}
+
+/// Why the queue refuses a request. A refused request changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error(
         "the queue has capacity {have}, not {asked}: leave --capacity out, or give the same one; `qdemo rm` begins anew"
     )]
-    Capacity { have: String, asked: String },
-    #[error("too much waits for room: the items up to {seq} are not taken")]
+    Capacity { have: Capacity, asked: Capacity },
+    #[error("too many items wait for room: the items up to {seq} are not taken")]
     TooManyBlocked { seq: u64 },
     #[error("a get is waiting already: one at a time")]
     GetPending,
-    #[error("{} items from {} on are not out with this client, or not any more", .0.count, .0.first_id)]
+    #[error("the batch from item {} (count {}) is not in flight with this client", .0.first_id, .0.count)]
     NotInFlight(BatchRef),
     #[error("no item {id} has failed: `qdemo failed` lists those that have")]
     NotFailed { id: u64 },
 }
 
-/// The number of items in each place. Each accepted item is in exactly one of them.
+/// The number of items in each state. Each accepted item that is not dropped has exactly one state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Accepted and not handed out.
     pub(crate) ready: u64,
-    /// Handed out and not done.
     pub(crate) in_flight: u64,
-    /// Done, since the queue began.
+    /// Counted from the beginning of the queue.
     pub(crate) done: u64,
-    /// Put aside.
     pub(crate) failed: u64,
 }
 
-/// What a client is about.
+impl Counts {
+    /// How many items the queue stores: all but the done items.
+    pub(crate) fn stored(&self) -> u64 {
+        self.ready + self.in_flight + self.failed
+    }
+}
+
+/// What one client does at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ClientActivity {
-    /// Which client.
     pub(crate) client: ClientId,
-    /// As what it came.
     pub(crate) role: Role,
-    /// What it waits for.
     pub(crate) wait_reason: Option<WaitReason>,
-    /// How many items it has out.
+    /// How many items the client has in flight.
     pub(crate) in_flight: u64,
-    /// Since when it has had the one that it has had for the longest.
+    /// When the client received the item that it has had for the longest time.
     pub(crate) oldest_delivered_at: Option<Nanos>,
 }
 
-/// What a client can wait for.
+/// What a client waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum WaitReason {
-    /// Room for what it puts.
+    /// Room for blocked puts.
     Room,
-    /// Items.
     Item,
-    /// Everything to be done.
+    /// The end of a join.
     Done,
 }
 
-/// What of a queue outlives the process that keeps it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What the journal keeps of a queue besides its items, its clients and the moment of its last end.
+/// The serde attributes name the keys of the journal's JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub(crate) struct QueueState {
-    /// The sentinel stands: nobody has been told yet that the queue ended.
+    /// Some: the queue accepts no more items, and no consumer has taken the sentinel yet.
     pub(crate) sentinel: Option<Sentinel>,
-    /// The capacity of the queue, if one was asked for.
-    pub(crate) capacity: Option<Option<NonZeroU64>>,
-    /// What is accepted is to be on the disk.
+    /// None: no client has chosen a capacity or put an item.
+    pub(crate) capacity: Option<Capacity>,
+    /// Accepted items go to the disk before the answer. The rules do not use this field.
     pub(crate) sync: bool,
-    /// When the last queue of this name ended.
-    pub(crate) ended_at: Option<ProcessBirth>,
-    /// Whether a new queue has begun since.
+    /// A producer, a put, a close or a retry has come since the last end.
+    #[serde(rename = "begun")]
     pub(crate) has_begun: bool,
-    /// The number of the last item that was accepted, 0 before.
+    /// The id of the last accepted item; 0 before the first one.
+    #[serde(rename = "last_number")]
     pub(crate) last_id: u64,
-    /// How many items are done, since the queue began.
+    /// How many items are done since the queue began.
+    #[serde(rename = "done")]
     pub(crate) done_count: u64,
 }
 
-/// The sentinel: why it is there decides who may take it back.
+/// The mark behind the last item. Its cause decides whether a producer may take the mark back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Sentinel {
-    /// The last producer left; one that comes takes the sentinel back.
+    /// The next producer that connects takes this sentinel back.
     LastProducerLeft,
-    /// Somebody closed the queue.
+    /// A `close` put this sentinel, and no producer takes it back.
     Closed,
 }

@@ -113,10 +113,7 @@ fn run_parent(
         Timeline::new(capacity, ids.iter().copied())
     });
     let clock = Clock::start_now();
-    let state = QueueState {
-        capacity: Some(std::num::NonZeroU64::new(config.capacity)),
-        ..QueueState::default()
-    };
+    let state = QueueState { capacity: Some(config.capacity.into()), ..QueueState::default() };
     let counts = RunCounts::new(config.items, config.respawn, &ids);
     let mut parent = Parent {
         keeper: Keeper::new(KeeperConfig {

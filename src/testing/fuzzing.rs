@@ -209,7 +209,7 @@ fn decode_operation(code: u8, argument: u8) -> Operation {
                 ClientKind::Follower,
                 ClientKind::Visitor,
             ];
-            Operation::Connect(kinds[pick % kinds.len()], argument >= 128)
+            Operation::Connect { kind: kinds[pick % kinds.len()], is_late: argument >= 128 }
         }
         2..=4 => Operation::Put(u64::from(argument % 7) + 1),
         5..=7 => Operation::Get(u64::from(argument % 7) + 1),
@@ -226,7 +226,7 @@ fn decode_operation(code: u8, argument: u8) -> Operation {
         }
         11 => Operation::Requeue(pick),
         12 => Operation::Fail(pick),
-        13 => Operation::WaitForAll,
+        13 => Operation::Join,
         14 => Operation::Retry,
         15 => Operation::Drop,
         16 => Operation::Cancel,

@@ -6,11 +6,11 @@ mod reply;
 mod request;
 
 use std::fmt;
-use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Nanos, ProcessBirth};
+use crate::queue::Capacity;
 use crate::role::Role;
 pub(crate) use framer::Framer;
 pub(crate) use reply::{
@@ -158,9 +158,9 @@ impl Hello {
         format!("mailbox.{}.{}", self.pid, self.mailbox.unwrap_or(key))
     }
 
-    /// The capacity that the client asks for; `Some(None)` is unbounded.
-    pub(crate) fn capacity(&self) -> Option<Option<NonZeroU64>> {
-        self.capacity.map(NonZeroU64::new)
+    /// The capacity that the client asks for.
+    pub(crate) fn capacity(&self) -> Option<Capacity> {
+        self.capacity.map(Capacity::from)
     }
 }
 

@@ -3,14 +3,12 @@ use super::*;
 const MS: Nanos = 1_000_000;
 const SECOND: Nanos = 1000 * MS;
 
-fn producer(number: u32) -> WorkerId {
-    let role = Role::Producer;
-    WorkerId { role, index: number }
+fn producer(index: u32) -> WorkerId {
+    WorkerId { role: Role::Producer, index }
 }
 
-fn consumer(number: u32) -> WorkerId {
-    let role = Role::Consumer;
-    WorkerId { role, index: number }
+fn consumer(index: u32) -> WorkerId {
+    WorkerId { role: Role::Consumer, index }
 }
 
 fn all(_: WorkerId) -> bool {
@@ -21,7 +19,7 @@ fn none(_: WorkerId) -> bool {
     false
 }
 
-/// A pacer with one worker of each role, both there and asleep for so long.
+/// A pacer with a producer and a consumer, which sleep for `delays`.
 fn asleep(speed: Speed, delays: [Nanos; 2]) -> Pacer {
     let workers = [producer(1), consumer(1)];
     let mut pacer = Pacer::new(speed, workers);
@@ -33,14 +31,14 @@ fn asleep(speed: Speed, delays: [Nanos; 2]) -> Pacer {
 }
 
 #[test]
-fn time_begins_when_all_are_there_and_at_rest() {
+fn time_begins_when_all_workers_are_connected_and_at_rest() {
     let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
     assert_eq!(pacer.next_step(0, all), PacerStep::Wait(None));
     pacer.on_connect(producer(1), 0);
     pacer.on_request(producer(1), 0);
-    assert_eq!(pacer.next_step(5 * SECOND, all), PacerStep::Wait(None), "one is missing");
+    assert_eq!(pacer.next_step(5 * SECOND, all), PacerStep::Wait(None), "the consumer is absent");
     pacer.on_connect(consumer(1), 5 * SECOND);
-    assert_eq!(pacer.next_step(9 * SECOND, all), PacerStep::Wait(None), "one is not at rest");
+    assert_eq!(pacer.next_step(9 * SECOND, all), PacerStep::Wait(None), "the consumer runs");
     pacer.on_sleep(consumer(1), SECOND, 9 * SECOND);
     assert_eq!(pacer.next_step(10 * SECOND, none), PacerStep::Wait(Some(11 * SECOND)));
     assert_eq!(pacer.now(), 0);
@@ -49,7 +47,7 @@ fn time_begins_when_all_are_there_and_at_rest() {
 }
 
 #[test]
-fn who_never_comes_is_not_waited_for() {
+fn time_does_not_wait_for_a_worker_that_was_given_up() {
     let mut pacer = Pacer::new(Speed::Max, [producer(1), consumer(1)]);
     pacer.on_connect(producer(1), 0);
     pacer.on_request(producer(1), 0);
@@ -58,7 +56,7 @@ fn who_never_comes_is_not_waited_for() {
 }
 
 #[test]
-fn of_those_whose_time_has_come_producers_go_first_and_low_numbers() {
+fn of_workers_due_at_one_time_producers_and_low_indexes_go_first() {
     let workers = [consumer(2), consumer(1), producer(2), producer(1)];
     let mut pacer = Pacer::new(Speed::Max, workers);
     for worker in workers {
@@ -79,7 +77,7 @@ fn of_those_whose_time_has_come_producers_go_first_and_low_numbers() {
 }
 
 #[test]
-fn what_is_later_than_the_latest_time_does_not_happen() {
+fn no_event_is_later_than_the_latest_time() {
     let mut pacer = asleep(Speed::Max, [LATEST_TIME, Nanos::MAX]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
     assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST_TIME, false));
@@ -87,20 +85,20 @@ fn what_is_later_than_the_latest_time_does_not_happen() {
     pacer.on_sleep(producer(1), 1, 0);
     assert_eq!(pacer.next_step(0, none), PacerStep::OutOfTime);
     assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST_TIME, true));
-    assert_eq!(pacer.next_step(0, all), PacerStep::OutOfTime, "and nothing after it");
+    assert_eq!(pacer.next_step(0, all), PacerStep::OutOfTime, "and no step follows");
 }
 
 #[test]
-fn time_is_over_at_once_at_a_finite_speed_too() {
+fn a_due_time_out_of_range_ends_time_at_a_finite_speed_too() {
     let mut pacer = asleep(Speed::Times(1e-6), [Nanos::MAX, Nanos::MAX]);
     assert_eq!(pacer.next_step(0, none), PacerStep::OutOfTime);
-    // What comes in 500 years, comes: but at this speed no wall time is far enough.
+    // A due time in 584 years is in range, but at this speed no wall time reaches it.
     let mut pacer = asleep(Speed::Times(1e-6), [LATEST_TIME, LATEST_TIME]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wait(Some(Nanos::MAX)));
 }
 
 #[test]
-fn who_is_away_may_come_back_before_time_is_over_but_not_after_it() {
+fn a_straggler_may_come_back_before_the_latest_time_but_not_later() {
     for (wall, out_of_time) in [(3 * SECOND, false), (LATEST_TIME / 1000, true)] {
         let mut pacer = asleep(Speed::Times(1e6), [SECOND, Nanos::MAX]);
         pacer.next_step(0, none);
@@ -113,7 +111,7 @@ fn who_is_away_may_come_back_before_time_is_over_but_not_after_it() {
 }
 
 #[test]
-fn one_goes_at_a_time() {
+fn one_worker_runs_at_a_time() {
     let mut pacer = asleep(Speed::Max, [SECOND, SECOND]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
     pacer.on_answer(producer(1), 0);
@@ -124,7 +122,7 @@ fn one_goes_at_a_time() {
 }
 
 #[test]
-fn who_cannot_be_served_lets_time_go_on() {
+fn time_moves_on_if_no_waiting_worker_can_be_served() {
     let mut pacer = asleep(Speed::Max, [3 * SECOND, SECOND]);
     pacer.on_request(consumer(1), 0);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
@@ -134,13 +132,13 @@ fn who_cannot_be_served_lets_time_go_on() {
 }
 
 #[test]
-fn a_sleep_asked_for_with_a_put_counts_from_its_answer() {
+fn a_sleep_behind_a_put_begins_with_the_answer_to_the_put() {
     let mut pacer = asleep(Speed::Max, [SECOND, 5 * SECOND]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
     pacer.on_answer(producer(1), 0);
     pacer.on_request(producer(1), 0);
     pacer.on_sleep(producer(1), 2 * SECOND, 0);
-    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(consumer(1)), "the put had to wait");
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(consumer(1)), "the put is blocked");
     pacer.on_disconnect(consumer(1));
     assert_eq!(pacer.next_step(0, all), PacerStep::Serve(producer(1)));
     pacer.on_answer(producer(1), 0);
@@ -149,20 +147,20 @@ fn a_sleep_asked_for_with_a_put_counts_from_its_answer() {
 }
 
 #[test]
-fn a_finite_speed_holds_time_to_the_wall() {
+fn a_finite_speed_ties_paced_time_to_wall_time() {
     let mut pacer = asleep(Speed::Times(10.0), [SECOND, 2 * SECOND]);
     assert_eq!(pacer.next_step(7 * MS, none), PacerStep::Wait(Some(107 * MS)));
     assert_eq!(pacer.next_step(107 * MS - 1, none), PacerStep::Wait(Some(107 * MS)));
     assert_eq!(pacer.next_step(107 * MS, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), SECOND);
     pacer.on_disconnect(producer(1));
-    // Late or not, the time of what happens is exact.
+    // A late step has its exact paced time all the same.
     assert_eq!(pacer.next_step(900 * MS, none), PacerStep::Wake(consumer(1)));
     assert_eq!(pacer.now(), 2 * SECOND);
 }
 
 #[test]
-fn who_is_away_for_too_long_holds_up_nobody_and_comes_back_at_the_time_on_the_wall() {
+fn a_straggler_delays_no_worker_and_comes_back_at_the_wall_time() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 4 * SECOND]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wait(Some(SECOND)));
     assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
@@ -176,7 +174,7 @@ fn who_is_away_for_too_long_holds_up_nobody_and_comes_back_at_the_time_on_the_wa
 }
 
 #[test]
-fn who_comes_back_late_does_not_overtake_what_was_due_before() {
+fn a_straggler_does_not_overtake_an_earlier_due_time() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
     pacer.next_step(0, none);
     assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
@@ -187,7 +185,7 @@ fn who_comes_back_late_does_not_overtake_what_was_due_before() {
 }
 
 #[test]
-fn at_full_speed_everybody_is_waited_for() {
+fn at_full_speed_time_waits_for_every_worker() {
     let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
     pacer.on_answer(producer(1), 0);
@@ -195,7 +193,7 @@ fn at_full_speed_everybody_is_waited_for() {
 }
 
 #[test]
-fn who_is_hurried_sleeps_no_more() {
+fn skip_sleeps_ends_all_sleeps_of_a_role() {
     let mut pacer = asleep(Speed::Times(1.0), [100 * SECOND, 2 * SECOND]);
     pacer.next_step(0, none);
     pacer.skip_sleeps(Role::Producer, SECOND);
@@ -209,14 +207,14 @@ fn who_is_hurried_sleeps_no_more() {
 }
 
 #[test]
-fn time_stands_still_where_a_worker_died_until_it_has_come_again() {
+fn time_stands_still_from_a_death_to_the_replacement() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
     pacer.next_step(0, none);
     pacer.on_death(consumer(1), 600 * MS);
-    assert_eq!(pacer.now(), 600 * MS, "it died at the time on the wall");
+    assert_eq!(pacer.now(), 600 * MS, "the death is at the wall time");
     assert_eq!(pacer.next_step(3 * SECOND, none), PacerStep::Wait(None));
     pacer.on_death(producer(1), 4 * SECOND);
-    assert_eq!(pacer.now(), 600 * MS, "so time does not pass for the next one that dies");
+    assert_eq!(pacer.now(), 600 * MS, "time stands still for the second death");
     pacer.on_connect(consumer(1), 5 * SECOND);
     pacer.on_sleep(consumer(1), 2 * SECOND, 5 * SECOND);
     assert_eq!(pacer.next_step(5 * SECOND, none), PacerStep::Wait(None));
@@ -227,7 +225,7 @@ fn time_stands_still_where_a_worker_died_until_it_has_come_again() {
 }
 
 #[test]
-fn who_died_and_does_not_come_again_is_not_waited_for() {
+fn time_does_not_wait_for_a_dead_worker_that_was_given_up() {
     let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
     pacer.on_death(producer(1), 0);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wait(None));
@@ -237,7 +235,7 @@ fn who_died_and_does_not_come_again_is_not_waited_for() {
 }
 
 #[test]
-fn who_died_before_time_began_is_waited_for_as_before() {
+fn time_does_not_begin_before_an_early_death_is_replaced() {
     let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
     pacer.on_connect(producer(1), 0);
     pacer.on_request(producer(1), 0);
@@ -246,14 +244,14 @@ fn who_died_before_time_began_is_waited_for_as_before() {
 }
 
 #[test]
-fn a_sleep_behind_a_put_is_over_at_once_for_who_is_hurried_and_is_not_for_who_is_refused() {
+fn skip_sleeps_shortens_a_sleep_behind_a_put_and_a_refusal_cancels_it() {
     let mut pacer = asleep(Speed::Max, [0, 5 * SECOND]);
     for _ in 0..2 {
         assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
         pacer.on_answer(producer(1), 0);
         pacer.on_request(producer(1), 0);
         pacer.on_sleep(producer(1), 2 * SECOND, 0);
-        // It waits to be woken all the same.
+        // The producer still waits for its wake.
         pacer.skip_sleeps(Role::Producer, 0);
         assert_eq!(pacer.next_step(0, all), PacerStep::Serve(producer(1)));
         pacer.on_answer(producer(1), 0);
@@ -263,5 +261,5 @@ fn a_sleep_behind_a_put_is_over_at_once_for_who_is_hurried_and_is_not_for_who_is
     pacer.on_request(producer(1), 0);
     pacer.on_sleep(producer(1), 2 * SECOND, 0);
     pacer.on_refusal(producer(1), 0);
-    assert_eq!(pacer.next_step(0, all), PacerStep::Wait(None), "it runs, and will leave");
+    assert_eq!(pacer.next_step(0, all), PacerStep::Wait(None), "the producer runs");
 }

@@ -1,13 +1,13 @@
-//! What becomes of items that are out: leases, failures, deaths.
+//! Items in flight: leases, failures, deaths.
 
 use super::*;
 
-/// A consumer with a lease of 10, and items that are put aside at the `most`th strike.
-fn leased(most: u32) -> ClientSettings {
-    ClientSettings { lease: Some(10), max_attempts: most, ..settings(Role::Consumer) }
+/// A consumer with a lease of 10; an item fails at its delivery failure number `max_attempts`.
+fn leased(max_attempts: u32) -> ClientSettings {
+    ClientSettings { lease: Some(10), max_attempts, ..settings(Role::Consumer) }
 }
 
-/// Items a and b are in line, and these two consumers are there.
+/// Items a and b are ready, and two consumers are connected.
 fn with_consumers(first: ClientSettings, second: ClientSettings) -> TestQueue {
     let mut queue = TestQueue::new(0).with_clients(&ALL[..1]);
     queue.apply(CONSUMER, Request::Connect(first));
@@ -25,9 +25,9 @@ impl TestQueue {
     }
 
     fn failed_items(&self) -> Vec<(u64, u32, String)> {
-        let (mut all, mut from) = (Vec::new(), 1);
-        while let Some(FailedItem { batch, reason }) = self.queue.next_failed(from) {
-            from = batch.end_id();
+        let (mut all, mut from_id) = (Vec::new(), 1);
+        while let Some(FailedItem { batch, reason }) = self.queue.next_failed(from_id) {
+            from_id = batch.end_id();
             all.push((batch.first_id, batch.attempt, reason.clone()));
         }
         all
@@ -35,7 +35,7 @@ impl TestQueue {
 }
 
 #[test]
-fn an_item_that_is_held_for_longer_than_its_lease_goes_back_in_line() {
+fn an_item_is_requeued_when_its_lease_expires() {
     let mut queue = with_consumers(leased(0), settings(Role::Consumer));
     queue.now = 100;
     queue.get(CONSUMER);
@@ -47,13 +47,13 @@ fn an_item_that_is_held_for_longer_than_its_lease_goes_back_in_line() {
     assert_eq!(queue.expire_leases(), ["8 gave back a try 2"]);
     assert_eq!(queue.queue.next_lease_expiry(), None);
     let reason = queue.refusal(CONSUMER, Request::Done(batch_ref(1, 1)));
-    assert!(reason.contains("1 items from 1 on are not out with this client"), "{reason}");
+    assert!(reason.contains("item 1 (count 1) is not in flight with this client"), "{reason}");
     queue.get(LATE);
     assert_eq!(queue.steps(), ["9 got a try 2"]);
 }
 
 #[test]
-fn a_lease_ends_with_what_it_was_for() {
+fn a_lease_ends_with_its_delivery() {
     let mut queue = with_consumers(leased(0), settings(Role::Consumer));
     queue.apply(CONSUMER, Request::Get { max: 2 });
     assert_eq!(queue.steps(), ["8 got a try 1"], "a fair share");
@@ -69,7 +69,7 @@ fn a_lease_ends_with_what_it_was_for() {
 }
 
 #[test]
-fn what_is_done_of_a_run_in_time_does_not_come_back_with_the_rest() {
+fn an_expired_lease_requeues_only_the_unfinished_items() {
     let mut queue = with_consumers(leased(0), settings(Role::Consumer));
     queue.apply(LATE, Request::Disconnect);
     queue.apply(CONSUMER, Request::Get { max: 2 });
@@ -80,7 +80,7 @@ fn what_is_done_of_a_run_in_time_does_not_come_back_with_the_rest() {
 }
 
 #[test]
-fn an_item_that_so_many_died_of_is_put_aside() {
+fn an_item_fails_after_max_attempts_delivery_failures() {
     let mut queue = with_consumers(leased(3), settings(Role::Consumer));
     for client in [20, 21] {
         queue.apply(client, Request::Connect(leased(3)));
@@ -98,7 +98,7 @@ fn an_item_that_so_many_died_of_is_put_aside() {
 }
 
 #[test]
-fn a_lease_that_runs_out_counts_like_a_death_and_leaving_does_not() {
+fn an_expired_lease_is_a_delivery_failure_and_a_disconnect_is_not() {
     let mut queue = with_consumers(leased(2), leased(2));
     for _ in 0..5 {
         queue.get(CONSUMER);
@@ -116,19 +116,19 @@ fn a_lease_that_runs_out_counts_like_a_death_and_leaving_does_not() {
 }
 
 #[test]
-fn an_item_that_is_given_back_is_the_next_one_again() {
+fn a_requeued_item_is_the_next_item_again() {
     let mut queue = with_consumers(settings(Role::Consumer), settings(Role::Consumer));
     queue.get(CONSUMER);
     queue.steps();
     let back = Request::Requeue(batch_ref(1, 1));
     assert_eq!(queue.apply(CONSUMER, back.clone()), ["8 gave back a try 2"]);
-    assert!(queue.refusal(CONSUMER, back).contains("not out"));
+    assert!(queue.refusal(CONSUMER, back).contains("not in flight"));
     queue.get(LATE);
     assert_eq!(queue.steps(), ["9 got a try 2"]);
 }
 
 #[test]
-fn what_is_said_of_an_earlier_attempt_is_not_taken_for_the_next_one() {
+fn a_request_about_an_earlier_attempt_is_refused() {
     let mut queue = with_consumers(leased(0), settings(Role::Consumer));
     queue.apply(LATE, Request::Disconnect);
     queue.get(CONSUMER);
@@ -137,19 +137,19 @@ fn what_is_said_of_an_earlier_attempt_is_not_taken_for_the_next_one() {
     queue.expire_leases();
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 got a try 2"]);
-    let of = |attempt| BatchRef { attempt: Some(attempt), ..batch_ref(1, 1) };
+    let in_attempt = |attempt| BatchRef { attempt: Some(attempt), ..batch_ref(1, 1) };
     for late in [
-        Request::Done(of(1)),
-        Request::Requeue(of(1)),
-        Request::Fail { batch: of(1), try_count: 1, reason: String::new() },
+        Request::Done(in_attempt(1)),
+        Request::Requeue(in_attempt(1)),
+        Request::Fail { batch: in_attempt(1), try_count: 1, reason: String::new() },
     ] {
-        assert!(queue.refusal(CONSUMER, late).contains("not any more"));
+        assert!(queue.refusal(CONSUMER, late).contains("not in flight"));
     }
-    assert_eq!(queue.apply(CONSUMER, Request::Done(of(2))), ["8 did a try 2"]);
+    assert_eq!(queue.apply(CONSUMER, Request::Done(in_attempt(2))), ["8 did a try 2"]);
 }
 
 #[test]
-fn tries_of_one_attempt_count_like_attempts() {
+fn the_tries_of_a_failed_attempt_count_as_attempts() {
     let mut queue = with_consumers(leased(0), settings(Role::Consumer));
     queue.get(CONSUMER);
     queue.steps();
@@ -161,7 +161,7 @@ fn tries_of_one_attempt_count_like_attempts() {
 }
 
 #[test]
-fn what_is_retried_after_the_end_ends_again() {
+fn a_retry_after_the_end_is_followed_by_an_end_again() {
     let mut queue = with_consumers(leased(0), leased(0));
     queue.get(CONSUMER);
     queue.steps();
@@ -191,7 +191,7 @@ fn what_is_retried_after_the_end_ends_again() {
 }
 
 #[test]
-fn what_failed_waits_aside_until_it_is_retried_or_dropped() {
+fn a_failed_item_stays_until_a_retry_or_a_drop() {
     let mut queue = with_consumers(settings(Role::Consumer), settings(Role::Consumer));
     for id in [1, 2] {
         queue.get(CONSUMER);
@@ -208,18 +208,18 @@ fn what_failed_waits_aside_until_it_is_retried_or_dropped() {
     assert_eq!(queue.apply(LATE, Request::Retry { id: Some(2) }), ["9 counted 1"]);
     assert!(queue.refusal(LATE, Request::Retry { id: Some(2) }).contains("no item 2 has failed"));
     queue.get(CONSUMER);
-    assert_eq!(queue.steps(), ["8 got b try 2"], "at its old place");
+    assert_eq!(queue.steps(), ["8 got b try 2"], "at its old position");
     assert_eq!(queue.apply(LATE, Request::Drop { id: None }), ["9 counted 1"]);
     assert!(queue.failed_items().is_empty());
     assert_eq!(queue.apply(LATE, Request::Drop { id: None }), ["9 counted 0"]);
 }
 
 #[test]
-fn a_retried_item_has_all_its_attempts_before_it_again() {
+fn a_retry_resets_the_delivery_failures() {
     let mut queue = with_consumers(leased(2), leased(2));
-    for try_ in [1, 2] {
+    for attempt in [1, 2] {
         queue.get(CONSUMER);
-        assert_eq!(queue.steps(), [format!("8 got a try {try_}")]);
+        assert_eq!(queue.steps(), [format!("8 got a try {attempt}")]);
         queue.now += 10;
         queue.expire_leases();
     }
@@ -232,7 +232,7 @@ fn a_retried_item_has_all_its_attempts_before_it_again() {
 }
 
 #[test]
-fn an_item_is_as_old_as_it_has_been_here() {
+fn the_age_of_an_item_counts_from_its_acceptance() {
     let mut queue = TestQueue::new(0).with_clients(&ALL);
     assert_eq!(queue.queue.oldest_accepted_at(), None);
     for (now, item) in [(5, "a"), (20_000_000, "b")] {
@@ -243,33 +243,33 @@ fn an_item_is_as_old_as_it_has_been_here() {
     assert_eq!(queue.queue.oldest_accepted_at(), Some(5));
     queue.get(CONSUMER);
     queue.steps();
-    assert_eq!(queue.queue.oldest_accepted_at(), Some(5), "it is out, and not done");
+    assert_eq!(queue.queue.oldest_accepted_at(), Some(5), "item a is in flight, not done");
     queue.done(CONSUMER, 1);
     assert_eq!(queue.queue.oldest_accepted_at(), Some(20_000_000));
 }
 
 #[test]
-fn each_try_is_an_attempt_of_its_own_and_the_next_consumer_has_another_one() {
+fn each_try_and_each_delivery_is_an_attempt_of_its_own() {
     let mut queue = TestQueue::new(0).with_clients(&ALL);
     queue.put(PRODUCER, 3, &["a", "b", "c"]);
     queue.apply(CONSUMER, Request::Get { max: 3 });
     queue.steps();
     queue.get(LATE);
     queue.steps();
-    let mut again = |id, attempt| queue.apply(CONSUMER, Request::Attempt { id, attempt });
-    assert_eq!(again(1, 2), ["8 begins a try 2", "8 counted 1"]);
-    assert_eq!(again(1, 2), ["8 counted 1"], "it has been said before");
-    assert_eq!(again(1, 4), ["8 counted 0"], "there is none between");
-    assert_eq!(again(1, 1), ["8 counted 0"]);
-    assert_eq!(again(9, 2), ["8 counted 0"], "this one is not there");
-    assert_eq!(again(1, 3), ["8 begins a try 3", "8 counted 1"]);
-    // It gives the item back, and is handed it again: that is not the attempt that it could have begun.
+    let mut begin = |id, attempt| queue.apply(CONSUMER, Request::Attempt { id, attempt });
+    assert_eq!(begin(1, 2), ["8 begins a try 2", "8 counted 1"]);
+    assert_eq!(begin(1, 2), ["8 counted 1"], "a repetition");
+    assert_eq!(begin(1, 4), ["8 counted 0"], "an attempt is skipped");
+    assert_eq!(begin(1, 1), ["8 counted 0"]);
+    assert_eq!(begin(9, 2), ["8 counted 0"], "item 9 is not in flight");
+    assert_eq!(begin(1, 3), ["8 begins a try 3", "8 counted 1"]);
+    // The consumer returns the item and receives it again: it has not begun this attempt itself.
     queue.apply(CONSUMER, Request::Requeue(batch_ref(1, 1)));
     queue.get(CONSUMER);
     queue.steps();
-    let mut again = |id, attempt| queue.apply(CONSUMER, Request::Attempt { id, attempt });
-    assert_eq!(again(1, 4), ["8 counted 0"]);
-    assert_eq!(again(1, 5), ["8 begins a try 5", "8 counted 1"]);
-    let told = queue.apply(CONSUMER, Request::ClientDied);
-    assert!(told.contains(&"8 gave back a try 6".to_owned()), "{told:?}");
+    let mut begin = |id, attempt| queue.apply(CONSUMER, Request::Attempt { id, attempt });
+    assert_eq!(begin(1, 4), ["8 counted 0"]);
+    assert_eq!(begin(1, 5), ["8 begins a try 5", "8 counted 1"]);
+    let effects = queue.apply(CONSUMER, Request::ClientDied);
+    assert!(effects.contains(&"8 gave back a try 6".to_owned()), "{effects:?}");
 }

@@ -1,4 +1,4 @@
-//! The rules, one by one and against a model of what must always hold.
+//! Each rule in its own test, and all rules against the model.
 
 mod in_flight;
 mod model;
@@ -7,17 +7,15 @@ mod visitors;
 use super::model::{batch_items, batch_ref, settings};
 use super::*;
 
-/// A queue with its effects told in short words, as in `ok 1 a`.
+/// A queue whose effects are short texts: `8 got a try 1`, with the client first.
 struct TestQueue {
     queue: Queue,
-    /// The time.
     now: Nanos,
 }
 
 impl TestQueue {
     fn new(capacity: u64) -> Self {
-        let state =
-            QueueState { capacity: Some(NonZeroU64::new(capacity)), ..QueueState::default() };
+        let state = QueueState { capacity: Some(capacity.into()), ..QueueState::default() };
         Self::with_queue(Queue::new(state, true))
     }
 
@@ -44,28 +42,27 @@ impl TestQueue {
     }
 
     fn put(&mut self, client: ClientId, seq: u64, items: &[&str]) -> Vec<String> {
-        let lines = batch_items(items);
-        self.apply(client, Request::Put { seq, items: lines })
+        self.apply(client, Request::Put { seq, items: batch_items(items) })
     }
 
     fn get(&mut self, client: ClientId) {
         assert!(self.apply(client, Request::Get { max: 1 }).is_empty());
     }
 
-    fn done(&mut self, client: ClientId, first: u64) -> Vec<String> {
-        self.apply(client, Request::Done(batch_ref(first, 1)))
+    fn done(&mut self, client: ClientId, id: u64) -> Vec<String> {
+        self.apply(client, Request::Done(batch_ref(id, 1)))
     }
 
-    /// All that can happen now, the end of the queue (at `end`) included.
+    /// Takes all steps that are possible now. The queue ends at `end`, if the end is due.
     fn steps_until(&mut self, end: ProcessBirth) -> Vec<String> {
-        let mut told = Vec::new();
+        let mut effects = Vec::new();
         loop {
             if self.queue.is_end_due() {
                 self.queue.end(end);
             }
             match self.queue.step(self.now) {
-                Some(effect) => told.push(describe(&effect)),
-                None => return told,
+                Some(effect) => effects.push(describe(&effect)),
+                None => return effects,
             }
         }
     }
@@ -75,33 +72,28 @@ impl TestQueue {
     }
 }
 
-fn describe(effect: &Effect) -> String {
+fn describe(Effect { client, kind }: &Effect) -> String {
     let text = |batch: &Batch| {
         let text = String::from_utf8(batch.items.bytes.to_vec()).unwrap();
         format!("{} try {}", text.trim().replace('\n', " "), batch.attempt)
     };
-    match effect {
-        Effect::Accepted { client, seq, batch } => {
-            format!("{client} put up to {seq}: {}", text(batch))
-        }
-        Effect::Refused { client, seq, reason: PutRefusal::Closed } => {
-            format!("{client} refused up to {seq}")
-        }
-        Effect::Refused { client, seq, reason: PutRefusal::Full } => {
-            format!("{client} no room up to {seq}")
-        }
-        Effect::Delivered { client, batch } => format!("{client} got {}", text(batch)),
-        Effect::Done { client, batch } => format!("{client} did {}", text(batch)),
-        Effect::Requeued { client, batch } => format!("{client} gave back {}", text(batch)),
-        Effect::Failed { client, batch, .. } => format!("{client} failed {}", text(batch)),
-        Effect::AttemptBegun { client, batch } => format!("{client} begins {}", text(batch)),
-        Effect::Ended { client } => format!("{client} ended"),
-        Effect::Empty { client } => format!("{client} empty"),
-        Effect::Joined { client, failed } => format!("{client} joined, {failed} failed"),
-        Effect::Unfinished { client, items } => format!("{client} unfinished {items}"),
-        Effect::Cancelled { client } => format!("{client} cancelled"),
-        Effect::Affected { client, items } => format!("{client} counted {items}"),
-    }
+    let description = match kind {
+        EffectKind::Accepted { seq, batch } => format!("put up to {seq}: {}", text(batch)),
+        EffectKind::Refused { seq, reason: PutRefusal::Closed } => format!("refused up to {seq}"),
+        EffectKind::Refused { seq, reason: PutRefusal::Full } => format!("no room up to {seq}"),
+        EffectKind::Delivered(batch) => format!("got {}", text(batch)),
+        EffectKind::Done(batch) => format!("did {}", text(batch)),
+        EffectKind::Requeued(batch) => format!("gave back {}", text(batch)),
+        EffectKind::Failed { batch, .. } => format!("failed {}", text(batch)),
+        EffectKind::AttemptBegun(batch) => format!("begins {}", text(batch)),
+        EffectKind::Ended => "ended".to_owned(),
+        EffectKind::Empty => "empty".to_owned(),
+        EffectKind::Joined { failed } => format!("joined, {failed} failed"),
+        EffectKind::Unfinished { items } => format!("unfinished {items}"),
+        EffectKind::Cancelled => "cancelled".to_owned(),
+        EffectKind::Affected { items } => format!("counted {items}"),
+    };
+    format!("{client} {description}")
 }
 
 const PRODUCER: ClientId = 1;
@@ -116,7 +108,7 @@ const ALL: [(ClientId, Role); 4] = [
 ];
 
 #[test]
-fn items_come_out_in_the_order_of_the_inbox() {
+fn items_leave_in_the_order_of_the_puts() {
     let mut queue = TestQueue::new(0).with_clients(&ALL);
     queue.put(PRODUCER, 1, &["a"]);
     queue.put(OTHER, 2, &["x", "y"]);
@@ -132,7 +124,7 @@ fn items_come_out_in_the_order_of_the_inbox() {
 }
 
 #[test]
-fn the_capacity_is_exact_and_a_slot_is_free_when_its_item_is_handed_out() {
+fn the_capacity_is_exact_and_a_delivery_makes_room() {
     let mut queue = TestQueue::new(2).with_clients(&ALL);
     queue.put(PRODUCER, 3, &["a", "b", "c"]);
     assert_eq!(queue.steps(), ["1 put up to 2: a b try 1"]);
@@ -140,11 +132,11 @@ fn the_capacity_is_exact_and_a_slot_is_free_when_its_item_is_handed_out() {
     assert_eq!(queue.steps(), ["8 got a try 1", "1 put up to 3: c try 1"]);
     assert_eq!(queue.queue.counts().ready, 2);
     assert_eq!(queue.done(CONSUMER, 1), ["8 did a try 1"]);
-    assert!(queue.steps().is_empty(), "being done frees no slot: there was none taken");
+    assert!(queue.steps().is_empty(), "an item that is done had no room to free");
 }
 
 #[test]
-fn blocked_puts_are_let_in_in_the_order_in_which_they_were_made() {
+fn blocked_puts_are_accepted_in_the_order_of_the_puts() {
     let mut queue = TestQueue::new(1).with_clients(&ALL);
     queue.put(PRODUCER, 1, &["a"]);
     queue.put(OTHER, 1, &["x"]);
@@ -157,7 +149,7 @@ fn blocked_puts_are_let_in_in_the_order_in_which_they_were_made() {
 }
 
 #[test]
-fn one_sentinel_ends_every_consumer_and_only_after_everything_is_done() {
+fn one_sentinel_ends_every_consumer_after_all_items_are_done() {
     let mut queue = TestQueue::new(0).with_clients(&ALL);
     queue.put(PRODUCER, 1, &["a"]);
     queue.get(CONSUMER);
@@ -165,7 +157,7 @@ fn one_sentinel_ends_every_consumer_and_only_after_everything_is_done() {
     assert_eq!(queue.steps(), ["1 put up to 1: a try 1", "8 got a try 1"]);
     queue.apply(PRODUCER, Request::Disconnect);
     queue.apply(OTHER, Request::Disconnect);
-    assert!(queue.steps().is_empty(), "a is still out");
+    assert!(queue.steps().is_empty(), "item a is still in flight");
     queue.done(CONSUMER, 1);
     assert_eq!(queue.steps(), ["9 ended"]);
     queue.get(CONSUMER);
@@ -173,7 +165,7 @@ fn one_sentinel_ends_every_consumer_and_only_after_everything_is_done() {
 }
 
 #[test]
-fn what_a_dead_consumer_had_comes_back_to_its_place_before_the_end() {
+fn a_requeued_item_returns_to_its_position_before_the_end() {
     let mut queue = TestQueue::new(0).with_clients(&ALL);
     queue.put(PRODUCER, 3, &["a", "b", "c"]);
     queue.get(CONSUMER);
@@ -181,17 +173,17 @@ fn what_a_dead_consumer_had_comes_back_to_its_place_before_the_end() {
     queue.apply(PRODUCER, Request::Disconnect);
     queue.apply(OTHER, Request::Disconnect);
     assert_eq!(queue.apply(CONSUMER, Request::Disconnect), ["8 gave back a try 2"]);
-    for (number, item) in [(1, "a try 2"), (2, "b try 1"), (3, "c try 1")] {
+    for (id, item) in [(1, "a try 2"), (2, "b try 1"), (3, "c try 1")] {
         queue.get(LATE);
         assert_eq!(queue.steps(), [format!("9 got {item}")]);
-        queue.done(LATE, number);
+        queue.done(LATE, id);
     }
     queue.get(LATE);
     assert_eq!(queue.steps(), ["9 ended"]);
 }
 
 #[test]
-fn an_item_given_back_may_exceed_the_capacity_but_nothing_is_accepted_meanwhile() {
+fn a_requeued_item_may_exceed_the_capacity_and_blocks_puts() {
     let mut queue = TestQueue::new(1).with_clients(&ALL);
     queue.put(PRODUCER, 2, &["a", "b"]);
     queue.get(CONSUMER);
@@ -206,7 +198,7 @@ fn an_item_given_back_may_exceed_the_capacity_but_nothing_is_accepted_meanwhile(
 }
 
 #[test]
-fn a_producer_that_comes_in_time_takes_the_sentinel_back() {
+fn a_producer_that_connects_before_the_end_takes_the_sentinel_back() {
     let mut queue = TestQueue::new(0).with_clients(&[(PRODUCER, Role::Producer)]);
     queue.put(PRODUCER, 1, &["a"]);
     queue.steps();
@@ -223,35 +215,31 @@ fn a_producer_that_comes_in_time_takes_the_sentinel_back() {
 }
 
 #[test]
-fn who_was_born_before_the_end_is_told_of_it_and_who_came_after_waits() {
+fn a_late_consumer_sees_the_end_only_if_its_birth_is_before_the_end() {
     let mut queue = TestQueue::new(0).with_clients(&ALL[..3]);
     queue.apply(PRODUCER, Request::Disconnect);
     queue.apply(OTHER, Request::Disconnect);
     queue.get(CONSUMER);
     assert_eq!(queue.steps_until(ProcessBirth::new(20, 7)), ["8 ended"]);
-    for (born, told) in [(19, true), (20, true), (21, false)] {
-        let born = ProcessBirth::new(born, 7);
-        let settings = ClientSettings { birth: born, ..settings(Role::Consumer) };
+    for (tick, sees_end) in [(19, true), (20, true), (21, false)] {
+        let birth = ProcessBirth::new(tick, 7);
+        let settings = ClientSettings { birth, ..settings(Role::Consumer) };
         queue.apply(LATE, Request::Connect(settings));
         queue.get(LATE);
-        assert_eq!(queue.steps() == ["9 ended"], told, "{born:?}");
+        assert_eq!(queue.steps() == ["9 ended"], sees_end, "{birth:?}");
         queue.apply(LATE, Request::Disconnect);
     }
 }
 
 #[test]
-fn a_follower_is_not_told_and_gets_what_comes_after() {
+fn a_follower_waits_over_the_end_and_gets_the_items_after_it() {
     let mut queue = TestQueue::new(0).with_clients(&ALL[..1]);
     let follower = ClientSettings { follow: true, ..settings(Role::Consumer) };
     queue.apply(CONSUMER, Request::Connect(follower));
     queue.get(CONSUMER);
     queue.apply(PRODUCER, Request::Disconnect);
     assert!(queue.steps().is_empty());
-    let state = queue.queue.state();
-    assert!(
-        state.sentinel.is_some() && state.ended_at.is_none(),
-        "nobody has been told of the end"
-    );
+    assert!(queue.queue.sentinel().is_some() && !queue.queue.has_ended(), "the end is not due");
     queue.apply(OTHER, Request::Connect(settings(Role::Producer)));
     queue.put(OTHER, 1, &["x"]);
     assert_eq!(queue.steps(), ["2 put up to 1: x try 1", "8 got x try 1"]);
@@ -263,14 +251,14 @@ fn a_producer_that_keeps_the_queue_open_puts_no_sentinel() {
     let keeps_open = ClientSettings { keep_open: true, ..settings(Role::Producer) };
     queue.apply(PRODUCER, Request::Connect(keeps_open));
     queue.apply(PRODUCER, Request::Disconnect);
-    assert!(queue.queue.state().sentinel.is_none());
+    assert!(queue.queue.sentinel().is_none());
     queue.apply(OTHER, Request::Connect(settings(Role::Producer)));
     queue.apply(OTHER, Request::Disconnect);
-    assert!(queue.queue.state().sentinel.is_some());
+    assert!(queue.queue.sentinel().is_some());
 }
 
 #[test]
-fn after_the_close_puts_are_refused_and_what_is_in_line_drains() {
+fn after_a_close_puts_are_refused_and_earlier_items_are_delivered() {
     let mut queue = TestQueue::new(1).with_clients(&ALL);
     queue.put(PRODUCER, 2, &["a", "b"]);
     queue.steps();
@@ -281,15 +269,15 @@ fn after_the_close_puts_are_refused_and_what_is_in_line_drains() {
 }
 
 #[test]
-fn closing_now_refuses_the_blocked_and_drops_the_waiting() {
+fn close_now_refuses_blocked_puts_and_drops_ready_items() {
     let mut queue = TestQueue::new(1).with_clients(&ALL);
     queue.put(PRODUCER, 3, &["a", "b", "c"]);
     queue.put(OTHER, 1, &["x"]);
     queue.steps();
     let mut effects = Vec::new();
     assert_eq!(queue.queue.close_now(&mut effects), 1);
-    let told: Vec<_> = effects.iter().map(describe).collect();
-    assert_eq!(told, ["1 refused up to 3", "2 refused up to 1"]);
+    let effects: Vec<_> = effects.iter().map(describe).collect();
+    assert_eq!(effects, ["1 refused up to 3", "2 refused up to 1"]);
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 ended"]);
 }
@@ -312,15 +300,15 @@ fn a_new_queue_may_have_a_new_capacity() {
     let mut queue = TestQueue::new(3);
     let sentinel = Some(Sentinel::LastProducerLeft);
     queue.queue = Queue::new(QueueState { sentinel, ..queue.queue.state() }, true);
-    queue.queue.capacity = Some(NonZeroU64::new(3));
-    let capacity = Some(NonZeroU64::new(5));
+    queue.queue.state.capacity = Some(3.into());
+    let capacity = Some(5.into());
     let wants_five = ClientSettings { capacity, ..settings(Role::Producer) };
     assert!(queue.apply(PRODUCER, Request::Connect(wants_five)).is_empty());
-    assert_eq!(queue.queue.capacity, capacity);
+    assert_eq!(queue.queue.state.capacity, capacity);
 }
 
 #[test]
-fn a_run_is_no_larger_than_a_fair_share() {
+fn a_delivery_is_at_most_a_fair_share() {
     let mut queue = TestQueue::new(0).with_clients(&ALL);
     queue.put(PRODUCER, 5, &["a", "b", "c", "d", "e"]);
     queue.apply(CONSUMER, Request::Get { max: 100 });
@@ -329,14 +317,14 @@ fn a_run_is_no_larger_than_a_fair_share() {
 }
 
 #[test]
-fn a_run_may_be_done_in_pieces_from_anywhere_but_only_once_and_by_its_holder() {
+fn each_part_of_a_batch_can_be_done_once_by_its_consumer() {
     let mut queue = TestQueue::new(0).with_clients(&ALL[..3]);
     queue.put(PRODUCER, 4, &["a", "b", "c", "d"]);
     queue.apply(CONSUMER, Request::Get { max: 4 });
     queue.steps();
-    let done = |first, count| Request::Done(batch_ref(first, count));
+    let done = |id, count| Request::Done(batch_ref(id, count));
     assert_eq!(queue.apply(CONSUMER, done(2, 2)), ["8 did b c try 1"]);
-    for (client, first, count) in [
+    for (client, id, count) in [
         (CONSUMER, 2, 1),
         (CONSUMER, 1, 2),
         (PRODUCER, 1, 1),
@@ -345,8 +333,8 @@ fn a_run_may_be_done_in_pieces_from_anywhere_but_only_once_and_by_its_holder() {
         (CONSUMER, 5, 1),
         (CONSUMER, 4, u64::MAX),
     ] {
-        let reason = queue.refusal(client, done(first, count));
-        assert!(reason.contains("not out"), "{client} {first} {count}: {reason}");
+        let reason = queue.refusal(client, done(id, count));
+        assert!(reason.contains("not in flight"), "{client} {id} {count}: {reason}");
     }
     assert_eq!(
         queue.apply(CONSUMER, Request::Disconnect),
@@ -355,11 +343,11 @@ fn a_run_may_be_done_in_pieces_from_anywhere_but_only_once_and_by_its_holder() {
 }
 
 #[test]
-fn a_capacity_once_set_stays_and_the_other_one_is_named() {
+fn a_second_capacity_is_refused_with_both_capacities() {
     let mut queue = TestQueue::new(0);
     queue.queue = Queue::new(QueueState::default(), true);
-    let wants = |capacity| {
-        let capacity = Some(NonZeroU64::new(capacity));
+    let wants = |capacity: u64| {
+        let capacity = Some(capacity.into());
         Request::Connect(ClientSettings { capacity, ..settings(Role::Producer) })
     };
     queue.apply(CONSUMER, Request::Connect(settings(Role::Consumer)));
@@ -371,19 +359,19 @@ fn a_capacity_once_set_stays_and_the_other_one_is_named() {
 }
 
 #[test]
-fn whoever_puts_first_without_a_capacity_makes_a_queue_without_a_limit() {
+fn a_first_put_without_a_capacity_makes_the_queue_unbounded() {
     let mut queue =
         TestQueue::with_queue(Queue::new(QueueState::default(), true)).with_clients(&ALL);
     queue.put(PRODUCER, 1, &["a"]);
     queue.steps();
-    let capacity = Some(NonZeroU64::new(5));
+    let capacity = Some(5.into());
     let reason = queue
         .refusal(20, Request::Connect(ClientSettings { capacity, ..settings(Role::Producer) }));
     assert!(reason.contains("capacity 0 (unbounded), not 5"), "{reason}");
 }
 
 #[test]
-fn who_sends_far_more_than_it_was_granted_is_stopped() {
+fn a_producer_far_beyond_its_window_is_refused() {
     let mut queue = TestQueue::new(1).with_clients(&ALL);
     let items = vec!["x"; 1000];
     for seq in 1..=66 {
@@ -392,11 +380,11 @@ fn who_sends_far_more_than_it_was_granted_is_stopped() {
     let put = Request::Put { seq: 67_000, items: batch_items(&items) };
     let reason = queue.refusal(PRODUCER, put);
     assert!(reason.contains("up to 67000 are not taken"), "{reason}");
-    assert!(queue.put(OTHER, 1, &["y"]).is_empty(), "it is in nobody else's way");
+    assert!(queue.put(OTHER, 1, &["y"]).is_empty(), "no other producer is affected");
 }
 
 #[test]
-fn what_waits_for_room_is_bounded_in_bytes_and_counted_right() {
+fn the_bytes_of_blocked_puts_are_counted_and_bounded() {
     let mut queue = TestQueue::new(1).with_clients(&ALL);
     let large = "x".repeat(9 << 20);
     let put = |queue: &mut TestQueue, seq| {
@@ -404,24 +392,28 @@ fn what_waits_for_room_is_bounded_in_bytes_and_counted_right() {
         queue.queue.apply(PRODUCER, request, &mut Vec::new()).map_err(|reason| reason.to_string())
     };
     for seq in [1, 2, 3] {
-        assert_eq!(put(&mut queue, seq), Ok(()), "the first goes in, and two wait: 18 MiB");
+        assert_eq!(
+            put(&mut queue, seq),
+            Ok(()),
+            "the first put is accepted, and two are blocked: 18 MiB"
+        );
         assert_eq!(queue.steps().len(), usize::from(seq == 1));
     }
     let reason = put(&mut queue, 4).unwrap_err();
     assert!(reason.contains("up to 4 are not taken"), "{reason}");
-    // One gets out, and one in: there is room for one more, and no more.
+    // A delivery unblocks one put. Now one more put can be blocked, and not two.
     queue.get(CONSUMER);
     assert_eq!(queue.steps().len(), 2);
     assert_eq!(put(&mut queue, 4), Ok(()));
     assert!(put(&mut queue, 5).is_err());
     assert_eq!(queue.apply(PRODUCER, Request::Cancel).len(), 2);
-    assert_eq!(put(&mut queue, 5), Ok(()), "what is forgotten counts no more");
+    assert_eq!(put(&mut queue, 5), Ok(()), "a cancelled put does not count");
     assert_eq!(put(&mut queue, 6), Ok(()));
     assert!(put(&mut queue, 7).is_err());
 }
 
 #[test]
-fn one_get_at_a_time() {
+fn a_second_get_is_refused_while_the_first_one_waits() {
     let mut queue = TestQueue::new(0).with_clients(&ALL);
     queue.get(CONSUMER);
     let reason = queue.refusal(CONSUMER, Request::Get { max: 1 });

@@ -1,4 +1,4 @@
-//! The rules against books kept by somebody else, over random moves.
+//! The rules against the model, over random operations.
 
 use proptest::prelude::*;
 
@@ -14,15 +14,15 @@ fn operations() -> impl Strategy<Value = Vec<(usize, Operation)>> {
         2 => Just(ClientKind::Visitor),
     ];
     let one = prop_oneof![
-        2 => (kind, any::<bool>()).prop_map(|(kind, late)| Operation::Connect(kind, late)),
+        2 => (kind, any::<bool>()).prop_map(|(kind, is_late)| Operation::Connect { kind, is_late }),
         5 => (1..6u64).prop_map(Operation::Put),
         5 => (1..6u64).prop_map(Operation::Get),
         5 => (any::<usize>(), 1..4u64).prop_map(|(pick, count)| Operation::Done { pick, count }),
-        1 => (0..20u64, 0..4u64).prop_map(|(first, count)| Operation::DoneArbitrary(batch_ref(first, count))),
+        1 => (0..20u64, 0..4u64).prop_map(|(id, count)| Operation::DoneArbitrary(batch_ref(id, count))),
         1 => any::<usize>().prop_map(Operation::Requeue),
         1 => any::<usize>().prop_map(Operation::Attempt),
         1 => any::<usize>().prop_map(Operation::Fail),
-        1 => Just(Operation::WaitForAll),
+        1 => Just(Operation::Join),
         1 => Just(Operation::Retry),
         1 => Just(Operation::Drop),
         1 => Just(Operation::Cancel),
@@ -40,10 +40,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn whatever_clients_do_items_are_conserved_in_order_within_capacity(
+    fn random_operations_keep_every_item_the_order_and_the_capacity(
         capacity in 0..4u64,
-        moves in operations(),
+        operations in operations(),
     ) {
-        run_model_test(capacity, moves);
+        run_model_test(capacity, operations);
     }
 }

@@ -1,20 +1,15 @@
-//! Those who come for one thing: to put and leave, to get without waiting, to wait for the others.
+//! Visitors: clients that put and leave, get without waiting, or join.
 
 use super::*;
 
 const VISITOR: ClientId = 30;
 
-/// A visitor that was born then, and started by those who were born at these ticks.
-fn visitor_settings(tick: u64, callers: &[u64]) -> ClientSettings {
-    let callers = callers.iter().map(|&tick| ProcessBirth::new(tick, 1)).collect();
-    ClientSettings {
-        birth: ProcessBirth::new(tick, 1),
-        ancestors: callers,
-        ..settings(Role::Visitor)
-    }
+/// A visitor that was born at `tick`, and its ancestors, which were born at `ancestor_ticks`.
+fn visitor_settings(tick: u64, ancestor_ticks: &[u64]) -> ClientSettings {
+    let ancestors = ancestor_ticks.iter().map(|&tick| ProcessBirth::new(tick, 1)).collect();
+    ClientSettings { birth: ProcessBirth::new(tick, 1), ancestors, ..settings(Role::Visitor) }
 }
 
-/// A queue of this capacity with a visitor.
 fn queue_with_visitor(capacity: u64) -> TestQueue {
     let mut queue = TestQueue::new(capacity).with_clients(&ALL);
     queue.apply(VISITOR, Request::Connect(visitor_settings(10, &[9])));
@@ -22,30 +17,30 @@ fn queue_with_visitor(capacity: u64) -> TestQueue {
 }
 
 #[test]
-fn who_does_not_wait_for_room_is_told_what_was_not_put() {
+fn a_cancelled_put_names_the_items_that_were_not_put() {
     let mut queue = queue_with_visitor(2);
     queue.put(VISITOR, 3, &["a", "b", "c"]);
     assert_eq!(queue.steps(), ["30 put up to 2: a b try 1"]);
     assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 no room up to 3", "30 cancelled"]);
     queue.get(CONSUMER);
-    assert_eq!(queue.steps(), ["8 got a try 1"], "c is not in the queue");
-    assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 cancelled"], "there is nothing");
+    assert_eq!(queue.steps(), ["8 got a try 1"], "item c is not in the queue");
+    assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 cancelled"], "nothing waited");
 }
 
 #[test]
-fn who_does_not_wait_for_an_item_is_told_that_there_is_none() {
+fn a_cancelled_get_is_answered_with_empty() {
     let mut queue = queue_with_visitor(0);
     queue.get(VISITOR);
     assert!(queue.steps().is_empty());
     assert_eq!(queue.apply(VISITOR, Request::Cancel), ["30 empty", "30 cancelled"]);
     queue.put(PRODUCER, 1, &["a"]);
-    assert_eq!(queue.steps(), ["1 put up to 1: a try 1"], "nobody waits for it");
+    assert_eq!(queue.steps(), ["1 put up to 1: a try 1"], "no get waits for the item");
     queue.get(VISITOR);
     assert_eq!(queue.steps(), ["30 got a try 1"]);
 }
 
 #[test]
-fn a_join_is_over_when_the_last_item_is_done_and_not_before() {
+fn a_join_ends_when_the_last_item_is_done() {
     let mut queue = queue_with_visitor(0);
     queue.put(PRODUCER, 2, &["a", "b"]);
     queue.steps();
@@ -57,11 +52,11 @@ fn a_join_is_over_when_the_last_item_is_done_and_not_before() {
     }
     assert_eq!(queue.steps(), ["30 joined, 0 failed"]);
     queue.apply(VISITOR, Request::Join);
-    assert_eq!(queue.steps(), ["30 joined, 0 failed"], "there is nothing to wait for");
+    assert_eq!(queue.steps(), ["30 joined, 0 failed"], "all items are done already");
 }
 
 #[test]
-fn a_join_that_is_given_up_tells_how_many_are_left_and_failed_ones_hold_up_nobody() {
+fn a_cancelled_join_counts_the_rest_and_no_join_waits_for_failed_items() {
     let mut queue = queue_with_visitor(0);
     queue.put(PRODUCER, 2, &["a", "b"]);
     queue.get(CONSUMER);
@@ -80,7 +75,7 @@ fn a_join_that_is_given_up_tells_how_many_are_left_and_failed_ones_hold_up_nobod
 }
 
 #[test]
-fn a_visitor_ends_nothing_and_puts_before_the_sentinel_of_the_last_producer() {
+fn a_visitor_puts_before_the_sentinel_of_the_last_producer() {
     let mut queue = TestQueue::new(0).with_clients(&ALL[..1]);
     queue.apply(CONSUMER, Request::Connect(settings(Role::Consumer)));
     queue.apply(VISITOR, Request::Connect(visitor_settings(10, &[9])));
@@ -96,7 +91,7 @@ fn a_visitor_ends_nothing_and_puts_before_the_sentinel_of_the_last_producer() {
 }
 
 #[test]
-fn a_visitor_that_stays_longer_than_the_last_producer_keeps_nothing_open() {
+fn a_connected_visitor_does_not_delay_the_end() {
     let mut queue = TestQueue::new(0).with_clients(&ALL[..1]);
     queue.apply(CONSUMER, Request::Connect(settings(Role::Consumer)));
     queue.apply(VISITOR, Request::Connect(visitor_settings(10, &[9])));
@@ -106,7 +101,7 @@ fn a_visitor_that_stays_longer_than_the_last_producer_keeps_nothing_open() {
 }
 
 #[test]
-fn after_the_close_visitors_are_refused_too_and_closing_twice_is_closing() {
+fn a_close_refuses_visitors_too_and_can_be_repeated() {
     let mut queue = queue_with_visitor(0);
     for _ in 0..2 {
         let close = Request::Close { now: false };
@@ -118,7 +113,7 @@ fn after_the_close_visitors_are_refused_too_and_closing_twice_is_closing() {
 }
 
 #[test]
-fn close_outweighs_the_sentinel_of_the_last_producer() {
+fn no_producer_takes_back_the_sentinel_of_a_close() {
     let mut queue = TestQueue::new(0).with_clients(&ALL[..1]);
     queue.apply(PRODUCER, Request::Disconnect);
     queue.queue.close();
@@ -126,32 +121,35 @@ fn close_outweighs_the_sentinel_of_the_last_producer() {
     assert_eq!(queue.put(OTHER, 1, &["a"]), ["2 refused up to 1"]);
 }
 
-/// What a visitor is told by a queue that has ended at 50, and when that was not the first one by it.
+/// Connects the visitor for one get. The queue ends at 50, if its end is due.
 fn get_sees_end(queue: &mut TestQueue, client: ClientId, visitor: ClientSettings) -> bool {
     queue.apply(client, Request::Connect(visitor));
     queue.get(client);
-    let told = queue.steps_until(ProcessBirth::new(50, 1)) == [format!("{client} ended")];
+    let sees_end = queue.steps_until(ProcessBirth::new(50, 1)) == [format!("{client} ended")];
     queue.apply(client, Request::Disconnect);
-    told
+    sees_end
 }
 
 #[test]
-fn a_visitor_is_told_of_the_end_if_it_or_a_caller_was_there_before() {
+fn a_visitor_sees_the_end_if_it_or_an_ancestor_was_born_before_the_end() {
     let mut queue = TestQueue::new(0);
     queue.queue.close();
-    // A script that began at 1, with loops that began at 9 and 8; each get is a new process, and may
-    // have a wrapper that is as new.
+    // A script that began at 1 has loops that began at 9 and 8. Each get is a new process, and can
+    // have a new wrapper process.
     assert!(get_sees_end(&mut queue, 31, visitor_settings(20, &[9, 1])));
     assert!(
         get_sees_end(&mut queue, 32, visitor_settings(60, &[9, 1])),
-        "a pool starts one get after another"
+        "a pool starts one get after the other"
     );
     assert!(get_sees_end(&mut queue, 33, visitor_settings(61, &[61, 8, 1])));
     assert!(
         get_sees_end(&mut queue, 34, visitor_settings(63, &[63, 55, 1])),
         "a worker that the script started late"
     );
-    assert!(get_sees_end(&mut queue, 35, visitor_settings(40, &[])), "a get that was there itself");
+    assert!(
+        get_sees_end(&mut queue, 35, visitor_settings(40, &[])),
+        "a get that was born before the end"
+    );
     assert!(
         !get_sees_end(&mut queue, 36, visitor_settings(65, &[58])),
         "a script that began after the end"
@@ -160,15 +158,12 @@ fn a_visitor_is_told_of_the_end_if_it_or_a_caller_was_there_before() {
     queue.apply(38, Request::Connect(visitor_settings(67, &[1])));
     queue.put(38, 1, &["new"]);
     queue.steps();
-    assert!(
-        !get_sees_end(&mut queue, 39, visitor_settings(68, &[9, 1])),
-        "something new has begun"
-    );
+    assert!(!get_sees_end(&mut queue, 39, visitor_settings(68, &[9, 1])), "a new queue has begun");
 }
 
 #[test]
-fn processes_of_different_pid_namespaces_are_not_compared_by_their_numbers() {
-    for (born, is_told) in [
+fn pids_of_different_namespaces_are_not_compared() {
+    for (birth, sees_end) in [
         (ProcessBirth::new(50, 9).in_namespace(2), true),
         (ProcessBirth::new(50, 1).in_namespace(0), true),
         (ProcessBirth::new(51, 1).in_namespace(2), false),
@@ -179,15 +174,15 @@ fn processes_of_different_pid_namespaces_are_not_compared_by_their_numbers() {
         queue.queue.end(ProcessBirth::new(50, 1));
         queue.apply(
             CONSUMER,
-            Request::Connect(ClientSettings { birth: born, ..settings(Role::Consumer) }),
+            Request::Connect(ClientSettings { birth, ..settings(Role::Consumer) }),
         );
         queue.get(CONSUMER);
-        assert_eq!(queue.steps() == ["8 ended"], is_told, "{born:?}");
+        assert_eq!(queue.steps() == ["8 ended"], sees_end, "{birth:?}");
     }
 }
 
 #[test]
-fn a_loop_gets_what_has_begun_after_the_end_that_it_was_not_told_of() {
+fn a_loop_that_missed_the_end_gets_items_of_the_next_queue() {
     let mut queue = TestQueue::new(0);
     queue.queue.end(ProcessBirth::new(50, 1));
     queue.apply(31, Request::Connect(visitor_settings(60, &[1])));
@@ -200,7 +195,7 @@ fn a_loop_gets_what_has_begun_after_the_end_that_it_was_not_told_of() {
 }
 
 #[test]
-fn a_visitor_that_stays_after_the_end_is_told_until_something_new_begins() {
+fn a_connected_visitor_sees_the_end_until_a_new_queue_begins() {
     let mut queue = queue_with_visitor(0);
     queue.queue.close();
     for _ in 0..2 {
@@ -213,7 +208,7 @@ fn a_visitor_that_stays_after_the_end_is_told_until_something_new_begins() {
 }
 
 #[test]
-fn a_visitor_that_has_not_asked_of_an_end_gets_what_begins_after_it() {
+fn a_visitor_without_a_get_at_the_end_belongs_to_the_next_queue() {
     let mut queue = queue_with_visitor(0);
     queue.apply(31, Request::Connect(visitor_settings(10, &[8])));
     queue.queue.close();
@@ -225,12 +220,12 @@ fn a_visitor_that_has_not_asked_of_an_end_gets_what_begins_after_it() {
 }
 
 #[test]
-fn a_visitor_that_waits_while_something_new_begins_is_told_of_the_end_once() {
+fn a_get_that_waits_while_a_new_queue_begins_sees_the_end_once() {
     let mut queue = queue_with_visitor(0);
     queue.queue.close();
     queue.get(VISITOR);
     queue.queue.end(ProcessBirth::new(100, 1));
-    queue.put(31, 1, &["nobody"]);
+    queue.put(31, 1, &["unknown client"]);
     queue.apply(31, Request::Connect(visitor_settings(10, &[])));
     queue.put(31, 1, &["new"]);
     assert_eq!(queue.steps(), ["31 put up to 1: new try 1", "30 ended"]);
@@ -239,7 +234,7 @@ fn a_visitor_that_waits_while_something_new_begins_is_told_of_the_end_once() {
 }
 
 #[test]
-fn visitors_that_ask_at_the_same_time_share_what_there_is() {
+fn visitors_with_waiting_gets_share_the_ready_items() {
     let mut queue = TestQueue::new(0).with_clients(&ALL[..1]);
     for client in [31, 32] {
         queue.apply(client, Request::Connect(visitor_settings(10, &[])));
@@ -250,7 +245,7 @@ fn visitors_that_ask_at_the_same_time_share_what_there_is() {
 }
 
 #[test]
-fn what_is_remembered_brings_the_queue_back() {
+fn a_queue_continues_from_its_state() {
     let mut queue = queue_with_visitor(3);
     queue.put(VISITOR, 1, &["a"]);
     queue.get(CONSUMER);
@@ -263,7 +258,7 @@ fn what_is_remembered_brings_the_queue_back() {
     queue.get(CONSUMER);
     queue.steps();
     assert_eq!(queue.queue.peek(0, 1), None);
-    assert_eq!(queue.done(CONSUMER, 2), ["8 did b try 1"], "numbers go on");
-    assert_eq!(queue.queue.capacity(), NonZeroU64::new(3));
+    assert_eq!(queue.done(CONSUMER, 2), ["8 did b try 1"], "the ids go on");
+    assert_eq!(queue.queue.state().capacity, Some(3.into()));
     assert_eq!(queue.queue.counts().done, 2);
 }

@@ -1,0 +1,266 @@
+//! Deliveries and their outcomes: done, requeued, failed, or another attempt.
+
+use std::collections::BTreeMap;
+
+use super::in_flight::InFlight;
+use super::{Batch, BatchRef, ClientId, Effect, EffectKind, FailedItem, Queue, Refusal, Sentinel};
+use crate::clock::Nanos;
+use crate::role::Role;
+
+impl Queue {
+    /// Gives ready items to a client with a pending get.
+    pub(super) fn deliver(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
+        // A delivery is at most a fair share of the ready items: no consumer holds items that another
+        // consumer could process.
+        let takers =
+            self.client_count(Role::Consumer).max(self.waiting_getters.len()).max(1) as u64;
+        let share = self.ready.len().div_ceil(takers);
+        let c = self.clients.get_mut(&client)?;
+        let batch = self.ready.take(c.pending_get.take()?.min(share))?;
+        self.waiting_getters.retain(|&g| g != client);
+        self.in_flight_count += batch.count();
+        self.last_delivered_id = self.last_delivered_id.max(batch.end_id() - 1);
+        self.add_in_flight(
+            client,
+            InFlight { delivered_at: now, batch: batch.clone(), is_client_attempt: false },
+        );
+        Some(EffectKind::Delivered(batch).for_client(client))
+    }
+
+    /// Answers a pending get with the end of the queue.
+    pub(super) fn deliver_end(&mut self, client: ClientId) -> Option<Effect> {
+        let c = self.clients.get_mut(&client)?;
+        c.pending_get.take()?;
+        // A visitor whose get is older than the new queue sees the end once, and belongs to the new
+        // queue from then on.
+        c.has_ended &= c.settings.role == Role::Consumer || !self.state.has_begun;
+        self.waiting_getters.retain(|&g| g != client);
+        Some(EffectKind::Ended.for_client(client))
+    }
+
+    /// Requeues the items whose lease has run out.
+    pub(crate) fn expire_leases(&mut self, now: Nanos, effects: &mut Vec<Effect>) {
+        while let Some((_, key, client)) = self.leases.first().copied().filter(|l| l.0 <= now) {
+            match self.remove_in_flight(client, key) {
+                Some(in_flight) => self.record_delivery_failure(client, in_flight.batch, effects),
+                // Never happens: every lease belongs to a batch in flight. This arm prevents an endless
+                // loop all the same.
+                None => drop(self.leases.pop_first()),
+            }
+        }
+    }
+
+    pub(crate) fn next_lease_expiry(&self) -> Option<Nanos> {
+        self.leases.first().map(|lease| lease.0)
+    }
+
+    pub(super) fn add_in_flight(&mut self, client: ClientId, in_flight: InFlight) {
+        let Some(c) = self.clients.get_mut(&client) else {
+            return;
+        };
+        if let Some(lease) = c.settings.lease {
+            self.leases.insert((
+                in_flight.delivered_at.saturating_add(lease),
+                in_flight.batch.first_id,
+                client,
+            ));
+        }
+        c.in_flight.insert(in_flight.batch.first_id, in_flight);
+    }
+
+    fn remove_in_flight(&mut self, client: ClientId, key: u64) -> Option<InFlight> {
+        let c = self.clients.get_mut(&client)?;
+        let in_flight = c.in_flight.remove(&key)?;
+        if let Some(lease) = c.settings.lease {
+            self.leases.remove(&(in_flight.delivered_at.saturating_add(lease), key, client));
+        }
+        Some(in_flight)
+    }
+
+    /// Removes all batches that a client has in flight; none if the client is not connected.
+    pub(super) fn remove_all_in_flight(&mut self, client: ClientId) -> Vec<Batch> {
+        let keys: Vec<u64> = self
+            .clients
+            .get(&client)
+            .into_iter()
+            .flat_map(|c| c.in_flight.keys())
+            .copied()
+            .collect();
+        let removed = keys.into_iter().filter_map(|key| self.remove_in_flight(client, key));
+        removed.map(|in_flight| in_flight.batch).collect()
+    }
+
+    /// Removes items that a client has in flight within one batch.
+    pub(super) fn take_in_flight(
+        &mut self,
+        client: ClientId,
+        batch_ref: BatchRef,
+    ) -> Result<Batch, Refusal> {
+        let BatchRef { first_id, count, attempt } = batch_ref;
+        let refusal = || Refusal::NotInFlight(batch_ref);
+        let c = self.clients.get(&client).ok_or_else(refusal)?;
+        let key = c.in_flight.range(..=first_id).next_back().filter(|(_, in_flight)| {
+            count > 0
+                && first_id.checked_add(count).is_some_and(|end| end <= in_flight.batch.end_id())
+                && attempt.is_none_or(|attempt| attempt == in_flight.batch.attempt)
+        });
+        let (&key, _) = key.ok_or_else(refusal)?;
+        let InFlight { delivered_at, mut batch, is_client_attempt } =
+            self.remove_in_flight(client, key).ok_or_else(refusal)?;
+        let before = batch.split_to(first_id - key);
+        let taken = batch.split_to(count);
+        for batch in [before, batch] {
+            if batch.count() > 0 {
+                self.add_in_flight(client, InFlight { delivered_at, batch, is_client_attempt });
+            }
+        }
+        Ok(taken)
+    }
+
+    pub(super) fn mark_done(
+        &mut self,
+        client: ClientId,
+        batch_ref: BatchRef,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let batch = self.take_in_flight(client, batch_ref)?;
+        self.in_flight_count -= batch.count();
+        self.state.done_count += batch.count();
+        effects.push(EffectKind::Done(batch).for_client(client));
+        Ok(())
+    }
+
+    /// Makes items that `client` had in flight ready for the next attempt, at their old position.
+    pub(super) fn requeue(&mut self, client: ClientId, batch: Batch, effects: &mut Vec<Effect>) {
+        self.requeue_in_same_attempt(client, batch.next_attempt(), effects);
+    }
+
+    fn requeue_in_same_attempt(
+        &mut self,
+        client: ClientId,
+        batch: Batch,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.in_flight_count -= batch.count();
+        self.ready.requeue(batch.clone());
+        effects.push(EffectKind::Requeued(batch).for_client(client));
+    }
+
+    /// Begins another attempt at an item in flight. Returns whether the client has the item in flight
+    /// in this attempt now: the client may have lost the item by its lease, or may repeat a request
+    /// that it made to an earlier keeper.
+    pub(super) fn begin_attempt(
+        &mut self,
+        client: ClientId,
+        id: u64,
+        attempt: u32,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Some((key, in_flight)) = self.clients.get(&client).and_then(|c| {
+            let (&key, in_flight) = c.in_flight.range(..=id).next_back()?;
+            (id < in_flight.batch.end_id()).then_some((key, in_flight))
+        }) else {
+            return false;
+        };
+        if in_flight.batch.attempt.checked_add(1) != Some(attempt) {
+            // A client that lost the item by its lease may have received the item again in this very
+            // attempt, without having begun the attempt.
+            return in_flight.batch.attempt == attempt && in_flight.is_client_attempt;
+        }
+        let Some(InFlight { delivered_at, mut batch, is_client_attempt }) =
+            self.remove_in_flight(client, key)
+        else {
+            return false;
+        };
+        let front = batch.split_to(id - key);
+        let item = Batch { attempt, ..batch.split_to(1) };
+        effects.push(EffectKind::AttemptBegun(item.clone()).for_client(client));
+        // The lease of the delivery goes on.
+        for (batch, is_client_attempt) in
+            [(front, is_client_attempt), (item, true), (batch, is_client_attempt)]
+        {
+            if batch.count() > 0 {
+                self.add_in_flight(client, InFlight { delivered_at, batch, is_client_attempt });
+            }
+        }
+        true
+    }
+
+    /// Requeues a batch that an earlier keeper delivered and the client never read. The batch keeps its
+    /// attempt if no later item was delivered. Otherwise the items come out of order, and a higher
+    /// attempt shows the disorder.
+    pub(super) fn requeue_unread(
+        &mut self,
+        client: ClientId,
+        first_id: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(InFlight { batch, .. }) = self.remove_in_flight(client, first_id) {
+            if self.last_delivered_id >= batch.end_id() {
+                self.requeue(client, batch, effects);
+            } else {
+                self.requeue_in_same_attempt(client, batch, effects);
+            }
+        }
+    }
+
+    /// Sets items aside that `client` had in flight: no get delivers a failed item, and no join waits
+    /// for it.
+    pub(super) fn mark_failed(
+        &mut self,
+        client: ClientId,
+        batch: Batch,
+        reason: String,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.in_flight_count -= batch.count();
+        self.failed.extend(FailedItem::split(batch.clone(), &reason));
+        effects.push(EffectKind::Failed { batch, reason }.for_client(client));
+    }
+
+    /// Counts a delivery failure, which the items may have caused, and requeues the items or fails them.
+    pub(super) fn record_delivery_failure(
+        &mut self,
+        client: ClientId,
+        mut batch: Batch,
+        effects: &mut Vec<Effect>,
+    ) {
+        batch.delivery_failures = batch.delivery_failures.saturating_add(1);
+        let most = self.clients.get(&client).map_or(0, |c| c.settings.max_attempts);
+        if most == 0 || batch.delivery_failures < most {
+            return self.requeue(client, batch, effects);
+        }
+        let reason = match batch.delivery_failures {
+            1 => "its consumer died, or held it for longer than its lease".to_owned(),
+            n => format!("{n} consumers died of it, or held it for longer than their lease"),
+        };
+        self.mark_failed(client, batch, reason, effects);
+    }
+
+    /// Makes one failed item, or all, ready again. Returns how many.
+    pub(super) fn retry_failed(&mut self, id: Option<u64>) -> Result<u64, Refusal> {
+        let failed = self.take_failed(id)?;
+        if !failed.is_empty() && self.has_ended() {
+            // The queue of these items has ended, and ends again after them.
+            self.state.sentinel.get_or_insert(Sentinel::LastProducerLeft);
+        }
+        let items = failed.len() as u64;
+        for FailedItem { batch, .. } in failed.into_values() {
+            self.begin_if_ended();
+            self.ready.requeue(Batch { delivery_failures: 0, ..batch.next_attempt() });
+        }
+        Ok(items)
+    }
+
+    /// Removes one failed item, or all.
+    pub(super) fn take_failed(
+        &mut self,
+        id: Option<u64>,
+    ) -> Result<BTreeMap<u64, FailedItem>, Refusal> {
+        let Some(id) = id else {
+            return Ok(std::mem::take(&mut self.failed));
+        };
+        let failed = self.failed.remove(&id).ok_or(Refusal::NotFailed { id })?;
+        Ok(BTreeMap::from([(id, failed)]))
+    }
+}
