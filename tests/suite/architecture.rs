@@ -307,6 +307,7 @@ fn names_of_tests_have_fewer_than_80_characters() {
         let text = fs::read_to_string(file).unwrap();
         let names = text.lines().filter_map(|line| line.trim_start().strip_prefix("fn "));
         let names = names.filter_map(|rest| rest.split_once("()").map(|(name, _)| name.to_owned()));
+        let names = names.filter(|name| !name.contains('('));
         long.extend(names.filter(|name| name.len() >= 80));
     }
     assert!(long.is_empty(), "{long:#?}");

@@ -87,7 +87,11 @@ fn a_run_fails_when_a_removed_folder_prevents_a_respawn() {
     let outcome = run.end();
     assert_eq!(outcome.code(), Some(1));
     assert!(outcome.stderr.contains("2 of 2 items were not done"), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("has been removed meanwhile"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("another program has removed the run's folder"),
+        "{}",
+        outcome.stderr
+    );
     sandbox.assert_nothing_left();
 }
 

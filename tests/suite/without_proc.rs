@@ -74,7 +74,10 @@ fn pictures_manual_pages_and_bench_work_without_proc() {
         qdemo run --speed=max --quiet --chaos=1ms --stats=off 2> /dev/null
     ";
     let Some(outcome) = without_proc(&sandbox, script) else { return };
-    assert_same("<svg\nLanguage of the log lines, ja or en.\n1\n", &outcome.text());
+    assert_same(
+        "<svg\nThe language of the log of a command without \\-\\-lang: ja or en; by default ja.\n1\n",
+        &outcome.text(),
+    );
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     assert!(outcome.stderr.starts_with(r#"{"items":5"#), "{}", outcome.stderr);
     sandbox.assert_nothing_left();
