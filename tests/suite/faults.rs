@@ -117,8 +117,8 @@ fn a_read_only_file_system_is_reported_and_its_queue_can_be_seen() {
     };
     let sandbox = Sandbox::new();
     let script = spoil_and_mend(
-        r#"mount -o remount,ro "$QDEMO_DIR" || exit"#,
-        r#"mount -o remount,rw "$QDEMO_DIR""#,
+        r#"mount -o remount,bind,ro "$QDEMO_DIR" || exit"#,
+        r#"mount -o remount,bind,rw "$QDEMO_DIR""#,
     );
     let outcome = mount.script(&sandbox, "size=1m", &script);
     assert_spoiled_and_mended(&outcome, &["Read-only file system", "QDEMO_DIR", "/queues/"]);
