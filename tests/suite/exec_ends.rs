@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Sandbox, assert_same, children_of, wait_for_end};
+use crate::harness::{Sandbox, assert_same, children_of, wait_for_end, wait_while};
 
 #[test]
 fn a_command_beyond_its_time_limit_is_ended_with_its_children() {
@@ -216,7 +216,7 @@ fn a_command_that_starts_as_its_consumer_is_killed_ends_too() {
         let args = ["consumer", "-j", "10", "--max-attempts", "0", "--", "sleep", "1000"];
         let consumer = sandbox.start(&args);
         // The kill comes when zero to three of the ten commands run.
-        while sandbox.processes_of("sleep 1000").len() < round % 4 {}
+        wait_while(|| sandbox.processes_of("sleep 1000").len() < round % 4);
         consumer.signal(Signal::KILL);
         consumer.end();
         for left in sandbox.processes() {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 
 use crate::faults::Mount;
-use crate::harness::{Running, Sandbox, children_of, signal_to, wait_for_end};
+use crate::harness::{Running, Sandbox, children_of, signal_to, wait_for_end, wait_while};
 use crate::namespaces::can_unshare;
 
 /// Names of the folder of a run, in this version and in earlier versions.
@@ -79,7 +79,7 @@ fn the_folder_of_a_run_killed_in_a_container_is_removed_outside() {
 fn the_folder_of_a_killed_bench_is_removed_by_the_next_run() {
     let sandbox = Sandbox::new();
     let bench = sandbox.start(&["bench", "--size", "16", "--workers", "1x1", "--rounds", "3"]);
-    while sandbox.processes_of("qdemo bench-task").is_empty() {}
+    wait_while(|| sandbox.processes_of("qdemo bench-task").is_empty());
     let children = children_of(bench.pid());
     bench.signal(Signal::KILL);
     bench.end();

@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{
-    Outcome, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end,
+    Outcome, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end, wait_while,
 };
 
 /// The state of all items and workers, derived from the JSON events of a run.
@@ -216,7 +216,7 @@ fn a_worker_is_not_replaced_more_often_than_respawn_allows() {
     let more = ["--producer-delay", "0", "--speed", "20", "--respawn", "2"];
     let mut run = sandbox.start(&[&args[..], &more].concat());
     for n in 0..2 {
-        while run.line() != "consumer: got item0" {}
+        wait_while(|| run.line() != "consumer: got item0");
         kill(&run, "consumer 1/1");
         assert_eq!(run.line(), "consumer: was killed by signal 9");
         let back = format!("consumer: item0 is back in line (attempt {} is next)", n + 2);
@@ -271,7 +271,7 @@ fn kill_at_random(sandbox: &Sandbox, seed: u64, items: usize, more: &[&str]) -> 
     let mut run = sandbox.start(&[&args[..], &["--respawn", "1000000"], more].concat());
     let mut lines = Vec::new();
     // The first victim dies as soon as a worker exists, before the run has printed a line.
-    while children_of(run.pid()).is_empty() {}
+    wait_while(|| children_of(run.pid()).is_empty() && !run.has_ended());
     for _ in 0..random.random_range(3..12) {
         let children = children_of(run.pid());
         if children.is_empty() {
@@ -357,7 +357,7 @@ fn with_chaos_a_run_still_obeys_signals() {
     for more in [none, some] {
         for times in [1, 2] {
             let mut run = sandbox.start(&[&args[..], &more].concat());
-            while !run.line().ends_with(": restarted") {}
+            wait_while(|| !run.line().ends_with(": restarted"));
             for _ in 0..times {
                 run.signal(Signal::INT);
             }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Running, Sandbox, assert_same};
+use crate::harness::{Running, Sandbox, assert_same, wait_while};
 
 /// Fills a queue of capacity 6, with every form of `put`.
 fn fill(sandbox: &Sandbox) {
@@ -170,7 +170,7 @@ fn a_get_waits_for_a_queue_that_does_not_exist_yet() {
     let sandbox = Sandbox::new();
     let get = sandbox.start(&["get", "-q", "new"]);
     let mut watch = sandbox.start(&["status", "--format", "json", "--watch", "--every", "10ms"]);
-    while !watch.line().contains(r#""waits_for":"item""#) {}
+    wait_while(|| !watch.line().contains(r#""waits_for":"item""#));
     watch.signal(rustix::process::Signal::TERM);
     watch.end();
     sandbox.run(&["put", "-q", "new", "here"]).assert_prints("");

@@ -6,6 +6,7 @@ use rustix::process::Signal;
 
 use crate::harness::{
     CLASSIC, Limit, QDEMO, Running, Sandbox, assert_same, children_of, signal_to, wait_for_end,
+    wait_while,
 };
 
 /// Whether this process may create a process namespace, in which a command is process 1.
@@ -157,7 +158,7 @@ fn process_1_reaps_the_orphans_that_it_inherits() {
     let orphans = ["sleep 1000", "sleep 2000"].map(|args| sandbox.wait_for_command(args));
     let inherits = || children_of(process_1).into_iter().map(|child| child.pid);
     for orphan in orphans {
-        while !inherits().any(|child| child == orphan) {}
+        wait_while(|| !inherits().any(|child| child == orphan));
         signal_to(orphan, Signal::KILL);
         while inherits().any(|child| child == orphan) {
             assert!(!consumer.has_ended());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use qdemo::{Error, Queue, QueueBuilder, TryGetError, TryPutError};
 use rustix::process::Signal;
 
-use crate::harness::{QDEMO, Running, Sandbox, signal_to};
+use crate::harness::{QDEMO, Running, Sandbox, signal_to, wait_while};
 
 /// A stopped process: a keeper, or a client that starts one.
 struct Stopped {
@@ -193,7 +193,7 @@ fn fill_inbox(dir: &Path) {
     use std::io::Write;
     let mut inbox = crate::harness::open_inbox(dir);
     for size in [4096, 1] {
-        while inbox.write(&vec![b'\n'; size]).is_ok() {}
+        wait_while(|| inbox.write(&vec![b'\n'; size]).is_ok());
     }
 }
 
@@ -241,9 +241,9 @@ fn status_watch_reports_a_stopped_keeper_until_the_keeper_continues() {
     assert!(watch.line().contains(r#""in_line":0"#));
     let keeper = Stopped::keeper(&sandbox, "default");
     let silent = format!(r#"{{"queue":"default","answers":false,"keeper":{}}}"#, keeper.pid);
-    while watch.line() != silent {}
+    wait_while(|| watch.line() != silent);
     keeper.goes_on();
-    while watch.line() == silent {}
+    wait_while(|| watch.line() == silent);
     watch.signal(Signal::TERM);
     consumer.signal(Signal::TERM);
     assert_eq!((watch.end().signal(), consumer.end().signal()), (Some(15), Some(15)));
@@ -259,7 +259,7 @@ fn status_shows_the_other_queues_when_two_keepers_do_not_answer() {
     for (put, queue) in puts.iter_mut().zip(["b", "d"]) {
         put.feed("x\n");
         let args = ["join", "-q", queue, "--timeout", "0"];
-        while !sandbox.run(&args).stderr.contains("1 item") {}
+        wait_while(|| !sandbox.run(&args).stderr.contains("1 item"));
     }
     let healthy = |queue: &str| {
         let outcome = sandbox.run(&["status", "-q", queue, "--format", "json"]);

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::harness::{Running, Sandbox, children_of};
+use crate::harness::{Running, Sandbox, children_of, wait_while};
 
 #[test]
 fn a_dash_after_two_dashes_is_an_item() {
@@ -121,7 +121,7 @@ fn signals_end_a_run_whose_folder_is_removed() {
 fn a_bench_continues_when_its_folder_is_removed() {
     let sandbox = Sandbox::new();
     let bench = sandbox.start(&["bench", "--size", "16", "--workers", "1x1", "--rounds", "3"]);
-    while sandbox.processes_of("qdemo bench-task").is_empty() {}
+    wait_while(|| sandbox.processes_of("qdemo bench-task").is_empty());
     remove_folder(&sandbox);
     let outcome = bench.end();
     assert!(!outcome.stderr.contains("left out"), "{}", outcome.stderr);

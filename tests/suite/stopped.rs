@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use rustix_openpty::openpty;
 
-use crate::harness::{Limit, Running, Sandbox, assert_same, signal_to, wait_for_end};
+use crate::harness::{Limit, Running, Sandbox, assert_same, signal_to, wait_for_end, wait_while};
 use crate::signals::can_be_process_1;
 
 const CTRL_C: &str = "\u{3}";
@@ -75,14 +75,14 @@ impl Session {
 
     /// Waits for the end of the session. Returns what the terminal has shown since the last wait.
     fn end(mut self) -> String {
-        while self.read() {}
+        wait_while(|| self.read());
         self.child.wait().unwrap();
         self.text
     }
 
     /// Like `end`, for a script whose command SIGINT has ended, and for process 1: exit code 130.
     fn end_by_sigint(mut self) -> String {
-        while self.read() {}
+        wait_while(|| self.read());
         assert_eq!(self.child.wait().unwrap().code(), Some(130), "{:?}", self.text);
         self.text
     }
@@ -204,7 +204,7 @@ fn a_consumer_that_starts_with_sigtstp_ignored_does_not_stop() {
     let mut command = sandbox.command("bash");
     command.args(["-c", &format!("mkfifo gate; {script}")]);
     let consumer = Running::start(command);
-    while !sandbox.path("ready").exists() {}
+    wait_while(|| !sandbox.path("ready").exists());
     consumer.signal(Signal::TSTP);
     fs::write(sandbox.path("gate"), "go\n").unwrap();
     consumer.end().assert_prints("");
@@ -218,7 +218,7 @@ fn timeout_each_does_not_count_the_time_in_which_the_consumer_is_stopped() {
     let command = "mkfifo gate; echo > ready; read go < gate; echo done";
     let args = ["consumer", "--max", "1", "--timeout-each", "2s", "--", "sh", "-c", command];
     let consumer = sandbox.start(&args);
-    while !sandbox.path("ready").exists() {}
+    wait_while(|| !sandbox.path("ready").exists());
     let pids = [consumer.pid(), sandbox.wait_for_processes("sh -c mkfifo", 1)[0]];
     consumer.signal(Signal::TSTP);
     wait_until_stopped(&pids, true);

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use rustix::termios::{Winsize, tcsetwinsize};
 use rustix_openpty::openpty;
 
-use crate::harness::{CLASSIC, Limit, Sandbox, assert_same, signal_to};
+use crate::harness::{CLASSIC, Limit, Sandbox, assert_same, signal_to, wait_while};
 
 const ROWS: u16 = 24;
 const COLUMNS: u16 = 80;
@@ -127,7 +127,7 @@ impl OnTerminal {
                 text
             })
         });
-        while self.read() {}
+        wait_while(|| self.read());
         if let Some(pipe) = pipe {
             text = pipe.join().unwrap();
         }
@@ -280,7 +280,7 @@ fn ctrl_c_leaves_a_clean_terminal() {
     // The echo of Ctrl-C.
     run.emulator.process(b"^C");
     run.signal(Signal::INT);
-    while run.read() {}
+    wait_while(|| run.read());
     assert_eq!(run.child.wait().unwrap().signal(), Some(2));
     let lines = run.lines();
     let line = |text: &str| lines.iter().filter(|line| line.starts_with(text)).count();
@@ -300,7 +300,7 @@ fn a_second_ctrl_c_leaves_a_clean_terminal() {
     run.signal(Signal::INT);
     run.wait_until(|screen| screen.contains("もう一度 Ctrl-C"));
     run.signal(Signal::INT);
-    while run.read() {}
+    wait_while(|| run.read());
     assert_eq!(run.child.wait().unwrap().signal(), Some(2));
     let screen = run.screen();
     // The notice after the first Ctrl-C is the last line.
@@ -317,7 +317,7 @@ fn a_killed_run_leaves_the_cursor_below_its_last_line() {
     let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
     run.wait_until(|screen| screen.contains("全体"));
     run.signal(Signal::KILL);
-    while run.read() {}
+    wait_while(|| run.read());
     assert_eq!(run.child.wait().unwrap().signal(), Some(9));
     run.assert_ready_for_a_prompt();
     let row = run.emulator.screen().cursor_position().0;
@@ -429,7 +429,7 @@ fn a_live_status_overwrites_the_previous_status() {
     consumer.end();
     status.wait_until(|screen| !screen.contains("consumer"));
     status.signal(Signal::INT);
-    while status.read() {}
+    wait_while(|| status.read());
     assert_eq!(status.child.wait().unwrap().signal(), Some(2));
     status.assert_ready_for_a_prompt();
 }
@@ -446,7 +446,7 @@ fn progress_never_prints_each_status_below_the_previous_status() {
             assert!(status.read());
         }
         status.signal(Signal::INT);
-        while status.read() {}
+        wait_while(|| status.read());
         status.child.wait().unwrap();
         let times = status.screen().matches("default: ").count();
         assert_eq!(times == 1, drawn_over, "{}", status.screen());

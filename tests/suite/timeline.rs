@@ -5,7 +5,7 @@ use std::fs;
 use roxmltree::{Document, Node};
 use rustix::process::Signal;
 
-use crate::harness::{CLASSIC, Sandbox, signal_to};
+use crate::harness::{CLASSIC, Sandbox, signal_to, wait_while};
 
 const MILLION: &str = "1000000";
 
@@ -152,7 +152,7 @@ fn an_interrupted_run_draws_the_events_so_far() {
     // Dropped items no longer count in the depth of the queue.
     let args = ["run", "--format", "json", "--producer-delay", "0", "--consumer-delay", "500ms"];
     let mut run = sandbox.start(&[&args[..], &["--timeline", "dropped.svg"]].concat());
-    while !run.line().contains("left") {}
+    wait_while(|| !run.line().contains("left"));
     run.signal(Signal::INT);
     let events = run.end().text();
     assert!(events.contains(r#""event":"clear""#), "{events}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
-use crate::harness::{QDEMO, Running, Sandbox, signal_to, wait_for_end};
+use crate::harness::{QDEMO, Running, Sandbox, signal_to, wait_for_end, wait_while};
 
 /// Makes a copy of the program for a test to remove or replace.
 fn copy_of_the_program(sandbox: &Sandbox) -> PathBuf {
@@ -106,7 +106,7 @@ fn a_run_whose_program_is_gone_replaces_its_dead_workers() {
         let program = copy_of_the_program(&sandbox);
         let args = ["run", "--items", "2", "--consumer-delay", "1s", "--lang", "en", "--quiet"];
         let run = start_copy(&sandbox, &program, &args);
-        while sandbox.processes_of("qdemo consumer").is_empty() {}
+        wait_while(|| sandbox.processes_of("qdemo consumer").is_empty());
         upgrade(&program);
         signal_to(sandbox.processes_of("qdemo consumer")[0].pid, Signal::KILL);
         let outcome = run.end();
@@ -121,7 +121,7 @@ fn a_bench_whose_program_is_gone_continues() {
     let program = copy_of_the_program(&sandbox);
     let args = ["bench", "--size", "16", "--workers", "1x1", "--rounds", "2"];
     let bench = start_copy(&sandbox, &program, &args);
-    while sandbox.processes_of("qdemo bench-task").is_empty() {}
+    wait_while(|| sandbox.processes_of("qdemo bench-task").is_empty());
     UPGRADES[2](&program);
     let outcome = bench.end();
     assert!(!outcome.stderr.contains("left out"), "{}", outcome.stderr);

@@ -42,6 +42,15 @@ impl Limit {
     }
 }
 
+/// Asks again and again, up to the limit, until the answer is false.
+#[track_caller]
+pub fn wait_while(mut condition: impl FnMut() -> bool) {
+    let limit = Limit::start();
+    while condition() {
+        assert!(!limit.is_over(), "the condition never changed");
+    }
+}
+
 /// The ratio of the current time of a short command to its usual time: 1 to 10.
 fn slowness() -> f64 {
     let begin = Instant::now();
