@@ -23,20 +23,12 @@ pub(crate) use process_birth::{BootQualifiedBirth, ProcessBirth};
 
 /// Measures the time since a start.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    source: ClockSource,
-    /// What the source showed at the start.
-    source_start: Nanos,
-    /// What this clock showed at the start.
-    offset: Nanos,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum ClockSource {
-    /// The machine's monotonic clock, which stands still while the machine is suspended.
-    Monotonic,
-    /// The machine's boot clock; the time namespace is ahead by this many nanoseconds.
-    Boot { namespace_offset: i128 },
+pub(crate) enum Clock {
+    /// The machine's monotonic clock since `origin`. This clock stands still while the machine is suspended.
+    Monotonic { origin: Nanos },
+    /// The machine's boot clock, and `offset` more. The clock of the time namespace is ahead of the machine's
+    /// by `namespace_offset` nanoseconds.
+    Boot { namespace_offset: i128, offset: Nanos },
 }
 
 /// The time that successive keepers of a queue count: nanoseconds since 1970 began, as the wall clock
@@ -55,7 +47,7 @@ pub(crate) struct Epoch {
 impl Epoch {
     /// Continues the time of an earlier keeper of this uptime, or starts a new one.
     pub(crate) fn resume(before: Option<&Self>) -> Self {
-        let since_boot = Self::source().now();
+        let since_boot = time_since_boot(time_namespace_offset().unwrap_or(0));
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
         Self::resume_with(before, boot_id(), since_boot, wall)
     }
@@ -81,22 +73,8 @@ impl Epoch {
 
     /// A clock that shows this time.
     pub(crate) fn clock(&self) -> Clock {
-        Clock { source: Self::source(), source_start: 0, offset: self.offset }
-    }
-
-    fn source() -> ClockSource {
-        ClockSource::Boot { namespace_offset: time_namespace_offset().unwrap_or(0) }
-    }
-}
-
-impl ClockSource {
-    fn now(self) -> Nanos {
-        match self {
-            Self::Monotonic => {
-                clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| nanos(now.into()))
-            }
-            Self::Boot { namespace_offset } => time_since_boot(namespace_offset),
-        }
+        let namespace_offset = time_namespace_offset().unwrap_or(0);
+        Clock::Boot { namespace_offset, offset: self.offset }
     }
 }
 
@@ -109,18 +87,23 @@ impl Clock {
     /// A clock that shows the nanoseconds since `origin`. Clocks with the same origin agree in all
     /// processes of this machine.
     pub(crate) fn since(origin: Nanos) -> Self {
-        Self { source: ClockSource::Monotonic, source_start: origin, offset: 0 }
+        Self::Monotonic { origin }
     }
 
     /// The present moment, for [`Clock::since`] in any process of this machine. On Linux std's `Instant`
     /// has the same source, but an `Instant` cannot be sent to another process.
     pub(crate) fn origin() -> Nanos {
-        ClockSource::Monotonic.now()
+        clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| nanos(now.into()))
     }
 
     /// Nanoseconds since the start.
     pub(crate) fn now(&self) -> Nanos {
-        self.offset.saturating_add(self.source.now().saturating_sub(self.source_start))
+        match *self {
+            Self::Monotonic { origin } => Self::origin().saturating_sub(origin),
+            Self::Boot { namespace_offset, offset } => {
+                time_since_boot(namespace_offset).saturating_add(offset)
+            }
+        }
     }
 }
 
