@@ -35,6 +35,11 @@ impl ProcessStat {
         Self::parse(&read(&format!("/proc/{process}/stat")).ok()?)
     }
 
+    /// The process's parent; none if the parent is missing or invisible.
+    pub(crate) fn read_parent(&self) -> Option<Self> {
+        if self.parent == 0 { None } else { Self::read(&self.parent.to_string()) }
+    }
+
     /// Parses fields 1, 3 to 7, and 22. Field 2, a name in brackets, may contain any character.
     fn parse(stat: &str) -> Option<Self> {
         let (pid, _) = stat.split_once(' ')?;
