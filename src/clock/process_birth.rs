@@ -17,7 +17,6 @@
 //! Without `/proc` (macOS) the time of the process's first question stands for its start.
 
 use std::fs;
-use std::iter;
 use std::os::unix::fs::MetadataExt;
 
 use nix::unistd::{SysconfVar, sysconf};
@@ -91,8 +90,7 @@ impl ProcessBirth {
         let is_own_proc = own.pid == std::process::id();
         let ns = if is_own_proc { pid_namespace() } else { 0 };
         let mut births = Vec::new();
-        let ancestors = iter::successors(own.read_parent(), ProcessStat::read_parent);
-        for ancestor in ancestors.take(MAX_ANCESTORS) {
+        for ancestor in own.ancestors().take(MAX_ANCESTORS) {
             let leads = ancestor.pid == ancestor.session;
             if leads && ancestor.has_terminal && own.group != ancestor.pid {
                 break;
