@@ -120,20 +120,14 @@ impl<P: AsFd> Drop for NarrowPipe<P> {
 /// The smallest ratio of granted to `wanted` bytes that an inbox and this many mailboxes would get now.
 /// The ratio is below 1 if the user's pipes have nearly reached the system's limit. None where the system
 /// does not report the size of a pipe.
-#[cfg(target_os = "linux")]
 pub(crate) fn pipe_size_ratio(mailboxes: u32, wanted: usize) -> io::Result<Option<f64>> {
     let (mut pipes, mut min) = (Vec::new(), f64::MAX);
     for _ in 0..=mailboxes {
         let (reader, writer) = io::pipe()?;
         widen_pipe(&reader, wanted);
-        min = min.min(pipe_size(&reader)? as f64 / wanted as f64);
+        let Ok(size) = pipe_size(&reader) else { return Ok(None) };
+        min = min.min(size as f64 / wanted as f64);
         pipes.push((reader, writer));
     }
     Ok(Some(min))
-}
-
-/// Other systems do not report the size of a pipe.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn pipe_size_ratio(_mailboxes: u32, _wanted: usize) -> io::Result<Option<f64>> {
-    Ok(None)
 }

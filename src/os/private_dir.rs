@@ -87,14 +87,12 @@ impl LockedDir {
             let random = getrandom::u64().map_err(io::Error::other)?;
             let path = parent.join(format!("{prefix}{random:0RANDOM_DIGITS$x}"));
             DirBuilder::new().mode(DIR_MODE).create(&path)?;
-            match lock_new(&path) {
-                Ok(Some(dir)) => return Ok(Self { path, dir }),
-                Ok(None) => {}
-                Err(error) => {
-                    // The directory is still empty.
-                    let _ = fs::remove_dir(&path);
-                    return Err(error);
-                }
+            let locked = lock_new(&path).inspect_err(|_| {
+                // The directory is still empty.
+                let _ = fs::remove_dir(&path);
+            });
+            if let Some(dir) = locked? {
+                return Ok(Self { path, dir });
             }
         }
         Err(io::Error::other("other processes have removed each new directory at once"))

@@ -1,8 +1,8 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first signal asks the process to leave, the second one ends it at once.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::Context;

@@ -137,7 +137,9 @@ impl Host for SimHost {
 impl Observer for SimHost {
     fn record_end(&mut self) -> io::Result<ProcessBirth> {
         let birth = ProcessBirth::new(100, 1);
-        Ok(self.persistence.record_end_at(BootQualifiedBirth { birth, ..BootQualifiedBirth::now() }))
+        Ok(self
+            .persistence
+            .record_end_at(BootQualifiedBirth { birth, ..BootQualifiedBirth::now() }))
     }
 
     fn on_event(&mut self, _: Event<'_>) {}
