@@ -5,8 +5,7 @@ use std::io::{self, ErrorKind, PipeReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rustix::fs::{OFlags, fsync};
 use rustix::process::geteuid;
@@ -72,7 +71,7 @@ pub(crate) struct StartLock {
 #[derive(Debug)]
 pub(crate) struct PendingLock {
     ready_pipe: PipeReader,
-    lock_receiver: mpsc::Receiver<io::Result<File>>,
+    thread: JoinHandle<io::Result<File>>,
 }
 
 impl QueueDir {
@@ -167,26 +166,26 @@ impl QueueDir {
     pub(crate) fn request_lock(&self) -> io::Result<Option<PendingLock>> {
         let dir = File::open(&self.path)?;
         let (ready_pipe, writer) = io::pipe()?;
-        let (sender, lock_receiver) = mpsc::channel();
         let acquire = move || {
-            let locked = loop {
+            // Closed when the thread ends.
+            let _writer = writer;
+            loop {
                 match dir.lock() {
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    other => break other,
+                    // Without a `PendingLock` the directory is dropped, and the lock with it.
+                    other => return other.map(|()| dir),
                 }
-            };
-            // Without a receiver the directory is dropped, and the lock with it.
-            let _ = sender.send(locked.map(|()| dir));
-            drop(writer);
+            }
         };
         let thread = thread::Builder::new().name("lock".to_owned()).spawn(acquire);
-        Ok(thread.is_ok().then_some(PendingLock { ready_pipe, lock_receiver }))
+        Ok(thread.ok().map(|thread| PendingLock { ready_pipe, thread }))
     }
 
     /// The pending lock, when it is ready. None if the directory was removed meanwhile, which makes the lock
     /// worthless.
-    pub(crate) fn finish_lock(&self, pending: &PendingLock) -> io::Result<Option<StartLock>> {
-        let locked = pending.lock_receiver.recv().map_err(io::Error::other)?;
+    pub(crate) fn finish_lock(&self, pending: PendingLock) -> io::Result<Option<StartLock>> {
+        let locked =
+            pending.thread.join().map_err(|_| io::Error::other("the thread has failed"))?;
         self.lock_if_current(locked?)
     }
 
@@ -200,12 +199,9 @@ impl QueueDir {
         }
     }
 
-    /// The lock that a parent passed to this process as `file`. None if `file` is not this directory.
-    pub(crate) fn inherit_lock(&self, file: File) -> io::Result<Option<StartLock>> {
-        self.lock_if_current(file)
-    }
-
-    fn lock_if_current(&self, dir: File) -> io::Result<Option<StartLock>> {
+    /// The lock that `dir` holds, which this process took or got from its parent. None if `dir` is not this
+    /// directory.
+    pub(crate) fn lock_if_current(&self, dir: File) -> io::Result<Option<StartLock>> {
         Ok(is_same_file(&dir, &self.path)?.then_some(StartLock { dir }))
     }
 
