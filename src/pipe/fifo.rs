@@ -223,15 +223,6 @@ impl MailboxWriter {
         open_end(&dir.join(name), false).is_ok()
     }
 
-    /// Whether the file of this name is a mailbox without a reader.
-    pub(super) fn is_mailbox_without_reader(dir: &QueueDir, name: &str) -> bool {
-        let path = dir.join(name);
-        // The open of a socket fails with the same error.
-        fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.file_type().is_fifo())
-            && open_end(&path, false)
-                .is_err_and(|error| private_file::is_errno(&error, Errno::NXIO))
-    }
-
     /// Permits writes from now on.
     pub(crate) fn resume(&mut self) {
         self.is_paused = false;
