@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
+#[cfg(target_os = "linux")]
+use rustix::pipe::{fcntl_getpipe_size as pipe_size, fcntl_setpipe_size as set_pipe_size};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the limit of open files as far as the system permits, and returns the limit; none for "any
@@ -16,18 +18,6 @@ pub(crate) fn raise_open_file_limit() -> Option<u64> {
         // macOS enforces a lower limit of its own.
         Err(_) => limit.current,
     }
-}
-
-/// The capacity of a pipe in bytes.
-#[cfg(target_os = "linux")]
-fn pipe_size(pipe: impl AsFd) -> Result<usize, Errno> {
-    rustix::pipe::fcntl_getpipe_size(pipe)
-}
-
-/// Sets the capacity of a pipe to at least `bytes`, and returns the new capacity.
-#[cfg(target_os = "linux")]
-fn set_pipe_size(pipe: impl AsFd, bytes: usize) -> Result<usize, Errno> {
-    rustix::pipe::fcntl_setpipe_size(pipe, bytes)
 }
 
 /// Other systems do not report the capacity of a pipe.

@@ -74,7 +74,7 @@ impl PrivateDir {
     /// Removes the directory and its contents. A missing directory is no error.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let current = lock(&self.current);
-        remove_contents(&current.dir).and_then(|()| remove_dir(&current.dir, &current.path))?;
+        remove_dir(&current.dir, &current.path)?;
         // If a cleaner removed the directory, a child may have created another one at the path.
         let _ = remove_stale_dir(&current.path, self.is_expected);
         Ok(())
@@ -139,7 +139,6 @@ fn remove_stale_dir(path: &Path, is_expected: FileFilter) -> io::Result<()> {
     if !is_private || dir.try_lock().is_err() || !has_only_expected(&dir, is_expected, MAX_DEPTH)? {
         return Ok(());
     }
-    remove_contents(&dir)?;
     remove_dir(&dir, path)
 }
 
@@ -175,9 +174,10 @@ fn remove_contents(dir: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes this directory, if `path` still leads to it. Another directory may take its place at this very
-/// moment, but only an empty one can be removed.
+/// Removes the contents of this directory, and the directory if `path` still leads to it. Another directory may
+/// take its place at this very moment, but only an empty one can be removed.
 fn remove_dir(dir: &File, path: &Path) -> io::Result<()> {
+    remove_contents(dir)?;
     if is_same_file(dir, path)? {
         none_if_not_found(fs::remove_dir(path))?;
     }

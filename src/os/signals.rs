@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use anyhow::Context;
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGWINCH, SIGXFSZ};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level::pipe};
 
@@ -41,8 +41,9 @@ impl LeaveSignals {
     fn iter(self) -> impl Iterator<Item = i32> {
         [SIGINT, SIGTERM, SIGHUP].into_iter().filter(move |&signal| match (self, signal) {
             (Self::AllButHangup, signal) => signal != SIGHUP,
-            // The interruption of a script also ends the script's background consumers.
-            (Self::NotIgnored, SIGINT) if os::was_started_in_background() => true,
+            // The interruption of a script also ends the script's background consumers. A shell without job
+            // control starts these with SIGINT and SIGQUIT ignored; `trap '' INT` ignores SIGINT alone.
+            (Self::NotIgnored, SIGINT) if os::was_ignored(SIGQUIT) => true,
             (Self::NotIgnored, signal) => !os::was_ignored(signal),
         })
     }
