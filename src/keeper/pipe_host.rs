@@ -84,7 +84,7 @@ impl Pipes {
 
     /// Replaces all replies since the last [`Pipes::flush`] by `reply`, in every mailbox.
     pub(crate) fn replace_uncommitted(&mut self, reply: &Reply) {
-        for mailbox in self.mailboxes.values_mut().filter(|mailbox| !mailbox.is_paused()) {
+        for mailbox in self.mailboxes.values_mut().filter(|mailbox| !mailbox.is_paused) {
             mailbox.discard_uncommitted();
             reply.write(mailbox.buffer_mut());
         }
@@ -226,7 +226,7 @@ impl<W: Observer> Host for PipeHost<W> {
 
     fn resume_mailbox(&mut self, client: ClientId) {
         if let Some(mailbox) = self.pipes.mailboxes.get_mut(&client) {
-            mailbox.resume();
+            mailbox.is_paused = false;
         }
     }
 
@@ -235,8 +235,7 @@ impl<W: Observer> Host for PipeHost<W> {
     }
 
     fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        let mailbox =
-            self.pipes.mailboxes.get_mut(&client).filter(|mailbox| !mailbox.is_paused())?;
+        let mailbox = self.pipes.mailboxes.get_mut(&client).filter(|mailbox| !mailbox.is_paused)?;
         mailbox.accepts_more(MAX_UNREAD_BYTES).then(|| mailbox.buffer_mut())
     }
 

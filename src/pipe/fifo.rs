@@ -170,7 +170,7 @@ pub(crate) struct MailboxWriter {
     path: PathBuf,
     writer: File,
     /// The client does not know this keeper yet, and may still read the replies of an earlier keeper.
-    is_paused: bool,
+    pub(crate) is_paused: bool,
     buffer: Vec<u8>,
     /// The length of the buffer's part that is in the pipe.
     written_bytes: usize,
@@ -199,9 +199,8 @@ impl MailboxWriter {
         })
     }
 
-    /// Opens a mailbox that an earlier keeper has written to. The mailbox gets no reply before
-    /// [`MailboxWriter::resume`]. None if the mailbox is missing or has no reader; a mailbox without a reader is
-    /// removed.
+    /// Opens a mailbox that an earlier keeper has written to. The mailbox gets no reply while the mailbox is
+    /// paused. None if the mailbox is missing or has no reader; a mailbox without a reader is removed.
     pub(crate) fn open_paused(dir: &QueueDir, name: &str) -> io::Result<Option<Self>> {
         match Self::open(dir, name) {
             Err(error) if private_file::is_errno(&error, Errno::NXIO) => {
@@ -214,18 +213,9 @@ impl MailboxWriter {
         }
     }
 
-    pub(crate) fn is_paused(&self) -> bool {
-        self.is_paused
-    }
-
     /// Whether the mailbox of this name has a reader.
     pub(crate) fn has_reader(dir: &QueueDir, name: &str) -> bool {
         open_end(&dir.join(name), false).is_ok()
-    }
-
-    /// Permits writes from now on.
-    pub(crate) fn resume(&mut self) {
-        self.is_paused = false;
     }
 
     /// Removes the name of a client that is gone.
