@@ -18,30 +18,15 @@ use crate::os::private_file::{
 const STICKY_BIT: u32 = 0o1000;
 const OTHERS_WRITE_BITS: u32 = 0o022;
 
-/// Why a directory cannot be used.
+/// Why a directory cannot be used: the system refused, or other users could reach the directory's contents.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DirError {
-    /// A queue would not be safe in the directory.
-    #[error(transparent)]
-    Unsafe(#[from] UnsafeDir),
-    /// The system refused.
     #[error("cannot use the directory {path}")]
     Io {
         path: PathBuf,
         #[source]
         error: io::Error,
     },
-}
-
-impl DirError {
-    fn from_io(path: &Path, error: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), error: with_remedy(error) }
-    }
-}
-
-/// Why other users could reach the contents of a directory.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UnsafeDir {
     #[error("{0} is a symbolic link: name the real directory instead")]
     Symlink(PathBuf),
     #[error("{0} is not a directory: move it away, or choose another with QDEMO_DIR")]
@@ -52,6 +37,12 @@ pub(crate) enum UnsafeDir {
     WritableByOthers(PathBuf),
     #[error("others have access to {0} (mode {1:03o}): run `chmod 700` on it")]
     AccessibleToOthers(PathBuf, u32),
+}
+
+impl DirError {
+    fn from_io(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error: with_remedy(error) }
+    }
 }
 
 /// A directory that belongs to the user alone.
@@ -272,16 +263,16 @@ fn check_dir(path: &Path, is_base: bool) -> Result<(), DirError> {
     let failed = |error| DirError::from_io(path, error);
     let found = fs::symlink_metadata(path).map_err(failed)?;
     if found.is_symlink() {
-        return Err(UnsafeDir::Symlink(path.to_owned()).into());
+        return Err(DirError::Symlink(path.to_owned()));
     }
     if !found.is_dir() {
-        return Err(UnsafeDir::NotADirectory(path.to_owned()).into());
+        return Err(DirError::NotADirectory(path.to_owned()));
     }
     let user = geteuid().as_raw();
     let is_sticky = |metadata: &Metadata| is_base && metadata.mode() & STICKY_BIT != 0;
     let check_owner = |metadata: &Metadata| match metadata.uid() {
         owner if owner == user || (owner == 0 && is_sticky(metadata)) => Ok(()),
-        owner => Err(UnsafeDir::WrongOwner(path.to_owned(), owner)),
+        owner => Err(DirError::WrongOwner(path.to_owned(), owner)),
     };
     // Check before the open: the open of a foreign directory usually fails with a less helpful error.
     check_owner(&found)?;
@@ -295,10 +286,10 @@ fn check_dir(path: &Path, is_base: bool) -> Result<(), DirError> {
     check_owner(&metadata)?;
     let mode = metadata.mode();
     if !is_base && is_accessible_to_others(&metadata) {
-        return Err(UnsafeDir::AccessibleToOthers(path.to_owned(), mode & 0o777).into());
+        return Err(DirError::AccessibleToOthers(path.to_owned(), mode & 0o777));
     }
     if mode & OTHERS_WRITE_BITS != 0 && !is_sticky(&metadata) {
-        return Err(UnsafeDir::WritableByOthers(path.to_owned()).into());
+        return Err(DirError::WritableByOthers(path.to_owned()));
     }
     Ok(())
 }
