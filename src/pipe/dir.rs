@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, PipeReader};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -215,8 +215,8 @@ impl AsFd for PendingLock {
 
 impl StartLock {
     /// A descriptor of the lock, for a child.
-    pub(crate) fn duplicate_for_child(&self) -> io::Result<OwnedFd> {
-        self.dir.try_clone().map(OwnedFd::from)
+    pub(crate) fn duplicate_for_child(&self) -> io::Result<File> {
+        self.dir.try_clone()
     }
 
     /// Gives the lock up in all processes that share the lock.
