@@ -35,6 +35,14 @@ impl ProcessStat {
         Self::parse(&read(&format!("/proc/{process}/stat")).ok()?)
     }
 
+    /// The process's visible ancestors, nearest first.
+    pub(crate) fn ancestors(&self) -> impl Iterator<Item = Self> {
+        let parent = |process: &Self| {
+            if process.parent == 0 { None } else { Self::read(&process.parent.to_string()) }
+        };
+        std::iter::successors(parent(self), parent)
+    }
+
     /// Parses fields 1, 3 to 7, and 22. Field 2, a name in brackets, may contain any character.
     fn parse(stat: &str) -> Option<Self> {
         let (pid, _) = stat.split_once(' ')?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::args::{LangArg, QueueArg};
 use super::values::{self, WorkerShare};
 use crate::client::{Error, QueueBuilder};
-use crate::clock::{Delay, DelaySampler, ProcessBirth, RandomStream, random_seed};
+use crate::clock::{Delay, DelaySampler, ProcessBirth, random_seed};
 use crate::exit::ExitCode;
 use crate::os::signals::{self, LeaveSignals};
 use crate::queue_name::QueueName;
@@ -76,8 +76,7 @@ impl ClientArgs {
             seed => seed.unwrap_or_default(),
         };
         let index = self.worker.map_or(1, |share| share.index);
-        let random = RandomStream::for_worker(seed, WorkerId { role, index });
-        Ok(DelaySampler::new(delay, random, self.skip))
+        Ok(DelaySampler::new(delay, seed, WorkerId { role, index }, self.skip))
     }
 
     /// `format`, or no output with `--quiet`.

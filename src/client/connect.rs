@@ -11,7 +11,7 @@ use super::session::Session;
 use super::timeout::{Deadline, SilenceLimit};
 use crate::clock::ProcessBirth;
 use crate::keeper::daemon;
-use crate::pipe::{DirError, InboxWriter, Mailbox, PIPE_BUF, QueueDir, keeper_pid};
+use crate::pipe::{DirError, InboxWriter, PIPE_BUF, QueueDir, ReadEnd, keeper_pid};
 use crate::queue_name::QueueName;
 use crate::role::Role;
 use crate::wire::{ClientKey, Hello, Status};
@@ -133,7 +133,7 @@ impl QueueBuilder {
             _ => ProcessBirth::of_this_process(),
         };
         let hello = Hello { birth, mailbox, ..self.hello.clone() };
-        let mailbox = match Mailbox::create(dir, &hello.mailbox_name(key)) {
+        let mailbox = match ReadEnd::create_mailbox(dir, &hello.mailbox_name(key)) {
             // The directory has gone together with the keeper.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::KeeperGone),
             other => other.map_err(open_error("cannot make a mailbox"))?,

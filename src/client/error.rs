@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::pipe::{DirError, UnsafeDir};
+use crate::pipe::DirError;
 use crate::queue_name::QueueNameError;
 use crate::wire::ErrorCode;
 use crate::wire::MalformedReply;
@@ -187,19 +187,13 @@ impl From<StartFailure> for Error {
     }
 }
 
-impl From<UnsafeDir> for Error {
-    fn from(error: UnsafeDir) -> Self {
-        Self::Unsafe(error.into())
-    }
-}
-
 impl From<DirError> for Error {
     fn from(error: DirError) -> Self {
         match error {
-            DirError::Unsafe(unsafe_dir) => unsafe_dir.into(),
             DirError::Io { path, error } => {
                 open_error(&format!("cannot use the directory {}", path.display()))(error)
             }
+            unsafe_dir => Self::Unsafe(unsafe_dir.into()),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::process;
 use super::session::Session;
 use super::timeout::SilenceLimit;
 use crate::clock::{Clock, nanos};
-use crate::pipe::{InboxWriter, Mailbox};
+use crate::pipe::{InboxWriter, ReadEnd};
 use crate::queue::{Batch, BatchRef};
 use crate::wire::{DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES, Reply, Request, Welcome};
 
@@ -60,7 +60,7 @@ pub struct Client {
     pub(super) options: QueueBuilder,
     pub(super) queue_dir: PathBuf,
     pub(super) inbox: InboxWriter,
-    pub(super) mailbox: Mailbox,
+    pub(super) mailbox: ReadEnd,
     pub(super) session: Session,
     pub(super) read_buffer: Vec<u8>,
     pub(super) welcome: Welcome,
@@ -112,7 +112,7 @@ impl Client {
     pub(super) fn new(
         options: QueueBuilder,
         queue_dir: PathBuf,
-        pipes: (InboxWriter, Mailbox),
+        pipes: (InboxWriter, ReadEnd),
         session: Session,
         silence_limit: SilenceLimit,
     ) -> Self {

@@ -152,7 +152,7 @@ impl Client {
     }
 
     fn reconnect_through(&mut self, inbox: InboxWriter) -> Result<(), Error> {
-        if !self.mailbox.is_linked() {
+        if !self.mailbox.is_linked().unwrap_or(false) {
             return Err(Error::removed());
         }
         // An earlier candidate may have died after it wrote to the mailbox.

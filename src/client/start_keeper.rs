@@ -70,7 +70,7 @@ impl QueueBuilder {
         }
         match dir.request_lock() {
             Ok(Some(wanted)) if self.wait_readable(wanted.as_fd(), limit)? => {
-                dir.finish_lock(&wanted).or_else(failed)
+                dir.finish_lock(wanted).or_else(failed)
             }
             Ok(Some(_)) => Err(self.not_ready_error(starter_pid(dir.path()))),
             Ok(None) => {

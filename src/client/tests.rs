@@ -9,13 +9,13 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::os::{Interest, wait_ready};
-use crate::pipe::{Inbox, InboxWriter, MailboxWriter, QueueDir};
+use crate::pipe::{InboxWriter, MailboxWriter, QueueDir, ReadEnd};
 use crate::role::Role;
 use crate::wire::{ClientKey, Hello};
 
 /// A keeper that reads requests and writes the replies of the test.
 struct ScriptedKeeper {
-    inbox: Inbox,
+    inbox: ReadEnd,
     dir: QueueDir,
     unread_input: String,
 }
@@ -23,7 +23,7 @@ struct ScriptedKeeper {
 impl ScriptedKeeper {
     fn new(base: &TempDir) -> Self {
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
-        Self { inbox: Inbox::create(&dir).unwrap(), dir, unread_input: String::new() }
+        Self { inbox: ReadEnd::create_inbox(&dir).unwrap(), dir, unread_input: String::new() }
     }
 
     /// Reads the next line that is not empty.

@@ -40,16 +40,16 @@ impl Delay {
     }
 
     /// Draws the next pause.
-    pub(crate) fn sample(self, stream: &mut RandomStream) -> Nanos {
+    fn sample(self, stream: &mut Xoshiro256PlusPlus) -> Nanos {
         match self {
             Self::Constant(nanos) => nanos,
             Self::Exponential { mean } => {
                 // By inversion. A pause beyond the range becomes the longest pause, which never ends.
-                (-stream.next_unit().ln() * mean as f64).round() as Nanos
+                (-unit_sample(stream).ln() * mean as f64).round() as Nanos
             }
             Self::Uniform { low, high } => {
                 let span = u128::from(high - low) + 1;
-                low + ((u128::from(stream.0.next_u64()) * span) >> 64) as Nanos
+                low + ((u128::from(stream.next_u64()) * span) >> 64) as Nanos
             }
         }
     }
@@ -66,37 +66,31 @@ impl fmt::Display for Delay {
     }
 }
 
-/// The random stream of one worker. The seed and the worker alone determine the stream.
-#[derive(Clone, Debug)]
-pub(crate) struct RandomStream(Xoshiro256PlusPlus);
+/// The random stream of `worker` in a run with `seed`. The seed and the worker alone determine the stream.
+fn worker_stream(seed: u64, worker: WorkerId) -> Xoshiro256PlusPlus {
+    // Distinct seeds give independent streams: the generator mixes each seed well.
+    let role = u64::from(worker.role == Role::Consumer);
+    let own = (role << 32 | u64::from(worker.index)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Xoshiro256PlusPlus::seed_from_u64(seed ^ own)
+}
 
-impl RandomStream {
-    /// The stream of `worker` in a run with `seed`.
-    pub(crate) fn for_worker(seed: u64, worker: WorkerId) -> Self {
-        // Distinct seeds give independent streams: the generator mixes each seed well.
-        let role = u64::from(worker.role == Role::Consumer);
-        let own = (role << 32 | u64::from(worker.index)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self(Xoshiro256PlusPlus::seed_from_u64(seed ^ own))
-    }
-
-    /// Draws a number that is more than 0 and at most 1; all multiples of 2⁻⁵³ are equally likely. No
-    /// library function does this, since a library may change, and a seed must keep its meaning.
-    fn next_unit(&mut self) -> f64 {
-        ((self.0.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64
-    }
+/// Draws a number that is more than 0 and at most 1; all multiples of 2⁻⁵³ are equally likely. No library
+/// function does this, since a library may change, and a seed must keep its meaning.
+fn unit_sample(stream: &mut Xoshiro256PlusPlus) -> f64 {
+    ((stream.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64
 }
 
 /// Draws the pauses of one worker.
 #[derive(Clone, Debug)]
 pub(crate) struct DelaySampler {
     delay: Delay,
-    stream: RandomStream,
+    stream: Xoshiro256PlusPlus,
 }
 
 impl DelaySampler {
-    /// A sampler that skips the first `skipped` pauses of the stream.
-    pub(crate) fn new(delay: Delay, stream: RandomStream, skipped: u64) -> Self {
-        let mut sampler = Self { delay, stream };
+    /// A sampler for `worker` in a run with `seed` that skips the first `skipped` pauses.
+    pub(crate) fn new(delay: Delay, seed: u64, worker: WorkerId, skipped: u64) -> Self {
+        let mut sampler = Self { delay, stream: worker_stream(seed, worker) };
         if delay.is_random() {
             for _ in 0..skipped {
                 let _skipped = sampler.sample();
@@ -107,8 +101,7 @@ impl DelaySampler {
 
     /// A sampler whose every pause is 0.
     pub(crate) fn zero() -> Self {
-        let visitor = WorkerId { role: Role::Visitor, index: 0 };
-        Self { delay: Delay::Constant(0), stream: RandomStream::for_worker(0, visitor) }
+        Self::new(Delay::Constant(0), 0, WorkerId { role: Role::Visitor, index: 0 }, 0)
     }
 
     /// Whether every pause is 0.
@@ -136,11 +129,11 @@ mod tests {
 
     const SECOND: Nanos = 1_000_000_000;
 
-    fn stream(seed: u64, index: u32) -> RandomStream {
-        RandomStream::for_worker(seed, WorkerId { role: Role::Producer, index })
+    fn stream(seed: u64, index: u32) -> Xoshiro256PlusPlus {
+        worker_stream(seed, WorkerId { role: Role::Producer, index })
     }
 
-    fn samples(delay: Delay, stream: &mut RandomStream, count: usize) -> Vec<Nanos> {
+    fn samples(delay: Delay, stream: &mut Xoshiro256PlusPlus, count: usize) -> Vec<Nanos> {
         (0..count).map(|_| delay.sample(stream)).collect()
     }
 
@@ -152,7 +145,7 @@ mod tests {
         assert_ne!(samples(delay, &mut stream(8, 1), 100), one);
         assert_ne!(samples(delay, &mut stream(7, 2), 100), one);
         let consumer = WorkerId { role: Role::Consumer, index: 1 };
-        assert_ne!(samples(delay, &mut RandomStream::for_worker(7, consumer), 100), one);
+        assert_ne!(samples(delay, &mut worker_stream(7, consumer), 100), one);
     }
 
     /// The meaning of a seed must not change: a seed repeats a run.

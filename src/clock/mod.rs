@@ -17,26 +17,18 @@ use serde::{Deserialize, Serialize};
 
 use boot::{boot_id, time_namespace_offset, time_since_boot};
 pub use delay::Delay;
-pub(crate) use delay::{DelaySampler, RandomStream, random_seed};
+pub(crate) use delay::{DelaySampler, random_seed};
 pub(crate) use nanos::{Nanos, nanos};
 pub(crate) use process_birth::{BootQualifiedBirth, ProcessBirth};
 
 /// Measures the time since a start.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
-    source: ClockSource,
-    /// What the source showed at the start.
-    source_start: Nanos,
-    /// What this clock showed at the start.
-    offset: Nanos,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum ClockSource {
-    /// The machine's monotonic clock, which stands still while the machine is suspended.
-    Monotonic,
-    /// The machine's boot clock; the time namespace is ahead by this many nanoseconds.
-    Boot { namespace_offset: i128 },
+pub(crate) enum Clock {
+    /// The machine's monotonic clock since `origin`. This clock stands still while the machine is suspended.
+    Monotonic { origin: Nanos },
+    /// The machine's boot clock, and `offset` more. The clock of the time namespace is ahead of the machine's
+    /// by `namespace_offset` nanoseconds.
+    Boot { namespace_offset: i128, offset: Nanos },
 }
 
 /// The time that successive keepers of a queue count: nanoseconds since 1970 began, as the wall clock
@@ -49,13 +41,13 @@ pub(crate) struct Epoch {
     boot_id: String,
     /// Nanoseconds by which this time is ahead of the machine's boot clock.
     #[serde(rename = "ahead")]
-    offset: Nanos,
+    pub(crate) offset: Nanos,
 }
 
 impl Epoch {
     /// Continues the time of an earlier keeper of this uptime, or starts a new one.
     pub(crate) fn resume(before: Option<&Self>) -> Self {
-        let since_boot = Self::source().now();
+        let since_boot = time_since_boot(time_namespace_offset().unwrap_or(0));
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos);
         Self::resume_with(before, boot_id(), since_boot, wall)
     }
@@ -73,30 +65,10 @@ impl Epoch {
         }
     }
 
-    /// Converts a reading of the boot clock.
-    #[cfg(test)]
-    pub(crate) fn at_boot_time(&self, since_boot: Nanos) -> Nanos {
-        since_boot.saturating_add(self.offset)
-    }
-
     /// A clock that shows this time.
     pub(crate) fn clock(&self) -> Clock {
-        Clock { source: Self::source(), source_start: 0, offset: self.offset }
-    }
-
-    fn source() -> ClockSource {
-        ClockSource::Boot { namespace_offset: time_namespace_offset().unwrap_or(0) }
-    }
-}
-
-impl ClockSource {
-    fn now(self) -> Nanos {
-        match self {
-            Self::Monotonic => {
-                clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| nanos(now.into()))
-            }
-            Self::Boot { namespace_offset } => time_since_boot(namespace_offset),
-        }
+        let namespace_offset = time_namespace_offset().unwrap_or(0);
+        Clock::Boot { namespace_offset, offset: self.offset }
     }
 }
 
@@ -109,18 +81,23 @@ impl Clock {
     /// A clock that shows the nanoseconds since `origin`. Clocks with the same origin agree in all
     /// processes of this machine.
     pub(crate) fn since(origin: Nanos) -> Self {
-        Self { source: ClockSource::Monotonic, source_start: origin, offset: 0 }
+        Self::Monotonic { origin }
     }
 
     /// The present moment, for [`Clock::since`] in any process of this machine. On Linux std's `Instant`
     /// has the same source, but an `Instant` cannot be sent to another process.
     pub(crate) fn origin() -> Nanos {
-        ClockSource::Monotonic.now()
+        clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |now| nanos(now.into()))
     }
 
     /// Nanoseconds since the start.
     pub(crate) fn now(&self) -> Nanos {
-        self.offset.saturating_add(self.source.now().saturating_sub(self.source_start))
+        match *self {
+            Self::Monotonic { origin } => Self::origin().saturating_sub(origin),
+            Self::Boot { namespace_offset, offset } => {
+                time_since_boot(namespace_offset).saturating_add(offset)
+            }
+        }
     }
 }
 
@@ -134,15 +111,15 @@ mod tests {
             Epoch::resume_with(before, boot.to_owned(), since_boot, wall)
         };
         let first = epoch(None, "a", 100, 5_000);
-        assert_eq!(first.at_boot_time(100), 5_000);
+        assert_eq!(first.offset + 100, 5_000);
         for wall in [0, 4_000, 5_100, 9_999_999] {
             let second = epoch(Some(&first), "a", 200, wall);
-            assert_eq!(second.at_boot_time(200), 5_100, "the wall clock shows {wall}");
+            assert_eq!(second.offset + 200, 5_100, "the wall clock shows {wall}");
         }
         let rebooted = epoch(Some(&first), "b", 7, 6_000);
-        assert_eq!(rebooted.at_boot_time(7), 6_000);
+        assert_eq!(rebooted.offset + 7, 6_000);
         let unnamed = epoch(Some(&epoch(None, "", 100, 5_000)), "", 1, 6_000);
-        assert_eq!(unnamed.at_boot_time(1), 6_000, "an unnamed uptime may be another one");
+        assert_eq!(unnamed.offset + 1, 6_000, "an unnamed uptime may be another one");
     }
 
     #[test]

@@ -90,18 +90,16 @@ impl ProcessBirth {
         let is_own_proc = own.pid == std::process::id();
         let ns = if is_own_proc { pid_namespace() } else { 0 };
         let mut births = Vec::new();
-        let mut next = Some(own.parent);
-        while let Some(pid) = next.filter(|&pid| pid > 0)
-            && births.len() < MAX_ANCESTORS
-            && let Some(ancestor) = ProcessStat::read(&pid.to_string())
-        {
+        for ancestor in own.ancestors().take(MAX_ANCESTORS) {
             let leads = ancestor.pid == ancestor.session;
             if leads && ancestor.has_terminal && own.group != ancestor.pid {
                 break;
             }
             let tick = machine_start_tick(&ancestor);
             births.extend(tick.map(|tick| Self { tick, pid: ancestor.pid, ns }));
-            next = Some(ancestor.parent).filter(|_| !leads);
+            if leads {
+                break;
+            }
         }
         births
     }
@@ -110,10 +108,7 @@ impl ProcessBirth {
     /// for no later one.
     pub(crate) fn now() -> Self {
         // Read the number first: a process that starts before the tick is read then counts as later.
-        let (pid, ns) = match last_pid() {
-            Some(pid) => (pid, pid_namespace()),
-            None => (u32::MAX, 0),
-        };
+        let (pid, ns) = last_pid().map_or((u32::MAX, 0), |pid| (pid, pid_namespace()));
         Self { tick: current_tick(), pid, ns }
     }
 
@@ -155,12 +150,6 @@ impl BootQualifiedBirth {
     /// The present moment in this uptime.
     pub(crate) fn now() -> Self {
         Self { birth: ProcessBirth::now(), boot_id: boot_id() }
-    }
-
-    /// An artificial birth in this uptime.
-    #[cfg(test)]
-    pub(crate) fn for_test(birth: ProcessBirth) -> Self {
-        Self { birth, boot_id: boot_id() }
     }
 
     /// The birth, or none if it is of an earlier uptime: all present processes started later then.

@@ -86,7 +86,7 @@ pub(crate) fn process_and_commit(
 pub(crate) fn run_keeper(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
     let stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     // A keeper that a person starts takes the lock itself.
-    let lock = match dir.inherit_lock(stdin)? {
+    let lock = match dir.lock_if_current(stdin)? {
         Some(lock) => Some(lock),
         None => dir.lock()?,
     };

@@ -11,7 +11,7 @@ use crate::clock::{Clock, Nanos, ProcessBirth};
 use crate::event::Event;
 use crate::journal::Record;
 use crate::os::{Interest, wait_ready};
-use crate::pipe::{Inbox, MailboxWriter, QueueDir, WIDE_PIPE_BYTES};
+use crate::pipe::{MailboxWriter, QueueDir, ReadEnd, WIDE_PIPE_BYTES};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
@@ -23,7 +23,7 @@ const MAX_UNREAD_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Pipes {
     dir: QueueDir,
-    inbox: Inbox,
+    inbox: ReadEnd,
     mailboxes: BTreeMap<ClientId, MailboxWriter>,
     /// Disconnected clients. The mailbox of each is removed as soon as it has no unsent bytes.
     closing: Vec<ClientId>,
@@ -35,7 +35,7 @@ pub(crate) struct Pipes {
 impl Pipes {
     /// Creates the inbox in `dir`.
     pub(crate) fn open(dir: QueueDir) -> io::Result<Self> {
-        let inbox = Inbox::create(&dir)?;
+        let inbox = ReadEnd::create_inbox(&dir)?;
         Ok(Self {
             spare_fd: File::open("/dev/null").ok(),
             dir,
@@ -84,7 +84,7 @@ impl Pipes {
 
     /// Replaces all replies since the last [`Pipes::flush`] by `reply`, in every mailbox.
     pub(crate) fn replace_uncommitted(&mut self, reply: &Reply) {
-        for mailbox in self.mailboxes.values_mut().filter(|mailbox| !mailbox.is_paused()) {
+        for mailbox in self.mailboxes.values_mut().filter(|mailbox| !mailbox.is_paused) {
             mailbox.discard_uncommitted();
             reply.write(mailbox.buffer_mut());
         }
@@ -226,7 +226,7 @@ impl<W: Observer> Host for PipeHost<W> {
 
     fn resume_mailbox(&mut self, client: ClientId) {
         if let Some(mailbox) = self.pipes.mailboxes.get_mut(&client) {
-            mailbox.resume();
+            mailbox.is_paused = false;
         }
     }
 
@@ -235,8 +235,7 @@ impl<W: Observer> Host for PipeHost<W> {
     }
 
     fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        let mailbox =
-            self.pipes.mailboxes.get_mut(&client).filter(|mailbox| !mailbox.is_paused())?;
+        let mailbox = self.pipes.mailboxes.get_mut(&client).filter(|mailbox| !mailbox.is_paused)?;
         mailbox.accepts_more(MAX_UNREAD_BYTES).then(|| mailbox.buffer_mut())
     }
 

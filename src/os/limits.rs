@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::io::Errno;
+#[cfg(target_os = "linux")]
+use rustix::pipe::{fcntl_getpipe_size as pipe_size, fcntl_setpipe_size as set_pipe_size};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the limit of open files as far as the system permits, and returns the limit; none for "any
@@ -16,18 +18,6 @@ pub(crate) fn raise_open_file_limit() -> Option<u64> {
         // macOS enforces a lower limit of its own.
         Err(_) => limit.current,
     }
-}
-
-/// The capacity of a pipe in bytes.
-#[cfg(target_os = "linux")]
-fn pipe_size(pipe: impl AsFd) -> Result<usize, Errno> {
-    rustix::pipe::fcntl_getpipe_size(pipe)
-}
-
-/// Sets the capacity of a pipe to at least `bytes`, and returns the new capacity.
-#[cfg(target_os = "linux")]
-fn set_pipe_size(pipe: impl AsFd, bytes: usize) -> Result<usize, Errno> {
-    rustix::pipe::fcntl_setpipe_size(pipe, bytes)
 }
 
 /// Other systems do not report the capacity of a pipe.
@@ -120,20 +110,14 @@ impl<P: AsFd> Drop for NarrowPipe<P> {
 /// The smallest ratio of granted to `wanted` bytes that an inbox and this many mailboxes would get now.
 /// The ratio is below 1 if the user's pipes have nearly reached the system's limit. None where the system
 /// does not report the size of a pipe.
-#[cfg(target_os = "linux")]
 pub(crate) fn pipe_size_ratio(mailboxes: u32, wanted: usize) -> io::Result<Option<f64>> {
     let (mut pipes, mut min) = (Vec::new(), f64::MAX);
     for _ in 0..=mailboxes {
         let (reader, writer) = io::pipe()?;
         widen_pipe(&reader, wanted);
-        min = min.min(pipe_size(&reader)? as f64 / wanted as f64);
+        let Ok(size) = pipe_size(&reader) else { return Ok(None) };
+        min = min.min(size as f64 / wanted as f64);
         pipes.push((reader, writer));
     }
     Ok(Some(min))
-}
-
-/// Other systems do not report the size of a pipe.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn pipe_size_ratio(_mailboxes: u32, _wanted: usize) -> io::Result<Option<f64>> {
-    Ok(None)
 }

@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
-use signal_hook::consts::{SIGCHLD, SIGINT, SIGQUIT};
+use signal_hook::consts::SIGCHLD;
 use signal_hook::low_level::emulate_default_handler;
 
 use crate::proc;
@@ -69,12 +69,6 @@ pub(crate) fn set_up_signals() -> io::Result<()> {
 /// signals.
 pub(crate) fn was_ignored(signal: i32) -> bool {
     INHERITED_SIGNALS.get().is_some_and(|inherited| contains_signal(inherited.ignored, signal))
-}
-
-/// Whether a shell without job control started this process with `&`: such a process ignores SIGINT and
-/// SIGQUIT. `trap '' INT` ignores SIGINT alone.
-pub(crate) fn was_started_in_background() -> bool {
-    was_ignored(SIGINT) && was_ignored(SIGQUIT)
 }
 
 /// Runs `act`, for example the start of a command, with the inherited signal mask.

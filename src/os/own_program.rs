@@ -15,20 +15,16 @@ pub(crate) const GUARD_ENV: &str = "QDEMO_GUARD";
 /// Linux links this path to the running program, even after the removal of the program's file.
 const PROC_SELF_EXE: &str = "/proc/self/exe";
 
-/// A command for this program. The system lists the process as `qdemo`. Without `/proc` the system lists the
-/// program's path instead, since the children find the program by that path.
-fn self_command() -> io::Result<Command> {
+/// Starts this program by a command that `start` completes. The system lists the process as `qdemo`. Without
+/// `/proc` the system lists the program's path instead, since the children find the program by that path.
+///
+/// The program's file may vanish at this very moment; the link of `/proc` still leads to the program then.
+pub(crate) fn spawn_self<T>(start: impl Fn(&mut Command) -> io::Result<T>) -> io::Result<T> {
     let mut command = Command::new(self_executable()?);
     if env::current_exe().is_ok() {
         command.arg0("qdemo");
     }
-    Ok(command)
-}
-
-/// Starts this program by a command that `start` completes. The program's file may vanish at this very
-/// moment; the link of `/proc` still leads to the program then.
-pub(crate) fn spawn_self<T>(start: impl Fn(&mut Command) -> io::Result<T>) -> io::Result<T> {
-    match start(&mut self_command()?) {
+    match start(&mut command) {
         Err(error) if error.kind() == ErrorKind::NotFound && Path::new(PROC_SELF_EXE).exists() => {
             start(Command::new(PROC_SELF_EXE).arg0("qdemo"))
         }

@@ -74,7 +74,7 @@ impl PrivateDir {
     /// Removes the directory and its contents. A missing directory is no error.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let current = lock(&self.current);
-        remove_contents(&current.dir).and_then(|()| remove_dir(&current.dir, &current.path))?;
+        remove_dir(&current.dir, &current.path)?;
         // If a cleaner removed the directory, a child may have created another one at the path.
         let _ = remove_stale_dir(&current.path, self.is_expected);
         Ok(())
@@ -87,14 +87,12 @@ impl LockedDir {
             let random = getrandom::u64().map_err(io::Error::other)?;
             let path = parent.join(format!("{prefix}{random:0RANDOM_DIGITS$x}"));
             DirBuilder::new().mode(DIR_MODE).create(&path)?;
-            match lock_new(&path) {
-                Ok(Some(dir)) => return Ok(Self { path, dir }),
-                Ok(None) => {}
-                Err(error) => {
-                    // The directory is still empty.
-                    let _ = fs::remove_dir(&path);
-                    return Err(error);
-                }
+            let locked = lock_new(&path).inspect_err(|_| {
+                // The directory is still empty.
+                let _ = fs::remove_dir(&path);
+            });
+            if let Some(dir) = locked? {
+                return Ok(Self { path, dir });
             }
         }
         Err(io::Error::other("other processes have removed each new directory at once"))
@@ -141,7 +139,6 @@ fn remove_stale_dir(path: &Path, is_expected: FileFilter) -> io::Result<()> {
     if !is_private || dir.try_lock().is_err() || !has_only_expected(&dir, is_expected, MAX_DEPTH)? {
         return Ok(());
     }
-    remove_contents(&dir)?;
     remove_dir(&dir, path)
 }
 
@@ -177,9 +174,10 @@ fn remove_contents(dir: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes this directory, if `path` still leads to it. Another directory may take its place at this very
-/// moment, but only an empty one can be removed.
+/// Removes the contents of this directory, and the directory if `path` still leads to it. Another directory may
+/// take its place at this very moment, but only an empty one can be removed.
 fn remove_dir(dir: &File, path: &Path) -> io::Result<()> {
+    remove_contents(dir)?;
     if is_same_file(dir, path)? {
         none_if_not_found(fs::remove_dir(path))?;
     }

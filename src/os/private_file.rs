@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
@@ -121,7 +121,7 @@ pub(crate) fn with_remedy(error: io::Error) -> io::Error {
         _ => None,
     });
     match remedy {
-        Some(remedy) => io::Error::new(error.kind(), ErrorWithRemedy { error, remedy }),
+        Some(remedy) => io::Error::new(error.kind(), format!("{error}: {remedy}")),
         None => error,
     }
 }
@@ -139,30 +139,13 @@ pub(crate) fn resource_remedy(error: &io::Error) -> Option<&'static str> {
 }
 
 /// Adds the failed action, its path and a remedy to the error.
-pub(crate) fn with_action(action: &'static str, path: &Path, error: io::Error) -> io::Error {
-    let (path, error) = (path.to_owned(), with_remedy(error));
-    io::Error::new(error.kind(), FailedAction { action, path, error })
+pub(crate) fn with_action(action: &str, path: &Path, error: io::Error) -> io::Error {
+    let error = with_remedy(error);
+    io::Error::new(error.kind(), format!("cannot {action} {}: {error}", path.display()))
 }
 
 fn errno(error: &io::Error) -> Option<Errno> {
     error.raw_os_error().map(Errno::from_raw_os_error)
-}
-
-/// The text includes the cause, so the cause is not a `source` as well.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}: {remedy}")]
-struct ErrorWithRemedy {
-    error: io::Error,
-    remedy: &'static str,
-}
-
-/// The text includes the cause, so the cause is not a `source` as well.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {path}: {error}")]
-struct FailedAction {
-    action: &'static str,
-    path: PathBuf,
-    error: io::Error,
 }
 
 /// Whether the system reported this error. False for an error with a remedy.

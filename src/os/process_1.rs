@@ -8,7 +8,6 @@ use std::process::Command;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
-use rustix::io::Errno;
 use rustix::process::{self as unix, Pid, WaitOptions, WaitStatus, kill_process};
 
 use super::poll::{Interest, wait_ready};
@@ -53,7 +52,7 @@ fn spawn_child(command: &mut Command, signals: &SigSet) -> io::Result<(SignalFd,
 
 fn supervise(arrivals: &SignalFd, child: Pid) -> io::Result<u8> {
     loop {
-        while let Some((ended, status)) = reap_child()? {
+        while let Some((ended, status)) = unix::wait(WaitOptions::NOHANG)? {
             if ended == child {
                 // Process 1 ends now in any case, so an error changes nothing.
                 let _ = terminate_others(arrivals);
@@ -74,7 +73,7 @@ fn terminate_others(arrivals: &SignalFd) -> io::Result<()> {
     let clock = Clock::start_now();
     loop {
         // The call fails when no child is left.
-        while reap_child()?.is_some() {}
+        while unix::wait(WaitOptions::NOHANG)?.is_some() {}
         let left = TERMINATION_TIMEOUT.saturating_sub(clock.now());
         if left == 0 || !wait_ready(&[(arrivals.as_fd(), Interest::Read)], Some(left))?[0].is_ready
         {
@@ -88,16 +87,6 @@ fn read_signal(arrivals: &SignalFd) -> io::Result<Option<siginfo>> {
     match arrivals.read_signal() {
         Err(nix::errno::Errno::EINTR) => Ok(None),
         other => Ok(other?),
-    }
-}
-
-/// Reaps an ended child; none if all children run.
-fn reap_child() -> io::Result<Option<(Pid, WaitStatus)>> {
-    loop {
-        match unix::wait(WaitOptions::NOHANG) {
-            Err(Errno::INTR) => {}
-            other => return Ok(other?),
-        }
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, PipeReader};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rustix::fs::{OFlags, fsync};
 use rustix::process::geteuid;
@@ -19,30 +18,15 @@ use crate::os::private_file::{
 const STICKY_BIT: u32 = 0o1000;
 const OTHERS_WRITE_BITS: u32 = 0o022;
 
-/// Why a directory cannot be used.
+/// Why a directory cannot be used: the system refused, or other users could reach the directory's contents.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DirError {
-    /// A queue would not be safe in the directory.
-    #[error(transparent)]
-    Unsafe(#[from] UnsafeDir),
-    /// The system refused.
     #[error("cannot use the directory {path}")]
     Io {
         path: PathBuf,
         #[source]
         error: io::Error,
     },
-}
-
-impl DirError {
-    fn from_io(path: &Path, error: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), error: with_remedy(error) }
-    }
-}
-
-/// Why other users could reach the contents of a directory.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UnsafeDir {
     #[error("{0} is a symbolic link: name the real directory instead")]
     Symlink(PathBuf),
     #[error("{0} is not a directory: move it away, or choose another with QDEMO_DIR")]
@@ -53,6 +37,12 @@ pub(crate) enum UnsafeDir {
     WritableByOthers(PathBuf),
     #[error("others have access to {0} (mode {1:03o}): run `chmod 700` on it")]
     AccessibleToOthers(PathBuf, u32),
+}
+
+impl DirError {
+    fn from_io(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), error: with_remedy(error) }
+    }
 }
 
 /// A directory that belongs to the user alone.
@@ -72,7 +62,7 @@ pub(crate) struct StartLock {
 #[derive(Debug)]
 pub(crate) struct PendingLock {
     ready_pipe: PipeReader,
-    lock_receiver: mpsc::Receiver<io::Result<File>>,
+    thread: JoinHandle<io::Result<File>>,
 }
 
 impl QueueDir {
@@ -167,26 +157,26 @@ impl QueueDir {
     pub(crate) fn request_lock(&self) -> io::Result<Option<PendingLock>> {
         let dir = File::open(&self.path)?;
         let (ready_pipe, writer) = io::pipe()?;
-        let (sender, lock_receiver) = mpsc::channel();
         let acquire = move || {
-            let locked = loop {
+            // Closed when the thread ends.
+            let _writer = writer;
+            loop {
                 match dir.lock() {
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    other => break other,
+                    // Without a `PendingLock` the directory is dropped, and the lock with it.
+                    other => return other.map(|()| dir),
                 }
-            };
-            // Without a receiver the directory is dropped, and the lock with it.
-            let _ = sender.send(locked.map(|()| dir));
-            drop(writer);
+            }
         };
         let thread = thread::Builder::new().name("lock".to_owned()).spawn(acquire);
-        Ok(thread.is_ok().then_some(PendingLock { ready_pipe, lock_receiver }))
+        Ok(thread.ok().map(|thread| PendingLock { ready_pipe, thread }))
     }
 
     /// The pending lock, when it is ready. None if the directory was removed meanwhile, which makes the lock
     /// worthless.
-    pub(crate) fn finish_lock(&self, pending: &PendingLock) -> io::Result<Option<StartLock>> {
-        let locked = pending.lock_receiver.recv().map_err(io::Error::other)?;
+    pub(crate) fn finish_lock(&self, pending: PendingLock) -> io::Result<Option<StartLock>> {
+        let locked =
+            pending.thread.join().map_err(|_| io::Error::other("the thread has failed"))?;
         self.lock_if_current(locked?)
     }
 
@@ -200,12 +190,9 @@ impl QueueDir {
         }
     }
 
-    /// The lock that a parent passed to this process as `file`. None if `file` is not this directory.
-    pub(crate) fn inherit_lock(&self, file: File) -> io::Result<Option<StartLock>> {
-        self.lock_if_current(file)
-    }
-
-    fn lock_if_current(&self, dir: File) -> io::Result<Option<StartLock>> {
+    /// The lock that `dir` holds, which this process took or got from its parent. None if `dir` is not this
+    /// directory.
+    pub(crate) fn lock_if_current(&self, dir: File) -> io::Result<Option<StartLock>> {
         Ok(is_same_file(&dir, &self.path)?.then_some(StartLock { dir }))
     }
 
@@ -228,8 +215,8 @@ impl AsFd for PendingLock {
 
 impl StartLock {
     /// A descriptor of the lock, for a child.
-    pub(crate) fn duplicate_for_child(&self) -> io::Result<OwnedFd> {
-        self.dir.try_clone().map(OwnedFd::from)
+    pub(crate) fn duplicate_for_child(&self) -> io::Result<File> {
+        self.dir.try_clone()
     }
 
     /// Gives the lock up in all processes that share the lock.
@@ -276,16 +263,16 @@ fn check_dir(path: &Path, is_base: bool) -> Result<(), DirError> {
     let failed = |error| DirError::from_io(path, error);
     let found = fs::symlink_metadata(path).map_err(failed)?;
     if found.is_symlink() {
-        return Err(UnsafeDir::Symlink(path.to_owned()).into());
+        return Err(DirError::Symlink(path.to_owned()));
     }
     if !found.is_dir() {
-        return Err(UnsafeDir::NotADirectory(path.to_owned()).into());
+        return Err(DirError::NotADirectory(path.to_owned()));
     }
     let user = geteuid().as_raw();
     let is_sticky = |metadata: &Metadata| is_base && metadata.mode() & STICKY_BIT != 0;
     let check_owner = |metadata: &Metadata| match metadata.uid() {
         owner if owner == user || (owner == 0 && is_sticky(metadata)) => Ok(()),
-        owner => Err(UnsafeDir::WrongOwner(path.to_owned(), owner)),
+        owner => Err(DirError::WrongOwner(path.to_owned(), owner)),
     };
     // Check before the open: the open of a foreign directory usually fails with a less helpful error.
     check_owner(&found)?;
@@ -299,10 +286,10 @@ fn check_dir(path: &Path, is_base: bool) -> Result<(), DirError> {
     check_owner(&metadata)?;
     let mode = metadata.mode();
     if !is_base && is_accessible_to_others(&metadata) {
-        return Err(UnsafeDir::AccessibleToOthers(path.to_owned(), mode & 0o777).into());
+        return Err(DirError::AccessibleToOthers(path.to_owned(), mode & 0o777));
     }
     if mode & OTHERS_WRITE_BITS != 0 && !is_sticky(&metadata) {
-        return Err(UnsafeDir::WritableByOthers(path.to_owned()).into());
+        return Err(DirError::WritableByOthers(path.to_owned()));
     }
     Ok(())
 }

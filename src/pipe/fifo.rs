@@ -1,8 +1,8 @@
-//! The four ends of named pipes.
+//! The ends of named pipes.
 //!
 //! ```text
-//!  client: InboxWriter ──►  inbox  ──►  Inbox         :keeper
-//!  client: Mailbox     ◄── mailbox ◄──  MailboxWriter :keeper
+//!  client: InboxWriter ──►  inbox  ──►  ReadEnd       :keeper
+//!  client: ReadEnd     ◄── mailbox ◄──  MailboxWriter :keeper
 //! ```
 //!
 //! No end blocks.
@@ -29,53 +29,30 @@ use crate::os::{is_transient, widen_pipe};
 /// several writes. In a larger inbox `done` and `get` would wait longer behind other requests.
 pub(crate) const WIDE_PIPE_BYTES: usize = 512 * 1024;
 
-/// The reading end of a named pipe.
+/// The reading end of a named pipe: the keeper's end of the inbox, or a client's end of its mailbox. A drop
+/// removes the name.
 #[derive(Debug)]
-struct ReadEnd {
+pub(crate) struct ReadEnd {
     path: PathBuf,
     reader: File,
     /// Without a writer of its own the reader would see the end of the pipe between two writers.
     _writer: File,
+    is_widened: bool,
 }
 
 impl ReadEnd {
-    /// Opens both ends of the pipe at `opened`. The pipe's final name is `path`.
-    fn open(opened: &Path, path: PathBuf) -> io::Result<Self> {
-        let (reader, writer) = (open_end(opened, true)?, open_end(opened, false)?);
-        Ok(Self { path, reader, _writer: writer })
-    }
-
-    /// Reads the available bytes; returns 0 if there are none.
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match (&self.reader).read(buffer) {
-            Err(error) if is_transient(&error) => Ok(0),
-            other => other,
-        }
-    }
-
-    /// Whether the name still leads to this pipe.
-    fn is_linked(&self) -> io::Result<bool> {
-        is_same_file(&self.reader, &self.path)
-    }
-}
-
-/// The keeper's end of the inbox.
-#[derive(Debug)]
-pub(crate) struct Inbox(ReadEnd);
-
-impl Inbox {
     /// Creates the inbox, or replaces the inbox of a dead keeper. The inbox gets its name when it is ready, so
     /// every visible inbox can be written to.
-    pub(crate) fn create(dir: &QueueDir) -> io::Result<Self> {
+    pub(crate) fn create_inbox(dir: &QueueDir) -> io::Result<Self> {
         let temp_path = dir.temp_path(INBOX);
         let path = dir.join(INBOX);
         let create = || {
             remove_file_if_exists(&temp_path)?;
             make_fifo(&temp_path)?;
-            let end = ReadEnd::open(&temp_path, path.clone())?;
-            widen_pipe(&end.reader, WIDE_PIPE_BYTES);
+            let mut end = Self::open(&temp_path, path.clone())?;
+            end.widen();
             fs::rename(&temp_path, &path)?;
-            Ok(Self(end))
+            Ok(end)
         };
         create().map_err(|error| {
             let _ = fs::remove_file(&temp_path);
@@ -83,30 +60,67 @@ impl Inbox {
         })
     }
 
+    /// Creates and opens a mailbox.
+    pub(crate) fn create_mailbox(dir: &QueueDir, name: &str) -> io::Result<Self> {
+        let path = dir.join(name);
+        make_fifo(&path).map_err(with_remedy)?;
+        Self::open(&path, path.clone()).inspect_err(|_| {
+            let _ = fs::remove_file(&path);
+        })
+    }
+
+    /// Opens both ends of the pipe at `opened`. The pipe's final name is `path`.
+    fn open(opened: &Path, path: PathBuf) -> io::Result<Self> {
+        let (reader, writer) = (open_end(opened, true)?, open_end(opened, false)?);
+        Ok(Self { path, reader, _writer: writer, is_widened: false })
+    }
+
     /// Reads the available bytes; returns 0 if there are none.
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
+        match (&self.reader).read(buffer) {
+            Err(error) if is_transient(&error) => Ok(0),
+            other => other,
+        }
     }
 
     /// The number of unread bytes.
     pub(crate) fn unread_bytes(&self) -> io::Result<u64> {
-        Ok(rustix::io::ioctl_fionread(&self.0.reader)?)
+        Ok(rustix::io::ioctl_fionread(&self.reader)?)
     }
 
-    /// Whether the name still leads to this inbox. Without its name an inbox gets no new client.
+    /// Whether the name still leads to this pipe. Without its name an inbox gets no new client, and no other
+    /// keeper can find a mailbox.
     pub(crate) fn is_linked(&self) -> io::Result<bool> {
-        self.0.is_linked()
+        is_same_file(&self.reader, &self.path)
+    }
+
+    /// Widens a mailbox so that it can hold a whole batch: the keeper serves other clients later for as long as
+    /// it must return to write the rest. Not every mailbox is wide, since the system limits the size of a
+    /// user's pipes.
+    pub(crate) fn widen(&mut self) {
+        if !std::mem::replace(&mut self.is_widened, true) {
+            widen_pipe(&self.reader, WIDE_PIPE_BYTES);
+        }
     }
 
     /// Removes the name, so that no client connects any more.
     pub(crate) fn unlink(&self) -> io::Result<()> {
-        remove_file_if_exists(&self.0.path)
+        remove_file_if_exists(&self.path)
     }
 }
 
-impl AsFd for Inbox {
+impl AsFd for ReadEnd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.reader.as_fd()
+        self.reader.as_fd()
+    }
+}
+
+impl Drop for ReadEnd {
+    fn drop(&mut self) {
+        // Another pipe may have the name by now. The keeper removes the mailbox of a killed client.
+        if self.is_linked().unwrap_or(false) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -147,62 +161,6 @@ impl AsFd for InboxWriter {
     }
 }
 
-/// A client's end of its mailbox.
-#[derive(Debug)]
-pub(crate) struct Mailbox {
-    end: ReadEnd,
-    is_widened: bool,
-}
-
-impl Mailbox {
-    /// Creates and opens a mailbox.
-    pub(crate) fn create(dir: &QueueDir, name: &str) -> io::Result<Self> {
-        let path = dir.join(name);
-        make_fifo(&path).map_err(with_remedy)?;
-        match ReadEnd::open(&path, path.clone()) {
-            Ok(end) => Ok(Self { end, is_widened: false }),
-            Err(error) => {
-                let _ = fs::remove_file(&path);
-                Err(error)
-            }
-        }
-    }
-
-    /// Reads the available bytes; returns 0 if there are none.
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.end.read(buffer)
-    }
-
-    /// Widens the mailbox so that it can hold a whole batch: the keeper serves other clients later for as long as
-    /// it must return to write the rest. Not every mailbox is wide, since the system limits the size of a
-    /// user's pipes.
-    pub(crate) fn widen(&mut self) {
-        if !std::mem::replace(&mut self.is_widened, true) {
-            widen_pipe(&self.end.reader, WIDE_PIPE_BYTES);
-        }
-    }
-
-    /// Whether the name still leads to this mailbox, so that another keeper can find the mailbox.
-    pub(crate) fn is_linked(&self) -> bool {
-        self.end.is_linked().unwrap_or(false)
-    }
-}
-
-impl AsFd for Mailbox {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.end.reader.as_fd()
-    }
-}
-
-impl Drop for Mailbox {
-    fn drop(&mut self) {
-        // Another mailbox may have the name by now. The keeper removes the mailbox of a killed client.
-        if self.is_linked() {
-            let _ = fs::remove_file(&self.end.path);
-        }
-    }
-}
-
 /// The capacity in bytes that an emptied buffer keeps.
 const MAX_IDLE_BUFFER_BYTES: usize = 1 << 20;
 
@@ -212,7 +170,7 @@ pub(crate) struct MailboxWriter {
     path: PathBuf,
     writer: File,
     /// The client does not know this keeper yet, and may still read the replies of an earlier keeper.
-    is_paused: bool,
+    pub(crate) is_paused: bool,
     buffer: Vec<u8>,
     /// The length of the buffer's part that is in the pipe.
     written_bytes: usize,
@@ -241,9 +199,8 @@ impl MailboxWriter {
         })
     }
 
-    /// Opens a mailbox that an earlier keeper has written to. The mailbox gets no reply before
-    /// [`MailboxWriter::resume`]. None if the mailbox is missing or has no reader; a mailbox without a reader is
-    /// removed.
+    /// Opens a mailbox that an earlier keeper has written to. The mailbox gets no reply while the mailbox is
+    /// paused. None if the mailbox is missing or has no reader; a mailbox without a reader is removed.
     pub(crate) fn open_paused(dir: &QueueDir, name: &str) -> io::Result<Option<Self>> {
         match Self::open(dir, name) {
             Err(error) if private_file::is_errno(&error, Errno::NXIO) => {
@@ -256,27 +213,9 @@ impl MailboxWriter {
         }
     }
 
-    pub(crate) fn is_paused(&self) -> bool {
-        self.is_paused
-    }
-
     /// Whether the mailbox of this name has a reader.
     pub(crate) fn has_reader(dir: &QueueDir, name: &str) -> bool {
         open_end(&dir.join(name), false).is_ok()
-    }
-
-    /// Whether the file of this name is a mailbox without a reader.
-    pub(super) fn is_mailbox_without_reader(dir: &QueueDir, name: &str) -> bool {
-        let path = dir.join(name);
-        // The open of a socket fails with the same error.
-        fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.file_type().is_fifo())
-            && open_end(&path, false)
-                .is_err_and(|error| private_file::is_errno(&error, Errno::NXIO))
-    }
-
-    /// Permits writes from now on.
-    pub(crate) fn resume(&mut self) {
-        self.is_paused = false;
     }
 
     /// Removes the name of a client that is gone.
@@ -388,7 +327,7 @@ mod tests {
     fn only_committed_replies_are_written_and_one_large_reply_is_no_overflow() {
         let base = tempfile::tempdir().unwrap();
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
-        let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
+        let mailbox = ReadEnd::create_mailbox(&dir, "mailbox.1.x").unwrap();
         let mut writer = MailboxWriter::open(&dir, "mailbox.1.x").unwrap();
         let read = |writer: &mut MailboxWriter| {
             let (mut all, mut buffer) = (Vec::new(), vec![0; 1 << 16]);
@@ -420,7 +359,7 @@ mod tests {
     fn the_buffer_for_unread_replies_is_limited() {
         let base = tempfile::tempdir().unwrap();
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
-        let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
+        let mailbox = ReadEnd::create_mailbox(&dir, "mailbox.1.x").unwrap();
         let mut writer = MailboxWriter::open(&dir, "mailbox.1.x").unwrap();
         let reply = vec![b'x'; 1000];
         let mut replies = 0;
@@ -442,7 +381,7 @@ mod tests {
     fn a_client_that_is_always_a_little_behind_keeps_the_buffer_short() {
         let base = tempfile::tempdir().unwrap();
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
-        let mailbox = Mailbox::create(&dir, "mailbox.1.x").unwrap();
+        let mailbox = ReadEnd::create_mailbox(&dir, "mailbox.1.x").unwrap();
         let mut writer = MailboxWriter::open(&dir, "mailbox.1.x").unwrap();
         writer.buffer_mut().extend_from_slice(&[b'x'; 200_000]);
         for _ in 0..1000 {

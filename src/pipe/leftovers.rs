@@ -1,7 +1,8 @@
 //! Removes files from a queue's directory: those of killed processes, or all of them.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
@@ -9,7 +10,7 @@ use rustix::process::{Pid, test_kill_process};
 use super::dir::{QueueDir, StartLock};
 use super::fifo::MailboxWriter;
 use super::names::{MAILBOX_PREFIX, QUEUE_FILES, is_decimal};
-use crate::os::private_file::{remove_file_if_exists, with_action};
+use crate::os::private_file::{is_errno, remove_file_if_exists, with_action};
 use crate::proc::ProcessStat;
 
 impl QueueDir {
@@ -50,9 +51,13 @@ impl QueueDir {
             return false;
         };
         // A reader counts more than the process number: a container has process numbers of its own.
-        MailboxWriter::is_mailbox_without_reader(self, name)
-            || (client.split('.').next().is_some_and(is_process_dead)
-                && !MailboxWriter::has_reader(self, name))
+        let Err(error) = MailboxWriter::open(self, name) else {
+            return false;
+        };
+        // The open of a socket fails with the same error as the open of a mailbox without a reader.
+        let is_fifo = |metadata: Metadata| metadata.file_type().is_fifo();
+        (is_errno(&error, Errno::NXIO) && fs::symlink_metadata(self.join(name)).is_ok_and(is_fifo))
+            || client.split('.').next().is_some_and(is_process_dead)
     }
 }
 

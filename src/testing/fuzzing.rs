@@ -24,15 +24,21 @@ pub fn request(data: &[u8]) {
 
 /// The replies of the keeper in [`request`], and its journal.
 fn keeper_output(data: &[u8]) -> Vec<u8> {
-    let Some((at, text)) = data.split_first_chunk::<2>() else {
+    let Some((text, [head, tail])) = split_input(data) else {
         return Vec::new();
     };
-    let at = usize::from(u16::from_le_bytes(*at)) % (text.len() + 1);
-    let (head, tail) = text.split_at(at);
     let whole = parse_requests(&[text]);
     assert_eq!(parse_requests(&[head, tail]), whole);
     assert_eq!(parse_requests(&text.chunks(1).collect::<Vec<_>>()), whole);
     check_keeper(&[head, tail])
+}
+
+/// The text behind the first two bytes, and its two parts.
+fn split_input(data: &[u8]) -> Option<(&[u8], [&[u8]; 2])> {
+    let (at, text) = data.split_first_chunk::<2>()?;
+    let at = usize::from(u16::from_le_bytes(*at)) % (text.len() + 1);
+    let (head, tail) = text.split_at(at);
+    Some((text, [head, tail]))
 }
 
 fn parse_requests(pieces: &[&[u8]]) -> Vec<String> {
@@ -113,11 +119,9 @@ pub fn reply(data: &[u8]) {
 
 /// The replies in [`reply`] as they are written, and the first line that is no reply.
 fn written_replies(data: &[u8]) -> Vec<u8> {
-    let Some((at, text)) = data.split_first_chunk::<2>() else {
+    let Some((text, [head, tail])) = split_input(data) else {
         return Vec::new();
     };
-    let at = usize::from(u16::from_le_bytes(*at)) % (text.len() + 1);
-    let (head, tail) = text.split_at(at);
     let whole = parse_replies(&[text]);
     let debug = |read: &Result<Vec<Reply>, String>| format!("{read:?}");
     assert_eq!(debug(&parse_replies(&[head, tail])), debug(&whole));

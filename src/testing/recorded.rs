@@ -3,6 +3,7 @@
 //!
 //! The golden files hold bytes only: no name of a type, and nothing that `Debug` prints.
 
+use std::borrow::Cow;
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -103,11 +104,20 @@ fn writes(session: &mut Session) -> String {
     text
 }
 
-fn about(first: u64, count: u64, attempt: Option<u32>) -> BatchRef {
-    BatchRef { first_id: first, count, attempt }
+fn batch_ref(first_id: u64, count: u64, attempt: Option<u32>) -> BatchRef {
+    BatchRef { first_id, count, attempt }
 }
 
-/// What one client says, for each thing that it can say.
+fn fail(
+    id: u64,
+    attempt: u32,
+    try_count: u32,
+    reason: impl Into<Cow<'static, str>>,
+) -> Request<'static> {
+    Request::Fail { id, attempt, try_count, reason: reason.into() }
+}
+
+/// Each request that a client can write.
 fn all_requests() -> String {
     let mut text = String::new();
     for role in [Role::Producer, Role::Consumer, Role::Visitor] {
@@ -157,38 +167,27 @@ fn all_requests() -> String {
 
     let mut one = session(coming(Role::Consumer), 512);
     writes(&mut one);
-    one.add_request(Request::Done(about(1, 2, None)));
-    one.add_request(Request::Done(about(3, 1, Some(4))));
-    one.add_request(Request::Requeue(about(4, 1, None)));
-    one.add_request(Request::Requeue(about(u64::MAX, u64::MAX, Some(u32::MAX))));
-    let why = "exit\ncode 3\r".to_owned();
-    one.add_request(Request::Fail { id: 8, attempt: 2, try_count: 3, reason: (why).into() });
+    one.add_request(Request::Done(batch_ref(1, 2, None)));
+    one.add_request(Request::Done(batch_ref(3, 1, Some(4))));
+    one.add_request(Request::Requeue(batch_ref(4, 1, None)));
+    one.add_request(Request::Requeue(batch_ref(u64::MAX, u64::MAX, Some(u32::MAX))));
+    one.add_request(fail(8, 2, 3, "exit\ncode 3\r"));
     one.add_request(Request::Get { max: 100 });
     text += &writes(&mut one);
-    one.add_request(Request::Fail {
-        id: 9,
-        attempt: 1,
-        try_count: 1,
-        reason: ("あ".repeat(120)).into(),
-    });
-    one.add_request(Request::Fail {
-        id: 10,
-        attempt: 1,
-        try_count: 1,
-        reason: (String::new()).into(),
-    });
+    one.add_request(fail(9, 1, 1, "あ".repeat(120)));
+    one.add_request(fail(10, 1, 1, ""));
     text += &writes(&mut one);
     // More than one write has room for.
     for first in 1..20 {
-        one.add_request(Request::Done(about(first, 1, Some(1))));
+        one.add_request(Request::Done(batch_ref(first, 1, Some(1))));
     }
     one.add_request(Request::Get { max: 5 });
     one.add_request(Request::Sleep(7));
     text + &writes(&mut one)
 }
 
-/// What a client says again, to a keeper that knows this of it.
-fn said_again(resumed: Option<Resumed>) -> String {
+/// The requests that a client writes again, to a keeper that has recovered `resumed`.
+fn resent_requests(resumed: Option<Resumed>) -> String {
     let mut one = session(coming(Role::Visitor), 512);
     one.put(2, b"1\n2\n".to_vec());
     one.put(2, b"3\n4\n".to_vec());
@@ -196,13 +195,8 @@ fn said_again(resumed: Option<Resumed>) -> String {
     one.add_request(Request::Get { max: 3 });
     writes(&mut one);
     one.feed(b"ok 2 2 9\nrun 1 2 1\n1\n2\n");
-    one.add_request(Request::Done(about(1, 1, Some(1))));
-    one.add_request(Request::Fail {
-        id: 2,
-        attempt: 1,
-        try_count: 2,
-        reason: ("odd".to_owned()).into(),
-    });
+    one.add_request(Request::Done(batch_ref(1, 1, Some(1))));
+    one.add_request(fail(2, 1, 2, "odd"));
     one.add_request(Request::Get { max: 7 });
     one.add_request(Request::Join);
     one.add_request(Request::Size);
@@ -237,12 +231,12 @@ fn each_request_is_written_as_it_was() {
 #[test]
 fn what_is_said_again_to_the_next_keeper_is_as_it_was() {
     let knows = |accepted, out| {
-        said_again(Some(Resumed { accepted, in_flight: out })) + "(another keeper)\n"
+        resent_requests(Some(Resumed { accepted, in_flight: out })) + "(another keeper)\n"
     };
     let text = knows(vec![(2, 2)], vec![(1, 2, 1)])
         + &knows(vec![(4, 4), (5, 9)], vec![(2, 1, 1)])
         + &knows(Vec::new(), vec![(1, 2, 2)])
-        + &said_again(None);
+        + &resent_requests(None);
     compare("unit/said-again", &text);
 }
 
@@ -325,8 +319,8 @@ fn all_replies() -> Vec<Reply> {
         Reply::Ended,
         Reply::Empty,
         Reply::Cancelled,
-        Reply::NotInFlight(about(6, 7, Some(2))),
-        Reply::NotInFlight(about(6, 7, None)),
+        Reply::NotInFlight(batch_ref(6, 7, Some(2))),
+        Reply::NotInFlight(batch_ref(6, 7, None)),
         Reply::Joined { failed: 2 },
         Reply::Unfinished { items: 3 },
         Reply::Count { items: 4 },
@@ -362,7 +356,7 @@ fn each_reply_is_written_and_read_as_it_was() {
     assert_eq!(again, text);
 }
 
-fn all_facts() -> Vec<Record<'static>> {
+fn all_records() -> Vec<Record<'static>> {
     let put =
         Batch { attempt: 1, delivery_failures: 0, ..batch(1, 1, "\"a\"\n\"アイテム\"\n") };
     vec![
@@ -392,18 +386,18 @@ fn all_facts() -> Vec<Record<'static>> {
 #[test]
 fn each_record_of_a_journal_is_written_and_read_as_it_was() {
     let mut text = String::new();
-    for fact in all_facts() {
-        let mut record = Vec::new();
-        fact.write(&mut record);
-        text += &line(&record);
+    for record in all_records() {
+        let mut bytes = Vec::new();
+        record.write(&mut bytes);
+        text += &line(&bytes);
     }
     compare("unit/records", &text);
     let bytes = unescaped(&text);
     let (mut rest, mut again) = (&bytes[..], String::new());
-    while let ReadOutcome::Record(fact, length) = read_first(rest) {
-        let mut record = Vec::new();
-        fact.write(&mut record);
-        again += &line(&record);
+    while let ReadOutcome::Record(record, length) = read_first(rest) {
+        let mut bytes = Vec::new();
+        record.write(&mut bytes);
+        again += &line(&bytes);
         rest = &rest[length..];
     }
     assert_eq!(again, text);

@@ -136,7 +136,10 @@ impl Host for SimHost {
 
 impl Observer for SimHost {
     fn record_end(&mut self) -> io::Result<ProcessBirth> {
-        Ok(self.persistence.record_end_at(BootQualifiedBirth::for_test(ProcessBirth::new(100, 1))))
+        let birth = ProcessBirth::new(100, 1);
+        Ok(self
+            .persistence
+            .record_end_at(BootQualifiedBirth { birth, ..BootQualifiedBirth::now() }))
     }
 
     fn on_event(&mut self, _: Event<'_>) {}

@@ -247,7 +247,7 @@ impl Simulation {
         let Some(running) = &mut self.running_keeper else {
             return Ok(());
         };
-        let now = running.epoch.at_boot_time(self.now);
+        let now = running.epoch.offset + self.now;
         let dead = running.host.dead_clients();
         let most = if dead.is_empty() {
             1 + self.rng.below(PIPE_CAPACITY as u64) as usize
