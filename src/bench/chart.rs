@@ -1,11 +1,12 @@
 //! Draws the figures as bars: the throughput and the latency.
 
-use svg::node::element::{Group, Line, Rectangle};
+use svg::node::element::{Group, Rectangle};
 
 use super::figures::{format_bytes, format_si};
 use super::{BenchCase, BenchReport, CaseResult, Implementation};
 use crate::report::picture::{
-    FONT_SIZE, LegendLayout, MARGIN, new_document, round_coordinate, text_element, text_width,
+    FONT_SIZE, LegendLayout, MARGIN, line_element, new_document, rect_element, text_element,
+    text_width,
 };
 
 const CSS: &str = include_str!("chart.css");
@@ -145,14 +146,11 @@ impl BenchReport {
         let mut group =
             Group::new().add(text_element(panel.title, MARGIN, top + 24.0, "label", "start"));
         for (value, y) in axis.gridlines() {
-            let line = Line::new()
-                .set("class", "grid")
-                .set("x1", AXIS_LABEL_WIDTH)
-                .set("x2", WIDTH - MARGIN);
+            let line =
+                line_element([AXIS_LABEL_WIDTH, WIDTH - MARGIN], [y, y]).set("class", "grid");
             let label = power_of_ten_label(value) + panel.unit;
-            group = group
-                .add(line.set("y1", round_coordinate(y)).set("y2", round_coordinate(y)))
-                .add(text_element(&label, AXIS_LABEL_WIDTH - 8.0, y, "tick", "end"));
+            group =
+                group.add(line).add(text_element(&label, AXIS_LABEL_WIDTH - 8.0, y, "tick", "end"));
         }
         let (all_series, sizes) = (self.all_series(), self.sizes());
         let group_width = (WIDTH - MARGIN - AXIS_LABEL_WIDTH) / sizes.len().max(1) as f64;
@@ -207,12 +205,7 @@ fn css_class(series: &Series, at: usize) -> String {
 }
 
 fn bar_element(class: &str, [left, right]: [f64; 2], [top, bottom]: [f64; 2]) -> Rectangle {
-    Rectangle::new()
-        .set("class", class)
-        .set("x", round_coordinate(left))
-        .set("y", round_coordinate(top))
-        .set("width", round_coordinate(right - left))
-        .set("height", round_coordinate(bottom - top))
+    rect_element(class, [left, top], [right - left, bottom - top])
 }
 
 /// A logarithmic axis.

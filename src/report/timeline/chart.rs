@@ -1,7 +1,7 @@
 //! The layout of a picture.
 
 use svg::Document;
-use svg::node::element::{Group, Line};
+use svg::node::element::Group;
 
 use super::Timeline;
 use super::axis::TimeAxis;
@@ -12,7 +12,7 @@ use crate::clock::Nanos;
 use crate::report::Lang;
 use crate::report::lang::WorkerNames;
 use crate::report::picture::{
-    FONT_SIZE, MARGIN, new_document, round_coordinate, text_element, text_width,
+    FONT_SIZE, MARGIN, line_element, new_document, round_coordinate, text_element, text_width,
 };
 use crate::role::{Role, WorkerId};
 
@@ -128,13 +128,8 @@ impl<'a> Chart<'a> {
     fn draw_grid(&self, top: f64, bottom: f64) -> Group {
         let mut grid = Group::new().set("class", "axis");
         for (at, label) in self.axis.ticks() {
-            let x = round_coordinate(self.axis.x(at));
-            let line = Line::new().set("class", "grid");
-            let line = line
-                .set("x1", x)
-                .set("x2", x)
-                .set("y1", round_coordinate(top))
-                .set("y2", round_coordinate(bottom));
+            let x = self.axis.x(at);
+            let line = line_element([x, x], [top, bottom]).set("class", "grid");
             grid =
                 grid.add(line).add(text_element(&label, x, bottom + FONT_SIZE, "tick", "middle"));
         }
