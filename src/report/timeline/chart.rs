@@ -7,7 +7,7 @@ use super::Timeline;
 use super::axis::TimeAxis;
 use super::lane::Lane;
 use super::style::{CSS, definitions, draw_legend};
-use super::words::{Labels, RunSize};
+use super::words::Labels;
 use crate::clock::Nanos;
 use crate::report::Lang;
 use crate::report::lang::WorkerNames;
@@ -39,6 +39,7 @@ pub(super) struct Chart<'a> {
 /// The place of a lane.
 pub(super) struct LaneRow<'a> {
     pub(super) worker: WorkerId,
+    pub(super) name: String,
     pub(super) lane: &'a Lane,
     pub(super) top: f64,
 }
@@ -48,8 +49,7 @@ impl Timeline {
     pub(super) fn draw(&mut self, end: Nanos, lang: Lang) -> Document {
         self.finish(end);
         let mut chart = Chart::new(self, lang);
-        let title =
-            chart.labels.title(RunSize { workers: self.worker_counts(), items: self.put_total });
+        let title = chart.labels.title(self.worker_counts(), self.put_total);
         let (header, header_bottom) = chart.draw_header(&title);
         let bottom = chart.place_lanes(header_bottom + 24.0);
         let (depth, bottom) = chart.draw_depth(bottom + 8.0);
@@ -118,7 +118,8 @@ impl<'a> Chart<'a> {
                 top += ROLE_GAP;
             }
             last_role = Some(worker.role);
-            self.lane_rows.push(LaneRow { worker, lane, top });
+            let name = self.labels.names.worker_name(worker);
+            self.lane_rows.push(LaneRow { worker, name, lane, top });
             top += self.lane_pitch;
         }
         top
