@@ -70,8 +70,6 @@ struct ConsumerStats {
 #[derive(Debug)]
 struct TimeDistribution {
     histogram: Option<Histogram<u64>>,
-    sum: u128,
-    count: u64,
     min: Nanos,
     max: Nanos,
 }
@@ -80,7 +78,7 @@ impl TimeDistribution {
     fn new() -> Self {
         // The call cannot fail: the number of digits is in range.
         let histogram = Histogram::new(SIGNIFICANT_DIGITS).ok();
-        Self { histogram, sum: 0, count: 0, min: Nanos::MAX, max: 0 }
+        Self { histogram, min: Nanos::MAX, max: 0 }
     }
 
     fn record(&mut self, value: Nanos) {
@@ -88,15 +86,13 @@ impl TimeDistribution {
             // The histogram resizes itself, and so refuses no value.
             let _ = histogram.record(value);
         }
-        self.sum += u128::from(value);
-        self.count += 1;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
     }
 
     /// In nanoseconds.
     fn quantile(&self, part: f64) -> Option<Nanos> {
-        let histogram = self.histogram.as_ref().filter(|_| self.count > 0)?;
+        let histogram = self.histogram.as_ref().filter(|histogram| !histogram.is_empty())?;
         // The value of a bucket may lie outside of the recorded range.
         Some(histogram.value_at_quantile(part).clamp(self.min, self.max))
     }
