@@ -6,7 +6,7 @@ use super::theory::Averages;
 use crate::clock::Nanos;
 use crate::report::to_seconds;
 
-const BATCH_COUNT: u64 = 20;
+const BATCH_COUNT: usize = 20;
 /// The two-sided 95 % quantile of Student's t for `BATCH_COUNT - 1` degrees of freedom.
 const STUDENT_T_95: f64 = 2.093;
 /// The means of smaller batches depend on each other.
@@ -70,36 +70,37 @@ impl RunningTotals {
 pub(super) struct BatchMeans {
     /// Items in a batch.
     batch_size: u64,
-    /// The sums at the end of each batch.
-    totals_at_ends: Vec<RunningTotals>,
+    /// The sums at the end of the last batch.
+    last_end: RunningTotals,
+    /// The averages of each batch.
+    averages: Vec<Averages>,
 }
 
 impl BatchMeans {
     /// Batches for a run of this many items.
     pub(super) fn new(items: u64) -> Self {
-        Self { batch_size: items / BATCH_COUNT, totals_at_ends: Vec::new() }
+        let batch_size = items / BATCH_COUNT as u64;
+        Self { batch_size, last_end: RunningTotals::default(), averages: Vec::new() }
     }
 
     /// One more item is done, and these are the sums with the item.
     pub(super) fn record_done(&mut self, sums: &RunningTotals) {
         if self.batch_size >= MIN_BATCH_SIZE
             && sums.items_done.is_multiple_of(self.batch_size)
-            && (self.totals_at_ends.len() as u64) < BATCH_COUNT
+            && self.averages.len() < BATCH_COUNT
         {
-            self.totals_at_ends.push(*sums);
+            self.averages.push(sums.delta_from(&self.last_end).averages());
+            self.last_end = *sums;
         }
     }
 
     /// Half the width of the interval that contains the true average in 95 of 100 runs. `None` if the run
     /// is too short.
     pub(super) fn half_width(&self, average: fn(&Averages) -> f64) -> Option<f64> {
-        if (self.totals_at_ends.len() as u64) < BATCH_COUNT {
+        if self.averages.len() < BATCH_COUNT {
             return None;
         }
-        let starts =
-            std::iter::once(RunningTotals::default()).chain(self.totals_at_ends.iter().copied());
-        let spans = starts.zip(&self.totals_at_ends).map(|(start, end)| end.delta_from(&start));
-        let values: Vec<f64> = spans.map(|span| average(&span.averages())).collect();
+        let values: Vec<f64> = self.averages.iter().map(average).collect();
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
