@@ -117,10 +117,6 @@ impl Lang {
         self.pick("すべてのプロセスが終了しました\n", "all processes have finished\n")
     }
 
-    pub(super) fn item_count(self, items: u64) -> String {
-        self.pick(format!("{items} 個"), english_item_count(items))
-    }
-
     /// A producer's notice when it leaves before any consumer has connected.
     pub(crate) fn unconsumed_notice(self, items: u64, queue: &QueueName) -> String {
         let quoted = queue.shell_quoted();

@@ -2,7 +2,7 @@
 
 use console::{Alignment, measure_text_width, pad_str};
 
-use super::lang::{Lang, WorkerNames};
+use super::lang::{Lang, WorkerNames, english_item_count};
 use super::terminal::{TerminalSize, truncate_to_width};
 use crate::item::escape_for_terminal;
 use crate::role::{Role, WorkerId};
@@ -130,7 +130,9 @@ impl LiveView {
             );
             let items = match &row.activity {
                 WorkerActivity::Working(1, Some(item)) => escape_for_terminal(item).into_owned(),
-                WorkerActivity::Working(items @ 2.., _) => lang.item_count(*items),
+                WorkerActivity::Working(items @ 2.., _) => {
+                    lang.pick(format!("{items} 個"), english_item_count(*items))
+                }
                 _ => String::new(),
             };
             let so_far = row.items_so_far(lang, digits);

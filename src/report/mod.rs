@@ -53,9 +53,9 @@ pub(crate) enum OutputFormat {
 /// Turns events into lines on standard output.
 #[derive(Debug)]
 pub(crate) struct Reporter {
-    format: OutputFormat,
+    pub(crate) format: OutputFormat,
     names: WorkerNames,
-    out: Output,
+    pub(crate) out: Output,
     /// The byte after a bare item.
     delimiter: u8,
 }
@@ -194,24 +194,9 @@ impl Reporter {
         self.out.push_raw(area.replace(rows, size).as_bytes());
     }
 
-    /// Standard output, for the output of commands.
-    pub(crate) fn output(&mut self) -> &mut Output {
-        &mut self.out
-    }
-
-    /// The form of a line.
-    pub(crate) fn format(&self) -> OutputFormat {
-        self.format
-    }
-
-    /// The progress on standard error.
-    pub(crate) fn progress(&self) -> &Progress {
-        self.out.progress()
-    }
-
     /// Draws the present state of a run.
     pub(crate) fn draw_live_view(&self, view: &LiveView) {
-        self.progress().draw(|size| view.render_rows(self.names, size));
+        self.out.progress.draw(|size| view.render_rows(self.names, size));
     }
 
     /// Prints a notice on standard error.
