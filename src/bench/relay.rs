@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
+use super::case::PUT_DURATION;
 use super::item::{item_line, read_timestamp, write_timestamp};
 use super::task::{ProcessReport, TrialTask, acquire_token, release_token};
 use crate::os::widen_pipe;
@@ -27,13 +28,13 @@ fn write_chunked(mut pipe: &File, bytes: &[u8]) -> io::Result<()> {
     bytes.chunks(PIPE_BUF).try_for_each(|chunk| pipe.write_all(chunk))
 }
 
-/// Writes items for the task's put duration.
+/// Writes items for the put duration.
 pub(super) fn run_writer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let pipe = open_hop_writer(task, 0)?;
     let tokens = task.open_token_reader()?;
     let clock = task.wait_for_start()?;
     let begin = clock.now();
-    let end = begin + task.put_duration;
+    let end = begin + PUT_DURATION;
     let mut item = item_line(task.size);
     match tokens {
         None => {

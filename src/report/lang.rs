@@ -182,6 +182,6 @@ pub(crate) fn english_item_count(items: u64) -> String {
 }
 
 /// A count and its noun, in English.
-pub(super) fn english_count(count: u64, noun: &str) -> String {
+pub(crate) fn english_count(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

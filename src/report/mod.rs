@@ -26,7 +26,7 @@ use crate::queue::Batch;
 use json_event::JsonEvent;
 pub use lang::Lang;
 use lang::WorkerNames;
-pub(crate) use lang::{RunSummary, english_item_count};
+pub(crate) use lang::{RunSummary, english_count, english_item_count};
 pub(crate) use live::{LiveView, QueueDepth, WorkerActivity, WorkerRow};
 pub(crate) use output::{Output, StdoutError, eprint_line};
 pub(crate) use output_file::{is_named_pipe, open as open_output_file};
