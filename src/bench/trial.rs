@@ -310,11 +310,10 @@ impl TrialProcess {
             let line: Vec<_> = self.buffer.drain(..=end).collect();
             let report =
                 serde_json::from_slice(&line).context("a process has said what is unheard of")?;
-            self.is_ready |= report == ProcessReport::Ready;
-            self.has_reported |= matches!(
-                report,
-                ProcessReport::Put { .. } | ProcessReport::Got { .. } | ProcessReport::Passed
-            );
+            match report {
+                ProcessReport::Ready => self.is_ready = true,
+                _ => self.has_reported = true,
+            }
             sample.add_report(report)?;
         }
         Ok(())

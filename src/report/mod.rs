@@ -20,7 +20,7 @@ use std::io;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::event::{Event, EventKind};
+use crate::event::Event;
 use crate::item::{self, escape_controls, escape_for_terminal};
 use crate::queue::Batch;
 use json_event::JsonEvent;
@@ -143,38 +143,19 @@ impl Reporter {
     }
 
     fn log_event(&mut self, event: Event<'_>) {
-        let lang = self.names.lang;
-        let Some(role) = event.role() else {
-            if let EventKind::Finished = event.kind {
-                self.out.push_raw(lang.all_finished().as_bytes());
-            }
+        let Some([before, after]) = self.names.lang.event_phrase(event.kind) else { return };
+        // An event of the whole run has no subject.
+        let worker = event.worker.map(|worker| worker.index);
+        let subject = event.role().map_or(String::new(), |role| self.names.name(role, worker));
+        let Some(batch) = event.batch() else {
+            self.out.push_raw(format!("{subject}{before}").as_bytes());
             return;
         };
-        let subject = self.names.name(role, event.worker.map(|worker| worker.index));
-        match event.kind {
-            EventKind::Put(batch) => self.log_items(&subject, lang.put_phrase(), batch),
-            EventKind::Delivered(batch) => self.log_items(&subject, lang.delivery_phrase(), batch),
-            EventKind::Requeued(batch) => {
-                let suffix = lang.requeue_suffix(batch.attempt);
-                self.log_items(&subject, [": ", &suffix], batch);
-            }
-            EventKind::Died(cause) => {
-                self.out.push_raw((subject + &lang.death_phrase(cause)).as_bytes());
-            }
-            EventKind::Restarted => {
-                self.out.push_raw((subject + lang.restart_phrase()).as_bytes());
-            }
-            EventKind::Done(_) | EventKind::Left | EventKind::Cleared | EventKind::Finished => {}
-        }
-    }
-
-    /// Logs a sentence for each item: the subject, and a phrase around the item.
-    fn log_items(&mut self, subject: &str, [prefix, suffix]: [&str; 2], batch: &Batch) {
         for (_, item) in batch.iter_with_ids() {
             self.out.push_raw(subject.as_bytes());
-            self.out.push_raw(prefix.as_bytes());
+            self.out.push_raw(before.as_bytes());
             self.out.push_text(&item::display_text(item));
-            self.out.push_raw(suffix.as_bytes());
+            self.out.push_raw(after.as_bytes());
             self.out.mark_item_end();
         }
     }

@@ -27,8 +27,6 @@ pub(crate) struct StatsCollector {
     model_input: ModelInput,
     /// Items with an id up to this number do not count.
     warmup: u64,
-    /// The time of the put of the first item that counts.
-    counting_since: Nanos,
     last_event_at: Nanos,
     depth: u64,
     max_depth: u64,
@@ -105,7 +103,6 @@ impl StatsCollector {
         Self {
             model_input: input,
             warmup,
-            counting_since: 0,
             last_event_at: 0,
             depth: 0,
             max_depth: 0,
@@ -168,7 +165,7 @@ impl StatsCollector {
             self.start_counting();
         }
         // A wait before the first item that counts does not count.
-        let waited = waited.min(self.last_event_at - self.counting_since);
+        let waited = waited.min(self.sums.elapsed);
         if let Some(blocked) = self.blocked_times.get_mut(producer.index as usize - 1) {
             *blocked += waited;
         }
@@ -190,7 +187,6 @@ impl StatsCollector {
 
     /// Counts from now on: the first item that counts is put.
     fn start_counting(&mut self) {
-        self.counting_since = self.last_event_at;
         self.sums = RunningTotals::default();
         self.max_depth = self.depth;
         self.blocked_times.fill(0);

@@ -14,6 +14,7 @@ impl StatsSummary {
     /// The lines of the summary, each with its newline.
     pub(crate) fn render(&self, lang: Lang) -> String {
         let say = |ja: &'static str, en: &'static str| lang.pick(ja, en);
+        let (mean_depth, max_depth) = (format_number(self.depth.mean), self.depth.max.to_string());
         let mut rows = vec![
             format_row(
                 say("統計", "statistics"),
@@ -21,16 +22,7 @@ impl StatsSummary {
             ),
             self.wait_s.format_row(say("待ち時間", "wait")),
             self.sojourn_s.format_row(say("滞在時間", "sojourn")),
-            format_row(
-                say("列の長さ", "depth"),
-                [
-                    format_number(self.depth.mean),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    self.depth.max.to_string(),
-                ],
-            ),
+            format_row(say("列の長さ", "depth"), [&mean_depth[..], "", "", "", &max_depth]),
             format_row(say("系内の個数", "in system"), [format_number(self.in_system.mean)]),
         ];
         let mut add_row = |head: &str, text: String| rows.push(format_row(head, [text]));

@@ -149,9 +149,7 @@ impl Timeline {
 
     fn record_ready(&mut self, batch: &Batch, from: ArrowEnd) {
         self.set_depth(self.depth + batch.count());
-        if self.resolution.is_exact {
-            self.keep_labels(batch);
-        }
+        self.keep_labels(batch);
         let Some(first) = batch.first_id.checked_next_multiple_of(self.sampling_stride) else {
             return;
         };
@@ -168,9 +166,7 @@ impl Timeline {
     fn record_delivery(&mut self, batch: &Batch, to: ArrowEnd) {
         self.set_depth(self.depth.saturating_sub(batch.count()));
         self.delivered_total += batch.count();
-        if self.resolution.is_exact {
-            self.keep_labels(batch);
-        }
+        self.keep_labels(batch);
         let followed_ids: Vec<_> =
             self.ready_sources.range(batch.first_id..batch.end_id()).map(|(&id, _)| id).collect();
         for id in followed_ids {
@@ -182,6 +178,9 @@ impl Timeline {
     }
 
     fn keep_labels(&mut self, batch: &Batch) {
+        if !self.resolution.is_exact {
+            return;
+        }
         for (id, item) in batch.iter_with_ids().take(MAX_DELIVERIES + 1) {
             self.item_labels.entry(id).or_insert_with(|| item_label(item));
         }
