@@ -68,11 +68,6 @@ impl WorkerActivity {
             Self::Finished => lang.pick("終了", "finished"),
         }
     }
-
-    /// The width of the widest label, in columns.
-    fn max_label_width(lang: Lang) -> usize {
-        measure_text_width(Self::WaitingForRoom.label(lang, Role::Producer))
-    }
 }
 
 impl WorkerRow {
@@ -122,12 +117,11 @@ impl LiveView {
         let pad = |text: &str, columns| pad_str(text, columns, Alignment::Left, None).into_owned();
 
         let mut rows = Vec::new();
+        let widest_activity = WorkerActivity::WaitingForRoom.label(lang, Role::Producer);
+        let activity_width = measure_text_width(widest_activity);
         let digits = self.items.to_string().len();
         for (row, name) in self.workers.iter().zip(&names).take(shown) {
-            let activity = pad(
-                row.activity.label(lang, row.worker.role),
-                WorkerActivity::max_label_width(lang),
-            );
+            let activity = pad(row.activity.label(lang, row.worker.role), activity_width);
             let items = match &row.activity {
                 WorkerActivity::Working(1, Some(item)) => escape_for_terminal(item).into_owned(),
                 WorkerActivity::Working(items @ 2.., _) => {
