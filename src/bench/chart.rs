@@ -1,11 +1,12 @@
 //! Draws the figures as bars: the throughput and the latency.
 
-use svg::node::element::{Group, Line, Rectangle};
+use svg::node::element::{Group, Rectangle};
 
 use super::figures::{format_bytes, format_si};
 use super::{BenchCase, BenchReport, CaseResult, Implementation};
 use crate::report::picture::{
-    FONT_SIZE, LegendLayout, MARGIN, new_document, round_coordinate, text_element, text_width,
+    FONT_SIZE, LegendLayout, MARGIN, line_element, new_document, rect_element, text_element,
+    text_width,
 };
 
 const CSS: &str = include_str!("chart.css");
@@ -23,21 +24,6 @@ const COLORS_PER_IMPLEMENTATION: usize = 4;
 const VALUE_FONT_SCALE: f64 = 0.8;
 /// The part of a group's width that its bars fill.
 const GROUP_FILL: f64 = 0.82;
-
-/// Bars of the same color: one for each item size.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Series {
-    implementation: Implementation,
-    /// `[producers, consumers]`
-    workers: [u32; 2],
-}
-
-impl Series {
-    fn of(case: &BenchCase) -> Self {
-        let workers = [case.producers, case.consumers];
-        Self { implementation: case.implementation, workers }
-    }
-}
 
 /// One kind of figure of all cases.
 struct Panel<'a> {
@@ -88,13 +74,15 @@ impl BenchReport {
         format!("{chart}\n")
     }
 
-    fn all_series(&self) -> Vec<Series> {
-        let mut all = Vec::new();
+    /// The first case of each series. The cases of a series differ in their sizes only, and have bars of the
+    /// same color.
+    fn all_series(&self) -> Vec<BenchCase> {
+        let mut all: Vec<BenchCase> = Vec::new();
         for implementation in [Implementation::Qdemo, Implementation::Python, Implementation::Relay]
         {
-            for series in self.cases.iter().map(|result| Series::of(&result.case)) {
-                if series.implementation == implementation && !all.contains(&series) {
-                    all.push(series);
+            for case in self.results_of(implementation).map(|result| result.case) {
+                if !all.iter().any(|first| BenchCase { size: case.size, ..*first } == case) {
+                    all.push(case);
                 }
             }
         }
@@ -107,19 +95,13 @@ impl BenchReport {
         sizes
     }
 
-    fn find_in_series(&self, series: Series, size: u64) -> Option<&CaseResult> {
-        self.cases
-            .iter()
-            .find(|result| result.case.size == size && Series::of(&result.case) == series)
-    }
-
     /// The legend, and the y coordinate of its lower end.
     fn draw_legend(&self, top: f64) -> (Group, f64) {
         let mut legend = Group::new();
         let mut layout = LegendLayout::new([MARGIN, WIDTH - MARGIN], top, 20.0);
-        for (at, one) in self.all_series().into_iter().enumerate() {
-            let [producers, consumers] = one.workers;
-            let name = match one.implementation {
+        for (at, case) in self.all_series().into_iter().enumerate() {
+            let BenchCase { implementation, producers, consumers, .. } = case;
+            let name = match implementation {
                 Implementation::Qdemo => format!("qdemo {producers} × {consumers}"),
                 Implementation::Python => {
                     format!("multiprocessing.Queue {producers} × {consumers}")
@@ -127,7 +109,8 @@ impl BenchReport {
                 Implementation::Relay => "the limit: a bare relay on two named pipes".to_owned(),
             };
             let [x, y] = layout.place(20.0, &name);
-            let sample = bar_element(&css_class(&one, at), [x, x + 14.0], [y - 7.0, y + 7.0]);
+            let sample =
+                bar_element(&css_class(implementation, at), [x, x + 14.0], [y - 7.0, y + 7.0]);
             legend = legend.add(sample).add(text_element(&name, x + 20.0, y, "label", "start"));
         }
         (legend, layout.row() + 12.0)
@@ -145,14 +128,11 @@ impl BenchReport {
         let mut group =
             Group::new().add(text_element(panel.title, MARGIN, top + 24.0, "label", "start"));
         for (value, y) in axis.gridlines() {
-            let line = Line::new()
-                .set("class", "grid")
-                .set("x1", AXIS_LABEL_WIDTH)
-                .set("x2", WIDTH - MARGIN);
+            let line =
+                line_element([AXIS_LABEL_WIDTH, WIDTH - MARGIN], [y, y]).set("class", "grid");
             let label = power_of_ten_label(value) + panel.unit;
-            group = group
-                .add(line.set("y1", round_coordinate(y)).set("y2", round_coordinate(y)))
-                .add(text_element(&label, AXIS_LABEL_WIDTH - 8.0, y, "tick", "end"));
+            group =
+                group.add(line).add(text_element(&label, AXIS_LABEL_WIDTH - 8.0, y, "tick", "end"));
         }
         let (all_series, sizes) = (self.all_series(), self.sizes());
         let group_width = (WIDTH - MARGIN - AXIS_LABEL_WIDTH) / sizes.len().max(1) as f64;
@@ -168,11 +148,11 @@ impl BenchReport {
                 "middle",
             ));
             for (at, &series) in all_series.iter().enumerate() {
-                let Some(result) = self.find_in_series(series, size) else { continue };
+                let Some(result) = self.find_result(BenchCase { size, ..series }) else { continue };
                 let bar_left = left + bar_width * at as f64;
                 let x = [bar_left + 1.0, left + bar_width * (at + 1) as f64 - 1.0];
                 let value = (panel.value)(result);
-                let (y, class) = (axis.y(value), css_class(&series, at));
+                let (y, class) = (axis.y(value), css_class(series.implementation, at));
                 if let Some(upper_value) = panel.upper_value {
                     let paler = format!("{class} beyond");
                     group = group.add(bar_element(&paler, x, [axis.y(upper_value(result)), y]));
@@ -198,8 +178,8 @@ fn power_of_ten_label(value: f64) -> String {
 }
 
 /// Each implementation has its own colors. The series of an implementation rotate through its colors.
-fn css_class(series: &Series, at: usize) -> String {
-    match series.implementation {
+fn css_class(implementation: Implementation, at: usize) -> String {
+    match implementation {
         Implementation::Qdemo => format!("bar qdemo-{}", at % COLORS_PER_IMPLEMENTATION),
         Implementation::Python => format!("bar python-{}", at % COLORS_PER_IMPLEMENTATION),
         Implementation::Relay => "bar relay".to_owned(),
@@ -207,12 +187,7 @@ fn css_class(series: &Series, at: usize) -> String {
 }
 
 fn bar_element(class: &str, [left, right]: [f64; 2], [top, bottom]: [f64; 2]) -> Rectangle {
-    Rectangle::new()
-        .set("class", class)
-        .set("x", round_coordinate(left))
-        .set("y", round_coordinate(top))
-        .set("width", round_coordinate(right - left))
-        .set("height", round_coordinate(bottom - top))
+    rect_element(class, [left, top], [right - left, bottom - top])
 }
 
 /// A logarithmic axis.

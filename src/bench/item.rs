@@ -10,11 +10,7 @@ pub(crate) const MIN_ITEM_SIZE: u64 = TIMESTAMP_DIGITS as u64 + 2;
 /// A line with a JSON string of `size` bytes, and the newline.
 pub(super) fn item_line(size: u64) -> Vec<u8> {
     let filler = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(2);
-    let mut line = vec![b'0'; filler + 3];
-    line[0] = b'"';
-    line[filler + 1] = b'"';
-    line[filler + 2] = b'\n';
-    line
+    format!("\"{}\"\n", "0".repeat(filler)).into_bytes()
 }
 
 /// Writes the time into an item, or into the item's line.

@@ -78,9 +78,8 @@ pub(crate) struct BenchReport {
 /// The samples of a case, one for each round.
 struct CaseSamples {
     case: BenchCase,
-    throughputs: Vec<f64>,
-    p50: Vec<f64>,
-    p99: Vec<f64>,
+    /// Items per second, and the 50th and the 99th percentile of the latency in seconds.
+    rounds: Vec<[f64; 3]>,
 }
 
 impl BenchConfig {
@@ -120,7 +119,8 @@ impl BenchConfig {
         let clock = Clock::start_now();
         let (cases, mut skipped) = preflight::filter_cases(self.cases())?;
         let measurements = 2 * cases.len() as u64;
-        let mut all: Vec<_> = cases.into_iter().map(CaseSamples::new).collect();
+        let mut all: Vec<_> =
+            cases.into_iter().map(|case| CaseSamples { case, rounds: Vec::new() }).collect();
         let max_rounds = self.rounds.unwrap_or(DEFAULT_ROUNDS);
         let (mut finished, mut rounds) = (0, 0);
         let mut round_start = 0;
@@ -158,10 +158,6 @@ impl BenchConfig {
 }
 
 impl CaseSamples {
-    fn new(case: BenchCase) -> Self {
-        Self { case, throughputs: Vec::new(), p50: Vec::new(), p99: Vec::new() }
-    }
-
     fn add_round(&mut self, trial: &Trial<'_>) -> anyhow::Result<()> {
         let rate = trial.measure(self.case, Metric::Throughput)?.items_per_second();
         let TrialSample { mut latencies, .. } = trial.measure(self.case, Metric::Latency)?;
@@ -171,20 +167,20 @@ impl CaseSamples {
         let (Some(rate), Some(p50), Some(p99)) = (rate, quantile(0.5), quantile(0.99)) else {
             anyhow::bail!("no item came through within {} ms", PUT_DURATION / 1_000_000);
         };
-        self.throughputs.push(rate);
-        self.p50.push(p50);
-        self.p99.push(p99);
+        self.rounds.push([rate, p50, p99]);
         Ok(())
     }
 
     fn into_result(self) -> Option<CaseResult> {
-        let items_per_s = MedianRange::from_values(self.throughputs)?;
+        let range =
+            |at| MedianRange::from_values(self.rounds.iter().map(|round| round[at]).collect());
+        let [items_per_s, p50_s, p99_s] = [range(0)?, range(1)?, range(2)?];
         Some(CaseResult {
             case: self.case,
             bytes_per_s: items_per_s.median * self.case.size as f64,
             items_per_s,
-            p50_s: MedianRange::from_values(self.p50)?,
-            p99_s: MedianRange::from_values(self.p99)?,
+            p50_s,
+            p99_s,
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
+use super::case::PUT_DURATION;
 use super::item::{item_line, read_timestamp, write_timestamp};
 use super::task::{ProcessReport, TrialTask, acquire_token, release_token};
 use crate::os::widen_pipe;
@@ -27,13 +28,13 @@ fn write_chunked(mut pipe: &File, bytes: &[u8]) -> io::Result<()> {
     bytes.chunks(PIPE_BUF).try_for_each(|chunk| pipe.write_all(chunk))
 }
 
-/// Writes items for the task's put duration.
+/// Writes items for the put duration.
 pub(super) fn run_writer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let pipe = open_hop_writer(task, 0)?;
     let tokens = task.open_token_reader()?;
     let clock = task.wait_for_start()?;
     let begin = clock.now();
-    let end = begin + task.put_duration;
+    let end = begin + PUT_DURATION;
     let mut item = item_line(task.size);
     match tokens {
         None => {
@@ -58,12 +59,10 @@ pub(super) fn run_relay(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let (mut source, sink) = (open_hop_reader(task, 0)?, open_hop_writer(task, 1)?);
     task.wait_for_start()?;
     let mut buffer = vec![0; BUFFER_SIZE];
-    loop {
-        match source.read(&mut buffer)? {
-            0 => return Ok(ProcessReport::Passed),
-            read => write_chunked(&sink, &buffer[..read])?,
-        }
+    while let read @ 1.. = source.read(&mut buffer)? {
+        write_chunked(&sink, &buffer[..read])?;
     }
+    Ok(ProcessReport::Passed)
 }
 
 /// Reads all items.
@@ -74,7 +73,6 @@ pub(super) fn run_reader(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let mut latencies = Vec::new();
     let mut buffer = vec![0; BUFFER_SIZE];
     let mut item = vec![0; item_line(task.size).len()];
-    let (mut bytes, mut end) = (0, 0);
     if let Some(tokens) = tokens {
         release_token(&tokens)?;
         while pipe.read_exact(&mut item).is_ok() {
@@ -82,20 +80,13 @@ pub(super) fn run_reader(task: &TrialTask) -> anyhow::Result<ProcessReport> {
             latencies.extend(read_timestamp(&item).map(|put| now.saturating_sub(put)));
             release_token(&tokens)?;
         }
-        return Ok(ProcessReport::Got {
-            end: clock.now(),
-            items: latencies.len() as u64,
-            latencies,
-        });
+        let items = latencies.len() as u64;
+        return Ok(ProcessReport::Got { end: clock.now(), items, latencies });
     }
-    loop {
-        match pipe.read(&mut buffer)? {
-            0 => break,
-            read => {
-                bytes += read as u64;
-                end = clock.now();
-            }
-        }
+    let (mut bytes, mut end) = (0, 0);
+    while let read @ 1.. = pipe.read(&mut buffer)? {
+        bytes += read as u64;
+        end = clock.now();
     }
     Ok(ProcessReport::Got { end, items: bytes / item.len() as u64, latencies })
 }

@@ -4,16 +4,14 @@ use std::fmt::Write;
 
 use super::figures::{format_bytes, format_si};
 use super::{BenchCase, BenchReport, CaseResult, Implementation};
+use crate::report::english_count;
 
 impl BenchReport {
     /// The machine, and the program.
     pub(super) fn title(&self) -> [String; 2] {
         let machine = &self.machine;
         let cpu = machine.cpu.as_deref().map_or(String::new(), |cpu| format!("{cpu}, "));
-        let cores = match machine.cores {
-            1 => "1 core".to_owned(),
-            cores => format!("{cores} cores"),
-        };
+        let cores = english_count(machine.cores as u64, "core");
         let commit = self.commit.map_or(String::new(), |commit| format!(" ({commit})"));
         let rounds = match self.rounds {
             1 => "1 round".to_owned(),
@@ -78,7 +76,10 @@ impl BenchReport {
         text
     }
 
-    fn results_of(&self, implementation: Implementation) -> impl Iterator<Item = &CaseResult> {
+    pub(super) fn results_of(
+        &self,
+        implementation: Implementation,
+    ) -> impl Iterator<Item = &CaseResult> {
         self.cases.iter().filter(move |result| result.case.implementation == implementation)
     }
 

@@ -15,25 +15,17 @@ pub(crate) struct TrialTask {
     #[serde(rename = "part")]
     pub(super) role: ProcessRole,
     /// The 1-based index among the processes of the same role.
-    #[serde(default)]
     #[serde(rename = "number")]
     pub(super) index: u32,
     /// The directory of the pipes.
-    #[serde(default)]
     #[serde(rename = "place")]
     pub(super) dir: PathBuf,
     /// The size of an item as JSON, in bytes.
     pub(super) size: u64,
-    /// How long a producer puts items.
-    #[serde(default)]
-    #[serde(rename = "window")]
-    pub(super) put_duration: Nanos,
     /// A producer puts one item at a time, and needs a token for each item.
-    #[serde(default)]
     #[serde(rename = "one_by_one")]
     pub(super) has_permits: bool,
     /// See [`Clock::since`].
-    #[serde(default)]
     pub(super) origin: Nanos,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, PipeReader, PipeWriter, Read, pipe};
+use std::io::{PipeReader, PipeWriter, Read, pipe};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -95,16 +95,15 @@ impl Trial<'_> {
         case: BenchCase,
         kind: Metric,
     ) -> anyhow::Result<(TempDir, anyhow::Result<TrialSample>)> {
-        let dir = self.create_trial_dir().context("cannot make a directory")?;
+        // A cleaner may have removed the directory for all trials.
+        let dir = self
+            .base
+            .recreate_if_gone()
+            .and_then(|()| Builder::new().prefix(TRIAL_DIR_PREFIX).tempdir_in(self.base.path()))
+            .context("cannot make a directory")?;
         let measured = self.run_in(case, kind, dir.path());
         self.workers.kill_all();
         Ok((dir, measured))
-    }
-
-    /// Creates a directory for one trial. A cleaner may have removed the directory for all trials.
-    fn create_trial_dir(&self) -> io::Result<TempDir> {
-        self.base.recreate_if_gone()?;
-        Builder::new().prefix(TRIAL_DIR_PREFIX).tempdir_in(self.base.path())
     }
 
     fn run_in(&self, case: BenchCase, kind: Metric, dir: &Path) -> anyhow::Result<TrialSample> {
@@ -139,7 +138,6 @@ impl Trial<'_> {
                     index,
                     dir: dir.to_owned(),
                     size: case.size,
-                    put_duration: PUT_DURATION,
                     has_permits: kind == Metric::Latency,
                     origin,
                 };
@@ -245,7 +243,7 @@ fn python_command(case: BenchCase, task: &TrialTask) -> anyhow::Result<Command> 
     let script = task.dir.join(private_dir::PYTHON_SCRIPT_NAME);
     fs::write(&script, PYTHON_SCRIPT).context("cannot write a script")?;
     let mut command = Command::new("python3");
-    let duration = if task.has_permits { task.put_duration } else { PYTHON_PUT_DURATION };
+    let duration = if task.has_permits { PUT_DURATION } else { PYTHON_PUT_DURATION };
     let seconds = duration as f64 / 1e9;
     let numbers = [case.size, case.producers.into(), case.consumers.into()];
     command.arg(script).args(numbers.map(|number| number.to_string()));
@@ -312,11 +310,10 @@ impl TrialProcess {
             let line: Vec<_> = self.buffer.drain(..=end).collect();
             let report =
                 serde_json::from_slice(&line).context("a process has said what is unheard of")?;
-            self.is_ready |= report == ProcessReport::Ready;
-            self.has_reported |= matches!(
-                report,
-                ProcessReport::Put { .. } | ProcessReport::Got { .. } | ProcessReport::Passed
-            );
+            match report {
+                ProcessReport::Ready => self.is_ready = true,
+                _ => self.has_reported = true,
+            }
             sample.add_report(report)?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::os::fd::AsFd;
 
+use super::case::PUT_DURATION;
 use super::item::{item_line, read_timestamp, write_timestamp};
 use super::task::{ProcessReport, TrialTask, acquire_token, release_token};
 use crate::client::{Client, QueueBuilder};
@@ -12,13 +13,13 @@ use crate::run::private_dir::BENCH_QUEUE;
 /// The number of items that a consumer gets at a time, as in `qdemo consumer`.
 const GET_LIMIT: u64 = 65536;
 
-/// Puts items for the task's put duration.
+/// Puts items for the put duration.
 pub(super) fn run_producer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     let mut client = connect_client(task, Role::Producer)?;
     let tokens = task.open_token_reader()?;
     let clock = task.wait_for_start()?;
     let begin = clock.now();
-    let end = begin + task.put_duration;
+    let end = begin + PUT_DURATION;
     let mut item = item_line(task.size);
     item.pop();
     match tokens {

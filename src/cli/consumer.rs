@@ -107,7 +107,7 @@ impl Args {
         if self.client.worker.is_none() {
             client.stop_when_stdout_closes();
             if !self.fast && format != OutputFormat::Silent {
-                reporter.output().track_reader();
+                reporter.out.track_reader();
             }
         }
         if self.has_end_notice() {
@@ -188,7 +188,7 @@ impl GetCommand for ItemPrinter {
         self.pause = if client.is_paced() { Duration::ZERO } else { pause };
         let max = if self.is_one_by_one {
             1
-        } else if self.reporter.output().tracked_pipe().is_some() {
+        } else if self.reporter.out.tracked_pipe.is_some() {
             max.min(self.pacing.batch_size())
         } else {
             max
@@ -210,17 +210,17 @@ impl ItemPrinter {
     /// Prints the items, then waits for the pause and for the reader of a pipe.
     fn print_and_wait(&mut self, client: &mut Client, delivery: &Delivery) -> anyhow::Result<()> {
         let reporter = &mut self.reporter;
-        reporter.output().start_counting();
+        reporter.out.start_counting();
         let (at, batch) = (self.clock.now(), delivery.batch());
         reporter.on_event(Event::new(at, EventKind::Delivered(batch)));
         reporter.flush().map_err(StdoutError)?;
         client.sleep(self.pause).inspect_err(|error| {
             // The pause is a part of the work: an item whose pause is interrupted is not done.
             if !matches!(error, Error::StdoutClosed) {
-                reporter.output().start_counting();
+                reporter.out.start_counting();
             }
         })?;
-        match reporter.output().tracked_pipe() {
+        match &mut reporter.out.tracked_pipe {
             Some(pipe) => wait_for_reader(client, pipe),
             None => Ok(()),
         }
@@ -229,7 +229,7 @@ impl ItemPrinter {
     /// After an error, the items that the reader has read are done. The other items are requeued when the
     /// consumer leaves.
     fn report_read_items(&mut self, client: &mut Client, delivery: &Delivery) {
-        let count = self.reporter.output().items_read();
+        let count = self.reporter.out.items_read();
         if count > 0 {
             // If this message does not reach the keeper, all items are requeued.
             let read = BatchRef { count, ..delivery.batch().batch_ref() };

@@ -125,7 +125,7 @@ impl ExecArgs {
                 Executor::new(client, template, config, &mut printer, clock, child_waker, terminal)
                     .context("cannot start the guard of the commands")?;
             let ran = executor.run();
-            printer.reporter.progress().clear();
+            printer.reporter.out.progress.clear();
             ran.map_err(into_cause)
         })?;
         match totals.failed {
@@ -208,24 +208,27 @@ impl ExecObserver for CommandPrinter {
     fn command_ended(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
         outcome.stdout.rewind()?;
         outcome.stderr.rewind()?;
-        match self.reporter.format() {
+        match self.reporter.format {
             OutputFormat::Json => self.print_record(outcome),
             _ => self.print_output(outcome),
         }
     }
 
     fn totals_changed(&mut self, totals: ExecTotals) {
-        self.reporter.progress().set_position(totals.done + totals.failed, failure_summary(totals));
+        self.reporter
+            .out
+            .progress
+            .set_position(totals.done + totals.failed, failure_summary(totals));
     }
 
     fn wants_counts(&self) -> bool {
-        self.reporter.progress().is_enabled()
+        self.reporter.out.progress.is_enabled()
     }
 
     fn counts_received(&mut self, counts: Counts, totals: ExecTotals) {
         let position = totals.done + totals.failed;
         let total = position + counts.ready + counts.in_flight;
-        self.reporter.progress().set_position_and_total(position, total, failure_summary(totals));
+        self.reporter.out.progress.set_position_and_total(position, total, failure_summary(totals));
     }
 
     fn lease_expired(&mut self, id: u64) {
@@ -259,11 +262,11 @@ fn for_each_chunk(
 
 impl CommandPrinter {
     fn print_output(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
-        if self.reporter.format() == OutputFormat::Log {
+        if self.reporter.format == OutputFormat::Log {
             let (at, batch) = (outcome.started_at, &outcome.task.batch);
             self.reporter.on_event(Event::new(at, EventKind::Delivered(batch)));
         }
-        let output = self.reporter.output();
+        let output = &mut self.reporter.out;
         output.flush().map_err(StdoutError)?;
         for_each_chunk(&mut outcome.stdout, |chunk| {
             output.push_raw(chunk);

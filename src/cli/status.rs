@@ -156,7 +156,7 @@ impl StatusPrinter {
     fn print(&mut self, outcomes: &[QueryOutcome]) -> anyhow::Result<ExitCode> {
         let size = TerminalSize::current(&self.screen);
         let lines = self.lines(outcomes, size);
-        if self.reporter.format() == OutputFormat::Json {
+        if self.reporter.format == OutputFormat::Json {
             outcomes.iter().for_each(|outcome| match outcome {
                 QueryOutcome::Available(status) => self.reporter.print_json(status),
                 QueryOutcome::Unresponsive(queue) => self.reporter.print_json(queue),

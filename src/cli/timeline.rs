@@ -64,7 +64,7 @@ impl Args {
         let (timeline, end) = (&mut recording.timeline, recording.end);
         match picture {
             Some(mut picture) => {
-                let drawing = timeline.render(end, lang, picture.format());
+                let drawing = timeline.render(end, lang, picture.path.format);
                 picture.write(&drawing)?;
             }
             None => {

@@ -18,6 +18,11 @@ pub(super) fn format_number(value: Option<f64>) -> String {
     }
 }
 
+/// A part of 1 as a percentage.
+pub(super) fn format_percent(value: Option<f64>) -> String {
+    value.map_or("–".to_owned(), |value| format!("{:.1} %", value * 100.0))
+}
+
 /// A time in the largest unit that makes its number at least 1.
 pub(super) fn format_seconds(value: Option<f64>) -> String {
     let (value, unit) = match value {

@@ -1,7 +1,10 @@
 //! The sentences and words of qdemo, in Japanese and English.
 
+use std::borrow::Cow;
+
 use clap::ValueEnum;
 
+use crate::event::EventKind;
 use crate::os::ExitCause;
 use crate::queue_name::QueueName;
 use crate::role::{Role, WorkerId};
@@ -74,26 +77,33 @@ impl Lang {
         }
     }
 
-    /// The text before and after an item that was put.
-    pub(super) fn put_phrase(self) -> [&'static str; 2] {
-        self.pick([": ", " を追加しました\n"], [": added ", "\n"])
-    }
-
-    /// The text before and after an item that was delivered.
-    pub(super) fn delivery_phrase(self) -> [&'static str; 2] {
-        self.pick([": ", " を取得しました\n"], [": got ", "\n"])
-    }
-
-    /// The text after an item that is ready again; `attempt` is the next one.
-    pub(super) fn requeue_suffix(self, attempt: u32) -> String {
-        self.pick(
-            format!(" がキューに戻りました（次は{attempt}回目）\n"),
-            format!(" is back in line (attempt {attempt} is next)\n"),
-        )
+    /// The text after the subject of an event: all of it, or the text before and after an item. `None` for an
+    /// event that the log leaves out.
+    pub(super) fn event_phrase(self, kind: EventKind<'_>) -> Option<[Cow<'static, str>; 2]> {
+        let (before, after) = match kind {
+            EventKind::Put(_) => self.pick((": ", " を追加しました\n"), (": added ", "\n")),
+            EventKind::Delivered(_) => self.pick((": ", " を取得しました\n"), (": got ", "\n")),
+            EventKind::Requeued(batch) => {
+                let attempt = batch.attempt;
+                let after = self.pick(
+                    format!(" がキューに戻りました（次は{attempt}回目）\n"),
+                    format!(" is back in line (attempt {attempt} is next)\n"),
+                );
+                return Some([": ".into(), after.into()]);
+            }
+            EventKind::Died(cause) => return Some([self.death_phrase(cause).into(), "".into()]),
+            EventKind::Restarted => (self.pick(": 再起動しました\n", ": restarted\n"), ""),
+            EventKind::Finished => {
+                let all = "すべてのプロセスが終了しました\n";
+                (self.pick(all, "all processes have finished\n"), "")
+            }
+            EventKind::Done(_) | EventKind::Left | EventKind::Cleared => return None,
+        };
+        Some([before.into(), after.into()])
     }
 
     /// The text after the name of a dead worker.
-    pub(super) fn death_phrase(self, cause: Option<ExitCause>) -> String {
+    fn death_phrase(self, cause: Option<ExitCause>) -> String {
         match cause {
             Some(ExitCause::Signal(signal)) => self.pick(
                 format!(": 異常終了しました（シグナル {signal}）\n"),
@@ -105,20 +115,6 @@ impl Lang {
             ),
             None => self.pick(": 異常終了しました\n", ": died\n").to_owned(),
         }
-    }
-
-    /// The text after the name of a respawned worker.
-    pub(super) fn restart_phrase(self) -> &'static str {
-        self.pick(": 再起動しました\n", ": restarted\n")
-    }
-
-    /// The last line of a run.
-    pub(super) fn all_finished(self) -> &'static str {
-        self.pick("すべてのプロセスが終了しました\n", "all processes have finished\n")
-    }
-
-    pub(super) fn item_count(self, items: u64) -> String {
-        self.pick(format!("{items} 個"), english_item_count(items))
     }
 
     /// A producer's notice when it leaves before any consumer has connected.
@@ -186,6 +182,6 @@ pub(crate) fn english_item_count(items: u64) -> String {
 }
 
 /// A count and its noun, in English.
-pub(super) fn english_count(count: u64, noun: &str) -> String {
+pub(crate) fn english_count(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -2,7 +2,7 @@
 
 use console::{Alignment, measure_text_width, pad_str};
 
-use super::lang::{Lang, WorkerNames};
+use super::lang::{Lang, WorkerNames, english_item_count};
 use super::terminal::{TerminalSize, truncate_to_width};
 use crate::item::escape_for_terminal;
 use crate::role::{Role, WorkerId};
@@ -68,11 +68,6 @@ impl WorkerActivity {
             Self::Finished => lang.pick("終了", "finished"),
         }
     }
-
-    /// The width of the widest label, in columns.
-    fn max_label_width(lang: Lang) -> usize {
-        measure_text_width(Self::WaitingForRoom.label(lang, Role::Producer))
-    }
 }
 
 impl WorkerRow {
@@ -122,15 +117,16 @@ impl LiveView {
         let pad = |text: &str, columns| pad_str(text, columns, Alignment::Left, None).into_owned();
 
         let mut rows = Vec::new();
+        let widest_activity = WorkerActivity::WaitingForRoom.label(lang, Role::Producer);
+        let activity_width = measure_text_width(widest_activity);
         let digits = self.items.to_string().len();
         for (row, name) in self.workers.iter().zip(&names).take(shown) {
-            let activity = pad(
-                row.activity.label(lang, row.worker.role),
-                WorkerActivity::max_label_width(lang),
-            );
+            let activity = pad(row.activity.label(lang, row.worker.role), activity_width);
             let items = match &row.activity {
                 WorkerActivity::Working(1, Some(item)) => escape_for_terminal(item).into_owned(),
-                WorkerActivity::Working(items @ 2.., _) => lang.item_count(*items),
+                WorkerActivity::Working(items @ 2.., _) => {
+                    lang.pick(format!("{items} 個"), english_item_count(*items))
+                }
                 _ => String::new(),
             };
             let so_far = row.items_so_far(lang, digits);

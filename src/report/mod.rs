@@ -20,13 +20,13 @@ use std::io;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::event::{Event, EventKind};
+use crate::event::Event;
 use crate::item::{self, escape_controls, escape_for_terminal};
 use crate::queue::Batch;
 use json_event::JsonEvent;
 pub use lang::Lang;
 use lang::WorkerNames;
-pub(crate) use lang::{RunSummary, english_item_count};
+pub(crate) use lang::{RunSummary, english_count, english_item_count};
 pub(crate) use live::{LiveView, QueueDepth, WorkerActivity, WorkerRow};
 pub(crate) use output::{Output, StdoutError, eprint_line};
 pub(crate) use output_file::{is_named_pipe, open as open_output_file};
@@ -53,9 +53,9 @@ pub(crate) enum OutputFormat {
 /// Turns events into lines on standard output.
 #[derive(Debug)]
 pub(crate) struct Reporter {
-    format: OutputFormat,
+    pub(crate) format: OutputFormat,
     names: WorkerNames,
-    out: Output,
+    pub(crate) out: Output,
     /// The byte after a bare item.
     delimiter: u8,
 }
@@ -143,38 +143,19 @@ impl Reporter {
     }
 
     fn log_event(&mut self, event: Event<'_>) {
-        let lang = self.names.lang;
-        let Some(role) = event.role() else {
-            if let EventKind::Finished = event.kind {
-                self.out.push_raw(lang.all_finished().as_bytes());
-            }
+        let Some([before, after]) = self.names.lang.event_phrase(event.kind) else { return };
+        // An event of the whole run has no subject.
+        let worker = event.worker.map(|worker| worker.index);
+        let subject = event.role().map_or(String::new(), |role| self.names.name(role, worker));
+        let Some(batch) = event.batch() else {
+            self.out.push_raw(format!("{subject}{before}").as_bytes());
             return;
         };
-        let subject = self.names.name(role, event.worker.map(|worker| worker.index));
-        match event.kind {
-            EventKind::Put(batch) => self.log_items(&subject, lang.put_phrase(), batch),
-            EventKind::Delivered(batch) => self.log_items(&subject, lang.delivery_phrase(), batch),
-            EventKind::Requeued(batch) => {
-                let suffix = lang.requeue_suffix(batch.attempt);
-                self.log_items(&subject, [": ", &suffix], batch);
-            }
-            EventKind::Died(cause) => {
-                self.out.push_raw((subject + &lang.death_phrase(cause)).as_bytes());
-            }
-            EventKind::Restarted => {
-                self.out.push_raw((subject + lang.restart_phrase()).as_bytes());
-            }
-            EventKind::Done(_) | EventKind::Left | EventKind::Cleared | EventKind::Finished => {}
-        }
-    }
-
-    /// Logs a sentence for each item: the subject, and a phrase around the item.
-    fn log_items(&mut self, subject: &str, [prefix, suffix]: [&str; 2], batch: &Batch) {
         for (_, item) in batch.iter_with_ids() {
             self.out.push_raw(subject.as_bytes());
-            self.out.push_raw(prefix.as_bytes());
+            self.out.push_raw(before.as_bytes());
             self.out.push_text(&item::display_text(item));
-            self.out.push_raw(suffix.as_bytes());
+            self.out.push_raw(after.as_bytes());
             self.out.mark_item_end();
         }
     }
@@ -194,24 +175,9 @@ impl Reporter {
         self.out.push_raw(area.replace(rows, size).as_bytes());
     }
 
-    /// Standard output, for the output of commands.
-    pub(crate) fn output(&mut self) -> &mut Output {
-        &mut self.out
-    }
-
-    /// The form of a line.
-    pub(crate) fn format(&self) -> OutputFormat {
-        self.format
-    }
-
-    /// The progress on standard error.
-    pub(crate) fn progress(&self) -> &Progress {
-        self.out.progress()
-    }
-
     /// Draws the present state of a run.
     pub(crate) fn draw_live_view(&self, view: &LiveView) {
-        self.progress().draw(|size| view.render_rows(self.names, size));
+        self.out.progress.draw(|size| view.render_rows(self.names, size));
     }
 
     /// Prints a notice on standard error.

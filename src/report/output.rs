@@ -18,13 +18,13 @@ pub(crate) struct Output {
     buffer: Vec<u8>,
     /// Whether standard output is a terminal: then foreign text is escaped.
     is_terminal: bool,
-    progress: Progress,
+    pub(crate) progress: Progress,
     /// A signal to leave wakes this waker.
     interrupt: Option<Arc<Waker>>,
     /// A signal has interrupted a write: later writes do not wait for the reader.
     is_interrupted: bool,
     /// Standard output, if it is a pipe and the progress of its reader matters.
-    tracked_pipe: Option<NarrowPipe<io::Stdout>>,
+    pub(crate) tracked_pipe: Option<NarrowPipe<io::Stdout>>,
     /// Bytes written since [`Output::start_counting`].
     bytes_written: usize,
     /// The ends of items among these bytes.
@@ -91,11 +91,6 @@ impl Output {
         self.tracked_pipe = NarrowPipe::new(io::stdout());
     }
 
-    /// The pipe of a tracked reader.
-    pub(crate) fn tracked_pipe(&mut self) -> Option<&mut NarrowPipe<io::Stdout>> {
-        self.tracked_pipe.as_mut()
-    }
-
     /// Counts bytes and items from now on.
     pub(crate) fn start_counting(&mut self) {
         self.bytes_written = 0;
@@ -116,11 +111,6 @@ impl Output {
         };
         let read = self.bytes_written.saturating_sub(usize::try_from(unread).unwrap_or(usize::MAX));
         self.item_ends.partition_point(|&end| end <= read) as u64
-    }
-
-    /// The progress on standard error.
-    pub(crate) fn progress(&self) -> &Progress {
-        &self.progress
     }
 
     /// Adds foreign text.
@@ -182,11 +172,7 @@ impl Output {
 
     /// Prints a notice on standard error.
     pub(crate) fn print_notice(&self, text: &str) {
-        self.progress.suspend(|| {
-            // Standard error has no reader, so no error can be reported.
-            let _ = Blocking(io::stderr())
-                .write_all(format!("{}\n", escape_for_terminal(text)).as_bytes());
-        });
+        self.progress.suspend(|| write_stderr_line(text));
     }
 }
 
@@ -197,8 +183,11 @@ pub(crate) struct StdoutError(#[source] pub(crate) io::Error);
 
 /// Prints one line on standard error, after the program's name.
 pub(crate) fn eprint_line(line: &str) {
-    let line = line.replace('\n', " ");
-    let line = format!("qdemo: {}\n", escape_for_terminal(&line));
+    write_stderr_line(&format!("qdemo: {}", line.replace('\n', " ")));
+}
+
+fn write_stderr_line(text: &str) {
+    let line = format!("{}\n", escape_for_terminal(text));
     // Standard error has no reader, so no error can be reported.
     let _ = Blocking(io::stderr()).write_all(line.as_bytes());
 }

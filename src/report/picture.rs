@@ -1,7 +1,7 @@
 //! The common parts of all pictures: text, coordinates, legends, and colors for light and dark backgrounds.
 
 use svg::Document;
-use svg::node::element::{Rectangle, Style, Text, Title};
+use svg::node::element::{Line, Rectangle, Style, Text, Title};
 
 /// The size of all letters, in pixels.
 pub(crate) const FONT_SIZE: f64 = 12.0;
@@ -36,6 +36,25 @@ pub(crate) fn text_element(content: &str, x: f64, y: f64, class: &str, anchor: &
         .set("x", round_coordinate(x))
         .set("y", round_coordinate(y + FONT_SIZE * 0.36))
         .set("text-anchor", anchor)
+}
+
+/// A rectangle from its upper left corner on.
+pub(crate) fn rect_element(class: &str, [x, y]: [f64; 2], [width, height]: [f64; 2]) -> Rectangle {
+    Rectangle::new()
+        .set("class", class)
+        .set("x", round_coordinate(x))
+        .set("y", round_coordinate(y))
+        .set("width", round_coordinate(width))
+        .set("height", round_coordinate(height))
+}
+
+/// A line between two points.
+pub(crate) fn line_element([x1, x2]: [f64; 2], [y1, y2]: [f64; 2]) -> Line {
+    Line::new()
+        .set("x1", round_coordinate(x1))
+        .set("x2", round_coordinate(x2))
+        .set("y1", round_coordinate(y1))
+        .set("y2", round_coordinate(y2))
 }
 
 /// Rounds to a tenth of a pixel: more digits would only enlarge the file.

@@ -22,7 +22,7 @@ pub(crate) struct PicturePath {
 /// The file of a picture.
 #[derive(Debug)]
 pub(crate) struct PictureFile {
-    path: PicturePath,
+    pub(crate) path: PicturePath,
     file: File,
     /// The file is new and has no picture yet.
     is_unwritten: bool,
@@ -50,10 +50,6 @@ impl PictureFile {
             return Err(UsageError::new(reason).into());
         }
         Ok(())
-    }
-
-    pub(crate) fn format(&self) -> PictureFormat {
-        self.path.format
     }
 
     /// Replaces the content. Only a regular file has old content, a pipe or a device has none.

@@ -31,12 +31,8 @@ impl Progress {
 
     /// The progress of a run: draws rows at once, even if standard error is not a terminal.
     pub(crate) fn for_run() -> Self {
-        let bar = ProgressBar::with_draw_target(
-            None,
-            // The caller limits the rate of the rows.
-            ProgressDrawTarget::term_like_with_hz(Box::new(StderrTerminal::stderr()), u8::MAX),
-        );
-        Self::with_template(bar, "{msg}")
+        // The caller limits the rate of the rows.
+        Self::with_template(None, u8::MAX, "{msg}")
     }
 
     /// The progress of a consumer's commands: done and total items, the rate, and the remaining time. Draws
@@ -45,18 +41,17 @@ impl Progress {
         if !Self::is_visible() {
             return Self::default();
         }
-        let bar = ProgressBar::with_draw_target(
-            Some(0),
-            ProgressDrawTarget::term_like_with_hz(Box::new(StderrTerminal::stderr()), 20),
-        );
         let template = match TerminalSize::current(&Term::stderr()).columns {
             60.. => "[{bar:20}] {pos}/{len}  {rate}  ETA {eta}  {msg}",
             _ => "{pos}/{len}",
         };
-        Self::with_template(bar, template)
+        Self::with_template(Some(0), 20, template)
     }
 
-    fn with_template(bar: ProgressBar, template: &str) -> Self {
+    fn with_template(length: Option<u64>, redraws_per_s: u8, template: &str) -> Self {
+        let terminal = Box::new(StderrTerminal::stderr());
+        let target = ProgressDrawTarget::term_like_with_hz(terminal, redraws_per_s);
+        let bar = ProgressBar::with_draw_target(length, target);
         if let Ok(style) = ProgressStyle::with_template(template) {
             let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
                 let _ = write!(text, "{:.1}/s", state.per_sec());
@@ -84,8 +79,7 @@ impl Progress {
     pub(crate) fn set_position_and_total(&self, done: u64, total: u64, suffix: String) {
         if let Some(bar) = &self.bar {
             bar.set_length(total);
-            bar.set_position(done);
-            bar.set_message(escape_for_terminal(&suffix).into_owned());
+            self.set_position(done, suffix);
             bar.tick();
         }
     }

@@ -89,7 +89,7 @@ impl Parent<'_> {
     /// Draws the live view, or schedules a redraw if the last one is too recent.
     fn redraw(&mut self) {
         let RunObserver { reporter, counts, .. } = &self.host.observer;
-        if reporter.progress().is_enabled() && self.redraw_timer.poll_redraw(self.clock.now()) {
+        if reporter.out.progress.is_enabled() && self.redraw_timer.poll_redraw(self.clock.now()) {
             reporter.draw_live_view(&live_view(&self.keeper, counts, self.config.capacity));
         }
     }
@@ -217,7 +217,7 @@ impl Parent<'_> {
         let end = self.keeper.now();
         match (&mut self.host.observer.timeline, self.outputs.picture.as_mut()) {
             (Some(timeline), Some(picture)) => {
-                picture.write(&timeline.render(end, self.config.lang, picture.format()))
+                picture.write(&timeline.render(end, self.config.lang, picture.path.format))
             }
             _ => Ok(()),
         }
@@ -231,7 +231,7 @@ impl Parent<'_> {
         }
         self.host.on_event(Event::new(self.keeper.now(), EventKind::Finished));
         self.flush_output()?;
-        self.host.observer.reporter.progress().clear();
+        self.host.observer.reporter.out.progress.clear();
         self.write_timeline()?;
         self.print_statistics()?;
         let RunObserver { reporter, counts, .. } = &self.host.observer;

@@ -2,9 +2,11 @@
 //! *Simulation Modeling and Analysis*, section 9.5.3): successive values depend on each other, the means
 //! of long enough batches hardly do. A batch here is a number of successive items that are done.
 
+use super::theory::Averages;
 use crate::clock::Nanos;
+use crate::report::to_seconds;
 
-const BATCH_COUNT: u64 = 20;
+const BATCH_COUNT: usize = 20;
 /// The two-sided 95 % quantile of Student's t for `BATCH_COUNT - 1` degrees of freedom.
 const STUDENT_T_95: f64 = 2.093;
 /// The means of smaller batches depend on each other.
@@ -33,10 +35,22 @@ pub(super) struct RunningTotals {
     pub(super) blocked_time: u128,
 }
 
-/// Computes an average from sums.
-pub(super) type Estimator = fn(&RunningTotals) -> f64;
-
 impl RunningTotals {
+    /// The averages over this time. The utilization and the blocked share are sums over all workers.
+    pub(super) fn averages(&self) -> Averages {
+        let (elapsed, items) = (to_seconds(self.elapsed), self.items_done as f64);
+        Averages {
+            throughput: items / elapsed,
+            depth: to_seconds(self.depth_integral) / elapsed,
+            in_system: to_seconds(self.in_system_integral) / elapsed,
+            waiting_time: to_seconds(self.total_waiting_time) / items,
+            sojourn_time: to_seconds(self.total_sojourn_time) / items,
+            utilization: to_seconds(self.busy_time) / elapsed,
+            wait_probability: self.items_delayed as f64 / items,
+            blocked_share: to_seconds(self.blocked_time) / elapsed,
+        }
+    }
+
     fn delta_from(&self, before: &Self) -> Self {
         Self {
             elapsed: self.elapsed - before.elapsed,
@@ -56,37 +70,37 @@ impl RunningTotals {
 pub(super) struct BatchMeans {
     /// Items in a batch.
     batch_size: u64,
-    /// The sums at the end of each batch.
-    totals_at_ends: Vec<RunningTotals>,
+    /// The sums at the end of the last batch.
+    last_end: RunningTotals,
+    /// The averages of each batch.
+    averages: Vec<Averages>,
 }
 
 impl BatchMeans {
     /// Batches for a run of this many items.
     pub(super) fn new(items: u64) -> Self {
-        Self { batch_size: items / BATCH_COUNT, totals_at_ends: Vec::new() }
+        let batch_size = items / BATCH_COUNT as u64;
+        Self { batch_size, last_end: RunningTotals::default(), averages: Vec::new() }
     }
 
     /// One more item is done, and these are the sums with the item.
     pub(super) fn record_done(&mut self, sums: &RunningTotals) {
         if self.batch_size >= MIN_BATCH_SIZE
             && sums.items_done.is_multiple_of(self.batch_size)
-            && (self.totals_at_ends.len() as u64) < BATCH_COUNT
+            && self.averages.len() < BATCH_COUNT
         {
-            self.totals_at_ends.push(*sums);
+            self.averages.push(sums.delta_from(&self.last_end).averages());
+            self.last_end = *sums;
         }
     }
 
     /// Half the width of the interval that contains the true average in 95 of 100 runs. `None` if the run
     /// is too short.
-    pub(super) fn half_width(&self, average: Estimator) -> Option<f64> {
-        if (self.totals_at_ends.len() as u64) < BATCH_COUNT {
+    pub(super) fn half_width(&self, average: fn(&Averages) -> f64) -> Option<f64> {
+        if self.averages.len() < BATCH_COUNT {
             return None;
         }
-        let starts =
-            std::iter::once(RunningTotals::default()).chain(self.totals_at_ends.iter().copied());
-        let values =
-            starts.zip(&self.totals_at_ends).map(|(start, end)| average(&end.delta_from(&start)));
-        let values: Vec<f64> = values.collect();
+        let values: Vec<f64> = self.averages.iter().map(average).collect();
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
@@ -109,8 +123,7 @@ mod tests {
             sums.total_waiting_time += u128::from(item / 20 % 2 * 2);
             batches.record_done(&sums);
         }
-        let width =
-            batches.half_width(|s| s.total_waiting_time as f64 / s.items_done as f64).unwrap();
+        let width = 1e9 * batches.half_width(|averages| averages.waiting_time).unwrap();
         assert!((width - 2.093 * (1.0f64 / 19.0).sqrt()).abs() < 1e-9, "{width}");
     }
 

@@ -27,8 +27,6 @@ pub(crate) struct StatsCollector {
     model_input: ModelInput,
     /// Items with an id up to this number do not count.
     warmup: u64,
-    /// The time of the put of the first item that counts.
-    counting_since: Nanos,
     last_event_at: Nanos,
     depth: u64,
     max_depth: u64,
@@ -70,8 +68,6 @@ struct ConsumerStats {
 #[derive(Debug)]
 struct TimeDistribution {
     histogram: Option<Histogram<u64>>,
-    sum: u128,
-    count: u64,
     min: Nanos,
     max: Nanos,
 }
@@ -80,7 +76,7 @@ impl TimeDistribution {
     fn new() -> Self {
         // The call cannot fail: the number of digits is in range.
         let histogram = Histogram::new(SIGNIFICANT_DIGITS).ok();
-        Self { histogram, sum: 0, count: 0, min: Nanos::MAX, max: 0 }
+        Self { histogram, min: Nanos::MAX, max: 0 }
     }
 
     fn record(&mut self, value: Nanos) {
@@ -88,15 +84,13 @@ impl TimeDistribution {
             // The histogram resizes itself, and so refuses no value.
             let _ = histogram.record(value);
         }
-        self.sum += u128::from(value);
-        self.count += 1;
         self.min = self.min.min(value);
         self.max = self.max.max(value);
     }
 
     /// In nanoseconds.
     fn quantile(&self, part: f64) -> Option<Nanos> {
-        let histogram = self.histogram.as_ref().filter(|_| self.count > 0)?;
+        let histogram = self.histogram.as_ref().filter(|histogram| !histogram.is_empty())?;
         // The value of a bucket may lie outside of the recorded range.
         Some(histogram.value_at_quantile(part).clamp(self.min, self.max))
     }
@@ -109,7 +103,6 @@ impl StatsCollector {
         Self {
             model_input: input,
             warmup,
-            counting_since: 0,
             last_event_at: 0,
             depth: 0,
             max_depth: 0,
@@ -172,7 +165,7 @@ impl StatsCollector {
             self.start_counting();
         }
         // A wait before the first item that counts does not count.
-        let waited = waited.min(self.last_event_at - self.counting_since);
+        let waited = waited.min(self.sums.elapsed);
         if let Some(blocked) = self.blocked_times.get_mut(producer.index as usize - 1) {
             *blocked += waited;
         }
@@ -194,7 +187,6 @@ impl StatsCollector {
 
     /// Counts from now on: the first item that counts is put.
     fn start_counting(&mut self) {
-        self.counting_since = self.last_event_at;
         self.sums = RunningTotals::default();
         self.max_depth = self.depth;
         self.blocked_times.fill(0);

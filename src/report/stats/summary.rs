@@ -1,11 +1,11 @@
 //! The summary of the statistics at the end of a run.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::batch_means::Estimator;
-use super::theory::SteadyState;
+use super::theory::Averages;
 use super::{StatsCollector, TimeDistribution};
 use crate::clock::Nanos;
+use crate::report::figures::{format_number, format_percent, format_seconds};
 use crate::report::to_seconds;
 
 /// The statistics of a run, as `--stats json` prints them. Times are in seconds, and averages over time are
@@ -86,15 +86,52 @@ pub(super) struct TheoryComparison {
     /// The queue would grow without limit: the formula has no average.
     #[serde(rename = "unstable")]
     pub(super) is_unstable: bool,
-    pub(super) throughput_per_s: Option<MetricComparison>,
-    pub(super) depth: Option<MetricComparison>,
-    pub(super) in_system: Option<MetricComparison>,
-    pub(super) wait_s: Option<MetricComparison>,
-    pub(super) sojourn_s: Option<MetricComparison>,
-    pub(super) utilization: Option<MetricComparison>,
-    pub(super) wait_probability: Option<MetricComparison>,
-    /// The fraction of its time that a producer waits for room.
-    pub(super) blocked: Option<MetricComparison>,
+    /// In the order of [`METRICS`].
+    #[serde(flatten, serialize_with = "serialize_with_keys")]
+    pub(super) metrics: [Option<MetricComparison>; METRICS.len()],
+}
+
+/// An average that a formula and a run have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Metric {
+    /// The key in JSON.
+    key: &'static str,
+    /// `[ja, en]`
+    pub(super) names: [&'static str; 2],
+    average: fn(&Averages) -> f64,
+    pub(super) format: fn(Option<f64>) -> String,
+}
+
+pub(super) const METRICS: [Metric; 8] = [
+    metric("throughput_per_s", ["毎秒の個数", "throughput"], |a| a.throughput, format_number),
+    metric("depth", ["列の長さ", "depth"], |a| a.depth, format_number),
+    metric("in_system", ["系内の個数", "in system"], |a| a.in_system, format_number),
+    metric("wait_s", ["待ち時間", "wait"], |a| a.waiting_time, format_seconds),
+    metric("sojourn_s", ["滞在時間", "sojourn"], |a| a.sojourn_time, format_seconds),
+    metric("utilization", ["稼働率", "utilization"], |a| a.utilization, format_percent),
+    metric(
+        "wait_probability",
+        ["待った割合", "had to wait"],
+        |a| a.wait_probability,
+        format_percent,
+    ),
+    metric("blocked", ["満杯で停止", "blocked"], |a| a.blocked_share, format_percent),
+];
+
+const fn metric(
+    key: &'static str,
+    names: [&'static str; 2],
+    average: fn(&Averages) -> f64,
+    format: fn(Option<f64>) -> String,
+) -> Metric {
+    Metric { key, names, average, format }
+}
+
+fn serialize_with_keys<S: Serializer>(
+    metrics: &[Option<MetricComparison>; METRICS.len()],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(METRICS.map(|metric| metric.key).iter().zip(metrics))
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -105,20 +142,20 @@ pub(super) struct MetricComparison {
     pub(super) interval: Option<[f64; 2]>,
 }
 
-/// `None` if the denominator is not positive.
-fn checked_ratio(a: f64, b: f64) -> Option<f64> {
-    Some(a / b).filter(|_| b > 0.0)
+/// `None` for the quotient of a division by zero.
+fn finite(value: f64) -> Option<f64> {
+    Some(value).filter(|value| value.is_finite())
 }
 
 impl TimeDistribution {
-    fn summarize(&self) -> TimeSummary {
+    fn summarize(&self, mean: f64) -> TimeSummary {
         let quantile = |part| self.quantile(part).map(to_seconds);
         TimeSummary {
-            mean: checked_ratio(to_seconds(self.sum), self.count as f64),
+            mean: finite(mean),
             p50: quantile(0.5),
             p90: quantile(0.9),
             p99: quantile(0.99),
-            max: (self.count > 0).then(|| to_seconds(self.max)),
+            max: quantile(1.0),
         }
     }
 }
@@ -128,40 +165,36 @@ impl StatsCollector {
     pub(crate) fn into_summary(mut self, end: Nanos) -> StatsSummary {
         self.advance_to(end);
         let sums = &self.sums;
+        let averages = sums.averages();
         let elapsed = to_seconds(sums.elapsed);
-        let over_time = |sum: u128| checked_ratio(to_seconds(sum), elapsed);
-        let sojourns = self.sojourn_times.summarize();
-        let in_system = over_time(sums.in_system_integral);
-        let rate = checked_ratio(sums.items_done as f64, elapsed);
         let consumers = self.consumer_stats.iter().map(|consumer| ConsumerSummary {
             items: consumer.items_done,
             busy_s: to_seconds(consumer.busy_time),
-            utilization: checked_ratio(to_seconds(consumer.busy_time), elapsed),
+            utilization: finite(to_seconds(consumer.busy_time) / elapsed),
         });
-        let consumer_count = self.consumer_stats.len() as f64;
         StatsSummary {
             items: sums.items_done,
             elapsed_s: elapsed,
-            throughput_per_s: rate,
+            throughput_per_s: finite(averages.throughput),
             depth: DepthSummary {
-                mean: over_time(sums.depth_integral),
+                mean: finite(averages.depth),
                 max: self.max_depth,
                 last: self.depth,
             },
-            wait_s: self.waiting_times.summarize(),
-            in_system: MeanSummary { mean: in_system },
+            wait_s: self.waiting_times.summarize(averages.waiting_time),
+            sojourn_s: self.sojourn_times.summarize(averages.sojourn_time),
+            in_system: MeanSummary { mean: finite(averages.in_system) },
             blocked_s: self.blocked_times.iter().map(|&nanos| to_seconds(nanos)).collect(),
             consumers: consumers.collect(),
-            utilization: over_time(sums.busy_time).map(|busy| busy / consumer_count),
-            wait_probability: checked_ratio(sums.items_delayed as f64, sums.items_done as f64),
+            utilization: finite(averages.utilization / self.consumer_stats.len() as f64),
+            wait_probability: finite(averages.wait_probability),
             little: LittlesLaw {
-                arrival_rate: rate,
-                mean_in_system: in_system,
-                mean_sojourn: sojourns.mean,
+                arrival_rate: finite(averages.throughput),
+                mean_in_system: finite(averages.in_system),
+                mean_sojourn: finite(averages.sojourn_time),
                 difference: sums.in_system_integral.cast_signed()
                     - sums.total_sojourn_time.cast_signed(),
             },
-            sojourn_s: sojourns,
             seed: self.model_input.seed,
             warmup: self.warmup,
             theory: self.compare_with_theory(),
@@ -174,55 +207,23 @@ impl StatsCollector {
             .model()
             .filter(|_| !self.is_model_invalid && self.sums.items_done > 0)?;
         let [producers, consumers] = self.model_input.workers.map(f64::from);
-        let compared = |formula: fn(&SteadyState) -> f64, average: Estimator, parts: f64| {
-            let formula = formula(model.steady_state.as_ref()?);
-            let measured = Some(average(&self.sums) / parts).filter(|value| value.is_finite());
-            let width = self.batches.half_width(average).map(|width| width / parts);
+        let measured = self.sums.averages();
+        let compare = |metric: Metric| {
+            let formula = (metric.average)(model.steady_state.as_ref()?);
+            // The sums are those of all workers.
+            let workers = match metric.key {
+                "utilization" => consumers,
+                "blocked" => producers,
+                _ => 1.0,
+            };
+            let measured = finite((metric.average)(&measured) / workers);
+            let width = self.batches.half_width(metric.average).map(|width| width / workers);
             let interval = measured.zip(width).map(|(mean, width)| [mean - width, mean + width]);
             Some(MetricComparison { formula, measured, interval })
         };
         Some(TheoryComparison {
             is_unstable: model.steady_state.is_none(),
-            throughput_per_s: compared(
-                |s| s.throughput,
-                |s| s.items_done as f64 / to_seconds(s.elapsed),
-                1.0,
-            ),
-            depth: compared(
-                |s| s.mean_depth,
-                |s| to_seconds(s.depth_integral) / to_seconds(s.elapsed),
-                1.0,
-            ),
-            in_system: compared(
-                |s| s.mean_in_system,
-                |s| to_seconds(s.in_system_integral) / to_seconds(s.elapsed),
-                1.0,
-            ),
-            wait_s: compared(
-                |s| s.mean_waiting_time,
-                |s| to_seconds(s.total_waiting_time) / s.items_done as f64,
-                1.0,
-            ),
-            sojourn_s: compared(
-                |s| s.mean_sojourn_time,
-                |s| to_seconds(s.total_sojourn_time) / s.items_done as f64,
-                1.0,
-            ),
-            utilization: compared(
-                |s| s.utilization,
-                |s| to_seconds(s.busy_time) / to_seconds(s.elapsed),
-                consumers,
-            ),
-            wait_probability: compared(
-                |s| s.wait_probability,
-                |s| s.items_delayed as f64 / s.items_done as f64,
-                1.0,
-            ),
-            blocked: compared(
-                |s| s.blocked_share,
-                |s| to_seconds(s.blocked_time) / to_seconds(s.elapsed),
-                producers,
-            ),
+            metrics: METRICS.map(compare),
             rho: model.rho,
             model: model.name,
         })

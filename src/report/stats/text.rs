@@ -2,8 +2,8 @@
 
 use console::{Alignment, pad_str};
 
-use super::summary::{MetricComparison, StatsSummary, TheoryComparison, TimeSummary};
-use crate::report::figures::{format_number, format_seconds};
+use super::summary::{METRICS, MetricComparison, StatsSummary, TheoryComparison, TimeSummary};
+use crate::report::figures::{format_number, format_percent, format_seconds};
 use crate::report::{Lang, english_item_count};
 
 const COLUMN_WIDTH: usize = 12;
@@ -14,6 +14,7 @@ impl StatsSummary {
     /// The lines of the summary, each with its newline.
     pub(crate) fn render(&self, lang: Lang) -> String {
         let say = |ja: &'static str, en: &'static str| lang.pick(ja, en);
+        let (mean_depth, max_depth) = (format_number(self.depth.mean), self.depth.max.to_string());
         let mut rows = vec![
             format_row(
                 say("統計", "statistics"),
@@ -21,16 +22,7 @@ impl StatsSummary {
             ),
             self.wait_s.format_row(say("待ち時間", "wait")),
             self.sojourn_s.format_row(say("滞在時間", "sojourn")),
-            format_row(
-                say("列の長さ", "depth"),
-                [
-                    format_number(self.depth.mean),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    self.depth.max.to_string(),
-                ],
-            ),
+            format_row(say("列の長さ", "depth"), [&mean_depth[..], "", "", "", &max_depth]),
             format_row(say("系内の個数", "in system"), [format_number(self.in_system.mean)]),
         ];
         let mut add_row = |head: &str, text: String| rows.push(format_row(head, [text]));
@@ -91,28 +83,16 @@ impl TheoryComparison {
             );
             return vec![format!("{name}: {unstable}")];
         }
-        let seconds: CellFormat = format_seconds;
-        let rows: [(_, _, _, CellFormat); 8] = [
-            ("毎秒の個数", "throughput", self.throughput_per_s, format_number),
-            ("列の長さ", "depth", self.depth, format_number),
-            ("系内の個数", "in system", self.in_system, format_number),
-            ("待ち時間", "wait", self.wait_s, seconds),
-            ("滞在時間", "sojourn", self.sojourn_s, seconds),
-            ("稼働率", "utilization", self.utilization, format_percent),
-            ("待った割合", "had to wait", self.wait_probability, format_percent),
-            ("満杯で停止", "blocked", self.blocked, format_percent),
-        ];
-        let rows = rows.into_iter().filter_map(|(ja, en, comparison, format)| {
-            Some(format_row(lang.pick(ja, en), comparison?.format_cells(format)))
+        let rows = METRICS.iter().zip(self.metrics).filter_map(|(metric, comparison)| {
+            let [ja, en] = metric.names;
+            Some(format_row(lang.pick(ja, en), comparison?.format_cells(metric.format)))
         });
         [name, format_row("", heads)].into_iter().chain(rows).collect()
     }
 }
 
-type CellFormat = fn(Option<f64>) -> String;
-
 impl MetricComparison {
-    fn format_cells(&self, format: CellFormat) -> [String; 3] {
+    fn format_cells(&self, format: fn(Option<f64>) -> String) -> [String; 3] {
         let interval = self.interval.map_or_else(String::new, |[low, high]| {
             format!("{} … {}", format(Some(low)), format(Some(high)))
         });
@@ -139,11 +119,4 @@ fn join_first(texts: &[String]) -> String {
     const MAX_SHOWN: usize = 8;
     let shown = texts.iter().take(MAX_SHOWN).cloned().collect::<Vec<_>>().join(", ");
     if texts.len() > MAX_SHOWN { shown + ", …" } else { shown }
-}
-
-fn format_percent(value: Option<f64>) -> String {
-    match value {
-        None => "–".to_owned(),
-        Some(value) => format!("{:.1} %", value * 100.0),
-    }
 }

@@ -32,22 +32,22 @@ pub(super) struct QueueingModel {
     /// time, divided by the number of consumers.
     pub(super) rho: f64,
     /// `None` if the model is unstable: the queue grows without limit.
-    pub(super) steady_state: Option<SteadyState>,
+    pub(super) steady_state: Option<Averages>,
 }
 
-/// Averages in the steady state.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct SteadyState {
+/// Averages of a queue: of a formula in the steady state, or of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Averages {
     /// Items per second.
     pub(super) throughput: f64,
     /// Ready items.
-    pub(super) mean_depth: f64,
+    pub(super) depth: f64,
     /// Items ready or in flight.
-    pub(super) mean_in_system: f64,
+    pub(super) in_system: f64,
     /// The time that an item is ready, in seconds.
-    pub(super) mean_waiting_time: f64,
+    pub(super) waiting_time: f64,
     /// The time from put to done, in seconds.
-    pub(super) mean_sojourn_time: f64,
+    pub(super) sojourn_time: f64,
     /// The busy fraction of each consumer.
     pub(super) utilization: f64,
     /// The probability that an item is not delivered at once.
@@ -123,88 +123,52 @@ impl ModelInput {
     /// room, and consumers have exponential delays. A state counts the ready items, the items in flight and
     /// the blocked producers. With one producer and one consumer there are capacity + 2 states above the
     /// empty one, because a delivery frees a slot (so the loss formula M/M/1/K does not apply).
-    fn solve_birth_death(&self, birth: f64, death: f64) -> Option<SteadyState> {
+    fn solve_birth_death(&self, birth: f64, death: f64) -> Option<Averages> {
         let [producers, consumers] = self.workers.map(u64::from);
         // A producer with one more item than this waits.
         let room = self.capacity.checked_add(consumers)?;
         let states = room.checked_add(producers).filter(|states| *states <= MAX_STATES)?;
         let mut weight = 1.0;
-        let mut sums = WeightedSums::default();
+        // The sum of the weights, and the sum of each value with the weight of its state.
+        let mut sums = [0.0; 6];
         for state in 0..=states {
             let waiting = state.saturating_sub(room);
             let births = birth * (producers - waiting) as f64;
             let out = state.min(consumers);
-            sums.total_weight += weight;
-            sums.depth += weight * (state.min(room) - out) as f64;
-            sums.in_flight += weight * out as f64;
-            sums.blocked_producers += weight * waiting as f64;
-            sums.births += weight * births;
-            if state < consumers {
-                sums.undelayed_births += weight * births;
-            }
+            let ready = state.min(room) - out;
+            let undelayed_births = if state < consumers { births } else { 0.0 };
+            let values = [1.0, ready as f64, out as f64, waiting as f64, births, undelayed_births];
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
             weight *= births / (death * (state + 1).min(consumers) as f64);
             if weight > 1e200 {
                 weight *= 1e-200;
-                sums.scale(1e-200);
+                sums.iter_mut().for_each(|sum| *sum *= 1e-200);
             }
         }
-        let throughput = sums.births / sums.total_weight;
-        let (depth, out) = (sums.depth / sums.total_weight, sums.in_flight / sums.total_weight);
-        Some(SteadyState {
+        let [total, depth, out, blocked_producers, births, undelayed_births] = sums;
+        let (throughput, depth, out) = (births / total, depth / total, out / total);
+        Some(Averages {
             throughput,
-            mean_depth: depth,
-            mean_in_system: depth + out,
-            mean_waiting_time: depth / throughput,
-            mean_sojourn_time: (depth + out) / throughput,
-            utilization: out / consumers as f64,
-            wait_probability: 1.0 - sums.undelayed_births / sums.births,
-            blocked_share: sums.blocked_producers / sums.total_weight / producers as f64,
-        })
-    }
-}
-
-/// Sums over the states of a chain, with the weight of each state.
-#[derive(Default)]
-struct WeightedSums {
-    total_weight: f64,
-    depth: f64,
-    in_flight: f64,
-    blocked_producers: f64,
-    births: f64,
-    undelayed_births: f64,
-}
-
-impl WeightedSums {
-    fn scale(&mut self, by: f64) {
-        let Self {
-            total_weight: total,
             depth,
-            in_flight: out,
-            blocked_producers: waiting,
-            births,
-            undelayed_births: at_once,
-        } = self;
-        for sum in [total, depth, out, waiting, births, at_once] {
-            *sum *= by;
-        }
+            in_system: depth + out,
+            waiting_time: depth / throughput,
+            sojourn_time: (depth + out) / throughput,
+            utilization: out / consumers as f64,
+            wait_probability: 1.0 - undelayed_births / births,
+            blocked_share: blocked_producers / total / producers as f64,
+        })
     }
 }
 
 /// All averages by Little's law, from the arrival rate, the mean waiting time, the probability of a wait, and
 /// the mean service time.
-fn apply_littles_law(
-    rate: f64,
-    wait: f64,
-    waits: f64,
-    service: f64,
-    consumers: u32,
-) -> SteadyState {
-    SteadyState {
+fn apply_littles_law(rate: f64, wait: f64, waits: f64, service: f64, consumers: u32) -> Averages {
+    Averages {
         throughput: rate,
-        mean_depth: rate * wait,
-        mean_in_system: rate * (wait + service),
-        mean_waiting_time: wait,
-        mean_sojourn_time: wait + service,
+        depth: rate * wait,
+        in_system: rate * (wait + service),
+        waiting_time: wait,
+        sojourn_time: wait + service,
         utilization: rate * service / f64::from(consumers),
         wait_probability: waits,
         blocked_share: 0.0,
@@ -235,7 +199,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn model(delays: [Delay; 2], workers: [u32; 2], capacity: u64, name: &str) -> SteadyState {
+    fn model(delays: [Delay; 2], workers: [u32; 2], capacity: u64, name: &str) -> Averages {
         let model = input(delays, workers, capacity).model().unwrap();
         assert_eq!(model.name, name);
         model.steady_state.unwrap()
@@ -249,10 +213,10 @@ mod tests {
     #[test]
     fn one_server_with_exponential_times() {
         let s = model([exp(1000), exp(800)], [1, 1], 0, "M/M/1");
-        close(s.mean_waiting_time, 3.2);
-        close(s.mean_sojourn_time, 4.0);
-        close(s.mean_in_system, 4.0);
-        close(s.mean_depth, 3.2);
+        close(s.waiting_time, 3.2);
+        close(s.sojourn_time, 4.0);
+        close(s.in_system, 4.0);
+        close(s.depth, 3.2);
         close(s.wait_probability, 0.8);
         close(s.utilization, 0.8);
     }
@@ -262,7 +226,7 @@ mod tests {
         // The tables give this value for 5 servers and 4 erlangs.
         let s = model([exp(250), exp(1000)], [1, 5], 0, "M/M/5");
         close(s.wait_probability, 0.55411);
-        close(s.mean_waiting_time, 0.55411);
+        close(s.waiting_time, 0.55411);
         // Two servers: C = 2ρ²/(1 + ρ).
         let s = model([exp(1000), exp(1600)], [1, 2], 0, "M/M/2");
         close(s.wait_probability, 1.28 / 1.8);
@@ -273,10 +237,10 @@ mod tests {
     #[test]
     fn one_server_with_any_service_follows_pollaczek_and_khinchine() {
         let s = model([exp(1000), Constant(800 * MS)], [1, 1], 0, "M/D/1");
-        close(s.mean_waiting_time, 1.6);
+        close(s.waiting_time, 1.6);
         let service = Uniform { low: 0, high: SECOND };
         let s = model([exp(1000), service], [1, 1], 0, "M/G/1");
-        close(s.mean_waiting_time, (1.0 / 3.0) / (2.0 * 0.5));
+        close(s.waiting_time, (1.0 / 3.0) / (2.0 * 0.5));
     }
 
     #[test]
@@ -284,8 +248,8 @@ mod tests {
         for service in [500, 1000] {
             let delays = [Constant(SECOND), Constant(service * MS)];
             let s = model(delays, [1, 1], 0, "D/D/1");
-            assert_eq!((s.mean_waiting_time, s.mean_depth, s.wait_probability), (0.0, 0.0, 0.0));
-            close(s.mean_sojourn_time, service as f64 / 1e3);
+            assert_eq!((s.waiting_time, s.depth, s.wait_probability), (0.0, 0.0, 0.0));
+            close(s.sojourn_time, service as f64 / 1e3);
         }
         let full = input([Constant(SECOND), Constant(2 * SECOND)], [1, 1], 0).model().unwrap();
         assert_eq!((full.rho, full.steady_state), (2.0, None));
@@ -299,9 +263,9 @@ mod tests {
         close(s.throughput, 0.75);
         close(s.utilization, 0.75);
         close(s.blocked_share, 0.25);
-        close(s.mean_depth, 0.5);
-        close(s.mean_in_system, 1.25);
-        close(s.mean_waiting_time, 0.5 / 0.75);
+        close(s.depth, 0.5);
+        close(s.in_system, 1.25);
+        close(s.waiting_time, 0.5 / 0.75);
         // One in three arrivals finds an empty system.
         close(s.wait_probability, 1.0 - 0.25 / 0.75);
         // The weights are 1, 2, 4, 8 at ρ = 2.
@@ -315,13 +279,13 @@ mod tests {
         let bounded =
             input([exp(1000), exp(800)], [1, 1], 500).model().unwrap().steady_state.unwrap();
         let unbounded = model([exp(1000), exp(800)], [1, 1], 0, "M/M/1");
-        close(bounded.mean_waiting_time, unbounded.mean_waiting_time);
+        close(bounded.waiting_time, unbounded.waiting_time);
         close(bounded.wait_probability, unbounded.wait_probability);
         let full =
             input([exp(1), exp(1000)], [3, 2], 10_000).model().unwrap().steady_state.unwrap();
         close(full.utilization, 1.0);
         close(full.throughput, 2.0);
-        close(full.mean_depth, 10_000.0);
+        close(full.depth, 10_000.0);
     }
 
     #[test]

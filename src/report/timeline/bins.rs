@@ -1,29 +1,20 @@
 //! Values in time bins of equal width. The number of bins is bounded, however long a run is.
 
+use std::ops::AddAssign;
+
 use crate::clock::Nanos;
 
 /// The largest number of bins. A long run ends with more than half as many.
 pub(super) const MAX_BINS: usize = 512;
 
-/// A value that combines with the value of the next bin.
-pub(super) trait Merge: Clone + Default {
-    /// Adds the value of the next bin.
-    fn merge(&mut self, next: &Self);
-}
-
 /// The bins from the start of a run on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bins<T>(Vec<T>);
 
-impl<T: Merge> Bins<T> {
+impl<T: Copy + Default + AddAssign> Bins<T> {
     /// Merges each two bins into one: the bins are twice as wide from now on.
     pub(super) fn merge_pairs(&mut self) {
-        let pairs = self.0.chunks(2).map(|pair| {
-            let mut merged = pair[0].clone();
-            pair[1..].iter().for_each(|next| merged.merge(next));
-            merged
-        });
-        self.0 = pairs.collect();
+        self.0 = self.0.chunks(2).map(merge_all).collect();
     }
 
     /// Calls `take` for each bin of the interval `from..to`, with the bin's share of the interval. Bins are
@@ -57,14 +48,14 @@ impl<T: Merge> Bins<T> {
     }
 }
 
-pub(super) fn merge_all<T: Merge>(bins: &[T]) -> T {
+pub(super) fn merge_all<T: Copy + Default + AddAssign>(bins: &[T]) -> T {
     let mut sum = T::default();
-    bins.iter().for_each(|bin| sum.merge(bin));
+    bins.iter().for_each(|&bin| sum += bin);
     sum
 }
 
 /// The states of a worker in one bin.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct StateTimes {
     /// The time in each state, in the order of [`super::lane::LaneState::ALL`].
     pub(super) times: [Nanos; 4],
@@ -72,8 +63,8 @@ pub(super) struct StateTimes {
     pub(super) items: u64,
 }
 
-impl Merge for StateTimes {
-    fn merge(&mut self, next: &Self) {
+impl AddAssign for StateTimes {
+    fn add_assign(&mut self, next: Self) {
         self.times.iter_mut().zip(next.times).for_each(|(here, more)| *here += more);
         self.items += next.items;
     }
@@ -94,7 +85,7 @@ impl DepthBin {
     /// Adds a depth that lasted for this time.
     pub(super) fn add(&mut self, depth: u64, time: Nanos) {
         let sum = u128::from(depth) * u128::from(time);
-        self.merge(&Self { range: Some((depth, depth)), depth_integral: sum, duration: time });
+        *self += Self { range: Some((depth, depth)), depth_integral: sum, duration: time };
     }
 
     /// The average over the bin's time.
@@ -103,8 +94,8 @@ impl DepthBin {
     }
 }
 
-impl Merge for DepthBin {
-    fn merge(&mut self, next: &Self) {
+impl AddAssign for DepthBin {
+    fn add_assign(&mut self, next: Self) {
         let ranges = [self.range, next.range].into_iter().flatten();
         self.range = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         self.depth_integral += next.depth_integral;

@@ -1,18 +1,18 @@
 //! The layout of a picture.
 
 use svg::Document;
-use svg::node::element::{Group, Line};
+use svg::node::element::Group;
 
 use super::Timeline;
 use super::axis::TimeAxis;
 use super::lane::Lane;
 use super::style::{CSS, definitions, draw_legend};
-use super::words::{Labels, RunSize};
+use super::words::Labels;
 use crate::clock::Nanos;
 use crate::report::Lang;
 use crate::report::lang::WorkerNames;
 use crate::report::picture::{
-    FONT_SIZE, MARGIN, new_document, round_coordinate, text_element, text_width,
+    FONT_SIZE, MARGIN, line_element, new_document, round_coordinate, text_element, text_width,
 };
 use crate::role::{Role, WorkerId};
 
@@ -39,6 +39,7 @@ pub(super) struct Chart<'a> {
 /// The place of a lane.
 pub(super) struct LaneRow<'a> {
     pub(super) worker: WorkerId,
+    pub(super) name: String,
     pub(super) lane: &'a Lane,
     pub(super) top: f64,
 }
@@ -48,8 +49,7 @@ impl Timeline {
     pub(super) fn draw(&mut self, end: Nanos, lang: Lang) -> Document {
         self.finish(end);
         let mut chart = Chart::new(self, lang);
-        let title =
-            chart.labels.title(RunSize { workers: self.worker_counts(), items: self.put_total });
+        let title = chart.labels.title(self.worker_counts(), self.put_total);
         let (header, header_bottom) = chart.draw_header(&title);
         let bottom = chart.place_lanes(header_bottom + 24.0);
         let (depth, bottom) = chart.draw_depth(bottom + 8.0);
@@ -118,7 +118,8 @@ impl<'a> Chart<'a> {
                 top += ROLE_GAP;
             }
             last_role = Some(worker.role);
-            self.lane_rows.push(LaneRow { worker, lane, top });
+            let name = self.labels.names.worker_name(worker);
+            self.lane_rows.push(LaneRow { worker, name, lane, top });
             top += self.lane_pitch;
         }
         top
@@ -128,13 +129,8 @@ impl<'a> Chart<'a> {
     fn draw_grid(&self, top: f64, bottom: f64) -> Group {
         let mut grid = Group::new().set("class", "axis");
         for (at, label) in self.axis.ticks() {
-            let x = round_coordinate(self.axis.x(at));
-            let line = Line::new().set("class", "grid");
-            let line = line
-                .set("x1", x)
-                .set("x2", x)
-                .set("y1", round_coordinate(top))
-                .set("y2", round_coordinate(bottom));
+            let x = self.axis.x(at);
+            let line = line_element([x, x], [top, bottom]).set("class", "grid");
             grid =
                 grid.add(line).add(text_element(&label, x, bottom + FONT_SIZE, "tick", "middle"));
         }

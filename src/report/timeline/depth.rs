@@ -1,11 +1,13 @@
 //! The depth of the queue over time.
 
-use svg::node::element::{Group, Line, Path, Rectangle, Title};
+use svg::node::element::{Group, Path, Rectangle, Title};
 
 use super::axis::DepthAxis;
 use super::bins::merge_all;
 use super::chart::Chart;
-use crate::report::picture::{FONT_SIZE, round_coordinate, text_element};
+use crate::report::picture::{
+    FONT_SIZE, line_element, rect_element, round_coordinate, text_element,
+};
 
 /// The height of the plot, in pixels.
 const PLOT_HEIGHT: f64 = 130.0;
@@ -24,13 +26,8 @@ impl Chart<'_> {
         let axis = DepthAxis { bottom, height: PLOT_HEIGHT, max };
         let [left, right] = [self.axis.left, self.axis.left + self.axis.width];
         let level = |class: &str, depth: u64| {
-            let y = round_coordinate(axis.y(depth as f64));
-            Line::new()
-                .set("class", class)
-                .set("x1", round_coordinate(left))
-                .set("x2", round_coordinate(right))
-                .set("y1", y)
-                .set("y2", y)
+            let y = axis.y(depth as f64);
+            line_element([left, right], [y, y]).set("class", class)
         };
         let mut group = Group::new().set("class", "queue");
         for depth in axis.ticks() {
@@ -115,11 +112,6 @@ fn add_plot(group: Group, area: String, line: String, cells: Group) -> Group {
 
 /// An invisible rectangle with a tooltip.
 fn hover_cell(axis: &DepthAxis, [left, right]: [f64; 2], tip: String) -> Rectangle {
-    Rectangle::new()
-        .set("class", "cell")
-        .set("x", round_coordinate(left))
-        .set("y", round_coordinate(axis.bottom - axis.height))
-        .set("width", round_coordinate((right - left).max(0.5)))
-        .set("height", axis.height)
-        .add(Title::new(tip))
+    let size = [(right - left).max(0.5), axis.height];
+    rect_element("cell", [left, axis.bottom - axis.height], size).add(Title::new(tip))
 }

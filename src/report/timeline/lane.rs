@@ -2,6 +2,8 @@
 
 use super::bins::{Bins, StateTimes};
 use crate::clock::Nanos;
+use crate::event::{Event, EventKind};
+use crate::queue::Batch;
 use crate::role::Role;
 
 /// The state of a worker.
@@ -69,62 +71,54 @@ impl Lane {
         }
     }
 
-    /// The worker put `count` items from `id` on, after it had `waited` for room.
-    pub(super) fn record_put(
-        &mut self,
-        at: Nanos,
-        waited: Nanos,
-        id: u64,
-        count: u64,
-        resolution: Resolution,
-    ) {
-        self.record_blocked(at, waited, resolution);
-        self.set_state(Some(LaneState::Working), at, Some(id), resolution);
-        self.time_bins.bin_mut(resolution.bin_width, at).items += count;
-        if resolution.is_exact {
-            self.puts.push((at, id));
+    /// Follows an event of the worker.
+    pub(super) fn on_event(&mut self, event: &Event<'_>, resolution: Resolution) {
+        let at = event.at;
+        match event.kind {
+            EventKind::Put(batch) => {
+                self.record_blocked(event, resolution);
+                self.record_batch(batch, at, resolution);
+                if resolution.is_exact {
+                    self.puts.push((at, batch.first_id));
+                }
+            }
+            EventKind::Delivered(batch) => {
+                self.record_batch(batch, at, resolution);
+                self.in_flight += batch.count();
+            }
+            EventKind::Done(batch) | EventKind::Requeued(batch) => {
+                self.in_flight = self.in_flight.saturating_sub(batch.count());
+                let is_working = self.state.is_some_and(|(state, ..)| state == LaneState::Working);
+                if self.in_flight == 0 && is_working {
+                    self.set_state(Some(LaneState::Waiting), at, None, resolution);
+                }
+            }
+            EventKind::Died(_) => {
+                self.record_blocked(event, resolution);
+                self.set_state(Some(LaneState::Dead), at, None, resolution);
+                self.deaths.push(at);
+            }
+            EventKind::Restarted => {
+                self.in_flight = 0;
+                self.set_state(Some(idle_state(self.role)), at, None, resolution);
+            }
+            EventKind::Left => {
+                self.record_blocked(event, resolution);
+                self.finish(at, resolution);
+            }
+            EventKind::Cleared | EventKind::Finished => {}
         }
     }
 
-    /// The worker got `count` items from `id` on.
-    pub(super) fn record_delivery(
-        &mut self,
-        at: Nanos,
-        id: u64,
-        count: u64,
-        resolution: Resolution,
-    ) {
-        self.set_state(Some(LaneState::Working), at, Some(id), resolution);
-        self.time_bins.bin_mut(resolution.bin_width, at).items += count;
-        self.in_flight += count;
-    }
-
-    /// `count` items of the worker are done or ready again.
-    pub(super) fn release_items(&mut self, at: Nanos, count: u64, resolution: Resolution) {
-        self.in_flight = self.in_flight.saturating_sub(count);
-        let is_working = self.state.is_some_and(|(state, ..)| state == LaneState::Working);
-        if self.in_flight == 0 && is_working {
-            self.set_state(Some(LaneState::Waiting), at, None, resolution);
-        }
-    }
-
-    /// The worker died, after it had `waited` for room in vain.
-    pub(super) fn record_death(&mut self, at: Nanos, waited: Nanos, resolution: Resolution) {
-        self.record_blocked(at, waited, resolution);
-        self.set_state(Some(LaneState::Dead), at, None, resolution);
-        self.deaths.push(at);
-    }
-
-    /// A respawn took the worker's place.
-    pub(super) fn record_restart(&mut self, at: Nanos, resolution: Resolution) {
-        self.in_flight = 0;
-        self.set_state(Some(idle_state(self.role)), at, None, resolution);
-    }
-
-    /// The worker left, after it had `waited` for room in vain, or the run ended.
-    pub(super) fn record_exit(&mut self, at: Nanos, waited: Nanos, resolution: Resolution) {
-        self.record_blocked(at, waited, resolution);
+    /// The worker left, or the run ended.
+    pub(super) fn finish(&mut self, at: Nanos, resolution: Resolution) {
         self.set_state(None, at, None, resolution);
+    }
+
+    /// The worker put or got these items.
+    fn record_batch(&mut self, batch: &Batch, at: Nanos, resolution: Resolution) {
+        self.set_state(Some(LaneState::Working), at, Some(batch.first_id), resolution);
+        self.time_bins.bin_mut(resolution.bin_width, at).items += batch.count();
     }
 
     /// Drops the intervals: a picture would show too many.
@@ -135,10 +129,11 @@ impl Lane {
 
     /// Adds a producer's wait for room, which is known only after the wait. A consumer's wait for an item is
     /// known when the wait begins.
-    fn record_blocked(&mut self, at: Nanos, waited: Nanos, resolution: Resolution) {
+    fn record_blocked(&mut self, event: &Event<'_>, resolution: Resolution) {
         let Some((_, since, _)) = self.state else { return };
+        let waited = event.waited.unwrap_or_default();
         if self.role == Role::Producer && waited > 0 {
-            let begin = at.saturating_sub(waited).max(since);
+            let begin = event.at.saturating_sub(waited).max(since);
             self.set_state(Some(LaneState::Blocked), begin, None, resolution);
         }
     }

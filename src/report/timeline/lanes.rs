@@ -1,14 +1,16 @@
 //! The lanes of workers, and the arrows between lanes.
 
-use svg::node::element::{Group, Line, Path, Rectangle, Title};
+use svg::node::element::{Group, Path, Rectangle, Title};
 
 use super::DeliveryArrow;
 use super::bins::{MAX_BINS, StateTimes, merge_all};
 use super::chart::{Chart, LaneRow};
 use super::lane::{LaneState, StateInterval};
-use super::style::{arrow_line, css_class, death_mark, put_mark, state_bar};
+use super::style::{css_class, death_mark, put_mark, state_bar};
 use crate::clock::Nanos;
-use crate::report::picture::{round_coordinate, text_element, text_width};
+use crate::report::picture::{
+    line_element, rect_element, round_coordinate, text_element, text_width,
+};
 use crate::role::WorkerId;
 
 /// The largest number of arrows in an overview.
@@ -22,15 +24,15 @@ impl Chart<'_> {
     pub(super) fn draw_lanes(&self) -> Group {
         let mut all = Group::new().set("class", "lanes");
         for row in &self.lane_rows {
-            let name = self.labels.names.worker_name(row.worker);
             let middle = row.top + self.lane_height / 2.0;
-            let label = text_element(&name, self.axis.left - 10.0, middle, "label", "end");
-            let [left, right] =
-                [self.axis.left, self.axis.left + self.axis.width].map(round_coordinate);
-            let rail = Line::new().set("class", "rail").set("x1", left).set("x2", right);
-            let rail = rail.set("y1", round_coordinate(middle)).set("y2", round_coordinate(middle));
-            let lane =
-                Group::new().set("class", "lane").set("data-worker", name).add(rail).add(label);
+            let label = text_element(&row.name, self.axis.left - 10.0, middle, "label", "end");
+            let ends = [self.axis.left, self.axis.left + self.axis.width];
+            let rail = line_element(ends, [middle, middle]).set("class", "rail");
+            let lane = Group::new()
+                .set("class", "lane")
+                .set("data-worker", &row.name[..])
+                .add(rail)
+                .add(label);
             all = all.add(if self.timeline.resolution.is_exact {
                 self.draw_intervals(row, lane)
             } else {
@@ -46,12 +48,12 @@ impl Chart<'_> {
 
     /// Draws every interval of a worker.
     fn draw_intervals(&self, row: &LaneRow<'_>, mut lane: Group) -> Group {
-        let name = self.labels.names.worker_name(row.worker);
         for &StateInterval { state, start, end, item_id } in &row.lane.intervals {
             let ends = [start, end].map(|at| self.axis.x(at));
             let item = item_id.map_or_else(String::new, |id| format!(" {}", self.item_label(id)));
             let state_name = self.labels.state_name(state);
-            let tip = format!("{name}: {state_name}{item}, {}", self.labels.interval(start, end));
+            let interval = self.labels.interval(start, end);
+            let tip = format!("{}: {state_name}{item}, {interval}", row.name);
             lane = lane.add(state_bar(state, ends, row.top, self.lane_height).add(Title::new(tip)));
         }
         lane
@@ -70,7 +72,7 @@ impl Chart<'_> {
                 }
             }
         }
-        let worker = self.labels.names.worker_name(row.worker);
+        let worker = &row.name;
         for &(at, id) in &row.lane.puts {
             let tip = format!(
                 "{worker}: {} {}, {}",
@@ -144,16 +146,10 @@ impl Chart<'_> {
         let items =
             (column.items > 0).then(|| self.labels.item_count(row.worker.role, column.items));
         let parts: Vec<_> = LaneState::ALL.into_iter().filter_map(percent).chain(items).collect();
-        let name = self.labels.names.worker_name(row.worker);
-        let tip = format!("{name}, {}: {}", self.labels.interval(from, to), parts.join(", "));
+        let interval = self.labels.interval(from, to);
+        let tip = format!("{}, {interval}: {}", row.name, parts.join(", "));
         let [left, right] = [from, to].map(|at| self.axis.x(at));
-        Rectangle::new()
-            .set("class", "cell")
-            .set("x", round_coordinate(left))
-            .set("y", round_coordinate(row.top))
-            .set("width", round_coordinate(right - left))
-            .set("height", round_coordinate(self.lane_height))
-            .add(Title::new(tip))
+        rect_element("cell", [left, row.top], [right - left, self.lane_height]).add(Title::new(tip))
     }
 
     /// The number of bins in a column.
@@ -189,8 +185,8 @@ impl Chart<'_> {
             } else {
                 [source.top, target.top + self.lane_height]
             };
-            let line = arrow_line((self.axis.x(from.at), from_y), (self.axis.x(to.at), to_y));
-            let ends = [from, to].map(|end| (self.labels.names.worker_name(end.worker), end.at));
+            let line = line_element([from, to].map(|end| self.axis.x(end.at)), [from_y, to_y]);
+            let ends = [(&source.name[..], from.at), (&target.name[..], to.at)];
             let tip = self.labels.delivery_tooltip(&self.item_label(*id), ends, *attempt);
             let reach = line.clone().set("class", "reach");
             let line = line.set("marker-end", "url(#head)");

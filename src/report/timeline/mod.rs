@@ -107,28 +107,16 @@ impl Timeline {
         }
         let Some(worker) = event.worker else { return };
         let (at, resolution) = (self.last_event_at, self.resolution);
-        let waited = event.waited.unwrap_or_default();
+        self.lane_mut(worker).on_event(&Event { at, ..event }, resolution);
         let end = ArrowEnd { worker, at };
-        let lane = self.lane_mut(worker);
         match event.kind {
             EventKind::Put(batch) => {
-                lane.record_put(at, waited, batch.first_id, batch.count(), resolution);
                 self.put_total += batch.count();
                 self.record_ready(batch, end);
             }
-            EventKind::Delivered(batch) => {
-                lane.record_delivery(at, batch.first_id, batch.count(), resolution);
-                self.record_delivery(batch, end);
-            }
-            EventKind::Done(batch) => lane.release_items(at, batch.count(), resolution),
-            EventKind::Requeued(batch) => {
-                lane.release_items(at, batch.count(), resolution);
-                self.record_ready(batch, end);
-            }
-            EventKind::Died(_) => lane.record_death(at, waited, resolution),
-            EventKind::Restarted => lane.record_restart(at, resolution),
-            EventKind::Left => lane.record_exit(at, waited, resolution),
-            EventKind::Cleared | EventKind::Finished => {}
+            EventKind::Delivered(batch) => self.record_delivery(batch, end),
+            EventKind::Requeued(batch) => self.record_ready(batch, end),
+            _ => {}
         }
         if self.resolution.is_exact && event.batch().is_some() {
             let others = self.depth_changes.len()
@@ -161,9 +149,7 @@ impl Timeline {
 
     fn record_ready(&mut self, batch: &Batch, from: ArrowEnd) {
         self.set_depth(self.depth + batch.count());
-        if self.resolution.is_exact {
-            self.keep_labels(batch);
-        }
+        self.keep_labels(batch);
         let Some(first) = batch.first_id.checked_next_multiple_of(self.sampling_stride) else {
             return;
         };
@@ -180,9 +166,7 @@ impl Timeline {
     fn record_delivery(&mut self, batch: &Batch, to: ArrowEnd) {
         self.set_depth(self.depth.saturating_sub(batch.count()));
         self.delivered_total += batch.count();
-        if self.resolution.is_exact {
-            self.keep_labels(batch);
-        }
+        self.keep_labels(batch);
         let followed_ids: Vec<_> =
             self.ready_sources.range(batch.first_id..batch.end_id()).map(|(&id, _)| id).collect();
         for id in followed_ids {
@@ -194,6 +178,9 @@ impl Timeline {
     }
 
     fn keep_labels(&mut self, batch: &Batch) {
+        if !self.resolution.is_exact {
+            return;
+        }
         for (id, item) in batch.iter_with_ids().take(MAX_DELIVERIES + 1) {
             self.item_labels.entry(id).or_insert_with(|| item_label(item));
         }
@@ -230,7 +217,7 @@ impl Timeline {
     fn finish(&mut self, at: Nanos) {
         self.advance_to(at);
         let (at, resolution) = (self.last_event_at, self.resolution);
-        self.lanes.values_mut().for_each(|lane| lane.record_exit(at, 0, resolution));
+        self.lanes.values_mut().for_each(|lane| lane.finish(at, resolution));
     }
 }
 

@@ -1,11 +1,13 @@
 //! The shapes of a picture. The colors are those of Okabe and Ito, which color-blind people can tell apart,
 //! and each shape differs from the others by its height or pattern too.
 
-use svg::node::element::{Definitions, Group, Line, Marker, Path, Pattern, Rectangle};
+use svg::node::element::{Definitions, Group, Marker, Path, Pattern, Rectangle};
 
 use super::lane::LaneState;
 use super::words::Labels;
-use crate::report::picture::{LegendLayout, round_coordinate, text_element};
+use crate::report::picture::{
+    LegendLayout, line_element, rect_element, round_coordinate, text_element,
+};
 
 /// The colors for light and dark backgrounds.
 pub(super) const CSS: &str = include_str!("style.css");
@@ -68,22 +70,13 @@ pub(super) fn state_bar(
     height: f64,
 ) -> Rectangle {
     let bar_height = height * height_fraction(state);
-    Rectangle::new()
-        .set("class", css_class(state))
-        .set("x", round_coordinate(left))
-        .set("y", round_coordinate(top + (height - bar_height) / 2.0))
-        .set("width", round_coordinate((right - left).max(0.5)))
-        .set("height", round_coordinate(bar_height))
+    let corner = [left, top + (height - bar_height) / 2.0];
+    rect_element(css_class(state), corner, [(right - left).max(0.5), bar_height])
 }
 
 /// The mark of a put.
 pub(super) fn put_mark(x: f64, top: f64, height: f64) -> Rectangle {
-    Rectangle::new()
-        .set("class", "putting")
-        .set("x", round_coordinate(x - 1.5))
-        .set("y", round_coordinate(top - 3.0))
-        .set("width", 3)
-        .set("height", round_coordinate(height + 6.0))
+    rect_element("putting", [x - 1.5, top - 3.0], [3.0, height + 6.0])
 }
 
 /// The mark of a death.
@@ -93,15 +86,6 @@ pub(super) fn death_mark(x: f64, top: f64, height: f64) -> Path {
     Path::new()
         .set("class", "death")
         .set("d", format!("M{left} {up}L{right} {down}M{right} {up}L{left} {down}"))
-}
-
-/// The line of an arrow, without its head.
-pub(super) fn arrow_line(from: (f64, f64), to: (f64, f64)) -> Line {
-    Line::new()
-        .set("x1", round_coordinate(from.0))
-        .set("y1", round_coordinate(from.1))
-        .set("x2", round_coordinate(to.0))
-        .set("y2", round_coordinate(to.1))
 }
 
 /// Draws the legend between `left` and `right`. Returns the bottom too.
@@ -120,7 +104,7 @@ pub(super) fn draw_legend(labels: &Labels, [left, right]: [f64; 2], top: f64) ->
         };
         entries.push((labels.state_name(state), sample));
     }
-    let line = arrow_line((0.0, 0.0), (width, height)).set("marker-end", "url(#head)");
+    let line = line_element([0.0, width], [0.0, height]).set("marker-end", "url(#head)");
     entries.push((labels.delivery_label(), Group::new().set("class", "sample").add(line)));
     let mut legend = Group::new().set("class", "legend");
     let mut layout = LegendLayout::new([left, right], top, height + 10.0);

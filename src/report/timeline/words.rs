@@ -22,14 +22,6 @@ pub(super) struct Labels {
     pub(super) run_end: Nanos,
 }
 
-/// The numbers in the title.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RunSize {
-    /// `[producers, consumers]`
-    pub(super) workers: [usize; 2],
-    pub(super) items: u64,
-}
-
 impl Labels {
     fn pick<T>(&self, ja: T, en: T) -> T {
         self.names.lang.pick(ja, en)
@@ -64,8 +56,7 @@ impl Labels {
         format!("{} {capacity}", self.pick("容量", "capacity"))
     }
 
-    pub(super) fn title(&self, size: RunSize) -> String {
-        let RunSize { workers: [producers, consumers], items } = size;
+    pub(super) fn title(&self, [producers, consumers]: [usize; 2], items: u64) -> String {
         let end = self.instant(self.run_end);
         self.pick(
             format!("qdemo: 生産者 {producers}、消費者 {consumers}、アイテム {items} 個、{end}"),
@@ -104,7 +95,7 @@ impl Labels {
     pub(super) fn delivery_tooltip(
         &self,
         item: &str,
-        [(from, from_at), (to, to_at)]: [(String, Nanos); 2],
+        [(from, from_at), (to, to_at)]: [(&str, Nanos); 2],
         attempt: u32,
     ) -> String {
         let ready_time = format_duration(to_at - from_at);
