@@ -24,8 +24,7 @@ Examples:
   qdemo peek -q jobs --count 10 --format json")]
 pub(super) struct PeekArgs {
     /// Number of items
-    #[arg(long, value_name = "N", default_value = "1")]
-    #[arg(value_parser = values::parse_nonzero_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::parse_nonzero_count)]
     count: u64,
 
     #[command(flatten)]
@@ -45,8 +44,7 @@ Examples:
   qdemo join -q jobs --timeout 10m || qdemo status -q jobs")]
 pub(super) struct JoinArgs {
     /// Wait at most this long
-    #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::parse_timeout, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::parse_timeout)]
     timeout: Option<Timeout>,
 
     #[command(flatten)]

@@ -32,7 +32,7 @@ impl LangArg {
 #[derive(Debug, clap::Args)]
 pub(super) struct QueueArg {
     /// Name of the queue [default: QDEMO_QUEUE, or default]
-    #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
+    #[arg(short, long, value_name = "NAME")]
     queue: Option<QueueName>,
 }
 
@@ -70,8 +70,7 @@ fn parse_env<T, E: Display>(
 #[derive(Debug, clap::Args)]
 pub(super) struct TimeoutArgs {
     /// Wait at most this long for an item, for room, or for a reply
-    #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::parse_timeout, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::parse_timeout)]
     timeout: Option<Timeout>,
 
     /// Do not wait for an item or for room

@@ -24,11 +24,11 @@ Examples:
   qdemo bench --size 256 --workers 1x1 --workers 8x8 --rounds 20 --format json")]
 pub(super) struct Args {
     /// Size of the items; repeat for more sizes [default: 16 256 4KiB 64KiB]
-    #[arg(long = "size", value_name = "SIZE", value_parser = parse_item_size, allow_hyphen_values = true)]
+    #[arg(long = "size", value_name = "SIZE", value_parser = parse_item_size)]
     sizes: Vec<u64>,
 
     /// Number of producers x consumers; repeat for more [default: 1x1 4x4]
-    #[arg(long, value_name = "PxC", value_parser = parse_worker_pair, allow_hyphen_values = true)]
+    #[arg(long, value_name = "PxC", value_parser = parse_worker_pair)]
     workers: Vec<[u32; 2]>,
 
     /// Compare with python: its multiprocessing.Queue, if python3 is installed
@@ -36,7 +36,7 @@ pub(super) struct Args {
     against: Option<Baseline>,
 
     /// Number of measurements of each case [default: 5, or fewer on a slow machine]
-    #[arg(long, value_name = "N", value_parser = values::parse_nonzero_u32, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_nonzero_u32)]
     rounds: Option<u32>,
 
     /// Format of the results: a table, or a JSON object

@@ -39,7 +39,7 @@ Examples:
 pub(super) struct Args {
     /// Pause after each item, before it is done; with a COMMAND, after it is done
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
-    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_delay)]
     delay: Delay,
 
     /// An item is done when it is written to a pipe, read or not; take many items ahead
@@ -47,8 +47,7 @@ pub(super) struct Args {
     fast: bool,
 
     /// Leave after this many items
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     max: Option<u64>,
 
     /// Stay when the queue ends, and wait for new items
@@ -59,13 +58,11 @@ pub(super) struct Args {
     timeout: TimeoutArgs,
 
     /// Requeue an item that is not done after this time, even if its consumer lives
-    #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::parse_nonzero_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::parse_nonzero_duration)]
     lease: Option<Duration>,
 
     /// Move an item to the failed items after this many delivery failures; 0 for never
-    #[arg(long, value_name = "N", default_value = "5")]
-    #[arg(value_parser = values::parse_u32, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = values::parse_u32)]
     max_attempts: u32,
 
     /// Format of the output [default: log; with a COMMAND, the output of the command]

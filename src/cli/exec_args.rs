@@ -32,22 +32,21 @@ use crate::role::Role;
 pub(super) struct ExecArgs {
     /// Run up to this many commands at a time
     #[arg(short, long, value_name = "N", default_value = "1", requires = "command")]
-    #[arg(value_parser = values::parse_worker_count, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_worker_count)]
     jobs: u32,
 
     /// Run a command that fails up to this many more times
     #[arg(long, value_name = "N", default_value = "0", requires = "command")]
-    #[arg(value_parser = values::parse_u32, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_u32)]
     retries: u32,
 
     /// Pause before the first retry; the pause doubles with each further retry
     #[arg(long, value_name = "TIME", default_value = "100ms", requires = "command")]
-    #[arg(value_parser = values::parse_duration, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_duration)]
     backoff: Duration,
 
     /// End a command after this time with SIGTERM, 5 s later with SIGKILL: it has failed
-    #[arg(long, value_name = "TIME", requires = "command")]
-    #[arg(value_parser = values::parse_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", requires = "command", value_parser = values::parse_duration)]
     timeout_each: Option<Duration>,
 
     /// Stop at the first failed item; end the other commands and requeue their items

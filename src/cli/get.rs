@@ -22,8 +22,7 @@ Examples:
   qdemo get -q jobs --count 10 --timeout 2s --format json")]
 pub(super) struct Args {
     /// Number of items
-    #[arg(long, value_name = "N", default_value = "1")]
-    #[arg(value_parser = values::parse_nonzero_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::parse_nonzero_count)]
     count: u64,
 
     #[command(flatten)]

@@ -29,8 +29,7 @@ pub(super) struct InputArgs {
     json: bool,
 
     /// Refuse items that are larger
-    #[arg(long, value_name = "SIZE", default_value = "16MiB")]
-    #[arg(value_parser = values::parse_bytes, allow_hyphen_values = true)]
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = values::parse_bytes)]
     max_item_size: u64,
 
     /// Accept items only when they are on the disk, so that they survive a crash of the machine;

@@ -34,22 +34,20 @@ pub(super) struct Args {
     literal: Vec<String>,
 
     /// Put this many generated items: アイテム0, アイテム1, …
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     items: Option<u64>,
 
     /// Name of the generated items [default: アイテム, or item with --lang en]
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT")]
     item_name: Option<String>,
 
     /// Pause after each item
     #[arg(long, alias = "producer-delay", value_name = "TIME", default_value = "0")]
-    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_delay)]
     delay: Delay,
 
     /// Capacity of the queue in items; 0 for no limit
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     capacity: Option<u64>,
 
     /// Leave without ending the queue

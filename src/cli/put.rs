@@ -37,8 +37,7 @@ pub(super) struct Args {
     literal: Vec<String>,
 
     /// Capacity of the queue in items; 0 for no limit
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     capacity: Option<u64>,
 
     #[command(flatten)]

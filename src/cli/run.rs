@@ -24,43 +24,36 @@ use crate::run::{self, Config, Outputs};
       --stats text")]
 pub(super) struct Args {
     /// Number of items, shared evenly among the producers
-    #[arg(long, value_name = "N", default_value = "5")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = values::parse_count)]
     items: u64,
 
     /// Pause of a producer after each item: 1s, exp:1s (random, with this mean), or
     /// uniform:500ms..1.5s
-    #[arg(long, value_name = "TIME", default_value = "1s")]
-    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::parse_delay)]
     producer_delay: Delay,
 
     /// Pause of a consumer after each item, in the same form
-    #[arg(long, value_name = "TIME", default_value = "2s")]
-    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::parse_delay)]
     consumer_delay: Delay,
 
     /// Seed of random pauses: the same seed gives the same pauses [default: random, and printed]
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     seed: Option<u64>,
 
     /// Number of producers
-    #[arg(long, value_name = "P", default_value = "1")]
-    #[arg(value_parser = values::parse_worker_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "P", default_value = "1", value_parser = values::parse_worker_count)]
     producers: u32,
 
     /// Number of consumers
-    #[arg(long, value_name = "C", default_value = "1")]
-    #[arg(value_parser = values::parse_worker_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "C", default_value = "1", value_parser = values::parse_worker_count)]
     consumers: u32,
 
     /// Capacity of the queue in items; 0 for no limit
-    #[arg(long, value_name = "N", default_value = "0")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::parse_count)]
     capacity: u64,
 
     /// Name of the items [default: アイテム, or item with --lang en]
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT")]
     item_name: Option<String>,
 
     #[command(flatten)]
@@ -71,18 +64,15 @@ pub(super) struct Args {
     format: OutputFormat,
 
     /// Speed of the run as a multiple of wall time; max for no waiting
-    #[arg(long, value_name = "X|max", default_value = "1")]
-    #[arg(value_parser = values::parse_speed, allow_hyphen_values = true)]
+    #[arg(long, value_name = "X|max", default_value = "1", value_parser = values::parse_speed)]
     speed: Speed,
 
     /// How many times each dead worker is replaced; 0 for never
-    #[arg(long, value_name = "N", default_value = "3")]
-    #[arg(value_parser = values::parse_u32, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = values::parse_u32)]
     respawn: u32,
 
     /// Kill a random worker about once per TIME; a killed worker is always replaced
-    #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::parse_nonzero_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::parse_nonzero_duration)]
     chaos: Option<Duration>,
 
     #[command(flatten)]

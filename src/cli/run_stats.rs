@@ -20,8 +20,7 @@ pub(super) struct StatsArgs {
     stats_file: Option<PathBuf>,
 
     /// Leave the first N items out of the statistics
-    #[arg(long, value_name = "N", default_value = "0")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::parse_count)]
     pub(super) warmup: u64,
 }
 

@@ -49,7 +49,7 @@ pub(super) struct Args {
 
     /// Time between two refreshes, with --watch
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch")]
-    #[arg(value_parser = values::parse_nonzero_duration, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_nonzero_duration)]
     every: Duration,
 
     #[command(flatten)]
