@@ -5,13 +5,12 @@ use std::num::NonZeroU64;
 use anyhow::Context;
 
 use super::args::{ItemOutputArgs, QueueArg};
-use super::error::ExitError;
 use super::one_shot::OneShot;
 use super::streams::require_stdout;
 use super::values;
 use crate::client::{Client, Error, Timeout};
 use crate::clock::Clock;
-use crate::exit::{ExitCode, UsageError};
+use crate::exit::{ExitCode, ExitError};
 use crate::queue_name::QueueName;
 use crate::report::{OutputFormat, Reporter, StdoutError, english_item_count, eprint_line};
 
@@ -193,7 +192,7 @@ impl FailedArgs {
         if is_list && !self.ids.is_empty() {
             let text =
                 "ids need an action: give --retry or --drop, or no id for a list of all items";
-            return Err(UsageError::new(text).into());
+            return Err(ExitError::usage(text).into());
         }
         require_stdout()?;
         let one_shot = OneShot::new(&self.queue)?;

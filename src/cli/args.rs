@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use super::values;
 use crate::client::Timeout;
-use crate::exit::UsageError;
+use crate::exit::ExitError;
 use crate::queue_name::QueueName;
 use crate::report::{Lang, OutputFormat};
 
@@ -19,7 +19,7 @@ pub(super) struct LangArg {
 }
 
 impl LangArg {
-    pub(super) fn lang(&self) -> Result<Lang, UsageError> {
+    pub(super) fn lang(&self) -> Result<Lang, ExitError> {
         let parse = |text: &str| Lang::from_str(text, false).map_err(|_| "write ja or en");
         let lang = match self.lang {
             Some(lang) => Some(lang),
@@ -42,7 +42,7 @@ impl QueueArg {
     }
 
     /// The name from `--queue` or from the environment.
-    pub(super) fn explicit_name(&self) -> Result<Option<QueueName>, UsageError> {
+    pub(super) fn explicit_name(&self) -> Result<Option<QueueName>, ExitError> {
         match &self.queue {
             Some(name) => Ok(Some(name.clone())),
             None => parse_env("QDEMO_QUEUE", QueueName::from_str),
@@ -54,13 +54,13 @@ impl QueueArg {
 fn parse_env<T, E: Display>(
     variable: &str,
     parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<Option<T>, UsageError> {
+) -> Result<Option<T>, ExitError> {
     let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let invalid = |reason: &dyn Display| {
         let value = value.to_string_lossy();
-        UsageError::new(format!("invalid value '{value}' of {variable}: {reason}"))
+        ExitError::usage(format!("invalid value '{value}' of {variable}: {reason}"))
     };
     let text = value.to_str().ok_or_else(|| invalid(&"it is not UTF-8"))?;
     parse(text).map(Some).map_err(|error| invalid(&error))

@@ -9,7 +9,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::client_args::ClientSetup;
-use super::error::ExitError;
 use super::get_loop::leave_after;
 use super::one_shot::{connect_and_warn, print_end_notice};
 use super::values;
@@ -20,7 +19,7 @@ use crate::exec::{
     CommandOutcome, CommandTemplate, ExecConfig, ExecObserver, ExecTotals, Executor, StopReason,
     Terminal,
 };
-use crate::exit::{ExitCode, UsageError};
+use crate::exit::{ExitCode, ExitError};
 use crate::item::json_value;
 use crate::os::{Waker, raise_open_file_limit, signals};
 use crate::queue::Counts;
@@ -84,7 +83,7 @@ impl ExecArgs {
         // An empty variable in a script must not take all the items and run nothing.
         if has_open_end {
             let text = "there is no command after --: add a command, or leave -- out";
-            return Err(UsageError::new(text).into());
+            return Err(ExitError::usage(text).into());
         }
         Ok(None)
     }
@@ -140,9 +139,9 @@ impl ExecArgs {
         }
         if self.jobs > 1 {
             let text = "--tty is for one command at a time: leave --jobs out";
-            return Err(UsageError::new(text).into());
+            return Err(ExitError::usage(text).into());
         }
-        Ok(Some(Terminal::open().map_err(|error| UsageError::new(error.to_string()))?))
+        Ok(Some(Terminal::open().map_err(|error| ExitError::usage(error.to_string()))?))
     }
 }
 

@@ -1,14 +1,13 @@
 //! `qdemo get`: gets items and prints them.
 
 use super::args::{ItemOutputArgs, QueueArg, TimeoutArgs};
-use super::error::ExitError;
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
 use super::one_shot::{OneShot, print_end_notice};
 use super::streams::require_stdout;
 use super::values;
 use crate::client::{Client, Delivery, Error, Timeout};
 use crate::clock::Clock;
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, ExitError};
 use crate::report::{Reporter, StdoutError};
 
 /// Get items from a queue and print them

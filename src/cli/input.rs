@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use super::streams::require_stdin;
 use super::values;
 use crate::client::QueueBuilder;
-use crate::exit::UsageError;
+use crate::exit::ExitError;
 use crate::item::encode_string;
 use crate::os::{Interest, wait_ready};
 use crate::wire::DEFAULT_MAX_ITEM_BYTES;
@@ -51,7 +51,7 @@ impl InputArgs {
             ItemInput::Arguments { items, next_index: 0 }
         } else if items.len() > 1 {
             let text = "- reads standard input, and stands alone: write `-- -` to put the item -";
-            return Err(UsageError::new(text).into());
+            return Err(ExitError::usage(text).into());
         } else {
             require_stdin()?;
             ItemInput::Stdin(StdinReader {

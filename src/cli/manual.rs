@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use super::error::report_error;
 use super::streams::print_stdout;
-use crate::exit::{ExitCode, UsageError};
+use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::eprint_line;
 
@@ -64,7 +64,7 @@ impl ManArgs {
                 let command = cli.find_subcommand(name).filter(|command| !command.is_hide_set());
                 let text =
                     || format!("there is no command `{name}`: `qdemo --help` lists all commands");
-                command.ok_or_else(|| UsageError::new(text()))?
+                command.ok_or_else(|| ExitError::usage(text()))?
             }
         };
         print_stdout(&render_man_page(command)?)?;

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::args::{ItemOutputArgs, QueueArg};
-use super::error::ExitError;
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
 use crate::clock::ProcessBirth;
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, ExitError};
 use crate::keeper::daemon::LEGACY_FILE_LINE;
 use crate::os::Waker;
 use crate::os::signals::{self, LeaveSignals};

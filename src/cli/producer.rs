@@ -13,7 +13,7 @@ use super::values;
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, Delay};
 use crate::event::{Event, EventKind};
-use crate::exit::{ExitCode, UsageError};
+use crate::exit::{ExitCode, ExitError};
 use crate::queue::{Batch, Items};
 use crate::report::{Lang, OutputFormat, Progress, Reporter, StdoutError};
 use crate::role::Role;
@@ -114,7 +114,7 @@ impl Args {
             if self.given.is_empty() && self.literal.is_empty() {
                 let text = "there is nothing to put: give --items N, the items, or - for the lines of \
                             standard input";
-                return Err(UsageError::new(text).into());
+                return Err(ExitError::usage(text).into());
             }
             return self.input.item_source(&self.given, &self.literal);
         };

@@ -4,14 +4,13 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::args::{QueueArg, TimeoutArgs};
-use super::error::ExitError;
 use super::input::{InputArgs, RemainingItems};
 use super::one_shot::OneShot;
 use super::put_stream::PutStream;
 use super::values;
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, ExitError};
 use crate::item::{display_text, escape_for_terminal};
 use crate::queue_name::QueueName;
 

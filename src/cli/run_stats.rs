@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use super::values;
-use crate::exit::UsageError;
+use crate::exit::ExitError;
 use crate::report::{OutputFormat, is_named_pipe, open_output_file};
 use crate::run::StatisticsOutput;
 
@@ -43,7 +43,7 @@ impl StatsArgs {
         let path = self.stats_file.as_ref().filter(|_| self.stats != Some(OutputFormat::Silent));
         let open = |path: &PathBuf| {
             open_output_file(path, true).map_err(|error| {
-                UsageError::unwritable(format_args!("--stats-file {}", path.display()), error)
+                ExitError::unwritable(format_args!("--stats-file {}", path.display()), error)
             })
         };
         let file = path.map(open).transpose()?;

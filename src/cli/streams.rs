@@ -8,8 +8,7 @@ use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::Errno;
 use rustix::stdio;
 
-use super::error::ExitError;
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::StdoutError;
 
