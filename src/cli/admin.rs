@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::args::{ItemOutputArgs, QueueArg};
 use super::one_shot::OneShot;
@@ -12,7 +12,7 @@ use crate::client::{Client, Error, Timeout};
 use crate::clock::Clock;
 use crate::exit::{ExitCode, ExitError};
 use crate::queue_name::QueueName;
-use crate::report::{OutputFormat, Reporter, StdoutError, english_item_count, eprint_line};
+use crate::report::{OutputFormat, StdoutError, english_item_count, eprint_line};
 
 /// Show the first items in line without taking them
 #[derive(Debug, clap::Args)]
@@ -125,7 +125,7 @@ impl PeekArgs {
         client.leave()?;
         if left == self.count {
             let text = format!("no item is in line in the queue `{}`", one_shot.queue);
-            return Err(ExitError::new(ExitCode::WouldBlock, text).into());
+            bail!(ExitError::new(ExitCode::WouldBlock, text));
         }
         Ok(ExitCode::Done)
     }
@@ -138,31 +138,28 @@ impl JoinArgs {
         let one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
         let mut client = one_shot.connect_existing()?;
         let queue = &one_shot.queue;
-        let error = match client.join(timeout.remaining_since(clock)) {
-            Ok(0) => None,
-            Ok(failed) => Some(failed_items_error(queue, failed)),
-            Err(Error::Unfinished(items)) => Some(unfinished_items_error(queue, items)),
-            Err(error) => return Err(error.into()),
-        };
-        client.leave()?;
-        error.map_or(Ok(ExitCode::Done), |error| Err(error.into()))
+        let joined = client.join(timeout.remaining_since(clock));
+        if matches!(joined, Ok(_) | Err(Error::Unfinished(_))) {
+            client.leave()?;
+        }
+        match joined {
+            Ok(0) => Ok(ExitCode::Done),
+            Ok(failed) => bail!(
+                "{} of the queue `{queue}` failed, all others are done: `qdemo failed -q {}` lists \
+                 failed items",
+                english_item_count(failed),
+                queue.shell_quoted()
+            ),
+            Err(Error::Unfinished(unfinished)) => {
+                let items = english_item_count(unfinished);
+                let verb = if unfinished == 1 { "is" } else { "are" };
+                let text =
+                    format!("{items} of the queue `{queue}` {verb} not done within the timeout");
+                bail!(ExitError::new(ExitCode::WouldBlock, text))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
-}
-
-fn failed_items_error(queue: &QueueName, failed: u64) -> ExitError {
-    let (items, name) = (english_item_count(failed), queue.shell_quoted());
-    let text = format!(
-        "{items} of the queue `{queue}` failed, all others are done: `qdemo failed -q {name}` lists \
-         failed items"
-    );
-    ExitError::new(ExitCode::Failed, text)
-}
-
-fn unfinished_items_error(queue: &QueueName, unfinished: u64) -> ExitError {
-    let (items, verb) =
-        (english_item_count(unfinished), if unfinished == 1 { "is" } else { "are" });
-    let text = format!("{items} of the queue `{queue}` {verb} not done within the timeout");
-    ExitError::new(ExitCode::WouldBlock, text)
 }
 
 impl CloseArgs {
@@ -192,19 +189,29 @@ impl FailedArgs {
         if is_list && !self.ids.is_empty() {
             let text =
                 "ids need an action: give --retry or --drop, or no id for a list of all items";
-            return Err(ExitError::usage(text).into());
+            bail!(ExitError::usage(text));
         }
         require_stdout()?;
         let one_shot = OneShot::new(&self.queue)?;
         let mut client = one_shot.connect_existing()?;
         if is_list {
-            print_failed(&mut client, &mut one_shot.reporter(self.format))?;
+            let mut reporter = one_shot.reporter(self.format);
+            let mut from = 1;
+            while let Some((batch, reason)) = client.failed(from)? {
+                from = batch.end_id();
+                reporter.print_batch(&batch, Some(&reason));
+                reporter.flush().map_err(StdoutError)?;
+            }
             client.leave()?;
             return Ok(ExitCode::Done);
         }
         self.check_ids(&mut client, &one_shot.queue)?;
-        let act = |id| if self.retry { client.retry(id) } else { client.drop_failed(id) };
-        let items = act_on_each(&self.ids, act)?;
+        let mut act = |id| if self.retry { client.retry(id) } else { client.drop_failed(id) };
+        let items = if self.ids.is_empty() {
+            act(None)?
+        } else {
+            self.ids.iter().map(|&id| act(NonZeroU64::new(id))).sum::<Result<_, _>>()?
+        };
         client.leave()?;
         let items = english_item_count(items);
         let text =
@@ -218,35 +225,13 @@ impl FailedArgs {
         for &id in &self.ids {
             if client.failed(id)?.is_none_or(|(batch, _)| batch.first_id != id) {
                 let queue = queue.shell_quoted();
-                let text = format!(
+                bail!(
                     "item {id} is not a failed item: `qdemo failed -q {queue}` lists failed items"
                 );
-                return Err(ExitError::new(ExitCode::Failed, text).into());
             }
         }
         Ok(())
     }
-}
-
-/// Calls `act` for each id, or once with `None` for all items. Returns the number of items.
-fn act_on_each(
-    ids: &[u64],
-    mut act: impl FnMut(Option<NonZeroU64>) -> Result<u64, Error>,
-) -> Result<u64, Error> {
-    if ids.is_empty() {
-        return act(None);
-    }
-    ids.iter().map(|&id| act(NonZeroU64::new(id))).sum()
-}
-
-fn print_failed(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<()> {
-    let mut from = 1;
-    while let Some((batch, reason)) = client.failed(from)? {
-        from = batch.end_id();
-        reporter.print_batch(&batch, Some(&reason));
-        reporter.flush().map_err(StdoutError)?;
-    }
-    Ok(())
 }
 
 impl RmArgs {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{Read, Seek};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -126,10 +126,13 @@ impl ExecArgs {
             printer.reporter.progress().clear();
             ran.map_err(into_cause)
         })?;
-        match totals.failed {
-            0 => Ok(ExitCode::Done),
-            failed => Err(failed_items_error(failed, &setup.queue.shell_quoted()).into()),
-        }
+        let queue = setup.queue.shell_quoted();
+        let items = match totals.failed {
+            0 => return Ok(ExitCode::Done),
+            1 => "1 item has".to_owned(),
+            failed => format!("{failed} items have"),
+        };
+        bail!("{items} failed: `qdemo failed -q {queue}` lists, retries or drops failed items")
     }
 
     /// The terminal for the commands, with `--tty`.
@@ -143,13 +146,6 @@ impl ExecArgs {
         }
         Ok(Some(Terminal::open().map_err(|error| ExitError::usage(error.to_string()))?))
     }
-}
-
-fn failed_items_error(failed: u64, queue: &str) -> ExitError {
-    let items = if failed == 1 { "1 item has".to_owned() } else { format!("{failed} items have") };
-    let text =
-        format!("{items} failed: `qdemo failed -q {queue}` lists, retries or drops failed items");
-    ExitError::new(ExitCode::Failed, text)
 }
 
 /// The cause inside `reason`: the exit code of the consumer depends on the cause.

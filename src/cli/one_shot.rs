@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use super::args::{ItemOutputArgs, QueueArg};
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
 use crate::clock::ProcessBirth;
-use crate::exit::{ExitCode, ExitError};
+use crate::exit::ExitCode;
 use crate::keeper::daemon::LEGACY_FILE_LINE;
 use crate::os::Waker;
 use crate::os::signals::{self, LeaveSignals};
@@ -141,9 +141,6 @@ pub(super) fn print_end_notice(client: &Client, queue: &QueueName) {
     }
 }
 
-pub(super) fn no_such_queue_error(queue: &QueueName) -> ExitError {
-    let text = format!(
-        "there is no queue `{queue}`: `qdemo put` makes one, `qdemo status` lists all queues"
-    );
-    ExitError::new(ExitCode::Failed, text)
+pub(super) fn no_such_queue_error(queue: &QueueName) -> anyhow::Error {
+    anyhow!("there is no queue `{queue}`: `qdemo put` makes one, `qdemo status` lists all queues")
 }

@@ -134,7 +134,7 @@ impl Args {
             Err(error) if self.watch => unresponsive_or_error(error),
             other => other,
         };
-        Ok(outcome?.ok_or_else(|| no_such_queue_error(queue))?)
+        outcome?.ok_or_else(|| no_such_queue_error(queue))
     }
 }
 
