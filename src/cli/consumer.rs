@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::{Context, bail};
+
 use super::args::TimeoutArgs;
-use super::client_args::ClientArgs;
-use super::exec_args::{ConsumerParams, ExecArgs, warn_late_items};
+use super::client_args::{ClientArgs, ClientSetup};
+use super::exec_args::{ExecArgs, into_cause, warn_late_items};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
 use super::one_shot::{connect_and_warn, print_end_notice};
 use super::reader_pace::{ReaderPacing, wait_for_reader};
@@ -13,9 +15,11 @@ use super::values;
 use crate::client::{Client, Delivery, Error, QueueBuilder, Timeout};
 use crate::clock::{Clock, Delay, DelaySampler};
 use crate::event::{Event, EventKind};
-use crate::exec::CommandTemplate;
+use crate::exec::{CommandTemplate, ExecConfig, Executor};
 use crate::exit::ExitCode;
+use crate::os::{Waker, raise_open_file_limit, signals};
 use crate::queue::BatchRef;
+use crate::queue_name::QueueName;
 use crate::report::{OutputFormat, Progress, Reporter, StdoutError};
 use crate::role::Role;
 
@@ -99,16 +103,12 @@ impl Args {
         let setup = self.client.set_up(format, Progress::default())?;
         let mut reporter = setup.reporter.with_nul_delimiter(self.null);
         let delays = self.client.delays(Role::Consumer, self.delay)?;
-        let mut client =
-            connect_and_warn(self.apply_options(setup.options), Role::Consumer, &setup.queue)?;
+        let mut client = self.connect(setup.options, &setup.queue)?;
         if self.client.worker.is_none() {
             client.stop_when_stdout_closes();
             if !self.fast && format != OutputFormat::Silent {
                 reporter.output().track_reader();
             }
-        }
-        if self.has_end_notice() {
-            print_end_notice(&client, &setup.queue);
         }
         let mut printer = ItemPrinter {
             reporter,
@@ -139,29 +139,64 @@ impl Args {
             Progress::for_commands()
         };
         let format = self.format.unwrap_or(OutputFormat::Raw);
-        let mut setup = self.client.set_up(format, progress)?;
-        setup.options = self.apply_options(setup.options);
-        let params = ConsumerParams {
+        let ClientSetup { queue, options, mut reporter, .. } =
+            self.client.set_up(format, progress)?;
+        let config = ExecConfig {
+            jobs: self.exec.jobs as usize,
+            queue_name: queue.to_string(),
+            retries: self.exec.retries,
+            backoff: self.exec.backoff,
+            command_timeout: self.exec.timeout_each,
             delays: self.client.delays(Role::Consumer, self.delay)?,
+            halt: self.exec.halt,
             max_items: self.max.unwrap_or(u64::MAX),
             idle_timeout: self.timeout.timeout(),
-            has_end_notice: self.has_end_notice(),
         };
-        self.exec.run(template, setup, params)
+        let terminal = self.exec.open_terminal()?;
+        // Each command has two pipes.
+        raise_open_file_limit();
+        let clock = Clock::start_now();
+        let child_waker = Waker::new()?;
+        signals::wake_on_child_exit(&child_waker)?;
+        let client = self.connect(options, &queue)?;
+        // With --halt, the client may still hold items: they are requeued.
+        let totals = leave_after(client, |client| {
+            let executor = Executor::new(
+                client,
+                template,
+                config,
+                &mut reporter,
+                clock,
+                child_waker,
+                terminal,
+            )
+            .context("cannot start the guard of the commands")?;
+            let ran = executor.run();
+            reporter.progress().clear();
+            ran.map_err(into_cause)
+        })?;
+        let items = match totals.failed {
+            0 => return Ok(ExitCode::Done),
+            1 => "1 item has".to_owned(),
+            failed => format!("{failed} items have"),
+        };
+        let queue = queue.shell_quoted();
+        bail!("{items} failed: `qdemo failed -q {queue}` lists, retries or drops failed items")
     }
 
-    /// Whether to print a notice if the queue has already ended.
-    fn has_end_notice(&self) -> bool {
-        !self.client.quiet && !self.follow && self.timeout.timeout() == Timeout::Infinite
-    }
-
-    fn apply_options(&self, options: QueueBuilder) -> QueueBuilder {
-        let options = options.follow(self.follow).max_attempts(self.max_attempts);
-        let options = options.with_timeout(self.timeout.timeout());
-        match self.lease {
-            Some(lease) => options.lease(lease),
-            None => options,
+    /// Connects to the queue. Prints a notice if the queue has already ended.
+    fn connect(&self, options: QueueBuilder, queue: &QueueName) -> anyhow::Result<Client> {
+        let timeout = self.timeout.timeout();
+        let mut options =
+            options.follow(self.follow).max_attempts(self.max_attempts).with_timeout(timeout);
+        if let Some(lease) = self.lease {
+            options = options.lease(lease);
         }
+        let client = connect_and_warn(options, Role::Consumer, queue)?;
+        if !self.client.quiet && !self.follow && timeout == Timeout::Infinite {
+            print_end_notice(&client, queue);
+        }
+        Ok(client)
     }
 }
 
