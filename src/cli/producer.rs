@@ -9,7 +9,7 @@ use super::input::{InputArgs, ItemSource};
 use super::one_shot::connect_and_warn;
 use super::put_stream::PutStream;
 use super::streams::require_stdout;
-use super::values;
+use super::values::{self, WorkerShare};
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, Delay};
 use crate::event::{Event, EventKind};
@@ -79,10 +79,8 @@ impl Args {
         let setup = self.client.set_up(format, Progress::default())?;
         let (queue, lang) = (setup.queue, setup.lang);
         let mut source = self.item_source(lang)?;
-        let mut options = self.input.apply_options(setup.options).keep_open(self.keep_open);
-        if let Some(capacity) = self.capacity {
-            options = options.capacity(capacity);
-        }
+        let options =
+            self.input.apply_options(setup.options, self.capacity).keep_open(self.keep_open);
         let (clock, mut reporter) = (Clock::start_now(), setup.reporter);
         let mut stream = PutStream {
             client: connect_and_warn(options, Role::Producer, &queue)?,
@@ -119,11 +117,12 @@ impl Args {
             return self.input.item_source(&self.given, &self.literal);
         };
         let name = self.item_name.as_deref().unwrap_or_else(|| lang.item_name());
-        // The producers of a run share the generated items in turn.
-        let share = self.client.worker;
-        let first = share.map_or(0, |share| u64::from(share.index - 1));
-        let step = share.map_or(1, |share| u64::from(share.total));
-        Ok(ItemSource::generated(name, first, step, items).skip(self.client.skip))
+        // The producers of a run share the generated items in turn. The queue has the skipped items already.
+        let WorkerShare { index, total } =
+            self.client.worker.unwrap_or(WorkerShare { index: 1, total: 1 });
+        let skipped = u64::from(total).saturating_mul(self.client.skip);
+        let first = u64::from(index - 1).saturating_add(skipped);
+        Ok(ItemSource::generated(name, (first..items).step_by(total as usize)))
     }
 }
 
