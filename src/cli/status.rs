@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use super::values;
 use crate::client::{Error, Timeout, default_base_dir, stored_status};
 use crate::clock::nanos;
 use crate::exit::ExitCode;
-use crate::os::{Interest, Waker, signals, wait_ready};
+use crate::os::{Interest, Waker, lock, signals, wait_ready};
 use crate::pipe::QueueDir;
 use crate::queue::WaitReason;
 use crate::queue_name::QueueName;
 use crate::report::{
-    Lang, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize, eprint_line,
-    is_in_background, truncate_to_width,
+    Lang, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize,
+    english_item_count, eprint_line, is_in_background, truncate_to_width,
 };
 use crate::wire::{ClientStatus, Status};
 
@@ -61,32 +61,24 @@ pub(super) struct Args {
 
 /// The JSON object of a queue.
 #[derive(Serialize)]
-struct QueueStatus {
-    queue: String,
-    #[serde(flatten)]
-    status: Status,
-}
-
-/// The JSON object of a queue whose keeper does not answer.
-#[derive(Serialize)]
-struct UnresponsiveQueue {
-    queue: String,
-    /// Always false. The object of a queue whose keeper answers does not have this key.
-    answers: bool,
-    /// The keeper's process id, if known.
-    keeper: Option<u32>,
-}
-
-/// A queue that is damaged or not safe to use.
-struct UnusableQueue {
-    queue: String,
-    error: anyhow::Error,
-}
-
+#[serde(untagged)]
 enum QueryOutcome {
-    Available(QueueStatus),
-    Unresponsive(UnresponsiveQueue),
-    Unusable(UnusableQueue),
+    Available {
+        queue: String,
+        #[serde(flatten)]
+        status: Status,
+    },
+    /// The keeper does not answer.
+    Unresponsive {
+        queue: String,
+        /// Always false. The object of a queue whose keeper answers does not have this key.
+        answers: bool,
+        /// The keeper's process id, if known.
+        keeper: Option<u32>,
+    },
+    /// The queue is damaged or not safe to use. No JSON object describes the queue.
+    #[serde(skip)]
+    Unusable { queue: String, error: anyhow::Error },
 }
 
 impl Args {
@@ -156,12 +148,9 @@ impl StatusPrinter {
     fn print(&mut self, outcomes: &[QueryOutcome]) -> anyhow::Result<ExitCode> {
         let size = TerminalSize::current(&self.screen);
         let lines = self.lines(outcomes, size);
+        let is_usable = |outcome: &&_| !matches!(outcome, QueryOutcome::Unusable { .. });
         if self.reporter.format() == OutputFormat::Json {
-            outcomes.iter().for_each(|outcome| match outcome {
-                QueryOutcome::Available(status) => self.reporter.print_json(status),
-                QueryOutcome::Unresponsive(queue) => self.reporter.print_json(queue),
-                QueryOutcome::Unusable(_) => {}
-            });
+            outcomes.iter().filter(is_usable).for_each(|outcome| self.reporter.print_json(outcome));
         } else if !self.is_live {
             if !self.is_first {
                 self.reporter.print_line("");
@@ -172,8 +161,8 @@ impl StatusPrinter {
         }
         self.is_first = false;
         self.reporter.flush().map_err(StdoutError)?;
-        let has_unusable = outcomes.iter().any(|one| matches!(one, QueryOutcome::Unusable(_)));
-        Ok(if has_unusable { ExitCode::Failed } else { ExitCode::Done })
+        let are_usable = outcomes.iter().all(|outcome| is_usable(&outcome));
+        Ok(if are_usable { ExitCode::Done } else { ExitCode::Failed })
     }
 
     /// The lines for people. The error of an unusable queue goes to standard error, or, in a live view, into a
@@ -182,14 +171,20 @@ impl StatusPrinter {
         let mut lines = Vec::new();
         for outcome in outcomes {
             match outcome {
-                QueryOutcome::Available(status) => {
-                    let peak = self.peaks.entry(status.queue.clone()).or_insert(0);
-                    *peak = status.status.ready.max(*peak);
+                QueryOutcome::Available { queue, status } => {
+                    let peak = self.peaks.entry(queue.clone()).or_insert(0);
+                    *peak = status.ready.max(*peak);
                     let bar = self.is_live.then_some((size.drawable_area().columns, *peak));
-                    lines.extend(status_lines(status, bar));
+                    lines.extend(status_lines(queue, status, bar));
                 }
-                QueryOutcome::Unresponsive(queue) => lines.push(queue.message()),
-                QueryOutcome::Unusable(UnusableQueue { queue, error }) => {
+                QueryOutcome::Unresponsive { queue, keeper: None, .. } => lines.push(format!(
+                    "{queue}: its keeper does not answer: continue or end the keeper"
+                )),
+                QueryOutcome::Unresponsive { queue, keeper: Some(pid), .. } => lines.push(format!(
+                    "{queue}: its keeper (process {pid}) does not answer: continue it with \
+                     `kill -CONT {pid}`, or end it with `kill -9 {pid}`"
+                )),
+                QueryOutcome::Unusable { queue, error } => {
                     let line = format!("{queue}: {error:#}");
                     if self.is_live {
                         lines.push(line);
@@ -220,18 +215,17 @@ fn query_all(one_shot: &OneShot) -> anyhow::Result<Vec<QueryOutcome>> {
 
 /// Calls `query` for several queues at a time, since the query of a keeper that does not answer waits. Fewer
 /// queues at a time if the system refuses threads.
-fn query_concurrently<T: Send>(
+fn query_concurrently<T: Send + Sync>(
     queues: &[QueueName],
     query: impl Fn(&QueueName) -> T + Sync,
 ) -> Vec<T> {
-    let rest = Mutex::new(queues.iter().enumerate());
-    let outcomes = Mutex::new(Vec::with_capacity(queues.len()));
+    let outcomes: Vec<_> = queues.iter().map(|_| OnceLock::new()).collect();
+    let rest = Mutex::new(queues.iter().zip(&outcomes));
     let work = || {
         loop {
-            let next = rest.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((index, queue)) = next else { return };
-            let outcome = query(queue);
-            outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome));
+            let next = lock(&rest).next();
+            let Some((queue, outcome)) = next else { return };
+            outcome.get_or_init(|| query(queue));
         }
     };
     thread::scope(|scope| {
@@ -242,20 +236,14 @@ fn query_concurrently<T: Send>(
         }
         work();
     });
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    outcomes.sort_unstable_by_key(|&(index, _)| index);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    outcomes.into_iter().filter_map(OnceLock::into_inner).collect()
 }
 
 /// Turns the error of a keeper that does not answer into an outcome.
 fn unresponsive_or_error(error: anyhow::Error) -> anyhow::Result<Option<QueryOutcome>> {
     match error.downcast()? {
         Error::NoAnswer { queue, process, .. } => {
-            Ok(Some(QueryOutcome::Unresponsive(UnresponsiveQueue {
-                queue,
-                answers: false,
-                keeper: process,
-            })))
+            Ok(Some(QueryOutcome::Unresponsive { queue, answers: false, keeper: process }))
         }
         error => Err(error.into()),
     }
@@ -269,20 +257,7 @@ fn unusable_or_interrupted(
     if matches!(error.downcast_ref(), Some(Error::Interrupted)) {
         return Err(error);
     }
-    Ok(Some(QueryOutcome::Unusable(UnusableQueue { queue: queue.to_string(), error })))
-}
-
-impl UnresponsiveQueue {
-    fn message(&self) -> String {
-        let queue = &self.queue;
-        match self.keeper {
-            None => format!("{queue}: its keeper does not answer: continue or end the keeper"),
-            Some(pid) => format!(
-                "{queue}: its keeper (process {pid}) does not answer: continue it with \
-                 `kill -CONT {pid}`, or end it with `kill -9 {pid}`"
-            ),
-        }
-    }
+    Ok(Some(QueryOutcome::Unusable { queue: queue.to_string(), error }))
 }
 
 /// Queries the keeper of `queue`. Without a keeper, reads the stored status and starts no keeper.
@@ -301,14 +276,12 @@ fn query_queue(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<Q
         Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue)?,
         Err(error) => return Err(error.into()),
     };
-    Ok(status
-        .map(|status| QueryOutcome::Available(QueueStatus { queue: queue.to_string(), status })))
+    Ok(status.map(|status| QueryOutcome::Available { queue: queue.to_string(), status }))
 }
 
 /// The lines of a queue for people. `bar` has the columns for a bar of the depth, and the peak depth, which is
 /// the scale of the bar for a queue without a capacity.
-fn status_lines(queue_status: &QueueStatus, bar: Option<(usize, u64)>) -> Vec<String> {
-    let QueueStatus { queue, status } = queue_status;
+fn status_lines(queue: &str, status: &Status, bar: Option<(usize, u64)>) -> Vec<String> {
     let Status { ready, in_flight, done, failed, .. } = status;
     let capacity = status.capacity.map_or(String::new(), |capacity| format!(" of {capacity}"));
     let oldest = status
@@ -345,19 +318,15 @@ fn client_activity(client: &ClientStatus) -> String {
     let held = client.held_s.map_or(String::new(), |held| format!(" for {}", format_seconds(held)));
     let holds = match client.in_flight {
         0 => None,
-        1 => Some(format!("has 1 item{held}")),
-        n => Some(format!("has {n} items{held}")),
+        items => Some(format!("has {}{held}", english_item_count(items))),
     };
     let waits = client.wait_reason.map(|reason| match reason {
         WaitReason::Room => "waits for room".to_owned(),
         WaitReason::Item => "waits for an item".to_owned(),
         WaitReason::Done => "waits until all is done".to_owned(),
     });
-    match (holds, waits) {
-        (None, None) => "at work".to_owned(),
-        (Some(activity), None) | (None, Some(activity)) => activity,
-        (Some(holds), Some(waits)) => format!("{holds}, {waits}"),
-    }
+    let activities: Vec<_> = holds.into_iter().chain(waits).collect();
+    if activities.is_empty() { "at work".to_owned() } else { activities.join(", ") }
 }
 
 /// `90.0` as `2 min`.
