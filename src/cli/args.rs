@@ -99,25 +99,14 @@ pub(super) struct ItemOutputArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct ProgressArg {
     /// Show a live view: auto (on a terminal), always, never
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, value_parser = ["auto", "always", "never"], value_name = "WHEN", default_value = "auto")]
     #[arg(hide_possible_values = true)]
-    progress: ProgressMode,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ProgressMode {
-    Auto,
-    Always,
-    Never,
+    progress: String,
 }
 
 impl ProgressArg {
     /// `auto` is the answer for `--progress auto`.
     pub(super) fn is_enabled(&self, auto: bool) -> bool {
-        match self.progress {
-            ProgressMode::Auto => auto,
-            ProgressMode::Always => true,
-            ProgressMode::Never => false,
-        }
+        if self.progress == "auto" { auto } else { self.progress == "always" }
     }
 }

@@ -32,8 +32,8 @@ pub(super) struct Args {
     workers: Vec<[u32; 2]>,
 
     /// Compare with python: its multiprocessing.Queue, if python3 is installed
-    #[arg(long, value_enum, value_name = "PEER", hide_possible_values = true)]
-    against: Option<Baseline>,
+    #[arg(long, value_parser = ["python"], value_name = "PEER", hide_possible_values = true)]
+    against: Option<String>,
 
     /// Number of measurements of each case [default: 5, or fewer on a slow machine]
     #[arg(long, value_name = "N", value_parser = values::parse_nonzero_u32)]
@@ -48,11 +48,6 @@ pub(super) struct Args {
     plot: Option<PicturePath>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Baseline {
-    Python,
-}
-
 /// Run a process of a trial (the bench starts it)
 #[derive(Debug, clap::Args)]
 pub(super) struct TaskArgs {
@@ -62,8 +57,7 @@ pub(super) struct TaskArgs {
 
 impl TaskArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let task: TrialTask = serde_json::from_str(&self.task)?;
-        task.run()?;
+        serde_json::from_str::<TrialTask>(&self.task)?.run()?;
         Ok(ExitCode::Done)
     }
 }

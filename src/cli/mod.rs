@@ -19,7 +19,6 @@ mod put;
 mod put_stream;
 mod reader_pace;
 mod run;
-mod run_stats;
 mod status;
 mod streams;
 mod timeline;

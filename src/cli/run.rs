@@ -1,16 +1,19 @@
 //! `qdemo run`: runs producers and consumers on a private queue.
 
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::{LangArg, ProgressArg};
-use super::run_stats::StatsArgs;
 use super::streams::require_stdout;
 use super::values;
 use crate::clock::Delay;
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, ExitError};
 use crate::keeper::Speed;
-use crate::report::{Lang, OutputFormat, PictureFormat, PicturePath, Progress};
-use crate::run::{self, Config, Outputs};
+use crate::report::{
+    Lang, OutputFormat, PictureFormat, PicturePath, Progress, is_named_pipe, open_output_file,
+};
+use crate::run::{self, Config, Outputs, StatisticsOutput};
 
 /// Watch producer and consumer processes share a queue
 #[derive(Debug, clap::Args)]
@@ -75,8 +78,18 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::parse_nonzero_duration)]
     chaos: Option<Duration>,
 
-    #[command(flatten)]
-    stats: StatsArgs,
+    /// Print statistics at the end, on standard error [default: text on a terminal, otherwise off]
+    #[arg(long, value_name = "FORM")]
+    #[arg(value_parser = values::output_format(&["text", "json", "off"]))]
+    stats: Option<OutputFormat>,
+
+    /// Write the statistics to this file, as JSON unless --stats text is given
+    #[arg(long, value_name = "FILE")]
+    stats_file: Option<PathBuf>,
+
+    /// Leave the first N items out of the statistics
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::parse_count)]
+    warmup: u64,
 
     /// Draw a timeline of the run to this .svg or .html file
     #[arg(long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
@@ -101,6 +114,11 @@ impl Args {
 
     fn config(&self, lang: Lang) -> Config {
         let item_name = self.item_name.as_deref().unwrap_or_else(|| lang.item_name());
+        // A quiet run makes no statistics without an explicit option.
+        let has_statistics = match self.stats {
+            Some(format) => format != OutputFormat::Silent,
+            None => self.stats_file.is_some() || (!self.quiet && io::stderr().is_terminal()),
+        };
         Config {
             items: self.items,
             item_name: item_name.to_owned(),
@@ -116,22 +134,35 @@ impl Args {
             lang,
             style: if self.quiet { OutputFormat::Silent } else { self.format },
             is_viewed: self.progress.is_enabled(Progress::is_visible() && !self.quiet),
-            warmup: self.stats.is_enabled(self.quiet).then_some(self.stats.warmup),
+            warmup: has_statistics.then_some(self.warmup),
         }
     }
 
     /// Opens a named pipe first: a signal during the wait for its reader must not leave an empty picture.
     fn open_outputs(&self) -> anyhow::Result<Outputs> {
         let open_picture = || self.timeline.as_ref().map(PicturePath::create).transpose();
-        let (statistics, picture) = if self.stats.is_named_pipe() {
-            (self.stats.open_output()?, open_picture()?)
+        let (statistics, picture) = if self.stats_file.as_deref().is_some_and(is_named_pipe) {
+            (self.open_statistics()?, open_picture()?)
         } else {
             let picture = open_picture()?;
-            (self.stats.open_output()?, picture)
+            (self.open_statistics()?, picture)
         };
         if let (Some(file), Some(picture)) = (&statistics.file, &picture) {
             picture.ensure_distinct_from(file, "--stats-file")?;
         }
         Ok(Outputs { statistics, picture })
+    }
+
+    /// Makes the file before the run starts.
+    fn open_statistics(&self) -> anyhow::Result<StatisticsOutput> {
+        let path = self.stats_file.as_ref().filter(|_| self.stats != Some(OutputFormat::Silent));
+        let open = |path: &PathBuf| {
+            open_output_file(path, true).map_err(|error| {
+                ExitError::unwritable(format_args!("--stats-file {}", path.display()), error)
+            })
+        };
+        let file = path.map(open).transpose()?;
+        let is_json = self.stats.map_or(file.is_some(), |format| format == OutputFormat::Json);
+        Ok(StatisticsOutput { file, is_json })
     }
 }
