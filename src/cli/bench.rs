@@ -1,16 +1,16 @@
 //! `qdemo bench`: measures how fast queues are on this machine.
 
+use std::sync::Arc;
+
 use super::streams::require_stdout;
 use super::values;
 use crate::bench::{BenchConfig, BenchReport, MIN_ITEM_SIZE, TrialTask};
 use crate::exit::ExitCode;
 use crate::os::raise_open_file_limit;
-use crate::os::signals::{self, LeaveSignals};
 use crate::report::{
     Output, OutputFormat, PictureFormat, PicturePath, Progress, StdoutError, eprint_line,
 };
-use crate::run::private_dir::TempRunDir;
-use crate::run::{PARENT_OPEN_FILES, Workers};
+use crate::run::{PARENT_OPEN_FILES, Workplace};
 use crate::wire::DEFAULT_MAX_ITEM_BYTES;
 
 /// Measure how fast queues are on this machine
@@ -74,25 +74,12 @@ impl Args {
             );
         }
         let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
-        let workers = Workers::default();
-        let private = TempRunDir::create()?;
-        let progress = Progress::for_commands();
-        let dir = private.shared_dir();
-        let (children, shared_dir, view) =
-            (workers.clone(), private.shared_dir(), progress.clone());
-        let interrupt =
-            signals::install_handlers_with_cleanup(LeaveSignals::NotIgnored, move || {
-                children.shut_down();
-                let _ = shared_dir.remove();
-                view.clear_with_timeout();
-            })?;
-        let measured =
-            self.bench_plan().measure(&workers, &dir, &interrupt, |done, total, case| {
-                progress.set_position_and_total(done, total, case.label());
-            });
-        progress.clear();
-        workers.shut_down();
-        let removed = private.remove();
+        let workplace = Workplace::open(Progress::for_commands())?;
+        let Workplace { workers, dir, progress, interrupt } = &workplace;
+        let measured = self.bench_plan().measure(workers, dir, interrupt, |done, total, case| {
+            progress.set_position_and_total(done, total, case.label());
+        });
+        let removed = workplace.close();
         let report = measured?;
         removed?;
         // The picture comes before the table: the reader of the table may leave at any line.
@@ -101,7 +88,10 @@ impl Args {
         {
             picture.write(&report.to_svg())?;
         }
-        self.print_report(&report, &mut Output::new(progress, Some(interrupt)))?;
+        self.print_report(
+            &report,
+            &mut Output::new(progress.clone(), Some(Arc::clone(interrupt))),
+        )?;
         Ok(if report.cases.is_empty() { ExitCode::Failed } else { ExitCode::Done })
     }
 

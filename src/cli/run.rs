@@ -1,5 +1,6 @@
 //! `qdemo run`: runs producers and consumers on a private queue.
 
+use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::keeper::Speed;
 use crate::report::{
     Lang, OutputFormat, PictureFormat, PicturePath, Progress, is_named_pipe, open_output_file,
 };
-use crate::run::{self, Config, Outputs, StatisticsOutput};
+use crate::run::{self, Config, Outputs};
 
 /// Watch producer and consumer processes share a queue
 #[derive(Debug, clap::Args)]
@@ -135,6 +136,9 @@ impl Args {
             style: if self.quiet { OutputFormat::Silent } else { self.format },
             is_viewed: self.progress.is_enabled(Progress::is_visible() && !self.quiet),
             warmup: has_statistics.then_some(self.warmup),
+            has_json_statistics: self
+                .stats
+                .map_or(self.stats_file.is_some(), |format| format == OutputFormat::Json),
         }
     }
 
@@ -147,22 +151,20 @@ impl Args {
             let picture = open_picture()?;
             (self.open_statistics()?, picture)
         };
-        if let (Some(file), Some(picture)) = (&statistics.file, &picture) {
+        if let (Some(file), Some(picture)) = (&statistics, &picture) {
             picture.ensure_distinct_from(file, "--stats-file")?;
         }
         Ok(Outputs { statistics, picture })
     }
 
     /// Makes the file before the run starts.
-    fn open_statistics(&self) -> anyhow::Result<StatisticsOutput> {
+    fn open_statistics(&self) -> anyhow::Result<Option<File>> {
         let path = self.stats_file.as_ref().filter(|_| self.stats != Some(OutputFormat::Silent));
         let open = |path: &PathBuf| {
             open_output_file(path, true).map_err(|error| {
                 ExitError::unwritable(format_args!("--stats-file {}", path.display()), error)
             })
         };
-        let file = path.map(open).transpose()?;
-        let is_json = self.stats.map_or(file.is_some(), |format| format == OutputFormat::Json);
-        Ok(StatisticsOutput { file, is_json })
+        Ok(path.map(open).transpose()?)
     }
 }
