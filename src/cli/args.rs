@@ -21,11 +21,10 @@ pub(super) struct LangArg {
 impl LangArg {
     pub(super) fn lang(&self) -> Result<Lang, ExitError> {
         let parse = |text: &str| Lang::from_str(text, false).map_err(|_| "write ja or en");
-        let lang = match self.lang {
-            Some(lang) => Some(lang),
-            None => parse_env("QDEMO_LANG", parse)?,
-        };
-        Ok(lang.unwrap_or_default())
+        match self.lang {
+            Some(lang) => Ok(lang),
+            None => Ok(parse_env("QDEMO_LANG", parse)?.unwrap_or_default()),
+        }
     }
 }
 

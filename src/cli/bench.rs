@@ -88,14 +88,12 @@ impl Args {
         {
             picture.write(&report.to_svg())?;
         }
-        self.print_report(
-            &report,
-            &mut Output::new(progress.clone(), Some(Arc::clone(interrupt))),
-        )?;
+        let output = Output::new(progress.clone(), Some(Arc::clone(interrupt)));
+        self.print_report(&report, output)?;
         Ok(if report.cases.is_empty() { ExitCode::Failed } else { ExitCode::Done })
     }
 
-    fn print_report(&self, report: &BenchReport, output: &mut Output) -> anyhow::Result<()> {
+    fn print_report(&self, report: &BenchReport, mut output: Output) -> anyhow::Result<()> {
         for skipped in &report.skipped {
             output.print_notice(&format!("qdemo: left out: {}: {}", skipped.what, skipped.reason));
         }

@@ -6,7 +6,7 @@ use super::one_shot::{OneShot, print_end_notice};
 use super::streams::require_stdout;
 use super::values;
 use crate::client::{Client, Delivery, Error, Timeout};
-use crate::clock::Clock;
+use crate::clock::{Clock, ProcessBirth};
 use crate::exit::{ExitCode, ExitError};
 use crate::report::{Reporter, StdoutError};
 
@@ -77,7 +77,10 @@ impl Args {
         require_stdout()?;
         let clock = Clock::start_now();
         let timeout = self.timeout.timeout();
-        let one_shot = OneShot::new(&self.queue)?.on_behalf_of_callers().with_timeout(timeout);
+        let mut one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
+        // The keeper reports an end of the queue to this command as it would to the script that calls the command
+        // again and again.
+        one_shot.options = one_shot.options.callers(ProcessBirth::of_ancestors());
         let reporter = one_shot.item_reporter(&self.output);
         let mut client = one_shot.connect()?;
         client.stop_when_stdout_closes();

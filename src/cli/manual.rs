@@ -63,8 +63,8 @@ impl ManArgs {
             Some(name) => {
                 let command = cli.find_subcommand(name).filter(|command| !command.is_hide_set());
                 let text =
-                    || format!("there is no command `{name}`: `qdemo --help` lists all commands");
-                command.ok_or_else(|| ExitError::usage(text()))?
+                    format!("there is no command `{name}`: `qdemo --help` lists all commands");
+                command.ok_or_else(|| ExitError::usage(text))?
             }
         };
         print_stdout(&render_man_page(command)?)?;

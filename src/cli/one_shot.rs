@@ -7,7 +7,6 @@ use anyhow::{Context, anyhow};
 
 use super::args::{ItemOutputArgs, QueueArg};
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
-use crate::clock::ProcessBirth;
 use crate::exit::ExitCode;
 use crate::keeper::daemon::LEGACY_FILE_LINE;
 use crate::os::Waker;
@@ -21,7 +20,8 @@ use crate::role::Role;
 pub(super) struct OneShot {
     pub(super) queue: QueueName,
     pub(super) options: QueueBuilder,
-    waker: Arc<Waker>,
+    /// A signal to leave wakes this waker.
+    pub(super) waker: Arc<Waker>,
 }
 
 impl OneShot {
@@ -31,13 +31,6 @@ impl OneShot {
         let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
         let options = QueueBuilder::new(queue.clone()).interrupt(Arc::clone(&waker));
         Ok(Self { queue, options, waker })
-    }
-
-    /// The keeper reports an end of the queue to this command as it would to the script that calls the
-    /// command again and again.
-    pub(super) fn on_behalf_of_callers(mut self) -> Self {
-        self.options = self.options.callers(ProcessBirth::of_ancestors());
-        self
     }
 
     /// Limits the wait for a keeper that does not answer.
@@ -93,11 +86,6 @@ impl OneShot {
         reporter.print_line(text);
         reporter.flush().map_err(StdoutError)?;
         Ok(ExitCode::Done)
-    }
-
-    /// A signal to leave wakes this waker.
-    pub(super) fn waker(&self) -> &Waker {
-        &self.waker
     }
 }
 

@@ -103,7 +103,13 @@ impl Args {
         };
         loop {
             let outcomes = match &named {
-                Some(queue) => vec![self.query_one(&one_shot, queue)?],
+                Some(queue) => {
+                    let outcome = match query_queue(&one_shot, queue) {
+                        Err(error) if self.watch => unresponsive_or_error(error),
+                        other => other,
+                    };
+                    vec![outcome?.ok_or_else(|| no_such_queue_error(queue))?]
+                }
                 None => query_all(&one_shot)?,
             };
             let code = printer.print(&outcomes)?;
@@ -111,22 +117,13 @@ impl Args {
                 return Ok(code);
             }
             let wakers =
-                [(one_shot.waker().as_fd(), Interest::Read), (resized.as_fd(), Interest::Read)];
+                [(one_shot.waker.as_fd(), Interest::Read), (resized.as_fd(), Interest::Read)];
             let woken = wait_ready(&wakers, Some(nanos(self.every)))?;
             resized.drain();
             if woken[0].is_ready {
                 return Err(Error::Interrupted.into());
             }
         }
-    }
-
-    /// Queries one queue. A keeper that does not answer is an error, except with `--watch`.
-    fn query_one(&self, one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<QueryOutcome> {
-        let outcome = match query_queue(one_shot, queue) {
-            Err(error) if self.watch => unresponsive_or_error(error),
-            other => other,
-        };
-        outcome?.ok_or_else(|| no_such_queue_error(queue))
     }
 }
 
@@ -204,9 +201,12 @@ fn query_all(one_shot: &OneShot) -> anyhow::Result<Vec<QueryOutcome>> {
     let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
     let queues: Vec<QueueName> = names.iter().filter_map(|name| name.parse().ok()).collect();
     let outcomes = query_concurrently(&queues, |queue| {
-        query_queue(one_shot, queue)
-            .or_else(unresponsive_or_error)
-            .or_else(|error| unusable_or_interrupted(queue, error))
+        let outcome = query_queue(one_shot, queue).or_else(unresponsive_or_error);
+        outcome.or_else(|error| match error.downcast_ref() {
+            Some(Error::Interrupted) => Err(error),
+            // One unusable queue must not hide the others.
+            _ => Ok(Some(QueryOutcome::Unusable { queue: queue.to_string(), error })),
+        })
     });
     // A queue that has been removed in the meantime has no outcome.
     let outcomes = outcomes.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
@@ -249,32 +249,21 @@ fn unresponsive_or_error(error: anyhow::Error) -> anyhow::Result<Option<QueryOut
     }
 }
 
-/// Turns an error into an outcome: one unusable queue must not hide the others.
-fn unusable_or_interrupted(
-    queue: &QueueName,
-    error: anyhow::Error,
-) -> anyhow::Result<Option<QueryOutcome>> {
-    if matches!(error.downcast_ref(), Some(Error::Interrupted)) {
-        return Err(error);
-    }
-    Ok(Some(QueryOutcome::Unusable { queue: queue.to_string(), error }))
-}
-
 /// Queries the keeper of `queue`. Without a keeper, reads the stored status and starts no keeper.
 fn query_queue(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<QueryOutcome>> {
     let options = one_shot.options.clone().queue(queue.clone()).with_timeout(Timeout::After(0));
-    let status = options.connect_if_running().and_then(|client| match client {
-        None => Ok(None),
-        Some(mut client) => client.status().map(|status| Some((client, status))),
+    let answer = options.connect_if_running().and_then(|client| {
+        let Some(mut client) = client else {
+            return Ok(None);
+        };
+        let status = client.status()?;
+        client.leave_at_once();
+        Ok(Some(status))
     });
-    let status = match status {
-        Ok(Some((client, status))) => {
-            client.leave_at_once();
-            Some(status)
-        }
+    let status = match answer {
         // No keeper, or the keeper has just exited.
         Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue)?,
-        Err(error) => return Err(error.into()),
+        answer => answer?,
     };
     Ok(status.map(|status| QueryOutcome::Available { queue: queue.to_string(), status }))
 }

@@ -36,7 +36,7 @@ impl Args {
         let lang = self.lang.lang()?;
         if self.output.is_none() && io::stdout().is_terminal() {
             let text = "a terminal cannot show the picture: name a file with --output";
-            return Err(ExitError::usage(text).into());
+            anyhow::bail!(ExitError::usage(text));
         }
         if self.output.is_none() {
             require_stdout()?;
@@ -61,16 +61,11 @@ impl Args {
                 "the last line of {name} is incomplete: the picture ends before it"
             ));
         }
-        let (timeline, end) = (&mut recording.timeline, recording.end);
+        let format = picture.as_ref().map_or(PictureFormat::Svg, |picture| picture.format());
+        let drawing = recording.timeline.render(recording.end, lang, format);
         match picture {
-            Some(mut picture) => {
-                let drawing = timeline.render(end, lang, picture.format());
-                picture.write(&drawing)?;
-            }
-            None => {
-                let drawing = timeline.render(end, lang, PictureFormat::Svg);
-                print_stdout(drawing.as_bytes())?;
-            }
+            Some(mut picture) => picture.write(&drawing)?,
+            None => print_stdout(drawing.as_bytes())?,
         }
         Ok(ExitCode::Done)
     }

@@ -66,10 +66,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     })?;
     let duration =
         Duration::try_from(parsed).map_err(|_| format!("a time cannot be negative: {remedy}"))?;
-    match u64::try_from(duration.as_nanos()) {
-        Ok(_) => Ok(duration),
-        Err(_) => Err(too_long()),
-    }
+    u64::try_from(duration.as_nanos()).map(|_| duration).map_err(|_| too_long())
 }
 
 /// A time for an answer; 0 is not to wait.

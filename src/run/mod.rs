@@ -37,7 +37,16 @@ pub(crate) fn run(
     config: &Config,
     outputs: impl FnOnce() -> anyhow::Result<Outputs>,
 ) -> anyhow::Result<ExitCode> {
-    check_open_files(config)?;
+    let workers = config.worker_ids().len() as u64;
+    let needed = workers + PARENT_OPEN_FILES;
+    if let Some(limit) = raise_open_file_limit()
+        && limit < needed
+    {
+        anyhow::bail!(
+            "{workers} workers need {needed} open files, and only {limit} are allowed: \
+             raise `ulimit -n`, or take fewer workers"
+        );
+    }
     let mut outputs = outputs()?;
     let workplace = Workplace::open(open_progress(config))?;
     let deaths = Waker::new()?;
@@ -53,20 +62,6 @@ pub(crate) fn run(
         return Ok(ExitCode::Signal(signal));
     }
     removed.and(ended)
-}
-
-fn check_open_files(config: &Config) -> anyhow::Result<()> {
-    let workers = config.worker_ids().len() as u64;
-    let needed = workers + PARENT_OPEN_FILES;
-    if let Some(limit) = raise_open_file_limit()
-        && limit < needed
-    {
-        anyhow::bail!(
-            "{workers} workers need {needed} open files, and only {limit} are allowed: \
-             raise `ulimit -n`, or take fewer workers"
-        );
-    }
-    Ok(())
 }
 
 /// Starts all workers, keeps the queue until they have left, and prints the result.
