@@ -49,7 +49,7 @@ struct Cli {
 /// Lets the value of an option begin with `-`: the error of the option's own parser then names the remedy. A file
 /// name or a choice that begins with `-` is rather the next option after a forgotten value.
 fn allow_hyphen(arg: clap::Arg) -> clap::Arg {
-    let is_option = !arg.is_positional() && arg.get_action().takes_values();
+    let is_option = !arg.is_positional() && !arg.is_hide_set() && arg.get_action().takes_values();
     let is_file = arg.get_value_names().is_some_and(|names| names == ["FILE"]);
     let is_free = is_option && !is_file && arg.get_possible_values().is_empty();
     if is_free { arg.allow_hyphen_values(true) } else { arg }
