@@ -8,10 +8,10 @@ use super::args::{ItemOutputArgs, QueueArg};
 use super::one_shot::OneShot;
 use super::streams::require_stdout;
 use super::values;
-use crate::client::{Client, Error, Timeout};
+use crate::client::{Error, Timeout, default_base_dir};
 use crate::clock::Clock;
 use crate::exit::{ExitCode, ExitError};
-use crate::queue_name::QueueName;
+use crate::pipe::QueueDir;
 use crate::report::{OutputFormat, StdoutError, english_item_count, eprint_line};
 
 /// Show the first items in line without taking them
@@ -168,7 +168,8 @@ impl CloseArgs {
             require_stdout()?;
         }
         let one_shot = OneShot::new(&self.queue)?;
-        let is_new = !one_shot.exists()?;
+        let base = default_base_dir()?;
+        let is_new = !QueueDir::exists(&base, one_shot.queue.as_str()).map_err(Error::from)?;
         let mut client = one_shot.connect()?;
         let dropped = client.close_queue(self.now)?;
         if is_new {
@@ -205,7 +206,16 @@ impl FailedArgs {
             client.leave()?;
             return Ok(ExitCode::Done);
         }
-        self.check_ids(&mut client, &one_shot.queue)?;
+        // No item is retried or dropped if one of the items has not failed. Another client may still retry or drop an
+        // item between this check and the request for the item.
+        for &id in &self.ids {
+            if client.failed(id)?.is_none_or(|(batch, _)| batch.first_id != id) {
+                let queue = one_shot.queue.shell_quoted();
+                bail!(
+                    "item {id} is not a failed item: `qdemo failed -q {queue}` lists failed items"
+                );
+            }
+        }
         let mut act = |id| if self.retry { client.retry(id) } else { client.drop_failed(id) };
         let items = if self.ids.is_empty() {
             act(None)?
@@ -217,20 +227,6 @@ impl FailedArgs {
         let text =
             if self.retry { format!("{items} back in line") } else { format!("dropped {items}") };
         Ok(one_shot.print_result(&text)?)
-    }
-
-    /// Fails if one of the items has not failed, before the first item is retried or dropped. Another client
-    /// may still retry or drop an item between this check and the request for the item.
-    fn check_ids(&self, client: &mut Client, queue: &QueueName) -> anyhow::Result<()> {
-        for &id in &self.ids {
-            if client.failed(id)?.is_none_or(|(batch, _)| batch.first_id != id) {
-                let queue = queue.shell_quoted();
-                bail!(
-                    "item {id} is not a failed item: `qdemo failed -q {queue}` lists failed items"
-                );
-            }
-        }
-        Ok(())
     }
 }
 

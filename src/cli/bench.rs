@@ -76,7 +76,13 @@ impl Args {
         let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
         let workplace = Workplace::open(Progress::for_commands())?;
         let Workplace { workers, dir, progress, interrupt } = &workplace;
-        let measured = self.bench_plan().measure(workers, dir, interrupt, |done, total, case| {
+        let plan = BenchConfig {
+            sizes: dedup_or_default(&self.sizes, &[16, 256, 4 << 10, 64 << 10]),
+            workers: dedup_or_default(&self.workers, &[[1, 1], [4, 4]]),
+            rounds: self.rounds,
+            has_python: self.against.is_some(),
+        };
+        let measured = plan.measure(workers, dir, interrupt, |done, total, case| {
             progress.set_position_and_total(done, total, case.label());
         });
         let removed = workplace.close();
@@ -109,15 +115,6 @@ impl Args {
             eprint_line(&warning);
         }
         Ok(())
-    }
-
-    fn bench_plan(&self) -> BenchConfig {
-        BenchConfig {
-            sizes: dedup_or_default(&self.sizes, &[16, 256, 4 << 10, 64 << 10]),
-            workers: dedup_or_default(&self.workers, &[[1, 1], [4, 4]]),
-            rounds: self.rounds,
-            has_python: self.against.is_some(),
-        }
     }
 }
 

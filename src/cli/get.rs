@@ -59,19 +59,6 @@ impl GetCommand for Get {
     }
 }
 
-impl Get {
-    /// A keeper that does not answer may not know that the printed items are done.
-    fn add_redelivery_warning(&self, error: anyhow::Error) -> anyhow::Error {
-        match error.downcast_ref() {
-            Some(Error::NoAnswer { .. }) if self.printed > 0 => {
-                let text = format!("{error}; the printed items may be delivered again");
-                ExitError::new(ExitCode::WouldBlock, text).into()
-            }
-            _ => error,
-        }
-    }
-}
-
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         require_stdout()?;
@@ -88,8 +75,16 @@ impl Args {
             print_end_notice(&client, &one_shot.queue);
         }
         let mut get = Get { reporter, timeout, clock, printed: 0 };
-        let end = leave_after(client, |client| get_items(client, &mut get, self.count))
-            .map_err(|error| get.add_redelivery_warning(error))?;
+        let end = leave_after(client, |client| get_items(client, &mut get, self.count)).map_err(
+            |error| match error.downcast_ref() {
+                // A keeper that does not answer may not know that the printed items are done.
+                Some(Error::NoAnswer { .. }) if get.printed > 0 => {
+                    let text = format!("{error}; the printed items may be delivered again");
+                    ExitError::new(ExitCode::WouldBlock, text).into()
+                }
+                _ => error,
+            },
+        )?;
         let (code, state) = match end {
             LoopEnd::Complete => return Ok(ExitCode::Done),
             LoopEnd::Empty => (ExitCode::WouldBlock, "is empty"),

@@ -9,6 +9,7 @@ mod error;
 mod exec_args;
 mod get;
 mod get_loop;
+#[cfg(target_os = "linux")]
 mod init;
 mod input;
 mod keeper;
@@ -80,7 +81,7 @@ enum CliCommand {
     Keeper(keeper::Args),
 }
 
-/// Runs the command in `args`. Process 1 runs the command in a child if possible.
+/// Runs the command in `args` and reports its error. Process 1 runs the command in a child if possible.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         eprint_line(&format!("internal error, please report it: {panic}"));
@@ -91,22 +92,19 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
         return ExitCode::Failed.into_process_exit();
     }
     let args: Vec<_> = args.into_iter().collect();
-    match init::run_as_init(&args) {
-        Some(code) => code.into(),
-        None => execute(args).into_process_exit(),
+    #[cfg(target_os = "linux")]
+    if let Some(code) = init::run_as_init(&args) {
+        return code.into();
     }
-}
-
-/// Runs the command in `args` and reports its error.
-pub(crate) fn execute(args: Vec<OsString>) -> ExitCode {
     let has_open_end = args.last().is_some_and(|last| last == "--");
-    match Cli::try_parse_from(&args) {
+    let code = match Cli::try_parse_from(&args) {
         Err(error) => manual::report_clap_error(&error, args.get(1), Cli::command()),
         Ok(cli) => {
             let ended = cli.command.run(has_open_end);
             ended.unwrap_or_else(|error| error::report_error(&error))
         }
-    }
+    };
+    code.into_process_exit()
 }
 
 impl CliCommand {

@@ -44,11 +44,6 @@ impl OneShot {
         connect_and_warn(self.options.clone(), Role::Visitor, &self.queue)
     }
 
-    pub(super) fn exists(&self) -> anyhow::Result<bool> {
-        let base = default_base_dir()?;
-        Ok(QueueDir::exists(&base, self.queue.as_str()).map_err(Error::from)?)
-    }
-
     /// Connects to the queue. Fails if the queue does not exist.
     pub(super) fn connect_existing(&self) -> anyhow::Result<Client> {
         let client = self.options.clone().connect_if_exists()?;

@@ -15,7 +15,7 @@ use crate::clock::{Clock, Delay};
 use crate::event::{Event, EventKind};
 use crate::exit::{ExitCode, ExitError};
 use crate::queue::{Batch, Items};
-use crate::report::{Lang, OutputFormat, Progress, Reporter, StdoutError};
+use crate::report::{Lang, OutputFormat, Progress, StdoutError};
 use crate::role::Role;
 
 /// Put items into a queue; the last producer to leave ends it
@@ -88,7 +88,21 @@ impl Args {
             timeout_start: None,
             delays: self.client.delays(Role::Producer, self.delay)?,
             unconfirmed: (format != OutputFormat::Silent).then(VecDeque::new),
-            on_accepted: |first_id, items| print_accepted(&mut reporter, clock, first_id, items),
+            on_accepted: |first_id, items: Vec<Vec<u8>>| {
+                let at = clock.now();
+                for (id, mut item) in (first_id..).zip(items) {
+                    item.push(b'\n');
+                    let batch = Batch {
+                        first_id: id,
+                        attempt: 1,
+                        delivery_failures: 0,
+                        accepted_at: at,
+                        items: Items { count: 1, bytes: Bytes::from(item) },
+                    };
+                    reporter.on_event(Event::new(at, EventKind::Put(&batch)));
+                }
+                Ok(reporter.flush().map_err(StdoutError)?)
+            },
         };
         let put = stream.put_all(&mut source);
         let client = stream.client;
@@ -112,7 +126,7 @@ impl Args {
             if self.given.is_empty() && self.literal.is_empty() {
                 let text = "there is nothing to put: give --items N, the items, or - for the lines of \
                             standard input";
-                return Err(ExitError::usage(text).into());
+                anyhow::bail!(ExitError::usage(text));
             }
             return self.input.item_source(&self.given, &self.literal);
         };
@@ -124,25 +138,4 @@ impl Args {
         let first = u64::from(index - 1).saturating_add(skipped);
         Ok(ItemSource::generated(name, (first..items).step_by(total as usize)))
     }
-}
-
-fn print_accepted(
-    reporter: &mut Reporter,
-    clock: Clock,
-    first_id: u64,
-    items: Vec<Vec<u8>>,
-) -> anyhow::Result<()> {
-    let at = clock.now();
-    for (id, mut item) in (first_id..).zip(items) {
-        item.push(b'\n');
-        let batch = Batch {
-            first_id: id,
-            attempt: 1,
-            delivery_failures: 0,
-            accepted_at: at,
-            items: Items { count: 1, bytes: Bytes::from(item) },
-        };
-        reporter.on_event(Event::new(at, EventKind::Put(&batch)));
-    }
-    reporter.flush().map_err(|error| StdoutError(error).into())
 }

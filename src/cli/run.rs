@@ -160,11 +160,11 @@ impl Args {
     /// Makes the file before the run starts.
     fn open_statistics(&self) -> anyhow::Result<Option<File>> {
         let path = self.stats_file.as_ref().filter(|_| self.stats != Some(OutputFormat::Silent));
-        let open = |path: &PathBuf| {
-            open_output_file(path, true).map_err(|error| {
-                ExitError::unwritable(format_args!("--stats-file {}", path.display()), error)
-            })
+        let Some(path) = path else {
+            return Ok(None);
         };
-        Ok(path.map(open).transpose()?)
+        let name = format!("--stats-file {}", path.display());
+        let file = open_output_file(path, true);
+        Ok(Some(file.map_err(|error| ExitError::unwritable(name, error))?))
     }
 }

@@ -68,11 +68,6 @@ impl Config {
         !(self.producer_delay.is_zero() && self.consumer_delay.is_zero())
     }
 
-    /// Whether any delay is random.
-    pub(super) fn is_random(&self) -> bool {
-        self.producer_delay.is_random() || self.consumer_delay.is_random()
-    }
-
     /// The number of items of this producer.
     pub(super) fn producer_item_count(&self, producer: WorkerId) -> u64 {
         let before = u64::from(producer.index - 1);

@@ -74,7 +74,7 @@ fn run_parent(
     let output = Output::new(workplace.progress.clone(), Some(Arc::clone(&workplace.interrupt)));
     let reporter =
         Reporter::new(config.style, config.lang, [config.producers, config.consumers], output);
-    let random = config.is_random();
+    let random = config.producer_delay.is_random() || config.consumer_delay.is_random();
     let seed = match config.seed {
         None if random => random_seed()?,
         seed => seed.unwrap_or_default(),
