@@ -111,7 +111,8 @@ impl PeekArgs {
         require_stdout()?;
         let one_shot = OneShot::new(&self.queue)?;
         let mut client = one_shot.connect_existing()?;
-        let mut reporter = one_shot.item_reporter(&self.output);
+        let mut reporter =
+            one_shot.reporter(self.output.format).with_nul_delimiter(self.output.null);
         let (mut from, mut left) = (1, self.count);
         while left > 0 {
             let Some(batch) = client.peek(from, left)? else {

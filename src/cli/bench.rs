@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::streams::require_stdout;
 use super::values;
-use crate::bench::{BenchConfig, BenchReport, MIN_ITEM_SIZE, TrialTask};
+use crate::bench::{BenchConfig, BenchReport, MIN_ITEM_SIZE};
 use crate::exit::ExitCode;
 use crate::os::raise_open_file_limit;
 use crate::report::{
@@ -46,20 +46,6 @@ pub(super) struct Args {
     /// Draw a bar chart of the results to this .svg file
     #[arg(long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg]))]
     plot: Option<PicturePath>,
-}
-
-/// Run a process of a trial (the bench starts it)
-#[derive(Debug, clap::Args)]
-pub(super) struct TaskArgs {
-    /// The task as JSON
-    task: String,
-}
-
-impl TaskArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        serde_json::from_str::<TrialTask>(&self.task)?.run()?;
-        Ok(ExitCode::Done)
-    }
 }
 
 impl Args {

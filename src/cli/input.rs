@@ -57,7 +57,6 @@ impl InputArgs {
             require_stdin()?;
             ItemInput::Stdin(StdinReader {
                 delimiter: if self.null { 0 } else { b'\n' },
-                max_line_bytes: self.max_item_size,
                 ..StdinReader::default()
             })
         };
@@ -158,7 +157,7 @@ impl ItemSource {
             ItemInput::Stdin(stdin) => {
                 let unit = if stdin.delimiter == 0 { "item" } else { "line" };
                 let place = format!("{unit} {} of standard input", stdin.line_number + 1);
-                let Some((text, size)) = stdin.next_line(wait)? else {
+                let Some((text, size)) = stdin.next_line(max, wait)? else {
                     return Ok(false);
                 };
                 (text, size, place)
@@ -197,8 +196,6 @@ fn encode_item(text: &[u8], json: bool, item: &mut Vec<u8>) -> anyhow::Result<()
 #[derive(Default)]
 struct StdinReader {
     delimiter: u8,
-    /// The largest line, in bytes.
-    max_line_bytes: u64,
     buffer: Vec<u8>,
     /// Where the next line starts in `buffer`.
     position: usize,
@@ -210,9 +207,10 @@ struct StdinReader {
 }
 
 impl StdinReader {
-    /// The next line and its size in bytes. Of a line over the limit, the text may be only the end.
+    /// The next line and its size in bytes. Of a line over `max` bytes, the text may be only the end.
     fn next_line(
         &mut self,
+        max: u64,
         mut wait: impl FnMut() -> anyhow::Result<()>,
     ) -> anyhow::Result<Option<(&[u8], u64)>> {
         let mut searched = 0;
@@ -228,12 +226,12 @@ impl StdinReader {
                 break self.buffer.len();
             }
             searched = rest.len();
-            if searched as u64 > self.max_line_bytes {
+            if searched as u64 > max {
                 self.discarded_bytes += searched as u64;
                 self.position = self.buffer.len();
                 searched = 0;
             }
-            let (max, skipped) = (self.max_line_bytes, self.discarded_bytes);
+            let skipped = self.discarded_bytes;
             if skipped > max.max(self.buffer.len() as u64).saturating_mul(MAX_OVERSIZE_FACTOR) {
                 bail!(
                     "line {} of standard input has no end within {skipped} bytes, and the limit is \

@@ -12,7 +12,6 @@ mod get_loop;
 #[cfg(target_os = "linux")]
 mod init;
 mod input;
-mod keeper;
 mod manual;
 mod one_shot;
 mod producer;
@@ -29,7 +28,11 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::client::enable_self_hosting;
+use args::QueueArg;
+
+use crate::bench::TrialTask;
+use crate::client::{enable_self_hosting, run_keeper_process};
+use crate::exec;
 use crate::exit::ExitCode;
 use crate::os;
 use crate::report::eprint_line;
@@ -73,12 +76,24 @@ enum CliCommand {
     Rm(admin::RmArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
+    /// Run a process of a trial (the bench starts it)
     #[command(hide = true)]
-    BenchTask(bench::TaskArgs),
+    BenchTask {
+        /// The task as JSON
+        task: String,
+    },
+    /// End the commands of a dead consumer (the consumer starts the guard)
     #[command(hide = true)]
-    Guard(keeper::GuardArgs),
+    Guard {
+        /// The mark in the environment of the commands
+        mark: String,
+    },
+    /// Hold a queue while it has clients (other commands start the keeper)
     #[command(hide = true)]
-    Keeper(keeper::Args),
+    Keeper {
+        #[command(flatten)]
+        queue: QueueArg,
+    },
 }
 
 /// Runs the command in `args` and reports its error. Process 1 runs the command in a child if possible.
@@ -114,7 +129,6 @@ impl CliCommand {
             Self::Run(args) => args.run(),
             Self::Timeline(args) => args.run(),
             Self::Bench(args) => args.run(),
-            Self::BenchTask(args) => args.run(),
             Self::Producer(args) => args.run(),
             Self::Consumer(args) => args.run(has_open_end),
             Self::Put(args) => args.run(),
@@ -127,8 +141,18 @@ impl CliCommand {
             Self::Rm(args) => args.run(),
             Self::Completions(args) => args.run(&Cli::command()),
             Self::Man(args) => args.run(Cli::command()),
-            Self::Guard(args) => args.run(),
-            Self::Keeper(args) => args.run(),
+            Self::BenchTask { task } => {
+                serde_json::from_str::<TrialTask>(&task)?.run()?;
+                Ok(ExitCode::Done)
+            }
+            Self::Guard { mark } => {
+                exec::run_guard(&mark)?;
+                Ok(ExitCode::Done)
+            }
+            Self::Keeper { queue } => {
+                run_keeper_process(queue.name())?;
+                Ok(ExitCode::Done)
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 
-use super::args::{ItemOutputArgs, QueueArg};
+use super::args::QueueArg;
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
 use crate::exit::ExitCode;
 use crate::keeper::daemon::LEGACY_FILE_LINE;
@@ -69,10 +69,6 @@ impl OneShot {
     pub(super) fn reporter(&self, format: OutputFormat) -> Reporter {
         let output = Output::new(Progress::default(), Some(Arc::clone(&self.waker)));
         Reporter::new(format, Lang::En, [1, 1], output)
-    }
-
-    pub(super) fn item_reporter(&self, output: &ItemOutputArgs) -> Reporter {
-        self.reporter(output.format).with_nul_delimiter(output.null)
     }
 
     /// Prints the result of the command on standard output.

@@ -196,29 +196,19 @@ impl StatusPrinter {
     }
 }
 
-/// Queries all queues in alphabetical order.
+/// Queries all queues in alphabetical order. Queries several queues at a time, since the query of a keeper that does
+/// not answer waits. Queries fewer queues at a time if the system refuses threads.
 fn query_all(one_shot: &OneShot) -> anyhow::Result<Vec<QueryOutcome>> {
     let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
     let queues: Vec<QueueName> = names.iter().filter_map(|name| name.parse().ok()).collect();
-    let outcomes = query_concurrently(&queues, |queue| {
+    let query = |queue: &QueueName| {
         let outcome = query_queue(one_shot, queue).or_else(unresponsive_or_error);
         outcome.or_else(|error| match error.downcast_ref() {
             Some(Error::Interrupted) => Err(error),
             // One unusable queue must not hide the others.
             _ => Ok(Some(QueryOutcome::Unusable { queue: queue.to_string(), error })),
         })
-    });
-    // A queue that has been removed in the meantime has no outcome.
-    let outcomes = outcomes.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(outcomes.into_iter().flatten().collect())
-}
-
-/// Calls `query` for several queues at a time, since the query of a keeper that does not answer waits. Fewer
-/// queues at a time if the system refuses threads.
-fn query_concurrently<T: Send + Sync>(
-    queues: &[QueueName],
-    query: impl Fn(&QueueName) -> T + Sync,
-) -> Vec<T> {
+    };
     let outcomes: Vec<_> = queues.iter().map(|_| OnceLock::new()).collect();
     let rest = Mutex::new(queues.iter().zip(&outcomes));
     let work = || {
@@ -236,7 +226,9 @@ fn query_concurrently<T: Send + Sync>(
         }
         work();
     });
-    outcomes.into_iter().filter_map(OnceLock::into_inner).collect()
+    // A queue that has been removed in the meantime has no outcome.
+    let outcomes = outcomes.into_iter().filter_map(OnceLock::into_inner);
+    outcomes.filter_map(Result::transpose).collect()
 }
 
 /// Turns the error of a keeper that does not answer into an outcome.
