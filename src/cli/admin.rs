@@ -207,8 +207,8 @@ impl FailedArgs {
             client.leave()?;
             return Ok(ExitCode::Done);
         }
-        // No item is retried or dropped if one of the items has not failed. Another client may still retry or drop an
-        // item between this check and the request for the item.
+        // No item is retried or dropped if one of the items has not failed. Another client may still retry or
+        // drop an item between this check and the request for the item.
         for &id in &self.ids {
             if client.failed(id)?.is_none_or(|(batch, _)| batch.first_id != id) {
                 let queue = one_shot.queue.shell_quoted();

@@ -65,8 +65,8 @@ impl Args {
         let clock = Clock::start_now();
         let timeout = self.timeout.timeout();
         let mut one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
-        // The keeper reports an end of the queue to this command as it would to the script that calls the command
-        // again and again.
+        // The keeper reports an end of the queue to this command as it would to the script that calls the
+        // command again and again.
         one_shot.options = one_shot.options.callers(ProcessBirth::of_ancestors());
         let reporter = one_shot.reporter(self.output.format).with_nul_delimiter(self.output.null);
         let mut client = one_shot.connect()?;

@@ -271,7 +271,8 @@ impl StdinReader {
         let read = io::stdin().lock().read(&mut self.buffer[filled..]);
         self.buffer.truncate(filled + *read.as_ref().unwrap_or(&0));
         match read {
-            // After a signal, or if another reader of the same pipe has taken the bytes, the caller waits again.
+            // After a signal, or if another reader of the same pipe has taken the bytes, the caller waits
+            // again.
             Err(error)
                 if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
             other => self.is_at_eof = other.context("cannot read standard input")? == 0,

@@ -50,8 +50,9 @@ struct Cli {
     command: CliCommand,
 }
 
-/// Lets the value of an option begin with `-`: the error of the option's own parser then names the remedy. A file
-/// name or a choice that begins with `-` is rather the next option after a forgotten value.
+/// Lets the value of an option begin with `-`: the error of the option's own parser then names the remedy. A
+/// file name or a choice that begins with `-` is rather the next option after a forgotten value. Only this
+/// program writes hidden options.
 fn allow_hyphen(arg: clap::Arg) -> clap::Arg {
     let is_option = !arg.is_positional() && !arg.is_hide_set() && arg.get_action().takes_values();
     let is_file = arg.get_value_names().is_some_and(|names| names == ["FILE"]);

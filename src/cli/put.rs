@@ -88,8 +88,9 @@ impl Args {
             Some(Error::Closed) => {
                 let name = queue.shell_quoted();
                 let text = format!(
-                    "the queue `{queue}` is closed and takes no more items: `qdemo status -q {name}` shows what is \
-                     left, `qdemo rm -q {name}` removes the queue, and the next `qdemo put` makes a new one"
+                    "the queue `{queue}` is closed and takes no more items: `qdemo status -q {name}` \
+                     shows what is left, `qdemo rm -q {name}` removes the queue, and the next \
+                     `qdemo put` makes a new one"
                 );
                 ExitError::new(ExitCode::Closed, text).into()
             }

@@ -196,8 +196,8 @@ impl StatusPrinter {
     }
 }
 
-/// Queries all queues in alphabetical order. Queries several queues at a time, since the query of a keeper that does
-/// not answer waits. Queries fewer queues at a time if the system refuses threads.
+/// Queries all queues in alphabetical order. Queries several queues at a time, since the query of a keeper
+/// that does not answer waits. Queries fewer queues at a time if the system refuses threads.
 fn query_all(one_shot: &OneShot) -> anyhow::Result<Vec<QueryOutcome>> {
     let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
     let queues: Vec<QueueName> = names.iter().filter_map(|name| name.parse().ok()).collect();

@@ -26,8 +26,8 @@ pub(crate) const RELAY_PIPES: [&str; 2] = ["first-hop", "second-hop"];
 /// The script that measures `multiprocessing.Queue`.
 pub(crate) const PYTHON_SCRIPT_NAME: &str = "mp_queue.py";
 
-/// What a run or a benchmark cleans up: its processes, its private directory and its live view. A drop removes the
-/// directory.
+/// What a run or a benchmark cleans up: its processes, its private directory and its live view. A drop
+/// removes the directory.
 pub(crate) struct Workplace {
     pub(crate) workers: Workers,
     pub(crate) dir: Arc<PrivateDir>,
@@ -37,8 +37,8 @@ pub(crate) struct Workplace {
 }
 
 impl Workplace {
-    /// Creates the directory, which no other user can read, and removes the directories of killed runs. Installs
-    /// the signal handlers: at the second signal the thread of the signal cleans up.
+    /// Creates the directory, which no other user can read, and removes the directories of killed runs.
+    /// Installs the signal handlers: at the second signal the thread of the signal cleans up.
     pub(crate) fn open(progress: Progress) -> anyhow::Result<Self> {
         let parent = std::env::temp_dir();
         let dir = PrivateDir::create(&parent, DIR_PREFIX, is_run_file)
@@ -55,8 +55,8 @@ impl Workplace {
         Ok(Self { workers, dir, progress, interrupt })
     }
 
-    /// Ends the processes and the live view, and removes the directory. A missing directory is fine: a cleaner of
-    /// the temporary folder may have removed it.
+    /// Ends the processes and the live view, and removes the directory. A missing directory is fine: a
+    /// cleaner of the temporary folder may have removed it.
     pub(crate) fn close(&self) -> anyhow::Result<()> {
         self.progress.clear();
         self.workers.shut_down();
