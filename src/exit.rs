@@ -42,11 +42,11 @@ impl ExitCode {
     }
 }
 
-/// A request that cannot be carried out. Nothing has been done, and the command ends with
-/// [`ExitCode::Usage`].
+/// An error that decides the exit code of the command.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct UsageError {
+pub(crate) struct ExitError {
+    pub(crate) code: ExitCode,
     message: String,
     #[source]
     cause: Option<io::Error>,
@@ -54,18 +54,24 @@ pub(crate) struct UsageError {
     pub(crate) remedy: Option<&'static str>,
 }
 
-impl UsageError {
+impl ExitError {
     /// `message` contains its own remedy.
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), cause: None, remedy: None }
+    pub(crate) fn new(code: ExitCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), cause: None, remedy: None }
+    }
+
+    /// A request that cannot be carried out. Nothing has been done.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(ExitCode::Usage, message)
     }
 
     pub(crate) fn unreadable(file: impl Display, cause: io::Error, remedy: &'static str) -> Self {
-        Self { message: format!("cannot read {file}"), cause: Some(cause), remedy: Some(remedy) }
+        let error = Self::usage(format!("cannot read {file}"));
+        Self { cause: Some(cause), remedy: Some(remedy), ..error }
     }
 
     pub(crate) fn unwritable(file: impl Display, cause: io::Error) -> Self {
-        let remedy = Some("name a file in an existing folder");
-        Self { message: format!("cannot write {file}"), cause: Some(cause), remedy }
+        let error = Self::usage(format!("cannot write {file}"));
+        Self { cause: Some(cause), remedy: Some("name a file in an existing folder"), ..error }
     }
 }

@@ -9,9 +9,5 @@ fn before_main() {
 }
 
 fn main() -> ExitCode {
-    run()
-}
-
-fn run() -> ExitCode {
     qdemo::cli::main(std::env::args_os())
 }

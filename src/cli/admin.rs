@@ -2,18 +2,17 @@
 
 use std::num::NonZeroU64;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::args::{ItemOutputArgs, QueueArg};
-use super::error::ExitError;
 use super::one_shot::OneShot;
 use super::streams::require_stdout;
 use super::values;
-use crate::client::{Client, Error, Timeout};
+use crate::client::{Error, Timeout, default_base_dir};
 use crate::clock::Clock;
-use crate::exit::{ExitCode, UsageError};
-use crate::queue_name::QueueName;
-use crate::report::{OutputFormat, Reporter, StdoutError, english_item_count, eprint_line};
+use crate::exit::{ExitCode, ExitError};
+use crate::pipe::QueueDir;
+use crate::report::{OutputFormat, StdoutError, english_item_count, eprint_line};
 
 /// Show the first items in line without taking them
 #[derive(Debug, clap::Args)]
@@ -24,8 +23,7 @@ Examples:
   qdemo peek -q jobs --count 10 --format json")]
 pub(super) struct PeekArgs {
     /// Number of items
-    #[arg(long, value_name = "N", default_value = "1")]
-    #[arg(value_parser = values::parse_nonzero_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::parse_nonzero_count)]
     count: u64,
 
     #[command(flatten)]
@@ -45,8 +43,7 @@ Examples:
   qdemo join -q jobs --timeout 10m || qdemo status -q jobs")]
 pub(super) struct JoinArgs {
     /// Wait at most this long
-    #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::parse_timeout, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::parse_timeout)]
     timeout: Option<Timeout>,
 
     #[command(flatten)]
@@ -114,7 +111,8 @@ impl PeekArgs {
         require_stdout()?;
         let one_shot = OneShot::new(&self.queue)?;
         let mut client = one_shot.connect_existing()?;
-        let mut reporter = one_shot.item_reporter(&self.output);
+        let mut reporter =
+            one_shot.reporter(self.output.format).with_nul_delimiter(self.output.null);
         let (mut from, mut left) = (1, self.count);
         while left > 0 {
             let Some(batch) = client.peek(from, left)? else {
@@ -128,7 +126,7 @@ impl PeekArgs {
         client.leave()?;
         if left == self.count {
             let text = format!("no item is in line in the queue `{}`", one_shot.queue);
-            return Err(ExitError::new(ExitCode::WouldBlock, text).into());
+            bail!(ExitError::new(ExitCode::WouldBlock, text));
         }
         Ok(ExitCode::Done)
     }
@@ -141,31 +139,28 @@ impl JoinArgs {
         let one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
         let mut client = one_shot.connect_existing()?;
         let queue = &one_shot.queue;
-        let error = match client.join(timeout.remaining_since(clock)) {
-            Ok(0) => None,
-            Ok(failed) => Some(failed_items_error(queue, failed)),
-            Err(Error::Unfinished(items)) => Some(unfinished_items_error(queue, items)),
-            Err(error) => return Err(error.into()),
-        };
-        client.leave()?;
-        error.map_or(Ok(ExitCode::Done), |error| Err(error.into()))
+        let joined = client.join(timeout.remaining_since(clock));
+        if matches!(joined, Ok(_) | Err(Error::Unfinished(_))) {
+            client.leave()?;
+        }
+        match joined {
+            Ok(0) => Ok(ExitCode::Done),
+            Ok(failed) => bail!(
+                "{} of the queue `{queue}` failed, all others are done: `qdemo failed -q {}` lists \
+                 failed items",
+                english_item_count(failed),
+                queue.shell_quoted()
+            ),
+            Err(Error::Unfinished(unfinished)) => {
+                let items = english_item_count(unfinished);
+                let verb = if unfinished == 1 { "is" } else { "are" };
+                let text =
+                    format!("{items} of the queue `{queue}` {verb} not done within the timeout");
+                bail!(ExitError::new(ExitCode::WouldBlock, text))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
-}
-
-fn failed_items_error(queue: &QueueName, failed: u64) -> ExitError {
-    let (items, name) = (english_item_count(failed), queue.shell_quoted());
-    let text = format!(
-        "{items} of the queue `{queue}` failed, all others are done: `qdemo failed -q {name}` lists \
-         failed items"
-    );
-    ExitError::new(ExitCode::Failed, text)
-}
-
-fn unfinished_items_error(queue: &QueueName, unfinished: u64) -> ExitError {
-    let (items, verb) =
-        (english_item_count(unfinished), if unfinished == 1 { "is" } else { "are" });
-    let text = format!("{items} of the queue `{queue}` {verb} not done within the timeout");
-    ExitError::new(ExitCode::WouldBlock, text)
 }
 
 impl CloseArgs {
@@ -174,7 +169,8 @@ impl CloseArgs {
             require_stdout()?;
         }
         let one_shot = OneShot::new(&self.queue)?;
-        let is_new = !one_shot.exists()?;
+        let base = default_base_dir()?;
+        let is_new = !QueueDir::exists(&base, one_shot.queue.as_str()).map_err(Error::from)?;
         let mut client = one_shot.connect()?;
         let dropped = client.close_queue(self.now)?;
         if is_new {
@@ -195,61 +191,44 @@ impl FailedArgs {
         if is_list && !self.ids.is_empty() {
             let text =
                 "ids need an action: give --retry or --drop, or no id for a list of all items";
-            return Err(UsageError::new(text).into());
+            bail!(ExitError::usage(text));
         }
         require_stdout()?;
         let one_shot = OneShot::new(&self.queue)?;
         let mut client = one_shot.connect_existing()?;
         if is_list {
-            print_failed(&mut client, &mut one_shot.reporter(self.format))?;
+            let mut reporter = one_shot.reporter(self.format);
+            let mut from = 1;
+            while let Some((batch, reason)) = client.failed(from)? {
+                from = batch.end_id();
+                reporter.print_batch(&batch, Some(&reason));
+                reporter.flush().map_err(StdoutError)?;
+            }
             client.leave()?;
             return Ok(ExitCode::Done);
         }
-        self.check_ids(&mut client, &one_shot.queue)?;
-        let act = |id| if self.retry { client.retry(id) } else { client.drop_failed(id) };
-        let items = act_on_each(&self.ids, act)?;
+        // No item is retried or dropped if one of the items has not failed. Another client may still retry or
+        // drop an item between this check and the request for the item.
+        for &id in &self.ids {
+            if client.failed(id)?.is_none_or(|(batch, _)| batch.first_id != id) {
+                let queue = one_shot.queue.shell_quoted();
+                bail!(
+                    "item {id} is not a failed item: `qdemo failed -q {queue}` lists failed items"
+                );
+            }
+        }
+        let mut act = |id| if self.retry { client.retry(id) } else { client.drop_failed(id) };
+        let items = if self.ids.is_empty() {
+            act(None)?
+        } else {
+            self.ids.iter().map(|&id| act(NonZeroU64::new(id))).sum::<Result<_, _>>()?
+        };
         client.leave()?;
         let items = english_item_count(items);
         let text =
             if self.retry { format!("{items} back in line") } else { format!("dropped {items}") };
         Ok(one_shot.print_result(&text)?)
     }
-
-    /// Fails if one of the items has not failed, before the first item is retried or dropped. Another client
-    /// may still retry or drop an item between this check and the request for the item.
-    fn check_ids(&self, client: &mut Client, queue: &QueueName) -> anyhow::Result<()> {
-        for &id in &self.ids {
-            if client.failed(id)?.is_none_or(|(batch, _)| batch.first_id != id) {
-                let queue = queue.shell_quoted();
-                let text = format!(
-                    "item {id} is not a failed item: `qdemo failed -q {queue}` lists failed items"
-                );
-                return Err(ExitError::new(ExitCode::Failed, text).into());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Calls `act` for each id, or once with `None` for all items. Returns the number of items.
-fn act_on_each(
-    ids: &[u64],
-    mut act: impl FnMut(Option<NonZeroU64>) -> Result<u64, Error>,
-) -> Result<u64, Error> {
-    if ids.is_empty() {
-        return act(None);
-    }
-    ids.iter().map(|&id| act(NonZeroU64::new(id))).sum()
-}
-
-fn print_failed(client: &mut Client, reporter: &mut Reporter) -> anyhow::Result<()> {
-    let mut from = 1;
-    while let Some((batch, reason)) = client.failed(from)? {
-        from = batch.end_id();
-        reporter.print_batch(&batch, Some(&reason));
-        reporter.flush().map_err(StdoutError)?;
-    }
-    Ok(())
 }
 
 impl RmArgs {

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use super::values;
 use crate::client::Timeout;
-use crate::exit::UsageError;
+use crate::exit::ExitError;
 use crate::queue_name::QueueName;
 use crate::report::{Lang, OutputFormat};
 
@@ -19,20 +19,19 @@ pub(super) struct LangArg {
 }
 
 impl LangArg {
-    pub(super) fn lang(&self) -> Result<Lang, UsageError> {
+    pub(super) fn lang(&self) -> Result<Lang, ExitError> {
         let parse = |text: &str| Lang::from_str(text, false).map_err(|_| "write ja or en");
-        let lang = match self.lang {
-            Some(lang) => Some(lang),
-            None => parse_env("QDEMO_LANG", parse)?,
-        };
-        Ok(lang.unwrap_or_default())
+        match self.lang {
+            Some(lang) => Ok(lang),
+            None => Ok(parse_env("QDEMO_LANG", parse)?.unwrap_or_default()),
+        }
     }
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct QueueArg {
     /// Name of the queue [default: QDEMO_QUEUE, or default]
-    #[arg(short, long, value_name = "NAME", allow_hyphen_values = true)]
+    #[arg(short, long, value_name = "NAME")]
     queue: Option<QueueName>,
 }
 
@@ -42,7 +41,7 @@ impl QueueArg {
     }
 
     /// The name from `--queue` or from the environment.
-    pub(super) fn explicit_name(&self) -> Result<Option<QueueName>, UsageError> {
+    pub(super) fn explicit_name(&self) -> Result<Option<QueueName>, ExitError> {
         match &self.queue {
             Some(name) => Ok(Some(name.clone())),
             None => parse_env("QDEMO_QUEUE", QueueName::from_str),
@@ -54,13 +53,13 @@ impl QueueArg {
 fn parse_env<T, E: Display>(
     variable: &str,
     parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<Option<T>, UsageError> {
+) -> Result<Option<T>, ExitError> {
     let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let invalid = |reason: &dyn Display| {
         let value = value.to_string_lossy();
-        UsageError::new(format!("invalid value '{value}' of {variable}: {reason}"))
+        ExitError::usage(format!("invalid value '{value}' of {variable}: {reason}"))
     };
     let text = value.to_str().ok_or_else(|| invalid(&"it is not UTF-8"))?;
     parse(text).map(Some).map_err(|error| invalid(&error))
@@ -70,8 +69,7 @@ fn parse_env<T, E: Display>(
 #[derive(Debug, clap::Args)]
 pub(super) struct TimeoutArgs {
     /// Wait at most this long for an item, for room, or for a reply
-    #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::parse_timeout, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::parse_timeout)]
     timeout: Option<Timeout>,
 
     /// Do not wait for an item or for room
@@ -100,25 +98,14 @@ pub(super) struct ItemOutputArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct ProgressArg {
     /// Show a live view: auto (on a terminal), always, never
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto")]
+    #[arg(long, value_parser = ["auto", "always", "never"], value_name = "WHEN", default_value = "auto")]
     #[arg(hide_possible_values = true)]
-    progress: ProgressMode,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ProgressMode {
-    Auto,
-    Always,
-    Never,
+    progress: String,
 }
 
 impl ProgressArg {
     /// `auto` is the answer for `--progress auto`.
     pub(super) fn is_enabled(&self, auto: bool) -> bool {
-        match self.progress {
-            ProgressMode::Auto => auto,
-            ProgressMode::Always => true,
-            ProgressMode::Never => false,
-        }
+        if self.progress == "auto" { auto } else { self.progress == "always" }
     }
 }

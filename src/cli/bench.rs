@@ -1,16 +1,16 @@
 //! `qdemo bench`: measures how fast queues are on this machine.
 
+use std::sync::Arc;
+
 use super::streams::require_stdout;
 use super::values;
-use crate::bench::{BenchConfig, BenchReport, MIN_ITEM_SIZE, TrialTask};
+use crate::bench::{BenchConfig, BenchReport, MIN_ITEM_SIZE};
 use crate::exit::ExitCode;
 use crate::os::raise_open_file_limit;
-use crate::os::signals::{self, LeaveSignals};
 use crate::report::{
     Output, OutputFormat, PictureFormat, PicturePath, Progress, StdoutError, eprint_line,
 };
-use crate::run::private_dir::TempRunDir;
-use crate::run::{PARENT_OPEN_FILES, Workers};
+use crate::run::{PARENT_OPEN_FILES, Workplace};
 use crate::wire::DEFAULT_MAX_ITEM_BYTES;
 
 /// Measure how fast queues are on this machine
@@ -24,19 +24,19 @@ Examples:
   qdemo bench --size 256 --workers 1x1 --workers 8x8 --rounds 20 --format json")]
 pub(super) struct Args {
     /// Size of the items; repeat for more sizes [default: 16 256 4KiB 64KiB]
-    #[arg(long = "size", value_name = "SIZE", value_parser = parse_item_size, allow_hyphen_values = true)]
+    #[arg(long = "size", value_name = "SIZE", value_parser = parse_item_size)]
     sizes: Vec<u64>,
 
     /// Number of producers x consumers; repeat for more [default: 1x1 4x4]
-    #[arg(long, value_name = "PxC", value_parser = parse_worker_pair, allow_hyphen_values = true)]
+    #[arg(long, value_name = "PxC", value_parser = parse_worker_pair)]
     workers: Vec<[u32; 2]>,
 
     /// Compare with python: its multiprocessing.Queue, if python3 is installed
-    #[arg(long, value_enum, value_name = "PEER", hide_possible_values = true)]
-    against: Option<Baseline>,
+    #[arg(long, value_parser = ["python"], value_name = "PEER", hide_possible_values = true)]
+    against: Option<String>,
 
     /// Number of measurements of each case [default: 5, or fewer on a slow machine]
-    #[arg(long, value_name = "N", value_parser = values::parse_nonzero_u32, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_nonzero_u32)]
     rounds: Option<u32>,
 
     /// Format of the results: a table, or a JSON object
@@ -46,26 +46,6 @@ pub(super) struct Args {
     /// Draw a bar chart of the results to this .svg file
     #[arg(long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg]))]
     plot: Option<PicturePath>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Baseline {
-    Python,
-}
-
-/// Run a process of a trial (the bench starts it)
-#[derive(Debug, clap::Args)]
-pub(super) struct TaskArgs {
-    /// The task as JSON
-    task: String,
-}
-
-impl TaskArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let task: TrialTask = serde_json::from_str(&self.task)?;
-        task.run()?;
-        Ok(ExitCode::Done)
-    }
 }
 
 impl Args {
@@ -80,25 +60,18 @@ impl Args {
             );
         }
         let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
-        let workers = Workers::default();
-        let private = TempRunDir::create()?;
-        let progress = Progress::for_commands();
-        let dir = private.shared_dir();
-        let (children, shared_dir, view) =
-            (workers.clone(), private.shared_dir(), progress.clone());
-        let interrupt =
-            signals::install_handlers_with_cleanup(LeaveSignals::NotIgnored, move || {
-                children.shut_down();
-                let _ = shared_dir.remove();
-                view.clear_with_timeout();
-            })?;
-        let measured =
-            self.bench_plan().measure(&workers, &dir, &interrupt, |done, total, case| {
-                progress.set_position_and_total(done, total, case.label());
-            });
-        progress.clear();
-        workers.shut_down();
-        let removed = private.remove();
+        let workplace = Workplace::open(Progress::for_commands())?;
+        let Workplace { workers, dir, progress, interrupt } = &workplace;
+        let plan = BenchConfig {
+            sizes: dedup_or_default(&self.sizes, &[16, 256, 4 << 10, 64 << 10]),
+            workers: dedup_or_default(&self.workers, &[[1, 1], [4, 4]]),
+            rounds: self.rounds,
+            has_python: self.against.is_some(),
+        };
+        let measured = plan.measure(workers, dir, interrupt, |done, total, case| {
+            progress.set_position_and_total(done, total, case.label());
+        });
+        let removed = workplace.close();
         let report = measured?;
         removed?;
         // The picture comes before the table: the reader of the table may leave at any line.
@@ -107,11 +80,12 @@ impl Args {
         {
             picture.write(&report.to_svg())?;
         }
-        self.print_report(&report, &mut Output::new(progress, Some(interrupt)))?;
+        let output = Output::new(progress.clone(), Some(Arc::clone(interrupt)));
+        self.print_report(&report, output)?;
         Ok(if report.cases.is_empty() { ExitCode::Failed } else { ExitCode::Done })
     }
 
-    fn print_report(&self, report: &BenchReport, output: &mut Output) -> anyhow::Result<()> {
+    fn print_report(&self, report: &BenchReport, mut output: Output) -> anyhow::Result<()> {
         for skipped in &report.skipped {
             output.print_notice(&format!("qdemo: left out: {}: {}", skipped.what, skipped.reason));
         }
@@ -127,15 +101,6 @@ impl Args {
             eprint_line(&warning);
         }
         Ok(())
-    }
-
-    fn bench_plan(&self) -> BenchConfig {
-        BenchConfig {
-            sizes: dedup_or_default(&self.sizes, &[16, 256, 4 << 10, 64 << 10]),
-            workers: dedup_or_default(&self.workers, &[[1, 1], [4, 4]]),
-            rounds: self.rounds,
-            has_python: self.against.is_some(),
-        }
     }
 }
 

@@ -25,8 +25,7 @@ pub(super) struct ClientArgs {
     pub(super) quiet: bool,
 
     /// Seed of random pauses: the same seed gives the same pauses [default: random]
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     seed: Option<u64>,
 
     /// A respawned worker: the number of items that its predecessors put or finished

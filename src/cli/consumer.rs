@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use anyhow::{Context, bail};
+
 use super::args::TimeoutArgs;
-use super::client_args::ClientArgs;
-use super::exec_args::{ConsumerParams, ExecArgs, warn_late_items};
+use super::client_args::{ClientArgs, ClientSetup};
+use super::exec_args::{ExecArgs, into_cause, warn_late_items};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
 use super::one_shot::{connect_and_warn, print_end_notice};
 use super::reader_pace::{ReaderPacing, wait_for_reader};
@@ -13,9 +15,11 @@ use super::values;
 use crate::client::{Client, Delivery, Error, QueueBuilder, Timeout};
 use crate::clock::{Clock, Delay, DelaySampler};
 use crate::event::{Event, EventKind};
-use crate::exec::CommandTemplate;
+use crate::exec::{CommandTemplate, ExecConfig, Executor};
 use crate::exit::ExitCode;
+use crate::os::{Waker, raise_open_file_limit, signals};
 use crate::queue::BatchRef;
+use crate::queue_name::QueueName;
 use crate::report::{OutputFormat, Progress, Reporter, StdoutError};
 use crate::role::Role;
 
@@ -39,7 +43,7 @@ Examples:
 pub(super) struct Args {
     /// Pause after each item, before it is done; with a COMMAND, after it is done
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
-    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_delay)]
     delay: Delay,
 
     /// An item is done when it is written to a pipe, read or not; take many items ahead
@@ -47,8 +51,7 @@ pub(super) struct Args {
     fast: bool,
 
     /// Leave after this many items
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     max: Option<u64>,
 
     /// Stay when the queue ends, and wait for new items
@@ -59,13 +62,11 @@ pub(super) struct Args {
     timeout: TimeoutArgs,
 
     /// Requeue an item that is not done after this time, even if its consumer lives
-    #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::parse_nonzero_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::parse_nonzero_duration)]
     lease: Option<Duration>,
 
     /// Move an item to the failed items after this many delivery failures; 0 for never
-    #[arg(long, value_name = "N", default_value = "5")]
-    #[arg(value_parser = values::parse_u32, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = values::parse_u32)]
     max_attempts: u32,
 
     /// Format of the output [default: log; with a COMMAND, the output of the command]
@@ -102,16 +103,12 @@ impl Args {
         let setup = self.client.set_up(format, Progress::default())?;
         let mut reporter = setup.reporter.with_nul_delimiter(self.null);
         let delays = self.client.delays(Role::Consumer, self.delay)?;
-        let mut client =
-            connect_and_warn(self.apply_options(setup.options), Role::Consumer, &setup.queue)?;
+        let mut client = self.connect(setup.options, &setup.queue)?;
         if self.client.worker.is_none() {
             client.stop_when_stdout_closes();
             if !self.fast && format != OutputFormat::Silent {
                 reporter.out.track_reader();
             }
-        }
-        if self.has_end_notice() {
-            print_end_notice(&client, &setup.queue);
         }
         let mut printer = ItemPrinter {
             reporter,
@@ -142,29 +139,64 @@ impl Args {
             Progress::for_commands()
         };
         let format = self.format.unwrap_or(OutputFormat::Raw);
-        let mut setup = self.client.set_up(format, progress)?;
-        setup.options = self.apply_options(setup.options);
-        let params = ConsumerParams {
+        let ClientSetup { queue, options, mut reporter, .. } =
+            self.client.set_up(format, progress)?;
+        let config = ExecConfig {
+            jobs: self.exec.jobs as usize,
+            queue_name: queue.to_string(),
+            retries: self.exec.retries,
+            backoff: self.exec.backoff,
+            command_timeout: self.exec.timeout_each,
             delays: self.client.delays(Role::Consumer, self.delay)?,
+            halt: self.exec.halt,
             max_items: self.max.unwrap_or(u64::MAX),
             idle_timeout: self.timeout.timeout(),
-            has_end_notice: self.has_end_notice(),
         };
-        self.exec.run(template, setup, params)
+        let terminal = self.exec.open_terminal()?;
+        // Each command has two pipes.
+        raise_open_file_limit();
+        let clock = Clock::start_now();
+        let child_waker = Waker::new()?;
+        signals::wake_on_child_exit(&child_waker)?;
+        let client = self.connect(options, &queue)?;
+        // With --halt, the client may still hold items: they are requeued.
+        let totals = leave_after(client, |client| {
+            let executor = Executor::new(
+                client,
+                template,
+                config,
+                &mut reporter,
+                clock,
+                child_waker,
+                terminal,
+            )
+            .context("cannot start the guard of the commands")?;
+            let ran = executor.run();
+            reporter.out.progress.clear();
+            ran.map_err(into_cause)
+        })?;
+        let items = match totals.failed {
+            0 => return Ok(ExitCode::Done),
+            1 => "1 item has".to_owned(),
+            failed => format!("{failed} items have"),
+        };
+        let queue = queue.shell_quoted();
+        bail!("{items} failed: `qdemo failed -q {queue}` lists, retries or drops failed items")
     }
 
-    /// Whether to print a notice if the queue has already ended.
-    fn has_end_notice(&self) -> bool {
-        !self.client.quiet && !self.follow && self.timeout.timeout() == Timeout::Infinite
-    }
-
-    fn apply_options(&self, options: QueueBuilder) -> QueueBuilder {
-        let options = options.follow(self.follow).max_attempts(self.max_attempts);
-        let options = options.with_timeout(self.timeout.timeout());
-        match self.lease {
-            Some(lease) => options.lease(lease),
-            None => options,
+    /// Connects to the queue. Prints a notice if the queue has already ended.
+    fn connect(&self, options: QueueBuilder, queue: &QueueName) -> anyhow::Result<Client> {
+        let timeout = self.timeout.timeout();
+        let mut options =
+            options.follow(self.follow).max_attempts(self.max_attempts).with_timeout(timeout);
+        if let Some(lease) = self.lease {
+            options = options.lease(lease);
         }
+        let client = connect_and_warn(options, Role::Consumer, queue)?;
+        if !self.client.quiet && !self.follow && timeout == Timeout::Infinite {
+            print_end_notice(&client, queue);
+        }
+        Ok(client)
     }
 }
 

@@ -5,23 +5,9 @@ use std::io;
 use crate::bench::Interrupted;
 use crate::client::Error as ClientError;
 use crate::exec::{CommandError, StopReason};
-use crate::exit::{ExitCode, UsageError};
+use crate::exit::{ExitCode, ExitError};
 use crate::os::{resource_remedy, signals};
 use crate::report::{StdoutError, eprint_line};
-
-/// A result that a command reports as an error, with its exit code.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub(super) struct ExitError {
-    code: ExitCode,
-    message: String,
-}
-
-impl ExitError {
-    pub(super) fn new(code: ExitCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
-}
 
 /// Prints `error` in one line on standard error. Prints nothing for an error that ends the command by a
 /// signal.
@@ -31,7 +17,7 @@ pub(super) fn report_error(error: &anyhow::Error) -> ExitCode {
         let causes = error.chain().filter_map(|cause| cause.downcast_ref());
         let remedy = causes.filter_map(resource_remedy).last();
         let remedy =
-            remedy.or_else(|| error.downcast_ref().and_then(|usage: &UsageError| usage.remedy));
+            remedy.or_else(|| error.downcast_ref().and_then(|error: &ExitError| error.remedy));
         eprint_line(&format!(
             "{error:#}{}",
             remedy.map_or(String::new(), |text| format!(": {text}"))
@@ -69,7 +55,6 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         Some(ClientError::Unsafe(_) | ClientError::NoHome) => ExitCode::Usage,
         Some(ClientError::Closed) => ExitCode::Closed,
         Some(ClientError::NoAnswer { .. }) => ExitCode::WouldBlock,
-        None if error.is::<UsageError>() => ExitCode::Usage,
         _ => ExitCode::Failed,
     }
 }

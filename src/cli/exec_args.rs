@@ -1,58 +1,49 @@
-//! `qdemo consumer -- COMMAND`: runs a command for each item.
+//! The arguments of `qdemo consumer -- COMMAND`, and the output of the commands.
 
 use std::ffi::OsString;
 use std::io::{Read, Seek};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::bail;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::client_args::ClientSetup;
-use super::error::ExitError;
-use super::get_loop::leave_after;
-use super::one_shot::{connect_and_warn, print_end_notice};
 use super::values;
-use crate::client::{Client, Error, Timeout};
-use crate::clock::{Clock, DelaySampler};
+use crate::client::{Client, Error};
 use crate::event::{Event, EventKind};
 use crate::exec::{
-    CommandOutcome, CommandTemplate, ExecConfig, ExecObserver, ExecTotals, Executor, StopReason,
-    Terminal,
+    CommandOutcome, CommandTemplate, ExecObserver, ExecTotals, StopReason, Terminal,
 };
-use crate::exit::{ExitCode, UsageError};
+use crate::exit::ExitError;
 use crate::item::json_value;
-use crate::os::{Waker, raise_open_file_limit, signals};
 use crate::queue::Counts;
 use crate::report::{OutputFormat, Reporter, StdoutError, to_seconds};
-use crate::role::Role;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "With a COMMAND")]
 pub(super) struct ExecArgs {
     /// Run up to this many commands at a time
     #[arg(short, long, value_name = "N", default_value = "1", requires = "command")]
-    #[arg(value_parser = values::parse_worker_count, allow_hyphen_values = true)]
-    jobs: u32,
+    #[arg(value_parser = values::parse_worker_count)]
+    pub(super) jobs: u32,
 
     /// Run a command that fails up to this many more times
     #[arg(long, value_name = "N", default_value = "0", requires = "command")]
-    #[arg(value_parser = values::parse_u32, allow_hyphen_values = true)]
-    retries: u32,
+    #[arg(value_parser = values::parse_u32)]
+    pub(super) retries: u32,
 
     /// Pause before the first retry; the pause doubles with each further retry
     #[arg(long, value_name = "TIME", default_value = "100ms", requires = "command")]
-    #[arg(value_parser = values::parse_duration, allow_hyphen_values = true)]
-    backoff: Duration,
+    #[arg(value_parser = values::parse_duration)]
+    pub(super) backoff: Duration,
 
     /// End a command after this time with SIGTERM, 5 s later with SIGKILL: it has failed
-    #[arg(long, value_name = "TIME", requires = "command")]
-    #[arg(value_parser = values::parse_duration, allow_hyphen_values = true)]
-    timeout_each: Option<Duration>,
+    #[arg(long, value_name = "TIME", requires = "command", value_parser = values::parse_duration)]
+    pub(super) timeout_each: Option<Duration>,
 
     /// Stop at the first failed item; end the other commands and requeue their items
     #[arg(long, requires = "command")]
-    halt: bool,
+    pub(super) halt: bool,
 
     /// Give each command the terminal, for a password prompt or an editor
     #[arg(long, requires = "command")]
@@ -61,15 +52,6 @@ pub(super) struct ExecArgs {
     /// The command to run for each item, with its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
-}
-
-/// The options of the consumer itself that matter to commands.
-pub(super) struct ConsumerParams {
-    pub(super) delays: DelaySampler,
-    pub(super) max_items: u64,
-    pub(super) idle_timeout: Timeout,
-    /// Whether to print a notice if the queue has already outcome.
-    pub(super) has_end_notice: bool,
 }
 
 impl ExecArgs {
@@ -85,77 +67,26 @@ impl ExecArgs {
         // An empty variable in a script must not take all the items and run nothing.
         if has_open_end {
             let text = "there is no command after --: add a command, or leave -- out";
-            return Err(UsageError::new(text).into());
+            bail!(ExitError::usage(text));
         }
         Ok(None)
     }
 
-    /// Runs the command for each item.
-    pub(super) fn run(
-        &self,
-        template: &CommandTemplate,
-        setup: ClientSetup,
-        params: ConsumerParams,
-    ) -> anyhow::Result<ExitCode> {
-        let terminal = self.open_terminal()?;
-        // Each command has two pipes.
-        raise_open_file_limit();
-        let clock = Clock::start_now();
-        let child_waker = Waker::new()?;
-        signals::wake_on_child_exit(&child_waker)?;
-        let config = ExecConfig {
-            jobs: self.jobs as usize,
-            queue_name: setup.queue.to_string(),
-            retries: self.retries,
-            backoff: self.backoff,
-            command_timeout: self.timeout_each,
-            delays: params.delays,
-            halt: self.halt,
-            max_items: params.max_items,
-            idle_timeout: params.idle_timeout,
-        };
-        let client = connect_and_warn(setup.options, Role::Consumer, &setup.queue)?;
-        let mut printer = CommandPrinter { reporter: setup.reporter };
-        if params.has_end_notice {
-            print_end_notice(&client, &setup.queue);
-        }
-        // With --halt, the client may still hold items: they are requeued.
-        let totals = leave_after(client, |client| {
-            let executor =
-                Executor::new(client, template, config, &mut printer, clock, child_waker, terminal)
-                    .context("cannot start the guard of the commands")?;
-            let ran = executor.run();
-            printer.reporter.out.progress.clear();
-            ran.map_err(into_cause)
-        })?;
-        match totals.failed {
-            0 => Ok(ExitCode::Done),
-            failed => Err(failed_items_error(failed, &setup.queue.shell_quoted()).into()),
-        }
-    }
-
     /// The terminal for the commands, with `--tty`.
-    fn open_terminal(&self) -> anyhow::Result<Option<Terminal>> {
+    pub(super) fn open_terminal(&self) -> anyhow::Result<Option<Terminal>> {
         if !self.tty {
             return Ok(None);
         }
         if self.jobs > 1 {
             let text = "--tty is for one command at a time: leave --jobs out";
-            return Err(UsageError::new(text).into());
+            bail!(ExitError::usage(text));
         }
-        Ok(Some(Terminal::open().map_err(|error| UsageError::new(error.to_string()))?))
+        Ok(Some(Terminal::open().map_err(|error| ExitError::usage(error.to_string()))?))
     }
 }
 
-fn failed_items_error(failed: u64, queue: &str) -> ExitError {
-    let items = if failed == 1 { "1 item has".to_owned() } else { format!("{failed} items have") };
-    let text =
-        format!("{items} failed: `qdemo failed -q {queue}` lists, retries or drops failed items");
-    ExitError::new(ExitCode::Failed, text)
-}
-
 /// The cause inside `reason`: the exit code of the consumer depends on the cause.
-fn into_cause(reason: StopReason) -> anyhow::Error {
+pub(super) fn into_cause(reason: StopReason) -> anyhow::Error {
     match reason {
         StopReason::Command(error) => error.into(),
         StopReason::Queue(error) => error.into(),
@@ -181,12 +112,7 @@ fn late_message(first_id: u64, count: u64) -> String {
     }
 }
 
-/// Prints the output of commands, or a JSON record for each command.
-struct CommandPrinter {
-    reporter: Reporter,
-}
-
-/// The JSON record of a command that has outcome.
+/// The JSON record of a command that has ended.
 #[derive(Serialize)]
 struct CommandRecord<'a> {
     id: u64,
@@ -204,39 +130,37 @@ struct CommandRecord<'a> {
     stderr: String,
 }
 
-impl ExecObserver for CommandPrinter {
+/// Prints the output of commands, or a JSON record for each command.
+impl ExecObserver for Reporter {
     fn command_ended(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
         outcome.stdout.rewind()?;
         outcome.stderr.rewind()?;
-        match self.reporter.format {
-            OutputFormat::Json => self.print_record(outcome),
-            _ => self.print_output(outcome),
+        match self.format {
+            OutputFormat::Json => print_record(self, outcome),
+            _ => print_output(self, outcome),
         }
     }
 
     fn totals_changed(&mut self, totals: ExecTotals) {
-        self.reporter
-            .out
-            .progress
-            .set_position(totals.done + totals.failed, failure_summary(totals));
+        self.out.progress.set_position(totals.done + totals.failed, failure_summary(totals));
     }
 
     fn wants_counts(&self) -> bool {
-        self.reporter.out.progress.is_enabled()
+        self.out.progress.is_enabled()
     }
 
     fn counts_received(&mut self, counts: Counts, totals: ExecTotals) {
         let position = totals.done + totals.failed;
         let total = position + counts.ready + counts.in_flight;
-        self.reporter.out.progress.set_position_and_total(position, total, failure_summary(totals));
+        self.out.progress.set_position_and_total(position, total, failure_summary(totals));
     }
 
     fn lease_expired(&mut self, id: u64) {
-        self.reporter.print_notice(&late_message(id, 1));
+        self.print_notice(&late_message(id, 1));
     }
 
     fn notice(&mut self, text: &str) {
-        self.reporter.print_notice(&format!("qdemo: {text}"));
+        self.print_notice(&format!("qdemo: {text}"));
     }
 }
 
@@ -260,43 +184,39 @@ fn for_each_chunk(
     }
 }
 
-impl CommandPrinter {
-    fn print_output(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
-        if self.reporter.format == OutputFormat::Log {
-            let (at, batch) = (outcome.started_at, &outcome.task.batch);
-            self.reporter.on_event(Event::new(at, EventKind::Delivered(batch)));
-        }
-        let output = &mut self.reporter.out;
-        output.flush().map_err(StdoutError)?;
-        for_each_chunk(&mut outcome.stdout, |chunk| {
-            output.push_raw(chunk);
-            output.flush().map_err(StdoutError)
-        })?;
-        for_each_chunk(&mut outcome.stderr, |chunk| {
-            output.forward_stderr(chunk).map_err(StdoutError)
-        })
+fn print_output(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
+    if reporter.format == OutputFormat::Log {
+        let (at, batch) = (outcome.started_at, &outcome.task.batch);
+        reporter.on_event(Event::new(at, EventKind::Delivered(batch)));
     }
+    let output = &mut reporter.out;
+    output.flush().map_err(StdoutError)?;
+    for_each_chunk(&mut outcome.stdout, |chunk| {
+        output.push_raw(chunk);
+        output.flush().map_err(StdoutError)
+    })?;
+    for_each_chunk(&mut outcome.stderr, |chunk| output.forward_stderr(chunk).map_err(StdoutError))
+}
 
-    fn print_record(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
-        use std::os::unix::process::ExitStatusExt;
-        let text = |file: &mut tempfile::SpooledTempFile| {
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map(|_| String::from_utf8_lossy(&bytes).into_owned())
-        };
-        let (stdout, stderr) = (text(&mut outcome.stdout)?, text(&mut outcome.stderr)?);
-        let item = outcome.task.batch.items.iter().next().and_then(json_value);
-        self.reporter.print_json(&CommandRecord {
-            id: outcome.task.id(),
-            item: item.as_deref(),
-            attempt: outcome.task.attempt(),
-            start: to_seconds(outcome.started_at),
-            duration: to_seconds(outcome.ended_at.saturating_sub(outcome.started_at)),
-            exit: outcome.status.code(),
-            signal: outcome.status.signal(),
-            timed_out: outcome.has_timed_out,
-            stdout,
-            stderr,
-        });
-        Ok(self.reporter.flush().map_err(StdoutError)?)
-    }
+fn print_record(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
+    use std::os::unix::process::ExitStatusExt;
+    let text = |file: &mut tempfile::SpooledTempFile| {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let (stdout, stderr) = (text(&mut outcome.stdout)?, text(&mut outcome.stderr)?);
+    let item = outcome.task.batch.items.iter().next().and_then(json_value);
+    reporter.print_json(&CommandRecord {
+        id: outcome.task.id(),
+        item: item.as_deref(),
+        attempt: outcome.task.attempt(),
+        start: to_seconds(outcome.started_at),
+        duration: to_seconds(outcome.ended_at.saturating_sub(outcome.started_at)),
+        exit: outcome.status.code(),
+        signal: outcome.status.signal(),
+        timed_out: outcome.has_timed_out,
+        stdout,
+        stderr,
+    });
+    Ok(reporter.flush().map_err(StdoutError)?)
 }

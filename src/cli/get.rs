@@ -1,14 +1,13 @@
 //! `qdemo get`: gets items and prints them.
 
 use super::args::{ItemOutputArgs, QueueArg, TimeoutArgs};
-use super::error::ExitError;
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
 use super::one_shot::{OneShot, print_end_notice};
 use super::streams::require_stdout;
 use super::values;
 use crate::client::{Client, Delivery, Error, Timeout};
-use crate::clock::Clock;
-use crate::exit::ExitCode;
+use crate::clock::{Clock, ProcessBirth};
+use crate::exit::{ExitCode, ExitError};
 use crate::report::{Reporter, StdoutError};
 
 /// Get items from a queue and print them
@@ -22,8 +21,7 @@ Examples:
   qdemo get -q jobs --count 10 --timeout 2s --format json")]
 pub(super) struct Args {
     /// Number of items
-    #[arg(long, value_name = "N", default_value = "1")]
-    #[arg(value_parser = values::parse_nonzero_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::parse_nonzero_count)]
     count: u64,
 
     #[command(flatten)]
@@ -61,34 +59,32 @@ impl GetCommand for Get {
     }
 }
 
-impl Get {
-    /// A keeper that does not answer may not know that the printed items are done.
-    fn add_redelivery_warning(&self, error: anyhow::Error) -> anyhow::Error {
-        match error.downcast_ref() {
-            Some(Error::NoAnswer { .. }) if self.printed > 0 => {
-                let text = format!("{error}; the printed items may be delivered again");
-                ExitError::new(ExitCode::WouldBlock, text).into()
-            }
-            _ => error,
-        }
-    }
-}
-
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         require_stdout()?;
         let clock = Clock::start_now();
         let timeout = self.timeout.timeout();
-        let one_shot = OneShot::new(&self.queue)?.on_behalf_of_callers().with_timeout(timeout);
-        let reporter = one_shot.item_reporter(&self.output);
+        let mut one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
+        // The keeper reports an end of the queue to this command as it would to the script that calls the
+        // command again and again.
+        one_shot.options = one_shot.options.callers(ProcessBirth::of_ancestors());
+        let reporter = one_shot.reporter(self.output.format).with_nul_delimiter(self.output.null);
         let mut client = one_shot.connect()?;
         client.stop_when_stdout_closes();
         if timeout == Timeout::Infinite && !self.quiet {
             print_end_notice(&client, &one_shot.queue);
         }
         let mut get = Get { reporter, timeout, clock, printed: 0 };
-        let end = leave_after(client, |client| get_items(client, &mut get, self.count))
-            .map_err(|error| get.add_redelivery_warning(error))?;
+        let end = leave_after(client, |client| get_items(client, &mut get, self.count)).map_err(
+            |error| match error.downcast_ref() {
+                // A keeper that does not answer may not know that the printed items are done.
+                Some(Error::NoAnswer { .. }) if get.printed > 0 => {
+                    let text = format!("{error}; the printed items may be delivered again");
+                    ExitError::new(ExitCode::WouldBlock, text).into()
+                }
+                _ => error,
+            },
+        )?;
         let (code, state) = match end {
             LoopEnd::Complete => return Ok(ExitCode::Done),
             LoopEnd::Empty => (ExitCode::WouldBlock, "is empty"),

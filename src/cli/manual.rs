@@ -9,7 +9,7 @@ use clap_complete::Shell;
 
 use super::error::report_error;
 use super::streams::print_stdout;
-use crate::exit::{ExitCode, UsageError};
+use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::eprint_line;
 
@@ -63,8 +63,8 @@ impl ManArgs {
             Some(name) => {
                 let command = cli.find_subcommand(name).filter(|command| !command.is_hide_set());
                 let text =
-                    || format!("there is no command `{name}`: `qdemo --help` lists all commands");
-                command.ok_or_else(|| UsageError::new(text()))?
+                    format!("there is no command `{name}`: `qdemo --help` lists all commands");
+                command.ok_or_else(|| ExitError::usage(text))?
             }
         };
         print_stdout(&render_man_page(command)?)?;

@@ -3,12 +3,10 @@
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
-use super::args::{ItemOutputArgs, QueueArg};
-use super::error::ExitError;
+use super::args::QueueArg;
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
-use crate::clock::ProcessBirth;
 use crate::exit::ExitCode;
 use crate::keeper::daemon::LEGACY_FILE_LINE;
 use crate::os::Waker;
@@ -22,7 +20,8 @@ use crate::role::Role;
 pub(super) struct OneShot {
     pub(super) queue: QueueName,
     pub(super) options: QueueBuilder,
-    waker: Arc<Waker>,
+    /// A signal to leave wakes this waker.
+    pub(super) waker: Arc<Waker>,
 }
 
 impl OneShot {
@@ -34,13 +33,6 @@ impl OneShot {
         Ok(Self { queue, options, waker })
     }
 
-    /// The keeper reports an end of the queue to this command as it would to the script that calls the
-    /// command again and again.
-    pub(super) fn on_behalf_of_callers(mut self) -> Self {
-        self.options = self.options.callers(ProcessBirth::of_ancestors());
-        self
-    }
-
     /// Limits the wait for a keeper that does not answer.
     pub(super) fn with_timeout(mut self, timeout: Timeout) -> Self {
         self.options = self.options.with_timeout(timeout);
@@ -50,11 +42,6 @@ impl OneShot {
     /// Connects to the queue. Makes the queue if it does not exist.
     pub(super) fn connect(&self) -> anyhow::Result<Client> {
         connect_and_warn(self.options.clone(), Role::Visitor, &self.queue)
-    }
-
-    pub(super) fn exists(&self) -> anyhow::Result<bool> {
-        let base = default_base_dir()?;
-        Ok(QueueDir::exists(&base, self.queue.as_str()).map_err(Error::from)?)
     }
 
     /// Connects to the queue. Fails if the queue does not exist.
@@ -84,21 +71,12 @@ impl OneShot {
         Reporter::new(format, Lang::En, [1, 1], output)
     }
 
-    pub(super) fn item_reporter(&self, output: &ItemOutputArgs) -> Reporter {
-        self.reporter(output.format).with_nul_delimiter(output.null)
-    }
-
     /// Prints the result of the command on standard output.
     pub(super) fn print_result(&self, text: &str) -> Result<ExitCode, StdoutError> {
         let mut reporter = self.reporter(OutputFormat::Raw);
         reporter.print_line(text);
         reporter.flush().map_err(StdoutError)?;
         Ok(ExitCode::Done)
-    }
-
-    /// A signal to leave wakes this waker.
-    pub(super) fn waker(&self) -> &Waker {
-        &self.waker
     }
 }
 
@@ -142,9 +120,6 @@ pub(super) fn print_end_notice(client: &Client, queue: &QueueName) {
     }
 }
 
-pub(super) fn no_such_queue_error(queue: &QueueName) -> ExitError {
-    let text = format!(
-        "there is no queue `{queue}`: `qdemo put` makes one, `qdemo status` lists all queues"
-    );
-    ExitError::new(ExitCode::Failed, text)
+pub(super) fn no_such_queue_error(queue: &QueueName) -> anyhow::Error {
+    anyhow!("there is no queue `{queue}`: `qdemo put` makes one, `qdemo status` lists all queues")
 }

@@ -9,13 +9,13 @@ use super::input::{InputArgs, ItemSource};
 use super::one_shot::connect_and_warn;
 use super::put_stream::PutStream;
 use super::streams::require_stdout;
-use super::values;
+use super::values::{self, WorkerShare};
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, Delay};
 use crate::event::{Event, EventKind};
-use crate::exit::{ExitCode, UsageError};
+use crate::exit::{ExitCode, ExitError};
 use crate::queue::{Batch, Items};
-use crate::report::{Lang, OutputFormat, Progress, Reporter, StdoutError};
+use crate::report::{Lang, OutputFormat, Progress, StdoutError};
 use crate::role::Role;
 
 /// Put items into a queue; the last producer to leave ends it
@@ -34,22 +34,20 @@ pub(super) struct Args {
     literal: Vec<String>,
 
     /// Put this many generated items: アイテム0, アイテム1, …
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     items: Option<u64>,
 
     /// Name of the generated items [default: アイテム, or item with --lang en]
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT")]
     item_name: Option<String>,
 
     /// Pause after each item
     #[arg(long, alias = "producer-delay", value_name = "TIME", default_value = "0")]
-    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_delay)]
     delay: Delay,
 
     /// Capacity of the queue in items; 0 for no limit
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     capacity: Option<u64>,
 
     /// Leave without ending the queue
@@ -81,10 +79,8 @@ impl Args {
         let setup = self.client.set_up(format, Progress::default())?;
         let (queue, lang) = (setup.queue, setup.lang);
         let mut source = self.item_source(lang)?;
-        let mut options = self.input.apply_options(setup.options).keep_open(self.keep_open);
-        if let Some(capacity) = self.capacity {
-            options = options.capacity(capacity);
-        }
+        let options =
+            self.input.apply_options(setup.options, self.capacity).keep_open(self.keep_open);
         let (clock, mut reporter) = (Clock::start_now(), setup.reporter);
         let mut stream = PutStream {
             client: connect_and_warn(options, Role::Producer, &queue)?,
@@ -92,7 +88,21 @@ impl Args {
             timeout_start: None,
             delays: self.client.delays(Role::Producer, self.delay)?,
             unconfirmed: (format != OutputFormat::Silent).then(VecDeque::new),
-            on_accepted: |first_id, items| print_accepted(&mut reporter, clock, first_id, items),
+            on_accepted: |first_id, items: Vec<Vec<u8>>| {
+                let at = clock.now();
+                for (id, mut item) in (first_id..).zip(items) {
+                    item.push(b'\n');
+                    let batch = Batch {
+                        first_id: id,
+                        attempt: 1,
+                        delivery_failures: 0,
+                        accepted_at: at,
+                        items: Items { count: 1, bytes: Bytes::from(item) },
+                    };
+                    reporter.on_event(Event::new(at, EventKind::Put(&batch)));
+                }
+                Ok(reporter.flush().map_err(StdoutError)?)
+            },
         };
         let put = stream.put_all(&mut source);
         let client = stream.client;
@@ -116,36 +126,16 @@ impl Args {
             if self.given.is_empty() && self.literal.is_empty() {
                 let text = "there is nothing to put: give --items N, the items, or - for the lines of \
                             standard input";
-                return Err(UsageError::new(text).into());
+                anyhow::bail!(ExitError::usage(text));
             }
             return self.input.item_source(&self.given, &self.literal);
         };
         let name = self.item_name.as_deref().unwrap_or_else(|| lang.item_name());
-        // The producers of a run share the generated items in turn.
-        let share = self.client.worker;
-        let first = share.map_or(0, |share| u64::from(share.index - 1));
-        let step = share.map_or(1, |share| u64::from(share.total));
-        Ok(ItemSource::generated(name, first, step, items).skip(self.client.skip))
+        // The producers of a run share the generated items in turn. The queue has the skipped items already.
+        let WorkerShare { index, total } =
+            self.client.worker.unwrap_or(WorkerShare { index: 1, total: 1 });
+        let skipped = u64::from(total).saturating_mul(self.client.skip);
+        let first = u64::from(index - 1).saturating_add(skipped);
+        Ok(ItemSource::generated(name, (first..items).step_by(total as usize)))
     }
-}
-
-fn print_accepted(
-    reporter: &mut Reporter,
-    clock: Clock,
-    first_id: u64,
-    items: Vec<Vec<u8>>,
-) -> anyhow::Result<()> {
-    let at = clock.now();
-    for (id, mut item) in (first_id..).zip(items) {
-        item.push(b'\n');
-        let batch = Batch {
-            first_id: id,
-            attempt: 1,
-            delivery_failures: 0,
-            accepted_at: at,
-            items: Items { count: 1, bytes: Bytes::from(item) },
-        };
-        reporter.on_event(Event::new(at, EventKind::Put(&batch)));
-    }
-    reporter.flush().map_err(|error| StdoutError(error).into())
 }

@@ -1,19 +1,16 @@
 //! `qdemo put`: puts items and leaves the queue open.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::args::{QueueArg, TimeoutArgs};
-use super::error::ExitError;
-use super::input::{InputArgs, RemainingItems};
+use super::input::InputArgs;
 use super::one_shot::OneShot;
 use super::put_stream::PutStream;
 use super::values;
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, ExitError};
 use crate::item::{display_text, escape_for_terminal};
-use crate::queue_name::QueueName;
 
 /// An error names this many items, and counts the others.
 const MAX_LISTED_ITEMS: usize = 10;
@@ -37,8 +34,7 @@ pub(super) struct Args {
     literal: Vec<String>,
 
     /// Capacity of the queue in items; 0 for no limit
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     capacity: Option<u64>,
 
     #[command(flatten)]
@@ -57,14 +53,9 @@ impl Args {
         let clock = Clock::start_now();
         let timeout = self.timeout.timeout();
         let mut one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
-        one_shot.options = self.input.apply_options(one_shot.options);
-        if let Some(capacity) = self.capacity {
-            one_shot.options = one_shot.options.capacity(capacity);
-        }
+        one_shot.options = self.input.apply_options(one_shot.options, self.capacity);
         let client = match one_shot.connect() {
-            Err(error) => {
-                return Err(no_answer_error(error, VecDeque::new(), source.into_remaining()));
-            }
+            Err(error) => return Err(no_answer_error(error, &[], &source.into_remaining())),
             Ok(client) => client,
         };
         let mut stream = PutStream {
@@ -82,61 +73,56 @@ impl Args {
             return Ok(ExitCode::Done);
         };
         let rest = source.into_remaining();
-        if let Some(Error::Full) = error.downcast_ref() {
-            return Err(full_error(&one_shot.queue, stream, rest).into());
-        }
+        let unconfirmed = stream.unconfirmed.unwrap_or_default();
+        let unconfirmed: Vec<_> =
+            unconfirmed.iter().map(|item| display_text(item).into_owned()).collect();
+        let queue = &one_shot.queue;
+        let error = match error.downcast_ref() {
+            Some(Error::Full) => {
+                let capacity = stream.client.size().map_or(0, |(_, capacity)| capacity);
+                let names = list_items(&[unconfirmed, rest.0].concat(), rest.1);
+                let text =
+                    format!("the queue `{queue}` is full (capacity {capacity}); not put: {names}");
+                ExitError::new(ExitCode::WouldBlock, text).into()
+            }
+            Some(Error::Closed) => {
+                let name = queue.shell_quoted();
+                let text = format!(
+                    "the queue `{queue}` is closed and takes no more items: `qdemo status -q {name}` \
+                     shows what is left, `qdemo rm -q {name}` removes the queue, and the next \
+                     `qdemo put` makes a new one"
+                );
+                ExitError::new(ExitCode::Closed, text).into()
+            }
+            _ => no_answer_error(error, &unconfirmed, &rest),
+        };
         stream.client.leave_at_once();
-        Err(match error.downcast_ref() {
-            Some(Error::Closed) => closed_error(&one_shot.queue).into(),
-            _ => no_answer_error(error, stream.unconfirmed.unwrap_or_default(), rest),
-        })
+        Err(error)
     }
-}
-
-fn closed_error(queue: &QueueName) -> ExitError {
-    let name = queue.shell_quoted();
-    let text = format!(
-        "the queue `{queue}` is closed and takes no more items: `qdemo status -q {name}` shows what is \
-         left, `qdemo rm -q {name}` removes the queue, and the next `qdemo put` makes a new one"
-    );
-    ExitError::new(ExitCode::Closed, text)
-}
-
-/// Names the items that were not put.
-fn full_error<R>(queue: &QueueName, mut stream: PutStream<R>, rest: RemainingItems) -> ExitError {
-    let capacity = stream.client.size().map_or(0, |(_, capacity)| capacity);
-    stream.client.leave_at_once();
-    let unconfirmed = stream.unconfirmed.unwrap_or_default();
-    let items = unconfirmed.iter().map(|item| display_text(item)).chain(rest.items());
-    let names = list_items(&items.collect::<Vec<_>>(), rest.has_unread_input);
-    let text = format!("the queue `{queue}` is full (capacity {capacity}); not put: {names}");
-    ExitError::new(ExitCode::WouldBlock, text)
 }
 
 /// If the keeper did not answer, names the items that may be in the queue and the items that are not.
 fn no_answer_error(
     error: anyhow::Error,
-    unconfirmed: VecDeque<Vec<u8>>,
-    rest: RemainingItems,
+    unconfirmed: &[String],
+    (items, has_unread_input): &(Vec<String>, bool),
 ) -> anyhow::Error {
     if !matches!(error.downcast_ref(), Some(Error::NoAnswer { .. })) {
         return error;
     }
     let mut text = error.to_string();
     if !unconfirmed.is_empty() {
-        let items: Vec<_> = unconfirmed.iter().map(|item| display_text(item)).collect();
-        let names = list_items(&items, false);
+        let names = list_items(unconfirmed, false);
         text.push_str(&format!("; these items may or may not be in the queue: {names}"));
     }
-    let items: Vec<_> = rest.items().collect();
-    if !items.is_empty() || rest.has_unread_input {
-        text.push_str(&format!("; not put: {}", list_items(&items, rest.has_unread_input)));
+    if !items.is_empty() || *has_unread_input {
+        text.push_str(&format!("; not put: {}", list_items(items, *has_unread_input)));
     }
     ExitError::new(ExitCode::WouldBlock, text).into()
 }
 
 /// Names the first items and counts the others. `has_unread_input`: more items follow on standard input.
-fn list_items(items: &[Cow<'_, str>], has_unread_input: bool) -> String {
+fn list_items(items: &[String], has_unread_input: bool) -> String {
     let shown: Vec<_> =
         items.iter().take(MAX_LISTED_ITEMS).map(|item| escape_for_terminal(item)).collect();
     let more = match items.len() - shown.len() {

@@ -39,15 +39,11 @@ impl ReaderPacing {
         // The time since the last portion includes the reader's wait for items: it is an upper limit.
         let before = self.last_read_at.replace(now);
         let duration = before.map_or(Nanos::MAX, |before| now.saturating_sub(before));
-        match duration {
-            // A portion of fewer items than allowed says nothing about larger portions.
-            ..FAST_READ_LIMIT if items < self.batch_size() => {}
-            ..FAST_READ_LIMIT => {
-                self.fast_reads =
-                    (self.fast_reads + 1).min(FAST_READS_BEFORE_GROWTH + MAX_DOUBLINGS)
-            }
-            FAST_READ_LIMIT..SLOW_READ_LIMIT => {}
-            SLOW_READ_LIMIT.. => self.fast_reads = 0,
+        if duration >= SLOW_READ_LIMIT {
+            self.fast_reads = 0;
+        // A portion of fewer items than allowed says nothing about larger portions.
+        } else if duration < FAST_READ_LIMIT && items >= self.batch_size() {
+            self.fast_reads = (self.fast_reads + 1).min(FAST_READS_BEFORE_GROWTH + MAX_DOUBLINGS);
         }
     }
 }

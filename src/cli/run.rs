@@ -1,15 +1,19 @@
 //! `qdemo run`: runs producers and consumers on a private queue.
 
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::{LangArg, ProgressArg};
-use super::run_stats::StatsArgs;
 use super::streams::require_stdout;
 use super::values;
 use crate::clock::Delay;
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, ExitError};
 use crate::keeper::Speed;
-use crate::report::{Lang, OutputFormat, PictureFormat, PicturePath, Progress};
+use crate::report::{
+    Lang, OutputFormat, PictureFormat, PicturePath, Progress, is_named_pipe, open_output_file,
+};
 use crate::run::{self, Config, Outputs};
 
 /// Watch producer and consumer processes share a queue
@@ -24,43 +28,36 @@ use crate::run::{self, Config, Outputs};
       --stats text")]
 pub(super) struct Args {
     /// Number of items, shared evenly among the producers
-    #[arg(long, value_name = "N", default_value = "5")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "5", value_parser = values::parse_count)]
     items: u64,
 
     /// Pause of a producer after each item: 1s, exp:1s (random, with this mean), or
     /// uniform:500ms..1.5s
-    #[arg(long, value_name = "TIME", default_value = "1s")]
-    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::parse_delay)]
     producer_delay: Delay,
 
     /// Pause of a consumer after each item, in the same form
-    #[arg(long, value_name = "TIME", default_value = "2s")]
-    #[arg(value_parser = values::parse_delay, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::parse_delay)]
     consumer_delay: Delay,
 
     /// Seed of random pauses: the same seed gives the same pauses [default: random, and printed]
-    #[arg(long, value_name = "N")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     seed: Option<u64>,
 
     /// Number of producers
-    #[arg(long, value_name = "P", default_value = "1")]
-    #[arg(value_parser = values::parse_worker_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "P", default_value = "1", value_parser = values::parse_worker_count)]
     producers: u32,
 
     /// Number of consumers
-    #[arg(long, value_name = "C", default_value = "1")]
-    #[arg(value_parser = values::parse_worker_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "C", default_value = "1", value_parser = values::parse_worker_count)]
     consumers: u32,
 
     /// Capacity of the queue in items; 0 for no limit
-    #[arg(long, value_name = "N", default_value = "0")]
-    #[arg(value_parser = values::parse_count, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::parse_count)]
     capacity: u64,
 
     /// Name of the items [default: アイテム, or item with --lang en]
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT")]
     item_name: Option<String>,
 
     #[command(flatten)]
@@ -71,22 +68,29 @@ pub(super) struct Args {
     format: OutputFormat,
 
     /// Speed of the run as a multiple of wall time; max for no waiting
-    #[arg(long, value_name = "X|max", default_value = "1")]
-    #[arg(value_parser = values::parse_speed, allow_hyphen_values = true)]
+    #[arg(long, value_name = "X|max", default_value = "1", value_parser = values::parse_speed)]
     speed: Speed,
 
     /// How many times each dead worker is replaced; 0 for never
-    #[arg(long, value_name = "N", default_value = "3")]
-    #[arg(value_parser = values::parse_u32, allow_hyphen_values = true)]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = values::parse_u32)]
     respawn: u32,
 
     /// Kill a random worker about once per TIME; a killed worker is always replaced
-    #[arg(long, value_name = "TIME")]
-    #[arg(value_parser = values::parse_nonzero_duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::parse_nonzero_duration)]
     chaos: Option<Duration>,
 
-    #[command(flatten)]
-    stats: StatsArgs,
+    /// Print statistics at the end, on standard error [default: text on a terminal, otherwise off]
+    #[arg(long, value_name = "FORM")]
+    #[arg(value_parser = values::output_format(&["text", "json", "off"]))]
+    stats: Option<OutputFormat>,
+
+    /// Write the statistics to this file, as JSON unless --stats text is given
+    #[arg(long, value_name = "FILE")]
+    stats_file: Option<PathBuf>,
+
+    /// Leave the first N items out of the statistics
+    #[arg(long, value_name = "N", default_value = "0", value_parser = values::parse_count)]
+    warmup: u64,
 
     /// Draw a timeline of the run to this .svg or .html file
     #[arg(long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
@@ -111,6 +115,11 @@ impl Args {
 
     fn config(&self, lang: Lang) -> Config {
         let item_name = self.item_name.as_deref().unwrap_or_else(|| lang.item_name());
+        // A quiet run makes no statistics without an explicit option.
+        let has_statistics = match self.stats {
+            Some(format) => format != OutputFormat::Silent,
+            None => self.stats_file.is_some() || (!self.quiet && io::stderr().is_terminal()),
+        };
         Config {
             items: self.items,
             item_name: item_name.to_owned(),
@@ -126,22 +135,36 @@ impl Args {
             lang,
             style: if self.quiet { OutputFormat::Silent } else { self.format },
             is_viewed: self.progress.is_enabled(Progress::is_visible() && !self.quiet),
-            warmup: self.stats.is_enabled(self.quiet).then_some(self.stats.warmup),
+            warmup: has_statistics.then_some(self.warmup),
+            has_json_statistics: self
+                .stats
+                .map_or(self.stats_file.is_some(), |format| format == OutputFormat::Json),
         }
     }
 
     /// Opens a named pipe first: a signal during the wait for its reader must not leave an empty picture.
     fn open_outputs(&self) -> anyhow::Result<Outputs> {
         let open_picture = || self.timeline.as_ref().map(PicturePath::create).transpose();
-        let (statistics, picture) = if self.stats.is_named_pipe() {
-            (self.stats.open_output()?, open_picture()?)
+        let (statistics, picture) = if self.stats_file.as_deref().is_some_and(is_named_pipe) {
+            (self.open_statistics()?, open_picture()?)
         } else {
             let picture = open_picture()?;
-            (self.stats.open_output()?, picture)
+            (self.open_statistics()?, picture)
         };
-        if let (Some(file), Some(picture)) = (&statistics.file, &picture) {
+        if let (Some(file), Some(picture)) = (&statistics, &picture) {
             picture.ensure_distinct_from(file, "--stats-file")?;
         }
         Ok(Outputs { statistics, picture })
+    }
+
+    /// Makes the file before the run starts.
+    fn open_statistics(&self) -> anyhow::Result<Option<File>> {
+        let path = self.stats_file.as_ref().filter(|_| self.stats != Some(OutputFormat::Silent));
+        let Some(path) = path else {
+            return Ok(None);
+        };
+        let name = format!("--stats-file {}", path.display());
+        let file = open_output_file(path, true);
+        Ok(Some(file.map_err(|error| ExitError::unwritable(name, error))?))
     }
 }

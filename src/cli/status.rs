@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use super::values;
 use crate::client::{Error, Timeout, default_base_dir, stored_status};
 use crate::clock::nanos;
 use crate::exit::ExitCode;
-use crate::os::{Interest, Waker, signals, wait_ready};
+use crate::os::{Interest, Waker, lock, signals, wait_ready};
 use crate::pipe::QueueDir;
 use crate::queue::WaitReason;
 use crate::queue_name::QueueName;
 use crate::report::{
-    Lang, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize, eprint_line,
-    is_in_background, truncate_to_width,
+    Lang, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize,
+    english_item_count, eprint_line, is_in_background, truncate_to_width,
 };
 use crate::wire::{ClientStatus, Status};
 
@@ -49,7 +49,7 @@ pub(super) struct Args {
 
     /// Time between two refreshes, with --watch
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch")]
-    #[arg(value_parser = values::parse_nonzero_duration, allow_hyphen_values = true)]
+    #[arg(value_parser = values::parse_nonzero_duration)]
     every: Duration,
 
     #[command(flatten)]
@@ -61,32 +61,24 @@ pub(super) struct Args {
 
 /// The JSON object of a queue.
 #[derive(Serialize)]
-struct QueueStatus {
-    queue: String,
-    #[serde(flatten)]
-    status: Status,
-}
-
-/// The JSON object of a queue whose keeper does not answer.
-#[derive(Serialize)]
-struct UnresponsiveQueue {
-    queue: String,
-    /// Always false. The object of a queue whose keeper answers does not have this key.
-    answers: bool,
-    /// The keeper's process id, if known.
-    keeper: Option<u32>,
-}
-
-/// A queue that is damaged or not safe to use.
-struct UnusableQueue {
-    queue: String,
-    error: anyhow::Error,
-}
-
+#[serde(untagged)]
 enum QueryOutcome {
-    Available(QueueStatus),
-    Unresponsive(UnresponsiveQueue),
-    Unusable(UnusableQueue),
+    Available {
+        queue: String,
+        #[serde(flatten)]
+        status: Status,
+    },
+    /// The keeper does not answer.
+    Unresponsive {
+        queue: String,
+        /// Always false. The object of a queue whose keeper answers does not have this key.
+        answers: bool,
+        /// The keeper's process id, if known.
+        keeper: Option<u32>,
+    },
+    /// The queue is damaged or not safe to use. No JSON object describes the queue.
+    #[serde(skip)]
+    Unusable { queue: String, error: anyhow::Error },
 }
 
 impl Args {
@@ -111,7 +103,13 @@ impl Args {
         };
         loop {
             let outcomes = match &named {
-                Some(queue) => vec![self.query_one(&one_shot, queue)?],
+                Some(queue) => {
+                    let outcome = match query_queue(&one_shot, queue) {
+                        Err(error) if self.watch => unresponsive_or_error(error),
+                        other => other,
+                    };
+                    vec![outcome?.ok_or_else(|| no_such_queue_error(queue))?]
+                }
                 None => query_all(&one_shot)?,
             };
             let code = printer.print(&outcomes)?;
@@ -119,22 +117,13 @@ impl Args {
                 return Ok(code);
             }
             let wakers =
-                [(one_shot.waker().as_fd(), Interest::Read), (resized.as_fd(), Interest::Read)];
+                [(one_shot.waker.as_fd(), Interest::Read), (resized.as_fd(), Interest::Read)];
             let woken = wait_ready(&wakers, Some(nanos(self.every)))?;
             resized.drain();
             if woken[0].is_ready {
                 return Err(Error::Interrupted.into());
             }
         }
-    }
-
-    /// Queries one queue. A keeper that does not answer is an error, except with `--watch`.
-    fn query_one(&self, one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<QueryOutcome> {
-        let outcome = match query_queue(one_shot, queue) {
-            Err(error) if self.watch => unresponsive_or_error(error),
-            other => other,
-        };
-        Ok(outcome?.ok_or_else(|| no_such_queue_error(queue))?)
     }
 }
 
@@ -156,12 +145,9 @@ impl StatusPrinter {
     fn print(&mut self, outcomes: &[QueryOutcome]) -> anyhow::Result<ExitCode> {
         let size = TerminalSize::current(&self.screen);
         let lines = self.lines(outcomes, size);
+        let is_usable = |outcome: &&_| !matches!(outcome, QueryOutcome::Unusable { .. });
         if self.reporter.format == OutputFormat::Json {
-            outcomes.iter().for_each(|outcome| match outcome {
-                QueryOutcome::Available(status) => self.reporter.print_json(status),
-                QueryOutcome::Unresponsive(queue) => self.reporter.print_json(queue),
-                QueryOutcome::Unusable(_) => {}
-            });
+            outcomes.iter().filter(is_usable).for_each(|outcome| self.reporter.print_json(outcome));
         } else if !self.is_live {
             if !self.is_first {
                 self.reporter.print_line("");
@@ -172,8 +158,8 @@ impl StatusPrinter {
         }
         self.is_first = false;
         self.reporter.flush().map_err(StdoutError)?;
-        let has_unusable = outcomes.iter().any(|one| matches!(one, QueryOutcome::Unusable(_)));
-        Ok(if has_unusable { ExitCode::Failed } else { ExitCode::Done })
+        let are_usable = outcomes.iter().all(|outcome| is_usable(&outcome));
+        Ok(if are_usable { ExitCode::Done } else { ExitCode::Failed })
     }
 
     /// The lines for people. The error of an unusable queue goes to standard error, or, in a live view, into a
@@ -182,14 +168,20 @@ impl StatusPrinter {
         let mut lines = Vec::new();
         for outcome in outcomes {
             match outcome {
-                QueryOutcome::Available(status) => {
-                    let peak = self.peaks.entry(status.queue.clone()).or_insert(0);
-                    *peak = status.status.ready.max(*peak);
+                QueryOutcome::Available { queue, status } => {
+                    let peak = self.peaks.entry(queue.clone()).or_insert(0);
+                    *peak = status.ready.max(*peak);
                     let bar = self.is_live.then_some((size.drawable_area().columns, *peak));
-                    lines.extend(status_lines(status, bar));
+                    lines.extend(status_lines(queue, status, bar));
                 }
-                QueryOutcome::Unresponsive(queue) => lines.push(queue.message()),
-                QueryOutcome::Unusable(UnusableQueue { queue, error }) => {
+                QueryOutcome::Unresponsive { queue, keeper: None, .. } => lines.push(format!(
+                    "{queue}: its keeper does not answer: continue or end the keeper"
+                )),
+                QueryOutcome::Unresponsive { queue, keeper: Some(pid), .. } => lines.push(format!(
+                    "{queue}: its keeper (process {pid}) does not answer: continue it with \
+                     `kill -CONT {pid}`, or end it with `kill -9 {pid}`"
+                )),
+                QueryOutcome::Unusable { queue, error } => {
                     let line = format!("{queue}: {error:#}");
                     if self.is_live {
                         lines.push(line);
@@ -204,34 +196,26 @@ impl StatusPrinter {
     }
 }
 
-/// Queries all queues in alphabetical order.
+/// Queries all queues in alphabetical order. Queries several queues at a time, since the query of a keeper
+/// that does not answer waits. Queries fewer queues at a time if the system refuses threads.
 fn query_all(one_shot: &OneShot) -> anyhow::Result<Vec<QueryOutcome>> {
     let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
     let queues: Vec<QueueName> = names.iter().filter_map(|name| name.parse().ok()).collect();
-    let outcomes = query_concurrently(&queues, |queue| {
-        query_queue(one_shot, queue)
-            .or_else(unresponsive_or_error)
-            .or_else(|error| unusable_or_interrupted(queue, error))
-    });
-    // A queue that has been removed in the meantime has no outcome.
-    let outcomes = outcomes.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(outcomes.into_iter().flatten().collect())
-}
-
-/// Calls `query` for several queues at a time, since the query of a keeper that does not answer waits. Fewer
-/// queues at a time if the system refuses threads.
-fn query_concurrently<T: Send>(
-    queues: &[QueueName],
-    query: impl Fn(&QueueName) -> T + Sync,
-) -> Vec<T> {
-    let rest = Mutex::new(queues.iter().enumerate());
-    let outcomes = Mutex::new(Vec::with_capacity(queues.len()));
+    let query = |queue: &QueueName| {
+        let outcome = query_queue(one_shot, queue).or_else(unresponsive_or_error);
+        outcome.or_else(|error| match error.downcast_ref() {
+            Some(Error::Interrupted) => Err(error),
+            // One unusable queue must not hide the others.
+            _ => Ok(Some(QueryOutcome::Unusable { queue: queue.to_string(), error })),
+        })
+    };
+    let outcomes: Vec<_> = queues.iter().map(|_| OnceLock::new()).collect();
+    let rest = Mutex::new(queues.iter().zip(&outcomes));
     let work = || {
         loop {
-            let next = rest.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((index, queue)) = next else { return };
-            let outcome = query(queue);
-            outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome));
+            let next = lock(&rest).next();
+            let Some((queue, outcome)) = next else { return };
+            outcome.get_or_init(|| query(queue));
         }
     };
     thread::scope(|scope| {
@@ -242,73 +226,43 @@ fn query_concurrently<T: Send>(
         }
         work();
     });
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    outcomes.sort_unstable_by_key(|&(index, _)| index);
-    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+    // A queue that has been removed in the meantime has no outcome.
+    let outcomes = outcomes.into_iter().filter_map(OnceLock::into_inner);
+    outcomes.filter_map(Result::transpose).collect()
 }
 
 /// Turns the error of a keeper that does not answer into an outcome.
 fn unresponsive_or_error(error: anyhow::Error) -> anyhow::Result<Option<QueryOutcome>> {
     match error.downcast()? {
         Error::NoAnswer { queue, process, .. } => {
-            Ok(Some(QueryOutcome::Unresponsive(UnresponsiveQueue {
-                queue,
-                answers: false,
-                keeper: process,
-            })))
+            Ok(Some(QueryOutcome::Unresponsive { queue, answers: false, keeper: process }))
         }
         error => Err(error.into()),
-    }
-}
-
-/// Turns an error into an outcome: one unusable queue must not hide the others.
-fn unusable_or_interrupted(
-    queue: &QueueName,
-    error: anyhow::Error,
-) -> anyhow::Result<Option<QueryOutcome>> {
-    if matches!(error.downcast_ref(), Some(Error::Interrupted)) {
-        return Err(error);
-    }
-    Ok(Some(QueryOutcome::Unusable(UnusableQueue { queue: queue.to_string(), error })))
-}
-
-impl UnresponsiveQueue {
-    fn message(&self) -> String {
-        let queue = &self.queue;
-        match self.keeper {
-            None => format!("{queue}: its keeper does not answer: continue or end the keeper"),
-            Some(pid) => format!(
-                "{queue}: its keeper (process {pid}) does not answer: continue it with \
-                 `kill -CONT {pid}`, or end it with `kill -9 {pid}`"
-            ),
-        }
     }
 }
 
 /// Queries the keeper of `queue`. Without a keeper, reads the stored status and starts no keeper.
 fn query_queue(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<QueryOutcome>> {
     let options = one_shot.options.clone().queue(queue.clone()).with_timeout(Timeout::After(0));
-    let status = options.connect_if_running().and_then(|client| match client {
-        None => Ok(None),
-        Some(mut client) => client.status().map(|status| Some((client, status))),
+    let answer = options.connect_if_running().and_then(|client| {
+        let Some(mut client) = client else {
+            return Ok(None);
+        };
+        let status = client.status()?;
+        client.leave_at_once();
+        Ok(Some(status))
     });
-    let status = match status {
-        Ok(Some((client, status))) => {
-            client.leave_at_once();
-            Some(status)
-        }
+    let status = match answer {
         // No keeper, or the keeper has just exited.
         Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue)?,
-        Err(error) => return Err(error.into()),
+        answer => answer?,
     };
-    Ok(status
-        .map(|status| QueryOutcome::Available(QueueStatus { queue: queue.to_string(), status })))
+    Ok(status.map(|status| QueryOutcome::Available { queue: queue.to_string(), status }))
 }
 
 /// The lines of a queue for people. `bar` has the columns for a bar of the depth, and the peak depth, which is
 /// the scale of the bar for a queue without a capacity.
-fn status_lines(queue_status: &QueueStatus, bar: Option<(usize, u64)>) -> Vec<String> {
-    let QueueStatus { queue, status } = queue_status;
+fn status_lines(queue: &str, status: &Status, bar: Option<(usize, u64)>) -> Vec<String> {
     let Status { ready, in_flight, done, failed, .. } = status;
     let capacity = status.capacity.map_or(String::new(), |capacity| format!(" of {capacity}"));
     let oldest = status
@@ -345,19 +299,15 @@ fn client_activity(client: &ClientStatus) -> String {
     let held = client.held_s.map_or(String::new(), |held| format!(" for {}", format_seconds(held)));
     let holds = match client.in_flight {
         0 => None,
-        1 => Some(format!("has 1 item{held}")),
-        n => Some(format!("has {n} items{held}")),
+        items => Some(format!("has {}{held}", english_item_count(items))),
     };
     let waits = client.wait_reason.map(|reason| match reason {
         WaitReason::Room => "waits for room".to_owned(),
         WaitReason::Item => "waits for an item".to_owned(),
         WaitReason::Done => "waits until all is done".to_owned(),
     });
-    match (holds, waits) {
-        (None, None) => "at work".to_owned(),
-        (Some(activity), None) | (None, Some(activity)) => activity,
-        (Some(holds), Some(waits)) => format!("{holds}, {waits}"),
-    }
+    let activities: Vec<_> = holds.into_iter().chain(waits).collect();
+    if activities.is_empty() { "at work".to_owned() } else { activities.join(", ") }
 }
 
 /// `90.0` as `2 min`.

@@ -4,12 +4,11 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 
+use anyhow::bail;
 use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::Errno;
 use rustix::stdio;
 
-use super::error::ExitError;
-use crate::exit::ExitCode;
 use crate::os::Blocking;
 use crate::report::StdoutError;
 
@@ -42,25 +41,28 @@ fn stream_state(stream: impl AsFd, direction: OFlags) -> StreamState {
 }
 
 /// A command that reads standard input calls this function before anything else.
-pub(super) fn require_stdin() -> Result<(), ExitError> {
-    let problem = match STDIN_STATE.get() {
-        Some(StreamState::Closed) => "is closed",
-        Some(StreamState::WrongMode) => "is not open for reading",
-        Some(StreamState::Usable) | None => return Ok(()),
-    };
+pub(super) fn require_stdin() -> anyhow::Result<()> {
     let remedy = "connect it to a file or a pipe, or to </dev/null for no input";
-    Err(ExitError::new(ExitCode::Failed, format!("standard input {problem}: {remedy}")))
+    require(&STDIN_STATE, "standard input", "reading", remedy)
 }
 
 /// A command that prints to standard output calls this function before anything else.
-pub(super) fn require_stdout() -> Result<(), ExitError> {
-    let problem = match STDOUT_STATE.get() {
-        Some(StreamState::Closed) => "is closed",
-        Some(StreamState::WrongMode) => "is not open for writing",
-        Some(StreamState::Usable) | None => return Ok(()),
-    };
+pub(super) fn require_stdout() -> anyhow::Result<()> {
     let remedy = "send it to a file or a pipe, or to >/dev/null for no output";
-    Err(ExitError::new(ExitCode::Failed, format!("standard output {problem}: {remedy}")))
+    require(&STDOUT_STATE, "standard output", "writing", remedy)
+}
+
+fn require(
+    state: &OnceLock<StreamState>,
+    name: &str,
+    direction: &str,
+    remedy: &str,
+) -> anyhow::Result<()> {
+    match state.get() {
+        Some(StreamState::Closed) => bail!("{name} is closed: {remedy}"),
+        Some(StreamState::WrongMode) => bail!("{name} is not open for {direction}: {remedy}"),
+        Some(StreamState::Usable) | None => Ok(()),
+    }
 }
 
 pub(super) fn print_stdout(text: &[u8]) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use anyhow::Context;
 use super::args::LangArg;
 use super::streams::{print_stdout, require_stdin, require_stdout};
 use super::values;
-use crate::exit::{ExitCode, UsageError};
+use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::{PictureFormat, PicturePath, Recording, eprint_line};
 
@@ -36,7 +36,7 @@ impl Args {
         let lang = self.lang.lang()?;
         if self.output.is_none() && io::stdout().is_terminal() {
             let text = "a terminal cannot show the picture: name a file with --output";
-            return Err(UsageError::new(text).into());
+            anyhow::bail!(ExitError::usage(text));
         }
         if self.output.is_none() {
             require_stdout()?;
@@ -61,16 +61,11 @@ impl Args {
                 "the last line of {name} is incomplete: the picture ends before it"
             ));
         }
-        let (timeline, end) = (&mut recording.timeline, recording.end);
+        let format = picture.as_ref().map_or(PictureFormat::Svg, |picture| picture.path.format);
+        let drawing = recording.timeline.render(recording.end, lang, format);
         match picture {
-            Some(mut picture) => {
-                let drawing = timeline.render(end, lang, picture.path.format);
-                picture.write(&drawing)?;
-            }
-            None => {
-                let drawing = timeline.render(end, lang, PictureFormat::Svg);
-                print_stdout(drawing.as_bytes())?;
-            }
+            Some(mut picture) => picture.write(&drawing)?,
+            None => print_stdout(drawing.as_bytes())?,
         }
         Ok(ExitCode::Done)
     }
@@ -80,12 +75,12 @@ impl Args {
     }
 
     /// The file of the recording. `None` for standard input.
-    fn open_recording(&self) -> Result<Option<File>, UsageError> {
+    fn open_recording(&self) -> Result<Option<File>, ExitError> {
         if self.is_stdin() {
             return Ok(None);
         }
         let remedy = "name a file of recorded events";
-        let refuse = |error| UsageError::unreadable(self.events.display(), error, remedy);
+        let refuse = |error| ExitError::unreadable(self.events.display(), error, remedy);
         let file = File::open(&self.events).map_err(refuse)?;
         if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
             return Err(refuse(io::Error::other("it is a folder")));

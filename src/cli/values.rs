@@ -30,14 +30,11 @@ pub(super) fn picture_path(
 ) -> impl TypedValueParser<Value = PicturePath> {
     OsStringValueParser::new().try_map(|text: OsString| {
         let path = PathBuf::from(text);
-        match PictureFormat::from_path(&path).filter(|format| formats.contains(format)) {
-            Some(format) => Ok(PicturePath { path, format }),
-            None => {
-                let endings: Vec<_> = formats.iter().map(|format| format.extension()).collect();
-                let endings = endings.join(" or ");
-                Err(format!("the file type is not known: end the name in {endings}"))
-            }
-        }
+        let format = PictureFormat::from_path(&path).filter(|format| formats.contains(format));
+        let path = format.map(|format| PicturePath { path, format });
+        let endings: Vec<_> = formats.iter().map(|format| format.extension()).collect();
+        let endings = endings.join(" or ");
+        path.ok_or_else(|| format!("the file type is not known: end the name in {endings}"))
     })
 }
 
@@ -66,10 +63,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     })?;
     let duration =
         Duration::try_from(parsed).map_err(|_| format!("a time cannot be negative: {remedy}"))?;
-    match u64::try_from(duration.as_nanos()) {
-        Ok(_) => Ok(duration),
-        Err(_) => Err(too_long()),
-    }
+    u64::try_from(duration.as_nanos()).map(|_| duration).map_err(|_| too_long())
 }
 
 /// A time for an answer; 0 is not to wait.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use super::{PictureFormat, output_file};
-use crate::exit::UsageError;
+use crate::exit::ExitError;
 use crate::os::Blocking;
 
 /// The path of a picture, and its file type.
@@ -34,7 +34,7 @@ impl PicturePath {
     pub(crate) fn create(&self) -> anyhow::Result<PictureFile> {
         let is_new = fs::symlink_metadata(&self.path).is_err();
         let file = output_file::open(&self.path, false).map_err(|error| {
-            UsageError::unwritable(format_args!("the picture {}", self.path.display()), error)
+            ExitError::unwritable(format_args!("the picture {}", self.path.display()), error)
         })?;
         Ok(PictureFile { path: self.clone(), file, is_unwritten: is_new })
     }
@@ -47,7 +47,7 @@ impl PictureFile {
         let holds_data = ours.is_file() || ours.file_type().is_fifo();
         if holds_data && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
             let reason = format!("the picture and {name} are the same file: name two");
-            return Err(UsageError::new(reason).into());
+            return Err(ExitError::usage(reason).into());
         }
         Ok(())
     }

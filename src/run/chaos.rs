@@ -15,7 +15,7 @@ pub(super) struct KillSchedule {
     /// The mean wall time between two kills.
     mean_interval: Nanos,
     /// The wall time of the next kill.
-    next_kill: Nanos,
+    pub(super) next_kill: Nanos,
     random: Xoshiro256PlusPlus,
 }
 
@@ -27,10 +27,6 @@ impl KillSchedule {
         let mut schedule = Self { mean_interval, next_kill: now, random };
         schedule.schedule_next(now);
         schedule
-    }
-
-    pub(super) fn next_kill(&self) -> Nanos {
-        self.next_kill
     }
 
     /// One of the candidates, if the time of a kill has come and there is a candidate.
@@ -63,7 +59,7 @@ mod tests {
         let mut schedule = KillSchedule::new(1_000_000_000, 0, 7);
         let (mut now, mut hits) = (0, [0; 3]);
         for _ in 0..300 {
-            let due = schedule.next_kill();
+            let due = schedule.next_kill;
             let wait = due - now;
             assert!((500_000_000..=1_500_000_000).contains(&wait), "{wait}");
             assert_eq!(schedule.pick_victim(due - 1, || vec![0]), None);
@@ -77,8 +73,8 @@ mod tests {
     #[test]
     fn a_kill_without_candidates_waits_for_the_next_time() {
         let mut schedule = KillSchedule::new(1, 0, 7);
-        let due = schedule.next_kill();
+        let due = schedule.next_kill;
         assert_eq!(schedule.pick_victim(due, Vec::<u32>::new), None);
-        assert!(schedule.next_kill() >= due + MIN_KILL_INTERVAL / 2, "the schedule moves on");
+        assert!(schedule.next_kill >= due + MIN_KILL_INTERVAL / 2, "the schedule moves on");
     }
 }

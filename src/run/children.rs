@@ -4,11 +4,11 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::os::{ExitCause, spawn_self};
+use crate::os::{ExitCause, lock, spawn_self};
 use crate::role::WorkerId;
 
 /// The worker processes. Clones share the processes. The owner calls [`Workers::shut_down`]: a drop ends no
@@ -69,7 +69,7 @@ impl Workers {
     /// Starts a worker with this command. Starts nothing after [`Workers::shut_down`]: the thread of a
     /// signal may shut down at any time, and a later process would use files that no longer exist.
     pub(crate) fn spawn(&self, worker: WorkerId, command: &mut Command) -> io::Result<()> {
-        let mut workers = self.lock();
+        let mut workers = lock(&self.state);
         if workers.is_shut_down {
             return Ok(());
         }
@@ -81,7 +81,9 @@ impl Workers {
 
     /// Kills the process of a worker. [`Workers::reap`] returns the process.
     pub(crate) fn kill_one(&self, worker: WorkerId) {
-        for process in self.lock().processes.iter_mut().filter(|process| process.worker == worker) {
+        for process in
+            lock(&self.state).processes.iter_mut().filter(|process| process.worker == worker)
+        {
             process.was_killed_by_us = true;
             // A dead process is fine.
             let _ = process.child.kill();
@@ -92,7 +94,7 @@ impl Workers {
     pub(crate) fn reap(&self) -> io::Result<Vec<ExitedWorker>> {
         let mut exited = Vec::new();
         let mut failed = None;
-        self.lock().processes.retain_mut(|process| match process.child.try_wait() {
+        lock(&self.state).processes.retain_mut(|process| match process.child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
                 let &mut WorkerProcess { worker, was_killed_by_us, .. } = process;
@@ -110,23 +112,19 @@ impl Workers {
 
     /// Whether all processes are reaped.
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().processes.is_empty()
+        lock(&self.state).processes.is_empty()
     }
 
     /// Kills all processes, waits for their end, and prevents further starts.
     pub(crate) fn shut_down(&self) {
-        let mut workers = self.lock();
+        let mut workers = lock(&self.state);
         workers.is_shut_down = true;
         workers.kill_all();
     }
 
     /// Kills all processes with their process groups, and waits for their end.
     pub(crate) fn kill_all(&self) {
-        self.lock().kill_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, WorkersState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state).kill_all();
     }
 }
 

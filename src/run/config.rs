@@ -1,12 +1,13 @@
-//! The configuration of a run, and the arguments of its workers.
+//! The configuration of a run, its files, and the arguments of its workers.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::time::Duration;
 
 use super::private_dir::RUN_QUEUE;
 use crate::clock::Delay;
 use crate::keeper::Speed;
-use crate::report::{Lang, ModelInput, OutputFormat};
+use crate::report::{Lang, ModelInput, OutputFormat, PictureFile};
 use crate::role::{Role, WorkerId};
 
 /// The configuration of a run.
@@ -38,6 +39,17 @@ pub(crate) struct Config {
     pub(crate) is_viewed: bool,
     /// The number of first items that the statistics omit; `None` for no statistics.
     pub(crate) warmup: Option<u64>,
+    /// JSON instead of text.
+    pub(crate) has_json_statistics: bool,
+}
+
+/// Files that a run creates before it starts.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    /// The file of the statistics; `None` for standard error.
+    pub(crate) statistics: Option<File>,
+    /// The file of the picture, if a picture is wanted.
+    pub(crate) picture: Option<PictureFile>,
 }
 
 impl Config {
@@ -56,11 +68,6 @@ impl Config {
         !(self.producer_delay.is_zero() && self.consumer_delay.is_zero())
     }
 
-    /// Whether any delay is random.
-    pub(super) fn is_random(&self) -> bool {
-        self.producer_delay.is_random() || self.consumer_delay.is_random()
-    }
-
     /// The number of items of this producer.
     pub(super) fn producer_item_count(&self, producer: WorkerId) -> u64 {
         let before = u64::from(producer.index - 1);
@@ -74,7 +81,6 @@ impl Config {
 
     /// The arguments of a worker's process. The first `skip` items of a producer are in the queue already.
     pub(super) fn worker_args(&self, worker: WorkerId, seed: u64, skip: u64) -> Vec<String> {
-        let number = worker.index;
         let (mut args, of) = match worker.role {
             Role::Producer => {
                 let args = vec![
@@ -89,15 +95,16 @@ impl Config {
                 // A run kills consumers on purpose, so delivery failures must not fail an item.
                 let attempts = "--max-attempts=0".to_owned();
                 let delay = format!("--delay={}", self.consumer_delay);
-                let args = vec!["consumer".to_owned(), delay, attempts];
-                (args, self.consumers)
+                (vec!["consumer".to_owned(), delay, attempts], self.consumers)
             }
         };
-        args.push(format!("--seed={seed}"));
-        args.push(format!("--skip={skip}"));
-        args.push(format!("--queue={RUN_QUEUE}"));
-        args.push(format!("--worker={number}/{of}"));
-        args.push("--quiet".to_owned());
+        args.extend([
+            format!("--seed={seed}"),
+            format!("--skip={skip}"),
+            format!("--queue={RUN_QUEUE}"),
+            format!("--worker={}/{of}", worker.index),
+            "--quiet".to_owned(),
+        ]);
         args
     }
 }

@@ -4,13 +4,11 @@ mod chaos;
 mod children;
 mod config;
 mod observer;
-mod outputs;
 mod parent;
 pub(crate) mod private_dir;
 mod view;
 
 use std::panic;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -18,18 +16,17 @@ use anyhow::Context;
 use crate::clock::{Clock, Nanos, nanos, random_seed};
 use crate::exit::ExitCode;
 use crate::keeper::{Keeper, KeeperConfig, Pacer, PipeHost, Pipes, Speed};
-use crate::os::signals::{self, LeaveSignals};
-use crate::os::{Waker, pin_to_current_core, raise_open_file_limit};
+use crate::os::{Waker, pin_to_current_core, raise_open_file_limit, signals};
 use crate::pipe::QueueDir;
 use crate::queue::{Queue, QueueState};
 use crate::report::{Output, Progress, Reporter, StatsCollector, Timeline};
 use chaos::KillSchedule;
 pub(crate) use children::Workers;
-pub(crate) use config::Config;
+pub(crate) use config::{Config, Outputs};
 use observer::{RunCounts, RunObserver};
-pub(crate) use outputs::{Outputs, StatisticsOutput};
 use parent::Parent;
-use private_dir::{RUN_QUEUE, TempRunDir};
+use private_dir::RUN_QUEUE;
+pub(crate) use private_dir::Workplace;
 use view::RedrawTimer;
 
 /// The parent opens at most this many files, and one more for each worker.
@@ -40,40 +37,6 @@ pub(crate) fn run(
     config: &Config,
     outputs: impl FnOnce() -> anyhow::Result<Outputs>,
 ) -> anyhow::Result<ExitCode> {
-    check_open_files(config)?;
-    let mut outputs = outputs()?;
-    let workers = Workers::default();
-    let private = TempRunDir::create()?;
-    let (children, dir) = (workers.clone(), private.shared_dir());
-    let progress = open_progress(config);
-    let view = progress.clone();
-    let waker = signals::install_handlers_with_cleanup(LeaveSignals::NotIgnored, move || {
-        children.shut_down();
-        let _ = dir.remove();
-        view.clear_with_timeout();
-    })?;
-    let deaths = Waker::new()?;
-    signals::wake_on_child_exit(&deaths)?;
-    if progress.is_enabled() {
-        signals::wake_on_resize(&deaths)?;
-    }
-    let output = Output::new(progress.clone(), Some(Arc::clone(&waker)));
-    let reporter =
-        Reporter::new(config.style, config.lang, [config.producers, config.consumers], output);
-    let wakers = [&deaths, &*waker];
-    let ended = run_parent(config, &private.path(), &mut outputs, reporter, &workers, wakers);
-    progress.clear();
-    workers.shut_down();
-    let removed = private.remove();
-    if let Some(signal) = signals::exit_signal() {
-        // At the second signal the thread of the signal cleans up too. A failure here then comes from that
-        // thread, and is no error.
-        return Ok(ExitCode::Signal(signal));
-    }
-    removed.and(ended)
-}
-
-fn check_open_files(config: &Config) -> anyhow::Result<()> {
     let workers = config.worker_ids().len() as u64;
     let needed = workers + PARENT_OPEN_FILES;
     if let Some(limit) = raise_open_file_limit()
@@ -84,19 +47,34 @@ fn check_open_files(config: &Config) -> anyhow::Result<()> {
              raise `ulimit -n`, or take fewer workers"
         );
     }
-    Ok(())
+    let mut outputs = outputs()?;
+    let workplace = Workplace::open(open_progress(config))?;
+    let deaths = Waker::new()?;
+    signals::wake_on_child_exit(&deaths)?;
+    if workplace.progress.is_enabled() {
+        signals::wake_on_resize(&deaths)?;
+    }
+    let ended = run_parent(config, &mut outputs, &workplace, &deaths);
+    let removed = workplace.close();
+    if let Some(signal) = signals::exit_signal() {
+        // At the second signal the thread of the signal cleans up too. A failure here then comes from that
+        // thread, and is no error.
+        return Ok(ExitCode::Signal(signal));
+    }
+    removed.and(ended)
 }
 
 /// Starts all workers, keeps the queue until they have left, and prints the result.
 fn run_parent(
     config: &Config,
-    base: &Path,
     outputs: &mut Outputs,
-    reporter: Reporter,
-    workers: &Workers,
-    wakers: [&Waker; 2],
+    workplace: &Workplace,
+    deaths: &Waker,
 ) -> anyhow::Result<ExitCode> {
-    let random = config.is_random();
+    let output = Output::new(workplace.progress.clone(), Some(Arc::clone(&workplace.interrupt)));
+    let reporter =
+        Reporter::new(config.style, config.lang, [config.producers, config.consumers], output);
+    let random = config.producer_delay.is_random() || config.consumer_delay.is_random();
     let seed = match config.seed {
         None if random => random_seed()?,
         seed => seed.unwrap_or_default(),
@@ -122,13 +100,12 @@ fn run_parent(
             workers: Some(ids.clone()),
         }),
         host: PipeHost {
-            pipes: Pipes::open(QueueDir::open_or_create(base, RUN_QUEUE)?)
+            pipes: Pipes::open(QueueDir::open_or_create(&workplace.dir.path(), RUN_QUEUE)?)
                 .context("cannot make a named pipe")?,
             observer: RunObserver { reporter, counts, statistics, timeline },
         },
-        workers,
+        workplace,
         clock,
-        base_dir: base,
         config,
         seed,
         kill_schedule: kill_schedule(config, clock.now())?,
@@ -142,7 +119,7 @@ fn run_parent(
     for worker in ids {
         parent.start_worker(worker)?;
     }
-    parent.run_loop(wakers)?;
+    parent.run_loop(deaths)?;
     parent.print_result()
 }
 

@@ -1,32 +1,29 @@
 //! The parent of a run: keeps the queue, respawns dead workers, and prints the result.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
 
 use anyhow::Context;
 
 use super::chaos::KillSchedule;
-use super::children::{ExitedWorker, Workers};
-use super::config::Config;
+use super::children::ExitedWorker;
+use super::config::{Config, Outputs};
 use super::observer::RunObserver;
-use super::outputs::Outputs;
+use super::private_dir::Workplace;
 use super::view::{RedrawTimer, live_view};
 use crate::clock::Clock;
 use crate::event::{Event, EventKind};
 use crate::exit::ExitCode;
 use crate::keeper::{Keeper, Observer, PipeHost};
-use crate::os::{Interest, Waker, signals};
+use crate::os::{Blocking, Interest, Waker, signals};
 use crate::report::{StdoutError, english_item_count};
 use crate::role::{Role, WorkerId};
 
 pub(super) struct Parent<'a> {
     pub(super) keeper: Keeper,
     pub(super) host: PipeHost<RunObserver>,
-    pub(super) workers: &'a Workers,
+    pub(super) workplace: &'a Workplace,
     pub(super) clock: Clock,
-    /// The directory of the queue.
-    pub(super) base_dir: &'a Path,
     pub(super) config: &'a Config,
     /// The seed of random delays.
     pub(super) seed: u64,
@@ -42,11 +39,12 @@ impl Parent<'_> {
     pub(super) fn start_worker(&self, worker: WorkerId) -> anyhow::Result<()> {
         let skip = self.host.observer.counts.progress_of(worker).finished_items;
         let args = self.config.worker_args(worker, self.seed, skip);
-        self.workers.start(worker, &args, self.base_dir).context("cannot start a worker process")
+        let Workplace { workers, dir, .. } = self.workplace;
+        workers.start(worker, &args, &dir.path()).context("cannot start a worker process")
     }
 
     /// Keeps the queue until all workers have left.
-    pub(super) fn run_loop(&mut self, [deaths, signal]: [&Waker; 2]) -> anyhow::Result<()> {
+    pub(super) fn run_loop(&mut self, deaths: &Waker) -> anyhow::Result<()> {
         let mut interrupted = false;
         loop {
             let until = self.keeper.process_pending(self.clock.now(), &mut self.host)?;
@@ -54,20 +52,23 @@ impl Parent<'_> {
             self.flush_output()?;
             self.redraw();
             if self.keeper.is_out_of_time() {
-                self.abort_out_of_time();
+                // The time of the next event overflows: the workers would wait for ever.
+                self.invalidate_model();
+                self.workplace.workers.shut_down();
                 return Ok(());
             }
-            if self.workers.is_empty() && self.host.pipes.has_no_mailboxes() {
+            if self.workplace.workers.is_empty() && self.host.pipes.has_no_mailboxes() {
                 return Ok(());
             }
             let others = [
-                self.kill_schedule.as_ref().map(KillSchedule::next_kill),
-                self.redraw_timer.next_redraw(),
+                self.kill_schedule.as_ref().map(|schedule| schedule.next_kill),
+                self.redraw_timer.next_redraw,
             ];
             let until = until.into_iter().chain(others.into_iter().flatten()).min();
             // The waker stays readable after the first signal, for writers that wait for a reader. The
             // parent must not wake for that signal again.
             let interest = if interrupted { Interest::Hangup } else { Interest::Read };
+            let signal = &self.workplace.interrupt;
             let others = [(deaths.as_fd(), Interest::Read), (signal.as_fd(), interest)];
             let arrivals = self.host.pipes.wait(self.clock, until, &others)?;
             self.host.process_arrivals(&mut self.keeper, self.clock, &arrivals)?;
@@ -103,7 +104,7 @@ impl Parent<'_> {
     }
 
     fn reap_workers(&mut self) -> anyhow::Result<()> {
-        let exited = self.workers.reap()?;
+        let exited = self.workplace.workers.reap()?;
         // The last requests of dead workers count, and tell how many items a producer has put.
         self.host.read_pending(&mut self.keeper, self.clock)?;
         for exited in exited {
@@ -171,7 +172,7 @@ impl Parent<'_> {
             workers.filter(|&w| self.keeper.is_worker_expected(w) && self.has_work_for(w)).collect()
         };
         if let Some(worker) = schedule.pick_victim(self.clock.now(), candidates) {
-            self.workers.kill_one(worker);
+            self.workplace.workers.kill_one(worker);
         }
         self.kill_schedule = Some(schedule);
     }
@@ -180,9 +181,7 @@ impl Parent<'_> {
     fn stop_producers(&mut self) {
         self.is_stopping = true;
         self.kill_schedule = None;
-        if let Some(statistics) = &mut self.host.observer.statistics {
-            statistics.invalidate_model();
-        }
+        self.invalidate_model();
         let dropped = self.keeper.counts().ready;
         self.keeper.close_now(self.clock.now(), &mut self.host);
         if dropped > 0 {
@@ -190,36 +189,37 @@ impl Parent<'_> {
         }
     }
 
-    /// The time of the next event overflows. Kills the workers, because they would wait for ever.
-    fn abort_out_of_time(&mut self) {
+    /// The run does not go as the model of the statistics expects.
+    fn invalidate_model(&mut self) {
         if let Some(statistics) = &mut self.host.observer.statistics {
             statistics.invalidate_model();
         }
-        self.workers.shut_down();
     }
 
-    /// Writes the statistics, if they are wanted.
-    fn print_statistics(&mut self) -> anyhow::Result<()> {
-        let end = self.keeper.now();
-        let RunObserver { reporter, statistics, .. } = &mut self.host.observer;
+    /// Draws the picture and writes the statistics, if they are wanted.
+    fn write_outputs(&mut self) -> anyhow::Result<()> {
+        let (end, lang) = (self.keeper.now(), self.config.lang);
+        let RunObserver { reporter, statistics, timeline, .. } = &mut self.host.observer;
+        if let (Some(timeline), Some(picture)) = (timeline, &mut self.outputs.picture) {
+            picture.write(&timeline.render(end, lang, picture.path.format))?;
+        }
         let Some(statistics) = statistics.take() else {
             return Ok(());
         };
-        self.outputs.statistics.write_summary(
-            &statistics.into_summary(end),
-            self.config.lang,
-            reporter,
-        )
-    }
-
-    /// Draws the picture, if one is wanted.
-    fn write_timeline(&mut self) -> anyhow::Result<()> {
-        let end = self.keeper.now();
-        match (&mut self.host.observer.timeline, self.outputs.picture.as_mut()) {
-            (Some(timeline), Some(picture)) => {
-                picture.write(&timeline.render(end, self.config.lang, picture.path.format))
+        let summary = statistics.into_summary(end);
+        let text = if self.config.has_json_statistics {
+            serde_json::to_string(&summary)? + "\n"
+        } else {
+            summary.render(lang)
+        };
+        match &self.outputs.statistics {
+            Some(file) => {
+                Blocking(file).write_all(text.as_bytes()).context("cannot write the statistics")
             }
-            _ => Ok(()),
+            None => {
+                text.lines().for_each(|line| reporter.print_notice(line));
+                Ok(())
+            }
         }
     }
 
@@ -232,8 +232,7 @@ impl Parent<'_> {
         self.host.on_event(Event::new(self.keeper.now(), EventKind::Finished));
         self.flush_output()?;
         self.host.observer.reporter.out.progress.clear();
-        self.write_timeline()?;
-        self.print_statistics()?;
+        self.write_outputs()?;
         let RunObserver { reporter, counts, .. } = &self.host.observer;
         let summary = counts.summary;
         if summary.worker_deaths > 0 {

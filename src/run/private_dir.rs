@@ -1,13 +1,15 @@
-//! The private directory of a run or a benchmark.
+//! The private directory of a run or a benchmark, and what else must be cleaned up.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
 use rustix::fs::FileType;
 
-use crate::os::PrivateDir;
+use super::children::Workers;
+use crate::os::signals::{self, LeaveSignals};
+use crate::os::{PrivateDir, Waker};
 use crate::pipe::is_queue_pipe_name;
+use crate::report::Progress;
 
 /// The name of the directory starts with this; the rest is random.
 const DIR_PREFIX: &str = "qdemo-run.";
@@ -24,37 +26,45 @@ pub(crate) const RELAY_PIPES: [&str; 2] = ["first-hop", "second-hop"];
 /// The script that measures `multiprocessing.Queue`.
 pub(crate) const PYTHON_SCRIPT_NAME: &str = "mp_queue.py";
 
-/// A private directory. A drop removes the directory.
-pub(crate) struct TempRunDir {
-    dir: Arc<PrivateDir>,
+/// What a run or a benchmark cleans up: its processes, its private directory and its live view. A drop
+/// removes the directory.
+pub(crate) struct Workplace {
+    pub(crate) workers: Workers,
+    pub(crate) dir: Arc<PrivateDir>,
+    pub(crate) progress: Progress,
+    /// A signal to leave wakes this waker.
+    pub(crate) interrupt: Arc<Waker>,
 }
 
-impl TempRunDir {
+impl Workplace {
     /// Creates the directory, which no other user can read, and removes the directories of killed runs.
-    pub(crate) fn create() -> anyhow::Result<Self> {
+    /// Installs the signal handlers: at the second signal the thread of the signal cleans up.
+    pub(crate) fn open(progress: Progress) -> anyhow::Result<Self> {
         let parent = std::env::temp_dir();
         let dir = PrivateDir::create(&parent, DIR_PREFIX, is_run_file)
             .with_context(|| format!("cannot make a directory in {}", parent.display()))?;
-        Ok(Self { dir: Arc::new(dir) })
+        let (dir, workers) = (Arc::new(dir), Workers::default());
+        let (children, shared_dir, view) = (workers.clone(), Arc::clone(&dir), progress.clone());
+        let clean_up = move || {
+            children.shut_down();
+            let _ = shared_dir.remove();
+            view.clear_with_timeout();
+        };
+        let interrupt = signals::install_handlers_with_cleanup(LeaveSignals::NotIgnored, clean_up)
+            .inspect_err(|_| drop(dir.remove()))?;
+        Ok(Self { workers, dir, progress, interrupt })
     }
 
-    /// The directory, for a second owner that may remove it too.
-    pub(crate) fn shared_dir(&self) -> Arc<PrivateDir> {
-        Arc::clone(&self.dir)
-    }
-
-    pub(crate) fn path(&self) -> PathBuf {
-        self.dir.path()
-    }
-
-    /// Removes the directory. A missing directory is fine: a cleaner of the temporary folder may have removed
-    /// it.
-    pub(crate) fn remove(self) -> anyhow::Result<()> {
+    /// Ends the processes and the live view, and removes the directory. A missing directory is fine: a
+    /// cleaner of the temporary folder may have removed it.
+    pub(crate) fn close(&self) -> anyhow::Result<()> {
+        self.progress.clear();
+        self.workers.shut_down();
         self.dir.remove().context("cannot remove the private directory")
     }
 }
 
-impl Drop for TempRunDir {
+impl Drop for Workplace {
     fn drop(&mut self) {
         let _ = self.dir.remove();
     }

@@ -19,15 +19,10 @@ pub(super) struct RedrawTimer {
     /// No redraw happens before this wall time.
     earliest_redraw: Nanos,
     /// The wall time of a redraw that waits for its interval.
-    next_redraw: Option<Nanos>,
+    pub(super) next_redraw: Option<Nanos>,
 }
 
 impl RedrawTimer {
-    /// The wall time of the next redraw without another event.
-    pub(super) fn next_redraw(&self) -> Option<Nanos> {
-        self.next_redraw
-    }
-
     /// An event happened: whether to redraw now. Else schedules a redraw.
     pub(super) fn poll_redraw(&mut self, now: Nanos) -> bool {
         let is_due = now >= self.earliest_redraw;
@@ -85,11 +80,11 @@ mod tests {
     fn events_cause_a_redraw_soon_but_not_too_often() {
         let mut view = RedrawTimer::default();
         assert!(view.poll_redraw(7), "the first redraw is immediate");
-        assert_eq!(view.next_redraw(), None, "no event since");
+        assert_eq!(view.next_redraw, None, "no event since");
         assert!(!view.poll_redraw(8));
         assert!(!view.poll_redraw(9));
-        assert_eq!(view.next_redraw(), Some(7 + MIN_REDRAW_INTERVAL));
+        assert_eq!(view.next_redraw, Some(7 + MIN_REDRAW_INTERVAL));
         assert!(view.poll_redraw(7 + MIN_REDRAW_INTERVAL));
-        assert_eq!(view.next_redraw(), None);
+        assert_eq!(view.next_redraw, None);
     }
 }
