@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::os::{Interest, wait_ready};
 use crate::pipe::{Inbox, InboxWriter, MailboxWriter, QueueDir};
+use crate::queue::MAX_DELIVERY_BYTES;
 use crate::role::Role;
 use crate::wire::{ClientKey, Hello};
 
@@ -23,7 +24,11 @@ struct ScriptedKeeper {
 impl ScriptedKeeper {
     fn new(base: &TempDir) -> Self {
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
-        Self { inbox: Inbox::create(&dir).unwrap(), dir, unread_input: String::new() }
+        Self {
+            inbox: Inbox::create(&dir, MAX_DELIVERY_BYTES).unwrap(),
+            dir,
+            unread_input: String::new(),
+        }
     }
 
     /// Reads the next line that is not empty.

@@ -11,13 +11,18 @@ use crate::clock::{Clock, Nanos, ProcessBirth};
 use crate::event::Event;
 use crate::journal::Record;
 use crate::os::{Interest, wait_ready};
-use crate::pipe::{Inbox, MailboxWriter, QueueDir, WIDE_PIPE_BYTES};
-use crate::queue::ClientId;
+use crate::pipe::{Inbox, MailboxWriter, QueueDir};
+use crate::queue::{ClientId, MAX_DELIVERY_BYTES};
 use crate::wire::Reply;
 
 /// A client with more unread bytes than this, and one reply more, counts as dead. The keeper owes a
 /// client at most one batch and the replies to its outstanding requests, which are far fewer bytes.
 const MAX_UNREAD_BYTES: usize = 64 << 20;
+
+/// The size of the inbox and of one read. A read wakes all writers that wait at a full inbox, so each writer
+/// should find room for several writes. In a larger inbox `done` and `get` would wait longer behind other
+/// requests.
+const INBOX_BYTES: usize = MAX_DELIVERY_BYTES;
 
 /// The inbox and the mailboxes of a keeper.
 #[derive(Debug)]
@@ -35,14 +40,14 @@ pub(crate) struct Pipes {
 impl Pipes {
     /// Creates the inbox in `dir`.
     pub(crate) fn open(dir: QueueDir) -> io::Result<Self> {
-        let inbox = Inbox::create(&dir)?;
+        let inbox = Inbox::create(&dir, INBOX_BYTES)?;
         Ok(Self {
             spare_fd: File::open("/dev/null").ok(),
             dir,
             inbox,
             mailboxes: BTreeMap::new(),
             closing: Vec::new(),
-            read_buffer: vec![0; WIDE_PIPE_BYTES],
+            read_buffer: vec![0; INBOX_BYTES],
         })
     }
 

@@ -24,11 +24,6 @@ use crate::os::private_file::{
 };
 use crate::os::{is_transient, widen_pipe};
 
-/// The size of the inbox, and of the mailbox of a client that gets many items at a time, where the system
-/// permits that size. A read wakes all writers that wait at a full inbox, so each writer should find room for
-/// several writes. In a larger inbox `done` and `get` would wait longer behind other requests.
-pub(crate) const WIDE_PIPE_BYTES: usize = 512 * 1024;
-
 /// The reading end of a named pipe.
 #[derive(Debug)]
 struct ReadEnd {
@@ -65,15 +60,15 @@ pub(crate) struct Inbox(ReadEnd);
 
 impl Inbox {
     /// Creates the inbox, or replaces the inbox of a dead keeper. The inbox gets its name when it is ready, so
-    /// every visible inbox can be written to.
-    pub(crate) fn create(dir: &QueueDir) -> io::Result<Self> {
+    /// every visible inbox can be written to. The inbox holds `capacity` bytes where the system permits that size.
+    pub(crate) fn create(dir: &QueueDir, capacity: usize) -> io::Result<Self> {
         let temp_path = dir.temp_path(INBOX);
         let path = dir.join(INBOX);
         let create = || {
             remove_file_if_exists(&temp_path)?;
             make_fifo(&temp_path)?;
             let end = ReadEnd::open(&temp_path, path.clone())?;
-            widen_pipe(&end.reader, WIDE_PIPE_BYTES);
+            widen_pipe(&end.reader, capacity);
             fs::rename(&temp_path, &path)?;
             Ok(Self(end))
         };
@@ -173,12 +168,12 @@ impl Mailbox {
         self.end.read(buffer)
     }
 
-    /// Widens the mailbox so that it can hold a whole batch: the keeper serves other clients later for as long as
+    /// Widens the mailbox to `capacity` bytes, so that it can hold a whole batch: the keeper serves other clients later for as long as
     /// it must return to write the rest. Not every mailbox is wide, since the system limits the size of a
     /// user's pipes.
-    pub(crate) fn widen(&mut self) {
+    pub(crate) fn widen(&mut self, capacity: usize) {
         if !std::mem::replace(&mut self.is_widened, true) {
-            widen_pipe(&self.end.reader, WIDE_PIPE_BYTES);
+            widen_pipe(&self.end.reader, capacity);
         }
     }
 

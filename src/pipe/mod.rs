@@ -8,7 +8,7 @@ mod names;
 mod owner;
 
 pub(crate) use dir::{DirError, QueueDir, StartLock, UnsafeDir, sync_dir_entries};
-pub(crate) use fifo::{Inbox, InboxWriter, Mailbox, MailboxWriter, WIDE_PIPE_BYTES, make_fifo};
+pub(crate) use fifo::{Inbox, InboxWriter, Mailbox, MailboxWriter, make_fifo};
 pub(crate) use names::{JOURNAL, LEGACY_STATE, is_queue_pipe_name};
 pub(crate) use owner::{keeper_pid, starter_pid};
 pub(crate) use rustix::pipe::PIPE_BUF;

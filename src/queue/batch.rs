@@ -10,9 +10,9 @@ use crate::clock::Nanos;
 /// The list joins small batches into one chunk of at most this many bytes: about one write of a
 /// producer that has many items.
 const MAX_CHUNK_BYTES: usize = 4 * 1024;
-/// A delivery joins chunks up to this many bytes: the size of a mailbox, and of one read of the inbox.
-/// With a smaller limit the list would grow while a consumer of equal speed waits for the rest.
-const MAX_DELIVERY_BYTES: usize = 512 * 1024;
+/// A delivery joins chunks up to this many bytes. With a smaller limit the list would grow while a
+/// consumer of equal speed waits for the rest.
+pub(crate) const MAX_DELIVERY_BYTES: usize = 512 * 1024;
 /// The items of one batch were accepted within this time: the error of an item's age.
 const MAX_AGE_SPREAD: Nanos = 10_000_000;
 /// The scan for newlines counts this many bytes at once.

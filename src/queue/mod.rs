@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
-pub(crate) use batch::{Batch, BatchRef, Items, ReadyList};
+pub(crate) use batch::{Batch, BatchRef, Items, MAX_DELIVERY_BYTES, ReadyList};
 use blocked::BlockedPuts;
 pub(crate) use in_flight::FailedItem;
 use in_flight::InFlight;
