@@ -180,7 +180,7 @@ pub(crate) fn stored_status(dir: &QueueDir) -> anyhow::Result<Status> {
         let is_alive = MailboxWriter::has_reader(dir, &record.hello.mailbox_name(*key));
         if !is_alive {
             // The next keeper will find the dead client too.
-            let _ = queue.apply(*client, Request::ClientDied, &mut Vec::new());
+            let _ = queue.apply(*client, Request::ClientDied);
         }
         is_alive
     });

@@ -118,7 +118,7 @@ impl Keeper {
             let text = "this queue belongs to a run, and only the run's workers may use it";
             return Err(replies::error_reply(ErrorCode::Private, text));
         }
-        match self.queue.apply(client, Request::Connect(hello.into()), &mut self.effects) {
+        match self.queue.apply(client, Request::Connect(hello.into())) {
             Ok(()) => Ok(worker),
             Err(refusal) => Err(replies::refusal_reply(&refusal)),
         }

@@ -59,8 +59,6 @@ pub(crate) struct Keeper {
     clients_by_key: HashMap<ClientKey, ClientId>,
     connected_workers: BTreeMap<WorkerId, ClientId>,
     next_client_id: ClientId,
-    /// Empty between two calls: only its memory stays.
-    effects: Vec<Effect>,
     last_wall_time: Nanos,
     /// The total size of all partial items.
     unfinished_bytes: u64,
@@ -86,7 +84,6 @@ impl Keeper {
             clients_by_key: HashMap::new(),
             connected_workers: BTreeMap::new(),
             next_client_id: 0,
-            effects: Vec::new(),
             last_wall_time: 0,
             unfinished_bytes: 0,
             removal_request: None,
@@ -134,7 +131,8 @@ impl Keeper {
     ) -> io::Result<Option<Nanos>> {
         self.last_wall_time = wall;
         let now = self.now();
-        self.with_effects(host, |queue, effects| queue.expire_leases(now, effects));
+        self.queue.expire_leases(now);
+        self.publish_effects(host);
         loop {
             self.end_if_due(host)?;
             let now = self.now();
@@ -155,7 +153,8 @@ impl Keeper {
     /// Closes the queue, and drops its ready items. The end follows when nothing is in flight.
     pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) {
         self.last_wall_time = wall;
-        self.with_effects(host, Queue::close_now);
+        self.queue.close_now();
+        self.publish_effects(host);
         if let Some(pacer) = &mut self.pacer {
             pacer.skip_sleeps(Role::Producer, wall);
         }
@@ -280,26 +279,17 @@ impl Keeper {
     }
 
     fn apply(&mut self, client: ClientId, request: Request, host: &mut impl Host) {
-        let result =
-            self.with_effects(host, |queue, effects| queue.apply(client, request, effects));
+        let result = self.queue.apply(client, request);
+        self.publish_effects(host);
         if let Err(refusal) = result {
             send_reply(host, client, &replies::refusal_reply(&refusal));
         }
     }
 
-    /// Runs `change` on the queue, and publishes the effects.
-    fn with_effects<T>(
-        &mut self,
-        host: &mut impl Host,
-        change: impl FnOnce(&mut Queue, &mut Vec<Effect>) -> T,
-    ) -> T {
-        let mut effects = std::mem::take(&mut self.effects);
-        let result = change(&mut self.queue, &mut effects);
-        for effect in effects.drain(..) {
+    fn publish_effects(&mut self, host: &mut impl Host) {
+        while let Some(effect) = self.queue.next_effect() {
             self.publish_effect(effect, host);
         }
-        self.effects = effects;
-        result
     }
 
     /// Takes all steps that are possible now. In a paced run only the pacer decides on steps.

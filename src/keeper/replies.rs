@@ -5,8 +5,7 @@ use std::num::NonZeroU64;
 use crate::clock::Nanos;
 use crate::journal::Record;
 use crate::queue::{
-    Batch, ClientActivity, ClientId, Counts, EffectKind, PutRefusal, Queue, Refusal, Sentinel,
-    WaitReason,
+    Batch, ClientActivity, ClientId, Counts, EffectKind, Queue, Refusal, Sentinel, WaitReason,
 };
 use crate::role::Role;
 use crate::wire::{ClientKey, ClientStatus, ErrorCode, Reply, Status};
@@ -17,8 +16,8 @@ pub(super) fn reply_to(kind: EffectKind, window: impl FnOnce() -> u64) -> Option
         EffectKind::Accepted { seq, batch } => {
             Reply::Ok { seq, id: batch.end_id() - 1, window: window() }
         }
-        EffectKind::Refused { seq, reason: PutRefusal::Closed } => Reply::Closed { seq },
-        EffectKind::Refused { seq, reason: PutRefusal::Full } => Reply::Full { seq },
+        EffectKind::Closed { seq } => Reply::Closed { seq },
+        EffectKind::Full { seq } => Reply::Full { seq },
         EffectKind::Delivered(batch) => Reply::Batch(batch),
         EffectKind::Done(_)
         | EffectKind::Requeued(_)

@@ -262,7 +262,7 @@ mod tests {
         recovery.mark_in_flight(7, 1, 4, 5);
         let mut queue = recovery.into_queue(QueueState::default(), None, [(7, consumer())]);
         let batch_ref = BatchRef { attempt: Some(1), ..batch_ref(2, 2) };
-        queue.apply(7, Request::Done(batch_ref), &mut Vec::new()).unwrap();
+        queue.apply(7, Request::Done(batch_ref)).unwrap();
         assert_eq!((queue.counts().done, queue.counts().in_flight), (2, 2));
     }
 
@@ -291,7 +291,7 @@ mod tests {
         }
         let clients = [(7, consumer()), (8, consumer())];
         let mut queue = recovery.into_queue(QueueState::default(), None, clients);
-        queue.apply(7, Request::NotReceived { first_id: 1 }, &mut Vec::new()).unwrap();
+        queue.apply(7, Request::NotReceived { first_id: 1 }).unwrap();
         queue
     }
 
@@ -311,9 +311,9 @@ mod tests {
         recovery.mark_in_flight(7, 1, 1, 0);
         let mut queue =
             recovery.into_queue(QueueState::default(), None, [(7, consumer()), (8, consumer())]);
-        queue.apply(8, Request::Get { max: 1 }, &mut Vec::new()).unwrap();
+        queue.apply(8, Request::Get { max: 1 }).unwrap();
         assert!(queue.step(0).is_some(), "item y is delivered");
-        queue.apply(7, Request::NotReceived { first_id: 1 }, &mut Vec::new()).unwrap();
+        queue.apply(7, Request::NotReceived { first_id: 1 }).unwrap();
         assert_eq!(ready_items(&queue), [(1, 2, "x".to_owned())]);
     }
 

@@ -132,15 +132,6 @@ pub(crate) enum Request {
     ClientDied,
 }
 
-/// Why the queue refuses a put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PutRefusal {
-    /// The sentinel is in the queue.
-    Closed,
-    /// The queue has no room, and the client does not wait.
-    Full,
-}
-
 /// A change of the queue, or an answer to a request of `client`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Effect {
@@ -157,10 +148,14 @@ pub(crate) enum EffectKind {
         /// The items with the ids that the queue gave to them.
         batch: Batch,
     },
-    /// The queue will not accept the client's items up to `seq`.
-    Refused {
+    /// The sentinel is in the queue, so the queue will not accept the client's items up to `seq`.
+    Closed {
         seq: u64,
-        reason: PutRefusal,
+    },
+    /// The queue has no room, and the client does not wait: the queue will not accept the client's items
+    /// up to `seq`.
+    Full {
+        seq: u64,
     },
     /// The items are in flight with the client now.
     Delivered(Batch),

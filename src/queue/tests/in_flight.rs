@@ -19,9 +19,8 @@ fn with_consumers(first: ClientSettings, second: ClientSettings) -> TestQueue {
 
 impl TestQueue {
     fn expire_leases(&mut self) -> Vec<String> {
-        let mut effects = Vec::new();
-        self.queue.expire_leases(self.now, &mut effects);
-        effects.iter().map(describe).collect()
+        self.queue.expire_leases(self.now);
+        self.take_effects()
     }
 
     fn failed_items(&self) -> Vec<(u64, u32, String)> {
