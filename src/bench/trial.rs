@@ -15,7 +15,7 @@ use super::task::{ProcessReport, ProcessRole, TrialTask};
 use crate::clock::{Clock, Nanos, ProcessBirth};
 use crate::event::Event;
 use crate::journal::Record;
-use crate::keeper::{Keeper, KeeperConfig, Observer, PipeHost, Pipes};
+use crate::keeper::{Keeper, Observer, PipeHost, Pipes};
 use crate::os::spawn_self;
 use crate::os::{Interest, PrivateDir, Waker, wait_ready};
 use crate::pipe::{QueueDir, make_fifo};
@@ -196,11 +196,8 @@ impl Trial<'_> {
         let all = |role, count| (1..=count).map(move |index| WorkerId { role, index });
         let producers = all(Role::Producer, case.producers);
         let workers: BTreeSet<_> = producers.chain(all(Role::Consumer, case.consumers)).collect();
-        let mut keeper = Keeper::new(KeeperConfig {
-            queue: Queue::new(QueueState::default(), false),
-            workers: Some(workers),
-            pacer: None,
-        });
+        let queue = Queue::new(QueueState::default(), false);
+        let mut keeper = Keeper::new(queue, Some(workers), None);
         let mut host = PipeHost { pipes, observer: NullObserver };
         let clock = Clock::start_now();
         loop {

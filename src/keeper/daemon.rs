@@ -12,7 +12,7 @@ use anyhow::Context;
 
 use super::persistence::{JournalRecovery, LegacyState, Persistence, RecoveredQueue};
 use super::replies;
-use super::{ClientRecord, Host, Keeper, KeeperConfig, PipeHost, Pipes};
+use super::{ClientRecord, Host, Keeper, PipeHost, Pipes};
 use crate::clock::Nanos;
 use crate::journal::{FileStore, Journal, Store};
 use crate::os::{Interest, Waker};
@@ -133,7 +133,7 @@ fn recover_and_open(
     let (journal, recovered) = Journal::open(&dir, |record| recovery.apply_record(record))?;
     damaged.extend(recovered.damaged_lines);
     let RecoveredQueue { persisted_state: state, queue, clients } = recovery.finish();
-    let mut keeper = Keeper::new(KeeperConfig { queue, workers: None, pacer: None });
+    let mut keeper = Keeper::new(queue, None, None);
     let pipes = Pipes::open(dir)?;
     let mut host = PipeHost { pipes, observer: Persistence::new(state, journal) };
     // Without room on the disk the legacy file stays.

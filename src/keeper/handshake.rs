@@ -27,7 +27,8 @@ impl Keeper {
         self.next_client_id += 1;
         match self.admit(client, hello) {
             Ok(worker) => {
-                let mut connected = ConnectedClient::new(key, worker, hello.clone());
+                let mut connected =
+                    ConnectedClient::new(key, worker, ClientRecord::new(hello.clone()));
                 // A visitor needs no record before its first put or get.
                 if worker.is_none() && hello.role != Role::Visitor {
                     record_client(&mut connected, host);
@@ -95,7 +96,7 @@ impl Keeper {
             in_flight.map(|batch| (batch.first_id, batch.count(), batch.attempt)).collect();
         if let Some(c) = self.clients.get_mut(&client) {
             record_client(c, host);
-            let resumed = c.resume_info(in_flight);
+            let resumed = Resumed { accepted: c.record.accepted.clone(), in_flight };
             self.send_welcome(client, Some(resumed), host);
         }
     }

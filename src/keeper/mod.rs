@@ -24,28 +24,15 @@ use std::num::NonZeroU64;
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
 use crate::journal::Record;
-use crate::queue::{
-    BatchRef, ClientId, Counts, Effect, EffectKind, Items, Queue, QueueState, Request,
-};
+use crate::queue::{BatchRef, ClientId, Effect, EffectKind, FailedItem, Items, Queue, Request};
 use crate::role::{Role, WorkerId};
 use crate::wire::{self, ClientKey, ErrorCode, Framer, MalformedRequest, Reply};
 pub(crate) use clients::ClientRecord;
 use clients::{ConnectedClient, worker_of};
 pub(crate) use host::{Host, Observer};
-pub(crate) use pacer::{Pacer, PacerStep, Speed};
+pub(crate) use pacer::Speed;
+use pacer::{Pacer, PacerStep};
 pub(crate) use pipe_host::{PipeHost, Pipes};
-
-/// What differs between the keepers of a run and of a stand-alone queue.
-#[derive(Debug)]
-pub(crate) struct KeeperConfig {
-    /// The queue at the start of this keeper.
-    pub(crate) queue: Queue,
-    /// The workers of a run: no other client may connect, and the disconnect of the last producer
-    /// closes the queue. None: any client may connect.
-    pub(crate) workers: Option<BTreeSet<WorkerId>>,
-    /// None: time is not paced.
-    pub(crate) pacer: Option<Pacer>,
-}
 
 /// The keeper, without its pipes.
 #[derive(Debug)]
@@ -74,12 +61,18 @@ struct RemovalRequest {
 }
 
 impl Keeper {
-    pub(crate) fn new(config: KeeperConfig) -> Self {
+    /// The keeper of this queue. With `workers` only these workers of a run may connect, and the disconnect of
+    /// the last producer closes the queue. With `speed` their time is paced.
+    pub(crate) fn new(
+        queue: Queue,
+        workers: Option<BTreeSet<WorkerId>>,
+        speed: Option<Speed>,
+    ) -> Self {
         Self {
             framer: Framer::default(),
-            queue: config.queue,
-            expected_workers: config.workers,
-            pacer: config.pacer,
+            queue,
+            pacer: speed.map(|speed| Pacer::new(speed, workers.iter().flatten().copied())),
+            expected_workers: workers,
             clients: BTreeMap::new(),
             clients_by_key: HashMap::new(),
             connected_workers: BTreeMap::new(),
@@ -185,28 +178,8 @@ impl Keeper {
         send_reply(host, client, &Reply::Count { items });
     }
 
-    pub(crate) fn counts(&self) -> Counts {
-        self.queue.counts()
-    }
-
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
-    }
-
-    /// The clients that the journal has to keep for the next keeper.
-    pub(crate) fn client_records(
-        &self,
-    ) -> impl Iterator<Item = (ClientId, ClientKey, &ClientRecord)> {
-        let recorded = self.clients.iter().filter(|(_, c)| c.is_recorded());
-        recorded.map(|(&client, c)| (client, c.key, &c.record))
-    }
-
-    pub(crate) fn has_no_clients(&self) -> bool {
-        self.clients.is_empty()
-    }
-
-    pub(crate) fn queue_state(&self) -> QueueState {
-        self.queue.state()
     }
 
     /// The time of events: paced time in a paced run, else wall time.
@@ -236,13 +209,13 @@ impl Keeper {
             | wire::Request::ListFailed { .. } => return self.handle_query(client, &request, host),
             wire::Request::Remove { force } => return self.handle_remove(client, force, host),
             wire::Request::Put { seq, count, items: lines } => {
-                match self.assemble_put(client, count, lines) {
-                    Some(lines) => match self.drop_already_accepted(client, seq, lines, host) {
-                        Some(lines) => Request::Put { seq, items: lines },
-                        None => return,
-                    },
-                    None => return self.disconnect_oversized_client(client, host),
-                }
+                let Some(items) = self.assemble_put(client, count, lines) else {
+                    return self.disconnect_oversized_client(client, host);
+                };
+                let Some(items) = self.drop_already_accepted(client, seq, items, host) else {
+                    return;
+                };
+                Request::Put { seq, items }
             }
             wire::Request::Get { max } => Request::Get { max },
             wire::Request::Done(batch_ref) => Request::Done(batch_ref),
@@ -375,18 +348,26 @@ impl Keeper {
         self.run_ready_steps(host);
         let reply = match *query {
             wire::Request::Peek { from_id, max } => {
-                replies::peek_reply(self.queue.peek(from_id, max))
+                self.queue.peek(from_id, max).map_or(Reply::Empty, Reply::Batch)
             }
             wire::Request::ListFailed { from_id } => {
-                replies::failed_item_reply(&self.queue, from_id)
+                let failed = self.queue.next_failed(from_id).cloned();
+                failed.map_or(Reply::Empty, |FailedItem { batch, reason }| Reply::Failed {
+                    batch,
+                    reason,
+                })
             }
             wire::Request::Status => {
-                let totals =
-                    |client| self.clients.get(&client).map(|c| (c.pid(), c.processed_items));
+                let totals = |client| {
+                    self.clients.get(&client).map(|c| (c.record.hello.pid, c.processed_items))
+                };
                 let status = replies::queue_status(&self.queue, totals, self.now());
                 Reply::Status(Box::new(status))
             }
-            _ => replies::size_reply(&self.queue),
+            _ => Reply::Size {
+                counts: self.queue.counts(),
+                capacity: self.queue.capacity().map_or(0, NonZeroU64::get),
+            },
         };
         send_reply(host, client, &reply);
     }
@@ -460,7 +441,7 @@ impl Keeper {
         if let Some(c) = self.clients.remove(&client) {
             self.unfinished_bytes -= c.partial_item.len() as u64;
             self.clients_by_key.remove(&c.key);
-            if c.is_recorded() {
+            if c.is_recorded {
                 host.append_record(&Record::Disconnected(c.key));
             }
             if let Some(worker) = c.worker {

@@ -248,13 +248,13 @@ impl<S: Store> Persistence<S> {
     /// Makes all appended records durable, and the state if it has changed. Rewrites a journal that is
     /// mostly obsolete.
     pub(crate) fn commit(&mut self, keeper: &Keeper) -> io::Result<()> {
-        self.persisted_state.update(keeper.queue_state());
+        self.persisted_state.update(keeper.queue.state());
         if self.persisted_state.is_newer_than(&self.journaled_state) {
             self.append_state()?;
         }
         self.journal.commit(self.persisted_state.queue.sync)?;
         if self.journal.is_rewrite_check_due() {
-            let queue = keeper.queue();
+            let queue = &keeper.queue;
             let in_flight = queue.in_flight().map(|(_, _, batch)| batch);
             let failed = queue.failed().map(|failed| &failed.batch);
             let batches = queue.ready().chain(in_flight).chain(failed);
@@ -269,15 +269,15 @@ impl<S: Store> Persistence<S> {
 
     /// Replaces the journal by a journal of the present queue.
     pub(crate) fn rewrite_journal(&mut self, keeper: &Keeper) -> io::Result<()> {
-        self.persisted_state.update(keeper.queue_state());
-        let clients: Vec<_> = keeper
-            .client_records()
-            .filter_map(|(client, key, record)| {
-                Some((client, key, serde_json::to_string(record).ok()?))
+        self.persisted_state.update(keeper.queue.state());
+        let recorded = keeper.clients.iter().filter(|(_, c)| c.is_recorded);
+        let clients: Vec<_> = recorded
+            .filter_map(|(&client, c)| {
+                Some((client, c.key, serde_json::to_string(&c.record).ok()?))
             })
             .collect();
         let json = serde_json::to_string(&self.persisted_state)?;
-        self.journal.rewrite(snapshot_records(keeper.queue(), &json, &clients), true)?;
+        self.journal.rewrite(snapshot_records(&keeper.queue, &json, &clients), true)?;
         self.journaled_state = self.persisted_state.clone();
         Ok(())
     }
@@ -285,8 +285,8 @@ impl<S: Store> Persistence<S> {
     /// Leaves a short journal behind for a queue without items and clients: one state record, or no file
     /// if the queue has no past.
     pub(crate) fn finalize_journal(&mut self, keeper: &Keeper) -> io::Result<()> {
-        self.persisted_state.update(keeper.queue_state());
-        if keeper.counts().stored() > 0 || !keeper.has_no_clients() {
+        self.persisted_state.update(keeper.queue.state());
+        if keeper.queue.counts().stored() > 0 || !keeper.clients.is_empty() {
             return Ok(());
         }
         if self.persisted_state.is_blank() {

@@ -88,11 +88,6 @@ pub(super) fn error_reply(code: ErrorCode, text: impl Into<String>) -> Reply {
     Reply::Error { code, text: text.into() }
 }
 
-pub(super) fn size_reply(queue: &Queue) -> Reply {
-    let capacity = queue.capacity().map_or(0, NonZeroU64::get);
-    Reply::Size { counts: queue.counts(), capacity }
-}
-
 /// Why the queue is not removed without `--force`.
 pub(super) fn in_use_message(counts: &Counts, others: usize) -> String {
     let Counts { ready, in_flight, failed, .. } = counts;
@@ -109,18 +104,6 @@ pub(super) fn in_use_message(counts: &Counts, others: usize) -> String {
     };
     let and = if items.is_empty() || clients.is_empty() { "" } else { " and " };
     format!("the queue has {items}{and}{clients}: give --force to remove it all the same")
-}
-
-pub(super) fn peek_reply(batch: Option<Batch>) -> Reply {
-    batch.map_or(Reply::Empty, Reply::Batch)
-}
-
-/// The first failed item with an id of at least `from_id`.
-pub(super) fn failed_item_reply(queue: &Queue, from_id: u64) -> Reply {
-    queue.next_failed(from_id).map_or(Reply::Empty, |failed| {
-        let (batch, reason) = (failed.batch.clone(), failed.reason.clone());
-        Reply::Failed { batch, reason }
-    })
 }
 
 /// The status of the queue and its clients. `totals` gives a client's process id, and the number of items
@@ -153,7 +136,7 @@ pub(super) fn queue_status(
             || activity.role == Role::Visitor
                 && (activity.in_flight > 0 || activity.wait_reason == Some(WaitReason::Item))
     };
-    let state = match queue.sentinel() {
+    let state = match queue.state().sentinel {
         None if queue.has_ended() => "ended",
         None => "open",
         Some(Sentinel::LastProducerLeft) => "ending",
@@ -165,7 +148,7 @@ pub(super) fn queue_status(
         done: counts.done,
         failed: counts.failed,
         capacity: queue.capacity().map(NonZeroU64::get),
-        sync: queue.sync(),
+        sync: queue.state().sync,
         oldest_age_s: queue.oldest_accepted_at().map(age),
         state: state.to_owned(),
         producers: queue.client_activities().filter(puts).filter_map(&client).collect(),

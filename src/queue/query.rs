@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use super::{
     Batch, Capacity, Client, ClientActivity, ClientId, Counts, FailedItem, Queue, QueueState,
-    Sentinel, WaitReason,
+    WaitReason,
 };
 use crate::clock::Nanos;
 use crate::role::Role;
@@ -27,10 +27,6 @@ impl Queue {
     /// How many items may be ready; None for any number.
     pub(crate) fn capacity(&self) -> Option<NonZeroU64> {
         self.state.capacity.and_then(Capacity::limit)
-    }
-
-    pub(crate) fn sentinel(&self) -> Option<Sentinel> {
-        self.state.sentinel
     }
 
     /// Whether the last queue has ended, and no new queue has begun.
@@ -99,11 +95,6 @@ impl Queue {
     pub(crate) fn in_flight_of(&self, client: ClientId) -> impl Iterator<Item = &Batch> {
         let in_flight = self.clients.get(&client).into_iter().flat_map(|c| c.in_flight.values());
         in_flight.map(|in_flight| &in_flight.batch)
-    }
-
-    /// Whether accepted items go to the disk before the answer.
-    pub(crate) fn sync(&self) -> bool {
-        self.state.sync
     }
 
     pub(crate) fn failed(&self) -> impl Iterator<Item = &FailedItem> {

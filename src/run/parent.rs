@@ -78,7 +78,7 @@ impl Parent<'_> {
             if signals::exit_signal().is_some() && !interrupted {
                 interrupted = true;
                 self.stop_producers();
-                if self.keeper.counts().in_flight > 0 {
+                if self.keeper.queue().counts().in_flight > 0 {
                     self.host.observer.reporter.print_notice(self.config.lang.shutdown_notice());
                 }
             }
@@ -145,7 +145,7 @@ impl Parent<'_> {
         if self.is_stopping || signals::exit_signal().is_some() {
             return false;
         }
-        let counts = self.keeper.counts();
+        let counts = self.keeper.queue().counts();
         match worker.role {
             Role::Producer => {
                 self.host.observer.counts.progress_of(worker).finished_items
@@ -183,7 +183,7 @@ impl Parent<'_> {
         if let Some(statistics) = &mut self.host.observer.statistics {
             statistics.invalidate_model();
         }
-        let dropped = self.keeper.counts().ready;
+        let dropped = self.keeper.queue().counts().ready;
         self.keeper.close_now(self.clock.now(), &mut self.host);
         if dropped > 0 {
             self.host.on_event(Event::new(self.keeper.now(), EventKind::Cleared));

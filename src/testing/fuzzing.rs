@@ -4,8 +4,8 @@
 
 use super::FakeHost;
 use crate::journal::{ReadOutcome, read_first, with_checksums};
+use crate::keeper::Keeper;
 use crate::keeper::persistence::{JournalRecovery, PersistedState};
-use crate::keeper::{Keeper, KeeperConfig};
 use crate::queue::model::{ClientKind, Operation, run_model_test};
 use crate::queue::{BatchRef, Queue, QueueState};
 use crate::wire::{Framer, Reply, ReplyReader};
@@ -51,9 +51,7 @@ fn parse_requests(pieces: &[&[u8]]) -> Vec<String> {
 /// Passes the pieces to a keeper with three clients: a1 is a producer, b1 a visitor, and c1 a consumer with a
 /// lease of one nanosecond. One nanosecond passes with each piece.
 fn check_keeper(pieces: &[&[u8]]) -> Vec<u8> {
-    let config =
-        KeeperConfig { queue: Queue::new(QueueState::default(), true), workers: None, pacer: None };
-    let mut keeper = Keeper::new(config);
+    let mut keeper = Keeper::new(Queue::new(QueueState::default(), true), None, None);
     let mut host = FakeHost::default();
     (host.max_client_id, host.max_mail_bytes) = (MAX_CLIENTS - 1, MAX_MAIL_BYTES);
     for hello in [
@@ -74,14 +72,14 @@ fn check_keeper(pieces: &[&[u8]]) -> Vec<u8> {
     for client in 0..MAX_CLIENTS {
         keeper.client_died(9, client, &mut host);
     }
-    assert_eq!(keeper.counts().in_flight, 0);
+    assert_eq!(keeper.queue().counts().in_flight, 0);
     check_journal(&keeper, &host);
     host.mailboxes.into_values().chain([host.observer.journal]).flatten().collect()
 }
 
 /// The journal restores the queue of the keeper.
 fn check_journal(keeper: &Keeper, host: &FakeHost) {
-    let counts = keeper.counts();
+    let counts = keeper.queue().counts();
     let recovered = recover_queue(&host.observer.journal).counts();
     assert_eq!(
         (recovered.ready, recovered.in_flight, recovered.failed),

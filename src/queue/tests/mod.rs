@@ -242,7 +242,10 @@ fn a_follower_waits_over_the_end_and_gets_the_items_after_it() {
     queue.get(CONSUMER);
     queue.apply(PRODUCER, Request::Disconnect);
     assert!(queue.steps().is_empty());
-    assert!(queue.queue.sentinel().is_some() && !queue.queue.has_ended(), "the end is not due");
+    assert!(
+        queue.queue.state().sentinel.is_some() && !queue.queue.has_ended(),
+        "the end is not due"
+    );
     queue.apply(OTHER, Request::Connect(settings(Role::Producer)));
     queue.put(OTHER, 1, &["x"]);
     assert_eq!(queue.steps(), ["2 put up to 1: x try 1", "8 got x try 1"]);
@@ -254,10 +257,10 @@ fn a_producer_that_keeps_the_queue_open_puts_no_sentinel() {
     let keeps_open = ClientSettings { keep_open: true, ..settings(Role::Producer) };
     queue.apply(PRODUCER, Request::Connect(keeps_open));
     queue.apply(PRODUCER, Request::Disconnect);
-    assert!(queue.queue.sentinel().is_none());
+    assert!(queue.queue.state().sentinel.is_none());
     queue.apply(OTHER, Request::Connect(settings(Role::Producer)));
     queue.apply(OTHER, Request::Disconnect);
-    assert!(queue.queue.sentinel().is_some());
+    assert!(queue.queue.state().sentinel.is_some());
 }
 
 #[test]

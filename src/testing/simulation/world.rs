@@ -15,9 +15,9 @@ use super::model::SimModel;
 use super::pipes::{Mailboxes, PIPE_CAPACITY, SharedPipe, SimHost, SimPipe};
 use crate::clock::{Epoch, ProcessBirth};
 use crate::journal::Journal;
+use crate::keeper::Keeper;
 use crate::keeper::daemon;
 use crate::keeper::persistence::{JournalRecovery, PersistedState, Persistence, RecoveredQueue};
-use crate::keeper::{Keeper, KeeperConfig};
 use crate::role::Role;
 use crate::wire::Request;
 
@@ -295,7 +295,7 @@ impl Simulation {
         if !recovered.damaged_lines.is_empty() {
             return Err(format!("the journal is damaged: {recovered:?}"));
         }
-        let mut keeper = Keeper::new(KeeperConfig { queue, workers: None, pacer: None });
+        let mut keeper = Keeper::new(queue, None, None);
         let epoch = state.resume_epoch("this uptime", self.now, self.wall);
         let persistence = Persistence::new(state, journal);
         let mut host = SimHost::new(persistence, Rc::clone(&self.mailboxes), self.disk.clone());
