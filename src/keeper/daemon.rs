@@ -15,8 +15,8 @@ use super::replies;
 use super::{ClientRecord, Host, Keeper, PipeHost, Pipes};
 use crate::clock::Nanos;
 use crate::journal::{FileStore, Journal, Store};
-use crate::os::{Interest, Waker};
-use crate::pipe::{InboxWriter, MailboxWriter, QueueDir, StartLock};
+use crate::os::{Interest, Waker, remove_file_if_exists};
+use crate::pipe::{InboxWriter, LEGACY_STATE, MailboxWriter, QueueDir, StartLock};
 use crate::queue::{ClientId, Request};
 use crate::wire::{ClientKey, ErrorCode, Reply, Status};
 
@@ -130,15 +130,15 @@ fn recover_and_open(
     let (has_legacy, mut damaged) = (!matches!(legacy, LegacyState::None), Vec::new());
     damaged.extend(matches!(legacy, LegacyState::Damaged).then_some(LEGACY_FILE_LINE));
     let mut recovery = JournalRecovery::new(legacy.into_persisted_state());
-    let (journal, recovered) = Journal::open(&dir, |record| recovery.apply_record(record))?;
-    damaged.extend(recovered.damaged_lines);
+    let (journal, damaged_lines) = Journal::open(&dir, |record| recovery.apply_record(record))?;
+    damaged.extend(damaged_lines);
     let RecoveredQueue { persisted_state: state, queue, clients } = recovery.finish();
     let mut keeper = Keeper::new(queue, None, None);
     let pipes = Pipes::open(dir)?;
     let mut host = PipeHost { pipes, observer: Persistence::new(state, journal) };
     // Without room on the disk the legacy file stays.
     if has_legacy && host.observer.import_legacy().is_ok() {
-        let _ = FileStore::remove_legacy_state(host.pipes.dir());
+        let _ = remove_file_if_exists(&host.pipes.dir().join(LEGACY_STATE));
     }
     if let Err(error) = adopt_clients(&mut keeper, clients, &mut host) {
         host.pipes.remove_inbox()?;
@@ -248,10 +248,8 @@ fn remove_queue(
     keeper: &mut Keeper,
     mut host: PipeHost<Persistence<FileStore>>,
 ) -> anyhow::Result<()> {
-    let files = host
-        .observer
-        .remove_journal()
-        .and_then(|()| FileStore::remove_legacy_state(host.pipes.dir()));
+    let legacy_path = host.pipes.dir().join(LEGACY_STATE);
+    let files = host.observer.journal.remove().and_then(|()| remove_file_if_exists(&legacy_path));
     let removed = files.and_then(|()| host.pipes.remove_inbox());
     keeper.report_removal(&removed, &mut host);
     host.pipes.flush();

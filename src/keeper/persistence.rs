@@ -7,13 +7,13 @@ use anyhow::Context;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::replies::{attempt_record, delivery_record, failure_record};
+use super::replies::{attempt_record, failure_record};
 use super::{ClientRecord, Keeper, Observer};
 use crate::clock::{BootQualifiedBirth, Clock, Epoch, ProcessBirth};
 use crate::event::Event;
-use crate::journal::{FileStore, Journal, Record, Store};
-use crate::pipe::QueueDir;
-use crate::queue::{ClientId, Queue, QueueState, Recovery};
+use crate::journal::{Journal, Record, Store, read_if_exists};
+use crate::pipe::{LEGACY_STATE, QueueDir};
+use crate::queue::{ClientId, FailedItem, Queue, QueueState, Recovery};
 use crate::wire::ClientKey;
 
 /// The state of the queue in the journal: what the rules know, and what only the keeper knows.
@@ -77,14 +77,15 @@ pub(crate) enum LegacyState {
 
 impl LegacyState {
     pub(crate) fn load(dir: &QueueDir) -> anyhow::Result<Self> {
-        let path = || FileStore::legacy_state_path(dir).display().to_string();
-        Ok(match FileStore::read_legacy_state(dir).with_context(path)? {
+        let path = dir.join(LEGACY_STATE);
+        let name = || path.display().to_string();
+        Ok(match read_if_exists(&path).with_context(name)? {
             None => Self::None,
             Some(text) => match serde_json::from_slice(&text) {
                 Ok(VersionHeader { version: STATE_VERSION }) => {
                     serde_json::from_slice(&text).map_or(Self::Damaged, Self::State)
                 }
-                Ok(_) => anyhow::bail!("{} was written by a newer qdemo: use that one", path()),
+                Ok(_) => anyhow::bail!("{} was written by a newer qdemo: use that one", name()),
                 Err(_) => Self::Damaged,
             },
         })
@@ -185,21 +186,21 @@ impl JournalRecovery {
                 self.recovery.add_ready(batch);
             }
             Record::Items(batch) => self.recovery.add_ready(batch),
-            Record::Delivered { key, first_id, count, delivered_at } => {
+            Record::Delivered { key, ids, delivered_at } => {
                 let RecoveredClient { client, record } = self.client_entry(key);
                 if let Some(record) = record {
-                    record.record_delivery(first_id);
+                    record.record_delivery(ids.start);
                 }
                 let client = *client;
-                self.recovery.mark_in_flight(client, first_id, count, delivered_at);
+                self.recovery.mark_in_flight(client, ids, delivered_at);
             }
-            Record::Done { first_id, count } => self.recovery.mark_done(first_id, count),
+            Record::Done { ids } => self.recovery.mark_done(ids),
             Record::Attempt { id, attempt } => self.recovery.begin_attempt(id, attempt),
-            Record::Requeued { first_id, count, attempt, delivery_failures } => {
-                self.recovery.requeue(first_id, count, attempt, delivery_failures);
+            Record::Requeued { ids, attempt, delivery_failures } => {
+                self.recovery.requeue(ids, attempt, delivery_failures);
             }
-            Record::Failed { first_id, count, attempt, delivery_failures, reason } => {
-                self.recovery.mark_failed(first_id, count, attempt, delivery_failures, reason);
+            Record::Failed { ids, attempt, delivery_failures, reason } => {
+                self.recovery.mark_failed(ids, attempt, delivery_failures, reason);
             }
             Record::Retry(id) => self.recovery.retry_failed(id_or_all(id)),
             Record::Drop(id) => drop(self.recovery.take_failed(id_or_all(id))),
@@ -301,10 +302,6 @@ impl<S: Store> Persistence<S> {
         Ok(())
     }
 
-    pub(crate) fn remove_journal(&mut self) -> io::Result<()> {
-        self.journal.remove()
-    }
-
     /// Writes the state of the legacy file to the journal. Then the file is obsolete.
     pub(crate) fn import_legacy(&mut self) -> io::Result<()> {
         self.append_state()?;
@@ -336,14 +333,15 @@ fn snapshot_records<'a>(
     let key_of = move |client| keys.get(&client).copied().unwrap_or(unknown_client);
     let ready = queue.ready().map(|batch| Record::Items(batch.clone()));
     let in_flight = queue.in_flight().flat_map(move |(client, delivered_at, batch)| {
-        let delivery = delivery_record(key_of(client), batch, delivered_at);
-        [Record::Items(batch.clone()), delivery]
+        let delivered = Record::Delivered { key: key_of(client), ids: batch.ids(), delivered_at };
+        [Record::Items(batch.clone()), delivered]
     });
     let attempts = queue.client_attempts().map(attempt_record);
     let failed = queue.failed().flat_map(move |failed| {
-        let delivery = delivery_record(unknown_client, &failed.batch, 0);
-        let failure = failure_record(&failed.batch, &failed.reason);
-        [Record::Items(failed.batch.clone()), delivery, failure]
+        let FailedItem { batch, reason } = failed;
+        let delivered =
+            Record::Delivered { key: unknown_client, ids: batch.ids(), delivered_at: 0 };
+        [Record::Items(batch.clone()), delivered, failure_record(batch, reason)]
     });
     // The client records come last: they count the deliveries above already.
     let clients = clients.iter().map(|(_, key, json)| Record::Client { key: *key, json });

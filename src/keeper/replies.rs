@@ -36,12 +36,13 @@ pub(super) fn reply_to(kind: EffectKind, window: impl FnOnce() -> u64) -> Option
 pub(super) fn record_of(kind: &EffectKind, key: ClientKey, at: Nanos) -> Option<Record<'_>> {
     Some(match kind {
         EffectKind::Accepted { seq, batch } => Record::Put { key, seq: *seq, batch: batch.clone() },
-        EffectKind::Delivered(batch) => delivery_record(key, batch, at),
-        EffectKind::Done(batch) => Record::Done { first_id: batch.first_id, count: batch.count() },
+        EffectKind::Delivered(batch) => {
+            Record::Delivered { key, ids: batch.ids(), delivered_at: at }
+        }
+        EffectKind::Done(batch) => Record::Done { ids: batch.ids() },
         EffectKind::AttemptBegun(batch) => attempt_record(batch),
         EffectKind::Requeued(batch) => Record::Requeued {
-            first_id: batch.first_id,
-            count: batch.count(),
+            ids: batch.ids(),
             attempt: batch.attempt,
             delivery_failures: batch.delivery_failures,
         },
@@ -50,22 +51,13 @@ pub(super) fn record_of(kind: &EffectKind, key: ClientKey, at: Nanos) -> Option<
     })
 }
 
-pub(super) fn delivery_record<'a>(
-    key: ClientKey,
-    batch: &Batch,
-    delivered_at: Nanos,
-) -> Record<'a> {
-    Record::Delivered { key, first_id: batch.first_id, count: batch.count(), delivered_at }
-}
-
 pub(super) fn attempt_record<'a>(batch: &Batch) -> Record<'a> {
     Record::Attempt { id: batch.first_id, attempt: batch.attempt }
 }
 
 pub(super) fn failure_record<'a>(batch: &Batch, reason: &'a str) -> Record<'a> {
     Record::Failed {
-        first_id: batch.first_id,
-        count: batch.count(),
+        ids: batch.ids(),
         attempt: batch.attempt,
         delivery_failures: batch.delivery_failures,
         reason,

@@ -2,6 +2,7 @@
 //! the line.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -98,6 +99,10 @@ impl Batch {
         self.first_id + self.items.count
     }
 
+    pub(crate) fn ids(&self) -> Range<u64> {
+        self.first_id..self.end_id()
+    }
+
     /// Takes the first `n` items off; `n` is at most the count.
     pub(crate) fn split_to(&mut self, n: u64) -> Self {
         let items = self.items.split_to(n);
@@ -140,7 +145,7 @@ impl Batch {
 
     /// The items with their ids.
     pub(crate) fn iter_with_ids(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        (self.first_id..self.end_id()).zip(self.items.iter())
+        self.ids().zip(self.items.iter())
     }
 }
 

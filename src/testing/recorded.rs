@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::client::session::Session;
 use crate::clock::ProcessBirth;
-use crate::journal::{ReadOutcome, Record, read_first};
+use crate::journal::{Record, records};
 use crate::queue::{Batch, BatchRef, Counts, Items, WaitReason};
 use crate::role::Role;
 use crate::wire::{
@@ -371,18 +371,12 @@ fn all_facts() -> Vec<Record<'static>> {
         Record::Items(batch(7, 2, "[1, 2]\n")),
         Record::Client { key: KEY, json: "{\"hello\":{}}" },
         Record::Disconnected(KEY),
-        Record::Delivered { key: KEY, first_id: 1, count: 2, delivered_at: 9 },
-        Record::Done { first_id: 1, count: 1 },
+        Record::Delivered { key: KEY, ids: 1..3, delivered_at: 9 },
+        Record::Done { ids: 1..2 },
         Record::Attempt { id: 2, attempt: 3 },
-        Record::Requeued { first_id: 2, count: 1, attempt: 3, delivery_failures: 1 },
-        Record::Failed {
-            first_id: 2,
-            count: 1,
-            attempt: 3,
-            delivery_failures: 5,
-            reason: "exit code 1 ~x",
-        },
-        Record::Failed { first_id: 3, count: 1, attempt: 1, delivery_failures: 0, reason: "" },
+        Record::Requeued { ids: 2..3, attempt: 3, delivery_failures: 1 },
+        Record::Failed { ids: 2..3, attempt: 3, delivery_failures: 5, reason: "exit code 1 ~x" },
+        Record::Failed { ids: 3..4, attempt: 1, delivery_failures: 0, reason: "" },
         Record::Retry(2),
         Record::Drop(0),
         Record::Clear,
@@ -399,12 +393,11 @@ fn each_record_of_a_journal_is_written_and_read_as_it_was() {
     }
     compare("unit/records", &text);
     let bytes = unescaped(&text);
-    let (mut rest, mut again) = (&bytes[..], String::new());
-    while let ReadOutcome::Record(fact, length) = read_first(rest) {
+    let mut again = String::new();
+    for (_, fact) in records(&bytes) {
         let mut record = Vec::new();
-        fact.write(&mut record);
+        fact.unwrap().write(&mut record);
         again += &line(&record);
-        rest = &rest[length..];
     }
     assert_eq!(again, text);
 }

@@ -288,12 +288,12 @@ impl Simulation {
         let RecoveredQueue { persisted_state: mut state, queue, clients } = self.recover()?;
         self.model.check(&queue)?;
         let journal = Journal::recover(self.disk.clone(), &self.disk.journal(), |_| {});
-        let (journal, recovered) = match journal {
+        let (journal, damaged_lines) = match journal {
             Err(_) => return Ok(()),
             Ok(journal) => journal.ok_or("the journal is invalid")?,
         };
-        if !recovered.damaged_lines.is_empty() {
-            return Err(format!("the journal is damaged: {recovered:?}"));
+        if !damaged_lines.is_empty() {
+            return Err(format!("the journal is damaged in lines {damaged_lines:?}"));
         }
         let mut keeper = Keeper::new(queue, None, None);
         let epoch = state.resume_epoch("this uptime", self.now, self.wall);
