@@ -40,11 +40,9 @@ pub(crate) struct ClientRecord {
     #[serde(default)]
     pub(crate) accepted: Vec<(u64, u64)>,
     /// How many batches the client has received.
-    #[serde(default)]
-    #[serde(rename = "runs")]
+    #[serde(default, rename = "runs")]
     pub(crate) deliveries: u64,
-    #[serde(default)]
-    #[serde(rename = "last_run")]
+    #[serde(default, rename = "last_run")]
     pub(crate) last_delivery_first_id: u64,
 }
 
@@ -58,7 +56,7 @@ impl From<&Hello> for ClientSettings {
             ancestors: hello.ancestors.clone(),
             lease: hello.lease,
             max_attempts: hello.max_attempts,
-            capacity: hello.capacity(),
+            capacity: hello.capacity,
             sync: hello.sync,
         }
     }

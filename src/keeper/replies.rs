@@ -105,7 +105,6 @@ pub(super) fn queue_status(
     totals: impl Fn(ClientId) -> Option<(u32, u64)>,
     now: Nanos,
 ) -> Status {
-    let counts = queue.counts();
     let age = |since: Nanos| now.saturating_sub(since) as f64 / 1e9;
     let client = |activity: ClientActivity| {
         let (pid, items) = totals(activity.client)?;
@@ -135,10 +134,7 @@ pub(super) fn queue_status(
         Some(Sentinel::Closed) => "closed",
     };
     Status {
-        ready: counts.ready,
-        in_flight: counts.in_flight,
-        done: counts.done,
-        failed: counts.failed,
+        counts: queue.counts(),
         capacity: queue.capacity().map(NonZeroU64::get),
         sync: queue.state().sync,
         oldest_age_s: queue.oldest_accepted_at().map(age),

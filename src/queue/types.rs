@@ -220,9 +220,12 @@ pub(crate) enum Refusal {
 }
 
 /// The number of items in each state. Each accepted item that is not dropped has exactly one state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The serde attributes name the keys of a status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
+    #[serde(rename = "in_line")]
     pub(crate) ready: u64,
+    #[serde(rename = "out")]
     pub(crate) in_flight: u64,
     /// Counted from the beginning of the queue.
     pub(crate) done: u64,

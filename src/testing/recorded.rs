@@ -82,7 +82,7 @@ fn full_hello() -> Hello {
         worker_index: Some(3),
         keep_open: true,
         follow: true,
-        capacity: Some(0),
+        capacity: Some(0.into()),
         sync: true,
         batches_received: Some(7),
     }
@@ -291,10 +291,7 @@ fn status() -> Status {
     let busy =
         ClientStatus { in_flight: 2, held_s: Some(0.25), ..client(10, Role::Consumer, None) };
     Status {
-        ready: 1,
-        in_flight: 2,
-        done: 3,
-        failed: 4,
+        counts: Counts { ready: 1, in_flight: 2, done: 3, failed: 4 },
         capacity: Some(5),
         sync: true,
         oldest_age_s: Some(1.5),

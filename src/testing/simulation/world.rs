@@ -138,6 +138,7 @@ impl Simulation {
 
     fn add_initial_clients(&mut self) {
         let capacity = [None, Some(0), Some(1), Some(3), Some(10)][self.rng.below(5) as usize];
+        let capacity = capacity.map(u64::into);
         for _ in 0..=self.rng.below(3) {
             let (role, keep_open) = match self.rng.below(4) {
                 0 => (Role::Visitor, false),
