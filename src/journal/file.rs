@@ -165,16 +165,14 @@ impl<S: Store> Journal<S> {
         Ok(())
     }
 
-    /// Whether [`Journal::is_mostly_obsolete`] is worth a call.
-    pub(crate) fn is_rewrite_check_due(&self) -> bool {
-        self.length > self.rewrite_check_length
-    }
-
-    /// Whether most of the file is obsolete, if `live` bytes of items are not. The call makes the next check due
-    /// when the file is twice as long.
-    pub(crate) fn is_mostly_obsolete(&mut self, live: u64) -> bool {
+    /// Whether most of the file is obsolete, if `live` bytes of items are not. The next check comes when the file
+    /// is twice as long: until then the answer is no.
+    pub(crate) fn is_mostly_obsolete(&mut self, live: impl FnOnce() -> u64) -> bool {
+        if self.length <= self.rewrite_check_length {
+            return false;
+        }
         self.rewrite_check_length = MIN_REWRITE_BYTES.max(self.length.saturating_mul(2));
-        self.length > live.saturating_mul(4)
+        self.length > live().saturating_mul(4)
     }
 
     pub(crate) fn has_only_queue_record(&self) -> bool {

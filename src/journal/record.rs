@@ -8,6 +8,7 @@
 //! ```
 
 use std::io::Write;
+use std::num::NonZeroU64;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -40,9 +41,9 @@ pub(crate) enum Record<'a> {
     /// `failed FIRST COUNT ATTEMPT STRIKES WHY`: these items are dead-lettered.
     Failed { ids: Range<u64>, attempt: u32, delivery_failures: u32, reason: &'a str },
     /// `retry ID`: this failed item is ready again; 0 stands for all.
-    Retry(u64),
+    Retry(Option<NonZeroU64>),
     /// `drop ID`: this failed item is gone; 0 stands for all.
-    Drop(u64),
+    Drop(Option<NonZeroU64>),
     /// `clear`: all ready items are gone.
     Clear,
 }
@@ -86,8 +87,8 @@ impl Record<'_> {
                     end - start
                 )
             }
-            Self::Retry(id) => write!(text, "retry {id}"),
-            Self::Drop(id) => write!(text, "drop {id}"),
+            Self::Retry(id) => write!(text, "retry {}", id.map_or(0, NonZeroU64::get)),
+            Self::Drop(id) => write!(text, "drop {}", id.map_or(0, NonZeroU64::get)),
             Self::Clear => write!(text, "clear"),
         };
         let items = match self {
@@ -227,8 +228,8 @@ fn parse_record(head: &[u8], items: Items) -> Option<Record<'_>> {
             let (attempt, delivery_failures) = (small(3)?, small(4)?);
             Record::Failed { ids: ids(1)?, attempt, delivery_failures, reason }
         }
-        b"retry" => Record::Retry(number(1)?),
-        b"drop" => Record::Drop(number(1)?),
+        b"retry" => Record::Retry(NonZeroU64::new(number(1)?)),
+        b"drop" => Record::Drop(NonZeroU64::new(number(1)?)),
         b"clear" => Record::Clear,
         _ => return None,
     })
@@ -267,8 +268,8 @@ mod tests {
                 reason: "exit code 1 ~x",
             },
             Record::Failed { ids: 3..4, attempt: 1, delivery_failures: 0, reason: "" },
-            Record::Retry(2),
-            Record::Drop(0),
+            Record::Retry(NonZeroU64::new(2)),
+            Record::Drop(None),
             Record::Clear,
         ]
     }

@@ -111,13 +111,6 @@ impl ConnectedClient {
         Self { is_recorded: true, is_absent: true, ..Self::new(key, None, record) }
     }
 
-    /// Ends the worker's wait and returns its length. The worker begins another wait if it
-    /// `waits_for_more`.
-    pub(super) fn take_wait_time(&mut self, at: Nanos, waits_for_more: bool) -> Nanos {
-        let since = std::mem::replace(&mut self.waiting_since, waits_for_more.then_some(at));
-        since.map_or(0, |since| at.saturating_sub(since))
-    }
-
     /// The size of its largest allowed item, in bytes of JSON.
     pub(super) fn max_item_bytes(&self) -> u64 {
         self.record.hello.max_item_bytes.unwrap_or(DEFAULT_MAX_ITEM_BYTES).min(MAX_ITEM_BYTES)

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::replies;
-use super::{ClientRecord, ConnectedClient, Host, Keeper, send_reply};
+use super::{ClientRecord, ConnectedClient, Host, Keeper, Observer, send_reply};
 use crate::journal::Record;
 use crate::queue::{ClientId, Request};
 use crate::role::{Role, WorkerId};
@@ -37,7 +37,7 @@ impl Keeper {
                 self.clients_by_key.insert(key, client);
                 self.connected_workers.extend(worker.map(|worker| (worker, client)));
                 if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
-                    pacer.on_connect(worker, self.last_wall_time);
+                    pacer.on_run(worker, self.last_wall_time);
                 }
                 self.send_welcome(client, None, host);
             }
@@ -130,6 +130,6 @@ impl Keeper {
 fn record_client(client: &mut ConnectedClient, host: &mut impl Host) {
     let key = client.key;
     if let Some(json) = client.serialize_record() {
-        host.append_record(&Record::Client { key, json: &json });
+        host.observer().append_record(&Record::Client { key, json: &json });
     }
 }

@@ -99,7 +99,11 @@ impl Keeper {
                         self.handle_request(client, request, host);
                     }
                 }
-                Err(malformed) => self.handle_malformed(&malformed, host),
+                Err(MalformedRequest { key, reason }) => {
+                    if let Some(&client) = key.and_then(|key| self.clients_by_key.get(&key)) {
+                        send_error(host, client, ErrorCode::Malformed, reason);
+                    }
+                }
             }
         }
         self.framer = framer;
@@ -128,10 +132,14 @@ impl Keeper {
         self.publish_effects(host);
         loop {
             self.end_if_due(host)?;
+            let paced_step = self.next_paced_step(host);
             let now = self.now();
-            let step = match self.next_paced_step(host) {
+            let step = match paced_step {
                 None => self.queue.step(now),
-                Some(PacerStep::Serve(worker)) => self.serve_worker(worker),
+                Some(PacerStep::Serve(worker)) => {
+                    let client = self.connected_workers.get(&worker);
+                    client.and_then(|&client| self.queue.serve(now, client))
+                }
                 Some(PacerStep::Wake(_)) => continue,
                 Some(PacerStep::Wait(until)) => return Ok(until),
                 Some(PacerStep::OutOfTime) => return Ok(None),
@@ -228,8 +236,8 @@ impl Keeper {
             wire::Request::Cancel => Request::Cancel,
             wire::Request::Join => Request::Join,
             wire::Request::Close { now } => Request::Close { now },
-            wire::Request::Retry(id) => Request::Retry { id: id.map(NonZeroU64::get) },
-            wire::Request::Drop(id) => Request::Drop { id: id.map(NonZeroU64::get) },
+            wire::Request::Retry(id) => Request::Retry(id),
+            wire::Request::Drop(id) => Request::Drop(id),
         };
         self.prepare(client, &request, host);
         self.apply(client, request, host);
@@ -239,9 +247,9 @@ impl Keeper {
     fn prepare(&mut self, client: ClientId, request: &Request, host: &mut impl Host) {
         match *request {
             Request::Put { .. } | Request::Get { .. } => self.start_waiting(client),
-            Request::Close { now: true } => host.append_record(&Record::Clear),
-            Request::Retry { id } => host.append_record(&Record::Retry(id.unwrap_or(0))),
-            Request::Drop { id } => host.append_record(&Record::Drop(id.unwrap_or(0))),
+            Request::Close { now: true } => host.observer().append_record(&Record::Clear),
+            Request::Retry(id) => host.observer().append_record(&Record::Retry(id)),
+            Request::Drop(id) => host.observer().append_record(&Record::Drop(id)),
             // A dead client may have reported that its request was not answered: the request must not
             // be granted now.
             Request::Cancel if host.is_client_dead(client) => {}
@@ -283,7 +291,7 @@ impl Keeper {
     /// Ends the queue if the end is due and can be recorded.
     fn end_if_due(&mut self, host: &mut impl Host) -> io::Result<()> {
         if self.queue.is_end_due() {
-            self.queue.end(host.record_end()?);
+            self.queue.end(host.observer().record_end()?);
         }
         Ok(())
     }
@@ -308,7 +316,7 @@ impl Keeper {
             _ => None,
         };
         if let Some(kind) = event {
-            host.on_event(Event { at, worker, waited, kind });
+            host.observer().on_event(Event { at, worker, waited, kind });
         }
         let is_grant = kind.is_grant();
         if let Some(reply) = replies::reply_to(kind, || self.put_window()) {
@@ -316,7 +324,7 @@ impl Keeper {
                 if is_grant {
                     pacer.on_answer(worker, self.last_wall_time);
                 } else {
-                    pacer.on_refusal(worker, self.last_wall_time);
+                    pacer.on_run(worker, self.last_wall_time);
                 }
             }
             send_reply(host, client, &reply);
@@ -336,10 +344,10 @@ impl Keeper {
         };
         let key = c.key;
         if let Some(json) = c.apply_effect(kind) {
-            host.append_record(&Record::Client { key, json: &json });
+            host.observer().append_record(&Record::Client { key, json: &json });
         }
         if let Some(record) = replies::record_of(kind, key, at) {
-            host.append_record(&record);
+            host.observer().append_record(&record);
         }
     }
 
@@ -426,7 +434,12 @@ impl Keeper {
         if let Some(worker) = worker_of(&self.clients, client) {
             let waited = self.ongoing_wait_time(client);
             let at = self.now();
-            host.on_event(Event { at, worker: Some(worker), waited, kind: EventKind::Left });
+            host.observer().on_event(Event {
+                at,
+                worker: Some(worker),
+                waited,
+                kind: EventKind::Left,
+            });
             self.remove_worker(worker);
         }
     }
@@ -442,20 +455,13 @@ impl Keeper {
             self.unfinished_bytes -= c.partial_item.len() as u64;
             self.clients_by_key.remove(&c.key);
             if c.is_recorded {
-                host.append_record(&Record::Disconnected(c.key));
+                host.observer().append_record(&Record::Disconnected(c.key));
             }
             if let Some(worker) = c.worker {
                 self.connected_workers.remove(&worker);
             }
         }
         host.close_mailbox(client);
-    }
-
-    fn handle_malformed(&mut self, malformed: &MalformedRequest, host: &mut impl Host) {
-        let client = malformed.key.and_then(|key| self.clients_by_key.get(&key));
-        if let Some(&client) = client {
-            send_error(host, client, ErrorCode::Malformed, malformed.reason);
-        }
     }
 }
 

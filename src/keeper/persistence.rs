@@ -10,10 +10,9 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::replies::{attempt_record, failure_record};
 use super::{ClientRecord, Keeper, Observer};
 use crate::clock::{BootQualifiedBirth, Clock, Epoch, ProcessBirth};
-use crate::event::Event;
 use crate::journal::{Journal, Record, Store, read_if_exists};
 use crate::pipe::{LEGACY_STATE, QueueDir};
-use crate::queue::{ClientId, FailedItem, Queue, QueueState, Recovery};
+use crate::queue::{ClientId, FailedItem, InFlight, Queue, QueueState, Recovery};
 use crate::wire::ClientKey;
 
 /// The state of the queue in the journal: what the rules know, and what only the keeper knows.
@@ -165,7 +164,6 @@ impl JournalRecovery {
     }
 
     pub(crate) fn apply_record(&mut self, record: Record<'_>) {
-        let id_or_all = |id| (id > 0).then_some(id);
         match record {
             Record::Queue(json) => {
                 // The checksum of the record is right. A state that cannot be parsed is from a version
@@ -202,8 +200,8 @@ impl JournalRecovery {
             Record::Failed { ids, attempt, delivery_failures, reason } => {
                 self.recovery.mark_failed(ids, attempt, delivery_failures, reason);
             }
-            Record::Retry(id) => self.recovery.retry_failed(id_or_all(id)),
-            Record::Drop(id) => drop(self.recovery.take_failed(id_or_all(id))),
+            Record::Retry(id) => self.recovery.retry_failed(id),
+            Record::Drop(id) => drop(self.recovery.take_failed(id)),
             Record::Clear => self.recovery.clear_ready(),
         }
     }
@@ -229,7 +227,7 @@ impl JournalRecovery {
 
 /// Writes the records of a queue to its journal.
 pub(crate) struct Persistence<S> {
-    persisted_state: PersistedState,
+    pub(super) persisted_state: PersistedState,
     /// The state in the last state record of the journal.
     journaled_state: PersistedState,
     pub(crate) journal: Journal<S>,
@@ -241,11 +239,6 @@ impl<S: Store> Persistence<S> {
         Self { journaled_state: state.clone(), persisted_state: state, journal }
     }
 
-    /// The clock of the keeper's wall times.
-    pub(crate) fn resume_clock(&mut self) -> Clock {
-        self.persisted_state.resume_clock()
-    }
-
     /// Makes all appended records durable, and the state if it has changed. Rewrites a journal that is
     /// mostly obsolete.
     pub(crate) fn commit(&mut self, keeper: &Keeper) -> io::Result<()> {
@@ -254,16 +247,15 @@ impl<S: Store> Persistence<S> {
             self.append_state()?;
         }
         self.journal.commit(self.persisted_state.queue.sync)?;
-        if self.journal.is_rewrite_check_due() {
-            let queue = &keeper.queue;
-            let in_flight = queue.in_flight().map(|(_, _, batch)| batch);
-            let failed = queue.failed().map(|failed| &failed.batch);
-            let batches = queue.ready().chain(in_flight).chain(failed);
-            let live = batches.map(|batch| batch.items.bytes.len() as u64).sum();
-            if self.journal.is_mostly_obsolete(live) {
-                // Without room on the disk the long journal stays, which is as true.
-                let _ = self.rewrite_journal(keeper);
-            }
+        let live_bytes = || {
+            let in_flight = keeper.queue.in_flight().map(|(_, in_flight)| &in_flight.batch);
+            let failed = keeper.queue.failed().map(|failed| &failed.batch);
+            let batches = keeper.queue.ready().chain(in_flight).chain(failed);
+            batches.map(|batch| batch.items.bytes.len() as u64).sum()
+        };
+        if self.journal.is_mostly_obsolete(live_bytes) {
+            // Without room on the disk the long journal stays, which is as true.
+            let _ = self.rewrite_journal(keeper);
         }
         Ok(())
     }
@@ -332,11 +324,13 @@ fn snapshot_records<'a>(
     let keys: HashMap<_, _> = clients.iter().map(|(client, key, _)| (*client, *key)).collect();
     let key_of = move |client| keys.get(&client).copied().unwrap_or(unknown_client);
     let ready = queue.ready().map(|batch| Record::Items(batch.clone()));
-    let in_flight = queue.in_flight().flat_map(move |(client, delivered_at, batch)| {
-        let delivered = Record::Delivered { key: key_of(client), ids: batch.ids(), delivered_at };
-        [Record::Items(batch.clone()), delivered]
+    let in_flight = queue.in_flight().flat_map(move |(client, in_flight)| {
+        let InFlight { batch, delivered_at, .. } = in_flight;
+        let (key, ids, delivered_at) = (key_of(client), batch.ids(), *delivered_at);
+        [Record::Items(batch.clone()), Record::Delivered { key, ids, delivered_at }]
     });
-    let attempts = queue.client_attempts().map(attempt_record);
+    let attempts = queue.in_flight().filter(|(_, in_flight)| in_flight.is_client_attempt);
+    let attempts = attempts.map(|(_, in_flight)| attempt_record(&in_flight.batch));
     let failed = queue.failed().flat_map(move |failed| {
         let FailedItem { batch, reason } = failed;
         let delivered =
@@ -366,8 +360,6 @@ impl<S: Store> Observer for Persistence<S> {
     fn record_end(&mut self) -> io::Result<ProcessBirth> {
         Ok(self.record_end_at(BootQualifiedBirth::now()))
     }
-
-    fn on_event(&mut self, _: Event<'_>) {}
 }
 
 #[cfg(test)]

@@ -240,11 +240,6 @@ impl ReadyList {
         Some(batch)
     }
 
-    /// When the queue accepted the first ready item.
-    pub(crate) fn oldest_accepted_at(&self) -> Option<Nanos> {
-        self.batches.front().map(|batch| batch.accepted_at)
-    }
-
     /// A copy of up to `max` items of one batch, all with ids of at least `from_id`.
     pub(crate) fn peek(&self, from_id: u64, max: u64) -> Option<Batch> {
         let at = self.batches.partition_point(|batch| batch.end_id() <= from_id);
@@ -331,7 +326,7 @@ mod tests {
             ready.push(Batch { accepted_at, ..batch(first_id, &["x"]) });
         }
         assert_eq!(ready.take(10).unwrap().count(), 2);
-        assert_eq!(ready.oldest_accepted_at(), Some(MAX_AGE_SPREAD));
+        assert_eq!(ready.batches[0].accepted_at, MAX_AGE_SPREAD);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Deliveries and their outcomes: done, requeued, failed, or another attempt.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use super::in_flight::InFlight;
 use super::{Batch, BatchRef, ClientId, Effect, EffectKind, FailedItem, Queue, Refusal, Sentinel};
@@ -200,7 +201,7 @@ impl Queue {
     }
 
     /// Makes one failed item, or all, ready again. Returns how many.
-    pub(super) fn retry_failed(&mut self, id: Option<u64>) -> Result<u64, Refusal> {
+    pub(super) fn retry_failed(&mut self, id: Option<NonZeroU64>) -> Result<u64, Refusal> {
         let failed = self.take_failed(id)?;
         if !failed.is_empty() && self.has_ended() {
             // The queue of these items has ended, and ends again after them.
@@ -217,9 +218,9 @@ impl Queue {
     /// Removes one failed item, or all.
     pub(super) fn take_failed(
         &mut self,
-        id: Option<u64>,
+        id: Option<NonZeroU64>,
     ) -> Result<BTreeMap<u64, FailedItem>, Refusal> {
-        let Some(id) = id else {
+        let Some(id) = id.map(NonZeroU64::get) else {
             return Ok(std::mem::take(&mut self.failed));
         };
         let failed = self.failed.remove(&id).ok_or(Refusal::NotFailed { id })?;

@@ -34,8 +34,7 @@ use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
 pub(crate) use batch::{Batch, BatchRef, Items, MAX_DELIVERY_BYTES, ReadyList};
 use blocked::BlockedPuts;
-pub(crate) use in_flight::FailedItem;
-use in_flight::InFlight;
+pub(crate) use in_flight::{FailedItem, InFlight};
 pub(crate) use recovery::Recovery;
 pub(crate) use types::{
     Capacity, ClientActivity, ClientId, ClientSettings, Counts, Effect, EffectKind, QueueState,
@@ -53,19 +52,6 @@ struct Client {
     in_flight: BTreeMap<u64, InFlight>,
     /// The queue that the client came for has ended.
     has_ended: bool,
-}
-
-impl Client {
-    fn new(settings: ClientSettings, has_ended: bool) -> Self {
-        Self {
-            settings,
-            blocked_puts: BlockedPuts::default(),
-            pending_get: None,
-            is_joining: false,
-            in_flight: BTreeMap::new(),
-            has_ended,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -145,11 +131,11 @@ impl Queue {
                 let items = self.close_now();
                 self.emit(client, EffectKind::Affected { items });
             }
-            Request::Retry { id } => {
+            Request::Retry(id) => {
                 let items = self.retry_failed(id)?;
                 self.emit(client, EffectKind::Affected { items });
             }
-            Request::Drop { id } => {
+            Request::Drop(id) => {
                 let items = self.take_failed(id)?.len() as u64;
                 self.emit(client, EffectKind::Affected { items });
             }
@@ -296,8 +282,15 @@ impl Queue {
     }
 
     fn add_client(&mut self, client: ClientId, settings: ClientSettings) {
-        let has_ended = self.is_from_before_end(&settings);
-        self.clients.insert(client, Client::new(settings, has_ended));
+        let added = Client {
+            has_ended: self.is_from_before_end(&settings),
+            settings,
+            blocked_puts: BlockedPuts::default(),
+            pending_get: None,
+            is_joining: false,
+            in_flight: BTreeMap::new(),
+        };
+        self.clients.insert(client, added);
     }
 
     /// Whether the queue that this client comes for has ended.

@@ -265,11 +265,11 @@ impl ModelTest {
             }
             Operation::DoneArbitrary(batch_ref) => self.done_arbitrary(client, batch_ref),
             Operation::Retry => {
-                self.request(client, Request::Retry { id: None }).unwrap();
+                self.request(client, Request::Retry(None)).unwrap();
                 self.model.move_items(ItemState::Failed, ItemState::Ready);
             }
             Operation::Drop => {
-                self.request(client, Request::Drop { id: None }).unwrap();
+                self.request(client, Request::Drop(None)).unwrap();
                 self.model.move_items(ItemState::Failed, ItemState::Dropped);
             }
             Operation::Join => self.request(client, Request::Join).unwrap(),

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use super::in_flight::InFlight;
 use super::{
     Batch, Capacity, Client, ClientActivity, ClientId, Counts, FailedItem, Queue, QueueState,
     WaitReason,
@@ -58,8 +59,9 @@ impl Queue {
 
     /// When the queue accepted its oldest ready or in-flight item.
     pub(crate) fn oldest_accepted_at(&self) -> Option<Nanos> {
-        let in_flight = self.in_flight().map(|(_, _, batch)| batch.accepted_at);
-        in_flight.chain(self.ready.oldest_accepted_at()).min()
+        let in_flight = self.in_flight().map(|(_, in_flight)| in_flight.batch.accepted_at);
+        let first_ready = self.ready.batches().next().map(|batch| batch.accepted_at);
+        in_flight.chain(first_ready).min()
     }
 
     /// A copy of up to `max` ready items, all with ids of at least `from_id`.
@@ -77,18 +79,10 @@ impl Queue {
         self.ready.batches()
     }
 
-    /// The in-flight batches whose client began the attempt itself.
-    pub(crate) fn client_attempts(&self) -> impl Iterator<Item = &Batch> {
-        let in_flight = self.clients.values().flat_map(|c| c.in_flight.values());
-        in_flight.filter(|in_flight| in_flight.is_client_attempt).map(|in_flight| &in_flight.batch)
-    }
-
-    /// All in-flight batches, each with its client and its delivery time.
-    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (ClientId, Nanos, &Batch)> {
-        self.clients.iter().flat_map(|(&client, c)| {
-            let in_flight = c.in_flight.values();
-            in_flight.map(move |in_flight| (client, in_flight.delivered_at, &in_flight.batch))
-        })
+    /// All in-flight batches, each with its client.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (ClientId, &InFlight)> {
+        let clients = self.clients.iter();
+        clients.flat_map(|(&client, c)| c.in_flight.values().map(move |batch| (client, batch)))
     }
 
     /// The batches that this client has in flight.

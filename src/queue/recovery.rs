@@ -1,6 +1,7 @@
 //! Rebuilds a queue from the records of its journal.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::ops::Range;
 
 use super::in_flight::InFlight;
@@ -120,16 +121,16 @@ impl Recovery {
     }
 
     /// Makes a failed item ready again; None for all failed items.
-    pub(crate) fn retry_failed(&mut self, id: Option<u64>) {
+    pub(crate) fn retry_failed(&mut self, id: Option<NonZeroU64>) {
         for FailedItem { batch, .. } in self.take_failed(id) {
             self.ready.add((), Batch { delivery_failures: 0, ..batch.next_attempt() });
         }
     }
 
     /// Removes a failed item; None for all failed items.
-    pub(crate) fn take_failed(&mut self, id: Option<u64>) -> Vec<FailedItem> {
+    pub(crate) fn take_failed(&mut self, id: Option<NonZeroU64>) -> Vec<FailedItem> {
         match id {
-            Some(id) => self.failed.remove(&id).into_iter().collect(),
+            Some(id) => self.failed.remove(&id.get()).into_iter().collect(),
             None => std::mem::take(&mut self.failed).into_values().collect(),
         }
     }
@@ -316,7 +317,7 @@ mod tests {
         recovery.mark_in_flight(7, 1..3, 0);
         recovery.mark_done(1..6);
         recovery.requeue(9..18, 1, 0);
-        recovery.retry_failed(Some(7));
+        recovery.retry_failed(NonZeroU64::new(7));
         assert_eq!(
             ready_items(&recovery.into_queue(QueueState::default(), None, [])),
             [(3, 1, "c".to_owned())]

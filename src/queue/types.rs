@@ -118,16 +118,10 @@ pub(crate) enum Request {
         /// Drops the ready items and the blocked puts too.
         now: bool,
     },
-    /// Makes a failed item ready again.
-    Retry {
-        /// None: all failed items.
-        id: Option<u64>,
-    },
-    /// Drops a failed item.
-    Drop {
-        /// None: all failed items.
-        id: Option<u64>,
-    },
+    /// Makes a failed item ready again. None: all failed items.
+    Retry(Option<NonZeroU64>),
+    /// Drops a failed item. None: all failed items.
+    Drop(Option<NonZeroU64>),
     Disconnect,
     ClientDied,
 }

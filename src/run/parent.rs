@@ -136,7 +136,7 @@ impl Parent<'_> {
             self.host.observer.counts.use_respawn(worker);
         }
         let restarted = Event::new(self.keeper.now(), EventKind::Restarted);
-        self.host.on_event(Event { worker: Some(worker), ..restarted });
+        self.host.observer.on_event(Event { worker: Some(worker), ..restarted });
         Ok(())
     }
 
@@ -186,7 +186,7 @@ impl Parent<'_> {
         let dropped = self.keeper.queue().counts().ready;
         self.keeper.close_now(self.clock.now(), &mut self.host);
         if dropped > 0 {
-            self.host.on_event(Event::new(self.keeper.now(), EventKind::Cleared));
+            self.host.observer.on_event(Event::new(self.keeper.now(), EventKind::Cleared));
         }
     }
 
@@ -229,7 +229,7 @@ impl Parent<'_> {
             // All workers were killed: the run has no result.
             return Ok(ExitCode::Done);
         }
-        self.host.on_event(Event::new(self.keeper.now(), EventKind::Finished));
+        self.host.observer.on_event(Event::new(self.keeper.now(), EventKind::Finished));
         self.flush_output()?;
         self.host.observer.reporter.progress().clear();
         self.write_timeline()?;
@@ -262,7 +262,7 @@ impl Parent<'_> {
         if not_done == 0 {
             return Ok(ExitCode::Done);
         }
-        let reason = if self.host.pipes.has_linked_inbox().unwrap_or(false) {
+        let reason = if self.host.pipes.inbox.is_linked().unwrap_or(false) {
             ""
         } else {
             " and could not be replaced: another program has removed the run's folder in the temporary \

@@ -374,8 +374,8 @@ fn all_facts() -> Vec<Record<'static>> {
         Record::Requeued { ids: 2..3, attempt: 3, delivery_failures: 1 },
         Record::Failed { ids: 2..3, attempt: 3, delivery_failures: 5, reason: "exit code 1 ~x" },
         Record::Failed { ids: 3..4, attempt: 1, delivery_failures: 0, reason: "" },
-        Record::Retry(2),
-        Record::Drop(0),
+        Record::Retry(NonZeroU64::new(2)),
+        Record::Drop(None),
         Record::Clear,
     ]
 }
