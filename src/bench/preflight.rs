@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use super::case::{BenchCase, Implementation, SkippedMeasurement};
 use super::machine;
 use crate::os::{self, pipe_size_ratio};
-use crate::pipe::WIDE_PIPE_BYTES;
+use crate::queue::MAX_DELIVERY_BYTES;
 
 /// Larger items need much memory: a trial puts as many items as possible, and the items wait in the queue.
 const LARGE_ITEM_SIZE: u64 = 4 << 10;
@@ -32,7 +32,7 @@ pub(super) fn filter_cases(
 /// pipe.
 fn check_pipe_capacity(cases: &[BenchCase]) -> std::io::Result<Option<SkippedMeasurement>> {
     let consumers = cases.iter().map(|case| case.consumers).max().unwrap_or(0);
-    let ratio = match pipe_size_ratio(consumers, WIDE_PIPE_BYTES) {
+    let ratio = match pipe_size_ratio(consumers, MAX_DELIVERY_BYTES) {
         Err(error) if os::resource_remedy(&error).is_some() => return Ok(None),
         ratio => ratio?,
     };

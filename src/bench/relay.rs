@@ -7,11 +7,12 @@ use super::case::PUT_DURATION;
 use super::item::{item_line, read_timestamp, write_timestamp};
 use super::task::{ProcessReport, TrialTask, acquire_token, release_token};
 use crate::os::widen_pipe;
-use crate::pipe::{PIPE_BUF, WIDE_PIPE_BYTES};
+use crate::pipe::PIPE_BUF;
+use crate::queue::MAX_DELIVERY_BYTES;
 use crate::run::private_dir::RELAY_PIPES;
 
-/// The bytes of one read: the size of the pipes.
-const BUFFER_SIZE: usize = WIDE_PIPE_BYTES;
+/// The size of the pipes and of one read: as for a queue's pipes.
+const BUFFER_SIZE: usize = MAX_DELIVERY_BYTES;
 
 fn open_hop_writer(task: &TrialTask, hop: usize) -> io::Result<File> {
     File::options().write(true).open(task.dir.join(RELAY_PIPES[hop]))
@@ -19,7 +20,7 @@ fn open_hop_writer(task: &TrialTask, hop: usize) -> io::Result<File> {
 
 fn open_hop_reader(task: &TrialTask, hop: usize) -> io::Result<File> {
     let pipe = File::open(task.dir.join(RELAY_PIPES[hop]))?;
-    widen_pipe(&pipe, WIDE_PIPE_BYTES);
+    widen_pipe(&pipe, BUFFER_SIZE);
     Ok(pipe)
 }
 

@@ -12,10 +12,8 @@ use tempfile::{Builder, TempDir};
 
 use super::case::{BenchCase, Implementation, Metric, PUT_DURATION, PYTHON_PUT_DURATION};
 use super::task::{ProcessReport, ProcessRole, TrialTask};
-use crate::clock::{Clock, Nanos, ProcessBirth};
-use crate::event::Event;
-use crate::journal::Record;
-use crate::keeper::{Keeper, KeeperConfig, Observer, PipeHost, Pipes};
+use crate::clock::{Clock, Nanos};
+use crate::keeper::{Keeper, PipeHost, Pipes};
 use crate::os::spawn_self;
 use crate::os::{Interest, PrivateDir, Waker, wait_ready};
 use crate::pipe::{QueueDir, make_fifo};
@@ -194,12 +192,9 @@ impl Trial<'_> {
         let all = |role, count| (1..=count).map(move |index| WorkerId { role, index });
         let producers = all(Role::Producer, case.producers);
         let workers: BTreeSet<_> = producers.chain(all(Role::Consumer, case.consumers)).collect();
-        let mut keeper = Keeper::new(KeeperConfig {
-            queue: Queue::new(QueueState::default(), false),
-            workers: Some(workers),
-            pacer: None,
-        });
-        let mut host = PipeHost { pipes, observer: NullObserver };
+        let queue = Queue::new(QueueState::default(), false);
+        let mut keeper = Keeper::new(queue, Some(workers), None);
+        let mut host = PipeHost { pipes, observer: () };
         let clock = Clock::start_now();
         loop {
             keeper.process_pending(clock.now(), &mut host)?;
@@ -318,17 +313,4 @@ impl TrialProcess {
         }
         Ok(())
     }
-}
-
-/// Ignores all events and records.
-struct NullObserver;
-
-impl Observer for NullObserver {
-    fn record_end(&mut self) -> std::io::Result<ProcessBirth> {
-        Ok(ProcessBirth::now())
-    }
-
-    fn on_event(&mut self, _: Event<'_>) {}
-
-    fn append_record(&mut self, _: &Record<'_>) {}
 }

@@ -19,7 +19,7 @@ use crate::clock::nanos;
 use crate::exit::ExitCode;
 use crate::os::{Interest, Waker, lock, signals, wait_ready};
 use crate::pipe::QueueDir;
-use crate::queue::WaitReason;
+use crate::queue::{Counts, WaitReason};
 use crate::queue_name::QueueName;
 use crate::report::{
     Lang, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize,
@@ -170,7 +170,7 @@ impl StatusPrinter {
             match outcome {
                 QueryOutcome::Available { queue, status } => {
                     let peak = self.peaks.entry(queue.clone()).or_insert(0);
-                    *peak = status.ready.max(*peak);
+                    *peak = status.counts.ready.max(*peak);
                     let bar = self.is_live.then_some((size.drawable_area().columns, *peak));
                     lines.extend(status_lines(queue, status, bar));
                 }
@@ -263,7 +263,7 @@ fn query_queue(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<Q
 /// The lines of a queue for people. `bar` has the columns for a bar of the depth, and the peak depth, which is
 /// the scale of the bar for a queue without a capacity.
 fn status_lines(queue: &str, status: &Status, bar: Option<(usize, u64)>) -> Vec<String> {
-    let Status { ready, in_flight, done, failed, .. } = status;
+    let Counts { ready, in_flight, done, failed } = status.counts;
     let capacity = status.capacity.map_or(String::new(), |capacity| format!(" of {capacity}"));
     let oldest = status
         .oldest_age_s
@@ -283,7 +283,7 @@ fn status_lines(queue: &str, status: &Status, bar: Option<(usize, u64)>) -> Vec<
         clients.iter().map(line).collect::<Vec<_>>()
     };
     let bar = bar.map(|(columns, peak)| {
-        let depth = QueueDepth { ready: *ready, capacity: status.capacity, peak };
+        let depth = QueueDepth { ready, capacity: status.capacity, peak };
         format!("  {}", depth.bar(Lang::En, columns))
     });
     [

@@ -86,7 +86,7 @@ impl QueueBuilder {
     /// another one is refused. By default a client takes the queue as it is, and a queue for which no
     /// client names a capacity has no limit.
     pub fn capacity(mut self, items: u64) -> Self {
-        self.hello.capacity = Some(items);
+        self.hello.capacity = Some(items.into());
         self
     }
 

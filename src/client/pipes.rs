@@ -9,6 +9,7 @@ use super::{Client, Error, QueueBuilder};
 use crate::clock::{Clock, Nanos};
 use crate::os::{Interest, Readiness, wait_ready};
 use crate::pipe::InboxWriter;
+use crate::queue::MAX_DELIVERY_BYTES;
 use crate::wire::Reply;
 
 impl QueueBuilder {
@@ -226,7 +227,7 @@ impl Client {
                 }
                 return Ok(total);
             }
-            self.mailbox.widen();
+            self.mailbox.widen(MAX_DELIVERY_BYTES);
         }
     }
 

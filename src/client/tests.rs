@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::os::{Interest, wait_ready};
 use crate::pipe::{InboxWriter, MailboxWriter, QueueDir, ReadEnd};
+use crate::queue::MAX_DELIVERY_BYTES;
 use crate::role::Role;
 use crate::wire::{ClientKey, Hello};
 
@@ -23,7 +24,8 @@ struct ScriptedKeeper {
 impl ScriptedKeeper {
     fn new(base: &TempDir) -> Self {
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
-        Self { inbox: ReadEnd::create_inbox(&dir).unwrap(), dir, unread_input: String::new() }
+        let inbox = ReadEnd::create_inbox(&dir, MAX_DELIVERY_BYTES).unwrap();
+        Self { inbox, dir, unread_input: String::new() }
     }
 
     /// Reads the next line that is not empty.

@@ -1,11 +1,14 @@
 //! Appends to the journal, recovers it, and rewrites it when most of it is obsolete.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
-use super::record::{ReadOutcome, read_first};
+use anyhow::Context;
+
+use super::record::records;
+use super::store::read_if_exists;
 use super::{FileStore, Record, Store};
-use crate::pipe::QueueDir;
+use crate::pipe::{JOURNAL, QueueDir};
 
 /// The first line of the file.
 const HEADER: &[u8] = b"qdemo-journal 1\n";
@@ -34,76 +37,56 @@ pub(crate) struct Journal<S> {
     unwritten: Vec<u8>,
 }
 
-/// Damage that recovery has found in a journal.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct RecoveryReport {
-    /// The 1-based lines of damaged records, or of the damaged header.
-    pub(crate) damaged_lines: Vec<u64>,
-}
-
-/// Why a journal cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum JournalError {
-    /// The file is no journal, or a journal of a later version.
-    #[error(
-        "{0} is not a journal of this version of qdemo: use the one that wrote it, or remove the queue \
-         with `qdemo rm --force`"
-    )]
-    Version(PathBuf),
-    /// The system refused.
-    #[error("cannot use the journal {path}")]
-    Io {
-        path: PathBuf,
-        #[source]
-        error: io::Error,
-    },
-}
-
 impl Journal<FileStore> {
     /// Passes the records of the journal in this directory to `take`. A missing journal has none. The journal does
     /// not change.
-    pub(crate) fn read(
-        dir: &QueueDir,
-        take: impl FnMut(Record<'_>),
-    ) -> Result<RecoveryReport, JournalError> {
-        let path = FileStore::journal_path(dir);
-        match FileStore::read_journal(dir) {
-            Ok(text) => match read_records(&text, take) {
-                Some((report, _)) => Ok(report),
-                None => Err(JournalError::Version(path)),
-            },
-            Err(error) => Err(JournalError::Io { path, error }),
-        }
+    pub(crate) fn read(dir: &QueueDir, take: impl FnMut(Record<'_>)) -> anyhow::Result<()> {
+        let path = dir.join(JOURNAL);
+        let text = read_if_exists(&path).with_context(|| unusable(&path))?.unwrap_or_default();
+        read_records(&text, take).with_context(|| wrong_version(&path)).map(drop)
     }
 
     /// Opens the journal in this directory, and passes its records to `take`. An incomplete last record is cut
-    /// off.
+    /// off. Returns the damaged lines too.
     pub(crate) fn open(
         dir: &QueueDir,
         take: impl FnMut(Record<'_>),
-    ) -> Result<(Self, RecoveryReport), JournalError> {
-        let failed = |error| JournalError::Io { path: FileStore::journal_path(dir), error };
-        let (store, text) = FileStore::open(dir).map_err(failed)?;
-        let recovered = Self::recover(store, &text, take).map_err(failed)?;
-        recovered.ok_or_else(|| JournalError::Version(FileStore::journal_path(dir)))
+    ) -> anyhow::Result<(Self, Vec<u64>)> {
+        let path = dir.join(JOURNAL);
+        let recovered =
+            FileStore::open(dir).and_then(|(store, text)| Self::recover(store, &text, take));
+        recovered.with_context(|| unusable(&path))?.with_context(|| wrong_version(&path))
     }
 }
 
+fn unusable(path: &Path) -> String {
+    format!("cannot use the journal {}", path.display())
+}
+
+/// The file is no journal, or a journal of a later version.
+fn wrong_version(path: &Path) -> String {
+    format!(
+        "{} is not a journal of this version of qdemo: use the one that wrote it, or remove the queue \
+         with `qdemo rm --force`",
+        path.display()
+    )
+}
+
 impl<S: Store> Journal<S> {
-    /// Continues a journal with this `text`, and passes its records to `take`. None if the text is no journal of
-    /// this version.
+    /// Continues a journal with this `text`, and passes its records to `take`. Returns the damaged lines too. None
+    /// if the text is no journal of this version.
     pub(crate) fn recover(
         mut store: S,
         text: &[u8],
         mut take: impl FnMut(Record<'_>),
-    ) -> io::Result<Option<(Self, RecoveryReport)>> {
+    ) -> io::Result<Option<(Self, Vec<u64>)>> {
         let (mut records, mut queue_records) = (0, 0);
         let read = read_records(text, |record| {
             records += 1;
             queue_records += u64::from(matches!(record, Record::Queue(_)));
             take(record);
         });
-        let Some((report, end)) = read else {
+        let Some((damaged_lines, end)) = read else {
             return Ok(None);
         };
         let length = end as u64;
@@ -115,12 +98,11 @@ impl<S: Store> Journal<S> {
             length,
             reserved_length: length,
             has_new_items: false,
-            has_only_queue_record: (records, queue_records) == (1, 1)
-                && report.damaged_lines.is_empty(),
+            has_only_queue_record: (records, queue_records) == (1, 1) && damaged_lines.is_empty(),
             rewrite_check_length: MIN_REWRITE_BYTES.max(length),
             unwritten: Vec::new(),
         };
-        Ok(Some((journal, report)))
+        Ok(Some((journal, damaged_lines)))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -183,16 +165,14 @@ impl<S: Store> Journal<S> {
         Ok(())
     }
 
-    /// Whether [`Journal::is_mostly_obsolete`] is worth a call.
-    pub(crate) fn is_rewrite_check_due(&self) -> bool {
-        self.length > self.rewrite_check_length
-    }
-
-    /// Whether most of the file is obsolete, if `live` bytes of items are not. The call makes the next check due
-    /// when the file is twice as long.
-    pub(crate) fn is_mostly_obsolete(&mut self, live: u64) -> bool {
+    /// Whether most of the file is obsolete, if `live` bytes of items are not. The next check comes when the file
+    /// is twice as long: until then the answer is no.
+    pub(crate) fn is_mostly_obsolete(&mut self, live: impl FnOnce() -> u64) -> bool {
+        if self.length <= self.rewrite_check_length {
+            return false;
+        }
         self.rewrite_check_length = MIN_REWRITE_BYTES.max(self.length.saturating_mul(2));
-        self.length > live.saturating_mul(4)
+        self.length > live().saturating_mul(4)
     }
 
     pub(crate) fn has_only_queue_record(&self) -> bool {
@@ -233,43 +213,32 @@ impl<S: Store> Journal<S> {
     }
 }
 
-/// Passes the records of a journal to `take`, and returns the end of the last complete record; none if the text
-/// is no journal of this version. A text with another header, and with a record of this version, is a
-/// journal with a damaged header: so a later version must not write records that this version can parse.
-fn read_records(text: &[u8], mut take: impl FnMut(Record<'_>)) -> Option<(RecoveryReport, usize)> {
-    let mut report = RecoveryReport::default();
-    let mut at = HEADER.len().min(text.len());
+/// Passes the records of a journal to `take`. Returns the 1-based lines of damaged records or of a damaged header,
+/// and the end of the last complete record; none if the text is no journal of this version. A text with another
+/// header, and with a record of this version, is a journal with a damaged header: so a later version must not
+/// write records that this version can parse.
+fn read_records(text: &[u8], mut take: impl FnMut(Record<'_>)) -> Option<(Vec<u64>, usize)> {
+    let mut damaged_lines = Vec::new();
+    let mut start = HEADER.len().min(text.len());
     if !text.starts_with(HEADER) {
         if HEADER.starts_with(text) {
-            at = 0;
-        } else if has_record(&text[at..]) {
-            report.damaged_lines.push(1);
+            start = 0;
+        } else if records(&text[start..]).any(|(_, record)| record.is_some()) {
+            damaged_lines.push(1);
         } else {
             return None;
         }
     }
-    loop {
-        match read_first(&text[at..]) {
-            ReadOutcome::Record(record, length) => {
-                take(record);
-                at += length;
+    let mut end = start;
+    for (place, record) in records(&text[start..]) {
+        match record {
+            Some(record) => take(record),
+            None => {
+                let line = memchr::memchr_iter(b'\n', &text[..start + place.start]).count() as u64;
+                damaged_lines.push(line + 2);
             }
-            ReadOutcome::Damaged(length) => {
-                let line = memchr::memchr_iter(b'\n', &text[..at]).count() as u64;
-                report.damaged_lines.push(line + 2);
-                at += length;
-            }
-            ReadOutcome::Torn | ReadOutcome::End => return Some((report, at)),
         }
+        end = start + place.end;
     }
-}
-
-fn has_record(mut text: &[u8]) -> bool {
-    loop {
-        match read_first(text) {
-            ReadOutcome::Record(..) => return true,
-            ReadOutcome::Damaged(length) => text = &text[length..],
-            ReadOutcome::Torn | ReadOutcome::End => return false,
-        }
-    }
+    Some((damaged_lines, end))
 }

@@ -8,5 +8,5 @@ mod store;
 pub(crate) use file::Journal;
 pub(crate) use record::Record;
 #[cfg(any(test, fuzzing))]
-pub(crate) use record::{ReadOutcome, read_first, with_checksums};
-pub(crate) use store::{FileStore, Store};
+pub(crate) use record::records;
+pub(crate) use store::{FileStore, Store, read_if_exists};

@@ -8,6 +8,8 @@
 //! ```
 
 use std::io::Write;
+use std::num::NonZeroU64;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -29,19 +31,19 @@ pub(crate) enum Record<'a> {
     /// `left KEY`: this client disconnected.
     Disconnected(ClientKey),
     /// `out KEY FIRST COUNT SINCE`: these items are in flight at this client.
-    Delivered { key: ClientKey, first_id: u64, count: u64, delivered_at: u64 },
+    Delivered { key: ClientKey, ids: Range<u64>, delivered_at: u64 },
     /// `done FIRST COUNT`: these items are done.
-    Done { first_id: u64, count: u64 },
+    Done { ids: Range<u64> },
     /// `attempt ID ATTEMPT`: this item is still in flight, in another attempt.
     Attempt { id: u64, attempt: u32 },
     /// `back FIRST COUNT ATTEMPT STRIKES`: these items are ready again.
-    Requeued { first_id: u64, count: u64, attempt: u32, delivery_failures: u32 },
+    Requeued { ids: Range<u64>, attempt: u32, delivery_failures: u32 },
     /// `failed FIRST COUNT ATTEMPT STRIKES WHY`: these items are dead-lettered.
-    Failed { first_id: u64, count: u64, attempt: u32, delivery_failures: u32, reason: &'a str },
+    Failed { ids: Range<u64>, attempt: u32, delivery_failures: u32, reason: &'a str },
     /// `retry ID`: this failed item is ready again; 0 stands for all.
-    Retry(u64),
+    Retry(Option<NonZeroU64>),
     /// `drop ID`: this failed item is gone; 0 stands for all.
-    Drop(u64),
+    Drop(Option<NonZeroU64>),
     /// `clear`: all ready items are gone.
     Clear,
 }
@@ -70,19 +72,23 @@ impl Record<'_> {
             }
             Self::Client { key, json } => write!(text, "client {key} {json}"),
             Self::Disconnected(key) => write!(text, "left {key}"),
-            Self::Delivered { key, first_id, count, delivered_at } => {
-                write!(text, "out {key} {first_id} {count} {delivered_at}")
+            Self::Delivered { key, ids, delivered_at } => {
+                write!(text, "out {key} {} {} {delivered_at}", ids.start, ids.end - ids.start)
             }
-            Self::Done { first_id, count } => write!(text, "done {first_id} {count}"),
+            Self::Done { ids } => write!(text, "done {} {}", ids.start, ids.end - ids.start),
             Self::Attempt { id, attempt } => write!(text, "attempt {id} {attempt}"),
-            Self::Requeued { first_id, count, attempt, delivery_failures } => {
-                write!(text, "back {first_id} {count} {attempt} {delivery_failures}")
+            Self::Requeued { ids: Range { start, end }, attempt, delivery_failures } => {
+                write!(text, "back {start} {} {attempt} {delivery_failures}", end - start)
             }
-            Self::Failed { first_id, count, attempt, delivery_failures, reason } => {
-                write!(text, "failed {first_id} {count} {attempt} {delivery_failures} {reason}")
+            Self::Failed { ids: Range { start, end }, attempt, delivery_failures, reason } => {
+                write!(
+                    text,
+                    "failed {start} {} {attempt} {delivery_failures} {reason}",
+                    end - start
+                )
             }
-            Self::Retry(id) => write!(text, "retry {id}"),
-            Self::Drop(id) => write!(text, "drop {id}"),
+            Self::Retry(id) => write!(text, "retry {}", id.map_or(0, NonZeroU64::get)),
+            Self::Drop(id) => write!(text, "drop {}", id.map_or(0, NonZeroU64::get)),
             Self::Clear => write!(text, "clear"),
         };
         let items = match self {
@@ -102,19 +108,6 @@ fn checksum(head: &[u8], items: &[u8]) -> u32 {
     sum.finalize()
 }
 
-/// The beginning of a text.
-#[derive(Debug, PartialEq)]
-pub(crate) enum ReadOutcome<'a> {
-    /// A record, and its length in bytes.
-    Record(Record<'a>, usize),
-    /// A damaged record, with the length in bytes up to the next possible record.
-    Damaged(usize),
-    /// The beginning of a record without an end.
-    Torn,
-    /// The text is empty.
-    End,
-}
-
 /// Why a text does not begin with a record.
 enum Defect {
     Damaged,
@@ -122,19 +115,31 @@ enum Defect {
     Torn,
 }
 
-/// Reads the first record of this text.
-pub(crate) fn read_first(text: &[u8]) -> ReadOutcome<'_> {
+/// The records of a text, and their places in the text. A damaged record is None, and its place ends at the
+/// next possible record. The places end before an incomplete last record.
+pub(crate) fn records(text: &[u8]) -> impl Iterator<Item = (Range<usize>, Option<Record<'_>>)> {
+    let mut end = 0;
+    std::iter::from_fn(move || {
+        let start = end;
+        let (record, length) = read_first(&text[start..])?;
+        end += length;
+        Some((start..end, record))
+    })
+}
+
+/// The first item of [`records`], with the length of its place.
+fn read_first(text: &[u8]) -> Option<(Option<Record<'_>>, usize)> {
     let blank = text.iter().take_while(|&&byte| byte == b'\n').count();
     let rest = &text[blank..];
     if rest.is_empty() {
-        return ReadOutcome::End;
+        return None;
     }
     let next = || memchr::memmem::find(rest, b"\n\n").map(|at| blank + at + 1);
     match read_record(rest) {
-        Ok((record, length)) => ReadOutcome::Record(record, blank + length),
+        Ok((record, length)) => Some((Some(record), blank + length)),
         // Another record follows, or the damaged record is the last one.
-        Err(Defect::Damaged) => ReadOutcome::Damaged(next().unwrap_or(text.len())),
-        Err(Defect::Torn) => next().map_or(ReadOutcome::Torn, ReadOutcome::Damaged),
+        Err(Defect::Damaged) => Some((None, next().unwrap_or(text.len()))),
+        Err(Defect::Torn) => Some((None, next()?)),
     }
 }
 
@@ -183,6 +188,7 @@ fn parse_record(head: &[u8], items: Items) -> Option<Record<'_>> {
     let (verb, rest) = split_word(head);
     let number = |n| number_field(head, n);
     let small = |n| u32::try_from(number(n)?).ok();
+    let ids = |n| Some(number(n)?..number(n)?.saturating_add(number(n + 1)?));
     Some(match verb {
         b"queue" => Record::Queue(std::str::from_utf8(rest).ok()?),
         b"put" => {
@@ -209,25 +215,21 @@ fn parse_record(head: &[u8], items: Items) -> Option<Record<'_>> {
         b"left" => Record::Disconnected(ClientKey::parse(rest)?),
         b"out" => {
             let key = ClientKey::parse(split_word(rest).0)?;
-            let (first_id, count, delivered_at) = (number(2)?, number(3)?, number(4)?);
-            Record::Delivered { key, first_id, count, delivered_at }
+            Record::Delivered { key, ids: ids(2)?, delivered_at: number(4)? }
         }
-        b"done" => Record::Done { first_id: number(1)?, count: number(2)? },
+        b"done" => Record::Done { ids: ids(1)? },
         b"attempt" => Record::Attempt { id: number(1)?, attempt: small(2)? },
         b"back" => {
-            let (first_id, count) = (number(1)?, number(2)?);
-            let (attempt, delivery_failures) = (small(3)?, small(4)?);
-            Record::Requeued { first_id, count, attempt, delivery_failures }
+            Record::Requeued { ids: ids(1)?, attempt: small(3)?, delivery_failures: small(4)? }
         }
         b"failed" => {
             let reason = head.splitn(6, |&byte| byte == b' ').nth(5)?;
             let reason = std::str::from_utf8(reason).ok()?;
-            let (first_id, count) = (number(1)?, number(2)?);
             let (attempt, delivery_failures) = (small(3)?, small(4)?);
-            Record::Failed { first_id, count, attempt, delivery_failures, reason }
+            Record::Failed { ids: ids(1)?, attempt, delivery_failures, reason }
         }
-        b"retry" => Record::Retry(number(1)?),
-        b"drop" => Record::Drop(number(1)?),
+        b"retry" => Record::Retry(NonZeroU64::new(number(1)?)),
+        b"drop" => Record::Drop(NonZeroU64::new(number(1)?)),
         b"clear" => Record::Clear,
         _ => return None,
     })
@@ -236,26 +238,6 @@ fn parse_record(head: &[u8], items: Items) -> Option<Record<'_>> {
 /// The batch, if it has an item, and if no item id overflows.
 fn validated(batch: Batch) -> Option<Batch> {
     (batch.count() > 0 && batch.first_id.checked_add(batch.count()).is_some()).then_some(batch)
-}
-
-/// Adds checksums to records whose heads have none. An empty line separates the records.
-#[cfg(any(test, fuzzing))]
-pub(crate) fn with_checksums(text: &[u8]) -> Vec<u8> {
-    let mut records = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = memchr::memmem::find(rest, b"\n\n").map_or(rest.len(), |at| at + 1);
-        let (record, next) = rest.split_at(end);
-        rest = next.strip_prefix(b"\n").unwrap_or(next);
-        let (head, items) = record.split_at(memchr::memchr(b'\n', record).unwrap_or(end));
-        let items = items.strip_prefix(b"\n").unwrap_or(items);
-        let sum = checksum(head, items);
-        records.push(b'\n');
-        records.extend_from_slice(head);
-        let _ = writeln!(records, " ~{sum:08x}");
-        records.extend_from_slice(items);
-    }
-    records
 }
 
 #[cfg(test)]
@@ -274,21 +256,20 @@ mod tests {
             Record::Put { key: ClientKey(0xa1), seq: 2, batch: put },
             Record::Items(batch(7, "[1, 2]\n")),
             Record::Client { key: ClientKey(0xc1), json: "{}" },
-            Record::Delivered { key: ClientKey(0xc1), first_id: 1, count: 2, delivered_at: 9 },
+            Record::Delivered { key: ClientKey(0xc1), ids: 1..3, delivered_at: 9 },
             Record::Disconnected(ClientKey(0xc1)),
             Record::Attempt { id: 2, attempt: 3 },
-            Record::Done { first_id: 1, count: 1 },
-            Record::Requeued { first_id: 2, count: 1, attempt: 3, delivery_failures: 1 },
+            Record::Done { ids: 1..2 },
+            Record::Requeued { ids: 2..3, attempt: 3, delivery_failures: 1 },
             Record::Failed {
-                first_id: 2,
-                count: 1,
+                ids: 2..3,
                 attempt: 3,
                 delivery_failures: 5,
                 reason: "exit code 1 ~x",
             },
-            Record::Failed { first_id: 3, count: 1, attempt: 1, delivery_failures: 0, reason: "" },
-            Record::Retry(2),
-            Record::Drop(0),
+            Record::Failed { ids: 3..4, attempt: 1, delivery_failures: 0, reason: "" },
+            Record::Retry(NonZeroU64::new(2)),
+            Record::Drop(None),
             Record::Clear,
         ]
     }
@@ -300,22 +281,11 @@ mod tests {
     }
 
     /// The records in this text, the number of damaged places, and whether the end is torn.
-    fn read(mut text: &[u8]) -> (Vec<Record<'_>>, u32, bool) {
-        let (mut records, mut damaged) = (Vec::new(), 0);
-        loop {
-            match read_first(text) {
-                ReadOutcome::Record(record, length) => {
-                    records.push(record);
-                    text = &text[length..];
-                }
-                ReadOutcome::Damaged(length) => {
-                    damaged += 1;
-                    text = &text[length..];
-                }
-                ReadOutcome::Torn => return (records, damaged, true),
-                ReadOutcome::End => return (records, damaged, false),
-            }
-        }
+    fn read(text: &[u8]) -> (Vec<Record<'_>>, usize, bool) {
+        let (places, read): (Vec<_>, Vec<_>) = records(text).unzip();
+        let damaged = read.iter().filter(|record| record.is_none()).count();
+        let end = places.last().map_or(0, |place| place.end);
+        (read.into_iter().flatten().collect(), damaged, end < text.len())
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::os::{none_if_not_found, open_private_file, remove_file_if_exists, with_remedy};
-use crate::pipe::{JOURNAL, LEGACY_STATE, QueueDir, sync_dir_entries};
+use crate::pipe::{JOURNAL, QueueDir, sync_dir_entries};
 
 /// The storage of a journal.
 pub(crate) trait Store {
@@ -58,21 +58,6 @@ impl FileStore {
         Ok((store, text))
     }
 
-    /// The contents of the journal in this directory. A missing journal is empty.
-    pub(crate) fn read_journal(dir: &QueueDir) -> io::Result<Vec<u8>> {
-        read_if_exists(&dir.join(JOURNAL)).map(Option::unwrap_or_default)
-    }
-
-    /// The state file of an earlier version in this directory.
-    pub(crate) fn read_legacy_state(dir: &QueueDir) -> io::Result<Option<Vec<u8>>> {
-        read_if_exists(&dir.join(LEGACY_STATE))
-    }
-
-    /// Removes the state file of an earlier version, after the journal has recorded the state.
-    pub(crate) fn remove_legacy_state(dir: &QueueDir) -> io::Result<()> {
-        remove_file_if_exists(&dir.join(LEGACY_STATE))
-    }
-
     /// Whether this directory contains a journal.
     pub(crate) fn has_journal(dir: &QueueDir) -> io::Result<bool> {
         Ok(none_if_not_found(fs::symlink_metadata(dir.join(JOURNAL)))?.is_some())
@@ -87,14 +72,6 @@ impl FileStore {
             }
             _ => Ok(()),
         }
-    }
-
-    pub(crate) fn journal_path(dir: &QueueDir) -> PathBuf {
-        dir.join(JOURNAL)
-    }
-
-    pub(crate) fn legacy_state_path(dir: &QueueDir) -> PathBuf {
-        dir.join(LEGACY_STATE)
     }
 }
 
@@ -170,7 +147,8 @@ fn replace_file(temp_path: &Path, path: &Path, bytes: &[u8], sync: bool) -> io::
     Ok(file)
 }
 
-fn read_if_exists(path: &Path) -> io::Result<Option<Vec<u8>>> {
+/// The contents of this private file. None if the file is missing.
+pub(crate) fn read_if_exists(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let opened = open_private_file(path, OpenOptions::new().read(true));
     let Some(mut file) = none_if_not_found(opened)? else {
         return Ok(None);

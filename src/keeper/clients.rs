@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Nanos;
 use crate::queue::{ClientId, ClientSettings, EffectKind};
-use crate::role::{Role, WorkerId};
-use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, Hello, MAX_ITEM_BYTES, Resumed};
+use crate::role::WorkerId;
+use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, Hello, MAX_ITEM_BYTES};
 
 /// How many accepted ranges of a client the keeper remembers: more than a client has unanswered, unless
 /// the client never reads its mailbox.
@@ -27,7 +27,7 @@ pub(super) struct ConnectedClient {
     /// The beginning of an item that comes in parts.
     pub(super) partial_item: BytesMut,
     /// The journal has a record of the client.
-    is_recorded: bool,
+    pub(super) is_recorded: bool,
     /// The client knows only the previous keeper so far.
     pub(super) is_absent: bool,
 }
@@ -40,11 +40,9 @@ pub(crate) struct ClientRecord {
     #[serde(default)]
     pub(crate) accepted: Vec<(u64, u64)>,
     /// How many batches the client has received.
-    #[serde(default)]
-    #[serde(rename = "runs")]
+    #[serde(default, rename = "runs")]
     pub(crate) deliveries: u64,
-    #[serde(default)]
-    #[serde(rename = "last_run")]
+    #[serde(default, rename = "last_run")]
     pub(crate) last_delivery_first_id: u64,
 }
 
@@ -58,7 +56,7 @@ impl From<&Hello> for ClientSettings {
             ancestors: hello.ancestors.clone(),
             lease: hello.lease,
             max_attempts: hello.max_attempts,
-            capacity: hello.capacity(),
+            capacity: hello.capacity,
             sync: hello.sync,
         }
     }
@@ -96,11 +94,11 @@ impl ClientRecord {
 }
 
 impl ConnectedClient {
-    pub(super) fn new(key: ClientKey, worker: Option<WorkerId>, hello: Hello) -> Self {
+    pub(super) fn new(key: ClientKey, worker: Option<WorkerId>, record: ClientRecord) -> Self {
         Self {
             key,
             worker,
-            record: ClientRecord::new(hello),
+            record,
             waiting_since: None,
             processed_items: 0,
             partial_item: BytesMut::new(),
@@ -110,23 +108,7 @@ impl ConnectedClient {
     }
 
     pub(super) fn from_previous_keeper(key: ClientKey, record: ClientRecord) -> Self {
-        Self {
-            record,
-            is_recorded: true,
-            is_absent: true,
-            ..Self::new(key, None, Hello::new(Role::Visitor))
-        }
-    }
-
-    /// Ends the worker's wait and returns its length. The worker begins another wait if it
-    /// `waits_for_more`.
-    pub(super) fn take_wait_time(&mut self, at: Nanos, waits_for_more: bool) -> Nanos {
-        let since = std::mem::replace(&mut self.waiting_since, waits_for_more.then_some(at));
-        since.map_or(0, |since| at.saturating_sub(since))
-    }
-
-    pub(super) fn pid(&self) -> u32 {
-        self.record.hello.pid
+        Self { is_recorded: true, is_absent: true, ..Self::new(key, None, record) }
     }
 
     /// The size of its largest allowed item, in bytes of JSON.
@@ -156,16 +138,6 @@ impl ConnectedClient {
         self.is_recorded = true;
         serde_json::to_string(&self.record).ok()
     }
-
-    pub(super) fn is_recorded(&self) -> bool {
-        self.is_recorded
-    }
-
-    /// What the client needs to continue with this keeper; `in_flight` is the first id, the count and the
-    /// attempt of each batch.
-    pub(super) fn resume_info(&self, in_flight: Vec<(u64, u64, u32)>) -> Resumed {
-        Resumed { accepted: self.record.accepted.clone(), in_flight }
-    }
 }
 
 /// The worker of a run that this client is, if any.
@@ -179,6 +151,7 @@ pub(super) fn worker_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::role::Role;
 
     #[test]
     fn only_consecutive_accepted_ranges_are_merged() {

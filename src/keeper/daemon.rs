@@ -12,11 +12,11 @@ use anyhow::Context;
 
 use super::persistence::{JournalRecovery, LegacyState, Persistence, RecoveredQueue};
 use super::replies;
-use super::{ClientRecord, Host, Keeper, KeeperConfig, PipeHost, Pipes};
+use super::{ClientRecord, Host, Keeper, PipeHost, Pipes};
 use crate::clock::Nanos;
 use crate::journal::{FileStore, Journal, Store};
-use crate::os::{Interest, Waker};
-use crate::pipe::{InboxWriter, MailboxWriter, QueueDir, StartLock};
+use crate::os::{Interest, Waker, remove_file_if_exists};
+use crate::pipe::{InboxWriter, LEGACY_STATE, MailboxWriter, QueueDir, StartLock};
 use crate::queue::{ClientId, Request};
 use crate::wire::{ClientKey, ErrorCode, Reply, Status};
 
@@ -34,6 +34,8 @@ const JOURNAL_WRITE_FAILED: &str = "cannot write the queue's journal";
 
 /// How often an idle keeper checks that its directory still exists.
 const DIR_CHECK_INTERVAL: Nanos = 5_000_000_000;
+
+type DaemonHost = PipeHost<Persistence<FileStore>>;
 
 /// A host that makes records durable before it sends the replies.
 pub(crate) trait DurableHost: Host {
@@ -91,13 +93,9 @@ pub(crate) fn run_keeper(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
         None => dir.lock()?,
     };
     let lock = lock.context("the queue's directory has been removed")?;
-    let mut stdout = io::stdout();
-    // The starter may have died meanwhile; other clients may connect all the same.
-    let mut say_ready =
-        || drop(stdout.write_all(READY_LINE.as_bytes()).and_then(|()| stdout.flush()));
     if InboxWriter::open(&dir)?.is_some() {
         // The queue has a keeper already.
-        say_ready();
+        report_start(&[]);
         return Ok(());
     }
     let is_new = !FileStore::has_journal(&dir)?;
@@ -109,8 +107,7 @@ pub(crate) fn run_keeper(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
     }
     let (mut keeper, mut host, damaged) = opened?;
     lock.unlock()?;
-    report_damage(&damaged);
-    say_ready();
+    report_start(&damaged);
     serve_until_idle(&mut keeper, &mut host, stop)?;
     if keeper.is_removal_requested() {
         remove_queue(&mut keeper, host)
@@ -124,24 +121,24 @@ pub(crate) fn run_keeper(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
 fn recover_and_open(
     dir: QueueDir,
     lock: &StartLock,
-) -> anyhow::Result<(Keeper, PipeHost<Persistence<FileStore>>, Vec<u64>)> {
+) -> anyhow::Result<(Keeper, DaemonHost, Vec<u64>)> {
     dir.remove_stale_files(Some(lock))?;
     let legacy = LegacyState::load(&dir)?;
     let (has_legacy, mut damaged) = (!matches!(legacy, LegacyState::None), Vec::new());
     damaged.extend(matches!(legacy, LegacyState::Damaged).then_some(LEGACY_FILE_LINE));
     let mut recovery = JournalRecovery::new(legacy.into_persisted_state());
-    let (journal, recovered) = Journal::open(&dir, |record| recovery.apply_record(record))?;
-    damaged.extend(recovered.damaged_lines);
+    let (journal, damaged_lines) = Journal::open(&dir, |record| recovery.apply_record(record))?;
+    damaged.extend(damaged_lines);
     let RecoveredQueue { persisted_state: state, queue, clients } = recovery.finish();
-    let mut keeper = Keeper::new(KeeperConfig { queue, workers: None, pacer: None });
+    let mut keeper = Keeper::new(queue, None, None);
     let pipes = Pipes::open(dir)?;
     let mut host = PipeHost { pipes, observer: Persistence::new(state, journal) };
     // Without room on the disk the legacy file stays.
     if has_legacy && host.observer.import_legacy().is_ok() {
-        let _ = FileStore::remove_legacy_state(host.pipes.dir());
+        let _ = remove_file_if_exists(&host.pipes.dir.join(LEGACY_STATE));
     }
     if let Err(error) = adopt_clients(&mut keeper, clients, &mut host) {
-        host.pipes.remove_inbox()?;
+        host.pipes.inbox.unlink()?;
         return Err(error);
     }
     if !damaged.is_empty() {
@@ -155,20 +152,20 @@ fn recover_and_open(
 fn adopt_clients(
     keeper: &mut Keeper,
     clients: Vec<(ClientId, ClientKey, ClientRecord)>,
-    host: &mut PipeHost<Persistence<FileStore>>,
+    host: &mut DaemonHost,
 ) -> anyhow::Result<()> {
     keeper.adopt_clients(clients, host).context("cannot open a client's mailbox")?;
-    let clock = host.observer.resume_clock();
+    let clock = host.observer.persisted_state.resume_clock();
     process_and_commit(keeper, host, clock.now()).context(JOURNAL_WRITE_FAILED)?;
     Ok(())
 }
 
-/// Reports the damaged lines to the starter, before `ready`.
-fn report_damage(damaged: &[u64]) {
-    for line in damaged {
-        // The starter may have died meanwhile.
-        let _ = writeln!(io::stdout(), "{DAMAGED_PREFIX}{line}");
-    }
+/// Reports the damaged lines to the starter, and then `ready`.
+fn report_start(damaged: &[u64]) {
+    let damaged: String = damaged.iter().map(|line| format!("{DAMAGED_PREFIX}{line}\n")).collect();
+    let mut stdout = io::stdout();
+    // The starter may have died meanwhile; other clients may connect all the same.
+    let _ = write!(stdout, "{damaged}{READY_LINE}").and_then(|()| stdout.flush());
 }
 
 /// The status of a queue without a keeper.
@@ -180,7 +177,7 @@ pub(crate) fn stored_status(dir: &QueueDir) -> anyhow::Result<Status> {
         let is_alive = MailboxWriter::has_reader(dir, &record.hello.mailbox_name(*key));
         if !is_alive {
             // The next keeper will find the dead client too.
-            let _ = queue.apply(*client, Request::ClientDied, &mut Vec::new());
+            let _ = queue.apply(*client, Request::ClientDied);
         }
         is_alive
     });
@@ -189,20 +186,16 @@ pub(crate) fn stored_status(dir: &QueueDir) -> anyhow::Result<Status> {
     Ok(replies::queue_status(&queue, totals, state.resume_clock().now()))
 }
 
-fn serve_until_idle(
-    keeper: &mut Keeper,
-    host: &mut PipeHost<Persistence<FileStore>>,
-    stop: &Waker,
-) -> io::Result<()> {
+fn serve_until_idle(keeper: &mut Keeper, host: &mut DaemonHost, stop: &Waker) -> io::Result<()> {
     // Leases and ages go on between two keepers.
-    let clock = host.observer.resume_clock();
+    let clock = host.observer.persisted_state.resume_clock();
     let starter = io::stdout();
     let mut is_starting = true;
     let mut is_stopped = false;
     loop {
         let due = match process_and_commit(keeper, host, clock.now()) {
             Err(error) => {
-                host.pipes.remove_inbox()?;
+                host.pipes.inbox.unlink()?;
                 return Err(error);
             }
             Ok(due) => due,
@@ -223,7 +216,7 @@ fn serve_until_idle(
         is_stopped = arrivals.others_ready[0];
         is_starting &= !arrivals.others_ready.get(1).is_some_and(|&gone| gone);
         host.process_arrivals(keeper, clock, &arrivals)?;
-        if arrivals.is_empty() && !host.pipes.has_linked_inbox()? {
+        if arrivals.is_empty() && !host.pipes.inbox.is_linked()? {
             return Ok(());
         }
     }
@@ -231,38 +224,33 @@ fn serve_until_idle(
 
 /// Shortens the journal, and removes all other files. A client that opens the inbox before its removal
 /// receives no welcome, and tries again.
-fn shut_down(keeper: &Keeper, mut host: PipeHost<Persistence<FileStore>>) -> anyhow::Result<()> {
-    if !host.pipes.has_linked_inbox()? {
+fn shut_down(keeper: &Keeper, mut host: DaemonHost) -> anyhow::Result<()> {
+    if !host.pipes.inbox.is_linked()? {
         // The directory was removed, and the queue with it.
         return Ok(());
     }
-    let lock = host.pipes.dir().try_lock()?;
+    let lock = host.pipes.dir.try_lock()?;
     let finalized = host.observer.finalize_journal(keeper);
-    host.pipes.remove_inbox()?;
+    host.pipes.inbox.unlink()?;
     finalized?;
-    remove_stale_files(host.pipes.dir(), lock.as_ref())
+    remove_stale_files(&host.pipes.dir, lock.as_ref())
 }
 
 /// Removes the queue, and reports the result. After a failure the next keeper continues with the queue.
-fn remove_queue(
-    keeper: &mut Keeper,
-    mut host: PipeHost<Persistence<FileStore>>,
-) -> anyhow::Result<()> {
-    let files = host
-        .observer
-        .remove_journal()
-        .and_then(|()| FileStore::remove_legacy_state(host.pipes.dir()));
-    let removed = files.and_then(|()| host.pipes.remove_inbox());
+fn remove_queue(keeper: &mut Keeper, mut host: DaemonHost) -> anyhow::Result<()> {
+    let legacy_path = host.pipes.dir.join(LEGACY_STATE);
+    let files = host.observer.journal.remove().and_then(|()| remove_file_if_exists(&legacy_path));
+    let removed = files.and_then(|()| host.pipes.inbox.unlink());
     keeper.report_removal(&removed, &mut host);
     host.pipes.flush();
     if removed.is_err() {
-        host.pipes.remove_inbox()?;
+        host.pipes.inbox.unlink()?;
         return Ok(removed?);
     }
     // The lock needs a descriptor: closed mailboxes free descriptors if the process has none left.
     host.pipes.remove_mailboxes();
-    let lock = host.pipes.dir().try_lock()?;
-    remove_stale_files(host.pipes.dir(), lock.as_ref())
+    let lock = host.pipes.dir.try_lock()?;
+    remove_stale_files(&host.pipes.dir, lock.as_ref())
 }
 
 /// Removes stale files, and the empty directory too if no other process can start a keeper.

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::replies;
-use super::{ClientRecord, ConnectedClient, Host, Keeper, send_reply};
+use super::{ClientRecord, ConnectedClient, Host, Keeper, Observer, send_reply};
 use crate::journal::Record;
 use crate::queue::{ClientId, Request};
 use crate::role::{Role, WorkerId};
@@ -27,7 +27,8 @@ impl Keeper {
         self.next_client_id += 1;
         match self.admit(client, hello) {
             Ok(worker) => {
-                let mut connected = ConnectedClient::new(key, worker, hello.clone());
+                let mut connected =
+                    ConnectedClient::new(key, worker, ClientRecord::new(hello.clone()));
                 // A visitor needs no record before its first put or get.
                 if worker.is_none() && hello.role != Role::Visitor {
                     record_client(&mut connected, host);
@@ -36,7 +37,7 @@ impl Keeper {
                 self.clients_by_key.insert(key, client);
                 self.connected_workers.extend(worker.map(|worker| (worker, client)));
                 if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
-                    pacer.on_connect(worker, self.last_wall_time);
+                    pacer.on_run(worker, self.last_wall_time);
                 }
                 self.send_welcome(client, None, host);
             }
@@ -95,7 +96,7 @@ impl Keeper {
             in_flight.map(|batch| (batch.first_id, batch.count(), batch.attempt)).collect();
         if let Some(c) = self.clients.get_mut(&client) {
             record_client(c, host);
-            let resumed = c.resume_info(in_flight);
+            let resumed = Resumed { accepted: c.record.accepted.clone(), in_flight };
             self.send_welcome(client, Some(resumed), host);
         }
     }
@@ -118,7 +119,7 @@ impl Keeper {
             let text = "this queue belongs to a run, and only the run's workers may use it";
             return Err(replies::error_reply(ErrorCode::Private, text));
         }
-        match self.queue.apply(client, Request::Connect(hello.into()), &mut self.effects) {
+        match self.queue.apply(client, Request::Connect(hello.into())) {
             Ok(()) => Ok(worker),
             Err(refusal) => Err(replies::refusal_reply(&refusal)),
         }
@@ -129,6 +130,6 @@ impl Keeper {
 fn record_client(client: &mut ConnectedClient, host: &mut impl Host) {
     let key = client.key;
     if let Some(json) = client.serialize_record() {
-        host.append_record(&Record::Client { key, json: &json });
+        host.observer().append_record(&Record::Client { key, json: &json });
     }
 }

@@ -24,28 +24,15 @@ use std::num::NonZeroU64;
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
 use crate::journal::Record;
-use crate::queue::{
-    BatchRef, ClientId, Counts, Effect, EffectKind, Items, Queue, QueueState, Request,
-};
+use crate::queue::{BatchRef, ClientId, Effect, EffectKind, FailedItem, Items, Queue, Request};
 use crate::role::{Role, WorkerId};
 use crate::wire::{self, ClientKey, ErrorCode, Framer, MalformedRequest, Reply};
 pub(crate) use clients::ClientRecord;
 use clients::{ConnectedClient, worker_of};
 pub(crate) use host::{Host, Observer};
-pub(crate) use pacer::{Pacer, PacerStep, Speed};
+pub(crate) use pacer::Speed;
+use pacer::{Pacer, PacerStep};
 pub(crate) use pipe_host::{PipeHost, Pipes};
-
-/// What differs between the keepers of a run and of a stand-alone queue.
-#[derive(Debug)]
-pub(crate) struct KeeperConfig {
-    /// The queue at the start of this keeper.
-    pub(crate) queue: Queue,
-    /// The workers of a run: no other client may connect, and the disconnect of the last producer
-    /// closes the queue. None: any client may connect.
-    pub(crate) workers: Option<BTreeSet<WorkerId>>,
-    /// None: time is not paced.
-    pub(crate) pacer: Option<Pacer>,
-}
 
 /// The keeper, without its pipes.
 #[derive(Debug)]
@@ -59,8 +46,6 @@ pub(crate) struct Keeper {
     clients_by_key: HashMap<ClientKey, ClientId>,
     connected_workers: BTreeMap<WorkerId, ClientId>,
     next_client_id: ClientId,
-    /// Empty between two calls: only its memory stays.
-    effects: Vec<Effect>,
     last_wall_time: Nanos,
     /// The total size of all partial items.
     unfinished_bytes: u64,
@@ -76,17 +61,22 @@ struct RemovalRequest {
 }
 
 impl Keeper {
-    pub(crate) fn new(config: KeeperConfig) -> Self {
+    /// The keeper of this queue. With `workers` only these workers of a run may connect, and the disconnect of
+    /// the last producer closes the queue. With `speed` their time is paced.
+    pub(crate) fn new(
+        queue: Queue,
+        workers: Option<BTreeSet<WorkerId>>,
+        speed: Option<Speed>,
+    ) -> Self {
         Self {
             framer: Framer::default(),
-            queue: config.queue,
-            expected_workers: config.workers,
-            pacer: config.pacer,
+            queue,
+            pacer: speed.map(|speed| Pacer::new(speed, workers.iter().flatten().copied())),
+            expected_workers: workers,
             clients: BTreeMap::new(),
             clients_by_key: HashMap::new(),
             connected_workers: BTreeMap::new(),
             next_client_id: 0,
-            effects: Vec::new(),
             last_wall_time: 0,
             unfinished_bytes: 0,
             removal_request: None,
@@ -109,7 +99,11 @@ impl Keeper {
                         self.handle_request(client, request, host);
                     }
                 }
-                Err(malformed) => self.handle_malformed(&malformed, host),
+                Err(MalformedRequest { key, reason }) => {
+                    if let Some(&client) = key.and_then(|key| self.clients_by_key.get(&key)) {
+                        send_error(host, client, ErrorCode::Malformed, reason);
+                    }
+                }
             }
         }
         self.framer = framer;
@@ -134,13 +128,18 @@ impl Keeper {
     ) -> io::Result<Option<Nanos>> {
         self.last_wall_time = wall;
         let now = self.now();
-        self.with_effects(host, |queue, effects| queue.expire_leases(now, effects));
+        self.queue.expire_leases(now);
+        self.publish_effects(host);
         loop {
             self.end_if_due(host)?;
+            let paced_step = self.next_paced_step(host);
             let now = self.now();
-            let step = match self.next_paced_step(host) {
+            let step = match paced_step {
                 None => self.queue.step(now),
-                Some(PacerStep::Serve(worker)) => self.serve_worker(worker),
+                Some(PacerStep::Serve(worker)) => {
+                    let client = self.connected_workers.get(&worker);
+                    client.and_then(|&client| self.queue.serve(now, client))
+                }
                 Some(PacerStep::Wake(_)) => continue,
                 Some(PacerStep::Wait(until)) => return Ok(until),
                 Some(PacerStep::OutOfTime) => return Ok(None),
@@ -155,7 +154,8 @@ impl Keeper {
     /// Closes the queue, and drops its ready items. The end follows when nothing is in flight.
     pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) {
         self.last_wall_time = wall;
-        self.with_effects(host, Queue::close_now);
+        self.queue.close_now();
+        self.publish_effects(host);
         if let Some(pacer) = &mut self.pacer {
             pacer.skip_sleeps(Role::Producer, wall);
         }
@@ -186,28 +186,8 @@ impl Keeper {
         send_reply(host, client, &Reply::Count { items });
     }
 
-    pub(crate) fn counts(&self) -> Counts {
-        self.queue.counts()
-    }
-
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
-    }
-
-    /// The clients that the journal has to keep for the next keeper.
-    pub(crate) fn client_records(
-        &self,
-    ) -> impl Iterator<Item = (ClientId, ClientKey, &ClientRecord)> {
-        let recorded = self.clients.iter().filter(|(_, c)| c.is_recorded());
-        recorded.map(|(&client, c)| (client, c.key, &c.record))
-    }
-
-    pub(crate) fn has_no_clients(&self) -> bool {
-        self.clients.is_empty()
-    }
-
-    pub(crate) fn queue_state(&self) -> QueueState {
-        self.queue.state()
     }
 
     /// The time of events: paced time in a paced run, else wall time.
@@ -237,13 +217,13 @@ impl Keeper {
             | wire::Request::ListFailed { .. } => return self.handle_query(client, &request, host),
             wire::Request::Remove { force } => return self.handle_remove(client, force, host),
             wire::Request::Put { seq, count, items: lines } => {
-                match self.assemble_put(client, count, lines) {
-                    Some(lines) => match self.drop_already_accepted(client, seq, lines, host) {
-                        Some(lines) => Request::Put { seq, items: lines },
-                        None => return,
-                    },
-                    None => return self.disconnect_oversized_client(client, host),
-                }
+                let Some(items) = self.assemble_put(client, count, lines) else {
+                    return self.disconnect_oversized_client(client, host);
+                };
+                let Some(items) = self.drop_already_accepted(client, seq, items, host) else {
+                    return;
+                };
+                Request::Put { seq, items }
             }
             wire::Request::Get { max } => Request::Get { max },
             wire::Request::Done(batch_ref) => Request::Done(batch_ref),
@@ -256,8 +236,8 @@ impl Keeper {
             wire::Request::Cancel => Request::Cancel,
             wire::Request::Join => Request::Join,
             wire::Request::Close { now } => Request::Close { now },
-            wire::Request::Retry(id) => Request::Retry { id: id.map(NonZeroU64::get) },
-            wire::Request::Drop(id) => Request::Drop { id: id.map(NonZeroU64::get) },
+            wire::Request::Retry(id) => Request::Retry(id),
+            wire::Request::Drop(id) => Request::Drop(id),
         };
         self.prepare(client, &request, host);
         self.apply(client, request, host);
@@ -267,9 +247,9 @@ impl Keeper {
     fn prepare(&mut self, client: ClientId, request: &Request, host: &mut impl Host) {
         match *request {
             Request::Put { .. } | Request::Get { .. } => self.start_waiting(client),
-            Request::Close { now: true } => host.append_record(&Record::Clear),
-            Request::Retry { id } => host.append_record(&Record::Retry(id.unwrap_or(0))),
-            Request::Drop { id } => host.append_record(&Record::Drop(id.unwrap_or(0))),
+            Request::Close { now: true } => host.observer().append_record(&Record::Clear),
+            Request::Retry(id) => host.observer().append_record(&Record::Retry(id)),
+            Request::Drop(id) => host.observer().append_record(&Record::Drop(id)),
             // A dead client may have reported that its request was not answered: the request must not
             // be granted now.
             Request::Cancel if host.is_client_dead(client) => {}
@@ -280,26 +260,17 @@ impl Keeper {
     }
 
     fn apply(&mut self, client: ClientId, request: Request, host: &mut impl Host) {
-        let result =
-            self.with_effects(host, |queue, effects| queue.apply(client, request, effects));
+        let result = self.queue.apply(client, request);
+        self.publish_effects(host);
         if let Err(refusal) = result {
             send_reply(host, client, &replies::refusal_reply(&refusal));
         }
     }
 
-    /// Runs `change` on the queue, and publishes the effects.
-    fn with_effects<T>(
-        &mut self,
-        host: &mut impl Host,
-        change: impl FnOnce(&mut Queue, &mut Vec<Effect>) -> T,
-    ) -> T {
-        let mut effects = std::mem::take(&mut self.effects);
-        let result = change(&mut self.queue, &mut effects);
-        for effect in effects.drain(..) {
+    fn publish_effects(&mut self, host: &mut impl Host) {
+        while let Some(effect) = self.queue.next_effect() {
             self.publish_effect(effect, host);
         }
-        self.effects = effects;
-        result
     }
 
     /// Takes all steps that are possible now. In a paced run only the pacer decides on steps.
@@ -320,7 +291,7 @@ impl Keeper {
     /// Ends the queue if the end is due and can be recorded.
     fn end_if_due(&mut self, host: &mut impl Host) -> io::Result<()> {
         if self.queue.is_end_due() {
-            self.queue.end(host.record_end()?);
+            self.queue.end(host.observer().record_end()?);
         }
         Ok(())
     }
@@ -345,7 +316,7 @@ impl Keeper {
             _ => None,
         };
         if let Some(kind) = event {
-            host.on_event(Event { at, worker, waited, kind });
+            host.observer().on_event(Event { at, worker, waited, kind });
         }
         let is_grant = kind.is_grant();
         if let Some(reply) = replies::reply_to(kind, || self.put_window()) {
@@ -353,7 +324,7 @@ impl Keeper {
                 if is_grant {
                     pacer.on_answer(worker, self.last_wall_time);
                 } else {
-                    pacer.on_refusal(worker, self.last_wall_time);
+                    pacer.on_run(worker, self.last_wall_time);
                 }
             }
             send_reply(host, client, &reply);
@@ -373,10 +344,10 @@ impl Keeper {
         };
         let key = c.key;
         if let Some(json) = c.apply_effect(kind) {
-            host.append_record(&Record::Client { key, json: &json });
+            host.observer().append_record(&Record::Client { key, json: &json });
         }
         if let Some(record) = replies::record_of(kind, key, at) {
-            host.append_record(&record);
+            host.observer().append_record(&record);
         }
     }
 
@@ -385,18 +356,26 @@ impl Keeper {
         self.run_ready_steps(host);
         let reply = match *query {
             wire::Request::Peek { from_id, max } => {
-                replies::peek_reply(self.queue.peek(from_id, max))
+                self.queue.peek(from_id, max).map_or(Reply::Empty, Reply::Batch)
             }
             wire::Request::ListFailed { from_id } => {
-                replies::failed_item_reply(&self.queue, from_id)
+                let failed = self.queue.next_failed(from_id).cloned();
+                failed.map_or(Reply::Empty, |FailedItem { batch, reason }| Reply::Failed {
+                    batch,
+                    reason,
+                })
             }
             wire::Request::Status => {
-                let totals =
-                    |client| self.clients.get(&client).map(|c| (c.pid(), c.processed_items));
+                let totals = |client| {
+                    self.clients.get(&client).map(|c| (c.record.hello.pid, c.processed_items))
+                };
                 let status = replies::queue_status(&self.queue, totals, self.now());
                 Reply::Status(Box::new(status))
             }
-            _ => replies::size_reply(&self.queue),
+            _ => Reply::Size {
+                counts: self.queue.counts(),
+                capacity: self.queue.capacity().map_or(0, NonZeroU64::get),
+            },
         };
         send_reply(host, client, &reply);
     }
@@ -455,7 +434,12 @@ impl Keeper {
         if let Some(worker) = worker_of(&self.clients, client) {
             let waited = self.ongoing_wait_time(client);
             let at = self.now();
-            host.on_event(Event { at, worker: Some(worker), waited, kind: EventKind::Left });
+            host.observer().on_event(Event {
+                at,
+                worker: Some(worker),
+                waited,
+                kind: EventKind::Left,
+            });
             self.remove_worker(worker);
         }
     }
@@ -470,21 +454,14 @@ impl Keeper {
         if let Some(c) = self.clients.remove(&client) {
             self.unfinished_bytes -= c.partial_item.len() as u64;
             self.clients_by_key.remove(&c.key);
-            if c.is_recorded() {
-                host.append_record(&Record::Disconnected(c.key));
+            if c.is_recorded {
+                host.observer().append_record(&Record::Disconnected(c.key));
             }
             if let Some(worker) = c.worker {
                 self.connected_workers.remove(&worker);
             }
         }
         host.close_mailbox(client);
-    }
-
-    fn handle_malformed(&mut self, malformed: &MalformedRequest, host: &mut impl Host) {
-        let client = malformed.key.and_then(|key| self.clients_by_key.get(&key));
-        if let Some(&client) = client {
-            send_error(host, client, ErrorCode::Malformed, malformed.reason);
-        }
     }
 }
 

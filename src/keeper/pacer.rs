@@ -89,8 +89,8 @@ impl Pacer {
         self.now
     }
 
-    /// `worker` has connected, and runs.
-    pub(crate) fn on_connect(&mut self, worker: WorkerId, wall: Nanos) {
+    /// `worker` runs: it has connected, or the queue has refused its request. A sleep behind the request is void.
+    pub(crate) fn on_run(&mut self, worker: WorkerId, wall: Nanos) {
         self.workers.insert(worker, WorkerState::Running(wall));
     }
 
@@ -99,7 +99,7 @@ impl Pacer {
         self.workers.remove(&worker);
     }
 
-    /// `worker` has died at this wall time. Time stands still until [`Pacer::on_connect`] or
+    /// `worker` has died at this wall time. Time stands still until [`Pacer::on_run`] or
     /// [`Pacer::on_disconnect`].
     pub(crate) fn on_death(&mut self, worker: WorkerId, wall: Nanos) {
         // A dead worker does not delay the others.
@@ -120,26 +120,16 @@ impl Pacer {
         let delay = if self.no_sleep_role == Some(worker.role) { 0 } else { delay };
         let state = match self.workers.get(&worker) {
             Some(WorkerState::Waiting(_)) => WorkerState::Waiting(Some(delay)),
-            _ => WorkerState::Sleeping(self.wake_time(delay)),
+            _ => WorkerState::Sleeping(self.now.saturating_add(delay)),
         };
         self.workers.insert(worker, state);
-    }
-
-    /// The end of a sleep that begins now: later than [`LATEST_TIME`] if the sum does not fit.
-    fn wake_time(&self, delay: Nanos) -> Nanos {
-        self.now.saturating_add(delay)
-    }
-
-    /// The queue has refused `worker`'s request: `worker` runs, and a sleep behind the request is void.
-    pub(crate) fn on_refusal(&mut self, worker: WorkerId, wall: Nanos) {
-        self.workers.insert(worker, WorkerState::Running(wall));
     }
 
     /// The queue has granted `worker`'s request: `worker` begins the sleep behind the request, or runs.
     pub(crate) fn on_answer(&mut self, worker: WorkerId, wall: Nanos) {
         let state = match self.workers.get(&worker) {
             Some(WorkerState::Waiting(Some(delay))) => {
-                WorkerState::Sleeping(self.wake_time(*delay))
+                WorkerState::Sleeping(self.now.saturating_add(*delay))
             }
             _ => WorkerState::Running(wall),
         };

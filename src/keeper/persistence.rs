@@ -7,13 +7,12 @@ use anyhow::Context;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::replies::{attempt_record, delivery_record, failure_record};
+use super::replies::{attempt_record, failure_record};
 use super::{ClientRecord, Keeper, Observer};
 use crate::clock::{BootQualifiedBirth, Clock, Epoch, ProcessBirth};
-use crate::event::Event;
-use crate::journal::{FileStore, Journal, Record, Store};
-use crate::pipe::QueueDir;
-use crate::queue::{ClientId, Queue, QueueState, Recovery};
+use crate::journal::{Journal, Record, Store, read_if_exists};
+use crate::pipe::{LEGACY_STATE, QueueDir};
+use crate::queue::{ClientId, FailedItem, InFlight, Queue, QueueState, Recovery};
 use crate::wire::ClientKey;
 
 /// The state of the queue in the journal: what the rules know, and what only the keeper knows.
@@ -77,14 +76,15 @@ pub(crate) enum LegacyState {
 
 impl LegacyState {
     pub(crate) fn load(dir: &QueueDir) -> anyhow::Result<Self> {
-        let path = || FileStore::legacy_state_path(dir).display().to_string();
-        Ok(match FileStore::read_legacy_state(dir).with_context(path)? {
+        let path = dir.join(LEGACY_STATE);
+        let name = || path.display().to_string();
+        Ok(match read_if_exists(&path).with_context(name)? {
             None => Self::None,
             Some(text) => match serde_json::from_slice(&text) {
                 Ok(VersionHeader { version: STATE_VERSION }) => {
                     serde_json::from_slice(&text).map_or(Self::Damaged, Self::State)
                 }
-                Ok(_) => anyhow::bail!("{} was written by a newer qdemo: use that one", path()),
+                Ok(_) => anyhow::bail!("{} was written by a newer qdemo: use that one", name()),
                 Err(_) => Self::Damaged,
             },
         })
@@ -164,7 +164,6 @@ impl JournalRecovery {
     }
 
     pub(crate) fn apply_record(&mut self, record: Record<'_>) {
-        let id_or_all = |id| (id > 0).then_some(id);
         match record {
             Record::Queue(json) => {
                 // The checksum of the record is right. A state that cannot be parsed is from a version
@@ -185,24 +184,24 @@ impl JournalRecovery {
                 self.recovery.add_ready(batch);
             }
             Record::Items(batch) => self.recovery.add_ready(batch),
-            Record::Delivered { key, first_id, count, delivered_at } => {
+            Record::Delivered { key, ids, delivered_at } => {
                 let RecoveredClient { client, record } = self.client_entry(key);
                 if let Some(record) = record {
-                    record.record_delivery(first_id);
+                    record.record_delivery(ids.start);
                 }
                 let client = *client;
-                self.recovery.mark_in_flight(client, first_id, count, delivered_at);
+                self.recovery.mark_in_flight(client, ids, delivered_at);
             }
-            Record::Done { first_id, count } => self.recovery.mark_done(first_id, count),
+            Record::Done { ids } => self.recovery.mark_done(ids),
             Record::Attempt { id, attempt } => self.recovery.begin_attempt(id, attempt),
-            Record::Requeued { first_id, count, attempt, delivery_failures } => {
-                self.recovery.requeue(first_id, count, attempt, delivery_failures);
+            Record::Requeued { ids, attempt, delivery_failures } => {
+                self.recovery.requeue(ids, attempt, delivery_failures);
             }
-            Record::Failed { first_id, count, attempt, delivery_failures, reason } => {
-                self.recovery.mark_failed(first_id, count, attempt, delivery_failures, reason);
+            Record::Failed { ids, attempt, delivery_failures, reason } => {
+                self.recovery.mark_failed(ids, attempt, delivery_failures, reason);
             }
-            Record::Retry(id) => self.recovery.retry_failed(id_or_all(id)),
-            Record::Drop(id) => drop(self.recovery.take_failed(id_or_all(id))),
+            Record::Retry(id) => self.recovery.retry_failed(id),
+            Record::Drop(id) => drop(self.recovery.take_failed(id)),
             Record::Clear => self.recovery.clear_ready(),
         }
     }
@@ -228,7 +227,7 @@ impl JournalRecovery {
 
 /// Writes the records of a queue to its journal.
 pub(crate) struct Persistence<S> {
-    persisted_state: PersistedState,
+    pub(super) persisted_state: PersistedState,
     /// The state in the last state record of the journal.
     journaled_state: PersistedState,
     pub(crate) journal: Journal<S>,
@@ -240,44 +239,38 @@ impl<S: Store> Persistence<S> {
         Self { journaled_state: state.clone(), persisted_state: state, journal }
     }
 
-    /// The clock of the keeper's wall times.
-    pub(crate) fn resume_clock(&mut self) -> Clock {
-        self.persisted_state.resume_clock()
-    }
-
     /// Makes all appended records durable, and the state if it has changed. Rewrites a journal that is
     /// mostly obsolete.
     pub(crate) fn commit(&mut self, keeper: &Keeper) -> io::Result<()> {
-        self.persisted_state.update(keeper.queue_state());
+        self.persisted_state.update(keeper.queue.state());
         if self.persisted_state.is_newer_than(&self.journaled_state) {
             self.append_state()?;
         }
         self.journal.commit(self.persisted_state.queue.sync)?;
-        if self.journal.is_rewrite_check_due() {
-            let queue = keeper.queue();
-            let in_flight = queue.in_flight().map(|(_, _, batch)| batch);
-            let failed = queue.failed().map(|failed| &failed.batch);
-            let batches = queue.ready().chain(in_flight).chain(failed);
-            let live = batches.map(|batch| batch.items.bytes.len() as u64).sum();
-            if self.journal.is_mostly_obsolete(live) {
-                // Without room on the disk the long journal stays, which is as true.
-                let _ = self.rewrite_journal(keeper);
-            }
+        let live_bytes = || {
+            let in_flight = keeper.queue.in_flight().map(|(_, in_flight)| &in_flight.batch);
+            let failed = keeper.queue.failed().map(|failed| &failed.batch);
+            let batches = keeper.queue.ready().chain(in_flight).chain(failed);
+            batches.map(|batch| batch.items.bytes.len() as u64).sum()
+        };
+        if self.journal.is_mostly_obsolete(live_bytes) {
+            // Without room on the disk the long journal stays, which is as true.
+            let _ = self.rewrite_journal(keeper);
         }
         Ok(())
     }
 
     /// Replaces the journal by a journal of the present queue.
     pub(crate) fn rewrite_journal(&mut self, keeper: &Keeper) -> io::Result<()> {
-        self.persisted_state.update(keeper.queue_state());
-        let clients: Vec<_> = keeper
-            .client_records()
-            .filter_map(|(client, key, record)| {
-                Some((client, key, serde_json::to_string(record).ok()?))
+        self.persisted_state.update(keeper.queue.state());
+        let recorded = keeper.clients.iter().filter(|(_, c)| c.is_recorded);
+        let clients: Vec<_> = recorded
+            .filter_map(|(&client, c)| {
+                Some((client, c.key, serde_json::to_string(&c.record).ok()?))
             })
             .collect();
         let json = serde_json::to_string(&self.persisted_state)?;
-        self.journal.rewrite(snapshot_records(keeper.queue(), &json, &clients), true)?;
+        self.journal.rewrite(snapshot_records(&keeper.queue, &json, &clients), true)?;
         self.journaled_state = self.persisted_state.clone();
         Ok(())
     }
@@ -285,8 +278,8 @@ impl<S: Store> Persistence<S> {
     /// Leaves a short journal behind for a queue without items and clients: one state record, or no file
     /// if the queue has no past.
     pub(crate) fn finalize_journal(&mut self, keeper: &Keeper) -> io::Result<()> {
-        self.persisted_state.update(keeper.queue_state());
-        if keeper.counts().stored() > 0 || !keeper.has_no_clients() {
+        self.persisted_state.update(keeper.queue.state());
+        if keeper.queue.counts().stored() > 0 || !keeper.clients.is_empty() {
             return Ok(());
         }
         if self.persisted_state.is_blank() {
@@ -299,10 +292,6 @@ impl<S: Store> Persistence<S> {
         // Without room on the disk the long journal stays, which is as true.
         let _ = self.journal.rewrite([Record::Queue(&json)], self.persisted_state.queue.sync);
         Ok(())
-    }
-
-    pub(crate) fn remove_journal(&mut self) -> io::Result<()> {
-        self.journal.remove()
     }
 
     /// Writes the state of the legacy file to the journal. Then the file is obsolete.
@@ -335,15 +324,18 @@ fn snapshot_records<'a>(
     let keys: HashMap<_, _> = clients.iter().map(|(client, key, _)| (*client, *key)).collect();
     let key_of = move |client| keys.get(&client).copied().unwrap_or(unknown_client);
     let ready = queue.ready().map(|batch| Record::Items(batch.clone()));
-    let in_flight = queue.in_flight().flat_map(move |(client, delivered_at, batch)| {
-        let delivery = delivery_record(key_of(client), batch, delivered_at);
-        [Record::Items(batch.clone()), delivery]
+    let in_flight = queue.in_flight().flat_map(move |(client, in_flight)| {
+        let InFlight { batch, delivered_at, .. } = in_flight;
+        let (key, ids, delivered_at) = (key_of(client), batch.ids(), *delivered_at);
+        [Record::Items(batch.clone()), Record::Delivered { key, ids, delivered_at }]
     });
-    let attempts = queue.client_attempts().map(attempt_record);
+    let attempts = queue.in_flight().filter(|(_, in_flight)| in_flight.is_client_attempt);
+    let attempts = attempts.map(|(_, in_flight)| attempt_record(&in_flight.batch));
     let failed = queue.failed().flat_map(move |failed| {
-        let delivery = delivery_record(unknown_client, &failed.batch, 0);
-        let failure = failure_record(&failed.batch, &failed.reason);
-        [Record::Items(failed.batch.clone()), delivery, failure]
+        let FailedItem { batch, reason } = failed;
+        let delivered =
+            Record::Delivered { key: unknown_client, ids: batch.ids(), delivered_at: 0 };
+        [Record::Items(batch.clone()), delivered, failure_record(batch, reason)]
     });
     // The client records come last: they count the deliveries above already.
     let clients = clients.iter().map(|(_, key, json)| Record::Client { key: *key, json });
@@ -368,8 +360,6 @@ impl<S: Store> Observer for Persistence<S> {
     fn record_end(&mut self) -> io::Result<ProcessBirth> {
         Ok(self.record_end_at(BootQualifiedBirth::now()))
     }
-
-    fn on_event(&mut self, _: Event<'_>) {}
 }
 
 #[cfg(test)]

@@ -7,23 +7,26 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::{Host, Keeper, Observer};
-use crate::clock::{Clock, Nanos, ProcessBirth};
-use crate::event::Event;
-use crate::journal::Record;
+use crate::clock::{Clock, Nanos};
 use crate::os::{Interest, wait_ready};
-use crate::pipe::{MailboxWriter, QueueDir, ReadEnd, WIDE_PIPE_BYTES};
-use crate::queue::ClientId;
+use crate::pipe::{MailboxWriter, QueueDir, ReadEnd};
+use crate::queue::{ClientId, MAX_DELIVERY_BYTES};
 use crate::wire::Reply;
 
 /// A client with more unread bytes than this, and one reply more, counts as dead. The keeper owes a
 /// client at most one batch and the replies to its outstanding requests, which are far fewer bytes.
 const MAX_UNREAD_BYTES: usize = 64 << 20;
 
+/// The size of the inbox and of one read. A read wakes all writers that wait at a full inbox, so each writer
+/// should find room for several writes. In a larger inbox `done` and `get` would wait longer behind other
+/// requests.
+const INBOX_BYTES: usize = MAX_DELIVERY_BYTES;
+
 /// The inbox and the mailboxes of a keeper.
 #[derive(Debug)]
 pub(crate) struct Pipes {
-    dir: QueueDir,
-    inbox: ReadEnd,
+    pub(super) dir: QueueDir,
+    pub(crate) inbox: ReadEnd,
     mailboxes: BTreeMap<ClientId, MailboxWriter>,
     /// Disconnected clients. The mailbox of each is removed as soon as it has no unsent bytes.
     closing: Vec<ClientId>,
@@ -35,25 +38,15 @@ pub(crate) struct Pipes {
 impl Pipes {
     /// Creates the inbox in `dir`.
     pub(crate) fn open(dir: QueueDir) -> io::Result<Self> {
-        let inbox = ReadEnd::create_inbox(&dir)?;
+        let inbox = ReadEnd::create_inbox(&dir, INBOX_BYTES)?;
         Ok(Self {
             spare_fd: File::open("/dev/null").ok(),
             dir,
             inbox,
             mailboxes: BTreeMap::new(),
             closing: Vec::new(),
-            read_buffer: vec![0; WIDE_PIPE_BYTES],
+            read_buffer: vec![0; INBOX_BYTES],
         })
-    }
-
-    /// The directory of the pipes.
-    pub(crate) fn dir(&self) -> &QueueDir {
-        &self.dir
-    }
-
-    /// Unlinks the inbox: no new client can connect.
-    pub(crate) fn remove_inbox(&self) -> io::Result<()> {
-        self.inbox.unlink()
     }
 
     /// Unlinks and closes all mailboxes.
@@ -61,25 +54,9 @@ impl Pipes {
         std::mem::take(&mut self.mailboxes).into_values().for_each(MailboxWriter::unlink);
     }
 
-    /// Whether the inbox still has its name in the directory.
-    pub(crate) fn has_linked_inbox(&self) -> io::Result<bool> {
-        self.inbox.is_linked()
-    }
-
     /// Whether no client has a mailbox.
     pub(crate) fn has_no_mailboxes(&self) -> bool {
         self.mailboxes.is_empty()
-    }
-
-    /// See [`Host::reject_connection`].
-    fn reject_connection(&mut self, mailbox: &str, mail: &[u8]) {
-        self.spare_fd = None;
-        if let Ok(mut mailbox) = MailboxWriter::open(&self.dir, mailbox) {
-            mailbox.buffer_mut().extend_from_slice(mail);
-            mailbox.commit();
-            let _ = mailbox.flush();
-        }
-        self.spare_fd = File::open("/dev/null").ok();
     }
 
     /// Replaces all replies since the last [`Pipes::flush`] by `reply`, in every mailbox.
@@ -196,21 +173,13 @@ impl<W: Observer> PipeHost<W> {
     }
 }
 
-impl<W: Observer> Observer for PipeHost<W> {
-    fn on_event(&mut self, event: Event<'_>) {
-        self.observer.on_event(event);
-    }
-
-    fn append_record(&mut self, record: &Record<'_>) {
-        self.observer.append_record(record);
-    }
-
-    fn record_end(&mut self) -> io::Result<ProcessBirth> {
-        self.observer.record_end()
-    }
-}
-
 impl<W: Observer> Host for PipeHost<W> {
+    type Observer = W;
+
+    fn observer(&mut self) -> &mut W {
+        &mut self.observer
+    }
+
     fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
         let mailbox = MailboxWriter::open(&self.pipes.dir, mailbox)?;
         self.pipes.mailboxes.insert(client, mailbox);
@@ -231,7 +200,13 @@ impl<W: Observer> Host for PipeHost<W> {
     }
 
     fn reject_connection(&mut self, mailbox: &str, mail: &[u8]) {
-        self.pipes.reject_connection(mailbox, mail);
+        self.pipes.spare_fd = None;
+        if let Ok(mut mailbox) = MailboxWriter::open(&self.pipes.dir, mailbox) {
+            mailbox.buffer_mut().extend_from_slice(mail);
+            mailbox.commit();
+            let _ = mailbox.flush();
+        }
+        self.pipes.spare_fd = File::open("/dev/null").ok();
     }
 
     fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {

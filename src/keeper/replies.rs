@@ -5,8 +5,7 @@ use std::num::NonZeroU64;
 use crate::clock::Nanos;
 use crate::journal::Record;
 use crate::queue::{
-    Batch, ClientActivity, ClientId, Counts, EffectKind, PutRefusal, Queue, Refusal, Sentinel,
-    WaitReason,
+    Batch, ClientActivity, ClientId, Counts, EffectKind, Queue, Refusal, Sentinel, WaitReason,
 };
 use crate::role::Role;
 use crate::wire::{ClientKey, ClientStatus, ErrorCode, Reply, Status};
@@ -17,8 +16,8 @@ pub(super) fn reply_to(kind: EffectKind, window: impl FnOnce() -> u64) -> Option
         EffectKind::Accepted { seq, batch } => {
             Reply::Ok { seq, id: batch.end_id() - 1, window: window() }
         }
-        EffectKind::Refused { seq, reason: PutRefusal::Closed } => Reply::Closed { seq },
-        EffectKind::Refused { seq, reason: PutRefusal::Full } => Reply::Full { seq },
+        EffectKind::Closed { seq } => Reply::Closed { seq },
+        EffectKind::Full { seq } => Reply::Full { seq },
         EffectKind::Delivered(batch) => Reply::Batch(batch),
         EffectKind::Done(_)
         | EffectKind::Requeued(_)
@@ -37,12 +36,13 @@ pub(super) fn reply_to(kind: EffectKind, window: impl FnOnce() -> u64) -> Option
 pub(super) fn record_of(kind: &EffectKind, key: ClientKey, at: Nanos) -> Option<Record<'_>> {
     Some(match kind {
         EffectKind::Accepted { seq, batch } => Record::Put { key, seq: *seq, batch: batch.clone() },
-        EffectKind::Delivered(batch) => delivery_record(key, batch, at),
-        EffectKind::Done(batch) => Record::Done { first_id: batch.first_id, count: batch.count() },
+        EffectKind::Delivered(batch) => {
+            Record::Delivered { key, ids: batch.ids(), delivered_at: at }
+        }
+        EffectKind::Done(batch) => Record::Done { ids: batch.ids() },
         EffectKind::AttemptBegun(batch) => attempt_record(batch),
         EffectKind::Requeued(batch) => Record::Requeued {
-            first_id: batch.first_id,
-            count: batch.count(),
+            ids: batch.ids(),
             attempt: batch.attempt,
             delivery_failures: batch.delivery_failures,
         },
@@ -51,22 +51,13 @@ pub(super) fn record_of(kind: &EffectKind, key: ClientKey, at: Nanos) -> Option<
     })
 }
 
-pub(super) fn delivery_record<'a>(
-    key: ClientKey,
-    batch: &Batch,
-    delivered_at: Nanos,
-) -> Record<'a> {
-    Record::Delivered { key, first_id: batch.first_id, count: batch.count(), delivered_at }
-}
-
 pub(super) fn attempt_record<'a>(batch: &Batch) -> Record<'a> {
     Record::Attempt { id: batch.first_id, attempt: batch.attempt }
 }
 
 pub(super) fn failure_record<'a>(batch: &Batch, reason: &'a str) -> Record<'a> {
     Record::Failed {
-        first_id: batch.first_id,
-        count: batch.count(),
+        ids: batch.ids(),
         attempt: batch.attempt,
         delivery_failures: batch.delivery_failures,
         reason,
@@ -89,11 +80,6 @@ pub(super) fn error_reply(code: ErrorCode, text: impl Into<String>) -> Reply {
     Reply::Error { code, text: text.into() }
 }
 
-pub(super) fn size_reply(queue: &Queue) -> Reply {
-    let capacity = queue.capacity().map_or(0, NonZeroU64::get);
-    Reply::Size { counts: queue.counts(), capacity }
-}
-
 /// Why the queue is not removed without `--force`.
 pub(super) fn in_use_message(counts: &Counts, others: usize) -> String {
     let Counts { ready, in_flight, failed, .. } = counts;
@@ -112,18 +98,6 @@ pub(super) fn in_use_message(counts: &Counts, others: usize) -> String {
     format!("the queue has {items}{and}{clients}: give --force to remove it all the same")
 }
 
-pub(super) fn peek_reply(batch: Option<Batch>) -> Reply {
-    batch.map_or(Reply::Empty, Reply::Batch)
-}
-
-/// The first failed item with an id of at least `from_id`.
-pub(super) fn failed_item_reply(queue: &Queue, from_id: u64) -> Reply {
-    queue.next_failed(from_id).map_or(Reply::Empty, |failed| {
-        let (batch, reason) = (failed.batch.clone(), failed.reason.clone());
-        Reply::Failed { batch, reason }
-    })
-}
-
 /// The status of the queue and its clients. `totals` gives a client's process id, and the number of items
 /// that the client has put or done.
 pub(super) fn queue_status(
@@ -131,7 +105,6 @@ pub(super) fn queue_status(
     totals: impl Fn(ClientId) -> Option<(u32, u64)>,
     now: Nanos,
 ) -> Status {
-    let counts = queue.counts();
     let age = |since: Nanos| now.saturating_sub(since) as f64 / 1e9;
     let client = |activity: ClientActivity| {
         let (pid, items) = totals(activity.client)?;
@@ -154,19 +127,16 @@ pub(super) fn queue_status(
             || activity.role == Role::Visitor
                 && (activity.in_flight > 0 || activity.wait_reason == Some(WaitReason::Item))
     };
-    let state = match queue.sentinel() {
+    let state = match queue.state().sentinel {
         None if queue.has_ended() => "ended",
         None => "open",
         Some(Sentinel::LastProducerLeft) => "ending",
         Some(Sentinel::Closed) => "closed",
     };
     Status {
-        ready: counts.ready,
-        in_flight: counts.in_flight,
-        done: counts.done,
-        failed: counts.failed,
+        counts: queue.counts(),
         capacity: queue.capacity().map(NonZeroU64::get),
-        sync: queue.sync(),
+        sync: queue.state().sync,
         oldest_age_s: queue.oldest_accepted_at().map(age),
         state: state.to_owned(),
         producers: queue.client_activities().filter(puts).filter_map(&client).collect(),

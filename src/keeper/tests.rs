@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::Speed;
 use super::*;
 use crate::os::ExitCause;
+use crate::queue::QueueState;
 use crate::testing::FakeHost;
 use crate::wire::ReplyReader;
 
@@ -20,12 +21,8 @@ const D: &str = "00000000000000d1";
 
 impl TestKeeper {
     pub(super) fn new() -> Self {
-        let config = KeeperConfig {
-            queue: Queue::new(QueueState::default(), true),
-            workers: None,
-            pacer: None,
-        };
-        Self { keeper: Keeper::new(config), host: FakeHost::default() }
+        let queue = Queue::new(QueueState::default(), true);
+        Self { keeper: Keeper::new(queue, None, None), host: FakeHost::default() }
     }
 
     /// Writes to the inbox, and lets the keeper answer.
@@ -71,7 +68,7 @@ fn requests_with_an_unknown_key_are_ignored() {
         test.send_and_process(&request);
     }
     assert_eq!(test.take_mail(0), "");
-    assert_eq!(test.keeper.counts().ready, 1);
+    assert_eq!(test.keeper.queue().counts().ready, 1);
 }
 
 #[test]
@@ -121,12 +118,8 @@ impl TestKeeper {
     fn for_run(capacity: u64, speed: Option<Speed>) -> Self {
         let workers = BTreeSet::from([PRODUCER, CONSUMER]);
         let capacity = Some(capacity.into());
-        let config = KeeperConfig {
-            queue: Queue::new(QueueState { capacity, ..QueueState::default() }, false),
-            pacer: speed.map(|speed| Pacer::new(speed, workers.iter().copied())),
-            workers: Some(workers),
-        };
-        Self { keeper: Keeper::new(config), host: FakeHost::default() }
+        let queue = Queue::new(QueueState { capacity, ..QueueState::default() }, false);
+        Self { keeper: Keeper::new(queue, Some(workers), speed), host: FakeHost::default() }
     }
 
     fn connect_worker(&mut self, key: &str, worker: WorkerId) {
@@ -248,7 +241,7 @@ fn a_workers_death_counts_only_when_its_process_has_exited() {
     test.send_and_process(&format!("put {A} 1 1\n1"));
     test.send_and_process(&format!("get {C} 1"));
     test.keeper.client_died(0, 1, &mut test.host);
-    assert_eq!(test.keeper.counts().in_flight, 1);
+    assert_eq!(test.keeper.queue().counts().in_flight, 1);
     assert_eq!(test.take_events(), [("put", 1), ("get", 1)]);
     test.kill_worker(1, CONSUMER);
     assert_eq!(test.take_events(), [("died", 0), ("back", 1)]);
@@ -355,15 +348,9 @@ fn paced_run(
         producers.map(|(n, p)| scripted(Role::Producer, n, p.1, p.0)).collect();
     let consumers = consumers.iter().enumerate();
     workers.extend(consumers.map(|(n, delay)| scripted(Role::Consumer, n, *delay, 0)));
-    let worker_ids: BTreeSet<_> = workers.iter().map(|worker| worker.worker).collect();
-    let mut keeper = Keeper::new(KeeperConfig {
-        queue: Queue::new(
-            QueueState { capacity: Some(capacity.into()), ..QueueState::default() },
-            false,
-        ),
-        pacer: Some(Pacer::new(Speed::Max, worker_ids.iter().copied())),
-        workers: Some(worker_ids),
-    });
+    let worker_ids = workers.iter().map(|worker| worker.worker).collect();
+    let state = QueueState { capacity: Some(capacity.into()), ..QueueState::default() };
+    let mut keeper = Keeper::new(Queue::new(state, false), Some(worker_ids), Some(Speed::Max));
     let mut host = FakeHost::default();
     let mut order: Vec<usize> = (0..workers.len()).collect();
     order.sort_by_key(|&n| arrival[n % arrival.len()]);

@@ -1,10 +1,10 @@
 //! The workers of a run: connected, expected or gone, and the turn of each in a paced run.
 
-use super::{Host, Keeper, PacerStep, send_error, send_reply, worker_of};
+use super::{Host, Keeper, Observer, PacerStep, send_error, send_reply, worker_of};
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
 use crate::os::ExitCause;
-use crate::queue::{Batch, ClientActivity, ClientId, Effect, EffectKind, Request};
+use crate::queue::{Batch, ClientActivity, ClientId, EffectKind, Request};
 use crate::role::{Role, WorkerId};
 use crate::wire::{ErrorCode, Reply};
 
@@ -38,7 +38,7 @@ impl Keeper {
                 .get(&worker)
                 .and_then(|&client| self.ongoing_wait_time(client));
             let kind = EventKind::Died(Some(death));
-            host.on_event(Event { at: self.now(), worker: Some(worker), waited, kind });
+            host.observer().on_event(Event { at: self.now(), worker: Some(worker), waited, kind });
         }
         if let Some(&client) = self.connected_workers.get(&worker) {
             self.detach_from_queue(client, Request::ClientDied, host);
@@ -83,11 +83,6 @@ impl Keeper {
         Some(next)
     }
 
-    pub(super) fn serve_worker(&mut self, worker: WorkerId) -> Option<Effect> {
-        let &client = self.connected_workers.get(&worker)?;
-        self.queue.serve(self.now(), client)
-    }
-
     /// Notes that a worker waits for an answer; a worker of a paced run is at rest now.
     pub(super) fn start_waiting(&mut self, client: ClientId) {
         let Some(worker) = worker_of(&self.clients, client) else {
@@ -102,7 +97,8 @@ impl Keeper {
         }
     }
 
-    /// For how long a worker has waited for this effect; None if the effect is no grant.
+    /// For how long a worker has waited for this effect; None if the effect is no grant. The worker begins another
+    /// wait if the queue owes it more.
     pub(super) fn take_wait_time(
         &mut self,
         client: ClientId,
@@ -113,7 +109,9 @@ impl Keeper {
             return None;
         }
         let waits_for_more = self.queue.is_waiting(client);
-        self.clients.get_mut(&client).map(|c| c.take_wait_time(at, waits_for_more))
+        let waiting_since = &mut self.clients.get_mut(&client)?.waiting_since;
+        let since = std::mem::replace(waiting_since, waits_for_more.then_some(at));
+        Some(since.map_or(0, |since| at.saturating_sub(since)))
     }
 
     /// For how long a worker has been waiting now; None if the worker does not wait.

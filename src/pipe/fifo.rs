@@ -24,11 +24,6 @@ use crate::os::private_file::{
 };
 use crate::os::{is_transient, widen_pipe};
 
-/// The size of the inbox, and of the mailbox of a client that gets many items at a time, where the system
-/// permits that size. A read wakes all writers that wait at a full inbox, so each writer should find room for
-/// several writes. In a larger inbox `done` and `get` would wait longer behind other requests.
-pub(crate) const WIDE_PIPE_BYTES: usize = 512 * 1024;
-
 /// The reading end of a named pipe: the keeper's end of the inbox, or a client's end of its mailbox. A drop
 /// removes the name.
 #[derive(Debug)]
@@ -42,15 +37,15 @@ pub(crate) struct ReadEnd {
 
 impl ReadEnd {
     /// Creates the inbox, or replaces the inbox of a dead keeper. The inbox gets its name when it is ready, so
-    /// every visible inbox can be written to.
-    pub(crate) fn create_inbox(dir: &QueueDir) -> io::Result<Self> {
+    /// every visible inbox can be written to. The inbox holds `capacity` bytes where the system permits that size.
+    pub(crate) fn create_inbox(dir: &QueueDir, capacity: usize) -> io::Result<Self> {
         let temp_path = dir.temp_path(INBOX);
         let path = dir.join(INBOX);
         let create = || {
             remove_file_if_exists(&temp_path)?;
             make_fifo(&temp_path)?;
             let mut end = Self::open(&temp_path, path.clone())?;
-            end.widen();
+            end.widen(capacity);
             fs::rename(&temp_path, &path)?;
             Ok(end)
         };
@@ -94,12 +89,12 @@ impl ReadEnd {
         is_same_file(&self.reader, &self.path)
     }
 
-    /// Widens a mailbox so that it can hold a whole batch: the keeper serves other clients later for as long as
-    /// it must return to write the rest. Not every mailbox is wide, since the system limits the size of a
-    /// user's pipes.
-    pub(crate) fn widen(&mut self) {
+    /// Widens the pipe to `capacity` bytes where the system permits that size. A mailbox that holds a whole batch
+    /// spares the keeper several turns for one batch, which would delay other clients. Not every mailbox is wide,
+    /// since the system limits the size of a user's pipes.
+    pub(crate) fn widen(&mut self, capacity: usize) {
         if !std::mem::replace(&mut self.is_widened, true) {
-            widen_pipe(&self.reader, WIDE_PIPE_BYTES);
+            widen_pipe(&self.reader, capacity);
         }
     }
 

@@ -8,7 +8,7 @@ mod names;
 mod owner;
 
 pub(crate) use dir::{DirError, QueueDir, StartLock, sync_dir_entries};
-pub(crate) use fifo::{InboxWriter, MailboxWriter, ReadEnd, WIDE_PIPE_BYTES, make_fifo};
+pub(crate) use fifo::{InboxWriter, MailboxWriter, ReadEnd, make_fifo};
 pub(crate) use names::{JOURNAL, LEGACY_STATE, is_queue_pipe_name};
 pub(crate) use owner::{keeper_pid, starter_pid};
 pub(crate) use rustix::pipe::PIPE_BUF;

@@ -2,6 +2,7 @@
 //! the line.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -10,9 +11,9 @@ use crate::clock::Nanos;
 /// The list joins small batches into one chunk of at most this many bytes: about one write of a
 /// producer that has many items.
 const MAX_CHUNK_BYTES: usize = 4 * 1024;
-/// A delivery joins chunks up to this many bytes: the size of a mailbox, and of one read of the inbox.
-/// With a smaller limit the list would grow while a consumer of equal speed waits for the rest.
-const MAX_DELIVERY_BYTES: usize = 512 * 1024;
+/// A delivery joins chunks up to this many bytes. With a smaller limit the list would grow while a
+/// consumer of equal speed waits for the rest.
+pub(crate) const MAX_DELIVERY_BYTES: usize = 512 * 1024;
 /// The items of one batch were accepted within this time: the error of an item's age.
 const MAX_AGE_SPREAD: Nanos = 10_000_000;
 /// The scan for newlines counts this many bytes at once.
@@ -98,6 +99,10 @@ impl Batch {
         self.first_id + self.items.count
     }
 
+    pub(crate) fn ids(&self) -> Range<u64> {
+        self.first_id..self.end_id()
+    }
+
     /// Takes the first `n` items off; `n` is at most the count.
     pub(crate) fn split_to(&mut self, n: u64) -> Self {
         let items = self.items.split_to(n);
@@ -140,7 +145,7 @@ impl Batch {
 
     /// The items with their ids.
     pub(crate) fn iter_with_ids(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        (self.first_id..self.end_id()).zip(self.items.iter())
+        self.ids().zip(self.items.iter())
     }
 }
 
@@ -235,11 +240,6 @@ impl ReadyList {
         Some(batch)
     }
 
-    /// When the queue accepted the first ready item.
-    pub(crate) fn oldest_accepted_at(&self) -> Option<Nanos> {
-        self.batches.front().map(|batch| batch.accepted_at)
-    }
-
     /// A copy of up to `max` items of one batch, all with ids of at least `from_id`.
     pub(crate) fn peek(&self, from_id: u64, max: u64) -> Option<Batch> {
         let at = self.batches.partition_point(|batch| batch.end_id() <= from_id);
@@ -326,7 +326,7 @@ mod tests {
             ready.push(Batch { accepted_at, ..batch(first_id, &["x"]) });
         }
         assert_eq!(ready.take(10).unwrap().count(), 2);
-        assert_eq!(ready.oldest_accepted_at(), Some(MAX_AGE_SPREAD));
+        assert_eq!(ready.batches[0].accepted_at, MAX_AGE_SPREAD);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Deliveries and their outcomes: done, requeued, failed, or another attempt.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use super::in_flight::InFlight;
 use super::{Batch, BatchRef, ClientId, Effect, EffectKind, FailedItem, Queue, Refusal, Sentinel};
@@ -39,10 +40,10 @@ impl Queue {
     }
 
     /// Requeues the items whose lease has run out.
-    pub(crate) fn expire_leases(&mut self, now: Nanos, effects: &mut Vec<Effect>) {
+    pub(crate) fn expire_leases(&mut self, now: Nanos) {
         while let Some((_, key, client)) = self.leases.first().copied().filter(|l| l.0 <= now) {
             match self.remove_in_flight(client, key) {
-                Some(in_flight) => self.record_delivery_failure(client, in_flight.batch, effects),
+                Some(in_flight) => self.record_delivery_failure(client, in_flight.batch),
                 // Never happens: every lease belongs to a batch in flight. This arm prevents an endless
                 // loop all the same.
                 None => drop(self.leases.pop_first()),
@@ -95,150 +96,112 @@ impl Queue {
         &mut self,
         client: ClientId,
         batch_ref: BatchRef,
-    ) -> Result<Batch, Refusal> {
-        let BatchRef { first_id, count, attempt } = batch_ref;
+    ) -> Result<InFlight, Refusal> {
         let refusal = || Refusal::NotInFlight(batch_ref);
-        let c = self.clients.get(&client).ok_or_else(refusal)?;
-        let key = c.in_flight.range(..=first_id).next_back().filter(|(_, in_flight)| {
-            count > 0
-                && first_id.checked_add(count).is_some_and(|end| end <= in_flight.batch.end_id())
-                && attempt.is_none_or(|attempt| attempt == in_flight.batch.attempt)
-        });
-        let (&key, _) = key.ok_or_else(refusal)?;
-        let InFlight { delivered_at, mut batch, is_client_attempt } =
-            self.remove_in_flight(client, key).ok_or_else(refusal)?;
-        let before = batch.split_to(first_id - key);
-        let taken = batch.split_to(count);
-        for batch in [before, batch] {
+        let key = self.find_in_flight(client, batch_ref).ok_or_else(refusal)?.batch.first_id;
+        let mut in_flight = self.remove_in_flight(client, key).ok_or_else(refusal)?;
+        let rest = &mut in_flight.batch;
+        let before = rest.split_to(batch_ref.first_id - key);
+        let taken = rest.split_to(batch_ref.count);
+        let after = std::mem::replace(rest, taken);
+        for batch in [before, after] {
             if batch.count() > 0 {
-                self.add_in_flight(client, InFlight { delivered_at, batch, is_client_attempt });
+                self.add_in_flight(client, InFlight { batch, ..in_flight });
             }
         }
-        Ok(taken)
+        Ok(in_flight)
+    }
+
+    /// The batch in flight with the client that has all these items.
+    fn find_in_flight(&self, client: ClientId, batch_ref: BatchRef) -> Option<&InFlight> {
+        let BatchRef { first_id, count, attempt } = batch_ref;
+        let in_flight = self.clients.get(&client)?.in_flight.range(..=first_id).next_back()?.1;
+        let has_all = count > 0
+            && first_id.checked_add(count).is_some_and(|end| end <= in_flight.batch.end_id())
+            && attempt.is_none_or(|attempt| attempt == in_flight.batch.attempt);
+        has_all.then_some(in_flight)
     }
 
     pub(super) fn mark_done(
         &mut self,
         client: ClientId,
         batch_ref: BatchRef,
-        effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        let batch = self.take_in_flight(client, batch_ref)?;
+        let batch = self.take_in_flight(client, batch_ref)?.batch;
         self.in_flight_count -= batch.count();
         self.state.done_count += batch.count();
-        effects.push(EffectKind::Done(batch).for_client(client));
+        self.emit(client, EffectKind::Done(batch));
         Ok(())
     }
 
     /// Makes items that `client` had in flight ready for the next attempt, at their old position.
-    pub(super) fn requeue(&mut self, client: ClientId, batch: Batch, effects: &mut Vec<Effect>) {
-        self.requeue_in_same_attempt(client, batch.next_attempt(), effects);
+    pub(super) fn requeue(&mut self, client: ClientId, batch: Batch) {
+        self.requeue_in_same_attempt(client, batch.next_attempt());
     }
 
-    fn requeue_in_same_attempt(
-        &mut self,
-        client: ClientId,
-        batch: Batch,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn requeue_in_same_attempt(&mut self, client: ClientId, batch: Batch) {
         self.in_flight_count -= batch.count();
         self.ready.requeue(batch.clone());
-        effects.push(EffectKind::Requeued(batch).for_client(client));
+        self.emit(client, EffectKind::Requeued(batch));
     }
 
     /// Begins another attempt at an item in flight. Returns whether the client has the item in flight
     /// in this attempt now: the client may have lost the item by its lease, or may repeat a request
     /// that it made to an earlier keeper.
-    pub(super) fn begin_attempt(
-        &mut self,
-        client: ClientId,
-        id: u64,
-        attempt: u32,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
-        let Some((key, in_flight)) = self.clients.get(&client).and_then(|c| {
-            let (&key, in_flight) = c.in_flight.range(..=id).next_back()?;
-            (id < in_flight.batch.end_id()).then_some((key, in_flight))
-        }) else {
-            return false;
-        };
-        if in_flight.batch.attempt.checked_add(1) != Some(attempt) {
+    pub(super) fn begin_attempt(&mut self, client: ClientId, id: u64, attempt: u32) -> bool {
+        let item = |attempt| BatchRef { first_id: id, count: 1, attempt: Some(attempt) };
+        let before = attempt.checked_sub(1).map(item);
+        let Some(last_attempt) = before.and_then(|item| self.take_in_flight(client, item).ok())
+        else {
             // A client that lost the item by its lease may have received the item again in this very
             // attempt, without having begun the attempt.
-            return in_flight.batch.attempt == attempt && in_flight.is_client_attempt;
-        }
-        let Some(InFlight { delivered_at, mut batch, is_client_attempt }) =
-            self.remove_in_flight(client, key)
-        else {
-            return false;
+            let present = self.find_in_flight(client, item(attempt));
+            return present.is_some_and(|in_flight| in_flight.is_client_attempt);
         };
-        let front = batch.split_to(id - key);
-        let item = Batch { attempt, ..batch.split_to(1) };
-        effects.push(EffectKind::AttemptBegun(item.clone()).for_client(client));
+        let batch = Batch { attempt, ..last_attempt.batch };
+        self.emit(client, EffectKind::AttemptBegun(batch.clone()));
         // The lease of the delivery goes on.
-        for (batch, is_client_attempt) in
-            [(front, is_client_attempt), (item, true), (batch, is_client_attempt)]
-        {
-            if batch.count() > 0 {
-                self.add_in_flight(client, InFlight { delivered_at, batch, is_client_attempt });
-            }
-        }
+        self.add_in_flight(client, InFlight { batch, is_client_attempt: true, ..last_attempt });
         true
     }
 
     /// Requeues a batch that an earlier keeper delivered and the client never read. The batch keeps its
     /// attempt if no later item was delivered. Otherwise the items come out of order, and a higher
     /// attempt shows the disorder.
-    pub(super) fn requeue_unread(
-        &mut self,
-        client: ClientId,
-        first_id: u64,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn requeue_unread(&mut self, client: ClientId, first_id: u64) {
         if let Some(InFlight { batch, .. }) = self.remove_in_flight(client, first_id) {
             if self.last_delivered_id >= batch.end_id() {
-                self.requeue(client, batch, effects);
+                self.requeue(client, batch);
             } else {
-                self.requeue_in_same_attempt(client, batch, effects);
+                self.requeue_in_same_attempt(client, batch);
             }
         }
     }
 
     /// Sets items aside that `client` had in flight: no get delivers a failed item, and no join waits
     /// for it.
-    pub(super) fn mark_failed(
-        &mut self,
-        client: ClientId,
-        batch: Batch,
-        reason: String,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn mark_failed(&mut self, client: ClientId, batch: Batch, reason: String) {
         self.in_flight_count -= batch.count();
         self.failed.extend(FailedItem::split(batch.clone(), &reason));
-        effects.push(EffectKind::Failed { batch, reason }.for_client(client));
+        self.emit(client, EffectKind::Failed { batch, reason });
     }
 
     /// Counts a delivery failure, which the items may have caused, and requeues the items or fails them.
-    pub(super) fn record_delivery_failure(
-        &mut self,
-        client: ClientId,
-        mut batch: Batch,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn record_delivery_failure(&mut self, client: ClientId, mut batch: Batch) {
         batch.delivery_failures = batch.delivery_failures.saturating_add(1);
         let most = self.clients.get(&client).map_or(0, |c| c.settings.max_attempts);
         if most == 0 || batch.delivery_failures < most {
-            return self.requeue(client, batch, effects);
+            return self.requeue(client, batch);
         }
         let reason = match batch.delivery_failures {
             1 => "its consumer died, or held it for longer than its lease".to_owned(),
             n => format!("{n} consumers died of it, or held it for longer than their lease"),
         };
-        self.mark_failed(client, batch, reason, effects);
+        self.mark_failed(client, batch, reason);
     }
 
     /// Makes one failed item, or all, ready again. Returns how many.
-    pub(super) fn retry_failed(&mut self, id: Option<u64>) -> Result<u64, Refusal> {
+    pub(super) fn retry_failed(&mut self, id: Option<NonZeroU64>) -> Result<u64, Refusal> {
         let failed = self.take_failed(id)?;
         if !failed.is_empty() && self.has_ended() {
             // The queue of these items has ended, and ends again after them.
@@ -255,9 +218,9 @@ impl Queue {
     /// Removes one failed item, or all.
     pub(super) fn take_failed(
         &mut self,
-        id: Option<u64>,
+        id: Option<NonZeroU64>,
     ) -> Result<BTreeMap<u64, FailedItem>, Refusal> {
-        let Some(id) = id else {
+        let Some(id) = id.map(NonZeroU64::get) else {
             return Ok(std::mem::take(&mut self.failed));
         };
         let failed = self.failed.remove(&id).ok_or(Refusal::NotFailed { id })?;

@@ -5,11 +5,11 @@ use crate::clock::Nanos;
 
 /// A delivered batch that its client has not finished.
 #[derive(Debug)]
-pub(super) struct InFlight {
-    pub(super) delivered_at: Nanos,
-    pub(super) batch: Batch,
+pub(crate) struct InFlight {
+    pub(crate) delivered_at: Nanos,
+    pub(crate) batch: Batch,
     /// The client began this attempt itself: the queue delivered the items in an earlier attempt.
-    pub(super) is_client_attempt: bool,
+    pub(crate) is_client_attempt: bool,
 }
 
 /// A failed item.

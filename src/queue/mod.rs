@@ -32,14 +32,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
-pub(crate) use batch::{Batch, BatchRef, Items, ReadyList};
+pub(crate) use batch::{Batch, BatchRef, Items, MAX_DELIVERY_BYTES, ReadyList};
 use blocked::BlockedPuts;
-pub(crate) use in_flight::FailedItem;
-use in_flight::InFlight;
+pub(crate) use in_flight::{FailedItem, InFlight};
 pub(crate) use recovery::Recovery;
 pub(crate) use types::{
-    Capacity, ClientActivity, ClientId, ClientSettings, Counts, Effect, EffectKind, PutRefusal,
-    QueueState, Refusal, Request, Sentinel, WaitReason,
+    Capacity, ClientActivity, ClientId, ClientSettings, Counts, Effect, EffectKind, QueueState,
+    Refusal, Request, Sentinel, WaitReason,
 };
 
 #[derive(Debug)]
@@ -53,19 +52,6 @@ struct Client {
     in_flight: BTreeMap<u64, InFlight>,
     /// The queue that the client came for has ended.
     has_ended: bool,
-}
-
-impl Client {
-    fn new(settings: ClientSettings, has_ended: bool) -> Self {
-        Self {
-            settings,
-            blocked_puts: BlockedPuts::default(),
-            pending_get: None,
-            is_joining: false,
-            in_flight: BTreeMap::new(),
-            has_ended,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -89,6 +75,8 @@ pub(crate) struct Queue {
     /// The clients with a pending get, in the order of the requests.
     waiting_getters: VecDeque<ClientId>,
     waiting_joiners: VecDeque<ClientId>,
+    /// The consequences of requests and of expired leases, until the caller takes them.
+    effects: VecDeque<Effect>,
 }
 
 impl Queue {
@@ -108,62 +96,72 @@ impl Queue {
             blocked_putters: VecDeque::new(),
             waiting_getters: VecDeque::new(),
             waiting_joiners: VecDeque::new(),
+            effects: VecDeque::new(),
         }
     }
 
-    /// Takes a request of `client` and adds its immediate consequences to `effects`.
-    pub(crate) fn apply(
-        &mut self,
-        client: ClientId,
-        request: Request,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
-        let affected = |items| EffectKind::Affected { items }.for_client(client);
+    /// Takes a request of `client`. [`Queue::next_effect`] returns its immediate consequences.
+    pub(crate) fn apply(&mut self, client: ClientId, request: Request) -> Result<(), Refusal> {
         match request {
             Request::Connect(settings) => return self.connect(client, settings),
-            Request::Put { seq, items } => return self.enqueue_put(client, seq, items, effects),
+            Request::Put { seq, items } => return self.enqueue_put(client, seq, items),
             Request::Get { max } => return self.enqueue_get(client, max),
-            Request::Done(batch_ref) => return self.mark_done(client, batch_ref, effects),
+            Request::Done(batch_ref) => return self.mark_done(client, batch_ref),
             Request::Requeue(batch_ref) => {
-                let batch = self.take_in_flight(client, batch_ref)?;
-                self.requeue(client, batch, effects);
+                let batch = self.take_in_flight(client, batch_ref)?.batch;
+                self.requeue(client, batch);
             }
             Request::Fail { batch, try_count, reason } => {
-                let mut batch = self.take_in_flight(client, batch)?;
+                let mut batch = self.take_in_flight(client, batch)?.batch;
                 batch.attempt = batch.attempt.saturating_add(try_count.saturating_sub(1));
-                self.mark_failed(client, batch, reason, effects);
+                self.mark_failed(client, batch, reason);
             }
             Request::Attempt { id, attempt } => {
-                let items = u64::from(self.begin_attempt(client, id, attempt, effects));
-                effects.push(affected(items));
+                let items = u64::from(self.begin_attempt(client, id, attempt));
+                self.emit(client, EffectKind::Affected { items });
             }
-            Request::NotReceived { first_id } => self.requeue_unread(client, first_id, effects),
-            Request::Cancel => self.cancel(client, effects),
+            Request::NotReceived { first_id } => self.requeue_unread(client, first_id),
+            Request::Cancel => self.cancel(client),
             Request::Join => self.enqueue_join(client),
             Request::Close { now: false } => {
                 self.close();
-                effects.push(affected(0));
+                self.emit(client, EffectKind::Affected { items: 0 });
             }
             Request::Close { now: true } => {
-                let items = self.close_now(effects);
-                effects.push(affected(items));
+                let items = self.close_now();
+                self.emit(client, EffectKind::Affected { items });
             }
-            Request::Retry { id } => effects.push(affected(self.retry_failed(id)?)),
-            Request::Drop { id } => effects.push(affected(self.take_failed(id)?.len() as u64)),
+            Request::Retry(id) => {
+                let items = self.retry_failed(id)?;
+                self.emit(client, EffectKind::Affected { items });
+            }
+            Request::Drop(id) => {
+                let items = self.take_failed(id)?.len() as u64;
+                self.emit(client, EffectKind::Affected { items });
+            }
             Request::Disconnect => {
                 for batch in self.remove_all_in_flight(client) {
-                    self.requeue(client, batch, effects);
+                    self.requeue(client, batch);
                 }
                 self.remove_client(client);
             }
             Request::ClientDied => {
                 for batch in self.remove_all_in_flight(client) {
-                    self.record_delivery_failure(client, batch, effects);
+                    self.record_delivery_failure(client, batch);
                 }
                 self.remove_client(client);
             }
         }
         Ok(())
+    }
+
+    /// The next consequence of the requests and of the expired leases so far.
+    pub(crate) fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    fn emit(&mut self, client: ClientId, kind: EffectKind) {
+        self.effects.push_back(kind.for_client(client));
     }
 
     /// Takes the next step: accepts the oldest blocked items, or delivers the first ready items to the
@@ -222,13 +220,12 @@ impl Queue {
 
     /// Drops the blocked puts and the ready items, and puts the sentinel. Returns the number of the
     /// ready items.
-    pub(crate) fn close_now(&mut self, effects: &mut Vec<Effect>) -> u64 {
+    pub(crate) fn close_now(&mut self) -> u64 {
         self.close();
         for client in std::mem::take(&mut self.blocked_putters) {
             let blocked = self.clients.get_mut(&client).and_then(|c| c.blocked_puts.remove_first());
             if let Some(seq) = blocked {
-                let reason = PutRefusal::Closed;
-                effects.push(EffectKind::Refused { seq, reason }.for_client(client));
+                self.emit(client, EffectKind::Closed { seq });
             }
         }
         self.ready.clear()
@@ -285,8 +282,15 @@ impl Queue {
     }
 
     fn add_client(&mut self, client: ClientId, settings: ClientSettings) {
-        let has_ended = self.is_from_before_end(&settings);
-        self.clients.insert(client, Client::new(settings, has_ended));
+        let added = Client {
+            has_ended: self.is_from_before_end(&settings),
+            settings,
+            blocked_puts: BlockedPuts::default(),
+            pending_get: None,
+            is_joining: false,
+            in_flight: BTreeMap::new(),
+        };
+        self.clients.insert(client, added);
     }
 
     /// Whether the queue that this client comes for has ended.
@@ -339,18 +343,17 @@ impl Queue {
         }
     }
 
-    fn cancel(&mut self, client: ClientId, effects: &mut Vec<Effect>) {
+    fn cancel(&mut self, client: ClientId) {
         let items = self.ready.len() + self.in_flight_count;
         let Some(c) = self.clients.get_mut(&client) else {
             return;
         };
-        let refused = c.blocked_puts.remove_all();
-        let refused = refused.map(|seq| EffectKind::Refused { seq, reason: PutRefusal::Full });
+        let full = c.blocked_puts.remove_all().map(|seq| EffectKind::Full { seq });
         let empty = c.pending_get.take().map(|_| EffectKind::Empty);
         let is_joining = std::mem::take(&mut c.is_joining);
         let unfinished = is_joining.then_some(EffectKind::Unfinished { items });
-        let answers = [refused, empty, unfinished, Some(EffectKind::Cancelled)];
-        effects.extend(answers.into_iter().flatten().map(|kind| kind.for_client(client)));
+        let answers = [full, empty, unfinished, Some(EffectKind::Cancelled)];
+        self.effects.extend(answers.into_iter().flatten().map(|kind| kind.for_client(client)));
         self.clear_waits(client);
     }
 

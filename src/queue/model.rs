@@ -131,11 +131,11 @@ impl QueueModel {
             EffectKind::Done(batch) => self.move_batch(batch, client, ItemState::Done),
             EffectKind::Requeued(batch) => self.move_batch(batch, client, ItemState::Ready),
             EffectKind::Failed { batch, .. } => self.move_batch(batch, client, ItemState::Failed),
-            EffectKind::Refused { reason: PutRefusal::Full, .. } => {
+            EffectKind::Full { .. } => {
                 // The client may send everything after its last accepted item again.
                 self.sent.insert(client, self.accepted_seq(client));
             }
-            EffectKind::Refused { seq, reason: PutRefusal::Closed } => {
+            EffectKind::Closed { seq } => {
                 assert_eq!(self.sent.get(&client), Some(seq), "refused as a whole");
             }
             EffectKind::Ended
@@ -202,7 +202,6 @@ struct ModelTest {
     end_count: u64,
     /// How many clients have connected so far.
     client_count: usize,
-    effects: Vec<Effect>,
 }
 
 /// Runs the operations and asserts that each accepted item has exactly one state, that the order and
@@ -218,7 +217,6 @@ pub(crate) fn run_model_test(
         now: 0,
         end_count: 0,
         client_count: 0,
-        effects: Vec::new(),
     };
     for (slot, operation) in operations {
         test.execute(slot % MAX_CLIENTS, operation);
@@ -229,7 +227,7 @@ pub(crate) fn run_model_test(
 
 impl ModelTest {
     fn request(&mut self, client: ClientId, request: Request) -> Result<(), Refusal> {
-        self.queue.apply(client, request, &mut self.effects)
+        self.queue.apply(client, request)
     }
 
     fn client_in_slot(&self, slot: usize) -> Option<ClientId> {
@@ -244,7 +242,7 @@ impl ModelTest {
             | Operation::Fail(_) => self.acknowledge(operation),
             Operation::AdvanceTime => {
                 self.now += 6;
-                self.queue.expire_leases(self.now, &mut self.effects);
+                self.queue.expire_leases(self.now);
                 assert!(self.queue.next_lease_expiry().is_none_or(|next| next > self.now));
             }
             Operation::Close => self.queue.close(),
@@ -267,11 +265,11 @@ impl ModelTest {
             }
             Operation::DoneArbitrary(batch_ref) => self.done_arbitrary(client, batch_ref),
             Operation::Retry => {
-                self.request(client, Request::Retry { id: None }).unwrap();
+                self.request(client, Request::Retry(None)).unwrap();
                 self.model.move_items(ItemState::Failed, ItemState::Ready);
             }
             Operation::Drop => {
-                self.request(client, Request::Drop { id: None }).unwrap();
+                self.request(client, Request::Drop(None)).unwrap();
                 self.model.move_items(ItemState::Failed, ItemState::Dropped);
             }
             Operation::Join => self.request(client, Request::Join).unwrap(),
@@ -308,7 +306,7 @@ impl ModelTest {
         let seq = *sent;
         let items: Vec<_> = items.iter().map(String::as_str).collect();
         self.request(client, Request::Put { seq, items: batch_items(&items) }).unwrap();
-        if let Some(effect) = self.effects.pop() {
+        if let Some(effect) = self.queue.next_effect() {
             self.model.apply_effect(&effect);
             *self.model.sent.entry(client).or_default() -= count;
         }
@@ -318,7 +316,7 @@ impl ModelTest {
     fn acknowledge(&mut self, operation: Operation) {
         let in_flight = self.model.in_flight();
         let pick = |pick: usize| (!in_flight.is_empty()).then(|| in_flight[pick % in_flight.len()]);
-        let mut request = |client, request| self.queue.apply(client, request, &mut self.effects);
+        let mut request = |client, request| self.queue.apply(client, request);
         match operation {
             Operation::Done { pick: n, count } => {
                 let Some((first_id, client)) = pick(n) else { return };
@@ -365,12 +363,12 @@ impl ModelTest {
     }
 
     fn close_now(&mut self) {
-        let dropped = self.queue.close_now(&mut self.effects);
+        let dropped = self.queue.close_now();
         assert_eq!(dropped, self.model.count_in(ItemState::Ready));
         self.model.move_items(ItemState::Ready, ItemState::Dropped);
         let mut refused = BTreeMap::new();
-        for Effect { client, kind } in self.effects.drain(..) {
-            let EffectKind::Refused { seq, reason: PutRefusal::Closed } = kind else {
+        while let Some(Effect { client, kind }) = self.queue.next_effect() {
+            let EffectKind::Closed { seq } = kind else {
                 panic!("{kind:?}");
             };
             let sent = self.model.sent.get(&client).copied().unwrap_or(0);
@@ -392,15 +390,21 @@ impl ModelTest {
             // The next queue is unbounded, since no client here asks for a capacity.
             self.model.capacity = 0;
         }
-        self.effects.extend(self.queue.step(self.now));
+        if let Some(effect) = self.queue.step(self.now) {
+            self.check_effect(&effect);
+        }
+    }
+
+    fn check_effect(&mut self, effect: &Effect) {
+        let is_ended = effect.kind == EffectKind::Ended;
+        assert!(!is_ended || self.end_count > 0, "no get sees an end before the first end");
+        self.model.apply_effect(effect);
     }
 
     /// Applies the effects to the model, and compares the queue with the model.
     fn check(&mut self) {
-        for effect in self.effects.drain(..) {
-            let is_ended = effect.kind == EffectKind::Ended;
-            assert!(!is_ended || self.end_count > 0, "no get sees an end before the first end");
-            self.model.apply_effect(&effect);
+        while let Some(effect) = self.queue.next_effect() {
+            self.check_effect(&effect);
         }
         let counts = self.queue.counts();
         assert_eq!(counts.ready, self.model.count_in(ItemState::Ready));

@@ -1,9 +1,7 @@
 //! Puts: blocked at first, accepted when the queue has room.
 
 use super::blocked::{MAX_BLOCKED_ITEMS, Unblocked};
-use super::{
-    Batch, Capacity, ClientId, Effect, EffectKind, Items, PutRefusal, Queue, Refusal, Sentinel,
-};
+use super::{Batch, Capacity, ClientId, Effect, EffectKind, Items, Queue, Refusal, Sentinel};
 use crate::clock::Nanos;
 use crate::role::Role;
 
@@ -14,7 +12,6 @@ impl Queue {
         client: ClientId,
         seq: u64,
         items: Items,
-        effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let Some(c) = self.clients.get_mut(&client) else {
             return Ok(());
@@ -28,8 +25,7 @@ impl Queue {
             None => false,
         };
         if is_closed {
-            let reason = PutRefusal::Closed;
-            effects.push(EffectKind::Refused { seq, reason }.for_client(client));
+            self.emit(client, EffectKind::Closed { seq });
         } else {
             c.blocked_puts.push(seq, items);
             self.blocked_putters.push_back(client);

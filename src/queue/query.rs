@@ -2,9 +2,10 @@
 
 use std::num::NonZeroU64;
 
+use super::in_flight::InFlight;
 use super::{
     Batch, Capacity, Client, ClientActivity, ClientId, Counts, FailedItem, Queue, QueueState,
-    Sentinel, WaitReason,
+    WaitReason,
 };
 use crate::clock::Nanos;
 use crate::role::Role;
@@ -27,10 +28,6 @@ impl Queue {
     /// How many items may be ready; None for any number.
     pub(crate) fn capacity(&self) -> Option<NonZeroU64> {
         self.state.capacity.and_then(Capacity::limit)
-    }
-
-    pub(crate) fn sentinel(&self) -> Option<Sentinel> {
-        self.state.sentinel
     }
 
     /// Whether the last queue has ended, and no new queue has begun.
@@ -62,8 +59,9 @@ impl Queue {
 
     /// When the queue accepted its oldest ready or in-flight item.
     pub(crate) fn oldest_accepted_at(&self) -> Option<Nanos> {
-        let in_flight = self.in_flight().map(|(_, _, batch)| batch.accepted_at);
-        in_flight.chain(self.ready.oldest_accepted_at()).min()
+        let in_flight = self.in_flight().map(|(_, in_flight)| in_flight.batch.accepted_at);
+        let first_ready = self.ready.batches().next().map(|batch| batch.accepted_at);
+        in_flight.chain(first_ready).min()
     }
 
     /// A copy of up to `max` ready items, all with ids of at least `from_id`.
@@ -81,29 +79,16 @@ impl Queue {
         self.ready.batches()
     }
 
-    /// The in-flight batches whose client began the attempt itself.
-    pub(crate) fn client_attempts(&self) -> impl Iterator<Item = &Batch> {
-        let in_flight = self.clients.values().flat_map(|c| c.in_flight.values());
-        in_flight.filter(|in_flight| in_flight.is_client_attempt).map(|in_flight| &in_flight.batch)
-    }
-
-    /// All in-flight batches, each with its client and its delivery time.
-    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (ClientId, Nanos, &Batch)> {
-        self.clients.iter().flat_map(|(&client, c)| {
-            let in_flight = c.in_flight.values();
-            in_flight.map(move |in_flight| (client, in_flight.delivered_at, &in_flight.batch))
-        })
+    /// All in-flight batches, each with its client.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (ClientId, &InFlight)> {
+        let clients = self.clients.iter();
+        clients.flat_map(|(&client, c)| c.in_flight.values().map(move |batch| (client, batch)))
     }
 
     /// The batches that this client has in flight.
     pub(crate) fn in_flight_of(&self, client: ClientId) -> impl Iterator<Item = &Batch> {
         let in_flight = self.clients.get(&client).into_iter().flat_map(|c| c.in_flight.values());
         in_flight.map(|in_flight| &in_flight.batch)
-    }
-
-    /// Whether accepted items go to the disk before the answer.
-    pub(crate) fn sync(&self) -> bool {
-        self.state.sync
     }
 
     pub(crate) fn failed(&self) -> impl Iterator<Item = &FailedItem> {

@@ -1,6 +1,8 @@
 //! Rebuilds a queue from the records of its journal.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
+use std::ops::Range;
 
 use super::in_flight::InFlight;
 use super::{Batch, ClientId, ClientSettings, FailedItem, Queue, QueueState, ReadyList};
@@ -40,17 +42,16 @@ impl<T: Copy> BatchMap<T> {
         self.0.insert(batch.first_id, (data, batch));
     }
 
-    /// Removes those of `count` items from `first_id` on that the map has.
-    fn take(&mut self, first_id: u64, count: u64) -> Vec<Batch> {
-        let end_id = first_id.saturating_add(count);
-        let before = self.0.range(..first_id).next_back().map(|(&key, _)| key);
-        let within = self.0.range(first_id..end_id).map(|(&key, _)| key);
+    /// Removes those of the items that the map has.
+    fn take(&mut self, ids: Range<u64>) -> Vec<Batch> {
+        let before = self.0.range(..ids.start).next_back().map(|(&key, _)| key);
+        let within = self.0.range(ids.clone()).map(|(&key, _)| key);
         let keys: Vec<u64> = before.into_iter().chain(within).collect();
         let mut taken = Vec::new();
         for key in keys {
             let Some((data, mut batch)) = self.0.remove(&key) else { continue };
-            let head = batch.split_to(first_id.saturating_sub(batch.first_id).min(batch.count()));
-            let middle = batch.split_to(end_id.saturating_sub(batch.first_id).min(batch.count()));
+            let head = batch.split_to(ids.start.saturating_sub(batch.first_id).min(batch.count()));
+            let middle = batch.split_to(ids.end.saturating_sub(batch.first_id).min(batch.count()));
             if middle.count() > 0 {
                 taken.push(middle);
             }
@@ -73,19 +74,18 @@ impl Recovery {
     pub(crate) fn mark_in_flight(
         &mut self,
         client: ClientId,
-        first_id: u64,
-        count: u64,
+        ids: Range<u64>,
         delivered_at: Nanos,
     ) {
         // One delivery can join several puts, and a client may finish any part of the delivery.
-        for batch in merge_adjacent(self.ready.take(first_id, count)) {
+        for batch in merge_adjacent(self.ready.take(ids)) {
             let delivery = Delivery { client, delivered_at, is_client_attempt: false };
             self.in_flight.add(delivery, batch);
         }
     }
 
-    pub(crate) fn mark_done(&mut self, first_id: u64, count: u64) {
-        let done = self.in_flight.take(first_id, count);
+    pub(crate) fn mark_done(&mut self, ids: Range<u64>) {
+        let done = self.in_flight.take(ids);
         self.done_count += done.iter().map(Batch::count).sum::<u64>();
     }
 
@@ -94,50 +94,43 @@ impl Recovery {
         let in_flight =
             self.in_flight.0.range(..=id).next_back().filter(|(_, (_, batch))| id < batch.end_id());
         if let Some((_, &(delivery, _))) = in_flight {
-            for batch in self.in_flight.take(id, 1) {
+            for batch in self.in_flight.take(id..id + 1) {
                 let delivery = Delivery { is_client_attempt: true, ..delivery };
                 self.in_flight.add(delivery, Batch { attempt, ..batch });
             }
         }
     }
 
-    pub(crate) fn requeue(
-        &mut self,
-        first_id: u64,
-        count: u64,
-        attempt: u32,
-        delivery_failures: u32,
-    ) {
-        for batch in self.in_flight.take(first_id, count) {
+    pub(crate) fn requeue(&mut self, ids: Range<u64>, attempt: u32, delivery_failures: u32) {
+        for batch in self.in_flight.take(ids) {
             self.ready.add((), Batch { attempt, delivery_failures, ..batch });
         }
     }
 
     pub(crate) fn mark_failed(
         &mut self,
-        first_id: u64,
-        count: u64,
+        ids: Range<u64>,
         attempt: u32,
         delivery_failures: u32,
         reason: &str,
     ) {
-        for batch in self.in_flight.take(first_id, count) {
+        for batch in self.in_flight.take(ids) {
             let batch = Batch { attempt, delivery_failures, ..batch };
             self.failed.extend(FailedItem::split(batch, reason));
         }
     }
 
     /// Makes a failed item ready again; None for all failed items.
-    pub(crate) fn retry_failed(&mut self, id: Option<u64>) {
+    pub(crate) fn retry_failed(&mut self, id: Option<NonZeroU64>) {
         for FailedItem { batch, .. } in self.take_failed(id) {
             self.ready.add((), Batch { delivery_failures: 0, ..batch.next_attempt() });
         }
     }
 
     /// Removes a failed item; None for all failed items.
-    pub(crate) fn take_failed(&mut self, id: Option<u64>) -> Vec<FailedItem> {
+    pub(crate) fn take_failed(&mut self, id: Option<NonZeroU64>) -> Vec<FailedItem> {
         match id {
-            Some(id) => self.failed.remove(&id).into_iter().collect(),
+            Some(id) => self.failed.remove(&id.get()).into_iter().collect(),
             None => std::mem::take(&mut self.failed).into_values().collect(),
         }
     }
@@ -238,10 +231,10 @@ mod tests {
         let mut recovery = Recovery::default();
         recovery.add_ready(batch(1, &["a", "b", "c", "d"]));
         recovery.add_ready(batch(5, &["e", "f"]));
-        recovery.mark_in_flight(7, 1, 5, 0);
-        recovery.mark_done(2, 1);
-        recovery.requeue(3, 1, 2, 1);
-        recovery.mark_failed(4, 1, 3, 2, "odd");
+        recovery.mark_in_flight(7, 1..6, 0);
+        recovery.mark_done(2..3);
+        recovery.requeue(3..4, 2, 1);
+        recovery.mark_failed(4..5, 3, 2, "odd");
         let queue =
             recovery.into_queue(QueueState { done_count: 7, ..QueueState::default() }, None, []);
         let expected = [(1, 2, "a"), (3, 2, "c"), (5, 2, "e"), (6, 1, "f")];
@@ -259,10 +252,10 @@ mod tests {
         let mut recovery = Recovery::default();
         recovery.add_ready(batch(1, &["a", "b"]));
         recovery.add_ready(batch(3, &["c", "d"]));
-        recovery.mark_in_flight(7, 1, 4, 5);
+        recovery.mark_in_flight(7, 1..5, 5);
         let mut queue = recovery.into_queue(QueueState::default(), None, [(7, consumer())]);
         let batch_ref = BatchRef { attempt: Some(1), ..batch_ref(2, 2) };
-        queue.apply(7, Request::Done(batch_ref), &mut Vec::new()).unwrap();
+        queue.apply(7, Request::Done(batch_ref)).unwrap();
         assert_eq!((queue.counts().done, queue.counts().in_flight), (2, 2));
     }
 
@@ -270,7 +263,7 @@ mod tests {
     fn a_record_of_an_attempt_sets_the_attempt() {
         let mut recovery = Recovery::default();
         recovery.add_ready(batch(1, &["a", "b", "c"]));
-        recovery.mark_in_flight(7, 1, 3, 5);
+        recovery.mark_in_flight(7, 1..4, 5);
         recovery.begin_attempt(2, 2);
         recovery.begin_attempt(2, 3);
         recovery.begin_attempt(9, 2);
@@ -285,13 +278,13 @@ mod tests {
         let mut recovery = Recovery::default();
         recovery.add_ready(batch(1, &["x"]));
         recovery.add_ready(batch(2, &["y"]));
-        recovery.mark_in_flight(7, 1, 1, 0);
+        recovery.mark_in_flight(7, 1..2, 0);
         if is_second_delivered {
-            recovery.mark_in_flight(8, 2, 1, 0);
+            recovery.mark_in_flight(8, 2..3, 0);
         }
         let clients = [(7, consumer()), (8, consumer())];
         let mut queue = recovery.into_queue(QueueState::default(), None, clients);
-        queue.apply(7, Request::NotReceived { first_id: 1 }, &mut Vec::new()).unwrap();
+        queue.apply(7, Request::NotReceived { first_id: 1 }).unwrap();
         queue
     }
 
@@ -308,12 +301,12 @@ mod tests {
     fn a_delivery_by_the_next_keeper_raises_the_attempt_of_an_unread_item() {
         let mut recovery = Recovery::default();
         recovery.add_ready(batch(1, &["x", "y"]));
-        recovery.mark_in_flight(7, 1, 1, 0);
+        recovery.mark_in_flight(7, 1..2, 0);
         let mut queue =
             recovery.into_queue(QueueState::default(), None, [(7, consumer()), (8, consumer())]);
-        queue.apply(8, Request::Get { max: 1 }, &mut Vec::new()).unwrap();
+        queue.apply(8, Request::Get { max: 1 }).unwrap();
         assert!(queue.step(0).is_some(), "item y is delivered");
-        queue.apply(7, Request::NotReceived { first_id: 1 }, &mut Vec::new()).unwrap();
+        queue.apply(7, Request::NotReceived { first_id: 1 }).unwrap();
         assert_eq!(ready_items(&queue), [(1, 2, "x".to_owned())]);
     }
 
@@ -321,10 +314,10 @@ mod tests {
     fn records_of_missing_items_change_nothing() {
         let mut recovery = Recovery::default();
         recovery.add_ready(batch(3, &["c"]));
-        recovery.mark_in_flight(7, 1, 2, 0);
-        recovery.mark_done(1, 5);
-        recovery.requeue(9, 9, 1, 0);
-        recovery.retry_failed(Some(7));
+        recovery.mark_in_flight(7, 1..3, 0);
+        recovery.mark_done(1..6);
+        recovery.requeue(9..18, 1, 0);
+        recovery.retry_failed(NonZeroU64::new(7));
         assert_eq!(
             ready_items(&recovery.into_queue(QueueState::default(), None, [])),
             [(3, 1, "c".to_owned())]

@@ -118,27 +118,12 @@ pub(crate) enum Request {
         /// Drops the ready items and the blocked puts too.
         now: bool,
     },
-    /// Makes a failed item ready again.
-    Retry {
-        /// None: all failed items.
-        id: Option<u64>,
-    },
-    /// Drops a failed item.
-    Drop {
-        /// None: all failed items.
-        id: Option<u64>,
-    },
+    /// Makes a failed item ready again. None: all failed items.
+    Retry(Option<NonZeroU64>),
+    /// Drops a failed item. None: all failed items.
+    Drop(Option<NonZeroU64>),
     Disconnect,
     ClientDied,
-}
-
-/// Why the queue refuses a put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PutRefusal {
-    /// The sentinel is in the queue.
-    Closed,
-    /// The queue has no room, and the client does not wait.
-    Full,
 }
 
 /// A change of the queue, or an answer to a request of `client`.
@@ -157,10 +142,14 @@ pub(crate) enum EffectKind {
         /// The items with the ids that the queue gave to them.
         batch: Batch,
     },
-    /// The queue will not accept the client's items up to `seq`.
-    Refused {
+    /// The sentinel is in the queue, so the queue will not accept the client's items up to `seq`.
+    Closed {
         seq: u64,
-        reason: PutRefusal,
+    },
+    /// The queue has no room, and the client does not wait: the queue will not accept the client's items
+    /// up to `seq`.
+    Full {
+        seq: u64,
     },
     /// The items are in flight with the client now.
     Delivered(Batch),
@@ -225,9 +214,12 @@ pub(crate) enum Refusal {
 }
 
 /// The number of items in each state. Each accepted item that is not dropped has exactly one state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The serde attributes name the keys of a status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
+    #[serde(rename = "in_line")]
     pub(crate) ready: u64,
+    #[serde(rename = "out")]
     pub(crate) in_flight: u64,
     /// Counted from the beginning of the queue.
     pub(crate) done: u64,

@@ -15,7 +15,7 @@ use anyhow::Context;
 
 use crate::clock::{Clock, Nanos, nanos, random_seed};
 use crate::exit::ExitCode;
-use crate::keeper::{Keeper, KeeperConfig, Pacer, PipeHost, Pipes, Speed};
+use crate::keeper::{Keeper, PipeHost, Pipes, Speed};
 use crate::os::{Waker, pin_to_current_core, raise_open_file_limit, signals};
 use crate::pipe::QueueDir;
 use crate::queue::{Queue, QueueState};
@@ -92,13 +92,10 @@ fn run_parent(
     });
     let clock = Clock::start_now();
     let state = QueueState { capacity: Some(config.capacity.into()), ..QueueState::default() };
+    let speed = config.is_paced().then_some(config.speed);
     let counts = RunCounts::new(config.items, config.respawn, &ids);
     let mut parent = Parent {
-        keeper: Keeper::new(KeeperConfig {
-            queue: Queue::new(state, false),
-            pacer: config.is_paced().then(|| Pacer::new(config.speed, ids.iter().copied())),
-            workers: Some(ids.clone()),
-        }),
+        keeper: Keeper::new(Queue::new(state, false), Some(ids.clone()), speed),
         host: PipeHost {
             pipes: Pipes::open(QueueDir::open_or_create(&workplace.dir.path(), RUN_QUEUE)?)
                 .context("cannot make a named pipe")?,

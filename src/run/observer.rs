@@ -1,11 +1,8 @@
 //! The observers of a run: the reporter, the statistics, the timeline, and the counts of the live view.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
-use crate::clock::ProcessBirth;
 use crate::event::{Event, EventKind};
-use crate::journal::Record;
 use crate::keeper::Observer;
 use crate::report::{Reporter, RunSummary, StatsCollector, Timeline};
 use crate::role::WorkerId;
@@ -107,12 +104,5 @@ impl Observer for RunObserver {
             timeline.on_event(event);
         }
         self.reporter.on_event(event);
-    }
-
-    /// A run has no journal.
-    fn append_record(&mut self, _: &Record<'_>) {}
-
-    fn record_end(&mut self) -> io::Result<ProcessBirth> {
-        Ok(ProcessBirth::now())
     }
 }

@@ -79,7 +79,7 @@ impl Parent<'_> {
             if signals::exit_signal().is_some() && !interrupted {
                 interrupted = true;
                 self.stop_producers();
-                if self.keeper.counts().in_flight > 0 {
+                if self.keeper.queue().counts().in_flight > 0 {
                     self.host.observer.reporter.print_notice(self.config.lang.shutdown_notice());
                 }
             }
@@ -137,7 +137,7 @@ impl Parent<'_> {
             self.host.observer.counts.use_respawn(worker);
         }
         let restarted = Event::new(self.keeper.now(), EventKind::Restarted);
-        self.host.on_event(Event { worker: Some(worker), ..restarted });
+        self.host.observer.on_event(Event { worker: Some(worker), ..restarted });
         Ok(())
     }
 
@@ -146,7 +146,7 @@ impl Parent<'_> {
         if self.is_stopping || signals::exit_signal().is_some() {
             return false;
         }
-        let counts = self.keeper.counts();
+        let counts = self.keeper.queue().counts();
         match worker.role {
             Role::Producer => {
                 self.host.observer.counts.progress_of(worker).finished_items
@@ -182,10 +182,10 @@ impl Parent<'_> {
         self.is_stopping = true;
         self.kill_schedule = None;
         self.invalidate_model();
-        let dropped = self.keeper.counts().ready;
+        let dropped = self.keeper.queue().counts().ready;
         self.keeper.close_now(self.clock.now(), &mut self.host);
         if dropped > 0 {
-            self.host.on_event(Event::new(self.keeper.now(), EventKind::Cleared));
+            self.host.observer.on_event(Event::new(self.keeper.now(), EventKind::Cleared));
         }
     }
 
@@ -229,7 +229,7 @@ impl Parent<'_> {
             // All workers were killed: the run has no result.
             return Ok(ExitCode::Done);
         }
-        self.host.on_event(Event::new(self.keeper.now(), EventKind::Finished));
+        self.host.observer.on_event(Event::new(self.keeper.now(), EventKind::Finished));
         self.flush_output()?;
         self.host.observer.reporter.out.progress.clear();
         self.write_outputs()?;
@@ -261,7 +261,7 @@ impl Parent<'_> {
         if not_done == 0 {
             return Ok(ExitCode::Done);
         }
-        let reason = if self.host.pipes.has_linked_inbox().unwrap_or(false) {
+        let reason = if self.host.pipes.inbox.is_linked().unwrap_or(false) {
             ""
         } else {
             " and could not be replaced: another program has removed the run's folder in the temporary \

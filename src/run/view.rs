@@ -51,7 +51,7 @@ pub(super) fn live_view(keeper: &Keeper, counts: &RunCounts, capacity: u64) -> L
     LiveView {
         workers: counts.workers.iter().map(row).collect(),
         depth: QueueDepth {
-            ready: keeper.counts().ready,
+            ready: keeper.queue().counts().ready,
             capacity: Some(capacity).filter(|&capacity| capacity > 0),
             peak: counts.max_ready,
         },

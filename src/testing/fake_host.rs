@@ -50,6 +50,12 @@ impl Default for FakeHost {
 }
 
 impl<W: Observer> Host for FakeHost<W> {
+    type Observer = W;
+
+    fn observer(&mut self) -> &mut W {
+        &mut self.observer
+    }
+
     fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
         if client > self.max_client_id {
             return Err(io::Error::other("too many clients"));
@@ -73,20 +79,6 @@ impl<W: Observer> Host for FakeHost<W> {
 
     fn close_mailbox(&mut self, client: ClientId) {
         self.closed_clients.push(client);
-    }
-}
-
-impl<W: Observer> Observer for FakeHost<W> {
-    fn on_event(&mut self, event: Event<'_>) {
-        self.observer.on_event(event);
-    }
-
-    fn append_record(&mut self, record: &Record<'_>) {
-        self.observer.append_record(record);
-    }
-
-    fn record_end(&mut self) -> io::Result<ProcessBirth> {
-        self.observer.record_end()
     }
 }
 
@@ -116,16 +108,5 @@ impl Observer for FakeObserver {
 
     fn record_end(&mut self) -> io::Result<ProcessBirth> {
         Ok(ProcessBirth::new(100, 1))
-    }
-}
-
-/// Observes nothing.
-impl Observer for () {
-    fn on_event(&mut self, _: Event<'_>) {}
-
-    fn append_record(&mut self, _: &Record<'_>) {}
-
-    fn record_end(&mut self) -> io::Result<ProcessBirth> {
-        Ok(ProcessBirth::default())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::FakeHost;
 use crate::client::session::Session;
-use crate::keeper::{Keeper, KeeperConfig};
+use crate::keeper::Keeper;
 use crate::queue::{ClientId, Queue, QueueState};
 use crate::role::{Role, WorkerId};
 use crate::wire::{ClientKey, Hello, Reply, Request};
@@ -22,11 +22,9 @@ const READ_SIZE: usize = 64 * 1024;
 fn every_item_passes_through_the_keeper() {
     let [mut producer, mut consumer] =
         [(0, Role::Producer), (1, Role::Consumer)].map(|(id, role)| LoopClient::new(id, role));
-    let mut keeper = Keeper::new(KeeperConfig {
-        queue: Queue::new(QueueState::default(), false),
-        workers: Some(BTreeSet::from([producer.worker, consumer.worker])),
-        pacer: None,
-    });
+    let queue = Queue::new(QueueState::default(), false);
+    let workers = BTreeSet::from([producer.worker, consumer.worker]);
+    let mut keeper = Keeper::new(queue, Some(workers), None);
     let mut host = FakeHost::new(());
     consumer.session.add_request(Request::Get { max: ITEM_COUNT });
     let (mut put, mut delivered, mut has_ended) = (0, 0, false);

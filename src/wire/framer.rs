@@ -37,10 +37,11 @@ enum BodyEnd {
 }
 
 impl Framer {
-    /// Appends bytes that were read from the inbox.
+    /// Appends bytes that were read from the inbox. The caller has taken all requests before.
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.consumed);
         self.consumed = 0;
+        debug_assert!(self.buffer.len() <= MAX_MESSAGE_BYTES, "a part of one message at most");
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -82,16 +83,6 @@ impl Framer {
         };
         self.consumed = body_end;
         Some(Request::parse(&self.buffer[start..end], &self.buffer[body_start..body_end]))
-    }
-
-    /// Checks the bound of the buffer. The caller has taken all requests before.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn assert_bounded(&self) {
-        assert!(
-            self.buffer.len() - self.consumed <= MAX_MESSAGE_BYTES,
-            "the buffer holds {} bytes",
-            self.buffer.len()
-        );
     }
 
     /// Consumes lines up to the next one that is neither empty nor skipped, and returns the start and

@@ -6,6 +6,7 @@ mod reply;
 mod request;
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -86,12 +87,10 @@ pub(crate) struct Hello {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mailbox: Option<ClientKey>,
     /// When the client's process started; by default long ago.
-    #[serde(default)]
-    #[serde(rename = "born")]
+    #[serde(default, rename = "born")]
     pub(crate) birth: ProcessBirth,
     /// The processes that started the client, the nearest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[serde(rename = "callers")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "callers")]
     pub(crate) ancestors: Vec<ProcessBirth>,
     /// The lease of each item that the keeper delivers to the client, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,12 +99,10 @@ pub(crate) struct Hello {
     #[serde(default = "max_attempts")]
     pub(crate) max_attempts: u32,
     /// The client's largest item, in bytes of JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "largest")]
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "largest")]
     pub(crate) max_item_bytes: Option<u64>,
     /// The 1-based index of a run's worker within its role.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "worker")]
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "worker")]
     pub(crate) worker_index: Option<u32>,
     /// For a producer: its departure does not end the queue.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -115,14 +112,13 @@ pub(crate) struct Hello {
     pub(crate) follow: bool,
     /// The capacity that the client asks for; 0 for unbounded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) capacity: Option<u64>,
+    pub(crate) capacity: Option<Capacity>,
     /// From now on the queue accepts an item only when the item is on the disk.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) sync: bool,
     /// The client resumes after the death of a keeper. The client received so many batches from the
     /// queue's keepers in reply to a get.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[serde(rename = "resume")]
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "resume")]
     pub(crate) batches_received: Option<u64>,
 }
 
@@ -157,11 +153,6 @@ impl Hello {
     pub(crate) fn mailbox_name(&self, key: ClientKey) -> String {
         format!("mailbox.{}.{}", self.pid, self.mailbox.unwrap_or(key))
     }
-
-    /// The capacity that the client asks for.
-    pub(crate) fn capacity(&self) -> Option<Capacity> {
-        self.capacity.map(Capacity::from)
-    }
 }
 
 /// Splits a line after its first word.
@@ -173,7 +164,7 @@ pub(crate) fn split_word(line: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Parses a decimal number without a sign.
-pub(crate) fn parse_number(text: &[u8]) -> Option<u64> {
+pub(crate) fn parse_number<T: FromStr>(text: &[u8]) -> Option<T> {
     if text.first().is_none_or(|b| !b.is_ascii_digit()) {
         return None;
     }

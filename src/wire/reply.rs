@@ -23,8 +23,7 @@ pub(crate) struct Welcome {
     /// The put window: the client may put so many items before their `ok`, and always one.
     pub(crate) window: u64,
     /// The queue has ended, and the client waits for the next queue of this name.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    #[serde(rename = "ended")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", rename = "ended")]
     pub(crate) has_ended: bool,
     /// The state that the previous keeper left for this client, if the client resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,16 +44,8 @@ pub(crate) struct Resumed {
 /// The status of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Status {
-    /// The count of ready items.
-    #[serde(rename = "in_line")]
-    pub(crate) ready: u64,
-    /// The count of items in flight.
-    #[serde(rename = "out")]
-    pub(crate) in_flight: u64,
-    /// The count of items done since the queue began.
-    pub(crate) done: u64,
-    /// The count of failed items.
-    pub(crate) failed: u64,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
     /// The capacity; null for unbounded.
     pub(crate) capacity: Option<u64>,
     /// The keeper accepts an item only when the item is on the disk.
@@ -245,19 +236,11 @@ pub(crate) struct ReplyReader {
     buffer: Vec<u8>,
     /// The bytes before this offset are finished.
     consumed: usize,
-    /// The reply whose items start at `consumed`.
-    partial: Option<PartialReply>,
-}
-
-/// A reply without its items.
-#[derive(Debug)]
-struct PartialReply {
-    batch: Batch,
-    /// The reason for the failure, if the reply is a [`Reply::Failed`].
-    failure_reason: Option<String>,
-    /// The count of complete items in the buffer.
+    /// The reply whose items start at `consumed`, without its items.
+    partial: Option<Reply>,
+    /// The count of complete items of `partial` in the buffer.
     lines_read: u64,
-    /// How many bytes of the items [`ReplyReader`] has scanned.
+    /// How many bytes of these items were scanned.
     scanned: usize,
 }
 
@@ -276,42 +259,45 @@ impl ReplyReader {
 
     /// Returns the next reply. `None` means that the reader needs more bytes.
     pub(crate) fn next_reply(&mut self) -> Option<Result<Reply, MalformedReply>> {
-        if self.partial.is_none() {
-            let rest = &self.buffer[self.consumed..];
-            let length = memchr::memchr(b'\n', rest)?;
-            let line = &rest[..length];
-            let Some(reply) = parse_reply(line) else {
-                return Some(Err(MalformedReply(String::from_utf8_lossy(line).into_owned())));
-            };
-            self.consumed += length + 1;
-            let (batch, failure_reason) = match reply {
-                Reply::Batch(batch) => (batch, None),
-                Reply::Failed { batch, reason } => (batch, Some(reason)),
-                other => return Some(Ok(other)),
-            };
-            self.partial = Some(PartialReply { batch, failure_reason, lines_read: 0, scanned: 0 });
-        }
-        self.finish_partial().map(Ok)
-    }
-
-    fn finish_partial(&mut self) -> Option<Reply> {
-        let body = &self.buffer[self.consumed..];
-        let PartialReply { batch, lines_read, scanned, .. } = self.partial.as_mut()?;
-        let length = match Items::end_offset(batch.items.count - *lines_read, &body[*scanned..]) {
-            Ok(end) => *scanned + end,
-            Err(lines) => {
-                *lines_read += lines;
-                *scanned = body.len();
-                return None;
+        let mut reply = match self.partial.take() {
+            Some(reply) => reply,
+            None => {
+                let rest = &self.buffer[self.consumed..];
+                let length = memchr::memchr(b'\n', rest)?;
+                let line = &rest[..length];
+                let Some(reply) = parse_reply(line) else {
+                    return Some(Err(MalformedReply(String::from_utf8_lossy(line).into_owned())));
+                };
+                self.consumed += length + 1;
+                reply
             }
         };
-        let PartialReply { mut batch, failure_reason, .. } = self.partial.take()?;
-        batch.items.bytes = Bytes::copy_from_slice(&body[..length]);
-        self.consumed += length;
-        Some(match failure_reason {
-            None => Reply::Batch(batch),
-            Some(reason) => Reply::Failed { batch, reason },
-        })
+        if let Reply::Batch(batch) | Reply::Failed { batch, .. } = &mut reply {
+            let Some(bytes) = self.take_items(batch.count()) else {
+                self.partial = Some(reply);
+                return None;
+            };
+            batch.items.bytes = bytes;
+        }
+        Some(Ok(reply))
+    }
+
+    /// Takes the next `count` items. None if the buffer has only a part of the items.
+    fn take_items(&mut self, count: u64) -> Option<Bytes> {
+        let body = &self.buffer[self.consumed..];
+        match Items::end_offset(count - self.lines_read, &body[self.scanned..]) {
+            Ok(end) => {
+                let length = self.scanned + end;
+                (self.lines_read, self.scanned) = (0, 0);
+                self.consumed += length;
+                Some(Bytes::copy_from_slice(&body[..length]))
+            }
+            Err(lines) => {
+                self.lines_read += lines;
+                self.scanned = body.len();
+                None
+            }
+        }
     }
 }
 
@@ -396,7 +382,8 @@ mod tests {
             in_flight: 0,
             held_s: None,
         };
-        Status { ready: 5, oldest_age_s: Some(1.5), consumers: vec![consumer], ..Status::default() }
+        let counts = Counts { ready: 5, ..Counts::default() };
+        Status { counts, oldest_age_s: Some(1.5), consumers: vec![consumer], ..Status::default() }
     }
 
     fn all() -> Vec<Reply> {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::Write;
 use std::num::NonZeroU64;
+use std::str::FromStr;
 
 use super::{ClientKey, Hello, parse_number, split_word};
 use crate::clock::Nanos;
@@ -115,10 +116,6 @@ impl<'a> Request<'a> {
         body: &'a [u8],
     ) -> Result<Self, &'static str> {
         let one = || parse_number(rest);
-        let two = || {
-            let (first, second) = split_word(rest);
-            parse_number(first).zip(parse_number(second))
-        };
         // An optional word.
         let flag = |word: &[u8]| match rest {
             b"" => Some(false),
@@ -134,7 +131,7 @@ impl<'a> Request<'a> {
             ),
             b"part" => Self::ItemPart(body.strip_suffix(b"\n").unwrap_or(body)),
             b"put" => {
-                let (seq, count) = two()
+                let (seq, count) = two(rest)
                     .filter(|&(seq, count)| 0 < count && count <= seq)
                     .ok_or("put takes the client's number of its last item, and a count")?;
                 Self::Put { seq, count, items: body }
@@ -147,14 +144,14 @@ impl<'a> Request<'a> {
             b"fail" => {
                 parse_fail(rest).ok_or("fail takes an item id, its attempt, tries and a reason")?
             }
-            b"attempt" => two()
-                .and_then(|(id, attempt)| {
-                    Some(Self::Attempt { id, attempt: u32::try_from(attempt).ok()? })
-                })
-                .ok_or("attempt takes an item id and the attempt that begins")?,
+            b"attempt" => {
+                let (id, attempt) =
+                    two(rest).ok_or("attempt takes an item id and the attempt that begins")?;
+                Self::Attempt { id, attempt }
+            }
             b"close" => Self::Close { now: flag(b"now").ok_or("close takes now, or nothing")? },
             b"peek" => {
-                let (from_id, max) = two().ok_or("peek takes an item id and a count")?;
+                let (from_id, max) = two(rest).ok_or("peek takes an item id and a count")?;
                 Self::Peek { from_id, max }
             }
             b"failed" => Self::ListFailed { from_id: one().ok_or(id_wanted)? },
@@ -237,13 +234,19 @@ pub(crate) fn max_put_bytes(max_write_bytes: usize) -> usize {
     max_write_bytes.saturating_sub(2 + 4 + 17 + 21 + 21)
 }
 
+/// Parses two numbers and nothing else.
+fn two<T: FromStr>(text: &[u8]) -> Option<(u64, T)> {
+    let (first, second) = split_word(text);
+    parse_number(first).zip(parse_number(second))
+}
+
 /// Parses `FIRST COUNT` or `FIRST COUNT ATTEMPT`.
 fn parse_batch_ref(text: &[u8]) -> Option<BatchRef> {
     let (first_id, rest) = split_word(text);
     let (count, attempt) = split_word(rest);
     let attempt = match attempt {
         b"" => None,
-        attempt => Some(u32::try_from(parse_number(attempt)?).ok()?),
+        attempt => Some(parse_number(attempt)?),
     };
     let (first_id, count) = (parse_number(first_id)?, parse_number(count)?);
     (count > 0).then_some(BatchRef { first_id, count, attempt })
@@ -254,11 +257,10 @@ fn parse_fail(text: &[u8]) -> Option<Request<'_>> {
     let (id, rest) = split_word(text);
     let (attempt, rest) = split_word(rest);
     let (try_count, reason) = split_word(rest);
-    let small = |text| u32::try_from(parse_number(text)?).ok();
     Some(Request::Fail {
         id: parse_number(id)?,
-        attempt: small(attempt)?,
-        try_count: small(try_count)?,
+        attempt: parse_number(attempt)?,
+        try_count: parse_number(try_count)?,
         reason: String::from_utf8_lossy(reason),
     })
 }

@@ -24,7 +24,7 @@ fn asleep(speed: Speed, delays: [Nanos; 2]) -> Pacer {
     let workers = [producer(1), consumer(1)];
     let mut pacer = Pacer::new(speed, workers);
     for (worker, delay) in workers.into_iter().zip(delays) {
-        pacer.on_connect(worker, 0);
+        pacer.on_run(worker, 0);
         pacer.on_sleep(worker, delay, 0);
     }
     pacer
@@ -34,10 +34,10 @@ fn asleep(speed: Speed, delays: [Nanos; 2]) -> Pacer {
 fn time_begins_when_all_workers_are_connected_and_at_rest() {
     let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
     assert_eq!(pacer.next_step(0, all), PacerStep::Wait(None));
-    pacer.on_connect(producer(1), 0);
+    pacer.on_run(producer(1), 0);
     pacer.on_request(producer(1), 0);
     assert_eq!(pacer.next_step(5 * SECOND, all), PacerStep::Wait(None), "the consumer is absent");
-    pacer.on_connect(consumer(1), 5 * SECOND);
+    pacer.on_run(consumer(1), 5 * SECOND);
     assert_eq!(pacer.next_step(9 * SECOND, all), PacerStep::Wait(None), "the consumer runs");
     pacer.on_sleep(consumer(1), SECOND, 9 * SECOND);
     assert_eq!(pacer.next_step(10 * SECOND, none), PacerStep::Wait(Some(11 * SECOND)));
@@ -49,7 +49,7 @@ fn time_begins_when_all_workers_are_connected_and_at_rest() {
 #[test]
 fn time_does_not_wait_for_a_worker_that_was_given_up() {
     let mut pacer = Pacer::new(Speed::Max, [producer(1), consumer(1)]);
-    pacer.on_connect(producer(1), 0);
+    pacer.on_run(producer(1), 0);
     pacer.on_request(producer(1), 0);
     pacer.on_disconnect(consumer(1));
     assert_eq!(pacer.next_step(0, all), PacerStep::Serve(producer(1)));
@@ -60,7 +60,7 @@ fn of_workers_due_at_one_time_producers_and_low_indexes_go_first() {
     let workers = [consumer(2), consumer(1), producer(2), producer(1)];
     let mut pacer = Pacer::new(Speed::Max, workers);
     for worker in workers {
-        pacer.on_connect(worker, 0);
+        pacer.on_run(worker, 0);
     }
     pacer.on_request(consumer(1), 0);
     pacer.on_request(producer(2), 0);
@@ -215,10 +215,10 @@ fn time_stands_still_from_a_death_to_the_replacement() {
     assert_eq!(pacer.next_step(3 * SECOND, none), PacerStep::Wait(None));
     pacer.on_death(producer(1), 4 * SECOND);
     assert_eq!(pacer.now(), 600 * MS, "time stands still for the second death");
-    pacer.on_connect(consumer(1), 5 * SECOND);
+    pacer.on_run(consumer(1), 5 * SECOND);
     pacer.on_sleep(consumer(1), 2 * SECOND, 5 * SECOND);
     assert_eq!(pacer.next_step(5 * SECOND, none), PacerStep::Wait(None));
-    pacer.on_connect(producer(1), 5 * SECOND);
+    pacer.on_run(producer(1), 5 * SECOND);
     pacer.on_request(producer(1), 5 * SECOND);
     assert_eq!(pacer.next_step(5 * SECOND, all), PacerStep::Serve(producer(1)));
     assert_eq!(pacer.now(), 600 * MS);
@@ -237,7 +237,7 @@ fn time_does_not_wait_for_a_dead_worker_that_was_given_up() {
 #[test]
 fn time_does_not_begin_before_an_early_death_is_replaced() {
     let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
-    pacer.on_connect(producer(1), 0);
+    pacer.on_run(producer(1), 0);
     pacer.on_request(producer(1), 0);
     pacer.on_death(consumer(1), SECOND);
     assert_eq!((pacer.now(), pacer.next_step(SECOND, all)), (0, PacerStep::Wait(None)));
@@ -260,6 +260,6 @@ fn skip_sleeps_shortens_a_sleep_behind_a_put_and_a_refusal_cancels_it() {
     pacer.on_answer(producer(1), 0);
     pacer.on_request(producer(1), 0);
     pacer.on_sleep(producer(1), 2 * SECOND, 0);
-    pacer.on_refusal(producer(1), 0);
+    pacer.on_run(producer(1), 0);
     assert_eq!(pacer.next_step(0, all), PacerStep::Wait(None), "the producer runs");
 }

@@ -1,5 +1,7 @@
 //! Items in flight: leases, failures, deaths.
 
+use std::num::NonZeroU64;
+
 use super::*;
 
 /// A consumer with a lease of 10; an item fails at its delivery failure number `max_attempts`.
@@ -19,9 +21,8 @@ fn with_consumers(first: ClientSettings, second: ClientSettings) -> TestQueue {
 
 impl TestQueue {
     fn expire_leases(&mut self) -> Vec<String> {
-        let mut effects = Vec::new();
-        self.queue.expire_leases(self.now, &mut effects);
-        effects.iter().map(describe).collect()
+        self.queue.expire_leases(self.now);
+        self.take_effects()
     }
 
     fn failed_items(&self) -> Vec<(u64, u32, String)> {
@@ -155,7 +156,7 @@ fn the_tries_of_a_failed_attempt_count_as_attempts() {
     queue.steps();
     let fail = Request::Fail { batch: batch_ref(1, 1), try_count: 3, reason: String::new() };
     assert_eq!(queue.apply(CONSUMER, fail), ["8 failed a try 3"]);
-    queue.apply(LATE, Request::Retry { id: None });
+    queue.apply(LATE, Request::Retry(None));
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 got a try 4"]);
 }
@@ -175,7 +176,7 @@ fn a_retry_after_the_end_is_followed_by_an_end_again() {
     queue.done(CONSUMER, 2);
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 ended"]);
-    queue.apply(LATE, Request::Retry { id: None });
+    queue.apply(LATE, Request::Retry(None));
     queue.apply(
         20,
         Request::Connect(ClientSettings {
@@ -205,13 +206,15 @@ fn a_failed_item_stays_until_a_retry_or_a_drop() {
     );
     queue.put(PRODUCER, 3, &["c"]);
     queue.steps();
-    assert_eq!(queue.apply(LATE, Request::Retry { id: Some(2) }), ["9 counted 1"]);
-    assert!(queue.refusal(LATE, Request::Retry { id: Some(2) }).contains("no item 2 has failed"));
+    assert_eq!(queue.apply(LATE, Request::Retry(NonZeroU64::new(2))), ["9 counted 1"]);
+    assert!(
+        queue.refusal(LATE, Request::Retry(NonZeroU64::new(2))).contains("no item 2 has failed")
+    );
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 got b try 2"], "at its old position");
-    assert_eq!(queue.apply(LATE, Request::Drop { id: None }), ["9 counted 1"]);
+    assert_eq!(queue.apply(LATE, Request::Drop(None)), ["9 counted 1"]);
     assert!(queue.failed_items().is_empty());
-    assert_eq!(queue.apply(LATE, Request::Drop { id: None }), ["9 counted 0"]);
+    assert_eq!(queue.apply(LATE, Request::Drop(None)), ["9 counted 0"]);
 }
 
 #[test]
@@ -224,7 +227,7 @@ fn a_retry_resets_the_delivery_failures() {
         queue.expire_leases();
     }
     assert_eq!(queue.queue.counts().failed, 1);
-    queue.apply(LATE, Request::Retry { id: None });
+    queue.apply(LATE, Request::Retry(None));
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 got a try 3"]);
     queue.now += 10;

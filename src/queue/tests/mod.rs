@@ -31,13 +31,16 @@ impl TestQueue {
     }
 
     fn apply(&mut self, client: ClientId, request: Request) -> Vec<String> {
-        let mut effects = Vec::new();
-        self.queue.apply(client, request, &mut effects).unwrap();
-        effects.iter().map(describe).collect()
+        self.queue.apply(client, request).unwrap();
+        self.take_effects()
+    }
+
+    fn take_effects(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.queue.next_effect()).map(|effect| describe(&effect)).collect()
     }
 
     fn refusal(&mut self, client: ClientId, request: Request) -> String {
-        let refusal = self.queue.apply(client, request, &mut Vec::new());
+        let refusal = self.queue.apply(client, request);
         refusal.unwrap_err().to_string()
     }
 
@@ -79,8 +82,8 @@ fn describe(Effect { client, kind }: &Effect) -> String {
     };
     let description = match kind {
         EffectKind::Accepted { seq, batch } => format!("put up to {seq}: {}", text(batch)),
-        EffectKind::Refused { seq, reason: PutRefusal::Closed } => format!("refused up to {seq}"),
-        EffectKind::Refused { seq, reason: PutRefusal::Full } => format!("no room up to {seq}"),
+        EffectKind::Closed { seq } => format!("refused up to {seq}"),
+        EffectKind::Full { seq } => format!("no room up to {seq}"),
         EffectKind::Delivered(batch) => format!("got {}", text(batch)),
         EffectKind::Done(batch) => format!("did {}", text(batch)),
         EffectKind::Requeued(batch) => format!("gave back {}", text(batch)),
@@ -239,7 +242,10 @@ fn a_follower_waits_over_the_end_and_gets_the_items_after_it() {
     queue.get(CONSUMER);
     queue.apply(PRODUCER, Request::Disconnect);
     assert!(queue.steps().is_empty());
-    assert!(queue.queue.sentinel().is_some() && !queue.queue.has_ended(), "the end is not due");
+    assert!(
+        queue.queue.state().sentinel.is_some() && !queue.queue.has_ended(),
+        "the end is not due"
+    );
     queue.apply(OTHER, Request::Connect(settings(Role::Producer)));
     queue.put(OTHER, 1, &["x"]);
     assert_eq!(queue.steps(), ["2 put up to 1: x try 1", "8 got x try 1"]);
@@ -251,10 +257,10 @@ fn a_producer_that_keeps_the_queue_open_puts_no_sentinel() {
     let keeps_open = ClientSettings { keep_open: true, ..settings(Role::Producer) };
     queue.apply(PRODUCER, Request::Connect(keeps_open));
     queue.apply(PRODUCER, Request::Disconnect);
-    assert!(queue.queue.sentinel().is_none());
+    assert!(queue.queue.state().sentinel.is_none());
     queue.apply(OTHER, Request::Connect(settings(Role::Producer)));
     queue.apply(OTHER, Request::Disconnect);
-    assert!(queue.queue.sentinel().is_some());
+    assert!(queue.queue.state().sentinel.is_some());
 }
 
 #[test]
@@ -274,10 +280,8 @@ fn close_now_refuses_blocked_puts_and_drops_ready_items() {
     queue.put(PRODUCER, 3, &["a", "b", "c"]);
     queue.put(OTHER, 1, &["x"]);
     queue.steps();
-    let mut effects = Vec::new();
-    assert_eq!(queue.queue.close_now(&mut effects), 1);
-    let effects: Vec<_> = effects.iter().map(describe).collect();
-    assert_eq!(effects, ["1 refused up to 3", "2 refused up to 1"]);
+    assert_eq!(queue.queue.close_now(), 1);
+    assert_eq!(queue.take_effects(), ["1 refused up to 3", "2 refused up to 1"]);
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 ended"]);
 }
@@ -287,8 +291,7 @@ fn a_queue_that_is_not_shared_stays_closed_after_its_end() {
     let mut queue =
         TestQueue::with_queue(Queue::new(QueueState::default(), false)).with_clients(&ALL[..3]);
     queue.get(CONSUMER);
-    let mut effects = Vec::new();
-    assert_eq!(queue.queue.close_now(&mut effects), 0);
+    assert_eq!(queue.queue.close_now(), 0);
     assert_eq!(queue.steps(), ["8 ended"]);
     assert_eq!(queue.put(PRODUCER, 1, &["a"]), ["1 refused up to 1"]);
     queue.get(CONSUMER);
@@ -389,7 +392,7 @@ fn the_bytes_of_blocked_puts_are_counted_and_bounded() {
     let large = "x".repeat(9 << 20);
     let put = |queue: &mut TestQueue, seq| {
         let request = Request::Put { seq, items: batch_items(&[&large]) };
-        queue.queue.apply(PRODUCER, request, &mut Vec::new()).map_err(|reason| reason.to_string())
+        queue.queue.apply(PRODUCER, request).map_err(|reason| reason.to_string())
     };
     for seq in [1, 2, 3] {
         assert_eq!(

@@ -157,7 +157,7 @@ impl SimModel {
             }
             last = batch.end_id() - 1;
         }
-        let in_flight = queue.in_flight().map(|(_, _, batch)| batch);
+        let in_flight = queue.in_flight().map(|(_, in_flight)| &in_flight.batch);
         let failed = queue.failed().map(|failed| &failed.batch);
         for batch in queue.ready().chain(in_flight).chain(failed) {
             for (id, item) in batch.iter_with_ids() {

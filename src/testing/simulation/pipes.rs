@@ -8,7 +8,6 @@ use std::rc::Rc;
 
 use super::disk::Disk;
 use crate::clock::{BootQualifiedBirth, ProcessBirth};
-use crate::event::Event;
 use crate::journal::Record;
 use crate::keeper::daemon::DurableHost;
 use crate::keeper::persistence::Persistence;
@@ -99,6 +98,12 @@ impl SimHost {
 }
 
 impl Host for SimHost {
+    type Observer = Self;
+
+    fn observer(&mut self) -> &mut Self {
+        self
+    }
+
     fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
         let slot = self.find_mailbox(mailbox, false).ok_or(io::ErrorKind::NotFound)?;
         self.open_mailboxes.insert(client, slot);
@@ -141,8 +146,6 @@ impl Observer for SimHost {
             .persistence
             .record_end_at(BootQualifiedBirth { birth, ..BootQualifiedBirth::now() }))
     }
-
-    fn on_event(&mut self, _: Event<'_>) {}
 
     fn append_record(&mut self, record: &Record<'_>) {
         self.persistence.append_record(record);

@@ -15,9 +15,9 @@ use super::model::SimModel;
 use super::pipes::{Mailboxes, PIPE_CAPACITY, SharedPipe, SimHost, SimPipe};
 use crate::clock::{Epoch, ProcessBirth};
 use crate::journal::Journal;
+use crate::keeper::Keeper;
 use crate::keeper::daemon;
 use crate::keeper::persistence::{JournalRecovery, PersistedState, Persistence, RecoveredQueue};
-use crate::keeper::{Keeper, KeeperConfig};
 use crate::role::Role;
 use crate::wire::Request;
 
@@ -138,6 +138,7 @@ impl Simulation {
 
     fn add_initial_clients(&mut self) {
         let capacity = [None, Some(0), Some(1), Some(3), Some(10)][self.rng.below(5) as usize];
+        let capacity = capacity.map(u64::into);
         for _ in 0..=self.rng.below(3) {
             let (role, keep_open) = match self.rng.below(4) {
                 0 => (Role::Visitor, false),
@@ -288,14 +289,14 @@ impl Simulation {
         let RecoveredQueue { persisted_state: mut state, queue, clients } = self.recover()?;
         self.model.check(&queue)?;
         let journal = Journal::recover(self.disk.clone(), &self.disk.journal(), |_| {});
-        let (journal, recovered) = match journal {
+        let (journal, damaged_lines) = match journal {
             Err(_) => return Ok(()),
             Ok(journal) => journal.ok_or("the journal is invalid")?,
         };
-        if !recovered.damaged_lines.is_empty() {
-            return Err(format!("the journal is damaged: {recovered:?}"));
+        if !damaged_lines.is_empty() {
+            return Err(format!("the journal is damaged in lines {damaged_lines:?}"));
         }
-        let mut keeper = Keeper::new(KeeperConfig { queue, workers: None, pacer: None });
+        let mut keeper = Keeper::new(queue, None, None);
         let epoch = state.resume_epoch("this uptime", self.now, self.wall);
         let persistence = Persistence::new(state, journal);
         let mut host = SimHost::new(persistence, Rc::clone(&self.mailboxes), self.disk.clone());
