@@ -6,6 +6,8 @@ use super::{relay, workload};
 impl TrialTask {
     /// Runs the task, and reports the result or the failure.
     pub(crate) fn run(&self) -> anyhow::Result<()> {
+        #[cfg(target_os = "linux")]
+        self.die_with_parent();
         let report = match self.role {
             ProcessRole::Producer => workload::run_producer(self),
             ProcessRole::Consumer => workload::run_consumer(self),
@@ -14,5 +16,19 @@ impl TrialTask {
             ProcessRole::Reader => relay::run_reader(self),
         };
         send_report(&report.unwrap_or_else(|error| ProcessReport::Failed(format!("{error:#}"))))
+    }
+
+    /// A process that opens a pipe waits for the other end. If the parent dies before it starts the process of the
+    /// other end, the wait never ends.
+    #[cfg(target_os = "linux")]
+    fn die_with_parent(&self) {
+        use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+        let _ = set_parent_process_death_signal(Some(Signal::KILL));
+        // The signal does not come for a parent that is already dead.
+        if getppid()
+            .is_none_or(|parent| parent.as_raw_nonzero().get().unsigned_abs() != self.parent)
+        {
+            std::process::exit(1);
+        }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct TrialTask {
     /// The 1-based index among the processes of the same role.
     #[serde(rename = "number")]
     pub(super) index: u32,
+    /// The process that starts the trial.
+    pub(super) parent: u32,
     /// The directory of the pipes.
     #[serde(rename = "place")]
     pub(super) dir: PathBuf,

@@ -132,6 +132,7 @@ impl Trial<'_> {
         for &(role, count) in roles {
             for index in 1..=count {
                 let task = TrialTask {
+                    parent: std::process::id(),
                     role,
                     index,
                     dir: dir.to_owned(),

@@ -217,9 +217,8 @@ mod tests {
     fn text_of_a_shell_below_the_rows_stays() {
         let mut area = RedrawArea::with_resume_detection();
         replace(&mut area, &["one"], WIDE);
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::CONT)
-            .unwrap();
-        // A signal to the own process arrives before `kill` returns.
+        // The signal goes to this thread, so its handler ends before `raise` returns.
+        signal_hook::low_level::raise(SIGCONT).unwrap();
         assert_eq!(replace(&mut area, &["two"], WIDE), "two\n");
         assert_eq!(replace(&mut area, &[], WIDE), "\r\x1b[2K\x1b[1A\x1b[2K");
     }

@@ -142,7 +142,15 @@ fn all_requests() -> String {
     text += &writes(&mut one);
     one.add_request(Request::Sleep(1_000_000_000));
     text += &writes(&mut one);
-    let queries = [
+    for query in queries() {
+        one.add_request(query);
+        text += &writes(&mut one);
+    }
+    text + &reports_and_gets()
+}
+
+fn queries() -> [Request<'static>; 16] {
+    [
         Request::Size,
         Request::Status,
         Request::Close { now: false },
@@ -159,12 +167,12 @@ fn all_requests() -> String {
         Request::Attempt { id: u64::MAX, attempt: u32::MAX },
         Request::Peek { from_id: u64::MAX, max: 1 },
         Request::Bye,
-    ];
-    for query in queries {
-        one.add_request(query);
-        text += &writes(&mut one);
-    }
+    ]
+}
 
+/// What a consumer writes: reports about items, gets, and more than one write has room for.
+fn reports_and_gets() -> String {
+    let mut text = String::new();
     let mut one = session(coming(Role::Consumer), 512);
     writes(&mut one);
     one.add_request(Request::Done(batch_ref(1, 2, None)));
