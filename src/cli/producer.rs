@@ -138,13 +138,7 @@ fn print_accepted(
     let at = clock.now();
     for (id, mut item) in (first_id..).zip(items) {
         item.push(b'\n');
-        let batch = Batch {
-            first_id: id,
-            attempt: 1,
-            delivery_failures: 0,
-            accepted_at: at,
-            items: Items { count: 1, bytes: Bytes::from(item) },
-        };
+        let batch = Batch::new(id, at, Items { count: 1, bytes: Bytes::from(item) });
         reporter.on_event(Event::new(at, EventKind::Put(&batch)));
     }
     reporter.flush().map_err(|error| StdoutError(error).into())
