@@ -192,21 +192,13 @@ fn parse_record(head: &[u8], items: Items) -> Option<Record<'_>> {
     Some(match verb {
         b"queue" => Record::Queue(std::str::from_utf8(rest).ok()?),
         b"put" => {
-            let batch = validated(Batch {
-                first_id: number(3)?,
-                attempt: 1,
-                delivery_failures: 0,
-                accepted_at: number(5)?,
-                items,
-            })?;
+            let batch = validated(Batch::new(number(3)?, number(5)?, items))?;
             Record::Put { key: ClientKey::parse(split_word(rest).0)?, seq: number(2)?, batch }
         }
         b"item" => Record::Items(validated(Batch {
-            first_id: number(1)?,
             attempt: small(3)?,
             delivery_failures: small(4)?,
-            accepted_at: number(5)?,
-            items,
+            ..Batch::new(number(1)?, number(5)?, items)
         })?),
         b"client" => {
             let (key, json) = split_word(rest);

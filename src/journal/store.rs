@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::os::{none_if_not_found, open_private_file, remove_file_if_exists, with_remedy};
 use crate::pipe::{JOURNAL, QueueDir, sync_dir_entries};
@@ -29,10 +29,7 @@ pub(crate) trait Store {
 /// Stores the journal in a queue's directory.
 #[derive(Debug)]
 pub(crate) struct FileStore {
-    journal_path: PathBuf,
-    /// The path of a new journal until it replaces the old one.
-    temp_path: PathBuf,
-    dir_path: PathBuf,
+    dir: QueueDir,
     file: File,
     /// The journal's directory entry is on the disk.
     is_entry_synced: bool,
@@ -43,19 +40,11 @@ pub(crate) struct FileStore {
 impl FileStore {
     /// Opens or creates the journal in this directory, and returns its contents.
     pub(crate) fn open(dir: &QueueDir) -> io::Result<(Self, Vec<u8>)> {
-        let journal_path = dir.join(JOURNAL);
-        let mut file = open_for_append(&journal_path)?;
+        let mut file = open_for_append(&dir.join(JOURNAL))?;
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
-        let store = Self {
-            journal_path,
-            temp_path: dir.temp_path(JOURNAL),
-            dir_path: dir.path().to_owned(),
-            file,
-            is_entry_synced: false,
-            is_dir_synced: false,
-        };
-        Ok((store, text))
+        let dir = dir.clone();
+        Ok((Self { dir, file, is_entry_synced: false, is_dir_synced: false }, text))
     }
 
     /// Whether this directory contains a journal.
@@ -108,43 +97,40 @@ impl Store for FileStore {
         // `fdatasync`; on macOS the standard library also flushes the drive.
         self.file.sync_data().map_err(with_remedy)?;
         if !self.is_entry_synced {
-            File::open(&self.dir_path)?.sync_all()?;
+            File::open(self.dir.path())?.sync_all()?;
             self.is_entry_synced = true;
         }
         if !self.is_dir_synced {
-            sync_dir_entries(&self.dir_path)?;
+            sync_dir_entries(self.dir.path())?;
             self.is_dir_synced = true;
         }
         Ok(())
     }
 
     fn replace(&mut self, bytes: &[u8], sync: bool) -> io::Result<()> {
-        self.file =
-            replace_file(&self.temp_path, &self.journal_path, bytes, sync).map_err(with_remedy)?;
+        // The path of the new journal until it replaces the old one.
+        let temp_path = self.dir.temp_path(JOURNAL);
+        let mut file = open_for_append(&temp_path).map_err(with_remedy)?;
+        let mut replace = || {
+            file.set_len(0)?;
+            file.write_all(bytes)?;
+            if sync {
+                file.sync_all()?;
+            }
+            fs::rename(&temp_path, self.dir.join(JOURNAL))
+        };
+        if let Err(error) = replace() {
+            let _ = fs::remove_file(&temp_path);
+            return Err(with_remedy(error));
+        }
+        self.file = file;
         self.is_entry_synced = false;
         Ok(())
     }
 
     fn remove(&mut self) -> io::Result<()> {
-        remove_file_if_exists(&self.journal_path)
+        remove_file_if_exists(&self.dir.join(JOURNAL))
     }
-}
-
-/// Writes a file under a temporary name, and renames the complete file.
-fn replace_file(temp_path: &Path, path: &Path, bytes: &[u8], sync: bool) -> io::Result<File> {
-    let mut file = open_for_append(temp_path)?;
-    let written = file.set_len(0).and_then(|()| {
-        file.write_all(bytes)?;
-        if sync {
-            file.sync_all()?;
-        }
-        fs::rename(temp_path, path)
-    });
-    if let Err(error) = written {
-        let _ = fs::remove_file(temp_path);
-        return Err(error);
-    }
-    Ok(file)
 }
 
 /// The contents of this private file. None if the file is missing.

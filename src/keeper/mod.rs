@@ -35,7 +35,7 @@ use pacer::{Pacer, PacerStep};
 pub(crate) use pipe_host::{PipeHost, Pipes};
 
 /// The keeper, without its pipes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Keeper {
     framer: Framer,
     queue: Queue,
@@ -69,17 +69,10 @@ impl Keeper {
         speed: Option<Speed>,
     ) -> Self {
         Self {
-            framer: Framer::default(),
             queue,
             pacer: speed.map(|speed| Pacer::new(speed, workers.iter().flatten().copied())),
             expected_workers: workers,
-            clients: BTreeMap::new(),
-            clients_by_key: HashMap::new(),
-            connected_workers: BTreeMap::new(),
-            next_client_id: 0,
-            last_wall_time: 0,
-            unfinished_bytes: 0,
-            removal_request: None,
+            ..Self::default()
         }
     }
 

@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::replies::{attempt_record, failure_record};
+use super::replies::failure_record;
 use super::{ClientRecord, Keeper, Observer};
 use crate::clock::{BootQualifiedBirth, Clock, Epoch, ProcessBirth};
 use crate::journal::{Journal, Record, Store, read_if_exists};
@@ -26,7 +26,7 @@ pub(crate) struct PersistedState {
     ended_at: Option<BootQualifiedBirth>,
     /// The clock of leases and ages. None: a journal of an earlier version, which used the wall clock.
     #[serde(default)]
-    epoch: Option<Epoch>,
+    pub(crate) epoch: Option<Epoch>,
 }
 
 /// Written by hand: the keys of both parts alternate in the journal.
@@ -116,13 +116,6 @@ impl PersistedState {
     /// Continues the time of the earlier keepers in this uptime, or begins a new time. Returns its clock.
     pub(crate) fn resume_clock(&mut self) -> Clock {
         self.epoch.insert(Epoch::resume(self.epoch.as_ref())).clock()
-    }
-
-    /// Like [`Self::resume_clock`], with the given clocks.
-    #[cfg(test)]
-    pub(crate) fn resume_epoch(&mut self, boot: &str, since_boot: u64, wall: u64) -> Epoch {
-        let before = self.epoch.as_ref();
-        self.epoch.insert(Epoch::resume_with(before, boot.to_owned(), since_boot, wall)).clone()
     }
 
     /// Whether the queue has no past that the next keeper must know.
@@ -330,7 +323,10 @@ fn snapshot_records<'a>(
         [Record::Items(batch.clone()), Record::Delivered { key, ids, delivered_at }]
     });
     let attempts = queue.in_flight().filter(|(_, in_flight)| in_flight.is_client_attempt);
-    let attempts = attempts.map(|(_, in_flight)| attempt_record(&in_flight.batch));
+    let attempts = attempts.map(|(_, InFlight { batch, .. })| Record::Attempt {
+        id: batch.first_id,
+        attempt: batch.attempt,
+    });
     let failed = queue.failed().flat_map(move |failed| {
         let FailedItem { batch, reason } = failed;
         let delivered =

@@ -40,7 +40,9 @@ pub(super) fn record_of(kind: &EffectKind, key: ClientKey, at: Nanos) -> Option<
             Record::Delivered { key, ids: batch.ids(), delivered_at: at }
         }
         EffectKind::Done(batch) => Record::Done { ids: batch.ids() },
-        EffectKind::AttemptBegun(batch) => attempt_record(batch),
+        EffectKind::AttemptBegun(batch) => {
+            Record::Attempt { id: batch.first_id, attempt: batch.attempt }
+        }
         EffectKind::Requeued(batch) => Record::Requeued {
             ids: batch.ids(),
             attempt: batch.attempt,
@@ -49,10 +51,6 @@ pub(super) fn record_of(kind: &EffectKind, key: ClientKey, at: Nanos) -> Option<
         EffectKind::Failed { batch, reason } => failure_record(batch, reason),
         _ => return None,
     })
-}
-
-pub(super) fn attempt_record<'a>(batch: &Batch) -> Record<'a> {
-    Record::Attempt { id: batch.first_id, attempt: batch.attempt }
 }
 
 pub(super) fn failure_record<'a>(batch: &Batch, reason: &'a str) -> Record<'a> {

@@ -89,6 +89,11 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    /// Newly accepted items.
+    pub(crate) fn new(first_id: u64, accepted_at: Nanos, items: Items) -> Self {
+        Self { first_id, attempt: 1, delivery_failures: 0, accepted_at, items }
+    }
+
     /// How many items.
     pub(crate) fn count(&self) -> u64 {
         self.items.count
@@ -270,8 +275,7 @@ mod tests {
     }
 
     fn batch(first_id: u64, texts: &[&str]) -> Batch {
-        let items = items(texts);
-        Batch { first_id, attempt: 1, delivery_failures: 0, accepted_at: 0, items }
+        Batch::new(first_id, 0, items(texts))
     }
 
     fn drain(ready: &mut ReadyList) -> Vec<(u64, u32, String)> {

@@ -54,7 +54,7 @@ struct Client {
     has_ended: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Queue {
     state: QueueState,
     /// The moment of the last end in this uptime of the machine.
@@ -83,21 +83,7 @@ impl Queue {
     /// A queue without items. The disconnect of the last producer ends a `shared` queue; only
     /// [`Queue::close`] ends another queue, once and for all.
     pub(crate) fn new(state: QueueState, shared: bool) -> Self {
-        Self {
-            state,
-            ended_at: None,
-            is_shared: shared,
-            ready: ReadyList::default(),
-            last_delivered_id: state.last_id,
-            in_flight_count: 0,
-            failed: BTreeMap::new(),
-            leases: BTreeSet::new(),
-            clients: BTreeMap::new(),
-            blocked_putters: VecDeque::new(),
-            waiting_getters: VecDeque::new(),
-            waiting_joiners: VecDeque::new(),
-            effects: VecDeque::new(),
-        }
+        Self { state, is_shared: shared, last_delivered_id: state.last_id, ..Self::default() }
     }
 
     /// Takes a request of `client`. [`Queue::next_effect`] returns its immediate consequences.

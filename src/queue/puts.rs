@@ -30,7 +30,7 @@ impl Queue {
             c.blocked_puts.push(seq, items);
             self.blocked_putters.push_back(client);
             // The first put fixes the capacity.
-            self.state.capacity.get_or_insert(Capacity::Unbounded);
+            self.state.capacity.get_or_insert(Capacity(None));
             self.begin_if_ended();
         }
         Ok(())
@@ -45,13 +45,7 @@ impl Queue {
             let at = self.blocked_putters.iter().position(|&p| p == client)?;
             self.blocked_putters.remove(at);
         }
-        let batch = Batch {
-            first_id: self.state.last_id + 1,
-            attempt: 1,
-            delivery_failures: 0,
-            accepted_at: now,
-            items,
-        };
+        let batch = Batch::new(self.state.last_id + 1, now, items);
         self.state.last_id += batch.count();
         self.ready.push(batch.clone());
         Some(EffectKind::Accepted { seq, batch }.for_client(client))

@@ -4,8 +4,7 @@ use std::num::NonZeroU64;
 
 use super::in_flight::InFlight;
 use super::{
-    Batch, Capacity, Client, ClientActivity, ClientId, Counts, FailedItem, Queue, QueueState,
-    WaitReason,
+    Batch, Client, ClientActivity, ClientId, Counts, FailedItem, Queue, QueueState, WaitReason,
 };
 use crate::clock::Nanos;
 use crate::role::Role;
@@ -27,7 +26,7 @@ impl Queue {
 
     /// How many items may be ready; None for any number.
     pub(crate) fn capacity(&self) -> Option<NonZeroU64> {
-        self.state.capacity.and_then(Capacity::limit)
+        self.state.capacity?.0
     }
 
     /// Whether the last queue has ended, and no new queue has begun.

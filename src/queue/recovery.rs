@@ -208,8 +208,7 @@ mod tests {
     use crate::role::Role;
 
     fn batch(first_id: u64, items: &[&str]) -> Batch {
-        let items = batch_items(items);
-        Batch { first_id, attempt: 1, delivery_failures: 0, accepted_at: 0, items }
+        Batch::new(first_id, 0, batch_items(items))
     }
 
     fn consumer() -> ClientSettings {

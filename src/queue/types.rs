@@ -35,41 +35,28 @@ pub(crate) struct ClientSettings {
     pub(crate) sync: bool,
 }
 
-/// How many items may be ready at once. Numbers outside the rules have 0 for `Unbounded`.
+/// How many items may be ready at once; `None` for any number, which is 0 outside the rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "u64", into = "u64")]
-pub(crate) enum Capacity {
-    Unbounded,
-    AtMost(NonZeroU64),
-}
-
-impl Capacity {
-    /// The largest number of ready items, if there is a limit.
-    pub(crate) fn limit(self) -> Option<NonZeroU64> {
-        match self {
-            Self::Unbounded => None,
-            Self::AtMost(most) => Some(most),
-        }
-    }
-}
+pub(crate) struct Capacity(pub(crate) Option<NonZeroU64>);
 
 impl From<u64> for Capacity {
     fn from(most: u64) -> Self {
-        NonZeroU64::new(most).map_or(Self::Unbounded, Self::AtMost)
+        Self(NonZeroU64::new(most))
     }
 }
 
 impl From<Capacity> for u64 {
     fn from(capacity: Capacity) -> Self {
-        capacity.limit().map_or(0, NonZeroU64::get)
+        capacity.0.map_or(0, NonZeroU64::get)
     }
 }
 
 impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unbounded => f.write_str("0 (unbounded)"),
-            Self::AtMost(most) => most.fmt(f),
+        match self.0 {
+            None => f.write_str("0 (unbounded)"),
+            Some(most) => most.fmt(f),
         }
     }
 }

@@ -308,13 +308,9 @@ fn parse_reply(line: &[u8]) -> Option<Reply> {
     let mut next = || numbers.next().flatten();
     let text = |text| String::from_utf8_lossy(text).into_owned();
     let batch_head = |first_id, count, attempt| {
-        Some(Batch {
-            first_id,
-            attempt: u32::try_from(attempt).ok()?,
-            delivery_failures: 0,
-            accepted_at: 0,
-            items: Items { count, bytes: Bytes::new() },
-        })
+        let attempt = u32::try_from(attempt).ok()?;
+        let items = Items { count, bytes: Bytes::new() };
+        Some(Batch { attempt, ..Batch::new(first_id, 0, items) })
     };
     Some(match verb {
         b"welcome" => Reply::Welcome(serde_json::from_slice(rest).ok()?),
@@ -362,7 +358,7 @@ mod tests {
     fn batch(first_id: u64, items: &str) -> Batch {
         let count = items.lines().count() as u64;
         let items = Items { count, bytes: Bytes::copy_from_slice(items.as_bytes()) };
-        Batch { first_id, attempt: 3, delivery_failures: 0, accepted_at: 0, items }
+        Batch { attempt: 3, ..Batch::new(first_id, 0, items) }
     }
 
     fn failed(reason: &str) -> Reply {

@@ -297,7 +297,9 @@ impl Simulation {
             return Err(format!("the journal is damaged in lines {damaged_lines:?}"));
         }
         let mut keeper = Keeper::new(queue, None, None);
-        let epoch = state.resume_epoch("this uptime", self.now, self.wall);
+        let boot = "this uptime".to_owned();
+        let epoch = Epoch::resume_with(state.epoch.as_ref(), boot, self.now, self.wall);
+        state.epoch = Some(epoch.clone());
         let persistence = Persistence::new(state, journal);
         let mut host = SimHost::new(persistence, Rc::clone(&self.mailboxes), self.disk.clone());
         keeper.adopt_clients(clients, &mut host).map_err(|error| error.to_string())?;
