@@ -24,7 +24,7 @@ pub(crate) struct Output {
     /// A signal has interrupted a write: later writes do not wait for the reader.
     is_interrupted: bool,
     /// Standard output, if it is a pipe and the progress of its reader matters.
-    tracked_pipe: Option<NarrowPipe<io::Stdout>>,
+    tracked_pipe: Option<NarrowPipe>,
     /// Bytes written since [`Output::start_counting`].
     bytes_written: usize,
     /// The ends of items among these bytes.
@@ -88,11 +88,11 @@ impl Output {
 
     /// Tracks the reader of standard output, if standard output is a pipe and the system supports it.
     pub(crate) fn track_reader(&mut self) {
-        self.tracked_pipe = NarrowPipe::new(io::stdout());
+        self.tracked_pipe = NarrowPipe::new();
     }
 
     /// The pipe of a tracked reader.
-    pub(crate) fn tracked_pipe(&mut self) -> Option<&mut NarrowPipe<io::Stdout>> {
+    pub(crate) fn tracked_pipe(&mut self) -> Option<&mut NarrowPipe> {
         self.tracked_pipe.as_mut()
     }
 
