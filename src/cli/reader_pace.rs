@@ -1,6 +1,5 @@
 //! How many items a consumer takes at a time for the reader of a pipe, and the wait for that reader.
 
-use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -49,10 +48,7 @@ impl ReaderPacing {
 }
 
 /// Waits until the reader of `pipe` has read everything in it.
-pub(super) fn wait_for_reader(
-    client: &mut Client,
-    pipe: &mut NarrowPipe<io::Stdout>,
-) -> anyhow::Result<()> {
+pub(super) fn wait_for_reader(client: &mut Client, pipe: &mut NarrowPipe) -> anyhow::Result<()> {
     loop {
         if !pipe.narrow().map_err(StdoutError)? {
             // The pipe has more bytes than a narrow pipe holds, from another writer. No event tells when
@@ -61,7 +57,7 @@ pub(super) fn wait_for_reader(
             continue;
         }
         // A narrow pipe has room only when it is empty.
-        client.wait_for_output(pipe.as_fd())?;
+        client.wait_for_output(pipe.pipe.as_fd())?;
         // Another process may have made the pipe wide in the meantime.
         if pipe.is_narrow().map_err(StdoutError)? {
             return Ok(());

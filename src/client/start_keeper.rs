@@ -69,7 +69,7 @@ impl QueueBuilder {
             other => return other.or_else(failed),
         }
         match dir.request_lock() {
-            Ok(Some(wanted)) if self.wait_readable(wanted.as_fd(), limit)? => {
+            Ok(Some(wanted)) if self.wait_readable(wanted.ready_pipe.as_fd(), limit)? => {
                 dir.finish_lock(wanted).or_else(failed)
             }
             Ok(Some(_)) => Err(self.not_ready_error(starter_pid(dir.path()))),

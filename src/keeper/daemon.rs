@@ -174,7 +174,7 @@ pub(crate) fn stored_status(dir: &QueueDir) -> anyhow::Result<Status> {
     Journal::read(dir, |record| recovery.apply_record(record))?;
     let RecoveredQueue { persisted_state: mut state, mut queue, mut clients } = recovery.finish();
     clients.retain(|(client, key, record)| {
-        let is_alive = MailboxWriter::has_reader(dir, &record.hello.mailbox_name(*key));
+        let is_alive = MailboxWriter::open(dir, &record.hello.mailbox_name(*key)).is_ok();
         if !is_alive {
             // The next keeper will find the dead client too.
             let _ = queue.apply(*client, Request::ClientDied);

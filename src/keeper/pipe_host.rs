@@ -93,7 +93,7 @@ impl Pipes {
         others: &[(BorrowedFd<'_>, Interest)],
     ) -> io::Result<WaitOutcome> {
         // An overflowed mailbox is a dead client: there is nothing to wait for.
-        let has_overflow = self.mailboxes.values().any(MailboxWriter::has_overflowed);
+        let has_overflow = self.mailboxes.values().any(|mailbox| mailbox.has_overflowed);
         let timeout = if has_overflow {
             Some(0)
         } else {
@@ -109,7 +109,7 @@ impl Pipes {
         let (own, clients) = states.split_at(1 + others.len());
         let mailboxes = self.mailboxes.iter().zip(clients);
         let dead = mailboxes
-            .filter(|((_, mailbox), state)| state.is_hung_up || mailbox.has_overflowed())
+            .filter(|((_, mailbox), state)| state.is_hung_up || mailbox.has_overflowed)
             .map(|((client, _), _)| *client);
         Ok(WaitOutcome {
             is_inbox_ready: own[0].is_ready,

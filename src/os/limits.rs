@@ -1,7 +1,7 @@
 //! System limits: the number of open files, and the size of pipes.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
 use rustix::io::Errno;
 #[cfg(target_os = "linux")]
@@ -41,21 +41,21 @@ pub(crate) fn widen_pipe(pipe: impl AsFd, bytes: usize) {
     sizes.find(|&bytes| set_pipe_size(&pipe, bytes).is_ok());
 }
 
-/// The writing end of a pipe, narrowed so that the pipe has room only when its reader has read everything.
+/// Standard output as a pipe, narrowed so that the pipe has room only when its reader has read everything.
 /// Dropping the value restores the original size.
 #[derive(Debug)]
-pub(crate) struct NarrowPipe<P: AsFd> {
-    pipe: P,
+pub(crate) struct NarrowPipe {
+    pub(crate) pipe: io::Stdout,
     /// The size of the narrow pipe in bytes: a page. None until the pipe has been narrowed once.
     narrow_size: Option<usize>,
     /// The size in bytes before the change; none without a change.
     original_size: Option<usize>,
 }
 
-impl<P: AsFd> NarrowPipe<P> {
-    /// None if `pipe` is no pipe, or if the system cannot change the size of a pipe.
-    pub(crate) fn new(pipe: P) -> Option<Self> {
-        let mut narrow = Self { pipe, narrow_size: None, original_size: None };
+impl NarrowPipe {
+    /// None if standard output is no pipe, or if the system cannot change the size of a pipe.
+    pub(crate) fn new() -> Option<Self> {
+        let mut narrow = Self { pipe: io::stdout(), narrow_size: None, original_size: None };
         narrow.narrow().is_ok().then_some(narrow)
     }
 
@@ -92,13 +92,7 @@ impl<P: AsFd> NarrowPipe<P> {
     }
 }
 
-impl<P: AsFd> AsFd for NarrowPipe<P> {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
-    }
-}
-
-impl<P: AsFd> Drop for NarrowPipe<P> {
+impl Drop for NarrowPipe {
     fn drop(&mut self) {
         if let Some(size) = self.original_size {
             // The user's pipes may have reached the system's limit; the pipe stays narrow then.

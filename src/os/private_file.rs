@@ -33,12 +33,6 @@ pub(crate) enum UnsafeFile {
     AccessibleToOthers(u32),
 }
 
-impl From<UnsafeFile> for io::Error {
-    fn from(error: UnsafeFile) -> Self {
-        Self::other(error)
-    }
-}
-
 /// Opens a regular file that belongs to the user alone. The call follows no symbolic link, and does not wait
 /// for any other kind of file at this path. If `options` permit creation, a new file is for the user alone
 /// under any umask. `options` must not truncate: the caller truncates the file after this check.
@@ -49,9 +43,9 @@ pub(crate) fn open_private_file(path: &Path, options: &mut OpenOptions) -> io::R
     let file = open_no_follow(path, options).map_err(with_remedy)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
-        return Err(UnsafeFile::NotAFile.into());
+        return Err(io::Error::other(UnsafeFile::NotAFile));
     }
-    check_private(&metadata)?;
+    check_private(&metadata).map_err(io::Error::other)?;
     if metadata.len() == 0 && metadata.mode() & FILE_MODE != FILE_MODE {
         // The file may be new, and the umask may have removed the user's own permissions.
         file.set_permissions(Permissions::from_mode(FILE_MODE))?;
@@ -64,8 +58,8 @@ pub(crate) fn open_no_follow(path: &Path, options: &mut OpenOptions) -> io::Resu
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY;
     let opened = options.mode(FILE_MODE).custom_flags(flags.bits().cast_signed()).open(path);
     opened.map_err(|error| match errno(&error) {
-        Some(Errno::LOOP) => UnsafeFile::Symlink.into(),
-        Some(Errno::ISDIR) => UnsafeFile::Directory.into(),
+        Some(Errno::LOOP) => io::Error::other(UnsafeFile::Symlink),
+        Some(Errno::ISDIR) => io::Error::other(UnsafeFile::Directory),
         _ => error,
     })
 }

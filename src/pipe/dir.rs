@@ -2,7 +2,6 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, PipeReader};
-use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -58,10 +57,11 @@ pub(crate) struct StartLock {
     dir: File,
 }
 
-/// A lock that this process waits for. A poll for reading shows when the lock is ready.
+/// A lock that this process waits for.
 #[derive(Debug)]
 pub(crate) struct PendingLock {
-    ready_pipe: PipeReader,
+    /// A poll for reading shows when the lock is ready.
+    pub(crate) ready_pipe: PipeReader,
     thread: JoinHandle<io::Result<File>>,
 }
 
@@ -204,12 +204,6 @@ impl QueueDir {
     /// Removes the directory if the directory is empty.
     pub(crate) fn remove_if_empty(&self) {
         let _ = fs::remove_dir(&self.path);
-    }
-}
-
-impl AsFd for PendingLock {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.ready_pipe.as_fd()
     }
 }
 

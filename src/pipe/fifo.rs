@@ -172,7 +172,7 @@ pub(crate) struct MailboxWriter {
     /// The length of the buffer's part that may go to the pipe.
     committed_bytes: usize,
     /// Too many bytes were unread, so replies have been lost.
-    has_overflowed: bool,
+    pub(crate) has_overflowed: bool,
 }
 
 impl MailboxWriter {
@@ -201,16 +201,8 @@ impl MailboxWriter {
             Err(error) if private_file::is_errno(&error, Errno::NXIO) => {
                 remove_file_if_exists(&dir.join(name)).map(|()| None)
             }
-            opened => {
-                let writer = none_if_not_found(opened)?;
-                Ok(writer.map(|writer| Self { is_paused: true, ..writer }))
-            }
+            opened => Ok(none_if_not_found(opened)?.map(|end| Self { is_paused: true, ..end })),
         }
-    }
-
-    /// Whether the mailbox of this name has a reader.
-    pub(crate) fn has_reader(dir: &QueueDir, name: &str) -> bool {
-        open_end(&dir.join(name), false).is_ok()
     }
 
     /// Removes the name of a client that is gone.
@@ -230,11 +222,6 @@ impl MailboxWriter {
     pub(crate) fn accepts_more(&mut self, max_unsent: usize) -> bool {
         self.has_overflowed |= self.unsent_bytes() > max_unsent;
         !self.has_overflowed
-    }
-
-    /// Whether replies have been lost, since the client does not read.
-    pub(crate) fn has_overflowed(&self) -> bool {
-        self.has_overflowed
     }
 
     /// The number of bytes that are not in the pipe yet.
@@ -339,14 +326,14 @@ mod tests {
         writer.commit();
         writer.flush().unwrap();
         assert!(writer.unsent_bytes() > 0, "no pipe holds that many bytes");
-        assert!(writer.accepts_more(large.len()) && !writer.has_overflowed());
+        assert!(writer.accepts_more(large.len()) && !writer.has_overflowed);
         writer.buffer_mut().extend_from_slice(b"more");
         writer.discard_uncommitted();
         writer.buffer_mut().extend_from_slice(b"other");
         assert_eq!(read(&mut writer), large, "uncommitted replies are not written");
         writer.commit();
         assert_eq!(read(&mut writer), b"other");
-        assert_eq!((writer.unsent_bytes(), writer.has_overflowed()), (0, false));
+        assert_eq!((writer.unsent_bytes(), writer.has_overflowed), (0, false));
         assert!(writer.buffer.capacity() <= MAX_IDLE_BUFFER_BYTES, "unused capacity is freed");
     }
 
@@ -365,7 +352,7 @@ mod tests {
             writer.flush().unwrap();
             assert!(writer.unsent_bytes() <= 501_000);
         }
-        assert!(replies > 500 && writer.has_overflowed());
+        assert!(replies > 500 && writer.has_overflowed);
         while mailbox.read(&mut [0; 4096]).unwrap() > 0 {
             writer.flush().unwrap();
         }

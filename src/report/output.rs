@@ -24,7 +24,7 @@ pub(crate) struct Output {
     /// A signal has interrupted a write: later writes do not wait for the reader.
     is_interrupted: bool,
     /// Standard output, if it is a pipe and the progress of its reader matters.
-    pub(crate) tracked_pipe: Option<NarrowPipe<io::Stdout>>,
+    pub(crate) tracked_pipe: Option<NarrowPipe>,
     /// Bytes written since [`Output::start_counting`].
     bytes_written: usize,
     /// The ends of items among these bytes.
@@ -88,7 +88,7 @@ impl Output {
 
     /// Tracks the reader of standard output, if standard output is a pipe and the system supports it.
     pub(crate) fn track_reader(&mut self) {
-        self.tracked_pipe = NarrowPipe::new(io::stdout());
+        self.tracked_pipe = NarrowPipe::new();
     }
 
     /// Counts bytes and items from now on.
