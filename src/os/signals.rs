@@ -1,8 +1,8 @@
 //! Ctrl-C, SIGTERM and SIGHUP: the first signal asks the process to leave, the second one ends it at once.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use anyhow::Context;
@@ -10,22 +10,35 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH, S
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level::pipe};
 
+use super::lenient::lock;
 use super::poll::Waker;
 use crate::os;
 
-/// The number of the last signal that told this process to leave; 0 before the first one.
-static LEAVE_SIGNAL: AtomicUsize = AtomicUsize::new(0);
-/// The second signal has come, in a process with a cleanup.
-static HAS_SECOND_SIGNAL: AtomicBool = AtomicBool::new(false);
+/// The signals to leave that this process has received. Signal handlers write these fields, so each field
+/// is an atomic of its own: signal_hook takes no larger state.
+struct LeaveRequest {
+    /// The number of the last signal; 0 before the first one.
+    signal: AtomicUsize,
+    /// The first signal has come: the next one ends the process.
+    is_pending: AtomicBool,
+    /// The second signal has come.
+    is_repeated: AtomicBool,
+}
+
+static LEAVE_REQUEST: LeaveRequest = LeaveRequest {
+    signal: AtomicUsize::new(0),
+    is_pending: AtomicBool::new(false),
+    is_repeated: AtomicBool::new(false),
+};
 
 /// The signal that told this process to leave.
 pub(crate) fn exit_signal() -> Option<i32> {
-    i32::try_from(LEAVE_SIGNAL.load(Ordering::SeqCst)).ok().filter(|&signal| signal != 0)
+    i32::try_from(LEAVE_REQUEST.signal.load(Ordering::SeqCst)).ok().filter(|&signal| signal != 0)
 }
 
 /// Whether a second signal has come: the process prints nothing more then.
 pub(crate) fn has_second_signal() -> bool {
-    HAS_SECOND_SIGNAL.load(Ordering::SeqCst)
+    LEAVE_REQUEST.is_repeated.load(Ordering::SeqCst)
 }
 
 /// The signals that make a process leave.
@@ -38,14 +51,15 @@ pub(crate) enum LeaveSignals {
 }
 
 impl LeaveSignals {
-    fn iter(self) -> impl Iterator<Item = i32> {
-        [SIGINT, SIGTERM, SIGHUP].into_iter().filter(move |&signal| match (self, signal) {
+    fn includes(self, signal: i32) -> bool {
+        match (self, signal) {
             (Self::AllButHangup, signal) => signal != SIGHUP,
-            // The interruption of a script also ends the script's background consumers. A shell without job
-            // control starts these with SIGINT and SIGQUIT ignored; `trap '' INT` ignores SIGINT alone.
-            (Self::NotIgnored, SIGINT) if os::was_ignored(SIGQUIT) => true,
+            // The interruption of a script also ends the script's background consumers.
+            (Self::NotIgnored, SIGINT) if os::was_ignored(SIGINT) && os::was_ignored(SIGQUIT) => {
+                true
+            }
             (Self::NotIgnored, signal) => !os::was_ignored(signal),
-        })
+        }
     }
 }
 
@@ -53,9 +67,8 @@ impl LeaveSignals {
 /// handlers need no thread, which the system might refuse.
 pub(crate) fn install_handlers(leave: LeaveSignals) -> anyhow::Result<Arc<Waker>> {
     let waker = Arc::new(Waker::new()?);
-    let is_pending = Arc::new(AtomicBool::new(false));
-    for signal in leave.iter() {
-        install_handler(signal, &waker, &is_pending).context("cannot catch signals")?;
+    for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| leave.includes(signal)) {
+        install_handler(signal, &waker).context("cannot catch signals")?;
     }
     if leave == LeaveSignals::AllButHangup {
         flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
@@ -63,47 +76,75 @@ pub(crate) fn install_handlers(leave: LeaveSignals) -> anyhow::Result<Arc<Waker>
     Ok(waker)
 }
 
-/// Registers the actions of one signal. A signal runs the actions in this order, so `is_pending`, which all
-/// signals share, comes last: the first signal sets it, and the next one ends the process.
-fn install_handler(signal: i32, waker: &Waker, is_pending: &Arc<AtomicBool>) -> io::Result<()> {
+/// Registers the actions of one signal. A signal runs the actions in this order, so `is_pending` comes last.
+fn install_handler(signal: i32, waker: &Waker) -> io::Result<()> {
     if std::process::id() == 1 {
         // Process 1 cannot die by its own signal.
-        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(is_pending))?;
+        flag::register_conditional_shutdown(signal, 128 + signal, &LEAVE_REQUEST.is_pending)?;
     } else {
-        flag::register_conditional_default(signal, Arc::clone(is_pending))?;
+        flag::register_conditional_default(signal, &LEAVE_REQUEST.is_pending)?;
     }
-    flag::register_usize(signal, &LEAVE_SIGNAL, signal.unsigned_abs() as usize)?;
+    flag::register_usize(signal, &LEAVE_REQUEST.signal, signal.unsigned_abs() as usize)?;
     pipe::register(signal, waker.writer()?)?;
-    flag::register(signal, Arc::clone(is_pending))?;
+    flag::register(signal, &LEAVE_REQUEST.is_pending)?;
     Ok(())
 }
 
+/// Handles a signal in a thread, for a process that has something to clear away.
+struct SignalHandler<F> {
+    waker: Arc<Waker>,
+    cleanup: F,
+}
+
+impl<F: FnMut()> SignalHandler<F> {
+    fn handle(&mut self, signal: i32) {
+        LEAVE_REQUEST.signal.store(signal.unsigned_abs() as usize, Ordering::SeqCst);
+        if !LEAVE_REQUEST.is_pending.swap(true, Ordering::SeqCst) {
+            self.waker.wake();
+        } else {
+            LEAVE_REQUEST.is_repeated.store(true, Ordering::SeqCst);
+            (self.cleanup)();
+            std::process::exit(os::die_by_signal(signal).into());
+        }
+    }
+}
+
 /// Does the same as [`install_handlers`], and the second signal runs `cleanup` before the process dies by that
-/// signal. A thread waits for the signals, since a signal handler may do very little.
+/// signal. Threads wait for the signals, since a signal handler may do very little.
 ///
 /// # Errors
 /// If the system refuses a thread, for example.
 pub(crate) fn install_handlers_with_cleanup(
     leave: LeaveSignals,
-    mut cleanup: impl FnMut() + Send + 'static,
+    cleanup: impl FnMut() + Send + 'static,
 ) -> anyhow::Result<Arc<Waker>> {
     let waker = Arc::new(Waker::new()?);
-    let thread_waker = Arc::clone(&waker);
-    let mut arrivals = Signals::new(leave.iter()).context("cannot catch signals")?;
-    let handle = move |signal: i32| {
-        if LEAVE_SIGNAL.swap(signal.unsigned_abs() as usize, Ordering::SeqCst) == 0 {
-            thread_waker.wake();
-        } else {
-            HAS_SECOND_SIGNAL.store(true, Ordering::SeqCst);
-            cleanup();
-            std::process::exit(os::die_by_signal(signal).into());
-        }
-    };
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || arrivals.forever().for_each(handle))
-        .context("cannot catch signals")?;
+    let handler = Arc::new(Mutex::new(SignalHandler { waker: Arc::clone(&waker), cleanup }));
+    let handle = move |signal| lock(&handler).handle(signal);
+    let others: Vec<_> =
+        [SIGTERM, SIGHUP].into_iter().filter(|&signal| leave.includes(signal)).collect();
+    if !others.is_empty() {
+        let mut arrivals = Signals::new(others).context("cannot catch signals")?;
+        let handle = handle.clone();
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || arrivals.forever().for_each(handle))
+            .context("cannot catch signals")?;
+    }
+    if leave.includes(SIGINT) {
+        ctrlc::set_handler(move || handle(SIGINT))
+            .map_err(into_system_error)
+            .context("cannot catch Ctrl-C")?;
+    }
     Ok(waker)
+}
+
+/// Unwraps the system's error, since ctrlc's own error omits the cause.
+fn into_system_error(error: ctrlc::Error) -> anyhow::Error {
+    match error {
+        ctrlc::Error::System(error) => error.into(),
+        error => error.into(),
+    }
 }
 
 /// Makes a write beyond the limit of a file's size an error. Without this call such a write ends the process.

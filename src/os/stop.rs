@@ -17,9 +17,16 @@ pub(crate) fn has_job_control() -> bool {
     let Some(own) = ProcessStat::read("self") else {
         return true;
     };
-    match own.ancestors().find(|ancestor| ancestor.group != own.group) {
-        Some(ancestor) => ancestor.session == own.session,
-        // The ancestors above are invisible here. If the session is invisible too, a shell may lead it.
-        None => own.session == 0,
+    let mut parent = own.parent;
+    while parent > 0 {
+        let Some(ancestor) = ProcessStat::read(&parent.to_string()) else {
+            return false;
+        };
+        if ancestor.group != own.group {
+            return ancestor.session == own.session;
+        }
+        parent = ancestor.parent;
     }
+    // The ancestors above are invisible here. If the session is invisible too, a shell may lead it.
+    own.session == 0
 }
