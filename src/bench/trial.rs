@@ -136,7 +136,7 @@ impl Trial<'_> {
                     index,
                     dir: dir.to_owned(),
                     size: case.size,
-                    has_permits: kind == Metric::Latency,
+                    uses_tokens: kind == Metric::Latency,
                     origin,
                 };
                 processes.processes.push(self.spawn_process(case, &task, &start_signal)?);
@@ -238,11 +238,11 @@ fn python_command(case: BenchCase, task: &TrialTask) -> anyhow::Result<Command> 
     let script = task.dir.join(private_dir::PYTHON_SCRIPT_NAME);
     fs::write(&script, PYTHON_SCRIPT).context("cannot write a script")?;
     let mut command = Command::new("python3");
-    let duration = if task.has_permits { PUT_DURATION } else { PYTHON_PUT_DURATION };
+    let duration = if task.uses_tokens { PUT_DURATION } else { PYTHON_PUT_DURATION };
     let seconds = duration as f64 / 1e9;
     let numbers = [case.size, case.producers.into(), case.consumers.into()];
     command.arg(script).args(numbers.map(|number| number.to_string()));
-    command.arg(seconds.to_string()).arg(if task.has_permits { "latency" } else { "throughput" });
+    command.arg(seconds.to_string()).arg(if task.uses_tokens { "latency" } else { "throughput" });
     command.stderr(Stdio::null());
     Ok(command)
 }

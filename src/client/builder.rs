@@ -122,7 +122,7 @@ impl QueueBuilder {
     /// A delivery failure is the death of a client that holds the item, or a lease that runs out. This
     /// client's number counts for the items that this client holds.
     pub fn max_attempts(mut self, failures: u32) -> Self {
-        self.hello.max_attempts = failures;
+        self.hello.max_delivery_failures = failures;
         self
     }
 
@@ -174,8 +174,8 @@ impl QueueBuilder {
     }
 
     /// The processes that started this one: a visitor learns of an end that came after their birth.
-    pub(crate) fn callers(mut self, callers: Vec<ProcessBirth>) -> Self {
-        self.hello.ancestors = callers;
+    pub(crate) fn ancestors(mut self, ancestors: Vec<ProcessBirth>) -> Self {
+        self.hello.ancestors = ancestors;
         self
     }
 

@@ -150,7 +150,7 @@ impl Client {
 
     /// Whether the queue has ended, and this client waits for the next one.
     pub(crate) fn is_waiting_for_next_queue(&self) -> bool {
-        self.welcome.has_ended
+        self.welcome.awaits_next_round
     }
 
     /// The lines of the queue's journal that were damaged when this client started a keeper for the
@@ -189,7 +189,7 @@ impl Client {
     }
 
     pub(crate) fn done_ref(&mut self, batch_ref: BatchRef) -> Result<(), Error> {
-        self.send_disposition(Request::Done(batch_ref))
+        self.send_report(Request::Done(batch_ref))
     }
 
     /// Gives every item of the delivery back to the queue, at its old place.
@@ -211,11 +211,11 @@ impl Client {
     }
 
     pub(crate) fn requeue_ref(&mut self, batch_ref: BatchRef) -> Result<(), Error> {
-        self.send_disposition(Request::Requeue(batch_ref))
+        self.send_report(Request::Requeue(batch_ref))
     }
 
-    fn send_disposition(&mut self, disposition: Request<'static>) -> Result<(), Error> {
-        self.session.add_request(disposition);
+    fn send_report(&mut self, report: Request<'static>) -> Result<(), Error> {
+        self.session.add_request(report);
         // A full write need not wait for the next request.
         match self.session.next_write() {
             Some(_) => self.flush_requests(),

@@ -187,10 +187,10 @@ impl Session {
             })
         };
         let outstanding = std::mem::take(&mut self.outstanding);
-        for disposition in outstanding.dispositions() {
-            if disposition.disposed_batch_ref().is_some_and(is_in_flight) {
+        for report in outstanding.item_reports() {
+            if report.reported_batch_ref().is_some_and(is_in_flight) {
                 self.finish_write();
-                self.write(disposition);
+                self.write(report);
             }
         }
         for put in outstanding.puts() {

@@ -55,7 +55,7 @@ impl From<&Hello> for ClientSettings {
             birth: hello.birth,
             ancestors: hello.ancestors.clone(),
             lease: hello.lease,
-            max_attempts: hello.max_attempts,
+            max_delivery_failures: hello.max_delivery_failures,
             capacity: hello.capacity,
             sync: hello.sync,
         }

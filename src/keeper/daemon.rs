@@ -216,7 +216,7 @@ fn serve_until_idle(keeper: &mut Keeper, host: &mut DaemonHost, stop: &Waker) ->
         is_stopped = arrivals.others_ready[0];
         is_starting &= !arrivals.others_ready.get(1).is_some_and(|&gone| gone);
         host.process_arrivals(keeper, clock, &arrivals)?;
-        if arrivals.is_empty() && !host.pipes.inbox.is_linked()? {
+        if arrivals.timed_out() && !host.pipes.inbox.is_linked()? {
             return Ok(());
         }
     }

@@ -126,7 +126,7 @@ impl Pacer {
     }
 
     /// The queue has granted `worker`'s request: `worker` begins the sleep behind the request, or runs.
-    pub(crate) fn on_answer(&mut self, worker: WorkerId, wall: Nanos) {
+    pub(crate) fn on_grant(&mut self, worker: WorkerId, wall: Nanos) {
         let state = match self.workers.get(&worker) {
             Some(WorkerState::Waiting(Some(delay))) => {
                 WorkerState::Sleeping(self.now.saturating_add(*delay))
@@ -158,7 +158,7 @@ impl Pacer {
         if self.is_out_of_time {
             return PacerStep::OutOfTime;
         }
-        if let Some(wait) = self.wait_for_running(wall) {
+        if let Some(wait) = self.running_wait_step(wall) {
             return wait;
         }
         let origin = *self.wall_origin.get_or_insert(wall);
@@ -188,11 +188,11 @@ impl Pacer {
     }
 
     /// The wait for the workers that are not at rest, if there are any.
-    fn wait_for_running(&mut self, wall: Nanos) -> Option<PacerStep> {
-        let has_no_stragglers = self.wall_origin.is_none() || self.speed == Speed::Max;
+    fn running_wait_step(&mut self, wall: Nanos) -> Option<PacerStep> {
+        let forbids_stragglers = self.wall_origin.is_none() || self.speed == Speed::Max;
         let is_running = |state| matches!(state, WorkerState::Running(_));
         if self.has_worker(|state| state == WorkerState::Absent)
-            || has_no_stragglers && self.has_worker(is_running)
+            || forbids_stragglers && self.has_worker(is_running)
         {
             return Some(PacerStep::Wait(None));
         }

@@ -51,7 +51,7 @@ struct Client {
     /// By the first id of each batch.
     in_flight: BTreeMap<u64, InFlight>,
     /// The queue that the client came for has ended.
-    has_ended: bool,
+    sees_end_next: bool,
 }
 
 #[derive(Debug)]
@@ -174,11 +174,11 @@ impl Queue {
         }
         let getters = || self.waiting_getters.iter().copied();
         if !self.ready.is_empty()
-            && let Some(getter) = getters().find(|&c| !self.has_ended_for(c))
+            && let Some(getter) = getters().find(|&c| !self.sees_end_next(c))
         {
             return self.deliver(now, getter);
         }
-        if let Some(getter) = getters().find(|&c| self.has_ended_for(c)) {
+        if let Some(getter) = getters().find(|&c| self.sees_end_next(c)) {
             return self.deliver_end(getter);
         }
         if !self.is_all_done() {
@@ -193,7 +193,7 @@ impl Queue {
     pub(crate) fn can_serve(&self, client: ClientId) -> bool {
         self.clients.get(&client).is_some_and(|c| {
             (!c.blocked_puts.is_empty() && self.free_capacity() > 0)
-                || (c.pending_get.is_some() && (c.has_ended || !self.ready.is_empty()))
+                || (c.pending_get.is_some() && (c.sees_end_next || !self.ready.is_empty()))
         })
     }
 
@@ -205,7 +205,7 @@ impl Queue {
         let c = self.clients.get(&client)?;
         if !c.blocked_puts.is_empty() {
             self.accept_put(now, client)
-        } else if c.has_ended {
+        } else if c.sees_end_next {
             self.deliver_end(client)
         } else {
             self.deliver(now, client)
@@ -214,7 +214,7 @@ impl Queue {
 
     /// Puts the sentinel: the queue takes no more puts, and ends after its ready items.
     pub(crate) fn close(&mut self) {
-        self.begin_if_ended();
+        self.begin_round();
         self.state.sentinel = Some(Sentinel::Closed);
     }
 
@@ -235,7 +235,7 @@ impl Queue {
     /// next call is [`Queue::end`].
     pub(crate) fn is_end_due(&self) -> bool {
         let takes_end =
-            |c: &ClientId| self.clients.get(c).is_some_and(|c| !c.has_ended && !c.settings.follow);
+            |c: &ClientId| self.clients.get(c).is_some_and(|c| !c.sees_end_next && !c.settings.follow);
         self.state.sentinel.is_some()
             && self.blocked_putters.is_empty()
             && self.is_all_done()
@@ -253,7 +253,7 @@ impl Queue {
         }
         self.ended_at = Some(at);
         for client in self.clients.values_mut() {
-            client.has_ended = client.settings.role != Role::Producer && !client.settings.follow;
+            client.sees_end_next = client.settings.role != Role::Producer && !client.settings.follow;
         }
     }
 
@@ -274,7 +274,7 @@ impl Queue {
             self.state.sentinel = None;
         }
         if is_producer {
-            self.begin_if_ended();
+            self.begin_round();
         }
         self.state.sync |= settings.sync;
         self.add_client(client, settings);
@@ -283,7 +283,7 @@ impl Queue {
 
     fn add_client(&mut self, client: ClientId, settings: ClientSettings) {
         let added = Client {
-            has_ended: self.is_from_before_end(&settings),
+            sees_end_next: self.is_from_before_end(&settings),
             settings,
             blocked_puts: BlockedPuts::default(),
             pending_get: None,
@@ -314,14 +314,14 @@ impl Queue {
     }
 
     /// Begins a new queue, if the last one has ended.
-    fn begin_if_ended(&mut self) {
+    fn begin_round(&mut self) {
         if !self.state.has_begun {
             self.state.has_begun = true;
             self.state.done_count = 0;
             // A visitor without a pending get belongs to the new queue.
             let is_new =
                 |c: &&mut Client| c.settings.role == Role::Visitor && c.pending_get.is_none();
-            self.clients.values_mut().filter(is_new).for_each(|c| c.has_ended = false);
+            self.clients.values_mut().filter(is_new).for_each(|c| c.sees_end_next = false);
         }
     }
 

@@ -31,7 +31,7 @@ impl Queue {
             self.blocked_putters.push_back(client);
             // The first put fixes the capacity.
             self.state.capacity.get_or_insert(Capacity::Unbounded);
-            self.begin_if_ended();
+            self.begin_round();
         }
         Ok(())
     }
@@ -68,6 +68,6 @@ impl Queue {
     }
 
     pub(super) fn free_capacity(&self) -> u64 {
-        self.capacity().map_or(u64::MAX, |most| most.get().saturating_sub(self.ready.len()))
+        self.capacity().map_or(u64::MAX, |limit| limit.get().saturating_sub(self.ready.len()))
     }
 }

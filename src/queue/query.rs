@@ -36,8 +36,8 @@ impl Queue {
     }
 
     /// Whether the next get of this client is answered with the end.
-    pub(crate) fn has_ended_for(&self, client: ClientId) -> bool {
-        self.clients.get(&client).is_some_and(|c| c.has_ended)
+    pub(crate) fn sees_end_next(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|c| c.sees_end_next)
     }
 
     /// The activity of each client, in the order in which the clients connected.

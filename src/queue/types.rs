@@ -27,8 +27,8 @@ pub(crate) struct ClientSettings {
     /// How long the client may have an item in flight.
     pub(crate) lease: Option<Nanos>,
     /// An item fails when this client causes a delivery failure and the item then has at least this
-    /// many. 0: never.
-    pub(crate) max_attempts: u32,
+    /// number of delivery failures; 0: never.
+    pub(crate) max_delivery_failures: u32,
     /// None: the client accepts any capacity.
     pub(crate) capacity: Option<Capacity>,
     /// The client wants accepted items on the disk.
@@ -48,14 +48,14 @@ impl Capacity {
     pub(crate) fn limit(self) -> Option<NonZeroU64> {
         match self {
             Self::Unbounded => None,
-            Self::AtMost(most) => Some(most),
+            Self::AtMost(limit) => Some(limit),
         }
     }
 }
 
 impl From<u64> for Capacity {
-    fn from(most: u64) -> Self {
-        NonZeroU64::new(most).map_or(Self::Unbounded, Self::AtMost)
+    fn from(limit: u64) -> Self {
+        NonZeroU64::new(limit).map_or(Self::Unbounded, Self::AtMost)
     }
 }
 
@@ -69,7 +69,7 @@ impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unbounded => f.write_str("0 (unbounded)"),
-            Self::AtMost(most) => most.fmt(f),
+            Self::AtMost(limit) => limit.fmt(f),
         }
     }
 }

@@ -95,9 +95,9 @@ pub(crate) struct Hello {
     /// The lease of each item that the keeper delivers to the client, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lease: Option<Nanos>,
-    /// An item fails after so many delivery failures; 0 for never.
-    #[serde(default = "max_attempts")]
-    pub(crate) max_attempts: u32,
+    /// The item fails at this number of delivery failures; 0: never.
+    #[serde(default = "default_max_delivery_failures", rename = "max_attempts")]
+    pub(crate) max_delivery_failures: u32,
     /// The client's largest item, in bytes of JSON.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "largest")]
     pub(crate) max_item_bytes: Option<u64>,
@@ -122,8 +122,8 @@ pub(crate) struct Hello {
     pub(crate) batches_received: Option<u64>,
 }
 
-/// The default of [`Hello::max_attempts`].
-pub(crate) fn max_attempts() -> u32 {
+/// The default of [`Hello::max_delivery_failures`].
+pub(crate) fn default_max_delivery_failures() -> u32 {
     5
 }
 
@@ -138,7 +138,7 @@ impl Hello {
             birth: ProcessBirth::default(),
             ancestors: Vec::new(),
             lease: None,
-            max_attempts: max_attempts(),
+            max_delivery_failures: default_max_delivery_failures(),
             max_item_bytes: None,
             worker_index: None,
             keep_open: false,

@@ -24,7 +24,7 @@ pub(crate) struct Welcome {
     pub(crate) window: u64,
     /// The queue has ended, and the client waits for the next queue of this name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not", rename = "ended")]
-    pub(crate) has_ended: bool,
+    pub(crate) awaits_next_round: bool,
     /// The state that the previous keeper left for this client, if the client resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resumed: Option<Resumed>,
@@ -392,7 +392,7 @@ mod tests {
                 version: 1,
                 is_paced: true,
                 window: 7,
-                has_ended: true,
+                awaits_next_round: true,
                 resumed: None,
             }),
             Reply::Welcome(Welcome { resumed: Some(resumed()), ..Welcome::default() }),

@@ -216,7 +216,7 @@ impl<'a> Request<'a> {
     }
 
     /// The items of a `done`, a `back` or a `fail`.
-    pub(crate) fn disposed_batch_ref(&self) -> Option<BatchRef> {
+    pub(crate) fn reported_batch_ref(&self) -> Option<BatchRef> {
         match *self {
             Self::Done(batch_ref) | Self::Requeue(batch_ref) => Some(batch_ref),
             Self::Fail { id, attempt, .. } => {
