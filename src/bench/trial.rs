@@ -304,7 +304,7 @@ impl TrialProcess {
         while let Some(end) = memchr::memchr(b'\n', &self.buffer) {
             let line: Vec<_> = self.buffer.drain(..=end).collect();
             let report =
-                serde_json::from_slice(&line).context("a process has said what is unheard of")?;
+                serde_json::from_slice(&line).context("a process sent an invalid report")?;
             match report {
                 ProcessReport::Ready => self.is_ready = true,
                 _ => self.has_reported = true,

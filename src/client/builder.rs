@@ -99,8 +99,8 @@ impl QueueBuilder {
         self
     }
 
-    /// Makes this client wait for the next queue's items when the queue ends while the client is
-    /// connected, instead of learning of the end. A [`Role::Consumer`] does not learn of an earlier end
+    /// Makes this client wait for the items of the queue's next round when the queue ends while the client
+    /// is connected, instead of learning of the end. A [`Role::Consumer`] does not learn of an earlier end
     /// either.
     pub fn follow(mut self, follow: bool) -> Self {
         self.hello.follow = follow;
@@ -173,7 +173,7 @@ impl QueueBuilder {
         self
     }
 
-    /// The processes that started this one: a visitor learns of an end that came after their birth.
+    /// The ancestors of this process: a visitor learns of an end that came after their birth.
     pub(crate) fn ancestors(mut self, ancestors: Vec<ProcessBirth>) -> Self {
         self.hello.ancestors = ancestors;
         self

@@ -74,7 +74,7 @@ pub struct Client {
     pub(super) max_item_bytes: u64,
     /// Accepted puts that the caller does not know of yet.
     pub(super) unreported_accepted: VecDeque<Accepted>,
-    /// The other puts had no room in time. The caller learns of that after the accepted ones.
+    /// The puts without `ok` were refused: no room in time. Reported after the accepted ones.
     pub(super) has_unreported_full: bool,
     /// Items that this client reported when they were no longer in flight with it.
     pub(super) lease_expired: Vec<BatchRef>,
@@ -148,8 +148,8 @@ impl Client {
         self.welcome.is_paced
     }
 
-    /// Whether the queue has ended, and this client waits for the next one.
-    pub(crate) fn is_waiting_for_next_queue(&self) -> bool {
+    /// Whether the queue has ended, and this client waits for the next round.
+    pub(crate) fn awaits_next_round(&self) -> bool {
         self.welcome.awaits_next_round
     }
 

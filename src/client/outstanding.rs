@@ -20,11 +20,11 @@ pub(super) struct Outstanding {
     /// The `done`, `back` and `fail` requests, oldest first. The keeper does not answer them, but a
     /// reply to a later request proves that they have arrived.
     item_reports: VecDeque<Request<'static>>,
-    /// How many item_reports are known to have arrived.
+    /// How many item reports are known to have arrived.
     confirmed_reports: u64,
 }
 
-/// How many item_reports came before a request.
+/// How many item reports came before a request.
 type ReportMark = u64;
 
 /// Items of one put.
@@ -130,7 +130,7 @@ impl Outstanding {
         }
     }
 
-    /// Removes the oldest request that `is_answered` picks, and all item_reports before that request.
+    /// Removes the oldest request that `is_answered` picks, and all item reports before that request.
     fn complete(&mut self, is_answered: impl Fn(&Request<'_>) -> bool) -> bool {
         let position = self.requests.iter().position(|(request, _)| is_answered(request));
         let Some((_, mark)) = position.and_then(|at| self.requests.remove(at)) else {

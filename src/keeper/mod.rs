@@ -296,7 +296,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Reports an effect: outside a run to the journal, then to the observer, then to the client.
+    /// Journals the effect (not in a run), then tells the observer, then the client.
     fn publish_effect(&mut self, effect: Effect, host: &mut impl Host) {
         let Effect { client, kind } = effect;
         let worker = worker_of(&self.clients, client);

@@ -17,7 +17,7 @@ impl Keeper {
     }
 
     /// A worker exited without `bye`; everything that the worker wrote was received. Releases its items,
-    /// drops its blocked puts, and expects a replacement, until [`Keeper::give_up_worker`]. `death` is
+    /// drops its blocked puts, and expects a respawn, until [`Keeper::give_up_worker`]. `death` is
     /// the cause, unless the process exited of its own will.
     pub(crate) fn worker_exited(
         &mut self,

@@ -32,8 +32,8 @@ impl Queue {
     pub(super) fn deliver_end(&mut self, client: ClientId) -> Option<Effect> {
         let c = self.clients.get_mut(&client)?;
         c.pending_get.take()?;
-        // A visitor whose get is older than the new queue sees the end once, and belongs to the new
-        // queue from then on.
+        // A visitor whose get is older than the new round sees the end once, and belongs to the new
+        // round from then on.
         c.sees_end_next &= c.settings.role == Role::Consumer || !self.state.has_begun;
         self.waiting_getters.retain(|&g| g != client);
         Some(EffectKind::Ended.for_client(client))
@@ -204,7 +204,7 @@ impl Queue {
     pub(super) fn retry_failed(&mut self, id: Option<NonZeroU64>) -> Result<u64, Refusal> {
         let failed = self.take_failed(id)?;
         if !failed.is_empty() && self.has_ended() {
-            // The queue of these items has ended, and ends again after them.
+            // The round of these items has ended. Their retry begins a round that ends after these items.
             self.state.sentinel.get_or_insert(Sentinel::LastProducerLeft);
         }
         let items = failed.len() as u64;

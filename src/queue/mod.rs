@@ -1,8 +1,12 @@
-//! The rules of the queue: a pure state machine without I/O, clock or processes.
+//! The rules of the queue: a pure state machine that reads no clock and does no I/O. This module imports
+//! only `role` and the value types `Nanos` and `ProcessBirth` of `clock`.
 //!
-//! [`Queue::apply`] takes the requests of clients, in the order of the inbox. A request neither accepts
-//! nor delivers an item: [`Queue::step`] (in the order of the requests) and [`Queue::serve`] (for a
-//! client that the caller chooses) do, one visible step at a time.
+//! [`Queue::apply`] only registers a put or a get, in the order of the inbox. [`Queue::step`] (in the
+//! order of the requests) and [`Queue::serve`] (for a client that the caller chooses) accept and deliver,
+//! one step per call.
+//!
+//! The queue lasts, and has one round after another. A round begins with a producer or a put, and ends
+//! when a getter takes the sentinel.
 //!
 //! ```text
 //!           put                 step             step              done
@@ -50,7 +54,7 @@ struct Client {
     is_joining: bool,
     /// By the first id of each batch.
     in_flight: BTreeMap<u64, InFlight>,
-    /// The queue that the client came for has ended.
+    /// The round that the client came for has ended, so the client's next get sees the end.
     sees_end_next: bool,
 }
 
@@ -59,8 +63,8 @@ pub(crate) struct Queue {
     state: QueueState,
     /// The moment of the last end in this uptime of the machine.
     ended_at: Option<ProcessBirth>,
-    /// Any client may connect: the disconnect of the last producer puts the sentinel, and a new queue
-    /// begins after the end.
+    /// Any client may connect: the disconnect of the last producer puts the sentinel, and a new round
+    /// can begin after the end.
     is_shared: bool,
     ready: ReadyList,
     /// The highest id of a delivered item, as far as this keeper knows.
@@ -80,8 +84,8 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// A queue without items. The disconnect of the last producer ends a `shared` queue; only
-    /// [`Queue::close`] ends another queue, once and for all.
+    /// A queue without items. The disconnect of the last producer ends a round of a `shared` queue. A
+    /// run's queue is not shared, and is closed only by its keeper ([`Queue::close`]).
     pub(crate) fn new(state: QueueState, shared: bool) -> Self {
         Self {
             state,
@@ -234,8 +238,9 @@ impl Queue {
     /// Whether the sentinel is the next thing in the queue, and a getter waits for it. The caller's
     /// next call is [`Queue::end`].
     pub(crate) fn is_end_due(&self) -> bool {
-        let takes_end =
-            |c: &ClientId| self.clients.get(c).is_some_and(|c| !c.sees_end_next && !c.settings.follow);
+        let takes_end = |c: &ClientId| {
+            self.clients.get(c).is_some_and(|c| !c.sees_end_next && !c.settings.follow)
+        };
         self.state.sentinel.is_some()
             && self.blocked_putters.is_empty()
             && self.is_all_done()
@@ -243,17 +248,18 @@ impl Queue {
     }
 
     /// Takes the sentinel. The end reaches every connected consumer, and every later consumer that was
-    /// born before `at`. A shared queue is ready for a new beginning.
+    /// born before `at`. A shared queue is ready for the next round.
     pub(crate) fn end(&mut self, at: ProcessBirth) {
         if self.is_shared {
-            // A connected client that asked for `sync` relies on it in the next queue too.
+            // A connected client that asked for `sync` relies on `sync` in the next round too.
             let sync = self.clients.values().any(|c| c.settings.sync);
             self.state =
                 QueueState { sentinel: None, capacity: None, sync, has_begun: false, ..self.state };
         }
         self.ended_at = Some(at);
         for client in self.clients.values_mut() {
-            client.sees_end_next = client.settings.role != Role::Producer && !client.settings.follow;
+            client.sees_end_next =
+                client.settings.role != Role::Producer && !client.settings.follow;
         }
     }
 
@@ -293,11 +299,11 @@ impl Queue {
         self.clients.insert(client, added);
     }
 
-    /// Whether the queue that this client comes for has ended.
+    /// Whether the round that this client comes for has ended.
     ///
     /// That is so for a consumer whose process was born before the end. A visitor may be one of many
     /// processes that a loop or a pool starts one after another: the birth of each of its ancestors
-    /// counts like its own, but only until a new queue begins.
+    /// counts like its own, but only until a new round begins.
     fn is_from_before_end(&self, settings: &ClientSettings) -> bool {
         let Some(end) = self.ended_at else {
             return false;
@@ -313,12 +319,12 @@ impl Queue {
         }
     }
 
-    /// Begins a new queue, if the last one has ended.
+    /// Begins a round, if the last round has ended.
     fn begin_round(&mut self) {
         if !self.state.has_begun {
             self.state.has_begun = true;
             self.state.done_count = 0;
-            // A visitor without a pending get belongs to the new queue.
+            // A visitor without a pending get belongs to the new round.
             let is_new =
                 |c: &&mut Client| c.settings.role == Role::Visitor && c.pending_get.is_none();
             self.clients.values_mut().filter(is_new).for_each(|c| c.sees_end_next = false);

@@ -387,7 +387,7 @@ impl ModelTest {
             assert!(self.model.in_flight().is_empty());
             self.queue.end(ProcessBirth::new(100, 1));
             self.end_count += 1;
-            // The next queue is unbounded, since no client here asks for a capacity.
+            // The next round is unbounded, since no client here asks for a capacity.
             self.model.capacity = 0;
         }
         if let Some(effect) = self.queue.step(self.now) {

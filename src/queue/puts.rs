@@ -57,7 +57,7 @@ impl Queue {
         Some(EffectKind::Accepted { seq, batch }.for_client(client))
     }
 
-    /// How many items this client may send without an answer, beyond one.
+    /// The number of items each client may send before their `ok`; one is always allowed.
     pub(crate) fn put_window(&self) -> u64 {
         let producers = self.client_count(Role::Producer).max(1) as u64;
         let share = match self.capacity() {

@@ -30,7 +30,7 @@ impl Queue {
         self.state.capacity.and_then(Capacity::limit)
     }
 
-    /// Whether the last queue has ended, and no new queue has begun.
+    /// Whether the last round has ended, and no new round has begun.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended_at.is_some() && !self.state.has_begun
     }

@@ -94,7 +94,8 @@ pub(crate) enum Request {
     /// The client has failed with these items, which it has in flight.
     Fail {
         batch: BatchRef,
-        /// How often the client tried the items in this attempt.
+        /// How many attempts the client made since the delivery of the batch, or since the last
+        /// [`Request::Attempt`], including that one. The failed items have the last attempt.
         try_count: u32,
         /// The cause, for people.
         reason: String,

@@ -230,12 +230,12 @@ fn each_request_is_written_as_it_was() {
 
 #[test]
 fn each_resent_request_is_written_as_it_was() {
-    let knows = |accepted, out| {
-        resent_requests(Some(Resumed { accepted, in_flight: out })) + "(another keeper)\n"
+    let resent_after = |accepted, in_flight| {
+        resent_requests(Some(Resumed { accepted, in_flight })) + "(another keeper)\n"
     };
-    let text = knows(vec![(2, 2)], vec![(1, 2, 1)])
-        + &knows(vec![(4, 4), (5, 9)], vec![(2, 1, 1)])
-        + &knows(Vec::new(), vec![(1, 2, 2)])
+    let text = resent_after(vec![(2, 2)], vec![(1, 2, 1)])
+        + &resent_after(vec![(4, 4), (5, 9)], vec![(2, 1, 1)])
+        + &resent_after(Vec::new(), vec![(1, 2, 2)])
         + &resent_requests(None);
     compare("unit/said-again", &text);
 }

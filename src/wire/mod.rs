@@ -1,5 +1,19 @@
-//! The protocol of clients and keepers: requests and replies as lines of text. This room does no I/O
+//! The protocol of clients and keepers: requests and replies as lines of text. This module does no I/O
 //! and decides nothing about a queue. `docs/PROTOCOL.md` describes the protocol.
+//!
+//! Some words of the protocol are older than the names in the program:
+//!
+//! | word | name |
+//! | --- | --- |
+//! | `back` | [`Request::Requeue`] |
+//! | `run` | [`Reply::Batch`] |
+//! | `lost` | [`Reply::NotInFlight`] |
+//! | `out`, `OUT`, `holds` | in flight |
+//! | `in_line`, `INLINE` | ready |
+//! | `born`, `callers` | [`Hello::birth`], [`Hello::ancestors`] |
+//! | `max_attempts` | [`Hello::max_delivery_failures`] |
+//! | `resume` | [`Hello::batches_received`] |
+//! | `ended` in `welcome` | [`Welcome::awaits_next_round`] |
 
 mod framer;
 mod reply;
@@ -116,8 +130,8 @@ pub(crate) struct Hello {
     /// From now on the queue accepts an item only when the item is on the disk.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) sync: bool,
-    /// The client resumes after the death of a keeper. The client received so many batches from the
-    /// queue's keepers in reply to a get.
+    /// For a client that resumes after the death of a keeper: the number of batches that the client
+    /// received from the queue's keepers in reply to a get.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "resume")]
     pub(crate) batches_received: Option<u64>,
 }

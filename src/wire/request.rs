@@ -41,7 +41,7 @@ pub(crate) enum Request<'a> {
     Fail {
         id: u64,
         attempt: u32,
-        /// The consumer tried the item so many times in this attempt.
+        /// How many attempts the consumer made from `attempt` on, including that one.
         try_count: u32,
         /// For people. [`Request::write`] shortens the reason and writes it on one line.
         reason: Cow<'a, str>,
