@@ -84,7 +84,7 @@ pub struct Client {
     pub(super) damaged_lines: Vec<u64>,
     /// How long the keeper may stay silent.
     pub(super) silence_limit: SilenceLimit,
-    /// When the client sent a cancel without an answer yet, or when the keeper last said something.
+    /// When the client sent a cancel without an answer yet, or when the keeper's last reply came.
     pub(super) cancel_pending_since: Option<Clock>,
     /// The present keeper has welcomed this client.
     pub(super) is_welcomed: bool,

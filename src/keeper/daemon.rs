@@ -207,7 +207,8 @@ fn serve_until_idle(keeper: &mut Keeper, host: &mut DaemonHost, stop: &Waker) ->
         {
             return Ok(());
         }
-        // A starter closes the read end of our standard output once its hello is in the inbox, or dies.
+        // A starter closes the read end of our standard output once its hello is in the inbox.
+        // A dead starter closes the read end too.
         let starter = waits_for_starter.then_some((stdout.as_fd(), Interest::Hangup));
         let others: Vec<_> = [(stop.as_fd(), Interest::Read)].into_iter().chain(starter).collect();
         let until = due.unwrap_or(Nanos::MAX).min(clock.now().saturating_add(DIR_CHECK_INTERVAL));

@@ -89,8 +89,8 @@ impl Pacer {
         self.now
     }
 
-    /// `worker` runs: it has connected, or the queue has refused its request. The sleep requested with that request
-    /// is cancelled.
+    /// `worker` runs: it has connected, or the queue has refused its request. The sleep requested after that
+    /// request is cancelled.
     pub(crate) fn on_run(&mut self, worker: WorkerId, wall: Nanos) {
         self.workers.insert(worker, WorkerState::Running(wall));
     }
@@ -126,7 +126,7 @@ impl Pacer {
         self.workers.insert(worker, state);
     }
 
-    /// The queue has granted `worker`'s request: `worker` begins the sleep that it requested after the request, or runs.
+    /// The queue has granted `worker`'s request: `worker` begins the sleep requested after that request, or runs.
     pub(crate) fn on_grant(&mut self, worker: WorkerId, wall: Nanos) {
         let state = match self.workers.get(&worker) {
             Some(WorkerState::Waiting(Some(delay))) => {
