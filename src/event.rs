@@ -30,9 +30,9 @@ pub(crate) enum EventKind<'a> {
     Done(&'a Batch),
     /// Items are ready again.
     Requeued(&'a Batch),
-    /// The worker died. A recording does not tell the cause.
+    /// The worker died of this cause. `None`: read from a recording.
     Died(Option<ExitCause>),
-    /// A new process took the place of the dead worker.
+    /// The run respawns the dead worker.
     Restarted,
     /// The worker disconnected.
     Left,

@@ -59,6 +59,7 @@
 //! An accepted item survives the death of every process, the keeper included. With
 //! [`QueueBuilder::sync`] it survives a crash of the machine too.
 
+// docs/DESIGN.md lists the modules that each module may import. A test compares the list with the code.
 mod bench;
 #[doc(hidden)]
 pub mod cli;

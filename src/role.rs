@@ -10,8 +10,8 @@ pub enum Role {
     Producer,
     /// Gets items, until the queue ends.
     Consumer,
-    /// A one-shot command: puts or gets items, or manages the queue. Its disconnect ends nothing. Its puts
-    /// go before the sentinel of the last producer.
+    /// A client whose leaving ends nothing: a one-shot command, or a [`Queue`](crate::Queue) handle. Its
+    /// puts go before the sentinel of the last producer.
     Visitor,
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct TrialTask {
     pub(super) size: u64,
     /// A producer puts one item at a time, and needs a token for each item.
     #[serde(rename = "one_by_one")]
-    pub(super) has_permits: bool,
+    pub(super) uses_tokens: bool,
     /// See [`Clock::since`].
     pub(super) origin: Nanos,
 }
@@ -68,13 +68,13 @@ impl TrialTask {
     /// Opens the token pipe for a producer, if puts need tokens. The open waits for a consumer; the pipe ends with
     /// the last consumer.
     pub(super) fn open_token_reader(&self) -> io::Result<Option<File>> {
-        self.has_permits.then(|| File::open(self.dir.join(TOKENS))).transpose()
+        self.uses_tokens.then(|| File::open(self.dir.join(TOKENS))).transpose()
     }
 
     /// Opens the token pipe for a consumer, if puts need tokens.
     pub(super) fn open_token_writer(&self) -> io::Result<Option<File>> {
         let open = || File::options().write(true).open(self.dir.join(TOKENS));
-        self.has_permits.then(open).transpose()
+        self.uses_tokens.then(open).transpose()
     }
 
     /// The number of items between two looks at the clock. The looks cost next to nothing then.

@@ -137,7 +137,7 @@ impl Trial<'_> {
                     index,
                     dir: dir.to_owned(),
                     size: case.size,
-                    has_permits: kind == Metric::Latency,
+                    uses_tokens: kind == Metric::Latency,
                     origin,
                 };
                 processes.processes.push(self.spawn_process(case, &task, &start_signal)?);
@@ -239,11 +239,11 @@ fn python_command(case: BenchCase, task: &TrialTask) -> anyhow::Result<Command> 
     let script = task.dir.join(private_dir::PYTHON_SCRIPT_NAME);
     fs::write(&script, PYTHON_SCRIPT).context("cannot write a script")?;
     let mut command = Command::new("python3");
-    let duration = if task.has_permits { PUT_DURATION } else { PYTHON_PUT_DURATION };
+    let duration = if task.uses_tokens { PUT_DURATION } else { PYTHON_PUT_DURATION };
     let seconds = duration as f64 / 1e9;
     let numbers = [case.size, case.producers.into(), case.consumers.into()];
     command.arg(script).args(numbers.map(|number| number.to_string()));
-    command.arg(seconds.to_string()).arg(if task.has_permits { "latency" } else { "throughput" });
+    command.arg(seconds.to_string()).arg(if task.uses_tokens { "latency" } else { "throughput" });
     command.stderr(Stdio::null());
     Ok(command)
 }
@@ -305,7 +305,7 @@ impl TrialProcess {
         while let Some(end) = memchr::memchr(b'\n', &self.buffer) {
             let line: Vec<_> = self.buffer.drain(..=end).collect();
             let report =
-                serde_json::from_slice(&line).context("a process has said what is unheard of")?;
+                serde_json::from_slice(&line).context("a process sent an invalid report")?;
             match report {
                 ProcessReport::Ready => self.is_ready = true,
                 _ => self.has_reported = true,

@@ -59,7 +59,7 @@ impl ClientArgs {
             Some(share) => (options.worker(share.index), None),
             None => {
                 let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
-                let options = options.callers(ProcessBirth::of_ancestors());
+                let options = options.ancestors(ProcessBirth::of_ancestors());
                 (options.interrupt(Arc::clone(&waker)), Some(waker))
             }
         };

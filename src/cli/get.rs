@@ -67,7 +67,7 @@ impl Args {
         let mut one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
         // The keeper reports an end of the queue to this command as it would to the script that calls the
         // command again and again.
-        one_shot.options = one_shot.options.callers(ProcessBirth::of_ancestors());
+        one_shot.options = one_shot.options.ancestors(ProcessBirth::of_ancestors());
         let reporter = one_shot.reporter(self.output.format).with_nul_delimiter(self.output.null);
         let mut client = one_shot.connect()?;
         client.stop_when_stdout_closes();

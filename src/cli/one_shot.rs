@@ -115,7 +115,7 @@ fn warn_of_damage(client: &Client, queue: &QueueName) {
 /// Tells a person what the command waits for. A script may start its consumers before its producers on
 /// purpose, so a command without a terminal prints nothing.
 pub(super) fn print_end_notice(client: &Client, queue: &QueueName) {
-    if client.is_waiting_for_next_queue() && io::stderr().is_terminal() {
+    if client.awaits_next_round() && io::stderr().is_terminal() {
         eprint_line(&format!("the queue `{queue}` has ended: waiting for new items"));
     }
 }

@@ -99,8 +99,8 @@ impl QueueBuilder {
         self
     }
 
-    /// Makes this client wait for the next queue's items when the queue ends while the client is
-    /// connected, instead of learning of the end. A [`Role::Consumer`] does not learn of an earlier end
+    /// Makes this client wait for the items of the queue's next round when the queue ends while the client
+    /// is connected, instead of learning of the end. A [`Role::Consumer`] does not learn of an earlier end
     /// either.
     pub fn follow(mut self, follow: bool) -> Self {
         self.hello.follow = follow;
@@ -122,7 +122,7 @@ impl QueueBuilder {
     /// A delivery failure is the death of a client that holds the item, or a lease that runs out. This
     /// client's number counts for the items that this client holds.
     pub fn max_attempts(mut self, failures: u32) -> Self {
-        self.hello.max_attempts = failures;
+        self.hello.max_delivery_failures = failures;
         self
     }
 
@@ -173,9 +173,9 @@ impl QueueBuilder {
         self
     }
 
-    /// The processes that started this one: a visitor learns of an end that came after their birth.
-    pub(crate) fn callers(mut self, callers: Vec<ProcessBirth>) -> Self {
-        self.hello.ancestors = callers;
+    /// The ancestors of this process: a visitor learns of an end that came after their birth.
+    pub(crate) fn ancestors(mut self, ancestors: Vec<ProcessBirth>) -> Self {
+        self.hello.ancestors = ancestors;
         self
     }
 

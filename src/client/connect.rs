@@ -28,7 +28,7 @@ impl QueueBuilder {
     /// A [consumer](Role::Consumer) learns of each end of the queue that came after the start of its
     /// *process*, however late it connects: it shares the end with the consumers that were there. That
     /// depends on the whole process, not on this builder or on the calling thread. Once one consumer of
-    /// the process has seen the end, further consumers of the process get the items of the next queue.
+    /// the process has seen the end, further consumers of the process get the items of the queue's next round.
     ///
     /// # Errors
     /// - [`Error::NoHome`], [`Error::Unsafe`] and [`Error::Open`] when the directory or a pipe of the

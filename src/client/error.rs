@@ -126,7 +126,7 @@ pub enum Error {
 /// Why no keeper runs after an attempt to start one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartFailure {
-    #[error("{0} of them have died at once")]
+    #[error("{0} keepers exited at once")]
     Died(usize),
     #[error(
         "there is no program {}: install qdemo, or call qdemo::keep_if_asked() first thing in main",

@@ -74,7 +74,7 @@ pub struct Client {
     pub(super) max_item_bytes: u64,
     /// Accepted puts that the caller does not know of yet.
     pub(super) unreported_accepted: VecDeque<Accepted>,
-    /// The other puts had no room in time. The caller learns of that after the accepted ones.
+    /// The puts without `ok` were refused: no room in time. Reported after the accepted ones.
     pub(super) has_unreported_full: bool,
     /// Items that this client reported when they were no longer in flight with it.
     pub(super) lease_expired: Vec<BatchRef>,
@@ -84,7 +84,7 @@ pub struct Client {
     pub(super) damaged_lines: Vec<u64>,
     /// How long the keeper may stay silent.
     pub(super) silence_limit: SilenceLimit,
-    /// When the client sent a cancel without an answer yet, or when the keeper last said something.
+    /// When the client sent a cancel without an answer yet, or when the keeper's last reply came.
     pub(super) cancel_pending_since: Option<Clock>,
     /// The present keeper has welcomed this client.
     pub(super) is_welcomed: bool,
@@ -148,9 +148,9 @@ impl Client {
         self.welcome.is_paced
     }
 
-    /// Whether the queue has ended, and this client waits for the next one.
-    pub(crate) fn is_waiting_for_next_queue(&self) -> bool {
-        self.welcome.has_ended
+    /// Whether the queue has ended, and this client waits for the next round.
+    pub(crate) fn awaits_next_round(&self) -> bool {
+        self.welcome.awaits_next_round
     }
 
     /// The lines of the queue's journal that were damaged when this client started a keeper for the
@@ -189,7 +189,7 @@ impl Client {
     }
 
     pub(crate) fn done_ref(&mut self, batch_ref: BatchRef) -> Result<(), Error> {
-        self.send_disposition(Request::Done(batch_ref))
+        self.send_report(Request::Done(batch_ref))
     }
 
     /// Gives every item of the delivery back to the queue, at its old place.
@@ -211,11 +211,11 @@ impl Client {
     }
 
     pub(crate) fn requeue_ref(&mut self, batch_ref: BatchRef) -> Result<(), Error> {
-        self.send_disposition(Request::Requeue(batch_ref))
+        self.send_report(Request::Requeue(batch_ref))
     }
 
-    fn send_disposition(&mut self, disposition: Request<'static>) -> Result<(), Error> {
-        self.session.add_request(disposition);
+    fn send_report(&mut self, report: Request<'static>) -> Result<(), Error> {
+        self.session.add_request(report);
         // A full write need not wait for the next request.
         match self.session.next_write() {
             Some(_) => self.flush_requests(),

@@ -16,16 +16,16 @@ pub(super) struct Outstanding {
     /// How many batches have come in reply to a get.
     received_batches: u64,
     /// The requests with a reply of their own except puts, oldest first.
-    requests: VecDeque<(Request<'static>, DispositionMark)>,
+    requests: VecDeque<(Request<'static>, ReportMark)>,
     /// The `done`, `back` and `fail` requests, oldest first. The keeper does not answer them, but a
     /// reply to a later request proves that they have arrived.
-    dispositions: VecDeque<Request<'static>>,
-    /// How many dispositions are known to have arrived.
-    confirmed_dispositions: u64,
+    item_reports: VecDeque<Request<'static>>,
+    /// How many item reports are known to have arrived.
+    confirmed_reports: u64,
 }
 
-/// How many dispositions came before a request.
-type DispositionMark = u64;
+/// How many item reports came before a request.
+type ReportMark = u64;
 
 /// Items of one put.
 #[derive(Debug)]
@@ -58,8 +58,8 @@ impl Outstanding {
         self.requests.iter().map(|(request, _)| request)
     }
 
-    pub(super) fn dispositions(&self) -> impl Iterator<Item = &Request<'static>> {
-        self.dispositions.iter()
+    pub(super) fn item_reports(&self) -> impl Iterator<Item = &Request<'static>> {
+        self.item_reports.iter()
     }
 
     pub(super) fn add_put(&mut self, last_seq: u64, count: u64, items: Vec<u8>) {
@@ -71,12 +71,12 @@ impl Outstanding {
     pub(super) fn add_request(&mut self, request: Request<'static>) {
         match request {
             Request::Done(_) | Request::Requeue(_) | Request::Fail { .. } => {
-                self.dispositions.push_back(request);
+                self.item_reports.push_back(request);
             }
             // A keeper that paces time has no successor.
             Request::Sleep(_) => {}
             _ => {
-                let mark = self.confirmed_dispositions + self.dispositions.len() as u64;
+                let mark = self.confirmed_reports + self.item_reports.len() as u64;
                 self.requests.push_back((request, mark));
             }
         }
@@ -130,14 +130,14 @@ impl Outstanding {
         }
     }
 
-    /// Removes the oldest request that `is_answered` picks, and all dispositions before that request.
+    /// Removes the oldest request that `is_answered` picks, and all item reports before that request.
     fn complete(&mut self, is_answered: impl Fn(&Request<'_>) -> bool) -> bool {
         let position = self.requests.iter().position(|(request, _)| is_answered(request));
         let Some((_, mark)) = position.and_then(|at| self.requests.remove(at)) else {
             return false;
         };
-        while self.confirmed_dispositions < mark && self.dispositions.pop_front().is_some() {
-            self.confirmed_dispositions += 1;
+        while self.confirmed_reports < mark && self.item_reports.pop_front().is_some() {
+            self.confirmed_reports += 1;
         }
         true
     }

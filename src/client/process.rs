@@ -52,7 +52,7 @@ pub(super) fn reap_keepers() {
 }
 
 /// A consumer of this process has seen the end of the queue in `dir`. From now on this process counts
-/// as one that started after the end, and its consumers get the next queue's items.
+/// as one that started after the end, and its consumers get the items of the next round.
 pub(super) fn record_end_seen(dir: &Path) {
     locked(&PROCESS.ends_seen).insert(dir.to_owned(), ProcessBirth::after_now());
 }

@@ -7,7 +7,7 @@ use super::{Accepted, Client, Error, Timeout};
 use crate::clock::nanos;
 use crate::wire::Reply;
 
-/// The client sends no further item while so many bytes of items are unanswered. The session keeps the
+/// The client sends no further item while this many bytes of items are unanswered. The session keeps the
 /// unanswered items, and more of them would not make puts faster.
 const MAX_UNANSWERED_BYTES: usize = 4 << 20;
 
@@ -38,7 +38,7 @@ impl Client {
         self.put_with_timeout(item, Timeout::After(nanos(timeout)))
     }
 
-    /// The same, but waits for room only that long.
+    /// Like [`put_timeout`](Self::put_timeout), with a [`Timeout`].
     pub(crate) fn put_with_timeout(&mut self, item: &[u8], timeout: Timeout) -> Result<(), Error> {
         if !is_single_line(item) {
             return Err(Error::NotALine);

@@ -1,4 +1,4 @@
-//! The requests of a client besides puts, gets and dispositions.
+//! The requests of a client besides puts, gets and item reports.
 
 use std::num::NonZeroU64;
 

@@ -16,7 +16,7 @@ use crate::wire::{
 pub(crate) struct Session {
     key: ClientKey,
     hello: Hello,
-    /// The kernel does not mix a write of at most so many bytes with others.
+    /// The kernel does not mix a write of at most this many bytes with others.
     max_write_bytes: usize,
     /// The write that takes further requests. Empty before the first one.
     open_write: Vec<u8>,
@@ -80,7 +80,7 @@ impl Session {
 
     /// Adds a request that is no put to the open write.
     pub(crate) fn add_request(&mut self, request: Request<'static>) {
-        // Dispositions and sleeps leave half a write for the get that follows.
+        // Item reports and sleeps leave half a write for the get that follows.
         let leaves_room = matches!(
             request,
             Request::Done(_) | Request::Requeue(_) | Request::Fail { .. } | Request::Sleep(_)
@@ -187,17 +187,17 @@ impl Session {
             })
         };
         let outstanding = std::mem::take(&mut self.outstanding);
-        for disposition in outstanding.dispositions() {
-            if disposition.disposed_batch_ref().is_some_and(is_in_flight) {
+        for report in outstanding.item_reports() {
+            if report.reported_batch_ref().is_some_and(is_in_flight) {
                 self.finish_write();
-                self.write(disposition);
+                self.write(report);
             }
         }
         for put in outstanding.puts() {
             self.write_put(put.last_seq, put.count, &put.items);
         }
         self.finish_write();
-        // What waits goes first, and the cancel goes last: the cancel ends the waits in front of it.
+        // Send waiting requests (get, join) first and the cancel last, so that the cancel ends them.
         let mut requests: Vec<_> = outstanding.requests().collect();
         requests.sort_by_key(|request| match request {
             Request::Get { .. } => 0,

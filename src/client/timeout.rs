@@ -58,11 +58,10 @@ impl Deadline {
     }
 }
 
-/// How long a keeper may stay silent. Every reply, and every byte that the keeper reads, starts the limit
-/// anew.
+/// How long a keeper may stay silent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SilenceLimit {
-    /// Each wait has its own limit.
+    /// Each wait has its own limit. Every reply, and every byte that the keeper reads, starts the limit anew.
     PerWait(Timeout),
     /// All waits together have this limit.
     Until(Deadline),

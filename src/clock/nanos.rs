@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Nanoseconds. A point in time counts from the start of the run or of the command.
+/// Nanoseconds. A point in time counts from the origin of its clock.
 pub(crate) type Nanos = u64;
 
 /// Converts a duration. A duration beyond the range (584 years) becomes the longest one.

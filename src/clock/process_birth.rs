@@ -33,7 +33,8 @@ const PID_WRAP_DISTANCE: i64 = 16_384;
 /// A process looks up at most this many of its ancestors.
 const MAX_ANCESTORS: usize = 8;
 
-/// A point in the order in which this machine starts processes: the start of a process, or a moment.
+/// A place in the order in which processes start on this machine, comparable across processes: the start of a
+/// process, or a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessBirth {
     /// Clock ticks since the machine started.

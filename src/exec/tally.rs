@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::queue::BatchRef;
 
-/// The number of recent outcomes that the tally remembers, for late objections of the keeper.
+/// The number of recent outcomes that the tally remembers, for `lost` replies.
 const MAX_RECENT_OUTCOMES: usize = 4096;
 
 /// The number of items with each outcome.

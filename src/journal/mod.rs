@@ -1,5 +1,5 @@
 //! The journal: a file of records that outlives the keeper, in the order of the events. [`record`] defines the
-//! format, [`file`] appends and recovers, [`store`] writes. The room `queue` gives the records their meaning.
+//! format, [`file`] appends and recovers, [`store`] writes. The module `queue` gives the records their meaning.
 
 mod file;
 mod record;

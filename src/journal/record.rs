@@ -24,7 +24,7 @@ pub(crate) enum Record<'a> {
     /// `put KEY SEQ FIRST COUNT SINCE` and items: the queue accepted the items of this client, up to the client's
     /// own item number `seq`, at `SINCE` nanoseconds after 1970 began.
     Put { key: ClientKey, seq: u64, batch: Batch },
-    /// `item FIRST COUNT ATTEMPT STRIKES SINCE` and items: these items are ready; a rewrite keeps them.
+    /// `item FIRST COUNT ATTEMPT DELIVERY_FAILURES SINCE` and items: these items are ready; a rewrite keeps them.
     Items(Batch),
     /// `client KEY {…}`: this client connected, with these settings as JSON.
     Client { key: ClientKey, json: &'a str },
@@ -36,9 +36,9 @@ pub(crate) enum Record<'a> {
     Done { ids: Range<u64> },
     /// `attempt ID ATTEMPT`: this item is still in flight, in another attempt.
     Attempt { id: u64, attempt: u32 },
-    /// `back FIRST COUNT ATTEMPT STRIKES`: these items are ready again.
+    /// `back FIRST COUNT ATTEMPT DELIVERY_FAILURES`: these items are ready again.
     Requeued { ids: Range<u64>, attempt: u32, delivery_failures: u32 },
-    /// `failed FIRST COUNT ATTEMPT STRIKES WHY`: these items are dead-lettered.
+    /// `failed FIRST COUNT ATTEMPT DELIVERY_FAILURES WHY`: these items have failed.
     Failed { ids: Range<u64>, attempt: u32, delivery_failures: u32, reason: &'a str },
     /// `retry ID`: this failed item is ready again; 0 stands for all.
     Retry(Option<NonZeroU64>),

@@ -39,7 +39,8 @@ pub(crate) struct ClientRecord {
     /// The accepted ranges: the sequence number of the last item of each, and its item id.
     #[serde(default)]
     pub(crate) accepted: Vec<(u64, u64)>,
-    /// How many batches the client has received.
+    /// How many batches keepers have delivered to the client. The client may not have received all of them:
+    /// its own count is [`Hello::batches_received`].
     #[serde(default, rename = "runs")]
     pub(crate) deliveries: u64,
     #[serde(default, rename = "last_run")]
@@ -55,7 +56,7 @@ impl From<&Hello> for ClientSettings {
             birth: hello.birth,
             ancestors: hello.ancestors.clone(),
             lease: hello.lease,
-            max_attempts: hello.max_attempts,
+            max_delivery_failures: hello.max_delivery_failures,
             capacity: hello.capacity,
             sync: hello.sync,
         }
@@ -81,7 +82,7 @@ impl ClientRecord {
         }
     }
 
-    /// The client receives the batch that begins with `first_id`.
+    /// A keeper delivers the batch that begins with `first_id`.
     pub(crate) fn record_delivery(&mut self, first_id: u64) {
         self.deliveries += 1;
         self.last_delivery_first_id = first_id;
@@ -111,7 +112,7 @@ impl ConnectedClient {
         Self { is_recorded: true, is_absent: true, ..Self::new(key, None, record) }
     }
 
-    /// The size of its largest allowed item, in bytes of JSON.
+    /// The size of the client's largest allowed item, in bytes of JSON.
     pub(super) fn max_item_bytes(&self) -> u64 {
         self.record.hello.max_item_bytes.unwrap_or(DEFAULT_MAX_ITEM_BYTES).min(MAX_ITEM_BYTES)
     }

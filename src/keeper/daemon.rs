@@ -189,8 +189,8 @@ pub(crate) fn stored_status(dir: &QueueDir) -> anyhow::Result<Status> {
 fn serve_until_idle(keeper: &mut Keeper, host: &mut DaemonHost, stop: &Waker) -> io::Result<()> {
     // Leases and ages go on between two keepers.
     let clock = host.observer.persisted_state.resume_clock();
-    let starter = io::stdout();
-    let mut is_starting = true;
+    let stdout = io::stdout();
+    let mut waits_for_starter = true;
     let mut is_stopped = false;
     loop {
         let due = match process_and_commit(keeper, host, clock.now()) {
@@ -200,23 +200,24 @@ fn serve_until_idle(keeper: &mut Keeper, host: &mut DaemonHost, stop: &Waker) ->
             }
             Ok(due) => due,
         };
-        is_starting &= host.pipes.has_no_mailboxes();
-        if (host.pipes.has_no_mailboxes() && !is_starting)
+        waits_for_starter &= host.pipes.has_no_mailboxes();
+        if (host.pipes.has_no_mailboxes() && !waits_for_starter)
             || keeper.is_removal_requested()
             || is_stopped
         {
             return Ok(());
         }
-        // The starter closes its end when its first request is in the inbox, or when it dies.
-        let starter = is_starting.then_some((starter.as_fd(), Interest::Hangup));
+        // A starter closes the read end of our standard output once its hello is in the inbox.
+        // A dead starter closes the read end too.
+        let starter = waits_for_starter.then_some((stdout.as_fd(), Interest::Hangup));
         let others: Vec<_> = [(stop.as_fd(), Interest::Read)].into_iter().chain(starter).collect();
         let until = due.unwrap_or(Nanos::MAX).min(clock.now().saturating_add(DIR_CHECK_INTERVAL));
         let arrivals = host.pipes.wait(clock, Some(until), &others)?;
         // After a stop the keeper still handles the requests that have arrived.
         is_stopped = arrivals.others_ready[0];
-        is_starting &= !arrivals.others_ready.get(1).is_some_and(|&gone| gone);
+        waits_for_starter &= !arrivals.others_ready.get(1).is_some_and(|&gone| gone);
         host.process_arrivals(keeper, clock, &arrivals)?;
-        if arrivals.is_empty() && !host.pipes.inbox.is_linked()? {
+        if arrivals.timed_out() && !host.pipes.inbox.is_linked()? {
             return Ok(());
         }
     }

@@ -53,7 +53,7 @@ impl Keeper {
             version: VERSION,
             is_paced: self.pacer.is_some(),
             window: self.put_window(),
-            has_ended: self.queue.has_ended() && !self.queue.has_ended_for(client),
+            awaits_next_round: self.queue.has_ended() && !self.queue.sees_end_next(client),
             resumed,
         };
         send_reply(host, client, &Reply::Welcome(welcome));

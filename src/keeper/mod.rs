@@ -48,7 +48,7 @@ pub(crate) struct Keeper {
     next_client_id: ClientId,
     last_wall_time: Nanos,
     /// The total size of all partial items.
-    unfinished_bytes: u64,
+    partial_item_bytes: u64,
     removal_request: Option<RemovalRequest>,
 }
 
@@ -247,7 +247,7 @@ impl Keeper {
             // be granted now.
             Request::Cancel if host.is_client_dead(client) => {}
             // A request that can be granted at once is not cancelled.
-            Request::Cancel => self.run_ready_steps(host),
+            Request::Cancel => self.run_possible_steps(host),
             _ => {}
         }
     }
@@ -267,7 +267,7 @@ impl Keeper {
     }
 
     /// Takes all steps that are possible now. In a paced run only the pacer decides on steps.
-    fn run_ready_steps(&mut self, host: &mut impl Host) {
+    fn run_possible_steps(&mut self, host: &mut impl Host) {
         if self.pacer.is_some() {
             return;
         }
@@ -289,7 +289,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Reports an effect: outside a run to the journal, then to the observer, then to the client.
+    /// Journals the effect (not in a run), then tells the observer, then the client.
     fn publish_effect(&mut self, effect: Effect, host: &mut impl Host) {
         let Effect { client, kind } = effect;
         let worker = worker_of(&self.clients, client);
@@ -315,7 +315,7 @@ impl Keeper {
         if let Some(reply) = replies::reply_to(kind, || self.put_window()) {
             if let (Some(pacer), Some(worker)) = (&mut self.pacer, worker) {
                 if is_grant {
-                    pacer.on_answer(worker, self.last_wall_time);
+                    pacer.on_grant(worker, self.last_wall_time);
                 } else {
                     pacer.on_run(worker, self.last_wall_time);
                 }
@@ -346,7 +346,7 @@ impl Keeper {
 
     fn handle_query(&mut self, client: ClientId, query: &wire::Request<'_>, host: &mut impl Host) {
         // Earlier requests count.
-        self.run_ready_steps(host);
+        self.run_possible_steps(host);
         let reply = match *query {
             wire::Request::Peek { from_id, max } => {
                 self.queue.peek(from_id, max).map_or(Reply::Empty, Reply::Batch)
@@ -375,7 +375,7 @@ impl Keeper {
 
     /// Accepts the request to remove the queue, if the queue is unused or the client forces the removal.
     fn handle_remove(&mut self, client: ClientId, force: bool, host: &mut impl Host) {
-        self.run_ready_steps(host);
+        self.run_possible_steps(host);
         let counts = self.queue.counts();
         let items = counts.stored();
         let others = self.clients.keys().filter(|&&other| other != client).count();
@@ -439,13 +439,13 @@ impl Keeper {
 
     /// Applies a disconnect or a death to the queue, after the puts that the queue has room for.
     fn detach_from_queue(&mut self, client: ClientId, request: Request, host: &mut impl Host) {
-        self.run_ready_steps(host);
+        self.run_possible_steps(host);
         self.apply(client, request, host);
     }
 
     fn forget_client(&mut self, client: ClientId, host: &mut impl Host) {
         if let Some(c) = self.clients.remove(&client) {
-            self.unfinished_bytes -= c.partial_item.len() as u64;
+            self.partial_item_bytes -= c.partial_item.len() as u64;
             self.clients_by_key.remove(&c.key);
             if c.is_recorded {
                 host.observer().append_record(&Record::Disconnected(c.key));

@@ -40,7 +40,7 @@ const LATEST_TIME: Nanos = Nanos::MAX - 1;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WorkerState {
-    /// The worker is expected, for the first time or as a replacement.
+    /// The worker is expected, for the first time or as a respawn.
     Absent,
     /// The worker received an answer at this wall time, and has made no request since.
     Running(Nanos),
@@ -89,7 +89,8 @@ impl Pacer {
         self.now
     }
 
-    /// `worker` runs: it has connected, or the queue has refused its request. A sleep behind the request is void.
+    /// `worker` runs: it has connected, or the queue has refused its request. The sleep requested after that
+    /// request is cancelled.
     pub(crate) fn on_run(&mut self, worker: WorkerId, wall: Nanos) {
         self.workers.insert(worker, WorkerState::Running(wall));
     }
@@ -125,8 +126,8 @@ impl Pacer {
         self.workers.insert(worker, state);
     }
 
-    /// The queue has granted `worker`'s request: `worker` begins the sleep behind the request, or runs.
-    pub(crate) fn on_answer(&mut self, worker: WorkerId, wall: Nanos) {
+    /// The queue has granted `worker`'s request: `worker` begins the sleep requested after that request, or runs.
+    pub(crate) fn on_grant(&mut self, worker: WorkerId, wall: Nanos) {
         let state = match self.workers.get(&worker) {
             Some(WorkerState::Waiting(Some(delay))) => {
                 WorkerState::Sleeping(self.now.saturating_add(*delay))
@@ -158,7 +159,7 @@ impl Pacer {
         if self.is_out_of_time {
             return PacerStep::OutOfTime;
         }
-        if let Some(wait) = self.wait_for_running(wall) {
+        if let Some(wait) = self.running_wait_step(wall) {
             return wait;
         }
         let origin = *self.wall_origin.get_or_insert(wall);
@@ -187,12 +188,13 @@ impl Pacer {
         self.next_turn(&can_serve).unwrap_or(PacerStep::Wait(None))
     }
 
-    /// The wait for the workers that are not at rest, if there are any.
-    fn wait_for_running(&mut self, wall: Nanos) -> Option<PacerStep> {
-        let has_no_stragglers = self.wall_origin.is_none() || self.speed == Speed::Max;
+    /// The step that waits for the workers that are not at rest, if there are any. A worker that runs for too long
+    /// becomes a straggler.
+    fn running_wait_step(&mut self, wall: Nanos) -> Option<PacerStep> {
+        let forbids_stragglers = self.wall_origin.is_none() || self.speed == Speed::Max;
         let is_running = |state| matches!(state, WorkerState::Running(_));
         if self.has_worker(|state| state == WorkerState::Absent)
-            || has_no_stragglers && self.has_worker(is_running)
+            || forbids_stragglers && self.has_worker(is_running)
         {
             return Some(PacerStep::Wait(None));
         }

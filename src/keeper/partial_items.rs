@@ -9,7 +9,7 @@ use crate::wire::{DEFAULT_MAX_ITEM_BYTES, ErrorCode};
 
 /// The limit for the partial items of all clients together, in bytes. Unit tests reach a smaller limit
 /// faster.
-const MAX_UNFINISHED_BYTES: u64 = if cfg!(test) { 64 << 20 } else { 512 << 20 };
+const MAX_PARTIAL_ITEM_BYTES: u64 = if cfg!(test) { 64 << 20 } else { 512 << 20 };
 
 impl Keeper {
     /// Appends a part to the client's partial item.
@@ -18,9 +18,9 @@ impl Keeper {
             return;
         };
         c.partial_item.extend_from_slice(part);
-        self.unfinished_bytes += part.len() as u64;
+        self.partial_item_bytes += part.len() as u64;
         if c.partial_item.len() as u64 > c.max_item_bytes()
-            || self.unfinished_bytes > MAX_UNFINISHED_BYTES
+            || self.partial_item_bytes > MAX_PARTIAL_ITEM_BYTES
         {
             self.disconnect_oversized_client(client, host);
         }
@@ -39,7 +39,7 @@ impl Keeper {
             Some(c) => (std::mem::take(&mut c.partial_item), c.max_item_bytes()),
             None => (BytesMut::new(), DEFAULT_MAX_ITEM_BYTES),
         };
-        self.unfinished_bytes -= parts.len() as u64;
+        self.partial_item_bytes -= parts.len() as u64;
         let bytes = if parts.is_empty() {
             Bytes::copy_from_slice(lines)
         } else {
@@ -55,17 +55,17 @@ impl Keeper {
 
     /// Disconnects a client that has sent more than the limits allow.
     pub(super) fn disconnect_oversized_client(&mut self, client: ClientId, host: &mut impl Host) {
-        let most = self
+        let limit = self
             .clients
             .get(&client)
             .map_or(DEFAULT_MAX_ITEM_BYTES, ConnectedClient::max_item_bytes);
-        let text = if self.unfinished_bytes > MAX_UNFINISHED_BYTES {
+        let text = if self.partial_item_bytes > MAX_PARTIAL_ITEM_BYTES {
             format!(
                 "the keeper holds at most {} MiB of incomplete items: put large items one after another",
-                MAX_UNFINISHED_BYTES >> 20
+                MAX_PARTIAL_ITEM_BYTES >> 20
             )
         } else {
-            format!("an item has at most {most} bytes as JSON")
+            format!("an item has at most {limit} bytes as JSON")
         };
         send_error(host, client, ErrorCode::TooLarge, &text);
         self.disconnect_client(client, host);
@@ -99,15 +99,15 @@ mod tests {
             test.connect_with(&key(n + 1), "producer", r#""largest":9223372036854775808"#);
         }
         let part = "x".repeat(4000);
-        for _ in 0..MAX_UNFINISHED_BYTES / 4000 / clients + 1 {
+        for _ in 0..MAX_PARTIAL_ITEM_BYTES / 4000 / clients + 1 {
             for n in 0..clients {
                 test.send_and_process(&format!("part {}\n{part}", key(n + 1)));
             }
-            assert!(test.keeper.unfinished_bytes <= MAX_UNFINISHED_BYTES);
+            assert!(test.keeper.partial_item_bytes <= MAX_PARTIAL_ITEM_BYTES);
         }
         assert!(!test.host.closed_clients.is_empty(), "a client is disconnected");
         let bytes: usize = test.keeper.clients.values().map(|c| c.partial_item.len()).sum();
-        assert_eq!(test.keeper.unfinished_bytes, bytes as u64);
+        assert_eq!(test.keeper.partial_item_bytes, bytes as u64);
         // Another client completes its item.
         let other = test.keeper.clients.keys().next().copied().unwrap();
         test.send_and_process(&format!("put {} 1 1\n1", key(other as u64 + 1)));
@@ -129,6 +129,6 @@ mod tests {
         );
         assert_eq!(test.host.closed_clients, [0]);
         assert_eq!(test.keeper.queue.client_count(Role::Consumer), 1);
-        assert_eq!(test.keeper.unfinished_bytes, 0);
+        assert_eq!(test.keeper.partial_item_bytes, 0);
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct PersistedState {
     version: u32,
     #[serde(flatten)]
     queue: QueueState,
-    /// When the last queue ended.
+    /// When the last round ended.
     #[serde(default, rename = "ended")]
     ended_at: Option<BootQualifiedBirth>,
     /// The clock of leases and ages. None: a journal of an earlier version, which used the wall clock.
@@ -247,7 +247,7 @@ impl<S: Store> Persistence<S> {
             batches.map(|batch| batch.items.bytes.len() as u64).sum()
         };
         if self.journal.is_mostly_obsolete(live_bytes) {
-            // Without room on the disk the long journal stays, which is as true.
+            // Without room on the disk the long journal stays, which is also correct.
             let _ = self.rewrite_journal(keeper);
         }
         Ok(())
@@ -282,7 +282,7 @@ impl<S: Store> Persistence<S> {
             return Ok(());
         }
         let json = serde_json::to_string(&self.persisted_state)?;
-        // Without room on the disk the long journal stays, which is as true.
+        // Without room on the disk the long journal stays, which is also correct.
         let _ = self.journal.rewrite([Record::Queue(&json)], self.persisted_state.queue.sync);
         Ok(())
     }

@@ -228,8 +228,8 @@ impl<W: Observer> Host for PipeHost<W> {
 }
 
 impl WaitOutcome {
-    /// Whether the wait ended by its timeout.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether the wait ended with no arrival.
+    pub(crate) fn timed_out(&self) -> bool {
         !self.is_inbox_ready && self.dead_clients.is_empty() && !self.others_ready.contains(&true)
     }
 }

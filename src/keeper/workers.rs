@@ -17,7 +17,7 @@ impl Keeper {
     }
 
     /// A worker exited without `bye`; everything that the worker wrote was received. Releases its items,
-    /// drops its blocked puts, and expects a replacement, until [`Keeper::give_up_worker`]. `death` is
+    /// drops its blocked puts, and expects a respawn, until [`Keeper::give_up_worker`]. `death` is
     /// the cause, unless the process exited of its own will.
     pub(crate) fn worker_exited(
         &mut self,
@@ -28,7 +28,7 @@ impl Keeper {
     ) {
         self.last_wall_time = wall;
         // These steps precede the death.
-        self.run_ready_steps(host);
+        self.run_possible_steps(host);
         if let Some(pacer) = &mut self.pacer {
             pacer.on_death(worker, wall);
         }
@@ -75,7 +75,7 @@ impl Keeper {
         let next =
             pacer.next_step(self.last_wall_time, |w| client(w).is_some_and(|c| queue.can_serve(c)));
         if let PacerStep::Wake(worker) = next {
-            pacer.on_answer(worker, self.last_wall_time);
+            pacer.on_grant(worker, self.last_wall_time);
             if let Some(client) = client(worker) {
                 send_reply(host, client, &Reply::Wake);
             }

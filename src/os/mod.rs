@@ -60,7 +60,7 @@ pub(crate) fn set_up_signals() -> io::Result<()> {
         signal_hook::flag::register(SIGCHLD, Arc::new(AtomicBool::new(false)))?;
     }
     let ignored = ignored.unwrap_or_default();
-    // The cell is empty, since only `main` calls this.
+    // The cell is empty: each process calls this once.
     let _ = INHERITED_SIGNALS.set(InheritedSignals { blocked, ignored });
     Ok(())
 }

@@ -196,7 +196,7 @@ impl QueueDir {
         Ok(is_same_file(&dir, &self.path)?.then_some(StartLock { dir }))
     }
 
-    /// The path of an unfinished file, which other processes ignore.
+    /// The path of a temporary file, which other processes ignore.
     pub(crate) fn temp_path(&self, name: &str) -> PathBuf {
         self.path.join(format!(".{name}.{}", std::process::id()))
     }

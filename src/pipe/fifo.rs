@@ -89,9 +89,9 @@ impl ReadEnd {
         is_same_file(&self.reader, &self.path)
     }
 
-    /// Widens the pipe to `capacity` bytes where the system permits that size. A mailbox that holds a whole batch
-    /// spares the keeper several turns for one batch, which would delay other clients. Not every mailbox is wide,
-    /// since the system limits the size of a user's pipes.
+    /// Widens the pipe to `capacity` bytes where the system permits that size, so that a mailbox holds a whole batch.
+    /// Otherwise the keeper needs several turns to write one batch, which delays other clients. Not every mailbox
+    /// is wide, since the system limits the size of a user's pipes.
     pub(crate) fn widen(&mut self, capacity: usize) {
         if !std::mem::replace(&mut self.is_widened, true) {
             widen_pipe(&self.reader, capacity);

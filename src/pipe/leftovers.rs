@@ -14,11 +14,11 @@ use crate::os::private_file::{is_errno, remove_file_if_exists, with_action};
 use crate::proc::ProcessStat;
 
 impl QueueDir {
-    /// Removes the files of killed processes: mailboxes without a reader, and unfinished files.
+    /// Removes the files of killed processes: mailboxes without a reader, and temporary files.
     ///
     /// A client creates its mailbox before it opens the mailbox, so this may remove the mailbox of a live
     /// client. Such a client has met a keeper that has ended since; the client notices that its mailbox is
-    /// gone, and connects again. Unfinished files belong to a keeper: under the lock there is no other keeper.
+    /// gone, and connects again. Temporary files belong to a keeper: under the lock there is no other keeper.
     pub(crate) fn remove_stale_files(&self, lock: Option<&StartLock>) -> io::Result<()> {
         self.remove_files(|name| self.is_stale(name, lock.is_some()))
     }

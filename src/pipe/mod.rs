@@ -1,5 +1,5 @@
 //! Named pipes and the directories that contain them: create, open, write atomically, and check the other
-//! end. This room knows no message.
+//! end. This module knows no message.
 
 mod dir;
 mod fifo;

@@ -13,8 +13,8 @@ pub(super) const QUEUE_FILES: [&str; 3] = [INBOX, JOURNAL, LEGACY_STATE];
 
 /// Whether a named pipe of a queue may have this name.
 pub(crate) fn is_queue_pipe_name(name: &str) -> bool {
-    let unfinished = name.strip_prefix(".inbox.");
-    name == INBOX || name.starts_with(MAILBOX_PREFIX) || unfinished.is_some_and(is_decimal)
+    let temporary = name.strip_prefix(".inbox.");
+    name == INBOX || name.starts_with(MAILBOX_PREFIX) || temporary.is_some_and(is_decimal)
 }
 
 pub(super) fn is_decimal(text: &str) -> bool {

@@ -372,8 +372,8 @@ mod tests {
         }
         assert_eq!(ready.take(3).unwrap().count(), 3);
         ready.push(batch(count + 1, &["a", "b", "c"]));
-        let most = ready.take(u64::MAX).unwrap();
-        assert_eq!((most.items.bytes.len(), most.count()), (MAX_DELIVERY_BYTES, most_chunks));
+        let longest = ready.take(u64::MAX).unwrap();
+        assert_eq!((longest.items.bytes.len(), longest.count()), (MAX_DELIVERY_BYTES, most_chunks));
         assert_eq!(ready.take(2).unwrap(), batch(count + 1, &["a", "b"]));
         assert_eq!(ready.len(), 1);
     }

@@ -32,9 +32,9 @@ impl Queue {
     pub(super) fn deliver_end(&mut self, client: ClientId) -> Option<Effect> {
         let c = self.clients.get_mut(&client)?;
         c.pending_get.take()?;
-        // A visitor whose get is older than the new queue sees the end once, and belongs to the new
-        // queue from then on.
-        c.has_ended &= c.settings.role == Role::Consumer || !self.state.has_begun;
+        // A visitor whose get is older than the new round sees the end once, and belongs to the new
+        // round from then on.
+        c.sees_end_next &= c.settings.role == Role::Consumer || !self.state.has_begun;
         self.waiting_getters.retain(|&g| g != client);
         Some(EffectKind::Ended.for_client(client))
     }
@@ -189,8 +189,8 @@ impl Queue {
     /// Counts a delivery failure, which the items may have caused, and requeues the items or fails them.
     pub(super) fn record_delivery_failure(&mut self, client: ClientId, mut batch: Batch) {
         batch.delivery_failures = batch.delivery_failures.saturating_add(1);
-        let most = self.clients.get(&client).map_or(0, |c| c.settings.max_attempts);
-        if most == 0 || batch.delivery_failures < most {
+        let limit = self.clients.get(&client).map_or(0, |c| c.settings.max_delivery_failures);
+        if limit == 0 || batch.delivery_failures < limit {
             return self.requeue(client, batch);
         }
         let reason = match batch.delivery_failures {
@@ -204,12 +204,12 @@ impl Queue {
     pub(super) fn retry_failed(&mut self, id: Option<NonZeroU64>) -> Result<u64, Refusal> {
         let failed = self.take_failed(id)?;
         if !failed.is_empty() && self.has_ended() {
-            // The queue of these items has ended, and ends again after them.
+            // The round of these items has ended. Their retry begins a round that ends after these items.
             self.state.sentinel.get_or_insert(Sentinel::LastProducerLeft);
         }
         let items = failed.len() as u64;
         for FailedItem { batch, .. } in failed.into_values() {
-            self.begin_if_ended();
+            self.begin_round();
             self.ready.requeue(Batch { delivery_failures: 0, ..batch.next_attempt() });
         }
         Ok(items)

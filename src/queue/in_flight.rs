@@ -12,7 +12,6 @@ pub(crate) struct InFlight {
     pub(crate) is_client_attempt: bool,
 }
 
-/// A failed item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FailedItem {
     /// A batch of one item.

@@ -1,8 +1,12 @@
-//! The rules of the queue: a pure state machine without I/O, clock or processes.
+//! The rules of the queue: a pure state machine that reads no clock and does no I/O. This module imports
+//! only `role` and the value types `Nanos` and `ProcessBirth` of `clock`.
 //!
-//! [`Queue::apply`] takes the requests of clients, in the order of the inbox. A request neither accepts
-//! nor delivers an item: [`Queue::step`] (in the order of the requests) and [`Queue::serve`] (for a
-//! client that the caller chooses) do, one visible step at a time.
+//! [`Queue::apply`] only registers a put or a get, in the order of the inbox. [`Queue::step`] (in the
+//! order of the requests) and [`Queue::serve`] (for a client that the caller chooses) accept and deliver,
+//! one step per call.
+//!
+//! The queue lasts, and has one round after another. A round begins with a producer or a put, and ends
+//! when a getter takes the sentinel.
 //!
 //! ```text
 //!           put                 step             step              done
@@ -50,8 +54,8 @@ struct Client {
     is_joining: bool,
     /// By the first id of each batch.
     in_flight: BTreeMap<u64, InFlight>,
-    /// The queue that the client came for has ended.
-    has_ended: bool,
+    /// The round that the client came for has ended, so the client's next get sees the end.
+    sees_end_next: bool,
 }
 
 #[derive(Debug, Default)]
@@ -59,8 +63,8 @@ pub(crate) struct Queue {
     state: QueueState,
     /// The moment of the last end in this uptime of the machine.
     ended_at: Option<ProcessBirth>,
-    /// Any client may connect: the disconnect of the last producer puts the sentinel, and a new queue
-    /// begins after the end.
+    /// Any client may connect: the disconnect of the last producer puts the sentinel, and a new round
+    /// can begin after the end.
     is_shared: bool,
     ready: ReadyList,
     /// The highest id of a delivered item, as far as this keeper knows.
@@ -80,8 +84,8 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// A queue without items. The disconnect of the last producer ends a `shared` queue; only
-    /// [`Queue::close`] ends another queue, once and for all.
+    /// A queue without items. The disconnect of the last producer ends a round of a `shared` queue. A
+    /// run's queue is not shared, and is closed only by its keeper ([`Queue::close`]).
     pub(crate) fn new(state: QueueState, shared: bool) -> Self {
         Self { state, is_shared: shared, last_delivered_id: state.last_id, ..Self::default() }
     }
@@ -160,11 +164,11 @@ impl Queue {
         }
         let getters = || self.waiting_getters.iter().copied();
         if !self.ready.is_empty()
-            && let Some(getter) = getters().find(|&c| !self.has_ended_for(c))
+            && let Some(getter) = getters().find(|&c| !self.sees_end_next(c))
         {
             return self.deliver(now, getter);
         }
-        if let Some(getter) = getters().find(|&c| self.has_ended_for(c)) {
+        if let Some(getter) = getters().find(|&c| self.sees_end_next(c)) {
             return self.deliver_end(getter);
         }
         if !self.is_all_done() {
@@ -179,7 +183,7 @@ impl Queue {
     pub(crate) fn can_serve(&self, client: ClientId) -> bool {
         self.clients.get(&client).is_some_and(|c| {
             (!c.blocked_puts.is_empty() && self.free_capacity() > 0)
-                || (c.pending_get.is_some() && (c.has_ended || !self.ready.is_empty()))
+                || (c.pending_get.is_some() && (c.sees_end_next || !self.ready.is_empty()))
         })
     }
 
@@ -191,7 +195,7 @@ impl Queue {
         let c = self.clients.get(&client)?;
         if !c.blocked_puts.is_empty() {
             self.accept_put(now, client)
-        } else if c.has_ended {
+        } else if c.sees_end_next {
             self.deliver_end(client)
         } else {
             self.deliver(now, client)
@@ -200,7 +204,7 @@ impl Queue {
 
     /// Puts the sentinel: the queue takes no more puts, and ends after its ready items.
     pub(crate) fn close(&mut self) {
-        self.begin_if_ended();
+        self.begin_round();
         self.state.sentinel = Some(Sentinel::Closed);
     }
 
@@ -220,8 +224,9 @@ impl Queue {
     /// Whether the sentinel is the next thing in the queue, and a getter waits for it. The caller's
     /// next call is [`Queue::end`].
     pub(crate) fn is_end_due(&self) -> bool {
-        let takes_end =
-            |c: &ClientId| self.clients.get(c).is_some_and(|c| !c.has_ended && !c.settings.follow);
+        let takes_end = |c: &ClientId| {
+            self.clients.get(c).is_some_and(|c| !c.sees_end_next && !c.settings.follow)
+        };
         self.state.sentinel.is_some()
             && self.blocked_putters.is_empty()
             && self.is_all_done()
@@ -229,17 +234,18 @@ impl Queue {
     }
 
     /// Takes the sentinel. The end reaches every connected consumer, and every later consumer that was
-    /// born before `at`. A shared queue is ready for a new beginning.
+    /// born before `at`. A shared queue is ready for the next round.
     pub(crate) fn end(&mut self, at: ProcessBirth) {
         if self.is_shared {
-            // A connected client that asked for `sync` relies on it in the next queue too.
+            // A connected client that asked for `sync` relies on `sync` in the next round too.
             let sync = self.clients.values().any(|c| c.settings.sync);
             self.state =
                 QueueState { sentinel: None, capacity: None, sync, has_begun: false, ..self.state };
         }
         self.ended_at = Some(at);
         for client in self.clients.values_mut() {
-            client.has_ended = client.settings.role != Role::Producer && !client.settings.follow;
+            client.sees_end_next =
+                client.settings.role != Role::Producer && !client.settings.follow;
         }
     }
 
@@ -260,7 +266,7 @@ impl Queue {
             self.state.sentinel = None;
         }
         if is_producer {
-            self.begin_if_ended();
+            self.begin_round();
         }
         self.state.sync |= settings.sync;
         self.add_client(client, settings);
@@ -269,7 +275,7 @@ impl Queue {
 
     fn add_client(&mut self, client: ClientId, settings: ClientSettings) {
         let added = Client {
-            has_ended: self.is_from_before_end(&settings),
+            sees_end_next: self.is_from_before_end(&settings),
             settings,
             blocked_puts: BlockedPuts::default(),
             pending_get: None,
@@ -279,11 +285,11 @@ impl Queue {
         self.clients.insert(client, added);
     }
 
-    /// Whether the queue that this client comes for has ended.
+    /// Whether the round that this client comes for has ended.
     ///
     /// That is so for a consumer whose process was born before the end. A visitor may be one of many
     /// processes that a loop or a pool starts one after another: the birth of each of its ancestors
-    /// counts like its own, but only until a new queue begins.
+    /// counts like its own, but only until a new round begins.
     fn is_from_before_end(&self, settings: &ClientSettings) -> bool {
         let Some(end) = self.ended_at else {
             return false;
@@ -299,15 +305,15 @@ impl Queue {
         }
     }
 
-    /// Begins a new queue, if the last one has ended.
-    fn begin_if_ended(&mut self) {
+    /// Begins a round, if the last round has ended.
+    fn begin_round(&mut self) {
         if !self.state.has_begun {
             self.state.has_begun = true;
             self.state.done_count = 0;
-            // A visitor without a pending get belongs to the new queue.
+            // A visitor without a pending get belongs to the new round.
             let is_new =
                 |c: &&mut Client| c.settings.role == Role::Visitor && c.pending_get.is_none();
-            self.clients.values_mut().filter(is_new).for_each(|c| c.has_ended = false);
+            self.clients.values_mut().filter(is_new).for_each(|c| c.sees_end_next = false);
         }
     }
 

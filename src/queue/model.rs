@@ -60,7 +60,7 @@ pub(super) fn settings(role: Role) -> ClientSettings {
         birth: ProcessBirth::new(10, 1),
         ancestors: Vec::new(),
         lease: None,
-        max_attempts: 0,
+        max_delivery_failures: 0,
         capacity: None,
         sync: false,
     }
@@ -292,7 +292,7 @@ impl ModelTest {
             follow: matches!(kind, ClientKind::Follower),
             birth: ProcessBirth::new(if is_late { 200 } else { 10 }, 1),
             lease: Some(10),
-            max_attempts: 2,
+            max_delivery_failures: 2,
             ..settings(role)
         };
         self.client_count += 1;
@@ -387,7 +387,7 @@ impl ModelTest {
             assert!(self.model.in_flight().is_empty());
             self.queue.end(ProcessBirth::new(100, 1));
             self.end_count += 1;
-            // The next queue is unbounded, since no client here asks for a capacity.
+            // The next round is unbounded, since no client here asks for a capacity.
             self.model.capacity = 0;
         }
         if let Some(effect) = self.queue.step(self.now) {

@@ -31,7 +31,7 @@ impl Queue {
             self.blocked_putters.push_back(client);
             // The first put fixes the capacity.
             self.state.capacity.get_or_insert(Capacity(None));
-            self.begin_if_ended();
+            self.begin_round();
         }
         Ok(())
     }
@@ -51,7 +51,7 @@ impl Queue {
         Some(EffectKind::Accepted { seq, batch }.for_client(client))
     }
 
-    /// How many items this client may send without an answer, beyond one.
+    /// The number of items each client may send before their `ok`; one is always allowed.
     pub(crate) fn put_window(&self) -> u64 {
         let producers = self.client_count(Role::Producer).max(1) as u64;
         let share = match self.capacity() {
@@ -62,6 +62,6 @@ impl Queue {
     }
 
     pub(super) fn free_capacity(&self) -> u64 {
-        self.capacity().map_or(u64::MAX, |most| most.get().saturating_sub(self.ready.len()))
+        self.capacity().map_or(u64::MAX, |limit| limit.get().saturating_sub(self.ready.len()))
     }
 }

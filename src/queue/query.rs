@@ -29,14 +29,14 @@ impl Queue {
         self.state.capacity?.0
     }
 
-    /// Whether the last queue has ended, and no new queue has begun.
+    /// Whether the last round has ended, and no new round has begun.
     pub(crate) fn has_ended(&self) -> bool {
         self.ended_at.is_some() && !self.state.has_begun
     }
 
     /// Whether the next get of this client is answered with the end.
-    pub(crate) fn has_ended_for(&self, client: ClientId) -> bool {
-        self.clients.get(&client).is_some_and(|c| c.has_ended)
+    pub(crate) fn sees_end_next(&self, client: ClientId) -> bool {
+        self.clients.get(&client).is_some_and(|c| c.sees_end_next)
     }
 
     /// The activity of each client, in the order in which the clients connected.

@@ -27,8 +27,8 @@ pub(crate) struct ClientSettings {
     /// How long the client may have an item in flight.
     pub(crate) lease: Option<Nanos>,
     /// An item fails when this client causes a delivery failure and the item then has at least this
-    /// many. 0: never.
-    pub(crate) max_attempts: u32,
+    /// number of delivery failures; 0: never.
+    pub(crate) max_delivery_failures: u32,
     /// None: the client accepts any capacity.
     pub(crate) capacity: Option<Capacity>,
     /// The client wants accepted items on the disk.
@@ -41,8 +41,8 @@ pub(crate) struct ClientSettings {
 pub(crate) struct Capacity(pub(crate) Option<NonZeroU64>);
 
 impl From<u64> for Capacity {
-    fn from(most: u64) -> Self {
-        Self(NonZeroU64::new(most))
+    fn from(limit: u64) -> Self {
+        Self(NonZeroU64::new(limit))
     }
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => f.write_str("0 (unbounded)"),
-            Some(most) => most.fmt(f),
+            Some(limit) => limit.fmt(f),
         }
     }
 }
@@ -81,7 +81,8 @@ pub(crate) enum Request {
     /// The client has failed with these items, which it has in flight.
     Fail {
         batch: BatchRef,
-        /// How often the client tried the items in this attempt.
+        /// How many attempts the client made since the delivery of the batch, or since the last
+        /// [`Request::Attempt`], including that one. The failed items have the last attempt.
         try_count: u32,
         /// The cause, for people.
         reason: String,

@@ -49,16 +49,15 @@ pub(crate) fn run(
     }
     let mut outputs = outputs()?;
     let workplace = Workplace::open(open_progress(config))?;
-    let deaths = Waker::new()?;
-    signals::wake_on_child_exit(&deaths)?;
+    let wake_events = Waker::new()?;
+    signals::wake_on_child_exit(&wake_events)?;
     if workplace.progress.is_enabled() {
-        signals::wake_on_resize(&deaths)?;
+        signals::wake_on_resize(&wake_events)?;
     }
-    let ended = run_parent(config, &mut outputs, &workplace, &deaths);
+    let ended = run_parent(config, &mut outputs, &workplace, &wake_events);
     let removed = workplace.close();
     if let Some(signal) = signals::exit_signal() {
-        // At the second signal the thread of the signal cleans up too. A failure here then comes from that
-        // thread, and is no error.
+        // The signal thread may have removed the files at the second signal, so a failure here is expected.
         return Ok(ExitCode::Signal(signal));
     }
     removed.and(ended)
@@ -69,7 +68,7 @@ fn run_parent(
     config: &Config,
     outputs: &mut Outputs,
     workplace: &Workplace,
-    deaths: &Waker,
+    wake_events: &Waker,
 ) -> anyhow::Result<ExitCode> {
     let output = Output::new(workplace.progress.clone(), Some(Arc::clone(&workplace.interrupt)));
     let reporter =
@@ -116,7 +115,7 @@ fn run_parent(
     for worker in ids {
         parent.start_worker(worker)?;
     }
-    parent.run_loop(deaths)?;
+    parent.run_loop(wake_events)?;
     parent.print_result()
 }
 

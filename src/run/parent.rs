@@ -44,7 +44,7 @@ impl Parent<'_> {
     }
 
     /// Keeps the queue until all workers have left.
-    pub(super) fn run_loop(&mut self, deaths: &Waker) -> anyhow::Result<()> {
+    pub(super) fn run_loop(&mut self, wake_events: &Waker) -> anyhow::Result<()> {
         let mut interrupted = false;
         loop {
             let until = self.keeper.process_pending(self.clock.now(), &mut self.host)?;
@@ -69,11 +69,11 @@ impl Parent<'_> {
             // parent must not wake for that signal again.
             let interest = if interrupted { Interest::Hangup } else { Interest::Read };
             let signal = &self.workplace.interrupt;
-            let others = [(deaths.as_fd(), Interest::Read), (signal.as_fd(), interest)];
+            let others = [(wake_events.as_fd(), Interest::Read), (signal.as_fd(), interest)];
             let arrivals = self.host.pipes.wait(self.clock, until, &others)?;
             self.host.process_arrivals(&mut self.keeper, self.clock, &arrivals)?;
             if arrivals.others_ready[0] {
-                deaths.drain();
+                wake_events.drain();
                 self.reap_workers()?;
             }
             if signals::exit_signal().is_some() && !interrupted {

@@ -64,7 +64,7 @@ fn line(bytes: &[u8]) -> String {
 
 const KEY: ClientKey = ClientKey(0x00a1_b2c3_d4e5_f607);
 
-fn coming(role: Role) -> Hello {
+fn hello(role: Role) -> Hello {
     Hello { pid: 4711, mailbox: Some(ClientKey(0xbb)), ..Hello::new(role) }
 }
 
@@ -78,7 +78,7 @@ fn full_hello() -> Hello {
         birth: ProcessBirth::new(100, 4711),
         ancestors: vec![ProcessBirth::new(99, 4710), ProcessBirth::new(98, 4709).in_namespace(0)],
         lease: Some(1_500_000_000),
-        max_attempts: 0,
+        max_delivery_failures: 0,
         max_item_bytes: Some(1 << 20),
         worker_index: Some(3),
         keep_open: true,
@@ -89,8 +89,8 @@ fn full_hello() -> Hello {
     }
 }
 
-fn session(hello: Hello, most: usize) -> Session {
-    Session::new(KEY, hello, most)
+fn session(hello: Hello, max_write_bytes: usize) -> Session {
+    Session::new(KEY, hello, max_write_bytes)
 }
 
 /// What the session has to write, each write a line.
@@ -121,11 +121,11 @@ fn fail(
 fn all_requests() -> String {
     let mut text = String::new();
     for role in [Role::Producer, Role::Consumer, Role::Visitor] {
-        text += &writes(&mut session(coming(role), 4096));
+        text += &writes(&mut session(hello(role), 4096));
     }
     text += &writes(&mut session(full_hello(), 4096));
 
-    let mut one = session(coming(Role::Visitor), 512);
+    let mut one = session(hello(Role::Visitor), 512);
     writes(&mut one);
     one.put(1, b"\"first\"\n".to_vec());
     text += &writes(&mut one);
@@ -173,7 +173,7 @@ fn queries() -> [Request<'static>; 16] {
 /// What a consumer writes: reports about items, gets, and more than one write has room for.
 fn reports_and_gets() -> String {
     let mut text = String::new();
-    let mut one = session(coming(Role::Consumer), 512);
+    let mut one = session(hello(Role::Consumer), 512);
     writes(&mut one);
     one.add_request(Request::Done(batch_ref(1, 2, None)));
     one.add_request(Request::Done(batch_ref(3, 1, Some(4))));
@@ -196,7 +196,7 @@ fn reports_and_gets() -> String {
 
 /// The requests that a client writes again, to a keeper that has recovered `resumed`.
 fn resent_requests(resumed: Option<Resumed>) -> String {
-    let mut one = session(coming(Role::Visitor), 512);
+    let mut one = session(hello(Role::Visitor), 512);
     one.put(2, b"1\n2\n".to_vec());
     one.put(2, b"3\n4\n".to_vec());
     one.put(1, [&[b'5'; 600][..], b"\n"].concat());
@@ -237,13 +237,13 @@ fn each_request_is_written_as_it_was() {
 }
 
 #[test]
-fn what_is_said_again_to_the_next_keeper_is_as_it_was() {
-    let knows = |accepted, out| {
-        resent_requests(Some(Resumed { accepted, in_flight: out })) + "(another keeper)\n"
+fn each_resent_request_is_written_as_it_was() {
+    let resent_after = |accepted, in_flight| {
+        resent_requests(Some(Resumed { accepted, in_flight })) + "(another keeper)\n"
     };
-    let text = knows(vec![(2, 2)], vec![(1, 2, 1)])
-        + &knows(vec![(4, 4), (5, 9)], vec![(2, 1, 1)])
-        + &knows(Vec::new(), vec![(1, 2, 2)])
+    let text = resent_after(vec![(2, 2)], vec![(1, 2, 1)])
+        + &resent_after(vec![(4, 4), (5, 9)], vec![(2, 1, 1)])
+        + &resent_after(Vec::new(), vec![(1, 2, 2)])
         + &resent_requests(None);
     compare("unit/said-again", &text);
 }
@@ -311,7 +311,7 @@ fn all_replies() -> Vec<Reply> {
             version: 1,
             is_paced: true,
             window: 7,
-            has_ended: true,
+            awaits_next_round: true,
             resumed: None,
         }),
         Reply::Welcome(Welcome { version: 1, resumed: Some(resumed), ..Welcome::default() }),

@@ -1,5 +1,19 @@
-//! The protocol of clients and keepers: requests and replies as lines of text. This room does no I/O
+//! The protocol of clients and keepers: requests and replies as lines of text. This module does no I/O
 //! and decides nothing about a queue. `docs/PROTOCOL.md` describes the protocol.
+//!
+//! Some words of the protocol are older than the names in the program:
+//!
+//! | word | name |
+//! | --- | --- |
+//! | `back` | [`Request::Requeue`] |
+//! | `run` | [`Reply::Batch`] |
+//! | `lost` | [`Reply::NotInFlight`] |
+//! | `out`, `OUT`, `holds` | in flight |
+//! | `in_line`, `INLINE` | ready |
+//! | `born`, `callers` | [`Hello::birth`], [`Hello::ancestors`] |
+//! | `max_attempts` | [`Hello::max_delivery_failures`] |
+//! | `resume` | [`Hello::batches_received`] |
+//! | `ended` in `welcome` | [`Welcome::awaits_next_round`] |
 
 mod framer;
 mod reply;
@@ -95,9 +109,9 @@ pub(crate) struct Hello {
     /// The lease of each item that the keeper delivers to the client, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lease: Option<Nanos>,
-    /// An item fails after so many delivery failures; 0 for never.
-    #[serde(default = "max_attempts")]
-    pub(crate) max_attempts: u32,
+    /// The item fails at this number of delivery failures; 0: never.
+    #[serde(default = "default_max_delivery_failures", rename = "max_attempts")]
+    pub(crate) max_delivery_failures: u32,
     /// The client's largest item, in bytes of JSON.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "largest")]
     pub(crate) max_item_bytes: Option<u64>,
@@ -116,14 +130,14 @@ pub(crate) struct Hello {
     /// From now on the queue accepts an item only when the item is on the disk.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) sync: bool,
-    /// The client resumes after the death of a keeper. The client received so many batches from the
-    /// queue's keepers in reply to a get.
+    /// For a client that resumes after the death of a keeper: the number of batches that the client
+    /// received from the queue's keepers in reply to a get.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "resume")]
     pub(crate) batches_received: Option<u64>,
 }
 
-/// The default of [`Hello::max_attempts`].
-pub(crate) fn max_attempts() -> u32 {
+/// The default of [`Hello::max_delivery_failures`].
+pub(crate) fn default_max_delivery_failures() -> u32 {
     5
 }
 
@@ -138,7 +152,7 @@ impl Hello {
             birth: ProcessBirth::default(),
             ancestors: Vec::new(),
             lease: None,
-            max_attempts: max_attempts(),
+            max_delivery_failures: default_max_delivery_failures(),
             max_item_bytes: None,
             worker_index: None,
             keep_open: false,

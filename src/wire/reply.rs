@@ -20,11 +20,11 @@ pub(crate) struct Welcome {
     /// The keeper paces time and takes `sleep` requests. Without pacing a client sleeps in wall time.
     #[serde(rename = "paced")]
     pub(crate) is_paced: bool,
-    /// The put window: the client may put so many items before their `ok`, and always one.
+    /// The put window: the number of items each client may send before their `ok`; one is always allowed.
     pub(crate) window: u64,
-    /// The queue has ended, and the client waits for the next queue of this name.
+    /// The last round of the queue has ended, and the client waits for the next round.
     #[serde(default, skip_serializing_if = "std::ops::Not::not", rename = "ended")]
-    pub(crate) has_ended: bool,
+    pub(crate) awaits_next_round: bool,
     /// The state that the previous keeper left for this client, if the client resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resumed: Option<Resumed>,
@@ -54,7 +54,7 @@ pub(crate) struct Status {
     /// The age of the oldest item that is not done, in seconds.
     #[serde(rename = "oldest_s")]
     pub(crate) oldest_age_s: Option<f64>,
-    /// `open`, `ending` (the last producer has left), `closed`, or `ended` (and no new queue began).
+    /// `open`, `ending` (the last producer has left), `closed`, or `ended` (and no new round began).
     pub(crate) state: String,
     /// The connected clients that put.
     pub(crate) producers: Vec<ClientStatus>,
@@ -62,7 +62,6 @@ pub(crate) struct Status {
     pub(crate) consumers: Vec<ClientStatus>,
 }
 
-/// The status of a client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ClientStatus {
     /// The process id.
@@ -127,7 +126,7 @@ pub(crate) enum Reply {
         seq: u64,
         /// The id of the item SEQ.
         id: u64,
-        /// The put window: the client may put so many items before their `ok`, and always one.
+        /// The put window: the number of items each client may send before their `ok`; one is always allowed.
         window: u64,
     },
     /// `closed SEQ`: the queue is closed and refuses the client's items up to SEQ that have no `ok`.
@@ -146,11 +145,11 @@ pub(crate) enum Reply {
     /// `lost FIRST COUNT ATTEMPT`: these items are not in flight with the client. ATTEMPT is the
     /// client's own, or 0 if the client gave none.
     NotInFlight(BatchRef),
-    /// `joined FAILED`: every item is done, except so many failed ones.
+    /// `joined FAILED`: every item is done, except this many failed ones.
     Joined { failed: u64 },
-    /// `unfinished ITEMS`: so many items are not done.
+    /// `unfinished ITEMS`: this many items are not done.
     Unfinished { items: u64 },
-    /// `count ITEMS`: the keeper has applied the request to so many items.
+    /// `count ITEMS`: the keeper has applied the request to this many items.
     Count { items: u64 },
     /// `size INLINE OUT DONE FAILED CAPACITY`
     Size {
@@ -388,7 +387,7 @@ mod tests {
                 version: 1,
                 is_paced: true,
                 window: 7,
-                has_ended: true,
+                awaits_next_round: true,
                 resumed: None,
             }),
             Reply::Welcome(Welcome { resumed: Some(resumed()), ..Welcome::default() }),

@@ -41,7 +41,7 @@ pub(crate) enum Request<'a> {
     Fail {
         id: u64,
         attempt: u32,
-        /// The consumer tried the item so many times in this attempt.
+        /// How many attempts the consumer made from `attempt` on, including that one.
         try_count: u32,
         /// For people. [`Request::write`] shortens the reason and writes it on one line.
         reason: Cow<'a, str>,
@@ -216,7 +216,7 @@ impl<'a> Request<'a> {
     }
 
     /// The items of a `done`, a `back` or a `fail`.
-    pub(crate) fn disposed_batch_ref(&self) -> Option<BatchRef> {
+    pub(crate) fn reported_batch_ref(&self) -> Option<BatchRef> {
         match *self {
             Self::Done(batch_ref) | Self::Requeue(batch_ref) => Some(batch_ref),
             Self::Fail { id, attempt, .. } => {

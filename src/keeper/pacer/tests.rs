@@ -81,7 +81,7 @@ fn no_event_is_later_than_the_latest_time() {
     let mut pacer = asleep(Speed::Max, [LATEST_TIME, Nanos::MAX]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
     assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST_TIME, false));
-    pacer.on_answer(producer(1), 0);
+    pacer.on_grant(producer(1), 0);
     pacer.on_sleep(producer(1), 1, 0);
     assert_eq!(pacer.next_step(0, none), PacerStep::OutOfTime);
     assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST_TIME, true));
@@ -103,7 +103,7 @@ fn a_straggler_may_come_back_before_the_latest_time_but_not_later() {
         let mut pacer = asleep(Speed::Times(1e6), [SECOND, Nanos::MAX]);
         pacer.next_step(0, none);
         assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
-        pacer.on_answer(producer(1), SECOND);
+        pacer.on_grant(producer(1), SECOND);
         assert_eq!(pacer.next_step(SECOND + STRAGGLER_TIMEOUT, none), PacerStep::Wait(None));
         pacer.on_request(producer(1), wall);
         assert_eq!(pacer.next_step(wall, all) == PacerStep::OutOfTime, out_of_time);
@@ -114,7 +114,7 @@ fn a_straggler_may_come_back_before_the_latest_time_but_not_later() {
 fn one_worker_runs_at_a_time() {
     let mut pacer = asleep(Speed::Max, [SECOND, SECOND]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
-    pacer.on_answer(producer(1), 0);
+    pacer.on_grant(producer(1), 0);
     assert_eq!(pacer.next_step(0, all), PacerStep::Wait(None));
     pacer.on_sleep(producer(1), SECOND, 0);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(consumer(1)));
@@ -135,13 +135,13 @@ fn time_moves_on_if_no_waiting_worker_can_be_served() {
 fn a_sleep_behind_a_put_begins_with_the_answer_to_the_put() {
     let mut pacer = asleep(Speed::Max, [SECOND, 5 * SECOND]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
-    pacer.on_answer(producer(1), 0);
+    pacer.on_grant(producer(1), 0);
     pacer.on_request(producer(1), 0);
     pacer.on_sleep(producer(1), 2 * SECOND, 0);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(consumer(1)), "the put is blocked");
     pacer.on_disconnect(consumer(1));
     assert_eq!(pacer.next_step(0, all), PacerStep::Serve(producer(1)));
-    pacer.on_answer(producer(1), 0);
+    pacer.on_grant(producer(1), 0);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), 7 * SECOND);
 }
@@ -164,7 +164,7 @@ fn a_straggler_delays_no_worker_and_comes_back_at_the_wall_time() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 4 * SECOND]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wait(Some(SECOND)));
     assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
-    pacer.on_answer(producer(1), SECOND);
+    pacer.on_grant(producer(1), SECOND);
     assert_eq!(pacer.next_step(SECOND, all), PacerStep::Wait(Some(SECOND + STRAGGLER_TIMEOUT)));
     let late = SECOND + STRAGGLER_TIMEOUT;
     assert_eq!(pacer.next_step(late, none), PacerStep::Wait(Some(4 * SECOND)));
@@ -178,7 +178,7 @@ fn a_straggler_does_not_overtake_an_earlier_due_time() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
     pacer.next_step(0, none);
     assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
-    pacer.on_answer(producer(1), SECOND);
+    pacer.on_grant(producer(1), SECOND);
     pacer.next_step(SECOND + STRAGGLER_TIMEOUT, none);
     pacer.on_request(producer(1), 9 * SECOND);
     assert_eq!(pacer.now(), 2 * SECOND);
@@ -188,7 +188,7 @@ fn a_straggler_does_not_overtake_an_earlier_due_time() {
 fn at_full_speed_time_waits_for_every_worker() {
     let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
-    pacer.on_answer(producer(1), 0);
+    pacer.on_grant(producer(1), 0);
     assert_eq!(pacer.next_step(3600 * SECOND, all), PacerStep::Wait(None));
 }
 
@@ -199,7 +199,7 @@ fn skip_sleeps_ends_all_sleeps_of_a_role() {
     pacer.skip_sleeps(Role::Producer, SECOND);
     assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), SECOND);
-    pacer.on_answer(producer(1), SECOND);
+    pacer.on_grant(producer(1), SECOND);
     pacer.on_sleep(producer(1), 100 * SECOND, SECOND);
     assert_eq!(pacer.next_step(SECOND, none), PacerStep::Wake(producer(1)));
     pacer.on_disconnect(producer(1));
@@ -248,16 +248,16 @@ fn skip_sleeps_shortens_a_sleep_behind_a_put_and_a_refusal_cancels_it() {
     let mut pacer = asleep(Speed::Max, [0, 5 * SECOND]);
     for _ in 0..2 {
         assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
-        pacer.on_answer(producer(1), 0);
+        pacer.on_grant(producer(1), 0);
         pacer.on_request(producer(1), 0);
         pacer.on_sleep(producer(1), 2 * SECOND, 0);
         // The producer still waits for its wake.
         pacer.skip_sleeps(Role::Producer, 0);
         assert_eq!(pacer.next_step(0, all), PacerStep::Serve(producer(1)));
-        pacer.on_answer(producer(1), 0);
+        pacer.on_grant(producer(1), 0);
     }
     assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
-    pacer.on_answer(producer(1), 0);
+    pacer.on_grant(producer(1), 0);
     pacer.on_request(producer(1), 0);
     pacer.on_sleep(producer(1), 2 * SECOND, 0);
     pacer.on_run(producer(1), 0);

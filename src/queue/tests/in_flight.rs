@@ -4,9 +4,9 @@ use std::num::NonZeroU64;
 
 use super::*;
 
-/// A consumer with a lease of 10; an item fails at its delivery failure number `max_attempts`.
-fn leased(max_attempts: u32) -> ClientSettings {
-    ClientSettings { lease: Some(10), max_attempts, ..settings(Role::Consumer) }
+/// A consumer with a lease of 10; an item fails at its delivery failure number `max_delivery_failures`.
+fn leased(max_delivery_failures: u32) -> ClientSettings {
+    ClientSettings { lease: Some(10), max_delivery_failures, ..settings(Role::Consumer) }
 }
 
 /// Items a and b are ready, and two consumers are connected.
@@ -81,7 +81,7 @@ fn an_expired_lease_requeues_only_the_unfinished_items() {
 }
 
 #[test]
-fn an_item_fails_after_max_attempts_delivery_failures() {
+fn an_item_fails_at_the_maximum_of_delivery_failures() {
     let mut queue = with_consumers(leased(3), settings(Role::Consumer));
     for client in [20, 21] {
         queue.apply(client, Request::Connect(leased(3)));

@@ -158,7 +158,7 @@ fn a_visitor_sees_the_end_if_it_or_an_ancestor_was_born_before_the_end() {
     queue.apply(38, Request::Connect(visitor_settings(67, &[1])));
     queue.put(38, 1, &["new"]);
     queue.steps();
-    assert!(!get_sees_end(&mut queue, 39, visitor_settings(68, &[9, 1])), "a new queue has begun");
+    assert!(!get_sees_end(&mut queue, 39, visitor_settings(68, &[9, 1])), "a new round has begun");
 }
 
 #[test]

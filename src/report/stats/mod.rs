@@ -37,9 +37,9 @@ pub(crate) struct StatsCollector {
     /// The items in the system, by id from `first_id` on; `None` for an item that is done.
     open_sojourns: VecDeque<Option<Sojourn>>,
     first_id: u64,
-    /// By index, which starts at 1.
+    /// Worker `n` is at `n - 1`.
     blocked_times: Vec<Nanos>,
-    /// By index, which starts at 1.
+    /// Worker `n` is at `n - 1`.
     consumer_stats: Vec<ConsumerStats>,
     /// A worker died, or the run ended early: no formula covers such a run.
     is_model_invalid: bool,

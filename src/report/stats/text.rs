@@ -79,7 +79,7 @@ impl TheoryComparison {
         if self.is_unstable {
             let unstable = lang.pick(
                 "不安定: 列は限りなく伸びるため、比べる平均はありません",
-                "unstable: what waits grows for ever, and has no average",
+                "unstable: the queue grows without limit, and has no average",
             );
             return vec![format!("{name}: {unstable}")];
         }

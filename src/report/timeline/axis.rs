@@ -145,10 +145,10 @@ mod tests {
 
     #[test]
     fn depth_labels_do_not_overlap_at_any_height() {
-        for (most, ticks) in
+        for (max, ticks) in
             [(0, vec![0]), (1, vec![0, 1]), (4, vec![0, 1, 2, 3, 4]), (137, vec![0, 50, 100])]
         {
-            let height = DepthAxis { bottom: 200.0, height: 120.0, max: most };
+            let height = DepthAxis { bottom: 200.0, height: 120.0, max };
             assert_eq!(height.ticks(), ticks);
             assert_eq!(height.y(0.0), 200.0);
         }

@@ -20,7 +20,7 @@ impl Chart<'_> {
         let max_depth = max_depth.unwrap_or(0);
         // A much larger capacity would make the plot flat.
         let capacity =
-            self.timeline.capacity.filter(|&most| most <= max_depth.saturating_mul(4).max(1));
+            self.timeline.capacity.filter(|&limit| limit <= max_depth.saturating_mul(4).max(1));
         let max = max_depth.max(capacity.unwrap_or(0)).max(1);
         let bottom = top + FONT_SIZE * 1.5 + PLOT_HEIGHT;
         let axis = DepthAxis { bottom, height: PLOT_HEIGHT, max };

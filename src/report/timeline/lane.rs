@@ -43,7 +43,6 @@ pub(super) struct Resolution {
     pub(super) is_exact: bool,
 }
 
-/// The lane of a worker.
 #[derive(Debug)]
 pub(super) struct Lane {
     role: Role,

@@ -1,8 +1,8 @@
 //! A picture of a run: a lane for each worker, an arrow for each delivery, and the queue's depth.
 //!
-//! A timeline keeps every event of a short run, as long as a picture can show the events apart. Of every
-//! run, and of a long run only, a timeline keeps a bounded number of time bins, with the states of each
-//! worker and the depth of the queue in each bin, and a bounded number of deliveries.
+//! A timeline keeps every event of a short run, as long as a picture can show the events apart. It
+//! always keeps a bounded number of deliveries, and a bounded number of time bins with the states of each
+//! worker and the depth of the queue. For a long run it keeps only these.
 
 mod axis;
 mod bins;

@@ -177,14 +177,14 @@ fn a_long_run_keeps_its_shape_in_bounded_memory() {
     // The depth is a triangle whose peak is half of the items.
     let triangle = u128::from(items) * u128::from(items) / 2 * u128::from(SECOND);
     assert!(sum.abs_diff(triangle) < triangle / 1000, "{sum} {triangle}");
-    let most = timeline
+    let max_items = timeline
         .depth_bins
         .as_slice()
         .iter()
         .filter_map(|level| level.range)
         .map(|range| range.1)
         .max();
-    assert_eq!(most, Some(items / 2));
+    assert_eq!(max_items, Some(items / 2));
     assert!(text.len() < 500_000, "{}", text.len());
     let picture = parse_svg(&text);
     let arrows = nodes_of_class(&picture, "arrow").len();

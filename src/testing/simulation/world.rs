@@ -178,7 +178,7 @@ impl Simulation {
             done_sent: Vec::new(),
             done_before_get: Vec::new(),
         };
-        self.add_client(crate::wire::Hello { lease, max_attempts: 0, ..hello }, script);
+        self.add_client(crate::wire::Hello { lease, max_delivery_failures: 0, ..hello }, script);
     }
 
     fn add_query(&mut self, request: Request<'static>) {
@@ -250,12 +250,12 @@ impl Simulation {
         };
         let now = running.epoch.offset + self.now;
         let dead = running.host.dead_clients();
-        let most = if dead.is_empty() {
+        let limit = if dead.is_empty() {
             1 + self.rng.below(PIPE_CAPACITY as u64) as usize
         } else {
             PIPE_CAPACITY
         };
-        let bytes: Vec<u8> = running.inbox.drain(..most.min(running.inbox.len())).collect();
+        let bytes: Vec<u8> = running.inbox.drain(..limit.min(running.inbox.len())).collect();
         let has_arrivals = !bytes.is_empty() || !dead.is_empty();
         running.keeper.receive(now, &bytes, &mut running.host);
         for client in dead {
