@@ -32,7 +32,12 @@ const MAX_CONCURRENT_QUERIES: usize = 16;
 
 /// Show the items and clients of queues
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Without --queue and QDEMO_QUEUE, shows all queues.
+#[command(mut_arg("queue", |queue| queue.help("Name of the queue [default: QDEMO_QUEUE, or all queues]")))]
+#[command(mut_arg("progress", |progress| {
+    progress.help("With --watch, show a live view: auto (on a terminal), always, never")
+}))]
+#[command(after_help = "Items in line wait for a consumer, items out are in flight to one.
+Exit code 1: the queue does not exist, or a queue is not usable.
 
 Examples:
   qdemo status
