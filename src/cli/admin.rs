@@ -54,12 +54,15 @@ pub(super) struct JoinArgs {
 
 /// Close a queue: it takes no more, and ends after its last item
 #[derive(Debug, clap::Args)]
-#[command(after_help = "The end of a queue stops every consumer that has already started.
+#[command(
+    after_help = "The sentinel, the end mark after the last item, stops every consumer that has
+already started.
 Exit code 0: the queue is closed, even if it was closed before or did not exist.
 
 Examples:
   qdemo close -q jobs
-  qdemo close -q jobs --now")]
+  qdemo close -q jobs --now"
+)]
 pub(super) struct CloseArgs {
     /// Drop the items in line: no consumer has taken these items
     #[arg(long)]
@@ -104,8 +107,8 @@ pub(super) struct FailedArgs {
 
 /// Remove a queue
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 1: the queue does not exist, or it has items or clients (without
---force).
+#[command(after_help = "Exit code 1: the queue does not exist, or it has items or clients. With
+--force, items and clients do not matter.
 
 Examples:
   qdemo rm -q jobs

@@ -33,7 +33,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "PxC", value_parser = parse_worker_pair)]
     workers: Vec<[u32; 2]>,
 
-    /// Compare with this peer: python (its multiprocessing.Queue; python3 must be installed)
+    /// Peer to compare with: python (multiprocessing.Queue), if python3 is installed
     #[arg(long, value_parser = ["python"], value_name = "PEER", hide_possible_values = true)]
     against: Option<String>,
 
