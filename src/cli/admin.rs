@@ -14,7 +14,7 @@ use crate::exit::{ExitCode, ExitError};
 use crate::pipe::QueueDir;
 use crate::report::{OutputFormat, StdoutError, english_item_count, eprint_line};
 
-/// Show the items in line for a consumer, and leave them there
+/// Show the first items in line for a consumer; they stay in line
 #[derive(Debug, clap::Args)]
 #[command(after_help = "An item is in line until a consumer takes the item.
 Exit code 1: the queue does not exist. Exit code 3: no item is in line.

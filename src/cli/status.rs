@@ -36,13 +36,15 @@ const MAX_CONCURRENT_QUERIES: usize = 16;
 #[command(mut_arg("progress", |progress| {
     progress.help("With --watch, show a live view: auto (on a terminal), always, never")
 }))]
-#[command(after_help = "Items in line wait for a consumer, items out are in flight to one.
+#[command(
+    after_help = "Items in line wait for a consumer. Items out are in flight: a consumer has them.
 Exit code 1: the queue does not exist, or a queue is not usable.
 
 Examples:
   qdemo status
   qdemo status -q jobs --format json | jq .in_line
-  qdemo status --watch")]
+  qdemo status --watch"
+)]
 pub(super) struct Args {
     /// Format of the output: lines, or a JSON object for each queue
     #[arg(long, default_value = "text", value_parser = values::output_format(&["text", "json"]))]
