@@ -14,9 +14,10 @@ use crate::exit::{ExitCode, ExitError};
 use crate::pipe::QueueDir;
 use crate::report::{OutputFormat, StdoutError, english_item_count, eprint_line};
 
-/// Show the first items in line without taking them
+/// Show the first items in line for a consumer; they stay in line
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 3: no item is in line.
+#[command(after_help = "An item is in line until a consumer takes the item.
+Exit code 1: the queue does not exist. Exit code 3: no item is in line.
 
 Examples:
   qdemo peek -q jobs
@@ -36,13 +37,14 @@ pub(super) struct PeekArgs {
 /// Wait until all items are done
 #[derive(Debug, clap::Args)]
 #[command(after_help = "An item that `qdemo get` has printed is done.
-Exit code 1: items have failed. Exit code 3: items are not done within the timeout.
+Exit code 1: items have failed, or the queue does not exist.
+Exit code 3: items are not done within the timeout.
 
 Examples:
   qdemo join -q jobs
   qdemo join -q jobs --timeout 10m || qdemo status -q jobs")]
 pub(super) struct JoinArgs {
-    /// Wait at most this long
+    /// Wait at most this long until all items are done
     #[arg(long, value_name = "TIME", value_parser = values::parse_timeout)]
     timeout: Option<Timeout>,
 
@@ -50,13 +52,19 @@ pub(super) struct JoinArgs {
     queue: QueueArg,
 }
 
-/// Put the sentinel: the queue ends after its last item
+/// Close a queue: it takes no more, and ends after its last item
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "The sentinel, the end mark after the last item, stops every consumer that has
+already started.
+Exit code 0: the queue is closed, even if it was closed before or did not exist.
+
+Examples:
   qdemo close -q jobs
-  qdemo close -q jobs --now")]
+  qdemo close -q jobs --now"
+)]
 pub(super) struct CloseArgs {
-    /// Drop the items in line
+    /// Drop the items in line: no consumer has taken these items
     #[arg(long)]
     now: bool,
 
@@ -66,16 +74,21 @@ pub(super) struct CloseArgs {
 
 /// List, retry or drop failed items
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "Exit code 1: the queue does not exist, or an ID is not the id of a failed item.
+With such an ID, no item is retried or dropped.
+
+Examples:
   qdemo failed -q jobs
   qdemo failed -q jobs --retry
-  qdemo failed -q jobs --drop 17 42")]
+  qdemo failed -q jobs --drop 17 42"
+)]
 pub(super) struct FailedArgs {
     /// Ids of the items to retry or drop [default: all]
     #[arg(value_name = "ID", value_parser = values::parse_item_id, allow_hyphen_values = true)]
     ids: Vec<u64>,
 
-    /// Put the items back in line
+    /// Put the items back in line for a consumer
     #[arg(long)]
     retry: bool,
 
@@ -94,7 +107,10 @@ pub(super) struct FailedArgs {
 
 /// Remove a queue
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit code 1: the queue does not exist, or it has items or clients. With
+--force, items and clients do not matter.
+
+Examples:
   qdemo rm -q jobs
   qdemo rm -q jobs --force")]
 pub(super) struct RmArgs {

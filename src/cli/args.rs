@@ -68,11 +68,11 @@ fn parse_env<T, E: Display>(
 /// How long a command waits.
 #[derive(Debug, clap::Args)]
 pub(super) struct TimeoutArgs {
-    /// Wait at most this long for an item, for room, or for a reply
+    /// Wait at most this long for an item, or for a reply
     #[arg(long, value_name = "TIME", value_parser = values::parse_timeout)]
     timeout: Option<Timeout>,
 
-    /// Do not wait for an item or for room
+    /// Do not wait for an item
     #[arg(long, conflicts_with = "timeout")]
     no_wait: bool,
 }
@@ -86,7 +86,7 @@ impl TimeoutArgs {
 /// How `get` and `peek` print items.
 #[derive(Debug, clap::Args)]
 pub(super) struct ItemOutputArgs {
-    /// Print bare items, or JSON objects with id, item and attempt
+    /// Format of the output: bare items, or JSON objects with id, item and attempt
     #[arg(long, default_value = "raw", value_parser = values::output_format(&["raw", "json"]))]
     pub(super) format: OutputFormat,
 

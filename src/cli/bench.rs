@@ -15,13 +15,15 @@ use crate::wire::DEFAULT_MAX_ITEM_BYTES;
 
 /// Measure how fast queues are on this machine
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Takes less than 20 seconds with the default sizes, workers and rounds.
+#[command(
+    after_help = "The bench takes less than 20 seconds with the default sizes, workers and rounds.
 Exit code 1: no measurement was possible.
 
 Examples:
   qdemo bench
   qdemo bench --against python --plot bench.svg
-  qdemo bench --size 256 --workers 1x1 --workers 8x8 --rounds 20 --format json")]
+  qdemo bench --size 256 --workers 1x1 --workers 8x8 --rounds 20 --format json"
+)]
 pub(super) struct Args {
     /// Size of the items; repeat for more sizes [default: 16 256 4KiB 64KiB]
     #[arg(long = "size", value_name = "SIZE", value_parser = parse_item_size)]
@@ -31,7 +33,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "PxC", value_parser = parse_worker_pair)]
     workers: Vec<[u32; 2]>,
 
-    /// Compare with python: its multiprocessing.Queue, if python3 is installed
+    /// Peer to compare with: python (multiprocessing.Queue), if python3 is installed
     #[arg(long, value_parser = ["python"], value_name = "PEER", hide_possible_values = true)]
     against: Option<String>,
 

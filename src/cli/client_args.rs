@@ -20,11 +20,11 @@ pub(super) struct ClientArgs {
     #[command(flatten)]
     lang: LangArg,
 
-    /// Print no log; with a COMMAND, show no progress
+    /// Print no log
     #[arg(long)]
     pub(super) quiet: bool,
 
-    /// Seed of random pauses: the same seed gives the same pauses [default: random]
+    /// Seed of random delays: the same seed gives the same delays [default: random]
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
     seed: Option<u64>,
 

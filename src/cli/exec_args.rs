@@ -32,7 +32,7 @@ pub(super) struct ExecArgs {
     #[arg(value_parser = values::parse_u32)]
     pub(super) retries: u32,
 
-    /// Pause before the first retry; the pause doubles with each further retry
+    /// Delay before the first retry; the delay doubles with each further retry
     #[arg(long, value_name = "TIME", default_value = "100ms", requires = "command")]
     #[arg(value_parser = values::parse_duration)]
     pub(super) backoff: Duration,

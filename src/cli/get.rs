@@ -12,7 +12,7 @@ use crate::report::{Reporter, StdoutError};
 
 /// Get items from a queue and print them
 #[derive(Debug, clap::Args)]
-#[command(after_help = "An item is done as soon as it is printed.
+#[command(after_help = "An item is done as soon as the item is printed.
 Exit code 3: no item within the timeout. Exit code 4: the queue has ended.
 
 Examples:

@@ -27,7 +27,7 @@ const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
   qdemo completions zsh > ~/.zfunc/_qdemo
   qdemo completions fish > ~/.config/fish/completions/qdemo.fish")]
 pub(super) struct CompletionsArgs {
-    /// The shell
+    /// Print completions for this shell
     shell: Shell,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct CompletionsArgs {
   qdemo man | man -l -
   qdemo man put > /usr/local/share/man/man1/qdemo-put.1")]
 pub(super) struct ManArgs {
-    /// The command [default: qdemo itself]
+    /// Print the page of this command [default: the page of qdemo itself]
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
@@ -91,7 +91,7 @@ The folder of the queues; by default ${XDG_STATE_HOME:-~/.local/state}/qdemo.
 The queue of a command without \-\-queue; by default default.
 .TP
 \fBQDEMO_LANG\fR
-The language of the log of a command without \-\-lang: ja or en; by default ja.
+The language of the log or the picture of a command without \-\-lang: ja or en; by default ja.
 ";
 
 /// Renders a manual page. The examples keep their line breaks.
@@ -135,9 +135,7 @@ pub(super) fn commands_help(cli: &Command) -> String {
         format!("{title}:\n{}", names.iter().map(line).collect::<Vec<_>>().join("\n"))
     };
     let groups = COMMAND_GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
-    format!(
-        "{groups}\n`qdemo COMMAND --help` shows its options, `qdemo man` exit codes and variables."
-    )
+    format!("{groups}\n`qdemo man` lists exit codes and variables.")
 }
 
 /// Prints help as clap renders it, and a usage error in one line. `first_arg` may name the command of the

@@ -42,7 +42,9 @@ pub use streams::record_standard_streams;
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]
-#[command(help_template = "{about}\n\n{usage-heading} {usage}{after-help}")]
+#[command(
+    help_template = "{about}\n\n{usage-heading} {usage} (-h, --help: its options; -V, --version: the version){after-help}"
+)]
 #[command(after_help = manual::commands_help(&CliCommand::augment_subcommands(clap::Command::new("qdemo"))))]
 #[command(mut_subcommands(|command| command.mut_args(allow_hyphen)))]
 struct Cli {

@@ -20,7 +20,10 @@ use crate::role::Role;
 
 /// Put items into a queue; the last producer to leave ends it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(override_usage = "qdemo producer [OPTIONS] [ITEM]... [-- <ITEM>...]")]
+#[command(after_help = "Exit code 1: an item is not valid. Exit code 4: the queue is closed.
+
+Examples:
   qdemo producer --items 5 --delay 1s
   qdemo producer -q jobs first second third
   find . -name '*.png' | qdemo producer -q jobs -")]
@@ -30,7 +33,7 @@ pub(super) struct Args {
     given: Vec<String>,
 
     /// Items to put as they are, even if they begin with -
-    #[arg(value_name = "ITEM", last = true, conflicts_with = "items")]
+    #[arg(value_name = "-- <ITEM>", last = true, conflicts_with = "items")]
     literal: Vec<String>,
 
     /// Put this many generated items: アイテム0, アイテム1, …
@@ -41,7 +44,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TEXT")]
     item_name: Option<String>,
 
-    /// Pause after each item
+    /// Delay after each item: 1s, exp:1s (random, with this mean), or uniform:500ms..1.5s
     #[arg(long, alias = "producer-delay", value_name = "TIME", default_value = "0")]
     #[arg(value_parser = values::parse_delay)]
     delay: Delay,

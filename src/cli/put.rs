@@ -17,6 +17,9 @@ const MAX_LISTED_ITEMS: usize = 10;
 
 /// Put items into a queue
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "qdemo put [OPTIONS] [ITEM]... [-- <ITEM>...]")]
+#[command(mut_arg("timeout", |timeout| timeout.help("Wait at most this long for room, or for a reply")))]
+#[command(mut_arg("no_wait", |no_wait| no_wait.help("Do not wait for room")))]
 #[command(after_help = "With -, the timeout starts anew for each line.
 Exit code 3: no room within the timeout. Exit code 4: the queue is closed.
 
@@ -30,7 +33,7 @@ pub(super) struct Args {
     items: Vec<String>,
 
     /// Items to put as they are, even if they begin with -
-    #[arg(value_name = "ITEM", last = true)]
+    #[arg(value_name = "-- <ITEM>", last = true)]
     literal: Vec<String>,
 
     /// Capacity of the queue in items; 0 for no limit

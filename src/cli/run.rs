@@ -18,29 +18,31 @@ use crate::run::{self, Config, Outputs};
 
 /// Watch producer and consumer processes share a queue
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Exit code 1: items are not done, since workers have died.
+
+Examples:
   qdemo run
   qdemo run --items 5 --producer-delay 1s --consumer-delay 2s --speed max
-  qdemo run --items 1000 --producers 2 --consumers 3 --capacity 4 --producer-delay 10ms \\
-      --consumer-delay 30ms --format json
+  qdemo run --items 1000 --producers 2 --consumers 3 --capacity 4 \\
+      --producer-delay 10ms --consumer-delay 30ms --format json
   qdemo run --producers 2 --consumers 3 --items 20 --chaos 1s
-  qdemo run --items 1000 --producer-delay exp:1s --consumer-delay exp:800ms --seed 7 --speed max \\
-      --stats text")]
+  qdemo run --items 1000 --producer-delay exp:1s --consumer-delay exp:800ms \\
+      --seed 7 --speed max --stats text")]
 pub(super) struct Args {
     /// Number of items, shared evenly among the producers
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::parse_count)]
     items: u64,
 
-    /// Pause of a producer after each item: 1s, exp:1s (random, with this mean), or
+    /// Delay of a producer after each item: 1s, exp:1s (random, with this mean), or
     /// uniform:500ms..1.5s
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::parse_delay)]
     producer_delay: Delay,
 
-    /// Pause of a consumer after each item, in the same form
+    /// Delay of a consumer after each item, in the same form
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::parse_delay)]
     consumer_delay: Delay,
 
-    /// Seed of random pauses: the same seed gives the same pauses [default: random, and printed]
+    /// Seed of random delays: the same seed gives the same delays [default: random, and printed]
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
     seed: Option<u64>,
 

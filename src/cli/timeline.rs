@@ -15,9 +15,10 @@ use crate::report::{PictureFormat, PicturePath, Recording, eprint_line};
 
 /// Draw a timeline of a run from its recorded events
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("lang", |lang| lang.help("Language of the picture: ja or en [default: QDEMO_LANG, or ja]")))]
 #[command(after_help = "Examples:
   qdemo run --format json > run.jsonl; qdemo timeline run.jsonl --output run.svg
-  qdemo run --speed max --format json | qdemo timeline - --output run.html --lang en")]
+  qdemo run --speed max --format json | qdemo timeline - -o run.html --lang en")]
 pub(super) struct Args {
     /// The output of `qdemo run --format json`; - for standard input
     #[arg(value_name = "FILE")]
