@@ -317,7 +317,7 @@ fn max_item_size_limits_the_size_of_an_item() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "--max-item-size", "3", "abc"]).assert_prints("");
     let refused = sandbox.run(&["put", "--max-item-size", "3", "ok", "abcd"]);
-    refused.assert_refused(1, &["item 2 has 4 bytes", "at most 3", "--max-item-size"]);
+    refused.assert_refused(1, &["item 2 has 4 bytes", "the limit is 3", "--max-item-size"]);
     sandbox.run(&["get", "--count", "2"]).assert_prints("abc\nok\n");
     // As JSON each control character takes six bytes: 18 MiB in all, more than the default of --max-item-size.
     let control = format!("{}\n", "\u{1}".repeat(3 << 20));
