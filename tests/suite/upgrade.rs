@@ -75,7 +75,7 @@ fn a_visitor_whose_program_is_gone_starts_the_next_keeper() {
     let sandbox = Sandbox::new();
     let program = copy_of_the_program(&sandbox);
     let get = start_copy(&sandbox, &program, &["get"]);
-    sandbox.wait_for_status(|status| status["queue"] == "default");
+    sandbox.wait_for_consumer();
     fs::remove_file(program).unwrap();
     kill_keeper(&sandbox);
     sandbox.run(&["put", "x"]).assert_prints("");
