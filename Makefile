@@ -1,6 +1,8 @@
 # `make demo` builds and runs the demonstration. `make test` builds all that the tests need, and runs the tests.
 
 CARGO ?= cargo
+# How many tests run at once.
+TEST_THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
 # Seconds for each fuzz target.
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS = request reply journal rules
@@ -43,7 +45,7 @@ install:
 
 test: lint
 	@command -v python3 > /dev/null || { echo "make test needs python3: one example is in Python" >&2; exit 1; }
-	$(CARGO) test --locked
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 
 test-slow:
 	$(CARGO) test --locked --test suite -- --ignored
