@@ -5,7 +5,7 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::{Sandbox, signal_to, wait_for_end};
+use crate::harness::{Sandbox, wait_for_end};
 
 /// The item id and the attempt of each execution, in order.
 fn attempts(sandbox: &Sandbox) -> Vec<String> {
