@@ -16,13 +16,14 @@ fn without_proc(sandbox: &Sandbox, script: &str) -> Option<Outcome> {
 fn a_run_finds_its_own_program_by_path_and_name() {
     let sandbox = Sandbox::new();
     let (folder, _) = QDEMO.rsplit_once('/').unwrap();
-    for program in ["qdemo", QDEMO, "./qdemo", "env -u XDG_STATE_HOME qdemo", "exec -a qdemo qdemo"]
+    let path = format!("\"{QDEMO}\"");
+    for program in ["qdemo", &path, "./qdemo", "env -u XDG_STATE_HOME qdemo", "exec -a qdemo qdemo"]
     {
-        let script = format!("cd {folder}; {program} run --speed=max");
+        let script = format!("cd \"{folder}\"; {program} run --speed=max");
         let Some(outcome) = without_proc(&sandbox, &script) else { return };
         outcome.assert_prints(CLASSIC);
     }
-    let script = format!("exec -a nowhere/qdemo {QDEMO} run --speed=max");
+    let script = format!("exec -a nowhere/qdemo {path} run --speed=max");
     let Some(outcome) = without_proc(&sandbox, &script) else { return };
     outcome.assert_refused(1, &["/proc"]);
     sandbox.assert_nothing_left();
