@@ -68,7 +68,7 @@ impl ClientArgs {
         Ok(ClientSetup { queue, lang, options, reporter })
     }
 
-    /// The pauses after each item.
+    /// The delays after each item.
     pub(super) fn delays(&self, role: Role, delay: Delay) -> anyhow::Result<DelaySampler> {
         let seed = match self.seed {
             None if delay.is_random() => random_seed()?,

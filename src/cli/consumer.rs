@@ -122,7 +122,7 @@ impl Args {
             is_one_by_one: !self.delay.is_zero() || client.is_paced(),
             pacing: ReaderPacing::default(),
             delays,
-            pause: Duration::ZERO,
+            delay: Duration::ZERO,
         };
         leave_after(client, |client| {
             if get_items(client, &mut printer, self.max.unwrap_or(u64::MAX))? == LoopEnd::Complete {
@@ -210,19 +210,19 @@ struct ItemPrinter {
     clock: Clock,
     /// The limit for each get.
     timeout: Timeout,
-    /// Each get takes one item, since a pause follows each item.
+    /// Each get takes one item, since a delay follows each item.
     is_one_by_one: bool,
     pacing: ReaderPacing,
     delays: DelaySampler,
-    /// The pause after the current items that is still to come.
-    pause: Duration,
+    /// The delay after the current items that is still to come.
+    delay: Duration,
 }
 
 impl GetCommand for ItemPrinter {
     fn get(&mut self, client: &mut Client, max: u64) -> Result<Option<Delivery>, Error> {
-        let pause = self.delays.sample();
-        // In paced time the pause is a part of the get.
-        self.pause = if client.is_paced() { Duration::ZERO } else { pause };
+        let delay = self.delays.sample();
+        // In paced time the delay is a part of the get.
+        self.delay = if client.is_paced() { Duration::ZERO } else { delay };
         let max = if self.is_one_by_one {
             1
         } else if self.reporter.out.tracked_pipe.is_some() {
@@ -230,7 +230,7 @@ impl GetCommand for ItemPrinter {
         } else {
             max
         };
-        let got = client.get_and_sleep(max, self.timeout, pause);
+        let got = client.get_and_sleep(max, self.timeout, delay);
         warn_late_items(client, &self.reporter);
         got
     }
@@ -244,15 +244,15 @@ impl GetCommand for ItemPrinter {
 }
 
 impl ItemPrinter {
-    /// Prints the items, then waits for the pause and for the reader of a pipe.
+    /// Prints the items, then waits for the delay and for the reader of a pipe.
     fn print_and_wait(&mut self, client: &mut Client, delivery: &Delivery) -> anyhow::Result<()> {
         let reporter = &mut self.reporter;
         reporter.out.start_counting();
         let (at, batch) = (self.clock.now(), delivery.batch());
         reporter.on_event(Event::new(at, EventKind::Delivered(batch)));
         reporter.flush().map_err(StdoutError)?;
-        client.sleep(self.pause).inspect_err(|error| {
-            // The pause is a part of the work: an item whose pause is interrupted is not done.
+        client.sleep(self.delay).inspect_err(|error| {
+            // The delay is a part of the work: an item whose delay is interrupted is not done.
             if !matches!(error, Error::StdoutClosed) {
                 reporter.out.start_counting();
             }

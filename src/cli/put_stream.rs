@@ -17,7 +17,7 @@ pub(super) struct PutStream<R> {
     pub(super) timeout: Timeout,
     /// When the timeout started. `None`: the timeout starts anew for each item.
     pub(super) timeout_start: Option<Clock>,
-    /// The pause after each item.
+    /// The delay after each item.
     pub(super) delays: DelaySampler,
     /// The items that the keeper has not accepted yet. `None`: the command does not need the items.
     pub(super) unconfirmed: Option<VecDeque<Vec<u8>>>,
@@ -58,10 +58,10 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
         }
         self.client.add_item(item)?;
         if !self.delays.is_zero() {
-            let pause = self.delays.sample();
-            self.client.send_puts_with_sleep(pause)?;
+            let delay = self.delays.sample();
+            self.client.send_puts_with_sleep(delay)?;
             self.wait_until_accepted()?;
-            self.client.finish_announced_sleep(pause)?;
+            self.client.finish_announced_sleep(delay)?;
         } else if self.unconfirmed.as_ref().is_some_and(|items| items.len() >= MAX_UNCONFIRMED) {
             let accepted = self.client.poll_accepted()?;
             self.report_accepted(accepted)?;

@@ -76,7 +76,7 @@ pub(super) fn parse_delay(text: &str) -> Result<Delay, String> {
     let parse = |text: &str| parse_duration(text).map(nanos);
     match text.split_once(':') {
         Some(("exp", mean)) => match parse(mean)? {
-            0 => Err("the mean cannot be 0: write 0 for no pause, or exp:1s".to_owned()),
+            0 => Err("the mean cannot be 0: write 0 for no delay, or exp:1s".to_owned()),
             mean => Ok(Delay::Exponential { mean }),
         },
         Some(("uniform", range)) => {

@@ -1,4 +1,4 @@
-//! Pauses, constant or random, and the random streams behind random pauses.
+//! Delays, constant or random, and the random streams behind random delays.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use rand::{Rng, SeedableRng};
 use super::nanos::Nanos;
 use crate::role::{Role, WorkerId};
 
-/// The distribution of a pause.
+/// The distribution of a delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delay {
-    /// Every pause has this length, in nanoseconds.
+    /// Every delay has this length, in nanoseconds.
     Constant(Nanos),
-    /// Exponentially distributed, as pauses between independent events.
+    /// Exponentially distributed, as delays between independent events.
     Exponential {
         /// The mean in nanoseconds, at least 1.
         mean: Nanos,
@@ -29,22 +29,22 @@ pub enum Delay {
 }
 
 impl Delay {
-    /// Whether every pause is 0.
+    /// Whether every delay is 0.
     pub(crate) fn is_zero(self) -> bool {
         matches!(self, Self::Constant(0) | Self::Uniform { high: 0, .. })
     }
 
-    /// Whether the pause is random.
+    /// Whether the delay is random.
     pub(crate) fn is_random(self) -> bool {
         !matches!(self, Self::Constant(_))
     }
 
-    /// Draws the next pause.
+    /// Draws the next delay.
     fn sample(self, stream: &mut Xoshiro256PlusPlus) -> Nanos {
         match self {
             Self::Constant(nanos) => nanos,
             Self::Exponential { mean } => {
-                // By inversion. A pause beyond the range becomes the longest pause, which never ends.
+                // By inversion. A delay beyond the range becomes the longest delay, which never ends.
                 (-unit_sample(stream).ln() * mean as f64).round() as Nanos
             }
             Self::Uniform { low, high } => {
@@ -80,7 +80,7 @@ fn unit_sample(stream: &mut Xoshiro256PlusPlus) -> f64 {
     ((stream.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64
 }
 
-/// Draws the pauses of one worker.
+/// Draws the delays of one worker.
 #[derive(Clone, Debug)]
 pub(crate) struct DelaySampler {
     delay: Delay,
@@ -88,7 +88,7 @@ pub(crate) struct DelaySampler {
 }
 
 impl DelaySampler {
-    /// A sampler for `worker` in a run with `seed` that skips the first `skipped` pauses.
+    /// A sampler for `worker` in a run with `seed` that skips the first `skipped` delays.
     pub(crate) fn new(delay: Delay, seed: u64, worker: WorkerId, skipped: u64) -> Self {
         let mut sampler = Self { delay, stream: worker_stream(seed, worker) };
         if delay.is_random() {
@@ -99,17 +99,17 @@ impl DelaySampler {
         sampler
     }
 
-    /// A sampler whose every pause is 0.
+    /// A sampler whose every delay is 0.
     pub(crate) fn zero() -> Self {
         Self::new(Delay::Constant(0), 0, WorkerId { role: Role::Visitor, index: 0 }, 0)
     }
 
-    /// Whether every pause is 0.
+    /// Whether every delay is 0.
     pub(crate) fn is_zero(&self) -> bool {
         self.delay.is_zero()
     }
 
-    /// Draws the next pause.
+    /// Draws the next delay.
     pub(crate) fn sample(&mut self) -> Duration {
         Duration::from_nanos(self.delay.sample(&mut self.stream))
     }
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_seed_and_the_worker_determine_the_pauses() {
+    fn only_the_seed_and_the_worker_determine_the_delays() {
         let delay = Delay::Exponential { mean: SECOND };
         let one = samples(delay, &mut stream(7, 1), 100);
         assert_eq!(samples(delay, &mut stream(7, 1), 100), one);
@@ -150,7 +150,7 @@ mod tests {
 
     /// The meaning of a seed must not change: a seed repeats a run.
     #[test]
-    fn the_pauses_of_a_seed_never_change() {
+    fn the_delays_of_a_seed_never_change() {
         let exponential = samples(Delay::Exponential { mean: SECOND }, &mut stream(1, 1), 3);
         let uniform = samples(Delay::Uniform { low: 5, high: SECOND }, &mut stream(1, 1), 3);
         assert_eq!(exponential, [348_198_688, 370_899_880, 627_049_105]);

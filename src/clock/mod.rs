@@ -2,7 +2,7 @@
 //!
 //! * [`Clock`]: nanoseconds since a start; a clock never goes back.
 //! * [`Epoch`]: the time that all keepers of one queue share.
-//! * [`Delay`]: pauses, constant or random.
+//! * [`Delay`]: delays, constant or random.
 //! * [`ProcessBirth`]: the order of process starts and moments across processes.
 
 mod boot;

@@ -21,7 +21,7 @@ use crate::os::{Interest, Waker, wait_ready};
 
 /// The executor requests no item while this many items wait for another try.
 const MAX_RETRY_QUEUE_LEN: usize = 64;
-/// The pause between two requests for the counts of the queue, for the progress bar.
+/// The delay between two requests for the counts of the queue, for the progress bar.
 const COUNTS_INTERVAL: Nanos = 500_000_000;
 
 /// Runs the commands.
@@ -38,7 +38,7 @@ pub(crate) struct Executor<'a, W> {
     running: Vec<Job>,
     /// Items that wait for another try.
     retry_queue: RetryQueue,
-    /// The end of each pause after a command. A pause occupies a job.
+    /// The end of each delay after a command. A delay occupies a job.
     cooldowns: Vec<Nanos>,
     gets: GetState,
     tally: Tally,
@@ -320,8 +320,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             return Err(StopReason::Interrupted(signal.as_raw()));
         }
         if !self.config.delays.is_zero() {
-            let pause = nanos(self.config.delays.sample());
-            self.cooldowns.push(outcome.ended_at.saturating_add(pause));
+            let delay = nanos(self.config.delays.sample());
+            self.cooldowns.push(outcome.ended_at.saturating_add(delay));
         }
         let failure = outcome.failure_reason();
         let task = outcome.task;
@@ -345,12 +345,12 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     }
 
     fn schedule_retry(&mut self, mut task: ItemTask, ended_at: Nanos) -> Result<(), Error> {
-        // A pause beyond the range becomes the longest one (584 years), which never ends.
+        // A delay beyond the range becomes the longest one (584 years), which never ends.
         let factor = 2u64.saturating_pow(task.command_failures);
-        let pause = nanos(self.config.backoff).saturating_mul(factor);
+        let delay = nanos(self.config.backoff).saturating_mul(factor);
         task.command_failures += 1;
         self.client.begin_attempt(task.id(), task.batch.attempt.saturating_add(1))?;
-        self.retry_queue.push_pending(ended_at.saturating_add(pause), task);
+        self.retry_queue.push_pending(ended_at.saturating_add(delay), task);
         Ok(())
     }
 

@@ -75,8 +75,8 @@ impl ProcessGroups {
     /// with this process.
     pub(super) fn lock_and_extend(&self, running: &mut [Job]) -> MutexGuard<'_, GroupTable> {
         let mut table = lock(&self.shared);
-        let pause = std::mem::take(&mut table.suspended_time);
-        running.iter_mut().for_each(|job| job.extend_deadline(pause));
+        let suspended = std::mem::take(&mut table.suspended_time);
+        running.iter_mut().for_each(|job| job.extend_deadline(suspended));
         table
     }
 

@@ -170,8 +170,8 @@ impl Job {
     }
 
     /// Moves the deadline by the time that the command stood still.
-    pub(super) fn extend_deadline(&mut self, pause: Nanos) {
-        self.deadline = self.deadline.map(|deadline| deadline.saturating_add(pause));
+    pub(super) fn extend_deadline(&mut self, suspended: Nanos) {
+        self.deadline = self.deadline.map(|deadline| deadline.saturating_add(suspended));
     }
 
     /// Sends SIGTERM, and SIGCONT so that a stopped command can end.

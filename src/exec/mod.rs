@@ -33,11 +33,11 @@ pub(crate) struct ExecConfig {
     pub(crate) queue_name: String,
     /// The number of tries after the first one.
     pub(crate) retries: u32,
-    /// The pause before the second try. Each failure doubles the pause.
+    /// The delay before the second try. Each failure doubles the delay.
     pub(crate) backoff: Duration,
     /// The time limit of a command.
     pub(crate) command_timeout: Option<Duration>,
-    /// The pause after each command.
+    /// The delay after each command.
     pub(crate) delays: DelaySampler,
     /// Stop at the first failed item.
     pub(crate) halt: bool,

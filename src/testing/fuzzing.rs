@@ -270,7 +270,7 @@ mod tests {
         assert!(count > 10, "{count} inputs for {target}");
     }
 
-    /// What comes of each input, by its name.
+    /// A digest of the output for each input of the corpus.
     fn digests(target: &str, made_of: fn(&[u8]) -> Vec<u8>) {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
         let mut names: Vec<_> =

@@ -1,7 +1,7 @@
-//! What the program writes, pinned byte by byte: each golden file is in `tests/recorded`, and a different
-//! byte is a failing test. `QDEMO_RECORD=1 cargo test recorded` writes the golden files anew.
+//! Recordings of the bytes that requests, replies and journal records become. A test fails if a byte differs from
+//! the recording in `tests/recorded`. `QDEMO_RECORD=1 cargo test recorded` writes the recordings anew.
 //!
-//! The golden files hold bytes only: no name of a type, and nothing that `Debug` prints.
+//! A recording has no name of a type and no `Debug` output, so it outlives renames.
 
 use std::borrow::Cow;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::wire::{
     Status, VERSION, Welcome,
 };
 
-/// Compares a text with the golden file of this name, or writes that file anew.
+/// Compares a text with the recording of this name, or writes the recording anew.
 #[track_caller]
 pub(crate) fn compare(name: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded").join(name);
@@ -44,20 +44,20 @@ impl Default for Digest {
 }
 
 impl Digest {
-    /// Adds bytes, and how many these are.
+    /// Adds bytes and their number.
     pub(crate) fn add(&mut self, bytes: &[u8]) {
         for &byte in (bytes.len() as u64).to_le_bytes().iter().chain(bytes) {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         }
     }
 
-    /// The digest of all that was added.
+    /// The digest of all added bytes.
     pub(crate) fn text(&self) -> String {
         format!("{:016x}", self.0)
     }
 }
 
-/// Some bytes as one line.
+/// Bytes as one line of text.
 fn line(bytes: &[u8]) -> String {
     format!("{}\n", bytes.escape_ascii())
 }
@@ -68,7 +68,7 @@ fn hello(role: Role) -> Hello {
     Hello { pid: 4711, mailbox: Some(ClientKey(0xbb)), ..Hello::new(role) }
 }
 
-/// A hello in which nothing is left out.
+/// A hello with every field.
 fn full_hello() -> Hello {
     Hello {
         version: VERSION,
@@ -93,7 +93,7 @@ fn session(hello: Hello, max_write_bytes: usize) -> Session {
     Session::new(KEY, hello, max_write_bytes)
 }
 
-/// What the session has to write, each write a line.
+/// The pending writes of the session, one line for each write.
 fn writes(session: &mut Session) -> String {
     session.finish_write();
     let mut text = String::new();
@@ -117,7 +117,7 @@ fn fail(
     Request::Fail { id, attempt, try_count, reason: reason.into() }
 }
 
-/// Each request that a client can write.
+/// The writes of a client for every kind of request.
 fn all_requests() -> String {
     let mut text = String::new();
     for role in [Role::Producer, Role::Consumer, Role::Visitor] {
@@ -170,7 +170,7 @@ fn queries() -> [Request<'static>; 16] {
     ]
 }
 
-/// What a consumer writes: reports about items, gets, and more than one write has room for.
+/// The writes of a consumer: item reports, gets, and reports that need a second write.
 fn reports_and_gets() -> String {
     let mut text = String::new();
     let mut one = session(hello(Role::Consumer), 512);
@@ -185,7 +185,7 @@ fn reports_and_gets() -> String {
     one.add_request(fail(9, 1, 1, "あ".repeat(120)));
     one.add_request(fail(10, 1, 1, ""));
     text += &writes(&mut one);
-    // More than one write has room for.
+    // These need a second write.
     for first in 1..20 {
         one.add_request(Request::Done(batch_ref(first, 1, Some(1))));
     }
@@ -225,7 +225,7 @@ fn resent_requests(resumed: Option<Resumed>) -> String {
 fn each_request_is_written_as_it_was() {
     let text = all_requests();
     compare("unit/requests", &text);
-    // All of them are requests.
+    // The framer accepts every request.
     let mut framer = Framer::default();
     framer.push_bytes(&unescaped(&text));
     let mut count = 0;

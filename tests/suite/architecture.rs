@@ -312,3 +312,42 @@ fn names_of_tests_have_fewer_than_80_characters() {
     }
     assert!(long.is_empty(), "{long:#?}");
 }
+
+/// Whether this word looks like a name of Rust code: `CamelCase` with two humps, or `snake_case`.
+fn is_rust_name(word: &str) -> bool {
+    let humps = word.chars().filter(char::is_ascii_uppercase).count();
+    let is_camel = humps > 1
+        && word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word.contains(|c: char| c.is_ascii_lowercase())
+        && word.chars().all(|c| c.is_ascii_alphanumeric());
+    let is_snake = word.contains('_')
+        && word.starts_with(|c: char| c.is_ascii_lowercase())
+        && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    is_camel || is_snake
+}
+
+#[test]
+fn the_design_names_only_files_and_code_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: PathBuf| fs::read_to_string(file).unwrap();
+    let manifest = read(root.join("Cargo.toml"));
+    let code: String = ["src", "tests"]
+        .into_iter()
+        .flat_map(|dir| files_below(&root.join(dir)))
+        .map(read)
+        .collect();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let words = |text| str::split(text, |c| !is_word(c));
+    let known: BTreeSet<&str> = words(&code).chain(words(&manifest)).collect();
+    let design = read(root.join("docs/DESIGN.md"));
+    let mut wrong = BTreeSet::new();
+    for span in design.split('`').skip(1).step_by(2) {
+        if span.starts_with("src/") && !span.contains("NAME") {
+            wrong.extend((!root.join(span).exists()).then_some(span));
+        } else {
+            let names = words(span).filter(|word| is_rust_name(word));
+            wrong.extend(names.filter(|name| !known.contains(name)));
+        }
+    }
+    assert!(wrong.is_empty(), "docs/DESIGN.md names what does not exist: {wrong:#?}");
+}

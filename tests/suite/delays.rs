@@ -75,7 +75,7 @@ fn a_run_refuses_an_invalid_distribution_of_delays() {
     let sandbox = Sandbox::new();
     for (delay, words) in [
         ("exp:-1s", "negative"),
-        ("exp:0", "write 0 for no pause, or exp:1s"),
+        ("exp:0", "write 0 for no delay, or exp:1s"),
         ("exp:", "not a time"),
         ("uniform:2s..1s", "ends before it begins"),
         ("uniform:1s", "two ends"),

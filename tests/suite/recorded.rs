@@ -1,10 +1,9 @@
-//! What the program does, recorded: standard output and exit codes of each command, both directions of the
-//! protocol, and journals. A different byte is a failing test. The recordings are in `tests/recorded`;
-//! `QDEMO_RECORD=1 cargo test recorded` writes them anew. Standard error and `--help` are for people, and
-//! are not recorded.
+//! Recordings of the program: the standard output and the exit code of each command, both directions of the
+//! protocol, and journals. A test fails if a byte differs. The recordings are in `tests/recorded`;
+//! `QDEMO_RECORD=1 cargo test recorded` writes them anew. Standard error and `--help` are text for people, and
+//! have no recordings.
 //!
-//! What differs from one time to the next is replaced before a recording is compared, by the functions at
-//! the end of this file and by nothing else.
+//! Named functions replace the bytes that differ between two runs, each for the reason in its comment.
 
 mod commands;
 mod journals;
@@ -15,17 +14,17 @@ use std::path::{Path, PathBuf};
 
 use crate::harness::{Outcome, Sandbox, assert_same};
 
-/// Where a recording is.
+/// The path of a recording.
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded").join(name)
 }
 
-/// Whether the recordings are to be written anew.
+/// Whether this run of the tests writes the recordings anew.
 fn records() -> bool {
     std::env::var_os("QDEMO_RECORD").is_some()
 }
 
-/// Compares a text with the recording of this name, or writes that anew.
+/// Compares a text with the recording of this name, or writes the recording anew.
 #[track_caller]
 fn compare(name: &str, actual: &str) {
     if records() {
@@ -35,11 +34,11 @@ fn compare(name: &str, actual: &str) {
     assert_same(&fs::read_to_string(path(name)).unwrap(), actual);
 }
 
-/// Commands in one place, one after another, with what each prints and its exit code.
+/// Commands that run one after another in one sandbox, with the output and the exit code of each.
 struct Transcript {
     sandbox: Sandbox,
     text: String,
-    /// Replaces what differs from one time to the next.
+    /// Replaces the bytes that differ between two runs.
     stable: fn(&str) -> String,
 }
 
@@ -48,39 +47,39 @@ impl Transcript {
         Self { sandbox: Sandbox::new(), text: String::new(), stable: str::to_owned }
     }
 
-    /// One in which the times and process numbers of JSON objects are replaced.
+    /// A transcript that replaces the times and process ids in JSON objects.
     fn with_times() -> Self {
         Self { stable: without_times, ..Self::new() }
     }
 
-    /// Runs `qdemo` with these words.
+    /// Runs `qdemo` with these arguments.
     fn run(&mut self, words: &str) {
         let args: Vec<_> = words.split(' ').collect();
         let outcome = self.sandbox.run(&args);
         self.add(&format!("qdemo {words}"), &outcome);
     }
 
-    /// Runs `qdemo` with these words, and this on standard input.
+    /// Runs `qdemo` with these arguments and this standard input.
     fn run_with_input(&mut self, words: &str, input: &str) {
         let args: Vec<_> = words.split(' ').collect();
         let outcome = self.sandbox.run_with_input(&args, input.as_bytes());
         self.add(&format!("printf '{}' | qdemo {words}", input.escape_default()), &outcome);
     }
 
-    /// Runs a line of a shell.
+    /// Runs a shell command.
     fn script(&mut self, line: &str) {
         let outcome = self.sandbox.script(line);
         self.add(line, &outcome);
     }
 
-    /// Adds what a command has printed.
+    /// Adds the output of a command.
     fn add(&mut self, command: &str, outcome: &Outcome) {
         let stdout = visible_nul(&(self.stable)(&outcome.text()));
         let code = outcome.code().map_or("a signal".to_owned(), |code| code.to_string());
         self.text.push_str(&format!("$ {command}\n{stdout}[{code}]\n"));
     }
 
-    /// Adds what a file holds that a command has written.
+    /// Adds the content of a file that a command has written.
     fn file(&mut self, name: &str) {
         let text = fs::read_to_string(self.sandbox.path(name)).unwrap();
         self.text.push_str(&format!("$ cat {name}\n{text}[0]\n"));
@@ -93,7 +92,7 @@ impl Transcript {
     }
 }
 
-/// Replaces what stands between each `start` and the next of the `ends`, but for `null`.
+/// Replaces the text between each `start` and the next one of `ends`. `null` stays.
 fn blank(text: &str, start: &str, ends: &[char], with: &str) -> String {
     let mut stable = String::new();
     let mut rest = text;
@@ -107,7 +106,7 @@ fn blank(text: &str, start: &str, ends: &[char], with: &str) -> String {
     stable + rest
 }
 
-/// A wall's clock shows another time each time, and a process has another number.
+/// The wall-clock times and the process ids differ between two runs.
 fn without_times(text: &str) -> String {
     let times = ["t", "waited", "start", "duration", "oldest_s", "held_s"].map(|key| (key, "TIME"));
     times.into_iter().chain([("pid", "PID")]).fold(text.to_owned(), |text, (key, with)| {
@@ -115,7 +114,7 @@ fn without_times(text: &str) -> String {
     })
 }
 
-/// A NUL is not to be in a text file.
+/// A text file should contain no NUL.
 fn visible_nul(text: &str) -> String {
     text.replace('\0', "\\0")
 }

@@ -6,11 +6,12 @@ use std::io::{Read, Write};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use rustix_openpty::openpty;
 
-use crate::harness::{Limit, Running, Sandbox, assert_same, signal_to, wait_for_end, wait_while};
+use crate::harness::{
+    Limit, Running, Sandbox, assert_same, signal_to, wait_for_end, wait_for_input, wait_while,
+};
 use crate::signals::can_be_process_1;
 
 const CTRL_C: &str = "\u{3}";
@@ -45,14 +46,11 @@ impl Session {
 
     /// Reads what the terminal shows. Returns false at the terminal's end.
     fn read(&mut self) -> bool {
-        let limit = Limit::start();
-        let second = Timespec { tv_sec: 1, tv_nsec: 0 };
-        let poll = || poll(&mut [PollFd::new(&self.controller, PollFlags::IN)], Some(&second));
-        let mut ready = poll().unwrap();
-        while ready == 0 && !limit.is_over() {
-            ready = poll().unwrap();
-        }
-        assert_ne!(ready, 0, "the terminal shows nothing more: {:?}", self.text);
+        assert!(
+            wait_for_input(&self.controller),
+            "the terminal shows nothing more: {:?}",
+            self.text
+        );
         let mut bytes = [0; 4096];
         // A read at the terminal's end returns an error.
         let Ok(read @ 1..) = self.controller.read(&mut bytes) else { return false };

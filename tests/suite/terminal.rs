@@ -7,12 +7,11 @@ use std::num::NonZero;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use rustix::termios::{Winsize, tcsetwinsize};
 use rustix_openpty::openpty;
 
-use crate::harness::{CLASSIC, Limit, Sandbox, assert_same, signal_to, wait_while};
+use crate::harness::{CLASSIC, Limit, Sandbox, assert_same, signal_to, wait_for_input, wait_while};
 
 const ROWS: u16 = 24;
 const COLUMNS: u16 = 80;
@@ -64,14 +63,7 @@ impl OnTerminal {
 
     /// Reads what the terminal shows. Returns false at the terminal's end.
     fn read(&mut self) -> bool {
-        let limit = Limit::start();
-        let second = Timespec { tv_sec: 1, tv_nsec: 0 };
-        let poll = || poll(&mut [PollFd::new(&self.controller, PollFlags::IN)], Some(&second));
-        let mut ready = poll().unwrap();
-        while ready == 0 && !limit.is_over() {
-            ready = poll().unwrap();
-        }
-        if ready == 0 {
+        if !wait_for_input(&self.controller) {
             let _ = self.child.kill();
             panic!("the terminal shows nothing more:\n{}", self.screen());
         }

@@ -80,9 +80,9 @@ fn kendall_symbol(delay: Delay) -> char {
 impl ModelInput {
     /// The model of the run. `None` if it has no closed form.
     pub(super) fn model(&self) -> Option<QueueingModel> {
-        let [pause, service] = self.delays;
+        let [put_delay, service] = self.delays;
         let [producers, consumers] = self.workers;
-        let (between, _) = moments(pause);
+        let (between, _) = moments(put_delay);
         let (mean, square) = moments(service);
         if between <= 0.0 {
             return None;
@@ -90,9 +90,9 @@ impl ModelInput {
         let rate = f64::from(producers) / between;
         let rho = rate * mean / f64::from(consumers);
         let name = |of: &str| {
-            format!("{}/{}/{consumers}{of}", kendall_symbol(pause), kendall_symbol(service))
+            format!("{}/{}/{consumers}{of}", kendall_symbol(put_delay), kendall_symbol(service))
         };
-        let steady = match (pause, service) {
+        let steady = match (put_delay, service) {
             (Delay::Exponential { .. }, Delay::Exponential { .. }) if self.capacity > 0 => {
                 let steady = self.solve_birth_death(1.0 / between, 1.0 / mean)?;
                 let name = name(&format!(", capacity {}, producers block", self.capacity));

@@ -27,8 +27,7 @@ struct DiskState {
     seen: Digest,
 }
 
-/// A journal's text without the name of this uptime, which each machine draws anew, and without the
-/// checksums that count it.
+/// A journal's text without the boot id, which differs between machines, and without the checksums over it.
 fn without_boot(text: &[u8]) -> Vec<u8> {
     let mut without = Vec::new();
     for line in text.split_inclusive(|&byte| byte == b'\n') {
@@ -47,14 +46,14 @@ fn without_boot(text: &[u8]) -> Vec<u8> {
 }
 
 impl Disk {
-    /// Takes note of something that goes through a pipe.
+    /// Adds bytes in a pipe to the digest.
     pub(super) fn note(&self, what: &[u8], bytes: &[u8]) {
         let mut state = self.0.borrow_mut();
         state.seen.add(what);
         state.seen.add(bytes);
     }
 
-    /// The digest of all that was seen so far.
+    /// The digest of all bytes so far.
     pub(super) fn digest(&self) -> String {
         self.0.borrow().seen.text()
     }
@@ -92,7 +91,7 @@ impl Disk {
 }
 
 impl DiskState {
-    /// Takes note of something that is done to the disk.
+    /// Adds an operation of the disk to the digest.
     fn note(&mut self, what: &[u8], text: &[u8], length: usize) {
         self.seen.add(what);
         self.seen.add(&without_boot(text));

@@ -64,7 +64,7 @@ fn run_seeds(seeds: std::ops::Range<u64>) {
     });
 }
 
-/// What reaches the world with a seed: each byte in the pipes and on the disk, in its order.
+/// The digest of a seed: every byte in the pipes and on the disk, in order.
 fn digest(seed: u64) -> String {
     let world = Simulation::new(seed, false);
     let disk = world.disk();
@@ -74,7 +74,7 @@ fn digest(seed: u64) -> String {
 
 #[test]
 fn what_reaches_the_world_is_as_it_was_recorded() {
-    // Halves, as most machines have two processors.
+    // Two halves, since most machines have two cores.
     let half = |seeds: std::ops::Range<u64>| move || seeds.map(digest).collect::<String>();
     let (first, second) = thread::scope(|scope| {
         let second = scope.spawn(half(150..300));

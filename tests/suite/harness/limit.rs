@@ -1,10 +1,12 @@
 //! Time limits of tests. A limit ends a test that hangs. No test measures speed with a limit.
 
+use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::QDEMO;
@@ -40,6 +42,18 @@ impl Limit {
         let second = Duration::from_secs(1);
         self.limit.saturating_sub(self.begin.elapsed()).max(second)
     }
+}
+
+/// Waits until `input` has bytes or ends. Returns false if the limit is over before that.
+pub fn wait_for_input(input: impl AsFd) -> bool {
+    let limit = Limit::start();
+    let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+    while poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&second)).unwrap() == 0 {
+        if limit.is_over() {
+            return false;
+        }
+    }
+    true
 }
 
 /// Asks again and again, up to the limit, until the answer is false.

@@ -17,7 +17,7 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-pub use limit::{Limit, wait_while};
+pub use limit::{Limit, wait_for_input, wait_while};
 pub use processes::{Process, children_of, signal_to, wait_for_end};
 use processes::{process, restore_signals};
 

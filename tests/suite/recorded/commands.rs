@@ -1,4 +1,4 @@
-//! What each command prints, and how it ends.
+//! The output and the exit code of each command.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use super::{Transcript, blank, compare, visible_nul, without_times};
 use crate::harness::Sandbox;
 
-/// Random delays, several workers, and a line that is full now and then.
+/// Random delays, several workers, and a queue that is full at times.
 const BUSY: &str = "--items 8 --producers 2 --consumers 3 --capacity 2 --producer-delay exp:400ms \
                     --consumer-delay uniform:500ms..1.5s --seed 7 --speed max";
 
@@ -38,7 +38,7 @@ fn statistics_of_a_run() {
     one.file("stats.txt");
     one.run("run --speed max --quiet --items 200 --producer-delay exp:1s --consumer-delay exp:800ms --seed 1 --stats-file theory.json");
     one.file("theory.json");
-    // Where they go to standard error, they are the same object.
+    // Standard error would get the same object.
     let args = format!("run {BUSY} --quiet --stats json");
     let told = one.sandbox.run(&args.split(' ').collect::<Vec<_>>()).stderr;
     assert_eq!(
@@ -48,7 +48,7 @@ fn statistics_of_a_run() {
     one.compare("statistics.txt");
 }
 
-/// Workers that die and are replaced, and a line that is dropped.
+/// Workers that die and are respawned, and ready items that are dropped.
 const DEATHS: &str = r#"{"t":0.0,"event":"put","role":"producer","worker":1,"id":1,"item":"a","attempt":1,"waited":0.0}
 {"t":0.5,"event":"get","role":"consumer","worker":1,"id":1,"item":"a","attempt":1,"waited":0.5}
 {"t":1.0,"event":"died","role":"consumer","worker":1,"id":null,"item":null,"attempt":null,"waited":null}
@@ -248,7 +248,7 @@ fn failed() {
     one.compare("failed.txt");
 }
 
-/// An age in seconds is another one each time, and a process has another number.
+/// The ages in seconds and the process ids differ between two runs.
 fn without_ages(text: &str) -> String {
     let text = blank(text, "the oldest ", &['\n'], "AGE");
     let text = [" item for ", " items for "]
@@ -357,7 +357,7 @@ fn exit_codes_of_what_prints_for_people() {
     compare("exit-codes.txt", &codes);
 }
 
-/// What is measured differs each time: the keys stay, in their order.
+/// The measured values differ between two runs. The keys and their order stay.
 fn keys(json: &str) -> String {
     let key = |line: &str| line.split_once(':').map(|(key, _)| format!("{key}\n"));
     json.lines().filter_map(key).collect()

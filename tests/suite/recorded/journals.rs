@@ -1,5 +1,5 @@
-//! What the keeper writes down, byte by byte, and that journals of before are read: each recorded journal
-//! is given to the program, which must find the same queue in it.
+//! The bytes of the keeper's journal. The program also reads each recorded journal, and must recover the same
+//! queue: so the journals of earlier versions stay readable.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,14 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use super::wire::Session;
 use super::{Transcript, blank, compare, path};
 
-/// The journal as if the same had been done at a fixed time, in another uptime of the machine, by a process
-/// with a fixed number. The checksums are those of the new text; the old ones were right.
+/// The journal with a fixed time, a fixed boot id and a fixed process id. The function checks the old checksums and
+/// computes those of the new text.
 fn at_a_fixed_time(journal: &[u8]) -> String {
     let text = std::str::from_utf8(journal).unwrap();
     let (header, rest) = text.split_once("\n\n").unwrap();
     let records = rest.split("\n\n").map(|record| {
         let (head, items) = record.split_once('\n').unwrap_or((record, ""));
-        // The last record has its own newline; those before lost it to the split.
+        // The split removed the newline of every record but the last.
         let items = items.strip_suffix('\n').unwrap_or(items);
         let items = if items.is_empty() { String::new() } else { format!("{items}\n") };
         let (head, sum) = head.trim_end().rsplit_once(" ~").unwrap();
@@ -32,17 +32,17 @@ fn checksum(head: &str, items: &str) -> String {
     format!("{:08x}", sum.finalize())
 }
 
-/// The number of the process that runs the tests differs.
+/// The process id of the test differs between two runs.
 fn without_own_number(head: &str) -> String {
     head.replace(&format!("\"pid\":{},", std::process::id()), "\"pid\":4711,")
 }
 
-/// The time at which items are put or handed out differs.
+/// The times of puts and deliveries differ between two runs.
 fn without_since(head: &str) -> String {
     match head.split(' ').next() {
         Some("put" | "item" | "out") => {
             let (before, since) = head.rsplit_once(' ').unwrap();
-            // Nobody has had what failed, since never.
+            // A failed item has no holder, and its time is 0.
             let since = if since.parse::<u64>().unwrap() == 0 { 0 } else { 1_500_000_000 };
             format!("{before} {since}")
         }
@@ -50,7 +50,7 @@ fn without_since(head: &str) -> String {
     }
 }
 
-/// The uptime of the machine, its clock, and the moment of the end differ.
+/// The boot id, the clock and the time of the end differ between two runs.
 fn without_boot(head: &str) -> String {
     let boot = "\"boot\":\"";
     let head = blank(head, boot, &['"'], "00000000-0000-4000-8000-000000000000");
@@ -58,7 +58,7 @@ fn without_boot(head: &str) -> String {
     blank(&head, "\"stamp\":{", &['}'], r#""tick":100,"pid":4711,"ns":1"#)
 }
 
-/// Gives the recorded journal of this name to the program, and compares what that finds in it.
+/// Lets the program read the recorded journal of this name, and compares the recovered queue.
 #[track_caller]
 fn read_back(name: &str) {
     let mut one = Transcript::with_times();
@@ -70,7 +70,7 @@ fn read_back(name: &str) {
     one.compare(&format!("journal/{name}.txt"));
 }
 
-/// Looks at the queue, as it lies there and as a keeper has it, and takes all that is in it.
+/// Shows the queue without and with a keeper, then gets all its items.
 fn what_is_there(one: &mut Transcript) {
     one.run("status -q default --format json");
     one.run("peek --count 99 --format json");
@@ -83,7 +83,7 @@ fn what_is_there(one: &mut Transcript) {
     one.run("status -q default --format json");
 }
 
-/// Plays the session of this name, compares the journal, and reads it back.
+/// Plays the session of this name, compares the journal, and lets the program read the journal.
 #[track_caller]
 fn replay(name: &str) {
     let script = format!("journal/{name}.session");
@@ -118,7 +118,7 @@ fn a_queue_that_is_closed_is_written_down_and_read() {
 #[test]
 fn a_queue_that_has_ended_is_written_down_and_read() {
     replay("ended");
-    // Nobody is there any more: what is left of it is one record.
+    // Without clients and items the journal becomes one record.
     let script = fs::read_to_string(path("journal/ended.session")).unwrap();
     let mut session = Session::new();
     session.play(&script);
@@ -129,7 +129,7 @@ fn a_queue_that_has_ended_is_written_down_and_read() {
     read_back("at-rest");
 }
 
-/// Puts an item of so many bytes, in parts, and has it done; `seq` is its number.
+/// Puts an item of this many bytes in parts, and reports it done. `seq` is the client's number of the item.
 fn pass(session: &mut Session, seq: u64, length: usize) {
     const PART: usize = 4000;
     let item = format!("\"{}\"", "x".repeat(length - 2));
@@ -161,7 +161,7 @@ fn a_journal_is_rewritten_when_most_of_it_is_of_the_past() {
         let long = session.journal().len();
         pass(&mut session, seq, 500);
         if session.journal().len() < long {
-            // Wherever process numbers have more digits, it is the same item that is one too many.
+            // The same item exceeds the limit with process ids of any length.
             let missing = (1 << 20) - long;
             assert!((100..450).contains(&missing), "{missing} bytes to one MiB");
             break;
@@ -174,7 +174,7 @@ fn a_journal_is_rewritten_when_most_of_it_is_of_the_past() {
     read_back("rewritten");
 }
 
-/// An earlier version has left a second file.
+/// An earlier version wrote a second file.
 #[test]
 fn a_file_beside_the_journal_is_read() {
     let mut one = Transcript::with_times();

@@ -1,4 +1,4 @@
-//! Both directions of the protocol: what the keeper answers to requests, and what clients write.
+//! Both directions of the protocol: the replies of a keeper, and the requests of the commands.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -14,19 +14,19 @@ use rustix::process::Signal;
 use super::{blank, compare, path, without_times};
 use crate::harness::{Running, Sandbox, open_inbox, wait_for_end};
 
-/// A named pipe that this process holds open at both ends, so that it neither blocks nor ends.
+/// A named pipe. The test holds both ends open, so the pipe neither blocks nor ends.
 fn pipe(path: &Path) -> File {
     assert!(Command::new("mkfifo").arg("-m600").arg(path).status().unwrap().success());
     open(path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).unwrap().into()
 }
 
-/// A client that says what a session has it say.
+/// A client that writes the lines of a session.
 struct Hand {
     inbox: File,
     mailbox: BufReader<File>,
 }
 
-/// Clients by hand, and a keeper.
+/// Scripted clients, and a real keeper.
 pub(super) struct Session {
     pub(super) sandbox: Sandbox,
     dir: PathBuf,
@@ -49,7 +49,7 @@ impl Session {
         self.keeper = Some(keeper);
     }
 
-    /// The keeper is killed, and another one comes, which each client finds.
+    /// Kills the keeper and starts another one. Each client connects its pipes to the new keeper.
     pub(super) fn restart(&mut self) {
         let keeper = self.keeper.take().unwrap();
         keeper.signal(Signal::KILL);
@@ -58,7 +58,7 @@ impl Session {
         self.clients.values_mut().for_each(|client| client.inbox = open_inbox(&self.dir));
     }
 
-    /// One write of this client, which comes with it if it says hello.
+    /// Makes one write of this client. A `hello` creates the client.
     pub(super) fn say(&mut self, name: char, message: &str) {
         if let Some(words) = message.strip_prefix("hello ")
             && !self.clients.contains_key(&name)
@@ -74,10 +74,10 @@ impl Session {
         assert_eq!(inbox.write(message.as_bytes()).unwrap(), message.len());
     }
 
-    /// The next line in this client's mailbox.
+    /// Reads the next line in this client's mailbox.
     ///
     /// # Panics
-    /// When there is none for so long that there never will be.
+    /// If no line arrives within the time limit.
     pub(super) fn hear(&mut self, name: char) -> String {
         let mailbox = &mut self.clients.get_mut(&name).unwrap().mailbox;
         if mailbox.buffer().is_empty() {
@@ -90,9 +90,9 @@ impl Session {
         without_own_number(&without_times(line.trim_end_matches('\n')))
     }
 
-    /// Plays a script: `C> ` is what the client C writes, in consecutive lines with one write, `C< ` is
-    /// what it hears, `! restart` kills the keeper. What was heard is told in the place of what stands
-    /// there.
+    /// Plays a script. Consecutive lines `C> ` are one write of the client C, `C< ` is a line that C reads, and
+    /// `! restart` kills the keeper. Returns the script with the lines that the clients really
+    /// read.
     pub(super) fn play(&mut self, script: &str) -> String {
         let mut played = String::new();
         let mut lines = script.lines().peekable();
@@ -124,7 +124,7 @@ impl Session {
         played
     }
 
-    /// Fails if a client has heard more than the script has it read.
+    /// Fails if a mailbox has lines that the script does not read.
     fn assert_nothing_unread(&self) {
         for (name, client) in &self.clients {
             let unread = rustix::io::ioctl_fionread(client.mailbox.get_ref()).unwrap();
@@ -132,12 +132,12 @@ impl Session {
         }
     }
 
-    /// The journal, as it is now.
+    /// The current journal.
     pub(super) fn journal(&self) -> Vec<u8> {
         fs::read(self.dir.join("journal")).unwrap()
     }
 
-    /// All clients are gone, and the keeper goes.
+    /// Disconnects all clients, and waits for the end of the keeper.
     pub(super) fn end(mut self) -> Sandbox {
         self.clients.clear();
         if let Some(keeper) = self.keeper.take() {
@@ -149,12 +149,12 @@ impl Session {
     }
 }
 
-/// The number of the process that runs the tests differs.
+/// The process id of the test differs between two runs.
 fn without_own_number(text: &str) -> String {
     text.replace(&format!("mailbox.{}.", std::process::id()), "mailbox.PID.")
 }
 
-/// Plays the session of this name, and compares what was heard with what stands there.
+/// Plays the session of this name, and compares the replies with the recorded ones.
 #[track_caller]
 fn replay(name: &str) {
     let name = format!("wire/{name}.session");
@@ -194,8 +194,8 @@ fn a_queue_is_removed_with_those_who_use_it() {
     replay("removed");
 }
 
-/// What a client of `qdemo` writes, to a keeper that answers by its verb with what stands in `answers`.
-/// The client's writes, what it prints, and its exit code.
+/// Runs a command against a scripted keeper, which answers each request with the reply for its verb in `answers`.
+/// Returns the writes of the client, its output and its exit code.
 fn written(words: &str, input: &str, answers: &[(&str, &str)]) -> String {
     let sandbox = Sandbox::new();
     let dir = sandbox.make_queue("default");
@@ -212,8 +212,8 @@ fn written(words: &str, input: &str, answers: &[(&str, &str)]) -> String {
     format!("$ qdemo {words}\n{}{said}[{code}]\n\n", without_times(&outcome.text()))
 }
 
-/// Reads what one client writes until it is gone, and answers: each answer once, the next of its verb
-/// after it.
+/// Reads the writes of one client until the client has ended, and replies. Each answer serves once; the next answer
+/// for the same verb follows.
 fn keep(dir: &Path, inbox: File, mut answers: Vec<(String, String)>) -> String {
     let mut inbox = BufReader::new(inbox);
     let mut said = String::new();
@@ -223,7 +223,7 @@ fn keep(dir: &Path, inbox: File, mut answers: Vec<(String, String)>) -> String {
         let mut line = String::new();
         inbox.read_line(&mut line).unwrap();
         if line == "the client is gone\n" {
-            // The newline that stood before it is ours.
+            // The test itself wrote the newline in front.
             said.truncate(said.len() - "> \n".len());
             return without_births(&said.replace(&key, "KEY"));
         }
@@ -243,13 +243,13 @@ fn keep(dir: &Path, inbox: File, mut answers: Vec<(String, String)>) -> String {
             None => None,
         };
         if let Some(answer) = answer {
-            // A client that leaves at once does not wait for the answer.
+            // A client that leaves at once reads no reply.
             let _ = mailbox.as_mut().unwrap().write_all(answer.as_bytes());
         }
     }
 }
 
-/// Each process is made at another time, by other processes, and draws the name of its mailbox.
+/// The process births, the ancestors and the random name of the mailbox differ between two runs.
 fn without_births(said: &str) -> String {
     let said = blank(said, "\"mailbox\":\"", &['"'], "TAG");
     let said = blank(&said, "\"born\":{", &['}'], "BORN");
@@ -257,7 +257,7 @@ fn without_births(said: &str) -> String {
     blank(&said, "\"pid\":", &[',', '}'], "PID")
 }
 
-/// A command, its standard input, and what the keeper answers to it beside the welcome.
+/// A command, its standard input, and the replies of the keeper after the welcome.
 type Client<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 
 const WELCOME: (&str, &str) =
