@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Read, pipe};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -13,7 +13,7 @@ use tempfile::{Builder, TempDir};
 use super::case::{BenchCase, Implementation, Metric, PUT_DURATION, PYTHON_PUT_DURATION};
 use super::task::{ProcessReport, ProcessRole, TrialTask};
 use crate::clock::{Clock, Nanos};
-use crate::keeper::{Keeper, PipeHost, Pipes};
+use crate::keeper::{Keeper, Other, PipeHost, Pipes};
 use crate::os::spawn_self;
 use crate::os::{Interest, PrivateDir, Waker, wait_ready};
 use crate::pipe::{QueueDir, make_fifo};
@@ -204,8 +204,8 @@ impl Trial<'_> {
                 return Ok(());
             }
             check_deadline(clock)?;
-            let arrivals =
-                host.pipes.wait(clock, Some(TRIAL_TIMEOUT), &processes.poll_fds(self.interrupt))?;
+            let others = processes.pipes(self.interrupt);
+            let arrivals = host.pipes.wait(clock, Some(TRIAL_TIMEOUT), &others)?;
             host.process_arrivals(&mut keeper, clock, &arrivals)?;
             processes.read_reports(&arrivals.others_ready)?;
         }
@@ -217,9 +217,13 @@ impl Trial<'_> {
         while !processes.have_all_exited() {
             check_deadline(clock)?;
             let left = TRIAL_TIMEOUT.saturating_sub(clock.now());
-            let states = wait_ready(&processes.poll_fds(self.interrupt), Some(left))?;
+            let pipes = processes.pipes(self.interrupt);
+            let live: Vec<_> =
+                pipes.iter().filter_map(|&(pipe, interest)| Some((pipe, interest?))).collect();
+            let mut states = wait_ready(&live, Some(left))?.into_iter();
+            let mut is_ready = || states.next().is_some_and(|s| s.is_ready || s.is_hung_up);
             let ready: Vec<_> =
-                states.iter().map(|state| state.is_ready || state.is_hung_up).collect();
+                pipes.iter().map(|(_, interest)| interest.is_some() && is_ready()).collect();
             processes.read_reports(&ready)?;
         }
         Ok(())
@@ -270,10 +274,11 @@ impl TrialProcesses {
     }
 
     /// The pipes to poll. [`TrialProcesses::read_reports`] takes the results in this order.
-    fn poll_fds<'a>(&'a self, interrupt: &'a Waker) -> Vec<(BorrowedFd<'a>, Interest)> {
-        let live = self.processes.iter().filter(|process| !process.has_exited);
-        let pipes = live.map(|process| (process.reader.as_fd(), Interest::Read));
-        [(interrupt.as_fd(), Interest::Read)].into_iter().chain(pipes).collect()
+    fn pipes<'a>(&'a self, interrupt: &'a Waker) -> Vec<Other<'a>> {
+        let interest = |process: &TrialProcess| (!process.has_exited).then_some(Interest::Read);
+        let processes = self.processes.iter();
+        let pipes = processes.map(|process| (process.reader.as_fd(), interest(process)));
+        [(interrupt.as_fd(), Some(Interest::Read))].into_iter().chain(pipes).collect()
     }
 
     /// Reads the reports, and starts the work when all processes are ready.
@@ -281,8 +286,8 @@ impl TrialProcesses {
         if ready.first() == Some(&true) {
             return Err(Interrupted.into());
         }
-        let live = self.processes.iter_mut().filter(|process| !process.has_exited);
-        for (process, _) in live.zip(&ready[1..]).filter(|(_, ready)| **ready) {
+        let processes = self.processes.iter_mut().zip(&ready[1..]);
+        for (process, _) in processes.filter(|(_, ready)| **ready) {
             process.read_reports(&mut self.sample)?;
         }
         if self.processes.iter().all(|process| process.is_ready) {

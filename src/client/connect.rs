@@ -11,7 +11,9 @@ use super::session::Session;
 use super::timeout::{Deadline, SilenceLimit};
 use crate::clock::ProcessBirth;
 use crate::keeper::daemon;
-use crate::pipe::{DirError, InboxWriter, PIPE_BUF, QueueDir, ReadEnd, keeper_pid};
+use crate::pipe::{
+    DirError, InboxWriter, MailboxReader, QueueDir, RequestSender, keeper_pid,
+};
 use crate::queue_name::QueueName;
 use crate::role::Role;
 use crate::wire::{ClientKey, Hello, Status};
@@ -79,7 +81,7 @@ impl QueueBuilder {
         self,
         damaged: &mut Vec<u64>,
         limit: &SilenceLimit,
-        mut connect: impl FnMut(InboxWriter) -> Result<(), Error>,
+        connect: impl FnMut(&QueueDir, InboxWriter) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let path = self.base_dir()?.join(self.name.as_str());
         let open_dir = || match QueueDir::open(path.clone()) {
@@ -88,7 +90,7 @@ impl QueueBuilder {
             }
             other => Ok(other?),
         };
-        self.find_or_start_keeper(open_dir, damaged, limit, |_, inbox| connect(inbox))
+        self.find_or_start_keeper(open_dir, damaged, limit, connect)
     }
 
     /// Finds the keeper in the queue's directory, or starts one, until `connect` succeeds.
@@ -126,21 +128,25 @@ impl QueueBuilder {
         limit: SilenceLimit,
     ) -> Result<Client, Error> {
         let failed = |error| open_error("cannot choose a client key")(io::Error::other(error));
-        let random = || ClientKey::random().map_err(failed);
-        let (key, mailbox) = (random()?, Some(random()?));
+        let key = ClientKey::random().map_err(failed)?;
         let birth = match self.hello.role {
             Role::Consumer => process::consumer_birth(dir.path()),
             _ => ProcessBirth::of_this_process(),
         };
-        let hello = Hello { birth, mailbox, ..self.hello.clone() };
-        let mailbox = match ReadEnd::create_mailbox(dir, &hello.mailbox_name(key)) {
+        let session = Session::new(key, Hello { birth, ..self.hello.clone() });
+        let pipes = session.pipes();
+        let create_pipes = || {
+            // The keeper takes the pipe for requests for a killed client's as long as there is no mailbox.
+            let mailbox = MailboxReader::create(dir, &pipes.mailbox())?;
+            io::Result::Ok((RequestSender::create(dir, &pipes.requests())?, mailbox))
+        };
+        let (requests, mailbox) = match create_pipes() {
             // The directory has gone together with the keeper.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::KeeperGone),
-            other => other.map_err(open_error("cannot make a mailbox"))?,
+            other => other.map_err(open_error("cannot make the client's pipes"))?,
         };
-        let session = Session::new(key, hello, PIPE_BUF);
         let dir = dir.path().to_owned();
-        let mut client = Client::new(self.clone(), dir, (inbox, mailbox), session, limit);
+        let mut client = Client::new(self.clone(), dir, (inbox, requests, mailbox), session, limit);
         client.wait_for_welcome()?;
         Ok(client)
     }

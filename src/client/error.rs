@@ -167,7 +167,7 @@ impl Error {
         Self::Refused { code: ErrorCode::Removed.to_string(), text }
     }
 
-    pub(crate) fn from_inbox_write(error: io::Error) -> Self {
+    pub(crate) fn from_pipe_write(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::KeeperGone,
             _ => Self::Pipe(error),

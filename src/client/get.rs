@@ -93,7 +93,7 @@ impl Client {
     /// Settles what an earlier operation gave up: waits for the welcome and for the reply to the cancel,
     /// and requeues the items that arrive before that reply.
     pub(super) fn catch_up(&mut self) -> Result<(), Error> {
-        if !self.is_welcomed {
+        if self.is_announced && !self.is_welcomed {
             match self.finish_connect() {
                 Err(Error::KeeperGone) => self.reconnect()?,
                 other => other?,

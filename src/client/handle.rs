@@ -12,7 +12,7 @@ use super::process;
 use super::session::Session;
 use super::timeout::SilenceLimit;
 use crate::clock::{Clock, nanos};
-use crate::pipe::{InboxWriter, ReadEnd};
+use crate::pipe::{InboxWriter, MailboxReader, PIPE_BUF, RequestSender};
 use crate::queue::{Batch, BatchRef};
 use crate::wire::{DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES, Reply, Request, Welcome};
 
@@ -59,10 +59,12 @@ pub struct Client {
     /// How this client connected, and connects again.
     pub(super) options: QueueBuilder,
     pub(super) queue_dir: PathBuf,
-    pub(super) inbox: InboxWriter,
-    pub(super) mailbox: ReadEnd,
+    /// None after the keeper's welcome: then the client needs only its own two pipes.
+    pub(super) inbox: Option<InboxWriter>,
+    /// Declared before the mailbox, so that its name goes first.
+    pub(super) requests: RequestSender,
+    pub(super) mailbox: MailboxReader,
     pub(super) session: Session,
-    pub(super) read_buffer: Vec<u8>,
     pub(super) welcome: Welcome,
     /// The number of items that are not sent yet, and their lines.
     pub(super) unsent_items: u64,
@@ -86,6 +88,8 @@ pub struct Client {
     pub(super) silence_limit: SilenceLimit,
     /// When the client sent a cancel without an answer yet, or when the keeper's last reply came.
     pub(super) cancel_pending_since: Option<Clock>,
+    /// This client has announced itself to the present keeper.
+    pub(super) is_announced: bool,
     /// The present keeper has welcomed this client.
     pub(super) is_welcomed: bool,
     /// The queue has ended, and the get that asked had given up. The next get returns the end.
@@ -112,19 +116,19 @@ impl Client {
     pub(super) fn new(
         options: QueueBuilder,
         queue_dir: PathBuf,
-        pipes: (InboxWriter, ReadEnd),
+        pipes: (InboxWriter, RequestSender, MailboxReader),
         session: Session,
         silence_limit: SilenceLimit,
     ) -> Self {
         let max_item_bytes = options.hello.max_item_bytes.unwrap_or(DEFAULT_MAX_ITEM_BYTES);
-        let (inbox, mailbox) = pipes;
+        let (inbox, requests, mailbox) = pipes;
         Self {
             options,
             queue_dir,
-            inbox,
+            inbox: Some(inbox),
+            requests,
             mailbox,
             session,
-            read_buffer: vec![0; 64 * 1024],
             welcome: Welcome::default(),
             unsent_items: 0,
             unsent_lines: Vec::new(),
@@ -138,6 +142,7 @@ impl Client {
             damaged_lines: Vec::new(),
             silence_limit,
             cancel_pending_since: None,
+            is_announced: false,
             is_welcomed: false,
             has_unreported_end: false,
         }
@@ -214,13 +219,10 @@ impl Client {
         self.send_report(Request::Requeue(batch_ref))
     }
 
-    fn send_report(&mut self, report: Request<'static>) -> Result<(), Error> {
+    fn send_report(&mut self, report: Request) -> Result<(), Error> {
         self.session.add_request(report);
-        // A full write need not wait for the next request.
-        match self.session.next_write() {
-            Some(_) => self.flush_requests(),
-            None => Ok(()),
-        }
+        // Many reports need not wait for the next request.
+        if self.session.unsent().unsent_bytes() > PIPE_BUF { self.flush_requests() } else { Ok(()) }
     }
 
     /// Reports that one item has failed, and why. The queue keeps the item aside: `qdemo failed` lists
@@ -315,13 +317,8 @@ impl Client {
     /// Leaves the queue without waiting for anything, not even for items that an earlier put has sent.
     pub fn leave_at_once(mut self) {
         self.session.add_request(Request::Bye);
-        self.session.finish_write();
-        // What does not fit into the pipe is not needed: the keeper sees that the mailbox is gone.
-        while let Some(write) = self.session.next_write()
-            && self.inbox.write(write).is_ok_and(|written| written)
-        {
-            self.session.pop_written();
-        }
+        // What does not fit into the pipe is not needed: the keeper sees the end of the pipe.
+        let _ = self.requests.write(self.session.unsent());
     }
 
     /// Deals with a reply that the caller does not wait for.

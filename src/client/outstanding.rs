@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::queue::Items;
 use crate::wire::{Reply, Request};
 
 /// The requests without a reply.
@@ -16,10 +17,10 @@ pub(super) struct Outstanding {
     /// How many batches have come in reply to a get.
     received_batches: u64,
     /// The requests with a reply of their own except puts, oldest first.
-    requests: VecDeque<(Request<'static>, ReportMark)>,
-    /// The `done`, `back` and `fail` requests, oldest first. The keeper does not answer them, but a
+    requests: VecDeque<(Request, ReportMark)>,
+    /// The `done`, `requeue` and `fail` requests, oldest first. The keeper does not answer them, but a
     /// reply to a later request proves that they have arrived.
-    item_reports: VecDeque<Request<'static>>,
+    item_reports: VecDeque<Request>,
     /// How many item reports are known to have arrived.
     confirmed_reports: u64,
 }
@@ -32,9 +33,7 @@ type ReportMark = u64;
 pub(super) struct OutstandingPut {
     /// The client's number of the last item.
     pub(super) last_seq: u64,
-    pub(super) count: u64,
-    /// Each item ends with a newline.
-    pub(super) items: Vec<u8>,
+    pub(super) items: Items,
 }
 
 impl Outstanding {
@@ -54,21 +53,21 @@ impl Outstanding {
         self.puts.iter()
     }
 
-    pub(super) fn requests(&self) -> impl Iterator<Item = &Request<'static>> {
+    pub(super) fn requests(&self) -> impl Iterator<Item = &Request> {
         self.requests.iter().map(|(request, _)| request)
     }
 
-    pub(super) fn item_reports(&self) -> impl Iterator<Item = &Request<'static>> {
+    pub(super) fn item_reports(&self) -> impl Iterator<Item = &Request> {
         self.item_reports.iter()
     }
 
-    pub(super) fn add_put(&mut self, last_seq: u64, count: u64, items: Vec<u8>) {
-        self.put_bytes += items.len();
-        self.puts.push_back(OutstandingPut { last_seq, count, items });
+    pub(super) fn add_put(&mut self, last_seq: u64, items: Items) {
+        self.put_bytes += items.bytes.len();
+        self.puts.push_back(OutstandingPut { last_seq, items });
     }
 
     /// Adds a request that is no put.
-    pub(super) fn add_request(&mut self, request: Request<'static>) {
+    pub(super) fn add_request(&mut self, request: Request) {
         match request {
             Request::Done(_) | Request::Requeue(_) | Request::Fail { .. } => {
                 self.item_reports.push_back(request);
@@ -84,8 +83,8 @@ impl Outstanding {
 
     /// Removes the requests that this reply answers.
     pub(super) fn apply_reply(&mut self, reply: &Reply) {
-        let is_get = |request: &Request<'_>| matches!(request, Request::Get { .. });
-        let shows_items = |request: &Request<'_>| {
+        let is_get = |request: &Request| matches!(request, Request::Get { .. });
+        let shows_items = |request: &Request| {
             matches!(request, Request::Peek { .. } | Request::ListFailed { .. })
         };
         match reply {
@@ -125,13 +124,13 @@ impl Outstanding {
     fn complete_puts(&mut self, seq: u64) {
         self.last_answered_seq = self.last_answered_seq.max(seq);
         while let Some(put) = self.puts.front().filter(|put| put.last_seq <= seq) {
-            self.put_bytes -= put.items.len();
+            self.put_bytes -= put.items.bytes.len();
             self.puts.pop_front();
         }
     }
 
     /// Removes the oldest request that `is_answered` picks, and all item reports before that request.
-    fn complete(&mut self, is_answered: impl Fn(&Request<'_>) -> bool) -> bool {
+    fn complete(&mut self, is_answered: impl Fn(&Request) -> bool) -> bool {
         let position = self.requests.iter().position(|(request, _)| is_answered(request));
         let Some((_, mark)) = position.and_then(|at| self.requests.remove(at)) else {
             return false;

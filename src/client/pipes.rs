@@ -1,5 +1,5 @@
-//! A client's pipes: the session's writes go to the inbox, the bytes of the mailbox go to the session,
-//! and the client waits for both.
+//! A client's pipes: the session's requests go into one pipe, the bytes of the mailbox go to the session, and the
+//! client waits for both.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -8,7 +8,7 @@ use super::timeout::{GRACE_PERIOD, SilenceLimit};
 use super::{Client, Error, QueueBuilder};
 use crate::clock::{Clock, Nanos};
 use crate::os::{Interest, Readiness, wait_ready};
-use crate::pipe::InboxWriter;
+use crate::pipe::{InboxWriter, QueueDir, RequestSender};
 use crate::queue::MAX_DELIVERY_BYTES;
 use crate::wire::Reply;
 
@@ -103,9 +103,12 @@ impl Client {
         Ok(is_dead)
     }
 
-    /// Writes all added requests to the inbox.
+    /// Writes all added requests to the pipe. A client that has not announced itself writes them when it waits for
+    /// the first reply.
     pub(super) fn flush_requests(&mut self) -> Result<(), Error> {
-        self.session.finish_write();
+        if !self.is_announced {
+            return Ok(());
+        }
         match self.write_pending() {
             Err(Error::KeeperGone) => self.reconnect(),
             other => other,
@@ -141,7 +144,7 @@ impl Client {
         let mut damaged = std::mem::take(&mut self.damaged_lines);
         let (options, limit) = (self.options.clone(), self.silence_limit);
         let result =
-            options.find_next_keeper(&mut damaged, &limit, |inbox| self.reconnect_through(inbox));
+            options.find_next_keeper(&mut damaged, &limit, |dir, inbox| self.reconnect_through(dir, inbox));
         self.damaged_lines = damaged;
         result
     }
@@ -152,30 +155,56 @@ impl Client {
         self.write_pending()
     }
 
-    fn reconnect_through(&mut self, inbox: InboxWriter) -> Result<(), Error> {
+    fn reconnect_through(&mut self, dir: &QueueDir, inbox: InboxWriter) -> Result<(), Error> {
         if !self.mailbox.is_linked().unwrap_or(false) {
             return Err(Error::removed());
         }
         // An earlier candidate may have died after it wrote to the mailbox.
         self.read_mailbox()?;
         self.session.resume();
-        self.inbox = inbox;
-        self.is_welcomed = false;
+        // The old pipe may still hold requests for the dead keeper.
+        self.requests =
+            RequestSender::create(dir, &self.session.pipes().requests()).map_err(Error::Pipe)?;
+        self.inbox = Some(inbox);
+        (self.is_announced, self.is_welcomed) = (false, false);
         self.finish_connect()
     }
 
-    /// Writes the hello and waits for the welcome.
+    /// Announces this client, and waits for the welcome.
     pub(super) fn wait_for_welcome(&mut self) -> Result<(), Error> {
-        self.write_pending()?;
-        loop {
-            if let Some(welcome) = self.session.take_welcome() {
-                self.window = welcome.window;
-                self.welcome = welcome;
-                self.is_welcomed = true;
-                return Ok(());
-            }
-            self.check_disconnect_error()?;
+        self.announce()?;
+        while !self.is_welcomed {
             self.receive(None)?;
+            if !self.is_welcomed {
+                self.check_disconnect_error()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Announces this client to the keeper. The requests so far are in the pipe then, as far as they fit: the keeper
+    /// reads them together with the announcement.
+    fn announce(&mut self) -> Result<(), Error> {
+        if self.is_announced {
+            return Ok(());
+        }
+        self.requests.write(self.session.unsent()).map_err(Error::Pipe)?;
+        while let Some(inbox) = &self.inbox
+            && !inbox.write(&self.session.announcement()).map_err(Error::from_pipe_write)?
+        {
+            self.wait_within_limit(inbox.as_fd(), Interest::Write)?;
+        }
+        self.is_announced = true;
+        self.write_pending()
+    }
+
+    fn take_welcome(&mut self) {
+        if let Some(welcome) = self.session.take_welcome() {
+            self.window = welcome.window;
+            self.welcome = welcome;
+            self.is_welcomed = true;
+            self.requests.keeper_has_connected();
+            self.inbox = None;
         }
     }
 
@@ -186,20 +215,17 @@ impl Client {
         }
     }
 
-    /// Writes the session's finished writes, each in one piece.
+    /// Writes the unsent requests.
     fn write_pending(&mut self) -> Result<(), Error> {
-        while let Some(write) = self.session.next_write() {
-            if self.inbox.write(write).map_err(Error::from_inbox_write)? {
-                self.session.pop_written();
-            } else {
-                self.wait_within_limit(self.inbox.as_fd(), Interest::Write)?;
-            }
+        while !self.requests.write(self.session.unsent()).map_err(Error::from_pipe_write)? {
+            self.wait_within_limit(self.requests.as_fd(), Interest::Write)?;
         }
         Ok(())
     }
 
     /// Waits for bytes in the mailbox and reads them.
     fn receive(&mut self, timeout: Option<Nanos>) -> Result<(), Error> {
+        self.announce()?;
         let mailbox = self.mailbox.as_fd();
         let is_dead = match timeout {
             Some(0) => false,
@@ -217,10 +243,10 @@ impl Client {
     fn read_mailbox(&mut self) -> Result<usize, Error> {
         let mut total = 0;
         loop {
-            let read = self.mailbox.read(&mut self.read_buffer).map_err(Error::Pipe)?;
-            self.session.feed(&self.read_buffer[..read]);
+            let read = self.mailbox.read(self.session.read_buffer()).map_err(Error::Pipe)?;
             total += read;
-            if read < self.read_buffer.len() {
+            if !self.session.finish_read(read) {
+                self.take_welcome();
                 // Any reply restarts the grace period of a cancel.
                 if total > 0 && self.cancel_pending_since.is_some() {
                     self.cancel_pending_since = Some(Clock::start_now());
@@ -282,7 +308,9 @@ impl Client {
         pipes: &[(BorrowedFd<'_>, Interest)],
         timeout: Option<Nanos>,
     ) -> Result<Vec<Readiness>, Error> {
-        let mut all = vec![(self.inbox.as_fd(), Interest::Hangup)];
+        // Before the welcome the keeper may not have opened the other pipe yet.
+        let keeper = self.inbox.as_ref().map_or(self.requests.as_fd(), AsFd::as_fd);
+        let mut all = vec![(keeper, Interest::Hangup)];
         let stdout = io::stdout();
         all.extend(self.is_tied_to_stdout.then_some((stdout.as_fd(), Interest::Hangup)));
         all.extend_from_slice(pipes);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::{Accepted, Client, Error, Timeout};
 use crate::clock::nanos;
-use crate::wire::Reply;
+use crate::queue::Items;
+use crate::wire::{MAX_PUT_BYTES, Reply};
 
 /// The client sends no further item while this many bytes of items are unanswered. The session keeps the
 /// unanswered items, and more of them would not make puts faster.
@@ -97,13 +98,11 @@ impl Client {
         if size > self.max_item_bytes {
             return Err(Error::TooLarge { size, max: self.max_item_bytes });
         }
-        let max_bytes = self.session.max_put_bytes();
-        if self.unsent_lines.len() + item.len() >= max_bytes {
+        if self.unsent_lines.len() + item.len() >= MAX_PUT_BYTES {
             self.flush_puts()?;
         }
-        if item.len() >= max_bytes {
-            self.session.put(1, [item, b"\n"].concat());
-            return self.flush_requests();
+        if self.unsent_items == 0 && self.unsent_lines.capacity() <= item.len() {
+            self.unsent_lines.reserve_exact(item.len() + 1);
         }
         self.unsent_lines.extend_from_slice(item);
         self.unsent_lines.push(b'\n');
@@ -198,7 +197,8 @@ impl Client {
         if count > 0 {
             // The next put is often as large as this one.
             let unsent_lines = Vec::with_capacity(self.unsent_lines.len());
-            self.session.put(count, std::mem::replace(&mut self.unsent_lines, unsent_lines));
+            let bytes = std::mem::replace(&mut self.unsent_lines, unsent_lines).into();
+            self.session.put(Items { count, bytes });
         }
     }
 }

@@ -88,7 +88,7 @@ impl Client {
     }
 
     /// Sends a request and waits for the count of items that the request applied to.
-    fn query_count(&mut self, request: Request<'static>) -> Result<u64, Error> {
+    fn query_count(&mut self, request: Request) -> Result<u64, Error> {
         self.query(request, |reply| match reply {
             Reply::Count { items } => Ok(items),
             other => Err(other),
@@ -98,7 +98,7 @@ impl Client {
     /// Sends a request and waits for the reply that `pick` accepts; `pick` returns any other reply.
     fn query<T>(
         &mut self,
-        request: Request<'static>,
+        request: Request,
         pick: impl Fn(Reply) -> Result<T, Reply>,
     ) -> Result<T, Error> {
         self.catch_up()?;
@@ -113,7 +113,7 @@ impl Client {
     }
 
     /// Sends a request without waiting for the reply.
-    pub(super) fn send_query(&mut self, request: Request<'static>) -> Result<(), Error> {
+    pub(super) fn send_query(&mut self, request: Request) -> Result<(), Error> {
         self.session.add_request(request);
         self.flush_requests()
     }

@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 
 use super::outstanding::Outstanding;
-use crate::queue::BatchRef;
+use crate::pipe::{PipePairName, SendBuffer};
+use crate::queue::{BatchRef, Items};
 use crate::wire::{
-    ClientKey, Hello, MalformedReply, Reply, ReplyReader, Request, Resumed, WRITE_START, Welcome,
-    max_put_bytes,
+    ClientKey, Hello, MalformedReply, Reply, ReplyReader, Request, Resumed, Welcome, announcement,
 };
 
 /// The client's side of the conversation.
@@ -16,12 +16,8 @@ use crate::wire::{
 pub(crate) struct Session {
     key: ClientKey,
     hello: Hello,
-    /// The kernel does not mix a write of at most this many bytes with others.
-    max_write_bytes: usize,
-    /// The write that takes further requests. Empty before the first one.
-    open_write: Vec<u8>,
-    /// The writes that the client sends next, each in one piece.
-    finished_writes: VecDeque<Vec<u8>>,
+    /// The requests that are not in the pipe yet.
+    unsent: SendBuffer,
     reply_reader: ReplyReader,
     /// The replies that the client has not taken yet.
     untaken_replies: VecDeque<Result<Reply, MalformedReply>>,
@@ -32,27 +28,28 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Starts a conversation with the hello. `max_write_bytes` is `PIPE_BUF`.
-    pub(crate) fn new(key: ClientKey, hello: Hello, max_write_bytes: usize) -> Self {
-        let mut session = Self {
+    /// Starts a conversation.
+    pub(crate) fn new(key: ClientKey, hello: Hello) -> Self {
+        Self {
             key,
             hello,
-            max_write_bytes,
-            open_write: Vec::new(),
-            finished_writes: VecDeque::new(),
+            unsent: SendBuffer::default(),
             reply_reader: ReplyReader::default(),
             untaken_replies: VecDeque::new(),
             welcome: None,
             outstanding: Outstanding::default(),
             last_put_seq: 0,
-        };
-        session.write_hello();
-        session
+        }
     }
 
-    /// How many bytes of items one write holds.
-    pub(crate) fn max_put_bytes(&self) -> usize {
-        max_put_bytes(self.max_write_bytes)
+    /// The names of the client's pipes.
+    pub(crate) fn pipes(&self) -> PipePairName {
+        self.hello.pipes(self.key)
+    }
+
+    /// The write to the inbox that announces the client to a keeper.
+    pub(crate) fn announcement(&self) -> Vec<u8> {
+        announcement(self.key, &self.hello)
     }
 
     /// Whether the first keeper of this client has died.
@@ -70,48 +67,46 @@ impl Session {
         self.outstanding.put_bytes()
     }
 
-    /// Puts `count` items that fit into one write, or one item of any size. Each item ends with a
-    /// newline.
-    pub(crate) fn put(&mut self, count: u64, items: Vec<u8>) {
-        self.last_put_seq += count;
-        self.write_put(self.last_put_seq, count, &items);
-        self.outstanding.add_put(self.last_put_seq, count, items);
+    /// Puts items: one item of any size, or several items of [`crate::wire::MAX_PUT_BYTES`] in all.
+    pub(crate) fn put(&mut self, items: Items) {
+        self.last_put_seq += items.count;
+        Request::Put { seq: self.last_put_seq, items: items.clone() }.write(&mut self.unsent);
+        self.outstanding.add_put(self.last_put_seq, items);
     }
 
-    /// Adds a request that is no put to the open write.
-    pub(crate) fn add_request(&mut self, request: Request<'static>) {
-        // Item reports and sleeps leave half a write for the get that follows.
-        let leaves_room = matches!(
-            request,
-            Request::Done(_) | Request::Requeue(_) | Request::Fail { .. } | Request::Sleep(_)
-        );
-        if leaves_room && self.open_write.len() > self.max_write_bytes / 2 {
-            self.finish_write();
-        }
-        self.write(&request);
+    /// Adds a request that is no put.
+    pub(crate) fn add_request(&mut self, request: Request) {
+        request.write(&mut self.unsent);
         self.outstanding.add_request(request);
     }
 
-    /// Closes the open write: the client sends it next.
-    pub(crate) fn finish_write(&mut self) {
-        if !self.open_write.is_empty() {
-            self.finished_writes.push_back(std::mem::take(&mut self.open_write));
-        }
+    /// The requests that the client sends next.
+    pub(crate) fn unsent(&mut self) -> &mut SendBuffer {
+        self.unsent.commit();
+        &mut self.unsent
     }
 
-    /// The bytes that the client writes next, in one piece.
-    pub(crate) fn next_write(&self) -> Option<&[u8]> {
-        self.finished_writes.front().map(Vec::as_slice)
+    /// The buffer for the next read of the mailbox, which appends to it.
+    pub(crate) fn read_buffer(&mut self) -> &mut Vec<u8> {
+        self.reply_reader.buffer.read_buffer()
     }
 
-    /// Removes the write of [`Session::next_write`], which the client has written.
-    pub(crate) fn pop_written(&mut self) {
-        self.finished_writes.pop_front();
+    /// Reads the replies after a read of `count` bytes. Returns whether the read was as long as it could be.
+    pub(crate) fn finish_read(&mut self, count: usize) -> bool {
+        let is_full = self.reply_reader.buffer.finish_read(count);
+        self.read_replies();
+        is_full
     }
 
-    /// Reads the replies in bytes of the mailbox. A malformed reply ends the reading.
+    /// Reads the replies in bytes that were read elsewhere.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        self.reply_reader.push_bytes(bytes);
+        self.reply_reader.buffer.push_bytes(bytes);
+        self.read_replies();
+    }
+
+    /// A malformed reply ends the reading.
+    fn read_replies(&mut self) {
         while let Some(reply) = self.reply_reader.next_reply() {
             match reply {
                 Ok(Reply::Welcome(welcome)) => self.handle_welcome(welcome),
@@ -151,16 +146,9 @@ impl Session {
     pub(crate) fn resume(&mut self) {
         // The dead keeper may have left half a reply.
         self.reply_reader = ReplyReader::default();
-        self.finished_writes.clear();
-        self.open_write.clear();
+        self.unsent = SendBuffer::default();
         self.welcome = None;
         self.hello.batches_received = Some(self.outstanding.received_batches());
-        self.write_hello();
-    }
-
-    fn write_hello(&mut self) {
-        self.write(&Request::Hello(Box::new(self.hello.clone())));
-        self.finish_write();
     }
 
     fn handle_welcome(&mut self, welcome: Welcome) {
@@ -189,14 +177,12 @@ impl Session {
         let outstanding = std::mem::take(&mut self.outstanding);
         for report in outstanding.item_reports() {
             if report.reported_batch_ref().is_some_and(is_in_flight) {
-                self.finish_write();
-                self.write(report);
+                report.write(&mut self.unsent);
             }
         }
         for put in outstanding.puts() {
-            self.write_put(put.last_seq, put.count, &put.items);
+            Request::Put { seq: put.last_seq, items: put.items.clone() }.write(&mut self.unsent);
         }
-        self.finish_write();
         // Send waiting requests (get, join) first and the cancel last, so that the cancel ends them.
         let mut requests: Vec<_> = outstanding.requests().collect();
         requests.sort_by_key(|request| match request {
@@ -205,31 +191,7 @@ impl Session {
             Request::Cancel => 3,
             _ => 2,
         });
-        requests.into_iter().for_each(|request| self.write(request));
-        self.finish_write();
+        requests.into_iter().for_each(|request| request.write(&mut self.unsent));
         self.outstanding = outstanding;
-    }
-
-    /// Appends a request to the open write, or starts one.
-    fn write(&mut self, request: &Request<'_>) {
-        if self.open_write.is_empty() {
-            self.open_write.reserve(self.max_write_bytes);
-            self.open_write.extend_from_slice(WRITE_START);
-        }
-        request.write(self.key, &mut self.open_write);
-    }
-
-    /// Starts a write with a put. An item that does not fit into one write goes ahead in parts.
-    fn write_put(&mut self, seq: u64, count: u64, items: &[u8]) {
-        self.finish_write();
-        let max_bytes = self.max_put_bytes();
-        let mut items = items;
-        while items.len() > max_bytes {
-            let (part, rest) = items.split_at(max_bytes - 1);
-            self.write(&Request::ItemPart(part));
-            self.finish_write();
-            items = rest;
-        }
-        self.write(&Request::Put { seq, count, items });
     }
 }

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Nanos;
 use crate::queue::{ClientId, ClientSettings, EffectKind};
 use crate::role::WorkerId;
-use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, Hello, MAX_ITEM_BYTES};
+use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, Hello, MAX_ITEM_BYTES, RequestReader};
 
 /// How many accepted ranges of a client the keeper remembers: more than a client has unanswered, unless
 /// the client never reads its mailbox.
@@ -24,8 +23,9 @@ pub(super) struct ConnectedClient {
     pub(super) waiting_since: Option<Nanos>,
     /// How many items the client has put or done under this keeper.
     pub(super) processed_items: u64,
-    /// The beginning of an item that comes in parts.
-    pub(super) partial_item: BytesMut,
+    pub(super) requests: RequestReader,
+    /// The bytes of the client's incomplete request.
+    pub(super) incomplete_bytes: usize,
     /// The journal has a record of the client.
     pub(super) is_recorded: bool,
     /// The client knows only the previous keeper so far.
@@ -102,7 +102,8 @@ impl ConnectedClient {
             record,
             waiting_since: None,
             processed_items: 0,
-            partial_item: BytesMut::new(),
+            requests: RequestReader::default(),
+            incomplete_bytes: 0,
             is_recorded: false,
             is_absent: false,
         }

@@ -174,7 +174,7 @@ pub(crate) fn stored_status(dir: &QueueDir) -> anyhow::Result<Status> {
     Journal::read(dir, |record| recovery.apply_record(record))?;
     let RecoveredQueue { persisted_state: mut state, mut queue, mut clients } = recovery.finish();
     clients.retain(|(client, key, record)| {
-        let is_alive = MailboxWriter::open(dir, &record.hello.mailbox_name(*key)).is_ok();
+        let is_alive = MailboxWriter::open(dir, &record.hello.pipes(*key).mailbox()).is_ok();
         if !is_alive {
             // The next keeper will find the dead client too.
             let _ = queue.apply(*client, Request::ClientDied);
@@ -200,8 +200,8 @@ fn serve_until_idle(keeper: &mut Keeper, host: &mut DaemonHost, stop: &Waker) ->
             }
             Ok(due) => due,
         };
-        waits_for_starter &= host.pipes.has_no_mailboxes();
-        if (host.pipes.has_no_mailboxes() && !waits_for_starter)
+        waits_for_starter &= host.pipes.has_no_clients();
+        if (host.pipes.has_no_clients() && !waits_for_starter)
             || keeper.is_removal_requested()
             || is_stopped
         {
@@ -209,13 +209,13 @@ fn serve_until_idle(keeper: &mut Keeper, host: &mut DaemonHost, stop: &Waker) ->
         }
         // A starter closes the read end of our standard output once its hello is in the inbox.
         // A dead starter closes the read end too.
-        let starter = waits_for_starter.then_some((stdout.as_fd(), Interest::Hangup));
-        let others: Vec<_> = [(stop.as_fd(), Interest::Read)].into_iter().chain(starter).collect();
+        let starter = waits_for_starter.then_some(Interest::Hangup);
+        let others = [(stop.as_fd(), Some(Interest::Read)), (stdout.as_fd(), starter)];
         let until = due.unwrap_or(Nanos::MAX).min(clock.now().saturating_add(DIR_CHECK_INTERVAL));
         let arrivals = host.pipes.wait(clock, Some(until), &others)?;
         // After a stop the keeper still handles the requests that have arrived.
         is_stopped = arrivals.others_ready[0];
-        waits_for_starter &= !arrivals.others_ready.get(1).is_some_and(|&gone| gone);
+        waits_for_starter &= !arrivals.others_ready[1];
         host.process_arrivals(keeper, clock, &arrivals)?;
         if arrivals.timed_out() && !host.pipes.inbox.is_linked()? {
             return Ok(());
@@ -249,7 +249,7 @@ fn remove_queue(keeper: &mut Keeper, mut host: DaemonHost) -> anyhow::Result<()>
         return Ok(removed?);
     }
     // The lock needs a descriptor: closed mailboxes free descriptors if the process has none left.
-    host.pipes.remove_mailboxes();
+    host.pipes.remove_all();
     let lock = host.pipes.dir.try_lock()?;
     remove_stale_files(&host.pipes.dir, lock.as_ref())
 }

@@ -1,4 +1,4 @@
-//! The handshake with a client: opens its mailbox, and admits the client or refuses it.
+//! The handshake with a client: opens its pipes, and admits the client or refuses it.
 
 use std::io;
 
@@ -7,6 +7,7 @@ use super::{ClientRecord, ConnectedClient, Host, Keeper, Observer, send_reply};
 use crate::journal::Record;
 use crate::queue::{ClientId, Request};
 use crate::role::{Role, WorkerId};
+use crate::pipe::{PipePairName, SendBuffer};
 use crate::wire::{ClientKey, ErrorCode, Hello, Reply, Resumed, VERSION, Welcome};
 
 impl Keeper {
@@ -14,15 +15,19 @@ impl Keeper {
         if let Some(&client) = self.clients_by_key.get(&key) {
             return self.resume_client(client, hello, host);
         }
+        let pipes = hello.pipes(key);
+        if hello.version != VERSION {
+            let text = format!(
+                "the keeper speaks protocol version {VERSION}, the client version {}",
+                hello.version
+            );
+            return reject(&pipes, ErrorCode::Version, text, host);
+        }
         let client = self.next_client_id;
-        let mailbox = hello.mailbox_name(key);
-        if let Err(error) = host.open_mailbox(client, &mailbox) {
+        if let Err(error) = host.open_pipes(client, &pipes) {
             // Most likely the client has died. If the keeper lacks a resource, the client reads this.
-            let mut mail = Vec::new();
             let text = format!("no room for another client: {error}");
-            replies::error_reply(ErrorCode::Internal, text).write(&mut mail);
-            host.reject_connection(&mailbox, &mail);
-            return;
+            return reject(&pipes, ErrorCode::Internal, text, host);
         }
         self.next_client_id += 1;
         match self.admit(client, hello) {
@@ -43,7 +48,7 @@ impl Keeper {
             }
             Err(refusal) => {
                 send_reply(host, client, &refusal);
-                host.close_mailbox(client);
+                host.close_pipes(client);
             }
         }
     }
@@ -68,10 +73,10 @@ impl Keeper {
     ) -> io::Result<()> {
         for (client, key, record) in clients {
             self.next_client_id = self.next_client_id.max(client + 1);
-            let mailbox = record.hello.mailbox_name(key);
+            let pipes = record.hello.pipes(key);
             self.clients.insert(client, ConnectedClient::from_previous_keeper(key, record));
             self.clients_by_key.insert(key, client);
-            if !host.reopen_mailbox(client, &mailbox)? {
+            if !host.reopen_mailbox(client, &pipes)? {
                 self.client_died(self.last_wall_time, client, host);
             }
         }
@@ -84,8 +89,17 @@ impl Keeper {
         let (Some(c), Some(received)) = (absent, hello.batches_received) else {
             return;
         };
+        let pipes = hello.pipes(c.key);
+        match host.resume_pipes(client, &pipes) {
+            Ok(()) => {}
+            // The client has died, or somebody else wrote its announcement.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            Err(error) => {
+                let text = format!("no room for the client: {error}");
+                return reject(&pipes, ErrorCode::Internal, text, host);
+            }
+        }
         c.is_absent = false;
-        host.resume_mailbox(client);
         if std::mem::replace(&mut c.record.deliveries, received) > received {
             // The client never read the last batch.
             let first_id = c.record.last_delivery_first_id;
@@ -102,13 +116,6 @@ impl Keeper {
     }
 
     fn admit(&mut self, client: ClientId, hello: &Hello) -> Result<Option<WorkerId>, Reply> {
-        if hello.version != VERSION {
-            let text = format!(
-                "the keeper speaks protocol version {VERSION}, the client version {}",
-                hello.version
-            );
-            return Err(replies::error_reply(ErrorCode::Version, text));
-        }
         let worker = self.expected_workers.as_ref().and_then(|workers| {
             let worker = WorkerId { role: hello.role, index: hello.worker_index? };
             let is_expected =
@@ -132,4 +139,11 @@ fn record_client(client: &mut ConnectedClient, host: &mut impl Host) {
     if let Some(json) = client.serialize_record() {
         host.observer().append_record(&Record::Client { key, json: &json });
     }
+}
+
+/// Tells a client why it is not connected.
+fn reject(pipes: &PipePairName, code: ErrorCode, text: String, host: &mut impl Host) {
+    let mut mail = SendBuffer::default();
+    replies::error_reply(code, text).write(&mut mail);
+    host.reject_connection(pipes, mail);
 }

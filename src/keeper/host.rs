@@ -1,10 +1,11 @@
-//! The keeper's view of the outside world: mailboxes, the journal and observers.
+//! The keeper's view of the outside world: the clients' pipes, the journal and observers.
 
 use std::io;
 
 use crate::clock::ProcessBirth;
 use crate::event::Event;
 use crate::journal::Record;
+use crate::pipe::{PipePairName, SendBuffer};
 use crate::queue::ClientId;
 
 /// Receives the events of a keeper, and stores what must survive the keeper.
@@ -26,21 +27,21 @@ impl Observer for () {}
 pub(crate) trait Host {
     type Observer: Observer;
     fn observer(&mut self) -> &mut Self::Observer;
-    /// Opens the mailbox file `mailbox` for `client`.
-    fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()>;
-    /// Opens the mailbox file `mailbox` for a client of an earlier keeper. The mailbox takes nothing
-    /// before [`Host::resume_mailbox`]. False if no process reads the mailbox.
-    fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool>;
-    /// The client has resumed: its mailbox takes replies again.
-    fn resume_mailbox(&mut self, client: ClientId);
-    /// Writes `mail` into the mailbox file `mailbox`, without a retry, and forgets the mailbox.
-    fn reject_connection(&mut self, mailbox: &str, mail: &[u8]);
+    /// Opens the pipes of `client`.
+    fn open_pipes(&mut self, client: ClientId, pipes: &PipePairName) -> io::Result<()>;
+    /// Opens the mailbox of a client of an earlier keeper. The mailbox takes nothing before
+    /// [`Host::resume_pipes`]. False if no process reads the mailbox.
+    fn reopen_mailbox(&mut self, client: ClientId, pipes: &PipePairName) -> io::Result<bool>;
+    /// The client has resumed: opens its new pipe for requests, and its mailbox takes replies again.
+    fn resume_pipes(&mut self, client: ClientId, pipes: &PipePairName) -> io::Result<()>;
+    /// Writes `mail` into the mailbox, without a retry, and forgets the mailbox.
+    fn reject_connection(&mut self, pipes: &PipePairName, mail: SendBuffer);
     /// The buffer for replies to `client`. `None` if the mailbox takes nothing.
-    fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>>;
+    fn output(&mut self, client: ClientId) -> Option<&mut SendBuffer>;
     /// Whether no process reads the mailbox of `client`.
     fn is_client_dead(&self, _client: ClientId) -> bool {
         false
     }
-    /// Closes the mailbox of `client` after its last reply is written.
-    fn close_mailbox(&mut self, client: ClientId);
+    /// Closes the pipes of `client` after its last reply is written.
+    fn close_pipes(&mut self, client: ClientId);
 }

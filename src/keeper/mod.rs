@@ -1,15 +1,16 @@
-//! The keeper: reads the inbox, applies the rules, answers.
+//! The keeper: reads what clients write, applies the rules, answers.
 //!
-//! [`Keeper`] does no I/O: bytes of the inbox come in; bytes for the mailboxes, events and records go
-//! out through a [`Host`]. [`PipeHost`] has the pipes, and waits. [`daemon`] is the process that keeps a
+//! [`Keeper`] does no I/O: bytes of the inbox and of the clients' pipes come in; bytes for the mailboxes, events
+//! and records go out through a [`Host`]. [`PipeHost`] has the pipes, and waits. [`daemon`] is the process that keeps a
 //! stand-alone queue.
 
+mod client_pipes;
 mod clients;
 pub(crate) mod daemon;
 mod handshake;
 mod host;
+mod incoming;
 mod pacer;
-mod partial_items;
 pub(crate) mod persistence;
 mod pipe_host;
 mod replies;
@@ -26,18 +27,18 @@ use crate::event::{Event, EventKind};
 use crate::journal::Record;
 use crate::queue::{BatchRef, ClientId, Effect, EffectKind, FailedItem, Items, Queue, Request};
 use crate::role::{Role, WorkerId};
-use crate::wire::{self, ClientKey, ErrorCode, Framer, MalformedRequest, Reply};
+use crate::wire::{self, AnnouncementReader, ClientKey, ErrorCode, Reply};
 pub(crate) use clients::ClientRecord;
 use clients::{ConnectedClient, worker_of};
 pub(crate) use host::{Host, Observer};
 pub(crate) use pacer::Speed;
 use pacer::{Pacer, PacerStep};
-pub(crate) use pipe_host::{PipeHost, Pipes};
+pub(crate) use pipe_host::{Other, PipeHost, Pipes};
 
 /// The keeper, without its pipes.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
-    framer: Framer,
+    announcements: AnnouncementReader,
     queue: Queue,
     /// The run's workers that have neither left nor been given up.
     expected_workers: Option<BTreeSet<WorkerId>>,
@@ -47,8 +48,8 @@ pub(crate) struct Keeper {
     connected_workers: BTreeMap<WorkerId, ClientId>,
     next_client_id: ClientId,
     last_wall_time: Nanos,
-    /// The total size of all partial items.
-    partial_item_bytes: u64,
+    /// The bytes of the incomplete requests of all clients.
+    incomplete_bytes: usize,
     removal_request: Option<RemovalRequest>,
 }
 
@@ -74,32 +75,6 @@ impl Keeper {
             expected_workers: workers,
             ..Self::default()
         }
-    }
-
-    /// Takes bytes of the inbox, and handles each complete request.
-    pub(crate) fn receive(&mut self, wall: Nanos, bytes: &[u8], host: &mut impl Host) {
-        self.last_wall_time = wall;
-        let mut framer = std::mem::take(&mut self.framer);
-        framer.push_bytes(bytes);
-        while let Some(message) = framer.next_request() {
-            match message {
-                // The queue is about to go: a client without an answer connects to the next keeper.
-                _ if self.removal_request.is_some() => {}
-                Ok((key, wire::Request::Hello(hello))) => self.handle_hello(key, &hello, host),
-                Ok((key, request)) => {
-                    // A request with an unknown key is ignored.
-                    if let Some(&client) = self.clients_by_key.get(&key) {
-                        self.handle_request(client, request, host);
-                    }
-                }
-                Err(MalformedRequest { key, reason }) => {
-                    if let Some(&client) = key.and_then(|key| self.clients_by_key.get(&key)) {
-                        send_error(host, client, ErrorCode::Malformed, reason);
-                    }
-                }
-            }
-        }
-        self.framer = framer;
     }
 
     /// Removes a dead client, after everything that the client wrote was received. Ignores a worker of
@@ -179,6 +154,11 @@ impl Keeper {
         send_reply(host, client, &Reply::Count { items });
     }
 
+    /// The client that is this worker, while the worker is connected.
+    pub(crate) fn client_of(&self, worker: WorkerId) -> Option<ClientId> {
+        self.connected_workers.get(&worker).copied()
+    }
+
     pub(crate) fn queue(&self) -> &Queue {
         &self.queue
     }
@@ -196,23 +176,18 @@ impl Keeper {
     fn handle_request(
         &mut self,
         client: ClientId,
-        request: wire::Request<'_>,
+        request: wire::Request,
         host: &mut impl Host,
     ) {
         let request = match request {
-            wire::Request::ItemPart(piece) => return self.handle_part(client, piece, host),
             wire::Request::Sleep(delay) => return self.handle_sleep(client, delay, host),
             wire::Request::Bye => return self.handle_bye(client, host),
-            wire::Request::Hello(_) => return,
             wire::Request::Size
             | wire::Request::Status
             | wire::Request::Peek { .. }
             | wire::Request::ListFailed { .. } => return self.handle_query(client, &request, host),
             wire::Request::Remove { force } => return self.handle_remove(client, force, host),
-            wire::Request::Put { seq, count, items: lines } => {
-                let Some(items) = self.assemble_put(client, count, lines) else {
-                    return self.disconnect_oversized_client(client, host);
-                };
+            wire::Request::Put { seq, items } => {
                 let Some(items) = self.drop_already_accepted(client, seq, items, host) else {
                     return;
                 };
@@ -223,7 +198,7 @@ impl Keeper {
             wire::Request::Requeue(batch_ref) => Request::Requeue(batch_ref),
             wire::Request::Fail { id, attempt, try_count, reason } => {
                 let batch = BatchRef { first_id: id, count: 1, attempt: Some(attempt) };
-                Request::Fail { batch, try_count, reason: reason.into_owned() }
+                Request::Fail { batch, try_count, reason }
             }
             wire::Request::Attempt { id, attempt } => Request::Attempt { id, attempt },
             wire::Request::Cancel => Request::Cancel,
@@ -344,7 +319,7 @@ impl Keeper {
         }
     }
 
-    fn handle_query(&mut self, client: ClientId, query: &wire::Request<'_>, host: &mut impl Host) {
+    fn handle_query(&mut self, client: ClientId, query: &wire::Request, host: &mut impl Host) {
         // Earlier requests count.
         self.run_possible_steps(host);
         let reply = match *query {
@@ -445,7 +420,7 @@ impl Keeper {
 
     fn forget_client(&mut self, client: ClientId, host: &mut impl Host) {
         if let Some(c) = self.clients.remove(&client) {
-            self.partial_item_bytes -= c.partial_item.len() as u64;
+            self.incomplete_bytes -= c.incomplete_bytes;
             self.clients_by_key.remove(&c.key);
             if c.is_recorded {
                 host.observer().append_record(&Record::Disconnected(c.key));
@@ -454,12 +429,12 @@ impl Keeper {
                 self.connected_workers.remove(&worker);
             }
         }
-        host.close_mailbox(client);
+        host.close_pipes(client);
     }
 }
 
 fn send_reply(host: &mut impl Host, client: ClientId, reply: &Reply) {
-    if let Some(mail) = host.output_buffer(client) {
+    if let Some(mail) = host.output(client) {
         reply.write(mail);
     }
 }

@@ -1,15 +1,16 @@
-//! The keeper's pipes: one inbox, and one mailbox for each client. No write here blocks: the bytes for a
-//! full mailbox stay in memory until the pipe has room.
+//! The keeper's pipes: the inbox, and two pipes for each client. No write here blocks: the bytes for a full
+//! mailbox stay in memory until the pipe has room. A turn costs what is ready, however many clients there are.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use super::client_pipes::ClientPipes;
 use super::{Host, Keeper, Observer};
 use crate::clock::{Clock, Nanos};
-use crate::os::{Interest, wait_ready};
-use crate::pipe::{MailboxWriter, QueueDir, ReadEnd};
+use crate::os::{Interest, PollEvent, Poller, Readiness, Watched, wait_ready};
+use crate::pipe::{Inbox, MailboxWriter, PipePairName, QueueDir, RequestReceiver, SendBuffer};
 use crate::queue::{ClientId, MAX_DELIVERY_BYTES};
 use crate::wire::Reply;
 
@@ -17,106 +18,207 @@ use crate::wire::Reply;
 /// client at most one batch and the replies to its outstanding requests, which are far fewer bytes.
 const MAX_UNREAD_BYTES: usize = 64 << 20;
 
-/// The size of the inbox and of one read. A read wakes all writers that wait at a full inbox, so each writer
-/// should find room for several writes. In a larger inbox `done` and `get` would wait longer behind other
-/// requests.
-const INBOX_BYTES: usize = MAX_DELIVERY_BYTES;
+/// One read of the inbox.
+const INBOX_READ_BYTES: usize = 64 * 1024;
 
-/// The inbox and the mailboxes of a keeper.
+/// The inbox and the pipes of the clients.
 #[derive(Debug)]
 pub(crate) struct Pipes {
     pub(super) dir: QueueDir,
-    pub(crate) inbox: ReadEnd,
-    mailboxes: BTreeMap<ClientId, MailboxWriter>,
-    /// Disconnected clients. The mailbox of each is removed as soon as it has no unsent bytes.
+    pub(crate) inbox: Inbox,
+    poller: Poller,
+    clients: BTreeMap<ClientId, ClientPipes>,
+    /// The clients with replies that are not flushed yet.
+    unflushed: Vec<ClientId>,
+    /// The clients whose mailbox has no reader, or takes nothing any more.
+    broken: Vec<ClientId>,
+    /// Disconnected clients. The pipes of each are removed as soon as its mailbox has no unsent bytes.
     closing: Vec<ClientId>,
-    read_buffer: Vec<u8>,
+    /// What the poller watches beside the inbox and the clients.
+    watched_others: Vec<Option<Interest>>,
     /// Closed while the keeper rejects a client for want of file descriptors: the reply needs one.
     spare_fd: Option<File>,
+}
+
+/// Another pipe that ends a wait, and when; none for a pipe that does not count at present. The number of others is
+/// always the same.
+pub(crate) type Other<'a> = (BorrowedFd<'a>, Option<Interest>);
+
+/// The tokens of the poller: two for each client, and these.
+const INBOX_TOKEN: u64 = u64::MAX;
+const FIRST_OTHER_TOKEN: u64 = 1 << 63;
+
+fn requests_token(client: ClientId) -> u64 {
+    client as u64 * 2
+}
+
+fn mailbox_token(client: ClientId) -> u64 {
+    client as u64 * 2 + 1
 }
 
 impl Pipes {
     /// Creates the inbox in `dir`.
     pub(crate) fn open(dir: QueueDir) -> io::Result<Self> {
-        let inbox = ReadEnd::create_inbox(&dir, INBOX_BYTES)?;
+        let inbox = Inbox::create(&dir)?;
+        let poller = Poller::new()?;
+        poller.add(INBOX_TOKEN, inbox.as_fd(), Interest::Read)?;
         Ok(Self {
             spare_fd: File::open("/dev/null").ok(),
             dir,
             inbox,
-            mailboxes: BTreeMap::new(),
+            poller,
+            clients: BTreeMap::new(),
+            unflushed: Vec::new(),
+            broken: Vec::new(),
             closing: Vec::new(),
-            read_buffer: vec![0; INBOX_BYTES],
+            watched_others: Vec::new(),
         })
     }
 
-    /// Unlinks and closes all mailboxes.
-    pub(crate) fn remove_mailboxes(&mut self) {
-        std::mem::take(&mut self.mailboxes).into_values().for_each(MailboxWriter::unlink);
+    /// Unlinks and closes the pipes of all clients.
+    pub(crate) fn remove_all(&mut self) {
+        std::mem::take(&mut self.clients).into_values().for_each(|pipes| pipes.mailbox.unlink());
     }
 
-    /// Whether no client has a mailbox.
-    pub(crate) fn has_no_mailboxes(&self) -> bool {
-        self.mailboxes.is_empty()
+    /// Whether no client has pipes.
+    pub(crate) fn has_no_clients(&self) -> bool {
+        self.clients.is_empty()
     }
 
     /// Replaces all replies since the last [`Pipes::flush`] by `reply`, in every mailbox.
     pub(crate) fn replace_uncommitted(&mut self, reply: &Reply) {
-        for mailbox in self.mailboxes.values_mut().filter(|mailbox| !mailbox.is_paused) {
-            mailbox.discard_uncommitted();
-            reply.write(mailbox.buffer_mut());
+        for (&client, pipes) in &mut self.clients {
+            if !pipes.mailbox.is_paused {
+                pipes.mailbox.unsent.discard_uncommitted();
+                reply.write(&mut pipes.mailbox.unsent);
+                self.unflushed.push(client);
+            }
         }
     }
 
     /// Writes as much as the pipes take without blocking.
     pub(crate) fn flush(&mut self) {
-        for mailbox in self.mailboxes.values_mut() {
-            mailbox.commit();
-            // `wait` reports a client that no longer reads.
-            let _ = mailbox.flush();
+        for client in std::mem::take(&mut self.unflushed) {
+            self.flush_client(client);
         }
-        let mailboxes = &mut self.mailboxes;
+        let (clients, poller) = (&mut self.clients, &self.poller);
         self.closing.retain(|client| {
-            let unsent = mailboxes.get(client).is_some_and(|mailbox| mailbox.unsent_bytes() > 0);
-            if !unsent && let Some(mailbox) = mailboxes.remove(client) {
-                mailbox.unlink();
+            let has_unsent =
+                clients.get(client).is_some_and(|pipes| !pipes.mailbox.unsent.is_empty());
+            if !has_unsent && let Some(pipes) = clients.remove(client) {
+                pipes.remove(poller);
             }
-            unsent
+            has_unsent
         });
     }
 
-    /// Waits until the inbox has bytes, a client dies, a full mailbox has room, one of `others` is ready
-    /// or hung up, or the wall time is `until`.
+    fn flush_client(&mut self, client: ClientId) {
+        let Some(pipes) = self.clients.get_mut(&client) else {
+            return;
+        };
+        pipes.is_unflushed = false;
+        let interest = match pipes.mailbox.flush() {
+            Ok(true) => Interest::Hangup,
+            Ok(false) => Interest::Write,
+            Err(_) => return self.broken.push(client),
+        };
+        if pipes.watch_mailbox(&self.poller, mailbox_token(client), interest).is_err() {
+            // Without a watch the keeper would never write the rest.
+            self.broken.push(client);
+        }
+    }
+
+    /// Waits until the inbox has bytes, a client has written or died, a full mailbox has room, one of `others` is
+    /// ready or hung up, or the wall time is `until`.
     pub(crate) fn wait(
         &mut self,
         clock: Clock,
         until: Option<Nanos>,
-        others: &[(BorrowedFd<'_>, Interest)],
+        others: &[Other<'_>],
     ) -> io::Result<WaitOutcome> {
-        // An overflowed mailbox is a dead client: there is nothing to wait for.
-        let has_overflow = self.mailboxes.values().any(|mailbox| mailbox.has_overflowed);
-        let timeout = if has_overflow {
-            Some(0)
-        } else {
+        self.watch_others(others)?;
+        let timeout = if self.broken.is_empty() {
             until.map(|until| until.saturating_sub(clock.now()))
+        } else {
+            Some(0)
         };
-        let mut pipes = vec![(self.inbox.as_fd(), Interest::Read)];
-        pipes.extend_from_slice(others);
-        pipes.extend(self.mailboxes.values().map(|mailbox| match mailbox.unsent_bytes() {
-            0 => (mailbox.as_fd(), Interest::Hangup),
-            _ => (mailbox.as_fd(), Interest::Write),
-        }));
-        let states = wait_ready(&pipes, timeout)?;
-        let (own, clients) = states.split_at(1 + others.len());
-        let mailboxes = self.mailboxes.iter().zip(clients);
-        let dead = mailboxes
-            .filter(|((_, mailbox), state)| state.is_hung_up || mailbox.has_overflowed)
-            .map(|((client, _), _)| *client);
-        Ok(WaitOutcome {
-            is_inbox_ready: own[0].is_ready,
-            others_ready: own[1..].iter().map(|s| s.is_ready || s.is_hung_up).collect(),
-            dead_clients: dead.collect(),
-        })
+        let events = self.poller.wait(timeout, || self.watched(others))?;
+        let mut outcome = WaitOutcome {
+            is_inbox_ready: false,
+            others_ready: vec![false; others.len()],
+            readable: Vec::new(),
+            broken: std::mem::take(&mut self.broken),
+        };
+        for PollEvent { token, readiness } in events {
+            match token {
+                INBOX_TOKEN => outcome.is_inbox_ready = true,
+                token if token >= FIRST_OTHER_TOKEN => {
+                    if let Some(other) = outcome.others_ready.get_mut((token - FIRST_OTHER_TOKEN) as usize) {
+                        *other = true;
+                    }
+                }
+                token if token % 2 == 0 => outcome.readable.push(client_of(token)),
+                token => self.handle_mailbox_event(client_of(token), readiness, &mut outcome),
+            }
+        }
+        Ok(outcome)
     }
+
+    fn handle_mailbox_event(
+        &mut self,
+        client: ClientId,
+        readiness: Readiness,
+        outcome: &mut WaitOutcome,
+    ) {
+        if readiness.is_hung_up {
+            outcome.broken.push(client);
+        } else {
+            self.flush_client(client);
+            self.flush();
+        }
+    }
+
+    /// Tells the poller what has changed in the others since the last wait.
+    fn watch_others(&mut self, others: &[Other<'_>]) -> io::Result<()> {
+        self.watched_others.resize(others.len(), None);
+        let watched = self.watched_others.iter_mut();
+        for ((token, &(pipe, interest)), watched) in (FIRST_OTHER_TOKEN..).zip(others).zip(watched) {
+            match (std::mem::replace(watched, interest), interest) {
+                (before, now) if before == now => {}
+                (Some(_), Some(interest)) => self.poller.modify(token, pipe, interest)?,
+                (None, Some(interest)) => self.poller.add(token, pipe, interest)?,
+                (_, None) => self.poller.remove(pipe)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// All pipes that the poller watches, for systems where the poller does not know them.
+    fn watched<'a>(&'a self, others: &[Other<'a>]) -> Vec<Watched<'a>> {
+        let mut watched = vec![(INBOX_TOKEN, self.inbox.as_fd(), Interest::Read)];
+        let others = (FIRST_OTHER_TOKEN..).zip(others);
+        watched.extend(others.filter_map(|(token, other)| Some((token, other.0, other.1?))));
+        for (&client, pipes) in &self.clients {
+            if let Some(requests) = &pipes.requests {
+                watched.push((requests_token(client), requests.as_fd(), Interest::Read));
+            }
+            if let Some(interest) = pipes.mailbox_interest {
+                watched.push((mailbox_token(client), pipes.mailbox.as_fd(), interest));
+            }
+        }
+        watched
+    }
+
+    fn open_requests(&self, client: ClientId, name: &PipePairName) -> io::Result<RequestReceiver> {
+        let requests = RequestReceiver::open(&self.dir, &name.requests())?;
+        self.poller.add(requests_token(client), requests.as_fd(), Interest::Read)?;
+        Ok(requests)
+    }
+}
+
+fn client_of(token: u64) -> ClientId {
+    // The token was made of the number of a client.
+    (token / 2) as ClientId
 }
 
 /// A host with real pipes.
@@ -127,50 +229,98 @@ pub(crate) struct PipeHost<W> {
 }
 
 impl<W: Observer> PipeHost<W> {
-    /// Passes the inbox's bytes and the dead clients to the keeper. The requests of a dead client count:
-    /// the keeper gets all bytes that are in the inbox now before it learns of the death.
+    /// Passes what has arrived to the keeper: one read of each pipe, so that no client delays another one for
+    /// long. The requests that a client wrote before its death count.
     pub(crate) fn process_arrivals(
         &mut self,
         keeper: &mut Keeper,
         clock: Clock,
         arrivals: &WaitOutcome,
     ) -> io::Result<()> {
-        if arrivals.dead_clients.is_empty() {
-            // One read. The next turn reads the rest.
-            self.read_inbox(keeper, clock, u64::from(arrivals.is_inbox_ready))?;
-        } else {
-            self.read_pending(keeper, clock)?;
-        }
-        for &client in &arrivals.dead_clients {
-            if let Some(mailbox) = self.pipes.mailboxes.remove(&client) {
-                mailbox.unlink();
+        for &client in &arrivals.readable {
+            if self.read_requests(keeper, clock, client)? == ReadOutcome::Ended {
+                self.remove_dead(keeper, clock, client);
             }
-            keeper.client_died(clock.now(), client, self);
+        }
+        for &client in &arrivals.broken {
+            self.read_to_end(keeper, clock, client)?;
+            self.remove_dead(keeper, clock, client);
+        }
+        if arrivals.is_inbox_ready {
+            self.read_inbox(keeper, clock)?;
         }
         Ok(())
     }
 
-    /// Passes all bytes that are in the inbox now to the keeper.
-    pub(crate) fn read_pending(&mut self, keeper: &mut Keeper, clock: Clock) -> io::Result<()> {
-        let unread = self.pipes.inbox.unread_bytes()?;
-        self.read_inbox(keeper, clock, unread)
+    fn remove_dead(&mut self, keeper: &mut Keeper, clock: Clock, client: ClientId) {
+        if let Some(pipes) = self.pipes.clients.remove(&client) {
+            pipes.remove(&self.pipes.poller);
+            keeper.client_died(clock.now(), client, self);
+        }
     }
 
-    /// Passes at least `min_bytes` of the inbox to the keeper, or all that the inbox has.
-    fn read_inbox(&mut self, keeper: &mut Keeper, clock: Clock, min_bytes: u64) -> io::Result<()> {
-        let mut buffer = std::mem::take(&mut self.pipes.read_buffer);
-        let mut taken = 0;
-        while taken < min_bytes {
+    /// Passes the announcements that are in the inbox now to the keeper.
+    pub(crate) fn read_inbox(&mut self, keeper: &mut Keeper, clock: Clock) -> io::Result<()> {
+        let mut left = self.pipes.inbox.unread_bytes()?;
+        let mut buffer = vec![0; INBOX_READ_BYTES];
+        while left > 0 {
             let read = self.pipes.inbox.read(&mut buffer)?;
             if read == 0 {
                 break;
             }
-            keeper.receive(clock.now(), &buffer[..read], self);
-            taken += read as u64;
+            keeper.receive_announcements(clock.now(), &buffer[..read], self);
+            left = left.saturating_sub(read as u64);
         }
-        self.pipes.read_buffer = buffer;
         Ok(())
     }
+
+    /// Passes everything that a client wrote before its death to the keeper.
+    pub(crate) fn read_to_end(
+        &mut self,
+        keeper: &mut Keeper,
+        clock: Clock,
+        client: ClientId,
+    ) -> io::Result<()> {
+        while self.read_requests(keeper, clock, client)? == ReadOutcome::MayHaveMore {}
+        Ok(())
+    }
+
+    /// Reads once from the client's pipe.
+    fn read_requests(
+        &mut self,
+        keeper: &mut Keeper,
+        clock: Clock,
+        client: ClientId,
+    ) -> io::Result<ReadOutcome> {
+        let requests = self.pipes.clients.get_mut(&client).and_then(|pipes| pipes.requests.as_mut());
+        let (Some(requests), Some(buffer)) = (requests, keeper.read_buffer(client)) else {
+            return Ok(ReadOutcome::Empty);
+        };
+        match requests.read(buffer)? {
+            None => Ok(ReadOutcome::Empty),
+            Some(0) => Ok(ReadOutcome::Ended),
+            Some(count) => {
+                if keeper.receive(clock.now(), client, count, self)
+                    && let Some(pipes) = self.pipes.clients.get_mut(&client)
+                    && let Some(requests) = &mut pipes.requests
+                {
+                    requests.widen(MAX_DELIVERY_BYTES);
+                }
+                Ok(ReadOutcome::MayHaveMore)
+            }
+        }
+    }
+}
+
+/// What a read of a client's pipe found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ReadOutcome {
+    /// Requests.
+    MayHaveMore,
+    /// Nothing for now.
+    Empty,
+    /// The death of the client.
+    Ended,
 }
 
 impl<W: Observer> Host for PipeHost<W> {
@@ -180,49 +330,63 @@ impl<W: Observer> Host for PipeHost<W> {
         &mut self.observer
     }
 
-    fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
-        let mailbox = MailboxWriter::open(&self.pipes.dir, mailbox)?;
-        self.pipes.mailboxes.insert(client, mailbox);
+    fn open_pipes(&mut self, client: ClientId, name: &PipePairName) -> io::Result<()> {
+        let mailbox = MailboxWriter::open(&self.pipes.dir, &name.mailbox())?;
+        let requests = self.pipes.open_requests(client, name)?;
+        self.pipes.clients.insert(client, ClientPipes::new(Some(requests), mailbox));
         Ok(())
     }
 
-    fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
-        let mailbox = MailboxWriter::open_paused(&self.pipes.dir, mailbox)?;
-        let found = mailbox.is_some();
-        self.pipes.mailboxes.extend(mailbox.map(|mailbox| (client, mailbox)));
-        Ok(found)
+    fn reopen_mailbox(&mut self, client: ClientId, name: &PipePairName) -> io::Result<bool> {
+        let Some(mailbox) = MailboxWriter::open_paused(&self.pipes.dir, &name.mailbox())? else {
+            return Ok(false);
+        };
+        let mut pipes = ClientPipes::new(None, mailbox);
+        // Until the client resumes, only its mailbox shows its death.
+        pipes.watch_mailbox(&self.pipes.poller, mailbox_token(client), Interest::Hangup)?;
+        self.pipes.clients.insert(client, pipes);
+        Ok(true)
     }
 
-    fn resume_mailbox(&mut self, client: ClientId) {
-        if let Some(mailbox) = self.pipes.mailboxes.get_mut(&client) {
-            mailbox.is_paused = false;
+    fn resume_pipes(&mut self, client: ClientId, name: &PipePairName) -> io::Result<()> {
+        let requests = self.pipes.open_requests(client, name)?;
+        if let Some(pipes) = self.pipes.clients.get_mut(&client) {
+            pipes.requests = Some(requests);
+            pipes.mailbox.is_paused = false;
         }
+        Ok(())
     }
 
-    fn reject_connection(&mut self, mailbox: &str, mail: &[u8]) {
+    fn reject_connection(&mut self, name: &PipePairName, mail: SendBuffer) {
         self.pipes.spare_fd = None;
-        if let Ok(mut mailbox) = MailboxWriter::open(&self.pipes.dir, mailbox) {
-            mailbox.buffer_mut().extend_from_slice(mail);
-            mailbox.commit();
+        if let Ok(mut mailbox) = MailboxWriter::open(&self.pipes.dir, &name.mailbox()) {
+            mailbox.unsent = mail;
             let _ = mailbox.flush();
         }
         self.pipes.spare_fd = File::open("/dev/null").ok();
     }
 
-    fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        let mailbox = self.pipes.mailboxes.get_mut(&client).filter(|mailbox| !mailbox.is_paused)?;
-        mailbox.accepts_more(MAX_UNREAD_BYTES).then(|| mailbox.buffer_mut())
+    fn output(&mut self, client: ClientId) -> Option<&mut SendBuffer> {
+        let pipes = self.pipes.clients.get_mut(&client).filter(|pipes| !pipes.mailbox.is_paused)?;
+        if !pipes.mailbox.accepts_more(MAX_UNREAD_BYTES) {
+            self.pipes.broken.push(client);
+            return None;
+        }
+        if !std::mem::replace(&mut pipes.is_unflushed, true) {
+            self.pipes.unflushed.push(client);
+        }
+        Some(&mut pipes.mailbox.unsent)
     }
 
     fn is_client_dead(&self, client: ClientId) -> bool {
-        let is_dead = |mailbox: &MailboxWriter| {
-            let states = wait_ready(&[(mailbox.as_fd(), Interest::Hangup)], Some(0));
+        let is_dead = |pipes: &ClientPipes| {
+            let states = wait_ready(&[(pipes.mailbox.as_fd(), Interest::Hangup)], Some(0));
             states.is_ok_and(|states| states.iter().any(|state| state.is_hung_up))
         };
-        self.pipes.mailboxes.get(&client).is_some_and(is_dead)
+        self.pipes.clients.get(&client).is_some_and(is_dead)
     }
 
-    fn close_mailbox(&mut self, client: ClientId) {
+    fn close_pipes(&mut self, client: ClientId) {
         self.pipes.closing.push(client);
     }
 }
@@ -230,7 +394,10 @@ impl<W: Observer> Host for PipeHost<W> {
 impl WaitOutcome {
     /// Whether the wait ended with no arrival.
     pub(crate) fn timed_out(&self) -> bool {
-        !self.is_inbox_ready && self.dead_clients.is_empty() && !self.others_ready.contains(&true)
+        !self.is_inbox_ready
+            && self.readable.is_empty()
+            && self.broken.is_empty()
+            && !self.others_ready.contains(&true)
     }
 }
 
@@ -240,5 +407,8 @@ pub(crate) struct WaitOutcome {
     is_inbox_ready: bool,
     /// Which of the other descriptors are ready or hung up, in their order.
     pub(crate) others_ready: Vec<bool>,
-    dead_clients: Vec<ClientId>,
+    /// The clients that have written or died.
+    readable: Vec<ClientId>,
+    /// The clients whose mailbox has no reader, or takes nothing any more.
+    broken: Vec<ClientId>,
 }

@@ -7,6 +7,7 @@ mod lenient;
 mod limits;
 mod own_program;
 mod poll;
+mod poller;
 mod private_dir;
 pub(crate) mod private_file;
 #[cfg(target_os = "linux")]
@@ -32,6 +33,7 @@ pub(crate) use limits::{NarrowPipe, pipe_size_ratio, raise_open_file_limit, wide
 pub(crate) use own_program::self_executable;
 pub(crate) use own_program::{GUARD_ENV, pin_to_current_core, spawn_self};
 pub(crate) use poll::{Interest, Readiness, Waker, is_transient, wait_ready};
+pub(crate) use poller::{PollEvent, Poller, Watched};
 pub(crate) use private_dir::PrivateDir;
 pub(crate) use private_file::{
     none_if_not_found, open_private_file, remove_file_if_exists, resource_remedy, with_remedy,

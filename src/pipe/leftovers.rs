@@ -8,13 +8,13 @@ use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
 use super::dir::{QueueDir, StartLock};
-use super::fifo::MailboxWriter;
-use super::names::{MAILBOX_PREFIX, QUEUE_FILES, is_decimal};
+use super::mailbox::MailboxWriter;
+use super::names::{MAILBOX_PREFIX, QUEUE_FILES, REQUESTS_PREFIX, client_part, is_decimal};
 use crate::os::private_file::{is_errno, remove_file_if_exists, with_action};
 use crate::proc::ProcessStat;
 
 impl QueueDir {
-    /// Removes the files of killed processes: mailboxes without a reader, and temporary files.
+    /// Removes the files of killed processes: the pipes of clients whose mailbox has no reader, and temporary files.
     ///
     /// A client creates its mailbox before it opens the mailbox, so this may remove the mailbox of a live
     /// client. Such a client has met a keeper that has ended since; the client notices that its mailbox is
@@ -26,7 +26,7 @@ impl QueueDir {
     /// Removes all files and pipes of a queue. The caller holds the lock.
     pub(crate) fn remove_queue_files(&self) -> io::Result<()> {
         self.remove_files(|name| {
-            QUEUE_FILES.contains(&name) || name.starts_with(MAILBOX_PREFIX) || name.starts_with('.')
+            QUEUE_FILES.contains(&name) || client_part(name).is_some() || name.starts_with('.')
         })
     }
 
@@ -47,16 +47,19 @@ impl QueueDir {
             return (QUEUE_FILES.contains(&file) && is_decimal(pid) && is_locked)
                 || is_process_dead(pid);
         }
-        let Some(client) = name.strip_prefix(MAILBOX_PREFIX) else {
+        let Some(client) = client_part(name) else {
             return false;
         };
-        // A reader counts more than the process number: a container has process numbers of its own.
-        let Err(error) = MailboxWriter::open(self, name) else {
+        // A reader of the mailbox counts more than the process number: a container has process numbers of its
+        // own. The client makes its mailbox before its pipe for requests, and removes it after that pipe.
+        let Err(error) = MailboxWriter::open(self, &format!("{MAILBOX_PREFIX}{client}")) else {
             return false;
         };
+        let has_no_mailbox = name.starts_with(REQUESTS_PREFIX) && is_errno(&error, Errno::NOENT);
         // The open of a socket fails with the same error as the open of a mailbox without a reader.
         let is_fifo = |metadata: Metadata| metadata.file_type().is_fifo();
-        (is_errno(&error, Errno::NXIO) && fs::symlink_metadata(self.join(name)).is_ok_and(is_fifo))
+        ((is_errno(&error, Errno::NXIO) || has_no_mailbox)
+            && fs::symlink_metadata(self.join(name)).is_ok_and(is_fifo))
             || client.split('.').next().is_some_and(is_process_dead)
     }
 }

@@ -1,14 +1,20 @@
-//! Named pipes and the directories that contain them: create, open, write atomically, and check the other
-//! end. This module knows no message.
+//! Named pipes and the directories that contain them: create, open, read, write, and check the other end.
+//! This module knows no message.
 
 mod dir;
 mod fifo;
 mod leftovers;
+mod mailbox;
 mod names;
 mod owner;
+mod send_buffer;
 
 pub(crate) use dir::{DirError, QueueDir, StartLock, sync_dir_entries};
-pub(crate) use fifo::{InboxWriter, MailboxWriter, ReadEnd, make_fifo};
-pub(crate) use names::{JOURNAL, LEGACY_STATE, is_queue_pipe_name};
+pub(crate) use fifo::{
+    Inbox, InboxWriter, MailboxReader, RequestReceiver, RequestSender, make_fifo,
+};
+pub(crate) use mailbox::MailboxWriter;
+pub(crate) use names::{JOURNAL, LEGACY_STATE, PipePairName, is_queue_pipe_name};
 pub(crate) use owner::{keeper_pid, starter_pid};
+pub(crate) use send_buffer::SendBuffer;
 pub(crate) use rustix::pipe::PIPE_BUF;

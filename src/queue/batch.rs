@@ -58,6 +58,20 @@ impl Items {
         Err(n - left)
     }
 
+    /// Whether the bytes are as many lines as the count says, and none of the lines is empty.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        let bytes = &self.bytes[..];
+        if !bytes.ends_with(b"\n") || bytes.starts_with(b"\n") {
+            return false;
+        }
+        if self.count == 1 {
+            return memchr::memchr(b'\n', bytes) == Some(bytes.len() - 1);
+        }
+        // To count the newlines costs a fraction of the time that a search for each newline costs.
+        memchr::memchr_iter(b'\n', bytes).count() as u64 == self.count
+            && memchr::memmem::find(bytes, b"\n\n").is_none()
+    }
+
     /// Copies the bytes out of a larger buffer, so that items that stay for long do not keep that
     /// buffer alive.
     pub(super) fn detach(&mut self) {

@@ -29,8 +29,10 @@ use private_dir::RUN_QUEUE;
 pub(crate) use private_dir::Workplace;
 use view::RedrawTimer;
 
-/// The parent opens at most this many files, and one more for each worker.
+/// The parent opens at most this many files, and [`FILES_PER_WORKER`] for each worker.
 pub(crate) const PARENT_OPEN_FILES: u64 = 24;
+/// The pipe for the worker's requests, and its mailbox.
+pub(crate) const FILES_PER_WORKER: u64 = 2;
 
 /// Does the run. `outputs` opens the files after all checks that can refuse the run.
 pub(crate) fn run(
@@ -38,7 +40,7 @@ pub(crate) fn run(
     outputs: impl FnOnce() -> anyhow::Result<Outputs>,
 ) -> anyhow::Result<ExitCode> {
     let workers = config.worker_ids().len() as u64;
-    let needed = workers + PARENT_OPEN_FILES;
+    let needed = workers * FILES_PER_WORKER + PARENT_OPEN_FILES;
     if let Some(limit) = raise_open_file_limit()
         && limit < needed
     {

@@ -57,7 +57,7 @@ impl Parent<'_> {
                 self.workplace.workers.shut_down();
                 return Ok(());
             }
-            if self.workplace.workers.is_empty() && self.host.pipes.has_no_mailboxes() {
+            if self.workplace.workers.is_empty() && self.host.pipes.has_no_clients() {
                 return Ok(());
             }
             let others = [
@@ -69,7 +69,8 @@ impl Parent<'_> {
             // parent must not wake for that signal again.
             let interest = if interrupted { Interest::Hangup } else { Interest::Read };
             let signal = &self.workplace.interrupt;
-            let others = [(wake_events.as_fd(), Interest::Read), (signal.as_fd(), interest)];
+            let others =
+                [(wake_events.as_fd(), Some(Interest::Read)), (signal.as_fd(), Some(interest))];
             let arrivals = self.host.pipes.wait(self.clock, until, &others)?;
             self.host.process_arrivals(&mut self.keeper, self.clock, &arrivals)?;
             if arrivals.others_ready[0] {
@@ -105,9 +106,13 @@ impl Parent<'_> {
 
     fn reap_workers(&mut self) -> anyhow::Result<()> {
         let exited = self.workplace.workers.reap()?;
-        // The last requests of dead workers count, and tell how many items a producer has put.
-        self.host.read_pending(&mut self.keeper, self.clock)?;
+        // A worker may have announced itself just before its death.
+        self.host.read_inbox(&mut self.keeper, self.clock)?;
         for exited in exited {
+            // The last requests of a dead worker count, and tell how many items a producer has put.
+            if let Some(client) = self.keeper.client_of(exited.worker) {
+                self.host.read_to_end(&mut self.keeper, self.clock, client)?;
+            }
             // A worker that sent `bye` has left, whatever its exit code is.
             if self.keeper.is_worker_expected(exited.worker) {
                 self.handle_lost_worker(&exited)?;

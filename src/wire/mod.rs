@@ -1,23 +1,11 @@
 //! The protocol of clients and keepers: requests and replies as lines of text. This module does no I/O
 //! and decides nothing about a queue. `docs/PROTOCOL.md` describes the protocol.
-//!
-//! Some words of the protocol are older than the names in the program:
-//!
-//! | word | name |
-//! | --- | --- |
-//! | `back` | [`Request::Requeue`] |
-//! | `run` | [`Reply::Batch`] |
-//! | `lost` | [`Reply::NotInFlight`] |
-//! | `out`, `OUT`, `holds` | in flight |
-//! | `in_line`, `INLINE` | ready |
-//! | `born`, `callers` | [`Hello::birth`], [`Hello::ancestors`] |
-//! | `max_attempts` | [`Hello::max_delivery_failures`] |
-//! | `resume` | [`Hello::batches_received`] |
-//! | `ended` in `welcome` | [`Welcome::awaits_next_round`] |
 
-mod framer;
+mod announcement;
+mod message_buffer;
 mod reply;
 mod request;
+mod request_reader;
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,24 +13,27 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{Nanos, ProcessBirth};
+use crate::pipe::PipePairName;
 use crate::queue::Capacity;
 use crate::role::Role;
-pub(crate) use framer::Framer;
+pub(crate) use announcement::{AnnouncementReader, announcement};
+pub(crate) use message_buffer::MessageBuffer;
 pub(crate) use reply::{
     ClientStatus, ErrorCode, MalformedReply, Reply, ReplyReader, Resumed, Status, Welcome,
 };
-pub(crate) use request::{MalformedRequest, Request, WRITE_START, max_put_bytes};
+pub(crate) use request::{MalformedRequest, Request};
+pub(crate) use request_reader::{MAX_PUT_BYTES, RequestReader};
 
 /// The version of the protocol that this program speaks.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The largest item of a client whose hello names no limit, in bytes of JSON.
 pub(crate) const DEFAULT_MAX_ITEM_BYTES: u64 = 16 << 20;
 /// The largest item that a keeper takes from any client, in bytes of JSON.
 pub(crate) const MAX_ITEM_BYTES: u64 = 256 << 20;
 
-/// The number by which the keeper knows a client. The client draws the number at random; only the
-/// client and the keeper know the number.
+/// The number by which keepers know a client, and the end of the names of its pipes. The client draws the
+/// number at random.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct ClientKey(pub(crate) u64);
@@ -88,7 +79,7 @@ impl fmt::Debug for ClientKey {
     }
 }
 
-/// The first message of a client.
+/// What a client tells when it connects. The client writes it to the inbox, with its key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hello {
     /// The version of the protocol that the client speaks.
@@ -96,27 +87,26 @@ pub(crate) struct Hello {
     pub(crate) role: Role,
     /// The process id.
     pub(crate) pid: u32,
-    /// The tag in the mailbox's name; by default the client key. A tag of its own keeps the key secret
-    /// from processes that list the queue's directory.
+    /// Only version 1: the number in the mailbox's name, where it is not the client key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mailbox: Option<ClientKey>,
     /// When the client's process started; by default long ago.
-    #[serde(default, rename = "born")]
+    #[serde(default, alias = "born")]
     pub(crate) birth: ProcessBirth,
     /// The processes that started the client, the nearest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "callers")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", alias = "callers")]
     pub(crate) ancestors: Vec<ProcessBirth>,
     /// The lease of each item that the keeper delivers to the client, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lease: Option<Nanos>,
     /// The item fails at this number of delivery failures; 0: never.
-    #[serde(default = "default_max_delivery_failures", rename = "max_attempts")]
+    #[serde(default = "default_max_delivery_failures", alias = "max_attempts")]
     pub(crate) max_delivery_failures: u32,
     /// The client's largest item, in bytes of JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "largest")]
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "largest")]
     pub(crate) max_item_bytes: Option<u64>,
     /// The 1-based index of a run's worker within its role.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "worker")]
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "worker")]
     pub(crate) worker_index: Option<u32>,
     /// For a producer: its departure does not end the queue.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -132,7 +122,7 @@ pub(crate) struct Hello {
     pub(crate) sync: bool,
     /// For a client that resumes after the death of a keeper: the number of batches that the client
     /// received from the queue's keepers in reply to a get.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "resume")]
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "resume")]
     pub(crate) batches_received: Option<u64>,
 }
 
@@ -163,9 +153,9 @@ impl Hello {
         }
     }
 
-    /// The name of the mailbox in the queue's directory. The process id in the name is for people.
-    pub(crate) fn mailbox_name(&self, key: ClientKey) -> String {
-        format!("mailbox.{}.{}", self.pid, self.mailbox.unwrap_or(key))
+    /// The names of the client's pipes in the queue's directory. The process id in the names is for people.
+    pub(crate) fn pipes(&self, key: ClientKey) -> PipePairName {
+        PipePairName(format!("{}.{}", self.pid, self.mailbox.unwrap_or(key)))
     }
 }
 

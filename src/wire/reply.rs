@@ -8,7 +8,8 @@ use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
 use serde::{Deserialize, Serialize};
 
-use super::{parse_number, split_word};
+use super::{MessageBuffer, parse_number, split_word};
+use crate::pipe::SendBuffer;
 use crate::queue::{Batch, BatchRef, Counts, Items, WaitReason};
 use crate::role::Role;
 
@@ -23,7 +24,7 @@ pub(crate) struct Welcome {
     /// The put window: the number of items each client may send before their `ok`; one is always allowed.
     pub(crate) window: u64,
     /// The last round of the queue has ended, and the client waits for the next round.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not", rename = "ended")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) awaits_next_round: bool,
     /// The state that the previous keeper left for this client, if the client resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,8 +38,7 @@ pub(crate) struct Resumed {
     /// item, and the id of that item.
     pub(crate) accepted: Vec<(u64, u64)>,
     /// The batches in flight with the client: first item id, count and attempt.
-    #[serde(rename = "out")]
-    pub(crate) in_flight: Vec<(u64, u64, u32)>,
+        pub(crate) in_flight: Vec<(u64, u64, u32)>,
 }
 
 /// The status of a queue.
@@ -74,7 +74,6 @@ pub(crate) struct ClientStatus {
     #[serde(rename = "waits_for")]
     pub(crate) wait_reason: Option<WaitReason>,
     /// The count of items in flight with the client.
-    #[serde(rename = "holds")]
     pub(crate) in_flight: u64,
     /// How long the client has had the oldest of these items, in seconds.
     pub(crate) held_s: Option<f64>,
@@ -131,7 +130,7 @@ pub(crate) enum Reply {
     },
     /// `closed SEQ`: the queue is closed and refuses the client's items up to SEQ that have no `ok`.
     Closed { seq: u64 },
-    /// `run FIRST COUNT ATTEMPT`, then COUNT lines with one item each.
+    /// `batch FIRST COUNT ATTEMPT BYTES`, then COUNT lines with one item each, BYTES bytes in all.
     Batch(Batch),
     /// `full SEQ`: the queue is full and the client has cancelled; the queue refuses the client's items
     /// up to SEQ that have no `ok`.
@@ -142,7 +141,7 @@ pub(crate) enum Reply {
     Empty,
     /// `cancelled`, after the replies to all requests that the cancel ended.
     Cancelled,
-    /// `lost FIRST COUNT ATTEMPT`: these items are not in flight with the client. ATTEMPT is the
+    /// `not-in-flight FIRST COUNT ATTEMPT`: these items are not in flight with the client. ATTEMPT is the
     /// client's own, or 0 if the client gave none.
     NotInFlight(BatchRef),
     /// `joined FAILED`: every item is done, except this many failed ones.
@@ -151,7 +150,7 @@ pub(crate) enum Reply {
     Unfinished { items: u64 },
     /// `count ITEMS`: the keeper has applied the request to this many items.
     Count { items: u64 },
-    /// `size INLINE OUT DONE FAILED CAPACITY`
+    /// `size READY IN_FLIGHT DONE FAILED CAPACITY`
     Size {
         counts: Counts,
         /// 0 for unbounded.
@@ -159,7 +158,7 @@ pub(crate) enum Reply {
     },
     /// `status {…}`
     Status(Box<Status>),
-    /// `failed ID ATTEMPT WHY`, then one line with the item.
+    /// `failed ID ATTEMPT BYTES REASON`, then one line with the item, of BYTES bytes.
     Failed {
         /// A batch of one item.
         batch: Batch,
@@ -168,7 +167,7 @@ pub(crate) enum Reply {
     },
     /// `wake`: the sleep is over.
     Wake,
-    /// `bye INLINE CONSUMERS`
+    /// `bye READY CONSUMERS`
     Bye {
         ready: u64,
         /// The count of connected consumers without the client that leaves.
@@ -183,8 +182,9 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    /// Appends the reply to the output for a mailbox.
-    pub(crate) fn write(&self, mail: &mut Vec<u8>) {
+    /// Appends the reply to the bytes for a mailbox.
+    pub(crate) fn write(&self, out: &mut SendBuffer) {
+        let mail = out.text_mut();
         // Writing to a Vec cannot fail.
         let _ = match self {
             Self::Welcome(welcome) => match serde_json::to_string(welcome) {
@@ -194,9 +194,10 @@ impl Reply {
             Self::Ok { seq, id, window } => writeln!(mail, "ok {seq} {id} {window}"),
             Self::Closed { seq } => writeln!(mail, "closed {seq}"),
             Self::Batch(batch) => {
-                let head =
-                    writeln!(mail, "run {} {} {}", batch.first_id, batch.count(), batch.attempt);
-                mail.extend_from_slice(&batch.items.bytes);
+                let Batch { first_id, attempt, items, .. } = batch;
+                let (count, bytes) = (items.count, items.bytes.len());
+                let head = writeln!(mail, "batch {first_id} {count} {attempt} {bytes}");
+                out.push(&items.bytes);
                 head
             }
             Self::Full { seq } => writeln!(mail, "full {seq}"),
@@ -204,7 +205,7 @@ impl Reply {
             Self::Empty => writeln!(mail, "empty"),
             Self::Cancelled => writeln!(mail, "cancelled"),
             Self::NotInFlight(BatchRef { first_id, count, attempt }) => {
-                writeln!(mail, "lost {first_id} {count} {}", attempt.unwrap_or(0))
+                writeln!(mail, "not-in-flight {first_id} {count} {}", attempt.unwrap_or(0))
             }
             Self::Joined { failed } => writeln!(mail, "joined {failed}"),
             Self::Unfinished { items } => writeln!(mail, "unfinished {items}"),
@@ -218,8 +219,10 @@ impl Reply {
                 Err(error) => writeln!(mail, "error internal {error}"),
             },
             Self::Failed { batch, reason } => {
-                let head = writeln!(mail, "failed {} {} {reason}", batch.first_id, batch.attempt);
-                mail.extend_from_slice(&batch.items.bytes);
+                let Batch { first_id, attempt, items, .. } = batch;
+                let bytes = items.bytes.len();
+                let head = writeln!(mail, "failed {first_id} {attempt} {bytes} {reason}");
+                out.push(&items.bytes);
                 head
             }
             Self::Wake => writeln!(mail, "wake"),
@@ -232,15 +235,7 @@ impl Reply {
 /// Finds replies in the bytes of a mailbox, however reads split them.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyReader {
-    buffer: Vec<u8>,
-    /// The bytes before this offset are finished.
-    consumed: usize,
-    /// The reply whose items start at `consumed`, without its items.
-    partial: Option<Reply>,
-    /// The count of complete items of `partial` in the buffer.
-    lines_read: u64,
-    /// How many bytes of these items were scanned.
-    scanned: usize,
+    pub(crate) buffer: MessageBuffer,
 }
 
 /// A line that is no reply of this version of the protocol.
@@ -249,59 +244,23 @@ pub(crate) struct ReplyReader {
 pub(crate) struct MalformedReply(pub(crate) String);
 
 impl ReplyReader {
-    /// Appends bytes that were read from the mailbox.
-    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
-        self.buffer.drain(..self.consumed);
-        self.consumed = 0;
-        self.buffer.extend_from_slice(bytes);
-    }
-
     /// Returns the next reply. `None` means that the reader needs more bytes.
     pub(crate) fn next_reply(&mut self) -> Option<Result<Reply, MalformedReply>> {
-        let mut reply = match self.partial.take() {
-            Some(reply) => reply,
-            None => {
-                let rest = &self.buffer[self.consumed..];
-                let length = memchr::memchr(b'\n', rest)?;
-                let line = &rest[..length];
-                let Some(reply) = parse_reply(line) else {
-                    return Some(Err(MalformedReply(String::from_utf8_lossy(line).into_owned())));
-                };
-                self.consumed += length + 1;
-                reply
-            }
+        let line = self.buffer.line()?;
+        let Some((mut reply, body_bytes)) = parse_reply(line) else {
+            return Some(Err(MalformedReply(String::from_utf8_lossy(line).into_owned())));
         };
+        let length = line.len();
+        let body = self.buffer.take(length, body_bytes)?;
         if let Reply::Batch(batch) | Reply::Failed { batch, .. } = &mut reply {
-            let Some(bytes) = self.take_items(batch.count()) else {
-                self.partial = Some(reply);
-                return None;
-            };
-            batch.items.bytes = bytes;
+            batch.items.bytes = body;
         }
         Some(Ok(reply))
     }
-
-    /// Takes the next `count` items. None if the buffer has only a part of the items.
-    fn take_items(&mut self, count: u64) -> Option<Bytes> {
-        let body = &self.buffer[self.consumed..];
-        match Items::end_offset(count - self.lines_read, &body[self.scanned..]) {
-            Ok(end) => {
-                let length = self.scanned + end;
-                (self.lines_read, self.scanned) = (0, 0);
-                self.consumed += length;
-                Some(Bytes::copy_from_slice(&body[..length]))
-            }
-            Err(lines) => {
-                self.lines_read += lines;
-                self.scanned = body.len();
-                None
-            }
-        }
-    }
 }
 
-/// Parses the first line of a reply. A batch has its count, and no bytes yet.
-fn parse_reply(line: &[u8]) -> Option<Reply> {
+/// Parses the line of a reply, and the number of bytes of its body. A batch has its count, and no bytes yet.
+fn parse_reply(line: &[u8]) -> Option<(Reply, usize)> {
     let (verb, rest) = split_word(line);
     let mut numbers = rest.split(|&b| b == b' ').map(parse_number);
     let mut next = || numbers.next().flatten();
@@ -311,22 +270,27 @@ fn parse_reply(line: &[u8]) -> Option<Reply> {
         let items = Items { count, bytes: Bytes::new() };
         Some(Batch { attempt, ..Batch::new(first_id, 0, items) })
     };
-    Some(match verb {
+    let mut body_bytes = 0;
+    let reply = match verb {
         b"welcome" => Reply::Welcome(serde_json::from_slice(rest).ok()?),
         b"ok" => Reply::Ok { seq: next()?, id: next()?, window: next()? },
         b"closed" => Reply::Closed { seq: next()? },
-        b"run" => {
+        b"batch" => {
             let (first_id, count) = (next()?, next().filter(|&count| count > 0)?);
-            Reply::Batch(batch_head(first_id, count, next()?)?)
+            let batch = batch_head(first_id, count, next()?)?;
+            body_bytes = usize::try_from(next()?).ok()?;
+            Reply::Batch(batch)
         }
         b"failed" => {
-            let reason = rest.splitn(3, |&b| b == b' ').nth(2).unwrap_or_default();
-            Reply::Failed { batch: batch_head(next()?, 1, next()?)?, reason: text(reason) }
+            let reason = rest.splitn(4, |&b| b == b' ').nth(3).unwrap_or_default();
+            let batch = batch_head(next()?, 1, next()?)?;
+            body_bytes = usize::try_from(next()?).ok()?;
+            Reply::Failed { batch, reason: text(reason) }
         }
         b"full" => Reply::Full { seq: next()? },
         b"empty" => Reply::Empty,
         b"cancelled" => Reply::Cancelled,
-        b"lost" => {
+        b"not-in-flight" => {
             let (first_id, count) = (next()?, next()?);
             let attempt = u32::try_from(next()?).ok().filter(|&attempt| attempt > 0);
             Reply::NotInFlight(BatchRef { first_id, count, attempt })
@@ -347,7 +311,8 @@ fn parse_reply(line: &[u8]) -> Option<Reply> {
             Reply::Error { code: ErrorCode::parse(code), text: text(rest) }
         }
         _ => return None,
-    })
+    };
+    Some((reply, body_bytes))
 }
 
 #[cfg(test)]
@@ -384,7 +349,7 @@ mod tests {
     fn all() -> Vec<Reply> {
         vec![
             Reply::Welcome(Welcome {
-                version: 1,
+                version: 2,
                 is_paced: true,
                 window: 7,
                 awaits_next_round: true,
@@ -420,13 +385,15 @@ mod tests {
 
     #[test]
     fn the_reader_reads_each_reply_as_it_was_written_however_it_is_split() {
-        let mut mail = Vec::new();
-        all().iter().for_each(|reply| reply.write(&mut mail));
+        let mut out = SendBuffer::default();
+        all().iter().for_each(|reply| reply.write(&mut out));
+        out.commit();
+        let mail = out.take(usize::MAX);
         for size in [1, 2, 3, 7, mail.len()] {
             let mut reader = ReplyReader::default();
             let mut read = Vec::new();
             for piece in mail.chunks(size) {
-                reader.push_bytes(piece);
+                reader.buffer.push_bytes(piece);
                 while let Some(reply) = reader.next_reply() {
                     read.push(reply);
                 }
@@ -440,15 +407,16 @@ mod tests {
         for line in [
             "wat",
             "ok 1",
-            "run 1 2",
-            "run 1 0 1",
+            "batch 1 2",
+            "batch 1 0 1 2",
+            "batch 1 2 1",
             "closed -1",
             "welcome {}",
             "failed 1",
             "size 1 2 3 4",
         ] {
             let mut reader = ReplyReader::default();
-            reader.push_bytes(format!("{line}\n").as_bytes());
+            reader.buffer.push_bytes(format!("{line}\n").as_bytes());
             assert_eq!(reader.next_reply(), Some(Err(MalformedReply(line.to_owned()))));
         }
     }

@@ -1,120 +1,108 @@
-//! Requests: the lines that clients write to the inbox.
+//! Requests: the messages that a client writes into its own pipe.
 
-use std::borrow::Cow;
 use std::io::Write;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
-use super::{ClientKey, Hello, parse_number, split_word};
+use super::{parse_number, split_word};
 use crate::clock::Nanos;
-use crate::queue::BatchRef;
+use crate::pipe::SendBuffer;
+use crate::queue::{BatchRef, Items};
 
 /// A client sends at most this many characters of the reason for a failure.
 const MAX_REASON_CHARS: usize = 100;
 
-/// Every write begins with these bytes. The first newline ends a line that another writer left
-/// unfinished; the empty line ends that writer's message.
-pub(crate) const WRITE_START: &[u8] = b"\n\n";
+/// The line of a request has at most this many bytes.
+pub(super) const MAX_LINE_BYTES: usize = 4096;
 
 /// A request of a client to the keeper.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Request<'a> {
-    /// `hello KEY {…}`
-    Hello(Box<Hello>),
-    /// `part KEY`, then one line: the start of the first item of the client's next put.
-    ItemPart(&'a [u8]),
-    /// `put KEY SEQ COUNT`, then COUNT lines with one item each.
+pub(crate) enum Request {
+    /// `put SEQ COUNT BYTES`, then COUNT lines with one item each, BYTES bytes in all.
     Put {
         /// The client's own number of the last item; the client counts its items from 1.
         seq: u64,
-        count: u64,
-        /// Each item ends with a newline.
-        items: &'a [u8],
+        items: Items,
     },
-    /// `get KEY MAX`
+    /// `get MAX`
     Get { max: u64 },
-    /// `done KEY FIRST COUNT`, `done KEY FIRST COUNT ATTEMPT`
+    /// `done FIRST COUNT`, `done FIRST COUNT ATTEMPT`
     Done(BatchRef),
-    /// `back KEY FIRST COUNT`, `back KEY FIRST COUNT ATTEMPT`
+    /// `requeue FIRST COUNT`, `requeue FIRST COUNT ATTEMPT`
     Requeue(BatchRef),
-    /// `fail KEY ID ATTEMPT TRIES WHY`
+    /// `fail ID ATTEMPT TRIES REASON`
     Fail {
         id: u64,
         attempt: u32,
         /// How many attempts the consumer made from `attempt` on, including that one.
         try_count: u32,
         /// For people. [`Request::write`] shortens the reason and writes it on one line.
-        reason: Cow<'a, str>,
+        reason: String,
     },
-    /// `attempt KEY ID ATTEMPT`
+    /// `attempt ID ATTEMPT`
     Attempt {
         /// An item in flight with the client.
         id: u64,
         /// The attempt that begins.
         attempt: u32,
     },
-    /// `cancel KEY`
+    /// `cancel`
     Cancel,
-    /// `join KEY`
+    /// `join`
     Join,
-    /// `close KEY`, `close KEY now`
+    /// `close`, `close now`
     Close {
         /// Drop the ready items.
         now: bool,
     },
-    /// `size KEY`
+    /// `size`
     Size,
-    /// `status KEY`
+    /// `status`
     Status,
-    /// `peek KEY FROM MAX`: show ready items from the id FROM on.
+    /// `peek FROM MAX`: show ready items from the id FROM on.
     Peek { from_id: u64, max: u64 },
-    /// `failed KEY FROM`: show the first failed item from the id FROM on.
+    /// `failed FROM`: show the first failed item from the id FROM on.
     ListFailed { from_id: u64 },
-    /// `retry KEY ID`: one failed item, or all of them; the wire has 0 for all.
+    /// `retry ID`: one failed item, or all of them; the wire has 0 for all.
     Retry(Option<NonZeroU64>),
-    /// `drop KEY ID`: one failed item, or all of them; the wire has 0 for all.
+    /// `drop ID`: one failed item, or all of them; the wire has 0 for all.
     Drop(Option<NonZeroU64>),
-    /// `remove KEY`, `remove KEY force`
+    /// `remove`, `remove force`
     Remove {
         /// Remove the queue even if it has items or clients.
         force: bool,
     },
-    /// `sleep KEY NANOSECONDS`, in paced time.
+    /// `sleep NANOSECONDS`, in paced time.
     Sleep(Nanos),
-    /// `bye KEY`
+    /// `bye`
     Bye,
 }
 
 /// A message that is no request.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct MalformedRequest {
-    /// The client key, if the message has one.
-    pub(crate) key: Option<ClientKey>,
-    /// For people.
-    pub(crate) reason: &'static str,
+pub(crate) enum MalformedRequest {
+    /// Why, for people. The next message can be read all the same.
+    Reason(&'static str),
+    /// The line is longer than a request.
+    LineTooLong,
+    /// The line of a put does not tell how many bytes follow.
+    PutHead,
+    /// The items of a put have more bytes than the client's largest item.
+    TooLarge,
 }
 
-impl<'a> Request<'a> {
-    /// Parses a request from its first line and the lines that follow.
-    pub(super) fn parse(
-        head: &'a [u8],
-        body: &'a [u8],
-    ) -> Result<(ClientKey, Self), MalformedRequest> {
-        let (verb, rest) = split_word(head);
-        let (key, rest) = split_word(rest);
-        let key = ClientKey::parse(key)
-            .ok_or(MalformedRequest { key: None, reason: "the request has no client key" })?;
-        Self::parse_arguments(verb, rest, body)
-            .map(|request| (key, request))
-            .map_err(|reason| MalformedRequest { key: Some(key), reason })
+impl MalformedRequest {
+    /// Whether nobody can tell where the next message begins, or whether it may come at all.
+    #[cfg(test)]
+    pub(crate) fn is_fatal(&self) -> bool {
+        !matches!(self, Self::Reason(_))
     }
+}
 
-    /// Parses the words after the client key. The error names the words that the verb takes.
-    fn parse_arguments(
-        verb: &'a [u8],
-        rest: &'a [u8],
-        body: &'a [u8],
-    ) -> Result<Self, &'static str> {
+impl Request {
+    /// Parses the line of a request that is no put. The error names the words that the verb takes.
+    pub(super) fn parse(line: &[u8]) -> Result<Self, &'static str> {
+        let (verb, rest) = split_word(line);
         let one = || parse_number(rest);
         // An optional word.
         let flag = |word: &[u8]| match rest {
@@ -125,22 +113,11 @@ impl<'a> Request<'a> {
         let id_wanted = "this request takes an item id";
         let batch_wanted = "this request takes the first item id, a count and perhaps an attempt";
         Ok(match verb {
-            b"hello" => Self::Hello(
-                serde_json::from_slice(rest)
-                    .map_err(|_| "hello takes a JSON object with version, role and pid")?,
-            ),
-            b"part" => Self::ItemPart(body.strip_suffix(b"\n").unwrap_or(body)),
-            b"put" => {
-                let (seq, count) = two(rest)
-                    .filter(|&(seq, count)| 0 < count && count <= seq)
-                    .ok_or("put takes the client's number of its last item, and a count")?;
-                Self::Put { seq, count, items: body }
-            }
             b"get" => Self::Get {
                 max: one().filter(|&max| max > 0).ok_or("get takes the largest count of items")?,
             },
             b"done" => Self::Done(parse_batch_ref(rest).ok_or(batch_wanted)?),
-            b"back" => Self::Requeue(parse_batch_ref(rest).ok_or(batch_wanted)?),
+            b"requeue" => Self::Requeue(parse_batch_ref(rest).ok_or(batch_wanted)?),
             b"fail" => {
                 parse_fail(rest).ok_or("fail takes an item id, its attempt, tries and a reason")?
             }
@@ -170,52 +147,43 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// Appends the request of the client `key` to a write, which begins with [`WRITE_START`].
-    pub(crate) fn write(&self, key: ClientKey, write: &mut Vec<u8>) {
-        // Writing to a Vec cannot fail, nor can serializing a hello.
+    /// Appends the request to the bytes for the pipe.
+    pub(crate) fn write(&self, out: &mut SendBuffer) {
+        let write = out.text_mut();
+        // Writing to a Vec cannot fail.
         let _ = match self {
-            Self::Hello(hello) => {
-                let json = serde_json::to_string(hello).unwrap_or_default();
-                writeln!(write, "hello {key} {json}")
-            }
-            Self::ItemPart(part) => {
-                let head = writeln!(write, "part {key}");
-                write.extend_from_slice(part);
-                write.push(b'\n');
+            Self::Put { seq, items } => {
+                let head = writeln!(write, "put {seq} {} {}", items.count, items.bytes.len());
+                out.push(&items.bytes);
                 head
             }
-            Self::Put { seq, count, items } => {
-                let head = writeln!(write, "put {key} {seq} {count}");
-                write.extend_from_slice(items);
-                head
-            }
-            Self::Get { max } => writeln!(write, "get {key} {max}"),
-            Self::Done(batch_ref) => write_batch_ref(write, "done", key, *batch_ref),
-            Self::Requeue(batch_ref) => write_batch_ref(write, "back", key, *batch_ref),
+            Self::Get { max } => writeln!(write, "get {max}"),
+            Self::Done(batch_ref) => write_batch_ref(write, "done", *batch_ref),
+            Self::Requeue(batch_ref) => write_batch_ref(write, "requeue", *batch_ref),
             Self::Fail { id, attempt, try_count, reason } => {
                 let reason = reason.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c });
                 let reason: String = reason.take(MAX_REASON_CHARS).collect();
-                writeln!(write, "fail {key} {id} {attempt} {try_count} {reason}")
+                writeln!(write, "fail {id} {attempt} {try_count} {reason}")
             }
-            Self::Attempt { id, attempt } => writeln!(write, "attempt {key} {id} {attempt}"),
-            Self::Cancel => writeln!(write, "cancel {key}"),
-            Self::Join => writeln!(write, "join {key}"),
-            Self::Close { now } => writeln!(write, "close {key}{}", if *now { " now" } else { "" }),
-            Self::Size => writeln!(write, "size {key}"),
-            Self::Status => writeln!(write, "status {key}"),
-            Self::Peek { from_id, max } => writeln!(write, "peek {key} {from_id} {max}"),
-            Self::ListFailed { from_id } => writeln!(write, "failed {key} {from_id}"),
-            Self::Retry(id) => writeln!(write, "retry {key} {}", id.map_or(0, NonZeroU64::get)),
-            Self::Drop(id) => writeln!(write, "drop {key} {}", id.map_or(0, NonZeroU64::get)),
+            Self::Attempt { id, attempt } => writeln!(write, "attempt {id} {attempt}"),
+            Self::Cancel => writeln!(write, "cancel"),
+            Self::Join => writeln!(write, "join"),
+            Self::Close { now } => writeln!(write, "close{}", if *now { " now" } else { "" }),
+            Self::Size => writeln!(write, "size"),
+            Self::Status => writeln!(write, "status"),
+            Self::Peek { from_id, max } => writeln!(write, "peek {from_id} {max}"),
+            Self::ListFailed { from_id } => writeln!(write, "failed {from_id}"),
+            Self::Retry(id) => writeln!(write, "retry {}", id.map_or(0, NonZeroU64::get)),
+            Self::Drop(id) => writeln!(write, "drop {}", id.map_or(0, NonZeroU64::get)),
             Self::Remove { force } => {
-                writeln!(write, "remove {key}{}", if *force { " force" } else { "" })
+                writeln!(write, "remove{}", if *force { " force" } else { "" })
             }
-            Self::Sleep(nanos) => writeln!(write, "sleep {key} {nanos}"),
-            Self::Bye => writeln!(write, "bye {key}"),
+            Self::Sleep(nanos) => writeln!(write, "sleep {nanos}"),
+            Self::Bye => writeln!(write, "bye"),
         };
     }
 
-    /// The items of a `done`, a `back` or a `fail`.
+    /// The items of a `done`, a `requeue` or a `fail`.
     pub(crate) fn reported_batch_ref(&self) -> Option<BatchRef> {
         match *self {
             Self::Done(batch_ref) | Self::Requeue(batch_ref) => Some(batch_ref),
@@ -227,11 +195,12 @@ impl<'a> Request<'a> {
     }
 }
 
-/// How many bytes of items one put holds in a write of at most `max_write_bytes` bytes. A part holds
-/// one byte less.
-pub(crate) fn max_put_bytes(max_write_bytes: usize) -> usize {
-    // "\n\nput KEY SEQ COUNT\n" with the longest numbers.
-    max_write_bytes.saturating_sub(2 + 4 + 17 + 21 + 21)
+/// Parses `put SEQ COUNT BYTES`.
+pub(super) fn parse_put_head(line: &[u8]) -> Option<(u64, u64, u64)> {
+    let (seq, rest) = split_word(line.strip_prefix(b"put ")?);
+    let (count, bytes) = two(rest)?;
+    let seq = parse_number(seq)?;
+    (0 < count && count <= seq).then_some((seq, count, bytes))
 }
 
 /// Parses two numbers and nothing else.
@@ -252,8 +221,8 @@ fn parse_batch_ref(text: &[u8]) -> Option<BatchRef> {
     (count > 0).then_some(BatchRef { first_id, count, attempt })
 }
 
-/// Parses `ID ATTEMPT TRIES WHY`.
-fn parse_fail(text: &[u8]) -> Option<Request<'_>> {
+/// Parses `ID ATTEMPT TRIES REASON`.
+fn parse_fail(text: &[u8]) -> Option<Request> {
     let (id, rest) = split_word(text);
     let (attempt, rest) = split_word(rest);
     let (try_count, reason) = split_word(rest);
@@ -261,18 +230,173 @@ fn parse_fail(text: &[u8]) -> Option<Request<'_>> {
         id: parse_number(id)?,
         attempt: parse_number(attempt)?,
         try_count: parse_number(try_count)?,
-        reason: String::from_utf8_lossy(reason),
+        reason: String::from_utf8_lossy(reason).into_owned(),
     })
 }
 
 fn write_batch_ref(
     write: &mut Vec<u8>,
     verb: &str,
-    key: ClientKey,
     BatchRef { first_id, count, attempt }: BatchRef,
 ) -> std::io::Result<()> {
     match attempt {
-        None => writeln!(write, "{verb} {key} {first_id} {count}"),
-        Some(attempt) => writeln!(write, "{verb} {key} {first_id} {count} {attempt}"),
+        None => writeln!(write, "{verb} {first_id} {count}"),
+        Some(attempt) => writeln!(write, "{verb} {first_id} {count} {attempt}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{MAX_PUT_BYTES, RequestReader};
+
+    const MAX: u64 = 1 << 20;
+
+    fn written(requests: &[Request]) -> Vec<u8> {
+        let mut out = SendBuffer::default();
+        requests.iter().for_each(|request| request.write(&mut out));
+        out.commit();
+        out.take(usize::MAX)
+    }
+
+    fn put(seq: u64, lines: &str) -> Request {
+        let count = lines.lines().count() as u64;
+        Request::Put { seq, items: Items { count, bytes: lines.to_owned().into() } }
+    }
+
+    fn fail(reason: &str) -> Request {
+        Request::Fail { id: 8, attempt: 2, try_count: 3, reason: reason.to_owned() }
+    }
+
+    fn all() -> Vec<Request> {
+        vec![
+            put(9, "2\nnull\n"),
+            Request::Get { max: 100 },
+            Request::Done(BatchRef { first_id: 3, count: 4, attempt: None }),
+            Request::Requeue(BatchRef { first_id: 7, count: 1, attempt: Some(2) }),
+            fail("exit code 3"),
+            Request::Cancel,
+            Request::Join,
+            Request::Size,
+            put(10, &format!("\"{}\"\n", "x".repeat(100_000))),
+            Request::Status,
+            Request::Close { now: false },
+            Request::Remove { force: false },
+            Request::Close { now: true },
+            Request::Remove { force: true },
+            Request::ListFailed { from_id: 5 },
+            Request::Retry(NonZeroU64::new(6)),
+            Request::Drop(None),
+            Request::Attempt { id: 7, attempt: 2 },
+            Request::Peek { from_id: 1, max: 9 },
+            Request::Sleep(1_000_000_000),
+            Request::Bye,
+        ]
+    }
+
+    /// What a new reader finds in these reads.
+    fn found(reads: &[&[u8]]) -> Vec<Result<Request, MalformedRequest>> {
+        let mut reader = RequestReader::default();
+        let mut found = Vec::new();
+        for read in reads {
+            reader.buffer.push_bytes(read);
+            while let Some(message) = reader.next(MAX) {
+                let is_fatal = message.as_ref().is_err_and(MalformedRequest::is_fatal);
+                found.push(message);
+                if is_fatal {
+                    return found;
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_reader_reads_each_request_as_it_was_written() {
+        let expected: Vec<_> = all().into_iter().map(Ok).collect();
+        let text = written(&all());
+        assert_eq!(found(&[&text]), expected);
+        for size in [1, 2, 7, 4096, 65_536] {
+            assert_eq!(found(&text.chunks(size).collect::<Vec<_>>()), expected, "in pieces of {size}");
+        }
+    }
+
+    #[test]
+    fn requests_have_the_words_of_the_protocol() {
+        let text = written(&[
+            put(9, "2\nnull\n"),
+            Request::Requeue(BatchRef { first_id: 7, count: 1, attempt: Some(2) }),
+            Request::ListFailed { from_id: 5 },
+            Request::Drop(None),
+            Request::Remove { force: true },
+        ]);
+        let lines = ["put 9 2 7", "2", "null", "requeue 7 1 2", "failed 5", "drop 0", "remove force", ""];
+        assert_eq!(String::from_utf8(text).unwrap(), lines.join("\n"));
+    }
+
+    #[test]
+    fn a_reason_is_written_short_and_on_one_line() {
+        let long = format!("exit\r\n{}", "é".repeat(100));
+        let short = format!("exit  {}", "é".repeat(94));
+        assert_eq!(written(&[fail(&long)]), written(&[fail(&short)]));
+    }
+
+    #[test]
+    fn a_malformed_request_costs_only_itself() {
+        for line in [
+            "get 0",
+            "get -1",
+            "get +1",
+            "done 1",
+            "requeue 1 0",
+            "done 1 1 x",
+            "fail ",
+            "fail 1 1",
+            "attempt 1",
+            "attempt 1 4294967296",
+            "cancel 1",
+            "close later",
+            "peek 1",
+            "failed",
+            "retry all",
+            "remove forced",
+            "sleep",
+            "bye now",
+            "hello 00000000000000a1 {}",
+            "nothing",
+            "",
+            "put 2 2 4\n\n\n1\n",
+            "put 2 2 2\n1\n",
+            "put 2 2 3\n1\n2",
+            "put 1 1 4\n1\n2\n",
+            "put 1 1 1\n\n",
+        ] {
+            // The body of a put ends where its line says.
+            let end = if line.starts_with("put") { "" } else { "\n" };
+            let found = found(&[line.as_bytes(), end.as_bytes(), b"size\n"]);
+            assert!(matches!(found[0], Err(MalformedRequest::Reason(_))), "{line}: {found:?}");
+            assert_eq!(found[1..], [Ok(Request::Size)], "{line}");
+        }
+    }
+
+    #[test]
+    fn a_message_without_a_known_end_ends_the_conversation() {
+        let long = "x".repeat(MAX_LINE_BYTES + 1);
+        let cases: [(&str, MalformedRequest); 9] = [
+            (&long, MalformedRequest::LineTooLong),
+            ("put\n", MalformedRequest::PutHead),
+            ("put 1 1\n1\n", MalformedRequest::PutHead),
+            ("put 1 0 0\n", MalformedRequest::PutHead),
+            ("put 1 2 4\n1\n2\n", MalformedRequest::PutHead),
+            ("put x 1 2\n1\n", MalformedRequest::PutHead),
+            ("put 18446744073709551616 1 2\n1\n", MalformedRequest::PutHead),
+            ("put 1 1 1048578\n", MalformedRequest::TooLarge),
+            ("put 2 2 65537\n", MalformedRequest::TooLarge),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(found(&[text.as_bytes()]), [Err(expected)], "{text}");
+        }
+        assert_eq!(found(&[b"put 1 1 1048577\n", b"put 2 2 65536\n"]), [], "these are not too large");
+        assert_eq!(MAX_PUT_BYTES, 65_536);
     }
 }

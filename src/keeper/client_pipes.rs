@@ -1,0 +1,57 @@
+//! The keeper's ends of the two pipes of a client.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use crate::os::{Interest, Poller};
+use crate::pipe::{MailboxWriter, RequestReceiver};
+
+/// The two pipes of a client.
+#[derive(Debug)]
+pub(super) struct ClientPipes {
+    /// None for a client of an earlier keeper that has not resumed yet.
+    pub(super) requests: Option<RequestReceiver>,
+    pub(super) mailbox: MailboxWriter,
+    /// What the poller watches the mailbox for. Most mailboxes always have room, and are never watched: the end
+    /// of the requests shows the client's death.
+    pub(super) mailbox_interest: Option<Interest>,
+    /// The mailbox has replies since the last flush.
+    pub(super) is_unflushed: bool,
+}
+
+impl ClientPipes {
+    pub(super) fn new(requests: Option<RequestReceiver>, mailbox: MailboxWriter) -> Self {
+        Self { requests, mailbox, mailbox_interest: None, is_unflushed: false }
+    }
+
+    /// Watches the mailbox for room, or only for its reader's death.
+    pub(super) fn watch_mailbox(
+        &mut self,
+        poller: &Poller,
+        token: u64,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let mailbox = self.mailbox.as_fd();
+        match self.mailbox_interest {
+            Some(present) if present == interest => return Ok(()),
+            Some(_) => poller.modify(token, mailbox, interest)?,
+            None if interest == Interest::Hangup && self.requests.is_some() => return Ok(()),
+            None => poller.add(token, mailbox, interest)?,
+        }
+        self.mailbox_interest = Some(interest);
+        Ok(())
+    }
+
+    /// Closes the pipes of a client that is gone, and removes the mailbox's name.
+    pub(super) fn remove(self, poller: &Poller) {
+        // A closed pipe is not watched any more. A copy of its descriptor could still be open while this process
+        // starts another one.
+        if let Some(requests) = &self.requests {
+            let _ = poller.remove(requests.as_fd());
+        }
+        if self.mailbox_interest.is_some() {
+            let _ = poller.remove(self.mailbox.as_fd());
+        }
+        self.mailbox.unlink();
+    }
+}
