@@ -9,7 +9,7 @@ accepted=benches/instructions/accepted
 tolerance=5 # per cent
 # The test `every_item_passes_through_the_keeper` in src/testing/keeper_loop.rs, and its counted function.
 test=testing::keeper_loop::every_item_passes_through_the_keeper
-counted='*keeper_loop*process_inbox*'
+counted='*keeper_loop*process_requests*'
 if ! command -v valgrind > /dev/null; then
     if ! command -v apt-get > /dev/null || [ "$(id -u)" != 0 ]; then
         echo "valgrind counts the instructions: install valgrind" >&2

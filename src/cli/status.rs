@@ -42,7 +42,7 @@ Exit code 1: the queue does not exist, or a queue is not usable.
 
 Examples:
   qdemo status
-  qdemo status -q jobs --format json | jq .in_line
+  qdemo status -q jobs --format json | jq .ready
   qdemo status --watch"
 )]
 pub(super) struct Args {

@@ -11,9 +11,7 @@ use super::session::Session;
 use super::timeout::{Deadline, SilenceLimit};
 use crate::clock::ProcessBirth;
 use crate::keeper::daemon;
-use crate::pipe::{
-    DirError, InboxWriter, MailboxReader, QueueDir, RequestSender, keeper_pid,
-};
+use crate::pipe::{DirError, InboxWriter, MailboxReader, QueueDir, RequestSender, keeper_pid};
 use crate::queue_name::QueueName;
 use crate::role::Role;
 use crate::wire::{ClientKey, Hello, Status};

@@ -143,8 +143,9 @@ impl Client {
         self.check_disconnect_error()?;
         let mut damaged = std::mem::take(&mut self.damaged_lines);
         let (options, limit) = (self.options.clone(), self.silence_limit);
-        let result =
-            options.find_next_keeper(&mut damaged, &limit, |dir, inbox| self.reconnect_through(dir, inbox));
+        let result = options.find_next_keeper(&mut damaged, &limit, |dir, inbox| {
+            self.reconnect_through(dir, inbox)
+        });
         self.damaged_lines = damaged;
         result
     }

@@ -9,53 +9,75 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::os::{Interest, wait_ready};
-use crate::pipe::{InboxWriter, MailboxWriter, QueueDir, ReadEnd};
-use crate::queue::MAX_DELIVERY_BYTES;
+use crate::pipe::{Inbox, MailboxWriter, QueueDir, RequestReceiver};
 use crate::role::Role;
-use crate::wire::{ClientKey, Hello};
+use crate::wire::{AnnouncementReader, Request};
 
 /// A keeper that reads requests and writes the replies of the test.
 struct ScriptedKeeper {
-    inbox: ReadEnd,
+    inbox: Inbox,
     dir: QueueDir,
-    unread_input: String,
+}
+
+/// The keeper's ends of a client's pipes.
+struct Connection {
+    requests: RequestReceiver,
+    mailbox: MailboxWriter,
+    unread_input: Vec<u8>,
 }
 
 impl ScriptedKeeper {
     fn new(base: &TempDir) -> Self {
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
-        let inbox = ReadEnd::create_inbox(&dir, MAX_DELIVERY_BYTES).unwrap();
-        Self { inbox, dir, unread_input: String::new() }
+        Self { inbox: Inbox::create(&dir).unwrap(), dir }
     }
 
-    /// Reads the next line that is not empty.
-    fn read_line(&mut self) -> String {
+    /// Opens the pipes of the next client.
+    fn meet_client(&self) -> Connection {
+        let mut announcements = AnnouncementReader::default();
         loop {
-            if let Some((line, rest)) = self.unread_input.split_once('\n') {
-                let (line, rest) = (line.to_owned(), rest.to_owned());
-                self.unread_input = rest;
-                if !line.is_empty() {
-                    return line;
-                }
-                continue;
-            }
             wait_ready(&[(self.inbox.as_fd(), Interest::Read)], None).unwrap();
             let mut buffer = [0; 4096];
             let read = self.inbox.read(&mut buffer).unwrap();
-            self.unread_input.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+            let Some((key, hello)) = announcements.push_bytes(&buffer[..read]).pop() else {
+                continue;
+            };
+            let pipes = hello.pipes(key);
+            let mailbox = MailboxWriter::open(&self.dir, &pipes.mailbox()).unwrap();
+            let requests = RequestReceiver::open(&self.dir, &pipes.requests()).unwrap();
+            return Connection { requests, mailbox, unread_input: Vec::new() };
         }
     }
 
     /// Welcomes the next client.
-    fn accept_client(&mut self, window: u64) -> MailboxWriter {
-        let line = self.read_line();
-        let json = line.splitn(3, ' ').nth(2).unwrap();
-        let hello: Hello = serde_json::from_str(json).unwrap();
-        let mailbox = hello.mailbox_name(ClientKey(0));
-        let mut mailbox = MailboxWriter::open(&self.dir, &mailbox).unwrap();
-        let welcome = format!("welcome {{\"version\":1,\"paced\":false,\"window\":{window}}}\n");
-        send_text(&mut mailbox, &welcome);
-        mailbox
+    fn accept_client(&self, window: u64) -> Connection {
+        let mut connection = self.meet_client();
+        connection.welcome(window);
+        connection
+    }
+}
+
+impl Connection {
+    fn welcome(&mut self, window: u64) {
+        self.send(&format!("welcome {{\"version\":2,\"paced\":false,\"window\":{window}}}\n"));
+    }
+
+    fn send(&mut self, text: &str) {
+        self.mailbox.unsent.text_mut().extend_from_slice(text.as_bytes());
+        assert!(self.mailbox.flush().unwrap());
+    }
+
+    /// Reads the next line.
+    fn read_line(&mut self) -> String {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.unread_input) {
+                let line = self.unread_input.drain(..=end).collect();
+                return String::from_utf8(line).unwrap().trim_end().to_owned();
+            }
+            wait_ready(&[(self.requests.as_fd(), Interest::Read)], None).unwrap();
+            self.unread_input.reserve(4096);
+            self.requests.read(&mut self.unread_input).unwrap();
+        }
     }
 
     /// Reads a request with this verb and returns its items.
@@ -64,15 +86,9 @@ impl ScriptedKeeper {
         let mut words = head.split(' ');
         assert_eq!(words.next(), Some(verb), "{head}");
         let numbers: Vec<u64> = words.skip(1).map(|word| word.parse().unwrap()).collect();
-        let items = if verb == "put" { numbers[1] } else { 0 };
+        let items = if verb == "put" { numbers[0] } else { 0 };
         (0..items).map(|_| self.read_line()).collect()
     }
-}
-
-fn send_text(mailbox: &mut MailboxWriter, text: &str) {
-    mailbox.buffer_mut().extend_from_slice(text.as_bytes());
-    mailbox.commit();
-    mailbox.flush().unwrap();
 }
 
 fn connect(base: PathBuf) -> Client {
@@ -82,7 +98,7 @@ fn connect(base: PathBuf) -> Client {
 #[test]
 fn the_client_puts_nothing_before_its_caller_knows_that_the_queue_was_full() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ScriptedKeeper::new(&base);
+    let keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let client = thread::spawn(move || {
         let mut client = connect(path);
@@ -101,11 +117,11 @@ fn the_client_puts_nothing_before_its_caller_knows_that_the_queue_was_full() {
             assert!(!client.can_add(), "the caller does not know yet that the queue was full");
         }
     });
-    let mut mailbox = keeper.accept_client(4);
-    assert_eq!(keeper.expect_request("put"), ["1", "2", "3", "4"]);
-    keeper.expect_request("cancel");
+    let mut client_pipes = keeper.accept_client(4);
+    assert_eq!(client_pipes.expect_request("put"), ["1", "2", "3", "4"]);
+    client_pipes.expect_request("cancel");
     // The queue accepted 2 items, one by one, and now has room for many.
-    send_text(&mut mailbox, "ok 1 5 0\nok 2 9 16\nfull 4\ncancelled\n");
+    client_pipes.send("ok 1 5 0\nok 2 9 16\nfull 4\ncancelled\n");
     let (accepted, full, can_add) = client.join().unwrap();
     assert_eq!(accepted, [(1, 5), (1, 9)]);
     assert!(full && can_add, "now the client may put again");
@@ -114,7 +130,7 @@ fn the_client_puts_nothing_before_its_caller_knows_that_the_queue_was_full() {
 #[test]
 fn a_batch_before_the_reply_to_a_cancel_counts() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ScriptedKeeper::new(&base);
+    let keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let client = thread::spawn(move || {
         let mut client = connect(path);
@@ -123,22 +139,22 @@ fn a_batch_before_the_reply_to_a_cancel_counts() {
         let third = client.get_with_timeout(1, Timeout::Infinite).unwrap();
         (first.batch().first_id, matches!(second, Err(Error::Empty)), third.is_none())
     });
-    let mut mailbox = keeper.accept_client(1);
-    keeper.expect_request("get");
-    keeper.expect_request("cancel");
-    send_text(&mut mailbox, "run 7 1 1\n\"a\"\ncancelled\n");
-    keeper.expect_request("get");
-    keeper.expect_request("cancel");
-    send_text(&mut mailbox, "empty\ncancelled\n");
-    keeper.expect_request("get");
-    send_text(&mut mailbox, "ended\n");
+    let mut client_pipes = keeper.accept_client(1);
+    client_pipes.expect_request("get");
+    client_pipes.expect_request("cancel");
+    client_pipes.send("batch 7 1 1 4\n\"a\"\ncancelled\n");
+    client_pipes.expect_request("get");
+    client_pipes.expect_request("cancel");
+    client_pipes.send("empty\ncancelled\n");
+    client_pipes.expect_request("get");
+    client_pipes.send("ended\n");
     assert_eq!(client.join().unwrap(), (7, true, true));
 }
 
 #[test]
 fn the_client_reads_the_last_error_of_a_keeper_that_exits() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ScriptedKeeper::new(&base);
+    let keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let (exited, has_exited) = std::sync::mpsc::channel::<()>();
     let client = thread::spawn(move || {
@@ -146,9 +162,9 @@ fn the_client_reads_the_last_error_of_a_keeper_that_exits() {
         let _ = has_exited.recv();
         client.put(b"1")
     });
-    let mut mailbox = keeper.accept_client(1);
-    send_text(&mut mailbox, "error removed the queue has been removed\n");
-    drop((mailbox, keeper));
+    let mut client_pipes = keeper.accept_client(1);
+    client_pipes.send("error removed the queue has been removed\n");
+    drop((client_pipes, keeper));
     drop(exited);
     let Err(Error::Refused { code, .. }) = client.join().unwrap() else {
         panic!("the client has read the error");
@@ -159,7 +175,7 @@ fn the_client_reads_the_last_error_of_a_keeper_that_exits() {
 #[test]
 fn a_client_that_leaves_waits_no_longer_than_its_timeout() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ScriptedKeeper::new(&base);
+    let keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let client = thread::spawn(move || {
         let options = QueueBuilder::new("q".parse().unwrap()).dir(path).timeout(Duration::ZERO);
@@ -168,11 +184,11 @@ fn a_client_that_leaves_waits_no_longer_than_its_timeout() {
         client.done(&batch).unwrap();
         client.leave().unwrap_err()
     });
-    let mut mailbox = keeper.accept_client(1);
-    keeper.expect_request("get");
-    send_text(&mut mailbox, "run 1 1 1\n\"a\"\n");
-    keeper.expect_request("done");
-    keeper.expect_request("bye");
+    let mut client_pipes = keeper.accept_client(1);
+    client_pipes.expect_request("get");
+    client_pipes.send("batch 1 1 1 4\n\"a\"\n");
+    client_pipes.expect_request("done");
+    client_pipes.expect_request("bye");
     let error = client.join().unwrap();
     assert!(matches!(error, Error::NoAnswer { starting: false, .. }), "{error}");
 }
@@ -180,7 +196,7 @@ fn a_client_that_leaves_waits_no_longer_than_its_timeout() {
 #[test]
 fn an_unanswered_cancel_is_settled_before_the_next_request() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ScriptedKeeper::new(&base);
+    let keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
     let (given_up, has_given_up) = std::sync::mpsc::channel();
     let (answered, has_answered) = std::sync::mpsc::channel::<()>();
@@ -196,48 +212,46 @@ fn an_unanswered_cancel_is_settled_before_the_next_request() {
         give_up(&mut client);
         (size, client.get_with_timeout(1, Timeout::Infinite).unwrap().is_none())
     });
-    let mut mailbox = keeper.accept_client(1);
-    keeper.expect_request("get");
-    keeper.expect_request("cancel");
+    let mut client_pipes = keeper.accept_client(1);
+    client_pipes.expect_request("get");
+    client_pipes.expect_request("cancel");
     assert!(has_given_up.recv().unwrap());
-    send_text(&mut mailbox, "run 7 1 1\n\"a\"\ncancelled\n");
+    client_pipes.send("batch 7 1 1 4\n\"a\"\ncancelled\n");
     answered.send(()).unwrap();
     // The client requeues the item before the next request.
-    keeper.expect_request("back");
-    keeper.expect_request("size");
-    send_text(&mut mailbox, "size 1 0 0 0 0\n");
-    keeper.expect_request("get");
-    keeper.expect_request("cancel");
+    client_pipes.expect_request("requeue");
+    client_pipes.expect_request("size");
+    client_pipes.send("size 1 0 0 0 0\n");
+    client_pipes.expect_request("get");
+    client_pipes.expect_request("cancel");
     assert!(has_given_up.recv().unwrap());
-    send_text(&mut mailbox, "ended\ncancelled\n");
+    client_pipes.send("ended\ncancelled\n");
     answered.send(()).unwrap();
     assert_eq!(client.join().unwrap(), (1, true), "the next get returns the end");
 }
 
 #[test]
-fn a_get_to_a_full_inbox_is_settled_before_the_next_request() {
+fn a_get_into_a_full_pipe_is_settled_before_the_next_request() {
     let base = tempfile::tempdir().unwrap();
-    let mut keeper = ScriptedKeeper::new(&base);
+    let keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
-    let (filled, is_full) = std::sync::mpsc::channel::<()>();
     let (given_up, has_given_up) = std::sync::mpsc::channel();
     let client = thread::spawn(move || {
         let mut client = connect(path);
-        is_full.recv().unwrap();
+        while client.requests.write(client.session.unsent()).unwrap() {
+            (0..1000).for_each(|_| client.session.add_request(Request::Size));
+        }
         let error = client.get_with_timeout(1, Timeout::After(0)).unwrap_err();
         given_up.send(matches!(error, Error::NoAnswer { .. })).unwrap();
         client.get_with_timeout(1, Timeout::Infinite).unwrap().is_none()
     });
-    let mut mailbox = keeper.accept_client(1);
-    let inbox = InboxWriter::open(&keeper.dir).unwrap().unwrap();
-    while inbox.write(&[b'\n'; 4096]).unwrap() {}
-    filled.send(()).unwrap();
+    let mut client_pipes = keeper.accept_client(1);
     assert!(has_given_up.recv().unwrap());
-    keeper.expect_request("get");
-    keeper.expect_request("cancel");
-    send_text(&mut mailbox, "run 7 1 1\n\"a\"\ncancelled\n");
-    keeper.expect_request("back");
-    keeper.expect_request("get");
-    send_text(&mut mailbox, "ended\n");
+    while client_pipes.read_line() != "get 1" {}
+    client_pipes.expect_request("cancel");
+    client_pipes.send("batch 7 1 1 4\n\"a\"\ncancelled\n");
+    client_pipes.expect_request("requeue");
+    client_pipes.expect_request("get");
+    client_pipes.send("ended\n");
     assert!(client.join().unwrap());
 }

@@ -5,9 +5,9 @@ use std::io;
 use super::replies;
 use super::{ClientRecord, ConnectedClient, Host, Keeper, Observer, send_reply};
 use crate::journal::Record;
+use crate::pipe::{PipePairName, SendBuffer};
 use crate::queue::{ClientId, Request};
 use crate::role::{Role, WorkerId};
-use crate::pipe::{PipePairName, SendBuffer};
 use crate::wire::{ClientKey, ErrorCode, Hello, Reply, Resumed, VERSION, Welcome};
 
 impl Keeper {

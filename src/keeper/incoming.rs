@@ -90,7 +90,8 @@ impl Keeper {
             }
             MalformedRequest::LineTooLong => "the line is longer than a request".to_owned(),
             MalformedRequest::PutHead => {
-                "put takes the client's number of its last item, a count and a number of bytes".to_owned()
+                "put takes the client's number of its last item, a count and a number of bytes"
+                    .to_owned()
             }
             MalformedRequest::TooLarge => {
                 let limit = self.clients.get(&client).map_or(0, ConnectedClient::max_item_bytes);

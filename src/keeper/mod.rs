@@ -173,12 +173,7 @@ impl Keeper {
         self.pacer.as_ref().is_some_and(Pacer::is_out_of_time)
     }
 
-    fn handle_request(
-        &mut self,
-        client: ClientId,
-        request: wire::Request,
-        host: &mut impl Host,
-    ) {
+    fn handle_request(&mut self, client: ClientId, request: wire::Request, host: &mut impl Host) {
         let request = match request {
             wire::Request::Sleep(delay) => return self.handle_sleep(client, delay, host),
             wire::Request::Bye => return self.handle_bye(client, host),

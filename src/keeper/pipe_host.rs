@@ -153,7 +153,9 @@ impl Pipes {
             match token {
                 INBOX_TOKEN => outcome.is_inbox_ready = true,
                 token if token >= FIRST_OTHER_TOKEN => {
-                    if let Some(other) = outcome.others_ready.get_mut((token - FIRST_OTHER_TOKEN) as usize) {
+                    if let Some(other) =
+                        outcome.others_ready.get_mut((token - FIRST_OTHER_TOKEN) as usize)
+                    {
                         *other = true;
                     }
                 }
@@ -182,7 +184,8 @@ impl Pipes {
     fn watch_others(&mut self, others: &[Other<'_>]) -> io::Result<()> {
         self.watched_others.resize(others.len(), None);
         let watched = self.watched_others.iter_mut();
-        for ((token, &(pipe, interest)), watched) in (FIRST_OTHER_TOKEN..).zip(others).zip(watched) {
+        for ((token, &(pipe, interest)), watched) in (FIRST_OTHER_TOKEN..).zip(others).zip(watched)
+        {
             match (std::mem::replace(watched, interest), interest) {
                 (before, now) if before == now => {}
                 (Some(_), Some(interest)) => self.poller.modify(token, pipe, interest)?,
@@ -292,7 +295,8 @@ impl<W: Observer> PipeHost<W> {
         clock: Clock,
         client: ClientId,
     ) -> io::Result<ReadOutcome> {
-        let requests = self.pipes.clients.get_mut(&client).and_then(|pipes| pipes.requests.as_mut());
+        let requests =
+            self.pipes.clients.get_mut(&client).and_then(|pipes| pipes.requests.as_mut());
         let (Some(requests), Some(buffer)) = (requests, keeper.read_buffer(client)) else {
             return Ok(ReadOutcome::Empty);
         };

@@ -15,98 +15,116 @@ pub(super) struct TestKeeper {
     pub(super) host: FakeHost,
 }
 
-const A: &str = "00000000000000a1";
-const C: &str = "00000000000000c1";
-const D: &str = "00000000000000d1";
-
 impl TestKeeper {
     pub(super) fn new() -> Self {
         let queue = Queue::new(QueueState::default(), true);
         Self { keeper: Keeper::new(queue, None, None), host: FakeHost::default() }
     }
 
-    /// Writes to the inbox, and lets the keeper answer.
-    pub(super) fn send_and_process(&mut self, text: &str) {
-        self.keeper.receive(0, format!("\n\n{text}\n").as_bytes(), &mut self.host);
+    /// Writes to a client's pipe.
+    pub(super) fn receive(&mut self, client: ClientId, text: &str) {
+        self.host.write(&mut self.keeper, 0, client, text.as_bytes());
+    }
+
+    /// Writes to a client's pipe, and lets the keeper answer.
+    pub(super) fn send_and_process(&mut self, client: ClientId, text: &str) {
+        self.receive(client, text);
         self.keeper.process_pending(0, &mut self.host).unwrap();
+    }
+
+    /// Puts one item.
+    fn put(&mut self, client: ClientId, seq: u64, item: &str) {
+        self.send_and_process(client, &put(seq, item));
     }
 
     /// Takes the contents of a client's mailbox.
     pub(super) fn take_mail(&mut self, client: ClientId) -> String {
-        let mail = self.host.mailboxes.get_mut(&client).map(std::mem::take).unwrap_or_default();
-        String::from_utf8(mail).unwrap().trim_end().to_owned()
+        String::from_utf8(self.host.take_mail(client)).unwrap().trim_end().to_owned()
     }
 
-    fn connect(&mut self, key: &str, role: &str) {
-        self.connect_with(key, role, r#""born":{"tick":200,"pid":5}"#);
+    /// Writes to the inbox, and lets the keeper answer.
+    fn announce(&mut self, line: &str) {
+        let text = format!("\n{line}\n");
+        self.keeper.receive_announcements(0, text.as_bytes(), &mut self.host);
+        self.keeper.process_pending(0, &mut self.host).unwrap();
     }
 
-    pub(super) fn connect_with(&mut self, key: &str, role: &str, more: &str) {
-        self.send_and_process(&format!(
-            r#"hello {key} {{"version":1,"role":"{role}","pid":5,{more}}}"#
+    /// Connects a client, and returns its number.
+    fn connect(&mut self, role: &str) -> ClientId {
+        self.connect_with(role, r#","birth":{"tick":200,"pid":5}"#)
+    }
+
+    pub(super) fn connect_with(&mut self, role: &str, more: &str) -> ClientId {
+        let client = self.keeper.next_client_id;
+        self.announce(&format!(
+            r#"hello {client:016x} {{"version":2,"role":"{role}","pid":5{more}}}"#
         ));
+        client
     }
+}
+
+fn put(seq: u64, item: &str) -> String {
+    format!("put {seq} 1 {}\n{item}\n", item.len() + 1)
 }
 
 #[test]
 fn a_client_is_welcomed_in_the_mailbox_of_its_key() {
     let mut test = TestKeeper::new();
-    test.connect(A, "producer");
-    assert_eq!(test.host.opened_mailboxes, ["mailbox.5.00000000000000a1"]);
-    assert_eq!(test.take_mail(0), r#"welcome {"version":1,"paced":false,"window":65536}"#);
-    test.connect(A, "producer");
-    assert_eq!(test.host.opened_mailboxes.len(), 1, "a connected client cannot connect again");
+    test.connect("producer");
+    assert_eq!(test.host.opened_pipes, ["5.0000000000000000"]);
+    assert_eq!(test.take_mail(0), r#"welcome {"version":2,"paced":false,"window":65536}"#);
+    test.announce(r#"hello 0000000000000000 {"version":2,"role":"producer","pid":5}"#);
+    assert_eq!(test.host.opened_pipes.len(), 1, "a connected client cannot connect again");
 }
 
 #[test]
-fn requests_with_an_unknown_key_are_ignored() {
+fn a_client_of_another_version_is_told_so() {
     let mut test = TestKeeper::new();
-    test.connect(A, "producer");
-    test.send_and_process(&format!("put {A} 1 1\n1"));
-    test.take_mail(0);
-    for request in [format!("put {C} 1 1\n2"), format!("get {C} 1"), format!("bye {C}")] {
-        test.send_and_process(&request);
-    }
-    assert_eq!(test.take_mail(0), "");
-    assert_eq!(test.keeper.queue().counts().ready, 1);
+    test.announce(
+        r#"hello 00000000000000a1 {"version":1,"role":"visitor","pid":5,"mailbox":"00000000000000b1"}"#,
+    );
+    let error = "error version the keeper speaks protocol version 2, the client version 1\n";
+    assert_eq!(test.host.rejections, [error]);
+    assert!(test.host.opened_pipes.is_empty());
 }
 
 #[test]
 fn items_that_come_together_with_bye_are_in_the_queue() {
     let mut test = TestKeeper::new();
-    test.connect(A, "producer");
+    test.connect("producer");
     test.take_mail(0);
-    test.send_and_process(&format!("put {A} 2 2\n1\n2\nbye {A}"));
+    test.send_and_process(0, "put 2 2 4\n1\n2\nbye\n");
     assert_eq!(test.take_mail(0), "ok 2 2 65536\nbye 2 0");
     assert_eq!(test.host.closed_clients, [0]);
 }
 
 #[test]
-fn the_partial_item_of_a_dead_client_is_dropped() {
+fn the_incomplete_item_of_a_dead_client_is_dropped() {
     let mut test = TestKeeper::new();
-    test.connect(A, "producer");
-    test.send_and_process(&format!("part {A}\n[1,"));
+    test.connect("producer");
+    test.send_and_process(0, "put 1 1 5\n[1,");
     test.keeper.client_died(0, 0, &mut test.host);
-    test.connect(A, "producer");
-    test.send_and_process(&format!("put {A} 1 1\n2]"));
-    test.connect(C, "consumer");
-    test.send_and_process(&format!("get {C} 1"));
-    assert!(test.take_mail(2).ends_with("run 1 1 1\n2]"));
+    assert_eq!(test.keeper.incomplete_bytes, 0);
+    test.connect("producer");
+    test.put(1, 1, "2");
+    test.connect("consumer");
+    test.send_and_process(2, "get 1\n");
+    assert!(test.take_mail(2).ends_with("batch 1 1 1 2\n2"));
 }
 
 #[test]
 fn the_items_of_a_dead_consumer_are_requeued() {
     let mut test = TestKeeper::new();
-    test.connect(A, "producer");
-    test.connect(C, "consumer");
-    test.connect(D, "consumer");
-    test.send_and_process(&format!("put {A} 1 1\n\"x\""));
-    test.send_and_process(&format!("get {C} 1"));
-    test.send_and_process(&format!("get {D} 1"));
+    test.connect("producer");
+    test.connect("consumer");
+    test.connect("consumer");
+    test.put(0, 1, "\"x\"");
+    test.send_and_process(1, "get 1\n");
+    test.send_and_process(2, "get 1\n");
     test.take_mail(2);
     test.keeper.client_died(0, 1, &mut test.host);
     test.keeper.process_pending(0, &mut test.host).unwrap();
-    assert_eq!(test.take_mail(2), "run 1 1 2\n\"x\"");
+    assert_eq!(test.take_mail(2), "batch 1 1 2 4\n\"x\"");
 }
 
 const PRODUCER: WorkerId = WorkerId { role: Role::Producer, index: 1 };
@@ -122,14 +140,12 @@ impl TestKeeper {
         Self { keeper: Keeper::new(queue, Some(workers), speed), host: FakeHost::default() }
     }
 
-    fn connect_worker(&mut self, key: &str, worker: WorkerId) {
-        let role = serde_json::to_string(&worker.role).unwrap();
-        self.send_and_process(&format!(
-            r#"hello {key} {{"version":1,"role":{role},"pid":5,"worker":1}}"#
-        ));
+    fn connect_worker(&mut self, worker: WorkerId) -> ClientId {
+        let role = serde_json::to_value(worker.role).unwrap();
+        self.connect_with(role.as_str().unwrap(), r#","worker_index":1"#)
     }
 
-    /// Both signs of a death: the mailbox has no reader, and the process has exited.
+    /// Both signs of a death: the end of its pipe, and the exit of its process.
     fn kill_worker(&mut self, client: ClientId, worker: WorkerId) {
         self.keeper.client_died(0, client, &mut self.host);
         self.keeper.worker_exited(0, worker, KILLED, &mut self.host);
@@ -145,34 +161,34 @@ impl TestKeeper {
 #[test]
 fn the_events_of_a_death_and_a_bye_have_the_time_of_the_last_wait() {
     let mut test = TestKeeper::for_run(1, None);
-    test.connect_worker(A, PRODUCER);
-    test.connect_worker(C, CONSUMER);
-    test.send_and_process(&format!("put {A} 2 2\n1\n2"));
+    test.connect_worker(PRODUCER);
+    test.connect_worker(CONSUMER);
+    test.send_and_process(0, "put 2 2 4\n1\n2\n");
     test.keeper.worker_exited(7, PRODUCER, KILLED, &mut test.host);
     assert_eq!(test.take_events(), [("put", 1), ("died", 7)], "item 2 was blocked");
-    test.send_and_process(&format!("get {C} 1"));
-    test.send_and_process(&format!("done {C} 1 1\n\nget {C} 1"));
-    test.keeper.receive(9, format!("\n\nbye {C}\n").as_bytes(), &mut test.host);
+    test.send_and_process(1, "get 1\n");
+    test.send_and_process(1, "done 1 1\nget 1\n");
+    test.host.write(&mut test.keeper, 9, 1, b"bye\n");
     assert_eq!(test.take_events(), [("get", 1), ("done", 1), ("left", 9)]);
 }
 
 #[test]
 fn a_run_does_not_end_while_a_dead_producer_is_expected_again() {
     let mut test = TestKeeper::for_run(0, None);
-    test.connect_worker(A, PRODUCER);
-    test.connect_worker(C, CONSUMER);
-    test.send_and_process(&format!("put {A} 1 1\n1"));
-    test.send_and_process(&format!("get {C} 1"));
+    test.connect_worker(PRODUCER);
+    test.connect_worker(CONSUMER);
+    test.send_and_process(0, "put 1 1 2\n1\n");
+    test.send_and_process(1, "get 1\n");
     test.kill_worker(0, PRODUCER);
     assert_eq!(test.take_events(), [("put", 1), ("get", 1), ("died", 0)]);
     test.take_mail(1);
-    test.send_and_process(&format!("done {C} 1 1\n\nget {C} 1"));
+    test.send_and_process(1, "done 1 1\nget 1\n");
     assert_eq!(test.take_mail(1), "", "the queue has not ended");
-    test.connect_worker(D, PRODUCER);
+    test.connect_worker(PRODUCER);
     assert!(test.take_mail(2).starts_with("welcome"));
-    test.send_and_process(&format!("put {D} 1 1\n2\n\nbye {D}"));
-    assert_eq!(test.take_mail(1), "run 2 1 1\n2");
-    test.send_and_process(&format!("done {C} 2 1\n\nget {C} 1"));
+    test.send_and_process(2, "put 1 1 2\n2\nbye\n");
+    assert_eq!(test.take_mail(1), "batch 2 1 1 2\n2");
+    test.send_and_process(1, "done 2 1\nget 1\n");
     assert_eq!(test.take_mail(1), "ended");
 }
 
@@ -180,11 +196,11 @@ fn a_run_does_not_end_while_a_dead_producer_is_expected_again() {
 fn a_run_ends_when_its_last_producer_is_given_up() {
     for has_connected in [true, false] {
         let mut test = TestKeeper::for_run(0, None);
-        test.connect_worker(C, CONSUMER);
+        test.connect_worker(CONSUMER);
         if has_connected {
-            test.connect_worker(A, PRODUCER);
+            test.connect_worker(PRODUCER);
         }
-        test.send_and_process(&format!("get {C} 1"));
+        test.send_and_process(0, "get 1\n");
         test.take_mail(0);
         test.kill_worker(1, PRODUCER);
         assert_eq!(test.take_mail(0), "");
@@ -201,34 +217,33 @@ fn a_run_ends_when_its_last_producer_is_given_up() {
 fn the_replacement_of_a_dead_producer_repeats_its_blocked_puts() {
     for speed in [None, Some(Speed::Max)] {
         let mut test = TestKeeper::for_run(1, speed);
-        test.connect_worker(A, PRODUCER);
-        test.connect_worker(C, CONSUMER);
-        test.send_and_process(&format!("get {C} 1"));
-        test.send_and_process(&format!("put {A} 1 1\n1"));
-        test.send_and_process(&format!("sleep {C} 9"));
-        test.send_and_process(&format!("put {A} 2 1\n2"));
-        test.send_and_process(&format!("put {A} 3 1\n3"));
+        test.connect_worker(PRODUCER);
+        test.connect_worker(CONSUMER);
+        test.send_and_process(1, "get 1\n");
+        test.send_and_process(0, "put 1 1 2\n1\n");
+        test.send_and_process(1, "sleep 9\n");
+        test.send_and_process(0, "put 2 1 2\n2\n");
+        test.send_and_process(0, "put 3 1 2\n3\n");
         assert_eq!(test.take_events(), [("put", 1), ("get", 1), ("put", 2)]);
         test.kill_worker(0, PRODUCER);
-        test.connect_worker(D, PRODUCER);
-        test.send_and_process(&format!("put {D} 1 1\n33"));
-        test.send_and_process(&format!("done {C} 1 1\n\nget {C} 1"));
-        test.send_and_process(&format!("sleep {C} 9"));
+        test.connect_worker(PRODUCER);
+        test.send_and_process(2, "put 1 1 3\n33\n");
+        test.send_and_process(1, "done 1 1\nget 1\n");
+        test.send_and_process(1, "sleep 9\n");
         // Paced time has moved to the consumer's wake time.
         let waited = if speed.is_some() { 9 } else { 0 };
         assert_eq!(test.take_events(), [("died", waited), ("done", 1), ("get", 2), ("put", 3)]);
-        test.send_and_process(&format!("sleep {D} 20"));
-        test.send_and_process(&format!("done {C} 2 1\n\nget {C} 1"));
-        assert!(test.take_mail(1).ends_with("run 3 1 1\n33"), "speed {speed:?}");
+        test.send_and_process(2, "sleep 20\n");
+        test.send_and_process(1, "done 2 1\nget 1\n");
+        assert!(test.take_mail(1).ends_with("batch 3 1 1 3\n33"), "speed {speed:?}");
     }
 }
 
 #[test]
 fn the_last_puts_of_a_dead_worker_count_and_precede_its_death() {
     let mut test = TestKeeper::for_run(0, None);
-    test.connect_worker(A, PRODUCER);
-    let puts = format!("\n\nput {A} 2 2\n1\n2\n\nput {A} 3 1\n3\n");
-    test.keeper.receive(0, puts.as_bytes(), &mut test.host);
+    test.connect_worker(PRODUCER);
+    test.receive(0, "put 2 2 4\n1\n2\nput 3 1 2\n3\n");
     test.kill_worker(0, PRODUCER);
     assert_eq!(test.take_events(), [("put", 1), ("put", 2), ("put", 3), ("died", 0)]);
 }
@@ -236,42 +251,42 @@ fn the_last_puts_of_a_dead_worker_count_and_precede_its_death() {
 #[test]
 fn a_workers_death_counts_only_when_its_process_has_exited() {
     let mut test = TestKeeper::for_run(0, None);
-    test.connect_worker(A, PRODUCER);
-    test.connect_worker(C, CONSUMER);
-    test.send_and_process(&format!("put {A} 1 1\n1"));
-    test.send_and_process(&format!("get {C} 1"));
+    test.connect_worker(PRODUCER);
+    test.connect_worker(CONSUMER);
+    test.send_and_process(0, "put 1 1 2\n1\n");
+    test.send_and_process(1, "get 1\n");
     test.keeper.client_died(0, 1, &mut test.host);
     assert_eq!(test.keeper.queue().counts().in_flight, 1);
     assert_eq!(test.take_events(), [("put", 1), ("get", 1)]);
     test.kill_worker(1, CONSUMER);
     assert_eq!(test.take_events(), [("died", 0), ("back", 1)]);
     assert_eq!(test.host.closed_clients, [1]);
-    test.connect_worker(D, CONSUMER);
-    test.send_and_process(&format!("get {D} 1"));
-    assert!(test.take_mail(2).ends_with("run 1 1 2\n1"));
+    test.connect_worker(CONSUMER);
+    test.send_and_process(2, "get 1\n");
+    assert!(test.take_mail(2).ends_with("batch 1 1 2 2\n1"));
 }
 
 #[test]
 fn a_paced_run_stands_still_from_a_death_to_the_replacement() {
     let mut test = TestKeeper::for_run(0, Some(Speed::Max));
-    test.connect_worker(A, PRODUCER);
-    test.connect_worker(C, CONSUMER);
-    test.send_and_process(&format!("get {C} 1"));
-    test.send_and_process(&format!("put {A} 1 1\n1"));
-    test.send_and_process(&format!("sleep {A} 5"));
-    test.send_and_process(&format!("sleep {C} 20"));
+    test.connect_worker(PRODUCER);
+    test.connect_worker(CONSUMER);
+    test.send_and_process(1, "get 1\n");
+    test.send_and_process(0, "put 1 1 2\n1\n");
+    test.send_and_process(0, "sleep 5\n");
+    test.send_and_process(1, "sleep 20\n");
     test.take_mail(0);
-    test.send_and_process(&format!("put {A} 2 1\n2\n\nsleep {A} 5"));
+    test.send_and_process(0, "put 2 1 2\n2\nsleep 5\n");
     test.take_events();
     test.take_mail(0);
     test.kill_worker(1, CONSUMER);
     assert_eq!(test.take_events(), [("died", 0), ("back", 1)]);
-    test.send_and_process(&format!("put {A} 3 1\n3\n\nsleep {A} 5"));
+    test.send_and_process(0, "put 3 1 2\n3\nsleep 5\n");
     assert_eq!((test.take_mail(0).as_str(), test.keeper.now()), ("", 10), "no step is taken");
-    test.connect_worker(D, CONSUMER);
-    test.send_and_process(&format!("get {D} 1"));
+    test.connect_worker(CONSUMER);
+    test.send_and_process(2, "get 1\n");
     assert_eq!(test.take_events(), [("put", 3), ("get", 1)]);
-    test.send_and_process(&format!("sleep {D} 20"));
+    test.send_and_process(2, "sleep 20\n");
     assert_eq!((test.take_mail(0).as_str(), test.keeper.now()), ("ok 3 3 0\nwake", 15));
 }
 
@@ -286,41 +301,39 @@ struct ScriptedWorker {
 }
 
 impl ScriptedWorker {
-    fn key(&self) -> String {
-        format!("{:08x}{:08x}", self.worker.role as u32, self.worker.index)
+    fn key(&self) -> ClientKey {
+        ClientKey(u64::from(self.worker.role as u32) << 32 | u64::from(self.worker.index))
     }
 
-    fn hello(&self) -> String {
+    fn announcement(&self) -> Vec<u8> {
         let WorkerId { role, index } = self.worker;
-        let role = serde_json::to_string(&role).unwrap();
-        let key = self.key();
-        format!(r#"hello {key} {{"version":1,"role":{role},"pid":5,"worker":{index}}}"#)
+        let hello = wire::Hello { worker_index: Some(index), ..wire::Hello::new(role) };
+        wire::announcement(self.key(), &hello)
     }
 
     /// The next request after a reply.
     fn answer(&mut self, reply: &Reply) -> Option<String> {
-        let key = self.key();
         let request = match (self.worker.role, reply) {
             (_, Reply::Bye { .. }) => return None,
             (_, Reply::Ok { .. } | Reply::Batch(_)) if self.delay > 0 => {
                 if let Reply::Batch(batch) = reply {
                     self.in_flight_id = Some(batch.first_id);
                 }
-                return Some(format!("sleep {key} {}", self.delay));
+                return Some(format!("sleep {}\n", self.delay));
             }
-            (Role::Producer, _) if self.remaining_puts == 0 => format!("bye {key}"),
+            (Role::Producer, _) if self.remaining_puts == 0 => "bye\n".to_owned(),
             (Role::Producer, _) => {
                 self.remaining_puts -= 1;
                 self.sent += 1;
-                format!("put {key} {} 1\n{}", self.sent, self.sent)
+                put(self.sent, &self.sent.to_string())
             }
-            (_, Reply::Ended) => format!("bye {key}"),
+            (_, Reply::Ended) => "bye\n".to_owned(),
             (_, reply) => {
                 if let Reply::Batch(batch) = reply {
                     self.in_flight_id = Some(batch.first_id);
                 }
-                let done = self.in_flight_id.take().map(|id| format!("done {key} {id} 1\n"));
-                format!("{}get {key} 1", done.unwrap_or_default())
+                let done = self.in_flight_id.take().map(|id| format!("done {id} 1\n"));
+                format!("{}get 1\n", done.unwrap_or_default())
             }
         };
         Some(request)
@@ -355,18 +368,17 @@ fn paced_run(
     let mut order: Vec<usize> = (0..workers.len()).collect();
     order.sort_by_key(|&n| arrival[n % arrival.len()]);
     for &n in &order {
-        keeper.receive(0, format!("\n\n{}\n", workers[n].hello()).as_bytes(), &mut host);
+        keeper.receive_announcements(0, &workers[n].announcement(), &mut host);
     }
     loop {
         keeper.process_pending(0, &mut host).unwrap();
         let mut has_new_request = false;
-        for (&client, mail) in &mut host.mailboxes.clone() {
-            host.mailboxes.get_mut(&client).unwrap().clear();
+        for client in 0..order.len() {
             let worker = &mut workers[order[client]];
-            worker.replies.push_bytes(mail);
+            worker.replies.buffer.push_bytes(&host.take_mail(client));
             while let Some(reply) = worker.replies.next_reply() {
                 if let Some(request) = worker.answer(&reply.unwrap()) {
-                    keeper.receive(0, format!("\n\n{request}\n").as_bytes(), &mut host);
+                    host.write(&mut keeper, 0, client, request.as_bytes());
                     has_new_request = true;
                 }
             }

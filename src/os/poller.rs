@@ -154,10 +154,16 @@ mod system {
             watched: impl Fn() -> Vec<Watched<'a>>,
         ) -> io::Result<Vec<PollEvent>> {
             let watched = watched();
-            let pipes: Vec<_> = watched.iter().map(|&(_, pipe, interest)| (pipe, interest)).collect();
+            let pipes: Vec<_> =
+                watched.iter().map(|&(_, pipe, interest)| (pipe, interest)).collect();
             let states = wait_ready(&pipes, timeout)?;
-            let events = watched.iter().zip(states).map(|(&(token, ..), readiness)| PollEvent { token, readiness });
-            Ok(events.filter(|event| event.readiness.is_ready || event.readiness.is_hung_up).collect())
+            let events = watched
+                .iter()
+                .zip(states)
+                .map(|(&(token, ..), readiness)| PollEvent { token, readiness });
+            Ok(events
+                .filter(|event| event.readiness.is_ready || event.readiness.is_hung_up)
+                .collect())
         }
     }
 }

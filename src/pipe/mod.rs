@@ -16,5 +16,5 @@ pub(crate) use fifo::{
 pub(crate) use mailbox::MailboxWriter;
 pub(crate) use names::{JOURNAL, LEGACY_STATE, PipePairName, is_queue_pipe_name};
 pub(crate) use owner::{keeper_pid, starter_pid};
-pub(crate) use send_buffer::SendBuffer;
 pub(crate) use rustix::pipe::PIPE_BUF;
+pub(crate) use send_buffer::SendBuffer;

@@ -138,10 +138,11 @@ impl SendBuffer {
     pub(crate) fn take(&mut self, max: usize) -> Vec<u8> {
         let mut taken = Vec::new();
         while taken.len() < max && self.committed_bytes > 0 {
-            let bytes = self.committed_slices().concat();
-            let bytes = &bytes[..bytes.len().min(max - taken.len())];
-            taken.extend_from_slice(bytes);
-            self.advance(bytes.len());
+            let slices = self.committed_slices();
+            let left = max - taken.len();
+            let length = slices[0].len().min(left);
+            taken.extend_from_slice(&slices[0][..length]);
+            self.advance(length);
         }
         taken
     }

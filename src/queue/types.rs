@@ -205,9 +205,7 @@ pub(crate) enum Refusal {
 /// The serde attributes name the keys of a status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
-    #[serde(rename = "in_line")]
     pub(crate) ready: u64,
-    #[serde(rename = "out")]
     pub(crate) in_flight: u64,
     /// Counted from the beginning of the queue.
     pub(crate) done: u64,

@@ -1,4 +1,4 @@
-//! The host of keepers in tests and fuzz targets: mailboxes and the journal are vectors.
+//! The host of keepers in tests and fuzz targets: the pipes and the journal are in memory.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,14 +6,18 @@ use std::io;
 use crate::clock::{Nanos, ProcessBirth};
 use crate::event::{Event, EventKind};
 use crate::journal::Record;
-use crate::keeper::{Host, Observer};
+use crate::keeper::{Host, Keeper, Observer};
+use crate::pipe::{PipePairName, SendBuffer};
 use crate::queue::ClientId;
 use crate::role::WorkerId;
 
 /// A host in memory.
 pub(crate) struct FakeHost<W = FakeObserver> {
-    pub(crate) mailboxes: BTreeMap<ClientId, Vec<u8>>,
-    pub(crate) opened_mailboxes: Vec<String>,
+    pub(crate) mailboxes: BTreeMap<ClientId, SendBuffer>,
+    /// The names of the pipes, without what tells them apart.
+    pub(crate) opened_pipes: Vec<String>,
+    /// The replies to clients that were not connected.
+    pub(crate) rejections: Vec<String>,
     pub(crate) closed_clients: Vec<ClientId>,
     /// Clients with a larger id cannot connect.
     pub(crate) max_client_id: ClientId,
@@ -34,13 +38,41 @@ impl<W: Observer> FakeHost<W> {
     pub(crate) fn new(observer: W) -> Self {
         Self {
             mailboxes: BTreeMap::new(),
-            opened_mailboxes: Vec::new(),
+            opened_pipes: Vec::new(),
+            rejections: Vec::new(),
             closed_clients: Vec::new(),
             max_client_id: ClientId::MAX,
             max_mail_bytes: usize::MAX,
             observer,
         }
     }
+}
+
+impl<W: Observer> FakeHost<W> {
+    /// Takes the contents of a client's mailbox.
+    pub(crate) fn take_mail(&mut self, client: ClientId) -> Vec<u8> {
+        self.mailboxes.get_mut(&client).map(take_all).unwrap_or_default()
+    }
+
+    /// Passes bytes in a client's pipe to the keeper, in one read.
+    pub(crate) fn write(
+        &mut self,
+        keeper: &mut Keeper,
+        wall: Nanos,
+        client: ClientId,
+        bytes: &[u8],
+    ) {
+        if let Some(buffer) = keeper.read_buffer(client) {
+            buffer.extend_from_slice(bytes);
+            keeper.receive(wall, client, bytes.len(), self);
+        }
+    }
+}
+
+/// Takes all bytes out of a buffer.
+pub(crate) fn take_all(buffer: &mut SendBuffer) -> Vec<u8> {
+    buffer.commit();
+    buffer.take(usize::MAX)
 }
 
 impl Default for FakeHost {
@@ -56,28 +88,32 @@ impl<W: Observer> Host for FakeHost<W> {
         &mut self.observer
     }
 
-    fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
+    fn open_pipes(&mut self, client: ClientId, pipes: &PipePairName) -> io::Result<()> {
         if client > self.max_client_id {
             return Err(io::Error::other("too many clients"));
         }
-        self.mailboxes.insert(client, Vec::new());
-        self.opened_mailboxes.push(mailbox.to_owned());
+        self.mailboxes.insert(client, SendBuffer::default());
+        self.opened_pipes.push(pipes.0.clone());
         Ok(())
     }
 
-    fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
-        self.open_mailbox(client, mailbox).map(|()| true)
+    fn reopen_mailbox(&mut self, client: ClientId, pipes: &PipePairName) -> io::Result<bool> {
+        self.open_pipes(client, pipes).map(|()| true)
     }
 
-    fn resume_mailbox(&mut self, _: ClientId) {}
-
-    fn reject_connection(&mut self, _: &str, _: &[u8]) {}
-
-    fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        self.mailboxes.get_mut(&client).filter(|mail| mail.len() < self.max_mail_bytes)
+    fn resume_pipes(&mut self, _: ClientId, _: &PipePairName) -> io::Result<()> {
+        Ok(())
     }
 
-    fn close_mailbox(&mut self, client: ClientId) {
+    fn reject_connection(&mut self, _: &PipePairName, mut mail: SendBuffer) {
+        self.rejections.push(String::from_utf8_lossy(&take_all(&mut mail)).into_owned());
+    }
+
+    fn output(&mut self, client: ClientId) -> Option<&mut SendBuffer> {
+        self.mailboxes.get_mut(&client).filter(|mail| mail.unsent_bytes() < self.max_mail_bytes)
+    }
+
+    fn close_pipes(&mut self, client: ClientId) {
         self.closed_clients.push(client);
     }
 }

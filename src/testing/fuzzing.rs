@@ -5,21 +5,25 @@
 use std::io::Write;
 
 use super::FakeHost;
+use super::fake_host::take_all;
 use crate::journal::records;
 use crate::keeper::Keeper;
 use crate::keeper::persistence::{JournalRecovery, PersistedState};
+use crate::pipe::SendBuffer;
 use crate::queue::model::{ClientKind, Operation, run_model_test};
 use crate::queue::{BatchRef, Queue, QueueState};
-use crate::wire::{Framer, Reply, ReplyReader};
+use crate::wire::{
+    AnnouncementReader, DEFAULT_MAX_ITEM_BYTES, MalformedRequest, Reply, ReplyReader, RequestReader,
+};
 
 /// The largest number of clients of a fuzzed keeper.
 const MAX_CLIENTS: usize = 100;
 /// A client of a fuzzed keeper gets about this many bytes of replies.
 const MAX_MAIL_BYTES: usize = 1 << 20;
 
-/// Fuzzes the inbox. The requests do not depend on the splits between reads, and the framer keeps few bytes
-/// of other text. A keeper that reads the bytes sends only replies that a client can read, and its journal
-/// restores its queue. The first two bytes choose the place of a split.
+/// Fuzzes a client's pipe and the inbox. The requests do not depend on the splits between reads. A keeper that
+/// reads the bytes sends only replies that a client can read, and its journal restores its queue. The first two
+/// bytes choose the place of a split.
 pub fn request(data: &[u8]) {
     keeper_output(data);
 }
@@ -43,39 +47,53 @@ fn split_input(data: &[u8]) -> Option<(&[u8], [&[u8]; 2])> {
     Some((text, [head, tail]))
 }
 
+/// What the pieces are as requests, up to the first one without an end, and as announcements.
 fn parse_requests(pieces: &[&[u8]]) -> Vec<String> {
-    let mut framer = Framer::default();
-    let mut found = Vec::new();
+    let (mut reader, mut announcements) = (RequestReader::default(), AnnouncementReader::default());
+    let (mut requests, mut announced) = (Vec::new(), Vec::new());
+    let mut has_ended = false;
     for piece in pieces {
-        framer.push_bytes(piece);
-        while let Some(message) = framer.next_request() {
-            found.push(format!("{message:?}"));
+        announced.extend(announcements.push_bytes(piece).iter().map(|hello| format!("{hello:?}")));
+        reader.buffer.push_bytes(piece);
+        while !has_ended && let Some(message) = reader.next(DEFAULT_MAX_ITEM_BYTES) {
+            has_ended = message.as_ref().is_err_and(MalformedRequest::is_fatal);
+            requests.push(format!("{message:?}"));
         }
-        // This call checks the bound of the buffer.
-        framer.push_bytes(&[]);
     }
-    found
+    requests.extend(announced);
+    requests
 }
 
-/// Passes the pieces to a keeper with three clients: a1 is a producer, b1 a visitor, and c1 a consumer with a
-/// lease of one nanosecond. One nanosecond passes with each piece.
+/// Passes the pieces to a keeper with three clients: a producer, a visitor, and a consumer with a lease of one
+/// nanosecond. One nanosecond passes with each piece. The inbox gets each piece, and so do the clients' pipes.
 fn check_keeper(pieces: &[&[u8]]) -> Vec<u8> {
     let mut keeper = Keeper::new(Queue::new(QueueState::default(), true), None, None);
     let mut host = FakeHost::default();
     (host.max_client_id, host.max_mail_bytes) = (MAX_CLIENTS - 1, MAX_MAIL_BYTES);
     for hello in [
-        r#"hello 00000000000000a1 {"version":1,"role":"producer","pid":1}"#,
-        r#"hello 00000000000000b1 {"version":1,"role":"visitor","pid":2}"#,
-        r#"hello 00000000000000c1 {"version":1,"role":"consumer","pid":3,"lease":1}"#,
+        r#"hello 00000000000000a1 {"version":2,"role":"producer","pid":1}"#,
+        r#"hello 00000000000000b1 {"version":2,"role":"visitor","pid":2}"#,
+        r#"hello 00000000000000c1 {"version":2,"role":"consumer","pid":3,"lease":1}"#,
     ] {
-        keeper.receive(0, format!("\n\n{hello}\n").as_bytes(), &mut host);
+        keeper.receive_announcements(0, format!("\n{hello}\n").as_bytes(), &mut host);
     }
     for (wall, piece) in (1..).zip(pieces) {
-        keeper.receive(wall, piece, &mut host);
+        keeper.receive_announcements(wall, piece, &mut host);
+        // A byte above 127 in front of a line chooses the client that the rest goes to.
+        let mut client = 0;
+        for part in piece.chunk_by(|before, _| *before != b'\n') {
+            let (chosen, text) = match part.split_first() {
+                Some((&first, text)) if first > 127 => (usize::from(first) % 3, text),
+                _ => (client, part),
+            };
+            client = chosen;
+            host.write(&mut keeper, wall, client, text);
+        }
         let _ = keeper.process_pending(wall, &mut host);
         check_journal(&keeper, &host);
     }
-    for mail in host.mailboxes.values() {
+    let mail: Vec<_> = host.mailboxes.values_mut().map(take_all).collect();
+    for mail in &mail {
         parse_replies(&[mail]).unwrap();
     }
     for client in 0..MAX_CLIENTS {
@@ -83,7 +101,7 @@ fn check_keeper(pieces: &[&[u8]]) -> Vec<u8> {
     }
     assert_eq!(keeper.queue().counts().in_flight, 0);
     check_journal(&keeper, &host);
-    host.mailboxes.into_values().chain([host.observer.journal]).flatten().collect()
+    mail.into_iter().chain([host.observer.journal]).flatten().collect()
 }
 
 /// The journal restores the queue of the keeper.
@@ -123,11 +141,12 @@ fn written_replies(data: &[u8]) -> Vec<u8> {
     let debug = |read: &Result<Vec<Reply>, String>| format!("{read:?}");
     assert_eq!(debug(&parse_replies(&[head, tail])), debug(&whole));
     assert_eq!(debug(&parse_replies(&text.chunks(1).collect::<Vec<_>>())), debug(&whole));
-    let mut written = Vec::new();
+    let mut written = SendBuffer::default();
     // The text of a fraction may read back as a neighboring float.
     let exact = |reply: &&Reply| !matches!(reply, Reply::Status(_));
     let all: Vec<_> = whole.iter().flatten().filter(exact).cloned().collect();
     all.iter().for_each(|reply| reply.write(&mut written));
+    let mut written = take_all(&mut written);
     assert_eq!(parse_replies(&[&written]), Ok(all));
     written.extend(whole.err().unwrap_or_default().into_bytes());
     written
@@ -138,7 +157,7 @@ fn parse_replies(pieces: &[&[u8]]) -> Result<Vec<Reply>, String> {
     let mut reader = ReplyReader::default();
     let mut read = Vec::new();
     for piece in pieces {
-        reader.push_bytes(piece);
+        reader.buffer.push_bytes(piece);
         while let Some(reply) = reader.next_reply() {
             read.push(reply.map_err(|bad| bad.0)?);
         }

@@ -4,19 +4,16 @@
 use std::collections::BTreeSet;
 
 use super::FakeHost;
+use super::fake_host::take_all;
 use crate::client::session::Session;
 use crate::keeper::Keeper;
-use crate::queue::{ClientId, Queue, QueueState};
+use crate::queue::{ClientId, Items, Queue, QueueState};
 use crate::role::{Role, WorkerId};
-use crate::wire::{ClientKey, Hello, Reply, Request};
+use crate::wire::{ClientKey, Hello, MAX_PUT_BYTES, Reply, Request};
 
 const ITEM_COUNT: u64 = 100_000;
 /// A line of 22 bytes of JSON.
 const ITEM: &[u8] = b"\"00000000000000000000\"\n";
-/// The bytes of a write to the inbox and of a read from the inbox, as on Linux.
-const WRITE_SIZE: usize = 4096;
-const READ_SIZE: usize = 64 * 1024;
-
 /// `benches/instructions/count.sh` runs this test and counts the instructions of [`process_inbox`].
 #[test]
 fn every_item_passes_through_the_keeper() {
@@ -26,27 +23,30 @@ fn every_item_passes_through_the_keeper() {
     let workers = BTreeSet::from([producer.worker, consumer.worker]);
     let mut keeper = Keeper::new(queue, Some(workers), None);
     let mut host = FakeHost::new(());
+    for client in [&producer, &consumer] {
+        keeper.receive_announcements(0, &client.session.announcement(), &mut host);
+    }
     consumer.session.add_request(Request::Get { max: ITEM_COUNT });
     let (mut put, mut delivered, mut has_ended) = (0, 0, false);
     while !has_ended {
-        let mut inbox = Vec::with_capacity(READ_SIZE);
-        while inbox.len() + WRITE_SIZE <= READ_SIZE && put < ITEM_COUNT {
-            let count =
-                ((producer.session.max_put_bytes() / ITEM.len()) as u64).min(ITEM_COUNT - put);
-            producer.session.put(count, ITEM.repeat(usize::try_from(count).unwrap()));
+        if put < ITEM_COUNT {
+            let count = ((MAX_PUT_BYTES / ITEM.len()) as u64).min(ITEM_COUNT - put);
+            let bytes = ITEM.repeat(usize::try_from(count).unwrap()).into();
+            producer.session.put(Items { count, bytes });
             put += count;
             if put == ITEM_COUNT {
                 producer.session.add_request(Request::Bye);
             }
-            producer.write_to(&mut inbox);
         }
-        consumer.write_to(&mut inbox);
-        assert!(!inbox.is_empty(), "no progress after {delivered} of {ITEM_COUNT} items");
-        process_inbox(&mut keeper, &inbox, &mut host);
+        let written = [&mut producer, &mut consumer]
+            .map(|client| (client.id, take_all(client.session.unsent())));
+        assert!(
+            written.iter().any(|(_, bytes)| !bytes.is_empty()),
+            "no progress after {delivered} of {ITEM_COUNT} items"
+        );
+        process_requests(&mut keeper, &written, &mut host);
         for client in [&mut producer, &mut consumer] {
-            let mail = host.mailboxes.get_mut(&client.id).unwrap();
-            client.session.feed(mail);
-            mail.clear();
+            client.session.feed(&host.take_mail(client.id));
         }
         // The reply to a put makes room for the next put.
         while producer.session.next().transpose().unwrap().is_some() {}
@@ -68,8 +68,10 @@ fn every_item_passes_through_the_keeper() {
 
 /// The counted part: reads the requests and writes the replies. `count.sh` names this function.
 #[inline(never)]
-fn process_inbox(keeper: &mut Keeper, inbox: &[u8], host: &mut FakeHost<()>) {
-    keeper.receive(0, inbox, host);
+fn process_requests(keeper: &mut Keeper, written: &[(ClientId, Vec<u8>)], host: &mut FakeHost<()>) {
+    for (client, bytes) in written {
+        host.write(keeper, 0, *client, bytes);
+    }
     keeper.process_pending(0, host).unwrap();
 }
 
@@ -83,16 +85,7 @@ struct LoopClient {
 impl LoopClient {
     fn new(id: ClientId, role: Role) -> Self {
         let key = ClientKey(role as u64 + 1);
-        let hello = Hello { worker_index: Some(1), mailbox: Some(key), ..Hello::new(role) };
-        let session = Session::new(key, hello, WRITE_SIZE);
-        Self { id, worker: WorkerId { role, index: 1 }, session }
-    }
-
-    fn write_to(&mut self, inbox: &mut Vec<u8>) {
-        self.session.finish_write();
-        while let Some(write) = self.session.next_write() {
-            inbox.extend_from_slice(write);
-            self.session.pop_written();
-        }
+        let hello = Hello { worker_index: Some(1), ..Hello::new(role) };
+        Self { id, worker: WorkerId { role, index: 1 }, session: Session::new(key, hello) }
     }
 }

@@ -77,8 +77,15 @@ mod tests {
     #[test]
     fn half_a_line_of_a_stranger_hides_no_announcement_after_it() {
         let line = written();
-        let halves: [&[u8]; 7] =
-            [b"x", b"\n", b"hello", b"hello 00000000000000b2 {", b"\xff\0\xfe", &line[..20], &line[1..line.len() - 2]];
+        let halves: [&[u8]; 7] = [
+            b"x",
+            b"\n",
+            b"hello",
+            b"hello 00000000000000b2 {",
+            b"\xff\0\xfe",
+            &line[..20],
+            &line[1..line.len() - 2],
+        ];
         for half in halves {
             let mut reader = AnnouncementReader::default();
             assert_eq!(reader.push_bytes(half), [], "{:?}", half.escape_ascii());

@@ -118,7 +118,9 @@ impl MessageBuffer {
             self.bytes = Storage::Shared(std::mem::take(bytes).into());
         }
         match &self.bytes {
-            Storage::Shared(bytes) if length >= MIN_SHARED_BYTES => bytes.slice(start..start + length),
+            Storage::Shared(bytes) if length >= MIN_SHARED_BYTES => {
+                bytes.slice(start..start + length)
+            }
             Storage::Shared(bytes) => Bytes::copy_from_slice(&bytes[start..start + length]),
             Storage::Owned(_) => unreachable!("the buffer is shared now"),
         }

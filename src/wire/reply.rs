@@ -38,7 +38,7 @@ pub(crate) struct Resumed {
     /// item, and the id of that item.
     pub(crate) accepted: Vec<(u64, u64)>,
     /// The batches in flight with the client: first item id, count and attempt.
-        pub(crate) in_flight: Vec<(u64, u64, u32)>,
+    pub(crate) in_flight: Vec<(u64, u64, u32)>,
 }
 
 /// The status of a queue.

@@ -93,7 +93,7 @@ pub(crate) enum MalformedRequest {
 
 impl MalformedRequest {
     /// Whether nobody can tell where the next message begins, or whether it may come at all.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn is_fatal(&self) -> bool {
         !matches!(self, Self::Reason(_))
     }
@@ -317,7 +317,11 @@ mod tests {
         let text = written(&all());
         assert_eq!(found(&[&text]), expected);
         for size in [1, 2, 7, 4096, 65_536] {
-            assert_eq!(found(&text.chunks(size).collect::<Vec<_>>()), expected, "in pieces of {size}");
+            assert_eq!(
+                found(&text.chunks(size).collect::<Vec<_>>()),
+                expected,
+                "in pieces of {size}"
+            );
         }
     }
 
@@ -330,7 +334,8 @@ mod tests {
             Request::Drop(None),
             Request::Remove { force: true },
         ]);
-        let lines = ["put 9 2 7", "2", "null", "requeue 7 1 2", "failed 5", "drop 0", "remove force", ""];
+        let lines =
+            ["put 9 2 7", "2", "null", "requeue 7 1 2", "failed 5", "drop 0", "remove force", ""];
         assert_eq!(String::from_utf8(text).unwrap(), lines.join("\n"));
     }
 
@@ -396,7 +401,11 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(found(&[text.as_bytes()]), [Err(expected)], "{text}");
         }
-        assert_eq!(found(&[b"put 1 1 1048577\n", b"put 2 2 65536\n"]), [], "these are not too large");
+        assert_eq!(
+            found(&[b"put 1 1 1048577\n", b"put 2 2 65536\n"]),
+            [],
+            "these are not too large"
+        );
         assert_eq!(MAX_PUT_BYTES, 65_536);
     }
 }

@@ -37,7 +37,8 @@ impl RequestReader {
             // Nobody knows how many bytes follow.
             return Some(Err(MalformedRequest::PutHead));
         };
-        let max_bytes = if count == 1 { max_item_bytes.min(MAX_ITEM_BYTES) + 1 } else { MAX_PUT_BYTES as u64 };
+        let max_bytes =
+            if count == 1 { max_item_bytes.min(MAX_ITEM_BYTES) + 1 } else { MAX_PUT_BYTES as u64 };
         if bytes > max_bytes {
             return Some(Err(MalformedRequest::TooLarge));
         }

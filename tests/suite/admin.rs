@@ -66,9 +66,9 @@ fn status_lists_the_clients_and_what_each_client_waits_for() {
     sandbox.wait_for_status(|s| s["producers"].as_array().unwrap().len() == 2);
     let consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
     // The consumer holds `a`, `b` is ready, and the put of `c` is blocked.
-    sandbox.wait_for_status(|s| s["consumers"][0]["holds"] == 1 && s["producers"][1].is_null());
+    sandbox.wait_for_status(|s| s["consumers"][0]["in_flight"] == 1 && s["producers"][1].is_null());
     let status = sandbox.status();
-    assert_eq!((&status["in_line"], &status["out"]), (&1.into(), &1.into()));
+    assert_eq!((&status["ready"], &status["in_flight"]), (&1.into(), &1.into()));
     assert!(status["oldest_s"].as_f64().unwrap() > 0.0);
     assert_eq!(status["consumers"][0]["pid"], consumer.pid());
     assert!(status["consumers"][0]["held_s"].as_f64().unwrap() > 0.0);

@@ -201,7 +201,7 @@ fn every_accepted_item_is_done_despite_random_kills() {
         wait_for_end(keeper.pid);
     }
     let status = sandbox.status();
-    let counts = ["in_line", "out", "failed", "done"].map(|key| status[key].as_u64().unwrap());
+    let counts = ["ready", "in_flight", "failed", "done"].map(|key| status[key].as_u64().unwrap());
     assert_eq!(counts, [0, 0, 0, last], "{status}");
     sandbox.assert_nothing_left();
 }

@@ -125,7 +125,7 @@ fn an_item_is_done_only_after_its_output_is_written() {
     assert_eq!(outcome.lines(), ["1", "141"]);
     let status = sandbox.run(&["status", "-q", "default", "--format", "json"]).text();
     let status: Value = serde_json::from_str(&status).unwrap();
-    let (in_line, done) = (status["in_line"].as_u64().unwrap(), status["done"].as_u64().unwrap());
+    let (in_line, done) = (status["ready"].as_u64().unwrap(), status["done"].as_u64().unwrap());
     assert!(in_line > 0 && in_line + done == 100, "{status}");
     sandbox.run(&["rm", "--force"]);
     sandbox.assert_nothing_left();

@@ -51,7 +51,7 @@ fn accepted_items_survive_a_full_disk_and_puts_work_again_with_room() {
         (LIMIT seq -f 'item %g' 100000 | qdemo put -); echo "code $?"
         rm "$QDEMO_DIR/ballast"
         qdemo put last || exit
-        count=$(qdemo status -q default --format json | sed 's/.*"in_line":\([0-9]*\).*/\1/')
+        count=$(qdemo status -q default --format json | sed 's/.*"ready":\([0-9]*\).*/\1/')
         qdemo get --count "$count" > got || exit
         (seq -f 'item %g' $((count - 1)); echo last) | cmp - got && echo "every item is there"
         [ "$count" -gt 1000 ] || echo "only $count items"

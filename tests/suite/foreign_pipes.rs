@@ -190,7 +190,7 @@ fn every_command_reads_all_of_a_nonblocking_standard_input() {
             assert_same(expected, &reading.join().unwrap());
         }
     }
-    assert_eq!(sandbox.status()["in_line"], 4 * 3000);
+    assert_eq!(sandbox.status()["ready"], 4 * 3000);
 }
 
 /// Waits until the process sleeps or has ended.

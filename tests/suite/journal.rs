@@ -64,7 +64,7 @@ fn a_keeper_that_is_killed_loses_no_accepted_item() {
         }
     }
     // The item goes back to its place only after its consumer has left.
-    assert_eq!(sandbox.status()["out"], 1, "the consumer's item is not in flight");
+    assert_eq!(sandbox.status()["in_flight"], 1, "the consumer's item is not in flight");
     consumer.signal(Signal::TERM);
     consumer.end();
     assert_eq!(producer.end().code(), Some(0));
@@ -144,7 +144,7 @@ fn a_damaged_head_is_repaired_and_reported() {
             }
             fs::write(journal(&sandbox), &text).unwrap();
             let status = sandbox.status();
-            assert_eq!((&status["in_line"], &status["capacity"]), (&1.into(), &9.into()));
+            assert_eq!((&status["ready"], &status["capacity"]), (&1.into(), &9.into()));
             let peek = sandbox.run(&["peek"]);
             assert_same("b\n", &peek.text());
             peek.assert_one_line_of_error(&["is damaged in line 1", "the rest is intact"]);
@@ -193,7 +193,7 @@ fn a_second_file_of_an_earlier_version_is_imported_or_discarded() {
         assert_eq!((put.code(), put.text().as_str()), (Some(0), ""));
         sandbox.wait_for_keeper_to_go("default");
         let status = sandbox.status();
-        assert_eq!(status["in_line"], 1);
+        assert_eq!(status["ready"], 1);
         if end == text.len() {
             put.assert_prints("");
             assert_eq!((&status["capacity"], &status["done"]), (&7.into(), &41.into()));
@@ -253,7 +253,7 @@ fn without_room_for_the_journal_accepted_items_stay_and_puts_fail() {
     outcome.assert_one_line_of_error(&["cannot write the queue's journal", "is still there"]);
     sandbox.assert_nothing_left();
     let status = sandbox.status();
-    let in_line = status["in_line"].as_u64().unwrap();
+    let in_line = status["ready"].as_u64().unwrap();
     assert!(in_line > 100 && in_line < 40_000, "{status}");
     let expected: String = (1..=in_line).map(|n| format!("item {n}\n")).collect();
     // With room again, the queue accepts items.

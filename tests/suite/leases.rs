@@ -12,7 +12,7 @@ fn an_item_of_a_stuck_consumer_goes_to_another_and_the_late_done_is_reported() {
     let script = r#"
         mkfifo go
         qdemo consumer --max 1 --lease 100ms -- sh -c 'echo first $QDEMO_ATTEMPT; cat go' &
-        until qdemo status -q default --format json | grep -q '"out":1'; do :; done
+        until qdemo status -q default --format json | grep -q '"in_flight":1'; do :; done
         qdemo get --timeout 30s --format json    # waits until the lease has run out
         echo > go
         wait $!

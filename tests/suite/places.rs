@@ -214,7 +214,7 @@ fn a_queue_that_is_refused_does_not_hide_the_others() {
     }
     // `status --watch` prints each error once.
     let mut watch = sandbox.start(&["status", "--watch", "--every", "10ms", "--format", "json"]);
-    assert!((0..6).all(|_| watch.line().contains(r#""in_line":1"#)));
+    assert!((0..6).all(|_| watch.line().contains(r#""ready":1"#)));
     watch.signal(Signal::TERM);
     assert_eq!(watch.end().stderr.lines().count(), 3);
     sandbox.assert_nothing_left();

@@ -24,7 +24,7 @@ fn fill(sandbox: &Sandbox, last: u32) {
 /// Waits until the queue has these counts.
 fn wait_for(sandbox: &Sandbox, ready: u64, in_flight: u64, done: u64) {
     sandbox.wait_for_status(|status| {
-        status["in_line"] == ready && status["out"] == in_flight && status["done"] == done
+        status["ready"] == ready && status["in_flight"] == in_flight && status["done"] == done
     });
 }
 

@@ -19,7 +19,7 @@ fn fill(sandbox: &Sandbox) {
 }
 
 fn ready_count(sandbox: &Sandbox) -> u64 {
-    sandbox.status()["in_line"].as_u64().unwrap()
+    sandbox.status()["ready"].as_u64().unwrap()
 }
 
 #[test]

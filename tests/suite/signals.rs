@@ -87,7 +87,7 @@ fn process_1_exits_with_128_plus_the_number_of_the_signal() {
 
         let (mut put, process_1) = sandbox.start_as_process_1(&["put", "-"]);
         put.feed("a\n");
-        sandbox.wait_for_status(|status| status["in_line"] == 1);
+        sandbox.wait_for_status(|status| status["ready"] == 1);
         // `put` waits for more input, and the queue has its first item.
         signal_to(process_1, signal);
         wait_for_end(process_1);
@@ -248,7 +248,7 @@ fn a_keeper_does_not_inherit_the_blocked_and_ignored_signals_of_its_client() {
     consumer.signal(Signal::TERM);
     assert_eq!(consumer.end().signal(), Some(15));
     let mut get = sandbox.start_ignoring("TERM INT", &["get"]);
-    sandbox.wait_for_status(|status| status["in_line"] == 0);
+    sandbox.wait_for_status(|status| status["ready"] == 0);
     assert_eq!(get.line(), "a");
     get.end();
     let get = sandbox.start_ignoring("TERM INT HUP", &["get"]);

@@ -152,7 +152,7 @@ fn a_consumer_with_commands_ends_at_its_limit() {
     keeper.goes_on();
     sandbox.wait_for_keeper_to_go("default");
     let status = sandbox.status();
-    assert_eq!((&status["done"], &status["out"]), (&1.into(), &0.into()));
+    assert_eq!((&status["done"], &status["in_flight"]), (&1.into(), &0.into()));
     sandbox.assert_nothing_left();
 }
 
@@ -161,7 +161,7 @@ fn put_names_the_items_that_may_or_may_not_be_in_the_queue() {
     let sandbox = Sandbox::new();
     let mut put = sandbox.start(&["put", "--timeout", "10ms", "-"]);
     put.feed("first\n");
-    sandbox.wait_for_status(|status| status["in_line"] == 1);
+    sandbox.wait_for_status(|status| status["ready"] == 1);
     let keeper = Stopped::keeper(&sandbox, "default");
     put.feed("second\n");
     let said = assert_silent(put, &keeper, "default");
@@ -178,7 +178,7 @@ fn an_unanswered_put_does_not_happen_when_the_keeper_continues() {
     let sandbox = Sandbox::new();
     let mut put = sandbox.start(&["put", "--no-wait", "-"]);
     put.feed("first\n");
-    sandbox.wait_for_status(|status| status["in_line"] == 1);
+    sandbox.wait_for_status(|status| status["ready"] == 1);
     let keeper = Stopped::keeper(&sandbox, "default");
     put.feed("second\n");
     assert_silent(put, &keeper, "default");
@@ -206,7 +206,7 @@ fn a_limit_holds_when_the_inbox_is_full() {
     starter.line();
     let mut put = sandbox.start(&["put", "--timeout", "10ms", "-"]);
     put.feed("first\n");
-    sandbox.wait_for_status(|status| status["in_line"] == 2);
+    sandbox.wait_for_status(|status| status["ready"] == 2);
     let keeper = Stopped::keeper(&sandbox, "default");
     fill_inbox(&sandbox.queue("default"));
     put.feed("second\n");
@@ -238,7 +238,7 @@ fn status_watch_reports_a_stopped_keeper_until_the_keeper_continues() {
     let consumer = sandbox.start_consumer(&[]);
     let args = ["status", "-q", "default", "--format", "json", "--watch", "--every", "10ms"];
     let mut watch = sandbox.start(&args);
-    assert!(watch.line().contains(r#""in_line":0"#));
+    assert!(watch.line().contains(r#""ready":0"#));
     let keeper = Stopped::keeper(&sandbox, "default");
     let silent = format!(r#"{{"queue":"default","answers":false,"keeper":{}}}"#, keeper.pid);
     wait_while(|| watch.line() != silent);

@@ -258,7 +258,7 @@ fn consumers_that_are_stopped_slow_no_other_client_and_can_continue() {
     let keeper = Keeper::of(&sandbox, 64);
     let large = "x".repeat(2 << 20);
     sandbox.run_with_input(&["put", "-"], format!("{large}\n").as_bytes()).assert_prints("");
-    sandbox.wait_for_status(|status| status["out"] == 2 && status["in_line"] == 0);
+    sandbox.wait_for_status(|status| status["in_flight"] == 2 && status["ready"] == 0);
     let mut producer = sandbox.start(&["producer", "--quiet", "-"]);
     let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
     for n in 0..300 {

@@ -1,13 +1,13 @@
 //! The clients of the simulation: the real session, driven by a script.
 
 use super::model::{SimModel, item_text};
-use super::pipes::SharedPipe;
+use super::pipes::SimPair;
 use super::world::SimRng;
 use crate::client::session::Session;
 use std::collections::VecDeque;
 
 use crate::clock::ProcessBirth;
-use crate::queue::{Batch, BatchRef};
+use crate::queue::{Batch, BatchRef, Items};
 use crate::role::Role;
 use crate::wire::{ClientKey, ErrorCode, Hello, Reply, Request};
 
@@ -15,12 +15,12 @@ pub(super) struct SimClient {
     pub(super) key: u64,
     pub(super) hello: Hello,
     pub(super) session: Session,
-    pub(super) mailbox: SharedPipe,
+    pub(super) pipes: SimPair,
     /// The generation of the last known keeper.
     pub(super) keeper: Option<u64>,
     pub(super) is_welcomed: bool,
-    /// Any keeper has welcomed the client.
-    pub(super) was_welcomed: bool,
+    /// Any keeper may know the client: the client has written to it, or has its welcome.
+    pub(super) may_be_known: bool,
     pub(super) is_stopped: bool,
     pub(super) has_left: bool,
     script: Script,
@@ -48,20 +48,20 @@ pub(super) enum Script {
     /// Waits until all items are done.
     Join,
     /// Sends one request.
-    Ask(Request<'static>),
+    Ask(Request),
 }
 
 impl SimClient {
-    pub(super) fn new(key: u64, hello: Hello, mailbox: SharedPipe, script: Script) -> Self {
+    pub(super) fn new(key: u64, hello: Hello, pipes: SimPair, script: Script) -> Self {
         let session = new_session(key, &hello);
         Self {
             key,
             hello,
             session,
-            mailbox,
+            pipes,
             keeper: None,
             is_welcomed: false,
-            was_welcomed: false,
+            may_be_known: false,
             is_stopped: false,
             has_left: false,
             script,
@@ -72,24 +72,23 @@ impl SimClient {
     }
 
     /// Starts again with a new key: the last keeper exited before its welcome.
-    pub(super) fn restart_as_new(&mut self, key: u64, mailbox: SharedPipe) {
+    pub(super) fn restart_as_new(&mut self, key: u64) {
         self.key = key;
-        self.hello.mailbox = Some(ClientKey(key));
         self.session = new_session(key, &self.hello);
-        self.mailbox = mailbox;
+        self.pipes = SimPair::default();
     }
 
     /// Gives a consumer that has not connected yet a birth after the end of the queue.
     pub(super) fn set_late_birth(&mut self, birth: ProcessBirth) {
-        if self.keeper.is_some() || !self.is_consumer() {
+        if self.keeper.is_some() || !self.is_consumer() || self.may_be_known {
             return;
         }
         self.hello.birth = birth;
         self.session = new_session(self.key, &self.hello);
     }
 
-    pub(super) fn mailbox_name(&self) -> String {
-        self.hello.mailbox_name(ClientKey(self.key))
+    pub(super) fn pair_name(&self) -> String {
+        self.session.pipes().0
     }
 
     pub(super) fn is_consumer(&self) -> bool {
@@ -98,7 +97,7 @@ impl SimClient {
 
     /// Sends the next requests of the script.
     pub(super) fn send_next(&mut self, now: u64, rng: &mut SimRng, model: &mut SimModel) {
-        if self.has_left || !self.is_welcomed {
+        if self.has_left {
             return;
         }
         let leaves = match &mut self.script {
@@ -107,8 +106,8 @@ impl SimClient {
                     let count = (1 + rng.below(4)).min(*remaining);
                     let mut items = Vec::new();
                     for _ in 0..count {
-                        // Some items are longer than a write.
-                        let filler = if rng.one_in(40) { "x".repeat(600) } else { String::new() };
+                        // Some items are longer than a pipe.
+                        let filler = if rng.one_in(40) { "x".repeat(2000) } else { String::new() };
                         let item =
                             format!("\"{:08}-{:06}{filler}\"", self.key, sent.len() + items.len());
                         items.push(item);
@@ -164,7 +163,6 @@ impl SimClient {
         if leaves {
             self.disconnect();
         }
-        self.session.finish_write();
     }
 
     fn disconnect(&mut self) {
@@ -238,18 +236,12 @@ impl SimClient {
 }
 
 fn new_session(key: u64, hello: &Hello) -> Session {
-    // Short writes make more steps.
-    Session::new(ClientKey(key), hello.clone(), 400)
+    Session::new(ClientKey(key), hello.clone())
 }
 
 fn put(session: &mut Session, items: &[String]) {
-    let whole: String = items.iter().map(|item| format!("{item}\n")).collect();
-    if whole.len() <= session.max_put_bytes() {
-        return session.put(items.len() as u64, whole.into_bytes());
-    }
-    for item in items {
-        session.put(1, format!("{item}\n").into_bytes());
-    }
+    let bytes = items.iter().map(|item| format!("{item}\n")).collect::<String>().into();
+    session.put(Items { count: items.len() as u64, bytes });
 }
 
 /// Disposes of some items in flight.
@@ -298,6 +290,6 @@ fn fail(session: &mut Session, batch_ref: BatchRef) {
     }
 }
 
-pub(super) fn hello(key: u64, role: Role) -> Hello {
-    Hello { pid: 1, mailbox: Some(ClientKey(key)), ..Hello::new(role) }
+pub(super) fn hello(role: Role) -> Hello {
+    Hello { pid: 1, ..Hello::new(role) }
 }

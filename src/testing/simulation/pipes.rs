@@ -12,6 +12,7 @@ use crate::journal::Record;
 use crate::keeper::daemon::DurableHost;
 use crate::keeper::persistence::Persistence;
 use crate::keeper::{Host, Keeper, Observer};
+use crate::pipe::{PipePairName, SendBuffer};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
@@ -19,8 +20,15 @@ use crate::wire::Reply;
 #[derive(Default)]
 pub(super) struct SimPipe {
     pub(super) bytes: Vec<u8>,
-    /// The reader has closed the pipe.
+    /// The client has closed its end.
     pub(super) is_closed: bool,
+}
+
+impl SimPipe {
+    /// How many more bytes the pipe takes.
+    pub(super) fn room(&self) -> usize {
+        PIPE_CAPACITY.saturating_sub(self.bytes.len())
+    }
 }
 
 /// The capacity of a pipe in bytes. Pipes are small, so that they are often full.
@@ -29,36 +37,51 @@ pub(super) const PIPE_CAPACITY: usize = 1500;
 /// A pipe with an owner at each end.
 pub(super) type SharedPipe = Rc<RefCell<SimPipe>>;
 
-/// The directory of mailboxes by name, which survives keepers.
-pub(super) type Mailboxes = Rc<RefCell<BTreeMap<String, SharedPipe>>>;
+/// The two pipes of a client.
+#[derive(Clone, Default)]
+pub(super) struct SimPair {
+    pub(super) requests: SharedPipe,
+    pub(super) mailbox: SharedPipe,
+}
 
-/// The keeper's end of a mailbox.
-struct SimMailbox {
+impl SimPair {
+    /// The client is gone.
+    pub(super) fn close(&self) {
+        self.requests.borrow_mut().is_closed = true;
+        self.mailbox.borrow_mut().is_closed = true;
+    }
+}
+
+/// The pipes in the queue's directory, which survive keepers.
+pub(super) type Directory = Rc<RefCell<BTreeMap<String, SimPair>>>;
+
+/// The keeper's ends of a client's pipes.
+struct SimClientPipes {
     name: String,
-    pipe: SharedPipe,
-    awaits_resume: bool,
-    unsent: Vec<u8>,
-    committed_bytes: usize,
+    mailbox: SharedPipe,
+    /// None for a client of an earlier keeper that has not resumed.
+    requests: Option<SharedPipe>,
+    unsent: SendBuffer,
 }
 
 /// The host of a keeper.
 pub(super) struct SimHost {
     pub(super) persistence: Persistence<Disk>,
-    mailboxes: Mailboxes,
+    directory: Directory,
     disk: Disk,
-    open_mailboxes: BTreeMap<ClientId, SimMailbox>,
+    clients: BTreeMap<ClientId, SimClientPipes>,
     closing: Vec<ClientId>,
     /// The keeper is killed after it has sent this many more bytes.
     pub(super) kill_after: Option<usize>,
 }
 
 impl SimHost {
-    pub(super) fn new(persistence: Persistence<Disk>, mailboxes: Mailboxes, disk: Disk) -> Self {
+    pub(super) fn new(persistence: Persistence<Disk>, directory: Directory, disk: Disk) -> Self {
         Self {
             persistence,
-            mailboxes,
+            directory,
             disk,
-            open_mailboxes: BTreeMap::new(),
+            clients: BTreeMap::new(),
             closing: Vec::new(),
             kill_after: None,
         }
@@ -69,31 +92,43 @@ impl SimHost {
         self.disk.has_killed() || self.kill_after == Some(0)
     }
 
-    /// Clients that have closed their mailboxes.
-    pub(super) fn dead_clients(&self) -> Vec<ClientId> {
-        self.open_mailboxes.keys().copied().filter(|&client| self.is_client_dead(client)).collect()
+    /// The connected clients, and whether each is dead.
+    pub(super) fn clients(&self) -> Vec<(ClientId, bool)> {
+        self.clients.keys().map(|&client| (client, self.is_client_dead(client))).collect()
+    }
+
+    /// Takes up to `max` bytes out of a client's pipe.
+    pub(super) fn take_requests(&self, client: ClientId, max: usize) -> Vec<u8> {
+        let requests = self.clients.get(&client).and_then(|pipes| pipes.requests.as_ref());
+        let Some(mut requests) = requests.map(|requests| requests.borrow_mut()) else {
+            return Vec::new();
+        };
+        let count = max.min(requests.bytes.len());
+        requests.bytes.drain(..count).collect()
     }
 
     pub(super) fn remove_client(&mut self, client: ClientId) {
-        if let Some(slot) = self.open_mailboxes.remove(&client) {
-            self.mailboxes.borrow_mut().remove(&slot.name);
+        if let Some(pipes) = self.clients.remove(&client) {
+            self.directory.borrow_mut().remove(&pipes.name);
         }
     }
 
     pub(super) fn has_no_clients(&self) -> bool {
-        self.open_mailboxes.is_empty()
+        self.clients.is_empty()
     }
 
-    fn find_mailbox(&self, name: &str, awaits_resume: bool) -> Option<SimMailbox> {
-        let pipe = self.mailboxes.borrow().get(name).cloned()?;
-        let is_closed = pipe.borrow().is_closed;
-        (!is_closed).then(|| SimMailbox {
-            name: name.to_owned(),
-            pipe,
-            awaits_resume,
-            unsent: Vec::new(),
-            committed_bytes: 0,
-        })
+    /// The pipes of this name, unless their client is dead.
+    fn find_pair(&self, name: &PipePairName) -> Option<SimPair> {
+        let pair = self.directory.borrow().get(&name.0).cloned()?;
+        let is_closed = pair.mailbox.borrow().is_closed;
+        (!is_closed).then_some(pair)
+    }
+
+    fn add_client(&mut self, client: ClientId, name: &PipePairName, pair: SimPair, resumes: bool) {
+        let SimPair { requests, mailbox } = pair;
+        let requests = (!resumes).then_some(requests);
+        let (name, unsent) = (name.0.clone(), SendBuffer::default());
+        self.clients.insert(client, SimClientPipes { name, mailbox, requests, unsent });
     }
 }
 
@@ -104,37 +139,41 @@ impl Host for SimHost {
         self
     }
 
-    fn open_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<()> {
-        let slot = self.find_mailbox(mailbox, false).ok_or(io::ErrorKind::NotFound)?;
-        self.open_mailboxes.insert(client, slot);
+    fn open_pipes(&mut self, client: ClientId, name: &PipePairName) -> io::Result<()> {
+        let pair = self.find_pair(name).ok_or(io::ErrorKind::NotFound)?;
+        self.add_client(client, name, pair, false);
         Ok(())
     }
 
-    fn reopen_mailbox(&mut self, client: ClientId, mailbox: &str) -> io::Result<bool> {
-        let slot = self.find_mailbox(mailbox, true);
-        let found = slot.is_some();
-        self.open_mailboxes.extend(slot.map(|slot| (client, slot)));
+    fn reopen_mailbox(&mut self, client: ClientId, name: &PipePairName) -> io::Result<bool> {
+        let pair = self.find_pair(name);
+        let found = pair.is_some();
+        if let Some(pair) = pair {
+            self.add_client(client, name, pair, true);
+        }
         Ok(found)
     }
 
-    fn resume_mailbox(&mut self, client: ClientId) {
-        if let Some(slot) = self.open_mailboxes.get_mut(&client) {
-            slot.awaits_resume = false;
+    fn resume_pipes(&mut self, client: ClientId, name: &PipePairName) -> io::Result<()> {
+        let pair = self.find_pair(name).ok_or(io::ErrorKind::NotFound)?;
+        if let Some(pipes) = self.clients.get_mut(&client) {
+            pipes.requests = Some(pair.requests);
         }
+        Ok(())
     }
 
-    fn reject_connection(&mut self, _: &str, _: &[u8]) {}
+    fn reject_connection(&mut self, _: &PipePairName, _: SendBuffer) {}
 
-    fn output_buffer(&mut self, client: ClientId) -> Option<&mut Vec<u8>> {
-        let slot = self.open_mailboxes.get_mut(&client).filter(|slot| !slot.awaits_resume)?;
-        Some(&mut slot.unsent)
+    fn output(&mut self, client: ClientId) -> Option<&mut SendBuffer> {
+        let pipes = self.clients.get_mut(&client).filter(|pipes| pipes.requests.is_some())?;
+        Some(&mut pipes.unsent)
     }
 
     fn is_client_dead(&self, client: ClientId) -> bool {
-        self.open_mailboxes.get(&client).is_some_and(|slot| slot.pipe.borrow().is_closed)
+        self.clients.get(&client).is_some_and(|pipes| pipes.mailbox.borrow().is_closed)
     }
 
-    fn close_mailbox(&mut self, client: ClientId) {
+    fn close_pipes(&mut self, client: ClientId) {
         self.closing.push(client);
     }
 }
@@ -158,14 +197,13 @@ impl DurableHost for SimHost {
     }
 
     fn flush(&mut self) {
-        for slot in self.open_mailboxes.values_mut() {
-            slot.committed_bytes = slot.unsent.len();
-            let mut pipe = slot.pipe.borrow_mut();
-            if pipe.is_closed {
+        for pipes in self.clients.values_mut() {
+            pipes.unsent.commit();
+            let mut mailbox = pipes.mailbox.borrow_mut();
+            if mailbox.is_closed {
                 continue;
             }
-            let mut length =
-                slot.committed_bytes.min(PIPE_CAPACITY.saturating_sub(pipe.bytes.len()));
+            let mut length = pipes.unsent.unsent_bytes().min(mailbox.room());
             if self.disk.has_killed() {
                 length = 0;
             }
@@ -173,27 +211,24 @@ impl DurableHost for SimHost {
                 length = length.min(*left);
                 *left -= length;
             }
-            pipe.bytes.extend(slot.unsent.drain(..length));
-            slot.committed_bytes -= length;
+            mailbox.bytes.extend(pipes.unsent.take(length));
         }
         if self.is_killed() {
             return;
         }
-        let mut mailboxes = self.mailboxes.borrow_mut();
-        let open_mailboxes = &mut self.open_mailboxes;
-        self.closing.retain(|client| {
-            let unsent = open_mailboxes.get(client).is_some_and(|slot| !slot.unsent.is_empty());
-            if !unsent && let Some(slot) = open_mailboxes.remove(client) {
-                mailboxes.remove(&slot.name);
+        for client in std::mem::take(&mut self.closing) {
+            if self.clients.get(&client).is_some_and(|pipes| !pipes.unsent.is_empty()) {
+                self.closing.push(client);
+            } else {
+                self.remove_client(client);
             }
-            unsent
-        });
+        }
     }
 
     fn replace_uncommitted(&mut self, reply: &Reply) {
-        for slot in self.open_mailboxes.values_mut().filter(|slot| !slot.awaits_resume) {
-            slot.unsent.truncate(slot.committed_bytes);
-            reply.write(&mut slot.unsent);
+        for pipes in self.clients.values_mut().filter(|pipes| pipes.requests.is_some()) {
+            pipes.unsent.discard_uncommitted();
+            reply.write(&mut pipes.unsent);
         }
     }
 }

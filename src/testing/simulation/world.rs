@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use super::client::{Script, SimClient, hello};
 use super::disk::Disk;
 use super::model::SimModel;
-use super::pipes::{Mailboxes, PIPE_CAPACITY, SharedPipe, SimHost, SimPipe};
+use super::pipes::{Directory, PIPE_CAPACITY, SimHost, SimPair, SimPipe};
 use crate::clock::{Epoch, ProcessBirth};
 use crate::journal::Journal;
 use crate::keeper::Keeper;
@@ -65,7 +65,7 @@ pub(super) struct Simulation {
     rng: SimRng,
     faults: Faults,
     disk: Disk,
-    mailboxes: Mailboxes,
+    directory: Directory,
     running_keeper: Option<RunningKeeper>,
     /// The number of keepers so far.
     generation: u64,
@@ -106,7 +106,7 @@ impl Simulation {
             rng,
             model: SimModel::default(),
             disk: Disk::default(),
-            mailboxes: Mailboxes::default(),
+            directory: Directory::default(),
             running_keeper: None,
             generation: 0,
             clients: Vec::new(),
@@ -148,7 +148,7 @@ impl Simulation {
             let waits_for_room = role != Role::Visitor || self.rng.one_in(2);
             let remaining = 1 + self.rng.below(20);
             let script = Script::Put { remaining, waits_for_room, sent: Vec::new(), answered: 0 };
-            let hello = hello(self.last_key + 1, role);
+            let hello = hello(role);
             let sync = self.faults.power_fails;
             self.add_client(crate::wire::Hello { capacity, keep_open, sync, ..hello }, script);
         }
@@ -156,7 +156,7 @@ impl Simulation {
             self.add_consumer();
         }
         if self.rng.one_in(4) {
-            let hello = hello(self.last_key + 1, Role::Visitor);
+            let hello = hello(Role::Visitor);
             self.add_client(hello, Script::Join);
         }
         if self.faults.has_rough_consumers {
@@ -166,7 +166,7 @@ impl Simulation {
 
     fn add_consumer(&mut self) {
         let lease = self.faults.has_leases.then(|| 5_000 + self.rng.below(20_000));
-        let hello = hello(self.last_key + 1, Role::Consumer);
+        let hello = hello(Role::Consumer);
         let batches_left =
             if self.rng.one_in(3) && !self.is_fault_free { 1 + self.rng.below(4) } else { 9999 };
         let always_done = !self.faults.has_rough_consumers;
@@ -181,8 +181,8 @@ impl Simulation {
         self.add_client(crate::wire::Hello { lease, max_delivery_failures: 0, ..hello }, script);
     }
 
-    fn add_query(&mut self, request: Request<'static>) {
-        let hello = hello(self.last_key + 1, Role::Visitor);
+    fn add_query(&mut self, request: Request) {
+        let hello = hello(Role::Visitor);
         self.add_client(hello, Script::Ask(request));
     }
 
@@ -198,8 +198,8 @@ impl Simulation {
             _ => ProcessBirth::new(100, 7).in_namespace(namespace),
         };
         let hello = crate::wire::Hello { birth, ..hello };
-        let client = SimClient::new(self.last_key, hello, SharedPipe::default(), script);
-        self.mailboxes.borrow_mut().insert(client.mailbox_name(), Rc::clone(&client.mailbox));
+        let client = SimClient::new(self.last_key, hello, SimPair::default(), script);
+        self.directory.borrow_mut().insert(client.pair_name(), client.pipes.clone());
         self.clients.push(client);
     }
 
@@ -249,19 +249,27 @@ impl Simulation {
             return Ok(());
         };
         let now = running.epoch.offset + self.now;
-        let dead = running.host.dead_clients();
-        let limit = if dead.is_empty() {
-            1 + self.rng.below(PIPE_CAPACITY as u64) as usize
-        } else {
-            PIPE_CAPACITY
-        };
-        let bytes: Vec<u8> = running.inbox.drain(..limit.min(running.inbox.len())).collect();
-        let has_arrivals = !bytes.is_empty() || !dead.is_empty();
-        running.keeper.receive(now, &bytes, &mut running.host);
-        for client in dead {
-            running.host.remove_client(client);
-            running.keeper.client_died(now, client, &mut running.host);
+        let mut has_arrivals = false;
+        for (client, is_dead) in running.host.clients() {
+            let limit = if is_dead {
+                PIPE_CAPACITY
+            } else {
+                1 + self.rng.below(PIPE_CAPACITY as u64) as usize
+            };
+            let bytes = running.host.take_requests(client, limit);
+            has_arrivals |= is_dead || !bytes.is_empty();
+            if let Some(buffer) = running.keeper.read_buffer(client).filter(|_| !bytes.is_empty()) {
+                buffer.extend_from_slice(&bytes);
+                running.keeper.receive(now, client, bytes.len(), &mut running.host);
+            }
+            if is_dead {
+                running.host.remove_client(client);
+                running.keeper.client_died(now, client, &mut running.host);
+            }
         }
+        let announcements = std::mem::take(&mut running.inbox);
+        has_arrivals |= !announcements.is_empty();
+        running.keeper.receive_announcements(now, &announcements, &mut running.host);
         let result = daemon::process_and_commit(&mut running.keeper, &mut running.host, now);
         let killed = running.host.is_killed();
         if killed || result.is_err() {
@@ -276,7 +284,7 @@ impl Simulation {
         }
         let is_told_to_exit =
             self.faults.keeper_dies && !self.is_fault_free && self.rng.one_in(200);
-        if is_told_to_exit || (running.host.has_no_clients() && running.inbox.is_empty()) {
+        if is_told_to_exit || running.host.has_no_clients() {
             let result = running.host.persistence.finalize_journal(&running.keeper);
             self.log(|| format!("the keeper exits: {result:?}"));
             self.running_keeper = None;
@@ -301,7 +309,7 @@ impl Simulation {
         let epoch = Epoch::resume_with(state.epoch.as_ref(), boot, self.now, self.wall);
         state.epoch = Some(epoch.clone());
         let persistence = Persistence::new(state, journal);
-        let mut host = SimHost::new(persistence, Rc::clone(&self.mailboxes), self.disk.clone());
+        let mut host = SimHost::new(persistence, Rc::clone(&self.directory), self.disk.clone());
         keeper.adopt_clients(clients, &mut host).map_err(|error| error.to_string())?;
         self.generation += 1;
         self.log(|| format!("keeper {} starts", self.generation));
@@ -336,15 +344,17 @@ impl Simulation {
             self.find_keeper(at)?;
         } else {
             match self.rng.below(4) {
-                0 => self.clients[at].send_next(self.now, &mut self.rng, &mut self.model),
-                1 | 2 => self.write(at),
+                0 if self.clients[at].is_welcomed => {
+                    self.clients[at].send_next(self.now, &mut self.rng, &mut self.model);
+                }
+                0..=2 => self.write(at),
                 _ => self.read(at, false)?,
             }
         }
         if self.clients[at].has_left {
             let client = self.clients.swap_remove(at);
             self.log(|| format!("{} has finished", client.key));
-            client.mailbox.borrow_mut().is_closed = true;
+            client.pipes.close();
         }
         Ok(())
     }
@@ -361,37 +371,50 @@ impl Simulation {
         if self.running_keeper.is_none() {
             return Ok(());
         }
+        // A client may write its first requests before it announces itself.
+        let writes_early = self.clients[at].keeper.is_none() && self.rng.one_in(3);
         let client = &mut self.clients[at];
-        if client.was_welcomed {
+        if client.may_be_known {
             client.is_welcomed = false;
             client.session.resume();
+            client.pipes.requests = Rc::new(RefCell::new(SimPipe::default()));
         } else if client.keeper.is_some() {
-            client.mailbox.borrow_mut().is_closed = true;
+            client.pipes.close();
             self.last_key += 1;
-            client.restart_as_new(self.last_key, Rc::new(RefCell::new(SimPipe::default())));
-            let name = client.mailbox_name();
-            self.mailboxes.borrow_mut().insert(name, Rc::clone(&client.mailbox));
+            client.restart_as_new(self.last_key);
+        } else if writes_early {
+            client.may_be_known = true;
+            client.send_next(self.now, &mut self.rng, &mut self.model);
         }
         client.keeper = Some(self.generation);
+        let (name, pipes) = (client.pair_name(), client.pipes.clone());
+        self.directory.borrow_mut().insert(name, pipes);
         self.write(at);
+        self.announce(at);
         Ok(())
     }
 
-    /// Does one write, if the inbox has room.
+    /// Writes the announcement to the inbox. The keeper reads the inbox often, so it has room.
+    fn announce(&mut self, at: usize) {
+        let announcement = self.clients[at].session.announcement();
+        if let Some(running) = &mut self.running_keeper {
+            running.inbox.extend_from_slice(&announcement);
+            self.disk.note(b"inbox", &announcement);
+        }
+    }
+
+    /// Does one write, as far as the pipe has room.
     fn write(&mut self, at: usize) {
         let client = &mut self.clients[at];
-        let Some(running) = &mut self.running_keeper else {
-            return;
-        };
-        let fits = |write: &&[u8]| running.inbox.len() + write.len() <= PIPE_CAPACITY;
-        if let Some(write) = client.session.next_write().filter(fits) {
-            running.inbox.extend_from_slice(write);
-            self.disk.note(b"inbox", write);
-            if self.is_verbose {
-                let text = String::from_utf8_lossy(write).trim().replace('\n', " | ");
-                eprintln!("{:>6} {} writes {text}", self.now, client.key);
-            }
-            client.session.pop_written();
+        let mut requests = client.pipes.requests.borrow_mut();
+        let written = client.session.unsent().take(requests.room());
+        requests.bytes.extend_from_slice(&written);
+        if !written.is_empty() {
+            self.disk.note(b"requests", &written);
+        }
+        if self.is_verbose {
+            let text = String::from_utf8_lossy(&written).trim().replace('\n', " | ");
+            eprintln!("{:>6} {} writes {text}", self.now, client.key);
         }
     }
 
@@ -399,15 +422,15 @@ impl Simulation {
     fn read(&mut self, at: usize, all: bool) -> Result<(), String> {
         let client = &mut self.clients[at];
         let bytes: Vec<u8> = {
-            let mut pipe = client.mailbox.borrow_mut();
+            let mut pipe = client.pipes.mailbox.borrow_mut();
             let unread = pipe.bytes.len();
             let count = if all { unread } else { self.rng.below(unread as u64 + 1) as usize };
             pipe.bytes.drain(..count).collect()
         };
-        self.disk.note(client.mailbox_name().as_bytes(), &bytes);
+        self.disk.note(client.pair_name().as_bytes(), &bytes);
         client.session.feed(&bytes);
         if client.session.take_welcome().is_some() {
-            (client.is_welcomed, client.was_welcomed) = (true, true);
+            (client.is_welcomed, client.may_be_known) = (true, true);
         }
         while let Some(reply) = client.session.next() {
             let reply = reply.map_err(|error| format!("{}: {error}", client.key))?;

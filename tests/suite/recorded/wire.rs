@@ -268,7 +268,7 @@ const BYE: (&str, &str) = ("bye", "bye 0 0\n");
 
 #[test]
 fn what_clients_write_is_as_it_was() {
-    let status = "status {\"in_line\":1,\"out\":0,\"done\":0,\"failed\":0,\"capacity\":null,\
+    let status = "status {\"ready\":1,\"in_flight\":0,\"done\":0,\"failed\":0,\"capacity\":null,\
                   \"sync\":false,\"oldest_s\":1.5,\"state\":\"open\",\"producers\":[],\"consumers\":[]}\n";
     let run = ("get", "run 1 1 1\n\"a\"\n");
     let clients: [Client; 42] = [

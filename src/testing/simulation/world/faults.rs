@@ -55,7 +55,7 @@ impl Simulation {
     fn kill_client(&mut self, at: usize) {
         let client = self.clients.swap_remove(at);
         self.log(|| format!("{} is killed", client.key));
-        client.mailbox.borrow_mut().is_closed = true;
+        client.pipes.close();
     }
 
     /// The client gives up waiting for the keeper: sends `cancel` and `bye`, and dies without the replies.
@@ -64,7 +64,6 @@ impl Simulation {
         self.log(|| format!("{} gives up", client.key));
         client.session.add_request(Request::Cancel);
         client.session.add_request(Request::Bye);
-        client.session.finish_write();
         self.clients.push(client);
         let at = self.clients.len() - 1;
         for _ in 0..3 {
@@ -81,7 +80,7 @@ impl Simulation {
         while !self.clients.is_empty() {
             self.kill_client(0);
         }
-        self.mailboxes.borrow_mut().clear();
+        self.directory.borrow_mut().clear();
         let rng = &mut self.rng;
         self.disk.lose_power(|unsynced| rng.below(unsynced as u64 + 1) as usize);
         self.add_initial_clients();
