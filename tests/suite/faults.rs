@@ -60,10 +60,10 @@ fn accepted_items_survive_a_full_disk_and_puts_work_again_with_room() {
     let (outcome, remedy) = match Mount::new() {
         Some(mount) => {
             let script = script.replace("LIMIT", "");
-            (mount.script(&sandbox, "size=256k", &script), "make room there")
+            (mount.script(&sandbox, "size=1m", &script), "make room there")
         }
-        // Without a mount, a limit of 256 KiB for each file stands in for the full disk.
-        None => (sandbox.script(&script.replace("LIMIT", "ulimit -f 256;")), "ulimit -f"),
+        // Without a mount, a limit of 1 MiB for each file stands in for the full disk.
+        None => (sandbox.script(&script.replace("LIMIT", "ulimit -f 1024;")), "ulimit -f"),
     };
     assert_eq!(outcome.text(), "code 1\nevery item is there\n", "{outcome:?}");
     let words = ["cannot write the queue's journal", remedy, "is still there"];
@@ -167,7 +167,7 @@ fn a_lack_of_an_inode_for_any_file_of_a_queue_is_reported() {
 }
 
 #[test]
-fn a_client_without_room_for_its_mailbox_fails_and_the_others_go_on() {
+fn a_client_without_room_for_its_pipes_fails_and_the_others_go_on() {
     let Some(mount) = Mount::new() else {
         return an_unwritable_directory_is_reported_and_its_queue_can_be_seen();
     };
@@ -187,7 +187,7 @@ fn a_client_without_room_for_its_mailbox_fails_and_the_others_go_on() {
     );
     let outcome = mount.script(&sandbox, "nr_inodes=20", &script);
     assert_eq!(outcome.text(), "code 1\nconsumer 0\nfirst\nthird\n", "{outcome:?}");
-    assert_errors(&outcome, 1, &["cannot make a mailbox", "No space left", "make room"]);
+    assert_errors(&outcome, 1, &["cannot make the client's pipes", "No space left", "make room"]);
     sandbox.assert_nothing_left();
 }
 
