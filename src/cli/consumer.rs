@@ -197,9 +197,9 @@ impl Args {
         if let Some(lease) = self.lease {
             options = options.lease(lease);
         }
-        let client = connect_and_warn(options, Role::Consumer, queue)?;
+        let mut client = connect_and_warn(options, Role::Consumer, queue)?;
         if !self.client.quiet && !self.follow && timeout == Timeout::Infinite {
-            print_end_notice(&client, queue);
+            print_end_notice(&mut client, queue)?;
         }
         Ok(client)
     }

@@ -72,7 +72,7 @@ impl Args {
         let mut client = one_shot.connect()?;
         client.stop_when_stdout_closes();
         if timeout == Timeout::Infinite && !self.quiet {
-            print_end_notice(&client, &one_shot.queue);
+            print_end_notice(&mut client, &one_shot.queue)?;
         }
         let mut get = Get { reporter, timeout, clock, printed: 0 };
         let end = leave_after(client, |client| get_items(client, &mut get, self.count)).map_err(

@@ -39,12 +39,14 @@ impl OneShot {
         self
     }
 
-    /// Connects to the queue. Makes the queue if it does not exist.
+    /// A client of the queue, which connects with its first request. Makes the queue if it does not exist.
     pub(super) fn connect(&self) -> anyhow::Result<Client> {
-        connect_and_warn(self.options.clone(), Role::Visitor, &self.queue)
+        let client = self.options.clone().connect_with_first_request()?;
+        warn_of_damage(&client, &self.queue);
+        Ok(client)
     }
 
-    /// Connects to the queue. Fails if the queue does not exist.
+    /// A client of the queue, which connects with its first request. Fails if the queue does not exist.
     pub(super) fn connect_existing(&self) -> anyhow::Result<Client> {
         let client = self.options.clone().connect_if_exists()?;
         let client = client.ok_or_else(|| no_such_queue_error(&self.queue))?;
@@ -114,10 +116,15 @@ fn warn_of_damage(client: &Client, queue: &QueueName) {
 
 /// Tells a person what the command waits for. A script may start its consumers before its producers on
 /// purpose, so a command without a terminal prints nothing.
-pub(super) fn print_end_notice(client: &Client, queue: &QueueName) {
-    if client.awaits_next_round() && io::stderr().is_terminal() {
+pub(super) fn print_end_notice(client: &mut Client, queue: &QueueName) -> Result<(), Error> {
+    if !io::stderr().is_terminal() {
+        return Ok(());
+    }
+    client.complete_connect()?;
+    if client.awaits_next_round() {
         eprint_line(&format!("the queue `{queue}` has ended: waiting for new items"));
     }
+    Ok(())
 }
 
 pub(super) fn no_such_queue_error(queue: &QueueName) -> anyhow::Error {

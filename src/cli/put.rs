@@ -72,13 +72,18 @@ impl Args {
             on_accepted: |_, _| Ok(()),
         };
         let Err(error) = stream.put_all(&mut source) else {
-            stream.client.leave()?;
+            // Every item is accepted: there is nothing to wait for.
+            stream.client.leave_at_once();
             return Ok(ExitCode::Done);
         };
-        let rest = source.into_remaining();
+        let mut rest = source.into_remaining();
         let unconfirmed = stream.unconfirmed.unwrap_or_default();
-        let unconfirmed: Vec<_> =
+        let mut unconfirmed: Vec<_> =
             unconfirmed.iter().map(|item| display_text(item).into_owned()).collect();
+        if stream.client.withdraw() {
+            unconfirmed.append(&mut rest.0);
+            rest.0 = std::mem::take(&mut unconfirmed);
+        }
         let queue = &one_shot.queue;
         let error = match error.downcast_ref() {
             Some(Error::Full) => {

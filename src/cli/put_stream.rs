@@ -30,12 +30,19 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
         let mut item = Vec::new();
         loop {
             let put = match source.next_item(&mut item, || self.wait_for_input()) {
-                Ok(false) => return self.wait_until_accepted(),
+                Ok(false) => {
+                    // Without an item this client has made no request.
+                    self.client.complete_connect()?;
+                    return self.wait_until_accepted();
+                }
                 Ok(true) => self.put(&item),
                 Err(error) => Err(error),
             };
             if let Err(error) = put {
-                if !matches!(error.downcast_ref(), Some(Error::Full | Error::NoAnswer { .. })) {
+                let is_limit =
+                    matches!(error.downcast_ref(), Some(Error::Full | Error::NoAnswer { .. }));
+                let is_refused = matches!(error.downcast_ref(), Some(Error::Refused { .. }));
+                if !is_limit && (self.client.was_welcomed() || !is_refused) {
                     // The items before an invalid item are to be in the queue.
                     let _ = self.wait_until_accepted();
                 }

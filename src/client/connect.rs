@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::process::ChildStdout;
 
 use super::builder::QueueBuilder;
 use super::error::{Error, StartFailure, open_error};
@@ -38,7 +39,17 @@ impl QueueBuilder {
     ///   [`capacity`](Self::capacity) for example.
     /// - [`Error::NoAnswer`] when the keeper does not answer within [`timeout`](Self::timeout).
     /// - [`Error::Pipe`] and [`Error::Protocol`] when the conversation with the keeper fails.
-    pub fn connect(mut self, role: Role) -> Result<Client, Error> {
+    pub fn connect(self, role: Role) -> Result<Client, Error> {
+        self.open_client(role, true)
+    }
+
+    /// Makes a visitor that connects with its first request: both go to the keeper together, and the keeper
+    /// answers both together. Errors of the connect come from the method that waits for the first answer.
+    pub(crate) fn connect_with_first_request(self) -> Result<Client, Error> {
+        self.open_client(Role::Visitor, false)
+    }
+
+    fn open_client(mut self, role: Role, announces: bool) -> Result<Client, Error> {
         let base = self.base_dir()?;
         // The client may connect again when the process has another working directory.
         let base =
@@ -48,8 +59,18 @@ impl QueueBuilder {
         let mut damaged = Vec::new();
         let open_dir = || Ok(QueueDir::open_or_create(&base, self.name.as_str())?);
         let limit = SilenceLimit::Until(Deadline::new(self.timeout));
-        let connect = |dir: &QueueDir, inbox| self.handshake(dir, inbox, limit);
-        let mut client = self.find_or_start_keeper(open_dir, &mut damaged, &limit, connect)?;
+        let connect = |dir: &QueueDir, inbox| {
+            let mut client = self.open_pipes(dir, inbox, limit)?;
+            if announces {
+                client.wait_for_welcome()?;
+            }
+            Ok(client)
+        };
+        let (mut client, starting) =
+            self.find_or_start_keeper(open_dir, &mut damaged, &limit, connect)?;
+        if !client.is_welcomed {
+            client.starting_keeper = starting;
+        }
         client.damaged_lines = damaged;
         client.silence_limit = SilenceLimit::PerWait(self.timeout);
         Ok(client)
@@ -59,7 +80,7 @@ impl QueueBuilder {
     pub(crate) fn connect_if_exists(self) -> Result<Option<Client>, Error> {
         let base = self.base_dir()?;
         if QueueDir::exists(&base, self.name.as_str())? {
-            self.dir(base).connect(Role::Visitor).map(Some)
+            self.dir(base).connect_with_first_request().map(Some)
         } else {
             Ok(None)
         }
@@ -68,7 +89,11 @@ impl QueueBuilder {
     /// Connects as a visitor if the queue has a keeper.
     pub(crate) fn connect_if_running(mut self) -> Result<Option<Client>, Error> {
         self.starts_keeper = false;
-        match self.connect_if_exists() {
+        let connected = self.connect_if_exists().and_then(|client| match client {
+            Some(mut client) => client.wait_for_welcome().map(|()| Some(client)),
+            None => Ok(None),
+        });
+        match connected {
             Err(Error::KeeperGone) => Ok(None),
             other => other,
         }
@@ -88,18 +113,18 @@ impl QueueBuilder {
             }
             other => Ok(other?),
         };
-        self.find_or_start_keeper(open_dir, damaged, limit, connect)
+        self.find_or_start_keeper(open_dir, damaged, limit, connect).map(|_| ())
     }
 
-    /// Finds the keeper in the queue's directory, or starts one, until `connect` succeeds.
+    /// Finds the keeper in the queue's directory, or starts one, until `connect` succeeds. Returns the pipe from a
+    /// keeper that was started: a keeper without clients exits when its starter closes this pipe.
     fn find_or_start_keeper<T>(
         &self,
         open_dir: impl Fn() -> Result<QueueDir, Error>,
         damaged: &mut Vec<u64>,
         limit: &SilenceLimit,
         mut connect: impl FnMut(&QueueDir, InboxWriter) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        // Open until the welcome: a keeper without clients exits when its starter closes this pipe.
+    ) -> Result<(T, Option<ChildStdout>), Error> {
         let mut starting = None;
         process::reap_keepers();
         for _ in 0..MAX_CONNECT_TRIES {
@@ -108,7 +133,7 @@ impl QueueBuilder {
                 Some(inbox) => match connect(&dir, inbox) {
                     // The keeper left just as this client connected.
                     Err(Error::KeeperGone) if self.starts_keeper => {}
-                    other => return other,
+                    other => return other.map(|connected| (connected, starting)),
                 },
                 None if self.starts_keeper => starting = self.start_keeper(&dir, damaged, limit)?,
                 None => return Err(Error::KeeperGone),
@@ -118,8 +143,8 @@ impl QueueBuilder {
         Err(StartFailure::Died(MAX_CONNECT_TRIES).into())
     }
 
-    /// Says hello and waits for the welcome.
-    fn handshake(
+    /// Makes the pipes of a client.
+    fn open_pipes(
         &self,
         dir: &QueueDir,
         inbox: InboxWriter,
@@ -144,9 +169,7 @@ impl QueueBuilder {
             other => other.map_err(open_error("cannot make the client's pipes"))?,
         };
         let dir = dir.path().to_owned();
-        let mut client = Client::new(self.clone(), dir, (inbox, requests, mailbox), session, limit);
-        client.wait_for_welcome()?;
-        Ok(client)
+        Ok(Client::new(self.clone(), dir, (inbox, requests, mailbox), session, limit))
     }
 
     /// The error for a keeper of the queue in `dir` that has not answered in time.

@@ -90,14 +90,22 @@ impl Client {
         result
     }
 
+    /// Connects, if the client has not connected yet.
+    pub(crate) fn complete_connect(&mut self) -> Result<(), Error> {
+        if self.is_welcomed {
+            return Ok(());
+        }
+        match self.finish_connect() {
+            Err(Error::KeeperGone) => self.reconnect(),
+            other => other,
+        }
+    }
+
     /// Settles what an earlier operation gave up: waits for the welcome and for the reply to the cancel,
     /// and requeues the items that arrive before that reply.
     pub(super) fn catch_up(&mut self) -> Result<(), Error> {
         if self.is_announced && !self.is_welcomed {
-            match self.finish_connect() {
-                Err(Error::KeeperGone) => self.reconnect()?,
-                other => other?,
-            }
+            self.complete_connect()?;
         }
         if self.cancel_pending_since.is_some() {
             self.flush_requests()?;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::PathBuf;
+use std::process::ChildStdout;
 use std::time::Duration;
 
 use super::Error;
@@ -88,6 +89,8 @@ pub struct Client {
     pub(super) silence_limit: SilenceLimit,
     /// When the client sent a cancel without an answer yet, or when the keeper's last reply came.
     pub(super) cancel_pending_since: Option<Clock>,
+    /// Keeps a keeper that this client has started alive until its welcome.
+    pub(super) starting_keeper: Option<ChildStdout>,
     /// This client has announced itself to the present keeper.
     pub(super) is_announced: bool,
     /// The present keeper has welcomed this client.
@@ -142,10 +145,22 @@ impl Client {
             damaged_lines: Vec::new(),
             silence_limit,
             cancel_pending_since: None,
+            starting_keeper: None,
             is_announced: false,
             is_welcomed: false,
             has_unreported_end: false,
         }
+    }
+
+    /// Whether no keeper has read, or will read, what this client has asked for. Only a client that no keeper has
+    /// welcomed can withdraw its requests.
+    pub(crate) fn withdraw(&mut self) -> bool {
+        !self.was_welcomed() && self.requests.withdraw()
+    }
+
+    /// Whether any keeper has welcomed this client.
+    pub(crate) fn was_welcomed(&self) -> bool {
+        self.is_welcomed || self.session.is_resumed()
     }
 
     /// Whether the keeper paces time, as it does for the workers of `qdemo run` with a delay.

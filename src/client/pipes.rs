@@ -172,7 +172,7 @@ impl Client {
     }
 
     /// Announces this client, and waits for the welcome.
-    pub(super) fn wait_for_welcome(&mut self) -> Result<(), Error> {
+    pub(crate) fn wait_for_welcome(&mut self) -> Result<(), Error> {
         self.announce()?;
         while !self.is_welcomed {
             self.receive(None)?;
@@ -206,6 +206,7 @@ impl Client {
             self.is_welcomed = true;
             self.requests.keeper_has_connected();
             self.inbox = None;
+            self.starting_keeper = None;
         }
     }
 
@@ -226,7 +227,9 @@ impl Client {
 
     /// Waits for bytes in the mailbox and reads them.
     fn receive(&mut self, timeout: Option<Nanos>) -> Result<(), Error> {
-        self.announce()?;
+        if !self.is_announced {
+            return self.wait_for_welcome();
+        }
         let mailbox = self.mailbox.as_fd();
         let is_dead = match timeout {
             Some(0) => false,

@@ -189,6 +189,12 @@ impl RequestSender {
         }
     }
 
+    /// Removes the name. Returns whether the keeper has not opened the pipe before, and so never reads it.
+    pub(crate) fn withdraw(&mut self) -> bool {
+        let path = self.own_reader.as_mut().and_then(|end| end.path.take());
+        path.is_some_and(|path| fs::remove_file(path).is_ok())
+    }
+
     /// Writes as much as the pipe has room for. Returns whether that is all.
     ///
     /// # Errors
@@ -216,7 +222,8 @@ impl RequestReceiver {
     pub(crate) fn open(dir: &QueueDir, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
         let reader = open_end(&path, true)?;
-        remove_file_if_exists(&path)?;
+        // Only one of the keeper and a client that gives up can remove the name: see `RequestSender::withdraw`.
+        fs::remove_file(&path)?;
         Ok(Self { reader, is_widened: false })
     }
 
