@@ -179,7 +179,7 @@ fn a_journal_is_rewritten_when_most_of_it_is_of_the_past() {
     let mut session = Session::new();
     compare("journal/rewritten.session", &session.play(&script));
     for seq in 7..7 + 43 {
-        pass(&mut session, seq, 24_006);
+        pass(&mut session, seq, 23_990);
     }
     let mut seq = 50;
     loop {
