@@ -260,10 +260,6 @@ impl<'a> Fields<'a> {
         Some(first..first.saturating_add(count))
     }
 
-    fn id_or_all(&mut self) -> Option<Option<NonZeroU64>> {
-        Some(NonZeroU64::new(self.number()?))
-    }
-
     /// All fields that are left, as one text.
     fn text(&self) -> Option<&'a str> {
         std::str::from_utf8(self.rest).ok()
@@ -323,8 +319,8 @@ fn parse_record<'a>(mut fields: Fields<'a>, items: Items) -> Option<Record<'a>> 
             let (delivery_failures, reason) = (fields.small()?, fields.text()?);
             Record::Failed { ids, attempt, delivery_failures, reason }
         }
-        b"retry" => Record::Retry(fields.id_or_all()?),
-        b"drop" => Record::Drop(fields.id_or_all()?),
+        b"retry" => Record::Retry(NonZeroU64::new(fields.number()?)),
+        b"drop" => Record::Drop(NonZeroU64::new(fields.number()?)),
         b"clear" => Record::Clear,
         _ => return None,
     })
