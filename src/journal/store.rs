@@ -231,6 +231,7 @@ mod tests {
             assert!(!is_written && taken.len() >= 100 && lines.concat().starts_with(&taken));
         }
         assert_eq!(write(&[], 1, None), (Vec::new(), true));
+        assert_eq!(write(&[vec![], vec![]], 1, None), (Vec::new(), true));
         assert_eq!(write(&lines[..1], 1, None), (Vec::new(), true));
         assert_eq!(write(&lines[5..6], 2, None), (lines[5].clone(), true));
         assert_eq!(write(&lines[5..6], 0, None), (Vec::new(), false));

@@ -338,7 +338,7 @@ mod tests {
     use crate::queue::Sentinel;
 
     #[test]
-    fn the_json_of_a_state_is_written_with_present_keys_and_read_with_those_of_each_version() {
+    fn the_json_of_a_state_has_present_keys_and_is_read_with_old_ones_too() {
         let state = PersistedState {
             version: STATE_VERSION,
             queue: QueueState {
