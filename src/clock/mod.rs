@@ -37,10 +37,10 @@ pub(crate) enum Clock {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Epoch {
     /// Names the uptime.
-    #[serde(rename = "boot")]
+    #[serde(alias = "boot")]
     boot_id: String,
     /// Nanoseconds by which this time is ahead of the machine's boot clock.
-    #[serde(rename = "ahead")]
+    #[serde(alias = "ahead")]
     pub(crate) offset: Nanos,
 }
 

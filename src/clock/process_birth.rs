@@ -50,13 +50,14 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// A [`ProcessBirth`] with the uptime in which it is valid, for storage.
+/// A [`ProcessBirth`] with the uptime in which it is valid, for storage. An alias is a key of version 1 of the
+/// journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BootQualifiedBirth {
-    #[serde(rename = "stamp")]
+    #[serde(alias = "stamp")]
     pub(crate) birth: ProcessBirth,
     /// Names the uptime; empty where the system has no name for the uptime.
-    #[serde(rename = "boot")]
+    #[serde(alias = "boot")]
     pub(crate) boot_id: String,
 }
 

@@ -7,11 +7,11 @@ use anyhow::Context;
 
 use super::record::records;
 use super::store::read_if_exists;
+use super::unwritten::Unwritten;
+use super::version::Version;
 use super::{FileStore, Record, Store};
 use crate::pipe::{JOURNAL, QueueDir};
 
-/// The first line of the file.
-const HEADER: &[u8] = b"qdemo-journal 1\n";
 /// A smaller file is not rewritten. (The small test value lets the simulation reach a rewrite.)
 const MIN_REWRITE_BYTES: u64 = if cfg!(test) { 1 << 11 } else { 1 << 20 };
 /// The journal reserve is this many bytes behind the end of the journal, plus an eighth of the journal's length.
@@ -33,8 +33,9 @@ pub(crate) struct Journal<S> {
     has_only_queue_record: bool,
     /// The length in bytes at which the next check for obsolete records is due.
     rewrite_check_length: u64,
-    /// Records that are not in the store yet.
-    unwritten: Vec<u8>,
+    /// The file has an earlier version, so only a rewrite may change it.
+    is_outdated: bool,
+    unwritten: Unwritten,
 }
 
 impl Journal<FileStore> {
@@ -86,7 +87,7 @@ impl<S: Store> Journal<S> {
             queue_records += u64::from(matches!(record, Record::Queue(_)));
             take(record);
         });
-        let Some((damaged_lines, end)) = read else {
+        let Some(Contents { version, damaged_lines, end }) = read else {
             return Ok(None);
         };
         let length = end as u64;
@@ -100,9 +101,15 @@ impl<S: Store> Journal<S> {
             has_new_items: false,
             has_only_queue_record: (records, queue_records) == (1, 1) && damaged_lines.is_empty(),
             rewrite_check_length: MIN_REWRITE_BYTES.max(length),
-            unwritten: Vec::new(),
+            is_outdated: end > 0 && version != Version::PRESENT,
+            unwritten: Unwritten::default(),
         };
         Ok(Some((journal, damaged_lines)))
+    }
+
+    /// Whether the file has an earlier version. Such a journal must be rewritten before a record is written.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.is_outdated
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -112,11 +119,11 @@ impl<S: Store> Journal<S> {
     /// Adds a record. [`Journal::commit`] writes the record.
     pub(crate) fn append(&mut self, record: &Record<'_>) {
         if self.is_empty() {
-            self.unwritten.extend_from_slice(HEADER);
+            self.unwritten.push_header();
         }
         self.has_only_queue_record = false;
-        self.has_new_items |= matches!(record, Record::Put { .. } | Record::Items(_));
-        record.write(&mut self.unwritten);
+        self.has_new_items |= matches!(record, Record::Put { .. } | Record::Ready(_));
+        self.unwritten.push(record);
     }
 
     /// Writes the added records: the records survive this process. With `sync` the records survive the machine's
@@ -124,10 +131,13 @@ impl<S: Store> Journal<S> {
     ///
     /// # Errors
     /// If the disk has no room; the file keeps its earlier records then, and contains no other. Records that add
-    /// no items have room as long as the reserve lasts.
+    /// no items have room as long as the reserve lasts. Nor does a file of an earlier version take a record.
     pub(crate) fn commit(&mut self, sync: bool) -> io::Result<()> {
         if self.unwritten.is_empty() {
             return Ok(());
+        }
+        if self.is_outdated {
+            return Err(io::Error::other("the journal has an earlier version"));
         }
         let reserved = self.ensure_reserve();
         if std::mem::take(&mut self.has_new_items) {
@@ -135,20 +145,20 @@ impl<S: Store> Journal<S> {
         }
         let written = self
             .store
-            .append(&self.unwritten)
+            .append(&self.unwritten.slices())
             .and_then(|()| if sync { self.store.sync() } else { Ok(()) });
         if let Err(error) = written {
             self.release_reserve()?;
             return Err(error);
         }
-        self.length += self.unwritten.len() as u64;
+        self.length += self.unwritten.len();
         self.unwritten.clear();
         Ok(())
     }
 
     /// Ensures that the reserve follows the unwritten records.
     fn ensure_reserve(&mut self) -> io::Result<()> {
-        let end = self.length + self.unwritten.len() as u64;
+        let end = self.length + self.unwritten.len();
         let reserve = MIN_RESERVE_BYTES + end / 8;
         if self.reserved_length < end + reserve {
             // Reserve twice as much, so that reservations are rare.
@@ -190,20 +200,21 @@ impl<S: Store> Journal<S> {
         records: impl IntoIterator<Item = Record<'a>>,
         sync: bool,
     ) -> io::Result<()> {
-        let mut text = Vec::new();
+        let mut text = Unwritten::default();
         let mut has_only_queue_record = true;
         for record in records {
             has_only_queue_record &= text.is_empty() && matches!(record, Record::Queue(_));
             if text.is_empty() {
-                text.extend_from_slice(HEADER);
+                text.push_header();
             }
-            record.write(&mut text);
+            text.push(&record);
         }
-        if self.store.replace(&text, sync).is_err() {
+        if self.store.replace(&text.slices(), sync).is_err() {
             self.release_reserve()?;
-            self.store.replace(&text, sync)?;
+            self.store.replace(&text.slices(), sync)?;
         }
-        self.length = text.len() as u64;
+        self.length = text.len();
+        self.is_outdated = false;
         self.reserved_length = self.length;
         self.has_new_items = false;
         self.has_only_queue_record = has_only_queue_record;
@@ -213,24 +224,22 @@ impl<S: Store> Journal<S> {
     }
 }
 
-/// Passes the records of a journal to `take`. Returns the 1-based lines of damaged records or of a damaged header,
-/// and the end of the last complete record; none if the text is no journal of this version. A text with another
-/// header, and with a record of this version, is a journal with a damaged header: so a later version must not
-/// write records that this version can parse.
-fn read_records(text: &[u8], mut take: impl FnMut(Record<'_>)) -> Option<(Vec<u64>, usize)> {
-    let mut damaged_lines = Vec::new();
-    let mut start = HEADER.len().min(text.len());
-    if !text.starts_with(HEADER) {
-        if HEADER.starts_with(text) {
-            start = 0;
-        } else if records(&text[start..]).any(|(_, record)| record.is_some()) {
-            damaged_lines.push(1);
-        } else {
-            return None;
-        }
-    }
+/// What [`read_records`] tells of a text, beside its records.
+struct Contents {
+    version: Version,
+    /// The 1-based lines of damaged records, and of a damaged header.
+    damaged_lines: Vec<u64>,
+    /// The end of the last complete record.
+    end: usize,
+}
+
+/// Passes the records of a journal to `take`. None if the text is no journal of a known version.
+fn read_records(text: &[u8], mut take: impl FnMut(Record<'_>)) -> Option<Contents> {
+    let (version, start) = version_of(text)?;
+    let is_header_damaged = start > 0 && !text.starts_with(version.header());
+    let mut damaged_lines: Vec<_> = is_header_damaged.then_some(1).into_iter().collect();
     let mut end = start;
-    for (place, record) in records(&text[start..]) {
+    for (place, record) in records(&text[start..], version) {
         match record {
             Some(record) => take(record),
             None => {
@@ -240,5 +249,179 @@ fn read_records(text: &[u8], mut take: impl FnMut(Record<'_>)) -> Option<(Vec<u6
         }
         end = start + place.end;
     }
-    Some((damaged_lines, end))
+    Some(Contents { version, damaged_lines, end })
+}
+
+/// The version of a journal, and the end of its header. None if the text is no journal of a known version.
+///
+/// The header may be damaged, so a record of a version counts for more than the header. A later version must not
+/// write records that this version can parse.
+fn version_of(text: &[u8]) -> Option<(Version, usize)> {
+    let headers = || Version::ALL.into_iter().map(|version| (version, version.header()));
+    if headers().any(|(_, header)| header.starts_with(text) && header != text) {
+        // The end of the header is not written, and no record.
+        return Some((Version::PRESENT, 0));
+    }
+    let has_header =
+        |(version, header): (Version, &[u8])| text.starts_with(header).then_some(version);
+    let named = headers().find_map(has_header);
+    let start = Version::PRESENT.header().len().min(text.len());
+    let has_record =
+        |version: &Version| records(&text[start..], *version).any(|(_, record)| record.is_some());
+    let version = named.into_iter().chain(Version::ALL).find(has_record).or(named)?;
+    Some((version, start))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::*;
+    use crate::journal::concat;
+    use crate::queue::{Batch, Items};
+    use crate::wire::ClientKey;
+
+    const VERSION_1: &[u8] = b"qdemo-journal 1\n\nclear ~e5b1f106\n\ndone 1 1 ~6e90df32\n";
+
+    /// A journal in memory, on a disk with this many bytes.
+    #[derive(Debug)]
+    struct MemoryStore {
+        text: Vec<u8>,
+        size: usize,
+    }
+
+    impl Store for MemoryStore {
+        fn append(&mut self, slices: &[IoSlice<'_>]) -> io::Result<()> {
+            self.text.extend_from_slice(&concat(slices));
+            let length = self.text.len();
+            self.text.truncate(self.size);
+            if length > self.size { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+
+        fn truncate(&mut self, length: u64) -> io::Result<()> {
+            self.text.truncate(usize::try_from(length).unwrap());
+            Ok(())
+        }
+
+        fn reserve(&mut self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn replace(&mut self, slices: &[IoSlice<'_>], _: bool) -> io::Result<()> {
+            if concat(slices).len() > self.size {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.text = concat(slices);
+            Ok(())
+        }
+
+        fn remove(&mut self) -> io::Result<()> {
+            self.text.clear();
+            Ok(())
+        }
+    }
+
+    /// The journal with this text, the number of its records, and its damaged lines.
+    fn open(text: &[u8], size: usize) -> Option<(Journal<MemoryStore>, u64, Vec<u64>)> {
+        let store = MemoryStore { text: text.to_vec(), size };
+        let mut count = 0;
+        let (journal, damaged) = Journal::recover(store, text, |_| count += 1).unwrap()?;
+        Some((journal, count, damaged))
+    }
+
+    fn put(items: Vec<u8>) -> Record<'static> {
+        let items = Items { count: 1, bytes: items.into() };
+        Record::Put { key: ClientKey(1), seq: 1, batch: Batch::new(1, 5, items) }
+    }
+
+    fn version_2() -> Vec<u8> {
+        let (mut journal, ..) = open(b"", 1 << 20).unwrap();
+        journal.append(&Record::Clear);
+        journal.append(&Record::Done { ids: 1..2 });
+        journal.commit(false).unwrap();
+        journal.store.text
+    }
+
+    #[test]
+    fn a_journal_of_version_1_takes_no_record_before_its_rewrite() {
+        let (mut journal, count, damaged) = open(VERSION_1, 1 << 20).unwrap();
+        assert_eq!((count, &damaged[..], journal.is_outdated()), (2, &[][..], true));
+        journal.append(&Record::Clear);
+        assert!(journal.commit(false).is_err());
+        assert_eq!(journal.store.text, VERSION_1);
+        journal.rewrite([Record::Clear, Record::Done { ids: 1..2 }], false).unwrap();
+        assert!(!journal.is_outdated());
+        assert_eq!(journal.store.text, version_2());
+        journal.append(&Record::Clear);
+        journal.commit(false).unwrap();
+        assert_eq!(open(&journal.store.text, 1 << 20).unwrap().1, 3);
+    }
+
+    #[test]
+    fn a_journal_of_version_1_that_cannot_be_rewritten_stays_as_it_is() {
+        let (mut journal, ..) = open(VERSION_1, VERSION_1.len()).unwrap();
+        assert!(journal.rewrite([put(vec![b'7'; 100])], false).is_err());
+        journal.append(&Record::Clear);
+        assert!(journal.commit(false).is_err());
+        assert!(journal.is_outdated());
+        assert_eq!(journal.store.text, VERSION_1);
+    }
+
+    #[test]
+    fn a_header_with_a_wrong_byte_is_damaged_whatever_version_it_names() {
+        for (text, is_outdated) in [(VERSION_1, true), (&version_2(), false)] {
+            for at in 0..16 {
+                for wrong in [b'\0', b'1', b'2', b'3', b'\n', text[at] ^ 0x80] {
+                    let mut text = text.to_vec();
+                    let is_damaged = std::mem::replace(&mut text[at], wrong) != wrong;
+                    let (journal, count, damaged) = open(&text, 1 << 20).unwrap();
+                    assert_eq!((count, journal.is_outdated()), (2, is_outdated), "{at} as {wrong}");
+                    assert_eq!(
+                        damaged,
+                        if is_damaged { vec![1] } else { vec![] },
+                        "{at} as {wrong}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_without_a_known_record_is_no_journal_unless_it_has_a_known_header() {
+        let later = String::from_utf8(version_2()).unwrap().replace(" #", " %");
+        for text in ["something else\n", &later.replace("journal 2", "journal 3")] {
+            assert!(open(text.as_bytes(), 1 << 20).is_none(), "{text}");
+        }
+        let (_, count, damaged) = open(later.as_bytes(), 1 << 20).unwrap();
+        assert_eq!((count, damaged), (0, vec![3, 5]));
+    }
+
+    #[test]
+    fn a_header_that_was_not_written_to_its_end_is_an_empty_journal() {
+        for header in Version::ALL.map(Version::header) {
+            for end in 0..header.len() {
+                let (journal, count, damaged) = open(&header[..end], 1 << 20).unwrap();
+                assert!(journal.is_empty() && !journal.is_outdated());
+                assert_eq!((count, damaged.len(), journal.store.text.len()), (0, 0, 0));
+            }
+        }
+        assert!(open(Version::One.header(), 1 << 20).unwrap().0.is_outdated());
+    }
+
+    #[test]
+    fn an_append_that_fails_leaves_the_file_as_before() {
+        for length in [10, 4096, 100_000] {
+            for room in [0, 1, 30, length, length + 30] {
+                let text = version_2();
+                let (mut journal, ..) = open(&text, text.len() + room).unwrap();
+                journal.append(&put([&vec![b'7'; length][..], b"\n"].concat()));
+                assert!(journal.commit(false).is_err());
+                assert_eq!(journal.store.text, text, "{room} bytes for {length}");
+            }
+        }
+    }
 }

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!            (an empty line: a reader finds the next record behind a damaged one)
-//! put 00000000000000a1 2 1 2 1795383000000000000 ~5b3c1d9e
+//! put 00000000000000a1 2 1 2 17 1795383000000000000 #5b3c1d9e
 //! "first"
 //! "second"
 //! ```
+//!
+//! The checksum is the CRC-32 of the line before it, up to its mark `#`, and of the items.
 
 use std::io::Write;
 use std::num::NonZeroU64;
@@ -13,6 +15,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::version::Version;
 use crate::queue::{Batch, Items};
 use crate::wire::{ClientKey, parse_number, split_word};
 
@@ -21,22 +24,23 @@ use crate::wire::{ClientKey, parse_number, split_word};
 pub(crate) enum Record<'a> {
     /// `queue {…}`: the state of the queue itself, as JSON.
     Queue(&'a str),
-    /// `put KEY SEQ FIRST COUNT SINCE` and items: the queue accepted the items of this client, up to the client's
-    /// own item number `seq`, at `SINCE` nanoseconds after 1970 began.
+    /// `put KEY SEQ FIRST COUNT BYTES SINCE` and items: the queue accepted the items of this client, up to the
+    /// client's own item number `seq`, at `SINCE` nanoseconds after 1970 began.
     Put { key: ClientKey, seq: u64, batch: Batch },
-    /// `item FIRST COUNT ATTEMPT DELIVERY_FAILURES SINCE` and items: these items are ready; a rewrite keeps them.
-    Items(Batch),
+    /// `ready FIRST COUNT BYTES ATTEMPT DELIVERY_FAILURES SINCE` and items: these items are ready; a rewrite keeps
+    /// them.
+    Ready(Batch),
     /// `client KEY {…}`: this client connected, with these settings as JSON.
     Client { key: ClientKey, json: &'a str },
-    /// `left KEY`: this client disconnected.
+    /// `disconnected KEY`: this client disconnected.
     Disconnected(ClientKey),
-    /// `out KEY FIRST COUNT SINCE`: these items are in flight at this client.
+    /// `delivered KEY FIRST COUNT SINCE`: these items are in flight at this client.
     Delivered { key: ClientKey, ids: Range<u64>, delivered_at: u64 },
     /// `done FIRST COUNT`: these items are done.
     Done { ids: Range<u64> },
     /// `attempt ID ATTEMPT`: this item is still in flight, in another attempt.
     Attempt { id: u64, attempt: u32 },
-    /// `back FIRST COUNT ATTEMPT DELIVERY_FAILURES`: these items are ready again.
+    /// `requeued FIRST COUNT ATTEMPT DELIVERY_FAILURES`: these items are ready again.
     Requeued { ids: Range<u64>, attempt: u32, delivery_failures: u32 },
     /// `failed FIRST COUNT ATTEMPT DELIVERY_FAILURES WHY`: these items have failed.
     Failed { ids: Range<u64>, attempt: u32, delivery_failures: u32, reason: &'a str },
@@ -50,35 +54,49 @@ pub(crate) enum Record<'a> {
 
 impl Record<'_> {
     /// Appends the record to `text`.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn write(&self, text: &mut Vec<u8>) {
+        self.write_head(text);
+        text.extend_from_slice(self.items().map_or(&[], |items| items));
+    }
+
+    /// The items, which follow the head.
+    pub(super) fn items(&self) -> Option<&Bytes> {
+        match self {
+            Self::Put { batch, .. } | Self::Ready(batch) => Some(&batch.items.bytes),
+            _ => None,
+        }
+    }
+
+    /// Appends the record without its items to `text`.
+    pub(super) fn write_head(&self, text: &mut Vec<u8>) {
         text.push(b'\n');
         let start = text.len();
         // A write to a Vec cannot fail.
         let _ = match self {
             Self::Queue(json) => write!(text, "queue {json}"),
             Self::Put { key, seq, batch } => {
+                let Batch { first_id, accepted_at, items, .. } = batch;
+                let (count, bytes) = (items.count, items.bytes.len());
+                write!(text, "put {key} {seq} {first_id} {count} {bytes} {accepted_at}")
+            }
+            Self::Ready(batch) => {
+                let Batch { first_id, attempt, delivery_failures, accepted_at, items } = batch;
+                let (count, bytes) = (items.count, items.bytes.len());
                 write!(
                     text,
-                    "put {key} {seq} {} {} {}",
-                    batch.first_id,
-                    batch.count(),
-                    batch.accepted_at
+                    "ready {first_id} {count} {bytes} {attempt} {delivery_failures} {accepted_at}"
                 )
             }
-            Self::Items(batch) => {
-                let Batch { first_id, attempt, delivery_failures, accepted_at, .. } = batch;
-                let count = batch.count();
-                write!(text, "item {first_id} {count} {attempt} {delivery_failures} {accepted_at}")
-            }
             Self::Client { key, json } => write!(text, "client {key} {json}"),
-            Self::Disconnected(key) => write!(text, "left {key}"),
-            Self::Delivered { key, ids, delivered_at } => {
-                write!(text, "out {key} {} {} {delivered_at}", ids.start, ids.end - ids.start)
+            Self::Disconnected(key) => write!(text, "disconnected {key}"),
+            Self::Delivered { key, ids: Range { start, end }, delivered_at } => {
+                write!(text, "delivered {key} {start} {} {delivered_at}", end - start)
             }
             Self::Done { ids } => write!(text, "done {} {}", ids.start, ids.end - ids.start),
             Self::Attempt { id, attempt } => write!(text, "attempt {id} {attempt}"),
             Self::Requeued { ids: Range { start, end }, attempt, delivery_failures } => {
-                write!(text, "back {start} {} {attempt} {delivery_failures}", end - start)
+                write!(text, "requeued {start} {} {attempt} {delivery_failures}", end - start)
             }
             Self::Failed { ids: Range { start, end }, attempt, delivery_failures, reason } => {
                 write!(
@@ -91,19 +109,16 @@ impl Record<'_> {
             Self::Drop(id) => write!(text, "drop {}", id.map_or(0, NonZeroU64::get)),
             Self::Clear => write!(text, "clear"),
         };
-        let items = match self {
-            Self::Put { batch, .. } | Self::Items(batch) => batch.items.bytes.as_ref(),
-            _ => &[],
-        };
-        let sum = checksum(&text[start..], items);
-        let _ = writeln!(text, " ~{sum:08x}");
-        text.extend_from_slice(items);
+        text.extend_from_slice(Version::PRESENT.checksum_mark());
+        let sum = checksum(&text[start..], self.items().map_or(&[], |items| items));
+        let _ = writeln!(text, "{sum:08x}");
     }
 }
 
-fn checksum(head: &[u8], items: &[u8]) -> u32 {
+/// The checksum of the line before it, and of the items.
+fn checksum(line: &[u8], items: &[u8]) -> u32 {
     let mut sum = crc32fast::Hasher::new();
-    sum.update(head);
+    sum.update(line);
     sum.update(items);
     sum.finalize()
 }
@@ -115,27 +130,30 @@ enum Defect {
     Torn,
 }
 
-/// The records of a text, and their places in the text. A damaged record is None, and its place ends at the
-/// next possible record. The places end before an incomplete last record.
-pub(crate) fn records(text: &[u8]) -> impl Iterator<Item = (Range<usize>, Option<Record<'_>>)> {
+/// The records of a text of this version, and their places in the text. A damaged record is None, and its place
+/// ends at the next possible record. The places end before an incomplete last record.
+pub(crate) fn records(
+    text: &[u8],
+    version: Version,
+) -> impl Iterator<Item = (Range<usize>, Option<Record<'_>>)> {
     let mut end = 0;
     std::iter::from_fn(move || {
         let start = end;
-        let (record, length) = read_first(&text[start..])?;
+        let (record, length) = read_first(&text[start..], version)?;
         end += length;
         Some((start..end, record))
     })
 }
 
 /// The first item of [`records`], with the length of its place.
-fn read_first(text: &[u8]) -> Option<(Option<Record<'_>>, usize)> {
+fn read_first(text: &[u8], version: Version) -> Option<(Option<Record<'_>>, usize)> {
     let blank = text.iter().take_while(|&&byte| byte == b'\n').count();
     let rest = &text[blank..];
     if rest.is_empty() {
         return None;
     }
     let next = || memchr::memmem::find(rest, b"\n\n").map(|at| blank + at + 1);
-    match read_record(rest) {
+    match read_record(rest, version) {
         Ok((record, length)) => Some((Some(record), blank + length)),
         // Another record follows, or the damaged record is the last one.
         Err(Defect::Damaged) => Some((None, next().unwrap_or(text.len()))),
@@ -144,23 +162,54 @@ fn read_first(text: &[u8]) -> Option<(Option<Record<'_>>, usize)> {
 }
 
 /// Reads a record, and returns the record's length in bytes too.
-fn read_record(text: &[u8]) -> Result<(Record<'_>, usize), Defect> {
+fn read_record(text: &[u8], version: Version) -> Result<(Record<'_>, usize), Defect> {
     let end = memchr::memchr(b'\n', text).ok_or(Defect::Torn)?;
-    let (head, sum) = split_checksum(&text[..end]).ok_or(Defect::Damaged)?;
-    let (verb, _) = split_word(head);
-    let count = match verb {
-        b"put" => number_field(head, 4),
-        b"item" => number_field(head, 2),
-        _ => Some(0),
-    };
-    let count = count.ok_or(Defect::Damaged)?;
-    let lines = take_lines(&text[end + 1..], count).ok_or(Defect::Torn)?;
-    if checksum(head, lines) != sum {
+    let (line, text) = (&text[..end], &text[end + 1..]);
+    let (head, covered, sum) = split_checksum(line, version).ok_or(Defect::Damaged)?;
+    let fields = Fields { rest: head, version };
+    let size = fields.clone().items_size().ok_or(Defect::Damaged)?;
+    let items = take_items(text, &size)?;
+    if checksum(covered, items) != sum {
         return Err(Defect::Damaged);
     }
-    let items = Items { count, bytes: Bytes::copy_from_slice(lines) };
-    let record = parse_record(head, items).ok_or(Defect::Damaged)?;
-    Ok((record, end + 1 + lines.len()))
+    let length = end + 1 + items.len();
+    let items = Items { count: size.count, bytes: Bytes::copy_from_slice(items) };
+    let record = parse_record(fields, items).ok_or(Defect::Damaged)?;
+    Ok((record, length))
+}
+
+/// The head of a record with this last line, what the checksum covers of the line, and the checksum.
+fn split_checksum(line: &[u8], version: Version) -> Option<(&[u8], &[u8], u32)> {
+    let (covered, sum) = line.split_at(line.len().checked_sub(8)?);
+    let head = covered.strip_suffix(version.checksum_mark())?;
+    let sum = u32::from_str_radix(std::str::from_utf8(sum).ok()?, 16).ok()?;
+    Some((head, if version.covers_mark() { covered } else { head }, sum))
+}
+
+/// The size of a record's items.
+struct ItemsSize {
+    count: u64,
+    /// None: version 1, whose reader looks for the lines.
+    bytes: Option<u64>,
+}
+
+/// The text of a record's items at the beginning of this text.
+fn take_items<'a>(text: &'a [u8], size: &ItemsSize) -> Result<&'a [u8], Defect> {
+    let Some(bytes) = size.bytes else {
+        return take_lines(text, size.count).ok_or(Defect::Torn);
+    };
+    let items = usize::try_from(bytes).ok().and_then(|bytes| text.get(..bytes));
+    let items = items.ok_or(Defect::Torn)?;
+    // The file system may have lengthened the file before it lost the bytes.
+    if items.last().is_some_and(|&byte| byte != b'\n') {
+        return Err(Defect::Torn);
+    }
+    let has_empty_line =
+        items.first() == Some(&b'\n') || memchr::memmem::find(items, b"\n\n").is_some();
+    if has_empty_line || memchr::memchr_iter(b'\n', items).count() as u64 != size.count {
+        return Err(Defect::Damaged);
+    }
+    Ok(items)
 }
 
 /// The first `count` lines. None if the text, or an empty line, ends earlier.
@@ -174,54 +223,104 @@ fn take_lines(text: &[u8], count: u64) -> Option<&[u8]> {
     Some(&text[..end])
 }
 
-fn split_checksum(line: &[u8]) -> Option<(&[u8], u32)> {
-    let (head, sum) = line.split_at(line.len().checked_sub(10)?);
-    let sum = std::str::from_utf8(sum.strip_prefix(b" ~")?).ok()?;
-    Some((head, u32::from_str_radix(sum, 16).ok()?))
+/// The fields of a head, from its first one.
+#[derive(Clone)]
+struct Fields<'a> {
+    rest: &'a [u8],
+    version: Version,
 }
 
-fn number_field(head: &[u8], n: usize) -> Option<u64> {
-    parse_number(head.split(|&byte| byte == b' ').nth(n)?)
+impl<'a> Fields<'a> {
+    fn field(&mut self) -> &'a [u8] {
+        let (field, rest) = split_word(self.rest);
+        self.rest = rest;
+        field
+    }
+
+    /// The first field of a head, as a word of the present version.
+    fn word(&mut self) -> &'a [u8] {
+        let word = self.field();
+        self.version.present_word(word)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        parse_number(self.field())
+    }
+
+    fn small(&mut self) -> Option<u32> {
+        parse_number(self.field())
+    }
+
+    fn key(&mut self) -> Option<ClientKey> {
+        ClientKey::parse(self.field())
+    }
+
+    fn ids(&mut self) -> Option<Range<u64>> {
+        let (first, count) = (self.number()?, self.number()?);
+        Some(first..first.saturating_add(count))
+    }
+
+    /// All fields that are left, as one text.
+    fn text(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.rest).ok()
+    }
+
+    /// COUNT and BYTES.
+    fn size(&mut self) -> Option<ItemsSize> {
+        let count = self.number()?;
+        let bytes = if self.version.has_byte_count() { Some(self.number()?) } else { None };
+        Some(ItemsSize { count, bytes })
+    }
+
+    /// The size of the items that follow this head.
+    fn items_size(mut self) -> Option<ItemsSize> {
+        let fields_before = match self.word() {
+            b"put" => 3,
+            b"ready" => 1,
+            _ => return Some(ItemsSize { count: 0, bytes: Some(0) }),
+        };
+        for _ in 0..fields_before {
+            self.field();
+        }
+        self.size()
+    }
 }
 
-fn parse_record(head: &[u8], items: Items) -> Option<Record<'_>> {
-    let (verb, rest) = split_word(head);
-    let number = |n| number_field(head, n);
-    let small = |n| u32::try_from(number(n)?).ok();
-    let ids = |n| Some(number(n)?..number(n)?.saturating_add(number(n + 1)?));
-    Some(match verb {
-        b"queue" => Record::Queue(std::str::from_utf8(rest).ok()?),
+fn parse_record<'a>(mut fields: Fields<'a>, items: Items) -> Option<Record<'a>> {
+    Some(match fields.word() {
+        b"queue" => Record::Queue(fields.text()?),
         b"put" => {
-            let batch = validated(Batch::new(number(3)?, number(5)?, items))?;
-            Record::Put { key: ClientKey::parse(split_word(rest).0)?, seq: number(2)?, batch }
+            let (key, seq, first_id) = (fields.key()?, fields.number()?, fields.number()?);
+            fields.size()?;
+            let batch = validated(Batch::new(first_id, fields.number()?, items))?;
+            Record::Put { key, seq, batch }
         }
-        b"item" => Record::Items(validated(Batch {
-            attempt: small(3)?,
-            delivery_failures: small(4)?,
-            ..Batch::new(number(1)?, number(5)?, items)
-        })?),
-        b"client" => {
-            let (key, json) = split_word(rest);
-            Record::Client { key: ClientKey::parse(key)?, json: std::str::from_utf8(json).ok()? }
+        b"ready" => {
+            let first_id = fields.number()?;
+            fields.size()?;
+            let (attempt, delivery_failures) = (fields.small()?, fields.small()?);
+            let new = Batch::new(first_id, fields.number()?, items);
+            Record::Ready(validated(Batch { attempt, delivery_failures, ..new })?)
         }
-        b"left" => Record::Disconnected(ClientKey::parse(rest)?),
-        b"out" => {
-            let key = ClientKey::parse(split_word(rest).0)?;
-            Record::Delivered { key, ids: ids(2)?, delivered_at: number(4)? }
+        b"client" => Record::Client { key: fields.key()?, json: fields.text()? },
+        b"disconnected" => Record::Disconnected(fields.key()?),
+        b"delivered" => {
+            let (key, ids) = (fields.key()?, fields.ids()?);
+            Record::Delivered { key, ids, delivered_at: fields.number()? }
         }
-        b"done" => Record::Done { ids: ids(1)? },
-        b"attempt" => Record::Attempt { id: number(1)?, attempt: small(2)? },
-        b"back" => {
-            Record::Requeued { ids: ids(1)?, attempt: small(3)?, delivery_failures: small(4)? }
+        b"done" => Record::Done { ids: fields.ids()? },
+        b"attempt" => Record::Attempt { id: fields.number()?, attempt: fields.small()? },
+        b"requeued" => {
+            let (ids, attempt) = (fields.ids()?, fields.small()?);
+            Record::Requeued { ids, attempt, delivery_failures: fields.small()? }
         }
         b"failed" => {
-            let reason = head.splitn(6, |&byte| byte == b' ').nth(5)?;
-            let reason = std::str::from_utf8(reason).ok()?;
-            let (attempt, delivery_failures) = (small(3)?, small(4)?);
-            Record::Failed { ids: ids(1)?, attempt, delivery_failures, reason }
+            let (ids, attempt) = (fields.ids()?, fields.small()?);
+            let (delivery_failures, reason) = (fields.small()?, fields.text()?);
+            Record::Failed { ids, attempt, delivery_failures, reason }
         }
-        b"retry" => Record::Retry(NonZeroU64::new(number(1)?)),
-        b"drop" => Record::Drop(NonZeroU64::new(number(1)?)),
+        b"retry" => Record::Retry(NonZeroU64::new(fields.number()?)),
+        b"drop" => Record::Drop(NonZeroU64::new(fields.number()?)),
         b"clear" => Record::Clear,
         _ => return None,
     })
@@ -233,85 +332,4 @@ fn validated(batch: Batch) -> Option<Batch> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn batch(first_id: u64, lines: &str) -> Batch {
-        let items = Items { count: lines.lines().count() as u64, bytes: lines.to_owned().into() };
-        Batch { first_id, attempt: 2, delivery_failures: 1, accepted_at: 5, items }
-    }
-
-    fn all() -> Vec<Record<'static>> {
-        let put = Batch { attempt: 1, delivery_failures: 0, ..batch(1, "\"a\"\n\"b\"\n") };
-        vec![
-            Record::Queue("{\"capacity\":3}"),
-            Record::Put { key: ClientKey(0xa1), seq: 2, batch: put },
-            Record::Items(batch(7, "[1, 2]\n")),
-            Record::Client { key: ClientKey(0xc1), json: "{}" },
-            Record::Delivered { key: ClientKey(0xc1), ids: 1..3, delivered_at: 9 },
-            Record::Disconnected(ClientKey(0xc1)),
-            Record::Attempt { id: 2, attempt: 3 },
-            Record::Done { ids: 1..2 },
-            Record::Requeued { ids: 2..3, attempt: 3, delivery_failures: 1 },
-            Record::Failed {
-                ids: 2..3,
-                attempt: 3,
-                delivery_failures: 5,
-                reason: "exit code 1 ~x",
-            },
-            Record::Failed { ids: 3..4, attempt: 1, delivery_failures: 0, reason: "" },
-            Record::Retry(NonZeroU64::new(2)),
-            Record::Drop(None),
-            Record::Clear,
-        ]
-    }
-
-    fn written() -> Vec<u8> {
-        let mut text = Vec::new();
-        all().iter().for_each(|record| record.write(&mut text));
-        text
-    }
-
-    /// The records in this text, the number of damaged places, and whether the end is torn.
-    fn read(text: &[u8]) -> (Vec<Record<'_>>, usize, bool) {
-        let (places, read): (Vec<_>, Vec<_>) = records(text).unzip();
-        let damaged = read.iter().filter(|record| record.is_none()).count();
-        let end = places.last().map_or(0, |place| place.end);
-        (read.into_iter().flatten().collect(), damaged, end < text.len())
-    }
-
-    #[test]
-    fn written_records_are_read_back() {
-        assert_eq!(read(&written()), (all(), 0, false));
-    }
-
-    #[test]
-    fn a_truncated_text_gives_all_complete_records() {
-        let text = written();
-        for end in 0..text.len() {
-            let (records, damaged, _) = read(&text[..end]);
-            assert_eq!(records, all()[..records.len()], "cut at {end}");
-            assert_eq!(damaged, 0, "cut at {end}");
-        }
-    }
-
-    #[test]
-    fn a_wrong_byte_damages_at_most_its_record_and_a_neighbor() {
-        let text = written();
-        for at in 0..text.len() {
-            for wrong in [b'\n', b' ', b'0', text[at] ^ 1] {
-                let mut text = text.clone();
-                if std::mem::replace(&mut text[at], wrong) == wrong {
-                    continue;
-                }
-                let (records, ..) = read(&text);
-                let missing = all().into_iter().filter(|record| !records.contains(record)).count();
-                assert!(missing <= 2, "byte {at} as {wrong}: {missing} are missing");
-                assert!(
-                    records.iter().all(|record| all().contains(record)),
-                    "byte {at} as {wrong}"
-                );
-            }
-        }
-    }
-}
+mod tests;

@@ -1,16 +1,19 @@
 //! The file of a queue's journal: append, truncate, replace. This file knows no record.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::path::Path;
 
 use crate::os::{none_if_not_found, open_private_file, remove_file_if_exists, with_remedy};
 use crate::pipe::{JOURNAL, QueueDir, sync_dir_entries};
 
+/// The kernel takes at most this many slices with one write (`IOV_MAX`).
+const MAX_SLICES: usize = 1024;
+
 /// The storage of a journal.
 pub(crate) trait Store {
-    /// Appends to the journal. A failed call may have appended a part of the bytes.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Appends the slices to the journal, in their order. A failed call may have appended a part of the bytes.
+    fn append(&mut self, slices: &[IoSlice<'_>]) -> io::Result<()>;
     /// Cuts the journal to `length` bytes.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
     /// Reserves disk space so that the journal can grow to `length` bytes on a full disk. The journal keeps its
@@ -19,9 +22,9 @@ pub(crate) trait Store {
     fn reserve(&mut self, length: u64) -> io::Result<()>;
     /// Writes all appended bytes to the disk.
     fn sync(&mut self) -> io::Result<()>;
-    /// Replaces the journal, or fails and keeps the old journal. With `sync` the new journal is on the disk
+    /// Replaces the journal by the slices, or fails and keeps the old journal. With `sync` the new journal is on the disk
     /// before it replaces the old one.
-    fn replace(&mut self, bytes: &[u8], sync: bool) -> io::Result<()>;
+    fn replace(&mut self, slices: &[IoSlice<'_>], sync: bool) -> io::Result<()>;
     /// Removes the journal.
     fn remove(&mut self) -> io::Result<()>;
 }
@@ -65,8 +68,8 @@ impl FileStore {
 }
 
 impl Store for FileStore {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes).map_err(with_remedy)
+    fn append(&mut self, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        write_slices(&mut self.file, slices).map_err(with_remedy)
     }
 
     fn truncate(&mut self, length: u64) -> io::Result<()> {
@@ -107,13 +110,13 @@ impl Store for FileStore {
         Ok(())
     }
 
-    fn replace(&mut self, bytes: &[u8], sync: bool) -> io::Result<()> {
+    fn replace(&mut self, slices: &[IoSlice<'_>], sync: bool) -> io::Result<()> {
         // The path of the new journal until it replaces the old one.
         let temp_path = self.dir.temp_path(JOURNAL);
         let mut file = open_for_append(&temp_path).map_err(with_remedy)?;
         let mut replace = || {
             file.set_len(0)?;
-            file.write_all(bytes)?;
+            write_slices(&mut file, slices)?;
             if sync {
                 file.sync_all()?;
             }
@@ -144,6 +147,93 @@ pub(crate) fn read_if_exists(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(text))
 }
 
+/// Writes all bytes of the slices.
+fn write_slices(file: &mut impl Write, slices: &[IoSlice<'_>]) -> io::Result<()> {
+    if let [one] = slices {
+        return file.write_all(one);
+    }
+    let mut all = slices.to_vec();
+    let mut unwritten = &mut all[..];
+    // Removes empty slices at the beginning: a write of no bytes would count as a failure.
+    IoSlice::advance_slices(&mut unwritten, 0);
+    while !unwritten.is_empty() {
+        let count = unwritten.len().min(MAX_SLICES);
+        match file.write_vectored(&unwritten[..count]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut unwritten, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of the slices, for stores in memory.
+#[cfg(test)]
+pub(crate) fn concat(slices: &[IoSlice<'_>]) -> Vec<u8> {
+    slices.iter().flat_map(|slice| slice.iter().copied()).collect()
+}
+
 fn open_for_append(path: &Path) -> io::Result<File> {
     open_private_file(path, OpenOptions::new().read(true).append(true).create(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes at most `max_bytes` bytes with one write, and fails now and then.
+    struct SlowFile {
+        taken: Vec<u8>,
+        max_bytes: usize,
+        writes: usize,
+        fails_at: Option<usize>,
+    }
+
+    impl Write for SlowFile {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.write_vectored(&[IoSlice::new(bytes)])
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            assert!(slices.len() <= 1024, "{} slices", slices.len());
+            self.writes += 1;
+            if self.writes.is_multiple_of(3) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            if self.fails_at.is_some_and(|length| self.taken.len() >= length) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let bytes = concat(slices);
+            let length = bytes.len().min(self.max_bytes);
+            self.taken.extend_from_slice(&bytes[..length]);
+            Ok(length)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn write(lines: &[Vec<u8>], max_bytes: usize, fails_at: Option<usize>) -> (Vec<u8>, bool) {
+        let mut file = SlowFile { taken: Vec::new(), max_bytes, writes: 0, fails_at };
+        let slices: Vec<_> = lines.iter().map(|line| IoSlice::new(line)).collect();
+        let is_written = write_slices(&mut file, &slices).is_ok();
+        (file.taken, is_written)
+    }
+
+    #[test]
+    fn all_slices_are_written_however_few_bytes_a_write_takes() {
+        let lines: Vec<_> = (0..2500_usize).map(|n| vec![n as u8; n % 7]).collect();
+        for max_bytes in [1, 2, 5, 1000, usize::MAX] {
+            assert_eq!(write(&lines, max_bytes, None), (lines.concat(), true), "{max_bytes}");
+            let (taken, is_written) = write(&lines, max_bytes, Some(100));
+            assert!(!is_written && taken.len() >= 100 && lines.concat().starts_with(&taken));
+        }
+        assert_eq!(write(&[], 1, None), (Vec::new(), true));
+        assert_eq!(write(&[vec![], vec![]], 1, None), (Vec::new(), true));
+        assert_eq!(write(&lines[..1], 1, None), (Vec::new(), true));
+        assert_eq!(write(&lines[5..6], 2, None), (lines[5].clone(), true));
+        assert_eq!(write(&lines[5..6], 0, None), (Vec::new(), false));
+    }
 }

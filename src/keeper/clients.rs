@@ -41,9 +41,9 @@ pub(crate) struct ClientRecord {
     pub(crate) accepted: Vec<(u64, u64)>,
     /// How many batches keepers have delivered to the client. The client may not have received all of them:
     /// its own count is [`Hello::batches_received`].
-    #[serde(default, rename = "runs")]
+    #[serde(default, alias = "runs")]
     pub(crate) deliveries: u64,
-    #[serde(default, rename = "last_run")]
+    #[serde(default, alias = "last_run")]
     pub(crate) last_delivery_first_id: u64,
 }
 

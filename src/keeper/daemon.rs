@@ -32,6 +32,9 @@ pub(crate) const LEGACY_FILE_LINE: u64 = 0;
 
 const JOURNAL_WRITE_FAILED: &str = "cannot write the queue's journal";
 
+const UPGRADE_FAILED: &str = "cannot rewrite the queue's journal, which an earlier version of qdemo wrote; \
+                              every item is still there";
+
 /// How often an idle keeper checks that its directory still exists.
 const DIR_CHECK_INTERVAL: Nanos = 5_000_000_000;
 
@@ -133,13 +136,13 @@ fn recover_and_open(
     let mut keeper = Keeper::new(queue, None, None);
     let pipes = Pipes::open(dir)?;
     let mut host = PipeHost { pipes, observer: Persistence::new(state, journal) };
-    // Without room on the disk the legacy file stays.
-    if has_legacy && host.observer.import_legacy().is_ok() {
-        let _ = remove_file_if_exists(&host.pipes.dir.join(LEGACY_STATE));
-    }
     if let Err(error) = adopt_clients(&mut keeper, clients, &mut host) {
         host.pipes.inbox.unlink()?;
         return Err(error);
+    }
+    // Without room on the disk the legacy file stays.
+    if has_legacy && host.observer.import_legacy().is_ok() {
+        let _ = remove_file_if_exists(&host.pipes.dir.join(LEGACY_STATE));
     }
     if !damaged.is_empty() {
         // Without room on the disk the next keeper reports the damage again.
@@ -148,13 +151,17 @@ fn recover_and_open(
     Ok((keeper, host, damaged))
 }
 
-/// Takes over the clients of the previous keeper. The starter reads an error if a record cannot be written.
+/// Takes over the clients of the previous keeper, and carries over a journal of an earlier version. The starter
+/// reads an error if the journal cannot be written.
 fn adopt_clients(
     keeper: &mut Keeper,
     clients: Vec<(ClientId, ClientKey, ClientRecord)>,
     host: &mut DaemonHost,
 ) -> anyhow::Result<()> {
     keeper.adopt_clients(clients, host).context("cannot open a client's mailbox")?;
+    if host.observer.journal.is_outdated() {
+        host.observer.rewrite_journal(keeper).context(UPGRADE_FAILED)?;
+    }
     let clock = host.observer.persisted_state.resume_clock();
     process_and_commit(keeper, host, clock.now()).context(JOURNAL_WRITE_FAILED)?;
     Ok(())

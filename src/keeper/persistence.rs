@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use anyhow::Context;
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::replies::failure_record;
 use super::{ClientRecord, Keeper, Observer};
@@ -15,49 +14,24 @@ use crate::pipe::{LEGACY_STATE, QueueDir};
 use crate::queue::{ClientId, FailedItem, InFlight, Queue, QueueState, Recovery};
 use crate::wire::ClientKey;
 
-/// The state of the queue in the journal: what the rules know, and what only the keeper knows.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+/// The state of the queue in the journal: what the rules know, and what only the keeper knows. An alias is a key of
+/// version 1.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PersistedState {
     version: u32,
     #[serde(flatten)]
     queue: QueueState,
     /// When the last round ended.
-    #[serde(default, rename = "ended")]
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "ended")]
     ended_at: Option<BootQualifiedBirth>,
     /// The clock of leases and ages. None: a journal of an earlier version, which used the wall clock.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) epoch: Option<Epoch>,
 }
 
-/// Written by hand: the keys of both parts alternate in the journal.
-impl Serialize for PersistedState {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { version, queue, ended_at, epoch } = self;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("version", version)?;
-        if let Some(sentinel) = queue.sentinel {
-            map.serialize_entry("sentinel", &sentinel)?;
-        }
-        if let Some(capacity) = queue.capacity {
-            map.serialize_entry("capacity", &capacity)?;
-        }
-        if queue.sync {
-            map.serialize_entry("sync", &true)?;
-        }
-        if let Some(ended_at) = ended_at {
-            map.serialize_entry("ended", ended_at)?;
-        }
-        map.serialize_entry("begun", &queue.has_begun)?;
-        if let Some(epoch) = epoch {
-            map.serialize_entry("epoch", epoch)?;
-        }
-        map.serialize_entry("last_number", &queue.last_id)?;
-        map.serialize_entry("done", &queue.done_count)?;
-        map.end()
-    }
-}
-
-const STATE_VERSION: u32 = 1;
+const STATE_VERSION: u32 = 2;
+/// The version of [`LegacyState`].
+const LEGACY_STATE_VERSION: u32 = 1;
 
 #[derive(Deserialize)]
 struct VersionHeader {
@@ -81,7 +55,7 @@ impl LegacyState {
         Ok(match read_if_exists(&path).with_context(name)? {
             None => Self::None,
             Some(text) => match serde_json::from_slice(&text) {
-                Ok(VersionHeader { version: STATE_VERSION }) => {
+                Ok(VersionHeader { version: LEGACY_STATE_VERSION }) => {
                     serde_json::from_slice(&text).map_or(Self::Damaged, Self::State)
                 }
                 Ok(_) => anyhow::bail!("{} was written by a newer qdemo: use that one", name()),
@@ -176,7 +150,7 @@ impl JournalRecovery {
                 }
                 self.recovery.add_ready(batch);
             }
-            Record::Items(batch) => self.recovery.add_ready(batch),
+            Record::Ready(batch) => self.recovery.add_ready(batch),
             Record::Delivered { key, ids, delivered_at } => {
                 let RecoveredClient { client, record } = self.client_entry(key);
                 if let Some(record) = record {
@@ -316,11 +290,11 @@ fn snapshot_records<'a>(
     let unknown_client = ClientKey(0);
     let keys: HashMap<_, _> = clients.iter().map(|(client, key, _)| (*client, *key)).collect();
     let key_of = move |client| keys.get(&client).copied().unwrap_or(unknown_client);
-    let ready = queue.ready().map(|batch| Record::Items(batch.clone()));
+    let ready = queue.ready().map(|batch| Record::Ready(batch.clone()));
     let in_flight = queue.in_flight().flat_map(move |(client, in_flight)| {
         let InFlight { batch, delivered_at, .. } = in_flight;
         let (key, ids, delivered_at) = (key_of(client), batch.ids(), *delivered_at);
-        [Record::Items(batch.clone()), Record::Delivered { key, ids, delivered_at }]
+        [Record::Ready(batch.clone()), Record::Delivered { key, ids, delivered_at }]
     });
     let attempts = queue.in_flight().filter(|(_, in_flight)| in_flight.is_client_attempt);
     let attempts = attempts.map(|(_, InFlight { batch, .. })| Record::Attempt {
@@ -331,7 +305,7 @@ fn snapshot_records<'a>(
         let FailedItem { batch, reason } = failed;
         let delivered =
             Record::Delivered { key: unknown_client, ids: batch.ids(), delivered_at: 0 };
-        [Record::Items(batch.clone()), delivered, failure_record(batch, reason)]
+        [Record::Ready(batch.clone()), delivered, failure_record(batch, reason)]
     });
     // The client records come last: they count the deliveries above already.
     let clients = clients.iter().map(|(_, key, json)| Record::Client { key: *key, json });
@@ -364,7 +338,7 @@ mod tests {
     use crate::queue::Sentinel;
 
     #[test]
-    fn the_json_of_a_state_has_its_keys_in_a_fixed_order() {
+    fn the_json_of_a_state_has_present_keys_and_is_read_with_old_ones_too() {
         let state = PersistedState {
             version: STATE_VERSION,
             queue: QueueState {
@@ -375,19 +349,46 @@ mod tests {
                 last_id: u64::MAX,
                 done_count: 8,
             },
-            ended_at: serde_json::from_str(r#"{"stamp":{"tick":1,"pid":2},"boot":"a"}"#).ok(),
-            epoch: serde_json::from_str(r#"{"boot":"a","ahead":3}"#).ok(),
+            ended_at: serde_json::from_str(r#"{"birth":{"tick":1,"pid":2},"boot_id":"a"}"#).ok(),
+            epoch: serde_json::from_str(r#"{"boot_id":"a","offset":3}"#).ok(),
         };
+        assert!(state.ended_at.is_some() && state.epoch.is_some());
         let json = concat!(
+            r#"{"version":2,"sentinel":"last-producer-left","capacity":0,"sync":true,"#,
+            r#""has_begun":true,"last_id":18446744073709551615,"done_count":8,"#,
+            r#""ended_at":{"birth":{"tick":1,"pid":2},"boot_id":"a"},"#,
+            r#""epoch":{"boot_id":"a","offset":3}}"#,
+        );
+        assert_eq!(serde_json::to_string(&state).unwrap(), json);
+        assert_eq!(serde_json::from_str::<PersistedState>(json).unwrap(), state);
+        let version_1 = concat!(
             r#"{"version":1,"sentinel":"last-producer-left","capacity":0,"sync":true,"#,
             r#""ended":{"stamp":{"tick":1,"pid":2},"boot":"a"},"begun":true,"#,
             r#""epoch":{"boot":"a","ahead":3},"last_number":18446744073709551615,"done":8}"#,
         );
-        assert_eq!(serde_json::to_string(&state).unwrap(), json);
-        assert_eq!(serde_json::from_str::<PersistedState>(json).unwrap(), state);
-        let shortest = r#"{"version":0,"begun":false,"last_number":0,"done":0}"#;
+        let read: PersistedState = serde_json::from_str(version_1).unwrap();
+        assert_eq!(read, PersistedState { version: 1, ..state });
+        let shortest = r#"{"version":0,"has_begun":false,"last_id":0,"done_count":0}"#;
         assert_eq!(serde_json::to_string(&PersistedState::default()).unwrap(), shortest);
         let read: PersistedState = serde_json::from_str(r#"{"version":0,"other":[]}"#).unwrap();
         assert_eq!(read, PersistedState::default());
+    }
+
+    #[test]
+    fn a_client_of_version_1_is_read() {
+        let json = |deliveries, first_id| {
+            format!(
+                r#"{{"hello":{{"version":1,"role":"consumer","pid":7}},"{deliveries}":5,"{first_id}":9}}"#
+            )
+        };
+        for keys in [("runs", "last_run"), ("deliveries", "last_delivery_first_id")] {
+            let read: ClientRecord = serde_json::from_str(&json(keys.0, keys.1)).unwrap();
+            assert_eq!((read.deliveries, read.last_delivery_first_id), (5, 9));
+            let written = serde_json::to_string(&read).unwrap();
+            assert!(
+                written.ends_with(r#""deliveries":5,"last_delivery_first_id":9}"#),
+                "{written}"
+            );
+        }
     }
 }

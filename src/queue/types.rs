@@ -243,24 +243,27 @@ pub(crate) enum WaitReason {
 }
 
 /// What the journal keeps of a queue besides its items, its clients and the moment of its last end.
-/// The serde attributes name the keys of the journal's JSON.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// The names of the fields are keys of the journal's JSON. An alias is a key of version 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct QueueState {
     /// Some: the queue accepts no more items, and no consumer has taken the sentinel yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sentinel: Option<Sentinel>,
     /// None: no client has chosen a capacity or put an item.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) capacity: Option<Capacity>,
     /// Accepted items go to the disk before the answer. The rules do not use this field.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) sync: bool,
     /// A producer, a put, a close or a retry has come since the last end.
-    #[serde(rename = "begun")]
+    #[serde(alias = "begun")]
     pub(crate) has_begun: bool,
     /// The id of the last accepted item; 0 before the first one.
-    #[serde(rename = "last_number")]
+    #[serde(alias = "last_number")]
     pub(crate) last_id: u64,
     /// How many items are done since the queue began.
-    #[serde(rename = "done")]
+    #[serde(alias = "done")]
     pub(crate) done_count: u64,
 }
 

@@ -6,7 +6,7 @@ use std::io::Write;
 
 use super::FakeHost;
 use super::fake_host::take_all;
-use crate::journal::records;
+use crate::journal::{Version, records};
 use crate::keeper::Keeper;
 use crate::keeper::persistence::{JournalRecovery, PersistedState};
 use crate::pipe::SendBuffer;
@@ -118,7 +118,7 @@ fn check_journal(keeper: &Keeper, host: &FakeHost) {
 fn recover_queue(journal: &[u8]) -> Queue {
     let mut recovery = JournalRecovery::new(PersistedState::default());
     let mut end = 0;
-    for (place, record) in records(journal) {
+    for (place, record) in records(journal, Version::PRESENT) {
         recovery.apply_record(record.unwrap());
         end = place.end;
     }
@@ -165,8 +165,9 @@ fn parse_replies(pieces: &[&[u8]]) -> Result<Vec<Reply>, String> {
     Ok(read)
 }
 
-/// Fuzzes a journal. The reader reaches its end, and each written record reads back the same. If the first byte
-/// is odd, the rest is heads and items without checksums, and the target inserts the checksums.
+/// Fuzzes a journal. The reader reaches its end, and each written record reads back the same. The first byte chooses
+/// the version of the text (bit 1: the present one), and whether the text is heads and items without checksums (bit 0),
+/// so that the target inserts the checksums.
 pub fn journal(data: &[u8]) {
     written_records(data);
 }
@@ -176,16 +177,18 @@ fn written_records(data: &[u8]) -> Vec<u8> {
     let Some((first, text)) = data.split_first() else {
         return Vec::new();
     };
-    let text = if first % 2 == 1 { with_checksums(text) } else { text.to_vec() };
+    let version = if first & 2 == 0 { Version::One } else { Version::PRESENT };
+    let text = if first & 1 == 0 { text.to_vec() } else { with_checksums(text, version) };
     let mut recovery = JournalRecovery::new(PersistedState::default());
     let mut all = Vec::new();
-    for (place, record) in records(&text) {
+    for (place, record) in records(&text, version) {
         assert!(!place.is_empty(), "the reader makes progress");
         let Some(record) = record else { continue };
         let mut written = Vec::new();
         record.write(&mut written);
-        let read: Vec<_> = records(&written).collect();
+        let read: Vec<_> = records(&written, Version::PRESENT).collect();
         assert_eq!(read, [(0..written.len(), Some(record.clone()))]);
+        assert!(records(&written, Version::One).all(|(_, record)| record.is_none()));
         all.append(&mut written);
         recovery.apply_record(record);
     }
@@ -196,7 +199,7 @@ fn written_records(data: &[u8]) -> Vec<u8> {
 }
 
 /// Adds checksums to records whose heads have none. An empty line separates the records.
-fn with_checksums(text: &[u8]) -> Vec<u8> {
+fn with_checksums(text: &[u8], version: Version) -> Vec<u8> {
     let mut records = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
@@ -205,13 +208,23 @@ fn with_checksums(text: &[u8]) -> Vec<u8> {
         rest = next.strip_prefix(b"\n").unwrap_or(next);
         let (head, items) = record.split_at(memchr::memchr(b'\n', record).unwrap_or(end));
         let items = items.strip_prefix(b"\n").unwrap_or(items);
-        let sum = crc32fast::hash(&[head, items].concat());
         records.push(b'\n');
-        records.extend_from_slice(head);
-        let _ = writeln!(records, " ~{sum:08x}");
+        write_head(head, items, version, &mut records);
         records.extend_from_slice(items);
     }
     records
+}
+
+/// Appends a head and its checksum, with an own account of what the checksum covers.
+fn write_head(head: &[u8], items: &[u8], version: Version, text: &mut Vec<u8>) {
+    let (covered, mark) = match version {
+        Version::One => (head.to_vec(), &b" ~"[..]),
+        Version::Two => ([head, b" #"].concat(), &b""[..]),
+    };
+    let sum = crc32fast::hash(&[&covered[..], items].concat());
+    text.extend_from_slice(&covered);
+    text.extend_from_slice(mark);
+    let _ = writeln!(text, "{sum:08x}");
 }
 
 /// Fuzzes the rules of the queue against the model. Three bytes choose an operation, and the first byte

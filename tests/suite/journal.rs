@@ -80,7 +80,7 @@ fn a_record_that_was_not_written_to_its_end_is_cut_off() {
     sandbox.wait_for_keeper_to_go("default");
     let whole = fs::read(journal(&sandbox)).unwrap();
     let mut file = OpenOptions::new().append(true).open(journal(&sandbox)).unwrap();
-    file.write_all(b"\nput 00000000000000a1 2 3 2 5 ~0badc0de\n\"x\"\n").unwrap();
+    file.write_all(b"\nput 00000000000000a1 2 3 2 8 5 #0badc0de\n\"x\"\n").unwrap();
     sandbox.run(&["put", "c"]).assert_prints("");
     sandbox.wait_for_keeper_to_go("default");
     assert!(fs::read(journal(&sandbox)).unwrap().starts_with(&whole));
@@ -114,7 +114,7 @@ fn a_journal_of_another_version_is_refused_and_unchanged() {
     sandbox.wait_for_keeper_to_go("default");
     let text = fs::read_to_string(journal(&sandbox)).unwrap();
     // A later version has other records too. A foreign head alone could be a damaged head of this version.
-    let newer = text.replace("qdemo-journal 1", "qdemo-journal 2").replace(" ~", " #");
+    let newer = text.replace("qdemo-journal 2", "qdemo-journal 3").replace(" #", " %");
     fs::write(journal(&sandbox), &newer).unwrap();
     for command in [&["get"][..], &["put", "b"], &["status"], &["rm"]] {
         let outcome = sandbox.run(command);
@@ -137,7 +137,7 @@ fn a_damaged_head_is_repaired_and_reported() {
     sandbox.wait_for_keeper_to_go("default");
     let whole = fs::read(journal(&sandbox)).unwrap();
     for at in 0..16 {
-        for wrong in [b'\0', b'2', b'\n', whole[at] ^ 0x80] {
+        for wrong in [b'\0', b'1', b'3', b'\n', whole[at] ^ 0x80] {
             let mut text = whole.clone();
             if std::mem::replace(&mut text[at], wrong) == wrong {
                 continue;
@@ -152,7 +152,7 @@ fn a_damaged_head_is_repaired_and_reported() {
             // The repaired head causes no second report.
             sandbox.run(&["peek"]).assert_prints("b\n");
             sandbox.wait_for_keeper_to_go("default");
-            assert!(fs::read(journal(&sandbox)).unwrap().starts_with(b"qdemo-journal 1\n"));
+            assert!(fs::read(journal(&sandbox)).unwrap().starts_with(b"qdemo-journal 2\n"));
         }
     }
     sandbox.assert_nothing_left();

@@ -1,10 +1,10 @@
 //! A disk that can be full, and that can kill its writer in the middle of a write.
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::rc::Rc;
 
-use crate::journal::Store;
+use crate::journal::{Store, concat};
 use crate::testing::recorded::Digest;
 
 /// The disk of one queue. Clones share the disk.
@@ -31,7 +31,7 @@ struct DiskState {
 fn without_boot(text: &[u8]) -> Vec<u8> {
     let mut without = Vec::new();
     for line in text.split_inclusive(|&byte| byte == b'\n') {
-        let name = &b"\"boot\":\""[..];
+        let name = &b"\"boot_id\":\""[..];
         let mut rest = line;
         while let Some(at) = memchr::memmem::find(rest, name) {
             without.extend_from_slice(&rest[..at + name.len()]);
@@ -39,7 +39,7 @@ fn without_boot(text: &[u8]) -> Vec<u8> {
             rest = &rest[memchr::memchr(b'"', rest).unwrap_or(rest.len())..];
         }
         let counts_it = rest.len() < line.len();
-        let sum = memchr::memmem::rfind(rest, b" ~").filter(|_| counts_it);
+        let sum = memchr::memmem::rfind(rest, b" #").filter(|_| counts_it);
         without.extend_from_slice(&rest[..sum.unwrap_or(rest.len())]);
     }
     without
@@ -124,7 +124,8 @@ impl DiskState {
 }
 
 impl Store for Disk {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn append(&mut self, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        let bytes = &concat(slices);
         let mut state = self.0.borrow_mut();
         let (length, result) = state.write(bytes.len());
         state.note(b"append", bytes, length);
@@ -167,7 +168,8 @@ impl Store for Disk {
         Ok(())
     }
 
-    fn replace(&mut self, bytes: &[u8], _: bool) -> io::Result<()> {
+    fn replace(&mut self, slices: &[IoSlice<'_>], _: bool) -> io::Result<()> {
+        let bytes = &concat(slices);
         let mut state = self.0.borrow_mut();
         // The new file has no reserve.
         let reserved = std::mem::take(&mut state.reserved);
