@@ -19,12 +19,12 @@ mod framer;
 mod reply;
 mod request;
 
-use std::fmt;
 use std::str::FromStr;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{Nanos, ProcessBirth};
+use crate::clock::{Nanos, ProcessBirth, random_u64};
 use crate::queue::Capacity;
 use crate::role::Role;
 pub(crate) use framer::Framer;
@@ -62,8 +62,8 @@ impl TryFrom<String> for ClientKey {
 }
 
 impl ClientKey {
-    pub(crate) fn random() -> Result<Self, getrandom::Error> {
-        getrandom::u64().map(Self)
+    pub(crate) fn random() -> io::Result<Self> {
+        random_u64().map(Self)
     }
 
     /// Parses exactly 16 hexadecimal digits.
