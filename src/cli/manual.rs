@@ -9,7 +9,6 @@ use clap_complete::Shell;
 
 use super::error::report_error;
 use super::streams::print_stdout;
-use super::syntax::all_commands;
 use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::eprint_line;
@@ -140,8 +139,12 @@ pub(super) fn commands_help(cli: &Command) -> String {
 }
 
 /// Prints help as clap renders it, and a usage error in one line. `first_arg` may name the command of the
-/// error.
-pub(super) fn report_clap_error(error: &clap::Error, first_arg: Option<&OsString>) -> ExitCode {
+/// error, which is one of `all_commands`.
+pub(super) fn report_clap_error(
+    error: &clap::Error,
+    first_arg: Option<&OsString>,
+    all_commands: impl FnOnce() -> Command,
+) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let text = error.render();
@@ -177,6 +180,7 @@ pub(super) fn report_clap_error(error: &clap::Error, first_arg: Option<&OsString
 
 #[cfg(test)]
 mod tests {
+    use super::super::syntax::all_commands;
     use super::*;
 
     #[test]

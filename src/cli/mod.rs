@@ -27,10 +27,6 @@ mod values;
 
 use std::ffi::OsString;
 
-use clap::{Parser, Subcommand};
-
-use args::QueueArg;
-
 use crate::bench::TrialTask;
 use crate::client::{enable_self_hosting, run_keeper_process};
 use crate::exec;
@@ -38,59 +34,7 @@ use crate::exit::ExitCode;
 use crate::os;
 use crate::report::eprint_line;
 pub use streams::record_standard_streams;
-
-/// multiprocessing.Queue for the command line, through named pipes
-#[derive(Debug, Parser)]
-#[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
-#[command(disable_help_subcommand = true)]
-#[command(
-    help_template = "{about}\n\n{usage-heading} {usage} (-h, --help: its options; -V, --version: the version){after-help}"
-)]
-#[command(mut_subcommands(|command| command.mut_args(syntax::allow_hyphen)))]
-struct Cli {
-    #[command(subcommand)]
-    command: CliCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum CliCommand {
-    Run(run::Args),
-    Timeline(timeline::Args),
-    Bench(bench::Args),
-    Producer(producer::Args),
-    Consumer(consumer::Args),
-    Put(put::Args),
-    Get(get::Args),
-    Peek(admin::PeekArgs),
-    Join(admin::JoinArgs),
-    Close(admin::CloseArgs),
-    Status(status::Args),
-    Failed(admin::FailedArgs),
-    Rm(admin::RmArgs),
-    Completions(manual::CompletionsArgs),
-    Man(manual::ManArgs),
-    /// Run a process of a trial (the bench starts it)
-    #[command(hide = true)]
-    BenchTask {
-        /// The task as JSON
-        task: String,
-    },
-    /// End the commands of a dead consumer (the consumer starts the guard)
-    #[command(hide = true)]
-    Guard {
-        /// The mark in the environment of the commands
-        mark: String,
-    },
-    Keeper(KeeperArgs),
-}
-
-/// Hold a queue while it has clients (other commands start the keeper)
-#[derive(Debug, clap::Args)]
-#[command(hide = true)]
-struct KeeperArgs {
-    #[command(flatten)]
-    queue: QueueArg,
-}
+use syntax::CliCommand;
 
 /// Runs the command in `args` and reports its error. Process 1 runs the command in a child if possible.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
@@ -109,9 +53,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     }
     let has_open_end = args.last().is_some_and(|last| last == "--");
     let code = match syntax::parse(&args) {
-        Err(error) => manual::report_clap_error(&error, args.get(1)),
-        Ok(cli) => {
-            let ended = cli.command.run(has_open_end);
+        Err(error) => manual::report_clap_error(&error, args.get(1), syntax::all_commands),
+        Ok(command) => {
+            let ended = command.run(has_open_end);
             ended.unwrap_or_else(|error| error::report_error(&error))
         }
     };
