@@ -6,10 +6,11 @@ use std::io::{self, Read};
 /// Bytes that hold most files of `/proc`.
 const INITIAL_CAPACITY: usize = 4096;
 
-/// Reads a file of `/proc`. Such a file reports no size, and growing a buffer step by step takes many reads.
+/// Reads a file of `/proc`. Such a file reports no size, so nothing asks for the size (`take` does not), and
+/// growing a buffer step by step takes many reads.
 pub(crate) fn read(path: &str) -> io::Result<String> {
     let mut text = Vec::with_capacity(INITIAL_CAPACITY);
-    File::open(path)?.read_to_end(&mut text)?;
+    File::open(path)?.take(u64::MAX).read_to_end(&mut text)?;
     // A process name may be invalid UTF-8.
     Ok(String::from_utf8_lossy(&text).into_owned())
 }

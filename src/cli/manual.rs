@@ -139,11 +139,11 @@ pub(super) fn commands_help(cli: &Command) -> String {
 }
 
 /// Prints help as clap renders it, and a usage error in one line. `first_arg` may name the command of the
-/// error.
+/// error, which is one of `all_commands`.
 pub(super) fn report_clap_error(
     error: &clap::Error,
     first_arg: Option<&OsString>,
-    mut cli: Command,
+    all_commands: impl FnOnce() -> Command,
 ) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -157,7 +157,7 @@ pub(super) fn report_clap_error(
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             // A failed write to standard error has no place for a report.
-            let _ = write!(Blocking(io::stderr()), "{}", cli.render_help());
+            let _ = write!(Blocking(io::stderr()), "{}", all_commands().render_help());
             return ExitCode::Usage;
         }
         _ => {}
@@ -169,6 +169,7 @@ pub(super) fn report_clap_error(
     let mut line = parts.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
     // The error texts of the value parsers contain their remedy.
     if error.kind() != ErrorKind::ValueValidation {
+        let cli = all_commands();
         let command = first_arg.and_then(|name| cli.find_subcommand(name));
         let name = command.map_or(String::new(), |command| format!(" {}", command.get_name()));
         line.push_str(&format!(": `qdemo{name} --help` shows what is valid"));
@@ -179,14 +180,12 @@ pub(super) fn report_clap_error(
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
-    use super::super::Cli;
+    use super::super::syntax::all_commands;
     use super::*;
 
     #[test]
     fn every_command_is_in_one_group() {
-        let cli = Cli::command();
+        let cli = all_commands();
         let visible = cli.get_subcommands().filter(|command| !command.is_hide_set());
         let mut names: Vec<_> = visible.map(Command::get_name).collect();
         for name in COMMAND_GROUPS.iter().flat_map(|group| group.1) {
@@ -200,7 +199,7 @@ mod tests {
 
     #[test]
     fn every_command_ends_its_help_with_examples() {
-        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+        for command in all_commands().get_subcommands().filter(|command| !command.is_hide_set()) {
             let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let (_, examples) = after.rsplit_once("Examples:\n").unwrap_or_default();
             assert!(examples.lines().count() >= 2, "{}", command.get_name());

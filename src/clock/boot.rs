@@ -14,17 +14,25 @@ pub(super) fn boot_id() -> String {
     proc::read("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
+/// The inode of the machine's first time namespace, which is part of the kernel's interface
+/// (`TIME_NS_INIT_INO`). The boot clock of this namespace is the machine's.
+const FIRST_TIME_NAMESPACE: u64 = 0xEFFF_FFFA;
+
 /// Nanoseconds by which the boot clock of this time namespace is ahead of the machine's. None if the
 /// process is in one time namespace and its future children are in another: the kernel reports only the
 /// children's offset then.
 pub(super) fn time_namespace_offset() -> Option<i128> {
     let namespace =
         |name| fs::metadata(format!("/proc/self/ns/{name}")).map(|metadata| metadata.ino()).ok();
+    let own = namespace("time");
+    if own == Some(FIRST_TIME_NAMESPACE) {
+        return Some(0);
+    }
     // A kernel without time namespaces has no such file, and no offset.
     let Ok(offsets) = proc::read("/proc/self/timens_offsets") else {
         return Some(0);
     };
-    if namespace("time") != namespace("time_for_children") {
+    if own != namespace("time_for_children") {
         return None;
     }
     let boot = offsets.lines().find_map(|line| line.trim().strip_prefix("boottime"));

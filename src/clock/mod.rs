@@ -9,6 +9,7 @@ mod boot;
 mod delay;
 mod nanos;
 mod process_birth;
+mod random;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,6 +21,7 @@ pub use delay::Delay;
 pub(crate) use delay::{DelaySampler, random_seed};
 pub(crate) use nanos::{Nanos, nanos};
 pub(crate) use process_birth::{BootQualifiedBirth, ProcessBirth};
+pub(crate) use random::random_u64;
 
 /// Measures the time since a start.
 #[derive(Clone, Copy, Debug)]

@@ -7,12 +7,12 @@ mod reply;
 mod request;
 mod request_reader;
 
-use std::fmt;
 use std::str::FromStr;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{Nanos, ProcessBirth};
+use crate::clock::{Nanos, ProcessBirth, random_u64};
 use crate::pipe::PipePairName;
 use crate::queue::Capacity;
 use crate::role::Role;
@@ -53,8 +53,8 @@ impl TryFrom<String> for ClientKey {
 }
 
 impl ClientKey {
-    pub(crate) fn random() -> Result<Self, getrandom::Error> {
-        getrandom::u64().map(Self)
+    pub(crate) fn random() -> io::Result<Self> {
+        random_u64().map(Self)
     }
 
     /// Parses exactly 16 hexadecimal digits.
