@@ -81,3 +81,20 @@ pub(crate) struct SkippedMeasurement {
     #[serde(rename = "why")]
     pub(crate) reason: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_producers_together_put_at_most_64_mib_and_each_puts_something() {
+        let max_puts = |size, producers| {
+            let implementation = Implementation::Qdemo;
+            BenchCase { implementation, size, producers, consumers: 1, idle_clients: 0 }.max_puts()
+        };
+        assert_eq!(max_puts(16, 1), 4 << 20);
+        assert_eq!(max_puts(1 << 20, 1), 64);
+        assert_eq!(max_puts(1 << 20, 4), 16);
+        assert_eq!(max_puts(16 << 20, 100), 1);
+    }
+}

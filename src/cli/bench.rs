@@ -38,8 +38,8 @@ pub(super) struct Args {
     against: Option<String>,
 
     /// Measure each pair of workers also beside this many connected clients that ask for nothing
-    #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
-    idle: u32,
+    #[arg(long, value_name = "N", value_parser = values::parse_worker_count, hide = true)]
+    idle: Option<u32>,
 
     /// Number of measurements of each case [default: 5, or fewer on a slow machine]
     #[arg(long, value_name = "N", value_parser = values::parse_nonzero_u32)]
@@ -73,7 +73,7 @@ impl Args {
             workers: dedup_or_default(&self.workers, &[[1, 1], [4, 4]]),
             rounds: self.rounds,
             has_python: self.against.is_some(),
-            idle_clients: self.idle,
+            idle_clients: self.idle.unwrap_or(0),
         };
         let measured = plan.measure(workers, dir, interrupt, |done, total, case| {
             progress.set_position_and_total(done, total, case.label());
