@@ -78,7 +78,12 @@ def main():
     if shutil.which("qdemo") is None:
         sys.exit("there is no qdemo in the PATH: `make bench-peers` builds it")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    print(f"{cores} cores, medians of {options.rounds} rounds (least … most), × is against the first")
+    # Other load takes more from few processes than from many, so it changes ratios too.
+    load = os.getloadavg()[0]
+    print(f"{cores} cores, load {load:.1f} before the start, medians of {options.rounds} rounds (least … most)")
+    if load > cores / 4:
+        print("the machine is busy: do not trust these figures", file=sys.stderr)
+    print("× is against the first")
     print("\none producer, one consumer", flush=True)
     items = measure(ITEMS, options.rounds, options.scale)
     show(items, "multiprocessing.Queue")
