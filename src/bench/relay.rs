@@ -68,9 +68,10 @@ pub(super) fn run_relay(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     task.wait_for_start()?;
     let mut buffer = vec![0; BUFFER_SIZE];
     while let read @ 1.. = source.read(&mut buffer)? {
-        match task.uses_tokens {
-            true => sink.write_all(&buffer[..read])?,
-            false => write_pieces(&sink, &buffer[..read])?,
+        if task.uses_tokens {
+            sink.write_all(&buffer[..read])?;
+        } else {
+            write_pieces(&sink, &buffer[..read])?;
         }
     }
     Ok(ProcessReport::Passed)
