@@ -12,8 +12,9 @@ FUZZ = $(CARGO) +nightly fuzz
 SEEDS ?= 100000
 FROM ?= 0
 KILLS ?= 1000
-# The number of measurements of each peer.
+# The number of measurements of each peer. BEFORE is an earlier qdemo, to compare paced runs with.
 ROUNDS ?= 5
+BEFORE ?=
 
 .PHONY: help demo build install test test-slow test-all test-browser lint check-darwin count instructions profile sim chaos fuzz bench-peers clean
 
@@ -29,7 +30,7 @@ help:
 	@echo "make sim       run the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
 	@echo "make chaos     kill $(KILLS) real processes (KILLS=N; a minute)"
 	@echo "make fuzz      fuzz each target for $(FUZZ_SECONDS) seconds (FUZZ_SECONDS=N)"
-	@echo "make bench-peers  compare qdemo with mp.Queue, redis, beanstalkd, xargs, … (ROUNDS=N)"
+	@echo "make bench-peers  compare qdemo with mp.Queue, redis, beanstalkd, xargs, … (ROUNDS=N BEFORE=PROGRAM)"
 	@echo "make build     build target/release/qdemo"
 	@echo "make install   install qdemo for the current user"
 	@echo "make clean     remove all build results"
@@ -94,7 +95,8 @@ fuzz:
 # Installs the peers that this user may install. The comparison reports each peer that it skips.
 bench-peers: build
 	benches/peers/install.sh
-	PATH="$(CURDIR)/target/release:$$PATH" target/peers/bin/python benches/peers/compare.py --rounds $(ROUNDS)
+	PATH="$(CURDIR)/target/release:$$PATH" target/peers/bin/python benches/peers/compare.py --rounds $(ROUNDS) \
+		$(if $(BEFORE),--before $(abspath $(BEFORE)))
 
 clean:
 	$(CARGO) clean

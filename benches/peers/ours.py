@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import tempfile
@@ -11,8 +12,9 @@ from contextlib import contextmanager
 from peers import qdemo_run, queues, timed
 
 FREE = ["--producer-delay", "0", "--consumer-delay", "0"]
-TIMES = 20  # Repetitions of a short measurement.
+TIMES = 40  # Repetitions of a short measurement.
 MANY = 1_000_000
+PACED = 50_000
 
 
 def lines(items):
@@ -41,20 +43,34 @@ def status(environment):
     return result.stdout or b'{"producers": []}'
 
 
+def spawned(*command, env=os.environ):
+    """Seconds of a whole process, started with as little as possible around it. Its standard streams are `/dev/null`."""
+    path = shutil.which(command[0])
+    streams = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
+    begin = time.perf_counter()
+    pid = os.posix_spawn(path, command, env, file_actions=streams)
+    _, wait_status = os.waitpid(pid, 0)
+    seconds = time.perf_counter() - begin
+    assert wait_status == 0, f"{command} has failed"
+    return seconds
+
+
 def small_run():
     """Seconds of the smallest run, as a whole process."""
     command = ["qdemo", "run", "--quiet", "--items", "5", *FREE]
-    return statistics.median(timed(command) for _ in range(TIMES))
+    return statistics.median(spawned(*command) for _ in range(TIMES))
 
 
-def warm_put_and_get():
-    """Seconds of a put, and of a get, as whole processes."""
-    puts, gets = [], []
+def one_shots():
+    """The times of a put, and of a get, as multiples of the time of `true`. All are whole processes, in turns."""
+    nothings, puts, gets = [], [], []
     with queue_with_a_keeper() as environment:
         for _ in range(TIMES):
-            puts.append(timed(["qdemo", "put", "x"], env=environment))
-            gets.append(timed(["qdemo", "get"], env=environment, stdout=subprocess.DEVNULL))
-    return statistics.median(puts), statistics.median(gets)
+            nothings.append(spawned("true"))
+            puts.append(spawned("qdemo", "put", "x", env=environment))
+            gets.append(spawned("qdemo", "get", env=environment))
+    nothing, put_x, get_x = map(statistics.median, (nothings, puts, gets))
+    return put_x / nothing, get_x / nothing
 
 
 def put(items, environment):
@@ -107,18 +123,33 @@ def many_workers():
     return few / many
 
 
+def paced(program="qdemo"):
+    """Items per second of a run with delays that does not wait for the clock."""
+    command = [program, "run", "--quiet", "--items", str(PACED), "--speed", "max"]
+    return PACED / timed(command)
+
+
 def log_lines():
     """Items per second when a run writes two log lines for each item to a file."""
     with tempfile.TemporaryFile() as log:
         return MANY / timed(["qdemo", "run", "--items", str(MANY), *FREE], stdout=log)
 
 
-def bench(rounds):
-    """Medians of `qdemo bench` for items of 22 bytes: items per second and seconds of each subject."""
-    command = ["qdemo", "bench", "--size", "22", "--workers", "1x1", "--against", "python"]
-    result = subprocess.run(
-        [*command, "--rounds", str(rounds), "--format", "json"], check=True, stdout=subprocess.PIPE
+def bench(sizes, workers, *more):
+    """One round of `qdemo bench`: the items per second and the seconds of a hand-over of each case that could be
+    measured. The key of a case is what passes the items, the size, producers x consumers, and the idle clients."""
+    command = ["qdemo", "bench", "--rounds", "1", "--format", "json", *more]
+    command += [part for size in sizes for part in ("--size", str(size))]
+    command += [part for pair in workers for part in ("--workers", pair)]
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    key = lambda case: (
+        case["subject"],
+        case["size"],
+        f"{case['producers']}x{case['consumers']}",
+        case.get("idle", 0),
     )
-    cases = json.loads(result.stdout)["cases"]
-    medians = lambda case: (case["items_per_s"]["median"], case["p50_s"]["median"])
-    return {case["subject"]: medians(case) for case in cases}
+    report = json.loads(result.stdout)
+    return {
+        key(case): (case["items_per_s"]["median"], case["p50_s"]["median"])
+        for case in report["cases"]
+    }

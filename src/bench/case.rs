@@ -7,8 +7,9 @@ use crate::clock::Nanos;
 
 /// How long a trial puts items.
 pub(super) const PUT_DURATION: Nanos = 60_000_000;
-/// `multiprocessing.Queue` accepts items much faster than it passes them on, so a trial puts for a shorter time.
-pub(super) const PYTHON_PUT_DURATION: Nanos = PUT_DURATION / 6;
+/// How many bytes of items a throughput trial puts at most. `multiprocessing.Queue` accepts large items without a
+/// limit, and passes them on later.
+const MAX_PUT_BYTES: u64 = 64 << 20;
 
 /// What passes the items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -40,18 +41,36 @@ pub(crate) struct BenchCase {
     pub(crate) size: u64,
     pub(crate) producers: u32,
     pub(crate) consumers: u32,
+    /// How many clients are connected beside the workers and ask for nothing.
+    #[serde(rename = "idle", skip_serializing_if = "is_zero")]
+    pub(crate) idle_clients: u32,
+}
+
+// Serde passes a reference.
+#[expect(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl BenchCase {
     /// The case as people read it.
     pub(crate) fn label(&self) -> String {
-        let Self { implementation, size, producers, consumers } = self;
+        let Self { implementation, size, producers, consumers, idle_clients } = self;
         let size = format_bytes(*size);
         match implementation {
+            Implementation::Qdemo if *idle_clients > 0 => {
+                format!("{size}, {producers} × {consumers} and {idle_clients} idle")
+            }
             Implementation::Qdemo => format!("{size}, {producers} × {consumers}"),
             Implementation::Relay => format!("{size}, the bare relay"),
             Implementation::Python => format!("{size}, {producers} × {consumers} of Python"),
         }
+    }
+
+    /// How many items one producer of a throughput trial puts at most.
+    pub(super) fn max_puts(&self) -> u64 {
+        let all = MAX_PUT_BYTES / self.size.max(1);
+        (all / u64::from(self.producers.max(1))).max(1)
     }
 }
 
@@ -61,4 +80,21 @@ pub(crate) struct SkippedMeasurement {
     pub(crate) what: String,
     #[serde(rename = "why")]
     pub(crate) reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_producers_together_put_at_most_64_mib_and_each_puts_something() {
+        let max_puts = |size, producers| {
+            let implementation = Implementation::Qdemo;
+            BenchCase { implementation, size, producers, consumers: 1, idle_clients: 0 }.max_puts()
+        };
+        assert_eq!(max_puts(16, 1), 4 << 20);
+        assert_eq!(max_puts(1 << 20, 1), 64);
+        assert_eq!(max_puts(1 << 20, 4), 16);
+        assert_eq!(max_puts(16 << 20, 100), 1);
+    }
 }

@@ -100,8 +100,11 @@ impl BenchReport {
         let mut legend = Group::new();
         let mut layout = LegendLayout::new([MARGIN, WIDTH - MARGIN], top, 20.0);
         for (at, case) in self.all_series().into_iter().enumerate() {
-            let BenchCase { implementation, producers, consumers, .. } = case;
+            let BenchCase { implementation, producers, consumers, idle_clients, .. } = case;
             let name = match implementation {
+                Implementation::Qdemo if idle_clients > 0 => {
+                    format!("qdemo {producers} × {consumers}, {idle_clients} idle")
+                }
                 Implementation::Qdemo => format!("qdemo {producers} × {consumers}"),
                 Implementation::Python => {
                     format!("multiprocessing.Queue {producers} × {consumers}")

@@ -45,6 +45,8 @@ pub(crate) struct BenchConfig {
     pub(crate) rounds: Option<u32>,
     /// Measure `multiprocessing.Queue` too.
     pub(crate) has_python: bool,
+    /// Measure the queue beside this many idle clients too. 0 for no such cases.
+    pub(crate) idle_clients: u32,
 }
 
 /// The figures of a case.
@@ -67,8 +69,7 @@ pub(crate) struct BenchReport {
     version: &'static str,
     commit: Option<&'static str>,
     pub(crate) rounds: u32,
-    /// How long a trial puts items, in seconds. A trial of Python's queue, which accepts items faster than it
-    /// passes them on, puts for a sixth of that time.
+    /// How long a trial puts items, in seconds.
     window_s: f64,
     pub(crate) cases: Vec<CaseResult>,
     #[serde(rename = "left_out")]
@@ -89,12 +90,17 @@ impl BenchConfig {
             size,
             producers,
             consumers,
+            idle_clients: 0,
         };
         let mut cases = Vec::new();
         for &size in &self.sizes {
             cases.push(case(Implementation::Relay, size, [1, 1]));
             for &workers in &self.workers {
                 cases.push(case(Implementation::Qdemo, size, workers));
+                if let idle_clients @ 1.. = self.idle_clients {
+                    let alone = case(Implementation::Qdemo, size, workers);
+                    cases.push(BenchCase { idle_clients, ..alone });
+                }
                 if self.has_python {
                     cases.push(case(Implementation::Python, size, workers));
                 }
@@ -198,6 +204,7 @@ impl BenchReport {
             size,
             producers: 1,
             consumers: 1,
+            idle_clients: 0,
         })
     }
 }

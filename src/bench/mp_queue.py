@@ -6,13 +6,12 @@ import signal
 import sys
 import time
 
-size, producers, consumers = map(int, sys.argv[1:4])
-seconds, kind = float(sys.argv[4]), sys.argv[5]
+size, producers, consumers, max_puts = map(int, sys.argv[1:5])
+seconds, kind = float(sys.argv[5]), sys.argv[6]
 one_by_one = kind == "latency"
 now = time.monotonic_ns
 DIGITS = 14
-# It takes what it is given without a limit, and passes that on later.
-most = sys.maxsize if one_by_one else max(1, (48 << 20) // size // producers)
+most = sys.maxsize if one_by_one else max_puts
 
 
 def tell(told):

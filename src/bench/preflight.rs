@@ -103,7 +103,13 @@ mod tests {
     use super::*;
 
     fn case(size: u64) -> BenchCase {
-        BenchCase { implementation: Implementation::Qdemo, size, producers: 1, consumers: 1 }
+        BenchCase {
+            implementation: Implementation::Qdemo,
+            size,
+            producers: 1,
+            consumers: 1,
+            idle_clients: 0,
+        }
     }
 
     #[test]

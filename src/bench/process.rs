@@ -11,6 +11,7 @@ impl TrialTask {
         let report = match self.role {
             ProcessRole::Producer => workload::run_producer(self),
             ProcessRole::Consumer => workload::run_consumer(self),
+            ProcessRole::IdleClients => workload::run_idle_clients(self),
             ProcessRole::Writer => relay::run_writer(self),
             ProcessRole::Relay => relay::run_relay(self),
             ProcessRole::Reader => relay::run_reader(self),

@@ -110,11 +110,12 @@ impl BenchReport {
 }
 
 fn case_columns(case: &BenchCase) -> String {
-    format!(
-        "{:>8} {:>7}",
-        format_bytes(case.size),
-        format!("{} × {}", case.producers, case.consumers)
-    )
+    let BenchCase { size, producers, consumers, idle_clients, .. } = case;
+    let idle = match idle_clients {
+        0 => String::new(),
+        idle => format!(" + {idle}"),
+    };
+    format!("{:>8} {:>7}", format_bytes(*size), format!("{producers} × {consumers}{idle}"))
 }
 
 fn format_ratio(ratio: Option<f64>) -> String {

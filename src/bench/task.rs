@@ -24,6 +24,10 @@ pub(crate) struct TrialTask {
     pub(super) dir: PathBuf,
     /// The size of an item as JSON, in bytes.
     pub(super) size: u64,
+    /// How many items a producer puts at most, unless it needs tokens.
+    pub(super) max_puts: u64,
+    /// How many clients a process of idle clients connects.
+    pub(super) idle_clients: u32,
     /// A producer puts one item at a time, and needs a token for each item.
     #[serde(rename = "one_by_one")]
     pub(super) uses_tokens: bool,
@@ -36,6 +40,8 @@ pub(crate) struct TrialTask {
 pub(super) enum ProcessRole {
     Producer,
     Consumer,
+    /// Connects clients that ask for nothing.
+    IdleClients,
     Writer,
     Relay,
     Reader,

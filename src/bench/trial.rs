@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail, ensure};
 use tempfile::{Builder, TempDir};
 
-use super::case::{BenchCase, Implementation, Metric, PUT_DURATION, PYTHON_PUT_DURATION};
+use super::case::{BenchCase, Implementation, Metric, PUT_DURATION};
 use super::task::{ProcessReport, ProcessRole, TrialTask};
 use crate::clock::{Clock, Nanos};
 use crate::keeper::{Keeper, Other, PipeHost, Pipes};
@@ -115,9 +115,11 @@ impl Trial<'_> {
             sample: TrialSample::default(),
         };
         let roles: &[(ProcessRole, u32)] = match case.implementation {
-            Implementation::Qdemo => {
-                &[(ProcessRole::Consumer, case.consumers), (ProcessRole::Producer, case.producers)]
-            }
+            Implementation::Qdemo => &[
+                (ProcessRole::IdleClients, case.idle_clients.min(1)),
+                (ProcessRole::Consumer, case.consumers),
+                (ProcessRole::Producer, case.producers),
+            ],
             Implementation::Relay => {
                 &[(ProcessRole::Reader, 1), (ProcessRole::Relay, 1), (ProcessRole::Writer, 1)]
             }
@@ -137,6 +139,8 @@ impl Trial<'_> {
                     index,
                     dir: dir.to_owned(),
                     size: case.size,
+                    max_puts: case.max_puts(),
+                    idle_clients: case.idle_clients,
                     uses_tokens: kind == Metric::Latency,
                     origin,
                 };
@@ -161,6 +165,7 @@ impl Trial<'_> {
         let (reader, writer) = pipe()?;
         let role = match task.role {
             ProcessRole::Producer | ProcessRole::Writer => Role::Producer,
+            ProcessRole::IdleClients => Role::Visitor,
             _ => Role::Consumer,
         };
         let spawn = |command: &mut Command| {
@@ -177,13 +182,14 @@ impl Trial<'_> {
         Ok(TrialProcess {
             reader,
             buffer: Vec::new(),
+            is_idle: task.role == ProcessRole::IdleClients,
             is_ready: false,
             has_reported: false,
             has_exited: false,
         })
     }
 
-    /// Keeps the queue until all processes have exited, as the parent of a run does, but without an observer.
+    /// Keeps the queue until all busy processes have exited, as the parent of a run does, but without an observer.
     fn run_keeper(
         &self,
         pipes: Pipes,
@@ -191,8 +197,10 @@ impl Trial<'_> {
         processes: &mut TrialProcesses,
     ) -> anyhow::Result<()> {
         let all = |role, count| (1..=count).map(move |index| WorkerId { role, index });
-        let producers = all(Role::Producer, case.producers);
-        let workers: BTreeSet<_> = producers.chain(all(Role::Consumer, case.consumers)).collect();
+        let workers: BTreeSet<_> = all(Role::Producer, case.producers)
+            .chain(all(Role::Consumer, case.consumers))
+            .chain(all(Role::Visitor, case.idle_clients))
+            .collect();
         let queue = Queue::new(QueueState::default(), false);
         let mut keeper = Keeper::new(queue, Some(workers), None);
         let mut host = PipeHost { pipes, observer: () };
@@ -200,7 +208,7 @@ impl Trial<'_> {
         loop {
             keeper.process_pending(clock.now(), &mut host)?;
             host.pipes.flush();
-            if processes.have_all_exited() {
+            if processes.have_busy_exited() {
                 return Ok(());
             }
             check_deadline(clock)?;
@@ -214,7 +222,7 @@ impl Trial<'_> {
     /// Waits until all processes have exited.
     fn wait_for_exit(&self, processes: &mut TrialProcesses) -> anyhow::Result<()> {
         let clock = Clock::start_now();
-        while !processes.have_all_exited() {
+        while !processes.have_busy_exited() {
             check_deadline(clock)?;
             let left = TRIAL_TIMEOUT.saturating_sub(clock.now());
             let pipes = processes.pipes(self.interrupt);
@@ -243,9 +251,8 @@ fn python_command(case: BenchCase, task: &TrialTask) -> anyhow::Result<Command> 
     let script = task.dir.join(private_dir::PYTHON_SCRIPT_NAME);
     fs::write(&script, PYTHON_SCRIPT).context("cannot write a script")?;
     let mut command = Command::new("python3");
-    let duration = if task.uses_tokens { PUT_DURATION } else { PYTHON_PUT_DURATION };
-    let seconds = duration as f64 / 1e9;
-    let numbers = [case.size, case.producers.into(), case.consumers.into()];
+    let seconds = PUT_DURATION as f64 / 1e9;
+    let numbers = [case.size, case.producers.into(), case.consumers.into(), case.max_puts()];
     command.arg(script).args(numbers.map(|number| number.to_string()));
     command.arg(seconds.to_string()).arg(if task.uses_tokens { "latency" } else { "throughput" });
     command.stderr(Stdio::null());
@@ -263,14 +270,16 @@ struct TrialProcesses {
 struct TrialProcess {
     reader: PipeReader,
     buffer: Vec<u8>,
+    /// The process only ends when it is killed.
+    is_idle: bool,
     is_ready: bool,
     has_reported: bool,
     has_exited: bool,
 }
 
 impl TrialProcesses {
-    fn have_all_exited(&self) -> bool {
-        self.processes.iter().all(|process| process.has_exited)
+    fn have_busy_exited(&self) -> bool {
+        self.processes.iter().all(|process| process.has_exited || process.is_idle)
     }
 
     /// The pipes to poll. [`TrialProcesses::read_reports`] takes the results in this order.

@@ -1,5 +1,6 @@
 //! A producer and a consumer of the measured queue.
 
+use std::io::pipe;
 use std::os::fd::AsFd;
 
 use super::case::PUT_DURATION;
@@ -26,7 +27,7 @@ pub(super) fn run_producer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
         None => {
             let stride = task.clock_check_interval();
             let has_time = |n: &u64| !n.is_multiple_of(stride) || clock.now() < end;
-            client.put_all((0..).take_while(has_time).map(|_| &item))?;
+            client.put_all((0..task.max_puts).take_while(has_time).map(|_| &item))?;
         }
         Some(tokens) => {
             while clock.now() < end {
@@ -71,6 +72,21 @@ pub(super) fn run_consumer(task: &TrialTask) -> anyhow::Result<ProcessReport> {
     Ok(report)
 }
 
+/// Connects clients that ask for nothing, and holds them until the queue is gone or this process is killed.
+pub(super) fn run_idle_clients(task: &TrialTask) -> anyhow::Result<ProcessReport> {
+    let numbers = 1..=task.idle_clients;
+    let clients: Result<Vec<_>, _> =
+        numbers.map(|index| connect_worker(task, Role::Visitor, index)).collect();
+    let mut clients = clients?;
+    task.wait_for_start()?;
+    // Nothing is written to this pipe.
+    let (reader, _writer) = pipe()?;
+    if let Some(client) = clients.first_mut() {
+        client.wait_for_input(reader.as_fd())?;
+    }
+    anyhow::bail!("the idle clients have left")
+}
+
 fn consume_all(client: &mut Client, clock: Clock) -> anyhow::Result<ProcessReport> {
     let (mut items, mut end) = (0, 0);
     while let Some(batch) = client.get(GET_LIMIT)? {
@@ -82,6 +98,10 @@ fn consume_all(client: &mut Client, clock: Clock) -> anyhow::Result<ProcessRepor
 }
 
 fn connect_client(task: &TrialTask, role: Role) -> anyhow::Result<Client> {
+    connect_worker(task, role, task.index)
+}
+
+fn connect_worker(task: &TrialTask, role: Role, index: u32) -> anyhow::Result<Client> {
     let options = QueueBuilder::new(BENCH_QUEUE.parse()?).dir(&task.dir);
-    Ok(options.worker(task.index).max_item_size(task.size).connect(role)?)
+    Ok(options.worker(index).max_item_size(task.size).connect(role)?)
 }

@@ -25,7 +25,7 @@ Examples:
   qdemo bench --size 256 --workers 1x1 --workers 8x8 --rounds 20 --format json"
 )]
 pub(super) struct Args {
-    /// Size of the items; repeat for more sizes [default: 16 256 4KiB 64KiB]
+    /// Size of the items; repeat for more sizes [default: 16 256 4KiB 64KiB 1MiB]
     #[arg(long = "size", value_name = "SIZE", value_parser = parse_item_size)]
     sizes: Vec<u64>,
 
@@ -36,6 +36,10 @@ pub(super) struct Args {
     /// Peer to compare with: python (multiprocessing.Queue), if python3 is installed
     #[arg(long, value_parser = ["python"], value_name = "PEER", hide_possible_values = true)]
     against: Option<String>,
+
+    /// Measure each pair of workers also beside this many connected clients that ask for nothing
+    #[arg(long, value_name = "N", value_parser = values::parse_worker_count, hide = true)]
+    idle: Option<u32>,
 
     /// Number of measurements of each case [default: 5, or fewer on a slow machine]
     #[arg(long, value_name = "N", value_parser = values::parse_nonzero_u32)]
@@ -65,10 +69,11 @@ impl Args {
         let workplace = Workplace::open(Progress::for_commands())?;
         let Workplace { workers, dir, progress, interrupt } = &workplace;
         let plan = BenchConfig {
-            sizes: dedup_or_default(&self.sizes, &[16, 256, 4 << 10, 64 << 10]),
+            sizes: dedup_or_default(&self.sizes, &[16, 256, 4 << 10, 64 << 10, 1 << 20]),
             workers: dedup_or_default(&self.workers, &[[1, 1], [4, 4]]),
             rounds: self.rounds,
             has_python: self.against.is_some(),
+            idle_clients: self.idle.unwrap_or(0),
         };
         let measured = plan.measure(workers, dir, interrupt, |done, total, case| {
             progress.set_position_and_total(done, total, case.label());

@@ -54,6 +54,35 @@ fn bench_measures_the_queue_beside_a_relay() {
 }
 
 #[test]
+fn bench_measures_five_sizes_by_default() {
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.run(&["bench", "--rounds", "1", "--workers", "1x1", "--format", "json"]);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let report = serde_json::from_slice(&outcome.stdout).unwrap();
+    let sizes = [16, 256, 4096, 65536, 1_048_576];
+    let expected = sizes.map(|size| [format!("relay {size} 1x1"), format!("qdemo {size} 1x1")]);
+    assert_eq!(names(&report), expected.concat());
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn bench_measures_a_pair_alone_and_beside_idle_clients() {
+    let sandbox = Sandbox::new();
+    let report = measured(&sandbox, &["--idle", "100"]);
+    assert_eq!(names(&report), ["relay 16 1x1", "qdemo 16 1x1", "qdemo 16 1x1"]);
+    let idle = [0, 1, 2].map(|at| report["cases"][at]["idle"].as_u64());
+    assert_eq!(idle, [None, None, Some(100)]);
+    let table = sandbox.run(&[&SMALL[..], &["--idle", "3"]].concat());
+    assert!(table.text().contains(" 1 × 1 + 3 "), "{}", table.text());
+    // The idle clients are connected: they need more files than there may be.
+    let script = "ulimit -n 60; qdemo bench --rounds 1 --size 16 --workers 1x1 --idle 100";
+    let outcome = sandbox.script(script);
+    assert_eq!(outcome.code(), Some(0));
+    outcome.assert_one_line_of_error(&["left out: 16 B, 1 × 1 and 100 idle: ", "`ulimit -n`"]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
 fn bench_prints_a_table_and_draws_a_picture() {
     let sandbox = Sandbox::new();
     let plot = ["--workers", "4x4", "--plot", "bench.svg"];
@@ -116,10 +145,10 @@ fn bench_leaves_out_cases_that_lack_descriptors() {
 
 #[test]
 fn an_interrupted_bench_leaves_nothing_behind() {
-    for against in [&[][..], &["--against", "python"]] {
+    for more in [&[][..], &["--against", "python"], &["--workers", "1x1", "--idle", "50"]] {
         let sandbox = Sandbox::new();
         let args = ["bench", "--rounds", "1000", "--size", "16", "--plot", "no.svg"];
-        let bench = sandbox.start(&[&args[..], against].concat());
+        let bench = sandbox.start(&[&args[..], more].concat());
         while children_of(bench.pid()).is_empty() {
             thread::yield_now();
         }
