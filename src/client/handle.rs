@@ -70,6 +70,8 @@ pub struct Client {
     /// The number of items that are not sent yet, and their lines.
     pub(super) unsent_items: u64,
     pub(super) unsent_lines: Vec<u8>,
+    /// The size of the last put in bytes.
+    pub(super) last_put_bytes: usize,
     /// The sequence number of the last put whose outcome the caller knows.
     pub(super) last_answered_seq: u64,
     pub(super) window: u64,
@@ -135,6 +137,7 @@ impl Client {
             welcome: Welcome::default(),
             unsent_items: 0,
             unsent_lines: Vec::new(),
+            last_put_bytes: 0,
             last_answered_seq: 0,
             window: 0,
             max_item_bytes: max_item_bytes.min(MAX_ITEM_BYTES),

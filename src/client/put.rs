@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Accepted, Client, Error, Timeout};
 use crate::clock::nanos;
+use crate::pipe::{share_buffer, take_buffer};
 use crate::queue::Items;
 use crate::wire::{MAX_PUT_BYTES, Reply};
 
@@ -101,8 +102,9 @@ impl Client {
         if self.unsent_lines.len() + item.len() >= MAX_PUT_BYTES {
             self.flush_puts()?;
         }
-        if self.unsent_items == 0 && self.unsent_lines.capacity() <= item.len() {
-            self.unsent_lines.reserve_exact(item.len() + 1);
+        if self.unsent_lines.capacity() == 0 {
+            // The next put is often as large as the one before.
+            self.unsent_lines = take_buffer(self.last_put_bytes.max(item.len() + 1));
         }
         self.unsent_lines.extend_from_slice(item);
         self.unsent_lines.push(b'\n');
@@ -195,9 +197,8 @@ impl Client {
     pub(super) fn stage_puts(&mut self) {
         let count = std::mem::take(&mut self.unsent_items);
         if count > 0 {
-            // The next put is often as large as this one.
-            let unsent_lines = Vec::with_capacity(self.unsent_lines.len());
-            let bytes = std::mem::replace(&mut self.unsent_lines, unsent_lines).into();
+            self.last_put_bytes = self.unsent_lines.len();
+            let bytes = share_buffer(std::mem::take(&mut self.unsent_lines));
             self.session.put(Items { count, bytes });
         }
     }

@@ -1,6 +1,7 @@
 //! Named pipes and the directories that contain them: create, open, read, write, and check the other end.
 //! This module knows no message.
 
+mod buffer_pool;
 mod dir;
 mod fifo;
 mod leftovers;
@@ -9,6 +10,7 @@ mod names;
 mod owner;
 mod send_buffer;
 
+pub(crate) use buffer_pool::{return_buffer, share_buffer, take_buffer};
 pub(crate) use dir::{DirError, QueueDir, StartLock, sync_dir_entries};
 pub(crate) use fifo::{
     Inbox, InboxWriter, MailboxReader, RequestReceiver, RequestSender, make_fifo,

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use crate::pipe::{return_buffer, share_buffer, take_buffer};
 use crate::queue::MAX_DELIVERY_BYTES;
 
 /// The size of the first read of a pipe: the size of a pipe on Linux, as long as nobody widens the pipe.
@@ -42,11 +43,11 @@ impl MessageBuffer {
         let wanted = self.read_bytes.max(MIN_READ_BYTES).max(self.missing_bytes);
         let unread = self.unread().len();
         match &mut self.bytes {
-            Storage::Owned(bytes) if self.taken == 0 => bytes.reserve_exact(wanted),
+            Storage::Owned(bytes) if self.taken == 0 && unread > 0 => bytes.reserve_exact(wanted),
             _ => {
-                let mut bytes = Vec::with_capacity(unread + wanted);
+                let mut bytes = take_buffer(unread + wanted);
                 bytes.extend_from_slice(self.unread());
-                self.taken = 0;
+                self.release();
                 self.bytes = Storage::Owned(bytes);
             }
         }
@@ -105,7 +106,7 @@ impl MessageBuffer {
         let start = self.taken + head_bytes;
         self.taken = start + body_bytes;
         let body = self.body(start, body_bytes);
-        self.release();
+        self.release_if_empty();
         Some(body)
     }
 
@@ -115,7 +116,7 @@ impl MessageBuffer {
             if length < MIN_SHARED_BYTES || length * 4 < bytes.capacity() {
                 return Bytes::copy_from_slice(&bytes[start..start + length]);
             }
-            self.bytes = Storage::Shared(std::mem::take(bytes).into());
+            self.bytes = Storage::Shared(share_buffer(std::mem::take(bytes)));
         }
         match &self.bytes {
             Storage::Shared(bytes) if length >= MIN_SHARED_BYTES => {
@@ -129,13 +130,20 @@ impl MessageBuffer {
     /// Skips `count` bytes.
     pub(crate) fn skip(&mut self, count: usize) {
         self.taken += count;
-        self.release();
+        self.release_if_empty();
     }
 
-    /// Frees the memory of a buffer without bytes: most pipes are idle most of the time.
-    fn release(&mut self) {
+    /// Gives the memory of a buffer without bytes back: most pipes are idle most of the time.
+    fn release_if_empty(&mut self) {
         if self.unread().is_empty() {
-            (self.bytes, self.taken) = (Storage::default(), 0);
+            self.release();
+        }
+    }
+
+    fn release(&mut self) {
+        self.taken = 0;
+        if let Storage::Owned(bytes) = std::mem::take(&mut self.bytes) {
+            return_buffer(bytes);
         }
     }
 }
