@@ -94,7 +94,7 @@ mod tests {
             return_buffer(Vec::with_capacity(1 << 20));
         }
         let bytes = POOL.with_borrow(|pool| {
-            assert_eq!(pool.bytes, pool.buffers.iter().map(Vec::capacity).sum());
+            assert_eq!(pool.bytes, pool.buffers.iter().map(Vec::capacity).sum::<usize>());
             pool.bytes
         });
         assert!(bytes > 0 && bytes <= MAX_POOL_BYTES);
