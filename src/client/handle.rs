@@ -251,7 +251,7 @@ impl Client {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn fail(&mut self, item: ItemRef, reason: &str) -> Result<(), Error> {
-        let (ItemRef { id, attempt }, reason) = (item, reason.to_owned().into());
+        let (ItemRef { id, attempt }, reason) = (item, reason.to_owned());
         self.session.add_request(Request::Fail { id, attempt, try_count: 1, reason });
         self.flush_requests()
     }
