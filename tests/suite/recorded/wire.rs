@@ -7,8 +7,8 @@ use std::thread;
 
 use super::{blank, compare, path, without_times};
 use crate::harness::Sandbox;
-use crate::protocol::open_new_pipe;
 pub(super) use crate::protocol::Session;
+use crate::protocol::open_new_pipe;
 
 /// Plays the session of this name, and compares the replies with the recorded ones.
 #[track_caller]
@@ -158,12 +158,20 @@ fn what_clients_write_is_as_it_was() {
         ("put --no-wait a", "", &[("cancel", "full 1\ncancelled\n")]),
         ("put a", "", &[("put", "closed 1\n")]),
         ("get", "", &[batch]),
-        ("get --count 3", "", &[("get", "batch 1 2 1 8\n\"a\"\n\"b\"\n"), ("get", "batch 3 1 2 2\n3\n")]),
+        (
+            "get --count 3",
+            "",
+            &[("get", "batch 1 2 1 8\n\"a\"\n\"b\"\n"), ("get", "batch 3 1 2 2\n3\n")],
+        ),
         ("get --no-wait", "", &[("cancel", "empty\ncancelled\n")]),
         ("get --format json", "", &[batch]),
         ("get", "", &[("get", "ended\n")]),
         ("peek", "", &[("peek", "batch 1 1 1 4\n\"a\"\n")]),
-        ("peek --count 3", "", &[("peek", "batch 1 2 1 6\n\"a\"\n2\n"), ("peek", "batch 5 1 2 2\n3\n")]),
+        (
+            "peek --count 3",
+            "",
+            &[("peek", "batch 1 2 1 6\n\"a\"\n2\n"), ("peek", "batch 5 1 2 2\n3\n")],
+        ),
         ("peek", "", &[("peek", "empty\n")]),
         ("join", "", &[("join", "joined 0\n")]),
         ("join", "", &[("join", "joined 2\n")]),
@@ -196,7 +204,11 @@ fn what_clients_write_is_as_it_was() {
         ("producer --quiet a b", "", &[("put", "ok 2 2 65536\n")]),
         ("producer --quiet --keep-open --capacity 0 --sync a", "", &[("put", "ok 1 1 9\n")]),
         ("producer --lang en -", "a\n", &[("put", "ok 1 1 65536\n")]),
-        ("consumer --format raw", "", &[batch, ("get", "batch 2 1 3 4\n\"b\"\n"), ("get", "ended\n")]),
+        (
+            "consumer --format raw",
+            "",
+            &[batch, ("get", "batch 2 1 3 4\n\"b\"\n"), ("get", "ended\n")],
+        ),
         ("consumer --fast --format raw --follow --max 1", "", &[batch]),
         ("consumer --max 1 --lease 90s --max-attempts 0 --format raw", "", &[batch]),
         ("consumer --no-wait --format raw", "", &[("cancel", "empty\ncancelled\n")]),
