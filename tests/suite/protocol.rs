@@ -80,6 +80,16 @@ impl RawClient {
         self.requests.write_all(bytes).unwrap();
     }
 
+    /// Sends bytes to a keeper that may have disconnected this client.
+    pub fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.requests.write_all(bytes)
+    }
+
+    /// Closes the reading end of the mailbox.
+    pub fn close_mailbox(&mut self) {
+        self.mailbox = BufReader::new(File::open("/dev/null").unwrap());
+    }
+
     /// Reads the next line in the mailbox.
     ///
     /// # Panics
