@@ -144,85 +144,75 @@ const THIRD: (&str, &str) = ("failed", "failed 3 1 4 odd\n\"a\"\n");
 const FOURTH: (&str, &str) = ("failed", "failed 4 2 4 odd\n\"b\"\n");
 const BYE: (&str, &str) = ("bye", "bye 0 0\n");
 
+const BATCH: (&str, &str) = ("get", "batch 1 1 1 4\n\"a\"\n");
+const STATUS: &str = "status {\"ready\":1,\"in_flight\":0,\"done\":0,\"failed\":0,\"capacity\":null,\
+                  \"sync\":false,\"oldest_s\":1.5,\"state\":\"open\",\"producers\":[],\"consumers\":[]}\n";
+
+const CLIENTS: [Client; 42] = [
+    ("put a", "", &[("put", "ok 1 1 65536\n")]),
+    ("put a b {\"c\":1}", "", &[("put", "ok 3 3 65536\n")]),
+    ("put --json {\"c\":1} null", "", &[("put", "ok 2 2 65536\n")]),
+    ("put -", "a\n\nb\n", &[("put", "ok 3 3 65536\n")]),
+    ("put --capacity 3 --sync --max-item-size 9 a", "", &[("put", "ok 1 1 2\n")]),
+    ("put --no-wait a", "", &[("cancel", "full 1\ncancelled\n")]),
+    ("put a", "", &[("put", "closed 1\n")]),
+    ("get", "", &[BATCH]),
+    (
+        "get --count 3",
+        "",
+        &[("get", "batch 1 2 1 8\n\"a\"\n\"b\"\n"), ("get", "batch 3 1 2 2\n3\n")],
+    ),
+    ("get --no-wait", "", &[("cancel", "empty\ncancelled\n")]),
+    ("get --format json", "", &[BATCH]),
+    ("get", "", &[("get", "ended\n")]),
+    ("peek", "", &[("peek", "batch 1 1 1 4\n\"a\"\n")]),
+    (
+        "peek --count 3",
+        "",
+        &[("peek", "batch 1 2 1 6\n\"a\"\n2\n"), ("peek", "batch 5 1 2 2\n3\n")],
+    ),
+    ("peek", "", &[("peek", "empty\n")]),
+    ("join", "", &[("join", "joined 0\n")]),
+    ("join", "", &[("join", "joined 2\n")]),
+    ("join --timeout 1ms", "", &[("cancel", "unfinished 3\ncancelled\n")]),
+    ("close", "", &[("close", "count 0\n")]),
+    ("close --now", "", &[("close", "count 3\n")]),
+    ("status -q default", "", &[("status", STATUS)]),
+    ("status -q default --format json", "", &[("status", STATUS)]),
+    ("status --format json", "", &[("status", STATUS)]),
+    ("failed", "", &[("failed", "failed 1 2 4 odd one\n\"a\"\n"), ("failed", "empty\n")]),
+    ("failed --retry", "", &[("retry", "count 2\n")]),
+    ("failed --retry 3 4", "", &[THIRD, FOURTH, ("retry", "count 1\n"), ("retry", "count 1\n")]),
+    ("failed --drop", "", &[("drop", "count 2\n")]),
+    ("failed --drop 3", "", &[THIRD, ("drop", "count 1\n")]),
+    ("failed --drop 7", "", &[("failed", "empty\n")]),
+    ("rm", "", &[("size", "size 1 2 3 4 0\n"), ("remove", "error in-use it is in use\n")]),
+    (
+        "rm --force",
+        "",
+        &[
+            ("size", "size 1 2 3 4 0\n"),
+            ("size", "size 1 2 3 4 0\n"),
+            ("remove", "error in-use it is in use\n"),
+        ],
+    ),
+    ("producer --quiet a b", "", &[("put", "ok 2 2 65536\n")]),
+    ("producer --quiet --keep-open --capacity 0 --sync a", "", &[("put", "ok 1 1 9\n")]),
+    ("producer --lang en -", "a\n", &[("put", "ok 1 1 65536\n")]),
+    ("consumer --format raw", "", &[BATCH, ("get", "batch 2 1 3 4\n\"b\"\n"), ("get", "ended\n")]),
+    ("consumer --fast --format raw --follow --max 1", "", &[BATCH]),
+    ("consumer --max 1 --lease 90s --max-attempts 0 --format raw", "", &[BATCH]),
+    ("consumer --no-wait --format raw", "", &[("cancel", "empty\ncancelled\n")]),
+    ("consumer --max 1 -- echo {}", "", &[BATCH]),
+    ("consumer --max 1 -- false", "", &[BATCH]),
+    ("consumer --max 1 --retries 1 --backoff 1ms -- false", "", &[BATCH, ("attempt", "count 1\n")]),
+    ("consumer --halt -- false", "", &[BATCH]),
+];
+
 #[test]
 fn what_clients_write_is_as_it_was() {
-    let status = "status {\"ready\":1,\"in_flight\":0,\"done\":0,\"failed\":0,\"capacity\":null,\
-                  \"sync\":false,\"oldest_s\":1.5,\"state\":\"open\",\"producers\":[],\"consumers\":[]}\n";
-    let batch = ("get", "batch 1 1 1 4\n\"a\"\n");
-    let clients: [Client; 42] = [
-        ("put a", "", &[("put", "ok 1 1 65536\n")]),
-        ("put a b {\"c\":1}", "", &[("put", "ok 3 3 65536\n")]),
-        ("put --json {\"c\":1} null", "", &[("put", "ok 2 2 65536\n")]),
-        ("put -", "a\n\nb\n", &[("put", "ok 3 3 65536\n")]),
-        ("put --capacity 3 --sync --max-item-size 9 a", "", &[("put", "ok 1 1 2\n")]),
-        ("put --no-wait a", "", &[("cancel", "full 1\ncancelled\n")]),
-        ("put a", "", &[("put", "closed 1\n")]),
-        ("get", "", &[batch]),
-        (
-            "get --count 3",
-            "",
-            &[("get", "batch 1 2 1 8\n\"a\"\n\"b\"\n"), ("get", "batch 3 1 2 2\n3\n")],
-        ),
-        ("get --no-wait", "", &[("cancel", "empty\ncancelled\n")]),
-        ("get --format json", "", &[batch]),
-        ("get", "", &[("get", "ended\n")]),
-        ("peek", "", &[("peek", "batch 1 1 1 4\n\"a\"\n")]),
-        (
-            "peek --count 3",
-            "",
-            &[("peek", "batch 1 2 1 6\n\"a\"\n2\n"), ("peek", "batch 5 1 2 2\n3\n")],
-        ),
-        ("peek", "", &[("peek", "empty\n")]),
-        ("join", "", &[("join", "joined 0\n")]),
-        ("join", "", &[("join", "joined 2\n")]),
-        ("join --timeout 1ms", "", &[("cancel", "unfinished 3\ncancelled\n")]),
-        ("close", "", &[("close", "count 0\n")]),
-        ("close --now", "", &[("close", "count 3\n")]),
-        ("status -q default", "", &[("status", status)]),
-        ("status -q default --format json", "", &[("status", status)]),
-        ("status --format json", "", &[("status", status)]),
-        ("failed", "", &[("failed", "failed 1 2 4 odd one\n\"a\"\n"), ("failed", "empty\n")]),
-        ("failed --retry", "", &[("retry", "count 2\n")]),
-        (
-            "failed --retry 3 4",
-            "",
-            &[THIRD, FOURTH, ("retry", "count 1\n"), ("retry", "count 1\n")],
-        ),
-        ("failed --drop", "", &[("drop", "count 2\n")]),
-        ("failed --drop 3", "", &[THIRD, ("drop", "count 1\n")]),
-        ("failed --drop 7", "", &[("failed", "empty\n")]),
-        ("rm", "", &[("size", "size 1 2 3 4 0\n"), ("remove", "error in-use it is in use\n")]),
-        (
-            "rm --force",
-            "",
-            &[
-                ("size", "size 1 2 3 4 0\n"),
-                ("size", "size 1 2 3 4 0\n"),
-                ("remove", "error in-use it is in use\n"),
-            ],
-        ),
-        ("producer --quiet a b", "", &[("put", "ok 2 2 65536\n")]),
-        ("producer --quiet --keep-open --capacity 0 --sync a", "", &[("put", "ok 1 1 9\n")]),
-        ("producer --lang en -", "a\n", &[("put", "ok 1 1 65536\n")]),
-        (
-            "consumer --format raw",
-            "",
-            &[batch, ("get", "batch 2 1 3 4\n\"b\"\n"), ("get", "ended\n")],
-        ),
-        ("consumer --fast --format raw --follow --max 1", "", &[batch]),
-        ("consumer --max 1 --lease 90s --max-attempts 0 --format raw", "", &[batch]),
-        ("consumer --no-wait --format raw", "", &[("cancel", "empty\ncancelled\n")]),
-        ("consumer --max 1 -- echo {}", "", &[batch]),
-        ("consumer --max 1 -- false", "", &[batch]),
-        (
-            "consumer --max 1 --retries 1 --backoff 1ms -- false",
-            "",
-            &[batch, ("attempt", "count 1\n")],
-        ),
-        ("consumer --halt -- false", "", &[batch]),
-    ];
     let one = |(words, input, answers): Client| {
         written(words, input, &[answers, &[WELCOME, BYE]].concat())
     };
-    compare("wire/clients.txt", &clients.into_iter().map(one).collect::<String>());
+    compare("wire/clients.txt", &CLIENTS.into_iter().map(one).collect::<String>());
 }
