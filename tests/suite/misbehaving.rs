@@ -1,12 +1,14 @@
 //! Clients that break the rules: each costs the keeper a bounded amount of memory, and disturbs nobody.
 
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::Signal;
 
 use crate::harness::{Sandbox, wait_while};
-use crate::protocol::{RawClient, hello};
-use crate::strangers::{Keeper, Neighbours};
+use crate::protocol::{RawClient, announce, hello, make_pipe, open_new_pipe, pipe_name};
+use crate::strangers::{Keeper, Neighbours, OnDrop};
 
 const KEY: &str = "00000000000000b2";
 
@@ -70,19 +72,45 @@ fn a_client_that_asks_and_never_reads_counts_as_dead() {
     sandbox.assert_nothing_left();
 }
 
+/// Requests of which each has a reply.
+const ANSWERED: [&str; 2] = ["status\n", "nothing\n"];
+
+/// Writes the request again and again until the keeper disconnects the client. Other clients go on.
+fn flood(neighbours: &mut Neighbours<'_>, client: &mut RawClient, request: &str) {
+    let text = request.repeat(60_000 / request.len());
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let is_over = &is_over;
+        // The flood also ends when an assertion fails.
+        let _stop = OnDrop(is_over);
+        let flooding = scope.spawn(move || {
+            while !is_over.load(Ordering::Relaxed) && client.try_send(text.as_bytes()).is_ok() {}
+        });
+        while !flooding.is_finished() {
+            neighbours.pass(1);
+        }
+    });
+}
+
+#[test]
+fn a_client_that_floods_the_keeper_and_never_reads_disturbs_nobody() {
+    for request in ANSWERED {
+        let sandbox = Sandbox::new();
+        let mut neighbours = Neighbours::new(&sandbox, 200);
+        let mut deaf = RawClient::welcomed(&sandbox.queue("default"), KEY, &hello("visitor"));
+        flood(&mut neighbours, &mut deaf, request);
+        neighbours.pass_from_a_new_client();
+        neighbours.end();
+    }
+}
+
 #[test]
 fn a_client_that_floods_the_keeper_and_closes_its_mailbox_disturbs_nobody() {
     let sandbox = Sandbox::new();
     let mut neighbours = Neighbours::new(&sandbox, 24);
     let mut client = RawClient::welcomed(&sandbox.queue("default"), KEY, &hello("visitor"));
     client.close_mailbox();
-    let flood = "size\n".repeat(12_000);
-    thread::scope(|scope| {
-        let flooding = scope.spawn(|| while client.try_send(flood.as_bytes()).is_ok() {});
-        while !flooding.is_finished() {
-            neighbours.pass(1);
-        }
-    });
+    flood(&mut neighbours, &mut client, "size\n");
     neighbours.end();
 }
 
@@ -222,4 +250,34 @@ fn a_producer_that_ignores_its_window_costs_a_bounded_amount_and_disturbs_nobody
     }
     keeper.assert_sound();
     holder.end().assert_done();
+}
+
+#[test]
+fn a_client_whose_pipes_are_one_pipe_is_refused() {
+    let sandbox = Sandbox::new();
+    let mut neighbours = Neighbours::new(&sandbox, 24);
+    let dir = sandbox.queue("default");
+    let mailbox = dir.join(pipe_name("mailbox", KEY));
+    let both_ends = open_new_pipe(&mailbox);
+    fs::hard_link(&mailbox, dir.join(pipe_name("requests", KEY))).unwrap();
+    announce(&dir, KEY, &hello("visitor"));
+    neighbours.pass(20);
+    drop(both_ends);
+    let _ = fs::remove_file(dir.join(pipe_name("requests", KEY)));
+    neighbours.end();
+}
+
+#[test]
+fn a_client_without_a_writing_end_is_dead() {
+    let sandbox = Sandbox::new();
+    let mut neighbours = Neighbours::new(&sandbox, 24);
+    let dir = sandbox.queue("default");
+    let mailbox = open_new_pipe(&dir.join(pipe_name("mailbox", KEY)));
+    make_pipe(&dir.join(pipe_name("requests", KEY)));
+    announce(&dir, KEY, &hello("producer"));
+    neighbours.pass(2);
+    // The mailbox still has a reader.
+    wait_until_gone(&sandbox);
+    drop(mailbox);
+    neighbours.end();
 }

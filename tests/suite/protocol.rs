@@ -361,6 +361,19 @@ fn clients_of_other_versions_learn_why_they_are_refused() {
 }
 
 #[test]
+fn a_client_of_another_version_cannot_resume() {
+    let mut session = Session::new();
+    let script = r#"P> hello 00000000000000a1 {"version":2,"role":"producer","pid":PID}
+P< welcome {"version":2,"paced":false,"window":65536}
+! restart
+P> hello 00000000000000a1 {"version":1,"role":"producer","pid":PID,"resume":0}
+P< error version the keeper speaks protocol version 2, the client version 1
+"#;
+    assert_same(script, &session.play(script));
+    session.end().assert_nothing_left();
+}
+
+#[test]
 fn an_announcement_after_half_a_line_of_a_foreign_process_counts() {
     let sandbox = Sandbox::new();
     let (keeper, dir) = keeper(&sandbox, "halves");

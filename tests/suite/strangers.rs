@@ -104,7 +104,7 @@ impl<'a> Neighbours<'a> {
 }
 
 /// Sets the flag when it is dropped.
-struct OnDrop<'a>(&'a AtomicBool);
+pub struct OnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for OnDrop<'_> {
     fn drop(&mut self) {
