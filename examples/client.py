@@ -40,7 +40,7 @@ def queues_folder():
     return os.path.join(state, "qdemo")
 
 
-def born():
+def birth():
     """The birth of this process: the start tick is the 20th field after the name in brackets.
 
     In a time namespace, a client must subtract the offset of the namespace's boot clock.
@@ -57,7 +57,6 @@ class Client:
         self.name = name
         self.dir = os.path.join(queues_folder(), name)
         self.sent = 0
-        self.unread = b""
         while True:
             try:
                 return self.connect(role)
@@ -65,30 +64,45 @@ class Client:
                 self.close()  # The keeper exited during the connect: try again.
 
     def connect(self, role):
-        """Find the keeper or start one, send `hello`, and wait for `welcome`."""
-        self.inbox = self.mailbox = self.writing_end = self.path = starting = None
+        """Find the keeper or start one, make the pipes, send `hello`, and wait for `welcome`."""
+        self.paths, self.fds, self.unread, starting = [], [], b"", None
         os.makedirs(self.dir, mode=0o700, exist_ok=True)
         self.check_dir()
-        self.inbox = self.open_inbox()
-        if self.inbox is None:
+        inbox = self.open_inbox()
+        if inbox is None:
             starting = self.start_keeper()
-            self.inbox = self.open_inbox()
-            if self.inbox is None:
+            inbox = self.open_inbox()
+            if inbox is None:
                 raise KeeperGone
-        self.key = secrets.token_hex(8)
-        path = os.path.join(self.dir, f"mailbox.{os.getpid()}.{self.key}")
-        try:
-            os.mkfifo(path, 0o600)
-            self.path = path
-            self.mailbox = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-            self.writing_end = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        except FileNotFoundError:
-            raise KeeperGone from None  # The keeper has removed the directory, or the mailbox.
-        hello = {"version": 1, "role": role, "pid": os.getpid(), "born": born()}
-        self.write(f"hello {self.key} {json.dumps(hello)}\n".encode())
+        self.fds.append(inbox)
+        key = secrets.token_hex(8)
+        self.mailbox = self.make_pipe(f"mailbox.{os.getpid()}.{key}", os.O_RDWR | os.O_NONBLOCK)
+        name = f"requests.{os.getpid()}.{key}"
+        own_end = self.make_pipe(name, os.O_RDONLY | os.O_NONBLOCK)
+        self.requests = os.open(os.path.join(self.dir, name), os.O_WRONLY)
+        self.fds.append(self.requests)
+        hello = {"version": 2, "role": role, "pid": os.getpid(), "birth": birth()}
+        self.keeper = inbox
+        self.announce(f"\nhello {key} {json.dumps(hello)}\n".encode())
         if starting:
             starting.close()
         self.expect("welcome")
+        # Without this end, the pipe for requests shows the keeper's death.
+        self.keeper = self.requests
+        for fd in (own_end, inbox):
+            self.fds.remove(fd)
+            os.close(fd)
+
+    def make_pipe(self, name, flags):
+        """Make a named pipe for the user alone, and open it."""
+        path = os.path.join(self.dir, name)
+        try:
+            os.mkfifo(path, 0o600)
+            self.paths.append(path)
+            self.fds.append(os.open(path, flags))
+        except FileNotFoundError:
+            raise KeeperGone from None  # The keeper has removed the directory, or the pipe.
+        return self.fds[-1]
 
     def check_dir(self):
         """Refuse a directory that another user owns or can write to."""
@@ -140,31 +154,36 @@ class Client:
         except FileNotFoundError:
             return False
 
-    def write(self, message):
-        """One atomic write. The newlines end a line that another writer may have left unfinished."""
-        message = b"\n\n" + message
-        assert len(message) <= select.PIPE_BUF
+    def announce(self, line):
+        """One atomic write to the inbox. The newline in front ends a line that another writer left unfinished."""
+        assert len(line) <= select.PIPE_BUF
+        poll = select.poll()
+        poll.register(self.keeper, select.POLLOUT)
         while True:
+            poll.poll()
             try:
-                os.write(self.inbox, message)
+                os.write(self.keeper, line)
                 return
             except BlockingIOError:
-                self.wait_for_room()
+                pass  # The inbox is full: wait for room.
             except BrokenPipeError:
                 raise KeeperGone from None
 
-    def wait_for_room(self):
-        poll = select.poll()
-        poll.register(self.inbox, select.POLLOUT)
-        poll.poll()
+    def write(self, request):
+        """Write a request of any length."""
+        while request:
+            try:
+                request = request[os.write(self.requests, request) :]
+            except BrokenPipeError:
+                raise KeeperGone from None
 
     def line(self):
         """The next line in the mailbox."""
         poll = select.poll()
         poll.register(self.mailbox, select.POLLIN)
-        poll.register(self.inbox, 0)  # Reports only the keeper's death.
+        poll.register(self.keeper, 0)  # Reports only the keeper's death.
         while b"\n" not in self.unread:
-            dead = any(fd == self.inbox for fd, _ in poll.poll())
+            dead = any(fd == self.keeper for fd, _ in poll.poll())
             try:
                 read = os.read(self.mailbox, 65536)
             except BlockingIOError:
@@ -184,41 +203,36 @@ class Client:
 
     def put(self, value):
         """Put a value. The value is in the queue when this method returns."""
-        item = json.dumps(value, ensure_ascii=False).encode()
+        item = json.dumps(value, ensure_ascii=False).encode() + b"\n"
         self.sent += 1
-        room = select.PIPE_BUF - 100
-        while len(item) > room:
-            self.write(f"part {self.key}\n".encode() + item[:room] + b"\n")
-            item = item[room:]
-        self.write(f"put {self.key} {self.sent} 1\n".encode() + item + b"\n")
+        self.write(f"put {self.sent} 1 {len(item)}\n".encode() + item)
         self.expect("ok")
 
     def __iter__(self):
         """The values in the queue, until the queue ends. The request for the next value makes a value done."""
         done = ""
         while True:
-            self.write(f"{done}get {self.key} 1\n".encode())
-            verb, fields = self.expect("run", "ended")
+            self.write(f"{done}get 1\n".encode())
+            verb, fields = self.expect("batch", "ended")
             if verb == "ended":
                 return
             yield json.loads(self.line())
-            done = f"done {self.key} {fields[0]} 1\n"
+            done = f"done {fields[0]} 1\n"
 
     def close(self):
-        """Close all pipes, which the keeper notices. Remove the mailbox, in case no keeper does."""
-        if self.path is not None:
+        """Close all pipes, which the keeper notices. Remove their names, in case no keeper does."""
+        for path in self.paths:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path)
-        for fd in (self.inbox, self.mailbox, self.writing_end):
-            if fd is not None:
-                os.close(fd)
+                os.unlink(path)
+        for fd in self.fds:
+            os.close(fd)
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, *_):
         if kind is None:
-            self.write(f"bye {self.key}\n".encode())
+            self.write(b"bye\n")
             self.expect("bye")
         self.close()
 

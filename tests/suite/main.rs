@@ -46,6 +46,7 @@ mod journal;
 mod leases;
 mod leaving;
 mod library;
+mod misbehaving;
 mod namespaces;
 mod numbers;
 mod oracle;

@@ -233,15 +233,25 @@ fn an_unreadable_queue_of_the_user_is_reported_and_the_others_are_shown() {
     sandbox.assert_nothing_left();
 }
 
-/// A mailbox without a reader is a leftover of a killed client, even if a live process has the process id in
-/// its name.
+/// The pipes of a client whose mailbox has no reader are leftovers of a killed client, even if a live process has the
+/// process id in their names.
 #[test]
-fn mailboxes_without_a_reader_are_removed_for_any_process_id() {
+fn pipes_without_a_reader_of_the_mailbox_are_removed_for_any_process_id() {
     let sandbox = Sandbox::new();
     let dir = sandbox.make_queue("default");
     let own = std::process::id();
-    let unread = [format!("mailbox.1.{:016x}", 1), format!("mailbox.{own}.{:016x}", 2)];
-    let read = [format!("mailbox.1.{:016x}", 3), format!("mailbox.{}.x", i32::MAX)];
+    let unread = [
+        format!("mailbox.1.{:016x}", 1),
+        format!("mailbox.{own}.{:016x}", 2),
+        format!("requests.{own}.{:016x}", 2),
+        // Its mailbox is gone.
+        format!("requests.{own}.{:016x}", 4),
+    ];
+    let read = [
+        format!("mailbox.1.{:016x}", 3),
+        format!("requests.1.{:016x}", 3),
+        format!("mailbox.{}.x", i32::MAX),
+    ];
     for name in unread.iter().chain(&read) {
         sandbox.command("mkfifo").args(["-m", "600"]).arg(dir.join(name)).status().unwrap();
     }
@@ -250,7 +260,8 @@ fn mailboxes_without_a_reader_are_removed_for_any_process_id() {
         .map(|name| fs::OpenOptions::new().read(true).write(true).open(dir.join(name)).unwrap());
     let hidden = [".inbox.1".to_owned(), format!(".journal.{own}"), ".memory.json.1".to_owned()];
     hidden.iter().for_each(|name| fs::write(dir.join(name), "").unwrap());
-    let others = ["mailbox.1.socket", "mailbox.1.file", ".notes.1", ".journal.old"];
+    let others =
+        ["mailbox.1.socket", "mailbox.1.file", "requests.1.file", ".notes.1", ".journal.old"];
     let _socket = UnixListener::bind(dir.join(others[0])).unwrap();
     others[1..].iter().for_each(|name| fs::write(dir.join(name), "").unwrap());
     sandbox.run(&["put", "a"]).assert_prints("");

@@ -58,9 +58,11 @@ fn assert_silent(running: Running, keeper: &Stopped, queue: &str) -> String {
     outcome.stderr
 }
 
-fn mailbox_count(dir: &Path) -> usize {
+/// How many pipes of clients have names. The pipe for requests of a connected client has none.
+fn pipe_count(dir: &Path) -> usize {
     let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
-    names.filter(|name| name.to_string_lossy().starts_with("mailbox.")).count()
+    let is_pipe = |name: &str| name.starts_with("mailbox.") || name.starts_with("requests.");
+    names.filter(|name| is_pipe(&name.to_string_lossy())).count()
 }
 
 #[test]
@@ -84,11 +86,7 @@ fn a_limit_holds_when_the_keeper_does_not_answer_a_hello() {
     for running in started {
         assert_silent(running, &keeper, "default");
     }
-    assert_eq!(
-        mailbox_count(&sandbox.queue("default")),
-        1,
-        "a refused command has left its mailbox"
-    );
+    assert_eq!(pipe_count(&sandbox.queue("default")), 1, "a refused command has left its pipes");
     keeper.goes_on();
     sandbox.run(&["put", "this"]).assert_prints("");
     assert_eq!(consumer.line(), "this");
@@ -126,11 +124,7 @@ fn a_limit_holds_when_the_keeper_stops_during_a_get() {
     // The keeper reads this put before the keeper notices that the get has ended.
     producer.feed("second\n");
     assert_silent(get, &keeper, "default");
-    assert_eq!(
-        mailbox_count(&sandbox.queue("default")),
-        1,
-        "the refused `get` has left its mailbox"
-    );
+    assert_eq!(pipe_count(&sandbox.queue("default")), 1, "the refused `get` has left its pipes");
     keeper.goes_on();
     assert!(producer.line().contains("second"));
     let get = sandbox.run(&["get", "--no-wait", "--format", "json"]);
@@ -217,7 +211,7 @@ fn a_limit_holds_when_the_inbox_is_full() {
     ];
     let others = others.map(|args| sandbox.start(args));
     let waits = sandbox.start(&["get"]);
-    while mailbox_count(&sandbox.queue("default")) < 2 {
+    while pipe_count(&sandbox.queue("default")) < 2 {
         std::thread::yield_now();
     }
     assert_silent(put, &keeper, "default");
@@ -311,8 +305,8 @@ fn a_signal_ends_a_command_while_the_keeper_does_not_answer() {
     let keeper = Stopped::keeper(&sandbox, "default");
     for args in [&["get"][..], &["put", "x"], &["join"], &["peek"], &["consumer"], &["close"]] {
         let running = sandbox.start(args);
-        // The command waits for the keeper when the command's mailbox exists.
-        while mailbox_count(&sandbox.queue("default")) < 2 {
+        // The command waits for the keeper when the command's first pipe exists.
+        while pipe_count(&sandbox.queue("default")) < 2 {
             std::thread::yield_now();
         }
         running.signal(Signal::TERM);

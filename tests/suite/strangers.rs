@@ -1,8 +1,9 @@
-//! Foreign bytes in the inbox, clients that stop reading, and foreign files in the place of a queue's files.
+//! Foreign bytes and announcements in the inbox, and foreign files in the place of a queue's files.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -10,25 +11,25 @@ use std::thread;
 
 use rustix::process::Signal;
 
-use crate::harness::Sandbox;
-use crate::protocol::{RawClient, hello};
+use crate::harness::{Running, Sandbox};
+use crate::protocol::{RawClient, announce, hello, make_pipe, pipe_name};
 
 /// A keeper that must survive a test with less than `max_mib` of memory at its peak.
-struct Keeper<'a> {
+pub struct Keeper<'a> {
     sandbox: &'a Sandbox,
     pid: i32,
     max_mib: u64,
 }
 
 impl<'a> Keeper<'a> {
-    fn of(sandbox: &'a Sandbox, max_mib: u64) -> Self {
+    pub fn of(sandbox: &'a Sandbox, max_mib: u64) -> Self {
         let keepers = sandbox.processes_of("qdemo keeper");
         assert_eq!(keepers.len(), 1, "{keepers:?}");
         Self { sandbox, pid: keepers[0].pid, max_mib }
     }
 
     #[track_caller]
-    fn assert_sound(&self) {
+    pub fn assert_sound(&self) {
         assert_eq!(Self::of(self.sandbox, 0).pid, self.pid, "another keeper has taken its place");
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -54,17 +55,71 @@ fn inbox(dir: &Path) -> File {
     OpenOptions::new().write(true).open(dir.join("inbox")).unwrap()
 }
 
-/// Calls `write` `times` times, and then until 25 items have passed from a producer to a consumer.
+/// A queue with a producer and a consumer that nothing may disturb.
+pub struct Neighbours<'a> {
+    producer: Running,
+    consumer: Running,
+    pub keeper: Keeper<'a>,
+    passed: usize,
+}
+
+impl<'a> Neighbours<'a> {
+    /// The memory of the keeper stays below `max_mib` at its peak.
+    pub fn new(sandbox: &'a Sandbox, max_mib: u64) -> Self {
+        let producer = sandbox.start(&["producer", "--quiet", "--keep-open", "-"]);
+        let consumer = sandbox.start(&["consumer", "--format", "raw"]);
+        sandbox.wait_for_consumer();
+        Self { producer, consumer, keeper: Keeper::of(sandbox, max_mib), passed: 0 }
+    }
+
+    /// Passes items from the producer to the consumer, one after another.
+    #[track_caller]
+    pub fn pass(&mut self, count: usize) {
+        for _ in 0..count {
+            self.passed += 1;
+            self.producer.feed(&format!("item {}\n", self.passed));
+            assert_eq!(self.consumer.line(), format!("item {}", self.passed));
+        }
+    }
+
+    /// Lets a new client put an item, and the consumer get it.
+    #[track_caller]
+    pub fn pass_from_a_new_client(&mut self) {
+        self.passed += 1;
+        let item = format!("item {}", self.passed);
+        self.keeper.sandbox.run(&["put", &item]).assert_prints("");
+        assert_eq!(self.consumer.line(), item);
+    }
+
+    /// Ends both clients. The consumer has got nothing but the items that were passed.
+    #[track_caller]
+    pub fn end(mut self) {
+        self.pass(1);
+        self.keeper.assert_sound();
+        self.producer.end().assert_done();
+        self.keeper.sandbox.run(&["close"]).assert_prints("");
+        self.consumer.end().assert_prints("");
+        self.keeper.sandbox.assert_nothing_left();
+    }
+}
+
+/// Sets the flag when it is dropped.
+pub struct OnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for OnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Calls `write` `times` times, and then until items have passed from clients to a consumer.
 fn with_a_stranger(
     sandbox: &Sandbox,
     times: usize,
     mut write: impl FnMut(&mut File, &mut Noise) + Send,
 ) {
-    let mut producer = sandbox.start(&["producer", "--quiet", "--keep-open", "-"]);
-    let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
-    producer.feed("before\n");
-    assert_eq!(consumer.line(), "before");
-    let keeper = Keeper::of(sandbox, 24);
+    let mut neighbours = Neighbours::new(sandbox, 24);
+    neighbours.pass(1);
     let passed = AtomicBool::new(false);
     let (written, all_written) = mpsc::channel();
     let mut file = inbox(&sandbox.queue("default"));
@@ -79,27 +134,20 @@ fn with_a_stranger(
                 write(file, &mut noise);
             }
         });
+        // The stranger also stops when an assertion fails.
+        let _stop = OnDrop(passed);
         all_written.recv().unwrap();
-        // Each put waits behind all bytes that the stranger has written.
-        for n in 0..25 {
-            producer.feed(&format!("item {n}\n"));
-            assert_eq!(consumer.line(), format!("item {n}"));
+        for _ in 0..3 {
+            neighbours.pass(5);
+            neighbours.pass_from_a_new_client();
         }
-        passed.store(true, Ordering::Relaxed);
     });
     drop(file);
-    producer.feed("after\n");
-    assert_eq!(consumer.line(), "after");
-    keeper.assert_sound();
-    producer.end().assert_done();
-    sandbox.run(&["close"]).assert_prints("");
-    consumer.end().assert_prints("");
+    neighbours.end();
 }
 
 fn assert_disturbs_no_client(times: usize, write: impl FnMut(&mut File, &mut Noise) + Send) {
-    let sandbox = Sandbox::new();
-    with_a_stranger(&sandbox, times, write);
-    sandbox.assert_nothing_left();
+    with_a_stranger(&Sandbox::new(), times, write);
 }
 
 #[test]
@@ -118,22 +166,19 @@ fn lines_without_an_end_disturb_no_client() {
 }
 
 share! {
-fn requests_with_unknown_client_keys_disturb_no_client(rounds: 150, all: 2000) {
+fn requests_in_the_inbox_disturb_no_client(rounds: 150, all: 2000) {
     assert_disturbs_no_client(rounds, |inbox, noise| {
         let key = noise.next();
         let text: String = (0..200)
-            .map(|n| match n % 12 {
-                0 => format!("done {key:016x} {n} 1\n"),
-                1 => format!("back {key:016x} {n} 1 1\n"),
-                2 => format!("fail {key:016x} {n} 1 1 out of spite\n"),
-                3 => format!("get {key:016x} 1000\n"),
-                4 => format!("put {key:016x} {n} 1\n\"not yours\"\n"),
-                5 => format!("part {key:016x}\n[1,\n"),
-                6 => format!("close {key:016x} now\n"),
-                7 => format!("drop {key:016x} 0\n"),
-                8 => format!("retry {key:016x} 0\n"),
-                9 => format!("cancel {key:016x}\n"),
-                10 => format!("remove {key:016x} force\n"),
+            .map(|n| match n % 8 {
+                0 => format!("done {n} 1\n"),
+                1 => "get 1000\n".to_owned(),
+                2 => format!("put {n} 1 11\n\"not yours\"\n"),
+                3 => "close now\n".to_owned(),
+                4 => "remove force\n".to_owned(),
+                // Version 1.
+                5 => format!("put {key:016x} {n} 1\n\"not yours\"\n"),
+                6 => format!("remove {key:016x} force\n"),
                 _ => format!("bye {key:016x}\n"),
             })
             .collect();
@@ -144,139 +189,166 @@ fn requests_with_unknown_client_keys_disturb_no_client(rounds: 150, all: 2000) {
 
 share! {
 fn half_lines_disturb_no_client(rounds: 2000, all: 20_000) {
-    let halves: [&[u8]; 8] = [
+    let halves: [&[u8]; 7] = [
         b"half",
-        b"put 00000000000000b2 1 1000000\n",
-        b"put 00000000000000b2 9 3\n1\n2",
-        b"part 00000000000000b2",
-        b"part 00000000000000b2\n[1",
+        b"put 1 1 1000000\n",
+        b"hello ",
         b"hello 00000000000000b2 {",
+        b"hello 00000000000000b2 {}",
         b"\n\n\n",
         b"\xff\0",
     ];
     assert_disturbs_no_client(rounds, |inbox, noise| {
-        inbox.write_all(halves[(noise.next() % 8) as usize]).unwrap();
+        inbox.write_all(halves[(noise.next() % 7) as usize]).unwrap();
     });
 }
-}
-
-#[test]
-fn puts_that_announce_too_many_items_disturb_no_client() {
-    assert_disturbs_no_client(500, |inbox, noise| {
-        let key = noise.next();
-        let count = u64::MAX >> (noise.next() % 64);
-        let text = format!("put {key:016x} {} {count}\n1\n2\n3\n", u64::MAX).repeat(100);
-        inbox.write_all(text.as_bytes()).unwrap();
-    });
 }
 
 share! {
-fn hellos_with_unusable_mailboxes_disturb_no_client(rounds: 8, all: 100) {
+fn announcements_of_clients_that_are_there_disturb_no_client(rounds: 30, all: 300) {
+    let sandbox = Sandbox::new();
+    let mut neighbours = Neighbours::new(&sandbox, 24);
+    let dir = sandbox.queue("default");
+    // The names in the directory show the keys.
+    let names = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    let clients: Vec<_> = names.iter().filter_map(|name| name.strip_prefix("mailbox.")).collect();
+    assert_eq!(clients.len(), 2);
+    let mut inbox = inbox(&dir);
+    for round in 0..rounds {
+        for client in &clients {
+            let (pid, key) = client.split_once('.').unwrap();
+            let version = round % 3 + 1;
+            for (role, more) in [("producer", ""), ("visitor", r#","batches_received":7"#)] {
+                let hello = format!(r#"{{"version":{version},"role":"{role}","pid":{pid}{more}}}"#);
+                inbox.write_all(format!("\nhello {key} {hello}\n").as_bytes()).unwrap();
+            }
+        }
+        neighbours.pass(2);
+    }
+    drop(inbox);
+    neighbours.end();
+}
+}
+
+/// Things that stand in the place of one of a client's pipes. Each has a number as its key.
+struct Unusable {
+    what: &'static str,
+    make: fn(&Path),
+    /// Whether only root can make it.
+    needs_root: bool,
+}
+
+const UNUSABLE: [Unusable; 9] = [
+    Unusable { what: "nothing", make: |_| {}, needs_root: false },
+    Unusable { what: "a file", make: |path| fs::write(path, "").unwrap(), needs_root: false },
+    Unusable { what: "a directory", make: |path| fs::create_dir(path).unwrap(), needs_root: false },
+    Unusable {
+        what: "a link to a device",
+        make: |path| symlink("/dev/null", path).unwrap(),
+        needs_root: false,
+    },
+    Unusable {
+        what: "a link to a pipe",
+        make: |path| {
+            let target = path.with_extension("target");
+            make_pipe(&target);
+            symlink(target, path).unwrap();
+        },
+        needs_root: false,
+    },
+    Unusable {
+        what: "a socket",
+        make: |path| drop(UnixListener::bind(path).unwrap()),
+        needs_root: false,
+    },
+    Unusable {
+        what: "a pipe for a group",
+        make: |path| pipe_of_mode(path, 0o620),
+        needs_root: false,
+    },
+    Unusable { what: "a pipe for all", make: |path| pipe_of_mode(path, 0o602), needs_root: false },
+    Unusable {
+        what: "a pipe of another user",
+        make: |path| {
+            make_pipe(path);
+            chown(path, Some(65_534), Some(65_534)).unwrap();
+        },
+        needs_root: true,
+    },
+];
+
+fn pipe_of_mode(path: &Path, mode: u32) {
+    make_pipe(path);
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+fn unusable() -> impl Iterator<Item = (String, &'static Unusable)> {
+    let is_root = rustix::process::geteuid().is_root();
+    let all = UNUSABLE.iter().filter(move |unusable| is_root || !unusable.needs_root);
+    (0..).map(|number| format!("{number:016x}")).zip(all)
+}
+
+#[test]
+fn a_client_with_unusable_requests_is_refused() {
     let sandbox = Sandbox::new();
     let dir = sandbox.make_queue("default");
-    let pid = std::process::id();
-    let mailbox = |key: u64| dir.join(format!("mailbox.{pid}.{key:016x}"));
-    let unread = format!("mkfifo -m 600 {}", mailbox(1).display());
-    sandbox.script(&unread).assert_prints("");
-    fs::write(mailbox(2), "").unwrap();
-    fs::create_dir(mailbox(3)).unwrap();
-    symlink("/dev/null", mailbox(4)).unwrap();
-    with_a_stranger(&sandbox, rounds, |inbox, noise| {
-        let text: String = (0..50)
-            .map(|n| format!("hello {:016x} {}\n", noise.next() % 5 + (n % 5), hello("consumer")))
-            .collect();
-        inbox.write_all(text.as_bytes()).unwrap();
-    });
-    assert!((2..=4).all(|key| fs::symlink_metadata(mailbox(key)).is_ok()), "the keeper has removed a foreign file");
-    // The keeper removes the unread pipe when the keeper exits, after its inbox.
-    sandbox.assert_nothing_left();
-}
-}
-
-#[test]
-fn a_client_cannot_change_the_items_of_another_client() {
-    let sandbox = Sandbox::new();
-    let mut holder = sandbox.start_consumer(&["--delay", "1h", "--format", "raw"]);
-    sandbox.run(&["put", "a", "b"]).assert_prints("");
-    let keeper = Keeper::of(&sandbox, 24);
-    // Another client uses its own key, and then a key without a client.
-    let dir = sandbox.queue("default");
-    let key = "00000000000000b2";
-    let mut other = RawClient::connect(&dir, key, &hello("visitor"));
-    assert!(other.receive().starts_with("welcome "));
-    for id in 1..=3 {
-        for verb in ["done", "back"] {
-            other.send(&format!("{verb} {key} {id} 1 1\n"));
-            assert_eq!(other.receive(), format!("lost {id} 1 1"));
-            other.send(&format!("{verb} 00000000000000b3 {id} 1\n"));
+    let mut neighbours = Neighbours::new(&sandbox, 24);
+    for (key, Unusable { what, make, .. }) in unusable() {
+        let requests = dir.join(pipe_name("requests", &key));
+        let mut client = RawClient::new(&dir, &key);
+        fs::remove_file(&requests).unwrap();
+        make(&requests);
+        client.announce(&hello("visitor"));
+        let reply = client.receive();
+        assert!(reply.starts_with("error internal "), "{what}: {reply}");
+        assert_eq!(fs::symlink_metadata(&requests).is_ok(), *what != "nothing", "{what}");
+        client.leave();
+        if *what == "a directory" {
+            fs::remove_dir(&requests).unwrap();
         }
-        other.send(&format!("fail {key} {id} 1 1 out of spite\n"));
-        assert_eq!(other.receive(), format!("lost {id} 1 1"));
-        other.send(&format!("fail 00000000000000b3 {id} 1 1 out of spite\n"));
+        let _ = fs::remove_file(requests.with_extension("target"));
+        neighbours.pass(2);
     }
-    other.send(&format!("size {key}\n"));
-    assert_eq!(other.receive(), "size 2 1 0 0 0");
-    other.send(&format!("bye {key}\n"));
-    assert!(other.receive().starts_with("bye "));
-    keeper.assert_sound();
-    holder.signal(Signal::TERM);
-    assert_eq!(holder.line(), "");
-    holder.end();
-    sandbox.run(&["get", "--count", "3"]).assert_prints("first of all\na\nb\n");
+    neighbours.end();
+}
+
+share! {
+fn announcements_with_unusable_mailboxes_disturb_no_client(rounds: 8, all: 100) {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.make_queue("default");
+    let mut keys: Vec<_> = unusable().map(|(key, unusable)| (key, unusable.make)).collect();
+    // Nobody reads this one.
+    keys.push(("00000000000000ff".to_owned(), make_pipe));
+    keys.iter().for_each(|(key, make)| make(&dir.join(pipe_name("mailbox", key))));
+    with_a_stranger(&sandbox, rounds, |inbox, noise| {
+        for _ in 0..50 {
+            let (key, _) = &keys[noise.next() as usize % keys.len()];
+            inbox.write_all(format!("\nhello {key} {}\n", hello("consumer")).as_bytes()).unwrap();
+        }
+    });
+    // Pipes without a reader are removed. Anything else is not the keeper's.
+    for ((key, _), unusable) in keys.iter().zip(&UNUSABLE).take(6).skip(1) {
+        let mailbox = dir.join(pipe_name("mailbox", key));
+        assert!(fs::symlink_metadata(mailbox).is_ok(), "{} has been removed", unusable.what);
+    }
+}
 }
 
 #[test]
-fn a_client_that_asks_and_never_reads_counts_as_dead() {
+fn a_client_that_is_announced_again_and_again_is_one_client() {
     let sandbox = Sandbox::new();
-    let stays = sandbox.start_consumer(&["--delay", "1h"]);
-    let large = format!("{}\n", "x".repeat(4 << 20));
-    sandbox.run_with_input(&["put", "-"], large.as_bytes()).assert_prints("");
-    let keeper = Keeper::of(&sandbox, 300);
-    let key = "00000000000000b2";
-    let mut deaf = RawClient::connect(&sandbox.queue("default"), key, &hello("visitor"));
-    // 400 MiB, asked for with a single write.
-    deaf.send(&format!("peek {key} 2 1\n").repeat(100));
-    sandbox.run(&["peek"]).assert_done();
-    keeper.assert_sound();
-    sandbox.run(&["get"]).assert_done();
-    stays.signal(Signal::TERM);
-    stays.end();
-    // The keeper has closed the unread mailbox.
-    sandbox.run(&["get"]).assert_prints("first of all\n");
-    sandbox.assert_nothing_left();
-}
-
-#[test]
-fn consumers_that_are_stopped_slow_no_other_client_and_can_continue() {
-    let sandbox = Sandbox::new();
-    // `holds` has an item in flight. `full` gets more than its mailbox can store.
-    let holds = sandbox.start_consumer(&["--delay", "1h", "--format", "raw"]);
-    holds.signal(Signal::STOP);
-    let mut full = sandbox.start(&["consumer", "--format", "raw"]);
-    sandbox.wait_for_consumer();
-    full.signal(Signal::STOP);
-    let keeper = Keeper::of(&sandbox, 64);
-    let large = "x".repeat(2 << 20);
-    sandbox.run_with_input(&["put", "-"], format!("{large}\n").as_bytes()).assert_prints("");
-    sandbox.wait_for_status(|status| status["in_flight"] == 2 && status["ready"] == 0);
-    let mut producer = sandbox.start(&["producer", "--quiet", "-"]);
-    let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
-    for n in 0..300 {
-        producer.feed(&format!("{n}\n"));
-        assert_eq!(consumer.line(), n.to_string());
+    let mut neighbours = Neighbours::new(&sandbox, 24);
+    let dir = sandbox.queue("default");
+    let mut client = RawClient::welcomed(&dir, "00000000000000b2", &hello("visitor"));
+    for _ in 0..1000 {
+        announce(&dir, "00000000000000b2", &hello("visitor"));
     }
-    keeper.assert_sound();
-    full.signal(Signal::CONT);
-    assert!(full.line() == large, "`full` has not got the large item");
-    holds.signal(Signal::CONT);
-    holds.signal(Signal::TERM);
-    assert_eq!(holds.end().signal(), Some(15));
-    producer.end();
-    // An item is done when the consumer's reader has read its line: read both outputs at the same time.
-    let ends = [full, consumer].map(|ends| thread::spawn(move || ends.end().lines()));
-    let rest: Vec<String> = ends.into_iter().flat_map(|ends| ends.join().unwrap()).collect();
-    assert_eq!(rest, ["first of all"], "the item of `holds` has gone to no other consumer");
-    sandbox.assert_nothing_left();
+    neighbours.pass(2);
+    client.send("bye\n");
+    assert_eq!(client.receive(), "bye 0 1");
+    assert_eq!(client.unread_bytes(), 0);
+    neighbours.end();
 }
 
 /// Puts an item, waits until the keeper has exited, and returns the queue's directory.

@@ -147,29 +147,22 @@ fn a_queue_that_has_ended_is_written_down_and_read() {
     let script = fs::read_to_string(path("journal/ended.session")).unwrap();
     let mut session = Session::new();
     session.play(&script);
-    session.play("C> bye 00000000000000c1\nC<\n");
+    session.play("C> bye\nC<\n");
     let sandbox = session.end();
     let left = fs::read(sandbox.queue("default").join("journal")).unwrap();
     compare("journal/at-rest.journal", &at_a_fixed_time(&left));
     read_back("at-rest");
 }
 
-/// Puts an item of this many bytes in parts, and reports it done. `seq` is the client's number of the item.
+/// Puts an item of this many bytes, and reports it done. `seq` is the client's number of the item.
 fn pass(session: &mut Session, seq: u64, length: usize) {
-    const PART: usize = 4000;
     let item = format!("\"{}\"", "x".repeat(length - 2));
-    let mut rest = &item[..];
-    while rest.len() > PART {
-        let (part, after) = rest.split_at(PART);
-        session.say('P', &format!("part 00000000000000a1\n{part}\n"));
-        rest = after;
-    }
-    session.say('P', &format!("put 00000000000000a1 {seq} 1\n{rest}\n"));
+    session.say('P', &format!("put {seq} 1 {}\n{item}\n", length + 1));
     assert!(session.hear('P').starts_with("ok "));
-    session.say('C', "get 00000000000000c1 1\n");
-    assert!(session.hear('C').starts_with("run "));
+    session.say('C', "get 1\n");
+    assert!(session.hear('C').starts_with("batch "));
     assert_eq!(session.hear('C'), item);
-    session.say('C', &format!("done 00000000000000c1 {seq} 1\nsize 00000000000000c1\n"));
+    session.say('C', &format!("done {seq} 1\nsize\n"));
     assert!(session.hear('C').starts_with("size "));
 }
 
