@@ -17,11 +17,7 @@ impl Keeper {
         }
         let pipes = hello.pipes(key);
         if hello.version != VERSION {
-            let text = format!(
-                "the keeper speaks protocol version {VERSION}, the client version {}",
-                hello.version
-            );
-            return reject(&pipes, ErrorCode::Version, text, host);
+            return reject_version(&pipes, hello, host);
         }
         let client = self.next_client_id;
         if let Err(error) = host.open_pipes(client, &pipes) {
@@ -90,6 +86,9 @@ impl Keeper {
             return;
         };
         let pipes = hello.pipes(c.key);
+        if hello.version != VERSION {
+            return reject_version(&pipes, hello, host);
+        }
         match host.resume_pipes(client, &pipes) {
             Ok(()) => {}
             // The client has died, or somebody else wrote its announcement.
@@ -139,6 +138,14 @@ fn record_client(client: &mut ConnectedClient, host: &mut impl Host) {
     if let Some(json) = client.serialize_record() {
         host.observer().append_record(&Record::Client { key, json: &json });
     }
+}
+
+fn reject_version(pipes: &PipePairName, hello: &Hello, host: &mut impl Host) {
+    let text = format!(
+        "the keeper speaks protocol version {VERSION}, the client version {}",
+        hello.version
+    );
+    reject(pipes, ErrorCode::Version, text, host);
 }
 
 /// Tells a client why it is not connected.

@@ -32,6 +32,8 @@ pub(crate) struct Pipes {
     unflushed: Vec<ClientId>,
     /// The clients whose mailbox has no reader, or takes nothing any more.
     broken: Vec<ClientId>,
+    /// The clients whose requests are not read yet. A pipe that never had a writer is never ready.
+    opened: Vec<ClientId>,
     /// Disconnected clients. The pipes of each are removed as soon as its mailbox has no unsent bytes.
     closing: Vec<ClientId>,
     /// What the poller watches beside the inbox and the clients.
@@ -70,6 +72,7 @@ impl Pipes {
             clients: BTreeMap::new(),
             unflushed: Vec::new(),
             broken: Vec::new(),
+            opened: Vec::new(),
             closing: Vec::new(),
             watched_others: Vec::new(),
         })
@@ -219,6 +222,11 @@ impl Pipes {
     }
 }
 
+fn is_same_pipe(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> io::Result<bool> {
+    let (one, other) = (rustix::fs::fstat(one)?, rustix::fs::fstat(other)?);
+    Ok((one.st_dev, one.st_ino) == (other.st_dev, other.st_ino))
+}
+
 fn client_of(token: u64) -> ClientId {
     // The token was made of the number of a client.
     (token / 2) as ClientId
@@ -241,9 +249,7 @@ impl<W: Observer> PipeHost<W> {
         arrivals: &WaitOutcome,
     ) -> io::Result<()> {
         for &client in &arrivals.readable {
-            if self.read_requests(keeper, clock, client)? == ReadOutcome::Ended {
-                self.remove_dead(keeper, clock, client);
-            }
+            self.read_once(keeper, clock, client)?;
         }
         for &client in &arrivals.broken {
             self.read_to_end(keeper, clock, client)?;
@@ -251,6 +257,13 @@ impl<W: Observer> PipeHost<W> {
         }
         if arrivals.is_inbox_ready {
             self.read_inbox(keeper, clock)?;
+        }
+        Ok(())
+    }
+
+    fn read_once(&mut self, keeper: &mut Keeper, clock: Clock, client: ClientId) -> io::Result<()> {
+        if self.read_requests(keeper, clock, client)? == ReadOutcome::Ended {
+            self.remove_dead(keeper, clock, client);
         }
         Ok(())
     }
@@ -272,19 +285,30 @@ impl<W: Observer> PipeHost<W> {
                 break;
             }
             keeper.receive_announcements(clock.now(), &buffer[..read], self);
+            // The requests that the clients wrote before their announcements.
+            for client in std::mem::take(&mut self.pipes.opened) {
+                self.read_once(keeper, clock, client)?;
+            }
             left = left.saturating_sub(read as u64);
         }
         Ok(())
     }
 
-    /// Passes everything that a client wrote before its death to the keeper.
+    /// Passes everything that a client wrote before its death to the keeper: what is in the pipe now. A client that
+    /// has only closed its mailbox may write for ever.
     pub(crate) fn read_to_end(
         &mut self,
         keeper: &mut Keeper,
         clock: Clock,
         client: ClientId,
     ) -> io::Result<()> {
-        while self.read_requests(keeper, clock, client)? == ReadOutcome::MayHaveMore {}
+        let requests = self.pipes.clients.get(&client).and_then(|pipes| pipes.requests.as_ref());
+        let mut left = requests.map_or(Ok(0), RequestReceiver::unread_bytes)?;
+        while left > 0
+            && let ReadOutcome::Read(count) = self.read_requests(keeper, clock, client)?
+        {
+            left = left.saturating_sub(count as u64);
+        }
         Ok(())
     }
 
@@ -310,7 +334,7 @@ impl<W: Observer> PipeHost<W> {
                 {
                     requests.widen(MAX_DELIVERY_BYTES);
                 }
-                Ok(ReadOutcome::MayHaveMore)
+                Ok(ReadOutcome::Read(count))
             }
         }
     }
@@ -319,8 +343,8 @@ impl<W: Observer> PipeHost<W> {
 /// What a read of a client's pipe found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ReadOutcome {
-    /// Requests.
-    MayHaveMore,
+    /// This many bytes.
+    Read(usize),
     /// Nothing for now.
     Empty,
     /// The death of the client.
@@ -337,7 +361,12 @@ impl<W: Observer> Host for PipeHost<W> {
     fn open_pipes(&mut self, client: ClientId, name: &PipePairName) -> io::Result<()> {
         let mailbox = MailboxWriter::open(&self.pipes.dir, &name.mailbox())?;
         let requests = self.pipes.open_requests(client, name)?;
+        if is_same_pipe(requests.as_fd(), mailbox.as_fd())? {
+            // The keeper would read its own replies.
+            return Err(io::Error::other("the two pipes of the client are one pipe"));
+        }
         self.pipes.clients.insert(client, ClientPipes::new(Some(requests), mailbox));
+        self.pipes.opened.push(client);
         Ok(())
     }
 
@@ -357,6 +386,7 @@ impl<W: Observer> Host for PipeHost<W> {
         if let Some(pipes) = self.pipes.clients.get_mut(&client) {
             pipes.requests = Some(requests);
             pipes.mailbox.is_paused = false;
+            self.pipes.opened.push(client);
         }
         Ok(())
     }
@@ -372,8 +402,11 @@ impl<W: Observer> Host for PipeHost<W> {
 
     fn output(&mut self, client: ClientId) -> Option<&mut SendBuffer> {
         let pipes = self.pipes.clients.get_mut(&client).filter(|pipes| !pipes.mailbox.is_paused)?;
+        let had_overflowed = pipes.mailbox.has_overflowed;
         if !pipes.mailbox.accepts_more(MAX_UNREAD_BYTES) {
-            self.pipes.broken.push(client);
+            if !had_overflowed {
+                self.pipes.broken.push(client);
+            }
             return None;
         }
         if !std::mem::replace(&mut pipes.is_unflushed, true) {

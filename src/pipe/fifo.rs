@@ -233,6 +233,11 @@ impl RequestReceiver {
         read_available(&self.reader, buffer)
     }
 
+    /// The number of unread bytes.
+    pub(crate) fn unread_bytes(&self) -> io::Result<u64> {
+        Ok(rustix::io::ioctl_fionread(&self.reader)?)
+    }
+
     /// Widens the pipe once: see [`MailboxReader::widen`].
     pub(crate) fn widen(&mut self, capacity: usize) {
         if !std::mem::replace(&mut self.is_widened, true) {
