@@ -280,7 +280,7 @@ fn a_journal_of_version_1_that_cannot_be_rewritten_stays_as_it_is() {
         assert_same(&version_1, &fs::read_to_string(&journal).unwrap());
         sandbox.assert_nothing_left();
     }
-    assert_eq!(sandbox.status()["in_line"], 200);
+    assert_eq!(sandbox.status()["ready"], 200);
     sandbox.run(&["get", "--count", "200"]).assert_prints(&items);
     sandbox.assert_nothing_left();
 }
