@@ -256,7 +256,8 @@ fn remove_queue(keeper: &mut Keeper, mut host: DaemonHost) -> anyhow::Result<()>
         return Ok(removed?);
     }
     // The lock needs a descriptor: closed mailboxes free descriptors if the process has none left.
-    host.pipes.remove_all();
+    // A client waits for the end of this keeper, so that the directory is gone when `qdemo rm` ends.
+    let _requests = host.pipes.remove_mailboxes();
     let lock = host.pipes.dir.try_lock()?;
     remove_stale_files(&host.pipes.dir, lock.as_ref())
 }

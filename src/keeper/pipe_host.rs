@@ -78,9 +78,14 @@ impl Pipes {
         })
     }
 
-    /// Unlinks and closes the pipes of all clients.
-    pub(crate) fn remove_all(&mut self) {
-        std::mem::take(&mut self.clients).into_values().for_each(|pipes| pipes.mailbox.unlink());
+    /// Unlinks and closes all mailboxes. The clients see the end of this keeper when the caller drops the rest.
+    pub(crate) fn remove_mailboxes(&mut self) -> Vec<RequestReceiver> {
+        let clients = std::mem::take(&mut self.clients).into_values();
+        let close = |ClientPipes { requests, mailbox, .. }| {
+            MailboxWriter::unlink(mailbox);
+            requests
+        };
+        clients.filter_map(close).collect()
     }
 
     /// Whether no client has pipes.
