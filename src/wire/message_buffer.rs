@@ -112,8 +112,8 @@ impl MessageBuffer {
 
     fn body(&mut self, start: usize, length: usize) -> Bytes {
         if let Storage::Owned(bytes) = &mut self.bytes {
-            // A short body must not keep the memory of a long read.
-            if length < MIN_SHARED_BYTES || length * 4 < bytes.capacity() {
+            // A short body must not keep the memory of a long read, nor the unused part of a buffer.
+            if length < MIN_SHARED_BYTES || bytes.len() * 2 < bytes.capacity() {
                 return Bytes::copy_from_slice(&bytes[start..start + length]);
             }
             self.bytes = Storage::Shared(share_buffer(std::mem::take(bytes)));
