@@ -298,7 +298,7 @@ fn serve_put_and_ask(keeper: &ScriptedKeeper) -> ClientKey {
 }
 
 #[test]
-fn a_client_repeats_its_first_request_once_when_the_keeper_dies_before_the_welcome() {
+fn a_first_request_is_repeated_once_when_the_keeper_dies_before_the_welcome() {
     let base = tempfile::tempdir().unwrap();
     let keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
@@ -314,7 +314,7 @@ fn a_client_repeats_its_first_request_once_when_the_keeper_dies_before_the_welco
 }
 
 #[test]
-fn a_client_repeats_its_first_request_once_when_the_keeper_dies_with_the_announcement() {
+fn a_first_request_is_repeated_once_when_the_keeper_never_opened_its_pipe() {
     let base = tempfile::tempdir().unwrap();
     let keeper = ScriptedKeeper::new(&base);
     let path = base.path().to_owned();
