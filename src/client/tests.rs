@@ -11,7 +11,10 @@ use super::*;
 use crate::os::{Interest, wait_ready};
 use crate::pipe::{Inbox, MailboxWriter, QueueDir, RequestReceiver};
 use crate::role::Role;
-use crate::wire::{AnnouncementReader, Request};
+use crate::wire::{AnnouncementReader, ClientKey, Request};
+
+/// When a test has failed, in nanoseconds.
+const TIME_LIMIT: u64 = 20_000_000_000;
 
 /// A keeper that reads requests and writes the replies of the test.
 struct ScriptedKeeper {
@@ -21,12 +24,21 @@ struct ScriptedKeeper {
 
 /// The keeper's ends of a client's pipes.
 struct Connection {
+    key: ClientKey,
+    batches_received: Option<u64>,
     requests: RequestReceiver,
     mailbox: MailboxWriter,
     unread_input: Vec<u8>,
 }
 
 impl ScriptedKeeper {
+    /// Dies, after the next keeper has its inbox.
+    fn replaced(self, base: &TempDir) -> Self {
+        let next = Self::new(base);
+        drop(self);
+        next
+    }
+
     fn new(base: &TempDir) -> Self {
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
         Self { inbox: Inbox::create(&dir).unwrap(), dir }
@@ -36,16 +48,25 @@ impl ScriptedKeeper {
     fn meet_client(&self) -> Connection {
         let mut announcements = AnnouncementReader::default();
         loop {
-            wait_ready(&[(self.inbox.as_fd(), Interest::Read)], None).unwrap();
+            let inbox = [(self.inbox.as_fd(), Interest::Read)];
+            let states = wait_ready(&inbox, Some(TIME_LIMIT)).unwrap();
+            assert!(states[0].is_ready, "no client comes");
             let mut buffer = [0; 4096];
             let read = self.inbox.read(&mut buffer).unwrap();
             let Some((key, hello)) = announcements.push_bytes(&buffer[..read]).pop() else {
                 continue;
             };
             let pipes = hello.pipes(key);
+            let batches_received = hello.batches_received;
             let mailbox = MailboxWriter::open(&self.dir, &pipes.mailbox()).unwrap();
             let requests = RequestReceiver::open(&self.dir, &pipes.requests()).unwrap();
-            return Connection { requests, mailbox, unread_input: Vec::new() };
+            return Connection {
+                key,
+                batches_received,
+                requests,
+                mailbox,
+                unread_input: Vec::new(),
+            };
         }
     }
 
@@ -254,4 +275,53 @@ fn a_get_into_a_full_pipe_is_settled_before_the_next_request() {
     client_pipes.expect_request("get");
     client_pipes.send("ended\n");
     assert!(client.join().unwrap());
+}
+
+/// Puts an item, and asks for the size, with a client that connects with its first request.
+fn put_and_ask(base: PathBuf) -> u64 {
+    let options = QueueBuilder::new("q".parse().unwrap()).dir(base);
+    let mut client = options.connect_with_first_request().unwrap();
+    client.put(b"1").unwrap();
+    client.size().unwrap().0.ready
+}
+
+/// Lets the client put its item at this keeper, which is the second one that the client knows.
+fn serve_put_and_ask(keeper: &ScriptedKeeper) -> ClientKey {
+    let mut client_pipes = keeper.meet_client();
+    assert_eq!(client_pipes.batches_received, Some(0), "the client resumes");
+    client_pipes.welcome(1);
+    assert_eq!(client_pipes.expect_request("put"), ["1"]);
+    client_pipes.send("ok 1 1 1\n");
+    client_pipes.expect_request("size");
+    client_pipes.send("size 1 0 0 0 0\n");
+    client_pipes.key
+}
+
+#[test]
+fn a_first_request_is_repeated_once_when_the_keeper_dies_before_the_welcome() {
+    let base = tempfile::tempdir().unwrap();
+    let keeper = ScriptedKeeper::new(&base);
+    let path = base.path().to_owned();
+    let client = thread::spawn(move || put_and_ask(path));
+    let mut client_pipes = keeper.meet_client();
+    assert_eq!(client_pipes.batches_received, None);
+    assert_eq!(client_pipes.expect_request("put"), ["1"]);
+    let key = client_pipes.key;
+    let keeper = keeper.replaced(&base);
+    drop(client_pipes);
+    assert_eq!(serve_put_and_ask(&keeper), key, "to the next keeper it is the same client");
+    assert_eq!(client.join().unwrap(), 1);
+}
+
+#[test]
+fn a_first_request_is_repeated_once_when_the_keeper_never_opened_its_pipe() {
+    let base = tempfile::tempdir().unwrap();
+    let keeper = ScriptedKeeper::new(&base);
+    let path = base.path().to_owned();
+    let client = thread::spawn(move || put_and_ask(path));
+    wait_ready(&[(keeper.inbox.as_fd(), Interest::Read)], None).unwrap();
+    // The first pipe still has the request, and nobody reads it.
+    let keeper = keeper.replaced(&base);
+    serve_put_and_ask(&keeper);
+    assert_eq!(client.join().unwrap(), 1);
 }

@@ -1,6 +1,9 @@
 //! The keeper's pipes: the inbox, and two pipes for each client. No write here blocks: the bytes for a full
 //! mailbox stay in memory until the pipe has room. A turn costs what is ready, however many clients there are.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;

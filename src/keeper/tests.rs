@@ -113,6 +113,32 @@ fn the_incomplete_item_of_a_dead_client_is_dropped() {
 }
 
 #[test]
+fn requests_behind_the_removal_of_the_queue_wait_for_the_next_keeper() {
+    let mut test = TestKeeper::new();
+    test.connect("visitor");
+    test.connect("producer");
+    (0..2).for_each(|client| drop(test.take_mail(client)));
+    test.send_and_process(0, "remove force\nput 1 1 2\n1\n");
+    test.send_and_process(1, "put 1 1 2\n2\n");
+    assert!(test.keeper.is_removal_requested());
+    assert_eq!(test.keeper.queue.counts().ready, 0);
+    assert_eq!([test.take_mail(0), test.take_mail(1)], [""; 2]);
+}
+
+#[test]
+fn a_client_resumes_at_a_keeper_only_once() {
+    let mut test = TestKeeper::new();
+    let record = ClientRecord::new(wire::Hello { pid: 5, ..wire::Hello::new(Role::Visitor) });
+    test.keeper.adopt_clients([(3, ClientKey(0xa1), record)], &mut test.host).unwrap();
+    let hello =
+        r#"hello 00000000000000a1 {"version":2,"role":"visitor","pid":5,"batches_received":0}"#;
+    test.announce(hello);
+    assert!(test.take_mail(3).contains(r#""resumed":{"accepted":[],"in_flight":[]}"#));
+    test.announce(hello);
+    assert_eq!(test.take_mail(3), "");
+}
+
+#[test]
 fn the_items_of_a_dead_consumer_are_requeued() {
     let mut test = TestKeeper::new();
     test.connect("producer");

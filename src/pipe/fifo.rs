@@ -324,3 +324,70 @@ pub(super) fn open_end(path: &Path, read: bool) -> io::Result<File> {
     private_file::check_private(&metadata).map_err(unsafe_pipe)?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "requests.1.x";
+
+    fn dir() -> (tempfile::TempDir, QueueDir) {
+        let base = tempfile::tempdir().unwrap();
+        let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
+        (base, dir)
+    }
+
+    #[test]
+    fn either_the_keeper_or_a_client_that_withdraws_has_the_requests() {
+        let (_base, dir) = dir();
+        let mut sender = RequestSender::create(&dir, NAME).unwrap();
+        let receiver = RequestReceiver::open(&dir, NAME).unwrap();
+        assert!(!dir.join(NAME).exists(), "another process could open the pipe");
+        assert!(!sender.withdraw(), "the keeper reads the requests");
+        drop((sender, receiver));
+        let mut sender = RequestSender::create(&dir, NAME).unwrap();
+        assert!(sender.withdraw());
+        let error = RequestReceiver::open(&dir, NAME).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(!sender.withdraw(), "the name is gone already");
+    }
+
+    #[test]
+    fn the_pipe_of_another_client_keeps_its_name_when_this_client_leaves() {
+        let (_base, dir) = dir();
+        let mailbox = MailboxReader::create(&dir, NAME).unwrap();
+        fs::remove_file(dir.join(NAME)).unwrap();
+        let other = MailboxReader::create(&dir, NAME).unwrap();
+        assert!(!mailbox.is_linked().unwrap());
+        drop(mailbox);
+        assert!(other.is_linked().unwrap());
+        drop(other);
+        assert!(!dir.join(NAME).exists());
+    }
+
+    #[test]
+    fn a_client_sees_the_death_of_a_keeper_that_has_connected() {
+        use crate::os::{Interest, wait_ready};
+        let (_base, dir) = dir();
+        let mut sender = RequestSender::create(&dir, NAME).unwrap();
+        let receiver = RequestReceiver::open(&dir, NAME).unwrap();
+        sender.keeper_has_connected();
+        let is_keeper_dead = |sender: &RequestSender| {
+            wait_ready(&[(sender.as_fd(), Interest::Hangup)], Some(0)).unwrap()[0].is_hung_up
+        };
+        assert!(!is_keeper_dead(&sender));
+        drop(receiver);
+        assert!(is_keeper_dead(&sender));
+    }
+
+    #[test]
+    fn an_announcement_that_the_kernel_could_split_is_not_written() {
+        let (_base, dir) = dir();
+        let inbox = Inbox::create(&dir).unwrap();
+        let writer = InboxWriter::open(&dir).unwrap().unwrap();
+        let error = writer.write(&vec![b'x'; PIPE_BUF + 1]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(inbox.unread_bytes().unwrap(), 0);
+        assert!(writer.write(&vec![b'x'; PIPE_BUF]).unwrap());
+    }
+}
