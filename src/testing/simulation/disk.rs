@@ -168,7 +168,7 @@ impl Store for Disk {
         Ok(())
     }
 
-    fn replace(&mut self, slices: &[IoSlice<'_>], sync: bool) -> io::Result<()> {
+    fn replace(&mut self, slices: &[IoSlice<'_>], _: bool) -> io::Result<()> {
         let bytes = &concat(slices);
         let mut state = self.0.borrow_mut();
         // The new file has no reserve.
@@ -181,7 +181,7 @@ impl Store for Disk {
         let freed = state.journal.len() + reserved;
         state.free_bytes = state.free_bytes.map(|free| free + freed);
         state.journal = bytes.to_vec();
-        state.synced = if sync { bytes.len() } else { 0 };
+        state.synced = bytes.len();
         Ok(())
     }
 
