@@ -95,7 +95,7 @@ impl Client {
         if self.is_welcomed {
             return Ok(());
         }
-        match self.finish_connect() {
+        match self.wait_for_welcome() {
             Err(Error::KeeperGone) => self.reconnect(),
             other => other,
         }

@@ -150,12 +150,6 @@ impl Client {
         result
     }
 
-    /// Waits for the keeper's welcome, then writes the unanswered requests.
-    pub(super) fn finish_connect(&mut self) -> Result<(), Error> {
-        self.wait_for_welcome()?;
-        self.write_pending()
-    }
-
     fn reconnect_through(&mut self, dir: &QueueDir, inbox: InboxWriter) -> Result<(), Error> {
         if !self.mailbox.is_linked().unwrap_or(false) {
             return Err(Error::removed());
@@ -168,10 +162,11 @@ impl Client {
             RequestSender::create(dir, &self.session.pipes().requests()).map_err(Error::Pipe)?;
         self.inbox = Some(inbox);
         (self.is_announced, self.is_welcomed) = (false, false);
-        self.finish_connect()
+        self.wait_for_welcome()
     }
 
-    /// Announces this client, and waits for the welcome.
+    /// Announces this client, waits for the welcome, and writes the requests that the pipe had no room for. Only
+    /// from the welcome on the pipe shows the keeper's death: before, this client could wait for room for ever.
     pub(crate) fn wait_for_welcome(&mut self) -> Result<(), Error> {
         self.announce()?;
         while !self.is_welcomed {
@@ -180,7 +175,7 @@ impl Client {
                 self.check_disconnect_error()?;
             }
         }
-        Ok(())
+        self.write_pending()
     }
 
     /// Announces this client to the keeper. The requests so far are in the pipe then, as far as they fit: the keeper
@@ -196,7 +191,7 @@ impl Client {
             self.wait_within_limit(inbox.as_fd(), Interest::Write)?;
         }
         self.is_announced = true;
-        self.write_pending()
+        Ok(())
     }
 
     fn take_welcome(&mut self) {

@@ -325,3 +325,24 @@ fn a_first_request_is_repeated_once_when_the_keeper_never_opened_its_pipe() {
     serve_put_and_ask(&keeper);
     assert_eq!(client.join().unwrap(), 1);
 }
+
+#[test]
+fn a_first_request_that_no_pipe_holds_goes_to_the_next_keeper() {
+    let base = tempfile::tempdir().unwrap();
+    let keeper = ScriptedKeeper::new(&base);
+    let options = QueueBuilder::new("q".parse().unwrap()).dir(base.path());
+    let item = "1".repeat(1 << 18);
+    let long_item = item.clone();
+    let client = thread::spawn(move || {
+        let mut client = options.connect_with_first_request().unwrap();
+        client.put(long_item.as_bytes()).unwrap();
+    });
+    let states = wait_ready(&[(keeper.inbox.as_fd(), Interest::Read)], Some(TIME_LIMIT)).unwrap();
+    assert!(states[0].is_ready, "the client announces itself");
+    // The keeper dies before it opens the pipe, which is full.
+    let keeper = keeper.replaced(&base);
+    let mut client_pipes = keeper.accept_client(1);
+    assert!(client_pipes.expect_request("put") == [item]);
+    client_pipes.send("ok 1 1 1\n");
+    client.join().unwrap();
+}
