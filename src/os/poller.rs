@@ -72,7 +72,10 @@ mod system {
         }
 
         pub(crate) fn remove(&self, pipe: BorrowedFd<'_>) -> io::Result<()> {
-            Ok(epoll::delete(&self.epoll, pipe)?)
+            match epoll::delete(&self.epoll, pipe) {
+                Ok(()) | Err(Errno::PERM) => Ok(()),
+                Err(error) => Err(error.into()),
+            }
         }
 
         /// Waits until a watched pipe is ready or hung up, or for `timeout` nanoseconds. A signal may end
