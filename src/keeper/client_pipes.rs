@@ -11,6 +11,8 @@ use crate::pipe::{MailboxWriter, RequestReceiver};
 pub(super) struct ClientPipes {
     /// None for a client of an earlier keeper that has not resumed yet.
     pub(super) requests: Option<RequestReceiver>,
+    /// The client has left: nobody reads its requests any more, and they must not end a wait.
+    are_requests_ignored: bool,
     pub(super) mailbox: MailboxWriter,
     /// What the poller watches the mailbox for. Most mailboxes always have room, and are never watched: the end
     /// of the requests shows the client's death.
@@ -21,7 +23,13 @@ pub(super) struct ClientPipes {
 
 impl ClientPipes {
     pub(super) fn new(requests: Option<RequestReceiver>, mailbox: MailboxWriter) -> Self {
-        Self { requests, mailbox, mailbox_interest: None, is_unflushed: false }
+        Self {
+            requests,
+            are_requests_ignored: false,
+            mailbox,
+            mailbox_interest: None,
+            is_unflushed: false,
+        }
     }
 
     /// Watches the mailbox for room, or only for its reader's death.
@@ -42,11 +50,25 @@ impl ClientPipes {
         Ok(())
     }
 
+    /// The pipe for requests, as long as the poller watches the pipe.
+    pub(super) fn watched_requests(&self) -> Option<&RequestReceiver> {
+        self.requests.as_ref().filter(|_| !self.are_requests_ignored)
+    }
+
+    /// Stops watching the requests. The pipe stays open: its end would tell the client that the keeper is dead,
+    /// before the last reply is in the mailbox.
+    pub(super) fn ignore_requests(&mut self, poller: &Poller) {
+        if let Some(requests) = self.watched_requests() {
+            let _ = poller.remove(requests.as_fd());
+        }
+        self.are_requests_ignored = true;
+    }
+
     /// Closes the pipes of a client that is gone, and removes the mailbox's name.
     pub(super) fn remove(self, poller: &Poller) {
         // A closed pipe is not watched any more. A copy of its descriptor could still be open while this process
         // starts another one.
-        if let Some(requests) = &self.requests {
+        if let Some(requests) = self.watched_requests() {
             let _ = poller.remove(requests.as_fd());
         }
         if self.mailbox_interest.is_some() {

@@ -213,7 +213,7 @@ impl Pipes {
         let others = (FIRST_OTHER_TOKEN..).zip(others);
         watched.extend(others.filter_map(|(token, other)| Some((token, other.0, other.1?))));
         for (&client, pipes) in &self.clients {
-            if let Some(requests) = &pipes.requests {
+            if let Some(requests) = pipes.watched_requests() {
                 watched.push((requests_token(client), requests.as_fd(), Interest::Read));
             }
             if let Some(interest) = pipes.mailbox_interest {
@@ -432,6 +432,9 @@ impl<W: Observer> Host for PipeHost<W> {
     }
 
     fn close_pipes(&mut self, client: ClientId) {
+        if let Some(pipes) = self.pipes.clients.get_mut(&client) {
+            pipes.ignore_requests(&self.pipes.poller);
+        }
         self.pipes.closing.push(client);
     }
 }

@@ -242,3 +242,37 @@ fn the_mailbox_of_an_absent_client_takes_nothing_and_shows_its_death() {
     let arrivals = test.host.pipes.wait(test.clock, Some(0), &[]).unwrap();
     assert_eq!(arrivals.broken, [6]);
 }
+
+#[test]
+fn requests_behind_a_bye_do_not_wake_a_keeper_that_waits_for_room_in_the_mailbox() {
+    let mut turns = Turns::new();
+    let client = turns.connect(1);
+    let item = turns.put_long_item(&client);
+    client.send("peek 1 1\nbye\n");
+    turns.take_turn();
+    client.send("size\n");
+    turns.take_turn();
+    assert_eq!(turns.ready_pipes(), 0, "the keeper would wake again and again");
+    drop(client.requests);
+    assert_eq!(turns.ready_pipes(), 0, "nor does the end of the requests wake the keeper");
+    let mut text = Vec::with_capacity(2 * LONG);
+    for _ in 0..TURNS {
+        client.mailbox.read(&mut text).unwrap();
+        turns.take_turn();
+    }
+    assert_eq!(
+        String::from_utf8(text).unwrap(),
+        format!("batch 1 1 1 {}\n{item}bye 1 0\n", item.len())
+    );
+    assert!(turns.host.pipes.has_no_clients());
+}
+
+#[test]
+fn a_file_that_never_hangs_up_may_stand_for_the_starter() {
+    let mut turns = Turns::new();
+    let null = File::open("/dev/null").unwrap();
+    for interest in [Some(Interest::Hangup), None, Some(Interest::Hangup), None] {
+        let others = [(null.as_fd(), interest)];
+        turns.host.pipes.wait(turns.clock, Some(0), &others).unwrap();
+    }
+}
