@@ -31,9 +31,9 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
         loop {
             let put = match source.next_item(&mut item, || self.wait_for_input()) {
                 Ok(false) => {
+                    self.wait_until_accepted()?;
                     // Without an item this client has made no request.
-                    self.client.complete_connect()?;
-                    return self.wait_until_accepted();
+                    return Ok(self.client.complete_connect()?);
                 }
                 Ok(true) => self.put(&item),
                 Err(error) => Err(error),

@@ -2,6 +2,7 @@
 //! keeper continues.
 
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -180,6 +181,32 @@ fn an_unanswered_put_does_not_happen_when_the_keeper_continues() {
     sandbox.wait_for_keeper_to_go("default");
     sandbox.run(&["peek", "--count", "9"]).assert_prints("first\n");
     sandbox.assert_nothing_left();
+}
+
+/// The unread bytes of the pipe for requests that no keeper has opened yet.
+fn waiting_requests(dir: &Path) -> Option<u64> {
+    let mut names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let path = names.find(|path| path.to_string_lossy().contains("/requests."))?;
+    let pipe = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
+        .ok()?;
+    rustix::io::ioctl_fionread(pipe).ok()
+}
+
+#[test]
+fn the_first_item_of_a_put_goes_ahead_of_the_announcement() {
+    let sandbox = Sandbox::new();
+    let holder = sandbox.start_consumer(&["--delay", "1h"]);
+    let keeper = Stopped::keeper(&sandbox, "default");
+    let put = sandbox.start(&["put", "second"]);
+    let request = "put 1 1 9\n\"second\"\n";
+    wait_while(|| waiting_requests(&sandbox.queue("default")) != Some(request.len() as u64));
+    keeper.goes_on();
+    put.end().assert_done();
+    holder.signal(Signal::TERM);
+    holder.end();
 }
 
 /// Fills the inbox of a queue whose keeper is stopped: no client can write to the inbox any more.
