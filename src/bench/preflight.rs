@@ -31,8 +31,9 @@ pub(super) fn filter_cases(
 /// Checks whether pipes get their intended size. A failure to create a pipe shows later, in the case that needs the
 /// pipe.
 fn check_pipe_capacity(cases: &[BenchCase]) -> std::io::Result<Option<SkippedMeasurement>> {
-    let consumers = cases.iter().map(|case| case.consumers).max().unwrap_or(0);
-    let ratio = match pipe_size_ratio(consumers, MAX_DELIVERY_BYTES) {
+    // Of each process one pipe becomes wide: a producer's requests, or a consumer's mailbox.
+    let wide_pipes = cases.iter().map(|case| case.producers + case.consumers).max().unwrap_or(0);
+    let ratio = match pipe_size_ratio(wide_pipes, MAX_DELIVERY_BYTES) {
         Err(error) if os::resource_remedy(&error).is_some() => return Ok(None),
         ratio => ratio?,
     };
@@ -40,7 +41,7 @@ fn check_pipe_capacity(cases: &[BenchCase]) -> std::io::Result<Option<SkippedMea
         what: "pipes as wide as they are meant to be".to_owned(),
         reason: format!(
             "they hold down to {:.0} % of that, as their user has many, these included: the figures are those of narrow \
-             pipes; end what has them, take fewer consumers, or raise /proc/sys/fs/pipe-user-pages-soft",
+             pipes; end what has them, take fewer workers, or raise /proc/sys/fs/pipe-user-pages-soft",
             ratio * 100.0
         ),
     }))

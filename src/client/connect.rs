@@ -12,7 +12,7 @@ use super::session::Session;
 use super::timeout::{Deadline, SilenceLimit};
 use crate::clock::ProcessBirth;
 use crate::keeper::daemon;
-use crate::pipe::{DirError, InboxWriter, MailboxReader, QueueDir, RequestSender, keeper_pid};
+use crate::pipe::{DirError, InboxWriter, QueueDir, ReadEnd, RequestSender, keeper_pid};
 use crate::queue_name::QueueName;
 use crate::role::Role;
 use crate::wire::{ClientKey, Hello, Status};
@@ -160,7 +160,7 @@ impl QueueBuilder {
         let pipes = session.pipes();
         let create_pipes = || {
             // The keeper takes the pipe for requests for a killed client's as long as there is no mailbox.
-            let mailbox = MailboxReader::create(dir, &pipes.mailbox())?;
+            let mailbox = ReadEnd::create_mailbox(dir, &pipes.mailbox())?;
             io::Result::Ok((RequestSender::create(dir, &pipes.requests())?, mailbox))
         };
         let (requests, mailbox) = match create_pipes() {

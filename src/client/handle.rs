@@ -13,7 +13,7 @@ use super::process;
 use super::session::Session;
 use super::timeout::SilenceLimit;
 use crate::clock::{Clock, nanos};
-use crate::pipe::{InboxWriter, MailboxReader, PIPE_BUF, RequestSender};
+use crate::pipe::{InboxWriter, PIPE_BUF, ReadEnd, RequestSender};
 use crate::queue::{Batch, BatchRef};
 use crate::wire::{DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES, Reply, Request, Welcome};
 
@@ -64,7 +64,7 @@ pub struct Client {
     pub(super) inbox: Option<InboxWriter>,
     /// Declared before the mailbox, so that its name goes first.
     pub(super) requests: RequestSender,
-    pub(super) mailbox: MailboxReader,
+    pub(super) mailbox: ReadEnd,
     pub(super) session: Session,
     pub(super) welcome: Welcome,
     /// The number of items that are not sent yet, and their lines.
@@ -121,7 +121,7 @@ impl Client {
     pub(super) fn new(
         options: QueueBuilder,
         queue_dir: PathBuf,
-        pipes: (InboxWriter, RequestSender, MailboxReader),
+        pipes: (InboxWriter, RequestSender, ReadEnd),
         session: Session,
         silence_limit: SilenceLimit,
     ) -> Self {

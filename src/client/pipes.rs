@@ -243,6 +243,7 @@ impl Client {
         let mut total = 0;
         loop {
             let read = self.mailbox.read(self.session.read_buffer()).map_err(Error::Pipe)?;
+            let read = read.unwrap_or(0);
             total += read;
             if !self.session.finish_read(read) {
                 self.take_welcome();

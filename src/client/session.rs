@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::outstanding::Outstanding;
-use crate::pipe::{PipePairName, SendBuffer};
+use crate::pipe::{PipePairName, WriteBuffer};
 use crate::queue::{BatchRef, Items};
 use crate::wire::{
     ClientKey, Hello, MalformedReply, Reply, ReplyReader, Request, Resumed, Welcome, announcement,
@@ -17,7 +17,7 @@ pub(crate) struct Session {
     key: ClientKey,
     hello: Hello,
     /// The requests that are not in the pipe yet.
-    unsent: SendBuffer,
+    unsent: WriteBuffer,
     reply_reader: ReplyReader,
     /// The replies that the client has not taken yet.
     untaken_replies: VecDeque<Result<Reply, MalformedReply>>,
@@ -33,7 +33,7 @@ impl Session {
         Self {
             key,
             hello,
-            unsent: SendBuffer::default(),
+            unsent: WriteBuffer::default(),
             reply_reader: ReplyReader::default(),
             untaken_replies: VecDeque::new(),
             welcome: None,
@@ -81,7 +81,7 @@ impl Session {
     }
 
     /// The requests that the client sends next.
-    pub(crate) fn unsent(&mut self) -> &mut SendBuffer {
+    pub(crate) fn unsent(&mut self) -> &mut WriteBuffer {
         self.unsent.commit();
         &mut self.unsent
     }
@@ -146,7 +146,7 @@ impl Session {
     pub(crate) fn resume(&mut self) {
         // The dead keeper may have left half a reply.
         self.reply_reader = ReplyReader::default();
-        self.unsent = SendBuffer::default();
+        self.unsent = WriteBuffer::default();
         self.welcome = None;
         self.hello.batches_received = Some(self.outstanding.received_batches());
     }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::os::{Interest, wait_ready};
-use crate::pipe::{Inbox, MailboxWriter, QueueDir, RequestReceiver};
+use crate::pipe::{MailboxWriter, QueueDir, ReadEnd};
 use crate::role::Role;
 use crate::wire::{AnnouncementReader, ClientKey, Request};
 
@@ -18,7 +18,7 @@ const TIME_LIMIT: u64 = 20_000_000_000;
 
 /// A keeper that reads requests and writes the replies of the test.
 struct ScriptedKeeper {
-    inbox: Inbox,
+    inbox: ReadEnd,
     dir: QueueDir,
 }
 
@@ -26,7 +26,7 @@ struct ScriptedKeeper {
 struct Connection {
     key: ClientKey,
     batches_received: Option<u64>,
-    requests: RequestReceiver,
+    requests: ReadEnd,
     mailbox: MailboxWriter,
     unread_input: Vec<u8>,
 }
@@ -41,7 +41,7 @@ impl ScriptedKeeper {
 
     fn new(base: &TempDir) -> Self {
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
-        Self { inbox: Inbox::create(&dir).unwrap(), dir }
+        Self { inbox: ReadEnd::create_inbox(&dir).unwrap(), dir }
     }
 
     /// Opens the pipes of the next client.
@@ -51,15 +51,15 @@ impl ScriptedKeeper {
             let inbox = [(self.inbox.as_fd(), Interest::Read)];
             let states = wait_ready(&inbox, Some(TIME_LIMIT)).unwrap();
             assert!(states[0].is_ready, "no client comes");
-            let mut buffer = [0; 4096];
-            let read = self.inbox.read(&mut buffer).unwrap();
-            let Some((key, hello)) = announcements.push_bytes(&buffer[..read]).pop() else {
+            let mut buffer = Vec::with_capacity(4096);
+            self.inbox.read(&mut buffer).unwrap();
+            let Some((key, hello)) = announcements.push_bytes(&buffer).pop() else {
                 continue;
             };
             let pipes = hello.pipes(key);
             let batches_received = hello.batches_received;
             let mailbox = MailboxWriter::open(&self.dir, &pipes.mailbox()).unwrap();
-            let requests = RequestReceiver::open(&self.dir, &pipes.requests()).unwrap();
+            let requests = ReadEnd::open_requests(&self.dir, &pipes.requests()).unwrap();
             return Connection {
                 key,
                 batches_received,

@@ -7,10 +7,9 @@ use anyhow::Context;
 
 use super::record::records;
 use super::store::read_if_exists;
-use super::unwritten::Unwritten;
 use super::version::Version;
 use super::{FileStore, Record, Store};
-use crate::pipe::{JOURNAL, QueueDir};
+use crate::pipe::{JOURNAL, QueueDir, WriteBuffer};
 
 /// A smaller file is not rewritten. (The small test value lets the simulation reach a rewrite.)
 const MIN_REWRITE_BYTES: u64 = if cfg!(test) { 1 << 11 } else { 1 << 20 };
@@ -35,7 +34,7 @@ pub(crate) struct Journal<S> {
     rewrite_check_length: u64,
     /// The file has an earlier version, so only a rewrite may change it.
     is_outdated: bool,
-    unwritten: Unwritten,
+    unwritten: WriteBuffer,
 }
 
 impl Journal<FileStore> {
@@ -102,7 +101,7 @@ impl<S: Store> Journal<S> {
             has_only_queue_record: (records, queue_records) == (1, 1) && damaged_lines.is_empty(),
             rewrite_check_length: MIN_REWRITE_BYTES.max(length),
             is_outdated: end > 0 && version != Version::PRESENT,
-            unwritten: Unwritten::default(),
+            unwritten: WriteBuffer::default(),
         };
         Ok(Some((journal, damaged_lines)))
     }
@@ -119,11 +118,11 @@ impl<S: Store> Journal<S> {
     /// Adds a record. [`Journal::commit`] writes the record.
     pub(crate) fn append(&mut self, record: &Record<'_>) {
         if self.is_empty() {
-            self.unwritten.push_header();
+            self.unwritten.text_mut().extend_from_slice(Version::PRESENT.header());
         }
         self.has_only_queue_record = false;
         self.has_new_items |= matches!(record, Record::Put { .. } | Record::Ready(_));
-        self.unwritten.push(record);
+        record.write(&mut self.unwritten);
     }
 
     /// Writes the added records: the records survive this process. With `sync` the records survive the machine's
@@ -151,14 +150,14 @@ impl<S: Store> Journal<S> {
             self.release_reserve()?;
             return Err(error);
         }
-        self.length += self.unwritten.len();
+        self.length += self.unwritten.unsent_bytes() as u64;
         self.unwritten.clear();
         Ok(())
     }
 
     /// Ensures that the reserve follows the unwritten records.
     fn ensure_reserve(&mut self) -> io::Result<()> {
-        let end = self.length + self.unwritten.len();
+        let end = self.length + self.unwritten.unsent_bytes() as u64;
         let reserve = MIN_RESERVE_BYTES + end / 8;
         if self.reserved_length < end + reserve {
             // Reserve twice as much, so that reservations are rare.
@@ -200,20 +199,20 @@ impl<S: Store> Journal<S> {
         records: impl IntoIterator<Item = Record<'a>>,
         sync: bool,
     ) -> io::Result<()> {
-        let mut text = Unwritten::default();
+        let mut text = WriteBuffer::default();
         let mut has_only_queue_record = true;
         for record in records {
             has_only_queue_record &= text.is_empty() && matches!(record, Record::Queue(_));
             if text.is_empty() {
-                text.push_header();
+                text.text_mut().extend_from_slice(Version::PRESENT.header());
             }
-            text.push(&record);
+            record.write(&mut text);
         }
         if self.store.replace(&text.slices(), sync).is_err() {
             self.release_reserve()?;
             self.store.replace(&text.slices(), sync)?;
         }
-        self.length = text.len();
+        self.length = text.unsent_bytes() as u64;
         self.is_outdated = false;
         self.reserved_length = self.length;
         self.has_new_items = false;

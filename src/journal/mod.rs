@@ -1,11 +1,10 @@
 //! The journal: a file of records that outlives the keeper, in the order of the events. [`record`] defines the
-//! format, [`version`] its versions, [`file`] appends and recovers, [`unwritten`] collects, [`store`] writes. The
-//! module `queue` gives the records their meaning.
+//! format, [`version`] its versions, [`file`] appends and recovers, [`store`] writes. The module `queue` gives the records
+//! their meaning.
 
 mod file;
 mod record;
 mod store;
-mod unwritten;
 mod version;
 
 pub(crate) use file::Journal;

@@ -16,6 +16,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::version::Version;
+use crate::pipe::WriteBuffer;
 use crate::queue::{Batch, Items};
 use crate::wire::{ClientKey, parse_number, split_word};
 
@@ -53,15 +54,24 @@ pub(crate) enum Record<'a> {
 }
 
 impl Record<'_> {
-    /// Appends the record to `text`.
+    /// Appends the record to the bytes for the file.
+    pub(crate) fn write(&self, out: &mut WriteBuffer) {
+        self.write_head(out.text_mut());
+        if let Some(items) = self.items() {
+            out.push(items);
+        }
+    }
+
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn write(&self, text: &mut Vec<u8>) {
-        self.write_head(text);
-        text.extend_from_slice(self.items().map_or(&[], |items| items));
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut out = WriteBuffer::default();
+        self.write(&mut out);
+        out.commit();
+        out.take(usize::MAX)
     }
 
     /// The items, which follow the head.
-    pub(super) fn items(&self) -> Option<&Bytes> {
+    fn items(&self) -> Option<&Bytes> {
         match self {
             Self::Put { batch, .. } | Self::Ready(batch) => Some(&batch.items.bytes),
             _ => None,
@@ -69,7 +79,7 @@ impl Record<'_> {
     }
 
     /// Appends the record without its items to `text`.
-    pub(super) fn write_head(&self, text: &mut Vec<u8>) {
+    fn write_head(&self, text: &mut Vec<u8>) {
         text.push(b'\n');
         let start = text.len();
         // A write to a Vec cannot fail.
@@ -174,6 +184,9 @@ fn read_record(text: &[u8], version: Version) -> Result<(Record<'_>, usize), Def
     }
     let length = end + 1 + items.len();
     let items = Items { count: size.count, bytes: Bytes::copy_from_slice(items) };
+    if items.count > 0 && !items.is_well_formed() {
+        return Err(Defect::Damaged);
+    }
     let record = parse_record(fields, items).ok_or(Defect::Damaged)?;
     Ok((record, length))
 }
@@ -201,15 +214,8 @@ fn take_items<'a>(text: &'a [u8], size: &ItemsSize) -> Result<&'a [u8], Defect> 
     let items = usize::try_from(bytes).ok().and_then(|bytes| text.get(..bytes));
     let items = items.ok_or(Defect::Torn)?;
     // The file system may have lengthened the file before it lost the bytes.
-    if items.last().is_some_and(|&byte| byte != b'\n') {
-        return Err(Defect::Torn);
-    }
-    let has_empty_line =
-        items.first() == Some(&b'\n') || memchr::memmem::find(items, b"\n\n").is_some();
-    if has_empty_line || memchr::memchr_iter(b'\n', items).count() as u64 != size.count {
-        return Err(Defect::Damaged);
-    }
-    Ok(items)
+    let is_complete = items.last().is_none_or(|&byte| byte == b'\n');
+    is_complete.then_some(items).ok_or(Defect::Torn)
 }
 
 /// The first `count` lines. None if the text, or an empty line, ends earlier.

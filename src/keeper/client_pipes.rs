@@ -4,25 +4,24 @@ use std::io;
 use std::os::fd::AsFd;
 
 use crate::os::{Interest, Poller};
-use crate::pipe::{MailboxWriter, RequestReceiver};
+use crate::pipe::{MailboxWriter, ReadEnd};
 
 /// The two pipes of a client.
 #[derive(Debug)]
 pub(super) struct ClientPipes {
     /// None for a client of an earlier keeper that has not resumed yet.
-    pub(super) requests: Option<RequestReceiver>,
+    pub(super) requests: Option<ReadEnd>,
     /// The client has left: nobody reads its requests any more, and they must not end a wait.
     are_requests_ignored: bool,
     pub(super) mailbox: MailboxWriter,
-    /// What the poller watches the mailbox for. Most mailboxes always have room, and are never watched: the end
-    /// of the requests shows the client's death.
+    /// What the poller watches the mailbox for. Most mailboxes always have room, and are never watched.
     pub(super) mailbox_interest: Option<Interest>,
     /// The mailbox has replies since the last flush.
     pub(super) is_unflushed: bool,
 }
 
 impl ClientPipes {
-    pub(super) fn new(requests: Option<RequestReceiver>, mailbox: MailboxWriter) -> Self {
+    pub(super) fn new(requests: Option<ReadEnd>, mailbox: MailboxWriter) -> Self {
         Self {
             requests,
             are_requests_ignored: false,
@@ -32,26 +31,25 @@ impl ClientPipes {
         }
     }
 
-    /// Watches the mailbox for room, or only for its reader's death.
+    /// Watches the mailbox for room, or only for its reader's death. The end of the requests shows the death too, so
+    /// a mailbox that never was full is not watched.
     pub(super) fn watch_mailbox(
         &mut self,
         poller: &Poller,
         token: u64,
         interest: Interest,
     ) -> io::Result<()> {
-        let mailbox = self.mailbox.as_fd();
-        match self.mailbox_interest {
-            Some(present) if present == interest => return Ok(()),
-            Some(_) => poller.modify(token, mailbox, interest)?,
-            None if interest == Interest::Hangup && self.requests.is_some() => return Ok(()),
-            None => poller.add(token, mailbox, interest)?,
+        let is_needed = interest == Interest::Write || self.requests.is_none();
+        if self.mailbox_interest.is_some() || is_needed {
+            let interests = (self.mailbox_interest, Some(interest));
+            poller.change(token, self.mailbox.as_fd(), interests)?;
+            self.mailbox_interest = Some(interest);
         }
-        self.mailbox_interest = Some(interest);
         Ok(())
     }
 
     /// The pipe for requests, as long as the poller watches the pipe.
-    pub(super) fn watched_requests(&self) -> Option<&RequestReceiver> {
+    pub(super) fn watched_requests(&self) -> Option<&ReadEnd> {
         self.requests.as_ref().filter(|_| !self.are_requests_ignored)
     }
 
@@ -59,20 +57,16 @@ impl ClientPipes {
     /// before the last reply is in the mailbox.
     pub(super) fn ignore_requests(&mut self, poller: &Poller) {
         if let Some(requests) = self.watched_requests() {
-            let _ = poller.remove(requests.as_fd());
+            poller.forget(requests.as_fd());
         }
         self.are_requests_ignored = true;
     }
 
     /// Closes the pipes of a client that is gone, and removes the mailbox's name.
-    pub(super) fn remove(self, poller: &Poller) {
-        // A closed pipe is not watched any more. A copy of its descriptor could still be open while this process
-        // starts another one.
-        if let Some(requests) = self.watched_requests() {
-            let _ = poller.remove(requests.as_fd());
-        }
+    pub(super) fn remove(mut self, poller: &Poller) {
+        self.ignore_requests(poller);
         if self.mailbox_interest.is_some() {
-            let _ = poller.remove(self.mailbox.as_fd());
+            poller.forget(self.mailbox.as_fd());
         }
         self.mailbox.unlink();
     }

@@ -5,7 +5,7 @@ use std::io;
 use super::replies;
 use super::{ClientRecord, ConnectedClient, Host, Keeper, Observer, send_reply};
 use crate::journal::Record;
-use crate::pipe::{PipePairName, SendBuffer};
+use crate::pipe::{PipePairName, WriteBuffer};
 use crate::queue::{ClientId, Request};
 use crate::role::{Role, WorkerId};
 use crate::wire::{ClientKey, ErrorCode, Hello, Reply, Resumed, VERSION, Welcome};
@@ -150,7 +150,7 @@ fn reject_version(pipes: &PipePairName, hello: &Hello, host: &mut impl Host) {
 
 /// Tells a client why it is not connected.
 fn reject(pipes: &PipePairName, code: ErrorCode, text: String, host: &mut impl Host) {
-    let mut mail = SendBuffer::default();
+    let mut mail = WriteBuffer::default();
     replies::error_reply(code, text).write(&mut mail);
     host.reject_connection(pipes, mail);
 }

@@ -5,7 +5,7 @@ use std::io;
 use crate::clock::ProcessBirth;
 use crate::event::Event;
 use crate::journal::Record;
-use crate::pipe::{PipePairName, SendBuffer};
+use crate::pipe::{PipePairName, WriteBuffer};
 use crate::queue::ClientId;
 
 /// Receives the events of a keeper, and stores what must survive the keeper.
@@ -35,9 +35,9 @@ pub(crate) trait Host {
     /// The client has resumed: opens its new pipe for requests, and its mailbox takes replies again.
     fn resume_pipes(&mut self, client: ClientId, pipes: &PipePairName) -> io::Result<()>;
     /// Writes `mail` into the mailbox, without a retry, and forgets the mailbox.
-    fn reject_connection(&mut self, pipes: &PipePairName, mail: SendBuffer);
+    fn reject_connection(&mut self, pipes: &PipePairName, mail: WriteBuffer);
     /// The buffer for replies to `client`. `None` if the mailbox takes nothing.
-    fn output(&mut self, client: ClientId) -> Option<&mut SendBuffer>;
+    fn output(&mut self, client: ClientId) -> Option<&mut WriteBuffer>;
     /// Whether no process reads the mailbox of `client`.
     fn is_client_dead(&self, _client: ClientId) -> bool {
         false

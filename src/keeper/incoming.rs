@@ -1,6 +1,6 @@
 //! What clients write: announcements in the inbox, and requests in the pipe of each client.
 
-use super::{ConnectedClient, Host, Keeper, send_error};
+use super::{Host, Keeper, send_error};
 use crate::clock::Nanos;
 use crate::queue::{ClientId, MAX_DELIVERY_BYTES};
 use crate::wire::{ErrorCode, MalformedRequest};
@@ -93,9 +93,12 @@ impl Keeper {
                 "put takes the client's number of its last item, a count and a number of bytes"
                     .to_owned()
             }
-            MalformedRequest::TooLarge => {
-                let limit = self.clients.get(&client).map_or(0, ConnectedClient::max_item_bytes);
-                let text = format!("an item has at most {limit} bytes as JSON");
+            MalformedRequest::TooLarge { max_bytes, is_single_item } => {
+                let text = if *is_single_item {
+                    format!("an item has at most {} bytes as JSON", max_bytes - 1)
+                } else {
+                    format!("a put of several items has at most {max_bytes} bytes")
+                };
                 return self.expel(client, ErrorCode::TooLarge, &text, host);
             }
         };
@@ -160,6 +163,11 @@ mod tests {
         );
         assert_eq!(test.host.closed_clients, [0]);
         assert_eq!(test.keeper.queue.client_count(Role::Consumer), 1);
+        let other = test.connect_with("producer", "");
+        test.take_mail(other);
+        test.send_and_process(other, "put 2 2 65537\n");
+        let error = "error too-large a put of several items has at most 65536 bytes";
+        assert_eq!(test.take_mail(other), error);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::client_pipes::ClientPipes;
 use super::{Host, Keeper, Observer};
 use crate::clock::{Clock, Nanos};
 use crate::os::{Interest, PollEvent, Poller, Readiness, Watched, wait_ready};
-use crate::pipe::{Inbox, MailboxWriter, PipePairName, QueueDir, RequestReceiver, SendBuffer};
+use crate::pipe::{MailboxWriter, PipePairName, QueueDir, ReadEnd, WriteBuffer};
 use crate::queue::{ClientId, MAX_DELIVERY_BYTES};
 use crate::wire::Reply;
 
@@ -28,7 +28,7 @@ const INBOX_READ_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Pipes {
     pub(super) dir: QueueDir,
-    pub(crate) inbox: Inbox,
+    pub(crate) inbox: ReadEnd,
     poller: Poller,
     clients: BTreeMap<ClientId, ClientPipes>,
     /// The clients with replies that are not flushed yet.
@@ -64,9 +64,9 @@ fn mailbox_token(client: ClientId) -> u64 {
 impl Pipes {
     /// Creates the inbox in `dir`.
     pub(crate) fn open(dir: QueueDir) -> io::Result<Self> {
-        let inbox = Inbox::create(&dir)?;
+        let inbox = ReadEnd::create_inbox(&dir)?;
         let poller = Poller::new()?;
-        poller.add(INBOX_TOKEN, inbox.as_fd(), Interest::Read)?;
+        poller.change(INBOX_TOKEN, inbox.as_fd(), (None, Some(Interest::Read)))?;
         Ok(Self {
             spare_fd: File::open("/dev/null").ok(),
             dir,
@@ -82,7 +82,7 @@ impl Pipes {
     }
 
     /// Unlinks and closes all mailboxes. The clients see the end of this keeper when the caller drops the rest.
-    pub(crate) fn remove_mailboxes(&mut self) -> Vec<RequestReceiver> {
+    pub(crate) fn remove_mailboxes(&mut self) -> Vec<ReadEnd> {
         let clients = std::mem::take(&mut self.clients).into_values();
         let close = |ClientPipes { requests, mailbox, .. }| {
             MailboxWriter::unlink(mailbox);
@@ -186,7 +186,7 @@ impl Pipes {
         if readiness.is_hung_up {
             outcome.broken.push(client);
         } else {
-            self.flush_client(client);
+            self.unflushed.push(client);
             self.flush();
         }
     }
@@ -197,12 +197,8 @@ impl Pipes {
         let watched = self.watched_others.iter_mut();
         for ((token, &(pipe, interest)), watched) in (FIRST_OTHER_TOKEN..).zip(others).zip(watched)
         {
-            match (std::mem::replace(watched, interest), interest) {
-                (before, now) if before == now => {}
-                (Some(_), Some(interest)) => self.poller.modify(token, pipe, interest)?,
-                (None, Some(interest)) => self.poller.add(token, pipe, interest)?,
-                (_, None) => self.poller.remove(pipe)?,
-            }
+            self.poller.change(token, pipe, (*watched, interest))?;
+            *watched = interest;
         }
         Ok(())
     }
@@ -223,9 +219,10 @@ impl Pipes {
         watched
     }
 
-    fn open_requests(&self, client: ClientId, name: &PipePairName) -> io::Result<RequestReceiver> {
-        let requests = RequestReceiver::open(&self.dir, &name.requests())?;
-        self.poller.add(requests_token(client), requests.as_fd(), Interest::Read)?;
+    fn open_requests(&self, client: ClientId, name: &PipePairName) -> io::Result<ReadEnd> {
+        let requests = ReadEnd::open_requests(&self.dir, &name.requests())?;
+        let interest = (None, Some(Interest::Read));
+        self.poller.change(requests_token(client), requests.as_fd(), interest)?;
         Ok(requests)
     }
 }
@@ -286,13 +283,12 @@ impl<W: Observer> PipeHost<W> {
     /// Passes the announcements that are in the inbox now to the keeper.
     pub(crate) fn read_inbox(&mut self, keeper: &mut Keeper, clock: Clock) -> io::Result<()> {
         let mut left = self.pipes.inbox.unread_bytes()?;
-        let mut buffer = vec![0; INBOX_READ_BYTES];
-        while left > 0 {
-            let read = self.pipes.inbox.read(&mut buffer)?;
-            if read == 0 {
-                break;
-            }
-            keeper.receive_announcements(clock.now(), &buffer[..read], self);
+        let mut buffer = Vec::with_capacity(INBOX_READ_BYTES);
+        while left > 0
+            && let Some(read) = self.pipes.inbox.read(&mut buffer)?
+        {
+            keeper.receive_announcements(clock.now(), &buffer, self);
+            buffer.clear();
             // The requests that the clients wrote before their announcements.
             for client in std::mem::take(&mut self.pipes.opened) {
                 self.read_once(keeper, clock, client)?;
@@ -311,7 +307,7 @@ impl<W: Observer> PipeHost<W> {
         client: ClientId,
     ) -> io::Result<()> {
         let requests = self.pipes.clients.get(&client).and_then(|pipes| pipes.requests.as_ref());
-        let mut left = requests.map_or(Ok(0), RequestReceiver::unread_bytes)?;
+        let mut left = requests.map_or(Ok(0), ReadEnd::unread_bytes)?;
         while left > 0
             && let ReadOutcome::Read(count) = self.read_requests(keeper, clock, client)?
         {
@@ -399,7 +395,7 @@ impl<W: Observer> Host for PipeHost<W> {
         Ok(())
     }
 
-    fn reject_connection(&mut self, name: &PipePairName, mail: SendBuffer) {
+    fn reject_connection(&mut self, name: &PipePairName, mail: WriteBuffer) {
         self.pipes.spare_fd = None;
         if let Ok(mut mailbox) = MailboxWriter::open(&self.pipes.dir, &name.mailbox()) {
             mailbox.unsent = mail;
@@ -408,7 +404,7 @@ impl<W: Observer> Host for PipeHost<W> {
         self.pipes.spare_fd = File::open("/dev/null").ok();
     }
 
-    fn output(&mut self, client: ClientId) -> Option<&mut SendBuffer> {
+    fn output(&mut self, client: ClientId) -> Option<&mut WriteBuffer> {
         let pipes = self.pipes.clients.get_mut(&client).filter(|pipes| !pipes.mailbox.is_paused)?;
         let had_overflowed = pipes.mailbox.has_overflowed;
         if !pipes.mailbox.accepts_more(MAX_UNREAD_BYTES) {

@@ -101,12 +101,12 @@ impl Drop for NarrowPipe {
     }
 }
 
-/// The smallest ratio of granted to `wanted` bytes that an inbox and this many mailboxes would get now.
+/// The smallest ratio of granted to `wanted` bytes that this many pipes would get now.
 /// The ratio is below 1 if the user's pipes have nearly reached the system's limit. None where the system
 /// does not report the size of a pipe.
-pub(crate) fn pipe_size_ratio(mailboxes: u32, wanted: usize) -> io::Result<Option<f64>> {
+pub(crate) fn pipe_size_ratio(count: u32, wanted: usize) -> io::Result<Option<f64>> {
     let (mut pipes, mut min) = (Vec::new(), f64::MAX);
-    for _ in 0..=mailboxes {
+    for _ in 0..count {
         let (reader, writer) = io::pipe()?;
         widen_pipe(&reader, wanted);
         let Ok(size) = pipe_size(&reader) else { return Ok(None) };

@@ -47,35 +47,32 @@ mod system {
             Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)? })
         }
 
-        pub(crate) fn add(
+        /// Watches the pipe for what it is to be watched for from now on; none stops it. The first of `interests`
+        /// is what the poller has watched the pipe for so far.
+        pub(crate) fn change(
             &self,
             token: u64,
             pipe: BorrowedFd<'_>,
-            interest: Interest,
+            interests: (Option<Interest>, Option<Interest>),
         ) -> io::Result<()> {
             let data = epoll::EventData::new_u64(token);
-            match epoll::add(&self.epoll, pipe, data, flags(interest)) {
+            let changed = match interests {
+                (before, now) if before == now => return Ok(()),
+                (None, Some(interest)) => epoll::add(&self.epoll, pipe, data, flags(interest)),
+                (_, Some(interest)) => epoll::modify(&self.epoll, pipe, data, flags(interest)),
+                (_, None) => epoll::delete(&self.epoll, pipe),
+            };
+            match changed {
                 // An ordinary file never hangs up, and cannot be watched.
                 Ok(()) | Err(Errno::PERM) => Ok(()),
                 Err(error) => Err(error.into()),
             }
         }
 
-        pub(crate) fn modify(
-            &self,
-            token: u64,
-            pipe: BorrowedFd<'_>,
-            interest: Interest,
-        ) -> io::Result<()> {
-            let data = epoll::EventData::new_u64(token);
-            Ok(epoll::modify(&self.epoll, pipe, data, flags(interest))?)
-        }
-
-        pub(crate) fn remove(&self, pipe: BorrowedFd<'_>) -> io::Result<()> {
-            match epoll::delete(&self.epoll, pipe) {
-                Ok(()) | Err(Errno::PERM) => Ok(()),
-                Err(error) => Err(error.into()),
-            }
+        /// Stops watching a pipe that is about to be closed. A copy of its descriptor could stay open while this
+        /// process starts another one.
+        pub(crate) fn forget(&self, pipe: BorrowedFd<'_>) {
+            let _ = epoll::delete(&self.epoll, pipe);
         }
 
         /// Waits until a watched pipe is ready or hung up, or for `timeout` nanoseconds. A signal may end
@@ -139,17 +136,16 @@ mod system {
             Ok(Self)
         }
 
-        pub(crate) fn add(&self, _: u64, _: BorrowedFd<'_>, _: Interest) -> io::Result<()> {
+        pub(crate) fn change(
+            &self,
+            _: u64,
+            _: BorrowedFd<'_>,
+            _: (Option<Interest>, Option<Interest>),
+        ) -> io::Result<()> {
             Ok(())
         }
 
-        pub(crate) fn modify(&self, _: u64, _: BorrowedFd<'_>, _: Interest) -> io::Result<()> {
-            Ok(())
-        }
-
-        pub(crate) fn remove(&self, _: BorrowedFd<'_>) -> io::Result<()> {
-            Ok(())
-        }
+        pub(crate) fn forget(&self, _: BorrowedFd<'_>) {}
 
         pub(crate) fn wait<'a>(
             &self,

@@ -1,15 +1,15 @@
 //! The ends of named pipes.
 //!
 //! ```text
-//!  client: InboxWriter   ──►  inbox   ──►  Inbox           :keeper
-//!  client: RequestSender ──► requests ──►  RequestReceiver :keeper
-//!  client: MailboxReader ◄── mailbox  ◄──  MailboxWriter   :keeper
+//!  client: InboxWriter   ──►  inbox   ──► ReadEnd       :keeper
+//!  client: RequestSender ──► requests ──► ReadEnd       :keeper
+//!  client: ReadEnd       ◄── mailbox  ◄── MailboxWriter :keeper
 //! ```
 //!
 //! All clients write to the inbox. The other two pipes have one writer and one reader each. No end blocks.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -21,73 +21,37 @@ use rustix::pipe::PIPE_BUF;
 
 use super::dir::QueueDir;
 use super::names::INBOX;
-use super::send_buffer::SendBuffer;
+use super::write_buffer::WriteBuffer;
 use crate::os::private_file::{
     self, FILE_MODE, UnsafeFile, is_same_file, none_if_not_found, remove_file_if_exists,
     with_remedy,
 };
 use crate::os::{is_transient, widen_pipe};
 
-/// The reading end of a pipe that this process has made. A drop removes the name.
+/// The reading end of a pipe. A drop removes the name, if this process has made the pipe.
 #[derive(Debug)]
-struct NamedReader {
-    /// None when the name is gone.
+pub(crate) struct ReadEnd {
+    /// None when the name is gone, or is not this process's to remove.
     path: Option<PathBuf>,
     reader: File,
+    /// Without a writer of its own the reader would see the end of the pipe between two writers.
+    _writer: Option<File>,
+    is_widened: bool,
 }
 
-impl NamedReader {
-    /// Opens both ends of the pipe at `opened`. The pipe's final name is `path`. Without the writer the reader
-    /// would see the end of the pipe between two writers.
-    fn open(opened: &Path, path: PathBuf) -> io::Result<(Self, File)> {
-        let (reader, writer) = (open_end(opened, true)?, open_end(opened, false)?);
-        Ok((Self { path: Some(path), reader }, writer))
-    }
-
-    fn is_linked(&self) -> io::Result<bool> {
-        self.path.as_ref().map_or(Ok(false), |path| is_same_file(&self.reader, path))
-    }
-}
-
-impl Drop for NamedReader {
-    fn drop(&mut self) {
-        // Another pipe may have the name by now. The keeper removes the pipes of a killed client.
-        if let Some(path) = &self.path
-            && self.is_linked().unwrap_or(false)
-        {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// Creates a pipe for the user alone, and opens both ends.
-fn create(dir: &QueueDir, name: &str) -> io::Result<(NamedReader, File)> {
-    let path = dir.join(name);
-    make_fifo(&path).map_err(with_remedy)?;
-    NamedReader::open(&path, path.clone()).inspect_err(|_| {
-        let _ = fs::remove_file(&path);
-    })
-}
-
-/// The keeper's end of the inbox.
-#[derive(Debug)]
-pub(crate) struct Inbox {
-    end: NamedReader,
-    _writer: File,
-}
-
-impl Inbox {
+impl ReadEnd {
     /// Creates the inbox, or replaces the inbox of a dead keeper. The inbox gets its name when it is ready, so
     /// every visible inbox can be written to.
-    pub(crate) fn create(dir: &QueueDir) -> io::Result<Self> {
+    pub(crate) fn create_inbox(dir: &QueueDir) -> io::Result<Self> {
         let temp_path = dir.temp_path(INBOX);
         let path = dir.join(INBOX);
         let create = || {
             remove_file_if_exists(&temp_path)?;
             make_fifo(&temp_path)?;
-            let (end, _writer) = NamedReader::open(&temp_path, path.clone())?;
+            let (mut end, writer) = open_both_ends(&temp_path, path.clone())?;
             fs::rename(&temp_path, &path)?;
-            Ok(Self { end, _writer })
+            end._writer = Some(writer);
+            Ok(end)
         };
         create().map_err(|error| {
             let _ = fs::remove_file(&temp_path);
@@ -95,34 +59,86 @@ impl Inbox {
         })
     }
 
-    /// Reads the available bytes; returns 0 if there are none.
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match (&self.end.reader).read(buffer) {
-            Err(error) if is_transient(&error) => Ok(0),
-            other => other,
+    /// Creates and opens a mailbox.
+    pub(crate) fn create_mailbox(dir: &QueueDir, name: &str) -> io::Result<Self> {
+        let (mut end, writer) = create(dir, name)?;
+        end._writer = Some(writer);
+        Ok(end)
+    }
+
+    /// Opens the pipe for a client's requests, and removes its name: from now on nobody else can open the pipe.
+    pub(crate) fn open_requests(dir: &QueueDir, name: &str) -> io::Result<Self> {
+        let path = dir.join(name);
+        let reader = open_end(&path, true)?;
+        // Only one of the keeper and a client that gives up can remove the name: see `RequestSender::withdraw`.
+        fs::remove_file(&path)?;
+        Ok(Self { path: None, reader, _writer: None, is_widened: false })
+    }
+
+    /// Reads into the spare capacity of `buffer`, which is not 0. `Some(0)` at the end of the pipe; none if the
+    /// pipe is only empty.
+    pub(crate) fn read(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        match rustix::io::read(&self.reader, spare_capacity(buffer)) {
+            Ok(count) => Ok(Some(count)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// The number of unread bytes.
     pub(crate) fn unread_bytes(&self) -> io::Result<u64> {
-        Ok(rustix::io::ioctl_fionread(&self.end.reader)?)
+        Ok(rustix::io::ioctl_fionread(&self.reader)?)
     }
 
-    /// Whether the name still leads to this pipe. Without its name the inbox gets no new client.
+    /// Whether the name still leads to this pipe. Without its name an inbox gets no new client, and no other
+    /// keeper can find a mailbox.
     pub(crate) fn is_linked(&self) -> io::Result<bool> {
-        self.end.is_linked()
+        self.path.as_ref().map_or(Ok(false), |path| is_same_file(&self.reader, path))
     }
 
     /// Removes the name, so that no client connects any more.
     pub(crate) fn unlink(&self) -> io::Result<()> {
-        self.end.path.as_deref().map_or(Ok(()), remove_file_if_exists)
+        self.path.as_deref().map_or(Ok(()), remove_file_if_exists)
+    }
+
+    /// Widens the pipe once to `capacity` bytes where the system permits that size, so that the pipe holds a whole
+    /// batch. Otherwise one batch needs several turns of the keeper. Not every pipe is wide, since the system
+    /// limits the size of a user's pipes.
+    pub(crate) fn widen(&mut self, capacity: usize) {
+        if !std::mem::replace(&mut self.is_widened, true) {
+            widen_pipe(&self.reader, capacity);
+        }
     }
 }
 
-impl AsFd for Inbox {
+impl AsFd for ReadEnd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.end.reader.as_fd()
+        self.reader.as_fd()
     }
+}
+
+impl Drop for ReadEnd {
+    fn drop(&mut self) {
+        // Another pipe may have the name by now. The keeper removes the pipes of a killed client.
+        if self.is_linked().unwrap_or(false) {
+            let _ = self.unlink();
+        }
+    }
+}
+
+/// Creates a pipe for the user alone, and opens both ends.
+fn create(dir: &QueueDir, name: &str) -> io::Result<(ReadEnd, File)> {
+    let path = dir.join(name);
+    make_fifo(&path).map_err(with_remedy)?;
+    open_both_ends(&path, path.clone()).inspect_err(|_| {
+        let _ = fs::remove_file(&path);
+    })
+}
+
+/// Opens both ends of the pipe at `opened`. The pipe's final name is `path`.
+fn open_both_ends(opened: &Path, path: PathBuf) -> io::Result<(ReadEnd, File)> {
+    let (reader, writer) = (open_end(opened, true)?, open_end(opened, false)?);
+    Ok((ReadEnd { path: Some(path), reader, _writer: None, is_widened: false }, writer))
 }
 
 /// A client's end of the inbox.
@@ -170,7 +186,7 @@ impl AsFd for InboxWriter {
 pub(crate) struct RequestSender {
     writer: File,
     /// The other end, until the keeper has opened it. A drop removes the name, unless the keeper has.
-    own_reader: Option<NamedReader>,
+    own_reader: Option<ReadEnd>,
 }
 
 impl RequestSender {
@@ -189,7 +205,7 @@ impl RequestSender {
         }
     }
 
-    /// Removes the name. Returns whether the keeper has not opened the pipe before, and so never reads it.
+    /// Removes the name. Returns whether the keeper has not opened the pipe before, and so never reads the requests.
     pub(crate) fn withdraw(&mut self) -> bool {
         let path = self.own_reader.as_mut().and_then(|end| end.path.take());
         path.is_some_and(|path| fs::remove_file(path).is_ok())
@@ -199,7 +215,7 @@ impl RequestSender {
     ///
     /// # Errors
     /// `BrokenPipe` if the keeper is gone.
-    pub(crate) fn write(&self, requests: &mut SendBuffer) -> io::Result<bool> {
+    pub(crate) fn write(&self, requests: &mut WriteBuffer) -> io::Result<bool> {
         requests.write_to(&self.writer)
     }
 }
@@ -207,99 +223,6 @@ impl RequestSender {
 impl AsFd for RequestSender {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.writer.as_fd()
-    }
-}
-
-/// The keeper's end of the pipe for a client's requests.
-#[derive(Debug)]
-pub(crate) struct RequestReceiver {
-    reader: File,
-    is_widened: bool,
-}
-
-impl RequestReceiver {
-    /// Opens the pipe, and removes its name: from now on nobody else can open the pipe.
-    pub(crate) fn open(dir: &QueueDir, name: &str) -> io::Result<Self> {
-        let path = dir.join(name);
-        let reader = open_end(&path, true)?;
-        // Only one of the keeper and a client that gives up can remove the name: see `RequestSender::withdraw`.
-        fs::remove_file(&path)?;
-        Ok(Self { reader, is_widened: false })
-    }
-
-    /// Reads into the spare capacity of `buffer`. `Some(0)` after the death of the client; none if the pipe is
-    /// empty.
-    pub(crate) fn read(&self, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
-        read_available(&self.reader, buffer)
-    }
-
-    /// The number of unread bytes.
-    pub(crate) fn unread_bytes(&self) -> io::Result<u64> {
-        Ok(rustix::io::ioctl_fionread(&self.reader)?)
-    }
-
-    /// Widens the pipe once: see [`MailboxReader::widen`].
-    pub(crate) fn widen(&mut self, capacity: usize) {
-        if !std::mem::replace(&mut self.is_widened, true) {
-            widen_pipe(&self.reader, capacity);
-        }
-    }
-}
-
-impl AsFd for RequestReceiver {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.reader.as_fd()
-    }
-}
-
-/// A client's end of its mailbox. A drop removes the name.
-#[derive(Debug)]
-pub(crate) struct MailboxReader {
-    end: NamedReader,
-    _writer: File,
-    is_widened: bool,
-}
-
-impl MailboxReader {
-    /// Creates and opens a mailbox.
-    pub(crate) fn create(dir: &QueueDir, name: &str) -> io::Result<Self> {
-        let (end, _writer) = create(dir, name)?;
-        Ok(Self { end, _writer, is_widened: false })
-    }
-
-    /// Reads the available bytes into the spare capacity of `buffer`; returns 0 if there are none.
-    pub(crate) fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        Ok(read_available(&self.end.reader, buffer)?.unwrap_or(0))
-    }
-
-    /// Whether the name still leads to this pipe. Without its name no other keeper can find the mailbox.
-    pub(crate) fn is_linked(&self) -> io::Result<bool> {
-        self.end.is_linked()
-    }
-
-    /// Widens the pipe to `capacity` bytes where the system permits that size, so that a mailbox holds a whole batch.
-    /// Otherwise the keeper needs several turns to write one batch. Not every mailbox is wide, since the system
-    /// limits the size of a user's pipes.
-    pub(crate) fn widen(&mut self, capacity: usize) {
-        if !std::mem::replace(&mut self.is_widened, true) {
-            widen_pipe(&self.end.reader, capacity);
-        }
-    }
-}
-
-impl AsFd for MailboxReader {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.end.reader.as_fd()
-    }
-}
-
-/// Reads into the spare capacity of `buffer`, which is not 0. `Some(0)` at the end of the pipe; none if the pipe
-/// is only empty.
-fn read_available(pipe: impl AsFd, buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
-    match rustix::io::read(pipe, spare_capacity(buffer)) {
-        Ok(count) => Ok(Some(count)),
-        Err(Errno::AGAIN | Errno::INTR) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -341,13 +264,13 @@ mod tests {
     fn either_the_keeper_or_a_client_that_withdraws_has_the_requests() {
         let (_base, dir) = dir();
         let mut sender = RequestSender::create(&dir, NAME).unwrap();
-        let receiver = RequestReceiver::open(&dir, NAME).unwrap();
+        let receiver = ReadEnd::open_requests(&dir, NAME).unwrap();
         assert!(!dir.join(NAME).exists(), "another process could open the pipe");
         assert!(!sender.withdraw(), "the keeper reads the requests");
         drop((sender, receiver));
         let mut sender = RequestSender::create(&dir, NAME).unwrap();
         assert!(sender.withdraw());
-        let error = RequestReceiver::open(&dir, NAME).unwrap_err();
+        let error = ReadEnd::open_requests(&dir, NAME).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(!sender.withdraw(), "the name is gone already");
     }
@@ -355,9 +278,9 @@ mod tests {
     #[test]
     fn the_pipe_of_another_client_keeps_its_name_when_this_client_leaves() {
         let (_base, dir) = dir();
-        let mailbox = MailboxReader::create(&dir, NAME).unwrap();
+        let mailbox = ReadEnd::create_mailbox(&dir, NAME).unwrap();
         fs::remove_file(dir.join(NAME)).unwrap();
-        let other = MailboxReader::create(&dir, NAME).unwrap();
+        let other = ReadEnd::create_mailbox(&dir, NAME).unwrap();
         assert!(!mailbox.is_linked().unwrap());
         drop(mailbox);
         assert!(other.is_linked().unwrap());
@@ -370,7 +293,7 @@ mod tests {
         use crate::os::{Interest, wait_ready};
         let (_base, dir) = dir();
         let mut sender = RequestSender::create(&dir, NAME).unwrap();
-        let receiver = RequestReceiver::open(&dir, NAME).unwrap();
+        let receiver = ReadEnd::open_requests(&dir, NAME).unwrap();
         sender.keeper_has_connected();
         let is_keeper_dead = |sender: &RequestSender| {
             wait_ready(&[(sender.as_fd(), Interest::Hangup)], Some(0)).unwrap()[0].is_hung_up
@@ -383,7 +306,7 @@ mod tests {
     #[test]
     fn an_announcement_that_the_kernel_could_split_is_not_written() {
         let (_base, dir) = dir();
-        let inbox = Inbox::create(&dir).unwrap();
+        let inbox = ReadEnd::create_inbox(&dir).unwrap();
         let writer = InboxWriter::open(&dir).unwrap().unwrap();
         let error = writer.write(&vec![b'x'; PIPE_BUF + 1]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::dir::QueueDir;
 use super::fifo::open_end;
-use super::send_buffer::SendBuffer;
+use super::write_buffer::WriteBuffer;
 use crate::os::private_file::{self, none_if_not_found, remove_file_if_exists};
 
 /// The keeper's end of a mailbox, with a buffer for replies that the pipe has no room for.
@@ -19,7 +19,7 @@ pub(crate) struct MailboxWriter {
     writer: File,
     /// The client does not know this keeper yet, and may still read the replies of an earlier keeper.
     pub(crate) is_paused: bool,
-    pub(crate) unsent: SendBuffer,
+    pub(crate) unsent: WriteBuffer,
     /// Too many bytes were unread, so replies have been lost.
     pub(crate) has_overflowed: bool,
 }
@@ -32,7 +32,7 @@ impl MailboxWriter {
     pub(crate) fn open(dir: &QueueDir, name: &str) -> io::Result<Self> {
         let path = dir.join(name);
         let writer = open_end(&path, false)?;
-        let unsent = SendBuffer::default();
+        let unsent = WriteBuffer::default();
         Ok(Self { path, writer, is_paused: false, unsent, has_overflowed: false })
     }
 
@@ -80,12 +80,12 @@ impl AsFd for MailboxWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipe::MailboxReader;
+    use crate::pipe::ReadEnd;
 
-    fn mailbox() -> (tempfile::TempDir, MailboxReader, MailboxWriter) {
+    fn mailbox() -> (tempfile::TempDir, ReadEnd, MailboxWriter) {
         let base = tempfile::tempdir().unwrap();
         let dir = QueueDir::open_or_create(base.path(), "q").unwrap();
-        let reader = MailboxReader::create(&dir, "mailbox.1.x").unwrap();
+        let reader = ReadEnd::create_mailbox(&dir, "mailbox.1.x").unwrap();
         let writer = MailboxWriter::open(&dir, "mailbox.1.x").unwrap();
         (base, reader, writer)
     }
@@ -101,7 +101,7 @@ mod tests {
         while !writer.flush().unwrap() {
             reader.read(&mut read).unwrap();
         }
-        while read.len() < large.len() && reader.read(&mut read).unwrap() > 0 {}
+        while read.len() < large.len() && reader.read(&mut read).unwrap().is_some() {}
         assert!(read == large && writer.accepts_more(0));
     }
 
@@ -117,7 +117,7 @@ mod tests {
             assert!(writer.unsent.unsent_bytes() <= 501_000);
         }
         assert!(replies > 500 && writer.has_overflowed);
-        while reader.read(&mut Vec::with_capacity(4096)).unwrap() > 0 {
+        while reader.read(&mut Vec::with_capacity(4096)).unwrap().is_some() {
             writer.flush().unwrap();
         }
         assert!(!writer.accepts_more(500_000), "late reads do not restore a lost reply");

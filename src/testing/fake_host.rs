@@ -7,14 +7,14 @@ use crate::clock::{Nanos, ProcessBirth};
 use crate::event::{Event, EventKind};
 use crate::journal::Record;
 use crate::keeper::{Host, Keeper, Observer};
-use crate::pipe::{PipePairName, SendBuffer};
+use crate::pipe::{PipePairName, WriteBuffer};
 use crate::queue::ClientId;
 use crate::role::WorkerId;
 
 /// A host in memory.
 pub(crate) struct FakeHost<W = FakeObserver> {
-    pub(crate) mailboxes: BTreeMap<ClientId, SendBuffer>,
-    /// The names of the pipes, without what tells them apart.
+    pub(crate) mailboxes: BTreeMap<ClientId, WriteBuffer>,
+    /// What the names of a client's two pipes share, for each client.
     pub(crate) opened_pipes: Vec<String>,
     /// The replies to clients that were not connected.
     pub(crate) rejections: Vec<String>,
@@ -70,7 +70,7 @@ impl<W: Observer> FakeHost<W> {
 }
 
 /// Takes all bytes out of a buffer.
-pub(crate) fn take_all(buffer: &mut SendBuffer) -> Vec<u8> {
+pub(crate) fn take_all(buffer: &mut WriteBuffer) -> Vec<u8> {
     buffer.commit();
     buffer.take(usize::MAX)
 }
@@ -92,7 +92,7 @@ impl<W: Observer> Host for FakeHost<W> {
         if client > self.max_client_id {
             return Err(io::Error::other("too many clients"));
         }
-        self.mailboxes.insert(client, SendBuffer::default());
+        self.mailboxes.insert(client, WriteBuffer::default());
         self.opened_pipes.push(pipes.0.clone());
         Ok(())
     }
@@ -105,11 +105,11 @@ impl<W: Observer> Host for FakeHost<W> {
         Ok(())
     }
 
-    fn reject_connection(&mut self, _: &PipePairName, mut mail: SendBuffer) {
+    fn reject_connection(&mut self, _: &PipePairName, mut mail: WriteBuffer) {
         self.rejections.push(String::from_utf8_lossy(&take_all(&mut mail)).into_owned());
     }
 
-    fn output(&mut self, client: ClientId) -> Option<&mut SendBuffer> {
+    fn output(&mut self, client: ClientId) -> Option<&mut WriteBuffer> {
         self.mailboxes.get_mut(&client).filter(|mail| mail.unsent_bytes() < self.max_mail_bytes)
     }
 
@@ -139,7 +139,7 @@ impl Observer for FakeObserver {
     }
 
     fn append_record(&mut self, record: &Record<'_>) {
-        record.write(&mut self.journal);
+        self.journal.extend(record.to_bytes());
     }
 
     fn record_end(&mut self) -> io::Result<ProcessBirth> {

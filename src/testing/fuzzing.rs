@@ -9,7 +9,7 @@ use super::fake_host::take_all;
 use crate::journal::{Version, records};
 use crate::keeper::Keeper;
 use crate::keeper::persistence::{JournalRecovery, PersistedState};
-use crate::pipe::SendBuffer;
+use crate::pipe::WriteBuffer;
 use crate::queue::model::{ClientKind, Operation, run_model_test};
 use crate::queue::{BatchRef, Queue, QueueState};
 use crate::wire::{
@@ -141,7 +141,7 @@ fn written_replies(data: &[u8]) -> Vec<u8> {
     let debug = |read: &Result<Vec<Reply>, String>| format!("{read:?}");
     assert_eq!(debug(&parse_replies(&[head, tail])), debug(&whole));
     assert_eq!(debug(&parse_replies(&text.chunks(1).collect::<Vec<_>>())), debug(&whole));
-    let mut written = SendBuffer::default();
+    let mut written = WriteBuffer::default();
     // The text of a fraction may read back as a neighboring float.
     let exact = |reply: &&Reply| !matches!(reply, Reply::Status(_));
     let all: Vec<_> = whole.iter().flatten().filter(exact).cloned().collect();
@@ -184,8 +184,7 @@ fn written_records(data: &[u8]) -> Vec<u8> {
     for (place, record) in records(&text, version) {
         assert!(!place.is_empty(), "the reader makes progress");
         let Some(record) = record else { continue };
-        let mut written = Vec::new();
-        record.write(&mut written);
+        let mut written = record.to_bytes();
         let read: Vec<_> = records(&written, Version::PRESENT).collect();
         assert_eq!(read, [(0..written.len(), Some(record.clone()))]);
         assert!(records(&written, Version::One).all(|(_, record)| record.is_none()));

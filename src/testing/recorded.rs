@@ -11,7 +11,7 @@ use super::fake_host::take_all;
 use crate::client::session::Session;
 use crate::clock::ProcessBirth;
 use crate::journal::{Record, Version, records};
-use crate::pipe::SendBuffer;
+use crate::pipe::WriteBuffer;
 use crate::queue::{Batch, BatchRef, Counts, Items, WaitReason};
 use crate::role::Role;
 use crate::wire::{
@@ -200,7 +200,7 @@ fn resent_requests(resumed: Option<Resumed>) -> String {
     requests(&mut one);
     one.resume();
     let mut text = line(&one.announcement());
-    let mut mail = SendBuffer::default();
+    let mut mail = WriteBuffer::default();
     Reply::Welcome(Welcome { version: 2, window: 4, resumed, ..Welcome::default() })
         .write(&mut mail);
     one.feed(&take_all(&mut mail));
@@ -328,7 +328,7 @@ fn all_replies() -> Vec<Reply> {
 }
 
 fn written(reply: &Reply) -> Vec<u8> {
-    let mut mail = SendBuffer::default();
+    let mut mail = WriteBuffer::default();
     reply.write(&mut mail);
     take_all(&mut mail)
 }
@@ -374,17 +374,13 @@ fn all_records() -> Vec<Record<'static>> {
 fn each_record_of_a_journal_is_written_and_read_as_it_was() {
     let mut text = String::new();
     for record in all_records() {
-        let mut bytes = Vec::new();
-        record.write(&mut bytes);
-        text += &line(&bytes);
+        text += &line(&record.to_bytes());
     }
     compare("unit/records", &text);
     let bytes = unescaped(&text);
     let mut again = String::new();
     for (_, record) in records(&bytes, Version::PRESENT) {
-        let mut bytes = Vec::new();
-        record.unwrap().write(&mut bytes);
-        again += &line(&bytes);
+        again += &line(&record.unwrap().to_bytes());
     }
     assert_eq!(again, text);
 }

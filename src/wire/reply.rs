@@ -9,7 +9,7 @@ use serde::de::value::Error as WordError;
 use serde::{Deserialize, Serialize};
 
 use super::{MessageBuffer, parse_number, split_word};
-use crate::pipe::SendBuffer;
+use crate::pipe::WriteBuffer;
 use crate::queue::{Batch, BatchRef, Counts, Items, WaitReason};
 use crate::role::Role;
 
@@ -183,7 +183,7 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// Appends the reply to the bytes for a mailbox.
-    pub(crate) fn write(&self, out: &mut SendBuffer) {
+    pub(crate) fn write(&self, out: &mut WriteBuffer) {
         let mail = out.text_mut();
         // Writing to a Vec cannot fail.
         let _ = match self {
@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn the_reader_reads_each_reply_as_it_was_written_however_it_is_split() {
-        let mut out = SendBuffer::default();
+        let mut out = WriteBuffer::default();
         all().iter().for_each(|reply| reply.write(&mut out));
         out.commit();
         let mail = out.take(usize::MAX);

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::{parse_number, split_word};
 use crate::clock::Nanos;
-use crate::pipe::SendBuffer;
+use crate::pipe::WriteBuffer;
 use crate::queue::{BatchRef, Items};
 
 /// A client sends at most this many characters of the reason for a failure.
@@ -87,8 +87,8 @@ pub(crate) enum MalformedRequest {
     LineTooLong,
     /// The line of a put does not tell how many bytes follow.
     PutHead,
-    /// The items of a put have more bytes than the client's largest item.
-    TooLarge,
+    /// A put has more than this many bytes: those of the client's largest item, or of several items.
+    TooLarge { max_bytes: u64, is_single_item: bool },
 }
 
 impl MalformedRequest {
@@ -148,7 +148,7 @@ impl Request {
     }
 
     /// Appends the request to the bytes for the pipe.
-    pub(crate) fn write(&self, out: &mut SendBuffer) {
+    pub(crate) fn write(&self, out: &mut WriteBuffer) {
         let write = out.text_mut();
         // Writing to a Vec cannot fail.
         let _ = match self {
@@ -253,7 +253,7 @@ mod tests {
     const MAX: u64 = 1 << 20;
 
     fn written(requests: &[Request]) -> Vec<u8> {
-        let mut out = SendBuffer::default();
+        let mut out = WriteBuffer::default();
         requests.iter().for_each(|request| request.write(&mut out));
         out.commit();
         out.take(usize::MAX)
@@ -386,6 +386,8 @@ mod tests {
 
     #[test]
     fn a_message_without_a_known_end_ends_the_conversation() {
+        let too_large =
+            |max_bytes, is_single_item| MalformedRequest::TooLarge { max_bytes, is_single_item };
         let long = "x".repeat(MAX_LINE_BYTES + 1);
         let cases: [(&str, MalformedRequest); 9] = [
             (&long, MalformedRequest::LineTooLong),
@@ -395,8 +397,8 @@ mod tests {
             ("put 1 2 4\n1\n2\n", MalformedRequest::PutHead),
             ("put x 1 2\n1\n", MalformedRequest::PutHead),
             ("put 18446744073709551616 1 2\n1\n", MalformedRequest::PutHead),
-            ("put 1 1 1048578\n", MalformedRequest::TooLarge),
-            ("put 2 2 65537\n", MalformedRequest::TooLarge),
+            ("put 1 1 1048578\n", too_large(1_048_577, true)),
+            ("put 2 2 65537\n", too_large(65_536, false)),
         ];
         for (text, expected) in cases {
             assert_eq!(found(&[text.as_bytes()]), [Err(expected)], "{text}");

@@ -40,7 +40,8 @@ impl RequestReader {
         let max_bytes =
             if count == 1 { max_item_bytes.min(MAX_ITEM_BYTES) + 1 } else { MAX_PUT_BYTES as u64 };
         if bytes > max_bytes {
-            return Some(Err(MalformedRequest::TooLarge));
+            let is_single_item = count == 1;
+            return Some(Err(MalformedRequest::TooLarge { max_bytes, is_single_item }));
         }
         // The length is at most that of the largest item.
         let body = self.buffer.take(length, bytes as usize)?;

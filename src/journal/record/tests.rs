@@ -62,12 +62,10 @@ clear ~e5b1f106
 "#;
 
 fn written(version: Version) -> Vec<u8> {
-    let mut text = Vec::new();
     match version {
-        Version::One => text.extend_from_slice(VERSION_1.as_bytes()),
-        Version::Two => all().iter().for_each(|record| record.write(&mut text)),
+        Version::One => VERSION_1.as_bytes().to_vec(),
+        Version::Two => all().iter().flat_map(Record::to_bytes).collect(),
     }
-    text
 }
 
 /// The records in this text, the number of damaged places, and whether the end is torn.
@@ -148,9 +146,7 @@ fn a_wrong_byte_damages_at_most_its_record_and_a_neighbor() {
 fn items_with_a_wrong_count_or_an_empty_line_are_damaged() {
     let record = |count: u64, items: &'static str| {
         let items = Items { count, bytes: items.into() };
-        let mut text = Vec::new();
-        Record::Ready(Batch::new(1, 5, items)).write(&mut text);
-        text
+        Record::Ready(Batch::new(1, 5, items)).to_bytes()
     };
     for (count, items) in
         [(1, "1\n2\n"), (3, "1\n2\n"), (0, ""), (1, ""), (0, "1\n"), (2, "\n1\n"), (3, "1\n\n2\n")]
@@ -162,4 +158,29 @@ fn items_with_a_wrong_count_or_an_empty_line_are_damaged() {
     }
     let text = record(2, "1\n2\n");
     assert_eq!(read(&text, Version::Two).1, 0);
+}
+
+#[test]
+fn the_bytes_for_the_file_are_the_records_and_share_large_items() {
+    let mut out = WriteBuffer::default();
+    let (mut expected, mut large) = (Vec::new(), Vec::new());
+    for (first_id, length) in [3, 4096, 4095, 5000, 1 << 20, 2].into_iter().enumerate() {
+        let bytes = Bytes::from([&vec![b'9'; length - 1][..], b"\n"].concat());
+        large.extend((length >= 4096).then(|| bytes.clone()));
+        let batch = Batch::new(first_id as u64, 5, Items { count: 1, bytes });
+        for record in [Record::Put { key: ClientKey(1), seq: 1, batch }, Record::Clear] {
+            expected.extend(record.to_bytes());
+            record.write(&mut out);
+        }
+    }
+    let slices = out.slices();
+    assert_eq!(crate::journal::concat(&slices), expected);
+    assert_eq!(out.unsent_bytes(), expected.len());
+    assert_eq!(slices.len(), 2 * large.len() + 1);
+    for items in &large {
+        assert!(slices.iter().any(|slice| slice.as_ptr() == items.as_ptr()), "a copy");
+    }
+    drop(slices);
+    out.clear();
+    assert!(out.is_empty() && out.slices().is_empty());
 }

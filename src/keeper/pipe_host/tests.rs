@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::os::widen_pipe;
-use crate::pipe::{InboxWriter, MailboxReader, RequestSender};
+use crate::pipe::{InboxWriter, ReadEnd, RequestSender};
 use crate::queue::QueueState;
 use crate::role::Role;
 use crate::wire::{ClientKey, ErrorCode, Hello, announcement};
@@ -26,7 +26,7 @@ struct Turns {
 /// A client's ends of its pipes.
 struct Client {
     requests: RequestSender,
-    mailbox: MailboxReader,
+    mailbox: ReadEnd,
 }
 
 impl Turns {
@@ -44,7 +44,7 @@ impl Turns {
 
     fn make_pipes(&self, key: u64) -> Client {
         let (dir, names) = (&self.host.pipes.dir, Self::pipe_names(key));
-        let mailbox = MailboxReader::create(dir, &names.mailbox()).unwrap();
+        let mailbox = ReadEnd::create_mailbox(dir, &names.mailbox()).unwrap();
         Client { requests: RequestSender::create(dir, &names.requests()).unwrap(), mailbox }
     }
 
@@ -77,7 +77,7 @@ impl Turns {
     /// Puts an item that no mailbox holds.
     fn put_long_item(&mut self, client: &Client) -> String {
         let item = format!("\"{}\"\n", "x".repeat(LONG));
-        let mut put = SendBuffer::default();
+        let mut put = WriteBuffer::default();
         put.text_mut().extend(format!("put 1 1 {}\n{item}", item.len()).bytes());
         put.commit();
         while !client.requests.write(&mut put).unwrap() || self.ready_items() == 0 {
@@ -94,7 +94,7 @@ impl Turns {
 
 impl Client {
     fn send(&self, text: &str) {
-        let mut buffer = SendBuffer::default();
+        let mut buffer = WriteBuffer::default();
         buffer.text_mut().extend_from_slice(text.as_bytes());
         buffer.commit();
         assert!(self.requests.write(&mut buffer).unwrap(), "the pipe has no room");
@@ -103,7 +103,7 @@ impl Client {
     /// Reads what is in the mailbox now.
     fn receive(&self) -> String {
         let mut text = Vec::with_capacity(LONG);
-        while self.mailbox.read(&mut text).unwrap() > 0 {
+        while self.mailbox.read(&mut text).unwrap().is_some() {
             text.reserve(LONG);
         }
         String::from_utf8(text).unwrap()

@@ -12,7 +12,7 @@ use crate::journal::Record;
 use crate::keeper::daemon::DurableHost;
 use crate::keeper::persistence::Persistence;
 use crate::keeper::{Host, Keeper, Observer};
-use crate::pipe::{PipePairName, SendBuffer};
+use crate::pipe::{PipePairName, WriteBuffer};
 use crate::queue::ClientId;
 use crate::wire::Reply;
 
@@ -61,7 +61,7 @@ struct SimClientPipes {
     mailbox: SharedPipe,
     /// None for a client of an earlier keeper that has not resumed.
     requests: Option<SharedPipe>,
-    unsent: SendBuffer,
+    unsent: WriteBuffer,
 }
 
 /// The host of a keeper.
@@ -127,7 +127,7 @@ impl SimHost {
     fn add_client(&mut self, client: ClientId, name: &PipePairName, pair: SimPair, resumes: bool) {
         let SimPair { requests, mailbox } = pair;
         let requests = (!resumes).then_some(requests);
-        let (name, unsent) = (name.0.clone(), SendBuffer::default());
+        let (name, unsent) = (name.0.clone(), WriteBuffer::default());
         self.clients.insert(client, SimClientPipes { name, mailbox, requests, unsent });
     }
 }
@@ -162,9 +162,9 @@ impl Host for SimHost {
         Ok(())
     }
 
-    fn reject_connection(&mut self, _: &PipePairName, _: SendBuffer) {}
+    fn reject_connection(&mut self, _: &PipePairName, _: WriteBuffer) {}
 
-    fn output(&mut self, client: ClientId) -> Option<&mut SendBuffer> {
+    fn output(&mut self, client: ClientId) -> Option<&mut WriteBuffer> {
         let pipes = self.clients.get_mut(&client).filter(|pipes| pipes.requests.is_some())?;
         Some(&mut pipes.unsent)
     }

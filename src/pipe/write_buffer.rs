@@ -1,4 +1,4 @@
-//! Bytes on their way into a pipe.
+//! Bytes on their way into a pipe, or into the journal's file.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,9 +14,10 @@ const MAX_PIECES: usize = 64;
 /// The capacity in bytes that the emptied text keeps.
 const MAX_IDLE_TEXT_BYTES: usize = 1 << 16;
 
-/// The bytes that wait for room in a pipe: text, and shared pieces that are written from where they lie.
+/// The bytes of a write: text, and shared pieces that are written from where they lie. The bytes for a pipe wait
+/// here for room.
 #[derive(Debug, Default)]
-pub(crate) struct SendBuffer {
+pub(crate) struct WriteBuffer {
     /// The bytes before `text`.
     pieces: VecDeque<Bytes>,
     /// The bytes in `pieces`.
@@ -28,7 +29,7 @@ pub(crate) struct SendBuffer {
     committed_bytes: usize,
 }
 
-impl SendBuffer {
+impl WriteBuffer {
     /// The end of the buffer, to append text to.
     pub(crate) fn text_mut(&mut self) -> &mut Vec<u8> {
         &mut self.text
@@ -56,6 +57,18 @@ impl SendBuffer {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.unsent_bytes() == 0
+    }
+
+    /// All unsent bytes.
+    pub(crate) fn slices(&self) -> Vec<IoSlice<'_>> {
+        self.first_pieces(self.unsent_bytes(), usize::MAX)
+    }
+
+    /// Removes all bytes.
+    pub(crate) fn clear(&mut self) {
+        self.pieces.clear();
+        self.text.clear();
+        (self.piece_bytes, self.sent_text_bytes, self.committed_bytes) = (0, 0, 0);
     }
 
     /// Permits all bytes so far to go to the pipe.
@@ -89,7 +102,7 @@ impl SendBuffer {
     /// `BrokenPipe` if the pipe has no reader.
     pub(crate) fn write_to(&mut self, pipe: impl AsFd) -> io::Result<bool> {
         while self.committed_bytes > 0 {
-            match writev(&pipe, &self.committed_slices()) {
+            match writev(&pipe, &self.first_pieces(self.committed_bytes, MAX_PIECES)) {
                 Ok(sent) => self.advance(sent),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(false),
@@ -99,16 +112,16 @@ impl SendBuffer {
         Ok(true)
     }
 
-    /// The first committed bytes, in at most [`MAX_PIECES`] pieces.
-    fn committed_slices(&self) -> Vec<IoSlice<'_>> {
-        let mut left = self.committed_bytes;
+    /// The first `bytes` unsent bytes, as far as they are in the first `max` pieces.
+    fn first_pieces(&self, bytes: usize, max: usize) -> Vec<IoSlice<'_>> {
+        let mut left = bytes;
         let pieces = self.pieces.iter().map(|piece| &piece[..]);
         let pieces = pieces.chain([&self.text[self.sent_text_bytes..]]).map(|piece| {
             let piece = &piece[..piece.len().min(left)];
             left -= piece.len();
             piece
         });
-        pieces.take(MAX_PIECES).filter(|piece| !piece.is_empty()).map(IoSlice::new).collect()
+        pieces.filter(|piece| !piece.is_empty()).take(max).map(IoSlice::new).collect()
     }
 
     /// Removes the first `sent` bytes, which are in the pipe.
@@ -138,7 +151,7 @@ impl SendBuffer {
     pub(crate) fn take(&mut self, max: usize) -> Vec<u8> {
         let mut taken = Vec::new();
         while taken.len() < max && self.committed_bytes > 0 {
-            let slices = self.committed_slices();
+            let slices = self.first_pieces(self.committed_bytes, 1);
             let left = max - taken.len();
             let length = slices[0].len().min(left);
             taken.extend_from_slice(&slices[0][..length]);
@@ -162,7 +175,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().unwrap();
         fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
         let large = Bytes::from(vec![b'x'; 100_000]);
-        let mut buffer = SendBuffer::default();
+        let mut buffer = WriteBuffer::default();
         let mut expected = Vec::new();
         for n in 0..40_u8 {
             buffer.text_mut().extend_from_slice(&[n; 3]);
@@ -192,7 +205,7 @@ mod tests {
     fn a_pipe_without_a_reader_is_an_error() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let mut buffer = SendBuffer::default();
+        let mut buffer = WriteBuffer::default();
         buffer.text_mut().push(b'x');
         assert!(buffer.write_to(&writer).unwrap(), "nothing is committed");
         buffer.commit();
@@ -222,7 +235,7 @@ mod tests {
     proptest! {
         #[test]
         fn only_committed_bytes_leave_the_buffer(steps in proptest::collection::vec(step(), 0..60)) {
-            let mut buffer = SendBuffer::default();
+            let mut buffer = WriteBuffer::default();
             // The bytes in the buffer, and how many of them are committed.
             let (mut model, mut committed) = (Vec::new(), 0);
             for (n, step) in (0_u8..).zip(steps) {
