@@ -11,6 +11,7 @@ use crate::clock::{ProcessBirth, nanos};
 use crate::os::Waker;
 use crate::queue_name::QueueName;
 use crate::role::Role;
+use crate::server::ServerSettings;
 use crate::wire::Hello;
 
 /// Describes a queue and how to connect to it: the way to a [`Queue`](crate::Queue) with settings of
@@ -53,6 +54,9 @@ pub struct QueueBuilder {
     pub(super) interrupt: Option<Arc<Waker>>,
     /// The limit of a wait that has no limit of its own.
     pub(super) timeout: Timeout,
+    pub(super) server: Option<ServerSettings>,
+    /// Tells a person of a lost connection.
+    pub(super) notify: Option<fn(&str)>,
 }
 
 impl QueueBuilder {
@@ -66,6 +70,8 @@ impl QueueBuilder {
             starts_keeper: true,
             interrupt: None,
             timeout: Timeout::Infinite,
+            server: None,
+            notify: None,
         }
     }
 
@@ -164,6 +170,19 @@ impl QueueBuilder {
 
     pub(crate) fn with_timeout(mut self, timeout: Timeout) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    pub(super) fn server_settings(&self) -> Result<Option<ServerSettings>, Error> {
+        if self.base_dir.is_some() || self.hello.worker_index.is_some() {
+            return Ok(None);
+        }
+        Ok(self.server.clone().or_else(ServerSettings::from_env))
+    }
+
+    /// Tells a person of a lost connection to a server through `notify`, in one line.
+    pub(crate) fn notify(mut self, notify: fn(&str)) -> Self {
+        self.notify = Some(notify);
         self
     }
 

@@ -10,6 +10,7 @@ use super::handle::Client;
 use super::process;
 use super::session::Session;
 use super::timeout::{Deadline, SilenceLimit};
+use super::transport::Transport;
 use crate::clock::ProcessBirth;
 use crate::keeper::daemon;
 use crate::pipe::{DirError, InboxWriter, QueueDir, ReadEnd, RequestSender, keeper_pid};
@@ -50,12 +51,15 @@ impl QueueBuilder {
     }
 
     fn open_client(mut self, role: Role, announces: bool) -> Result<Client, Error> {
+        self.hello.role = role;
+        if let Some(settings) = self.server_settings()? {
+            return self.on_server(settings).open_on_server(announces);
+        }
         let base = self.base_dir()?;
         // The client may connect again when the process has another working directory.
         let base =
             std::path::absolute(&base).map_err(|error| DirError::Io { path: base, error })?;
         self = self.dir(&base);
-        self.hello.role = role;
         let mut damaged = Vec::new();
         let open_dir = || Ok(QueueDir::open_or_create(&base, self.name.as_str())?);
         let limit = SilenceLimit::Until(Deadline::new(self.timeout));
@@ -68,8 +72,10 @@ impl QueueBuilder {
         };
         let (mut client, starting) =
             self.find_or_start_keeper(open_dir, &mut damaged, &limit, connect)?;
-        if !client.is_welcomed {
-            client.starting_keeper = starting;
+        if !client.is_welcomed
+            && let Transport::Local { starting_keeper, .. } = &mut client.transport
+        {
+            *starting_keeper = starting;
         }
         client.damaged_lines = damaged;
         client.silence_limit = SilenceLimit::PerWait(self.timeout);
@@ -78,6 +84,9 @@ impl QueueBuilder {
 
     /// Connects as a visitor if the queue exists.
     pub(crate) fn connect_if_exists(self) -> Result<Option<Client>, Error> {
+        if let Some(settings) = self.server_settings()? {
+            return self.on_server(settings).open_existing_on_server();
+        }
         let base = self.base_dir()?;
         if QueueDir::exists(&base, self.name.as_str())? {
             self.dir(base).connect_with_first_request().map(Some)
@@ -168,14 +177,24 @@ impl QueueBuilder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::KeeperGone),
             other => other.map_err(open_error("cannot make the client's pipes"))?,
         };
-        let dir = dir.path().to_owned();
-        Ok(Client::new(self.clone(), dir, (inbox, requests, mailbox), session, limit))
+        let transport = Transport::Local {
+            queue_dir: dir.path().to_owned(),
+            inbox: Some(inbox),
+            starting_keeper: None,
+        };
+        Ok(Client::new(self.clone(), transport, (requests, mailbox), session, limit))
     }
+}
 
-    /// The error for a keeper of the queue in `dir` that has not answered in time.
-    pub(super) fn no_answer_error(&self, dir: &Path) -> Error {
-        let (queue, process) = (self.name.to_string(), keeper_pid(dir));
-        Error::NoAnswer { queue, process, starting: false }
+impl Client {
+    /// The error for a keeper or a server that has not answered in time.
+    pub(super) fn no_answer_error(&self) -> Error {
+        let queue = self.options.name.to_string();
+        let (process, server) = match &self.transport {
+            Transport::Local { queue_dir, .. } => (keeper_pid(queue_dir), None),
+            Transport::Server { .. } => (None, Some(self.server_silence())),
+        };
+        Error::NoAnswer { queue, process, starting: false, server }
     }
 }
 

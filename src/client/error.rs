@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::pipe::DirError;
 use crate::queue_name::QueueNameError;
+use crate::server::ServerError;
 use crate::wire::ErrorCode;
 use crate::wire::MalformedReply;
 
@@ -49,7 +50,7 @@ pub enum Error {
     /// The keeper did not answer in time, because it is stopped for example. It may still do what was
     /// asked when it continues: a put may be in the queue or not, and items that it delivers too late go
     /// back to their place.
-    #[error("{}", no_answer_message(queue, *process, *starting))]
+    #[error("{}", no_answer_message(queue, *process, *starting, server.as_deref()))]
     #[non_exhaustive]
     NoAnswer {
         /// The name of the queue.
@@ -58,6 +59,8 @@ pub enum Error {
         process: Option<u32>,
         /// Whether `process` is only starting the keeper.
         starting: bool,
+        /// If the queue is on a server: why the server does not answer.
+        server: Option<String>,
     },
     /// The queue is closed, and takes no more items.
     #[error("the queue is closed: it takes no more items")]
@@ -100,6 +103,14 @@ pub enum Error {
         /// The size of the largest item, in bytes of JSON.
         max: u64,
     },
+    /// The server that keeps the queue cannot be reached, or does not take what this client asks. The text contains
+    /// the remedy.
+    #[error(transparent)]
+    Server(Cause),
+    /// The server has forgotten this number of items that it had accepted from this client: it restarted without its
+    /// last writes, or a replica without them has taken its place.
+    #[error("the server has lost {} it had accepted from here: put them again", lost_items(*.0))]
+    ItemsLost(u64),
     /// The keeper refused the request.
     #[error("{text}")]
     #[non_exhaustive]
@@ -142,8 +153,20 @@ fn items_are(count: u64) -> String {
     if count == 1 { "1 item is".to_owned() } else { format!("{count} items are") }
 }
 
+fn lost_items(count: u64) -> String {
+    if count == 1 { "1 item that".to_owned() } else { format!("{count} items that") }
+}
+
 /// Says which keeper does not answer, and what to do.
-fn no_answer_message(queue: &str, process: Option<u32>, starting: bool) -> String {
+fn no_answer_message(
+    queue: &str,
+    process: Option<u32>,
+    starting: bool,
+    server: Option<&str>,
+) -> String {
+    if let Some(server) = server {
+        return server.to_owned();
+    }
     let end = match process {
         Some(pid) => format!("continue it with `kill -CONT {pid}`, or end it with `kill -9 {pid}`"),
         None => "continue it, or end it".to_owned(),
@@ -194,6 +217,15 @@ impl From<DirError> for Error {
                 open_error(&format!("cannot use the directory {}", path.display()))(error)
             }
             unsafe_dir => Self::Unsafe(unsafe_dir.into()),
+        }
+    }
+}
+
+impl From<ServerError> for Error {
+    fn from(error: ServerError) -> Self {
+        match error {
+            ServerError::Removed => Self::removed(),
+            error => Self::Server(error.into()),
         }
     }
 }

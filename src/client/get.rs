@@ -230,7 +230,7 @@ impl Client {
 
     fn record_end_seen(&self) {
         if self.options.hello.role == Role::Consumer {
-            process::record_end_seen(&self.queue_dir);
+            process::record_end_seen(self.transport.place());
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::path::PathBuf;
-use std::process::ChildStdout;
 use std::time::Duration;
 
 use super::Error;
@@ -12,8 +10,9 @@ use super::delivery::{Accepted, Delivery, ItemRef, LeaveSummary};
 use super::process;
 use super::session::Session;
 use super::timeout::SilenceLimit;
+use super::transport::Transport;
 use crate::clock::{Clock, nanos};
-use crate::pipe::{InboxWriter, PIPE_BUF, ReadEnd, RequestSender};
+use crate::pipe::{PIPE_BUF, ReadEnd, RequestSender};
 use crate::queue::{Batch, BatchRef};
 use crate::wire::{DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES, Reply, Request, Welcome};
 
@@ -59,12 +58,11 @@ use crate::wire::{DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES, Reply, Request, Welcom
 pub struct Client {
     /// How this client connected, and connects again.
     pub(super) options: QueueBuilder,
-    pub(super) queue_dir: PathBuf,
-    /// None after the keeper's welcome: then the client needs only its own two pipes.
-    pub(super) inbox: Option<InboxWriter>,
     /// Declared before the mailbox, so that its name goes first.
     pub(super) requests: RequestSender,
     pub(super) mailbox: ReadEnd,
+    /// Declared behind the pipes: a server's link waits until the client has closed them.
+    pub(super) transport: Transport,
     pub(super) session: Session,
     pub(super) welcome: Welcome,
     /// The number of items that are not sent yet, and their lines.
@@ -91,20 +89,22 @@ pub struct Client {
     pub(super) silence_limit: SilenceLimit,
     /// When the client sent a cancel without an answer yet, or when the keeper's last reply came.
     pub(super) cancel_pending_since: Option<Clock>,
-    /// Keeps a keeper that this client has started alive until its welcome.
-    pub(super) starting_keeper: Option<ChildStdout>,
     /// This client has announced itself to the present keeper.
     pub(super) is_announced: bool,
     /// The present keeper has welcomed this client.
     pub(super) is_welcomed: bool,
     /// The queue has ended, and the get that asked had given up. The next get returns the end.
     pub(super) has_unreported_end: bool,
+    /// How many items of this client the server has accepted and forgotten, as far as no error has told that.
+    pub(super) lost_items: u64,
+    /// A person knows that there is no connection to the server.
+    pub(super) has_told_loss: bool,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("queue_dir", &self.queue_dir)
+            .field("place", self.transport.place())
             .field("role", &self.options.hello.role)
             .finish_non_exhaustive()
     }
@@ -120,19 +120,17 @@ impl Client {
     /// A client that no keeper has welcomed yet.
     pub(super) fn new(
         options: QueueBuilder,
-        queue_dir: PathBuf,
-        pipes: (InboxWriter, RequestSender, ReadEnd),
+        transport: Transport,
+        (requests, mailbox): (RequestSender, ReadEnd),
         session: Session,
         silence_limit: SilenceLimit,
     ) -> Self {
         let max_item_bytes = options.hello.max_item_bytes.unwrap_or(DEFAULT_MAX_ITEM_BYTES);
-        let (inbox, requests, mailbox) = pipes;
         Self {
             options,
-            queue_dir,
-            inbox: Some(inbox),
             requests,
             mailbox,
+            transport,
             session,
             welcome: Welcome::default(),
             unsent_items: 0,
@@ -148,17 +146,22 @@ impl Client {
             damaged_lines: Vec::new(),
             silence_limit,
             cancel_pending_since: None,
-            starting_keeper: None,
             is_announced: false,
             is_welcomed: false,
             has_unreported_end: false,
+            lost_items: 0,
+            has_told_loss: false,
         }
     }
 
     /// Whether no keeper has read, or will read, what this client has asked for. Only a client that no keeper has
     /// welcomed can withdraw its requests.
     pub(crate) fn withdraw(&mut self) -> bool {
-        !self.was_welcomed() && self.requests.withdraw()
+        !self.was_welcomed()
+            && match &self.transport {
+                Transport::Local { .. } => self.requests.withdraw(),
+                Transport::Server { link, .. } => link.withdraw(),
+            }
     }
 
     /// Whether any keeper has welcomed this client.

@@ -7,17 +7,20 @@ mod delivery;
 mod error;
 mod get;
 mod handle;
+mod held_items;
 mod keeper_process;
 mod outstanding;
 mod pipes;
 mod process;
 mod put;
 mod query;
+mod server_pipes;
 pub(crate) mod session;
 mod start_keeper;
 #[cfg(test)]
 mod tests;
 mod timeout;
+mod transport;
 mod typed;
 
 pub use builder::QueueBuilder;

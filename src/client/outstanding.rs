@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 
-use crate::queue::Items;
+use super::held_items::HeldItems;
+use crate::queue::{BatchRef, Items};
 use crate::wire::{Reply, Request};
 
 /// The requests without a reply.
@@ -16,6 +17,10 @@ pub(super) struct Outstanding {
     last_answered_seq: u64,
     /// How many batches have come in reply to a get.
     received_batches: u64,
+    /// The client's number of the last item that the keeper accepted.
+    last_accepted_seq: u64,
+    /// The items that the client has in flight, as far as the client knows.
+    held: HeldItems,
     /// The requests with a reply of their own except puts, oldest first.
     requests: VecDeque<(Request, ReportMark)>,
     /// The `done`, `requeue` and `fail` requests, oldest first. The keeper does not answer them, but a
@@ -45,6 +50,18 @@ impl Outstanding {
         self.last_answered_seq
     }
 
+    pub(super) fn last_accepted_seq(&self) -> u64 {
+        self.last_accepted_seq
+    }
+
+    /// The parts of these batches that the client has neither in flight nor reported.
+    pub(super) fn unknown_items(&self, in_flight: &[(u64, u64, u32)]) -> Vec<BatchRef> {
+        let mut known = self.held.clone();
+        let reported = self.item_reports.iter().filter_map(Request::reported_batch_ref);
+        reported.for_each(|items| known.add(items.first_id, items.count));
+        in_flight.iter().flat_map(|&batch| known.missing(batch)).collect()
+    }
+
     pub(super) fn received_batches(&self) -> u64 {
         self.received_batches
     }
@@ -70,6 +87,9 @@ impl Outstanding {
     pub(super) fn add_request(&mut self, request: Request) {
         match request {
             Request::Done(_) | Request::Requeue(_) | Request::Fail { .. } => {
+                if let Some(items) = request.reported_batch_ref() {
+                    self.held.remove(items);
+                }
                 self.item_reports.push_back(request);
             }
             // A keeper that paces time has no successor.
@@ -89,11 +109,17 @@ impl Outstanding {
         };
         match reply {
             Reply::Ok { seq, .. } | Reply::Closed { seq } | Reply::Full { seq } => {
+                if matches!(reply, Reply::Ok { .. }) {
+                    self.last_accepted_seq = self.last_accepted_seq.max(*seq);
+                }
                 self.complete_puts(*seq);
             }
-            Reply::Batch(_) => {
+            Reply::Batch(batch) => {
                 let is_shown = !self.complete(is_get) && self.complete(shows_items);
-                self.received_batches += u64::from(!is_shown);
+                if !is_shown {
+                    self.received_batches += 1;
+                    self.held.add(batch.first_id, batch.count());
+                }
             }
             Reply::Empty => {
                 let _ = self.complete(is_get) || self.complete(shows_items);
@@ -117,7 +143,8 @@ impl Outstanding {
                     !matches!(request, Request::Get { .. } | Request::Join | Request::Cancel)
                 });
             }
-            Reply::Welcome(_) | Reply::NotInFlight(_) | Reply::Wake => {}
+            Reply::NotInFlight(items) => self.held.remove(*items),
+            Reply::Welcome(_) | Reply::Wake => {}
         }
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::timeout::{GRACE_PERIOD, SilenceLimit};
+use super::transport::Transport;
 use super::{Client, Error, QueueBuilder};
 use crate::clock::{Clock, Nanos};
 use crate::os::{Interest, Readiness, wait_ready};
@@ -76,9 +77,11 @@ impl Client {
         }
     }
 
-    /// Waits until the keeper has exited.
+    /// Waits until the keeper has exited. A server goes on.
     pub(crate) fn wait_for_keeper_exit(&self) -> Result<(), Error> {
-        while !self.wait_or_keeper_death(&[], None)? {}
+        if matches!(self.transport, Transport::Local { .. }) {
+            while !self.wait_or_keeper_death(&[], None)? {}
+        }
         Ok(())
     }
 
@@ -98,7 +101,7 @@ impl Client {
         let is_dead = states[0].is_hung_up;
         let is_silent = states.last().is_some_and(|mailbox| !mailbox.is_ready);
         if grace == Some(0) && !is_dead && is_silent {
-            return Err(self.options.no_answer_error(&self.queue_dir));
+            return Err(self.no_answer_error());
         }
         Ok(is_dead)
     }
@@ -141,6 +144,9 @@ impl Client {
         // The dead keeper's last replies count.
         self.read_mailbox()?;
         self.check_disconnect_error()?;
+        if matches!(self.transport, Transport::Server { .. }) {
+            return self.reconnect_to_server();
+        }
         let mut damaged = std::mem::take(&mut self.damaged_lines);
         let (options, limit) = (self.options.clone(), self.silence_limit);
         let result = options.find_next_keeper(&mut damaged, &limit, |dir, inbox| {
@@ -160,7 +166,9 @@ impl Client {
         // The old pipe may still hold requests for the dead keeper.
         self.requests =
             RequestSender::create(dir, &self.session.pipes().requests()).map_err(Error::Pipe)?;
-        self.inbox = Some(inbox);
+        if let Transport::Local { inbox: old, .. } = &mut self.transport {
+            *old = Some(inbox);
+        }
         (self.is_announced, self.is_welcomed) = (false, false);
         self.wait_for_welcome()
     }
@@ -168,6 +176,9 @@ impl Client {
     /// Announces this client, waits for the welcome, and writes the requests that the pipe had no room for. Only
     /// from the welcome on the pipe shows the keeper's death: before, this client could wait for room for ever.
     pub(crate) fn wait_for_welcome(&mut self) -> Result<(), Error> {
+        if matches!(self.transport, Transport::Server { .. }) {
+            return self.wait_for_server();
+        }
         self.announce()?;
         while !self.is_welcomed {
             self.receive(None)?;
@@ -185,7 +196,7 @@ impl Client {
             return Ok(());
         }
         self.requests.write(self.session.unsent()).map_err(Error::Pipe)?;
-        while let Some(inbox) = &self.inbox
+        while let Transport::Local { inbox: Some(inbox), .. } = &self.transport
             && !inbox.write(&self.session.announcement()).map_err(Error::from_pipe_write)?
         {
             self.wait_within_limit(inbox.as_fd(), Interest::Write)?;
@@ -200,12 +211,12 @@ impl Client {
             self.welcome = welcome;
             self.is_welcomed = true;
             self.requests.keeper_has_connected();
-            self.inbox = None;
-            self.starting_keeper = None;
+            self.transport.is_welcomed();
+            self.report_loss();
         }
     }
 
-    fn check_disconnect_error(&mut self) -> Result<(), Error> {
+    pub(super) fn check_disconnect_error(&mut self) -> Result<(), Error> {
         match self.session.take_disconnect_error() {
             Some(reply) => self.handle_other_reply(reply).map(drop),
             None => Ok(()),
@@ -213,7 +224,7 @@ impl Client {
     }
 
     /// Writes the unsent requests.
-    fn write_pending(&mut self) -> Result<(), Error> {
+    pub(super) fn write_pending(&mut self) -> Result<(), Error> {
         while !self.requests.write(self.session.unsent()).map_err(Error::from_pipe_write)? {
             self.wait_within_limit(self.requests.as_fd(), Interest::Write)?;
         }
@@ -239,7 +250,7 @@ impl Client {
     }
 
     /// Reads all bytes of the mailbox and returns their count.
-    fn read_mailbox(&mut self) -> Result<usize, Error> {
+    pub(super) fn read_mailbox(&mut self) -> Result<usize, Error> {
         let mut total = 0;
         loop {
             let read = self.mailbox.read(self.session.read_buffer()).map_err(Error::Pipe)?;
@@ -281,7 +292,7 @@ impl Client {
         loop {
             let left = deadline.remaining();
             if left == Some(0) {
-                return Err(self.options.no_answer_error(&self.queue_dir));
+                return Err(self.no_answer_error());
             }
             let states = self.wait_with_keeper_state(&[(pipe, interest)], left)?;
             if states[0].is_hung_up
@@ -293,7 +304,7 @@ impl Client {
     }
 
     /// Waits for these pipes or the death of the keeper. Returns whether the keeper is dead.
-    fn wait_or_keeper_death(
+    pub(super) fn wait_or_keeper_death(
         &self,
         pipes: &[(BorrowedFd<'_>, Interest)],
         timeout: Option<Nanos>,
@@ -309,7 +320,10 @@ impl Client {
         timeout: Option<Nanos>,
     ) -> Result<Vec<Readiness>, Error> {
         // Before the welcome the keeper may not have opened the other pipe yet.
-        let keeper = self.inbox.as_ref().map_or(self.requests.as_fd(), AsFd::as_fd);
+        let keeper = match &self.transport {
+            Transport::Local { inbox: Some(inbox), .. } => inbox.as_fd(),
+            _ => self.requests.as_fd(),
+        };
         let mut all = vec![(keeper, Interest::Hangup)];
         let stdout = io::stdout();
         all.extend(self.is_tied_to_stdout.then_some((stdout.as_fd(), Interest::Hangup)));

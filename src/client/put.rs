@@ -139,7 +139,10 @@ impl Client {
                     return Ok(Some(accepted));
                 }
             }
-            Ok(None)
+            match std::mem::take(&mut client.lost_items) {
+                0 => Ok(None),
+                items => Err(Error::ItemsLost(items)),
+            }
         })
     }
 

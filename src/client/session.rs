@@ -25,6 +25,17 @@ pub(crate) struct Session {
     outstanding: Outstanding,
     /// The client's number of the last item that it put.
     last_put_seq: u64,
+    /// On a server: the queue of the conversation.
+    queue_id: Option<String>,
+    /// The keeper has forgotten something that it had confirmed.
+    loss: Option<Loss>,
+}
+
+/// What a server had confirmed and does not know any more: a journal forgets nothing, but a server may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// How many accepted items of this client are missing.
+    pub(crate) items: u64,
 }
 
 impl Session {
@@ -39,7 +50,24 @@ impl Session {
             welcome: None,
             outstanding: Outstanding::default(),
             last_put_seq: 0,
+            queue_id: None,
+            loss: None,
         }
+    }
+
+    /// What the client tells a keeper about itself.
+    pub(crate) fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// The queue of the conversation, if a server has told its id.
+    pub(crate) fn queue_id(&self) -> Option<&str> {
+        self.queue_id.as_deref()
+    }
+
+    /// What the keeper has forgotten, as far as that was found at the last resume.
+    pub(crate) fn take_loss(&mut self) -> Option<Loss> {
+        self.loss.take()
     }
 
     /// The names of the client's pipes.
@@ -154,9 +182,25 @@ impl Session {
     fn handle_welcome(&mut self, welcome: Welcome) {
         if self.is_resumed() {
             let resumed = welcome.resumed.clone().unwrap_or_default();
+            self.find_loss(&resumed);
             self.resend_outstanding(&resumed, welcome.window);
         }
+        self.queue_id.clone_from(&welcome.queue_id);
         self.welcome = Some(welcome);
+    }
+
+    /// Compares what the keeper knows with what it had confirmed. The client returns the items that it has reported
+    /// and the keeper still lists: otherwise they would stay in flight for ever.
+    fn find_loss(&mut self, resumed: &Resumed) {
+        let accepted = resumed.accepted.last().map_or(0, |last| last.0);
+        let missing = self.outstanding.last_accepted_seq().saturating_sub(accepted);
+        let unknown = self.outstanding.unknown_items(&resumed.in_flight);
+        if missing > 0 || !unknown.is_empty() {
+            self.loss = Some(Loss { items: missing });
+        }
+        for items in unknown {
+            Request::Requeue(items).write(&mut self.unsent);
+        }
     }
 
     /// Sends the requests that the next keeper does not know, and answers the puts that the dead keeper

@@ -164,6 +164,6 @@ impl QueueBuilder {
     }
 
     fn not_ready_error(&self, process: Option<u32>) -> Error {
-        Error::NoAnswer { queue: self.name.to_string(), process, starting: true }
+        Error::NoAnswer { queue: self.name.to_string(), process, starting: true, server: None }
     }
 }

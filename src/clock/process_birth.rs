@@ -120,6 +120,11 @@ impl ProcessBirth {
         Self { pid: now.pid.saturating_add(1), ..now }
     }
 
+    /// How long ago this was, in milliseconds, to a tick.
+    pub(crate) fn age_ms(self) -> u64 {
+        current_tick().saturating_sub(self.tick).saturating_mul(nanos_per_tick() / 1_000_000)
+    }
+
     /// An artificial birth. All artificial births are in the same PID namespace.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn new(tick: u64, pid: u32) -> Self {

@@ -56,6 +56,7 @@ impl Keeper {
             window: self.put_window(),
             awaits_next_round: self.queue.has_ended() && !self.queue.sees_end_next(client),
             resumed,
+            queue_id: None,
         };
         send_reply(host, client, &Reply::Welcome(welcome));
     }

@@ -10,12 +10,13 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use interprocess::os::unix::fifo_file::create_fifo;
 use rustix::buffer::spare_capacity;
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::pipe::PIPE_BUF;
 
@@ -64,6 +65,13 @@ impl ReadEnd {
         let (mut end, writer) = create(dir, name)?;
         end._writer = Some(writer);
         Ok(end)
+    }
+
+    /// Makes a mailbox without a name. Also returns the end of its writer.
+    pub(crate) fn unnamed_mailbox() -> io::Result<(Self, OwnedFd)> {
+        let (reader, writer) = unnamed_pipe()?;
+        let end = Self { path: None, reader: reader.into(), _writer: None, is_widened: false };
+        Ok((end, writer))
     }
 
     /// Opens the pipe for a client's requests, and removes its name: from now on nobody else can open the pipe.
@@ -197,6 +205,12 @@ impl RequestSender {
         Ok(Self { writer, own_reader: Some(end) })
     }
 
+    /// Makes a pipe without a name. Also returns the end of its reader.
+    pub(crate) fn unnamed() -> io::Result<(Self, OwnedFd)> {
+        let (reader, writer) = unnamed_pipe()?;
+        Ok((Self { writer: writer.into(), own_reader: None }, reader))
+    }
+
     /// The keeper has opened its end: from now on the pipe shows the keeper's death.
     pub(crate) fn keeper_has_connected(&mut self) {
         if let Some(mut end) = self.own_reader.take() {
@@ -224,6 +238,15 @@ impl AsFd for RequestSender {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.writer.as_fd()
     }
+}
+
+/// Both ends of a pipe inside this process, for reading and for writing. Neither blocks.
+fn unnamed_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = io::pipe()?;
+    for end in [reader.as_fd(), writer.as_fd()] {
+        fcntl_setfl(end, OFlags::NONBLOCK)?;
+    }
+    Ok((reader.into(), writer.into()))
 }
 
 /// Creates a named pipe for the user alone under any umask.

@@ -21,7 +21,7 @@ pub(crate) use message_buffer::MessageBuffer;
 pub(crate) use reply::{
     ClientStatus, ErrorCode, MalformedReply, Reply, ReplyReader, Resumed, Status, Welcome,
 };
-pub(crate) use request::{MalformedRequest, Request};
+pub(crate) use request::{MalformedRequest, Request, put_body_bytes};
 pub(crate) use request_reader::{MAX_PUT_BYTES, RequestReader};
 
 /// The version of the protocol that this program speaks.

@@ -29,6 +29,9 @@ pub(crate) struct Welcome {
     /// The state that the previous keeper left for this client, if the client resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resumed: Option<Resumed>,
+    /// Only a server: the queue, which another queue of the same name does not share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) queue_id: Option<String>,
 }
 
 /// The state of a client that resumes at the next keeper.
@@ -96,6 +99,8 @@ pub(crate) enum ErrorCode {
     NotPaced,
     TooLarge,
     Internal,
+    /// Only a server: there is no queue, and the client does not want to make one.
+    Missing,
     /// A code that a later version has added.
     #[serde(untagged)]
     Other(String),

@@ -203,6 +203,12 @@ pub(super) fn parse_put_head(line: &[u8]) -> Option<(u64, u64, u64)> {
     (0 < count && count <= seq).then_some((seq, count, bytes))
 }
 
+/// The size of the body that follows this line of a request, in bytes: 0 unless the line begins a put.
+pub(crate) fn put_body_bytes(line: &[u8]) -> usize {
+    let bytes = parse_put_head(line).map_or(0, |(_, _, bytes)| bytes);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 /// Parses two numbers and nothing else.
 fn two<T: FromStr>(text: &[u8]) -> Option<(u64, T)> {
     let (first, second) = split_word(text);

@@ -1,0 +1,218 @@
+//! Connecting to a server, and connecting again after a loss.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use super::error::open_error;
+use super::session::{Loss, Session};
+use super::timeout::{Deadline, SilenceLimit};
+use super::transport::Transport;
+use super::{Client, Error, QueueBuilder, Timeout, process};
+use crate::clock::{Nanos, ProcessBirth};
+use crate::os::Interest;
+use crate::pipe::{ReadEnd, RequestSender};
+use crate::role::Role;
+use crate::server::{Conversation, HelloExtras, Problem, ServerLink, ServerSettings, hello_line};
+use crate::wire::{ClientKey, ErrorCode, Hello};
+
+/// A client that has no connection for this time says so.
+const NOTICE_DELAY: Nanos = 1_000_000_000;
+
+impl QueueBuilder {
+    pub(super) fn on_server(mut self, settings: ServerSettings) -> Self {
+        self.server = Some(settings);
+        self
+    }
+
+    /// Makes a client of a queue on a server.
+    pub(super) fn open_on_server(self, announces: bool) -> Result<Client, Error> {
+        let timeout = self.timeout;
+        let mut client = self.make_server_client(false)?;
+        if announces {
+            client.complete_connect()?;
+        }
+        client.silence_limit = SilenceLimit::PerWait(timeout);
+        Ok(client)
+    }
+
+    /// Makes a client of a queue that exists on a server.
+    pub(super) fn open_existing_on_server(self) -> Result<Option<Client>, Error> {
+        let timeout = self.timeout;
+        let mut client = self.make_server_client(true)?;
+        match client.complete_connect() {
+            Err(Error::Refused { code, .. }) if code == ErrorCode::Missing.to_string() => Ok(None),
+            Err(error) => Err(error),
+            Ok(()) => {
+                client.silence_limit = SilenceLimit::PerWait(timeout);
+                Ok(Some(client))
+            }
+        }
+    }
+
+    /// Makes a client that has not connected yet.
+    fn make_server_client(self, only_existing: bool) -> Result<Client, Error> {
+        let Some(settings) = &self.server else { return Err(Error::KeeperGone) };
+        let failed = |error| open_error("cannot choose a client key")(io::Error::other(error));
+        let key = ClientKey::random().map_err(failed)?;
+        let place = PathBuf::from(format!("{}/{}", settings.url, self.name));
+        let birth = match self.hello.role {
+            Role::Consumer => process::consumer_birth(&place),
+            _ => ProcessBirth::of_this_process(),
+        };
+        let session = Session::new(key, Hello { birth, ..self.hello.clone() });
+        let (requests, mailbox, far_ends) = make_pipes()?;
+        let link = ServerLink::start(settings, &self.name, key)
+            .map_err(open_error("cannot start a thread for the connection to the server"))?;
+        let far_ends = Some(far_ends);
+        let transport = Transport::Server { link, far_ends, place, only_existing };
+        let limit = SilenceLimit::Until(Deadline::new(self.timeout));
+        Ok(Client::new(self, transport, (requests, mailbox), session, limit))
+    }
+}
+
+/// The far ends of the requests and of the mailbox.
+type FarEnds = (OwnedFd, OwnedFd);
+
+fn make_pipes() -> Result<(RequestSender, ReadEnd, FarEnds), Error> {
+    let (requests, requests_reader) = RequestSender::unnamed().map_err(Error::Pipe)?;
+    let (mailbox, mailbox_writer) = ReadEnd::unnamed_mailbox().map_err(Error::Pipe)?;
+    Ok((requests, mailbox, (requests_reader, mailbox_writer)))
+}
+
+impl Client {
+    /// Begins a conversation with the server, if this client has not begun one.
+    pub(super) fn announce_to_server(&mut self) -> Result<(), Error> {
+        self.requests.write(self.session.unsent()).map_err(Error::Pipe)?;
+        let Transport::Server { link, far_ends, only_existing, .. } = &mut self.transport else {
+            return Ok(());
+        };
+        if let (Some((requests, mailbox)), Some(settings)) = (far_ends.take(), &self.options.server)
+        {
+            let hello = self.session.hello();
+            let extras = HelloExtras {
+                dead_after: settings.dead_after,
+                queue_id: self.session.queue_id(),
+                only_existing: *only_existing,
+            };
+            let (hello, wants_sync) = (hello_line(hello, &extras), hello.sync);
+            link.begin(Conversation { hello, wants_sync, requests, mailbox });
+        }
+        self.is_announced = true;
+        Ok(())
+    }
+
+    /// Connects to the server again, and sends the unanswered requests.
+    pub(super) fn reconnect_to_server(&mut self) -> Result<(), Error> {
+        let patience = Deadline::new(self.server_patience());
+        loop {
+            if let Some(Problem { error, is_final: true }) = self.server_problem() {
+                return Err(Error::from(error));
+            }
+            self.session.resume();
+            let (requests, mailbox, new_far_ends) = make_pipes()?;
+            (self.requests, self.mailbox) = (requests, mailbox);
+            if let Transport::Server { far_ends, .. } = &mut self.transport {
+                *far_ends = Some(new_far_ends);
+            }
+            (self.is_announced, self.is_welcomed) = (false, false);
+            match self.wait_for_server_until(&patience) {
+                Err(Error::KeeperGone) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Announces this client to its server, and waits for the welcome.
+    pub(super) fn wait_for_server(&mut self) -> Result<(), Error> {
+        self.wait_for_server_until(&Deadline::new(self.server_patience()))
+    }
+
+    fn wait_for_server_until(&mut self, patience: &Deadline) -> Result<(), Error> {
+        self.announce_to_server()?;
+        let limit = self.silence_limit.wait_deadline();
+        let notice = Deadline::new(Timeout::After(NOTICE_DELAY));
+        while !self.is_welcomed {
+            let notice_in = if self.has_told_loss { None } else { notice.remaining() };
+            let left = [limit.remaining(), patience.remaining(), notice_in];
+            let mailbox = [(self.mailbox.as_fd(), Interest::Read)];
+            let is_lost = self.wait_or_keeper_death(&mailbox, left.into_iter().flatten().min())?;
+            if self.read_mailbox()? == 0 && is_lost {
+                return Err(Error::KeeperGone);
+            }
+            if self.is_welcomed {
+                break;
+            }
+            self.check_disconnect_error()?;
+            if limit.remaining() == Some(0) {
+                return Err(self.no_answer_error());
+            }
+            if patience.remaining() == Some(0) {
+                return Err(self.server_error());
+            }
+            if !self.has_told_loss
+                && notice.remaining() == Some(0)
+                && let Some(Problem { error, .. }) = self.server_problem()
+            {
+                self.has_told_loss = true;
+                self.notify(&format!("{error}; trying again"));
+            }
+        }
+        if std::mem::take(&mut self.has_told_loss) {
+            self.notify("the server answers again");
+        }
+        self.write_pending()
+    }
+
+    /// Tells of what the server has forgotten. The next put returns an error if it was items of this client.
+    pub(super) fn report_loss(&mut self) {
+        let is_server = matches!(self.transport, Transport::Server { .. });
+        if let Some(Loss { items }) = self.session.take_loss().filter(|_| is_server) {
+            self.lost_items += items;
+            let missing = match items {
+                0 => "items may come twice".to_owned(),
+                1 => "1 item of this client is missing".to_owned(),
+                n => format!("{n} items of this client are missing"),
+            };
+            self.notify(&format!(
+                "the server has lost the last of what it had confirmed: {missing}"
+            ));
+        }
+    }
+
+    fn notify(&self, text: &str) {
+        if let Some(notify) = self.options.notify {
+            notify(text);
+        }
+    }
+
+    fn server_patience(&self) -> Timeout {
+        let patience = self.options.server.as_ref().and_then(|settings| settings.patience);
+        patience.map_or(Timeout::Infinite, Timeout::After)
+    }
+
+    /// Why there is no connection to the server at the moment.
+    pub(super) fn server_problem(&self) -> Option<Problem> {
+        match &self.transport {
+            Transport::Server { link, .. } => link.problem(),
+            Transport::Local { .. } => None,
+        }
+    }
+
+    /// Why the server is silent, for people.
+    pub(super) fn server_silence(&self) -> String {
+        let server = self.options.server.as_ref().map(|settings| settings.url.to_string());
+        match self.server_problem() {
+            Some(Problem { error, .. }) => error.to_string(),
+            None => format!("the server {} does not answer", server.unwrap_or_default()),
+        }
+    }
+
+    /// The error for a server that has not answered within the client's patience.
+    fn server_error(&self) -> Error {
+        match self.server_problem() {
+            Some(Problem { error, .. }) => error.into(),
+            None => self.no_answer_error(),
+        }
+    }
+}

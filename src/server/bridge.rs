@@ -1,0 +1,235 @@
+//! The bridge between a client's pipes and the server. It runs on a thread of its own, so that the server hears of
+//! the client even while the client is busy.
+//!
+//! ```text
+//!       ┌────────────────────── next conversation ───────────────────────┐
+//!       ▼                                                                │
+//!  connecting ──► talking ──► lost or refused: closes the pipes; after a loss keeps the client present
+//!       │            │
+//!       └────────────┴──► left: the client has closed its pipes
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::sleep;
+
+use super::connection::Connection;
+use super::durability::Durability;
+use super::error::{CallError, ServerError};
+use super::link::{Conversation, Problem, Shared};
+use super::script::QueueKeys;
+use super::settings::ServerSettings;
+use super::talk::Talk;
+use crate::clock::random_u64;
+use crate::wire::ClientKey;
+
+/// The server hears of a client at least this often.
+pub(super) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// The pause after the first attempt to connect that fails. Each further pause is twice as long, up to the maximum.
+const MIN_PAUSE: Duration = Duration::from_millis(10);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a client's thread does for it.
+pub(super) struct Bridge {
+    settings: ServerSettings,
+    keys: QueueKeys,
+    key: ClientKey,
+    pub(super) shared: Arc<Shared>,
+    connection: Option<Connection>,
+    /// Where the queue's slot is, if that is another server than the settings name.
+    address: Option<(String, u16)>,
+    /// The server has taken a call of this client.
+    was_connected: bool,
+    next_pause: Duration,
+}
+
+/// How a conversation ended.
+pub(super) enum End {
+    /// The client has left, or has given up.
+    Left,
+    /// The connection is lost.
+    Lost(ServerError),
+    /// The server does not take what the client asks, and another connection does not help.
+    Refused(ServerError),
+}
+
+impl From<CallError> for End {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Lost(error) | CallError::Moved { error, .. } => Self::Lost(error),
+            CallError::Fatal(error) => Self::Refused(error),
+        }
+    }
+}
+
+impl Bridge {
+    pub(super) fn new(
+        settings: ServerSettings,
+        keys: QueueKeys,
+        key: ClientKey,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            settings,
+            keys,
+            key,
+            shared,
+            connection: None,
+            address: None,
+            was_connected: false,
+            next_pause: MIN_PAUSE,
+        }
+    }
+
+    /// Serves one conversation after another, until the client leaves.
+    pub(super) async fn run(mut self, mut conversations: UnboundedReceiver<Conversation>) {
+        let mut next = conversations.recv().await;
+        while let Some(Conversation { hello, wants_sync, requests, mailbox }) = next {
+            let end = match Talk::open(requests, mailbox) {
+                Ok(mut talk) => {
+                    let end = self.converse(&mut talk, hello, wants_sync, &mut conversations).await;
+                    if let Some(connection) = &mut self.connection {
+                        talk.take_last_messages(connection);
+                    }
+                    // The connection of a client that the server has forgotten is as good as before.
+                    if !matches!(end, End::Lost(ServerError::Forgotten { .. })) {
+                        self.connection = None;
+                    }
+                    // The client learns the cause when its pipes close.
+                    self.record_end(&end);
+                    end
+                }
+                Err(error) => {
+                    let end = End::Refused(ServerError::System { cause: error.to_string() });
+                    self.record_end(&end);
+                    end
+                }
+            };
+            next = match end {
+                End::Left => return,
+                End::Refused(_) => conversations.recv().await,
+                End::Lost(_) => tokio::select! {
+                    biased;
+                    next = conversations.recv() => next,
+                    never = self.stay_present() => match never {},
+                },
+            };
+        }
+    }
+
+    fn record_end(&self, end: &End) {
+        let problem = match end {
+            End::Left => None,
+            End::Lost(error) => Some(Problem { error: error.clone(), is_final: false }),
+            End::Refused(error) => Some(Problem { error: error.clone(), is_final: true }),
+        };
+        self.shared.set_problem(problem);
+    }
+
+    /// Connects, and talks until the conversation ends.
+    async fn converse(
+        &mut self,
+        talk: &mut Talk,
+        hello: Vec<u8>,
+        wants_sync: bool,
+        conversations: &mut UnboundedReceiver<Conversation>,
+    ) -> End {
+        let connected = tokio::select! {
+            biased;
+            // The client gives up: its link is dropped.
+            _ = conversations.recv() => return End::Left,
+            connected = self.connect(wants_sync) => connected,
+        };
+        let durability = match connected {
+            Ok(durability) => durability,
+            Err(error) => return error.into(),
+        };
+        if !self.shared.begin_sending() {
+            return End::Left;
+        }
+        self.shared.set_problem(None);
+        let Some(connection) = &mut self.connection else { return End::Left };
+        let end = talk.run(connection, hello, durability, &self.shared).await;
+        self.was_connected |= talk.is_welcomed();
+        end
+    }
+
+    /// Connects to the server, in as many attempts as that takes.
+    async fn connect(&mut self, wants_sync: bool) -> Result<Option<Durability>, CallError> {
+        loop {
+            match self.try_connect(wants_sync).await {
+                Ok(durability) => {
+                    self.next_pause = MIN_PAUSE;
+                    return Ok(durability);
+                }
+                Err(CallError::Moved { address, error }) => {
+                    // Two servers that name each other must not keep the client busy.
+                    let is_first = self.address.replace(address).is_none();
+                    if !is_first {
+                        self.pause(error).await;
+                    }
+                }
+                Err(CallError::Lost(error)) => {
+                    self.address = None;
+                    self.pause(error).await;
+                }
+                Err(fatal) => return Err(fatal),
+            }
+            self.connection = None;
+        }
+    }
+
+    async fn try_connect(&mut self, wants_sync: bool) -> Result<Option<Durability>, CallError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let address = self.address.as_ref();
+                let was_connected = self.was_connected;
+                Connection::open(&self.settings, address, &self.keys, self.key, was_connected)
+                    .await?
+            }
+        };
+        let durability = match wants_sync {
+            true => Some(Durability::find(&connection.caller).await?),
+            false => None,
+        };
+        self.connection = Some(connection);
+        Ok(durability)
+    }
+
+    /// Waits before the next attempt, longer each time. A random part keeps many clients from coming all at once.
+    async fn pause(&mut self, error: ServerError) {
+        self.shared.set_problem(Some(Problem { error, is_final: false }));
+        let pause = self.next_pause;
+        self.next_pause = (pause * 2).min(MAX_PAUSE);
+        let random = random_u64().unwrap_or(0) % 1000;
+        sleep(pause / 2 + pause.mul_f64(random as f64 / 2000.0)).await;
+    }
+
+    /// Keeps the client known to the server, after a loss and until its next conversation: its items in flight stay
+    /// with it.
+    async fn stay_present(&mut self) -> std::convert::Infallible {
+        loop {
+            match self.connect(false).await {
+                Ok(_) => {}
+                // The next conversation tells the client.
+                Err(_) => std::future::pending::<()>().await,
+            }
+            while let Some(connection) = &mut self.connection {
+                let beat = connection.caller.call(Vec::new()).await;
+                // What the server sends now is lost to the client, as with a dead keeper. It is sorted out when the
+                // client resumes.
+                let _ = connection.arrived_messages();
+                if let Err(CallError::Lost(ServerError::Forgotten { .. })) = &beat {
+                    std::future::pending::<()>().await;
+                }
+                if beat.is_err() {
+                    self.connection = None;
+                }
+                sleep(BEAT_INTERVAL).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What goes wrong with a server, in one line with the remedy. No text holds a password: the texts have the address
+//! as [`super::ServerUrl`] shows it, and what the server answered.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+/// Why a server cannot keep the queue.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ServerError {
+    #[error(
+        "the server {server} cannot be reached ({cause}): start it, or give its address with --server"
+    )]
+    Unreachable { server: String, cause: String },
+    #[error(
+        "the server {server} does not answer ({cause}): what has no answer may have been done or not"
+    )]
+    Silent { server: String, cause: String },
+    #[error(
+        "the server {server} refuses the password or the user ({cause}): give the password in QDEMO_SERVER_PASSWORD"
+    )]
+    Credentials { server: String, cause: String },
+    #[error(
+        "the user has no right to {rights} on the server {server}: `ACL SETUSER` grants it, docs/SERVER.md has the whole rule"
+    )]
+    Rights { server: String, rights: String },
+    #[error("what answers at {server} is no Redis or Valkey server ({cause}): check the address")]
+    OtherKind { server: String, cause: String },
+    #[error(
+        "the server {server} is too old: qdemo needs Redis 7.0 or Valkey 7.2, or later ({cause})"
+    )]
+    TooOld { server: String, cause: String },
+    #[error(
+        "the server {server} is a read-only replica: give the address of its primary, or of its Sentinels"
+    )]
+    ReadOnly { server: String },
+    #[error("the server {server} has no memory left: `get` makes room, or raise its maxmemory")]
+    OutOfMemory { server: String },
+    #[error("the server {server} takes no writes, as it cannot save them ({cause}): mend its disk")]
+    CannotSave { server: String, cause: String },
+    #[error(
+        "a newer qdemo has laid out the queue on the server {server} (layout {layout}): use that version"
+    )]
+    Layout { server: String, layout: String },
+    #[error(
+        "the key `{key}` on the server {server} is not qdemo's: take another queue name, or another ?prefix="
+    )]
+    ForeignKey { server: String, key: String },
+    #[error("the server {server} does not know this client any more")]
+    Forgotten { server: String },
+    #[error("the queue has been removed")]
+    Removed,
+    #[error("the certificate authorities in {file} cannot be used: {cause}")]
+    CaFile { file: String, cause: String },
+    #[error(
+        "the server {server} cannot keep items over its own end ({cause}): --sync needs `appendonly yes`, and before Redis 7.2 `appendfsync always` too"
+    )]
+    NotDurable { server: String, cause: String },
+    #[error("the connection to the server cannot be served: {cause}")]
+    System { cause: String },
+    #[error("the server {server} does not do what was asked: {cause}")]
+    Unexpected { server: String, cause: String },
+}
+
+/// How a call or a connection failed.
+#[derive(Clone, Debug)]
+pub(super) enum CallError {
+    /// Another connection may help.
+    Lost(ServerError),
+    /// The queue's slot is on another server.
+    Moved { address: (String, u16), error: ServerError },
+    /// Nothing will help.
+    Fatal(ServerError),
+}
+
+/// The codes of answers that another attempt or another server may not give.
+const TRANSIENT: [&str; 8] =
+    ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "ASK", "BUSY", "UNBLOCKED", "NOSCRIPT"];
+
+impl CallError {
+    /// What this answer of `server` means. `was_connected`: the server has taken a call of this client before, so a
+    /// replica in its place is a failover that is underway.
+    pub(super) fn new(error: &RedisError, server: &str, was_connected: bool) -> Self {
+        let server = server.to_owned();
+        let cause = one_line(&error.to_string());
+        if let Some((host, port)) = error.redirect_node().filter(|_| error.code() == Some("MOVED"))
+        {
+            let address = (host.to_owned(), port);
+            return Self::Moved { address, error: ServerError::Silent { server, cause } };
+        }
+        let detail = || one_line(error.detail().unwrap_or_default());
+        match error.code() {
+            Some(code) if TRANSIENT.contains(&code) => {
+                Self::Lost(ServerError::Silent { server, cause })
+            }
+            Some("QDEMO_UNKNOWN") => Self::Lost(ServerError::Forgotten { server }),
+            Some("READONLY") if was_connected => Self::Lost(ServerError::ReadOnly { server }),
+            Some("READONLY") => Self::Fatal(ServerError::ReadOnly { server }),
+            Some("OOM") => Self::Fatal(ServerError::OutOfMemory { server }),
+            Some("MISCONF") => Self::Fatal(ServerError::CannotSave { server, cause: detail() }),
+            Some("NOAUTH" | "WRONGPASS") => {
+                Self::Fatal(ServerError::Credentials { server, cause: detail() })
+            }
+            Some("NOPERM") => Self::Fatal(ServerError::Rights { server, rights: detail() }),
+            Some("QDEMO_RIGHTS") => Self::Fatal(ServerError::Rights { server, rights: detail() }),
+            Some("QDEMO_LAYOUT") => Self::Fatal(ServerError::Layout { server, layout: detail() }),
+            Some("QDEMO_FOREIGN") => Self::Fatal(ServerError::ForeignKey { server, key: detail() }),
+            Some("QDEMO_GONE") => Self::Fatal(ServerError::Removed),
+            _ => Self::from_kind(error, server, cause, was_connected),
+        }
+    }
+
+    fn from_kind(error: &RedisError, server: String, cause: String, was_connected: bool) -> Self {
+        match error.kind() {
+            ErrorKind::AuthenticationFailed => {
+                Self::Fatal(ServerError::Credentials { server, cause })
+            }
+            ErrorKind::RESP3NotSupported => Self::Fatal(ServerError::TooOld { server, cause }),
+            ErrorKind::Parse if !was_connected => {
+                Self::Fatal(ServerError::OtherKind { server, cause })
+            }
+            ErrorKind::InvalidClientConfig => {
+                Self::Fatal(ServerError::Unexpected { server, cause })
+            }
+            ErrorKind::Server(ServerErrorKind::ResponseError)
+                if cause.contains("unknown command") =>
+            {
+                Self::Fatal(ServerError::TooOld { server, cause })
+            }
+            ErrorKind::Server(_) | ErrorKind::Extension => {
+                Self::Fatal(ServerError::Unexpected { server, cause })
+            }
+            _ if was_connected => Self::Lost(ServerError::Silent { server, cause }),
+            _ => Self::Lost(ServerError::Unreachable { server, cause }),
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
+}
