@@ -359,6 +359,7 @@ mod tests {
                 window: 7,
                 awaits_next_round: true,
                 resumed: None,
+                queue_id: None,
             }),
             Reply::Welcome(Welcome { resumed: Some(resumed()), ..Welcome::default() }),
             Reply::Batch(batch(5, "\"a\"\n{\"b\":1}\n")),
