@@ -1,5 +1,5 @@
-//! A queue on a server (Redis or Valkey). To a client, the server with its script is another keeper: it takes the
-//! requests of the protocol and gives the same replies. `docs/SERVER.md` describes what differs.
+//! A queue on a Redis or Valkey server. The server takes the place of the keeper: a script that runs there applies the rules, and
+//! the clients speak the same protocol. `docs/SERVER.md` describes what differs.
 //!
 //! ```text
 //!  client's thread ── pipe: requests ──► bridge ── EVALSHA ──► script
@@ -20,4 +20,4 @@ mod talk;
 pub(crate) use error::ServerError;
 pub(crate) use hello::{HelloExtras, hello_line};
 pub(crate) use link::{Conversation, Problem, ServerLink};
-pub(crate) use settings::{ServerSettings, ServerUrl};
+pub(crate) use settings::ServerSettings;

@@ -1,0 +1,268 @@
+-- Batches of items: ready, in flight and failed.
+--
+-- A batch is a table: first_id, count, attempt, delivery_failures, accepted_at, lines. One in flight has a client,
+-- delivered_at and is_client_attempt too, and is stored in two fields of IN_FLIGHT, so that `done` need not read its lines.
+
+local PIECE_FORMAT, PIECE_HEAD = '<dI4d', 20
+local REQUEUED_FORMAT, REQUEUED_HEAD = '<dI4I4I4d', 28
+local IN_FLIGHT_FORMAT = '<c16I4I4I4ddB'
+local FAILED_FORMAT, FAILED_HEAD = '<dI4I4dI4', 28
+-- A large piece is cut at about this many bytes, when its first items are taken: each cut copies the rest.
+local CUT_BYTES = 8192
+
+-- Where the first `n` lines end.
+local function end_of_lines(lines, n)
+    local at = 0
+    for _ = 1, n do
+        at = find(lines, '\n', at + 1, true)
+        if not at then return #lines end
+    end
+    return at
+end
+
+local function new_batch(first_id, count, attempt, delivery_failures, accepted_at, lines)
+    return { first_id = first_id, count = count, attempt = attempt, delivery_failures = delivery_failures,
+        accepted_at = accepted_at, lines = lines }
+end
+
+-- Cuts the batch behind its first `n` items, and returns the rest.
+local function split_off(batch, n)
+    local at = end_of_lines(batch.lines, n)
+    local rest = new_batch(batch.first_id + n, batch.count - n, batch.attempt, batch.delivery_failures, batch.accepted_at,
+        sub(batch.lines, at + 1))
+    batch.count, batch.lines = n, sub(batch.lines, 1, at)
+    return rest
+end
+
+-- Ready -----------------------------------------------------------------------------------------------------------
+
+local function pack_piece(first_id, count, accepted_at, lines)
+    return pack(PIECE_FORMAT, first_id, count, accepted_at) .. lines
+end
+
+local function unpack_piece(packed)
+    local first_id, count, accepted_at = unpack_struct(PIECE_FORMAT, packed)
+    return new_batch(first_id, count, 1, 0, accepted_at, sub(packed, PIECE_HEAD + 1))
+end
+
+local function unpack_requeued(packed)
+    local first_id, count, attempt, delivery_failures, accepted_at = unpack_struct(REQUEUED_FORMAT, packed)
+    return new_batch(first_id, count, attempt, delivery_failures, accepted_at, sub(packed, REQUEUED_HEAD + 1))
+end
+
+-- Makes a batch ready that was delivered before.
+local function make_ready(batch)
+    queue.requeued = queue.requeued + batch.count
+    call('ZADD', REQUEUED, decimal(batch.first_id), pack(REQUEUED_FORMAT, batch.first_id, batch.count, batch.attempt,
+        batch.delivery_failures, batch.accepted_at) .. batch.lines)
+end
+
+-- A delivery that is put together from batches that continue each other.
+local function can_join(batch, next_batch)
+    return batch.first_id + batch.count == next_batch.first_id and batch.attempt == next_batch.attempt
+        and batch.delivery_failures == next_batch.delivery_failures
+        and next_batch.accepted_at - batch.accepted_at < MAX_AGE_SPREAD
+        and batch.bytes + #next_batch.lines <= MAX_DELIVERY_BYTES
+end
+
+local function join(batch, next_batch)
+    if not batch then
+        next_batch.parts, next_batch.bytes = { next_batch.lines }, #next_batch.lines
+        return next_batch
+    end
+    batch.parts[#batch.parts + 1] = next_batch.lines
+    batch.count, batch.bytes = batch.count + next_batch.count, batch.bytes + #next_batch.lines
+    return batch
+end
+
+-- Puts the rest of a piece back. The first part of it is a piece of its own, so that the next get copies little.
+local function put_back(rest)
+    if #rest.lines > 2 * CUT_BYTES and rest.count > 1 then
+        local at, count = 0, 0
+        while at and at < CUT_BYTES do
+            at = find(rest.lines, '\n', at + 1, true)
+            count = count + 1
+        end
+        if at and count < rest.count then
+            call('LPUSH', READY, pack_piece(rest.first_id + count, rest.count - count, rest.accepted_at, sub(rest.lines, at + 1)))
+            rest.count, rest.lines = count, sub(rest.lines, 1, at)
+        end
+    end
+    call('LPUSH', READY, pack_piece(rest.first_id, rest.count, rest.accepted_at, rest.lines))
+end
+
+local function take_requeued(n)
+    local batch
+    while queue.requeued > 0 and not (batch and batch.count >= n) do
+        local packed = call('ZPOPMIN', REQUEUED)[1]
+        if not packed then
+            -- The server has lost the key (an eviction).
+            queue.requeued = 0
+            break
+        end
+        local next_batch = unpack_requeued(packed)
+        queue.requeued = queue.requeued - next_batch.count
+        if batch and not can_join(batch, next_batch) then
+            make_ready(next_batch)
+            return batch, true
+        end
+        local wanted = n - (batch and batch.count or 0)
+        if next_batch.count > wanted then make_ready(split_off(next_batch, wanted)) end
+        batch = join(batch, next_batch)
+    end
+    return batch, queue.requeued > 0
+end
+
+-- Takes up to `n` items that fit in one delivery from the front, or nil.
+local function take_ready(n)
+    local batch, is_complete = take_requeued(n)
+    local count = 1
+    while not is_complete and queue.first_ready <= queue.last_id and not (batch and batch.count >= n) do
+        local wanted = n - (batch and batch.count or 0)
+        if batch then
+            local fitting = floor((MAX_DELIVERY_BYTES - batch.bytes) / queue.largest_piece)
+            count = max(min(2 * count, wanted, fitting), 1)
+        end
+        local pieces = call('LPOP', READY, count)
+        if not pieces then
+            -- The server has lost the key (an eviction).
+            queue.first_ready = queue.last_id + 1
+            break
+        end
+        for i = 1, #pieces do
+            local piece = unpack_piece(pieces[i])
+            if wanted <= 0 or (batch and not can_join(batch, piece)) then
+                for j = #pieces, i, -1 do call('LPUSH', READY, pieces[j]) end
+                is_complete = true
+                break
+            end
+            if piece.count > wanted then put_back(split_off(piece, wanted)) end
+            wanted = wanted - piece.count
+            queue.first_ready = piece.first_id + piece.count
+            batch = join(batch, piece)
+        end
+    end
+    if batch then
+        if batch.parts[2] then batch.lines = table.concat(batch.parts) end
+        if queue.first_ready > queue.last_id then queue.largest_piece = 0 end
+    end
+    return batch
+end
+
+-- In flight -------------------------------------------------------------------------------------------------------
+
+-- The member of HELD and LEASES. The digits keep the order of the ids.
+local function held_member(key, id) return key .. format(':%016.0f', id) end
+
+-- The earliest time that the next calls must look at timers and leases.
+local function note_due(time) queue.next_due = min(queue.next_due, time) end
+
+local function add_in_flight(key, c, batch, delivered_at, is_client_attempt)
+    local id = decimal(batch.first_id)
+    local member = held_member(key, batch.first_id)
+    call('HSET', IN_FLIGHT, id, pack(IN_FLIGHT_FORMAT, key, batch.count, batch.attempt, batch.delivery_failures,
+        batch.accepted_at, delivered_at, is_client_attempt), 'lines:' .. id, batch.lines)
+    call('ZADD', HELD, 0, member)
+    if c.lease > 0 then
+        call('ZADD', LEASES, decimal(delivered_at + c.lease), member)
+        note_due(delivered_at + c.lease)
+    end
+end
+
+-- A batch in flight, without its lines.
+local function unpack_in_flight(first_id, packed)
+    local key, count, attempt, delivery_failures, accepted_at, delivered_at, is_client_attempt =
+        unpack_struct(IN_FLIGHT_FORMAT, packed)
+    local batch = new_batch(first_id, count, attempt, delivery_failures, accepted_at)
+    batch.client, batch.delivered_at, batch.is_client_attempt = key, delivered_at, is_client_attempt
+    return batch
+end
+
+-- The batch in flight with the client that has all these items, without its lines. `attempt` may be nil.
+local function find_in_flight(key, first_id, count, attempt)
+    if first_id > queue.last_id then return nil end
+    local packed = call('HGET', IN_FLIGHT, decimal(first_id))
+    local key_of_batch = first_id
+    if not packed then
+        local member = call('ZREVRANGEBYLEX', HELD, '[' .. held_member(key, first_id), '[' .. key .. ':', 'LIMIT', 0, 1)[1]
+        if not member then return nil end
+        key_of_batch = tonumber(sub(member, 18))
+        packed = call('HGET', IN_FLIGHT, decimal(key_of_batch))
+        if not packed then return nil end
+    end
+    local batch = unpack_in_flight(key_of_batch, packed)
+    if batch.client ~= key or first_id + count > batch.first_id + batch.count or count < 1 then return nil end
+    if attempt and attempt ~= batch.attempt then return nil end
+    return batch
+end
+
+-- Takes a batch out of those in flight. Only a caller that needs the lines has them.
+local function remove_in_flight(c, batch, needs_lines)
+    local id = decimal(batch.first_id)
+    local member = held_member(batch.client, batch.first_id)
+    if needs_lines then batch.lines = call('HGET', IN_FLIGHT, 'lines:' .. id) or '' end
+    call('HDEL', IN_FLIGHT, id, 'lines:' .. id)
+    call('ZREM', HELD, member)
+    if c.lease > 0 then call('ZREM', LEASES, member) end
+end
+
+-- Removes items that a client has in flight within one batch.
+local function take_in_flight(key, c, first_id, count, attempt, needs_lines)
+    local batch = find_in_flight(key, first_id, count, attempt)
+    if not batch then return nil end
+    local is_part = count < batch.count
+    remove_in_flight(c, batch, needs_lines or is_part)
+    if is_part then
+        local taken = batch
+        if first_id > batch.first_id then
+            taken = split_off(batch, first_id - batch.first_id)
+            add_in_flight(key, c, batch, batch.delivered_at, batch.is_client_attempt)
+        end
+        if taken.count > count then
+            add_in_flight(key, c, split_off(taken, count), batch.delivered_at, batch.is_client_attempt)
+        end
+        taken.delivered_at = batch.delivered_at
+        return taken
+    end
+    return batch
+end
+
+local function requeue_in_same_attempt(batch)
+    queue.in_flight = queue.in_flight - batch.count
+    make_ready(batch)
+end
+
+local function requeue(batch)
+    batch.attempt = min(batch.attempt + 1, MAX_ATTEMPT)
+    requeue_in_same_attempt(batch)
+end
+
+-- Sets items aside that were in flight.
+local function mark_failed(batch, reason)
+    queue.in_flight = queue.in_flight - batch.count
+    while batch do
+        local rest = batch.count > 1 and split_off(batch, 1) or nil
+        call('ZADD', FAILED, decimal(batch.first_id), pack(FAILED_FORMAT, batch.first_id, batch.attempt,
+            batch.delivery_failures, batch.accepted_at, #reason) .. reason .. batch.lines)
+        batch = rest
+    end
+end
+
+local function unpack_failed(packed)
+    local first_id, attempt, delivery_failures, accepted_at, reason_bytes = unpack_struct(FAILED_FORMAT, packed)
+    local lines_at = FAILED_HEAD + reason_bytes + 1
+    local batch = new_batch(first_id, 1, attempt, delivery_failures, accepted_at, sub(packed, lines_at))
+    return batch, sub(packed, FAILED_HEAD + 1, lines_at - 1)
+end
+
+-- Counts a delivery failure, which the items may have caused, and requeues the items or fails them.
+local function record_delivery_failure(c, batch)
+    local failures = min(batch.delivery_failures + 1, MAX_ATTEMPT)
+    batch.delivery_failures = failures
+    if c.max_failures == 0 or failures < c.max_failures then return requeue(batch) end
+    if failures == 1 then
+        mark_failed(batch, 'its consumer died, or held it for longer than its lease')
+    else
+        mark_failed(batch, decimal(failures) .. ' consumers died of it, or held it for longer than their lease')
+    end
+end

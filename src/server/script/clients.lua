@@ -1,0 +1,167 @@
+-- Clients that leave, die or stop waiting, and the leases of those that stay.
+
+-- Stores what the caller asked for in this call and still waits for.
+local function store_waits()
+    local c = client(CALLER)
+    while new_puts[first_new_put] do
+        local order = next_order()
+        local member = blocked_member(CALLER, order)
+        call('ZADD', BLOCKED, decimal(order), member)
+        store_blocked(member, new_puts[first_new_put])
+        c.blocked = c.blocked .. pack('<d', order)
+        queue.blocked = queue.blocked + 1
+        first_new_put = first_new_put + 1
+    end
+    if has_new_get then
+        call('ZADD', GETTERS, decimal(next_order()), CALLER)
+        queue.getters = queue.getters + 1
+        queue.following_getters = queue.following_getters + c.follow
+        has_new_get = false
+    end
+    if has_new_join then
+        call('ZADD', JOINERS, decimal(next_order()), CALLER)
+        queue.joiners = queue.joiners + 1
+        has_new_join = false
+    end
+end
+
+-- The client waits for nothing any more. Blocked puts are dropped.
+local function clear_waits(key, c)
+    local is_caller = key == CALLER
+    while #c.blocked > 0 do forget_first_blocked(c, blocked_member(key, (unpack_struct('<d', c.blocked)))) end
+    if is_caller then new_puts, first_new_put = {}, 1 end
+    c.blocked_items, c.blocked_bytes = 0, 0
+    if c.pending_get > 0 then
+        if is_caller and has_new_get then
+            has_new_get = false
+        elseif call('ZREM', GETTERS, key) == 1 then
+            forget_getter(c)
+        end
+        c.pending_get = 0
+    end
+    if c.is_joining == 1 then
+        if is_caller and has_new_join then
+            has_new_join = false
+        else
+            queue.joiners = queue.joiners - call('ZREM', JOINERS, key)
+        end
+        c.is_joining = 0
+    end
+    changed[key] = true
+end
+
+-- The members of HELD of a client, in the order of the ids.
+local function held_by(key) return call('ZRANGEBYLEX', HELD, '[' .. key .. ':', '(' .. key .. ';') end
+
+-- Removes a client. Its items in flight are requeued; after a death that is a delivery failure.
+local function remove_client(key, c, has_died)
+    for _, member in ipairs(held_by(key)) do
+        local id = tonumber(sub(member, 18))
+        local packed = call('HGET', IN_FLIGHT, decimal(id))
+        if packed then
+            local batch = unpack_in_flight(id, packed)
+            remove_in_flight(c, batch, true)
+            if has_died then record_delivery_failure(c, batch) else requeue(batch) end
+        end
+    end
+    clear_waits(key, c)
+    queue.clients, queue.syncing = queue.clients - 1, queue.syncing - c.sync
+    if c.role == CONSUMER then
+        queue.consumers = queue.consumers - 1
+    elseif c.role == PRODUCER then
+        queue.producers = queue.producers - 1
+        if queue.producers == 0 and c.keep_open == 0 and queue.sentinel == NO_SENTINEL then
+            queue.sentinel = LAST_PRODUCER_LEFT
+        end
+    end
+    if has_died and #c.accepted > 0 then
+        -- If the client lives all the same, it must not put its items again.
+        c.is_dead = 1
+        queue.tombstones = queue.tombstones + 1
+        call('ZADD', TIMERS, decimal(NOW + TOMBSTONE_LIFETIME), key)
+        note_due(NOW + TOMBSTONE_LIFETIME)
+    else
+        call('HDEL', CLIENTS, key)
+        call('ZREM', TIMERS, key)
+        known[key], changed[key] = false, nil
+    end
+end
+
+local function disconnect(key, c, has_died)
+    take_steps()
+    remove_client(key, c, has_died)
+end
+
+local function set_timer(key, time)
+    call('ZADD', TIMERS, decimal(time), key)
+    note_due(time)
+end
+
+-- Looks at a client whose timer is due.
+local function check_client(key, c)
+    local heard = max(c.heard, queue.quiet_until)
+    local absent_at, silent_at = heard + ABSENCE, heard + c.dead_after
+    local is_dead = NOW >= silent_at or (NOW >= absent_at and not is_present(key))
+    if is_dead and key ~= CALLER then
+        if NOW >= queue.nobody_dead_before then return disconnect(key, c, true) end
+        return set_timer(key, queue.nobody_dead_before)
+    end
+    if absent_at <= NOW then absent_at = NOW + ABSENCE end
+    set_timer(key, min(absent_at, max(silent_at, NOW + 1)))
+end
+
+local function expire_leases()
+    for _, member in ipairs(call('ZRANGEBYSCORE', LEASES, '-inf', decimal(NOW), 'LIMIT', 0, MAX_TIMERS)) do
+        local key, id = sub(member, 1, 16), tonumber(sub(member, 18))
+        local c, packed = client(key), call('HGET', IN_FLIGHT, decimal(id))
+        if c and packed then
+            local batch = unpack_in_flight(id, packed)
+            remove_in_flight(c, batch, true)
+            record_delivery_failure(c, batch)
+        else
+            -- The server has lost a key (an eviction).
+            call('ZREM', LEASES, member)
+        end
+    end
+end
+
+-- Handles what is due: leases, absent and silent clients, old tombstones. A bounded number of each; the rest is due in the
+-- next call.
+local function handle_due()
+    if NOW < queue.next_due then return end
+    expire_leases()
+    for _, key in ipairs(call('ZRANGEBYSCORE', TIMERS, '-inf', decimal(NOW), 'LIMIT', 0, MAX_TIMERS)) do
+        local c = client(key)
+        if c and c.is_dead == 0 then
+            check_client(key, c)
+        else
+            call('ZREM', TIMERS, key)
+            if c then
+                call('HDEL', CLIENTS, key)
+                queue.tombstones = queue.tombstones - 1
+                known[key], changed[key] = false, nil
+            end
+        end
+    end
+    queue.next_due = math.huge
+    for _, due in ipairs({ TIMERS, LEASES }) do
+        local first = call('ZRANGE', due, 0, 0, 'WITHSCORES')
+        if first[2] then note_due(tonumber(first[2])) end
+    end
+end
+
+-- Notices a time in which nobody was heard: the server, or the network, was away.
+local function note_silence(is_first_request)
+    local was_quiet = NOW - queue.last_heard > ABSENCE
+    if was_quiet then queue.quiet_until = NOW end
+    queue.last_heard = NOW
+    if was_quiet or is_first_request then
+        local info = redis.pcall('INFO', 'server')
+        local run_id = type(info) == 'string' and match(info, 'run_id:(%w+)') or ''
+        run_id = sub(run_id .. string.rep(' ', 40), 1, 40)
+        if run_id ~= queue.run_id then
+            if queue.clients > 0 then queue.nobody_dead_before = NOW + RESTART_GRACE end
+            queue.run_id = run_id
+        end
+    end
+end

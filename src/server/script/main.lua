@@ -1,0 +1,118 @@
+-- The call: checks that change nothing, then the requests, what is due, the steps, and what has changed is written back.
+
+local hello, first_request_at = nil, 1
+if sub(REQUESTS, 1, 6) == 'hello ' then
+    local missing = missing_rights()
+    if missing then return redis.error_reply('QDEMO_RIGHTS ' .. missing) end
+    local line_end = find(REQUESTS, '\n', 1, true) or #REQUESTS + 1
+    hello, first_request_at = parse_hello(sub(REQUESTS, 7, line_end - 1)), line_end + 1
+    if not hello or not find(CALLER, '^%x+$') or #CALLER ~= 16 then
+        return redis.error_reply('QDEMO_MALFORMED the first request is no hello')
+    end
+    local foreign = foreign_part()
+    if foreign then return redis.error_reply('QDEMO_FOREIGN ' .. foreign) end
+end
+
+local stored = call('GET', META)
+if stored and string.byte(stored, #MAGIC + 1) ~= LAYOUT then
+    return redis.error_reply('QDEMO_LAYOUT ' .. (string.byte(stored, #MAGIC + 1) or 0))
+end
+queue = unpack_queue(stored)
+if hello then
+    if hello.queue_id and hello.queue_id ~= queue.id then
+        return redis.error_reply('QDEMO_GONE the queue was removed')
+    end
+    if not stored then queue.id = CALLER .. format('%012x', NOW) end
+elseif not stored or not client(CALLER) or client(CALLER).is_dead == 1 then
+    return redis.error_reply('QDEMO_UNKNOWN the server does not know this client')
+end
+
+-- The first write. A full server refuses SETRANGE, and then puts nothing at all; it never refuses ZREM, and then it takes every
+-- later write of this call. Both change nothing.
+if find(REQUESTS, '^put ') then
+    call('SETRANGE', META, 0, '')
+else
+    call('ZREM', TIMERS, '')
+end
+
+local function handle_requests(at)
+    local size, changes, queries = #REQUESTS, nil, nil
+    while not is_over and at <= size do
+        local line_end = find(REQUESTS, '\n', at, true)
+        if not line_end or line_end - at > MAX_LINE_BYTES then
+            return expel('malformed', 'the line is longer than a request')
+        end
+        local verb, rest = match(sub(REQUESTS, at, line_end - 1), '^([^ ]*) ?(.*)$')
+        at = line_end + 1
+        if verb == 'put' then
+            at = handle_put(rest, at)
+        else
+            local handle = requests[verb]
+            if not handle then
+                changes = changes or new_changes()
+                handle = changes[verb]
+            end
+            if not handle then
+                queries = queries or new_queries()
+                handle = queries[verb]
+            end
+            local malformed = not handle and 'no such request' or handle(rest)
+            if malformed then reply_error(CALLER, 'malformed', malformed) end
+        end
+    end
+end
+
+note_silence(hello ~= nil)
+local is_connected = true
+if hello and hello.only_existing == true and not stored then
+    reply_error(CALLER, 'missing', 'the queue does not exist')
+    is_connected = false
+elseif hello then
+    is_connected = handle_hello(hello)
+end
+if is_connected then
+    client(CALLER).heard = NOW
+    changed[CALLER] = true
+    handle_requests(first_request_at)
+end
+
+-- Whether the queue has neither items nor clients nor a past.
+local function is_blank()
+    return queue.clients + queue.tombstones + queue.last_id + queue.ended_at == 0 and queue.sentinel == NO_SENTINEL
+        and queue.capacity == CAPACITY_OPEN
+end
+
+if not is_removed then
+    take_steps()
+    handle_due()
+    take_steps()
+    if client(CALLER) then store_waits() end
+    is_removed = is_blank()
+end
+if is_removed then
+    call('UNLINK', unpack(KEYS))
+else
+    local fields = {}
+    for key in pairs(changed) do
+        fields[#fields + 1] = key
+        fields[#fields + 1] = pack_client(known[key])
+    end
+    if fields[1] then call('HSET', CLIENTS, unpack(fields)) end
+    call('SET', META, pack_queue(queue))
+end
+
+-- What the bridge has to know of replies without reading them: 1 if they accept items of a queue with `sync`, plus 2 if they
+-- tell the end.
+local function flags_of(replies)
+    local accepts, tells_end = 0, 0
+    for _, text in ipairs(replies) do
+        if text == 'ended\n' then tells_end = 2 end
+        if queue.sync == 1 and sub(text, 1, 3) == 'ok ' then accepts = 1 end
+    end
+    return accepts + tells_end
+end
+
+for key, replies in pairs(mail) do
+    call('SPUBLISH', CHANNEL .. key, flags_of(replies) .. table.concat(replies))
+end
+return 1

@@ -1,0 +1,211 @@
+-- The rules of a queue on a Redis or Valkey server: the counterpart of src/queue and src/keeper.
+--
+-- The files of this directory are one script, in the order of src/server/script.rs. KEYS: the keys of the queue, in the order
+-- of the locals below. ARGV[1]: the key of the client that calls. ARGV[2]: whole requests of the protocol, perhaps none. All
+-- replies go to the clients' channels.
+--
+-- An error is returned only before the first write, since nothing rolls a script back. Names of values: `key` is a client key,
+-- `c` a client, `id` an item id. Times are milliseconds of the server's clock.
+
+local META, CLIENTS, READY, REQUEUED, IN_FLIGHT, HELD, LEASES, FAILED, GETTERS, BLOCKED, BLOCKED_ITEMS, JOINERS, TIMERS,
+    ENDS_TOLD = unpack(KEYS)
+local CALLER, REQUESTS = ARGV[1], ARGV[2]
+local CHANNEL = string.sub(META, 1, -#'meta' - 1) .. 'to:'
+
+local LAYOUT, MAGIC = 1, 'qdemo'
+-- The limits of src/queue and src/wire.
+local MAX_BLOCKED_ITEMS, MAX_BLOCKED_BYTES = 65536, 16 * 1048576
+local MAX_DELIVERY_BYTES, MAX_AGE_SPREAD = 524288, 10
+local MAX_LINE_BYTES, MAX_PUT_BYTES = 4096, 65536
+local DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES = 16 * 1048576, 256 * 1048576
+local MAX_ACCEPTED_RANGES, MAX_ATTEMPT = 64, 4294967295
+-- A client that is not subscribed is dead when it was not heard for this time.
+local ABSENCE = 2000
+-- After a restart of the server nobody is dead before this time.
+local RESTART_GRACE = 10000
+local TOMBSTONE_LIFETIME = 3600000
+-- A call handles at most this many due timers, and as many expired leases.
+local MAX_TIMERS = 32
+
+-- Values of numbers in the state.
+local PRODUCER, CONSUMER, VISITOR = 1, 2, 3
+local NO_SENTINEL, LAST_PRODUCER_LEFT, CLOSED = 0, 1, 2
+local CAPACITY_OPEN, UNBOUNDED = -1, 0
+
+local call, find, sub, match, format = redis.call, string.find, string.sub, string.match, string.format
+local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
+local pack, unpack_struct = struct.pack, struct.unpack
+
+local function decimal(number) return format('%.0f', number) end
+
+-- A decimal number of at most 64 bits without a sign, or nil.
+local function number(text)
+    if not find(text, '^%d+$') then return nil end
+    if #text >= 20 then
+        text = match(text, '^0*(.-)$')
+        if #text > 20 or (#text == 20 and text > '18446744073709551615') then return nil end
+    end
+    return tonumber(text)
+end
+
+-- A decimal number of at most 32 bits.
+local function short_number(text)
+    local value = number(text)
+    return value and value <= MAX_ATTEMPT and value or nil
+end
+
+local clock = call('TIME')
+local NOW = clock[1] * 1000 + floor(clock[2] / 1000)
+
+-- The state of the queue ------------------------------------------------------------------------------------------
+
+-- After MAGIC and a byte with the layout.
+local QUEUE_FORMAT = '<BBBdddddddddddddddddddddddddc28c40'
+
+-- `capacity` is CAPACITY_OPEN until a client has chosen it. `round` and `ends` count the rounds that began and those that ended;
+-- `ended_at` is 0 before the first end. `first_ready` is the id of the first item of READY, which has all ids from there to
+-- `last_id`. `requeued`, `in_flight` are numbers of items; the other numbers count what a key has, so that no call asks an
+-- empty key. `largest_piece` is an upper bound of the bytes of a piece in READY. `last_heard`: the last call of any client.
+-- `quiet_until`: silence and absence count from this moment. `nobody_dead_before` follows a restart. `next_due` is at most the
+-- time of the first timer or lease. `id` and `run_id` name the queue, and the run of the server.
+local function unpack_queue(packed)
+    local q = { sentinel = 0, sync = 0, has_begun = 0, capacity = CAPACITY_OPEN, round = 0, ends = 0, ended_at = 0, last_id = 0,
+        done = 0, last_delivered = 0, first_ready = 1, requeued = 0, in_flight = 0, largest_piece = 0, producers = 0,
+        consumers = 0, clients = 0, tombstones = 0, syncing = 0, getters = 0, following_getters = 0, blocked = 0, joiners = 0,
+        order = 0, last_heard = 0, quiet_until = 0, nobody_dead_before = 0, next_due = 0, id = '', run_id = '' }
+    if packed then
+        q.sentinel, q.sync, q.has_begun, q.capacity, q.round, q.ends, q.ended_at, q.last_id, q.done, q.last_delivered,
+            q.first_ready, q.requeued, q.in_flight, q.largest_piece, q.producers, q.consumers, q.clients, q.tombstones,
+            q.syncing, q.getters, q.following_getters, q.blocked, q.joiners, q.order, q.last_heard, q.quiet_until,
+            q.nobody_dead_before, q.next_due, q.id, q.run_id = unpack_struct(QUEUE_FORMAT, packed, #MAGIC + 2)
+    end
+    return q
+end
+
+local function pack_queue(q)
+    return MAGIC .. string.char(LAYOUT) .. pack(QUEUE_FORMAT, q.sentinel, q.sync, q.has_begun, q.capacity, q.round, q.ends,
+        q.ended_at, q.last_id, q.done, q.last_delivered, q.first_ready, q.requeued, q.in_flight, q.largest_piece, q.producers,
+        q.consumers, q.clients, q.tombstones, q.syncing, q.getters, q.following_getters, q.blocked, q.joiners, q.order,
+        q.last_heard, q.quiet_until, q.nobody_dead_before, q.next_due, q.id, q.run_id)
+end
+
+-- The state. Set by main.lua before any function below is called.
+local queue
+
+local function ready_count() return queue.last_id - queue.first_ready + 1 + queue.requeued end
+
+local function is_all_done() return queue.in_flight == 0 and ready_count() == 0 end
+
+local function free_capacity()
+    if queue.capacity <= 0 then return math.huge end
+    return max(queue.capacity - ready_count(), 0)
+end
+
+-- The number of items that a client may send before their `ok`; one is always allowed.
+local function put_window()
+    if queue.capacity <= 0 then return MAX_BLOCKED_ITEMS end
+    return min(floor(free_capacity() / max(queue.producers, 1)), MAX_BLOCKED_ITEMS)
+end
+
+local function has_ended() return queue.ended_at > 0 and queue.has_begun == 0 end
+
+-- Begins a round, if the last one has ended. A visitor without a pending get belongs to the new round (`sees_end_next`).
+local function begin_round()
+    if queue.has_begun == 0 then
+        queue.has_begun, queue.done = 1, 0
+        queue.round = queue.round + 1
+    end
+end
+
+-- A number for the order of arrivals.
+local function next_order()
+    queue.order = queue.order + 1
+    return queue.order
+end
+
+-- Clients ---------------------------------------------------------------------------------------------------------
+
+local CLIENT_FORMAT = '<BBBBBBBdddddddddddddddddI4I4'
+
+-- `is_late`: the round that the client came for had ended when it came. `round`, `ends`: those of the queue at that time.
+-- `order`: its place among all clients. `lease` is 0 for none. `items`: put or done. `pending_get` is the MAX of a get that
+-- waits, or 0, and `get_round` the round when it was asked. The three `blocked_` numbers are of the blocked puts. `accepted` is a
+-- string of ranges (two doubles each: number and id of the last item), `blocked` a string of the orders of the blocked puts.
+local function unpack_client(packed)
+    local c = { role = 0, keep_open = 0, follow = 0, sync = 0, is_late = 0, is_joining = 0, is_dead = 0, pid = 0, order = 0,
+        lease = 0, max_failures = 0, max_item_bytes = 0, dead_after = 0, heard = 0, round = 0, ends = 0, items = 0,
+        deliveries = 0, last_first_id = 0, pending_get = 0, get_round = 0, blocked_items = 0, blocked_bytes = 0,
+        blocked_seq = 0, accepted = '', blocked = '' }
+    if packed then
+        local accepted, blocked, at
+        c.role, c.keep_open, c.follow, c.sync, c.is_late, c.is_joining, c.is_dead, c.pid, c.order, c.lease, c.max_failures,
+            c.max_item_bytes, c.dead_after, c.heard, c.round, c.ends, c.items, c.deliveries, c.last_first_id, c.pending_get,
+            c.get_round, c.blocked_items, c.blocked_bytes, c.blocked_seq, accepted, blocked, at =
+            unpack_struct(CLIENT_FORMAT, packed)
+        c.accepted = sub(packed, at, at + accepted - 1)
+        c.blocked = sub(packed, at + accepted, at + accepted + blocked - 1)
+    end
+    return c
+end
+
+local function pack_client(c)
+    return pack(CLIENT_FORMAT, c.role, c.keep_open, c.follow, c.sync, c.is_late, c.is_joining, c.is_dead, c.pid, c.order,
+        c.lease, c.max_failures, c.max_item_bytes, c.dead_after, c.heard, c.round, c.ends, c.items, c.deliveries,
+        c.last_first_id, c.pending_get, c.get_round, c.blocked_items, c.blocked_bytes, c.blocked_seq, #c.accepted, #c.blocked)
+        .. c.accepted .. c.blocked
+end
+
+-- The clients that this call has read; false for an unknown one.
+local known = {}
+-- The keys of clients to be written back.
+local changed = {}
+
+local function client(key)
+    local c = known[key]
+    if c == nil then
+        local packed = call('HGET', CLIENTS, key)
+        c = packed and unpack_client(packed) or false
+        known[key] = c
+    end
+    return c
+end
+
+-- What the caller has asked for in this call, and the queue has not granted yet. The rest is stored at the end of the call.
+local new_puts, first_new_put = {}, 1
+local has_new_get, has_new_join = false, false
+
+-- Whether the client's next get is answered with the end. That holds for a consumer from the end that it was connected at, or
+-- came too late for; for a visitor only until a new round begins, or for a get that is older than the new round.
+local function sees_end_next(c)
+    local is_from_before = c.follow == 0 and c.role ~= PRODUCER and queue.ends > c.ends
+    if c.role ~= VISITOR then return is_from_before or c.is_late == 1 end
+    local round = c.pending_get > 0 and c.get_round or queue.round
+    if queue.has_begun == 1 and round == queue.round then return false end
+    return is_from_before or (c.is_late == 1 and round == c.round)
+end
+
+-- Replies ---------------------------------------------------------------------------------------------------------
+
+-- The replies to each client, in order.
+local mail = {}
+
+local function reply(key, text)
+    local replies = mail[key]
+    if replies then
+        replies[#replies + 1] = text
+    else
+        mail[key] = { text }
+    end
+end
+
+local function reply_error(key, code, text) reply(key, 'error ' .. code .. ' ' .. text .. '\n') end
+
+local function reply_batch(key, batch)
+    reply(key, format('batch %.0f %.0f %.0f %.0f\n', batch.first_id, batch.count, batch.attempt, #batch.lines))
+    reply(key, batch.lines)
+end
+
+-- Whether the client is subscribed to its channel. The caller is, since it listens and calls through one connection.
+local function is_present(key)
+    return key == CALLER or call('PUBSUB', 'SHARDNUMSUB', CHANNEL .. key)[2] > 0
+end

@@ -1,0 +1,170 @@
+//! A private Redis server, and clients that call the script in virtual time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
+use redis::{Connection, RedisError, RedisResult, Value};
+
+use super::{QueueKeys, SCRIPT, name};
+use crate::wire::ClientKey;
+
+/// A server of this test alone. Dropping it kills the server.
+pub(crate) struct TestServer {
+    process: Child,
+    dir: tempfile::TempDir,
+}
+
+impl TestServer {
+    /// Starts a server. None, with a message that nobody overlooks, if the machine has no `redis-server`.
+    pub(crate) fn start(options: &[&str]) -> Option<Self> {
+        let program =
+            std::env::var("QDEMO_TEST_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+        let dir = tempfile::tempdir().unwrap();
+        let spawned = Command::new(&program)
+            .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
+            .arg(dir.path().join("socket"))
+            .args(options)
+            .current_dir(dir.path())
+            .stdout(Stdio::null())
+            .spawn();
+        match spawned {
+            Ok(process) => Some(Self { process, dir }),
+            Err(error) => {
+                let text = format!("\nSKIPPED, since {program} does not start: {error}\n");
+                // The test harness hides what `eprintln` writes.
+                std::io::stderr().write_all(text.as_bytes()).unwrap();
+                None
+            }
+        }
+    }
+
+    /// The address, with more parameters.
+    pub(crate) fn url(&self, more: &str) -> String {
+        format!("unix://{}{more}", self.dir.path().join("socket").display())
+    }
+
+    pub(crate) fn connect_as(&self, more: &str) -> Connection {
+        let client = redis::Client::open(self.url(more)).unwrap();
+        // The server makes its socket when it is ready.
+        for _ in 0..10_000 {
+            match client.get_connection() {
+                Ok(connection) => return connection,
+                Err(_) => std::thread::yield_now(),
+            }
+            std::thread::park_timeout(std::time::Duration::from_millis(1));
+        }
+        panic!("the server is not ready");
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        self.connect_as("")
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The script in virtual time: the caller gives the time and the clients that are absent, and the call returns what the script
+/// would publish. `absence` replaces the time after which an absent client is dead.
+fn virtual_script(absence: &str) -> String {
+    let changes = [
+        ("local clock = call('TIME')\n", ""),
+        ("local NOW = clock[1] * 1000 + floor(clock[2] / 1000)", "local NOW = tonumber(ARGV[3])"),
+        ("call('PUBSUB', 'SHARDNUMSUB', CHANNEL .. key)[2] > 0", "not find(ARGV[4], key, 1, true)"),
+        ("local ABSENCE = 2000", &*format!("local ABSENCE = {absence}")),
+        ("call('SPUBLISH', CHANNEL .. key, flag .. table.concat(replies))", PUBLISH),
+        ("\nreturn 1\n", "\nreturn published\n"),
+        ("local flag = ", "local published = {}\nlocal flag = "),
+    ];
+    let mut script = SCRIPT.to_owned();
+    for (from, to) in changes {
+        assert_eq!(script.matches(from).count(), 1, "{from}");
+        script = script.replace(from, to);
+    }
+    script
+}
+
+const PUBLISH: &str = "published[#published + 1] = key\n    published[#published + 1] = flag .. table.concat(replies)";
+
+/// A queue, and clients that call its script in virtual time.
+pub(crate) struct VirtualQueue {
+    pub(crate) connection: Connection,
+    pub(crate) keys: QueueKeys,
+    sha1: String,
+    /// Milliseconds.
+    pub(crate) now: u64,
+    pub(crate) absent: BTreeSet<ClientKey>,
+    /// What each client has received and the test has not taken.
+    mail: BTreeMap<ClientKey, Vec<u8>>,
+    /// The flag of the last message.
+    pub(crate) flag: u8,
+}
+
+impl VirtualQueue {
+    pub(crate) fn new(server: &TestServer) -> Self {
+        Self::with_absence(server, 2000)
+    }
+
+    pub(crate) fn with_absence(server: &TestServer, absence: u64) -> Self {
+        let mut connection = server.connect();
+        let script = virtual_script(&absence.to_string());
+        let sha1 = redis::cmd("SCRIPT").arg("LOAD").arg(script).query(&mut connection).unwrap();
+        Self {
+            connection,
+            keys: QueueKeys::new("qdemo", &name("jobs")),
+            sha1,
+            now: 1_000_000,
+            absent: BTreeSet::new(),
+            mail: BTreeMap::new(),
+            flag: 0,
+        }
+    }
+
+    /// Makes a call, and keeps what it publishes.
+    pub(crate) fn try_call(
+        &mut self,
+        client: ClientKey,
+        requests: &[u8],
+    ) -> Result<(), RedisError> {
+        let absent: Vec<_> = self.absent.iter().map(ToString::to_string).collect();
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&self.sha1).arg(14).arg(&self.keys.keys()[..]).arg(client.to_string());
+        command.arg(requests).arg(self.now).arg(absent.join(","));
+        let published: Vec<Vec<u8>> = command.query(&mut self.connection)?;
+        for pair in published.chunks(2) {
+            let key = ClientKey::parse(&pair[0]).unwrap();
+            self.flag = pair[1][0];
+            self.mail.entry(key).or_default().extend_from_slice(&pair[1][1..]);
+        }
+        Ok(())
+    }
+
+    #[track_caller]
+    pub(crate) fn call(&mut self, client: ClientKey, requests: &[u8]) {
+        self.try_call(client, requests).unwrap();
+    }
+
+    /// Takes what a client has received.
+    pub(crate) fn take_mail(&mut self, client: ClientKey) -> Vec<u8> {
+        self.mail.remove(&client).unwrap_or_default()
+    }
+
+    /// Makes a call, and takes what the caller has received, without the last newline.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, client: ClientKey, requests: &str) -> String {
+        self.call(client, requests.as_bytes());
+        String::from_utf8(self.take_mail(client)).unwrap().trim_end().to_owned()
+    }
+
+    /// Runs a command, and returns its reply.
+    pub(crate) fn run(&mut self, words: &[&str]) -> RedisResult<Value> {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query(&mut self.connection)
+    }
+}
