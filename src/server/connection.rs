@@ -65,7 +65,7 @@ impl Connection {
         let connect = client.get_multiplexed_async_connection_with_config(&config);
         let connection = connect.await.map_err(failed)?;
         let mut call = cmd("EVALSHA");
-        call.arg(sha1()).arg(keys.keys().len()).arg(keys.keys()).arg(key.to_string());
+        call.arg(sha1()).arg(keys.keys().len()).arg(&keys.keys()[..]).arg(key.to_string());
         let mut subscribe = cmd("SSUBSCRIBE");
         subscribe.arg(keys.channel(key));
         let caller = Caller { connection, call, server: server.clone(), was_connected };
