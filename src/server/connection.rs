@@ -125,7 +125,7 @@ impl Caller {
 
     /// Sends any other command.
     pub(super) async fn command(&self, command: &Cmd) -> Result<Value, RedisError> {
-        self.connection.clone().send_packed_command(command).await
+        command.query_async(&mut self.connection.clone()).await
     }
 
     /// What an error of this connection means.

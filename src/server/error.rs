@@ -81,7 +81,9 @@ impl CallError {
     pub(super) fn new(error: &RedisError, server: &str, was_connected: bool) -> Self {
         let server = server.to_owned();
         let cause = one_line(&error.to_string());
-        if let Some((host, port)) = error.redirect_node().filter(|_| error.code() == Some("MOVED"))
+        let moved = error.redirect_node().filter(|_| error.code() == Some("MOVED"));
+        if let Some((host, port)) = moved.and_then(|(address, _)| address.rsplit_once(':'))
+            && let Ok(port) = port.parse()
         {
             let address = (host.to_owned(), port);
             return Self::Moved { address, error: ServerError::Silent { server, cause } };
