@@ -79,6 +79,7 @@ mod queue_name;
 mod report;
 mod role;
 mod run;
+mod server;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod testing;

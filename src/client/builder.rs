@@ -11,6 +11,7 @@ use crate::clock::{ProcessBirth, nanos};
 use crate::os::Waker;
 use crate::queue_name::QueueName;
 use crate::role::Role;
+use crate::server::ServerSettings;
 use crate::wire::Hello;
 
 /// Describes a queue and how to connect to it: the way to a [`Queue`](crate::Queue) with settings of
@@ -46,6 +47,7 @@ use crate::wire::Hello;
 #[must_use = "a builder does nothing before `open` or `connect`"]
 pub struct QueueBuilder {
     base_dir: Option<PathBuf>,
+    server: Option<Box<ServerSettings>>,
     pub(super) name: QueueName,
     pub(super) hello: Hello,
     pub(super) program: Option<OsString>,
@@ -60,6 +62,7 @@ impl QueueBuilder {
     pub fn new(name: QueueName) -> Self {
         Self {
             base_dir: None,
+            server: None,
             name,
             hello: Hello::new(Role::Visitor),
             program: None,
@@ -69,14 +72,35 @@ impl QueueBuilder {
         }
     }
 
-    /// Sets the directory that holds the queues. Each queue is a subdirectory of it.
+    /// Sets the directory that holds the queues. Each queue is a subdirectory of it. The queue is then on this
+    /// machine, whatever [`server`](Self::server) or the environment says.
     ///
     /// The default comes from the environment of the process when it connects: `QDEMO_DIR`, or else
     /// `$XDG_STATE_HOME/qdemo`, or else `~/.local/state/qdemo`. A relative path counts from the working
     /// directory at that moment.
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.base_dir = Some(dir.into());
+        self.server = None;
         self
+    }
+
+    /// Sets the server that has the queue, Redis or Valkey: `redis://HOST[:PORT][/DB]`, `rediss://…` with TLS,
+    /// `redis+unix:///SOCKET[?db=DB]`, or `redis+sentinel://HOST[:PORT],HOST…/SERVICE[/DB]`. `USER:PASSWORD@`
+    /// may precede the first host. `?prefix=WORD` at the end sets the beginning of the keys, which is `qdemo`
+    /// by default: clients with different prefixes share no queue.
+    ///
+    /// The default comes from the environment of the process when it connects: `QDEMO_SERVER`. Without it, or
+    /// after [`dir`](Self::dir), the queue is on this machine. `QDEMO_SERVER_PASSWORD_FILE` (the name of a file),
+    /// and otherwise `QDEMO_SERVER_PASSWORD`, come before a password in the URL. `QDEMO_SERVER_CA` names a file
+    /// with certificate authorities, in place of those of the system.
+    ///
+    /// A client waits up to 30 seconds for a server that is away.
+    ///
+    /// # Errors
+    /// [`Error::ServerSettings`] when this is not the URL of a server, or when a file that the environment names
+    /// cannot be read.
+    pub fn server(self, url: &str) -> Result<Self, Error> {
+        Ok(self.with_server(ServerSettings::from_url(url)?))
     }
 
     /// Sets the capacity of the queue, in items that are ready; 0 stands for no limit. Items in flight
@@ -162,6 +186,11 @@ impl QueueBuilder {
         self
     }
 
+    pub(crate) fn with_server(mut self, settings: ServerSettings) -> Self {
+        self.server = Some(Box::new(settings));
+        self
+    }
+
     pub(crate) fn with_timeout(mut self, timeout: Timeout) -> Self {
         self.timeout = timeout;
         self
@@ -190,6 +219,17 @@ impl QueueBuilder {
     pub(crate) fn interrupt(mut self, waker: Arc<Waker>) -> Self {
         self.interrupt = Some(waker);
         self
+    }
+
+    /// The server that has the queue; none for a queue on this machine.
+    pub(super) fn server_settings(&self) -> Result<Option<ServerSettings>, Error> {
+        // A run has its queue on this machine.
+        let is_local = self.base_dir.is_some() || self.hello.worker_index.is_some();
+        match &self.server {
+            Some(settings) => Ok(Some(ServerSettings::clone(settings))),
+            None if is_local => Ok(None),
+            None => Ok(ServerSettings::from_env()?),
+        }
     }
 
     pub(super) fn base_dir(&self) -> Result<PathBuf, Error> {
