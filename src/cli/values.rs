@@ -71,9 +71,9 @@ pub(super) fn parse_dead_after(text: &str) -> Result<Duration, String> {
     const LEAST: Duration = Duration::from_secs(3);
     let limit = parse_duration(text)?;
     let is_long = limit >= LEAST;
-    is_long.then_some(limit).ok_or_else(|| {
-        "a client that lives would count as dead: write 3s or more".to_owned()
-    })
+    is_long
+        .then_some(limit)
+        .ok_or_else(|| "a client that lives would count as dead: write 3s or more".to_owned())
 }
 
 /// A time for an answer; 0 is not to wait.

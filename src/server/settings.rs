@@ -77,7 +77,9 @@ pub(crate) enum SettingsError {
     NoPassword { place: &'static str, path: PathBuf },
     #[error("invalid value of {PASSWORD_VARIABLE}: it is not UTF-8")]
     NotUtf8,
-    #[error("{place} is for a connection with TLS: write the URL with rediss://, or leave {place} out")]
+    #[error(
+        "{place} is for a connection with TLS: write the URL with rediss://, or leave {place} out"
+    )]
     CaWithoutTls { place: &'static str },
 }
 
@@ -120,9 +122,8 @@ impl ServerSettings {
         variable: &dyn Fn(&str) -> Option<OsString>,
     ) -> Result<Self, SettingsError> {
         let text = url.0.to_str().ok_or(UrlError::NotAUrl);
-        let (url, url_password) = text
-            .and_then(ServerUrl::parse)
-            .map_err(|error| SettingsError::Url { place, error })?;
+        let (url, url_password) =
+            text.and_then(ServerUrl::parse).map_err(|error| SettingsError::Url { place, error })?;
         let file = |given: &Option<PathBuf>, option, name| match given {
             Some(path) => Some((option, path.clone())),
             None => variable(name).map(|path| (name, PathBuf::from(path))),
@@ -212,3 +213,6 @@ fn read_start(path: &Path) -> io::Result<String> {
     File::open(path)?.take(MAX_PASSWORD_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,13 +80,17 @@ pub(crate) enum UrlError {
          redis+sentinel://"
     )]
     UnknownScheme(String),
-    #[error("a part of it has a character that a URL must escape: write %23 for #, %40 for @, %2F for /, %3F for ?")]
+    #[error(
+        "a part of it has a character that a URL must escape: write %23 for #, %40 for @, %2F for /, %3F for ?"
+    )]
     Unescaped,
     #[error("a part of it is not UTF-8 behind its %: write %25 for %")]
     NotUtf8,
     #[error("it names no host: write redis://HOST, such as redis://localhost")]
     NoHost,
-    #[error("its host is not a name and not an address: write redis://HOST:PORT, with an IPv6 address in [ ]")]
+    #[error(
+        "its host is not a name and not an address: write redis://HOST:PORT, with an IPv6 address in [ ]"
+    )]
     InvalidHost,
     #[error("its port is not a number from 1 to 65535: write redis://HOST:6379")]
     InvalidPort,
@@ -94,7 +98,9 @@ pub(crate) enum UrlError {
     SeveralHosts,
     #[error("its database is not a number: write redis://HOST/0, or redis+unix:///PATH?db=0")]
     InvalidDatabase,
-    #[error("it has a host before the path of the socket: write redis+unix:///PATH, with three slashes")]
+    #[error(
+        "it has a host before the path of the socket: write redis+unix:///PATH, with three slashes"
+    )]
     HostBeforeSocket,
     #[error("it has no path of a socket: write redis+unix:///PATH")]
     NoSocket,
@@ -104,7 +110,9 @@ pub(crate) enum UrlError {
     UnknownParameter(String, &'static str),
     #[error("the parameter `{0}` stands there twice: leave one out")]
     RepeatedParameter(String),
-    #[error("its prefix is not a word: write 1 to {MAX_PREFIX_BYTES} letters, digits, `-`, `_` and `.`")]
+    #[error(
+        "its prefix is not a word: write 1 to {MAX_PREFIX_BYTES} letters, digits, `-`, `_` and `.`"
+    )]
     InvalidPrefix,
 }
 
