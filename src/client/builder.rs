@@ -222,6 +222,7 @@ impl QueueBuilder {
     }
 
     /// The server that has the queue; none for a queue on this machine.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the connection to a server uses this"))]
     pub(super) fn server_settings(&self) -> Result<Option<ServerSettings>, Error> {
         // A run has its queue on this machine.
         let is_local = self.base_dir.is_some() || self.hello.worker_index.is_some();
@@ -245,4 +246,37 @@ pub(crate) fn default_base_dir() -> Result<PathBuf, Error> {
         None => env::home_dir().map(|home| home.join(".local/state")),
     };
     named("QDEMO_DIR").or_else(|| state().map(|state| state.join("qdemo"))).ok_or(Error::NoHome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builder() -> QueueBuilder {
+        QueueBuilder::new("jobs".parse().unwrap())
+    }
+
+    #[test]
+    fn the_last_of_directory_and_server_decides_where_the_queue_is() {
+        let place = |builder: QueueBuilder| {
+            let settings = builder.server_settings().unwrap();
+            settings.map(|settings| settings.url.to_string())
+        };
+        let server = "redis://h:6379";
+        assert_eq!(place(builder().dir("queues")), None);
+        assert_eq!(place(builder().server(server).unwrap()).as_deref(), Some(server));
+        assert_eq!(place(builder().server(server).unwrap().dir("queues")), None);
+        let last_server = builder().dir("queues").server(server).unwrap();
+        assert_eq!(place(last_server).as_deref(), Some(server));
+        assert_eq!(place(builder().worker(1)), None);
+    }
+
+    #[test]
+    fn a_text_that_is_no_url_of_a_server_is_an_error_without_the_password() {
+        let error = builder().server("redis://:hunter2@h:x").unwrap_err();
+        assert!(matches!(error, Error::ServerSettings(_)), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("port is not a number") && !text.contains('\n'), "{text}");
+        assert!(!format!("{error:?} {text}").contains("hunter2"), "{error:?}");
+    }
 }

@@ -24,7 +24,7 @@ const SCAN_COUNT: usize = 1000;
 /// The server does not answer a question.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the server {server} does not answer as expected ({cause}): check the server and its address"
+    "the server {server} does not tell its queues ({cause}): check its address, and the rights of its user"
 )]
 pub(crate) struct InspectError {
     server: String,
