@@ -81,7 +81,7 @@ enum QueryOutcome {
         status: Status,
         /// The server that has the queue.
         #[serde(skip_serializing_if = "Option::is_none")]
-        server: Option<ServerFacts>,
+        server: Option<Box<ServerFacts>>,
     },
     /// The keeper does not answer.
     Unresponsive {
@@ -272,7 +272,7 @@ impl Place<'_> {
             Some(_) => query_server(self.one_shot, queue)?,
             None => query_keeper(self.one_shot, queue)?,
         };
-        let server = self.facts.clone();
+        let server = self.facts.clone().map(Box::new);
         Ok(status.map(|status| QueryOutcome::Available {
             queue: queue.to_string(),
             status,
