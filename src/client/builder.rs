@@ -47,7 +47,8 @@ use crate::wire::Hello;
 #[must_use = "a builder does nothing before `open` or `connect`"]
 pub struct QueueBuilder {
     base_dir: Option<PathBuf>,
-    server: Option<Box<ServerSettings>>,
+    /// The server that the program names.
+    pub(super) server: Option<ServerSettings>,
     pub(super) name: QueueName,
     pub(super) hello: Hello,
     pub(super) program: Option<OsString>,
@@ -187,7 +188,7 @@ impl QueueBuilder {
     }
 
     pub(crate) fn with_server(mut self, settings: ServerSettings) -> Self {
-        self.server = Some(Box::new(settings));
+        self.server = Some(settings);
         self
     }
 
@@ -227,7 +228,7 @@ impl QueueBuilder {
         // A run has its queue on this machine.
         let is_local = self.base_dir.is_some() || self.hello.worker_index.is_some();
         match &self.server {
-            Some(settings) => Ok(Some(ServerSettings::clone(settings))),
+            Some(settings) => Ok(Some(settings.clone())),
             None if is_local => Ok(None),
             None => Ok(ServerSettings::from_env()?),
         }
