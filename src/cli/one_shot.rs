@@ -58,24 +58,10 @@ impl OneShot {
 
     /// A client of the queue, which connects with its first request. Fails if the queue does not exist.
     pub(super) fn connect_existing(&self) -> anyhow::Result<Client> {
-        let client = self.connect_if_exists(&self.queue)?;
+        let client = self.options.clone().connect_if_exists()?;
         let client = client.ok_or_else(|| no_such_queue_error(&self.queue))?;
         warn_of_damage(&client, &self.queue);
         Ok(client)
-    }
-
-    /// A client of `queue`, which has connected, or on this machine connects with its first request; none if
-    /// the queue does not exist.
-    pub(super) fn connect_if_exists(&self, queue: &QueueName) -> Result<Option<Client>, Error> {
-        let client = self.options.clone().queue(queue.clone()).connect_if_exists()?;
-        match client {
-            Some(mut client) if self.server.is_some() => match client.complete_connect() {
-                // A server tells with its first answer that there is no queue.
-                Err(Error::Refused { code, .. }) if code == "missing" => Ok(None),
-                other => other.map(|()| Some(client)),
-            },
-            client => Ok(client),
-        }
     }
 
     /// Whether the queue exists.
@@ -84,7 +70,7 @@ impl OneShot {
             let base = default_base_dir()?;
             return Ok(QueueDir::exists(&base, self.queue.as_str()).map_err(Error::from)?);
         }
-        let client = self.connect_if_exists(&self.queue)?;
+        let client = self.options.clone().connect_if_exists()?;
         Ok(client.map(Client::leave_at_once).is_some())
     }
 

@@ -311,7 +311,8 @@ fn query_keeper(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<
 
 /// Queries the server that has `queue`.
 fn query_server(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<Status>> {
-    let Some(mut client) = one_shot.connect_if_exists(queue)? else { return Ok(None) };
+    let options = one_shot.options.clone().queue(queue.clone());
+    let Some(mut client) = options.connect_if_exists()? else { return Ok(None) };
     let status = client.status()?;
     client.leave_at_once();
     Ok(Some(status))
