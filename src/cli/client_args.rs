@@ -11,7 +11,7 @@ use crate::clock::{Delay, DelaySampler, ProcessBirth, random_seed};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::signals::{self, LeaveSignals};
 use crate::queue_name::QueueName;
-use crate::report::{Lang, Output, OutputFormat, Progress, Reporter};
+use crate::report::{Lang, Output, OutputFormat, Progress, Reporter, eprint_line};
 use crate::role::{Role, WorkerId};
 use crate::server::ServerSettings;
 
@@ -66,7 +66,7 @@ impl ClientArgs {
     ) -> anyhow::Result<ClientSetup> {
         let lang = self.lang.lang()?;
         let queue = self.queue.name()?;
-        let options = with_server(QueueBuilder::new(queue.clone()), server);
+        let options = with_server(QueueBuilder::new(queue.clone()).notify(eprint_line), server);
         let (options, waker) = match self.worker {
             Some(share) => (options.worker(share.index), None),
             None => {

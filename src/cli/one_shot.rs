@@ -38,7 +38,8 @@ impl OneShot {
     pub(super) fn on(queue: &QueueArg, server: Option<ServerSettings>) -> anyhow::Result<Self> {
         let queue = queue.name()?;
         let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
-        let options = QueueBuilder::new(queue.clone()).notify(eprint_line).interrupt(Arc::clone(&waker));
+        let options =
+            QueueBuilder::new(queue.clone()).notify(eprint_line).interrupt(Arc::clone(&waker));
         let options = with_server(options, server.as_ref());
         Ok(Self { queue, options, server, waker })
     }
