@@ -60,7 +60,7 @@ impl Connection {
             .set_response_timeout(Some(ANSWER_TIMEOUT))
             .set_push_sender(sender);
         let client = match Target::new(settings, address).map_err(failed)? {
-            Target::Server(client) => client,
+            Target::Server(client) => *client,
             Target::Sentinels(mut sentinels) => {
                 sentinels.async_get_client().await.map_err(failed)?
             }

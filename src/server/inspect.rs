@@ -152,7 +152,7 @@ fn connect(
     place: Option<(String, u16)>,
 ) -> Result<Connection, RedisError> {
     let client = match Target::new(settings, place.as_ref())? {
-        Target::Server(client) => client,
+        Target::Server(client) => *client,
         Target::Sentinels(mut sentinels) => sentinels.get_client()?,
     };
     let connection = client.get_connection_with_timeout(ANSWER_TIMEOUT)?;
