@@ -11,9 +11,8 @@ fn journal(sandbox: &Sandbox) -> std::path::PathBuf {
     sandbox.queue("default").join("journal")
 }
 
-#[test]
-fn a_queue_without_a_process_keeps_its_state() {
-    let sandbox = Sandbox::new();
+both!(a_queue_without_a_process_keeps_its_state, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "--capacity", "5", "a", "b", "c", "d"]).assert_prints("");
     // The first item is done, the second fails, the third is requeued.
     assert_eq!(sandbox.run(&["consumer", "--max", "1", "--", "true"]).code(), Some(0));
@@ -40,7 +39,7 @@ fn a_queue_without_a_process_keeps_its_state() {
     let left = fs::read_to_string(journal(&sandbox)).unwrap();
     assert_eq!(left.lines().count(), 3, "not a head and one record: {left}");
     assert_eq!(fs::read_dir(sandbox.queue("default")).unwrap().count(), 1, "another file is left");
-}
+});
 
 #[test]
 fn a_keeper_that_is_killed_loses_no_accepted_item() {

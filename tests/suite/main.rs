@@ -25,6 +25,37 @@ macro_rules! share {
     };
 }
 
+/// A test of the behaviour of a queue: `both!(name, |backend| { … })` makes the tests `name::local` and
+/// `name::server`. With `slow` before the name, only `make test-slow` runs them.
+macro_rules! both {
+    (slow, $name:ident, $test:expr) => {
+        both!(@ #[ignore = "slow: `make test-slow` runs it"] $name, $test);
+    };
+    ($name:ident, $test:expr) => {
+        both!(@ $name, $test);
+    };
+    (@ $(#[$ignore:meta])? $name:ident, $test:expr) => {
+        mod $name {
+            use super::*;
+            use crate::harness::Backend;
+
+            const TEST: fn(Backend) = $test;
+
+            #[test]
+            $(#[$ignore])?
+            fn local() {
+                Backend::Local.check(TEST);
+            }
+
+            #[test]
+            $(#[$ignore])?
+            fn server() {
+                Backend::Server.check(TEST);
+            }
+        }
+    };
+}
+
 mod admin;
 mod architecture;
 mod attempts;
