@@ -6,12 +6,12 @@ use anyhow::{Context, bail};
 
 use super::args::{ItemOutputArgs, QueueArg};
 use super::one_shot::OneShot;
+use super::server_args::ServerArgs;
 use super::streams::require_stdout;
 use super::values;
-use crate::client::{Error, Timeout, default_base_dir};
+use crate::client::{Error, Timeout};
 use crate::clock::Clock;
 use crate::exit::{ExitCode, ExitError};
-use crate::pipe::QueueDir;
 use crate::report::{OutputFormat, StdoutError, english_item_count, eprint_line};
 
 /// Show the first items in line for a consumer; they stay in line
@@ -32,6 +32,9 @@ pub(super) struct PeekArgs {
 
     #[command(flatten)]
     queue: QueueArg,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Wait until all items are done
@@ -50,6 +53,9 @@ pub(super) struct JoinArgs {
 
     #[command(flatten)]
     queue: QueueArg,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Close a queue: it takes no more, and ends after its last item
@@ -70,6 +76,9 @@ pub(super) struct CloseArgs {
 
     #[command(flatten)]
     queue: QueueArg,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// List, retry or drop failed items
@@ -103,6 +112,9 @@ pub(super) struct FailedArgs {
 
     #[command(flatten)]
     queue: QueueArg,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Remove a queue
@@ -120,12 +132,15 @@ pub(super) struct RmArgs {
 
     #[command(flatten)]
     queue: QueueArg,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 impl PeekArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         require_stdout()?;
-        let one_shot = OneShot::new(&self.queue)?;
+        let one_shot = OneShot::new(&self.queue, &self.server)?;
         let mut client = one_shot.connect_existing()?;
         let mut reporter =
             one_shot.reporter(self.output.format).with_nul_delimiter(self.output.null);
@@ -152,7 +167,7 @@ impl JoinArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let clock = Clock::start_now();
         let timeout = self.timeout.unwrap_or(Timeout::Infinite);
-        let one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
+        let one_shot = OneShot::new(&self.queue, &self.server)?.with_timeout(timeout);
         let mut client = one_shot.connect_existing()?;
         let queue = &one_shot.queue;
         let joined = client.join(timeout.remaining_since(clock));
@@ -184,9 +199,8 @@ impl CloseArgs {
         if self.now {
             require_stdout()?;
         }
-        let one_shot = OneShot::new(&self.queue)?;
-        let base = default_base_dir()?;
-        let is_new = !QueueDir::exists(&base, one_shot.queue.as_str()).map_err(Error::from)?;
+        let one_shot = OneShot::new(&self.queue, &self.server)?;
+        let is_new = !one_shot.exists()?;
         let mut client = one_shot.connect()?;
         let dropped = client.close_queue(self.now)?;
         if is_new {
@@ -210,7 +224,7 @@ impl FailedArgs {
             bail!(ExitError::usage(text));
         }
         require_stdout()?;
-        let one_shot = OneShot::new(&self.queue)?;
+        let one_shot = OneShot::new(&self.queue, &self.server)?;
         let mut client = one_shot.connect_existing()?;
         if is_list {
             let mut reporter = one_shot.reporter(self.format);
@@ -249,7 +263,7 @@ impl FailedArgs {
 
 impl RmArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let one_shot = OneShot::new(&self.queue)?;
+        let one_shot = OneShot::new(&self.queue, &self.server)?;
         let text = match self.remove(&one_shot) {
             Ok(0) => return Ok(ExitCode::Done),
             Ok(removed) => format!("removed {}", english_item_count(removed)),

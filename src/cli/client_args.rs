@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use super::args::{LangArg, QueueArg};
+use super::one_shot::with_server;
+use super::server_args::StayingServerArgs;
 use super::values::{self, WorkerShare};
 use crate::client::{Error, QueueBuilder};
 use crate::clock::{Delay, DelaySampler, ProcessBirth, random_seed};
-use crate::exit::ExitCode;
+use crate::exit::{ExitCode, ExitError};
 use crate::os::signals::{self, LeaveSignals};
 use crate::queue_name::QueueName;
-use crate::report::{Lang, Output, OutputFormat, Progress, Reporter};
+use crate::report::{Lang, Output, OutputFormat, Progress, Reporter, eprint_line};
 use crate::role::{Role, WorkerId};
+use crate::server::ServerSettings;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ClientArgs {
@@ -27,6 +30,9 @@ pub(super) struct ClientArgs {
     /// Seed of random delays: the same seed gives the same delays [default: random]
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
     seed: Option<u64>,
+
+    #[command(flatten)]
+    server: StayingServerArgs,
 
     /// A respawned worker: the number of items that its predecessors put or finished
     #[arg(long, hide = true, default_value = "0")]
@@ -46,15 +52,21 @@ pub(super) struct ClientSetup {
 }
 
 impl ClientArgs {
+    /// The server that has the queue; none for a queue on this machine. A run has its queue on this machine.
+    pub(super) fn server(&self) -> Result<Option<ServerSettings>, ExitError> {
+        if self.worker.is_some() { Ok(None) } else { self.server.settings() }
+    }
+
     /// Installs the signal handlers, except in a worker of a run: the parent handles the signals of a run.
     pub(super) fn set_up(
         &self,
         format: OutputFormat,
         progress: Progress,
+        server: Option<&ServerSettings>,
     ) -> anyhow::Result<ClientSetup> {
         let lang = self.lang.lang()?;
         let queue = self.queue.name()?;
-        let options = QueueBuilder::new(queue.clone());
+        let options = with_server(QueueBuilder::new(queue.clone()).notify(eprint_line), server);
         let (options, waker) = match self.worker {
             Some(share) => (options.worker(share.index), None),
             None => {

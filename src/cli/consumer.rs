@@ -22,13 +22,15 @@ use crate::queue::BatchRef;
 use crate::queue_name::QueueName;
 use crate::report::{OutputFormat, Progress, Reporter, StdoutError};
 use crate::role::Role;
+use crate::server::ServerSettings;
 
 /// Get items from a queue until it ends
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The consumer runs COMMAND once for each item. {} in the arguments stands for the
 item. Without {}, the item is on standard input. The consumer sets QDEMO_ITEM,
-QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE for COMMAND.
+QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE for COMMAND, and QDEMO_SERVER for a queue
+on a server.
 Exit code 1: items have failed. Exit code 126: COMMAND cannot be executed.
 Exit code 127: there is no such COMMAND.
 
@@ -94,7 +96,7 @@ impl Args {
     pub(super) fn run(self, has_open_end: bool) -> anyhow::Result<ExitCode> {
         let ended = match self.exec.resolve_command(has_open_end)? {
             None => self.print_items(),
-            Some(template) => self.run_commands(&template),
+            Some(template) => self.run_commands(template),
         };
         self.client.map_worker_error(ended)
     }
@@ -105,7 +107,8 @@ impl Args {
         if format != OutputFormat::Silent {
             require_stdout()?;
         }
-        let setup = self.client.set_up(format, Progress::default())?;
+        let server = self.client.server()?;
+        let setup = self.client.set_up(format, Progress::default(), server.as_ref())?;
         let mut reporter = setup.reporter.with_nul_delimiter(self.null);
         let delays = self.client.delays(Role::Consumer, self.delay)?;
         let mut client = self.connect(setup.options, &setup.queue)?;
@@ -134,7 +137,7 @@ impl Args {
         })
     }
 
-    fn run_commands(&self, template: &CommandTemplate) -> anyhow::Result<ExitCode> {
+    fn run_commands(&self, template: CommandTemplate) -> anyhow::Result<ExitCode> {
         // The consumer passes on the output of the commands.
         require_stdout()?;
         // A command with the terminal has the terminal to itself.
@@ -144,8 +147,11 @@ impl Args {
             Progress::for_commands()
         };
         let format = self.format.unwrap_or(OutputFormat::Raw);
+        let server = self.client.server()?;
+        let variables = server.iter().flat_map(ServerSettings::variables).collect();
+        let template = template.with_variables(variables);
         let ClientSetup { queue, options, mut reporter, .. } =
-            self.client.set_up(format, progress)?;
+            self.client.set_up(format, progress, server.as_ref())?;
         let config = ExecConfig {
             jobs: self.exec.jobs as usize,
             queue_name: queue.to_string(),
@@ -168,7 +174,7 @@ impl Args {
         let totals = leave_after(client, |client| {
             let executor = Executor::new(
                 client,
-                template,
+                &template,
                 config,
                 &mut reporter,
                 clock,

@@ -52,7 +52,9 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     }
     match error.downcast_ref() {
         Some(ClientError::StdoutClosed) => ExitCode::Signal(signal_hook::consts::SIGPIPE),
-        Some(ClientError::Unsafe(_) | ClientError::NoHome) => ExitCode::Usage,
+        Some(ClientError::Unsafe(_) | ClientError::NoHome | ClientError::ServerSettings(_)) => {
+            ExitCode::Usage
+        }
         Some(ClientError::Closed) => ExitCode::Closed,
         Some(ClientError::NoAnswer { .. }) => ExitCode::WouldBlock,
         _ => ExitCode::Failed,

@@ -3,6 +3,7 @@
 use super::args::{ItemOutputArgs, QueueArg, TimeoutArgs};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
 use super::one_shot::{OneShot, print_end_notice};
+use super::server_args::ServerArgs;
 use super::streams::require_stdout;
 use super::values;
 use crate::client::{Client, Delivery, Error, Timeout};
@@ -36,6 +37,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     queue: QueueArg,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 struct Get {
@@ -64,7 +68,7 @@ impl Args {
         require_stdout()?;
         let clock = Clock::start_now();
         let timeout = self.timeout.timeout();
-        let mut one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
+        let mut one_shot = OneShot::new(&self.queue, &self.server)?.with_timeout(timeout);
         // The keeper reports an end of the queue to this command as it would to the script that calls the
         // command again and again.
         one_shot.options = one_shot.options.ancestors(ProcessBirth::of_ancestors());

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 
 use anyhow::{Context, anyhow, bail};
 
+use super::server_args::EvictionArg;
 use super::streams::require_stdin;
 use super::values;
 use crate::client::QueueBuilder;
@@ -37,6 +38,9 @@ pub(super) struct InputArgs {
     /// holds for all clients of the queue from now on
     #[arg(long)]
     sync: bool,
+
+    #[command(flatten)]
+    pub(super) eviction: EvictionArg,
 }
 
 impl InputArgs {

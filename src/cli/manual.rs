@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::Command;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap_complete::Shell;
 
 use super::error::report_error;
@@ -19,6 +19,9 @@ const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
     ("Share a queue by name", &["producer", "consumer", "put", "get", "peek", "join", "close"]),
     ("Manage queues and this program", &["status", "failed", "rm", "completions", "man"]),
 ];
+
+/// The commands whose queue is always on this machine.
+const LOCAL_COMMANDS: [&str; 4] = ["run", "timeline", "bench", "keeper"];
 
 /// Print completions for a shell
 #[derive(Debug, clap::Args)]
@@ -89,6 +92,18 @@ The folder of the queues; by default ${XDG_STATE_HOME:-~/.local/state}/qdemo.
 .TP
 \fBQDEMO_QUEUE\fR
 The queue of a command without \-\-queue; by default default.
+.TP
+\fBQDEMO_SERVER\fR
+The URL of the Redis or Valkey server that has the queue of a command without \-\-server; by default the queue is on
+this machine. run, timeline and bench ignore the variable. With \-\-server, other users of the machine can see the
+URL in a list of processes: give a password in QDEMO_SERVER_PASSWORD or in a file.
+.TP
+\fBQDEMO_SERVER_PASSWORD_FILE\fR, \fBQDEMO_SERVER_PASSWORD\fR
+The file with the password for the server, or the password. The file comes before the password, and both come before a
+password in the URL.
+.TP
+\fBQDEMO_SERVER_CA\fR
+The file with the certificate authorities of a command without \-\-server\-ca; by default those of the system.
 .TP
 \fBQDEMO_LANG\fR
 The language of the log or the picture of a command without \-\-lang: ja or en; by default ja.
@@ -162,6 +177,10 @@ pub(super) fn report_clap_error(
         }
         _ => {}
     }
+    if let Some(line) = local_command_error(error, first_arg) {
+        eprint_line(&line);
+        return ExitCode::Usage;
+    }
     let text = error.to_string();
     let parts = text.lines().map(str::trim).filter(|line| {
         !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more")
@@ -176,6 +195,16 @@ pub(super) fn report_clap_error(
     }
     eprint_line(line.strip_prefix("error: ").unwrap_or(&line));
     ExitCode::Usage
+}
+
+/// The error for `--server` with a command whose queue is always on this machine.
+fn local_command_error(error: &clap::Error, first_arg: Option<&OsString>) -> Option<String> {
+    let is_server = error.kind() == ErrorKind::UnknownArgument
+        && matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if arg == "--server");
+    let name = first_arg?.to_str().filter(|name| is_server && LOCAL_COMMANDS.contains(name))?;
+    Some(format!(
+        "`qdemo {name}` has its queue on this machine, never on a server: leave --server out"
+    ))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod put;
 mod put_stream;
 mod reader_pace;
 mod run;
+mod server_args;
 mod status;
 mod streams;
 mod syntax;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 
 use super::args::QueueArg;
+use super::server_args::ServerArgs;
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
 use crate::exit::ExitCode;
 use crate::keeper::daemon::LEGACY_FILE_LINE;
@@ -15,22 +16,32 @@ use crate::pipe::{InboxWriter, QueueDir};
 use crate::queue_name::QueueName;
 use crate::report::{Lang, Output, OutputFormat, Progress, Reporter, StdoutError, eprint_line};
 use crate::role::Role;
+use crate::server::ServerSettings;
 
 /// The queue of a one-shot command, and how to connect to it.
 pub(super) struct OneShot {
     pub(super) queue: QueueName,
     pub(super) options: QueueBuilder,
+    /// The server that has the queue; none for a queue on this machine.
+    pub(super) server: Option<ServerSettings>,
     /// A signal to leave wakes this waker.
     pub(super) waker: Arc<Waker>,
 }
 
 impl OneShot {
     /// Installs the signal handlers.
-    pub(super) fn new(queue: &QueueArg) -> anyhow::Result<Self> {
+    pub(super) fn new(queue: &QueueArg, server: &ServerArgs) -> anyhow::Result<Self> {
+        Self::on(queue, server.settings()?)
+    }
+
+    /// The queue on this server, or on this machine.
+    pub(super) fn on(queue: &QueueArg, server: Option<ServerSettings>) -> anyhow::Result<Self> {
         let queue = queue.name()?;
         let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
-        let options = QueueBuilder::new(queue.clone()).interrupt(Arc::clone(&waker));
-        Ok(Self { queue, options, waker })
+        let options =
+            QueueBuilder::new(queue.clone()).notify(eprint_line).interrupt(Arc::clone(&waker));
+        let options = with_server(options, server.as_ref());
+        Ok(Self { queue, options, server, waker })
     }
 
     /// Limits the wait for a keeper that does not answer.
@@ -52,6 +63,16 @@ impl OneShot {
         let client = client.ok_or_else(|| no_such_queue_error(&self.queue))?;
         warn_of_damage(&client, &self.queue);
         Ok(client)
+    }
+
+    /// Whether the queue exists.
+    pub(super) fn exists(&self) -> anyhow::Result<bool> {
+        if self.server.is_none() {
+            let base = default_base_dir()?;
+            return Ok(QueueDir::exists(&base, self.queue.as_str()).map_err(Error::from)?);
+        }
+        let client = self.options.clone().connect_if_exists()?;
+        Ok(client.map(Client::leave_at_once).is_some())
     }
 
     /// Removes the files of a queue that no keeper can hold, with all items in the files.
@@ -79,6 +100,14 @@ impl OneShot {
         reporter.print_line(text);
         reporter.flush().map_err(StdoutError)?;
         Ok(ExitCode::Done)
+    }
+}
+
+/// `options` for a queue on this server, or on this machine.
+pub(super) fn with_server(options: QueueBuilder, server: Option<&ServerSettings>) -> QueueBuilder {
+    match server {
+        Some(settings) => options.with_server(settings.clone()),
+        None => options,
     }
 }
 

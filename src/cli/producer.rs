@@ -79,7 +79,9 @@ impl Args {
         if format != OutputFormat::Silent {
             require_stdout()?;
         }
-        let setup = self.client.set_up(format, Progress::default())?;
+        let mut server = self.client.server()?;
+        self.input.eviction.apply(&mut server)?;
+        let setup = self.client.set_up(format, Progress::default(), server.as_ref())?;
         let (queue, lang) = (setup.queue, setup.lang);
         let mut source = self.item_source(lang)?;
         let options =

@@ -6,6 +6,7 @@ use super::args::{QueueArg, TimeoutArgs};
 use super::input::InputArgs;
 use super::one_shot::OneShot;
 use super::put_stream::PutStream;
+use super::server_args::ServerArgs;
 use super::values;
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
@@ -48,6 +49,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     queue: QueueArg,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 impl Args {
@@ -55,7 +59,9 @@ impl Args {
         let mut source = self.input.item_source(&self.items, &self.literal)?;
         let clock = Clock::start_now();
         let timeout = self.timeout.timeout();
-        let mut one_shot = OneShot::new(&self.queue)?.with_timeout(timeout);
+        let mut server = self.server.settings()?;
+        self.input.eviction.apply(&mut server)?;
+        let mut one_shot = OneShot::on(&self.queue, server)?.with_timeout(timeout);
         one_shot.options = self.input.apply_options(one_shot.options, self.capacity);
         let client = match one_shot.connect() {
             Err(error) => return Err(no_answer_error(error, &[], &source.into_remaining())),

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::args::{ProgressArg, QueueArg};
 use super::one_shot::{OneShot, no_such_queue_error};
+use super::server_args::ServerArgs;
 use super::streams::require_stdout;
 use super::values;
 use crate::client::{Error, Timeout, default_base_dir, stored_status};
@@ -25,6 +26,7 @@ use crate::report::{
     Lang, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize,
     english_item_count, eprint_line, is_in_background, truncate_to_width,
 };
+use crate::server::{ServerFacts, ServerInspector};
 use crate::wire::{ClientStatus, Status};
 
 /// The number of queues that are queried at a time.
@@ -64,6 +66,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     queue: QueueArg,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// The JSON object of a queue.
@@ -74,6 +79,9 @@ enum QueryOutcome {
         queue: String,
         #[serde(flatten)]
         status: Status,
+        /// The server that has the queue.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        server: Option<Box<ServerFacts>>,
     },
     /// The keeper does not answer.
     Unresponsive {
@@ -92,7 +100,7 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let named = self.queue.explicit_name()?;
         require_stdout()?;
-        let one_shot = OneShot::new(&self.queue)?;
+        let one_shot = OneShot::new(&self.queue, &self.server)?;
         let screen = Term::stdout();
         let is_live = self.watch && self.progress.is_enabled(screen.is_term());
         let resized = Waker::new().map_err(Error::Pipe)?;
@@ -109,17 +117,27 @@ impl Args {
             is_first: true,
         };
         loop {
-            let outcomes = match &named {
-                Some(queue) => {
-                    let outcome = match query_queue(&one_shot, queue) {
+            let mut inspector =
+                one_shot.server.as_ref().map(ServerInspector::connect).transpose()?;
+            let facts = inspector.as_mut().map(ServerInspector::facts).transpose()?;
+            let place = Place { one_shot: &one_shot, facts };
+            let outcomes = match (&named, &mut inspector) {
+                (Some(queue), _) => {
+                    let outcome = match place.query_queue(queue) {
                         Err(error) if self.watch => unresponsive_or_error(error),
                         other => other,
                     };
                     vec![outcome?.ok_or_else(|| no_such_queue_error(queue))?]
                 }
-                None => query_all(&one_shot)?,
+                (None, Some(inspector)) => place.query_all(&inspector.queue_names()?)?,
+                (None, None) => {
+                    let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
+                    let queues: Vec<_> =
+                        names.iter().filter_map(|name| name.parse().ok()).collect();
+                    place.query_all(&queues)?
+                }
             };
-            let code = printer.print(&outcomes)?;
+            let code = printer.print(&outcomes, place.facts.as_ref())?;
             if !self.watch {
                 return Ok(code);
             }
@@ -149,9 +167,14 @@ struct StatusPrinter {
 }
 
 impl StatusPrinter {
-    fn print(&mut self, outcomes: &[QueryOutcome]) -> anyhow::Result<ExitCode> {
+    fn print(
+        &mut self,
+        outcomes: &[QueryOutcome],
+        server: Option<&ServerFacts>,
+    ) -> anyhow::Result<ExitCode> {
         let size = TerminalSize::current(&self.screen);
-        let lines = self.lines(outcomes, size);
+        let mut lines: Vec<_> = server.iter().map(ToString::to_string).collect();
+        lines.extend(self.lines(outcomes, size));
         let is_usable = |outcome: &&_| !matches!(outcome, QueryOutcome::Unusable { .. });
         if self.reporter.format == OutputFormat::Json {
             outcomes.iter().filter(is_usable).for_each(|outcome| self.reporter.print_json(outcome));
@@ -175,7 +198,7 @@ impl StatusPrinter {
         let mut lines = Vec::new();
         for outcome in outcomes {
             match outcome {
-                QueryOutcome::Available { queue, status } => {
+                QueryOutcome::Available { queue, status, .. } => {
                     let peak = self.peaks.entry(queue.clone()).or_insert(0);
                     *peak = status.counts.ready.max(*peak);
                     let bar = self.is_live.then_some((size.drawable_area().columns, *peak));
@@ -203,39 +226,59 @@ impl StatusPrinter {
     }
 }
 
-/// Queries all queues in alphabetical order. Queries several queues at a time, since the query of a keeper
-/// that does not answer waits. Queries fewer queues at a time if the system refuses threads.
-fn query_all(one_shot: &OneShot) -> anyhow::Result<Vec<QueryOutcome>> {
-    let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
-    let queues: Vec<QueueName> = names.iter().filter_map(|name| name.parse().ok()).collect();
-    let query = |queue: &QueueName| {
-        let outcome = query_queue(one_shot, queue).or_else(unresponsive_or_error);
-        outcome.or_else(|error| match error.downcast_ref() {
-            Some(Error::Interrupted) => Err(error),
-            // One unusable queue must not hide the others.
-            _ => Ok(Some(QueryOutcome::Unusable { queue: queue.to_string(), error })),
-        })
-    };
-    let outcomes: Vec<_> = queues.iter().map(|_| OnceLock::new()).collect();
-    let rest = Mutex::new(queues.iter().zip(&outcomes));
-    let work = || {
-        loop {
-            let next = lock(&rest).next();
-            let Some((queue, outcome)) = next else { return };
-            outcome.get_or_init(|| query(queue));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..queues.len().min(MAX_CONCURRENT_QUERIES) {
-            if thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                break;
+/// Where the queues are.
+struct Place<'a> {
+    one_shot: &'a OneShot,
+    /// The server that has the queues; none for queues on this machine.
+    facts: Option<ServerFacts>,
+}
+
+impl Place<'_> {
+    /// Queries several queues at a time, since the query of a keeper that does not answer waits. Queries fewer
+    /// queues at a time if the system refuses threads.
+    fn query_all(&self, queues: &[QueueName]) -> anyhow::Result<Vec<QueryOutcome>> {
+        let query = |queue: &QueueName| {
+            let outcome = self.query_queue(queue).or_else(unresponsive_or_error);
+            outcome.or_else(|error| match error.downcast_ref() {
+                Some(Error::Interrupted) => Err(error),
+                // One unusable queue must not hide the others.
+                _ => Ok(Some(QueryOutcome::Unusable { queue: queue.to_string(), error })),
+            })
+        };
+        let outcomes: Vec<_> = queues.iter().map(|_| OnceLock::new()).collect();
+        let rest = Mutex::new(queues.iter().zip(&outcomes));
+        let work = || {
+            loop {
+                let next = lock(&rest).next();
+                let Some((queue, outcome)) = next else { return };
+                outcome.get_or_init(|| query(queue));
             }
-        }
-        work();
-    });
-    // A queue that has been removed in the meantime has no outcome.
-    let outcomes = outcomes.into_iter().filter_map(OnceLock::into_inner);
-    outcomes.filter_map(Result::transpose).collect()
+        };
+        thread::scope(|scope| {
+            for _ in 1..queues.len().min(MAX_CONCURRENT_QUERIES) {
+                if thread::Builder::new().spawn_scoped(scope, work).is_err() {
+                    break;
+                }
+            }
+            work();
+        });
+        // A queue that has been removed in the meantime has no outcome.
+        let outcomes = outcomes.into_iter().filter_map(OnceLock::into_inner);
+        outcomes.filter_map(Result::transpose).collect()
+    }
+
+    fn query_queue(&self, queue: &QueueName) -> anyhow::Result<Option<QueryOutcome>> {
+        let status = match &self.facts {
+            Some(_) => query_server(self.one_shot, queue)?,
+            None => query_keeper(self.one_shot, queue)?,
+        };
+        let server = self.facts.clone().map(Box::new);
+        Ok(status.map(|status| QueryOutcome::Available {
+            queue: queue.to_string(),
+            status,
+            server,
+        }))
+    }
 }
 
 /// Turns the error of a keeper that does not answer into an outcome.
@@ -249,7 +292,7 @@ fn unresponsive_or_error(error: anyhow::Error) -> anyhow::Result<Option<QueryOut
 }
 
 /// Queries the keeper of `queue`. Without a keeper, reads the stored status and starts no keeper.
-fn query_queue(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<QueryOutcome>> {
+fn query_keeper(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<Status>> {
     let options = one_shot.options.clone().queue(queue.clone()).with_timeout(Timeout::After(0));
     let answer = options.connect_if_running().and_then(|client| {
         let Some(mut client) = client else {
@@ -259,12 +302,20 @@ fn query_queue(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<Q
         client.leave_at_once();
         Ok(Some(status))
     });
-    let status = match answer {
+    match answer {
         // No keeper, or the keeper has just exited.
-        Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue)?,
-        answer => answer?,
-    };
-    Ok(status.map(|status| QueryOutcome::Available { queue: queue.to_string(), status }))
+        Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue),
+        answer => Ok(answer?),
+    }
+}
+
+/// Queries the server that has `queue`.
+fn query_server(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<Status>> {
+    let options = one_shot.options.clone().queue(queue.clone());
+    let Some(mut client) = options.connect_if_exists()? else { return Ok(None) };
+    let status = client.status()?;
+    client.leave_at_once();
+    Ok(Some(status))
 }
 
 /// The lines of a queue for people. `bar` has the columns for a bar of the depth, and the peak depth, which is

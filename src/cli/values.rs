@@ -66,6 +66,16 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     u64::try_from(duration.as_nanos()).map(|_| duration).map_err(|_| too_long())
 }
 
+/// A time after which a client counts as dead. The server hears of a client every second.
+pub(super) fn parse_dead_after(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_secs(3);
+    let limit = parse_duration(text)?;
+    let is_long = limit >= LEAST;
+    is_long
+        .then_some(limit)
+        .ok_or_else(|| "a client that lives would count as dead: write 3s or more".to_owned())
+}
+
 /// A time for an answer; 0 is not to wait.
 pub(super) fn parse_timeout(text: &str) -> Result<Timeout, String> {
     parse_duration(text).map(|limit| Timeout::After(nanos(limit)))

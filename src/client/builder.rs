@@ -47,6 +47,8 @@ use crate::wire::Hello;
 #[must_use = "a builder does nothing before `open` or `connect`"]
 pub struct QueueBuilder {
     base_dir: Option<PathBuf>,
+    /// The server that the program names.
+    pub(super) server: Option<ServerSettings>,
     pub(super) name: QueueName,
     pub(super) hello: Hello,
     pub(super) program: Option<OsString>,
@@ -54,7 +56,6 @@ pub struct QueueBuilder {
     pub(super) interrupt: Option<Arc<Waker>>,
     /// The limit of a wait that has no limit of its own.
     pub(super) timeout: Timeout,
-    pub(super) server: Option<ServerSettings>,
     /// Tells a person of a lost connection.
     pub(super) notify: Option<fn(&str)>,
 }
@@ -64,25 +65,46 @@ impl QueueBuilder {
     pub fn new(name: QueueName) -> Self {
         Self {
             base_dir: None,
+            server: None,
             name,
             hello: Hello::new(Role::Visitor),
             program: None,
             starts_keeper: true,
             interrupt: None,
             timeout: Timeout::Infinite,
-            server: None,
             notify: None,
         }
     }
 
-    /// Sets the directory that holds the queues. Each queue is a subdirectory of it.
+    /// Sets the directory that holds the queues. Each queue is a subdirectory of it. The queue is then on this
+    /// machine, whatever [`server`](Self::server) or the environment says.
     ///
     /// The default comes from the environment of the process when it connects: `QDEMO_DIR`, or else
     /// `$XDG_STATE_HOME/qdemo`, or else `~/.local/state/qdemo`. A relative path counts from the working
     /// directory at that moment.
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.base_dir = Some(dir.into());
+        self.server = None;
         self
+    }
+
+    /// Sets the server that has the queue, Redis or Valkey: `redis://HOST[:PORT][/DB]`, `rediss://…` with TLS,
+    /// `redis+unix:///SOCKET[?db=DB]`, or `redis+sentinel://HOST[:PORT],HOST…/SERVICE[/DB]`. `USER:PASSWORD@`
+    /// may precede the first host. `?prefix=WORD` at the end sets the beginning of the keys, which is `qdemo`
+    /// by default: clients with different prefixes share no queue.
+    ///
+    /// The default comes from the environment of the process when it connects: `QDEMO_SERVER`. Without it, or
+    /// after [`dir`](Self::dir), the queue is on this machine. `QDEMO_SERVER_PASSWORD_FILE` (the name of a file),
+    /// and otherwise `QDEMO_SERVER_PASSWORD`, come before a password in the URL. `QDEMO_SERVER_CA` names a file
+    /// with certificate authorities, in place of those of the system.
+    ///
+    /// A client waits up to 30 seconds for a server that is away.
+    ///
+    /// # Errors
+    /// [`Error::ServerSettings`] when this is not the URL of a server, or when a file that the environment names
+    /// cannot be read.
+    pub fn server(self, url: &str) -> Result<Self, Error> {
+        Ok(self.with_server(ServerSettings::from_url(url)?))
     }
 
     /// Sets the capacity of the queue, in items that are ready; 0 stands for no limit. Items in flight
@@ -168,16 +190,14 @@ impl QueueBuilder {
         self
     }
 
-    pub(crate) fn with_timeout(mut self, timeout: Timeout) -> Self {
-        self.timeout = timeout;
+    pub(crate) fn with_server(mut self, settings: ServerSettings) -> Self {
+        self.server = Some(settings);
         self
     }
 
-    pub(super) fn server_settings(&self) -> Result<Option<ServerSettings>, Error> {
-        if self.base_dir.is_some() || self.hello.worker_index.is_some() {
-            return Ok(None);
-        }
-        Ok(self.server.clone().or_else(ServerSettings::from_env))
+    pub(crate) fn with_timeout(mut self, timeout: Timeout) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     /// Tells a person of a lost connection to a server through `notify`, in one line.
@@ -211,6 +231,17 @@ impl QueueBuilder {
         self
     }
 
+    /// The server that has the queue; none for a queue on this machine.
+    pub(super) fn server_settings(&self) -> Result<Option<ServerSettings>, Error> {
+        // A run has its queue on this machine.
+        let is_local = self.base_dir.is_some() || self.hello.worker_index.is_some();
+        match &self.server {
+            Some(settings) => Ok(Some(settings.clone())),
+            None if is_local => Ok(None),
+            None => Ok(ServerSettings::from_env()?),
+        }
+    }
+
     pub(super) fn base_dir(&self) -> Result<PathBuf, Error> {
         self.base_dir.clone().map_or_else(default_base_dir, Ok)
     }
@@ -224,4 +255,37 @@ pub(crate) fn default_base_dir() -> Result<PathBuf, Error> {
         None => env::home_dir().map(|home| home.join(".local/state")),
     };
     named("QDEMO_DIR").or_else(|| state().map(|state| state.join("qdemo"))).ok_or(Error::NoHome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn builder() -> QueueBuilder {
+        QueueBuilder::new("jobs".parse().unwrap())
+    }
+
+    #[test]
+    fn the_last_of_directory_and_server_decides_where_the_queue_is() {
+        let place = |builder: QueueBuilder| {
+            let settings = builder.server_settings().unwrap();
+            settings.map(|settings| settings.url.to_string())
+        };
+        let server = "redis://h:6379";
+        assert_eq!(place(builder().dir("queues")), None);
+        assert_eq!(place(builder().server(server).unwrap()).as_deref(), Some(server));
+        assert_eq!(place(builder().server(server).unwrap().dir("queues")), None);
+        let last_server = builder().dir("queues").server(server).unwrap();
+        assert_eq!(place(last_server).as_deref(), Some(server));
+        assert_eq!(place(builder().worker(1)), None);
+    }
+
+    #[test]
+    fn a_text_that_is_no_url_of_a_server_is_an_error_without_the_password() {
+        let error = builder().server("redis://:hunter2@h:x").unwrap_err();
+        assert!(matches!(error, Error::ServerSettings(_)), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("port is not a number") && !text.contains('\n'), "{text}");
+        assert!(!format!("{error:?} {text}").contains("hunter2"), "{error:?}");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::pipe::DirError;
 use crate::queue_name::QueueNameError;
-use crate::server::ServerError;
+use crate::server::{ServerError, SettingsError};
 use crate::wire::ErrorCode;
 use crate::wire::MalformedReply;
 
@@ -28,6 +28,10 @@ pub enum Error {
     /// contains the remedy.
     #[error(transparent)]
     Unsafe(Cause),
+    /// The URL of a server, or a file that the environment names for the server, cannot be used. The text
+    /// contains the remedy, and no password.
+    #[error(transparent)]
+    ServerSettings(Cause),
     /// A directory, a pipe or a program for the queue cannot be used.
     #[error("{what}")]
     #[non_exhaustive]
@@ -227,6 +231,12 @@ impl From<ServerError> for Error {
             ServerError::Removed => Self::removed(),
             error => Self::Server(error.into()),
         }
+    }
+}
+
+impl From<SettingsError> for Error {
+    fn from(error: SettingsError) -> Self {
+        Self::ServerSettings(error.into())
     }
 }
 

@@ -19,6 +19,8 @@ const MAX_ARG_STRLEN: usize = 128 * 1024;
 pub(crate) struct CommandTemplate {
     program: PathBuf,
     argv: Vec<OsString>,
+    /// Variables of its environment. A variable without a value is one that the command does not get.
+    variables: Vec<(&'static str, Option<OsString>)>,
     /// An argument contains `{}`. Otherwise the item comes on standard input.
     pub(super) has_placeholder: bool,
 }
@@ -41,7 +43,15 @@ impl CommandTemplate {
         let program = resolve_program(&name)?;
         let has_placeholder =
             words.iter().skip(1).any(|word| find_placeholder(word.as_bytes()).is_some());
-        Ok(Self { program, argv: words, has_placeholder })
+        Ok(Self { program, argv: words, variables: Vec::new(), has_placeholder })
+    }
+
+    pub(crate) fn with_variables(
+        mut self,
+        variables: Vec<(&'static str, Option<OsString>)>,
+    ) -> Self {
+        self.variables = variables;
+        self
     }
 
     pub(super) fn build_command(&self, item: &str) -> Command {
@@ -51,6 +61,12 @@ impl CommandTemplate {
             command
                 .arg0(name)
                 .args(args.iter().map(|arg| substitute_placeholder(arg, item.as_bytes())));
+        }
+        for (name, value) in &self.variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
         }
         // An environment cannot hold a longer item. The command gets the item in another way too.
         if item.len() + "QDEMO_ITEM=".len() < MAX_ARG_STRLEN && !item.contains('\0') {

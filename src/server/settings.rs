@@ -1,62 +1,218 @@
-//! TEMPORARY
-use std::path::PathBuf;
+//! How to use a server: its URL, the password, certificate authorities and times. They come from a command's options,
+//! and otherwise from the environment.
 
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::password::Password;
+use super::url::{ServerUrl, UrlError};
 use crate::clock::Nanos;
 
-#[derive(Clone, Debug)]
-pub(crate) struct ServerUrl {
-    pub(super) socket: Option<PathBuf>,
-    pub(super) hosts: Vec<(String, u16)>,
-    pub(super) is_tls: bool,
-    pub(super) db: i64,
-    pub(super) user: Option<String>,
-    pub(super) service: Option<String>,
-    pub(super) prefix: String,
-    text: String,
-}
+/// How long a client waits for a server that is away, unless it says otherwise.
+pub(crate) const DEFAULT_PATIENCE: Nanos = 30_000_000_000;
+/// After this time without a sign of life a client counts as dead, unless it says otherwise.
+const DEFAULT_DEAD_AFTER: Nanos = 30_000_000_000;
+/// The longest password in a file, in bytes.
+const MAX_PASSWORD_BYTES: u64 = 4096;
 
-impl std::fmt::Display for ServerUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.text)
-    }
-}
+const URL_VARIABLE: &str = "QDEMO_SERVER";
+const PASSWORD_VARIABLE: &str = "QDEMO_SERVER_PASSWORD";
+const PASSWORD_FILE_VARIABLE: &str = "QDEMO_SERVER_PASSWORD_FILE";
+const CA_VARIABLE: &str = "QDEMO_SERVER_CA";
 
+/// A server, and how to use it.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerSettings {
     pub(crate) url: ServerUrl,
-    pub(crate) password: Option<String>,
+    /// Empty for a user without a password.
+    pub(crate) password: Option<Password>,
+    /// The file that the password came from, if the file can be read again.
+    password_file: Option<PathBuf>,
+    /// The file with the certificate authorities; none for those of the system.
     pub(crate) ca_file: Option<PathBuf>,
+    /// After this time without a sign of life the client counts as dead.
     pub(crate) dead_after: Nanos,
+    /// How long to wait for a server that is away; none for no limit.
     pub(crate) patience: Option<Nanos>,
+    /// The client puts even if the server may evict items.
+    pub(crate) allows_eviction: bool,
+}
+
+/// What a program says of a server. The environment says the rest.
+#[derive(Debug, Default)]
+pub(crate) struct GivenServer {
+    pub(crate) url: Option<UrlText>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// A URL as it was given, perhaps with a password.
+#[derive(Clone)]
+pub(crate) struct UrlText(OsString);
+
+impl From<OsString> for UrlText {
+    fn from(text: OsString) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for UrlText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UrlText(…)")
+    }
+}
+
+/// Why a server cannot be used as it is given. Each text contains its remedy, and no text has a password.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("invalid value of {place}: {error}")]
+    Url { place: &'static str, error: UrlError },
+    #[error("cannot read {} for {place}: {error}: name a file that you can read", path.display())]
+    Unreadable { place: &'static str, path: PathBuf, error: io::Error },
+    #[error("{} for {place} holds no password: write it there, in one line", path.display())]
+    NoPassword { place: &'static str, path: PathBuf },
+    #[error("invalid value of {PASSWORD_VARIABLE}: it is not UTF-8")]
+    NotUtf8,
+    #[error(
+        "{place} is for a connection with TLS: write the URL with rediss://, or leave {place} out"
+    )]
+    CaWithoutTls { place: &'static str },
 }
 
 impl ServerSettings {
-    pub(crate) fn from_env() -> Option<Self> {
-        let text = std::env::var("QDEMO_SERVER").ok().filter(|t| !t.is_empty())?;
-        let (path, prefix) = text.split_once("?prefix=").unwrap_or((&text, "qdemo"));
-        let url = ServerUrl {
-            socket: path.strip_prefix("redis+unix://").map(PathBuf::from),
-            hosts: path
-                .strip_prefix("redis://")
-                .map(|h| {
-                    let (h, p) = h.split_once(':').unwrap_or((h, "6379"));
-                    (h.to_owned(), p.parse().unwrap_or(6379))
-                })
-                .into_iter()
-                .collect(),
-            is_tls: false,
-            db: 0,
-            user: None,
-            service: None,
-            prefix: prefix.to_owned(),
-            text: path.to_owned(),
+    /// The server that the environment names.
+    pub(crate) fn from_env() -> Result<Option<Self>, SettingsError> {
+        Self::resolve(&GivenServer::default())
+    }
+
+    /// The server at this URL.
+    pub(crate) fn from_url(url: &str) -> Result<Self, SettingsError> {
+        let url = UrlText(OsString::from(url));
+        Self::new("QueueBuilder::server", &url, &GivenServer::default(), &variable)
+    }
+
+    /// The server that the program names, or else the environment.
+    pub(crate) fn resolve(given: &GivenServer) -> Result<Option<Self>, SettingsError> {
+        Self::resolve_with(given, &variable)
+    }
+
+    /// `variable` looks up a variable of the environment.
+    fn resolve_with(
+        given: &GivenServer,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Option<Self>, SettingsError> {
+        if let Some(url) = &given.url {
+            return Self::new("--server", url, given, variable).map(Some);
+        }
+        match variable(URL_VARIABLE) {
+            Some(url) => Self::new(URL_VARIABLE, &UrlText(url), given, variable).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// `place` is where `url` stands.
+    fn new(
+        place: &'static str,
+        url: &UrlText,
+        given: &GivenServer,
+        variable: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, SettingsError> {
+        let text = url.0.to_str().ok_or(UrlError::NotAUrl);
+        let (url, url_password) =
+            text.and_then(ServerUrl::parse).map_err(|error| SettingsError::Url { place, error })?;
+        let file = |given: &Option<PathBuf>, option, name| match given {
+            Some(path) => Some((option, path.clone())),
+            None => variable(name).map(|path| (name, PathBuf::from(path))),
         };
-        Some(Self {
+        let mut settings = Self {
             url,
-            password: None,
+            password: url_password,
+            password_file: None,
             ca_file: None,
-            dead_after: 30_000_000_000,
-            patience: Some(30_000_000_000),
-        })
+            dead_after: DEFAULT_DEAD_AFTER,
+            patience: Some(DEFAULT_PATIENCE),
+            allows_eviction: false,
+        };
+        if let Some((place, path)) = file(&given.ca_file, "--server-ca", CA_VARIABLE) {
+            settings.set_ca_file(place, path)?;
+        }
+        let password_file =
+            file(&given.password_file, "--server-password-file", PASSWORD_FILE_VARIABLE);
+        if let Some((place, path)) = password_file {
+            settings.read_password(place, path)?;
+        } else if let Some(password) = variable(PASSWORD_VARIABLE) {
+            let password = password.into_string().map_err(|_| SettingsError::NotUtf8)?;
+            settings.password = Some(Password::new(password));
+        }
+        if settings.password.is_none() && settings.url.user.is_some() {
+            // Without a password the connection would be that of the default user.
+            settings.password = Some(Password::new(""));
+        }
+        Ok(settings)
+    }
+
+    fn set_ca_file(&mut self, place: &'static str, path: PathBuf) -> Result<(), SettingsError> {
+        if !self.url.is_tls {
+            return Err(SettingsError::CaWithoutTls { place });
+        }
+        // The client may connect again when the process has another working directory.
+        let opened = std::path::absolute(&path).and_then(|path| File::open(&path).map(|_| path));
+        let opened = opened.map_err(|error| SettingsError::Unreadable { place, path, error })?;
+        self.ca_file = Some(opened);
+        Ok(())
+    }
+
+    fn read_password(&mut self, place: &'static str, path: PathBuf) -> Result<(), SettingsError> {
+        let text = match read_start(&path) {
+            Ok(text) => text,
+            Err(error) => return Err(SettingsError::Unreadable { place, path, error }),
+        };
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() || line.contains('\n') {
+            return Err(SettingsError::NoPassword { place, path });
+        }
+        self.password = Some(Password::new(line));
+        // A pipe, such as `<(COMMAND)` of a shell, gives its text only once.
+        let is_file = fs::metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        self.password_file = std::path::absolute(path).ok().filter(|_| is_file);
+        Ok(())
+    }
+
+    /// The variables with which a command uses the same server; none is a variable that the command does not get.
+    /// The password is never a part of the URL, so that it can stand in no argument.
+    pub(crate) fn variables(&self) -> [(&'static str, Option<OsString>); 4] {
+        let file = self.password_file.clone().map(PathBuf::into_os_string);
+        let password = self.password.as_ref().filter(|_| file.is_none());
+        [
+            (URL_VARIABLE, Some(self.url.to_text_with_user().into())),
+            (PASSWORD_VARIABLE, password.map(|password| OsString::from(password.as_ref()))),
+            (PASSWORD_FILE_VARIABLE, file),
+            (CA_VARIABLE, self.ca_file.clone().map(PathBuf::into_os_string)),
+        ]
+    }
+
+    /// `text` without the password: a server may repeat what it was sent.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.password.as_ref().map_or_else(|| text.to_owned(), |password| password.redact(text))
     }
 }
+
+/// The value of a variable of the environment. An empty value counts as unset.
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The text of a file, which may be a device without an end.
+fn read_start(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_PASSWORD_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests;

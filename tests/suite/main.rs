@@ -90,6 +90,7 @@ mod removing;
 mod respawn;
 mod run;
 mod scarce;
+mod server_options;
 mod shared;
 mod shell;
 mod signals;

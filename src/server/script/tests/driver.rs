@@ -77,9 +77,9 @@ fn virtual_script(absence: &str) -> String {
         ("local NOW = clock[1] * 1000 + floor(clock[2] / 1000)", "local NOW = tonumber(ARGV[3])"),
         ("call('PUBSUB', 'SHARDNUMSUB', CHANNEL .. key)[2] > 0", "not find(ARGV[4], key, 1, true)"),
         ("local ABSENCE = 2000", &*format!("local ABSENCE = {absence}")),
-        ("call('SPUBLISH', CHANNEL .. key, flag .. table.concat(replies))", PUBLISH),
+        ("call('SPUBLISH', CHANNEL .. key, flags_of(replies) .. table.concat(replies))", PUBLISH),
         ("\nreturn 1\n", "\nreturn published\n"),
-        ("local flag = ", "local published = {}\nlocal flag = "),
+        ("local function flags_of(", "local published = {}\nlocal function flags_of("),
     ];
     let mut script = SCRIPT.to_owned();
     for (from, to) in changes {
@@ -89,7 +89,7 @@ fn virtual_script(absence: &str) -> String {
     script
 }
 
-const PUBLISH: &str = "published[#published + 1] = key\n    published[#published + 1] = flag .. table.concat(replies)";
+const PUBLISH: &str = "published[#published + 1] = key\n    published[#published + 1] = flags_of(replies) .. table.concat(replies)";
 
 /// A queue, and clients that call its script in virtual time.
 pub(crate) struct VirtualQueue {

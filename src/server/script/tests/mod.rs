@@ -1,6 +1,8 @@
 //! Tests of the script on a real server.
 
 mod driver;
+mod pair;
+mod property;
 mod sessions;
 
 use super::*;

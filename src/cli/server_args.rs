@@ -1,0 +1,123 @@
+//! The options of the commands whose queue may be on a server.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use super::values;
+use crate::clock::nanos;
+use crate::exit::ExitError;
+use crate::server::{GivenServer, ServerSettings, UrlText};
+
+/// The heading of these options in the help.
+const HEADING: &str = "For a queue on a server";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ServerArgs {
+    /// The queue is on this Redis or Valkey server: redis://HOST, rediss://HOST with TLS,
+    /// redis+unix:///SOCKET [default: QDEMO_SERVER, or else the queue is on this machine]
+    #[arg(long, help_heading = HEADING, value_name = "URL", value_parser = url_text())]
+    server: Option<UrlText>,
+
+    /// Read the password for the server from this file [default: QDEMO_SERVER_PASSWORD_FILE, or
+    /// else the password is in QDEMO_SERVER_PASSWORD, or in the URL]
+    #[arg(long, help_heading = HEADING, value_name = "FILE")]
+    server_password_file: Option<PathBuf>,
+
+    /// Trust the certificate authorities in this file [default: QDEMO_SERVER_CA, or those of the
+    /// system]
+    #[arg(long, help_heading = HEADING, value_name = "FILE")]
+    server_ca: Option<PathBuf>,
+
+    /// Give up when the server has been away for this time [default: 30s]
+    #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = values::parse_duration)]
+    server_timeout: Option<Duration>,
+}
+
+/// The options of a client that stays.
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("server_timeout", |timeout| {
+    timeout.help("Give up when the server has been away for this time [default: never]")
+}))]
+pub(super) struct StayingServerArgs {
+    #[command(flatten)]
+    server: ServerArgs,
+
+    /// Count this client as dead, and requeue its items, when the server has not heard of it for
+    /// this time [default: 30s]
+    #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = values::parse_dead_after)]
+    dead_after: Option<Duration>,
+}
+
+/// The option of a command that puts.
+#[derive(Debug, clap::Args)]
+pub(super) struct EvictionArg {
+    /// Put even if the server may drop items when its memory is full
+    #[arg(long, help_heading = HEADING)]
+    allow_eviction: bool,
+}
+
+/// A text with a password: the parser refuses none, since an error of clap repeats the text.
+fn url_text() -> impl TypedValueParser<Value = UrlText> {
+    OsStringValueParser::new().map(|text: OsString| UrlText::from(text))
+}
+
+impl ServerArgs {
+    /// The server of the command line, or else of the environment; none for a queue on this machine.
+    pub(super) fn settings(&self) -> Result<Option<ServerSettings>, ExitError> {
+        let given = GivenServer {
+            url: self.server.clone(),
+            password_file: self.server_password_file.clone(),
+            ca_file: self.server_ca.clone(),
+        };
+        let resolved = ServerSettings::resolve(&given);
+        let Some(mut settings) = resolved.map_err(|error| ExitError::usage(error.to_string()))?
+        else {
+            refuse_without_server("--server-password-file", self.server_password_file.is_some())?;
+            refuse_without_server("--server-ca", self.server_ca.is_some())?;
+            refuse_without_server("--server-timeout", self.server_timeout.is_some())?;
+            return Ok(None);
+        };
+        if let Some(timeout) = self.server_timeout {
+            settings.patience = Some(nanos(timeout));
+        }
+        Ok(Some(settings))
+    }
+}
+
+impl StayingServerArgs {
+    /// As [`ServerArgs::settings`]. Without a limit, the client waits for the server for ever.
+    pub(super) fn settings(&self) -> Result<Option<ServerSettings>, ExitError> {
+        let Some(mut settings) = self.server.settings()? else {
+            refuse_without_server("--dead-after", self.dead_after.is_some())?;
+            return Ok(None);
+        };
+        settings.patience = self.server.server_timeout.map(nanos);
+        if let Some(limit) = self.dead_after {
+            settings.dead_after = nanos(limit);
+        }
+        Ok(Some(settings))
+    }
+}
+
+impl EvictionArg {
+    pub(super) fn apply(&self, server: &mut Option<ServerSettings>) -> Result<(), ExitError> {
+        match server {
+            Some(settings) => settings.allows_eviction = self.allow_eviction,
+            None => refuse_without_server("--allow-eviction", self.allow_eviction)?,
+        }
+        Ok(())
+    }
+}
+
+/// An option that says how to use a server is of no use without a server. The queue would be another one than the
+/// user thinks.
+fn refuse_without_server(option: &str, is_given: bool) -> Result<(), ExitError> {
+    if !is_given {
+        return Ok(());
+    }
+    let remedy = "give --server URL, or set QDEMO_SERVER";
+    Err(ExitError::usage(format!("{option} is for a queue on a server: {remedy}")))
+}

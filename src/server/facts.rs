@@ -1,0 +1,265 @@
+//! What a server promises, as it says of itself.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// What outlives a server. A later value promises more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Persistence {
+    /// Nothing.
+    None,
+    /// A copy that the server writes now and then.
+    Rdb,
+    /// Every change that the system has written when it wanted to.
+    AofNo,
+    /// Changes, but the user may not ask how often the server writes them.
+    Aof,
+    /// Every change but those of the last second.
+    AofEverySecond,
+    /// Every change that the server has answered.
+    AofAlways,
+}
+
+/// What a server says of itself. The user may have no right to ask for some of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ServerFacts {
+    /// The URL without user and password.
+    address: String,
+    /// The name and the version of the program.
+    version: Option<String>,
+    persistence: Option<Persistence>,
+    /// The number of connected replicas.
+    replicas: Option<u64>,
+    /// What the server does when its memory is full.
+    maxmemory_policy: Option<String>,
+    /// The server may drop the keys of a queue.
+    #[serde(skip)]
+    may_evict: bool,
+}
+
+/// The server may drop the keys of a queue.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the server {address} may drop items when its memory is full (maxmemory-policy {policy}): set the policy to \
+     noeviction, or give --allow-eviction"
+)]
+pub(crate) struct EvictionError {
+    address: String,
+    policy: String,
+}
+
+impl ServerFacts {
+    /// `info` is the answer to `INFO`. The others are values of `CONFIG GET`. An answer is missing if the user may
+    /// not ask.
+    pub(crate) fn new(
+        address: &str,
+        info: Option<&str>,
+        save: Option<&str>,
+        appendfsync: Option<&str>,
+    ) -> Self {
+        let field = |name: &str| {
+            let lines = info.unwrap_or_default().lines();
+            lines.filter_map(|line| line.split_once(':')).find(|(key, _)| *key == name).map(|f| f.1)
+        };
+        let version = match (field("valkey_version"), field("redis_version")) {
+            (Some(version), _) => Some(format!("Valkey {version}")),
+            (None, version) => version.map(|version| format!("Redis {version}")),
+        };
+        let persistence = match (field("aof_enabled"), save, appendfsync) {
+            (None, ..) | (Some("0"), None, _) => None,
+            (Some("0"), Some(""), _) => Some(Persistence::None),
+            (Some("0"), Some(_), _) => Some(Persistence::Rdb),
+            (Some(_), _, Some("always")) => Some(Persistence::AofAlways),
+            (Some(_), _, Some("everysec")) => Some(Persistence::AofEverySecond),
+            (Some(_), _, Some("no")) => Some(Persistence::AofNo),
+            (Some(_), ..) => Some(Persistence::Aof),
+        };
+        let has_limit = field("maxmemory").is_some_and(|bytes| bytes != "0");
+        let policy = field("maxmemory_policy");
+        // The keys of a queue never expire.
+        let keeps = |policy: &str| policy == "noeviction" || policy.starts_with("volatile-");
+        Self {
+            address: address.to_owned(),
+            version,
+            persistence,
+            replicas: field("connected_slaves").and_then(|count| count.parse().ok()),
+            maxmemory_policy: policy.map(str::to_owned),
+            may_evict: has_limit && policy.is_some_and(|policy| !keeps(policy)),
+        }
+    }
+
+    /// What two primaries of a cluster both promise.
+    pub(super) fn least(self, other: Self) -> Self {
+        Self {
+            persistence: self.persistence.zip(other.persistence).map(|(a, b)| a.min(b)),
+            replicas: self.replicas.zip(other.replicas).map(|(a, b)| a.min(b)),
+            maxmemory_policy: if other.may_evict {
+                other.maxmemory_policy
+            } else {
+                self.maxmemory_policy
+            },
+            may_evict: self.may_evict || other.may_evict,
+            ..self
+        }
+    }
+
+    /// Checks the server before the first put. Returns a warning about a server that keeps nothing.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the first put to a server uses this"))]
+    pub(crate) fn check_for_puts(
+        &self,
+        allows_eviction: bool,
+    ) -> Result<Option<String>, EvictionError> {
+        if self.may_evict && !allows_eviction {
+            let policy = self.maxmemory_policy.clone().unwrap_or_default();
+            return Err(EvictionError { address: self.address.clone(), policy });
+        }
+        let is_volatile = self.persistence == Some(Persistence::None);
+        Ok(is_volatile.then(|| {
+            let address = &self.address;
+            format!(
+                "the server {address} keeps nothing on its disk (neither AOF nor RDB): all items are lost when it \
+                 ends; `CONFIG SET appendonly yes` keeps them"
+            )
+        }))
+    }
+}
+
+impl fmt::Display for Persistence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Rdb => "RDB",
+            Self::AofNo => "AOF no",
+            Self::Aof => "AOF",
+            Self::AofEverySecond => "AOF every second",
+            Self::AofAlways => "AOF always",
+        })
+    }
+}
+
+impl Serialize for Persistence {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// One line for people.
+impl fmt::Display for ServerFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown = || "unknown (the user has no right to ask)".to_owned();
+        let Self { address, version, persistence, replicas, maxmemory_policy, .. } = self;
+        let version = version.clone().unwrap_or_else(|| format!("version {}", unknown()));
+        let persistence = persistence.as_ref().map_or_else(unknown, Persistence::to_string);
+        let replicas = match replicas {
+            Some(1) => "1 replica".to_owned(),
+            Some(count) => format!("{count} replicas"),
+            None => format!("replicas {}", unknown()),
+        };
+        let policy = maxmemory_policy.clone().unwrap_or_else(unknown);
+        write!(
+            f,
+            "server {address}: {version}, persistence {persistence}, {replicas}, maxmemory-policy {policy}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(aof: &str, maxmemory: &str, policy: &str) -> String {
+        format!(
+            "# Server\r\nredis_version:7.0.15\r\n# Memory\r\nmaxmemory:{maxmemory}\r\nmaxmemory_human:x\r\n\
+             maxmemory_policy:{policy}\r\naof_enabled:{aof}\r\nconnected_slaves:2\r\n"
+        )
+    }
+
+    fn facts(aof: &str, save: Option<&str>, fsync: Option<&str>) -> ServerFacts {
+        ServerFacts::new("redis://h:6379", Some(&info(aof, "0", "noeviction")), save, fsync)
+    }
+
+    #[test]
+    fn persistence_comes_from_what_the_server_writes_and_how_often() {
+        let text =
+            |facts: ServerFacts| facts.persistence.map(|persistence| persistence.to_string());
+        for (aof, save, fsync, expected) in [
+            ("0", Some(""), Some("everysec"), Some("none")),
+            ("0", Some("3600 1"), Some("everysec"), Some("RDB")),
+            ("0", None, None, None),
+            ("1", Some(""), Some("everysec"), Some("AOF every second")),
+            ("1", Some(""), Some("always"), Some("AOF always")),
+            ("1", Some("3600 1"), Some("no"), Some("AOF no")),
+            ("1", None, None, Some("AOF")),
+        ] {
+            let found = text(facts(aof, save, fsync));
+            assert_eq!(found.as_deref(), expected, "{aof} {save:?} {fsync:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_keeps_nothing_is_warned_of() {
+        let warning = |facts: ServerFacts| facts.check_for_puts(false).unwrap();
+        let told = warning(facts("0", Some(""), Some("everysec"))).unwrap();
+        assert!(told.contains("redis://h:6379") && told.contains("appendonly"), "{told}");
+        assert_eq!(warning(facts("0", Some("3600 1"), None)), None);
+        assert_eq!(warning(facts("1", Some(""), None)), None);
+        // What is not known is no reason to warn.
+        assert_eq!(warning(facts("0", None, None)), None);
+        assert_eq!(warning(ServerFacts::new("redis://h:6379", None, None, None)), None);
+    }
+
+    #[test]
+    fn a_server_that_may_evict_keys_without_expiry_is_refused() {
+        for (maxmemory, policy, is_refused) in [
+            ("100", "allkeys-lru", true),
+            ("100", "allkeys-random", true),
+            ("0", "allkeys-lru", false),
+            ("100", "noeviction", false),
+            ("100", "volatile-lru", false),
+        ] {
+            let facts = ServerFacts::new("a", Some(&info("1", maxmemory, policy)), Some(""), None);
+            let refused = facts.check_for_puts(false);
+            assert_eq!(refused.is_err(), is_refused, "{maxmemory} {policy}");
+            if let Err(error) = refused {
+                let text = error.to_string();
+                assert!(text.contains(policy) && text.contains("--allow-eviction"), "{text}");
+            }
+            facts.check_for_puts(true).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_cluster_promises_what_each_primary_promises() {
+        let evicting =
+            ServerFacts::new("a", Some(&info("1", "9", "allkeys-lru")), Some(""), Some("no"));
+        let strict = facts("1", Some(""), Some("always"));
+        for least in [evicting.clone().least(strict.clone()), strict.clone().least(evicting)] {
+            assert_eq!(least.persistence, Some(Persistence::AofNo));
+            assert_eq!(least.maxmemory_policy.as_deref(), Some("allkeys-lru"));
+            assert!(least.check_for_puts(false).is_err());
+        }
+        assert_eq!(strict.clone().least(ServerFacts::new("a", None, None, None)).persistence, None);
+    }
+
+    #[test]
+    fn a_line_tells_the_facts_or_why_they_are_unknown() {
+        assert_eq!(
+            facts("1", Some(""), Some("everysec")).to_string(),
+            "server redis://h:6379: Redis 7.0.15, persistence AOF every second, 2 replicas, maxmemory-policy \
+             noeviction"
+        );
+        let info = "redis_version:7.2.4\r\nvalkey_version:8.1.0\r\nconnected_slaves:1\r\n";
+        let facts = ServerFacts::new("a", Some(info), None, None);
+        let text = facts.to_string();
+        assert!(
+            text.starts_with("server a: Valkey 8.1.0, persistence unknown (the user"),
+            "{text}"
+        );
+        assert!(text.contains("1 replica,"), "{text}");
+        assert_eq!(
+            serde_json::to_string(&facts).unwrap(),
+            r#"{"address":"a","version":"Valkey 8.1.0","persistence":null,"replicas":1,"maxmemory_policy":null}"#
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! Where each setting comes from, and that no text repeats a password.
+
+use std::os::unix::ffi::OsStringExt;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use proptest::prelude::*;
+
+use super::*;
+
+const URL: &str = "redis://ann:from-url@h";
+
+fn resolve(
+    given: &GivenServer,
+    variables: &[(&str, &str)],
+) -> Result<Option<ServerSettings>, SettingsError> {
+    let variable = |name: &str| {
+        let value = variables.iter().find(|(variable, _)| *variable == name);
+        value.map(|(_, value)| OsString::from(value))
+    };
+    ServerSettings::resolve_with(given, &variable)
+}
+
+fn given(url: &str) -> GivenServer {
+    GivenServer { url: Some(OsString::from(url).into()), ..GivenServer::default() }
+}
+
+fn password(given: &GivenServer, variables: &[(&str, &str)]) -> Option<String> {
+    let settings = resolve(given, variables).unwrap().unwrap();
+    settings.password.map(|password| password.as_ref().to_owned())
+}
+
+#[test]
+fn an_option_comes_before_the_environment_and_none_is_a_local_queue() {
+    assert!(resolve(&GivenServer::default(), &[]).unwrap().is_none());
+    let place = |given: &GivenServer, variables: &[(&str, &str)]| {
+        resolve(given, variables).unwrap().map(|settings| settings.url.to_string())
+    };
+    let variables = [(URL_VARIABLE, "redis://env")];
+    assert_eq!(place(&GivenServer::default(), &variables).as_deref(), Some("redis://env:6379"));
+    assert_eq!(place(&given("redis://option"), &variables).as_deref(), Some("redis://option:6379"));
+}
+
+#[test]
+fn a_file_comes_before_the_environment_and_that_before_the_url() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let (option, named) = (file("option", "from-option\n"), file("named", "from-file\r\n"));
+    let named = named.to_str().unwrap();
+    let mut with_file = given(URL);
+    with_file.password_file = Some(option);
+    let all = [(PASSWORD_VARIABLE, "from-env"), (PASSWORD_FILE_VARIABLE, named)];
+    assert_eq!(password(&with_file, &all).as_deref(), Some("from-option"));
+    assert_eq!(password(&given(URL), &all).as_deref(), Some("from-file"));
+    assert_eq!(password(&given(URL), &all[..1]).as_deref(), Some("from-env"));
+    assert_eq!(password(&given(URL), &[]).as_deref(), Some("from-url"));
+    assert_eq!(password(&given("redis://h"), &[]), None);
+    // A user without a password must not become the default user.
+    assert_eq!(password(&given("redis://ann@h"), &[]).as_deref(), Some(""));
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named_with_its_option_and_a_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("empty"), "\n").unwrap();
+    fs::write(path("lines"), "one\ntwo\n").unwrap();
+    fs::write(path("binary"), b"\xff").unwrap();
+    let error = |given: &GivenServer| resolve(given, &[]).unwrap_err().to_string();
+    for (name, words) in [
+        ("missing", ["--server-password-file", "No such file", "can read"]),
+        ("binary", ["--server-password-file", "UTF-8", "can read"]),
+        ("empty", ["--server-password-file", "no password", "in one line"]),
+        ("lines", ["--server-password-file", "no password", "in one line"]),
+    ] {
+        let text = error(&GivenServer { password_file: Some(path(name)), ..given(URL) });
+        assert!(words.iter().all(|word| text.contains(word)) && text.contains(name), "{text}");
+    }
+    let with_ca = |url, name| GivenServer { ca_file: Some(path(name)), ..given(url) };
+    let text = error(&with_ca("rediss://h", "missing"));
+    assert!(text.contains("--server-ca") && text.contains("can read"), "{text}");
+    let text = error(&with_ca("redis://h", "empty"));
+    assert!(text.contains("--server-ca") && text.contains("rediss://"), "{text}");
+    let settings = resolve(&with_ca("rediss://h", "empty"), &[]).unwrap().unwrap();
+    assert_eq!(settings.ca_file, Some(path("empty")));
+    let not_utf8 = GivenServer {
+        url: Some(OsString::from_vec(b"redis://\xff".to_vec()).into()),
+        ..GivenServer::default()
+    };
+    assert!(error(&not_utf8).contains("--server: that is not a URL"));
+}
+
+#[test]
+fn a_command_gets_the_same_server_and_no_password_in_the_url() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("secret");
+    fs::write(&path, "from-file").unwrap();
+    let variables = |given: &GivenServer| {
+        let variables = resolve(given, &[]).unwrap().unwrap().variables();
+        variables.map(|(name, value)| (name, value.map(|value| value.into_string().unwrap())))
+    };
+    let url = Some("redis://ann@h:6379".to_owned());
+    let [server, password, file, ca] = variables(&given(URL));
+    assert_eq!(server, ("QDEMO_SERVER", url.clone()));
+    assert_eq!(password, ("QDEMO_SERVER_PASSWORD", Some("from-url".to_owned())));
+    assert_eq!(file, ("QDEMO_SERVER_PASSWORD_FILE", None));
+    assert_eq!(ca, ("QDEMO_SERVER_CA", None));
+    // The password of a file stays in the file.
+    let with_file = GivenServer { password_file: Some(path.clone()), ..given(URL) };
+    let [server, password, file, _] = variables(&with_file);
+    assert_eq!((server.1, password.1), (url, None));
+    assert_eq!(file.1.as_deref(), path.to_str());
+}
+
+proptest! {
+    #[test]
+    fn no_text_of_the_settings_shows_the_password(
+        password in "hunter2[!-~]{0,9}",
+        place in 0..3,
+        url in prop_oneof![Just("redis://ann:PW@h"), Just("redis://ann:PW@h:x"), Just("redis:/ann:PW@h")],
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        fs::write(&path, &password).unwrap();
+        let escaped = utf8_percent_encode(&password, NON_ALPHANUMERIC).to_string();
+        let in_url = url.replace("PW", &escaped);
+        let url = if place == 0 { &in_url } else { "redis://h" };
+        let given = GivenServer { password_file: (place == 1).then_some(path), ..given(url) };
+        let variables = [(PASSWORD_VARIABLE, password.as_str())];
+        let resolved = resolve(&given, if place == 2 { &variables } else { &[] });
+        let mut text = format!("{given:?} {resolved:?}");
+        match resolved {
+            Ok(Some(settings)) => {
+                let answer = format!("unknown command `HELLO`, with args: `AUTH` `{password}`");
+                text += &settings.redact(&answer);
+                prop_assert_eq!(settings.password, Some(Password::new(&password)));
+            }
+            Ok(None) => prop_assert!(false, "no server"),
+            Err(error) => text += &error.to_string(),
+        }
+        prop_assert!(!text.contains("hunter2"), "{}", text);
+    }
+}

@@ -1,0 +1,320 @@
+//! The URL of a server: where the server is, as which user to connect, which database and which keys to use.
+//!
+//! The parser is this program's own, since one URL may name several Sentinels. No text that this file makes for
+//! people has a part of the URL in which a password may be, be it only by mistake: a wrong URL is not repeated.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode,
+};
+use url::Host;
+
+use super::password::Password;
+
+/// The beginning of the keys of all queues, unless the URL has another one.
+const DEFAULT_PREFIX: &str = "qdemo";
+/// The longest prefix, in bytes.
+const MAX_PREFIX_BYTES: usize = 64;
+const SERVER_PORT: u16 = 6379;
+const SENTINEL_PORT: u16 = 26379;
+
+/// What a URL must escape in a user and in the name of a primary.
+const WORD: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// What a URL must escape in the path of a socket.
+const PATH: &AsciiSet = &WORD.remove(b'/');
+
+/// What follows the scheme of a URL.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// `HOST[:PORT][/DB]`
+    Host,
+    /// `/PATH[?db=N]`
+    Socket,
+    /// `HOST[:PORT],…/SERVICE[/DB]`
+    Sentinel,
+}
+
+/// Each scheme, what follows it, and whether it stands for TLS.
+const SCHEMES: [(&str, Kind, bool); 10] = [
+    ("redis", Kind::Host, false),
+    ("rediss", Kind::Host, true),
+    ("valkey", Kind::Host, false),
+    ("valkeys", Kind::Host, true),
+    ("redis+unix", Kind::Socket, false),
+    ("valkey+unix", Kind::Socket, false),
+    ("redis+sentinel", Kind::Sentinel, false),
+    ("rediss+sentinel", Kind::Sentinel, true),
+    ("valkey+sentinel", Kind::Sentinel, false),
+    ("valkeys+sentinel", Kind::Sentinel, true),
+];
+
+/// Where a server is, and which of its keys belong to queues. It has no password.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ServerUrl {
+    scheme: &'static str,
+    /// The server's socket. Without a socket there is at least one host.
+    pub(super) socket: Option<PathBuf>,
+    /// The server's host and port, or those of each Sentinel.
+    pub(super) hosts: Vec<(String, u16)>,
+    /// The name that the Sentinels know the primary by.
+    pub(super) service: Option<String>,
+    pub(super) is_tls: bool,
+    pub(super) db: i64,
+    pub(super) user: Option<String>,
+    /// The beginning of the keys of all queues.
+    pub(super) prefix: String,
+}
+
+/// Why a text is not the URL of a server. Each text contains its remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UrlError {
+    #[error("that is not a URL: write redis://HOST, or redis+unix:///PATH for a socket")]
+    NotAUrl,
+    #[error(
+        "the scheme `{0}` is not known: write redis://, rediss:// for TLS, redis+unix:// or \
+         redis+sentinel://"
+    )]
+    UnknownScheme(String),
+    #[error(
+        "a part of it has a character that a URL must escape: write %23 for #, %40 for @, %2F for /, %3F for ?"
+    )]
+    Unescaped,
+    #[error("a part of it is not UTF-8 behind its %: write %25 for %")]
+    NotUtf8,
+    #[error("it names no host: write redis://HOST, such as redis://localhost")]
+    NoHost,
+    #[error(
+        "its host is not a name and not an address: write redis://HOST:PORT, with an IPv6 address in [ ]"
+    )]
+    InvalidHost,
+    #[error("its port is not a number from 1 to 65535: write redis://HOST:6379")]
+    InvalidPort,
+    #[error("only Sentinels may be several hosts: write redis+sentinel://HOST,HOST/SERVICE")]
+    SeveralHosts,
+    #[error("its database is not a number: write redis://HOST/0, or redis+unix:///PATH?db=0")]
+    InvalidDatabase,
+    #[error(
+        "it has a host before the path of the socket: write redis+unix:///PATH, with three slashes"
+    )]
+    HostBeforeSocket,
+    #[error("it has no path of a socket: write redis+unix:///PATH")]
+    NoSocket,
+    #[error("it does not name the primary: write redis+sentinel://HOST/SERVICE, or SERVICE/DB")]
+    NoService,
+    #[error("the parameter `{0}` is not known: {1}")]
+    UnknownParameter(String, &'static str),
+    #[error("the parameter `{0}` stands there twice: leave one out")]
+    RepeatedParameter(String),
+    #[error(
+        "its prefix is not a word: write 1 to {MAX_PREFIX_BYTES} letters, digits, `-`, `_` and `.`"
+    )]
+    InvalidPrefix,
+}
+
+impl ServerUrl {
+    /// Parses a URL. Returns its password apart.
+    pub(crate) fn parse(text: &str) -> Result<(Self, Option<Password>), UrlError> {
+        let (scheme, rest) = text.split_once("://").ok_or(UrlError::NotAUrl)?;
+        let (scheme, kind, is_tls) = find_scheme(scheme)?;
+        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        // Such a character belongs into the password, as a rule.
+        if rest.contains(['@', '#']) {
+            return Err(UrlError::Unescaped);
+        }
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = parse_login(login)?;
+        let mut parameters = parameters(query)?;
+        let prefix = match parameters.remove("prefix") {
+            Some(prefix) => checked_prefix(prefix)?,
+            None => DEFAULT_PREFIX.to_owned(),
+        };
+        let mut url = Self {
+            scheme,
+            socket: None,
+            hosts: Vec::new(),
+            service: None,
+            is_tls,
+            db: 0,
+            user,
+            prefix,
+        };
+        match kind {
+            Kind::Socket => {
+                url.socket = Some(parse_socket(hosts, path)?);
+                let db = parameters.remove("db").unwrap_or_default();
+                url.db = parse_database(&db)?;
+            }
+            Kind::Host => {
+                if hosts.contains(',') {
+                    return Err(UrlError::SeveralHosts);
+                }
+                url.hosts.push(parse_host(hosts, SERVER_PORT)?);
+                url.db = parse_database(path.strip_prefix('/').unwrap_or(path))?;
+            }
+            Kind::Sentinel => {
+                for host in hosts.split(',') {
+                    url.hosts.push(parse_host(host, SENTINEL_PORT)?);
+                }
+                let path = path.strip_prefix('/').unwrap_or(path);
+                let (service, db) = path.split_once('/').unwrap_or((path, ""));
+                let service = Some(decode(service)?).filter(|service| !service.is_empty());
+                url.service = Some(service.ok_or(UrlError::NoService)?);
+                url.db = parse_database(db)?;
+            }
+        }
+        if let Some((name, _)) = parameters.pop_first() {
+            let known = match kind {
+                Kind::Socket => "there are db=N and prefix=WORD",
+                _ => "there is prefix=WORD, and the database is the /N at the end of the path",
+            };
+            return Err(UrlError::UnknownParameter(name, known));
+        }
+        Ok((url, password))
+    }
+
+    /// The whole URL, without a password, for the environment of another process.
+    pub(super) fn to_text_with_user(&self) -> String {
+        let user = self.user.as_deref().map(|user| utf8_percent_encode(user, WORD));
+        self.to_text(&user.map_or(String::new(), |user| format!("{user}@")))
+    }
+
+    /// The URL with this login, which is empty or ends with `@`.
+    fn to_text(&self, login: &str) -> String {
+        let mut text = format!("{}://{login}", self.scheme);
+        let mut query = Vec::new();
+        for (at, (host, port)) in self.hosts.iter().enumerate() {
+            text.push_str(if at > 0 { "," } else { "" });
+            let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+            text.push_str(&format!("{host}:{port}"));
+        }
+        if let Some(path) = &self.socket {
+            text.push_str(&percent_encode(path.as_os_str().as_bytes(), PATH).to_string());
+            query.extend((self.db != 0).then(|| format!("db={}", self.db)));
+        }
+        if let Some(service) = &self.service {
+            text.push_str(&format!("/{}", utf8_percent_encode(service, WORD)));
+        }
+        if self.socket.is_none() && self.db != 0 {
+            text.push_str(&format!("/{}", self.db));
+        }
+        query.extend((self.prefix != DEFAULT_PREFIX).then(|| format!("prefix={}", self.prefix)));
+        if !query.is_empty() {
+            text.push_str(&format!("?{}", query.join("&")));
+        }
+        text
+    }
+}
+
+/// The URL without the user: a URL that lacks a colon has its password in the place of the user.
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text(""))
+    }
+}
+
+impl fmt::Debug for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ServerUrl({self})")
+    }
+}
+
+fn find_scheme(text: &str) -> Result<(&'static str, Kind, bool), UrlError> {
+    let known = SCHEMES.into_iter().find(|(name, ..)| name.eq_ignore_ascii_case(text));
+    let is_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+    known.ok_or_else(|| {
+        if !text.is_empty() && text.chars().all(is_scheme) {
+            UrlError::UnknownScheme(text.to_owned())
+        } else {
+            UrlError::NotAUrl
+        }
+    })
+}
+
+fn decode(text: &str) -> Result<String, UrlError> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(String::from).map_err(|_| UrlError::NotUtf8)
+}
+
+/// `USER`, `USER:PASSWORD` or `:PASSWORD`.
+fn parse_login(login: &str) -> Result<(Option<String>, Option<Password>), UrlError> {
+    let (user, password) = match login.split_once(':') {
+        None | Some(("", "")) => (login.trim_end_matches(':'), None),
+        Some((user, password)) => (user, Some(password)),
+    };
+    let user = Some(decode(user)?).filter(|user| !user.is_empty());
+    Ok((user, password.map(decode).transpose()?.map(Password::new)))
+}
+
+/// `HOST` or `HOST:PORT`. Returns an IPv6 address without its brackets.
+fn parse_host(text: &str, default_port: u16) -> Result<(String, u16), UrlError> {
+    let has_port = text.rfind(':') > text.rfind(']');
+    let (host, port) = match text.rsplit_once(':').filter(|_| has_port) {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    let port = match port {
+        None => default_port,
+        // A sign is no digit.
+        Some(digits) if !digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            return Err(UrlError::InvalidPort);
+        }
+        Some(digits) => match digits.parse() {
+            Ok(0) | Err(_) => return Err(UrlError::InvalidPort),
+            Ok(port) => port,
+        },
+    };
+    if host.is_empty() {
+        return Err(UrlError::NoHost);
+    }
+    let host = match Host::parse(host).map_err(|_| UrlError::InvalidHost)? {
+        Host::Domain(name) => name,
+        Host::Ipv4(address) => address.to_string(),
+        Host::Ipv6(address) => address.to_string(),
+    };
+    Ok((host, port))
+}
+
+fn parse_socket(hosts: &str, path: &str) -> Result<PathBuf, UrlError> {
+    if !hosts.is_empty() {
+        return Err(UrlError::HostBeforeSocket);
+    }
+    let bytes: Vec<u8> = percent_decode_str(path).collect();
+    let path = Path::new(OsStr::from_bytes(&bytes));
+    // A path of slashes alone names no file.
+    path.file_name().map(|_| path.to_owned()).ok_or(UrlError::NoSocket)
+}
+
+/// No digits stand for 0.
+fn parse_database(digits: &str) -> Result<i64, UrlError> {
+    if digits.is_empty() {
+        return Ok(0);
+    }
+    let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<u32>());
+    number.and_then(Result::ok).map(i64::from).ok_or(UrlError::InvalidDatabase)
+}
+
+fn parameters(query: &str) -> Result<BTreeMap<String, String>, UrlError> {
+    let mut parameters = BTreeMap::new();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if parameters.insert(name.to_string(), value.into_owned()).is_some() {
+            return Err(UrlError::RepeatedParameter(name.into_owned()));
+        }
+    }
+    Ok(parameters)
+}
+
+/// The prefix stands in keys and in patterns of keys, so it has no character with a meaning there.
+fn checked_prefix(prefix: String) -> Result<String, UrlError> {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let is_valid = (1..=MAX_PREFIX_BYTES).contains(&prefix.len()) && prefix.bytes().all(is_word);
+    is_valid.then_some(prefix).ok_or(UrlError::InvalidPrefix)
+}
+
+#[cfg(test)]
+mod tests;
