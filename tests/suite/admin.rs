@@ -19,7 +19,7 @@ both!(join_peek_failed_rm_and_status_refuse_an_unknown_queue, |backend| {
     sandbox.run(&["status"]).assert_prints("");
     sandbox.run(&["status", "--format", "json"]).assert_prints("");
     sandbox.assert_nothing_left();
-    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
+    sandbox.assert_no_queue();
 });
 
 both!(peek_shows_the_first_ready_items_and_leaves_them_in_the_queue, |backend| {
@@ -44,14 +44,14 @@ both!(rm_removes_a_queue_with_items_or_clients_only_by_force, |backend| {
     let rm = sandbox.run(&["rm"]);
     rm.assert_refused(1, &["2 items (2 in line, 0 out, 0 failed)", "--force"]);
     sandbox.run(&["rm", "--force"]).assert_prints("removed 2 items\n");
-    assert!(!sandbox.queue("default").exists());
+    sandbox.assert_no_queue();
     let consumer = sandbox.start(&["consumer"]);
     sandbox.wait_for_consumer();
     sandbox.run(&["rm"]).assert_refused(1, &["1 process that uses it", "--force"]);
     sandbox.run(&["rm", "--force"]).assert_prints("");
     consumer.end().assert_refused(1, &["the queue has been removed"]);
     sandbox.assert_nothing_left();
-    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
+    sandbox.assert_no_queue();
 });
 
 both!(status_lists_the_clients_and_what_each_client_waits_for, |backend| {
@@ -135,7 +135,7 @@ fn wrong_arguments_are_refused_before_any_change() {
     ] {
         sandbox.run(args).assert_refused(2, words);
     }
-    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
+    sandbox.assert_no_queue();
     sandbox.assert_nothing_left();
 }
 

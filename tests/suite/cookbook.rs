@@ -25,15 +25,6 @@ fn run(sandbox: &Sandbox, heading: &str) -> Outcome {
     sandbox.script(&script)
 }
 
-/// Asserts that no process, pipe or queue is left.
-#[track_caller]
-fn assert_no_queue_left(sandbox: &Sandbox) {
-    sandbox.assert_nothing_left();
-    let queues = fs::read_dir(sandbox.path("queues")).unwrap();
-    let names: Vec<_> = queues.map(|queue| queue.unwrap().file_name()).collect();
-    assert!(names.is_empty(), "queues are left: {names:?}");
-}
-
 /// Asserts that `lines` are the `expected` lines in any order.
 #[track_caller]
 fn assert_each_once(expected: &[String], lines: &[String]) {
@@ -75,7 +66,8 @@ both!(every_picture_gets_a_whole_thumbnail, |backend| {
     }
     let made = fs::read_dir(sandbox.path("small")).unwrap().count();
     assert_eq!(made, 6, "a part of a thumbnail is left");
-    assert_no_queue_left(&sandbox);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
 });
 
 both!(a_crawl_visits_every_page_once_and_ends, |backend| {
@@ -94,7 +86,8 @@ both!(a_crawl_visits_every_page_once_and_ends, |backend| {
     ];
     assert_each_once(&owned(&expected), &lines);
     assert_same("", &outcome.stderr);
-    assert_no_queue_left(&sandbox);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
 });
 
 both!(calls_of_all_clients_together_keep_to_the_rate_limit, |backend| {
@@ -118,7 +111,8 @@ both!(calls_of_all_clients_together_keep_to_the_rate_limit, |backend| {
         let apart = start(&pair[1]) - start(&pair[0]);
         assert!(apart > 0.0499, "only {apart} s between {} and {}", pair[0], pair[1]);
     }
-    assert_no_queue_left(&sandbox);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
 });
 
 both!(results_of_several_workers_are_not_mixed, |backend| {
@@ -129,7 +123,8 @@ both!(results_of_several_workers_are_not_mixed, |backend| {
     let lines: Vec<_> = results.lines().map(str::to_owned).collect();
     let reports: Vec<_> = lines.chunks(2).map(|report| report.join("\n")).collect();
     assert_each_once(&numbered(12, |n| format!("chapter {n}.txt\n    {n} words")), &reports);
-    assert_no_queue_left(&sandbox);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
 });
 
 both!(a_fast_step_waits_for_a_slow_one, |backend| {
@@ -147,7 +142,8 @@ both!(a_fast_step_waits_for_a_slow_one, |backend| {
         assert_same(&numbered(n, |n| format!("{n}\n")).concat(), &part);
     }
     assert_eq!(fs::read_dir(sandbox.path("spool")).unwrap().count(), 0);
-    assert_no_queue_left(&sandbox);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
 });
 
 both!(failed_items_are_retried_and_then_wait_for_a_decision, |backend| {
@@ -167,7 +163,8 @@ both!(failed_items_are_retried_and_then_wait_for_a_decision, |backend| {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let sent = fs::read_to_string(sandbox.path("sent")).unwrap();
     assert_same("ann@near.example\ncleo@near.example\nbob@far.example\n", &sent);
-    assert_no_queue_left(&sandbox);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
 });
 
 both!(another_worker_does_the_item_of_a_killed_worker, |backend| {
@@ -180,7 +177,8 @@ both!(another_worker_does_the_item_of_a_killed_worker, |backend| {
     });
     expected.push("a worker ended with exit code 137".to_owned());
     assert_each_once(&expected, &outcome.lines());
-    assert_no_queue_left(&sandbox);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
 });
 
 both!(at_most_two_jobs_hold_a_licence_at_a_time, |backend| {
@@ -191,7 +189,8 @@ both!(at_most_two_jobs_hold_a_licence_at_a_time, |backend| {
     let (jobs, back) = lines.split_at(8);
     assert_each_once(&numbered(8, |n| format!("job {n} is through")), jobs);
     assert_each_once(&owned(&["licence-A", "licence-B"]), back);
-    assert_no_queue_left(&sandbox);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
 });
 
 both!(records_keep_their_fields_and_the_sum_is_right, |backend| {
@@ -204,7 +203,8 @@ both!(records_keep_their_fields_and_the_sum_is_right, |backend| {
 all: 2350
 "#,
     );
-    assert_no_queue_left(&sandbox);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
 });
 
 both!(shell_loops_share_the_items_until_the_end_of_the_queue, |backend| {
@@ -217,5 +217,6 @@ both!(shell_loops_share_the_items_until_the_end_of_the_queue, |backend| {
     for n in 1..=3 {
         assert!(!sandbox.path(&format!("database.{n}")).exists());
     }
-    assert_no_queue_left(&sandbox);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
 });

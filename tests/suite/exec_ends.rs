@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Sandbox, assert_same, children_of, wait_for_end, wait_while};
+use crate::harness::{Backend, Sandbox, assert_same, children_of, wait_for_end, wait_while};
 
 both!(a_command_beyond_its_time_limit_is_ended_with_its_children, |backend| {
     let sandbox = Sandbox::on(backend);
@@ -103,6 +103,7 @@ both!(no_command_outlives_its_killed_consumer, |backend| {
     for command in sandbox.processes_of("sleep 1000") {
         wait_for_end(command.pid);
     }
+    sandbox.wait_for_notice_of_death(consumer.pid());
     consumer.end();
     let status = sandbox.run(&["status"]).text();
     assert!(status.starts_with("default: 3 in line, 0 out, 0 done, 0 failed"), "{status}");
@@ -137,9 +138,9 @@ both!(the_item_of_a_killed_consumer_goes_to_another_with_attempt_two, |backend| 
     sandbox.assert_nothing_left();
 });
 
-share! {
-fn every_item_is_done_although_consumers_are_killed_at_random(rounds: 15, all: 200) {
-    let sandbox = Sandbox::new();
+/// Kills consumers at random moments. Every item is done.
+fn kill_consumers(backend: Backend, rounds: usize) {
+    let sandbox = Sandbox::on(backend);
     let items = rounds * 5;
     let input: String = (1..=items).map(|n| format!("{n}\n")).collect();
     sandbox.run_with_input(&["put", "-"], input.as_bytes()).assert_prints("");
@@ -179,7 +180,14 @@ fn every_item_is_done_although_consumers_are_killed_at_random(rounds: 15, all: 2
     assert!(status.contains(&format!("0 in line, 0 out, {items} done, 0 failed")), "{status}");
     sandbox.assert_nothing_left();
 }
-}
+
+both!(every_item_is_done_although_consumers_are_killed_at_random, |backend| {
+    kill_consumers(backend, 15);
+});
+
+both!(slow, every_item_is_done_in_200_rounds_of_killed_consumers, |backend| {
+    kill_consumers(backend, 200);
+});
 
 both!(a_slow_reader_of_one_command_does_not_time_out_another, |backend| {
     let sandbox = Sandbox::on(backend);

@@ -49,6 +49,7 @@ both!(an_item_that_killed_three_consumers_fails_and_other_items_go_on, |backend|
         let mut victim = sandbox.start(&args);
         assert!(victim.line().contains(&format!(r#""item":"poison","attempt":{attempt}"#)));
         victim.signal(Signal::KILL);
+        sandbox.wait_for_notice_of_death(victim.pid());
         victim.end();
     }
     sandbox.run(&["get"]).assert_prints("good\n");
@@ -66,7 +67,9 @@ both!(five_deaths_fail_an_item_by_default_and_leaving_is_no_death, |backend| {
         let mut consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
         assert_eq!(consumer.line(), "x");
         consumer.signal(signal);
+        let pid = consumer.pid();
         consumer.end();
+        sandbox.wait_for_notice_of_death(pid);
     };
     (0..6).for_each(|_| end_with(Signal::TERM));
     (0..5).for_each(|_| end_with(Signal::KILL));

@@ -2,15 +2,14 @@
 
 use qdemo::{Client, Error, QueueBuilder, Role};
 
-use crate::harness::{QDEMO, Sandbox};
+use crate::harness::Sandbox;
 
 fn connect(sandbox: &Sandbox, role: Role) -> Client {
     builder(sandbox).connect(role).unwrap()
 }
 
 fn builder(sandbox: &Sandbox) -> QueueBuilder {
-    // The sandbox finds its keepers by this directory in their environment.
-    QueueBuilder::new("q".parse().unwrap()).dir(sandbox.path("queues")).program(QDEMO)
+    sandbox.builder("q")
 }
 
 /// Gets one item and reports it done.

@@ -26,15 +26,19 @@ macro_rules! share {
 }
 
 /// A test of the behaviour of a queue: `both!(name, |backend| { … })` makes the tests `name::local` and
-/// `name::server`. With `slow` before the name, only `make test-slow` runs them.
+/// `name::server`. With `slow` before the name, only `make test-slow` runs them. With `durable`, the server writes each
+/// change to its disk before it answers.
 macro_rules! both {
     (slow, $name:ident, $test:expr) => {
-        both!(@ #[ignore = "slow: `make test-slow` runs it"] $name, $test);
+        both!(@ Server, #[ignore = "slow: `make test-slow` runs it"] $name, $test);
+    };
+    (durable, $name:ident, $test:expr) => {
+        both!(@ DurableServer, $name, $test);
     };
     ($name:ident, $test:expr) => {
-        both!(@ $name, $test);
+        both!(@ Server, $name, $test);
     };
-    (@ $(#[$ignore:meta])? $name:ident, $test:expr) => {
+    (@ $server:ident, $(#[$ignore:meta])? $name:ident, $test:expr) => {
         mod $name {
             use super::*;
             use crate::harness::Backend;
@@ -50,7 +54,7 @@ macro_rules! both {
             #[test]
             $(#[$ignore])?
             fn server() {
-                Backend::Server.check(TEST);
+                Backend::$server.check(TEST);
             }
         }
     };

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use crate::harness::{Sandbox, assert_same, wait_for_end};
+use crate::harness::{Backend, Sandbox, assert_same, wait_for_end};
 
 both!(a_producer_without_a_consumer_leaves_its_items_and_prints_a_hint, |backend| {
     let sandbox = Sandbox::on(backend);
@@ -138,8 +138,7 @@ both!(a_queue_without_a_put_leaves_no_files, |backend| {
     consumer.signal(Signal::INT);
     assert_eq!(consumer.end().signal(), Some(2));
     sandbox.assert_nothing_left();
-    let left: Vec<_> = fs::read_dir(sandbox.path("queues")).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
+    sandbox.assert_no_queue();
 });
 
 both!(the_capacity_blocks_a_producer_and_cannot_be_changed, |backend| {
@@ -165,6 +164,7 @@ both!(items_of_a_killed_consumer_are_delivered_again_with_the_next_attempt, |bac
     sandbox.run(&["producer", "--quiet", "a", "b"]);
     assert_eq!(first.line(), "a");
     first.signal(Signal::KILL);
+    sandbox.wait_for_notice_of_death(first.pid());
     assert_eq!(first.end().signal(), Some(9));
     let got = sandbox.run(&["consumer", "--format", "json"]);
     let got: Vec<serde_json::Value> =
@@ -214,9 +214,9 @@ fn twenty_concurrent_commands_on_a_new_queue_share_one_keeper() {
     sandbox.assert_nothing_left();
 }
 
-share! {
-fn three_consumers_and_a_producer_end_in_every_round(rounds: 15, all: 200) {
-    let sandbox = Sandbox::new();
+/// In each round, three consumers and a producer end, and each item is delivered once and in order.
+fn repeat_rounds(backend: Backend, rounds: usize) {
+    let sandbox = Sandbox::on(backend);
     let script = r#"
         for round in $(seq ROUNDS); do
             qdemo consumer --format raw > one &
@@ -237,7 +237,14 @@ fn three_consumers_and_a_producer_end_in_every_round(rounds: 15, all: 200) {
     sandbox.script(&script).assert_prints("");
     sandbox.assert_nothing_left();
 }
-}
+
+both!(three_consumers_and_a_producer_end_in_every_round, |backend| {
+    repeat_rounds(backend, 15);
+});
+
+both!(slow, three_consumers_and_a_producer_end_in_200_rounds, |backend| {
+    repeat_rounds(backend, 200);
+});
 
 both!(a_consumer_born_before_the_end_learns_of_the_end_when_it_connects, |backend| {
     let sandbox = Sandbox::on(backend);

@@ -6,11 +6,10 @@ use qdemo::{Error, GetError, PutError, Queue, QueueBuilder, TryGetError, TryPutE
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::harness::{QDEMO, Sandbox};
+use crate::harness::Sandbox;
 
 fn builder(sandbox: &Sandbox) -> QueueBuilder {
-    // The sandbox finds its keepers by this directory in their environment.
-    QueueBuilder::new("q".parse().unwrap()).dir(sandbox.path("queues")).program(QDEMO)
+    sandbox.builder("q")
 }
 
 fn open<T: Serialize + DeserializeOwned>(sandbox: &Sandbox) -> Queue<T> {

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
+use qdemo::QueueBuilder;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -167,6 +168,16 @@ impl Sandbox {
 
     pub fn start<S: AsRef<str>>(&self, args: &[S]) -> Running {
         Running::start(self.qdemo(args))
+    }
+
+    /// A builder of the library for a queue of this sandbox.
+    pub fn builder(&self, queue: &str) -> QueueBuilder {
+        let builder = QueueBuilder::new(queue.parse().unwrap());
+        match &self.server {
+            Some(url) => builder.server(url).unwrap(),
+            // The sandbox finds its keepers by this directory in their environment.
+            None => builder.dir(self.path("queues")).program(QDEMO),
+        }
     }
 
     /// Starts a consumer of the default queue. Returns when the consumer has printed its first item.

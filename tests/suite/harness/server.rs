@@ -104,6 +104,8 @@ impl Server {
         while !seen.contains("eady to accept connections") {
             let is_there = !log.buffer().is_empty() || wait_for_input(log.get_ref());
             if !is_there || log.read_line(&mut seen).unwrap() == 0 {
+                drop(guard.stdin.take());
+                guard.wait().unwrap();
                 return Err(format!("{program} does not start:\n{seen}"));
             }
         }
