@@ -1,6 +1,6 @@
 //! Commands that inspect and manage queues, and the documentation that the program prints.
 
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, assert_same};
 
 both!(join_peek_failed_rm_and_status_refuse_an_unknown_queue, |backend| {
     let sandbox = Sandbox::on(backend);
@@ -16,7 +16,7 @@ both!(join_peek_failed_rm_and_status_refuse_an_unknown_queue, |backend| {
         let outcome = sandbox.run(command);
         outcome.assert_refused(1, &["there is no queue `default`", "`qdemo put` makes one"]);
     }
-    sandbox.run(&["status"]).assert_prints("");
+    assert_eq!(sandbox.status_text(&[]), "");
     sandbox.run(&["status", "--format", "json"]).assert_prints("");
     sandbox.assert_nothing_left();
     sandbox.assert_no_queue();
@@ -69,9 +69,8 @@ both!(status_lists_the_clients_and_what_each_client_waits_for, |backend| {
     assert_eq!(status["consumers"][0]["pid"], consumer.pid());
     assert!(status["consumers"][0]["held_s"].as_f64().unwrap() > 0.0);
     assert_eq!(status["producers"][0]["waits_for"], "room");
-    let text = sandbox.run(&["status"]);
-    text.assert_done();
-    let lines = text.lines();
+    let text = sandbox.status_text(&[]);
+    let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].starts_with("default: 1 of 1 in line, 1 out, 0 done, 0 failed, the oldest "));
     assert!(lines[1].ends_with(": 0 put, waits for room"), "{lines:?}");
     let holds = format!("  consumer {}: 0 done, has 1 item for ", consumer.pid());
@@ -94,9 +93,10 @@ both!(status_without_a_name_shows_all_queues_and_starts_no_keeper, |backend| {
     let expected: String = ["a", "b", "キュー"]
         .map(|queue| format!("{queue}: 0 in line, 0 out, 1 done, 0 failed\n"))
         .concat();
-    sandbox.run(&["status"]).assert_prints(&expected);
+    assert_same(&expected, &sandbox.status_text(&[]));
     assert!(sandbox.processes_of("qdemo keeper").is_empty());
-    sandbox.run(&["status", "-q", "b"]).assert_prints("b: 0 in line, 0 out, 1 done, 0 failed\n");
+    let b = sandbox.status_text(&["-q", "b"]);
+    assert_same("b: 0 in line, 0 out, 1 done, 0 failed\n", &b);
     sandbox.assert_nothing_left();
 });
 
@@ -239,7 +239,7 @@ both!(status_shows_the_end_of_a_queue_until_the_next_put, |backend| {
     sandbox.run(&["put", "a"]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
-    let status = sandbox.run(&["status"]).text();
+    let status = sandbox.status_text(&[]);
     assert!(status.starts_with("default (ended): 0 in line"), "{status}");
     let late = sandbox.start(&["consumer", "--format", "raw"]);
     sandbox.wait_for_consumer();

@@ -23,7 +23,7 @@ both!(a_queue_without_a_process_keeps_its_state, |backend| {
     consumer.end();
     sandbox.wait_for_keeper_to_go("default");
     assert!(sandbox.processes().is_empty());
-    let status = sandbox.run(&["status"]).text();
+    let status = sandbox.status_text(&[]);
     assert!(status.starts_with("default: 2 of 5 in line, 0 out, 1 done, 1 failed, the oldest "));
     assert!(sandbox.processes().is_empty(), "a status query has started a process");
     sandbox.run(&["failed"]).assert_prints("2\t1\texit code 1\tb\n");

@@ -221,6 +221,17 @@ impl Sandbox {
         serde_json::from_str(&outcome.text()).unwrap()
     }
 
+    /// What `qdemo status` prints of the queues. On a server, a line about the server comes first.
+    pub fn status_text(&self, more: &[&str]) -> String {
+        let outcome = self.run(&[&["status"], more].concat());
+        outcome.assert_done();
+        let text = outcome.text();
+        let Some(url) = &self.server else { return text };
+        let (about_server, rest) = text.split_once('\n').unwrap();
+        assert!(about_server.starts_with(&format!("server {url}: ")), "{text}");
+        rest.to_owned()
+    }
+
     /// Waits until the default queue exists and its status satisfies `is`.
     pub fn wait_for_status(&self, is: impl Fn(&serde_json::Value) -> bool) {
         self.watch(|line| {
