@@ -61,9 +61,8 @@ fn environment_variables_are_checked_like_their_options() {
     crate::harness::Running::start(command).end().assert_prints(crate::harness::CLASSIC);
 }
 
-#[test]
-fn a_producer_refuses_an_endless_input_line() {
-    let sandbox = Sandbox::new();
+both!(a_producer_refuses_an_endless_input_line, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = sandbox.script("qdemo producer --quiet - < /dev/zero");
     assert_eq!(outcome.code(), Some(1));
     outcome.assert_one_line_of_error(&[
@@ -72,7 +71,7 @@ fn a_producer_refuses_an_endless_input_line() {
         "split it",
     ]);
     sandbox.assert_nothing_left();
-}
+});
 
 #[test]
 fn a_run_with_too_few_descriptors_for_its_workers_starts_no_worker() {
@@ -102,9 +101,8 @@ fn a_client_that_the_keeper_has_no_room_for_fails_and_the_others_go_on() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn a_line_that_is_not_utf8_is_named_by_number_and_earlier_lines_are_put() {
-    let sandbox = Sandbox::new();
+both!(a_line_that_is_not_utf8_is_named_by_number_and_earlier_lines_are_put, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = sandbox.run_with_input(&["producer", "--quiet", "-"], b"a\nb\n\xff\xfe\nc\n");
     assert_eq!(outcome.code(), Some(1));
     let error = outcome.stderr.lines().last().unwrap();
@@ -112,7 +110,7 @@ fn a_line_that_is_not_utf8_is_named_by_number_and_earlier_lines_are_put() {
     let got = sandbox.run(&["consumer", "--format", "raw"]);
     got.assert_prints("a\nb\n");
     sandbox.assert_nothing_left();
-}
+});
 
 #[test]
 fn a_queue_directory_that_other_users_can_access_is_refused() {

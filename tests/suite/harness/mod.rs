@@ -3,6 +3,7 @@
 
 mod limit;
 mod processes;
+mod server;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,12 +15,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
+use qdemo::QueueBuilder;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub use limit::{Limit, wait_for_input, wait_while};
 pub use processes::{Process, children_of, signal_to, wait_for_end};
 use processes::{process, restore_signals};
+pub use server::Backend;
 
 pub const QDEMO: &str = env!("CARGO_BIN_EXE_qdemo");
 
@@ -45,6 +48,8 @@ pub struct Sandbox {
     bin: PathBuf,
     /// The user that runs the commands. None means the user that runs the tests.
     user: Option<u32>,
+    /// The URL of the server that holds the queues. None means that the queues are local.
+    server: Option<String>,
 }
 
 /// The output and the exit status of a command.
@@ -65,13 +70,19 @@ pub struct Running {
 }
 
 impl Sandbox {
+    /// A sandbox of local queues.
     pub fn new() -> Self {
+        Self::on(Backend::Local)
+    }
+
+    /// A sandbox whose queues are on this backend. Sandboxes share no queue.
+    pub fn on(backend: Backend) -> Self {
         let root = tempfile::Builder::new().prefix("qdemo-test.").tempdir().unwrap();
         for dir in ["tmp", "queues", "home"] {
             fs::create_dir(root.path().join(dir)).unwrap();
         }
         let bin = Path::new(QDEMO).parent().unwrap().to_owned();
-        Self { root, bin, user: None }
+        Self { root, bin, user: None, server: backend.new_url() }
     }
 
     /// A sandbox of a user that file modes apply to. For root, the user is `nobody`.
@@ -144,6 +155,7 @@ impl Sandbox {
             .env("TMPDIR", self.path("tmp"))
             .env("QDEMO_DIR", self.path("queues"))
             .env("LC_ALL", "C.UTF-8")
+            .envs(self.server.iter().map(|url| ("QDEMO_SERVER", url)))
             .current_dir(self.root.path());
         command
     }
@@ -156,6 +168,16 @@ impl Sandbox {
 
     pub fn start<S: AsRef<str>>(&self, args: &[S]) -> Running {
         Running::start(self.qdemo(args))
+    }
+
+    /// A builder of the library for a queue of this sandbox.
+    pub fn builder(&self, queue: &str) -> QueueBuilder {
+        let builder = QueueBuilder::new(queue.parse().unwrap());
+        match &self.server {
+            Some(url) => builder.server(url).unwrap(),
+            // The sandbox finds its keepers by this directory in their environment.
+            None => builder.dir(self.path("queues")).program(QDEMO),
+        }
     }
 
     /// Starts a consumer of the default queue. Returns when the consumer has printed its first item.
@@ -199,6 +221,17 @@ impl Sandbox {
         serde_json::from_str(&outcome.text()).unwrap()
     }
 
+    /// What `qdemo status` prints of the queues. On a server, a line about the server comes first.
+    pub fn status_text(&self, more: &[&str]) -> String {
+        let outcome = self.run(&[&["status"], more].concat());
+        outcome.assert_done();
+        let text = outcome.text();
+        let Some(url) = &self.server else { return text };
+        let (about_server, rest) = text.split_once('\n').unwrap();
+        assert!(about_server.starts_with(&format!("server {url}: ")), "{text}");
+        rest.to_owned()
+    }
+
     /// Waits until the default queue exists and its status satisfies `is`.
     pub fn wait_for_status(&self, is: impl Fn(&serde_json::Value) -> bool) {
         self.watch(|line| {
@@ -226,6 +259,15 @@ impl Sandbox {
         }
         watch.signal(Signal::TERM);
         watch.end();
+    }
+
+    /// Waits until the default queue has noticed the death of a client. A keeper notices a death before it
+    /// handles any later request. A server notices a death seconds later.
+    pub fn wait_for_notice_of_death(&self, pid: i32) {
+        if self.server.is_some() {
+            let client = format!(r#""pid":{pid},"#);
+            self.wait_for_status(|status| !status.to_string().contains(&client));
+        }
     }
 
     /// All live processes whose environment names this sandbox.
@@ -260,8 +302,8 @@ impl Sandbox {
         }
     }
 
-    /// Fails if a process, a pipe or a private folder is left behind. First waits for the end of each
-    /// process: a keeper or a worker needs a moment to notice that it is alone.
+    /// Fails if a process, a pipe, a private folder or a subscription is left behind. First waits for the end
+    /// of each process: a keeper or a worker needs a moment to notice that it is alone.
     pub fn assert_nothing_left(&self) {
         for process in self.processes() {
             wait_for_end(process.pid);
@@ -272,11 +314,25 @@ impl Sandbox {
         list_files(&self.path("tmp"), &mut files);
         assert!(files.is_empty(), "left in the temporary folder: {files:?}");
         list_files(&self.path("queues"), &mut files);
+        if let Some(url) = &self.server {
+            assert!(files.is_empty(), "local files of a queue on a server: {files:?}");
+            server::wait_until_nobody_listens(url);
+        }
         let pipes: Vec<_> = files
             .iter()
             .filter(|path| fs::symlink_metadata(path).unwrap().file_type().is_fifo())
             .collect();
         assert!(pipes.is_empty(), "pipes are left: {pipes:?}");
+    }
+
+    /// Fails if the sandbox has a queue, or if anything of a removed queue is left.
+    #[track_caller]
+    pub fn assert_no_queue(&self) {
+        let mut files = Vec::new();
+        list_files(&self.path("queues"), &mut files);
+        assert!(files.is_empty(), "queues are left: {files:?}");
+        let keys = self.server.as_deref().map(server::keys).unwrap_or_default();
+        assert!(keys.is_empty(), "keys are left: {keys:?}");
     }
 }
 
