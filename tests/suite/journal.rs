@@ -1,4 +1,6 @@
 //! A queue at rest is a file. Accepted items survive every end of the keeper.
+//!
+//! The tests that are not of `both!` are of the file and its keeper.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
