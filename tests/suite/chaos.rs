@@ -3,6 +3,8 @@
 //!
 //! `QDEMO_CHAOS_KILLS` is the number of kills (60). `QDEMO_CHAOS_SEED` repeats the random choices of another
 //! run.
+//!
+//! Local: keepers are killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{self, Receiver, SyncSender};
