@@ -117,6 +117,9 @@ impl Args {
             client.leave_at_once();
             return put.map(|()| ExitCode::Done);
         }
+        if let Some(report) = client.sync_report() {
+            reporter.print_notice(&format!("--sync: {report}"));
+        }
         // After an input error, the items before it are in the queue.
         let left = client.leave()?;
         if left.consumers == 0 && left.ready > 0 && !self.client.quiet {

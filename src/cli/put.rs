@@ -12,6 +12,7 @@ use crate::client::{Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
 use crate::exit::{ExitCode, ExitError};
 use crate::item::{display_text, escape_for_terminal};
+use crate::report::eprint_line;
 
 /// An error names this many items, and counts the others.
 const MAX_LISTED_ITEMS: usize = 10;
@@ -78,6 +79,9 @@ impl Args {
             on_accepted: |_, _| Ok(()),
         };
         let Err(error) = stream.put_all(&mut source) else {
+            if let Some(report) = stream.client.sync_report() {
+                eprint_line(&format!("--sync: {report}"));
+            }
             // Every item is accepted: there is nothing to wait for.
             stream.client.leave_at_once();
             return Ok(ExitCode::Done);

@@ -13,7 +13,10 @@ use crate::clock::{Nanos, ProcessBirth};
 use crate::os::Interest;
 use crate::pipe::{ReadEnd, RequestSender};
 use crate::role::Role;
-use crate::server::{Conversation, HelloExtras, Problem, ServerLink, ServerSettings, hello_line};
+use crate::server::{
+    Conversation, DurabilityReport, HelloExtras, Needs, Problem, ServerLink, ServerSettings,
+    hello_line,
+};
 use crate::wire::{ClientKey, ErrorCode, Hello};
 
 /// A client that has no connection for this time says so.
@@ -95,8 +98,14 @@ impl Client {
                 queue_id: self.session.queue_id(),
                 only_existing: *only_existing,
             };
-            let (hello, wants_sync) = (hello_line(hello, &extras), hello.sync);
-            link.begin(Conversation { hello, wants_sync, requests, mailbox });
+            let keeps_items = self.options.may_put && hello.role != Role::Consumer;
+            let needs = Needs { sync: hello.sync, keeps_items };
+            link.begin(Conversation {
+                hello: hello_line(hello, &extras),
+                needs,
+                requests,
+                mailbox,
+            });
         }
         self.is_announced = true;
         Ok(())
@@ -162,6 +171,26 @@ impl Client {
             self.notify("the server answers again");
         }
         self.write_pending()
+    }
+
+    /// What `--sync` has reached on a server, for people.
+    pub(crate) fn sync_report(&self) -> Option<String> {
+        let Transport::Server { link, .. } = &self.transport else { return None };
+        let DurabilityReport { reached_replicas, replicas } = link.durability()?;
+        let replicas = match replicas {
+            0 => String::new(),
+            n => format!(", and on {reached_replicas} of {n} replicas"),
+        };
+        Some(format!("the items are on the server's disk{replicas}"))
+    }
+
+    /// Tells of what a person should know of the server.
+    pub(super) fn report_warning(&self) {
+        if let Transport::Server { link, .. } = &self.transport
+            && let Some(warning) = link.take_warning()
+        {
+            self.notify(&warning);
+        }
     }
 
     /// Tells of what the server has forgotten. The next put returns an error if it was items of this client.

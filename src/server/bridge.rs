@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use super::connection::Connection;
 use super::durability::Durability;
 use super::error::{CallError, ServerError};
-use super::link::{Conversation, Problem, Shared};
+use super::link::{Conversation, Needs, Problem, Shared};
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use super::talk::Talk;
@@ -33,7 +33,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a client's thread does for it.
 pub(super) struct Bridge {
-    settings: ServerSettings,
+    settings: Arc<ServerSettings>,
     keys: QueueKeys,
     key: ClientKey,
     pub(super) shared: Arc<Shared>,
@@ -72,7 +72,7 @@ impl Bridge {
         shared: Arc<Shared>,
     ) -> Self {
         Self {
-            settings,
+            settings: Arc::new(settings),
             keys,
             key,
             shared,
@@ -86,10 +86,10 @@ impl Bridge {
     /// Serves one conversation after another, until the client leaves.
     pub(super) async fn run(mut self, mut conversations: UnboundedReceiver<Conversation>) {
         let mut next = conversations.recv().await;
-        while let Some(Conversation { hello, wants_sync, requests, mailbox }) = next {
+        while let Some(Conversation { hello, needs, requests, mailbox }) = next {
             let end = match Talk::open(requests, mailbox) {
                 Ok(mut talk) => {
-                    let end = self.converse(&mut talk, hello, wants_sync, &mut conversations).await;
+                    let end = self.converse(&mut talk, hello, needs, &mut conversations).await;
                     if let Some(connection) = &mut self.connection {
                         talk.take_last_messages(connection);
                     }
@@ -133,14 +133,14 @@ impl Bridge {
         &mut self,
         talk: &mut Talk,
         hello: Vec<u8>,
-        wants_sync: bool,
+        needs: Needs,
         conversations: &mut UnboundedReceiver<Conversation>,
     ) -> End {
         let connected = tokio::select! {
             biased;
             // The client gives up: its link is dropped.
             _ = conversations.recv() => return End::Left,
-            connected = self.connect(wants_sync) => connected,
+            connected = self.connect(needs) => connected,
         };
         let durability = match connected {
             Ok(durability) => durability,
@@ -157,9 +157,9 @@ impl Bridge {
     }
 
     /// Connects to the server, in as many attempts as that takes.
-    async fn connect(&mut self, wants_sync: bool) -> Result<Option<Durability>, CallError> {
+    async fn connect(&mut self, needs: Needs) -> Result<Option<Durability>, CallError> {
         loop {
-            match self.try_connect(wants_sync).await {
+            match self.try_connect(needs).await {
                 Ok(durability) => {
                     self.next_pause = MIN_PAUSE;
                     return Ok(durability);
@@ -181,7 +181,7 @@ impl Bridge {
         }
     }
 
-    async fn try_connect(&mut self, wants_sync: bool) -> Result<Option<Durability>, CallError> {
+    async fn try_connect(&mut self, needs: Needs) -> Result<Option<Durability>, CallError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
@@ -191,10 +191,14 @@ impl Bridge {
                     .await?
             }
         };
-        let durability = match wants_sync {
-            true => Some(Durability::find(&connection.caller).await?),
-            false => None,
-        };
+        if needs.keeps_items && !self.was_connected {
+            let warning =
+                connection.caller.facts().await?.check_for_puts(self.settings.allows_eviction);
+            let warning = warning.map_err(|error| CallError::Fatal(error.into()))?;
+            self.shared.set_warning(warning);
+        }
+        let durability =
+            if needs.sync { Some(Durability::find(&connection.caller).await?) } else { None };
         self.connection = Some(connection);
         Ok(durability)
     }
@@ -212,7 +216,7 @@ impl Bridge {
     /// with it.
     async fn stay_present(&mut self) -> std::convert::Infallible {
         loop {
-            match self.connect(false).await {
+            match self.connect(Needs::default()).await {
                 Ok(_) => {}
                 // The next conversation tells the client.
                 Err(_) => std::future::pending::<()>().await,

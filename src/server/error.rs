@@ -1,6 +1,8 @@
 //! What goes wrong with a server, in one line with the remedy. No text holds a password: the texts have the address
 //! as [`super::ServerUrl`] shows it, and what the server answered.
 
+use super::facts::EvictionError;
+use super::settings::ServerSettings;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// Why a server cannot keep the queue.
@@ -46,6 +48,9 @@ pub(crate) enum ServerError {
     ForeignKey { server: String, key: String },
     #[error("the server {server} does not know this client any more")]
     Forgotten { server: String },
+    /// The server may drop items.
+    #[error("{0}")]
+    Evicts(String),
     #[error("the queue has been removed")]
     Removed,
     #[error("the certificate authorities in {file} cannot be used: {cause}")]
@@ -58,6 +63,12 @@ pub(crate) enum ServerError {
     System { cause: String },
     #[error("the server {server} does not do what was asked: {cause}")]
     Unexpected { server: String, cause: String },
+}
+
+impl From<EvictionError> for ServerError {
+    fn from(error: EvictionError) -> Self {
+        Self::Evicts(error.to_string())
+    }
 }
 
 /// How a call or a connection failed.
@@ -75,12 +86,24 @@ pub(super) enum CallError {
 const TRANSIENT: [&str; 8] =
     ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "ASK", "BUSY", "UNBLOCKED", "NOSCRIPT"];
 
+impl From<CallError> for ServerError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Lost(error) | CallError::Fatal(error) | CallError::Moved { error, .. } => {
+                error
+            }
+        }
+    }
+}
+
 impl CallError {
-    /// What this answer of `server` means. `was_connected`: the server has taken a call of this client before, so a
+    /// What this answer of the server means. `was_connected`: the server has taken a call of this client before, so a
     /// replica in its place is a failover that is underway.
-    pub(super) fn new(error: &RedisError, server: &str, was_connected: bool) -> Self {
-        let server = server.to_owned();
-        let cause = one_line(&error.to_string());
+    pub(super) fn new(error: &RedisError, settings: &ServerSettings, was_connected: bool) -> Self {
+        let server = settings.url.to_string();
+        // A server may repeat what it was sent.
+        let text = |text: &str| settings.redact(text).replace(['\n', '\r'], " ");
+        let cause = text(&error.to_string());
         let moved = error.redirect_node().filter(|_| error.code() == Some("MOVED"));
         if let Some((host, port)) = moved.and_then(|(address, _)| address.rsplit_once(':'))
             && let Ok(port) = port.parse()
@@ -88,7 +111,7 @@ impl CallError {
             let address = (host.to_owned(), port);
             return Self::Moved { address, error: ServerError::Silent { server, cause } };
         }
-        let detail = || one_line(error.detail().unwrap_or_default());
+        let detail = || text(error.detail().unwrap_or_default());
         match error.code() {
             Some(code) if TRANSIENT.contains(&code) => {
                 Self::Lost(ServerError::Silent { server, cause })
@@ -106,7 +129,13 @@ impl CallError {
             Some("QDEMO_LAYOUT") => Self::Fatal(ServerError::Layout { server, layout: detail() }),
             Some("QDEMO_FOREIGN") => Self::Fatal(ServerError::ForeignKey { server, key: detail() }),
             Some("QDEMO_GONE") => Self::Fatal(ServerError::Removed),
-            _ => Self::from_kind(error, server, cause, was_connected),
+            _ => match &settings.ca_file {
+                Some(file) if error.kind() == ErrorKind::InvalidClientConfig => {
+                    let file = file.display().to_string();
+                    Self::Fatal(ServerError::CaFile { file, cause })
+                }
+                _ => Self::from_kind(error, server, cause, was_connected),
+            },
         }
     }
 
@@ -134,8 +163,4 @@ impl CallError {
             _ => Self::Lost(ServerError::Unreachable { server, cause }),
         }
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
 }

@@ -20,13 +20,21 @@ use crate::wire::ClientKey;
 /// How long a client that leaves waits until its last requests are with the server.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// What a client wants to know of a server before it begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Needs {
+    /// The server keeps accepted items on its disk.
+    pub(crate) sync: bool,
+    /// The server does not drop items. The first connection checks that.
+    pub(crate) keeps_items: bool,
+}
+
 /// The far ends of a client's pipes, and the hello that begins the conversation.
 #[derive(Debug)]
 pub(crate) struct Conversation {
     /// `hello {…}` with its newline.
     pub(crate) hello: Vec<u8>,
-    /// The client wants accepted items on the disk.
-    pub(crate) wants_sync: bool,
+    pub(crate) needs: Needs,
     pub(crate) requests: OwnedFd,
     pub(crate) mailbox: OwnedFd,
 }
@@ -43,6 +51,8 @@ struct State {
     is_withdrawn: bool,
     /// Why there is no connection at the moment.
     problem: Option<Problem>,
+    /// What a person should know of the server.
+    warning: Option<String>,
     /// The worst that the waits of `--sync` have reached.
     durability: Option<DurabilityReport>,
 }
@@ -69,6 +79,10 @@ impl Shared {
         if state.durability.is_none_or(is_worse) {
             state.durability = Some(report);
         }
+    }
+
+    pub(super) fn set_warning(&self, warning: Option<String>) {
+        lock(&self.0).warning = warning;
     }
 
     pub(super) fn set_problem(&self, problem: Option<Problem>) {
@@ -123,6 +137,11 @@ impl ServerLink {
     /// The worst that the waits of `--sync` have reached; none if there was none.
     pub(crate) fn durability(&self) -> Option<DurabilityReport> {
         lock(&self.shared.0).durability
+    }
+
+    /// What a person should know of the server, once.
+    pub(crate) fn take_warning(&self) -> Option<String> {
+        lock(&self.shared.0).warning.take()
     }
 
     /// Why there is no connection at the moment; none if there is one.
