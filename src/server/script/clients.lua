@@ -13,9 +13,7 @@ local function store_waits()
         first_new_put = first_new_put + 1
     end
     if has_new_get then
-        call('ZADD', GETTERS, decimal(next_order()), CALLER)
-        queue.getters = queue.getters + 1
-        queue.following_getters = queue.following_getters + c.follow
+        store_getter(CALLER, c)
         has_new_get = false
     end
     if has_new_join then

@@ -3,8 +3,8 @@
 -- What the script may have to run, each with words that show the keys and the channel.
 local function missing_rights()
     local commands = {
-        { 'time' }, { 'get', META }, { 'set', META, '' }, { 'setrange', META, '0', '' }, { 'getrange', META, '0', '0' }, { 'type', META },
-        { 'unlink', META }, { 'hget', CLIENTS, '' }, { 'hset', CLIENTS, '', '' }, { 'hsetnx', CLIENTS, '', '' },
+        { 'time' }, { 'get', META }, { 'set', META, '' }, { 'setrange', META, '0', '' }, { 'getrange', META, '0', '0' },
+        { 'type', META }, { 'unlink', META }, { 'hget', CLIENTS, '' }, { 'hset', CLIENTS, '', '' }, { 'hsetnx', CLIENTS, '', '' },
         { 'hdel', CLIENTS, '' }, { 'hkeys', CLIENTS }, { 'hexists', CLIENTS, '' }, { 'rpush', READY, '' },
         { 'lpush', READY, '' }, { 'lpop', READY, '1' }, { 'lindex', READY, '0' }, { 'llen', READY },
         { 'zadd', TIMERS, '0', '' }, { 'zrem', TIMERS, '' }, { 'zcard', TIMERS }, { 'zpopmin', TIMERS },

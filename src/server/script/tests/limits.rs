@@ -265,6 +265,21 @@ fn a_queue_that_has_lost_a_key_goes_on() {
     }
 }
 
+#[test]
+fn a_get_waits_for_new_items_if_the_server_has_lost_the_ready_ones() {
+    queue!(queue);
+    queue.connect(P, "producer");
+    queue.connect(C, "consumer");
+    queue.connect(V, "consumer");
+    queue.call(P, put(4, 4, 2).as_bytes());
+    let ready = queue.keys.keys()[2].clone();
+    queue.run(&["DEL", &ready]).unwrap();
+    assert_eq!([queue.ask(C, "get 5\n"), queue.ask(V, "get 1\n")], ["", ""]);
+    queue.call(P, put(6, 2, 2).as_bytes());
+    assert_eq!(queue.take_mail(C), b"batch 5 1 1 2\n1\n");
+    assert_eq!(queue.take_mail(V), b"batch 6 1 1 2\n1\n");
+}
+
 /// A call of the script itself, without virtual time.
 fn real_call(
     connection: &mut redis::Connection,

@@ -119,7 +119,10 @@ fn reference() -> impl Strategy<Value = Reference> {
     })
 }
 
-fn request() -> impl Strategy<Value = Request> {
+/// A calm client puts less, and finishes more. So a queue of calm clients is often empty, and ends.
+fn request(is_calm: bool) -> impl Strategy<Value = Request> {
+    let (put_weight, done_weight) = if is_calm { (4, 16) } else { (10, 4) };
+    let whole = Reference { pick: 0, skip: 0, count: 100, attempt: None };
     let put = prop_oneof![
         20 => (1..5_u64, 1..12_usize),
         1 => (Just(1_u64), Just(5000_usize)),
@@ -133,10 +136,11 @@ fn request() -> impl Strategy<Value = Request> {
     ];
     let by_id = (prop_oneof![Just("retry"), Just("drop"), Just("failed")], 0..8_u64);
     prop_oneof![
-        10 => put,
+        put_weight => put,
+        done_weight => Just(Request::Report("done", whole)),
         1 => Just(Request::RepeatPut),
         10 => get,
-        8 => reference().prop_map(|items| Request::Report("done", items)),
+        4 => reference().prop_map(|items| Request::Report("done", items)),
         3 => reference().prop_map(|items| Request::Report("requeue", items)),
         3 => (reference(), 0..3_u32).prop_map(|(items, tries)| Request::Fail(items, tries)),
         3 => (reference(), 0..2_i64).prop_map(|(items, by)| Request::Attempt(items, by)),
@@ -195,13 +199,13 @@ fn malformed() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-fn moves() -> impl Strategy<Value = Vec<Move>> {
+fn moves(is_calm: bool) -> impl Strategy<Value = Vec<Move>> {
     let client = || 0..MAX_CLIENTS;
     let time = prop_oneof![Just(10), Just(90), Just(1000), Just(40_000)];
     let one = prop_oneof![
-        12 => (client(), settings(), prop::option::weighted(0.3, request()))
+        12 => (client(), settings(), prop::option::weighted(0.3, request(is_calm)))
             .prop_map(|(client, settings, first)| Move::Connect { client, settings, first }),
-        60 => (client(), prop::collection::vec(request(), 1..4))
+        60 => (client(), prop::collection::vec(request(is_calm), 1..4))
             .prop_map(|(client, requests)| Move::Requests(client, requests)),
         3 => (client(), 0..9_u64, 1..5_u64).prop_map(|(c, from, max)| Move::Peek(c, from, max)),
         5 => client().prop_map(|client| Move::Requests(client, vec![Request::Plain("bye")])),
@@ -425,7 +429,7 @@ fn run_cases(cases: u32) {
     let Some(server) = TestServer::start(&[]) else { return };
     let script = RefCell::new(VirtualQueue::with_absence(&server, 0));
     let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let tried = TestRunner::new(config).run(&moves(), |moves| {
+    let tried = TestRunner::new(config).run(&any::<bool>().prop_flat_map(moves), |moves| {
         let mut script = script.borrow_mut();
         let mut run = Run::new(&mut script);
         moves.into_iter().for_each(|one| run.make(one));
