@@ -75,7 +75,6 @@ local function remove_client(key, c, has_died)
     if has_died and #c.accepted > 0 then
         -- If the client lives all the same, it must not put its items again.
         c.is_dead = 1
-        queue.tombstones = queue.tombstones + 1
         call('ZADD', TIMERS, decimal(now + TOMBSTONE_LIFETIME), key)
         note_due(now + TOMBSTONE_LIFETIME)
     else
@@ -136,7 +135,6 @@ local function handle_due()
             call('ZREM', TIMERS, key)
             if c then
                 call('HDEL', CLIENTS, key)
-                queue.tombstones = queue.tombstones - 1
                 known[key], changed[key] = false, nil
             end
         end

@@ -106,10 +106,7 @@ local function connect(hello)
     if c.sync == 1 then queue.sync, queue.syncing = 1, queue.syncing + 1 end
     c.is_late = as_flag(is_from_before_end(c, hello))
     local tombstone = client(CALLER)
-    if tombstone then
-        c.accepted = tombstone.accepted
-        queue.tombstones = queue.tombstones - 1
-    end
+    if tombstone then c.accepted = tombstone.accepted end
     queue.clients = queue.clients + 1
     if role == PRODUCER then
         queue.producers = queue.producers + 1

@@ -79,9 +79,9 @@ if is_connected then
     handle_requests(first_request_at)
 end
 
--- Whether the queue has neither items nor clients nor a past.
+-- Whether the queue has neither clients nor a past.
 local function is_blank()
-    return queue.clients + queue.tombstones + queue.last_id + queue.ended_at == 0 and queue.sentinel == NO_SENTINEL
+    return queue.clients + queue.last_id + queue.ended_at == 0 and queue.sentinel == NO_SENTINEL
         and queue.capacity == CAPACITY_OPEN
 end
 

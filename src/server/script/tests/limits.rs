@@ -166,11 +166,15 @@ fn a_delivery_has_at_most_512_kib() {
     queue.call(P, put(1010, 1000, 2).as_bytes());
     assert!(queue.ask(C, "get 10000\n").starts_with("batch 1 8 1 480000\n"));
     assert!(queue.ask(C, "get 10000\n").starts_with("batch 9 1002 1 122000\n"));
+    for n in 1011..=1018 {
+        queue.call(P, put(n, 1, 65_536).as_bytes());
+    }
+    assert!(queue.ask(C, "get 10000\n").starts_with("batch 1011 8 1 524288\n"));
     // An item that is larger comes alone.
-    queue.call(P, put(1011, 1, 600_000).as_bytes());
-    queue.call(P, put(1012, 1, 2).as_bytes());
-    assert!(queue.ask(C, "get 10000\n").starts_with("batch 1011 1 1 600000\n"));
-    assert!(queue.ask(C, "get 10000\n").starts_with("batch 1012 1 1 2\n"));
+    queue.call(P, put(1019, 1, 600_000).as_bytes());
+    queue.call(P, put(1020, 1, 2).as_bytes());
+    assert!(queue.ask(C, "get 10000\n").starts_with("batch 1019 1 1 600000\n"));
+    assert!(queue.ask(C, "get 10000\n").starts_with("batch 1020 1 1 2\n"));
 }
 
 #[test]
@@ -212,6 +216,37 @@ fn a_long_piece_is_cut_so_that_each_get_copies_little() {
     let requeued = queue.keys.keys()[3].clone();
     assert_eq!(queue.run(&["ZCARD", &requeued]).unwrap(), Value::Int(2));
     assert!(queue.ask(C, "get 10000\n").starts_with("batch 2 3999 3 63984\n"));
+}
+
+/// How many commands the script runs in a call, besides TIME and SPUBLISH.
+fn count_commands(queue: &mut VirtualQueue, client: ClientKey, requests: &str) -> u64 {
+    queue.run(&["CONFIG", "RESETSTAT"]).unwrap();
+    queue.call(client, requests.as_bytes());
+    let stats: String =
+        redis::cmd("INFO").arg("commandstats").query(&mut queue.connection).unwrap();
+    let calls = stats.lines().filter_map(|line| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let is_own = !matches!(name, "config|resetstat" | "evalsha");
+        is_own.then(|| rest.split(',').next()?.parse::<u64>().ok())?
+    });
+    calls.sum()
+}
+
+#[test]
+fn a_call_runs_few_commands() {
+    queue!(queue);
+    queue.connect(P, "producer");
+    queue.connect(C, "consumer");
+    for _ in 0..5 {
+        queue.now += 1500;
+        queue.call(P, b"");
+        queue.call(C, b"");
+    }
+    assert_eq!(count_commands(&mut queue, P, ""), 5, "a beat");
+    assert_eq!(count_commands(&mut queue, P, &put(1000, 1000, 16)), 6);
+    assert_eq!(count_commands(&mut queue, P, &(put(1001, 1, 16) + &put(1002, 1, 16))), 7);
+    assert_eq!(count_commands(&mut queue, C, "get 1000\n"), 8);
+    assert_eq!(count_commands(&mut queue, C, "done 1 1000 1\nget 1000\n"), 12);
 }
 
 #[test]

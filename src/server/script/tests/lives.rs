@@ -287,6 +287,18 @@ fn a_getter_that_is_absent_gets_nothing() {
 }
 
 #[test]
+fn a_getter_that_is_absent_has_no_share() {
+    queue!(queue);
+    queue.connect(P, "producer");
+    queue.connect(C, "visitor");
+    queue.connect(V, "visitor");
+    assert_eq!([queue.ask(C, "get 9\n"), queue.ask(V, "get 9\n")], ["", ""]);
+    queue.absent.insert(C);
+    assert_eq!(queue.ask(P, "put 2 2 4\n1\n2\n"), "ok 2 2 65536");
+    assert_eq!(queue.take_mail(V), b"batch 1 2 1 4\n1\n2\n");
+}
+
+#[test]
 fn a_getter_that_is_absent_does_not_take_the_end() {
     queue!(queue);
     queue.connect(P, "producer");

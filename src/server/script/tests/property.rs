@@ -93,7 +93,7 @@ fn settings() -> impl Strategy<Value = Settings> {
         |(role, keep_open, follow, ages, capacity, lease_ms, limits, version)| Settings {
             role,
             keep_open,
-            follow: follow && role != "visitor",
+            follow,
             is_late: ages.0,
             is_ancestor_late: ages.1,
             capacity,
@@ -189,6 +189,9 @@ fn malformed() -> impl Strategy<Value = &'static str> {
         "bye now",
         "hello",
         "put 2 2 4\n\n\n1",
+        "put 3 3 6\n12\n\n1",
+        "put 2 2 4\n1\n23",
+        "put 2 2 3\n1\n",
         "put 1 1 4\n1\n2",
         "put 1 1 1\n",
         "put 0 1 2\n1",
@@ -211,7 +214,7 @@ fn moves(is_calm: bool) -> impl Strategy<Value = Vec<Move>> {
         5 => client().prop_map(|client| Move::Requests(client, vec![Request::Plain("bye")])),
         5 => client().prop_map(Move::Die),
         12 => time.prop_map(Move::PassTime),
-        2 => any::<u8>().prop_map(Move::Lose),
+        5 => any::<u8>().prop_map(Move::Lose),
         1 => client()
             .prop_map(|client| Move::Requests(client, vec![Request::Plain("remove force")])),
     ];
@@ -228,6 +231,7 @@ struct TestClient {
     batches: Vec<Batch>,
     batches_received: u64,
     is_visitor: bool,
+    is_following: bool,
     was_granted: bool,
 }
 
@@ -285,6 +289,7 @@ impl<'a> Run<'a> {
             batches: Vec::new(),
             batches_received: 0,
             is_visitor: settings.role == "visitor",
+            is_following: settings.follow,
             was_granted: false,
         };
         let requests = first.map(|request| client.write(&request)).unwrap_or_default();
@@ -312,7 +317,8 @@ impl<'a> Run<'a> {
         let slots: Vec<usize> = self.clients.keys().copied().collect();
         for slot in slots {
             let Some(client) = self.clients.get(&slot) else { continue };
-            let is_unknown = client.is_visitor && !client.was_granted;
+            // The next keeper does not know this visitor, or that it follows.
+            let is_unknown = client.is_visitor && (client.is_following || !client.was_granted);
             let text = if is_unknown { "bye\n" } else { "cancel\n" };
             let mail = self.pair.call(client.key, text);
             self.read(&mail);
