@@ -86,7 +86,6 @@ local function is_blank()
 end
 
 if not is_removed then
-    take_steps()
     handle_due()
     take_steps()
     if client(CALLER) then store_waits() end

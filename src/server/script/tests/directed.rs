@@ -2,6 +2,7 @@
 
 use super::driver::{TestServer, VirtualQueue};
 use super::pair::QueuePair;
+use super::property::MALFORMED;
 use crate::wire::{ClientKey, Reply};
 
 const P: ClientKey = ClientKey(0xa1);
@@ -178,4 +179,24 @@ fn a_resumed_client_is_told_the_last_64_ranges_of_its_items() {
     lose_keeper(&mut pair, [0, 0]);
     assert_eq!(call(&mut pair, C, "put 72 3 6\n1\n2\n3\n"), "ok 72 142");
     assert_eq!(call(&mut pair, C, "put 72 3 6\n1\n2\n3\n"), "ok 72 142");
+}
+
+#[test]
+fn each_malformed_request_is_refused_alike() {
+    pair!(pair);
+    connect(&mut pair, P, "producer", r#","keep_open":true"#);
+    for (key, line) in (1..).zip(MALFORMED) {
+        let key = ClientKey(key);
+        connect(&mut pair, key, "visitor", "");
+        pair.call(key, &format!("{line}\nsize\n"));
+        pair.compare_status();
+    }
+    for length in [4096, 4097] {
+        connect(&mut pair, V, "visitor", "");
+        pair.call(V, &format!("fail 9 1 1 {}\nsize\n", "x".repeat(length - 11)));
+        pair.compare_status();
+        if pair.is_connected(V) {
+            pair.call(V, "bye\n");
+        }
+    }
 }

@@ -247,6 +247,11 @@ fn a_call_runs_few_commands() {
     assert_eq!(count_commands(&mut queue, P, &(put(1001, 1, 16) + &put(1002, 1, 16))), 7);
     assert_eq!(count_commands(&mut queue, C, "get 1000\n"), 8);
     assert_eq!(count_commands(&mut queue, C, "done 1 1000 1\nget 1000\n"), 12);
+    // Of long pieces a call takes hardly more than fit in a delivery: 1, 2, 4, 1, and one goes back.
+    for seq in 1003..=1022 {
+        queue.call(P, put(seq, 1, 60_000).as_bytes());
+    }
+    assert_eq!(count_commands(&mut queue, C, "get 9\n"), 8 + 4 + 1);
 }
 
 #[test]
@@ -259,8 +264,15 @@ fn blocked_items_have_a_limit() {
     let refusal = "error too-far too many items wait for room: the items up to 90001 are not taken";
     assert_eq!(queue.ask(P, &put(90_001, 1, 2)), refusal);
     assert_eq!(queue.ask(P, "cancel\n"), "full 90000\ncancelled");
-    let large = put(2, 1, 16 << 20) + &put(3, 1, 2) + &put(4, 1, 2);
-    let refusal = "error too-far too many items wait for room: the items up to 4 are not taken";
+    // Items that were accepted do not count any more.
+    queue.connect(C, "consumer");
+    for seq in 2..5 {
+        assert_eq!(queue.ask(P, &put(seq, 1, 9 << 20)), "");
+        assert!(queue.ask(C, "get 1\n").starts_with("batch "));
+        assert!(queue.take_mail(P).starts_with(b"ok "));
+    }
+    let large = put(6, 1, 16 << 20) + &put(7, 1, 2) + &put(8, 1, 2);
+    let refusal = "error too-far too many items wait for room: the items up to 8 are not taken";
     assert_eq!(queue.ask(P, &large), refusal);
 }
 

@@ -425,6 +425,10 @@ fn the_first_moment_that_a_machine_was_told_the_end_decides_there() {
         let more = format!(r#","boot_id":"other",{birth}"#);
         assert!(!welcome_waits(&mut queue, &more), "{birth}");
     }
+    // Without a namespace nobody knows the order within a tick.
+    queue.call(V, b"end-told {\"boot_id\":\"c\",\"tick\":100,\"pid\":500}\n");
+    let more = r#","boot_id":"c","birth":{"tick":100,"pid":501},"birth_age_ms":1"#;
+    assert!(!welcome_waits(&mut queue, more));
     assert_eq!(queue.ask(V, "end-told {}\n"), "error malformed end-told takes a moment");
     // The next end makes the moments obsolete.
     queue.now += 10_000;

@@ -27,6 +27,8 @@ enum Move {
     Peek(usize, u64, u64),
     Die(usize),
     PassTime(u64),
+    /// Time passes until the next move, without a call of anybody.
+    PassTimeUnheard(u64),
     /// The keeper is lost. The clients with a bit in the mask did not receive their last batch.
     Lose(u8),
 }
@@ -132,7 +134,7 @@ fn request(is_calm: bool) -> impl Strategy<Value = Request> {
     let get = prop_oneof![2 => Just(1), 2 => 2..6_u64, 1 => Just(10_000)].prop_map(Request::Get);
     let plain = prop_oneof![
         4 => Just("cancel"), 2 => Just("join"), 1 => Just("close"), 1 => Just("close now"),
-        2 => Just("size"), 1 => Just("remove"), 1 => malformed(),
+        2 => Just("size"), 1 => Just("remove"), 1 => prop::sample::select(MALFORMED),
     ];
     let by_id = (prop_oneof![Just("retry"), Just("drop"), Just("failed")], 0..8_u64);
     prop_oneof![
@@ -150,61 +152,59 @@ fn request(is_calm: bool) -> impl Strategy<Value = Request> {
 }
 
 /// Lines that are no request, or ask for the impossible. The last ones end the connection.
-fn malformed() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec![
-        "nothing",
-        "",
-        "get 0",
-        "get 18446744073709551615",
-        "get 18446744073709551616",
-        "get 00000000000000000000001",
-        "get -1",
-        "done 1",
-        "done 1 0",
-        "done 1 1 ",
-        "done 1  1",
-        "done 1 1 4294967296",
-        "done 18446744073709551615 18446744073709551615",
-        "done 007 001 00",
-        "requeue 9 1 x",
-        "fail 1",
-        "fail 1 1 1",
-        "fail 1 1 1x",
-        "fail 99 1 1 reason",
-        "attempt 1 0",
-        "attempt 1",
-        "cancel ",
-        "cancel now",
-        "join 1",
-        "close later",
-        "failed",
-        "failed 18446744073709551615",
-        "retry all",
-        "drop 18446744073709551615",
-        "remove forced",
-        "sleep",
-        "sleep 5",
-        "size 1",
-        "status of",
-        "bye now",
-        "hello",
-        "put 2 2 4\n\n\n1",
-        "put 3 3 6\n12\n\n1",
-        "put 2 2 4\n1\n23",
-        "put 2 2 3\n1\n",
-        "put 1 1 4\n1\n2",
-        "put 1 1 1\n",
-        "put 0 1 2\n1",
-        "put 1 1",
-        "put",
-        "put 1 1 16777218",
-        "put 2 2 65537",
-    ])
-}
+pub(crate) const MALFORMED: &[&str] = &[
+    "nothing",
+    "",
+    "get 0",
+    "get 18446744073709551615",
+    "get 18446744073709551616",
+    "get 00000000000000000000001",
+    "get -1",
+    "done 1",
+    "done 1 0",
+    "done 1 1 ",
+    "done 1  1",
+    "done 1 1 4294967296",
+    "done 18446744073709551615 18446744073709551615",
+    "done 007 001 00",
+    "requeue 9 1 x",
+    "fail 1",
+    "fail 1 1 1",
+    "fail 1 1 1x",
+    "fail 99 1 1 reason",
+    "attempt 1 0",
+    "attempt 1",
+    "cancel ",
+    "cancel now",
+    "join 1",
+    "close later",
+    "failed",
+    "failed 18446744073709551615",
+    "retry all",
+    "drop 18446744073709551615",
+    "remove forced",
+    "sleep",
+    "sleep 5",
+    "size 1",
+    "status of",
+    "bye now",
+    "hello",
+    "put 2 2 4\n\n\n1",
+    "put 3 3 6\n12\n\n1",
+    "put 2 2 4\n1\n23",
+    "put 2 2 3\n1\n",
+    "put 1 1 4\n1\n2",
+    "put 1 1 1\n",
+    "put 0 1 2\n1",
+    "put 1 1",
+    "put",
+    "put 1 1 16777218",
+    "put 2 2 65537",
+];
 
 fn moves(is_calm: bool) -> impl Strategy<Value = Vec<Move>> {
     let client = || 0..MAX_CLIENTS;
-    let time = prop_oneof![Just(10), Just(90), Just(1000), Just(40_000)];
+    let time = || prop_oneof![Just(10), Just(90), Just(1000), Just(40_000)];
     let one = prop_oneof![
         12 => (client(), settings(), prop::option::weighted(0.3, request(is_calm)))
             .prop_map(|(client, settings, first)| Move::Connect { client, settings, first }),
@@ -213,7 +213,8 @@ fn moves(is_calm: bool) -> impl Strategy<Value = Vec<Move>> {
         3 => (client(), 0..9_u64, 1..5_u64).prop_map(|(c, from, max)| Move::Peek(c, from, max)),
         5 => client().prop_map(|client| Move::Requests(client, vec![Request::Plain("bye")])),
         5 => client().prop_map(Move::Die),
-        12 => time.prop_map(Move::PassTime),
+        8 => time().prop_map(Move::PassTime),
+        8 => time().prop_map(Move::PassTimeUnheard),
         5 => any::<u8>().prop_map(Move::Lose),
         1 => client()
             .prop_map(|client| Move::Requests(client, vec![Request::Plain("remove force")])),
@@ -269,6 +270,10 @@ impl<'a> Run<'a> {
             Move::PassTime(milliseconds) => {
                 let mail = self.pair.pass_time(milliseconds);
                 self.read(&mail);
+            }
+            Move::PassTimeUnheard(milliseconds) => {
+                self.pair.pass_time_unheard(milliseconds);
+                return;
             }
             Move::Lose(mask) => self.lose_keeper(mask),
         }
