@@ -287,6 +287,18 @@ fn a_getter_that_is_absent_gets_nothing() {
 }
 
 #[test]
+fn a_getter_that_is_absent_has_no_share() {
+    queue!(queue);
+    queue.connect(P, "producer");
+    queue.connect(C, "visitor");
+    queue.connect(V, "visitor");
+    assert_eq!([queue.ask(C, "get 9\n"), queue.ask(V, "get 9\n")], ["", ""]);
+    queue.absent.insert(C);
+    assert_eq!(queue.ask(P, "put 2 2 4\n1\n2\n"), "ok 2 2 65536");
+    assert_eq!(queue.take_mail(V), b"batch 1 2 1 4\n1\n2\n");
+}
+
+#[test]
 fn a_getter_that_is_absent_does_not_take_the_end() {
     queue!(queue);
     queue.connect(P, "producer");
@@ -413,6 +425,10 @@ fn the_first_moment_that_a_machine_was_told_the_end_decides_there() {
         let more = format!(r#","boot_id":"other",{birth}"#);
         assert!(!welcome_waits(&mut queue, &more), "{birth}");
     }
+    // Without a namespace nobody knows the order within a tick.
+    queue.call(V, b"end-told {\"boot_id\":\"c\",\"tick\":100,\"pid\":500}\n");
+    let more = r#","boot_id":"c","birth":{"tick":100,"pid":501},"birth_age_ms":1"#;
+    assert!(!welcome_waits(&mut queue, more));
     assert_eq!(queue.ask(V, "end-told {}\n"), "error malformed end-told takes a moment");
     // The next end makes the moments obsolete.
     queue.now += 10_000;
