@@ -17,8 +17,14 @@ use crate::server::{
     Conversation, DurabilityReport, HelloExtras, Needs, Problem, ServerLink, ServerSettings,
     hello_line,
 };
-use crate::wire::{ClientKey, ErrorCode, Hello};
+use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, ErrorCode, Hello};
 
+/// The largest item on a server, in bytes of JSON. By its default settings, a server closes the connection of a client
+/// that it has to send more than 32 MiB.
+const MAX_SERVER_ITEM_BYTES: u64 = 16 << 20;
+/// After a loss that lasts longer, the server may not know any more which items of this client it has accepted. The
+/// server knows that for an hour.
+const MAX_REPEAT_DELAY: Nanos = 3_300 * 1_000_000_000;
 /// A client that has no connection for this time says so.
 const NOTICE_DELAY: Nanos = 1_000_000_000;
 
@@ -54,7 +60,9 @@ impl QueueBuilder {
     }
 
     /// Makes a client that has not connected yet.
-    fn make_server_client(self, only_existing: bool) -> Result<Client, Error> {
+    fn make_server_client(mut self, only_existing: bool) -> Result<Client, Error> {
+        let max_item_bytes = self.hello.max_item_bytes.unwrap_or(DEFAULT_MAX_ITEM_BYTES);
+        self.hello.max_item_bytes = Some(max_item_bytes.min(MAX_SERVER_ITEM_BYTES));
         let Some(settings) = &self.server else { return Err(Error::KeeperGone) };
         let failed = |error| open_error("cannot choose a client key")(io::Error::other(error));
         let key = ClientKey::random().map_err(failed)?;
@@ -166,6 +174,10 @@ impl Client {
                 self.has_told_loss = true;
                 self.notify(&format!("{error}; trying again"));
             }
+        }
+        if self.session.is_forgotten() && patience.elapsed() > MAX_REPEAT_DELAY {
+            // To repeat the puts could put items twice.
+            return Err(self.no_answer_error());
         }
         if std::mem::take(&mut self.has_told_loss) {
             self.notify("the server answers again");

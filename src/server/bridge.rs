@@ -16,17 +16,15 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
 use super::connection::Connection;
+use super::conversation::{Conversation, Needs, Problem, Shared};
 use super::durability::Durability;
 use super::error::{CallError, ServerError};
-use super::link::{Conversation, Needs, Problem, Shared};
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
-use super::talk::Talk;
+use super::talk::{BEAT_INTERVAL, End, Talk};
 use crate::clock::random_u64;
 use crate::wire::ClientKey;
 
-/// The server hears of a client at least this often.
-pub(super) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause after the first attempt to connect that fails. Each further pause is twice as long, up to the maximum.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
@@ -43,25 +41,6 @@ pub(super) struct Bridge {
     /// The server has taken a call of this client.
     was_connected: bool,
     next_pause: Duration,
-}
-
-/// How a conversation ended.
-pub(super) enum End {
-    /// The client has left, or has given up.
-    Left,
-    /// The connection is lost.
-    Lost(ServerError),
-    /// The server does not take what the client asks, and another connection does not help.
-    Refused(ServerError),
-}
-
-impl From<CallError> for End {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Lost(error) | CallError::Moved { error, .. } => Self::Lost(error),
-            CallError::Fatal(error) => Self::Refused(error),
-        }
-    }
 }
 
 impl Bridge {

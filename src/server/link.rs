@@ -1,94 +1,23 @@
 //! A client's end of its bridge: starts the thread, gives it the pipes, and learns why it has given up.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::bridge::Bridge;
+use super::conversation::{Conversation, Problem, Shared};
 use super::durability::DurabilityReport;
 use super::error::ServerError;
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
-use crate::os::lock;
 use crate::queue_name::QueueName;
 use crate::wire::ClientKey;
 
 /// How long a client that leaves waits until its last requests are with the server.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// What a client wants to know of a server before it begins.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Needs {
-    /// The server keeps accepted items on its disk.
-    pub(crate) sync: bool,
-    /// The server does not drop items. The first connection checks that.
-    pub(crate) keeps_items: bool,
-}
-
-/// The far ends of a client's pipes, and the hello that begins the conversation.
-#[derive(Debug)]
-pub(crate) struct Conversation {
-    /// `hello {…}` with its newline.
-    pub(crate) hello: Vec<u8>,
-    pub(crate) needs: Needs,
-    pub(crate) requests: OwnedFd,
-    pub(crate) mailbox: OwnedFd,
-}
-
-/// What the client and its bridge both know.
-#[derive(Debug, Default)]
-pub(super) struct Shared(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    /// The bridge has sent requests, or is about to.
-    has_sent: bool,
-    /// The client has given up before the bridge sent anything.
-    is_withdrawn: bool,
-    /// Why there is no connection at the moment.
-    problem: Option<Problem>,
-    /// What a person should know of the server.
-    warning: Option<String>,
-    /// The worst that the waits of `--sync` have reached.
-    durability: Option<DurabilityReport>,
-}
-
-/// Why a client has no connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Problem {
-    pub(crate) error: ServerError,
-    /// Another attempt does not help.
-    pub(crate) is_final: bool,
-}
-
-impl Shared {
-    /// Whether the bridge may send requests; if so, the client can no longer withdraw them.
-    pub(super) fn begin_sending(&self) -> bool {
-        let mut state = lock(&self.0);
-        state.has_sent |= !state.is_withdrawn;
-        !state.is_withdrawn
-    }
-
-    pub(super) fn set_durability(&self, report: DurabilityReport) {
-        let mut state = lock(&self.0);
-        let is_worse = |old: DurabilityReport| report.reached_replicas < old.reached_replicas;
-        if state.durability.is_none_or(is_worse) {
-            state.durability = Some(report);
-        }
-    }
-
-    pub(super) fn set_warning(&self, warning: Option<String>) {
-        lock(&self.0).warning = warning;
-    }
-
-    pub(super) fn set_problem(&self, problem: Option<Problem>) {
-        lock(&self.0).problem = problem;
-    }
-}
 
 /// A client's way to its server. The client talks through the pipes of its present [`Conversation`].
 #[derive(Debug)]
@@ -129,24 +58,24 @@ impl ServerLink {
 
     /// Takes the requests back. Returns whether the bridge has sent none of them, and never will.
     pub(crate) fn withdraw(&self) -> bool {
-        let mut state = lock(&self.shared.0);
+        let mut state = self.shared.lock();
         state.is_withdrawn = !state.has_sent;
         state.is_withdrawn
     }
 
     /// The worst that the waits of `--sync` have reached; none if there was none.
     pub(crate) fn durability(&self) -> Option<DurabilityReport> {
-        lock(&self.shared.0).durability
+        self.shared.lock().durability
     }
 
     /// What a person should know of the server, once.
     pub(crate) fn take_warning(&self) -> Option<String> {
-        lock(&self.shared.0).warning.take()
+        self.shared.lock().warning.take()
     }
 
     /// Why there is no connection at the moment; none if there is one.
     pub(crate) fn problem(&self) -> Option<Problem> {
-        lock(&self.shared.0).problem.clone()
+        self.shared.lock().problem.clone()
     }
 }
 

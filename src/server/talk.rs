@@ -8,18 +8,20 @@ use std::future::{Future, pending};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::sleep;
 
-use super::bridge::{BEAT_INTERVAL, End};
 use super::connection::{Caller, Connection, Push};
+use super::conversation::Shared;
 use super::durability::{Durability, DurabilityReport};
-use super::error::CallError;
+use super::error::{CallError, ServerError};
 use super::hello::end_told;
-use super::link::Shared;
 use super::request_stream::RequestStream;
 
+/// The server hears of a client at least this often.
+pub(super) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// The bridge reads no more requests while whole requests of this many bytes wait for the next call.
 const MAX_WAITING_BYTES: usize = 512 * 1024;
 /// How many bytes one read of the client's requests takes at most.
@@ -37,6 +39,25 @@ enum Called {
     Requests,
     /// Everything before the call is durable, with that many of the undurable messages.
     Durability(Durability, DurabilityReport, usize),
+}
+
+/// How a conversation ended.
+pub(super) enum End {
+    /// The client has left, or has given up.
+    Left,
+    /// The connection is lost.
+    Lost(ServerError),
+    /// The server does not take what the client asks, and another connection does not help.
+    Refused(ServerError),
+}
+
+impl From<CallError> for End {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Lost(error) | CallError::Moved { error, .. } => Self::Lost(error),
+            CallError::Fatal(error) => Self::Refused(error),
+        }
+    }
 }
 
 /// The two pipes of a conversation, and what is on its way between them and the server.

@@ -26,6 +26,8 @@ local RESTART_GRACE = 10000
 local TOMBSTONE_LIFETIME = 3600000
 -- A call handles at most this many due timers, and as many expired leases.
 local MAX_TIMERS = 32
+-- A command has at most this many arguments in a list: Lua has a limit of 8000.
+local MAX_ARGUMENTS = 1000
 
 -- Values of numbers in the state.
 local PRODUCER, CONSUMER, VISITOR = 1, 2, 3
@@ -54,8 +56,8 @@ local function short_number(text)
     return value and value <= MAX_ATTEMPT and value or nil
 end
 
-local clock = call('TIME')
-local NOW = clock[1] * 1000 + floor(clock[2] / 1000)
+-- The time of this call. Set by main.lua, as `queue` is.
+local now
 
 -- The state of the queue ------------------------------------------------------------------------------------------
 
@@ -89,7 +91,6 @@ local function pack_queue(q)
         q.last_heard, q.quiet_until, q.nobody_dead_before, q.next_due, q.id, q.run_id)
 end
 
--- The state. Set by main.lua before any function below is called.
 local queue
 
 local function ready_count() return queue.last_id - queue.first_ready + 1 + queue.requeued end

@@ -7,7 +7,7 @@ local function blocked_member(key, order) return key .. ':' .. decimal(order) en
 
 -- The queue accepts `count` items of the client; `seq` is the client's number of the last one.
 local function accept(key, c, seq, count, lines)
-    call('RPUSH', READY, pack_piece(queue.last_id + 1, count, NOW, lines))
+    call('RPUSH', READY, pack_piece(queue.last_id + 1, count, now, lines))
     queue.largest_piece = max(queue.largest_piece, #lines)
     local id = queue.last_id + count
     queue.last_id = id
@@ -96,7 +96,7 @@ local function deliver(key, c, takers)
     if not batch then return end
     queue.in_flight = queue.in_flight + batch.count
     queue.last_delivered = max(queue.last_delivered, batch.first_id + batch.count - 1)
-    add_in_flight(key, c, batch, NOW, 0)
+    add_in_flight(key, c, batch, now, 0)
     c.deliveries, c.last_first_id = c.deliveries + 1, batch.first_id
     reply_batch(key, batch)
 end
@@ -153,7 +153,7 @@ local function end_round()
     queue.sentinel, queue.capacity, queue.has_begun = NO_SENTINEL, CAPACITY_OPEN, 0
     -- A connected client that asked for `sync` relies on `sync` in the next round too.
     queue.sync = queue.syncing > 0 and 1 or 0
-    queue.ends, queue.ended_at = queue.ends + 1, NOW
+    queue.ends, queue.ended_at = queue.ends + 1, now
     call('UNLINK', ENDS_TOLD)
     if queue.getters == queue.following_getters then return end
     for _, key in ipairs(call('ZRANGE', GETTERS, 0, -1)) do

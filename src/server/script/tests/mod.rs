@@ -1,6 +1,9 @@
 //! Tests of the script on a real server.
 
+mod channels;
 mod driver;
+mod limits;
+mod lives;
 mod pair;
 mod property;
 mod sessions;

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::driver::{TestServer, VirtualQueue};
+use super::driver::VirtualQueue;
 use crate::clock::{BootQualifiedBirth, Nanos, ProcessBirth};
 use crate::journal::{Record, Version, records};
 use crate::keeper::persistence::{JournalRecovery, PersistedState, RecoveredQueue};
@@ -51,12 +51,12 @@ fn end_moment(ends: u32) -> ProcessBirth {
 }
 
 /// Both queues.
-pub(crate) struct QueuePair {
+pub(crate) struct QueuePair<'a> {
     keeper: Keeper,
     host: FakeHost<TestObserver>,
     ids: BTreeMap<ClientKey, ClientId>,
     next_id: ClientId,
-    script: VirtualQueue,
+    script: &'a mut VirtualQueue,
     has_lost_keeper: bool,
     /// The ends that the server was told the moment of.
     told_ends: u32,
@@ -67,10 +67,10 @@ pub(crate) struct QueuePair {
 /// What a client received in one move.
 pub(crate) type Mail = BTreeMap<ClientKey, Vec<Reply>>;
 
-impl QueuePair {
-    pub(crate) fn new(server: &TestServer) -> Self {
-        let mut script = VirtualQueue::with_absence(server, 0);
-        script.run(&["FLUSHALL"]).unwrap();
+impl<'a> QueuePair<'a> {
+    /// `script` notices a death at once: an absent client is dead after no time.
+    pub(crate) fn new(script: &'a mut VirtualQueue) -> Self {
+        script.reset();
         let mut pair = Self {
             keeper: new_keeper(),
             host: FakeHost::new(TestObserver::default()),

@@ -1,12 +1,13 @@
 //! Random clients use a keeper and a server in the same way, and must receive the same bytes.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::driver::TestServer;
+use super::driver::{TestServer, VirtualQueue};
 use super::pair::{Mail, QueuePair};
 use crate::queue::Batch;
 use crate::wire::{ClientKey, Reply};
@@ -226,16 +227,16 @@ struct TestClient {
     was_granted: bool,
 }
 
-struct Run {
-    pair: QueuePair,
+struct Run<'a> {
+    pair: QueuePair<'a>,
     clients: BTreeMap<usize, TestClient>,
     last_key: u64,
     has_lost_batches: bool,
 }
 
-impl Run {
-    fn new(server: &TestServer) -> Self {
-        let pair = QueuePair::new(server);
+impl<'a> Run<'a> {
+    fn new(script: &'a mut VirtualQueue) -> Self {
+        let pair = QueuePair::new(script);
         Self { pair, clients: BTreeMap::new(), last_key: 0, has_lost_batches: false }
     }
 
@@ -329,7 +330,7 @@ impl Run {
 }
 
 impl Settings {
-    fn json(&self, pair: &QueuePair, pid: u64) -> String {
+    fn json(&self, pair: &QueuePair<'_>, pid: u64) -> String {
         let mut json = format!(
             r#""role":"{}","pid":{},"birth":{},"ancestors":[{}]"#,
             self.role,
@@ -422,9 +423,11 @@ impl TestClient {
 
 fn run_cases(cases: u32) {
     let Some(server) = TestServer::start(&[]) else { return };
+    let script = RefCell::new(VirtualQueue::with_absence(&server, 0));
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let tried = TestRunner::new(config).run(&moves(), |moves| {
-        let mut run = Run::new(&server);
+        let mut script = script.borrow_mut();
+        let mut run = Run::new(&mut script);
         moves.into_iter().for_each(|one| run.make(one));
         Ok(())
     });
@@ -436,5 +439,11 @@ fn run_cases(cases: u32) {
 #[test]
 fn a_server_answers_each_client_as_a_keeper_does() {
     let cases = std::env::var("QDEMO_SERVER_CASES").ok().and_then(|cases| cases.parse().ok());
-    run_cases(cases.unwrap_or(200));
+    run_cases(cases.unwrap_or(150));
+}
+
+#[test]
+#[ignore = "takes some minutes"]
+fn a_server_answers_each_client_as_a_keeper_does_in_10000_cases() {
+    run_cases(10_000);
 }
