@@ -228,7 +228,11 @@ impl Sandbox {
 
     /// Waits until the default queue exists and its status satisfies `is`.
     pub fn wait_for_status(&self, is: impl Fn(&serde_json::Value) -> bool) {
-        self.watch(|line| {
+        self.wait_for_status_every("10ms", is);
+    }
+
+    fn wait_for_status_every(&self, pause: &str, is: impl Fn(&serde_json::Value) -> bool) {
+        self.watch(pause, |line| {
             let status: serde_json::Value = serde_json::from_str(line).expect("a status");
             status["queue"] == "default" && is(&status)
         });
@@ -236,13 +240,13 @@ impl Sandbox {
 
     /// Waits until a client of any queue waits for an item.
     pub fn wait_for_consumer(&self) {
-        self.watch(|line| line.contains(r#""waits_for":"item""#));
+        self.watch("10ms", |line| line.contains(r#""waits_for":"item""#));
     }
 
-    /// Waits for a line of `status --watch` that satisfies `is`. Only the keeper knows the state of its
-    /// queue.
-    fn watch(&self, is: impl Fn(&str) -> bool) {
-        let args = ["status", "--format", "json", "--watch", "--every", "10ms"];
+    /// Waits for a line of `status --watch` that satisfies `is`. Only the keeper or the server knows the state
+    /// of a queue.
+    fn watch(&self, pause: &str, is: impl Fn(&str) -> bool) {
+        let args = ["status", "--format", "json", "--watch", "--every", pause];
         let mut watch = self.start(&args);
         loop {
             let line = watch.line();
@@ -258,10 +262,15 @@ impl Sandbox {
     /// Waits until the default queue has noticed the death of a client. A keeper notices a death before it
     /// handles any later request. A server notices a death seconds later.
     pub fn wait_for_notice_of_death(&self, pid: i32) {
-        if self.server.is_some() {
-            let client = format!(r#""pid":{pid},"#);
-            self.wait_for_status(|status| !status.to_string().contains(&client));
+        if self.server.is_none() {
+            return;
         }
+        let clients = |status: &serde_json::Value| {
+            ["producers", "consumers"].map(|role| status[role].as_array().unwrap().clone()).concat()
+        };
+        self.wait_for_status_every("100ms", |status| {
+            clients(status).iter().all(|client| client["pid"] != pid)
+        });
     }
 
     /// All live processes whose environment names this sandbox.
