@@ -50,7 +50,7 @@ impl ChannelClient {
         for push in self.pushes.try_iter().filter(|push| push.kind == PushKind::SMessage) {
             let Value::BulkString(message) = &push.data[1] else { panic!("{push:?}") };
             let text = std::str::from_utf8(message).unwrap();
-            mail += text.strip_prefix('-').unwrap();
+            mail += text.strip_prefix('0').unwrap();
         }
         mail
     }
