@@ -165,6 +165,19 @@ fn a_retried_item_begins_without_delivery_failures() {
 }
 
 #[test]
+fn a_lease_runs_out_before_a_get_of_the_same_moment_is_answered() {
+    pair!(pair);
+    connect(&mut pair, P, "producer", "");
+    connect(&mut pair, C, "consumer", r#","lease":10000000"#);
+    connect(&mut pair, D, "consumer", "");
+    assert_eq!(call(&mut pair, P, "put 2 2 4\n1\n2\n"), "ok 2 2");
+    assert_eq!(call(&mut pair, C, "get 1\n"), "batch 1 1 1");
+    pair.pass_time_unheard(10);
+    let mail = pair.call(D, "get 1\n");
+    assert!(matches!(&mail[&D][..], [Reply::Batch(batch)] if batch.batch_ref().attempt == Some(2)));
+}
+
+#[test]
 fn a_resumed_client_is_told_the_last_64_ranges_of_its_items() {
     pair!(pair);
     for key in [C, D] {

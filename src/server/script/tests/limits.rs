@@ -243,6 +243,14 @@ fn a_call_runs_few_commands() {
         queue.call(C, b"");
     }
     assert_eq!(count_commands(&mut queue, P, ""), 5, "a beat");
+    // Silent clients cost something every two seconds.
+    queue.connect(V, "visitor");
+    for _ in 0..3 {
+        queue.now += 1500;
+        queue.call(P, b"");
+        queue.call(C, b"");
+    }
+    assert_eq!(count_commands(&mut queue, P, ""), 5, "a beat");
     assert_eq!(count_commands(&mut queue, P, &put(1000, 1000, 16)), 6);
     assert_eq!(count_commands(&mut queue, P, &(put(1001, 1, 16) + &put(1002, 1, 16))), 7);
     assert_eq!(count_commands(&mut queue, C, "get 1000\n"), 8);
