@@ -94,6 +94,7 @@ mod removing;
 mod respawn;
 mod run;
 mod scarce;
+mod server_chaos;
 mod server_options;
 mod shared;
 mod shell;

@@ -13,9 +13,7 @@ local function store_waits()
         first_new_put = first_new_put + 1
     end
     if has_new_get then
-        call('ZADD', GETTERS, decimal(next_order()), CALLER)
-        queue.getters = queue.getters + 1
-        queue.following_getters = queue.following_getters + c.follow
+        store_getter(CALLER, c)
         has_new_get = false
     end
     if has_new_join then
@@ -77,7 +75,6 @@ local function remove_client(key, c, has_died)
     if has_died and #c.accepted > 0 then
         -- If the client lives all the same, it must not put its items again.
         c.is_dead = 1
-        queue.tombstones = queue.tombstones + 1
         call('ZADD', TIMERS, decimal(now + TOMBSTONE_LIFETIME), key)
         note_due(now + TOMBSTONE_LIFETIME)
     else
@@ -138,7 +135,6 @@ local function handle_due()
             call('ZREM', TIMERS, key)
             if c then
                 call('HDEL', CLIENTS, key)
-                queue.tombstones = queue.tombstones - 1
                 known[key], changed[key] = false, nil
             end
         end

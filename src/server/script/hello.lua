@@ -3,8 +3,8 @@
 -- What the script may have to run, each with words that show the keys and the channel.
 local function missing_rights()
     local commands = {
-        { 'time' }, { 'get', META }, { 'set', META, '' }, { 'setrange', META, '0', '' }, { 'getrange', META, '0', '0' }, { 'type', META },
-        { 'unlink', META }, { 'hget', CLIENTS, '' }, { 'hset', CLIENTS, '', '' }, { 'hsetnx', CLIENTS, '', '' },
+        { 'time' }, { 'get', META }, { 'set', META, '' }, { 'setrange', META, '0', '' }, { 'getrange', META, '0', '0' },
+        { 'type', META }, { 'unlink', META }, { 'hget', CLIENTS, '' }, { 'hset', CLIENTS, '', '' }, { 'hsetnx', CLIENTS, '', '' },
         { 'hdel', CLIENTS, '' }, { 'hkeys', CLIENTS }, { 'hexists', CLIENTS, '' }, { 'rpush', READY, '' },
         { 'lpush', READY, '' }, { 'lpop', READY, '1' }, { 'lindex', READY, '0' }, { 'llen', READY },
         { 'zadd', TIMERS, '0', '' }, { 'zrem', TIMERS, '' }, { 'zcard', TIMERS }, { 'zpopmin', TIMERS },
@@ -106,10 +106,7 @@ local function connect(hello)
     if c.sync == 1 then queue.sync, queue.syncing = 1, queue.syncing + 1 end
     c.is_late = as_flag(is_from_before_end(c, hello))
     local tombstone = client(CALLER)
-    if tombstone then
-        c.accepted = tombstone.accepted
-        queue.tombstones = queue.tombstones - 1
-    end
+    if tombstone then c.accepted = tombstone.accepted end
     queue.clients = queue.clients + 1
     if role == PRODUCER then
         queue.producers = queue.producers + 1

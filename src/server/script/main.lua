@@ -79,14 +79,13 @@ if is_connected then
     handle_requests(first_request_at)
 end
 
--- Whether the queue has neither items nor clients nor a past.
+-- Whether the queue has neither clients nor a past.
 local function is_blank()
-    return queue.clients + queue.tombstones + queue.last_id + queue.ended_at == 0 and queue.sentinel == NO_SENTINEL
+    return queue.clients + queue.last_id + queue.ended_at == 0 and queue.sentinel == NO_SENTINEL
         and queue.capacity == CAPACITY_OPEN
 end
 
 if not is_removed then
-    take_steps()
     handle_due()
     take_steps()
     if client(CALLER) then store_waits() end

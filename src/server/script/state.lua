@@ -62,7 +62,7 @@ local now
 -- The state of the queue ------------------------------------------------------------------------------------------
 
 -- After MAGIC and a byte with the layout.
-local QUEUE_FORMAT = '<BBBdddddddddddddddddddddddddc28c40'
+local QUEUE_FORMAT = '<BBBddddddddddddddddddddddddc28c40'
 
 -- `capacity` is CAPACITY_OPEN until a client has chosen it. `round` and `ends` count the rounds that began and those that ended;
 -- `ended_at` is 0 before the first end. `first_ready` is the id of the first item of READY, which has all ids from there to
@@ -73,11 +73,11 @@ local QUEUE_FORMAT = '<BBBdddddddddddddddddddddddddc28c40'
 local function unpack_queue(packed)
     local q = { sentinel = 0, sync = 0, has_begun = 0, capacity = CAPACITY_OPEN, round = 0, ends = 0, ended_at = 0, last_id = 0,
         done = 0, last_delivered = 0, first_ready = 1, requeued = 0, in_flight = 0, largest_piece = 0, producers = 0,
-        consumers = 0, clients = 0, tombstones = 0, syncing = 0, getters = 0, following_getters = 0, blocked = 0, joiners = 0,
+        consumers = 0, clients = 0, syncing = 0, getters = 0, following_getters = 0, blocked = 0, joiners = 0,
         order = 0, last_heard = 0, quiet_until = 0, nobody_dead_before = 0, next_due = 0, id = '', run_id = '' }
     if packed then
         q.sentinel, q.sync, q.has_begun, q.capacity, q.round, q.ends, q.ended_at, q.last_id, q.done, q.last_delivered,
-            q.first_ready, q.requeued, q.in_flight, q.largest_piece, q.producers, q.consumers, q.clients, q.tombstones,
+            q.first_ready, q.requeued, q.in_flight, q.largest_piece, q.producers, q.consumers, q.clients,
             q.syncing, q.getters, q.following_getters, q.blocked, q.joiners, q.order, q.last_heard, q.quiet_until,
             q.nobody_dead_before, q.next_due, q.id, q.run_id = unpack_struct(QUEUE_FORMAT, packed, #MAGIC + 2)
     end
@@ -87,7 +87,7 @@ end
 local function pack_queue(q)
     return MAGIC .. string.char(LAYOUT) .. pack(QUEUE_FORMAT, q.sentinel, q.sync, q.has_begun, q.capacity, q.round, q.ends,
         q.ended_at, q.last_id, q.done, q.last_delivered, q.first_ready, q.requeued, q.in_flight, q.largest_piece, q.producers,
-        q.consumers, q.clients, q.tombstones, q.syncing, q.getters, q.following_getters, q.blocked, q.joiners, q.order,
+        q.consumers, q.clients, q.syncing, q.getters, q.following_getters, q.blocked, q.joiners, q.order,
         q.last_heard, q.quiet_until, q.nobody_dead_before, q.next_due, q.id, q.run_id)
 end
 

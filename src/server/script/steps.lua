@@ -81,19 +81,28 @@ end
 
 local function getter_count() return queue.getters + (has_new_get and 1 or 0) end
 
+-- Lets the client wait as the youngest getter.
+local function store_getter(key, c)
+    call('ZADD', GETTERS, decimal(next_order()), key)
+    queue.getters = queue.getters + 1
+    queue.following_getters = queue.following_getters + c.follow
+end
+
 -- A stored getter waits no longer.
 local function forget_getter(c)
     queue.getters = queue.getters - 1
     queue.following_getters = queue.following_getters - c.follow
 end
 
+-- Gives ready items to a client with a pending get.
 local function deliver(key, c, takers)
     -- A delivery is at most a fair share: no consumer holds items that another consumer could process.
     local share = ceil(ready_count() / max(queue.consumers, takers, 1))
     local batch = take_ready(min(c.pending_get, share))
-    c.pending_get = 0
     changed[key] = true
-    if not batch then return end
+    -- The server may have lost the items (an eviction).
+    if not batch then return store_getter(key, c) end
+    c.pending_get = 0
     queue.in_flight = queue.in_flight + batch.count
     queue.last_delivered = max(queue.last_delivered, batch.first_id + batch.count - 1)
     add_in_flight(key, c, batch, now, 0)

@@ -3,7 +3,9 @@
 
 mod limit;
 mod outcome;
+mod own_server;
 mod processes;
+mod proxy;
 mod server;
 
 use std::fs;
@@ -22,8 +24,10 @@ use tempfile::TempDir;
 
 pub use limit::{Limit, wait_for_input, wait_while};
 pub use outcome::{Outcome, assert_same};
+pub use own_server::{LOSES_NOTHING, OwnServer, free_port};
 pub use processes::{Process, children_of, signal_to, wait_for_end};
 use processes::{process, restore_signals};
+pub use proxy::{Proxy, Way};
 pub use server::Backend;
 
 pub const QDEMO: &str = env!("CARGO_BIN_EXE_qdemo");
@@ -71,12 +75,21 @@ impl Sandbox {
 
     /// A sandbox whose queues are on this backend. Sandboxes share no queue.
     pub fn on(backend: Backend) -> Self {
+        Self::with_server(backend.new_url())
+    }
+
+    /// A sandbox whose queues are on the server at this URL.
+    pub fn at_server(url: &str) -> Self {
+        Self::with_server(Some(url.to_owned()))
+    }
+
+    fn with_server(server: Option<String>) -> Self {
         let root = tempfile::Builder::new().prefix("qdemo-test.").tempdir().unwrap();
         for dir in ["tmp", "queues", "home"] {
             fs::create_dir(root.path().join(dir)).unwrap();
         }
         let bin = Path::new(QDEMO).parent().unwrap().to_owned();
-        Self { root, bin, user: None, server: backend.new_url() }
+        Self { root, bin, user: None, server }
     }
 
     /// A sandbox of a user that file modes apply to. For root, the user is `nobody`.

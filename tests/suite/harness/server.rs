@@ -116,7 +116,7 @@ impl Server {
 }
 
 /// The server's program. An error if it cannot be executed, or is too old.
-fn program() -> Result<String, String> {
+pub(super) fn program() -> Result<String, String> {
     let named = std::env::var(VARIABLE).ok().filter(|value| value != "require");
     let program = named.unwrap_or_else(|| "redis-server".to_owned());
     let Ok(output) = Command::new(&program).arg("--version").output() else {

@@ -28,6 +28,13 @@ impl ChannelClient {
         Self { connection, pushes, key, keys: keys.clone() }
     }
 
+    fn stop_listening(&mut self) {
+        let mut command = redis::cmd("SUNSUBSCRIBE");
+        command.arg(self.keys.channel(self.key));
+        self.connection.send_packed_command(&command.get_packed_command()).unwrap();
+        assert_eq!(self.mail(), "");
+    }
+
     fn call(&mut self, requests: &str) {
         let mut command = redis::cmd("EVALSHA");
         command.arg(sha1()).arg(14).arg(&self.keys.keys()[..]);
@@ -43,7 +50,7 @@ impl ChannelClient {
         for push in self.pushes.try_iter().filter(|push| push.kind == PushKind::SMessage) {
             let Value::BulkString(message) = &push.data[1] else { panic!("{push:?}") };
             let text = std::str::from_utf8(message).unwrap();
-            mail += text.strip_prefix('-').unwrap();
+            mail += text.strip_prefix('0').unwrap();
         }
         mail
     }
@@ -66,8 +73,8 @@ fn replies_come_on_the_channel_of_each_client() {
     assert!(producer.mail().ends_with("}\nok 1 1 65536\n"));
     assert_eq!(consumer.mail(), "batch 1 1 1 2\n1\n");
     consumer.call("done 1 1\nget 5\n");
-    // A client that is gone gets nothing.
-    drop(consumer);
+    // A client that does not listen gets nothing.
+    consumer.stop_listening();
     let mut other = client(0xc2);
     other.call(&hello("consumer"));
     producer.call("put 2 1 2\n2\n");

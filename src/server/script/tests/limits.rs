@@ -166,11 +166,15 @@ fn a_delivery_has_at_most_512_kib() {
     queue.call(P, put(1010, 1000, 2).as_bytes());
     assert!(queue.ask(C, "get 10000\n").starts_with("batch 1 8 1 480000\n"));
     assert!(queue.ask(C, "get 10000\n").starts_with("batch 9 1002 1 122000\n"));
+    for n in 1011..=1018 {
+        queue.call(P, put(n, 1, 65_536).as_bytes());
+    }
+    assert!(queue.ask(C, "get 10000\n").starts_with("batch 1011 8 1 524288\n"));
     // An item that is larger comes alone.
-    queue.call(P, put(1011, 1, 600_000).as_bytes());
-    queue.call(P, put(1012, 1, 2).as_bytes());
-    assert!(queue.ask(C, "get 10000\n").starts_with("batch 1011 1 1 600000\n"));
-    assert!(queue.ask(C, "get 10000\n").starts_with("batch 1012 1 1 2\n"));
+    queue.call(P, put(1019, 1, 600_000).as_bytes());
+    queue.call(P, put(1020, 1, 2).as_bytes());
+    assert!(queue.ask(C, "get 10000\n").starts_with("batch 1019 1 1 600000\n"));
+    assert!(queue.ask(C, "get 10000\n").starts_with("batch 1020 1 1 2\n"));
 }
 
 #[test]
@@ -214,6 +218,42 @@ fn a_long_piece_is_cut_so_that_each_get_copies_little() {
     assert!(queue.ask(C, "get 10000\n").starts_with("batch 2 3999 3 63984\n"));
 }
 
+/// How many commands the script runs in a call, besides TIME and SPUBLISH.
+fn count_commands(queue: &mut VirtualQueue, client: ClientKey, requests: &str) -> u64 {
+    queue.run(&["CONFIG", "RESETSTAT"]).unwrap();
+    queue.call(client, requests.as_bytes());
+    let stats: String =
+        redis::cmd("INFO").arg("commandstats").query(&mut queue.connection).unwrap();
+    let calls = stats.lines().filter_map(|line| {
+        let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
+        let is_own = !matches!(name, "config|resetstat" | "evalsha");
+        is_own.then(|| rest.split(',').next()?.parse::<u64>().ok())?
+    });
+    calls.sum()
+}
+
+#[test]
+fn a_call_runs_few_commands() {
+    queue!(queue);
+    queue.connect(P, "producer");
+    queue.connect(C, "consumer");
+    for _ in 0..5 {
+        queue.now += 1500;
+        queue.call(P, b"");
+        queue.call(C, b"");
+    }
+    assert_eq!(count_commands(&mut queue, P, ""), 5, "a beat");
+    assert_eq!(count_commands(&mut queue, P, &put(1000, 1000, 16)), 6);
+    assert_eq!(count_commands(&mut queue, P, &(put(1001, 1, 16) + &put(1002, 1, 16))), 7);
+    assert_eq!(count_commands(&mut queue, C, "get 1000\n"), 8);
+    assert_eq!(count_commands(&mut queue, C, "done 1 1000 1\nget 1000\n"), 12);
+    // Of long pieces a call takes hardly more than fit in a delivery: 1, 2, 4, 1, and one goes back.
+    for seq in 1003..=1022 {
+        queue.call(P, put(seq, 1, 60_000).as_bytes());
+    }
+    assert_eq!(count_commands(&mut queue, C, "get 9\n"), 8 + 4 + 1);
+}
+
 #[test]
 fn blocked_items_have_a_limit() {
     queue!(queue);
@@ -224,8 +264,15 @@ fn blocked_items_have_a_limit() {
     let refusal = "error too-far too many items wait for room: the items up to 90001 are not taken";
     assert_eq!(queue.ask(P, &put(90_001, 1, 2)), refusal);
     assert_eq!(queue.ask(P, "cancel\n"), "full 90000\ncancelled");
-    let large = put(2, 1, 16 << 20) + &put(3, 1, 2) + &put(4, 1, 2);
-    let refusal = "error too-far too many items wait for room: the items up to 4 are not taken";
+    // Items that were accepted do not count any more.
+    queue.connect(C, "consumer");
+    for seq in 2..5 {
+        assert_eq!(queue.ask(P, &put(seq, 1, 9 << 20)), "");
+        assert!(queue.ask(C, "get 1\n").starts_with("batch "));
+        assert!(queue.take_mail(P).starts_with(b"ok "));
+    }
+    let large = put(6, 1, 16 << 20) + &put(7, 1, 2) + &put(8, 1, 2);
+    let refusal = "error too-far too many items wait for room: the items up to 8 are not taken";
     assert_eq!(queue.ask(P, &large), refusal);
 }
 
@@ -263,6 +310,21 @@ fn a_queue_that_has_lost_a_key_goes_on() {
         queue.hello(P, "producer", r#","capacity":2"#);
         queue.connect(C, "consumer");
     }
+}
+
+#[test]
+fn a_get_waits_for_new_items_if_the_server_has_lost_the_ready_ones() {
+    queue!(queue);
+    queue.connect(P, "producer");
+    queue.connect(C, "consumer");
+    queue.connect(V, "consumer");
+    queue.call(P, put(4, 4, 2).as_bytes());
+    let ready = queue.keys.keys()[2].clone();
+    queue.run(&["DEL", &ready]).unwrap();
+    assert_eq!([queue.ask(C, "get 5\n"), queue.ask(V, "get 1\n")], ["", ""]);
+    queue.call(P, put(6, 2, 2).as_bytes());
+    assert_eq!(queue.take_mail(C), b"batch 5 1 1 2\n1\n");
+    assert_eq!(queue.take_mail(V), b"batch 6 1 1 2\n1\n");
 }
 
 /// A call of the script itself, without virtual time.

@@ -287,6 +287,18 @@ fn a_getter_that_is_absent_gets_nothing() {
 }
 
 #[test]
+fn a_getter_that_is_absent_has_no_share() {
+    queue!(queue);
+    queue.connect(P, "producer");
+    queue.connect(C, "visitor");
+    queue.connect(V, "visitor");
+    assert_eq!([queue.ask(C, "get 9\n"), queue.ask(V, "get 9\n")], ["", ""]);
+    queue.absent.insert(C);
+    assert_eq!(queue.ask(P, "put 2 2 4\n1\n2\n"), "ok 2 2 65536");
+    assert_eq!(queue.take_mail(V), b"batch 1 2 1 4\n1\n2\n");
+}
+
+#[test]
 fn a_getter_that_is_absent_does_not_take_the_end() {
     queue!(queue);
     queue.connect(P, "producer");
@@ -413,6 +425,10 @@ fn the_first_moment_that_a_machine_was_told_the_end_decides_there() {
         let more = format!(r#","boot_id":"other",{birth}"#);
         assert!(!welcome_waits(&mut queue, &more), "{birth}");
     }
+    // Without a namespace nobody knows the order within a tick.
+    queue.call(V, b"end-told {\"boot_id\":\"c\",\"tick\":100,\"pid\":500}\n");
+    let more = r#","boot_id":"c","birth":{"tick":100,"pid":501},"birth_age_ms":1"#;
+    assert!(!welcome_waits(&mut queue, more));
     assert_eq!(queue.ask(V, "end-told {}\n"), "error malformed end-told takes a moment");
     // The next end makes the moments obsolete.
     queue.now += 10_000;
@@ -422,22 +438,38 @@ fn the_first_moment_that_a_machine_was_told_the_end_decides_there() {
     assert!(welcome_waits(&mut queue, more));
 }
 
+/// The flags of a message: 1 if it accepts items of a queue with `sync`, and 2 if it tells the end.
 #[test]
-fn each_message_says_whether_the_queue_has_sync() {
+fn each_message_says_whether_it_accepts_with_sync_and_whether_it_tells_the_end() {
     queue!(queue);
     queue.connect(P, "producer");
-    assert_eq!(queue.flag, b'-');
+    queue.call(P, b"put 1 1 2\n1\n");
+    assert_eq!(queue.flag, b'0', "nobody wants sync yet");
     let welcome = queue.hello(C, "consumer", r#","sync":true"#);
     assert!(welcome.contains(r#""sync":true"#), "{welcome}");
-    assert_eq!(queue.flag, b's');
-    queue.call(P, b"size\n");
-    assert_eq!(queue.flag, b's', "for every client");
-    queue.call(P, b"bye\n");
-    queue.call(C, b"get 1\nbye\n");
+    assert_eq!(queue.flag, b'0', "the welcome accepts nothing");
+    queue.call(P, b"put 2 1 2\n2\n");
+    assert_eq!(queue.flag, b'1', "for every client that puts");
+    queue.call(C, b"get 2\n");
+    assert_eq!(queue.flag, b'0', "a delivery accepts nothing");
+    queue.call(P, b"put 3 1 5\n\"ok\"\nsize\nbye\n");
+    assert_eq!(queue.flag, b'1');
+    queue.call(C, b"done 1 2\nget 9\n");
+    queue.call(C, b"done 3 1\nget 1\n");
+    assert_eq!(queue.flag, b'2', "the end");
     queue.connect(V, "visitor");
-    assert_eq!(queue.flag, b's', "the round has ended with a client that wanted sync");
+    queue.call(V, b"put 1 1 2\n4\n");
+    assert_eq!(queue.flag, b'1', "the round has ended with a client that wanted sync");
+}
+
+#[test]
+fn a_client_that_has_gone_without_a_word_is_dead_at_once() {
+    queue!(queue);
     queue.connect(P, "producer");
-    queue.call(P, b"bye\n");
-    queue.call(V, b"get 1\n");
-    assert_eq!(queue.flag, b'-');
+    queue.call(P, b"put 2 2 4\n1\n2\n");
+    queue.connect(C, "consumer");
+    queue.call(C, b"get 1\n");
+    queue.call(C, b"died\n");
+    queue.connect(V, "visitor");
+    assert_eq!(queue.ask(V, "get 1\n"), "batch 1 1 2 2\n1");
 }

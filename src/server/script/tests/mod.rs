@@ -1,6 +1,7 @@
 //! Tests of the script on a real server.
 
 mod channels;
+mod directed;
 mod driver;
 mod limits;
 mod lives;

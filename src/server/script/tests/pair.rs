@@ -138,6 +138,12 @@ impl<'a> QueuePair<'a> {
         self.compare()
     }
 
+    /// Time passes, and nobody is heard.
+    pub(crate) fn pass_time_unheard(&mut self, milliseconds: u64) {
+        self.log.push(format!("{milliseconds} ms pass, and nobody is heard"));
+        self.script.now += milliseconds;
+    }
+
     /// The client dies. The server notices it in the next call of another client.
     pub(crate) fn die(&mut self, key: ClientKey) -> Mail {
         self.log.push(format!("{key} dies"));
@@ -211,6 +217,7 @@ impl<'a> QueuePair<'a> {
 
     /// Asks both for the status, and compares the two.
     pub(crate) fn compare_status(&mut self) {
+        self.check_counts();
         let wall = self.wall();
         self.host.write(&mut self.keeper, wall, self.ids[&WATCHER], b"status\n");
         self.script.call(WATCHER, b"status\n");
@@ -222,6 +229,36 @@ impl<'a> QueuePair<'a> {
             "the keeper says\n{}\nthe server\n{}\nafter\n{}",
             expected.escape_ascii(),
             actual.escape_ascii(),
+            self.log.join("\n")
+        );
+    }
+
+    /// The numbers in the state of the script are those of its keys.
+    fn check_counts(&mut self) {
+        let keys = self.script.keys.keys();
+        let mut pipe = redis::pipe();
+        pipe.cmd("GET").arg(&keys[0]);
+        for (command, part) in
+            [("ZCARD", 8), ("ZCARD", 9), ("HLEN", 10), ("ZCARD", 11), ("HLEN", 4), ("ZCARD", 5)]
+        {
+            pipe.cmd(command).arg(&keys[part]);
+        }
+        let (meta, counts): (Vec<u8>, [u64; 6]) = {
+            let (meta, a, b, c, d, e, f) = pipe.query(&mut self.script.connection).unwrap();
+            (meta, [a, b, c, d, e, f])
+        };
+        // As in `QUEUE_FORMAT`: three bytes, then doubles.
+        let number = |at: usize| {
+            let bytes = meta[9 + at * 8..][..8].try_into().unwrap();
+            f64::from_le_bytes(bytes) as u64
+        };
+        let [getters, blocked, joiners] = [15, 17, 18].map(number);
+        let [stored_getters, stored_blocked, blocked_items, stored_joiners, in_flight, held] =
+            counts;
+        assert_eq!(
+            (getters, blocked, blocked, joiners, held * 2),
+            (stored_getters, stored_blocked, blocked_items, stored_joiners, in_flight),
+            "after\n{}",
             self.log.join("\n")
         );
     }
