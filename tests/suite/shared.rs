@@ -220,7 +220,7 @@ fn twenty_concurrent_commands_on_a_new_queue_share_one_keeper() {
 fn repeat_rounds(backend: Backend, rounds: usize) {
     let sandbox = Sandbox::on(backend);
     let script = r#"
-        for round in $(seq ROUNDS); do
+        for round in 1 2 3 4 5; do
             qdemo consumer --format raw > one &
             qdemo consumer --format raw > two &
             qdemo consumer --format raw > three &
@@ -235,8 +235,10 @@ fn repeat_rounds(backend: Backend, rounds: usize) {
             done
         done
     "#;
-    let script = script.replace("ROUNDS", &rounds.to_string());
-    sandbox.script(&script).assert_prints("");
+    // Each script has a time limit of its own.
+    for _ in 0..rounds / 5 {
+        sandbox.script(script).assert_prints("");
+    }
     sandbox.assert_nothing_left();
 }
 
