@@ -100,6 +100,7 @@ both!(status_without_a_name_shows_all_queues_and_starts_no_keeper, |backend| {
     sandbox.assert_nothing_left();
 });
 
+// Local: no command reaches a queue.
 #[test]
 fn wrong_arguments_are_refused_before_any_change() {
     let sandbox = Sandbox::new();
@@ -139,6 +140,7 @@ fn wrong_arguments_are_refused_before_any_change() {
     sandbox.assert_nothing_left();
 }
 
+// Local: no command reaches a queue.
 #[test]
 fn completions_and_manual_pages_cover_the_commands() {
     let sandbox = Sandbox::new();
@@ -164,6 +166,7 @@ fn completions_and_manual_pages_cover_the_commands() {
     }
 }
 
+// Local: no command reaches a queue.
 #[test]
 fn the_help_overview_fits_a_screen() {
     let help = Sandbox::new().run(&["--help"]);
@@ -209,6 +212,7 @@ both!(failed_changes_all_named_items_or_none, |backend| {
     sandbox.assert_nothing_left();
 });
 
+// Local: a server has no directories.
 #[test]
 fn a_directory_that_is_not_a_queue_is_left_alone() {
     let sandbox = Sandbox::new();

@@ -1,5 +1,7 @@
 //! The order of the rooms. The table in `docs/DESIGN.md` lists each room of `src` from the lowest to the highest, with the
 //! rooms that it may import. These tests read the imports from the source, without comments, strings and tests.
+//!
+//! Local: no queue is used.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -30,6 +30,7 @@ both!(attempts_count_on_after_a_consumer_dies_between_retries, |backend| {
     sandbox.assert_nothing_left();
 });
 
+// Local: a server has no keepers.
 #[test]
 fn no_attempt_repeats_when_keepers_die_between_retries() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,6 @@
 //! Invalid input ends a command with a one-line error that names a remedy. The command starts nothing.
+//!
+//! The tests that are not of `both!` are of runs, folders and files, or of input that reaches no queue.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -61,8 +63,9 @@ fn environment_variables_are_checked_like_their_options() {
     crate::harness::Running::start(command).end().assert_prints(crate::harness::CLASSIC);
 }
 
-both!(a_producer_refuses_an_endless_input_line, |backend| {
-    let sandbox = Sandbox::on(backend);
+#[test]
+fn a_producer_refuses_an_endless_input_line() {
+    let sandbox = Sandbox::new();
     let outcome = sandbox.script("qdemo producer --quiet - < /dev/zero");
     assert_eq!(outcome.code(), Some(1));
     outcome.assert_one_line_of_error(&[
@@ -71,7 +74,7 @@ both!(a_producer_refuses_an_endless_input_line, |backend| {
         "split it",
     ]);
     sandbox.assert_nothing_left();
-});
+}
 
 #[test]
 fn a_run_with_too_few_descriptors_for_its_workers_starts_no_worker() {

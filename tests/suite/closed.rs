@@ -168,6 +168,7 @@ both!(a_closed_standard_error_loses_messages_and_nothing_else, |backend| {
     sandbox.assert_nothing_left();
 });
 
+// Local: a server has no keepers.
 #[test]
 fn a_keeper_started_with_three_closed_streams_holds_its_queue() {
     let sandbox = Sandbox::new();

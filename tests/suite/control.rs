@@ -1,5 +1,7 @@
 //! Foreign text on a terminal. qdemo escapes each character that a terminal obeys instead of showing. In a
 //! pipe the text is unchanged.
+//!
+//! The tests that are not of `both!` are of runs, or of text that reaches no queue.
 
 use std::fs::{self, File};
 use std::io::Read;

@@ -1,4 +1,6 @@
 //! Random delays of producers and consumers.
+//!
+//! The tests that are not of `both!` are of runs, whose queues are on this machine.
 
 use serde_json::Value;
 

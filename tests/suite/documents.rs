@@ -1,4 +1,6 @@
 //! The README agrees with the program.
+//!
+//! The tests that are not of `both!` are of text and of runs.
 
 use std::fs;
 

@@ -1,4 +1,6 @@
 //! Runs the examples and checks their output.
+//!
+//! The client in Python is local: it speaks the protocol of the pipes.
 
 use std::fs;
 use std::path::{Path, PathBuf};

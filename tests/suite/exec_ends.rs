@@ -20,8 +20,10 @@ both!(a_command_beyond_its_time_limit_is_ended_with_its_children, |backend| {
     sandbox.assert_nothing_left();
 });
 
-both!(a_command_that_ignores_sigterm_at_its_time_limit_is_killed, |backend| {
-    let sandbox = Sandbox::on(backend);
+// Local: what ends is the command, wherever its item came from.
+#[test]
+fn a_command_that_ignores_sigterm_at_its_time_limit_is_killed() {
+    let sandbox = Sandbox::new();
     sandbox.run(&["put", "x"]).assert_prints("");
     let stubborn = "trap 'echo no' TERM; while :; do sleep 0.05; done";
     let args = ["--max", "1", "--timeout-each", "100ms", "--", "bash", "-c", stubborn];
@@ -33,7 +35,7 @@ both!(a_command_that_ignores_sigterm_at_its_time_limit_is_killed, |backend| {
     assert!(failed.contains("took longer than --timeout-each (killed by signal 9)"), "{failed}");
     sandbox.run(&["rm", "--force"]);
     sandbox.assert_nothing_left();
-});
+}
 
 both!(halt_stops_at_the_first_failure_and_requeues_items_in_flight, |backend| {
     let sandbox = Sandbox::on(backend);
@@ -189,8 +191,10 @@ both!(slow, every_item_is_done_in_200_rounds_of_killed_consumers, |backend| {
     kill_consumers(backend, 200);
 });
 
-both!(a_slow_reader_of_one_command_does_not_time_out_another, |backend| {
-    let sandbox = Sandbox::on(backend);
+// Local: what waits is the command, wherever its item came from.
+#[test]
+fn a_slow_reader_of_one_command_does_not_time_out_another() {
+    let sandbox = Sandbox::new();
     sandbox.run(&["put", "quick", "large"]).assert_prints("");
     // No process reads the output of `large` until well after the time limit of `quick`.
     let script = r#"
@@ -204,8 +208,9 @@ both!(a_slow_reader_of_one_command_does_not_time_out_another, |backend| {
     let outcome = sandbox.script(script);
     assert_eq!(outcome.text(), "0\n", "{outcome:?}");
     sandbox.assert_nothing_left();
-});
+}
 
+// Local: what ends is the command, wherever its item came from.
 #[test]
 fn a_command_that_starts_as_its_consumer_is_killed_ends_too() {
     let sandbox = Sandbox::new();

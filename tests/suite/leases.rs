@@ -9,9 +9,9 @@ both!(an_item_of_a_stuck_consumer_goes_to_another_and_the_late_done_is_reported,
     sandbox.run(&["put", "x"]).assert_prints("");
     // The command works for longer than its lease, until the script writes to `go`.
     let script = r#"
-        mkfifo go
-        qdemo consumer --max 1 --lease 100ms -- sh -c 'echo first $QDEMO_ATTEMPT; cat go' &
-        until qdemo status -q default --format json | grep -q '"in_flight":1'; do :; done
+        mkfifo got go
+        qdemo consumer --max 1 --lease 100ms -- sh -c 'echo first $QDEMO_ATTEMPT; echo > got; cat go' &
+        read -r < got
         qdemo get --timeout 30s --format json    # waits until the lease has run out
         echo > go
         wait $!

@@ -1,4 +1,6 @@
 //! A command leaves no process, pipe or folder behind, however the command ends.
+//!
+//! The tests that are not of `both!` are of runs and keepers.
 
 use std::fs;
 

@@ -129,6 +129,7 @@ both!(another_capacity_is_refused, |backend| {
     assert_eq!(code, "capacity");
 });
 
+// Local: a server has no program to start.
 #[test]
 fn an_error_keeps_its_cause() {
     use std::error::Error as _;

@@ -1,4 +1,6 @@
 //! Compares times and numbers at the limits of their types with exact arithmetic.
+//!
+//! The tests that are not of `both!` are of runs, whose queues are on this machine.
 
 use std::fs;
 

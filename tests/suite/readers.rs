@@ -237,6 +237,7 @@ both!(no_item_is_lost_when_a_consumer_is_killed_after_its_fast_reader_stops, |ba
     sandbox.assert_nothing_left();
 });
 
+// Local: a server has no keepers.
 #[test]
 fn a_consumer_waits_for_its_reader_while_its_keeper_is_replaced() {
     let sandbox = Sandbox::new();
@@ -275,6 +276,7 @@ both!(a_consumer_works_when_its_pipe_holds_bytes_of_another_writer, |backend| {
     sandbox.assert_nothing_left();
 });
 
+// Local: the pipe is that of the reader.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_consumer_restores_the_size_of_its_pipe() {

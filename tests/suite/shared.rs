@@ -84,6 +84,7 @@ both!(option_or_environment_names_the_queue_and_queues_are_separate, |backend| {
     sandbox.assert_nothing_left();
 });
 
+// Local: a server has no folder.
 #[test]
 fn queues_are_in_the_state_folder_by_default() {
     let sandbox = Sandbox::new();
@@ -184,6 +185,7 @@ both!(the_death_of_the_last_producer_ends_the_queue, |backend| {
     sandbox.assert_nothing_left();
 });
 
+// Local: a server has no keepers.
 #[test]
 fn twenty_concurrent_commands_on_a_new_queue_share_one_keeper() {
     let sandbox = Sandbox::new();
@@ -283,6 +285,7 @@ both!(a_sentinel_without_a_consumer_waits_without_a_keeper, |backend| {
     waiting.end().assert_prints("c\n");
 });
 
+// Local: a server has no keepers.
 #[test]
 fn a_keeper_holds_no_descriptor_of_the_script_that_started_it() {
     let sandbox = Sandbox::new();
@@ -299,6 +302,7 @@ fn a_keeper_holds_no_descriptor_of_the_script_that_started_it() {
     sandbox.assert_nothing_left();
 }
 
+// Local: a server has no keepers.
 #[test]
 fn a_second_keeper_that_is_started_by_hand_changes_nothing() {
     let sandbox = Sandbox::new();
@@ -311,6 +315,7 @@ fn a_second_keeper_that_is_started_by_hand_changes_nothing() {
     sandbox.assert_nothing_left();
 }
 
+// Local: a server has no keepers.
 #[test]
 fn a_keeper_exits_when_its_directory_is_removed() {
     let sandbox = Sandbox::new();
@@ -334,6 +339,7 @@ both!(the_command_in_a_producers_hint_can_be_pasted, |backend| {
     }
 });
 
+// Local: a server has no keepers.
 #[test]
 fn clients_carry_on_when_the_keeper_is_killed() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,6 @@
 //! Signals to commands that start as process 1, or with signals blocked or ignored.
+//!
+//! The tests that are not of `both!` are of runs, commands and keepers.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,6 @@
 //! Regression tests, one for each small fault.
+//!
+//! The tests that are not of `both!` are of runs and of `qdemo bench`.
 
 use std::fs;
 
@@ -23,6 +25,7 @@ both!(a_dash_after_two_dashes_is_an_item, |backend| {
     sandbox.assert_nothing_left();
 });
 
+// Local: no command reaches a queue.
 #[test]
 fn a_dash_for_standard_input_must_be_the_only_item() {
     let sandbox = Sandbox::new();

@@ -2,6 +2,7 @@
 //! that the test leaves no process, pipe or folder behind.
 
 mod limit;
+mod outcome;
 mod own_server;
 mod processes;
 mod proxy;
@@ -10,9 +11,9 @@ mod server;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, chown};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -22,6 +23,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub use limit::{Limit, wait_for_input, wait_while};
+pub use outcome::{Outcome, assert_same};
 pub use own_server::{LOSES_NOTHING, OwnServer, free_port};
 pub use processes::{Process, children_of, signal_to, wait_for_end};
 use processes::{process, restore_signals};
@@ -54,14 +56,6 @@ pub struct Sandbox {
     user: Option<u32>,
     /// The URL of the server that holds the queues. None means that the queues are local.
     server: Option<String>,
-}
-
-/// The output and the exit status of a command.
-#[derive(Debug)]
-pub struct Outcome {
-    pub stdout: Vec<u8>,
-    pub stderr: String,
-    pub status: ExitStatus,
 }
 
 /// A running command. The time limit kills its process group.
@@ -358,56 +352,6 @@ impl Drop for Sandbox {
     }
 }
 
-impl Outcome {
-    pub fn text(&self) -> String {
-        String::from_utf8(self.stdout.clone()).expect("standard output is UTF-8")
-    }
-
-    pub fn lines(&self) -> Vec<String> {
-        self.text().lines().map(str::to_owned).collect()
-    }
-
-    /// The exit code. None if a signal ended the command.
-    pub fn code(&self) -> Option<i32> {
-        self.status.code()
-    }
-
-    pub fn signal(&self) -> Option<i32> {
-        self.status.signal()
-    }
-
-    /// Asserts that standard output is `expected`, standard error is empty, and the exit code is 0.
-    #[track_caller]
-    pub fn assert_prints(&self, expected: &str) {
-        assert_same(expected, &self.text());
-        assert_same("", &self.stderr);
-        assert_eq!(self.code(), Some(0));
-    }
-
-    /// Asserts that standard output is empty, and that standard error is one line with all `words`.
-    #[track_caller]
-    pub fn assert_refused(&self, code: i32, words: &[&str]) {
-        assert_same("", &self.text());
-        self.assert_one_line_of_error(words);
-        assert_eq!(self.code(), Some(code), "{}", self.stderr);
-    }
-
-    #[track_caller]
-    pub fn assert_one_line_of_error(&self, words: &[&str]) {
-        assert_eq!(self.stderr.lines().count(), 1, "not one line: {}", self.stderr);
-        assert!(self.stderr.starts_with("qdemo: "), "{}", self.stderr);
-        for word in words {
-            assert!(self.stderr.contains(word), "no {word:?} in: {}", self.stderr);
-        }
-    }
-
-    #[track_caller]
-    pub fn assert_done(&self) {
-        assert_same("", &self.stderr);
-        assert_eq!(self.code(), Some(0));
-    }
-}
-
 impl Running {
     pub fn start(mut command: Command) -> Self {
         let mut child = command
@@ -501,14 +445,5 @@ fn list_files(dir: &Path, files: &mut Vec<PathBuf>) {
         if entry.file_type().unwrap().is_dir() {
             list_files(&entry.path(), files);
         }
-    }
-}
-
-/// Panics with a diff if the texts differ.
-#[track_caller]
-pub fn assert_same(expected: &str, actual: &str) {
-    if expected != actual {
-        let diff = similar::TextDiff::from_lines(expected, actual);
-        panic!("the text differs:\n{}", diff.unified_diff().header("expected", "actual"));
     }
 }

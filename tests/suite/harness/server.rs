@@ -106,7 +106,7 @@ impl Server {
             if !is_there || log.read_line(&mut seen).unwrap() == 0 {
                 drop(guard.stdin.take());
                 guard.wait().unwrap();
-                return Err(format!("{program} does not start:\n{seen}"));
+                return Err(format!("`{program}` does not start:\n{seen}"));
             }
         }
         // The server must always have room for its log.
@@ -122,11 +122,12 @@ pub(super) fn program() -> Result<String, String> {
     let Ok(output) = Command::new(&program).arg("--version").output() else {
         return Err(format!("there is no `{program}`: install it (apt-get install redis-server)"));
     };
-    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let version = String::from_utf8_lossy(&output.stdout);
+    let version = version.lines().next().unwrap_or_default();
     let major = version.split_once("v=").and_then(|(_, rest)| rest.split('.').next());
     match major.and_then(|major| major.parse::<u32>().ok()) {
         Some(7..) => Ok(program),
-        _ => Err(format!("{program} is older than version 7.0: {version}")),
+        _ => Err(format!("`{program}` is no server of version 7.0 or later: {version}")),
     }
 }
 
