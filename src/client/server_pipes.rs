@@ -73,7 +73,7 @@ impl QueueBuilder {
         };
         let session = Session::new(key, Hello { birth, ..self.hello.clone() });
         let (requests, mailbox, far_ends) = make_pipes()?;
-        let link = ServerLink::start(settings, &self.name, key)
+        let link = ServerLink::start(settings, &self.name, key, self.notify)
             .map_err(open_error("cannot start a thread for the connection to the server"))?;
         let far_ends = Some(far_ends);
         let transport = Transport::Server { link, far_ends, place, only_existing };
@@ -122,6 +122,7 @@ impl Client {
     /// Connects to the server again, and sends the unanswered requests.
     pub(super) fn reconnect_to_server(&mut self) -> Result<(), Error> {
         let patience = Deadline::new(self.server_patience());
+        let notice = Deadline::new(Timeout::After(NOTICE_DELAY));
         loop {
             if let Some(Problem { error, is_final: true }) = self.server_problem() {
                 return Err(Error::from(error));
@@ -133,7 +134,7 @@ impl Client {
                 *far_ends = Some(new_far_ends);
             }
             (self.is_announced, self.is_welcomed) = (false, false);
-            match self.wait_for_server_until(&patience) {
+            match self.wait_for_server_until(&patience, &notice) {
                 Err(Error::KeeperGone) => {}
                 other => return other,
             }
@@ -142,15 +143,20 @@ impl Client {
 
     /// Announces this client to its server, and waits for the welcome.
     pub(super) fn wait_for_server(&mut self) -> Result<(), Error> {
-        self.wait_for_server_until(&Deadline::new(self.server_patience()))
+        let patience = Deadline::new(self.server_patience());
+        self.wait_for_server_until(&patience, &Deadline::new(Timeout::After(NOTICE_DELAY)))
     }
 
-    fn wait_for_server_until(&mut self, patience: &Deadline) -> Result<(), Error> {
+    fn wait_for_server_until(
+        &mut self,
+        patience: &Deadline,
+        notice: &Deadline,
+    ) -> Result<(), Error> {
         self.announce_to_server()?;
         let limit = self.silence_limit.wait_deadline();
-        let notice = Deadline::new(Timeout::After(NOTICE_DELAY));
         while !self.is_welcomed {
-            let notice_in = if self.has_told_loss { None } else { notice.remaining() };
+            let has_told = self.server_link().is_none_or(ServerLink::has_told_silence);
+            let notice_in = if has_told { None } else { notice.remaining() };
             let left = [limit.remaining(), patience.remaining(), notice_in];
             let mailbox = [(self.mailbox.as_fd(), Interest::Read)];
             let is_lost = self.wait_or_keeper_death(&mailbox, left.into_iter().flatten().min())?;
@@ -167,22 +173,22 @@ impl Client {
             if patience.remaining() == Some(0) {
                 return Err(self.server_error());
             }
-            if !self.has_told_loss
-                && notice.remaining() == Some(0)
-                && let Some(Problem { error, .. }) = self.server_problem()
-            {
-                self.has_told_loss = true;
-                self.notify(&format!("{error}; trying again"));
+            if let Some(link) = self.server_link().filter(|_| notice.remaining() == Some(0)) {
+                link.tell_silence();
             }
         }
         if self.session.is_forgotten() && patience.elapsed() > MAX_REPEAT_DELAY {
             // To repeat the puts could put items twice.
             return Err(self.no_answer_error());
         }
-        if std::mem::take(&mut self.has_told_loss) {
-            self.notify("the server answers again");
-        }
         self.write_pending()
+    }
+
+    fn server_link(&self) -> Option<&ServerLink> {
+        match &self.transport {
+            Transport::Server { link, .. } => Some(link),
+            Transport::Local { .. } => None,
+        }
     }
 
     /// What `--sync` has reached on a server, for people.
@@ -234,26 +240,16 @@ impl Client {
 
     /// Why there is no connection to the server at the moment.
     pub(super) fn server_problem(&self) -> Option<Problem> {
-        match &self.transport {
-            Transport::Server { link, .. } => link.problem(),
-            Transport::Local { .. } => None,
-        }
+        self.server_link().and_then(ServerLink::problem)
     }
 
     /// Why the server is silent, for people.
     pub(super) fn server_silence(&self) -> String {
-        let server = self.options.server.as_ref().map(|settings| settings.url.to_string());
-        match self.server_problem() {
-            Some(Problem { error, .. }) => error.to_string(),
-            None => format!("the server {} does not answer", server.unwrap_or_default()),
-        }
+        self.server_link().map(|link| link.silence().to_string()).unwrap_or_default()
     }
 
     /// The error for a server that has not answered within the client's patience.
     fn server_error(&self) -> Error {
-        match self.server_problem() {
-            Some(Problem { error, .. }) => error.into(),
-            None => self.no_answer_error(),
-        }
+        self.server_link().map_or(Error::KeeperGone, |link| link.silence().into())
     }
 }

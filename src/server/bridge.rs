@@ -41,6 +41,8 @@ pub(super) struct Bridge {
     /// The server has taken a call of this client.
     was_connected: bool,
     next_pause: Duration,
+    /// Why the last conversation ended before the server had welcomed the client: the next one begins with a pause.
+    unwelcome: Option<ServerError>,
 }
 
 impl Bridge {
@@ -59,6 +61,7 @@ impl Bridge {
             address: None,
             was_connected: false,
             next_pause: MIN_PAUSE,
+            unwelcome: None,
         }
     }
 
@@ -132,17 +135,24 @@ impl Bridge {
         let Some(connection) = &mut self.connection else { return End::Left };
         let end = talk.run(connection, hello, durability, &self.shared).await;
         self.was_connected |= talk.is_welcomed();
+        if talk.is_welcomed() {
+            self.next_pause = MIN_PAUSE;
+        } else if let End::Lost(error) = &end {
+            self.unwelcome = Some(error.clone());
+        }
         end
     }
 
     /// Connects to the server, in as many attempts as that takes.
     async fn connect(&mut self, needs: Needs) -> Result<Option<Durability>, CallError> {
+        if let Some(error) = self.unwelcome.clone() {
+            // The next conversation may cut the pause short, and then has a pause of its own.
+            self.pause(error).await;
+            self.unwelcome = None;
+        }
         loop {
             match self.try_connect(needs).await {
-                Ok(durability) => {
-                    self.next_pause = MIN_PAUSE;
-                    return Ok(durability);
-                }
+                Ok(durability) => return Ok(durability),
                 Err(CallError::Moved { address, error }) => {
                     // Two servers that name each other must not keep the client busy.
                     let is_first = self.address.replace(address).is_none();

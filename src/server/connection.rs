@@ -1,7 +1,6 @@
 //! A connection of one client to the server: opens it, subscribes to the client's channel, and calls the script.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -9,15 +8,12 @@ use redis::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::error::{CallError, ServerError};
+use super::error::{CallError, ServerError, is_no_answer_for_user};
 use super::facts::ServerFacts;
 use super::login::Target;
 use super::script::{QueueKeys, SCRIPT, sha1};
 use super::settings::ServerSettings;
 use crate::wire::ClientKey;
-
-/// How long the server may take to accept a connection, and to answer a call.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection that is subscribed to its client's channel.
 pub(super) struct Connection {
@@ -55,9 +51,10 @@ impl Connection {
     ) -> Result<Self, CallError> {
         let failed = |error: RedisError| CallError::new(&error, settings, was_connected);
         let (sender, pushes) = unbounded_channel();
+        let timeout = Some(settings.answer_timeout());
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(ANSWER_TIMEOUT))
-            .set_response_timeout(Some(ANSWER_TIMEOUT))
+            .set_connection_timeout(timeout)
+            .set_response_timeout(timeout)
             .set_push_sender(sender);
         let client = match Target::new(settings, address).map_err(failed)? {
             Target::Server(client) => *client,
@@ -137,7 +134,7 @@ impl Caller {
             let mut command = Cmd::new();
             command.arg(words);
             match self.command(&command).await {
-                Err(error) if error.code() == Some("NOPERM") => Ok(None),
+                Err(error) if is_no_answer_for_user(&error) => Ok(None),
                 other => other.map(Some).map_err(|error| self.error(&error)),
             }
         };
@@ -170,10 +167,9 @@ impl Caller {
         CallError::new(error, &self.settings, self.was_connected)
     }
 
-    /// The error for a connection that has ended.
-    pub(super) fn connection_lost(&self) -> ServerError {
-        let cause = "the connection has ended".to_owned();
-        ServerError::Silent { server: self.server(), cause }
+    /// The error for a server that is not there as it should be.
+    pub(super) fn silent(&self, cause: &str) -> ServerError {
+        ServerError::Silent { server: self.server(), cause: cause.to_owned() }
     }
 
     /// The error of a client that wants items on the disk.

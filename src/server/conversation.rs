@@ -28,7 +28,11 @@ pub(crate) struct Conversation {
 
 /// What the client and its bridge both know.
 #[derive(Debug, Default)]
-pub(super) struct Shared(Mutex<State>);
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Tells a person of a server that does not answer.
+    notify: Option<fn(&str)>,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -42,6 +46,8 @@ pub(super) struct State {
     pub(super) warning: Option<String>,
     /// The worst that the waits of `--sync` have reached.
     pub(super) durability: Option<DurabilityReport>,
+    /// A person knows that the server does not answer.
+    pub(super) has_told_silence: bool,
 }
 
 /// Why a client has no connection.
@@ -54,7 +60,27 @@ pub(crate) struct Problem {
 
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.0)
+        lock(&self.state)
+    }
+
+    pub(super) fn new(notify: Option<fn(&str)>) -> Self {
+        Self { notify, ..Self::default() }
+    }
+
+    /// Tells of a server that does not answer, once until it answers again.
+    pub(super) fn tell_silence(&self, error: &ServerError) {
+        let was_told = std::mem::replace(&mut self.lock().has_told_silence, true);
+        if let Some(notify) = self.notify.filter(|_| !was_told) {
+            notify(&format!("{error}; trying again"));
+        }
+    }
+
+    /// The server has answered.
+    pub(super) fn tell_answer(&self) {
+        let was_told = std::mem::take(&mut self.lock().has_told_silence);
+        if let Some(notify) = self.notify.filter(|_| was_told) {
+            notify("the server answers again");
+        }
     }
 
     /// Whether the bridge may send requests; if so, the client can no longer withdraw them.

@@ -82,6 +82,11 @@ pub(super) enum CallError {
     Fatal(ServerError),
 }
 
+/// The cause of an error for a server that takes too long.
+pub(super) const NO_ANSWER_YET: &str = "no answer in time";
+/// In the answer of a server whose user may not run a command of the script.
+const SCRIPT_LACKS_RIGHT: &str = "executing the script can't run this command";
+
 /// The codes of answers that another attempt or another server may not give.
 const TRANSIENT: [&str; 8] =
     ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "ASK", "BUSY", "UNBLOCKED", "NOSCRIPT"];
@@ -103,7 +108,8 @@ impl CallError {
         let server = settings.url.to_string();
         // A server may repeat what it was sent.
         let text = |text: &str| settings.redact(text).replace(['\n', '\r'], " ");
-        let cause = text(&error.to_string());
+        let cause =
+            if error.is_timeout() { NO_ANSWER_YET.to_owned() } else { text(&error.to_string()) };
         let moved = error.redirect_node().filter(|_| error.code() == Some("MOVED"));
         if let Some((host, port)) = moved.and_then(|(address, _)| address.rsplit_once(':'))
             && let Ok(port) = port.parse()
@@ -111,7 +117,8 @@ impl CallError {
             let address = (host.to_owned(), port);
             return Self::Moved { address, error: ServerError::Silent { server, cause } };
         }
-        let detail = || text(error.detail().unwrap_or_default());
+        // A script's error says where in the script, which is of no use to anyone.
+        let detail = || text(without_script_place(error.detail().unwrap_or_default()));
         match error.code() {
             Some(code) if TRANSIENT.contains(&code) => {
                 Self::Lost(ServerError::Silent { server, cause })
@@ -124,7 +131,9 @@ impl CallError {
             Some("NOAUTH" | "WRONGPASS") => {
                 Self::Fatal(ServerError::Credentials { server, cause: detail() })
             }
-            Some("NOPERM") => Self::Fatal(ServerError::Rights { server, rights: detail() }),
+            Some("NOPERM") => {
+                Self::Fatal(ServerError::Rights { server, rights: missing_right(&detail()) })
+            }
             Some("QDEMO_RIGHTS") => Self::Fatal(ServerError::Rights { server, rights: detail() }),
             Some("QDEMO_LAYOUT") => Self::Fatal(ServerError::Layout { server, layout: detail() }),
             Some("QDEMO_FOREIGN") => Self::Fatal(ServerError::ForeignKey { server, key: detail() }),
@@ -156,11 +165,41 @@ impl CallError {
             {
                 Self::Fatal(ServerError::TooOld { server, cause })
             }
+            ErrorKind::Server(_) if cause.contains("max number of clients") => {
+                Self::Lost(ServerError::Unreachable { server, cause })
+            }
+            ErrorKind::Server(_) if cause.contains(SCRIPT_LACKS_RIGHT) => {
+                let rights = "`time`, or another command of its script".to_owned();
+                Self::Fatal(ServerError::Rights { server, rights })
+            }
             ErrorKind::Server(_) | ErrorKind::Extension => {
                 Self::Fatal(ServerError::Unexpected { server, cause })
             }
             _ if was_connected => Self::Lost(ServerError::Silent { server, cause }),
             _ => Self::Lost(ServerError::Unreachable { server, cause }),
         }
+    }
+}
+
+/// Whether a server says that this user gets no answer to a question, or that it does not know the question: a service
+/// may have removed the command.
+pub(super) fn is_no_answer_for_user(error: &RedisError) -> bool {
+    error.code() == Some("NOPERM")
+        || error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError)
+            && error.to_string().contains("unknown command")
+}
+
+fn without_script_place(detail: &str) -> &str {
+    detail.split_once(" script: ").map_or(detail, |(start, _)| start)
+}
+
+/// What a user may not do, from the server's sentence about it.
+fn missing_right(detail: &str) -> String {
+    if let Some(command) = detail.split('\'').nth(1) {
+        format!("`{command}`")
+    } else if detail.contains("channels") {
+        "the channels of the queue".to_owned()
+    } else {
+        "the keys of the queue".to_owned()
     }
 }

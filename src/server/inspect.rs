@@ -1,22 +1,16 @@
 //! What a server says of itself, and which queues it has: for `qdemo status`, and for the check before a put.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use redis::{
-    Cmd, Connection, ErrorKind, FromRedisValue, RedisError, ServerErrorKind, Value, cmd,
-    from_redis_value,
-};
+use redis::{Cmd, Connection, FromRedisValue, RedisError, Value, cmd, from_redis_value};
 
-use super::error::{CallError, ServerError};
+use super::error::{CallError, ServerError, is_no_answer_for_user};
 use super::facts::ServerFacts;
 use super::login::Target;
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use crate::queue_name::QueueName;
 
-/// How long a server may take to accept a connection, and to answer a question.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// About how many keys the server looks at for one answer.
 const SCAN_COUNT: usize = 1000;
 
@@ -85,15 +79,9 @@ fn ask<T: FromRedisValue>(
     let mut command = Cmd::new();
     command.arg(words);
     match command.query(primary) {
-        Err(error) if is_unavailable(&error) => Ok(None),
+        Err(error) if is_no_answer_for_user(&error) => Ok(None),
         other => other.map(Some),
     }
-}
-
-fn is_unavailable(error: &RedisError) -> bool {
-    error.code() == Some("NOPERM")
-        || error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError)
-            && error.to_string().contains("unknown command")
 }
 
 fn keys_of_queues(primary: &mut Connection, prefix: &str) -> Result<Vec<Vec<u8>>, RedisError> {
@@ -155,9 +143,10 @@ fn connect(
         Target::Server(client) => *client,
         Target::Sentinels(mut sentinels) => sentinels.get_client()?,
     };
-    let connection = client.get_connection_with_timeout(ANSWER_TIMEOUT)?;
-    connection.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    connection.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+    let timeout = settings.answer_timeout();
+    let connection = client.get_connection_with_timeout(timeout)?;
+    connection.set_read_timeout(Some(timeout))?;
+    connection.set_write_timeout(Some(timeout))?;
     Ok(connection)
 }
 

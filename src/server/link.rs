@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::bridge::Bridge;
 use super::conversation::{Conversation, Problem, Shared};
 use super::durability::DurabilityReport;
-use super::error::ServerError;
+use super::error::{NO_ANSWER_YET, ServerError};
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use crate::queue_name::QueueName;
@@ -25,6 +25,8 @@ pub(crate) struct ServerLink {
     /// None when the link is being dropped.
     conversations: Option<UnboundedSender<Conversation>>,
     shared: Arc<Shared>,
+    /// The server's address, for people.
+    server: String,
     /// Disconnects when the bridge has ended.
     bridge_end: mpsc::Receiver<()>,
 }
@@ -35,9 +37,10 @@ impl ServerLink {
         settings: &ServerSettings,
         queue: &QueueName,
         key: ClientKey,
+        notify: Option<fn(&str)>,
     ) -> io::Result<Self> {
         let (conversations, received) = unbounded_channel();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(notify));
         let keys = QueueKeys::new(&settings.url.prefix, queue);
         let bridge = Bridge::new(settings.clone(), keys, key, Arc::clone(&shared));
         let (alive, bridge_end) = mpsc::channel();
@@ -45,7 +48,8 @@ impl ServerLink {
             run(bridge, received);
             drop(alive);
         })?;
-        Ok(Self { conversations: Some(conversations), shared, bridge_end })
+        let server = settings.url.to_string();
+        Ok(Self { conversations: Some(conversations), shared, server, bridge_end })
     }
 
     /// Begins a conversation. The pipes of an earlier one are closed.
@@ -71,6 +75,22 @@ impl ServerLink {
     /// What a person should know of the server, once.
     pub(crate) fn take_warning(&self) -> Option<String> {
         self.shared.lock().warning.take()
+    }
+
+    /// Tells a person of a server that does not answer, if nothing has been told.
+    pub(crate) fn tell_silence(&self) {
+        self.shared.tell_silence(&self.silence());
+    }
+
+    pub(crate) fn has_told_silence(&self) -> bool {
+        self.shared.lock().has_told_silence
+    }
+
+    /// Why the server does not answer.
+    pub(crate) fn silence(&self) -> ServerError {
+        let silent =
+            || ServerError::Silent { server: self.server.clone(), cause: NO_ANSWER_YET.to_owned() };
+        self.problem().map_or_else(silent, |problem| problem.error)
     }
 
     /// Why there is no connection at the moment; none if there is one.

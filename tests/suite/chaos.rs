@@ -38,6 +38,8 @@ pub struct Chaos<'a> {
     lines: Receiver<String>,
     /// The accepted items by item id, as their producers print them.
     accepted: BTreeMap<u64, String>,
+    /// The id of each delivered item: no item is put twice.
+    ids: BTreeMap<String, u64>,
     /// The attempts of each delivered item.
     delivered: BTreeMap<u64, BTreeSet<u64>>,
 }
@@ -67,9 +69,9 @@ impl<'a> Chaos<'a> {
     fn new(sandbox: &'a Sandbox, seed: u64, more: &'a [&'a str]) -> Self {
         let (sender, lines) = mpsc::sync_channel(MAX_PENDING_LINES);
         let rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let (accepted, delivered) = (BTreeMap::new(), BTreeMap::new());
+        let (accepted, delivered, ids) = Default::default();
         let processes = Vec::new();
-        Self { sandbox, rng, processes, more, started: 0, sender, lines, accepted, delivered }
+        Self { sandbox, rng, processes, more, started: 0, sender, lines, accepted, ids, delivered }
     }
 
     fn start_process(&mut self, kind: Kind) {
@@ -103,6 +105,8 @@ impl<'a> Chaos<'a> {
         let attempt = line["attempt"].as_u64().unwrap();
         let new = self.delivered.entry(id).or_default().insert(attempt);
         assert!(new, "attempt {attempt} of item {id} was delivered twice");
+        let first = *self.ids.entry(item.clone()).or_insert(id);
+        assert_eq!(first, id, "{item} was put twice");
         if let Some(accepted) = self.accepted.get(&id) {
             assert_eq!(*accepted, item, "item {id}");
         }

@@ -95,6 +95,7 @@ mod respawn;
 mod run;
 mod scarce;
 mod server_chaos;
+mod server_faults;
 mod server_options;
 mod shared;
 mod shell;

@@ -1,11 +1,13 @@
 //! Kills and stops real processes at random while their queue is on a server, and kills the server. As in the test of
 //! local queues, the test counts the items itself, and `QDEMO_CHAOS_KILLS` and `QDEMO_CHAOS_SEED` apply.
 
+use std::time::Duration;
+
 use rand::RngExt;
 use rustix::process::Signal;
 
 use crate::chaos::{Chaos, troubles};
-use crate::harness::{Backend, LOSES_NOTHING, OwnServer, Sandbox};
+use crate::harness::{Backend, LOSES_NOTHING, OwnServer, Proxy, Sandbox, Way, wait_while};
 
 #[test]
 fn every_accepted_item_is_done_despite_kills_and_stops() {
@@ -60,6 +62,47 @@ fn a_server_that_writes_first_loses_nothing_when_it_is_killed() {
             server.kill();
             server.restart();
         }
+        chaos.check();
+    });
+}
+
+#[test]
+fn every_accepted_item_is_done_despite_a_bad_network() {
+    Backend::Server.check(|_| {
+        let server = OwnServer::start(&[]);
+        let proxy = Proxy::to(&server.socket());
+        let sandbox = Sandbox::at_server(&proxy.url());
+        let mut chaos = Chaos::start(&sandbox, &[]);
+        for _ in 0..troubles(60) {
+            chaos.wait_for_progress();
+            let way = if chaos.rng.random() { Way::ToServer } else { Way::ToClient };
+            match chaos.rng.random_range(0..10) {
+                0 => proxy.cut_all(),
+                1 => proxy.half_close(way),
+                2 => proxy.delay(Duration::from_millis(chaos.rng.random_range(0..3))),
+                3 => server.ask(&["SCRIPT", "FLUSH"]),
+                4 => {
+                    let _: i64 = server.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+                }
+                5 => server.ask(&["CLIENT", "PAUSE", "50"]),
+                6 => {
+                    proxy.refuse(true);
+                    proxy.cut_all();
+                    let seen = proxy.accepted();
+                    wait_while(|| proxy.accepted() < seen + 5);
+                    proxy.refuse(false);
+                }
+                7 => {
+                    let seen = proxy.accepted();
+                    server.signal(Signal::STOP);
+                    proxy.cut_all();
+                    wait_while(|| proxy.accepted() < seen + 5);
+                    server.signal(Signal::CONT);
+                }
+                _ => proxy.cut_after(way, chaos.rng.random_range(0..20_000)),
+            }
+        }
+        proxy.delay(Duration::ZERO);
         chaos.check();
     });
 }
