@@ -191,6 +191,11 @@ impl Client {
         }
     }
 
+    /// Whether a server keeps the queue.
+    pub(crate) fn is_on_server(&self) -> bool {
+        self.server_link().is_some()
+    }
+
     /// What `--sync` has reached on a server, for people.
     pub(crate) fn sync_report(&self) -> Option<String> {
         let Transport::Server { link, .. } = &self.transport else { return None };
