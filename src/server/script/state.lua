@@ -1,6 +1,8 @@
 -- The rules of a queue on a Redis or Valkey server: the counterpart of src/queue and src/keeper.
 --
--- The files of this directory are one script, in the order of src/server/script.rs. KEYS: the keys of the queue, in the order
+-- The files of this directory are one script, which src/server/script.rs puts together. This file and main.lua are its outermost
+-- level; each other file is a function that returns a table, since Lua makes the functions anew in each call, and looks at all
+-- locals of a level for each of them. KEYS: the keys of the queue, in the order
 -- of the locals below. ARGV[1]: the key of the client that calls. ARGV[2]: whole requests of the protocol, perhaps none. All
 -- replies go to the clients' channels.
 --
@@ -58,6 +60,15 @@ end
 
 -- The time of this call. Set by main.lua, as `queue` is.
 local now
+
+-- A part of the script that only some calls need: its functions are made at the first use.
+local function lazy(make)
+    local made
+    return function()
+        made = made or make()
+        return made
+    end
+end
 
 -- The state of the queue ------------------------------------------------------------------------------------------
 
@@ -174,6 +185,9 @@ end
 -- What the caller has asked for in this call, and the queue has not granted yet. The rest is stored at the end of the call.
 local new_puts, first_new_put = {}, 1
 local has_new_get, has_new_join = false, false
+
+-- Whether nothing more is to be read of this call: the caller has left, or the queue was removed.
+local is_over, is_removed = false, false
 
 -- Whether the client's next get is answered with the end. That holds for a consumer from the end that it was connected at, or
 -- came too late for; for a visitor only until a new round begins, or for a get that is older than the new round.

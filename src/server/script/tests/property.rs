@@ -259,6 +259,9 @@ impl<'a> Run<'a> {
                 self.read(&mail);
             }
             Move::Peek(client, from_id, max) => {
+                // What is due comes first.
+                let mail = self.pair.pass_time(0);
+                self.read(&mail);
                 let Some(client) = self.clients.get(&client) else { return };
                 self.pair.peek(client.key, from_id, max);
             }
