@@ -1,13 +1,14 @@
 -- The rules of a queue on a Redis or Valkey server: the counterpart of src/queue and src/keeper.
 --
--- The files of this directory are one script, which src/server/script.rs puts together. This file and main.lua are its outermost
--- level; each other file is a function that returns a table, since Lua makes the functions anew in each call, and looks at all
--- locals of a level for each of them. KEYS: the keys of the queue, in the order
--- of the locals below. ARGV[1]: the key of the client that calls. ARGV[2]: whole requests of the protocol, perhaps none. All
--- replies go to the clients' channels.
+-- The files of this directory are one script, which src/server/script.rs puts together. This file and main.lua are its
+-- outermost level. Each other file is a function that returns a table: a server makes the functions of a script anew in
+-- each call, and some only when a call needs them (`lazy`).
 --
--- An error is returned only before the first write, since nothing rolls a script back. Names of values: `key` is a client key,
--- `c` a client, `id` an item id. Times are milliseconds of the server's clock.
+-- KEYS: the keys of the queue, in the order of the locals below. ARGV[1]: the key of the client that calls. ARGV[2]: whole
+-- requests of the protocol, perhaps none. All replies go to the clients' channels.
+--
+-- An error is returned only before the first write, since nothing rolls a script back. Names of values: `key` is a client
+-- key, `c` a client, `id` an item id. Times are milliseconds of the server's clock.
 
 local META, CLIENTS, READY, REQUEUED, IN_FLIGHT, HELD, LEASES, FAILED, GETTERS, BLOCKED, BLOCKED_ITEMS, JOINERS, TIMERS,
     ENDS_TOLD = unpack(KEYS)
@@ -46,7 +47,7 @@ local function decimal(number) return format('%.0f', number) end
 local function number(text)
     if not find(text, '^%d+$') then return nil end
     if #text >= 20 then
-        text = match(text, '^0*(.-)$')
+        text = match(text, '^0*(%d+)$')
         if #text > 20 or (#text == 20 and text > '18446744073709551615') then return nil end
     end
     return tonumber(text)

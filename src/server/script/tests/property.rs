@@ -160,6 +160,7 @@ pub(crate) const MALFORMED: &[&str] = &[
     "get 18446744073709551616",
     "get 00000000000000000000001",
     "get -1",
+    "failed 00000000000000000000",
     "done 1",
     "done 1 0",
     "done 1 1 ",
