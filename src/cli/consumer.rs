@@ -134,6 +134,7 @@ impl Args {
                 client.size()?;
                 warn_late_items(client, &printer.reporter);
             }
+            check_revoked(client)?;
             Ok(ExitCode::Done)
         })
     }
@@ -185,7 +186,9 @@ impl Args {
             .context("cannot start the guard of the commands")?;
             let ran = executor.run();
             reporter.out.progress.clear();
-            ran.map_err(into_cause)
+            let totals = ran.map_err(into_cause)?;
+            check_revoked(client)?;
+            Ok(totals)
         })?;
         let items = match totals.failed {
             0 => return Ok(ExitCode::Done),
@@ -209,6 +212,17 @@ impl Args {
             print_end_notice(&mut client, queue)?;
         }
         Ok(client)
+    }
+}
+
+/// An error if items were finished that were no longer this consumer's.
+fn check_revoked(client: &Client) -> anyhow::Result<()> {
+    match client.revoked_items() {
+        0 => Ok(()),
+        1 => bail!("1 item came too late, and may be done twice: give more time with --dead-after"),
+        n => bail!(
+            "{n} items came too late, and may be done twice: give more time with --dead-after"
+        ),
     }
 }
 

@@ -98,12 +98,17 @@ pub(super) fn into_cause(reason: StopReason) -> anyhow::Error {
 /// Warns about items whose lease ran out before they were done.
 pub(super) fn warn_late_items(client: &mut Client, reporter: &Reporter) {
     for late in client.take_lease_expired() {
-        reporter.print_notice(&late_message(late.first_id, late.count));
+        reporter.print_notice(&late_message(late.first_id, late.count, client.has_lease()));
     }
 }
 
-fn late_message(first_id: u64, count: u64) -> String {
+fn late_message(first_id: u64, count: u64, has_lease: bool) -> String {
+    let why = "this consumer had counted as dead, and others may have";
     match count {
+        1 if !has_lease => format!("qdemo: item {first_id} came too late: {why} it"),
+        count if !has_lease => {
+            format!("qdemo: {count} items from item {first_id} on came too late: {why} them")
+        }
         1 => format!("qdemo: {}", Error::LeaseExpired(first_id)),
         count => format!(
             "qdemo: {count} items from item {first_id} on came too late: their lease had run out, and \
@@ -155,8 +160,8 @@ impl ExecObserver for Reporter {
         self.out.progress.set_position_and_total(position, total, failure_summary(totals));
     }
 
-    fn lease_expired(&mut self, id: u64) {
-        self.print_notice(&late_message(id, 1));
+    fn came_too_late(&mut self, id: u64, has_lease: bool) {
+        self.print_notice(&late_message(id, 1, has_lease));
     }
 
     fn notice(&mut self, text: &str) {

@@ -95,6 +95,8 @@ pub struct Client {
     pub(super) is_welcomed: bool,
     /// The queue has ended, and the get that asked had given up. The next get returns the end.
     pub(super) has_unreported_end: bool,
+    /// How many items this client reported that were no longer its own, though it has no lease: it counted as dead.
+    pub(super) revoked_items: u64,
     /// How many items of this client the server has accepted and forgotten, as far as no error has told that.
     pub(super) lost_items: u64,
 }
@@ -147,6 +149,7 @@ impl Client {
             is_announced: false,
             is_welcomed: false,
             has_unreported_end: false,
+            revoked_items: 0,
             lost_items: 0,
         }
     }
@@ -261,6 +264,17 @@ impl Client {
         self.flush_requests()
     }
 
+    /// Whether an item may stay with this client only for a time.
+    pub(crate) fn has_lease(&self) -> bool {
+        self.options.hello.lease.is_some()
+    }
+
+    /// How many items this client reported that were no longer its own, though it has no lease: on a server, a client
+    /// that is not heard of for a while counts as dead.
+    pub(crate) fn revoked_items(&self) -> u64 {
+        self.revoked_items
+    }
+
     /// Items that this client reported after their lease had run out, as far as the keeper has said so
     /// since the last call.
     pub(crate) fn take_lease_expired(&mut self) -> Vec<BatchRef> {
@@ -354,6 +368,9 @@ impl Client {
                 Err(Error::Closed)
             }
             Reply::NotInFlight(batch_ref) => {
+                if !self.has_lease() {
+                    self.revoked_items += batch_ref.count;
+                }
                 self.lease_expired.push(batch_ref);
                 Ok(None)
             }

@@ -194,7 +194,7 @@ impl Session {
                 && welcome.resumed.is_none()
                 && self.outstanding.put_bytes() > 0;
             self.find_loss(&resumed);
-            self.resend_outstanding(&resumed, welcome.window);
+            self.resend_outstanding(&resumed, &welcome);
         }
         self.queue_id.clone_from(&welcome.queue_id);
         self.welcome = Some(welcome);
@@ -216,7 +216,8 @@ impl Session {
 
     /// Sends the requests that the next keeper does not know, and answers the puts that the dead keeper
     /// accepted.
-    fn resend_outstanding(&mut self, resumed: &Resumed, window: u64) {
+    fn resend_outstanding(&mut self, resumed: &Resumed, welcome: &Welcome) {
+        let window = welcome.window;
         let answered = self.outstanding.last_answered_seq();
         for &(seq, id) in resumed.accepted.iter().filter(|(seq, _)| *seq > answered) {
             let reply = Reply::Ok { seq, id, window };
@@ -231,7 +232,8 @@ impl Session {
         };
         let outstanding = std::mem::take(&mut self.outstanding);
         for report in outstanding.item_reports() {
-            if report.reported_batch_ref().is_some_and(is_in_flight) {
+            // A client that counted as dead learns that its items are no longer its own.
+            if welcome.is_forgotten || report.reported_batch_ref().is_some_and(is_in_flight) {
                 report.write(&mut self.unsent);
             }
         }

@@ -211,7 +211,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn retract_late_outcomes(&mut self) {
         for batch_ref in self.client.take_lease_expired() {
             self.tally.retract(batch_ref);
-            self.observer.lease_expired(batch_ref.first_id);
+            self.observer.came_too_late(batch_ref.first_id, self.client.has_lease());
         }
     }
 
@@ -268,7 +268,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             Notification::Ended => self.gets.ended(),
             Notification::AttemptReply(has_begun) => {
                 if let Some(task) = self.retry_queue.confirm_attempt(has_begun) {
-                    self.observer.lease_expired(task.id());
+                    self.observer.came_too_late(task.id(), self.client.has_lease());
                 }
             }
             Notification::Counts(counts) => {

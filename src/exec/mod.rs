@@ -78,7 +78,7 @@ pub(crate) trait ExecObserver {
     fn wants_counts(&self) -> bool;
     fn counts_received(&mut self, counts: Counts, totals: ExecTotals);
     /// The lease of an item ran out before this consumer reported the item's outcome.
-    fn lease_expired(&mut self, id: u64);
+    fn came_too_late(&mut self, id: u64, has_lease: bool);
     /// Prints a notice to the user.
     fn notice(&mut self, text: &str);
 }

@@ -56,6 +56,7 @@ impl Keeper {
             window: self.put_window(),
             awaits_next_round: self.queue.has_ended() && !self.queue.sees_end_next(client),
             resumed,
+            is_forgotten: false,
             queue_id: None,
         };
         send_reply(host, client, &Reply::Welcome(welcome));

@@ -47,6 +47,10 @@ impl RequestStream {
 
     /// Takes the whole requests.
     pub(super) fn take(&mut self) -> Vec<u8> {
+        // A copy of the start of a large item at each read would cost too much.
+        if self.complete_bytes == 0 {
+            return Vec::new();
+        }
         let rest = self.bytes.split_off(std::mem::take(&mut self.complete_bytes));
         std::mem::replace(&mut self.bytes, rest)
     }

@@ -299,6 +299,7 @@ fn all_replies() -> Vec<Reply> {
             window: 7,
             awaits_next_round: true,
             resumed: None,
+            is_forgotten: false,
             queue_id: None,
         }),
         Reply::Welcome(Welcome { version: 2, resumed: Some(resumed), ..Welcome::default() }),

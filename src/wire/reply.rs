@@ -29,6 +29,9 @@ pub(crate) struct Welcome {
     /// The state that the previous keeper left for this client, if the client resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) resumed: Option<Resumed>,
+    /// Only a server: the client resumes, but it counted as dead, and has nothing in flight any more.
+    #[serde(default, rename = "forgotten", skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_forgotten: bool,
     /// Only a server: the queue, which another queue of the same name does not share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) queue_id: Option<String>,
@@ -358,6 +361,7 @@ mod tests {
                 window: 7,
                 awaits_next_round: true,
                 resumed: None,
+                is_forgotten: false,
                 queue_id: None,
             }),
             Reply::Welcome(Welcome { resumed: Some(resumed()), ..Welcome::default() }),

@@ -123,8 +123,8 @@ local function handle_due()
 end
 
 -- Notices a time in which nobody was heard, since the server or the network was away; and a restart of the server.
-local function note_silence()
-    if now - queue.last_heard > ABSENCE then queue.quiet_until = now end
+local function note_silence(is_quiet)
+    if is_quiet then queue.quiet_until = now end
     local info = redis.pcall('INFO', 'server')
     local run_id = type(info) == 'string' and match(info, 'run_id:(%w+)') or ''
     run_id = sub(run_id .. string.rep(' ', 40), 1, 40)

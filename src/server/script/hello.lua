@@ -28,9 +28,9 @@ local function foreign_part()
     local has_meta = call('TYPE', META).ok ~= 'none'
     for i, key in ipairs(KEYS) do
         local kind = call('TYPE', key).ok
-        if kind ~= 'none' and (kind ~= types[i] or not has_meta) then return sub(key, #META - #'meta' + 1) end
+        if kind ~= 'none' and (kind ~= types[i] or not has_meta) then return key end
     end
-    if has_meta and call('GETRANGE', META, 0, #MAGIC - 1) ~= MAGIC then return 'meta' end
+    if has_meta and call('GETRANGE', META, 0, #MAGIC - 1) ~= MAGIC then return META end
     return nil
 end
 
@@ -97,7 +97,7 @@ local function connect(hello)
     local c = unpack_client(nil)
     local function as_flag(value) return value == true and 1 or 0 end
     c.role, c.keep_open, c.follow, c.sync = role, as_flag(hello.keep_open), as_flag(hello.follow), as_flag(hello.sync)
-    c.pid, c.order = tonumber(hello.pid) or 0, next_order()
+    c.pid, c.order, c.since = tonumber(hello.pid) or 0, next_order(), now
     c.lease = tonumber(hello.lease) and max(ceil(hello.lease / 1e6), 1) or 0
     c.max_failures = tonumber(hello.max_delivery_failures) or 5
     c.max_item_bytes = min(tonumber(hello.max_item_bytes) or DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES)
@@ -160,6 +160,8 @@ local function handle_hello(hello)
     local c = client(CALLER)
     local received = tonumber(hello.batches_received)
     local is_known = c and true
+    -- It counted as dead: what it had in flight is no longer its own.
+    local is_forgotten = received and not (c and c.is_dead == 0)
     if c and c.is_dead == 0 then
         resume(c, received or 0)
     else
@@ -174,7 +176,8 @@ local function handle_hello(hello)
     local awaits = has_ended() and not sees_end_next(c)
     reply(CALLER, 'welcome {"version":2,"paced":false,"window":' .. decimal(put_window())
         .. (awaits and ',"awaits_next_round":true' or '') .. (is_known and ',"resumed":' .. resumed_state(c) or '')
-        .. ',"queue_id":"' .. queue.id .. '","sync":' .. (queue.sync == 1 and 'true' or 'false') .. '}\n')
+        .. ',"queue_id":"' .. queue.id .. '","sync":' .. (queue.sync == 1 and 'true' or 'false')
+        .. (is_forgotten and ',"forgotten":true' or '') .. '}\n')
     return true
 end
 

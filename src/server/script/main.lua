@@ -57,8 +57,8 @@ local function handle_requests(at)
     end
 end
 
-if announced or now - queue.last_heard > ABSENCE then clients().note_silence() end
-queue.last_heard = now
+local is_quiet = now - queue.last_heard > ABSENCE and queue.quiet_until <= queue.last_heard
+if announced or is_quiet then clients().note_silence(is_quiet) end
 local is_connected = true
 if announced and announced.only_existing == true and not stored then
     reply_error(CALLER, 'missing', 'the queue does not exist')
@@ -67,7 +67,10 @@ elseif announced then
     is_connected = hello().handle_hello(announced)
 end
 if is_connected then
-    client(CALLER).heard = now
+    local c = client(CALLER)
+    c.heard = now
+    -- Commands that come and go say nothing about the network of those that stay.
+    if now - c.since >= STAY then queue.last_heard = now end
     changed[CALLER] = true
     handle_requests(first_request_at)
 end

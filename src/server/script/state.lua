@@ -24,6 +24,8 @@ local DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES = 16 * 1048576, 256 * 1048576
 local MAX_ACCEPTED_RANGES, MAX_ATTEMPT = 64, 4294967295
 -- A client that is not subscribed is dead when it was not heard for this time.
 local ABSENCE = 2000
+-- A client that was connected for this time stays: it is heard at least every second from now on.
+local STAY = 1000
 -- After a restart of the server nobody is dead before this time.
 local RESTART_GRACE = 10000
 local TOMBSTONE_LIFETIME = 3600000
@@ -79,7 +81,8 @@ local QUEUE_FORMAT = '<BBBddddddddddddddddddddddddc28c40'
 -- `capacity` is CAPACITY_OPEN until a client has chosen it. `round` and `ends` count the rounds that began and those that ended;
 -- `ended_at` is 0 before the first end. `first_ready` is the id of the first item of READY, which has all ids from there to
 -- `last_id`. `requeued`, `in_flight` are numbers of items; the other numbers count what a key has, so that no call asks an
--- empty key. `largest_piece` is an upper bound of the bytes of a piece in READY. `last_heard`: the last call of any client.
+-- empty key. `largest_piece` is an upper bound of the bytes of a piece in READY. `last_heard`: the last call of a client
+-- that stays.
 -- `quiet_until`: silence and absence count from this moment. `nobody_dead_before` follows a restart. `next_due` is at most the
 -- time of the first timer or lease. `id` and `run_id` name the queue, and the run of the server.
 local function unpack_queue(packed)
@@ -138,21 +141,21 @@ end
 
 -- Clients ---------------------------------------------------------------------------------------------------------
 
-local CLIENT_FORMAT = '<BBBBBBBdddddddddddddddddI4I4'
+local CLIENT_FORMAT = '<BBBBBBBddddddddddddddddddI4I4'
 
--- `is_late`: the round that the client came for had ended when it came. `round`, `ends`: those of the queue at that time.
+-- `since`: when the client connected. `is_late`: the round that the client came for had ended when it came. `round`, `ends`: those of the queue at that time.
 -- `order`: its place among all clients. `lease` is 0 for none. `items`: put or done. `pending_get` is the MAX of a get that
 -- waits, or 0, and `get_round` the round when it was asked. The three `blocked_` numbers are of the blocked puts. `accepted` is a
 -- string of ranges (two doubles each: number and id of the last item), `blocked` a string of the orders of the blocked puts.
 local function unpack_client(packed)
     local c = { role = 0, keep_open = 0, follow = 0, sync = 0, is_late = 0, is_joining = 0, is_dead = 0, pid = 0, order = 0,
-        lease = 0, max_failures = 0, max_item_bytes = 0, dead_after = 0, heard = 0, round = 0, ends = 0, items = 0,
+        lease = 0, max_failures = 0, max_item_bytes = 0, dead_after = 0, since = 0, heard = 0, round = 0, ends = 0, items = 0,
         deliveries = 0, last_first_id = 0, pending_get = 0, get_round = 0, blocked_items = 0, blocked_bytes = 0,
         blocked_seq = 0, accepted = '', blocked = '' }
     if packed then
         local accepted, blocked, at
         c.role, c.keep_open, c.follow, c.sync, c.is_late, c.is_joining, c.is_dead, c.pid, c.order, c.lease, c.max_failures,
-            c.max_item_bytes, c.dead_after, c.heard, c.round, c.ends, c.items, c.deliveries, c.last_first_id, c.pending_get,
+            c.max_item_bytes, c.dead_after, c.since, c.heard, c.round, c.ends, c.items, c.deliveries, c.last_first_id, c.pending_get,
             c.get_round, c.blocked_items, c.blocked_bytes, c.blocked_seq, accepted, blocked, at =
             unpack_struct(CLIENT_FORMAT, packed)
         c.accepted = sub(packed, at, at + accepted - 1)
@@ -163,7 +166,7 @@ end
 
 local function pack_client(c)
     return pack(CLIENT_FORMAT, c.role, c.keep_open, c.follow, c.sync, c.is_late, c.is_joining, c.is_dead, c.pid, c.order,
-        c.lease, c.max_failures, c.max_item_bytes, c.dead_after, c.heard, c.round, c.ends, c.items, c.deliveries,
+        c.lease, c.max_failures, c.max_item_bytes, c.dead_after, c.since, c.heard, c.round, c.ends, c.items, c.deliveries,
         c.last_first_id, c.pending_get, c.get_round, c.blocked_items, c.blocked_bytes, c.blocked_seq, #c.accepted, #c.blocked)
         .. c.accepted .. c.blocked
 end

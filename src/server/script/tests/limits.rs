@@ -58,7 +58,11 @@ fn a_queue_with_a_foreign_key_is_refused_and_left_alone() {
     ] {
         queue.run(&setup).unwrap();
         let before = dump(&mut queue);
-        assert_eq!(queue.refused(P, hello).trim(), format!("QDEMO_FOREIGN {part}"), "{setup:?}");
+        assert_eq!(
+            queue.refused(P, hello).trim(),
+            format!("QDEMO_FOREIGN qdemo:{{jobs}}:{part}"),
+            "{setup:?}"
+        );
         assert_eq!(dump(&mut queue), before);
         queue.reset();
     }

@@ -473,3 +473,39 @@ fn a_client_that_has_gone_without_a_word_is_dead_at_once() {
     queue.connect(V, "visitor");
     assert_eq!(queue.ask(V, "get 1\n"), "batch 1 1 2 2\n1");
 }
+
+/// Only commands that come and go are there: each is silent for longer than the absence that a death takes.
+#[test]
+fn commands_that_come_and_go_notice_the_dead_too() {
+    queue!(queue);
+    put_two_and_get_one(&mut queue, "");
+    queue.absent.extend([P, C]);
+    let attempts: Vec<String> = (0..2)
+        .map(|visit| {
+            queue.now += 3000;
+            let visitor = ClientKey(0xf10 + visit);
+            queue.connect(visitor, "visitor");
+            queue.ask(visitor, "peek 1 1\nbye\n")
+        })
+        .collect();
+    assert!(
+        attempts[0].starts_with("batch 2 1 1 2\n"),
+        "the network may have been away: {attempts:?}"
+    );
+    assert!(attempts[1].starts_with("batch 1 1 2 2\n"), "{attempts:?}");
+}
+
+#[test]
+fn a_consumer_that_counted_as_dead_learns_that_its_item_is_not_its_own() {
+    queue!(queue);
+    put_two_and_get_one(&mut queue, "");
+    queue.absent.insert(C);
+    live(&mut queue, 4000, &[P]);
+    queue.absent.remove(&C);
+    let more = r#","batches_received":1"#;
+    let welcome = queue.hello(C, "consumer", more);
+    assert!(welcome.contains(r#""forgotten":true"#), "{welcome}");
+    assert_eq!(queue.ask(C, "done 1 1 1\n"), "not-in-flight 1 1 1");
+    let welcome = queue.hello(C, "consumer", more);
+    assert!(!welcome.contains("forgotten"), "it is known by now: {welcome}");
+}
