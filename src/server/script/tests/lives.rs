@@ -479,6 +479,7 @@ fn a_client_that_has_gone_without_a_word_is_dead_at_once() {
 fn commands_that_come_and_go_notice_the_dead_too() {
     queue!(queue);
     put_two_and_get_one(&mut queue, "");
+    live(&mut queue, 2000, &[P, C]);
     queue.absent.extend([P, C]);
     let attempts: Vec<String> = (0..2)
         .map(|visit| {
