@@ -228,7 +228,9 @@ impl From<DirError> for Error {
 impl From<ServerError> for Error {
     fn from(error: ServerError) -> Self {
         match error {
-            ServerError::Removed => Self::removed(),
+            ServerError::Removed => {
+                Self::Refused { code: ErrorCode::Removed.to_string(), text: error.to_string() }
+            }
             error => Self::Server(error.into()),
         }
     }

@@ -128,6 +128,7 @@ impl Bridge {
             Ok(durability) => durability,
             Err(error) => return error.into(),
         };
+        let had_sent = self.shared.lock().has_sent;
         if !self.shared.begin_sending() {
             return End::Left;
         }
@@ -137,8 +138,13 @@ impl Bridge {
         self.was_connected |= talk.is_welcomed();
         if talk.is_welcomed() {
             self.next_pause = MIN_PAUSE;
-        } else if let End::Lost(error) = &end {
-            self.unwelcome = Some(error.clone());
+        } else {
+            match &end {
+                End::Lost(error) => self.unwelcome = Some(error.clone()),
+                // The server has done nothing of the only call so far.
+                End::Refused(_) => self.shared.lock().has_sent = had_sent,
+                End::Left => {}
+            }
         }
         end
     }

@@ -24,6 +24,10 @@ pub(crate) enum ServerError {
         "the user has no right to {rights} on the server {server}: `ACL SETUSER` grants it, docs/SERVER.md has the whole rule"
     )]
     Rights { server: String, rights: String },
+    #[error(
+        "the server {server} is not trusted ({cause}): give its certificate authority with --server-ca, and the host as its certificate names it"
+    )]
+    Certificate { server: String, cause: String },
     #[error("what answers at {server} is no Redis or Valkey server ({cause}): check the address")]
     OtherKind { server: String, cause: String },
     #[error(
@@ -51,7 +55,7 @@ pub(crate) enum ServerError {
     /// The server may drop items.
     #[error("{0}")]
     Evicts(String),
-    #[error("the queue has been removed")]
+    #[error("the queue has been removed, or the server has lost it")]
     Removed,
     #[error("the certificate authorities in {file} cannot be used: {cause}")]
     CaFile { file: String, cause: String },
@@ -164,6 +168,9 @@ impl CallError {
                 if cause.contains("unknown command") =>
             {
                 Self::Fatal(ServerError::TooOld { server, cause })
+            }
+            ErrorKind::Io if cause.contains("invalid peer certificate") && !was_connected => {
+                Self::Fatal(ServerError::Certificate { server, cause })
             }
             ErrorKind::Server(_) if cause.contains("max number of clients") => {
                 Self::Lost(ServerError::Unreachable { server, cause })

@@ -4,13 +4,13 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{
-    Backend, Limit, Outcome, OwnServer, Proxy, Running, Sandbox, Way, wait_while,
-};
+use crate::harness::{Backend, Limit, Outcome, OwnServer, Proxy, Running, Sandbox, Way};
 
 /// Settings of a server that clients do not warn of.
 const SAVES: [&str; 2] = ["--save", "31536000 1"];
@@ -154,8 +154,10 @@ fn a_client_waits_for_a_server_that_is_away() {
         sandbox.wait_for_consumer();
         server.signal(Signal::STOP);
         producer.feed("second\n");
+        let_pass(Duration::from_secs(3));
+        hanging.signal(Signal::TERM);
         // The notice of a call without an answer.
-        let told = wait_for_error(hanging);
+        let told = hanging.end().stderr;
         assert!(told.contains("does not answer"), "{told}");
         server.kill();
         server.restart();
@@ -169,12 +171,10 @@ fn a_client_waits_for_a_server_that_is_away() {
     });
 }
 
-/// Interrupts a command. Returns what it has written on standard error, which it has been given the time for.
-fn wait_for_error(running: Running) -> String {
-    let limit = Limit::of_seconds(3);
-    wait_while(|| !limit.is_over());
-    running.signal(Signal::TERM);
-    running.end().stderr
+/// The time that a fault lasts.
+fn let_pass(time: Duration) {
+    let (_sender, receiver) = mpsc::channel::<()>();
+    let _ = receiver.recv_timeout(time);
 }
 
 #[test]
@@ -262,8 +262,8 @@ fn a_replica_is_refused_at_first_and_waited_for_in_a_failover() {
                 info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
             count.unwrap().parse().unwrap()
         };
-        let (before, limit) = (connections(), Limit::of_seconds(3));
-        wait_while(|| !limit.is_over());
+        let before = connections();
+        let_pass(Duration::from_secs(3));
         let attempts = connections() - before;
         assert!(attempts < 30, "{attempts} connections in three seconds");
         let () = server.ask(&["REPLICAOF", "NO", "ONE"]);
@@ -293,6 +293,7 @@ fn keys_of_another_program_are_left_alone() {
             {
                 let outcome = sandbox.run(&[command, &["-q", queue]].concat());
                 outcome.assert_refused(1, &[part, "is not qdemo's", "take another queue name"]);
+                assert!(!outcome.stderr.contains("may or may not"), "{}", outcome.stderr);
             }
             let keys: Vec<String> = server.ask(&["KEYS", &format!("test:{{{queue}}}*")]);
             assert_eq!(keys, [key]);
@@ -360,49 +361,38 @@ fn a_server_with_too_many_clients_is_waited_for() {
         let sandbox = sandbox_with_items(&server.url());
         let others: Vec<_> = (0..2).map(|_| server.connection()).collect();
         let outcome = sandbox.run(&["put", "--server-timeout", "1500ms", "x"]);
-        assert_failed(&outcome, &["max number of clients reached"]);
+        // The server says so, and closes the connection perhaps before the client has sent anything.
+        assert_failed(&outcome, &["cannot be reached", "not put: x"]);
         drop(others);
         assert_has_items(&sandbox, &["one", "two", "three"]);
     });
 }
 
 #[test]
-fn calls_that_arrive_late_change_nothing() {
+#[ignore = "slow: `make test-slow` runs it"]
+fn answers_that_a_network_holds_back_cost_nothing() {
     Backend::Server.check(|_| {
         let server = OwnServer::start(&SAVES);
         let proxy = Proxy::to(&server.socket());
         let sandbox = Sandbox::at_server(&proxy.url());
-        let at_server = Sandbox::at_server(&server.url());
-        let mut producer = start_producer(&sandbox, &["--server-timeout", "1s"]);
-        let consumer = ["consumer", "--format", "raw", "--server-timeout", "1s"];
-        let mut consumer = sandbox.start(&consumer);
+        let mut producer = start_producer(&sandbox, &[]);
+        let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
         assert_eq!(consumer.line(), "first");
-        at_server.wait_for_consumer();
-        for round in 0..3 {
-            proxy.stall_present(Way::ToServer);
-            let before = proxy.accepted();
-            producer.feed(&format!("item {round}\n"));
-            // Both clients connect again, as the server does not answer.
-            wait_while(|| proxy.accepted() < before + 2);
-            assert_eq!(consumer.line(), format!("item {round}"));
-            let line = producer.line();
-            assert!(
-                line.contains(&format!("item {round}")),
-                "{line} {:?} {:?}",
-                producer.end(),
-                consumer.end()
-            );
-            // What they had written to the old connections arrives now.
-            proxy.stall(&[]);
-            producer.feed(&format!("more {round}\n"));
-            assert_eq!(consumer.line(), format!("more {round}"));
-            assert!(producer.line().contains(&format!("more {round}")));
-        }
+        proxy.stall(&[Way::ToClient]);
+        producer.feed("second\n");
+        // Longer than a call may take.
+        let_pass(Duration::from_secs(12));
+        proxy.stall(&[]);
+        assert!(producer.line().contains("second"));
+        assert_eq!(consumer.line(), "second");
+        producer.feed("third\n");
+        assert!(producer.line().contains("third"));
+        assert_eq!(consumer.line(), "third");
         let outcome = producer.end();
         assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-        at_server.run(&["close"]).assert_done();
+        sandbox.run(&["close"]).assert_done();
         let outcome = consumer.end();
         assert_eq!((outcome.code(), outcome.text().as_str()), (Some(0), ""), "{}", outcome.stderr);
-        assert_eq!(at_server.status()["done"], 7);
+        assert_eq!(sandbox.status()["done"], 3);
     });
 }

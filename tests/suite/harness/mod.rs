@@ -24,7 +24,7 @@ use tempfile::TempDir;
 
 pub use limit::{Limit, wait_for_input, wait_while};
 pub use outcome::{Outcome, assert_same};
-pub use own_server::{LOSES_NOTHING, OwnServer, free_port};
+pub use own_server::{LOSES_NOTHING, OwnServer};
 pub use processes::{Process, children_of, signal_to, wait_for_end};
 use processes::{process, restore_signals};
 pub use proxy::{Proxy, Way};

@@ -32,8 +32,7 @@ pub const LOSES_NOTHING: [&str; 6] =
 pub struct OwnServer {
     folder: TempDir,
     settings: Vec<String>,
-    /// The TCP port; 0 for none.
-    pub port: u16,
+    port: u16,
     /// The guard, and the server's process. None: the server was killed.
     running: Option<(Child, i32)>,
 }
@@ -94,6 +93,11 @@ impl OwnServer {
         signal_to(self.running.as_ref().unwrap().1, signal);
     }
 
+    /// The TCP port; 0 for none.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("redis.sock")
     }
@@ -137,6 +141,6 @@ impl Drop for OwnServer {
 }
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
+fn free_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
