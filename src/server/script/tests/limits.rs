@@ -70,7 +70,7 @@ fn a_queue_with_a_foreign_key_is_refused_and_left_alone() {
         queue.connect(P, "producer");
         queue.run(&["DEL", key(part)]).unwrap();
         queue.run(&["SET", key(part), "x"]).unwrap();
-        let expected = format!("QDEMO_FOREIGN {}", super::PARTS[part]);
+        let expected = format!("QDEMO_FOREIGN {}", key(part));
         assert_eq!(queue.refused(C, hello).trim(), expected);
         queue.reset();
     }
