@@ -37,7 +37,7 @@ pub(super) struct InputArgs {
     /// Accept items only when they are on the disk, so that they survive a crash of the machine;
     /// holds for all clients of the queue from now on
     #[arg(long)]
-    sync: bool,
+    pub(super) sync: bool,
 
     #[command(flatten)]
     pub(super) eviction: EvictionArg,

@@ -125,7 +125,9 @@ impl Args {
             client.leave_at_once();
             return put.map(|()| ExitCode::Done).map_err(|error| items.add_to(error));
         }
-        if let Some(report) = client.sync_report() {
+        if self.input.sync
+            && let Some(report) = client.sync_report()
+        {
             reporter.print_notice(&format!("--sync: {report}"));
         }
         // After an input error, the items before it are in the queue.

@@ -82,7 +82,9 @@ impl Args {
             on_accepted: |_, _| Ok(()),
         };
         let Err(error) = stream.put_all(&mut source) else {
-            if let Some(report) = stream.client.sync_report() {
+            if self.input.sync
+                && let Some(report) = stream.client.sync_report()
+            {
                 eprint_line(&format!("--sync: {report}"));
             }
             // Every item is accepted: there is nothing to wait for.

@@ -215,16 +215,16 @@ both!(durable, a_queue_with_sync_keeps_the_setting_until_its_end, |backend| {
     // Only a server tells how far the items have come.
     let told = "qdemo: --sync: the items are on the server's disk\n";
     let told = if backend.is_server() { told } else { "" };
-    let put = |args: &[&str], input: &[u8]| {
+    let put = |args: &[&str], input: &[u8], told: &str| {
         let put = sandbox.run_with_input(args, input);
         assert_same(told, &put.stderr);
         assert_eq!(put.code(), Some(0));
     };
-    put(&["put", "--sync", "a", "b"], b"");
+    put(&["put", "--sync", "a", "b"], b"", told);
     assert_eq!(sandbox.status()["sync"], true);
     sandbox.wait_for_keeper_to_go("default");
     // The setting belongs to the queue, not to a producer or a keeper.
-    put(&["put", "-"], b"c\nd\n");
+    put(&["put", "-"], b"c\nd\n", "");
     assert_eq!(sandbox.status()["sync"], true);
     sandbox.run(&["get", "--count", "4"]).assert_prints("a\nb\nc\nd\n");
     sandbox.run(&["close"]).assert_done();
