@@ -16,12 +16,13 @@ KILLS ?= 1000
 ROUNDS ?= 5
 BEFORE ?=
 
-.PHONY: help demo build install test test-slow test-all test-browser lint check-darwin count instructions profile sim chaos fuzz bench-peers clean
+.PHONY: help demo build install test test-slow test-rules test-all test-browser lint check-darwin count instructions profile sim chaos fuzz bench-peers clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
 	@echo "make test      check format and lints, and run the tests, examples included"
 	@echo "make test-all  make test, and the slow tests (some minutes more)"
+	@echo "make test-rules  compare the rules on a server with those of a keeper in 10,000 random cases (minutes)"
 	@echo "make test-browser  check the pictures in Chromium (installs Chromium with apt-get, if missing)"
 	@echo "make check-darwin  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
 	@echo "make count     lines of code in src, without comments and tests"
@@ -52,7 +53,11 @@ test: lint
 test-slow:
 	$(CARGO) test --locked --test suite -- --ignored
 
-test-all: test test-slow
+# The rules on a server against those of a keeper: 10,000 random conversations.
+test-rules:
+	$(CARGO) test --locked --lib server::script -- --ignored
+
+test-all: test test-slow test-rules
 
 # Screenshots of the pictures are in target/pictures.
 test-browser:

@@ -438,30 +438,6 @@ fn the_first_moment_that_a_machine_was_told_the_end_decides_there() {
     assert!(welcome_waits(&mut queue, more));
 }
 
-/// The flags of a message: 1 if it accepts items of a queue with `sync`, and 2 if it tells the end.
-#[test]
-fn each_message_says_whether_it_accepts_with_sync_and_whether_it_tells_the_end() {
-    queue!(queue);
-    queue.connect(P, "producer");
-    queue.call(P, b"put 1 1 2\n1\n");
-    assert_eq!(queue.flag, b'0', "nobody wants sync yet");
-    let welcome = queue.hello(C, "consumer", r#","sync":true"#);
-    assert!(welcome.contains(r#""sync":true"#), "{welcome}");
-    assert_eq!(queue.flag, b'0', "the welcome accepts nothing");
-    queue.call(P, b"put 2 1 2\n2\n");
-    assert_eq!(queue.flag, b'1', "for every client that puts");
-    queue.call(C, b"get 2\n");
-    assert_eq!(queue.flag, b'0', "a delivery accepts nothing");
-    queue.call(P, b"put 3 1 5\n\"ok\"\nsize\nbye\n");
-    assert_eq!(queue.flag, b'1');
-    queue.call(C, b"done 1 2\nget 9\n");
-    queue.call(C, b"done 3 1\nget 1\n");
-    assert_eq!(queue.flag, b'2', "the end");
-    queue.connect(V, "visitor");
-    queue.call(V, b"put 1 1 2\n4\n");
-    assert_eq!(queue.flag, b'1', "the round has ended with a client that wanted sync");
-}
-
 #[test]
 fn a_client_that_has_gone_without_a_word_is_dead_at_once() {
     queue!(queue);

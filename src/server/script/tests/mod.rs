@@ -5,6 +5,7 @@ mod directed;
 mod driver;
 mod limits;
 mod lives;
+mod messages;
 mod pair;
 mod property;
 mod sessions;
