@@ -204,7 +204,7 @@ fn without_script_place(detail: &str) -> &str {
 fn missing_right(detail: &str) -> String {
     if let Some(command) = detail.split('\'').nth(1) {
         format!("`{command}`")
-    } else if detail.contains("channels") {
+    } else if detail.contains("channel") {
         "the channels of the queue".to_owned()
     } else {
         "the keys of the queue".to_owned()
