@@ -46,6 +46,7 @@ install:
 
 test: lint
 	@command -v python3 > /dev/null || { echo "make test needs python3: one example is in Python" >&2; exit 1; }
+	tests/suite/install.sh
 	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 
 test-slow:

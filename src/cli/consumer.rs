@@ -13,7 +13,7 @@ use super::reader_pace::{ReaderPacing, wait_for_reader};
 use super::streams::require_stdout;
 use super::values;
 use crate::client::{Client, Delivery, Error, QueueBuilder, Timeout};
-use crate::clock::{Clock, Delay, DelaySampler};
+use crate::clock::{Clock, Delay, DelaySampler, Nanos};
 use crate::event::{Event, EventKind};
 use crate::exec::{CommandTemplate, ExecConfig, Executor};
 use crate::exit::ExitCode;
@@ -124,6 +124,7 @@ impl Args {
             timeout: self.timeout.timeout(),
             is_one_by_one: !self.delay.is_zero() || client.is_paced(),
             pacing: ReaderPacing::default(),
+            call_time: 0,
             delays,
             delay: Duration::ZERO,
         };
@@ -219,6 +220,8 @@ struct ItemPrinter {
     /// Each get takes one item, since a delay follows each item.
     is_one_by_one: bool,
     pacing: ReaderPacing,
+    /// How long the server took for the current items; 0 without a server.
+    call_time: Nanos,
     delays: DelaySampler,
     /// The delay after the current items that is still to come.
     delay: Duration,
@@ -236,7 +239,9 @@ impl GetCommand for ItemPrinter {
         } else {
             max
         };
+        let call = client.is_on_server().then(Clock::start_now);
         let got = client.get_and_sleep(max, self.timeout, delay);
+        self.call_time = call.map_or(0, |call| call.now());
         warn_late_items(client, &self.reporter);
         got
     }
@@ -244,7 +249,7 @@ impl GetCommand for ItemPrinter {
     fn print(&mut self, client: &mut Client, delivery: &Delivery) -> anyhow::Result<()> {
         self.print_and_wait(client, delivery)
             .inspect_err(|_| self.report_read_items(client, delivery))?;
-        self.pacing.record_read(delivery.count(), self.clock.now());
+        self.pacing.record_read(delivery.count(), self.clock.now(), self.call_time);
         Ok(())
     }
 }

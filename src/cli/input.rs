@@ -75,7 +75,10 @@ impl InputArgs {
     ) -> QueueBuilder {
         // A character takes at most six bytes as JSON, the quotes take two.
         let json_bytes = self.max_item_size.saturating_mul(6).saturating_add(2);
-        let options = options.max_item_size(json_bytes.max(DEFAULT_MAX_ITEM_BYTES)).sync(self.sync);
+        let options = options
+            .may_put(true)
+            .max_item_size(json_bytes.max(DEFAULT_MAX_ITEM_BYTES))
+            .sync(self.sync);
         match capacity {
             Some(capacity) => options.capacity(capacity),
             None => options,

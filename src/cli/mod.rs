@@ -24,6 +24,7 @@ mod status;
 mod streams;
 mod syntax;
 mod timeline;
+mod unanswered;
 mod values;
 
 use std::ffi::OsString;

@@ -40,6 +40,8 @@ impl OneShot {
         let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
         let options =
             QueueBuilder::new(queue.clone()).notify(eprint_line).interrupt(Arc::clone(&waker));
+        // A command that puts says so.
+        let options = options.may_put(false);
         let options = with_server(options, server.as_ref());
         Ok(Self { queue, options, server, waker })
     }

@@ -9,11 +9,13 @@ use super::input::{InputArgs, ItemSource};
 use super::one_shot::connect_and_warn;
 use super::put_stream::PutStream;
 use super::streams::require_stdout;
+use super::unanswered::UnansweredItems;
 use super::values::{self, WorkerShare};
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, Delay};
 use crate::event::{Event, EventKind};
 use crate::exit::{ExitCode, ExitError};
+use crate::item::display_text;
 use crate::queue::{Batch, Items};
 use crate::report::{Lang, OutputFormat, Progress, StdoutError};
 use crate::role::Role;
@@ -114,8 +116,17 @@ impl Args {
         if let Some(error) = put.as_ref().err().and_then(|error| error.downcast_ref())
             && !matches!(error, Error::TooLarge { .. } | Error::NotALine)
         {
+            let unconfirmed = stream.unconfirmed.unwrap_or_default();
+            let items = UnansweredItems {
+                uncertain: unconfirmed.iter().map(|i| display_text(i).into_owned()).collect(),
+                uncertain_count: client.unanswered_items(),
+                ..UnansweredItems::default()
+            };
             client.leave_at_once();
-            return put.map(|()| ExitCode::Done);
+            return put.map(|()| ExitCode::Done).map_err(|error| items.add_to(error));
+        }
+        if let Some(report) = client.sync_report() {
+            reporter.print_notice(&format!("--sync: {report}"));
         }
         // After an input error, the items before it are in the queue.
         let left = client.leave()?;

@@ -7,14 +7,13 @@ use super::input::InputArgs;
 use super::one_shot::OneShot;
 use super::put_stream::PutStream;
 use super::server_args::ServerArgs;
+use super::unanswered::{UnansweredItems, list_items};
 use super::values;
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
 use crate::exit::{ExitCode, ExitError};
-use crate::item::{display_text, escape_for_terminal};
-
-/// An error names this many items, and counts the others.
-const MAX_LISTED_ITEMS: usize = 10;
+use crate::item::display_text;
+use crate::report::eprint_line;
 
 /// Put items into a queue
 #[derive(Debug, clap::Args)]
@@ -64,7 +63,12 @@ impl Args {
         let mut one_shot = OneShot::on(&self.queue, server)?.with_timeout(timeout);
         one_shot.options = self.input.apply_options(one_shot.options, self.capacity);
         let client = match one_shot.connect() {
-            Err(error) => return Err(no_answer_error(error, &[], &source.into_remaining())),
+            Err(error) => {
+                let (not_put, has_unread_input) = source.into_remaining();
+                let items =
+                    UnansweredItems { not_put, has_unread_input, ..UnansweredItems::default() };
+                return Err(items.add_to(error));
+            }
             Ok(client) => client,
         };
         let mut stream = PutStream {
@@ -73,28 +77,35 @@ impl Args {
             // The timeout of a stream starts anew for each item.
             timeout_start: (!source.is_stream()).then_some(clock),
             delays: DelaySampler::zero(),
-            // Without a timeout, no error needs the names of the items.
-            unconfirmed: (timeout != Timeout::Infinite).then(VecDeque::new),
+            // An error names the items of a command line, or of a command with a timeout.
+            unconfirmed: (timeout != Timeout::Infinite || !source.is_stream()).then(VecDeque::new),
             on_accepted: |_, _| Ok(()),
         };
         let Err(error) = stream.put_all(&mut source) else {
+            if let Some(report) = stream.client.sync_report() {
+                eprint_line(&format!("--sync: {report}"));
+            }
             // Every item is accepted: there is nothing to wait for.
             stream.client.leave_at_once();
             return Ok(ExitCode::Done);
         };
-        let mut rest = source.into_remaining();
+        let (mut not_put, has_unread_input) = source.into_remaining();
         let unconfirmed = stream.unconfirmed.unwrap_or_default();
-        let mut unconfirmed: Vec<_> =
+        let mut uncertain: Vec<_> =
             unconfirmed.iter().map(|item| display_text(item).into_owned()).collect();
+        let mut uncertain_count = stream.client.unanswered_items();
         if stream.client.withdraw() {
-            unconfirmed.append(&mut rest.0);
-            rest.0 = std::mem::take(&mut unconfirmed);
+            uncertain.append(&mut not_put);
+            not_put = std::mem::take(&mut uncertain);
+            uncertain_count = 0;
         }
+        let items = UnansweredItems { uncertain, uncertain_count, not_put, has_unread_input };
         let queue = &one_shot.queue;
         let error = match error.downcast_ref() {
             Some(Error::Full) => {
                 let capacity = stream.client.size().map_or(0, |(_, capacity)| capacity);
-                let names = list_items(&[unconfirmed, rest.0].concat(), rest.1);
+                let not_put = [items.uncertain, items.not_put].concat();
+                let names = list_items(&not_put, has_unread_input);
                 let text =
                     format!("the queue `{queue}` is full (capacity {capacity}); not put: {names}");
                 ExitError::new(ExitCode::WouldBlock, text).into()
@@ -108,45 +119,9 @@ impl Args {
                 );
                 ExitError::new(ExitCode::Closed, text).into()
             }
-            _ => no_answer_error(error, &unconfirmed, &rest),
+            _ => items.add_to(error),
         };
         stream.client.leave_at_once();
         Err(error)
     }
-}
-
-/// If the keeper did not answer, names the items that may be in the queue and the items that are not.
-fn no_answer_error(
-    error: anyhow::Error,
-    unconfirmed: &[String],
-    (items, has_unread_input): &(Vec<String>, bool),
-) -> anyhow::Error {
-    if !matches!(error.downcast_ref(), Some(Error::NoAnswer { .. })) {
-        return error;
-    }
-    let mut text = error.to_string();
-    if !unconfirmed.is_empty() {
-        let names = list_items(unconfirmed, false);
-        text.push_str(&format!("; these items may or may not be in the queue: {names}"));
-    }
-    if !items.is_empty() || *has_unread_input {
-        text.push_str(&format!("; not put: {}", list_items(items, *has_unread_input)));
-    }
-    ExitError::new(ExitCode::WouldBlock, text).into()
-}
-
-/// Names the first items and counts the others. `has_unread_input`: more items follow on standard input.
-fn list_items(items: &[String], has_unread_input: bool) -> String {
-    let shown: Vec<_> =
-        items.iter().take(MAX_LISTED_ITEMS).map(|item| escape_for_terminal(item)).collect();
-    let more = match items.len() - shown.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let input = match (has_unread_input, items.is_empty()) {
-        (false, _) => "",
-        (true, false) => ", and the rest of standard input",
-        (true, true) => "the rest of standard input",
-    };
-    format!("{}{more}{input}", shown.join(", "))
 }

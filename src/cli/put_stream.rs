@@ -39,8 +39,10 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
                 Err(error) => Err(error),
             };
             if let Err(error) = put {
-                let is_limit =
-                    matches!(error.downcast_ref(), Some(Error::Full | Error::NoAnswer { .. }));
+                let is_limit = matches!(
+                    error.downcast_ref(),
+                    Some(Error::Full | Error::NoAnswer { .. } | Error::Server(_))
+                );
                 let is_refused = matches!(error.downcast_ref(), Some(Error::Refused { .. }));
                 if !is_limit && (self.client.was_welcomed() || !is_refused) {
                     // The items before an invalid item are to be in the queue.

@@ -33,11 +33,13 @@ impl ReaderPacing {
         1 << self.fast_reads.saturating_sub(FAST_READS_BEFORE_GROWTH)
     }
 
-    /// Records that the reader has read a portion of `items` items.
-    pub(super) fn record_read(&mut self, items: u64, now: Nanos) {
+    /// Records that the reader has read a portion of `items` items. `call_time` is the time of a call to a server for
+    /// the portion: a server may be slower than the reader, which only waits then.
+    pub(super) fn record_read(&mut self, items: u64, now: Nanos, call_time: Nanos) {
         // The time since the last portion includes the reader's wait for items: it is an upper limit.
         let before = self.last_read_at.replace(now);
-        let duration = before.map_or(Nanos::MAX, |before| now.saturating_sub(before));
+        let since = before.map_or(Nanos::MAX, |before| now.saturating_sub(before));
+        let duration = since.saturating_sub(call_time);
         if duration >= SLOW_READ_LIMIT {
             self.fast_reads = 0;
         // A portion of fewer items than allowed says nothing about larger portions.
@@ -74,7 +76,7 @@ mod tests {
         let step = |_| {
             let items = pacing.batch_size();
             *now += each * items;
-            pacing.record_read(items, *now);
+            pacing.record_read(items, *now, 0);
             items
         };
         (0..count).map(step).collect()
@@ -113,8 +115,20 @@ mod tests {
         let before = pacing.batch_size();
         for _ in 0..100 {
             now += 1;
-            pacing.record_read(1, now);
+            pacing.record_read(1, now, 0);
         }
         assert_eq!(pacing.batch_size(), before);
+    }
+
+    #[test]
+    fn the_time_of_a_slow_server_does_not_count() {
+        let (mut pacing, mut now) = (ReaderPacing::default(), 0);
+        for _ in 0..40 {
+            now += 5_000_100;
+            pacing.record_read(pacing.batch_size(), now, 5_000_000);
+        }
+        assert_eq!(pacing.batch_size(), 128);
+        pacing.record_read(pacing.batch_size(), now + 9_000_000, 5_000_000);
+        assert_eq!(pacing.batch_size(), 1, "the reader itself has taken four milliseconds");
     }
 }

@@ -58,6 +58,8 @@ pub struct QueueBuilder {
     pub(super) timeout: Timeout,
     /// Tells a person of a lost connection.
     pub(super) notify: Option<fn(&str)>,
+    /// The client may put: a server must not drop its items.
+    pub(super) may_put: bool,
 }
 
 impl QueueBuilder {
@@ -73,6 +75,7 @@ impl QueueBuilder {
             interrupt: None,
             timeout: Timeout::Infinite,
             notify: None,
+            may_put: true,
         }
     }
 
@@ -197,6 +200,12 @@ impl QueueBuilder {
 
     pub(crate) fn with_timeout(mut self, timeout: Timeout) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Whether the client may put. For a client that does not, the server is not checked.
+    pub(crate) fn may_put(mut self, may_put: bool) -> Self {
+        self.may_put = may_put;
         self
     }
 

@@ -97,8 +97,6 @@ pub struct Client {
     pub(super) has_unreported_end: bool,
     /// How many items of this client the server has accepted and forgotten, as far as no error has told that.
     pub(super) lost_items: u64,
-    /// A person knows that there is no connection to the server.
-    pub(super) has_told_loss: bool,
 }
 
 impl fmt::Debug for Client {
@@ -150,7 +148,6 @@ impl Client {
             is_welcomed: false,
             has_unreported_end: false,
             lost_items: 0,
-            has_told_loss: false,
         }
     }
 

@@ -212,6 +212,7 @@ impl Client {
             self.is_welcomed = true;
             self.requests.keeper_has_connected();
             self.transport.is_welcomed();
+            self.report_warning();
             self.report_loss();
         }
     }

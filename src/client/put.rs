@@ -75,6 +75,11 @@ impl Client {
         self.wait_for_all_puts(Timeout::Infinite)
     }
 
+    /// The number of items that were added, and neither accepted nor refused.
+    pub(crate) fn unanswered_items(&self) -> u64 {
+        (self.session.last_put_seq() + self.unsent_items).saturating_sub(self.last_answered_seq)
+    }
+
     /// Waits until the queue has accepted all added items.
     pub(super) fn wait_for_all_puts(&mut self, timeout: Timeout) -> Result<(), Error> {
         while self.wait_for_accepted(timeout)?.is_some() {}
@@ -83,8 +88,7 @@ impl Client {
 
     /// Whether [`Client::add_item`] may take one more item.
     pub(crate) fn can_add(&self) -> bool {
-        let items = (self.session.last_put_seq() + self.unsent_items)
-            .saturating_sub(self.last_answered_seq);
+        let items = self.unanswered_items();
         let bytes = self.session.unanswered_put_bytes() + self.unsent_lines.len();
         // The caller learns that the queue refused items before the client sends further items.
         !self.has_unreported_full

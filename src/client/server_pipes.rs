@@ -13,9 +13,18 @@ use crate::clock::{Nanos, ProcessBirth};
 use crate::os::Interest;
 use crate::pipe::{ReadEnd, RequestSender};
 use crate::role::Role;
-use crate::server::{Conversation, HelloExtras, Problem, ServerLink, ServerSettings, hello_line};
-use crate::wire::{ClientKey, ErrorCode, Hello};
+use crate::server::{
+    Conversation, DurabilityReport, HelloExtras, Needs, Problem, ServerLink, ServerSettings,
+    hello_line,
+};
+use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, ErrorCode, Hello};
 
+/// The largest item on a server, in bytes of JSON. By its default settings, a server closes the connection of a client
+/// that it has to send more than 32 MiB.
+const MAX_SERVER_ITEM_BYTES: u64 = 16 << 20;
+/// After a loss that lasts longer, the server may not know any more which items of this client it has accepted. The
+/// server knows that for an hour.
+const MAX_REPEAT_DELAY: Nanos = 3_300 * 1_000_000_000;
 /// A client that has no connection for this time says so.
 const NOTICE_DELAY: Nanos = 1_000_000_000;
 
@@ -51,7 +60,9 @@ impl QueueBuilder {
     }
 
     /// Makes a client that has not connected yet.
-    fn make_server_client(self, only_existing: bool) -> Result<Client, Error> {
+    fn make_server_client(mut self, only_existing: bool) -> Result<Client, Error> {
+        let max_item_bytes = self.hello.max_item_bytes.unwrap_or(DEFAULT_MAX_ITEM_BYTES);
+        self.hello.max_item_bytes = Some(max_item_bytes.min(MAX_SERVER_ITEM_BYTES));
         let Some(settings) = &self.server else { return Err(Error::KeeperGone) };
         let failed = |error| open_error("cannot choose a client key")(io::Error::other(error));
         let key = ClientKey::random().map_err(failed)?;
@@ -62,7 +73,7 @@ impl QueueBuilder {
         };
         let session = Session::new(key, Hello { birth, ..self.hello.clone() });
         let (requests, mailbox, far_ends) = make_pipes()?;
-        let link = ServerLink::start(settings, &self.name, key)
+        let link = ServerLink::start(settings, &self.name, key, self.notify)
             .map_err(open_error("cannot start a thread for the connection to the server"))?;
         let far_ends = Some(far_ends);
         let transport = Transport::Server { link, far_ends, place, only_existing };
@@ -95,8 +106,14 @@ impl Client {
                 queue_id: self.session.queue_id(),
                 only_existing: *only_existing,
             };
-            let (hello, wants_sync) = (hello_line(hello, &extras), hello.sync);
-            link.begin(Conversation { hello, wants_sync, requests, mailbox });
+            let keeps_items = self.options.may_put && hello.role != Role::Consumer;
+            let needs = Needs { sync: hello.sync, keeps_items };
+            link.begin(Conversation {
+                hello: hello_line(hello, &extras),
+                needs,
+                requests,
+                mailbox,
+            });
         }
         self.is_announced = true;
         Ok(())
@@ -105,6 +122,7 @@ impl Client {
     /// Connects to the server again, and sends the unanswered requests.
     pub(super) fn reconnect_to_server(&mut self) -> Result<(), Error> {
         let patience = Deadline::new(self.server_patience());
+        let notice = Deadline::new(Timeout::After(NOTICE_DELAY));
         loop {
             if let Some(Problem { error, is_final: true }) = self.server_problem() {
                 return Err(Error::from(error));
@@ -116,7 +134,7 @@ impl Client {
                 *far_ends = Some(new_far_ends);
             }
             (self.is_announced, self.is_welcomed) = (false, false);
-            match self.wait_for_server_until(&patience) {
+            match self.wait_for_server_until(&patience, &notice) {
                 Err(Error::KeeperGone) => {}
                 other => return other,
             }
@@ -125,15 +143,20 @@ impl Client {
 
     /// Announces this client to its server, and waits for the welcome.
     pub(super) fn wait_for_server(&mut self) -> Result<(), Error> {
-        self.wait_for_server_until(&Deadline::new(self.server_patience()))
+        let patience = Deadline::new(self.server_patience());
+        self.wait_for_server_until(&patience, &Deadline::new(Timeout::After(NOTICE_DELAY)))
     }
 
-    fn wait_for_server_until(&mut self, patience: &Deadline) -> Result<(), Error> {
+    fn wait_for_server_until(
+        &mut self,
+        patience: &Deadline,
+        notice: &Deadline,
+    ) -> Result<(), Error> {
         self.announce_to_server()?;
         let limit = self.silence_limit.wait_deadline();
-        let notice = Deadline::new(Timeout::After(NOTICE_DELAY));
         while !self.is_welcomed {
-            let notice_in = if self.has_told_loss { None } else { notice.remaining() };
+            let has_told = self.server_link().is_none_or(ServerLink::has_told_silence);
+            let notice_in = if has_told { None } else { notice.remaining() };
             let left = [limit.remaining(), patience.remaining(), notice_in];
             let mailbox = [(self.mailbox.as_fd(), Interest::Read)];
             let is_lost = self.wait_or_keeper_death(&mailbox, left.into_iter().flatten().min())?;
@@ -150,18 +173,47 @@ impl Client {
             if patience.remaining() == Some(0) {
                 return Err(self.server_error());
             }
-            if !self.has_told_loss
-                && notice.remaining() == Some(0)
-                && let Some(Problem { error, .. }) = self.server_problem()
-            {
-                self.has_told_loss = true;
-                self.notify(&format!("{error}; trying again"));
+            if let Some(link) = self.server_link().filter(|_| notice.remaining() == Some(0)) {
+                link.tell_silence();
             }
         }
-        if std::mem::take(&mut self.has_told_loss) {
-            self.notify("the server answers again");
+        if self.session.is_forgotten() && patience.elapsed() > MAX_REPEAT_DELAY {
+            // To repeat the puts could put items twice.
+            return Err(self.no_answer_error());
         }
         self.write_pending()
+    }
+
+    fn server_link(&self) -> Option<&ServerLink> {
+        match &self.transport {
+            Transport::Server { link, .. } => Some(link),
+            Transport::Local { .. } => None,
+        }
+    }
+
+    /// Whether a server keeps the queue.
+    pub(crate) fn is_on_server(&self) -> bool {
+        self.server_link().is_some()
+    }
+
+    /// What `--sync` has reached on a server, for people.
+    pub(crate) fn sync_report(&self) -> Option<String> {
+        let Transport::Server { link, .. } = &self.transport else { return None };
+        let DurabilityReport { reached_replicas, replicas } = link.durability()?;
+        let replicas = match replicas {
+            0 => String::new(),
+            n => format!(", and on {reached_replicas} of {n} replicas"),
+        };
+        Some(format!("the items are on the server's disk{replicas}"))
+    }
+
+    /// Tells of what a person should know of the server.
+    pub(super) fn report_warning(&self) {
+        if let Transport::Server { link, .. } = &self.transport
+            && let Some(warning) = link.take_warning()
+        {
+            self.notify(&warning);
+        }
     }
 
     /// Tells of what the server has forgotten. The next put returns an error if it was items of this client.
@@ -193,26 +245,16 @@ impl Client {
 
     /// Why there is no connection to the server at the moment.
     pub(super) fn server_problem(&self) -> Option<Problem> {
-        match &self.transport {
-            Transport::Server { link, .. } => link.problem(),
-            Transport::Local { .. } => None,
-        }
+        self.server_link().and_then(ServerLink::problem)
     }
 
     /// Why the server is silent, for people.
     pub(super) fn server_silence(&self) -> String {
-        let server = self.options.server.as_ref().map(|settings| settings.url.to_string());
-        match self.server_problem() {
-            Some(Problem { error, .. }) => error.to_string(),
-            None => format!("the server {} does not answer", server.unwrap_or_default()),
-        }
+        self.server_link().map(|link| link.silence().to_string()).unwrap_or_default()
     }
 
     /// The error for a server that has not answered within the client's patience.
     fn server_error(&self) -> Error {
-        match self.server_problem() {
-            Some(Problem { error, .. }) => error.into(),
-            None => self.no_answer_error(),
-        }
+        self.server_link().map_or(Error::KeeperGone, |link| link.silence().into())
     }
 }

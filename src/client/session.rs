@@ -27,6 +27,8 @@ pub(crate) struct Session {
     last_put_seq: u64,
     /// On a server: the queue of the conversation.
     queue_id: Option<String>,
+    /// A keeper that had welcomed the client did not know it when it resumed with puts that had no answer.
+    is_forgotten: bool,
     /// The keeper has forgotten something that it had confirmed.
     loss: Option<Loss>,
 }
@@ -51,6 +53,7 @@ impl Session {
             outstanding: Outstanding::default(),
             last_put_seq: 0,
             queue_id: None,
+            is_forgotten: false,
             loss: None,
         }
     }
@@ -63,6 +66,11 @@ impl Session {
     /// The queue of the conversation, if a server has told its id.
     pub(crate) fn queue_id(&self) -> Option<&str> {
         self.queue_id.as_deref()
+    }
+
+    /// Whether the keeper of the last resume did not know this client, which has put items without an answer.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.is_forgotten
     }
 
     /// What the keeper has forgotten, as far as that was found at the last resume.
@@ -182,6 +190,9 @@ impl Session {
     fn handle_welcome(&mut self, welcome: Welcome) {
         if self.is_resumed() {
             let resumed = welcome.resumed.clone().unwrap_or_default();
+            self.is_forgotten = self.queue_id.is_some()
+                && welcome.resumed.is_none()
+                && self.outstanding.put_bytes() > 0;
             self.find_loss(&resumed);
             self.resend_outstanding(&resumed, welcome.window);
         }

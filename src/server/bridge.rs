@@ -16,24 +16,22 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
 use super::connection::Connection;
+use super::conversation::{Conversation, Needs, Problem, Shared};
 use super::durability::Durability;
 use super::error::{CallError, ServerError};
-use super::link::{Conversation, Problem, Shared};
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
-use super::talk::Talk;
+use super::talk::{BEAT_INTERVAL, End, Talk};
 use crate::clock::random_u64;
 use crate::wire::ClientKey;
 
-/// The server hears of a client at least this often.
-pub(super) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// The pause after the first attempt to connect that fails. Each further pause is twice as long, up to the maximum.
 const MIN_PAUSE: Duration = Duration::from_millis(10);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a client's thread does for it.
 pub(super) struct Bridge {
-    settings: ServerSettings,
+    settings: Arc<ServerSettings>,
     keys: QueueKeys,
     key: ClientKey,
     pub(super) shared: Arc<Shared>,
@@ -43,25 +41,8 @@ pub(super) struct Bridge {
     /// The server has taken a call of this client.
     was_connected: bool,
     next_pause: Duration,
-}
-
-/// How a conversation ended.
-pub(super) enum End {
-    /// The client has left, or has given up.
-    Left,
-    /// The connection is lost.
-    Lost(ServerError),
-    /// The server does not take what the client asks, and another connection does not help.
-    Refused(ServerError),
-}
-
-impl From<CallError> for End {
-    fn from(error: CallError) -> Self {
-        match error {
-            CallError::Lost(error) | CallError::Moved { error, .. } => Self::Lost(error),
-            CallError::Fatal(error) => Self::Refused(error),
-        }
-    }
+    /// Why the last conversation ended before the server had welcomed the client: the next one begins with a pause.
+    unwelcome: Option<ServerError>,
 }
 
 impl Bridge {
@@ -72,7 +53,7 @@ impl Bridge {
         shared: Arc<Shared>,
     ) -> Self {
         Self {
-            settings,
+            settings: Arc::new(settings),
             keys,
             key,
             shared,
@@ -80,16 +61,17 @@ impl Bridge {
             address: None,
             was_connected: false,
             next_pause: MIN_PAUSE,
+            unwelcome: None,
         }
     }
 
     /// Serves one conversation after another, until the client leaves.
     pub(super) async fn run(mut self, mut conversations: UnboundedReceiver<Conversation>) {
         let mut next = conversations.recv().await;
-        while let Some(Conversation { hello, wants_sync, requests, mailbox }) = next {
+        while let Some(Conversation { hello, needs, requests, mailbox }) = next {
             let end = match Talk::open(requests, mailbox) {
                 Ok(mut talk) => {
-                    let end = self.converse(&mut talk, hello, wants_sync, &mut conversations).await;
+                    let end = self.converse(&mut talk, hello, needs, &mut conversations).await;
                     if let Some(connection) = &mut self.connection {
                         talk.take_last_messages(connection);
                     }
@@ -133,14 +115,14 @@ impl Bridge {
         &mut self,
         talk: &mut Talk,
         hello: Vec<u8>,
-        wants_sync: bool,
+        needs: Needs,
         conversations: &mut UnboundedReceiver<Conversation>,
     ) -> End {
         let connected = tokio::select! {
             biased;
             // The client gives up: its link is dropped.
             _ = conversations.recv() => return End::Left,
-            connected = self.connect(wants_sync) => connected,
+            connected = self.connect(needs) => connected,
         };
         let durability = match connected {
             Ok(durability) => durability,
@@ -153,17 +135,24 @@ impl Bridge {
         let Some(connection) = &mut self.connection else { return End::Left };
         let end = talk.run(connection, hello, durability, &self.shared).await;
         self.was_connected |= talk.is_welcomed();
+        if talk.is_welcomed() {
+            self.next_pause = MIN_PAUSE;
+        } else if let End::Lost(error) = &end {
+            self.unwelcome = Some(error.clone());
+        }
         end
     }
 
     /// Connects to the server, in as many attempts as that takes.
-    async fn connect(&mut self, wants_sync: bool) -> Result<Option<Durability>, CallError> {
+    async fn connect(&mut self, needs: Needs) -> Result<Option<Durability>, CallError> {
+        if let Some(error) = self.unwelcome.clone() {
+            // The next conversation may cut the pause short, and then has a pause of its own.
+            self.pause(error).await;
+            self.unwelcome = None;
+        }
         loop {
-            match self.try_connect(wants_sync).await {
-                Ok(durability) => {
-                    self.next_pause = MIN_PAUSE;
-                    return Ok(durability);
-                }
+            match self.try_connect(needs).await {
+                Ok(durability) => return Ok(durability),
                 Err(CallError::Moved { address, error }) => {
                     // Two servers that name each other must not keep the client busy.
                     let is_first = self.address.replace(address).is_none();
@@ -181,7 +170,7 @@ impl Bridge {
         }
     }
 
-    async fn try_connect(&mut self, wants_sync: bool) -> Result<Option<Durability>, CallError> {
+    async fn try_connect(&mut self, needs: Needs) -> Result<Option<Durability>, CallError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
@@ -191,10 +180,14 @@ impl Bridge {
                     .await?
             }
         };
-        let durability = match wants_sync {
-            true => Some(Durability::find(&connection.caller).await?),
-            false => None,
-        };
+        if needs.keeps_items && !self.was_connected {
+            let warning =
+                connection.caller.facts().await?.check_for_puts(self.settings.allows_eviction);
+            let warning = warning.map_err(|error| CallError::Fatal(error.into()))?;
+            self.shared.set_warning(warning);
+        }
+        let durability =
+            if needs.sync { Some(Durability::find(&connection.caller).await?) } else { None };
         self.connection = Some(connection);
         Ok(durability)
     }
@@ -212,7 +205,7 @@ impl Bridge {
     /// with it.
     async fn stay_present(&mut self) -> std::convert::Infallible {
         loop {
-            match self.connect(false).await {
+            match self.connect(Needs::default()).await {
                 Ok(_) => {}
                 // The next conversation tells the client.
                 Err(_) => std::future::pending::<()>().await,

@@ -1,23 +1,19 @@
 //! A connection of one client to the server: opens it, subscribes to the client's channel, and calls the script.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-    ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, TlsCertificates, TlsMode,
-    Value, cmd,
+    AsyncConnectionConfig, Cmd, FromRedisValue, PushInfo, PushKind, RedisError, Value, cmd,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::error::{CallError, ServerError};
+use super::error::{CallError, ServerError, is_no_answer_for_user};
+use super::facts::ServerFacts;
+use super::login::Target;
 use super::script::{QueueKeys, SCRIPT, sha1};
 use super::settings::ServerSettings;
 use crate::wire::ClientKey;
-
-/// How long the server may take to accept a connection, and to answer a call.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection that is subscribed to its client's channel.
 pub(super) struct Connection {
@@ -31,8 +27,7 @@ pub(super) struct Caller {
     connection: MultiplexedConnection,
     /// The call of the script, without its requests.
     call: Cmd,
-    /// The server's address, for people.
-    server: String,
+    settings: Arc<ServerSettings>,
     /// The server has taken a call of this client before.
     pub(super) was_connected: bool,
 }
@@ -48,27 +43,32 @@ pub(super) enum Push {
 impl Connection {
     /// Connects to `address`, or else to where the settings lead, and subscribes to the channel of `key`.
     pub(super) async fn open(
-        settings: &ServerSettings,
+        settings: &Arc<ServerSettings>,
         address: Option<&(String, u16)>,
         keys: &QueueKeys,
         key: ClientKey,
         was_connected: bool,
     ) -> Result<Self, CallError> {
-        let server = settings.url.to_string();
-        let failed = |error: RedisError| CallError::new(&error, &server, was_connected);
+        let failed = |error: RedisError| CallError::new(&error, settings, was_connected);
         let (sender, pushes) = unbounded_channel();
+        let timeout = Some(settings.answer_timeout());
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(ANSWER_TIMEOUT))
-            .set_response_timeout(Some(ANSWER_TIMEOUT))
+            .set_connection_timeout(timeout)
+            .set_response_timeout(timeout)
             .set_push_sender(sender);
-        let client = find_server(settings, address).await.map_err(failed)?;
+        let client = match Target::new(settings, address).map_err(failed)? {
+            Target::Server(client) => *client,
+            Target::Sentinels(mut sentinels) => {
+                sentinels.async_get_client().await.map_err(failed)?
+            }
+        };
         let connect = client.get_multiplexed_async_connection_with_config(&config);
         let connection = connect.await.map_err(failed)?;
         let mut call = cmd("EVALSHA");
         call.arg(sha1()).arg(keys.keys().len()).arg(&keys.keys()[..]).arg(key.to_string());
         let mut subscribe = cmd("SSUBSCRIBE");
         subscribe.arg(keys.channel(key));
-        let caller = Caller { connection, call, server: server.clone(), was_connected };
+        let caller = Caller { connection, call, settings: Arc::clone(settings), was_connected };
         caller.command(&subscribe).await.map_err(failed)?;
         Ok(Self { caller, pushes })
     }
@@ -128,98 +128,53 @@ impl Caller {
         command.query_async(&mut self.connection.clone()).await
     }
 
-    /// What an error of this connection means.
-    pub(super) fn error(&self, error: &RedisError) -> CallError {
-        CallError::new(error, &self.server, self.was_connected)
+    /// What the server says of itself, as far as the user may ask.
+    pub(super) async fn facts(&self) -> Result<ServerFacts, CallError> {
+        let ask = async |words: &[&str]| {
+            let mut command = Cmd::new();
+            command.arg(words);
+            match self.command(&command).await {
+                Err(error) if is_no_answer_for_user(&error) => Ok(None),
+                other => other.map(Some).map_err(|error| self.error(&error)),
+            }
+        };
+        let setting = async |name: &str| {
+            let answer = ask(&["CONFIG", "GET", name]).await?;
+            let pairs =
+                answer.and_then(|pairs| Vec::<(String, String)>::from_redis_value(pairs).ok());
+            Ok::<_, CallError>(
+                pairs.and_then(|pairs| pairs.into_iter().next()).map(|(_, value)| value),
+            )
+        };
+        let (info, save, appendfsync) =
+            tokio::try_join!(ask(&["INFO"]), setting("save"), setting("appendfsync"))?;
+        let info = info.and_then(|info| String::from_redis_value(info).ok());
+        Ok(ServerFacts::new(
+            &self.server(),
+            info.as_deref(),
+            save.as_deref(),
+            appendfsync.as_deref(),
+        ))
     }
 
-    /// The error for a connection that has ended.
-    pub(super) fn connection_lost(&self) -> ServerError {
-        let cause = "the connection has ended".to_owned();
-        ServerError::Silent { server: self.server.clone(), cause }
+    /// The server's address, for people.
+    fn server(&self) -> String {
+        self.settings.url.to_string()
+    }
+
+    /// What an error of this connection means.
+    pub(super) fn error(&self, error: &RedisError) -> CallError {
+        CallError::new(error, &self.settings, self.was_connected)
+    }
+
+    /// The error for a server that is not there as it should be.
+    pub(super) fn silent(&self, cause: &str) -> ServerError {
+        ServerError::Silent { server: self.server(), cause: cause.to_owned() }
     }
 
     /// The error of a client that wants items on the disk.
     pub(super) fn not_durable(&self, cause: &str) -> CallError {
-        let (server, cause) = (self.server.clone(), cause.to_owned());
+        let (server, cause) = (self.server(), cause.to_owned());
         CallError::Fatal(ServerError::NotDurable { server, cause })
     }
-}
-
-/// The server at `address`, or else where the settings lead: with Sentinel, the present primary.
-async fn find_server(
-    settings: &ServerSettings,
-    address: Option<&(String, u16)>,
-) -> Result<Client, RedisError> {
-    let certificates = certificates(settings)?;
-    let url = &settings.url;
-    if let (None, Some(service)) = (address, &url.service) {
-        let hosts = url.hosts.iter().map(|host| host_address(host, url.is_tls));
-        let mut builder = SentinelClientBuilder::new(hosts, service, SentinelServerType::Master)?
-            .set_client_to_redis_db(url.db)
-            .set_client_to_redis_protocol(ProtocolVersion::RESP3);
-        if let Some(user) = &url.user {
-            builder = builder.set_client_to_redis_username(user);
-        }
-        if let Some(password) = &settings.password {
-            builder = builder.set_client_to_redis_password(password);
-        }
-        if url.is_tls {
-            builder = builder
-                .set_client_to_redis_tls_mode(TlsMode::Secure)
-                .set_client_to_sentinel_tls_mode(TlsMode::Secure);
-        }
-        if let Some(certificates) = certificates {
-            builder = builder
-                .set_client_to_redis_certificates(certificates.clone())
-                .set_client_to_sentinel_certificates(certificates);
-        }
-        return builder.build()?.async_get_client().await;
-    }
-    let address = match (address, &url.socket) {
-        (Some(host), _) => host_address(host, url.is_tls),
-        (None, Some(path)) => ConnectionAddr::Unix(path.clone()),
-        (None, None) => match url.hosts.first() {
-            Some(host) => host_address(host, url.is_tls),
-            None => ConnectionAddr::Tcp("127.0.0.1".to_owned(), 6379),
-        },
-    };
-    let info = connection_info(settings, address)?;
-    match certificates {
-        Some(certificates) => Client::build_with_tls(info, certificates),
-        None => Client::open(info),
-    }
-}
-
-fn host_address((host, port): &(String, u16), is_tls: bool) -> ConnectionAddr {
-    let (host, port) = (host.clone(), *port);
-    if is_tls {
-        ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
-    } else {
-        ConnectionAddr::Tcp(host, port)
-    }
-}
-
-fn connection_info(
-    settings: &ServerSettings,
-    address: ConnectionAddr,
-) -> Result<ConnectionInfo, RedisError> {
-    let mut redis = RedisConnectionInfo::default()
-        .set_db(settings.url.db)
-        .set_protocol(ProtocolVersion::RESP3)
-        .set_skip_set_lib_name();
-    if let Some(user) = &settings.url.user {
-        redis = redis.set_username(user);
-    }
-    if let Some(password) = &settings.password {
-        redis = redis.set_password(password);
-    }
-    Ok(address.into_connection_info()?.set_redis_settings(redis))
-}
-
-/// The certificate authorities that the settings name.
-fn certificates(settings: &ServerSettings) -> Result<Option<TlsCertificates>, RedisError> {
-    let Some(file) = &settings.ca_file else { return Ok(None) };
-    let root_cert = Some(std::fs::read(file)?);
-    Ok(Some(TlsCertificates { client_tls: None, root_cert }))
 }

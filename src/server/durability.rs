@@ -3,7 +3,7 @@
 use redis::{Cmd, FromRedisValue, InfoDict, RedisError, cmd};
 
 use super::connection::Caller;
-use super::error::CallError;
+use super::error::{CallError, is_no_answer_for_user};
 
 /// How long the server may take to write items to its disk, and to send them to its replicas, in milliseconds.
 const WAIT_TIMEOUT_MS: u64 = 8000;
@@ -45,7 +45,13 @@ impl Durability {
         if !has_waitaof {
             let mut config = cmd("CONFIG");
             config.arg("GET").arg("appendfsync");
-            let answer = caller.command(&config).await.map_err(failed)?;
+            let answer = match caller.command(&config).await {
+                Err(error) if is_no_answer_for_user(&error) => {
+                    let cause = "it does not tell whether it writes to its disk before it answers";
+                    return Err(caller.not_durable(cause));
+                }
+                answer => answer.map_err(failed)?,
+            };
             let setting = Vec::<(String, String)>::from_redis_value(answer).unwrap_or_default();
             if setting.first().is_none_or(|(_, value)| value != "always") {
                 return Err(caller.not_durable("it answers before it writes to its disk"));

@@ -1,6 +1,8 @@
 //! What goes wrong with a server, in one line with the remedy. No text holds a password: the texts have the address
 //! as [`super::ServerUrl`] shows it, and what the server answered.
 
+use super::facts::EvictionError;
+use super::settings::ServerSettings;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// Why a server cannot keep the queue.
@@ -46,6 +48,9 @@ pub(crate) enum ServerError {
     ForeignKey { server: String, key: String },
     #[error("the server {server} does not know this client any more")]
     Forgotten { server: String },
+    /// The server may drop items.
+    #[error("{0}")]
+    Evicts(String),
     #[error("the queue has been removed")]
     Removed,
     #[error("the certificate authorities in {file} cannot be used: {cause}")]
@@ -60,6 +65,12 @@ pub(crate) enum ServerError {
     Unexpected { server: String, cause: String },
 }
 
+impl From<EvictionError> for ServerError {
+    fn from(error: EvictionError) -> Self {
+        Self::Evicts(error.to_string())
+    }
+}
+
 /// How a call or a connection failed.
 #[derive(Clone, Debug)]
 pub(super) enum CallError {
@@ -71,16 +82,34 @@ pub(super) enum CallError {
     Fatal(ServerError),
 }
 
+/// The cause of an error for a server that takes too long.
+pub(super) const NO_ANSWER_YET: &str = "no answer in time";
+/// In the answer of a server whose user may not run a command of the script.
+const SCRIPT_LACKS_RIGHT: &str = "executing the script can't run this command";
+
 /// The codes of answers that another attempt or another server may not give.
 const TRANSIENT: [&str; 8] =
     ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "ASK", "BUSY", "UNBLOCKED", "NOSCRIPT"];
 
+impl From<CallError> for ServerError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Lost(error) | CallError::Fatal(error) | CallError::Moved { error, .. } => {
+                error
+            }
+        }
+    }
+}
+
 impl CallError {
-    /// What this answer of `server` means. `was_connected`: the server has taken a call of this client before, so a
+    /// What this answer of the server means. `was_connected`: the server has taken a call of this client before, so a
     /// replica in its place is a failover that is underway.
-    pub(super) fn new(error: &RedisError, server: &str, was_connected: bool) -> Self {
-        let server = server.to_owned();
-        let cause = one_line(&error.to_string());
+    pub(super) fn new(error: &RedisError, settings: &ServerSettings, was_connected: bool) -> Self {
+        let server = settings.url.to_string();
+        // A server may repeat what it was sent.
+        let text = |text: &str| settings.redact(text).replace(['\n', '\r'], " ");
+        let cause =
+            if error.is_timeout() { NO_ANSWER_YET.to_owned() } else { text(&error.to_string()) };
         let moved = error.redirect_node().filter(|_| error.code() == Some("MOVED"));
         if let Some((host, port)) = moved.and_then(|(address, _)| address.rsplit_once(':'))
             && let Ok(port) = port.parse()
@@ -88,7 +117,8 @@ impl CallError {
             let address = (host.to_owned(), port);
             return Self::Moved { address, error: ServerError::Silent { server, cause } };
         }
-        let detail = || one_line(error.detail().unwrap_or_default());
+        // A script's error says where in the script, which is of no use to anyone.
+        let detail = || text(without_script_place(error.detail().unwrap_or_default()));
         match error.code() {
             Some(code) if TRANSIENT.contains(&code) => {
                 Self::Lost(ServerError::Silent { server, cause })
@@ -101,12 +131,20 @@ impl CallError {
             Some("NOAUTH" | "WRONGPASS") => {
                 Self::Fatal(ServerError::Credentials { server, cause: detail() })
             }
-            Some("NOPERM") => Self::Fatal(ServerError::Rights { server, rights: detail() }),
+            Some("NOPERM") => {
+                Self::Fatal(ServerError::Rights { server, rights: missing_right(&detail()) })
+            }
             Some("QDEMO_RIGHTS") => Self::Fatal(ServerError::Rights { server, rights: detail() }),
             Some("QDEMO_LAYOUT") => Self::Fatal(ServerError::Layout { server, layout: detail() }),
             Some("QDEMO_FOREIGN") => Self::Fatal(ServerError::ForeignKey { server, key: detail() }),
             Some("QDEMO_GONE") => Self::Fatal(ServerError::Removed),
-            _ => Self::from_kind(error, server, cause, was_connected),
+            _ => match &settings.ca_file {
+                Some(file) if error.kind() == ErrorKind::InvalidClientConfig => {
+                    let file = file.display().to_string();
+                    Self::Fatal(ServerError::CaFile { file, cause })
+                }
+                _ => Self::from_kind(error, server, cause, was_connected),
+            },
         }
     }
 
@@ -127,6 +165,13 @@ impl CallError {
             {
                 Self::Fatal(ServerError::TooOld { server, cause })
             }
+            ErrorKind::Server(_) if cause.contains("max number of clients") => {
+                Self::Lost(ServerError::Unreachable { server, cause })
+            }
+            ErrorKind::Server(_) if cause.contains(SCRIPT_LACKS_RIGHT) => {
+                let rights = "`time`, or another command of its script".to_owned();
+                Self::Fatal(ServerError::Rights { server, rights })
+            }
             ErrorKind::Server(_) | ErrorKind::Extension => {
                 Self::Fatal(ServerError::Unexpected { server, cause })
             }
@@ -136,6 +181,25 @@ impl CallError {
     }
 }
 
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
+/// Whether a server says that this user gets no answer to a question, or that it does not know the question: a service
+/// may have removed the command.
+pub(super) fn is_no_answer_for_user(error: &RedisError) -> bool {
+    error.code() == Some("NOPERM")
+        || error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError)
+            && error.to_string().contains("unknown command")
+}
+
+fn without_script_place(detail: &str) -> &str {
+    detail.split_once(" script: ").map_or(detail, |(start, _)| start)
+}
+
+/// What a user may not do, from the server's sentence about it.
+fn missing_right(detail: &str) -> String {
+    if let Some(command) = detail.split('\'').nth(1) {
+        format!("`{command}`")
+    } else if detail.contains("channels") {
+        "the channels of the queue".to_owned()
+    } else {
+        "the keys of the queue".to_owned()
+    }
 }

@@ -105,7 +105,6 @@ impl ServerFacts {
     }
 
     /// Checks the server before the first put. Returns a warning about a server that keeps nothing.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the first put to a server uses this"))]
     pub(crate) fn check_for_puts(
         &self,
         allows_eviction: bool,

@@ -2,11 +2,9 @@
 
 use serde::Serialize;
 
+use super::script::LAYOUT;
 use crate::clock::{BootQualifiedBirth, Nanos, ProcessBirth};
 use crate::wire::Hello;
-
-/// The version of the layout of a queue's keys that this program knows.
-const LAYOUT: u32 = 1;
 
 /// The hello of a client on a server.
 #[derive(Serialize)]

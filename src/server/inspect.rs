@@ -1,35 +1,18 @@
 //! What a server says of itself, and which queues it has: for `qdemo status`, and for the check before a put.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::time::Duration;
 
-use percent_encoding::percent_decode;
-use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
-use redis::{
-    Client, Cmd, Connection, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    RedisConnectionInfo, RedisError, ServerErrorKind, TlsCertificates, TlsMode, Value, cmd,
-    from_redis_value,
-};
+use redis::{Cmd, Connection, FromRedisValue, RedisError, Value, cmd, from_redis_value};
 
+use super::error::{CallError, ServerError, is_no_answer_for_user};
 use super::facts::ServerFacts;
+use super::login::Target;
+use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use crate::queue_name::QueueName;
 
-/// How long a server may take to accept a connection, and to answer a question.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// About how many keys the server looks at for one answer.
 const SCAN_COUNT: usize = 1000;
-
-/// The server does not answer a question.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the server {server} does not tell its queues ({cause}): check its address, and the rights of its user"
-)]
-pub(crate) struct InspectError {
-    server: String,
-    cause: String,
-}
 
 /// Connections to the server, or to each primary of a cluster.
 pub(crate) struct ServerInspector {
@@ -38,27 +21,28 @@ pub(crate) struct ServerInspector {
 }
 
 impl ServerInspector {
-    pub(crate) fn connect(settings: &ServerSettings) -> Result<Self, InspectError> {
+    pub(crate) fn connect(settings: &ServerSettings) -> Result<Self, ServerError> {
         let connected = connect_to_primaries(settings);
         let primaries = connected.map_err(|error| inspect_error(settings, &error))?;
         Ok(Self { settings: settings.clone(), primaries })
     }
 
     /// The names of all queues on the server, in alphabetical order.
-    pub(crate) fn queue_names(&mut self) -> Result<Vec<QueueName>, InspectError> {
-        let prefix = format!("{}:{{", self.settings.url.prefix);
+    pub(crate) fn queue_names(&mut self) -> Result<Vec<QueueName>, ServerError> {
+        let prefix = &self.settings.url.prefix;
         let mut names = BTreeSet::new();
         for primary in &mut self.primaries {
-            let keys = keys_of_queues(primary, &prefix);
+            let keys = keys_of_queues(primary, prefix);
             for key in keys.map_err(|error| inspect_error(&self.settings, &error))? {
-                names.extend(name_in_key(&key, &prefix).map(|name| name.as_str().to_owned()));
+                let name = QueueKeys::parse_name(prefix, &String::from_utf8_lossy(&key));
+                names.extend(name.map(|name| name.as_str().to_owned()));
             }
         }
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     /// What the server says of itself; in a cluster, the least that a primary promises.
-    pub(crate) fn facts(&mut self) -> Result<ServerFacts, InspectError> {
+    pub(crate) fn facts(&mut self) -> Result<ServerFacts, ServerError> {
         let address = self.settings.url.to_string();
         let mut all: Option<ServerFacts> = None;
         for primary in &mut self.primaries {
@@ -73,9 +57,8 @@ impl ServerInspector {
     }
 }
 
-fn inspect_error(settings: &ServerSettings, error: &RedisError) -> InspectError {
-    let cause = settings.redact(&error.to_string()).replace(['\n', '\r'], " ");
-    InspectError { server: settings.url.to_string(), cause }
+fn inspect_error(settings: &ServerSettings, error: &RedisError) -> ServerError {
+    CallError::new(error, settings, false).into()
 }
 
 fn facts_of(address: &str, primary: &mut Connection) -> Result<ServerFacts, RedisError> {
@@ -96,19 +79,13 @@ fn ask<T: FromRedisValue>(
     let mut command = Cmd::new();
     command.arg(words);
     match command.query(primary) {
-        Err(error) if is_unavailable(&error) => Ok(None),
+        Err(error) if is_no_answer_for_user(&error) => Ok(None),
         other => other.map(Some),
     }
 }
 
-fn is_unavailable(error: &RedisError) -> bool {
-    error.code() == Some("NOPERM")
-        || error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError)
-            && error.to_string().contains("unknown command")
-}
-
 fn keys_of_queues(primary: &mut Connection, prefix: &str) -> Result<Vec<Vec<u8>>, RedisError> {
-    let pattern = format!("{prefix}*}}:meta");
+    let pattern = QueueKeys::scan_pattern(prefix);
     let (mut cursor, mut all) = (0_u64, Vec::new());
     loop {
         let mut scan = cmd("SCAN");
@@ -120,12 +97,6 @@ fn keys_of_queues(primary: &mut Connection, prefix: &str) -> Result<Vec<Vec<u8>>
         }
         cursor = next;
     }
-}
-
-/// The name of the queue that this key belongs to.
-fn name_in_key(key: &[u8], prefix: &str) -> Option<QueueName> {
-    let name = key.strip_prefix(prefix.as_bytes())?.strip_suffix(b"}:meta")?;
-    percent_decode(name).decode_utf8().ok()?.parse().ok()
 }
 
 fn connect_to_primaries(settings: &ServerSettings) -> Result<Vec<Connection>, RedisError> {
@@ -168,84 +139,20 @@ fn connect(
     settings: &ServerSettings,
     place: Option<(String, u16)>,
 ) -> Result<Connection, RedisError> {
-    let client = client(settings, place)?;
-    let connection = client.get_connection_with_timeout(ANSWER_TIMEOUT)?;
-    connection.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-    connection.set_write_timeout(Some(ANSWER_TIMEOUT))?;
-    Ok(connection)
-}
-
-fn client(settings: &ServerSettings, place: Option<(String, u16)>) -> Result<Client, RedisError> {
-    let url = &settings.url;
-    let root_cert = settings.ca_file.as_ref().map(fs::read).transpose()?;
-    let certificates =
-        root_cert.map(|file| TlsCertificates { client_tls: None, root_cert: Some(file) });
-    if let (None, Some(service)) = (&place, &url.service) {
-        let sentinels = url.hosts.iter().cloned().map(|host| address(host, url.is_tls));
-        let mut builder =
-            SentinelClientBuilder::new(sentinels, service, SentinelServerType::Master)?
-                .set_client_to_redis_db(url.db);
-        if let Some(user) = &url.user {
-            builder = builder.set_client_to_redis_username(user);
-        }
-        if let Some(password) = &settings.password {
-            builder = builder.set_client_to_redis_password(password);
-        }
-        if url.is_tls {
-            builder = builder
-                .set_client_to_redis_tls_mode(TlsMode::Secure)
-                .set_client_to_sentinel_tls_mode(TlsMode::Secure);
-        }
-        if let Some(certificates) = certificates {
-            builder = builder
-                .set_client_to_redis_certificates(certificates.clone())
-                .set_client_to_sentinel_certificates(certificates);
-        }
-        return builder.build()?.get_client();
-    }
-    let address = match (place, &url.socket, url.hosts.first()) {
-        (Some(host), ..) => address(host, url.is_tls),
-        (None, Some(path), _) => ConnectionAddr::Unix(path.clone()),
-        (None, None, Some(host)) => address(host.clone(), url.is_tls),
-        (None, None, None) => return Err((ErrorKind::InvalidClientConfig, "no host").into()),
+    let client = match Target::new(settings, place.as_ref())? {
+        Target::Server(client) => *client,
+        Target::Sentinels(mut sentinels) => sentinels.get_client()?,
     };
-    let mut login = RedisConnectionInfo::default().set_db(url.db).set_skip_set_lib_name();
-    if let Some(user) = &url.user {
-        login = login.set_username(user);
-    }
-    if let Some(password) = &settings.password {
-        login = login.set_password(password);
-    }
-    let info = address.into_connection_info()?.set_redis_settings(login);
-    match certificates {
-        Some(certificates) => Client::build_with_tls(info, certificates),
-        None => Client::open(info),
-    }
-}
-
-fn address((host, port): (String, u16), is_tls: bool) -> ConnectionAddr {
-    if is_tls {
-        ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
-    } else {
-        ConnectionAddr::Tcp(host, port)
-    }
+    let timeout = settings.answer_timeout();
+    let connection = client.get_connection_with_timeout(timeout)?;
+    connection.set_read_timeout(Some(timeout))?;
+    connection.set_write_timeout(Some(timeout))?;
+    Ok(connection)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_has_the_escaped_name_of_its_queue_between_braces() {
-        let name = |key: &str| name_in_key(key.as_bytes(), "qdemo:{").map(|name| name.to_string());
-        assert_eq!(name("qdemo:{jobs}:meta").as_deref(), Some("jobs"));
-        assert_eq!(name("qdemo:{a%7Bb%7D%25 é}:meta").as_deref(), Some("a{b}% é"));
-        for key in
-            ["qdemo:{jobs}:ready", "other:{jobs}:meta", "qdemo:{}:meta", "qdemo:{a%2Fb}:meta"]
-        {
-            assert_eq!(name(key), None, "{key}");
-        }
-    }
 
     #[test]
     fn each_primary_of_a_cluster_is_named_once() {

@@ -1,80 +1,23 @@
 //! A client's end of its bridge: starts the thread, gives it the pipes, and learns why it has given up.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::bridge::Bridge;
+use super::conversation::{Conversation, Problem, Shared};
 use super::durability::DurabilityReport;
-use super::error::ServerError;
+use super::error::{NO_ANSWER_YET, ServerError};
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
-use crate::os::lock;
 use crate::queue_name::QueueName;
 use crate::wire::ClientKey;
 
 /// How long a client that leaves waits until its last requests are with the server.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The far ends of a client's pipes, and the hello that begins the conversation.
-#[derive(Debug)]
-pub(crate) struct Conversation {
-    /// `hello {…}` with its newline.
-    pub(crate) hello: Vec<u8>,
-    /// The client wants accepted items on the disk.
-    pub(crate) wants_sync: bool,
-    pub(crate) requests: OwnedFd,
-    pub(crate) mailbox: OwnedFd,
-}
-
-/// What the client and its bridge both know.
-#[derive(Debug, Default)]
-pub(super) struct Shared(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    /// The bridge has sent requests, or is about to.
-    has_sent: bool,
-    /// The client has given up before the bridge sent anything.
-    is_withdrawn: bool,
-    /// Why there is no connection at the moment.
-    problem: Option<Problem>,
-    /// The worst that the waits of `--sync` have reached.
-    durability: Option<DurabilityReport>,
-}
-
-/// Why a client has no connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Problem {
-    pub(crate) error: ServerError,
-    /// Another attempt does not help.
-    pub(crate) is_final: bool,
-}
-
-impl Shared {
-    /// Whether the bridge may send requests; if so, the client can no longer withdraw them.
-    pub(super) fn begin_sending(&self) -> bool {
-        let mut state = lock(&self.0);
-        state.has_sent |= !state.is_withdrawn;
-        !state.is_withdrawn
-    }
-
-    pub(super) fn set_durability(&self, report: DurabilityReport) {
-        let mut state = lock(&self.0);
-        let is_worse = |old: DurabilityReport| report.reached_replicas < old.reached_replicas;
-        if state.durability.is_none_or(is_worse) {
-            state.durability = Some(report);
-        }
-    }
-
-    pub(super) fn set_problem(&self, problem: Option<Problem>) {
-        lock(&self.0).problem = problem;
-    }
-}
 
 /// A client's way to its server. The client talks through the pipes of its present [`Conversation`].
 #[derive(Debug)]
@@ -82,6 +25,8 @@ pub(crate) struct ServerLink {
     /// None when the link is being dropped.
     conversations: Option<UnboundedSender<Conversation>>,
     shared: Arc<Shared>,
+    /// The server's address, for people.
+    server: String,
     /// Disconnects when the bridge has ended.
     bridge_end: mpsc::Receiver<()>,
 }
@@ -92,9 +37,10 @@ impl ServerLink {
         settings: &ServerSettings,
         queue: &QueueName,
         key: ClientKey,
+        notify: Option<fn(&str)>,
     ) -> io::Result<Self> {
         let (conversations, received) = unbounded_channel();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(notify));
         let keys = QueueKeys::new(&settings.url.prefix, queue);
         let bridge = Bridge::new(settings.clone(), keys, key, Arc::clone(&shared));
         let (alive, bridge_end) = mpsc::channel();
@@ -102,7 +48,8 @@ impl ServerLink {
             run(bridge, received);
             drop(alive);
         })?;
-        Ok(Self { conversations: Some(conversations), shared, bridge_end })
+        let server = settings.url.to_string();
+        Ok(Self { conversations: Some(conversations), shared, server, bridge_end })
     }
 
     /// Begins a conversation. The pipes of an earlier one are closed.
@@ -115,19 +62,40 @@ impl ServerLink {
 
     /// Takes the requests back. Returns whether the bridge has sent none of them, and never will.
     pub(crate) fn withdraw(&self) -> bool {
-        let mut state = lock(&self.shared.0);
+        let mut state = self.shared.lock();
         state.is_withdrawn = !state.has_sent;
         state.is_withdrawn
     }
 
     /// The worst that the waits of `--sync` have reached; none if there was none.
     pub(crate) fn durability(&self) -> Option<DurabilityReport> {
-        lock(&self.shared.0).durability
+        self.shared.lock().durability
+    }
+
+    /// What a person should know of the server, once.
+    pub(crate) fn take_warning(&self) -> Option<String> {
+        self.shared.lock().warning.take()
+    }
+
+    /// Tells a person of a server that does not answer, if nothing has been told.
+    pub(crate) fn tell_silence(&self) {
+        self.shared.tell_silence(&self.silence());
+    }
+
+    pub(crate) fn has_told_silence(&self) -> bool {
+        self.shared.lock().has_told_silence
+    }
+
+    /// Why the server does not answer.
+    pub(crate) fn silence(&self) -> ServerError {
+        let silent =
+            || ServerError::Silent { server: self.server.clone(), cause: NO_ANSWER_YET.to_owned() };
+        self.problem().map_or_else(silent, |problem| problem.error)
     }
 
     /// Why there is no connection at the moment; none if there is one.
     pub(crate) fn problem(&self) -> Option<Problem> {
-        lock(&self.shared.0).problem.clone()
+        self.shared.lock().problem.clone()
     }
 }
 

@@ -8,12 +8,14 @@
 
 mod bridge;
 mod connection;
+mod conversation;
 mod durability;
 mod error;
 mod facts;
 mod hello;
 mod inspect;
 mod link;
+mod login;
 mod password;
 mod request_stream;
 mod script;
@@ -21,9 +23,11 @@ mod settings;
 mod talk;
 mod url;
 
+pub(crate) use conversation::{Conversation, Needs, Problem};
+pub(crate) use durability::DurabilityReport;
 pub(crate) use error::ServerError;
 pub(crate) use facts::ServerFacts;
 pub(crate) use hello::{HelloExtras, hello_line};
 pub(crate) use inspect::ServerInspector;
-pub(crate) use link::{Conversation, Problem, ServerLink};
+pub(crate) use link::ServerLink;
 pub(crate) use settings::{GivenServer, ServerSettings, SettingsError, UrlText};

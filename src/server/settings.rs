@@ -7,6 +7,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::password::Password;
 use super::url::{ServerUrl, UrlError};
@@ -18,6 +19,11 @@ pub(crate) const DEFAULT_PATIENCE: Nanos = 30_000_000_000;
 const DEFAULT_DEAD_AFTER: Nanos = 30_000_000_000;
 /// The longest password in a file, in bytes.
 const MAX_PASSWORD_BYTES: u64 = 4096;
+
+/// How long the server may take to accept a connection, and to answer a call.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A shorter limit would take a busy server for one that hangs.
+const LEAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 const URL_VARIABLE: &str = "QDEMO_SERVER";
 const PASSWORD_VARIABLE: &str = "QDEMO_SERVER_PASSWORD";
@@ -194,6 +200,13 @@ impl ServerSettings {
             (PASSWORD_FILE_VARIABLE, file),
             (CA_VARIABLE, self.ca_file.clone().map(PathBuf::into_os_string)),
         ]
+    }
+
+    /// How long the server may take to accept a connection, and to answer a call. A client with little patience waits
+    /// no longer than that.
+    pub(super) fn answer_timeout(&self) -> Duration {
+        let patience = self.patience.map_or(ANSWER_TIMEOUT, Duration::from_nanos);
+        patience.clamp(LEAST_ANSWER_TIMEOUT, ANSWER_TIMEOUT)
     }
 
     /// `text` without the password: a server may repeat what it was sent.

@@ -8,18 +8,22 @@ use std::future::{Future, pending};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tokio::time::sleep;
 
-use super::bridge::{BEAT_INTERVAL, End};
 use super::connection::{Caller, Connection, Push};
+use super::conversation::Shared;
 use super::durability::{Durability, DurabilityReport};
-use super::error::CallError;
+use super::error::{CallError, NO_ANSWER_YET, ServerError};
 use super::hello::end_told;
-use super::link::Shared;
 use super::request_stream::RequestStream;
 
+/// The server hears of a client at least this often.
+pub(super) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// A person learns that a call has no answer for this time.
+const NOTICE_DELAY: Duration = Duration::from_secs(1);
 /// The bridge reads no more requests while whole requests of this many bytes wait for the next call.
 const MAX_WAITING_BYTES: usize = 512 * 1024;
 /// How many bytes one read of the client's requests takes at most.
@@ -37,6 +41,25 @@ enum Called {
     Requests,
     /// Everything before the call is durable, with that many of the undurable messages.
     Durability(Durability, DurabilityReport, usize),
+}
+
+/// How a conversation ended.
+pub(super) enum End {
+    /// The client has left, or has given up.
+    Left,
+    /// The connection is lost.
+    Lost(ServerError),
+    /// The server does not take what the client asks, and another connection does not help.
+    Refused(ServerError),
+}
+
+impl From<CallError> for End {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Lost(error) | CallError::Moved { error, .. } => Self::Lost(error),
+            CallError::Fatal(error) => Self::Refused(error),
+        }
+    }
 }
 
 /// The two pipes of a conversation, and what is on its way between them and the server.
@@ -71,6 +94,15 @@ struct Message {
 impl Message {
     fn has_flag(&self, flag: u8) -> bool {
         self.bytes.first().is_some_and(|flags| flags & flag != 0)
+    }
+
+    /// A welcome tells of items that were accepted before a loss: perhaps nobody has waited until they are durable.
+    fn flag_accepted_before(&mut self) {
+        let has = |text: &[u8]| memchr::memmem::find(self.rest(), text).is_some();
+        let accepts = has(b"\"accepted\":[[") && has(b"\"sync\":true");
+        if let Some(flags) = self.bytes.first_mut().filter(|_| accepts) {
+            *flags |= ACCEPTS_WITH_SYNC;
+        }
     }
 
     fn rest(&self) -> &[u8] {
@@ -113,11 +145,16 @@ impl Talk {
         let mut call: Option<Call> = None;
         let mut beat = Box::pin(sleep(BEAT_INTERVAL));
         let mut is_beat_due = false;
+        // A disk or a replica may take its time.
+        let mut may_be_silent = true;
+        let mut silence = Box::pin(sleep(NOTICE_DELAY));
         loop {
             self.deliver();
             if call.is_none() {
                 call = self.next_call(&connection.caller, is_beat_due);
                 is_beat_due = false;
+                silence = Box::pin(sleep(NOTICE_DELAY));
+                may_be_silent = call.is_none() || self.has_undurable();
                 if call.is_none() && self.is_closed {
                     return End::Left;
                 }
@@ -134,7 +171,10 @@ impl Talk {
                 biased;
                 called = ended => {
                     match called {
-                        Ok(Called::Requests) => connection.caller.was_connected = true,
+                        Ok(Called::Requests) => {
+                            connection.caller.was_connected = true;
+                            shared.tell_answer();
+                        }
                         Ok(Called::Durability(durability, report, messages)) => {
                             self.durability = Some(durability);
                             shared.set_durability(report);
@@ -147,19 +187,31 @@ impl Talk {
                 }
                 push = connection.next_push() => match push {
                     Push::Message(bytes) => self.take_message(bytes),
-                    Push::Lost => return End::Lost(connection.caller.connection_lost()),
+                    Push::Lost => {
+                        let error = connection.caller.silent("the connection has ended");
+                        return End::Lost(error);
+                    }
                 },
                 _ = self.requests.readable(), if may_read => self.read_requests(),
                 _ = self.mailbox.writable(), if !self.undelivered.is_empty() => {}
+                () = &mut silence, if !may_be_silent => {
+                    may_be_silent = true;
+                    shared.tell_silence(&connection.caller.silent(NO_ANSWER_YET));
+                }
                 () = &mut beat, if is_idle => is_beat_due = true,
             }
         }
     }
 
+    /// Whether replies wait until items are durable.
+    fn has_undurable(&self) -> bool {
+        self.undurable.iter().any(|message| message.has_flag(ACCEPTS_WITH_SYNC))
+    }
+
     /// The next call, if there is something to send or to wait for.
     fn next_call(&mut self, caller: &Caller, is_beat_due: bool) -> Option<Call> {
         let caller = caller.clone();
-        if self.undurable.iter().any(|message| message.has_flag(ACCEPTS_WITH_SYNC)) {
+        if self.has_undurable() {
             let (durability, messages) = (self.durability, self.undurable.len());
             return Some(Box::pin(async move {
                 // The server waits for the writes of this connection. The items of a message may be another client's
@@ -199,13 +251,14 @@ impl Talk {
     }
 
     fn take_message(&mut self, bytes: Vec<u8>) {
-        let message = Message { bytes, delivered_bytes: 1 };
+        let mut message = Message { bytes, delivered_bytes: 1 };
         if !self.is_welcomed {
             self.is_welcomed = message.rest().starts_with(b"welcome ");
             // What was on its way to the client when it lost its connection comes again in another way.
             if !self.is_welcomed && !message.rest().starts_with(b"error ") {
                 return;
             }
+            message.flag_accepted_before();
         }
         if message.has_flag(TELLS_END) {
             self.own_requests.extend(end_told());

@@ -99,7 +99,6 @@ pub(crate) enum ErrorCode {
     NotPaced,
     TooLarge,
     Internal,
-    /// Only a server: there is no queue, and the client does not want to make one.
     Missing,
     /// A code that a later version has added.
     #[serde(untagged)]

@@ -1,10 +1,9 @@
 //! Commands that inspect and manage queues, and the documentation that the program prints.
 
-use crate::harness::Sandbox;
+use crate::harness::{Sandbox, assert_same};
 
-#[test]
-fn join_peek_failed_rm_and_status_refuse_an_unknown_queue() {
-    let sandbox = Sandbox::new();
+both!(join_peek_failed_rm_and_status_refuse_an_unknown_queue, |backend| {
+    let sandbox = Sandbox::on(backend);
     for command in [
         &["join"][..],
         &["peek"],
@@ -17,15 +16,14 @@ fn join_peek_failed_rm_and_status_refuse_an_unknown_queue() {
         let outcome = sandbox.run(command);
         outcome.assert_refused(1, &["there is no queue `default`", "`qdemo put` makes one"]);
     }
-    sandbox.run(&["status"]).assert_prints("");
+    assert_eq!(sandbox.status_text(&[]), "");
     sandbox.run(&["status", "--format", "json"]).assert_prints("");
     sandbox.assert_nothing_left();
-    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
-}
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn peek_shows_the_first_ready_items_and_leaves_them_in_the_queue() {
-    let sandbox = Sandbox::new();
+both!(peek_shows_the_first_ready_items_and_leaves_them_in_the_queue, |backend| {
+    let sandbox = Sandbox::on(backend);
     let items: String = (1..=5000).map(|n| format!("{n}\n")).collect();
     sandbox.run_with_input(&["put", "-"], items.as_bytes()).assert_prints("");
     sandbox.run(&["peek"]).assert_prints("1\n");
@@ -38,28 +36,26 @@ fn peek_shows_the_first_ready_items_and_leaves_them_in_the_queue() {
     sandbox.run(&["get"]).assert_prints("5000\n");
     sandbox.run(&["peek"]).assert_refused(3, &["no item is in line"]);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn rm_removes_a_queue_with_items_or_clients_only_by_force() {
-    let sandbox = Sandbox::new();
+both!(rm_removes_a_queue_with_items_or_clients_only_by_force, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     let rm = sandbox.run(&["rm"]);
     rm.assert_refused(1, &["2 items (2 in line, 0 out, 0 failed)", "--force"]);
     sandbox.run(&["rm", "--force"]).assert_prints("removed 2 items\n");
-    assert!(!sandbox.queue("default").exists());
+    sandbox.assert_no_queue();
     let consumer = sandbox.start(&["consumer"]);
     sandbox.wait_for_consumer();
     sandbox.run(&["rm"]).assert_refused(1, &["1 process that uses it", "--force"]);
     sandbox.run(&["rm", "--force"]).assert_prints("");
     consumer.end().assert_refused(1, &["the queue has been removed"]);
     sandbox.assert_nothing_left();
-    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
-}
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn status_lists_the_clients_and_what_each_client_waits_for() {
-    let sandbox = Sandbox::new();
+both!(status_lists_the_clients_and_what_each_client_waits_for, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "--capacity", "1", "a"]).assert_prints("");
     let producer = sandbox.start(&["producer", "--quiet", "--keep-open", "b"]);
     let put = sandbox.start(&["put", "c"]);
@@ -73,9 +69,8 @@ fn status_lists_the_clients_and_what_each_client_waits_for() {
     assert_eq!(status["consumers"][0]["pid"], consumer.pid());
     assert!(status["consumers"][0]["held_s"].as_f64().unwrap() > 0.0);
     assert_eq!(status["producers"][0]["waits_for"], "room");
-    let text = sandbox.run(&["status"]);
-    text.assert_done();
-    let lines = text.lines();
+    let text = sandbox.status_text(&[]);
+    let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].starts_with("default: 1 of 1 in line, 1 out, 0 done, 0 failed, the oldest "));
     assert!(lines[1].ends_with(": 0 put, waits for room"), "{lines:?}");
     let holds = format!("  consumer {}: 0 done, has 1 item for ", consumer.pid());
@@ -86,11 +81,10 @@ fn status_lists_the_clients_and_what_each_client_waits_for() {
     }
     sandbox.run(&["rm", "--force"]);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn status_without_a_name_shows_all_queues_and_starts_no_keeper() {
-    let sandbox = Sandbox::new();
+both!(status_without_a_name_shows_all_queues_and_starts_no_keeper, |backend| {
+    let sandbox = Sandbox::on(backend);
     for (queue, items) in [("b", "2"), ("a", "1"), ("キュー", "3")] {
         sandbox.run(&["put", "-q", queue, items]).assert_prints("");
         sandbox.run(&["get", "-q", queue]).assert_prints(&format!("{items}\n"));
@@ -99,12 +93,14 @@ fn status_without_a_name_shows_all_queues_and_starts_no_keeper() {
     let expected: String = ["a", "b", "キュー"]
         .map(|queue| format!("{queue}: 0 in line, 0 out, 1 done, 0 failed\n"))
         .concat();
-    sandbox.run(&["status"]).assert_prints(&expected);
+    assert_same(&expected, &sandbox.status_text(&[]));
     assert!(sandbox.processes_of("qdemo keeper").is_empty());
-    sandbox.run(&["status", "-q", "b"]).assert_prints("b: 0 in line, 0 out, 1 done, 0 failed\n");
+    let b = sandbox.status_text(&["-q", "b"]);
+    assert_same("b: 0 in line, 0 out, 1 done, 0 failed\n", &b);
     sandbox.assert_nothing_left();
-}
+});
 
+// Local: no command reaches a queue.
 #[test]
 fn wrong_arguments_are_refused_before_any_change() {
     let sandbox = Sandbox::new();
@@ -140,10 +136,11 @@ fn wrong_arguments_are_refused_before_any_change() {
     ] {
         sandbox.run(args).assert_refused(2, words);
     }
-    assert_eq!(std::fs::read_dir(sandbox.path("queues")).unwrap().count(), 0);
+    sandbox.assert_no_queue();
     sandbox.assert_nothing_left();
 }
 
+// Local: no command reaches a queue.
 #[test]
 fn completions_and_manual_pages_cover_the_commands() {
     let sandbox = Sandbox::new();
@@ -169,6 +166,7 @@ fn completions_and_manual_pages_cover_the_commands() {
     }
 }
 
+// Local: no command reaches a queue.
 #[test]
 fn the_help_overview_fits_a_screen() {
     let help = Sandbox::new().run(&["--help"]);
@@ -178,9 +176,8 @@ fn the_help_overview_fits_a_screen() {
     assert!(lines.iter().all(|line| line.chars().count() < 80), "{lines:#?}");
 }
 
-#[test]
-fn clients_that_connect_during_a_removal_reach_the_next_queue() {
-    let sandbox = Sandbox::new();
+both!(clients_that_connect_during_a_removal_reach_the_next_queue, |backend| {
+    let sandbox = Sandbox::on(backend);
     let script = r#"
         for n in $(seq 150); do qdemo put x || echo "put: $?"; done &
         putter=$!
@@ -192,19 +189,17 @@ fn clients_that_connect_during_a_removal_reach_the_next_queue() {
     // A client may report the removal, but no death.
     assert!(!outcome.stderr.contains("has died"), "{}", outcome.stderr);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_queue_name_may_look_like_an_option() {
-    let sandbox = Sandbox::new();
+both!(a_queue_name_may_look_like_an_option, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "-q", "-x", "a"]).assert_prints("");
     sandbox.run(&["get", "--queue=-x"]).assert_prints("a\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn failed_changes_all_named_items_or_none() {
-    let sandbox = Sandbox::new();
+both!(failed_changes_all_named_items_or_none, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
     assert_eq!(sandbox.run(&["consumer", "--", "false"]).code(), Some(1));
@@ -215,8 +210,9 @@ fn failed_changes_all_named_items_or_none() {
     let consumer = sandbox.run(&["consumer", "--", "echo", "{}"]);
     consumer.assert_prints("a\nb\n");
     sandbox.assert_nothing_left();
-}
+});
 
+// Local: a server has no directories.
 #[test]
 fn a_directory_that_is_not_a_queue_is_left_alone() {
     let sandbox = Sandbox::new();
@@ -231,9 +227,8 @@ fn a_directory_that_is_not_a_queue_is_left_alone() {
     }
 }
 
-#[test]
-fn close_reports_that_a_mistyped_queue_did_not_exist() {
-    let sandbox = Sandbox::new();
+both!(close_reports_that_a_mistyped_queue_did_not_exist, |backend| {
+    let sandbox = Sandbox::on(backend);
     let close = sandbox.run(&["close", "-q", "typo"]);
     close.assert_one_line_of_error(&["there was no queue `typo`: it has been made and closed"]);
     assert_eq!(close.code(), Some(0));
@@ -241,15 +236,14 @@ fn close_reports_that_a_mistyped_queue_did_not_exist() {
     put.assert_refused(4, &["`typo` is closed", "qdemo rm -q typo"]);
     sandbox.run(&["rm", "-q", "typo"]).assert_prints("");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn status_shows_the_end_of_a_queue_until_the_next_put() {
-    let sandbox = Sandbox::new();
+both!(status_shows_the_end_of_a_queue_until_the_next_put, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a"]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
-    let status = sandbox.run(&["status"]).text();
+    let status = sandbox.status_text(&[]);
     assert!(status.starts_with("default (ended): 0 in line"), "{status}");
     let late = sandbox.start(&["consumer", "--format", "raw"]);
     sandbox.wait_for_consumer();
@@ -259,14 +253,13 @@ fn status_shows_the_end_of_a_queue_until_the_next_put() {
     // In a script, consumers often start first: a consumer reports only on a terminal that it waits.
     late.end().assert_prints("b\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn failed_prints_one_line_for_each_item_with_control_characters_escaped() {
-    let sandbox = Sandbox::new();
+both!(failed_prints_one_line_for_each_item_with_control_characters_escaped, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run_with_input(&["put", "-0", "-"], b"a\nb\tc\x1b[31m").assert_prints("");
     assert_eq!(sandbox.run(&["consumer", "--max", "1", "--", "false"]).code(), Some(1));
     sandbox.run(&["failed"]).assert_prints("1\t1\texit code 1\ta\\nb\\tc\\u{1b}[31m\n");
     sandbox.run(&["failed", "--drop"]).assert_prints("dropped 1 item\n");
     sandbox.assert_nothing_left();
-}
+});

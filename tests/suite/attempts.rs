@@ -15,9 +15,8 @@ fn attempts(sandbox: &Sandbox) -> Vec<String> {
 
 const LOG: &str = r#"echo "$QDEMO_ID $QDEMO_ATTEMPT" >> tries"#;
 
-#[test]
-fn attempts_count_on_after_a_consumer_dies_between_retries() {
-    let sandbox = Sandbox::new();
+both!(attempts_count_on_after_a_consumer_dies_between_retries, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
     // The consumer dies during the third attempt.
     let command = format!(r#"{LOG}; [ "$QDEMO_ATTEMPT" -lt 3 ] || kill -9 $PPID; exit 1"#);
@@ -29,8 +28,9 @@ fn attempts_count_on_after_a_consumer_dies_between_retries() {
     sandbox.run(&args).assert_done();
     assert_eq!(attempts(&sandbox), ["1 1", "1 2", "1 3", "1 4", "1 5", "1 6"]);
     sandbox.assert_nothing_left();
-}
+});
 
+// Local: a server has no keepers.
 #[test]
 fn no_attempt_repeats_when_keepers_die_between_retries() {
     let sandbox = Sandbox::new();
@@ -58,9 +58,8 @@ fn no_attempt_repeats_when_keepers_die_between_retries() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn attempts_of_a_retried_failed_item_count_on() {
-    let sandbox = Sandbox::new();
+both!(attempts_of_a_retried_failed_item_count_on, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
     let command = format!("{LOG}; exit 1");
     for _ in 0..2 {
@@ -73,4 +72,4 @@ fn attempts_of_a_retried_failed_item_count_on() {
     assert!(printed.contains(r#""attempt":5"#), "{printed}");
     assert_eq!(attempts(&sandbox), ["1 1", "1 2", "1 3", "1 4"]);
     sandbox.assert_nothing_left();
-}
+});

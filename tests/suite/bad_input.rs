@@ -1,4 +1,6 @@
 //! Invalid input ends a command with a one-line error that names a remedy. The command starts nothing.
+//!
+//! The tests that are not of `both!` are of runs, folders and files, or of input that reaches no queue.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -102,9 +104,8 @@ fn a_client_that_the_keeper_has_no_room_for_fails_and_the_others_go_on() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn a_line_that_is_not_utf8_is_named_by_number_and_earlier_lines_are_put() {
-    let sandbox = Sandbox::new();
+both!(a_line_that_is_not_utf8_is_named_by_number_and_earlier_lines_are_put, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = sandbox.run_with_input(&["producer", "--quiet", "-"], b"a\nb\n\xff\xfe\nc\n");
     assert_eq!(outcome.code(), Some(1));
     let error = outcome.stderr.lines().last().unwrap();
@@ -112,7 +113,7 @@ fn a_line_that_is_not_utf8_is_named_by_number_and_earlier_lines_are_put() {
     let got = sandbox.run(&["consumer", "--format", "raw"]);
     got.assert_prints("a\nb\n");
     sandbox.assert_nothing_left();
-}
+});
 
 #[test]
 fn a_queue_directory_that_other_users_can_access_is_refused() {

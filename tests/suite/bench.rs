@@ -1,4 +1,6 @@
 //! `qdemo bench`: its cases, its report and its picture. No test checks a speed.
+//!
+//! Local: `qdemo bench` measures queues on this machine.
 
 use std::fs;
 use std::thread;

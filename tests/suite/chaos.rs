@@ -3,6 +3,8 @@
 //!
 //! `QDEMO_CHAOS_KILLS` is the number of kills (60). `QDEMO_CHAOS_SEED` repeats the random choices of another
 //! run.
+//!
+//! Local: keepers are killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -24,22 +26,26 @@ const LINE_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_PENDING_LINES: usize = 1000;
 
 /// The running processes, and a record of all lines that the processes have printed.
-struct Chaos<'a> {
+pub struct Chaos<'a> {
     sandbox: &'a Sandbox,
-    rng: Xoshiro256PlusPlus,
-    processes: Vec<(Kind, Running)>,
+    pub rng: Xoshiro256PlusPlus,
+    pub processes: Vec<(Kind, Running)>,
+    /// Options of every consumer and producer.
+    more: &'a [&'a str],
     /// The number of processes so far. The number makes the item names of each producer unique.
     started: u32,
     sender: SyncSender<String>,
     lines: Receiver<String>,
     /// The accepted items by item id, as their producers print them.
     accepted: BTreeMap<u64, String>,
+    /// The id of each delivered item: no item is put twice.
+    ids: BTreeMap<String, u64>,
     /// The attempts of each delivered item.
     delivered: BTreeMap<u64, BTreeSet<u64>>,
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub enum Kind {
     Producer,
     Consumer,
     /// A consumer that runs a command for each item.
@@ -47,30 +53,39 @@ enum Kind {
 }
 
 impl<'a> Chaos<'a> {
-    fn new(sandbox: &'a Sandbox, seed: u64) -> Self {
-        let (sender, lines) = mpsc::sync_channel(MAX_PENDING_LINES);
-        let rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let (accepted, delivered) = (BTreeMap::new(), BTreeMap::new());
-        Self { sandbox, rng, processes: Vec::new(), started: 0, sender, lines, accepted, delivered }
+    /// Starts two producers and three consumers. `more` are options of each of them.
+    pub fn start(sandbox: &'a Sandbox, more: &'a [&'a str]) -> Self {
+        let seed = env_number("QDEMO_CHAOS_SEED", rand::random_range(0..1_000_000));
+        eprintln!("QDEMO_CHAOS_SEED={seed}");
+        let mut chaos = Self::new(sandbox, seed, more);
+        for kind in
+            [Kind::Producer, Kind::Producer, Kind::Consumer, Kind::Consumer, Kind::CommandConsumer]
+        {
+            chaos.start_process(kind);
+        }
+        chaos
     }
 
-    fn start(&mut self, kind: Kind) {
+    fn new(sandbox: &'a Sandbox, seed: u64, more: &'a [&'a str]) -> Self {
+        let (sender, lines) = mpsc::sync_channel(MAX_PENDING_LINES);
+        let rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let (accepted, delivered, ids) = Default::default();
+        let processes = Vec::new();
+        Self { sandbox, rng, processes, more, started: 0, sender, lines, accepted, ids, delivered }
+    }
+
+    fn start_process(&mut self, kind: Kind) {
         self.started += 1;
         let name = format!("process {} item ", self.started);
         let keep = ["producer", "--keep-open", "--capacity", "50", "--format", "json"];
-        let mut running = match kind {
-            Kind::Producer => {
-                let what = ["--items", "1000000000", "--item-name", &name];
-                self.sandbox.start(&[&keep[..], &what].concat())
-            }
-            Kind::Consumer => {
-                self.sandbox.start(&["consumer", "--max-attempts", "0", "--format", "json"])
-            }
-            Kind::CommandConsumer => {
-                let args = ["consumer", "--max-attempts", "0", "--format", "json", "-j", "2"];
-                self.sandbox.start(&[&args[..], &["--", "true"]].concat())
-            }
+        let get = ["consumer", "--max-attempts", "0", "--format", "json"];
+        let items = ["--items", "1000000000", "--item-name", &name];
+        let args = match kind {
+            Kind::Producer => [&keep[..], self.more, &items].concat(),
+            Kind::Consumer => [&get[..], self.more].concat(),
+            Kind::CommandConsumer => [&get[..], self.more, &["-j", "2", "--", "true"]].concat(),
         };
+        let mut running = self.sandbox.start(&args);
         running.forward(self.sender.clone());
         self.processes.push((kind, running));
     }
@@ -90,13 +105,15 @@ impl<'a> Chaos<'a> {
         let attempt = line["attempt"].as_u64().unwrap();
         let new = self.delivered.entry(id).or_default().insert(attempt);
         assert!(new, "attempt {attempt} of item {id} was delivered twice");
+        let first = *self.ids.entry(item.clone()).or_insert(id);
+        assert_eq!(first, id, "{item} was put twice");
         if let Some(accepted) = self.accepted.get(&id) {
             assert_eq!(*accepted, item, "item {id}");
         }
     }
 
     /// Waits for a few lines. The next kill then hits a process in the middle of its work.
-    fn wait_for_progress(&mut self) {
+    pub fn wait_for_progress(&mut self) {
         let count = self.rng.random_range(1..60);
         for _ in 0..count {
             let Ok(line) = self.lines.recv_timeout(LINE_TIMEOUT) else {
@@ -128,16 +145,21 @@ impl<'a> Chaos<'a> {
                 kill_process(Pid::from_raw(keeper.pid).unwrap(), Signal::KILL).is_ok()
             });
         }
+        self.replace_process();
+        true
+    }
+
+    /// Kills a process, and starts another one like it.
+    pub fn replace_process(&mut self) {
         let at = self.rng.random_range(0..self.processes.len());
         let (kind, running) = self.processes.swap_remove(at);
         running.signal(Signal::KILL);
         running.end();
-        self.start(kind);
-        true
+        self.start_process(kind);
     }
 
     /// Stops the producers and closes the queue. The consumers do the remaining items and end.
-    fn finish(mut self) -> (BTreeMap<u64, String>, BTreeMap<u64, BTreeSet<u64>>) {
+    fn finish(&mut self) {
         let processes = std::mem::take(&mut self.processes);
         drop(std::mem::replace(&mut self.sender, mpsc::sync_channel(0).0));
         let sandbox = self.sandbox;
@@ -149,7 +171,29 @@ impl<'a> Chaos<'a> {
             }
             stopping.join().unwrap();
         });
-        (self.accepted, self.delivered)
+    }
+
+    /// Stops the producers, closes the queue, waits for the end of the consumers, and compares the record with the
+    /// queue.
+    pub fn check(mut self) {
+        self.finish();
+        let Self { accepted, delivered, sandbox, .. } = self;
+        eprintln!("{} items accepted, {} delivered", accepted.len(), delivered.len());
+        for (id, item) in &accepted {
+            let is_done = delivered.contains_key(id);
+            assert!(is_done, "item {id}, {item}, was accepted but never delivered");
+        }
+        // A killed producer may leave accepted items that it did not print. Consumers have got those items too.
+        let last = delivered.last_key_value().map_or(0, |(id, _)| *id);
+        assert_eq!(delivered.len() as u64, last, "an item was never delivered");
+        for keeper in sandbox.processes_of("qdemo keeper") {
+            wait_for_end(keeper.pid);
+        }
+        let status = sandbox.status();
+        let counts =
+            ["ready", "in_flight", "failed", "done"].map(|key| status[key].as_u64().unwrap());
+        assert_eq!(counts, [0, 0, 0, last], "{status}");
+        sandbox.assert_nothing_left();
     }
 }
 
@@ -172,36 +216,19 @@ fn env_number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
+/// How many times the test makes trouble.
+pub fn troubles(default: u64) -> u64 {
+    env_number("QDEMO_CHAOS_KILLS", default)
+}
+
 #[test]
 fn every_accepted_item_is_done_despite_random_kills() {
-    let kills = env_number("QDEMO_CHAOS_KILLS", 60);
-    let seed = env_number("QDEMO_CHAOS_SEED", rand::random_range(0..1_000_000));
-    eprintln!("QDEMO_CHAOS_SEED={seed}");
     let sandbox = Sandbox::new();
-    let mut chaos = Chaos::new(&sandbox, seed);
-    for kind in
-        [Kind::Producer, Kind::Producer, Kind::Consumer, Kind::Consumer, Kind::CommandConsumer]
-    {
-        chaos.start(kind);
-    }
-    let mut killed = 0;
+    let mut chaos = Chaos::start(&sandbox, &[]);
+    let (kills, mut killed) = (troubles(60), 0);
     while killed < kills {
         chaos.wait_for_progress();
         killed += u64::from(chaos.kill_one());
     }
-    let (accepted, delivered) = chaos.finish();
-    eprintln!("{killed} kills, {} items accepted, {} delivered", accepted.len(), delivered.len());
-    for (id, item) in &accepted {
-        assert!(delivered.contains_key(id), "item {id}, {item}, was accepted but never delivered");
-    }
-    // A killed producer may leave accepted items that it did not print. Consumers have got those items too.
-    let last = delivered.last_key_value().map_or(0, |(id, _)| *id);
-    assert_eq!(delivered.len() as u64, last, "an item was never delivered");
-    for keeper in sandbox.processes_of("qdemo keeper") {
-        wait_for_end(keeper.pid);
-    }
-    let status = sandbox.status();
-    let counts = ["ready", "in_flight", "failed", "done"].map(|key| status[key].as_u64().unwrap());
-    assert_eq!(counts, [0, 0, 0, last], "{status}");
-    sandbox.assert_nothing_left();
+    chaos.check();
 }

@@ -29,9 +29,8 @@ fn works(sandbox: &Sandbox, script: &str) -> Outcome {
     outcome
 }
 
-#[test]
-fn a_command_with_a_closed_standard_output_takes_no_item() {
-    let sandbox = Sandbox::new();
+both!(a_command_with_a_closed_standard_output_takes_no_item, |backend| {
+    let sandbox = Sandbox::on(backend);
     put_three_items(&sandbox);
     for command in [
         "get -q q",
@@ -64,20 +63,18 @@ fn a_command_with_a_closed_standard_output_takes_no_item() {
         refuses(&sandbox, &format!("qdemo {command} >&-"), &["standard output is closed: "]);
     }
     assert_untouched(&sandbox);
-}
+});
 
-#[test]
-fn the_error_for_a_closed_standard_output_names_a_remedy() {
-    let sandbox = Sandbox::new();
+both!(the_error_for_a_closed_standard_output_names_a_remedy, |backend| {
+    let sandbox = Sandbox::on(backend);
     put_three_items(&sandbox);
     let words = ["qdemo: standard output is closed: send it ", ">/dev/null"];
     refuses(&sandbox, "qdemo get -q q >&-", &words);
     assert_untouched(&sandbox);
-}
+});
 
-#[test]
-fn a_command_that_prints_nothing_works_with_a_closed_standard_output() {
-    let sandbox = Sandbox::new();
+both!(a_command_that_prints_nothing_works_with_a_closed_standard_output, |backend| {
+    let sandbox = Sandbox::on(backend);
     works(&sandbox, "qdemo put -q q a b c d >&-");
     works(&sandbox, "echo e | qdemo put -q q - >&-");
     works(&sandbox, "qdemo producer -q q --quiet --keep-open f >&-");
@@ -92,11 +89,10 @@ fn a_command_that_prints_nothing_works_with_a_closed_standard_output() {
     works(&sandbox, "qdemo timeline run.jsonl --output again.svg >&-");
     refuses(&sandbox, "qdemo timeline run.jsonl >&-", &["standard output is closed: "]);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn dev_null_is_a_valid_standard_output_in_every_mode_that_can_write() {
-    let sandbox = Sandbox::new();
+both!(dev_null_is_a_valid_standard_output_in_every_mode_that_can_write, |backend| {
+    let sandbox = Sandbox::on(backend);
     works(&sandbox, "qdemo put -q q a b c d e && qdemo close -q q");
     works(&sandbox, "qdemo get -q q >/dev/null");
     works(&sandbox, "qdemo get -q q 1<>/dev/null");
@@ -105,22 +101,20 @@ fn dev_null_is_a_valid_standard_output_in_every_mode_that_can_write() {
     works(&sandbox, "qdemo consumer -q q --format raw >>/dev/null");
     works(&sandbox, "qdemo rm -q q");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_command_refuses_a_standard_output_that_is_open_only_for_reading() {
-    let sandbox = Sandbox::new();
+both!(a_command_refuses_a_standard_output_that_is_open_only_for_reading, |backend| {
+    let sandbox = Sandbox::on(backend);
     put_three_items(&sandbox);
     let words = ["standard output is not open for writing: "];
     refuses(&sandbox, "qdemo get -q q 1</dev/null", &words);
     refuses(&sandbox, "qdemo consumer -q q --no-wait --format raw 1</dev/null", &words);
     refuses(&sandbox, "qdemo --version 1</dev/null", &words);
     assert_untouched(&sandbox);
-}
+});
 
-#[test]
-fn a_command_that_reads_a_closed_standard_input_fails_and_puts_nothing() {
-    let sandbox = Sandbox::new();
+both!(a_command_that_reads_a_closed_standard_input_fails_and_puts_nothing, |backend| {
+    let sandbox = Sandbox::on(backend);
     put_three_items(&sandbox);
     for command in [
         "put -q q -",
@@ -137,11 +131,10 @@ fn a_command_that_reads_a_closed_standard_input_fails_and_puts_nothing() {
     }
     assert!(!sandbox.path("run.svg").exists());
     assert_untouched(&sandbox);
-}
+});
 
-#[test]
-fn a_command_that_reads_nothing_works_with_a_closed_standard_input() {
-    let sandbox = Sandbox::new();
+both!(a_command_that_reads_nothing_works_with_a_closed_standard_input, |backend| {
+    let sandbox = Sandbox::on(backend);
     works(&sandbox, "qdemo put -q q a b c <&-");
     works(&sandbox, "printf x | qdemo put -q q -");
     let got = works(&sandbox, "qdemo get -q q --count 2 <&-");
@@ -154,11 +147,10 @@ fn a_command_that_reads_nothing_works_with_a_closed_standard_input() {
     works(&sandbox, "qdemo put -q q - </dev/null");
     works(&sandbox, "qdemo rm -q q <&-");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_closed_standard_error_loses_messages_and_nothing_else() {
-    let sandbox = Sandbox::new();
+both!(a_closed_standard_error_loses_messages_and_nothing_else, |backend| {
+    let sandbox = Sandbox::on(backend);
     works(&sandbox, "qdemo put -q q a b c 2>&-");
     let got = works(&sandbox, "qdemo get -q q 2>&-");
     assert_same("a\n", &got.text());
@@ -174,8 +166,9 @@ fn a_closed_standard_error_loses_messages_and_nothing_else() {
     assert_eq!(lines.last().map(String::as_str), Some("all processes have finished"));
     sandbox.run(&["peek", "-q", "q", "--count", "9"]).assert_prints("c\n");
     sandbox.assert_nothing_left();
-}
+});
 
+// Local: a server has no keepers.
 #[test]
 fn a_keeper_started_with_three_closed_streams_holds_its_queue() {
     let sandbox = Sandbox::new();

@@ -1,5 +1,7 @@
 //! Foreign text on a terminal. qdemo escapes each character that a terminal obeys instead of showing. In a
 //! pipe the text is unchanged.
+//!
+//! The tests that are not of `both!` are of runs, or of text that reaches no queue.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -84,9 +86,8 @@ impl Sandbox {
     }
 }
 
-#[test]
-fn every_command_escapes_an_item_on_a_terminal() {
-    let sandbox = Sandbox::new();
+both!(every_command_escapes_an_item_on_a_terminal, |backend| {
+    let sandbox = Sandbox::on(backend);
     let item = Value::from(BAD);
     sandbox.put(BAD);
     sandbox.assert_shows(&["peek"]);
@@ -110,11 +111,10 @@ fn every_command_escapes_an_item_on_a_terminal() {
     sandbox.run(&["rm", "--force"]).assert_done();
     sandbox.run(&["put", "--capacity", "1", "x"]).assert_done();
     sandbox.assert_shows(&["put", "--no-wait", BAD]);
-}
+});
 
-#[test]
-fn failed_items_and_their_reasons_are_escaped_on_a_terminal() {
-    let sandbox = Sandbox::new();
+both!(failed_items_and_their_reasons_are_escaped_on_a_terminal, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.put(BAD);
     let fails = "printf '\\033[2J\\302\\2332J\\342\\200\\256' >&2; exit 1";
     let args = ["consumer", "--max", "1", "--quiet", "--format", "json", "--", "sh", "-c", fails];
@@ -126,11 +126,10 @@ fn failed_items_and_their_reasons_are_escaped_on_a_terminal() {
     sandbox.assert_shows_json(&["failed", "--format", "json"], "item", &Value::from(BAD));
     sandbox.harmless_output(&["status"]);
     sandbox.harmless_output(&["status", "--format", "json"]);
-}
+});
 
-#[test]
-fn a_json_item_has_the_same_value_on_a_terminal() {
-    let sandbox = Sandbox::new();
+both!(a_json_item_has_the_same_value_on_a_terminal, |backend| {
+    let sandbox = Sandbox::on(backend);
     let item = format!("{{\"{BAD}\":\r[\t\"\u{7f}\u{9b}\u{202e}\"]}}");
     let item =
         item.replace("\u{1b}", "\\u001b").replace("\u{7}", "\\u0007").replace("\u{8}", "\\u0008");
@@ -144,18 +143,17 @@ fn a_json_item_has_the_same_value_on_a_terminal() {
     assert_same(&format!("{item}\n"), &bare.text());
     let json = sandbox.run(&["get", "--format", "json"]);
     assert_same(&format!("{{\"id\":1,\"item\":{item},\"attempt\":1}}\n"), &json.text());
-}
+});
 
-#[test]
-fn an_item_is_unchanged_in_a_pipe() {
-    let sandbox = Sandbox::new();
+both!(an_item_is_unchanged_in_a_pipe, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.put(BAD);
     sandbox.run(&["peek"]).assert_prints(&format!("{BAD}\n"));
     let json = serde_json::to_string(BAD).unwrap();
     let expected = format!("{{\"id\":1,\"item\":{json},\"attempt\":1}}\n");
     sandbox.run(&["peek", "--format", "json"]).assert_prints(&expected);
     sandbox.run(&["get"]).assert_prints(&format!("{BAD}\n"));
-}
+});
 
 #[test]
 fn errors_escape_the_arguments_of_the_user() {

@@ -25,15 +25,6 @@ fn run(sandbox: &Sandbox, heading: &str) -> Outcome {
     sandbox.script(&script)
 }
 
-/// Asserts that no process, pipe or queue is left.
-#[track_caller]
-fn assert_no_queue_left(sandbox: &Sandbox) {
-    sandbox.assert_nothing_left();
-    let queues = fs::read_dir(sandbox.path("queues")).unwrap();
-    let names: Vec<_> = queues.map(|queue| queue.unwrap().file_name()).collect();
-    assert!(names.is_empty(), "queues are left: {names:?}");
-}
-
 /// Asserts that `lines` are the `expected` lines in any order.
 #[track_caller]
 fn assert_each_once(expected: &[String], lines: &[String]) {
@@ -64,9 +55,8 @@ fn each_of_the_ten_recipes_has_a_test() {
     }
 }
 
-#[test]
-fn every_picture_gets_a_whole_thumbnail() {
-    let sandbox = Sandbox::new();
+both!(every_picture_gets_a_whole_thumbnail, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, "Make thumbnails, four at a time");
     outcome.assert_done();
     assert_each_once(&numbered(6, |n| format!("small/holiday {n}.png")), &outcome.lines());
@@ -76,12 +66,12 @@ fn every_picture_gets_a_whole_thumbnail() {
     }
     let made = fs::read_dir(sandbox.path("small")).unwrap().count();
     assert_eq!(made, 6, "a part of a thumbnail is left");
-    assert_no_queue_left(&sandbox);
-}
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn a_crawl_visits_every_page_once_and_ends() {
-    let sandbox = Sandbox::new();
+both!(a_crawl_visits_every_page_once_and_ends, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, "Crawl pages that lead to further pages");
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let lines = outcome.lines();
@@ -96,12 +86,12 @@ fn a_crawl_visits_every_page_once_and_ends() {
     ];
     assert_each_once(&owned(&expected), &lines);
     assert_same("", &outcome.stderr);
-    assert_no_queue_left(&sandbox);
-}
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn calls_of_all_clients_together_keep_to_the_rate_limit() {
-    let sandbox = Sandbox::new();
+both!(calls_of_all_clients_together_keep_to_the_rate_limit, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, "Call a service no more often than it allows");
     outcome.assert_prints("12 calls were answered\n");
     let calls = fs::read_to_string(sandbox.path("calls.jsonl")).unwrap();
@@ -121,24 +111,24 @@ fn calls_of_all_clients_together_keep_to_the_rate_limit() {
         let apart = start(&pair[1]) - start(&pair[0]);
         assert!(apart > 0.0499, "only {apart} s between {} and {}", pair[0], pair[1]);
     }
-    assert_no_queue_left(&sandbox);
-}
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn results_of_several_workers_are_not_mixed() {
-    let sandbox = Sandbox::new();
+both!(results_of_several_workers_are_not_mixed, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, "Spread work over workers, and gather the results in one file");
     outcome.assert_prints("results.txt has 12 reports\n");
     let results = fs::read_to_string(sandbox.path("results.txt")).unwrap();
     let lines: Vec<_> = results.lines().map(str::to_owned).collect();
     let reports: Vec<_> = lines.chunks(2).map(|report| report.join("\n")).collect();
     assert_each_once(&numbered(12, |n| format!("chapter {n}.txt\n    {n} words")), &reports);
-    assert_no_queue_left(&sandbox);
-}
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn a_fast_step_waits_for_a_slow_one() {
-    let sandbox = Sandbox::new();
+both!(a_fast_step_waits_for_a_slow_one, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, "Keep a fast step from running ahead of a slow one");
     outcome.assert_done();
     let lines = outcome.lines();
@@ -152,12 +142,12 @@ fn a_fast_step_waits_for_a_slow_one() {
         assert_same(&numbered(n, |n| format!("{n}\n")).concat(), &part);
     }
     assert_eq!(fs::read_dir(sandbox.path("spool")).unwrap().count(), 0);
-    assert_no_queue_left(&sandbox);
-}
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn failed_items_are_retried_and_then_wait_for_a_decision() {
-    let sandbox = Sandbox::new();
+both!(failed_items_are_retried_and_then_wait_for_a_decision, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, "Try again what failed, and look at what still fails");
     let lines = outcome.lines();
     assert_eq!(lines[0], "first round: exit code 1");
@@ -173,12 +163,12 @@ fn failed_items_are_retried_and_then_wait_for_a_decision() {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let sent = fs::read_to_string(sandbox.path("sent")).unwrap();
     assert_same("ann@near.example\ncleo@near.example\nbob@far.example\n", &sent);
-    assert_no_queue_left(&sandbox);
-}
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn another_worker_does_the_item_of_a_killed_worker() {
-    let sandbox = Sandbox::new();
+both!(another_worker_does_the_item_of_a_killed_worker, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, "Go on when a worker is killed");
     outcome.assert_done();
     let mut expected = numbered(6, |n| match n {
@@ -187,24 +177,24 @@ fn another_worker_does_the_item_of_a_killed_worker() {
     });
     expected.push("a worker ended with exit code 137".to_owned());
     assert_each_once(&expected, &outcome.lines());
-    assert_no_queue_left(&sandbox);
-}
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn at_most_two_jobs_hold_a_licence_at_a_time() {
-    let sandbox = Sandbox::new();
+both!(at_most_two_jobs_hold_a_licence_at_a_time, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, "Let no more than two do something at a time");
     outcome.assert_done();
     let lines = outcome.lines();
     let (jobs, back) = lines.split_at(8);
     assert_each_once(&numbered(8, |n| format!("job {n} is through")), jobs);
     assert_each_once(&owned(&["licence-A", "licence-B"]), back);
-    assert_no_queue_left(&sandbox);
-}
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn records_keep_their_fields_and_the_sum_is_right() {
-    let sandbox = Sandbox::new();
+both!(records_keep_their_fields_and_the_sum_is_right, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, "Pass records on, and add up the results");
     outcome.assert_prints(
         r#"{"name": "ruler, 12\"", "total": 1200}
@@ -213,12 +203,12 @@ fn records_keep_their_fields_and_the_sum_is_right() {
 all: 2350
 "#,
     );
-    assert_no_queue_left(&sandbox);
-}
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
 
-#[test]
-fn shell_loops_share_the_items_until_the_end_of_the_queue() {
-    let sandbox = Sandbox::new();
+both!(shell_loops_share_the_items_until_the_end_of_the_queue, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, "Set something up once for each worker");
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     assert_each_once(&numbered(10, |n| format!("test {n} passed")), &outcome.lines());
@@ -227,5 +217,6 @@ fn shell_loops_share_the_items_until_the_end_of_the_queue() {
     for n in 1..=3 {
         assert!(!sandbox.path(&format!("database.{n}")).exists());
     }
-    assert_no_queue_left(&sandbox);
-}
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});

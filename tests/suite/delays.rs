@@ -1,4 +1,6 @@
 //! Random delays of producers and consumers.
+//!
+//! The tests that are not of `both!` are of runs, whose queues are on this machine.
 
 use serde_json::Value;
 
@@ -61,14 +63,13 @@ fn the_printed_random_seed_repeats_the_run() {
     assert_ne!(drawn.text(), run(&["--lang=en"]).text(), "two runs have the same random seed");
 }
 
-#[test]
-fn a_consumer_outside_a_run_draws_random_delays_too() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_outside_a_run_draws_random_delays_too, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     sandbox.run(&["close"]).assert_done();
     let args = ["consumer", "--delay", "exp:1us", "--seed", "3", "--format", "raw"];
     sandbox.run(&args).assert_prints("a\nb\n");
-}
+});
 
 #[test]
 fn a_run_refuses_an_invalid_distribution_of_delays() {

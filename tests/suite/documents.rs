@@ -1,4 +1,6 @@
 //! The README agrees with the program.
+//!
+//! The tests that are not of `both!` are of text and of runs.
 
 use std::fs;
 
@@ -15,12 +17,11 @@ fn the_transcript_in_the_readme_is_the_output_of_its_command() {
     Sandbox::new().run(&args).assert_prints(transcript);
 }
 
-#[test]
-fn the_script_in_the_readme_delivers_every_item_once() {
+both!(the_script_in_the_readme_delivers_every_item_once, |backend| {
     let readme = fs::read_to_string("README.md").unwrap();
     let start = readme.find("for worker in 1 2 3").unwrap();
     let (script, _) = readme[start..].split_once("```").unwrap();
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::on(backend);
     let outcome = sandbox.script(script);
     assert_eq!(outcome.code(), Some(0));
     let lines = outcome.lines();
@@ -29,7 +30,7 @@ fn the_script_in_the_readme_delivers_every_item_once() {
         assert_eq!(count, 1, "page {page}");
     }
     sandbox.assert_nothing_left();
-}
+});
 
 #[test]
 fn every_option_of_the_help_is_in_the_readme() {

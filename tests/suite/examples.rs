@@ -1,4 +1,6 @@
 //! Runs the examples and checks their output.
+//!
+//! The client in Python is local: it speaks the protocol of the pipes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +12,8 @@ fn run_example(sandbox: &Sandbox, name: &str) -> Outcome {
     Running::start(sandbox.command(path.to_str().unwrap())).end()
 }
 
-#[test]
-fn the_example_of_two_terminals_prints_the_lines_of_both_roles() {
-    let sandbox = Sandbox::new();
+both!(the_example_of_two_terminals_prints_the_lines_of_both_roles, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run_example(&sandbox, "two_terminals.sh");
     outcome.assert_done();
     let lines_of = |role: &str| {
@@ -25,11 +26,10 @@ fn the_example_of_two_terminals_prints_the_lines_of_both_roles() {
     assert_eq!(lines_of("生産者"), expected("生産者", "追加"));
     assert_eq!(lines_of("消費者"), expected("消費者", "取得"));
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn the_example_of_a_worker_pool_does_every_page_once() {
-    let sandbox = Sandbox::new();
+both!(the_example_of_a_worker_pool_does_every_page_once, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = run_example(&sandbox, "worker_pool.sh");
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let lines = outcome.lines();
@@ -39,11 +39,10 @@ fn the_example_of_a_worker_pool_does_every_page_once() {
         assert_eq!(done, 1, "page {page} in {lines:?}");
     }
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn the_example_of_a_pipeline_passes_the_largest_files_in_order() {
-    let sandbox = Sandbox::new();
+both!(the_example_of_a_pipeline_passes_the_largest_files_in_order, |backend| {
+    let sandbox = Sandbox::on(backend);
     for (name, size) in
         [("small.txt", 10), ("large.txt", 3000), ("middle one.txt", 200), ("no.txt", 1)]
     {
@@ -58,11 +57,10 @@ small.txt has 10 bytes
 ";
     crate::harness::assert_same(expected, &outcome.text());
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn the_example_of_the_library_passes_items_between_processes() {
-    let sandbox = Sandbox::new();
+both!(the_example_of_the_library_passes_items_between_processes, |backend| {
+    let sandbox = Sandbox::on(backend);
     // Cargo builds the examples together with the tests.
     let example: PathBuf = Path::new(QDEMO).with_file_name("examples").join("library");
     let start = |what: &str| {
@@ -77,7 +75,7 @@ fn the_example_of_the_library_passes_items_between_processes() {
     );
     producer.end().assert_prints("");
     sandbox.assert_nothing_left();
-}
+});
 
 #[test]
 fn the_client_in_python() {

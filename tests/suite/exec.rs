@@ -12,9 +12,8 @@ fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-#[test]
-fn a_thousand_commands_end_as_they_do_with_xargs() {
-    let sandbox = Sandbox::new();
+both!(a_thousand_commands_end_as_they_do_with_xargs, |backend| {
+    let sandbox = Sandbox::on(backend);
     let script = r#"
         seq 1000 | xargs -P4 -I{} sh -c 'echo {}; exit $(( {} % 7 == 3 ))' > xargs.txt
         echo "xargs: $?"
@@ -42,11 +41,10 @@ fn a_thousand_commands_end_as_they_do_with_xargs() {
     outcome.assert_one_line_of_error(&["143 items have failed", "qdemo failed"]);
     sandbox.run(&["failed", "--drop"]).assert_prints("dropped 143 items\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_command_gets_every_item_unchanged() {
-    let sandbox = Sandbox::new();
+both!(a_command_gets_every_item_unchanged, |backend| {
+    let sandbox = Sandbox::on(backend);
     let items = [
         "plain",
         "two words",
@@ -78,11 +76,10 @@ fn a_command_gets_every_item_unchanged() {
     fed(&["printf", "<%s>", "a{}b{}"]).assert_prints(&twice);
     assert!(!sandbox.path("hacked").exists());
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn the_environment_of_a_command_describes_its_item() {
-    let sandbox = Sandbox::new();
+both!(the_environment_of_a_command_describes_its_item, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "-q", "some jobs", "a"]).assert_prints("");
     sandbox.run(&["put", "-q", "some jobs", "--json", "{\"n\": 1}"]).assert_prints("");
     sandbox.run(&["close", "-q", "some jobs"]).assert_prints("");
@@ -90,11 +87,10 @@ fn the_environment_of_a_command_describes_its_item() {
     let outcome = sandbox.run(&["consumer", "-q", "some jobs", "--", "sh", "-c", show]);
     outcome.assert_prints("some jobs/1/1/a\nsome jobs/2/1/{\"n\": 1}\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn the_outputs_of_concurrent_commands_are_not_mixed() {
-    let sandbox = Sandbox::new();
+both!(the_outputs_of_concurrent_commands_are_not_mixed, |backend| {
+    let sandbox = Sandbox::on(backend);
     // Each command prints many small pieces to both streams.
     let script = r#"
         seq 40 | qdemo put -
@@ -118,11 +114,10 @@ fn the_outputs_of_concurrent_commands_are_not_mixed() {
         assert!(piece.iter().all(|line| *line == piece[0]));
     }
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_failing_command_is_retried_and_then_its_item_is_kept() {
-    let sandbox = Sandbox::new();
+both!(a_failing_command_is_retried_and_then_its_item_is_kept, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "good", "late", "bad"]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
     let command = r#"
@@ -152,11 +147,10 @@ fn a_failing_command_is_retried_and_then_its_item_is_kept() {
     outcome.assert_prints("4\n");
     sandbox.run(&["failed"]).assert_prints("");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn the_pause_before_a_retry_doubles() {
-    let sandbox = Sandbox::new();
+both!(the_pause_before_a_retry_doubles, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
     let args = ["--max", "1", "--format", "json", "--retries", "3", "--backoff", "20ms"];
     let outcome = sandbox.run(&[&["consumer"][..], &args, &["--", "false"]].concat());
@@ -169,11 +163,10 @@ fn the_pause_before_a_retry_doubles() {
     }
     sandbox.run(&["rm", "--force"]);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_json_object_describes_the_end_of_a_command() {
-    let sandbox = Sandbox::new();
+both!(a_json_object_describes_the_end_of_a_command, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "--json", "[1, 2]", "\"die\""]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
     let command = "echo out; echo err >&2; [ \"$QDEMO_ITEM\" != die ] || kill -9 $$; exit 3";
@@ -193,11 +186,10 @@ fn a_json_object_describes_the_end_of_a_command() {
     }
     sandbox.run(&["failed", "--drop"]);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_consumer_of_a_missing_command_takes_no_item() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_of_a_missing_command_takes_no_item, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
     let text = sandbox.path("text");
     fs::write(&text, "no program\n").unwrap();
@@ -215,11 +207,10 @@ fn a_consumer_of_a_missing_command_takes_no_item() {
     sandbox.run(&["consumer", "--", text]).assert_refused(126, &["cannot be executed"]);
     sandbox.run(&["get"]).assert_prints("x\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn an_item_that_no_argument_can_hold_fails_but_fits_standard_input() {
-    let sandbox = Sandbox::new();
+both!(an_item_that_no_argument_can_hold_fails_but_fits_standard_input, |backend| {
+    let sandbox = Sandbox::on(backend);
     let large = "x".repeat(300_000);
     let input = format!("small\0{large}\0nul\0");
     sandbox.run_with_input(&["put", "-0", "-"], input.as_bytes()).assert_prints("");
@@ -235,11 +226,10 @@ fn an_item_that_no_argument_can_hold_fails_but_fits_standard_input() {
     sandbox.run(&["failed", "--retry"]).assert_prints("2 items back in line\n");
     sandbox.run(&["consumer", "--max", "2", "--", "wc", "-c"]).assert_prints("300001\n4\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_command_may_ignore_its_item_or_print_more_than_a_pipe_holds() {
-    let sandbox = Sandbox::new();
+both!(a_command_may_ignore_its_item_or_print_more_than_a_pipe_holds, |backend| {
+    let sandbox = Sandbox::on(backend);
     let large = format!("{}\n", "x".repeat(2_000_000));
     sandbox.run_with_input(&["put", "-"], large.as_bytes()).assert_prints("");
     sandbox.run(&["consumer", "--max", "1", "--", "true"]).assert_prints("");
@@ -249,11 +239,10 @@ fn a_command_may_ignore_its_item_or_print_more_than_a_pipe_holds() {
     assert_same(&large, &outcome.text());
     assert_same(&large, &outcome.stderr);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_consumer_keeps_the_delay_after_each_command() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_keeps_the_delay_after_each_command, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
     let args = ["consumer", "--delay", "30ms", "--format", "json", "--", "true"];
@@ -264,20 +253,18 @@ fn a_consumer_keeps_the_delay_after_each_command() {
         assert!(pair[1]["start"].as_f64().unwrap() - end >= 0.03);
     }
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn log_lines_come_before_the_output_of_their_commands() {
-    let sandbox = Sandbox::new();
+both!(log_lines_come_before_the_output_of_their_commands, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a"]).assert_prints("");
     let args = ["consumer", "--max", "1", "--format", "log", "--", "echo", "hello", "{}"];
     sandbox.run(&args).assert_prints("消費者: a を取得しました\nhello a\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_consumer_runs_fewer_jobs_if_it_lacks_descriptors() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_runs_fewer_jobs_if_it_lacks_descriptors, |backend| {
+    let sandbox = Sandbox::on(backend);
     let script = r#"
         seq 60 | qdemo put -
         qdemo close
@@ -287,22 +274,20 @@ fn a_consumer_runs_fewer_jobs_if_it_lacks_descriptors() {
     "#;
     sandbox.script(script).assert_prints("60\n0\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_quiet_consumer_prints_only_the_output_of_its_commands() {
-    let sandbox = Sandbox::new();
+both!(a_quiet_consumer_prints_only_the_output_of_its_commands, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     let echo = ["--quiet", "--max", "1", "--", "echo", "hello"];
     sandbox.run(&[&["consumer"][..], &echo].concat()).assert_prints("hello\n");
     let json = sandbox.run(&[&["consumer", "--format", "json"][..], &echo].concat());
     assert_eq!(json_lines(&json.text())[0]["stdout"], "hello\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_consumer_that_may_not_wait_does_the_ready_items_and_leaves() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_that_may_not_wait_does_the_ready_items_and_leaves, |backend| {
+    let sandbox = Sandbox::on(backend);
     let no_wait = ["consumer", "--no-wait", "--", "sh", "-c"];
     sandbox.run(&[&no_wait[..], &["echo {}"]].concat()).assert_prints("");
     sandbox.run(&["put", "1"]).assert_prints("");
@@ -316,4 +301,4 @@ fn a_consumer_that_may_not_wait_does_the_ready_items_and_leaves() {
     let args = ["consumer", "--timeout", "50ms", "--", "true"];
     sandbox.run(&args).assert_prints("");
     sandbox.assert_nothing_left();
-}
+});

@@ -5,11 +5,10 @@ use std::fs;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Sandbox, assert_same, children_of, wait_for_end, wait_while};
+use crate::harness::{Backend, Sandbox, assert_same, children_of, wait_for_end, wait_while};
 
-#[test]
-fn a_command_beyond_its_time_limit_is_ended_with_its_children() {
-    let sandbox = Sandbox::new();
+both!(a_command_beyond_its_time_limit_is_ended_with_its_children, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
     let args =
         ["--max", "1", "--timeout-each", "200ms", "--", "sh", "-c", "sleep 1000 & sleep 1000"];
@@ -19,8 +18,9 @@ fn a_command_beyond_its_time_limit_is_ended_with_its_children() {
     sandbox.run(&["failed"]).assert_prints(failed);
     sandbox.run(&["rm", "--force"]);
     sandbox.assert_nothing_left();
-}
+});
 
+// Local: what ends is the command, wherever its item came from.
 #[test]
 fn a_command_that_ignores_sigterm_at_its_time_limit_is_killed() {
     let sandbox = Sandbox::new();
@@ -37,9 +37,8 @@ fn a_command_that_ignores_sigterm_at_its_time_limit_is_killed() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn halt_stops_at_the_first_failure_and_requeues_items_in_flight() {
-    let sandbox = Sandbox::new();
+both!(halt_stops_at_the_first_failure_and_requeues_items_in_flight, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "slow", "bad", "never"]).assert_prints("");
     let command = "case {} in slow) sleep 1000;; bad) exit 1;; *) echo {};; esac";
     let outcome = sandbox.run(&["consumer", "-j", "2", "--halt", "--", "sh", "-c", command]);
@@ -53,11 +52,10 @@ fn halt_stops_at_the_first_failure_and_requeues_items_in_flight() {
     );
     sandbox.run(&["rm", "--force"]);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_consumer_does_not_wait_for_background_children_of_a_command() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_does_not_wait_for_background_children_of_a_command, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
     let command = "sleep 1000 & echo $!";
     let outcome = sandbox.run(&["consumer", "--max", "1", "--", "sh", "-c", command]);
@@ -66,11 +64,10 @@ fn a_consumer_does_not_wait_for_background_children_of_a_command() {
     crate::harness::signal_to(pid, Signal::KILL);
     wait_for_end(pid);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn ctrl_c_ends_the_commands_and_requeues_their_items() {
-    let sandbox = Sandbox::new();
+both!(ctrl_c_ends_the_commands_and_requeues_their_items, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
     let command = "echo started > started-{}; sleep 1000";
     let consumer = sandbox.start(&["consumer", "-j", "2", "--", "sh", "-c", command]);
@@ -90,7 +87,7 @@ fn ctrl_c_ends_the_commands_and_requeues_their_items() {
     assert_eq!(lines, expected);
     sandbox.run(&["rm", "--force"]);
     sandbox.assert_nothing_left();
-}
+});
 
 /// Waits until `count` processes `sleep 1000` run. Only the list of processes shows their start.
 fn wait_for_commands(sandbox: &Sandbox, count: usize) {
@@ -99,9 +96,8 @@ fn wait_for_commands(sandbox: &Sandbox, count: usize) {
     }
 }
 
-#[test]
-fn no_command_outlives_its_killed_consumer() {
-    let sandbox = Sandbox::new();
+both!(no_command_outlives_its_killed_consumer, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a", "b", "c"]).assert_prints("");
     let consumer = sandbox.start(&["consumer", "-j", "3", "--", "sh", "-c", "sleep 1000 & wait"]);
     wait_for_commands(&sandbox, 3);
@@ -109,16 +105,16 @@ fn no_command_outlives_its_killed_consumer() {
     for command in sandbox.processes_of("sleep 1000") {
         wait_for_end(command.pid);
     }
+    sandbox.wait_for_notice_of_death(consumer.pid());
     consumer.end();
-    let status = sandbox.run(&["status"]).text();
+    let status = sandbox.status_text(&[]);
     assert!(status.starts_with("default: 3 in line, 0 out, 0 done, 0 failed"), "{status}");
     sandbox.run(&["rm", "--force"]);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn an_item_is_done_only_after_its_output_is_written() {
-    let sandbox = Sandbox::new();
+both!(an_item_is_done_only_after_its_output_is_written, |backend| {
+    let sandbox = Sandbox::on(backend);
     let script = "seq 100 | qdemo put -; qdemo consumer -- seq {} | head -1; echo ${PIPESTATUS[0]}";
     let outcome = sandbox.script(script);
     // 128 + SIGPIPE.
@@ -129,11 +125,10 @@ fn an_item_is_done_only_after_its_output_is_written() {
     assert!(in_line > 0 && in_line + done == 100, "{status}");
     sandbox.run(&["rm", "--force"]);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn the_item_of_a_killed_consumer_goes_to_another_with_attempt_two() {
-    let sandbox = Sandbox::new();
+both!(the_item_of_a_killed_consumer_goes_to_another_with_attempt_two, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
     let first = sandbox.start(&["consumer", "--", "sleep", "1000"]);
     wait_for_commands(&sandbox, 1);
@@ -143,11 +138,11 @@ fn the_item_of_a_killed_consumer_goes_to_another_with_attempt_two() {
     first.end();
     second.end().assert_prints("2\n");
     sandbox.assert_nothing_left();
-}
+});
 
-share! {
-fn every_item_is_done_although_consumers_are_killed_at_random(rounds: 15, all: 200) {
-    let sandbox = Sandbox::new();
+/// Kills consumers at random moments. Every item is done.
+fn kill_consumers(backend: Backend, rounds: usize) {
+    let sandbox = Sandbox::on(backend);
     let items = rounds * 5;
     let input: String = (1..=items).map(|n| format!("{n}\n")).collect();
     sandbox.run_with_input(&["put", "-"], input.as_bytes()).assert_prints("");
@@ -183,12 +178,20 @@ fn every_item_is_done_although_consumers_are_killed_at_random(rounds: 15, all: 2
     }
     assert!(done.len() <= items + rounds, "an item of a live consumer was done again");
     assert!(done.iter().any(|(_, attempt)| *attempt > 1), "no consumer held an item at its death");
-    let status = sandbox.run(&["status"]).text();
+    let status = sandbox.status_text(&[]);
     assert!(status.contains(&format!("0 in line, 0 out, {items} done, 0 failed")), "{status}");
     sandbox.assert_nothing_left();
 }
-}
 
+both!(every_item_is_done_although_consumers_are_killed_at_random, |backend| {
+    kill_consumers(backend, 15);
+});
+
+both!(slow, every_item_is_done_in_200_rounds_of_killed_consumers, |backend| {
+    kill_consumers(backend, 200);
+});
+
+// Local: what waits is the command, wherever its item came from.
 #[test]
 fn a_slow_reader_of_one_command_does_not_time_out_another() {
     let sandbox = Sandbox::new();
@@ -207,6 +210,7 @@ fn a_slow_reader_of_one_command_does_not_time_out_another() {
     sandbox.assert_nothing_left();
 }
 
+// Local: what ends is the command, wherever its item came from.
 #[test]
 fn a_command_that_starts_as_its_consumer_is_killed_ends_too() {
     let sandbox = Sandbox::new();
@@ -229,9 +233,8 @@ fn a_command_that_starts_as_its_consumer_is_killed_ends_too() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn a_queue_that_a_command_has_created_outlives_its_consumer() {
-    let sandbox = Sandbox::new();
+both!(a_queue_that_a_command_has_created_outlives_its_consumer, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
     let command = "qdemo put -q other y; echo put; sleep 1000";
     let mut consumer = sandbox.start(&["consumer", "--format", "json", "--", "sh", "-c", command]);
@@ -242,4 +245,4 @@ fn a_queue_that_a_command_has_created_outlives_its_consumer() {
     sandbox.run(&["get", "-q", "other"]).assert_prints("y\n");
     sandbox.run(&["rm", "--force"]).assert_prints("removed 1 item\n");
     sandbox.assert_nothing_left();
-}
+});

@@ -1,5 +1,7 @@
 //! A full disk, a lack of descriptors, an unwritable folder. A command that meets such a fault fails with
 //! one line that names a remedy. Accepted items stay, and the queue works again when the fault is gone.
+//!
+//! Local: the faults are those of a file system and of a keeper.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,6 @@
 //! Pipes of other programs: nonblocking standard streams, and pipes, devices and sockets in place of files.
+//!
+//! Local: these are pipes of the commands, and a run has its queue on this machine.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

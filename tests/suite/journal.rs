@@ -1,4 +1,6 @@
 //! A queue at rest is a file. Accepted items survive every end of the keeper.
+//!
+//! The tests that are not of `both!` are of the file and its keeper.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -11,9 +13,8 @@ fn journal(sandbox: &Sandbox) -> std::path::PathBuf {
     sandbox.queue("default").join("journal")
 }
 
-#[test]
-fn a_queue_without_a_process_keeps_its_state() {
-    let sandbox = Sandbox::new();
+both!(a_queue_without_a_process_keeps_its_state, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "--capacity", "5", "a", "b", "c", "d"]).assert_prints("");
     // The first item is done, the second fails, the third is requeued.
     assert_eq!(sandbox.run(&["consumer", "--max", "1", "--", "true"]).code(), Some(0));
@@ -24,7 +25,7 @@ fn a_queue_without_a_process_keeps_its_state() {
     consumer.end();
     sandbox.wait_for_keeper_to_go("default");
     assert!(sandbox.processes().is_empty());
-    let status = sandbox.run(&["status"]).text();
+    let status = sandbox.status_text(&[]);
     assert!(status.starts_with("default: 2 of 5 in line, 0 out, 1 done, 1 failed, the oldest "));
     assert!(sandbox.processes().is_empty(), "a status query has started a process");
     sandbox.run(&["failed"]).assert_prints("2\t1\texit code 1\tb\n");
@@ -37,10 +38,13 @@ fn a_queue_without_a_process_keeps_its_state() {
     sandbox.run(&["close"]).assert_prints("");
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("b\nc\nd\ne\n");
     sandbox.assert_nothing_left();
+    if backend.is_server() {
+        return;
+    }
     let left = fs::read_to_string(journal(&sandbox)).unwrap();
     assert_eq!(left.lines().count(), 3, "not a head and one record: {left}");
     assert_eq!(fs::read_dir(sandbox.queue("default")).unwrap().count(), 1, "another file is left");
-}
+});
 
 #[test]
 fn a_keeper_that_is_killed_loses_no_accepted_item() {
@@ -206,14 +210,21 @@ fn a_second_file_of_an_earlier_version_is_imported_or_discarded() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn a_queue_with_sync_keeps_the_setting_until_its_end() {
-    let sandbox = Sandbox::new();
-    sandbox.run(&["put", "--sync", "a", "b"]).assert_prints("");
+both!(durable, a_queue_with_sync_keeps_the_setting_until_its_end, |backend| {
+    let sandbox = Sandbox::on(backend);
+    // Only a server tells how far the items have come.
+    let told = "qdemo: --sync: the items are on the server's disk\n";
+    let told = if backend.is_server() { told } else { "" };
+    let put = |args: &[&str], input: &[u8]| {
+        let put = sandbox.run_with_input(args, input);
+        assert_same(told, &put.stderr);
+        assert_eq!(put.code(), Some(0));
+    };
+    put(&["put", "--sync", "a", "b"], b"");
     assert_eq!(sandbox.status()["sync"], true);
     sandbox.wait_for_keeper_to_go("default");
     // The setting belongs to the queue, not to a producer or a keeper.
-    sandbox.run_with_input(&["put", "-"], b"c\nd\n").assert_prints("");
+    put(&["put", "-"], b"c\nd\n");
     assert_eq!(sandbox.status()["sync"], true);
     sandbox.run(&["get", "--count", "4"]).assert_prints("a\nb\nc\nd\n");
     sandbox.run(&["close"]).assert_done();
@@ -221,7 +232,7 @@ fn a_queue_with_sync_keeps_the_setting_until_its_end() {
     sandbox.run(&["producer", "--quiet", "--keep-open", "e"]);
     assert_eq!(sandbox.status()["sync"], false, "the next queue inherited the setting");
     sandbox.assert_nothing_left();
-}
+});
 
 share! {
 fn the_journal_of_a_queue_in_steady_use_stays_small(rounds: 5, all: 10) {

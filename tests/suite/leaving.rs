@@ -1,4 +1,6 @@
 //! A command leaves no process, pipe or folder behind, however the command ends.
+//!
+//! The tests that are not of `both!` are of runs and keepers.
 
 use std::fs;
 
@@ -79,9 +81,8 @@ fn producers_put_nothing_after_a_signal() {
     assert_eq!(outcome.stderr, "中断されました: 8 個のアイテムは処理されていません\n");
 }
 
-#[test]
-fn commands_whose_reader_does_not_read_end_at_a_signal() {
-    let sandbox = Sandbox::new();
+both!(commands_whose_reader_does_not_read_end_at_a_signal, |backend| {
+    let sandbox = Sandbox::on(backend);
     // The output is larger than the pipe, and the test reads only the first line.
     let name = "x".repeat(1000);
     let endless = ["--items", "1000000", "--item-name", &name, "--capacity", "1000"];
@@ -102,7 +103,7 @@ fn commands_whose_reader_does_not_read_end_at_a_signal() {
         crate::harness::signal_to(keeper.pid, Signal::TERM);
     }
     sandbox.assert_nothing_left();
-}
+});
 
 #[test]
 fn a_run_without_delays_can_be_interrupted() {
@@ -256,10 +257,9 @@ fn a_stopped_consumer_does_not_hold_up_the_other_consumer() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn an_interrupted_consumer_requeues_its_item_and_dies_by_the_signal() {
+both!(an_interrupted_consumer_requeues_its_item_and_dies_by_the_signal, |backend| {
     for signal in [Signal::INT, Signal::TERM] {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::on(backend);
         let mut consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
         sandbox.run(&["producer", "--quiet", "a"]);
         assert_eq!(consumer.line(), "a");
@@ -269,11 +269,10 @@ fn an_interrupted_consumer_requeues_its_item_and_dies_by_the_signal() {
         sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
         sandbox.assert_nothing_left();
     }
-}
+});
 
-#[test]
-fn accepted_items_of_an_interrupted_producer_stay_in_the_queue() {
-    let sandbox = Sandbox::new();
+both!(accepted_items_of_an_interrupted_producer_stay_in_the_queue, |backend| {
+    let sandbox = Sandbox::on(backend);
     let mut producer = sandbox.start(&["producer", "-"]);
     producer.feed("a\n");
     assert_eq!(producer.line(), "生産者: a を追加しました");
@@ -283,11 +282,10 @@ fn accepted_items_of_an_interrupted_producer_stay_in_the_queue() {
     assert_eq!(producer.end().signal(), Some(2));
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_consumer_whose_reader_has_left_requeues_the_item_it_could_not_print() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_whose_reader_has_left_requeues_the_item_it_could_not_print, |backend| {
+    let sandbox = Sandbox::on(backend);
     let mut consumer = sandbox.start(&["consumer", "--format", "raw"]);
     sandbox.run(&["producer", "--quiet", "--keep-open", "a"]);
     assert_eq!(consumer.line(), "a");
@@ -297,7 +295,7 @@ fn a_consumer_whose_reader_has_left_requeues_the_item_it_could_not_print() {
     assert_eq!((outcome.signal(), outcome.stderr.as_str()), (Some(13), ""));
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("b\n");
     sandbox.assert_nothing_left();
-}
+});
 
 #[test]
 fn a_run_under_nohup_ignores_a_hangup() {

@@ -2,15 +2,14 @@
 
 use qdemo::{Client, Error, QueueBuilder, Role};
 
-use crate::harness::{QDEMO, Sandbox};
+use crate::harness::Sandbox;
 
 fn connect(sandbox: &Sandbox, role: Role) -> Client {
     builder(sandbox).connect(role).unwrap()
 }
 
 fn builder(sandbox: &Sandbox) -> QueueBuilder {
-    // The sandbox finds its keepers by this directory in their environment.
-    QueueBuilder::new("q".parse().unwrap()).dir(sandbox.path("queues")).program(QDEMO)
+    sandbox.builder("q")
 }
 
 /// Gets one item and reports it done.
@@ -21,9 +20,8 @@ fn take(client: &mut Client) -> Option<String> {
     Some(String::from_utf8(json.to_vec()).unwrap())
 }
 
-#[test]
-fn a_put_item_is_in_the_queue_when_the_put_returns() {
-    let sandbox = Sandbox::new();
+both!(a_put_item_is_in_the_queue_when_the_put_returns, |backend| {
+    let sandbox = Sandbox::on(backend);
     let mut producer = connect(&sandbox, Role::Producer);
     let mut consumer = connect(&sandbox, Role::Consumer);
     producer.put(b"1").unwrap();
@@ -35,21 +33,19 @@ fn a_put_item_is_in_the_queue_when_the_put_returns() {
     assert_eq!(take(&mut consumer), None);
     consumer.leave().unwrap();
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn one_client_may_put_and_get() {
-    let sandbox = Sandbox::new();
+both!(one_client_may_put_and_get, |backend| {
+    let sandbox = Sandbox::on(backend);
     let mut crawler = connect(&sandbox, Role::Producer);
     crawler.put(b"\"start\"").unwrap();
     assert_eq!(take(&mut crawler).as_deref(), Some("\"start\""));
     crawler.put(b"\"found\"").unwrap();
     assert_eq!(take(&mut crawler).as_deref(), Some("\"found\""));
-}
+});
 
-#[test]
-fn a_process_that_has_seen_an_end_gets_the_items_of_the_next_queue() {
-    let sandbox = Sandbox::new();
+both!(a_process_that_has_seen_an_end_gets_the_items_of_the_next_queue, |backend| {
+    let sandbox = Sandbox::on(backend);
     for round in ["1", "2", "3"] {
         let mut producer = connect(&sandbox, Role::Producer);
         producer.put(round.as_bytes()).unwrap();
@@ -58,11 +54,10 @@ fn a_process_that_has_seen_an_end_gets_the_items_of_the_next_queue() {
         assert_eq!(take(&mut consumer).as_deref(), Some(round));
         assert_eq!(take(&mut consumer), None);
     }
-}
+});
 
-#[test]
-fn an_unreported_item_goes_back_when_its_consumer_is_dropped() {
-    let sandbox = Sandbox::new();
+both!(an_unreported_item_goes_back_when_its_consumer_is_dropped, |backend| {
+    let sandbox = Sandbox::on(backend);
     let mut producer = connect(&sandbox, Role::Producer);
     producer.put_all(["1", "2"]).unwrap();
     let mut first = connect(&sandbox, Role::Consumer);
@@ -72,11 +67,10 @@ fn an_unreported_item_goes_back_when_its_consumer_is_dropped() {
     let delivery = second.get(1).unwrap().unwrap();
     let (item, _) = delivery.items().next().unwrap();
     assert_eq!((item.id(), item.attempt(), delivery.attempt()), (1, 2, 2));
-}
+});
 
-#[test]
-fn each_item_of_a_delivery_has_an_outcome_of_its_own() {
-    let sandbox = Sandbox::new();
+both!(each_item_of_a_delivery_has_an_outcome_of_its_own, |backend| {
+    let sandbox = Sandbox::on(backend);
     let mut client = connect(&sandbox, Role::Visitor);
     client.put_all(["1", "2", "3", "4"]).unwrap();
     let mut items = Vec::new();
@@ -99,11 +93,10 @@ fn each_item_of_a_delivery_has_an_outcome_of_its_own() {
     sandbox.run(&["failed", "-q", "q"]).assert_prints("3\t1\tit is odd\t3\n");
     sandbox.run(&["failed", "-q", "q", "--drop"]);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_get_or_a_put_with_a_timeout_gives_up() {
-    let sandbox = Sandbox::new();
+both!(a_get_or_a_put_with_a_timeout_gives_up, |backend| {
+    let sandbox = Sandbox::on(backend);
     let mut client = builder(&sandbox).capacity(1).connect(Role::Visitor).unwrap();
     let now = std::time::Duration::ZERO;
     assert!(matches!(client.get_timeout(1, now), Err(Error::Empty)));
@@ -113,11 +106,10 @@ fn a_get_or_a_put_with_a_timeout_gives_up() {
     client.done(&delivery).unwrap();
     client.leave().unwrap();
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_text_that_is_no_item_is_refused_before_it_is_sent() {
-    let sandbox = Sandbox::new();
+both!(a_text_that_is_no_item_is_refused_before_it_is_sent, |backend| {
+    let sandbox = Sandbox::on(backend);
     let mut producer = connect(&sandbox, Role::Producer);
     assert!(matches!(producer.put(b"two\nlines"), Err(Error::NotALine)));
     assert!(matches!(producer.put(b""), Err(Error::NotALine)));
@@ -125,19 +117,19 @@ fn a_text_that_is_no_item_is_refused_before_it_is_sent() {
     assert!(matches!(producer.put(&large), Err(Error::TooLarge { size: 16_777_217, .. })));
     producer.put(b"1").unwrap();
     assert_eq!(producer.leave().unwrap().ready, 1);
-}
+});
 
-#[test]
-fn another_capacity_is_refused() {
-    let sandbox = Sandbox::new();
+both!(another_capacity_is_refused, |backend| {
+    let sandbox = Sandbox::on(backend);
     let _first = builder(&sandbox).capacity(2).connect(Role::Producer).unwrap();
     let second = builder(&sandbox).capacity(3).connect(Role::Producer);
     let Err(Error::Refused { code, .. }) = second else {
         panic!("{second:?}");
     };
     assert_eq!(code, "capacity");
-}
+});
 
+// Local: a server has no program to start.
 #[test]
 fn an_error_keeps_its_cause() {
     use std::error::Error as _;

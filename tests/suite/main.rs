@@ -25,6 +25,41 @@ macro_rules! share {
     };
 }
 
+/// A test of the behaviour of a queue: `both!(name, |backend| { … })` makes the tests `name::local` and
+/// `name::server`. With `slow` before the name, only `make test-slow` runs them. With `durable`, the server writes each
+/// change to its disk before it answers.
+macro_rules! both {
+    (slow, $name:ident, $test:expr) => {
+        both!(@ Server, #[ignore = "slow: `make test-slow` runs it"] $name, $test);
+    };
+    (durable, $name:ident, $test:expr) => {
+        both!(@ DurableServer, $name, $test);
+    };
+    ($name:ident, $test:expr) => {
+        both!(@ Server, $name, $test);
+    };
+    (@ $server:ident, $(#[$ignore:meta])? $name:ident, $test:expr) => {
+        mod $name {
+            use super::*;
+            use crate::harness::Backend;
+
+            const TEST: fn(Backend) = $test;
+
+            #[test]
+            $(#[$ignore])?
+            fn local() {
+                Backend::Local.check(TEST);
+            }
+
+            #[test]
+            $(#[$ignore])?
+            fn server() {
+                Backend::$server.check(TEST);
+            }
+        }
+    };
+}
+
 mod admin;
 mod architecture;
 mod attempts;
@@ -59,6 +94,8 @@ mod removing;
 mod respawn;
 mod run;
 mod scarce;
+mod server_chaos;
+mod server_faults;
 mod server_options;
 mod shared;
 mod shell;

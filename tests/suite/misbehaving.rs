@@ -1,4 +1,6 @@
 //! Clients that break the rules: each costs the keeper a bounded amount of memory, and disturbs nobody.
+//!
+//! Local: these clients break the protocol of the pipes.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,7 @@
 //! Processes in separate PID and time namespaces share a queue. These tests need the right to make
 //! namespaces (root). Without this right, each test prints a notice and passes.
+//!
+//! Local: the processes share a file system and not a server.
 
 use crate::harness::{Running, Sandbox, assert_same};
 use crate::pools::assert_codes;

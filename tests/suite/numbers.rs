@@ -1,4 +1,6 @@
 //! Compares times and numbers at the limits of their types with exact arithmetic.
+//!
+//! The tests that are not of `both!` are of runs, whose queues are on this machine.
 
 use std::fs;
 
@@ -275,9 +277,8 @@ fn a_run_refuses_a_speed_out_of_range() {
     }
 }
 
-#[test]
-fn waits_and_leases_of_centuries_do_not_end_at_once() {
-    let sandbox = Sandbox::new();
+both!(waits_and_leases_of_centuries_do_not_end_at_once, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "one"]).assert_done();
     // The 584 years from 1970 on end in 2554. A wait beyond that year never ends.
     let mut consumer =
@@ -290,4 +291,4 @@ fn waits_and_leases_of_centuries_do_not_end_at_once() {
     assert!(!get.has_ended());
     sandbox.run(&["put", "-q", "other", "two"]).assert_done();
     get.end().assert_prints("two\n");
-}
+});

@@ -5,6 +5,8 @@
 //! capacity: put(n) = max(ready(n), start(n − K)), ready(n + 1) = put(n) + P(n), and start(n) = max(put(n),
 //! the time when the first consumer is free). For one consumer, this time is done(n − 1). For several
 //! consumers, this time follows the recursion of Kiefer and Wolfowitz (Transactions of the AMS 78, 1955).
+//!
+//! Local: a run has its queue on this machine.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,8 @@
 //! Folders that qdemo shares with other programs and users: the temporary folder and the folder of the
 //! queues. Foreign files stay, and leftovers of killed processes go. A test that needs namespaces, mounts or
 //! another user (root) prints a notice and passes where the test lacks the right.
+//!
+//! Local: these are places of directories and pipes.
 
 use std::fs::Permissions;
 use std::fs::{self, DirBuilder};

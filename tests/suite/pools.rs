@@ -9,9 +9,8 @@ pub fn assert_codes(lines: &[String], taken: usize, ended: usize) {
     assert_eq!(lines.len(), taken + ended, "{lines:?}");
 }
 
-#[test]
-fn each_get_of_a_pool_learns_of_the_end() {
-    let sandbox = Sandbox::new();
+both!(each_get_of_a_pool_learns_of_the_end, |backend| {
+    let sandbox = Sandbox::on(backend);
     for jobs in ["1", "3", "6"] {
         let script = format!(
             r#"
@@ -25,11 +24,10 @@ fn each_get_of_a_pool_learns_of_the_end() {
         assert_codes(&outcome.lines(), 3, 3);
     }
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn each_get_of_a_script_learns_of_the_end() {
-    let sandbox = Sandbox::new();
+both!(each_get_of_a_script_learns_of_the_end, |backend| {
+    let sandbox = Sandbox::on(backend);
     let outcome = sandbox.script(
         "qdemo put a b; qdemo close
          for n in 1 2 3 4; do qdemo get --quiet > /dev/null; echo $?; done
@@ -37,12 +35,11 @@ fn each_get_of_a_script_learns_of_the_end() {
     );
     assert_codes(&outcome.lines(), 2, 4);
     sandbox.assert_nothing_left();
-}
+});
 
-/// The first process of a container or a service leads a session.
-#[test]
-fn each_get_of_a_script_that_leads_a_session_learns_of_the_end() {
-    let sandbox = Sandbox::new();
+// The first process of a container or a service leads a session.
+both!(each_get_of_a_script_that_leads_a_session_learns_of_the_end, |backend| {
+    let sandbox = Sandbox::on(backend);
     let script = "qdemo put a b; qdemo close
         for n in 1 2 3 4; do timeout 30 qdemo get --quiet > /dev/null; echo $?; done";
     let mut command = sandbox.command("setsid");
@@ -50,11 +47,10 @@ fn each_get_of_a_script_that_leads_a_session_learns_of_the_end() {
     let outcome = Running::start(command).end();
     assert_codes(&outcome.lines(), 2, 2);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn each_thread_of_a_program_that_calls_get_learns_of_the_end() {
-    let sandbox = Sandbox::new();
+both!(each_thread_of_a_program_that_calls_get_learns_of_the_end, |backend| {
+    let sandbox = Sandbox::on(backend);
     let program = "
 import subprocess, threading
 
@@ -76,22 +72,20 @@ for threads in 3, 2:
     let outcome = Running::start(command).end();
     assert_codes(&outcome.lines(), 5, 5);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn each_recipe_of_a_parallel_make_learns_of_the_end() {
-    let sandbox = Sandbox::new();
+both!(each_recipe_of_a_parallel_make_learns_of_the_end, |backend| {
+    let sandbox = Sandbox::on(backend);
     let makefile = "all: a b c d e\n\
                     a b c d e:\n\t@item=$$(qdemo get --quiet); echo $$?\n";
     std::fs::write(sandbox.path("Makefile"), makefile).unwrap();
     let outcome = sandbox.script("qdemo put 1 2; qdemo close; make -s -j2");
     assert_codes(&outcome.lines(), 2, 3);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_pool_gets_items_put_after_the_end_and_a_new_script_waits_for_them() {
-    let sandbox = Sandbox::new();
+both!(a_pool_gets_items_put_after_the_end_and_a_new_script_waits_for_them, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox
         .script("qdemo put a; qdemo close; qdemo get; qdemo get")
         .assert_one_line_of_error(&["has ended"]);
@@ -110,4 +104,4 @@ fn a_pool_gets_items_put_after_the_end_and_a_new_script_waits_for_them() {
     );
     assert_codes(&outcome.lines(), 2, 1);
     sandbox.assert_nothing_left();
-}
+});

@@ -1,4 +1,6 @@
 //! Speaks the protocol of `docs/PROTOCOL.md` with raw clients, and writes noise to the inbox.
+//!
+//! Local: this is the protocol of the pipes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

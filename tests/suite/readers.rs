@@ -42,19 +42,17 @@ fn consumer_to(sandbox: &Sandbox, writer: PipeWriter) -> Child {
     sandbox.qdemo(&RAW).stdin(Stdio::null()).stdout(writer).spawn().unwrap()
 }
 
-#[test]
-fn a_reader_that_stops_holds_one_item_and_other_consumers_get_the_rest() {
-    let sandbox = Sandbox::new();
+both!(a_reader_that_stops_holds_one_item_and_other_consumers_get_the_rest, |backend| {
+    let sandbox = Sandbox::on(backend);
     let slow = stalled(&sandbox, 100, &[]);
     sandbox.run(&[&RAW[..], &["--max", "98"]].concat()).assert_prints(&numbers(3, 100));
     slow.end().assert_prints("2\n");
     sandbox.run(&["join"]).assert_prints("");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_reader_that_never_reads_holds_one_item() {
-    let sandbox = Sandbox::new();
+both!(a_reader_that_never_reads_holds_one_item, |backend| {
+    let sandbox = Sandbox::on(backend);
     fill(&sandbox, 100);
     let idle = sandbox.start(&["consumer", "--format", "json"]);
     wait_for(&sandbox, 99, 1, 0);
@@ -63,11 +61,10 @@ fn a_reader_that_never_reads_holds_one_item() {
     outcome.assert_done();
     assert_eq!(outcome.lines().len(), 1);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn unread_items_of_a_killed_consumer_are_requeued() {
-    let sandbox = Sandbox::new();
+both!(unread_items_of_a_killed_consumer_are_requeued, |backend| {
+    let sandbox = Sandbox::on(backend);
     let consumer = stalled(&sandbox, 100, &[]);
     consumer.signal(Signal::KILL);
     wait_for_end(consumer.pid());
@@ -78,11 +75,10 @@ fn unread_items_of_a_killed_consumer_are_requeued() {
         .assert_prints("{\"id\":2,\"item\":\"2\",\"attempt\":2}\n");
     sandbox.run(&RAW).assert_prints(&numbers(3, 100));
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn unread_items_are_requeued_when_a_signal_ends_the_consumer() {
-    let sandbox = Sandbox::new();
+both!(unread_items_are_requeued_when_a_signal_ends_the_consumer, |backend| {
+    let sandbox = Sandbox::on(backend);
     let consumer = stalled(&sandbox, 100, &[]);
     consumer.signal(Signal::TERM);
     wait_for_end(consumer.pid());
@@ -92,11 +88,10 @@ fn unread_items_are_requeued_when_a_signal_ends_the_consumer() {
     assert_eq!(outcome.signal(), Some(Signal::TERM.as_raw()));
     sandbox.run(&RAW).assert_prints(&numbers(2, 100));
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_large_item_that_is_read_only_in_part_is_requeued() {
-    let sandbox = Sandbox::new();
+both!(a_large_item_that_is_read_only_in_part_is_requeued, |backend| {
+    let sandbox = Sandbox::on(backend);
     // Larger than the buffer of any pipe.
     let large = "x".repeat(3 << 20);
     let input = format!("1\n{large}\n3\n");
@@ -111,13 +106,12 @@ fn a_large_item_that_is_read_only_in_part_is_requeued() {
     assert!(large.starts_with(&outcome.text()), "the output is not a part of the large item");
     sandbox.run(&RAW).assert_prints(&format!("{large}\n3\n"));
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn three_items_are_done_when_a_reader_leaves_after_three_items() {
+both!(three_items_are_done_when_a_reader_leaves_after_three_items, |backend| {
     for reader in ["head -n 3", "for i in 1 2 3; do read -r item; echo \"$item\"; done"] {
         for format in ["--format raw", "--format raw --delay 1us", "--lang en"] {
-            let sandbox = Sandbox::new();
+            let sandbox = Sandbox::on(backend);
             fill(&sandbox, 100);
             let script = format!("qdemo consumer {format} | {{ {reader}; }}");
             let outcome = sandbox.script(&script);
@@ -128,11 +122,10 @@ fn three_items_are_done_when_a_reader_leaves_after_three_items() {
             sandbox.assert_nothing_left();
         }
     }
-}
+});
 
-#[test]
-fn items_are_done_up_to_the_line_where_a_shell_loop_stops_reading() {
-    let sandbox = Sandbox::new();
+both!(items_are_done_up_to_the_line_where_a_shell_loop_stops_reading, |backend| {
+    let sandbox = Sandbox::on(backend);
     fill(&sandbox, 3000);
     // The shell reads byte by byte, and so takes no byte after the last line that it uses.
     let outcome = sandbox.script(
@@ -143,11 +136,10 @@ fn items_are_done_up_to_the_line_where_a_shell_loop_stops_reading() {
     sandbox.run(&["peek", "--count", "9999"]).assert_prints(&numbers(1001, 3000));
     assert_eq!(sandbox.status()["done"], 1000);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn an_unread_item_goes_to_another_consumer_when_its_lease_runs_out() {
-    let sandbox = Sandbox::new();
+both!(an_unread_item_goes_to_another_consumer_when_its_lease_runs_out, |backend| {
+    let sandbox = Sandbox::on(backend);
     fill(&sandbox, 10);
     let mut stalled = sandbox.start(&[&RAW[..], &["--lease", "50ms"]].concat());
     assert_eq!(stalled.line(), "1");
@@ -158,20 +150,18 @@ fn an_unread_item_goes_to_another_consumer_when_its_lease_runs_out() {
     outcome.assert_one_line_of_error(&["item 2 came too late", "lease"]);
     assert_eq!(outcome.code(), Some(0));
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn no_item_is_done_when_the_reader_leaves_at_once() {
-    let sandbox = Sandbox::new();
+both!(no_item_is_done_when_the_reader_leaves_at_once, |backend| {
+    let sandbox = Sandbox::on(backend);
     fill(&sandbox, 100);
     assert_same("", &sandbox.script("qdemo consumer --format raw | true").text());
     sandbox.run(&["peek", "--count", "200"]).assert_prints(&numbers(1, 100));
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn the_queue_ends_when_the_last_item_has_been_read() {
-    let sandbox = Sandbox::new();
+both!(the_queue_ends_when_the_last_item_has_been_read, |backend| {
+    let sandbox = Sandbox::on(backend);
     let consumer = stalled(&sandbox, 2, &[]);
     sandbox
         .run(&["join", "--timeout", "1ms"])
@@ -179,49 +169,44 @@ fn the_queue_ends_when_the_last_item_has_been_read() {
     consumer.end().assert_prints("2\n");
     sandbox.run(&["join"]).assert_prints("");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_consumer_with_max_waits_until_its_last_item_is_read() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_with_max_waits_until_its_last_item_is_read, |backend| {
+    let sandbox = Sandbox::on(backend);
     let mut consumer = stalled(&sandbox, 9, &["--max", "2"]);
     assert!(!consumer.has_ended());
     consumer.end().assert_prints("2\n");
     assert_eq!(sandbox.status()["done"], 2);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn an_item_is_done_when_its_delay_is_over_and_its_line_is_read() {
-    let sandbox = Sandbox::new();
+both!(an_item_is_done_when_its_delay_is_over_and_its_line_is_read, |backend| {
+    let sandbox = Sandbox::on(backend);
     let slow = stalled(&sandbox, 10, &["--delay", "1ms"]);
     sandbox.run(&[&RAW[..], &["--max", "8"]].concat()).assert_prints(&numbers(3, 10));
     slow.end().assert_prints("2\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn with_fast_an_item_is_done_as_soon_as_its_line_is_written() {
-    let sandbox = Sandbox::new();
+both!(with_fast_an_item_is_done_as_soon_as_its_line_is_written, |backend| {
+    let sandbox = Sandbox::on(backend);
     fill(&sandbox, 1000);
     let consumer = sandbox.start(&[&RAW[..], &["--fast"]].concat());
     wait_for(&sandbox, 0, 0, 1000);
     consumer.end().assert_prints(&numbers(1, 1000));
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_consumer_does_not_wait_for_a_reader_when_its_output_is_a_file() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_does_not_wait_for_a_reader_when_its_output_is_a_file, |backend| {
+    let sandbox = Sandbox::on(backend);
     fill(&sandbox, 1000);
     let outcome = sandbox.script("qdemo consumer --format raw >all && cat all");
     outcome.assert_prints(&numbers(1, 1000));
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_fast_reader_gets_all_items_in_order() {
-    let sandbox = Sandbox::new();
+both!(a_fast_reader_gets_all_items_in_order, |backend| {
+    let sandbox = Sandbox::on(backend);
     fill(&sandbox, 200_000);
     let outcome =
         sandbox.script("qdemo consumer --format raw | tee first | cat >second; cat first");
@@ -229,11 +214,10 @@ fn a_fast_reader_gets_all_items_in_order() {
     let outcome = sandbox.script("cmp first second && qdemo status --format json");
     assert!(outcome.text().contains("\"done\":200000"), "{}", outcome.text());
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn no_item_is_lost_when_a_consumer_is_killed_after_its_fast_reader_stops() {
-    let sandbox = Sandbox::new();
+both!(no_item_is_lost_when_a_consumer_is_killed_after_its_fast_reader_stops, |backend| {
+    let sandbox = Sandbox::on(backend);
     fill(&sandbox, 12_000);
     let mut consumer = sandbox.start(&RAW);
     // After so many fast reads, the consumer takes many items at a time.
@@ -251,8 +235,9 @@ fn no_item_is_lost_when_a_consumer_is_killed_after_its_fast_reader_stops() {
     }
     assert!(times[9_001..].iter().all(|&times| times >= 1), "an item is lost");
     sandbox.assert_nothing_left();
-}
+});
 
+// Local: a server has no keepers.
 #[test]
 fn a_consumer_waits_for_its_reader_while_its_keeper_is_replaced() {
     let sandbox = Sandbox::new();
@@ -264,9 +249,8 @@ fn a_consumer_waits_for_its_reader_while_its_keeper_is_replaced() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn several_consumers_can_share_one_pipe() {
-    let sandbox = Sandbox::new();
+both!(several_consumers_can_share_one_pipe, |backend| {
+    let sandbox = Sandbox::on(backend);
     fill(&sandbox, 30_000);
     let outcome = sandbox.script(
         "for n in 1 2 3; do qdemo consumer --format raw & done | sort -n; qdemo status --format json >&2",
@@ -274,11 +258,10 @@ fn several_consumers_can_share_one_pipe() {
     assert_same(&numbers(1, 30_000), &outcome.text());
     assert!(outcome.stderr.contains("\"done\":30000"), "{}", outcome.stderr);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_consumer_works_when_its_pipe_holds_bytes_of_another_writer() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_works_when_its_pipe_holds_bytes_of_another_writer, |backend| {
+    let sandbox = Sandbox::on(backend);
     fill(&sandbox, 10);
     let (mut reader, writer) = pipe().unwrap();
     (&writer).write_all(&[0; 50_000]).unwrap();
@@ -291,8 +274,9 @@ fn a_consumer_works_when_its_pipe_holds_bytes_of_another_writer() {
     assert_same(&numbers(1, 10), &lines);
     assert!(consumer.wait().unwrap().success());
     sandbox.assert_nothing_left();
-}
+});
 
+// Local: the pipe is that of the reader.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_consumer_restores_the_size_of_its_pipe() {

@@ -4,6 +4,8 @@
 //! have no recordings.
 //!
 //! Named functions replace the bytes that differ between two runs, each for the reason in its comment.
+//!
+//! Local: these are files and bytes of a keeper.
 
 mod commands;
 mod journals;

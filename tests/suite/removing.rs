@@ -1,5 +1,7 @@
 //! `rm` reports the truth, even if the keeper is killed meanwhile: exit code 0 means that the queue is gone, and any other
 //! code means that the queue exists.
+//!
+//! Local: the keeper is killed, or lacks descriptors.
 
 use rustix::process::Signal;
 

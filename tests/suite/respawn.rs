@@ -1,4 +1,6 @@
 //! Dead workers of a run are replaced. No item is lost or put twice because a worker died.
+//!
+//! Local: a run has its queue on this machine.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,4 +1,6 @@
 //! `qdemo run`: its transcripts, its options and its processes.
+//!
+//! Local: a run has its queue on this machine.
 
 use crate::harness::{CLASSIC, Sandbox, assert_same, children_of};
 use rustix::process::Signal;

@@ -1,5 +1,7 @@
 //! Few processes (`ulimit -u`) and few descriptors (`ulimit -n`): each command does its whole task, or fails with one
 //! line that names the remedy. No item is lost, and no process or pipe is left behind.
+//!
+//! Local: keepers lack processes and descriptors.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;

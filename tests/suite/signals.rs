@@ -1,4 +1,6 @@
 //! Signals to commands that start as process 1, or with signals blocked or ignored.
+//!
+//! The tests that are not of `both!` are of runs, commands and keepers.
 
 use std::process::{Command, Stdio};
 
@@ -67,13 +69,12 @@ impl Sandbox {
     }
 }
 
-#[test]
-fn process_1_exits_with_128_plus_the_number_of_the_signal() {
+both!(process_1_exits_with_128_plus_the_number_of_the_signal, |backend| {
     if !can_be_process_1() {
         return;
     }
     for signal in [Signal::TERM, Signal::INT] {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::on(backend);
         let code = Some(128 + signal.as_raw());
         let end = |running: Running, process_1| {
             signal_to(process_1, signal);
@@ -106,7 +107,7 @@ fn process_1_exits_with_128_plus_the_number_of_the_signal() {
         assert_eq!(outcome.lines().last().unwrap(), "すべてのプロセスが終了しました");
         sandbox.assert_nothing_left();
     }
-}
+});
 
 #[test]
 fn a_second_signal_ends_process_1_at_once() {
@@ -126,12 +127,11 @@ fn a_second_signal_ends_process_1_at_once() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn process_1_exits_with_the_usual_codes() {
+both!(process_1_exits_with_the_usual_codes, |backend| {
     if !can_be_process_1() {
         return;
     }
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::on(backend);
     let run = |args: &[&str]| Running::start(sandbox.as_process_1(args)).end();
     run(&["put", "a"]).assert_prints("");
     run(&["get"]).assert_prints("a\n");
@@ -142,7 +142,7 @@ fn process_1_exits_with_the_usual_codes() {
     let script = "unshare -pf --mount-proc qdemo run --speed 20 | head -1; echo ${PIPESTATUS[0]}";
     sandbox.script(script).assert_prints("生産者: アイテム0 を追加しました\n141\n");
     sandbox.assert_nothing_left();
-}
+});
 
 #[test]
 fn process_1_reaps_the_orphans_that_it_inherits() {
@@ -169,10 +169,9 @@ fn process_1_reaps_the_orphans_that_it_inherits() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn no_command_hangs_when_sigchld_is_blocked_or_ignored() {
+both!(no_command_hangs_when_sigchld_is_blocked_or_ignored, |backend| {
     for option in ["--block-signal=CHLD", "--ignore-signal=CHLD", "--block-signal"] {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::on(backend);
         let run = |args: &[&str]| sandbox.start_with_env(option, args).end();
         run(&["run", "--items", "3", "--speed", "max", "--quiet"]).assert_done();
         let more = ["--chaos", "20ms", "--producers", "2", "--consumers", "2", "--quiet"];
@@ -189,7 +188,7 @@ fn no_command_hangs_when_sigchld_is_blocked_or_ignored() {
         run(&["rm", "--force"]);
         sandbox.assert_nothing_left();
     }
-}
+});
 
 #[test]
 fn a_run_that_starts_with_all_signals_blocked_can_be_interrupted() {
@@ -210,9 +209,8 @@ fn mask(line: &str) -> u64 {
     u64::from_str_radix(mask, 16).unwrap() & 0x7fff_ffff
 }
 
-#[test]
-fn commands_inherit_the_blocked_and_ignored_signals_of_their_consumer() {
-    let sandbox = Sandbox::new();
+both!(commands_inherit_the_blocked_and_ignored_signals_of_their_consumer, |backend| {
+    let sandbox = Sandbox::on(backend);
     // No shell runs the command, because a shell may set its own signal mask.
     let show = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"];
     let args = [&["consumer", "--max", "1", "--"][..], &show].concat();
@@ -233,7 +231,7 @@ fn commands_inherit_the_blocked_and_ignored_signals_of_their_consumer() {
         assert_eq!(masks, expected, "{option}: {outcome:?}");
     }
     sandbox.assert_nothing_left();
-}
+});
 
 #[test]
 fn a_keeper_does_not_inherit_the_blocked_and_ignored_signals_of_its_client() {
@@ -261,9 +259,8 @@ fn a_keeper_does_not_inherit_the_blocked_and_ignored_signals_of_its_client() {
     sandbox.assert_nothing_left();
 }
 
-#[test]
-fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
-    let sandbox = Sandbox::new();
+both!(a_signal_that_was_ignored_at_the_start_stays_ignored, |backend| {
+    let sandbox = Sandbox::on(backend);
     for (name, signal) in [("TERM", Signal::TERM), ("HUP", Signal::HUP), ("INT", Signal::INT)] {
         let mut run = sandbox.start_ignoring(name, &["run", "--speed", "20"]);
         assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
@@ -284,17 +281,16 @@ fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     get.signal(Signal::INT);
     assert_eq!(get.end().signal(), Some(2));
     sandbox.assert_nothing_left();
-}
+});
 
 /// The offset of the transcript's second line.
 fn second_line() -> usize {
     CLASSIC.find('\n').unwrap() + 1
 }
 
-#[test]
-fn sigint_ends_a_consumer_in_the_background_of_a_script() {
+both!(sigint_ends_a_consumer_in_the_background_of_a_script, |backend| {
     for shell in ["bash", "dash"] {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::on(backend);
         let script = "qdemo consumer --delay 1h --format raw & wait $!; echo $?";
         let mut command = sandbox.command(shell);
         command.args(["-c", script]);
@@ -307,4 +303,4 @@ fn sigint_ends_a_consumer_in_the_background_of_a_script() {
         sandbox.run(&["get"]).assert_prints("a\n");
         sandbox.assert_nothing_left();
     }
-}
+});

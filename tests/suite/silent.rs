@@ -1,5 +1,7 @@
 //! A stopped keeper does not answer: limits hold, signals work, and no request is half executed when the
 //! keeper continues.
+//!
+//! Local: the keeper is stopped.
 
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt;

@@ -1,4 +1,6 @@
 //! Regression tests, one for each small fault.
+//!
+//! The tests that are not of `both!` are of runs and of `qdemo bench`.
 
 use std::fs;
 
@@ -6,9 +8,8 @@ use rustix::process::Signal;
 
 use crate::harness::{Running, Sandbox, children_of, wait_while};
 
-#[test]
-fn a_dash_after_two_dashes_is_an_item() {
-    let sandbox = Sandbox::new();
+both!(a_dash_after_two_dashes_is_an_item, |backend| {
+    let sandbox = Sandbox::on(backend);
     let assert_items = |args: &[&str], input: &str, expected: &str| {
         sandbox.run_with_input(args, input.as_bytes()).assert_done();
         assert_eq!(sandbox.run(&["get", "--count", "9", "--no-wait"]).text(), expected);
@@ -22,8 +23,9 @@ fn a_dash_after_two_dashes_is_an_item() {
     assert_items(&["producer", "--quiet", "--keep-open", "x", "--", "-"], "no\n", "x\n-\n");
     assert_items(&["producer", "--quiet", "--keep-open", "-"], "yes\n", "yes\n");
     sandbox.assert_nothing_left();
-}
+});
 
+// Local: no command reaches a queue.
 #[test]
 fn a_dash_for_standard_input_must_be_the_only_item() {
     let sandbox = Sandbox::new();

@@ -1,4 +1,6 @@
 //! Statistics of a run: Little's law, the comparison with queueing theory, and the place of the output.
+//!
+//! Local: a run has its queue on this machine.
 
 use std::fs;
 

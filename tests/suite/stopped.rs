@@ -1,5 +1,7 @@
 //! Stopped commands for items: stopped together with their consumer, by a signal, or by the kernel because
 //! the command wants the terminal.
+//!
+//! Local: signals and the terminal stop commands, and a server takes a stopped consumer for dead.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

@@ -1,4 +1,6 @@
 //! Foreign bytes and announcements in the inbox, and foreign files in the place of a queue's files.
+//!
+//! Local: these are files of a queue on this machine.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;

@@ -1,5 +1,7 @@
 //! Output for a terminal that a pipe does not get. The program writes to a pseudo-terminal, and a terminal
 //! emulator computes the screen.
+//!
+//! Local: the screen does not depend on the place of the queue.
 
 use std::fs::File;
 use std::io::Read;

@@ -1,4 +1,6 @@
 //! Pictures of runs, drawn by `run` itself or by `timeline` from recorded events.
+//!
+//! Local: a run has its queue on this machine.
 
 use std::fs;
 

@@ -6,11 +6,10 @@ use qdemo::{Error, GetError, PutError, Queue, QueueBuilder, TryGetError, TryPutE
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::harness::{QDEMO, Sandbox};
+use crate::harness::Sandbox;
 
 fn builder(sandbox: &Sandbox) -> QueueBuilder {
-    // The sandbox finds its keepers by this directory in their environment.
-    QueueBuilder::new("q".parse().unwrap()).dir(sandbox.path("queues")).program(QDEMO)
+    sandbox.builder("q")
 }
 
 fn open<T: Serialize + DeserializeOwned>(sandbox: &Sandbox) -> Queue<T> {
@@ -30,9 +29,8 @@ struct Job {
     next: Option<Box<Job>>,
 }
 
-#[test]
-fn values_of_any_type_come_out_as_they_went_in() {
-    let sandbox = Sandbox::new();
+both!(values_of_any_type_come_out_as_they_went_in, |backend| {
+    let sandbox = Sandbox::on(backend);
     let queue = open(&sandbox);
     let job = |name: &str, next| Job { name: name.to_owned(), sizes: vec![0.1, -1e300], next };
     queue.put(job("アイテム\n\"", Some(Box::new(job("", None))))).unwrap();
@@ -41,11 +39,10 @@ fn values_of_any_type_come_out_as_they_went_in() {
     assert_eq!(item.done().unwrap(), job("アイテム\n\"", Some(Box::new(job("", None)))));
     drop(queue);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_value_whose_json_has_a_line_break_is_refused() {
-    let sandbox = Sandbox::new();
+both!(a_value_whose_json_has_a_line_break_is_refused, |backend| {
+    let sandbox = Sandbox::on(backend);
     let queue: Queue<Box<serde_json::value::RawValue>> = open(&sandbox);
     let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
     assert!(queue.put(raw("[1,\n2]")).is_err());
@@ -53,11 +50,10 @@ fn a_value_whose_json_has_a_line_break_is_refused() {
     assert_eq!(queue.get().unwrap().done().unwrap().get(), "[3, 4]");
     drop(queue);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_put_to_a_full_queue_returns_the_item_and_an_empty_queue_has_none() {
-    let sandbox = Sandbox::new();
+both!(a_put_to_a_full_queue_returns_the_item_and_an_empty_queue_has_none, |backend| {
+    let sandbox = Sandbox::on(backend);
     let queue = open_small(&sandbox);
     assert!(queue.is_empty().unwrap() && !queue.is_full().unwrap());
     queue.put(1).unwrap();
@@ -74,11 +70,10 @@ fn a_put_to_a_full_queue_returns_the_item_and_an_empty_queue_has_none() {
     assert_eq!(queue.get().unwrap().done().unwrap(), 5, "the refused items are not there");
     drop(queue);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn several_items_may_be_in_flight_and_a_dropped_item_keeps_its_place() {
-    let sandbox = Sandbox::new();
+both!(several_items_may_be_in_flight_and_a_dropped_item_keeps_its_place, |backend| {
+    let sandbox = Sandbox::on(backend);
     let queue = open::<u32>(&sandbox);
     (1..=3).for_each(|n| queue.put(n).unwrap());
     let (one, two) = (queue.get().unwrap(), queue.get().unwrap());
@@ -98,11 +93,10 @@ fn several_items_may_be_in_flight_and_a_dropped_item_keeps_its_place() {
     assert!(matches!(queue.get(), Err(GetError::Closed)));
     drop(queue);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_join_returns_when_every_item_is_done_or_failed() {
-    let sandbox = Sandbox::new();
+both!(a_join_returns_when_every_item_is_done_or_failed, |backend| {
+    let sandbox = Sandbox::on(backend);
     let (queue, other) = (open::<u32>(&sandbox), open::<u32>(&sandbox));
     assert_eq!(queue.join().unwrap(), 0);
     queue.put(1).unwrap();
@@ -117,11 +111,10 @@ fn a_join_returns_when_every_item_is_done_or_failed() {
     assert!(matches!(queue.put(3), Err(PutError::Failed(Error::Refused { .. }))));
     drop((queue, other));
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn an_item_of_another_type_fails_and_the_next_get_gets_the_next_item() {
-    let sandbox = Sandbox::new();
+both!(an_item_of_another_type_fails_and_the_next_get_gets_the_next_item, |backend| {
+    let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "-q", "q", "word"]).assert_prints("");
     sandbox.run(&["put", "-q", "q", "--json", "7"]).assert_prints("");
     let queue = open::<u32>(&sandbox);
@@ -132,11 +125,10 @@ fn an_item_of_another_type_fails_and_the_next_get_gets_the_next_item() {
     sandbox.run(&["failed", "-q", "q", "--drop"]);
     drop(queue);
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_report_after_the_lease_is_an_error() {
-    let sandbox = Sandbox::new();
+both!(a_report_after_the_lease_is_an_error, |backend| {
+    let sandbox = Sandbox::on(backend);
     let leased: Queue<u32> = builder(&sandbox).lease(SHORT).open().unwrap();
     let other = open::<u32>(&sandbox);
     other.put(1).unwrap();
@@ -158,7 +150,7 @@ fn a_report_after_the_lease_is_an_error() {
     assert_eq!(item.done().unwrap(), 2);
     drop((leased, other));
     sandbox.assert_nothing_left();
-}
+});
 
 #[test]
 fn a_handle_may_move_to_another_thread() {
@@ -172,9 +164,8 @@ fn an_invalid_name_is_refused_before_a_queue_is_made() {
     assert!(matches!(Queue::<u32>::open("a/b"), Err(Error::Name(_))));
 }
 
-#[test]
-fn each_thread_with_a_handle_of_its_own_learns_of_the_end() {
-    let sandbox = Sandbox::new();
+both!(each_thread_with_a_handle_of_its_own_learns_of_the_end, |backend| {
+    let sandbox = Sandbox::on(backend);
     let queue = open::<u32>(&sandbox);
     (1..=3).for_each(|n| queue.put(n).unwrap());
     queue.close().unwrap();
@@ -196,4 +187,4 @@ fn each_thread_with_a_handle_of_its_own_learns_of_the_end() {
     }
     drop(queue);
     sandbox.assert_nothing_left();
-}
+});

@@ -1,5 +1,7 @@
 //! An upgrade removes or replaces the file of a running program: the running program starts further processes
 //! from its own executable, not from the new file. A keeper carries the journal of an earlier version over.
+//!
+//! Local: keepers and journals outlive a program.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use crate::harness::{Sandbox, assert_same};
 
-#[test]
-fn each_item_of_eight_producers_reaches_one_of_eight_consumers_once() {
-    let sandbox = Sandbox::new();
+both!(each_item_of_eight_producers_reaches_one_of_eight_consumers_once, |backend| {
+    let sandbox = Sandbox::on(backend);
     let raw = ["consumer", "--format", "raw"];
     let consumers: Vec<_> = (0..8).map(|_| sandbox.start(&raw)).collect();
     let producers: Vec<_> = (0..8)
@@ -38,11 +37,10 @@ fn each_item_of_eight_producers_reaches_one_of_eight_consumers_once() {
     assert_eq!(times.len(), 80_000);
     assert!(times.values().all(|&times| times == 1));
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn items_of_any_size_are_delivered_unchanged() {
-    let sandbox = Sandbox::new();
+both!(items_of_any_size_are_delivered_unchanged, |backend| {
+    let sandbox = Sandbox::on(backend);
     let sizes = [0, 1, 4095, 4096, 4097, 65535, 65536, 65537, 1 << 20];
     let mut input = String::new();
     for (n, size) in sizes.iter().enumerate() {
@@ -64,11 +62,10 @@ fn items_of_any_size_are_delivered_unchanged() {
     got.assert_done();
     assert!(got.text() == input, "an item has changed");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn a_too_large_item_is_refused_and_the_items_before_it_are_in_the_queue() {
-    let sandbox = Sandbox::new();
+both!(a_too_large_item_is_refused_and_the_items_before_it_are_in_the_queue, |backend| {
+    let sandbox = Sandbox::on(backend);
     let mut input = b"small\n".to_vec();
     input.resize(input.len() + (16 << 20) + 1, b'x');
     input.push(b'\n');
@@ -82,11 +79,10 @@ fn a_too_large_item_is_refused_and_the_items_before_it_are_in_the_queue() {
     );
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("small\n");
     sandbox.assert_nothing_left();
-}
+});
 
-#[test]
-fn large_items_of_several_producers_are_not_mixed() {
-    let sandbox = Sandbox::new();
+both!(large_items_of_several_producers_are_not_mixed, |backend| {
+    let sandbox = Sandbox::on(backend);
     let consumer = sandbox.start(&["consumer", "--format", "raw"]);
     let producers: Vec<_> = ["a", "b", "c", "d"]
         .map(|letter| {
@@ -112,14 +108,13 @@ fn large_items_of_several_producers_are_not_mixed() {
         *counts.entry(line[..1].to_owned()).or_insert(0) += 1;
     }
     assert_eq!(counts, ["a", "b", "c", "d"].map(|letter| (letter.to_owned(), 5)).into());
-}
+});
 
-#[test]
-fn a_consumer_gets_many_items_in_order() {
-    let sandbox = Sandbox::new();
+both!(a_consumer_gets_many_items_in_order, |backend| {
+    let sandbox = Sandbox::on(backend);
     let input: String = (0..200_000).map(|n| format!("{n}\n")).collect();
     let put = sandbox.run_with_input(&["producer", "--quiet", "-"], input.as_bytes());
     assert_eq!(put.code(), Some(0));
     assert_same(&input, &sandbox.run(&["consumer", "--format", "raw"]).text());
     sandbox.assert_nothing_left();
-}
+});

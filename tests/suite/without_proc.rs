@@ -1,4 +1,6 @@
 //! Without `/proc`, as in a bare chroot, commands work as they do with `/proc`.
+//!
+//! Local: a keeper needs the list of processes.
 
 use crate::harness::{CLASSIC, Outcome, QDEMO, Sandbox, assert_same};
 

@@ -7,7 +7,7 @@ local PIECE_FORMAT, PIECE_HEAD = '<dI4d', 20
 local REQUEUED_FORMAT, REQUEUED_HEAD = '<dI4I4I4d', 28
 local IN_FLIGHT_FORMAT = '<c16I4I4I4ddB'
 local FAILED_FORMAT, FAILED_HEAD = '<dI4I4dI4', 28
--- A large piece is cut at about this many bytes, when its first items are taken: each cut copies the rest.
+-- A long batch is cut after about this many bytes when its first items are taken: else each get would copy all the rest.
 local CUT_BYTES = 8192
 
 -- Where the first `n` lines end.
@@ -75,20 +75,29 @@ local function join(batch, next_batch)
     return batch
 end
 
--- Puts the rest of a piece back. The first part of it is a piece of its own, so that the next get copies little.
-local function put_back(rest)
-    if #rest.lines > 2 * CUT_BYTES and rest.count > 1 then
-        local at, count = 0, 0
-        while at and at < CUT_BYTES do
-            at = find(rest.lines, '\n', at + 1, true)
-            count = count + 1
-        end
-        if at and count < rest.count then
-            call('LPUSH', READY, pack_piece(rest.first_id + count, rest.count - count, rest.accepted_at, sub(rest.lines, at + 1)))
-            rest.count, rest.lines = count, sub(rest.lines, 1, at)
-        end
+-- Cuts a long batch after about CUT_BYTES, so that the next get copies little. Returns the rest, or nil.
+local function cut_long(batch)
+    if #batch.lines <= 2 * CUT_BYTES then return nil end
+    local at, count = 0, 0
+    while at and at < CUT_BYTES do
+        at = find(batch.lines, '\n', at + 1, true)
+        count = count + 1
     end
-    call('LPUSH', READY, pack_piece(rest.first_id, rest.count, rest.accepted_at, rest.lines))
+    return at and count < batch.count and split_off(batch, count) or nil
+end
+
+-- Puts the rest of a piece back.
+local function put_back(piece)
+    local rest = cut_long(piece)
+    if rest then call('LPUSH', READY, pack_piece(rest.first_id, rest.count, rest.accepted_at, rest.lines)) end
+    call('LPUSH', READY, pack_piece(piece.first_id, piece.count, piece.accepted_at, piece.lines))
+end
+
+-- Puts the rest of a requeued batch back.
+local function put_back_requeued(batch)
+    local rest = cut_long(batch)
+    if rest then make_ready(rest) end
+    make_ready(batch)
 end
 
 local function take_requeued(n)
@@ -107,7 +116,7 @@ local function take_requeued(n)
             return batch, true
         end
         local wanted = n - (batch and batch.count or 0)
-        if next_batch.count > wanted then make_ready(split_off(next_batch, wanted)) end
+        if next_batch.count > wanted then put_back_requeued(split_off(next_batch, wanted)) end
         batch = join(batch, next_batch)
     end
     return batch, queue.requeued > 0
@@ -131,15 +140,18 @@ local function take_ready(n)
         end
         for i = 1, #pieces do
             local piece = unpack_piece(pieces[i])
-            if wanted <= 0 or (batch and not can_join(batch, piece)) then
-                for j = #pieces, i, -1 do call('LPUSH', READY, pieces[j]) end
-                is_complete = true
-                break
+            is_complete = batch and not can_join(batch, piece)
+            local rest = not is_complete and piece.count > wanted and split_off(piece, wanted) or nil
+            if is_complete or piece.count == wanted then
+                -- The pieces that are too many go back, the last one first.
+                for j = #pieces, is_complete and i or i + 1, -1 do call('LPUSH', READY, pieces[j]) end
             end
-            if piece.count > wanted then put_back(split_off(piece, wanted)) end
+            if is_complete then break end
+            if rest then put_back(rest) end
             wanted = wanted - piece.count
             queue.first_ready = piece.first_id + piece.count
             batch = join(batch, piece)
+            if wanted == 0 then break end
         end
     end
     if batch then

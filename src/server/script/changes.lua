@@ -89,11 +89,11 @@ local function new_changes()
     end
 
     function changes.close(rest)
-        local now = flag(rest, 'now')
-        if now == nil then return 'close takes now, or nothing' end
+        local drops_ready = flag(rest, 'now')
+        if drops_ready == nil then return 'close takes now, or nothing' end
         begin_round()
         queue.sentinel = CLOSED
-        reply(CALLER, format('count %.0f\n', now and clear() or 0))
+        reply(CALLER, format('count %.0f\n', drops_ready and clear() or 0))
     end
 
     -- Takes one failed item, or all for the id 0. Nil if there is no such item.

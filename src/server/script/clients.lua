@@ -13,9 +13,7 @@ local function store_waits()
         first_new_put = first_new_put + 1
     end
     if has_new_get then
-        call('ZADD', GETTERS, decimal(next_order()), CALLER)
-        queue.getters = queue.getters + 1
-        queue.following_getters = queue.following_getters + c.follow
+        store_getter(CALLER, c)
         has_new_get = false
     end
     if has_new_join then
@@ -77,9 +75,8 @@ local function remove_client(key, c, has_died)
     if has_died and #c.accepted > 0 then
         -- If the client lives all the same, it must not put its items again.
         c.is_dead = 1
-        queue.tombstones = queue.tombstones + 1
-        call('ZADD', TIMERS, decimal(NOW + TOMBSTONE_LIFETIME), key)
-        note_due(NOW + TOMBSTONE_LIFETIME)
+        call('ZADD', TIMERS, decimal(now + TOMBSTONE_LIFETIME), key)
+        note_due(now + TOMBSTONE_LIFETIME)
     else
         call('HDEL', CLIENTS, key)
         call('ZREM', TIMERS, key)
@@ -101,17 +98,17 @@ end
 local function check_client(key, c)
     local heard = max(c.heard, queue.quiet_until)
     local absent_at, silent_at = heard + ABSENCE, heard + c.dead_after
-    local is_dead = NOW >= silent_at or (NOW >= absent_at and not is_present(key))
+    local is_dead = now >= silent_at or (now >= absent_at and not is_present(key))
     if is_dead and key ~= CALLER then
-        if NOW >= queue.nobody_dead_before then return disconnect(key, c, true) end
+        if now >= queue.nobody_dead_before then return disconnect(key, c, true) end
         return set_timer(key, queue.nobody_dead_before)
     end
-    if absent_at <= NOW then absent_at = NOW + ABSENCE end
-    set_timer(key, min(absent_at, max(silent_at, NOW + 1)))
+    if absent_at <= now then absent_at = now + ABSENCE end
+    set_timer(key, min(absent_at, max(silent_at, now + 1)))
 end
 
 local function expire_leases()
-    for _, member in ipairs(call('ZRANGEBYSCORE', LEASES, '-inf', decimal(NOW), 'LIMIT', 0, MAX_TIMERS)) do
+    for _, member in ipairs(call('ZRANGEBYSCORE', LEASES, '-inf', decimal(now), 'LIMIT', 0, MAX_TIMERS)) do
         local key, id = sub(member, 1, 16), tonumber(sub(member, 18))
         local c, packed = client(key), call('HGET', IN_FLIGHT, decimal(id))
         if c and packed then
@@ -128,9 +125,9 @@ end
 -- Handles what is due: leases, absent and silent clients, old tombstones. A bounded number of each; the rest is due in the
 -- next call.
 local function handle_due()
-    if NOW < queue.next_due then return end
+    if now < queue.next_due then return end
     expire_leases()
-    for _, key in ipairs(call('ZRANGEBYSCORE', TIMERS, '-inf', decimal(NOW), 'LIMIT', 0, MAX_TIMERS)) do
+    for _, key in ipairs(call('ZRANGEBYSCORE', TIMERS, '-inf', decimal(now), 'LIMIT', 0, MAX_TIMERS)) do
         local c = client(key)
         if c and c.is_dead == 0 then
             check_client(key, c)
@@ -138,7 +135,6 @@ local function handle_due()
             call('ZREM', TIMERS, key)
             if c then
                 call('HDEL', CLIENTS, key)
-                queue.tombstones = queue.tombstones - 1
                 known[key], changed[key] = false, nil
             end
         end
@@ -152,15 +148,15 @@ end
 
 -- Notices a time in which nobody was heard: the server, or the network, was away.
 local function note_silence(is_first_request)
-    local was_quiet = NOW - queue.last_heard > ABSENCE
-    if was_quiet then queue.quiet_until = NOW end
-    queue.last_heard = NOW
+    local was_quiet = now - queue.last_heard > ABSENCE
+    if was_quiet then queue.quiet_until = now end
+    queue.last_heard = now
     if was_quiet or is_first_request then
         local info = redis.pcall('INFO', 'server')
         local run_id = type(info) == 'string' and match(info, 'run_id:(%w+)') or ''
         run_id = sub(run_id .. string.rep(' ', 40), 1, 40)
         if run_id ~= queue.run_id then
-            if queue.clients > 0 then queue.nobody_dead_before = NOW + RESTART_GRACE end
+            if queue.clients > 0 then queue.nobody_dead_before = now + RESTART_GRACE end
             queue.run_id = run_id
         end
     end

@@ -3,8 +3,8 @@
 -- What the script may have to run, each with words that show the keys and the channel.
 local function missing_rights()
     local commands = {
-        { 'time' }, { 'get', META }, { 'set', META, '' }, { 'setrange', META, '0', '' }, { 'type', META },
-        { 'unlink', META }, { 'hget', CLIENTS, '' }, { 'hset', CLIENTS, '', '' }, { 'hsetnx', CLIENTS, '', '' },
+        { 'time' }, { 'get', META }, { 'set', META, '' }, { 'setrange', META, '0', '' }, { 'getrange', META, '0', '0' },
+        { 'type', META }, { 'unlink', META }, { 'hget', CLIENTS, '' }, { 'hset', CLIENTS, '', '' }, { 'hsetnx', CLIENTS, '', '' },
         { 'hdel', CLIENTS, '' }, { 'hkeys', CLIENTS }, { 'hexists', CLIENTS, '' }, { 'rpush', READY, '' },
         { 'lpush', READY, '' }, { 'lpop', READY, '1' }, { 'lindex', READY, '0' }, { 'llen', READY },
         { 'zadd', TIMERS, '0', '' }, { 'zrem', TIMERS, '' }, { 'zcard', TIMERS }, { 'zpopmin', TIMERS },
@@ -48,7 +48,7 @@ local function was_there(boot_id, birth, age)
     local told = type(boot_id) == 'string' and call('HGET', ENDS_TOLD, boot_id)
     if not told then
         age = tonumber(age)
-        return not age or NOW - age - 60 <= queue.ended_at
+        return not age or now - age - 60 <= queue.ended_at
     end
     local end_tick, end_pid, end_ns = unpack_struct('<ddd', told)
     local tick, pid, ns = unpack_birth(birth)
@@ -101,15 +101,12 @@ local function connect(hello)
     c.lease = tonumber(hello.lease) and max(ceil(hello.lease / 1e6), 1) or 0
     c.max_failures = tonumber(hello.max_delivery_failures) or 5
     c.max_item_bytes = min(tonumber(hello.max_item_bytes) or DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES)
-    c.dead_after = tonumber(hello.dead_after_ms) or 30000
+    c.dead_after = max(tonumber(hello.dead_after_ms) or 30000, ABSENCE)
     c.round, c.ends = queue.round, queue.ends
     if c.sync == 1 then queue.sync, queue.syncing = 1, queue.syncing + 1 end
     c.is_late = as_flag(is_from_before_end(c, hello))
     local tombstone = client(CALLER)
-    if tombstone then
-        c.accepted = tombstone.accepted
-        queue.tombstones = queue.tombstones - 1
-    end
+    if tombstone then c.accepted = tombstone.accepted end
     queue.clients = queue.clients + 1
     if role == PRODUCER then
         queue.producers = queue.producers + 1
@@ -173,7 +170,7 @@ local function handle_hello(hello)
         end
         c = client(CALLER)
     end
-    set_timer(CALLER, NOW + ABSENCE)
+    set_timer(CALLER, now + ABSENCE)
     local awaits = has_ended() and not sees_end_next(c)
     reply(CALLER, 'welcome {"version":2,"paced":false,"window":' .. decimal(put_window())
         .. (awaits and ',"awaits_next_round":true' or '') .. (is_known and ',"resumed":' .. resumed_state(c) or '')

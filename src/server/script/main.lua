@@ -2,6 +2,7 @@
 
 local hello, first_request_at = nil, 1
 if sub(REQUESTS, 1, 6) == 'hello ' then
+    -- Before any command: the error of a command would name only that one.
     local missing = missing_rights()
     if missing then return redis.error_reply('QDEMO_RIGHTS ' .. missing) end
     local line_end = find(REQUESTS, '\n', 1, true) or #REQUESTS + 1
@@ -13,6 +14,8 @@ if sub(REQUESTS, 1, 6) == 'hello ' then
     if foreign then return redis.error_reply('QDEMO_FOREIGN ' .. foreign) end
 end
 
+local clock = call('TIME')
+now = clock[1] * 1000 + floor(clock[2] / 1000)
 local stored = call('GET', META)
 if stored and string.byte(stored, #MAGIC + 1) ~= LAYOUT then
     return redis.error_reply('QDEMO_LAYOUT ' .. (string.byte(stored, #MAGIC + 1) or 0))
@@ -22,7 +25,7 @@ if hello then
     if hello.queue_id and hello.queue_id ~= queue.id then
         return redis.error_reply('QDEMO_GONE the queue was removed')
     end
-    if not stored then queue.id = CALLER .. format('%012x', NOW) end
+    if not stored then queue.id = CALLER .. format('%012x', now) end
 elseif not stored or not client(CALLER) or client(CALLER).is_dead == 1 then
     return redis.error_reply('QDEMO_UNKNOWN the server does not know this client')
 end
@@ -71,19 +74,18 @@ elseif hello then
     is_connected = handle_hello(hello)
 end
 if is_connected then
-    client(CALLER).heard = NOW
+    client(CALLER).heard = now
     changed[CALLER] = true
     handle_requests(first_request_at)
 end
 
--- Whether the queue has neither items nor clients nor a past.
+-- Whether the queue has neither clients nor a past.
 local function is_blank()
-    return queue.clients + queue.tombstones + queue.last_id + queue.ended_at == 0 and queue.sentinel == NO_SENTINEL
+    return queue.clients + queue.last_id + queue.ended_at == 0 and queue.sentinel == NO_SENTINEL
         and queue.capacity == CAPACITY_OPEN
 end
 
 if not is_removed then
-    take_steps()
     handle_due()
     take_steps()
     if client(CALLER) then store_waits() end
@@ -94,6 +96,10 @@ if is_removed then
 else
     local fields = {}
     for key in pairs(changed) do
+        if #fields == MAX_ARGUMENTS then
+            call('HSET', CLIENTS, unpack(fields))
+            fields = {}
+        end
         fields[#fields + 1] = key
         fields[#fields + 1] = pack_client(known[key])
     end

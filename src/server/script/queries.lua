@@ -66,7 +66,7 @@ local function new_queries()
             local waits = c.blocked_items > 0 and 'room' or c.pending_get > 0 and 'item' or c.is_joining == 1 and 'done'
             local text = format('{"pid":%.0f,"role":"%s","items":%.0f,"waits_for":%s,"in_flight":%.0f,"held_s":%s}', c.pid,
                 ROLES[c.role], c.items, waits and '"' .. waits .. '"' or 'null', sum and sum.count or 0,
-                seconds(sum and NOW - sum.since))
+                seconds(sum and now - sum.since))
             -- A visitor is listed by its present activity.
             local is_visitor = c.role == VISITOR
             if c.role == PRODUCER or (is_visitor and waits == 'room') then producers[#producers + 1] = text end
@@ -77,7 +77,7 @@ local function new_queries()
         reply(CALLER, format('status {"ready":%.0f,"in_flight":%.0f,"done":%.0f,"failed":%.0f,"capacity":%s,"sync":%s,',
             ready_count(), queue.in_flight, queue.done, call('ZCARD', FAILED),
             queue.capacity > 0 and decimal(queue.capacity) or 'null', queue.sync == 1 and 'true' or 'false')
-            .. '"oldest_s":' .. seconds(oldest and NOW - oldest) .. ',"state":"' .. state .. '","producers":['
+            .. '"oldest_s":' .. seconds(oldest and now - oldest) .. ',"state":"' .. state .. '","producers":['
             .. table.concat(producers, ',') .. '],"consumers":[' .. table.concat(consumers, ',') .. ']}\n')
     end)
 

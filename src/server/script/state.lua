@@ -26,6 +26,8 @@ local RESTART_GRACE = 10000
 local TOMBSTONE_LIFETIME = 3600000
 -- A call handles at most this many due timers, and as many expired leases.
 local MAX_TIMERS = 32
+-- A command has at most this many arguments in a list: Lua has a limit of 8000.
+local MAX_ARGUMENTS = 1000
 
 -- Values of numbers in the state.
 local PRODUCER, CONSUMER, VISITOR = 1, 2, 3
@@ -54,13 +56,13 @@ local function short_number(text)
     return value and value <= MAX_ATTEMPT and value or nil
 end
 
-local clock = call('TIME')
-local NOW = clock[1] * 1000 + floor(clock[2] / 1000)
+-- The time of this call. Set by main.lua, as `queue` is.
+local now
 
 -- The state of the queue ------------------------------------------------------------------------------------------
 
 -- After MAGIC and a byte with the layout.
-local QUEUE_FORMAT = '<BBBdddddddddddddddddddddddddc28c40'
+local QUEUE_FORMAT = '<BBBddddddddddddddddddddddddc28c40'
 
 -- `capacity` is CAPACITY_OPEN until a client has chosen it. `round` and `ends` count the rounds that began and those that ended;
 -- `ended_at` is 0 before the first end. `first_ready` is the id of the first item of READY, which has all ids from there to
@@ -71,11 +73,11 @@ local QUEUE_FORMAT = '<BBBdddddddddddddddddddddddddc28c40'
 local function unpack_queue(packed)
     local q = { sentinel = 0, sync = 0, has_begun = 0, capacity = CAPACITY_OPEN, round = 0, ends = 0, ended_at = 0, last_id = 0,
         done = 0, last_delivered = 0, first_ready = 1, requeued = 0, in_flight = 0, largest_piece = 0, producers = 0,
-        consumers = 0, clients = 0, tombstones = 0, syncing = 0, getters = 0, following_getters = 0, blocked = 0, joiners = 0,
+        consumers = 0, clients = 0, syncing = 0, getters = 0, following_getters = 0, blocked = 0, joiners = 0,
         order = 0, last_heard = 0, quiet_until = 0, nobody_dead_before = 0, next_due = 0, id = '', run_id = '' }
     if packed then
         q.sentinel, q.sync, q.has_begun, q.capacity, q.round, q.ends, q.ended_at, q.last_id, q.done, q.last_delivered,
-            q.first_ready, q.requeued, q.in_flight, q.largest_piece, q.producers, q.consumers, q.clients, q.tombstones,
+            q.first_ready, q.requeued, q.in_flight, q.largest_piece, q.producers, q.consumers, q.clients,
             q.syncing, q.getters, q.following_getters, q.blocked, q.joiners, q.order, q.last_heard, q.quiet_until,
             q.nobody_dead_before, q.next_due, q.id, q.run_id = unpack_struct(QUEUE_FORMAT, packed, #MAGIC + 2)
     end
@@ -85,11 +87,10 @@ end
 local function pack_queue(q)
     return MAGIC .. string.char(LAYOUT) .. pack(QUEUE_FORMAT, q.sentinel, q.sync, q.has_begun, q.capacity, q.round, q.ends,
         q.ended_at, q.last_id, q.done, q.last_delivered, q.first_ready, q.requeued, q.in_flight, q.largest_piece, q.producers,
-        q.consumers, q.clients, q.tombstones, q.syncing, q.getters, q.following_getters, q.blocked, q.joiners, q.order,
+        q.consumers, q.clients, q.syncing, q.getters, q.following_getters, q.blocked, q.joiners, q.order,
         q.last_heard, q.quiet_until, q.nobody_dead_before, q.next_due, q.id, q.run_id)
 end
 
--- The state. Set by main.lua before any function below is called.
 local queue
 
 local function ready_count() return queue.last_id - queue.first_ready + 1 + queue.requeued end

@@ -7,7 +7,7 @@ local function blocked_member(key, order) return key .. ':' .. decimal(order) en
 
 -- The queue accepts `count` items of the client; `seq` is the client's number of the last one.
 local function accept(key, c, seq, count, lines)
-    call('RPUSH', READY, pack_piece(queue.last_id + 1, count, NOW, lines))
+    call('RPUSH', READY, pack_piece(queue.last_id + 1, count, now, lines))
     queue.largest_piece = max(queue.largest_piece, #lines)
     local id = queue.last_id + count
     queue.last_id = id
@@ -81,22 +81,31 @@ end
 
 local function getter_count() return queue.getters + (has_new_get and 1 or 0) end
 
+-- Lets the client wait as the youngest getter.
+local function store_getter(key, c)
+    call('ZADD', GETTERS, decimal(next_order()), key)
+    queue.getters = queue.getters + 1
+    queue.following_getters = queue.following_getters + c.follow
+end
+
 -- A stored getter waits no longer.
 local function forget_getter(c)
     queue.getters = queue.getters - 1
     queue.following_getters = queue.following_getters - c.follow
 end
 
+-- Gives ready items to a client with a pending get.
 local function deliver(key, c, takers)
     -- A delivery is at most a fair share: no consumer holds items that another consumer could process.
     local share = ceil(ready_count() / max(queue.consumers, takers, 1))
     local batch = take_ready(min(c.pending_get, share))
-    c.pending_get = 0
     changed[key] = true
-    if not batch then return end
+    -- The server may have lost the items (an eviction).
+    if not batch then return store_getter(key, c) end
+    c.pending_get = 0
     queue.in_flight = queue.in_flight + batch.count
     queue.last_delivered = max(queue.last_delivered, batch.first_id + batch.count - 1)
-    add_in_flight(key, c, batch, NOW, 0)
+    add_in_flight(key, c, batch, now, 0)
     c.deliveries, c.last_first_id = c.deliveries + 1, batch.first_id
     reply_batch(key, batch)
 end
@@ -153,7 +162,7 @@ local function end_round()
     queue.sentinel, queue.capacity, queue.has_begun = NO_SENTINEL, CAPACITY_OPEN, 0
     -- A connected client that asked for `sync` relies on `sync` in the next round too.
     queue.sync = queue.syncing > 0 and 1 or 0
-    queue.ends, queue.ended_at = queue.ends + 1, NOW
+    queue.ends, queue.ended_at = queue.ends + 1, now
     call('UNLINK', ENDS_TOLD)
     if queue.getters == queue.following_getters then return end
     for _, key in ipairs(call('ZRANGE', GETTERS, 0, -1)) do

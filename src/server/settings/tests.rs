@@ -115,6 +115,19 @@ fn a_command_gets_the_same_server_and_no_password_in_the_url() {
     assert_eq!(file.1.as_deref(), path.to_str());
 }
 
+#[test]
+fn a_command_gets_the_password_that_a_pipe_gave_only_once() {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    let (reader, mut writer) = io::pipe().unwrap();
+    writer.write_all(b"from-pipe\n").unwrap();
+    drop(writer);
+    let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+    let with_pipe = GivenServer { password_file: Some(path), ..given(URL) };
+    let [_, password, file, _] = resolve(&with_pipe, &[]).unwrap().unwrap().variables();
+    assert_eq!((password.1, file.1), (Some("from-pipe".into()), None));
+}
+
 proptest! {
     #[test]
     fn no_text_of_the_settings_shows_the_password(

@@ -2,24 +2,33 @@
 //! that the test leaves no process, pipe or folder behind.
 
 mod limit;
+mod outcome;
+mod own_server;
 mod processes;
+mod proxy;
+mod server;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, chown};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
+use qdemo::QueueBuilder;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 pub use limit::{Limit, wait_for_input, wait_while};
+pub use outcome::{Outcome, assert_same};
+pub use own_server::{LOSES_NOTHING, OwnServer, free_port};
 pub use processes::{Process, children_of, signal_to, wait_for_end};
 use processes::{process, restore_signals};
+pub use proxy::{Proxy, Way};
+pub use server::Backend;
 
 pub const QDEMO: &str = env!("CARGO_BIN_EXE_qdemo");
 
@@ -45,14 +54,8 @@ pub struct Sandbox {
     bin: PathBuf,
     /// The user that runs the commands. None means the user that runs the tests.
     user: Option<u32>,
-}
-
-/// The output and the exit status of a command.
-#[derive(Debug)]
-pub struct Outcome {
-    pub stdout: Vec<u8>,
-    pub stderr: String,
-    pub status: ExitStatus,
+    /// The URL of the server that holds the queues. None means that the queues are local.
+    server: Option<String>,
 }
 
 /// A running command. The time limit kills its process group.
@@ -65,13 +68,28 @@ pub struct Running {
 }
 
 impl Sandbox {
+    /// A sandbox of local queues.
     pub fn new() -> Self {
+        Self::on(Backend::Local)
+    }
+
+    /// A sandbox whose queues are on this backend. Sandboxes share no queue.
+    pub fn on(backend: Backend) -> Self {
+        Self::with_server(backend.new_url())
+    }
+
+    /// A sandbox whose queues are on the server at this URL.
+    pub fn at_server(url: &str) -> Self {
+        Self::with_server(Some(url.to_owned()))
+    }
+
+    fn with_server(server: Option<String>) -> Self {
         let root = tempfile::Builder::new().prefix("qdemo-test.").tempdir().unwrap();
         for dir in ["tmp", "queues", "home"] {
             fs::create_dir(root.path().join(dir)).unwrap();
         }
         let bin = Path::new(QDEMO).parent().unwrap().to_owned();
-        Self { root, bin, user: None }
+        Self { root, bin, user: None, server }
     }
 
     /// A sandbox of a user that file modes apply to. For root, the user is `nobody`.
@@ -144,6 +162,7 @@ impl Sandbox {
             .env("TMPDIR", self.path("tmp"))
             .env("QDEMO_DIR", self.path("queues"))
             .env("LC_ALL", "C.UTF-8")
+            .envs(self.server.iter().map(|url| ("QDEMO_SERVER", url)))
             .current_dir(self.root.path());
         command
     }
@@ -156,6 +175,16 @@ impl Sandbox {
 
     pub fn start<S: AsRef<str>>(&self, args: &[S]) -> Running {
         Running::start(self.qdemo(args))
+    }
+
+    /// A builder of the library for a queue of this sandbox.
+    pub fn builder(&self, queue: &str) -> QueueBuilder {
+        let builder = QueueBuilder::new(queue.parse().unwrap());
+        match &self.server {
+            Some(url) => builder.server(url).unwrap(),
+            // The sandbox finds its keepers by this directory in their environment.
+            None => builder.dir(self.path("queues")).program(QDEMO),
+        }
     }
 
     /// Starts a consumer of the default queue. Returns when the consumer has printed its first item.
@@ -199,9 +228,24 @@ impl Sandbox {
         serde_json::from_str(&outcome.text()).unwrap()
     }
 
+    /// What `qdemo status` prints of the queues. On a server, a line about the server comes first.
+    pub fn status_text(&self, more: &[&str]) -> String {
+        let outcome = self.run(&[&["status"], more].concat());
+        outcome.assert_done();
+        let text = outcome.text();
+        let Some(url) = &self.server else { return text };
+        let (about_server, rest) = text.split_once('\n').unwrap();
+        assert!(about_server.starts_with(&format!("server {url}: ")), "{text}");
+        rest.to_owned()
+    }
+
     /// Waits until the default queue exists and its status satisfies `is`.
     pub fn wait_for_status(&self, is: impl Fn(&serde_json::Value) -> bool) {
-        self.watch(|line| {
+        self.wait_for_status_every("10ms", is);
+    }
+
+    fn wait_for_status_every(&self, pause: &str, is: impl Fn(&serde_json::Value) -> bool) {
+        self.watch(pause, |line| {
             let status: serde_json::Value = serde_json::from_str(line).expect("a status");
             status["queue"] == "default" && is(&status)
         });
@@ -209,13 +253,13 @@ impl Sandbox {
 
     /// Waits until a client of any queue waits for an item.
     pub fn wait_for_consumer(&self) {
-        self.watch(|line| line.contains(r#""waits_for":"item""#));
+        self.watch("10ms", |line| line.contains(r#""waits_for":"item""#));
     }
 
-    /// Waits for a line of `status --watch` that satisfies `is`. Only the keeper knows the state of its
-    /// queue.
-    fn watch(&self, is: impl Fn(&str) -> bool) {
-        let args = ["status", "--format", "json", "--watch", "--every", "10ms"];
+    /// Waits for a line of `status --watch` that satisfies `is`. Only the keeper or the server knows the state
+    /// of a queue.
+    fn watch(&self, pause: &str, is: impl Fn(&str) -> bool) {
+        let args = ["status", "--format", "json", "--watch", "--every", pause];
         let mut watch = self.start(&args);
         loop {
             let line = watch.line();
@@ -226,6 +270,20 @@ impl Sandbox {
         }
         watch.signal(Signal::TERM);
         watch.end();
+    }
+
+    /// Waits until the default queue has noticed the death of a client. A keeper notices a death before it
+    /// handles any later request. A server notices a death seconds later.
+    pub fn wait_for_notice_of_death(&self, pid: i32) {
+        if self.server.is_none() {
+            return;
+        }
+        let clients = |status: &serde_json::Value| {
+            ["producers", "consumers"].map(|role| status[role].as_array().unwrap().clone()).concat()
+        };
+        self.wait_for_status_every("100ms", |status| {
+            clients(status).iter().all(|client| client["pid"] != pid)
+        });
     }
 
     /// All live processes whose environment names this sandbox.
@@ -260,8 +318,8 @@ impl Sandbox {
         }
     }
 
-    /// Fails if a process, a pipe or a private folder is left behind. First waits for the end of each
-    /// process: a keeper or a worker needs a moment to notice that it is alone.
+    /// Fails if a process, a pipe, a private folder or a subscription is left behind. First waits for the end
+    /// of each process: a keeper or a worker needs a moment to notice that it is alone.
     pub fn assert_nothing_left(&self) {
         for process in self.processes() {
             wait_for_end(process.pid);
@@ -272,11 +330,25 @@ impl Sandbox {
         list_files(&self.path("tmp"), &mut files);
         assert!(files.is_empty(), "left in the temporary folder: {files:?}");
         list_files(&self.path("queues"), &mut files);
+        if let Some(url) = &self.server {
+            assert!(files.is_empty(), "local files of a queue on a server: {files:?}");
+            server::wait_until_nobody_listens(url);
+        }
         let pipes: Vec<_> = files
             .iter()
             .filter(|path| fs::symlink_metadata(path).unwrap().file_type().is_fifo())
             .collect();
         assert!(pipes.is_empty(), "pipes are left: {pipes:?}");
+    }
+
+    /// Fails if the sandbox has a queue, or if anything of a removed queue is left.
+    #[track_caller]
+    pub fn assert_no_queue(&self) {
+        let mut files = Vec::new();
+        list_files(&self.path("queues"), &mut files);
+        assert!(files.is_empty(), "queues are left: {files:?}");
+        let keys = self.server.as_deref().map(server::keys).unwrap_or_default();
+        assert!(keys.is_empty(), "keys are left: {keys:?}");
     }
 }
 
@@ -286,56 +358,6 @@ impl Drop for Sandbox {
         for process in self.processes() {
             let _ = kill_process(Pid::from_raw(process.pid).unwrap(), Signal::KILL);
         }
-    }
-}
-
-impl Outcome {
-    pub fn text(&self) -> String {
-        String::from_utf8(self.stdout.clone()).expect("standard output is UTF-8")
-    }
-
-    pub fn lines(&self) -> Vec<String> {
-        self.text().lines().map(str::to_owned).collect()
-    }
-
-    /// The exit code. None if a signal ended the command.
-    pub fn code(&self) -> Option<i32> {
-        self.status.code()
-    }
-
-    pub fn signal(&self) -> Option<i32> {
-        self.status.signal()
-    }
-
-    /// Asserts that standard output is `expected`, standard error is empty, and the exit code is 0.
-    #[track_caller]
-    pub fn assert_prints(&self, expected: &str) {
-        assert_same(expected, &self.text());
-        assert_same("", &self.stderr);
-        assert_eq!(self.code(), Some(0));
-    }
-
-    /// Asserts that standard output is empty, and that standard error is one line with all `words`.
-    #[track_caller]
-    pub fn assert_refused(&self, code: i32, words: &[&str]) {
-        assert_same("", &self.text());
-        self.assert_one_line_of_error(words);
-        assert_eq!(self.code(), Some(code), "{}", self.stderr);
-    }
-
-    #[track_caller]
-    pub fn assert_one_line_of_error(&self, words: &[&str]) {
-        assert_eq!(self.stderr.lines().count(), 1, "not one line: {}", self.stderr);
-        assert!(self.stderr.starts_with("qdemo: "), "{}", self.stderr);
-        for word in words {
-            assert!(self.stderr.contains(word), "no {word:?} in: {}", self.stderr);
-        }
-    }
-
-    #[track_caller]
-    pub fn assert_done(&self) {
-        assert_same("", &self.stderr);
-        assert_eq!(self.code(), Some(0));
     }
 }
 
@@ -432,14 +454,5 @@ fn list_files(dir: &Path, files: &mut Vec<PathBuf>) {
         if entry.file_type().unwrap().is_dir() {
             list_files(&entry.path(), files);
         }
-    }
-}
-
-/// Panics with a diff if the texts differ.
-#[track_caller]
-pub fn assert_same(expected: &str, actual: &str) {
-    if expected != actual {
-        let diff = similar::TextDiff::from_lines(expected, actual);
-        panic!("the text differs:\n{}", diff.unified_diff().header("expected", "actual"));
     }
 }

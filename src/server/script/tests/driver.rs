@@ -69,13 +69,14 @@ impl Drop for TestServer {
     }
 }
 
-/// The script in virtual time: the caller gives the time and the clients that are absent, and the call returns what the script
-/// would publish. `absence` replaces the time after which an absent client is dead.
+/// The script in virtual time: the caller gives the time, the clients that are absent and the run of the server, and the call
+/// returns what the script would publish. `absence` replaces the time after which an absent client is dead.
 fn virtual_script(absence: &str) -> String {
     let changes = [
         ("local clock = call('TIME')\n", ""),
-        ("local NOW = clock[1] * 1000 + floor(clock[2] / 1000)", "local NOW = tonumber(ARGV[3])"),
+        ("now = clock[1] * 1000 + floor(clock[2] / 1000)", "now = tonumber(ARGV[3])"),
         ("call('PUBSUB', 'SHARDNUMSUB', CHANNEL .. key)[2] > 0", "not find(ARGV[4], key, 1, true)"),
+        ("redis.pcall('INFO', 'server')", "'run_id:' .. ARGV[5]"),
         ("local ABSENCE = 2000", &*format!("local ABSENCE = {absence}")),
         ("call('SPUBLISH', CHANNEL .. key, flags_of(replies) .. table.concat(replies))", PUBLISH),
         ("\nreturn 1\n", "\nreturn published\n"),
@@ -99,6 +100,8 @@ pub(crate) struct VirtualQueue {
     /// Milliseconds.
     pub(crate) now: u64,
     pub(crate) absent: BTreeSet<ClientKey>,
+    /// Names the run of the server.
+    pub(crate) run_id: String,
     /// What each client has received and the test has not taken.
     mail: BTreeMap<ClientKey, Vec<u8>>,
     /// The flag of the last message.
@@ -120,9 +123,18 @@ impl VirtualQueue {
             sha1,
             now: 1_000_000,
             absent: BTreeSet::new(),
+            run_id: "first".to_owned(),
             mail: BTreeMap::new(),
             flag: 0,
         }
+    }
+
+    /// Forgets the queue, its clients and their mail.
+    pub(crate) fn reset(&mut self) {
+        let keys = self.keys.keys();
+        redis::cmd("DEL").arg(&keys[..]).exec(&mut self.connection).unwrap();
+        self.absent.clear();
+        self.mail.clear();
     }
 
     /// Makes a call, and keeps what it publishes.
@@ -134,7 +146,7 @@ impl VirtualQueue {
         let absent: Vec<_> = self.absent.iter().map(ToString::to_string).collect();
         let mut command = redis::cmd("EVALSHA");
         command.arg(&self.sha1).arg(14).arg(&self.keys.keys()[..]).arg(client.to_string());
-        command.arg(requests).arg(self.now).arg(absent.join(","));
+        command.arg(requests).arg(self.now).arg(absent.join(",")).arg(&self.run_id);
         let published: Vec<Vec<u8>> = command.query(&mut self.connection)?;
         for pair in published.chunks(2) {
             let key = ClientKey::parse(&pair[0]).unwrap();
@@ -159,6 +171,29 @@ impl VirtualQueue {
     pub(crate) fn ask(&mut self, client: ClientKey, requests: &str) -> String {
         self.call(client, requests.as_bytes());
         String::from_utf8(self.take_mail(client)).unwrap().trim_end().to_owned()
+    }
+
+    /// Connects a client with more settings than its role, and returns its welcome or the refusal. Its earlier mail is lost.
+    #[track_caller]
+    pub(crate) fn hello(&mut self, client: ClientKey, role: &str, more: &str) -> String {
+        self.take_mail(client);
+        let line = format!(r#"hello {{"version":2,"role":"{role}","pid":7{more}}}"#);
+        self.ask(client, &format!("{line}\n"))
+    }
+
+    /// Connects a client of this role.
+    #[track_caller]
+    pub(crate) fn connect(&mut self, client: ClientKey, role: &str) {
+        let reply = self.hello(client, role, "");
+        assert!(reply.starts_with("welcome "), "{reply}");
+    }
+
+    /// The code and the text of the error that a call ends with.
+    #[track_caller]
+    pub(crate) fn refused(&mut self, client: ClientKey, requests: &str) -> String {
+        let error = self.try_call(client, requests.as_bytes()).unwrap_err();
+        let code = error.code().unwrap_or("none");
+        format!("{code} {}", error.detail().unwrap_or_default())
     }
 
     /// Runs a command, and returns its reply.

@@ -1,6 +1,10 @@
 //! Tests of the script on a real server.
 
+mod channels;
+mod directed;
 mod driver;
+mod limits;
+mod lives;
 mod pair;
 mod property;
 mod sessions;

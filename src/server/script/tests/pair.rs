@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::driver::{TestServer, VirtualQueue};
+use super::driver::VirtualQueue;
 use crate::clock::{BootQualifiedBirth, Nanos, ProcessBirth};
 use crate::journal::{Record, Version, records};
 use crate::keeper::persistence::{JournalRecovery, PersistedState, RecoveredQueue};
@@ -51,12 +51,12 @@ fn end_moment(ends: u32) -> ProcessBirth {
 }
 
 /// Both queues.
-pub(crate) struct QueuePair {
+pub(crate) struct QueuePair<'a> {
     keeper: Keeper,
     host: FakeHost<TestObserver>,
     ids: BTreeMap<ClientKey, ClientId>,
     next_id: ClientId,
-    script: VirtualQueue,
+    script: &'a mut VirtualQueue,
     has_lost_keeper: bool,
     /// The ends that the server was told the moment of.
     told_ends: u32,
@@ -67,10 +67,10 @@ pub(crate) struct QueuePair {
 /// What a client received in one move.
 pub(crate) type Mail = BTreeMap<ClientKey, Vec<Reply>>;
 
-impl QueuePair {
-    pub(crate) fn new(server: &TestServer) -> Self {
-        let mut script = VirtualQueue::with_absence(server, 0);
-        script.run(&["FLUSHALL"]).unwrap();
+impl<'a> QueuePair<'a> {
+    /// `script` notices a death at once: an absent client is dead after no time.
+    pub(crate) fn new(script: &'a mut VirtualQueue) -> Self {
+        script.reset();
         let mut pair = Self {
             keeper: new_keeper(),
             host: FakeHost::new(TestObserver::default()),
@@ -136,6 +136,12 @@ impl QueuePair {
         self.script.now += milliseconds;
         self.script.call(WATCHER, b"");
         self.compare()
+    }
+
+    /// Time passes, and nobody is heard.
+    pub(crate) fn pass_time_unheard(&mut self, milliseconds: u64) {
+        self.log.push(format!("{milliseconds} ms pass, and nobody is heard"));
+        self.script.now += milliseconds;
     }
 
     /// The client dies. The server notices it in the next call of another client.
@@ -211,6 +217,7 @@ impl QueuePair {
 
     /// Asks both for the status, and compares the two.
     pub(crate) fn compare_status(&mut self) {
+        self.check_counts();
         let wall = self.wall();
         self.host.write(&mut self.keeper, wall, self.ids[&WATCHER], b"status\n");
         self.script.call(WATCHER, b"status\n");
@@ -222,6 +229,36 @@ impl QueuePair {
             "the keeper says\n{}\nthe server\n{}\nafter\n{}",
             expected.escape_ascii(),
             actual.escape_ascii(),
+            self.log.join("\n")
+        );
+    }
+
+    /// The numbers in the state of the script are those of its keys.
+    fn check_counts(&mut self) {
+        let keys = self.script.keys.keys();
+        let mut pipe = redis::pipe();
+        pipe.cmd("GET").arg(&keys[0]);
+        for (command, part) in
+            [("ZCARD", 8), ("ZCARD", 9), ("HLEN", 10), ("ZCARD", 11), ("HLEN", 4), ("ZCARD", 5)]
+        {
+            pipe.cmd(command).arg(&keys[part]);
+        }
+        let (meta, counts): (Vec<u8>, [u64; 6]) = {
+            let (meta, a, b, c, d, e, f) = pipe.query(&mut self.script.connection).unwrap();
+            (meta, [a, b, c, d, e, f])
+        };
+        // As in `QUEUE_FORMAT`: three bytes, then doubles.
+        let number = |at: usize| {
+            let bytes = meta[9 + at * 8..][..8].try_into().unwrap();
+            f64::from_le_bytes(bytes) as u64
+        };
+        let [getters, blocked, joiners] = [15, 17, 18].map(number);
+        let [stored_getters, stored_blocked, blocked_items, stored_joiners, in_flight, held] =
+            counts;
+        assert_eq!(
+            (getters, blocked, blocked, joiners, held * 2),
+            (stored_getters, stored_blocked, blocked_items, stored_joiners, in_flight),
+            "after\n{}",
             self.log.join("\n")
         );
     }

@@ -85,7 +85,7 @@ fn the_sessions_of_the_protocol_happen_on_a_server_too() {
     for block in blocks {
         let (script, _) = block.split_once("```").unwrap();
         let mut queue = VirtualQueue::new(&server);
-        queue.run(&["FLUSHALL"]).unwrap();
+        queue.reset();
         let mut session = Session { queue, clients: BTreeMap::new() };
         assert_eq!(script, session.play(script));
     }

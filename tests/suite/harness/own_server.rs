@@ -1,0 +1,142 @@
+//! A server of one test's own, which the test may stop, kill and start again.
+
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::limit::{wait_for_input, wait_while};
+use super::processes::signal_to;
+use super::server::program;
+
+/// A shell that starts the server, says its process id, and kills it when standard input ends. The input ends with
+/// the process of the tests, however that process ends.
+const GUARD: &str = r#"
+    "$@" < /dev/null &
+    echo "process $!"
+    exec > /dev/null
+    cat
+    kill -KILL $!
+    wait
+"#;
+
+/// Settings of a server that loses nothing that it has answered.
+pub const LOSES_NOTHING: [&str; 6] =
+    ["--appendonly", "yes", "--appendfsync", "always", "--save", ""];
+
+/// A running server, or a killed one.
+pub struct OwnServer {
+    folder: TempDir,
+    settings: Vec<String>,
+    /// The TCP port; 0 for none.
+    pub port: u16,
+    /// The guard, and the server's process. None: the server was killed.
+    running: Option<(Child, i32)>,
+}
+
+impl OwnServer {
+    /// A server with these settings that listens on a socket only.
+    pub fn start(settings: &[&str]) -> Self {
+        Self::start_with(settings, 0)
+    }
+
+    /// A server that listens on a TCP port too.
+    pub fn start_on_port(settings: &[&str]) -> Self {
+        Self::start_with(settings, free_port())
+    }
+
+    fn start_with(settings: &[&str], port: u16) -> Self {
+        let folder = tempfile::Builder::new().prefix("qdemo-test-server.").tempdir().unwrap();
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let mut server = Self { folder, settings, port, running: None };
+        server.restart();
+        server
+    }
+
+    /// Starts the killed server again, with the same data, and waits until it accepts connections.
+    pub fn restart(&mut self) {
+        self.restart_until("eady to accept connections", &[]);
+    }
+
+    /// Starts the killed server again, and waits until its log has `text`.
+    pub fn restart_until(&mut self, text: &str, more: &[&str]) {
+        let mut guard = Command::new("sh");
+        guard.args(["-c", GUARD, "sh"]).arg(program().unwrap()).args(&self.settings).args(more);
+        guard.arg("--dir").arg(self.folder.path()).arg("--unixsocket").arg(self.socket());
+        guard.arg("--port").arg(self.port.to_string());
+        guard.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut guard = guard.spawn().unwrap();
+        let mut log = BufReader::new(guard.stdout.take().unwrap());
+        let mut seen = String::new();
+        while !seen.contains(text) {
+            let is_there = !log.buffer().is_empty() || wait_for_input(log.get_ref());
+            assert!(is_there && log.read_line(&mut seen).unwrap() > 0, "no server:\n{seen}");
+        }
+        // The server must always have room for its log.
+        thread::spawn(move || io::copy(&mut log, &mut io::sink()));
+        let pid = seen.lines().find_map(|line| line.strip_prefix("process ")).unwrap();
+        self.running = Some((guard, pid.parse().unwrap()));
+    }
+
+    /// Kills the server with SIGKILL, and waits for its end.
+    pub fn kill(&mut self) {
+        if let Some((mut guard, _)) = self.running.take() {
+            drop(guard.stdin.take());
+            guard.wait().unwrap();
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        signal_to(self.running.as_ref().unwrap().1, signal);
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("redis.sock")
+    }
+
+    /// A file in the server's folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis+unix://{}?prefix=test", self.socket().display())
+    }
+
+    pub fn connection(&self) -> redis::Connection {
+        let url = format!("redis+unix://{}", self.socket().display());
+        redis::Client::open(url).unwrap().get_connection().unwrap()
+    }
+
+    /// Sends a command. Returns the answer.
+    #[track_caller]
+    pub fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        command.query(&mut self.connection()).unwrap()
+    }
+
+    /// Waits until the answer to a command has `text`.
+    #[track_caller]
+    pub fn wait_until(&self, words: &[&str], text: &str) {
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        let mut connection = self.connection();
+        wait_while(|| !command.query::<String>(&mut connection).unwrap().contains(text));
+    }
+}
+
+impl Drop for OwnServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
