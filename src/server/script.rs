@@ -11,13 +11,21 @@ use crate::wire::ClientKey;
 /// The text of the script.
 pub(crate) const SCRIPT: &str = concat!(
     include_str!("script/state.lua"),
+    "local batches = (function()\n",
     include_str!("script/batches.lua"),
+    "end)()\nlocal steps = (function()\n",
     include_str!("script/steps.lua"),
+    "end)()\nlocal clients = lazy(function()\n",
     include_str!("script/clients.lua"),
+    "end)\nlocal requests = (function()\n",
     include_str!("script/requests.lua"),
+    "end)()\nlocal changes = lazy(function()\n",
     include_str!("script/changes.lua"),
+    "end)\nlocal queries = lazy(function()\n",
     include_str!("script/queries.lua"),
+    "end)\nlocal hello = lazy(function()\n",
     include_str!("script/hello.lua"),
+    "end)\n",
     include_str!("script/main.lua"),
 );
 

@@ -278,3 +278,12 @@ local function record_delivery_failure(c, batch)
         mark_failed(batch, decimal(failures) .. ' consumers died of it, or held it for longer than their lease')
     end
 end
+
+return {
+    PIECE_FORMAT = PIECE_FORMAT, end_of_lines = end_of_lines, split_off = split_off, pack_piece = pack_piece, unpack_piece = unpack_piece,
+    unpack_requeued = unpack_requeued, make_ready = make_ready, take_ready = take_ready, note_due = note_due,
+    add_in_flight = add_in_flight, unpack_in_flight = unpack_in_flight, find_in_flight = find_in_flight,
+    remove_in_flight = remove_in_flight, take_in_flight = take_in_flight,
+    requeue_in_same_attempt = requeue_in_same_attempt, requeue = requeue, mark_failed = mark_failed,
+    unpack_failed = unpack_failed, record_delivery_failure = record_delivery_failure,
+}

@@ -1,39 +1,16 @@
 -- Clients that leave, die or stop waiting, and the leases of those that stay.
 
--- Stores what the caller asked for in this call and still waits for.
-local function store_waits()
-    local c = client(CALLER)
-    while new_puts[first_new_put] do
-        local order = next_order()
-        local member = blocked_member(CALLER, order)
-        call('ZADD', BLOCKED, decimal(order), member)
-        store_blocked(member, new_puts[first_new_put])
-        c.blocked = c.blocked .. pack('<d', order)
-        queue.blocked = queue.blocked + 1
-        first_new_put = first_new_put + 1
-    end
-    if has_new_get then
-        store_getter(CALLER, c)
-        has_new_get = false
-    end
-    if has_new_join then
-        call('ZADD', JOINERS, decimal(next_order()), CALLER)
-        queue.joiners = queue.joiners + 1
-        has_new_join = false
-    end
-end
-
 -- The client waits for nothing any more. Blocked puts are dropped.
 local function clear_waits(key, c)
     local is_caller = key == CALLER
-    while #c.blocked > 0 do forget_first_blocked(c, blocked_member(key, (unpack_struct('<d', c.blocked)))) end
+    while #c.blocked > 0 do steps.forget_first_blocked(c, steps.blocked_member(key, (unpack_struct('<d', c.blocked)))) end
     if is_caller then new_puts, first_new_put = {}, 1 end
     c.blocked_items, c.blocked_bytes = 0, 0
     if c.pending_get > 0 then
         if is_caller and has_new_get then
             has_new_get = false
         elseif call('ZREM', GETTERS, key) == 1 then
-            forget_getter(c)
+            steps.forget_getter(c)
         end
         c.pending_get = 0
     end
@@ -57,9 +34,9 @@ local function remove_client(key, c, has_died)
         local id = tonumber(sub(member, 18))
         local packed = call('HGET', IN_FLIGHT, decimal(id))
         if packed then
-            local batch = unpack_in_flight(id, packed)
-            remove_in_flight(c, batch, true)
-            if has_died then record_delivery_failure(c, batch) else requeue(batch) end
+            local batch = batches.unpack_in_flight(id, packed)
+            batches.remove_in_flight(c, batch, true)
+            if has_died then batches.record_delivery_failure(c, batch) else batches.requeue(batch) end
         end
     end
     clear_waits(key, c)
@@ -76,7 +53,7 @@ local function remove_client(key, c, has_died)
         -- If the client lives all the same, it must not put its items again.
         c.is_dead = 1
         call('ZADD', TIMERS, decimal(now + TOMBSTONE_LIFETIME), key)
-        note_due(now + TOMBSTONE_LIFETIME)
+        batches.note_due(now + TOMBSTONE_LIFETIME)
     else
         call('HDEL', CLIENTS, key)
         call('ZREM', TIMERS, key)
@@ -85,13 +62,13 @@ local function remove_client(key, c, has_died)
 end
 
 local function disconnect(key, c, has_died)
-    take_steps()
+    steps.take_steps()
     remove_client(key, c, has_died)
 end
 
 local function set_timer(key, time)
     call('ZADD', TIMERS, decimal(time), key)
-    note_due(time)
+    batches.note_due(time)
 end
 
 -- Looks at a client whose timer is due.
@@ -112,9 +89,9 @@ local function expire_leases()
         local key, id = sub(member, 1, 16), tonumber(sub(member, 18))
         local c, packed = client(key), call('HGET', IN_FLIGHT, decimal(id))
         if c and packed then
-            local batch = unpack_in_flight(id, packed)
-            remove_in_flight(c, batch, true)
-            record_delivery_failure(c, batch)
+            local batch = batches.unpack_in_flight(id, packed)
+            batches.remove_in_flight(c, batch, true)
+            batches.record_delivery_failure(c, batch)
         else
             -- The server has lost a key (an eviction).
             call('ZREM', LEASES, member)
@@ -125,7 +102,6 @@ end
 -- Handles what is due: leases, absent and silent clients, old tombstones. A bounded number of each; the rest is due in the
 -- next call.
 local function handle_due()
-    if now < queue.next_due then return end
     expire_leases()
     for _, key in ipairs(call('ZRANGEBYSCORE', TIMERS, '-inf', decimal(now), 'LIMIT', 0, MAX_TIMERS)) do
         local c = client(key)
@@ -142,22 +118,23 @@ local function handle_due()
     queue.next_due = math.huge
     for _, due in ipairs({ TIMERS, LEASES }) do
         local first = call('ZRANGE', due, 0, 0, 'WITHSCORES')
-        if first[2] then note_due(tonumber(first[2])) end
+        if first[2] then batches.note_due(tonumber(first[2])) end
     end
 end
 
--- Notices a time in which nobody was heard: the server, or the network, was away.
-local function note_silence(is_first_request)
-    local was_quiet = now - queue.last_heard > ABSENCE
-    if was_quiet then queue.quiet_until = now end
-    queue.last_heard = now
-    if was_quiet or is_first_request then
-        local info = redis.pcall('INFO', 'server')
-        local run_id = type(info) == 'string' and match(info, 'run_id:(%w+)') or ''
-        run_id = sub(run_id .. string.rep(' ', 40), 1, 40)
-        if run_id ~= queue.run_id then
-            if queue.clients > 0 then queue.nobody_dead_before = now + RESTART_GRACE end
-            queue.run_id = run_id
-        end
+-- Notices a time in which nobody was heard, since the server or the network was away; and a restart of the server.
+local function note_silence()
+    if now - queue.last_heard > ABSENCE then queue.quiet_until = now end
+    local info = redis.pcall('INFO', 'server')
+    local run_id = type(info) == 'string' and match(info, 'run_id:(%w+)') or ''
+    run_id = sub(run_id .. string.rep(' ', 40), 1, 40)
+    if run_id ~= queue.run_id then
+        if queue.clients > 0 then queue.nobody_dead_before = now + RESTART_GRACE end
+        queue.run_id = run_id
     end
 end
+
+return {
+    clear_waits = clear_waits, held_by = held_by, disconnect = disconnect, set_timer = set_timer,
+    handle_due = handle_due, note_silence = note_silence,
+}

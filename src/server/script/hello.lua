@@ -119,17 +119,17 @@ end
 
 -- Lets a known client continue. It asks again for what it waited for.
 local function resume(c, received)
-    clear_waits(CALLER, c)
+    clients().clear_waits(CALLER, c)
     if c.deliveries > received then
         -- The client never read the last batch. The batch keeps its attempt if no later item was delivered.
         local packed = call('HGET', IN_FLIGHT, decimal(c.last_first_id))
-        local batch = packed and unpack_in_flight(c.last_first_id, packed)
+        local batch = packed and batches.unpack_in_flight(c.last_first_id, packed)
         if batch and batch.client == CALLER then
-            remove_in_flight(c, batch, true)
+            batches.remove_in_flight(c, batch, true)
             if queue.last_delivered >= batch.first_id + batch.count then
-                requeue(batch)
+                batches.requeue(batch)
             else
-                requeue_in_same_attempt(batch)
+                batches.requeue_in_same_attempt(batch)
             end
         end
     end
@@ -142,10 +142,10 @@ local function resumed_state(c)
     for at = 1, #c.accepted, 16 do
         accepted[#accepted + 1] = format('[%.0f,%.0f]', unpack_struct('<dd', c.accepted, at))
     end
-    for i, member in ipairs(held_by(CALLER)) do
+    for i, member in ipairs(clients().held_by(CALLER)) do
         local id = tonumber(sub(member, 18))
         local packed = call('HGET', IN_FLIGHT, decimal(id))
-        local batch = packed and unpack_in_flight(id, packed)
+        local batch = packed and batches.unpack_in_flight(id, packed)
         if batch then in_flight[#in_flight + 1] = format('[%.0f,%.0f,%.0f]', id, batch.count, batch.attempt) end
     end
     return '{"accepted":[' .. table.concat(accepted, ',') .. '],"in_flight":[' .. table.concat(in_flight, ',') .. ']}'
@@ -170,7 +170,7 @@ local function handle_hello(hello)
         end
         c = client(CALLER)
     end
-    set_timer(CALLER, now + ABSENCE)
+    clients().set_timer(CALLER, now + ABSENCE)
     local awaits = has_ended() and not sees_end_next(c)
     reply(CALLER, 'welcome {"version":2,"paced":false,"window":' .. decimal(put_window())
         .. (awaits and ',"awaits_next_round":true' or '') .. (is_known and ',"resumed":' .. resumed_state(c) or '')
@@ -184,3 +184,8 @@ local function parse_hello(json)
     if not is_json or type(hello) ~= 'table' or type(hello.version) ~= 'number' then return nil end
     return ROLE_NUMBERS[hello.role] and hello or nil
 end
+
+return {
+    missing_rights = missing_rights, foreign_part = foreign_part, handle_hello = handle_hello,
+    parse_hello = parse_hello,
+}

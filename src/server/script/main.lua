@@ -1,16 +1,16 @@
 -- The call: checks that change nothing, then the requests, what is due, the steps, and what has changed is written back.
 
-local hello, first_request_at = nil, 1
+local announced, first_request_at = nil, 1
 if sub(REQUESTS, 1, 6) == 'hello ' then
     -- Before any command: the error of a command would name only that one.
-    local missing = missing_rights()
+    local missing = hello().missing_rights()
     if missing then return redis.error_reply('QDEMO_RIGHTS ' .. missing) end
     local line_end = find(REQUESTS, '\n', 1, true) or #REQUESTS + 1
-    hello, first_request_at = parse_hello(sub(REQUESTS, 7, line_end - 1)), line_end + 1
-    if not hello or not find(CALLER, '^%x+$') or #CALLER ~= 16 then
+    announced, first_request_at = hello().parse_hello(sub(REQUESTS, 7, line_end - 1)), line_end + 1
+    if not announced or not find(CALLER, '^%x+$') or #CALLER ~= 16 then
         return redis.error_reply('QDEMO_MALFORMED the first request is no hello')
     end
-    local foreign = foreign_part()
+    local foreign = hello().foreign_part()
     if foreign then return redis.error_reply('QDEMO_FOREIGN ' .. foreign) end
 end
 
@@ -21,8 +21,8 @@ if stored and string.byte(stored, #MAGIC + 1) ~= LAYOUT then
     return redis.error_reply('QDEMO_LAYOUT ' .. (string.byte(stored, #MAGIC + 1) or 0))
 end
 queue = unpack_queue(stored)
-if hello then
-    if hello.queue_id and hello.queue_id ~= queue.id then
+if announced then
+    if announced.queue_id and announced.queue_id ~= queue.id then
         return redis.error_reply('QDEMO_GONE the queue was removed')
     end
     if not stored then queue.id = CALLER .. format('%012x', now) end
@@ -39,39 +39,32 @@ else
 end
 
 local function handle_requests(at)
-    local size, changes, queries = #REQUESTS, nil, nil
+    local size = #REQUESTS
     while not is_over and at <= size do
         local line_end = find(REQUESTS, '\n', at, true)
         if not line_end or line_end - at > MAX_LINE_BYTES then
-            return expel('malformed', 'the line is longer than a request')
+            return requests.expel('malformed', 'the line is longer than a request')
         end
         local verb, rest = match(sub(REQUESTS, at, line_end - 1), '^([^ ]*) ?(.*)$')
         at = line_end + 1
         if verb == 'put' then
-            at = handle_put(rest, at)
+            at = requests.handle_put(rest, at)
         else
-            local handle = requests[verb]
-            if not handle then
-                changes = changes or new_changes()
-                handle = changes[verb]
-            end
-            if not handle then
-                queries = queries or new_queries()
-                handle = queries[verb]
-            end
+            local handle = requests.frequent[verb] or changes()[verb] or queries()[verb]
             local malformed = not handle and 'no such request' or handle(rest)
             if malformed then reply_error(CALLER, 'malformed', malformed) end
         end
     end
 end
 
-note_silence(hello ~= nil)
+if announced or now - queue.last_heard > ABSENCE then clients().note_silence() end
+queue.last_heard = now
 local is_connected = true
-if hello and hello.only_existing == true and not stored then
+if announced and announced.only_existing == true and not stored then
     reply_error(CALLER, 'missing', 'the queue does not exist')
     is_connected = false
-elseif hello then
-    is_connected = handle_hello(hello)
+elseif announced then
+    is_connected = hello().handle_hello(announced)
 end
 if is_connected then
     client(CALLER).heard = now
@@ -86,9 +79,9 @@ local function is_blank()
 end
 
 if not is_removed then
-    handle_due()
-    take_steps()
-    if client(CALLER) then store_waits() end
+    if now >= queue.next_due then clients().handle_due() end
+    steps.take_steps()
+    if client(CALLER) then steps.store_waits() end
     is_removed = is_blank()
 end
 if is_removed then

@@ -1,13 +1,9 @@
 -- The requests that clients make often. A function takes what follows the verb, and returns a text if that is malformed.
 
--- Whether nothing more is to be read of this call: the caller has left, or the queue was removed.
-local is_over = false
-local is_removed = false
-
 -- Disconnects a client that has broken the protocol or a limit.
 local function expel(code, text)
     reply_error(CALLER, code, text)
-    disconnect(CALLER, client(CALLER), false)
+    clients().disconnect(CALLER, client(CALLER), false)
     is_over = true
 end
 
@@ -30,7 +26,7 @@ local function drop_accepted(c, put)
         reply(CALLER, format('ok %.0f %.0f %.0f\n', last_seq, last_id, put_window()))
         return nil
     end
-    put.lines = sub(put.lines, end_of_lines(put.lines, repeated) + 1)
+    put.lines = sub(put.lines, batches.end_of_lines(put.lines, repeated) + 1)
     put.count = put.count - repeated
     return put
 end
@@ -99,7 +95,7 @@ local function take_reported(rest, needs_lines)
     if not first or not n or n == 0 or (attempt ~= '' and not named) then
         return nil, 'this request takes the first item id, a count and perhaps an attempt'
     end
-    local batch = take_in_flight(CALLER, client(CALLER), first, n, named, needs_lines)
+    local batch = batches.take_in_flight(CALLER, client(CALLER), first, n, named, needs_lines)
     if not batch then refuse_not_in_flight(first_id, count, named and attempt or '0') end
     return batch
 end
@@ -128,4 +124,8 @@ local function flag(rest, word)
     return rest == word or nil
 end
 
-local requests = { get = handle_get, done = handle_done }
+return {
+    frequent = { get = handle_get, done = handle_done }, expel = expel, handle_put = handle_put,
+    refuse_not_in_flight = refuse_not_in_flight, take_reported = take_reported, plain = plain, flag = flag,
+    ID_WANTED = ID_WANTED,
+}

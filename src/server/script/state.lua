@@ -1,11 +1,14 @@
 -- The rules of a queue on a Redis or Valkey server: the counterpart of src/queue and src/keeper.
 --
--- The files of this directory are one script, in the order of src/server/script.rs. KEYS: the keys of the queue, in the order
--- of the locals below. ARGV[1]: the key of the client that calls. ARGV[2]: whole requests of the protocol, perhaps none. All
--- replies go to the clients' channels.
+-- The files of this directory are one script, which src/server/script.rs puts together. This file and main.lua are its
+-- outermost level. Each other file is a function that returns a table: a server makes the functions of a script anew in
+-- each call, and some only when a call needs them (`lazy`).
 --
--- An error is returned only before the first write, since nothing rolls a script back. Names of values: `key` is a client key,
--- `c` a client, `id` an item id. Times are milliseconds of the server's clock.
+-- KEYS: the keys of the queue, in the order of the locals below. ARGV[1]: the key of the client that calls. ARGV[2]: whole
+-- requests of the protocol, perhaps none. All replies go to the clients' channels.
+--
+-- An error is returned only before the first write, since nothing rolls a script back. Names of values: `key` is a client
+-- key, `c` a client, `id` an item id. Times are milliseconds of the server's clock.
 
 local META, CLIENTS, READY, REQUEUED, IN_FLIGHT, HELD, LEASES, FAILED, GETTERS, BLOCKED, BLOCKED_ITEMS, JOINERS, TIMERS,
     ENDS_TOLD = unpack(KEYS)
@@ -44,7 +47,7 @@ local function decimal(number) return format('%.0f', number) end
 local function number(text)
     if not find(text, '^%d+$') then return nil end
     if #text >= 20 then
-        text = match(text, '^0*(.-)$')
+        text = match(text, '^0*(%d+)$')
         if #text > 20 or (#text == 20 and text > '18446744073709551615') then return nil end
     end
     return tonumber(text)
@@ -58,6 +61,15 @@ end
 
 -- The time of this call. Set by main.lua, as `queue` is.
 local now
+
+-- A part of the script that only some calls need: its functions are made at the first use.
+local function lazy(make)
+    local made
+    return function()
+        made = made or make()
+        return made
+    end
+end
 
 -- The state of the queue ------------------------------------------------------------------------------------------
 
@@ -174,6 +186,9 @@ end
 -- What the caller has asked for in this call, and the queue has not granted yet. The rest is stored at the end of the call.
 local new_puts, first_new_put = {}, 1
 local has_new_get, has_new_join = false, false
+
+-- Whether nothing more is to be read of this call: the caller has left, or the queue was removed.
+local is_over, is_removed = false, false
 
 -- Whether the client's next get is answered with the end. That holds for a consumer from the end that it was connected at, or
 -- came too late for; for a visitor only until a new round begins, or for a get that is older than the new round.

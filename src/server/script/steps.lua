@@ -7,7 +7,7 @@ local function blocked_member(key, order) return key .. ':' .. decimal(order) en
 
 -- The queue accepts `count` items of the client; `seq` is the client's number of the last one.
 local function accept(key, c, seq, count, lines)
-    call('RPUSH', READY, pack_piece(queue.last_id + 1, count, now, lines))
+    call('RPUSH', READY, batches.pack_piece(queue.last_id + 1, count, now, lines))
     queue.largest_piece = max(queue.largest_piece, #lines)
     local id = queue.last_id + count
     queue.last_id = id
@@ -31,7 +31,7 @@ local function accept_blocked(key, c, put)
     local room = free_capacity()
     local count, lines = put.count, put.lines
     if room < count then
-        local at = end_of_lines(lines, room)
+        local at = batches.end_of_lines(lines, room)
         count, lines, put.lines = room, sub(lines, 1, at), sub(lines, at + 1)
     end
     put.count = put.count - count
@@ -98,14 +98,14 @@ end
 local function deliver(key, c, takers)
     -- A delivery is at most a fair share: no consumer holds items that another consumer could process.
     local share = ceil(ready_count() / max(queue.consumers, takers, 1))
-    local batch = take_ready(min(c.pending_get, share))
+    local batch = batches.take_ready(min(c.pending_get, share))
     changed[key] = true
     -- The server may have lost the items (an eviction).
     if not batch then return store_getter(key, c) end
     c.pending_get = 0
     queue.in_flight = queue.in_flight + batch.count
     queue.last_delivered = max(queue.last_delivered, batch.first_id + batch.count - 1)
-    add_in_flight(key, c, batch, now, 0)
+    batches.add_in_flight(key, c, batch, now, 0)
     c.deliveries, c.last_first_id = c.deliveries + 1, batch.first_id
     reply_batch(key, batch)
 end
@@ -195,6 +195,29 @@ local function answer_joins()
     end
 end
 
+-- Stores what the caller asked for in this call and still waits for.
+local function store_waits()
+    local c = client(CALLER)
+    while new_puts[first_new_put] do
+        local order = next_order()
+        local member = blocked_member(CALLER, order)
+        call('ZADD', BLOCKED, decimal(order), member)
+        store_blocked(member, new_puts[first_new_put])
+        c.blocked = c.blocked .. pack('<d', order)
+        queue.blocked = queue.blocked + 1
+        first_new_put = first_new_put + 1
+    end
+    if has_new_get then
+        store_getter(CALLER, c)
+        has_new_get = false
+    end
+    if has_new_join then
+        call('ZADD', JOINERS, decimal(next_order()), CALLER)
+        queue.joiners = queue.joiners + 1
+        has_new_join = false
+    end
+end
+
 -- Takes all steps that are possible now.
 local function take_steps()
     while true do
@@ -213,3 +236,8 @@ local function take_steps()
         end
     end
 end
+
+return {
+    blocked_member = blocked_member, read_blocked = read_blocked, forget_first_blocked = forget_first_blocked,
+    forget_getter = forget_getter, store_waits = store_waits, take_steps = take_steps,
+}

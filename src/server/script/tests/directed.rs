@@ -213,3 +213,13 @@ fn each_malformed_request_is_refused_alike() {
         }
     }
 }
+
+#[test]
+fn a_welcome_comes_before_what_is_due() {
+    pair!(pair);
+    connect(&mut pair, P, "producer", r#","capacity":3,"lease":10000000"#);
+    assert_eq!(call(&mut pair, P, "get 2\nput 1 1 2\n1\n"), "ok 1 1, batch 1 1 1");
+    pair.pass_time_unheard(10);
+    connect(&mut pair, C, "consumer", "");
+    pair.compare_status();
+}

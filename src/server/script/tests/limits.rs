@@ -383,6 +383,12 @@ fn a_user_without_rights_is_told_all_that_are_missing_and_they_suffice() {
         assert_eq!(refused.code(), Some(code), "{refused}");
     }
     set_user(&mut connection, &["resetkeys", "resetchannels", "~qdemo:*", "&qdemo:*"]);
+    // Somebody listens for all clients, so that none of them is dead on a slow machine.
+    let mut listener = server.connect_as("?protocol=resp3");
+    let mut subscribe = redis::cmd("SSUBSCRIBE");
+    subscribe.arg([P, C, V].map(|client| keys.channel(client)).as_slice());
+    listener.send_packed_command(&subscribe.get_packed_command()).unwrap();
+    redis::cmd("PING").exec(&mut listener).unwrap();
     // Every request, so that every command of the script is run.
     let lease = "hello {\"version\":2,\"role\":\"consumer\",\"pid\":7,\"lease\":9000000000,\"capacity\":2}\n";
     for (client, requests) in [

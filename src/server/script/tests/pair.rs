@@ -111,7 +111,7 @@ impl<'a> QueuePair<'a> {
         self.script.call(key, format!("hello {json}\n{requests}").as_bytes());
         if let Some(expected) = self.host.rejections.pop() {
             assert_eq!(self.script.take_mail(key), expected.as_bytes());
-            return Mail::new();
+            return self.compare();
         }
         if !self.ids.contains_key(&key) {
             self.ids.insert(key, self.next_id);
@@ -220,6 +220,7 @@ impl<'a> QueuePair<'a> {
         self.check_counts();
         let wall = self.wall();
         self.host.write(&mut self.keeper, wall, self.ids[&WATCHER], b"status\n");
+        self.keeper.process_pending(wall, &mut self.host).unwrap();
         self.script.call(WATCHER, b"status\n");
         let [expected, actual] =
             [self.host.take_mail(self.ids[&WATCHER]), self.script.take_mail(WATCHER)]

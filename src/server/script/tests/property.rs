@@ -160,6 +160,7 @@ pub(crate) const MALFORMED: &[&str] = &[
     "get 18446744073709551616",
     "get 00000000000000000000001",
     "get -1",
+    "failed 00000000000000000000",
     "done 1",
     "done 1 0",
     "done 1 1 ",
@@ -259,6 +260,9 @@ impl<'a> Run<'a> {
                 self.read(&mail);
             }
             Move::Peek(client, from_id, max) => {
+                // What is due comes first.
+                let mail = self.pair.pass_time(0);
+                self.read(&mail);
                 let Some(client) = self.clients.get(&client) else { return };
                 self.pair.peek(client.key, from_id, max);
             }
