@@ -45,7 +45,7 @@ def celery(socket, jobs):
         work.delay()
     seconds = time.perf_counter() - begin
     # Celery takes a second to start, which does not count.
-    arguments = ["worker", "--pool=solo", "--concurrency=1", "--loglevel=ERROR",]
+    arguments = ["worker", "--pool=solo", "--concurrency=1", "--loglevel=ERROR"]
     arguments += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     try:
         app.worker_main(arguments)

@@ -58,8 +58,9 @@ impl JobQueue {
         command.env("NODE_DIR", root.join("target/peers/node"));
         let output = command.stdin(Stdio::null()).stderr(Stdio::piped()).output()?;
         let error = String::from_utf8_lossy(&output.stderr);
-        let last_line = error.lines().rfind(|line| !line.is_empty()).unwrap_or_default();
-        ensure!(output.status.success(), "{last_line}");
+        let cause = error.lines().rfind(|line| line.contains("Error"));
+        let cause = cause.or(error.lines().last()).unwrap_or_default();
+        ensure!(output.status.success(), "{cause}");
         let text = String::from_utf8_lossy(&output.stdout);
         text.trim().parse().with_context(|| format!("the result is `{}`", text.trim()))
     }

@@ -18,7 +18,7 @@ use crate::hand_over::Way;
 use crate::jobs::JobQueue;
 use crate::measure::{HEAD, Measure, median, number, quantile};
 use crate::redis_server::{Persistence, RedisServer};
-use crate::throughput::Passer;
+use crate::throughput::{Herd, Passer};
 
 /// About a second of items.
 const ITEMS: usize = 1_000_000;
@@ -161,13 +161,26 @@ fn hand_over(persistence: Persistence, rounds: usize) -> Result<Vec<Measure>> {
 }
 
 fn many_consumers(server: &RedisServer, rounds: usize) -> Result<Vec<Measure>> {
-    let mut ratios = Vec::new();
-    for _ in 0..rounds {
-        let one = throughput::many_consumers(server, 1, ITEMS)?;
-        ratios.push(throughput::many_consumers(server, CONSUMERS, ITEMS)? / one);
+    let as_many_as_possible = Herd { most: 65536, is_ready_before: true, items: ITEMS };
+    let cases = [
+        ("items that are ready", as_many_as_possible),
+        ("items that arrive", Herd { is_ready_before: false, ..as_many_as_possible }),
+        (
+            "one item at a time",
+            Herd { most: 1, items: ITEMS_ONE_BY_ONE / 5, ..as_many_as_possible },
+        ),
+    ];
+    let mut all = Vec::new();
+    for (case, herd) in cases {
+        let mut ratios = Vec::new();
+        for _ in 0..rounds {
+            let one = herd.rate(server, 1)?;
+            ratios.push(herd.rate(server, CONSUMERS)? / one);
+        }
+        let what = format!("items/s, {CONSUMERS} consumers of one queue against one, {case}");
+        all.push(Measure::new(what, ratios).at_least(0.7, None));
     }
-    let what = format!("items/s, {CONSUMERS} consumers of one queue against one consumer");
-    Ok(vec![Measure::new(what, ratios).at_least(0.7, None)])
+    Ok(all)
 }
 
 fn memory() -> Result<Vec<Measure>> {

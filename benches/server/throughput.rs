@@ -180,31 +180,57 @@ fn qdemo_processes(server: &RedisServer, workers: usize, share: usize) -> Result
     Ok(begin.elapsed().as_secs_f64())
 }
 
-/// Items per second that this many waiting consumers take from `qdemo put -`, until the queue ends.
-pub fn many_consumers(server: &RedisServer, consumers: usize, items: usize) -> Result<f64> {
-    server.clear()?;
-    let file = file_of_items(items)?;
-    let builder = QueueBuilder::new("default".parse()?).server(&server.url())?;
-    thread::scope(|scope| {
-        let mut threads = Vec::new();
-        for _ in 0..consumers {
-            let mut client = builder.clone().connect(Role::Consumer)?;
-            threads.push(scope.spawn(move || {
-                while let Some(delivery) = client.get(65536)? {
-                    client.done(&delivery)?;
-                }
-                Ok(client.leave().map(drop)?)
-            }));
+/// Consumers of one queue.
+#[derive(Clone, Copy)]
+pub struct Herd {
+    /// What a consumer gets at most at a time.
+    pub most: u64,
+    /// All items are ready before the consumers ask. Otherwise the consumers wait before the first put.
+    pub is_ready_before: bool,
+    pub items: usize,
+}
+
+impl Herd {
+    /// Items per second that this many consumers get, until the queue ends. `qdemo put -` puts the items.
+    pub fn rate(self, server: &RedisServer, consumers: usize) -> Result<f64> {
+        server.clear()?;
+        let file = file_of_items(self.items)?;
+        let put = || -> Result<()> {
+            let put = qdemo(server).args(["put", "-"]).stdin(File::open(file.path())?).status()?;
+            let close = qdemo(server).arg("close").status()?;
+            ensure!(put.success() && close.success(), "qdemo has failed: {put}, {close}");
+            Ok(())
+        };
+        if self.is_ready_before {
+            put()?;
         }
-        let mut monitor = server.connect()?;
-        server.wait_until(&mut monitor, |server, monitor| {
-            server.has_getters(monitor, consumers as u64)
-        })?;
-        let begin = Instant::now();
-        let put = qdemo(server).args(["put", "-"]).stdin(File::open(file.path())?).status()?;
-        let close = qdemo(server).arg("close").status()?;
-        ensure!(put.success() && close.success(), "qdemo has failed: {put}, {close}");
-        join_all(threads)?;
-        Ok(items as f64 / begin.elapsed().as_secs_f64())
-    })
+        let builder = QueueBuilder::new("default".parse()?).server(&server.url())?;
+        let barrier = Barrier::new(consumers + 1);
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for _ in 0..consumers {
+                let mut client = builder.clone().connect(Role::Consumer)?;
+                let barrier = &barrier;
+                threads.push(scope.spawn(move || {
+                    barrier.wait();
+                    while let Some(delivery) = client.get(self.most)? {
+                        client.done(&delivery)?;
+                    }
+                    Ok(client.leave().map(drop)?)
+                }));
+            }
+            let mut begin = Instant::now();
+            barrier.wait();
+            if !self.is_ready_before {
+                let all = consumers as u64;
+                let mut monitor = server.connect()?;
+                server
+                    .wait_until(&mut monitor, |server, monitor| server.has_getters(monitor, all))?;
+                begin = Instant::now();
+                put()?;
+            }
+            join_all(threads)?;
+            Ok(self.items as f64 / begin.elapsed().as_secs_f64())
+        })
+    }
 }
