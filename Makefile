@@ -16,7 +16,7 @@ KILLS ?= 1000
 ROUNDS ?= 5
 BEFORE ?=
 
-.PHONY: help demo build install test test-slow test-rules test-all test-browser lint check-darwin count instructions profile sim chaos fuzz bench-peers clean
+.PHONY: help demo build install test test-slow test-rules test-all test-browser lint check-darwin count instructions profile sim chaos fuzz bench-peers bench-server clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
@@ -32,6 +32,7 @@ help:
 	@echo "make chaos     kill $(KILLS) real processes (KILLS=N; a minute)"
 	@echo "make fuzz      fuzz each target for $(FUZZ_SECONDS) seconds (FUZZ_SECONDS=N)"
 	@echo "make bench-peers  compare qdemo with mp.Queue, redis, beanstalkd, xargs, … (ROUNDS=N BEFORE=PROGRAM)"
+	@echo "make bench-server  a queue on Redis beside bare Redis, RQ, Celery, BullMQ (ROUNDS=N GROUP=WORD BEFORE=PROGRAM)"
 	@echo "make build     build target/release/qdemo"
 	@echo "make install   install qdemo for the current user"
 	@echo "make clean     remove all build results"
@@ -102,6 +103,14 @@ fuzz:
 bench-peers: build
 	benches/peers/install.sh
 	PATH="$(CURDIR)/target/release:$$PATH" target/peers/bin/python benches/peers/compare.py --rounds $(ROUNDS) \
+		$(if $(BEFORE),--before $(abspath $(BEFORE)))
+	$(MAKE) bench-server
+
+# Starts its own Redis servers, on Unix sockets. GROUP is a part of the bench: throughput, hand-over, consumers, memory, jobs,
+# start (only with BEFORE, a qdemo without queues on a server).
+bench-server: build
+	benches/peers/install.sh
+	$(CARGO) bench --locked --bench server -- --rounds $(ROUNDS) $(if $(GROUP),--only $(GROUP)) \
 		$(if $(BEFORE),--before $(abspath $(BEFORE)))
 
 clean:

@@ -5,9 +5,15 @@ cd "$(dirname "$0")/../.."
 
 venv=target/peers
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv" || exit 1
-for package in faster-fifo redis; do
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "$package" || echo "no $package" >&2
+# Celery's client of Redis needs packaging.
+for packages in faster-fifo redis rq "celery packaging"; do
+    # shellcheck disable=SC2086
+    "$venv/bin/pip" install --quiet --disable-pip-version-check $packages || echo "no $packages" >&2
 done
+if command -v npm > /dev/null; then
+    mkdir -p "$venv/node"
+    npm install --silent --no-audit --no-fund --prefix "$venv/node" bullmq ioredis || echo "no bullmq" >&2
+fi
 missing=()
 for tool in redis-server:redis-server beanstalkd:beanstalkd parallel:parallel xargs:findutils; do
     command -v "${tool%%:*}" > /dev/null || missing+=("${tool##*:}")

@@ -114,7 +114,14 @@ local function flags_of(replies)
     return accepts + tells_end
 end
 
-for key, replies in pairs(mail) do
+local function publish(key, replies)
     call('SPUBLISH', CHANNEL .. key, flags_of(replies) .. table.concat(replies))
+end
+
+-- The caller comes first, because a server writes to the last connection first: a client that waits for an item is to have it
+-- before the caller has its answer.
+if mail[CALLER] then publish(CALLER, mail[CALLER]) end
+for key, replies in pairs(mail) do
+    if key ~= CALLER then publish(key, replies) end
 end
 return 1
