@@ -396,3 +396,29 @@ fn answers_that_a_network_holds_back_cost_nothing() {
         assert_eq!(sandbox.status()["done"], 3);
     });
 }
+
+#[test]
+fn a_busy_consumer_is_alive_and_a_stopped_one_learns_what_it_lost() {
+    Backend::Server.check(|_| {
+        let server = OwnServer::start(&SAVES);
+        let sandbox = Sandbox::at_server(&server.url());
+        sandbox.run(&["put", "item"]).assert_done();
+        sandbox.script("mkfifo gate").assert_done();
+        let args = ["consumer", "--dead-after", "3s", "--max", "1", "--", "sh", "-c", "cat gate"];
+        let consumer = sandbox.start(&args);
+        sandbox.wait_for_status(|status| status["in_flight"] == 1);
+        // The command lasts for longer than a silent client lives.
+        let_pass(Duration::from_secs(4));
+        assert_eq!(sandbox.run(&["get", "--no-wait"]).code(), Some(3), "the item is in flight");
+        consumer.signal(Signal::STOP);
+        sandbox.run(&["get", "--timeout", "20s"]).assert_prints("item\n");
+        consumer.signal(Signal::CONT);
+        fs::write(sandbox.path("gate"), "").unwrap();
+        let outcome = consumer.end();
+        assert_eq!(outcome.code(), Some(1), "{}", outcome.stderr);
+        let told: Vec<_> =
+            outcome.stderr.lines().filter(|line| line.contains("too late")).collect();
+        assert!(told[0].contains("this consumer had counted as dead"), "{}", outcome.stderr);
+        assert!(told[1].contains("may be done twice"), "{}", outcome.stderr);
+    });
+}
