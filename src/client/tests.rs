@@ -346,3 +346,49 @@ fn a_first_request_that_no_pipe_holds_goes_to_the_next_keeper() {
     client_pipes.send("ok 1 1 1\n");
     client.join().unwrap();
 }
+
+/// What a consumer that reported its item as done sends after a loss of the keeper.
+fn sent_after_loss(welcome: &str) -> String {
+    let mut session = session::Session::new(ClientKey(1), crate::wire::Hello::new(Role::Consumer));
+    session.add_request(Request::Get { max: 1 });
+    session.feed(b"welcome {\"version\":2,\"paced\":false,\"window\":1}\nbatch 1 1 1 2\n1\n");
+    session.add_request(Request::Done(crate::queue::BatchRef {
+        first_id: 1,
+        count: 1,
+        attempt: Some(1),
+    }));
+    session.resume();
+    session.feed(welcome.as_bytes());
+    String::from_utf8(session.unsent().take(usize::MAX)).unwrap()
+}
+
+#[test]
+fn a_consumer_that_counted_as_dead_reports_its_items_to_learn_that_they_are_not_its_own() {
+    let welcome =
+        |more: &str| format!("welcome {{\"version\":2,\"paced\":false,\"window\":1{more}}}\n");
+    assert_eq!(sent_after_loss(&welcome(r#","forgotten":true"#)), "done 1 1 1\n");
+    let in_flight = r#","resumed":{"accepted":[],"in_flight":[[1,1,1]]}"#;
+    assert_eq!(sent_after_loss(&welcome(in_flight)), "done 1 1 1\n");
+    // The report may have arrived: the item is done then.
+    assert_eq!(sent_after_loss(&welcome(r#","resumed":{"accepted":[],"in_flight":[]}"#)), "");
+}
+
+#[test]
+fn items_that_a_server_lists_again_after_a_loss_of_its_own_are_returned() {
+    let mut session = session::Session::new(ClientKey(1), crate::wire::Hello::new(Role::Visitor));
+    session.add_request(Request::Get { max: 1 });
+    session.feed(b"welcome {\"version\":2,\"paced\":false,\"window\":9}\nbatch 1 1 1 2\n1\n");
+    let batch_ref = crate::queue::BatchRef { first_id: 1, count: 1, attempt: Some(1) };
+    session.add_request(Request::Done(batch_ref));
+    session.put(crate::queue::Items { count: 3, bytes: "1\n2\n3\n".into() });
+    session.add_request(Request::Size);
+    session.feed(b"ok 3 4 9\nsize 0 0 1 0 0\n");
+    session.resume();
+    assert_eq!(session.take_loss(), None);
+    session.feed(
+        b"welcome {\"version\":2,\"paced\":false,\"window\":9,\
+          \"resumed\":{\"accepted\":[[1,2]],\"in_flight\":[[1,1,1]]}}\n",
+    );
+    assert_eq!(session.take_loss(), Some(session::Loss { items: 2 }), "items 2 and 3 are gone");
+    assert_eq!(String::from_utf8(session.unsent().take(usize::MAX)).unwrap(), "requeue 1 1 1\n");
+}
