@@ -41,6 +41,8 @@ pub(super) struct Bridge {
     /// The server has taken a call of this client.
     was_connected: bool,
     next_pause: Duration,
+    /// The number of the present or last conversation.
+    conversation: u64,
     /// Why the last conversation ended before the server had welcomed the client: the next one begins with a pause.
     unwelcome: Option<ServerError>,
 }
@@ -61,6 +63,7 @@ impl Bridge {
             address: None,
             was_connected: false,
             next_pause: MIN_PAUSE,
+            conversation: 0,
             unwelcome: None,
         }
     }
@@ -134,6 +137,8 @@ impl Bridge {
         }
         self.shared.set_problem(None);
         let Some(connection) = &mut self.connection else { return End::Left };
+        self.conversation += 1;
+        connection.caller.conversation = self.conversation;
         let end = talk.run(connection, hello, durability, &self.shared).await;
         self.was_connected |= talk.is_welcomed();
         if talk.is_welcomed() {

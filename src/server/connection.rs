@@ -27,6 +27,8 @@ pub(super) struct Caller {
     connection: MultiplexedConnection,
     /// The call of the script, without its requests.
     call: Cmd,
+    /// The number of the conversation that the requests belong to: requests of an earlier one may arrive late.
+    pub(super) conversation: u64,
     settings: Arc<ServerSettings>,
     /// The server has taken a call of this client before.
     pub(super) was_connected: bool,
@@ -68,7 +70,13 @@ impl Connection {
         call.arg(sha1()).arg(keys.keys().len()).arg(&keys.keys()[..]).arg(key.to_string());
         let mut subscribe = cmd("SSUBSCRIBE");
         subscribe.arg(keys.channel(key));
-        let caller = Caller { connection, call, settings: Arc::clone(settings), was_connected };
+        let caller = Caller {
+            connection,
+            conversation: 0,
+            call,
+            settings: Arc::clone(settings),
+            was_connected,
+        };
         caller.command(&subscribe).await.map_err(failed)?;
         Ok(Self { caller, pushes })
     }
@@ -110,7 +118,7 @@ impl Caller {
     pub(super) async fn call(&self, requests: Vec<u8>) -> Result<(), CallError> {
         let failed = |error: RedisError| self.error(&error);
         let mut call = self.call.clone();
-        call.arg(requests);
+        call.arg(requests).arg(self.conversation);
         match self.command(&call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 // The server has restarted, or has never seen the script. It has done nothing.

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::harness::{Backend, Limit, Outcome, OwnServer, Proxy, Running, Sandbox, Way};
+use crate::harness::{
+    Backend, Limit, Outcome, OwnServer, Proxy, Running, Sandbox, Way, wait_while,
+};
 
 /// Settings of a server that clients do not warn of.
 const SAVES: [&str; 2] = ["--save", "31536000 1"];
@@ -420,5 +422,44 @@ fn a_busy_consumer_is_alive_and_a_stopped_one_learns_what_it_lost() {
             outcome.stderr.lines().filter(|line| line.contains("too late")).collect();
         assert!(told[0].contains("this consumer had counted as dead"), "{}", outcome.stderr);
         assert!(told[1].contains("may be done twice"), "{}", outcome.stderr);
+    });
+}
+
+#[test]
+fn calls_that_arrive_late_change_nothing() {
+    Backend::Server.check(|_| {
+        let server = OwnServer::start(&SAVES);
+        let proxies = [Proxy::to(&server.socket()), Proxy::to(&server.socket())];
+        let at_server = Sandbox::at_server(&server.url());
+        let [to_producer, to_consumer] = [0, 1].map(|n| Sandbox::at_server(&proxies[n].url()));
+        let mut producer = start_producer(&to_producer, &["--server-timeout", "1s"]);
+        let consumer = ["consumer", "--format", "raw", "--server-timeout", "1s"];
+        let mut consumer = to_consumer.start(&consumer);
+        assert_eq!(consumer.line(), "first");
+        let mut put = |producer: &mut Running, item: &str| {
+            producer.feed(&format!("{item}\n"));
+            assert!(producer.line().contains(item));
+            assert_eq!(consumer.line(), item);
+        };
+        for round in 0..4 {
+            at_server.wait_for_consumer();
+            // The consumer's report and its next get, or the producer's put, wait in the network.
+            let stalled = &proxies[1 - round % 2];
+            stalled.stall_present(Way::ToServer);
+            let before = stalled.accepted();
+            put(&mut producer, &format!("item {round}"));
+            wait_while(|| stalled.accepted() == before);
+            put(&mut producer, &format!("between {round}"));
+            // They arrive after the client has connected again and has sent them anew.
+            stalled.stall(&[]);
+            put(&mut producer, &format!("after {round}"));
+            put(&mut producer, &format!("more {round}"));
+        }
+        let outcome = producer.end();
+        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+        at_server.run(&["close"]).assert_done();
+        let outcome = consumer.end();
+        assert_eq!((outcome.code(), outcome.text().as_str()), (Some(0), ""), "{}", outcome.stderr);
+        assert_eq!(at_server.status()["done"], 17);
     });
 }

@@ -49,7 +49,8 @@ local function remove_client(key, c, has_died)
             queue.sentinel = LAST_PRODUCER_LEFT
         end
     end
-    if has_died and #c.accepted > 0 then
+    if (has_died and #c.accepted > 0) or c.conversation > 1 then
+        -- Requests of a lost connection may arrive yet: they are of an earlier conversation.
         -- If the client lives all the same, it must not put its items again.
         c.is_dead = 1
         call('ZADD', TIMERS, decimal(now + TOMBSTONE_LIFETIME), key)

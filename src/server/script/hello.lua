@@ -172,6 +172,7 @@ local function handle_hello(hello)
         end
         c = client(CALLER)
     end
+    c.conversation = CONVERSATION
     clients().set_timer(CALLER, now + ABSENCE)
     local awaits = has_ended() and not sees_end_next(c)
     reply(CALLER, 'welcome {"version":2,"paced":false,"window":' .. decimal(put_window())

@@ -25,8 +25,12 @@ if announced then
     if announced.queue_id and announced.queue_id ~= queue.id then
         return redis.error_reply('QDEMO_GONE the queue was removed')
     end
+    if client(CALLER) and CONVERSATION < client(CALLER).conversation then
+        return redis.error_reply('QDEMO_LATE the client has begun a later conversation')
+    end
     if not stored then queue.id = CALLER .. format('%012x', now) end
-elseif not stored or not client(CALLER) or client(CALLER).is_dead == 1 then
+elseif not stored or not client(CALLER) or client(CALLER).is_dead == 1
+    or (REQUESTS ~= '' and CONVERSATION ~= client(CALLER).conversation) then
     return redis.error_reply('QDEMO_UNKNOWN the server does not know this client')
 end
 

@@ -13,6 +13,8 @@
 local META, CLIENTS, READY, REQUEUED, IN_FLIGHT, HELD, LEASES, FAILED, GETTERS, BLOCKED, BLOCKED_ITEMS, JOINERS, TIMERS,
     ENDS_TOLD = unpack(KEYS)
 local CALLER, REQUESTS = ARGV[1], ARGV[2]
+-- The client's number of the conversation that the requests belong to. Requests of an earlier one may arrive late.
+local CONVERSATION = tonumber(ARGV[3]) or 0
 local CHANNEL = string.sub(META, 1, -#'meta' - 1) .. 'to:'
 
 local LAYOUT, MAGIC = 1, 'qdemo'
@@ -141,7 +143,7 @@ end
 
 -- Clients ---------------------------------------------------------------------------------------------------------
 
-local CLIENT_FORMAT = '<BBBBBBBddddddddddddddddddI4I4'
+local CLIENT_FORMAT = '<BBBBBBBdddddddddddddddddddI4I4'
 
 -- `since`: when the client connected. `is_late`: the round that the client came for had ended when it came. `round`, `ends`: those of the queue at that time.
 -- `order`: its place among all clients. `lease` is 0 for none. `items`: put or done. `pending_get` is the MAX of a get that
@@ -151,12 +153,12 @@ local function unpack_client(packed)
     local c = { role = 0, keep_open = 0, follow = 0, sync = 0, is_late = 0, is_joining = 0, is_dead = 0, pid = 0, order = 0,
         lease = 0, max_failures = 0, max_item_bytes = 0, dead_after = 0, since = 0, heard = 0, round = 0, ends = 0, items = 0,
         deliveries = 0, last_first_id = 0, pending_get = 0, get_round = 0, blocked_items = 0, blocked_bytes = 0,
-        blocked_seq = 0, accepted = '', blocked = '' }
+        blocked_seq = 0, conversation = 0, accepted = '', blocked = '' }
     if packed then
         local accepted, blocked, at
         c.role, c.keep_open, c.follow, c.sync, c.is_late, c.is_joining, c.is_dead, c.pid, c.order, c.lease, c.max_failures,
             c.max_item_bytes, c.dead_after, c.since, c.heard, c.round, c.ends, c.items, c.deliveries, c.last_first_id, c.pending_get,
-            c.get_round, c.blocked_items, c.blocked_bytes, c.blocked_seq, accepted, blocked, at =
+            c.get_round, c.blocked_items, c.blocked_bytes, c.blocked_seq, c.conversation, accepted, blocked, at =
             unpack_struct(CLIENT_FORMAT, packed)
         c.accepted = sub(packed, at, at + accepted - 1)
         c.blocked = sub(packed, at + accepted, at + accepted + blocked - 1)
@@ -167,7 +169,7 @@ end
 local function pack_client(c)
     return pack(CLIENT_FORMAT, c.role, c.keep_open, c.follow, c.sync, c.is_late, c.is_joining, c.is_dead, c.pid, c.order,
         c.lease, c.max_failures, c.max_item_bytes, c.dead_after, c.since, c.heard, c.round, c.ends, c.items, c.deliveries,
-        c.last_first_id, c.pending_get, c.get_round, c.blocked_items, c.blocked_bytes, c.blocked_seq, #c.accepted, #c.blocked)
+        c.last_first_id, c.pending_get, c.get_round, c.blocked_items, c.blocked_bytes, c.blocked_seq, c.conversation, #c.accepted, #c.blocked)
         .. c.accepted .. c.blocked
 end
 

@@ -32,8 +32,9 @@ struct Shared {
 struct Faults {
     /// Where the server is.
     server: PathBuf,
-    /// Bytes of these ways stay where they are.
+    /// Bytes of these ways stay where they are, in the first connections up to this number.
     stalled: Vec<Way>,
+    stalled_connections: usize,
     /// Each piece of bytes waits for this time.
     delay: Duration,
     /// After this many more bytes of a way, the connection is cut.
@@ -75,7 +76,16 @@ impl Proxy {
 
     /// The bytes of these ways wait from now on, in all connections; those of the other ways go on.
     pub fn stall(&self, ways: &[Way]) {
-        self.change(|faults| faults.stalled = ways.to_vec());
+        self.change(|faults| {
+            (faults.stalled, faults.stalled_connections) = (ways.to_vec(), usize::MAX);
+        });
+    }
+
+    /// The bytes of this way wait from now on, in the present connections. New connections are not concerned.
+    pub fn stall_present(&self, way: Way) {
+        self.change(|faults| {
+            (faults.stalled, faults.stalled_connections) = (vec![way], faults.accepted);
+        });
     }
 
     pub fn delay(&self, delay: Duration) {
@@ -145,13 +155,13 @@ impl Shared {
         self.faults.lock().unwrap()
     }
 
-    /// Waits until `count` bytes may go this way. Returns how many of `count` bytes go before a cut; None for all.
-    fn pass(&self, way: Way, count: usize) -> Option<usize> {
+    /// Waits until `count` bytes may go this way in this connection. Returns how many of `count` bytes go before a cut; None for all.
+    fn pass(&self, way: Way, connection: usize, count: usize) -> Option<usize> {
         let mut faults = self.lock();
         let begin = Instant::now();
         loop {
             let left = faults.delay.saturating_sub(begin.elapsed());
-            if faults.stalled.contains(&way) {
+            if faults.stalled.contains(&way) && connection <= faults.stalled_connections {
                 faults = self.changed.wait(faults).unwrap();
             } else if !left.is_zero() {
                 faults = self.changed.wait_timeout(faults, left).unwrap().0;
@@ -183,12 +193,13 @@ fn accept(client: TcpStream, shared: &Arc<Shared>) {
     client.set_nodelay(true).unwrap();
     let copies = (client.try_clone().unwrap(), server.try_clone().unwrap());
     faults.connections.push((client.try_clone().unwrap(), server.try_clone().unwrap()));
+    let number = faults.accepted;
     for way in [Way::ToServer, Way::ToClient] {
         let (client, server) = (copies.0.try_clone().unwrap(), copies.1.try_clone().unwrap());
         let shared = Arc::clone(shared);
         thread::spawn(move || match way {
-            Way::ToServer => forward((client, server), way, &shared),
-            Way::ToClient => forward((server, client), way, &shared),
+            Way::ToServer => forward((client, server), way, number, &shared),
+            Way::ToClient => forward((server, client), way, number, &shared),
         });
     }
 }
@@ -211,11 +222,16 @@ impl Socket for UnixStream {
 }
 
 /// Forwards bytes until one side ends. The bytes that a side has sent before its end arrive, however late.
-fn forward((mut from, mut to): (impl Socket, impl Socket), way: Way, shared: &Shared) {
+fn forward(
+    (mut from, mut to): (impl Socket, impl Socket),
+    way: Way,
+    connection: usize,
+    shared: &Shared,
+) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = from.read(&mut buffer).unwrap_or(0);
-        let goes_on = shared.pass(way, count);
+        let goes_on = shared.pass(way, connection, count);
         let bytes = &buffer[..goes_on.unwrap_or(count)];
         if to.write_all(bytes).is_err() {
             // The other way goes on: its bytes may still be on their way.

@@ -74,9 +74,9 @@ impl Drop for TestServer {
 fn virtual_script(absence: &str) -> String {
     let changes = [
         ("local clock = call('TIME')\n", ""),
-        ("now = clock[1] * 1000 + floor(clock[2] / 1000)", "now = tonumber(ARGV[3])"),
-        ("call('PUBSUB', 'SHARDNUMSUB', CHANNEL .. key)[2] > 0", "not find(ARGV[4], key, 1, true)"),
-        ("redis.pcall('INFO', 'server')", "'run_id:' .. ARGV[5]"),
+        ("now = clock[1] * 1000 + floor(clock[2] / 1000)", "now = tonumber(ARGV[4])"),
+        ("call('PUBSUB', 'SHARDNUMSUB', CHANNEL .. key)[2] > 0", "not find(ARGV[5], key, 1, true)"),
+        ("redis.pcall('INFO', 'server')", "'run_id:' .. ARGV[6]"),
         ("local ABSENCE = 2000", &*format!("local ABSENCE = {absence}")),
         ("call('SPUBLISH', CHANNEL .. key, flags_of(replies) .. table.concat(replies))", PUBLISH),
         ("\nreturn 1\n", "\nreturn published\n"),
@@ -146,7 +146,7 @@ impl VirtualQueue {
         let absent: Vec<_> = self.absent.iter().map(ToString::to_string).collect();
         let mut command = redis::cmd("EVALSHA");
         command.arg(&self.sha1).arg(14).arg(&self.keys.keys()[..]).arg(client.to_string());
-        command.arg(requests).arg(self.now).arg(absent.join(",")).arg(&self.run_id);
+        command.arg(requests).arg(0).arg(self.now).arg(absent.join(",")).arg(&self.run_id);
         let published: Vec<Vec<u8>> = command.query(&mut self.connection)?;
         for pair in published.chunks(2) {
             let key = ClientKey::parse(&pair[0]).unwrap();
