@@ -363,7 +363,7 @@ fn sent_after_loss(welcome: &str) -> String {
 }
 
 #[test]
-fn a_consumer_that_counted_as_dead_reports_its_items_to_learn_that_they_are_not_its_own() {
+fn a_consumer_that_counted_as_dead_learns_that_its_items_are_not_its_own() {
     let welcome =
         |more: &str| format!("welcome {{\"version\":2,\"paced\":false,\"window\":1{more}}}\n");
     assert_eq!(sent_after_loss(&welcome(r#","forgotten":true"#)), "done 1 1 1\n");
