@@ -3,7 +3,7 @@
 -- A batch is a table: first_id, count, attempt, delivery_failures, accepted_at, lines. One in flight has a client,
 -- delivered_at and is_client_attempt too, and is stored in two fields of IN_FLIGHT, so that `done` need not read its lines.
 
-local PIECE_FORMAT, PIECE_HEAD = '<dI4d', 20
+local PIECE_FORMAT, PIECE_HEAD = '<I7I3I6', 16
 local REQUEUED_FORMAT, REQUEUED_HEAD = '<dI4I4I4d', 28
 local IN_FLIGHT_FORMAT = '<c16I4I4I4ddB'
 local FAILED_FORMAT, FAILED_HEAD = '<dI4I4dI4', 28
