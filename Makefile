@@ -108,7 +108,7 @@ bench-peers: build
 
 # Starts its own Redis servers, on Unix sockets. GROUP is a part of the bench: throughput, hand-over, consumers, memory, jobs,
 # start (only with BEFORE, a qdemo without queues on a server).
-bench-server: build
+bench-server:
 	benches/peers/install.sh
 	$(CARGO) bench --locked --bench server -- --rounds $(ROUNDS) $(if $(GROUP),--only $(GROUP)) \
 		$(if $(BEFORE),--before $(abspath $(BEFORE)))

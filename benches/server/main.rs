@@ -145,7 +145,7 @@ fn hand_over(persistence: Persistence, rounds: usize) -> Result<Vec<Measure>> {
         stream_times.push(median(&stream));
     }
     let name = persistence.name();
-    let what = format!("the script's own time for a call, {} calls an item", number(calls.0));
+    let what = format!("the script's time for a call, {} calls an item, {name}", number(calls.0));
     Ok(vec![
         Measure::new(format!("hand-over of one item, {name}"), qdemo_times).unit("µs"),
         Measure::new(format!("hand-over of one item by a stream, {name}"), stream_times).unit("µs"),
