@@ -91,10 +91,10 @@ pub fn number(value: f64) -> String {
     if value.abs() < 100.0 {
         let decimals = (2 - value.abs().log10().floor() as i32).max(0) as usize;
         let text = format!("{value:.decimals$}");
-        return match text.contains('.') {
-            true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-            false => text,
-        };
+        if text.contains('.') {
+            return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+        }
+        return text;
     }
     let digits = format!("{value:.0}");
     let mut text = String::new();
