@@ -91,18 +91,11 @@ pub fn number(value: f64) -> String {
     if value.abs() < 100.0 {
         let decimals = (2 - value.abs().log10().floor() as i32).max(0) as usize;
         let text = format!("{value:.decimals$}");
-<<<<<<< HEAD
         return if text.contains('.') {
             text.trim_end_matches('0').trim_end_matches('.').to_owned()
         } else {
             text
         };
-=======
-        if text.contains('.') {
-            return text.trim_end_matches('0').trim_end_matches('.').to_owned();
-        }
-        return text;
->>>>>>> w-bench
     }
     let digits = format!("{value:.0}");
     let mut text = String::new();
