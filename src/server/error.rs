@@ -92,8 +92,17 @@ pub(super) const NO_ANSWER_YET: &str = "no answer in time";
 const SCRIPT_LACKS_RIGHT: &str = "executing the script can't run this command";
 
 /// The codes of answers that another attempt or another server may not give.
-const TRANSIENT: [&str; 8] =
-    ["LOADING", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "ASK", "BUSY", "UNBLOCKED", "NOSCRIPT"];
+const TRANSIENT: [&str; 9] = [
+    "LOADING",
+    "NOREPLICAS",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "ASK",
+    "BUSY",
+    "UNBLOCKED",
+    "NOSCRIPT",
+];
 
 impl From<CallError> for ServerError {
     fn from(error: CallError) -> Self {

@@ -212,6 +212,10 @@ fn a_full_server_refuses_and_keeps_what_it_accepted() {
         assert_failed(&outcome, &["has no memory left", "`get` makes room"]);
         let accepted = outcome.lines().len();
         assert!((10..900).contains(&accepted), "{accepted} items accepted");
+        // So is the put of a command, which comes together with its hello.
+        let () = server.ask(&["CONFIG", "SET", "maxmemory", "1kb"]);
+        assert_failed(&sandbox.run(&["put", "alone"]), &["has no memory left", "not put: alone"]);
+        let () = server.ask(&["CONFIG", "SET", "maxmemory", "3mb"]);
         // A get makes room, and the items that were told are there, once and in order.
         let outcome = sandbox.run(&["get", "--count", "1000", "--timeout", "0"]);
         assert_eq!(outcome.code(), Some(3), "{}", outcome.stderr);

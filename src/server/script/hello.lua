@@ -171,6 +171,8 @@ local function handle_hello(hello)
             return false
         end
         c = client(CALLER)
+        -- The batches that a forgotten client has received are no longer its own.
+        c.deliveries = received or 0
     end
     c.conversation = CONVERSATION
     clients().set_timer(CALLER, now + ABSENCE)

@@ -121,12 +121,13 @@ fn a_full_server_refuses_puts_as_a_whole_and_goes_on() {
     assert_eq!(queue.take_mail(C), b"batch 3 1 2 8\n1111111\n", "the lease has run out");
     assert_eq!(queue.ask(V, "size\nretry 0\njoin\n"), "size 0 1 1 1 0\ncount 1");
     queue.connect(ClientKey(0xe1), "visitor");
-    // A client that resumes has its puts behind its hello.
+    // A put behind a hello is refused too: that of a command, and that of a client that resumes.
     let hello = "hello {\"version\":2,\"role\":\"producer\",\"pid\":7,\"batches_received\":0}\n";
-    assert!(queue.ask(P, &(hello.to_owned() + &put(4, 1, 8))).ends_with("ok 4 4 65536"));
-    assert_eq!(queue.ask(P, "bye\n"), "bye 2 2");
+    let refusal = queue.refused(P, &(hello.to_owned() + &put(4, 1, 8)));
+    assert!(refusal.contains("OOM"), "{refusal}");
+    assert_eq!(queue.ask(P, "bye\n"), "bye 1 2");
     queue.run(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
-    assert_eq!(queue.ask(V, "size\n"), "size 2 1 1 0 0");
+    assert_eq!(queue.ask(V, "size\n"), "size 1 1 1 0 0");
 }
 
 #[test]
