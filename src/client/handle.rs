@@ -104,7 +104,7 @@ pub struct Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("place", self.transport.place())
+            .field("place", &self.transport.place())
             .field("role", &self.options.hello.role)
             .finish_non_exhaustive()
     }

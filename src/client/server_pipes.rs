@@ -9,13 +9,13 @@ use super::session::{Loss, Session};
 use super::timeout::{Deadline, SilenceLimit};
 use super::transport::Transport;
 use super::{Client, Error, QueueBuilder, Timeout, process};
-use crate::clock::{Nanos, ProcessBirth};
+use crate::clock::{Nanos, ProcessBirth, nanos};
 use crate::os::Interest;
 use crate::pipe::{ReadEnd, RequestSender};
 use crate::role::Role;
 use crate::server::{
-    Conversation, DurabilityReport, HelloExtras, Needs, Problem, ServerLink, ServerSettings,
-    hello_line,
+    Conversation, DurabilityReport, HelloExtras, NOTICE_DELAY, Needs, Problem, ServerLink,
+    ServerSettings, hello_line,
 };
 use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, ErrorCode, Hello};
 
@@ -25,9 +25,6 @@ const MAX_SERVER_ITEM_BYTES: u64 = 16 << 20;
 /// After a loss that lasts longer, the server may not know any more which items of this client it has accepted. The
 /// server knows that for an hour.
 const MAX_REPEAT_DELAY: Nanos = 3_300 * 1_000_000_000;
-/// A client that has no connection for this time says so.
-const NOTICE_DELAY: Nanos = 1_000_000_000;
-
 impl QueueBuilder {
     pub(super) fn on_server(mut self, settings: ServerSettings) -> Self {
         self.server = Some(settings);
@@ -82,6 +79,11 @@ impl QueueBuilder {
     }
 }
 
+/// When a client that has no connection says so.
+fn notice_deadline() -> Deadline {
+    Deadline::new(Timeout::After(nanos(NOTICE_DELAY)))
+}
+
 /// The far ends of the requests and of the mailbox.
 type FarEnds = (OwnedFd, OwnedFd);
 
@@ -122,7 +124,7 @@ impl Client {
     /// Connects to the server again, and sends the unanswered requests.
     pub(super) fn reconnect_to_server(&mut self) -> Result<(), Error> {
         let patience = Deadline::new(self.server_patience());
-        let notice = Deadline::new(Timeout::After(NOTICE_DELAY));
+        let notice = notice_deadline();
         loop {
             if let Some(Problem { error, is_final: true }) = self.server_problem() {
                 return Err(Error::from(error));
@@ -144,7 +146,7 @@ impl Client {
     /// Announces this client to its server, and waits for the welcome.
     pub(super) fn wait_for_server(&mut self) -> Result<(), Error> {
         let patience = Deadline::new(self.server_patience());
-        self.wait_for_server_until(&patience, &Deadline::new(Timeout::After(NOTICE_DELAY)))
+        self.wait_for_server_until(&patience, &notice_deadline())
     }
 
     fn wait_for_server_until(
@@ -198,8 +200,7 @@ impl Client {
 
     /// What `--sync` has reached on a server, for people.
     pub(crate) fn sync_report(&self) -> Option<String> {
-        let Transport::Server { link, .. } = &self.transport else { return None };
-        let DurabilityReport { reached_replicas, replicas } = link.durability()?;
+        let DurabilityReport { reached_replicas, replicas } = self.server_link()?.durability()?;
         let replicas = match replicas {
             0 => String::new(),
             n => format!(", and on {reached_replicas} of {n} replicas"),
@@ -209,17 +210,15 @@ impl Client {
 
     /// Tells of what a person should know of the server.
     pub(super) fn report_warning(&self) {
-        if let Transport::Server { link, .. } = &self.transport
-            && let Some(warning) = link.take_warning()
-        {
+        if let Some(warning) = self.server_link().and_then(ServerLink::take_warning) {
             self.notify(&warning);
         }
     }
 
     /// Tells of what the server has forgotten. The next put returns an error if it was items of this client.
     pub(super) fn report_loss(&mut self) {
-        let is_server = matches!(self.transport, Transport::Server { .. });
-        if let Some(Loss { items }) = self.session.take_loss().filter(|_| is_server) {
+        let is_on_server = self.is_on_server();
+        if let Some(Loss { items }) = self.session.take_loss().filter(|_| is_on_server) {
             self.lost_items += items;
             let missing = match items {
                 0 => "items may come twice".to_owned(),

@@ -2,7 +2,7 @@
 //! mailbox; the transport has what differs.
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 
 use crate::pipe::InboxWriter;
@@ -32,7 +32,7 @@ pub(super) enum Transport {
 
 impl Transport {
     /// Names the queue among all that this process uses.
-    pub(super) fn place(&self) -> &PathBuf {
+    pub(super) fn place(&self) -> &Path {
         match self {
             Self::Local { queue_dir, .. } => queue_dir,
             Self::Server { place, .. } => place,

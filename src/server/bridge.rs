@@ -135,7 +135,6 @@ impl Bridge {
         if !self.shared.begin_sending() {
             return End::Left;
         }
-        self.shared.set_problem(None);
         let Some(connection) = &mut self.connection else { return End::Left };
         self.conversation += 1;
         connection.caller.conversation = self.conversation;

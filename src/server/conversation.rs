@@ -75,8 +75,9 @@ impl Shared {
         }
     }
 
-    /// The server has answered.
+    /// The server has answered a call: only then is a problem over. A server that loads its data takes connections.
     pub(super) fn tell_answer(&self) {
+        self.set_problem(None);
         let was_told = std::mem::take(&mut self.lock().has_told_silence);
         if let Some(notify) = self.notify.filter(|_| was_told) {
             notify("the server answers again");

@@ -1,9 +1,10 @@
 //! What goes wrong with a server, in one line with the remedy. No text holds a password: the texts have the address
-//! as [`super::ServerUrl`] shows it, and what the server answered.
+//! as [`super::url::ServerUrl`] shows it, and what the server answered.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::facts::EvictionError;
 use super::settings::ServerSettings;
-use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 /// Why a server cannot keep the queue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

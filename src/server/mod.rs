@@ -31,3 +31,4 @@ pub(crate) use hello::{HelloExtras, hello_line};
 pub(crate) use inspect::ServerInspector;
 pub(crate) use link::ServerLink;
 pub(crate) use settings::{GivenServer, ServerSettings, SettingsError, UrlText};
+pub(crate) use talk::NOTICE_DELAY;

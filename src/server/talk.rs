@@ -22,8 +22,8 @@ use super::request_stream::RequestStream;
 
 /// The server hears of a client at least this often.
 pub(super) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// A person learns that a call has no answer for this time.
-const NOTICE_DELAY: Duration = Duration::from_secs(1);
+/// A person learns that there is no connection, or that a call has no answer, for this time.
+pub(crate) const NOTICE_DELAY: Duration = Duration::from_secs(1);
 /// The bridge reads no more requests while whole requests of this many bytes wait for the next call.
 const MAX_WAITING_BYTES: usize = 512 * 1024;
 /// How many bytes one read of the client's requests takes at most.
