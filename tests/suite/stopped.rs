@@ -9,6 +9,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use rustix_openpty::openpty;
 
 use crate::harness::{
@@ -35,6 +36,11 @@ impl Session {
 
     fn start_command(mut command: Command) -> Self {
         let pty = openpty(None, None).unwrap();
+        // By default the kernel drops the output that a signal from the keyboard finds in the terminal. It does so after
+        // it has sent the signal, so it may drop what a process writes in answer to the signal.
+        let mut modes = tcgetattr(&pty.user).unwrap();
+        modes.local_modes |= LocalModes::NOFLSH;
+        tcsetattr(&pty.user, OptionalActions::Now, &modes).unwrap();
         let end = || pty.user.try_clone().unwrap();
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         // `command` holds copies of the terminal's user end, which would keep the terminal open.
