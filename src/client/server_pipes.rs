@@ -124,13 +124,13 @@ impl Client {
             self.last_answered_seq = self.last_answered_seq.max(seq);
             self.cancel_pending_since = None;
         }
-        let patience = self.server_patience();
+        let begin = Deadline::new(Timeout::Infinite);
         loop {
             if let Some(error) = self.server_link().and_then(ServerLink::take_refusal) {
                 self.session.mark_refused();
                 return Err(Error::from(error));
             }
-            if patience.remaining() == Some(0) {
+            if self.server_patience() == Some(0) {
                 return Err(self.server_error());
             }
             self.session.resume();
@@ -140,7 +140,7 @@ impl Client {
                 *far_ends = Some(new_far_ends);
             }
             (self.is_announced, self.is_welcomed) = (false, false);
-            match self.wait_for_server_until(&patience) {
+            match self.wait_for_server_since(&begin) {
                 Err(Error::KeeperGone) => {}
                 other => return other,
             }
@@ -149,14 +149,14 @@ impl Client {
 
     /// Announces this client to its server, and waits for the welcome.
     pub(super) fn wait_for_server(&mut self) -> Result<(), Error> {
-        self.wait_for_server_until(&self.server_patience())
+        self.wait_for_server_since(&Deadline::new(Timeout::Infinite))
     }
 
-    fn wait_for_server_until(&mut self, patience: &Deadline) -> Result<(), Error> {
+    fn wait_for_server_since(&mut self, begin: &Deadline) -> Result<(), Error> {
         self.announce_to_server()?;
         let limit = self.silence_limit.wait_deadline();
         while !self.is_welcomed {
-            let left = [limit.remaining(), patience.remaining()];
+            let left = [limit.remaining(), self.server_patience()];
             let mailbox = [(self.mailbox.as_fd(), Interest::Read)];
             let is_lost = self.wait_or_keeper_death(&mailbox, left.into_iter().flatten().min())?;
             if self.read_mailbox()? == 0 && is_lost {
@@ -169,11 +169,11 @@ impl Client {
             if limit.remaining() == Some(0) {
                 return Err(self.no_answer_error());
             }
-            if patience.remaining() == Some(0) {
+            if self.server_patience() == Some(0) {
                 return Err(self.server_error());
             }
         }
-        if self.session.is_forgotten() && patience.elapsed() > MAX_REPEAT_DELAY {
+        if self.session.is_forgotten() && begin.elapsed() > MAX_REPEAT_DELAY {
             // To repeat the puts could put items twice.
             return Err(self.no_answer_error());
         }
@@ -231,12 +231,11 @@ impl Client {
         }
     }
 
-    /// How much longer the client waits. The server is away until it takes a call, however often it welcomes the client.
-    fn server_patience(&self) -> Deadline {
-        let away = self.server_link().map_or(0, ServerLink::begin_absence);
-        let patience = self.options.server.as_ref().and_then(|settings| settings.patience);
-        let rest = patience.map(|patience| patience.saturating_sub(away));
-        Deadline::new(rest.map_or(Timeout::Infinite, Timeout::After))
+    /// How much longer the client waits; none for ever. The server is away until it takes a call, however often it
+    /// welcomes the client.
+    fn server_patience(&self) -> Option<Nanos> {
+        let patience = self.options.server.as_ref().and_then(|settings| settings.patience)?;
+        Some(patience.saturating_sub(self.server_link().map_or(0, ServerLink::away_for)))
     }
 
     /// Why the server is silent, for people.

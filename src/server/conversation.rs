@@ -99,10 +99,10 @@ impl Shared {
         }
     }
 
-    /// The server has been away for this time at least. Returns for how long it has been away.
-    pub(super) fn begin_absence(&self, before: Nanos) -> Nanos {
+    /// The server has been away for this time at least.
+    pub(super) fn begin_absence(&self, before: Nanos) {
         let begin = || Clock::since(Clock::origin().saturating_sub(before));
-        self.lock().away.get_or_insert_with(begin).now()
+        self.lock().away.get_or_insert_with(begin);
     }
 
     /// For how long the server has been away.

@@ -55,6 +55,8 @@ impl ServerLink {
 
     /// Begins a conversation. The pipes of an earlier one are closed.
     pub(crate) fn begin(&self, conversation: Conversation) {
+        // The server is away until it has taken a call.
+        self.shared.begin_absence(0);
         if let Some(conversations) = &self.conversations {
             // If the bridge is gone, the pipes close, and the client sees that.
             let _ = conversations.send(conversation);
@@ -78,9 +80,9 @@ impl ServerLink {
         self.shared.lock().warning.take()
     }
 
-    /// For how long the server has been away. It is away until it has taken a call.
-    pub(crate) fn begin_absence(&self) -> Nanos {
-        self.shared.begin_absence(0)
+    /// For how long the server has been away.
+    pub(crate) fn away_for(&self) -> Nanos {
+        self.shared.away_for()
     }
 
     /// Why the server does not answer.
