@@ -155,13 +155,12 @@ impl Client {
     }
 
     /// Whether no keeper has read, or will read, what this client has asked for. Only a client that no keeper has
-    /// welcomed can withdraw its requests.
+    /// welcomed can withdraw its requests. A bridge knows what it has sent to its server.
     pub(crate) fn withdraw(&mut self) -> bool {
-        !self.was_welcomed()
-            && match &self.transport {
-                Transport::Local { .. } => self.requests.withdraw(),
-                Transport::Server { link, .. } => link.withdraw(),
-            }
+        match &self.transport {
+            Transport::Local { .. } => !self.was_welcomed() && self.requests.withdraw(),
+            Transport::Server { link, .. } => link.withdraw(),
+        }
     }
 
     /// Whether any keeper has welcomed this client.

@@ -28,6 +28,8 @@ pub(super) struct Outstanding {
     item_reports: VecDeque<Request>,
     /// How many item reports are known to have arrived.
     confirmed_reports: u64,
+    /// How many of the puts, and of the requests, a server has refused: the oldest ones.
+    refused: (usize, usize),
 }
 
 /// How many item reports came before a request.
@@ -76,6 +78,21 @@ impl Outstanding {
 
     pub(super) fn item_reports(&self) -> impl Iterator<Item = &Request> {
         self.item_reports.iter()
+    }
+
+    /// A server has refused the puts and the requests so far.
+    pub(super) fn mark_refused(&mut self) {
+        self.refused = (self.puts.len(), self.requests.len());
+    }
+
+    /// Removes what was refused. Returns the client's number of the last item that is neither accepted nor unanswered then.
+    pub(super) fn drop_refused(&mut self) -> Option<u64> {
+        let (puts, requests) = std::mem::take(&mut self.refused);
+        self.requests.drain(..requests.min(self.requests.len()));
+        let put = puts.min(self.puts.len()).checked_sub(1).and_then(|last| self.puts.get(last));
+        let last_seq = put.map(|put| put.last_seq)?;
+        self.complete_puts(last_seq);
+        Some(last_seq)
     }
 
     pub(super) fn add_put(&mut self, last_seq: u64, items: Items) {

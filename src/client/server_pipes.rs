@@ -9,13 +9,12 @@ use super::session::{Loss, Session};
 use super::timeout::{Deadline, SilenceLimit};
 use super::transport::Transport;
 use super::{Client, Error, QueueBuilder, Timeout, process};
-use crate::clock::{Nanos, ProcessBirth, nanos};
+use crate::clock::{Nanos, ProcessBirth};
 use crate::os::Interest;
 use crate::pipe::{ReadEnd, RequestSender};
 use crate::role::Role;
 use crate::server::{
-    Conversation, DurabilityReport, HelloExtras, NOTICE_DELAY, Needs, Problem, ServerLink,
-    ServerSettings, hello_line,
+    Conversation, DurabilityReport, HelloExtras, Needs, ServerLink, ServerSettings, hello_line,
 };
 use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, ErrorCode, Hello};
 
@@ -79,11 +78,6 @@ impl QueueBuilder {
     }
 }
 
-/// When a client that has no connection says so.
-fn notice_deadline() -> Deadline {
-    Deadline::new(Timeout::After(nanos(NOTICE_DELAY)))
-}
-
 /// The far ends of the requests and of the mailbox.
 type FarEnds = (OwnedFd, OwnedFd);
 
@@ -122,12 +116,22 @@ impl Client {
     }
 
     /// Connects to the server again, and sends the unanswered requests.
+    ///
+    /// # Errors
+    /// What the server has refused. The next operation tries again, and leaves out what was refused.
     pub(super) fn reconnect_to_server(&mut self) -> Result<(), Error> {
-        let patience = Deadline::new(self.server_patience());
-        let notice = notice_deadline();
+        if let Some(seq) = self.session.drop_refused() {
+            self.last_answered_seq = self.last_answered_seq.max(seq);
+            self.cancel_pending_since = None;
+        }
+        let begin = Deadline::new(Timeout::Infinite);
         loop {
-            if let Some(Problem { error, is_final: true }) = self.server_problem() {
+            if let Some(error) = self.server_link().and_then(ServerLink::take_refusal) {
+                self.session.mark_refused();
                 return Err(Error::from(error));
+            }
+            if self.server_patience() == Some(0) {
+                return Err(self.server_error());
             }
             self.session.resume();
             let (requests, mailbox, new_far_ends) = make_pipes()?;
@@ -136,7 +140,7 @@ impl Client {
                 *far_ends = Some(new_far_ends);
             }
             (self.is_announced, self.is_welcomed) = (false, false);
-            match self.wait_for_server_until(&patience, &notice) {
+            match self.wait_for_server_since(&begin) {
                 Err(Error::KeeperGone) => {}
                 other => return other,
             }
@@ -145,21 +149,14 @@ impl Client {
 
     /// Announces this client to its server, and waits for the welcome.
     pub(super) fn wait_for_server(&mut self) -> Result<(), Error> {
-        let patience = Deadline::new(self.server_patience());
-        self.wait_for_server_until(&patience, &notice_deadline())
+        self.wait_for_server_since(&Deadline::new(Timeout::Infinite))
     }
 
-    fn wait_for_server_until(
-        &mut self,
-        patience: &Deadline,
-        notice: &Deadline,
-    ) -> Result<(), Error> {
+    fn wait_for_server_since(&mut self, begin: &Deadline) -> Result<(), Error> {
         self.announce_to_server()?;
         let limit = self.silence_limit.wait_deadline();
         while !self.is_welcomed {
-            let has_told = self.server_link().is_none_or(ServerLink::has_told_silence);
-            let notice_in = if has_told { None } else { notice.remaining() };
-            let left = [limit.remaining(), patience.remaining(), notice_in];
+            let left = [limit.remaining(), self.server_patience()];
             let mailbox = [(self.mailbox.as_fd(), Interest::Read)];
             let is_lost = self.wait_or_keeper_death(&mailbox, left.into_iter().flatten().min())?;
             if self.read_mailbox()? == 0 && is_lost {
@@ -172,14 +169,11 @@ impl Client {
             if limit.remaining() == Some(0) {
                 return Err(self.no_answer_error());
             }
-            if patience.remaining() == Some(0) {
+            if self.server_patience() == Some(0) {
                 return Err(self.server_error());
             }
-            if let Some(link) = self.server_link().filter(|_| notice.remaining() == Some(0)) {
-                link.tell_silence();
-            }
         }
-        if self.session.is_forgotten() && patience.elapsed() > MAX_REPEAT_DELAY {
+        if self.session.is_forgotten() && begin.elapsed() > MAX_REPEAT_DELAY {
             // To repeat the puts could put items twice.
             return Err(self.no_answer_error());
         }
@@ -237,14 +231,11 @@ impl Client {
         }
     }
 
-    fn server_patience(&self) -> Timeout {
-        let patience = self.options.server.as_ref().and_then(|settings| settings.patience);
-        patience.map_or(Timeout::Infinite, Timeout::After)
-    }
-
-    /// Why there is no connection to the server at the moment.
-    pub(super) fn server_problem(&self) -> Option<Problem> {
-        self.server_link().and_then(ServerLink::problem)
+    /// How much longer the client waits; none for ever. The server is away until it takes a call, however often it
+    /// welcomes the client.
+    fn server_patience(&self) -> Option<Nanos> {
+        let patience = self.options.server.as_ref().and_then(|settings| settings.patience)?;
+        Some(patience.saturating_sub(self.server_link().map_or(0, ServerLink::away_for)))
     }
 
     /// Why the server is silent, for people.

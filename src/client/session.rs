@@ -177,6 +177,16 @@ impl Session {
         self.untaken_replies.remove(at)?.ok()
     }
 
+    /// A server has refused what has no answer.
+    pub(crate) fn mark_refused(&mut self) {
+        self.outstanding.mark_refused();
+    }
+
+    /// Gives up what was refused, so that it is not sent again. Returns the client's number of the last refused item.
+    pub(crate) fn drop_refused(&mut self) -> Option<u64> {
+        self.outstanding.drop_refused()
+    }
+
     /// Starts the conversation with the next keeper. The session has read all replies of the dead one.
     /// The unanswered requests follow the next keeper's welcome.
     pub(crate) fn resume(&mut self) {

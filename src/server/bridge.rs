@@ -4,7 +4,7 @@
 //! ```text
 //!       ┌────────────────────── next conversation ───────────────────────┐
 //!       ▼                                                                │
-//!  connecting ──► talking ──► lost or refused: closes the pipes; after a loss keeps the client present
+//!  connecting ──► talking ──► lost or refused: closes the pipes, and keeps the client present
 //!       │            │
 //!       └────────────┴──► left: the client has closed its pipes
 //! ```
@@ -16,13 +16,14 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
 use super::connection::Connection;
-use super::conversation::{Conversation, Needs, Problem, Shared};
+use super::conversation::{Conversation, Needs, Shared};
 use super::durability::Durability;
 use super::error::{CallError, ServerError};
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
-use super::talk::{BEAT_INTERVAL, End, Talk};
-use crate::clock::random_u64;
+use super::side_beats::SideBeats;
+use super::talk::{BEAT_INTERVAL, End, Expected, NOTICE_DELAY, Talk};
+use crate::clock::{nanos, random_u64};
 use crate::wire::ClientKey;
 
 /// The pause after the first attempt to connect that fails. Each further pause is twice as long, up to the maximum.
@@ -83,19 +84,21 @@ impl Bridge {
                         self.connection = None;
                     }
                     // The client learns the cause when its pipes close.
-                    self.record_end(&end);
+                    self.record_end(&end, talk.silent_for());
                     end
                 }
                 Err(error) => {
                     let end = End::Refused(ServerError::System { cause: error.to_string() });
-                    self.record_end(&end);
+                    self.record_end(&end, Duration::ZERO);
                     end
                 }
             };
             next = match end {
                 End::Left => return,
-                End::Refused(_) => conversations.recv().await,
-                End::Lost(_) => tokio::select! {
+                // A client that reads nothing, or that nobody knows, is not kept.
+                End::Refused(ServerError::Unread) => conversations.recv().await,
+                End::Refused(_) if !self.was_connected => conversations.recv().await,
+                End::Lost(_) | End::Refused(_) => tokio::select! {
                     biased;
                     next = conversations.recv() => next,
                     never = self.stay_present() => match never {},
@@ -104,13 +107,16 @@ impl Bridge {
         }
     }
 
-    fn record_end(&self, end: &End) {
-        let problem = match end {
-            End::Left => None,
-            End::Lost(error) => Some(Problem { error: error.clone(), is_final: false }),
-            End::Refused(error) => Some(Problem { error: error.clone(), is_final: true }),
-        };
-        self.shared.set_problem(problem);
+    /// `silent_for`: for how long the server had been silent when the conversation ended.
+    fn record_end(&self, end: &End, silent_for: Duration) {
+        match end {
+            End::Left => self.shared.set_problem(None),
+            End::Lost(error) => {
+                self.shared.begin_absence(nanos(silent_for));
+                self.shared.set_problem(Some(error.clone()));
+            }
+            End::Refused(error) => self.shared.set_refusal(error.clone()),
+        }
     }
 
     /// Connects, and talks until the conversation ends.
@@ -121,40 +127,43 @@ impl Bridge {
         needs: Needs,
         conversations: &mut UnboundedReceiver<Conversation>,
     ) -> End {
+        let shared = Arc::clone(&self.shared);
         let connected = tokio::select! {
             biased;
             // The client gives up: its link is dropped.
             _ = conversations.recv() => return End::Left,
             connected = self.connect(needs) => connected,
+            never = tell_absence(&shared) => match never {},
         };
-        let durability = match connected {
-            Ok(durability) => durability,
+        let expected = match connected {
+            Ok(expected) => expected,
             Err(error) => return error.into(),
         };
-        let had_sent = self.shared.lock().has_sent;
-        if !self.shared.begin_sending() {
+        if self.shared.lock().is_withdrawn {
             return End::Left;
         }
         let Some(connection) = &mut self.connection else { return End::Left };
         self.conversation += 1;
         connection.caller.conversation = self.conversation;
-        let end = talk.run(connection, hello, durability, &self.shared).await;
+        let beats = SideBeats {
+            settings: Arc::clone(&self.settings),
+            address: self.address.clone(),
+            keys: self.keys.clone(),
+            key: self.key,
+            conversation: self.conversation,
+        };
+        let end = talk.run(connection, hello, expected, &beats, &self.shared).await;
         self.was_connected |= talk.is_welcomed();
         if talk.is_welcomed() {
             self.next_pause = MIN_PAUSE;
-        } else {
-            match &end {
-                End::Lost(error) => self.unwelcome = Some(error.clone()),
-                // The server has done nothing of the only call so far.
-                End::Refused(_) => self.shared.lock().has_sent = had_sent,
-                End::Left => {}
-            }
+        } else if let End::Lost(error) = &end {
+            self.unwelcome = Some(error.clone());
         }
         end
     }
 
     /// Connects to the server, in as many attempts as that takes.
-    async fn connect(&mut self, needs: Needs) -> Result<Option<Durability>, CallError> {
+    async fn connect(&mut self, needs: Needs) -> Result<Expected, CallError> {
         if let Some(error) = self.unwelcome.clone() {
             // The next conversation may cut the pause short, and then has a pause of its own.
             self.pause(error).await;
@@ -162,7 +171,7 @@ impl Bridge {
         }
         loop {
             match self.try_connect(needs).await {
-                Ok(durability) => return Ok(durability),
+                Ok(expected) => return Ok(expected),
                 Err(CallError::Moved { address, error }) => {
                     // Two servers that name each other must not keep the client busy.
                     let is_first = self.address.replace(address).is_none();
@@ -180,59 +189,79 @@ impl Bridge {
         }
     }
 
-    async fn try_connect(&mut self, needs: Needs) -> Result<Option<Durability>, CallError> {
+    async fn try_connect(&mut self, needs: Needs) -> Result<Expected, CallError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => {
                 let address = self.address.as_ref();
                 let was_connected = self.was_connected;
-                Connection::open(&self.settings, address, &self.keys, self.key, was_connected)
-                    .await?
+                let connection =
+                    Connection::open(&self.settings, address, &self.keys, self.key, was_connected)
+                        .await?;
+                connection.subscribe(&self.keys, self.key).await?;
+                connection
             }
         };
+        let mut expected = Expected { may_put: needs.keeps_items, ..Expected::default() };
         if needs.keeps_items && !self.was_connected {
-            let warning =
-                connection.caller.facts().await?.check_for_puts(self.settings.allows_eviction);
+            let facts = connection.caller.facts().await?;
+            let warning = facts.check_for_puts(self.settings.allows_eviction);
             let warning = warning.map_err(|error| CallError::Fatal(error.into()))?;
             self.shared.set_warning(warning);
+            expected.holds_puts = !facts.has_aof();
         }
-        let durability =
-            if needs.sync { Some(Durability::find(&connection.caller).await?) } else { None };
+        if needs.sync {
+            expected.durability = Some(Durability::find(&connection.caller).await?);
+        }
         self.connection = Some(connection);
-        Ok(durability)
+        Ok(expected)
     }
 
     /// Waits before the next attempt, longer each time. A random part keeps many clients from coming all at once.
     async fn pause(&mut self, error: ServerError) {
-        self.shared.set_problem(Some(Problem { error, is_final: false }));
+        self.shared.set_problem(Some(error));
         let pause = self.next_pause;
         self.next_pause = (pause * 2).min(MAX_PAUSE);
         let random = random_u64().unwrap_or(0) % 1000;
         sleep(pause / 2 + pause.mul_f64(random as f64 / 2000.0)).await;
     }
 
-    /// Keeps the client known to the server, after a loss and until its next conversation: its items in flight stay
-    /// with it.
+    /// Keeps the client known to the server, until its next conversation: its items in flight stay with it.
     async fn stay_present(&mut self) -> std::convert::Infallible {
+        let mut answers = 0;
         loop {
-            match self.connect(Needs::default()).await {
-                Ok(_) => {}
+            if self.connect(Needs::default()).await.is_err() {
                 // The next conversation tells the client.
-                Err(_) => std::future::pending::<()>().await,
+                sleep(MAX_PAUSE).await;
             }
             while let Some(connection) = &mut self.connection {
                 let beat = connection.caller.call(Vec::new()).await;
                 // What the server sends now is lost to the client, as with a dead keeper. It is sorted out when the
                 // client resumes.
                 let _ = connection.arrived_messages();
-                if let Err(CallError::Lost(ServerError::Forgotten { .. })) = &beat {
-                    std::future::pending::<()>().await;
+                match beat {
+                    Ok(()) => answers += 1,
+                    Err(CallError::Lost(ServerError::Forgotten { .. })) => {
+                        std::future::pending::<()>().await;
+                    }
+                    // Another connection does not help.
+                    Err(CallError::Fatal(_)) => {}
+                    Err(_) => self.connection = None,
                 }
-                if beat.is_err() {
-                    self.connection = None;
+                // The client has time to begin a conversation, if it waits for anything. A server that answers beats and
+                // nothing else is away.
+                if answers > 1 {
+                    self.shared.tell_answer();
                 }
                 sleep(BEAT_INTERVAL).await;
             }
         }
     }
+}
+
+/// Tells a person when the server has been away for a while.
+async fn tell_absence(shared: &Shared) -> std::convert::Infallible {
+    sleep(NOTICE_DELAY.saturating_sub(Duration::from_nanos(shared.away_for()))).await;
+    shared.tell_silence();
+    std::future::pending().await
 }

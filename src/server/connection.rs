@@ -1,24 +1,32 @@
 //! A connection of one client to the server: opens it, subscribes to the client's channel, and calls the script.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, FromRedisValue, PushInfo, PushKind, RedisError, Value, cmd,
+    Arg, AsyncConnectionConfig, Client, Cmd, FromRedisValue, PushInfo, PushKind, RedisError, Value,
+    cmd,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::error::{CallError, ServerError, is_no_answer_for_user};
 use super::facts::ServerFacts;
 use super::login::Target;
 use super::script::{QueueKeys, SCRIPT, sha1};
 use super::settings::ServerSettings;
+use super::stream::{Traffic, WatchedStream};
 use crate::wire::ClientKey;
 
-/// A connection that is subscribed to its client's channel.
+/// A connection to the server.
 pub(super) struct Connection {
     pub(super) caller: Caller,
     pushes: UnboundedReceiver<PushInfo>,
+    /// Carries the bytes. Ends with the connection.
+    _driver: JoinSet<()>,
 }
 
 /// Sends commands over a connection.
@@ -32,6 +40,9 @@ pub(super) struct Caller {
     settings: Arc<ServerSettings>,
     /// The server has taken a call of this client before.
     pub(super) was_connected: bool,
+    pub(super) traffic: Arc<Traffic>,
+    /// The connection is lost when a command has no answer, and no byte has moved for this time.
+    pub(super) limit: Duration,
 }
 
 /// What the server sends without being asked.
@@ -43,7 +54,7 @@ pub(super) enum Push {
 }
 
 impl Connection {
-    /// Connects to `address`, or else to where the settings lead, and subscribes to the channel of `key`.
+    /// Connects to `address`, or else to where the settings lead.
     pub(super) async fn open(
         settings: &Arc<ServerSettings>,
         address: Option<&(String, u16)>,
@@ -51,34 +62,37 @@ impl Connection {
         key: ClientKey,
         was_connected: bool,
     ) -> Result<Self, CallError> {
+        let limit = settings.answer_timeout();
+        let traffic = Arc::new(Traffic::new());
+        let opened = timeout(limit, open_client(settings, address, &traffic)).await;
+        let opened =
+            opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
         let failed = |error: RedisError| CallError::new(&error, settings, was_connected);
-        let (sender, pushes) = unbounded_channel();
-        let timeout = Some(settings.answer_timeout());
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(timeout)
-            .set_response_timeout(timeout)
-            .set_push_sender(sender);
-        let client = match Target::new(settings, address).map_err(failed)? {
-            Target::Server(client) => *client,
-            Target::Sentinels(mut sentinels) => {
-                sentinels.async_get_client().await.map_err(failed)?
-            }
-        };
-        let connect = client.get_multiplexed_async_connection_with_config(&config);
-        let connection = connect.await.map_err(failed)?;
+        let (connection, pushes, driver) = opened.map_err(failed)?;
         let mut call = cmd("EVALSHA");
         call.arg(sha1()).arg(keys.keys().len()).arg(&keys.keys()[..]).arg(key.to_string());
-        let mut subscribe = cmd("SSUBSCRIBE");
-        subscribe.arg(keys.channel(key));
         let caller = Caller {
             connection,
             conversation: 0,
             call,
             settings: Arc::clone(settings),
             was_connected,
+            traffic,
+            limit,
         };
-        caller.command(&subscribe).await.map_err(failed)?;
-        Ok(Self { caller, pushes })
+        Ok(Self { caller, pushes, _driver: driver })
+    }
+
+    /// Subscribes to the channel of `key`.
+    pub(super) async fn subscribe(
+        &self,
+        keys: &QueueKeys,
+        key: ClientKey,
+    ) -> Result<(), CallError> {
+        let mut subscribe = cmd("SSUBSCRIBE");
+        subscribe.arg(keys.channel(key));
+        let subscribed = self.caller.command(&subscribe).await;
+        subscribed.map(drop).map_err(|error| self.caller.error(&error))
     }
 
     /// The next message.
@@ -100,6 +114,29 @@ impl Connection {
         });
         messages.collect()
     }
+}
+
+/// Connects, and logs in.
+async fn open_client(
+    settings: &ServerSettings,
+    address: Option<&(String, u16)>,
+    traffic: &Arc<Traffic>,
+) -> Result<(MultiplexedConnection, UnboundedReceiver<PushInfo>, JoinSet<()>), RedisError> {
+    let client: Client = match Target::new(settings, address)? {
+        Target::Server(client) => *client,
+        Target::Sentinels(mut sentinels) => sentinels.async_get_client().await?,
+    };
+    let info = client.get_connection_info();
+    let (sender, pushes) = unbounded_channel();
+    // The caller has a limit of its own.
+    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_push_sender(sender);
+    let stream = WatchedStream::open(info.addr(), settings, Arc::clone(traffic)).await?;
+    let login = info.redis_settings();
+    let (connection, driver) =
+        MultiplexedConnection::new_with_config(login, stream, config).await?;
+    let mut drivers = JoinSet::new();
+    drivers.spawn(driver);
+    Ok((connection, pushes, drivers))
 }
 
 impl Push {
@@ -133,7 +170,26 @@ impl Caller {
 
     /// Sends any other command.
     pub(super) async fn command(&self, command: &Cmd) -> Result<Value, RedisError> {
-        command.query_async(&mut self.connection.clone()).await
+        self.command_within(self.limit, command).await
+    }
+
+    /// Sends a command to which the server answers after a time of its own.
+    pub(super) async fn command_after(
+        &self,
+        time: Duration,
+        command: &Cmd,
+    ) -> Result<Value, RedisError> {
+        self.command_within(self.limit + time, command).await
+    }
+
+    async fn command_within(&self, limit: Duration, command: &Cmd) -> Result<Value, RedisError> {
+        let size = |arg: Arg<&[u8]>| match arg {
+            Arg::Simple(bytes) => bytes.len(),
+            _ => 0,
+        };
+        let bytes = command.args_iter().map(size).sum();
+        let mut connection = self.connection.clone();
+        self.traffic.answer(limit, bytes, command.query_async(&mut connection)).await
     }
 
     /// What the server says of itself, as far as the user may ask.

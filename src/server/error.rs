@@ -58,6 +58,10 @@ pub(crate) enum ServerError {
     Evicts(String),
     #[error("the queue has been removed, or the server has lost it")]
     Removed,
+    #[error(
+        "this client has not read what the server has sent: more than 64 MiB wait, and it counts as dead"
+    )]
+    Unread,
     #[error("the certificate authorities in {file} cannot be used: {cause}")]
     CaFile { file: String, cause: String },
     #[error(
@@ -121,7 +125,8 @@ impl CallError {
     pub(super) fn new(error: &RedisError, settings: &ServerSettings, was_connected: bool) -> Self {
         let server = settings.url.to_string();
         // A server may repeat what it was sent.
-        let text = |text: &str| settings.redact(text).replace(['\n', '\r'], " ");
+        let text =
+            |text: &str| settings.redact(without_script_place(text)).replace(['\n', '\r'], " ");
         let cause =
             if error.is_timeout() { NO_ANSWER_YET.to_owned() } else { text(&error.to_string()) };
         let moved = error.redirect_node().filter(|_| error.code() == Some("MOVED"));
@@ -131,8 +136,7 @@ impl CallError {
             let address = (host.to_owned(), port);
             return Self::Moved { address, error: ServerError::Silent { server, cause } };
         }
-        // A script's error says where in the script, which is of no use to anyone.
-        let detail = || text(without_script_place(error.detail().unwrap_or_default()));
+        let detail = || text(error.detail().unwrap_or_default());
         match error.code() {
             Some(code) if TRANSIENT.contains(&code) => {
                 Self::Lost(ServerError::Silent { server, cause })
@@ -206,8 +210,9 @@ pub(super) fn is_no_answer_for_user(error: &RedisError) -> bool {
             && error.to_string().contains("unknown command")
 }
 
-fn without_script_place(detail: &str) -> &str {
-    detail.split_once(" script: ").map_or(detail, |(start, _)| start)
+/// The text of an error without the place in the script, which is of no use to a person.
+fn without_script_place(text: &str) -> &str {
+    text.split_once(" script: ").map_or(text, |(start, _)| start).trim_end_matches(['.', ','])
 }
 
 /// What a user may not do, from the server's sentence about it.

@@ -104,6 +104,11 @@ impl ServerFacts {
         }
     }
 
+    /// Whether the server writes each change to its disk, as far as it says so.
+    pub(super) fn has_aof(&self) -> bool {
+        self.persistence.is_some_and(|persistence| persistence >= Persistence::AofNo)
+    }
+
     /// Checks the server before the first put. Returns a warning about a server that keeps nothing.
     pub(crate) fn check_for_puts(
         &self,

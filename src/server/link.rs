@@ -6,18 +6,22 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::sleep;
 
 use super::bridge::Bridge;
-use super::conversation::{Conversation, Problem, Shared};
+use super::conversation::{Conversation, Shared};
 use super::durability::DurabilityReport;
-use super::error::{NO_ANSWER_YET, ServerError};
+use super::error::ServerError;
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
+use crate::clock::Nanos;
 use crate::queue_name::QueueName;
 use crate::wire::ClientKey;
 
 /// How long a client that leaves waits until its last requests are with the server.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the bridge of a client that has left goes on trying, in the background.
+const LAST_CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client's way to its server. The client talks through the pipes of its present [`Conversation`].
 #[derive(Debug)]
@@ -25,8 +29,6 @@ pub(crate) struct ServerLink {
     /// None when the link is being dropped.
     conversations: Option<UnboundedSender<Conversation>>,
     shared: Arc<Shared>,
-    /// The server's address, for people.
-    server: String,
     /// Disconnects when the bridge has ended.
     bridge_end: mpsc::Receiver<()>,
 }
@@ -40,7 +42,7 @@ impl ServerLink {
         notify: Option<fn(&str)>,
     ) -> io::Result<Self> {
         let (conversations, received) = unbounded_channel();
-        let shared = Arc::new(Shared::new(notify));
+        let shared = Arc::new(Shared::new(settings.url.to_string(), notify));
         let keys = QueueKeys::new(&settings.url.prefix, queue);
         let bridge = Bridge::new(settings.clone(), keys, key, Arc::clone(&shared));
         let (alive, bridge_end) = mpsc::channel();
@@ -48,12 +50,13 @@ impl ServerLink {
             run(bridge, received);
             drop(alive);
         })?;
-        let server = settings.url.to_string();
-        Ok(Self { conversations: Some(conversations), shared, server, bridge_end })
+        Ok(Self { conversations: Some(conversations), shared, bridge_end })
     }
 
     /// Begins a conversation. The pipes of an earlier one are closed.
     pub(crate) fn begin(&self, conversation: Conversation) {
+        // The server is away until it has taken a call.
+        self.shared.begin_absence(0);
         if let Some(conversations) = &self.conversations {
             // If the bridge is gone, the pipes close, and the client sees that.
             let _ = conversations.send(conversation);
@@ -77,25 +80,19 @@ impl ServerLink {
         self.shared.lock().warning.take()
     }
 
-    /// Tells a person of a server that does not answer, if nothing has been told.
-    pub(crate) fn tell_silence(&self) {
-        self.shared.tell_silence(&self.silence());
-    }
-
-    pub(crate) fn has_told_silence(&self) -> bool {
-        self.shared.lock().has_told_silence
+    /// For how long the server has been away.
+    pub(crate) fn away_for(&self) -> Nanos {
+        self.shared.away_for()
     }
 
     /// Why the server does not answer.
     pub(crate) fn silence(&self) -> ServerError {
-        let silent =
-            || ServerError::Silent { server: self.server.clone(), cause: NO_ANSWER_YET.to_owned() };
-        self.problem().map_or_else(silent, |problem| problem.error)
+        self.shared.silence()
     }
 
-    /// Why there is no connection at the moment; none if there is one.
-    pub(crate) fn problem(&self) -> Option<Problem> {
-        self.shared.lock().problem.clone()
+    /// What the server has refused, once. The next conversation tries again.
+    pub(crate) fn take_refusal(&self) -> Option<ServerError> {
+        self.shared.lock().refusal.take()
     }
 }
 
@@ -103,22 +100,33 @@ impl Drop for ServerLink {
     /// Waits until the server has the client's last requests. The client has closed its pipes.
     fn drop(&mut self) {
         self.conversations = None;
+        self.shared.left.notify_one();
         // An error says that the bridge has ended, or that it takes too long.
         let _ = self.bridge_end.recv_timeout(LEAVE_TIMEOUT);
     }
 }
 
-/// Runs the bridge on this thread. If the system refuses what the thread needs, the pipes of the conversations
-/// close, and the client learns the cause from `problem`.
+/// Runs the bridge on this thread, until [`LAST_CALL_TIMEOUT`] after the client has left at the latest. If the system refuses
+/// what the thread needs, the pipes of the conversations close, and the client learns the cause.
 fn run(bridge: Bridge, mut conversations: UnboundedReceiver<Conversation>) {
     let shared = Arc::clone(&bridge.shared);
     match tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build() {
-        Ok(runtime) => runtime.block_on(bridge.run(conversations)),
+        Ok(runtime) => {
+            let left_too_long = async {
+                shared.left.notified().await;
+                sleep(LAST_CALL_TIMEOUT).await;
+            };
+            runtime.block_on(async {
+                tokio::select! {
+                    () = bridge.run(conversations) => {}
+                    () = left_too_long => {}
+                }
+            });
+            // A thread that looks up the server's name may take longer, and is not waited for.
+            runtime.shutdown_background();
+        }
         Err(error) => {
-            shared.set_problem(Some(Problem {
-                error: ServerError::System { cause: error.to_string() },
-                is_final: true,
-            }));
+            shared.set_refusal(ServerError::System { cause: error.to_string() });
             conversations.close();
         }
     }

@@ -20,10 +20,12 @@ mod password;
 mod request_stream;
 mod script;
 mod settings;
+mod side_beats;
+mod stream;
 mod talk;
 mod url;
 
-pub(crate) use conversation::{Conversation, Needs, Problem};
+pub(crate) use conversation::{Conversation, Needs};
 pub(crate) use durability::DurabilityReport;
 pub(crate) use error::ServerError;
 pub(crate) use facts::ServerFacts;
@@ -31,4 +33,3 @@ pub(crate) use hello::{HelloExtras, hello_line};
 pub(crate) use inspect::ServerInspector;
 pub(crate) use link::ServerLink;
 pub(crate) use settings::{GivenServer, ServerSettings, SettingsError, UrlText};
-pub(crate) use talk::NOTICE_DELAY;

@@ -20,10 +20,10 @@ const DEFAULT_DEAD_AFTER: Nanos = 30_000_000_000;
 /// The longest password in a file, in bytes.
 const MAX_PASSWORD_BYTES: u64 = 4096;
 
-/// How long the server may take to accept a connection, and to answer a call.
+/// How long the server may take to accept a connection, and how long no byte may move while a call has no answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A shorter limit would take a busy server for one that hangs.
-const LEAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+const LEAST_ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 
 const URL_VARIABLE: &str = "QDEMO_SERVER";
 const PASSWORD_VARIABLE: &str = "QDEMO_SERVER_PASSWORD";
@@ -202,17 +202,26 @@ impl ServerSettings {
         ]
     }
 
-    /// How long the server may take to accept a connection, and to answer a call. A client with little patience waits
-    /// no longer than that.
+    /// How long the server may take to accept a connection, and how long no byte may move while a call has no answer.
+    /// A client with little patience tries another connection within its patience.
     pub(super) fn answer_timeout(&self) -> Duration {
-        let patience = self.patience.map_or(ANSWER_TIMEOUT, Duration::from_nanos);
-        patience.clamp(LEAST_ANSWER_TIMEOUT, ANSWER_TIMEOUT)
+        self.patience.map_or(ANSWER_TIMEOUT, |patience| answer_limit(patience / 2))
+    }
+
+    /// The same limit for a client whose server has been away for a time: no longer than the rest of its patience.
+    pub(super) fn answer_timeout_after(&self, away: Nanos) -> Duration {
+        let rest = self.patience.map(|patience| answer_limit(patience.saturating_sub(away)));
+        rest.map_or(ANSWER_TIMEOUT, |rest| rest.min(self.answer_timeout()))
     }
 
     /// `text` without the password: a server may repeat what it was sent.
     pub(crate) fn redact(&self, text: &str) -> String {
         self.password.as_ref().map_or_else(|| text.to_owned(), |password| password.redact(text))
     }
+}
+
+fn answer_limit(limit: Nanos) -> Duration {
+    Duration::from_nanos(limit).clamp(LEAST_ANSWER_TIMEOUT, ANSWER_TIMEOUT)
 }
 
 /// The value of a variable of the environment. An empty value counts as unset.

@@ -8,6 +8,7 @@ use std::future::{Future, pending};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::unix::pipe::{Receiver, Sender};
@@ -15,19 +16,24 @@ use tokio::time::sleep;
 
 use super::connection::{Caller, Connection, Push};
 use super::conversation::Shared;
-use super::durability::{Durability, DurabilityReport};
-use super::error::{CallError, NO_ANSWER_YET, ServerError};
+use super::durability::{Durability, DurabilityReport, WAIT_SLICE};
+use super::error::{CallError, ServerError};
 use super::hello::end_told;
 use super::request_stream::RequestStream;
+use super::side_beats::SideBeats;
+use crate::clock::Nanos;
 
 /// The server hears of a client at least this often.
 pub(super) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// A person learns that there is no connection, or that a call has no answer, for this time.
-pub(crate) const NOTICE_DELAY: Duration = Duration::from_secs(1);
+pub(super) const NOTICE_DELAY: Duration = Duration::from_secs(1);
 /// The bridge reads no more requests while whole requests of this many bytes wait for the next call.
 const MAX_WAITING_BYTES: usize = 512 * 1024;
 /// How many bytes one read of the client's requests takes at most.
 const READ_BYTES: usize = 256 * 1024;
+
+/// A client that has not read this many bytes of replies counts as dead, as a keeper's client does.
+const MAX_UNREAD_BYTES: usize = 64 << 20;
 
 /// In the first byte of a message: the message accepts items, and the queue has `sync`.
 const ACCEPTS_WITH_SYNC: u8 = 1;
@@ -39,8 +45,31 @@ type Call = Pin<Box<dyn Future<Output = Result<Called, CallError>> + Send>>;
 /// What a call was for.
 enum Called {
     Requests,
+    /// A hello alone: a server that hangs may still welcome its clients.
+    Hello,
+    /// The server keeps accepted items on its disk.
+    Found(Durability),
     /// Everything before the call is durable, with that many of the undurable messages.
     Durability(Durability, DurabilityReport, usize),
+}
+
+/// What is known before a conversation begins.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Expected {
+    /// The client may put.
+    pub(super) may_put: bool,
+    /// No put is sent before the welcome: the server has no append-only file, and the queue may need one.
+    pub(super) holds_puts: bool,
+    pub(super) durability: Option<Durability>,
+}
+
+/// A call under way.
+struct Running {
+    call: Call,
+    /// When it began.
+    begin: Nanos,
+    /// A person is told when no byte has moved for this time.
+    notice_delay: Duration,
 }
 
 /// How a conversation ended.
@@ -76,11 +105,19 @@ pub(super) struct Talk {
     undelivered: VecDeque<Message>,
     /// Replies that wait until the server has the items that one of them accepts on its disk.
     undurable: VecDeque<Message>,
-    durability: Option<Durability>,
+    /// How many bytes both have.
+    unread_bytes: usize,
+    expected: Expected,
+    /// The bridge had sent requests of the client before the last call.
+    had_sent: bool,
     /// The server has answered the hello.
     is_welcomed: bool,
+    /// The queue accepts an item when it is durable.
+    has_sync: bool,
     /// Requests of the bridge's own, for the next call.
     own_requests: Vec<u8>,
+    /// For how long the server had been silent when the last call ended.
+    silent_for: Duration,
 }
 
 /// Replies of the server.
@@ -99,10 +136,16 @@ impl Message {
     /// A welcome tells of items that were accepted before a loss: perhaps nobody has waited until they are durable.
     fn flag_accepted_before(&mut self) {
         let has = |text: &[u8]| memchr::memmem::find(self.rest(), text).is_some();
-        let accepts = has(b"\"accepted\":[[") && has(b"\"sync\":true");
+        let accepts = has(b"\"accepted\":[[") && self.is_of_queue_with_sync();
         if let Some(flags) = self.bytes.first_mut().filter(|_| accepts) {
             *flags |= ACCEPTS_WITH_SYNC;
         }
+    }
+
+    /// Whether this is the welcome of a queue with `sync`.
+    fn is_of_queue_with_sync(&self) -> bool {
+        let line = self.rest().split(|&byte| byte == b'\n').next().unwrap_or_default();
+        memchr::memmem::find(line, b"\"sync\":true").is_some()
     }
 
     fn rest(&self) -> &[u8] {
@@ -120,9 +163,13 @@ impl Talk {
             has_left: false,
             undelivered: VecDeque::new(),
             undurable: VecDeque::new(),
-            durability: None,
+            unread_bytes: 0,
+            expected: Expected::default(),
+            had_sent: false,
             is_welcomed: false,
+            has_sync: false,
             own_requests: Vec::new(),
+            silent_for: Duration::ZERO,
         })
     }
 
@@ -130,59 +177,65 @@ impl Talk {
         self.is_welcomed
     }
 
+    /// For how long the server had been silent when the last call ended.
+    pub(super) fn silent_for(&self) -> Duration {
+        self.silent_for
+    }
+
     /// Talks until the client leaves, the connection is lost, or the server refuses.
     pub(super) async fn run(
         &mut self,
         connection: &mut Connection,
         hello: Vec<u8>,
-        durability: Option<Durability>,
+        expected: Expected,
+        beats: &SideBeats,
         shared: &Shared,
     ) -> End {
-        self.durability = durability;
+        self.expected = expected;
+        self.had_sent = shared.lock().has_sent;
         self.own_requests = hello;
         // The client has written its first requests before it began the conversation.
         self.read_requests();
-        let mut call: Option<Call> = None;
+        let traffic = Arc::clone(&connection.caller.traffic);
+        let mut running: Option<Running> = None;
         let mut beat = Box::pin(sleep(BEAT_INTERVAL));
         let mut is_beat_due = false;
-        // A disk or a replica may take its time.
-        let mut may_be_silent = true;
-        let mut silence = Box::pin(sleep(NOTICE_DELAY));
+        let mut notice = Box::pin(sleep(NOTICE_DELAY));
+        let mut side_beats = Box::pin(beats.run());
         loop {
             self.deliver();
-            if call.is_none() {
-                call = self.next_call(&connection.caller, is_beat_due);
+            if self.unread_bytes > MAX_UNREAD_BYTES {
+                return End::Refused(ServerError::Unread);
+            }
+            if running.is_none() {
+                connection.caller.limit = beats.settings.answer_timeout_after(shared.away_for());
+                running = self.next_call(&connection.caller, is_beat_due, shared);
                 is_beat_due = false;
-                silence = Box::pin(sleep(NOTICE_DELAY));
-                may_be_silent = call.is_none() || self.has_undurable();
-                if call.is_none() && self.is_closed {
-                    return End::Left;
+                match &running {
+                    Some(running) => {
+                        notice = Box::pin(sleep(running.notice_delay));
+                        side_beats = Box::pin(beats.run());
+                    }
+                    None if self.is_closed => return End::Left,
+                    None => {}
                 }
             }
-            let is_idle = call.is_none();
+            let is_idle = running.is_none();
             let ended = async {
-                match &mut call {
-                    Some(call) => call.await,
+                match &mut running {
+                    Some(running) => (running.call.as_mut().await, running.begin),
                     None => pending().await,
                 }
             };
             let may_read = !self.is_closed && self.unsent.complete_bytes() < MAX_WAITING_BYTES;
             tokio::select! {
                 biased;
-                called = ended => {
-                    match called {
-                        Ok(Called::Requests) => {
-                            connection.caller.was_connected = true;
-                            shared.tell_answer();
-                        }
-                        Ok(Called::Durability(durability, report, messages)) => {
-                            self.durability = Some(durability);
-                            shared.set_durability(report);
-                            self.release_durable(messages);
-                        }
-                        Err(error) => return error.into(),
+                (called, begin) = ended => {
+                    self.silent_for = traffic.quiet_since(begin).min(connection.caller.limit);
+                    if let Err(error) = self.finish_call(called, connection, shared) {
+                        return error.into();
                     }
-                    call = None;
+                    running = None;
                     beat = Box::pin(sleep(BEAT_INTERVAL));
                 }
                 push = connection.next_push() => match push {
@@ -194,13 +247,49 @@ impl Talk {
                 },
                 _ = self.requests.readable(), if may_read => self.read_requests(),
                 _ = self.mailbox.writable(), if !self.undelivered.is_empty() => {}
-                () = &mut silence, if !may_be_silent => {
-                    may_be_silent = true;
-                    shared.tell_silence(&connection.caller.silent(NO_ANSWER_YET));
+                () = &mut notice, if !is_idle => {
+                    let quiet = running.as_ref().map(|running| {
+                        (traffic.quiet_since(running.begin), running.notice_delay)
+                    });
+                    if let Some((quiet, delay)) = quiet {
+                        if quiet >= delay {
+                            shared.tell_silence();
+                        }
+                        let left = delay.saturating_sub(quiet);
+                        notice = Box::pin(sleep(if left.is_zero() { delay } else { left }));
+                    }
                 }
+                never = &mut side_beats, if !is_idle => match never {},
                 () = &mut beat, if is_idle => is_beat_due = true,
             }
         }
+    }
+
+    fn finish_call(
+        &mut self,
+        called: Result<Called, CallError>,
+        connection: &mut Connection,
+        shared: &Shared,
+    ) -> Result<(), CallError> {
+        if matches!(called, Err(CallError::Fatal(_))) {
+            // The server has done nothing of the call.
+            shared.lock().has_sent = self.had_sent;
+        }
+        match called? {
+            Called::Hello => connection.caller.was_connected = true,
+            Called::Requests => {
+                self.had_sent = true;
+                connection.caller.was_connected = true;
+                shared.tell_answer();
+            }
+            Called::Found(durability) => self.expected.durability = Some(durability),
+            Called::Durability(durability, report, messages) => {
+                self.expected.durability = Some(durability);
+                shared.set_durability(report);
+                self.release_durable(messages);
+            }
+        }
+        Ok(())
     }
 
     /// Whether replies wait until items are durable.
@@ -209,11 +298,18 @@ impl Talk {
     }
 
     /// The next call, if there is something to send or to wait for.
-    fn next_call(&mut self, caller: &Caller, is_beat_due: bool) -> Option<Call> {
+    fn next_call(
+        &mut self,
+        caller: &Caller,
+        is_beat_due: bool,
+        shared: &Shared,
+    ) -> Option<Running> {
+        let begin = caller.traffic.now();
+        let running = |call, notice_delay| Some(Running { call, begin, notice_delay });
         let caller = caller.clone();
         if self.has_undurable() {
-            let (durability, messages) = (self.durability, self.undurable.len());
-            return Some(Box::pin(async move {
+            let (durability, messages) = (self.expected.durability, self.undurable.len());
+            let call = Box::pin(async move {
                 // The server waits for the writes of this connection. The items of a message may be another client's
                 // write, and this empty call comes after it.
                 caller.call(Vec::new()).await?;
@@ -223,19 +319,38 @@ impl Talk {
                 };
                 let report = durability.wait(&caller).await?;
                 Ok(Called::Durability(durability, report, messages))
-            }));
+            });
+            // A disk or a replica may take its time.
+            return running(call, WAIT_SLICE + NOTICE_DELAY);
+        }
+        if self.has_sync && self.expected.may_put && self.expected.durability.is_none() {
+            // The server may have lost its append-only file since the queue has `sync`.
+            let call = Box::pin(async move { Durability::find(&caller).await.map(Called::Found) });
+            return running(call, NOTICE_DELAY);
         }
         let mut requests = std::mem::take(&mut self.own_requests);
-        requests.append(&mut self.unsent.take());
-        self.has_left |= self.unsent.ends_with_bye();
+        let mut is_hello = requests.starts_with(b"hello ");
+        if self.is_welcomed || !self.expected.holds_puts {
+            let mut of_client = self.unsent.take();
+            if !of_client.is_empty() {
+                let Some(had_sent) = shared.begin_sending() else {
+                    (self.is_closed, self.has_left) = (true, true);
+                    return None;
+                };
+                (self.had_sent, is_hello) = (had_sent, false);
+            }
+            requests.append(&mut of_client);
+            self.has_left |= self.unsent.ends_with_bye();
+        }
         if requests.is_empty() && self.is_closed && !self.has_left {
             self.has_left = true;
             requests.extend_from_slice(b"died\n");
         }
-        let is_call = !requests.is_empty() || is_beat_due;
-        is_call.then(|| -> Call {
-            Box::pin(async move { caller.call(requests).await.map(|()| Called::Requests) })
-        })
+        if requests.is_empty() && !is_beat_due {
+            return None;
+        }
+        let called = if is_hello { Called::Hello } else { Called::Requests };
+        running(Box::pin(async move { caller.call(requests).await.map(|()| called) }), NOTICE_DELAY)
     }
 
     /// Reads what the client has written.
@@ -259,7 +374,9 @@ impl Talk {
                 return;
             }
             message.flag_accepted_before();
+            self.has_sync = message.is_of_queue_with_sync();
         }
+        self.unread_bytes += message.rest().len();
         if message.has_flag(TELLS_END) {
             self.own_requests.extend(end_told());
         }
@@ -294,10 +411,16 @@ impl Talk {
     fn deliver(&mut self) {
         while let Some(message) = self.undelivered.front_mut() {
             match self.mailbox.try_write(message.rest()) {
-                Ok(count) => message.delivered_bytes += count,
+                Ok(count) => {
+                    message.delivered_bytes += count;
+                    self.unread_bytes -= count;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 // The client does not read any more: it leaves.
-                Err(_) => return self.undelivered.clear(),
+                Err(_) => {
+                    (self.unread_bytes, self.undelivered, self.undurable) = Default::default();
+                    return;
+                }
             }
             if message.rest().is_empty() {
                 self.undelivered.pop_front();

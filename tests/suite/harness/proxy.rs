@@ -35,6 +35,8 @@ struct Faults {
     /// Bytes of these ways stay where they are, in the first connections up to this number.
     stalled: Vec<Way>,
     stalled_connections: usize,
+    /// From these bytes on, a connection carries nothing more to the server.
+    stalled_text: Option<&'static [u8]>,
     /// Each piece of bytes waits for this time.
     delay: Duration,
     /// After this many more bytes of a way, the connection is cut.
@@ -88,6 +90,11 @@ impl Proxy {
         });
     }
 
+    /// From these bytes on, each connection carries nothing more to the server.
+    pub fn stall_at(&self, text: &'static str) {
+        self.change(|faults| faults.stalled_text = Some(text.as_bytes()));
+    }
+
     pub fn delay(&self, delay: Duration) {
         self.change(|faults| faults.delay = delay);
     }
@@ -100,7 +107,7 @@ impl Proxy {
     /// Nothing is wrong with the network any more.
     pub fn heal(&self) {
         self.change(|faults| {
-            faults.stalled.clear();
+            (faults.stalled, faults.stalled_text) = (Vec::new(), None);
             (faults.delay, faults.cut, faults.refuses) = (Duration::ZERO, None, false);
         });
     }
@@ -143,7 +150,8 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.change(|faults| (faults.is_over, faults.stalled) = (true, Vec::new()));
+        self.heal();
+        self.change(|faults| faults.is_over = true);
         self.cut_all();
         // The listening thread looks once more.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
@@ -155,13 +163,18 @@ impl Shared {
         self.faults.lock().unwrap()
     }
 
-    /// Waits until `count` bytes may go this way in this connection. Returns how many of `count` bytes go before a cut; None for all.
-    fn pass(&self, way: Way, connection: usize, count: usize) -> Option<usize> {
+    /// Waits until these bytes may go this way in this connection. Returns how many of them go before a cut; None for all.
+    fn pass(&self, way: Way, connection: usize, bytes: &[u8]) -> Option<usize> {
+        let count = bytes.len();
         let mut faults = self.lock();
         let begin = Instant::now();
         loop {
             let left = faults.delay.saturating_sub(begin.elapsed());
-            if faults.stalled.contains(&way) && connection <= faults.stalled_connections {
+            let has = |text: &[u8]| memchr::memmem::find(bytes, text).is_some();
+            let is_stalled = faults.stalled.contains(&way)
+                && connection <= faults.stalled_connections
+                || way == Way::ToServer && faults.stalled_text.is_some_and(has);
+            if is_stalled {
                 faults = self.changed.wait(faults).unwrap();
             } else if !left.is_zero() {
                 faults = self.changed.wait_timeout(faults, left).unwrap().0;
@@ -231,7 +244,7 @@ fn forward(
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let count = from.read(&mut buffer).unwrap_or(0);
-        let goes_on = shared.pass(way, connection, count);
+        let goes_on = shared.pass(way, connection, &buffer[..count]);
         let bytes = &buffer[..goes_on.unwrap_or(count)];
         if to.write_all(bytes).is_err() {
             // The other way goes on: its bytes may still be on their way.
