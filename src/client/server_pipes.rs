@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use super::error::open_error;
-use super::session::{Loss, Session};
+use super::session::{LastConversation, Loss, Session};
 use super::timeout::{Deadline, SilenceLimit};
 use super::transport::Transport;
 use super::{Client, Error, QueueBuilder, Timeout, process};
-use crate::clock::{Nanos, ProcessBirth, nanos};
+use crate::clock::{ProcessBirth, nanos};
 use crate::os::Interest;
 use crate::pipe::{ReadEnd, RequestSender};
 use crate::role::Role;
@@ -22,9 +22,7 @@ use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, ErrorCode, Hello};
 /// The largest item on a server, in bytes of JSON. By its default settings, a server closes the connection of a client
 /// that it has to send more than 32 MiB.
 const MAX_SERVER_ITEM_BYTES: u64 = 16 << 20;
-/// After a loss that lasts longer, the server may not know any more which items of this client it has accepted. The
-/// server knows that for an hour.
-const MAX_REPEAT_DELAY: Nanos = 3_300 * 1_000_000_000;
+
 impl QueueBuilder {
     pub(super) fn on_server(mut self, settings: ServerSettings) -> Self {
         self.server = Some(settings);
@@ -129,7 +127,11 @@ impl Client {
             if let Some(Problem { error, is_final: true }) = self.server_problem() {
                 return Err(Error::from(error));
             }
-            self.session.resume();
+            let last = self.server_link().map(|link| {
+                let (handled_requests, last_answer) = link.last_conversation();
+                LastConversation { handled_requests, last_answer }
+            });
+            self.session.resume(last.unwrap_or_default());
             let (requests, mailbox, new_far_ends) = make_pipes()?;
             (self.requests, self.mailbox) = (requests, mailbox);
             if let Transport::Server { far_ends, .. } = &mut self.transport {
@@ -179,8 +181,7 @@ impl Client {
                 link.tell_silence();
             }
         }
-        if self.session.is_forgotten() && patience.elapsed() > MAX_REPEAT_DELAY {
-            // To repeat the puts could put items twice.
+        if self.session.is_put_unknown() {
             return Err(self.no_answer_error());
         }
         self.write_pending()

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::session::{LastConversation, Session};
 use super::*;
+use crate::clock::Clock;
 use crate::os::{Interest, wait_ready};
 use crate::pipe::{MailboxWriter, QueueDir, ReadEnd};
 use crate::role::Role;
@@ -347,30 +349,120 @@ fn a_first_request_that_no_pipe_holds_goes_to_the_next_keeper() {
     client.join().unwrap();
 }
 
-/// What a consumer that reported its item as done sends after a loss of the keeper.
-fn sent_after_loss(welcome: &str) -> String {
-    let mut session = session::Session::new(ClientKey(1), crate::wire::Hello::new(Role::Consumer));
-    session.add_request(Request::Get { max: 1 });
-    session.feed(b"welcome {\"version\":2,\"paced\":false,\"window\":1}\nbatch 1 1 1 2\n1\n");
-    session.add_request(Request::Done(crate::queue::BatchRef {
-        first_id: 1,
-        count: 1,
-        attempt: Some(1),
-    }));
-    session.resume();
-    session.feed(welcome.as_bytes());
+fn new_session(role: Role) -> Session {
+    Session::new(ClientKey(1), crate::wire::Hello::new(role))
+}
+
+fn welcome(more: &str) -> String {
+    format!("welcome {{\"version\":2,\"paced\":false,\"window\":9{more}}}\n")
+}
+
+/// What the client writes next.
+fn unsent(session: &mut Session) -> String {
     String::from_utf8(session.unsent().take(usize::MAX)).unwrap()
 }
 
+/// A session of a consumer that reported its item as done: its second request.
+fn session_with_report() -> Session {
+    let mut session = new_session(Role::Consumer);
+    session.add_request(Request::Get { max: 1 });
+    session.feed((welcome("") + "batch 1 1 1 2\n1\n").as_bytes());
+    let item = crate::queue::BatchRef { first_id: 1, count: 1, attempt: Some(1) };
+    session.add_request(Request::Done(item));
+    session
+}
+
+/// What that consumer sends after a loss of the keeper, which had handled this number of requests.
+fn sent_after_loss(handled_requests: u64, welcome: &str) -> String {
+    let mut session = session_with_report();
+    session.resume(LastConversation { handled_requests, last_answer: None });
+    // The conversation with another keeper does not begin.
+    session.resume(LastConversation::default());
+    session.feed(welcome.as_bytes());
+    unsent(&mut session)
+}
+
+const FORGOTTEN: &str = r#","forgotten":true"#;
+
 #[test]
 fn a_consumer_that_counted_as_dead_learns_that_its_items_are_not_its_own() {
-    let welcome =
-        |more: &str| format!("welcome {{\"version\":2,\"paced\":false,\"window\":1{more}}}\n");
-    assert_eq!(sent_after_loss(&welcome(r#","forgotten":true"#)), "done 1 1 1\n");
+    assert_eq!(sent_after_loss(1, &welcome(FORGOTTEN)), "done 1 1 1\n");
     let in_flight = r#","resumed":{"accepted":[],"in_flight":[[1,1,1]]}"#;
-    assert_eq!(sent_after_loss(&welcome(in_flight)), "done 1 1 1\n");
+    assert_eq!(sent_after_loss(0, &welcome(in_flight)), "done 1 1 1\n");
     // The report may have arrived: the item is done then.
-    assert_eq!(sent_after_loss(&welcome(r#","resumed":{"accepted":[],"in_flight":[]}"#)), "");
+    let nothing = r#","resumed":{"accepted":[],"in_flight":[]}"#;
+    assert_eq!(sent_after_loss(0, &welcome(nothing)), "");
+}
+
+#[test]
+fn a_report_that_a_server_has_handled_is_not_repeated_to_one_that_has_forgotten_it() {
+    assert_eq!(sent_after_loss(2, &welcome(FORGOTTEN)), "");
+    // Unless the server has lost what it had confirmed.
+    let in_flight = r#","resumed":{"accepted":[],"in_flight":[[1,1,1]]}"#;
+    assert_eq!(sent_after_loss(2, &welcome(in_flight)), "done 1 1 1\n");
+    // A report that was handled in an earlier conversation stays handled.
+    let mut session = session_with_report();
+    session.resume(LastConversation { handled_requests: 2, last_answer: None });
+    session.feed(welcome(FORGOTTEN).as_bytes());
+    session.add_request(Request::Get { max: 1 });
+    assert_eq!(unsent(&mut session), "get 1\n");
+    session.resume(LastConversation { handled_requests: 0, last_answer: None });
+    session.feed(welcome(FORGOTTEN).as_bytes());
+    assert_eq!(unsent(&mut session), "get 1\n");
+    // A report that was repeated is not handled by its first number.
+    let mut session = session_with_report();
+    session.resume(LastConversation::default());
+    session.feed(welcome(in_flight).as_bytes());
+    assert_eq!(unsent(&mut session), "done 1 1 1\n");
+    session.resume(LastConversation { handled_requests: 1, last_answer: None });
+    session.feed(welcome(FORGOTTEN).as_bytes());
+    assert_eq!(unsent(&mut session), "");
+}
+
+/// The session of a producer whose first item is accepted, and whose second item has no answer, resumes after so many
+/// seconds without an answer.
+fn resumed_producer(seconds: i128, welcome: &str) -> Session {
+    let mut session = new_session(Role::Producer);
+    session.feed(self::welcome("").as_bytes());
+    let item = |text: &'static str| crate::queue::Items { count: 1, bytes: text.into() };
+    session.put(item("1\n"));
+    session.feed(b"ok 1 1 9\n");
+    session.put(item("2\n"));
+    let Clock::Boot { namespace_offset, offset } = Clock::start_boot() else { unreachable!() };
+    let namespace_offset = namespace_offset - seconds * 1_000_000_000;
+    let last_answer = Some(Clock::Boot { namespace_offset, offset });
+    session.resume(LastConversation { handled_requests: 1, last_answer });
+    // The server answers the first call, and the welcome is lost.
+    let last_answer = Some(Clock::start_boot());
+    session.resume(LastConversation { handled_requests: 0, last_answer });
+    session.feed(welcome.as_bytes());
+    session
+}
+
+#[test]
+fn nothing_is_lost_or_put_twice_after_more_than_an_hour() {
+    let nothing = welcome(r#","resumed":{"accepted":[],"in_flight":[]}"#);
+    for welcome in [&welcome(""), &nothing] {
+        let mut session = resumed_producer(3400, welcome);
+        assert_eq!(session.take_loss(), None);
+        assert!(session.is_put_unknown());
+        assert_eq!(unsent(&mut session), "");
+        // The next resume finds no loss either.
+        let last_answer = Some(Clock::start_boot());
+        session.resume(LastConversation { handled_requests: 0, last_answer });
+        session.feed(nothing.as_bytes());
+        assert_eq!(session.take_loss(), None);
+        assert!(!session.is_put_unknown());
+    }
+    // Before that time it is a loss, and the put is repeated.
+    let mut session = resumed_producer(3000, &nothing);
+    assert_eq!(session.take_loss(), Some(session::Loss { items: 1 }));
+    assert_eq!(unsent(&mut session), "put 2 1 2\n2\n");
+    // The server knows the items after that time, too, if nobody has noticed the silence.
+    let known = r#","resumed":{"accepted":[[1,1]],"in_flight":[]}"#;
+    let mut session = resumed_producer(3400, &welcome(known));
+    assert!(!session.is_put_unknown());
+    assert_eq!(unsent(&mut session), "put 2 1 2\n2\n");
 }
 
 #[test]
@@ -383,7 +475,7 @@ fn items_that_a_server_lists_again_after_a_loss_of_its_own_are_returned() {
     session.put(crate::queue::Items { count: 3, bytes: "1\n2\n3\n".into() });
     session.add_request(Request::Size);
     session.feed(b"ok 3 4 9\nsize 0 0 1 0 0\n");
-    session.resume();
+    session.resume(LastConversation::default());
     assert_eq!(session.take_loss(), None);
     session.feed(
         b"welcome {\"version\":2,\"paced\":false,\"window\":9,\

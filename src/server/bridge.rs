@@ -78,6 +78,7 @@ impl Bridge {
                     if let Some(connection) = &mut self.connection {
                         talk.take_last_messages(connection);
                     }
+                    self.shared.lock().handled_requests = talk.handled_requests();
                     // The connection of a client that the server has forgotten is as good as before.
                     if !matches!(end, End::Lost(ServerError::Forgotten { .. })) {
                         self.connection = None;
@@ -228,8 +229,9 @@ impl Bridge {
                 if let Err(CallError::Lost(ServerError::Forgotten { .. })) = &beat {
                     std::future::pending::<()>().await;
                 }
-                if beat.is_err() {
-                    self.connection = None;
+                match beat {
+                    Ok(()) => self.shared.note_answer(),
+                    Err(_) => self.connection = None,
                 }
                 sleep(BEAT_INTERVAL).await;
             }

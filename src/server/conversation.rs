@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::durability::DurabilityReport;
 use super::error::ServerError;
+use crate::clock::Clock;
 use crate::os::lock;
 
 /// What a client wants to know of a server before it begins.
@@ -48,6 +49,10 @@ pub(super) struct State {
     pub(super) durability: Option<DurabilityReport>,
     /// A person knows that the server does not answer.
     pub(super) has_told_silence: bool,
+    /// How many requests of the last conversation the server has handled and the client has the replies of.
+    pub(super) handled_requests: u64,
+    /// Started at the last answer of the server, or at the first call.
+    pub(super) last_answer: Option<Clock>,
 }
 
 /// Why a client has no connection.
@@ -75,9 +80,14 @@ impl Shared {
         }
     }
 
+    pub(super) fn note_answer(&self) {
+        self.lock().last_answer = Some(Clock::start_boot());
+    }
+
     /// The server has answered a call: only then is a problem over. A server that loads its data takes connections.
     pub(super) fn tell_answer(&self) {
         self.set_problem(None);
+        self.note_answer();
         let was_told = std::mem::take(&mut self.lock().has_told_silence);
         if let Some(notify) = self.notify.filter(|_| was_told) {
             notify("the server answers again");
@@ -88,6 +98,7 @@ impl Shared {
     pub(super) fn begin_sending(&self) -> bool {
         let mut state = self.lock();
         state.has_sent |= !state.is_withdrawn;
+        state.last_answer.get_or_insert_with(Clock::start_boot);
         !state.is_withdrawn
     }
 

@@ -38,7 +38,8 @@ type Call = Pin<Box<dyn Future<Output = Result<Called, CallError>> + Send>>;
 
 /// What a call was for.
 enum Called {
-    Requests,
+    /// This number of the client's requests.
+    Requests(u64),
     /// Everything before the call is durable, with that many of the undurable messages.
     Durability(Durability, DurabilityReport, usize),
 }
@@ -81,6 +82,10 @@ pub(super) struct Talk {
     is_welcomed: bool,
     /// Requests of the bridge's own, for the next call.
     own_requests: Vec<u8>,
+    /// How many requests of the client were in calls that the server has answered; and how many of these the client has the
+    /// replies of.
+    called_requests: u64,
+    handled_requests: u64,
 }
 
 /// Replies of the server.
@@ -123,11 +128,18 @@ impl Talk {
             durability: None,
             is_welcomed: false,
             own_requests: Vec::new(),
+            called_requests: 0,
+            handled_requests: 0,
         })
     }
 
     pub(super) fn is_welcomed(&self) -> bool {
         self.is_welcomed
+    }
+
+    /// How many requests of the client the server has handled and the client has the replies of.
+    pub(super) fn handled_requests(&self) -> u64 {
+        self.handled_requests
     }
 
     /// Talks until the client leaves, the connection is lost, or the server refuses.
@@ -171,7 +183,8 @@ impl Talk {
                 biased;
                 called = ended => {
                     match called {
-                        Ok(Called::Requests) => {
+                        Ok(Called::Requests(count)) => {
+                            self.called_requests += count;
                             connection.caller.was_connected = true;
                             shared.tell_answer();
                         }
@@ -226,7 +239,8 @@ impl Talk {
             }));
         }
         let mut requests = std::mem::take(&mut self.own_requests);
-        requests.append(&mut self.unsent.take());
+        let (mut of_client, count) = self.unsent.take();
+        requests.append(&mut of_client);
         self.has_left |= self.unsent.ends_with_bye();
         if requests.is_empty() && self.is_closed && !self.has_left {
             self.has_left = true;
@@ -234,7 +248,7 @@ impl Talk {
         }
         let is_call = !requests.is_empty() || is_beat_due;
         is_call.then(|| -> Call {
-            Box::pin(async move { caller.call(requests).await.map(|()| Called::Requests) })
+            Box::pin(async move { caller.call(requests).await.map(|()| Called::Requests(count)) })
         })
     }
 
@@ -302,6 +316,9 @@ impl Talk {
             if message.rest().is_empty() {
                 self.undelivered.pop_front();
             }
+        }
+        if self.undurable.is_empty() {
+            self.handled_requests = self.called_requests;
         }
     }
 }

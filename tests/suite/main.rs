@@ -97,6 +97,7 @@ mod scarce;
 mod server_chaos;
 mod server_faults;
 mod server_options;
+mod server_returns;
 mod shared;
 mod shell;
 mod signals;

@@ -1,0 +1,31 @@
+//! What a client says when it comes back to its server after it was away: nothing that was done is called lost, and
+//! nothing that is uncertain is kept back.
+
+use rustix::process::Signal;
+
+use crate::harness::{Backend, OwnServer, Sandbox};
+
+/// Settings of a server that clients do not warn of.
+const SAVES: [&str; 2] = ["--save", "31536000 1"];
+
+#[test]
+#[ignore = "slow: `make test-slow` runs it"]
+fn a_consumer_that_was_stopped_after_its_report_is_told_nothing() {
+    Backend::Server.check(|_| {
+        let server = OwnServer::start(&SAVES);
+        let sandbox = Sandbox::at_server(&server.url());
+        sandbox.run(&["put", "first"]).assert_done();
+        let mut consumer = sandbox.start(&["consumer", "--dead-after", "3s", "--format", "raw"]);
+        assert_eq!(consumer.line(), "first");
+        sandbox.wait_for_status(|status| status["done"] == 1);
+        consumer.signal(Signal::STOP);
+        sandbox.wait_for_notice_of_death(consumer.pid());
+        consumer.signal(Signal::CONT);
+        sandbox.run(&["put", "second"]).assert_done();
+        assert_eq!(consumer.line(), "second");
+        sandbox.run(&["close"]).assert_done();
+        let outcome = consumer.end();
+        assert_eq!((outcome.code(), outcome.stderr.as_str()), (Some(0), ""));
+        assert_eq!(sandbox.status()["done"], 2);
+    });
+}
