@@ -25,7 +25,7 @@ impl UnansweredItems {
     pub(super) fn add_to(&self, error: anyhow::Error) -> anyhow::Error {
         let code = match error.downcast_ref() {
             Some(Error::NoAnswer { .. }) => ExitCode::WouldBlock,
-            Some(Error::Server(_)) => ExitCode::Failed,
+            Some(Error::Server(_) | Error::ItemsLost(_)) => ExitCode::Failed,
             _ => return error,
         };
         let mut text = error.to_string();

@@ -1,6 +1,7 @@
 //! What a client says when it comes back to its server after it was away: nothing that was done is called lost, and
 //! nothing that is uncertain is kept back.
 
+use qdemo::{Error, Role};
 use rustix::process::Signal;
 
 use crate::harness::{Backend, OwnServer, Sandbox};
@@ -27,5 +28,31 @@ fn a_consumer_that_was_stopped_after_its_report_is_told_nothing() {
         let outcome = consumer.end();
         assert_eq!((outcome.code(), outcome.stderr.as_str()), (Some(0), ""));
         assert_eq!(sandbox.status()["done"], 2);
+    });
+}
+
+#[test]
+fn a_put_that_finds_a_loss_has_its_own_result() {
+    Backend::Server.check(|_| {
+        let mut server = OwnServer::start(&SAVES);
+        let sandbox = Sandbox::at_server(&server.url());
+        let connect =
+            || sandbox.builder("default").keep_open(true).connect(Role::Producer).unwrap();
+        let (mut one, mut other) = (connect(), connect());
+        one.put(b"1").unwrap();
+        let () = server.ask(&["SAVE"]);
+        one.put_all(["2", "3"]).unwrap();
+        other.put(b"0").unwrap();
+        server.kill();
+        server.restart();
+        one.put(b"4").unwrap();
+        assert!(matches!(one.put(b"5"), Err(Error::ItemsLost(2))));
+        one.put(b"6").unwrap();
+        one.leave().unwrap();
+        // A client that puts nothing more is told when it leaves.
+        other.put(b"7").unwrap();
+        assert!(matches!(other.leave(), Err(Error::ItemsLost(1))));
+        let got = sandbox.run(&["get", "--count", "9", "--timeout", "0"]);
+        assert_eq!(got.lines(), ["1", "4", "6", "7"]);
     });
 }
