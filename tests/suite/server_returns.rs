@@ -56,3 +56,37 @@ fn a_put_that_finds_a_loss_has_its_own_result() {
         assert_eq!(got.lines(), ["1", "4", "6", "7"]);
     });
 }
+
+#[test]
+fn a_queue_that_is_gone_leaves_no_item_unnamed() {
+    Backend::Server.check(|_| {
+        let mut server = OwnServer::start(&SAVES);
+        let sandbox = Sandbox::at_server(&server.url());
+        let options = ["--capacity", "1", "-"];
+        let mut producer = sandbox.start(&[&["producer", "--format", "json"][..], &options].concat());
+        let mut put = sandbox.start(&[&["put"][..], &options].concat());
+        producer.feed("first\n");
+        assert!(producer.line().contains("first"));
+        producer.feed("second\n");
+        put.feed("third\n");
+        sandbox.wait_for_status(|status| {
+            let producers = status["producers"].as_array().unwrap();
+            producers.iter().filter(|producer| producer["waits_for"] == "room").count() == 2
+        });
+        // The server has saved nothing.
+        server.kill();
+        server.restart();
+        let gone = "the queue has been removed, or the server has lost it";
+        for (outcome, items) in [
+            (producer.end(), "these items may or may not have been in the queue: second"),
+            (
+                put.end(),
+                "the last 1 item sent may or may not have been in the queue; not put: the rest of standard input",
+            ),
+        ] {
+            assert_eq!(outcome.code(), Some(1), "{}", outcome.stderr);
+            let line = outcome.stderr.lines().last().unwrap();
+            assert!(line.ends_with(&format!("{gone}; {items}")), "{}", outcome.stderr);
+        }
+    });
+}
