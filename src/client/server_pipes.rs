@@ -129,7 +129,7 @@ impl Client {
             }
             let last = self.server_link().map(|link| {
                 let (handled_requests, last_answer) = link.last_conversation();
-                LastConversation { handled_requests, last_answer }
+                LastConversation { was_with_server: true, handled_requests, last_answer }
             });
             self.session.resume(last.unwrap_or_default());
             let (requests, mailbox, new_far_ends) = make_pipes()?;

@@ -2,6 +2,9 @@
 //! become writes, bytes of the mailbox become replies. After the keeper's death the session sends the
 //! unanswered requests to the next keeper.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use super::outstanding::{ItemReport, Outstanding};
@@ -16,9 +19,11 @@ use crate::wire::{
 /// an hour.
 const MAX_REPEAT_DELAY: Nanos = 3_300 * 1_000_000_000;
 
-/// What the way to a server knows of the conversation that has ended. Of a keeper's death nobody knows anything.
+/// What the way to the queue knows of the conversation that has ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct LastConversation {
+    /// It was with a server. Nobody knows more of a conversation with a keeper.
+    pub(crate) was_with_server: bool,
     /// The server has handled this number of requests, and the client has the replies.
     pub(crate) handled_requests: u64,
     /// Started at the last answer of the server, or at the first call.
@@ -129,14 +134,23 @@ impl Session {
     /// Puts items: one item of any size, or several items of [`crate::wire::MAX_PUT_BYTES`] in all.
     pub(crate) fn put(&mut self, items: Items) {
         self.last_put_seq += items.count;
-        self.write(&Request::Put { seq: self.last_put_seq, items: items.clone() });
+        self.send(&Request::Put { seq: self.last_put_seq, items: items.clone() });
         self.outstanding.add_put(self.last_put_seq, items);
     }
 
     /// Adds a request that is no put.
     pub(crate) fn add_request(&mut self, request: Request) {
-        self.write(&request);
-        self.outstanding.add_request(request, self.written_requests);
+        self.send(&request);
+        let number = if self.has_begun { self.written_requests } else { u64::MAX };
+        self.outstanding.add_request(request, number);
+    }
+
+    /// Writes a request of the client. Between the loss of a server and the next welcome nothing is written: everything that
+    /// has no answer follows the welcome, and nothing may be asked twice.
+    fn send(&mut self, request: &Request) {
+        if self.has_begun || !self.last.was_with_server {
+            self.write(request);
+        }
     }
 
     fn write(&mut self, request: &Request) {
