@@ -84,12 +84,12 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
         Ok(self.client.wait_for_input(io::stdin().as_fd())?)
     }
 
-    /// Waits until the keeper has accepted all items, and reports them.
+    /// Waits until the keeper has accepted all items, and reports them. An error if the server has lost others.
     fn wait_until_accepted(&mut self) -> anyhow::Result<()> {
         while let Some(accepted) = self.client.wait_for_accepted(self.remaining_timeout())? {
             self.report_accepted(Some(accepted))?;
         }
-        Ok(())
+        Ok(self.client.check_loss()?)
     }
 
     fn report_accepted(&mut self, accepted: Option<Accepted>) -> anyhow::Result<()> {

@@ -1,8 +1,9 @@
-//! What a command that puts says of its items when the keeper or the server has not answered.
+//! What a command that puts says of its items when the keeper or the server has not answered, or the queue is gone.
 
 use crate::client::Error;
 use crate::exit::{ExitCode, ExitError};
 use crate::item::escape_for_terminal;
+use crate::wire::ErrorCode;
 
 /// At most this many items are named.
 const MAX_LISTED_ITEMS: usize = 10;
@@ -21,23 +22,27 @@ pub(super) struct UnansweredItems {
 }
 
 impl UnansweredItems {
-    /// If the keeper or the server did not answer, adds to the error which items may be in the queue, and which are not.
+    /// If the keeper or the server did not answer, or the queue is gone, adds to the error which items may be in the queue,
+    /// and which are not.
     pub(super) fn add_to(&self, error: anyhow::Error) -> anyhow::Error {
-        let code = match error.downcast_ref() {
-            Some(Error::NoAnswer { .. }) => ExitCode::WouldBlock,
-            Some(Error::Server(_)) => ExitCode::Failed,
+        let (code, may_be) = match error.downcast_ref() {
+            Some(Error::NoAnswer { .. }) => (ExitCode::WouldBlock, "may or may not be"),
+            Some(Error::Server(_) | Error::ItemsLost(_)) => (ExitCode::Failed, "may or may not be"),
+            Some(Error::Refused { code, .. }) if *code == ErrorCode::Removed.to_string() => {
+                (ExitCode::Failed, "may or may not have been")
+            }
             _ => return error,
         };
         let mut text = error.to_string();
         if !self.uncertain.is_empty() {
             let names = list_items(&self.uncertain, false);
-            text.push_str(&format!("; these items may or may not be in the queue: {names}"));
+            text.push_str(&format!("; these items {may_be} in the queue: {names}"));
         } else if self.uncertain_count > 0 {
             let items = match self.uncertain_count {
                 1 => "1 item".to_owned(),
                 n => format!("{n} items"),
             };
-            text.push_str(&format!("; the last {items} sent may or may not be in the queue"));
+            text.push_str(&format!("; the last {items} sent {may_be} in the queue"));
         }
         if !self.not_put.is_empty() || self.has_unread_input {
             let names = list_items(&self.not_put, self.has_unread_input);

@@ -112,7 +112,9 @@ pub enum Error {
     #[error(transparent)]
     Server(Cause),
     /// The server has forgotten this number of items that it had accepted from this client: it restarted without its
-    /// last writes, or a replica without them has taken its place.
+    /// last writes, or a replica without them has taken its place. The items are the last ones of this client before the
+    /// server was away. The next put, `join` or `leave` after the loss returns this error, once. That put has put
+    /// nothing. A put during which the loss is found has its own result.
     #[error("the server has lost {} it had accepted from here: put them again", lost_items(*.0))]
     ItemsLost(u64),
     /// The keeper refused the request.

@@ -97,7 +97,8 @@ pub struct Client {
     pub(super) has_unreported_end: bool,
     /// How many items this client reported that were no longer its own, though it has no lease: it counted as dead.
     pub(super) revoked_items: u64,
-    /// How many items of this client the server has accepted and forgotten, as far as no error has told that.
+    /// How many items of this client the server has accepted and forgotten, as far as no error has told that: see
+    /// [`Client::check_loss`].
     pub(super) lost_items: u64,
 }
 
@@ -329,7 +330,7 @@ impl Client {
     /// error: until the queue has accepted the items that this put has sent.
     ///
     /// # Errors
-    /// As for [`put`](Self::put). The client has left all the same.
+    /// As for [`put`](Self::put), among them [`Error::ItemsLost`]. The client has left all the same.
     pub fn leave(mut self) -> Result<LeaveSummary, Error> {
         self.wait_for_all_puts(self.options.timeout)?;
         self.silence_limit = self.silence_limit.without_waiting();
@@ -337,7 +338,7 @@ impl Client {
         loop {
             match self.next_reply(None)? {
                 Some(Reply::Bye { ready, consumers }) => {
-                    return Ok(LeaveSummary { ready, consumers });
+                    return self.check_loss().map(|()| LeaveSummary { ready, consumers });
                 }
                 Some(other) => drop(self.handle_other_reply(other)?),
                 None => {}

@@ -25,7 +25,7 @@ pub(super) struct Outstanding {
     requests: VecDeque<(Request, ReportMark)>,
     /// The `done`, `requeue` and `fail` requests, oldest first. The keeper does not answer them, but a
     /// reply to a later request proves that they have arrived.
-    item_reports: VecDeque<Request>,
+    item_reports: VecDeque<ItemReport>,
     /// How many item reports are known to have arrived.
     confirmed_reports: u64,
     /// How many of the puts, and of the requests, a server has refused: the oldest ones.
@@ -34,6 +34,14 @@ pub(super) struct Outstanding {
 
 /// How many item reports came before a request.
 type ReportMark = u64;
+
+/// A `done`, `requeue` or `fail`.
+#[derive(Debug)]
+pub(super) struct ItemReport {
+    pub(super) request: Request,
+    /// The number of the request in the present conversation; 0 if an earlier keeper has handled it.
+    pub(super) number: u64,
+}
 
 /// Items of one put.
 #[derive(Debug)]
@@ -59,7 +67,8 @@ impl Outstanding {
     /// The parts of these batches that the client has neither in flight nor reported.
     pub(super) fn unknown_items(&self, in_flight: &[(u64, u64, u32)]) -> Vec<BatchRef> {
         let mut known = self.held.clone();
-        let reported = self.item_reports.iter().filter_map(Request::reported_batch_ref);
+        let reported =
+            self.item_reports.iter().filter_map(|report| report.request.reported_batch_ref());
         reported.for_each(|items| known.add(items.first_id, items.count));
         in_flight.iter().flat_map(|&batch| known.missing(batch)).collect()
     }
@@ -76,8 +85,14 @@ impl Outstanding {
         self.requests.iter().map(|(request, _)| request)
     }
 
-    pub(super) fn item_reports(&self) -> impl Iterator<Item = &Request> {
-        self.item_reports.iter()
+    pub(super) fn item_reports_mut(&mut self) -> impl Iterator<Item = &mut ItemReport> {
+        self.item_reports.iter_mut()
+    }
+
+    /// Gives up every put without an answer, and forgets which puts the keeper has accepted.
+    pub(super) fn forget_puts(&mut self) {
+        self.puts.clear();
+        (self.put_bytes, self.last_accepted_seq) = (0, 0);
     }
 
     /// A server has refused the puts and the requests so far.
@@ -100,14 +115,14 @@ impl Outstanding {
         self.puts.push_back(OutstandingPut { last_seq, items });
     }
 
-    /// Adds a request that is no put.
-    pub(super) fn add_request(&mut self, request: Request) {
+    /// Adds a request that is no put. `number` is its number in the present conversation.
+    pub(super) fn add_request(&mut self, request: Request, number: u64) {
         match request {
             Request::Done(_) | Request::Requeue(_) | Request::Fail { .. } => {
                 if let Some(items) = request.reported_batch_ref() {
                     self.held.remove(items);
                 }
-                self.item_reports.push_back(request);
+                self.item_reports.push_back(ItemReport { request, number });
             }
             // A keeper that paces time has no successor.
             Request::Sleep(_) => {}

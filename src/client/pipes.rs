@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use super::session::LastConversation;
 use super::timeout::{GRACE_PERIOD, SilenceLimit};
 use super::transport::Transport;
 use super::{Client, Error, QueueBuilder};
@@ -162,7 +163,7 @@ impl Client {
         }
         // An earlier candidate may have died after it wrote to the mailbox.
         self.read_mailbox()?;
-        self.session.resume();
+        self.session.resume(LastConversation::default());
         // The old pipe may still hold requests for the dead keeper.
         self.requests =
             RequestSender::create(dir, &self.session.pipes().requests()).map_err(Error::Pipe)?;

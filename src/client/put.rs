@@ -25,7 +25,8 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::Closed`] when the queue is closed; [`Error::NotALine`] and [`Error::TooLarge`] when the
-    /// text cannot be an item. Otherwise as for [`get`](Self::get).
+    /// text cannot be an item; [`Error::ItemsLost`] when the server has forgotten items of earlier puts, and
+    /// nothing is put. Otherwise as for [`get`](Self::get).
     pub fn put(&mut self, item: &[u8]) -> Result<(), Error> {
         self.put_all([item])
     }
@@ -45,6 +46,7 @@ impl Client {
         if !is_single_line(item) {
             return Err(Error::NotALine);
         }
+        self.check_loss()?;
         self.with_deadline(timeout, |client, deadline| {
             client.add_item(item)?;
             while client.wait_for_accepted(deadline.remaining_timeout())?.is_some() {}
@@ -63,6 +65,7 @@ impl Client {
         &mut self,
         items: impl IntoIterator<Item = T>,
     ) -> Result<(), Error> {
+        self.check_loss()?;
         for item in items {
             if !is_single_line(item.as_ref()) {
                 return Err(Error::NotALine);
@@ -143,11 +146,17 @@ impl Client {
                     return Ok(Some(accepted));
                 }
             }
-            match std::mem::take(&mut client.lost_items) {
-                0 => Ok(None),
-                items => Err(Error::ItemsLost(items)),
-            }
+            Ok(None)
         })
+    }
+
+    /// Returns an error if the server has forgotten items of this client, once. So a put that finds the loss has its own
+    /// result, and the next operation tells of the loss.
+    pub(crate) fn check_loss(&mut self) -> Result<(), Error> {
+        match std::mem::take(&mut self.lost_items) {
+            0 => Ok(()),
+            items => Err(Error::ItemsLost(items)),
+        }
     }
 
     /// Takes an outcome of puts that the caller does not know yet.

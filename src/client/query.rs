@@ -32,9 +32,10 @@ impl Client {
     /// Waits until every item is done or failed. Returns the count of failed items.
     ///
     /// # Errors
-    /// [`Error::Unfinished`] when the timeout is over.
+    /// [`Error::Unfinished`] when the timeout is over. [`Error::ItemsLost`] when every item is done, and the server has
+    /// forgotten items that this client has put.
     pub(crate) fn join(&mut self, timeout: Timeout) -> Result<u64, Error> {
-        self.with_deadline(timeout, |client, deadline| {
+        let failed = self.with_deadline(timeout, |client, deadline| {
             client.session.add_request(Request::Join);
             client.flush_requests()?;
             client.wait_for_reply_until(deadline, |client, reply| match reply {
@@ -42,7 +43,8 @@ impl Client {
                 Reply::Unfinished { items } => Err(Error::Unfinished(items)),
                 other => client.handle_other_reply(other).map(|_| None),
             })
-        })
+        })?;
+        self.check_loss().map(|()| failed)
     }
 
     /// Returns up to `max` ready items from the id `from_id` on. The items stay ready.

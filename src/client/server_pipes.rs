@@ -5,10 +5,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use super::error::open_error;
-use super::session::{Loss, Session};
+use super::session::{LastConversation, Loss, Session};
 use super::timeout::{Deadline, SilenceLimit};
 use super::transport::Transport;
-use super::{Client, Error, QueueBuilder, Timeout, process};
+use super::{Client, Error, QueueBuilder, process};
 use crate::clock::{Nanos, ProcessBirth};
 use crate::os::Interest;
 use crate::pipe::{ReadEnd, RequestSender};
@@ -21,9 +21,7 @@ use crate::wire::{ClientKey, DEFAULT_MAX_ITEM_BYTES, ErrorCode, Hello};
 /// The largest item on a server, in bytes of JSON. By its default settings, a server closes the connection of a client
 /// that it has to send more than 32 MiB.
 const MAX_SERVER_ITEM_BYTES: u64 = 16 << 20;
-/// After a loss that lasts longer, the server may not know any more which items of this client it has accepted. The
-/// server knows that for an hour.
-const MAX_REPEAT_DELAY: Nanos = 3_300 * 1_000_000_000;
+
 impl QueueBuilder {
     pub(super) fn on_server(mut self, settings: ServerSettings) -> Self {
         self.server = Some(settings);
@@ -124,7 +122,6 @@ impl Client {
             self.last_answered_seq = self.last_answered_seq.max(seq);
             self.cancel_pending_since = None;
         }
-        let begin = Deadline::new(Timeout::Infinite);
         loop {
             if let Some(error) = self.server_link().and_then(ServerLink::take_refusal) {
                 self.session.mark_refused();
@@ -133,14 +130,18 @@ impl Client {
             if self.server_patience() == Some(0) {
                 return Err(self.server_error());
             }
-            self.session.resume();
+            let last = self.server_link().map(|link| {
+                let (handled_requests, last_answer) = link.last_conversation();
+                LastConversation { was_with_server: true, handled_requests, last_answer }
+            });
+            self.session.resume(last.unwrap_or_default());
             let (requests, mailbox, new_far_ends) = make_pipes()?;
             (self.requests, self.mailbox) = (requests, mailbox);
             if let Transport::Server { far_ends, .. } = &mut self.transport {
                 *far_ends = Some(new_far_ends);
             }
             (self.is_announced, self.is_welcomed) = (false, false);
-            match self.wait_for_server_since(&begin) {
+            match self.wait_for_server() {
                 Err(Error::KeeperGone) => {}
                 other => return other,
             }
@@ -149,10 +150,6 @@ impl Client {
 
     /// Announces this client to its server, and waits for the welcome.
     pub(super) fn wait_for_server(&mut self) -> Result<(), Error> {
-        self.wait_for_server_since(&Deadline::new(Timeout::Infinite))
-    }
-
-    fn wait_for_server_since(&mut self, begin: &Deadline) -> Result<(), Error> {
         self.announce_to_server()?;
         let limit = self.silence_limit.wait_deadline();
         while !self.is_welcomed {
@@ -173,8 +170,7 @@ impl Client {
                 return Err(self.server_error());
             }
         }
-        if self.session.is_forgotten() && begin.elapsed() > MAX_REPEAT_DELAY {
-            // To repeat the puts could put items twice.
+        if self.session.is_put_unknown() {
             return Err(self.no_answer_error());
         }
         self.write_pending()

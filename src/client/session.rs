@@ -2,14 +2,33 @@
 //! become writes, bytes of the mailbox become replies. After the keeper's death the session sends the
 //! unanswered requests to the next keeper.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
-use super::outstanding::Outstanding;
+use super::outstanding::{ItemReport, Outstanding};
+use crate::clock::{Clock, Nanos};
 use crate::pipe::{PipePairName, WriteBuffer};
 use crate::queue::{BatchRef, Items};
 use crate::wire::{
     ClientKey, Hello, MalformedReply, Reply, ReplyReader, Request, Resumed, Welcome, announcement,
 };
+
+/// After a longer silence a server may not know any more which items of this client it has accepted. It knows that for
+/// an hour.
+const MAX_REPEAT_DELAY: Nanos = 3_300 * 1_000_000_000;
+
+/// What the way to the queue knows of the conversation that has ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LastConversation {
+    /// It was with a server. Nobody knows more of a conversation with a keeper.
+    pub(crate) was_with_server: bool,
+    /// The server has handled this number of requests, and the client has the replies.
+    pub(crate) handled_requests: u64,
+    /// Started at the last answer of the server, or at the first call.
+    pub(crate) last_answer: Option<Clock>,
+}
 
 /// The client's side of the conversation.
 #[derive(Debug)]
@@ -18,6 +37,12 @@ pub(crate) struct Session {
     hello: Hello,
     /// The requests that are not in the pipe yet.
     unsent: WriteBuffer,
+    /// How many requests of the present conversation are in the pipe or unsent.
+    written_requests: u64,
+    /// The keeper knows this client: it is the first one, or has welcomed the client.
+    has_begun: bool,
+    /// The last conversation that had begun.
+    last: LastConversation,
     reply_reader: ReplyReader,
     /// The replies that the client has not taken yet.
     untaken_replies: VecDeque<Result<Reply, MalformedReply>>,
@@ -27,8 +52,8 @@ pub(crate) struct Session {
     last_put_seq: u64,
     /// On a server: the queue of the conversation.
     queue_id: Option<String>,
-    /// A keeper that had welcomed the client did not know it when it resumed with puts that had no answer.
-    is_forgotten: bool,
+    /// Nobody knows any more which of the last puts the server has accepted.
+    is_put_unknown: bool,
     /// The keeper has forgotten something that it had confirmed.
     loss: Option<Loss>,
 }
@@ -47,13 +72,16 @@ impl Session {
             key,
             hello,
             unsent: WriteBuffer::default(),
+            written_requests: 0,
+            has_begun: true,
+            last: LastConversation::default(),
             reply_reader: ReplyReader::default(),
             untaken_replies: VecDeque::new(),
             welcome: None,
             outstanding: Outstanding::default(),
             last_put_seq: 0,
             queue_id: None,
-            is_forgotten: false,
+            is_put_unknown: false,
             loss: None,
         }
     }
@@ -68,9 +96,9 @@ impl Session {
         self.queue_id.as_deref()
     }
 
-    /// Whether the keeper of the last resume did not know this client, which has put items without an answer.
-    pub(crate) fn is_forgotten(&self) -> bool {
-        self.is_forgotten
+    /// Whether the last resume came too late to learn the outcome of puts. The session does not repeat them.
+    pub(crate) fn is_put_unknown(&self) -> bool {
+        self.is_put_unknown
     }
 
     /// What the keeper has forgotten, as far as that was found at the last resume.
@@ -106,14 +134,28 @@ impl Session {
     /// Puts items: one item of any size, or several items of [`crate::wire::MAX_PUT_BYTES`] in all.
     pub(crate) fn put(&mut self, items: Items) {
         self.last_put_seq += items.count;
-        Request::Put { seq: self.last_put_seq, items: items.clone() }.write(&mut self.unsent);
+        self.send(&Request::Put { seq: self.last_put_seq, items: items.clone() });
         self.outstanding.add_put(self.last_put_seq, items);
     }
 
     /// Adds a request that is no put.
     pub(crate) fn add_request(&mut self, request: Request) {
+        self.send(&request);
+        let number = if self.has_begun { self.written_requests } else { u64::MAX };
+        self.outstanding.add_request(request, number);
+    }
+
+    /// Writes a request of the client. Between the loss of a server and the next welcome nothing is written: everything that
+    /// has no answer follows the welcome, and nothing may be asked twice.
+    fn send(&mut self, request: &Request) {
+        if self.has_begun || !self.last.was_with_server {
+            self.write(request);
+        }
+    }
+
+    fn write(&mut self, request: &Request) {
         request.write(&mut self.unsent);
-        self.outstanding.add_request(request);
+        self.written_requests += 1;
     }
 
     /// The requests that the client sends next.
@@ -189,10 +231,14 @@ impl Session {
 
     /// Starts the conversation with the next keeper. The session has read all replies of the dead one.
     /// The unanswered requests follow the next keeper's welcome.
-    pub(crate) fn resume(&mut self) {
+    pub(crate) fn resume(&mut self, last: LastConversation) {
+        // What a server says without a welcome does not end its silence.
+        if std::mem::take(&mut self.has_begun) {
+            self.last = last;
+        }
         // The dead keeper may have left half a reply.
         self.reply_reader = ReplyReader::default();
-        self.unsent = WriteBuffer::default();
+        (self.unsent, self.written_requests) = (WriteBuffer::default(), 0);
         self.welcome = None;
         self.hello.batches_received = Some(self.outstanding.received_batches());
     }
@@ -200,27 +246,43 @@ impl Session {
     fn handle_welcome(&mut self, welcome: Welcome) {
         if self.is_resumed() {
             let resumed = welcome.resumed.clone().unwrap_or_default();
-            self.is_forgotten = self.queue_id.is_some()
-                && welcome.resumed.is_none()
-                && self.outstanding.put_bytes() > 0;
+            self.forget_old_puts(&resumed);
             self.find_loss(&resumed);
             self.resend_outstanding(&resumed, &welcome);
         }
+        self.has_begun = true;
         self.queue_id.clone_from(&welcome.queue_id);
         self.welcome = Some(welcome);
+    }
+
+    /// How many accepted items of this client the keeper does not know.
+    fn missing_items(&self, resumed: &Resumed) -> u64 {
+        let accepted = resumed.accepted.last().map_or(0, |last| last.0);
+        self.outstanding.last_accepted_seq().saturating_sub(accepted)
+    }
+
+    /// After a long silence a server does not know which items of this client it has accepted. That is no loss, and a put
+    /// that is repeated could count twice.
+    fn forget_old_puts(&mut self, resumed: &Resumed) {
+        let is_old = self.last.last_answer.is_some_and(|since| since.now() > MAX_REPEAT_DELAY);
+        let is_known = !resumed.accepted.is_empty() && self.missing_items(resumed) == 0;
+        self.is_put_unknown = false;
+        if is_old && !is_known {
+            self.is_put_unknown = self.outstanding.put_bytes() > 0;
+            self.outstanding.forget_puts();
+        }
     }
 
     /// Compares what the keeper knows with what it had confirmed. The client returns the items that it has reported
     /// and the keeper still lists: otherwise they would stay in flight for ever.
     fn find_loss(&mut self, resumed: &Resumed) {
-        let accepted = resumed.accepted.last().map_or(0, |last| last.0);
-        let missing = self.outstanding.last_accepted_seq().saturating_sub(accepted);
+        let missing = self.missing_items(resumed);
         let unknown = self.outstanding.unknown_items(&resumed.in_flight);
         if missing > 0 || !unknown.is_empty() {
             self.loss = Some(Loss { items: missing });
         }
         for items in unknown {
-            Request::Requeue(items).write(&mut self.unsent);
+            self.write(&Request::Requeue(items));
         }
     }
 
@@ -240,15 +302,23 @@ impl Session {
                     && batch_ref.attempt.is_none_or(|wanted| wanted == attempt)
             })
         };
-        let outstanding = std::mem::take(&mut self.outstanding);
-        for report in outstanding.item_reports() {
-            // A client that counted as dead learns that its items are no longer its own.
-            if welcome.is_forgotten || report.reported_batch_ref().is_some_and(is_in_flight) {
-                report.write(&mut self.unsent);
+        let mut outstanding = std::mem::take(&mut self.outstanding);
+        for ItemReport { request, number } in outstanding.item_reports_mut() {
+            let is_wanted = if welcome.is_forgotten {
+                // A client that counted as dead learns that its items are no longer its own, unless the server has
+                // handled the report before.
+                *number > self.last.handled_requests
+            } else {
+                request.reported_batch_ref().is_some_and(is_in_flight)
+            };
+            *number = 0;
+            if is_wanted {
+                self.write(request);
+                *number = self.written_requests;
             }
         }
         for put in outstanding.puts() {
-            Request::Put { seq: put.last_seq, items: put.items.clone() }.write(&mut self.unsent);
+            self.write(&Request::Put { seq: put.last_seq, items: put.items.clone() });
         }
         // Send waiting requests (get, join) first and the cancel last, so that the cancel ends them.
         let mut requests: Vec<_> = outstanding.requests().collect();
@@ -258,7 +328,7 @@ impl Session {
             Request::Cancel => 3,
             _ => 2,
         });
-        requests.into_iter().for_each(|request| request.write(&mut self.unsent));
+        requests.into_iter().for_each(|request| self.write(request));
         self.outstanding = outstanding;
     }
 }

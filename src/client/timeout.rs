@@ -45,11 +45,6 @@ impl Deadline {
         Self { clock: Clock::start_now(), timeout }
     }
 
-    /// The nanoseconds since the beginning.
-    pub(super) fn elapsed(&self) -> Nanos {
-        self.clock.now()
-    }
-
     pub(super) fn remaining_timeout(&self) -> Timeout {
         self.timeout.remaining_since(self.clock)
     }

@@ -153,6 +153,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Errors
     /// [`PutError::Closed`] with the item when the queue is closed. [`PutError::Failed`] for the rest:
     /// [`Error::Encode`], [`Error::NotALine`] and [`Error::TooLarge`] when the value cannot be an item,
+    /// [`Error::ItemsLost`] when the server has forgotten items of earlier puts (this item is not put then),
     /// and the errors of [`QueueBuilder::connect`].
     pub fn put(&self, item: T) -> Result<(), PutError<T>> {
         self.put_with_timeout(item, Timeout::Infinite).map_err(|error| match error {
@@ -281,7 +282,8 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// Blocks until every item of the queue is done or failed, whichever process put it.
     ///
     /// # Errors
-    /// As for [`QueueBuilder::connect`].
+    /// [`Error::ItemsLost`] when the server has forgotten items that this handle has put. Otherwise as for
+    /// [`QueueBuilder::connect`].
     pub fn join(&self) -> Result<u64, Error> {
         self.client.borrow_mut().join(Timeout::Infinite)
     }

@@ -80,6 +80,11 @@ impl Clock {
         Self::since(Self::origin())
     }
 
+    /// A clock that shows 0 now, and goes on while the machine is suspended.
+    pub(crate) fn start_boot() -> Self {
+        Self::Boot { namespace_offset: i128::from(time_since_boot(0)), offset: 0 }
+    }
+
     /// A clock that shows the nanoseconds since `origin`. Clocks with the same origin agree in all
     /// processes of this machine.
     pub(crate) fn since(origin: Nanos) -> Self {

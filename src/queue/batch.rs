@@ -259,8 +259,11 @@ impl ReadyList {
         Some(batch)
     }
 
-    /// A copy of up to `max` items of one batch, all with ids of at least `from_id`.
+    /// A copy of up to `max` items of one batch, all with ids of at least `from_id`. None if that is no item.
     pub(crate) fn peek(&self, from_id: u64, max: u64) -> Option<Batch> {
+        if max == 0 {
+            return None;
+        }
         let at = self.batches.partition_point(|batch| batch.end_id() <= from_id);
         let mut batch = self.batches.get(at)?.clone();
         batch.split_to(from_id.saturating_sub(batch.first_id));
@@ -401,6 +404,7 @@ mod tests {
         assert_eq!(ready.peek(2, 9), Some(batch(2, &["b", "c"])));
         assert_eq!(ready.peek(4, 9).unwrap().first_id, 4);
         assert_eq!(ready.peek(5, 9), None);
+        assert_eq!(ready.peek(1, 0), None);
         assert_eq!(ready.len(), 4);
     }
 

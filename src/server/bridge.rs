@@ -79,6 +79,7 @@ impl Bridge {
                     if let Some(connection) = &mut self.connection {
                         talk.take_last_messages(connection);
                     }
+                    self.shared.lock().handled_requests = talk.handled_requests();
                     // The connection of a client that the server has forgotten is as good as before.
                     if !matches!(end, End::Lost(ServerError::Forgotten { .. })) {
                         self.connection = None;
@@ -240,7 +241,10 @@ impl Bridge {
                 // client resumes.
                 let _ = connection.arrived_messages();
                 match beat {
-                    Ok(()) => answers += 1,
+                    Ok(()) => {
+                        answers += 1;
+                        self.shared.note_answer();
+                    }
                     Err(CallError::Lost(ServerError::Forgotten { .. })) => {
                         std::future::pending::<()>().await;
                     }

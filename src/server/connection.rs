@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use memchr::memchr;
 use redis::aio::MultiplexedConnection;
 use redis::{
     Arg, AsyncConnectionConfig, Client, Cmd, FromRedisValue, PushInfo, PushKind, RedisError, Value,
@@ -20,6 +21,9 @@ use super::script::{QueueKeys, SCRIPT, sha1};
 use super::settings::ServerSettings;
 use super::stream::{Traffic, WatchedStream};
 use crate::wire::ClientKey;
+
+/// A hello makes the queue in one call with its requests if these have no more bytes.
+const MAX_MAKING_BYTES: usize = 64 * 1024;
 
 /// A connection to the server.
 pub(super) struct Connection {
@@ -154,17 +158,37 @@ impl Caller {
     /// Calls the script with these requests. The replies come as messages.
     pub(super) async fn call(&self, requests: Vec<u8>) -> Result<(), CallError> {
         let failed = |error: RedisError| self.error(&error);
+        let told = match self.call_once(&requests, "").await {
+            // The hello makes the queue. The server has done nothing yet, and has told the time.
+            Err(error) if error.code() == Some("QDEMO_ABSENT") => error,
+            other => return other.map(drop).map_err(failed),
+        };
+        let is_digit = char::is_ascii_digit;
+        let moment: String =
+            told.detail().unwrap_or_default().chars().take_while(is_digit).collect();
+        // The moment must not be old when the call arrives, and many bytes may take long.
+        let is_long = requests.len() > MAX_MAKING_BYTES;
+        let hello_end = memchr(b'\n', &requests).filter(|_| is_long);
+        let (first, rest) = requests.split_at(hello_end.map_or(requests.len(), |end| end + 1));
+        self.call_once(first, &moment).await.map_err(failed)?;
+        if !rest.is_empty() {
+            self.call_once(rest, "").await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    async fn call_once(&self, requests: &[u8], moment: &str) -> Result<Value, RedisError> {
         let mut call = self.call.clone();
-        call.arg(requests).arg(self.conversation);
+        call.arg(requests).arg(self.conversation).arg(moment);
         match self.command(&call).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 // The server has restarted, or has never seen the script. It has done nothing.
                 let mut load = cmd("SCRIPT");
                 load.arg("LOAD").arg(SCRIPT);
-                self.command(&load).await.map_err(failed)?;
-                self.command(&call).await.map(drop).map_err(failed)
+                self.command(&load).await?;
+                self.command(&call).await
             }
-            other => other.map(drop).map_err(failed),
+            other => other,
         }
     }
 

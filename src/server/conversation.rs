@@ -60,6 +60,10 @@ pub(super) struct State {
     pub(super) durability: Option<DurabilityReport>,
     /// A person knows that the server does not answer.
     pub(super) has_told_silence: bool,
+    /// How many requests of the last conversation the server has handled and the client has the replies of.
+    pub(super) handled_requests: u64,
+    /// Started at the last answer of the server, or at the first call.
+    pub(super) last_answer: Option<Clock>,
 }
 
 impl Shared {
@@ -88,10 +92,15 @@ impl Shared {
         }
     }
 
+    pub(super) fn note_answer(&self) {
+        self.lock().last_answer = Some(Clock::start_boot());
+    }
+
     /// The server has taken a call that is more than a hello: only then is a problem over. A server that loads its data takes
     /// connections, and one that hangs may welcome its clients.
     pub(super) fn tell_answer(&self) {
         self.set_problem(None);
+        self.note_answer();
         self.lock().away = None;
         let was_told = std::mem::take(&mut self.lock().has_told_silence);
         if let Some(notify) = self.notify.filter(|_| was_told) {
@@ -116,6 +125,7 @@ impl Shared {
         let mut state = self.lock();
         let has_sent = state.has_sent;
         state.has_sent |= !state.is_withdrawn;
+        state.last_answer.get_or_insert_with(Clock::start_boot);
         (!state.is_withdrawn).then_some(has_sent)
     }
 

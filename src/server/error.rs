@@ -97,7 +97,7 @@ pub(super) const NO_ANSWER_YET: &str = "no answer in time";
 const SCRIPT_LACKS_RIGHT: &str = "executing the script can't run this command";
 
 /// The codes of answers that another attempt or another server may not give.
-const TRANSIENT: [&str; 9] = [
+const TRANSIENT: [&str; 10] = [
     "LOADING",
     "NOREPLICAS",
     "MASTERDOWN",
@@ -107,6 +107,8 @@ const TRANSIENT: [&str; 9] = [
     "BUSY",
     "UNBLOCKED",
     "NOSCRIPT",
+    // The second time: the clock of the server has jumped, or the call took long.
+    "QDEMO_ABSENT",
 ];
 
 impl From<CallError> for ServerError {

@@ -14,7 +14,7 @@ use super::durability::DurabilityReport;
 use super::error::ServerError;
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
-use crate::clock::Nanos;
+use crate::clock::{Clock, Nanos};
 use crate::queue_name::QueueName;
 use crate::wire::ClientKey;
 
@@ -68,6 +68,12 @@ impl ServerLink {
         let mut state = self.shared.lock();
         state.is_withdrawn = !state.has_sent;
         state.is_withdrawn
+    }
+
+    /// How many requests of the last conversation the server has handled, and a clock that started at its last answer.
+    pub(crate) fn last_conversation(&self) -> (u64, Option<Clock>) {
+        let mut state = self.shared.lock();
+        (std::mem::take(&mut state.handled_requests), state.last_answer)
     }
 
     /// The worst that the waits of `--sync` have reached; none if there was none.

@@ -11,6 +11,8 @@ pub(super) struct RequestStream {
     bytes: Vec<u8>,
     /// Up to here the bytes are whole requests.
     complete_bytes: usize,
+    /// The number of the whole requests.
+    complete_requests: u64,
     /// The last whole request is a `bye`.
     ends_with_bye: bool,
 }
@@ -33,6 +35,7 @@ impl RequestStream {
             }
             self.ends_with_bye = line == b"bye";
             self.complete_bytes += end;
+            self.complete_requests += 1;
         }
     }
 
@@ -45,14 +48,15 @@ impl RequestStream {
         self.ends_with_bye
     }
 
-    /// Takes the whole requests.
-    pub(super) fn take(&mut self) -> Vec<u8> {
+    /// Takes the whole requests, and their number.
+    pub(super) fn take(&mut self) -> (Vec<u8>, u64) {
         // A copy of the start of a large item at each read would cost too much.
         if self.complete_bytes == 0 {
-            return Vec::new();
+            return (Vec::new(), 0);
         }
         let rest = self.bytes.split_off(std::mem::take(&mut self.complete_bytes));
-        std::mem::replace(&mut self.bytes, rest)
+        let requests = std::mem::replace(&mut self.bytes, rest);
+        (requests, std::mem::take(&mut self.complete_requests))
     }
 }
 
@@ -63,14 +67,17 @@ mod tests {
     /// The calls that a client's bytes become, if they arrive in reads of `size` bytes.
     fn calls(text: &[u8], size: usize) -> Vec<String> {
         let mut stream = RequestStream::default();
-        let mut calls = Vec::new();
+        let (mut calls, mut request_count) = (Vec::new(), 0);
         for read in text.chunks(size) {
             stream.read_buffer().extend_from_slice(read);
             stream.find_requests();
             if stream.complete_bytes() > 0 {
-                calls.push(String::from_utf8(stream.take()).unwrap());
+                let (requests, count) = stream.take();
+                calls.push(String::from_utf8(requests).unwrap());
+                request_count += count;
             }
         }
+        assert_eq!(request_count, 4);
         assert_eq!(stream.bytes.len(), 0, "a part of a request is left");
         calls
     }

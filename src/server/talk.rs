@@ -21,6 +21,7 @@ use super::error::{CallError, ServerError};
 use super::hello::end_told;
 use super::request_stream::RequestStream;
 use super::side_beats::SideBeats;
+use super::stream::Traffic;
 use crate::clock::Nanos;
 
 /// The server hears of a client at least this often.
@@ -44,7 +45,8 @@ type Call = Pin<Box<dyn Future<Output = Result<Called, CallError>> + Send>>;
 
 /// What a call was for.
 enum Called {
-    Requests,
+    /// This number of the client's requests.
+    Requests(u64),
     /// A hello alone: a server that hangs may still welcome its clients.
     Hello,
     /// The server keeps accepted items on its disk.
@@ -70,6 +72,18 @@ struct Running {
     begin: Nanos,
     /// A person is told when no byte has moved for this time.
     notice_delay: Duration,
+}
+
+impl Running {
+    /// Tells a person if the server is silent for too long. Returns when to look again.
+    fn tell_silence(&self, traffic: &Traffic, shared: &Shared) -> Duration {
+        let quiet = traffic.quiet_since(self.begin);
+        if quiet < self.notice_delay {
+            return self.notice_delay - quiet;
+        }
+        shared.tell_silence();
+        self.notice_delay
+    }
 }
 
 /// How a conversation ended.
@@ -118,6 +132,10 @@ pub(super) struct Talk {
     own_requests: Vec<u8>,
     /// For how long the server had been silent when the last call ended.
     silent_for: Duration,
+    /// How many requests of the client were in calls that the server has answered; and how many of these the client has the
+    /// replies of.
+    called_requests: u64,
+    handled_requests: u64,
 }
 
 /// Replies of the server.
@@ -170,6 +188,8 @@ impl Talk {
             has_sync: false,
             own_requests: Vec::new(),
             silent_for: Duration::ZERO,
+            called_requests: 0,
+            handled_requests: 0,
         })
     }
 
@@ -180,6 +200,11 @@ impl Talk {
     /// For how long the server had been silent when the last call ended.
     pub(super) fn silent_for(&self) -> Duration {
         self.silent_for
+    }
+
+    /// How many requests of the client the server has handled and the client has the replies of.
+    pub(super) fn handled_requests(&self) -> u64 {
+        self.handled_requests
     }
 
     /// Talks until the client leaves, the connection is lost, or the server refuses.
@@ -248,16 +273,9 @@ impl Talk {
                 _ = self.requests.readable(), if may_read => self.read_requests(),
                 _ = self.mailbox.writable(), if !self.undelivered.is_empty() => {}
                 () = &mut notice, if !is_idle => {
-                    let quiet = running.as_ref().map(|running| {
-                        (traffic.quiet_since(running.begin), running.notice_delay)
-                    });
-                    if let Some((quiet, delay)) = quiet {
-                        if quiet >= delay {
-                            shared.tell_silence();
-                        }
-                        let left = delay.saturating_sub(quiet);
-                        notice = Box::pin(sleep(if left.is_zero() { delay } else { left }));
-                    }
+                    notice = Box::pin(sleep(running.as_ref().map_or(NOTICE_DELAY, |running| {
+                        running.tell_silence(&traffic, shared)
+                    })));
                 }
                 never = &mut side_beats, if !is_idle => match never {},
                 () = &mut beat, if is_idle => is_beat_due = true,
@@ -277,7 +295,8 @@ impl Talk {
         }
         match called? {
             Called::Hello => connection.caller.was_connected = true,
-            Called::Requests => {
+            Called::Requests(count) => {
+                self.called_requests += count;
                 self.had_sent = true;
                 connection.caller.was_connected = true;
                 shared.tell_answer();
@@ -329,15 +348,15 @@ impl Talk {
             return running(call, NOTICE_DELAY);
         }
         let mut requests = std::mem::take(&mut self.own_requests);
-        let mut is_hello = requests.starts_with(b"hello ");
+        let (mut is_hello, mut count) = (requests.starts_with(b"hello "), 0);
         if self.is_welcomed || !self.expected.holds_puts {
-            let mut of_client = self.unsent.take();
+            let (mut of_client, client_count) = self.unsent.take();
             if !of_client.is_empty() {
                 let Some(had_sent) = shared.begin_sending() else {
                     (self.is_closed, self.has_left) = (true, true);
                     return None;
                 };
-                (self.had_sent, is_hello) = (had_sent, false);
+                (self.had_sent, is_hello, count) = (had_sent, false, client_count);
             }
             requests.append(&mut of_client);
             self.has_left |= self.unsent.ends_with_bye();
@@ -349,7 +368,7 @@ impl Talk {
         if requests.is_empty() && !is_beat_due {
             return None;
         }
-        let called = if is_hello { Called::Hello } else { Called::Requests };
+        let called = if is_hello { Called::Hello } else { Called::Requests(count) };
         running(Box::pin(async move { caller.call(requests).await.map(|()| called) }), NOTICE_DELAY)
     }
 
@@ -425,6 +444,9 @@ impl Talk {
             if message.rest().is_empty() {
                 self.undelivered.pop_front();
             }
+        }
+        if self.undurable.is_empty() {
+            self.handled_requests = self.called_requests;
         }
     }
 }

@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use super::fake_host::take_all;
-use crate::client::session::Session;
+use crate::client::session::{LastConversation, Session};
 use crate::clock::ProcessBirth;
 use crate::journal::{Record, Version, records};
 use crate::pipe::WriteBuffer;
@@ -198,7 +198,7 @@ fn resent_requests(resumed: Option<Resumed>) -> String {
     one.add_request(Request::Peek { from_id: 4, max: 2 });
     one.add_request(Request::Cancel);
     requests(&mut one);
-    one.resume();
+    one.resume(LastConversation::default());
     let mut text = line(&one.announcement());
     let mut mail = WriteBuffer::default();
     Reply::Welcome(Welcome { version: 2, window: 4, resumed, ..Welcome::default() })

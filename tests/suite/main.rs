@@ -98,6 +98,7 @@ mod server_chaos;
 mod server_faults;
 mod server_options;
 mod server_patience;
+mod server_returns;
 mod shared;
 mod shell;
 mod signals;

@@ -1,5 +1,10 @@
 -- The call: checks that change nothing, then the requests, what is due, the steps, and what has changed is written back.
 
+-- How old the moment in a hello may be that makes the queue.
+local HELLO_LIFETIME = 10000
+-- The time of the server when the client began to make the queue, if it did.
+local HELLO_MOMENT = tonumber(ARGV[4])
+
 local announced, first_request_at = nil, 1
 if sub(REQUESTS, 1, 6) == 'hello ' then
     -- Before any command: the error of a command would name only that one.
@@ -28,15 +33,21 @@ if announced then
     if client(CALLER) and CONVERSATION < client(CALLER).conversation then
         return redis.error_reply('QDEMO_LATE the client has begun a later conversation')
     end
-    if not stored then queue.id = CALLER .. format('%012x', now) end
+    if not stored and announced.only_existing ~= true then
+        -- A hello that arrives late, when its queue was removed, must not make the queue again.
+        if not HELLO_MOMENT or now - HELLO_MOMENT > HELLO_LIFETIME then
+            return redis.error_reply('QDEMO_ABSENT ' .. decimal(now))
+        end
+        queue.id = CALLER .. format('%012x', now)
+    end
 elseif not stored or not client(CALLER) or client(CALLER).is_dead == 1
     or (REQUESTS ~= '' and CONVERSATION ~= client(CALLER).conversation) then
     return redis.error_reply('QDEMO_UNKNOWN the server does not know this client')
 end
 
--- The first write. A full server refuses SETRANGE, and then puts nothing at all; it never refuses ZREM, and then it takes every
--- later write of this call. Both change nothing.
-if find(REQUESTS, '^put ') or find(REQUESTS, '^hello [^\n]*\nput ') then
+-- The first write. A full server refuses SETRANGE, and then nothing of a call with a put happens; it never refuses ZREM, and then
+-- it takes every later write of this call. Both change nothing. Only behind a put are there lines that are no requests.
+if sub(REQUESTS, 1, 4) == 'put ' or find(REQUESTS, '\nput ', 1, true) then
     call('SETRANGE', META, 0, '')
 else
     call('ZREM', TIMERS, '')
@@ -110,12 +121,7 @@ end
 -- What the bridge has to know of replies without reading them: 1 if they accept items of a queue with `sync`, plus 2 if they
 -- tell the end.
 local function flags_of(replies)
-    local accepts, tells_end = 0, 0
-    for _, text in ipairs(replies) do
-        if text == 'ended\n' then tells_end = 2 end
-        if queue.sync == 1 and sub(text, 1, 3) == 'ok ' then accepts = 1 end
-    end
-    return accepts + tells_end
+    return (queue.sync == 1 and replies.accepts and 1 or 0) + (replies.tells_end and 2 or 0)
 end
 
 local function publish(key, replies)

@@ -115,7 +115,7 @@ function queries.peek(rest)
     if not (from_id and most) then return 'peek takes an item id and a count' end
     steps.take_steps()
     local batch = find_ready(from_id)
-    if not batch then return reply(CALLER, 'empty\n') end
+    if not batch or most == 0 then return reply(CALLER, 'empty\n') end
     if from_id > batch.first_id then batch = batches.split_off(batch, from_id - batch.first_id) end
     if most < batch.count then batches.split_off(batch, most) end
     reply_batch(CALLER, batch)

@@ -23,7 +23,7 @@ local function drop_accepted(c, put)
     local repeated = min(last_seq - (put.seq - put.count), put.count)
     if repeated <= 0 then return put end
     if repeated == put.count then
-        reply(CALLER, format('ok %.0f %.0f %.0f\n', last_seq, last_id, put_window()))
+        reply_ok(CALLER, last_seq, last_id)
         return nil
     end
     put.lines = sub(put.lines, batches.end_of_lines(put.lines, repeated) + 1)

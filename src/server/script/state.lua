@@ -207,7 +207,7 @@ end
 
 -- Replies ---------------------------------------------------------------------------------------------------------
 
--- The replies to each client, in order.
+-- The replies to each client, in order. `accepts` and `tells_end` say what is among them.
 local mail = {}
 
 local function reply(key, text)
@@ -217,6 +217,11 @@ local function reply(key, text)
     else
         mail[key] = { text }
     end
+end
+
+local function reply_ok(key, seq, id)
+    reply(key, format('ok %.0f %.0f %.0f\n', seq, id, put_window()))
+    mail[key].accepts = true
 end
 
 local function reply_error(key, code, text) reply(key, 'error ' .. code .. ' ' .. text .. '\n') end

@@ -23,7 +23,7 @@ local function accept(key, c, seq, count, lines)
     end
     c.accepted = accepted .. pack('<dd', seq, id)
     changed[key] = true
-    reply(key, format('ok %.0f %.0f %.0f\n', seq, id, put_window()))
+    reply_ok(key, seq, id)
 end
 
 -- Accepts as many items of a blocked put as there is room for. Returns whether that were all of them.
@@ -142,6 +142,7 @@ local function deliver_end(key, c)
     c.pending_get = 0
     changed[key] = true
     reply(key, 'ended\n')
+    mail[key].tells_end = true
 end
 
 -- Whether the sentinel is the next thing in the queue, and a getter that is there takes it.

@@ -13,6 +13,7 @@ use super::client::{Script, SimClient, hello};
 use super::disk::Disk;
 use super::model::SimModel;
 use super::pipes::{Directory, PIPE_CAPACITY, SimHost, SimPair, SimPipe};
+use crate::client::session::LastConversation;
 use crate::clock::{Epoch, ProcessBirth};
 use crate::journal::Journal;
 use crate::keeper::Keeper;
@@ -376,7 +377,7 @@ impl Simulation {
         let client = &mut self.clients[at];
         if client.may_be_known {
             client.is_welcomed = false;
-            client.session.resume();
+            client.session.resume(LastConversation::default());
             client.pipes.requests = Rc::new(RefCell::new(SimPipe::default()));
         } else if client.keeper.is_some() {
             client.pipes.close();

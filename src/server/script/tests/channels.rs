@@ -38,7 +38,8 @@ impl ChannelClient {
     fn call(&mut self, requests: &str) {
         let mut command = redis::cmd("EVALSHA");
         command.arg(sha1()).arg(14).arg(&self.keys.keys()[..]);
-        command.arg(self.key.to_string()).arg(requests);
+        let (seconds, _): (u64, u64) = redis::cmd("TIME").query(&mut self.connection).unwrap();
+        command.arg(self.key.to_string()).arg(requests).arg(0).arg(seconds * 1000);
         assert_eq!(command.query(&mut self.connection), Ok(1));
     }
 

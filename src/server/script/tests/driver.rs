@@ -18,8 +18,10 @@ pub(crate) struct TestServer {
 impl TestServer {
     /// Starts a server. None, with a message that nobody overlooks, if the machine has no `redis-server`.
     pub(crate) fn start(options: &[&str]) -> Option<Self> {
-        let program =
-            std::env::var("QDEMO_TEST_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+        let named = std::env::var("QDEMO_TEST_SERVER").ok();
+        let is_required = named.is_some();
+        let program = named.filter(|name| name != "require");
+        let program = program.unwrap_or_else(|| "redis-server".to_owned());
         let dir = tempfile::tempdir().unwrap();
         let spawned = Command::new(&program)
             .args(["--port", "0", "--save", "", "--appendonly", "no", "--unixsocket"])
@@ -31,6 +33,7 @@ impl TestServer {
         match spawned {
             Ok(process) => Some(Self { process, dir }),
             Err(error) => {
+                assert!(!is_required, "{program} does not start: {error}");
                 let text = format!("\nSKIPPED, since {program} does not start: {error}\n");
                 // The test harness hides what `eprintln` writes.
                 std::io::stderr().write_all(text.as_bytes()).unwrap();
@@ -74,9 +77,9 @@ impl Drop for TestServer {
 fn virtual_script(absence: &str) -> String {
     let changes = [
         ("local clock = call('TIME')\n", ""),
-        ("now = clock[1] * 1000 + floor(clock[2] / 1000)", "now = tonumber(ARGV[4])"),
-        ("call('PUBSUB', 'SHARDNUMSUB', CHANNEL .. key)[2] > 0", "not find(ARGV[5], key, 1, true)"),
-        ("redis.pcall('INFO', 'server')", "'run_id:' .. ARGV[6]"),
+        ("now = clock[1] * 1000 + floor(clock[2] / 1000)", "now = tonumber(ARGV[5])"),
+        ("call('PUBSUB', 'SHARDNUMSUB', CHANNEL .. key)[2] > 0", "not find(ARGV[6], key, 1, true)"),
+        ("redis.pcall('INFO', 'server')", "'run_id:' .. ARGV[7]"),
         ("local ABSENCE = 2000", &*format!("local ABSENCE = {absence}")),
         ("call('SPUBLISH', CHANNEL .. key, flags_of(replies) .. table.concat(replies))", PUBLISH),
         ("\nreturn 1\n", "\nreturn published\n"),
@@ -100,6 +103,8 @@ pub(crate) struct VirtualQueue {
     /// Milliseconds.
     pub(crate) now: u64,
     pub(crate) absent: BTreeSet<ClientKey>,
+    /// How old the moment of a hello is that makes the queue; None for a hello without a moment.
+    pub(crate) hello_age: Option<u64>,
     /// Names the run of the server.
     pub(crate) run_id: String,
     /// What each client has received and the test has not taken.
@@ -123,6 +128,7 @@ impl VirtualQueue {
             sha1,
             now: 1_000_000,
             absent: BTreeSet::new(),
+            hello_age: Some(0),
             run_id: "first".to_owned(),
             mail: BTreeMap::new(),
             flag: 0,
@@ -146,7 +152,14 @@ impl VirtualQueue {
         let absent: Vec<_> = self.absent.iter().map(ToString::to_string).collect();
         let mut command = redis::cmd("EVALSHA");
         command.arg(&self.sha1).arg(14).arg(&self.keys.keys()[..]).arg(client.to_string());
-        command.arg(requests).arg(0).arg(self.now).arg(absent.join(",")).arg(&self.run_id);
+        let moment = self.hello_age.map_or(String::new(), |age| (self.now - age).to_string());
+        command
+            .arg(requests)
+            .arg(0)
+            .arg(moment)
+            .arg(self.now)
+            .arg(absent.join(","))
+            .arg(&self.run_id);
         let published: Vec<Vec<u8>> = command.query(&mut self.connection)?;
         for pair in published.chunks(2) {
             let key = ClientKey::parse(&pair[0]).unwrap();

@@ -102,7 +102,15 @@ fn a_full_server_refuses_puts_as_a_whole_and_goes_on() {
     assert_eq!(queue.ask(C, "get 1\n"), "batch 1 1 1 8\n1111111");
     queue.run(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
     let before = dump(&mut queue);
-    for requests in [put(4, 1, 8), put(5, 2, 8) + "get 1\n", put(4, 1, 8) + &put(5, 1, 8)] {
+    let behind = |first: &str| first.to_owned() + &put(4, 1, 8);
+    for requests in [
+        put(4, 1, 8),
+        put(5, 2, 8) + "get 1\n",
+        put(4, 1, 8) + &put(5, 1, 8),
+        behind("done 1 1\n"),
+        behind("get 1\ncancel\nsize\n"),
+        behind("hello {\"version\":2,\"role\":\"producer\",\"pid\":7}\nget 1\n"),
+    ] {
         let refusal = queue.refused(P, &requests);
         assert!(refusal.contains("OOM"), "{refusal}");
     }
@@ -349,6 +357,8 @@ fn real_call(
 ) -> redis::RedisResult<i64> {
     let mut command = redis::cmd("EVAL");
     command.arg(SCRIPT).arg(14).arg(&keys.keys()[..]).arg(client.to_string()).arg(requests);
+    // A moment that is never old.
+    command.arg(0).arg(u64::MAX);
     command.query(connection)
 }
 

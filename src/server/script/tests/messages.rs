@@ -31,3 +31,20 @@ fn each_message_says_whether_it_accepts_with_sync_and_whether_it_tells_the_end()
     queue.call(V, b"put 1 1 2\n4\n");
     assert_eq!(queue.flag, b'1', "the round has ended with a client that wanted sync");
 }
+
+#[test]
+fn no_item_looks_like_a_reply() {
+    let Some(server) = TestServer::start(&[]) else { return };
+    let mut queue = VirtualQueue::new(&server);
+    queue.connect(P, "producer");
+    queue.hello(C, "consumer", r#","sync":true"#);
+    queue.call(P, b"put 2 2 15\nended\nok 1 1 1\n");
+    assert_eq!(queue.flag, b'1');
+    for requests in ["peek 1 1\n", "get 1\n", "peek 2 1\n", "get 1\n"] {
+        assert!(queue.ask(C, requests).starts_with("batch "));
+        assert_eq!(queue.flag, b'0', "{requests}");
+    }
+    // A put that is repeated is accepted once more.
+    queue.call(P, b"put 2 2 15\nended\nok 1 1 1\n");
+    assert_eq!(queue.flag, b'1');
+}

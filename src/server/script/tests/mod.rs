@@ -3,6 +3,7 @@
 mod channels;
 mod directed;
 mod driver;
+mod late;
 mod limits;
 mod lives;
 mod messages;

@@ -211,7 +211,7 @@ fn moves(is_calm: bool) -> impl Strategy<Value = Vec<Move>> {
             .prop_map(|(client, settings, first)| Move::Connect { client, settings, first }),
         60 => (client(), prop::collection::vec(request(is_calm), 1..4))
             .prop_map(|(client, requests)| Move::Requests(client, requests)),
-        3 => (client(), 0..9_u64, 1..5_u64).prop_map(|(c, from, max)| Move::Peek(c, from, max)),
+        3 => (client(), 0..9_u64, 0..5_u64).prop_map(|(c, from, max)| Move::Peek(c, from, max)),
         5 => client().prop_map(|client| Move::Requests(client, vec![Request::Plain("bye")])),
         5 => client().prop_map(Move::Die),
         8 => time().prop_map(Move::PassTime),
