@@ -1,5 +1,11 @@
 -- The call: checks that change nothing, then the requests, what is due, the steps, and what has changed is written back.
 
+local MAX_LINE_BYTES = 4096
+-- A client that was connected for this time stays: it is heard at least every second from now on.
+local STAY = 1000
+-- A command has at most this many arguments in a list: Lua has a limit of 8000.
+local MAX_ARGUMENTS = 1000
+
 local announced, first_request_at = nil, 1
 if sub(REQUESTS, 1, 6) == 'hello ' then
     -- Before any command: the error of a command would name only that one.
