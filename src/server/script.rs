@@ -10,6 +10,8 @@ use crate::wire::ClientKey;
 
 /// The text of the script.
 pub(crate) const SCRIPT: &str = concat!(
+    include_str!("script/basics.lua"),
+    "return (function()\n",
     include_str!("script/state.lua"),
     "local batches = (function()\n",
     include_str!("script/batches.lua"),
@@ -27,6 +29,7 @@ pub(crate) const SCRIPT: &str = concat!(
     include_str!("script/hello.lua"),
     "end)\n",
     include_str!("script/main.lua"),
+    "end)()\n",
 );
 
 /// The layout of the keys that the script knows. A hello names it.

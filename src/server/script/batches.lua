@@ -3,6 +3,8 @@
 -- A batch is a table: first_id, count, attempt, delivery_failures, accepted_at, lines. One in flight has a client,
 -- delivered_at and is_client_attempt too, and is stored in two fields of IN_FLIGHT, so that `done` need not read its lines.
 
+-- The limits of a delivery: its bytes, and the milliseconds between its oldest and its youngest item.
+local MAX_DELIVERY_BYTES, MAX_AGE_SPREAD = 524288, 10
 local PIECE_FORMAT, PIECE_HEAD = '<I6I3I6', 15
 local REQUEUED_FORMAT, REQUEUED_HEAD = '<dI4I4I4d', 28
 local IN_FLIGHT_FORMAT = '<c16I4I4I4ddB'

@@ -1,5 +1,11 @@
 -- Clients that leave, die or stop waiting, and the leases of those that stay.
 
+-- After a restart of the server nobody is dead before this time.
+local RESTART_GRACE = 10000
+local TOMBSTONE_LIFETIME = 3600000
+-- A call handles at most this many due timers, and as many expired leases.
+local MAX_TIMERS = 32
+
 -- The client waits for nothing any more. Blocked puts are dropped.
 local function clear_waits(key, c)
     local is_caller = key == CALLER

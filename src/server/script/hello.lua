@@ -1,5 +1,7 @@
 -- The first request of a connection: a client connects, or resumes.
 
+local DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES = 16 * 1048576, 256 * 1048576
+
 -- What the script may have to run, each with words that show the keys and the channel.
 local function missing_rights()
     local commands = {

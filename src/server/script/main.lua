@@ -4,6 +4,11 @@
 local HELLO_LIFETIME = 10000
 -- The time of the server when the client began to make the queue, if it did.
 local HELLO_MOMENT = tonumber(ARGV[4])
+local MAX_LINE_BYTES = 4096
+-- A client that was connected for this time stays: it is heard at least every second from now on.
+local STAY = 1000
+-- A command has at most this many arguments in a list: Lua has a limit of 8000.
+local MAX_ARGUMENTS = 1000
 
 local announced, first_request_at = nil, 1
 if sub(REQUESTS, 1, 6) == 'hello ' then

@@ -1,5 +1,7 @@
 -- The requests that clients make often. A function takes what follows the verb, and returns a text if that is malformed.
 
+local MAX_BLOCKED_BYTES, MAX_PUT_BYTES = 16 * 1048576, 65536
+
 -- Disconnects a client that has broken the protocol or a limit.
 local function expel(code, text)
     reply_error(CALLER, code, text)

@@ -1,5 +1,7 @@
 -- The steps of the queue: accept blocked puts, deliver, tell the end, answer joins. Only steps grant what was asked for.
 
+-- The server remembers that many ranges of accepted items of a client.
+local MAX_ACCEPTED_RANGES = 64
 -- A stored put that is blocked: number of the last item, count, lines.
 local BLOCKED_FORMAT, BLOCKED_HEAD = '<dI4', 12
 
