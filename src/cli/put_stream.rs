@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use super::input::ItemSource;
 use crate::client::{Accepted, Client, Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
+use crate::wire::ErrorCode;
 
 /// With this many unconfirmed items, each further put reads the replies of the keeper.
 const MAX_UNCONFIRMED: usize = 1024;
@@ -39,10 +40,12 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
                 Err(error) => Err(error),
             };
             if let Err(error) = put {
-                let is_limit = matches!(
-                    error.downcast_ref(),
-                    Some(Error::Full | Error::NoAnswer { .. } | Error::Server(_))
-                );
+                // The queue answers nothing more, or the caller wants to know at once.
+                let is_limit = match error.downcast_ref() {
+                    Some(Error::Full | Error::NoAnswer { .. } | Error::Server(_)) => true,
+                    Some(Error::Refused { code, .. }) => *code == ErrorCode::Removed.to_string(),
+                    _ => false,
+                };
                 let is_refused = matches!(error.downcast_ref(), Some(Error::Refused { .. }));
                 if !is_limit && (self.client.was_welcomed() || !is_refused) {
                     // The items before an invalid item are to be in the queue.

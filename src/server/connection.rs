@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::error::{CallError, ServerError, is_no_answer_for_user};
 use super::facts::ServerFacts;
-use super::login::Target;
+use super::login::{Target, find_primary};
 use super::script::{QueueKeys, SCRIPT, sha1};
 use super::settings::ServerSettings;
 use super::stream::{Traffic, WatchedStream};
@@ -128,7 +128,7 @@ async fn open_client(
 ) -> Result<(MultiplexedConnection, UnboundedReceiver<PushInfo>, JoinSet<()>), RedisError> {
     let client: Client = match Target::new(settings, address)? {
         Target::Server(client) => *client,
-        Target::Sentinels(mut sentinels) => sentinels.async_get_client().await?,
+        Target::Sentinels(sentinels) => find_primary(sentinels, settings.answer_timeout()).await?,
     };
     let info = client.get_connection_info();
     let (sender, pushes) = unbounded_channel();

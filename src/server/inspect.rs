@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use redis::{Cmd, Connection, FromRedisValue, RedisError, Value, cmd, from_redis_value};
+use tokio::runtime::Builder;
 
 use super::error::{CallError, ServerError, is_no_answer_for_user};
 use super::facts::ServerFacts;
-use super::login::Target;
+use super::login::{Target, find_primary};
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use crate::queue_name::QueueName;
@@ -141,7 +142,14 @@ fn connect(
 ) -> Result<Connection, RedisError> {
     let client = match Target::new(settings, place.as_ref())? {
         Target::Server(client) => *client,
-        Target::Sentinels(mut sentinels) => sentinels.get_client()?,
+        Target::Sentinels(sentinels) => {
+            // Without a runtime there is no limit for a Sentinel that says nothing.
+            let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+            let found = runtime.block_on(find_primary(sentinels, settings.answer_timeout()));
+            // A thread that looks up a name may take longer, and is not waited for.
+            runtime.shutdown_background();
+            found?
+        }
     };
     let timeout = settings.answer_timeout();
     let connection = client.get_connection_with_timeout(timeout)?;

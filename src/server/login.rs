@@ -1,6 +1,7 @@
 //! Where a server is, and as which user to connect to it.
 
-use std::fs;
+use std::time::Duration;
+use std::{fs, io};
 
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
@@ -8,13 +9,15 @@ use redis::{
     RedisError, TlsCertificates, TlsMode,
 };
 
+use tokio::time::timeout;
+
 use super::settings::ServerSettings;
 
 /// What leads to a server.
 pub(super) enum Target {
     Server(Box<Client>),
     /// Sentinels, which know the present primary.
-    Sentinels(Box<SentinelClient>),
+    Sentinels(Vec<SentinelClient>),
 }
 
 impl Target {
@@ -30,8 +33,9 @@ impl Target {
         let address = match (place, &url.service, &url.socket, url.hosts.first()) {
             (Some(host), ..) => address(host, url.is_tls),
             (None, Some(service), ..) => {
-                let client = sentinel_client(settings, service, certificates)?;
-                return Ok(Self::Sentinels(Box::new(client)));
+                let client = |host| sentinel_client(settings, host, service, &certificates);
+                let clients = url.hosts.iter().map(client).collect::<Result<_, _>>()?;
+                return Ok(Self::Sentinels(clients));
             }
             (None, None, Some(path), _) => ConnectionAddr::Unix(path.clone()),
             (None, None, None, Some(host)) => address(host, url.is_tls),
@@ -46,6 +50,26 @@ impl Target {
         };
         Ok(Self::Server(Box::new(client)))
     }
+}
+
+/// Asks one Sentinel after another for the present primary. Each has its share of `limit` to answer in.
+///
+/// # Errors
+/// That of the last Sentinel.
+pub(super) async fn find_primary(
+    sentinels: Vec<SentinelClient>,
+    limit: Duration,
+) -> Result<Client, RedisError> {
+    let share = limit / u32::try_from(sentinels.len().max(1)).unwrap_or(u32::MAX);
+    let mut last_error = (ErrorKind::InvalidClientConfig, "no host").into();
+    for mut sentinel in sentinels {
+        match timeout(share, sentinel.async_get_client()).await {
+            Ok(Ok(client)) => return Ok(client),
+            Ok(Err(error)) => last_error = error,
+            Err(_) => last_error = io::Error::from(io::ErrorKind::TimedOut).into(),
+        }
+    }
+    Err(last_error)
 }
 
 fn login(settings: &ServerSettings) -> RedisConnectionInfo {
@@ -64,12 +88,13 @@ fn login(settings: &ServerSettings) -> RedisConnectionInfo {
 
 fn sentinel_client(
     settings: &ServerSettings,
+    host: &(String, u16),
     service: &str,
-    certificates: Option<TlsCertificates>,
+    certificates: &Option<TlsCertificates>,
 ) -> Result<SentinelClient, RedisError> {
     let url = &settings.url;
-    let sentinels = url.hosts.iter().map(|host| address(host, url.is_tls));
-    let mut builder = SentinelClientBuilder::new(sentinels, service, SentinelServerType::Master)?
+    let place = [address(host, url.is_tls)];
+    let mut builder = SentinelClientBuilder::new(place, service, SentinelServerType::Master)?
         .set_client_to_redis_db(url.db)
         .set_client_to_redis_protocol(ProtocolVersion::RESP3);
     if let Some(user) = &url.user {
@@ -86,7 +111,7 @@ fn sentinel_client(
     if let Some(certificates) = certificates {
         builder = builder
             .set_client_to_redis_certificates(certificates.clone())
-            .set_client_to_sentinel_certificates(certificates);
+            .set_client_to_sentinel_certificates(certificates.clone());
     }
     builder.build()
 }

@@ -99,6 +99,7 @@ mod server_faults;
 mod server_options;
 mod server_patience;
 mod server_returns;
+mod server_sentinel;
 mod shared;
 mod shell;
 mod signals;

@@ -1,5 +1,6 @@
 //! A server of one test's own, which the test may stop, kill and start again.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -48,12 +49,26 @@ impl OwnServer {
         Self::start_with(settings, free_port())
     }
 
+    /// A Sentinel that watches the server on `port`, with the name `main`.
+    pub fn start_sentinel(port: u16) -> Self {
+        let mut sentinel = Self::unstarted(&[], free_port());
+        let file = sentinel.file("sentinel.conf");
+        fs::write(&file, format!("sentinel monitor main 127.0.0.1 {port} 1\n")).unwrap();
+        sentinel.settings = vec![file.display().to_string(), "--sentinel".to_owned()];
+        sentinel.restart_until("+monitor master main", &[]);
+        sentinel
+    }
+
     fn start_with(settings: &[&str], port: u16) -> Self {
-        let folder = tempfile::Builder::new().prefix("qdemo-test-server.").tempdir().unwrap();
-        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let mut server = Self { folder, settings, port, running: None };
+        let mut server = Self::unstarted(settings, port);
         server.restart();
         server
+    }
+
+    fn unstarted(settings: &[&str], port: u16) -> Self {
+        let folder = tempfile::Builder::new().prefix("qdemo-test-server.").tempdir().unwrap();
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        Self { folder, settings, port, running: None }
     }
 
     /// Starts the killed server again, with the same data, and waits until it accepts connections.

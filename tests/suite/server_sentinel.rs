@@ -1,0 +1,42 @@
+//! Sentinels, which know where the primary is.
+
+use std::net::TcpListener;
+
+use crate::harness::{Backend, LOSES_NOTHING, OwnServer, Sandbox};
+
+#[test]
+fn a_sentinel_leads_to_the_primary_and_a_mute_one_before_it_is_passed_over() {
+    Backend::Server.check(|_| {
+        let primary = OwnServer::start_on_port(&LOSES_NOTHING);
+        let sentinel = OwnServer::start_sentinel(primary.port());
+        // Its connections are accepted by the kernel, and never answered.
+        let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mute = mute.local_addr().unwrap().port();
+        let sandbox = Sandbox::new();
+        for hosts in [
+            format!("127.0.0.1:{}", sentinel.port()),
+            format!("127.0.0.1:{mute},127.0.0.1:{}", sentinel.port()),
+        ] {
+            let url = format!("redis+sentinel://{hosts}/main");
+            let server = ["--server", &url, "--server-timeout", "2s"];
+            sandbox.run(&[&["put", "x"], &server[..]].concat()).assert_prints("");
+            let status = sandbox.run(&[&["status"], &server[..]].concat());
+            assert!(status.lines().concat().contains("default"), "no queue is listed");
+            sandbox.run(&[&["get"], &server[..]].concat()).assert_prints("x\n");
+        }
+        sandbox.assert_nothing_left();
+    });
+}
+
+#[test]
+fn a_sentinel_that_says_nothing_holds_up_no_command() {
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = mute.local_addr().unwrap().port();
+    let url = format!("redis+sentinel://127.0.0.1:{port}/main");
+    let sandbox = Sandbox::new();
+    for command in ["status", "get", "close"] {
+        let args = [command, "--server", &url, "--server-timeout", "1s"];
+        sandbox.run(&args).assert_refused(1, &[&url, "no answer in time"]);
+    }
+    sandbox.assert_nothing_left();
+}
