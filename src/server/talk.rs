@@ -428,3 +428,36 @@ impl Talk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_count_as_unread_until_they_are_in_the_mailbox() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let (requests, _requests_writer) = rustix::pipe::pipe().unwrap();
+            let (reader, mailbox) = rustix::pipe::pipe().unwrap();
+            for end in [&requests, &mailbox] {
+                rustix::io::ioctl_fionbio(end, true).unwrap();
+            }
+            let mut talk = Talk::open(requests, mailbox).unwrap();
+            talk.mailbox.writable().await.unwrap();
+            talk.take_message(b"0welcome {}\n".to_vec());
+            talk.deliver();
+            assert_eq!(talk.unread_bytes, 0);
+            while talk.unread_bytes == 0 {
+                talk.take_message(vec![b'0'; 4097]);
+                talk.deliver();
+            }
+            let unread = talk.unread_bytes;
+            talk.take_message(vec![b'1'; 101]);
+            assert_eq!(talk.unread_bytes, unread + 100, "what is not durable is unread too");
+            drop(reader);
+            talk.mailbox.writable().await.unwrap();
+            talk.deliver();
+            assert_eq!(talk.unread_bytes, 0);
+        });
+    }
+}
