@@ -4,6 +4,7 @@
 //! few and large calls, and after a loss exactly one call is uncertain.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -21,6 +22,7 @@ use super::error::{CallError, ServerError};
 use super::hello::end_told;
 use super::request_stream::RequestStream;
 use super::side_beats::SideBeats;
+use super::stream::Traffic;
 use crate::clock::Nanos;
 
 /// The server hears of a client at least this often.
@@ -116,7 +118,7 @@ pub(super) struct Talk {
     has_sync: bool,
     /// Requests of the bridge's own, for the next call.
     own_requests: Vec<u8>,
-    /// For how long the server had been silent when the last call ended.
+    /// For how long the server had been silent when a call failed.
     silent_for: Duration,
 }
 
@@ -177,7 +179,7 @@ impl Talk {
         self.is_welcomed
     }
 
-    /// For how long the server had been silent when the last call ended.
+    /// For how long the server had been silent when the conversation ended.
     pub(super) fn silent_for(&self) -> Duration {
         self.silent_for
     }
@@ -200,8 +202,7 @@ impl Talk {
         let mut running: Option<Running> = None;
         let mut beat = Box::pin(sleep(BEAT_INTERVAL));
         let mut is_beat_due = false;
-        let mut notice = Box::pin(sleep(NOTICE_DELAY));
-        let mut side_beats = Box::pin(beats.run());
+        let mut meanwhile: Option<Pin<Box<dyn Future<Output = Infallible> + Send>>> = None;
         loop {
             self.deliver();
             if self.unread_bytes > MAX_UNREAD_BYTES {
@@ -211,14 +212,13 @@ impl Talk {
                 connection.caller.limit = beats.settings.answer_timeout_after(shared.away_for());
                 running = self.next_call(&connection.caller, is_beat_due, shared);
                 is_beat_due = false;
-                match &running {
-                    Some(running) => {
-                        notice = Box::pin(sleep(running.notice_delay));
-                        side_beats = Box::pin(beats.run());
-                    }
-                    None if self.is_closed => return End::Left,
-                    None => {}
+                if running.is_none() && self.is_closed {
+                    return End::Left;
                 }
+                meanwhile =
+                    running.as_ref().map(|running| -> Pin<Box<dyn Future<Output = _> + Send>> {
+                        Box::pin(wait_for_call(running, &traffic, beats, shared))
+                    });
             }
             let is_idle = running.is_none();
             let ended = async {
@@ -227,12 +227,18 @@ impl Talk {
                     None => pending().await,
                 }
             };
+            let waiting = async {
+                match &mut meanwhile {
+                    Some(meanwhile) => meanwhile.as_mut().await,
+                    None => pending().await,
+                }
+            };
             let may_read = !self.is_closed && self.unsent.complete_bytes() < MAX_WAITING_BYTES;
             tokio::select! {
                 biased;
                 (called, begin) = ended => {
-                    self.silent_for = traffic.quiet_since(begin).min(connection.caller.limit);
                     if let Err(error) = self.finish_call(called, connection, shared) {
+                        self.silent_for = traffic.quiet_since(begin).min(connection.caller.limit);
                         return error.into();
                     }
                     running = None;
@@ -247,19 +253,7 @@ impl Talk {
                 },
                 _ = self.requests.readable(), if may_read => self.read_requests(),
                 _ = self.mailbox.writable(), if !self.undelivered.is_empty() => {}
-                () = &mut notice, if !is_idle => {
-                    let quiet = running.as_ref().map(|running| {
-                        (traffic.quiet_since(running.begin), running.notice_delay)
-                    });
-                    if let Some((quiet, delay)) = quiet {
-                        if quiet >= delay {
-                            shared.tell_silence();
-                        }
-                        let left = delay.saturating_sub(quiet);
-                        notice = Box::pin(sleep(if left.is_zero() { delay } else { left }));
-                    }
-                }
-                never = &mut side_beats, if !is_idle => match never {},
+                never = waiting => match never {},
                 () = &mut beat, if is_idle => is_beat_due = true,
             }
         }
@@ -286,6 +280,7 @@ impl Talk {
             Called::Durability(durability, report, messages) => {
                 self.expected.durability = Some(durability);
                 shared.set_durability(report);
+                shared.tell_answer();
                 self.release_durable(messages);
             }
         }
@@ -427,6 +422,26 @@ impl Talk {
             }
         }
     }
+}
+
+/// What a bridge does while a call is under way: tells a person when nothing moves, and keeps the client alive.
+fn wait_for_call<'a>(
+    running: &Running,
+    traffic: &'a Traffic,
+    beats: &'a SideBeats,
+    shared: &'a Shared,
+) -> impl Future<Output = Infallible> + Send + use<'a> {
+    let (begin, delay) = (running.begin, running.notice_delay);
+    let tell_silence = async move {
+        loop {
+            let left = delay.saturating_sub(traffic.quiet_since(begin));
+            if left.is_zero() {
+                shared.tell_silence();
+            }
+            sleep(if left.is_zero() { delay } else { left }).await;
+        }
+    };
+    async move { tokio::join!(beats.run(), tell_silence).0 }
 }
 
 #[cfg(test)]
