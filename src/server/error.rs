@@ -227,3 +227,33 @@ fn missing_right(detail: &str) -> String {
         "the keys of the queue".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error for what a server has answered.
+    fn told(answer: &str) -> String {
+        let settings = ServerSettings::from_url("redis://h").unwrap();
+        let value = redis::parse_redis_value(answer.as_bytes()).unwrap();
+        let error = value.extract_error().unwrap_err();
+        ServerError::from(CallError::new(&error, &settings, true)).to_string()
+    }
+
+    #[test]
+    fn no_error_names_a_place_in_the_script() {
+        let place = "script: 0a1b, on @user_script:123.";
+        for answer in [
+            "ERR wrong number of arguments",
+            "BUSY a script is busy.",
+            "LOADING the data",
+            "WRONGTYPE against a key",
+            "MISCONF cannot save",
+            "QDEMO_FOREIGN a key",
+        ] {
+            let text = told(&format!("-{answer} {place}\r\n"));
+            assert!(!text.contains("script:") && !text.contains("user_script"), "{text}");
+            assert!(text.contains(answer.rsplit(' ').next().unwrap().trim_matches('.')), "{text}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! few and large calls, and after a loss exactly one call is uncertain.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -74,18 +75,6 @@ struct Running {
     notice_delay: Duration,
 }
 
-impl Running {
-    /// Tells a person if the server is silent for too long. Returns when to look again.
-    fn tell_silence(&self, traffic: &Traffic, shared: &Shared) -> Duration {
-        let quiet = traffic.quiet_since(self.begin);
-        if quiet < self.notice_delay {
-            return self.notice_delay - quiet;
-        }
-        shared.tell_silence();
-        self.notice_delay
-    }
-}
-
 /// How a conversation ended.
 pub(super) enum End {
     /// The client has left, or has given up.
@@ -130,7 +119,7 @@ pub(super) struct Talk {
     has_sync: bool,
     /// Requests of the bridge's own, for the next call.
     own_requests: Vec<u8>,
-    /// For how long the server had been silent when the last call ended.
+    /// For how long the server had been silent when a call failed.
     silent_for: Duration,
     /// How many requests of the client were in calls that the server has answered; and how many of these the client has the
     /// replies of.
@@ -197,7 +186,7 @@ impl Talk {
         self.is_welcomed
     }
 
-    /// For how long the server had been silent when the last call ended.
+    /// For how long the server had been silent when the conversation ended.
     pub(super) fn silent_for(&self) -> Duration {
         self.silent_for
     }
@@ -225,8 +214,7 @@ impl Talk {
         let mut running: Option<Running> = None;
         let mut beat = Box::pin(sleep(BEAT_INTERVAL));
         let mut is_beat_due = false;
-        let mut notice = Box::pin(sleep(NOTICE_DELAY));
-        let mut side_beats = Box::pin(beats.run());
+        let mut meanwhile: Option<Pin<Box<dyn Future<Output = Infallible> + Send>>> = None;
         loop {
             self.deliver();
             if self.unread_bytes > MAX_UNREAD_BYTES {
@@ -236,14 +224,13 @@ impl Talk {
                 connection.caller.limit = beats.settings.answer_timeout_after(shared.away_for());
                 running = self.next_call(&connection.caller, is_beat_due, shared);
                 is_beat_due = false;
-                match &running {
-                    Some(running) => {
-                        notice = Box::pin(sleep(running.notice_delay));
-                        side_beats = Box::pin(beats.run());
-                    }
-                    None if self.is_closed => return End::Left,
-                    None => {}
+                if running.is_none() && self.is_closed {
+                    return End::Left;
                 }
+                meanwhile =
+                    running.as_ref().map(|running| -> Pin<Box<dyn Future<Output = _> + Send>> {
+                        Box::pin(wait_for_call(running, &traffic, beats, shared))
+                    });
             }
             let is_idle = running.is_none();
             let ended = async {
@@ -252,12 +239,18 @@ impl Talk {
                     None => pending().await,
                 }
             };
+            let waiting = async {
+                match &mut meanwhile {
+                    Some(meanwhile) => meanwhile.as_mut().await,
+                    None => pending().await,
+                }
+            };
             let may_read = !self.is_closed && self.unsent.complete_bytes() < MAX_WAITING_BYTES;
             tokio::select! {
                 biased;
                 (called, begin) = ended => {
-                    self.silent_for = traffic.quiet_since(begin).min(connection.caller.limit);
                     if let Err(error) = self.finish_call(called, connection, shared) {
+                        self.silent_for = traffic.quiet_since(begin).min(connection.caller.limit);
                         return error.into();
                     }
                     running = None;
@@ -272,12 +265,7 @@ impl Talk {
                 },
                 _ = self.requests.readable(), if may_read => self.read_requests(),
                 _ = self.mailbox.writable(), if !self.undelivered.is_empty() => {}
-                () = &mut notice, if !is_idle => {
-                    notice = Box::pin(sleep(running.as_ref().map_or(NOTICE_DELAY, |running| {
-                        running.tell_silence(&traffic, shared)
-                    })));
-                }
-                never = &mut side_beats, if !is_idle => match never {},
+                never = waiting => match never {},
                 () = &mut beat, if is_idle => is_beat_due = true,
             }
         }
@@ -305,6 +293,7 @@ impl Talk {
             Called::Durability(durability, report, messages) => {
                 self.expected.durability = Some(durability);
                 shared.set_durability(report);
+                shared.tell_answer();
                 self.release_durable(messages);
             }
         }
@@ -448,5 +437,58 @@ impl Talk {
         if self.undurable.is_empty() {
             self.handled_requests = self.called_requests;
         }
+    }
+}
+
+/// What a bridge does while a call is under way: tells a person when nothing moves, and keeps the client alive.
+fn wait_for_call<'a>(
+    running: &Running,
+    traffic: &'a Traffic,
+    beats: &'a SideBeats,
+    shared: &'a Shared,
+) -> impl Future<Output = Infallible> + Send + use<'a> {
+    let (begin, delay) = (running.begin, running.notice_delay);
+    let tell_silence = async move {
+        loop {
+            let left = delay.saturating_sub(traffic.quiet_since(begin));
+            if left.is_zero() {
+                shared.tell_silence();
+            }
+            sleep(if left.is_zero() { delay } else { left }).await;
+        }
+    };
+    async move { tokio::join!(beats.run(), tell_silence).0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_count_as_unread_until_they_are_in_the_mailbox() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let (requests, _requests_writer) = rustix::pipe::pipe().unwrap();
+            let (reader, mailbox) = rustix::pipe::pipe().unwrap();
+            for end in [&requests, &mailbox] {
+                rustix::io::ioctl_fionbio(end, true).unwrap();
+            }
+            let mut talk = Talk::open(requests, mailbox).unwrap();
+            talk.mailbox.writable().await.unwrap();
+            talk.take_message(b"0welcome {}\n".to_vec());
+            talk.deliver();
+            assert_eq!(talk.unread_bytes, 0);
+            while talk.unread_bytes == 0 {
+                talk.take_message(vec![b'0'; 4097]);
+                talk.deliver();
+            }
+            let unread = talk.unread_bytes;
+            talk.take_message(vec![b'1'; 101]);
+            assert_eq!(talk.unread_bytes, unread + 100, "what is not durable is unread too");
+            drop(reader);
+            talk.mailbox.writable().await.unwrap();
+            talk.deliver();
+            assert_eq!(talk.unread_bytes, 0);
+        });
     }
 }

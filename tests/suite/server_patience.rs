@@ -141,23 +141,6 @@ fn a_replica_that_comes_later_is_waited_for() {
 }
 
 #[test]
-fn a_replica_that_leaves_is_not_waited_for() {
-    Backend::Server.check(|_| {
-        let primary = primary();
-        let mut replica = replica_of(&primary);
-        let sandbox = Sandbox::at_server(&primary.url());
-        replica.signal(Signal::STOP);
-        let put = sandbox.start(&["put", "--sync", "one"]);
-        primary.wait_until(&["INFO", "clients"], "blocked_clients:1");
-        replica.kill();
-        primary.wait_until(&["INFO", "replication"], "connected_slaves:0");
-        let outcome = put.end();
-        assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-        assert!(outcome.stderr.contains("on 0 of 1 replicas"), "{}", outcome.stderr);
-    });
-}
-
-#[test]
 fn a_queue_with_sync_takes_nothing_where_nothing_reaches_the_disk() {
     Backend::Server.check(|_| {
         let server = OwnServer::start(&LOSES_NOTHING);

@@ -157,3 +157,23 @@ proptest! {
         prop_assert!(!text.contains("hunter2"), "{}", text);
     }
 }
+
+#[test]
+fn a_connection_that_hangs_leaves_time_for_another_one() {
+    let second = 1_000_000_000;
+    let mut settings = ServerSettings::from_url("redis://h").unwrap();
+    for (patience, limit, after_a_second) in [
+        (None, 10_000, 10_000),
+        (Some(60 * second), 10_000, 10_000),
+        (Some(4 * second), 2_000, 2_000),
+        (Some(2 * second), 1_000, 1_000),
+        (Some(3 * second / 2), 750, 500),
+        (Some(0), 500, 500),
+    ] {
+        settings.patience = patience;
+        assert_eq!(settings.answer_timeout().as_millis(), limit, "{patience:?}");
+        assert_eq!(settings.answer_timeout_after(0).as_millis(), limit, "{patience:?}");
+        let after = settings.answer_timeout_after(second);
+        assert_eq!(after.as_millis(), after_a_second, "{patience:?}");
+    }
+}
