@@ -25,11 +25,17 @@ pub(crate) fn spawn_self<T>(start: impl Fn(&mut Command) -> io::Result<T>) -> io
         command.arg0("qdemo");
     }
     match start(&mut command) {
-        Err(error) if error.kind() == ErrorKind::NotFound && Path::new(PROC_SELF_EXE).exists() => {
+        Err(error) if is_being_replaced(&error) && Path::new(PROC_SELF_EXE).exists() => {
             start(Command::new(PROC_SELF_EXE).arg0("qdemo"))
         }
         other => other,
     }
+}
+
+/// Whether the error may come from a program's file that vanishes, or that an upgrade is writing.
+fn is_being_replaced(error: &io::Error) -> bool {
+    use ErrorKind::{ExecutableFileBusy, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | PermissionDenied | ExecutableFileBusy)
 }
 
 /// The path of this program. If the program's file is gone or replaced, the path is Linux's link to the

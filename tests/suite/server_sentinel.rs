@@ -18,11 +18,14 @@ fn a_sentinel_leads_to_the_primary_and_a_mute_one_before_it_is_passed_over() {
             format!("127.0.0.1:{mute},127.0.0.1:{}", sentinel.port()),
         ] {
             let url = format!("redis+sentinel://{hosts}/main");
-            let server = ["--server", &url, "--server-timeout", "2s"];
-            sandbox.run(&[&["put", "x"], &server[..]].concat()).assert_prints("");
+            let server = ["--server", &url, "--server-timeout", "6s"];
+            // A command that has waited for more than a second says so on standard error.
+            let put = sandbox.run(&[&["put", "x"], &server[..]].concat());
+            assert_eq!(put.code(), Some(0), "{}", put.stderr);
             let status = sandbox.run(&[&["status"], &server[..]].concat());
             assert!(status.lines().concat().contains("default"), "no queue is listed");
-            sandbox.run(&[&["get"], &server[..]].concat()).assert_prints("x\n");
+            let get = sandbox.run(&[&["get"], &server[..]].concat());
+            assert_eq!(get.lines(), ["x"], "{}", get.stderr);
         }
         sandbox.assert_nothing_left();
     });
