@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Cmd, FromRedisValue, PushInfo, PushKind, RedisError, Value, cmd,
-};
+use redis::{AsyncConnectionConfig, Cmd, PushInfo, PushKind, RedisError, Value, cmd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::error::{CallError, ServerError, is_no_answer_for_user};
+use super::error::{CallError, ServerError};
 use super::facts::ServerFacts;
-use super::login::Target;
+use super::inspect::facts_of;
+use super::login::{Login, Place};
 use super::script::{QueueKeys, SCRIPT, sha1};
 use super::settings::ServerSettings;
 use crate::wire::ClientKey;
@@ -46,7 +45,7 @@ impl Connection {
     /// Connects to `address`, or else to where the settings lead, and subscribes to the channel of `key`.
     pub(super) async fn open(
         settings: &Arc<ServerSettings>,
-        address: Option<&(String, u16)>,
+        address: Option<&Place>,
         keys: &QueueKeys,
         key: ClientKey,
         was_connected: bool,
@@ -58,14 +57,8 @@ impl Connection {
             .set_connection_timeout(timeout)
             .set_response_timeout(timeout)
             .set_push_sender(sender);
-        let client = match Target::new(settings, address).map_err(failed)? {
-            Target::Server(client) => *client,
-            Target::Sentinels(mut sentinels) => {
-                sentinels.async_get_client().await.map_err(failed)?
-            }
-        };
-        let connect = client.get_multiplexed_async_connection_with_config(&config);
-        let connection = connect.await.map_err(failed)?;
+        let login = Login::open(settings, address, config, was_connected).await?;
+        let connection = login.connection;
         let mut call = cmd("EVALSHA");
         call.arg(sha1()).arg(keys.keys().len()).arg(&keys.keys()[..]).arg(key.to_string());
         let mut subscribe = cmd("SSUBSCRIBE");
@@ -138,31 +131,8 @@ impl Caller {
 
     /// What the server says of itself, as far as the user may ask.
     pub(super) async fn facts(&self) -> Result<ServerFacts, CallError> {
-        let ask = async |words: &[&str]| {
-            let mut command = Cmd::new();
-            command.arg(words);
-            match self.command(&command).await {
-                Err(error) if is_no_answer_for_user(&error) => Ok(None),
-                other => other.map(Some).map_err(|error| self.error(&error)),
-            }
-        };
-        let setting = async |name: &str| {
-            let answer = ask(&["CONFIG", "GET", name]).await?;
-            let pairs =
-                answer.and_then(|pairs| Vec::<(String, String)>::from_redis_value(pairs).ok());
-            Ok::<_, CallError>(
-                pairs.and_then(|pairs| pairs.into_iter().next()).map(|(_, value)| value),
-            )
-        };
-        let (info, save, appendfsync) =
-            tokio::try_join!(ask(&["INFO"]), setting("save"), setting("appendfsync"))?;
-        let info = info.and_then(|info| String::from_redis_value(info).ok());
-        Ok(ServerFacts::new(
-            &self.server(),
-            info.as_deref(),
-            save.as_deref(),
-            appendfsync.as_deref(),
-        ))
+        let facts = facts_of(&self.server(), &self.connection).await;
+        facts.map_err(|error| self.error(&error))
     }
 
     /// The server's address, for people.

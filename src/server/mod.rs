@@ -6,6 +6,7 @@
 //!                  ◄── pipe: mailbox ── (thread) ◄── push message on the client's own channel
 //! ```
 
+mod backoff;
 mod bridge;
 mod connection;
 mod conversation;
@@ -19,8 +20,10 @@ mod login;
 mod password;
 mod request_stream;
 mod script;
+mod sentinel;
 mod settings;
 mod talk;
+mod tls_probe;
 mod url;
 
 pub(crate) use conversation::{Conversation, Needs, Problem};
@@ -28,7 +31,7 @@ pub(crate) use durability::DurabilityReport;
 pub(crate) use error::ServerError;
 pub(crate) use facts::ServerFacts;
 pub(crate) use hello::{HelloExtras, hello_line};
-pub(crate) use inspect::ServerInspector;
+pub(crate) use inspect::{Inspection, ServerInspector};
 pub(crate) use link::ServerLink;
 pub(crate) use settings::{GivenServer, ServerSettings, SettingsError, UrlText};
 pub(crate) use talk::NOTICE_DELAY;

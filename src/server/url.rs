@@ -178,6 +178,19 @@ impl ServerUrl {
         Ok((url, password))
     }
 
+    /// The scheme for the same kind of URL with TLS, or without.
+    pub(super) fn scheme_with_tls(&self, with_tls: bool) -> &'static str {
+        let is_valkey = |scheme: &str| scheme.starts_with("valkey");
+        let is_it = |(scheme, kind, is_tls): &(&str, Kind, bool)| {
+            let is_sentinel = *kind == Kind::Sentinel;
+            *is_tls == with_tls
+                && *kind != Kind::Socket
+                && is_sentinel == self.service.is_some()
+                && is_valkey(scheme) == is_valkey(self.scheme)
+        };
+        SCHEMES.into_iter().find(is_it).map_or(self.scheme, |(scheme, ..)| scheme)
+    }
+
     /// The whole URL, without a password, for the environment of another process.
     pub(super) fn to_text_with_user(&self) -> String {
         let user = self.user.as_deref().map(|user| utf8_percent_encode(user, WORD));
