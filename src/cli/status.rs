@@ -27,7 +27,7 @@ use crate::report::{
     Lang, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize,
     english_item_count, eprint_line, is_in_background, truncate_to_width,
 };
-use crate::server::{Inspection, ServerError, ServerFacts, ServerInspector};
+use crate::server::{Inspection, ServerFacts, ServerInspector};
 use crate::wire::{ClientStatus, Status};
 
 /// A server that has just answered has at least this time for the query of a queue.
@@ -44,7 +44,7 @@ const MAX_CONCURRENT_QUERIES: usize = 16;
     progress.help("With --watch, show a live view: auto (on a terminal), always, never")
 }))]
 #[command(mut_arg("server_timeout", |timeout| {
-    timeout.help("Give up when the server has been away for this time [default: 30s, never with --watch]")
+    timeout.help("Give up when the server has been away for this time [default: 30s, or no limit when it watches]")
 }))]
 #[command(
     after_help = "Items in line wait for a consumer. Items out are in flight: a consumer has them.
@@ -134,15 +134,7 @@ impl Args {
             .map(|settings| ServerInspector::new(settings, Arc::clone(&one_shot.waker)))
             .transpose()?;
         loop {
-            let looked = look(&one_shot, inspector.as_ref(), named.as_ref(), &mut printer);
-            let code = match looked {
-                // The server has gone after it had answered: the next look says more.
-                Err(error) if is_of_server(&error) && self.watch && !printer.is_first => {
-                    printer.print_silence(&error);
-                    ExitCode::Failed
-                }
-                other => other?,
-            };
+            let code = look(&one_shot, inspector.as_ref(), named.as_ref(), &mut printer)?;
             if !self.watch {
                 return Ok(code);
             }
@@ -187,15 +179,24 @@ fn look(
                 Err(error) if printer.is_watch => unresponsive_or_error(error),
                 other => other,
             };
-            vec![outcome?.ok_or_else(|| no_such_queue_error(queue))?]
+            let outcome =
+                outcome.and_then(|outcome| outcome.ok_or_else(|| no_such_queue_error(queue)));
+            outcome.map(|outcome| vec![outcome])
         }
-        None => place.query_all(&queues)?,
+        None => place.query_all(&queues),
     };
-    printer.print(&outcomes, place.facts.as_ref())
+    match outcomes {
+        // The server has gone after it had answered: the next look says more.
+        Err(error) if is_of_server(&error) && printer.is_watch && !printer.is_first => {
+            printer.print_silence(&error);
+            Ok(ExitCode::Failed)
+        }
+        outcomes => printer.print(&outcomes?, place.facts.as_ref()),
+    }
 }
 
 fn is_of_server(error: &anyhow::Error) -> bool {
-    error.is::<ServerError>() || matches!(error.downcast_ref(), Some(Error::Server(_)))
+    matches!(error.downcast_ref(), Some(Error::Server(_)))
 }
 
 /// Prints the outcomes of one query after another.

@@ -8,10 +8,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::error::{CallError, ServerError};
 use super::facts::ServerFacts;
-use super::inspect::facts_of;
-use super::login::{Login, Place};
+use super::login::Login;
+use super::questions::facts_of;
 use super::script::{QueueKeys, SCRIPT, sha1};
 use super::settings::ServerSettings;
+use super::url::Place;
 use crate::wire::ClientKey;
 
 /// A connection that is subscribed to its client's channel.

@@ -284,4 +284,17 @@ mod tests {
             r#"{"address":"a","version":"Valkey 8.1.0","persistence":null,"replicas":1,"maxmemory_policy":null}"#
         );
     }
+
+    #[test]
+    fn a_line_names_the_primary_and_counts_those_of_a_cluster() {
+        let facts = ServerFacts::new("a", None, None, None);
+        let named = ServerFacts { primary: Some("h:6379".to_owned()), ..facts.clone() };
+        assert!(named.to_string().starts_with("server a: primary h:6379, version unknown"));
+        for (count, text) in [(1, "a cluster of 1 primary, "), (3, "a cluster of 3 primaries, ")] {
+            let facts = ServerFacts { primaries: Some(count), ..facts.clone() };
+            assert!(facts.to_string().starts_with(&format!("server a: {text}")));
+            let json = serde_json::to_string(&facts).unwrap();
+            assert!(json.contains(&format!(r#""primaries":{count}"#)), "{json}");
+        }
+    }
 }

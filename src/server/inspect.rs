@@ -10,18 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisError, Value, cmd, from_redis_value};
+use redis::{AsyncConnectionConfig, RedisError, Value, cmd, from_redis_value};
 use tokio::net::unix::pipe::Receiver;
 use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use super::backoff::Backoff;
-use super::error::{CallError, NO_ANSWER_YET, ServerError, is_no_answer_for_user};
+use super::error::{CallError, NO_ANSWER_YET, ServerError};
 use super::facts::ServerFacts;
-use super::login::{Login, Place};
+use super::login::Login;
+use super::questions::{ask, facts_of};
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use super::talk::NOTICE_DELAY;
+use super::url::Place;
 use crate::os::Waker;
 use crate::queue_name::QueueName;
 
@@ -155,36 +157,6 @@ async fn inspect_once(
 /// `10.0.0.1:6379`, or `[::1]:6379`.
 fn place_text((host, port): &Place) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-/// What a server says of itself.
-pub(super) async fn facts_of(
-    address: &str,
-    server: &MultiplexedConnection,
-) -> Result<ServerFacts, RedisError> {
-    let setting = async |name| {
-        let pair = ask::<Vec<(String, String)>>(server, &["CONFIG", "GET", name]).await?;
-        Ok::<_, RedisError>(pair.and_then(|pair| pair.into_iter().next()).map(|(_, value)| value))
-    };
-    let (info, save, appendfsync) = tokio::try_join!(
-        ask::<String>(server, &["INFO"]),
-        setting("save"),
-        setting("appendfsync")
-    )?;
-    Ok(ServerFacts::new(address, info.as_deref(), save.as_deref(), appendfsync.as_deref()))
-}
-
-/// The answer of the server; none if the user may not ask, or if the server does not have the command.
-async fn ask<T: FromRedisValue>(
-    server: &MultiplexedConnection,
-    words: &[&str],
-) -> Result<Option<T>, RedisError> {
-    let mut command = Cmd::new();
-    command.arg(words);
-    match command.query_async(&mut server.clone()).await {
-        Err(error) if is_no_answer_for_user(&error) => Ok(None),
-        other => other.map(Some),
-    }
 }
 
 async fn keys_of_queues(

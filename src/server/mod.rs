@@ -14,16 +14,17 @@ mod durability;
 mod error;
 mod facts;
 mod hello;
+mod host;
 mod inspect;
 mod link;
 mod login;
 mod password;
+mod questions;
 mod request_stream;
 mod script;
 mod sentinel;
 mod settings;
 mod talk;
-mod tls_probe;
 mod url;
 
 pub(crate) use conversation::{Conversation, Needs, Problem};

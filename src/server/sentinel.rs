@@ -7,8 +7,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::error::{CallError, ServerError};
-use super::login::{Place, connect_to};
+use super::host::connect_to;
 use super::settings::ServerSettings;
+use super::url::Place;
 
 /// How long a Sentinel may take to answer, and the primary that it names to accept a connection: it may be the old
 /// one, and soon the Sentinels know the new one.

@@ -28,6 +28,9 @@ const WORD: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.')
 /// What a URL must escape in the path of a socket.
 const PATH: &AsciiSet = &WORD.remove(b'/');
 
+/// A host and a port.
+pub(super) type Place = (String, u16);
+
 /// What follows the scheme of a URL.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -60,7 +63,7 @@ pub(crate) struct ServerUrl {
     /// The server's socket. Without a socket there is at least one host.
     pub(super) socket: Option<PathBuf>,
     /// The server's host and port, or those of each Sentinel.
-    pub(super) hosts: Vec<(String, u16)>,
+    pub(super) hosts: Vec<Place>,
     /// The name that the Sentinels know the primary by.
     pub(super) service: Option<String>,
     pub(super) is_tls: bool,

@@ -99,6 +99,7 @@ mod server_cluster;
 mod server_faults;
 mod server_options;
 mod server_sentinel;
+mod server_status;
 mod server_tls;
 mod shared;
 mod shell;

@@ -134,6 +134,12 @@ impl OwnServer {
         self.port
     }
 
+    /// The port for the other servers of the cluster.
+    pub fn bus_port(&self) -> u16 {
+        let mut settings = self.settings.iter().skip_while(|word| *word != "--cluster-port");
+        settings.nth(1).unwrap().parse().unwrap()
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("redis.sock")
     }
