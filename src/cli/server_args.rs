@@ -85,16 +85,24 @@ impl ServerArgs {
         }
         Ok(Some(settings))
     }
+
+    /// As [`ServerArgs::settings`]. Without a limit, the command waits for the server for ever.
+    pub(super) fn staying_settings(&self) -> Result<Option<ServerSettings>, ExitError> {
+        let mut settings = self.settings()?;
+        if let Some(settings) = &mut settings {
+            settings.patience = self.server_timeout.map(nanos);
+        }
+        Ok(settings)
+    }
 }
 
 impl StayingServerArgs {
-    /// As [`ServerArgs::settings`]. Without a limit, the client waits for the server for ever.
+    /// As [`ServerArgs::staying_settings`].
     pub(super) fn settings(&self) -> Result<Option<ServerSettings>, ExitError> {
-        let Some(mut settings) = self.server.settings()? else {
+        let Some(mut settings) = self.server.staying_settings()? else {
             refuse_without_server("--dead-after", self.dead_after.is_some())?;
             return Ok(None);
         };
-        settings.patience = self.server.server_timeout.map(nanos);
         if let Some(limit) = self.dead_after {
             settings.dead_after = nanos(limit);
         }

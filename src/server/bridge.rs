@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::sleep;
 
+use super::backoff::Backoff;
 use super::connection::Connection;
 use super::conversation::{Conversation, Needs, Shared};
 use super::durability::Durability;
@@ -23,12 +24,8 @@ use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use super::side_beats::SideBeats;
 use super::talk::{BEAT_INTERVAL, End, Expected, NOTICE_DELAY, Talk};
-use crate::clock::{nanos, random_u64};
+use crate::clock::nanos;
 use crate::wire::ClientKey;
-
-/// The pause after the first attempt to connect that fails. Each further pause is twice as long, up to the maximum.
-const MIN_PAUSE: Duration = Duration::from_millis(10);
-const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// What a client's thread does for it.
 pub(super) struct Bridge {
@@ -41,7 +38,7 @@ pub(super) struct Bridge {
     address: Option<(String, u16)>,
     /// The server has taken a call of this client.
     was_connected: bool,
-    next_pause: Duration,
+    backoff: Backoff,
     /// The number of the present or last conversation.
     conversation: u64,
     /// Why the last conversation ended before the server had welcomed the client: the next one begins with a pause.
@@ -63,7 +60,7 @@ impl Bridge {
             connection: None,
             address: None,
             was_connected: false,
-            next_pause: MIN_PAUSE,
+            backoff: Backoff::default(),
             conversation: 0,
             unwelcome: None,
         }
@@ -156,7 +153,7 @@ impl Bridge {
         let end = talk.run(connection, hello, expected, &beats, &self.shared).await;
         self.was_connected |= talk.is_welcomed();
         if talk.is_welcomed() {
-            self.next_pause = MIN_PAUSE;
+            self.backoff = Backoff::default();
         } else if let End::Lost(error) = &end {
             self.unwelcome = Some(error.clone());
         }
@@ -218,13 +215,9 @@ impl Bridge {
         Ok(expected)
     }
 
-    /// Waits before the next attempt, longer each time. A random part keeps many clients from coming all at once.
     async fn pause(&mut self, error: ServerError) {
         self.shared.set_problem(Some(error));
-        let pause = self.next_pause;
-        self.next_pause = (pause * 2).min(MAX_PAUSE);
-        let random = random_u64().unwrap_or(0) % 1000;
-        sleep(pause / 2 + pause.mul_f64(random as f64 / 2000.0)).await;
+        self.backoff.pause().await;
     }
 
     /// Keeps the client known to the server, until its next conversation: its items in flight stay with it.
@@ -233,7 +226,7 @@ impl Bridge {
         loop {
             if self.connect(Needs::default()).await.is_err() {
                 // The next conversation tells the client.
-                sleep(MAX_PAUSE).await;
+                sleep(BEAT_INTERVAL).await;
             }
             while let Some(connection) = &mut self.connection {
                 let beat = connection.caller.call(Vec::new()).await;

@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use memchr::memchr;
 use redis::aio::MultiplexedConnection;
-use redis::{
-    Arg, AsyncConnectionConfig, Client, Cmd, FromRedisValue, PushInfo, PushKind, RedisError, Value,
-    cmd,
-};
+use redis::{Arg, AsyncConnectionConfig, Cmd, PushInfo, PushKind, RedisError, Value, cmd};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::error::{CallError, ServerError, is_no_answer_for_user};
+use super::error::{CallError, ServerError};
 use super::facts::ServerFacts;
-use super::login::{Target, find_primary};
+use super::host::Way;
+use super::login::Login;
+use super::questions::facts_of;
 use super::script::{QueueKeys, SCRIPT, sha1};
 use super::settings::ServerSettings;
-use super::stream::{Traffic, WatchedStream};
+use super::stream::Traffic;
+use super::url::Place;
 use crate::wire::ClientKey;
 
 /// A hello makes the queue in one call with its requests if these have no more bytes.
@@ -61,18 +61,24 @@ impl Connection {
     /// Connects to `address`, or else to where the settings lead.
     pub(super) async fn open(
         settings: &Arc<ServerSettings>,
-        address: Option<&(String, u16)>,
+        address: Option<&Place>,
         keys: &QueueKeys,
         key: ClientKey,
         was_connected: bool,
     ) -> Result<Self, CallError> {
         let limit = settings.answer_timeout();
         let traffic = Arc::new(Traffic::new());
-        let opened = timeout(limit, open_client(settings, address, &traffic)).await;
-        let opened =
-            opened.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
-        let failed = |error: RedisError| CallError::new(&error, settings, was_connected);
-        let (connection, pushes, driver) = opened.map_err(failed)?;
+        let (sender, pushes) = unbounded_channel();
+        // The caller has a limit of its own.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let config = config.set_push_sender(sender);
+        let way = Way { config, limit, traffic: Arc::clone(&traffic) };
+        let opened = timeout(limit, Login::open(settings, address, way, was_connected)).await;
+        let late = || {
+            let error = io::Error::from(io::ErrorKind::TimedOut).into();
+            Err(CallError::new(&error, settings, was_connected))
+        };
+        let Login { connection, driver, .. } = opened.unwrap_or_else(|_| late())?;
         let mut call = cmd("EVALSHA");
         call.arg(sha1()).arg(keys.keys().len()).arg(&keys.keys()[..]).arg(key.to_string());
         let caller = Caller {
@@ -118,29 +124,6 @@ impl Connection {
         });
         messages.collect()
     }
-}
-
-/// Connects, and logs in.
-async fn open_client(
-    settings: &ServerSettings,
-    address: Option<&(String, u16)>,
-    traffic: &Arc<Traffic>,
-) -> Result<(MultiplexedConnection, UnboundedReceiver<PushInfo>, JoinSet<()>), RedisError> {
-    let client: Client = match Target::new(settings, address)? {
-        Target::Server(client) => *client,
-        Target::Sentinels(sentinels) => find_primary(sentinels, settings.answer_timeout()).await?,
-    };
-    let info = client.get_connection_info();
-    let (sender, pushes) = unbounded_channel();
-    // The caller has a limit of its own.
-    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_push_sender(sender);
-    let stream = WatchedStream::open(info.addr(), settings, Arc::clone(traffic)).await?;
-    let login = info.redis_settings();
-    let (connection, driver) =
-        MultiplexedConnection::new_with_config(login, stream, config).await?;
-    let mut drivers = JoinSet::new();
-    drivers.spawn(driver);
-    Ok((connection, pushes, drivers))
 }
 
 impl Push {
@@ -218,31 +201,8 @@ impl Caller {
 
     /// What the server says of itself, as far as the user may ask.
     pub(super) async fn facts(&self) -> Result<ServerFacts, CallError> {
-        let ask = async |words: &[&str]| {
-            let mut command = Cmd::new();
-            command.arg(words);
-            match self.command(&command).await {
-                Err(error) if is_no_answer_for_user(&error) => Ok(None),
-                other => other.map(Some).map_err(|error| self.error(&error)),
-            }
-        };
-        let setting = async |name: &str| {
-            let answer = ask(&["CONFIG", "GET", name]).await?;
-            let pairs =
-                answer.and_then(|pairs| Vec::<(String, String)>::from_redis_value(pairs).ok());
-            Ok::<_, CallError>(
-                pairs.and_then(|pairs| pairs.into_iter().next()).map(|(_, value)| value),
-            )
-        };
-        let (info, save, appendfsync) =
-            tokio::try_join!(ask(&["INFO"]), setting("save"), setting("appendfsync"))?;
-        let info = info.and_then(|info| String::from_redis_value(info).ok());
-        Ok(ServerFacts::new(
-            &self.server(),
-            info.as_deref(),
-            save.as_deref(),
-            appendfsync.as_deref(),
-        ))
+        let facts = facts_of(&self.server(), &self.connection).await;
+        facts.map_err(|error| self.error(&error))
     }
 
     /// The server's address, for people.

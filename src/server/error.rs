@@ -22,6 +22,22 @@ pub(crate) enum ServerError {
     )]
     Credentials { server: String, cause: String },
     #[error(
+        "the Sentinel {sentinel} refuses the password ({cause}): give the Sentinels' own password in QDEMO_SERVER_SENTINEL_PASSWORD"
+    )]
+    SentinelCredentials { sentinel: String, cause: String },
+    #[error(
+        "the Sentinels of {server} know no primary of that name: write the name of their `sentinel monitor` behind the hosts"
+    )]
+    UnknownPrimary { server: String },
+    #[error(
+        "the server {server} wants TLS at this port: write {scheme}:// in the URL, or give its port without TLS"
+    )]
+    OnlyTls { server: String, scheme: String },
+    #[error(
+        "the server {server} has no TLS at this port: write {scheme}:// in the URL, or give its tls-port"
+    )]
+    NoTls { server: String, scheme: String },
+    #[error(
         "the user has no right to {rights} on the server {server}: `ACL SETUSER` grants it, docs/SERVER.md has the whole rule"
     )]
     Rights { server: String, rights: String },
@@ -77,6 +93,16 @@ pub(crate) enum ServerError {
 impl From<EvictionError> for ServerError {
     fn from(error: EvictionError) -> Self {
         Self::Evicts(error.to_string())
+    }
+}
+
+impl ServerError {
+    /// The server speaks TLS, and the scheme of the URL does not, or the other way round.
+    pub(super) fn wrong_scheme(settings: &ServerSettings) -> Self {
+        let server = settings.url.to_string();
+        let is_tls = settings.url.is_tls;
+        let scheme = settings.url.scheme_with_tls(!is_tls).to_owned();
+        if is_tls { Self::NoTls { server, scheme } } else { Self::OnlyTls { server, scheme } }
     }
 }
 
@@ -144,7 +170,10 @@ impl CallError {
                 Self::Lost(ServerError::Silent { server, cause })
             }
             Some("QDEMO_UNKNOWN") => Self::Lost(ServerError::Forgotten { server }),
-            Some("READONLY") if was_connected => Self::Lost(ServerError::ReadOnly { server }),
+            // A Sentinel may name the old primary for a moment.
+            Some("READONLY") if was_connected || settings.url.service.is_some() => {
+                Self::Lost(ServerError::ReadOnly { server })
+            }
             Some("READONLY") => Self::Fatal(ServerError::ReadOnly { server }),
             Some("OOM") => Self::Fatal(ServerError::OutOfMemory { server }),
             Some("MISCONF") => Self::Fatal(ServerError::CannotSave { server, cause: detail() }),

@@ -26,6 +26,12 @@ pub(crate) enum Persistence {
 pub(crate) struct ServerFacts {
     /// The URL without user and password.
     address: String,
+    /// With Sentinel: the host and the port of the primary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) primary: Option<String>,
+    /// In a cluster: the number of primaries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) primaries: Option<usize>,
     /// The name and the version of the program.
     version: Option<String>,
     persistence: Option<Persistence>,
@@ -36,6 +42,8 @@ pub(crate) struct ServerFacts {
     /// The server may drop the keys of a queue.
     #[serde(skip)]
     may_evict: bool,
+    #[serde(skip)]
+    is_replica: bool,
 }
 
 /// The server may drop the keys of a queue.
@@ -81,12 +89,20 @@ impl ServerFacts {
         let keeps = |policy: &str| policy == "noeviction" || policy.starts_with("volatile-");
         Self {
             address: address.to_owned(),
+            primary: None,
+            primaries: None,
             version,
             persistence,
             replicas: field("connected_slaves").and_then(|count| count.parse().ok()),
             maxmemory_policy: policy.map(str::to_owned),
             may_evict: has_limit && policy.is_some_and(|policy| !keeps(policy)),
+            is_replica: field("role") == Some("slave"),
         }
+    }
+
+    /// Whether the server takes no writes, since it follows another one.
+    pub(super) fn is_replica(&self) -> bool {
+        self.is_replica
     }
 
     /// What two primaries of a cluster both promise.
@@ -153,6 +169,13 @@ impl fmt::Display for ServerFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unknown = || "unknown (the user has no right to ask)".to_owned();
         let Self { address, version, persistence, replicas, maxmemory_policy, .. } = self;
+        let primary =
+            self.primary.as_ref().map_or(String::new(), |place| format!("primary {place}, "));
+        let cluster = match self.primaries {
+            None => String::new(),
+            Some(1) => "a cluster of 1 primary, ".to_owned(),
+            Some(count) => format!("a cluster of {count} primaries, "),
+        };
         let version = version.clone().unwrap_or_else(|| format!("version {}", unknown()));
         let persistence = persistence.as_ref().map_or_else(unknown, Persistence::to_string);
         let replicas = match replicas {
@@ -163,7 +186,7 @@ impl fmt::Display for ServerFacts {
         let policy = maxmemory_policy.clone().unwrap_or_else(unknown);
         write!(
             f,
-            "server {address}: {version}, persistence {persistence}, {replicas}, maxmemory-policy {policy}"
+            "server {address}: {primary}{cluster}{version}, persistence {persistence}, {replicas}, maxmemory-policy {policy}"
         )
     }
 }
@@ -265,5 +288,18 @@ mod tests {
             serde_json::to_string(&facts).unwrap(),
             r#"{"address":"a","version":"Valkey 8.1.0","persistence":null,"replicas":1,"maxmemory_policy":null}"#
         );
+    }
+
+    #[test]
+    fn a_line_names_the_primary_and_counts_those_of_a_cluster() {
+        let facts = ServerFacts::new("a", None, None, None);
+        let named = ServerFacts { primary: Some("h:6379".to_owned()), ..facts.clone() };
+        assert!(named.to_string().starts_with("server a: primary h:6379, version unknown"));
+        for (count, text) in [(1, "a cluster of 1 primary, "), (3, "a cluster of 3 primaries, ")] {
+            let facts = ServerFacts { primaries: Some(count), ..facts.clone() };
+            assert!(facts.to_string().starts_with(&format!("server a: {text}")));
+            let json = serde_json::to_string(&facts).unwrap();
+            assert!(json.contains(&format!(r#""primaries":{count}"#)), "{json}");
+        }
     }
 }

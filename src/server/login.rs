@@ -1,78 +1,60 @@
-//! Where a server is, and as which user to connect to it.
+//! Connects to a server, or by Sentinels to the present primary, as the user of the settings.
 
-use std::time::Duration;
-use std::{fs, io};
+use redis::aio::MultiplexedConnection;
+use redis::{ConnectionAddr, ErrorKind, ProtocolVersion, RedisConnectionInfo};
+use tokio::task::JoinSet;
 
-use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{
-    Client, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
-    RedisError, TlsCertificates, TlsMode,
-};
-
-use tokio::time::timeout;
-
+use super::error::CallError;
+use super::host::{Way, connect, connect_to};
+use super::sentinel;
 use super::settings::ServerSettings;
+use super::url::Place;
 
-/// What leads to a server.
-pub(super) enum Target {
-    Server(Box<Client>),
-    /// Sentinels, which know the present primary.
-    Sentinels(Vec<SentinelClient>),
+/// A connection as the user of the settings.
+pub(super) struct Login {
+    pub(super) connection: MultiplexedConnection,
+    /// Carries the bytes. The connection ends with it.
+    pub(super) driver: JoinSet<()>,
+    /// Where the connection leads to; none for a socket.
+    pub(super) place: Option<Place>,
 }
 
-impl Target {
-    /// The server at `place`, or else where the settings lead.
-    pub(super) fn new(
+impl Login {
+    /// Connects to `place`, or else to where the settings lead. `was_connected`: the server has taken a call of this
+    /// client before.
+    pub(super) async fn open(
         settings: &ServerSettings,
-        place: Option<&(String, u16)>,
-    ) -> Result<Self, RedisError> {
+        place: Option<&Place>,
+        way: Way,
+        was_connected: bool,
+    ) -> Result<Self, CallError> {
         let url = &settings.url;
-        let root_cert = settings.ca_file.as_ref().map(fs::read).transpose()?;
-        let certificates =
-            root_cert.map(|file| TlsCertificates { client_tls: None, root_cert: Some(file) });
-        let address = match (place, &url.service, &url.socket, url.hosts.first()) {
-            (Some(host), ..) => address(host, url.is_tls),
-            (None, Some(service), ..) => {
-                let client = |host| sentinel_client(settings, host, service, &certificates);
-                let clients = url.hosts.iter().map(client).collect::<Result<_, _>>()?;
-                return Ok(Self::Sentinels(clients));
-            }
-            (None, None, Some(path), _) => ConnectionAddr::Unix(path.clone()),
-            (None, None, None, Some(host)) => address(host, url.is_tls),
-            (None, None, None, None) => {
-                return Err((ErrorKind::InvalidClientConfig, "no host").into());
-            }
-        };
-        let info = address.into_connection_info()?.set_redis_settings(login(settings));
-        let client = match certificates {
-            Some(certificates) => Client::build_with_tls(info, certificates)?,
-            None => Client::open(info)?,
-        };
-        Ok(Self::Server(Box::new(client)))
-    }
-}
-
-/// Asks one Sentinel after another for the present primary. Each has its share of `limit` to answer in.
-///
-/// # Errors
-/// That of the last Sentinel.
-pub(super) async fn find_primary(
-    sentinels: Vec<SentinelClient>,
-    limit: Duration,
-) -> Result<Client, RedisError> {
-    let share = limit / u32::try_from(sentinels.len().max(1)).unwrap_or(u32::MAX);
-    let mut last_error = (ErrorKind::InvalidClientConfig, "no host").into();
-    for mut sentinel in sentinels {
-        match timeout(share, sentinel.async_get_client()).await {
-            Ok(Ok(client)) => return Ok(client),
-            Ok(Err(error)) => last_error = error,
-            Err(_) => last_error = io::Error::from(io::ErrorKind::TimedOut).into(),
+        let info = login_as(settings);
+        if let Some(path) = url.socket.as_ref().filter(|_| place.is_none()) {
+            let address = ConnectionAddr::Unix(path.clone());
+            let connected = connect(settings, address, info, &way).await;
+            let (connection, driver) =
+                connected.map_err(|error| CallError::new(&error, settings, was_connected))?;
+            return Ok(Self { connection, driver, place: None });
         }
+        let (place, limit) = match (place, &url.service, url.hosts.first()) {
+            (None, Some(service), _) => {
+                let primary = sentinel::find_primary(settings, service).await?;
+                (primary, sentinel::step_limit(settings))
+            }
+            (Some(place), ..) | (None, None, Some(place)) => (place.clone(), way.limit),
+            (None, None, None) => {
+                let error = (ErrorKind::InvalidClientConfig, "no host").into();
+                return Err(CallError::new(&error, settings, was_connected));
+            }
+        };
+        let way = Way { limit, ..way };
+        let (connection, driver) = connect_to(settings, &place, info, &way, was_connected).await?;
+        Ok(Self { connection, driver, place: Some(place) })
     }
-    Err(last_error)
 }
 
-fn login(settings: &ServerSettings) -> RedisConnectionInfo {
+fn login_as(settings: &ServerSettings) -> RedisConnectionInfo {
     let mut login = RedisConnectionInfo::default()
         .set_db(settings.url.db)
         .set_protocol(ProtocolVersion::RESP3)
@@ -84,43 +66,4 @@ fn login(settings: &ServerSettings) -> RedisConnectionInfo {
         login = login.set_password(password);
     }
     login
-}
-
-fn sentinel_client(
-    settings: &ServerSettings,
-    host: &(String, u16),
-    service: &str,
-    certificates: &Option<TlsCertificates>,
-) -> Result<SentinelClient, RedisError> {
-    let url = &settings.url;
-    let place = [address(host, url.is_tls)];
-    let mut builder = SentinelClientBuilder::new(place, service, SentinelServerType::Master)?
-        .set_client_to_redis_db(url.db)
-        .set_client_to_redis_protocol(ProtocolVersion::RESP3);
-    if let Some(user) = &url.user {
-        builder = builder.set_client_to_redis_username(user);
-    }
-    if let Some(password) = &settings.password {
-        builder = builder.set_client_to_redis_password(password);
-    }
-    if url.is_tls {
-        builder = builder
-            .set_client_to_redis_tls_mode(TlsMode::Secure)
-            .set_client_to_sentinel_tls_mode(TlsMode::Secure);
-    }
-    if let Some(certificates) = certificates {
-        builder = builder
-            .set_client_to_redis_certificates(certificates.clone())
-            .set_client_to_sentinel_certificates(certificates.clone());
-    }
-    builder.build()
-}
-
-fn address((host, port): &(String, u16), is_tls: bool) -> ConnectionAddr {
-    let (host, port) = (host.clone(), *port);
-    if is_tls {
-        ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
-    } else {
-        ConnectionAddr::Tcp(host, port)
-    }
 }

@@ -6,6 +6,7 @@
 //!                  ◄── pipe: mailbox ── (thread) ◄── push message on the client's own channel
 //! ```
 
+mod backoff;
 mod bridge;
 mod connection;
 mod conversation;
@@ -13,12 +14,15 @@ mod durability;
 mod error;
 mod facts;
 mod hello;
+mod host;
 mod inspect;
 mod link;
 mod login;
 mod password;
+mod questions;
 mod request_stream;
 mod script;
+mod sentinel;
 mod settings;
 mod side_beats;
 mod stream;
@@ -30,6 +34,6 @@ pub(crate) use durability::DurabilityReport;
 pub(crate) use error::ServerError;
 pub(crate) use facts::ServerFacts;
 pub(crate) use hello::{HelloExtras, hello_line};
-pub(crate) use inspect::ServerInspector;
+pub(crate) use inspect::{Inspection, ServerInspector};
 pub(crate) use link::ServerLink;
 pub(crate) use settings::{GivenServer, ServerSettings, SettingsError, UrlText};

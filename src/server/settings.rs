@@ -28,6 +28,7 @@ const LEAST_ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
 const URL_VARIABLE: &str = "QDEMO_SERVER";
 const PASSWORD_VARIABLE: &str = "QDEMO_SERVER_PASSWORD";
 const PASSWORD_FILE_VARIABLE: &str = "QDEMO_SERVER_PASSWORD_FILE";
+const SENTINEL_PASSWORD_VARIABLE: &str = "QDEMO_SERVER_SENTINEL_PASSWORD";
 const CA_VARIABLE: &str = "QDEMO_SERVER_CA";
 
 /// A server, and how to use it.
@@ -38,6 +39,8 @@ pub(crate) struct ServerSettings {
     pub(crate) password: Option<Password>,
     /// The file that the password came from, if the file can be read again.
     password_file: Option<PathBuf>,
+    /// The password of the Sentinels, which is another one than that of their primary.
+    pub(super) sentinel_password: Option<Password>,
     /// The file with the certificate authorities; none for those of the system.
     pub(crate) ca_file: Option<PathBuf>,
     /// After this time without a sign of life the client counts as dead.
@@ -81,8 +84,8 @@ pub(crate) enum SettingsError {
     Unreadable { place: &'static str, path: PathBuf, error: io::Error },
     #[error("{} for {place} holds no password: write it there, in one line", path.display())]
     NoPassword { place: &'static str, path: PathBuf },
-    #[error("invalid value of {PASSWORD_VARIABLE}: it is not UTF-8")]
-    NotUtf8,
+    #[error("invalid value of {place}: it is not UTF-8")]
+    NotUtf8 { place: &'static str },
     #[error(
         "{place} is for a connection with TLS: write the URL with rediss://, or leave {place} out"
     )]
@@ -138,6 +141,7 @@ impl ServerSettings {
             url,
             password: url_password,
             password_file: None,
+            sentinel_password: password_variable(SENTINEL_PASSWORD_VARIABLE, variable)?,
             ca_file: None,
             dead_after: DEFAULT_DEAD_AFTER,
             patience: Some(DEFAULT_PATIENCE),
@@ -150,9 +154,8 @@ impl ServerSettings {
             file(&given.password_file, "--server-password-file", PASSWORD_FILE_VARIABLE);
         if let Some((place, path)) = password_file {
             settings.read_password(place, path)?;
-        } else if let Some(password) = variable(PASSWORD_VARIABLE) {
-            let password = password.into_string().map_err(|_| SettingsError::NotUtf8)?;
-            settings.password = Some(Password::new(password));
+        } else if let Some(password) = password_variable(PASSWORD_VARIABLE, variable)? {
+            settings.password = Some(password);
         }
         if settings.password.is_none() && settings.url.user.is_some() {
             // Without a password the connection would be that of the default user.
@@ -191,13 +194,15 @@ impl ServerSettings {
 
     /// The variables with which a command uses the same server; none is a variable that the command does not get.
     /// The password is never a part of the URL, so that it can stand in no argument.
-    pub(crate) fn variables(&self) -> [(&'static str, Option<OsString>); 4] {
+    pub(crate) fn variables(&self) -> [(&'static str, Option<OsString>); 5] {
         let file = self.password_file.clone().map(PathBuf::into_os_string);
         let password = self.password.as_ref().filter(|_| file.is_none());
+        let text = |password: &Password| OsString::from(password.as_ref());
         [
             (URL_VARIABLE, Some(self.url.to_text_with_user().into())),
-            (PASSWORD_VARIABLE, password.map(|password| OsString::from(password.as_ref()))),
+            (PASSWORD_VARIABLE, password.map(text)),
             (PASSWORD_FILE_VARIABLE, file),
+            (SENTINEL_PASSWORD_VARIABLE, self.sentinel_password.as_ref().map(text)),
             (CA_VARIABLE, self.ca_file.clone().map(PathBuf::into_os_string)),
         ]
     }
@@ -214,9 +219,10 @@ impl ServerSettings {
         rest.map_or(ANSWER_TIMEOUT, |rest| rest.min(self.answer_timeout()))
     }
 
-    /// `text` without the password: a server may repeat what it was sent.
+    /// `text` without the passwords: a server may repeat what it was sent.
     pub(crate) fn redact(&self, text: &str) -> String {
-        self.password.as_ref().map_or_else(|| text.to_owned(), |password| password.redact(text))
+        let passwords = self.password.iter().chain(&self.sentinel_password);
+        passwords.fold(text.to_owned(), |text, password| password.redact(&text))
     }
 }
 
@@ -227,6 +233,16 @@ fn answer_limit(limit: Nanos) -> Duration {
 /// The value of a variable of the environment. An empty value counts as unset.
 fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The password in a variable of the environment.
+fn password_variable(
+    name: &'static str,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Option<Password>, SettingsError> {
+    let Some(password) = variable(name) else { return Ok(None) };
+    let password = password.into_string().map_err(|_| SettingsError::NotUtf8 { place: name })?;
+    Ok(Some(Password::new(password)))
 }
 
 /// The text of a file, which may be a device without an end.

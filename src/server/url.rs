@@ -28,6 +28,9 @@ const WORD: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.')
 /// What a URL must escape in the path of a socket.
 const PATH: &AsciiSet = &WORD.remove(b'/');
 
+/// A host and a port.
+pub(super) type Place = (String, u16);
+
 /// What follows the scheme of a URL.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -60,7 +63,7 @@ pub(crate) struct ServerUrl {
     /// The server's socket. Without a socket there is at least one host.
     pub(super) socket: Option<PathBuf>,
     /// The server's host and port, or those of each Sentinel.
-    pub(super) hosts: Vec<(String, u16)>,
+    pub(super) hosts: Vec<Place>,
     /// The name that the Sentinels know the primary by.
     pub(super) service: Option<String>,
     pub(super) is_tls: bool,
@@ -176,6 +179,19 @@ impl ServerUrl {
             return Err(UrlError::UnknownParameter(name, known));
         }
         Ok((url, password))
+    }
+
+    /// The scheme for the same kind of URL with TLS, or without.
+    pub(super) fn scheme_with_tls(&self, with_tls: bool) -> &'static str {
+        let is_valkey = |scheme: &str| scheme.starts_with("valkey");
+        let is_it = |(scheme, kind, is_tls): &(&str, Kind, bool)| {
+            let is_sentinel = *kind == Kind::Sentinel;
+            *is_tls == with_tls
+                && *kind != Kind::Socket
+                && is_sentinel == self.service.is_some()
+                && is_valkey(scheme) == is_valkey(self.scheme)
+        };
+        SCHEMES.into_iter().find(is_it).map_or(self.scheme, |(scheme, ..)| scheme)
     }
 
     /// The whole URL, without a password, for the environment of another process.

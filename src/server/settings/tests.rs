@@ -103,14 +103,15 @@ fn a_command_gets_the_same_server_and_no_password_in_the_url() {
         variables.map(|(name, value)| (name, value.map(|value| value.into_string().unwrap())))
     };
     let url = Some("redis://ann@h:6379".to_owned());
-    let [server, password, file, ca] = variables(&given(URL));
+    let [server, password, file, sentinel, ca] = variables(&given(URL));
     assert_eq!(server, ("QDEMO_SERVER", url.clone()));
     assert_eq!(password, ("QDEMO_SERVER_PASSWORD", Some("from-url".to_owned())));
     assert_eq!(file, ("QDEMO_SERVER_PASSWORD_FILE", None));
+    assert_eq!(sentinel, ("QDEMO_SERVER_SENTINEL_PASSWORD", None));
     assert_eq!(ca, ("QDEMO_SERVER_CA", None));
     // The password of a file stays in the file.
     let with_file = GivenServer { password_file: Some(path.clone()), ..given(URL) };
-    let [server, password, file, _] = variables(&with_file);
+    let [server, password, file, ..] = variables(&with_file);
     assert_eq!((server.1, password.1), (url, None));
     assert_eq!(file.1.as_deref(), path.to_str());
 }
@@ -124,8 +125,18 @@ fn a_command_gets_the_password_that_a_pipe_gave_only_once() {
     drop(writer);
     let path = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
     let with_pipe = GivenServer { password_file: Some(path), ..given(URL) };
-    let [_, password, file, _] = resolve(&with_pipe, &[]).unwrap().unwrap().variables();
+    let [_, password, file, ..] = resolve(&with_pipe, &[]).unwrap().unwrap().variables();
     assert_eq!((password.1, file.1), (Some("from-pipe".into()), None));
+}
+
+#[test]
+fn the_password_of_the_sentinels_is_passed_on_and_in_no_text() {
+    let variables = [(SENTINEL_PASSWORD_VARIABLE, "hunter2"), (PASSWORD_VARIABLE, "other")];
+    let settings = resolve(&given("redis+sentinel://h/queues"), &variables).unwrap().unwrap();
+    let [_, password, _, sentinel, _] = settings.variables();
+    assert_eq!((password.1, sentinel.1), (Some("other".into()), Some("hunter2".into())));
+    assert_eq!(settings.redact("AUTH hunter2, AUTH other"), "AUTH …, AUTH …");
+    assert!(!format!("{settings:?}").contains("hunter2"));
 }
 
 proptest! {

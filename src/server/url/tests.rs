@@ -195,3 +195,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn each_scheme_has_a_counterpart_with_tls_and_without() {
+    for (url, counterpart) in [
+        ("redis://h", "rediss"),
+        ("rediss://h", "redis"),
+        ("valkey://h", "valkeys"),
+        ("valkeys://h", "valkey"),
+        ("redis+sentinel://h/queues", "rediss+sentinel"),
+        ("valkeys+sentinel://h/queues", "valkey+sentinel"),
+    ] {
+        let (url, _) = ServerUrl::parse(url).unwrap();
+        assert_eq!(url.scheme_with_tls(!url.is_tls), counterpart);
+    }
+}

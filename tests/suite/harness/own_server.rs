@@ -1,6 +1,5 @@
 //! A server of one test's own, which the test may stop, kill and start again.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -33,7 +32,11 @@ pub const LOSES_NOTHING: [&str; 6] =
 pub struct OwnServer {
     folder: TempDir,
     settings: Vec<String>,
+    /// The option that the port is for.
+    port_option: &'static str,
     port: u16,
+    /// What the log says when the server is ready.
+    ready: &'static str,
     /// The guard, and the server's process. None: the server was killed.
     running: Option<(Child, i32)>,
 }
@@ -41,39 +44,57 @@ pub struct OwnServer {
 impl OwnServer {
     /// A server with these settings that listens on a socket only.
     pub fn start(settings: &[&str]) -> Self {
-        Self::start_with(settings, 0)
+        Self::start_with(settings, "--port", 0)
     }
 
     /// A server that listens on a TCP port too.
     pub fn start_on_port(settings: &[&str]) -> Self {
-        Self::start_with(settings, free_port())
+        Self::start_with(settings, "--port", free_port())
     }
 
-    /// A Sentinel that watches the server on `port`, with the name `main`.
-    pub fn start_sentinel(port: u16) -> Self {
-        let mut sentinel = Self::unstarted(&[], free_port());
+    /// A server whose TCP port takes only TLS.
+    pub fn start_with_tls(settings: &[&str]) -> Self {
+        Self::start_with(&[&["--port", "0"], settings].concat(), "--tls-port", free_port())
+    }
+
+    /// A server of a cluster.
+    pub fn start_in_cluster() -> Self {
+        let bus = free_port().to_string();
+        let settings = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--save", "31536000 1"];
+        Self::start_on_port(&settings)
+    }
+
+    /// A Sentinel that alone watches over a primary, which it knows as `queues`.
+    pub fn start_sentinel(primary_port: u16, more: &str) -> Self {
+        let mut sentinel = Self::stopped("--port", free_port());
         let file = sentinel.file("sentinel.conf");
-        fs::write(&file, format!("sentinel monitor main 127.0.0.1 {port} 1\n")).unwrap();
+        let monitor = format!(
+            "sentinel monitor queues 127.0.0.1 {primary_port} 1\n\
+             sentinel down-after-milliseconds queues 1000\n{more}\n"
+        );
+        std::fs::write(&file, monitor).unwrap();
         sentinel.settings = vec![file.display().to_string(), "--sentinel".to_owned()];
-        sentinel.restart_until("+monitor master main", &[]);
+        sentinel.ready = "+monitor";
+        sentinel.restart();
         sentinel
     }
 
-    fn start_with(settings: &[&str], port: u16) -> Self {
-        let mut server = Self::unstarted(settings, port);
+    fn start_with(settings: &[&str], port_option: &'static str, port: u16) -> Self {
+        let mut server = Self::stopped(port_option, port);
+        server.settings = settings.iter().map(|&setting| setting.to_owned()).collect();
         server.restart();
         server
     }
 
-    fn unstarted(settings: &[&str], port: u16) -> Self {
+    fn stopped(port_option: &'static str, port: u16) -> Self {
         let folder = tempfile::Builder::new().prefix("qdemo-test-server.").tempdir().unwrap();
-        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        Self { folder, settings, port, running: None }
+        let ready = "eady to accept connections";
+        Self { folder, settings: Vec::new(), port_option, port, ready, running: None }
     }
 
     /// Starts the killed server again, with the same data, and waits until it accepts connections.
     pub fn restart(&mut self) {
-        self.restart_until("eady to accept connections", &[]);
+        self.restart_until(self.ready, &[]);
     }
 
     /// Starts the killed server again, and waits until its log has `text`.
@@ -81,7 +102,7 @@ impl OwnServer {
         let mut guard = Command::new("sh");
         guard.args(["-c", GUARD, "sh"]).arg(program().unwrap()).args(&self.settings).args(more);
         guard.arg("--dir").arg(self.folder.path()).arg("--unixsocket").arg(self.socket());
-        guard.arg("--port").arg(self.port.to_string());
+        guard.arg(self.port_option).arg(self.port.to_string());
         guard.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut guard = guard.spawn().unwrap();
         let mut log = BufReader::new(guard.stdout.take().unwrap());
@@ -113,6 +134,12 @@ impl OwnServer {
         self.port
     }
 
+    /// The port for the other servers of the cluster.
+    pub fn bus_port(&self) -> u16 {
+        let mut settings = self.settings.iter().skip_while(|word| *word != "--cluster-port");
+        settings.nth(1).unwrap().parse().unwrap()
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("redis.sock")
     }
@@ -124,6 +151,12 @@ impl OwnServer {
 
     pub fn url(&self) -> String {
         format!("redis+unix://{}?prefix=test", self.socket().display())
+    }
+
+    /// The URL of the TCP port.
+    pub fn tcp_url(&self) -> String {
+        let scheme = if self.port_option == "--tls-port" { "rediss" } else { "redis" };
+        format!("{scheme}://localhost:{}", self.port)
     }
 
     pub fn connection(&self) -> redis::Connection {
