@@ -234,16 +234,16 @@ fn the_view_follows_the_size_of_the_terminal() {
     let args = ["run", "--items", "3", "--producer-delay", "0", "--consumer-delay", "1h"];
     let more = ["--consumers", "4", "--stats", "off", "--progress", "always"];
     let mut run = sandbox.on_terminal(&[&args[..], &more].concat(), Stdout::Pipe);
-    run.wait_until(|screen| screen.lines().count() == 7 && screen.contains("終了"));
+    // The terminal may show a part of a view.
+    let has_view = |screen: &str, row: &str| screen.lines().count() == 7 && screen.contains(row);
+    run.wait_until(|screen| has_view(screen, "終了"));
     // From here on only the size changes. The emulator cuts off the lines that a lower terminal scrolls up.
     run.resize(12, 20);
-    run.wait_until(|screen| screen.contains("生産者   終了     …"));
+    run.wait_until(|screen| has_view(screen, "生産者   終了     …"));
     let lines = run.lines();
-    assert_eq!(lines.len(), 7, "{lines:#?}");
     assert!(lines[5].starts_with("キュー") && lines[6].starts_with("全体"), "{lines:#?}");
     run.resize(30, 100);
-    run.wait_until(|screen| screen.contains("消費者1  処理中    完了 0  アイテム0"));
-    assert_eq!(run.lines().len(), 7, "{}", run.screen());
+    run.wait_until(|screen| has_view(screen, "消費者1  処理中    完了 0  アイテム0"));
     run.signal(Signal::INT);
     run.wait_until(|screen| screen.contains("もう一度 Ctrl-C"));
     run.signal(Signal::INT);
