@@ -116,8 +116,7 @@ fn a_wait_for_a_replica_is_no_silence() {
         for running in [put, produce] {
             let outcome = running.end();
             assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-            let told =
-                "qdemo: --sync: the items are on the server's disk, and on 1 of 1 replicas\n";
+            let told = "--sync: the items are on the server's disk, and on 1 of 1 replicas\n";
             assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
             assert!(!outcome.stderr.contains("does not answer"), "{}", outcome.stderr);
         }
