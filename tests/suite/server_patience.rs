@@ -112,12 +112,14 @@ fn a_wait_for_a_replica_is_no_silence() {
         let produce = sandbox.start(&[&produce, &limits[..], &["two"]].concat());
         primary.wait_until(&["INFO", "clients"], "blocked_clients:2");
         let_pass(Duration::from_secs(4));
+        // The first look finds who is dead, and the second one tells.
+        sandbox.status();
+        assert_eq!(sandbox.status()["producers"].as_array().unwrap().len(), 1);
         replica.signal(Signal::CONT);
         for running in [put, produce] {
             let outcome = running.end();
             assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-            let told =
-                "qdemo: --sync: the items are on the server's disk, and on 1 of 1 replicas\n";
+            let told = "--sync: the items are on the server's disk, and on 1 of 1 replicas\n";
             assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
             assert!(!outcome.stderr.contains("does not answer"), "{}", outcome.stderr);
         }
