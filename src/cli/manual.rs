@@ -102,6 +102,9 @@ URL in a list of processes: give a password in QDEMO_SERVER_PASSWORD or in a fil
 The file with the password for the server, or the password. The file comes before the password, and both come before a
 password in the URL.
 .TP
+\fBQDEMO_SERVER_SENTINEL_PASSWORD\fR
+The password of the Sentinels of the server, if they have one.
+.TP
 \fBQDEMO_SERVER_CA\fR
 The file with the certificate authorities of a command without \-\-server\-ca; by default those of the system.
 .TP
