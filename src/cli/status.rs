@@ -33,31 +33,18 @@ use crate::wire::{ClientStatus, Status};
 /// The number of queues that are queried at a time.
 const MAX_CONCURRENT_QUERIES: usize = 16;
 
-/// Show the items and clients of queues
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("queue", |queue| queue.help("Name of the queue [default: QDEMO_QUEUE, or all queues]")))]
-#[command(mut_arg("progress", |progress| {
-    progress.help("With --watch, show a live view: auto (on a terminal), always, never")
-}))]
-#[command(
-    after_help = "Items in line wait for a consumer. Items out are in flight: a consumer has them.
-Exit code 1: the queue does not exist, or a queue is not usable.
-
-Examples:
-  qdemo status
-  qdemo status -q jobs --format json | jq .ready
-  qdemo status --watch"
-)]
+#[command(after_help = "\
+qdemo status
+qdemo status -q jobs --format json | jq .ready
+qdemo status --watch")]
 pub(super) struct Args {
-    /// Format of the output: lines, or a JSON object for each queue
     #[arg(long, default_value = "text", value_parser = values::output_format(&["text", "json"]))]
     format: OutputFormat,
 
-    /// Refresh the output until Ctrl-C
     #[arg(long)]
     watch: bool,
 
-    /// Time between two refreshes, with --watch
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch")]
     #[arg(value_parser = values::parse_nonzero_duration)]
     every: Duration,
