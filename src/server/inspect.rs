@@ -87,8 +87,8 @@ impl ServerInspector {
                 biased;
                 _ = interrupt.readable() => Ok(None),
                 inspected = self.attempts(lists_queues, &problem) => inspected.map(Some),
-                () = patience => Err(problem.borrow().clone()),
                 never = notice => match never {},
+                () = patience => Err(problem.borrow().clone()),
             }
         })
     }

@@ -39,7 +39,13 @@ impl Login {
         }
         let (place, limit) = match (place, &url.service, url.hosts.first()) {
             (None, Some(service), _) => {
-                let primary = sentinel::find_primary(settings, service).await?;
+                let primary = match sentinel::find_primary(settings, service).await {
+                    // What these Sentinels have answered before, they may answer again.
+                    Err(CallError::Fatal(error)) if was_connected => {
+                        return Err(CallError::Lost(error));
+                    }
+                    found => found?,
+                };
                 (primary, sentinel::step_limit(settings))
             }
             (Some(place), ..) | (None, None, Some(place)) => (place.clone(), way.limit),

@@ -94,14 +94,14 @@ fn a_certificate_of_a_stranger_or_for_another_name_is_refused() {
         let sandbox = Sandbox::at_server(&server.tcp_url());
         let words = ["is not trusted", "--server-ca"];
         for command in [&["put", "x"][..], &["status"], &["get"]] {
-            sandbox.run(command).assert_refused(1, &words);
-            run_with_ca(&sandbox, &stranger.ca(), command).assert_refused(1, &words);
+            sandbox.run(command).assert_refused_at_last(1, &words);
+            run_with_ca(&sandbox, &stranger.ca(), command).assert_refused_at_last(1, &words);
         }
         let by_address = Sandbox::at_server(&server.tcp_url().replace("localhost", "127.0.0.1"));
         let words = ["is not trusted", "127.0.0.1", "as its certificate names it"];
-        run_with_ca(&by_address, &authority.ca(), &["put", "x"]).assert_refused(1, &words);
+        run_with_ca(&by_address, &authority.ca(), &["put", "x"]).assert_refused_at_last(1, &words);
         let no_ca = authority.file("names");
-        run_with_ca(&sandbox, &no_ca, &["put", "x"]).assert_refused(1, &["names"]);
+        run_with_ca(&sandbox, &no_ca, &["put", "x"]).assert_refused_at_last(1, &["names"]);
     });
 }
 
@@ -134,7 +134,8 @@ fn a_password_and_a_user_with_rights_work_over_tls() {
         for (user, password) in [("", "wrong"), ("qdemo", SECRET), ("nobody", SECRET)] {
             for command in [&["put", "x"][..], &["status"]] {
                 let refused = run_as(user, password, command);
-                refused.assert_refused(1, &["refuses the password", "QDEMO_SERVER_PASSWORD"]);
+                refused
+                    .assert_refused_at_last(1, &["refuses the password", "QDEMO_SERVER_PASSWORD"]);
                 assert!(!refused.stderr.contains(password), "{}", refused.stderr);
             }
         }
@@ -155,7 +156,7 @@ fn the_wrong_one_of_two_schemes_is_told_at_once() {
         ] {
             let sandbox = Sandbox::at_server(&url);
             for command in [&["put", "x"][..], &["producer", "x"], &["status"], &["get"]] {
-                sandbox.run(command).assert_refused(1, &[&[&*url][..], &words].concat());
+                sandbox.run(command).assert_refused_at_last(1, &[&[&*url][..], &words].concat());
             }
         }
     });

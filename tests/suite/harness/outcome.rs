@@ -45,6 +45,16 @@ impl Outcome {
         assert_eq!(self.code(), Some(code), "{}", self.stderr);
     }
 
+    /// As [`Outcome::assert_refused`], but a slow server may have been reported in earlier lines of standard error.
+    #[track_caller]
+    pub fn assert_refused_at_last(&self, code: i32, words: &[&str]) {
+        assert_same("", &self.text());
+        let line = self.stderr.lines().last().unwrap_or_default();
+        assert!(line.starts_with("qdemo: "), "{}", self.stderr);
+        assert!(words.iter().all(|word| line.contains(word)), "no {words:?} in: {}", self.stderr);
+        assert_eq!(self.code(), Some(code), "{}", self.stderr);
+    }
+
     #[track_caller]
     pub fn assert_one_line_of_error(&self, words: &[&str]) {
         assert_eq!(self.stderr.lines().count(), 1, "not one line: {}", self.stderr);
