@@ -43,8 +43,8 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
                 // The queue answers nothing more, or the caller wants to know at once.
                 let is_limit = match error.downcast_ref() {
                     Some(Error::Full | Error::NoAnswer { .. } | Error::Server(_)) => true,
-                    Some(Error::Refused { code, .. }) => *code == ErrorCode::Removed.to_string(),
-                    _ => false,
+                    Some(error) => error.is_refusal(ErrorCode::Removed),
+                    None => false,
                 };
                 let is_refused = matches!(error.downcast_ref(), Some(Error::Refused { .. }));
                 if !is_limit && (self.client.was_welcomed() || !is_refused) {

@@ -28,7 +28,7 @@ impl UnansweredItems {
         let (code, may_be) = match error.downcast_ref() {
             Some(Error::NoAnswer { .. }) => (ExitCode::WouldBlock, "may or may not be"),
             Some(Error::Server(_) | Error::ItemsLost(_)) => (ExitCode::Failed, "may or may not be"),
-            Some(Error::Refused { code, .. }) if *code == ErrorCode::Removed.to_string() => {
+            Some(error) if error.is_refusal(ErrorCode::Removed) => {
                 (ExitCode::Failed, "may or may not have been")
             }
             _ => return error,

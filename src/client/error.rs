@@ -196,6 +196,11 @@ impl Error {
         Self::Refused { code: ErrorCode::Removed.to_string(), text }
     }
 
+    /// Whether the keeper or the server has refused a request with this code.
+    pub(crate) fn is_refusal(&self, expected: ErrorCode) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == expected.to_string())
+    }
+
     pub(crate) fn from_pipe_write(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::KeeperGone,

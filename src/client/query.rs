@@ -82,7 +82,7 @@ impl Client {
         let items = ready + in_flight + failed;
         match self.query_count(Request::Remove { force }) {
             // A keeper has removed the queue and died before its reply.
-            Err(Error::Refused { code, .. }) if code == ErrorCode::Removed.to_string() => Ok(items),
+            Err(error) if error.is_refusal(ErrorCode::Removed) => Ok(items),
             // The keeper that came after that keeper found no items.
             Ok(0) if self.session.is_resumed() => Ok(items),
             other => other,

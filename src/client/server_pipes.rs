@@ -44,7 +44,7 @@ impl QueueBuilder {
         let timeout = self.timeout;
         let mut client = self.make_server_client(true)?;
         match client.complete_connect() {
-            Err(Error::Refused { code, .. }) if code == ErrorCode::Missing.to_string() => Ok(None),
+            Err(error) if error.is_refusal(ErrorCode::Missing) => Ok(None),
             Err(error) => Err(error),
             Ok(()) => {
                 client.silence_limit = SilenceLimit::PerWait(timeout);

@@ -9,6 +9,7 @@
 //!       └────────────┴──► left: the client has closed its pipes
 //! ```
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use super::side_beats::SideBeats;
 use super::talk::{BEAT_INTERVAL, End, Expected, NOTICE_DELAY, Talk};
+use super::url::Place;
 use crate::clock::nanos;
 use crate::wire::ClientKey;
 
@@ -35,7 +37,7 @@ pub(super) struct Bridge {
     pub(super) shared: Arc<Shared>,
     connection: Option<Connection>,
     /// Where the queue's slot is, if that is another server than the settings name.
-    address: Option<(String, u16)>,
+    address: Option<Place>,
     /// The server has taken a call of this client.
     was_connected: bool,
     backoff: Backoff,
@@ -221,7 +223,7 @@ impl Bridge {
     }
 
     /// Keeps the client known to the server, until its next conversation: its items in flight stay with it.
-    async fn stay_present(&mut self) -> std::convert::Infallible {
+    async fn stay_present(&mut self) -> Infallible {
         let mut answers = 0;
         loop {
             if self.connect(Needs::default()).await.is_err() {
@@ -257,7 +259,7 @@ impl Bridge {
 }
 
 /// Tells a person when the server has been away for a while.
-async fn tell_absence(shared: &Shared) -> std::convert::Infallible {
+async fn tell_absence(shared: &Shared) -> Infallible {
     sleep(NOTICE_DELAY.saturating_sub(Duration::from_nanos(shared.away_for()))).await;
     shared.tell_silence();
     std::future::pending().await

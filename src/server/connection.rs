@@ -201,8 +201,9 @@ impl Caller {
 
     /// What the server says of itself, as far as the user may ask.
     pub(super) async fn facts(&self) -> Result<ServerFacts, CallError> {
-        let facts = facts_of(&self.server(), &self.connection).await;
-        facts.map_err(|error| self.error(&error))
+        let server = self.server();
+        let facts = self.traffic.answer(self.limit, 0, facts_of(&server, &self.connection));
+        facts.await.map_err(|error| self.error(&error))
     }
 
     /// The server's address, for people.

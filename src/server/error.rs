@@ -5,6 +5,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::facts::EvictionError;
 use super::settings::ServerSettings;
+use super::url::Place;
 
 /// Why a server cannot keep the queue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -112,7 +113,7 @@ pub(super) enum CallError {
     /// Another connection may help.
     Lost(ServerError),
     /// The queue's slot is on another server.
-    Moved { address: (String, u16), error: ServerError },
+    Moved { address: Place, error: ServerError },
     /// Nothing will help.
     Fatal(ServerError),
 }

@@ -10,12 +10,13 @@ use tokio::time::sleep;
 use super::connection::Connection;
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
+use super::url::Place;
 use crate::wire::ClientKey;
 
 /// Keeps a client alive while a call is under way.
 pub(super) struct SideBeats {
     pub(super) settings: Arc<ServerSettings>,
-    pub(super) address: Option<(String, u16)>,
+    pub(super) address: Option<Place>,
     pub(super) keys: QueueKeys,
     pub(super) key: ClientKey,
     /// The number of the conversation that the call belongs to.

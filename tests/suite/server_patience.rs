@@ -69,6 +69,21 @@ fn a_server_that_welcomes_and_takes_no_call_is_given_up() {
 }
 
 #[test]
+fn a_server_that_tells_nothing_of_itself_is_tried_again_and_given_up() {
+    Backend::Server.check(|_| {
+        let server = OwnServer::start(&SAVES);
+        let proxy = Proxy::to(&server.socket());
+        let sandbox = Sandbox::at_server(&proxy.url());
+        proxy.stall_at("\r\nINFO\r\n");
+        let outcome = sandbox.run(&["put", "x", "--server-timeout", "2s"]);
+        assert_eq!(outcome.code(), Some(1), "{}", outcome.stderr);
+        let last = outcome.stderr.lines().last().unwrap();
+        assert!(last.ends_with("; not put: x"), "{}", outcome.stderr);
+        assert!(proxy.accepted() > 1, "the command has tried once only");
+    });
+}
+
+#[test]
 #[ignore = "slow: `make test-slow` runs it"]
 fn an_item_on_a_slow_network_is_sent_once() {
     Backend::Server.check(|_| {
