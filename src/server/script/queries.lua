@@ -156,6 +156,9 @@ function queries.remove(rest)
     if not force and (items > 0 or others > 0) then
         return reply_error(CALLER, 'in-use', in_use_message(items, failed, others))
     end
+    -- What is due comes before the removal, as with a keeper, which does not wait for a call.
+    if now >= queue.next_due then clients().handle_due() end
+    steps.take_steps()
     for _, one in ipairs(clients_in_order()) do
         if one.key ~= CALLER then reply_error(one.key, 'removed', 'the queue has been removed') end
     end

@@ -178,6 +178,20 @@ fn a_lease_runs_out_before_a_get_of_the_same_moment_is_answered() {
 }
 
 #[test]
+fn a_lease_that_ran_out_unnoticed_ends_before_the_queue_is_removed() {
+    pair!(pair);
+    connect(&mut pair, P, "producer", "");
+    connect(&mut pair, C, "consumer", r#","lease":10000000"#);
+    connect(&mut pair, D, "consumer", "");
+    assert_eq!(call(&mut pair, P, "put 1 1 2\n1\n"), "ok 1 1");
+    assert_eq!(call(&mut pair, C, "get 1\n"), "batch 1 1 1");
+    assert_eq!(call(&mut pair, D, "get 1\n"), "");
+    pair.pass_time_unheard(10);
+    let mail = pair.call(P, "remove force\n");
+    assert!(matches!(&mail[&D][..], [Reply::Batch(_), ..]));
+}
+
+#[test]
 fn a_resumed_client_is_told_the_last_64_ranges_of_its_items() {
     pair!(pair);
     for key in [C, D] {
