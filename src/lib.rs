@@ -61,6 +61,7 @@
 
 // docs/DESIGN.md lists the modules that each module may import. A test compares the list with the code.
 mod bench;
+mod catalogue;
 #[doc(hidden)]
 pub mod cli;
 mod client;

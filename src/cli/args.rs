@@ -3,30 +3,12 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use clap::ValueEnum;
-
 use super::values;
+use crate::catalogue::{log_lang, message};
 use crate::client::Timeout;
 use crate::exit::ExitError;
 use crate::queue_name::QueueName;
-use crate::report::{Lang, OutputFormat};
-
-#[derive(Debug, clap::Args)]
-pub(super) struct LangArg {
-    /// Language of the log: ja or en [default: QDEMO_LANG, or ja]
-    #[arg(long, value_enum, hide_possible_values = true)]
-    lang: Option<Lang>,
-}
-
-impl LangArg {
-    pub(super) fn lang(&self) -> Result<Lang, ExitError> {
-        let parse = |text: &str| Lang::from_str(text, false).map_err(|_| "write ja or en");
-        match self.lang {
-            Some(lang) => Ok(lang),
-            None => Ok(parse_env("QDEMO_LANG", parse)?.unwrap_or_default()),
-        }
-    }
-}
+use crate::report::OutputFormat;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct QueueArg {
@@ -47,6 +29,11 @@ impl QueueArg {
             None => parse_env("QDEMO_QUEUE", QueueName::from_str),
         }
     }
+}
+
+/// The name of the items of a run, and of the items that a producer generates.
+pub(super) fn default_item_name() -> String {
+    message!(log_lang(), "log-item-name")
 }
 
 /// The value of an environment variable. An empty value counts as unset.

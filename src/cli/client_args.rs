@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use super::args::{LangArg, QueueArg};
+use super::args::QueueArg;
 use super::one_shot::with_server;
 use super::server_args::StayingServerArgs;
 use super::values::{self, WorkerShare};
+use crate::catalogue::log_lang;
 use crate::client::{Error, QueueBuilder};
 use crate::clock::{Delay, DelaySampler, ProcessBirth, random_seed};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::signals::{self, LeaveSignals};
 use crate::queue_name::QueueName;
-use crate::report::{Lang, Output, OutputFormat, Progress, Reporter, eprint_line};
+use crate::report::{Output, OutputFormat, Progress, Reporter, eprint_line};
 use crate::role::{Role, WorkerId};
 use crate::server::ServerSettings;
 
@@ -19,9 +20,6 @@ use crate::server::ServerSettings;
 pub(super) struct ClientArgs {
     #[command(flatten)]
     queue: QueueArg,
-
-    #[command(flatten)]
-    lang: LangArg,
 
     /// Print no log
     #[arg(long)]
@@ -46,7 +44,6 @@ pub(super) struct ClientArgs {
 /// The queue of a producer or consumer, how to connect to it, and how to report.
 pub(super) struct ClientSetup {
     pub(super) queue: QueueName,
-    pub(super) lang: Lang,
     pub(super) options: QueueBuilder,
     pub(super) reporter: Reporter,
 }
@@ -64,7 +61,6 @@ impl ClientArgs {
         progress: Progress,
         server: Option<&ServerSettings>,
     ) -> anyhow::Result<ClientSetup> {
-        let lang = self.lang.lang()?;
         let queue = self.queue.name()?;
         let options = with_server(QueueBuilder::new(queue.clone()).notify(eprint_line), server);
         let (options, waker) = match self.worker {
@@ -76,8 +72,8 @@ impl ClientArgs {
             }
         };
         let output = Output::new(progress, waker);
-        let reporter = Reporter::new(format, lang, [1, 1], output);
-        Ok(ClientSetup { queue, lang, options, reporter })
+        let reporter = Reporter::new(format, log_lang(), [1, 1], output);
+        Ok(ClientSetup { queue, options, reporter })
     }
 
     /// The delays after each item.

@@ -12,6 +12,7 @@ mod get_loop;
 #[cfg(target_os = "linux")]
 mod init;
 mod input;
+mod lang;
 mod manual;
 mod one_shot;
 mod producer;
@@ -53,11 +54,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     if let Some(code) = init::run_as_init(&args) {
         return code.into();
     }
+    let chosen = lang::choose(&args);
     let has_open_end = args.last().is_some_and(|last| last == "--");
     let code = match syntax::parse(&args) {
         Err(error) => manual::report_clap_error(&error, args.get(1), syntax::all_commands),
         Ok(command) => {
-            let ended = command.run(has_open_end);
+            let ended = match chosen {
+                Err(error) if !command.is_internal() => Err(error.into()),
+                _ => command.run(has_open_end),
+            };
             ended.unwrap_or_else(|error| error::report_error(&error))
         }
     };
@@ -65,6 +70,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
 }
 
 impl CliCommand {
+    /// Whether only this program starts the command.
+    fn is_internal(&self) -> bool {
+        matches!(self, Self::BenchTask { .. } | Self::Guard { .. } | Self::Keeper(_))
+    }
+
     /// `has_open_end`: `--` is the last argument.
     fn run(self, has_open_end: bool) -> anyhow::Result<ExitCode> {
         match self {

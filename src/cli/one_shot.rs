@@ -7,6 +7,7 @@ use anyhow::{Context, anyhow};
 
 use super::args::QueueArg;
 use super::server_args::ServerArgs;
+use crate::catalogue::lang;
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
 use crate::exit::ExitCode;
 use crate::keeper::daemon::LEGACY_FILE_LINE;
@@ -14,7 +15,7 @@ use crate::os::Waker;
 use crate::os::signals::{self, LeaveSignals};
 use crate::pipe::{InboxWriter, QueueDir};
 use crate::queue_name::QueueName;
-use crate::report::{Lang, Output, OutputFormat, Progress, Reporter, StdoutError, eprint_line};
+use crate::report::{Output, OutputFormat, Progress, Reporter, StdoutError, eprint_line};
 use crate::role::Role;
 use crate::server::ServerSettings;
 
@@ -93,7 +94,7 @@ impl OneShot {
 
     pub(super) fn reporter(&self, format: OutputFormat) -> Reporter {
         let output = Output::new(Progress::default(), Some(Arc::clone(&self.waker)));
-        Reporter::new(format, Lang::En, [1, 1], output)
+        Reporter::new(format, lang(), [1, 1], output)
     }
 
     /// Prints the result of the command on standard output.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::args::default_item_name;
 use super::client_args::ClientArgs;
 use super::input::{InputArgs, ItemSource};
 use super::one_shot::connect_and_warn;
@@ -11,13 +12,14 @@ use super::put_stream::PutStream;
 use super::streams::require_stdout;
 use super::unanswered::UnansweredItems;
 use super::values::{self, WorkerShare};
+use crate::catalogue::message;
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, Delay};
 use crate::event::{Event, EventKind};
 use crate::exit::{ExitCode, ExitError};
 use crate::item::display_text;
 use crate::queue::{Batch, Items};
-use crate::report::{Lang, OutputFormat, Progress, StdoutError};
+use crate::report::{OutputFormat, Progress, StdoutError};
 use crate::role::Role;
 
 /// Put items into a queue; the last producer to leave ends it
@@ -84,8 +86,8 @@ impl Args {
         let mut server = self.client.server()?;
         self.input.eviction.apply(&mut server)?;
         let setup = self.client.set_up(format, Progress::default(), server.as_ref())?;
-        let (queue, lang) = (setup.queue, setup.lang);
-        let mut source = self.item_source(lang)?;
+        let queue = setup.queue;
+        let mut source = self.item_source()?;
         let options =
             self.input.apply_options(setup.options, self.capacity).keep_open(self.keep_open);
         let (clock, mut reporter) = (Clock::start_now(), setup.reporter);
@@ -133,13 +135,18 @@ impl Args {
         // After an input error, the items before it are in the queue.
         let left = client.leave()?;
         if left.consumers == 0 && left.ready > 0 && !self.client.quiet {
-            reporter.print_notice(&lang.unconsumed_notice(left.ready, &queue));
+            reporter.print_notice(&message!(
+                "run-unconsumed",
+                items = left.ready,
+                queue = &queue,
+                quoted = &queue.shell_quoted()
+            ));
         }
         put.map(|()| ExitCode::Done)
     }
 
     /// The source is either the arguments, or `--items N`, or standard input.
-    fn item_source(&self, lang: Lang) -> anyhow::Result<ItemSource> {
+    fn item_source(&self) -> anyhow::Result<ItemSource> {
         let Some(items) = self.items else {
             if self.given.is_empty() && self.literal.is_empty() {
                 let text = "there is nothing to put: give --items N, the items, or - for the lines of \
@@ -148,12 +155,12 @@ impl Args {
             }
             return self.input.item_source(&self.given, &self.literal);
         };
-        let name = self.item_name.as_deref().unwrap_or_else(|| lang.item_name());
+        let name = self.item_name.clone().unwrap_or_else(default_item_name);
         // The producers of a run share the generated items in turn. The queue has the skipped items already.
         let WorkerShare { index, total } =
             self.client.worker.unwrap_or(WorkerShare { index: 1, total: 1 });
         let skipped = u64::from(total).saturating_mul(self.client.skip);
         let first = u64::from(index - 1).saturating_add(skipped);
-        Ok(ItemSource::generated(name, (first..items).step_by(total as usize)))
+        Ok(ItemSource::generated(&name, (first..items).step_by(total as usize)))
     }
 }

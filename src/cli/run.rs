@@ -5,14 +5,14 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::args::{LangArg, ProgressArg};
+use super::args::{ProgressArg, default_item_name};
 use super::streams::require_stdout;
 use super::values;
 use crate::clock::Delay;
 use crate::exit::{ExitCode, ExitError};
 use crate::keeper::Speed;
 use crate::report::{
-    Lang, OutputFormat, PictureFormat, PicturePath, Progress, is_named_pipe, open_output_file,
+    OutputFormat, PictureFormat, PicturePath, Progress, is_named_pipe, open_output_file,
 };
 use crate::run::{self, Config, Outputs};
 
@@ -62,9 +62,6 @@ pub(super) struct Args {
     #[arg(long, value_name = "TEXT")]
     item_name: Option<String>,
 
-    #[command(flatten)]
-    lang: LangArg,
-
     /// Format of the output
     #[arg(long, default_value = "log", value_parser = values::output_format(&["log", "json"]))]
     format: OutputFormat,
@@ -108,15 +105,14 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let lang = self.lang.lang()?;
         if !self.quiet {
             require_stdout()?;
         }
-        run::run(&self.config(lang), || self.open_outputs())
+        run::run(&self.config(), || self.open_outputs())
     }
 
-    fn config(&self, lang: Lang) -> Config {
-        let item_name = self.item_name.as_deref().unwrap_or_else(|| lang.item_name());
+    fn config(&self) -> Config {
+        let item_name = self.item_name.clone();
         // A quiet run makes no statistics without an explicit option.
         let has_statistics = match self.stats {
             Some(format) => format != OutputFormat::Silent,
@@ -124,7 +120,7 @@ impl Args {
         };
         Config {
             items: self.items,
-            item_name: item_name.to_owned(),
+            item_name: item_name.unwrap_or_else(default_item_name),
             producers: self.producers,
             consumers: self.consumers,
             producer_delay: self.producer_delay,
@@ -134,7 +130,6 @@ impl Args {
             speed: self.speed,
             respawn: self.respawn,
             chaos: self.chaos,
-            lang,
             style: if self.quiet { OutputFormat::Silent } else { self.format },
             is_viewed: self.progress.is_enabled(Progress::is_visible() && !self.quiet),
             warmup: has_statistics.then_some(self.warmup),

@@ -16,6 +16,7 @@ use super::one_shot::{OneShot, no_such_queue_error};
 use super::server_args::ServerArgs;
 use super::streams::require_stdout;
 use super::values;
+use crate::catalogue::lang;
 use crate::client::{Error, Timeout, default_base_dir, stored_status};
 use crate::clock::{Clock, Nanos, nanos};
 use crate::exit::ExitCode;
@@ -24,8 +25,8 @@ use crate::pipe::QueueDir;
 use crate::queue::{Counts, WaitReason};
 use crate::queue_name::QueueName;
 use crate::report::{
-    Lang, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize,
-    english_item_count, eprint_line, is_in_background, truncate_to_width,
+    OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize, english_item_count,
+    eprint_line, is_in_background, truncate_to_width,
 };
 use crate::server::{Inspection, ServerFacts, ServerInspector};
 use crate::wire::{ClientStatus, Status};
@@ -432,7 +433,7 @@ fn status_lines(queue: &str, status: &Status, bar: Option<(usize, u64)>) -> Vec<
     };
     let bar = bar.map(|(columns, peak)| {
         let depth = QueueDepth { ready, capacity: status.capacity, peak };
-        format!("  {}", depth.bar(Lang::En, columns))
+        format!("  {}", depth.bar(lang(), columns))
     });
     [
         vec![head],

@@ -6,6 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Args, Command, CommandFactory, Error, FromArgMatches, Parser, Subcommand};
 
 use super::args::QueueArg;
+use super::lang::lang_arg;
 use super::{admin, bench, consumer, get, manual, producer, put, run, status, timeline};
 
 /// multiprocessing.Queue for the command line, through named pipes
@@ -15,7 +16,7 @@ use super::{admin, bench, consumer, get, manual, producer, put, run, status, tim
 #[command(
     help_template = "{about}\n\n{usage-heading} {usage} (-h, --help: its options; -V, --version: the version){after-help}"
 )]
-#[command(mut_subcommands(|command| command.mut_args(allow_hyphen)))]
+#[command(mut_subcommands(complete))]
 struct Cli {
     #[command(subcommand)]
     command: CliCommand,
@@ -95,7 +96,7 @@ fn only_command(first_arg: &str) -> Option<Command> {
         return Some(cli.version(env!("CARGO_PKG_VERSION")));
     }
     let (name, add_args) = COMMON_COMMANDS.into_iter().find(|(name, _)| *name == first_arg)?;
-    Some(cli.subcommand(add_args(Command::new(name)).mut_args(allow_hyphen)))
+    Some(cli.subcommand(complete(add_args(Command::new(name)))))
 }
 
 type AddArgs = fn(Command) -> Command;
@@ -117,6 +118,11 @@ const COMMON_COMMANDS: [(&str, AddArgs); 14] = [
     ("rm", admin::RmArgs::augment_args),
     ("keeper", KeeperArgs::augment_args),
 ];
+
+/// Adds what all commands have in common.
+fn complete(command: Command) -> Command {
+    command.arg(lang_arg()).mut_args(allow_hyphen)
+}
 
 /// Lets the value of an option begin with `-`: the error of the option's own parser then names the remedy. A
 /// file name or a choice that begins with `-` is rather the next option after a forgotten value. Only this

@@ -6,16 +6,15 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use super::args::LangArg;
 use super::streams::{print_stdout, require_stdin, require_stdout};
 use super::values;
+use crate::catalogue::lang;
 use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::{PictureFormat, PicturePath, Recording, eprint_line};
 
 /// Draw a timeline of a run from its recorded events
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("lang", |lang| lang.help("Language of the picture: ja or en [default: QDEMO_LANG, or ja]")))]
 #[command(after_help = "Examples:
   qdemo run --format json > run.jsonl; qdemo timeline run.jsonl --output run.svg
   qdemo run --speed max --format json | qdemo timeline - -o run.html --lang en")]
@@ -27,14 +26,10 @@ pub(super) struct Args {
     /// Draw to this .svg or .html file [default: standard output, as SVG]
     #[arg(short, long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
     output: Option<PicturePath>,
-
-    #[command(flatten)]
-    lang: LangArg,
 }
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let lang = self.lang.lang()?;
         if self.output.is_none() && io::stdout().is_terminal() {
             let text = "a terminal cannot show the picture: name a file with --output";
             anyhow::bail!(ExitError::usage(text));
@@ -63,7 +58,7 @@ impl Args {
             ));
         }
         let format = picture.as_ref().map_or(PictureFormat::Svg, |picture| picture.path.format);
-        let drawing = recording.timeline.render(recording.end, lang, format);
+        let drawing = recording.timeline.render(recording.end, lang(), format);
         match picture {
             Some(mut picture) => picture.write(&drawing)?,
             None => print_stdout(drawing.as_bytes())?,

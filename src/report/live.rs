@@ -2,8 +2,9 @@
 
 use console::{Alignment, measure_text_width, pad_str};
 
-use super::lang::{Lang, WorkerNames, english_item_count};
 use super::terminal::{TerminalSize, truncate_to_width};
+use super::worker_names::WorkerNames;
+use crate::catalogue::{Lang, message};
 use crate::item::escape_for_terminal;
 use crate::role::{Role, WorkerId};
 
@@ -57,15 +58,15 @@ pub(crate) struct LiveView {
 }
 
 impl WorkerActivity {
-    fn label(&self, lang: Lang, role: Role) -> &'static str {
+    fn label(&self, lang: Lang, role: Role) -> String {
         match self {
-            Self::Starting => lang.pick("起動中", "starting"),
-            Self::WaitingForRoom => lang.pick("空き待ち", "waiting for room"),
-            Self::WaitingForItem => lang.pick("待機中", "waiting"),
-            Self::Working(..) if role == Role::Producer => lang.pick("生産中", "working"),
-            Self::Working(..) => lang.pick("処理中", "working"),
-            Self::Dead => lang.pick("停止", "dead"),
-            Self::Finished => lang.pick("終了", "finished"),
+            Self::Starting => message!(lang, "run-starting"),
+            Self::WaitingForRoom => message!(lang, "run-blocked"),
+            Self::WaitingForItem => message!(lang, "run-waiting"),
+            Self::Working(..) if role == Role::Producer => message!(lang, "run-producing"),
+            Self::Working(..) => message!(lang, "run-processing"),
+            Self::Dead => message!(lang, "run-dead"),
+            Self::Finished => message!(lang, "run-ended"),
         }
     }
 }
@@ -75,9 +76,9 @@ impl WorkerRow {
     fn items_so_far(&self, lang: Lang, digits: usize) -> String {
         let items = format!("{:digits$}", self.items);
         match self.worker.role {
-            Role::Producer => lang.pick(format!("追加 {items}"), format!("{items} put")),
+            Role::Producer => message!(lang, "run-items-put", items = items),
             Role::Consumer | Role::Visitor => {
-                lang.pick(format!("完了 {items}"), format!("{items} done"))
+                message!(lang, "run-items-done", items = items)
             }
         }
     }
@@ -91,10 +92,7 @@ impl QueueDepth {
         let bar = progress_bar(ready, capacity.unwrap_or(peak), columns);
         match capacity {
             Some(capacity) => format!("{bar} {ready}/{capacity}"),
-            None => lang.pick(
-                format!("{bar} {ready}（これまでの最大 {peak}）"),
-                format!("{bar} {ready} (at most {peak} so far)"),
-            ),
+            None => message!(lang, "run-depth-peak", bar = bar, ready = ready, peak = peak),
         }
     }
 }
@@ -111,21 +109,21 @@ impl LiveView {
             self.workers.len()
         };
         let names: Vec<_> = self.workers.iter().map(|row| names.worker_name(row.worker)).collect();
-        let labels = [lang.pick("キュー", "queue"), lang.pick("全体", "total")];
-        let widths = names.iter().map(String::as_str).chain(labels).map(measure_text_width);
+        let labels = [message!(lang, "run-queue"), message!(lang, "run-total")];
+        let widths = names.iter().chain(&labels).map(|text| measure_text_width(text));
         let name_width = widths.max().unwrap_or(0);
         let pad = |text: &str, columns| pad_str(text, columns, Alignment::Left, None).into_owned();
 
         let mut rows = Vec::new();
         let widest_activity = WorkerActivity::WaitingForRoom.label(lang, Role::Producer);
-        let activity_width = measure_text_width(widest_activity);
+        let activity_width = measure_text_width(&widest_activity);
         let digits = self.items.to_string().len();
         for (row, name) in self.workers.iter().zip(&names).take(shown) {
-            let activity = pad(row.activity.label(lang, row.worker.role), activity_width);
+            let activity = pad(&row.activity.label(lang, row.worker.role), activity_width);
             let items = match &row.activity {
                 WorkerActivity::Working(1, Some(item)) => escape_for_terminal(item).into_owned(),
                 WorkerActivity::Working(items @ 2.., _) => {
-                    lang.pick(format!("{items} 個"), english_item_count(*items))
+                    message!(lang, "run-items", items = *items)
                 }
                 _ => String::new(),
             };
@@ -134,12 +132,12 @@ impl LiveView {
         }
         if shown < self.workers.len() {
             let hidden = self.workers.len() - shown;
-            rows.push(lang.pick(format!("… ほか {hidden}"), format!("… and {hidden} more")));
+            rows.push(message!(lang, "run-hidden-workers", workers = hidden));
         }
         let &Self { done, items, .. } = self;
         let bar = progress_bar(done, items, size.columns);
-        let total = format!("{bar} {done}/{items} {}", lang.pick("完了", "done"));
-        for (label, bar) in labels.into_iter().zip([self.depth.bar(lang, size.columns), total]) {
+        let total = format!("{bar} {done}/{items} {}", message!(lang, "run-total-done"));
+        for (label, bar) in labels.iter().zip([self.depth.bar(lang, size.columns), total]) {
             rows.push([pad(label, name_width), bar].join(COLUMN_GAP));
         }
 
@@ -194,7 +192,7 @@ mod tests {
             "生産者   空き待ち  追加  7",
             "消費者1  処理中    完了  1  アイテム3\\n",
             "消費者2  処理中    完了  0  12 個",
-            "消費者3  停止      完了  0",
+            "消費者3  異常終了  完了  0",
             "キュー   [==================>           ] 3/5",
             "全体     [=>                            ] 1/20 完了",
         ];

@@ -3,8 +3,8 @@
 
 mod figures;
 mod json_event;
-mod lang;
 mod live;
+mod log_phrases;
 mod output;
 mod output_file;
 pub(crate) mod picture;
@@ -14,20 +14,21 @@ mod seconds;
 mod stats;
 mod terminal;
 mod timeline;
+mod worker_names;
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::catalogue::{Lang, lang};
 use crate::event::Event;
 use crate::item::{self, escape_controls, escape_for_terminal};
 use crate::queue::Batch;
+pub(crate) use figures::{english_count, english_item_count};
 use json_event::JsonEvent;
-pub use lang::Lang;
-use lang::WorkerNames;
-pub(crate) use lang::{RunSummary, english_count, english_item_count};
 pub(crate) use live::{LiveView, QueueDepth, WorkerActivity, WorkerRow};
+use log_phrases::{LogPhrase, LogPhrases};
 pub(crate) use output::{Output, StdoutError, eprint_line};
 pub(crate) use output_file::{is_named_pipe, open as open_output_file};
 pub(crate) use picture_file::{PictureFile, PicturePath};
@@ -36,6 +37,7 @@ pub(crate) use seconds::to_seconds;
 pub(crate) use stats::{ModelInput, StatsCollector};
 pub(crate) use terminal::{RedrawArea, TerminalSize, is_in_background, truncate_to_width};
 pub(crate) use timeline::{PictureFormat, Recording, Timeline};
+use worker_names::WorkerNames;
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +57,7 @@ pub(crate) enum OutputFormat {
 pub(crate) struct Reporter {
     pub(crate) format: OutputFormat,
     names: WorkerNames,
+    phrases: LogPhrases,
     pub(crate) out: Output,
     /// The byte after a bare item.
     delimiter: u8,
@@ -74,7 +77,7 @@ impl Reporter {
     /// A reporter for this many `[producers, consumers]`.
     pub(crate) fn new(format: OutputFormat, lang: Lang, workers: [u32; 2], out: Output) -> Self {
         let names = WorkerNames { lang, is_numbered: workers.map(|count| count > 1) };
-        Self { format, names, out, delimiter: b'\n' }
+        Self { format, names, phrases: LogPhrases::default(), out, delimiter: b'\n' }
     }
 
     /// Ends bare items with NUL instead of a newline.
@@ -143,16 +146,17 @@ impl Reporter {
     }
 
     fn log_event(&mut self, event: Event<'_>) {
-        let Some([before, after]) = self.names.lang.event_phrase(event.kind) else { return };
-        // An event of the whole run has no subject.
-        let worker = event.worker.map(|worker| worker.index);
-        let subject = event.role().map_or(String::new(), |role| self.names.name(role, worker));
+        let Some(LogPhrase { before, mut after }) = self.phrases.of_event(self.names, &event)
+        else {
+            return;
+        };
+        after.push('\n');
         let Some(batch) = event.batch() else {
-            self.out.push_raw(format!("{subject}{before}").as_bytes());
+            self.out.push_raw(before.as_bytes());
+            self.out.push_raw(after.as_bytes());
             return;
         };
         for (_, item) in batch.iter_with_ids() {
-            self.out.push_raw(subject.as_bytes());
             self.out.push_raw(before.as_bytes());
             self.out.push_text(&item::display_text(item));
             self.out.push_raw(after.as_bytes());
@@ -177,7 +181,9 @@ impl Reporter {
 
     /// Draws the present state of a run.
     pub(crate) fn draw_live_view(&self, view: &LiveView) {
-        self.out.progress.draw(|size| view.render_rows(self.names, size));
+        self.out
+            .progress
+            .draw(|size| view.render_rows(WorkerNames { lang: lang(), ..self.names }, size));
     }
 
     /// Prints a notice on standard error.

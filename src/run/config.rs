@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::private_dir::RUN_QUEUE;
 use crate::clock::Delay;
 use crate::keeper::Speed;
-use crate::report::{Lang, ModelInput, OutputFormat, PictureFile};
+use crate::report::{ModelInput, OutputFormat, PictureFile};
 use crate::role::{Role, WorkerId};
 
 /// The configuration of a run.
@@ -32,7 +32,6 @@ pub(crate) struct Config {
     pub(crate) respawn: u32,
     /// The mean time between two kills; `None` for no kills.
     pub(crate) chaos: Option<Duration>,
-    pub(crate) lang: Lang,
     /// The form of a line.
     pub(crate) style: OutputFormat,
     /// Whether standard error shows the live view.

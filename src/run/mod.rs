@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
+use crate::catalogue::{log_lang, message};
 use crate::clock::{Clock, Nanos, nanos, random_seed};
 use crate::exit::ExitCode;
 use crate::keeper::{Keeper, PipeHost, Pipes, Speed};
@@ -74,14 +75,14 @@ fn run_parent(
 ) -> anyhow::Result<ExitCode> {
     let output = Output::new(workplace.progress.clone(), Some(Arc::clone(&workplace.interrupt)));
     let reporter =
-        Reporter::new(config.style, config.lang, [config.producers, config.consumers], output);
+        Reporter::new(config.style, log_lang(), [config.producers, config.consumers], output);
     let random = config.producer_delay.is_random() || config.consumer_delay.is_random();
     let seed = match config.seed {
         None if random => random_seed()?,
         seed => seed.unwrap_or_default(),
     };
     if random && config.seed.is_none() {
-        reporter.print_notice(&config.lang.seed_notice(seed));
+        reporter.print_notice(&message!("run-seed", seed = seed));
     }
     let statistics = config
         .warmup

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::catalogue::message;
 use crate::event::{Event, EventKind};
 use crate::keeper::Observer;
-use crate::report::{Reporter, RunSummary, StatsCollector, Timeline};
+use crate::report::{Reporter, StatsCollector, Timeline};
 use crate::role::WorkerId;
 
 /// Passes every event of a run to all observers.
@@ -34,6 +35,35 @@ pub(super) struct WorkerProgress {
     pub(super) is_just_restarted: bool,
     /// The last process died.
     pub(super) is_dead: bool,
+}
+
+/// The result of a run so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RunSummary {
+    /// Items that are done.
+    pub(super) done: u64,
+    /// Items in all.
+    pub(super) items: u64,
+    /// Deaths of workers.
+    pub(super) worker_deaths: u64,
+    /// Respawns of workers.
+    pub(super) restarts: u64,
+    /// Items that were delivered more than once.
+    pub(super) redelivered: u64,
+}
+
+impl RunSummary {
+    /// The notice at the end of a run in which workers died.
+    pub(super) fn text(&self) -> String {
+        message!(
+            "run-summary",
+            done = self.done,
+            items = self.items,
+            deaths = self.worker_deaths,
+            restarts = self.restarts,
+            redelivered = self.redelivered
+        )
+    }
 }
 
 impl RunCounts {

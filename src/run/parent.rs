@@ -11,12 +11,13 @@ use super::config::{Config, Outputs};
 use super::observer::RunObserver;
 use super::private_dir::Workplace;
 use super::view::{RedrawTimer, live_view};
+use crate::catalogue::{lang, message};
 use crate::clock::Clock;
 use crate::event::{Event, EventKind};
 use crate::exit::ExitCode;
 use crate::keeper::{Keeper, Observer, PipeHost};
 use crate::os::{Blocking, Interest, Waker, signals};
-use crate::report::{StdoutError, english_item_count};
+use crate::report::StdoutError;
 use crate::role::{Role, WorkerId};
 
 pub(super) struct Parent<'a> {
@@ -81,7 +82,7 @@ impl Parent<'_> {
                 interrupted = true;
                 self.stop_producers();
                 if self.keeper.queue().counts().in_flight > 0 {
-                    self.host.observer.reporter.print_notice(self.config.lang.shutdown_notice());
+                    self.host.observer.reporter.print_notice(&message!("run-shutdown"));
                 }
             }
             self.kill_random_worker();
@@ -203,10 +204,10 @@ impl Parent<'_> {
 
     /// Draws the picture and writes the statistics, if they are wanted.
     fn write_outputs(&mut self) -> anyhow::Result<()> {
-        let (end, lang) = (self.keeper.now(), self.config.lang);
+        let end = self.keeper.now();
         let RunObserver { reporter, statistics, timeline, .. } = &mut self.host.observer;
         if let (Some(timeline), Some(picture)) = (timeline, &mut self.outputs.picture) {
-            picture.write(&timeline.render(end, lang, picture.path.format))?;
+            picture.write(&timeline.render(end, lang(), picture.path.format))?;
         }
         let Some(statistics) = statistics.take() else {
             return Ok(());
@@ -215,7 +216,7 @@ impl Parent<'_> {
         let text = if self.config.has_json_statistics {
             serde_json::to_string(&summary)? + "\n"
         } else {
-            summary.render(lang)
+            summary.render(lang())
         };
         match &self.outputs.statistics {
             Some(file) => {
@@ -241,37 +242,26 @@ impl Parent<'_> {
         let RunObserver { reporter, counts, .. } = &self.host.observer;
         let summary = counts.summary;
         if summary.worker_deaths > 0 {
-            reporter.print_notice(&self.config.lang.run_summary(summary));
+            reporter.print_notice(&summary.text());
         }
         let not_done = summary.items.saturating_sub(summary.done);
         if signals::exit_signal().is_some() {
             if not_done > 0 {
-                reporter.print_notice(&self.config.lang.interrupted_notice(not_done));
+                reporter.print_notice(&message!("run-interrupted", items = not_done));
             }
             return Ok(ExitCode::Done);
         }
-        let items = english_item_count(summary.items);
-        let were = if not_done == 1 { "was" } else { "were" };
+        let items = summary.items;
         if self.keeper.is_out_of_time() {
-            let items = if not_done == 0 {
-                format!("all {items} were done by then, and a delay was not over")
-            } else {
-                format!("{not_done} of {items} {were} not done by then")
-            };
-            anyhow::bail!(
-                "the simulated time has reached 584 years, the largest time: {items}; take shorter \
-                 delays or fewer items"
-            );
+            anyhow::bail!(message!("run-out-of-time", items = items, not_done = not_done));
         }
         if not_done == 0 {
             return Ok(ExitCode::Done);
         }
-        let reason = if self.host.pipes.inbox.is_linked().unwrap_or(false) {
-            ""
-        } else {
-            " and could not be replaced: another program has removed the run's folder in the temporary \
-             folder; keep cleaners away from qdemo-run.*, or set TMPDIR"
-        };
-        anyhow::bail!("{not_done} of {items} {were} not done, since workers have died{reason}");
+        let died = message!("run-workers-died", items = items, not_done = not_done);
+        if self.host.pipes.inbox.is_linked().unwrap_or(false) {
+            anyhow::bail!(died);
+        }
+        anyhow::bail!(message!("run-folder-removed", died = died));
     }
 }

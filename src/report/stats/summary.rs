@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::theory::Averages;
 use super::{StatsCollector, TimeDistribution};
+use crate::catalogue::{Lang, message};
 use crate::clock::Nanos;
 use crate::report::figures::{format_number, format_percent, format_seconds};
 use crate::report::to_seconds;
@@ -96,35 +97,44 @@ pub(super) struct TheoryComparison {
 pub(super) struct Metric {
     /// The key in JSON.
     key: &'static str,
-    /// `[ja, en]`
-    pub(super) names: [&'static str; 2],
+    pub(super) name: fn(Lang) -> String,
     average: fn(&Averages) -> f64,
     pub(super) format: fn(Option<f64>) -> String,
 }
 
 pub(super) const METRICS: [Metric; 8] = [
-    metric("throughput_per_s", ["毎秒の個数", "throughput"], |a| a.throughput, format_number),
-    metric("depth", ["列の長さ", "depth"], |a| a.depth, format_number),
-    metric("in_system", ["系内の個数", "in system"], |a| a.in_system, format_number),
-    metric("wait_s", ["待ち時間", "wait"], |a| a.waiting_time, format_seconds),
-    metric("sojourn_s", ["滞在時間", "sojourn"], |a| a.sojourn_time, format_seconds),
-    metric("utilization", ["稼働率", "utilization"], |a| a.utilization, format_percent),
+    metric(
+        "throughput_per_s",
+        |lang| message!(lang, "stats-throughput"),
+        |a| a.throughput,
+        format_number,
+    ),
+    metric("depth", |lang| message!(lang, "stats-depth"), |a| a.depth, format_number),
+    metric("in_system", |lang| message!(lang, "stats-in-system"), |a| a.in_system, format_number),
+    metric("wait_s", |lang| message!(lang, "stats-wait"), |a| a.waiting_time, format_seconds),
+    metric("sojourn_s", |lang| message!(lang, "stats-sojourn"), |a| a.sojourn_time, format_seconds),
+    metric(
+        "utilization",
+        |lang| message!(lang, "stats-utilization"),
+        |a| a.utilization,
+        format_percent,
+    ),
     metric(
         "wait_probability",
-        ["待った割合", "had to wait"],
+        |lang| message!(lang, "stats-wait-probability"),
         |a| a.wait_probability,
         format_percent,
     ),
-    metric("blocked", ["満杯で停止", "blocked"], |a| a.blocked_share, format_percent),
+    metric("blocked", |lang| message!(lang, "stats-blocked"), |a| a.blocked_share, format_percent),
 ];
 
 const fn metric(
     key: &'static str,
-    names: [&'static str; 2],
+    name: fn(Lang) -> String,
     average: fn(&Averages) -> f64,
     format: fn(Option<f64>) -> String,
 ) -> Metric {
-    Metric { key, names, average, format }
+    Metric { key, name, average, format }
 }
 
 fn serialize_with_keys<S: Serializer>(

@@ -3,8 +3,8 @@
 use console::{Alignment, pad_str};
 
 use super::summary::{METRICS, MetricComparison, StatsSummary, TheoryComparison, TimeSummary};
+use crate::catalogue::{Lang, message};
 use crate::report::figures::{format_number, format_percent, format_seconds};
-use crate::report::{Lang, english_item_count};
 
 const COLUMN_WIDTH: usize = 12;
 /// The width of the first column.
@@ -13,35 +13,37 @@ const HEAD_WIDTH: usize = 16;
 impl StatsSummary {
     /// The lines of the summary, each with its newline.
     pub(crate) fn render(&self, lang: Lang) -> String {
-        let say = |ja: &'static str, en: &'static str| lang.pick(ja, en);
         let (mean_depth, max_depth) = (format_number(self.depth.mean), self.depth.max.to_string());
         let mut rows = vec![
             format_row(
-                say("統計", "statistics"),
-                [say("平均", "mean"), "p50", "p90", "p99", say("最大", "max")],
+                &message!(lang, "stats-title"),
+                [
+                    &message!(lang, "stats-mean")[..],
+                    "p50",
+                    "p90",
+                    "p99",
+                    &message!(lang, "stats-max"),
+                ],
             ),
-            self.wait_s.format_row(say("待ち時間", "wait")),
-            self.sojourn_s.format_row(say("滞在時間", "sojourn")),
-            format_row(say("列の長さ", "depth"), [&mean_depth[..], "", "", "", &max_depth]),
-            format_row(say("系内の個数", "in system"), [format_number(self.in_system.mean)]),
+            self.wait_s.format_row(&message!(lang, "stats-wait")),
+            self.sojourn_s.format_row(&message!(lang, "stats-sojourn")),
+            format_row(&message!(lang, "stats-depth"), [&mean_depth[..], "", "", "", &max_depth]),
+            format_row(&message!(lang, "stats-in-system"), [format_number(self.in_system.mean)]),
         ];
         let mut add_row = |head: &str, text: String| rows.push(format_row(head, [text]));
         let rate = format_number(self.throughput_per_s);
         let (items, elapsed) = (self.items, format_seconds(Some(self.elapsed_s)));
         add_row(
-            say("処理", "done"),
-            lang.pick(
-                format!("{items} 個、{elapsed}（毎秒 {rate} 個）"),
-                format!("{} in {elapsed} ({rate}/s)", english_item_count(items)),
-            ),
+            &message!(lang, "stats-done"),
+            message!(lang, "stats-done-text", items = items, elapsed = elapsed, rate = rate),
         );
-        add_row(say("待った割合", "had to wait"), format_percent(self.wait_probability));
+        add_row(&message!(lang, "stats-wait-probability"), format_percent(self.wait_probability));
         let blocked: Vec<_> = self.blocked_s.iter().map(|&s| format_seconds(Some(s))).collect();
-        add_row(say("満杯で停止", "blocked"), join_first(&blocked));
+        add_row(&message!(lang, "stats-blocked"), join_first(&blocked));
         let busy = |c: &super::summary::ConsumerSummary| format_percent(c.utilization);
         let busy: Vec<_> = self.consumers.iter().map(busy).collect();
         add_row(
-            say("稼働率", "utilization"),
+            &message!(lang, "stats-utilization"),
             match busy.len() {
                 1 => join_first(&busy),
                 _ => format!("{} ({})", format_percent(self.utilization), join_first(&busy)),
@@ -50,13 +52,12 @@ impl StatsSummary {
         add_row(
             "L = λW",
             match self.little.difference {
-                0 => say("差はちょうど 0 ns", "holds exactly: the difference is 0 ns").to_owned(),
-                difference => say("差 {} ns", "the difference is {} ns")
-                    .replace("{}", &difference.to_string()),
+                0 => message!(lang, "stats-little-exact"),
+                difference => message!(lang, "stats-little-difference", difference = &difference),
             },
         );
         if let Some(seed) = self.seed {
-            add_row(say("乱数の種", "seed"), seed.to_string());
+            add_row(&message!(lang, "stats-seed"), seed.to_string());
         }
         if let Some(theory) = &self.theory {
             rows.extend(theory.format_rows(lang));
@@ -73,19 +74,18 @@ impl TimeSummary {
 
 impl TheoryComparison {
     fn format_rows(&self, lang: Lang) -> Vec<String> {
-        let heads = lang
-            .pick(["理論値", "実測値", "95% 信頼区間"], ["formula", "measured", "95 % interval"]);
+        let heads = [
+            message!(lang, "stats-formula"),
+            message!(lang, "stats-measured"),
+            message!(lang, "stats-interval"),
+        ];
         let name = format!("{} (ρ = {})", self.model, format_number(Some(self.rho)));
         if self.is_unstable {
-            let unstable = lang.pick(
-                "不安定: 列は限りなく伸びるため、比べる平均はありません",
-                "unstable: the queue grows without limit, and has no average",
-            );
+            let unstable = message!(lang, "stats-unstable");
             return vec![format!("{name}: {unstable}")];
         }
         let rows = METRICS.iter().zip(self.metrics).filter_map(|(metric, comparison)| {
-            let [ja, en] = metric.names;
-            Some(format_row(lang.pick(ja, en), comparison?.format_cells(metric.format)))
+            Some(format_row(&(metric.name)(lang), comparison?.format_cells(metric.format)))
         });
         [name, format_row("", heads)].into_iter().chain(rows).collect()
     }

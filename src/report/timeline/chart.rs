@@ -8,12 +8,12 @@ use super::axis::TimeAxis;
 use super::lane::Lane;
 use super::style::{CSS, definitions, draw_legend};
 use super::words::Labels;
+use crate::catalogue::Lang;
 use crate::clock::Nanos;
-use crate::report::Lang;
-use crate::report::lang::WorkerNames;
 use crate::report::picture::{
     FONT_SIZE, MARGIN, line_element, new_document, round_coordinate, text_element, text_width,
 };
+use crate::report::worker_names::WorkerNames;
 use crate::role::{Role, WorkerId};
 
 /// The width of the picture, in pixels.
@@ -76,7 +76,7 @@ impl<'a> Chart<'a> {
         let names = WorkerNames { lang, is_numbered };
         let labels = Labels { names, is_exact: timeline.resolution.is_exact, run_end: *end };
         let name_widths = lanes.keys().map(|&worker| text_width(&names.worker_name(worker)));
-        let name_width = name_widths.fold(text_width(labels.depth_label()), f64::max);
+        let name_width = name_widths.fold(text_width(&labels.depth_label()), f64::max);
         let left = MARGIN + name_width + 12.0;
         let capacity_width =
             capacity.map_or(40.0, |capacity| text_width(&labels.capacity_label(capacity)) + 8.0);

@@ -36,7 +36,7 @@ impl Chart<'_> {
             group = group.add(level("grid", depth)).add(label);
         }
         group =
-            group.add(text_element(self.labels.depth_label(), left - 10.0, top, "label", "end"));
+            group.add(text_element(&self.labels.depth_label(), left - 10.0, top, "label", "end"));
         group = if self.timeline.resolution.is_exact {
             self.draw_steps(&axis, group)
         } else {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::Timeline;
+use crate::catalogue::Lang;
 use crate::clock::Nanos;
-use crate::report::Lang;
 
 /// A page that loads no other file.
 const PAGE_TEMPLATE: &str = include_str!("page.html");
@@ -44,7 +44,7 @@ impl Timeline {
         match format {
             PictureFormat::Svg => svg,
             PictureFormat::Html => {
-                PAGE_TEMPLATE.replace("{lang}", lang.pick("ja", "en")).replace("{picture}", &svg)
+                PAGE_TEMPLATE.replace("{lang}", lang.code()).replace("{picture}", &svg)
             }
         }
     }

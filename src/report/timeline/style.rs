@@ -109,9 +109,9 @@ pub(super) fn draw_legend(labels: &Labels, [left, right]: [f64; 2], top: f64) ->
     let mut legend = Group::new().set("class", "legend");
     let mut layout = LegendLayout::new([left, right], top, height + 10.0);
     for (name, sample) in entries {
-        let [x, y] = layout.place(width + 6.0, name);
+        let [x, y] = layout.place(width + 6.0, &name);
         let place = format!("translate({} {})", round_coordinate(x), round_coordinate(y));
-        let name = text_element(name, x + width + 6.0, y + height / 2.0, "label", "start");
+        let name = text_element(&name, x + width + 6.0, y + height / 2.0, "label", "start");
         legend = legend.add(sample.set("transform", place)).add(name);
     }
     (legend, layout.row() + height)

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::*;
+use crate::catalogue::Lang;
 use crate::queue::Items;
-use crate::report::Lang;
 use crate::role::Role;
 use lane::{LaneState, StateInterval};
 
@@ -189,7 +189,7 @@ fn a_long_run_keeps_its_shape_in_bounded_memory() {
     let picture = parse_svg(&text);
     let arrows = nodes_of_class(&picture, "arrow").len();
     assert!((30..=60).contains(&arrows), "{arrows}");
-    assert!(text.contains(&format!("arrows for {arrows} of 1000000 hand-overs")));
+    assert!(text.contains(&format!("arrows for {arrows} of 1000000 deliveries")));
     assert_eq!(
         nodes_of_class(&picture, "working").len(),
         3,
@@ -207,11 +207,11 @@ fn a_picture_shows_every_recorded_event() {
     assert_eq!(
         tooltips(&picture, "arrow"),
         [
-            "item1: producer 0 s → consumer 0 s (0 s in line)",
-            "item2: producer 1 s → consumer 2 s (1 s in line)",
-            "item3: producer 2 s → consumer 4 s (2 s in line)",
-            "item4: producer 3 s → consumer 6 s (3 s in line)",
-            "item5: producer 4 s → consumer 8 s (4 s in line)",
+            "item1: producer 0 s → consumer 0 s (0 s ready)",
+            "item2: producer 1 s → consumer 2 s (1 s ready)",
+            "item3: producer 2 s → consumer 4 s (2 s ready)",
+            "item4: producer 3 s → consumer 6 s (3 s ready)",
+            "item5: producer 4 s → consumer 8 s (4 s ready)",
         ]
     );
     let working = tooltips(&picture, "working");

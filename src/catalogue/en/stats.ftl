@@ -1,0 +1,24 @@
+# The statistics of a run.
+stats-title = statistics
+stats-mean = mean
+stats-max = max
+stats-wait = wait
+stats-sojourn = sojourn
+stats-depth = depth
+stats-in-system = in system
+stats-done = done
+stats-done-text = { $items ->
+    [one] 1 item
+   *[other] { $items } items
+ } in { $elapsed } ({ $rate }/s)
+stats-wait-probability = had to wait
+stats-blocked = blocked
+stats-utilization = utilization
+stats-throughput = throughput
+stats-little-exact = holds exactly: the difference is 0 ns
+stats-little-difference = the difference is { $difference } ns
+stats-seed = seed
+stats-formula = formula
+stats-measured = measured
+stats-interval = 95 % interval
+stats-unstable = unstable: the queue grows without limit, and has no average

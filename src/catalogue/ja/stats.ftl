@@ -1,0 +1,21 @@
+# 実行の統計
+stats-title = 統計
+stats-mean = 平均
+stats-max = 最大
+stats-wait = 待ち時間
+stats-sojourn = 滞在時間
+stats-depth = キューの深さ
+stats-in-system = 系内の個数
+stats-done = 処理
+stats-done-text = { $items } 個、{ $elapsed }（毎秒 { $rate } 個）
+stats-wait-probability = 待った割合
+stats-blocked = 空き待ち
+stats-utilization = 稼働率
+stats-throughput = 毎秒の個数
+stats-little-exact = 差はちょうど 0 ns
+stats-little-difference = 差 { $difference } ns
+stats-seed = 乱数の種
+stats-formula = 理論値
+stats-measured = 実測値
+stats-interval = 95% 信頼区間
+stats-unstable = 不安定: キューは限りなく深くなるため、比べる平均はありません
