@@ -7,7 +7,7 @@ use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
 use unic_langid::LanguageIdentifier;
 
-use super::Lang;
+use super::{Lang, lang};
 
 /// The whole numbers up to this one are exact as a number of Fluent, which is an f64.
 const MAX_EXACT: u64 = 1 << 53;
@@ -34,7 +34,8 @@ macro_rules! message_files {
     };
 }
 
-pub(super) static FILES: [MessageFile; 5] = message_files!["cli", "log", "picture", "run", "stats"];
+pub(super) static FILES: [MessageFile; 7] =
+    message_files!["cli", "help", "log", "man", "picture", "run", "stats"];
 
 /// A message and the values of its parameters.
 pub(crate) struct Message {
@@ -66,8 +67,8 @@ impl Message {
 }
 
 /// The text of a message whose name is made at run time, without parameters. None if there is no such message.
-pub(crate) fn lookup(lang: Lang, name: &str) -> Option<String> {
-    find(lang, name, None)
+pub(crate) fn lookup(name: &str) -> Option<String> {
+    find(lang(), name, None)
 }
 
 fn find(lang: Lang, name: &str, parameters: Option<&FluentArgs<'_>>) -> Option<String> {

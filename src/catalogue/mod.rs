@@ -8,8 +8,10 @@ mod lang;
 mod messages;
 
 pub(crate) use lang::{Lang, Languages, lang, log_lang, set_languages};
-pub(crate) use messages::Message;
+pub(crate) use messages::{Message, lookup};
 
+#[cfg(test)]
+pub(crate) use tests::names;
 #[cfg(test)]
 mod tests;
 

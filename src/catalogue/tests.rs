@@ -69,6 +69,11 @@ fn all_messages() -> Parameters {
     all
 }
 
+/// The names of all messages that begin with `prefix`.
+pub(crate) fn names(prefix: &str) -> BTreeSet<String> {
+    all_messages().into_keys().filter(|name| name.starts_with(prefix)).collect()
+}
+
 fn rust_files(dir: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();

@@ -14,16 +14,11 @@ use crate::clock::Clock;
 use crate::exit::{ExitCode, ExitError};
 use crate::report::{OutputFormat, StdoutError, english_item_count, eprint_line};
 
-/// Show the first items in line for a consumer; they stay in line
 #[derive(Debug, clap::Args)]
-#[command(after_help = "An item is in line until a consumer takes the item.
-Exit code 1: the queue does not exist. Exit code 3: no item is in line.
-
-Examples:
-  qdemo peek -q jobs
-  qdemo peek -q jobs --count 10 --format json")]
+#[command(after_help = "\
+qdemo peek -q jobs
+qdemo peek -q jobs --count 10 --format json")]
 pub(super) struct PeekArgs {
-    /// Number of items
     #[arg(long, value_name = "N", default_value = "1", value_parser = values::parse_nonzero_count)]
     count: u64,
 
@@ -37,17 +32,11 @@ pub(super) struct PeekArgs {
     server: ServerArgs,
 }
 
-/// Wait until all items are done
 #[derive(Debug, clap::Args)]
-#[command(after_help = "An item that `qdemo get` has printed is done.
-Exit code 1: items have failed, or the queue does not exist.
-Exit code 3: items are not done within the timeout.
-
-Examples:
-  qdemo join -q jobs
-  qdemo join -q jobs --timeout 10m || qdemo status -q jobs")]
+#[command(after_help = "\
+qdemo join -q jobs
+qdemo join -q jobs --timeout 10m || qdemo status -q jobs")]
 pub(super) struct JoinArgs {
-    /// Wait at most this long until all items are done
     #[arg(long, value_name = "TIME", value_parser = values::parse_timeout)]
     timeout: Option<Timeout>,
 
@@ -58,19 +47,11 @@ pub(super) struct JoinArgs {
     server: ServerArgs,
 }
 
-/// Close a queue: it takes no more, and ends after its last item
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The sentinel, the end mark after the last item, stops every consumer that has
-already started.
-Exit code 0: the queue is closed, even if it was closed before or did not exist.
-
-Examples:
-  qdemo close -q jobs
-  qdemo close -q jobs --now"
-)]
+#[command(after_help = "\
+qdemo close -q jobs
+qdemo close -q jobs --now")]
 pub(super) struct CloseArgs {
-    /// Drop the items in line: no consumer has taken these items
     #[arg(long)]
     now: bool,
 
@@ -81,31 +62,21 @@ pub(super) struct CloseArgs {
     server: ServerArgs,
 }
 
-/// List, retry or drop failed items
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Exit code 1: the queue does not exist, or an ID is not the id of a failed item.
-With such an ID, no item is retried or dropped.
-
-Examples:
-  qdemo failed -q jobs
-  qdemo failed -q jobs --retry
-  qdemo failed -q jobs --drop 17 42"
-)]
+#[command(after_help = "\
+qdemo failed -q jobs
+qdemo failed -q jobs --retry
+qdemo failed -q jobs --drop 17 42")]
 pub(super) struct FailedArgs {
-    /// Ids of the items to retry or drop [default: all]
     #[arg(value_name = "ID", value_parser = values::parse_item_id, allow_hyphen_values = true)]
     ids: Vec<u64>,
 
-    /// Put the items back in line for a consumer
     #[arg(long)]
     retry: bool,
 
-    /// Drop the items
     #[arg(long, conflicts_with = "retry")]
     drop: bool,
 
-    /// Format of the list: lines with id, attempt, reason and item, or JSON objects
     #[arg(long, default_value = "text", conflicts_with_all = ["retry", "drop"])]
     #[arg(value_parser = values::output_format(&["text", "json"]))]
     format: OutputFormat,
@@ -117,16 +88,11 @@ pub(super) struct FailedArgs {
     server: ServerArgs,
 }
 
-/// Remove a queue
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 1: the queue does not exist, or it has items or clients. With
---force, items and clients do not matter.
-
-Examples:
-  qdemo rm -q jobs
-  qdemo rm -q jobs --force")]
+#[command(after_help = "\
+qdemo rm -q jobs
+qdemo rm -q jobs --force")]
 pub(super) struct RmArgs {
-    /// Remove the queue even if it has items or clients
     #[arg(long)]
     force: bool,
 

@@ -12,7 +12,6 @@ use crate::report::OutputFormat;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct QueueArg {
-    /// Name of the queue [default: QDEMO_QUEUE, or default]
     #[arg(short, long, value_name = "NAME")]
     queue: Option<QueueName>,
 }
@@ -52,14 +51,11 @@ fn parse_env<T, E: Display>(
     parse(text).map(Some).map_err(|error| invalid(&error))
 }
 
-/// How long a command waits.
 #[derive(Debug, clap::Args)]
 pub(super) struct TimeoutArgs {
-    /// Wait at most this long for an item, or for a reply
     #[arg(long, value_name = "TIME", value_parser = values::parse_timeout)]
     timeout: Option<Timeout>,
 
-    /// Do not wait for an item
     #[arg(long, conflicts_with = "timeout")]
     no_wait: bool,
 }
@@ -70,21 +66,17 @@ impl TimeoutArgs {
     }
 }
 
-/// How `get` and `peek` print items.
 #[derive(Debug, clap::Args)]
 pub(super) struct ItemOutputArgs {
-    /// Format of the output: bare items, or JSON objects with id, item and attempt
     #[arg(long, default_value = "raw", value_parser = values::output_format(&["raw", "json"]))]
     pub(super) format: OutputFormat,
 
-    /// End a bare item with NUL instead of a newline
     #[arg(short = '0', long)]
     pub(super) null: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ProgressArg {
-    /// Show a live view: auto (on a terminal), always, never
     #[arg(long, value_parser = ["auto", "always", "never"], value_name = "WHEN", default_value = "auto")]
     #[arg(hide_possible_values = true)]
     progress: String,

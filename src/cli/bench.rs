@@ -13,43 +13,30 @@ use crate::report::{
 use crate::run::{PARENT_OPEN_FILES, Workplace};
 use crate::wire::DEFAULT_MAX_ITEM_BYTES;
 
-/// Measure how fast queues are on this machine
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The bench takes less than 20 seconds with the default sizes, workers and rounds.
-Exit code 1: no measurement was possible.
-
-Examples:
-  qdemo bench
-  qdemo bench --against python --plot bench.svg
-  qdemo bench --size 256 --workers 1x1 --workers 8x8 --rounds 20 --format json"
-)]
+#[command(after_help = "\
+qdemo bench
+qdemo bench --against python --plot bench.svg
+qdemo bench --size 256 --workers 1x1 --workers 8x8 --rounds 20 --format json")]
 pub(super) struct Args {
-    /// Size of the items; repeat for more sizes [default: 16 256 4KiB 64KiB 1MiB]
     #[arg(long = "size", value_name = "SIZE", value_parser = parse_item_size)]
     sizes: Vec<u64>,
 
-    /// Number of producers x consumers; repeat for more [default: 1x1 4x4]
     #[arg(long, value_name = "PxC", value_parser = parse_worker_pair)]
     workers: Vec<[u32; 2]>,
 
-    /// Peer to compare with: python (multiprocessing.Queue), if python3 is installed
     #[arg(long, value_parser = ["python"], value_name = "PEER", hide_possible_values = true)]
     against: Option<String>,
 
-    /// Measure each pair of workers also beside this many connected clients that ask for nothing
     #[arg(long, value_name = "N", value_parser = values::parse_worker_count, hide = true)]
     idle: Option<u32>,
 
-    /// Number of measurements of each case [default: 5, or fewer on a slow machine]
     #[arg(long, value_name = "N", value_parser = values::parse_nonzero_u32)]
     rounds: Option<u32>,
 
-    /// Format of the results: a table, or a JSON object
     #[arg(long, default_value = "text", value_parser = values::output_format(&["text", "json"]))]
     format: OutputFormat,
 
-    /// Draw a bar chart of the results to this .svg file
     #[arg(long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg]))]
     plot: Option<PicturePath>,
 }

@@ -21,22 +21,18 @@ pub(super) struct ClientArgs {
     #[command(flatten)]
     queue: QueueArg,
 
-    /// Print no log
     #[arg(long)]
     pub(super) quiet: bool,
 
-    /// Seed of random delays: the same seed gives the same delays [default: random]
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
     seed: Option<u64>,
 
     #[command(flatten)]
     server: StayingServerArgs,
 
-    /// A respawned worker: the number of items that its predecessors put or finished
     #[arg(long, hide = true, default_value = "0")]
     pub(super) skip: u64,
 
-    /// A worker of a run
     #[arg(long, hide = true, value_parser = values::parse_worker_share)]
     pub(super) worker: Option<WorkerShare>,
 }

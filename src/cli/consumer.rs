@@ -24,63 +24,38 @@ use crate::report::{OutputFormat, Progress, Reporter, StdoutError};
 use crate::role::Role;
 use crate::server::ServerSettings;
 
-/// Get items from a queue until it ends
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "The consumer runs COMMAND once for each item. {} in the arguments stands for the
-item. Without {}, the item is on standard input. The consumer sets QDEMO_ITEM,
-QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE for COMMAND, and QDEMO_SERVER for a queue
-on a server.
-Exit code 1: items have failed. Exit code 126: COMMAND cannot be executed.
-Exit code 127: there is no such COMMAND.
-
-Without a COMMAND, an item is done as soon as the item is printed. On Linux, if
-standard output is a pipe, an item is done when the reader has read the item,
-and the consumer takes few items ahead of a slow reader.
-
-Examples:
-  qdemo consumer --delay 2s
-  qdemo consumer -q jobs --format raw | while read -r job; do echo \"$job\"; done
-  qdemo consumer -q images -j 4 --retries 2 -- convert {} -resize 50% small/{}
-  qdemo consumer -q jobs -- sh -c 'echo \"$1\" | tr a-z A-Z' sh {}"
-)]
-#[command(mut_arg("quiet", |quiet| quiet.help("Print no log; with a COMMAND, show no progress")))]
+#[command(after_help = "\
+qdemo consumer --delay 2s
+qdemo consumer -q jobs --format raw | while read -r job; do echo \"$job\"; done
+qdemo consumer -q images -j 4 --retries 2 -- convert {} -resize 50% small/{}
+qdemo consumer -q jobs -- sh -c 'echo \"$1\" | tr a-z A-Z' sh {}")]
 pub(super) struct Args {
-    /// Delay after each item, before the item is done; with a COMMAND, after it is done
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
     #[arg(value_parser = values::parse_delay)]
     delay: Delay,
 
-    /// An item is done when it is written to a pipe, read or not; take many items ahead
     #[arg(long, conflicts_with = "command")]
     fast: bool,
 
-    /// Leave after this many items
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
     max: Option<u64>,
 
-    /// Stay when the queue ends, and wait for new items
     #[arg(long)]
     follow: bool,
 
     #[command(flatten)]
     timeout: TimeoutArgs,
 
-    /// Requeue an item (put it back in line) that is not done after this time, even if its consumer
-    /// lives
     #[arg(long, value_name = "TIME", value_parser = values::parse_nonzero_duration)]
     lease: Option<Duration>,
 
-    /// Move an item to the failed items after this many delivery failures (its consumer died, or
-    /// its lease ran out); 0 for never
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::parse_u32)]
     max_attempts: u32,
 
-    /// Format of the output [default: log; with a COMMAND, the output of the command]
     #[arg(long, value_parser = values::output_format(&["log", "raw", "json"]))]
     format: Option<OutputFormat>,
 
-    /// End a bare item with NUL instead of a newline
     #[arg(short = '0', long, conflicts_with = "command")]
     null: bool,
 

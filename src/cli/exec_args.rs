@@ -20,36 +20,29 @@ use crate::queue::Counts;
 use crate::report::{OutputFormat, Reporter, StdoutError, to_seconds};
 
 #[derive(Debug, clap::Args)]
-#[command(next_help_heading = "With a COMMAND")]
+#[command(next_help_heading = "help-heading-command")]
 pub(super) struct ExecArgs {
-    /// Run up to this many commands at a time
     #[arg(short, long, value_name = "N", default_value = "1", requires = "command")]
     #[arg(value_parser = values::parse_worker_count)]
     pub(super) jobs: u32,
 
-    /// Run a command that fails up to this many more times
     #[arg(long, value_name = "N", default_value = "0", requires = "command")]
     #[arg(value_parser = values::parse_u32)]
     pub(super) retries: u32,
 
-    /// Delay before the first retry; the delay doubles with each further retry
     #[arg(long, value_name = "TIME", default_value = "100ms", requires = "command")]
     #[arg(value_parser = values::parse_duration)]
     pub(super) backoff: Duration,
 
-    /// End a command after this time with SIGTERM, 5 s later with SIGKILL: it has failed
     #[arg(long, value_name = "TIME", requires = "command", value_parser = values::parse_duration)]
     pub(super) timeout_each: Option<Duration>,
 
-    /// Stop at the first failed item; end the other commands and requeue their items
     #[arg(long, requires = "command")]
     pub(super) halt: bool,
 
-    /// Give each command the terminal, for a password prompt or an editor
     #[arg(long, requires = "command")]
     pub(super) tty: bool,
 
-    /// The command to run for each item, with its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }

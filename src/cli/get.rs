@@ -11,17 +11,12 @@ use crate::clock::{Clock, ProcessBirth};
 use crate::exit::{ExitCode, ExitError};
 use crate::report::{Reporter, StdoutError};
 
-/// Get items from a queue and print them
 #[derive(Debug, clap::Args)]
-#[command(after_help = "An item is done as soon as the item is printed.
-Exit code 3: no item within the timeout. Exit code 4: the queue has ended.
-
-Examples:
-  qdemo get -q jobs
-  while job=$(qdemo get --quiet -q jobs); do echo \"working on $job\"; done
-  qdemo get -q jobs --count 10 --timeout 2s --format json")]
+#[command(after_help = "\
+qdemo get -q jobs
+while job=$(qdemo get --quiet -q jobs); do echo \"working on $job\"; done
+qdemo get -q jobs --count 10 --timeout 2s --format json")]
 pub(super) struct Args {
-    /// Number of items
     #[arg(long, value_name = "N", default_value = "1", value_parser = values::parse_nonzero_count)]
     count: u64,
 
@@ -31,7 +26,6 @@ pub(super) struct Args {
     #[command(flatten)]
     output: ItemOutputArgs,
 
-    /// Print no message when the queue is empty or has ended
     #[arg(long)]
     quiet: bool,
 

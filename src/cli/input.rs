@@ -22,20 +22,15 @@ const MAX_OVERSIZE_FACTOR: u64 = 16;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct InputArgs {
-    /// Items on standard input end with NUL instead of a newline
     #[arg(short = '0', long)]
     null: bool,
 
-    /// Each item is JSON text, and stays as it is written
     #[arg(long)]
     json: bool,
 
-    /// Refuse items that are larger
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = values::parse_bytes)]
     max_item_size: u64,
 
-    /// Accept items only when they are on the disk, so that they survive a crash of the machine;
-    /// holds for all clients of the queue from now on
     #[arg(long)]
     pub(super) sync: bool,
 

@@ -1,53 +1,52 @@
-//! Texts about the commands: help, usage errors, shell completions, manual pages.
+//! Manual pages, shell completions, and how help and usage errors are printed.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::Command;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap_complete::Shell;
 
 use super::error::report_error;
+use super::help::{HelpArgs, examples_of, localize};
 use super::streams::print_stdout;
+use super::syntax::all_commands;
+use super::usage_error;
+use crate::catalogue::{lookup, message};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::eprint_line;
 
-/// The commands, grouped by purpose.
-const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
-    ("See how a queue behaves", &["run", "timeline", "bench"]),
-    ("Share a queue by name", &["producer", "consumer", "put", "get", "peek", "join", "close"]),
-    ("Manage queues and this program", &["status", "failed", "rm", "completions", "man"]),
-];
-
-/// The commands whose queue is always on this machine.
-const LOCAL_COMMANDS: [&str; 4] = ["run", "timeline", "bench", "keeper"];
-
-/// Print completions for a shell
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  source <(qdemo completions bash)
-  qdemo completions zsh > ~/.zfunc/_qdemo
-  qdemo completions fish > ~/.config/fish/completions/qdemo.fish")]
+#[command(after_help = "\
+source <(qdemo completions bash)
+qdemo completions zsh > ~/.zfunc/_qdemo
+qdemo completions fish > ~/.config/fish/completions/qdemo.fish")]
 pub(super) struct CompletionsArgs {
-    /// Print completions for this shell
     shell: Shell,
 }
 
-/// Print the manual page of qdemo or of a command
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  qdemo man | man -l -
-  qdemo man put > /usr/local/share/man/man1/qdemo-put.1")]
+#[command(after_help = "\
+qdemo man | man -l -
+qdemo man put > /usr/local/share/man/man1/qdemo-put.1")]
 pub(super) struct ManArgs {
-    /// Print the page of this command [default: the page of qdemo itself]
     #[arg(value_name = "COMMAND")]
     command: Option<String>,
 }
 
+impl HelpArgs {
+    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
+        let text = self.text(localize(all_commands(), None))?;
+        print_help(&text)?;
+        Ok(ExitCode::Done)
+    }
+}
+
 impl CompletionsArgs {
-    pub(super) fn run(self, cli: &Command) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut script = Vec::new();
+        let cli = localize(all_commands(), Some(usize::MAX));
         // Hidden commands have no completion.
         let visible = cli.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
         let version = env!("CARGO_PKG_VERSION");
@@ -59,82 +58,91 @@ impl CompletionsArgs {
 }
 
 impl ManArgs {
-    pub(super) fn run(self, mut cli: Command) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let plain = all_commands();
+        let mut cli = localize(plain.clone(), Some(usize::MAX));
         cli.build();
-        let command = match &self.command {
-            None => &cli,
+        let (command, examples) = match &self.command {
+            None => (&cli, String::new()),
             Some(name) => {
                 let command = cli.find_subcommand(name).filter(|command| !command.is_hide_set());
-                let text =
-                    format!("there is no command `{name}`: `qdemo --help` lists all commands");
-                command.ok_or_else(|| ExitError::usage(text))?
+                let examples = plain.find_subcommand(name).map(examples_of).unwrap_or_default();
+                let missing = || ExitError::usage(message!("cli-no-such-command", command = name));
+                (command.ok_or_else(missing)?, examples)
             }
         };
-        print_stdout(&render_man_page(command)?)?;
+        print_stdout(&render_man_page(command, &examples)?)?;
         Ok(ExitCode::Done)
     }
 }
 
-/// The end of every manual page.
-const COMMON_SECTIONS: &str = r".SH EXIT STATUS
-0: done. 1: something failed. 2: the command is not valid, and nothing was started. 3: the command would wait
-longer than its timeout (the queue is full or empty, or items are not done). 4: the queue is closed or has
-ended. 126: the command for the items cannot be executed. 127: the command for the items does not exist. A
-command that leaves because of a signal dies by that signal. Process 1 of a container exits with 128 + the signal number.
-.SH SIGNALS
-The first SIGINT, SIGTERM or SIGHUP asks a command to leave. The second one ends the command at once. SIGTSTP
-stops a consumer together with its commands. A signal that is ignored when the command starts stays ignored,
-except SIGINT if SIGQUIT is ignored too, as in a command that a script starts with &.
-.SH ENVIRONMENT
-.TP
-\fBQDEMO_DIR\fR
-The folder of the queues; by default ${XDG_STATE_HOME:-~/.local/state}/qdemo.
-.TP
-\fBQDEMO_QUEUE\fR
-The queue of a command without \-\-queue; by default default.
-.TP
-\fBQDEMO_SERVER\fR
-The URL of the Redis or Valkey server that has the queue of a command without \-\-server; by default the queue is on
-this machine. run, timeline and bench ignore the variable. With \-\-server, other users of the machine can see the
-URL in a list of processes: give a password in QDEMO_SERVER_PASSWORD or in a file.
-.TP
-\fBQDEMO_SERVER_PASSWORD_FILE\fR, \fBQDEMO_SERVER_PASSWORD\fR
-The file with the password for the server, or the password. The file comes before the password, and both come before a
-password in the URL.
-.TP
-\fBQDEMO_SERVER_SENTINEL_PASSWORD\fR
-The password of the Sentinels of the server, if they have one.
-.TP
-\fBQDEMO_SERVER_CA\fR
-The file with the certificate authorities of a command without \-\-server\-ca; by default those of the system.
-.TP
-\fBQDEMO_LANG\fR
-The language of the log or the picture of a command without \-\-lang: ja or en; by default ja.
-";
-
-/// Renders a manual page. The examples keep their line breaks.
-fn render_man_page(command: &Command) -> io::Result<Vec<u8>> {
-    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let (notes, examples) = after.rsplit_once("Examples:\n").unwrap_or_default();
+/// Renders a manual page. `examples` keep their line breaks.
+fn render_man_page(command: &Command, examples: &str) -> io::Result<Vec<u8>> {
     let source = concat!("qdemo ", env!("CARGO_PKG_VERSION"));
-    let man = clap_mangen::Man::new(command.clone()).source(source).manual("User Commands");
+    let manual = message!("man-manual");
+    let man = clap_mangen::Man::new(command.clone()).source(source).manual(manual);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
-    if !notes.trim().is_empty() {
-        write!(page, ".PP\n{}\n", escape_roff(notes.trim()))?;
+    if let Some(detail) = lookup(&format!("help-{}-detail", command.get_name())) {
+        for paragraph in detail.split("\n\n") {
+            write!(page, ".PP\n{}\n", escape_roff(paragraph))?;
+        }
     }
     man.render_options_section(&mut page)?;
     if command.get_subcommands().any(|command| !command.is_hide_set()) {
         man.render_subcommands_section(&mut page)?;
     }
     if !examples.is_empty() {
-        write!(page, ".SH EXAMPLES\n.nf\n{}\n.fi\n", escape_roff(examples.trim_end()))?;
+        write!(page, ".SH {}\n.nf\n{}\n.fi\n", message!("man-examples"), escape_roff(examples))?;
     }
-    page.extend_from_slice(COMMON_SECTIONS.as_bytes());
-    Ok(page)
+    page.extend_from_slice(common_sections().as_bytes());
+    Ok(translate_headings(&page))
+}
+
+/// Replaces the headings that `clap_mangen` writes.
+fn translate_headings(page: &[u8]) -> Vec<u8> {
+    let headings = [
+        ("NAME", message!("man-name")),
+        ("SYNOPSIS", message!("man-synopsis")),
+        ("DESCRIPTION", message!("man-description")),
+        ("SUBCOMMANDS", message!("man-subcommands")),
+    ];
+    let page = String::from_utf8_lossy(page);
+    let lines = page.lines().map(|line| {
+        let heading = line.strip_prefix(".SH ").map(|name| name.trim_matches('"'));
+        let known = headings.iter().find(|(name, _)| heading == Some(*name));
+        known.map_or_else(|| line.to_owned(), |(_, title)| format!(".SH {title}"))
+    });
+    let mut text = lines.collect::<Vec<_>>().join("\n");
+    text.push('\n');
+    text.into_bytes()
+}
+
+/// The end of every manual page.
+fn common_sections() -> String {
+    let variables = [
+        (&["QDEMO_DIR"][..], message!("man-variable-dir")),
+        (&["QDEMO_QUEUE"], message!("man-variable-queue")),
+        (&["QDEMO_SERVER"], message!("man-variable-server")),
+        (
+            &["QDEMO_SERVER_PASSWORD_FILE", "QDEMO_SERVER_PASSWORD"],
+            message!("man-variable-password"),
+        ),
+        (&["QDEMO_SERVER_CA"], message!("man-variable-ca")),
+        (&["QDEMO_LANG"], message!("man-variable-lang")),
+    ];
+    let section = |title: String, text: String| format!(".SH {title}\n{}\n", escape_roff(&text));
+    let mut sections = section(message!("man-exit-status"), message!("man-exit-status-text"));
+    sections += &section(message!("man-signals"), message!("man-signals-text"));
+    sections += &format!(".SH {}\n", message!("man-environment"));
+    for (names, text) in variables {
+        let names: Vec<_> = names.iter().map(|name| format!("\\fB{name}\\fR")).collect();
+        sections += &format!(".TP\n{}\n{}\n", names.join(", "), escape_roff(&text));
+    }
+    sections
 }
 
 /// Escapes text so that roff prints it unchanged.
@@ -143,98 +151,27 @@ fn escape_roff(text: &str) -> String {
     escaped.lines().map(|line| format!("\\&{line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// Lists the subcommands of `cli` in groups.
-pub(super) fn commands_help(cli: &Command) -> String {
-    let line = |name: &&str| {
-        let about = cli.find_subcommand(name).and_then(Command::get_about);
-        format!("  {name:<12} {}", about.map(ToString::to_string).unwrap_or_default())
-    };
-    let group = |(title, names): &(&str, &[&str])| {
-        format!("{title}:\n{}", names.iter().map(line).collect::<Vec<_>>().join("\n"))
-    };
-    let groups = COMMAND_GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
-    format!("{groups}\n`qdemo man` lists exit codes and variables.")
+fn print_help(text: &clap::builder::StyledStr) -> anyhow::Result<()> {
+    let text = if console::colors_enabled() { text.ansi().to_string() } else { text.to_string() };
+    print_stdout(text.as_bytes())
 }
 
-/// Prints help as clap renders it, and a usage error in one line. `first_arg` may name the command of the
-/// error, which is one of `all_commands`.
-pub(super) fn report_clap_error(
-    error: &clap::Error,
-    first_arg: Option<&OsString>,
-    all_commands: impl FnOnce() -> Command,
-) -> ExitCode {
+/// Prints help, the version, and an error in the arguments. `args` are the arguments of this program.
+pub(super) fn report_clap_error(error: &clap::Error, args: &[OsString]) -> ExitCode {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let text = error.render();
-            let text =
-                if console::colors_enabled() { text.ansi().to_string() } else { text.to_string() };
-            return match print_stdout(text.as_bytes()) {
-                Err(error) => report_error(&error),
-                Ok(()) => ExitCode::Done,
-            };
-        }
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match print_help(&error.render()) {
+            Err(error) => report_error(&error),
+            Ok(()) => ExitCode::Done,
+        },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             // A failed write to standard error has no place for a report.
-            let _ = write!(Blocking(io::stderr()), "{}", all_commands().render_help());
-            return ExitCode::Usage;
+            let help = localize(all_commands(), None).render_help();
+            let _ = write!(Blocking(io::stderr()), "{help}");
+            ExitCode::Usage
         }
-        _ => {}
-    }
-    if let Some(line) = local_command_error(error, first_arg) {
-        eprint_line(&line);
-        return ExitCode::Usage;
-    }
-    let text = error.to_string();
-    let parts = text.lines().map(str::trim).filter(|line| {
-        !line.is_empty() && !line.starts_with("Usage:") && !line.starts_with("For more")
-    });
-    let mut line = parts.collect::<Vec<_>>().join(" ").replace(" tip: ", "; ");
-    // The error texts of the value parsers contain their remedy.
-    if error.kind() != ErrorKind::ValueValidation {
-        let cli = all_commands();
-        let command = first_arg.and_then(|name| cli.find_subcommand(name));
-        let name = command.map_or(String::new(), |command| format!(" {}", command.get_name()));
-        line.push_str(&format!(": `qdemo{name} --help` shows what is valid"));
-    }
-    eprint_line(line.strip_prefix("error: ").unwrap_or(&line));
-    ExitCode::Usage
-}
-
-/// The error for `--server` with a command whose queue is always on this machine.
-fn local_command_error(error: &clap::Error, first_arg: Option<&OsString>) -> Option<String> {
-    let is_server = error.kind() == ErrorKind::UnknownArgument
-        && matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if arg == "--server");
-    let name = first_arg?.to_str().filter(|name| is_server && LOCAL_COMMANDS.contains(name))?;
-    Some(format!(
-        "`qdemo {name}` has its queue on this machine, never on a server: leave --server out"
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::syntax::all_commands;
-    use super::*;
-
-    #[test]
-    fn every_command_is_in_one_group() {
-        let cli = all_commands();
-        let visible = cli.get_subcommands().filter(|command| !command.is_hide_set());
-        let mut names: Vec<_> = visible.map(Command::get_name).collect();
-        for name in COMMAND_GROUPS.iter().flat_map(|group| group.1) {
-            let at = names.iter().position(|other| other == name);
-            names.remove(
-                at.unwrap_or_else(|| panic!("{name} is not a command, or is in two groups")),
-            );
-        }
-        assert!(names.is_empty(), "in no group: {names:?}");
-    }
-
-    #[test]
-    fn every_command_ends_its_help_with_examples() {
-        for command in all_commands().get_subcommands().filter(|command| !command.is_hide_set()) {
-            let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let (_, examples) = after.rsplit_once("Examples:\n").unwrap_or_default();
-            assert!(examples.lines().count() >= 2, "{}", command.get_name());
+        _ => {
+            eprint_line(&usage_error::describe(error, args, &all_commands()));
+            ExitCode::Usage
         }
     }
 }

@@ -22,46 +22,35 @@ use crate::queue::{Batch, Items};
 use crate::report::{OutputFormat, Progress, StdoutError};
 use crate::role::Role;
 
-/// Put items into a queue; the last producer to leave ends it
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "qdemo producer [OPTIONS] [ITEM]... [-- <ITEM>...]")]
-#[command(after_help = "Exit code 1: an item is not valid. Exit code 4: the queue is closed.
-
-Examples:
-  qdemo producer --items 5 --delay 1s
-  qdemo producer -q jobs first second third
-  find . -name '*.png' | qdemo producer -q jobs -")]
+#[command(after_help = "\
+qdemo producer --items 5 --delay 1s
+qdemo producer -q jobs first second third
+find . -name '*.png' | qdemo producer -q jobs -")]
 pub(super) struct Args {
-    /// Items to put, or - for the lines of standard input
     #[arg(value_name = "ITEM", conflicts_with = "items")]
     given: Vec<String>,
 
-    /// Items to put as they are, even if they begin with -
     #[arg(value_name = "-- <ITEM>", last = true, conflicts_with = "items")]
     literal: Vec<String>,
 
-    /// Put this many generated items: アイテム0, アイテム1, …
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
     items: Option<u64>,
 
-    /// Name of the generated items [default: アイテム, or item with --lang en]
     #[arg(long, value_name = "TEXT")]
     item_name: Option<String>,
 
-    /// Delay after each item: 1s, exp:1s (random, with this mean), or uniform:500ms..1.5s
     #[arg(long, alias = "producer-delay", value_name = "TIME", default_value = "0")]
     #[arg(value_parser = values::parse_delay)]
     delay: Delay,
 
-    /// Capacity of the queue in items; 0 for no limit
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
     capacity: Option<u64>,
 
-    /// Leave without ending the queue
     #[arg(long)]
     keep_open: bool,
 
-    /// Format of the output
     #[arg(long, default_value = "log", value_parser = values::output_format(&["log", "json"]))]
     format: OutputFormat,
 

@@ -15,28 +15,19 @@ use crate::exit::{ExitCode, ExitError};
 use crate::item::display_text;
 use crate::report::eprint_line;
 
-/// Put items into a queue
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "qdemo put [OPTIONS] [ITEM]... [-- <ITEM>...]")]
-#[command(mut_arg("timeout", |timeout| timeout.help("Wait at most this long for room, or for a reply")))]
-#[command(mut_arg("no_wait", |no_wait| no_wait.help("Do not wait for room")))]
-#[command(after_help = "With -, the timeout starts anew for each line.
-Exit code 3: no room within the timeout. Exit code 4: the queue is closed.
-
-Examples:
-  qdemo put -q jobs first second
-  find . -name '*.png' -print0 | qdemo put -q images -0 -
-  qdemo put -q jobs --capacity 10 --no-wait one-more || echo 'too much to do'")]
+#[command(after_help = "\
+qdemo put -q jobs first second
+find . -name '*.png' -print0 | qdemo put -q images -0 -
+qdemo put -q jobs --capacity 10 --no-wait one-more || echo 'too much to do'")]
 pub(super) struct Args {
-    /// Items to put, or - for the lines of standard input
     #[arg(value_name = "ITEM", required_unless_present = "literal")]
     items: Vec<String>,
 
-    /// Items to put as they are, even if they begin with -
     #[arg(value_name = "-- <ITEM>", last = true)]
     literal: Vec<String>,
 
-    /// Capacity of the queue in items; 0 for no limit
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
     capacity: Option<u64>,
 

@@ -16,89 +16,68 @@ use crate::report::{
 };
 use crate::run::{self, Config, Outputs};
 
-/// Watch producer and consumer processes share a queue
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code 1: items are not done, since workers have died.
-
-Examples:
-  qdemo run
-  qdemo run --items 5 --producer-delay 1s --consumer-delay 2s --speed max
-  qdemo run --items 1000 --producers 2 --consumers 3 --capacity 4 \\
-      --producer-delay 10ms --consumer-delay 30ms --format json
-  qdemo run --producers 2 --consumers 3 --items 20 --chaos 1s
-  qdemo run --items 1000 --producer-delay exp:1s --consumer-delay exp:800ms \\
-      --seed 7 --speed max --stats text")]
+#[command(after_help = "\
+qdemo run
+qdemo run --items 5 --producer-delay 1s --consumer-delay 2s --speed max
+qdemo run --items 1000 --producers 2 --consumers 3 --capacity 4 \\
+    --producer-delay 10ms --consumer-delay 30ms --format json
+qdemo run --producers 2 --consumers 3 --items 20 --chaos 1s
+qdemo run --items 1000 --producer-delay exp:1s --consumer-delay exp:800ms \\
+    --seed 7 --speed max --stats text")]
 pub(super) struct Args {
-    /// Number of items, shared evenly among the producers
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::parse_count)]
     items: u64,
 
-    /// Delay of a producer after each item: 1s, exp:1s (random, with this mean), or
-    /// uniform:500ms..1.5s
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::parse_delay)]
     producer_delay: Delay,
 
-    /// Delay of a consumer after each item, in the same form
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::parse_delay)]
     consumer_delay: Delay,
 
-    /// Seed of random delays: the same seed gives the same delays [default: random, and printed]
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
     seed: Option<u64>,
 
-    /// Number of producers
     #[arg(long, value_name = "P", default_value = "1", value_parser = values::parse_worker_count)]
     producers: u32,
 
-    /// Number of consumers
     #[arg(long, value_name = "C", default_value = "1", value_parser = values::parse_worker_count)]
     consumers: u32,
 
-    /// Capacity of the queue in items; 0 for no limit
     #[arg(long, value_name = "N", default_value = "0", value_parser = values::parse_count)]
     capacity: u64,
 
-    /// Name of the items [default: アイテム, or item with --lang en]
     #[arg(long, value_name = "TEXT")]
     item_name: Option<String>,
 
-    /// Format of the output
     #[arg(long, default_value = "log", value_parser = values::output_format(&["log", "json"]))]
     format: OutputFormat,
 
-    /// Speed of the run as a multiple of wall time; max for no waiting
     #[arg(long, value_name = "X|max", default_value = "1", value_parser = values::parse_speed)]
     speed: Speed,
 
-    /// How many times each dead worker is replaced; 0 for never
     #[arg(long, value_name = "N", default_value = "3", value_parser = values::parse_u32)]
     respawn: u32,
 
-    /// Kill a random worker about once per TIME; a killed worker is always replaced
     #[arg(long, value_name = "TIME", value_parser = values::parse_nonzero_duration)]
     chaos: Option<Duration>,
 
-    /// Print statistics at the end, on standard error [default: text on a terminal, otherwise off]
     #[arg(long, value_name = "FORM")]
     #[arg(value_parser = values::output_format(&["text", "json", "off"]))]
     stats: Option<OutputFormat>,
 
-    /// Write the statistics to this file, as JSON unless --stats text is given
     #[arg(long, value_name = "FILE")]
     stats_file: Option<PathBuf>,
 
-    /// Leave the first N items out of the statistics
     #[arg(long, value_name = "N", default_value = "0", value_parser = values::parse_count)]
     warmup: u64,
 
-    /// Draw a timeline of the run to this .svg or .html file
     #[arg(long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
     timeline: Option<PicturePath>,
 
     #[command(flatten)]
     progress: ProgressArg,
 
-    /// Print no log
     #[arg(long)]
     quiet: bool,
 }

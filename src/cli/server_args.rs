@@ -11,50 +11,35 @@ use crate::clock::nanos;
 use crate::exit::ExitError;
 use crate::server::{GivenServer, ServerSettings, UrlText};
 
-/// The heading of these options in the help.
-const HEADING: &str = "For a queue on a server";
+/// The name of the heading of these options in the help.
+const HEADING: &str = "help-heading-server";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
-    /// The queue is on this Redis or Valkey server: redis://HOST, rediss://HOST with TLS,
-    /// redis+unix:///SOCKET [default: QDEMO_SERVER, or else the queue is on this machine]
     #[arg(long, help_heading = HEADING, value_name = "URL", value_parser = url_text())]
     server: Option<UrlText>,
 
-    /// Read the password for the server from this file [default: QDEMO_SERVER_PASSWORD_FILE, or
-    /// else the password is in QDEMO_SERVER_PASSWORD, or in the URL]
     #[arg(long, help_heading = HEADING, value_name = "FILE")]
     server_password_file: Option<PathBuf>,
 
-    /// Trust the certificate authorities in this file [default: QDEMO_SERVER_CA, or those of the
-    /// system]
     #[arg(long, help_heading = HEADING, value_name = "FILE")]
     server_ca: Option<PathBuf>,
 
-    /// Give up when the server has been away for this time [default: 30s]
     #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = values::parse_duration)]
     server_timeout: Option<Duration>,
 }
 
-/// The options of a client that stays.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("server_timeout", |timeout| {
-    timeout.help("Give up when the server has been away for this time [default: never]")
-}))]
 pub(super) struct StayingServerArgs {
     #[command(flatten)]
     server: ServerArgs,
 
-    /// Count this client as dead, and requeue its items, when the server has not heard of it for
-    /// this time [default: 30s]
     #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = values::parse_dead_after)]
     dead_after: Option<Duration>,
 }
 
-/// The option of a command that puts.
 #[derive(Debug, clap::Args)]
 pub(super) struct EvictionArg {
-    /// Put even if the server may drop items when its memory is full
     #[arg(long, help_heading = HEADING)]
     allow_eviction: bool,
 }

@@ -7,15 +7,11 @@ use clap::{Arg, Args, Command, CommandFactory, Error, FromArgMatches, Parser, Su
 
 use super::args::QueueArg;
 use super::lang::lang_arg;
-use super::{admin, bench, consumer, get, manual, producer, put, run, status, timeline};
+use super::{admin, bench, consumer, get, help, manual, producer, put, run, status, timeline};
 
-/// multiprocessing.Queue for the command line, through named pipes
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]
-#[command(
-    help_template = "{about}\n\n{usage-heading} {usage} (-h, --help: its options; -V, --version: the version){after-help}"
-)]
 #[command(mut_subcommands(complete))]
 struct Cli {
     #[command(subcommand)]
@@ -37,6 +33,7 @@ pub(super) enum CliCommand {
     Status(status::Args),
     Failed(admin::FailedArgs),
     Rm(admin::RmArgs),
+    Help(help::HelpArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
     /// Run a process of a trial (the bench starts it)
@@ -54,7 +51,6 @@ pub(super) enum CliCommand {
     Keeper(KeeperArgs),
 }
 
-/// Hold a queue while it has clients (other commands start the keeper)
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(super) struct KeeperArgs {
@@ -75,17 +71,13 @@ pub(super) fn parse(args: &[OsString]) -> Result<CliCommand, Error> {
             Err(_) => {}
         }
     }
-    let mut all = all_commands();
-    let matches = all.try_get_matches_from_mut(args)?;
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut all))?;
-    Ok(cli.command)
+    let matches = help::localize(all_commands(), None).try_get_matches_from(args)?;
+    Ok(Cli::from_arg_matches(&matches)?.command)
 }
 
 /// All commands with their arguments and their help.
 pub(super) fn all_commands() -> Command {
-    let cli = Cli::command();
-    let help = manual::commands_help(&cli);
-    cli.after_help(help)
+    Cli::command()
 }
 
 /// The command that `first_arg` names, without the other commands; or the option for the version, without any

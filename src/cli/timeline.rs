@@ -13,17 +13,14 @@ use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::{PictureFormat, PicturePath, Recording, eprint_line};
 
-/// Draw a timeline of a run from its recorded events
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
-  qdemo run --format json > run.jsonl; qdemo timeline run.jsonl --output run.svg
-  qdemo run --speed max --format json | qdemo timeline - -o run.html --lang en")]
+#[command(after_help = "\
+qdemo run --format json > run.jsonl; qdemo timeline run.jsonl --output run.svg
+qdemo run --speed max --format json | qdemo timeline - -o run.html --lang en")]
 pub(super) struct Args {
-    /// The output of `qdemo run --format json`; - for standard input
     #[arg(value_name = "FILE")]
     events: PathBuf,
 
-    /// Draw to this .svg or .html file [default: standard output, as SVG]
     #[arg(short, long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
     output: Option<PicturePath>,
 }

@@ -1,0 +1,235 @@
+//! The help of the commands, in the language of this process: the texts come from the catalogue, by the names of the
+//! commands and options.
+
+use clap::builder::StyledStr;
+use clap::{Arg, ArgAction, Command};
+use console::{Term, measure_text_width};
+use unicode_linebreak::{BreakOpportunity, linebreaks};
+
+use crate::catalogue::{lookup, message};
+use crate::exit::ExitError;
+
+/// Help is never wider, in columns.
+const MAX_WIDTH: usize = 100;
+/// The columns around the name of an option: the margin, a short option, and the gap to the text.
+const AROUND_NAME: usize = 10;
+/// The text of an option has at least these columns.
+const LEAST_TEXT_WIDTH: usize = 30;
+
+/// The commands, grouped by purpose.
+pub(super) const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
+    ("help-group-see", &["run", "timeline", "bench"]),
+    ("help-group-share", &["producer", "consumer", "put", "get", "peek", "join", "close"]),
+    ("help-group-manage", &["status", "failed", "rm", "help", "completions", "man"]),
+];
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+qdemo help
+qdemo help consumer")]
+pub(super) struct HelpArgs {
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+}
+
+impl HelpArgs {
+    /// The text of the help. `cli` is the localized description of all commands.
+    pub(super) fn text(&self, mut cli: Command) -> Result<StyledStr, ExitError> {
+        let Some(name) = &self.command else { return Ok(cli.render_long_help()) };
+        cli.build();
+        match cli.find_subcommand_mut(name).filter(|command| !command.is_hide_set()) {
+            Some(command) => Ok(command.render_long_help()),
+            None => Err(ExitError::usage(message!("cli-no-such-command", command = name))),
+        }
+    }
+}
+
+/// Adds the texts of all visible commands, with lines of at most `width` columns: by default those of the terminal.
+pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
+    let width = width.unwrap_or_else(help_width);
+    let cli = cli.mut_subcommands(|command| {
+        if command.is_hide_set() { command } else { localize_command(command, width) }
+    });
+    let groups = COMMAND_GROUPS.map(|(title, names)| {
+        let line = |name: &&str| {
+            let about = cli.find_subcommand(name).and_then(Command::get_about);
+            format!("  {name:<12} {}", about.map(ToString::to_string).unwrap_or_default())
+        };
+        let lines: Vec<_> = names.iter().map(line).collect();
+        format!("{}:\n{}", text(title), lines.join("\n"))
+    });
+    let commands = format!("{}\n\n{}", groups.join("\n"), message!("help-commands-more"));
+    let usage = heading(&cli, &message!("help-usage"));
+    let template = format!("{{about}}\n\n{usage} qdemo <COMMAND>\n\n{commands}\n");
+    cli.about(message!("help-qdemo"))
+        .help_template(template)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .arg(help_arg())
+        .arg(Arg::new("version").short('V').long("version").action(ArgAction::Version))
+}
+
+/// The examples of a command that is not localized, a command of a shell on each line.
+pub(super) fn examples_of(command: &Command) -> String {
+    command.get_after_help().map(ToString::to_string).unwrap_or_default()
+}
+
+fn help_arg() -> Arg {
+    Arg::new("help").short('h').long("help").action(ArgAction::Help)
+}
+
+/// A heading, in the colour of headings.
+fn heading(command: &Command, title: &str) -> String {
+    let style = command.get_styles().get_header();
+    format!("{style}{title}:{style:#}")
+}
+
+fn localize_command(command: Command, width: usize) -> Command {
+    let name = command.get_name().to_owned();
+    let examples = examples_of(&command).replace('\n', "\n  ");
+    let command = command.disable_help_flag(true).arg(help_arg());
+    let widest = command.get_arguments().map(|arg| measure_text_width(&arg.to_string())).max();
+    let text_width = width.saturating_sub(widest.unwrap_or(0) + AROUND_NAME).max(LEAST_TEXT_WIDTH);
+    let usage = heading(&command, &message!("help-usage"));
+    let example_heading = heading(&command, &message!("help-examples"));
+    let detail = match lookup(&format!("help-{name}-detail")) {
+        Some(detail) => wrap(&detail, width) + "\n\n",
+        None => String::new(),
+    };
+    let more = message!("help-more", command = &name);
+    command
+        .about(text(&format!("help-{name}")))
+        .help_template(format!("{{about}}\n\n{usage} {{usage}}\n\n{{all-args}}{{after-help}}"))
+        .after_help(wrap(&more, width))
+        .after_long_help(format!("{detail}{example_heading}\n  {examples}"))
+        .mut_args(|arg| localize_arg(&name, arg, text_width))
+}
+
+fn localize_arg(command: &str, arg: Arg, width: usize) -> Arg {
+    let title = match arg.get_help_heading() {
+        Some(title) => title.to_owned(),
+        None if arg.is_positional() => "help-heading-arguments".to_owned(),
+        None => "help-heading-options".to_owned(),
+    };
+    let id = arg.get_id().as_str().replace('_', "-");
+    let mut help =
+        lookup(&format!("help-{command}-{id}")).unwrap_or_else(|| text(&format!("help-any-{id}")));
+    let defaults: Vec<_> =
+        arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+    if arg.get_action().takes_values() && !defaults.is_empty() && !arg.is_hide_default_value_set() {
+        help.push_str(&format!(" {}", message!("help-default", value = &defaults.join(" "))));
+    }
+    let values: Vec<_> =
+        arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+    if arg.get_action().takes_values() && !values.is_empty() && !arg.is_hide_possible_values_set() {
+        help.push_str(&format!(" {}", message!("help-values", values = values.join(", "))));
+    }
+    arg.help(wrap(&help, width))
+        .help_heading(text(&title))
+        .hide_default_value(true)
+        .hide_possible_values(true)
+}
+
+/// A text of the help. A test holds that each name has a text in both languages.
+fn text(name: &str) -> String {
+    lookup(name).unwrap_or_else(|| name.to_owned())
+}
+
+/// The columns of the terminal, as far as help uses them.
+fn help_width() -> usize {
+    let columns = Term::stdout().size_checked().map_or(MAX_WIDTH, |(_, columns)| columns.into());
+    columns.min(MAX_WIDTH)
+}
+
+/// Breaks the lines of a text where its language allows it: Japanese has no spaces.
+fn wrap(text: &str, width: usize) -> String {
+    let mut wrapped = String::new();
+    let (mut line, mut from) = (String::new(), 0);
+    for (to, opportunity) in linebreaks(text) {
+        let piece = &text[from..to];
+        from = to;
+        if measure_text_width(line.trim_end()) + measure_text_width(piece.trim_end()) > width {
+            wrapped.push_str(line.trim_end());
+            wrapped.push('\n');
+            line.clear();
+        }
+        line.push_str(piece.trim_end_matches('\n'));
+        if opportunity == BreakOpportunity::Mandatory && to < text.len() {
+            wrapped.push_str(line.trim_end());
+            wrapped.push('\n');
+            line.clear();
+        }
+    }
+    wrapped + line.trim_end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::syntax::all_commands;
+    use super::*;
+
+    #[test]
+    fn every_command_is_in_one_group() {
+        let cli = all_commands();
+        let visible = cli.get_subcommands().filter(|command| !command.is_hide_set());
+        let mut names: Vec<_> = visible.map(Command::get_name).collect();
+        for name in COMMAND_GROUPS.iter().flat_map(|group| group.1) {
+            let at = names.iter().position(|other| other == name);
+            names.remove(
+                at.unwrap_or_else(|| panic!("{name} is not a command, or is in two groups")),
+            );
+        }
+        assert!(names.is_empty(), "in no group: {names:?}");
+    }
+
+    #[test]
+    fn every_command_ends_its_help_with_examples() {
+        for command in all_commands().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let examples = examples_of(command);
+            assert!(examples.lines().count() >= 2, "{}", command.get_name());
+            assert!(examples.lines().all(|line| !line.is_empty()), "{examples}");
+        }
+    }
+
+    #[test]
+    fn every_option_has_a_text_and_every_text_an_option() {
+        let mut texts = crate::catalogue::names("help-");
+        let mut take = |name: &str| texts.remove(name);
+        for command in all_commands().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let name = command.get_name();
+            assert!(take(&format!("help-{name}")), "{name}");
+            take(&format!("help-{name}-detail"));
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                let id = arg.get_id().as_str().replace('_', "-");
+                let is_own = take(&format!("help-{name}-{id}"));
+                assert!(is_own || lookup(&format!("help-any-{id}")).is_some(), "{name} {id}");
+                assert!(arg.get_help().is_none(), "{name} {id} has a text in the code");
+            }
+        }
+        texts.retain(|name| !name.starts_with("help-any-") && !name.starts_with("help-heading-"));
+        texts.retain(|name| !name.starts_with("help-group-"));
+        let general = ["default", "values", "usage", "examples", "more", "commands-more", "qdemo"];
+        texts.retain(|name| !general.contains(&&name["help-".len()..]));
+        assert!(texts.is_empty(), "no option has these texts: {texts:?}");
+    }
+
+    #[test]
+    fn lines_break_where_the_language_allows_it() {
+        assert_eq!(wrap("one two three", 8), "one two\nthree");
+        assert_eq!(wrap("a\n\nb", 8), "a\n\nb");
+        assert_eq!(wrap("キューの名前。", 8), "キューの\n名前。");
+        assert_eq!(wrap("キューの名", 20), "キューの名");
+    }
+
+    #[test]
+    fn the_short_help_of_every_command_fits_a_screen() {
+        for mut command in localize(all_commands(), Some(MAX_WIDTH)).get_subcommands().cloned() {
+            if command.is_hide_set() {
+                continue;
+            }
+            let help = command.render_help().to_string();
+            assert!(help.lines().count() <= 40, "{help}");
+            assert!(help.lines().all(|line| measure_text_width(line) <= MAX_WIDTH), "{help}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Errors in the arguments: one line with the cause and the remedy, in the language of this process.
+
+use std::error::Error as _;
+use std::ffi::OsString;
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
+
+use crate::catalogue::message;
+
+/// The commands whose queue is always on this machine.
+const LOCAL_COMMANDS: [&str; 4] = ["run", "timeline", "bench", "keeper"];
+
+/// What people type for a command because other tools call it so.
+const SYNONYMS: [(&str, &str); 22] = [
+    ("list", "status"),
+    ("ls", "status"),
+    ("show", "status"),
+    ("size", "status"),
+    ("qsize", "status"),
+    ("count", "status"),
+    ("stat", "status"),
+    ("stats", "status"),
+    ("push", "put"),
+    ("add", "put"),
+    ("enqueue", "put"),
+    ("send", "put"),
+    ("pop", "get"),
+    ("dequeue", "get"),
+    ("receive", "get"),
+    ("take", "get"),
+    ("worker", "consumer"),
+    ("work", "consumer"),
+    ("wait", "join"),
+    ("clear", "close --now"),
+    ("delete", "rm"),
+    ("remove", "rm"),
+];
+
+/// The line for an error of clap. `args` are the arguments of this program, and `cli` has all commands.
+pub(super) fn describe(error: &Error, args: &[OsString], cli: &Command) -> String {
+    let first = args.get(1).and_then(|first| first.to_str());
+    let command = first.and_then(|name| cli.find_subcommand(name)).map(Command::get_name);
+    if let Some(line) = special_line(error, command) {
+        return line;
+    }
+    let line = cause(error);
+    // The texts of the value parsers contain their remedy.
+    if error.kind() == ErrorKind::ValueValidation {
+        return line;
+    }
+    match command {
+        Some(name) => message!("cli-see-help", cause = line, command = name),
+        None => message!("cli-see-commands", cause = line),
+    }
+}
+
+/// The line for an error with a better remedy than the help.
+fn special_line(error: &Error, command: Option<&str>) -> Option<String> {
+    let argument = text(error, ContextKind::InvalidArg);
+    match (error.kind(), command) {
+        (ErrorKind::UnknownArgument, Some(command))
+            if argument == "--server" && LOCAL_COMMANDS.contains(&command) =>
+        {
+            Some(message!("cli-local-command", command = command))
+        }
+        (ErrorKind::UnknownArgument, Some("consumer")) if !argument.starts_with('-') => {
+            Some(message!("cli-missing-dashes", argument = argument))
+        }
+        (ErrorKind::InvalidSubcommand, _) => {
+            let name = text(error, ContextKind::InvalidSubcommand);
+            let (_, known) = SYNONYMS.iter().find(|(synonym, _)| *synonym == name)?;
+            Some(message!("cli-similar-command", name = name, known = known))
+        }
+        _ => None,
+    }
+}
+
+/// The cause, with a similar name if there is one.
+fn cause(error: &Error) -> String {
+    let argument = text(error, ContextKind::InvalidArg);
+    let value = text(error, ContextKind::InvalidValue);
+    match error.kind() {
+        ErrorKind::UnknownArgument => match text(error, ContextKind::SuggestedArg) {
+            known if known.is_empty() => message!("cli-unknown-argument", argument = argument),
+            known => message!("cli-similar-argument", argument = argument, known = known),
+        },
+        ErrorKind::InvalidSubcommand => {
+            let name = text(error, ContextKind::InvalidSubcommand);
+            match text(error, ContextKind::SuggestedSubcommand) {
+                known if known.is_empty() => message!("cli-unknown-command", name = name),
+                known => message!("cli-similar-command", name = name, known = known),
+            }
+        }
+        ErrorKind::InvalidValue if value.is_empty() => {
+            message!("cli-missing-value", argument = argument)
+        }
+        ErrorKind::InvalidValue => {
+            let values = text(error, ContextKind::ValidValue);
+            message!("cli-invalid-choice", value = value, argument = argument, values = values)
+        }
+        ErrorKind::ValueValidation => {
+            let reason = error.source().map_or_else(String::new, ToString::to_string);
+            message!("cli-invalid-value", value = value, argument = argument, reason = reason)
+        }
+        ErrorKind::ArgumentConflict => match text(error, ContextKind::PriorArg) {
+            other if other.is_empty() || other == argument => {
+                message!("cli-repeated-argument", argument = argument)
+            }
+            other => message!("cli-conflict", argument = argument, other = other),
+        },
+        ErrorKind::MissingRequiredArgument => {
+            message!("cli-missing-argument", argument = argument)
+        }
+        ErrorKind::TooManyValues | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
+            message!("cli-number-of-values", argument = argument)
+        }
+        ErrorKind::InvalidUtf8 => message!("cli-not-utf8"),
+        _ => message!("cli-invalid-arguments"),
+    }
+}
+
+/// A part of the error; several values have commas between them.
+fn text(error: &Error, kind: ContextKind) -> String {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        _ => String::new(),
+    }
+}
