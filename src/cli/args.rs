@@ -79,6 +79,7 @@ pub(super) struct ItemOutputArgs {
 pub(super) struct ProgressArg {
     #[arg(long, value_parser = ["auto", "always", "never"], value_name = "WHEN", default_value = "auto")]
     #[arg(hide_possible_values = true)]
+    #[arg(hide_short_help = true)]
     progress: String,
 }
 

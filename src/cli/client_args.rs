@@ -25,6 +25,7 @@ pub(super) struct ClientArgs {
     pub(super) quiet: bool,
 
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
+    #[arg(hide_short_help = true)]
     seed: Option<u64>,
 
     #[command(flatten)]

@@ -36,6 +36,7 @@ pub(super) struct Args {
     delay: Delay,
 
     #[arg(long, conflicts_with = "command")]
+    #[arg(hide_short_help = true)]
     fast: bool,
 
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
@@ -51,6 +52,7 @@ pub(super) struct Args {
     lease: Option<Duration>,
 
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::parse_u32)]
+    #[arg(hide_short_help = true)]
     max_attempts: u32,
 
     #[arg(long, value_parser = values::output_format(&["log", "raw", "json"]))]

@@ -32,6 +32,7 @@ pub(super) struct ExecArgs {
 
     #[arg(long, value_name = "TIME", default_value = "100ms", requires = "command")]
     #[arg(value_parser = values::parse_duration)]
+    #[arg(hide_short_help = true)]
     pub(super) backoff: Duration,
 
     #[arg(long, value_name = "TIME", requires = "command", value_parser = values::parse_duration)]
@@ -41,6 +42,7 @@ pub(super) struct ExecArgs {
     pub(super) halt: bool,
 
     #[arg(long, requires = "command")]
+    #[arg(hide_short_help = true)]
     pub(super) tty: bool,
 
     #[arg(last = true, value_name = "COMMAND")]

@@ -88,7 +88,7 @@ fn localize_command(command: Command, width: usize) -> Command {
     let name = command.get_name().to_owned();
     let examples = examples_of(&command).replace('\n', "\n  ");
     let command = command.disable_help_flag(true).arg(help_arg());
-    let widest = command.get_arguments().map(|arg| measure_text_width(&arg.to_string())).max();
+    let widest = command.get_arguments().map(name_width).max();
     let text_width = width.saturating_sub(widest.unwrap_or(0) + AROUND_NAME).max(LEAST_TEXT_WIDTH);
     let usage = heading(&command, &message!("help-usage"));
     let example_heading = heading(&command, &message!("help-examples"));
@@ -105,13 +105,24 @@ fn localize_command(command: Command, width: usize) -> Command {
         .mut_args(|arg| localize_arg(&name, arg, text_width))
 }
 
+/// The name of an argument in the names of its texts: that of its option, or else of its field.
+fn text_id(arg: &Arg) -> String {
+    arg.get_long().unwrap_or(arg.get_id().as_str()).replace('_', "-")
+}
+
+/// The columns of an argument's name with its value, as far as help shows them: `--name <VALUE>`.
+fn name_width(arg: &Arg) -> usize {
+    let value = arg.get_value_names().and_then(<[_]>::first).map_or(0, |name| name.len() + 3);
+    arg.get_long().map_or(0, |long| long.len() + 2) + value
+}
+
 fn localize_arg(command: &str, arg: Arg, width: usize) -> Arg {
     let title = match arg.get_help_heading() {
         Some(title) => title.to_owned(),
         None if arg.is_positional() => "help-heading-arguments".to_owned(),
         None => "help-heading-options".to_owned(),
     };
-    let id = arg.get_id().as_str().replace('_', "-");
+    let id = text_id(&arg);
     let mut help =
         lookup(&format!("help-{command}-{id}")).unwrap_or_else(|| text(&format!("help-any-{id}")));
     let defaults: Vec<_> =
@@ -124,10 +135,10 @@ fn localize_arg(command: &str, arg: Arg, width: usize) -> Arg {
     if arg.get_action().takes_values() && !values.is_empty() && !arg.is_hide_possible_values_set() {
         help.push_str(&format!(" {}", message!("help-values", values = values.join(", "))));
     }
-    arg.help(wrap(&help, width))
-        .help_heading(text(&title))
-        .hide_default_value(true)
-        .hide_possible_values(true)
+    let takes_values = arg.get_action().takes_values();
+    let arg = arg.help(wrap(&help, width)).help_heading(text(&title));
+    // The text has both.
+    if takes_values { arg.hide_default_value(true).hide_possible_values(true) } else { arg }
 }
 
 /// A text of the help. A test holds that each name has a text in both languages.
@@ -200,7 +211,7 @@ mod tests {
             assert!(take(&format!("help-{name}")), "{name}");
             take(&format!("help-{name}-detail"));
             for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
-                let id = arg.get_id().as_str().replace('_', "-");
+                let id = text_id(arg);
                 let is_own = take(&format!("help-{name}-{id}"));
                 assert!(is_own || lookup(&format!("help-any-{id}")).is_some(), "{name} {id}");
                 assert!(arg.get_help().is_none(), "{name} {id} has a text in the code");

@@ -26,12 +26,15 @@ pub(super) struct InputArgs {
     null: bool,
 
     #[arg(long)]
+    #[arg(hide_short_help = true)]
     json: bool,
 
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = values::parse_bytes)]
+    #[arg(hide_short_help = true)]
     max_item_size: u64,
 
     #[arg(long)]
+    #[arg(hide_short_help = true)]
     pub(super) sync: bool,
 
     #[command(flatten)]

@@ -39,6 +39,7 @@ pub(super) struct Args {
     items: Option<u64>,
 
     #[arg(long, value_name = "TEXT")]
+    #[arg(hide_short_help = true)]
     item_name: Option<String>,
 
     #[arg(long, alias = "producer-delay", value_name = "TIME", default_value = "0")]

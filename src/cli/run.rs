@@ -36,6 +36,7 @@ pub(super) struct Args {
     consumer_delay: Delay,
 
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
+    #[arg(hide_short_help = true)]
     seed: Option<u64>,
 
     #[arg(long, value_name = "P", default_value = "1", value_parser = values::parse_worker_count)]
@@ -48,6 +49,7 @@ pub(super) struct Args {
     capacity: u64,
 
     #[arg(long, value_name = "TEXT")]
+    #[arg(hide_short_help = true)]
     item_name: Option<String>,
 
     #[arg(long, default_value = "log", value_parser = values::output_format(&["log", "json"]))]
@@ -57,6 +59,7 @@ pub(super) struct Args {
     speed: Speed,
 
     #[arg(long, value_name = "N", default_value = "3", value_parser = values::parse_u32)]
+    #[arg(hide_short_help = true)]
     respawn: u32,
 
     #[arg(long, value_name = "TIME", value_parser = values::parse_nonzero_duration)]
@@ -67,9 +70,11 @@ pub(super) struct Args {
     stats: Option<OutputFormat>,
 
     #[arg(long, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     stats_file: Option<PathBuf>,
 
     #[arg(long, value_name = "N", default_value = "0", value_parser = values::parse_count)]
+    #[arg(hide_short_help = true)]
     warmup: u64,
 
     #[arg(long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]

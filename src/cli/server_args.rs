@@ -20,12 +20,15 @@ pub(super) struct ServerArgs {
     server: Option<UrlText>,
 
     #[arg(long, help_heading = HEADING, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     server_password_file: Option<PathBuf>,
 
     #[arg(long, help_heading = HEADING, value_name = "FILE")]
+    #[arg(hide_short_help = true)]
     server_ca: Option<PathBuf>,
 
     #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = values::parse_duration)]
+    #[arg(hide_short_help = true)]
     server_timeout: Option<Duration>,
 }
 
@@ -35,12 +38,14 @@ pub(super) struct StayingServerArgs {
     server: ServerArgs,
 
     #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = values::parse_dead_after)]
+    #[arg(hide_short_help = true)]
     dead_after: Option<Duration>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct EvictionArg {
     #[arg(long, help_heading = HEADING)]
+    #[arg(hide_short_help = true)]
     allow_eviction: bool,
 }
 

@@ -28,7 +28,7 @@ help-any-no-wait = Do not wait for an item
 help-any-count = Number of items
 help-any-capacity = Capacity of the queue in items; 0 for no limit
 help-any-item-name = Name of the generated items [default: アイテム, or item with --lang en]
-help-any-given = Items to put, or - for the lines of standard input
+help-producer-given = Items to put, or - for the lines of standard input
 help-any-literal = Items to put as they are, even if they begin with -
 help-any-json = Each item is JSON text, and stays as it is written
 help-any-max-item-size = Refuse items that are larger
@@ -104,6 +104,7 @@ help-consumer-detail =
     Without a COMMAND, an item is done as soon as the item is printed. On Linux, if standard output is a pipe, an item is done when the reader has read the item, and the consumer takes few items ahead of a slow reader.
 
 help-put = Put items into a queue
+help-put-items = Items to put, or - for the lines of standard input
 help-put-timeout = Wait at most this long for room, or for a reply
 help-put-no-wait = Do not wait for room
 help-put-null = Items on standard input end with NUL instead of a newline

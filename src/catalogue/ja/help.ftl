@@ -28,7 +28,7 @@ help-any-no-wait = アイテムを待たない
 help-any-count = アイテムの個数
 help-any-capacity = キューの容量（アイテムの個数）。0 は無制限
 help-any-item-name = 生成するアイテムの名前 [既定値: アイテム。--lang en では item]
-help-any-given = 追加するアイテム。- なら標準入力の各行
+help-producer-given = 追加するアイテム。- なら標準入力の各行
 help-any-literal = そのまま追加するアイテム（- で始まっていてもよい）
 help-any-json = 各アイテムを JSON テキストとして、書かれたまま扱う
 help-any-max-item-size = これより大きいアイテムを拒否する
@@ -104,6 +104,7 @@ help-consumer-detail =
     COMMAND がなければ、アイテムは出力した時点で処理完了になります。Linux で標準出力がパイプの場合は、読み手がアイテムを読んだ時点で処理完了になり、読み手が遅ければ先に取得するアイテムは少なくなります。
 
 help-put = アイテムをキューに追加する
+help-put-items = 追加するアイテム。- なら標準入力の各行
 help-put-timeout = 空きまたは応答を待つ時間の上限
 help-put-no-wait = 空きを待たない
 help-put-null = 標準入力のアイテムの終わりを改行ではなく NUL とする
