@@ -75,7 +75,8 @@ pub(super) fn examples_of(command: &Command) -> String {
 }
 
 fn help_arg() -> Arg {
-    Arg::new("help").short('h').long("help").action(ArgAction::Help)
+    let arg = Arg::new("help").short('h').long("help").action(ArgAction::Help);
+    arg.help_heading("help-heading-options")
 }
 
 /// A heading, in the colour of headings.

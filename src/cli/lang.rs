@@ -12,7 +12,8 @@ const VARIABLE: &str = "QDEMO_LANG";
 
 /// `--lang`, which every command has. [`choose`] reads it: the error of another argument is in this language too.
 pub(super) fn lang_arg() -> Arg {
-    Arg::new("lang").long("lang").value_name("ja|en").value_parser(parse)
+    let arg = Arg::new("lang").long("lang").value_name("ja|en").value_parser(parse);
+    arg.help_heading("help-heading-options")
 }
 
 /// Sets the languages of this process before the arguments are parsed.
