@@ -131,6 +131,7 @@ fn common_sections() -> String {
             &["QDEMO_SERVER_PASSWORD_FILE", "QDEMO_SERVER_PASSWORD"],
             message!("man-variable-password"),
         ),
+        (&["QDEMO_SERVER_SENTINEL_PASSWORD"], message!("man-variable-sentinel-password")),
         (&["QDEMO_SERVER_CA"], message!("man-variable-ca")),
         (&["QDEMO_LANG"], message!("man-variable-lang")),
     ];

@@ -1,9 +1,10 @@
 //! `qdemo status`: shows the state and the clients of queues. It starts no keeper.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::streams::require_stdout;
 use super::values;
 use crate::catalogue::lang;
 use crate::client::{Error, Timeout, default_base_dir, stored_status};
-use crate::clock::nanos;
+use crate::clock::{Clock, Nanos, nanos};
 use crate::exit::ExitCode;
 use crate::os::{Interest, Waker, lock, signals, wait_ready};
 use crate::pipe::QueueDir;
@@ -27,9 +28,13 @@ use crate::report::{
     OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize, english_item_count,
     eprint_line, is_in_background, truncate_to_width,
 };
-use crate::server::{ServerFacts, ServerInspector};
+use crate::server::{Inspection, ServerFacts, ServerInspector};
 use crate::wire::{ClientStatus, Status};
 
+/// A server that has just answered has at least this time for the query of a queue.
+const LEAST_QUERY_PATIENCE: Nanos = 1_000_000_000;
+/// With --watch, the query of a queue takes no longer: the next look asks the server again.
+const WATCH_QUERY_PATIENCE: Nanos = 5_000_000_000;
 /// The number of queues that are queried at a time.
 const MAX_CONCURRENT_QUERIES: usize = 16;
 
@@ -88,7 +93,9 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let named = self.queue.explicit_name()?;
         require_stdout()?;
-        let one_shot = OneShot::new(&self.queue, &self.server)?;
+        let server =
+            if self.watch { self.server.staying_settings() } else { self.server.settings() };
+        let one_shot = OneShot::on(&self.queue, server?)?;
         let screen = Term::stdout();
         let is_live = self.watch && self.progress.is_enabled(screen.is_term());
         let resized = Waker::new().map_err(Error::Pipe)?;
@@ -98,34 +105,21 @@ impl Args {
         let mut printer = StatusPrinter {
             reporter: one_shot.reporter(self.format),
             screen,
+            is_watch: self.watch,
             is_live,
             area: RedrawArea::with_resume_detection(),
             peaks: BTreeMap::new(),
             printed_errors: BTreeMap::new(),
             is_first: true,
+            has_told_silence: false,
         };
+        let inspector = one_shot
+            .server
+            .as_ref()
+            .map(|settings| ServerInspector::new(settings, Arc::clone(&one_shot.waker)))
+            .transpose()?;
         loop {
-            let mut inspector =
-                one_shot.server.as_ref().map(ServerInspector::connect).transpose()?;
-            let facts = inspector.as_mut().map(ServerInspector::facts).transpose()?;
-            let place = Place { one_shot: &one_shot, facts };
-            let outcomes = match (&named, &mut inspector) {
-                (Some(queue), _) => {
-                    let outcome = match place.query_queue(queue) {
-                        Err(error) if self.watch => unresponsive_or_error(error),
-                        other => other,
-                    };
-                    vec![outcome?.ok_or_else(|| no_such_queue_error(queue))?]
-                }
-                (None, Some(inspector)) => place.query_all(&inspector.queue_names()?)?,
-                (None, None) => {
-                    let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
-                    let queues: Vec<_> =
-                        names.iter().filter_map(|name| name.parse().ok()).collect();
-                    place.query_all(&queues)?
-                }
-            };
-            let code = printer.print(&outcomes, place.facts.as_ref())?;
+            let code = look(&one_shot, inspector.as_ref(), named.as_ref(), &mut printer)?;
             if !self.watch {
                 return Ok(code);
             }
@@ -140,10 +134,61 @@ impl Args {
     }
 }
 
+/// Queries the queue `named`, or else all queues, and prints the outcomes.
+fn look(
+    one_shot: &OneShot,
+    inspector: Option<&ServerInspector>,
+    named: Option<&QueueName>,
+    printer: &mut StatusPrinter,
+) -> anyhow::Result<ExitCode> {
+    let clock = Clock::start_now();
+    let (facts, queues) = match (inspector, named) {
+        (Some(inspector), _) => {
+            let lists_queues = named.is_none();
+            let inspected =
+                inspector.inspect(lists_queues, &mut |error| printer.print_silence(error))?;
+            let Inspection { facts, queues } = inspected.ok_or(Error::Interrupted)?;
+            printer.print_answer();
+            (Some(facts), queues)
+        }
+        (None, Some(_)) => (None, Vec::new()),
+        (None, None) => {
+            let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
+            (None, names.iter().filter_map(|name| name.parse().ok()).collect())
+        }
+    };
+    let place = Place { one_shot, facts, clock, is_watch: printer.is_watch };
+    let outcomes = match named {
+        Some(queue) => {
+            let outcome = match place.query_queue(queue) {
+                Err(error) if printer.is_watch => unresponsive_or_error(error),
+                other => other,
+            };
+            let outcome =
+                outcome.and_then(|outcome| outcome.ok_or_else(|| no_such_queue_error(queue)));
+            outcome.map(|outcome| vec![outcome])
+        }
+        None => place.query_all(&queues),
+    };
+    match outcomes {
+        // The server has gone after it had answered: the next look says more.
+        Err(error) if is_of_server(&error) && printer.is_watch && !printer.is_first => {
+            printer.print_silence(&error);
+            Ok(ExitCode::Failed)
+        }
+        outcomes => printer.print(&outcomes?, place.facts.as_ref()),
+    }
+}
+
+fn is_of_server(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Error::Server(_)))
+}
+
 /// Prints the outcomes of one query after another.
 struct StatusPrinter {
     reporter: Reporter,
     screen: Term,
+    is_watch: bool,
     /// Each output replaces the one before on the terminal.
     is_live: bool,
     area: RedrawArea,
@@ -152,6 +197,8 @@ struct StatusPrinter {
     /// The last error of each unusable queue: the printer repeats no error.
     printed_errors: BTreeMap<String, String>,
     is_first: bool,
+    /// A person knows that the server does not answer.
+    has_told_silence: bool,
 }
 
 impl StatusPrinter {
@@ -166,18 +213,48 @@ impl StatusPrinter {
         let is_usable = |outcome: &&_| !matches!(outcome, QueryOutcome::Unusable { .. });
         if self.reporter.format == OutputFormat::Json {
             outcomes.iter().filter(is_usable).for_each(|outcome| self.reporter.print_json(outcome));
-        } else if !self.is_live {
-            if !self.is_first {
-                self.reporter.print_line("");
-            }
-            lines.iter().for_each(|line| self.reporter.print_line(line));
-        } else if !is_in_background(io::stdout()) {
-            self.reporter.redraw(&mut self.area, fit_rows(&lines, size.drawable_area()), size);
+        } else {
+            self.print_lines(&lines, size);
         }
         self.is_first = false;
         self.reporter.flush().map_err(StdoutError)?;
         let are_usable = outcomes.iter().all(|outcome| is_usable(&outcome));
         Ok(if are_usable { ExitCode::Done } else { ExitCode::Failed })
+    }
+
+    /// Replaces the lines before on the terminal, or prints the lines below them.
+    fn print_lines(&mut self, lines: &[String], size: TerminalSize) {
+        if !self.is_live {
+            if !self.is_first {
+                self.reporter.print_line("");
+            }
+            lines.iter().for_each(|line| self.reporter.print_line(line));
+        } else if !is_in_background(io::stdout()) {
+            self.reporter.redraw(&mut self.area, fit_rows(lines, size.drawable_area()), size);
+        }
+    }
+
+    /// Says that the server does not answer: in text that is refreshed, in the place of the server's line, and
+    /// otherwise on standard error.
+    fn print_silence(&mut self, error: &dyn Display) {
+        let was_told = std::mem::replace(&mut self.has_told_silence, true);
+        let line = format!("{error}; trying again");
+        if self.is_watch && self.reporter.format != OutputFormat::Json {
+            self.print_lines(&[line], TerminalSize::current(&self.screen));
+            self.is_first = false;
+            // The next output learns of an error.
+            let _ = self.reporter.flush();
+        } else if !was_told {
+            eprint_line(&line);
+        }
+    }
+
+    /// The server answers. In text that is refreshed, the server's line comes back.
+    fn print_answer(&mut self) {
+        let was_told = std::mem::take(&mut self.has_told_silence);
+        if was_told && (!self.is_watch || self.reporter.format == OutputFormat::Json) {
+            eprint_line("the server answers again");
+        }
     }
 
     /// The lines for people. The error of an unusable queue goes to standard error, or, in a live view, into a
@@ -219,6 +296,9 @@ struct Place<'a> {
     one_shot: &'a OneShot,
     /// The server that has the queues; none for queues on this machine.
     facts: Option<ServerFacts>,
+    /// Has run since the server was asked.
+    clock: Clock,
+    is_watch: bool,
 }
 
 impl Place<'_> {
@@ -257,7 +337,7 @@ impl Place<'_> {
 
     fn query_queue(&self, queue: &QueueName) -> anyhow::Result<Option<QueryOutcome>> {
         let status = match &self.facts {
-            Some(_) => query_server(self.one_shot, queue)?,
+            Some(_) => self.query_server(queue)?,
             None => query_keeper(self.one_shot, queue)?,
         };
         let server = self.facts.clone().map(Box::new);
@@ -266,6 +346,22 @@ impl Place<'_> {
             status,
             server,
         }))
+    }
+
+    /// Queries the server that has `queue`, within the time that is left of its limit.
+    fn query_server(&self, queue: &QueueName) -> anyhow::Result<Option<Status>> {
+        let mut options = self.one_shot.options.clone().queue(queue.clone());
+        if let Some(mut settings) = self.one_shot.server.clone() {
+            let left = settings.patience.map(|limit| limit.saturating_sub(self.clock.now()));
+            let most = self.is_watch.then_some(WATCH_QUERY_PATIENCE);
+            let patience = left.into_iter().chain(most).min();
+            settings.patience = patience.map(|patience| patience.max(LEAST_QUERY_PATIENCE));
+            options = options.with_server(settings);
+        }
+        let Some(mut client) = options.connect_if_exists()? else { return Ok(None) };
+        let status = client.status()?;
+        client.leave_at_once();
+        Ok(Some(status))
     }
 }
 
@@ -295,15 +391,6 @@ fn query_keeper(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<
         Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue),
         answer => Ok(answer?),
     }
-}
-
-/// Queries the server that has `queue`.
-fn query_server(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<Status>> {
-    let options = one_shot.options.clone().queue(queue.clone());
-    let Some(mut client) = options.connect_if_exists()? else { return Ok(None) };
-    let status = client.status()?;
-    client.leave_at_once();
-    Ok(Some(status))
 }
 
 /// The lines of a queue for people. `bar` has the columns for a bar of the depth, and the peak depth, which is

@@ -144,6 +144,7 @@ help-status-format = Format of the output: lines, or a JSON object for each queu
 help-status-watch = Refresh the output until Ctrl-C
 help-status-every = Time between two refreshes, with --watch
 help-status-progress = With --watch, show a live view: auto (on a terminal), always, never
+help-status-server-timeout = Give up when the server has been away for this time [default: 30s, or no limit with --watch]
 help-status-detail =
     Ready items wait for a consumer. Items in flight are with a consumer.
     Exit code 1: the queue does not exist, or a queue is not usable.

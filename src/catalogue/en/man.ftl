@@ -14,5 +14,6 @@ man-variable-dir = The folder of the queues; by default {"${"}XDG_STATE_HOME:-~/
 man-variable-queue = The queue of a command without --queue; by default default.
 man-variable-server = The URL of the Redis or Valkey server that has the queue of a command without --server; by default the queue is on this machine. run, timeline and bench ignore the variable. With --server, other users of the machine can see the URL in a list of processes: give a password in QDEMO_SERVER_PASSWORD or in a file.
 man-variable-password = The file with the password for the server, or the password. The file comes before the password, and both come before a password in the URL.
+man-variable-sentinel-password = The password of the Sentinels of the server, if they have one.
 man-variable-ca = The file with the certificate authorities of a command without --server-ca; by default those of the system.
 man-variable-lang = The language of a command without --lang: ja or en. By default the locale decides (LC_ALL, LC_MESSAGES, LANG), and the log lines of run, producer and consumer are Japanese.

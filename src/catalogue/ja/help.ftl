@@ -144,6 +144,7 @@ help-status-format = 出力の形式: 行、またはキューごとの JSON オ
 help-status-watch = Ctrl-C まで表示を更新し続ける
 help-status-every = --watch の更新の間隔
 help-status-progress = --watch で進行状況を表示する: auto（端末の場合）、always、never
+help-status-server-timeout = サーバーにこの時間つながらなければあきらめる [既定値: 30s、--watch では無制限]
 help-status-detail =
     待機中のアイテムは消費者を待っています。処理中のアイテムは消費者が持っています。
     終了コード 1: キューがないか、使えないキューがあります。

@@ -14,5 +14,6 @@ man-variable-dir = キューのフォルダー。既定値は {"${"}XDG_STATE_HO
 man-variable-queue = --queue のないコマンドのキュー。既定値は default。
 man-variable-server = --server のないコマンドのキューがある Redis または Valkey サーバーの URL。既定ではこのマシンのキューを使う。run、timeline、bench はこの変数を無視する。--server の URL はプロセス一覧でほかのユーザーに見えるため、パスワードは QDEMO_SERVER_PASSWORD またはファイルで渡す。
 man-variable-password = サーバーのパスワードのファイル、またはパスワード。ファイルが優先され、どちらも URL のパスワードより優先される。
+man-variable-sentinel-password = サーバーを見張る Sentinel のパスワード（設定されている場合）。
 man-variable-ca = --server-ca のないコマンドが信頼する認証局のファイル。既定ではシステムの認証局を使う。
 man-variable-lang = --lang のないコマンドの言語: ja または en。既定ではロケール（LC_ALL、LC_MESSAGES、LANG）で決まり、run、producer、consumer のログ行は日本語。
