@@ -30,8 +30,27 @@ pub(crate) struct Languages {
 /// The languages of this process. A program that uses the library has English.
 static LANGUAGES: OnceLock<Languages> = OnceLock::new();
 
+#[cfg(test)]
+thread_local! {
+    /// The language that a test has chosen with [`with_lang`].
+    static OF_THIS_TEST: std::cell::Cell<Option<Lang>> = const { std::cell::Cell::new(None) };
+}
+
+/// Calls `f` while this thread speaks `lang` to people: the tests of a process share [`LANGUAGES`].
+#[cfg(test)]
+pub(crate) fn with_lang<T>(lang: Lang, f: impl FnOnce() -> T) -> T {
+    let before = OF_THIS_TEST.replace(Some(lang));
+    let value = f();
+    OF_THIS_TEST.set(before);
+    value
+}
+
 /// The language in which this process speaks to people.
 pub(crate) fn lang() -> Lang {
+    #[cfg(test)]
+    if let Some(lang) = OF_THIS_TEST.get() {
+        return lang;
+    }
     LANGUAGES.get().map_or(Lang::En, |languages| languages.people)
 }
 

@@ -11,6 +11,8 @@ pub(crate) use lang::{Lang, Languages, lang, log_lang, set_languages};
 pub(crate) use messages::{Message, lookup};
 
 #[cfg(test)]
+pub(crate) use lang::with_lang;
+#[cfg(test)]
 pub(crate) use tests::names;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,8 @@ mod producer;
 mod put;
 mod put_stream;
 mod reader_pace;
+#[cfg(test)]
+mod reference;
 mod run;
 mod server_args;
 mod status;
