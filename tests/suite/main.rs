@@ -85,6 +85,7 @@ mod misbehaving;
 mod namespaces;
 mod numbers;
 mod oracle;
+mod pictures;
 mod places;
 mod pools;
 mod protocol;
