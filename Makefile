@@ -16,7 +16,7 @@ KILLS ?= 1000
 ROUNDS ?= 5
 BEFORE ?=
 
-.PHONY: help demo build install test test-slow test-rules test-all test-browser lint check-darwin reference pictures count instructions profile sim chaos fuzz bench-peers bench-server clean
+.PHONY: help demo build install test test-slow test-rules test-all test-browser lint check-darwin documents pictures count instructions profile sim chaos fuzz bench-peers bench-server clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
@@ -25,7 +25,7 @@ help:
 	@echo "make test-rules  compare the rules on a server with those of a keeper in 10,000 random cases (minutes)"
 	@echo "make test-browser  check the pictures in Chromium (installs Chromium with apt-get, if missing)"
 	@echo "make check-darwin  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
-	@echo "make reference  write the options, exit codes and variables in docs/REFERENCE*.md anew"
+	@echo "make documents  write what the documents show of the program anew: options, transcripts, pictures"
 	@echo "make pictures  draw the pictures in docs anew"
 	@echo "make count     lines of code in src, without comments and tests"
 	@echo "make instructions  count the instructions of the keeper's loop in valgrind (ACCEPT=1: accept the number)"
@@ -72,9 +72,10 @@ lint:
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) clippy --test browser --locked -- -D warnings
 
-# After a change of an option, or of a text of the help.
-reference:
+# After a change of an option or of a text. Read `git diff` then.
+documents:
 	QDEMO_RECORD=1 $(CARGO) test --locked --lib cli::reference
+	QDEMO_RECORD=1 $(CARGO) test --locked --test suite -- documents:: pictures::
 
 # docs/bench.svg is not among these: it shows measurements of one machine.
 pictures:

@@ -1,5 +1,5 @@
 //! The parts of `docs/REFERENCE.md` and `docs/REFERENCE.ja.md` that come from the description of the commands and
-//! from the catalogue, as help and manual pages do. `make reference` writes these parts anew.
+//! from the catalogue, as help and manual pages do. `make documents` writes these parts anew.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -194,7 +194,7 @@ fn check(lang: Lang, file: &str) {
         return;
     }
     let differs = before.lines().zip(now.lines()).find(|(before, now)| before != now);
-    assert!(before == now, "docs/{file} is out of date, `make reference` writes it: {differs:?}");
+    assert!(before == now, "docs/{file} is out of date, `make documents` writes it: {differs:?}");
 }
 
 #[test]
