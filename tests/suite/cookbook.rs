@@ -125,7 +125,8 @@ both!(calls_of_all_clients_together_keep_to_the_rate_limit, |backend| {
 
 both!(results_of_several_workers_are_not_mixed, |backend| {
     let sandbox = Sandbox::on(backend);
-    let outcome = run(&sandbox, backend, "Spread work over workers, and gather the results in one file");
+    let outcome =
+        run(&sandbox, backend, "Spread work over workers, and gather the results in one file");
     outcome.assert_prints("results.txt has 12 reports\n");
     let results = fs::read_to_string(sandbox.path("results.txt")).unwrap();
     let lines: Vec<_> = results.lines().map(str::to_owned).collect();

@@ -100,7 +100,8 @@ pub fn run_transcript(sandbox: &Sandbox, locale: &str, commands: &[String]) -> V
     };
     let commands: Vec<_> = commands.iter().map(hurry).collect();
     let script = commands.join("\nprintf '\\1\\n'\n");
-    let outcome = sandbox.script_in_locale(locale, &format!("set -e; exec 2>&1\n{script}"));
+    let outcome =
+        sandbox.script_in_locale(locale, &format!("set -eo pipefail; exec 2>&1\n{script}"));
     assert_eq!(outcome.code(), Some(0), "{}", outcome.text());
     outcome.text().split(mark).map(str::to_owned).collect()
 }

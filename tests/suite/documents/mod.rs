@@ -49,8 +49,10 @@ fn run_block(document: &str, block: &Block) {
         } else {
             // The sandbox has its own server.
             let text = block.text.replace("export QDEMO_SERVER=redis://queue.example", "");
-            let outcome = sandbox.script_in_locale(locale, &format!("set -e\n{text}"));
+            let outcome = sandbox.script_in_locale(locale, &format!("set -eo pipefail\n{text}"));
             assert_eq!(outcome.code(), Some(0), "{document}:\n{text}{}", outcome.stderr);
+            // A command in the background has no exit code here, and says what is wrong.
+            assert_same("", &outcome.stderr);
         }
         sandbox.assert_nothing_left();
     });
@@ -111,9 +113,9 @@ fn the_makefile_has_each_target_that_a_document_names() {
     for document in PAIRS.iter().flatten().chain(&blocks::ENGLISH_ONLY) {
         let text = read(document);
         let spans = text.split('`').map(str::to_owned);
-        let lines = blocks(&text).into_iter().flat_map(|block| {
-            block.text.lines().map(str::to_owned).collect::<Vec<_>>()
-        });
+        let lines = blocks(&text)
+            .into_iter()
+            .flat_map(|block| block.text.lines().map(str::to_owned).collect::<Vec<_>>());
         for command in spans.chain(lines) {
             let Some(command) = command.strip_prefix("make ") else { continue };
             let target = command.split_whitespace().next().unwrap();

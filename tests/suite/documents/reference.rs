@@ -139,7 +139,8 @@ fn the_reference_has_every_key_and_event_of_json() {
     for document in PAIRS[1] {
         let text = read(document);
         for key in &keys {
-            let is_there = text.contains(&format!("`{key}`")) || text.contains(&format!("\"{key}\""));
+            let is_there =
+                text.contains(&format!("`{key}`")) || text.contains(&format!("\"{key}\""));
             assert!(is_there, "{document} has no {key}");
         }
     }

@@ -21,7 +21,8 @@ fn block(document: &str, text: &str) -> Block {
 /// Runs a script as a reader of the document, and expects it to be done.
 #[track_caller]
 fn run(sandbox: &Sandbox, document: &str, text: &str) -> String {
-    let outcome = sandbox.script_in_locale(locale_of(document), &format!("set -e\n{text}"));
+    let outcome =
+        sandbox.script_in_locale(locale_of(document), &format!("set -eo pipefail\n{text}"));
     assert_eq!(outcome.code(), Some(0), "{document}:\n{text}{}", outcome.stderr);
     outcome.text()
 }
@@ -115,8 +116,10 @@ fn the_sentinel_and_the_cluster_of_the_document_are_found() {
             let hosts = format!("127.0.0.1:{}", sentinel.port());
             run(&sandbox, document, &put.replace("10.0.0.1,10.0.0.2,10.0.0.3", &hosts));
             let each = block(document, "for queue in a b c").text;
-            let text = run(&sandbox, document, &each.replace("redis://10.0.0.1", &cluster.tcp_url()));
-            let queues: BTreeSet<_> = text.lines().filter_map(|line| line.split(':').next()).collect();
+            let text =
+                run(&sandbox, document, &each.replace("redis://10.0.0.1", &cluster.tcp_url()));
+            let queues: BTreeSet<_> =
+                text.lines().filter_map(|line| line.split(':').next()).collect();
             assert!(["a", "b", "c"].iter().all(|queue| queues.contains(queue)), "{text}");
         }
     });
@@ -128,9 +131,8 @@ fn the_rights_and_the_removal_of_the_document_are_enough() {
         for document in DOCUMENTS {
             let server = OwnServer::start_on_port(&["--appendonly", "yes"]);
             let sandbox = Sandbox::new();
-            let here = |text: &str| {
-                text.replace("redis-cli", &format!("redis-cli -p {}", server.port()))
-            };
+            let here =
+                |text: &str| text.replace("redis-cli", &format!("redis-cli -p {}", server.port()));
             run(&sandbox, document, &here(&block(document, "ACL SETUSER").text));
             let url = format!("redis://qdemo:a-long-password@127.0.0.1:{}", server.port());
             let setting = format!("export QDEMO_SERVER={url}\n");
@@ -152,7 +154,8 @@ fn every_command_of_the_server_document_has_a_test() {
             if !["sh", "console"].contains(&found.kind.as_str()) {
                 continue;
             }
-            let texts = tests.split("block(document, \"").skip(1).filter_map(|t| t.split_once("\")"));
+            let texts =
+                tests.split("block(document, \"").skip(1).filter_map(|t| t.split_once("\")"));
             let mut texts = texts.map(|(text, _)| text.replace("\\n", "\n"));
             assert!(texts.any(|text| found.text.contains(&text)), "{}", found.text);
         }

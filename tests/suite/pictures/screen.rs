@@ -109,8 +109,7 @@ fn look(cell: &Cell) -> Look {
         classes.push("dim".to_owned());
     }
     let classes = classes.join(" ");
-    let classes =
-        if classes.is_empty() { classes } else { format!(" class=\"{classes}\"") };
+    let classes = if classes.is_empty() { classes } else { format!(" class=\"{classes}\"") };
     Look(classes + &fill)
 }
 

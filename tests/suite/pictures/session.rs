@@ -109,7 +109,10 @@ impl Session {
         let limit = Limit::start();
         let mut bytes = [0; 4096];
         loop {
-            assert!(!limit.is_over() && wait_for_input(&terminal), "the command does not end: {line}");
+            assert!(
+                !limit.is_over() && wait_for_input(&terminal),
+                "the command does not end: {line}"
+            );
             // A read at the terminal's end returns an error.
             let Ok(read @ 1..) = terminal.read(&mut bytes) else { break };
             self.emulator.process(&bytes[..read]);
