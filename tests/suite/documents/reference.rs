@@ -33,7 +33,7 @@ fn prepare(example: &str) -> String {
     let setup = if example.contains("qdemo join") {
         ""
     } else {
-        "seq 4 | qdemo put -q jobs -; for q in jobs images default; do qdemo close -q $q; done\n"
+        "for q in jobs images default; do seq 4 | qdemo put -q $q -; qdemo close -q $q; done\n"
     };
     let example = match example.split_once("qdemo run") {
         Some((before, after)) if !after.contains("--speed") => {
@@ -41,6 +41,7 @@ fn prepare(example: &str) -> String {
         }
         _ => example.to_owned(),
     };
+    let example = example.replace("--delay 2s", "--delay 2ms");
     let example = example.replace("/usr/local/share/man/man1/", "./").replace("~/", "./");
     format!("{setup}qdemo put -q other x\nmkdir -p .zfunc .config/fish/completions\n{example}")
 }
