@@ -1,6 +1,5 @@
 //! How a command ends: its exit code, and the error of a request that cannot be carried out.
 
-use std::fmt::Display;
 use std::io;
 
 use crate::os;
@@ -51,7 +50,7 @@ pub(crate) struct ExitError {
     #[source]
     cause: Option<io::Error>,
     /// The advice to print after the cause.
-    pub(crate) remedy: Option<&'static str>,
+    pub(crate) remedy: Option<String>,
 }
 
 impl ExitError {
@@ -65,13 +64,8 @@ impl ExitError {
         Self::new(ExitCode::Usage, message)
     }
 
-    pub(crate) fn unreadable(file: impl Display, cause: io::Error, remedy: &'static str) -> Self {
-        let error = Self::usage(format!("cannot read {file}"));
-        Self { cause: Some(cause), remedy: Some(remedy), ..error }
-    }
-
-    pub(crate) fn unwritable(file: impl Display, cause: io::Error) -> Self {
-        let error = Self::usage(format!("cannot write {file}"));
-        Self { cause: Some(cause), remedy: Some("name a file in an existing folder"), ..error }
+    /// A file that cannot be read or written, with the advice to print after the cause.
+    pub(crate) fn of_file(message: String, cause: io::Error, remedy: String) -> Self {
+        Self { cause: Some(cause), remedy: Some(remedy), ..Self::usage(message) }
     }
 }

@@ -23,19 +23,21 @@ pub(super) struct MessageFile {
 
 macro_rules! message_files {
     ($($name:literal),* $(,)?) => {
-        [$(MessageFile {
+        pub(super) static FILES: [MessageFile; [$($name),*].len()] = [$(MessageFile {
             name: $name,
             texts: [
                 include_str!(concat!("ja/", $name, ".ftl")),
                 include_str!(concat!("en/", $name, ".ftl")),
             ],
             bundles: [OnceLock::new(), OnceLock::new()],
-        }),*]
+        }),*];
     };
 }
 
-pub(super) static FILES: [MessageFile; 7] =
-    message_files!["cli", "help", "log", "man", "picture", "run", "stats"];
+message_files![
+    "bench", "cli", "command", "help", "input", "log", "man", "output", "picture", "run", "stats",
+    "status", "value",
+];
 
 /// A message and the values of its parameters.
 pub(crate) struct Message {

@@ -12,6 +12,7 @@ use super::one_shot::{connect_and_warn, print_end_notice};
 use super::reader_pace::{ReaderPacing, wait_for_reader};
 use super::streams::require_stdout;
 use super::values;
+use crate::catalogue::message;
 use crate::client::{Client, Delivery, Error, QueueBuilder, Timeout};
 use crate::clock::{Clock, Delay, DelaySampler, Nanos};
 use crate::event::{Event, EventKind};
@@ -160,20 +161,18 @@ impl Args {
                 child_waker,
                 terminal,
             )
-            .context("cannot start the guard of the commands")?;
+            .with_context(|| message!("command-no-guard"))?;
             let ran = executor.run();
             reporter.out.progress.clear();
             let totals = ran.map_err(into_cause)?;
             check_revoked(client)?;
             Ok(totals)
         })?;
-        let items = match totals.failed {
-            0 => return Ok(ExitCode::Done),
-            1 => "1 item has".to_owned(),
-            failed => format!("{failed} items have"),
-        };
-        let queue = queue.shell_quoted();
-        bail!("{items} failed: `qdemo failed -q {queue}` lists, retries or drops failed items")
+        if totals.failed == 0 {
+            return Ok(ExitCode::Done);
+        }
+        let quoted = queue.shell_quoted();
+        bail!(message!("command-failed-items", items = totals.failed, quoted = quoted))
     }
 
     /// Connects to the queue. Prints a notice if the queue has already ended.
@@ -196,10 +195,7 @@ impl Args {
 fn check_revoked(client: &Client) -> anyhow::Result<()> {
     match client.revoked_items() {
         0 => Ok(()),
-        1 => bail!("1 item came too late, and may be done twice: give more time with --dead-after"),
-        n => bail!(
-            "{n} items came too late, and may be done twice: give more time with --dead-after"
-        ),
+        items => bail!(message!("command-revoked", items = items)),
     }
 }
 

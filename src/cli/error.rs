@@ -16,8 +16,8 @@ pub(super) fn report_error(error: &anyhow::Error) -> ExitCode {
     if !matches!(code, ExitCode::Signal(_)) {
         let causes = error.chain().filter_map(|cause| cause.downcast_ref());
         let remedy = causes.filter_map(resource_remedy).last();
-        let remedy =
-            remedy.or_else(|| error.downcast_ref().and_then(|error: &ExitError| error.remedy));
+        let own_remedy = || error.downcast_ref().and_then(|error: &ExitError| error.remedy.clone());
+        let remedy = remedy.map(str::to_owned).or_else(own_remedy);
         eprint_line(&format!(
             "{error:#}{}",
             remedy.map_or(String::new(), |text| format!(": {text}"))

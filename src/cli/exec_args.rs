@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::values;
-use crate::client::{Client, Error};
+use crate::catalogue::message;
+use crate::client::Client;
 use crate::event::{Event, EventKind};
 use crate::exec::{
     CommandOutcome, CommandTemplate, ExecObserver, ExecTotals, StopReason, Terminal,
@@ -61,8 +62,7 @@ impl ExecArgs {
         }
         // An empty variable in a script must not take all the items and run nothing.
         if has_open_end {
-            let text = "there is no command after --: add a command, or leave -- out";
-            bail!(ExitError::usage(text));
+            bail!(ExitError::usage(message!("command-no-command")));
         }
         Ok(None)
     }
@@ -73,8 +73,7 @@ impl ExecArgs {
             return Ok(None);
         }
         if self.jobs > 1 {
-            let text = "--tty is for one command at a time: leave --jobs out";
-            bail!(ExitError::usage(text));
+            bail!(ExitError::usage(message!("command-tty-jobs")));
         }
         Ok(Some(Terminal::open().map_err(|error| ExitError::usage(error.to_string()))?))
     }
@@ -98,17 +97,10 @@ pub(super) fn warn_late_items(client: &mut Client, reporter: &Reporter) {
 }
 
 fn late_message(first_id: u64, count: u64, has_lease: bool) -> String {
-    let why = "this consumer had counted as dead, and others may have";
-    match count {
-        1 if !has_lease => format!("qdemo: item {first_id} came too late: {why} it"),
-        count if !has_lease => {
-            format!("qdemo: {count} items from item {first_id} on came too late: {why} them")
-        }
-        1 => format!("qdemo: {}", Error::LeaseExpired(first_id)),
-        count => format!(
-            "qdemo: {count} items from item {first_id} on came too late: their lease had run out, and \
-             they went back in line"
-        ),
+    if has_lease {
+        message!("command-late-lease", items = count, id = first_id)
+    } else {
+        message!("command-late-dead", items = count, id = first_id)
     }
 }
 
@@ -167,7 +159,7 @@ impl ExecObserver for Reporter {
 fn failure_summary(totals: ExecTotals) -> String {
     match totals.failed {
         0 => String::new(),
-        failed => format!("{failed} failed"),
+        failed => message!("command-failed-count", failed = failed),
     }
 }
 

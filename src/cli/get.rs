@@ -6,6 +6,7 @@ use super::one_shot::{OneShot, print_end_notice};
 use super::server_args::ServerArgs;
 use super::streams::require_stdout;
 use super::values;
+use crate::catalogue::message;
 use crate::client::{Client, Delivery, Error, Timeout};
 use crate::clock::{Clock, ProcessBirth};
 use crate::exit::{ExitCode, ExitError};
@@ -77,25 +78,26 @@ impl Args {
             |error| match error.downcast_ref() {
                 // A keeper that does not answer may not know that the printed items are done.
                 Some(Error::NoAnswer { .. }) if get.printed > 0 => {
-                    let text = format!("{error}; the printed items may be delivered again");
+                    let text = message!("command-printed-again", cause = &error);
                     ExitError::new(ExitCode::WouldBlock, text).into()
                 }
                 _ => error,
             },
         )?;
-        let (code, state) = match end {
+        let code = match end {
             LoopEnd::Complete => return Ok(ExitCode::Done),
-            LoopEnd::Empty => (ExitCode::WouldBlock, "is empty"),
-            LoopEnd::Ended => (ExitCode::Closed, "has ended"),
+            LoopEnd::Empty => ExitCode::WouldBlock,
+            LoopEnd::Ended => ExitCode::Closed,
         };
         if self.quiet {
             return Ok(code);
         }
-        let shortfall = match get.printed {
-            0 => String::new(),
-            printed => format!(" after {printed} of {} items", self.count),
+        let (queue, printed, count) = (&one_shot.queue, get.printed, self.count);
+        let text = if code == ExitCode::Closed {
+            message!("command-ended", queue = queue, printed = printed, count = count)
+        } else {
+            message!("command-empty", queue = queue, printed = printed, count = count)
         };
-        let text = format!("the queue `{}` {state}{shortfall}", one_shot.queue);
         Err(ExitError::new(code, text).into())
     }
 }

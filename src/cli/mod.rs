@@ -19,7 +19,9 @@ mod one_shot;
 mod producer;
 mod put;
 mod put_stream;
+mod queues;
 mod reader_pace;
+mod rm;
 mod run;
 mod server_args;
 mod status;
@@ -33,6 +35,7 @@ mod values;
 use std::ffi::OsString;
 
 use crate::bench::TrialTask;
+use crate::catalogue::message;
 use crate::client::{enable_self_hosting, run_keeper_process};
 use crate::exec;
 use crate::exit::ExitCode;
@@ -44,19 +47,19 @@ use syntax::CliCommand;
 /// Runs the command in `args` and reports its error. Process 1 runs the command in a child if possible.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        eprint_line(&format!("internal error, please report it: {panic}"));
+        eprint_line(&message!("command-panic", panic = panic));
     }));
+    let args: Vec<_> = args.into_iter().collect();
+    let chosen = lang::choose(&args);
     enable_self_hosting();
     if let Err(error) = os::set_up_signals() {
-        eprint_line(&format!("cannot set up signals: {error}"));
+        eprint_line(&message!("command-no-signals", cause = &error));
         return ExitCode::Failed.into_process_exit();
     }
-    let args: Vec<_> = args.into_iter().collect();
     #[cfg(target_os = "linux")]
     if let Some(code) = init::run_as_init(&args) {
         return code.into();
     }
-    let chosen = lang::choose(&args);
     let has_open_end = args.last().is_some_and(|last| last == "--");
     let code = match syntax::parse(&args) {
         Err(error) => manual::report_clap_error(&error, &args),

@@ -3,11 +3,12 @@
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
 use super::args::QueueArg;
+use super::queues::no_such_queue_error;
 use super::server_args::ServerArgs;
-use crate::catalogue::lang;
+use crate::catalogue::{lang, message};
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
 use crate::exit::ExitCode;
 use crate::keeper::daemon::LEGACY_FILE_LINE;
@@ -47,6 +48,13 @@ impl OneShot {
         Ok(Self { queue, options, server, waker })
     }
 
+    /// Another queue in the same place.
+    pub(super) fn with_queue(mut self, queue: QueueName) -> Self {
+        self.options = self.options.queue(queue.clone());
+        self.queue = queue;
+        self
+    }
+
     /// Limits the wait for a keeper that does not answer.
     pub(super) fn with_timeout(mut self, timeout: Timeout) -> Self {
         self.options = self.options.with_timeout(timeout);
@@ -63,28 +71,18 @@ impl OneShot {
     /// A client of the queue, which connects with its first request. Fails if the queue does not exist.
     pub(super) fn connect_existing(&self) -> anyhow::Result<Client> {
         let client = self.options.clone().connect_if_exists()?;
-        let client = client.ok_or_else(|| no_such_queue_error(&self.queue))?;
+        let client = client.ok_or_else(|| no_such_queue_error(self, &self.queue))?;
         warn_of_damage(&client, &self.queue);
         Ok(client)
-    }
-
-    /// Whether the queue exists.
-    pub(super) fn exists(&self) -> anyhow::Result<bool> {
-        if self.server.is_none() {
-            let base = default_base_dir()?;
-            return Ok(QueueDir::exists(&base, self.queue.as_str()).map_err(Error::from)?);
-        }
-        let client = self.options.clone().connect_if_exists()?;
-        Ok(client.map(Client::leave_at_once).is_some())
     }
 
     /// Removes the files of a queue that no keeper can hold, with all items in the files.
     pub(super) fn remove_files(&self) -> anyhow::Result<()> {
         let dir =
             QueueDir::open(default_base_dir()?.join(self.queue.as_str())).map_err(Error::from)?;
-        let lock = dir.lock()?.context("the queue has been removed")?;
+        let lock = dir.lock()?.with_context(|| message!("command-was-removed"))?;
         if InboxWriter::open(&dir)?.is_some() {
-            anyhow::bail!("another process holds the queue by now: try again");
+            anyhow::bail!(message!("command-is-held"));
         }
         dir.remove_queue_files()?;
         dir.remove_if_empty();
@@ -129,20 +127,11 @@ fn warn_of_damage(client: &Client, queue: &QueueName) {
     let lines = client.damaged_lines().iter().filter(|&&line| line != LEGACY_FILE_LINE);
     let lines: Vec<_> = lines.map(u64::to_string).collect();
     if !lines.is_empty() {
-        let (place, loss) = match lines.len() {
-            1 => ("line", "this record is lost"),
-            _ => ("lines", "these records are lost"),
-        };
-        let lines = lines.join(", ");
-        eprint_line(&format!(
-            "the journal of the queue `{queue}` is damaged in {place} {lines}: {loss}, the rest is intact"
-        ));
+        let (damaged, lines) = (lines.len(), lines.join(", "));
+        eprint_line(&message!("command-damaged", queue = queue, damaged = damaged, lines = lines));
     }
     if client.damaged_lines().contains(&LEGACY_FILE_LINE) {
-        eprint_line(&format!(
-            "the file memory.json of the queue `{queue}` was damaged and has been removed: the capacity \
-             and the end of the queue may be lost, all items are intact"
-        ));
+        eprint_line(&message!("command-damaged-legacy", queue = queue));
     }
 }
 
@@ -154,11 +143,7 @@ pub(super) fn print_end_notice(client: &mut Client, queue: &QueueName) -> Result
     }
     client.complete_connect()?;
     if client.awaits_next_round() {
-        eprint_line(&format!("the queue `{queue}` has ended: waiting for new items"));
+        eprint_line(&message!("command-queue-ended", queue = queue));
     }
     Ok(())
-}
-
-pub(super) fn no_such_queue_error(queue: &QueueName) -> anyhow::Error {
-    anyhow!("there is no queue `{queue}`: `qdemo put` makes one, `qdemo status` lists all queues")
 }

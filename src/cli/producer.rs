@@ -139,9 +139,7 @@ impl Args {
     fn item_source(&self) -> anyhow::Result<ItemSource> {
         let Some(items) = self.items else {
             if self.given.is_empty() && self.literal.is_empty() {
-                let text = "there is nothing to put: give --items N, the items, or - for the lines of \
-                            standard input";
-                anyhow::bail!(ExitError::usage(text));
+                anyhow::bail!(ExitError::usage(message!("input-nothing")));
             }
             return self.input.item_source(&self.given, &self.literal);
         };

@@ -9,6 +9,7 @@ use super::put_stream::PutStream;
 use super::server_args::ServerArgs;
 use super::unanswered::{UnansweredItems, list_items};
 use super::values;
+use crate::catalogue::message;
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
 use crate::exit::{ExitCode, ExitError};
@@ -100,16 +101,12 @@ impl Args {
                 let not_put = [items.uncertain, items.not_put].concat();
                 let names = list_items(&not_put, has_unread_input);
                 let text =
-                    format!("the queue `{queue}` is full (capacity {capacity}); not put: {names}");
+                    message!("command-full", queue = queue, capacity = capacity, items = names);
                 ExitError::new(ExitCode::WouldBlock, text).into()
             }
             Some(Error::Closed) => {
-                let name = queue.shell_quoted();
-                let text = format!(
-                    "the queue `{queue}` is closed and takes no more items: `qdemo status -q {name}` \
-                     shows what is left, `qdemo rm -q {name}` removes the queue, and the next \
-                     `qdemo put` makes a new one"
-                );
+                let quoted = queue.shell_quoted();
+                let text = message!("command-closed", queue = queue, quoted = quoted);
                 ExitError::new(ExitCode::Closed, text).into()
             }
             _ => items.add_to(error),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::values;
+use crate::catalogue::message;
 use crate::clock::nanos;
 use crate::exit::ExitError;
 use crate::server::{GivenServer, ServerSettings, UrlText};
@@ -116,6 +117,5 @@ fn refuse_without_server(option: &str, is_given: bool) -> Result<(), ExitError> 
     if !is_given {
         return Ok(());
     }
-    let remedy = "give --server URL, or set QDEMO_SERVER";
-    Err(ExitError::usage(format!("{option} is for a queue on a server: {remedy}")))
+    Err(ExitError::usage(message!("cli-no-server", option = option)))
 }

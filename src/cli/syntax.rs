@@ -7,7 +7,7 @@ use clap::{Arg, Args, Command, CommandFactory, Error, FromArgMatches, Parser, Su
 
 use super::args::QueueArg;
 use super::lang::lang_arg;
-use super::{admin, bench, consumer, get, help, manual, producer, put, run, status, timeline};
+use super::{admin, bench, consumer, get, help, manual, producer, put, rm, run, status, timeline};
 
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
@@ -32,7 +32,7 @@ pub(super) enum CliCommand {
     Close(admin::CloseArgs),
     Status(status::Args),
     Failed(admin::FailedArgs),
-    Rm(admin::RmArgs),
+    Rm(rm::Args),
     Help(help::HelpArgs),
     Completions(manual::CompletionsArgs),
     Man(manual::ManArgs),
@@ -107,7 +107,7 @@ const COMMON_COMMANDS: [(&str, AddArgs); 14] = [
     ("close", admin::CloseArgs::augment_args),
     ("status", status::Args::augment_args),
     ("failed", admin::FailedArgs::augment_args),
-    ("rm", admin::RmArgs::augment_args),
+    ("rm", rm::Args::augment_args),
     ("keeper", KeeperArgs::augment_args),
 ];
 

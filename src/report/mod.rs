@@ -25,7 +25,6 @@ use crate::catalogue::{Lang, lang};
 use crate::event::Event;
 use crate::item::{self, escape_controls, escape_for_terminal};
 use crate::queue::Batch;
-pub(crate) use figures::{english_count, english_item_count};
 use json_event::JsonEvent;
 pub(crate) use live::{LiveView, QueueDepth, WorkerActivity, WorkerRow};
 use log_phrases::{LogPhrase, LogPhrases};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::progress::Progress;
+use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::item::{escape_for_terminal, escape_json_for_terminal};
 use crate::os::{Blocking, Interest, NarrowPipe, Waker, wait_ready};
@@ -178,7 +179,7 @@ impl Output {
 
 /// Standard output takes no more bytes.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write to standard output")]
+#[error("{}", message!("output-unwritable"))]
 pub(crate) struct StdoutError(#[source] pub(crate) io::Error);
 
 /// Prints one line on standard error, after the program's name.

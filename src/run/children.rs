@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::catalogue::lang;
 use crate::os::{ExitCause, lock, spawn_self};
 use crate::role::WorkerId;
 
@@ -73,6 +74,8 @@ impl Workers {
         if workers.is_shut_down {
             return Ok(());
         }
+        // The language of the parent may come from an option.
+        command.env("QDEMO_LANG", lang().code());
         // A terminal's Ctrl-C goes to the parent only, and the parent ends the workers.
         let child = command.process_group(0).spawn()?;
         workers.processes.push(WorkerProcess { worker, child, was_killed_by_us: false });

@@ -45,10 +45,12 @@ pub(crate) fn run(
     if let Some(limit) = raise_open_file_limit()
         && limit < needed
     {
-        anyhow::bail!(
-            "{workers} workers need {needed} open files, and only {limit} are allowed: \
-             raise `ulimit -n`, or take fewer workers"
-        );
+        anyhow::bail!(message!(
+            "command-run-open-files",
+            workers = workers,
+            needed = needed,
+            limit = limit
+        ));
     }
     let mut outputs = outputs()?;
     let workplace = Workplace::open(open_progress(config))?;
@@ -100,7 +102,7 @@ fn run_parent(
         keeper: Keeper::new(Queue::new(state, false), Some(ids.clone()), speed),
         host: PipeHost {
             pipes: Pipes::open(QueueDir::open_or_create(&workplace.dir.path(), RUN_QUEUE)?)
-                .context("cannot make a named pipe")?,
+                .with_context(|| message!("command-no-pipe"))?,
             observer: RunObserver { reporter, counts, statistics, timeline },
         },
         workplace,
@@ -133,7 +135,7 @@ fn kill_schedule(config: &Config, now: Nanos) -> anyhow::Result<Option<KillSched
     };
     // A float out of range saturates.
     let mean_interval = (nanos(mean_interval) as f64 / speed) as Nanos;
-    let seed = getrandom::u64().context("no random numbers")?;
+    let seed = getrandom::u64().with_context(|| message!("command-no-random"))?;
     Ok(Some(KillSchedule::new(mean_interval, now, seed)))
 }
 

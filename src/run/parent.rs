@@ -41,7 +41,7 @@ impl Parent<'_> {
         let skip = self.host.observer.counts.progress_of(worker).finished_items;
         let args = self.config.worker_args(worker, self.seed, skip);
         let Workplace { workers, dir, .. } = self.workplace;
-        workers.start(worker, &args, &dir.path()).context("cannot start a worker process")
+        workers.start(worker, &args, &dir.path()).with_context(|| message!("command-no-worker"))
     }
 
     /// Keeps the queue until all workers have left.
@@ -219,9 +219,9 @@ impl Parent<'_> {
             summary.render(lang())
         };
         match &self.outputs.statistics {
-            Some(file) => {
-                Blocking(file).write_all(text.as_bytes()).context("cannot write the statistics")
-            }
+            Some(file) => Blocking(file)
+                .write_all(text.as_bytes())
+                .with_context(|| message!("output-cannot-write-stats")),
             None => {
                 text.lines().for_each(|line| reporter.print_notice(line));
                 Ok(())

@@ -20,3 +20,6 @@ cli-missing-argument = these arguments are missing: { $argument }
 cli-number-of-values = the argument '{ $argument }' has the wrong number of values
 cli-not-utf8 = an argument is not UTF-8
 cli-invalid-arguments = the arguments are not valid
+cli-bad-variable = invalid value '{ $value }' of { $variable }: { $reason }
+cli-variable-not-utf8 = it is not UTF-8
+cli-no-server = { $option } is for a queue on a server: give --server URL, or set QDEMO_SERVER

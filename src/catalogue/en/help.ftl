@@ -136,7 +136,7 @@ help-close = Close a queue: it takes no more, and ends after its last item
 help-close-now = Drop the ready items: no consumer has taken these items
 help-close-detail =
     The sentinel, the end mark after the last item, stops every consumer that has already started.
-    Exit code 0: the queue is closed, even if it was closed before or did not exist.
+    Exit code 0: the queue is closed, even if it was closed before. Exit code 1: the queue does not exist.
 
 help-status = Show the items and clients of queues
 help-status-queue = Name of the queue [default: QDEMO_QUEUE, or all queues]
@@ -146,7 +146,7 @@ help-status-every = Time between two refreshes, with --watch
 help-status-progress = With --watch, show a live view: auto (on a terminal), always, never
 help-status-server-timeout = Give up when the server has been away for this time [default: 30s, or no limit with --watch]
 help-status-detail =
-    Ready items wait for a consumer. Items in flight are with a consumer.
+    Ready items wait for a consumer. Items in flight are with a consumer. Queues that have ended come last.
     Exit code 1: the queue does not exist, or a queue is not usable.
 
 help-failed = List, retry or drop failed items
@@ -157,9 +157,12 @@ help-failed-format = Format of the list: lines with id, attempt, reason and item
 help-failed-detail =
     Exit code 1: the queue does not exist, or an ID is not the id of a failed item. With such an ID, no item is retried or dropped.
 
-help-rm = Remove a queue
+help-rm = Remove a queue, or all queues that have ended
 help-rm-force = Remove the queue even if it has items or clients
-help-rm-detail = Exit code 1: the queue does not exist, or it has items or clients. With --force, items and clients do not matter.
+help-rm-ended = Remove all queues that have ended, except those that have failed items or clients
+help-rm-detail =
+    A queue has ended when a consumer has taken its sentinel, and nothing has been put since. `qdemo status` lists such queues apart.
+    Exit code 1: the queue does not exist, or it has items or clients. With --force, items and clients do not matter. With --ended: a queue that has ended stays, since it has items or clients.
 
 help-completions = Print completions for a shell
 help-completions-shell = Print completions for this shell

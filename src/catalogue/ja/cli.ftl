@@ -20,3 +20,6 @@ cli-missing-argument = 必要な引数がありません: { $argument }
 cli-number-of-values = 引数 '{ $argument }' の値の個数が正しくありません
 cli-not-utf8 = UTF-8 でない引数があります
 cli-invalid-arguments = 引数が正しくありません
+cli-bad-variable = { $variable } の値 '{ $value }' は無効です: { $reason }
+cli-variable-not-utf8 = UTF-8 ではありません
+cli-no-server = { $option } はサーバー上のキューのためのオプションです: --server URL または QDEMO_SERVER を指定してください
