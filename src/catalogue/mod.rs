@@ -7,7 +7,7 @@
 mod lang;
 mod messages;
 
-pub(crate) use lang::{Lang, Languages, lang, log_lang, set_languages};
+pub(crate) use lang::{Lang, Languages, in_language, lang, log_lang, set_languages};
 pub(crate) use messages::{Message, lookup};
 
 #[cfg(test)]

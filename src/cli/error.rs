@@ -6,7 +6,7 @@ use crate::bench::Interrupted;
 use crate::client::Error as ClientError;
 use crate::exec::{CommandError, StopReason};
 use crate::exit::{ExitCode, ExitError};
-use crate::os::{resource_remedy, signals};
+use crate::os::{chain_text, resource_remedy, signals};
 use crate::report::{StdoutError, eprint_line};
 
 /// Prints `error` in one line on standard error. Prints nothing for an error that ends the command by a
@@ -19,7 +19,8 @@ pub(super) fn report_error(error: &anyhow::Error) -> ExitCode {
         let remedy =
             remedy.or_else(|| error.downcast_ref().and_then(|error: &ExitError| error.remedy));
         eprint_line(&format!(
-            "{error:#}{}",
+            "{}{}",
+            chain_text(error.as_ref()),
             remedy.map_or(String::new(), |text| format!(": {text}"))
         ));
     }
