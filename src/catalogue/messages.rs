@@ -34,8 +34,10 @@ macro_rules! message_files {
     };
 }
 
-pub(super) static FILES: [MessageFile; 8] =
-    message_files!["cli", "help", "log", "man", "os", "picture", "run", "stats"];
+pub(super) static FILES: [MessageFile; 15] = message_files![
+    "cli", "error", "exec", "folder", "help", "keeper", "log", "man", "os", "picture", "reason",
+    "refusal", "run", "server", "stats"
+];
 
 /// A message and the values of its parameters.
 pub(crate) struct Message {
@@ -71,7 +73,7 @@ pub(crate) fn lookup(name: &str) -> Option<String> {
     find(lang(), name, None)
 }
 
-fn find(lang: Lang, name: &str, parameters: Option<&FluentArgs<'_>>) -> Option<String> {
+pub(super) fn find(lang: Lang, name: &str, parameters: Option<&FluentArgs<'_>>) -> Option<String> {
     let file_name = name.split('-').next();
     let bundle = FILES.iter().find(|file| Some(file.name) == file_name)?.bundle(lang);
     let pattern = bundle.get_message(name)?.value()?;

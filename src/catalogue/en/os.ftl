@@ -40,3 +40,24 @@ os-unexpected-end = unexpected end of the data
 os-no-zero-write = no byte could be written
 os-not-utf8 = it is not UTF-8
 os-other = { $text } (errno { $code })
+
+os-with-remedy = { $error }: { $remedy }
+os-make-room = make room there (for bytes, or for files), or choose another place with QDEMO_DIR
+os-raise-file-size = raise `ulimit -f`
+os-choose-place = choose another place with QDEMO_DIR
+os-get-right = give yourself the right to it, or choose another place with QDEMO_DIR
+os-raise-files = raise `ulimit -n`
+os-raise-system-files = end other programs, or raise the system's limit of open files
+os-free-memory = end other programs, and try again
+os-raise-processes = raise `ulimit -u`, or end other processes
+
+os-symlink = it is a symbolic link: remove it
+os-directory = it is a directory: move it away
+os-not-a-file = it is not a file: move it away
+os-not-a-pipe = it is not a named pipe: remove it
+os-wrong-owner = it is owned by user { $user }, not by you: move it away
+os-accessible = others have access to it (mode { $mode }): run `chmod 600` on it
+
+os-cannot-catch-signals = cannot catch signals
+os-cannot-catch-interrupt = cannot catch Ctrl-C
+os-new-directory-removed = other processes have removed each new directory at once

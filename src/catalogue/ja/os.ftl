@@ -40,3 +40,24 @@ os-unexpected-end = データが途中で終わっています
 os-no-zero-write = 書き込めません
 os-not-utf8 = UTF-8 ではありません
 os-other = { $text }（errno { $code }）
+
+os-with-remedy = { $error }。{ $remedy }
+os-make-room = 容量やファイル数の空きを作るか、QDEMO_DIR で別の場所を指定してください
+os-raise-file-size = `ulimit -f` を大きくしてください
+os-choose-place = QDEMO_DIR で別の場所を指定してください
+os-get-right = アクセス権を与えるか、QDEMO_DIR で別の場所を指定してください
+os-raise-files = `ulimit -n` を大きくしてください
+os-raise-system-files = ほかのプログラムを終了するか、システムのファイル数の上限を大きくしてください
+os-free-memory = ほかのプログラムを終了してから、もう一度実行してください
+os-raise-processes = `ulimit -u` を大きくするか、ほかのプロセスを終了してください
+
+os-symlink = シンボリックリンクです。削除してください
+os-directory = フォルダーです。別の場所に移してください
+os-not-a-file = 通常のファイルではありません。別の場所に移してください
+os-not-a-pipe = 名前付きパイプではありません。削除してください
+os-wrong-owner = 所有者が別のユーザー（{ $user }）です。別の場所に移してください
+os-accessible = ほかのユーザーもアクセスできます（モード { $mode }）。`chmod 600` を実行してください
+
+os-cannot-catch-signals = シグナルを受け取る準備ができません
+os-cannot-catch-interrupt = Ctrl-C を受け取る準備ができません
+os-new-directory-removed = 新しく作ったフォルダーが、ほかのプロセスにすぐに削除されました
