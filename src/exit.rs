@@ -1,7 +1,9 @@
 //! How a command ends: its exit code, and the error of a request that cannot be carried out.
 
+use std::fmt::Display;
 use std::io;
 
+use crate::catalogue::message;
 use crate::os;
 
 /// The end of a command, as its caller sees it.
@@ -64,8 +66,17 @@ impl ExitError {
         Self::new(ExitCode::Usage, message)
     }
 
-    /// A file that cannot be read or written, with the advice to print after the cause.
-    pub(crate) fn of_file(message: String, cause: io::Error, remedy: String) -> Self {
-        Self { cause: Some(cause), remedy: Some(remedy), ..Self::usage(message) }
+    pub(crate) fn unreadable(
+        file: impl Display,
+        cause: io::Error,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let error = Self::usage(message!("error-cannot-read", file = &file));
+        Self { cause: Some(cause), remedy: Some(remedy.into()), ..error }
+    }
+
+    pub(crate) fn unwritable(file: impl Display, cause: io::Error) -> Self {
+        let error = Self::usage(message!("error-cannot-write", file = &file));
+        Self { cause: Some(cause), remedy: Some(message!("error-name-a-file")), ..error }
     }
 }

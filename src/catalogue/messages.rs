@@ -35,8 +35,8 @@ macro_rules! message_files {
 }
 
 message_files![
-    "bench", "cli", "command", "help", "input", "log", "man", "output", "picture", "run", "stats",
-    "status", "value",
+    "bench", "cli", "command", "error", "exec", "folder", "help", "input", "keeper", "log", "man",
+    "os", "output", "picture", "reason", "refusal", "run", "server", "stats", "status", "value",
 ];
 
 /// A message and the values of its parameters.
@@ -73,7 +73,7 @@ pub(crate) fn lookup(name: &str) -> Option<String> {
     find(lang(), name, None)
 }
 
-fn find(lang: Lang, name: &str, parameters: Option<&FluentArgs<'_>>) -> Option<String> {
+pub(super) fn find(lang: Lang, name: &str, parameters: Option<&FluentArgs<'_>>) -> Option<String> {
     let file_name = name.split('-').next();
     let bundle = FILES.iter().find(|file| Some(file.name) == file_name)?.bundle(lang);
     let pattern = bundle.get_message(name)?.value()?;

@@ -6,9 +6,11 @@
 
 mod lang;
 mod messages;
+mod recompose;
 
-pub(crate) use lang::{Lang, Languages, lang, log_lang, set_languages};
+pub(crate) use lang::{Lang, Languages, in_language, lang, log_lang, set_languages};
 pub(crate) use messages::{Message, lookup};
+pub(crate) use recompose::recompose;
 
 #[cfg(test)]
 pub(crate) use tests::names;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::args::{ProgressArg, default_item_name};
 use super::streams::require_stdout;
 use super::values;
-use crate::catalogue::message;
 use crate::clock::Delay;
 use crate::exit::{ExitCode, ExitError};
 use crate::keeper::Speed;
@@ -146,10 +145,7 @@ impl Args {
             return Ok(None);
         };
         let file = open_output_file(path, true);
-        Ok(Some(file.map_err(|error| {
-            let file = format!("--stats-file {}", path.display());
-            let text = message!("output-cannot-write", file = file);
-            ExitError::of_file(text, error, message!("output-existing-folder"))
-        })?))
+        let name = format!("--stats-file {}", path.display());
+        Ok(Some(file.map_err(|error| ExitError::unwritable(name, error))?))
     }
 }

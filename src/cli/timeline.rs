@@ -70,8 +70,8 @@ impl Args {
             return Ok(None);
         }
         let refuse = |error| {
-            let text = message!("output-cannot-read", file = &self.events.display());
-            ExitError::of_file(text, error, message!("output-name-recording"))
+            let remedy = message!("output-name-recording");
+            ExitError::unreadable(self.events.display(), error, remedy)
         };
         let file = File::open(&self.events).map_err(refuse)?;
         if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {

@@ -170,12 +170,7 @@ pub(super) fn parse_item_id(text: &str) -> Result<u64, String> {
 }
 
 pub(super) fn parse_queue_name(text: &str) -> Result<QueueName, String> {
-    text.parse().map_err(|error| match error {
-        QueueNameError::Empty => message!("value-no-name"),
-        QueueNameError::TooLong(bytes) => message!("value-long-name", bytes = bytes),
-        QueueNameError::InvalidPath => message!("value-path-name"),
-        QueueNameError::ControlCharacter => message!("value-control-name"),
-    })
+    text.parse().map_err(|error: QueueNameError| error.to_string())
 }
 
 /// One worker of a run: worker `index` of `total` workers of its role.

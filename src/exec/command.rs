@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::catalogue::message;
 use crate::os::{candidate_paths, is_executable};
 
 /// Stands for the item in an argument.
@@ -29,10 +30,10 @@ pub(crate) struct CommandTemplate {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CommandError {
     /// No command has this name.
-    #[error("there is no command `{0}`: is it in the PATH?")]
+    #[error("{}", message!("exec-not-found", command = .0))]
     NotFound(String),
     /// The file exists, but is no program.
-    #[error("`{0}` cannot be executed: is it a program, or a script with `#!`, and may it be run?")]
+    #[error("{}", message!("exec-not-executable", command = .0))]
     NotExecutable(String),
 }
 

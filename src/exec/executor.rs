@@ -15,6 +15,7 @@ use super::retries::RetryQueue;
 use super::tally::{ExecTotals, ItemOutcome, Tally};
 use super::terminal::Terminal;
 use super::{ExecConfig, ExecObserver, StopReason};
+use crate::catalogue::{Lang, message};
 use crate::client::{Client, Error, ItemRef, Notification};
 use crate::clock::{Clock, Nanos, nanos};
 use crate::os::{Interest, Waker, wait_ready};
@@ -187,9 +188,9 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         }
         let kind = error.kind();
         if matches!(kind, io::ErrorKind::ArgumentListTooLong | io::ErrorKind::InvalidInput) {
-            let reason = "no argument can hold it: leave {} out, and it comes on standard input";
-            self.observer.notice(&format!("item {} has failed: {reason}", task.id()));
-            return self.fail_item(&task, reason);
+            let reason = message!("reason-no-argument");
+            self.observer.notice(&message!("exec-item-failed", id = task.id(), reason = reason));
+            return self.fail_item(&task, &message!(Lang::En, "reason-no-argument"));
         }
         if !is_resource_shortage(&error) || self.running.is_empty() {
             return Err(error.into());
@@ -337,7 +338,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             Some(reason) if task.command_failures == 0 => self.fail_item(&task, &reason)?,
             Some(reason) => {
                 let tries = task.command_failures + 1;
-                self.fail_item(&task, &format!("{reason}, at the last of {tries} tries"))?;
+                let reason = message!(Lang::En, "reason-last-try", reason = reason, tries = tries);
+                self.fail_item(&task, &reason)?;
             }
         }
         self.observer.totals_changed(self.tally.totals());

@@ -11,6 +11,7 @@ use tempfile::{SpooledTempFile, spooled_tempfile};
 
 use super::command::CommandTemplate;
 use super::terminal::Terminal;
+use crate::catalogue::{Lang, message};
 use crate::clock::Nanos;
 use crate::item::display_text;
 use crate::os;
@@ -238,19 +239,15 @@ impl CommandOutcome {
         }
     }
 
-    /// The reason of a failure. None after a success.
+    /// The reason of a failure, for the journal. None after a success.
     pub(super) fn failure_reason(&self) -> Option<String> {
         let how = match (self.status.code(), self.status.signal()) {
             (Some(0), _) if !self.has_timed_out => return None,
-            (Some(code), _) => format!("exit code {code}"),
-            (None, Some(signal)) => format!("killed by signal {signal}"),
-            (None, None) => "ended in an unknown way".to_owned(),
+            (Some(code), _) => message!(Lang::En, "reason-exit-code", code = code),
+            (None, Some(signal)) => message!(Lang::En, "reason-signal", signal = signal),
+            (None, None) => message!(Lang::En, "reason-unknown"),
         };
-        Some(if self.has_timed_out {
-            format!("took longer than --timeout-each ({how})")
-        } else {
-            how
-        })
+        Some(if self.has_timed_out { message!(Lang::En, "reason-timeout", how = how) } else { how })
     }
 }
 

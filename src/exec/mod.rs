@@ -14,6 +14,7 @@ mod terminal;
 use std::io;
 use std::time::Duration;
 
+use crate::catalogue::message;
 use crate::client::{Error, Timeout};
 use crate::clock::DelaySampler;
 use crate::queue::Counts;
@@ -57,12 +58,10 @@ pub(crate) enum StopReason {
     #[error(transparent)]
     Command(#[from] CommandError),
     /// This signal ended a command that had the terminal.
-    #[error("interrupted")]
+    #[error("{}", message!("error-interrupted"))]
     Interrupted(i32),
     /// The system refused.
-    #[error(
-        "cannot run a command: take fewer --jobs, or raise the limit (`ulimit -n`, `ulimit -u`)"
-    )]
+    #[error("{}", message!("exec-cannot-run"))]
     Io(#[from] io::Error),
     /// The observer failed.
     #[error(transparent)]

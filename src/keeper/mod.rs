@@ -22,9 +22,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::num::NonZeroU64;
 
+use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
 use crate::journal::Record;
+use crate::os::os_text;
 use crate::queue::{BatchRef, ClientId, Effect, EffectKind, FailedItem, Items, Queue, Request};
 use crate::role::{Role, WorkerId};
 use crate::wire::{self, AnnouncementReader, ClientKey, ErrorCode, Reply};
@@ -142,13 +144,13 @@ impl Keeper {
             return;
         };
         if let Err(error) = outcome {
-            let text = format!("the queue cannot be removed: {error}");
-            return send_error(host, client, ErrorCode::Internal, &text);
+            let text = || message!("refusal-not-removed", error = os_text(error));
+            return send_error(host, client, ErrorCode::Internal, text);
         }
         let others: Vec<_> =
             self.clients.keys().copied().filter(|&other| other != client).collect();
         for other in others {
-            send_error(host, other, ErrorCode::Removed, "the queue has been removed");
+            send_error(host, other, ErrorCode::Removed, || message!("refusal-removed"));
             self.forget_client(other, host);
         }
         send_reply(host, client, &Reply::Count { items });
@@ -350,12 +352,8 @@ impl Keeper {
         let items = counts.stored();
         let others = self.clients.keys().filter(|&&other| other != client).count();
         if !force && (items > 0 || others > 0) {
-            return send_error(
-                host,
-                client,
-                ErrorCode::InUse,
-                &replies::in_use_message(&counts, others),
-            );
+            let text = || replies::in_use_text(&counts, others);
+            return send_error(host, client, ErrorCode::InUse, text);
         }
         self.removal_request = Some(RemovalRequest { client, items });
     }
@@ -434,6 +432,11 @@ fn send_reply(host: &mut impl Host, client: ClientId, reply: &Reply) {
     }
 }
 
-fn send_error(host: &mut impl Host, client: ClientId, code: ErrorCode, text: &str) {
+fn send_error(
+    host: &mut impl Host,
+    client: ClientId,
+    code: ErrorCode,
+    text: impl FnOnce() -> String,
+) {
     send_reply(host, client, &replies::error_reply(code, text));
 }

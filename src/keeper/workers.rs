@@ -1,6 +1,7 @@
 //! The workers of a run: connected, expected or gone, and the turn of each in a paced run.
 
 use super::{Host, Keeper, Observer, PacerStep, send_error, send_reply, worker_of};
+use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
 use crate::os::ExitCause;
@@ -124,7 +125,7 @@ impl Keeper {
         match (&mut self.pacer, worker_of(&self.clients, client)) {
             (Some(pacer), Some(worker)) => pacer.on_sleep(worker, delay, self.last_wall_time),
             _ => {
-                let text = "time is not paced here: wait by your own clock";
+                let text = || message!("refusal-not-paced");
                 send_error(host, client, ErrorCode::NotPaced, text);
             }
         }

@@ -35,8 +35,8 @@ impl PicturePath {
     pub(crate) fn create(&self) -> anyhow::Result<PictureFile> {
         let is_new = fs::symlink_metadata(&self.path).is_err();
         let file = output_file::open(&self.path, false).map_err(|error| {
-            let text = message!("output-cannot-write-picture", path = &self.path.display());
-            ExitError::of_file(text, error, message!("output-existing-folder"))
+            let name = message!("output-picture", path = &self.path.display());
+            ExitError::unwritable(name, error)
         })?;
         Ok(PictureFile { path: self.clone(), file, is_unwritten: is_new })
     }

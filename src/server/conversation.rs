@@ -6,7 +6,8 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::durability::DurabilityReport;
-use super::error::{NO_ANSWER_YET, ServerError};
+use super::error::{ServerError, no_answer_yet};
+use crate::catalogue::message;
 use crate::clock::{Clock, Nanos};
 use crate::os::lock;
 
@@ -78,8 +79,7 @@ impl Shared {
     /// Why the server does not answer.
     pub(super) fn silence(&self) -> ServerError {
         let problem = self.lock().problem.clone();
-        let silent =
-            || ServerError::Silent { server: self.server.clone(), cause: NO_ANSWER_YET.to_owned() };
+        let silent = || ServerError::Silent { server: self.server.clone(), cause: no_answer_yet() };
         problem.unwrap_or_else(silent)
     }
 
@@ -88,7 +88,7 @@ impl Shared {
         let error = self.silence();
         let was_told = std::mem::replace(&mut self.lock().has_told_silence, true);
         if let Some(notify) = self.notify.filter(|_| !was_told) {
-            notify(&format!("{error}; trying again"));
+            notify(&message!("server-trying-again", error = &error));
         }
     }
 
@@ -104,7 +104,7 @@ impl Shared {
         self.lock().away = None;
         let was_told = std::mem::take(&mut self.lock().has_told_silence);
         if let Some(notify) = self.notify.filter(|_| was_told) {
-            notify("the server answers again");
+            notify(&message!("server-answers-again"));
         }
     }
 

@@ -15,6 +15,7 @@ use super::error::ServerError;
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use crate::clock::{Clock, Nanos};
+use crate::os::os_text;
 use crate::queue_name::QueueName;
 use crate::wire::ClientKey;
 
@@ -132,7 +133,7 @@ fn run(bridge: Bridge, mut conversations: UnboundedReceiver<Conversation>) {
             runtime.shutdown_background();
         }
         Err(error) => {
-            shared.set_refusal(ServerError::System { cause: error.to_string() });
+            shared.set_refusal(ServerError::System { cause: os_text(&error) });
             conversations.close();
         }
     }

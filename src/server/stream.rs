@@ -21,6 +21,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::settings::ServerSettings;
+use crate::catalogue::message;
 use crate::clock::{Clock, Nanos};
 
 /// The system takes about this many bytes before they are on their way. Nobody sees these bytes move.
@@ -119,7 +120,7 @@ impl WatchedStream {
 
 /// Connects to the first address of the host that answers.
 async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, message!("server-no-address"));
     for address in lookup_host((host, port)).await? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;

@@ -22,7 +22,3 @@ value-not-id = that is not an item id: `qdemo failed` lists the ids
 value-not-share = that is not a worker of a role: write 1/2 for worker 1 of 2
 value-file-type = the file type is not known: end the name in { $endings }
 value-or = { $first } or { $second }
-value-no-name = a queue's name cannot be empty: give it one, such as `jobs`
-value-long-name = a queue's name has at most 64 bytes, and this one has { $bytes }: shorten it
-value-path-name = a queue's name has no `/` and no `..`, and starts with no `.`: leave them out
-value-control-name = a queue's name has no control characters: leave them out

@@ -22,7 +22,3 @@ value-not-id = アイテムの ID ではありません。ID は `qdemo failed` 
 value-not-share = ワーカーの指定ではありません。2 つのうち 1 つ目なら 1/2 のように指定してください
 value-file-type = ファイルの種類が分かりません。名前の末尾を { $endings } にしてください
 value-or = { $first } か { $second }
-value-no-name = キューの名前を空にはできません。`jobs` のように指定してください
-value-long-name = キューの名前は 64 バイトまでです（指定した名前は { $bytes } バイト）。短くしてください
-value-path-name = キューの名前には `/` と `..` を使えず、`.` で始めることもできません。取り除いてください
-value-control-name = キューの名前に制御文字は使えません。取り除いてください
