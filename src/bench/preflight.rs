@@ -72,7 +72,7 @@ fn check_python() -> Result<(), String> {
             Err(message!("bench-python-failed", reason = reason))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => Err(message!("bench-python-missing")),
-        Err(error) => Err(message!("bench-python-unstartable", cause = &error)),
+        Err(error) => Err(message!("bench-python-unstartable", cause = os::os_text(&error))),
     }
 }
 
@@ -80,7 +80,11 @@ fn check_python() -> Result<(), String> {
 pub(super) fn explain_failure(error: &anyhow::Error) -> String {
     let causes = error.chain().filter_map(|cause| cause.downcast_ref());
     let remedy = causes.filter_map(os::resource_remedy).last();
-    format!("{error:#}{}", remedy.map(|remedy| format!(": {remedy}")).unwrap_or_default())
+    let text = os::chain_text(error.as_ref());
+    match remedy {
+        Some(remedy) => message!("os-with-remedy", error = text, remedy = remedy),
+        None => text,
+    }
 }
 
 /// Groups failed cases with the same reason.

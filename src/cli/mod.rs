@@ -19,6 +19,7 @@ mod one_shot;
 mod producer;
 mod put;
 mod put_stream;
+mod queue_names;
 mod queues;
 mod reader_pace;
 mod rm;
@@ -53,7 +54,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     let chosen = lang::choose(&args);
     enable_self_hosting();
     if let Err(error) = os::set_up_signals() {
-        eprint_line(&message!("command-no-signals", cause = &error));
+        eprint_line(&message!("command-no-signals", cause = os::os_text(&error)));
         return ExitCode::Failed.into_process_exit();
     }
     #[cfg(target_os = "linux")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::args::QueueArg;
-use super::queues::no_such_queue_error;
+use super::queue_names::no_such_queue_error;
 use super::server_args::ServerArgs;
 use crate::catalogue::{lang, message};
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
@@ -71,9 +71,13 @@ impl OneShot {
     /// A client of the queue, which connects with its first request. Fails if the queue does not exist.
     pub(super) fn connect_existing(&self) -> anyhow::Result<Client> {
         let client = self.options.clone().connect_if_exists()?;
-        let client = client.ok_or_else(|| no_such_queue_error(self, &self.queue))?;
+        let client = client.ok_or_else(|| self.missing_queue_error(&self.queue))?;
         warn_of_damage(&client, &self.queue);
         Ok(client)
+    }
+
+    pub(super) fn missing_queue_error(&self, queue: &QueueName) -> anyhow::Error {
+        no_such_queue_error(queue, self.server.as_ref(), &self.waker)
     }
 
     /// Removes the files of a queue that no keeper can hold, with all items in the files.

@@ -1,19 +1,17 @@
-//! The queues on this machine or on a server: their names and their status. Starts no keeper.
+//! The queues on this machine or on a server: their status. Starts no keeper.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 
-use anyhow::anyhow;
 use serde::Serialize;
 
 use super::one_shot::OneShot;
-use crate::catalogue::message;
+use super::queue_names::all_queues;
 use crate::client::{Error, Timeout, default_base_dir, stored_status};
 use crate::clock::{Clock, Nanos};
 use crate::os::lock;
-use crate::pipe::QueueDir;
 use crate::queue_name::QueueName;
-use crate::server::{ServerFacts, ServerInspector};
+use crate::server::ServerFacts;
 use crate::wire::Status;
 
 /// A server that has just answered has at least this time for the query of a queue.
@@ -22,8 +20,6 @@ const LEAST_QUERY_PATIENCE: Nanos = 1_000_000_000;
 const WATCH_QUERY_PATIENCE: Nanos = 5_000_000_000;
 /// The number of queues that are queried at a time.
 const MAX_CONCURRENT_QUERIES: usize = 16;
-/// The error about a queue that does not exist names at most this many others.
-const MAX_LISTED_NAMES: usize = 5;
 
 /// The JSON object of a queue.
 #[derive(Serialize)]
@@ -72,15 +68,7 @@ impl<'a> Place<'a> {
     /// The place of all queues, and their names in alphabetical order.
     pub(super) fn open(one_shot: &'a OneShot) -> anyhow::Result<(Self, Vec<QueueName>)> {
         let clock = Clock::start_now();
-        let (facts, names) = match &one_shot.server {
-            None => (None, local_queue_names()?),
-            Some(settings) => {
-                let inspector = ServerInspector::new(settings, Arc::clone(&one_shot.waker))?;
-                let inspected = inspector.inspect(true, &mut |_| {})?;
-                let inspection = inspected.ok_or(Error::Interrupted)?;
-                (Some(inspection.facts), inspection.queues)
-            }
-        };
+        let (facts, names) = all_queues(one_shot.server.as_ref(), &one_shot.waker)?;
         Ok((Self { one_shot, facts, clock, is_watch: false }, names))
     }
 
@@ -172,72 +160,5 @@ fn query_keeper(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<
         // No keeper, or the keeper has just exited.
         Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue),
         answer => Ok(answer?),
-    }
-}
-
-/// The names of the queues on this machine, in alphabetical order.
-pub(super) fn local_queue_names() -> anyhow::Result<Vec<QueueName>> {
-    let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
-    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
-}
-
-/// The error about a queue that does not exist names the queues that do.
-pub(super) fn no_such_queue_error(one_shot: &OneShot, queue: &QueueName) -> anyhow::Error {
-    match Place::open(one_shot) {
-        Ok((_, names)) => anyhow!(no_such_queue_text(queue.as_str(), &names)),
-        // The user may not list queues, or the server has just gone.
-        Err(_) => anyhow!(message!("command-unknown-queue", queue = queue)),
-    }
-}
-
-fn no_such_queue_text(queue: &str, names: &[QueueName]) -> String {
-    if names.is_empty() {
-        return message!("command-no-queue", queue = queue);
-    }
-    if let Some(known) = similar_name(queue, names) {
-        return message!("command-similar-queue", queue = queue, known = known);
-    }
-    let shown =
-        names.iter().take(MAX_LISTED_NAMES).map(|name| message!("command-name", name = name));
-    let and = |first, second| message!("command-and", first = first, second = second);
-    let mut text = shown.reduce(and).unwrap_or_default();
-    if let more @ 1.. = names.len().saturating_sub(MAX_LISTED_NAMES) {
-        text = message!("command-more-names", names = text, more = more);
-    }
-    message!("command-other-queues", queue = queue, count = names.len(), names = text)
-}
-
-/// The nearest name, if few letters differ.
-fn similar_name<'a>(queue: &str, names: &'a [QueueName]) -> Option<&'a str> {
-    let most = (queue.chars().count() / 3).max(1);
-    let distances = names.iter().map(|name| {
-        let name = name.as_str();
-        (strsim::damerau_levenshtein(&queue.to_lowercase(), &name.to_lowercase()), name)
-    });
-    distances.filter(|(distance, _)| *distance <= most).min().map(|(_, name)| name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(queue: &str, names: &[&str]) -> String {
-        let names: Vec<_> = names.iter().map(|name| name.parse().unwrap()).collect();
-        no_such_queue_text(queue, &names)
-    }
-
-    #[test]
-    fn a_missing_queue_is_told_with_a_near_name_or_some_names() {
-        let near = "there is no queue `jbos`: did you mean `jobs`?";
-        assert_eq!(text("jbos", &["images", "jobs"]), near);
-        assert!(text("job", &["images", "jobs"]).ends_with("did you mean `jobs`?"));
-        assert!(text("JOBS", &["images", "jobs"]).ends_with("did you mean `jobs`?"));
-        assert!(text("ab", &["xy"]).ends_with(": the only queue is `xy`"));
-        let all = ["a1", "b2", "c3", "d4", "e5", "f6", "g7"];
-        let few = ": the queues are `a1`, `b2`, `c3`";
-        assert!(text("default", &all[..3]).ends_with(few));
-        let many = "`e5` and 2 more (`qdemo status` lists them)";
-        assert!(text("default", &all).ends_with(many));
-        assert!(text("jobs", &[]).contains("there are no queues"));
     }
 }

@@ -10,6 +10,7 @@ use super::streams::require_stdout;
 use crate::catalogue::message;
 use crate::client::Error;
 use crate::exit::ExitCode;
+use crate::os::chain_text;
 use crate::report::eprint_line;
 use crate::wire::{ErrorCode, Status};
 
@@ -42,7 +43,7 @@ impl Args {
             Ok(0) => return Ok(ExitCode::Done),
             Ok(removed) => message!("command-removed-items", items = removed),
             Err(error) if self.force && has_unusable_journal(&error) => {
-                one_shot.remove_files().with_context(|| format!("{error:#}"))?;
+                one_shot.remove_files().with_context(|| chain_text(error.as_ref()))?;
                 message!("command-removed-uncounted")
             }
             Err(error) => return Err(error),
@@ -85,7 +86,7 @@ fn remove_ended_queues(mut one_shot: OneShot) -> anyhow::Result<ExitCode> {
             Ok(Some(obstacle)) => obstacle,
             Err(error @ Error::Interrupted) => return Err(error.into()),
             // One unusable queue must not keep the others.
-            Err(error) => format!("{queue}: {:#}", anyhow::Error::from(error)),
+            Err(error) => format!("{queue}: {}", chain_text(&error)),
         };
         is_any_left = true;
         eprint_line(&obstacle);

@@ -11,9 +11,8 @@ use console::Term;
 
 use super::args::{ProgressArg, QueueArg};
 use super::one_shot::OneShot;
-use super::queues::{
-    Place, QueryOutcome, local_queue_names, no_such_queue_error, unresponsive_or_error,
-};
+use super::queue_names::local_queue_names;
+use super::queues::{Place, QueryOutcome, unresponsive_or_error};
 use super::server_args::ServerArgs;
 use super::streams::require_stdout;
 use super::values;
@@ -21,7 +20,7 @@ use crate::catalogue::{lang, message};
 use crate::client::Error;
 use crate::clock::{Clock, nanos};
 use crate::exit::ExitCode;
-use crate::os::{Interest, Waker, signals, wait_ready};
+use crate::os::{Interest, Waker, chain_text, signals, wait_ready};
 use crate::queue::{Counts, WaitReason};
 use crate::queue_name::QueueName;
 use crate::report::{
@@ -131,7 +130,7 @@ fn look(
                 other => other,
             };
             let outcome = outcome
-                .and_then(|outcome| outcome.ok_or_else(|| no_such_queue_error(one_shot, queue)));
+                .and_then(|outcome| outcome.ok_or_else(|| one_shot.missing_queue_error(queue)));
             outcome.map(|outcome| vec![outcome])
         }
         None => place.query_all(&queues),
@@ -262,7 +261,7 @@ impl StatusPrinter {
                 vec![message!("status-silent-process", queue = queue, pid = &pid)]
             }
             QueryOutcome::Unusable { queue, error } => {
-                let line = format!("{queue}: {error:#}");
+                let line = format!("{queue}: {}", chain_text(error.as_ref()));
                 if self.is_live {
                     return vec![line];
                 }

@@ -142,7 +142,7 @@ both!(a_failing_command_is_retried_and_then_its_item_is_kept, |backend| {
         .assert_refused(1, &["1 item", "failed", "`qdemo failed -q default` lists"]);
     // A failed item can be retried. Its attempts count on.
     sandbox.run(&["failed", "--retry", "9"]).assert_refused(1, &["item 9 is not a failed item"]);
-    sandbox.run(&["failed", "--retry", "3"]).assert_prints("1 item back in line\n");
+    sandbox.run(&["failed", "--retry", "3"]).assert_prints("1 item is ready again\n");
     let outcome = sandbox.run(&["consumer", "--max", "1", "--", "sh", "-c", "echo $QDEMO_ATTEMPT"]);
     outcome.assert_prints("4\n");
     sandbox.run(&["failed"]).assert_prints("");
@@ -223,7 +223,7 @@ both!(an_item_that_no_argument_can_hold_fails_but_fits_standard_input, |backend|
         let error = format!("item {id} has failed: no argument can hold it: leave {{}} out");
         assert!(outcome.stderr.contains(&error), "{}", outcome.stderr);
     }
-    sandbox.run(&["failed", "--retry"]).assert_prints("2 items back in line\n");
+    sandbox.run(&["failed", "--retry"]).assert_prints("2 items are ready again\n");
     sandbox.run(&["consumer", "--max", "2", "--", "wc", "-c"]).assert_prints("300001\n4\n");
     sandbox.assert_nothing_left();
 });

@@ -108,7 +108,7 @@ both!(no_command_outlives_its_killed_consumer, |backend| {
     sandbox.wait_for_notice_of_death(consumer.pid());
     consumer.end();
     let status = sandbox.status_text(&[]);
-    assert!(status.starts_with("default: 3 in line, 0 out, 0 done, 0 failed"), "{status}");
+    assert!(status.starts_with("default: 3 ready, 0 in flight, 0 done, 0 failed"), "{status}");
     sandbox.run(&["rm", "--force"]);
     sandbox.assert_nothing_left();
 });
@@ -179,7 +179,7 @@ fn kill_consumers(backend: Backend, rounds: usize) {
     assert!(done.len() <= items + rounds, "an item of a live consumer was done again");
     assert!(done.iter().any(|(_, attempt)| *attempt > 1), "no consumer held an item at its death");
     let status = sandbox.status_text(&[]);
-    assert!(status.contains(&format!("0 in line, 0 out, {items} done, 0 failed")), "{status}");
+    assert!(status.contains(&format!("0 ready, 0 in flight, {items} done, 0 failed")), "{status}");
     sandbox.assert_nothing_left();
 }
 

@@ -414,7 +414,7 @@ fn a_live_status_overwrites_the_previous_status() {
     let command = sandbox.qdemo(&["status", "--watch", "--every", "20ms"]);
     let mut status = OnTerminal::start(command, Stdout::Terminal, ROWS, 30);
     // A line is cut to the width of the terminal, and so stays one line.
-    status.wait_until(|screen| screen == "default: 2 of 4 in line, 0 o…\n  [====>    ] 2/4");
+    status.wait_until(|screen| screen == "default: 2 of 4 ready, 0 in …\n  [====>    ] 2/4");
     sandbox.run(&["get"]).assert_prints("a\n");
     status.wait_until(|screen| screen.ends_with("\n  [==>      ] 1/4"));
     let consumer = sandbox.start(&["consumer", "--quiet", "--delay", "1h"]);
