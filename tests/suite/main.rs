@@ -78,6 +78,7 @@ mod faults;
 mod foreign_pipes;
 mod harness;
 mod journal;
+mod languages;
 mod leases;
 mod leaving;
 mod library;
