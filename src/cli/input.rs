@@ -216,7 +216,10 @@ impl InvalidItem {
                 message!("input-too-large", place = place, size = size, max = max)
             }
             Self::NotUtf8 => message!("input-not-utf8", place = place),
-            Self::NotJson(cause) => message!("input-not-json", place = place, cause = cause),
+            Self::NotJson(error) if error.is_eof() => message!("input-cut-json", place = place),
+            Self::NotJson(error) => {
+                message!("input-not-json", place = place, column = error.column())
+            }
         }
     }
 }

@@ -133,7 +133,7 @@ help-join-detail =
     Exit code 3: items are not done within the timeout.
 
 help-close = Close a queue: it takes no more, and ends after its last item
-help-close-now = Drop the ready items: no consumer has taken these items
+help-close-now = Drop the ready items, which no consumer has taken
 help-close-detail =
     The sentinel, the end mark after the last item, stops every consumer that has already started.
     Exit code 0: the queue is closed, even if it was closed before. Exit code 1: the queue does not exist.
@@ -162,7 +162,7 @@ help-rm-force = Remove the queue even if it has items or clients
 help-rm-ended = Remove all queues that have ended, except those that have failed items or clients
 help-rm-detail =
     A queue has ended when a consumer has taken its sentinel, and nothing has been put since. `qdemo status` lists such queues apart.
-    Exit code 1: the queue does not exist, or it has items or clients. With --force, items and clients do not matter. With --ended: a queue that has ended stays, since it has items or clients.
+    Exit code 1: the queue does not exist, or it has items or clients. With --force, items and clients do not matter. With --ended, exit code 1 says that an ended queue stays, since it has items or clients.
 
 help-completions = Print completions for a shell
 help-completions-shell = Print completions for this shell
