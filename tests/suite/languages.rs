@@ -259,6 +259,7 @@ fn statistics_pictures_and_bench_are_in_one_language() {
         "--items=30",
         "--producer-delay=exp:1s",
         "--consumer-delay=exp:800ms",
+        "--capacity=4",
         "--seed=7",
         "--speed=max",
         "--stats=text",

@@ -22,3 +22,4 @@ stats-formula = formula
 stats-measured = measured
 stats-interval = 95 % interval
 stats-unstable = unstable: the queue grows without limit, and has no average
+stats-bounded-model = { $kendall }, capacity { $capacity }, producers block

@@ -19,3 +19,4 @@ stats-formula = 理論値
 stats-measured = 実測値
 stats-interval = 95% 信頼区間
 stats-unstable = 不安定: キューは限りなく深くなるため、比べる平均はありません
+stats-bounded-model = { $kendall }、容量 { $capacity }、生産者は空き待ち

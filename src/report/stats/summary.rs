@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::theory::Averages;
+use super::theory::{Averages, ModelName};
 use super::{StatsCollector, TimeDistribution};
 use crate::catalogue::{Lang, message};
 use crate::clock::Nanos;
@@ -81,7 +81,7 @@ pub(super) struct LittlesLaw {
 /// The values of a formula beside the measured values.
 #[derive(Debug, Serialize)]
 pub(super) struct TheoryComparison {
-    pub(super) model: String,
+    pub(super) model: ModelName,
     /// The offered load of each consumer.
     pub(super) rho: f64,
     /// The queue would grow without limit: the formula has no average.

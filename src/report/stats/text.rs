@@ -79,7 +79,7 @@ impl TheoryComparison {
             message!(lang, "stats-measured"),
             message!(lang, "stats-interval"),
         ];
-        let name = format!("{} (ρ = {})", self.model, format_number(Some(self.rho)));
+        let name = format!("{} (ρ = {})", self.model.text(lang), format_number(Some(self.rho)));
         if self.is_unstable {
             let unstable = message!(lang, "stats-unstable");
             return vec![format!("{name}: {unstable}")];
