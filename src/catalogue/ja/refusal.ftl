@@ -14,7 +14,6 @@ refusal-in-use = キューに { $items } 個のアイテムがあり（待ち { 
 refusal-journal = キューのジャーナルに書き込めません: { $error }（受け付け済みのアイテムはすべて残っています）
 refusal-removed = キューは削除されました
 refusal-removed-or-lost = キューが削除されたか、サーバーがキューを失いました
-refusal-missing = キューがありません
 refusal-not-paced = ここでは時刻を管理していません。自分の時計で待ってください
 refusal-item-too-large = アイテムは JSON で { $bytes } バイトまでです
 refusal-put-too-large = 複数のアイテムをまとめて追加できるのは { $bytes } バイトまでです
