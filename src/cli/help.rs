@@ -58,9 +58,9 @@ pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
         let lines: Vec<_> = names.iter().map(line).collect();
         format!("{}:\n{}", text(title), lines.join("\n"))
     });
-    let commands = format!("{}\n\n{}", groups.join("\n"), message!("help-commands-more"));
+    let commands = format!("{}\n{}", groups.join("\n"), message!("help-commands-more"));
     let usage = heading(&cli, &message!("help-usage"));
-    let template = format!("{{about}}\n\n{usage} qdemo <COMMAND>\n\n{commands}\n");
+    let template = format!("{{about}}\n{usage} qdemo <COMMAND>\n\n{commands}\n");
     cli.about(message!("help-qdemo"))
         .help_template(template)
         .disable_help_flag(true)

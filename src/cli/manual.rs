@@ -10,7 +10,6 @@ use clap_complete::Shell;
 use super::error::report_error;
 use super::help::{HelpArgs, examples_of, localize};
 use super::streams::print_stdout;
-use super::syntax::all_commands;
 use super::usage_error;
 use crate::catalogue::{lookup, message};
 use crate::exit::{ExitCode, ExitError};
@@ -36,21 +35,22 @@ pub(super) struct ManArgs {
 }
 
 impl HelpArgs {
-    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let text = self.text(localize(all_commands(), None))?;
+    pub(super) fn run(&self, cli: Command) -> anyhow::Result<ExitCode> {
+        let text = self.text(localize(cli, None))?;
         print_help(&text)?;
         Ok(ExitCode::Done)
     }
 }
 
 impl CompletionsArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(super) fn run(self, cli: Command) -> anyhow::Result<ExitCode> {
         let mut script = Vec::new();
-        let cli = localize(all_commands(), Some(usize::MAX));
+        let cli = localize(cli, Some(usize::MAX));
         // Hidden commands have no completion.
         let visible = cli.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
         let version = env!("CARGO_PKG_VERSION");
-        let mut visible_cli = Command::new("qdemo").version(version).subcommands(visible);
+        let plain = Command::new("qdemo").version(version).disable_help_subcommand(true);
+        let mut visible_cli = plain.subcommands(visible);
         clap_complete::generate(self.shell, &mut visible_cli, "qdemo", &mut script);
         print_stdout(&script)?;
         Ok(ExitCode::Done)
@@ -58,8 +58,7 @@ impl CompletionsArgs {
 }
 
 impl ManArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let plain = all_commands();
+    pub(super) fn run(self, plain: Command) -> anyhow::Result<ExitCode> {
         let mut cli = localize(plain.clone(), Some(usize::MAX));
         cli.build();
         let (command, examples) = match &self.command {
@@ -158,7 +157,11 @@ fn print_help(text: &clap::builder::StyledStr) -> anyhow::Result<()> {
 }
 
 /// Prints help, the version, and an error in the arguments. `args` are the arguments of this program.
-pub(super) fn report_clap_error(error: &clap::Error, args: &[OsString]) -> ExitCode {
+pub(super) fn report_clap_error(
+    error: &clap::Error,
+    args: &[OsString],
+    cli: impl FnOnce() -> Command,
+) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match print_help(&error.render()) {
             Err(error) => report_error(&error),
@@ -166,12 +169,12 @@ pub(super) fn report_clap_error(error: &clap::Error, args: &[OsString]) -> ExitC
         },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             // A failed write to standard error has no place for a report.
-            let help = localize(all_commands(), None).render_help();
+            let help = localize(cli(), None).render_help();
             let _ = write!(Blocking(io::stderr()), "{help}");
             ExitCode::Usage
         }
         _ => {
-            eprint_line(&usage_error::describe(error, args, &all_commands()));
+            eprint_line(&usage_error::describe(error, args, &cli()));
             ExitCode::Usage
         }
     }

@@ -59,7 +59,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     let chosen = lang::choose(&args);
     let has_open_end = args.last().is_some_and(|last| last == "--");
     let code = match syntax::parse(&args) {
-        Err(error) => manual::report_clap_error(&error, &args),
+        Err(error) => manual::report_clap_error(&error, &args, syntax::all_commands),
         Ok(command) => {
             let ended = match chosen {
                 Err(error) if !command.is_internal() => Err(error.into()),
@@ -93,9 +93,9 @@ impl CliCommand {
             Self::Status(args) => args.run(),
             Self::Failed(args) => args.run(),
             Self::Rm(args) => args.run(),
-            Self::Completions(args) => args.run(),
-            Self::Help(args) => args.run(),
-            Self::Man(args) => args.run(),
+            Self::Completions(args) => args.run(syntax::all_commands()),
+            Self::Help(args) => args.run(syntax::all_commands()),
+            Self::Man(args) => args.run(syntax::all_commands()),
             Self::BenchTask { task } => {
                 serde_json::from_str::<TrialTask>(&task)?.run()?;
                 Ok(ExitCode::Done)
