@@ -105,7 +105,7 @@ impl WatchedStream {
                 Box::pin(tls.connect(name, connect(host, *port).await?).await?)
             }
             ConnectionAddr::Unix(path) => Box::pin(UnixStream::connect(path).await?),
-            _ => return Err(invalid("an address of an unknown kind")),
+            _ => return Err(invalid(message!("server-unknown-address"))),
         };
         Ok(Self { inner, traffic })
     }
