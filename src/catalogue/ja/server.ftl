@@ -25,6 +25,7 @@ server-evicts = サーバー { $server } はメモリーがいっぱいになる
 
 server-no-answer-yet = 時間内に応答がありません
 server-connection-ended = 接続が切れました
+server-lookup-failed = ホストが見つかりません（{ $error }）
 server-no-address = ホストのアドレスが見つかりません
 server-unknown-address = アドレスの種類がわかりません
 server-no-append-only-file = AOF が無効です
