@@ -13,7 +13,7 @@ pub(crate) use messages::{Message, lookup};
 pub(crate) use recompose::recompose;
 
 #[cfg(test)]
-pub(crate) use tests::names;
+pub(crate) use tests::{assert_in_both_languages, names};
 #[cfg(test)]
 mod tests;
 

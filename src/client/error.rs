@@ -236,3 +236,6 @@ impl From<MalformedReply> for Error {
         Self::Protocol(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,6 +149,21 @@ mod tests {
     }
 
     #[test]
+    fn every_error_of_a_command_is_there_in_both_languages() {
+        use crate::exec::StopReason;
+        use crate::exec::terminal::TerminalError;
+        let errors: [&dyn std::fmt::Display; 6] = [
+            &CommandError::NotFound("x".to_owned()),
+            &CommandError::NotExecutable("x".to_owned()),
+            &StopReason::Interrupted(2),
+            &StopReason::Io(io::ErrorKind::NotFound.into()),
+            &TerminalError::Missing(io::ErrorKind::NotFound.into()),
+            &TerminalError::Background,
+        ];
+        errors.into_iter().for_each(crate::catalogue::assert_in_both_languages);
+    }
+
+    #[test]
     fn a_command_that_cannot_run_is_refused_in_advance() {
         let missing = |name: &str| CommandError::NotFound(name.to_owned());
         let not_executable = |name: &str| CommandError::NotExecutable(name.to_owned());

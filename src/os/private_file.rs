@@ -248,6 +248,24 @@ mod tests {
     }
 
     #[test]
+    fn every_error_of_a_file_is_there_in_both_languages() {
+        let errors = [
+            UnsafeFile::Symlink,
+            UnsafeFile::Directory,
+            UnsafeFile::NotAFile,
+            UnsafeFile::NotAPipe,
+            UnsafeFile::WrongOwner(7),
+            UnsafeFile::AccessibleToOthers(0o644),
+        ];
+        errors.iter().for_each(|error| crate::catalogue::assert_in_both_languages(error));
+        let codes =
+            [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS, Errno::ACCESS, Errno::MFILE];
+        for errno in codes.into_iter().chain([Errno::NFILE, Errno::NOMEM, Errno::AGAIN]) {
+            crate::catalogue::assert_in_both_languages(&with_remedy(errno.into()));
+        }
+    }
+
+    #[test]
     fn an_error_with_a_remedy_keeps_its_kind() {
         let error = with_remedy(Errno::NOSPC.into());
         assert_eq!(error.kind(), ErrorKind::StorageFull);

@@ -21,7 +21,7 @@ use std::io;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::catalogue::{Lang, lang};
+use crate::catalogue::{Lang, lang, recompose};
 use crate::event::Event;
 use crate::item::{self, escape_controls, escape_for_terminal};
 use crate::queue::Batch;
@@ -97,7 +97,9 @@ impl Reporter {
                 OutputFormat::Raw => self.print_bare_item(item),
                 OutputFormat::Log => {
                     // Without control characters each item stays on one line.
-                    let reason = escape_controls(reason.unwrap_or_default());
+                    let reason = reason.unwrap_or_default();
+                    let translated = recompose(reason);
+                    let reason = escape_controls(translated.as_deref().unwrap_or(reason));
                     let item = item::display_text(item);
                     self.out.push_raw(format!("{id}\t{}\t", batch.attempt).as_bytes());
                     self.out.push_text(&reason);

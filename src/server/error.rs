@@ -248,6 +248,7 @@ fn missing_right(detail: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::{Lang, in_language};
 
     /// The error for what a server has answered.
     fn told(answer: &str) -> String {
@@ -272,5 +273,52 @@ mod tests {
             assert!(!text.contains("script:") && !text.contains("user_script"), "{text}");
             assert!(text.contains(answer.rsplit(' ').next().unwrap().trim_matches('.')), "{text}");
         }
+    }
+
+    #[test]
+    fn every_error_of_a_server_is_there_in_both_languages() {
+        let [server, cause] = [(); 2].map(|()| String::new);
+        let evicts = super::super::facts::ServerFacts::new(
+            "redis://h",
+            Some("maxmemory:1\r\nmaxmemory_policy:allkeys-lru\r\n"),
+            None,
+            None,
+        );
+        let evicts = evicts.check_for_puts(false).unwrap_err();
+        let errors = [
+            ServerError::Unreachable { server: server(), cause: cause() },
+            ServerError::Silent { server: server(), cause: no_answer_yet() },
+            ServerError::Credentials { server: server(), cause: cause() },
+            ServerError::SentinelCredentials { sentinel: server(), cause: cause() },
+            ServerError::UnknownPrimary { server: server() },
+            ServerError::OnlyTls { server: server(), scheme: "rediss".to_owned() },
+            ServerError::NoTls { server: server(), scheme: "redis".to_owned() },
+            ServerError::Rights { server: server(), rights: "`time`".to_owned() },
+            ServerError::Certificate { server: server(), cause: cause() },
+            ServerError::OtherKind { server: server(), cause: cause() },
+            ServerError::TooOld { server: server(), cause: cause() },
+            ServerError::ReadOnly { server: server() },
+            ServerError::OutOfMemory { server: server() },
+            ServerError::CannotSave { server: server(), cause: cause() },
+            ServerError::Layout { server: server(), layout: "2".to_owned() },
+            ServerError::ForeignKey { server: server(), key: "q".to_owned() },
+            ServerError::Forgotten { server: server() },
+            ServerError::Evicts(evicts),
+            ServerError::Removed,
+            ServerError::Unread,
+            ServerError::CaFile { file: "f".to_owned(), cause: cause() },
+            ServerError::NotDurable { server: server(), cause: cause() },
+            ServerError::System { cause: cause() },
+            ServerError::Unexpected { server: server(), cause: cause() },
+        ];
+        errors.iter().for_each(|error| crate::catalogue::assert_in_both_languages(error));
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_in_the_language_of_the_reader() {
+        let refused = RedisError::from(io::Error::from_raw_os_error(111));
+        let text = |lang| in_language(lang, || system_text(&refused));
+        assert_eq!(text(Lang::En), "Connection refused");
+        assert_eq!(text(Lang::Ja), "接続を拒否されました");
     }
 }

@@ -71,6 +71,7 @@ mod control;
 mod cookbook;
 mod delays;
 mod documents;
+mod error_language;
 mod examples;
 mod exec;
 mod exec_ends;

@@ -26,7 +26,6 @@ refusal-in-use = the queue has { $items ->
 refusal-journal = cannot write the queue's journal: { $error }; every item accepted before is still there
 refusal-removed = the queue has been removed
 refusal-removed-or-lost = the queue has been removed, or the server has lost it
-refusal-missing = the queue does not exist
 refusal-not-paced = time is not paced here: wait by your own clock
 refusal-item-too-large = an item has at most { $bytes } bytes as JSON
 refusal-put-too-large = a put of several items has at most { $bytes } bytes

@@ -25,7 +25,9 @@ server-evicts = the server { $server } may drop items when its memory is full (m
 
 server-no-answer-yet = no answer in time
 server-connection-ended = the connection has ended
+server-lookup-failed = the host is not found ({ $error })
 server-no-address = the host has no address
+server-unknown-address = the address is of an unknown kind
 server-no-append-only-file = it keeps no append-only file
 server-no-durability-answer = it does not tell whether it writes to its disk before it answers
 server-answers-early = it answers before it writes to its disk

@@ -2,7 +2,7 @@
 # クライアントは英語の文からメッセージとその値を見つけ、自分の言語の文で表示します。
 refusal-version = キーパーのプロトコルはバージョン { $own }、クライアントのプロトコルはバージョン { $other } です
 refusal-capacity = キューの容量は { $have } で、{ $asked } ではありません。--capacity を外すか、同じ値を指定してください（`qdemo rm` で作り直せます）
-refusal-unbounded = 0（無制限）
+refusal-unbounded = 0 (無制限)
 refusal-private = このキューは実行中の `qdemo run` のものです。使えるのはそのワーカーだけです
 refusal-too-far = 空き待ちのアイテムが多すぎるため、{ $seq } 番までのアイテムを追加できません
 refusal-get-twice = すでにアイテムを待っています。一度に待てるのは 1 件だけです
@@ -14,7 +14,6 @@ refusal-in-use = キューに { $items } 個のアイテムがあり（待機中
 refusal-journal = キューのジャーナルに書き込めません: { $error }（受け付け済みのアイテムはすべて残っています）
 refusal-removed = キューは削除されました
 refusal-removed-or-lost = キューが削除されたか、サーバーがキューを失いました
-refusal-missing = キューがありません
 refusal-not-paced = ここでは時刻を管理していません。自分の時計で待ってください
 refusal-item-too-large = アイテムは JSON で { $bytes } バイトまでです
 refusal-put-too-large = 複数のアイテムをまとめて追加できるのは { $bytes } バイトまでです

@@ -25,7 +25,9 @@ server-evicts = サーバー { $server } はメモリーがいっぱいになる
 
 server-no-answer-yet = 時間内に応答がありません
 server-connection-ended = 接続が切れました
+server-lookup-failed = ホストが見つかりません（{ $error }）
 server-no-address = ホストのアドレスが見つかりません
+server-unknown-address = アドレスの種類がわかりません
 server-no-append-only-file = AOF が無効です
 server-no-durability-answer = 応答の前にディスクに書き込むかどうかを確認できません
 server-answers-early = ディスクに書き込む前に応答する設定です
