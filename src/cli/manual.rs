@@ -1,30 +1,20 @@
-//! Manual pages, shell completions, and how help and usage errors are printed.
+//! Manual pages, and how help and usage errors are printed.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::Command;
 use clap::error::ErrorKind;
-use clap_complete::Shell;
 
 use super::error::report_error;
 use super::help::{HelpArgs, examples_of, localize};
 use super::streams::print_stdout;
-use super::syntax::all_commands;
+use super::syntax::{VERSION, all_commands};
 use super::usage_error;
 use crate::catalogue::{lookup, message};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::eprint_line;
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-source <(qdemo completions bash)
-qdemo completions zsh > ~/.zfunc/_qdemo
-qdemo completions fish > ~/.config/fish/completions/qdemo.fish")]
-pub(super) struct CompletionsArgs {
-    shell: Shell,
-}
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -39,20 +29,6 @@ impl HelpArgs {
     pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
         let text = self.text(localize(all_commands(), None))?;
         print_help(&text)?;
-        Ok(ExitCode::Done)
-    }
-}
-
-impl CompletionsArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut script = Vec::new();
-        let cli = localize(all_commands(), Some(usize::MAX));
-        // Hidden commands have no completion.
-        let visible = cli.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
-        let version = env!("CARGO_PKG_VERSION");
-        let mut visible_cli = Command::new("qdemo").version(version).subcommands(visible);
-        clap_complete::generate(self.shell, &mut visible_cli, "qdemo", &mut script);
-        print_stdout(&script)?;
         Ok(ExitCode::Done)
     }
 }
@@ -78,7 +54,7 @@ impl ManArgs {
 
 /// Renders a manual page. `examples` keep their line breaks.
 fn render_man_page(command: &Command, examples: &str) -> io::Result<Vec<u8>> {
-    let source = concat!("qdemo ", env!("CARGO_PKG_VERSION"));
+    let source = format!("qdemo {VERSION}");
     let manual = message!("man-manual");
     let man = clap_mangen::Man::new(command.clone()).source(source).manual(manual);
     let mut page = Vec::new();

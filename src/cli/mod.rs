@@ -4,6 +4,7 @@ mod admin;
 mod args;
 mod bench;
 mod client_args;
+mod completion;
 mod consumer;
 mod error;
 mod exec_args;
@@ -46,17 +47,20 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     std::panic::set_hook(Box::new(|panic| {
         eprint_line(&format!("internal error, please report it: {panic}"));
     }));
+    let args: Vec<_> = args.into_iter().collect();
+    let chosen = lang::choose(&args);
+    if let Some(code) = completion::answer(&args) {
+        return code.into_process_exit();
+    }
     enable_self_hosting();
     if let Err(error) = os::set_up_signals() {
         eprint_line(&format!("cannot set up signals: {error}"));
         return ExitCode::Failed.into_process_exit();
     }
-    let args: Vec<_> = args.into_iter().collect();
     #[cfg(target_os = "linux")]
     if let Some(code) = init::run_as_init(&args) {
         return code.into();
     }
-    let chosen = lang::choose(&args);
     let has_open_end = args.last().is_some_and(|last| last == "--");
     let code = match syntax::parse(&args) {
         Err(error) => manual::report_clap_error(&error, &args),

@@ -7,10 +7,21 @@ use clap::{Arg, Args, Command, CommandFactory, Error, FromArgMatches, Parser, Su
 
 use super::args::QueueArg;
 use super::lang::lang_arg;
-use super::{admin, bench, consumer, get, help, manual, producer, put, run, status, timeline};
+use super::{admin, bench, completion, consumer, get, help, manual, producer, put, run, status, timeline};
+
+/// What `-V` tells.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What `--version` tells: the commit and its date too, if the program was built in its repository.
+fn long_version() -> String {
+    match env!("QDEMO_COMMIT") {
+        "" => VERSION.to_owned(),
+        commit => format!("{VERSION} ({commit})"),
+    }
+}
 
 #[derive(Debug, Parser)]
-#[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
+#[command(name = "qdemo", bin_name = "qdemo", version = VERSION, long_version = long_version(), arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]
 #[command(mut_subcommands(complete))]
 struct Cli {
@@ -34,7 +45,7 @@ pub(super) enum CliCommand {
     Failed(admin::FailedArgs),
     Rm(admin::RmArgs),
     Help(help::HelpArgs),
-    Completions(manual::CompletionsArgs),
+    Completions(completion::CompletionsArgs),
     Man(manual::ManArgs),
     /// Run a process of a trial (the bench starts it)
     #[command(hide = true)]
@@ -85,7 +96,7 @@ pub(super) fn all_commands() -> Command {
 fn only_command(first_arg: &str) -> Option<Command> {
     let cli = Command::new("qdemo");
     if matches!(first_arg, "-V" | "--version") {
-        return Some(cli.version(env!("CARGO_PKG_VERSION")));
+        return Some(cli.version(VERSION).long_version(long_version()));
     }
     let (name, add_args) = COMMON_COMMANDS.into_iter().find(|(name, _)| *name == first_arg)?;
     Some(cli.subcommand(complete(add_args(Command::new(name)))))
