@@ -7,7 +7,7 @@ use crate::client::Error as ClientError;
 use crate::exec::{CommandError, StopReason};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::{resource_remedy, signals};
-use crate::report::{StdoutError, eprint_line};
+use crate::report::{StdoutError, eprint_error};
 
 /// Prints `error` in one line on standard error. Prints nothing for an error that ends the command by a
 /// signal.
@@ -18,7 +18,7 @@ pub(super) fn report_error(error: &anyhow::Error) -> ExitCode {
         let remedy = causes.filter_map(resource_remedy).last();
         let remedy =
             remedy.or_else(|| error.downcast_ref().and_then(|error: &ExitError| error.remedy));
-        eprint_line(&format!(
+        eprint_error(&format!(
             "{error:#}{}",
             remedy.map_or(String::new(), |text| format!(": {text}"))
         ));

@@ -40,16 +40,19 @@ pub(super) fn choose(args: &[OsString]) -> Result<(), ExitError> {
 
 /// The language that `--lang` names, if it stands before `--` and names one.
 fn given_lang(args: &[OsString]) -> Option<Lang> {
+    Lang::from_str(given_value(args, "--lang")?).ok()
+}
+
+/// The value of an option that stands before `--`, before the arguments are parsed.
+pub(super) fn given_value<'a>(args: &'a [OsString], option: &str) -> Option<&'a str> {
     let mut before_end = args.iter().take_while(|arg| *arg != "--").filter_map(|arg| arg.to_str());
-    let value = loop {
-        let arg = before_end.next()?;
-        match arg.strip_prefix("--lang") {
-            Some("") => break before_end.next()?,
-            Some(rest) if rest.starts_with('=') => break &rest[1..],
+    loop {
+        match before_end.next()?.strip_prefix(option) {
+            Some("") => return before_end.next(),
+            Some(rest) if rest.starts_with('=') => return Some(&rest[1..]),
             _ => {}
         }
-    };
-    Lang::from_str(value).ok()
+    }
 }
 
 fn parse(text: &str) -> Result<Lang, String> {

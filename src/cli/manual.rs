@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::Command;
+use clap::builder::StyledStr;
 use clap::error::ErrorKind;
 
 use super::error::report_error;
@@ -14,7 +15,7 @@ use super::usage_error;
 use crate::catalogue::{lookup, message};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
-use crate::report::eprint_line;
+use crate::report::eprint_error;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -128,9 +129,12 @@ fn escape_roff(text: &str) -> String {
     escaped.lines().map(|line| format!("\\&{line}")).collect::<Vec<_>>().join("\n")
 }
 
-fn print_help(text: &clap::builder::StyledStr) -> anyhow::Result<()> {
-    let text = if console::colors_enabled() { text.ansi().to_string() } else { text.to_string() };
-    print_stdout(text.as_bytes())
+fn styled(text: &StyledStr, has_colors: bool) -> String {
+    if has_colors { text.ansi().to_string() } else { text.to_string() }
+}
+
+fn print_help(text: &StyledStr) -> anyhow::Result<()> {
+    print_stdout(styled(text, console::colors_enabled()).as_bytes())
 }
 
 /// Prints help, the version, and an error in the arguments. `args` are the arguments of this program.
@@ -143,11 +147,12 @@ pub(super) fn report_clap_error(error: &clap::Error, args: &[OsString]) -> ExitC
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             // A failed write to standard error has no place for a report.
             let help = localize(all_commands(), None).render_help();
-            let _ = write!(Blocking(io::stderr()), "{help}");
+            let help = styled(&help, console::colors_enabled_stderr());
+            let _ = Blocking(io::stderr()).write_all(help.as_bytes());
             ExitCode::Usage
         }
         _ => {
-            eprint_line(&usage_error::describe(error, args, &all_commands()));
+            eprint_error(&usage_error::describe(error, args, &all_commands()));
             ExitCode::Usage
         }
     }

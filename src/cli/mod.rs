@@ -4,6 +4,7 @@ mod admin;
 mod args;
 mod bench;
 mod client_args;
+mod color;
 mod completion;
 mod consumer;
 mod error;
@@ -38,23 +39,24 @@ use crate::client::{enable_self_hosting, run_keeper_process};
 use crate::exec;
 use crate::exit::ExitCode;
 use crate::os;
-use crate::report::eprint_line;
+use crate::report::eprint_error;
 pub use streams::record_standard_streams;
 use syntax::CliCommand;
 
 /// Runs the command in `args` and reports its error. Process 1 runs the command in a child if possible.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        eprint_line(&format!("internal error, please report it: {panic}"));
+        eprint_error(&format!("internal error, please report it: {panic}"));
     }));
     let args: Vec<_> = args.into_iter().collect();
     let chosen = lang::choose(&args);
+    color::choose(&args);
     if let Some(code) = completion::answer(&args) {
         return code.into_process_exit();
     }
     enable_self_hosting();
     if let Err(error) = os::set_up_signals() {
-        eprint_line(&format!("cannot set up signals: {error}"));
+        eprint_error(&format!("cannot set up signals: {error}"));
         return ExitCode::Failed.into_process_exit();
     }
     #[cfg(target_os = "linux")]

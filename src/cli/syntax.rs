@@ -6,6 +6,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Args, Command, CommandFactory, Error, FromArgMatches, Parser, Subcommand};
 
 use super::args::QueueArg;
+use super::color::color_arg;
 use super::lang::lang_arg;
 use super::{admin, bench, completion, consumer, get, help, manual, producer, put, run, status, timeline};
 
@@ -124,7 +125,7 @@ const COMMON_COMMANDS: [(&str, AddArgs); 14] = [
 
 /// Adds what all commands have in common.
 fn complete(command: Command) -> Command {
-    command.arg(lang_arg()).mut_args(allow_hyphen)
+    command.arg(lang_arg()).arg(color_arg()).mut_args(allow_hyphen)
 }
 
 /// Lets the value of an option begin with `-`: the error of the option's own parser then names the remedy. A

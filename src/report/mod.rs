@@ -1,6 +1,7 @@
 //! Output for people and programs: the log in Japanese or English, JSON lines, bare items, statistics,
 //! pictures and the live view. Nothing here changes a queue.
 
+mod colors;
 mod figures;
 mod json_event;
 mod live;
@@ -25,11 +26,12 @@ use crate::catalogue::{Lang, lang};
 use crate::event::Event;
 use crate::item::{self, escape_controls, escape_for_terminal};
 use crate::queue::Batch;
+pub(crate) use colors::{queue_style, set_colors, worker_style};
 pub(crate) use figures::{english_count, english_item_count};
 use json_event::JsonEvent;
 pub(crate) use live::{LiveView, QueueDepth, WorkerActivity, WorkerRow};
 use log_phrases::{LogPhrase, LogPhrases};
-pub(crate) use output::{Output, StdoutError, eprint_line};
+pub(crate) use output::{Output, StdoutError, eprint_error, eprint_line};
 pub(crate) use output_file::{is_named_pipe, open as open_output_file};
 pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;

@@ -18,6 +18,7 @@ help-commands-more = `qdemo help COMMAND` explains a command. `qdemo man` lists 
 help-any-help = Print help: -h the short one, --help the long one
 help-any-version = Print the version
 help-any-lang = Language: ja or en [default: QDEMO_LANG, or the locale]
+help-any-color = Show colours: auto (on a terminal; NO_COLOR and CLICOLOR_FORCE decide first), always, never
 help-any-queue = Name of the queue [default: QDEMO_QUEUE, or default]
 help-any-format = Format of the output
 help-any-quiet = Print no log

@@ -18,6 +18,7 @@ help-commands-more = `qdemo help コマンド` でコマンドの説明を、`qd
 help-any-help = ヘルプを表示（-h は要約、--help は詳細）
 help-any-version = バージョンを表示
 help-any-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロケール]
+help-any-color = 色を付ける条件: auto（端末のとき。NO_COLOR と CLICOLOR_FORCE を優先）、always、never
 help-any-queue = キューの名前 [既定値: QDEMO_QUEUE、なければ default]
 help-any-format = 出力の形式
 help-any-quiet = ログを出力しない
