@@ -29,7 +29,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 
 const BASH_SCRIPT: &str = include_str!("shells/qdemo.bash");
 /// A function that zsh loads at the first completion is to complete at once, too.
-const ZSH_FIRST_COMPLETION: &str = "\n[[ $funcstack[1] == _qdemo ]] && _clap_dynamic_completer_qdemo \"$@\"\n";
+const ZSH_FIRST_COMPLETION: &str =
+    "\n[[ $funcstack[1] == _qdemo ]] && _clap_dynamic_completer_qdemo \"$@\"\n";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -93,7 +94,8 @@ fn completable(queues: QueueNames) -> Command {
     let visible: Vec<_> =
         cli.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
     let commands = visible.iter().cloned();
-    let commands = commands.map(|command| command.mut_args(|arg| add_values(arg, &queues, &visible)));
+    let commands =
+        commands.map(|command| command.mut_args(|arg| add_values(arg, &queues, &visible)));
     Command::new("qdemo")
         .version(VERSION)
         .disable_help_flag(true)

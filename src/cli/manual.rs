@@ -12,7 +12,7 @@ use super::help::{HelpArgs, examples_of, localize};
 use super::streams::print_stdout;
 use super::syntax::{VERSION, all_commands};
 use super::usage_error;
-use crate::catalogue::{lookup, message};
+use crate::catalogue::{Lang, lang, lookup, message};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::eprint_error;
@@ -60,6 +60,10 @@ fn render_man_page(command: &Command, examples: &str) -> io::Result<Vec<u8>> {
     let man = clap_mangen::Man::new(command.clone()).source(source).manual(manual);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
+    if lang() == Lang::Ja {
+        // A line has few places for more space, and a name such as `multiprocessing.Queue` has no hyphen.
+        page.extend_from_slice(b".ad l\n.nh\n");
+    }
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
@@ -144,7 +148,7 @@ pub(super) fn report_clap_error(error: &clap::Error, args: &[OsString]) -> ExitC
             Err(error) => report_error(&error),
             Ok(()) => ExitCode::Done,
         },
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             // A failed write to standard error has no place for a report.
             let help = localize(all_commands(), None).render_help();
             let help = styled(&help, console::colors_enabled_stderr());

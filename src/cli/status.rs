@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
+use std::{io, iter};
 
 use console::Term;
 use serde::Serialize;
@@ -25,9 +25,10 @@ use crate::pipe::QueueDir;
 use crate::queue::{Counts, WaitReason};
 use crate::queue_name::QueueName;
 use crate::report::{
-    OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize, english_item_count,
-    eprint_line, is_in_background, truncate_to_width,
+    NamedLine, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize,
+    english_item_count, eprint_line, is_in_background, truncate_to_width,
 };
+use crate::role::Role;
 use crate::server::{Inspection, ServerFacts, ServerInspector};
 use crate::wire::{ClientStatus, Status};
 
@@ -208,7 +209,8 @@ impl StatusPrinter {
         server: Option<&ServerFacts>,
     ) -> anyhow::Result<ExitCode> {
         let size = TerminalSize::current(&self.screen);
-        let mut lines: Vec<_> = server.iter().map(ToString::to_string).collect();
+        let mut lines: Vec<NamedLine> =
+            server.iter().map(|facts| facts.to_string().into()).collect();
         lines.extend(self.lines(outcomes, size));
         let is_usable = |outcome: &&_| !matches!(outcome, QueryOutcome::Unusable { .. });
         if self.reporter.format == OutputFormat::Json {
@@ -223,12 +225,12 @@ impl StatusPrinter {
     }
 
     /// Replaces the lines before on the terminal, or prints the lines below them.
-    fn print_lines(&mut self, lines: &[String], size: TerminalSize) {
+    fn print_lines(&mut self, lines: &[NamedLine], size: TerminalSize) {
         if !self.is_live {
             if !self.is_first {
                 self.reporter.print_line("");
             }
-            lines.iter().for_each(|line| self.reporter.print_line(line));
+            lines.iter().for_each(|line| self.reporter.print_named_line(line));
         } else if !is_in_background(io::stdout()) {
             self.reporter.redraw(&mut self.area, fit_rows(lines, size.drawable_area()), size);
         }
@@ -240,7 +242,7 @@ impl StatusPrinter {
         let was_told = std::mem::replace(&mut self.has_told_silence, true);
         let line = format!("{error}; trying again");
         if self.is_watch && self.reporter.format != OutputFormat::Json {
-            self.print_lines(&[line], TerminalSize::current(&self.screen));
+            self.print_lines(&[line.into()], TerminalSize::current(&self.screen));
             self.is_first = false;
             // The next output learns of an error.
             let _ = self.reporter.flush();
@@ -259,8 +261,8 @@ impl StatusPrinter {
 
     /// The lines for people. The error of an unusable queue goes to standard error, or, in a live view, into a
     /// line.
-    fn lines(&mut self, outcomes: &[QueryOutcome], size: TerminalSize) -> Vec<String> {
-        let mut lines = Vec::new();
+    fn lines(&mut self, outcomes: &[QueryOutcome], size: TerminalSize) -> Vec<NamedLine> {
+        let mut lines: Vec<NamedLine> = Vec::new();
         for outcome in outcomes {
             match outcome {
                 QueryOutcome::Available { queue, status, .. } => {
@@ -269,17 +271,21 @@ impl StatusPrinter {
                     let bar = self.is_live.then_some((size.drawable_area().columns, *peak));
                     lines.extend(status_lines(queue, status, bar));
                 }
-                QueryOutcome::Unresponsive { queue, keeper: None, .. } => lines.push(format!(
-                    "{queue}: its keeper does not answer: continue or end the keeper"
-                )),
-                QueryOutcome::Unresponsive { queue, keeper: Some(pid), .. } => lines.push(format!(
-                    "{queue}: its keeper (process {pid}) does not answer: continue it with \
+                QueryOutcome::Unresponsive { queue, keeper: None, .. } => lines.push(
+                    format!("{queue}: its keeper does not answer: continue or end the keeper")
+                        .into(),
+                ),
+                QueryOutcome::Unresponsive { queue, keeper: Some(pid), .. } => lines.push(
+                    format!(
+                        "{queue}: its keeper (process {pid}) does not answer: continue it with \
                      `kill -CONT {pid}`, or end it with `kill -9 {pid}`"
-                )),
+                    )
+                    .into(),
+                ),
                 QueryOutcome::Unusable { queue, error } => {
                     let line = format!("{queue}: {error:#}");
                     if self.is_live {
-                        lines.push(line);
+                        lines.push(line.into());
                     } else if self.printed_errors.get(queue) != Some(&line) {
                         eprint_line(&line);
                         self.printed_errors.insert(queue.clone(), line);
@@ -395,7 +401,7 @@ fn query_keeper(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<
 
 /// The lines of a queue for people. `bar` has the columns for a bar of the depth, and the peak depth, which is
 /// the scale of the bar for a queue without a capacity.
-fn status_lines(queue: &str, status: &Status, bar: Option<(usize, u64)>) -> Vec<String> {
+fn status_lines(queue: &str, status: &Status, bar: Option<(usize, u64)>) -> Vec<NamedLine> {
     let Counts { ready, in_flight, done, failed } = status.counts;
     let capacity = status.capacity.map_or(String::new(), |capacity| format!(" of {capacity}"));
     let oldest = status
@@ -408,24 +414,23 @@ fn status_lines(queue: &str, status: &Status, bar: Option<(usize, u64)>) -> Vec<
     let head = format!(
         "{queue}{state}: {ready}{capacity} in line, {in_flight} out, {done} done, {failed} failed{oldest}"
     );
-    let clients = |role, verb, clients: &[ClientStatus]| {
+    let clients = |role, name, verb, clients: &[ClientStatus]| {
         let line = |client: &ClientStatus| {
             let ClientStatus { pid, items, .. } = client;
-            format!("  {role} {pid}: {items} {verb}, {}", client_activity(client))
+            let line = format!("  {name} {pid}: {items} {verb}, {}", client_activity(client));
+            NamedLine::of_client(line, role)
         };
         clients.iter().map(line).collect::<Vec<_>>()
     };
     let bar = bar.map(|(columns, peak)| {
         let depth = QueueDepth { ready, capacity: status.capacity, peak };
-        format!("  {}", depth.bar(lang(), columns))
+        NamedLine::from(format!("  {}", depth.bar(lang(), columns)))
     });
-    [
-        vec![head],
-        bar.into_iter().collect(),
-        clients("producer", "put", &status.producers),
-        clients("consumer", "done", &status.consumers),
-    ]
-    .concat()
+    iter::once(NamedLine::of_queue(head, queue))
+        .chain(bar)
+        .chain(clients(Role::Producer, "producer", "put", &status.producers))
+        .chain(clients(Role::Consumer, "consumer", "done", &status.consumers))
+        .collect()
 }
 
 fn client_activity(client: &ClientStatus) -> String {
@@ -454,12 +459,12 @@ fn format_seconds(seconds: f64) -> String {
 }
 
 /// The lines that fit on the terminal, one row each.
-fn fit_rows(lines: &[String], area: TerminalSize) -> Vec<String> {
-    let truncate = |line: &String| truncate_to_width(line, area.columns);
+fn fit_rows(lines: &[NamedLine], area: TerminalSize) -> Vec<String> {
+    let truncate = |line: &NamedLine| truncate_to_width(&line.for_terminal(), area.columns);
     if lines.len() <= area.rows {
         return lines.iter().map(truncate).collect();
     }
     let shown = area.rows - 1;
-    let more = format!("… and {} lines more", lines.len() - shown);
+    let more = format!("… and {} lines more", lines.len() - shown).into();
     lines[..shown].iter().chain([&more]).map(truncate).collect()
 }

@@ -8,7 +8,9 @@ use clap::{Arg, Args, Command, CommandFactory, Error, FromArgMatches, Parser, Su
 use super::args::QueueArg;
 use super::color::color_arg;
 use super::lang::lang_arg;
-use super::{admin, bench, completion, consumer, get, help, manual, producer, put, run, status, timeline};
+use super::{
+    admin, bench, completion, consumer, get, help, manual, producer, put, run, status, timeline,
+};
 
 /// What `-V` tells.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -3,6 +3,7 @@
 
 use console::{Color, Style, set_colors_enabled, set_colors_enabled_stderr};
 
+use crate::item::escape_for_terminal;
 use crate::role::Role;
 
 /// No worker is red, the colour of errors. A producer and a consumer never have the same colour.
@@ -37,9 +38,46 @@ pub(super) fn error_style() -> Style {
     Style::new().red().bold()
 }
 
-/// The style of the name of a queue.
-pub(crate) fn queue_style() -> Style {
-    Style::new().bold()
+/// A line on standard output that begins with a name in a style.
+#[derive(Debug)]
+pub(crate) struct NamedLine {
+    text: String,
+    /// The length of the name.
+    name: usize,
+    style: Style,
+}
+
+impl NamedLine {
+    /// A line that begins with the name of a queue.
+    pub(crate) fn of_queue(text: String, queue: &str) -> Self {
+        Self { text, name: queue.len(), style: Style::new().bold() }
+    }
+
+    /// A line that names a client of this role before its first colon.
+    pub(crate) fn of_client(text: String, role: Role) -> Self {
+        let name = text.find(':').unwrap_or(0);
+        Self { text, name, style: worker_style(role, None) }
+    }
+
+    /// The line with its style. `escape` changes the text before.
+    pub(super) fn styled(&self, escape: impl Fn(&str) -> String) -> String {
+        let (name, rest) = self.text.split_at_checked(self.name).unwrap_or(("", &self.text));
+        if name.is_empty() {
+            return escape(rest);
+        }
+        format!("{}{}", self.style.apply_to(escape(name)), escape(rest))
+    }
+
+    /// The line with its style, safe on a terminal.
+    pub(crate) fn for_terminal(&self) -> String {
+        self.styled(|text| escape_for_terminal(text).into_owned())
+    }
+}
+
+impl From<String> for NamedLine {
+    fn from(text: String) -> Self {
+        Self { text, name: 0, style: Style::new() }
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::pipe::PIPE_BUF;
 pub(crate) struct Output {
     buffer: Vec<u8>,
     /// Whether standard output is a terminal: then foreign text is escaped.
-    is_terminal: bool,
+    pub(super) is_terminal: bool,
     pub(crate) progress: Progress,
     /// A signal to leave wakes this waker.
     interrupt: Option<Arc<Waker>>,
