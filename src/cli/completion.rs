@@ -14,7 +14,7 @@ use clap_complete::env::{EnvCompleter, Shells};
 
 use super::help::localize;
 use super::streams::print_stdout;
-use super::syntax::{VERSION, all_commands};
+use super::version::VERSION;
 use crate::client::default_base_dir;
 use crate::exit::ExitCode;
 use crate::os::Waker;
@@ -58,7 +58,7 @@ impl CompletionsArgs {
 }
 
 /// Answers a shell: `qdemo -- qdemo get -q jo`. None if no shell asks.
-pub(super) fn answer(args: &[OsString]) -> Option<ExitCode> {
+pub(super) fn answer(args: &[OsString], cli: impl FnOnce() -> Command) -> Option<ExitCode> {
     let variable = std::env::var(VARIABLE).ok()?;
     let shells = Shells::builtins();
     let shell = shells.completer(&variable)?;
@@ -67,21 +67,25 @@ pub(super) fn answer(args: &[OsString]) -> Option<ExitCode> {
     if words.is_empty() {
         return Some(ExitCode::Usage);
     }
-    Some(match print_candidates(shell, words) {
+    Some(match print_candidates(shell, words, cli()) {
         Ok(()) => ExitCode::Done,
         // The shell shows a person the candidates, and no error.
         Err(_) => ExitCode::Failed,
     })
 }
 
-fn print_candidates(shell: &dyn EnvCompleter, words: Vec<OsString>) -> anyhow::Result<()> {
+fn print_candidates(
+    shell: &dyn EnvCompleter,
+    words: Vec<OsString>,
+    cli: Command,
+) -> anyhow::Result<()> {
     let place = if words.iter().any(|word| word.to_string_lossy().starts_with("--server")) {
         // The URL may be half a URL.
         QueuePlace::Unknown
     } else {
         QueuePlace::Default
     };
-    let mut cli = completable(QueueNames { place, is_quoted: shell.name() == "bash" });
+    let mut cli = completable(cli, QueueNames { place, is_quoted: shell.name() == "bash" });
     let current_dir = std::env::current_dir().ok();
     let mut candidates = Vec::new();
     shell.write_complete(&mut cli, words, current_dir.as_deref(), &mut candidates)?;
@@ -89,8 +93,8 @@ fn print_candidates(shell: &dyn EnvCompleter, words: Vec<OsString>) -> anyhow::R
 }
 
 /// The visible commands, and what their values can be.
-fn completable(queues: QueueNames) -> Command {
-    let cli = localize(all_commands(), Some(usize::MAX));
+fn completable(cli: Command, queues: QueueNames) -> Command {
+    let cli = localize(cli, Some(usize::MAX));
     let visible: Vec<_> =
         cli.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
     let commands = visible.iter().cloned();

@@ -63,7 +63,7 @@ pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
     });
     let commands = format!("{}\n{}", groups.join("\n"), message!("help-commands-more"));
     let usage = heading(&cli, &message!("help-usage"));
-    let template = format!("{{about}}\n\n{usage} qdemo <COMMAND>\n{commands}\n");
+    let template = format!("{{about}}\n{usage} qdemo <COMMAND>\n\n{commands}\n");
     cli.about(message!("help-qdemo"))
         .help_template(template)
         .disable_help_flag(true)

@@ -10,8 +10,8 @@ use clap::error::ErrorKind;
 use super::error::report_error;
 use super::help::{HelpArgs, examples_of, localize};
 use super::streams::print_stdout;
-use super::syntax::{VERSION, all_commands};
 use super::usage_error;
+use super::version::VERSION;
 use crate::catalogue::{Lang, lang, lookup, message};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
@@ -27,16 +27,15 @@ pub(super) struct ManArgs {
 }
 
 impl HelpArgs {
-    pub(super) fn run(&self) -> anyhow::Result<ExitCode> {
-        let text = self.text(localize(all_commands(), None))?;
+    pub(super) fn run(&self, cli: Command) -> anyhow::Result<ExitCode> {
+        let text = self.text(localize(cli, None))?;
         print_help(&text)?;
         Ok(ExitCode::Done)
     }
 }
 
 impl ManArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let plain = all_commands();
+    pub(super) fn run(self, plain: Command) -> anyhow::Result<ExitCode> {
         let mut cli = localize(plain.clone(), Some(usize::MAX));
         cli.build();
         let (command, examples) = match &self.command {
@@ -142,7 +141,11 @@ fn print_help(text: &StyledStr) -> anyhow::Result<()> {
 }
 
 /// Prints help, the version, and an error in the arguments. `args` are the arguments of this program.
-pub(super) fn report_clap_error(error: &clap::Error, args: &[OsString]) -> ExitCode {
+pub(super) fn report_clap_error(
+    error: &clap::Error,
+    args: &[OsString],
+    cli: impl FnOnce() -> Command,
+) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match print_help(&error.render()) {
             Err(error) => report_error(&error),
@@ -150,13 +153,13 @@ pub(super) fn report_clap_error(error: &clap::Error, args: &[OsString]) -> ExitC
         },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             // A failed write to standard error has no place for a report.
-            let help = localize(all_commands(), None).render_help();
+            let help = localize(cli(), None).render_help();
             let help = styled(&help, console::colors_enabled_stderr());
             let _ = Blocking(io::stderr()).write_all(help.as_bytes());
             ExitCode::Usage
         }
         _ => {
-            eprint_error(&usage_error::describe(error, args, &all_commands()));
+            eprint_error(&usage_error::describe(error, args, &cli()));
             ExitCode::Usage
         }
     }

@@ -31,6 +31,7 @@ mod timeline;
 mod unanswered;
 mod usage_error;
 mod values;
+mod version;
 
 use std::ffi::OsString;
 
@@ -51,7 +52,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     let args: Vec<_> = args.into_iter().collect();
     let chosen = lang::choose(&args);
     color::choose(&args);
-    if let Some(code) = completion::answer(&args) {
+    if let Some(code) = completion::answer(&args, syntax::all_commands) {
         return code.into_process_exit();
     }
     enable_self_hosting();
@@ -65,7 +66,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode 
     }
     let has_open_end = args.last().is_some_and(|last| last == "--");
     let code = match syntax::parse(&args) {
-        Err(error) => manual::report_clap_error(&error, &args),
+        Err(error) => manual::report_clap_error(&error, &args, syntax::all_commands),
         Ok(command) => {
             let ended = match chosen {
                 Err(error) if !command.is_internal() => Err(error.into()),
@@ -100,8 +101,8 @@ impl CliCommand {
             Self::Failed(args) => args.run(),
             Self::Rm(args) => args.run(),
             Self::Completions(args) => args.run(),
-            Self::Help(args) => args.run(),
-            Self::Man(args) => args.run(),
+            Self::Help(args) => args.run(syntax::all_commands()),
+            Self::Man(args) => args.run(syntax::all_commands()),
             Self::BenchTask { task } => {
                 serde_json::from_str::<TrialTask>(&task)?.run()?;
                 Ok(ExitCode::Done)

@@ -8,20 +8,10 @@ use clap::{Arg, Args, Command, CommandFactory, Error, FromArgMatches, Parser, Su
 use super::args::QueueArg;
 use super::color::color_arg;
 use super::lang::lang_arg;
+use super::version::{VERSION, long_version};
 use super::{
     admin, bench, completion, consumer, get, help, manual, producer, put, run, status, timeline,
 };
-
-/// What `-V` tells.
-pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// What `--version` tells: the commit and its date too, if the program was built in its repository.
-fn long_version() -> String {
-    match env!("QDEMO_COMMIT") {
-        "" => VERSION.to_owned(),
-        commit => format!("{VERSION} ({commit})"),
-    }
-}
 
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version = VERSION, long_version = long_version(), arg_required_else_help = true)]

@@ -46,8 +46,11 @@ pub(super) fn describe(error: &Error, args: &[OsString], cli: &Command) -> Strin
         return line;
     }
     let line = cause(error);
-    // The texts of the value parsers contain their remedy.
-    if error.kind() == ErrorKind::ValueValidation {
+    // The texts of the value parsers contain their remedy, and a similar name is one.
+    let similar = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand];
+    if error.kind() == ErrorKind::ValueValidation
+        || similar.iter().any(|kind| !text(error, *kind).is_empty())
+    {
         return line;
     }
     match command {

@@ -20,14 +20,14 @@ fn busy_run(sandbox: &Sandbox, more: &[&str]) -> Running {
 #[test]
 fn consumers_finish_after_a_signal_and_the_run_dies_by_the_signal() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
-        let sandbox = Sandbox::new();
+        let sandbox = Sandbox::new().in_japanese();
         let run = busy_run(&sandbox, &["--format", "log"]);
         run.signal(signal);
         let outcome = run.end();
         assert_eq!(outcome.signal(), Some(signal.as_raw()));
         assert_eq!(outcome.lines().last().unwrap(), "すべてのプロセスが終了しました");
         let notices = "\
-消費者が手元のアイテムを終えるのを待っています（もう一度 Ctrl-C で直ちに終了）
+消費者が手元のアイテムを処理し終えるのを待っています（もう一度 Ctrl-C を押すと直ちに終了します）
 中断されました: 999 個のアイテムは処理されていません
 ";
         assert_same(notices, &outcome.stderr);
@@ -64,7 +64,7 @@ fn producers_with_blocked_puts_stop_after_a_signal() {
 
 #[test]
 fn producers_put_nothing_after_a_signal() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let args = ["run", "--items", "9", "--producer-delay", "1h", "--consumer-delay", "1ms"];
     let mut run = sandbox.start(&[&args[..], &["--format", "json"]].concat());
     for kind in ["put", "get", "done"] {
@@ -195,7 +195,7 @@ fn a_run_leaves_foreign_folders_alone() {
 
 #[test]
 fn a_killed_consumer_is_reported_and_its_item_goes_to_the_other_consumer() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let args = ["run", "--items", "3", "--consumers", "2", "--consumer-delay", "5s"];
     let more = ["--producer-delay", "2s", "--speed", "20", "--respawn", "0"];
     let args = [&args[..], &more].concat();

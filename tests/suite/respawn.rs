@@ -115,7 +115,7 @@ fn assert_all_done(run: Running, mut lines: Vec<String>, producers: u64, items: 
 
 #[test]
 fn a_killed_consumer_is_replaced_and_its_item_is_done() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let args = ["run", "--items", "1", "--consumer-delay", "30s", "--speed", "20"];
     let mut run = sandbox.start(&args);
     assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
@@ -151,13 +151,13 @@ fn deaths_are_reported_in_english_with_the_number_of_the_worker() {
     let outcome = run.end();
     let expected = "\
 consumer 2: was killed by signal 9
-consumer 2: item1 is back in line (attempt 2 is next)
+consumer 2: item1 is ready again (attempt 2 is next)
 consumer 2: restarted
 consumer 2: got item1
 all processes have finished
 ";
     assert_same(expected, &outcome.text());
-    let summary = "2 of 2 items done; 1 worker died, 1 replaced; 1 item handed out again\n";
+    let summary = "2 of 2 items done; 1 worker died, 1 replaced; 1 item delivered again\n";
     assert_same(summary, &outcome.stderr);
     sandbox.assert_nothing_left();
 }
@@ -181,7 +181,7 @@ fn a_replaced_producer_continues_with_its_next_item() {
     kill(&run, "producer 1/1");
     let outcome = run.end();
     assert_same("producer: was killed by signal 9\nall processes have finished\n", &outcome.text());
-    let summary = "4 of 4 items done; 4 workers died, 3 replaced; 0 items handed out again\n";
+    let summary = "4 of 4 items done; 4 workers died, 3 replaced; 0 items delivered again\n";
     assert_same(summary, &outcome.stderr);
     assert_eq!(outcome.code(), Some(0));
     sandbox.assert_nothing_left();
@@ -221,7 +221,7 @@ fn a_worker_is_not_replaced_more_often_than_respawn_allows() {
         wait_while(|| run.line() != "consumer: got item0");
         kill(&run, "consumer 1/1");
         assert_eq!(run.line(), "consumer: was killed by signal 9");
-        let back = format!("consumer: item0 is back in line (attempt {} is next)", n + 2);
+        let back = format!("consumer: item0 is ready again (attempt {} is next)", n + 2);
         assert_eq!(run.line(), back);
         assert_eq!(run.line(), "consumer: restarted");
     }
@@ -230,12 +230,12 @@ fn a_worker_is_not_replaced_more_often_than_respawn_allows() {
     let outcome = run.end();
     let expected = "\
 consumer: was killed by signal 9
-consumer: item0 is back in line (attempt 4 is next)
+consumer: item0 is ready again (attempt 4 is next)
 all processes have finished
 ";
     assert_same(expected, &outcome.text());
     let errors = "\
-0 of 3 items done; 3 workers died, 2 replaced; 1 item handed out again
+0 of 3 items done; 3 workers died, 2 replaced; 1 item delivered again
 qdemo: 3 of 3 items were not done, since workers have died
 ";
     assert_same(errors, &outcome.stderr);
@@ -390,14 +390,14 @@ fn no_worker_is_replaced_after_a_signal() {
     let outcome = run.end();
     let expected = "\
 consumer: was killed by signal 9
-consumer: item0 is back in line (attempt 2 is next)
+consumer: item0 is ready again (attempt 2 is next)
 all processes have finished
 ";
     assert_same(expected, &outcome.text());
     let errors = "\
-consumers finish what they hold (Ctrl-C again ends it at once)
-0 of 5 items done; 1 worker died, 0 replaced; 0 items handed out again
-interrupted: 5 items not done
+consumers finish the items that they hold (Ctrl-C again ends the run at once)
+0 of 5 items done; 1 worker died, 0 replaced; 0 items delivered again
+interrupted: 5 items are not done
 ";
     assert_same(errors, &outcome.stderr);
     assert_eq!(outcome.signal(), Some(2));

@@ -7,14 +7,14 @@ use rustix::process::Signal;
 use crate::harness::{Backend, Sandbox, assert_same, wait_for_end};
 
 both!(a_producer_without_a_consumer_leaves_its_items_and_prints_a_hint, |backend| {
-    let sandbox = Sandbox::on(backend);
+    let sandbox = Sandbox::on(backend).in_japanese();
     let put = sandbox.run(&["producer", "--items", "2"]);
     assert_same(
         "生産者: アイテム0 を追加しました\n生産者: アイテム1 を追加しました\n",
         &put.text(),
     );
     assert_eq!(put.code(), Some(0));
-    let notice = "生産者: 消費者がいないため 2 個のアイテムをキュー「default」に残しました。\
+    let notice = "生産者: 消費者がいないため、2 個のアイテムをキュー「default」に残しました。\
                   `qdemo consumer -q default` で受け取れます\n";
     assert_same(notice, &put.stderr);
     let get = sandbox.run(&["consumer"]);
@@ -334,7 +334,7 @@ both!(the_command_in_a_producers_hint_can_be_pasted, |backend| {
     let sandbox = Sandbox::on(backend);
     for (name, quoted) in [("a b;c", "'a b;c'"), ("it's", r"'it'\''s'"), ("jobs.1", "jobs.1")] {
         let put = sandbox.run(&["producer", "--lang", "en", "-q", name, "x"]);
-        let hint = format!("`qdemo consumer -q {quoted}` gets them\n");
+        let hint = format!("`qdemo consumer -q {quoted}` gets it\n");
         assert!(put.stderr.ends_with(&hint), "{}", put.stderr);
         let pasted = format!("qdemo consumer --format raw -q {quoted}");
         sandbox.script(&pasted).assert_prints("x\n");

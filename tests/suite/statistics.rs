@@ -212,7 +212,7 @@ fn a_run_with_deaths_is_not_compared_with_theory() {
 
 #[test]
 fn options_select_the_format_and_the_place_of_the_statistics() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let run = ["run", "--speed", "max", "--quiet"];
     assert_same("", &sandbox.run(&[&run[..], &[]].concat()).stderr);
     assert_same("", &sandbox.run(&["run", "--speed", "max"]).stderr);

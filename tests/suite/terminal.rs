@@ -149,7 +149,7 @@ fn screen_of(lines: &str) -> String {
 
 #[test]
 fn the_view_shows_workers_and_queue_during_a_run_and_is_gone_afterwards() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let more = ["off", "--consumers", "2", "--capacity", "3", "--items", "9"];
     let more = [&more[..], &["--progress", "always"]].concat();
     let mut run = sandbox.on_terminal(&[&SLOWLY[..], &more].concat(), Stdout::Pipe);
@@ -176,7 +176,7 @@ fn the_view_shows_workers_and_queue_during_a_run_and_is_gone_afterwards() {
 
 #[test]
 fn log_lines_scroll_above_the_view() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
     run.wait_until(|screen| screen.contains("2/5 完了"));
     let lines = run.lines();
@@ -193,7 +193,7 @@ fn log_lines_scroll_above_the_view() {
 
 #[test]
 fn statistics_replace_the_view_at_the_end_of_a_run() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let mut run = sandbox.on_terminal(&["run", "--speed", "20"], Stdout::Pipe);
     let (code, piped) = run.end();
     assert_eq!(code, Some(0));
@@ -230,7 +230,7 @@ fn merge(mut above: Vec<String>, below: Vec<String>) -> Vec<String> {
 
 #[test]
 fn the_view_follows_the_size_of_the_terminal() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let args = ["run", "--items", "3", "--producer-delay", "0", "--consumer-delay", "1h"];
     let more = ["--consumers", "4", "--stats", "off", "--progress", "always"];
     let mut run = sandbox.on_terminal(&[&args[..], &more].concat(), Stdout::Pipe);
@@ -255,7 +255,7 @@ fn the_view_follows_the_size_of_the_terminal() {
 
 #[test]
 fn a_small_terminal_shows_the_first_workers_and_leaves_room_for_the_log() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let args = [&SLOWLY[..], &["off", "--consumers", "4", "--items", "9"]].concat();
     let mut run = OnTerminal::start(sandbox.qdemo(&args), Stdout::Terminal, 5, 20);
     run.wait_until(|screen| screen.contains("… ほか 5") && screen.contains("全体"));
@@ -268,7 +268,7 @@ fn a_small_terminal_shows_the_first_workers_and_leaves_room_for_the_log() {
 
 #[test]
 fn ctrl_c_leaves_a_clean_terminal() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
     run.wait_until(|screen| screen.contains("1/5 完了"));
     // The echo of Ctrl-C.
@@ -278,7 +278,7 @@ fn ctrl_c_leaves_a_clean_terminal() {
     assert_eq!(run.child.wait().unwrap().signal(), Some(2));
     let lines = run.lines();
     let line = |text: &str| lines.iter().filter(|line| line.starts_with(text)).count();
-    assert_eq!(line("消費者が手元のアイテムを終えるのを待っています"), 1, "{lines:#?}");
+    assert_eq!(line("消費者が手元のアイテムを処理し終えるのを待っています"), 1, "{lines:#?}");
     assert_eq!((line("全体"), line("キュー"), line("^C")), (0, 0, 0), "{lines:#?}");
     assert!(lines.last().unwrap().starts_with("中断されました: "), "{lines:#?}");
     run.assert_ready_for_a_prompt();
@@ -287,7 +287,7 @@ fn ctrl_c_leaves_a_clean_terminal() {
 
 #[test]
 fn a_second_ctrl_c_leaves_a_clean_terminal() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let args = ["run", "--consumer-delay", "1h", "--stats", "off"];
     let mut run = sandbox.on_terminal(&args, Stdout::Terminal);
     run.wait_until(|screen| screen.contains("処理中"));
@@ -307,7 +307,7 @@ fn a_second_ctrl_c_leaves_a_clean_terminal() {
 
 #[test]
 fn a_killed_run_leaves_the_cursor_below_its_last_line() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
     run.wait_until(|screen| screen.contains("全体"));
     run.signal(Signal::KILL);
@@ -320,7 +320,7 @@ fn a_killed_run_leaves_the_cursor_below_its_last_line() {
 
 #[test]
 fn the_death_of_a_worker_is_reported_above_the_view() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let args = ["run", "--items", "2", "--consumer-delay", "1h", "--respawn", "0"];
     let mut run = sandbox.on_terminal(&[&args[..], &["--stats", "off"]].concat(), Stdout::Terminal);
     run.wait_until(|screen| screen.contains("処理中"));
@@ -330,7 +330,7 @@ fn the_death_of_a_worker_is_reported_above_the_view() {
     let screen = run.screen();
     assert!(screen.contains("消費者: 異常終了しました（シグナル 9）"), "{screen}");
     assert!(!screen.contains("全体"), "{screen}");
-    assert!(screen.ends_with("since workers have died"), "{screen}");
+    assert!(screen.ends_with("アイテムが処理されていません"), "{screen}");
     run.assert_ready_for_a_prompt();
 }
 
@@ -347,7 +347,7 @@ fn the_view_does_not_overwrite_a_reader_on_the_same_terminal() {
 
 #[test]
 fn the_progress_option_decides_whether_the_view_is_drawn() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let run = ["run", "--speed", "20", "--stats", "off"];
     for (more, on_terminal) in [
         (&["--quiet"][..], false),
@@ -382,7 +382,7 @@ fn control_characters_are_escaped_on_a_terminal_and_unchanged_in_a_pipe() {
 
 #[test]
 fn the_view_escapes_control_characters_of_an_item() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let more = ["off", "--item-name", "\u{1b}[2J\n", "--items", "3", "--progress", "always"];
     let mut run = sandbox.on_terminal(&[&SLOWLY[..], &more].concat(), Stdout::Pipe);
     run.wait_until(|screen| screen.contains("処理中") && screen.contains("\\u{1b}[2J\\n0"));

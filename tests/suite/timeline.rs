@@ -29,7 +29,7 @@ fn tips(picture: &Document<'_>, class: &str) -> Vec<String> {
 
 #[test]
 fn a_run_draws_a_lane_for_each_worker_and_an_arrow_for_each_item() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let args = ["run", "--speed", "max", "--timeline", "run.svg"];
     sandbox.run(&args).assert_prints(CLASSIC);
     let text = sandbox.read("run.svg");
@@ -40,11 +40,11 @@ fn a_run_draws_a_lane_for_each_worker_and_an_arrow_for_each_item() {
     assert_eq!(
         tips(&picture, "arrow"),
         [
-            "アイテム0: 生産者 0 s → 消費者 0 s（列で 0 s）",
-            "アイテム1: 生産者 1 s → 消費者 2 s（列で 1 s）",
-            "アイテム2: 生産者 2 s → 消費者 4 s（列で 2 s）",
-            "アイテム3: 生産者 3 s → 消費者 6 s（列で 3 s）",
-            "アイテム4: 生産者 4 s → 消費者 8 s（列で 4 s）",
+            "アイテム0: 生産者 0 s → 消費者 0 s（キューで 0 s）",
+            "アイテム1: 生産者 1 s → 消費者 2 s（キューで 1 s）",
+            "アイテム2: 生産者 2 s → 消費者 4 s（キューで 2 s）",
+            "アイテム3: 生産者 3 s → 消費者 6 s（キューで 3 s）",
+            "アイテム4: 生産者 4 s → 消費者 8 s（キューで 4 s）",
         ]
     );
     sandbox.assert_nothing_left();
@@ -144,7 +144,7 @@ fn both_pictures_show_the_replacements_of_dead_workers() {
 
 #[test]
 fn an_interrupted_run_draws_the_events_so_far() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     let args = ["run", "--producer-delay", "1h", "--consumer-delay", "0"];
     let mut run = sandbox.start(&[&args[..], &["--timeline", "run.html"]].concat());
     assert_eq!(run.line(), "生産者: アイテム0 を追加しました");
@@ -173,7 +173,7 @@ fn an_interrupted_run_draws_the_events_so_far() {
 
 #[test]
 fn the_picture_of_a_million_items_is_small() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::new().in_japanese();
     for (name, delays) in [("a.html", ["0", "0"]), ("b.svg", ["0", "1us"])] {
         let run = ["run", "--quiet", "--speed", "max", "--timeline", name];
         // Paced items are slow in a debug build.

@@ -78,7 +78,7 @@ fn pictures_manual_pages_and_bench_work_without_proc() {
     ";
     let Some(outcome) = without_proc(&sandbox, script) else { return };
     assert_same(
-        "<svg\nThe language of the log or the picture of a command without \\-\\-lang: ja or en; by default ja.\n1\n",
+        "<svg\n\\&The language of a command without \\-\\-lang: ja or en. By default the locale decides (LC_ALL, LC_MESSAGES, LANG), and the log lines of run, producer and consumer are Japanese.\n1\n",
         &outcome.text(),
     );
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);

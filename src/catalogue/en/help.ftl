@@ -13,7 +13,7 @@ help-group-see = See how a queue behaves
 help-group-share = Share a queue by name
 help-group-manage = Manage queues and this program
 help-more = `qdemo { $command } --help` explains all options, and has examples.
-help-commands-more = `qdemo help COMMAND` explains a command; `qdemo man` lists exit codes.
+help-commands-more = `qdemo man` lists exit codes and variables.
 
 help-any-help = Print help: -h the short one, --help the long one
 help-any-version = Print the version
@@ -145,7 +145,7 @@ help-status-format = Format of the output: lines, or a JSON object for each queu
 help-status-watch = Refresh the output until Ctrl-C
 help-status-every = Time between two refreshes, with --watch
 help-status-progress = With --watch, show a live view: auto (on a terminal), always, never
-help-status-server-timeout = Give up when the server has been away for this time [default: 30s, or no limit with --watch]
+help-status-server-timeout = Give up when the server has been away for this time [default: 30s; --watch waits for ever]
 help-status-detail =
     Ready items wait for a consumer. Items in flight are with a consumer.
     Exit code 1: the queue does not exist, or a queue is not usable.

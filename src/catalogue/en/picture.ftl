@@ -19,8 +19,8 @@ picture-title = qdemo: { $producers ->
  }, { $end }
 picture-overview = one column is { $column }; arrows for { $shown } of { $delivered } deliveries
 picture-mean-depth = queue depth { $mean } on average ({ $min } to { $max })
-picture-delivery-tip = { $arrow } ({ $time } ready)
-picture-redelivery-tip = { $arrow } ({ $time } ready, attempt { $attempt })
+picture-delivery-tip = { $arrow } ({ $time } in the queue)
+picture-redelivery-tip = { $arrow } ({ $time } in the queue, attempt { $attempt })
 picture-items-put = { $items ->
     [one] 1 item
    *[other] { $items } items

@@ -13,7 +13,7 @@ help-group-see = キューの動きを見る
 help-group-share = 名前を付けたキューを共有する
 help-group-manage = キューとこのプログラムを管理する
 help-more = `qdemo { $command } --help` ですべてのオプションの説明と例を表示します。
-help-commands-more = `qdemo help コマンド` でコマンドの説明、`qdemo man` で終了コードを表示します。
+help-commands-more = 終了コードと環境変数の一覧は `qdemo man` で表示します。
 
 help-any-help = ヘルプを表示（-h は要約、--help は詳細）
 help-any-version = バージョンを表示
@@ -145,7 +145,7 @@ help-status-format = 出力の形式: 行、またはキューごとの JSON オ
 help-status-watch = Ctrl-C まで表示を更新し続ける
 help-status-every = --watch の更新の間隔
 help-status-progress = --watch で進行状況を表示する: auto（端末の場合）、always、never
-help-status-server-timeout = サーバーにこの時間つながらなければあきらめる [既定値: 30s、--watch では無制限]
+help-status-server-timeout = サーバーにこの時間つながらなければあきらめる [既定値: 30s。--watch ではあきらめない]
 help-status-detail =
     待機中のアイテムは消費者を待っています。処理中のアイテムは消費者が持っています。
     終了コード 1: キューがないか、使えないキューがあります。

@@ -56,6 +56,8 @@ pub struct Sandbox {
     user: Option<u32>,
     /// The URL of the server that holds the queues. None means that the queues are local.
     server: Option<String>,
+    /// The locale of the commands.
+    locale: &'static str,
 }
 
 /// A running command. The time limit kills its process group.
@@ -89,7 +91,13 @@ impl Sandbox {
             fs::create_dir(root.path().join(dir)).unwrap();
         }
         let bin = Path::new(QDEMO).parent().unwrap().to_owned();
-        Self { root, bin, user: None, server }
+        Self { root, bin, user: None, server, locale: "C.UTF-8" }
+    }
+
+    /// The same sandbox for a user with a Japanese locale.
+    pub fn in_japanese(mut self) -> Self {
+        self.locale = "ja_JP.UTF-8";
+        self
     }
 
     /// A sandbox of a user that file modes apply to. For root, the user is `nobody`.
@@ -161,7 +169,7 @@ impl Sandbox {
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
             .env("QDEMO_DIR", self.path("queues"))
-            .env("LC_ALL", "C.UTF-8")
+            .env("LC_ALL", self.locale)
             .envs(self.server.iter().map(|url| ("QDEMO_SERVER", url)))
             .current_dir(self.root.path());
         command

@@ -68,7 +68,7 @@ fn timeline() {
     let mut one = Transcript::new();
     one.run(&format!("run {BUSY} --quiet --lang en --timeline run.svg"));
     compare("timeline/run.svg", &fs::read_to_string(one.sandbox.path("run.svg")).unwrap());
-    one.run(&format!("run {BUSY} --quiet --timeline run.html"));
+    one.run(&format!("run {BUSY} --quiet --lang ja --timeline run.html"));
     compare("timeline/run.html", &fs::read_to_string(one.sandbox.path("run.html")).unwrap());
     let recording = one.sandbox.run(&["run", "--items", "3", "--speed", "max", "--format", "json"]);
     fs::write(one.sandbox.path("run.jsonl"), &recording.stdout).unwrap();
@@ -79,7 +79,7 @@ fn timeline() {
     compare("timeline/deaths.svg", &drawn.text());
     one.run("timeline run.jsonl --lang en -o again.svg");
     compare("timeline/again.svg", &fs::read_to_string(one.sandbox.path("again.svg")).unwrap());
-    one.script("qdemo timeline - < run.jsonl | cmp - again.svg > /dev/null; echo $?");
+    one.script("qdemo timeline - --lang ja < run.jsonl | cmp - again.svg > /dev/null; echo $?");
     one.script("qdemo timeline - --lang en < run.jsonl | cmp - again.svg");
     one.run("timeline missing.jsonl");
     one.run_with_input("timeline -", "no event\n");
