@@ -60,6 +60,7 @@ pub(super) struct Args {
     format: Option<OutputFormat>,
 
     #[arg(short = '0', long, conflicts_with = "command")]
+    #[arg(hide_short_help = true)]
     null: bool,
 
     #[command(flatten)]

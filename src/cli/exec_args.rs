@@ -37,9 +37,11 @@ pub(super) struct ExecArgs {
     pub(super) backoff: Duration,
 
     #[arg(long, value_name = "TIME", requires = "command", value_parser = values::parse_duration)]
+    #[arg(hide_short_help = true)]
     pub(super) timeout_each: Option<Duration>,
 
     #[arg(long, requires = "command")]
+    #[arg(hide_short_help = true)]
     pub(super) halt: bool,
 
     #[arg(long, requires = "command")]

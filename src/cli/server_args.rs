@@ -17,7 +17,8 @@ const HEADING: &str = "help-heading-server";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
-    #[arg(long, help_heading = HEADING, value_name = "URL", value_parser = url_text())]
+    // The short help has no other option for a server.
+    #[arg(long, value_name = "URL", value_parser = url_text())]
     server: Option<UrlText>,
 
     #[arg(long, help_heading = HEADING, value_name = "FILE")]

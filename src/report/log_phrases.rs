@@ -47,7 +47,7 @@ fn make_phrase(names: WorkerNames, event: &Event<'_>) -> Option<LogPhrase> {
     let lang = names.lang;
     // An event of the whole run has no worker.
     let index = event.worker.map(|worker| worker.index);
-    let worker = event.role().map_or(String::new(), |role| names.name(role, index));
+    let worker = event.role().map_or(String::new(), |role| names.colored_name(role, index));
     let text = match event.kind {
         EventKind::Put(_) => message!(lang, "log-put", worker = worker, item = ITEM_MARK),
         EventKind::Delivered(_) => {

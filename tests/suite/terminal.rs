@@ -447,3 +447,46 @@ fn progress_never_prints_each_status_below_the_previous_status() {
     }
     sandbox.assert_nothing_left();
 }
+
+#[test]
+fn the_short_help_of_every_command_fits_a_screen_in_both_languages() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["--help"]).text();
+    let commands = help.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    for command in commands.map(|name| vec![name]).chain([vec![]]) {
+        for lang in ["en", "ja"] {
+            let args = [&command[..], &["-h", "--lang", lang]].concat();
+            let mut on_terminal = sandbox.on_terminal(&args, Stdout::Terminal);
+            assert_eq!(on_terminal.end().0, Some(0));
+            let screen = on_terminal.screen();
+            on_terminal.emulator.screen_mut().set_scrollback(usize::MAX);
+            assert_same(&screen, &on_terminal.screen());
+            assert!(!screen.contains('…') || screen.contains(", …"), "{screen}");
+        }
+    }
+}
+
+#[test]
+fn workers_have_the_same_colours_in_the_log_and_in_the_view() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
+    run.wait_until(|screen| screen.contains("1/5"));
+    let color = |row: usize| {
+        let cell = run.emulator.screen().cell(u16::try_from(row).unwrap(), 0).unwrap();
+        (cell.contents().to_owned(), cell.fgcolor())
+    };
+    let (producer, consumer) = (vt100::Color::Idx(2), vt100::Color::Idx(3));
+    let lines = run.lines();
+    for (row, line) in lines.iter().enumerate() {
+        let expected = if line.starts_with("生産者") || line.starts_with("producer") {
+            producer
+        } else if line.starts_with("消費者") || line.starts_with("consumer") {
+            consumer
+        } else {
+            vt100::Color::Default
+        };
+        assert_eq!(color(row).1, expected, "{line}");
+    }
+    assert!(lines.len() > 6, "{lines:#?}");
+    assert_eq!(run.end().0, Some(0));
+}

@@ -18,6 +18,7 @@ help-commands-more = `qdemo man` lists exit codes and variables.
 help-any-help = Print help: -h the short one, --help the long one
 help-any-version = Print the version
 help-any-lang = Language: ja or en [default: QDEMO_LANG, or the locale]
+help-any-color = Show colours: auto (on a terminal; NO_COLOR and CLICOLOR_FORCE decide first), always, never
 help-any-queue = Name of the queue [default: QDEMO_QUEUE, or default]
 help-any-format = Format of the output
 help-any-quiet = Print no log
@@ -53,7 +54,7 @@ help-run-chaos = Kill a random worker about once per TIME; a killed worker is al
 help-run-stats = Print statistics at the end, on standard error [default: text on a terminal, otherwise off]
 help-run-stats-file = Write the statistics to this file, as JSON unless --stats text is given
 help-run-warmup = Leave the first N items out of the statistics
-help-run-timeline = Draw a timeline of the run to this .svg or .html file
+help-run-timeline = Draw a timeline of the run, to this .svg or .html file
 help-run-progress = Show a live view: auto (on a terminal), always, never
 help-run-detail = Exit code 1: items are not done, since workers have died.
 
@@ -76,7 +77,7 @@ help-producer = Put items into a queue; the last producer to leave ends it
 help-producer-items = Put this many generated items: アイテム0, アイテム1, …
 help-producer-delay = Delay after each item: 1s, exp:1s (random, with this mean), or uniform:500ms..1.5s
 help-producer-keep-open = Leave without ending the queue
-help-producer-null = Items on standard input end with NUL instead of a newline
+help-producer-null = Items on standard input end with NUL, not with a newline
 help-producer-server-timeout = Give up when the server has been away for this time [default: never]
 help-producer-detail = Exit code 1: an item is not valid. Exit code 4: the queue is closed.
 
@@ -107,7 +108,7 @@ help-put = Put items into a queue
 help-put-items = Items to put, or - for the lines of standard input
 help-put-timeout = Wait at most this long for room, or for a reply
 help-put-no-wait = Do not wait for room
-help-put-null = Items on standard input end with NUL instead of a newline
+help-put-null = Items on standard input end with NUL, not with a newline
 help-put-detail =
     With -, the timeout starts anew for each line.
     Exit code 3: no room within the timeout. Exit code 4: the queue is closed.
