@@ -34,8 +34,8 @@ macro_rules! message_files {
     };
 }
 
-pub(super) static FILES: [MessageFile; 7] =
-    message_files!["cli", "help", "log", "man", "picture", "run", "stats"];
+pub(super) static FILES: [MessageFile; 8] =
+    message_files!["cli", "help", "log", "man", "notice", "picture", "run", "stats"];
 
 /// A message and the values of its parameters.
 pub(crate) struct Message {

@@ -8,7 +8,7 @@ use super::args::TimeoutArgs;
 use super::client_args::{ClientArgs, ClientSetup};
 use super::exec_args::{ExecArgs, into_cause, warn_late_items};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
-use super::one_shot::{connect_and_warn, print_end_notice};
+use super::one_shot::connect_and_warn;
 use super::reader_pace::{ReaderPacing, wait_for_reader};
 use super::streams::require_stdout;
 use super::values;
@@ -176,7 +176,7 @@ impl Args {
         bail!("{items} failed: `qdemo failed -q {queue}` lists, retries or drops failed items")
     }
 
-    /// Connects to the queue. Prints a notice if the queue has already ended.
+    /// Connects to the queue.
     fn connect(&self, options: QueueBuilder, queue: &QueueName) -> anyhow::Result<Client> {
         let timeout = self.timeout.timeout();
         let mut options =
@@ -184,11 +184,8 @@ impl Args {
         if let Some(lease) = self.lease {
             options = options.lease(lease);
         }
-        let mut client = connect_and_warn(options, Role::Consumer, queue)?;
-        if !self.client.quiet && !self.follow && timeout == Timeout::Infinite {
-            print_end_notice(&mut client, queue)?;
-        }
-        Ok(client)
+        let options = self.client.waiting(timeout, self.follow).apply_to(options, queue);
+        connect_and_warn(options, Role::Consumer, queue)
     }
 }
 

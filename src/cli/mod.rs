@@ -29,6 +29,7 @@ mod timeline;
 mod unanswered;
 mod usage_error;
 mod values;
+mod wait_notice;
 
 use std::ffi::OsString;
 

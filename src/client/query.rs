@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use super::{Client, Error, Timeout};
-use crate::queue::{Batch, Counts};
+use crate::queue::{Batch, Counts, WaitReason};
 use crate::wire::{ErrorCode, Reply, Request, Status};
 
 impl Client {
@@ -38,7 +38,7 @@ impl Client {
         let failed = self.with_deadline(timeout, |client, deadline| {
             client.session.add_request(Request::Join);
             client.flush_requests()?;
-            client.wait_for_reply_until(deadline, |client, reply| match reply {
+            client.wait_for_reply_until(deadline, WaitReason::Done, |client, reply| match reply {
                 Reply::Joined { failed } => Ok(Some(failed)),
                 Reply::Unfinished { items } => Err(Error::Unfinished(items)),
                 other => client.handle_other_reply(other).map(|_| None),

@@ -18,6 +18,7 @@ use super::{ExecConfig, ExecObserver, StopReason};
 use crate::client::{Client, Error, ItemRef, Notification};
 use crate::clock::{Clock, Nanos, nanos};
 use crate::os::{Interest, Waker, wait_ready};
+use crate::queue::WaitReason;
 
 /// The executor requests no item while this many items wait for another try.
 const MAX_RETRY_QUEUE_LEN: usize = 64;
@@ -44,6 +45,8 @@ pub(crate) struct Executor<'a, W> {
     tally: Tally,
     /// When to request the counts of the queue; none while a request is pending.
     next_counts_at: Option<Nanos>,
+    /// When to tell a person that the executor waits for an item.
+    wait_notice_at: Option<Nanos>,
     /// Unprinted notices about stopped commands.
     stop_notices: Vec<String>,
 }
@@ -74,6 +77,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             gets: GetState::default(),
             tally: Tally::default(),
             next_counts_at: Some(0),
+            wait_notice_at: None,
             stop_notices: Vec::new(),
         })
     }
@@ -107,6 +111,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 return Ok(());
             }
             self.cancel_if_idle(is_idle)?;
+            self.watch_wait()?;
             self.wait_for_event()?;
             self.process_replies()?;
             self.reap_commands()?;
@@ -147,6 +152,17 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             self.client.cancel()?;
             self.gets.cancel_sent();
         }
+        Ok(())
+    }
+
+    /// Tells a person if the executor waits for an item for long.
+    fn watch_wait(&mut self) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.wait_notice_at = match self.gets.waiting_time(now) {
+            Some(waited) => self.client.watch_wait(WaitReason::Item, waited)?,
+            None => None,
+        };
+        self.wait_notice_at = self.wait_notice_at.map(|left| now.saturating_add(left));
         Ok(())
     }
 
@@ -220,6 +236,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         let deadlines = self.running.iter().filter_map(Job::deadline);
         let cooldowns = self.cooldowns.iter().copied();
         let others = retry.into_iter().chain(self.next_counts_at).chain(self.idle_deadline());
+        let others = others.chain(self.wait_notice_at);
         let next = deadlines.chain(cooldowns).chain(others).min();
         let timeout = next.map(|next| next.saturating_sub(self.clock.now()));
         if self.client.wait_for_keeper_or(&self.poll_fds(), timeout)? {
@@ -258,6 +275,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn process_notification(&mut self, notification: Notification) -> Result<(), StopReason> {
         match notification {
             Notification::Delivered(batch) => {
+                self.client.end_wait();
                 let mut batch = batch.into_batch();
                 self.gets.items_received(batch.count());
                 while batch.count() > 0 {

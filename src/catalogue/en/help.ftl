@@ -75,6 +75,7 @@ help-bench-detail =
 help-producer = Put items into a queue; the last producer to leave ends it
 help-producer-items = Put this many generated items: アイテム0, アイテム1, …
 help-producer-delay = Delay after each item: 1s, exp:1s (random, with this mean), or uniform:500ms..1.5s
+help-producer-quiet = Print no log, and no notice on a long wait or on items that nobody gets
 help-producer-keep-open = Leave without ending the queue
 help-producer-null = Items on standard input end with NUL instead of a newline
 help-producer-server-timeout = Give up when the server has been away for this time [default: never]
@@ -88,7 +89,7 @@ help-consumer-follow = Stay when the queue ends, and wait for new items
 help-consumer-lease = Requeue an item that is not done after this time, even if its consumer lives
 help-consumer-max-attempts = Move an item to the failed items after this many delivery failures (its consumer died, or its lease ran out); 0 for never
 help-consumer-format = Format of the output [default: log; with a COMMAND, the output of the command]
-help-consumer-quiet = Print no log; with a COMMAND, show no progress
+help-consumer-quiet = Print no log, and no notice on a long wait; with a COMMAND, no progress and no summary. Failed items are still named
 help-consumer-server-timeout = Give up when the server has been away for this time [default: never]
 help-consumer-jobs = Run up to this many commands at a time
 help-consumer-retries = Run a command that fails up to this many more times
@@ -107,6 +108,7 @@ help-put = Put items into a queue
 help-put-items = Items to put, or - for the lines of standard input
 help-put-timeout = Wait at most this long for room, or for a reply
 help-put-no-wait = Do not wait for room
+help-put-quiet = Print no notice on a long wait
 help-put-null = Items on standard input end with NUL instead of a newline
 help-put-detail =
     With -, the timeout starts anew for each line.
@@ -114,7 +116,7 @@ help-put-detail =
 
 help-get = Get items from a queue and print them
 help-get-format = Format of the output: bare items, or JSON objects with id, item and attempt
-help-get-quiet = Print no message when the queue is empty or has ended
+help-get-quiet = Print no message when the queue is empty or has ended, and no notice on a long wait
 help-get-detail =
     An item is done as soon as the item is printed.
     Exit code 3: no item within the timeout. Exit code 4: the queue has ended.
@@ -127,6 +129,7 @@ help-peek-detail =
 
 help-join = Wait until all items are done
 help-join-timeout = Wait at most this long until all items are done
+help-join-quiet = Print no notice on a long wait
 help-join-detail =
     An item that `qdemo get` has printed is done.
     Exit code 1: items have failed, or the queue does not exist.
