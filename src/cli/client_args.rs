@@ -52,6 +52,11 @@ impl ClientArgs {
         if self.worker.is_some() { Ok(None) } else { self.server.settings() }
     }
 
+    /// The options that name the queue `name`, for another command that a person can paste.
+    pub(super) fn queue_words(&self, name: &QueueName, server: Option<&ServerSettings>) -> String {
+        format!("-q {}{}", name.shell_quoted(), self.server.to_words(server))
+    }
+
     /// Installs the signal handlers, except in a worker of a run: the parent handles the signals of a run.
     pub(super) fn set_up(
         &self,

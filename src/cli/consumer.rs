@@ -1,26 +1,28 @@
 //! `qdemo consumer`: gets items until the queue ends, and prints them or runs a command for each.
 
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use super::args::TimeoutArgs;
 use super::client_args::{ClientArgs, ClientSetup};
-use super::exec_args::{ExecArgs, into_cause, warn_late_items};
+use super::exec_args::{ExecArgs, PoolOutput, into_cause, warn_late_items};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
 use super::one_shot::connect_and_warn;
 use super::reader_pace::{ReaderPacing, wait_for_reader};
 use super::streams::require_stdout;
 use super::values;
+use crate::catalogue::message;
 use crate::client::{Client, Delivery, Error, QueueBuilder, Timeout};
 use crate::clock::{Clock, Delay, DelaySampler, Nanos};
 use crate::event::{Event, EventKind};
-use crate::exec::{CommandTemplate, ExecConfig, Executor};
+use crate::exec::{CommandTemplate, ExecConfig, ExecTotals, Executor};
 use crate::exit::ExitCode;
 use crate::os::{Waker, raise_open_file_limit, signals};
 use crate::queue::BatchRef;
 use crate::queue_name::QueueName;
-use crate::report::{OutputFormat, Progress, Reporter, StdoutError};
+use crate::report::{OutputFormat, Progress, Reporter, StdoutError, eprint_line};
 use crate::role::Role;
 use crate::server::ServerSettings;
 
@@ -151,11 +153,13 @@ impl Args {
         let client = self.connect(options, &queue)?;
         // With --halt, the client may still hold items: they are requeued.
         let totals = leave_after(client, |client| {
+            let mut output =
+                PoolOutput { reporter: &mut reporter, queue: &queue, is_quiet: self.client.quiet };
             let executor = Executor::new(
                 client,
                 &template,
                 config,
-                &mut reporter,
+                &mut output,
                 clock,
                 child_waker,
                 terminal,
@@ -167,13 +171,24 @@ impl Args {
             check_revoked(client)?;
             Ok(totals)
         })?;
-        let items = match totals.failed {
-            0 => return Ok(ExitCode::Done),
-            1 => "1 item has".to_owned(),
-            failed => format!("{failed} items have"),
-        };
-        let queue = queue.shell_quoted();
-        bail!("{items} failed: `qdemo failed -q {queue}` lists, retries or drops failed items")
+        self.summarize(totals, &self.client.queue_words(&queue, server.as_ref()))
+    }
+
+    /// The end of a consumer with a command. Where all items are done, only a person at a terminal is told, as xargs and
+    /// GNU parallel tell nothing.
+    fn summarize(&self, totals: ExecTotals, queue_words: &str) -> anyhow::Result<ExitCode> {
+        let ExecTotals { done, failed } = totals;
+        if failed == 0 {
+            if !self.client.quiet && io::stderr().is_terminal() {
+                eprint_line(&message!("notice-all-done", done = done));
+            }
+            return Ok(ExitCode::Done);
+        }
+        // A line has named each failed item.
+        if self.client.quiet {
+            return Ok(ExitCode::Failed);
+        }
+        bail!(message!("notice-some-failed", done = done, failed = failed, queue = queue_words))
     }
 
     /// Connects to the queue.

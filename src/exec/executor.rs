@@ -14,7 +14,7 @@ use super::job::{CommandOutcome, ItemTask, Job};
 use super::retries::RetryQueue;
 use super::tally::{ExecTotals, ItemOutcome, Tally};
 use super::terminal::Terminal;
-use super::{ExecConfig, ExecObserver, StopReason};
+use super::{ExecConfig, ExecObserver, ItemsLeft, StopReason};
 use crate::client::{Client, Error, ItemRef, Notification};
 use crate::clock::{Clock, Nanos, nanos};
 use crate::os::{Interest, Waker, wait_ready};
@@ -86,6 +86,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     /// keeper can requeue the items in flight.
     pub(crate) fn run(mut self) -> Result<ExecTotals, StopReason> {
         let ran = self.run_loop();
+        // The commands may take a while to end.
+        self.report_interruption(&ran);
         // A command that has ended by itself needs no repetition.
         let reaped = self.reap_commands();
         // Commands may still run after a stop at the first failure.
@@ -97,6 +99,20 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         self.client.size()?;
         self.retract_late_outcomes();
         Ok(self.tally.totals())
+    }
+
+    /// Tells a person what a signal leaves undone.
+    fn report_interruption(&mut self, ran: &Result<(), StopReason>) {
+        let ended_by_person = match ran {
+            Err(StopReason::Queue(Error::Interrupted)) => 0,
+            // The command with the terminal is not in `running` any more.
+            Err(StopReason::Interrupted(_)) => 1,
+            _ => return,
+        };
+        let in_progress = (self.running.len() + self.retry_queue.len()) as u64 + ended_by_person;
+        if let Some(counts) = self.client.counts_at_the_end() {
+            self.observer.interrupted(ItemsLeft { in_progress, ready: counts.ready });
+        }
     }
 
     fn run_loop(&mut self) -> Result<(), StopReason> {
@@ -342,6 +358,10 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             self.cooldowns.push(outcome.ended_at.saturating_add(delay));
         }
         let failure = outcome.failure_reason();
+        let tries = outcome.task.command_failures + 1;
+        if failure.is_some() && tries > self.config.retries {
+            self.observer.item_failed(&mut outcome, tries);
+        }
         let task = outcome.task;
         match failure {
             None => {
@@ -354,7 +374,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             }
             Some(reason) if task.command_failures == 0 => self.fail_item(&task, &reason)?,
             Some(reason) => {
-                let tries = task.command_failures + 1;
                 self.fail_item(&task, &format!("{reason}, at the last of {tries} tries"))?;
             }
         }

@@ -24,3 +24,27 @@ notice-join = waiting for { $items ->
    *[other] {""}
  }
 notice-stop = { $text }; Ctrl-C to stop
+
+notice-item-failed = item { $id } "{ $item }" failed{ $tries ->
+    [one] {""}
+   *[other] {" "}after { $tries } tries
+ }: { $reason }
+notice-exit-code = exit code { $code }
+notice-signal = killed by signal { $signal }
+notice-timed-out = took longer than --timeout-each ({ $how })
+notice-all-done = { $done ->
+    [one] 1 item is done
+   *[other] { $done } items are done
+ }
+notice-some-failed = { $done } done, { $failed } failed: `qdemo failed { $queue }` lists failed items
+notice-interrupted = interrupted: { $ready ->
+    [one] 1 item waits
+   *[other] { $ready } items wait
+ } in `{ $queue }`; run the same command again to go on
+notice-interrupted-at-work = interrupted: { $items ->
+    [one] 1 item in progress goes
+   *[other] { $items } items in progress go
+ } back in line in `{ $queue }`, where { $ready } more { $ready ->
+    [one] waits
+   *[other] wait
+ }; run the same command again to go on
