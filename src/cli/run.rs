@@ -1,13 +1,13 @@
 //! `qdemo run`: runs producers and consumers on a private queue.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::{ProgressArg, default_item_name};
 use super::streams::require_stdout;
 use super::values;
+use crate::catalogue::message;
 use crate::clock::Delay;
 use crate::exit::{ExitCode, ExitError};
 use crate::keeper::Speed;
@@ -65,7 +65,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::parse_nonzero_duration)]
     chaos: Option<Duration>,
 
-    #[arg(long, value_name = "FORM")]
+    #[arg(long, value_name = "FORM", num_args = 0..=1, default_missing_value = "text")]
     #[arg(value_parser = values::output_format(&["text", "json", "off"]))]
     stats: Option<OutputFormat>,
 
@@ -92,16 +92,23 @@ impl Args {
         if !self.quiet {
             require_stdout()?;
         }
+        self.check_chaos()?;
         run::run(&self.config(), || self.open_outputs())
+    }
+
+    /// Kills come in wall time. A run at the highest speed takes none.
+    fn check_chaos(&self) -> Result<(), ExitError> {
+        let is_paced = !(self.producer_delay.is_zero() && self.consumer_delay.is_zero());
+        if self.chaos.is_some() && self.speed == Speed::Max && is_paced {
+            return Err(ExitError::usage(message!("notice-chaos-at-max")));
+        }
+        Ok(())
     }
 
     fn config(&self) -> Config {
         let item_name = self.item_name.clone();
-        // A quiet run makes no statistics without an explicit option.
-        let has_statistics = match self.stats {
-            Some(format) => format != OutputFormat::Silent,
-            None => self.stats_file.is_some() || (!self.quiet && io::stderr().is_terminal()),
-        };
+        let has_statistics =
+            self.stats.map_or(self.stats_file.is_some(), |format| format != OutputFormat::Silent);
         Config {
             items: self.items,
             item_name: item_name.unwrap_or_else(default_item_name),

@@ -48,3 +48,5 @@ notice-interrupted-at-work = interrupted: { $items ->
     [one] waits
    *[other] wait
  }; run the same command again to go on
+
+notice-chaos-at-max = --chaos kills workers in real time, and a run with --speed max is over before the first kill: give a --speed such as 100
