@@ -155,16 +155,9 @@ impl Args {
         let totals = leave_after(client, |client| {
             let mut output =
                 PoolOutput { reporter: &mut reporter, queue: &queue, is_quiet: self.client.quiet };
-            let executor = Executor::new(
-                client,
-                &template,
-                config,
-                &mut output,
-                clock,
-                child_waker,
-                terminal,
-            )
-            .context("cannot start the guard of the commands")?;
+            let executor =
+                Executor::new(client, &template, config, &mut output, clock, child_waker, terminal)
+                    .context("cannot start the guard of the commands")?;
             let ran = executor.run();
             reporter.out.progress.clear();
             let totals = ran.map_err(into_cause)?;

@@ -192,7 +192,10 @@ impl ExecObserver for PoolOutput<'_> {
     }
 
     fn totals_changed(&mut self, totals: ExecTotals) {
-        self.reporter.out.progress.set_position(totals.done + totals.failed, failure_summary(totals));
+        self.reporter
+            .out
+            .progress
+            .set_position(totals.done + totals.failed, failure_summary(totals));
     }
 
     fn wants_counts(&self) -> bool {

@@ -67,8 +67,7 @@ impl Client {
                 return Ok(None);
             }
             client.request_items(max)?;
-            let reply =
-                client.wait_for_reply_until(deadline, WaitReason::Item, Self::get_reply);
+            let reply = client.wait_for_reply_until(deadline, WaitReason::Item, Self::get_reply);
             reply.map(Into::into)
         })
     }

@@ -34,5 +34,5 @@ pub use handle::Client;
 pub use keeper_process::keep_if_asked;
 pub(crate) use keeper_process::{enable_self_hosting, run_keeper_process};
 pub(crate) use timeout::Timeout;
-pub(crate) use wait_notice::WaitText;
 pub use typed::{GetError, Item, PutError, Queue, TryGetError, TryPutError};
+pub(crate) use wait_notice::WaitText;

@@ -20,10 +20,8 @@ impl Client {
     /// and a silence of a second does. None without an answer.
     pub(crate) fn counts_at_the_end(&mut self) -> Option<Counts> {
         let interrupt = self.options.interrupt.take();
-        let before = std::mem::replace(
-            &mut self.silence_limit,
-            SilenceLimit::PerWait(Timeout::After(0)),
-        );
+        let before =
+            std::mem::replace(&mut self.silence_limit, SilenceLimit::PerWait(Timeout::After(0)));
         let counts = self.size().ok().map(|(counts, _)| counts);
         (self.options.interrupt, self.silence_limit) = (interrupt, before);
         counts

@@ -44,9 +44,10 @@ notice-interrupted = interrupted: { $ready ->
 notice-interrupted-at-work = interrupted: { $items ->
     [one] 1 item in progress goes
    *[other] { $items } items in progress go
- } back in line in `{ $queue }`, where { $ready } more { $ready ->
-    [one] waits
-   *[other] wait
+ } back in line in `{ $queue }`{ $ready ->
+    [0] {""}
+    [one] , where 1 more waits
+   *[other] , where { $ready } more wait
  }; run the same command again to go on
 
 notice-chaos-at-max = --chaos kills workers in real time, and a run with --speed max is over before the first kill: give a --speed such as 100

@@ -26,6 +26,9 @@ notice-timed-out = --timeout-each の時間を超過（{ $how }）
 notice-all-done = { $done } 個のアイテムが完了しました
 notice-some-failed = { $done } 個が完了、{ $failed } 個が失敗しました。`qdemo failed { $queue }` で失敗したアイテムを確認できます
 notice-interrupted = 中断しました。キュー `{ $queue }` に { $ready } 個のアイテムが残っています。同じコマンドを再度実行すると続きから処理します
-notice-interrupted-at-work = 中断しました。処理中の { $items } 個のアイテムはキュー `{ $queue }` に戻ります。待機中のアイテムは { $ready } 個です。同じコマンドを再度実行すると続きから処理します
+notice-interrupted-at-work = 中断しました。処理中の { $items } 個のアイテムはキュー `{ $queue }` に戻ります{ $ready ->
+    [0] {""}
+   *[other] （ほかに待機中 { $ready } 個）
+ }。同じコマンドを再度実行すると続きから処理します
 
 notice-chaos-at-max = --chaos は実時間でワーカーを強制終了しますが、--speed max では最初の強制終了より前に実行が終わります。--speed 100 のように速度を指定してください
