@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::args::{ProgressArg, default_item_name};
 use super::streams::require_stdout;
 use super::values;
-use crate::catalogue::message;
 use crate::clock::Delay;
 use crate::exit::{ExitCode, ExitError};
 use crate::keeper::Speed;
@@ -92,17 +91,7 @@ impl Args {
         if !self.quiet {
             require_stdout()?;
         }
-        self.check_chaos()?;
         run::run(&self.config(), || self.open_outputs())
-    }
-
-    /// Kills come in wall time. A run at the highest speed takes none.
-    fn check_chaos(&self) -> Result<(), ExitError> {
-        let is_paced = !(self.producer_delay.is_zero() && self.consumer_delay.is_zero());
-        if self.chaos.is_some() && self.speed == Speed::Max && is_paced {
-            return Err(ExitError::usage(message!("notice-chaos-at-max")));
-        }
-        Ok(())
     }
 
     fn config(&self) -> Config {

@@ -110,6 +110,8 @@ impl Keeper {
                 }
                 Some(PacerStep::Wake(_)) => continue,
                 Some(PacerStep::Wait(until)) => return Ok(until),
+                // The caller sees the time, and calls again after the kill.
+                Some(PacerStep::Kill) => return Ok(Some(wall)),
                 Some(PacerStep::OutOfTime) => return Ok(None),
             };
             match step {

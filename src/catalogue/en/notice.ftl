@@ -49,5 +49,3 @@ notice-interrupted-at-work = interrupted: { $items ->
     [one] , where 1 more waits
    *[other] , where { $ready } more wait
  }; run the same command again to go on
-
-notice-chaos-at-max = --chaos kills workers in real time, and a run with --speed max is over before the first kill: give a --speed such as 100

@@ -30,5 +30,3 @@ notice-interrupted-at-work = 中断しました。処理中の { $items } 個の
     [0] {""}
    *[other] （ほかに待機中 { $ready } 個）
  }。同じコマンドを再度実行すると続きから処理します
-
-notice-chaos-at-max = --chaos は実時間でワーカーを強制終了しますが、--speed max では最初の強制終了より前に実行が終わります。--speed 100 のように速度を指定してください
