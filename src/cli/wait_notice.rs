@@ -15,7 +15,7 @@ use crate::wire::Status;
 pub(super) struct Waiting {
     /// The user wants no notice.
     pub(super) is_quiet: bool,
-    /// The limit of the wait. After the limit the command says itself what it has waited for.
+    /// The limit of the wait.
     pub(super) timeout: Timeout,
     /// The command waits for the next round on purpose.
     pub(super) follows: bool,
@@ -24,7 +24,9 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Adds the notice to the options of a client.
     pub(super) fn apply_to(self, options: QueueBuilder, queue: &QueueName) -> QueueBuilder {
-        if self.is_quiet {
+        // A limited wait is no mistake: the command says at its end what it has waited for.
+        let is_limited = self.timeout != Timeout::Infinite;
+        if self.is_quiet || is_limited && !io::stderr().is_terminal() {
             return options;
         }
         let queue = queue.clone();
@@ -45,7 +47,7 @@ impl Waiting {
     fn may_be_mistake(self, reason: WaitReason, status: &Status) -> bool {
         let is_unused = status.counts == Counts::default() && status.producers.is_empty();
         let is_over = if has_ended(status) { !self.follows } else { is_unused };
-        reason == WaitReason::Item && self.timeout == Timeout::Infinite && is_over
+        reason == WaitReason::Item && is_over
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitStatus;
 
 use rustix::io::Errno;
+use rustix::process::Signal;
 
 use super::command::CommandTemplate;
 use super::get_state::GetState;
@@ -17,7 +18,7 @@ use super::terminal::Terminal;
 use super::{ExecConfig, ExecObserver, ItemsLeft, StopReason};
 use crate::client::{Client, Error, ItemRef, Notification};
 use crate::clock::{Clock, Nanos, nanos};
-use crate::os::{Interest, Waker, wait_ready};
+use crate::os::{Interest, Waker, signals, wait_ready};
 use crate::queue::WaitReason;
 
 /// The executor requests no item while this many items wait for another try.
@@ -101,10 +102,14 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(self.tally.totals())
     }
 
-    /// Tells a person what a signal leaves undone.
+    /// Tells a person what Ctrl-C leaves undone. Other signals come from programs.
     fn report_interruption(&mut self, ran: &Result<(), StopReason>) {
         let ended_by_person = match ran {
-            Err(StopReason::Queue(Error::Interrupted)) => 0,
+            Err(StopReason::Queue(Error::Interrupted))
+                if signals::exit_signal() == Some(Signal::INT.as_raw()) =>
+            {
+                0
+            }
             // The command with the terminal is not in `running` any more.
             Err(StopReason::Interrupted(_)) => 1,
             _ => return,

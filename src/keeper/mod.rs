@@ -317,6 +317,10 @@ impl Keeper {
     }
 
     fn handle_query(&mut self, client: ClientId, query: &wire::Request, host: &mut impl Host) {
+        // A client that has died in its wait gets no item: the item would come back with one more attempt.
+        if host.is_client_dead(client) {
+            return;
+        }
         // Earlier requests count.
         self.run_possible_steps(host);
         let reply = match *query {

@@ -76,8 +76,7 @@ fn run_parent(
     let output = Output::new(workplace.progress.clone(), Some(Arc::clone(&workplace.interrupt)));
     let reporter =
         Reporter::new(config.style, log_lang(), [config.producers, config.consumers], output);
-    let has_random_delays =
-        config.producer_delay.is_random() || config.consumer_delay.is_random();
+    let has_random_delays = config.producer_delay.is_random() || config.consumer_delay.is_random();
     // The same kills come again only in a run that does not depend on the speed of the machine.
     let random = has_random_delays || config.chaos.is_some() && config.is_paced();
     let seed = match config.seed {
@@ -88,9 +87,9 @@ fn run_parent(
     if random && is_repeatable && config.seed.is_none() {
         reporter.print_notice(&message!("run-seed", seed = seed));
     }
-    let statistics = config
-        .warmup
-        .map(|warmup| StatsCollector::new(config.model_input(has_random_delays.then_some(seed)), warmup));
+    let statistics = config.warmup.map(|warmup| {
+        StatsCollector::new(config.model_input(has_random_delays.then_some(seed)), warmup)
+    });
     let ids = config.worker_ids();
     let timeline = outputs.picture.as_ref().map(|_| {
         let capacity = Some(config.capacity).filter(|&capacity| capacity > 0);

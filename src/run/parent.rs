@@ -65,7 +65,10 @@ impl Parent<'_> {
             }
             let is_paced = self.config.is_paced();
             let others = [
-                self.kill_schedule.as_ref().map(|schedule| schedule.next_kill).filter(|_| !is_paced),
+                self.kill_schedule
+                    .as_ref()
+                    .map(|schedule| schedule.next_kill)
+                    .filter(|_| !is_paced),
                 self.redraw_timer.next_redraw,
             ];
             let until = until.into_iter().chain(others.into_iter().flatten()).min();

@@ -7,7 +7,7 @@ use crate::terminal::{OnTerminal, Stdout};
 
 /// Starts commands on terminals of their own, so that their waits pass at the same time.
 fn start_all<const N: usize>(sandbox: &Sandbox, commands: [&[&str]; N]) -> [OnTerminal; N] {
-    commands.map(|args| sandbox.on_terminal(args, Stdout::Terminal))
+    commands.map(|args| OnTerminal::start(sandbox.qdemo(args), Stdout::Terminal, 24, 150))
 }
 
 /// Waits for the notice, interrupts the command, and asserts that it has said nothing else.

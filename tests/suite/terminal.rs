@@ -47,7 +47,7 @@ fn nonzero(count: u16) -> NonZero<u16> {
 }
 
 impl OnTerminal {
-    fn start(mut command: Command, stdout: Stdout, rows: u16, columns: u16) -> Self {
+    pub fn start(mut command: Command, stdout: Stdout, rows: u16, columns: u16) -> Self {
         let pty = openpty(None, Some(&size(rows, columns))).unwrap();
         command.env("TERM", "xterm").stdin(Stdio::null()).stderr(pty.user.try_clone().unwrap());
         match stdout {
@@ -399,7 +399,8 @@ fn a_consumer_with_commands_shows_its_progress_and_the_remaining_time() {
     let args = ["consumer", "-j", "2", "--", "sh", "-c", "sleep 0.05; echo did {}"];
     let mut consumer = sandbox.on_terminal(&args, Stdout::Terminal);
     assert_eq!(consumer.end().0, Some(0));
-    let lines = consumer.lines();
+    let mut lines = consumer.lines();
+    assert_eq!(lines.pop().as_deref(), Some("qdemo: 20 items are done"));
     assert!(lines.len() == 20 && lines.iter().all(|line| line.starts_with("did ")), "{lines:#?}");
     for word in ["/20", "/s  ETA ", "[====="] {
         assert!(consumer.text.contains(word), "no {word} in {:?}", consumer.text);
