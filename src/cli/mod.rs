@@ -35,6 +35,7 @@ mod unanswered;
 mod usage_error;
 mod values;
 mod version;
+mod wait_notice;
 
 use std::ffi::OsString;
 

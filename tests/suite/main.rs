@@ -88,6 +88,7 @@ mod leaving;
 mod library;
 mod misbehaving;
 mod namespaces;
+mod notices;
 mod numbers;
 mod oracle;
 mod places;
