@@ -24,8 +24,8 @@ use crate::os::{Interest, Waker, chain_text, signals, wait_ready};
 use crate::queue::{Counts, WaitReason};
 use crate::queue_name::QueueName;
 use crate::report::{
-    NamedLine, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize, eprint_line,
-    is_in_background, truncate_to_width,
+    NamedLine, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize,
+    eprint_line, is_in_background, truncate_to_width,
 };
 use crate::role::Role;
 use crate::server::{Inspection, ServerFacts, ServerInspector};
@@ -320,12 +320,14 @@ fn status_lines(
     });
     let producer = |client: &ClientStatus| {
         let (pid, activity) = (&client.pid, client_activity(client));
-        let line = message!("status-producer", pid = pid, items = client.items, activity = activity);
+        let line =
+            message!("status-producer", pid = pid, items = client.items, activity = activity);
         NamedLine::of_client(format!("  {line}"), Role::Producer)
     };
     let consumer = |client: &ClientStatus| {
         let (pid, activity) = (&client.pid, client_activity(client));
-        let line = message!("status-consumer", pid = pid, items = client.items, activity = activity);
+        let line =
+            message!("status-consumer", pid = pid, items = client.items, activity = activity);
         NamedLine::of_client(format!("  {line}"), Role::Consumer)
     };
     let clients = status.producers.iter().map(producer);
