@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io;
 
+use crate::catalogue::message;
 use crate::os;
 
 /// The end of a command, as its caller sees it.
@@ -51,7 +52,7 @@ pub(crate) struct ExitError {
     #[source]
     cause: Option<io::Error>,
     /// The advice to print after the cause.
-    pub(crate) remedy: Option<&'static str>,
+    pub(crate) remedy: Option<String>,
 }
 
 impl ExitError {
@@ -65,13 +66,17 @@ impl ExitError {
         Self::new(ExitCode::Usage, message)
     }
 
-    pub(crate) fn unreadable(file: impl Display, cause: io::Error, remedy: &'static str) -> Self {
-        let error = Self::usage(format!("cannot read {file}"));
-        Self { cause: Some(cause), remedy: Some(remedy), ..error }
+    pub(crate) fn unreadable(
+        file: impl Display,
+        cause: io::Error,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let error = Self::usage(message!("error-cannot-read", file = &file));
+        Self { cause: Some(cause), remedy: Some(remedy.into()), ..error }
     }
 
     pub(crate) fn unwritable(file: impl Display, cause: io::Error) -> Self {
-        let error = Self::usage(format!("cannot write {file}"));
-        Self { cause: Some(cause), remedy: Some("name a file in an existing folder"), ..error }
+        let error = Self::usage(message!("error-cannot-write", file = &file));
+        Self { cause: Some(cause), remedy: Some(message!("error-name-a-file")), ..error }
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::catalogue::message;
+
 /// The size of the longest name, in bytes.
 const MAX_BYTES: usize = 64;
 
@@ -27,17 +29,17 @@ pub struct QueueName(String);
 #[non_exhaustive]
 pub enum QueueNameError {
     /// The text is empty.
-    #[error("a queue's name cannot be empty: give it one, such as `jobs`")]
+    #[error("{}", message!("error-name-empty"))]
     Empty,
     /// The text has more than 64 bytes; it has this many.
-    #[error("a queue's name has at most {MAX_BYTES} bytes, and this one has {0}: shorten it")]
+    #[error("{}", message!("error-name-too-long", max = MAX_BYTES, bytes = *.0))]
     TooLong(usize),
     /// The text contains `/` or `..`, or starts with `.`: it would lead out of the directory of queues,
     /// or name a hidden file.
-    #[error("a queue's name has no `/` and no `..`, and starts with no `.`: leave them out")]
+    #[error("{}", message!("error-name-path"))]
     InvalidPath,
     /// The text contains a control character, which could disturb a terminal.
-    #[error("a queue's name has no control characters: leave them out")]
+    #[error("{}", message!("error-name-control"))]
     ControlCharacter,
 }
 
@@ -49,12 +51,17 @@ impl QueueName {
 
     /// The name as a word of a shell, quoted if necessary.
     pub(crate) fn shell_quoted(&self) -> String {
-        let plain = |c: char| c.is_alphanumeric() || "_-.,:@%+".contains(c);
-        if self.0.chars().all(plain) {
-            self.0.clone()
-        } else {
-            format!("'{}'", self.0.replace('\'', r"'\''"))
-        }
+        shell_quoted(&self.0)
+    }
+}
+
+/// A text as a word of a shell, quoted if necessary.
+pub(crate) fn shell_quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-.,:@%+/".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

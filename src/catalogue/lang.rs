@@ -1,5 +1,6 @@
 //! The languages, and the language of this process.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -30,28 +31,24 @@ pub(crate) struct Languages {
 /// The languages of this process. A program that uses the library has English.
 static LANGUAGES: OnceLock<Languages> = OnceLock::new();
 
-#[cfg(test)]
 thread_local! {
-    /// The language that a test has chosen with [`with_lang`].
-    static OF_THIS_TEST: std::cell::Cell<Option<Lang>> = const { std::cell::Cell::new(None) };
-}
-
-/// Calls `f` while this thread speaks `lang` to people: the tests of a process share [`LANGUAGES`].
-#[cfg(test)]
-pub(crate) fn with_lang<T>(lang: Lang, f: impl FnOnce() -> T) -> T {
-    let before = OF_THIS_TEST.replace(Some(lang));
-    let value = f();
-    OF_THIS_TEST.set(before);
-    value
+    /// The language of texts that this thread makes for another process.
+    static OTHER_LANG: Cell<Option<Lang>> = const { Cell::new(None) };
 }
 
 /// The language in which this process speaks to people.
 pub(crate) fn lang() -> Lang {
-    #[cfg(test)]
-    if let Some(lang) = OF_THIS_TEST.get() {
-        return lang;
-    }
-    LANGUAGES.get().map_or(Lang::En, |languages| languages.people)
+    let people = || LANGUAGES.get().map_or(Lang::En, |languages| languages.people);
+    OTHER_LANG.get().unwrap_or_else(people)
+}
+
+/// What `make` returns when [`lang`] is this language. Errors choose their texts when they are shown, so
+/// this also shows an error in another language than that of this process.
+pub(crate) fn in_language<T>(lang: Lang, make: impl FnOnce() -> T) -> T {
+    let before = OTHER_LANG.replace(Some(lang));
+    let made = make();
+    OTHER_LANG.set(before);
+    made
 }
 
 /// The language of the log lines and of the item names.

@@ -23,19 +23,22 @@ pub(super) struct MessageFile {
 
 macro_rules! message_files {
     ($($name:literal),* $(,)?) => {
-        [$(MessageFile {
+        pub(super) static FILES: [MessageFile; [$($name),*].len()] = [$(MessageFile {
             name: $name,
             texts: [
                 include_str!(concat!("ja/", $name, ".ftl")),
                 include_str!(concat!("en/", $name, ".ftl")),
             ],
             bundles: [OnceLock::new(), OnceLock::new()],
-        }),*]
+        }),*];
     };
 }
 
-pub(super) static FILES: [MessageFile; 7] =
-    message_files!["cli", "help", "log", "man", "picture", "run", "stats"];
+message_files![
+    "bench", "cli", "command", "error", "exec", "folder", "help", "input", "keeper", "log", "man",
+    "notice", "os", "output", "picture", "reason", "refusal", "run", "server", "stats", "status",
+    "value",
+];
 
 /// A message and the values of its parameters.
 pub(crate) struct Message {
@@ -71,7 +74,7 @@ pub(crate) fn lookup(name: &str) -> Option<String> {
     find(lang(), name, None)
 }
 
-fn find(lang: Lang, name: &str, parameters: Option<&FluentArgs<'_>>) -> Option<String> {
+pub(super) fn find(lang: Lang, name: &str, parameters: Option<&FluentArgs<'_>>) -> Option<String> {
     let file_name = name.split('-').next();
     let bundle = FILES.iter().find(|file| Some(file.name) == file_name)?.bundle(lang);
     let pattern = bundle.get_message(name)?.value()?;

@@ -6,14 +6,14 @@
 
 mod lang;
 mod messages;
+mod recompose;
 
-pub(crate) use lang::{Lang, Languages, lang, log_lang, set_languages};
+pub(crate) use lang::{Lang, Languages, in_language, lang, log_lang, set_languages};
 pub(crate) use messages::{Message, lookup};
+pub(crate) use recompose::recompose;
 
 #[cfg(test)]
-pub(crate) use lang::with_lang;
-#[cfg(test)]
-pub(crate) use tests::names;
+pub(crate) use tests::{assert_in_both_languages, names};
 #[cfg(test)]
 mod tests;
 

@@ -10,6 +10,11 @@ use fluent_syntax::parser;
 use super::messages::FILES;
 use super::*;
 
+mod recomposed;
+mod sentences;
+
+pub(crate) use sentences::assert_in_both_languages;
+
 /// The parameters of each message.
 type Parameters = BTreeMap<String, BTreeSet<String>>;
 

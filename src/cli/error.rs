@@ -3,11 +3,12 @@
 use std::io;
 
 use crate::bench::Interrupted;
+use crate::catalogue::message;
 use crate::client::Error as ClientError;
 use crate::exec::{CommandError, StopReason};
 use crate::exit::{ExitCode, ExitError};
-use crate::os::{resource_remedy, signals};
-use crate::report::{StdoutError, eprint_line};
+use crate::os::{chain_text, resource_remedy, signals};
+use crate::report::{StdoutError, eprint_error};
 
 /// Prints `error` in one line on standard error. Prints nothing for an error that ends the command by a
 /// signal.
@@ -16,12 +17,13 @@ pub(super) fn report_error(error: &anyhow::Error) -> ExitCode {
     if !matches!(code, ExitCode::Signal(_)) {
         let causes = error.chain().filter_map(|cause| cause.downcast_ref());
         let remedy = causes.filter_map(resource_remedy).last();
-        let remedy =
-            remedy.or_else(|| error.downcast_ref().and_then(|error: &ExitError| error.remedy));
-        eprint_line(&format!(
-            "{error:#}{}",
-            remedy.map_or(String::new(), |text| format!(": {text}"))
-        ));
+        let remedy = remedy
+            .or_else(|| error.downcast_ref().and_then(|error: &ExitError| error.remedy.clone()));
+        let text = chain_text(error.as_ref());
+        eprint_error(&match remedy {
+            Some(remedy) => message!("os-with-remedy", error = text, remedy = remedy),
+            None => text,
+        });
     }
     code
 }

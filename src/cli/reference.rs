@@ -10,7 +10,7 @@ use clap::{Arg, Command};
 use super::help::{COMMAND_GROUPS, examples_of, localize, text_id};
 use super::manual::{exit_codes, variables};
 use super::syntax::all_commands;
-use crate::catalogue::{Lang, lookup, message, with_lang};
+use crate::catalogue::{Lang, in_language, lookup, message};
 
 /// Options that every command has.
 const OF_EVERY_COMMAND: [&str; 2] = ["lang", "help"];
@@ -183,7 +183,7 @@ fn check(lang: Lang, file: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(file);
     let before = fs::read_to_string(&path).unwrap();
     let (_, titles) = TITLES.iter().find(|(other, _)| *other == lang).unwrap();
-    let now = with_lang(lang, || {
+    let now = in_language(lang, || {
         let document = replace(&before, "commands", &commands(titles));
         let document = replace(&document, "exit codes", &exit_code_table(titles));
         let document = replace(&document, "signals", &(message!("man-signals-text") + "\n"));

@@ -11,6 +11,7 @@ use super::process;
 use super::session::Session;
 use super::timeout::{Deadline, SilenceLimit};
 use super::transport::Transport;
+use crate::catalogue::message;
 use crate::clock::ProcessBirth;
 use crate::keeper::daemon;
 use crate::pipe::{DirError, InboxWriter, QueueDir, ReadEnd, RequestSender, keeper_pid};
@@ -138,7 +139,7 @@ impl QueueBuilder {
         process::reap_keepers();
         for _ in 0..MAX_CONNECT_TRIES {
             let dir = open_dir()?;
-            match InboxWriter::open(&dir).map_err(open_error("cannot open the queue's inbox"))? {
+            match InboxWriter::open(&dir).map_err(open_error(message!("error-no-inbox")))? {
                 Some(inbox) => match connect(&dir, inbox) {
                     // The keeper left just as this client connected.
                     Err(Error::KeeperGone) if self.starts_keeper => {}
@@ -159,7 +160,7 @@ impl QueueBuilder {
         inbox: InboxWriter,
         limit: SilenceLimit,
     ) -> Result<Client, Error> {
-        let failed = |error| open_error("cannot choose a client key")(io::Error::other(error));
+        let failed = |error| open_error(message!("error-no-client-key"))(io::Error::other(error));
         let key = ClientKey::random().map_err(failed)?;
         let birth = match self.hello.role {
             Role::Consumer => process::consumer_birth(dir.path()),
@@ -175,7 +176,7 @@ impl QueueBuilder {
         let (requests, mailbox) = match create_pipes() {
             // The directory has gone together with the keeper.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(Error::KeeperGone),
-            other => other.map_err(open_error("cannot make the client's pipes"))?,
+            other => other.map_err(open_error(message!("error-no-client-pipes")))?,
         };
         let transport = Transport::Local {
             queue_dir: dir.path().to_owned(),

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::catalogue::{Lang, in_language, message, recompose};
 use crate::pipe::DirError;
 use crate::queue_name::QueueNameError;
 use crate::server::{ServerError, SettingsError};
@@ -22,7 +23,7 @@ pub enum Error {
     #[error(transparent)]
     Name(#[from] QueueNameError),
     /// The environment names no directory for queues, and the user has no home directory.
-    #[error("there is no home directory: say where queues lie with QDEMO_DIR")]
+    #[error("{}", message!("error-no-home"))]
     NoHome,
     /// The directory is not safe for a queue: it is a link, or other users have access. The text
     /// contains the remedy.
@@ -42,19 +43,19 @@ pub enum Error {
         source: io::Error,
     },
     /// A pipe of the queue cannot be read or written. The operation may have taken effect.
-    #[error("the queue's pipe failed")]
+    #[error("{}", message!("error-pipe"))]
     Pipe(#[source] io::Error),
     /// No keeper can be started for the queue.
-    #[error("cannot start a keeper for the queue")]
+    #[error("{}", message!("error-start"))]
     Start(#[source] Cause),
     /// The keeper has died, and this client may not start another.
     #[doc(hidden)]
-    #[error("the queue's keeper has died")]
+    #[error("{}", message!("error-keeper-gone"))]
     KeeperGone,
     /// The keeper did not answer in time, because it is stopped for example. It may still do what was
     /// asked when it continues: a put may be in the queue or not, and items that it delivers too late go
     /// back to their place.
-    #[error("{}", no_answer_message(queue, *process, *starting, server.as_deref()))]
+    #[error("{}", no_answer_text(.queue, *.process, *.starting, .server.as_deref()))]
     #[non_exhaustive]
     NoAnswer {
         /// The name of the queue.
@@ -67,26 +68,26 @@ pub enum Error {
         server: Option<String>,
     },
     /// The queue is closed, and takes no more items.
-    #[error("the queue is closed: it takes no more items")]
+    #[error("{}", message!("error-closed-for-puts"))]
     Closed,
     /// The queue had no room in time.
-    #[error("the queue is full")]
+    #[error("{}", message!("error-full"))]
     Full,
     /// The queue had no item in time.
-    #[error("the queue is empty")]
+    #[error("{}", message!("error-empty"))]
     Empty,
     /// This number of items was neither done nor failed in time.
-    #[error("{} not done yet", items_are(*.0))]
+    #[error("{}", message!("error-unfinished", items = *.0))]
     Unfinished(u64),
     /// The lease of the item with this id ran out before the item was reported done. The item is in the
     /// queue again, or with another client.
-    #[error("item {0} came too late: its lease had run out, and it went back in line")]
+    #[error("{}", message!("error-lease-expired", id = *.0))]
     LeaseExpired(u64),
     /// The value cannot be written as JSON.
-    #[error("the item cannot be written as JSON")]
+    #[error("{}", message!("error-encode"))]
     Encode(#[source] serde_json::Error),
     /// The item has another type than the handle expects. The queue counts the item as failed now.
-    #[error("item {id} has another type than expected: it counts as failed now")]
+    #[error("{}", message!("error-decode", id = *.id))]
     #[non_exhaustive]
     Decode {
         /// The id of the item.
@@ -95,11 +96,11 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The text is empty or has a line break, and so is no item.
-    #[error("an item is JSON text on a single line: write its line breaks as \\n")]
+    #[error("{}", message!("error-not-a-line"))]
     NotALine,
     /// The item is larger than
     /// [`QueueBuilder::max_item_size`](crate::QueueBuilder::max_item_size) allows.
-    #[error("the item has {size} bytes as JSON, and at most {max} are taken: split it")]
+    #[error("{}", message!("error-too-large", size = *.size, max = *.max))]
     #[non_exhaustive]
     TooLarge {
         /// The size of the item, in bytes of JSON.
@@ -115,16 +116,16 @@ pub enum Error {
     /// last writes, or a replica without them has taken its place. The items are the last ones of this client before the
     /// server was away. The next put, `join` or `leave` after the loss returns this error, once. That put has put
     /// nothing. A put during which the loss is found has its own result.
-    #[error("the server has lost {} it had accepted from here: put them again", lost_items(*.0))]
+    #[error("{}", message!("error-items-lost", items = *.0))]
     ItemsLost(u64),
     /// The keeper refused the request.
-    #[error("{text}")]
+    #[error("{}", recompose(.text).unwrap_or_else(|| .text.clone()))]
     #[non_exhaustive]
     Refused {
         /// A word for programs, such as `capacity` (the queue has another one) or `removed` (the queue
         /// is gone).
         code: String,
-        /// The reason in a sentence.
+        /// The reason in a sentence, in English.
         text: String,
     },
     /// The keeper and this library do not understand each other: their versions differ.
@@ -132,39 +133,28 @@ pub enum Error {
     Protocol(Cause),
     /// The reader of standard output is gone.
     #[doc(hidden)]
-    #[error("nobody reads standard output any more")]
+    #[error("{}", message!("error-stdout-closed"))]
     StdoutClosed,
     /// A signal told this process to stop.
     #[doc(hidden)]
-    #[error("interrupted")]
+    #[error("{}", message!("error-interrupted"))]
     Interrupted,
 }
 
 /// Why no keeper runs after an attempt to start one.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartFailure {
-    #[error("{0} keepers exited at once")]
+    #[error("{}", message!("error-keepers-died", keepers = *.0))]
     Died(usize),
-    #[error(
-        "there is no program {}: install qdemo, or call qdemo::keep_if_asked() first thing in main",
-        program.display()
-    )]
+    #[error("{}", message!("error-no-program", program = &.program.display()))]
     NoProgram { program: PathBuf, source: io::Error },
     /// The keeper's own words.
     #[error("{0}")]
     Reported(String),
 }
 
-fn items_are(count: u64) -> String {
-    if count == 1 { "1 item is".to_owned() } else { format!("{count} items are") }
-}
-
-fn lost_items(count: u64) -> String {
-    if count == 1 { "1 item that".to_owned() } else { format!("{count} items that") }
-}
-
 /// Says which keeper does not answer, and what to do.
-fn no_answer_message(
+fn no_answer_text(
     queue: &str,
     process: Option<u32>,
     starting: bool,
@@ -173,26 +163,18 @@ fn no_answer_message(
     if let Some(server) = server {
         return server.to_owned();
     }
-    let end = match process {
-        Some(pid) => format!("continue it with `kill -CONT {pid}`, or end it with `kill -9 {pid}`"),
-        None => "continue it, or end it".to_owned(),
-    };
-    let process = process.map_or(String::new(), |pid| format!(" (process {pid})"));
-    let next = "the next command starts another, and nothing accepted is lost";
-    if starting {
-        format!(
-            "a keeper of the queue `{queue}` is being started{process}, and is not ready: give it \
-             more time, or if it has been stopped, {end}: {next}"
-        )
-    } else {
-        format!("the keeper of the queue `{queue}`{process} does not answer: {end}: {next}")
+    match (process, starting) {
+        (Some(pid), true) => message!("error-not-ready", queue = queue, process = pid),
+        (None, true) => message!("error-not-ready-unknown", queue = queue),
+        (Some(pid), false) => message!("error-no-answer", queue = queue, process = pid),
+        (None, false) => message!("error-no-answer-unknown", queue = queue),
     }
 }
 
 impl Error {
     /// The queue's directory is gone.
     pub(crate) fn removed() -> Self {
-        let text = "the queue has been removed".to_owned();
+        let text = message!(Lang::En, "refusal-removed");
         Self::Refused { code: ErrorCode::Removed.to_string(), text }
     }
 
@@ -210,8 +192,7 @@ impl Error {
 }
 
 /// An [`Error::Open`] for `map_err`.
-pub(super) fn open_error(what: &str) -> impl FnOnce(io::Error) -> Error {
-    let what = what.to_owned();
+pub(super) fn open_error(what: String) -> impl FnOnce(io::Error) -> Error {
     |source| Error::Open { what, source }
 }
 
@@ -225,7 +206,7 @@ impl From<DirError> for Error {
     fn from(error: DirError) -> Self {
         match error {
             DirError::Io { path, error } => {
-                open_error(&format!("cannot use the directory {}", path.display()))(error)
+                open_error(message!("folder-io", path = &path.display()))(error)
             }
             unsafe_dir => Self::Unsafe(unsafe_dir.into()),
         }
@@ -236,7 +217,8 @@ impl From<ServerError> for Error {
     fn from(error: ServerError) -> Self {
         match error {
             ServerError::Removed => {
-                Self::Refused { code: ErrorCode::Removed.to_string(), text: error.to_string() }
+                let text = in_language(Lang::En, || error.to_string());
+                Self::Refused { code: ErrorCode::Removed.to_string(), text }
             }
             error => Self::Server(error.into()),
         }
@@ -254,3 +236,6 @@ impl From<MalformedReply> for Error {
         Self::Protocol(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

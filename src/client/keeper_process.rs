@@ -7,7 +7,7 @@ use super::builder::default_base_dir;
 use super::process;
 use crate::keeper::daemon;
 use crate::os::signals::{self, LeaveSignals};
-use crate::os::{self, raise_open_file_limit};
+use crate::os::{self, chain_text, raise_open_file_limit};
 use crate::pipe::QueueDir;
 use crate::queue_name::QueueName;
 
@@ -52,7 +52,7 @@ pub(crate) fn run_keeper_process(name: anyhow::Result<QueueName>) -> anyhow::Res
     close_inherited_fds();
     let kept = keep_queue(name);
     if let Err(error) = &kept {
-        let _ = writeln!(io::stdout(), "{}", format!("{error:#}").replace('\n', " "));
+        let _ = writeln!(io::stdout(), "{}", chain_text(error.as_ref()).replace('\n', " "));
     }
     kept
 }

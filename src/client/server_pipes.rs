@@ -9,6 +9,7 @@ use super::session::{LastConversation, Loss, Session};
 use super::timeout::{Deadline, SilenceLimit};
 use super::transport::Transport;
 use super::{Client, Error, QueueBuilder, process};
+use crate::catalogue::message;
 use crate::clock::{Nanos, ProcessBirth};
 use crate::os::Interest;
 use crate::pipe::{ReadEnd, RequestSender};
@@ -58,7 +59,7 @@ impl QueueBuilder {
         let max_item_bytes = self.hello.max_item_bytes.unwrap_or(DEFAULT_MAX_ITEM_BYTES);
         self.hello.max_item_bytes = Some(max_item_bytes.min(MAX_SERVER_ITEM_BYTES));
         let Some(settings) = &self.server else { return Err(Error::KeeperGone) };
-        let failed = |error| open_error("cannot choose a client key")(io::Error::other(error));
+        let failed = |error| open_error(message!("error-no-client-key"))(io::Error::other(error));
         let key = ClientKey::random().map_err(failed)?;
         let place = PathBuf::from(format!("{}/{}", settings.url, self.name));
         let birth = match self.hello.role {
@@ -67,8 +68,8 @@ impl QueueBuilder {
         };
         let session = Session::new(key, Hello { birth, ..self.hello.clone() });
         let (requests, mailbox, far_ends) = make_pipes()?;
-        let link = ServerLink::start(settings, &self.name, key, self.notify)
-            .map_err(open_error("cannot start a thread for the connection to the server"))?;
+        let link = ServerLink::start(settings, &self.name, key, self.notify.clone())
+            .map_err(open_error(message!("error-no-server-thread")))?;
         let far_ends = Some(far_ends);
         let transport = Transport::Server { link, far_ends, place, only_existing };
         let limit = SilenceLimit::Until(Deadline::new(self.timeout));
@@ -191,11 +192,10 @@ impl Client {
     /// What `--sync` has reached on a server, for people.
     pub(crate) fn sync_report(&self) -> Option<String> {
         let DurabilityReport { reached_replicas, replicas } = self.server_link()?.durability()?;
-        let replicas = match replicas {
-            0 => String::new(),
-            n => format!(", and on {reached_replicas} of {n} replicas"),
-        };
-        Some(format!("the items are on the server's disk{replicas}"))
+        Some(match replicas {
+            0 => message!("server-synced"),
+            n => message!("server-synced-replicas", reached = reached_replicas, replicas = n),
+        })
     }
 
     /// Tells of what a person should know of the server.
@@ -210,20 +210,13 @@ impl Client {
         let is_on_server = self.is_on_server();
         if let Some(Loss { items }) = self.session.take_loss().filter(|_| is_on_server) {
             self.lost_items += items;
-            let missing = match items {
-                0 => "items may come twice".to_owned(),
-                1 => "1 item of this client is missing".to_owned(),
-                n => format!("{n} items of this client are missing"),
-            };
-            self.notify(&format!(
-                "the server has lost the last of what it had confirmed: {missing}"
-            ));
+            self.notify(&message!("server-loss", items = items));
         }
     }
 
-    fn notify(&self, text: &str) {
-        if let Some(notify) = self.options.notify {
-            notify(text);
+    pub(super) fn notify(&self, text: &str) {
+        if let Some(notify) = &self.options.notify {
+            notify.tell(text);
         }
     }
 

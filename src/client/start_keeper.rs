@@ -12,6 +12,7 @@ use super::error::{Error, StartFailure, open_error};
 use super::keeper_process::KEEPER_ARGS;
 use super::process;
 use super::timeout::SilenceLimit;
+use crate::catalogue::{lang, message};
 use crate::clock::Nanos;
 use crate::keeper::daemon::{DAMAGED_PREFIX, READY_LINE};
 use crate::os::GUARD_ENV;
@@ -36,7 +37,7 @@ impl QueueBuilder {
             return Ok(None);
         };
         // Another client may have started one while this one waited for the lock.
-        let inbox = InboxWriter::open(dir).map_err(open_error("cannot open the queue's inbox"))?;
+        let inbox = InboxWriter::open(dir).map_err(open_error(message!("error-no-inbox")))?;
         if inbox.is_some() {
             return Ok(None);
         }
@@ -62,7 +63,7 @@ impl QueueBuilder {
     ) -> Result<Option<StartLock>, Error> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => Ok(None),
-            _ => Err(open_error("cannot lock the queue's directory")(error)),
+            _ => Err(open_error(message!("error-no-lock"))(error)),
         };
         match dir.try_lock() {
             Ok(None) => {}
@@ -97,13 +98,15 @@ impl QueueBuilder {
     fn spawn_keeper(&self, dir: &QueueDir, lock: &StartLock) -> Result<Child, Error> {
         // The path of the queue's directory is absolute, so its parent's path is absolute too.
         let base = dir.path().parent().unwrap_or(dir.path());
-        let failed = || open_error("cannot start a keeper for the queue");
+        let failed = || open_error(message!("error-start"));
         let start = |command: &mut Command| {
             command
                 .arg0("qdemo")
                 .args(KEEPER_ARGS)
                 .arg(self.name.as_str())
                 .env("QDEMO_DIR", base)
+                // What the keeper tells its starter is for the same people. Nothing else inherits this.
+                .env("QDEMO_LANG", lang().code())
                 .env_remove(GUARD_ENV)
                 .current_dir("/")
                 .stdin(lock.duplicate_for_child()?)
@@ -120,7 +123,8 @@ impl QueueBuilder {
             }
             None => PathBuf::from("qdemo"),
             Some(name) if name.components().count() == 1 => name.to_owned(),
-            Some(path) => std::path::absolute(path).map_err(open_error("no working directory"))?,
+            Some(path) => std::path::absolute(path)
+                .map_err(open_error(message!("error-no-working-directory")))?,
         };
         start(&mut Command::new(&program)).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => StartFailure::NoProgram { program, source }.into(),

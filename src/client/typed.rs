@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Client, Error, ItemRef, QueueBuilder, Timeout};
+use crate::catalogue::{Lang, message};
 use crate::clock::nanos;
 use crate::role::Role;
 
@@ -71,7 +72,7 @@ pub struct Queue<T> {
 #[derive(thiserror::Error)]
 pub enum PutError<T> {
     /// The queue is closed. The item comes back.
-    #[error("the queue is closed")]
+    #[error("{}", message!("error-closed"))]
     Closed(T),
     /// Something else went wrong. After [`Error::NoAnswer`] or [`Error::Pipe`] the item may be in the
     /// queue or not.
@@ -83,10 +84,10 @@ pub enum PutError<T> {
 #[derive(thiserror::Error)]
 pub enum TryPutError<T> {
     /// The queue had no room in time. The item comes back.
-    #[error("the queue is full")]
+    #[error("{}", message!("error-full"))]
     Full(T),
     /// The queue is closed. The item comes back.
-    #[error("the queue is closed")]
+    #[error("{}", message!("error-closed"))]
     Closed(T),
     /// Something else went wrong. After [`Error::NoAnswer`] or [`Error::Pipe`] the item may be in the
     /// queue or not.
@@ -99,7 +100,7 @@ pub enum TryPutError<T> {
 pub enum GetError {
     /// The queue was closed and has ended. Each further get returns this too, until something new is put
     /// into a queue of this name.
-    #[error("the queue has ended")]
+    #[error("{}", message!("error-ended"))]
     Closed,
     /// Something else went wrong.
     #[error(transparent)]
@@ -110,11 +111,11 @@ pub enum GetError {
 #[derive(Debug, thiserror::Error)]
 pub enum TryGetError {
     /// The queue had no item in time.
-    #[error("the queue is empty")]
+    #[error("{}", message!("error-empty"))]
     Empty,
     /// The queue was closed and has ended. Each further get returns this too, until something new is put
     /// into a queue of this name.
-    #[error("the queue has ended")]
+    #[error("{}", message!("error-ended"))]
     Closed,
     /// Something else went wrong.
     #[error(transparent)]
@@ -246,7 +247,8 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
                 })
             }
             Err(source) => {
-                client.fail(item_ref, &format!("it is not what was expected: {source}"))?;
+                client
+                    .fail(item_ref, &message!(Lang::En, "reason-not-expected", error = &source))?;
                 Err(Error::Decode { id: item_ref.id, source }.into())
             }
         }

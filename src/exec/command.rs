@@ -7,6 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::catalogue::message;
 use crate::os::{candidate_paths, is_executable};
 
 /// Stands for the item in an argument.
@@ -29,10 +30,10 @@ pub(crate) struct CommandTemplate {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CommandError {
     /// No command has this name.
-    #[error("there is no command `{0}`: is it in the PATH?")]
+    #[error("{}", message!("exec-not-found", command = .0))]
     NotFound(String),
     /// The file exists, but is no program.
-    #[error("`{0}` cannot be executed: is it a program, or a script with `#!`, and may it be run?")]
+    #[error("{}", message!("exec-not-executable", command = .0))]
     NotExecutable(String),
 }
 
@@ -145,6 +146,21 @@ mod tests {
         let args: Vec<_> = command.get_args().collect();
         assert_eq!(args, ["-c", "$(x) {} '\"", "a$(x) {} '\"b$(x) {} '\"", "{ }"]);
         assert!(!CommandTemplate::resolve(words(&["sh", "-c", "cat"])).unwrap().has_placeholder);
+    }
+
+    #[test]
+    fn every_error_of_a_command_is_there_in_both_languages() {
+        use crate::exec::StopReason;
+        use crate::exec::terminal::TerminalError;
+        let errors: [&dyn std::fmt::Display; 6] = [
+            &CommandError::NotFound("x".to_owned()),
+            &CommandError::NotExecutable("x".to_owned()),
+            &StopReason::Interrupted(2),
+            &StopReason::Io(io::ErrorKind::NotFound.into()),
+            &TerminalError::Missing(io::ErrorKind::NotFound.into()),
+            &TerminalError::Background,
+        ];
+        errors.into_iter().for_each(crate::catalogue::assert_in_both_languages);
     }
 
     #[test]

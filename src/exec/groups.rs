@@ -13,6 +13,7 @@ use signal_hook::iterator::Signals;
 
 use super::job::Job;
 use super::terminal::Terminal;
+use crate::catalogue::message;
 use crate::clock::{Clock, Nanos};
 use crate::os::{self, lock, signal_group};
 
@@ -117,12 +118,12 @@ impl GroupTable {
         {
             return None;
         }
-        let stopped = format!("the command for item {} is stopped", job.task.id());
+        let id = job.task.id();
         Some(if is_tty_stop(signal) {
-            format!("{stopped}, since it wants the terminal: start the consumer with --tty")
+            message!("exec-wants-terminal", id = id)
         } else {
             let (signal, group) = (signal.as_raw(), group.as_raw_nonzero());
-            format!("{stopped} by signal {signal}: `kill -CONT -- -{group}` lets it go on")
+            message!("exec-stopped", id = id, signal = signal, group = &group)
         })
     }
 

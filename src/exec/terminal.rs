@@ -9,6 +9,8 @@ use nix::unistd::getpgrp;
 use rustix::process::Pid;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr, tcsetpgrp};
 
+use crate::catalogue::message;
+
 /// The terminal of this process. Each thread that uses the terminal blocks SIGTTOU
 /// ([`Terminal::block_sigttou`]): otherwise the kernel stops this process when it reclaims the terminal, or
 /// writes while a command has the terminal.
@@ -24,10 +26,10 @@ pub(crate) struct Terminal {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TerminalError {
     /// This process has no terminal.
-    #[error("--tty needs a terminal, and there is none: leave --tty out")]
+    #[error("{}", message!("exec-no-terminal"))]
     Missing(#[source] io::Error),
     /// Another process group is in the foreground.
-    #[error("--tty needs the terminal, and this consumer is in the background: start it without &")]
+    #[error("{}", message!("exec-background"))]
     Background,
 }
 

@@ -9,6 +9,7 @@ use super::record::records;
 use super::store::read_if_exists;
 use super::version::Version;
 use super::{FileStore, Record, Store};
+use crate::catalogue::message;
 use crate::pipe::{JOURNAL, QueueDir, WriteBuffer};
 
 /// A smaller file is not rewritten. (The small test value lets the simulation reach a rewrite.)
@@ -60,16 +61,12 @@ impl Journal<FileStore> {
 }
 
 fn unusable(path: &Path) -> String {
-    format!("cannot use the journal {}", path.display())
+    message!("folder-journal-unusable", path = &path.display())
 }
 
 /// The file is no journal, or a journal of a later version.
 fn wrong_version(path: &Path) -> String {
-    format!(
-        "{} is not a journal of this version of qdemo: use the one that wrote it, or remove the queue \
-         with `qdemo rm --force`",
-        path.display()
-    )
+    message!("folder-journal-version", path = &path.display())
 }
 
 impl<S: Store> Journal<S> {
@@ -136,7 +133,7 @@ impl<S: Store> Journal<S> {
             return Ok(());
         }
         if self.is_outdated {
-            return Err(io::Error::other("the journal has an earlier version"));
+            return Err(io::Error::other(message!("folder-journal-outdated")));
         }
         let reserved = self.ensure_reserve();
         if std::mem::take(&mut self.has_new_items) {

@@ -13,8 +13,10 @@ use anyhow::Context;
 use super::persistence::{JournalRecovery, LegacyState, Persistence, RecoveredQueue};
 use super::replies;
 use super::{ClientRecord, Host, Keeper, PipeHost, Pipes};
+use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::journal::{FileStore, Journal, Store};
+use crate::os::os_text;
 use crate::os::{Interest, Waker, remove_file_if_exists};
 use crate::pipe::{InboxWriter, LEGACY_STATE, MailboxWriter, QueueDir, StartLock};
 use crate::queue::{ClientId, Request};
@@ -29,11 +31,6 @@ pub(crate) const DAMAGED_PREFIX: &str = "damaged ";
 
 /// The line number that stands for the state file of earlier versions.
 pub(crate) const LEGACY_FILE_LINE: u64 = 0;
-
-const JOURNAL_WRITE_FAILED: &str = "cannot write the queue's journal";
-
-const UPGRADE_FAILED: &str = "cannot rewrite the queue's journal, which an earlier version of qdemo wrote; \
-                              every item is still there";
 
 /// How often an idle keeper checks that its directory still exists.
 const DIR_CHECK_INTERVAL: Nanos = 5_000_000_000;
@@ -77,8 +74,7 @@ pub(crate) fn process_and_commit(
     let due = keeper.process_pending(wall, host)?;
     if let Err(error) = host.commit(keeper) {
         // A change without a durable record did not happen: no client may read its reply.
-        let text =
-            format!("{JOURNAL_WRITE_FAILED}: {error}; every item accepted before is still there");
+        let text = || message!("refusal-journal", error = os_text(&error));
         host.replace_uncommitted(&replies::error_reply(ErrorCode::Journal, text));
         host.flush();
         return Err(error);
@@ -95,7 +91,7 @@ pub(crate) fn run_keeper(dir: QueueDir, stop: &Waker) -> anyhow::Result<()> {
         Some(lock) => Some(lock),
         None => dir.lock()?,
     };
-    let lock = lock.context("the queue's directory has been removed")?;
+    let lock = lock.with_context(|| message!("keeper-no-folder"))?;
     if InboxWriter::open(&dir)?.is_some() {
         // The queue has a keeper already.
         report_start(&[]);
@@ -158,12 +154,13 @@ fn adopt_clients(
     clients: Vec<(ClientId, ClientKey, ClientRecord)>,
     host: &mut DaemonHost,
 ) -> anyhow::Result<()> {
-    keeper.adopt_clients(clients, host).context("cannot open a client's mailbox")?;
+    keeper.adopt_clients(clients, host).with_context(|| message!("keeper-no-mailbox"))?;
     if host.observer.journal.is_outdated() {
-        host.observer.rewrite_journal(keeper).context(UPGRADE_FAILED)?;
+        host.observer.rewrite_journal(keeper).with_context(|| message!("keeper-upgrade-failed"))?;
     }
     let clock = host.observer.persisted_state.resume_clock();
-    process_and_commit(keeper, host, clock.now()).context(JOURNAL_WRITE_FAILED)?;
+    process_and_commit(keeper, host, clock.now())
+        .with_context(|| message!("keeper-journal-failed"))?;
     Ok(())
 }
 

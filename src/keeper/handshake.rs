@@ -4,7 +4,9 @@ use std::io;
 
 use super::replies;
 use super::{ClientRecord, ConnectedClient, Host, Keeper, Observer, send_reply};
+use crate::catalogue::message;
 use crate::journal::Record;
+use crate::os::os_text;
 use crate::pipe::{PipePairName, WriteBuffer};
 use crate::queue::{ClientId, Request};
 use crate::role::{Role, WorkerId};
@@ -22,7 +24,7 @@ impl Keeper {
         let client = self.next_client_id;
         if let Err(error) = host.open_pipes(client, &pipes) {
             // Most likely the client has died. If the keeper lacks a resource, the client reads this.
-            let text = format!("no room for another client: {error}");
+            let text = || message!("refusal-no-room", error = os_text(&error));
             return reject(&pipes, ErrorCode::Internal, text, host);
         }
         self.next_client_id += 1;
@@ -96,7 +98,7 @@ impl Keeper {
             // The client has died, or somebody else wrote its announcement.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => {
-                let text = format!("no room for the client: {error}");
+                let text = || message!("refusal-no-room-to-resume", error = os_text(&error));
                 return reject(&pipes, ErrorCode::Internal, text, host);
             }
         }
@@ -124,7 +126,7 @@ impl Keeper {
             is_expected.then_some(worker)
         });
         if self.expected_workers.is_some() && worker.is_none() {
-            let text = "this queue belongs to a run, and only the run's workers may use it";
+            let text = || message!("refusal-private");
             return Err(replies::error_reply(ErrorCode::Private, text));
         }
         match self.queue.apply(client, Request::Connect(hello.into())) {
@@ -143,15 +145,17 @@ fn record_client(client: &mut ConnectedClient, host: &mut impl Host) {
 }
 
 fn reject_version(pipes: &PipePairName, hello: &Hello, host: &mut impl Host) {
-    let text = format!(
-        "the keeper speaks protocol version {VERSION}, the client version {}",
-        hello.version
-    );
+    let text = || message!("refusal-version", own = VERSION, other = hello.version);
     reject(pipes, ErrorCode::Version, text, host);
 }
 
 /// Tells a client why it is not connected.
-fn reject(pipes: &PipePairName, code: ErrorCode, text: String, host: &mut impl Host) {
+fn reject(
+    pipes: &PipePairName,
+    code: ErrorCode,
+    text: impl FnOnce() -> String,
+    host: &mut impl Host,
+) {
     let mut mail = WriteBuffer::default();
     replies::error_reply(code, text).write(&mut mail);
     host.reject_connection(pipes, mail);

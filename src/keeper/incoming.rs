@@ -1,6 +1,7 @@
 //! What clients write: announcements in the inbox, and requests in the pipe of each client.
 
 use super::{Host, Keeper, send_error};
+use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::queue::{ClientId, MAX_DELIVERY_BYTES};
 use crate::wire::{ErrorCode, MalformedRequest};
@@ -69,11 +70,8 @@ impl Keeper {
         }
         // One read is always allowed.
         if self.incomplete_bytes > MAX_INCOMPLETE_BYTES && incomplete > MAX_DELIVERY_BYTES {
-            let text = format!(
-                "the keeper holds at most {} MiB of incomplete items: put large items one after another",
-                MAX_INCOMPLETE_BYTES >> 20
-            );
-            self.expel(client, ErrorCode::TooLarge, &text, host);
+            let text = || message!("refusal-incomplete-items", size = MAX_INCOMPLETE_BYTES >> 20);
+            self.expel(client, ErrorCode::TooLarge, text, host);
         }
         is_full
     }
@@ -84,29 +82,36 @@ impl Keeper {
         malformed: &MalformedRequest,
         host: &mut impl Host,
     ) {
-        let text = match malformed {
+        let malformed_code = ErrorCode::Malformed;
+        match *malformed {
             MalformedRequest::Reason(reason) => {
-                return send_error(host, client, ErrorCode::Malformed, reason);
+                send_error(host, client, malformed_code, || reason.to_owned());
             }
-            MalformedRequest::LineTooLong => "the line is longer than a request".to_owned(),
+            MalformedRequest::LineTooLong => {
+                self.expel(client, malformed_code, || message!("refusal-line-too-long"), host);
+            }
             MalformedRequest::PutHead => {
-                "put takes the client's number of its last item, a count and a number of bytes"
-                    .to_owned()
+                self.expel(client, malformed_code, || message!("refusal-put-head"), host);
             }
-            MalformedRequest::TooLarge { max_bytes, is_single_item } => {
-                let text = if *is_single_item {
-                    format!("an item has at most {} bytes as JSON", max_bytes - 1)
-                } else {
-                    format!("a put of several items has at most {max_bytes} bytes")
-                };
-                return self.expel(client, ErrorCode::TooLarge, &text, host);
+            MalformedRequest::TooLarge { max_bytes, is_single_item: true } => {
+                let text = || message!("refusal-item-too-large", bytes = max_bytes - 1);
+                self.expel(client, ErrorCode::TooLarge, text, host);
             }
-        };
-        self.expel(client, ErrorCode::Malformed, &text, host);
+            MalformedRequest::TooLarge { max_bytes, is_single_item: false } => {
+                let text = || message!("refusal-put-too-large", bytes = max_bytes);
+                self.expel(client, ErrorCode::TooLarge, text, host);
+            }
+        }
     }
 
     /// Disconnects a client that has broken the protocol or a limit.
-    fn expel(&mut self, client: ClientId, code: ErrorCode, text: &str, host: &mut impl Host) {
+    fn expel(
+        &mut self,
+        client: ClientId,
+        code: ErrorCode,
+        text: impl FnOnce() -> String,
+        host: &mut impl Host,
+    ) {
         send_error(host, client, code, text);
         self.disconnect_client(client, host);
         self.forget_client(client, host);

@@ -22,9 +22,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::num::NonZeroU64;
 
+use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
 use crate::journal::Record;
+use crate::os::os_text;
 use crate::queue::{BatchRef, ClientId, Effect, EffectKind, FailedItem, Items, Queue, Request};
 use crate::role::{Role, WorkerId};
 use crate::wire::{self, AnnouncementReader, ClientKey, ErrorCode, Reply};
@@ -110,6 +112,8 @@ impl Keeper {
                 }
                 Some(PacerStep::Wake(_)) => continue,
                 Some(PacerStep::Wait(until)) => return Ok(until),
+                // The caller sees the time, and calls again after the kill.
+                Some(PacerStep::Kill) => return Ok(Some(wall)),
                 Some(PacerStep::OutOfTime) => return Ok(None),
             };
             match step {
@@ -142,13 +146,13 @@ impl Keeper {
             return;
         };
         if let Err(error) = outcome {
-            let text = format!("the queue cannot be removed: {error}");
-            return send_error(host, client, ErrorCode::Internal, &text);
+            let text = || message!("refusal-not-removed", error = os_text(error));
+            return send_error(host, client, ErrorCode::Internal, text);
         }
         let others: Vec<_> =
             self.clients.keys().copied().filter(|&other| other != client).collect();
         for other in others {
-            send_error(host, other, ErrorCode::Removed, "the queue has been removed");
+            send_error(host, other, ErrorCode::Removed, || message!("refusal-removed"));
             self.forget_client(other, host);
         }
         send_reply(host, client, &Reply::Count { items });
@@ -315,6 +319,10 @@ impl Keeper {
     }
 
     fn handle_query(&mut self, client: ClientId, query: &wire::Request, host: &mut impl Host) {
+        // A client that has died in its wait gets no item: the item would come back with one more attempt.
+        if host.is_client_dead(client) {
+            return;
+        }
         // Earlier requests count.
         self.run_possible_steps(host);
         let reply = match *query {
@@ -350,12 +358,8 @@ impl Keeper {
         let items = counts.stored();
         let others = self.clients.keys().filter(|&&other| other != client).count();
         if !force && (items > 0 || others > 0) {
-            return send_error(
-                host,
-                client,
-                ErrorCode::InUse,
-                &replies::in_use_message(&counts, others),
-            );
+            let text = || replies::in_use_text(&counts, others);
+            return send_error(host, client, ErrorCode::InUse, text);
         }
         self.removal_request = Some(RemovalRequest { client, items });
     }
@@ -434,6 +438,11 @@ fn send_reply(host: &mut impl Host, client: ClientId, reply: &Reply) {
     }
 }
 
-fn send_error(host: &mut impl Host, client: ClientId, code: ErrorCode, text: &str) {
+fn send_error(
+    host: &mut impl Host,
+    client: ClientId,
+    code: ErrorCode,
+    text: impl FnOnce() -> String,
+) {
     send_reply(host, client, &replies::error_reply(code, text));
 }

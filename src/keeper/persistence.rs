@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::replies::failure_record;
 use super::{ClientRecord, Keeper, Observer};
+use crate::catalogue::message;
 use crate::clock::{BootQualifiedBirth, Clock, Epoch, ProcessBirth};
 use crate::journal::{Journal, Record, Store, read_if_exists};
 use crate::pipe::{LEGACY_STATE, QueueDir};
@@ -58,7 +59,7 @@ impl LegacyState {
                 Ok(VersionHeader { version: LEGACY_STATE_VERSION }) => {
                     serde_json::from_slice(&text).map_or(Self::Damaged, Self::State)
                 }
-                Ok(_) => anyhow::bail!("{} was written by a newer qdemo: use that one", name()),
+                Ok(_) => anyhow::bail!(message!("folder-newer-state", path = name())),
                 Err(_) => Self::Damaged,
             },
         })

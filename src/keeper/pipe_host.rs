@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use super::client_pipes::ClientPipes;
 use super::{Host, Keeper, Observer};
+use crate::catalogue::message;
 use crate::clock::{Clock, Nanos};
 use crate::os::{Interest, PollEvent, Poller, Readiness, Watched, wait_ready};
 use crate::pipe::{MailboxWriter, PipePairName, QueueDir, ReadEnd, WriteBuffer};
@@ -367,7 +368,7 @@ impl<W: Observer> Host for PipeHost<W> {
         let requests = self.pipes.open_requests(client, name)?;
         if is_same_pipe(requests.as_fd(), mailbox.as_fd())? {
             // The keeper would read its own replies.
-            return Err(io::Error::other("the two pipes of the client are one pipe"));
+            return Err(io::Error::other(message!("keeper-one-pipe")));
         }
         self.pipes.clients.insert(client, ClientPipes::new(Some(requests), mailbox));
         self.pipes.opened.push(client);

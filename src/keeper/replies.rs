@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU64;
 
+use crate::catalogue::{Lang, in_language, message};
 use crate::clock::Nanos;
 use crate::journal::Record;
 use crate::queue::{
@@ -71,29 +72,36 @@ pub(super) fn refusal_reply(refusal: &Refusal) -> Reply {
         Refusal::GetPending => ErrorCode::GetTwice,
         Refusal::NotFailed { .. } => ErrorCode::NotFailed,
     };
-    error_reply(code, refusal.to_string())
+    error_reply(code, || refusal.to_string())
 }
 
-pub(super) fn error_reply(code: ErrorCode, text: impl Into<String>) -> Reply {
-    Reply::Error { code, text: text.into() }
+/// `text` makes the text that goes over the wire, which is English. A client shows it in its own language.
+pub(super) fn error_reply(code: ErrorCode, text: impl FnOnce() -> String) -> Reply {
+    Reply::Error { code, text: in_language(Lang::En, text) }
 }
 
 /// Why the queue is not removed without `--force`.
-pub(super) fn in_use_message(counts: &Counts, others: usize) -> String {
+pub(super) fn in_use_text(counts: &Counts, others: usize) -> String {
     let Counts { ready, in_flight, failed, .. } = counts;
-    let states = format!("({ready} in line, {in_flight} out, {failed} failed)");
-    let items = match counts.stored() {
-        0 => String::new(),
-        1 => format!("1 item {states}"),
-        n => format!("{n} items {states}"),
-    };
-    let clients = match others {
-        0 => String::new(),
-        1 => "1 process that uses it".to_owned(),
-        n => format!("{n} processes that use it"),
-    };
-    let and = if items.is_empty() || clients.is_empty() { "" } else { " and " };
-    format!("the queue has {items}{and}{clients}: give --force to remove it all the same")
+    let (ready, in_flight, failed) = (*ready, *in_flight, *failed);
+    match (counts.stored(), others) {
+        (0, others) => message!("refusal-in-use-clients", clients = others),
+        (items, 0) => message!(
+            "refusal-in-use-items",
+            items = items,
+            ready = ready,
+            in_flight = in_flight,
+            failed = failed,
+        ),
+        (items, others) => message!(
+            "refusal-in-use",
+            items = items,
+            ready = ready,
+            in_flight = in_flight,
+            failed = failed,
+            clients = others,
+        ),
+    }
 }
 
 /// The status of the queue and its clients. `totals` gives a client's process id, and the number of items

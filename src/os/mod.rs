@@ -2,6 +2,7 @@
 //! mask and the ignored signals that this process inherited.
 
 mod blocking;
+mod error_text;
 mod exit_cause;
 mod lenient;
 mod limits;
@@ -26,6 +27,7 @@ use signal_hook::low_level::emulate_default_handler;
 
 use crate::proc;
 pub(crate) use blocking::Blocking;
+pub(crate) use error_text::{chain_text, os_text};
 pub(crate) use exit_cause::ExitCause;
 pub(crate) use lenient::{lock, signal_group};
 pub(crate) use limits::{NarrowPipe, pipe_size_ratio, raise_open_file_limit, widen_pipe};

@@ -18,6 +18,7 @@ use rustix::process::geteuid;
 
 use super::lenient::lock;
 use super::private_file::{DIR_MODE, is_accessible_to_others, is_same_file, none_if_not_found};
+use crate::catalogue::message;
 
 /// Other processes may remove a new directory this many times before creation fails.
 const MAX_CREATE_TRIES: usize = 100;
@@ -95,7 +96,7 @@ impl LockedDir {
                 return Ok(Self { path, dir });
             }
         }
-        Err(io::Error::other("other processes have removed each new directory at once"))
+        Err(io::Error::other(message!("os-new-directory-removed")))
     }
 }
 

@@ -3,11 +3,14 @@
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::geteuid;
+
+use super::error_text::os_text;
+use crate::catalogue::message;
 
 /// The mode of every new file and pipe: for the user alone.
 pub(crate) const FILE_MODE: u32 = 0o600;
@@ -19,17 +22,17 @@ const OTHERS_ACCESS_BITS: u32 = 0o077;
 /// Why a file is not opened. The text calls the file "it".
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnsafeFile {
-    #[error("it is a symbolic link: remove it")]
+    #[error("{}", message!("os-symlink"))]
     Symlink,
-    #[error("it is a directory: move it away")]
+    #[error("{}", message!("os-directory"))]
     Directory,
-    #[error("it is not a file: move it away")]
+    #[error("{}", message!("os-not-a-file"))]
     NotAFile,
-    #[error("it is not a named pipe: remove it")]
+    #[error("{}", message!("os-not-a-pipe"))]
     NotAPipe,
-    #[error("it is owned by user {0}, not by you: move it away")]
+    #[error("{}", message!("os-wrong-owner", user = .0))]
     WrongOwner(u32),
-    #[error("others have access to it (mode {0:03o}): run `chmod 600` on it")]
+    #[error("{}", message!("os-accessible", mode = format!("{:03o}", .0)))]
     AccessibleToOthers(u32),
 }
 
@@ -101,41 +104,88 @@ pub(crate) fn remove_file_if_exists(path: &Path) -> io::Result<()> {
     none_if_not_found(fs::remove_file(path)).map(drop)
 }
 
+/// An error of the system and the remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", message!("os-with-remedy", error = os_text(.error), remedy = remedy_text(*.remedy)))]
+struct ErrorWithRemedy {
+    error: io::Error,
+    remedy: Remedy,
+}
+
+/// An error of the system and the action that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .describe(.path, os_text(.error)))]
+struct FailedAction {
+    describe: fn(&Path, String) -> String,
+    path: PathBuf,
+    error: io::Error,
+}
+
+/// What a user can do about an error of the system.
+#[derive(Clone, Copy, Debug)]
+enum Remedy {
+    MakeRoom,
+    RaiseFileSize,
+    ChoosePlace,
+    GetRight,
+    RaiseFiles,
+    RaiseSystemFiles,
+    FreeMemory,
+    RaiseProcesses,
+}
+
+fn remedy_text(remedy: Remedy) -> String {
+    match remedy {
+        Remedy::MakeRoom => message!("os-make-room"),
+        Remedy::RaiseFileSize => message!("os-raise-file-size"),
+        Remedy::ChoosePlace => message!("os-choose-place"),
+        Remedy::GetRight => message!("os-get-right"),
+        Remedy::RaiseFiles => message!("os-raise-files"),
+        Remedy::RaiseSystemFiles => message!("os-raise-system-files"),
+        Remedy::FreeMemory => message!("os-free-memory"),
+        Remedy::RaiseProcesses => message!("os-raise-processes"),
+    }
+}
+
 /// Adds a remedy to the error, if one remedy fits every file in a queue's directory.
 pub(crate) fn with_remedy(error: io::Error) -> io::Error {
-    let remedy = resource_remedy(&error).or_else(|| match errno(&error)? {
-        Errno::NOSPC | Errno::DQUOT => Some(
-            "make room there (for bytes, or for files), or choose another place with QDEMO_DIR",
-        ),
-        Errno::FBIG => Some("raise `ulimit -f`"),
-        Errno::ROFS => Some("choose another place with QDEMO_DIR"),
-        Errno::ACCESS | Errno::PERM => {
-            Some("give yourself the right to it, or choose another place with QDEMO_DIR")
-        }
+    let remedy = shortage_remedy(&error).or_else(|| match errno(&error)? {
+        Errno::NOSPC | Errno::DQUOT => Some(Remedy::MakeRoom),
+        Errno::FBIG => Some(Remedy::RaiseFileSize),
+        Errno::ROFS => Some(Remedy::ChoosePlace),
+        Errno::ACCESS | Errno::PERM => Some(Remedy::GetRight),
         _ => None,
     });
     match remedy {
-        Some(remedy) => io::Error::new(error.kind(), format!("{error}: {remedy}")),
+        Some(remedy) => io::Error::new(error.kind(), ErrorWithRemedy { error, remedy }),
         None => error,
     }
 }
 
 /// The remedy for a lack of system resources, independent of the action that failed.
-pub(crate) fn resource_remedy(error: &io::Error) -> Option<&'static str> {
+pub(crate) fn resource_remedy(error: &io::Error) -> Option<String> {
+    shortage_remedy(error).map(remedy_text)
+}
+
+fn shortage_remedy(error: &io::Error) -> Option<Remedy> {
     Some(match errno(error)? {
-        Errno::MFILE => "raise `ulimit -n`",
-        Errno::NFILE => "end other programs, or raise the system's limit of open files",
-        Errno::NOMEM | Errno::NOBUFS => "end other programs, and try again",
+        Errno::MFILE => Remedy::RaiseFiles,
+        Errno::NFILE => Remedy::RaiseSystemFiles,
+        Errno::NOMEM | Errno::NOBUFS => Remedy::FreeMemory,
         // The error is about a process or a thread: qdemo waits for files that are not ready.
-        Errno::AGAIN => "raise `ulimit -u`, or end other processes",
+        Errno::AGAIN => Remedy::RaiseProcesses,
         _ => return None,
     })
 }
 
-/// Adds the failed action, its path and a remedy to the error.
-pub(crate) fn with_action(action: &str, path: &Path, error: io::Error) -> io::Error {
+/// Adds a remedy and the failed action to the error. `describe` makes the text from the path and the error.
+pub(crate) fn with_action(
+    describe: fn(&Path, String) -> String,
+    path: &Path,
+    error: io::Error,
+) -> io::Error {
     let error = with_remedy(error);
-    io::Error::new(error.kind(), format!("cannot {action} {}: {error}", path.display()))
+    io::Error::new(error.kind(), FailedAction { describe, path: path.to_owned(), error })
 }
 
 fn errno(error: &io::Error) -> Option<Errno> {
@@ -195,6 +245,24 @@ mod tests {
         let error =
             open_private_file(&dir.path().join("x"), OpenOptions::new().read(true)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn every_error_of_a_file_is_there_in_both_languages() {
+        let errors = [
+            UnsafeFile::Symlink,
+            UnsafeFile::Directory,
+            UnsafeFile::NotAFile,
+            UnsafeFile::NotAPipe,
+            UnsafeFile::WrongOwner(7),
+            UnsafeFile::AccessibleToOthers(0o644),
+        ];
+        errors.iter().for_each(|error| crate::catalogue::assert_in_both_languages(error));
+        let codes =
+            [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS, Errno::ACCESS, Errno::MFILE];
+        for errno in codes.into_iter().chain([Errno::NFILE, Errno::NOMEM, Errno::AGAIN]) {
+            crate::catalogue::assert_in_both_languages(&with_remedy(errno.into()));
+        }
     }
 
     #[test]

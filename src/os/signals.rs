@@ -12,6 +12,7 @@ use signal_hook::{flag, low_level::pipe};
 
 use super::lenient::lock;
 use super::poll::Waker;
+use crate::catalogue::message;
 use crate::os;
 
 /// The signals to leave that this process has received. Signal handlers write these fields, so each field
@@ -68,7 +69,7 @@ impl LeaveSignals {
 pub(crate) fn install_handlers(leave: LeaveSignals) -> anyhow::Result<Arc<Waker>> {
     let waker = Arc::new(Waker::new()?);
     for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| leave.includes(signal)) {
-        install_handler(signal, &waker).context("cannot catch signals")?;
+        install_handler(signal, &waker).with_context(|| message!("os-cannot-catch-signals"))?;
     }
     if leave == LeaveSignals::AllButHangup {
         flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
@@ -124,17 +125,18 @@ pub(crate) fn install_handlers_with_cleanup(
     let others: Vec<_> =
         [SIGTERM, SIGHUP].into_iter().filter(|&signal| leave.includes(signal)).collect();
     if !others.is_empty() {
-        let mut arrivals = Signals::new(others).context("cannot catch signals")?;
+        let mut arrivals =
+            Signals::new(others).with_context(|| message!("os-cannot-catch-signals"))?;
         let handle = handle.clone();
         thread::Builder::new()
             .name("signals".to_owned())
             .spawn(move || arrivals.forever().for_each(handle))
-            .context("cannot catch signals")?;
+            .with_context(|| message!("os-cannot-catch-signals"))?;
     }
     if leave.includes(SIGINT) {
         ctrlc::set_handler(move || handle(SIGINT))
             .map_err(into_system_error)
-            .context("cannot catch Ctrl-C")?;
+            .with_context(|| message!("os-cannot-catch-interrupt"))?;
     }
     Ok(waker)
 }

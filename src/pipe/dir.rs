@@ -10,6 +10,7 @@ use rustix::fs::{OFlags, fsync};
 use rustix::process::geteuid;
 
 use super::names::QUEUE_FILES;
+use crate::catalogue::message;
 use crate::os::private_file::{
     DIR_MODE, is_accessible_to_others, is_same_file, none_if_not_found, with_remedy,
 };
@@ -20,21 +21,21 @@ const OTHERS_WRITE_BITS: u32 = 0o022;
 /// Why a directory cannot be used: the system refused, or other users could reach the directory's contents.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DirError {
-    #[error("cannot use the directory {path}")]
+    #[error("{}", message!("folder-io", path = &.path.display()))]
     Io {
         path: PathBuf,
         #[source]
         error: io::Error,
     },
-    #[error("{0} is a symbolic link: name the real directory instead")]
+    #[error("{}", message!("folder-symlink", path = &.0.display()))]
     Symlink(PathBuf),
-    #[error("{0} is not a directory: move it away, or choose another with QDEMO_DIR")]
+    #[error("{}", message!("folder-not-a-directory", path = &.0.display()))]
     NotADirectory(PathBuf),
-    #[error("{0} is owned by user {1}, not by you: choose another directory with QDEMO_DIR")]
+    #[error("{}", message!("folder-wrong-owner", path = &.0.display(), user = .1))]
     WrongOwner(PathBuf, u32),
-    #[error("others can write to {0}: run `chmod go-w` on it, or choose another with QDEMO_DIR")]
+    #[error("{}", message!("folder-writable", path = &.0.display()))]
     WritableByOthers(PathBuf),
-    #[error("others have access to {0} (mode {1:03o}): run `chmod 700` on it")]
+    #[error("{}", message!("folder-accessible", path = &.0.display(), mode = format!("{:03o}", .1)))]
     AccessibleToOthers(PathBuf, u32),
 }
 
@@ -176,7 +177,7 @@ impl QueueDir {
     /// worthless.
     pub(crate) fn finish_lock(&self, pending: PendingLock) -> io::Result<Option<StartLock>> {
         let locked =
-            pending.thread.join().map_err(|_| io::Error::other("the thread has failed"))?;
+            pending.thread.join().map_err(|_| io::Error::other(message!("folder-lock-failed")))?;
         self.lock_if_current(locked?)
     }
 

@@ -23,6 +23,7 @@ use rustix::pipe::PIPE_BUF;
 use super::dir::QueueDir;
 use super::names::INBOX;
 use super::write_buffer::WriteBuffer;
+use crate::catalogue::message;
 use crate::os::private_file::{
     self, FILE_MODE, UnsafeFile, is_same_file, none_if_not_found, remove_file_if_exists,
     with_remedy,
@@ -56,7 +57,10 @@ impl ReadEnd {
         };
         create().map_err(|error| {
             let _ = fs::remove_file(&temp_path);
-            private_file::with_action("make the inbox", &path, error)
+            let describe = |path: &Path, error| {
+                message!("folder-no-inbox", path = &path.display(), error = error)
+            };
+            private_file::with_action(describe, &path, error)
         })
     }
 
@@ -176,7 +180,7 @@ impl InboxWriter {
         }
         match (&self.writer).write(message) {
             Ok(written) if written == message.len() => Ok(true),
-            Ok(_) => Err(io::Error::other("the kernel split a write of PIPE_BUF bytes")),
+            Ok(_) => Err(io::Error::other(message!("folder-write-split"))),
             Err(error) if is_transient(&error) => Ok(false),
             Err(error) => Err(error),
         }

@@ -3,6 +3,7 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
@@ -10,6 +11,7 @@ use rustix::process::{Pid, test_kill_process};
 use super::dir::{QueueDir, StartLock};
 use super::mailbox::MailboxWriter;
 use super::names::{MAILBOX_PREFIX, QUEUE_FILES, REQUESTS_PREFIX, client_part, is_decimal};
+use crate::catalogue::message;
 use crate::os::private_file::{is_errno, remove_file_if_exists, with_action};
 use crate::proc::ProcessStat;
 
@@ -36,7 +38,7 @@ impl QueueDir {
             if is_removed(&entry.file_name().to_string_lossy()) {
                 let path = entry.path();
                 remove_file_if_exists(&path)
-                    .map_err(|error| with_action("remove", &path, error))?;
+                    .map_err(|error| with_action(not_removed, &path, error))?;
             }
         }
         Ok(())
@@ -75,4 +77,8 @@ fn is_process_dead(pid: &str) -> bool {
     let stat = ProcessStat::read(&pid.as_raw_nonzero().to_string());
     stat.is_some_and(|stat| matches!(stat.state, 'Z' | 'X'))
         || test_kill_process(pid).is_err_and(|error| error == Errno::SRCH)
+}
+
+fn not_removed(path: &Path, error: String) -> String {
+    message!("folder-not-removed", path = &path.display(), error = error)
 }

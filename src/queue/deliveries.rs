@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 
 use super::in_flight::InFlight;
 use super::{Batch, BatchRef, ClientId, Effect, EffectKind, FailedItem, Queue, Refusal, Sentinel};
+use crate::catalogue::{Lang, message};
 use crate::clock::Nanos;
 use crate::role::Role;
 
@@ -194,8 +195,8 @@ impl Queue {
             return self.requeue(client, batch);
         }
         let reason = match batch.delivery_failures {
-            1 => "its consumer died, or held it for longer than its lease".to_owned(),
-            n => format!("{n} consumers died of it, or held it for longer than their lease"),
+            1 => message!(Lang::En, "reason-consumer-died"),
+            n => message!(Lang::En, "reason-consumers-died", consumers = n),
         };
         self.mark_failed(client, batch, reason);
     }

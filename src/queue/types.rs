@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use serde::{Deserialize, Serialize};
 
 use super::{Batch, BatchRef, Items};
+use crate::catalogue::message;
 use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
 
@@ -55,7 +56,7 @@ impl From<Capacity> for u64 {
 impl fmt::Display for Capacity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            None => f.write_str("0 (unbounded)"),
+            None => f.write_str(&message!("refusal-unbounded")),
             Some(limit) => limit.fmt(f),
         }
     }
@@ -187,17 +188,15 @@ impl EffectKind {
 /// Why the queue refuses a request. A refused request changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error(
-        "the queue has capacity {have}, not {asked}: leave --capacity out, or give the same one; `qdemo rm` begins anew"
-    )]
+    #[error("{}", message!("refusal-capacity", have = .have, asked = .asked))]
     Capacity { have: Capacity, asked: Capacity },
-    #[error("too many items wait for room: the items up to {seq} are not taken")]
+    #[error("{}", message!("refusal-too-far", seq = *.seq))]
     TooManyBlocked { seq: u64 },
-    #[error("a get is waiting already: one at a time")]
+    #[error("{}", message!("refusal-get-twice"))]
     GetPending,
-    #[error("the batch from item {} (count {}) is not in flight with this client", .0.first_id, .0.count)]
+    #[error("{}", message!("refusal-not-in-flight", first = .0.first_id, count = .0.count))]
     NotInFlight(BatchRef),
-    #[error("no item {id} has failed: `qdemo failed` lists those that have")]
+    #[error("{}", message!("refusal-not-failed", id = *.id))]
     NotFailed { id: u64 },
 }
 

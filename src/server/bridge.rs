@@ -27,6 +27,7 @@ use super::side_beats::SideBeats;
 use super::talk::{BEAT_INTERVAL, End, Expected, NOTICE_DELAY, Talk};
 use super::url::Place;
 use crate::clock::nanos;
+use crate::os::os_text;
 use crate::wire::ClientKey;
 
 /// What a client's thread does for it.
@@ -88,7 +89,7 @@ impl Bridge {
                     end
                 }
                 Err(error) => {
-                    let end = End::Refused(ServerError::System { cause: error.to_string() });
+                    let end = End::Refused(ServerError::System { cause: os_text(&error) });
                     self.record_end(&end, Duration::ZERO);
                     end
                 }

@@ -217,13 +217,13 @@ impl Caller {
     }
 
     /// The error for a server that is not there as it should be.
-    pub(super) fn silent(&self, cause: &str) -> ServerError {
-        ServerError::Silent { server: self.server(), cause: cause.to_owned() }
+    pub(super) fn silent(&self, cause: String) -> ServerError {
+        ServerError::Silent { server: self.server(), cause }
     }
 
     /// The error of a client that wants items on the disk.
-    pub(super) fn not_durable(&self, cause: &str) -> CallError {
-        let (server, cause) = (self.server(), cause.to_owned());
+    pub(super) fn not_durable(&self, cause: String) -> CallError {
+        let server = self.server();
         CallError::Fatal(ServerError::NotDurable { server, cause })
     }
 }

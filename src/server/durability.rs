@@ -6,6 +6,7 @@ use redis::{Cmd, FromRedisValue, InfoDict, RedisError, cmd};
 
 use super::connection::Caller;
 use super::error::{CallError, is_no_answer_for_user};
+use crate::catalogue::message;
 use crate::clock::{Clock, nanos};
 
 /// How long the server may take to write items to its disk, and then to send them to its replicas.
@@ -38,7 +39,7 @@ impl Durability {
         let info = caller.command(&info).await.map_err(failed)?;
         let info = InfoDict::from_redis_value(info).map_err(|error| failed(error.into()))?;
         if info.get::<u8>("aof_enabled") != Some(1) {
-            return Err(caller.not_durable("it keeps no append-only file"));
+            return Err(caller.not_durable(message!("server-no-append-only-file")));
         }
         let has_waitaof = match caller.command(&waitaof(0)).await {
             Ok(_) => true,
@@ -50,14 +51,14 @@ impl Durability {
             config.arg("GET").arg("appendfsync");
             let answer = match caller.command(&config).await {
                 Err(error) if is_no_answer_for_user(&error) => {
-                    let cause = "it does not tell whether it writes to its disk before it answers";
+                    let cause = message!("server-no-durability-answer");
                     return Err(caller.not_durable(cause));
                 }
                 answer => answer.map_err(failed)?,
             };
             let setting = Vec::<(String, String)>::from_redis_value(answer).unwrap_or_default();
             if setting.first().is_none_or(|(_, value)| value != "always") {
-                return Err(caller.not_durable("it answers before it writes to its disk"));
+                return Err(caller.not_durable(message!("server-answers-early")));
             }
         }
         Ok(Self { has_waitaof })
@@ -66,7 +67,7 @@ impl Durability {
     /// Waits until everything is durable that this connection has written so far.
     pub(super) async fn wait(self, caller: &Caller) -> Result<DurabilityReport, CallError> {
         if self.has_waitaof && !wait_for_disk(caller).await? {
-            return Err(caller.not_durable("its disk is too slow"));
+            return Err(caller.not_durable(message!("server-slow-disk")));
         }
         wait_for_replicas(caller).await
     }

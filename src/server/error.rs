@@ -1,99 +1,73 @@
 //! What goes wrong with a server, in one line with the remedy. No text holds a password: the texts have the address
 //! as [`super::url::ServerUrl`] shows it, and what the server answered.
 
+use std::io;
+
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::facts::EvictionError;
 use super::settings::ServerSettings;
 use super::url::Place;
+use crate::catalogue::message;
+use crate::os::os_text;
 
 /// Why a server cannot keep the queue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ServerError {
-    #[error(
-        "the server {server} cannot be reached ({cause}): start it, or give its address with --server"
-    )]
+    #[error("{}", message!("server-unreachable", server = .server, cause = .cause))]
     Unreachable { server: String, cause: String },
-    #[error(
-        "the server {server} does not answer ({cause}): what has no answer may have been done or not"
-    )]
+    #[error("{}", message!("server-silent", server = .server, cause = .cause))]
     Silent { server: String, cause: String },
-    #[error(
-        "the server {server} refuses the password or the user ({cause}): give the password in QDEMO_SERVER_PASSWORD"
-    )]
+    #[error("{}", message!("server-credentials", server = .server, cause = .cause))]
     Credentials { server: String, cause: String },
-    #[error(
-        "the Sentinel {sentinel} refuses the password ({cause}): give the Sentinels' own password in QDEMO_SERVER_SENTINEL_PASSWORD"
-    )]
+    #[error("{}", message!("server-sentinel-credentials", sentinel = .sentinel, cause = .cause))]
     SentinelCredentials { sentinel: String, cause: String },
-    #[error(
-        "the Sentinels of {server} know no primary of that name: write the name of their `sentinel monitor` behind the hosts"
-    )]
+    #[error("{}", message!("server-unknown-primary", server = .server))]
     UnknownPrimary { server: String },
-    #[error(
-        "the server {server} wants TLS at this port: write {scheme}:// in the URL, or give its port without TLS"
-    )]
+    #[error("{}", message!("server-only-tls", server = .server, scheme = .scheme))]
     OnlyTls { server: String, scheme: String },
-    #[error(
-        "the server {server} has no TLS at this port: write {scheme}:// in the URL, or give its tls-port"
-    )]
+    #[error("{}", message!("server-no-tls", server = .server, scheme = .scheme))]
     NoTls { server: String, scheme: String },
-    #[error(
-        "the user has no right to {rights} on the server {server}: `ACL SETUSER` grants it, docs/SERVER.md has the whole rule"
-    )]
+    #[error("{}", message!("server-rights", rights = .rights, server = .server))]
     Rights { server: String, rights: String },
-    #[error(
-        "the server {server} is not trusted ({cause}): give its certificate authority with --server-ca, and the host as its certificate names it"
-    )]
+    #[error("{}", message!("server-certificate", server = .server, cause = .cause))]
     Certificate { server: String, cause: String },
-    #[error("what answers at {server} is no Redis or Valkey server ({cause}): check the address")]
+    #[error("{}", message!("server-other-kind", server = .server, cause = .cause))]
     OtherKind { server: String, cause: String },
-    #[error(
-        "the server {server} is too old: qdemo needs Redis 7.0 or Valkey 7.2, or later ({cause})"
-    )]
+    #[error("{}", message!("server-too-old", server = .server, cause = .cause))]
     TooOld { server: String, cause: String },
-    #[error(
-        "the server {server} is a read-only replica: give the address of its primary, or of its Sentinels"
-    )]
+    #[error("{}", message!("server-read-only", server = .server))]
     ReadOnly { server: String },
-    #[error("the server {server} has no memory left: `get` makes room, or raise its maxmemory")]
+    #[error("{}", message!("server-out-of-memory", server = .server))]
     OutOfMemory { server: String },
-    #[error("the server {server} takes no writes, as it cannot save them ({cause}): mend its disk")]
+    #[error("{}", message!("server-cannot-save", server = .server, cause = .cause))]
     CannotSave { server: String, cause: String },
-    #[error(
-        "a newer qdemo has laid out the queue on the server {server} (layout {layout}): use that version"
-    )]
+    #[error("{}", message!("server-layout", server = .server, layout = .layout))]
     Layout { server: String, layout: String },
-    #[error(
-        "the key `{key}` on the server {server} is not qdemo's: take another queue name, or another ?prefix="
-    )]
+    #[error("{}", message!("server-foreign-key", key = .key, server = .server))]
     ForeignKey { server: String, key: String },
-    #[error("the server {server} does not know this client any more")]
+    #[error("{}", message!("server-forgotten", server = .server))]
     Forgotten { server: String },
     /// The server may drop items.
-    #[error("{0}")]
-    Evicts(String),
-    #[error("the queue has been removed, or the server has lost it")]
+    #[error(transparent)]
+    Evicts(EvictionError),
+    #[error("{}", message!("refusal-removed-or-lost"))]
     Removed,
-    #[error(
-        "this client has not read what the server has sent: more than 64 MiB wait, and it counts as dead"
-    )]
+    #[error("{}", message!("server-unread"))]
     Unread,
-    #[error("the certificate authorities in {file} cannot be used: {cause}")]
+    #[error("{}", message!("server-ca-file", file = .file, cause = .cause))]
     CaFile { file: String, cause: String },
-    #[error(
-        "the server {server} cannot keep items over its own end ({cause}): --sync needs `appendonly yes`, and before Redis 7.2 `appendfsync always` too"
-    )]
+    #[error("{}", message!("server-not-durable", server = .server, cause = .cause))]
     NotDurable { server: String, cause: String },
-    #[error("the connection to the server cannot be served: {cause}")]
+    #[error("{}", message!("server-system", cause = .cause))]
     System { cause: String },
-    #[error("the server {server} does not do what was asked: {cause}")]
+    #[error("{}", message!("server-unexpected", server = .server, cause = .cause))]
     Unexpected { server: String, cause: String },
 }
 
 impl From<EvictionError> for ServerError {
     fn from(error: EvictionError) -> Self {
-        Self::Evicts(error.to_string())
+        Self::Evicts(error)
     }
 }
 
@@ -119,7 +93,10 @@ pub(super) enum CallError {
 }
 
 /// The cause of an error for a server that takes too long.
-pub(super) const NO_ANSWER_YET: &str = "no answer in time";
+pub(super) fn no_answer_yet() -> String {
+    message!("server-no-answer-yet")
+}
+
 /// In the answer of a server whose user may not run a command of the script.
 const SCRIPT_LACKS_RIGHT: &str = "executing the script can't run this command";
 
@@ -156,8 +133,7 @@ impl CallError {
         // A server may repeat what it was sent.
         let text =
             |text: &str| settings.redact(without_script_place(text)).replace(['\n', '\r'], " ");
-        let cause =
-            if error.is_timeout() { NO_ANSWER_YET.to_owned() } else { text(&error.to_string()) };
+        let cause = if error.is_timeout() { no_answer_yet() } else { text(&system_text(error)) };
         let moved = error.redirect_node().filter(|_| error.code() == Some("MOVED"));
         if let Some((host, port)) = moved.and_then(|(address, _)| address.rsplit_once(':'))
             && let Ok(port) = port.parse()
@@ -222,7 +198,7 @@ impl CallError {
                 Self::Lost(ServerError::Unreachable { server, cause })
             }
             ErrorKind::Server(_) if cause.contains(SCRIPT_LACKS_RIGHT) => {
-                let rights = "`time`, or another command of its script".to_owned();
+                let rights = message!("server-right-script");
                 Self::Fatal(ServerError::Rights { server, rights })
             }
             ErrorKind::Server(_) | ErrorKind::Extension => {
@@ -231,6 +207,17 @@ impl CallError {
             _ if was_connected => Self::Lost(ServerError::Silent { server, cause }),
             _ => Self::Lost(ServerError::Unreachable { server, cause }),
         }
+    }
+}
+
+/// The text of an error. The text of an error of the system is in the language of people.
+fn system_text(error: &RedisError) -> String {
+    let text = error.to_string();
+    let code =
+        text.rsplit_once("(os error ").and_then(|(_, code)| code.strip_suffix(')')?.parse().ok());
+    match code.filter(|_| error.kind() == ErrorKind::Io) {
+        Some(code) => os_text(&io::Error::from_raw_os_error(code)),
+        None => text,
     }
 }
 
@@ -252,15 +239,16 @@ fn missing_right(detail: &str) -> String {
     if let Some(command) = detail.split('\'').nth(1) {
         format!("`{command}`")
     } else if detail.contains("channel") {
-        "the channels of the queue".to_owned()
+        message!("server-right-channels")
     } else {
-        "the keys of the queue".to_owned()
+        message!("server-right-keys")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::{Lang, in_language};
 
     /// The error for what a server has answered.
     fn told(answer: &str) -> String {
@@ -285,5 +273,52 @@ mod tests {
             assert!(!text.contains("script:") && !text.contains("user_script"), "{text}");
             assert!(text.contains(answer.rsplit(' ').next().unwrap().trim_matches('.')), "{text}");
         }
+    }
+
+    #[test]
+    fn every_error_of_a_server_is_there_in_both_languages() {
+        let [server, cause] = [(); 2].map(|()| String::new);
+        let evicts = super::super::facts::ServerFacts::new(
+            "redis://h",
+            Some("maxmemory:1\r\nmaxmemory_policy:allkeys-lru\r\n"),
+            None,
+            None,
+        );
+        let evicts = evicts.check_for_puts(false).unwrap_err();
+        let errors = [
+            ServerError::Unreachable { server: server(), cause: cause() },
+            ServerError::Silent { server: server(), cause: no_answer_yet() },
+            ServerError::Credentials { server: server(), cause: cause() },
+            ServerError::SentinelCredentials { sentinel: server(), cause: cause() },
+            ServerError::UnknownPrimary { server: server() },
+            ServerError::OnlyTls { server: server(), scheme: "rediss".to_owned() },
+            ServerError::NoTls { server: server(), scheme: "redis".to_owned() },
+            ServerError::Rights { server: server(), rights: "`time`".to_owned() },
+            ServerError::Certificate { server: server(), cause: cause() },
+            ServerError::OtherKind { server: server(), cause: cause() },
+            ServerError::TooOld { server: server(), cause: cause() },
+            ServerError::ReadOnly { server: server() },
+            ServerError::OutOfMemory { server: server() },
+            ServerError::CannotSave { server: server(), cause: cause() },
+            ServerError::Layout { server: server(), layout: "2".to_owned() },
+            ServerError::ForeignKey { server: server(), key: "q".to_owned() },
+            ServerError::Forgotten { server: server() },
+            ServerError::Evicts(evicts),
+            ServerError::Removed,
+            ServerError::Unread,
+            ServerError::CaFile { file: "f".to_owned(), cause: cause() },
+            ServerError::NotDurable { server: server(), cause: cause() },
+            ServerError::System { cause: cause() },
+            ServerError::Unexpected { server: server(), cause: cause() },
+        ];
+        errors.iter().for_each(|error| crate::catalogue::assert_in_both_languages(error));
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_in_the_language_of_the_reader() {
+        let refused = RedisError::from(io::Error::from_raw_os_error(111));
+        let text = |lang| in_language(lang, || system_text(&refused));
+        assert_eq!(text(Lang::En), "Connection refused");
+        assert_eq!(text(Lang::Ja), "接続を拒否されました");
     }
 }

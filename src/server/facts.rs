@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::catalogue::{Lang, in_language, message};
+
 /// What outlives a server. A later value promises more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Persistence {
@@ -47,11 +49,8 @@ pub(crate) struct ServerFacts {
 }
 
 /// The server may drop the keys of a queue.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the server {address} may drop items when its memory is full (maxmemory-policy {policy}): set the policy to \
-     noeviction, or give --allow-eviction"
-)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", message!("server-evicts", server = .address, policy = .policy))]
 pub(crate) struct EvictionError {
     address: String,
     policy: String,
@@ -135,59 +134,52 @@ impl ServerFacts {
             return Err(EvictionError { address: self.address.clone(), policy });
         }
         let is_volatile = self.persistence == Some(Persistence::None);
-        Ok(is_volatile.then(|| {
-            let address = &self.address;
-            format!(
-                "the server {address} keeps nothing on its disk (neither AOF nor RDB): all items are lost when it \
-                 ends; `CONFIG SET appendonly yes` keeps them"
-            )
-        }))
+        Ok(is_volatile.then(|| message!("server-keeps-nothing", server = &self.address)))
     }
 }
 
 impl fmt::Display for Persistence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Rdb => "RDB",
-            Self::AofNo => "AOF no",
-            Self::Aof => "AOF",
-            Self::AofEverySecond => "AOF every second",
-            Self::AofAlways => "AOF always",
+        f.write_str(&match self {
+            Self::None => message!("server-persistence-none"),
+            Self::Rdb => "RDB".to_owned(),
+            Self::AofNo => message!("server-persistence-aof-no"),
+            Self::Aof => "AOF".to_owned(),
+            Self::AofEverySecond => message!("server-persistence-aof-every-second"),
+            Self::AofAlways => message!("server-persistence-aof-always"),
         })
     }
 }
 
 impl Serialize for Persistence {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        // For programs: the same in every language.
+        serializer.serialize_str(&in_language(Lang::En, || self.to_string()))
     }
 }
 
 /// One line for people.
 impl fmt::Display for ServerFacts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unknown = || "unknown (the user has no right to ask)".to_owned();
         let Self { address, version, persistence, replicas, maxmemory_policy, .. } = self;
-        let primary =
-            self.primary.as_ref().map_or(String::new(), |place| format!("primary {place}, "));
-        let cluster = match self.primaries {
-            None => String::new(),
-            Some(1) => "a cluster of 1 primary, ".to_owned(),
-            Some(count) => format!("a cluster of {count} primaries, "),
-        };
-        let version = version.clone().unwrap_or_else(|| format!("version {}", unknown()));
+        let unknown = || message!("server-unknown");
         let persistence = persistence.as_ref().map_or_else(unknown, Persistence::to_string);
-        let replicas = match replicas {
-            Some(1) => "1 replica".to_owned(),
-            Some(count) => format!("{count} replicas"),
-            None => format!("replicas {}", unknown()),
-        };
         let policy = maxmemory_policy.clone().unwrap_or_else(unknown);
-        write!(
-            f,
-            "server {address}: {primary}{cluster}{version}, persistence {persistence}, {replicas}, maxmemory-policy {policy}"
-        )
+        let version = version.clone();
+        let details = [
+            self.primary.as_ref().map(|place| message!("server-fact-primary", place = place)),
+            self.primaries.map(|count| message!("server-fact-cluster", primaries = count)),
+            version.or_else(|| Some(message!("server-fact-version", version = unknown()))),
+            Some(message!("server-fact-persistence", persistence = persistence)),
+            Some(match *replicas {
+                Some(count) => message!("server-fact-replicas", replicas = count),
+                None => message!("server-fact-replicas-unknown", unknown = unknown()),
+            }),
+            Some(message!("server-fact-policy", policy = policy)),
+        ];
+        let details: Vec<_> = details.into_iter().flatten().collect();
+        let details = details.join(&message!("server-fact-separator"));
+        f.write_str(&message!("server-facts", server = address, details = details))
     }
 }
 

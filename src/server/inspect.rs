@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 use tokio::time::sleep;
 
 use super::backoff::Backoff;
-use super::error::{CallError, NO_ANSWER_YET, ServerError};
+use super::error::{CallError, ServerError, no_answer_yet};
 use super::facts::ServerFacts;
 use super::host::Way;
 use super::login::Login;
@@ -27,6 +27,7 @@ use super::stream::Traffic;
 use super::talk::NOTICE_DELAY;
 use super::url::Place;
 use crate::os::Waker;
+use crate::os::os_text;
 use crate::queue_name::QueueName;
 
 /// About how many keys the server looks at for one answer.
@@ -70,8 +71,7 @@ impl ServerInspector {
             let interrupt = self.interrupt.as_fd().try_clone_to_owned();
             let interrupt = interrupt.and_then(Receiver::from_owned_fd).map_err(system_error)?;
             let server = self.settings.url.to_string();
-            let problem =
-                RefCell::new(ServerError::Silent { server, cause: NO_ANSWER_YET.to_owned() });
+            let problem = RefCell::new(ServerError::Silent { server, cause: no_answer_yet() });
             let notice = async {
                 sleep(NOTICE_DELAY).await;
                 on_silence(&problem.borrow());
@@ -113,7 +113,7 @@ impl ServerInspector {
 }
 
 fn system_error(error: io::Error) -> ServerError {
-    ServerError::System { cause: error.to_string() }
+    ServerError::System { cause: os_text(&error) }
 }
 
 async fn inspect_once(

@@ -12,9 +12,11 @@ use super::bridge::Bridge;
 use super::conversation::{Conversation, Shared};
 use super::durability::DurabilityReport;
 use super::error::ServerError;
+use super::notifier::Notifier;
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use crate::clock::{Clock, Nanos};
+use crate::os::os_text;
 use crate::queue_name::QueueName;
 use crate::wire::ClientKey;
 
@@ -39,7 +41,7 @@ impl ServerLink {
         settings: &ServerSettings,
         queue: &QueueName,
         key: ClientKey,
-        notify: Option<fn(&str)>,
+        notify: Option<Notifier>,
     ) -> io::Result<Self> {
         let (conversations, received) = unbounded_channel();
         let shared = Arc::new(Shared::new(settings.url.to_string(), notify));
@@ -132,7 +134,7 @@ fn run(bridge: Bridge, mut conversations: UnboundedReceiver<Conversation>) {
             runtime.shutdown_background();
         }
         Err(error) => {
-            shared.set_refusal(ServerError::System { cause: error.to_string() });
+            shared.set_refusal(ServerError::System { cause: os_text(&error) });
             conversations.close();
         }
     }

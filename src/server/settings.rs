@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use super::password::Password;
 use super::url::{ServerUrl, UrlError};
+use crate::catalogue::message;
 use crate::clock::Nanos;
+use crate::os::os_text;
 
 /// How long a client waits for a server that is away, unless it says otherwise.
 pub(crate) const DEFAULT_PATIENCE: Nanos = 30_000_000_000;
@@ -78,17 +80,15 @@ impl fmt::Debug for UrlText {
 /// Why a server cannot be used as it is given. Each text contains its remedy, and no text has a password.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SettingsError {
-    #[error("invalid value of {place}: {error}")]
+    #[error("{}", message!("server-url", place = .place, error = .error))]
     Url { place: &'static str, error: UrlError },
-    #[error("cannot read {} for {place}: {error}: name a file that you can read", path.display())]
+    #[error("{}", message!("server-unreadable", path = &.path.display(), place = .place, error = os_text(.error)))]
     Unreadable { place: &'static str, path: PathBuf, error: io::Error },
-    #[error("{} for {place} holds no password: write it there, in one line", path.display())]
+    #[error("{}", message!("server-no-password", path = &.path.display(), place = .place))]
     NoPassword { place: &'static str, path: PathBuf },
-    #[error("invalid value of {place}: it is not UTF-8")]
+    #[error("{}", message!("server-not-utf8", place = .place))]
     NotUtf8 { place: &'static str },
-    #[error(
-        "{place} is for a connection with TLS: write the URL with rediss://, or leave {place} out"
-    )]
+    #[error("{}", message!("server-ca-without-tls", place = .place))]
     CaWithoutTls { place: &'static str },
 }
 

@@ -21,7 +21,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::settings::ServerSettings;
+use crate::catalogue::message;
 use crate::clock::{Clock, Nanos};
+use crate::os::os_text;
 
 /// The system takes about this many bytes before they are on their way. Nobody sees these bytes move.
 const SEND_BUFFER_BYTES: u32 = 512 * 1024;
@@ -104,7 +106,7 @@ impl WatchedStream {
                 Box::pin(tls.connect(name, connect(host, *port).await?).await?)
             }
             ConnectionAddr::Unix(path) => Box::pin(UnixStream::connect(path).await?),
-            _ => return Err(invalid("an address of an unknown kind")),
+            _ => return Err(invalid(message!("server-unknown-address"))),
         };
         Ok(Self { inner, traffic })
     }
@@ -119,8 +121,13 @@ impl WatchedStream {
 
 /// Connects to the first address of the host that answers.
 async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in lookup_host((host, port)).await? {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, message!("server-no-address"));
+    // The system's library has a text of its own for a name that it does not find.
+    let unknown = |error: io::Error| {
+        let text = message!("server-lookup-failed", error = os_text(&error));
+        io::Error::new(error.kind(), text)
+    };
+    for address in lookup_host((host, port)).await.map_err(unknown)? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
         match socket.connect(address).await {

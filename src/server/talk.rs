@@ -23,6 +23,7 @@ use super::hello::end_told;
 use super::request_stream::RequestStream;
 use super::side_beats::SideBeats;
 use super::stream::Traffic;
+use crate::catalogue::message;
 use crate::clock::Nanos;
 
 /// The server hears of a client at least this often.
@@ -259,7 +260,7 @@ impl Talk {
                 push = connection.next_push() => match push {
                     Push::Message(bytes) => self.take_message(bytes),
                     Push::Lost => {
-                        let error = connection.caller.silent("the connection has ended");
+                        let error = connection.caller.silent(message!("server-connection-ended"));
                         return End::Lost(error);
                     }
                 },

@@ -15,6 +15,7 @@ use percent_encoding::{
 use url::Host;
 
 use super::password::Password;
+use crate::catalogue::message;
 
 /// The beginning of the keys of all queues, unless the URL has another one.
 const DEFAULT_PREFIX: &str = "qdemo";
@@ -76,46 +77,37 @@ pub(crate) struct ServerUrl {
 /// Why a text is not the URL of a server. Each text contains its remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UrlError {
-    #[error("that is not a URL: write redis://HOST, or redis+unix:///PATH for a socket")]
+    #[error("{}", message!("server-url-none"))]
     NotAUrl,
-    #[error(
-        "the scheme `{0}` is not known: write redis://, rediss:// for TLS, redis+unix:// or \
-         redis+sentinel://"
-    )]
+    #[error("{}", message!("server-url-scheme", scheme = .0))]
     UnknownScheme(String),
-    #[error(
-        "a part of it has a character that a URL must escape: write %23 for #, %40 for @, %2F for /, %3F for ?"
-    )]
+    #[error("{}", message!("server-url-unescaped"))]
     Unescaped,
-    #[error("a part of it is not UTF-8 behind its %: write %25 for %")]
+    #[error("{}", message!("server-url-not-utf8"))]
     NotUtf8,
-    #[error("it names no host: write redis://HOST, such as redis://localhost")]
+    #[error("{}", message!("server-url-no-host"))]
     NoHost,
-    #[error(
-        "its host is not a name and not an address: write redis://HOST:PORT, with an IPv6 address in [ ]"
-    )]
+    #[error("{}", message!("server-url-host"))]
     InvalidHost,
-    #[error("its port is not a number from 1 to 65535: write redis://HOST:6379")]
+    #[error("{}", message!("server-url-port"))]
     InvalidPort,
-    #[error("only Sentinels may be several hosts: write redis+sentinel://HOST,HOST/SERVICE")]
+    #[error("{}", message!("server-url-several-hosts"))]
     SeveralHosts,
-    #[error("its database is not a number: write redis://HOST/0, or redis+unix:///PATH?db=0")]
+    #[error("{}", message!("server-url-database"))]
     InvalidDatabase,
-    #[error(
-        "it has a host before the path of the socket: write redis+unix:///PATH, with three slashes"
-    )]
+    #[error("{}", message!("server-url-host-before-socket"))]
     HostBeforeSocket,
-    #[error("it has no path of a socket: write redis+unix:///PATH")]
+    #[error("{}", message!("server-url-no-socket"))]
     NoSocket,
-    #[error("it does not name the primary: write redis+sentinel://HOST/SERVICE, or SERVICE/DB")]
+    #[error("{}", message!("server-url-no-service"))]
     NoService,
-    #[error("the parameter `{0}` is not known: {1}")]
-    UnknownParameter(String, &'static str),
-    #[error("the parameter `{0}` stands there twice: leave one out")]
+    #[error("{}", message!("server-url-parameter-of-host", parameter = .0))]
+    UnknownParameterOfHost(String),
+    #[error("{}", message!("server-url-parameter-of-socket", parameter = .0))]
+    UnknownParameterOfSocket(String),
+    #[error("{}", message!("server-url-repeated", parameter = .0))]
     RepeatedParameter(String),
-    #[error(
-        "its prefix is not a word: write 1 to {MAX_PREFIX_BYTES} letters, digits, `-`, `_` and `.`"
-    )]
+    #[error("{}", message!("server-url-prefix", max = MAX_PREFIX_BYTES))]
     InvalidPrefix,
 }
 
@@ -172,11 +164,10 @@ impl ServerUrl {
             }
         }
         if let Some((name, _)) = parameters.pop_first() {
-            let known = match kind {
-                Kind::Socket => "there are db=N and prefix=WORD",
-                _ => "there is prefix=WORD, and the database is the /N at the end of the path",
-            };
-            return Err(UrlError::UnknownParameter(name, known));
+            return Err(match kind {
+                Kind::Socket => UrlError::UnknownParameterOfSocket(name),
+                Kind::Host | Kind::Sentinel => UrlError::UnknownParameterOfHost(name),
+            });
         }
         Ok((url, password))
     }

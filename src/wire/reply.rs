@@ -9,6 +9,7 @@ use serde::de::value::Error as WordError;
 use serde::{Deserialize, Serialize};
 
 use super::{MessageBuffer, parse_number, split_word};
+use crate::catalogue::message;
 use crate::pipe::WriteBuffer;
 use crate::queue::{Batch, BatchRef, Counts, Items, WaitReason};
 use crate::role::Role;
@@ -247,7 +248,7 @@ pub(crate) struct ReplyReader {
 
 /// A line that is no reply of this version of the protocol.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the keeper's reply `{0}` is not of protocol version {version}", version = super::VERSION)]
+#[error("{}", message!("error-malformed-reply", reply = .0, version = super::VERSION))]
 pub(crate) struct MalformedReply(pub(crate) String);
 
 impl ReplyReader {

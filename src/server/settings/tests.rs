@@ -188,3 +188,17 @@ fn a_connection_that_hangs_leaves_time_for_another_one() {
         assert_eq!(after.as_millis(), after_a_second, "{patience:?}");
     }
 }
+
+#[test]
+fn every_error_of_the_settings_is_there_in_both_languages() {
+    let (place, path) = ("--server", || PathBuf::from("/file"));
+    let error = io::Error::from(io::ErrorKind::NotFound);
+    let errors = [
+        SettingsError::Url { place, error: UrlError::NoHost },
+        SettingsError::Unreadable { place, path: path(), error },
+        SettingsError::NoPassword { place, path: path() },
+        SettingsError::NotUtf8 { place },
+        SettingsError::CaWithoutTls { place },
+    ];
+    errors.iter().for_each(|error| crate::catalogue::assert_in_both_languages(error));
+}

@@ -210,3 +210,27 @@ fn each_scheme_has_a_counterpart_with_tls_and_without() {
         assert_eq!(url.scheme_with_tls(!url.is_tls), counterpart);
     }
 }
+
+#[test]
+fn every_error_of_a_url_is_there_in_both_languages() {
+    let word = || "x".to_owned();
+    let errors = [
+        UrlError::NotAUrl,
+        UrlError::UnknownScheme(word()),
+        UrlError::Unescaped,
+        UrlError::NotUtf8,
+        UrlError::NoHost,
+        UrlError::InvalidHost,
+        UrlError::InvalidPort,
+        UrlError::SeveralHosts,
+        UrlError::InvalidDatabase,
+        UrlError::HostBeforeSocket,
+        UrlError::NoSocket,
+        UrlError::NoService,
+        UrlError::UnknownParameterOfHost(word()),
+        UrlError::UnknownParameterOfSocket(word()),
+        UrlError::RepeatedParameter(word()),
+        UrlError::InvalidPrefix,
+    ];
+    errors.iter().for_each(|error| crate::catalogue::assert_in_both_languages(error));
+}

@@ -1,0 +1,9 @@
+# アイテムごとに実行するコマンド
+exec-not-found = コマンド `{ $command }` が見つかりません。PATH にあるか確認してください
+exec-not-executable = `{ $command }` を実行できません。プログラムか、`#!` で始まるスクリプトで、実行権があるか確認してください
+exec-cannot-run = コマンドを実行できません。--jobs を減らすか、上限（`ulimit -n`、`ulimit -u`）を大きくしてください
+exec-no-terminal = --tty には端末が必要ですが、端末がありません。--tty を外してください
+exec-background = --tty には端末が必要ですが、この消費者はバックグラウンドで動いています。& を付けずに起動してください
+exec-item-failed = アイテム { $id } が失敗しました: { $reason }
+exec-wants-terminal = アイテム { $id } のコマンドが端末を必要として停止しています。消費者を --tty 付きで起動してください
+exec-stopped = アイテム { $id } のコマンドがシグナル { $signal } で停止しています。`kill -CONT -- -{ $group }` で再開できます
