@@ -13,7 +13,7 @@ use super::syntax::all_commands;
 use crate::catalogue::{Lang, in_language, lookup, message};
 
 /// Options that every command has.
-const OF_EVERY_COMMAND: [&str; 2] = ["lang", "help"];
+const OF_EVERY_COMMAND: [&str; 3] = ["lang", "color", "help"];
 /// The heading of the options for a queue on a server, in the description of the commands.
 const SERVER_HEADING: &str = "help-heading-server";
 

@@ -60,6 +60,10 @@ pub fn blocks(text: &str) -> Vec<Block> {
 impl Block {
     /// The block without comments: what both languages have in common.
     pub fn code(&self) -> String {
+        // What the program says, in the language of the document.
+        if self.kind == "text" {
+            return String::new();
+        }
         let output_follows = self.kind == "console";
         let lines = self.text.lines().filter(|line| !output_follows || line.starts_with("$ "));
         let without_comment = |line: &str| {

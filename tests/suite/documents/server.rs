@@ -163,3 +163,31 @@ fn every_command_of_the_server_document_has_a_test() {
         }
     }
 }
+
+/// The texts of the catalogue in one language, in one line.
+fn catalogue(lang: &str) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(format!("src/catalogue/{lang}")).unwrap() {
+        text += &fs::read_to_string(entry.unwrap().path()).unwrap();
+    }
+    text
+}
+
+/// A quotation has `…` in the place of parameters and of what the document leaves out.
+#[test]
+fn the_messages_that_the_japanese_server_document_quotes_exist() {
+    let known = catalogue("ja");
+    let text = read("docs/SERVER.ja.md");
+    let is_japanese = |text: &str| text.chars().any(|c| ('\u{3041}'..='\u{30ff}').contains(&c));
+    // The blocks have tests of their own.
+    let prose: Vec<_> = text.split("```").step_by(2).collect();
+    let prose = prose.join("\n");
+    let quotations: Vec<_> =
+        prose.split('`').skip(1).step_by(2).filter(|span| is_japanese(span)).collect();
+    assert!(quotations.len() > 15, "{quotations:?}");
+    for quotation in quotations {
+        for part in quotation.split(['…', '（', '）']).flat_map(|part| part.split(' ')) {
+            assert!(known.contains(part), "no message has {part:?}: {quotation}");
+        }
+    }
+}
