@@ -13,9 +13,11 @@ use crate::wire::{Reply, Request, Status};
 /// A shorter wait is not worth a line.
 const NOTICE_DELAY: Nanos = 1_000_000_000;
 
+type TextOf = dyn Fn(WaitReason, &Status) -> Option<String> + Send + Sync;
+
 /// The text for a wait. None if the wait is as it should be.
 #[derive(Clone)]
-pub(crate) struct WaitText(Arc<dyn Fn(WaitReason, &Status) -> Option<String> + Send + Sync>);
+pub(crate) struct WaitText(Arc<TextOf>);
 
 impl WaitText {
     pub(crate) fn new(
