@@ -41,6 +41,7 @@ fn prepare(example: &str) -> String {
         }
         _ => example.to_owned(),
     };
+    let example = example.replace("--delay 2s", "--delay 2ms");
     let example = example.replace("/usr/local/share/man/man1/", "./").replace("~/", "./");
     format!("{setup}qdemo put -q other x\nmkdir -p .zfunc .config/fish/completions\n{example}")
 }

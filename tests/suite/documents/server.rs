@@ -41,16 +41,18 @@ fn start(words: &[String], start: fn(&[&str]) -> OwnServer) -> OwnServer {
     start(&words.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Replaces versions and times, which differ between machines.
+/// Replaces versions and times, which differ between machines: numbers with a dot.
 fn stable(text: &str) -> String {
-    let is_number = |c: char| c.is_ascii_digit() || c == '.';
-    let word = |word: &str| {
-        let number = word.trim_end_matches(',');
-        let is_measured = number.contains('.') && number.chars().all(is_number);
-        if is_measured { word.replace(number, "N") } else { word.to_owned() }
-    };
-    let lines = text.lines().map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" "));
-    lines.map(|line| line.replace("Valkey", "Redis") + "\n").collect()
+    let is_part = |c: char| c.is_ascii_digit() || c == '.';
+    let (mut stable, mut rest) = (String::new(), text);
+    while let Some(start) = rest.find(is_part) {
+        let length = rest[start..].find(|c| !is_part(c)).unwrap_or(rest.len() - start);
+        let number = &rest[start..start + length];
+        stable.push_str(&rest[..start]);
+        stable.push_str(if number.contains('.') { "N" } else { number });
+        rest = &rest[start + length..];
+    }
+    (stable + rest).replace("Valkey", "Redis")
 }
 
 #[test]
