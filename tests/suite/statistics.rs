@@ -228,5 +228,7 @@ fn options_select_the_format_and_the_place_of_the_statistics() {
     assert_same("", &sandbox.run(&[&run[..], &to].concat()).stderr);
     assert_same(&english, &fs::read_to_string(&file).unwrap());
     let nowhere = ["--stats-file", "/nowhere/at/all"];
-    sandbox.run(&[&run[..], &nowhere].concat()).assert_refused(2, &["/nowhere/at/all", "folder"]);
+    sandbox
+        .run(&[&run[..], &nowhere].concat())
+        .assert_refused(2, &["/nowhere/at/all", "フォルダー"]);
 }
