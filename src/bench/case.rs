@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::figures::format_bytes;
+use crate::catalogue::message;
 use crate::clock::Nanos;
 
 /// How long a trial puts items.
@@ -55,15 +56,26 @@ fn is_zero(number: &u32) -> bool {
 impl BenchCase {
     /// The case as people read it.
     pub(crate) fn label(&self) -> String {
-        let Self { implementation, size, producers, consumers, idle_clients } = self;
-        let size = format_bytes(*size);
+        let &Self { implementation, size, producers, consumers, idle_clients } = self;
+        let size = format_bytes(size);
         match implementation {
-            Implementation::Qdemo if *idle_clients > 0 => {
-                format!("{size}, {producers} × {consumers} and {idle_clients} idle")
+            Implementation::Qdemo if idle_clients > 0 => message!(
+                "bench-idle-case",
+                size = size,
+                producers = producers,
+                consumers = consumers,
+                idle = idle_clients
+            ),
+            Implementation::Qdemo => {
+                message!("bench-case", size = size, producers = producers, consumers = consumers)
             }
-            Implementation::Qdemo => format!("{size}, {producers} × {consumers}"),
-            Implementation::Relay => format!("{size}, the bare relay"),
-            Implementation::Python => format!("{size}, {producers} × {consumers} of Python"),
+            Implementation::Relay => message!("bench-relay-case", size = size),
+            Implementation::Python => message!(
+                "bench-python-case",
+                size = size,
+                producers = producers,
+                consumers = consumers
+            ),
         }
     }
 

@@ -4,6 +4,7 @@ use svg::node::element::{Group, Rectangle};
 
 use super::figures::{format_bytes, format_si};
 use super::{BenchCase, BenchReport, CaseResult, Implementation};
+use crate::catalogue::message;
 use crate::report::picture::{
     FONT_SIZE, LegendLayout, MARGIN, line_element, new_document, rect_element, text_element,
     text_width,
@@ -27,7 +28,7 @@ const GROUP_FILL: f64 = 0.82;
 
 /// One kind of figure of all cases.
 struct Panel<'a> {
-    title: &'a str,
+    title: fn() -> String,
     unit: &'a str,
     value: fn(&CaseResult) -> f64,
     /// The value at which a paler bar above the bar ends.
@@ -36,13 +37,13 @@ struct Panel<'a> {
 
 const PANELS: [Panel<'_>; 2] = [
     Panel {
-        title: "Items a second (each line is ten times the one below it)",
+        title: || message!("bench-rate-title"),
         unit: "",
         value: |result| result.items_per_s.median,
         upper_value: None,
     },
     Panel {
-        title: "From one process to the other: median, and up to the 99th of a hundred",
+        title: || message!("bench-latency-title"),
         unit: "s",
         value: |result| result.p50_s.median,
         upper_value: Some(|result| result.p99_s.median),
@@ -102,14 +103,17 @@ impl BenchReport {
         for (at, case) in self.all_series().into_iter().enumerate() {
             let BenchCase { implementation, producers, consumers, idle_clients, .. } = case;
             let name = match implementation {
-                Implementation::Qdemo if idle_clients > 0 => {
-                    format!("qdemo {producers} × {consumers}, {idle_clients} idle")
-                }
+                Implementation::Qdemo if idle_clients > 0 => message!(
+                    "bench-idle-series",
+                    producers = producers,
+                    consumers = consumers,
+                    idle = idle_clients
+                ),
                 Implementation::Qdemo => format!("qdemo {producers} × {consumers}"),
                 Implementation::Python => {
                     format!("multiprocessing.Queue {producers} × {consumers}")
                 }
-                Implementation::Relay => "the limit: a bare relay on two named pipes".to_owned(),
+                Implementation::Relay => message!("bench-relay-series"),
             };
             let [x, y] = layout.place(20.0, &name);
             let sample =
@@ -129,7 +133,7 @@ impl BenchReport {
             top + PANEL_TOP_MARGIN + PANEL_HEIGHT,
         );
         let mut group =
-            Group::new().add(text_element(panel.title, MARGIN, top + 24.0, "label", "start"));
+            Group::new().add(text_element(&(panel.title)(), MARGIN, top + 24.0, "label", "start"));
         for (value, y) in axis.gridlines() {
             let line =
                 line_element([AXIS_LABEL_WIDTH, WIDTH - MARGIN], [y, y]).set("class", "grid");

@@ -19,6 +19,7 @@ mod workload;
 
 use serde::Serialize;
 
+use crate::catalogue::message;
 use crate::clock::{Clock, Nanos};
 use crate::os::{PrivateDir, Waker};
 use crate::run::Workers;
@@ -171,7 +172,7 @@ impl CaseSamples {
         let quantile =
             |part| figures::nearest_rank(&latencies, part).map(|nanos| nanos as f64 / 1e9);
         let (Some(rate), Some(p50), Some(p99)) = (rate, quantile(0.5), quantile(0.99)) else {
-            anyhow::bail!("no item came through within {} ms", PUT_DURATION / 1_000_000);
+            anyhow::bail!(message!("bench-no-item", time = PUT_DURATION / 1_000_000));
         };
         self.rounds.push([rate, p50, p99]);
         Ok(())

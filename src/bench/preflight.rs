@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::case::{BenchCase, Implementation, SkippedMeasurement};
 use super::machine;
+use crate::catalogue::message;
 use crate::os::{self, pipe_size_ratio};
 use crate::queue::MAX_DELIVERY_BYTES;
 
@@ -38,12 +39,8 @@ fn check_pipe_capacity(cases: &[BenchCase]) -> std::io::Result<Option<SkippedMea
         ratio => ratio?,
     };
     Ok(ratio.filter(|&ratio| ratio < 1.0).map(|ratio| SkippedMeasurement {
-        what: "pipes as wide as they are meant to be".to_owned(),
-        reason: format!(
-            "they hold down to {:.0} % of that, as their user has many, these included: the figures are those of narrow \
-             pipes; end what has them, take fewer workers, or raise /proc/sys/fs/pipe-user-pages-soft",
-            ratio * 100.0
-        ),
+        what: message!("bench-wide-pipes"),
+        reason: message!("bench-narrow-pipes", percent = format!("{:.0}", ratio * 100.0)),
     }))
 }
 
@@ -53,11 +50,11 @@ fn drop_large_cases(cases: &mut Vec<BenchCase>, free: Option<u64>) -> Option<Ski
     let before = cases.len();
     cases.retain(|case| case.size <= LARGE_ITEM_SIZE);
     (cases.len() < before).then(|| SkippedMeasurement {
-        what: format!("items of more than {LARGE_ITEM_SIZE} bytes"),
-        reason: format!(
-            "{} MiB of memory are needed, and {} MiB are free",
-            LARGE_ITEM_MEMORY >> 20,
-            free >> 20
+        what: message!("bench-large-items", bytes = LARGE_ITEM_SIZE),
+        reason: message!(
+            "bench-little-memory",
+            needed = LARGE_ITEM_MEMORY >> 20,
+            free = free >> 20
         ),
     })
 }
@@ -70,13 +67,12 @@ fn check_python() -> Result<(), String> {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stderr);
-            let last = text.lines().last().unwrap_or("it failed, and did not say why");
-            Err(format!("python3 cannot do it: {last}"))
+            let reason = text.lines().last().map(str::to_owned);
+            let reason = reason.unwrap_or_else(|| message!("bench-python-silent"));
+            Err(message!("bench-python-failed", reason = reason))
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err("there is no python3 in the PATH: install it".to_owned())
-        }
-        Err(error) => Err(format!("python3 cannot be started: {error}")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(message!("bench-python-missing")),
+        Err(error) => Err(message!("bench-python-unstartable", cause = os::os_text(&error))),
     }
 }
 
@@ -84,7 +80,11 @@ fn check_python() -> Result<(), String> {
 pub(super) fn explain_failure(error: &anyhow::Error) -> String {
     let causes = error.chain().filter_map(|cause| cause.downcast_ref());
     let remedy = causes.filter_map(os::resource_remedy).last();
-    format!("{error:#}{}", remedy.map(|remedy| format!(": {remedy}")).unwrap_or_default())
+    let text = os::chain_text(error.as_ref());
+    match remedy {
+        Some(remedy) => message!("os-with-remedy", error = text, remedy = remedy),
+        None => text,
+    }
 }
 
 /// Groups failed cases with the same reason.

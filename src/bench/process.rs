@@ -2,6 +2,7 @@
 
 use super::task::{ProcessReport, ProcessRole, TrialTask, send_report};
 use super::{relay, workload};
+use crate::os::chain_text;
 
 impl TrialTask {
     /// Runs the task, and reports the result or the failure.
@@ -16,7 +17,9 @@ impl TrialTask {
             ProcessRole::Relay => relay::run_relay(self),
             ProcessRole::Reader => relay::run_reader(self),
         };
-        send_report(&report.unwrap_or_else(|error| ProcessReport::Failed(format!("{error:#}"))))
+        send_report(
+            &report.unwrap_or_else(|error| ProcessReport::Failed(chain_text(error.as_ref()))),
+        )
     }
 
     /// A process that opens a pipe waits for the other end. If the parent dies before it starts the process of the

@@ -1,22 +1,44 @@
 //! Formats the figures as a table.
 
-use std::fmt::Write;
+use console::{Alignment, pad_str};
 
 use super::figures::{format_bytes, format_si};
 use super::{BenchCase, BenchReport, CaseResult, Implementation};
-use crate::report::english_count;
+use crate::catalogue::message;
+
+/// A table with the labels of its columns in the first row. Each column is at least this wide, and as wide as its label.
+struct Table<const COLUMNS: usize> {
+    widths: [usize; COLUMNS],
+    rows: Vec<[String; COLUMNS]>,
+}
+
+impl<const COLUMNS: usize> Table<COLUMNS> {
+    fn new(least_widths: [usize; COLUMNS], labels: [String; COLUMNS]) -> Self {
+        let mut widths = least_widths;
+        for (width, label) in widths.iter_mut().zip(&labels) {
+            *width = console::measure_text_width(label).max(*width);
+        }
+        Self { widths, rows: vec![labels] }
+    }
+
+    fn to_text(&self) -> String {
+        let line = |row: &[String; COLUMNS]| {
+            let cells = row.iter().zip(self.widths);
+            let cells = cells.map(|(cell, width)| pad_str(cell, width, Alignment::Right, None));
+            cells.collect::<Vec<_>>().join(" ") + "\n"
+        };
+        self.rows.iter().map(line).collect()
+    }
+}
 
 impl BenchReport {
     /// The machine, and the program.
     pub(super) fn title(&self) -> [String; 2] {
         let machine = &self.machine;
         let cpu = machine.cpu.as_deref().map_or(String::new(), |cpu| format!("{cpu}, "));
-        let cores = english_count(machine.cores as u64, "core");
+        let cores = message!("bench-cores", cores = machine.cores);
         let commit = self.commit.map_or(String::new(), |commit| format!(" ({commit})"));
-        let rounds = match self.rounds {
-            1 => "1 round".to_owned(),
-            rounds => format!("medians of {rounds} rounds"),
-        };
+        let rounds = message!("bench-rounds", rounds = self.rounds);
         [
             format!("{cpu}{cores}, {}", machine.system),
             format!("qdemo {}{commit}, {rounds}", self.version),
@@ -25,55 +47,75 @@ impl BenchReport {
 
     /// The complete table.
     pub(crate) fn to_text(&self) -> String {
-        let mut text = self.title().join("\n") + "\n\n";
-        let _ = writeln!(
-            text,
-            "{:>8} {:>7} {:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}",
-            "items", "workers", "items/s", "spread", "bytes/s", "of limit", "p50", "p99", "limit"
-        );
+        let mut parts = vec![
+            self.title().join("\n") + "\n",
+            self.queue_table().to_text(),
+            format!("{}\n{}\n", message!("bench-latency-note"), message!("bench-limit-note")),
+        ];
+        if self.results_of(Implementation::Python).next().is_some() {
+            parts.push(self.python_table().to_text());
+        }
+        parts.join("\n")
+    }
+
+    fn queue_table(&self) -> Table<9> {
+        let labels = [
+            message!("bench-size"),
+            message!("bench-workers"),
+            message!("bench-rate"),
+            message!("bench-spread"),
+            message!("bench-bytes"),
+            message!("bench-of-limit"),
+            "p50".to_owned(),
+            "p99".to_owned(),
+            message!("bench-limit"),
+        ];
+        let mut table = Table::new([8, 7, 9, 7, 9, 8, 8, 8, 8], labels);
         for result in self.results_of(Implementation::Qdemo) {
             let limit = self.relay_limit(result.case.size);
-            let _ = writeln!(
-                text,
-                "{} {:>9} {:>7} {:>9} {:>8} {:>8} {:>8} {:>8}",
-                case_columns(&result.case),
+            let of_limit = limit.map(|limit| result.items_per_s.median / limit.items_per_s.median);
+            table.rows.push([
+                format_bytes(result.case.size),
+                workers_cell(&result.case),
                 format_si(result.items_per_s.median),
                 self.format_spread(result),
                 format_si(result.bytes_per_s) + "B",
-                format_ratio(
-                    limit.map(|limit| result.items_per_s.median / limit.items_per_s.median)
-                ),
+                format_ratio(of_limit),
                 format_si(result.p50_s.median) + "s",
                 format_si(result.p99_s.median) + "s",
                 limit.map_or("–".to_owned(), |limit| format_si(limit.p50_s.median) + "s"),
-            );
+            ]);
         }
-        text += "\np50, p99: from the put in one process until the get in another, one item at a time a pair.\n\
-                 limit: the same bytes through two named pipes, one writer, a bare relay, one reader.\n";
-        if self.results_of(Implementation::Python).next().is_some() {
-            let _ = writeln!(
-                text,
-                "\n{:>8} {:>7} {:>9} {:>7} {:>8} {:>8} {:>8}",
-                "mp.Queue", "workers", "items/s", "spread", "qdemo", "p50", "qdemo"
-            );
-        }
+        table
+    }
+
+    fn python_table(&self) -> Table<7> {
+        let labels = [
+            "mp.Queue".to_owned(),
+            message!("bench-workers"),
+            message!("bench-rate"),
+            message!("bench-spread"),
+            "qdemo".to_owned(),
+            "p50".to_owned(),
+            "qdemo".to_owned(),
+        ];
+        let mut table = Table::new([8, 7, 9, 7, 8, 8, 8], labels);
         for python in self.results_of(Implementation::Python) {
             let qdemo = self
                 .find_result(BenchCase { implementation: Implementation::Qdemo, ..python.case });
-            let _ = writeln!(
-                text,
-                "{} {:>9} {:>7} {:>8} {:>8} {:>8}",
-                case_columns(&python.case),
+            let faster = qdemo.map(|qdemo| qdemo.items_per_s.median / python.items_per_s.median);
+            let slower = qdemo.map(|qdemo| qdemo.p50_s.median / python.p50_s.median);
+            table.rows.push([
+                format_bytes(python.case.size),
+                workers_cell(&python.case),
                 format_si(python.items_per_s.median),
                 self.format_spread(python),
-                format_ratio(
-                    qdemo.map(|qdemo| qdemo.items_per_s.median / python.items_per_s.median)
-                ),
+                format_ratio(faster),
                 format_si(python.p50_s.median) + "s",
-                format_ratio(qdemo.map(|qdemo| qdemo.p50_s.median / python.p50_s.median)),
-            );
+                format_ratio(slower),
+            ]);
         }
-        text
+        table
     }
 
     pub(super) fn results_of(
@@ -98,24 +140,22 @@ impl BenchReport {
         let wide = self.cases.iter().filter(is_wide);
         let names: Vec<_> = wide.map(|result| result.case.label()).collect();
         let (first, others) = names.split_first()?;
-        let others = match others.len() {
-            0 => String::new(),
-            n => format!(" and {n} more"),
+        let cases = match others.len() {
+            0 => first.clone(),
+            more => message!("bench-more-cases", case = first, more = more),
         };
-        Some(format!(
-            "the rounds differ by more than 25 % up or down ({first}{others}): something else keeps the \
-             machine busy; measure again when it is idle, or with more --rounds"
-        ))
+        Some(message!("bench-wide-spread", cases = cases))
     }
 }
 
-fn case_columns(case: &BenchCase) -> String {
-    let BenchCase { size, producers, consumers, idle_clients, .. } = case;
+/// `4 × 2`, and the number of idle clients if there are any.
+fn workers_cell(case: &BenchCase) -> String {
+    let BenchCase { producers, consumers, idle_clients, .. } = case;
     let idle = match idle_clients {
         0 => String::new(),
         idle => format!(" + {idle}"),
     };
-    format!("{:>8} {:>7}", format_bytes(*size), format!("{producers} × {consumers}{idle}"))
+    format!("{producers} × {consumers}{idle}")
 }
 
 fn format_ratio(ratio: Option<f64>) -> String {

@@ -12,6 +12,7 @@ use tempfile::{Builder, TempDir};
 
 use super::case::{BenchCase, Implementation, Metric, PUT_DURATION};
 use super::task::{ProcessReport, ProcessRole, TrialTask};
+use crate::catalogue::message;
 use crate::clock::{Clock, Nanos};
 use crate::keeper::{Keeper, Other, PipeHost, Pipes};
 use crate::os::spawn_self;
@@ -37,7 +38,7 @@ pub(super) struct Trial<'a> {
 
 /// A signal told this process to leave.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
+#[error("{}", message!("bench-interrupted"))]
 pub(crate) struct Interrupted;
 
 /// The reports of all processes of a trial.
@@ -98,7 +99,7 @@ impl Trial<'_> {
             .base
             .recreate_if_gone()
             .and_then(|()| Builder::new().prefix(TRIAL_DIR_PREFIX).tempdir_in(self.base.path()))
-            .context("cannot make a directory")?;
+            .with_context(|| message!("bench-no-directory"))?;
         let measured = self.run_in(case, kind, dir.path());
         self.workers.kill_all();
         Ok((dir, measured))
@@ -106,7 +107,7 @@ impl Trial<'_> {
 
     fn run_in(&self, case: BenchCase, kind: Metric, dir: &Path) -> anyhow::Result<TrialSample> {
         for name in RELAY_PIPES.into_iter().chain([TOKENS]) {
-            make_fifo(&dir.join(name)).context("cannot make a named pipe")?;
+            make_fifo(&dir.join(name)).with_context(|| message!("bench-no-pipe"))?;
         }
         let (start_signal, start_gate) = pipe()?;
         let mut processes = TrialProcesses {
@@ -128,7 +129,7 @@ impl Trial<'_> {
         let mut pipes = None;
         if case.implementation == Implementation::Qdemo {
             let queue_dir = QueueDir::open_or_create(dir, BENCH_QUEUE)?;
-            pipes = Some(Pipes::open(queue_dir).context("cannot make a named pipe")?);
+            pipes = Some(Pipes::open(queue_dir).with_context(|| message!("bench-no-pipe"))?);
         }
         let origin = Clock::origin();
         for &(role, count) in roles {
@@ -173,11 +174,11 @@ impl Trial<'_> {
             self.workers.spawn(WorkerId { role, index: task.index }, command)
         };
         if case.implementation == Implementation::Python {
-            spawn(&mut python_command(case, task)?).context("cannot start python3")?;
+            spawn(&mut python_command(case, task)?).with_context(|| message!("bench-no-python"))?;
         } else {
             let json = serde_json::to_string(task)?;
             spawn_self(|command| spawn(command.arg("bench-task").arg(&json)))
-                .context("cannot start this program")?;
+                .with_context(|| message!("bench-no-program"))?;
         }
         Ok(TrialProcess {
             reader,
@@ -241,7 +242,7 @@ impl Trial<'_> {
 /// Fails after the time limit, for example if a process of the trial is stopped.
 fn check_deadline(clock: Clock) -> anyhow::Result<()> {
     if clock.now() >= TRIAL_TIMEOUT {
-        bail!("a process does not answer for {} s", TRIAL_TIMEOUT / 1_000_000_000);
+        bail!(message!("bench-no-answer", time = TRIAL_TIMEOUT / 1_000_000_000));
     }
     Ok(())
 }
@@ -249,7 +250,7 @@ fn check_deadline(clock: Clock) -> anyhow::Result<()> {
 /// A Python process that starts the processes of `multiprocessing`.
 fn python_command(case: BenchCase, task: &TrialTask) -> anyhow::Result<Command> {
     let script = task.dir.join(private_dir::PYTHON_SCRIPT_NAME);
-    fs::write(&script, PYTHON_SCRIPT).context("cannot write a script")?;
+    fs::write(&script, PYTHON_SCRIPT).with_context(|| message!("bench-no-script"))?;
     let mut command = Command::new("python3");
     let seconds = PUT_DURATION as f64 / 1e9;
     let numbers = [case.size, case.producers.into(), case.consumers.into(), case.max_puts()];
@@ -313,13 +314,13 @@ impl TrialProcess {
         self.buffer.extend_from_slice(&buffer[..read]);
         if read == 0 {
             self.has_exited = true;
-            ensure!(self.has_reported && self.buffer.is_empty(), "a process has died");
+            ensure!(self.has_reported && self.buffer.is_empty(), message!("bench-died"));
             return Ok(());
         }
         while let Some(end) = memchr::memchr(b'\n', &self.buffer) {
             let line: Vec<_> = self.buffer.drain(..=end).collect();
             let report =
-                serde_json::from_slice(&line).context("a process sent an invalid report")?;
+                serde_json::from_slice(&line).with_context(|| message!("bench-invalid-report"))?;
             match report {
                 ProcessReport::Ready => self.is_ready = true,
                 _ => self.has_reported = true,

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use super::case::PUT_DURATION;
 use super::item::{item_line, read_timestamp, write_timestamp};
 use super::task::{ProcessReport, TrialTask, acquire_token, release_token};
+use crate::catalogue::message;
 use crate::client::{Client, QueueBuilder};
 use crate::clock::Clock;
 use crate::role::Role;
@@ -84,7 +85,7 @@ pub(super) fn run_idle_clients(task: &TrialTask) -> anyhow::Result<ProcessReport
     if let Some(client) = clients.first_mut() {
         client.wait_for_input(reader.as_fd())?;
     }
-    anyhow::bail!("the idle clients have left")
+    anyhow::bail!(message!("bench-idle-left"))
 }
 
 fn consume_all(client: &mut Client, clock: Clock) -> anyhow::Result<ProcessReport> {

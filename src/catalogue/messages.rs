@@ -23,20 +23,21 @@ pub(super) struct MessageFile {
 
 macro_rules! message_files {
     ($($name:literal),* $(,)?) => {
-        [$(MessageFile {
+        pub(super) static FILES: [MessageFile; [$($name),*].len()] = [$(MessageFile {
             name: $name,
             texts: [
                 include_str!(concat!("ja/", $name, ".ftl")),
                 include_str!(concat!("en/", $name, ".ftl")),
             ],
             bundles: [OnceLock::new(), OnceLock::new()],
-        }),*]
+        }),*];
     };
 }
 
-pub(super) static FILES: [MessageFile; 15] = message_files![
-    "cli", "error", "exec", "folder", "help", "keeper", "log", "man", "os", "picture", "reason",
-    "refusal", "run", "server", "stats"
+message_files![
+    "bench", "cli", "command", "error", "exec", "folder", "help", "input", "keeper", "log", "man",
+    "notice", "os", "output", "picture", "reason", "refusal", "run", "server", "stats", "status",
+    "value",
 ];
 
 /// A message and the values of its parameters.

@@ -1,8 +1,5 @@
 //! The arguments that several commands share.
 
-use std::fmt::Display;
-use std::str::FromStr;
-
 use super::values;
 use crate::catalogue::{log_lang, message};
 use crate::client::Timeout;
@@ -12,7 +9,7 @@ use crate::report::OutputFormat;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct QueueArg {
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short, long, value_name = "NAME", value_parser = values::parse_queue_name)]
     queue: Option<QueueName>,
 }
 
@@ -25,7 +22,7 @@ impl QueueArg {
     pub(super) fn explicit_name(&self) -> Result<Option<QueueName>, ExitError> {
         match &self.queue {
             Some(name) => Ok(Some(name.clone())),
-            None => parse_env("QDEMO_QUEUE", QueueName::from_str),
+            None => parse_env("QDEMO_QUEUE", values::parse_queue_name),
         }
     }
 }
@@ -36,19 +33,24 @@ pub(super) fn default_item_name() -> String {
 }
 
 /// The value of an environment variable. An empty value counts as unset.
-fn parse_env<T, E: Display>(
+fn parse_env<T>(
     variable: &str,
-    parse: impl FnOnce(&str) -> Result<T, E>,
+    parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Result<Option<T>, ExitError> {
     let Some(value) = std::env::var_os(variable).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
-    let invalid = |reason: &dyn Display| {
+    let invalid = |reason: String| {
         let value = value.to_string_lossy();
-        ExitError::usage(format!("invalid value '{value}' of {variable}: {reason}"))
+        ExitError::usage(message!(
+            "cli-bad-variable",
+            value = &value,
+            variable = variable,
+            reason = reason
+        ))
     };
-    let text = value.to_str().ok_or_else(|| invalid(&"it is not UTF-8"))?;
-    parse(text).map(Some).map_err(|error| invalid(&error))
+    let text = value.to_str().ok_or_else(|| invalid(message!("cli-variable-not-utf8")))?;
+    parse(text).map(Some).map_err(invalid)
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::streams::require_stdout;
 use super::values;
 use crate::bench::{BenchConfig, BenchReport, MIN_ITEM_SIZE};
+use crate::catalogue::message;
 use crate::exit::ExitCode;
 use crate::os::raise_open_file_limit;
 use crate::report::{
@@ -48,9 +49,7 @@ impl Args {
         if let Some(limit) = raise_open_file_limit()
             && limit < PARENT_OPEN_FILES
         {
-            anyhow::bail!(
-                "`qdemo bench` needs {PARENT_OPEN_FILES} open files, and the limit is {limit}: raise `ulimit -n`"
-            );
+            anyhow::bail!(message!("bench-open-files", needed = PARENT_OPEN_FILES, limit = limit));
         }
         let mut picture = self.plot.as_ref().map(PicturePath::create).transpose()?;
         let workplace = Workplace::open(Progress::for_commands())?;
@@ -81,7 +80,8 @@ impl Args {
 
     fn print_report(&self, report: &BenchReport, mut output: Output) -> anyhow::Result<()> {
         for skipped in &report.skipped {
-            output.print_notice(&format!("qdemo: left out: {}: {}", skipped.what, skipped.reason));
+            let (what, reason) = (&skipped.what, &skipped.reason);
+            output.print_notice(&message!("bench-left-out", what = what, reason = reason));
         }
         match self.format {
             OutputFormat::Json => {
@@ -112,11 +112,9 @@ fn dedup_or_default<T: Copy + PartialEq>(given: &[T], defaults: &[T]) -> Vec<T> 
 /// The size of an item in bytes of JSON.
 fn parse_item_size(text: &str) -> Result<u64, String> {
     match values::parse_bytes(text)? {
-        size if size < MIN_ITEM_SIZE => {
-            Err(format!("the size is too small: write {MIN_ITEM_SIZE} or more"))
-        }
+        size if size < MIN_ITEM_SIZE => Err(message!("value-small-item", min = MIN_ITEM_SIZE)),
         size if size > DEFAULT_MAX_ITEM_BYTES => {
-            Err(format!("the size is too large: write {DEFAULT_MAX_ITEM_BYTES} or less"))
+            Err(message!("value-large-item", max = DEFAULT_MAX_ITEM_BYTES))
         }
         size => Ok(size),
     }
@@ -124,8 +122,7 @@ fn parse_item_size(text: &str) -> Result<u64, String> {
 
 /// `4x2`: 4 producers and 2 consumers.
 fn parse_worker_pair(text: &str) -> Result<[u32; 2], String> {
-    let (producers, consumers) = text
-        .split_once(['x', '×'])
-        .ok_or("that is not a pair of numbers: write 4x2 for 4 producers and 2 consumers")?;
+    let (producers, consumers) =
+        text.split_once(['x', '×']).ok_or_else(|| message!("value-not-pair"))?;
     Ok([values::parse_worker_count(producers)?, values::parse_worker_count(consumers)?])
 }

@@ -2,10 +2,12 @@
 
 use super::args::{ItemOutputArgs, QueueArg, TimeoutArgs};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
-use super::one_shot::{OneShot, print_end_notice};
+use super::one_shot::OneShot;
 use super::server_args::ServerArgs;
 use super::streams::require_stdout;
 use super::values;
+use super::wait_notice::Waiting;
+use crate::catalogue::message;
 use crate::client::{Client, Delivery, Error, Timeout};
 use crate::clock::{Clock, ProcessBirth};
 use crate::exit::{ExitCode, ExitError};
@@ -62,40 +64,41 @@ impl Args {
         require_stdout()?;
         let clock = Clock::start_now();
         let timeout = self.timeout.timeout();
-        let mut one_shot = OneShot::new(&self.queue, &self.server)?.with_timeout(timeout);
+        let waiting = Waiting { is_quiet: self.quiet, timeout, follows: false };
+        let mut one_shot = OneShot::new(&self.queue, &self.server)?
+            .with_timeout(timeout)
+            .with_wait_notice(waiting);
         // The keeper reports an end of the queue to this command as it would to the script that calls the
         // command again and again.
         one_shot.options = one_shot.options.ancestors(ProcessBirth::of_ancestors());
         let reporter = one_shot.reporter(self.output.format).with_nul_delimiter(self.output.null);
         let mut client = one_shot.connect()?;
         client.stop_when_stdout_closes();
-        if timeout == Timeout::Infinite && !self.quiet {
-            print_end_notice(&mut client, &one_shot.queue)?;
-        }
         let mut get = Get { reporter, timeout, clock, printed: 0 };
         let end = leave_after(client, |client| get_items(client, &mut get, self.count)).map_err(
             |error| match error.downcast_ref() {
                 // A keeper that does not answer may not know that the printed items are done.
                 Some(Error::NoAnswer { .. }) if get.printed > 0 => {
-                    let text = format!("{error}; the printed items may be delivered again");
+                    let text = message!("command-printed-again", cause = &error);
                     ExitError::new(ExitCode::WouldBlock, text).into()
                 }
                 _ => error,
             },
         )?;
-        let (code, state) = match end {
+        let code = match end {
             LoopEnd::Complete => return Ok(ExitCode::Done),
-            LoopEnd::Empty => (ExitCode::WouldBlock, "is empty"),
-            LoopEnd::Ended => (ExitCode::Closed, "has ended"),
+            LoopEnd::Empty => ExitCode::WouldBlock,
+            LoopEnd::Ended => ExitCode::Closed,
         };
         if self.quiet {
             return Ok(code);
         }
-        let shortfall = match get.printed {
-            0 => String::new(),
-            printed => format!(" after {printed} of {} items", self.count),
+        let (queue, printed, count) = (&one_shot.queue, get.printed, self.count);
+        let text = if code == ExitCode::Closed {
+            message!("command-ended", queue = queue, printed = printed, count = count)
+        } else {
+            message!("command-empty", queue = queue, printed = printed, count = count)
         };
-        let text = format!("the queue `{}` {state}{shortfall}", one_shot.queue);
         Err(ExitError::new(code, text).into())
     }
 }

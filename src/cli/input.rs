@@ -11,6 +11,7 @@ use anyhow::{Context, anyhow, bail};
 use super::server_args::EvictionArg;
 use super::streams::require_stdin;
 use super::values;
+use crate::catalogue::message;
 use crate::client::QueueBuilder;
 use crate::exit::ExitError;
 use crate::item::encode_string;
@@ -53,8 +54,7 @@ impl InputArgs {
         let input = if !has_dash {
             ItemInput::Arguments { items, next_index: 0 }
         } else if items.len() > 1 {
-            let text = "- reads standard input, and stands alone: write `-- -` to put the item -";
-            bail!(ExitError::usage(text));
+            bail!(ExitError::usage(message!("input-lone-dash")));
         } else {
             require_stdin()?;
             ItemInput::Stdin(StdinReader {
@@ -157,11 +157,15 @@ impl ItemSource {
                     return Ok(false);
                 };
                 *next_index += 1;
-                (text.as_bytes(), text.len() as u64, format!("item {next_index}"))
+                (text.as_bytes(), text.len() as u64, ItemPlace::Argument(*next_index))
             }
             ItemInput::Stdin(stdin) => {
-                let unit = if stdin.delimiter == 0 { "item" } else { "line" };
-                let place = format!("{unit} {} of standard input", stdin.line_number + 1);
+                let number = stdin.line_number + 1;
+                let place = if stdin.delimiter == 0 {
+                    ItemPlace::Record(number)
+                } else {
+                    ItemPlace::Line(number)
+                };
                 let Some((text, size)) = stdin.next_line(max, wait)? else {
                     return Ok(false);
                 };
@@ -169,29 +173,65 @@ impl ItemSource {
             }
         };
         let encoded = if size > max {
-            Err(anyhow!(
-                "has {size} bytes, and the limit is {max}: split it, or raise --max-item-size"
-            ))
+            Err(InvalidItem::TooLarge { size, max })
         } else {
             encode_item(text, self.json, item)
         };
         encoded.map(|()| true).map_err(|invalid| {
-            anyhow!("{place} {invalid}; it was not put, and the items before it are in the queue")
+            anyhow!(message!("input-not-put", problem = invalid.text(&place.text())))
         })
     }
 }
 
-/// The place of the text precedes the text of an error.
-fn encode_item(text: &[u8], json: bool, item: &mut Vec<u8>) -> anyhow::Result<()> {
-    let text = std::str::from_utf8(text)
-        .map_err(|_| anyhow!("is not UTF-8: convert it first, with iconv for example"))?;
+/// Where an item stands, from 1 on.
+enum ItemPlace {
+    Argument(usize),
+    /// A line of standard input.
+    Line(u64),
+    /// An item of standard input that ends with NUL.
+    Record(u64),
+}
+
+impl ItemPlace {
+    fn text(&self) -> String {
+        match *self {
+            Self::Argument(number) => message!("input-argument", number = number),
+            Self::Line(number) => message!("input-line", number = number),
+            Self::Record(number) => message!("input-record", number = number),
+        }
+    }
+}
+
+/// Why a text is no item.
+enum InvalidItem {
+    TooLarge { size: u64, max: u64 },
+    NotUtf8,
+    NotJson(serde_json::Error),
+}
+
+impl InvalidItem {
+    fn text(&self, place: &str) -> String {
+        match self {
+            &Self::TooLarge { size, max } => {
+                message!("input-too-large", place = place, size = size, max = max)
+            }
+            Self::NotUtf8 => message!("input-not-utf8", place = place),
+            Self::NotJson(error) if error.is_eof() => message!("input-cut-json", place = place),
+            Self::NotJson(error) => {
+                message!("input-not-json", place = place, column = error.column())
+            }
+        }
+    }
+}
+
+fn encode_item(text: &[u8], json: bool, item: &mut Vec<u8>) -> Result<(), InvalidItem> {
+    let text = std::str::from_utf8(text).map_err(|_| InvalidItem::NotUtf8)?;
     if !json {
         encode_string(text, item);
         return Ok(());
     }
     let text = text.trim_ascii();
-    serde_json::from_str::<serde::de::IgnoredAny>(text)
-        .map_err(|error| anyhow!("is not JSON ({error})"))?;
+    serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(InvalidItem::NotJson)?;
     item.clear();
     // A raw line break in JSON text is white space between tokens.
     item.extend(text.bytes().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { byte }));
@@ -238,11 +278,8 @@ impl StdinReader {
             }
             let skipped = self.discarded_bytes;
             if skipped > max.max(self.buffer.len() as u64).saturating_mul(MAX_OVERSIZE_FACTOR) {
-                bail!(
-                    "line {} of standard input has no end within {skipped} bytes, and the limit is \
-                     {max}: split it; the items before it are in the queue",
-                    self.line_number + 1
-                );
+                let number = self.line_number + 1;
+                bail!(message!("input-endless-line", number = number, bytes = skipped, max = max));
             }
             wait()?;
             self.fill_buffer()?;
@@ -280,7 +317,7 @@ impl StdinReader {
             // again.
             Err(error)
                 if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
-            other => self.is_at_eof = other.context("cannot read standard input")? == 0,
+            other => self.is_at_eof = other.with_context(|| message!("input-unreadable"))? == 0,
         }
         Ok(())
     }

@@ -4,6 +4,8 @@ mod admin;
 mod args;
 mod bench;
 mod client_args;
+mod color;
+mod completion;
 mod consumer;
 mod error;
 mod exec_args;
@@ -19,7 +21,10 @@ mod one_shot;
 mod producer;
 mod put;
 mod put_stream;
+mod queue_names;
+mod queues;
 mod reader_pace;
+mod rm;
 mod run;
 mod server_args;
 mod status;
@@ -29,34 +34,41 @@ mod timeline;
 mod unanswered;
 mod usage_error;
 mod values;
+mod version;
+mod wait_notice;
 
 use std::ffi::OsString;
 
 use crate::bench::TrialTask;
+use crate::catalogue::message;
 use crate::client::{enable_self_hosting, run_keeper_process};
 use crate::exec;
 use crate::exit::ExitCode;
 use crate::os;
-use crate::report::eprint_line;
+use crate::report::eprint_error;
 pub use streams::record_standard_streams;
 use syntax::CliCommand;
 
 /// Runs the command in `args` and reports its error. Process 1 runs the command in a child if possible.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        eprint_line(&format!("internal error, please report it: {panic}"));
+        eprint_error(&message!("command-panic", panic = panic));
     }));
+    let args: Vec<_> = args.into_iter().collect();
+    let chosen = lang::choose(&args);
+    color::choose(&args);
+    if let Some(code) = completion::answer(&args, syntax::all_commands) {
+        return code.into_process_exit();
+    }
     enable_self_hosting();
     if let Err(error) = os::set_up_signals() {
-        eprint_line(&format!("cannot set up signals: {error}"));
+        eprint_error(&message!("command-no-signals", cause = os::os_text(&error)));
         return ExitCode::Failed.into_process_exit();
     }
-    let args: Vec<_> = args.into_iter().collect();
     #[cfg(target_os = "linux")]
     if let Some(code) = init::run_as_init(&args) {
         return code.into();
     }
-    let chosen = lang::choose(&args);
     let has_open_end = args.last().is_some_and(|last| last == "--");
     let code = match syntax::parse(&args) {
         Err(error) => manual::report_clap_error(&error, &args, syntax::all_commands),
@@ -93,7 +105,7 @@ impl CliCommand {
             Self::Status(args) => args.run(),
             Self::Failed(args) => args.run(),
             Self::Rm(args) => args.run(),
-            Self::Completions(args) => args.run(syntax::all_commands()),
+            Self::Completions(args) => args.run(),
             Self::Help(args) => args.run(syntax::all_commands()),
             Self::Man(args) => args.run(syntax::all_commands()),
             Self::BenchTask { task } => {

@@ -1,13 +1,14 @@
 //! Connections to a queue: warnings after a connect, notices, and the connection of a one-shot command.
 
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 
 use super::args::QueueArg;
+use super::queue_names::no_such_queue_error;
 use super::server_args::ServerArgs;
-use crate::catalogue::lang;
+use super::wait_notice::Waiting;
+use crate::catalogue::{lang, message};
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
 use crate::exit::ExitCode;
 use crate::keeper::daemon::LEGACY_FILE_LINE;
@@ -17,7 +18,7 @@ use crate::pipe::{InboxWriter, QueueDir};
 use crate::queue_name::QueueName;
 use crate::report::{Output, OutputFormat, Progress, Reporter, StdoutError, eprint_line};
 use crate::role::Role;
-use crate::server::ServerSettings;
+use crate::server::{Notifier, ServerSettings};
 
 /// The queue of a one-shot command, and how to connect to it.
 pub(super) struct OneShot {
@@ -39,17 +40,31 @@ impl OneShot {
     pub(super) fn on(queue: &QueueArg, server: Option<ServerSettings>) -> anyhow::Result<Self> {
         let queue = queue.name()?;
         let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
+        let notifier = Notifier::new(eprint_line);
         let options =
-            QueueBuilder::new(queue.clone()).notify(eprint_line).interrupt(Arc::clone(&waker));
+            QueueBuilder::new(queue.clone()).notify(notifier).interrupt(Arc::clone(&waker));
         // A command that puts says so.
         let options = options.may_put(false);
         let options = with_server(options, server.as_ref());
         Ok(Self { queue, options, server, waker })
     }
 
+    /// Another queue in the same place.
+    pub(super) fn with_queue(mut self, queue: QueueName) -> Self {
+        self.options = self.options.queue(queue.clone());
+        self.queue = queue;
+        self
+    }
+
     /// Limits the wait for a keeper that does not answer.
     pub(super) fn with_timeout(mut self, timeout: Timeout) -> Self {
         self.options = self.options.with_timeout(timeout);
+        self
+    }
+
+    /// Tells a person of a long wait.
+    pub(super) fn with_wait_notice(mut self, waiting: Waiting) -> Self {
+        self.options = waiting.apply_to(self.options, &self.queue);
         self
     }
 
@@ -63,28 +78,22 @@ impl OneShot {
     /// A client of the queue, which connects with its first request. Fails if the queue does not exist.
     pub(super) fn connect_existing(&self) -> anyhow::Result<Client> {
         let client = self.options.clone().connect_if_exists()?;
-        let client = client.ok_or_else(|| no_such_queue_error(&self.queue))?;
+        let client = client.ok_or_else(|| self.missing_queue_error(&self.queue))?;
         warn_of_damage(&client, &self.queue);
         Ok(client)
     }
 
-    /// Whether the queue exists.
-    pub(super) fn exists(&self) -> anyhow::Result<bool> {
-        if self.server.is_none() {
-            let base = default_base_dir()?;
-            return Ok(QueueDir::exists(&base, self.queue.as_str()).map_err(Error::from)?);
-        }
-        let client = self.options.clone().connect_if_exists()?;
-        Ok(client.map(Client::leave_at_once).is_some())
+    pub(super) fn missing_queue_error(&self, queue: &QueueName) -> anyhow::Error {
+        no_such_queue_error(queue, self.server.as_ref(), &self.waker)
     }
 
     /// Removes the files of a queue that no keeper can hold, with all items in the files.
     pub(super) fn remove_files(&self) -> anyhow::Result<()> {
         let dir =
             QueueDir::open(default_base_dir()?.join(self.queue.as_str())).map_err(Error::from)?;
-        let lock = dir.lock()?.context("the queue has been removed")?;
+        let lock = dir.lock()?.with_context(|| message!("command-was-removed"))?;
         if InboxWriter::open(&dir)?.is_some() {
-            anyhow::bail!("another process holds the queue by now: try again");
+            anyhow::bail!(message!("command-is-held"));
         }
         dir.remove_queue_files()?;
         dir.remove_if_empty();
@@ -129,36 +138,10 @@ fn warn_of_damage(client: &Client, queue: &QueueName) {
     let lines = client.damaged_lines().iter().filter(|&&line| line != LEGACY_FILE_LINE);
     let lines: Vec<_> = lines.map(u64::to_string).collect();
     if !lines.is_empty() {
-        let (place, loss) = match lines.len() {
-            1 => ("line", "this record is lost"),
-            _ => ("lines", "these records are lost"),
-        };
-        let lines = lines.join(", ");
-        eprint_line(&format!(
-            "the journal of the queue `{queue}` is damaged in {place} {lines}: {loss}, the rest is intact"
-        ));
+        let (damaged, lines) = (lines.len(), lines.join(", "));
+        eprint_line(&message!("command-damaged", queue = queue, damaged = damaged, lines = lines));
     }
     if client.damaged_lines().contains(&LEGACY_FILE_LINE) {
-        eprint_line(&format!(
-            "the file memory.json of the queue `{queue}` was damaged and has been removed: the capacity \
-             and the end of the queue may be lost, all items are intact"
-        ));
+        eprint_line(&message!("command-damaged-legacy", queue = queue));
     }
-}
-
-/// Tells a person what the command waits for. A script may start its consumers before its producers on
-/// purpose, so a command without a terminal prints nothing.
-pub(super) fn print_end_notice(client: &mut Client, queue: &QueueName) -> Result<(), Error> {
-    if !io::stderr().is_terminal() {
-        return Ok(());
-    }
-    client.complete_connect()?;
-    if client.awaits_next_round() {
-        eprint_line(&format!("the queue `{queue}` has ended: waiting for new items"));
-    }
-    Ok(())
-}
-
-pub(super) fn no_such_queue_error(queue: &QueueName) -> anyhow::Error {
-    anyhow!("there is no queue `{queue}`: `qdemo put` makes one, `qdemo status` lists all queues")
 }

@@ -80,6 +80,7 @@ impl Args {
         let mut source = self.item_source()?;
         let options =
             self.input.apply_options(setup.options, self.capacity).keep_open(self.keep_open);
+        let options = self.client.waiting(Timeout::Infinite, false).apply_to(options, &queue);
         let (clock, mut reporter) = (Clock::start_now(), setup.reporter);
         let mut stream = PutStream {
             client: connect_and_warn(options, Role::Producer, &queue)?,
@@ -139,9 +140,7 @@ impl Args {
     fn item_source(&self) -> anyhow::Result<ItemSource> {
         let Some(items) = self.items else {
             if self.given.is_empty() && self.literal.is_empty() {
-                let text = "there is nothing to put: give --items N, the items, or - for the lines of \
-                            standard input";
-                anyhow::bail!(ExitError::usage(text));
+                anyhow::bail!(ExitError::usage(message!("input-nothing")));
             }
             return self.input.item_source(&self.given, &self.literal);
         };

@@ -9,6 +9,8 @@ use super::put_stream::PutStream;
 use super::server_args::ServerArgs;
 use super::unanswered::{UnansweredItems, list_items};
 use super::values;
+use super::wait_notice::Waiting;
+use crate::catalogue::message;
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
 use crate::exit::{ExitCode, ExitError};
@@ -34,6 +36,9 @@ pub(super) struct Args {
     #[command(flatten)]
     timeout: TimeoutArgs,
 
+    #[arg(long)]
+    quiet: bool,
+
     #[command(flatten)]
     input: InputArgs,
 
@@ -51,7 +56,9 @@ impl Args {
         let timeout = self.timeout.timeout();
         let mut server = self.server.settings()?;
         self.input.eviction.apply(&mut server)?;
-        let mut one_shot = OneShot::on(&self.queue, server)?.with_timeout(timeout);
+        let waiting = Waiting { is_quiet: self.quiet, timeout, follows: false };
+        let mut one_shot =
+            OneShot::on(&self.queue, server)?.with_timeout(timeout).with_wait_notice(waiting);
         one_shot.options = self.input.apply_options(one_shot.options, self.capacity);
         let client = match one_shot.connect() {
             Err(error) => {
@@ -100,16 +107,12 @@ impl Args {
                 let not_put = [items.uncertain, items.not_put].concat();
                 let names = list_items(&not_put, has_unread_input);
                 let text =
-                    format!("the queue `{queue}` is full (capacity {capacity}); not put: {names}");
+                    message!("command-full", queue = queue, capacity = capacity, items = names);
                 ExitError::new(ExitCode::WouldBlock, text).into()
             }
             Some(Error::Closed) => {
-                let name = queue.shell_quoted();
-                let text = format!(
-                    "the queue `{queue}` is closed and takes no more items: `qdemo status -q {name}` \
-                     shows what is left, `qdemo rm -q {name}` removes the queue, and the next \
-                     `qdemo put` makes a new one"
-                );
+                let quoted = queue.shell_quoted();
+                let text = message!("command-closed", queue = queue, quoted = quoted);
                 ExitError::new(ExitCode::Closed, text).into()
             }
             _ => items.add_to(error),

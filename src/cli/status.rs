@@ -2,41 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex, OnceLock};
-use std::thread;
+use std::sync::Arc;
 use std::time::Duration;
+use std::{io, iter};
 
 use console::Term;
-use serde::Serialize;
 
 use super::args::{ProgressArg, QueueArg};
-use super::one_shot::{OneShot, no_such_queue_error};
+use super::one_shot::OneShot;
+use super::queue_names::local_queue_names;
+use super::queues::{Place, QueryOutcome, unresponsive_or_error};
 use super::server_args::ServerArgs;
 use super::streams::require_stdout;
 use super::values;
-use crate::catalogue::lang;
-use crate::client::{Error, Timeout, default_base_dir, stored_status};
-use crate::clock::{Clock, Nanos, nanos};
+use crate::catalogue::{lang, message};
+use crate::client::Error;
+use crate::clock::{Clock, nanos};
 use crate::exit::ExitCode;
-use crate::os::{Interest, Waker, lock, signals, wait_ready};
-use crate::pipe::QueueDir;
+use crate::os::{Interest, Waker, chain_text, signals, wait_ready};
 use crate::queue::{Counts, WaitReason};
 use crate::queue_name::QueueName;
 use crate::report::{
-    OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize, english_item_count,
+    NamedLine, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize,
     eprint_line, is_in_background, truncate_to_width,
 };
+use crate::role::Role;
 use crate::server::{Inspection, ServerFacts, ServerInspector};
 use crate::wire::{ClientStatus, Status};
-
-/// A server that has just answered has at least this time for the query of a queue.
-const LEAST_QUERY_PATIENCE: Nanos = 1_000_000_000;
-/// With --watch, the query of a queue takes no longer: the next look asks the server again.
-const WATCH_QUERY_PATIENCE: Nanos = 5_000_000_000;
-/// The number of queues that are queried at a time.
-const MAX_CONCURRENT_QUERIES: usize = 16;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -64,31 +57,6 @@ pub(super) struct Args {
     server: ServerArgs,
 }
 
-/// The JSON object of a queue.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum QueryOutcome {
-    Available {
-        queue: String,
-        #[serde(flatten)]
-        status: Status,
-        /// The server that has the queue.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        server: Option<Box<ServerFacts>>,
-    },
-    /// The keeper does not answer.
-    Unresponsive {
-        queue: String,
-        /// Always false. The object of a queue whose keeper answers does not have this key.
-        answers: bool,
-        /// The keeper's process id, if known.
-        keeper: Option<u32>,
-    },
-    /// The queue is damaged or not safe to use. No JSON object describes the queue.
-    #[serde(skip)]
-    Unusable { queue: String, error: anyhow::Error },
-}
-
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let named = self.queue.explicit_name()?;
@@ -106,6 +74,7 @@ impl Args {
             reporter: one_shot.reporter(self.format),
             screen,
             is_watch: self.watch,
+            is_list: named.is_none(),
             is_live,
             area: RedrawArea::with_resume_detection(),
             peaks: BTreeMap::new(),
@@ -152,10 +121,7 @@ fn look(
             (Some(facts), queues)
         }
         (None, Some(_)) => (None, Vec::new()),
-        (None, None) => {
-            let names = QueueDir::queue_names(&default_base_dir()?).map_err(Error::from)?;
-            (None, names.iter().filter_map(|name| name.parse().ok()).collect())
-        }
+        (None, None) => (None, local_queue_names()?),
     };
     let place = Place { one_shot, facts, clock, is_watch: printer.is_watch };
     let outcomes = match named {
@@ -164,8 +130,8 @@ fn look(
                 Err(error) if printer.is_watch => unresponsive_or_error(error),
                 other => other,
             };
-            let outcome =
-                outcome.and_then(|outcome| outcome.ok_or_else(|| no_such_queue_error(queue)));
+            let outcome = outcome
+                .and_then(|outcome| outcome.ok_or_else(|| one_shot.missing_queue_error(queue)));
             outcome.map(|outcome| vec![outcome])
         }
         None => place.query_all(&queues),
@@ -189,6 +155,8 @@ struct StatusPrinter {
     reporter: Reporter,
     screen: Term,
     is_watch: bool,
+    /// The output is a list of all queues.
+    is_list: bool,
     /// Each output replaces the one before on the terminal.
     is_live: bool,
     area: RedrawArea,
@@ -208,7 +176,8 @@ impl StatusPrinter {
         server: Option<&ServerFacts>,
     ) -> anyhow::Result<ExitCode> {
         let size = TerminalSize::current(&self.screen);
-        let mut lines: Vec<_> = server.iter().map(ToString::to_string).collect();
+        let mut lines: Vec<NamedLine> =
+            server.iter().map(|facts| facts.to_string().into()).collect();
         lines.extend(self.lines(outcomes, size));
         let is_usable = |outcome: &&_| !matches!(outcome, QueryOutcome::Unusable { .. });
         if self.reporter.format == OutputFormat::Json {
@@ -223,12 +192,12 @@ impl StatusPrinter {
     }
 
     /// Replaces the lines before on the terminal, or prints the lines below them.
-    fn print_lines(&mut self, lines: &[String], size: TerminalSize) {
+    fn print_lines(&mut self, lines: &[NamedLine], size: TerminalSize) {
         if !self.is_live {
             if !self.is_first {
                 self.reporter.print_line("");
             }
-            lines.iter().for_each(|line| self.reporter.print_line(line));
+            lines.iter().for_each(|line| self.reporter.print_named_line(line));
         } else if !is_in_background(io::stdout()) {
             self.reporter.redraw(&mut self.area, fit_rows(lines, size.drawable_area()), size);
         }
@@ -238,9 +207,9 @@ impl StatusPrinter {
     /// otherwise on standard error.
     fn print_silence(&mut self, error: &dyn Display) {
         let was_told = std::mem::replace(&mut self.has_told_silence, true);
-        let line = format!("{error}; trying again");
+        let line = message!("status-trying-again", problem = error);
         if self.is_watch && self.reporter.format != OutputFormat::Json {
-            self.print_lines(&[line], TerminalSize::current(&self.screen));
+            self.print_lines(&[line.into()], TerminalSize::current(&self.screen));
             self.is_first = false;
             // The next output learns of an error.
             let _ = self.reporter.flush();
@@ -253,213 +222,154 @@ impl StatusPrinter {
     fn print_answer(&mut self) {
         let was_told = std::mem::take(&mut self.has_told_silence);
         if was_told && (!self.is_watch || self.reporter.format == OutputFormat::Json) {
-            eprint_line("the server answers again");
+            eprint_line(&message!("status-server-is-back"));
         }
     }
 
-    /// The lines for people. The error of an unusable queue goes to standard error, or, in a live view, into a
-    /// line.
-    fn lines(&mut self, outcomes: &[QueryOutcome], size: TerminalSize) -> Vec<String> {
-        let mut lines = Vec::new();
-        for outcome in outcomes {
-            match outcome {
-                QueryOutcome::Available { queue, status, .. } => {
-                    let peak = self.peaks.entry(queue.clone()).or_insert(0);
-                    *peak = status.counts.ready.max(*peak);
-                    let bar = self.is_live.then_some((size.drawable_area().columns, *peak));
-                    lines.extend(status_lines(queue, status, bar));
-                }
-                QueryOutcome::Unresponsive { queue, keeper: None, .. } => lines.push(format!(
-                    "{queue}: its keeper does not answer: continue or end the keeper"
-                )),
-                QueryOutcome::Unresponsive { queue, keeper: Some(pid), .. } => lines.push(format!(
-                    "{queue}: its keeper (process {pid}) does not answer: continue it with \
-                     `kill -CONT {pid}`, or end it with `kill -9 {pid}`"
-                )),
-                QueryOutcome::Unusable { queue, error } => {
-                    let line = format!("{queue}: {error:#}");
-                    if self.is_live {
-                        lines.push(line);
-                    } else if self.printed_errors.get(queue) != Some(&line) {
-                        eprint_line(&line);
-                        self.printed_errors.insert(queue.clone(), line);
-                    }
-                }
-            }
+    /// The lines for people. In a list, the queues that have ended come last.
+    fn lines(&mut self, outcomes: &[QueryOutcome], size: TerminalSize) -> Vec<NamedLine> {
+        let is_apart = |outcome: &&QueryOutcome| self.is_list && outcome.has_ended();
+        let (ended, live): (Vec<_>, Vec<_>) = outcomes.iter().partition(is_apart);
+        let mut lines: Vec<_> =
+            live.into_iter().flat_map(|outcome| self.outcome_lines(outcome, size)).collect();
+        if !ended.is_empty() {
+            lines.push(message!("status-ended-queues").into());
+        }
+        for outcome in ended {
+            let of_queue = self.outcome_lines(outcome, size);
+            lines.extend(of_queue.into_iter().map(NamedLine::indented));
         }
         lines
     }
-}
 
-/// Where the queues are.
-struct Place<'a> {
-    one_shot: &'a OneShot,
-    /// The server that has the queues; none for queues on this machine.
-    facts: Option<ServerFacts>,
-    /// Has run since the server was asked.
-    clock: Clock,
-    is_watch: bool,
-}
-
-impl Place<'_> {
-    /// Queries several queues at a time, since the query of a keeper that does not answer waits. Queries fewer
-    /// queues at a time if the system refuses threads.
-    fn query_all(&self, queues: &[QueueName]) -> anyhow::Result<Vec<QueryOutcome>> {
-        let query = |queue: &QueueName| {
-            let outcome = self.query_queue(queue).or_else(unresponsive_or_error);
-            outcome.or_else(|error| match error.downcast_ref() {
-                Some(Error::Interrupted) => Err(error),
-                // One unusable queue must not hide the others.
-                _ => Ok(Some(QueryOutcome::Unusable { queue: queue.to_string(), error })),
-            })
-        };
-        let outcomes: Vec<_> = queues.iter().map(|_| OnceLock::new()).collect();
-        let rest = Mutex::new(queues.iter().zip(&outcomes));
-        let work = || {
-            loop {
-                let next = lock(&rest).next();
-                let Some((queue, outcome)) = next else { return };
-                outcome.get_or_init(|| query(queue));
+    /// The lines of a queue. The error of an unusable queue goes to standard error, or, in a live view, into a line.
+    fn outcome_lines(&mut self, outcome: &QueryOutcome, size: TerminalSize) -> Vec<NamedLine> {
+        match outcome {
+            QueryOutcome::Available { queue, status, .. } => {
+                let peak = self.peaks.entry(queue.clone()).or_insert(0);
+                *peak = status.counts.ready.max(*peak);
+                let has_bar = self.is_live && !(self.is_list && outcome.has_ended());
+                let bar = has_bar.then_some((size.drawable_area().columns, *peak));
+                let state = if self.is_list && outcome.has_ended() {
+                    String::new()
+                } else {
+                    state_text(&status.state)
+                };
+                status_lines(queue, &state, status, bar)
             }
-        };
-        thread::scope(|scope| {
-            for _ in 1..queues.len().min(MAX_CONCURRENT_QUERIES) {
-                if thread::Builder::new().spawn_scoped(scope, work).is_err() {
-                    break;
+            QueryOutcome::Unresponsive { queue, keeper: None, .. } => {
+                vec![message!("status-silent-keeper", queue = queue).into()]
+            }
+            &QueryOutcome::Unresponsive { ref queue, keeper: Some(pid), .. } => {
+                vec![message!("status-silent-process", queue = queue, pid = &pid).into()]
+            }
+            QueryOutcome::Unusable { queue, error } => {
+                let line = format!("{queue}: {}", chain_text(error.as_ref()));
+                if self.is_live {
+                    return vec![line.into()];
                 }
+                if self.printed_errors.get(queue) != Some(&line) {
+                    eprint_line(&line);
+                    self.printed_errors.insert(queue.clone(), line);
+                }
+                Vec::new()
             }
-            work();
-        });
-        // A queue that has been removed in the meantime has no outcome.
-        let outcomes = outcomes.into_iter().filter_map(OnceLock::into_inner);
-        outcomes.filter_map(Result::transpose).collect()
-    }
-
-    fn query_queue(&self, queue: &QueueName) -> anyhow::Result<Option<QueryOutcome>> {
-        let status = match &self.facts {
-            Some(_) => self.query_server(queue)?,
-            None => query_keeper(self.one_shot, queue)?,
-        };
-        let server = self.facts.clone().map(Box::new);
-        Ok(status.map(|status| QueryOutcome::Available {
-            queue: queue.to_string(),
-            status,
-            server,
-        }))
-    }
-
-    /// Queries the server that has `queue`, within the time that is left of its limit.
-    fn query_server(&self, queue: &QueueName) -> anyhow::Result<Option<Status>> {
-        let mut options = self.one_shot.options.clone().queue(queue.clone());
-        if let Some(mut settings) = self.one_shot.server.clone() {
-            let left = settings.patience.map(|limit| limit.saturating_sub(self.clock.now()));
-            let most = self.is_watch.then_some(WATCH_QUERY_PATIENCE);
-            let patience = left.into_iter().chain(most).min();
-            settings.patience = patience.map(|patience| patience.max(LEAST_QUERY_PATIENCE));
-            options = options.with_server(settings);
         }
-        let Some(mut client) = options.connect_if_exists()? else { return Ok(None) };
-        let status = client.status()?;
-        client.leave_at_once();
-        Ok(Some(status))
     }
 }
 
-/// Turns the error of a keeper that does not answer into an outcome.
-fn unresponsive_or_error(error: anyhow::Error) -> anyhow::Result<Option<QueryOutcome>> {
-    match error.downcast()? {
-        Error::NoAnswer { queue, process, .. } => {
-            Ok(Some(QueryOutcome::Unresponsive { queue, answers: false, keeper: process }))
-        }
-        error => Err(error.into()),
-    }
-}
-
-/// Queries the keeper of `queue`. Without a keeper, reads the stored status and starts no keeper.
-fn query_keeper(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<Status>> {
-    let options = one_shot.options.clone().queue(queue.clone()).with_timeout(Timeout::After(0));
-    let answer = options.connect_if_running().and_then(|client| {
-        let Some(mut client) = client else {
-            return Ok(None);
-        };
-        let status = client.status()?;
-        client.leave_at_once();
-        Ok(Some(status))
-    });
-    match answer {
-        // No keeper, or the keeper has just exited.
-        Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue),
-        answer => Ok(answer?),
+/// The state behind the name of a queue; none for an open queue.
+fn state_text(state: &str) -> String {
+    match state {
+        "closed" => message!("status-closed"),
+        "ending" => message!("status-ending"),
+        "ended" => message!("status-ended"),
+        _ => String::new(),
     }
 }
 
 /// The lines of a queue for people. `bar` has the columns for a bar of the depth, and the peak depth, which is
 /// the scale of the bar for a queue without a capacity.
-fn status_lines(queue: &str, status: &Status, bar: Option<(usize, u64)>) -> Vec<String> {
+fn status_lines(
+    queue: &str,
+    state: &str,
+    status: &Status,
+    bar: Option<(usize, u64)>,
+) -> Vec<NamedLine> {
     let Counts { ready, in_flight, done, failed } = status.counts;
-    let capacity = status.capacity.map_or(String::new(), |capacity| format!(" of {capacity}"));
-    let oldest = status
-        .oldest_age_s
-        .map_or(String::new(), |age| format!(", the oldest {}", format_seconds(age)));
-    let state = match status.state.as_str() {
-        "open" => String::new(),
-        state => format!(" ({state})"),
-    };
-    let head = format!(
-        "{queue}{state}: {ready}{capacity} in line, {in_flight} out, {done} done, {failed} failed{oldest}"
+    let capacity = status
+        .capacity
+        .map_or(String::new(), |capacity| message!("status-capacity", capacity = capacity));
+    let counts = message!(
+        "status-counts",
+        queue = queue,
+        state = state,
+        ready = ready,
+        capacity = capacity,
+        in_flight = in_flight,
+        done = done,
+        failed = failed
     );
-    let clients = |role, verb, clients: &[ClientStatus]| {
-        let line = |client: &ClientStatus| {
-            let ClientStatus { pid, items, .. } = client;
-            format!("  {role} {pid}: {items} {verb}, {}", client_activity(client))
-        };
-        clients.iter().map(line).collect::<Vec<_>>()
+    let head = match status.oldest_age_s {
+        Some(age) => message!("status-oldest", counts = counts, age = format_seconds(age)),
+        None => counts,
     };
     let bar = bar.map(|(columns, peak)| {
         let depth = QueueDepth { ready, capacity: status.capacity, peak };
-        format!("  {}", depth.bar(lang(), columns))
+        NamedLine::from(format!("  {}", depth.bar(lang(), columns)))
     });
-    [
-        vec![head],
-        bar.into_iter().collect(),
-        clients("producer", "put", &status.producers),
-        clients("consumer", "done", &status.consumers),
-    ]
-    .concat()
+    let producer = |client: &ClientStatus| {
+        let (pid, activity) = (&client.pid, client_activity(client));
+        let line =
+            message!("status-producer", pid = pid, items = client.items, activity = activity);
+        NamedLine::of_client(format!("  {line}"), Role::Producer)
+    };
+    let consumer = |client: &ClientStatus| {
+        let (pid, activity) = (&client.pid, client_activity(client));
+        let line =
+            message!("status-consumer", pid = pid, items = client.items, activity = activity);
+        NamedLine::of_client(format!("  {line}"), Role::Consumer)
+    };
+    let clients = status.producers.iter().map(producer);
+    let clients = clients.chain(status.consumers.iter().map(consumer));
+    iter::once(NamedLine::of_queue(head, queue)).chain(bar).chain(clients).collect()
 }
 
 fn client_activity(client: &ClientStatus) -> String {
-    let held = client.held_s.map_or(String::new(), |held| format!(" for {}", format_seconds(held)));
-    let holds = match client.in_flight {
-        0 => None,
-        items => Some(format!("has {}{held}", english_item_count(items))),
+    let holds = match (client.in_flight, client.held_s) {
+        (0, _) => None,
+        (items, None) => Some(message!("status-holds", items = items)),
+        (items, Some(held)) => {
+            Some(message!("status-holds-for", items = items, time = format_seconds(held)))
+        }
     };
     let waits = client.wait_reason.map(|reason| match reason {
-        WaitReason::Room => "waits for room".to_owned(),
-        WaitReason::Item => "waits for an item".to_owned(),
-        WaitReason::Done => "waits until all is done".to_owned(),
+        WaitReason::Room => message!("status-waits-for-room"),
+        WaitReason::Item => message!("status-waits-for-item"),
+        WaitReason::Done => message!("status-waits-until-done"),
     });
-    let activities: Vec<_> = holds.into_iter().chain(waits).collect();
-    if activities.is_empty() { "at work".to_owned() } else { activities.join(", ") }
+    let and = |first, second| message!("status-and", first = first, second = second);
+    let activities = holds.into_iter().chain(waits);
+    activities.reduce(and).unwrap_or_else(|| message!("status-at-work"))
 }
 
 /// `90.0` as `2 min`.
 fn format_seconds(seconds: f64) -> String {
     match seconds {
-        s if s < 60.0 => format!("{s:.1} s"),
-        s if s < 3600.0 => format!("{:.0} min", s / 60.0),
-        s if s < 86_400.0 => format!("{:.1} h", s / 3600.0),
-        s => format!("{:.1} days", s / 86_400.0),
+        s if s < 60.0 => message!("status-seconds", time = format!("{s:.1}")),
+        s if s < 3600.0 => message!("status-minutes", time = format!("{:.0}", s / 60.0)),
+        s if s < 86_400.0 => message!("status-hours", time = format!("{:.1}", s / 3600.0)),
+        s => message!("status-days", time = format!("{:.1}", s / 86_400.0)),
     }
 }
 
 /// The lines that fit on the terminal, one row each.
-fn fit_rows(lines: &[String], area: TerminalSize) -> Vec<String> {
-    let truncate = |line: &String| truncate_to_width(line, area.columns);
+fn fit_rows(lines: &[NamedLine], area: TerminalSize) -> Vec<String> {
+    let truncate = |line: &NamedLine| truncate_to_width(&line.for_terminal(), area.columns);
     if lines.len() <= area.rows {
         return lines.iter().map(truncate).collect();
     }
     let shown = area.rows - 1;
-    let more = format!("… and {} lines more", lines.len() - shown);
+    let more = message!("status-more-lines", lines = lines.len() - shown).into();
     lines[..shown].iter().chain([&more]).map(truncate).collect()
 }

@@ -9,6 +9,7 @@ use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::Errno;
 use rustix::stdio;
 
+use crate::catalogue::message;
 use crate::os::Blocking;
 use crate::report::StdoutError;
 
@@ -42,25 +43,18 @@ fn stream_state(stream: impl AsFd, direction: OFlags) -> StreamState {
 
 /// A command that reads standard input calls this function before anything else.
 pub(super) fn require_stdin() -> anyhow::Result<()> {
-    let remedy = "connect it to a file or a pipe, or to </dev/null for no input";
-    require(&STDIN_STATE, "standard input", "reading", remedy)
+    match STDIN_STATE.get() {
+        Some(StreamState::Closed) => bail!(message!("input-closed")),
+        Some(StreamState::WrongMode) => bail!(message!("input-wrong-direction")),
+        Some(StreamState::Usable) | None => Ok(()),
+    }
 }
 
 /// A command that prints to standard output calls this function before anything else.
 pub(super) fn require_stdout() -> anyhow::Result<()> {
-    let remedy = "send it to a file or a pipe, or to >/dev/null for no output";
-    require(&STDOUT_STATE, "standard output", "writing", remedy)
-}
-
-fn require(
-    state: &OnceLock<StreamState>,
-    name: &str,
-    direction: &str,
-    remedy: &str,
-) -> anyhow::Result<()> {
-    match state.get() {
-        Some(StreamState::Closed) => bail!("{name} is closed: {remedy}"),
-        Some(StreamState::WrongMode) => bail!("{name} is not open for {direction}: {remedy}"),
+    match STDOUT_STATE.get() {
+        Some(StreamState::Closed) => bail!(message!("output-closed")),
+        Some(StreamState::WrongMode) => bail!(message!("output-wrong-direction")),
         Some(StreamState::Usable) | None => Ok(()),
     }
 }

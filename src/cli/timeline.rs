@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use super::streams::{print_stdout, require_stdin, require_stdout};
 use super::values;
-use crate::catalogue::lang;
+use crate::catalogue::{lang, message};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
 use crate::report::{PictureFormat, PicturePath, Recording, eprint_line};
@@ -28,8 +28,7 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         if self.output.is_none() && io::stdout().is_terminal() {
-            let text = "a terminal cannot show the picture: name a file with --output";
-            anyhow::bail!(ExitError::usage(text));
+            anyhow::bail!(ExitError::usage(message!("output-terminal-picture")));
         }
         if self.output.is_none() {
             require_stdout()?;
@@ -41,18 +40,16 @@ impl Args {
         let events = self.open_recording()?;
         let picture = self.output.as_ref().map(PicturePath::create).transpose()?;
         if let (Some(picture), Some(events)) = (&picture, &events) {
-            picture.ensure_distinct_from(events, "the recording")?;
+            picture.ensure_distinct_from(events, &message!("output-recording"))?;
         }
         let events: Box<dyn BufRead> = match events {
             Some(file) => Box::new(BufReader::new(file)),
             None => Box::new(BufReader::new(Blocking(io::stdin()))),
         };
-        let mut recording =
-            Recording::read(events).with_context(|| format!("cannot draw {name}"))?;
+        let mut recording = Recording::read(events)
+            .with_context(|| message!("output-cannot-draw", file = &name))?;
         if recording.is_truncated {
-            eprint_line(&format!(
-                "the last line of {name} is incomplete: the picture ends before it"
-            ));
+            eprint_line(&message!("output-incomplete-line", file = &name));
         }
         let format = picture.as_ref().map_or(PictureFormat::Svg, |picture| picture.path.format);
         let drawing = recording.timeline.render(recording.end, lang(), format);
@@ -72,11 +69,13 @@ impl Args {
         if self.is_stdin() {
             return Ok(None);
         }
-        let remedy = "name a file of recorded events";
-        let refuse = |error| ExitError::unreadable(self.events.display(), error, remedy);
+        let refuse = |error| {
+            let remedy = message!("output-name-recording");
+            ExitError::unreadable(self.events.display(), error, remedy)
+        };
         let file = File::open(&self.events).map_err(refuse)?;
         if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(refuse(io::Error::other("it is a folder")));
+            return Err(refuse(io::Error::other(message!("output-is-folder"))));
         }
         Ok(Some(file))
     }

@@ -1,5 +1,6 @@
 //! What a command that puts says of its items when the keeper or the server has not answered, or the queue is gone.
 
+use crate::catalogue::message;
 use crate::client::Error;
 use crate::exit::{ExitCode, ExitError};
 use crate::item::escape_for_terminal;
@@ -25,28 +26,24 @@ impl UnansweredItems {
     /// If the keeper or the server did not answer, or the queue is gone, adds to the error which items may be in the queue,
     /// and which are not.
     pub(super) fn add_to(&self, error: anyhow::Error) -> anyhow::Error {
-        let (code, may_be) = match error.downcast_ref() {
-            Some(Error::NoAnswer { .. }) => (ExitCode::WouldBlock, "may or may not be"),
-            Some(Error::Server(_) | Error::ItemsLost(_)) => (ExitCode::Failed, "may or may not be"),
-            Some(error) if error.is_refusal(ErrorCode::Removed) => {
-                (ExitCode::Failed, "may or may not have been")
-            }
+        let (code, removed) = match error.downcast_ref() {
+            Some(Error::NoAnswer { .. }) => (ExitCode::WouldBlock, "no"),
+            Some(Error::Server(_) | Error::ItemsLost(_)) => (ExitCode::Failed, "no"),
+            Some(error) if error.is_refusal(ErrorCode::Removed) => (ExitCode::Failed, "yes"),
             _ => return error,
         };
         let mut text = error.to_string();
         if !self.uncertain.is_empty() {
-            let names = list_items(&self.uncertain, false);
-            text.push_str(&format!("; these items {may_be} in the queue: {names}"));
+            let items = list_items(&self.uncertain, false);
+            text = message!("input-uncertain", cause = text, removed = removed, items = items);
         } else if self.uncertain_count > 0 {
-            let items = match self.uncertain_count {
-                1 => "1 item".to_owned(),
-                n => format!("{n} items"),
-            };
-            text.push_str(&format!("; the last {items} sent {may_be} in the queue"));
+            let items = self.uncertain_count;
+            text =
+                message!("input-uncertain-count", cause = text, removed = removed, items = items);
         }
         if !self.not_put.is_empty() || self.has_unread_input {
-            let names = list_items(&self.not_put, self.has_unread_input);
-            text.push_str(&format!("; not put: {names}"));
+            let items = list_items(&self.not_put, self.has_unread_input);
+            text = message!("input-left", cause = text, items = items);
         }
         ExitError::new(code, text).into()
     }
@@ -56,14 +53,14 @@ impl UnansweredItems {
 pub(super) fn list_items(items: &[String], has_unread_input: bool) -> String {
     let shown: Vec<_> =
         items.iter().take(MAX_LISTED_ITEMS).map(|item| escape_for_terminal(item)).collect();
-    let more = match items.len() - shown.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    let input = match (has_unread_input, items.is_empty()) {
-        (false, _) => "",
-        (true, false) => ", and the rest of standard input",
-        (true, true) => "the rest of standard input",
-    };
-    format!("{}{more}{input}", shown.join(", "))
+    let mut text = shown.join(", ");
+    let more = items.len() - shown.len();
+    if more > 0 {
+        text = message!("input-more", items = text, more = more);
+    }
+    match (has_unread_input, items.is_empty()) {
+        (false, _) => text,
+        (true, false) => message!("input-and-rest", items = text),
+        (true, true) => message!("input-rest"),
+    }
 }

@@ -1,4 +1,4 @@
-//! The parsers of option values. Each error text contains its remedy.
+//! The parsers of option values. Each error text contains its remedy, in the language of this process.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,9 +7,11 @@ use std::time::Duration;
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use fundu::{CustomDurationParser, CustomTimeUnit, ParseError, TimeUnit};
 
+use crate::catalogue::message;
 use crate::client::Timeout;
 use crate::clock::{Delay, nanos};
 use crate::keeper::Speed;
+use crate::queue_name::{QueueName, QueueNameError};
 use crate::report::{OutputFormat, PictureFormat, PicturePath};
 
 /// The output formats of one option. `text` and `log` are the format for people, `off` is no output.
@@ -32,9 +34,12 @@ pub(super) fn picture_path(
         let path = PathBuf::from(text);
         let format = PictureFormat::from_path(&path).filter(|format| formats.contains(format));
         let path = format.map(|format| PicturePath { path, format });
-        let endings: Vec<_> = formats.iter().map(|format| format.extension()).collect();
-        let endings = endings.join(" or ");
-        path.ok_or_else(|| format!("the file type is not known: end the name in {endings}"))
+        path.ok_or_else(|| {
+            let endings = formats.iter().map(|format| format.extension().to_owned());
+            let either = |first, second| message!("value-or", first = first, second = second);
+            let endings = endings.reduce(either).unwrap_or_default();
+            message!("value-file-type", endings = endings)
+        })
     })
 }
 
@@ -54,15 +59,13 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
         .disable_infinity()
         .disable_exponent()
         .build();
-    let remedy = "write 1s, 500ms, 1.5s, or 0.2 for seconds";
-    let too_long = || "a time cannot be longer than 584 years: shorten it".to_owned();
+    let too_long = || message!("value-long-time");
     let parsed = parser.parse(text).map_err(|error| match error {
-        ParseError::NegativeNumber => format!("a time cannot be negative: {remedy}"),
+        ParseError::NegativeNumber => message!("value-negative-time"),
         ParseError::Overflow | ParseError::PositiveExponentOverflow => too_long(),
-        _ => format!("that is not a time: {remedy}"),
+        _ => message!("value-not-time"),
     })?;
-    let duration =
-        Duration::try_from(parsed).map_err(|_| format!("a time cannot be negative: {remedy}"))?;
+    let duration = Duration::try_from(parsed).map_err(|_| message!("value-negative-time"))?;
     u64::try_from(duration.as_nanos()).map(|_| duration).map_err(|_| too_long())
 }
 
@@ -71,9 +74,7 @@ pub(super) fn parse_dead_after(text: &str) -> Result<Duration, String> {
     const LEAST: Duration = Duration::from_secs(3);
     let limit = parse_duration(text)?;
     let is_long = limit >= LEAST;
-    is_long
-        .then_some(limit)
-        .ok_or_else(|| "a client that lives would count as dead: write 3s or more".to_owned())
+    is_long.then_some(limit).ok_or_else(|| message!("value-short-dead-after"))
 }
 
 /// A time for an answer; 0 is not to wait.
@@ -86,26 +87,25 @@ pub(super) fn parse_delay(text: &str) -> Result<Delay, String> {
     let parse = |text: &str| parse_duration(text).map(nanos);
     match text.split_once(':') {
         Some(("exp", mean)) => match parse(mean)? {
-            0 => Err("the mean cannot be 0: write 0 for no delay, or exp:1s".to_owned()),
+            0 => Err(message!("value-zero-mean")),
             mean => Ok(Delay::Exponential { mean }),
         },
         Some(("uniform", range)) => {
-            let (low, high) =
-                range.split_once("..").ok_or("a range has two ends: write uniform:500ms..1.5s")?;
+            let (low, high) = range.split_once("..").ok_or_else(|| message!("value-open-range"))?;
             let (low, high) = (parse(low)?, parse(high)?);
             if low > high {
-                return Err("the range ends before it begins: write the smaller end first".into());
+                return Err(message!("value-reversed-range"));
             }
             Ok(Delay::Uniform { low, high })
         }
-        Some(_) => Err("that is not a delay: write 1s, exp:1s, or uniform:500ms..1.5s".to_owned()),
+        Some(_) => Err(message!("value-not-delay")),
         None => parse(text).map(Delay::Constant),
     }
 }
 
 pub(super) fn parse_nonzero_duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text)? {
-        Duration::ZERO => Err("the time cannot be 0: write 1s, for example".to_owned()),
+        Duration::ZERO => Err(message!("value-zero-time")),
         duration => Ok(duration),
     }
 }
@@ -118,21 +118,21 @@ pub(super) fn parse_speed(text: &str) -> Result<Speed, String> {
     match text.parse::<f64>() {
         // A speed below a millionth stands still. A speed above a million is `max`.
         Ok(times) if (1e-6..=1e6).contains(&times) => Ok(Speed::Times(times)),
-        _ => Err("a speed is a number from 0.000001 to 1000000, or max: write 1, 10 or max".into()),
+        _ => Err(message!("value-not-speed")),
     }
 }
 
 pub(super) fn parse_count(text: &str) -> Result<u64, String> {
     use std::num::IntErrorKind::PosOverflow;
     text.parse().map_err(|error: std::num::ParseIntError| match error.kind() {
-        PosOverflow => format!("the number is too large: write {} or less", u64::MAX),
-        _ => "that is not a whole number: write 5, for example".to_owned(),
+        PosOverflow => message!("value-large-number", max = u64::MAX),
+        _ => message!("value-not-number"),
     })
 }
 
 pub(super) fn parse_nonzero_count(text: &str) -> Result<u64, String> {
     match parse_count(text)? {
-        0 => Err("at least one is needed: write 1 or more".to_owned()),
+        0 => Err(message!("value-zero-count")),
         count => Ok(count),
     }
 }
@@ -152,24 +152,25 @@ pub(super) fn parse_worker_count(text: &str) -> Result<u32, String> {
 
 fn limit_to_u32(count: u64, max: u32) -> Result<u32, String> {
     let count = u32::try_from(count).ok().filter(|&count| count <= max);
-    count.ok_or_else(|| format!("that is too many: write {max} or less"))
+    count.ok_or_else(|| message!("value-too-many", max = max))
 }
 
 /// A number of bytes: `16MiB`, `64K`, `1000`. `K` and `KiB` are 1024 bytes.
 pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     let parsed = parse_size::Config::new().with_binary().parse_size(text);
-    parsed.map_err(|error| {
-        let problem = match error {
-            parse_size::Error::PosOverflow => "the size is too large",
-            _ => "that is not a size",
-        };
-        format!("{problem}: write 16MiB, 64K, or a number of bytes")
+    parsed.map_err(|error| match error {
+        parse_size::Error::PosOverflow => message!("value-large-size"),
+        _ => message!("value-not-size"),
     })
 }
 
 pub(super) fn parse_item_id(text: &str) -> Result<u64, String> {
     let id = parse_count(text).ok().filter(|&id| id > 0);
-    id.ok_or_else(|| "that is not an item id: `qdemo failed` lists the ids".to_owned())
+    id.ok_or_else(|| message!("value-not-id"))
+}
+
+pub(super) fn parse_queue_name(text: &str) -> Result<QueueName, String> {
+    text.parse().map_err(|error: QueueNameError| error.to_string())
 }
 
 /// One worker of a run: worker `index` of `total` workers of its role.
@@ -186,7 +187,7 @@ pub(super) fn parse_worker_share(text: &str) -> Result<WorkerShare, String> {
         let share = WorkerShare { index: index.parse().ok()?, total: total.parse().ok()? };
         (1..=share.total).contains(&share.index).then_some(share)
     });
-    parsed.ok_or_else(|| "that is not a worker of a role: write 1/2 for worker 1 of 2".to_owned())
+    parsed.ok_or_else(|| message!("value-not-share"))
 }
 
 #[cfg(test)]

@@ -35,16 +35,6 @@ pub(super) fn format_seconds(value: Option<f64>) -> String {
     format!("{} {unit}", format_number(Some(value)))
 }
 
-/// A number of items, in English.
-pub(crate) fn english_item_count(items: u64) -> String {
-    english_count(items, "item")
-}
-
-/// A count and its noun, in English.
-pub(crate) fn english_count(count: u64, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 
 use super::eprint_line;
+use crate::catalogue::message;
 
 /// Opens or creates the file at `path`, and empties the file if `truncate`. Waits for the reader of a named
 /// pipe as a shell's `>` does, after a notice.
@@ -32,7 +33,7 @@ pub(crate) fn open(path: &Path, truncate: bool) -> io::Result<File> {
             Ok(file)
         }
         Err(error) if Errno::from_io_error(&error) == Some(Errno::NXIO) && is_named_pipe(path) => {
-            eprint_line(&format!("waiting for a reader of the pipe {}", path.display()));
+            eprint_line(&message!("output-waiting-for-reader", path = &path.display()));
             options.custom_flags(0).open(path)
         }
         Err(error) => Err(error),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use super::{PictureFormat, output_file};
+use crate::catalogue::message;
 use crate::exit::ExitError;
 use crate::os::Blocking;
 
@@ -34,7 +35,8 @@ impl PicturePath {
     pub(crate) fn create(&self) -> anyhow::Result<PictureFile> {
         let is_new = fs::symlink_metadata(&self.path).is_err();
         let file = output_file::open(&self.path, false).map_err(|error| {
-            ExitError::unwritable(format_args!("the picture {}", self.path.display()), error)
+            let name = message!("output-picture", path = &self.path.display());
+            ExitError::unwritable(name, error)
         })?;
         Ok(PictureFile { path: self.clone(), file, is_unwritten: is_new })
     }
@@ -46,7 +48,7 @@ impl PictureFile {
         let (ours, theirs) = (self.file.metadata()?, other.metadata()?);
         let holds_data = ours.is_file() || ours.file_type().is_fifo();
         if holds_data && (ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()) {
-            let reason = format!("the picture and {name} are the same file: name two");
+            let reason = message!("output-same-file", other = name);
             return Err(ExitError::usage(reason).into());
         }
         Ok(())
@@ -61,8 +63,9 @@ impl PictureFile {
     }
 
     pub(crate) fn write(&mut self, picture: &str) -> anyhow::Result<()> {
-        self.replace(picture)
-            .with_context(|| format!("cannot write the picture {}", self.path.path.display()))?;
+        self.replace(picture).with_context(|| {
+            message!("output-cannot-write-picture", path = &self.path.path.display())
+        })?;
         self.is_unwritten = false;
         Ok(())
     }

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use rustix::fs::FileType;
 
 use super::terminal::{StderrTerminal, TerminalSize};
+use crate::catalogue::message;
 use crate::item::escape_for_terminal;
 
 /// Text that is redrawn in place on standard error, or nothing by default.
@@ -42,10 +43,13 @@ impl Progress {
             return Self::default();
         }
         let template = match TerminalSize::current(&Term::stderr()).columns {
-            60.. => "[{bar:20}] {pos}/{len}  {rate}  ETA {eta}  {msg}",
-            _ => "{pos}/{len}",
+            60.. => {
+                let remaining = message!("output-remaining");
+                format!("[{{bar:20}}] {{pos}}/{{len}}  {{rate}}  {remaining} {{eta}}  {{msg}}")
+            }
+            _ => "{pos}/{len}".to_owned(),
         };
-        Self::with_template(Some(0), 20, template)
+        Self::with_template(Some(0), 20, &template)
     }
 
     fn with_template(length: Option<u64>, redraws_per_s: u8, template: &str) -> Self {
@@ -65,13 +69,11 @@ impl Progress {
         self.bar.is_some()
     }
 
-    /// Draws rows for the present size of the terminal.
+    /// Draws rows for the present size of the terminal. They are safe on a terminal.
     pub(super) fn draw(&self, rows: impl FnOnce(TerminalSize) -> Vec<String>) {
         if let Some(bar) = &self.bar {
             let size = TerminalSize::current(&Term::stderr()).drawable_area();
-            let rows: Vec<_> =
-                rows(size).iter().map(|row| escape_for_terminal(row).into_owned()).collect();
-            bar.set_message(rows.join("\n"));
+            bar.set_message(rows(size).join("\n"));
         }
     }
 

@@ -5,6 +5,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::catalogue::message;
 use crate::clock::Nanos;
 
 const NANOS_PER_SECOND: Nanos = 1_000_000_000;
@@ -29,9 +30,8 @@ impl Serialize for Seconds {
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&RawValue>::deserialize(deserializer)?.get();
-        Self::parse(text).ok_or_else(|| {
-            D::Error::custom(format!("{text} is no time in seconds, from 0 to 584 years"))
-        })
+        Self::parse(text)
+            .ok_or_else(|| D::Error::custom(message!("output-not-seconds", value = text)))
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::Context;
 use rustix::fs::FileType;
 
 use super::children::Workers;
+use crate::catalogue::message;
 use crate::os::signals::{self, LeaveSignals};
 use crate::os::{PrivateDir, Waker};
 use crate::pipe::is_queue_pipe_name;
@@ -42,7 +43,7 @@ impl Workplace {
     pub(crate) fn open(progress: Progress) -> anyhow::Result<Self> {
         let parent = std::env::temp_dir();
         let dir = PrivateDir::create(&parent, DIR_PREFIX, is_run_file)
-            .with_context(|| format!("cannot make a directory in {}", parent.display()))?;
+            .with_context(|| message!("command-no-directory", parent = &parent.display()))?;
         let (dir, workers) = (Arc::new(dir), Workers::default());
         let (children, shared_dir, view) = (workers.clone(), Arc::clone(&dir), progress.clone());
         let clean_up = move || {
@@ -60,7 +61,7 @@ impl Workplace {
     pub(crate) fn close(&self) -> anyhow::Result<()> {
         self.progress.clear();
         self.workers.shut_down();
-        self.dir.remove().context("cannot remove the private directory")
+        self.dir.remove().with_context(|| message!("command-directory-left"))
     }
 }
 

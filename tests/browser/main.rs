@@ -181,7 +181,7 @@ fn a_page_shows_a_tip_for_the_element_under_the_pointer() {
     let pointed = seen.pointed.unwrap();
     let text = |tip: Option<String>| tip.unwrap_or_default();
     assert_eq!(text(pointed.lane), "producer: working item0, 0 s – 1 s (1 s)");
-    assert_eq!(text(pointed.arrow), "item4: producer 4 s → consumer 8 s (4 s in line)");
+    assert_eq!(text(pointed.arrow), "item4: producer 4 s → consumer 8 s (4 s in the queue)");
     assert_eq!(text(pointed.depth), "queue depth 0, 0 s – 1 s (1 s)");
     assert_eq!(pointed.nothing, None);
 }

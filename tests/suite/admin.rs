@@ -2,10 +2,12 @@
 
 use crate::harness::{Sandbox, assert_same};
 
-both!(join_peek_failed_rm_and_status_refuse_an_unknown_queue, |backend| {
+both!(commands_that_need_a_queue_refuse_an_unknown_one, |backend| {
     let sandbox = Sandbox::on(backend);
     for command in [
         &["join"][..],
+        &["close"],
+        &["close", "--now"],
         &["peek"],
         &["failed"],
         &["failed", "--retry"],
@@ -34,7 +36,7 @@ both!(peek_shows_the_first_ready_items_and_leaves_them_in_the_queue, |backend| {
         .run(&["peek", "--format", "json"])
         .assert_prints("{\"id\":5000,\"item\":\"5000\",\"attempt\":1}\n");
     sandbox.run(&["get"]).assert_prints("5000\n");
-    sandbox.run(&["peek"]).assert_refused(3, &["no item is in line"]);
+    sandbox.run(&["peek"]).assert_refused(3, &["no item is ready"]);
     sandbox.assert_nothing_left();
 });
 
@@ -42,7 +44,7 @@ both!(rm_removes_a_queue_with_items_or_clients_only_by_force, |backend| {
     let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     let rm = sandbox.run(&["rm"]);
-    rm.assert_refused(1, &["2 items (2 in line, 0 out, 0 failed)", "--force"]);
+    rm.assert_refused(1, &["2 items (2 ready, 0 in flight, 0 failed)", "--force"]);
     sandbox.run(&["rm", "--force"]).assert_prints("removed 2 items\n");
     sandbox.assert_no_queue();
     let consumer = sandbox.start(&["consumer"]);
@@ -71,7 +73,9 @@ both!(status_lists_the_clients_and_what_each_client_waits_for, |backend| {
     assert_eq!(status["producers"][0]["waits_for"], "room");
     let text = sandbox.status_text(&[]);
     let lines: Vec<_> = text.lines().collect();
-    assert!(lines[0].starts_with("default: 1 of 1 in line, 1 out, 0 done, 0 failed, the oldest "));
+    assert!(
+        lines[0].starts_with("default: 1 of 1 ready, 1 in flight, 0 done, 0 failed, the oldest ")
+    );
     assert!(lines[1].ends_with(": 0 put, waits for room"), "{lines:?}");
     let holds = format!("  consumer {}: 0 done, has 1 item for ", consumer.pid());
     assert!(lines[2].starts_with(&holds), "{lines:?}");
@@ -91,12 +95,12 @@ both!(status_without_a_name_shows_all_queues_and_starts_no_keeper, |backend| {
         sandbox.wait_for_keeper_to_go(queue);
     }
     let expected: String = ["a", "b", "キュー"]
-        .map(|queue| format!("{queue}: 0 in line, 0 out, 1 done, 0 failed\n"))
+        .map(|queue| format!("{queue}: 0 ready, 0 in flight, 1 done, 0 failed\n"))
         .concat();
     assert_same(&expected, &sandbox.status_text(&[]));
     assert!(sandbox.processes_of("qdemo keeper").is_empty());
     let b = sandbox.status_text(&["-q", "b"]);
-    assert_same("b: 0 in line, 0 out, 1 done, 0 failed\n", &b);
+    assert_same("b: 0 ready, 0 in flight, 1 done, 0 failed\n", &b);
     sandbox.assert_nothing_left();
 });
 
@@ -205,7 +209,7 @@ both!(failed_changes_all_named_items_or_none, |backend| {
     assert_eq!(sandbox.run(&["consumer", "--", "false"]).code(), Some(1));
     let wrong = sandbox.run(&["failed", "--drop", "1", "99"]);
     wrong.assert_refused(1, &["item 99 is not a failed item", "qdemo failed -q default"]);
-    sandbox.run(&["failed", "--retry", "1", "2"]).assert_prints("2 items back in line\n");
+    sandbox.run(&["failed", "--retry", "1", "2"]).assert_prints("2 items are ready again\n");
     // The ended queue ends again after the retried items.
     let consumer = sandbox.run(&["consumer", "--", "echo", "{}"]);
     consumer.assert_prints("a\nb\n");
@@ -227,14 +231,18 @@ fn a_directory_that_is_not_a_queue_is_left_alone() {
     }
 }
 
-both!(close_reports_that_a_mistyped_queue_did_not_exist, |backend| {
+both!(a_missing_queue_is_told_with_the_names_that_exist, |backend| {
     let sandbox = Sandbox::on(backend);
-    let close = sandbox.run(&["close", "-q", "typo"]);
-    close.assert_one_line_of_error(&["there was no queue `typo`: it has been made and closed"]);
-    assert_eq!(close.code(), Some(0));
-    let put = sandbox.run(&["put", "-q", "typo", "x"]);
-    put.assert_refused(4, &["`typo` is closed", "qdemo rm -q typo"]);
-    sandbox.run(&["rm", "-q", "typo"]).assert_prints("");
+    sandbox.run(&["put", "-q", "jobs", "x"]).assert_prints("");
+    sandbox.run(&["put", "-q", "images", "x"]).assert_prints("");
+    for command in ["close", "join", "peek", "failed", "rm", "status"] {
+        let near = sandbox.run(&[command, "-q", "jbos"]);
+        near.assert_refused(1, &["there is no queue `jbos`: did you mean `jobs`?"]);
+    }
+    let far = sandbox.run(&["close"]);
+    far.assert_refused(1, &["there is no queue `default`: the queues are `images`, `jobs`"]);
+    let near = sandbox.run(&["join", "-q", "image", "--lang", "ja"]);
+    near.assert_refused(1, &["キュー「image」がありません: もしかして「images」ですか"]);
     sandbox.assert_nothing_left();
 });
 
@@ -244,7 +252,9 @@ both!(status_shows_the_end_of_a_queue_until_the_next_put, |backend| {
     sandbox.run(&["close"]).assert_prints("");
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("a\n");
     let status = sandbox.status_text(&[]);
-    assert!(status.starts_with("default (ended): 0 in line"), "{status}");
+    assert_same("ended:\n  default: 0 ready, 0 in flight, 1 done, 0 failed\n", &status);
+    let named = sandbox.status_text(&["-q", "default"]);
+    assert_same("default (ended): 0 ready, 0 in flight, 1 done, 0 failed\n", &named);
     let late = sandbox.start(&["consumer", "--format", "raw"]);
     sandbox.wait_for_consumer();
     sandbox.run(&["put", "b"]).assert_prints("");
@@ -252,6 +262,59 @@ both!(status_shows_the_end_of_a_queue_until_the_next_put, |backend| {
     sandbox.run(&["close"]).assert_prints("");
     // In a script, consumers often start first: a consumer reports only on a terminal that it waits.
     late.end().assert_prints("b\n");
+    sandbox.assert_nothing_left();
+});
+
+both!(ended_queues_are_listed_apart_and_removed_together, |backend| {
+    let sandbox = Sandbox::on(backend);
+    sandbox.run(&["rm", "--ended"]).assert_prints("there is no ended queue to remove\n");
+    let end = |queue: &str, command: &[&str]| {
+        sandbox.run(&["put", "-q", queue, "x"]).assert_prints("");
+        sandbox.run(&["close", "-q", queue]).assert_prints("");
+        sandbox.run(&[&["consumer", "-q", queue, "--quiet"], command].concat());
+    };
+    for queue in ["a", "c"] {
+        end(queue, &[]);
+    }
+    end("failing", &["--", "false"]);
+    // A queue that is closed or empty has not ended.
+    sandbox.run(&["put", "-q", "b", "x"]).assert_prints("");
+    sandbox.run(&["put", "-q", "closed", "x"]).assert_prints("");
+    sandbox.run(&["close", "-q", "closed"]).assert_prints("");
+    sandbox.run(&["get", "-q", "closed"]).assert_prints("x\n");
+    let names = || {
+        let text = sandbox.status_text(&[]);
+        let names = text.lines().map(|line| line.split([':', '(']).next().unwrap().trim_end());
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(names(), ["b", "closed", "ended", "  a", "  c", "  failing"]);
+
+    let mut waiting = sandbox.start(&["consumer", "-q", "c", "--follow", "--format", "raw"]);
+    sandbox.wait_for_consumer();
+    let removal = sandbox.run(&["rm", "--ended"]);
+    assert_same("removed 1 ended queue\n", &removal.text());
+    let kept: Vec<_> = removal.stderr.lines().collect();
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    assert!(kept[0].starts_with("qdemo: the ended queue `c` stays, as items or clients"));
+    assert!(kept[1].contains("`failing` stays, as 1 item has failed: `qdemo failed"), "{kept:?}");
+    assert_eq!(removal.code(), Some(1));
+    let consumer = format!("    consumer {}", waiting.pid());
+    assert_eq!(names(), ["b", "closed", "ended", "  c", &consumer, "  failing"]);
+
+    // The next round of a queue has begun with a put.
+    sandbox.run(&["put", "-q", "c", "y"]).assert_prints("");
+    assert_eq!(waiting.line(), "y");
+    waiting.signal(rustix::process::Signal::TERM);
+    waiting.end();
+    sandbox.run(&["failed", "-q", "failing", "--drop"]).assert_prints("dropped 1 item\n");
+    sandbox
+        .run(&["rm", "--ended", "--lang", "ja"])
+        .assert_prints("終了したキューを 1 個削除しました\n");
+    assert_eq!(names(), ["b", "c", "closed"]);
+    for args in [["-q", "b"], ["--queue", "b"]] {
+        let conflict = sandbox.run(&[&["rm", "--ended"][..], &args].concat());
+        conflict.assert_refused(2, &["'--ended' cannot be used with '--queue"]);
+    }
     sandbox.assert_nothing_left();
 });
 

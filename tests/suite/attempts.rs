@@ -65,7 +65,7 @@ both!(attempts_of_a_retried_failed_item_count_on, |backend| {
     for _ in 0..2 {
         let args = ["consumer", "--max", "1", "--retries", "1", "--backoff", "1ms"];
         sandbox.run(&[&args[..], &["--", "sh", "-c", &command]].concat());
-        sandbox.run(&["failed", "--retry"]).assert_prints("1 item back in line\n");
+        sandbox.run(&["failed", "--retry"]).assert_prints("1 item is ready again\n");
     }
     // A plain `get` is an attempt too.
     let printed = sandbox.run(&["get", "--format", "json"]).text();

@@ -159,7 +159,7 @@ both!(failed_items_are_retried_and_then_wait_for_a_decision, |backend| {
         assert_eq!((fields[0], fields[3]), (id, item));
         assert!(fields[2].starts_with(reason), "{line}");
     }
-    assert_eq!(lines[3..], ["dropped 1 item", "1 item back in line", "second round: all done"]);
+    assert_eq!(lines[3..], ["dropped 1 item", "1 item is ready again", "second round: all done"]);
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let sent = fs::read_to_string(sandbox.path("sent")).unwrap();
     assert_same("ann@near.example\ncleo@near.example\nbob@far.example\n", &sent);

@@ -22,10 +22,10 @@ both!(a_refusal_is_in_the_language_of_the_client_that_reads_it, |backend| {
     sandbox
         .run(&other)
         .assert_refused(1, &["the queue has capacity 2, not 3: leave --capacity out"]);
-    let words = ["1 個のアイテムがあり（待ち 1、", "1 個のプロセスがキューを使っています。"];
+    let words = ["1 個のアイテムがあり（待機中 1、", "1 個のプロセスがキューを使っています。"];
     japanese(&sandbox, &["rm"]).assert_refused(1, &words);
     let words =
-        ["the queue has 1 item (1 in line, 0 out, 0 failed) and 1 process that uses it: give"];
+        ["the queue has 1 item (1 ready, 0 in flight, 0 failed) and 1 process that uses it: give"];
     sandbox.run(&["rm"]).assert_refused(1, &words);
     assert_eq!(producer.end().code(), Some(0));
     sandbox.run(&["rm", "--force"]);

@@ -91,7 +91,7 @@ fn spoil_and_mend(spoil: &str, mend: &str) -> String {
 #[track_caller]
 fn assert_spoiled_and_mended(outcome: &Outcome, words: &[&str]) {
     let codes = "code 1\n".repeat(4);
-    let expected = format!("{codes}default: 2 in line, 0 out, 0 done, 0 failed\na\nb\nc\n");
+    let expected = format!("{codes}default: 2 ready, 0 in flight, 0 done, 0 failed\na\nb\nc\n");
     assert_eq!(outcome.text(), expected, "{outcome:?}");
     assert_errors(outcome, 4, words);
 }

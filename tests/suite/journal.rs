@@ -26,14 +26,16 @@ both!(a_queue_without_a_process_keeps_its_state, |backend| {
     sandbox.wait_for_keeper_to_go("default");
     assert!(sandbox.processes().is_empty());
     let status = sandbox.status_text(&[]);
-    assert!(status.starts_with("default: 2 of 5 in line, 0 out, 1 done, 1 failed, the oldest "));
+    assert!(
+        status.starts_with("default: 2 of 5 ready, 0 in flight, 1 done, 1 failed, the oldest ")
+    );
     assert!(sandbox.processes().is_empty(), "a status query has started a process");
     sandbox.run(&["failed"]).assert_prints("2\t1\texit code 1\tb\n");
     sandbox.run(&["put", "--capacity", "6", "x"]).assert_refused(1, &["capacity 5, not 6"]);
     sandbox.run(&["peek", "--count", "9", "--format", "json"]).assert_prints(
         "{\"id\":3,\"item\":\"c\",\"attempt\":2}\n{\"id\":4,\"item\":\"d\",\"attempt\":1}\n",
     );
-    sandbox.run(&["failed", "--retry"]).assert_prints("1 item back in line\n");
+    sandbox.run(&["failed", "--retry"]).assert_prints("1 item is ready again\n");
     sandbox.run(&["put", "e"]).assert_prints("");
     sandbox.run(&["close"]).assert_prints("");
     sandbox.run(&["consumer", "--format", "raw"]).assert_prints("b\nc\nd\ne\n");

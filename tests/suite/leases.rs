@@ -24,7 +24,7 @@ both!(an_item_of_a_stuck_consumer_goes_to_another_and_the_late_done_is_reported,
     );
     assert_eq!(
         outcome.stderr,
-        "qdemo: item 1 came too late: its lease had run out, and it went back in line\n"
+        "qdemo: item 1 came too late: its lease had run out, and it went back into the queue\n"
     );
     sandbox.assert_nothing_left();
 });
@@ -76,7 +76,7 @@ both!(five_deaths_fail_an_item_by_default_and_leaving_is_no_death, |backend| {
     sandbox.run(&["get", "--no-wait"]).assert_refused(3, &["empty"]);
     let failed = sandbox.run(&["failed"]).text();
     assert!(failed.starts_with("1\t11\t5 consumers"), "{failed}");
-    sandbox.run(&["failed", "--retry"]).assert_prints("1 item back in line\n");
+    sandbox.run(&["failed", "--retry"]).assert_prints("1 item is ready again\n");
     sandbox.run(&["get"]).assert_prints("x\n");
     sandbox.assert_nothing_left();
 });
@@ -97,7 +97,7 @@ both!(a_late_result_does_not_count_for_the_next_attempt_of_its_consumer, |backen
     let outcome = sandbox.script(script);
     let lines = outcome.lines();
     assert_eq!(lines[0], "code 0", "{outcome:?}");
-    assert_eq!(lines[lines.len() - 1], "default: 0 in line, 0 out, 1 done, 0 failed");
+    assert_eq!(lines[lines.len() - 1], "default: 0 ready, 0 in flight, 1 done, 0 failed");
     outcome.assert_one_line_of_error(&["item 1 came too late: its lease had run out"]);
     sandbox.assert_nothing_left();
 });

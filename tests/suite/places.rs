@@ -161,7 +161,7 @@ fn put_into_each(sandbox: &Sandbox, queues: &[&str]) {
 fn assert_shows(text: &str, queues: &[&str]) {
     let names: Vec<_> = text.lines().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(names, queues);
-    assert!(text.lines().all(|line| line.contains(": 1 in line")), "{text}");
+    assert!(text.lines().all(|line| line.contains(": 1 ready")), "{text}");
 }
 
 #[test]

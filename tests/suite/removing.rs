@@ -12,7 +12,7 @@ fn assert_exit_code_is_true(sandbox: &Sandbox, code: Option<i32>) {
     let status = sandbox.run(&["status", "-q", "default"]);
     match code {
         Some(0) => status.assert_refused(1, &["there is no queue `default`"]),
-        _ => assert!(status.text().starts_with("default: 3 in line"), "{status:?}"),
+        _ => assert!(status.text().starts_with("default: 3 ready"), "{status:?}"),
     }
 }
 

@@ -156,8 +156,10 @@ fn status_lists_all_queues_without_a_second_thread() {
     }
     sandbox.wait_for_no_process();
     let outcome = sandbox.limited("ulimit -u 1", "qdemo status");
-    let expected: Vec<_> =
-        names.iter().map(|name| format!("{name}: 1 in line, 0 out, 0 done, 0 failed")).collect();
+    let expected: Vec<_> = names
+        .iter()
+        .map(|name| format!("{name}: 1 ready, 0 in flight, 0 done, 0 failed"))
+        .collect();
     let lines = outcome.lines();
     let without_age = lines.iter().map(|line| line.split(", the oldest").next().unwrap());
     assert_eq!(without_age.collect::<Vec<_>>(), expected);

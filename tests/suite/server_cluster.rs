@@ -106,7 +106,7 @@ fn queues_spread_over_a_cluster_and_each_command_works_from_each_server() {
             let start = format!("server {}: a cluster of 3 primaries, ", server.tcp_url());
             assert!(lines[0].starts_with(&start), "{}", lines[0]);
             let names: Vec<_> =
-                lines[1..].iter().filter_map(|line| line.split_once(": 1 in line")).collect();
+                lines[1..].iter().filter_map(|line| line.split_once(": 1 ready")).collect();
             assert_eq!(names.iter().map(|(name, _)| *name).collect::<Vec<_>>(), expected);
         }
         let outcome = sandboxes[0].run(&["status", "-q", "queue-1", "--format", "json"]);

@@ -57,7 +57,7 @@ fn every_command_finds_the_primary_and_status_names_it() {
         sandbox.run(&["get"]).assert_prints("x\n");
         let place = format!("127.0.0.1:{}", primary.port());
         let text = sandbox.status_text(&[]);
-        assert!(text.starts_with("default: 1 in line"), "{text}");
+        assert!(text.starts_with("default: 1 ready"), "{text}");
         let about = sandbox.run(&["status"]).lines().remove(0);
         let (start, _) =
             about.split_once(", Redis ").unwrap_or_else(|| about.split_once(", Valkey ").unwrap());

@@ -58,7 +58,7 @@ fn status_waits_for_a_server_that_comes_back() {
         place.proxy.heal();
         let outcome = status.end();
         assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-        assert!(outcome.text().contains("default: 1 in line"), "{}", outcome.text());
+        assert!(outcome.text().contains("default: 1 ready"), "{}", outcome.text());
     });
 }
 
@@ -67,12 +67,12 @@ fn status_watch_shows_in_its_place_that_the_server_is_away_and_goes_on() {
     Backend::Server.check(|_| {
         let place = Place::new();
         let mut watch = place.sandbox.start(&["status", "--watch", "--every", "20ms"]);
-        read_until(&mut watch, "1 in line");
+        read_until(&mut watch, "1 ready");
         place.cut();
         read_until(&mut watch, AWAY);
         place.proxy.heal();
         read_until(&mut watch, "server redis://");
-        read_until(&mut watch, "1 in line");
+        read_until(&mut watch, "1 ready");
         // Ctrl-C ends it also while the server is away.
         place.cut();
         read_until(&mut watch, AWAY);

@@ -75,7 +75,7 @@ fn a_queue_works_over_tls_for_who_trusts_the_authority() {
         run(&["get"]).assert_prints("one\n");
         let status = run(&["status"]);
         status.assert_done();
-        assert!(status.text().contains("1 in line"), "{}", status.text());
+        assert!(status.text().contains("1 ready"), "{}", status.text());
         // A stream of items, and a consumer that starts commands: they trust the same authority.
         run(&["producer", "--quiet", "--items", "3"]).assert_done();
         let consumer = ["consumer", "--quiet", "--", "qdemo", "put", "-q", "more", "{}"];

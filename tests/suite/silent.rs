@@ -303,7 +303,7 @@ fn status_shows_the_other_queues_when_two_keepers_do_not_answer() {
         );
         assert_eq!(*line, expected);
     }
-    assert!(lines[0].starts_with("a: 1 in line") && lines[2].starts_with("c: 1 in line"));
+    assert!(lines[0].starts_with("a: 1 ready") && lines[2].starts_with("c: 1 ready"));
     let json = sandbox.run(&["status", "--format", "json"]);
     json.assert_done();
     let lines = json.lines();

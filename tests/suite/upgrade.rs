@@ -199,7 +199,7 @@ fn a_journal_of_version_1_is_carried_over_with_nothing_lost() {
     assert_eq!(sandbox.run(&["consumer", "--max", "1", "--", "false"]).code(), Some(1));
     let mut consumer = sandbox.start(&["consumer", "--delay", "1h", "--format", "raw"]);
     assert_eq!(consumer.line(), "c");
-    let before = "2 of 9 in line, 1 out, 1 done, 1 failed";
+    let before = "2 of 9 ready, 1 in flight, 1 done, 1 failed";
     without_keeper(&sandbox, &consumer, || {
         let version_1 = turn_into_version_1(&journal);
         for word in ["put", "out", "done", "failed", "client", "left", "queue"] {
@@ -215,11 +215,11 @@ fn a_journal_of_version_1_is_carried_over_with_nothing_lost() {
     assert!(text.starts_with("qdemo-journal 2\n"), "{text}");
     assert!(!text.contains(" ~"), "records of two versions: {text}");
     let status = sandbox.run(&["status"]).text();
-    assert!(status.contains("3 of 9 in line, 1 out, 1 done, 1 failed"), "{status}");
+    assert!(status.contains("3 of 9 ready, 1 in flight, 1 done, 1 failed"), "{status}");
     consumer.signal(Signal::TERM);
     consumer.end();
     sandbox.run(&["failed"]).assert_prints("2\t1\texit code 1\tb\n");
-    sandbox.run(&["failed", "--retry"]).assert_prints("1 item back in line\n");
+    sandbox.run(&["failed", "--retry"]).assert_prints("1 item is ready again\n");
     sandbox.run(&["get", "--count", "5", "--format", "json"]).assert_prints(concat!(
         "{\"id\":2,\"item\":\"b\",\"attempt\":2}\n",
         "{\"id\":3,\"item\":\"c\",\"attempt\":2}\n",

@@ -53,7 +53,7 @@ a
 b
 consumer: got b
 command had c
-default: 1 in line, 0 out, 3 done, 0 failed
+default: 1 ready, 0 in flight, 3 done, 0 failed
 4\td
 removed 1 item
 producer: added item0

@@ -17,7 +17,7 @@ error-unfinished = { $items ->
     [one] 1 item is
    *[other] { $items } items are
  } not done yet
-error-lease-expired = item { $id } came too late: its lease had run out, and it went back in line
+error-lease-expired = item { $id } came too late: its lease had run out, and it went back into the queue
 error-encode = the item cannot be written as JSON
 error-decode = item { $id } has another type than expected: it counts as failed now
 error-not-a-line = an item is JSON text on a single line: write its line breaks as \n

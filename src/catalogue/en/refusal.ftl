@@ -11,7 +11,7 @@ refusal-not-failed = no item { $id } has failed: `qdemo failed` lists those that
 refusal-in-use-items = the queue has { $items ->
     [one] { $items } item
    *[other] { $items } items
- } ({ $ready } in line, { $in_flight } out, { $failed } failed): give --force to remove it all the same
+ } ({ $ready } ready, { $in_flight } in flight, { $failed } failed): give --force to remove it all the same
 refusal-in-use-clients = the queue has { $clients ->
     [one] { $clients } process that uses it
    *[other] { $clients } processes that use it
@@ -19,7 +19,7 @@ refusal-in-use-clients = the queue has { $clients ->
 refusal-in-use = the queue has { $items ->
     [one] { $items } item
    *[other] { $items } items
- } ({ $ready } in line, { $in_flight } out, { $failed } failed) and { $clients ->
+ } ({ $ready } ready, { $in_flight } in flight, { $failed } failed) and { $clients ->
     [one] { $clients } process that uses it
    *[other] { $clients } processes that use it
  }: give --force to remove it all the same

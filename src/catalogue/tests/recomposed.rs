@@ -16,9 +16,9 @@ fn a_refusal_is_shown_in_japanese_with_its_parameters() {
             "キューの容量は 0 (無制限) で、4 ではありません。--capacity を外すか、同じ値を指定してください（`qdemo rm` で作り直せます）",
         ),
         (
-            "the queue has 1 item (1 in line, 0 out, 0 failed) and 2 processes that use it: \
+            "the queue has 1 item (1 ready, 0 in flight, 0 failed) and 2 processes that use it: \
              give --force to remove it all the same",
-            "キューに 1 個のアイテムがあり（待ち 1、処理中 0、失敗 0）、2 個のプロセスがキューを使っています。それでも削除するには --force を指定してください",
+            "キューに 1 個のアイテムがあり（待機中 1、処理中 0、失敗 0）、2 個のプロセスがキューを使っています。それでも削除するには --force を指定してください",
         ),
         (
             "cannot write the queue's journal: No space left on device: make room there (for bytes, or for \

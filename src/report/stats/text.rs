@@ -52,6 +52,7 @@ impl StatsSummary {
         add_row(
             "L = λW",
             match self.little.difference {
+                _ if !self.little.is_applicable => message!(lang, "stats-little-unfinished"),
                 0 => message!(lang, "stats-little-exact"),
                 difference => message!(lang, "stats-little-difference", difference = &difference),
             },
@@ -79,7 +80,7 @@ impl TheoryComparison {
             message!(lang, "stats-measured"),
             message!(lang, "stats-interval"),
         ];
-        let name = format!("{} (ρ = {})", self.model, format_number(Some(self.rho)));
+        let name = format!("{} (ρ = {})", self.model.text(lang), format_number(Some(self.rho)));
         if self.is_unstable {
             let unstable = message!(lang, "stats-unstable");
             return vec![format!("{name}: {unstable}")];

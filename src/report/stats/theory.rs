@@ -3,6 +3,9 @@
 //! Sources: Gross, Shortle, Thompson and Harris, *Fundamentals of Queueing Theory*, chapters 2 (birth and
 //! death, M/M/c, Erlang's C) and 5 (M/G/1, Pollaczek and Khinchine).
 
+use serde::{Serialize, Serializer};
+
+use crate::catalogue::{Lang, message};
 use crate::clock::Delay;
 use crate::report::to_seconds;
 
@@ -26,13 +29,39 @@ pub(crate) struct ModelInput {
 /// A model and its averages.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct QueueingModel {
-    /// In Kendall's notation.
-    pub(super) name: String,
+    pub(super) name: ModelName,
     /// The offered load of each consumer: the arrivals per second without blocking, times the mean service
     /// time, divided by the number of consumers.
     pub(super) rho: f64,
     /// `None` if the model is unstable: the queue grows without limit.
     pub(super) steady_state: Option<Averages>,
+}
+
+/// The name of a model. In JSON it is English.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ModelName {
+    /// In Kendall's notation.
+    kendall: String,
+    /// The capacity of a bounded queue, whose producers block.
+    capacity: Option<u64>,
+}
+
+impl ModelName {
+    pub(super) fn text(&self, lang: Lang) -> String {
+        let kendall = &self.kendall;
+        match self.capacity {
+            None => kendall.clone(),
+            Some(capacity) => {
+                message!(lang, "stats-bounded-model", kendall = kendall, capacity = capacity)
+            }
+        }
+    }
+}
+
+impl Serialize for ModelName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text(Lang::En))
+    }
 }
 
 /// Averages of a queue: of a formula in the steady state, or of a run.
@@ -89,13 +118,12 @@ impl ModelInput {
         }
         let rate = f64::from(producers) / between;
         let rho = rate * mean / f64::from(consumers);
-        let name = |of: &str| {
-            format!("{}/{}/{consumers}{of}", kendall_symbol(put_delay), kendall_symbol(service))
-        };
+        let symbols = [put_delay, service].map(kendall_symbol);
+        let kendall = format!("{}/{}/{consumers}", symbols[0], symbols[1]);
         let steady = match (put_delay, service) {
             (Delay::Exponential { .. }, Delay::Exponential { .. }) if self.capacity > 0 => {
                 let steady = self.solve_birth_death(1.0 / between, 1.0 / mean)?;
-                let name = name(&format!(", capacity {}, producers block", self.capacity));
+                let name = ModelName { kendall, capacity: Some(self.capacity) };
                 return Some(QueueingModel { name, rho, steady_state: Some(steady) });
             }
             (Delay::Constant(_), Delay::Constant(_)) if self.workers == [1, 1] => {
@@ -116,7 +144,11 @@ impl ModelInput {
             }),
             _ => return None,
         };
-        Some(QueueingModel { name: name(""), rho, steady_state: steady })
+        Some(QueueingModel {
+            name: ModelName { kendall, capacity: None },
+            rho,
+            steady_state: steady,
+        })
     }
 
     /// Solves the chain of births and deaths of a bounded queue. Producers with exponential delays wait for
@@ -201,7 +233,7 @@ mod tests {
     #[track_caller]
     fn model(delays: [Delay; 2], workers: [u32; 2], capacity: u64, name: &str) -> Averages {
         let model = input(delays, workers, capacity).model().unwrap();
-        assert_eq!(model.name, name);
+        assert_eq!(model.name.text(Lang::En), name);
         model.steady_state.unwrap()
     }
 

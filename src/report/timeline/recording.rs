@@ -2,10 +2,11 @@
 
 use std::io::BufRead;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use serde::de::Error as _;
 
 use super::Timeline;
+use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::report::json_event::JsonEvent;
 
@@ -31,7 +32,7 @@ impl Recording {
     pub(crate) fn read(mut events: impl BufRead) -> anyhow::Result<Self> {
         let mut recording = Self { timeline: Timeline::new(None, []), end: 0, is_truncated: false };
         let mut line = Vec::new();
-        for number in 1.. {
+        for number in 1_u64.. {
             line.clear();
             if events.read_until(b'\n', &mut line)? == 0 {
                 break;
@@ -41,28 +42,27 @@ impl Recording {
             }
             match parse_line(&line) {
                 // The file contains two recordings.
-                Ok(event) if event.t.0 < recording.end => bail!(
-                    "line {number} is earlier than the one before it: draw one recording at a time"
-                ),
+                Ok(event) if event.t.0 < recording.end => {
+                    bail!(message!("output-earlier-line", number = number))
+                }
                 Ok(event) => {
                     recording.add(&event);
-                    ensure!(
-                        recording.timeline.lanes.len() <= MAX_WORKERS,
-                        "line {number} names one more worker than the {MAX_WORKERS} that a run may have: draw one run at a time"
-                    );
+                    if recording.timeline.lanes.len() > MAX_WORKERS {
+                        let max = MAX_WORKERS;
+                        bail!(message!("output-too-many-workers", number = number, max = max));
+                    }
                 }
                 Err(_) if line.last() != Some(&b'\n') && number > 1 => {
                     recording.is_truncated = true
                 }
-                Err(error) => Err(error).with_context(|| {
-                    format!("line {number} is no event, as `qdemo run --format json` prints them")
-                })?,
+                Err(error) => {
+                    Err(error).with_context(|| message!("output-not-event", number = number))?;
+                }
             }
         }
-        ensure!(
-            !recording.timeline.lanes.is_empty(),
-            "there is no event in it: record some with `qdemo run --format json`"
-        );
+        if recording.timeline.lanes.is_empty() {
+            bail!(message!("output-no-event"));
+        }
         Ok(recording)
     }
 
@@ -84,7 +84,9 @@ impl Recording {
 fn parse_line(line: &[u8]) -> serde_json::Result<JsonEvent<'_>> {
     let event: JsonEvent<'_> = serde_json::from_slice(line)?;
     match event.id {
-        Some(id @ u64::MAX) => Err(serde_json::Error::custom(format!("no item has id {id}"))),
+        Some(id @ u64::MAX) => {
+            Err(serde_json::Error::custom(message!("output-no-such-id", id = id)))
+        }
         _ => Ok(event),
     }
 }

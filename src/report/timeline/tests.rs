@@ -207,11 +207,11 @@ fn a_picture_shows_every_recorded_event() {
     assert_eq!(
         tooltips(&picture, "arrow"),
         [
-            "item1: producer 0 s → consumer 0 s (0 s ready)",
-            "item2: producer 1 s → consumer 2 s (1 s ready)",
-            "item3: producer 2 s → consumer 4 s (2 s ready)",
-            "item4: producer 3 s → consumer 6 s (3 s ready)",
-            "item5: producer 4 s → consumer 8 s (4 s ready)",
+            "item1: producer 0 s → consumer 0 s (0 s in the queue)",
+            "item2: producer 1 s → consumer 2 s (1 s in the queue)",
+            "item3: producer 2 s → consumer 4 s (2 s in the queue)",
+            "item4: producer 3 s → consumer 6 s (3 s in the queue)",
+            "item5: producer 4 s → consumer 8 s (4 s in the queue)",
         ]
     );
     let working = tooltips(&picture, "working");

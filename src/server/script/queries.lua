@@ -135,7 +135,7 @@ end
 local function in_use_message(items, failed, others)
     local text = ''
     if items > 0 then
-        text = format('%.0f item%s (%.0f in line, %.0f out, %.0f failed)', items, items == 1 and '' or 's', ready_count(),
+        text = format('%.0f item%s (%.0f ready, %.0f in flight, %.0f failed)', items, items == 1 and '' or 's', ready_count(),
             queue.in_flight, failed)
     end
     if items > 0 and others > 0 then text = text .. ' and ' end

@@ -1,0 +1,22 @@
+# Standard output, and the files of pictures, statistics and recordings.
+output-unwritable = cannot write to standard output
+output-closed = standard output is closed: send it to a file or a pipe, or to >/dev/null for no output
+output-wrong-direction = standard output is not open for writing: send it to a file or a pipe, or to >/dev/null for no output
+output-waiting-for-reader = waiting for a reader of the pipe { $path }
+output-picture = the picture { $path }
+output-cannot-write-picture = cannot write the picture { $path }
+output-cannot-write-stats = cannot write the statistics
+output-same-file = the picture and { $other } are the same file: name two
+output-recording = the recording
+output-terminal-picture = a terminal cannot show the picture: name a file with --output
+output-cannot-draw = cannot draw { $file }
+output-name-recording = name a file of recorded events
+output-is-folder = it is a folder
+output-incomplete-line = the last line of { $file } is incomplete: the picture ends before it
+output-earlier-line = line { $number } is earlier than the one before it: draw one recording at a time
+output-too-many-workers = line { $number } names one more worker than the { $max } that a run may have: draw one run at a time
+output-not-event = line { $number } is no event, as `qdemo run --format json` prints them
+output-no-event = there is no event in it: record some with `qdemo run --format json`
+output-no-such-id = no item has id { $id }
+output-not-seconds = { $value } is no time in seconds, from 0 to 584 years
+output-remaining = ETA

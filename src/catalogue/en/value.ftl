@@ -1,0 +1,24 @@
+# Why the value of an option is not valid, with what to write instead.
+value-not-time = that is not a time: write 1s, 500ms, 1.5s, or 0.2 for seconds
+value-negative-time = a time cannot be negative: write 1s, 500ms, 1.5s, or 0.2 for seconds
+value-long-time = a time cannot be longer than 584 years: shorten it
+value-zero-time = the time cannot be 0: write 1s, for example
+value-short-dead-after = a client that lives would count as dead: write 3s or more
+value-not-delay = that is not a delay: write 1s, exp:1s, or uniform:500ms..1.5s
+value-zero-mean = the mean cannot be 0: write 0 for no delay, or exp:1s
+value-open-range = a range has two ends: write uniform:500ms..1.5s
+value-reversed-range = the range ends before it begins: write the smaller end first
+value-not-speed = a speed is a number from 0.000001 to 1000000, or max: write 1, 10 or max
+value-not-number = that is not a whole number: write 5, for example
+value-large-number = the number is too large: write { $max } or less
+value-zero-count = at least one is needed: write 1 or more
+value-too-many = that is too many: write { $max } or less
+value-not-size = that is not a size: write 16MiB, 64K, or a number of bytes
+value-large-size = the size is too large: write 16MiB, 64K, or a number of bytes
+value-small-item = the size is too small: write { $min } or more
+value-large-item = the size is too large: write { $max } or less
+value-not-pair = that is not a pair of numbers: write 4x2 for 4 producers and 2 consumers
+value-not-id = that is not an item id: `qdemo failed` lists the ids
+value-not-share = that is not a worker of a role: write 1/2 for worker 1 of 2
+value-file-type = the file type is not known: end the name in { $endings }
+value-or = { $first } or { $second }

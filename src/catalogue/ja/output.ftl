@@ -1,0 +1,22 @@
+# 標準出力と、図・統計・記録のファイル
+output-unwritable = 標準出力に書き込めません
+output-closed = 標準出力が閉じられています。ファイルかパイプにつなぐか、出力なしなら >/dev/null を指定してください
+output-wrong-direction = 標準出力に書き込めない状態です。ファイルかパイプにつなぐか、出力なしなら >/dev/null を指定してください
+output-waiting-for-reader = パイプ { $path } の読み手を待っています
+output-picture = 図 { $path }
+output-cannot-write-picture = 図 { $path } に書き込めません
+output-cannot-write-stats = 統計を書き込めません
+output-same-file = 図と { $other } が同じファイルです。別のファイルを指定してください
+output-recording = 記録
+output-terminal-picture = 端末に図は表示できません。--output でファイルを指定してください
+output-cannot-draw = { $file } の図を描けません
+output-name-recording = イベントを記録したファイルを指定してください
+output-is-folder = フォルダーです
+output-incomplete-line = { $file } の最後の行が途中で切れています: 図はその前までです
+output-earlier-line = { $number } 行目の時刻が前の行より前です。記録は 1 つずつ描いてください
+output-too-many-workers = { $number } 行目でワーカーの数が実行の上限 { $max } を超えました。実行は 1 つずつ描いてください
+output-not-event = { $number } 行目は `qdemo run --format json` が出力するイベントではありません
+output-no-event = イベントがありません。`qdemo run --format json` で記録してください
+output-no-such-id = ID { $id } のアイテムはありません
+output-not-seconds = { $value } は 0 から 584 年までの秒数ではありません
+output-remaining = 残り

@@ -1,0 +1,26 @@
+# `qdemo status` が表示するキューとクライアント
+status-counts = { $queue }{ $state }: 待機中 { $ready }{ $capacity }、処理中 { $in_flight }、完了 { $done }、失敗 { $failed }
+status-capacity = /{ $capacity }
+status-oldest = { $counts }、最古 { $age }
+status-closed = （受付終了）
+status-ending = （終了待ち）
+status-ended = （終了）
+status-ended-queues = 終了したキュー:
+status-producer = 生産者 { $pid }: 追加 { $items }、{ $activity }
+status-consumer = 消費者 { $pid }: 完了 { $items }、{ $activity }
+status-holds = 処理中 { $items } 個
+status-holds-for = 処理中 { $items } 個（{ $time }）
+status-waits-for-room = 空き待ち
+status-waits-for-item = 待機中
+status-waits-until-done = 完了待ち
+status-at-work = 動作中
+status-and = { $first }、{ $second }
+status-seconds = { $time } 秒
+status-minutes = { $time } 分
+status-hours = { $time } 時間
+status-days = { $time } 日
+status-more-lines = … ほか { $lines } 行
+status-silent-keeper = { $queue }: キーパーが応答しません。キーパーを再開するか、終了させてください
+status-silent-process = { $queue }: キーパー（プロセス { $pid }）が応答しません。`kill -CONT { $pid }` で再開するか、`kill -9 { $pid }` で終了させてください
+status-trying-again = { $problem }。再試行しています
+status-server-is-back = サーバーが応答しました

@@ -1,0 +1,24 @@
+# オプションの値が無効である理由と、正しい書き方
+value-not-time = 時間として読み取れません。1s、500ms、1.5s、または秒数の 0.2 のように指定してください
+value-negative-time = 時間を負の値にはできません。1s、500ms、1.5s、または秒数の 0.2 のように指定してください
+value-long-time = 584 年を超える時間は指定できません。短くしてください
+value-zero-time = 0 は指定できません。1s のように指定してください
+value-short-dead-after = 動作中のクライアントまで異常終了とみなされます。3s 以上を指定してください
+value-not-delay = 遅延として読み取れません。1s、exp:1s、uniform:500ms..1.5s のように指定してください
+value-zero-mean = 平均を 0 にはできません。遅延なしなら 0、そうでなければ exp:1s のように指定してください
+value-open-range = 範囲には両端が必要です。uniform:500ms..1.5s のように指定してください
+value-reversed-range = 範囲の終わりが始まりより前にあります。小さいほうを先に書いてください
+value-not-speed = 速さは 0.000001 から 1000000 までの数、または max です。1、10、max のように指定してください
+value-not-number = 整数ではありません。5 のように指定してください
+value-large-number = 数が大きすぎます。{ $max } 以下を指定してください
+value-zero-count = 少なくとも 1 つ必要です。1 以上を指定してください
+value-too-many = 多すぎます。{ $max } 以下を指定してください
+value-not-size = 大きさとして読み取れません。16MiB、64K、またはバイト数を指定してください
+value-large-size = 大きすぎます。16MiB、64K、またはバイト数を指定してください
+value-small-item = 小さすぎます。{ $min } 以上を指定してください
+value-large-item = 大きすぎます。{ $max } 以下を指定してください
+value-not-pair = 2 つの数の組ではありません。生産者 4、消費者 2 なら 4x2 のように指定してください
+value-not-id = アイテムの ID ではありません。ID は `qdemo failed` で確認できます
+value-not-share = ワーカーの指定ではありません。2 つのうち 1 つ目なら 1/2 のように指定してください
+value-file-type = ファイルの種類が分かりません。名前の末尾を { $endings } にしてください
+value-or = { $first } か { $second }
