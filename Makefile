@@ -16,7 +16,15 @@ KILLS ?= 1000
 ROUNDS ?= 5
 BEFORE ?=
 
-.PHONY: help demo build install test test-slow test-rules test-all test-browser lint check-darwin count instructions profile sim chaos fuzz bench-peers bench-server clean
+# Where `make install` installs; DESTDIR is put before it, for packages. PROGRAM is a qdemo that is built already.
+PREFIX ?= $(HOME)/.local
+DESTDIR ?=
+PROGRAM ?=
+ROOT = $(DESTDIR)$(PREFIX)
+COMMANDS = run timeline bench producer consumer put get peek join close status failed rm help completions man
+MAN_PAGES = qdemo $(addprefix qdemo-,$(COMMANDS))
+
+.PHONY: help demo build install uninstall test test-slow test-rules test-all test-browser lint check-darwin count instructions profile sim chaos fuzz bench-peers bench-server clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
@@ -34,17 +42,24 @@ help:
 	@echo "make bench-peers  compare qdemo with mp.Queue, redis, beanstalkd, xargs, … (ROUNDS=N BEFORE=PROGRAM)"
 	@echo "make bench-server  a queue on Redis beside bare Redis, RQ, Celery, BullMQ (ROUNDS=N GROUP=WORD BEFORE=PROGRAM)"
 	@echo "make build     build target/release/qdemo"
-	@echo "make install   install qdemo for the current user"
+	@echo "make install   install qdemo, manual pages and completions for the current user (PREFIX=$(PREFIX))"
+	@echo "make uninstall remove what make install has installed"
 	@echo "make clean     remove all build results"
 
-demo: build
+demo:
+	@echo "Building qdemo (a minute or two the first time). Then a producer puts 5 items, one each second,"
+	@echo "and a consumer takes two seconds for each of them: about 10 seconds."
+	@$(MAKE) --no-print-directory build
 	./target/release/qdemo run --items 5 --producer-delay 1s --consumer-delay 2s
 
 build:
-	$(CARGO) build --release --locked --quiet
+	$(CARGO) build --release --locked
 
-install:
-	$(CARGO) install --path . --locked
+install: $(if $(PROGRAM),,build)
+	@QDEMO="$(or $(PROGRAM),target/release/qdemo)" tools/install.sh "$(ROOT)" $(MAN_PAGES)
+
+uninstall:
+	@tools/install.sh --remove "$(ROOT)" $(MAN_PAGES)
 
 test: lint
 	@command -v python3 > /dev/null || { echo "make test needs python3: one example is in Python" >&2; exit 1; }

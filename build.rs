@@ -1,4 +1,6 @@
-//! Links the program statically on Linux, where the libraries for that are there: a program that loads no
+//! Tells the program its commit, and links it.
+//!
+//! The program is linked statically on Linux, where the libraries for that are there: a program that loads no
 //! library and relocates nothing starts in about half the time. A script starts one `qdemo` for each item.
 //!
 //! The compiler's own switch (`-C target-feature=+crt-static`) cannot be in a manifest, and it forbids
@@ -22,6 +24,36 @@ const LIBRARIES: [(&str, &str); 7] = [
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    // Empty in a build without git, such as that of a package.
+    println!("cargo:rustc-env=QDEMO_COMMIT={}", commit().unwrap_or_default());
+    link();
+}
+
+/// The commit and its date: `abc1234 2026-11-26`. The date of the build would make each build another one.
+fn commit() -> Option<String> {
+    let own_dir = fs::canonicalize(env::var_os("CARGO_MANIFEST_DIR")?).ok()?;
+    // A package that is unpacked in the repository of another project is not of that project's commit.
+    let top = fs::canonicalize(git(&own_dir, &["rev-parse", "--show-toplevel"])?).ok()?;
+    if top != own_dir {
+        return None;
+    }
+    // Git appends to this file whenever the commit changes. A file that is missing would run this script at each build.
+    let log = ["logs/HEAD", "HEAD"].into_iter().find_map(|name| {
+        let path = own_dir.join(git(&own_dir, &["rev-parse", "--git-path", name])?);
+        path.exists().then_some(path)
+    });
+    println!("cargo:rerun-if-changed={}", log?.display());
+    git(&own_dir, &["-c", "log.showSignature=false", "log", "-1", "--abbrev=7", "--format=%h %cs"])
+}
+
+/// The output of a git command. None if it fails, or if there is no git.
+fn git(dir: &Path, args: &[&str]) -> Option<String> {
+    let output = Command::new("git").arg("-C").arg(dir).args(args).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+fn link() {
     if !is_supported() {
         return;
     }

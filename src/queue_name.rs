@@ -51,12 +51,17 @@ impl QueueName {
 
     /// The name as a word of a shell, quoted if necessary.
     pub(crate) fn shell_quoted(&self) -> String {
-        let plain = |c: char| c.is_alphanumeric() || "_-.,:@%+".contains(c);
-        if self.0.chars().all(plain) {
-            self.0.clone()
-        } else {
-            format!("'{}'", self.0.replace('\'', r"'\''"))
-        }
+        shell_quoted(&self.0)
+    }
+}
+
+/// A text as a word of a shell, quoted if necessary.
+pub(crate) fn shell_quoted(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-.,:@%+/".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

@@ -44,7 +44,5 @@ pub(super) fn free_memory() -> Option<u64> {
 
 /// The commit of this program, if the program was built in its repository.
 pub(super) fn build_commit() -> Option<&'static str> {
-    const COMMIT: &str =
-        git_version::git_version!(args = ["--always", "--dirty=+", "--abbrev=10"], fallback = "");
-    Some(COMMIT).filter(|commit| !commit.is_empty())
+    env!("QDEMO_COMMIT").split_whitespace().next()
 }

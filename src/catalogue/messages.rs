@@ -36,7 +36,8 @@ macro_rules! message_files {
 
 message_files![
     "bench", "cli", "command", "error", "exec", "folder", "help", "input", "keeper", "log", "man",
-    "os", "output", "picture", "reason", "refusal", "run", "server", "stats", "status", "value",
+    "notice", "os", "output", "picture", "reason", "refusal", "run", "server", "stats", "status",
+    "value",
 ];
 
 /// A message and the values of its parameters.

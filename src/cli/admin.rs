@@ -9,6 +9,7 @@ use super::one_shot::OneShot;
 use super::server_args::ServerArgs;
 use super::streams::require_stdout;
 use super::values;
+use super::wait_notice::Waiting;
 use crate::catalogue::message;
 use crate::client::{Error, Timeout};
 use crate::clock::Clock;
@@ -40,6 +41,9 @@ qdemo join -q jobs --timeout 10m || qdemo status -q jobs")]
 pub(super) struct JoinArgs {
     #[arg(long, value_name = "TIME", value_parser = values::parse_timeout)]
     timeout: Option<Timeout>,
+
+    #[arg(long)]
+    quiet: bool,
 
     #[command(flatten)]
     queue: QueueArg,
@@ -119,7 +123,10 @@ impl JoinArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let clock = Clock::start_now();
         let timeout = self.timeout.unwrap_or(Timeout::Infinite);
-        let one_shot = OneShot::new(&self.queue, &self.server)?.with_timeout(timeout);
+        let waiting = Waiting { is_quiet: self.quiet, timeout, follows: false };
+        let one_shot = OneShot::new(&self.queue, &self.server)?
+            .with_timeout(timeout)
+            .with_wait_notice(waiting);
         let mut client = one_shot.connect_existing()?;
         let queue = &one_shot.queue;
         let joined = client.join(timeout.remaining_since(clock));

@@ -6,15 +6,16 @@ use super::args::QueueArg;
 use super::one_shot::with_server;
 use super::server_args::StayingServerArgs;
 use super::values::{self, WorkerShare};
+use super::wait_notice::Waiting;
 use crate::catalogue::log_lang;
-use crate::client::{Error, QueueBuilder};
+use crate::client::{Error, QueueBuilder, Timeout};
 use crate::clock::{Delay, DelaySampler, ProcessBirth, random_seed};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::signals::{self, LeaveSignals};
 use crate::queue_name::QueueName;
 use crate::report::{Output, OutputFormat, Progress, Reporter, eprint_line};
 use crate::role::{Role, WorkerId};
-use crate::server::ServerSettings;
+use crate::server::{Notifier, ServerSettings};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ClientArgs {
@@ -51,6 +52,11 @@ impl ClientArgs {
         if self.worker.is_some() { Ok(None) } else { self.server.settings() }
     }
 
+    /// The options that name the queue `name`, for another command that a person can paste.
+    pub(super) fn queue_words(&self, name: &QueueName, server: Option<&ServerSettings>) -> String {
+        format!("-q {}{}", name.shell_quoted(), self.server.to_words(server))
+    }
+
     /// Installs the signal handlers, except in a worker of a run: the parent handles the signals of a run.
     pub(super) fn set_up(
         &self,
@@ -59,7 +65,9 @@ impl ClientArgs {
         server: Option<&ServerSettings>,
     ) -> anyhow::Result<ClientSetup> {
         let queue = self.queue.name()?;
-        let options = with_server(QueueBuilder::new(queue.clone()).notify(eprint_line), server);
+        let view = progress.clone();
+        let notifier = Notifier::new(move |line| view.suspend(|| eprint_line(line)));
+        let options = with_server(QueueBuilder::new(queue.clone()).notify(notifier), server);
         let (options, waker) = match self.worker {
             Some(share) => (options.worker(share.index), None),
             None => {
@@ -71,6 +79,11 @@ impl ClientArgs {
         let output = Output::new(progress, waker);
         let reporter = Reporter::new(format, log_lang(), [1, 1], output);
         Ok(ClientSetup { queue, options, reporter })
+    }
+
+    /// How the command waits. A worker of a run says nothing: the run shows what its workers do.
+    pub(super) fn waiting(&self, timeout: Timeout, follows: bool) -> Waiting {
+        Waiting { is_quiet: self.quiet || self.worker.is_some(), timeout, follows }
     }
 
     /// The delays after each item.

@@ -1,14 +1,15 @@
 //! `qdemo consumer`: gets items until the queue ends, and prints them or runs a command for each.
 
+use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 use super::args::TimeoutArgs;
 use super::client_args::{ClientArgs, ClientSetup};
-use super::exec_args::{ExecArgs, into_cause, warn_late_items};
+use super::exec_args::{ExecArgs, PoolOutput, into_cause, warn_late_items};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
-use super::one_shot::{connect_and_warn, print_end_notice};
+use super::one_shot::connect_and_warn;
 use super::reader_pace::{ReaderPacing, wait_for_reader};
 use super::streams::require_stdout;
 use super::values;
@@ -16,12 +17,12 @@ use crate::catalogue::message;
 use crate::client::{Client, Delivery, Error, QueueBuilder, Timeout};
 use crate::clock::{Clock, Delay, DelaySampler, Nanos};
 use crate::event::{Event, EventKind};
-use crate::exec::{CommandTemplate, ExecConfig, Executor};
+use crate::exec::{CommandTemplate, ExecConfig, ExecTotals, Executor};
 use crate::exit::ExitCode;
 use crate::os::{Waker, raise_open_file_limit, signals};
 use crate::queue::BatchRef;
 use crate::queue_name::QueueName;
-use crate::report::{OutputFormat, Progress, Reporter, StdoutError};
+use crate::report::{OutputFormat, Progress, Reporter, StdoutError, eprint_line};
 use crate::role::Role;
 use crate::server::ServerSettings;
 
@@ -60,6 +61,7 @@ pub(super) struct Args {
     format: Option<OutputFormat>,
 
     #[arg(short = '0', long, conflicts_with = "command")]
+    #[arg(hide_short_help = true)]
     null: bool,
 
     #[command(flatten)]
@@ -152,30 +154,38 @@ impl Args {
         let client = self.connect(options, &queue)?;
         // With --halt, the client may still hold items: they are requeued.
         let totals = leave_after(client, |client| {
-            let executor = Executor::new(
-                client,
-                &template,
-                config,
-                &mut reporter,
-                clock,
-                child_waker,
-                terminal,
-            )
-            .with_context(|| message!("command-no-guard"))?;
+            let mut output =
+                PoolOutput { reporter: &mut reporter, queue: &queue, is_quiet: self.client.quiet };
+            let executor =
+                Executor::new(client, &template, config, &mut output, clock, child_waker, terminal)
+                    .with_context(|| message!("command-no-guard"))?;
             let ran = executor.run();
             reporter.out.progress.clear();
             let totals = ran.map_err(into_cause)?;
             check_revoked(client)?;
             Ok(totals)
         })?;
-        if totals.failed == 0 {
-            return Ok(ExitCode::Done);
-        }
-        let quoted = queue.shell_quoted();
-        bail!(message!("command-failed-items", items = totals.failed, quoted = quoted))
+        self.summarize(totals, &self.client.queue_words(&queue, server.as_ref()))
     }
 
-    /// Connects to the queue. Prints a notice if the queue has already ended.
+    /// The end of a consumer with a command. Where all items are done, only a person at a terminal is told, as xargs and
+    /// GNU parallel tell nothing.
+    fn summarize(&self, totals: ExecTotals, queue_words: &str) -> anyhow::Result<ExitCode> {
+        let ExecTotals { done, failed } = totals;
+        if failed == 0 {
+            if !self.client.quiet && io::stderr().is_terminal() {
+                eprint_line(&message!("notice-all-done", done = done));
+            }
+            return Ok(ExitCode::Done);
+        }
+        // A line has named each failed item.
+        if self.client.quiet {
+            return Ok(ExitCode::Failed);
+        }
+        bail!(message!("notice-some-failed", done = done, failed = failed, queue = queue_words))
+    }
+
+    /// Connects to the queue.
     fn connect(&self, options: QueueBuilder, queue: &QueueName) -> anyhow::Result<Client> {
         let timeout = self.timeout.timeout();
         let mut options =
@@ -183,11 +193,8 @@ impl Args {
         if let Some(lease) = self.lease {
             options = options.lease(lease);
         }
-        let mut client = connect_and_warn(options, Role::Consumer, queue)?;
-        if !self.client.quiet && !self.follow && timeout == Timeout::Infinite {
-            print_end_notice(&mut client, queue)?;
-        }
-        Ok(client)
+        let options = self.client.waiting(timeout, self.follow).apply_to(options, queue);
+        connect_and_warn(options, Role::Consumer, queue)
     }
 }
 

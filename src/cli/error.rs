@@ -8,7 +8,7 @@ use crate::client::Error as ClientError;
 use crate::exec::{CommandError, StopReason};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::{chain_text, resource_remedy, signals};
-use crate::report::{StdoutError, eprint_line};
+use crate::report::{StdoutError, eprint_error};
 
 /// Prints `error` in one line on standard error. Prints nothing for an error that ends the command by a
 /// signal.
@@ -20,7 +20,7 @@ pub(super) fn report_error(error: &anyhow::Error) -> ExitCode {
         let remedy = remedy
             .or_else(|| error.downcast_ref().and_then(|error: &ExitError| error.remedy.clone()));
         let text = chain_text(error.as_ref());
-        eprint_line(&match remedy {
+        eprint_error(&match remedy {
             Some(remedy) => message!("os-with-remedy", error = text, remedy = remedy),
             None => text,
         });

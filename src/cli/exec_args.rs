@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::io::{Read, Seek};
+use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use anyhow::bail;
+use console::strip_ansi_codes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -13,12 +15,18 @@ use crate::catalogue::message;
 use crate::client::Client;
 use crate::event::{Event, EventKind};
 use crate::exec::{
-    CommandOutcome, CommandTemplate, ExecObserver, ExecTotals, StopReason, Terminal,
+    CommandOutcome, CommandTemplate, ExecObserver, ExecTotals, ItemsLeft, StopReason, Terminal,
 };
 use crate::exit::ExitError;
-use crate::item::json_value;
+use crate::item::{display_text, escape_for_terminal, json_value};
 use crate::queue::Counts;
-use crate::report::{OutputFormat, Reporter, StdoutError, to_seconds};
+use crate::queue_name::QueueName;
+use crate::report::{OutputFormat, Reporter, StdoutError, to_seconds, truncate_to_width};
+
+/// A notice shows this many columns of an item.
+const MAX_ITEM_WIDTH: usize = 60;
+/// A notice shows this many columns of the last line of a command.
+const MAX_LINE_WIDTH: usize = 200;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "help-heading-command")]
@@ -37,9 +45,11 @@ pub(super) struct ExecArgs {
     pub(super) backoff: Duration,
 
     #[arg(long, value_name = "TIME", requires = "command", value_parser = values::parse_duration)]
+    #[arg(hide_short_help = true)]
     pub(super) timeout_each: Option<Duration>,
 
     #[arg(long, requires = "command")]
+    #[arg(hide_short_help = true)]
     pub(super) halt: bool,
 
     #[arg(long, requires = "command")]
@@ -122,38 +132,97 @@ struct CommandRecord<'a> {
     stderr: String,
 }
 
+/// The output of a consumer with a command.
+pub(super) struct PoolOutput<'a> {
+    pub(super) reporter: &'a mut Reporter,
+    pub(super) queue: &'a QueueName,
+    /// A summary is not wanted.
+    pub(super) is_quiet: bool,
+}
+
 /// Prints the output of commands, or a JSON record for each command.
-impl ExecObserver for Reporter {
+impl ExecObserver for PoolOutput<'_> {
     fn command_ended(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
         outcome.stdout.rewind()?;
         outcome.stderr.rewind()?;
-        match self.format {
-            OutputFormat::Json => print_record(self, outcome),
-            _ => print_output(self, outcome),
+        match self.reporter.format {
+            OutputFormat::Json => print_record(self.reporter, outcome),
+            _ => print_output(self.reporter, outcome),
         }
     }
 
+    fn item_failed(&mut self, outcome: &mut CommandOutcome, tries: u32) {
+        let line = outcome.last_error_line();
+        let item = outcome.task.batch.items.iter().next().map(display_text).unwrap_or_default();
+        let text = message!(
+            "notice-item-failed",
+            id = outcome.task.id(),
+            item = short_text(&item, MAX_ITEM_WIDTH),
+            tries = tries,
+            reason = exit_text(outcome)
+        );
+        let line = short_text(&line, MAX_LINE_WIDTH);
+        let line = if line.is_empty() { line } else { format!(": {line}") };
+        self.notice(&format!("{text}{line}"));
+    }
+
+    fn interrupted(&mut self, left: ItemsLeft) {
+        let ItemsLeft { in_progress, ready } = left;
+        if self.is_quiet || in_progress + ready == 0 {
+            return;
+        }
+        self.reporter.out.progress.clear();
+        self.notice(&if in_progress == 0 {
+            message!("notice-interrupted", queue = self.queue, ready = ready)
+        } else {
+            message!(
+                "notice-interrupted-at-work",
+                queue = self.queue,
+                items = in_progress,
+                ready = ready
+            )
+        });
+    }
+
     fn totals_changed(&mut self, totals: ExecTotals) {
-        self.out.progress.set_position(totals.done + totals.failed, failure_summary(totals));
+        self.reporter
+            .out
+            .progress
+            .set_position(totals.done + totals.failed, failure_summary(totals));
     }
 
     fn wants_counts(&self) -> bool {
-        self.out.progress.is_enabled()
+        self.reporter.out.progress.is_enabled()
     }
 
     fn counts_received(&mut self, counts: Counts, totals: ExecTotals) {
         let position = totals.done + totals.failed;
         let total = position + counts.ready + counts.in_flight;
-        self.out.progress.set_position_and_total(position, total, failure_summary(totals));
+        self.reporter.out.progress.set_position_and_total(position, total, failure_summary(totals));
     }
 
     fn came_too_late(&mut self, id: u64, has_lease: bool) {
-        self.print_notice(&late_message(id, 1, has_lease));
+        self.reporter.print_notice(&late_message(id, 1, has_lease));
     }
 
     fn notice(&mut self, text: &str) {
-        self.print_notice(&format!("qdemo: {text}"));
+        self.reporter.print_notice(&format!("qdemo: {text}"));
     }
+}
+
+/// How a command that failed ended.
+fn exit_text(outcome: &CommandOutcome) -> String {
+    let how = match outcome.status.signal() {
+        Some(signal) => message!("notice-signal", signal = signal),
+        None => message!("notice-exit-code", code = outcome.status.code().unwrap_or_default()),
+    };
+    if outcome.has_timed_out { message!("notice-timed-out", how = how) } else { how }
+}
+
+/// Foreign text within a line: without colours and control characters, and cut to a width.
+fn short_text(text: &str, columns: usize) -> String {
+    let text = strip_ansi_codes(text);
+    truncate_to_width(&escape_for_terminal(&text), columns)
 }
 
 fn failure_summary(totals: ExecTotals) -> String {
@@ -191,7 +260,6 @@ fn print_output(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow
 }
 
 fn print_record(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
-    use std::os::unix::process::ExitStatusExt;
     let text = |file: &mut tempfile::SpooledTempFile| {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map(|_| String::from_utf8_lossy(&bytes).into_owned())

@@ -2,10 +2,11 @@
 
 use super::args::{ItemOutputArgs, QueueArg, TimeoutArgs};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
-use super::one_shot::{OneShot, print_end_notice};
+use super::one_shot::OneShot;
 use super::server_args::ServerArgs;
 use super::streams::require_stdout;
 use super::values;
+use super::wait_notice::Waiting;
 use crate::catalogue::message;
 use crate::client::{Client, Delivery, Error, Timeout};
 use crate::clock::{Clock, ProcessBirth};
@@ -63,16 +64,16 @@ impl Args {
         require_stdout()?;
         let clock = Clock::start_now();
         let timeout = self.timeout.timeout();
-        let mut one_shot = OneShot::new(&self.queue, &self.server)?.with_timeout(timeout);
+        let waiting = Waiting { is_quiet: self.quiet, timeout, follows: false };
+        let mut one_shot = OneShot::new(&self.queue, &self.server)?
+            .with_timeout(timeout)
+            .with_wait_notice(waiting);
         // The keeper reports an end of the queue to this command as it would to the script that calls the
         // command again and again.
         one_shot.options = one_shot.options.ancestors(ProcessBirth::of_ancestors());
         let reporter = one_shot.reporter(self.output.format).with_nul_delimiter(self.output.null);
         let mut client = one_shot.connect()?;
         client.stop_when_stdout_closes();
-        if timeout == Timeout::Infinite && !self.quiet {
-            print_end_notice(&mut client, &one_shot.queue)?;
-        }
         let mut get = Get { reporter, timeout, clock, printed: 0 };
         let end = leave_after(client, |client| get_items(client, &mut get, self.count)).map_err(
             |error| match error.downcast_ref() {

@@ -6,13 +6,16 @@ use clap::{Arg, ArgAction, Command};
 use console::{Term, measure_text_width};
 use unicode_linebreak::{BreakOpportunity, linebreaks};
 
+use super::color::color_arg;
+use super::lang::lang_arg;
 use crate::catalogue::{lookup, message};
 use crate::exit::ExitError;
+use crate::report::truncate_to_width;
 
 /// Help is never wider, in columns.
 const MAX_WIDTH: usize = 100;
 /// The columns around the name of an option: the margin, a short option, and the gap to the text.
-const AROUND_NAME: usize = 10;
+const AROUND_NAME: usize = 8;
 /// The text of an option has at least these columns.
 const LEAST_TEXT_WIDTH: usize = 30;
 
@@ -56,7 +59,7 @@ pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
             format!("  {name:<12} {}", about.map(ToString::to_string).unwrap_or_default())
         };
         let lines: Vec<_> = names.iter().map(line).collect();
-        format!("{}:\n{}", text(title), lines.join("\n"))
+        format!("{}\n{}", heading(&cli, &text(title)), lines.join("\n"))
     });
     let commands = format!("{}\n{}", groups.join("\n"), message!("help-commands-more"));
     let usage = heading(&cli, &message!("help-usage"));
@@ -65,8 +68,11 @@ pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
         .help_template(template)
         .disable_help_flag(true)
         .disable_version_flag(true)
+        .arg(lang_arg())
+        .arg(color_arg())
         .arg(help_arg())
         .arg(Arg::new("version").short('V').long("version").action(ArgAction::Version))
+        .mut_args(|arg| localize_arg("qdemo", arg, [width; 2]))
 }
 
 /// The examples of a command that is not localized, a command of a shell on each line.
@@ -89,8 +95,11 @@ fn localize_command(command: Command, width: usize) -> Command {
     let name = command.get_name().to_owned();
     let examples = examples_of(&command).replace('\n', "\n  ");
     let command = command.disable_help_flag(true).arg(help_arg());
-    let widest = command.get_arguments().map(name_width).max();
-    let text_width = width.saturating_sub(widest.unwrap_or(0) + AROUND_NAME).max(LEAST_TEXT_WIDTH);
+    let widest = |is_shown: fn(&&Arg) -> bool| {
+        command.get_arguments().filter(is_shown).map(name_width).max().unwrap_or(0)
+    };
+    let beside = |widest: usize| width.saturating_sub(widest + AROUND_NAME).max(LEAST_TEXT_WIDTH);
+    let widths = [beside(widest(|arg| !arg.is_hide_short_help_set())), beside(widest(|_| true))];
     let usage = heading(&command, &message!("help-usage"));
     let example_heading = heading(&command, &message!("help-examples"));
     let detail = match lookup(&format!("help-{name}-detail")) {
@@ -103,7 +112,7 @@ fn localize_command(command: Command, width: usize) -> Command {
         .help_template(format!("{{about}}\n\n{usage} {{usage}}\n\n{{all-args}}{{after-help}}"))
         .after_help(wrap(&more, width))
         .after_long_help(format!("{detail}{example_heading}\n  {examples}"))
-        .mut_args(|arg| localize_arg(&name, arg, text_width))
+        .mut_args(|arg| localize_arg(&name, arg, widths))
 }
 
 /// The name of an argument in the names of its texts: that of its option, or else of its field.
@@ -113,11 +122,18 @@ fn text_id(arg: &Arg) -> String {
 
 /// The columns of an argument's name with its value, as far as help shows them: `--name <VALUE>`.
 fn name_width(arg: &Arg) -> usize {
-    let value = arg.get_value_names().and_then(<[_]>::first).map_or(0, |name| name.len() + 3);
+    let takes_values = arg.is_positional() || arg.get_action().takes_values();
+    let value = arg.get_value_names().and_then(<[_]>::first).filter(|_| takes_values);
+    let value = value.map_or(0, |name| name.len() + 3);
+    if arg.is_positional() {
+        // Beside `[-- <VALUE>]...` there is no short option.
+        return value + 3;
+    }
     arg.get_long().map_or(0, |long| long.len() + 2) + value
 }
 
-fn localize_arg(command: &str, arg: Arg, width: usize) -> Arg {
+/// `widths` are those of the texts in the short help and in the long one.
+fn localize_arg(command: &str, arg: Arg, widths: [usize; 2]) -> Arg {
     let title = match arg.get_help_heading() {
         Some(title) => title.to_owned(),
         None if arg.is_positional() => "help-heading-arguments".to_owned(),
@@ -137,7 +153,8 @@ fn localize_arg(command: &str, arg: Arg, width: usize) -> Arg {
         help.push_str(&format!(" {}", message!("help-values", values = values.join(", "))));
     }
     let takes_values = arg.get_action().takes_values();
-    let arg = arg.help(wrap(&help, width)).help_heading(text(&title));
+    let arg = arg.help(summary(&help, widths[0])).long_help(wrap(&help, widths[1]));
+    let arg = arg.help_heading(text(&title));
     // The text has both.
     if takes_values { arg.hide_default_value(true).hide_possible_values(true) } else { arg }
 }
@@ -151,6 +168,27 @@ fn text(name: &str) -> String {
 fn help_width() -> usize {
     let columns = Term::stdout().size_checked().map_or(MAX_WIDTH, |(_, columns)| columns.into());
     columns.min(MAX_WIDTH)
+}
+
+/// The first clauses of a text, and the texts in brackets behind it, as far as they fit in one line.
+fn summary(text: &str, width: usize) -> String {
+    let mut parts = text.split(" [");
+    let sentence = parts.next().unwrap_or_default();
+    let fits = |text: &&str| measure_text_width(text) <= width;
+    let longest = |marks: &[&str]| {
+        let ends = marks.iter().flat_map(|mark| sentence.match_indices(mark).map(|(at, _)| at));
+        let clauses = ends.map(|end| &sentence[..end]).chain([sentence]);
+        clauses.filter(fits).max_by_key(|clauses| clauses.len())
+    };
+    let clauses = longest(&["; ", ": ", " (", "。", "（"]).or_else(|| longest(&[", "]));
+    let mut line = clauses.map_or_else(|| truncate_to_width(sentence, width), str::to_owned);
+    for part in parts {
+        let longer = format!("{line} [{part}");
+        if fits(&longer.as_str()) {
+            line = longer;
+        }
+    }
+    line
 }
 
 /// Breaks the lines of a text where its language allows it: Japanese has no spaces. Options and URLs stay whole.
@@ -247,14 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn the_short_help_of_every_command_fits_a_screen() {
-        for mut command in localize(all_commands(), Some(MAX_WIDTH)).get_subcommands().cloned() {
-            if command.is_hide_set() {
-                continue;
-            }
-            let help = command.render_help().to_string();
-            assert!(help.lines().count() <= 40, "{help}");
-            assert!(help.lines().all(|line| measure_text_width(line) <= MAX_WIDTH), "{help}");
-        }
+    fn a_summary_has_whole_clauses_and_the_brackets_that_fit() {
+        let text = "Wait for it, or not: as you like, or as I do [default: 5] [one of: 5, 6]";
+        assert_eq!(summary(text, 72), text);
+        assert_eq!(summary(text, 71), "Wait for it, or not: as you like, or as I do [default: 5]");
+        assert_eq!(summary(text, 44), "Wait for it, or not: as you like, or as I do");
+        assert_eq!(summary(text, 43), "Wait for it, or not [default: 5]");
+        assert_eq!(summary(text, 20), "Wait for it, or not");
+        assert_eq!(summary(text, 12), "Wait for it");
+        assert_eq!(summary(text, 8), "Wait fo…");
     }
 }

@@ -13,7 +13,7 @@ const VARIABLE: &str = "QDEMO_LANG";
 /// `--lang`, which every command has. [`choose`] reads it: the error of another argument is in this language too.
 pub(super) fn lang_arg() -> Arg {
     let arg = Arg::new("lang").long("lang").value_name("ja|en").value_parser(parse);
-    arg.help_heading("help-heading-options")
+    arg.hide_short_help(true).help_heading("help-heading-options")
 }
 
 /// Sets the languages of this process before the arguments are parsed.
@@ -40,16 +40,31 @@ pub(super) fn choose(args: &[OsString]) -> Result<(), ExitError> {
 
 /// The language that `--lang` names, if it stands before `--` and names one.
 fn given_lang(args: &[OsString]) -> Option<Lang> {
+    Lang::from_str(given_value(args, "--lang")?).ok()
+}
+
+/// The command that the arguments name: options of every command may stand before it.
+pub(super) fn given_command(args: &[OsString]) -> Option<&str> {
+    let mut rest = args.iter().skip(1).filter_map(|arg| arg.to_str());
+    loop {
+        match rest.next()? {
+            "--lang" | "--color" => drop(rest.next()?),
+            arg if arg.starts_with("--lang=") || arg.starts_with("--color=") => {}
+            arg => return Some(arg),
+        }
+    }
+}
+
+/// The value of an option that stands before `--`, before the arguments are parsed.
+pub(super) fn given_value<'a>(args: &'a [OsString], option: &str) -> Option<&'a str> {
     let mut before_end = args.iter().take_while(|arg| *arg != "--").filter_map(|arg| arg.to_str());
-    let value = loop {
-        let arg = before_end.next()?;
-        match arg.strip_prefix("--lang") {
-            Some("") => break before_end.next()?,
-            Some(rest) if rest.starts_with('=') => break &rest[1..],
+    loop {
+        match before_end.next()?.strip_prefix(option) {
+            Some("") => return before_end.next(),
+            Some(rest) if rest.starts_with('=') => return Some(&rest[1..]),
             _ => {}
         }
-    };
-    Lang::from_str(value).ok()
+    }
 }
 
 fn parse(text: &str) -> Result<Lang, String> {

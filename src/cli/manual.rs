@@ -1,29 +1,21 @@
-//! Manual pages, shell completions, and how help and usage errors are printed.
+//! Manual pages, and how help and usage errors are printed.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 
 use clap::Command;
+use clap::builder::StyledStr;
 use clap::error::ErrorKind;
-use clap_complete::Shell;
 
 use super::error::report_error;
 use super::help::{HelpArgs, examples_of, localize};
 use super::streams::print_stdout;
 use super::usage_error;
-use crate::catalogue::{lookup, message};
+use super::version::VERSION;
+use crate::catalogue::{Lang, lang, lookup, message};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::Blocking;
-use crate::report::eprint_line;
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-source <(qdemo completions bash)
-qdemo completions zsh > ~/.zfunc/_qdemo
-qdemo completions fish > ~/.config/fish/completions/qdemo.fish")]
-pub(super) struct CompletionsArgs {
-    shell: Shell,
-}
+use crate::report::eprint_error;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -38,21 +30,6 @@ impl HelpArgs {
     pub(super) fn run(&self, cli: Command) -> anyhow::Result<ExitCode> {
         let text = self.text(localize(cli, None))?;
         print_help(&text)?;
-        Ok(ExitCode::Done)
-    }
-}
-
-impl CompletionsArgs {
-    pub(super) fn run(self, cli: Command) -> anyhow::Result<ExitCode> {
-        let mut script = Vec::new();
-        let cli = localize(cli, Some(usize::MAX));
-        // Hidden commands have no completion.
-        let visible = cli.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
-        let version = env!("CARGO_PKG_VERSION");
-        let plain = Command::new("qdemo").version(version).disable_help_subcommand(true);
-        let mut visible_cli = plain.subcommands(visible);
-        clap_complete::generate(self.shell, &mut visible_cli, "qdemo", &mut script);
-        print_stdout(&script)?;
         Ok(ExitCode::Done)
     }
 }
@@ -77,11 +54,15 @@ impl ManArgs {
 
 /// Renders a manual page. `examples` keep their line breaks.
 fn render_man_page(command: &Command, examples: &str) -> io::Result<Vec<u8>> {
-    let source = concat!("qdemo ", env!("CARGO_PKG_VERSION"));
+    let source = format!("qdemo {VERSION}");
     let manual = message!("man-manual");
     let man = clap_mangen::Man::new(command.clone()).source(source).manual(manual);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
+    if lang() == Lang::Ja {
+        // A line has few places for more space, and a name such as `multiprocessing.Queue` has no hyphen.
+        page.extend_from_slice(b".ad l\n.nh\n");
+    }
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
@@ -151,9 +132,12 @@ fn escape_roff(text: &str) -> String {
     escaped.lines().map(|line| format!("\\&{line}")).collect::<Vec<_>>().join("\n")
 }
 
-fn print_help(text: &clap::builder::StyledStr) -> anyhow::Result<()> {
-    let text = if console::colors_enabled() { text.ansi().to_string() } else { text.to_string() };
-    print_stdout(text.as_bytes())
+fn styled(text: &StyledStr, has_colors: bool) -> String {
+    if has_colors { text.ansi().to_string() } else { text.to_string() }
+}
+
+fn print_help(text: &StyledStr) -> anyhow::Result<()> {
+    print_stdout(styled(text, console::colors_enabled()).as_bytes())
 }
 
 /// Prints help, the version, and an error in the arguments. `args` are the arguments of this program.
@@ -167,14 +151,15 @@ pub(super) fn report_clap_error(
             Err(error) => report_error(&error),
             Ok(()) => ExitCode::Done,
         },
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             // A failed write to standard error has no place for a report.
             let help = localize(cli(), None).render_help();
-            let _ = write!(Blocking(io::stderr()), "{help}");
+            let help = styled(&help, console::colors_enabled_stderr());
+            let _ = Blocking(io::stderr()).write_all(help.as_bytes());
             ExitCode::Usage
         }
         _ => {
-            eprint_line(&usage_error::describe(error, args, &cli()));
+            eprint_error(&usage_error::describe(error, args, &cli()));
             ExitCode::Usage
         }
     }

@@ -4,6 +4,8 @@ mod admin;
 mod args;
 mod bench;
 mod client_args;
+mod color;
+mod completion;
 mod consumer;
 mod error;
 mod exec_args;
@@ -32,6 +34,8 @@ mod timeline;
 mod unanswered;
 mod usage_error;
 mod values;
+mod version;
+mod wait_notice;
 
 use std::ffi::OsString;
 
@@ -41,20 +45,24 @@ use crate::client::{enable_self_hosting, run_keeper_process};
 use crate::exec;
 use crate::exit::ExitCode;
 use crate::os;
-use crate::report::eprint_line;
+use crate::report::eprint_error;
 pub use streams::record_standard_streams;
 use syntax::CliCommand;
 
 /// Runs the command in `args` and reports its error. Process 1 runs the command in a child if possible.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> std::process::ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        eprint_line(&message!("command-panic", panic = panic));
+        eprint_error(&message!("command-panic", panic = panic));
     }));
     let args: Vec<_> = args.into_iter().collect();
     let chosen = lang::choose(&args);
+    color::choose(&args);
+    if let Some(code) = completion::answer(&args, syntax::all_commands) {
+        return code.into_process_exit();
+    }
     enable_self_hosting();
     if let Err(error) = os::set_up_signals() {
-        eprint_line(&message!("command-no-signals", cause = os::os_text(&error)));
+        eprint_error(&message!("command-no-signals", cause = os::os_text(&error)));
         return ExitCode::Failed.into_process_exit();
     }
     #[cfg(target_os = "linux")]
@@ -97,7 +105,7 @@ impl CliCommand {
             Self::Status(args) => args.run(),
             Self::Failed(args) => args.run(),
             Self::Rm(args) => args.run(),
-            Self::Completions(args) => args.run(syntax::all_commands()),
+            Self::Completions(args) => args.run(),
             Self::Help(args) => args.run(syntax::all_commands()),
             Self::Man(args) => args.run(syntax::all_commands()),
             Self::BenchTask { task } => {

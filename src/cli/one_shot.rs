@@ -1,6 +1,5 @@
 //! Connections to a queue: warnings after a connect, notices, and the connection of a one-shot command.
 
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -8,6 +7,7 @@ use anyhow::Context;
 use super::args::QueueArg;
 use super::queue_names::no_such_queue_error;
 use super::server_args::ServerArgs;
+use super::wait_notice::Waiting;
 use crate::catalogue::{lang, message};
 use crate::client::{Client, Error, QueueBuilder, Timeout, default_base_dir};
 use crate::exit::ExitCode;
@@ -18,7 +18,7 @@ use crate::pipe::{InboxWriter, QueueDir};
 use crate::queue_name::QueueName;
 use crate::report::{Output, OutputFormat, Progress, Reporter, StdoutError, eprint_line};
 use crate::role::Role;
-use crate::server::ServerSettings;
+use crate::server::{Notifier, ServerSettings};
 
 /// The queue of a one-shot command, and how to connect to it.
 pub(super) struct OneShot {
@@ -40,8 +40,9 @@ impl OneShot {
     pub(super) fn on(queue: &QueueArg, server: Option<ServerSettings>) -> anyhow::Result<Self> {
         let queue = queue.name()?;
         let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
+        let notifier = Notifier::new(eprint_line);
         let options =
-            QueueBuilder::new(queue.clone()).notify(eprint_line).interrupt(Arc::clone(&waker));
+            QueueBuilder::new(queue.clone()).notify(notifier).interrupt(Arc::clone(&waker));
         // A command that puts says so.
         let options = options.may_put(false);
         let options = with_server(options, server.as_ref());
@@ -58,6 +59,12 @@ impl OneShot {
     /// Limits the wait for a keeper that does not answer.
     pub(super) fn with_timeout(mut self, timeout: Timeout) -> Self {
         self.options = self.options.with_timeout(timeout);
+        self
+    }
+
+    /// Tells a person of a long wait.
+    pub(super) fn with_wait_notice(mut self, waiting: Waiting) -> Self {
+        self.options = waiting.apply_to(self.options, &self.queue);
         self
     }
 
@@ -137,17 +144,4 @@ fn warn_of_damage(client: &Client, queue: &QueueName) {
     if client.damaged_lines().contains(&LEGACY_FILE_LINE) {
         eprint_line(&message!("command-damaged-legacy", queue = queue));
     }
-}
-
-/// Tells a person what the command waits for. A script may start its consumers before its producers on
-/// purpose, so a command without a terminal prints nothing.
-pub(super) fn print_end_notice(client: &mut Client, queue: &QueueName) -> Result<(), Error> {
-    if !io::stderr().is_terminal() {
-        return Ok(());
-    }
-    client.complete_connect()?;
-    if client.awaits_next_round() {
-        eprint_line(&message!("command-queue-ended", queue = queue));
-    }
-    Ok(())
 }

@@ -80,6 +80,7 @@ impl Args {
         let mut source = self.item_source()?;
         let options =
             self.input.apply_options(setup.options, self.capacity).keep_open(self.keep_open);
+        let options = self.client.waiting(Timeout::Infinite, false).apply_to(options, &queue);
         let (clock, mut reporter) = (Clock::start_now(), setup.reporter);
         let mut stream = PutStream {
             client: connect_and_warn(options, Role::Producer, &queue)?,

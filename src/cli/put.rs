@@ -9,6 +9,7 @@ use super::put_stream::PutStream;
 use super::server_args::ServerArgs;
 use super::unanswered::{UnansweredItems, list_items};
 use super::values;
+use super::wait_notice::Waiting;
 use crate::catalogue::message;
 use crate::client::{Error, Timeout};
 use crate::clock::{Clock, DelaySampler};
@@ -35,6 +36,9 @@ pub(super) struct Args {
     #[command(flatten)]
     timeout: TimeoutArgs,
 
+    #[arg(long)]
+    quiet: bool,
+
     #[command(flatten)]
     input: InputArgs,
 
@@ -52,7 +56,9 @@ impl Args {
         let timeout = self.timeout.timeout();
         let mut server = self.server.settings()?;
         self.input.eviction.apply(&mut server)?;
-        let mut one_shot = OneShot::on(&self.queue, server)?.with_timeout(timeout);
+        let waiting = Waiting { is_quiet: self.quiet, timeout, follows: false };
+        let mut one_shot =
+            OneShot::on(&self.queue, server)?.with_timeout(timeout).with_wait_notice(waiting);
         one_shot.options = self.input.apply_options(one_shot.options, self.capacity);
         let client = match one_shot.connect() {
             Err(error) => {

@@ -1,7 +1,6 @@
 //! `qdemo run`: runs producers and consumers on a private queue.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,7 +64,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", value_parser = values::parse_nonzero_duration)]
     chaos: Option<Duration>,
 
-    #[arg(long, value_name = "FORM")]
+    #[arg(long, value_name = "FORM", num_args = 0..=1, default_missing_value = "text")]
     #[arg(value_parser = values::output_format(&["text", "json", "off"]))]
     stats: Option<OutputFormat>,
 
@@ -97,11 +96,8 @@ impl Args {
 
     fn config(&self) -> Config {
         let item_name = self.item_name.clone();
-        // A quiet run makes no statistics without an explicit option.
-        let has_statistics = match self.stats {
-            Some(format) => format != OutputFormat::Silent,
-            None => self.stats_file.is_some() || (!self.quiet && io::stderr().is_terminal()),
-        };
+        let has_statistics =
+            self.stats.map_or(self.stats_file.is_some(), |format| format != OutputFormat::Silent);
         Config {
             items: self.items,
             item_name: item_name.unwrap_or_else(default_item_name),

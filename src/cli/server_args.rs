@@ -10,6 +10,7 @@ use super::values;
 use crate::catalogue::message;
 use crate::clock::nanos;
 use crate::exit::ExitError;
+use crate::queue_name::shell_quoted;
 use crate::server::{GivenServer, ServerSettings, UrlText};
 
 /// The name of the heading of these options in the help.
@@ -17,7 +18,8 @@ const HEADING: &str = "help-heading-server";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ServerArgs {
-    #[arg(long, help_heading = HEADING, value_name = "URL", value_parser = url_text())]
+    // The short help has no other option for a server.
+    #[arg(long, value_name = "URL", value_parser = url_text())]
     server: Option<UrlText>,
 
     #[arg(long, help_heading = HEADING, value_name = "FILE")]
@@ -77,6 +79,21 @@ impl ServerArgs {
         Ok(Some(settings))
     }
 
+    /// The given options, for another command that a person can paste. `settings` has the URL without its password.
+    pub(super) fn to_words(&self, settings: Option<&ServerSettings>) -> String {
+        let url = self.server.as_ref().and(settings).map(|settings| settings.url.to_string());
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let options = [
+            ("--server", url),
+            ("--server-password-file", path(&self.server_password_file)),
+            ("--server-ca", path(&self.server_ca)),
+        ];
+        let word = |(name, value): (&str, Option<String>)| {
+            value.map(|value| format!(" {name} {}", shell_quoted(&value)))
+        };
+        options.into_iter().filter_map(word).collect()
+    }
+
     /// As [`ServerArgs::settings`]. Without a limit, the command waits for the server for ever.
     pub(super) fn staying_settings(&self) -> Result<Option<ServerSettings>, ExitError> {
         let mut settings = self.settings()?;
@@ -88,6 +105,11 @@ impl ServerArgs {
 }
 
 impl StayingServerArgs {
+    /// As [`ServerArgs::to_words`].
+    pub(super) fn to_words(&self, settings: Option<&ServerSettings>) -> String {
+        self.server.to_words(settings)
+    }
+
     /// As [`ServerArgs::staying_settings`].
     pub(super) fn settings(&self) -> Result<Option<ServerSettings>, ExitError> {
         let Some(mut settings) = self.server.staying_settings()? else {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, iter};
 
 use console::Term;
 
@@ -24,9 +24,10 @@ use crate::os::{Interest, Waker, chain_text, signals, wait_ready};
 use crate::queue::{Counts, WaitReason};
 use crate::queue_name::QueueName;
 use crate::report::{
-    OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize, eprint_line,
-    is_in_background, truncate_to_width,
+    NamedLine, OutputFormat, QueueDepth, RedrawArea, Reporter, StdoutError, TerminalSize,
+    eprint_line, is_in_background, truncate_to_width,
 };
+use crate::role::Role;
 use crate::server::{Inspection, ServerFacts, ServerInspector};
 use crate::wire::{ClientStatus, Status};
 
@@ -175,7 +176,8 @@ impl StatusPrinter {
         server: Option<&ServerFacts>,
     ) -> anyhow::Result<ExitCode> {
         let size = TerminalSize::current(&self.screen);
-        let mut lines: Vec<_> = server.iter().map(ToString::to_string).collect();
+        let mut lines: Vec<NamedLine> =
+            server.iter().map(|facts| facts.to_string().into()).collect();
         lines.extend(self.lines(outcomes, size));
         let is_usable = |outcome: &&_| !matches!(outcome, QueryOutcome::Unusable { .. });
         if self.reporter.format == OutputFormat::Json {
@@ -190,12 +192,12 @@ impl StatusPrinter {
     }
 
     /// Replaces the lines before on the terminal, or prints the lines below them.
-    fn print_lines(&mut self, lines: &[String], size: TerminalSize) {
+    fn print_lines(&mut self, lines: &[NamedLine], size: TerminalSize) {
         if !self.is_live {
             if !self.is_first {
                 self.reporter.print_line("");
             }
-            lines.iter().for_each(|line| self.reporter.print_line(line));
+            lines.iter().for_each(|line| self.reporter.print_named_line(line));
         } else if !is_in_background(io::stdout()) {
             self.reporter.redraw(&mut self.area, fit_rows(lines, size.drawable_area()), size);
         }
@@ -207,7 +209,7 @@ impl StatusPrinter {
         let was_told = std::mem::replace(&mut self.has_told_silence, true);
         let line = message!("status-trying-again", problem = error);
         if self.is_watch && self.reporter.format != OutputFormat::Json {
-            self.print_lines(&[line], TerminalSize::current(&self.screen));
+            self.print_lines(&[line.into()], TerminalSize::current(&self.screen));
             self.is_first = false;
             // The next output learns of an error.
             let _ = self.reporter.flush();
@@ -225,22 +227,23 @@ impl StatusPrinter {
     }
 
     /// The lines for people. In a list, the queues that have ended come last.
-    fn lines(&mut self, outcomes: &[QueryOutcome], size: TerminalSize) -> Vec<String> {
+    fn lines(&mut self, outcomes: &[QueryOutcome], size: TerminalSize) -> Vec<NamedLine> {
         let is_apart = |outcome: &&QueryOutcome| self.is_list && outcome.has_ended();
         let (ended, live): (Vec<_>, Vec<_>) = outcomes.iter().partition(is_apart);
         let mut lines: Vec<_> =
             live.into_iter().flat_map(|outcome| self.outcome_lines(outcome, size)).collect();
         if !ended.is_empty() {
-            lines.push(message!("status-ended-queues"));
+            lines.push(message!("status-ended-queues").into());
         }
         for outcome in ended {
-            lines.extend(self.outcome_lines(outcome, size).iter().map(|line| format!("  {line}")));
+            let of_queue = self.outcome_lines(outcome, size);
+            lines.extend(of_queue.into_iter().map(NamedLine::indented));
         }
         lines
     }
 
     /// The lines of a queue. The error of an unusable queue goes to standard error, or, in a live view, into a line.
-    fn outcome_lines(&mut self, outcome: &QueryOutcome, size: TerminalSize) -> Vec<String> {
+    fn outcome_lines(&mut self, outcome: &QueryOutcome, size: TerminalSize) -> Vec<NamedLine> {
         match outcome {
             QueryOutcome::Available { queue, status, .. } => {
                 let peak = self.peaks.entry(queue.clone()).or_insert(0);
@@ -255,15 +258,15 @@ impl StatusPrinter {
                 status_lines(queue, &state, status, bar)
             }
             QueryOutcome::Unresponsive { queue, keeper: None, .. } => {
-                vec![message!("status-silent-keeper", queue = queue)]
+                vec![message!("status-silent-keeper", queue = queue).into()]
             }
             &QueryOutcome::Unresponsive { ref queue, keeper: Some(pid), .. } => {
-                vec![message!("status-silent-process", queue = queue, pid = &pid)]
+                vec![message!("status-silent-process", queue = queue, pid = &pid).into()]
             }
             QueryOutcome::Unusable { queue, error } => {
                 let line = format!("{queue}: {}", chain_text(error.as_ref()));
                 if self.is_live {
-                    return vec![line];
+                    return vec![line.into()];
                 }
                 if self.printed_errors.get(queue) != Some(&line) {
                     eprint_line(&line);
@@ -292,7 +295,7 @@ fn status_lines(
     state: &str,
     status: &Status,
     bar: Option<(usize, u64)>,
-) -> Vec<String> {
+) -> Vec<NamedLine> {
     let Counts { ready, in_flight, done, failed } = status.counts;
     let capacity = status
         .capacity
@@ -313,20 +316,23 @@ fn status_lines(
     };
     let bar = bar.map(|(columns, peak)| {
         let depth = QueueDepth { ready, capacity: status.capacity, peak };
-        format!("  {}", depth.bar(lang(), columns))
+        NamedLine::from(format!("  {}", depth.bar(lang(), columns)))
     });
     let producer = |client: &ClientStatus| {
         let (pid, activity) = (&client.pid, client_activity(client));
-        message!("status-producer", pid = pid, items = client.items, activity = activity)
+        let line =
+            message!("status-producer", pid = pid, items = client.items, activity = activity);
+        NamedLine::of_client(format!("  {line}"), Role::Producer)
     };
     let consumer = |client: &ClientStatus| {
         let (pid, activity) = (&client.pid, client_activity(client));
-        message!("status-consumer", pid = pid, items = client.items, activity = activity)
+        let line =
+            message!("status-consumer", pid = pid, items = client.items, activity = activity);
+        NamedLine::of_client(format!("  {line}"), Role::Consumer)
     };
     let clients = status.producers.iter().map(producer);
     let clients = clients.chain(status.consumers.iter().map(consumer));
-    let clients = clients.map(|line| format!("  {line}"));
-    [head].into_iter().chain(bar).chain(clients).collect()
+    iter::once(NamedLine::of_queue(head, queue)).chain(bar).chain(clients).collect()
 }
 
 fn client_activity(client: &ClientStatus) -> String {
@@ -358,12 +364,12 @@ fn format_seconds(seconds: f64) -> String {
 }
 
 /// The lines that fit on the terminal, one row each.
-fn fit_rows(lines: &[String], area: TerminalSize) -> Vec<String> {
-    let truncate = |line: &String| truncate_to_width(line, area.columns);
+fn fit_rows(lines: &[NamedLine], area: TerminalSize) -> Vec<String> {
+    let truncate = |line: &NamedLine| truncate_to_width(&line.for_terminal(), area.columns);
     if lines.len() <= area.rows {
         return lines.iter().map(truncate).collect();
     }
     let shown = area.rows - 1;
-    let more = message!("status-more-lines", lines = lines.len() - shown);
+    let more = message!("status-more-lines", lines = lines.len() - shown).into();
     lines[..shown].iter().chain([&more]).map(truncate).collect()
 }

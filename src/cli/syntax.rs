@@ -6,11 +6,15 @@ use clap::error::ErrorKind;
 use clap::{Arg, Args, Command, CommandFactory, Error, FromArgMatches, Parser, Subcommand};
 
 use super::args::QueueArg;
+use super::color::color_arg;
 use super::lang::lang_arg;
-use super::{admin, bench, consumer, get, help, manual, producer, put, rm, run, status, timeline};
+use super::version::{VERSION, long_version};
+use super::{
+    admin, bench, completion, consumer, get, help, manual, producer, put, rm, run, status, timeline,
+};
 
 #[derive(Debug, Parser)]
-#[command(name = "qdemo", bin_name = "qdemo", version, arg_required_else_help = true)]
+#[command(name = "qdemo", bin_name = "qdemo", version = VERSION, long_version = long_version(), arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]
 #[command(mut_subcommands(complete))]
 struct Cli {
@@ -34,7 +38,7 @@ pub(super) enum CliCommand {
     Failed(admin::FailedArgs),
     Rm(rm::Args),
     Help(help::HelpArgs),
-    Completions(manual::CompletionsArgs),
+    Completions(completion::CompletionsArgs),
     Man(manual::ManArgs),
     /// Run a process of a trial (the bench starts it)
     #[command(hide = true)]
@@ -85,7 +89,7 @@ pub(super) fn all_commands() -> Command {
 fn only_command(first_arg: &str) -> Option<Command> {
     let cli = Command::new("qdemo");
     if matches!(first_arg, "-V" | "--version") {
-        return Some(cli.version(env!("CARGO_PKG_VERSION")));
+        return Some(cli.version(VERSION).long_version(long_version()));
     }
     let (name, add_args) = COMMON_COMMANDS.into_iter().find(|(name, _)| *name == first_arg)?;
     Some(cli.subcommand(complete(add_args(Command::new(name)))))
@@ -113,7 +117,7 @@ const COMMON_COMMANDS: [(&str, AddArgs); 14] = [
 
 /// Adds what all commands have in common.
 fn complete(command: Command) -> Command {
-    command.arg(lang_arg()).mut_args(allow_hyphen)
+    command.arg(lang_arg()).arg(color_arg()).mut_args(allow_hyphen)
 }
 
 /// Lets the value of an option begin with `-`: the error of the option's own parser then names the remedy. A

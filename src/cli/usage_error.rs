@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
+use super::lang::given_command;
 use crate::catalogue::message;
 
 /// The commands whose queue is always on this machine.
@@ -34,8 +35,8 @@ const SYNONYMS: [(&str, &[&str]); 17] = [
 
 /// The line for an error of clap. `args` are the arguments of this program, and `cli` has all commands.
 pub(super) fn describe(error: &Error, args: &[OsString], cli: &Command) -> String {
-    let first = args.get(1).and_then(|first| first.to_str());
-    let command = first.and_then(|name| cli.find_subcommand(name)).map(Command::get_name);
+    let command =
+        given_command(args).and_then(|name| cli.find_subcommand(name)).map(Command::get_name);
     if let Some(line) = special_line(error, command) {
         return line;
     }
@@ -61,6 +62,11 @@ fn special_line(error: &Error, command: Option<&str>) -> Option<String> {
             if argument == "--server" && LOCAL_COMMANDS.contains(&command) =>
         {
             Some(message!("cli-local-command", command = command))
+        }
+        (ErrorKind::UnknownArgument, None)
+            if argument.starts_with('-') && text(error, ContextKind::SuggestedArg).is_empty() =>
+        {
+            Some(message!("cli-option-before-command", argument = argument))
         }
         (ErrorKind::UnknownArgument, Some("consumer")) if !argument.starts_with('-') => {
             Some(message!("cli-missing-dashes", argument = argument))

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Error, Timeout};
+use super::{Error, Timeout, WaitText};
 use crate::clock::{ProcessBirth, nanos};
 use crate::os::Waker;
 use crate::queue_name::QueueName;
 use crate::role::Role;
-use crate::server::ServerSettings;
+use crate::server::{Notifier, ServerSettings};
 use crate::wire::Hello;
 
 /// Describes a queue and how to connect to it: the way to a [`Queue`](crate::Queue) with settings of
@@ -57,7 +57,9 @@ pub struct QueueBuilder {
     /// The limit of a wait that has no limit of its own.
     pub(super) timeout: Timeout,
     /// Tells a person of a lost connection.
-    pub(super) notify: Option<fn(&str)>,
+    pub(super) notify: Option<Notifier>,
+    /// The text for a long wait.
+    pub(super) wait_text: Option<WaitText>,
     /// The client may put: a server must not drop its items.
     pub(super) may_put: bool,
 }
@@ -75,6 +77,7 @@ impl QueueBuilder {
             interrupt: None,
             timeout: Timeout::Infinite,
             notify: None,
+            wait_text: None,
             may_put: true,
         }
     }
@@ -209,9 +212,15 @@ impl QueueBuilder {
         self
     }
 
-    /// Tells a person of a lost connection to a server through `notify`, in one line.
-    pub(crate) fn notify(mut self, notify: fn(&str)) -> Self {
+    /// Tells a person of a lost connection to a server, and of a long wait, through `notify`.
+    pub(crate) fn notify(mut self, notify: Notifier) -> Self {
         self.notify = Some(notify);
+        self
+    }
+
+    /// Tells a person through `notify` what the client waits for, after a second and once.
+    pub(crate) fn wait_text(mut self, text: WaitText) -> Self {
+        self.wait_text = Some(text);
         self
     }
 

@@ -7,6 +7,7 @@ use super::handle::Client;
 use super::timeout::{Deadline, SilenceLimit};
 use super::{Error, Timeout, process};
 use crate::clock::{Clock, nanos};
+use crate::queue::WaitReason;
 use crate::role::Role;
 use crate::wire::{Reply, Request};
 
@@ -47,7 +48,8 @@ impl Client {
         self.session.add_request(Request::Get { max: max.max(1) });
         self.session.add_request(Request::Sleep(nanos(delay)));
         self.flush_requests()?;
-        let reply = self.wait_for_reply_until(&Deadline::new(timeout), Self::get_reply)?;
+        let deadline = Deadline::new(timeout);
+        let reply = self.wait_for_reply_until(&deadline, WaitReason::Item, Self::get_reply)?;
         if matches!(reply, GetReply::Items(_)) {
             self.wait_for_wake()?;
         }
@@ -65,7 +67,8 @@ impl Client {
                 return Ok(None);
             }
             client.request_items(max)?;
-            client.wait_for_reply_until(deadline, Self::get_reply).map(Into::into)
+            let reply = client.wait_for_reply_until(deadline, WaitReason::Item, Self::get_reply);
+            reply.map(Into::into)
         })
     }
 
@@ -132,21 +135,32 @@ impl Client {
     }
 
     /// Waits for the reply that `pick` takes. After the deadline the client sends a cancel, and the
-    /// keeper's answer to the cancel decides.
+    /// keeper's answer to the cancel decides. `reason` is what a notice on a long wait says.
     pub(super) fn wait_for_reply_until<T>(
         &mut self,
         deadline: &Deadline,
+        reason: WaitReason,
+        pick: impl Fn(&mut Self, Reply) -> Result<Option<T>, Error>,
+    ) -> Result<T, Error> {
+        let waited = self.pick_reply_until(deadline, reason, pick);
+        self.end_wait();
+        waited
+    }
+
+    fn pick_reply_until<T>(
+        &mut self,
+        deadline: &Deadline,
+        reason: WaitReason,
         pick: impl Fn(&mut Self, Reply) -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
         let mut picked = None;
         let mut cancelled = false;
         loop {
-            let left = if cancelled { None } else { deadline.remaining() };
-            if left == Some(0) {
+            if !cancelled && deadline.remaining() == Some(0) {
                 self.cancel()?;
                 cancelled = true;
-                continue;
             }
+            let left = if cancelled { None } else { self.remaining_wait(reason, deadline)? };
             match self.next_reply(left)? {
                 Some(Reply::Cancelled) => {
                     // The keeper answers each request that it cancels before it says `cancelled`.
@@ -172,7 +186,7 @@ impl Client {
     /// Waits for the answer to [`Client::request_items`]; none when the queue has ended.
     pub(crate) fn wait_for_items(&mut self) -> Result<Option<Delivery>, Error> {
         let deadline = Deadline::new(Timeout::Infinite);
-        self.wait_for_reply_until(&deadline, Self::get_reply).map(Into::into)
+        self.wait_for_reply_until(&deadline, WaitReason::Item, Self::get_reply).map(Into::into)
     }
 
     /// Stops every wait: the keeper answers at once.

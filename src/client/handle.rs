@@ -11,6 +11,7 @@ use super::process;
 use super::session::Session;
 use super::timeout::SilenceLimit;
 use super::transport::Transport;
+use super::wait_notice::WaitNotice;
 use crate::clock::{Clock, nanos};
 use crate::pipe::{PIPE_BUF, ReadEnd, RequestSender};
 use crate::queue::{Batch, BatchRef};
@@ -100,6 +101,8 @@ pub struct Client {
     /// How many items of this client the server has accepted and forgotten, as far as no error has told that: see
     /// [`Client::check_loss`].
     pub(super) lost_items: u64,
+    /// The notice on a long wait.
+    pub(super) wait_notice: WaitNotice,
 }
 
 impl fmt::Debug for Client {
@@ -128,6 +131,7 @@ impl Client {
     ) -> Self {
         let max_item_bytes = options.hello.max_item_bytes.unwrap_or(DEFAULT_MAX_ITEM_BYTES);
         Self {
+            wait_notice: WaitNotice::new(options.wait_text.clone()),
             options,
             requests,
             mailbox,
@@ -172,11 +176,6 @@ impl Client {
     /// Whether the keeper paces time, as it does for the workers of `qdemo run` with a delay.
     pub(crate) fn is_paced(&self) -> bool {
         self.welcome.is_paced
-    }
-
-    /// Whether the queue has ended, and this client waits for the next round.
-    pub(crate) fn awaits_next_round(&self) -> bool {
-        self.welcome.awaits_next_round
     }
 
     /// The lines of the queue's journal that were damaged when this client started a keeper for the

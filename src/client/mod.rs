@@ -22,6 +22,7 @@ mod tests;
 mod timeout;
 mod transport;
 mod typed;
+mod wait_notice;
 
 pub use builder::QueueBuilder;
 pub(crate) use builder::default_base_dir;
@@ -34,3 +35,4 @@ pub use keeper_process::keep_if_asked;
 pub(crate) use keeper_process::{enable_self_hosting, run_keeper_process};
 pub(crate) use timeout::Timeout;
 pub use typed::{GetError, Item, PutError, Queue, TryGetError, TryPutError};
+pub(crate) use wait_notice::WaitText;

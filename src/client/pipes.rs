@@ -125,19 +125,28 @@ impl Client {
     /// [`Error::NoAnswer`] when there is no timeout and the keeper is silent for longer than the
     /// silence limit.
     pub(super) fn next_reply(&mut self, timeout: Option<Nanos>) -> Result<Option<Reply>, Error> {
-        let mut reply = self.session.next();
+        let mut reply = self.next_received()?;
         if reply.is_none() {
             match self.receive(timeout) {
                 Err(Error::KeeperGone) => self.reconnect()?,
                 other => other?,
             }
-            reply = self.session.next();
+            reply = self.next_received()?;
         }
-        let reply = reply.transpose()?;
         if matches!(reply, Some(Reply::Cancelled)) {
             self.cancel_pending_since = None;
         }
         Ok(reply)
+    }
+
+    /// The next reply that has arrived, except the status that the client has asked for because of a wait.
+    fn next_received(&mut self) -> Result<Option<Reply>, Error> {
+        while let Some(reply) = self.session.next().transpose()? {
+            if let Some(reply) = self.take_wait_status(reply) {
+                return Ok(Some(reply));
+            }
+        }
+        Ok(None)
     }
 
     /// Finds or starts another keeper after the death of this one, and sends the unanswered requests.

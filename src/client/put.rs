@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Accepted, Client, Error, Timeout};
 use crate::clock::nanos;
 use crate::pipe::{share_buffer, take_buffer};
-use crate::queue::Items;
+use crate::queue::{Items, WaitReason};
 use crate::wire::{MAX_PUT_BYTES, Reply};
 
 /// The client sends no further item while this many bytes of items are unanswered. The session keeps the
@@ -132,14 +132,14 @@ impl Client {
         if let Some(outcome) = self.take_unreported() {
             return outcome.map(Some);
         }
-        self.with_deadline(timeout, |client, deadline| {
+        let accepted = self.with_deadline(timeout, |client, deadline| {
             client.flush_puts()?;
             while client.last_answered_seq < client.session.last_put_seq() {
-                let left = deadline.remaining();
-                if left == Some(0) {
+                if deadline.remaining() == Some(0) {
                     client.cancel_puts()?;
                     return client.take_unreported().transpose();
                 }
+                let left = client.remaining_wait(WaitReason::Room, deadline)?;
                 if let Some(reply) = client.next_reply(left)?
                     && let Some(accepted) = client.handle_other_reply(reply)?
                 {
@@ -147,7 +147,9 @@ impl Client {
                 }
             }
             Ok(None)
-        })
+        });
+        self.end_wait();
+        accepted
     }
 
     /// Returns an error if the server has forgotten items of this client, once. So a put that finds the loss has its own

@@ -2,8 +2,9 @@
 
 use std::num::NonZeroU64;
 
+use super::timeout::SilenceLimit;
 use super::{Client, Error, Timeout};
-use crate::queue::{Batch, Counts};
+use crate::queue::{Batch, Counts, WaitReason};
 use crate::wire::{ErrorCode, Reply, Request, Status};
 
 impl Client {
@@ -13,6 +14,17 @@ impl Client {
             Reply::Size { counts, capacity } => Ok((counts, capacity)),
             other => Err(other),
         })
+    }
+
+    /// The counts for the last words of a client that a signal tells to leave: the signal does not end this wait,
+    /// and a silence of a second does. None without an answer.
+    pub(crate) fn counts_at_the_end(&mut self) -> Option<Counts> {
+        let interrupt = self.options.interrupt.take();
+        let before =
+            std::mem::replace(&mut self.silence_limit, SilenceLimit::PerWait(Timeout::After(0)));
+        let counts = self.size().ok().map(|(counts, _)| counts);
+        (self.options.interrupt, self.silence_limit) = (interrupt, before);
+        counts
     }
 
     /// Returns the status of the queue and of its clients.
@@ -38,7 +50,7 @@ impl Client {
         let failed = self.with_deadline(timeout, |client, deadline| {
             client.session.add_request(Request::Join);
             client.flush_requests()?;
-            client.wait_for_reply_until(deadline, |client, reply| match reply {
+            client.wait_for_reply_until(deadline, WaitReason::Done, |client, reply| match reply {
                 Reply::Joined { failed } => Ok(Some(failed)),
                 Reply::Unfinished { items } => Err(Error::Unfinished(items)),
                 other => client.handle_other_reply(other).map(|_| None),

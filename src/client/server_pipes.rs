@@ -68,7 +68,7 @@ impl QueueBuilder {
         };
         let session = Session::new(key, Hello { birth, ..self.hello.clone() });
         let (requests, mailbox, far_ends) = make_pipes()?;
-        let link = ServerLink::start(settings, &self.name, key, self.notify)
+        let link = ServerLink::start(settings, &self.name, key, self.notify.clone())
             .map_err(open_error(message!("error-no-server-thread")))?;
         let far_ends = Some(far_ends);
         let transport = Transport::Server { link, far_ends, place, only_existing };
@@ -214,9 +214,9 @@ impl Client {
         }
     }
 
-    fn notify(&self, text: &str) {
-        if let Some(notify) = self.options.notify {
-            notify(text);
+    pub(super) fn notify(&self, text: &str) {
+        if let Some(notify) = &self.options.notify {
+            notify.tell(text);
         }
     }
 

@@ -49,6 +49,11 @@ impl Deadline {
         self.timeout.remaining_since(self.clock)
     }
 
+    /// The nanoseconds since the timeout began.
+    pub(super) fn elapsed(&self) -> Nanos {
+        self.clock.now()
+    }
+
     /// The nanoseconds that are left; none if there is no limit.
     pub(super) fn remaining(&self) -> Option<Nanos> {
         match self.remaining_timeout() {

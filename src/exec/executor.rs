@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitStatus;
 
 use rustix::io::Errno;
+use rustix::process::Signal;
 
 use super::command::CommandTemplate;
 use super::get_state::GetState;
@@ -14,11 +15,12 @@ use super::job::{CommandOutcome, ItemTask, Job};
 use super::retries::RetryQueue;
 use super::tally::{ExecTotals, ItemOutcome, Tally};
 use super::terminal::Terminal;
-use super::{ExecConfig, ExecObserver, StopReason};
+use super::{ExecConfig, ExecObserver, ItemsLeft, StopReason};
 use crate::catalogue::{Lang, message};
 use crate::client::{Client, Error, ItemRef, Notification};
 use crate::clock::{Clock, Nanos, nanos};
-use crate::os::{Interest, Waker, wait_ready};
+use crate::os::{Interest, Waker, signals, wait_ready};
+use crate::queue::WaitReason;
 
 /// The executor requests no item while this many items wait for another try.
 const MAX_RETRY_QUEUE_LEN: usize = 64;
@@ -45,6 +47,8 @@ pub(crate) struct Executor<'a, W> {
     tally: Tally,
     /// When to request the counts of the queue; none while a request is pending.
     next_counts_at: Option<Nanos>,
+    /// When to tell a person that the executor waits for an item.
+    wait_notice_at: Option<Nanos>,
     /// Unprinted notices about stopped commands.
     stop_notices: Vec<String>,
 }
@@ -75,6 +79,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             gets: GetState::default(),
             tally: Tally::default(),
             next_counts_at: Some(0),
+            wait_notice_at: None,
             stop_notices: Vec::new(),
         })
     }
@@ -83,6 +88,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     /// keeper can requeue the items in flight.
     pub(crate) fn run(mut self) -> Result<ExecTotals, StopReason> {
         let ran = self.run_loop();
+        // The commands may take a while to end.
+        self.report_interruption(&ran);
         // A command that has ended by itself needs no repetition.
         let reaped = self.reap_commands();
         // Commands may still run after a stop at the first failure.
@@ -94,6 +101,24 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         self.client.size()?;
         self.retract_late_outcomes();
         Ok(self.tally.totals())
+    }
+
+    /// Tells a person what Ctrl-C leaves undone. Other signals come from programs.
+    fn report_interruption(&mut self, ran: &Result<(), StopReason>) {
+        let ended_by_person = match ran {
+            Err(StopReason::Queue(Error::Interrupted))
+                if signals::exit_signal() == Some(Signal::INT.as_raw()) =>
+            {
+                0
+            }
+            // The command with the terminal is not in `running` any more.
+            Err(StopReason::Interrupted(_)) => 1,
+            _ => return,
+        };
+        let in_progress = (self.running.len() + self.retry_queue.len()) as u64 + ended_by_person;
+        if let Some(counts) = self.client.counts_at_the_end() {
+            self.observer.interrupted(ItemsLeft { in_progress, ready: counts.ready });
+        }
     }
 
     fn run_loop(&mut self) -> Result<(), StopReason> {
@@ -108,6 +133,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 return Ok(());
             }
             self.cancel_if_idle(is_idle)?;
+            self.watch_wait()?;
             self.wait_for_event()?;
             self.process_replies()?;
             self.reap_commands()?;
@@ -148,6 +174,17 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             self.client.cancel()?;
             self.gets.cancel_sent();
         }
+        Ok(())
+    }
+
+    /// Tells a person if the executor waits for an item for long.
+    fn watch_wait(&mut self) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.wait_notice_at = match self.gets.waiting_time(now) {
+            Some(waited) => self.client.watch_wait(WaitReason::Item, waited)?,
+            None => None,
+        };
+        self.wait_notice_at = self.wait_notice_at.map(|left| now.saturating_add(left));
         Ok(())
     }
 
@@ -221,6 +258,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         let deadlines = self.running.iter().filter_map(Job::deadline);
         let cooldowns = self.cooldowns.iter().copied();
         let others = retry.into_iter().chain(self.next_counts_at).chain(self.idle_deadline());
+        let others = others.chain(self.wait_notice_at);
         let next = deadlines.chain(cooldowns).chain(others).min();
         let timeout = next.map(|next| next.saturating_sub(self.clock.now()));
         if self.client.wait_for_keeper_or(&self.poll_fds(), timeout)? {
@@ -259,6 +297,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn process_notification(&mut self, notification: Notification) -> Result<(), StopReason> {
         match notification {
             Notification::Delivered(batch) => {
+                self.client.end_wait();
                 let mut batch = batch.into_batch();
                 self.gets.items_received(batch.count());
                 while batch.count() > 0 {
@@ -325,6 +364,10 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             self.cooldowns.push(outcome.ended_at.saturating_add(delay));
         }
         let failure = outcome.failure_reason();
+        let tries = outcome.task.command_failures + 1;
+        if failure.is_some() && tries > self.config.retries {
+            self.observer.item_failed(&mut outcome, tries);
+        }
         let task = outcome.task;
         match failure {
             None => {
@@ -337,7 +380,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             }
             Some(reason) if task.command_failures == 0 => self.fail_item(&task, &reason)?,
             Some(reason) => {
-                let tries = task.command_failures + 1;
                 let reason = message!(Lang::En, "reason-last-try", reason = reason, tries = tries);
                 self.fail_item(&task, &reason)?;
             }

@@ -14,6 +14,8 @@ pub(super) struct GetState {
     received: u64,
     /// The time since which the executor only waits for an item.
     idle_since: Option<Nanos>,
+    /// The same, while a get is pending.
+    waiting_since: Option<Nanos>,
 }
 
 impl GetState {
@@ -52,6 +54,13 @@ impl GetState {
     /// Starts, continues or ends the idle time.
     pub(super) fn set_idle(&mut self, is_idle: bool, now: Nanos) {
         self.idle_since = if is_idle { self.idle_since.or(Some(now)) } else { None };
+        let is_waiting = is_idle && self.is_pending;
+        self.waiting_since = if is_waiting { self.waiting_since.or(Some(now)) } else { None };
+    }
+
+    /// For how long the executor has only waited for an item. None if it does anything else.
+    pub(super) fn waiting_time(&self, now: Nanos) -> Option<Nanos> {
+        self.waiting_since.map(|since| now.saturating_sub(since))
     }
 
     /// The end of the idle time. None without a limit, and after the cancel.

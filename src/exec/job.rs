@@ -1,6 +1,6 @@
 //! One command for one item: its input, output, deadline and exit.
 
-use std::io::{self, PipeReader, Read, Seek, Write};
+use std::io::{self, PipeReader, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ExitStatus, Stdio};
@@ -20,6 +20,8 @@ use crate::queue::Batch;
 
 /// The bytes of a command's output that stay in memory. Longer output goes to an unnamed file.
 const MAX_OUTPUT_IN_MEMORY: usize = 1 << 20;
+/// At most this many bytes of standard error are searched for its last line.
+const MAX_LAST_LINE: u64 = 1024;
 /// The time between SIGTERM and SIGKILL.
 const TERM_GRACE_PERIOD: Nanos = 5_000_000_000;
 
@@ -229,6 +231,19 @@ impl Job {
 }
 
 impl CommandOutcome {
+    /// The last line that the command has printed on standard error, without what a carriage return has replaced.
+    /// Empty without any text, and as far as the line is too long.
+    pub(crate) fn last_error_line(&mut self) -> String {
+        let mut end = Vec::new();
+        let length = self.stderr.seek(SeekFrom::End(0)).unwrap_or(0);
+        let from = SeekFrom::Start(length.saturating_sub(MAX_LAST_LINE));
+        // An unreadable file has no last line.
+        let _ = self.stderr.seek(from).and_then(|_| self.stderr.read_to_end(&mut end));
+        let text = String::from_utf8_lossy(&end);
+        let lines = text.split(['\n', '\r']).map(str::trim);
+        lines.rev().find(|line| !line.is_empty()).unwrap_or_default().to_owned()
+    }
+
     /// The signal by which a person at the terminal has ended the command. A shell exits with 130 after SIGINT has
     /// ended the shell's command.
     pub(super) fn terminal_signal(&self) -> Option<Signal> {

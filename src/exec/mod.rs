@@ -68,10 +68,21 @@ pub(crate) enum StopReason {
     Observer(anyhow::Error),
 }
 
+/// What an interrupted executor leaves to others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ItemsLeft {
+    pub(crate) in_progress: u64,
+    pub(crate) ready: u64,
+}
+
 /// Receives the progress of the commands.
 pub(crate) trait ExecObserver {
     /// A command has ended. The observer prints the command's output.
     fn command_ended(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()>;
+    /// The last try of the command has failed, after [`ExecObserver::command_ended`].
+    fn item_failed(&mut self, outcome: &mut CommandOutcome, tries: u32);
+    /// A signal ends the executor. The items in progress go back in line.
+    fn interrupted(&mut self, left: ItemsLeft);
     fn totals_changed(&mut self, totals: ExecTotals);
     /// Whether the observer needs the counts of the queue.
     fn wants_counts(&self) -> bool;

@@ -112,6 +112,8 @@ impl Keeper {
                 }
                 Some(PacerStep::Wake(_)) => continue,
                 Some(PacerStep::Wait(until)) => return Ok(until),
+                // The caller sees the time, and calls again after the kill.
+                Some(PacerStep::Kill) => return Ok(Some(wall)),
                 Some(PacerStep::OutOfTime) => return Ok(None),
             };
             match step {
@@ -317,6 +319,10 @@ impl Keeper {
     }
 
     fn handle_query(&mut self, client: ClientId, query: &wire::Request, host: &mut impl Host) {
+        // A client that has died in its wait gets no item: the item would come back with one more attempt.
+        if host.is_client_dead(client) {
+            return;
+        }
         // Earlier requests count.
         self.run_possible_steps(host);
         let reply = match *query {

@@ -30,6 +30,8 @@ pub(crate) enum PacerStep {
     Wake(WorkerId),
     /// Nothing before the next request, or before this wall time.
     Wait(Option<Nanos>),
+    /// The time of the next kill has come. The caller kills a worker, or sets another time.
+    Kill,
     /// Nothing any more: the next due time is later than [`LATEST_TIME`].
     OutOfTime,
 }
@@ -64,6 +66,10 @@ pub(crate) struct Pacer {
     no_sleep_role: Option<Role>,
     /// The next due time is later than [`LATEST_TIME`].
     is_out_of_time: bool,
+    /// The time of the next kill. Time stops there once.
+    next_kill: Option<Nanos>,
+    /// Time has stopped for a kill.
+    is_kill_due: bool,
 }
 
 impl Pacer {
@@ -76,7 +82,19 @@ impl Pacer {
             workers: workers.into_iter().map(|w| (w, WorkerState::Absent)).collect(),
             no_sleep_role: None,
             is_out_of_time: false,
+            next_kill: None,
+            is_kill_due: false,
         }
+    }
+
+    /// Sets the paced time of the next kill, if there will be one.
+    pub(crate) fn set_next_kill(&mut self, at: Option<Nanos>) {
+        (self.next_kill, self.is_kill_due) = (at, false);
+    }
+
+    /// Whether time has stopped for a kill: all workers are at rest.
+    pub(crate) fn is_kill_due(&self) -> bool {
+        self.is_kill_due
     }
 
     /// Whether [`Pacer::next_step`] has returned [`PacerStep::OutOfTime`].
@@ -169,6 +187,9 @@ impl Pacer {
         let Some(due) = self.earliest_due() else {
             return PacerStep::Wait(None);
         };
+        // A kill comes before what is due at the same time.
+        let kill = self.next_kill.filter(|&at| at > self.now && at <= due);
+        let due = kill.unwrap_or(due);
         if due > LATEST_TIME {
             // A straggler may still come back in range.
             if self.has_worker(|state| state == WorkerState::Straggling) {
@@ -185,6 +206,10 @@ impl Pacer {
             return PacerStep::Wait(Some(due_wall));
         }
         self.now = due;
+        if kill.is_some() {
+            self.is_kill_due = true;
+            return PacerStep::Kill;
+        }
         self.next_turn(&can_serve).unwrap_or(PacerStep::Wait(None))
     }
 

@@ -1,6 +1,6 @@
 //! The workers of a run: connected, expected or gone, and the turn of each in a paced run.
 
-use super::{Host, Keeper, Observer, PacerStep, send_error, send_reply, worker_of};
+use super::{Host, Keeper, Observer, Pacer, PacerStep, send_error, send_reply, worker_of};
 use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
@@ -45,6 +45,19 @@ impl Keeper {
             self.detach_from_queue(client, Request::ClientDied, host);
             self.forget_client(client, host);
         }
+    }
+
+    /// Sets the paced time at which the caller kills a worker: [`Keeper::process_pending`] returns at that time. A run
+    /// that is not paced has no such time.
+    pub(crate) fn set_next_kill(&mut self, at: Option<Nanos>) {
+        if let Some(pacer) = &mut self.pacer {
+            pacer.set_next_kill(at);
+        }
+    }
+
+    /// Whether the time of the kill has come.
+    pub(crate) fn is_kill_due(&self) -> bool {
+        self.pacer.as_ref().is_some_and(Pacer::is_kill_due)
     }
 
     /// Whether this worker has neither left nor been given up.

@@ -2,6 +2,7 @@
 
 use console::{Alignment, measure_text_width, pad_str};
 
+use super::colors::worker_style;
 use super::terminal::{TerminalSize, truncate_to_width};
 use super::worker_names::WorkerNames;
 use crate::catalogue::{Lang, message};
@@ -98,7 +99,7 @@ impl QueueDepth {
 }
 
 impl LiveView {
-    /// The rows that fit into `size`. If there are too many workers, the first ones have rows.
+    /// The rows that fit into `size`, safe on a terminal. If there are too many workers, the first ones have rows.
     pub(super) fn render_rows(&self, names: WorkerNames, size: TerminalSize) -> Vec<String> {
         let lang = names.lang;
         // The queue and the total need a row each, and hidden workers need one together.
@@ -128,7 +129,10 @@ impl LiveView {
                 _ => String::new(),
             };
             let so_far = row.items_so_far(lang, digits);
-            rows.push([pad(name, name_width), activity, so_far, items].join(COLUMN_GAP));
+            let WorkerId { role, index } = row.worker;
+            let style = worker_style(role, Some(index)).for_stderr();
+            let name = style.apply_to(pad(name, name_width)).to_string();
+            rows.push([name, activity, so_far, items].join(COLUMN_GAP));
         }
         if shown < self.workers.len() {
             let hidden = self.workers.len() - shown;

@@ -22,7 +22,7 @@ pub(super) struct LogPhrases {
     frequent: Vec<(FrequentEvent, LogPhrase)>,
 }
 
-/// A put or a delivery: whether it is a put, and the worker.
+/// A put or a first delivery: whether it is a put, and the worker.
 type FrequentEvent = (bool, Option<Role>, Option<u32>);
 
 impl LogPhrases {
@@ -30,7 +30,7 @@ impl LogPhrases {
     pub(super) fn of_event(&mut self, names: WorkerNames, event: &Event<'_>) -> Option<LogPhrase> {
         let is_put = match event.kind {
             EventKind::Put(_) => true,
-            EventKind::Delivered(_) => false,
+            EventKind::Delivered(batch) if batch.attempt == 1 => false,
             _ => return make_phrase(names, event),
         };
         let key = (is_put, event.role(), event.worker.map(|worker| worker.index));
@@ -47,12 +47,20 @@ fn make_phrase(names: WorkerNames, event: &Event<'_>) -> Option<LogPhrase> {
     let lang = names.lang;
     // An event of the whole run has no worker.
     let index = event.worker.map(|worker| worker.index);
-    let worker = event.role().map_or(String::new(), |role| names.name(role, index));
+    let worker = event.role().map_or(String::new(), |role| names.colored_name(role, index));
     let text = match event.kind {
         EventKind::Put(_) => message!(lang, "log-put", worker = worker, item = ITEM_MARK),
-        EventKind::Delivered(_) => {
+        EventKind::Delivered(batch) if batch.attempt == 1 => {
             message!(lang, "log-delivered", worker = worker, item = ITEM_MARK)
         }
+        // An earlier consumer had the item, and has died or given the item back.
+        EventKind::Delivered(batch) => message!(
+            lang,
+            "log-delivered-again",
+            worker = worker,
+            item = ITEM_MARK,
+            attempt = batch.attempt
+        ),
         EventKind::Requeued(batch) => {
             let attempt = batch.attempt;
             message!(lang, "log-requeued", worker = worker, item = ITEM_MARK, attempt = attempt)

@@ -1,6 +1,7 @@
 //! Output for people and programs: the log in Japanese or English, JSON lines, bare items, statistics,
 //! pictures and the live view. Nothing here changes a queue.
 
+mod colors;
 mod figures;
 mod json_event;
 mod live;
@@ -23,12 +24,13 @@ use serde_json::value::RawValue;
 
 use crate::catalogue::{Lang, lang, recompose};
 use crate::event::Event;
-use crate::item::{self, escape_controls, escape_for_terminal};
+use crate::item::{self, escape_controls};
 use crate::queue::Batch;
+pub(crate) use colors::{NamedLine, set_colors};
 use json_event::JsonEvent;
 pub(crate) use live::{LiveView, QueueDepth, WorkerActivity, WorkerRow};
 use log_phrases::{LogPhrase, LogPhrases};
-pub(crate) use output::{Output, StdoutError, eprint_line};
+pub(crate) use output::{Output, StdoutError, eprint_error, eprint_line};
 pub(crate) use output_file::{is_named_pipe, open as open_output_file};
 pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;
@@ -118,6 +120,16 @@ impl Reporter {
         self.out.push_raw(b"\n");
     }
 
+    /// Prints a line that begins with a name.
+    pub(crate) fn print_named_line(&mut self, line: &NamedLine) {
+        if self.out.is_terminal {
+            self.out.push_raw(line.for_terminal().as_bytes());
+        } else {
+            self.out.push_raw(line.styled(str::to_owned).as_bytes());
+        }
+        self.out.push_raw(b"\n");
+    }
+
     fn print_bare_item(&mut self, item: &[u8]) {
         self.out.push_text(&item::display_text(item));
         self.out.push_raw(&[self.delimiter]);
@@ -174,9 +186,8 @@ impl Reporter {
         self.out.flush()
     }
 
-    /// Draws these rows on a terminal in place of the last ones.
+    /// Draws these rows, which are safe on a terminal, in place of the last ones.
     pub(crate) fn redraw(&mut self, area: &mut RedrawArea, rows: Vec<String>, size: TerminalSize) {
-        let rows = rows.iter().map(|row| escape_for_terminal(row).into_owned()).collect();
         self.out.push_raw(area.replace(rows, size).as_bytes());
     }
 

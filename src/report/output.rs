@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
+use super::colors::error_style;
 use super::progress::Progress;
 use crate::catalogue::message;
 use crate::clock::Nanos;
@@ -18,7 +19,7 @@ use crate::pipe::PIPE_BUF;
 pub(crate) struct Output {
     buffer: Vec<u8>,
     /// Whether standard output is a terminal: then foreign text is escaped.
-    is_terminal: bool,
+    pub(super) is_terminal: bool,
     pub(crate) progress: Progress,
     /// A signal to leave wakes this waker.
     interrupt: Option<Arc<Waker>>,
@@ -187,8 +188,18 @@ pub(crate) fn eprint_line(line: &str) {
     write_stderr_line(&format!("qdemo: {}", line.replace('\n', " ")));
 }
 
+/// Prints the error of a command on standard error, in one line after the program's name.
+pub(crate) fn eprint_error(line: &str) {
+    let name = error_style().for_stderr().apply_to("qdemo:");
+    let line = line.replace('\n', " ");
+    write_stderr(&format!("{name} {}\n", escape_for_terminal(&line)));
+}
+
 fn write_stderr_line(text: &str) {
-    let line = format!("{}\n", escape_for_terminal(text));
+    write_stderr(&format!("{}\n", escape_for_terminal(text)));
+}
+
+fn write_stderr(line: &str) {
     // Standard error has no reader, so no error can be reported.
     let _ = Blocking(io::stderr()).write_all(line.as_bytes());
 }

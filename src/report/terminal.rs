@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use console::{Term, measure_text_width, truncate_str};
+use console::{AnsiCodeIterator, Term, measure_text_width, truncate_str};
 use indicatif::TermLike;
 use rustix::process::getpgrp;
 use rustix::termios::tcgetpgrp;
@@ -176,17 +176,23 @@ pub(crate) fn truncate_to_width(line: &str, columns: usize) -> String {
 }
 
 /// The rows of a line on the terminal, at least one. A wide character stays in one row. The line must contain
-/// no control characters.
+/// no control characters, except those of colours.
 fn wrap_line(line: &str, columns: usize) -> Vec<String> {
     let (mut rows, mut row, mut used) = (Vec::new(), String::new(), 0);
-    for c in line.chars() {
-        let width = measure_text_width(c.encode_utf8(&mut [0; 4]));
-        if used > 0 && used + width > columns {
-            rows.push(std::mem::take(&mut row));
-            used = 0;
+    for (piece, is_color) in AnsiCodeIterator::new(line) {
+        if is_color {
+            row.push_str(piece);
+            continue;
         }
-        row.push(c);
-        used += width;
+        for c in piece.chars() {
+            let width = measure_text_width(c.encode_utf8(&mut [0; 4]));
+            if used > 0 && used + width > columns {
+                rows.push(std::mem::take(&mut row));
+                used = 0;
+            }
+            row.push(c);
+            used += width;
+        }
     }
     rows.push(row);
     rows
@@ -239,6 +245,8 @@ mod tests {
         assert_eq!(wrap_line("1生産", 4), ["1生", "産"]);
         assert_eq!(wrap_line("1生産", 1), ["1", "生", "産"], "even if the row is too narrow");
         assert_eq!(wrap_line("", 4), [""]);
+        let green = ["\x1b[32m1生", "産\x1b[0m"];
+        assert_eq!(wrap_line(&green.concat(), 4), green, "a colour has no width");
         assert_eq!(truncate_to_width("生産者", 6), "生産者");
         assert_eq!(truncate_to_width("生産者", 5), "生産…");
     }

@@ -1,5 +1,6 @@
 //! The names of workers in log lines, pictures and the live view.
 
+use super::colors::worker_style;
 use crate::catalogue::{Lang, message};
 use crate::role::{Role, WorkerId};
 
@@ -22,6 +23,11 @@ impl WorkerNames {
             Some(index) => message!(self.lang, "log-worker", role = name, index = index),
             None => name,
         }
+    }
+
+    /// The name of a worker in its colour, for standard output.
+    pub(super) fn colored_name(self, role: Role, index: Option<u32>) -> String {
+        worker_style(role, index).apply_to(self.name(role, index)).to_string()
     }
 
     pub(super) fn worker_name(self, worker: WorkerId) -> String {

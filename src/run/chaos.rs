@@ -9,20 +9,23 @@ use crate::clock::Nanos;
 /// The shortest mean time between two kills: a process needs time to start.
 const MIN_KILL_INTERVAL: Nanos = 1_000_000;
 
+/// Separates the stream of the kills from the streams of the delays.
+const STREAM: u64 = 0x6b69_6c6c_6b69_6c6c;
+
 /// Chooses the times of kills and their victims.
 #[derive(Debug)]
 pub(super) struct KillSchedule {
-    /// The mean wall time between two kills.
+    /// The mean time between two kills: paced time in a paced run, else wall time.
     mean_interval: Nanos,
-    /// The wall time of the next kill.
+    /// The time of the next kill.
     pub(super) next_kill: Nanos,
     random: Xoshiro256PlusPlus,
 }
 
 impl KillSchedule {
-    /// A schedule with kills about every `mean_interval` of wall time, from `now` on.
+    /// A schedule with kills about every `mean_interval`, from `now` on. The seed and the times of the calls determine it.
     pub(super) fn new(mean_interval: Nanos, now: Nanos, seed: u64) -> Self {
-        let random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let random = Xoshiro256PlusPlus::seed_from_u64(seed ^ STREAM);
         let mean_interval = mean_interval.max(MIN_KILL_INTERVAL);
         let mut schedule = Self { mean_interval, next_kill: now, random };
         schedule.schedule_next(now);

@@ -30,8 +30,6 @@ struct WorkersState {
 struct WorkerProcess {
     worker: WorkerId,
     child: Child,
-    /// The parent killed the process by [`Workers::kill_one`].
-    was_killed_by_us: bool,
 }
 
 /// A worker whose process has exited.
@@ -78,19 +76,22 @@ impl Workers {
         command.env("QDEMO_LANG", lang().code());
         // A terminal's Ctrl-C goes to the parent only, and the parent ends the workers.
         let child = command.process_group(0).spawn()?;
-        workers.processes.push(WorkerProcess { worker, child, was_killed_by_us: false });
+        workers.processes.push(WorkerProcess { worker, child });
         Ok(())
     }
 
-    /// Kills the process of a worker. [`Workers::reap`] returns the process.
-    pub(crate) fn kill_one(&self, worker: WorkerId) {
-        for process in
-            lock(&self.state).processes.iter_mut().filter(|process| process.worker == worker)
-        {
-            process.was_killed_by_us = true;
-            // A dead process is fine.
-            let _ = process.child.kill();
-        }
+    /// Kills the process of a worker, and waits for its end: nothing happens in the run between the kill and the death.
+    /// None if the worker has no process.
+    pub(crate) fn kill_one(&self, worker: WorkerId) -> io::Result<Option<ExitedWorker>> {
+        let mut workers = lock(&self.state);
+        let at = workers.processes.iter().position(|process| process.worker == worker);
+        let Some(at) = at else { return Ok(None) };
+        let child = &mut workers.processes[at].child;
+        // A dead process is fine.
+        let _ = child.kill();
+        let cause = ExitCause::from_status(child.wait()?);
+        workers.processes.remove(at);
+        Ok(Some(ExitedWorker { worker, cause, was_killed_by_us: true }))
     }
 
     /// Reaps the processes that have exited since the last call.
@@ -100,9 +101,8 @@ impl Workers {
         lock(&self.state).processes.retain_mut(|process| match process.child.try_wait() {
             Ok(None) => true,
             Ok(Some(status)) => {
-                let &mut WorkerProcess { worker, was_killed_by_us, .. } = process;
-                let cause = ExitCause::from_status(status);
-                exited.push(ExitedWorker { worker, cause, was_killed_by_us });
+                let (worker, cause) = (process.worker, ExitCause::from_status(status));
+                exited.push(ExitedWorker { worker, cause, was_killed_by_us: false });
                 false
             }
             Err(error) => {

@@ -78,17 +78,20 @@ fn run_parent(
     let output = Output::new(workplace.progress.clone(), Some(Arc::clone(&workplace.interrupt)));
     let reporter =
         Reporter::new(config.style, log_lang(), [config.producers, config.consumers], output);
-    let random = config.producer_delay.is_random() || config.consumer_delay.is_random();
+    let has_random_delays = config.producer_delay.is_random() || config.consumer_delay.is_random();
+    // The same kills come again only in a run that does not depend on the speed of the machine.
+    let random = has_random_delays || config.chaos.is_some() && config.is_paced();
     let seed = match config.seed {
         None if random => random_seed()?,
         seed => seed.unwrap_or_default(),
     };
-    if random && config.seed.is_none() {
+    let is_repeatable = has_random_delays || config.speed == Speed::Max;
+    if random && is_repeatable && config.seed.is_none() {
         reporter.print_notice(&message!("run-seed", seed = seed));
     }
-    let statistics = config
-        .warmup
-        .map(|warmup| StatsCollector::new(config.model_input(random.then_some(seed)), warmup));
+    let statistics = config.warmup.map(|warmup| {
+        StatsCollector::new(config.model_input(has_random_delays.then_some(seed)), warmup)
+    });
     let ids = config.worker_ids();
     let timeline = outputs.picture.as_ref().map(|_| {
         let capacity = Some(config.capacity).filter(|&capacity| capacity > 0);
@@ -109,7 +112,7 @@ fn run_parent(
         clock,
         config,
         seed,
-        kill_schedule: kill_schedule(config, clock.now())?,
+        kill_schedule: kill_schedule(config, clock.now(), seed)?,
         redraw_timer: RedrawTimer::default(),
         outputs,
         is_stopping: false,
@@ -124,19 +127,17 @@ fn run_parent(
     parent.print_result()
 }
 
-/// The kill schedule, in wall time. `--speed X` shortens the intervals of a paced run too.
-fn kill_schedule(config: &Config, now: Nanos) -> anyhow::Result<Option<KillSchedule>> {
+/// The kill schedule: in paced time by `seed`, or in the wall time of a run without delays.
+fn kill_schedule(config: &Config, wall: Nanos, seed: u64) -> anyhow::Result<Option<KillSchedule>> {
     let Some(mean_interval) = config.chaos else {
         return Ok(None);
     };
-    let speed = match config.speed {
-        Speed::Times(speed) if config.is_paced() => speed,
-        _ => 1.0,
+    let (now, seed) = if config.is_paced() {
+        (0, seed)
+    } else {
+        (wall, getrandom::u64().with_context(|| message!("command-no-random"))?)
     };
-    // A float out of range saturates.
-    let mean_interval = (nanos(mean_interval) as f64 / speed) as Nanos;
-    let seed = getrandom::u64().with_context(|| message!("command-no-random"))?;
-    Ok(Some(KillSchedule::new(mean_interval, now, seed)))
+    Ok(Some(KillSchedule::new(nanos(mean_interval), now, seed)))
 }
 
 /// The live view, if it is wanted. A panic removes the view from the terminal.

@@ -48,8 +48,10 @@ impl Parent<'_> {
     pub(super) fn run_loop(&mut self, wake_events: &Waker) -> anyhow::Result<()> {
         let mut interrupted = false;
         loop {
+            self.prepare_paced_kill();
             let until = self.keeper.process_pending(self.clock.now(), &mut self.host)?;
             self.host.pipes.flush();
+            self.kill_random_worker()?;
             self.flush_output()?;
             self.redraw();
             if self.keeper.is_out_of_time() {
@@ -61,8 +63,12 @@ impl Parent<'_> {
             if self.workplace.workers.is_empty() && self.host.pipes.has_no_clients() {
                 return Ok(());
             }
+            let is_paced = self.config.is_paced();
             let others = [
-                self.kill_schedule.as_ref().map(|schedule| schedule.next_kill),
+                self.kill_schedule
+                    .as_ref()
+                    .map(|schedule| schedule.next_kill)
+                    .filter(|_| !is_paced),
                 self.redraw_timer.next_redraw,
             ];
             let until = until.into_iter().chain(others.into_iter().flatten()).min();
@@ -76,7 +82,8 @@ impl Parent<'_> {
             self.host.process_arrivals(&mut self.keeper, self.clock, &arrivals)?;
             if arrivals.others_ready[0] {
                 wake_events.drain();
-                self.reap_workers()?;
+                let exited = self.workplace.workers.reap()?;
+                self.handle_exited_workers(exited)?;
             }
             if signals::exit_signal().is_some() && !interrupted {
                 interrupted = true;
@@ -85,7 +92,6 @@ impl Parent<'_> {
                     self.host.observer.reporter.print_notice(&message!("run-shutdown"));
                 }
             }
-            self.kill_random_worker();
         }
     }
 
@@ -105,8 +111,7 @@ impl Parent<'_> {
         }
     }
 
-    fn reap_workers(&mut self) -> anyhow::Result<()> {
-        let exited = self.workplace.workers.reap()?;
+    fn handle_exited_workers(&mut self, exited: Vec<ExitedWorker>) -> anyhow::Result<()> {
         // A worker may have announced itself just before its death.
         self.host.read_inbox(&mut self.keeper, self.clock)?;
         for exited in exited {
@@ -165,22 +170,39 @@ impl Parent<'_> {
         }
     }
 
-    /// Kills a worker if the kill schedule says so. A respawn is safe until it has put or done an item, so
-    /// that a run ends however often workers are killed.
-    fn kill_random_worker(&mut self) {
+    /// Kills a worker if the kill schedule says so.
+    fn kill_random_worker(&mut self) -> anyhow::Result<()> {
         let Some(mut schedule) = self.kill_schedule.take_if(|_| !self.is_stopping) else {
-            return;
+            return Ok(());
         };
-        let candidates = || {
-            let workers = self.host.observer.counts.workers.iter();
-            let workers = workers.filter(|(_, progress)| !progress.is_just_restarted);
-            let workers = workers.map(|(&worker, _)| worker);
-            workers.filter(|&w| self.keeper.is_worker_expected(w) && self.has_work_for(w)).collect()
-        };
-        if let Some(worker) = schedule.pick_victim(self.clock.now(), candidates) {
-            self.workplace.workers.kill_one(worker);
-        }
+        let is_paced = self.config.is_paced();
+        let now = if is_paced { self.keeper.now() } else { self.clock.now() };
+        // Of a worker that is not at rest nobody knows what it has written before its death.
+        let may_kill = !is_paced || self.keeper.is_kill_due();
+        let candidates = || if may_kill { self.kill_candidates() } else { Vec::new() };
+        let victim = schedule.pick_victim(now, candidates);
         self.kill_schedule = Some(schedule);
+        if let Some(worker) = victim {
+            let killed = self.workplace.workers.kill_one(worker)?;
+            self.handle_exited_workers(killed.into_iter().collect())?;
+        }
+        Ok(())
+    }
+
+    /// A respawn is safe until it has put or done an item, so that a run ends however often workers are killed.
+    fn kill_candidates(&self) -> Vec<WorkerId> {
+        let workers = self.host.observer.counts.workers.iter();
+        let workers = workers.filter(|(_, progress)| !progress.is_just_restarted);
+        let workers = workers.map(|(&worker, _)| worker);
+        workers.filter(|&w| self.keeper.is_worker_expected(w) && self.has_work_for(w)).collect()
+    }
+
+    /// Lets the keeper stop at the paced time of the next kill. Without a candidate time goes on: it would stop for
+    /// each kill of a long delay.
+    fn prepare_paced_kill(&mut self) {
+        let schedule = self.kill_schedule.as_ref().filter(|_| self.config.is_paced());
+        let next = schedule.map(|schedule| schedule.next_kill);
+        self.keeper.set_next_kill(next.filter(|_| !self.kill_candidates().is_empty()));
     }
 
     /// Closes the queue and drops the ready items. Consumers finish their items in flight.

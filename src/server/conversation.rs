@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::durability::DurabilityReport;
 use super::error::{ServerError, no_answer_yet};
+use super::notifier::Notifier;
 use crate::catalogue::message;
 use crate::clock::{Clock, Nanos};
 use crate::os::lock;
@@ -39,7 +40,7 @@ pub(super) struct Shared {
     /// The client has left.
     pub(super) left: Notify,
     /// Tells a person of a server that does not answer.
-    notify: Option<fn(&str)>,
+    notify: Option<Notifier>,
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +73,7 @@ impl Shared {
         lock(&self.state)
     }
 
-    pub(super) fn new(server: String, notify: Option<fn(&str)>) -> Self {
+    pub(super) fn new(server: String, notify: Option<Notifier>) -> Self {
         Self { state: Mutex::default(), server, left: Notify::new(), notify }
     }
 
@@ -87,8 +88,8 @@ impl Shared {
     pub(super) fn tell_silence(&self) {
         let error = self.silence();
         let was_told = std::mem::replace(&mut self.lock().has_told_silence, true);
-        if let Some(notify) = self.notify.filter(|_| !was_told) {
-            notify(&message!("server-trying-again", error = &error));
+        if let Some(notifier) = self.notify.as_ref().filter(|_| !was_told) {
+            notifier.tell(&message!("server-trying-again", error = &error));
         }
     }
 
@@ -103,8 +104,8 @@ impl Shared {
         self.note_answer();
         self.lock().away = None;
         let was_told = std::mem::take(&mut self.lock().has_told_silence);
-        if let Some(notify) = self.notify.filter(|_| was_told) {
-            notify(&message!("server-answers-again"));
+        if let Some(notifier) = self.notify.as_ref().filter(|_| was_told) {
+            notifier.tell(&message!("server-answers-again"));
         }
     }
 

@@ -12,6 +12,7 @@ use super::bridge::Bridge;
 use super::conversation::{Conversation, Shared};
 use super::durability::DurabilityReport;
 use super::error::ServerError;
+use super::notifier::Notifier;
 use super::script::QueueKeys;
 use super::settings::ServerSettings;
 use crate::clock::{Clock, Nanos};
@@ -40,7 +41,7 @@ impl ServerLink {
         settings: &ServerSettings,
         queue: &QueueName,
         key: ClientKey,
-        notify: Option<fn(&str)>,
+        notify: Option<Notifier>,
     ) -> io::Result<Self> {
         let (conversations, received) = unbounded_channel();
         let shared = Arc::new(Shared::new(settings.url.to_string(), notify));

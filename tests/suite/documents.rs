@@ -3,6 +3,7 @@
 //! The tests that are not of `both!` are of text and of runs.
 
 use std::fs;
+use std::process::Command;
 
 use crate::harness::{Sandbox, assert_same};
 
@@ -62,11 +63,26 @@ fn every_option_of_the_help_is_in_the_readme() {
     }
 }
 
+/// The commit of this repository and its date. None if the files are not in a repository of their own, or without git.
+fn own_commit() -> Option<String> {
+    let dir = env!("CARGO_MANIFEST_DIR");
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(["-C", dir]).args(args).output().ok()?;
+        let text = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        output.status.success().then_some(text)
+    };
+    let top = fs::canonicalize(git(&["rev-parse", "--show-toplevel"])?).unwrap();
+    let is_own = top == fs::canonicalize(dir).unwrap();
+    is_own.then(|| git(&["show", "--no-patch", "--abbrev=7", "--format=%h %cs", "HEAD"])).flatten()
+}
+
 #[test]
 fn help_and_version_go_to_standard_output() {
     let sandbox = Sandbox::new();
-    let version = format!("qdemo {}\n", env!("CARGO_PKG_VERSION"));
-    sandbox.run(&["--version"]).assert_prints(&version);
+    let version = format!("qdemo {}", env!("CARGO_PKG_VERSION"));
+    sandbox.run(&["-V"]).assert_prints(&format!("{version}\n"));
+    let commit = own_commit().map_or(String::new(), |commit| format!(" ({commit})"));
+    sandbox.run(&["--version"]).assert_prints(&format!("{version}{commit}\n"));
     let help = sandbox.run(&["--help"]);
     help.assert_done();
     assert!(help.text().contains("Share a queue by name:"));

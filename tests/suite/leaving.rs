@@ -217,7 +217,7 @@ fn a_killed_consumer_is_reported_and_its_item_goes_to_the_other_consumer() {
         .position(|line| line == "消費者1: アイテム0 がキューに戻りました（次は2回目）");
     assert!(died.is_some() && back == died.map(|died| died + 1), "{lines:?}");
     let gets: Vec<_> = outcome.lines().into_iter().filter(|line| line.contains("取得")).collect();
-    let expected = ["消費者2: アイテム0 を取得しました"];
+    let expected = ["消費者2: アイテム0 を取得しました（2回目）"];
     assert_eq!(gets[..1], expected);
     assert_eq!(gets.len(), 3);
     sandbox.assert_nothing_left();

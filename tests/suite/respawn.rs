@@ -126,7 +126,7 @@ fn a_killed_consumer_is_replaced_and_its_item_is_done() {
 消費者: 異常終了しました（シグナル 9）
 消費者: アイテム0 がキューに戻りました（次は2回目）
 消費者: 再起動しました
-消費者: アイテム0 を取得しました
+消費者: アイテム0 を取得しました（2回目）
 すべてのプロセスが終了しました
 ";
     assert_same(expected, &outcome.text());
@@ -153,7 +153,7 @@ fn deaths_are_reported_in_english_with_the_number_of_the_worker() {
 consumer 2: was killed by signal 9
 consumer 2: item1 is ready again (attempt 2 is next)
 consumer 2: restarted
-consumer 2: got item1
+consumer 2: got item1 (attempt 2)
 all processes have finished
 ";
     assert_same(expected, &outcome.text());
@@ -217,15 +217,16 @@ fn a_worker_is_not_replaced_more_often_than_respawn_allows() {
     let args = ["run", "--items", "3", "--consumer-delay", "30s", "--lang", "en"];
     let more = ["--producer-delay", "0", "--speed", "20", "--respawn", "2"];
     let mut run = sandbox.start(&[&args[..], &more].concat());
-    for n in 0..2 {
-        wait_while(|| run.line() != "consumer: got item0");
+    for (n, again) in ["", " (attempt 2)"].iter().enumerate() {
+        let got = format!("consumer: got item0{again}");
+        wait_while(|| run.line() != got);
         kill(&run, "consumer 1/1");
         assert_eq!(run.line(), "consumer: was killed by signal 9");
         let back = format!("consumer: item0 is ready again (attempt {} is next)", n + 2);
         assert_eq!(run.line(), back);
         assert_eq!(run.line(), "consumer: restarted");
     }
-    assert_eq!(run.line(), "consumer: got item0");
+    assert_eq!(run.line(), "consumer: got item0 (attempt 3)");
     kill(&run, "consumer 1/1");
     let outcome = run.end();
     let expected = "\
@@ -336,9 +337,7 @@ fn with_chaos_every_item_is_done() {
     let args = [&args[..], &["--format", "json", "--chaos", "2ms"]].concat();
     let without = ["--producer-delay", "0", "--consumer-delay", "0", "--items", "20000"];
     let paced = ["--producer-delay", "1ms", "--consumer-delay", "1ms", "--items", "300"];
-    for (more, speed, items) in
-        [(without, "1", 20_000), (paced, "max", 300), (paced, "1", 300), (paced, "0.5", 300)]
-    {
+    for (more, speed, items) in [(without, "1", 20_000), (paced, "1", 300), (paced, "0.5", 300)] {
         let outcome = sandbox.run(&[&args[..], &more, &["--speed", speed]].concat());
         let ledger = ledger_of(&outcome);
         ledger.assert_all_done(items);
@@ -346,6 +345,34 @@ fn with_chaos_every_item_is_done() {
         let Ledger { died, restarted, .. } = ledger;
         assert!(died > 0 && restarted <= died && died - restarted <= 7, "{died}, {restarted}");
     }
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_seed_of_a_run_at_the_highest_speed_decides_on_its_kills_too() {
+    let sandbox = Sandbox::new();
+    let workers = ["--producers", "3", "--consumers", "3", "--capacity", "4", "--items", "60"];
+    let args = ["run", "--speed", "max", "--format", "json", "--chaos", "7s"];
+    let args = [&args[..], &workers, &["--producer-delay", "exp:1s"]].concat();
+    let of_seed = |seed| sandbox.run(&[&args[..], &["--seed", seed]].concat());
+    let first = of_seed("7");
+    let ledger = ledger_of(&first);
+    ledger.assert_all_done(60);
+    // Each run of a minute of its own time has several kills, which a run of a moment of wall time would not have.
+    assert!(ledger.died >= 3, "{}", ledger.died);
+    for _ in 0..3 {
+        assert_same(&first.text(), &of_seed("7").text());
+    }
+    assert_ne!(first.text(), of_seed("8").text());
+    // The seed is told where it is not given, and a long delay has no more kills than items.
+    let long = ["run", "--speed", "max", "--items", "2", "--chaos", "1s", "--lang", "en"];
+    let run = sandbox.run(&[&long[..], &["--consumer-delay", "87600h"]].concat());
+    assert_eq!(run.code(), Some(0));
+    let (seed, more) = run.stderr.split_once(": the same run again").unwrap();
+    assert!(more.contains("2 of 2 items done"), "{more}");
+    let seed = seed.strip_prefix("seed ").unwrap();
+    let again = ["--consumer-delay", "87600h", "--seed", seed];
+    assert_same(&run.text(), &sandbox.run(&[&long[..], &again].concat()).text());
     sandbox.assert_nothing_left();
 }
 

@@ -259,7 +259,7 @@ fn a_stopped_command_is_reported_once_and_ends_by_its_trap() {
         "qdemo: the command for item 1 is stopped by signal 19: \
          `kill -CONT -- -{pid}` lets it go on"
     );
-    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(lines.len(), 3, "{lines:?}");
     assert_same(&report, lines[0]);
     let failed = "1\t1\ttook longer than --timeout-each (exit code 1)\ta\n";
     sandbox.run(&["failed"]).assert_prints(failed);
@@ -336,7 +336,9 @@ fn with_tty_ctrl_c_ends_command_and_consumer_and_the_item_is_requeued() {
         sandbox.wait_for_processes("sleep 1000", 1);
         // If the command does not have the terminal yet, Ctrl-C ends the consumer, with the same result.
         session.type_in(CTRL_C);
-        assert_same("^C", &session.end_by_sigint());
+        let said = "^Cqdemo: interrupted: 1 item in progress goes back in line in `default`, where 1 more waits; \
+                    run the same command again to go on\r\n";
+        assert_same(said, &session.end_by_sigint());
         let left = sandbox.run(&["peek", "--count", "9", "--format", "json"]).lines();
         assert_eq!(left.len(), 2);
         assert_eq!(left[0], r#"{"id":1,"item":"a","attempt":2}"#);

@@ -21,7 +21,7 @@ const COLUMNS: u16 = 80;
 const SLOWLY: [&str; 4] = ["run", "--speed", "4", "--stats"];
 
 /// A command on a terminal.
-struct OnTerminal {
+pub struct OnTerminal {
     controller: File,
     emulator: vt100::Parser,
     /// All text that the terminal has got.
@@ -33,7 +33,7 @@ struct OnTerminal {
 
 /// The place of a command's standard output. Standard error is always the terminal.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stdout {
+pub enum Stdout {
     Terminal,
     Pipe,
 }
@@ -47,7 +47,7 @@ fn nonzero(count: u16) -> NonZero<u16> {
 }
 
 impl OnTerminal {
-    fn start(mut command: Command, stdout: Stdout, rows: u16, columns: u16) -> Self {
+    pub fn start(mut command: Command, stdout: Stdout, rows: u16, columns: u16) -> Self {
         let pty = openpty(None, Some(&size(rows, columns))).unwrap();
         command.env("TERM", "xterm").stdin(Stdio::null()).stderr(pty.user.try_clone().unwrap());
         match stdout {
@@ -77,7 +77,7 @@ impl OnTerminal {
         true
     }
 
-    fn screen(&self) -> String {
+    pub fn screen(&self) -> String {
         self.emulator.screen().contents()
     }
 
@@ -86,7 +86,7 @@ impl OnTerminal {
     }
 
     /// Waits until `is` holds of the screen.
-    fn wait_until(&mut self, is: impl Fn(&str) -> bool) {
+    pub fn wait_until(&mut self, is: impl Fn(&str) -> bool) {
         let limit = Limit::start();
         while !is(&self.screen()) {
             assert!(
@@ -97,7 +97,7 @@ impl OnTerminal {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         signal_to(self.child.id().cast_signed(), signal);
     }
 
@@ -111,7 +111,7 @@ impl OnTerminal {
     }
 
     /// Waits for the end of the command. Returns the exit code and all bytes of the pipe.
-    fn end(&mut self) -> (Option<i32>, String) {
+    pub fn end(&mut self) -> (Option<i32>, String) {
         let mut text = String::new();
         // A full pipe would block the program, and so the test, which reads the terminal.
         let pipe = self.piped.take().map(|mut pipe| {
@@ -137,7 +137,7 @@ impl OnTerminal {
 }
 
 impl Sandbox {
-    fn on_terminal(&self, args: &[&str], stdout: Stdout) -> OnTerminal {
+    pub fn on_terminal(&self, args: &[&str], stdout: Stdout) -> OnTerminal {
         OnTerminal::start(self.qdemo(args), stdout, ROWS, COLUMNS)
     }
 }
@@ -194,7 +194,7 @@ fn log_lines_scroll_above_the_view() {
 #[test]
 fn statistics_replace_the_view_at_the_end_of_a_run() {
     let sandbox = Sandbox::new().in_japanese();
-    let mut run = sandbox.on_terminal(&["run", "--speed", "20"], Stdout::Pipe);
+    let mut run = sandbox.on_terminal(&["run", "--speed", "20", "--stats"], Stdout::Pipe);
     let (code, piped) = run.end();
     assert_eq!(code, Some(0));
     assert_same(CLASSIC, &piped);
@@ -399,7 +399,8 @@ fn a_consumer_with_commands_shows_its_progress_and_the_remaining_time() {
     let args = ["consumer", "-j", "2", "--", "sh", "-c", "sleep 0.05; echo did {}"];
     let mut consumer = sandbox.on_terminal(&args, Stdout::Terminal);
     assert_eq!(consumer.end().0, Some(0));
-    let lines = consumer.lines();
+    let mut lines = consumer.lines();
+    assert_eq!(lines.pop().as_deref(), Some("qdemo: 20 items are done"));
     assert!(lines.len() == 20 && lines.iter().all(|line| line.starts_with("did ")), "{lines:#?}");
     for word in ["/20", "/s  ETA ", "[====="] {
         assert!(consumer.text.contains(word), "no {word} in {:?}", consumer.text);
@@ -446,4 +447,47 @@ fn progress_never_prints_each_status_below_the_previous_status() {
         assert_eq!(times == 1, drawn_over, "{}", status.screen());
     }
     sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_short_help_of_every_command_fits_a_screen_in_both_languages() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["--help"]).text();
+    let commands = help.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    for command in commands.map(|name| vec![name]).chain([vec![]]) {
+        for lang in ["en", "ja"] {
+            let args = [&command[..], &["-h", "--lang", lang]].concat();
+            let mut on_terminal = sandbox.on_terminal(&args, Stdout::Terminal);
+            assert_eq!(on_terminal.end().0, Some(0));
+            let screen = on_terminal.screen();
+            on_terminal.emulator.screen_mut().set_scrollback(usize::MAX);
+            assert_same(&screen, &on_terminal.screen());
+            assert!(!screen.contains('…') || screen.contains(", …"), "{screen}");
+        }
+    }
+}
+
+#[test]
+fn workers_have_the_same_colours_in_the_log_and_in_the_view() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.on_terminal(&[&SLOWLY[..], &["off"]].concat(), Stdout::Terminal);
+    run.wait_until(|screen| screen.contains("1/5"));
+    let color = |row: usize| {
+        let cell = run.emulator.screen().cell(u16::try_from(row).unwrap(), 0).unwrap();
+        (cell.contents().to_owned(), cell.fgcolor())
+    };
+    let (producer, consumer) = (vt100::Color::Idx(2), vt100::Color::Idx(3));
+    let lines = run.lines();
+    for (row, line) in lines.iter().enumerate() {
+        let expected = if line.starts_with("生産者") || line.starts_with("producer") {
+            producer
+        } else if line.starts_with("消費者") || line.starts_with("consumer") {
+            consumer
+        } else {
+            vt100::Color::Default
+        };
+        assert_eq!(color(row).1, expected, "{line}");
+    }
+    assert!(lines.len() > 6, "{lines:#?}");
+    assert_eq!(run.end().0, Some(0));
 }

@@ -7,6 +7,7 @@ cli-see-commands = { $cause }: `qdemo --help` shows what is valid
 cli-no-such-command = there is no command `{ $command }`: `qdemo --help` lists all commands
 cli-local-command = `qdemo { $command }` has its queue on this machine, never on a server: leave --server out
 cli-missing-dashes = unexpected argument '{ $argument }': write -- before the command for the items, as in `qdemo consumer -- { $argument } …`
+cli-option-before-command = unexpected argument '{ $argument }' before the command: write options behind it, as in `qdemo put --queue jobs`
 cli-unknown-argument = unexpected argument '{ $argument }' found
 cli-similar-argument = unexpected argument '{ $argument }' found; did you mean '{ $known }'?
 cli-unknown-command = there is no command `{ $name }`

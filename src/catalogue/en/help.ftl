@@ -18,6 +18,7 @@ help-commands-more = `qdemo man` lists exit codes and variables.
 help-any-help = Print help: -h the short one, --help the long one
 help-any-version = Print the version
 help-any-lang = Language: ja or en [default: QDEMO_LANG, or the locale]
+help-any-color = Show colours: auto (on a terminal; NO_COLOR and CLICOLOR_FORCE decide first), always, never
 help-any-queue = Name of the queue [default: QDEMO_QUEUE, or default]
 help-any-format = Format of the output
 help-any-quiet = Print no log
@@ -50,10 +51,10 @@ help-run-consumers = Number of consumers
 help-run-speed = Speed of the run as a multiple of wall time; max for no waiting
 help-run-respawn = How many times each dead worker is replaced; 0 for never
 help-run-chaos = Kill a random worker about once per TIME; a killed worker is always replaced
-help-run-stats = Print statistics at the end, on standard error [default: text on a terminal, otherwise off]
+help-run-stats = Print statistics at the end, on standard error; without a FORM, as text
 help-run-stats-file = Write the statistics to this file, as JSON unless --stats text is given
 help-run-warmup = Leave the first N items out of the statistics
-help-run-timeline = Draw a timeline of the run to this .svg or .html file
+help-run-timeline = Draw a timeline of the run, to this .svg or .html file
 help-run-progress = Show a live view: auto (on a terminal), always, never
 help-run-detail = Exit code 1: items are not done, since workers have died.
 
@@ -75,8 +76,9 @@ help-bench-detail =
 help-producer = Put items into a queue; the last producer to leave ends it
 help-producer-items = Put this many generated items: アイテム0, アイテム1, …
 help-producer-delay = Delay after each item: 1s, exp:1s (random, with this mean), or uniform:500ms..1.5s
+help-producer-quiet = Print no log, and no notice on a long wait or on items that nobody gets
 help-producer-keep-open = Leave without ending the queue
-help-producer-null = Items on standard input end with NUL instead of a newline
+help-producer-null = Items on standard input end with NUL, not with a newline
 help-producer-server-timeout = Give up when the server has been away for this time [default: never]
 help-producer-detail = Exit code 1: an item is not valid. Exit code 4: the queue is closed.
 
@@ -88,7 +90,7 @@ help-consumer-follow = Stay when the queue ends, and wait for new items
 help-consumer-lease = Requeue an item that is not done after this time, even if its consumer lives
 help-consumer-max-attempts = Move an item to the failed items after this many delivery failures (its consumer died, or its lease ran out); 0 for never
 help-consumer-format = Format of the output [default: log; with a COMMAND, the output of the command]
-help-consumer-quiet = Print no log; with a COMMAND, show no progress
+help-consumer-quiet = Print no log, and no notice on a long wait; with a COMMAND, no progress and no summary. Failed items are still named
 help-consumer-server-timeout = Give up when the server has been away for this time [default: never]
 help-consumer-jobs = Run up to this many commands at a time
 help-consumer-retries = Run a command that fails up to this many more times
@@ -107,14 +109,15 @@ help-put = Put items into a queue
 help-put-items = Items to put, or - for the lines of standard input
 help-put-timeout = Wait at most this long for room, or for a reply
 help-put-no-wait = Do not wait for room
-help-put-null = Items on standard input end with NUL instead of a newline
+help-put-quiet = Print no notice on a long wait
+help-put-null = Items on standard input end with NUL, not with a newline
 help-put-detail =
     With -, the timeout starts anew for each line.
     Exit code 3: no room within the timeout. Exit code 4: the queue is closed.
 
 help-get = Get items from a queue and print them
 help-get-format = Format of the output: bare items, or JSON objects with id, item and attempt
-help-get-quiet = Print no message when the queue is empty or has ended
+help-get-quiet = Print no message when the queue is empty or has ended, and no notice on a long wait
 help-get-detail =
     An item is done as soon as the item is printed.
     Exit code 3: no item within the timeout. Exit code 4: the queue has ended.
@@ -127,6 +130,7 @@ help-peek-detail =
 
 help-join = Wait until all items are done
 help-join-timeout = Wait at most this long until all items are done
+help-join-quiet = Print no notice on a long wait
 help-join-detail =
     An item that `qdemo get` has printed is done.
     Exit code 1: items have failed, or the queue does not exist.

@@ -6,6 +6,7 @@ log-worker = { $role } { $index }
 
 log-put = { $worker }: added { $item }
 log-delivered = { $worker }: got { $item }
+log-delivered-again = { $worker }: got { $item } (attempt { $attempt })
 log-requeued = { $worker }: { $item } is ready again (attempt { $attempt } is next)
 log-killed = { $worker }: was killed by signal { $signal }
 log-failed = { $worker }: failed with exit code { $code }

@@ -16,6 +16,7 @@ stats-blocked = blocked
 stats-utilization = utilization
 stats-throughput = throughput
 stats-little-exact = holds exactly: the difference is 0 ns
+stats-little-unfinished = says nothing of this run: not every item was done
 stats-little-difference = the difference is { $difference } ns
 stats-seed = seed
 stats-formula = formula

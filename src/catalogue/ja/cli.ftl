@@ -7,6 +7,7 @@ cli-see-commands = { $cause }: 使い方は `qdemo --help` で確認できます
 cli-no-such-command = コマンド `{ $command }` はありません: `qdemo --help` でコマンドの一覧を表示します
 cli-local-command = `qdemo { $command }` のキューは常にこのマシンにあり、サーバーは使えません: --server を外してください
 cli-missing-dashes = 引数 '{ $argument }' は指定できません: アイテムごとに実行するコマンドの前には `qdemo consumer -- { $argument } …` のように -- を書いてください
+cli-option-before-command = 引数 '{ $argument }' はコマンドの前には指定できません: `qdemo put --queue jobs` のように、コマンドの後に指定してください
 cli-unknown-argument = 引数 '{ $argument }' は指定できません
 cli-similar-argument = 引数 '{ $argument }' は指定できません。もしかして: '{ $known }'
 cli-unknown-command = コマンド `{ $name }` はありません

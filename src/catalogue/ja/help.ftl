@@ -18,6 +18,7 @@ help-commands-more = 終了コードと環境変数の一覧は `qdemo man` で�
 help-any-help = ヘルプを表示（-h は要約、--help は詳細）
 help-any-version = バージョンを表示
 help-any-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロケール]
+help-any-color = 色を付ける条件: auto（端末のとき。NO_COLOR と CLICOLOR_FORCE を優先）、always、never
 help-any-queue = キューの名前 [既定値: QDEMO_QUEUE、なければ default]
 help-any-format = 出力の形式
 help-any-quiet = ログを出力しない
@@ -49,11 +50,11 @@ help-run-producers = 生産者の数
 help-run-consumers = 消費者の数
 help-run-speed = 実時間に対する実行の速さの倍率。max なら待たない
 help-run-respawn = 異常終了したワーカーを再起動する回数。0 なら再起動しない
-help-run-chaos = およそ TIME に 1 回、無作為に選んだワーカーを強制終了する。強制終了したワーカーは必ず再起動する
-help-run-stats = 最後に統計を標準エラー出力に表示する [既定値: 端末なら text、それ以外は off]
+help-run-chaos = 約 TIME ごとにワーカーを 1 つ無作為に強制終了する。強制終了したワーカーは必ず再起動する
+help-run-stats = 最後に統計を標準エラー出力に表示する。FORM を省略すると text
 help-run-stats-file = 統計をこのファイルに書き込む。--stats text がなければ JSON
 help-run-warmup = 最初の N 個のアイテムを統計から除く
-help-run-timeline = 実行のタイムラインを .svg または .html ファイルに描く
+help-run-timeline = 実行のタイムラインを描くファイル（.svg または .html）
 help-run-progress = 進行状況を表示する: auto（端末の場合）、always、never
 help-run-detail = 終了コード 1: ワーカーが異常終了したため、処理されていないアイテムがあります。
 
@@ -75,6 +76,7 @@ help-bench-detail =
 help-producer = アイテムをキューに追加する。最後の生産者が離れるとキューは終了する
 help-producer-items = この個数のアイテムを生成して追加する: アイテム0、アイテム1、…
 help-producer-delay = アイテムごとの遅延: 1s、exp:1s（平均 1s の指数分布）、uniform:500ms..1.5s（一様分布）
+help-producer-quiet = ログも、長い待ちや消費者のいないアイテムについての通知も出力しない
 help-producer-keep-open = キューを終了させずに離れる
 help-producer-null = 標準入力のアイテムの終わりを改行ではなく NUL とする
 help-producer-server-timeout = サーバーに接続できない状態をあきらめるまでの時間 [既定値: あきらめない]
@@ -85,10 +87,10 @@ help-consumer-delay = アイテムごとの、処理完了までの遅延。COMM
 help-consumer-fast = パイプに書いた時点で（読まれなくても）処理完了とし、多くのアイテムを先に取得する
 help-consumer-max = この個数のアイテムを処理したら離れる
 help-consumer-follow = キューが終了しても離れず、新しいアイテムを待つ
-help-consumer-lease = この時間内に処理が終わらないアイテムを、消費者が動作中でもキューに戻す
+help-consumer-lease = この時間内に処理が終わらないアイテムをキューに戻す（消費者が動作中でも戻す）
 help-consumer-max-attempts = 配達の失敗（消費者の異常終了、またはリースの期限切れ）がこの回数になったアイテムを失敗アイテムに移す。0 なら移さない
 help-consumer-format = 出力の形式 [既定値: log。COMMAND を実行する場合はコマンドの出力]
-help-consumer-quiet = ログを出力しない。COMMAND を実行する場合は進行状況を表示しない
+help-consumer-quiet = ログも、長い待ちについての通知も出力しない。COMMAND を実行する場合は進行状況と最後のまとめも出力しない（失敗したアイテムは表示する）
 help-consumer-server-timeout = サーバーに接続できない状態をあきらめるまでの時間 [既定値: あきらめない]
 help-consumer-jobs = 同時に実行するコマンドの数
 help-consumer-retries = 失敗したコマンドを再実行する回数
@@ -107,6 +109,7 @@ help-put = アイテムをキューに追加する
 help-put-items = 追加するアイテム。- なら標準入力の各行
 help-put-timeout = 空きまたは応答を待つ時間の上限
 help-put-no-wait = 空きを待たない
+help-put-quiet = 長い待ちについての通知を出力しない
 help-put-null = 標準入力のアイテムの終わりを改行ではなく NUL とする
 help-put-detail =
     - を指定すると、待つ時間は行ごとに数え直します。
@@ -114,7 +117,7 @@ help-put-detail =
 
 help-get = キューからアイテムを取得して表示する
 help-get-format = 出力の形式: アイテムのみ、または id、item、attempt の JSON オブジェクト
-help-get-quiet = キューが空のときや終了したときにメッセージを表示しない
+help-get-quiet = キューが空のときや終了したときのメッセージも、長い待ちについての通知も出力しない
 help-get-detail =
     アイテムは表示した時点で処理完了になります。
     終了コード 3: 時間内にアイテムがありませんでした。終了コード 4: キューは終了しています。
@@ -127,6 +130,7 @@ help-peek-detail =
 
 help-join = すべてのアイテムの処理が完了するまで待つ
 help-join-timeout = すべてのアイテムの処理完了を待つ時間の上限
+help-join-quiet = 長い待ちについての通知を出力しない
 help-join-detail =
     `qdemo get` が表示したアイテムは処理完了です。
     終了コード 1: 失敗したアイテムがあるか、キューがありません。

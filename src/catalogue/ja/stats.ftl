@@ -13,6 +13,7 @@ stats-blocked = 空き待ち
 stats-utilization = 稼働率
 stats-throughput = 毎秒の個数
 stats-little-exact = 差はちょうど 0 ns
+stats-little-unfinished = 判定なし（処理が完了していないアイテムがあるため）
 stats-little-difference = 差 { $difference } ns
 stats-seed = 乱数の種
 stats-formula = 理論値

@@ -263,3 +263,33 @@ fn skip_sleeps_shortens_a_sleep_behind_a_put_and_a_refusal_cancels_it() {
     pacer.on_run(producer(1), 0);
     assert_eq!(pacer.next_step(0, all), PacerStep::Wait(None), "the producer runs");
 }
+
+#[test]
+fn time_stops_once_for_a_kill_before_what_is_due_then() {
+    let mut pacer = asleep(Speed::Max, [2 * SECOND, 3 * SECOND]);
+    pacer.set_next_kill(Some(2 * SECOND));
+    assert_eq!(pacer.next_step(0, none), PacerStep::Kill);
+    assert_eq!((pacer.now(), pacer.is_kill_due()), (2 * SECOND, true));
+    // The caller found nobody to kill.
+    pacer.set_next_kill(Some(10 * SECOND));
+    assert!(!pacer.is_kill_due());
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wake(producer(1)));
+    pacer.on_grant(producer(1), 0);
+    assert_eq!(pacer.next_step(0, none), PacerStep::Wait(None), "a worker that runs is not killed");
+    let mut pacer = asleep(Speed::Times(2.0), [2 * SECOND, 3 * SECOND]);
+    pacer.set_next_kill(Some(SECOND));
+    assert_eq!(
+        pacer.next_step(0, none),
+        PacerStep::Wait(Some(500 * MS)),
+        "half a second of wall time"
+    );
+    assert_eq!(pacer.next_step(500 * MS, none), PacerStep::Kill);
+    pacer.on_death(consumer(1), 700 * MS);
+    pacer.set_next_kill(Some(2 * SECOND));
+    let wait = pacer.next_step(5 * SECOND, none);
+    assert_eq!(
+        (wait, pacer.now()),
+        (PacerStep::Wait(None), SECOND),
+        "time waits for the successor"
+    );
+}

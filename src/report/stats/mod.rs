@@ -43,6 +43,8 @@ pub(crate) struct StatsCollector {
     consumer_stats: Vec<ConsumerStats>,
     /// A worker died, or the run ended early: no formula covers such a run.
     is_model_invalid: bool,
+    /// The run has dropped ready items: their times in the system have no end.
+    has_dropped_items: bool,
 }
 
 /// The time of an item in the system, from its put until it is done.
@@ -115,6 +117,7 @@ impl StatsCollector {
             blocked_times: vec![0; producers],
             consumer_stats: vec![ConsumerStats::default(); consumers],
             is_model_invalid: false,
+            has_dropped_items: false,
         }
     }
 
@@ -135,6 +138,7 @@ impl StatsCollector {
             (EventKind::Died(_), _) => self.is_model_invalid = true,
             (EventKind::Cleared, _) => {
                 self.in_system -= self.depth.min(self.in_system);
+                self.has_dropped_items |= self.depth > 0;
                 self.depth = 0;
                 self.is_model_invalid = true;
             }

@@ -76,6 +76,9 @@ pub(super) struct LittlesLaw {
     /// nanoseconds. The integral is summed by time, the sojourn times by item. The two are equal over a
     /// whole run.
     pub(super) difference: i128,
+    /// Every item was done. Otherwise the law says nothing of the run.
+    #[serde(skip)]
+    pub(super) is_applicable: bool,
 }
 
 /// The values of a formula beside the measured values.
@@ -204,6 +207,7 @@ impl StatsCollector {
                 mean_sojourn: finite(averages.sojourn_time),
                 difference: sums.in_system_integral.cast_signed()
                     - sums.total_sojourn_time.cast_signed(),
+                is_applicable: self.in_system == 0 && !self.has_dropped_items,
             },
             seed: self.model_input.seed,
             warmup: self.warmup,

@@ -52,6 +52,7 @@ impl StatsSummary {
         add_row(
             "L = λW",
             match self.little.difference {
+                _ if !self.little.is_applicable => message!(lang, "stats-little-unfinished"),
                 0 => message!(lang, "stats-little-exact"),
                 difference => message!(lang, "stats-little-difference", difference = &difference),
             },
