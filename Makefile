@@ -24,7 +24,7 @@ ROOT = $(DESTDIR)$(PREFIX)
 COMMANDS = run timeline bench producer consumer put get peek join close status failed rm help completions man
 MAN_PAGES = qdemo $(addprefix qdemo-,$(COMMANDS))
 
-.PHONY: help demo build install uninstall test test-slow test-rules test-all test-browser lint check-darwin count instructions profile sim chaos fuzz bench-peers bench-server clean
+.PHONY: help demo build install uninstall test test-slow test-rules test-all test-browser lint check-darwin documents pictures count instructions profile sim chaos fuzz bench-peers bench-server clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
@@ -33,6 +33,8 @@ help:
 	@echo "make test-rules  compare the rules on a server with those of a keeper in 10,000 random cases (minutes)"
 	@echo "make test-browser  check the pictures in Chromium (installs Chromium with apt-get, if missing)"
 	@echo "make check-darwin  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
+	@echo "make documents  write what the documents show of the program anew: options, transcripts, pictures"
+	@echo "make pictures  draw the pictures in docs anew"
 	@echo "make count     lines of code in src, without comments and tests"
 	@echo "make instructions  count the instructions of the keeper's loop in valgrind (ACCEPT=1: accept the number)"
 	@echo "make profile   instructions an item in keeper, producer and consumer, by function"
@@ -84,6 +86,15 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) clippy --test browser --locked -- -D warnings
+
+# After a change of an option or of a text. Read `git diff` then.
+documents:
+	QDEMO_RECORD=1 $(CARGO) test --locked --lib cli::reference
+	QDEMO_RECORD=1 $(CARGO) test --locked --test suite -- documents:: pictures::
+
+# docs/bench.svg is not among these: it shows measurements of one machine.
+pictures:
+	QDEMO_RECORD=1 $(CARGO) test --locked --test suite -- pictures::
 
 count:
 	@tools/count-lines.sh

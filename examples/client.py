@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""A client of qdemo's queues in Python, with only the standard library.
+"""Shows a client of qdemo's queues in Python, with only the standard library.
 
 The client speaks the protocol that docs/PROTOCOL.md describes. As a command:
 
+    client.py                        a producer and a consumer, in two processes
     client.py put QUEUE ITEM...      put items
     client.py get QUEUE              get items until the queue ends
 
@@ -17,8 +18,10 @@ import errno
 import fcntl
 import json
 import os
+import pathlib
 import secrets
 import select
+import shutil
 import stat
 import subprocess
 import sys
@@ -237,8 +240,31 @@ class Client:
         self.close()
 
 
+def find_qdemo():
+    """Puts the folder of qdemo into PATH: a client starts the keeper of its queue."""
+    if shutil.which("qdemo"):
+        return
+    root = pathlib.Path(__file__).resolve().parent.parent
+    print("building qdemo, once", file=sys.stderr)
+    build = ["cargo", "build", "--release", "--locked", "--quiet", "--manifest-path", root / "Cargo.toml"]
+    subprocess.run(build, check=True)
+    os.environ["PATH"] = f"{root / 'target/release'}:{os.environ['PATH']}"
+
+
+def show():
+    """A producer and a consumer, in two processes."""
+    producer = subprocess.Popen([sys.executable, __file__, "put", "python", "one", "two", "三"])
+    with Client("python", "consumer") as queue:
+        for value in queue:
+            print(f"got {value}")
+    sys.exit(producer.wait())
+
+
 def main():
+    find_qdemo()
     match sys.argv[1:]:
+        case []:
+            show()
         case ["put", name, *items]:
             with Client(name, "producer") as queue:
                 for item in items:

@@ -1,7 +1,8 @@
-//! A queue between two Rust programs: a producer and a consumer, started in any order.
+//! Shows a queue between two Rust programs: a producer and a consumer, started in any order.
 //!
 //! ```text
-//! cargo run --example library -- produce
+//! cargo run --example library               # both at once
+//! cargo run --example library -- produce    # or one of them in each terminal
 //! cargo run --example library -- consume
 //! ```
 //!
@@ -9,6 +10,7 @@
 //! above, whose items are values.
 
 use std::error::Error;
+use std::process::Command;
 
 use qdemo::{QueueBuilder, Role};
 use serde::{Deserialize, Serialize};
@@ -25,7 +27,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     match std::env::args().nth(1).as_deref() {
         Some("produce") => produce(pages),
         Some("consume") => consume(pages),
-        _ => Err("say `produce` or `consume`".into()),
+        Some(_) => Err("say `produce` or `consume`, or nothing for both".into()),
+        None => {
+            let mut producer = Command::new(std::env::current_exe()?).arg("produce").spawn()?;
+            consume(pages)?;
+            producer.wait()?;
+            Ok(())
+        }
     }
 }
 

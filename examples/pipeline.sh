@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# A shell pipeline feeds a producer: each of the three largest files here is one item. A consumer in another process
-# handles each item as soon as the producer has put it.
+# Shows a shell pipeline that feeds a producer: each of the three largest documents in a folder is one item. A consumer in
+# another process handles each item as soon as the producer has put it.
+#
+#     pipeline.sh [FOLDER]    by default the folder of this repository's documents
 set -eu
+source "$(dirname "$0")/find_qdemo.sh"
+folder=${1:-$(dirname "$0")/../docs}
 queue=pipeline
 
 qdemo consumer --queue "$queue" --format raw |
@@ -9,7 +13,9 @@ qdemo consumer --queue "$queue" --format raw |
         echo "$file has $size bytes"
     done &
 
-find . -type f -name '*.txt' -printf '%s %f\n' |
+cd "$folder"
+wc -c -- *.md |
+    sed '$d' | # the total
     sort -rn |
     head -3 |
     qdemo producer --queue "$queue" --quiet -

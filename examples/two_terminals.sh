@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The two halves of the demonstration, for two terminals and in any order. Neither half starts the other, and the
+# Shows the two halves of the demonstration, for two terminals and in any order. Neither half starts the other, and the
 # user has no server to set up or to stop.
 set -eu
+source "$(dirname "$0")/find_qdemo.sh"
 
 # The first terminal: the consumer waits for items, and takes 2 s for each item (in this script, 20 ms).
 qdemo consumer --queue two-terminals --delay 20ms &

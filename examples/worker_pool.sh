@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Three workers share the items: each item goes to one free worker. When the only producer leaves, the queue ends for all
-# three workers.
+# Shows three workers that share the items: each item goes to one free worker. When the only producer leaves, the queue ends
+# for all three workers.
 set -eu
+source "$(dirname "$0")/find_qdemo.sh"
 queue=worker-pool
 
 for worker in 1 2 3; do

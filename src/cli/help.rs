@@ -116,7 +116,7 @@ fn localize_command(command: Command, width: usize) -> Command {
 }
 
 /// The name of an argument in the names of its texts: that of its option, or else of its field.
-fn text_id(arg: &Arg) -> String {
+pub(super) fn text_id(arg: &Arg) -> String {
     arg.get_long().unwrap_or(arg.get_id().as_str()).replace('_', "-")
 }
 

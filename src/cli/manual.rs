@@ -101,10 +101,10 @@ fn translate_headings(page: &[u8]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The end of every manual page.
-fn common_sections() -> String {
-    let variables = [
-        (&["QDEMO_DIR"][..], message!("man-variable-dir")),
+/// The variables of the environment with their texts, as every manual page and the reference show them.
+pub(super) fn variables() -> [(&'static [&'static str], String); 7] {
+    [
+        (&["QDEMO_DIR"], message!("man-variable-dir")),
         (&["QDEMO_QUEUE"], message!("man-variable-queue")),
         (&["QDEMO_SERVER"], message!("man-variable-server")),
         (
@@ -114,14 +114,41 @@ fn common_sections() -> String {
         (&["QDEMO_SERVER_SENTINEL_PASSWORD"], message!("man-variable-sentinel-password")),
         (&["QDEMO_SERVER_CA"], message!("man-variable-ca")),
         (&["QDEMO_LANG"], message!("man-variable-lang")),
-    ];
-    let section = |title: String, text: String| format!(".SH {title}\n{}\n", escape_roff(&text));
-    let mut sections = section(message!("man-exit-status"), message!("man-exit-status-text"));
-    sections += &section(message!("man-signals"), message!("man-signals-text"));
-    sections += &format!(".SH {}\n", message!("man-environment"));
-    for (names, text) in variables {
+    ]
+}
+
+/// The exit codes with their texts.
+pub(super) fn exit_codes() -> [(&'static str, String); 7] {
+    [
+        ("0", message!("man-exit-0")),
+        ("1", message!("man-exit-1")),
+        ("2", message!("man-exit-2")),
+        ("3", message!("man-exit-3")),
+        ("4", message!("man-exit-4")),
+        ("126", message!("man-exit-126")),
+        ("127", message!("man-exit-127")),
+    ]
+}
+
+/// The end of every manual page.
+fn common_sections() -> String {
+    let entry = |names: &[&str], text: &str| {
         let names: Vec<_> = names.iter().map(|name| format!("\\fB{name}\\fR")).collect();
-        sections += &format!(".TP\n{}\n{}\n", names.join(", "), escape_roff(&text));
+        format!(".TP\n{}\n{}\n", names.join(", "), escape_roff(text))
+    };
+    let mut sections = format!(".SH {}\n", message!("man-exit-status"));
+    for (code, text) in exit_codes() {
+        sections += &entry(&[code], &text);
+    }
+    sections += &format!(".PP\n{}\n", escape_roff(&message!("man-exit-note")));
+    sections += &format!(
+        ".SH {}\n{}\n",
+        message!("man-signals"),
+        escape_roff(&message!("man-signals-text"))
+    );
+    sections += &format!(".SH {}\n", message!("man-environment"));
+    for (names, text) in variables() {
+        sections += &entry(names, &text);
     }
     sections
 }

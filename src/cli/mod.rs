@@ -24,6 +24,8 @@ mod put_stream;
 mod queue_names;
 mod queues;
 mod reader_pace;
+#[cfg(test)]
+mod reference;
 mod rm;
 mod run;
 mod server_args;

@@ -7,11 +7,10 @@ use clap::{Arg, Args, Command, CommandFactory, Error, FromArgMatches, Parser, Su
 
 use super::args::QueueArg;
 use super::color::color_arg;
+use super::completion::CompletionsArgs;
 use super::lang::lang_arg;
 use super::version::{VERSION, long_version};
-use super::{
-    admin, bench, completion, consumer, get, help, manual, producer, put, rm, run, status, timeline,
-};
+use super::{admin, bench, consumer, get, help, manual, producer, put, rm, run, status, timeline};
 
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version = VERSION, long_version = long_version(), arg_required_else_help = true)]
@@ -38,7 +37,7 @@ pub(super) enum CliCommand {
     Failed(admin::FailedArgs),
     Rm(rm::Args),
     Help(help::HelpArgs),
-    Completions(completion::CompletionsArgs),
+    Completions(CompletionsArgs),
     Man(manual::ManArgs),
     /// Run a process of a trial (the bench starts it)
     #[command(hide = true)]

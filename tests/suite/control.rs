@@ -31,7 +31,7 @@ fn escaped() -> String {
     text
 }
 
-/// Runs a command with a terminal as its standard output and error. Returns the output.
+/// Runs a command with a terminal as its standard output and error. Returns the output without the colours of qdemo.
 fn on_terminal(mut command: Command) -> String {
     let pty = openpty(None, None).unwrap();
     command.env("TERM", "xterm").stdin(Stdio::null());
@@ -43,7 +43,13 @@ fn on_terminal(mut command: Command) -> String {
     // A terminal reports its end as an error.
     let _ = controller.read_to_end(&mut bytes);
     child.wait().unwrap();
-    String::from_utf8(bytes).unwrap().replace("\r\n", "\n")
+    without_own_colors(&String::from_utf8(bytes).unwrap().replace("\r\n", "\n"))
+}
+
+/// `text` without the colours of qdemo itself. [`BAD`] asks for none of them.
+fn without_own_colors(text: &str) -> String {
+    let own = ["\x1b[31m\x1b[1m", "\x1b[1m", "\x1b[32m", "\x1b[33m", "\x1b[0m"];
+    own.iter().fold(text.to_owned(), |text, color| text.replace(color, ""))
 }
 
 /// Asserts that a terminal shows every character of `text`.

@@ -91,6 +91,7 @@ mod namespaces;
 mod notices;
 mod numbers;
 mod oracle;
+mod pictures;
 mod places;
 mod pools;
 mod protocol;

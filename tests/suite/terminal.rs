@@ -437,7 +437,7 @@ fn progress_never_prints_each_status_below_the_previous_status() {
         let args = ["status", "--watch", "--every", "20ms", "--progress", progress];
         let mut status = sandbox.on_terminal(&args, Stdout::Terminal);
         // Wait for the third status.
-        while status.text.matches("default: ").count() < 3 {
+        while status.text.matches("default").count() < 3 {
             assert!(status.read());
         }
         status.signal(Signal::INT);

@@ -74,22 +74,6 @@ fn recorded_events_give_the_same_picture_byte_for_byte() {
 }
 
 #[test]
-fn the_picture_in_the_readme_is_what_its_command_draws() {
-    let sandbox = Sandbox::new();
-    let root = env!("CARGO_MANIFEST_DIR");
-    let readme = fs::read_to_string(format!("{root}/README.md")).unwrap();
-    let example = readme.split("```sh\n").find(|block| block.contains("--timeline run.svg"));
-    sandbox.script(example.unwrap().split("```").next().unwrap()).assert_prints("");
-    let shown = fs::read_to_string(format!("{root}/docs/timeline.svg")).unwrap();
-    assert_eq!(
-        shown,
-        sandbox.read("run.svg"),
-        "docs/timeline.svg is out of date: draw the file again"
-    );
-    sandbox.assert_nothing_left();
-}
-
-#[test]
 fn a_picture_shows_when_a_producer_is_blocked() {
     let sandbox = Sandbox::new();
     let args = ["run", "--speed", "max", "--capacity", "1", "--lang", "en", "--quiet"];

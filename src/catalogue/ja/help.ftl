@@ -1,6 +1,6 @@
 # コマンドのヘルプ: `help-コマンド`、`help-コマンド-オプション`、どのコマンドにも共通の `help-any-オプション`
 # `-detail` は --help だけが表示する説明
-help-qdemo = コマンドラインの multiprocessing.Queue（名前付きパイプによるプロセス間のキュー）
+help-qdemo = コマンドラインの multiprocessing.Queue（名前付きパイプで動作）
 help-usage = 使い方
 help-default = [既定値: { $value }]
 help-values = [次のいずれか: { $values }]
@@ -73,7 +73,7 @@ help-bench-detail =
     既定の大きさ、ワーカー数、回数なら 20 秒以内に終わります。
     終了コード 1: 測定できませんでした。
 
-help-producer = アイテムをキューに追加する。最後の生産者が離れるとキューは終了する
+help-producer = アイテムをキューに追加する。最後の生産者が離れるとキューは終わる
 help-producer-items = この個数のアイテムを生成して追加する: アイテム0、アイテム1、…
 help-producer-delay = アイテムごとの遅延: 1s、exp:1s（平均 1s の指数分布）、uniform:500ms..1.5s（一様分布）
 help-producer-quiet = ログも、長い待ちや消費者のいないアイテムについての通知も出力しない

@@ -229,6 +229,14 @@ impl Sandbox {
         Running::start(command).end()
     }
 
+    /// Runs a shell script to its end, as a user with this locale. A shell would complain of an `LC_ALL` that is not
+    /// installed.
+    pub fn script_in_locale(&self, locale: &str, text: &str) -> Outcome {
+        let mut command = self.command("bash");
+        command.args(["-c", text]).env_remove("LC_ALL").env("LANG", locale);
+        Running::start(command).end()
+    }
+
     /// The status of the default queue.
     pub fn status(&self) -> serde_json::Value {
         let outcome = self.run(&["status", "-q", "default", "--format", "json"]);

@@ -59,7 +59,7 @@ impl Backend {
     }
 
     /// Runs a test on this backend. Skips the test if the backend is a server and no server can be started.
-    pub fn check(self, test: fn(Self)) {
+    pub fn check(self, test: impl FnOnce(Self)) {
         match self.server() {
             Some(Err(cause)) if std::env::var_os(VARIABLE).is_some() => panic!("{cause}"),
             Some(Err(cause)) => {
