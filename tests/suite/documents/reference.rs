@@ -33,7 +33,7 @@ fn prepare(example: &str) -> String {
     let setup = if example.contains("qdemo join") {
         ""
     } else {
-        "seq 4 | qdemo put -q jobs -; for q in jobs images default; do qdemo close -q $q; done\n"
+        "for q in jobs images default; do seq 4 | qdemo put -q $q -; qdemo close -q $q; done\n"
     };
     let example = match example.split_once("qdemo run") {
         Some((before, after)) if !after.contains("--speed") => {
