@@ -9,6 +9,7 @@ mod get;
 mod handle;
 mod held_items;
 mod keeper_process;
+mod long_wait;
 mod outstanding;
 mod pipes;
 mod process;

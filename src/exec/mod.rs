@@ -81,7 +81,7 @@ pub(crate) trait ExecObserver {
     fn command_ended(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()>;
     /// The last try of the command has failed, after [`ExecObserver::command_ended`].
     fn item_failed(&mut self, outcome: &mut CommandOutcome, tries: u32);
-    /// A signal ends the executor. The items in progress go back in line.
+    /// A signal ends the executor. The items in progress go back into the queue.
     fn interrupted(&mut self, left: ItemsLeft);
     fn totals_changed(&mut self, totals: ExecTotals);
     /// Whether the observer needs the counts of the queue.

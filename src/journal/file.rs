@@ -60,6 +60,11 @@ impl Journal<FileStore> {
     }
 }
 
+/// A record is to be written to a journal of an earlier version.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", message!("folder-journal-outdated"))]
+struct OutdatedJournal;
+
 fn unusable(path: &Path) -> String {
     message!("folder-journal-unusable", path = &path.display())
 }
@@ -133,7 +138,7 @@ impl<S: Store> Journal<S> {
             return Ok(());
         }
         if self.is_outdated {
-            return Err(io::Error::other(message!("folder-journal-outdated")));
+            return Err(io::Error::other(OutdatedJournal));
         }
         let reserved = self.ensure_reserve();
         if std::mem::take(&mut self.has_new_items) {

@@ -319,12 +319,12 @@ impl Keeper {
     }
 
     fn handle_query(&mut self, client: ClientId, query: &wire::Request, host: &mut impl Host) {
-        // A client that has died in its wait gets no item: the item would come back with one more attempt.
-        if host.is_client_dead(client) {
-            return;
+        // Earlier requests count. But a client that asks during its wait asks after a silence of the keeper, perhaps: steps
+        // now could deliver an item to a client that has given up in the meantime, whose cancel is still unread.
+        let asks_in_wait = matches!(query, wire::Request::Status) && self.queue.is_waiting(client);
+        if !asks_in_wait {
+            self.run_possible_steps(host);
         }
-        // Earlier requests count.
-        self.run_possible_steps(host);
         let reply = match *query {
             wire::Request::Peek { from_id, max } => {
                 self.queue.peek(from_id, max).map_or(Reply::Empty, Reply::Batch)

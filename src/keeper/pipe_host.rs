@@ -25,6 +25,11 @@ const MAX_UNREAD_BYTES: usize = 64 << 20;
 /// One read of the inbox.
 const INBOX_READ_BYTES: usize = 64 * 1024;
 
+/// The requests and the mailbox of a client are the same pipe.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", message!("keeper-one-pipe"))]
+struct OnePipe;
+
 /// The inbox and the pipes of the clients.
 #[derive(Debug)]
 pub(crate) struct Pipes {
@@ -368,7 +373,7 @@ impl<W: Observer> Host for PipeHost<W> {
         let requests = self.pipes.open_requests(client, name)?;
         if is_same_pipe(requests.as_fd(), mailbox.as_fd())? {
             // The keeper would read its own replies.
-            return Err(io::Error::other(message!("keeper-one-pipe")));
+            return Err(io::Error::other(OnePipe));
         }
         self.pipes.clients.insert(client, ClientPipes::new(Some(requests), mailbox));
         self.pipes.opened.push(client);

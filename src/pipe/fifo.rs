@@ -259,9 +259,18 @@ pub(crate) fn make_fifo(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(FILE_MODE))
 }
 
+/// A pipe that is not opened.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}", .path.display(), .error)]
+struct UnsafePipe {
+    path: PathBuf,
+    error: UnsafeFile,
+}
+
 /// Opens one end of a named pipe that belongs to the user alone, without blocking.
 pub(super) fn open_end(path: &Path, read: bool) -> io::Result<File> {
-    let unsafe_pipe = |error: UnsafeFile| io::Error::other(format!("{}: {error}", path.display()));
+    let unsafe_pipe =
+        |error: UnsafeFile| io::Error::other(UnsafePipe { path: path.to_owned(), error });
     let opened = private_file::open_no_follow(path, OpenOptions::new().read(read).write(!read));
     let file = opened.map_err(|error| match error.downcast() {
         Ok(error) => unsafe_pipe(error),

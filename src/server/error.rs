@@ -97,6 +97,8 @@ pub(super) fn no_answer_yet() -> String {
     message!("server-no-answer-yet")
 }
 
+/// In the error of the TLS library for a certificate.
+const INVALID_CERTIFICATE: &str = "invalid peer certificate";
 /// In the answer of a server whose user may not run a command of the script.
 const SCRIPT_LACKS_RIGHT: &str = "executing the script can't run this command";
 
@@ -167,6 +169,9 @@ impl CallError {
             _ => match &settings.ca_file {
                 Some(file) if error.kind() == ErrorKind::InvalidClientConfig => {
                     let file = file.display().to_string();
+                    // Without the words of the library around it.
+                    let cause =
+                        error.detail().map_or(cause, |detail| certificate_text(&text(detail)));
                     Self::Fatal(ServerError::CaFile { file, cause })
                 }
                 _ => Self::from_kind(error, server, cause, was_connected),
@@ -191,7 +196,8 @@ impl CallError {
             {
                 Self::Fatal(ServerError::TooOld { server, cause })
             }
-            ErrorKind::Io if cause.contains("invalid peer certificate") && !was_connected => {
+            ErrorKind::Io if cause.contains(INVALID_CERTIFICATE) && !was_connected => {
+                let cause = certificate_text(&cause);
                 Self::Fatal(ServerError::Certificate { server, cause })
             }
             ErrorKind::Server(_) if cause.contains("max number of clients") => {
@@ -207,6 +213,17 @@ impl CallError {
             _ if was_connected => Self::Lost(ServerError::Silent { server, cause }),
             _ => Self::Lost(ServerError::Unreachable { server, cause }),
         }
+    }
+}
+
+/// What is wrong with a certificate, in the language of people.
+fn certificate_text(cause: &str) -> String {
+    match cause.split_once(INVALID_CERTIFICATE) {
+        Some((_, detail)) => {
+            let detail = detail.trim_start_matches([':', ' ']);
+            message!("server-invalid-certificate", detail = detail)
+        }
+        None => cause.to_owned(),
     }
 }
 

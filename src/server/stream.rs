@@ -124,8 +124,9 @@ async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, message!("server-no-address"));
     // The system's library has a text of its own for a name that it does not find.
     let unknown = |error: io::Error| {
-        let text = message!("server-lookup-failed", error = os_text(&error));
-        io::Error::new(error.kind(), text)
+        let text = os_text(&error);
+        let detail = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
+        io::Error::new(error.kind(), message!("server-lookup-failed", detail = detail))
     };
     for address in lookup_host((host, port)).await.map_err(unknown)? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };

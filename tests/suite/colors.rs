@@ -71,7 +71,7 @@ fn errors_help_and_status_have_colours_and_a_bad_choice_is_refused() {
     }
     sandbox.run(&["put", "-q", "jobs", "x"]).assert_prints("");
     let status = sandbox.run(&["status", "--color", "always"]).text();
-    assert!(status.starts_with("\x1b[1mjobs\x1b[0m: 1 in line"), "{status}");
+    assert!(status.starts_with("\x1b[1mjobs\x1b[0m: 1 ready"), "{status}");
     for args in [&["peek", "--color", "purple"][..], &["--color", "purple", "peek"]] {
         sandbox.run(args).assert_refused(2, &["'purple'", "auto, always, never"]);
     }

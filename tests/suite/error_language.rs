@@ -3,19 +3,18 @@
 
 use std::fs;
 
-use crate::harness::{Outcome, Running, Sandbox};
+use crate::harness::{Outcome, Sandbox};
 
 /// Runs a command in Japanese.
 fn japanese(sandbox: &Sandbox, args: &[&str]) -> Outcome {
-    let mut command = sandbox.qdemo(args);
-    command.env("QDEMO_LANG", "ja");
-    Running::start(command).end()
+    sandbox.run(&[&args[..1], &["--lang", "ja"], &args[1..]].concat())
 }
 
 both!(a_refusal_is_in_the_language_of_the_client_that_reads_it, |backend| {
     let sandbox = Sandbox::on(backend);
-    // The first client starts the keeper, in English.
-    let mut producer = sandbox.start(&["producer", "--capacity", "2", "--keep-open", "-"]);
+    // The first client starts the keeper, in Japanese.
+    let mut producer =
+        sandbox.start(&["producer", "--capacity", "2", "--keep-open", "--lang", "ja", "-"]);
     producer.feed("a\n");
     assert!(producer.line().contains("a"));
     let other = ["producer", "--capacity", "3", "x"];

@@ -78,7 +78,7 @@ both!(ctrl_c_ends_the_commands_and_requeues_their_items, |backend| {
     let outcome = consumer.end();
     assert_eq!(outcome.signal(), Some(2));
     assert_same(
-        "qdemo: interrupted: 2 items in progress go back in line in `default`, where 1 more waits; run the \
+        "qdemo: interrupted: 2 items in progress go back into `default`, where 1 more waits; run the \
          same command again to go on\n",
         &outcome.stderr,
     );

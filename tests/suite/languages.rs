@@ -325,3 +325,18 @@ fn a_locale_that_is_broken_or_unset_is_english() {
     chosen.assert_refused(2, &["'fr' for '--lang", "ja or en"]);
     sandbox.assert_nothing_left();
 }
+
+#[test]
+fn the_workers_of_a_run_speak_the_language_of_the_run() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.start(&["run", "--lang", "ja", "--consumer-delay", "1h"]);
+    assert!(run.line().contains("追加"));
+    let workers = sandbox.processes_of("qdemo consumer");
+    assert!(!workers.is_empty());
+    for worker in workers {
+        let environment = std::fs::read(format!("/proc/{}/environ", worker.pid)).unwrap();
+        assert!(memchr::memmem::find(&environment, b"QDEMO_LANG=ja").is_some());
+    }
+    run.signal(rustix::process::Signal::KILL);
+    run.end();
+}

@@ -98,6 +98,10 @@ both!(a_late_result_does_not_count_for_the_next_attempt_of_its_consumer, |backen
     let lines = outcome.lines();
     assert_eq!(lines[0], "code 0", "{outcome:?}");
     assert_eq!(lines[lines.len() - 1], "default: 0 ready, 0 in flight, 1 done, 0 failed");
-    outcome.assert_one_line_of_error(&["item 1 came too late: its lease had run out"]);
+    let errors: Vec<_> = outcome.stderr.lines().collect();
+    let late = "qdemo: item 1 came too late: its lease had run out";
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert_eq!(errors[0], "qdemo: item 1 \"x\" failed: exit code 9");
+    assert!(errors[1].starts_with(late), "{errors:?}");
     sandbox.assert_nothing_left();
 });

@@ -46,7 +46,7 @@ both!(a_command_that_waits_on_a_terminal_says_once_what_it_waits_for, |backend| 
     );
     assert_says(
         join,
-        "waiting for 2 items of `full`: 0 in progress, 2 in line, and no consumer is there; Ctrl-C to stop",
+        "waiting for 2 items of `full`: 0 in progress, 2 ready, and no consumer is there; Ctrl-C to stop",
     );
     assert_says(
         held,
@@ -163,7 +163,7 @@ both!(a_failed_item_is_named_with_the_last_line_of_its_command, |backend| {
     );
     assert_same(&expected, &said);
     // Without a summary the failures are still named, and in the user's language.
-    sandbox.run(&["failed", "--retry"]).assert_prints("2 items back in line\n");
+    sandbox.run(&["failed", "--retry"]).assert_prints("2 items are ready again\n");
     let mut consumer = sandbox.qdemo(&["consumer", "--quiet", "--", "sh", "-c", "kill -9 $$"]);
     consumer.env("QDEMO_LANG", "ja");
     let outcome = Running::start(consumer).end();
@@ -215,7 +215,7 @@ fn a_pool_on_a_terminal_says_what_is_done_and_what_ctrl_c_leaves() {
     interrupted.signal(Signal::INT);
     assert_eq!(interrupted.end().0, None);
     assert_same(
-        "qdemo: interrupted: 1 item in progress goes back in line in `default`; run the same command again \
+        "qdemo: interrupted: 1 item in progress goes back into `default`; run the same command again \
          to go on",
         &interrupted.screen(),
     );

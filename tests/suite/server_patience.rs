@@ -134,7 +134,7 @@ fn a_wait_for_a_replica_is_no_silence() {
         for running in [put, produce] {
             let outcome = running.end();
             assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-            let told = "--sync: the items are on the server's disk, and on 1 of 1 replicas\n";
+            let told = "--sync: the items are on the server's disk, and on 1 of 1 replica\n";
             assert!(outcome.stderr.contains(told), "{}", outcome.stderr);
             assert!(!outcome.stderr.contains("does not answer"), "{}", outcome.stderr);
         }
@@ -153,7 +153,7 @@ fn a_replica_that_comes_later_is_waited_for() {
         assert!(producer.line().contains("second"));
         let outcome = producer.end();
         assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
-        assert!(outcome.stderr.contains("on 1 of 1 replicas"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("on 1 of 1 replica"), "{}", outcome.stderr);
     });
 }
 

@@ -336,7 +336,7 @@ fn with_tty_ctrl_c_ends_command_and_consumer_and_the_item_is_requeued() {
         sandbox.wait_for_processes("sleep 1000", 1);
         // If the command does not have the terminal yet, Ctrl-C ends the consumer, with the same result.
         session.type_in(CTRL_C);
-        let said = "^Cqdemo: interrupted: 1 item in progress goes back in line in `default`, where 1 more waits; \
+        let said = "^Cqdemo: interrupted: 1 item in progress goes back into `default`, where 1 more waits; \
                     run the same command again to go on\r\n";
         assert_same(said, &session.end_by_sigint());
         let left = sandbox.run(&["peek", "--count", "9", "--format", "json"]).lines();

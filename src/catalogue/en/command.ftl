@@ -9,7 +9,6 @@ command-unknown-queue = there is no queue `{ $queue }`: `qdemo put` makes one, `
 command-name = `{ $name }`
 command-more-names = { $names } and { $more } more (`qdemo status` lists them)
 command-and = { $first }, { $second }
-command-queue-ended = the queue `{ $queue }` has ended: waiting for new items
 command-damaged = the journal of the queue `{ $queue }` is damaged in { $damaged ->
     [one] line { $lines }: this record is
    *[other] lines { $lines }: these records are
@@ -67,10 +66,6 @@ command-kept-failed = the ended queue `{ $queue }` stays, as { $items ->
  } failed: `qdemo failed -q { $quoted }` lists failed items
 command-kept-used = the ended queue `{ $queue }` stays, as items or clients are there: `qdemo status -q { $quoted }` shows them
 
-command-failed-items = { $items ->
-    [one] 1 item has
-   *[other] { $items } items have
- } failed: `qdemo failed -q { $quoted }` lists, retries or drops failed items
 command-failed-count = { $failed } failed
 command-revoked = { $items ->
     [one] 1 item

@@ -19,7 +19,7 @@ notice-room = waiting for room in `{ $queue }`: the queue is full ({ $ready } of
 notice-join = waiting for { $items ->
     [one] 1 item
    *[other] { $items } items
- } of `{ $queue }`: { $in_progress } in progress, { $ready } in line{ $consumers ->
+ } of `{ $queue }`: { $in_progress } in progress, { $ready } ready{ $consumers ->
     [0] , and no consumer is there
    *[other] {""}
  }
@@ -44,7 +44,7 @@ notice-interrupted = interrupted: { $ready ->
 notice-interrupted-at-work = interrupted: { $items ->
     [one] 1 item in progress goes
    *[other] { $items } items in progress go
- } back in line in `{ $queue }`{ $ready ->
+ } back into `{ $queue }`{ $ready ->
     [0] {""}
     [one] , where 1 more waits
    *[other] , where { $ready } more wait

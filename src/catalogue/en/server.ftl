@@ -25,7 +25,8 @@ server-evicts = the server { $server } may drop items when its memory is full (m
 
 server-no-answer-yet = no answer in time
 server-connection-ended = the connection has ended
-server-lookup-failed = the host is not found ({ $error })
+server-lookup-failed = failed to lookup address information: { $detail }
+server-invalid-certificate = invalid peer certificate: { $detail }
 server-no-address = the host has no address
 server-unknown-address = the address is of an unknown kind
 server-no-append-only-file = it keeps no append-only file

@@ -9,7 +9,6 @@ command-unknown-queue = キュー「{ $queue }」がありません: `qdemo put`
 command-name = 「{ $name }」
 command-more-names = { $names }ほか { $more } 個（一覧は `qdemo status`）
 command-and = { $first }{ $second }
-command-queue-ended = キュー「{ $queue }」は終了しています: 新しいアイテムを待っています
 command-damaged = キュー「{ $queue }」のジャーナルの { $lines } 行目が壊れています: { $damaged ->
     [1] この記録
    *[other] これらの記録
@@ -43,7 +42,6 @@ command-no-ended = 削除できる終了したキューはありません
 command-kept-failed = 終了したキュー「{ $queue }」は、失敗アイテムが { $items } 個あるため残しました: `qdemo failed -q { $quoted }` で一覧表示できます
 command-kept-used = 終了したキュー「{ $queue }」は、アイテムまたはクライアントがあるため残しました: `qdemo status -q { $quoted }` で確認できます
 
-command-failed-items = { $items } 個のアイテムが失敗しました: `qdemo failed -q { $quoted }` で一覧表示、再試行、破棄ができます
 command-failed-count = 失敗 { $failed }
 command-revoked = { $items } 個のアイテムの完了が遅すぎたため、もう一度処理されることがあります: --dead-after を長くしてください
 command-late-dead = qdemo: アイテム { $id } { $items ->

@@ -5,7 +5,8 @@ use proc_macro2::{TokenStream, TokenTree};
 use super::*;
 
 /// The files whose strings are not for people, and why.
-const OTHER_FILES: [(&str, &str); 4] = [
+const OTHER_FILES: [(&str, &str); 5] = [
+    ("src/cli/reference.rs", "only tests compile it"),
     ("src/testing", "only tests compile it"),
     ("src/queue/model.rs", "only tests compile it"),
     ("src/server/script.rs", "the pieces of the script in Lua"),
@@ -13,7 +14,8 @@ const OTHER_FILES: [(&str, &str); 4] = [
 ];
 
 /// The texts that are not for people, and why.
-const OTHER_TEXTS: [(&str, &str); 4] = [
+const OTHER_TEXTS: [(&str, &str); 5] = [
+    ("failed to lookup address information: ", "to be found in the answer of the system"),
     ("executing the script can't run this command", "to be found in a server's answer"),
     ("invalid peer certificate", "to be found in an answer of the TLS library"),
     ("max number of clients", "to be found in a server's answer"),
@@ -103,8 +105,9 @@ fn error_texts(attribute: TokenStream, found: &mut Vec<String>) {
         let TokenTree::Group(group) = token else { continue };
         let Some(TokenTree::Literal(literal)) = group.stream().into_iter().next() else { continue };
         let text = string(&literal).unwrap_or_default();
-        let is_parameter = text.starts_with('{') && text.find('}') == Some(text.len() - 1);
-        found.extend((!is_parameter).then_some(text));
+        let outside = text.split('{').map(|part| part.rsplit('}').next().unwrap_or_default());
+        let has_words = outside.flat_map(str::chars).any(char::is_alphabetic);
+        found.extend(has_words.then_some(text));
     }
 }
 

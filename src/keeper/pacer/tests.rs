@@ -284,7 +284,7 @@ fn time_stops_once_for_a_kill_before_what_is_due_then() {
         "half a second of wall time"
     );
     assert_eq!(pacer.next_step(500 * MS, none), PacerStep::Kill);
-    pacer.on_death(consumer(1), 700 * MS);
+    pacer.on_death(consumer(1), 500 * MS);
     pacer.set_next_kill(Some(2 * SECOND));
     let wait = pacer.next_step(5 * SECOND, none);
     assert_eq!(
