@@ -45,7 +45,7 @@ fn start(words: &[String], start: fn(&[&str]) -> OwnServer) -> OwnServer {
 fn stable(text: &str) -> String {
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
     let word = |word: &str| {
-        let number = word.trim_end_matches(',');
+        let number = word.split([',', '、']).next().unwrap_or_default();
         let is_measured = number.contains('.') && number.chars().all(is_number);
         if is_measured { word.replace(number, "N") } else { word.to_owned() }
     };
