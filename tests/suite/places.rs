@@ -287,14 +287,14 @@ fn mailboxes_of_clients_killed_in_a_container_are_removed() {
     let mut command = sandbox.command("unshare");
     command.args(CONTAINER.split(' ')).args(["qdemo", "get"]);
     let get = Running::start(command);
-    sandbox.wait_for_status(|status| status["queue"] == "default");
-    signal_to(children_of(get.pid())[0].pid, Signal::KILL);
-    get.end();
     let is_mailbox = |name: &str| name.starts_with("mailbox.");
     let mailboxes = || {
-        let entries = fs::read_dir(sandbox.queue("default")).unwrap().flatten();
+        let entries = fs::read_dir(sandbox.queue("default")).into_iter().flatten().flatten();
         entries.filter(|entry| is_mailbox(&entry.file_name().to_string_lossy())).count()
     };
+    wait_while(|| mailboxes() == 0);
+    signal_to(children_of(get.pid())[0].pid, Signal::KILL);
+    get.end();
     assert_eq!(mailboxes(), 1);
     sandbox.run(&["put", "a"]).assert_prints("");
     assert_eq!(mailboxes(), 0);

@@ -66,7 +66,7 @@ fn clap_does_not_repeat_a_url_with_a_password() {
         (&["put", "--sever", url, "x"][..], ["--sever", "'--server'"]),
         (&["put", "x", "--server", url, "--server", url], ["--server", "multiple times"]),
         (&["put", "x", "--server", url, "--bogus"], ["--bogus", "qdemo put --help"]),
-        (&["--server", url, "put", "x"], ["--server", "qdemo --help"]),
+        (&["--server", url, "put", "x"], ["--server", "qdemo put --queue jobs"]),
         (&["man", "--server", url], ["--server", "qdemo man --help"]),
     ] {
         assert_refused(&sandbox.run(args), &words);
