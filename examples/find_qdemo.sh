@@ -2,6 +2,6 @@
 if ! command -v qdemo >/dev/null; then
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     echo "building qdemo, once" >&2
-    cargo build --release --locked --quiet --manifest-path "$root/Cargo.toml"
+    cargo build --release --locked --manifest-path "$root/Cargo.toml"
     PATH=$root/target/release:$PATH
 fi

@@ -319,13 +319,13 @@ fn status_lines(
         NamedLine::from(format!("  {}", depth.bar(lang(), columns)))
     });
     let producer = |client: &ClientStatus| {
-        let (pid, activity) = (&client.pid, client_activity(client));
+        let (pid, activity) = (&client.pid, client_activity(client, Role::Producer));
         let line =
             message!("status-producer", pid = pid, items = client.items, activity = activity);
         NamedLine::of_client(format!("  {line}"), Role::Producer)
     };
     let consumer = |client: &ClientStatus| {
-        let (pid, activity) = (&client.pid, client_activity(client));
+        let (pid, activity) = (&client.pid, client_activity(client, Role::Consumer));
         let line =
             message!("status-consumer", pid = pid, items = client.items, activity = activity);
         NamedLine::of_client(format!("  {line}"), Role::Consumer)
@@ -335,7 +335,7 @@ fn status_lines(
     iter::once(NamedLine::of_queue(head, queue)).chain(bar).chain(clients).collect()
 }
 
-fn client_activity(client: &ClientStatus) -> String {
+fn client_activity(client: &ClientStatus, role: Role) -> String {
     let holds = match (client.in_flight, client.held_s) {
         (0, _) => None,
         (items, None) => Some(message!("status-holds", items = items)),
@@ -350,7 +350,10 @@ fn client_activity(client: &ClientStatus) -> String {
     });
     let and = |first, second| message!("status-and", first = first, second = second);
     let activities = holds.into_iter().chain(waits);
-    activities.reduce(and).unwrap_or_else(|| message!("status-at-work"))
+    activities.reduce(and).unwrap_or_else(|| match role {
+        Role::Producer => message!("status-producing"),
+        Role::Consumer | Role::Visitor => message!("status-processing"),
+    })
 }
 
 /// `90.0` as `2 min`.

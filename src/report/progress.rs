@@ -49,7 +49,7 @@ impl Progress {
             }
             _ => "{pos}/{len}".to_owned(),
         };
-        Self::with_template(Some(0), 20, &template)
+        Self::with_template(None, 20, &template)
     }
 
     fn with_template(length: Option<u64>, redraws_per_s: u8, template: &str) -> Self {
@@ -80,7 +80,11 @@ impl Progress {
     /// Sets the numbers of done and all items, and the text after them.
     pub(crate) fn set_position_and_total(&self, done: u64, total: u64, suffix: String) {
         if let Some(bar) = &self.bar {
-            bar.set_length(total);
+            // A bar of 0 items would be full.
+            match total {
+                0 => bar.unset_length(),
+                _ => bar.set_length(total),
+            }
             self.set_position(done, suffix);
             bar.tick();
         }

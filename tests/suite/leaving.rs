@@ -28,7 +28,7 @@ fn consumers_finish_after_a_signal_and_the_run_dies_by_the_signal() {
         assert_eq!(outcome.lines().last().unwrap(), "すべてのプロセスが終了しました");
         let notices = "\
 消費者が手元のアイテムを処理し終えるのを待っています（もう一度 Ctrl-C を押すと直ちに終了します）
-中断されました: 999 個のアイテムは処理されていません
+中断しました: 999 個のアイテムは処理されていません
 ";
         assert_same(notices, &outcome.stderr);
         sandbox.assert_nothing_left();
@@ -78,7 +78,7 @@ fn producers_put_nothing_after_a_signal() {
     for (line, kind) in lines.iter().zip(["left", "left", "end"]) {
         assert!(line.contains(&format!(r#""event":"{kind}""#)), "{line}");
     }
-    assert_eq!(outcome.stderr, "中断されました: 8 個のアイテムは処理されていません\n");
+    assert_eq!(outcome.stderr, "中断しました: 8 個のアイテムは処理されていません\n");
 }
 
 both!(commands_whose_reader_does_not_read_end_at_a_signal, |backend| {
@@ -208,16 +208,16 @@ fn a_killed_consumer_is_reported_and_its_item_goes_to_the_other_consumer() {
     let outcome = run.end();
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let summary = "3 個中 3 個のアイテムを処理しました\
-                （異常終了 1 回、再起動 0 回、配り直したアイテム 1 個）\n";
+                （異常終了 1 回、再起動 0 回、再配信したアイテム 1 個）\n";
     assert_same(summary, &outcome.stderr);
     let lines = outcome.lines();
     let died = lines.iter().position(|line| line == "消費者1: 異常終了しました（シグナル 9）");
     let back = lines
         .iter()
-        .position(|line| line == "消費者1: アイテム0 がキューに戻りました（次は2回目）");
+        .position(|line| line == "消費者1: アイテム0 がキューに戻りました（次は 2 回目）");
     assert!(died.is_some() && back == died.map(|died| died + 1), "{lines:?}");
     let gets: Vec<_> = outcome.lines().into_iter().filter(|line| line.contains("取得")).collect();
-    let expected = ["消費者2: アイテム0 を取得しました（2回目）"];
+    let expected = ["消費者2: アイテム0 を取得しました（2 回目）"];
     assert_eq!(gets[..1], expected);
     assert_eq!(gets.len(), 3);
     sandbox.assert_nothing_left();

@@ -232,7 +232,7 @@ both!(the_log_line_of_an_item_that_comes_again_has_its_attempt, |backend| {
     first.signal(Signal::KILL);
     sandbox.wait_for_notice_of_death(first.pid());
     first.end();
-    sandbox.run(&["consumer", "--max", "1"]).assert_prints("消費者: a を取得しました（2回目）\n");
+    sandbox.run(&["consumer", "--max", "1"]).assert_prints("消費者: a を取得しました（2 回目）\n");
     sandbox.run(&["consumer", "--lang", "en"]).assert_prints("consumer: got b\n");
     sandbox.assert_nothing_left();
 });

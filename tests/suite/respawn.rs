@@ -124,14 +124,14 @@ fn a_killed_consumer_is_replaced_and_its_item_is_done() {
     let outcome = run.end();
     let expected = "\
 消費者: 異常終了しました（シグナル 9）
-消費者: アイテム0 がキューに戻りました（次は2回目）
+消費者: アイテム0 がキューに戻りました（次は 2 回目）
 消費者: 再起動しました
-消費者: アイテム0 を取得しました（2回目）
+消費者: アイテム0 を取得しました（2 回目）
 すべてのプロセスが終了しました
 ";
     assert_same(expected, &outcome.text());
     let summary = "1 個中 1 個のアイテムを処理しました\
-                （異常終了 1 回、再起動 1 回、配り直したアイテム 1 個）\n";
+                （異常終了 1 回、再起動 1 回、再配信したアイテム 1 個）\n";
     assert_same(summary, &outcome.stderr);
     assert_eq!(outcome.code(), Some(0));
     sandbox.assert_nothing_left();

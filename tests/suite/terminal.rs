@@ -280,7 +280,7 @@ fn ctrl_c_leaves_a_clean_terminal() {
     let line = |text: &str| lines.iter().filter(|line| line.starts_with(text)).count();
     assert_eq!(line("消費者が手元のアイテムを処理し終えるのを待っています"), 1, "{lines:#?}");
     assert_eq!((line("全体"), line("キュー"), line("^C")), (0, 0, 0), "{lines:#?}");
-    assert!(lines.last().unwrap().starts_with("中断されました: "), "{lines:#?}");
+    assert!(lines.last().unwrap().starts_with("中断しました: "), "{lines:#?}");
     run.assert_ready_for_a_prompt();
     sandbox.assert_nothing_left();
 }

@@ -13,7 +13,7 @@ help-group-see = See how a queue behaves
 help-group-share = Share a queue by name
 help-group-manage = Manage queues and this program
 help-more = `qdemo { $command } --help` explains all options, and has examples.
-help-commands-more = `qdemo man` lists exit codes and variables.
+help-commands-more = `qdemo man | man -l -` lists exit codes and variables.
 
 help-any-help = Print help: -h the short one, --help the long one
 help-any-version = Print the version
@@ -151,6 +151,7 @@ help-status-progress = With --watch, show a live view: auto (on a terminal), alw
 help-status-server-timeout = Give up when the server has been away for this time [default: 30s; --watch waits for ever]
 help-status-detail =
     Ready items wait for a consumer. Items in flight are with a consumer. Queues that have ended come last.
+    A closed queue takes no more items, and ends after its last item. An ending queue has no producer any more, and tells its end to the next consumer.
     Exit code 1: the queue does not exist, or a queue is not usable.
 
 help-failed = List, retry or drop failed items

@@ -1,5 +1,7 @@
 # The picture of a run.
 picture-working = working
+picture-producing = working
+picture-processing = working
 picture-waiting = waiting
 picture-blocked = blocked
 picture-dead = dead

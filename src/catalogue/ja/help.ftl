@@ -13,7 +13,7 @@ help-group-see = キューの動きを見る
 help-group-share = 名前を付けたキューを共有する
 help-group-manage = キューとこのプログラムを管理する
 help-more = `qdemo { $command } --help` ですべてのオプションの説明と例を表示します。
-help-commands-more = 終了コードと環境変数の一覧は `qdemo man` で表示します。
+help-commands-more = 終了コードと環境変数の一覧は `qdemo man | man -l -` で表示します。
 
 help-any-help = ヘルプを表示（-h は要約、--help は詳細）
 help-any-version = バージョンを表示
@@ -31,13 +31,13 @@ help-any-capacity = キューの容量（アイテムの個数）。0 は無制�
 help-any-item-name = 生成するアイテムの名前 [既定値: アイテム。--lang en では item]
 help-producer-given = 追加するアイテム。- なら標準入力の各行
 help-any-literal = そのまま追加するアイテム（- で始まっていてもよい）
-help-any-json = 各アイテムを JSON テキストとして、書かれたまま扱う
+help-any-json = 各アイテムを JSON の値として扱う（表記は変えない）
 help-any-max-item-size = これより大きいアイテムを拒否する
 help-any-sync = アイテムがディスクに書き込まれてから受け付ける。マシンがクラッシュしてもアイテムは残る。以後、このキューのすべてのクライアントに適用される
 help-any-server = キューがある Redis または Valkey サーバー: redis://HOST、TLS なら rediss://HOST、ソケットなら redis+unix:///SOCKET [既定値: QDEMO_SERVER、なければこのマシンのキュー]
 help-any-server-password-file = サーバーのパスワードを読むファイル [既定値: QDEMO_SERVER_PASSWORD_FILE、なければ QDEMO_SERVER_PASSWORD または URL のパスワード]
 help-any-server-ca = 信頼する認証局のファイル [既定値: QDEMO_SERVER_CA、なければシステムの認証局]
-help-any-server-timeout = サーバーに接続できない状態をあきらめるまでの時間 [既定値: 30s]
+help-any-server-timeout = サーバーに接続できないとき、あきらめるまでの時間 [既定値: 30s]
 help-any-dead-after = サーバーへの連絡がこの時間途絶えたクライアントを異常終了とみなし、アイテムをキューに戻す [既定値: 30s]
 help-any-allow-eviction = メモリー不足のときにサーバーがアイテムを捨てる設定でも追加する
 
@@ -54,13 +54,13 @@ help-run-chaos = 約 TIME ごとにワーカーを 1 つ無作為に強制終了
 help-run-stats = 最後に統計を標準エラー出力に表示する。FORM を省略すると text
 help-run-stats-file = 統計をこのファイルに書き込む。--stats text がなければ JSON
 help-run-warmup = 最初の N 個のアイテムを統計から除く
-help-run-timeline = 実行のタイムラインを描くファイル（.svg または .html）
+help-run-timeline = 実行のタイムラインを書き出すファイル（.svg または .html）
 help-run-progress = 進行状況を表示する: auto（端末の場合）、always、never
 help-run-detail = 終了コード 1: ワーカーが異常終了したため、処理されていないアイテムがあります。
 
 help-timeline = 記録したイベントから実行のタイムラインを描く
 help-timeline-events = `qdemo run --format json` の出力。- なら標準入力
-help-timeline-output = 図を描く .svg または .html ファイル [既定値: 標準出力に SVG]
+help-timeline-output = 図を書き出す .svg または .html ファイル [既定値: 標準出力に SVG]
 
 help-bench = このマシンでのキューの速さを測る
 help-bench-size = アイテムの大きさ。繰り返し指定できる [既定値: 16 256 4KiB 64KiB 1MiB]
@@ -79,22 +79,22 @@ help-producer-delay = アイテムごとの遅延: 1s、exp:1s（平均 1s の�
 help-producer-quiet = ログを出力しない。長い待ちや、消費者のいないアイテムについての通知も出力しない
 help-producer-keep-open = キューを終了させずに離れる
 help-producer-null = 標準入力のアイテムの終わりを改行ではなく NUL とする
-help-producer-server-timeout = サーバーに接続できない状態をあきらめるまでの時間 [既定値: あきらめない]
+help-producer-server-timeout = サーバーに接続できないとき、あきらめるまでの時間 [既定値: あきらめない]
 help-producer-detail = 終了コード 1: 無効なアイテムがありました。終了コード 4: キューは閉じられています。
 
 help-consumer = キューが終了するまでアイテムを取得する
 help-consumer-delay = アイテムごとの、処理完了までの遅延。COMMAND を実行する場合は完了後の遅延
-help-consumer-fast = パイプに書いた時点で（読まれなくても）処理完了とし、多くのアイテムを先に取得する
+help-consumer-fast = パイプに書いた時点で（読まれなくても）処理完了とし、多くのアイテムをまとめて先に取得する
 help-consumer-max = この個数のアイテムを処理したら離れる
 help-consumer-follow = キューが終了しても離れず、新しいアイテムを待つ
 help-consumer-lease = この時間内に処理が終わらないアイテムをキューに戻す（消費者が動作中でも戻す）
-help-consumer-max-attempts = 配達の失敗（消費者の異常終了、またはリースの期限切れ）がこの回数になったアイテムを失敗アイテムに移す。0 なら移さない
+help-consumer-max-attempts = 配信の失敗（消費者の異常終了、またはリースの期限切れ）がこの回数になったアイテムを失敗アイテムに移す。0 なら移さない
 help-consumer-format = 出力の形式 [既定値: log。COMMAND を実行する場合はコマンドの出力]
 help-consumer-quiet = ログを出力しない。長い待ちについての通知も出力しない。COMMAND を実行する場合は進行状況と最後のまとめも出力しない（失敗したアイテムは表示する）
-help-consumer-server-timeout = サーバーに接続できない状態をあきらめるまでの時間 [既定値: あきらめない]
+help-consumer-server-timeout = サーバーに接続できないとき、あきらめるまでの時間 [既定値: あきらめない]
 help-consumer-jobs = 同時に実行するコマンドの数
-help-consumer-retries = 失敗したコマンドを再実行する回数
-help-consumer-backoff = 最初の再実行までの遅延。再実行のたびに 2 倍になる
+help-consumer-retries = 失敗したコマンドを再試行する回数
+help-consumer-backoff = 最初の再試行までの遅延。再試行のたびに 2 倍になる
 help-consumer-timeout-each = この時間がたったコマンドを SIGTERM で、その 5 秒後に SIGKILL で終了させ、失敗とする
 help-consumer-halt = 最初の失敗で止まる。ほかのコマンドを終了させ、そのアイテムをキューに戻す
 help-consumer-tty = 各コマンドに端末を渡す（パスワードの入力やエディターのため）
@@ -112,7 +112,7 @@ help-put-no-wait = 空きを待たない
 help-put-quiet = 長い待ちについての通知を出力しない
 help-put-null = 標準入力のアイテムの終わりを改行ではなく NUL とする
 help-put-detail =
-    - を指定すると、待つ時間は行ごとに数え直します。
+    - を指定すると、--timeout は行ごとに数え直します。
     終了コード 3: 時間内に空きができませんでした。終了コード 4: キューは閉じられています。
 
 help-get = キューからアイテムを取得して表示する
@@ -148,18 +148,19 @@ help-status-format = 出力の形式: 行、またはキューごとの JSON オ
 help-status-watch = Ctrl-C まで表示を更新し続ける
 help-status-every = --watch の更新の間隔
 help-status-progress = --watch で進行状況を表示する: auto（端末の場合）、always、never
-help-status-server-timeout = サーバーにこの時間つながらなければあきらめる [既定値: 30s。--watch ではあきらめない]
+help-status-server-timeout = サーバーに接続できないとき、あきらめるまでの時間 [既定値: 30s。--watch ではあきらめない]
 help-status-detail =
     待機中のアイテムは消費者を待っています。処理中のアイテムは消費者が持っています。終了したキューは最後に分けて表示します。
+    （受付終了）のキューは追加を拒否し、最後のアイテムの後に終了します。（終了待ち）のキューは、生産者がいなくなり、次に取得しようとする消費者に終了を伝えます。
     終了コード 1: キューがないか、使えないキューがあります。
 
 help-failed = 失敗アイテムを一覧表示、再試行、または破棄する
 help-failed-ids = 再試行または破棄するアイテムの ID [既定値: すべて]
 help-failed-retry = アイテムをキューに戻す
 help-failed-drop = アイテムを破棄する
-help-failed-format = 一覧の形式: ID、試行回数、理由、アイテムの行、または JSON オブジェクト
+help-failed-format = 一覧の形式: 1 行に ID、試行回数、理由、アイテム。または JSON オブジェクト
 help-failed-detail =
-    終了コード 1: キューがないか、失敗アイテムの ID でないものがあります。その場合、どのアイテムも再試行や破棄をしません。
+    終了コード 1: キューがないか、指定した ID の失敗アイテムがありません。その場合、どのアイテムも再試行や破棄をしません。
 
 help-rm = キューを 1 つ、または終了したキューをすべて削除する
 help-rm-force = アイテムやクライアントがあっても削除する

@@ -16,11 +16,11 @@ input-wrong-direction = 標準入力を読み込めない状態です。ファ�
 input-uncertain = { $cause }。次のアイテムがキューに{ $removed ->
     [yes] あったか
    *[no] あるか
- }どうかは分かりません: { $items }
+ }どうかはわかりません: { $items }
 input-uncertain-count = { $cause }。最後に送った { $items } 個のアイテムがキューに{ $removed ->
     [yes] あったか
    *[no] あるか
- }どうかは分かりません
+ }どうかはわかりません
 input-left = { $cause }。追加されていないアイテム: { $items }
 input-more = { $items } ほか { $more } 個
 input-and-rest = { $items }、標準入力の残り

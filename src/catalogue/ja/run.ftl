@@ -1,7 +1,7 @@
 # run、producer、consumer の通知と進行状況の表示
-run-unconsumed = 生産者: 消費者がいないため、{ $items } 個のアイテムをキュー「{ $queue }」に残しました。`qdemo consumer -q { $quoted }` で受け取れます
-run-interrupted = 中断されました: { $items } 個のアイテムは処理されていません
-run-summary = { $items } 個中 { $done } 個のアイテムを処理しました（異常終了 { $deaths } 回、再起動 { $restarts } 回、配り直したアイテム { $redelivered } 個）
+run-unconsumed = 生産者: 消費者がいないため、{ $items } 個のアイテムをキュー「{ $queue }」に残しました。`qdemo consumer -q { $quoted }` で取得できます
+run-interrupted = 中断しました: { $items } 個のアイテムは処理されていません
+run-summary = { $items } 個中 { $done } 個のアイテムを処理しました（異常終了 { $deaths } 回、再起動 { $restarts } 回、再配信したアイテム { $redelivered } 個）
 run-seed = 乱数の種: { $seed }（--seed { $seed } で同じ実行を繰り返せます）
 run-shutdown = 消費者が手元のアイテムを処理し終えるのを待っています（もう一度 Ctrl-C を押すと直ちに終了します）
 

@@ -21,7 +21,7 @@ server-ca-file = { $file } の認証局を使えません: { $cause }
 server-not-durable = サーバー { $server } が停止すると、アイテムが失われます（{ $cause }）。--sync には `appendonly yes` が必要です。Redis 7.2 より前では `appendfsync always` も必要です
 server-system = サーバーとの接続でエラーが発生しました: { $cause }
 server-unexpected = サーバー { $server } が要求どおりに動作しません: { $cause }
-server-evicts = サーバー { $server } はメモリーがいっぱいになるとアイテムを捨てることがあります（maxmemory-policy は { $policy }）。noeviction に変えるか、--allow-eviction を指定してください
+server-evicts = サーバー { $server } はメモリーが不足するとアイテムを捨てることがあります（maxmemory-policy は { $policy }）。noeviction に変えるか、--allow-eviction を指定してください
 
 server-no-answer-yet = 時間内に応答がありません
 server-connection-ended = 接続が切れました

@@ -51,7 +51,7 @@ impl Chart<'_> {
         for &StateInterval { state, start, end, item_id } in &row.lane.intervals {
             let ends = [start, end].map(|at| self.axis.x(at));
             let item = item_id.map_or_else(String::new, |id| format!(" {}", self.item_label(id)));
-            let state_name = self.labels.state_name(state);
+            let state_name = self.labels.state_of(row.worker.role, state);
             let interval = self.labels.interval(start, end);
             let tip = format!("{}: {state_name}{item}, {interval}", row.name);
             lane = lane.add(state_bar(state, ends, row.top, self.lane_height).add(Title::new(tip)));
@@ -141,7 +141,8 @@ impl Chart<'_> {
         let percent = |state: LaneState| {
             let time = column.times[state as usize];
             let share = 100.0 * time as f64 / total.max(1) as f64;
-            (time > 0).then(|| format!("{} {share:.0} %", self.labels.state_name(state)))
+            (time > 0)
+                .then(|| format!("{} {share:.0} %", self.labels.state_of(row.worker.role, state)))
         };
         let items =
             (column.items > 0).then(|| self.labels.item_count(row.worker.role, column.items));

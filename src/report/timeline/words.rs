@@ -32,6 +32,16 @@ impl Labels {
         format_instant(at, self.run_end)
     }
 
+    /// The state of a worker of this role.
+    pub(super) fn state_of(&self, role: Role, state: LaneState) -> String {
+        match (state, role) {
+            (LaneState::Working, Role::Producer) => message!(self.lang(), "picture-producing"),
+            (LaneState::Working, _) => message!(self.lang(), "picture-processing"),
+            _ => self.state_name(state),
+        }
+    }
+
+    /// The state, for workers of both roles.
     pub(super) fn state_name(&self, state: LaneState) -> String {
         match state {
             LaneState::Working => message!(self.lang(), "picture-working"),
