@@ -15,7 +15,7 @@ both!(a_producer_without_a_consumer_leaves_its_items_and_prints_a_hint, |backend
     );
     assert_eq!(put.code(), Some(0));
     let notice = "生産者: 消費者がいないため、2 個のアイテムをキュー「default」に残しました。\
-                  `qdemo consumer -q default` で受け取れます\n";
+                  `qdemo consumer -q default` で取得できます\n";
     assert_same(notice, &put.stderr);
     let get = sandbox.run(&["consumer"]);
     get.assert_prints("消費者: アイテム0 を取得しました\n消費者: アイテム1 を取得しました\n");

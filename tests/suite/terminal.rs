@@ -385,8 +385,10 @@ fn the_view_escapes_control_characters_of_an_item() {
     let sandbox = Sandbox::new().in_japanese();
     let more = ["off", "--item-name", "\u{1b}[2J\n", "--items", "3", "--progress", "always"];
     let mut run = sandbox.on_terminal(&[&SLOWLY[..], &more].concat(), Stdout::Pipe);
-    run.wait_until(|screen| screen.contains("処理中") && screen.contains("\\u{1b}[2J\\n0"));
-    assert_eq!(run.lines().len(), 4, "{}", run.screen());
+    run.wait_until(|screen| {
+        let is_escaped = screen.contains("処理中") && screen.contains("\\u{1b}[2J\\n0");
+        is_escaped && screen.lines().count() == 4
+    });
     assert_eq!(run.end().0, Some(0));
 }
 
