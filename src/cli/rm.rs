@@ -61,7 +61,16 @@ impl Args {
                 require_stdout()?;
             }
         }
-        let removed = client.remove_queue(self.force)?;
+        let removed = client.remove_queue(self.force).map_err(|error| {
+            let is_in_use = error.is_refusal(ErrorCode::InUse);
+            let error = anyhow::Error::from(error);
+            // The refusal does not name the queue, which may be the default one.
+            if is_in_use {
+                error.context(message!("command-not-removed", queue = &one_shot.queue))
+            } else {
+                error
+            }
+        })?;
         // The queue's files exist until the keeper has exited.
         client.wait_for_keeper_exit()?;
         Ok(removed)

@@ -44,7 +44,7 @@ both!(rm_removes_a_queue_with_items_or_clients_only_by_force, |backend| {
     let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a", "b"]).assert_prints("");
     let rm = sandbox.run(&["rm"]);
-    rm.assert_refused(1, &["2 items (2 ready, 0 in flight, 0 failed)", "--force"]);
+    rm.assert_refused(1, &["`default`", "2 items (2 ready, 0 in flight, 0 failed)", "--force"]);
     sandbox.run(&["rm", "--force"]).assert_prints("removed 2 items\n");
     sandbox.assert_no_queue();
     let consumer = sandbox.start(&["consumer"]);

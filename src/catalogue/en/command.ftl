@@ -55,6 +55,7 @@ command-removed-items = removed { $items ->
    *[other] { $items } items
  }
 command-removed-uncounted = removed the queue, whose items could not be counted
+command-not-removed = the queue `{ $queue }` stays
 command-removed-ended = removed { $queues ->
     [one] 1 ended queue
    *[other] { $queues } ended queues

@@ -42,6 +42,7 @@ help-any-dead-after = Count this client as dead, and requeue its items, when the
 help-any-allow-eviction = Put even if the server may drop items when its memory is full
 
 help-run = Watch producer and consumer processes share a queue
+help-run-lang = Language: ja or en [default: QDEMO_LANG, or the locale; ja for the log lines]
 help-run-items = Number of items, shared evenly among the producers
 help-run-producer-delay = Delay of a producer after each item: 1s, exp:1s (random, with this mean), or uniform:500ms..1.5s
 help-run-consumer-delay = Delay of a consumer after each item, in the same form
@@ -74,6 +75,7 @@ help-bench-detail =
     Exit code 1: no measurement was possible.
 
 help-producer = Put items into a queue; the last producer to leave ends it
+help-producer-lang = Language: ja or en [default: QDEMO_LANG, or the locale; ja for the log lines]
 help-producer-items = Put this many generated items: アイテム0, アイテム1, …
 help-producer-delay = Delay after each item: 1s, exp:1s (random, with this mean), or uniform:500ms..1.5s
 help-producer-quiet = Print no log, and no notice on a long wait or on items that nobody gets
@@ -83,6 +85,7 @@ help-producer-server-timeout = Give up when the server has been away for this ti
 help-producer-detail = Exit code 1: an item is not valid. Exit code 4: the queue is closed.
 
 help-consumer = Get items from a queue until it ends
+help-consumer-lang = Language: ja or en [default: QDEMO_LANG, or the locale; ja for the log lines]
 help-consumer-delay = Delay after each item, before the item is done; with a COMMAND, after it is done
 help-consumer-fast = An item is done when it is written to a pipe, read or not; take many items ahead
 help-consumer-max = Leave after this many items

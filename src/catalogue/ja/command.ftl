@@ -37,6 +37,7 @@ command-not-failed = アイテム { $id } は失敗アイテムではありま�
 command-lone-ids = ID だけでは何もできません: --retry か --drop を指定するか、一覧なら ID を外してください
 command-removed-items = キューと { $items } 個のアイテムを削除しました
 command-removed-uncounted = キューを削除しました（アイテムの個数は不明）
+command-not-removed = キュー「{ $queue }」を削除しませんでした
 command-removed-ended = 終了したキューを { $queues } 個削除しました
 command-no-ended = 削除できる終了したキューはありません
 command-kept-failed = 終了したキュー「{ $queue }」は、失敗アイテムが { $items } 個あるため残しました: `qdemo failed -q { $quoted }` で一覧表示できます

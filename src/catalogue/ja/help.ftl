@@ -42,6 +42,7 @@ help-any-dead-after = サーバーへの連絡がこの時間途絶えたクラ�
 help-any-allow-eviction = メモリー不足のときにサーバーがアイテムを捨てる設定でも追加する
 
 help-run = 生産者と消費者のプロセスがキューを共有する様子を見る
+help-run-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロケール。ログ行は ja]
 help-run-items = アイテムの個数。生産者に均等に割り当てる
 help-run-producer-delay = アイテムごとの生産者の遅延: 1s、exp:1s（平均 1s の指数分布）、uniform:500ms..1.5s（一様分布）
 help-run-consumer-delay = アイテムごとの消費者の遅延。形式は同じ
@@ -74,6 +75,7 @@ help-bench-detail =
     終了コード 1: 測定できませんでした。
 
 help-producer = アイテムをキューに追加する。最後の生産者が離れるとキューは終わる
+help-producer-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロケール。ログ行は ja]
 help-producer-items = この個数のアイテムを生成して追加する: アイテム0、アイテム1、…
 help-producer-delay = アイテムごとの遅延: 1s、exp:1s（平均 1s の指数分布）、uniform:500ms..1.5s（一様分布）
 help-producer-quiet = ログを出力しない。長い待ちや、消費者のいないアイテムについての通知も出力しない
@@ -83,6 +85,7 @@ help-producer-server-timeout = サーバーに接続できないとき、あき�
 help-producer-detail = 終了コード 1: 無効なアイテムがありました。終了コード 4: キューは閉じられています。
 
 help-consumer = キューが終了するまでアイテムを取得する
+help-consumer-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロケール。ログ行は ja]
 help-consumer-delay = アイテムごとの、処理完了までの遅延。COMMAND を実行する場合は完了後の遅延
 help-consumer-fast = パイプに書いた時点で（読まれなくても）処理完了とし、多くのアイテムをまとめて先に取得する
 help-consumer-max = この個数のアイテムを処理したら離れる
