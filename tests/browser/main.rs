@@ -163,12 +163,12 @@ fn workers(seen: &Seen) -> Vec<&str> {
 
 #[test]
 fn the_picture_of_the_classic_example_is_legible_and_complete() {
-    let seen = inspect_twice(&draw("classic.svg", "--speed max"));
+    let seen = inspect_twice(&draw("classic.svg", "--lang ja --speed max"));
     assert_eq!(workers(&seen), ["生産者", "消費者"]);
     assert!(seen.lanes.iter().all(|lane| lane.wide > 400.0), "{:?}", seen.lanes);
     assert_eq!(seen.arrows.len(), 5);
     assert!(seen.arrows.iter().all(|arrow| arrow.down));
-    for label in ["アイテム4", "10 s", "作業中", "空き待ち", "キューの深さ", "受け渡し"]
+    for label in ["アイテム4", "10 s", "生産中・処理中", "空き待ち", "キューの深さ", "受け渡し"]
     {
         assert!(seen.labels.iter().any(|l| l == label), "{label}: {:?}", seen.labels);
     }
