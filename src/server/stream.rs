@@ -23,7 +23,6 @@ use tokio_rustls::TlsConnector;
 use super::settings::ServerSettings;
 use crate::catalogue::message;
 use crate::clock::{Clock, Nanos};
-use crate::os::os_text;
 
 /// The system takes about this many bytes before they are on their way. Nobody sees these bytes move.
 const SEND_BUFFER_BYTES: u32 = 512 * 1024;
@@ -122,12 +121,9 @@ impl WatchedStream {
 /// Connects to the first address of the host that answers.
 async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, message!("server-no-address"));
-    // The system's library has a text of its own for a name that it does not find.
-    let unknown = |error: io::Error| {
-        let text = os_text(&error);
-        let detail = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
-        io::Error::new(error.kind(), message!("server-lookup-failed", detail = detail))
-    };
+    // The text of the system's library is English, and says no more than this one.
+    let unknown =
+        |error: io::Error| io::Error::new(error.kind(), message!("server-lookup-failed"));
     for address in lookup_host((host, port)).await.map_err(unknown)? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;

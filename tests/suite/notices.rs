@@ -77,15 +77,15 @@ fn the_notices_on_waits_are_in_japanese_too() {
     );
     assert_says(
         get,
-        "キュー `new` のアイテムを待っています。アイテムはまだ 1 個も追加されていません（Ctrl-C で中止）",
+        "キュー「new」のアイテムを待っています。アイテムはまだ 1 個も追加されていません（Ctrl-C で中止）",
     );
     assert_says(
         put,
-        "キュー `full` の空きを待っています。キューは満杯です（1 個中 1 個）。消費者がいません（Ctrl-C で中止）",
+        "キュー「full」の空きを待っています。キューは満杯です（1 個中 1 個）。消費者がいません（Ctrl-C で中止）",
     );
     assert_says(
         join,
-        "キュー `full` の 1 個の完了を待っています。処理中 0 個、待機中 1 個です。消費者がいません（Ctrl-C で中止）",
+        "キュー「full」の 1 個の完了を待っています。処理中 0 個、待機中 1 個です。消費者がいません（Ctrl-C で中止）",
     );
     sandbox.run(&["rm", "--force", "-q", "new"]);
     sandbox.run(&["rm", "--force", "-q", "full"]);
@@ -169,8 +169,8 @@ both!(a_failed_item_is_named_with_the_last_line_of_its_command, |backend| {
     let outcome = Running::start(consumer).end();
     assert_eq!(outcome.code(), Some(1));
     let expected = format!(
-        "qdemo: アイテム 2 \"b.png\" が失敗しました: シグナル 9 で終了\n\
-         qdemo: アイテム 3 \"{short}\" が失敗しました: シグナル 9 で終了\n"
+        "qdemo: アイテム 2 \"b.png\" が失敗しました: シグナル 9 で異常終了\n\
+         qdemo: アイテム 3 \"{short}\" が失敗しました: シグナル 9 で異常終了\n"
     );
     assert_same(&expected, &outcome.stderr);
     sandbox.run(&["failed", "--drop"]);
