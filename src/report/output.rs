@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 
@@ -13,6 +14,9 @@ use crate::clock::Nanos;
 use crate::item::{escape_for_terminal, escape_json_for_terminal};
 use crate::os::{Blocking, Interest, NarrowPipe, Waker, wait_ready};
 use crate::pipe::PIPE_BUF;
+
+/// The last text of a command on standard error has no newline at its end.
+static IS_STDERR_LINE_OPEN: AtomicBool = AtomicBool::new(false);
 
 /// A buffer of lines for standard output. [`Output::flush`] writes whole lines.
 #[derive(Debug)]
@@ -162,6 +166,9 @@ impl Output {
 
     /// Writes a command's text to standard error, interruptible as [`Output::flush`] is.
     pub(crate) fn forward_stderr(&self, text: &[u8]) -> io::Result<()> {
+        if let Some(&last) = text.last() {
+            IS_STDERR_LINE_OPEN.store(last != b'\n', Ordering::Relaxed);
+        }
         let ended = self
             .progress
             .suspend(|| write_interruptible(io::stderr().lock(), text, &self.interrupt, None).1);
@@ -199,7 +206,10 @@ fn write_stderr_line(text: &str) {
     write_stderr(&format!("{}\n", escape_for_terminal(text)));
 }
 
+/// Writes a line that begins on a line of its own.
 fn write_stderr(line: &str) {
+    let is_open = IS_STDERR_LINE_OPEN.swap(false, Ordering::Relaxed);
+    let line = if is_open { format!("\n{line}") } else { line.to_owned() };
     // Standard error has no reader, so no error can be reported.
     let _ = Blocking(io::stderr()).write_all(line.as_bytes());
 }

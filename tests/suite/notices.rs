@@ -223,6 +223,67 @@ fn a_pool_on_a_terminal_says_what_is_done_and_what_ctrl_c_leaves() {
     sandbox.assert_nothing_left();
 }
 
+// Local: the screen does not depend on the place of the queue.
+#[test]
+fn ctrl_c_on_a_pool_says_where_the_failed_items_are() {
+    let sandbox = Sandbox::new();
+    let queue = |name: &str, command: &str, until: &str| {
+        sandbox.run(&["put", "-q", name, "a", "b", "c"]).assert_prints("");
+        let pool = ["consumer", "-q", name, "--", "sh", "-c", command];
+        let mut pool = OnTerminal::start(sandbox.qdemo(&pool), Stdout::Terminal, 24, 150);
+        pool.wait_until(|screen| screen.contains(until));
+        if command.contains("mark") {
+            while !sandbox.path("mark").exists() {
+                std::thread::yield_now();
+            }
+        }
+        pool.signal(Signal::INT);
+        assert_eq!(pool.end().0, None);
+        sandbox.run(&["rm", "--force", "-q", name]);
+        let screen = pool.screen();
+        let lines = screen.lines().filter(|line| !line.contains("failed: exit"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_same(
+        "qdemo: 1 done, 2 failed: `qdemo failed -q idle` lists failed items",
+        &queue("idle", "[ {} = a ]", "item 3 \"c\" failed"),
+    );
+    assert_same(
+        "qdemo: interrupted: 1 item in progress goes back into `busy`, where 1 more waits; run the same \
+         command again to go on\n\
+         qdemo: 0 done, 1 failed: `qdemo failed -q busy` lists failed items",
+        &queue("busy", "[ {} = a ] && exit 1; echo > mark; exec sleep 1000", "item 1 \"a\" failed"),
+    );
+    sandbox.assert_nothing_left();
+}
+
+// Local: the text does not depend on the place of the queue.
+#[test]
+fn a_notice_begins_a_line_after_a_command_that_has_not_ended_its_last_line() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "say \"a\\\"", "b", "c"]).assert_prints("");
+    sandbox.run(&["close"]).assert_prints("");
+    let pool = ["consumer", "--", "sh", "-c", "printf 'no end' >&2; [ \"$1\" = c ]", "sh", "{}"];
+    let outcome = sandbox.run(&pool);
+    assert_same(
+        "no end\n\
+         qdemo: item 1 \"say \\\"a\\\\\\\"\" failed: exit code 1: no end\n\
+         no end\n\
+         qdemo: item 2 \"b\" failed: exit code 1: no end\n\
+         no end\n\
+         qdemo: 1 done, 2 failed: `qdemo failed -q default` lists failed items\n",
+        &outcome.stderr,
+    );
+    // Where qdemo says nothing, the text of the command is passed on as it is.
+    sandbox.run(&["put", "-q", "done", "c"]).assert_prints("");
+    let outcome =
+        sandbox.run(&[&["consumer", "-q", "done", "--max", "1"][..], &pool[1..]].concat());
+    assert_same("no end", &outcome.stderr);
+    sandbox.run(&["rm", "--force"]);
+    sandbox.run(&["rm", "--force", "-q", "done"]);
+    sandbox.assert_nothing_left();
+}
+
 both!(the_log_line_of_an_item_that_comes_again_has_its_attempt, |backend| {
     let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "a", "b"]).assert_prints("");
