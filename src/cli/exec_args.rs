@@ -273,7 +273,12 @@ fn print_output(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow
         output.push_raw(chunk);
         output.flush().map_err(StdoutError)
     })?;
-    for_each_chunk(&mut outcome.stderr, |chunk| output.forward_stderr(chunk).map_err(StdoutError))
+    output.progress.suspend(|| {
+        let forward = |chunk: &[u8]| output.forward_stderr(chunk).map_err(StdoutError);
+        for_each_chunk(&mut outcome.stderr, forward)?;
+        output.end_line_before_progress();
+        Ok(())
+    })
 }
 
 fn print_record(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow::Result<()> {

@@ -164,18 +164,23 @@ impl Output {
         ended
     }
 
-    /// Writes a command's text to standard error, interruptible as [`Output::flush`] is.
+    /// Writes a command's text to standard error, interruptible as [`Output::flush`] is. The caller suspends the
+    /// progress.
     pub(crate) fn forward_stderr(&self, text: &[u8]) -> io::Result<()> {
         if let Some(&last) = text.last() {
             IS_STDERR_LINE_OPEN.store(last != b'\n', Ordering::Relaxed);
         }
-        let ended = self
-            .progress
-            .suspend(|| write_interruptible(io::stderr().lock(), text, &self.interrupt, None).1);
-        match ended {
+        match write_interruptible(io::stderr().lock(), text, &self.interrupt, None).1 {
             // Standard error has no reader, so no error can be reported.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,
+        }
+    }
+
+    /// Ends the last line of a command's text: the progress would replace the line.
+    pub(crate) fn end_line_before_progress(&self) {
+        if self.progress.is_enabled() {
+            write_stderr("");
         }
     }
 
@@ -206,7 +211,7 @@ fn write_stderr_line(text: &str) {
     write_stderr(&format!("{}\n", escape_for_terminal(text)));
 }
 
-/// Writes a line that begins on a line of its own.
+/// Writes text that begins on a line of its own.
 fn write_stderr(line: &str) {
     let is_open = IS_STDERR_LINE_OPEN.swap(false, Ordering::Relaxed);
     let line = if is_open { format!("\n{line}") } else { line.to_owned() };

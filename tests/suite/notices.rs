@@ -274,6 +274,11 @@ fn a_notice_begins_a_line_after_a_command_that_has_not_ended_its_last_line() {
          qdemo: 1 done, 2 failed: `qdemo failed -q default` lists failed items\n",
         &outcome.stderr,
     );
+    // The progress on a terminal does not replace the text.
+    sandbox.run(&["failed", "--retry"]).assert_prints("2 items are ready again\n");
+    let mut terminal = sandbox.on_terminal(&pool, Stdout::Terminal);
+    assert_eq!(terminal.end().0, Some(1));
+    assert_eq!(terminal.screen().lines().filter(|line| *line == "no end").count(), 2);
     // Where qdemo says nothing, the text of the command is passed on as it is.
     sandbox.run(&["put", "-q", "done", "c"]).assert_prints("");
     let outcome =
