@@ -1,10 +1,10 @@
 //! Whether output has colours: `--color`, else `NO_COLOR` and `CLICOLOR_FORCE`, else on a terminal.
 
+use std::env;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, IsTerminal};
 
-use anstream::stream::RawStream;
-use anstream::{AutoStream, ColorChoice};
+use anstyle_query::{clicolor, is_ci, no_color, term_supports_color};
 use clap::Arg;
 
 use super::lang::given_value;
@@ -30,6 +30,10 @@ pub(super) fn choose(args: &[OsString]) {
 }
 
 /// What the environment and the stream say. `NO_COLOR` comes before `CLICOLOR_FORCE`.
-fn has_colors(stream: &impl RawStream) -> bool {
-    AutoStream::choice(stream) != ColorChoice::Never
+fn has_colors(stream: &impl IsTerminal) -> bool {
+    // `anstyle_query::clicolor_force` takes 0 as "yes", where the convention says "no".
+    let is_forced = env::var_os("CLICOLOR_FORCE").is_some_and(|it| !it.is_empty() && it != "0");
+    let is_capable = term_supports_color() || clicolor() == Some(true) || is_ci();
+    let is_wanted = clicolor() != Some(false) && stream.is_terminal() && is_capable;
+    !no_color() && (is_forced || is_wanted)
 }

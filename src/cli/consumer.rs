@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 
 use super::args::TimeoutArgs;
 use super::client_args::{ClientArgs, ClientSetup};
-use super::exec_args::{ExecArgs, PoolOutput, into_cause, warn_late_items};
+use super::exec_args::{ExecArgs, PoolOutput, into_cause, summary, warn_late_items};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
 use super::one_shot::connect_and_warn;
 use super::reader_pace::{ReaderPacing, wait_for_reader};
@@ -152,10 +152,15 @@ impl Args {
         let child_waker = Waker::new()?;
         signals::wake_on_child_exit(&child_waker)?;
         let client = self.connect(options, &queue)?;
+        let queue_words = self.client.queue_words(&queue, server.as_ref());
         // With --halt, the client may still hold items: they are requeued.
         let totals = leave_after(client, |client| {
-            let mut output =
-                PoolOutput { reporter: &mut reporter, queue: &queue, is_quiet: self.client.quiet };
+            let mut output = PoolOutput {
+                reporter: &mut reporter,
+                queue: &queue,
+                queue_words: queue_words.clone(),
+                is_quiet: self.client.quiet,
+            };
             let executor =
                 Executor::new(client, &template, config, &mut output, clock, child_waker, terminal)
                     .with_context(|| message!("command-no-guard"))?;
@@ -165,16 +170,15 @@ impl Args {
             check_revoked(client)?;
             Ok(totals)
         })?;
-        self.summarize(totals, &self.client.queue_words(&queue, server.as_ref()))
+        self.summarize(totals, &queue_words)
     }
 
     /// The end of a consumer with a command. Where all items are done, only a person at a terminal is told, as xargs and
     /// GNU parallel tell nothing.
     fn summarize(&self, totals: ExecTotals, queue_words: &str) -> anyhow::Result<ExitCode> {
-        let ExecTotals { done, failed } = totals;
-        if failed == 0 {
+        if totals.failed == 0 {
             if !self.client.quiet && io::stderr().is_terminal() {
-                eprint_line(&message!("notice-all-done", done = done));
+                eprint_line(&message!("notice-all-done", done = totals.done));
             }
             return Ok(ExitCode::Done);
         }
@@ -182,7 +186,7 @@ impl Args {
         if self.client.quiet {
             return Ok(ExitCode::Failed);
         }
-        bail!(message!("notice-some-failed", done = done, failed = failed, queue = queue_words))
+        bail!(summary(totals, queue_words))
     }
 
     /// Connects to the queue.

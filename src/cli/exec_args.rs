@@ -136,6 +136,8 @@ struct CommandRecord<'a> {
 pub(super) struct PoolOutput<'a> {
     pub(super) reporter: &'a mut Reporter,
     pub(super) queue: &'a QueueName,
+    /// The arguments that name the queue, for a command to paste.
+    pub(super) queue_words: String,
     /// A summary is not wanted.
     pub(super) is_quiet: bool,
 }
@@ -157,7 +159,7 @@ impl ExecObserver for PoolOutput<'_> {
         let text = message!(
             "notice-item-failed",
             id = outcome.task.id(),
-            item = short_text(&item, MAX_ITEM_WIDTH),
+            item = short_text(&escape_quotes(&item), MAX_ITEM_WIDTH),
             tries = tries,
             reason = exit_text(outcome)
         );
@@ -166,22 +168,26 @@ impl ExecObserver for PoolOutput<'_> {
         self.notice(&format!("{text}{line}"));
     }
 
-    fn interrupted(&mut self, left: ItemsLeft) {
-        let ItemsLeft { in_progress, ready } = left;
-        if self.is_quiet || in_progress + ready == 0 {
+    fn interrupted(&mut self, left: ItemsLeft, totals: ExecTotals) {
+        if self.is_quiet {
             return;
         }
         self.reporter.out.progress.clear();
-        self.notice(&if in_progress == 0 {
-            message!("notice-interrupted", queue = self.queue, ready = ready)
-        } else {
-            message!(
+        match (left.in_progress, left.ready) {
+            (_, None) | (0, Some(0)) => {}
+            (0, Some(ready)) => {
+                self.notice(&message!("notice-interrupted", queue = self.queue, ready = ready));
+            }
+            (in_progress, Some(ready)) => self.notice(&message!(
                 "notice-interrupted-at-work",
                 queue = self.queue,
                 items = in_progress,
                 ready = ready
-            )
-        });
+            )),
+        }
+        if totals.failed > 0 {
+            self.notice(&summary(totals, &self.queue_words));
+        }
     }
 
     fn totals_changed(&mut self, totals: ExecTotals) {
@@ -210,6 +216,12 @@ impl ExecObserver for PoolOutput<'_> {
     }
 }
 
+/// The outcomes of a pool in which an item has failed.
+pub(super) fn summary(totals: ExecTotals, queue_words: &str) -> String {
+    let ExecTotals { done, failed } = totals;
+    message!("notice-some-failed", done = done, failed = failed, queue = queue_words)
+}
+
 /// How a command that failed ended.
 fn exit_text(outcome: &CommandOutcome) -> String {
     let how = match outcome.status.signal() {
@@ -223,6 +235,11 @@ fn exit_text(outcome: &CommandOutcome) -> String {
 fn short_text(text: &str, columns: usize) -> String {
     let text = strip_ansi_codes(text);
     truncate_to_width(&escape_for_terminal(&text), columns)
+}
+
+/// Text between quotes, as in a string literal.
+fn escape_quotes(text: &str) -> String {
+    text.replace('\\', r"\\").replace('"', "\\\"")
 }
 
 fn failure_summary(totals: ExecTotals) -> String {
@@ -256,7 +273,12 @@ fn print_output(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow
         output.push_raw(chunk);
         output.flush().map_err(StdoutError)
     })?;
-    for_each_chunk(&mut outcome.stderr, |chunk| output.forward_stderr(chunk).map_err(StdoutError))
+    output.progress.suspend(|| {
+        let forward = |chunk: &[u8]| output.forward_stderr(chunk).map_err(StdoutError);
+        for_each_chunk(&mut outcome.stderr, forward)?;
+        output.end_line_before_progress();
+        Ok(())
+    })
 }
 
 fn print_record(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow::Result<()> {

@@ -116,9 +116,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             _ => return,
         };
         let in_progress = (self.running.len() + self.retry_queue.len()) as u64 + ended_by_person;
-        if let Some(counts) = self.client.counts_at_the_end() {
-            self.observer.interrupted(ItemsLeft { in_progress, ready: counts.ready });
-        }
+        let ready = self.client.counts_at_the_end().map(|counts| counts.ready);
+        self.observer.interrupted(ItemsLeft { in_progress, ready }, self.tally.totals());
     }
 
     fn run_loop(&mut self) -> Result<(), StopReason> {

@@ -72,7 +72,8 @@ pub(crate) enum StopReason {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ItemsLeft {
     pub(crate) in_progress: u64,
-    pub(crate) ready: u64,
+    /// `None` if the queue does not answer.
+    pub(crate) ready: Option<u64>,
 }
 
 /// Receives the progress of the commands.
@@ -82,7 +83,7 @@ pub(crate) trait ExecObserver {
     /// The last try of the command has failed, after [`ExecObserver::command_ended`].
     fn item_failed(&mut self, outcome: &mut CommandOutcome, tries: u32);
     /// A signal ends the executor. The items in progress go back into the queue.
-    fn interrupted(&mut self, left: ItemsLeft);
+    fn interrupted(&mut self, left: ItemsLeft, totals: ExecTotals);
     fn totals_changed(&mut self, totals: ExecTotals);
     /// Whether the observer needs the counts of the queue.
     fn wants_counts(&self) -> bool;

@@ -1,13 +1,20 @@
 //! The JSON line of an event: `--format json` prints the line, and `qdemo timeline` reads it back.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::seconds::Seconds;
+use super::truncate_to_width;
+use crate::catalogue::message;
 use crate::event::{Event, EventKind};
 use crate::queue::{Batch, Items};
 use crate::role::{Role, WorkerId};
+
+/// An error shows this many columns of a value.
+const MAX_VALUE_WIDTH: usize = 60;
 
 /// One line. An event with items has a line for each item. A key without a value is null.
 #[derive(Serialize, Deserialize)]
@@ -40,6 +47,11 @@ enum EventName {
 }
 
 impl<'a> JsonEvent<'a> {
+    /// Reads a line. The error says in words for people what is wrong with the line.
+    pub(super) fn parse(line: &'a [u8]) -> Result<Self, String> {
+        serde_json::from_slice(line).map_err(|_| fault(line))
+    }
+
     /// The line of an event without items.
     pub(super) fn new(event: &Event<'_>) -> Self {
         let name = match event.kind {
@@ -100,4 +112,38 @@ impl<'a> JsonEvent<'a> {
         let waited = self.waited.map(|Seconds(waited)| waited);
         Some(Event { at: self.t.0, worker: self.worker(), waited, kind })
     }
+}
+
+/// What is wrong with a line that is no event. The texts of the JSON library are English.
+fn fault(line: &[u8]) -> String {
+    let Ok(fields) = serde_json::from_slice::<BTreeMap<String, &RawValue>>(line) else {
+        return message!("output-not-object");
+    };
+    let value = |name: &str| fields.get(name).map_or("null", |value| value.get());
+    let shown = |name: &str| truncate_to_width(value(name), MAX_VALUE_WIDTH);
+    if let Some(name) = ["t", "event"].into_iter().find(|&name| !fields.contains_key(name)) {
+        message!("output-no-field", name = name)
+    } else if !is::<Seconds>(value("t")) {
+        message!("output-not-seconds", value = shown("t"))
+    } else if !is::<EventName>(value("event")) {
+        message!("output-no-such-event", event = shown("event"))
+    } else if let Some(name) = [
+        ("role", is::<Option<Role>>(value("role"))),
+        ("worker", is::<Option<u32>>(value("worker"))),
+        ("id", is::<Option<u64>>(value("id"))),
+        ("attempt", is::<Option<u32>>(value("attempt"))),
+        ("waited", is::<Option<Seconds>>(value("waited"))),
+    ]
+    .into_iter()
+    .find_map(|(name, is_right)| (!is_right).then_some(name))
+    {
+        message!("output-wrong-value", name = name, value = shown(name))
+    } else {
+        message!("output-field-twice")
+    }
+}
+
+/// Whether the JSON is a value of this type.
+fn is<'a, T: Deserialize<'a>>(json: &'a str) -> bool {
+    serde_json::from_str::<T>(json).is_ok()
 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 
@@ -13,6 +14,9 @@ use crate::clock::Nanos;
 use crate::item::{escape_for_terminal, escape_json_for_terminal};
 use crate::os::{Blocking, Interest, NarrowPipe, Waker, wait_ready};
 use crate::pipe::PIPE_BUF;
+
+/// The last text of a command on standard error has no newline at its end.
+static IS_STDERR_LINE_OPEN: AtomicBool = AtomicBool::new(false);
 
 /// A buffer of lines for standard output. [`Output::flush`] writes whole lines.
 #[derive(Debug)]
@@ -160,15 +164,23 @@ impl Output {
         ended
     }
 
-    /// Writes a command's text to standard error, interruptible as [`Output::flush`] is.
+    /// Writes a command's text to standard error, interruptible as [`Output::flush`] is. The caller suspends the
+    /// progress.
     pub(crate) fn forward_stderr(&self, text: &[u8]) -> io::Result<()> {
-        let ended = self
-            .progress
-            .suspend(|| write_interruptible(io::stderr().lock(), text, &self.interrupt, None).1);
-        match ended {
+        if let Some(&last) = text.last() {
+            IS_STDERR_LINE_OPEN.store(last != b'\n', Ordering::Relaxed);
+        }
+        match write_interruptible(io::stderr().lock(), text, &self.interrupt, None).1 {
             // Standard error has no reader, so no error can be reported.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,
+        }
+    }
+
+    /// Ends the last line of a command's text: the progress would replace the line.
+    pub(crate) fn end_line_before_progress(&self) {
+        if self.progress.is_enabled() {
+            write_stderr("");
         }
     }
 
@@ -199,7 +211,10 @@ fn write_stderr_line(text: &str) {
     write_stderr(&format!("{}\n", escape_for_terminal(text)));
 }
 
+/// Writes text that begins on a line of its own.
 fn write_stderr(line: &str) {
+    let is_open = IS_STDERR_LINE_OPEN.swap(false, Ordering::Relaxed);
+    let line = if is_open { format!("\n{line}") } else { line.to_owned() };
     // Standard error has no reader, so no error can be reported.
     let _ = Blocking(io::stderr()).write_all(line.as_bytes());
 }

@@ -23,7 +23,6 @@ use tokio_rustls::TlsConnector;
 use super::settings::ServerSettings;
 use crate::catalogue::message;
 use crate::clock::{Clock, Nanos};
-use crate::os::os_text;
 
 /// The system takes about this many bytes before they are on their way. Nobody sees these bytes move.
 const SEND_BUFFER_BYTES: u32 = 512 * 1024;
@@ -122,12 +121,8 @@ impl WatchedStream {
 /// Connects to the first address of the host that answers.
 async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, message!("server-no-address"));
-    // The system's library has a text of its own for a name that it does not find.
-    let unknown = |error: io::Error| {
-        let text = os_text(&error);
-        let detail = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
-        io::Error::new(error.kind(), message!("server-lookup-failed", detail = detail))
-    };
+    // The text of the system's library is English, and says no more than this one.
+    let unknown = |error: io::Error| io::Error::new(error.kind(), message!("server-lookup-failed"));
     for address in lookup_host((host, port)).await.map_err(unknown)? {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
@@ -194,5 +189,23 @@ impl AsyncWrite for WatchedStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.inner.as_mut().poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::{Lang, in_language};
+
+    #[test]
+    fn a_host_that_is_not_found_has_a_text_in_one_language() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // The system refuses this name without a question to a name server.
+        let text = |lang| {
+            let connect = connect("no..host", 1);
+            in_language(lang, || runtime.block_on(connect).unwrap_err().to_string())
+        };
+        assert_eq!(text(Lang::En), "cannot resolve the host name");
+        assert_eq!(text(Lang::Ja), "ホスト名を解決できません");
     }
 }

@@ -43,6 +43,7 @@ fn the_option_comes_before_the_variables_and_a_pipe_has_no_colours() {
     assert!(colored.contains("\x1b["), "{colored}");
     for (color, variables, expected) in [
         (&[][..], &[forced][..], &colored),
+        (&[], &[("CLICOLOR_FORCE", "0")], &plain),
         (&[], &[forced, refused], &plain),
         (&["--color=never"], &[forced], &plain),
         (&["--color", "always"], &[refused], &colored),

@@ -77,15 +77,15 @@ fn the_notices_on_waits_are_in_japanese_too() {
     );
     assert_says(
         get,
-        "キュー `new` のアイテムを待っています。アイテムはまだ 1 個も追加されていません（Ctrl-C で中止）",
+        "キュー「new」のアイテムを待っています。アイテムはまだ 1 個も追加されていません（Ctrl-C で中止）",
     );
     assert_says(
         put,
-        "キュー `full` の空きを待っています。キューは満杯です（1 個中 1 個）。消費者がいません（Ctrl-C で中止）",
+        "キュー「full」の空きを待っています。キューは満杯です（1 個中 1 個）。消費者がいません（Ctrl-C で中止）",
     );
     assert_says(
         join,
-        "キュー `full` の 1 個の完了を待っています。処理中 0 個、待機中 1 個です。消費者がいません（Ctrl-C で中止）",
+        "キュー「full」の 1 個の完了を待っています。処理中 0 個、待機中 1 個です。消費者がいません（Ctrl-C で中止）",
     );
     sandbox.run(&["rm", "--force", "-q", "new"]);
     sandbox.run(&["rm", "--force", "-q", "full"]);
@@ -169,8 +169,8 @@ both!(a_failed_item_is_named_with_the_last_line_of_its_command, |backend| {
     let outcome = Running::start(consumer).end();
     assert_eq!(outcome.code(), Some(1));
     let expected = format!(
-        "qdemo: アイテム 2 \"b.png\" が失敗しました: シグナル 9 で終了\n\
-         qdemo: アイテム 3 \"{short}\" が失敗しました: シグナル 9 で終了\n"
+        "qdemo: アイテム 2 \"b.png\" が失敗しました: シグナル 9 で異常終了\n\
+         qdemo: アイテム 3 \"{short}\" が失敗しました: シグナル 9 で異常終了\n"
     );
     assert_same(&expected, &outcome.stderr);
     sandbox.run(&["failed", "--drop"]);
@@ -220,6 +220,72 @@ fn a_pool_on_a_terminal_says_what_is_done_and_what_ctrl_c_leaves() {
         &interrupted.screen(),
     );
     sandbox.run(&["rm", "--force"]);
+    sandbox.assert_nothing_left();
+}
+
+// Local: the screen does not depend on the place of the queue.
+#[test]
+fn ctrl_c_on_a_pool_says_where_the_failed_items_are() {
+    let sandbox = Sandbox::new();
+    let queue = |name: &str, command: &str, until: &str| {
+        sandbox.run(&["put", "-q", name, "a", "b", "c"]).assert_prints("");
+        let pool = ["consumer", "-q", name, "--", "sh", "-c", command];
+        let mut pool = OnTerminal::start(sandbox.qdemo(&pool), Stdout::Terminal, 24, 150);
+        pool.wait_until(|screen| screen.contains(until));
+        if command.contains("mark") {
+            while !sandbox.path("mark").exists() {
+                std::thread::yield_now();
+            }
+        }
+        pool.signal(Signal::INT);
+        assert_eq!(pool.end().0, None);
+        sandbox.run(&["rm", "--force", "-q", name]);
+        let screen = pool.screen();
+        let lines = screen.lines().filter(|line| !line.contains("failed: exit"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_same(
+        "qdemo: 1 done, 2 failed: `qdemo failed -q idle` lists failed items",
+        &queue("idle", "[ {} = a ]", "item 3 \"c\" failed"),
+    );
+    assert_same(
+        "qdemo: interrupted: 1 item in progress goes back into `busy`, where 1 more waits; run the same \
+         command again to go on\n\
+         qdemo: 0 done, 1 failed: `qdemo failed -q busy` lists failed items",
+        &queue("busy", "[ {} = a ] && exit 1; echo > mark; exec sleep 1000", "item 1 \"a\" failed"),
+    );
+    sandbox.assert_nothing_left();
+}
+
+// Local: the text does not depend on the place of the queue.
+#[test]
+fn a_notice_begins_a_line_after_a_command_that_has_not_ended_its_last_line() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "say \"a\\\"", "b", "c"]).assert_prints("");
+    sandbox.run(&["close"]).assert_prints("");
+    let pool = ["consumer", "--", "sh", "-c", "printf 'no end' >&2; [ \"$1\" = c ]", "sh", "{}"];
+    let outcome = sandbox.run(&pool);
+    assert_same(
+        "no end\n\
+         qdemo: item 1 \"say \\\"a\\\\\\\"\" failed: exit code 1: no end\n\
+         no end\n\
+         qdemo: item 2 \"b\" failed: exit code 1: no end\n\
+         no end\n\
+         qdemo: 1 done, 2 failed: `qdemo failed -q default` lists failed items\n",
+        &outcome.stderr,
+    );
+    // The progress on a terminal does not replace the text.
+    sandbox.run(&["failed", "--retry"]).assert_prints("2 items are ready again\n");
+    let mut terminal = sandbox.on_terminal(&pool, Stdout::Terminal);
+    assert_eq!(terminal.end().0, Some(1));
+    assert_eq!(terminal.screen().lines().filter(|line| *line == "no end").count(), 2);
+    // Where qdemo says nothing, the text of the command is passed on as it is.
+    sandbox.run(&["put", "-q", "done", "c"]).assert_prints("");
+    let outcome =
+        sandbox.run(&[&["consumer", "-q", "done", "--max", "1"][..], &pool[1..]].concat());
+    assert_same("no end", &outcome.stderr);
+    sandbox.run(&["rm", "--force"]);
+    sandbox.run(&["rm", "--force", "-q", "done"]);
     sandbox.assert_nothing_left();
 }
 

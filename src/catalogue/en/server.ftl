@@ -25,7 +25,7 @@ server-evicts = the server { $server } may drop items when its memory is full (m
 
 server-no-answer-yet = no answer in time
 server-connection-ended = the connection has ended
-server-lookup-failed = failed to lookup address information: { $detail }
+server-lookup-failed = cannot resolve the host name
 server-invalid-certificate = invalid peer certificate: { $detail }
 server-no-address = the host has no address
 server-unknown-address = the address is of an unknown kind

@@ -26,10 +26,10 @@ error-keepers-died = キーパーが { $keepers } 回続けてすぐに終了し
 error-no-program = プログラム { $program } がありません。qdemo をインストールするか、main の最初で qdemo::keep_if_asked() を呼び出してください
 error-malformed-reply = キーパーの返信 `{ $reply }` はプロトコルのバージョン { $version } のものではありません
 
-error-no-answer = キュー `{ $queue }` のキーパー（プロセス { $process }）が応答しません。`kill -CONT { $process }` で再開するか、`kill -9 { $process }` で終了してください。次のコマンドが新しいキーパーを起動し、受け付け済みのアイテムは失われません
-error-no-answer-unknown = キュー `{ $queue }` のキーパーが応答しません。再開するか終了してください。次のコマンドが新しいキーパーを起動し、受け付け済みのアイテムは失われません
-error-not-ready = キュー `{ $queue }` のキーパーが起動中（プロセス { $process }）で、まだ準備ができていません。しばらく待つか、停止している場合は `kill -CONT { $process }` で再開するか、`kill -9 { $process }` で終了してください。次のコマンドが新しいキーパーを起動し、受け付け済みのアイテムは失われません
-error-not-ready-unknown = キュー `{ $queue }` のキーパーが起動中で、まだ準備ができていません。しばらく待つか、停止している場合は再開するか終了してください。次のコマンドが新しいキーパーを起動し、受け付け済みのアイテムは失われません
+error-no-answer = キュー「{ $queue }」のキーパー（プロセス { $process }）が応答しません。`kill -CONT { $process }` で再開するか、`kill -9 { $process }` で終了してください。次のコマンドが新しいキーパーを起動し、受け付け済みのアイテムは失われません
+error-no-answer-unknown = キュー「{ $queue }」のキーパーが応答しません。再開するか終了してください。次のコマンドが新しいキーパーを起動し、受け付け済みのアイテムは失われません
+error-not-ready = キュー「{ $queue }」のキーパーが起動中（プロセス { $process }）で、まだ準備ができていません。しばらく待つか、停止している場合は `kill -CONT { $process }` で再開するか、`kill -9 { $process }` で終了してください。次のコマンドが新しいキーパーを起動し、受け付け済みのアイテムは失われません
+error-not-ready-unknown = キュー「{ $queue }」のキーパーが起動中で、まだ準備ができていません。しばらく待つか、停止している場合は再開するか終了してください。次のコマンドが新しいキーパーを起動し、受け付け済みのアイテムは失われません
 
 error-no-inbox = キーパーの受信用パイプを開けません
 error-no-client-key = クライアントの番号を決められません

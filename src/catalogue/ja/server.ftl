@@ -25,7 +25,7 @@ server-evicts = サーバー { $server } はメモリーが不足するとアイ
 
 server-no-answer-yet = 時間内に応答がありません
 server-connection-ended = 接続が切れました
-server-lookup-failed = ホスト名を解決できません: { $detail }
+server-lookup-failed = ホスト名を解決できません
 server-invalid-certificate = 証明書が無効です: { $detail }
 server-no-address = ホストのアドレスが見つかりません
 server-unknown-address = アドレスの種類がわかりません

@@ -14,8 +14,7 @@ const OTHER_FILES: [(&str, &str); 5] = [
 ];
 
 /// The texts that are not for people, and why.
-const OTHER_TEXTS: [(&str, &str); 5] = [
-    ("failed to lookup address information: ", "to be found in the answer of the system"),
+const OTHER_TEXTS: [(&str, &str); 4] = [
     ("executing the script can't run this command", "to be found in a server's answer"),
     ("invalid peer certificate", "to be found in an answer of the TLS library"),
     ("max number of clients", "to be found in a server's answer"),

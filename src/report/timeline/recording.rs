@@ -2,8 +2,7 @@
 
 use std::io::BufRead;
 
-use anyhow::{Context, bail};
-use serde::de::Error as _;
+use anyhow::bail;
 
 use super::Timeline;
 use crate::catalogue::message;
@@ -55,8 +54,8 @@ impl Recording {
                 Err(_) if line.last() != Some(&b'\n') && number > 1 => {
                     recording.is_truncated = true
                 }
-                Err(error) => {
-                    Err(error).with_context(|| message!("output-not-event", number = number))?;
+                Err(fault) => {
+                    bail!(message!("output-not-event", number = number, fault = fault))
                 }
             }
         }
@@ -81,12 +80,65 @@ impl Recording {
 }
 
 /// Reads a line. The largest id is refused, because a batch needs an end id above its last id.
-fn parse_line(line: &[u8]) -> serde_json::Result<JsonEvent<'_>> {
-    let event: JsonEvent<'_> = serde_json::from_slice(line)?;
+/// The error is a text for people.
+fn parse_line(line: &[u8]) -> Result<JsonEvent<'_>, String> {
+    let event = JsonEvent::parse(line)?;
     match event.id {
-        Some(id @ u64::MAX) => {
-            Err(serde_json::Error::custom(message!("output-no-such-id", id = id)))
-        }
+        Some(id @ u64::MAX) => Err(message!("output-no-such-id", id = id)),
         _ => Ok(event),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::{Lang, in_language};
+
+    fn fault(lang: Lang, line: &str) -> String {
+        let lines = format!("{{\"t\":0,\"event\":\"end\"}}\n{line}\n");
+        in_language(lang, || format!("{:#}", Recording::read(lines.as_bytes()).unwrap_err()))
+    }
+
+    #[test]
+    fn a_line_that_is_no_event_is_named_with_its_fault_in_each_language() {
+        for (line, en, ja) in [
+            ("put a", "it is not one JSON object", "1 つの JSON オブジェクトではありません"),
+            ("[1]", "it is not one JSON object", "1 つの JSON オブジェクトではありません"),
+            (r#"{"t":1"#, "it is not one JSON object", "1 つの JSON オブジェクトではありません"),
+            (r#"{"event":"end"}"#, "it has no field `t`", "フィールド `t` がありません"),
+            (r#"{"t":1,"id":2}"#, "it has no field `event`", "フィールド `event` がありません"),
+            (
+                r#"{"t":1,"event":"jump"}"#,
+                "there is no event \"jump\"",
+                "\"jump\" というイベントはありません",
+            ),
+            (
+                r#"{"t":-1,"event":"end"}"#,
+                "-1 is no time in seconds, from 0 to 584 years",
+                "-1 は 0 から 584 年までの秒数ではありません",
+            ),
+            (
+                r#"{"t":1,"event":"end","worker":"x"}"#,
+                "\"x\" is no value of the field `worker`",
+                "フィールド `worker` の値 \"x\" が正しくありません",
+            ),
+            (
+                r#"{"t":1,"t":1,"event":"end"}"#,
+                "it has a field twice",
+                "同じフィールドが 2 つあります",
+            ),
+            (
+                r#"{"t":1,"event":"put","id":18446744073709551615}"#,
+                "no item has id 18446744073709551615",
+                "ID 18446744073709551615 のアイテムはありません",
+            ),
+        ] {
+            let head = "line 2 is no event, as `qdemo run --format json` prints them: ";
+            assert_eq!(fault(Lang::En, line), format!("{head}{en}"));
+            let head = "2 行目は `qdemo run --format json` が出力するイベントではありません: ";
+            assert_eq!(fault(Lang::Ja, line), format!("{head}{ja}"));
+        }
+        let long = fault(Lang::En, &format!(r#"{{"t":1,"event":"{}"}}"#, "x".repeat(1000)));
+        assert!(long.len() < 200, "{long}");
     }
 }
