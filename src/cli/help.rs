@@ -8,6 +8,7 @@ use unicode_linebreak::{BreakOpportunity, linebreaks};
 
 use super::color::color_arg;
 use super::lang::lang_arg;
+use super::usage_error::no_such_command_error;
 use crate::catalogue::{lookup, message};
 use crate::exit::ExitError;
 use crate::report::truncate_to_width;
@@ -40,10 +41,9 @@ impl HelpArgs {
     pub(super) fn text(&self, mut cli: Command) -> Result<StyledStr, ExitError> {
         let Some(name) = &self.command else { return Ok(cli.render_long_help()) };
         cli.build();
-        match cli.find_subcommand_mut(name).filter(|command| !command.is_hide_set()) {
-            Some(command) => Ok(command.render_long_help()),
-            None => Err(ExitError::usage(message!("cli-no-such-command", command = name))),
-        }
+        let missing = no_such_command_error("help", name, &cli);
+        let command = cli.find_subcommand_mut(name).filter(|command| !command.is_hide_set());
+        Ok(command.ok_or(missing)?.render_long_help())
     }
 }
 

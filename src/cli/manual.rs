@@ -13,7 +13,7 @@ use super::streams::print_stdout;
 use super::usage_error;
 use super::version::VERSION;
 use crate::catalogue::{Lang, lang, lookup, message};
-use crate::exit::{ExitCode, ExitError};
+use crate::exit::ExitCode;
 use crate::os::Blocking;
 use crate::report::eprint_error;
 
@@ -43,7 +43,7 @@ impl ManArgs {
             Some(name) => {
                 let command = cli.find_subcommand(name).filter(|command| !command.is_hide_set());
                 let examples = plain.find_subcommand(name).map(examples_of).unwrap_or_default();
-                let missing = || ExitError::usage(message!("cli-no-such-command", command = name));
+                let missing = || usage_error::no_such_command_error("man", name, &cli);
                 (command.ok_or_else(missing)?, examples)
             }
         };

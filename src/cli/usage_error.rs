@@ -8,9 +8,16 @@ use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 use super::lang::given_command;
 use crate::catalogue::message;
+use crate::exit::ExitError;
+use crate::queue_name::QueueName;
 
 /// The commands whose queue is always on this machine.
 const LOCAL_COMMANDS: [&str; 4] = ["run", "timeline", "bench", "keeper"];
+
+/// The commands whose only words are options: another word is most likely the name of a queue.
+const WORDLESS_COMMANDS: [&str; 6] = ["get", "peek", "join", "close", "status", "rm"];
+/// A word with more differences is no typing error.
+const MOST_DIFFERENCES: usize = 2;
 
 /// What people type for a command because other tools call it so.
 const SYNONYMS: [(&str, &[&str]); 17] = [
@@ -37,14 +44,14 @@ const SYNONYMS: [(&str, &[&str]); 17] = [
 pub(super) fn describe(error: &Error, args: &[OsString], cli: &Command) -> String {
     let command =
         given_command(args).and_then(|name| cli.find_subcommand(name)).map(Command::get_name);
-    if let Some(line) = special_line(error, command) {
+    let word_line = || word_line(error, command?, args);
+    if let Some(line) = special_line(error, command, cli).or_else(word_line) {
         return line;
     }
     let line = cause(error);
     // The texts of the value parsers contain their remedy, and a similar name is one.
-    let similar = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand];
     if error.kind() == ErrorKind::ValueValidation
-        || similar.iter().any(|kind| !text(error, *kind).is_empty())
+        || !text(error, ContextKind::SuggestedArg).is_empty()
     {
         return line;
     }
@@ -55,7 +62,7 @@ pub(super) fn describe(error: &Error, args: &[OsString], cli: &Command) -> Strin
 }
 
 /// The line for an error with a better remedy than the help.
-fn special_line(error: &Error, command: Option<&str>) -> Option<String> {
+fn special_line(error: &Error, command: Option<&str>, cli: &Command) -> Option<String> {
     let argument = text(error, ContextKind::InvalidArg);
     match (error.kind(), command) {
         (ErrorKind::UnknownArgument, Some(command))
@@ -68,16 +75,90 @@ fn special_line(error: &Error, command: Option<&str>) -> Option<String> {
         {
             Some(message!("cli-option-before-command", argument = argument))
         }
-        (ErrorKind::UnknownArgument, Some("consumer")) if !argument.starts_with('-') => {
-            Some(message!("cli-missing-dashes", argument = argument))
-        }
         (ErrorKind::InvalidSubcommand, _) => {
             let name = text(error, ContextKind::InvalidSubcommand);
-            let (known, _) = SYNONYMS.iter().find(|(_, synonyms)| synonyms.contains(&&name[..]))?;
+            let known = similar_command(&name, cli)?;
             Some(message!("cli-similar-command", name = name, known = known))
         }
         _ => None,
     }
+}
+
+/// The line for a word that is most likely the name of a queue, a command for the items, or an item.
+fn word_line(error: &Error, command: &str, args: &[OsString]) -> Option<String> {
+    let argument = text(error, ContextKind::InvalidArg);
+    let is_unknown = error.kind() == ErrorKind::UnknownArgument;
+    let texts = || args.iter().skip(1).filter_map(|arg| arg.to_str());
+    let names_queue = texts().any(|arg| arg.starts_with("-q") || arg.starts_with("--queue"));
+    let queue = |word: &str| {
+        let name = word.parse::<QueueName>().ok().filter(|_| !names_queue)?;
+        Some(name.shell_quoted())
+    };
+    match command {
+        "consumer" if is_unknown && !argument.starts_with('-') => {
+            let is_lone = texts().filter(|arg| !arg.starts_with('-')).eq([command, &argument]);
+            Some(match queue(&argument).filter(|_| is_lone) {
+                Some(quoted) => {
+                    message!("cli-queue-or-command", argument = argument, quoted = quoted)
+                }
+                None => message!("cli-missing-dashes", argument = argument),
+            })
+        }
+        "put" | "producer" if is_unknown => {
+            let is_meant = |arg: &&str| arg.starts_with(&argument) && arg.parse::<f64>().is_ok();
+            let item = texts().find(is_meant).filter(|item| item.starts_with('-'))?;
+            Some(message!("cli-item-is-option", argument = item, command = command))
+        }
+        "failed" if error.kind() == ErrorKind::ValueValidation && argument.contains("ID") => {
+            let word = text(error, ContextKind::InvalidValue);
+            let is_word = !word.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+            let quoted = queue(&word).filter(|_| is_word)?;
+            Some(message!(
+                "cli-queue-is-option",
+                argument = word,
+                command = command,
+                quoted = quoted
+            ))
+        }
+        _ if is_unknown && WORDLESS_COMMANDS.contains(&command) && !argument.starts_with('-') => {
+            let quoted = queue(&argument)?;
+            Some(message!(
+                "cli-queue-is-option",
+                argument = argument,
+                command = command,
+                quoted = quoted
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// The command that `name` most likely means: the names of other tools count, and so do a few wrong letters.
+pub(super) fn similar_command<'a>(name: &str, cli: &'a Command) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let shown = cli.get_subcommands().filter(|command| !command.is_hide_set());
+    let commands = shown.map(|command| (command.get_name(), command.get_name()));
+    let synonyms = SYNONYMS
+        .iter()
+        .flat_map(|(command, synonyms)| synonyms.iter().map(move |synonym| (*synonym, *command)));
+    let distances = commands
+        .chain(synonyms)
+        .map(|(word, command)| (strsim::damerau_levenshtein(&name, word), command));
+    let is_near = |distance| distance <= MOST_DIFFERENCES && 2 * distance < name.chars().count();
+    let near = distances.filter(|(distance, _)| is_near(*distance));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, command)| command)
+}
+
+/// The error of `qdemo help` and `qdemo man` (`action`) about a command that does not exist.
+pub(super) fn no_such_command_error(action: &str, name: &str, cli: &Command) -> ExitError {
+    // Help is of a command, and not of its options.
+    let known = similar_command(name, cli).and_then(|known| known.split(' ').next());
+    ExitError::usage(match known {
+        Some(known) => {
+            message!("cli-similar-command", name = name, known = format!("{action} {known}"))
+        }
+        None => message!("cli-no-such-command", command = name),
+    })
 }
 
 /// The cause, with a similar name if there is one.
@@ -91,12 +172,7 @@ fn cause(error: &Error) -> String {
         },
         ErrorKind::InvalidSubcommand => {
             let name = text(error, ContextKind::InvalidSubcommand);
-            let known = text(error, ContextKind::SuggestedSubcommand);
-            // The most similar name comes last.
-            match known.rsplit(", ").next().filter(|known| !known.is_empty()) {
-                None => message!("cli-unknown-command", name = name),
-                Some(known) => message!("cli-similar-command", name = name, known = known),
-            }
+            message!("cli-unknown-command", name = name)
         }
         ErrorKind::InvalidValue if value.is_empty() => {
             message!("cli-missing-value", argument = argument)
@@ -171,6 +247,47 @@ mod tests {
     fn a_similar_command_is_one_command() {
         assert!(line(&["closer"]).ends_with("did you mean `qdemo close`?"));
         assert!(line(&["consumr"]).ends_with("did you mean `qdemo consumer`?"));
+        assert!(line(&["psuh"]).ends_with("did you mean `qdemo put`?"));
+        for far in ["nosuch", "x", "banana"] {
+            assert_eq!(
+                line(&[far]),
+                format!("there is no command `{far}`: `qdemo --help` shows what is valid")
+            );
+        }
+    }
+
+    #[test]
+    fn help_and_man_know_what_command_is_meant() {
+        let text = |action, name| no_such_command_error(action, name, &all_commands()).to_string();
+        assert!(text("help", "stauts").ends_with("did you mean `qdemo help status`?"));
+        assert!(text("help", "list").ends_with("did you mean `qdemo help status`?"));
+        assert!(text("man", "retry").ends_with("did you mean `qdemo man failed`?"));
+        assert!(text("man", "keeper").ends_with("`qdemo --help` lists all commands"));
+    }
+
+    #[test]
+    fn a_word_for_a_queue_needs_the_option() {
+        for command in ["close", "status", "get", "join", "rm", "peek", "failed"] {
+            let expected = format!(
+                "unexpected argument 'jobs': name a queue with -q, as in `qdemo {command} -q jobs`"
+            );
+            assert_eq!(line(&[command, "jobs"]), expected);
+            assert!(!line(&[command, "-q", "jobs", "x"]).contains("name a queue"), "{command}");
+            assert!(!line(&[command, "a/b"]).contains("name a queue"), "{command}");
+        }
+        let both = line(&["consumer", "--quiet", "jobs"]);
+        assert!(both.contains("`qdemo consumer -q jobs`"), "{both}");
+        assert!(both.contains("`qdemo consumer -- jobs`"), "{both}");
+    }
+
+    #[test]
+    fn an_item_that_is_a_negative_number_needs_dashes_before_it() {
+        for (command, item) in [("put", "-5"), ("put", "-2.5"), ("producer", "-5")] {
+            let text = line(&[command, "-q", "x", item]);
+            assert!(text.starts_with(&format!("unexpected argument '{item}'")), "{text}");
+            assert!(text.ends_with(&format!("as in `qdemo {command} -- {item}`")), "{text}");
+        }
+        assert!(line(&["get", "-5"]).ends_with("`qdemo get --help` shows what is valid"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 # What the commands of a queue say: results, notices and errors.
 command-no-queue = there is no queue `{ $queue }`: there are no queues; `qdemo put` makes one
-command-similar-queue = there is no queue `{ $queue }`: did you mean `{ $known }`?
+command-similar-queue = there is no queue `{ $queue }`: did you mean { $known }?
 command-other-queues = there is no queue `{ $queue }`: { $count ->
     [one] the only queue is
    *[other] the queues are
@@ -9,6 +9,7 @@ command-unknown-queue = there is no queue `{ $queue }`: `qdemo put` makes one, `
 command-name = `{ $name }`
 command-more-names = { $names } and { $more } more (`qdemo status` lists them)
 command-and = { $first }, { $second }
+command-or = { $first } or { $second }
 command-damaged = the journal of the queue `{ $queue }` is damaged in { $damaged ->
     [one] line { $lines }: this record is
    *[other] lines { $lines }: these records are

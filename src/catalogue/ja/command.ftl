@@ -1,6 +1,6 @@
 # キューを使うコマンドの結果、通知、エラー
 command-no-queue = キュー「{ $queue }」がありません。キューは 1 つもありません: `qdemo put` で作成できます
-command-similar-queue = キュー「{ $queue }」がありません: もしかして「{ $known }」ですか
+command-similar-queue = キュー「{ $queue }」がありません: もしかして{ $known }ですか
 command-other-queues = キュー「{ $queue }」がありません: 今あるキューは{ $names }{ $count ->
     [1] だけです
    *[other] です
@@ -9,6 +9,7 @@ command-unknown-queue = キュー「{ $queue }」がありません: `qdemo put`
 command-name = 「{ $name }」
 command-more-names = { $names }ほか { $more } 個（一覧は `qdemo status`）
 command-and = { $first }{ $second }
+command-or = { $first }か{ $second }
 command-damaged = キュー「{ $queue }」のジャーナルの { $lines } 行目が壊れています: { $damaged ->
     [1] この記録
    *[other] これらの記録
