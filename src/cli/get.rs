@@ -11,6 +11,7 @@ use crate::catalogue::message;
 use crate::client::{Client, Delivery, Error, Timeout};
 use crate::clock::{Clock, ProcessBirth};
 use crate::exit::{ExitCode, ExitError};
+use crate::queue::Counts;
 use crate::report::{Reporter, StdoutError};
 
 #[derive(Debug, clap::Args)]
@@ -44,6 +45,8 @@ struct Get {
     timeout: Timeout,
     clock: Clock,
     printed: u64,
+    /// Nobody has put an item into the queue.
+    is_unused: bool,
 }
 
 impl GetCommand for Get {
@@ -74,17 +77,24 @@ impl Args {
         let reporter = one_shot.reporter(self.output.format).with_nul_delimiter(self.output.null);
         let mut client = one_shot.connect()?;
         client.stop_when_stdout_closes();
-        let mut get = Get { reporter, timeout, clock, printed: 0 };
-        let end = leave_after(client, |client| get_items(client, &mut get, self.count)).map_err(
-            |error| match error.downcast_ref() {
-                // A keeper that does not answer may not know that the printed items are done.
-                Some(Error::NoAnswer { .. }) if get.printed > 0 => {
-                    let text = message!("command-printed-again", cause = &error);
-                    ExitError::new(ExitCode::WouldBlock, text).into()
-                }
-                _ => error,
-            },
-        )?;
+        let mut get = Get { reporter, timeout, clock, printed: 0, is_unused: false };
+        let end = leave_after(client, |client| {
+            let end = get_items(client, &mut get, self.count)?;
+            // A wait that nothing ends may be one for a mistyped queue. A command without a wait stays fast.
+            let may_be_mistake = end == LoopEnd::Empty && timeout != Timeout::After(0);
+            if may_be_mistake && get.printed == 0 && !self.quiet {
+                get.is_unused = client.counts_at_the_end() == Some(Counts::default());
+            }
+            Ok(end)
+        })
+        .map_err(|error| match error.downcast_ref() {
+            // A keeper that does not answer may not know that the printed items are done.
+            Some(Error::NoAnswer { .. }) if get.printed > 0 => {
+                let text = message!("command-printed-again", cause = &error);
+                ExitError::new(ExitCode::WouldBlock, text).into()
+            }
+            _ => error,
+        })?;
         let code = match end {
             LoopEnd::Complete => return Ok(ExitCode::Done),
             LoopEnd::Empty => ExitCode::WouldBlock,
@@ -96,6 +106,8 @@ impl Args {
         let (queue, printed, count) = (&one_shot.queue, get.printed, self.count);
         let text = if code == ExitCode::Closed {
             message!("command-ended", queue = queue, printed = printed, count = count)
+        } else if get.is_unused {
+            message!("command-unused", queue = queue)
         } else {
             message!("command-empty", queue = queue, printed = printed, count = count)
         };

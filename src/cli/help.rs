@@ -20,6 +20,12 @@ const AROUND_NAME: usize = 8;
 /// The text of an option has at least these columns.
 const LEAST_TEXT_WIDTH: usize = 30;
 
+/// What the long help of the program shows.
+const EXAMPLES: &str = "\
+qdemo run
+qdemo consumer -q jobs & qdemo producer -q jobs first second
+qdemo producer -q logs *.log & qdemo consumer -q logs --jobs 4 -- gzip {}";
+
 /// The commands, grouped by purpose.
 pub(super) const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
     ("help-group-see", &["run", "timeline", "bench"]),
@@ -63,9 +69,21 @@ pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
     });
     let commands = format!("{}\n{}", groups.join("\n"), message!("help-commands-more"));
     let usage = heading(&cli, &message!("help-usage"));
-    let template = format!("{{about}}\n{usage} qdemo <COMMAND>\n\n{commands}\n");
+    let template =
+        format!("{{about}}\n{{before-help}}{usage} qdemo <COMMAND>\n\n{commands}{{after-help}}\n");
+    let detail = wrap(&message!("help-qdemo-detail"), width);
+    let section = |title: &str, lines: &str| {
+        format!("{}\n  {}", heading(&cli, title), lines.replace('\n', "\n  "))
+    };
+    let sections = [
+        section(&message!("help-examples"), EXAMPLES),
+        section(&message!("help-environment"), &message!("help-qdemo-variables")),
+        message!("help-qdemo-codes"),
+    ];
     cli.about(message!("help-qdemo"))
         .help_template(template)
+        .before_long_help(format!("\n{detail}"))
+        .after_long_help(sections.join("\n\n"))
         .disable_help_flag(true)
         .disable_version_flag(true)
         .arg(lang_arg())
@@ -268,7 +286,9 @@ mod tests {
         }
         texts.retain(|name| !name.starts_with("help-any-") && !name.starts_with("help-heading-"));
         texts.retain(|name| !name.starts_with("help-group-"));
-        let general = ["default", "values", "usage", "examples", "more", "commands-more", "qdemo"];
+        let general =
+            ["default", "values", "usage", "examples", "more", "commands-more", "environment"];
+        texts.retain(|name| name.split('-').nth(1) != Some("qdemo"));
         texts.retain(|name| !general.contains(&&name["help-".len()..]));
         assert!(texts.is_empty(), "no option has these texts: {texts:?}");
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,6 +180,15 @@ impl StatusPrinter {
         let mut lines: Vec<NamedLine> =
             server.iter().map(|facts| facts.to_string().into()).collect();
         lines.extend(self.lines(outcomes, size));
+        if self.is_list && outcomes.is_empty() {
+            let text = message!("status-no-queues");
+            if self.is_live && self.reporter.format != OutputFormat::Json {
+                lines.push(text.into());
+            } else if self.is_first && io::stderr().is_terminal() {
+                // A script learns it from the empty output.
+                eprint_line(&text);
+            }
+        }
         let is_usable = |outcome: &&_| !matches!(outcome, QueryOutcome::Unusable { .. });
         if self.reporter.format == OutputFormat::Json {
             outcomes.iter().filter(is_usable).for_each(|outcome| self.reporter.print_json(outcome));

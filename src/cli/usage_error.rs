@@ -112,7 +112,9 @@ fn word_line(error: &Error, command: &str, args: &[OsString]) -> Option<String> 
         "failed" if error.kind() == ErrorKind::ValueValidation && argument.contains("ID") => {
             let word = text(error, ContextKind::InvalidValue);
             let is_word = !word.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-            let quoted = queue(&word).filter(|_| is_word)?;
+            // These options take ids.
+            let takes_ids = texts().any(|arg| ["--retry", "--drop"].contains(&arg));
+            let quoted = queue(&word).filter(|_| is_word && !takes_ids)?;
             Some(message!(
                 "cli-queue-is-option",
                 argument = word,

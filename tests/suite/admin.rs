@@ -173,11 +173,26 @@ fn completions_and_manual_pages_cover_the_commands() {
 // Local: no command reaches a queue.
 #[test]
 fn the_help_overview_fits_a_screen() {
-    let help = Sandbox::new().run(&["--help"]);
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["-h"]);
     help.assert_done();
     let lines = help.lines();
     assert!(lines.len() < 24, "{} lines", lines.len());
     assert!(lines.iter().all(|line| line.chars().count() < 80), "{lines:#?}");
+
+    // The long help also says what qdemo is, and has examples and the environment.
+    let long = sandbox.run(&["--help"]).text();
+    let has = |part: &str| assert!(long.contains(part), "no {part} in {long}");
+    lines.iter().for_each(|line| has(line));
+    for variable in ["DIR", "QUEUE", "SERVER", "SERVER_PASSWORD", "SERVER_CA", "LANG"] {
+        has(&format!("\n  QDEMO_{variable}  "));
+    }
+    for part in
+        ["goes to one consumer", "\n  qdemo run\n", "-- gzip", "Exit codes: see `qdemo man`"]
+    {
+        has(part);
+        assert!(!help.text().contains(part), "{part} in the short help");
+    }
 }
 
 both!(clients_that_connect_during_a_removal_reach_the_next_queue, |backend| {
@@ -243,6 +258,19 @@ both!(a_missing_queue_is_told_with_the_names_that_exist, |backend| {
     far.assert_refused(1, &["there is no queue `default`: the queues are `images`, `jobs`"]);
     let near = sandbox.run(&["join", "-q", "image", "--lang", "ja"]);
     near.assert_refused(1, &["キュー「image」がありません: もしかして「images」ですか"]);
+    sandbox.assert_nothing_left();
+});
+
+both!(a_get_at_its_limit_tells_that_nothing_was_ever_put, |backend| {
+    let sandbox = Sandbox::on(backend);
+    let unused = ["the queue `default` is empty: nothing has ever been put into it"];
+    sandbox.run(&["get", "--timeout", "10ms"]).assert_refused(3, &unused);
+    let quick = sandbox.run(&["get", "--no-wait"]);
+    assert_eq!(quick.stderr, "qdemo: the queue `default` is empty\n");
+    sandbox.run(&["put", "a"]).assert_prints("");
+    sandbox.run(&["get"]).assert_prints("a\n");
+    let used = sandbox.run(&["get", "--timeout", "10ms"]);
+    assert_eq!(used.stderr, "qdemo: the queue `default` is empty\n");
     sandbox.assert_nothing_left();
 });
 

@@ -75,7 +75,7 @@ fn make_installs_the_program_its_pages_and_completions_and_removes_them() {
 
 #[test]
 fn make_knows_every_command() {
-    let help = Sandbox::new().run(&["--help"]).text();
+    let help = Sandbox::new().run(&["-h"]).text();
     let commands = help.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
     let makefile = fs::read_to_string("Makefile").unwrap();
     let known = makefile.lines().find_map(|line| line.strip_prefix("COMMANDS = ")).unwrap();

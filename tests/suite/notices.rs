@@ -320,3 +320,20 @@ fn a_run_prints_statistics_only_when_asked_for() {
     assert!(stderr.contains("L = λW          says nothing of this run: not every"), "{stderr}");
     sandbox.assert_nothing_left();
 }
+
+#[test]
+fn status_without_queues_tells_a_person_so() {
+    let sandbox = Sandbox::new();
+    let mut once = sandbox.on_terminal(&["status"], Stdout::Pipe);
+    assert_eq!(once.end(), (Some(0), String::new()));
+    assert_eq!(once.screen(), "qdemo: there are no queues: `qdemo put` makes one");
+    sandbox.run(&["status"]).assert_prints("");
+    let args = ["status", "--watch", "--every", "20ms", "--lang", "ja"];
+    let mut watch = sandbox.on_terminal(&args, Stdout::Terminal);
+    watch.wait_until(|screen| screen == "キューはありません: `qdemo put` で作成できます");
+    sandbox.run(&["put", "a"]).assert_prints("");
+    watch.wait_until(|screen| screen.starts_with("default: "));
+    watch.signal(Signal::INT);
+    watch.end();
+    sandbox.assert_nothing_left();
+}

@@ -454,7 +454,7 @@ fn progress_never_prints_each_status_below_the_previous_status() {
 #[test]
 fn the_short_help_of_every_command_fits_a_screen_in_both_languages() {
     let sandbox = Sandbox::new();
-    let help = sandbox.run(&["--help"]).text();
+    let help = sandbox.run(&["-h"]).text();
     let commands = help.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
     for command in commands.map(|name| vec![name]).chain([vec![]]) {
         for lang in ["en", "ja"] {

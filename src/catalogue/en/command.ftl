@@ -22,6 +22,7 @@ command-empty = the queue `{ $queue }` is empty{ $printed ->
     [0] {""}
    *[other] {" "}after { $printed } of { $count } items
  }
+command-unused = the queue `{ $queue }` is empty: nothing has ever been put into it
 command-ended = the queue `{ $queue }` has ended{ $printed ->
     [0] {""}
    *[other] {" "}after { $printed } of { $count } items

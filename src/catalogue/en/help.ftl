@@ -1,6 +1,18 @@
 # The help of the commands: `help-COMMAND`, `help-COMMAND-OPTION`, or `help-any-OPTION` for every command.
 # `-detail` is what only --help shows.
 help-qdemo = multiprocessing.Queue for the command line, through named pipes
+help-qdemo-detail = qdemo runs queues like Python's multiprocessing.Queue. A queue has a name: processes that know the name put items and get them, and each item goes to one consumer. An item whose consumer dies goes back into the queue. The first command that uses a queue makes it, and no server is needed. A consumer with a COMMAND is a pool: it runs the command for each item.
+help-qdemo-variables =
+    QDEMO_DIR                       the folder of the queues
+    QDEMO_QUEUE                     the queue of a command without --queue
+    QDEMO_SERVER                    the server of a command without --server
+    QDEMO_SERVER_PASSWORD_FILE      the file with the password for the server
+    QDEMO_SERVER_PASSWORD           the password for the server
+    QDEMO_SERVER_SENTINEL_PASSWORD  the password of the server's Sentinels
+    QDEMO_SERVER_CA                 the certificate authorities to trust
+    QDEMO_LANG                      the language: ja or en
+help-qdemo-codes = Exit codes: see `qdemo man`
+help-environment = Environment
 help-usage = Usage
 help-default = [default: { $value }]
 help-values = [one of: { $values }]

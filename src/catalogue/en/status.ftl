@@ -5,6 +5,7 @@ status-oldest = { $counts }, the oldest { $age }
 status-closed = {" "}(closed)
 status-ending = {" "}(ending)
 status-ended = {" "}(ended)
+status-no-queues = there are no queues: `qdemo put` makes one
 status-ended-queues = ended:
 status-producer = producer { $pid }: { $items } put, { $activity }
 status-consumer = consumer { $pid }: { $items } done, { $activity }

@@ -22,6 +22,7 @@ command-empty = キュー「{ $queue }」は空です{ $printed ->
     [0] {""}
    *[other] （{ $count } 個中 { $printed } 個を取得）
  }
+command-unused = キュー「{ $queue }」は空です: アイテムが追加されたことはありません
 command-ended = キュー「{ $queue }」は終了しました{ $printed ->
     [0] {""}
    *[other] （{ $count } 個中 { $printed } 個を取得）

@@ -1,6 +1,18 @@
 # コマンドのヘルプ: `help-コマンド`、`help-コマンド-オプション`、どのコマンドにも共通の `help-any-オプション`
 # `-detail` は --help だけが表示する説明
 help-qdemo = コマンドラインの multiprocessing.Queue（名前付きパイプで動作）
+help-qdemo-detail = qdemo は Python の multiprocessing.Queue のようなキューをコマンドラインで使うプログラムです。キューには名前があり、同じ名前を指定したプロセスどうしでアイテムを受け渡します。1 つのアイテムは 1 つの消費者に渡り、その消費者が異常終了すればキューに戻ります。キューは最初に使ったコマンドが作成し、サーバーは不要です。COMMAND を付けた消費者は、アイテムごとにコマンドを実行するプールになります。
+help-qdemo-variables =
+    QDEMO_DIR                       キューのフォルダー
+    QDEMO_QUEUE                     --queue のないコマンドのキュー
+    QDEMO_SERVER                    --server のないコマンドのサーバー
+    QDEMO_SERVER_PASSWORD_FILE      サーバーのパスワードのファイル
+    QDEMO_SERVER_PASSWORD           サーバーのパスワード
+    QDEMO_SERVER_SENTINEL_PASSWORD  Sentinel のパスワード
+    QDEMO_SERVER_CA                 信頼する認証局のファイル
+    QDEMO_LANG                      言語: ja または en
+help-qdemo-codes = 終了コードは `qdemo man` で確認できます
+help-environment = 環境変数
 help-usage = 使い方
 help-default = [既定値: { $value }]
 help-values = [次のいずれか: { $values }]

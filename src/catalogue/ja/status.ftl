@@ -5,6 +5,7 @@ status-oldest = { $counts }、最古 { $age }
 status-closed = （受付終了）
 status-ending = （終了待ち）
 status-ended = （終了）
+status-no-queues = キューはありません: `qdemo put` で作成できます
 status-ended-queues = 終了したキュー:
 status-producer = 生産者 { $pid }: 追加 { $items }、{ $activity }
 status-consumer = 消費者 { $pid }: 完了 { $items }、{ $activity }
