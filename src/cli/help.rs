@@ -20,12 +20,6 @@ const AROUND_NAME: usize = 8;
 /// The text of an option has at least these columns.
 const LEAST_TEXT_WIDTH: usize = 30;
 
-/// What the long help of the program shows.
-const EXAMPLES: &str = "\
-qdemo run
-qdemo consumer -q jobs & qdemo producer -q jobs first second
-qdemo producer -q logs *.log & qdemo consumer -q logs --jobs 4 -- gzip {}";
-
 /// The commands, grouped by purpose.
 pub(super) const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
     ("help-group-see", &["run", "timeline", "bench"]),
@@ -76,7 +70,7 @@ pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
         format!("{}\n  {}", heading(&cli, title), lines.replace('\n', "\n  "))
     };
     let sections = [
-        section(&message!("help-examples"), EXAMPLES),
+        section(&message!("help-examples"), &examples_of(&cli)),
         section(&message!("help-environment"), &message!("help-qdemo-variables")),
         message!("help-qdemo-codes"),
     ];
@@ -84,6 +78,7 @@ pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
         .help_template(template)
         .before_long_help(format!("\n{detail}"))
         .after_long_help(sections.join("\n\n"))
+        .after_help("")
         .disable_help_flag(true)
         .disable_version_flag(true)
         .arg(lang_arg())

@@ -16,6 +16,10 @@ use super::{admin, bench, consumer, get, help, manual, producer, put, rm, run, s
 #[command(name = "qdemo", bin_name = "qdemo", version = VERSION, long_version = long_version(), arg_required_else_help = true)]
 #[command(disable_help_subcommand = true)]
 #[command(mut_subcommands(complete))]
+#[command(after_help = "\
+qdemo run
+qdemo consumer -q jobs & qdemo producer -q jobs first second
+qdemo producer -q logs *.log & qdemo consumer -q logs --jobs 4 -- gzip {}")]
 struct Cli {
     #[command(subcommand)]
     command: CliCommand,

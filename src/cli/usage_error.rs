@@ -70,6 +70,18 @@ fn special_line(error: &Error, command: Option<&str>, cli: &Command) -> Option<S
         {
             Some(message!("cli-local-command", command = command))
         }
+        (ErrorKind::UnknownArgument, None) if argument == "-v" => {
+            Some(message!("cli-similar-argument", argument = argument, known = "--version"))
+        }
+        (ErrorKind::InvalidSubcommand, _) if error_names(error, "version") => {
+            Some(message!("cli-similar-command", name = "version", known = "--version"))
+        }
+        (ErrorKind::MissingRequiredArgument, Some("put")) if argument.contains("ITEM") => {
+            Some(message!("cli-missing-items"))
+        }
+        (ErrorKind::MissingRequiredArgument, Some("consumer")) if argument.contains("COMMAND") => {
+            Some(message!("cli-missing-command"))
+        }
         (ErrorKind::UnknownArgument, None)
             if argument.starts_with('-') && text(error, ContextKind::SuggestedArg).is_empty() =>
         {
@@ -82,6 +94,11 @@ fn special_line(error: &Error, command: Option<&str>, cli: &Command) -> Option<S
         }
         _ => None,
     }
+}
+
+/// Whether the word that is no command is this one.
+fn error_names(error: &Error, name: &str) -> bool {
+    text(error, ContextKind::InvalidSubcommand) == name
 }
 
 /// The line for a word that is most likely the name of a queue, a command for the items, or an item.
@@ -243,6 +260,18 @@ mod tests {
                 assert_eq!(line(&[synonym, "x"]), expected);
             }
         }
+    }
+
+    #[test]
+    fn the_version_is_found_by_its_other_names() {
+        assert!(line(&["-v"]).ends_with("did you mean '--version'?"), "{}", line(&["-v"]));
+        assert!(line(&["version"]).ends_with("did you mean `qdemo --version`?"));
+    }
+
+    #[test]
+    fn a_missing_item_or_command_is_told_with_the_way_to_give_it() {
+        assert!(line(&["put"]).contains("- for the lines of standard input"));
+        assert!(line(&["consumer", "-j", "4"]).contains("`qdemo consumer -j 4 -- COMMAND {}`"));
     }
 
     #[test]
