@@ -109,7 +109,7 @@ both!(status_without_a_name_shows_all_queues_and_starts_no_keeper, |backend| {
 fn wrong_arguments_are_refused_before_any_change() {
     let sandbox = Sandbox::new();
     for (args, words) in [
-        (&["put"][..], &["ITEM"][..]),
+        (&["put"][..], &["there is nothing to put"][..]),
         (&["put", "x", "--timeout", "-1s"], &["--timeout", "cannot be negative"]),
         (&["get", "--timeout", "-0.5"], &["--timeout", "cannot be negative"]),
         (&["join", "--timeout", "-1s"], &["--timeout", "cannot be negative"]),

@@ -231,7 +231,7 @@ fn a_recording_with_an_impossible_time_or_item_id_is_refused() {
         (r#"{"t":18446744074.0,"event":"put","role":"producer","id":2}"#, "0 to 584 years"),
         (r#"{"t":1e300,"event":"put","role":"producer","id":2}"#, "0 to 584 years"),
         (r#"{"t":-1.0,"event":"put","role":"producer","id":2}"#, "0 to 584 years"),
-        (r#"{"t":1.0,"event":"put","role":"producer","id":2,"waited":-1}"#, "0 to 584 years"),
+        (r#"{"t":1.0,"event":"put","role":"producer","id":2,"waited":-1}"#, "the field `waited`"),
         (r#"{"t":1.0,"event":"put","role":"producer","id":18446744073709551615}"#, "no item has"),
     ] {
         let input = format!("{first}\n{line}\n");

@@ -37,7 +37,7 @@ fn a_dash_for_standard_input_must_be_the_only_item() {
     ] {
         sandbox.run(args).assert_refused(2, &["stands alone", "write `-- -`"]);
     }
-    sandbox.run(&["put", "--"]).assert_refused(2, &["ITEM"]);
+    sandbox.run(&["put", "--"]).assert_refused(2, &["there is nothing to put"]);
     sandbox.run(&["producer", "--"]).assert_refused(2, &["there is nothing to put"]);
     sandbox.run(&["producer", "--items", "3", "--", "x"]).assert_refused(2, &["--items"]);
     sandbox.assert_nothing_left();

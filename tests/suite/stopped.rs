@@ -401,7 +401,7 @@ fn tty_is_refused_when_no_command_could_have_the_terminal() {
     };
     refused(&["--", "cat"], &["--tty needs a terminal", "there is none"]);
     refused(&["-j", "2", "--", "cat"], &["--tty", "--jobs"]);
-    refused(&[], &["<COMMAND>"]);
+    refused(&[], &["COMMAND"]);
     let script = "set -m; qdemo consumer --max 1 --tty -- cat & wait $!; echo code $?";
     let mut session = Session::start(&sandbox, script);
     session.wait_for("in the background");
