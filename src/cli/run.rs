@@ -80,6 +80,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
     timeline: Option<PicturePath>,
 
+    #[arg(long)]
+    simulate: bool,
+
     #[command(flatten)]
     progress: ProgressArg,
 
@@ -114,6 +117,7 @@ impl Args {
             speed: self.speed,
             respawn: self.respawn,
             chaos: self.chaos,
+            is_simulated: self.simulate,
             style: if self.quiet { OutputFormat::Silent } else { self.format },
             is_viewed: self.progress.is_enabled(Progress::is_visible() && !self.quiet),
             warmup: has_statistics.then_some(self.warmup),

@@ -32,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) respawn: u32,
     /// The mean time between two kills; `None` for no kills.
     pub(crate) chaos: Option<Duration>,
+    /// Compute the run without worker processes.
+    pub(crate) is_simulated: bool,
     /// The form of a line.
     pub(crate) style: OutputFormat,
     /// Whether standard error shows the live view.

@@ -5,6 +5,7 @@ mod children;
 mod config;
 mod observer;
 mod parent;
+mod simulator;
 pub(crate) mod private_dir;
 mod view;
 
@@ -16,7 +17,8 @@ use anyhow::Context;
 use crate::catalogue::{log_lang, message};
 use crate::clock::{Clock, Nanos, nanos, random_seed};
 use crate::exit::ExitCode;
-use crate::keeper::{Keeper, PipeHost, Pipes, Speed};
+use crate::event::{Event, EventKind};
+use crate::keeper::{Observer as _, Keeper, PipeHost, Pipes, Speed};
 use crate::os::{Waker, pin_to_current_core, raise_open_file_limit, signals};
 use crate::pipe::QueueDir;
 use crate::queue::{Queue, QueueState};
@@ -27,6 +29,7 @@ pub(crate) use config::{Config, Outputs};
 use observer::{RunCounts, RunObserver};
 use parent::Parent;
 use private_dir::RUN_QUEUE;
+use simulator::Simulator;
 pub(crate) use private_dir::Workplace;
 use view::RedrawTimer;
 
@@ -92,6 +95,19 @@ fn run_parent(
         let capacity = Some(config.capacity).filter(|&capacity| capacity > 0);
         Timeline::new(capacity, ids.iter().copied())
     });
+    if config.is_simulated {
+        let counts = RunCounts::new(config.items, config.respawn, &ids);
+        let mut observer = RunObserver { reporter, counts, statistics, timeline };
+        let mut simulator = Simulator::new(config, seed, &mut observer);
+        let end = simulator.run()?;
+        observer.on_event(Event::new(end, EventKind::Finished));
+        observer.reporter.flush()?;
+        if let Some(statistics) = observer.statistics.take() {
+            let text = statistics.into_summary(end).render(crate::catalogue::lang());
+            text.lines().for_each(|line| observer.reporter.print_notice(line));
+        }
+        return Ok(ExitCode::Done);
+    }
     let clock = Clock::start_now();
     let state = QueueState { capacity: Some(config.capacity.into()), ..QueueState::default() };
     let speed = config.is_paced().then_some(config.speed);
