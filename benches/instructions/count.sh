@@ -20,7 +20,7 @@ if ! command -v valgrind > /dev/null; then
 fi
 target=${CARGO_TARGET_DIR:-target}
 # The names of the executables are in the messages on standard error.
-program=$("${CARGO:-cargo}" test --release --locked --lib --no-run 2>&1 | tee /dev/stderr |
+program=$("${CARGO:-cargo}" test --release --locked --lib --no-run 2>&1 | tee -a /dev/stderr |
     sed -n 's/^ *Executable .*(\(.*\))$/\1/p')
 output=$(valgrind --tool=callgrind --callgrind-out-file="$target/keeper-loop.callgrind" \
     --toggle-collect="$counted" "$program" "$test" --exact --test-threads=1 2>&1) || true
