@@ -13,14 +13,13 @@ use clap_complete::engine::{
 use clap_complete::env::{EnvCompleter, Shells};
 
 use super::help::localize;
+use super::queue_names::all_queues;
 use super::streams::print_stdout;
 use super::version::VERSION;
-use crate::client::default_base_dir;
 use crate::exit::ExitCode;
 use crate::os::Waker;
-use crate::pipe::QueueDir;
 use crate::queue_name::QueueName;
-use crate::server::{GivenServer, ServerInspector, ServerSettings};
+use crate::server::{GivenServer, ServerSettings};
 
 /// Names the shell that asks. The script of a shell sets it.
 const VARIABLE: &str = "QDEMO_COMPLETE";
@@ -79,13 +78,10 @@ fn print_candidates(
     words: Vec<OsString>,
     cli: Command,
 ) -> anyhow::Result<()> {
-    let place = if words.iter().any(|word| word.to_string_lossy().starts_with("--server")) {
-        // The URL may be half a URL.
-        QueuePlace::Unknown
-    } else {
-        QueuePlace::Default
-    };
-    let mut cli = completable(cli, QueueNames { place, is_quoted: shell.name() == "bash" });
+    // The URL on the line may be half a URL.
+    let has_server = words.iter().any(|word| word.to_string_lossy().starts_with("--server"));
+    let names = QueueNames { are_known: !has_server, are_quoted: shell.name() == "bash" };
+    let mut cli = completable(cli, names);
     let current_dir = std::env::current_dir().ok();
     let mut candidates = Vec::new();
     shell.write_complete(&mut cli, words, current_dir.as_deref(), &mut candidates)?;
@@ -130,31 +126,21 @@ fn add_values(arg: Arg, queues: &QueueNames, commands: &[Command]) -> Arg {
     }
 }
 
-/// Where the queues of the line are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum QueuePlace {
-    /// On the server in the environment, or else on this machine.
-    Default,
-    Unknown,
-}
-
 /// Completes the name of a queue. Makes no queue and starts no keeper.
 #[derive(Clone, Debug)]
 struct QueueNames {
-    place: QueuePlace,
+    /// The queues are on the server in the environment, or else on this machine.
+    are_known: bool,
     /// The shell inserts a candidate as it is.
-    is_quoted: bool,
+    are_quoted: bool,
 }
 
 impl ValueCompleter for QueueNames {
     fn complete(&self, current: &OsStr) -> Vec<CompletionCandidate> {
         let Some(current) = current.to_str() else { return Vec::new() };
         let start = current.trim_start_matches(['\'', '"']);
-        let is_quoted = self.is_quoted && start == current;
-        let names = match self.place {
-            QueuePlace::Default => queue_names_at_once(),
-            QueuePlace::Unknown => Vec::new(),
-        };
+        let is_quoted = self.are_quoted && start == current;
+        let names = if self.are_known { queue_names_at_once() } else { Vec::new() };
         let names = names.into_iter().filter(|name| name.as_str().starts_with(start));
         let text = |name: QueueName| {
             if is_quoted { name.shell_quoted() } else { name.to_string() }
@@ -174,11 +160,6 @@ fn queue_names_at_once() -> Vec<QueueName> {
 
 /// The names of all queues on the server in the environment, or else on this machine.
 fn queue_names() -> anyhow::Result<Vec<QueueName>> {
-    let Some(settings) = ServerSettings::resolve(&GivenServer::default())? else {
-        let names = QueueDir::queue_names(&default_base_dir()?)?;
-        return Ok(names.iter().filter_map(|name| name.parse().ok()).collect());
-    };
-    let inspector = ServerInspector::new(&settings, Arc::new(Waker::new()?))?;
-    let inspection = inspector.inspect(true, &mut |_| {})?;
-    Ok(inspection.map(|inspection| inspection.queues).unwrap_or_default())
+    let server = ServerSettings::resolve(&GivenServer::default())?;
+    Ok(all_queues(server.as_ref(), &Arc::new(Waker::new()?))?.1)
 }

@@ -73,9 +73,6 @@ fn special_line(error: &Error, command: Option<&str>, cli: &Command) -> Option<S
         (ErrorKind::UnknownArgument, None) if argument == "-v" => {
             Some(message!("cli-similar-argument", argument = argument, known = "--version"))
         }
-        (ErrorKind::InvalidSubcommand, _) if error_names(error, "version") => {
-            Some(message!("cli-similar-command", name = "version", known = "--version"))
-        }
         (ErrorKind::MissingRequiredArgument, Some("put")) if argument.contains("ITEM") => {
             Some(message!("cli-missing-items"))
         }
@@ -89,16 +86,11 @@ fn special_line(error: &Error, command: Option<&str>, cli: &Command) -> Option<S
         }
         (ErrorKind::InvalidSubcommand, _) => {
             let name = text(error, ContextKind::InvalidSubcommand);
-            let known = similar_command(&name, cli)?;
+            let known = if name == "version" { "--version" } else { similar_command(&name, cli)? };
             Some(message!("cli-similar-command", name = name, known = known))
         }
         _ => None,
     }
-}
-
-/// Whether the word that is no command is this one.
-fn error_names(error: &Error, name: &str) -> bool {
-    text(error, ContextKind::InvalidSubcommand) == name
 }
 
 /// The line for a word that is most likely the name of a queue, a command for the items, or an item.

@@ -33,7 +33,7 @@ impl Progress {
     /// The progress of a run: draws rows at once, even if standard error is not a terminal.
     pub(crate) fn for_run() -> Self {
         // The caller limits the rate of the rows.
-        Self::with_template(None, u8::MAX, "{msg}")
+        Self::with_template(u8::MAX, "{msg}")
     }
 
     /// The progress of a consumer's commands: done and total items, the rate, and the remaining time. Draws
@@ -49,13 +49,13 @@ impl Progress {
             }
             _ => "{pos}/{len}".to_owned(),
         };
-        Self::with_template(None, 20, &template)
+        Self::with_template(20, &template)
     }
 
-    fn with_template(length: Option<u64>, redraws_per_s: u8, template: &str) -> Self {
+    fn with_template(redraws_per_s: u8, template: &str) -> Self {
         let terminal = Box::new(StderrTerminal::stderr());
         let target = ProgressDrawTarget::term_like_with_hz(terminal, redraws_per_s);
-        let bar = ProgressBar::with_draw_target(length, target);
+        let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template(template) {
             let rate = |state: &ProgressState, text: &mut dyn fmt::Write| {
                 let _ = write!(text, "{:.1}/s", state.per_sec());

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Running, Sandbox, assert_same};
+use crate::harness::{Running, Sandbox, assert_same, wait_while};
 use crate::terminal::{OnTerminal, Stdout};
 
 /// Starts commands on terminals of their own, so that their waits pass at the same time.
@@ -209,9 +209,7 @@ fn a_pool_on_a_terminal_says_what_is_done_and_what_ctrl_c_leaves() {
     assert_same("qdemo: 2 items are done", &done.screen());
     let pool = ["consumer", "--", "sh", "-c", "echo at work > mark; exec sleep 1000"];
     let mut interrupted = sandbox.on_terminal(&pool, Stdout::Terminal);
-    while !sandbox.path("mark").exists() {
-        std::thread::yield_now();
-    }
+    wait_while(|| !sandbox.path("mark").exists());
     interrupted.signal(Signal::INT);
     assert_eq!(interrupted.end().0, None);
     assert_same(
@@ -233,9 +231,7 @@ fn ctrl_c_on_a_pool_says_where_the_failed_items_are() {
         let mut pool = OnTerminal::start(sandbox.qdemo(&pool), Stdout::Terminal, 24, 150);
         pool.wait_until(|screen| screen.contains(until));
         if command.contains("mark") {
-            while !sandbox.path("mark").exists() {
-                std::thread::yield_now();
-            }
+            wait_while(|| !sandbox.path("mark").exists());
         }
         pool.signal(Signal::INT);
         assert_eq!(pool.end().0, None);
@@ -335,5 +331,15 @@ fn status_without_queues_tells_a_person_so() {
     watch.wait_until(|screen| screen.starts_with("default: "));
     watch.signal(Signal::INT);
     watch.end();
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_progress_of_a_pool_that_has_had_no_item_is_empty() {
+    let sandbox = Sandbox::new();
+    let mut pool = sandbox.on_terminal(&["consumer", "--", "true"], Stdout::Terminal);
+    pool.wait_until(|screen| screen.contains(&format!("[{}] 0/0", " ".repeat(20))));
+    pool.signal(Signal::INT);
+    assert_eq!(pool.end().0, None);
     sandbox.assert_nothing_left();
 }
