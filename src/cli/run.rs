@@ -79,6 +79,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", value_parser = values::picture_path(&[PictureFormat::Svg, PictureFormat::Html]))]
     timeline: Option<PicturePath>,
 
+    #[arg(long)]
+    simulate: bool,
+
     #[command(flatten)]
     progress: ProgressArg,
 
@@ -107,11 +110,14 @@ impl Args {
             consumer_delay: self.consumer_delay,
             seed: self.seed,
             capacity: self.capacity,
-            speed: self.speed,
+            speed: if self.simulate { Speed::Max } else { self.speed },
             respawn: self.respawn,
             chaos: self.chaos,
+            is_simulated: self.simulate,
             style: if self.quiet { OutputFormat::Silent } else { self.format },
-            is_viewed: self.progress.is_enabled(Progress::is_visible() && !self.quiet),
+            is_viewed: self
+                .progress
+                .is_enabled(Progress::is_visible() && !self.quiet && !self.simulate),
             warmup: has_statistics.then_some(self.warmup),
             has_json_statistics: self
                 .stats

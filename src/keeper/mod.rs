@@ -33,8 +33,7 @@ use crate::wire::{self, AnnouncementReader, ClientKey, ErrorCode, Reply};
 pub(crate) use clients::ClientRecord;
 use clients::{ConnectedClient, worker_of};
 pub(crate) use host::{Host, Observer};
-pub(crate) use pacer::Speed;
-use pacer::{Pacer, PacerStep};
+pub(crate) use pacer::{Pacer, PacerStep, Speed};
 pub(crate) use pipe_host::{Other, PipeHost, Pipes};
 
 /// The keeper, without its pipes.

@@ -4,7 +4,7 @@
 //! pacer lets the keeper answer the next one, in the order (due time, producers before consumers, index).
 //! When no worker can be answered, time moves to the next due time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::Nanos;
 use crate::role::{Role, WorkerId};
@@ -62,6 +62,14 @@ pub(crate) struct Pacer {
     /// The wall time at paced time 0, when all workers are connected and at rest.
     wall_origin: Option<Nanos>,
     workers: BTreeMap<WorkerId, WorkerState>,
+    /// The workers that sleep, by the end of the sleep.
+    sleeping: BTreeSet<(Nanos, WorkerId)>,
+    /// The workers that wait for an answer.
+    waiting: BTreeSet<WorkerId>,
+    /// The numbers of workers that are absent, running and straggling.
+    absent_count: usize,
+    running_count: usize,
+    straggling_count: usize,
     /// The workers of this role no longer sleep.
     no_sleep_role: Option<Role>,
     /// The next due time is later than [`LATEST_TIME`].
@@ -75,16 +83,23 @@ pub(crate) struct Pacer {
 impl Pacer {
     /// Time stands at 0 until all `workers` are connected and at rest.
     pub(crate) fn new(speed: Speed, workers: impl IntoIterator<Item = WorkerId>) -> Self {
-        Self {
+        let mut pacer = Self {
             speed,
             now: 0,
             wall_origin: None,
-            workers: workers.into_iter().map(|w| (w, WorkerState::Absent)).collect(),
+            workers: BTreeMap::new(),
+            sleeping: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            absent_count: 0,
+            running_count: 0,
+            straggling_count: 0,
             no_sleep_role: None,
             is_out_of_time: false,
             next_kill: None,
             is_kill_due: false,
-        }
+        };
+        workers.into_iter().for_each(|worker| pacer.set_state(worker, WorkerState::Absent));
+        pacer
     }
 
     /// Sets the paced time of the next kill, if there will be one.
@@ -110,27 +125,59 @@ impl Pacer {
     /// `worker` runs: it has connected, or the queue has refused its request. The sleep requested after that
     /// request is cancelled.
     pub(crate) fn on_run(&mut self, worker: WorkerId, wall: Nanos) {
-        self.workers.insert(worker, WorkerState::Running(wall));
+        self.set_state(worker, WorkerState::Running(wall));
+    }
+
+    /// Whether `worker` sleeps.
+    pub(crate) fn is_asleep(&self, worker: WorkerId) -> bool {
+        matches!(self.workers.get(&worker), Some(WorkerState::Sleeping(_)))
     }
 
     /// `worker` has left or was given up.
     pub(crate) fn on_disconnect(&mut self, worker: WorkerId) {
-        self.workers.remove(&worker);
+        if let Some(old) = self.workers.remove(&worker) {
+            self.forget_state(worker, old);
+        }
+    }
+
+    fn set_state(&mut self, worker: WorkerId, state: WorkerState) {
+        // The old state is forgotten first: the new one may be the same.
+        if let Some(old) = self.workers.insert(worker, state) {
+            self.forget_state(worker, old);
+        }
+        match state {
+            WorkerState::Absent => self.absent_count += 1,
+            WorkerState::Running(_) => self.running_count += 1,
+            WorkerState::Straggling => self.straggling_count += 1,
+            WorkerState::Waiting(_) => drop(self.waiting.insert(worker)),
+            WorkerState::Sleeping(due) => drop(self.sleeping.insert((due, worker))),
+        }
+    }
+
+    /// Takes a worker that was in this state out of the counts and sets.
+    fn forget_state(&mut self, worker: WorkerId, state: WorkerState) {
+        match state {
+            WorkerState::Absent => self.absent_count -= 1,
+            WorkerState::Running(_) => self.running_count -= 1,
+            WorkerState::Straggling => self.straggling_count -= 1,
+            WorkerState::Waiting(_) => drop(self.waiting.remove(&worker)),
+            WorkerState::Sleeping(due) => drop(self.sleeping.remove(&(due, worker))),
+        }
     }
 
     /// `worker` has died at this wall time. Time stands still until [`Pacer::on_run`] or
     /// [`Pacer::on_disconnect`].
     pub(crate) fn on_death(&mut self, worker: WorkerId, wall: Nanos) {
         // A dead worker does not delay the others.
-        self.workers.insert(worker, WorkerState::Straggling);
+        self.set_state(worker, WorkerState::Straggling);
         self.advance_to_wall(wall);
-        self.workers.insert(worker, WorkerState::Absent);
+        self.set_state(worker, WorkerState::Absent);
     }
 
     /// `worker` has made a request that the queue will answer.
     pub(crate) fn on_request(&mut self, worker: WorkerId, wall: Nanos) {
         self.catch_up_straggler(worker, wall);
-        self.workers.insert(worker, WorkerState::Waiting(None));
+        self.set_state(worker, WorkerState::Waiting(None));
     }
 
     /// `worker` sleeps for `delay`: from now, or from the answer to its put or get.
@@ -141,7 +188,7 @@ impl Pacer {
             Some(WorkerState::Waiting(_)) => WorkerState::Waiting(Some(delay)),
             _ => WorkerState::Sleeping(self.now.saturating_add(delay)),
         };
-        self.workers.insert(worker, state);
+        self.set_state(worker, state);
     }
 
     /// The queue has granted `worker`'s request: `worker` begins the sleep requested after that request, or runs.
@@ -152,26 +199,32 @@ impl Pacer {
             }
             _ => WorkerState::Running(wall),
         };
-        self.workers.insert(worker, state);
+        self.set_state(worker, state);
     }
 
     /// Ends the sleeps of the workers of this role at this wall time. These workers sleep no more.
     pub(crate) fn skip_sleeps(&mut self, role: Role, wall: Nanos) {
         self.advance_to_wall(wall);
         self.no_sleep_role = Some(role);
-        for (worker, state) in &mut self.workers {
+        let of_role: Vec<_> =
+            self.workers.iter().map(|(&worker, &state)| (worker, state)).collect();
+        for (worker, state) in of_role.into_iter().filter(|(worker, _)| worker.role == role) {
             match state {
-                WorkerState::Sleeping(due) if worker.role == role => *due = self.now,
-                WorkerState::Waiting(delay) if worker.role == role => *delay = delay.map(|_| 0),
+                WorkerState::Sleeping(_) => self.set_state(worker, WorkerState::Sleeping(self.now)),
+                WorkerState::Waiting(delay) => {
+                    self.set_state(worker, WorkerState::Waiting(delay.map(|_| 0)));
+                }
                 _ => {}
             }
         }
     }
 
-    /// The step at this wall time. `can_serve` tells whether the queue could answer a worker now.
+    /// The step at this wall time. `can_serve` tells whether the queue could answer a worker now; the queue answers no
+    /// worker of a role for which `can_serve_role` is false.
     pub(crate) fn next_step(
         &mut self,
         wall: Nanos,
+        can_serve_role: impl Fn(Role) -> bool,
         can_serve: impl Fn(WorkerId) -> bool,
     ) -> PacerStep {
         if self.is_out_of_time {
@@ -181,7 +234,7 @@ impl Pacer {
             return wait;
         }
         let origin = *self.wall_origin.get_or_insert(wall);
-        if let Some(step) = self.next_turn(&can_serve) {
+        if let Some(step) = self.next_turn(&can_serve_role, &can_serve) {
             return step;
         }
         let Some(due) = self.earliest_due() else {
@@ -192,7 +245,7 @@ impl Pacer {
         let due = kill.unwrap_or(due);
         if due > LATEST_TIME {
             // A straggler may still come back in range.
-            if self.has_worker(|state| state == WorkerState::Straggling) {
+            if self.straggling_count > 0 {
                 return PacerStep::Wait(None);
             }
             self.is_out_of_time = true;
@@ -210,58 +263,59 @@ impl Pacer {
             self.is_kill_due = true;
             return PacerStep::Kill;
         }
-        self.next_turn(&can_serve).unwrap_or(PacerStep::Wait(None))
+        self.next_turn(&can_serve_role, &can_serve).unwrap_or(PacerStep::Wait(None))
     }
 
     /// The step that waits for the workers that are not at rest, if there are any. A worker that runs for too long
     /// becomes a straggler.
     fn running_wait_step(&mut self, wall: Nanos) -> Option<PacerStep> {
         let forbids_stragglers = self.wall_origin.is_none() || self.speed == Speed::Max;
-        let is_running = |state| matches!(state, WorkerState::Running(_));
-        if self.has_worker(|state| state == WorkerState::Absent)
-            || forbids_stragglers && self.has_worker(is_running)
-        {
+        if self.absent_count > 0 || forbids_stragglers && self.running_count > 0 {
             return Some(PacerStep::Wait(None));
         }
+        if self.running_count == 0 {
+            return None;
+        }
         let mut until: Option<Nanos> = None;
-        for state in self.workers.values_mut() {
-            let WorkerState::Running(since) = *state else {
+        let mut stragglers = Vec::new();
+        for (&worker, &state) in &self.workers {
+            let WorkerState::Running(since) = state else {
                 continue;
             };
             let timeout = since.saturating_add(STRAGGLER_TIMEOUT);
             if timeout <= wall {
-                *state = WorkerState::Straggling;
+                stragglers.push(worker);
             } else {
                 until = Some(until.map_or(timeout, |until| until.min(timeout)));
             }
         }
+        for worker in stragglers {
+            self.set_state(worker, WorkerState::Straggling);
+        }
         until.map(|until| PacerStep::Wait(Some(until)))
     }
 
-    fn has_worker(&self, predicate: impl Fn(WorkerState) -> bool) -> bool {
-        self.workers.values().any(|&state| predicate(state))
-    }
-
     /// The first worker that can be answered at the present paced time.
-    fn next_turn(&self, can_serve: impl Fn(WorkerId) -> bool) -> Option<PacerStep> {
-        let turns = self.workers.iter().filter_map(|(&worker, &state)| match state {
-            WorkerState::Sleeping(due) if due <= self.now => {
-                Some((due, worker, PacerStep::Wake(worker)))
-            }
-            WorkerState::Waiting(_) if can_serve(worker) => {
-                Some((self.now, worker, PacerStep::Serve(worker)))
-            }
-            _ => None,
-        });
-        turns.min_by_key(|turn| (turn.0, turn.1)).map(|turn| turn.2)
+    fn next_turn(
+        &self,
+        can_serve_role: impl Fn(Role) -> bool,
+        can_serve: impl Fn(WorkerId) -> bool,
+    ) -> Option<PacerStep> {
+        let awake = self.sleeping.first().filter(|(due, _)| *due <= self.now);
+        let of_role = |role| {
+            let first = WorkerId { role, index: 0 };
+            let last = WorkerId { role, index: u32::MAX };
+            let workers = self.waiting.range(first..=last).copied();
+            can_serve_role(role).then_some(workers).into_iter().flatten()
+        };
+        let served = of_role(Role::Producer).chain(of_role(Role::Consumer)).find(|&w| can_serve(w));
+        let wake = awake.map(|&(due, worker)| (due, worker, PacerStep::Wake(worker)));
+        let serve = served.map(|worker| (self.now, worker, PacerStep::Serve(worker)));
+        wake.into_iter().chain(serve).min_by_key(|turn| (turn.0, turn.1)).map(|turn| turn.2)
     }
 
     fn earliest_due(&self) -> Option<Nanos> {
-        let dues = self.workers.values().filter_map(|state| match state {
-            WorkerState::Sleeping(due) => Some(*due),
-            _ => None,
-        });
-        dues.min()
+        self.sleeping.first().map(|&(due, _)| due)
     }
 
     /// Moves time to the wall time when a straggler comes back.
@@ -274,7 +328,7 @@ impl Pacer {
     /// Moves time to the wall time, but not past the next due time, and not while a worker runs or is
     /// absent.
     fn advance_to_wall(&mut self, wall: Nanos) {
-        if self.has_worker(|state| matches!(state, WorkerState::Running(_) | WorkerState::Absent)) {
+        if self.running_count + self.absent_count > 0 {
             return;
         }
         if let (Speed::Times(speed), Some(origin)) = (self.speed, self.wall_origin) {

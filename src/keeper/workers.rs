@@ -86,8 +86,11 @@ impl Keeper {
         let pacer = self.pacer.as_mut()?;
         let (workers, queue) = (&self.connected_workers, &self.queue);
         let client = |worker| workers.get(&worker).copied();
-        let next =
-            pacer.next_step(self.last_wall_time, |w| client(w).is_some_and(|c| queue.can_serve(c)));
+        let next = pacer.next_step(
+            self.last_wall_time,
+            |role| queue.can_serve_role(role),
+            |worker| client(worker).is_some_and(|client| queue.can_serve(client)),
+        );
         if let PacerStep::Wake(worker) = next {
             pacer.on_grant(worker, self.last_wall_time);
             if let Some(client) = client(worker) {

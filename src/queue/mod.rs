@@ -187,6 +187,14 @@ impl Queue {
         })
     }
 
+    /// Whether [`Queue::serve`] may take a step for a client of this role. False is certain.
+    pub(crate) fn can_serve_role(&self, role: Role) -> bool {
+        match role {
+            Role::Producer => self.free_capacity() > 0,
+            Role::Consumer | Role::Visitor => !self.ready.is_empty() || self.ended_at.is_some(),
+        }
+    }
+
     /// Takes the next step for this client, if there is one.
     pub(crate) fn serve(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
         if !self.can_serve(client) {

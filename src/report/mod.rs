@@ -35,7 +35,7 @@ pub(crate) use output_file::{is_named_pipe, open as open_output_file};
 pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;
 pub(crate) use seconds::to_seconds;
-pub(crate) use stats::{ModelInput, StatsCollector};
+pub(crate) use stats::{ModelInput, StatsCollector, StatsSummary};
 pub(crate) use terminal::{RedrawArea, TerminalSize, is_in_background, truncate_to_width};
 pub(crate) use timeline::{PictureFormat, Recording, Timeline};
 use worker_names::WorkerNames;

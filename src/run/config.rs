@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::private_dir::RUN_QUEUE;
 use crate::clock::Delay;
 use crate::keeper::Speed;
+use crate::queue::QueueState;
 use crate::report::{ModelInput, OutputFormat, PictureFile};
 use crate::role::{Role, WorkerId};
 
@@ -32,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) respawn: u32,
     /// The mean time between two kills; `None` for no kills.
     pub(crate) chaos: Option<Duration>,
+    /// Compute the run without worker processes.
+    pub(crate) is_simulated: bool,
     /// The form of a line.
     pub(crate) style: OutputFormat,
     /// Whether standard error shows the live view.
@@ -60,6 +63,11 @@ impl Config {
             capacity: self.capacity,
             seed,
         }
+    }
+
+    /// The state of the run's queue at the beginning.
+    pub(super) fn queue_state(&self) -> QueueState {
+        QueueState { capacity: Some(self.capacity.into()), ..QueueState::default() }
     }
 
     /// Whether the keeper paces the run. Without delays there is nothing to pace.

@@ -6,6 +6,9 @@ mod config;
 mod observer;
 mod parent;
 pub(crate) mod private_dir;
+mod result;
+mod simulated;
+mod simulator;
 mod view;
 
 use std::panic;
@@ -13,21 +16,22 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use crate::catalogue::{log_lang, message};
-use crate::clock::{Clock, Nanos, nanos, random_seed};
+use crate::catalogue::message;
+use crate::clock::{Clock, Nanos, nanos};
 use crate::exit::ExitCode;
 use crate::keeper::{Keeper, PipeHost, Pipes, Speed};
 use crate::os::{Waker, pin_to_current_core, raise_open_file_limit, signals};
 use crate::pipe::QueueDir;
-use crate::queue::{Queue, QueueState};
-use crate::report::{Output, Progress, Reporter, StatsCollector, Timeline};
+use crate::queue::Queue;
+use crate::report::{Output, Progress};
 use chaos::KillSchedule;
 pub(crate) use children::Workers;
 pub(crate) use config::{Config, Outputs};
-use observer::{RunCounts, RunObserver};
+use observer::RunObserver;
 use parent::Parent;
 use private_dir::RUN_QUEUE;
 pub(crate) use private_dir::Workplace;
+pub(crate) use simulated::simulate;
 use view::RedrawTimer;
 
 /// The parent opens at most this many files, and [`FILES_PER_WORKER`] for each worker.
@@ -40,6 +44,9 @@ pub(crate) fn run(
     config: &Config,
     outputs: impl FnOnce() -> anyhow::Result<Outputs>,
 ) -> anyhow::Result<ExitCode> {
+    if config.is_simulated {
+        return simulated::run(config, outputs);
+    }
     let workers = config.worker_ids().len() as u64;
     let needed = workers * FILES_PER_WORKER + PARENT_OPEN_FILES;
     if let Some(limit) = raise_open_file_limit()
@@ -76,37 +83,16 @@ fn run_parent(
     wake_events: &Waker,
 ) -> anyhow::Result<ExitCode> {
     let output = Output::new(workplace.progress.clone(), Some(Arc::clone(&workplace.interrupt)));
-    let reporter =
-        Reporter::new(config.style, log_lang(), [config.producers, config.consumers], output);
-    let has_random_delays = config.producer_delay.is_random() || config.consumer_delay.is_random();
-    // The same kills come again only in a run that does not depend on the speed of the machine.
-    let random = has_random_delays || config.chaos.is_some() && config.is_paced();
-    let seed = match config.seed {
-        None if random => random_seed()?,
-        seed => seed.unwrap_or_default(),
-    };
-    let is_repeatable = has_random_delays || config.speed == Speed::Max;
-    if random && is_repeatable && config.seed.is_none() {
-        reporter.print_notice(&message!("run-seed", seed = seed));
-    }
-    let statistics = config.warmup.map(|warmup| {
-        StatsCollector::new(config.model_input(has_random_delays.then_some(seed)), warmup)
-    });
-    let ids = config.worker_ids();
-    let timeline = outputs.picture.as_ref().map(|_| {
-        let capacity = Some(config.capacity).filter(|&capacity| capacity > 0);
-        Timeline::new(capacity, ids.iter().copied())
-    });
+    let (observer, seed) = RunObserver::open(config, outputs, output)?;
     let clock = Clock::start_now();
-    let state = QueueState { capacity: Some(config.capacity.into()), ..QueueState::default() };
     let speed = config.is_paced().then_some(config.speed);
-    let counts = RunCounts::new(config.items, config.respawn, &ids);
+    let ids = config.worker_ids();
     let mut parent = Parent {
-        keeper: Keeper::new(Queue::new(state, false), Some(ids.clone()), speed),
+        keeper: Keeper::new(Queue::new(config.queue_state(), false), Some(ids.clone()), speed),
         host: PipeHost {
             pipes: Pipes::open(QueueDir::open_or_create(&workplace.dir.path(), RUN_QUEUE)?)
                 .with_context(|| message!("command-no-pipe"))?,
-            observer: RunObserver { reporter, counts, statistics, timeline },
+            observer,
         },
         workplace,
         clock,
@@ -114,7 +100,6 @@ fn run_parent(
         seed,
         kill_schedule: kill_schedule(config, clock.now(), seed)?,
         redraw_timer: RedrawTimer::default(),
-        outputs,
         is_stopping: false,
     };
     if config.is_paced() && config.speed == Speed::Max {
@@ -124,7 +109,8 @@ fn run_parent(
         parent.start_worker(worker)?;
     }
     parent.run_loop(wake_events)?;
-    parent.print_result()
+    let end = parent.run_end();
+    parent.host.observer.print_result(config, outputs, end)
 }
 
 /// The kill schedule: in paced time by `seed`, or in the wall time of a run without delays.

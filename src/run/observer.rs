@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalogue::message;
+use super::config::{Config, Outputs};
+use crate::catalogue::{log_lang, message};
+use crate::clock::random_seed;
 use crate::event::{Event, EventKind};
-use crate::keeper::Observer;
-use crate::report::{Reporter, StatsCollector, Timeline};
+use crate::keeper::{Observer, Speed};
+use crate::report::{Output, Reporter, StatsCollector, Timeline};
 use crate::role::WorkerId;
 
 /// Passes every event of a run to all observers.
@@ -121,6 +123,40 @@ impl RunCounts {
             }
             _ => {}
         }
+    }
+}
+
+impl RunObserver {
+    /// The observers of the run, and the seed of its random delays.
+    pub(super) fn open(
+        config: &Config,
+        outputs: &Outputs,
+        output: Output,
+    ) -> anyhow::Result<(Self, u64)> {
+        let reporter =
+            Reporter::new(config.style, log_lang(), [config.producers, config.consumers], output);
+        let has_random_delays =
+            config.producer_delay.is_random() || config.consumer_delay.is_random();
+        // The same kills come again only in a run that does not depend on the speed of the machine.
+        let random = has_random_delays || config.chaos.is_some() && config.is_paced();
+        let seed = match config.seed {
+            None if random => random_seed()?,
+            seed => seed.unwrap_or_default(),
+        };
+        let is_repeatable = has_random_delays || config.speed == Speed::Max;
+        if random && is_repeatable && config.seed.is_none() {
+            reporter.print_notice(&message!("run-seed", seed = seed));
+        }
+        let statistics = config.warmup.map(|warmup| {
+            StatsCollector::new(config.model_input(has_random_delays.then_some(seed)), warmup)
+        });
+        let ids = config.worker_ids();
+        let timeline = outputs.picture.as_ref().map(|_| {
+            let capacity = Some(config.capacity).filter(|&capacity| capacity > 0);
+            Timeline::new(capacity, ids.iter().copied())
+        });
+        let counts = RunCounts::new(config.items, config.respawn, &ids);
+        Ok((Self { reporter, counts, statistics, timeline }, seed))
     }
 }
 

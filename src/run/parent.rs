@@ -1,23 +1,21 @@
 //! The parent of a run: keeps the queue, respawns dead workers, and prints the result.
 
-use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use anyhow::Context;
 
 use super::chaos::KillSchedule;
 use super::children::ExitedWorker;
-use super::config::{Config, Outputs};
+use super::config::Config;
 use super::observer::RunObserver;
 use super::private_dir::Workplace;
+use super::result::RunEnd;
 use super::view::{RedrawTimer, live_view};
-use crate::catalogue::{lang, message};
+use crate::catalogue::message;
 use crate::clock::Clock;
 use crate::event::{Event, EventKind};
-use crate::exit::ExitCode;
 use crate::keeper::{Keeper, Observer, PipeHost};
-use crate::os::{Blocking, Interest, Waker, signals};
-use crate::report::StdoutError;
+use crate::os::{Interest, Waker, signals};
 use crate::role::{Role, WorkerId};
 
 pub(super) struct Parent<'a> {
@@ -30,7 +28,6 @@ pub(super) struct Parent<'a> {
     pub(super) seed: u64,
     pub(super) kill_schedule: Option<KillSchedule>,
     pub(super) redraw_timer: RedrawTimer,
-    pub(super) outputs: &'a mut Outputs,
     /// The parent has closed the queue: producers stop.
     pub(super) is_stopping: bool,
 }
@@ -52,11 +49,11 @@ impl Parent<'_> {
             let until = self.keeper.process_pending(self.clock.now(), &mut self.host)?;
             self.host.pipes.flush();
             self.kill_random_worker()?;
-            self.flush_output()?;
+            self.host.observer.flush_output()?;
             self.redraw();
             if self.keeper.is_out_of_time() {
                 // The time of the next event overflows: the workers would wait for ever.
-                self.invalidate_model();
+                self.host.observer.invalidate_model();
                 self.workplace.workers.shut_down();
                 return Ok(());
             }
@@ -100,14 +97,6 @@ impl Parent<'_> {
         let RunObserver { reporter, counts, .. } = &self.host.observer;
         if reporter.out.progress.is_enabled() && self.redraw_timer.poll_redraw(self.clock.now()) {
             reporter.draw_live_view(&live_view(&self.keeper, counts, self.config.capacity));
-        }
-    }
-
-    fn flush_output(&mut self) -> anyhow::Result<()> {
-        match self.host.observer.reporter.flush() {
-            // A run that a signal ends does not wait for the reader of its lines.
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            other => other.map_err(|error| StdoutError(error).into()),
         }
     }
 
@@ -209,7 +198,7 @@ impl Parent<'_> {
     fn stop_producers(&mut self) {
         self.is_stopping = true;
         self.kill_schedule = None;
-        self.invalidate_model();
+        self.host.observer.invalidate_model();
         let dropped = self.keeper.queue().counts().ready;
         self.keeper.close_now(self.clock.now(), &mut self.host);
         if dropped > 0 {
@@ -217,73 +206,12 @@ impl Parent<'_> {
         }
     }
 
-    /// The run does not go as the model of the statistics expects.
-    fn invalidate_model(&mut self) {
-        if let Some(statistics) = &mut self.host.observer.statistics {
-            statistics.invalidate_model();
+    /// How the run has ended. All workers have left or were given up.
+    pub(super) fn run_end(&self) -> RunEnd {
+        RunEnd {
+            at: self.keeper.now(),
+            is_out_of_time: self.keeper.is_out_of_time(),
+            is_folder_removed: !self.host.pipes.inbox.is_linked().unwrap_or(false),
         }
-    }
-
-    /// Draws the picture and writes the statistics, if they are wanted.
-    fn write_outputs(&mut self) -> anyhow::Result<()> {
-        let end = self.keeper.now();
-        let RunObserver { reporter, statistics, timeline, .. } = &mut self.host.observer;
-        if let (Some(timeline), Some(picture)) = (timeline, &mut self.outputs.picture) {
-            picture.write(&timeline.render(end, lang(), picture.path.format))?;
-        }
-        let Some(statistics) = statistics.take() else {
-            return Ok(());
-        };
-        let summary = statistics.into_summary(end);
-        let text = if self.config.has_json_statistics {
-            serde_json::to_string(&summary)? + "\n"
-        } else {
-            summary.render(lang())
-        };
-        match &self.outputs.statistics {
-            Some(file) => Blocking(file)
-                .write_all(text.as_bytes())
-                .with_context(|| message!("output-cannot-write-stats")),
-            None => {
-                text.lines().for_each(|line| reporter.print_notice(line));
-                Ok(())
-            }
-        }
-    }
-
-    /// Prints the result of the run.
-    pub(super) fn print_result(&mut self) -> anyhow::Result<ExitCode> {
-        if signals::has_second_signal() {
-            // All workers were killed: the run has no result.
-            return Ok(ExitCode::Done);
-        }
-        self.host.observer.on_event(Event::new(self.keeper.now(), EventKind::Finished));
-        self.flush_output()?;
-        self.host.observer.reporter.out.progress.clear();
-        self.write_outputs()?;
-        let RunObserver { reporter, counts, .. } = &self.host.observer;
-        let summary = counts.summary;
-        if summary.worker_deaths > 0 {
-            reporter.print_notice(&summary.text());
-        }
-        let not_done = summary.items.saturating_sub(summary.done);
-        if signals::exit_signal().is_some() {
-            if not_done > 0 {
-                reporter.print_notice(&message!("run-interrupted", items = not_done));
-            }
-            return Ok(ExitCode::Done);
-        }
-        let items = summary.items;
-        if self.keeper.is_out_of_time() {
-            anyhow::bail!(message!("run-out-of-time", items = items, not_done = not_done));
-        }
-        if not_done == 0 {
-            return Ok(ExitCode::Done);
-        }
-        let died = message!("run-workers-died", items = items, not_done = not_done);
-        if self.host.pipes.inbox.is_linked().unwrap_or(false) {
-            anyhow::bail!(died);
-        }
-        anyhow::bail!(message!("run-folder-removed", died = died));
     }
 }

@@ -62,6 +62,7 @@ help-run-seed = Seed of random delays: the same seed gives the same delays [defa
 help-run-producers = Number of producers
 help-run-consumers = Number of consumers
 help-run-speed = Speed of the run as a multiple of wall time; max for no waiting
+help-run-simulate = Compute the run in this process, with the same events, and start no processes; implies --speed max
 help-run-respawn = How many times each dead worker is replaced; 0 for never
 help-run-chaos = Kill a random worker about once per TIME; a killed worker is always replaced
 help-run-stats = Print statistics at the end, on standard error; without a FORM, as text

@@ -62,6 +62,7 @@ help-run-seed = 乱数の種。同じ種なら遅延も同じ [既定値: 毎回
 help-run-producers = 生産者の数
 help-run-consumers = 消費者の数
 help-run-speed = 実時間に対する実行の速さの倍率。max なら待たない
+help-run-simulate = プロセスを起動せず、このプロセスの中で同じ結果を計算（--speed max を含む）
 help-run-respawn = 異常終了したワーカーを再起動する回数。0 なら再起動しない
 help-run-chaos = 約 TIME ごとにワーカーを 1 つ無作為に強制終了する。強制終了したワーカーは必ず再起動する
 help-run-stats = 最後に統計を標準エラー出力に表示する。FORM を省略すると text

@@ -15,6 +15,7 @@ use crate::event::{Event, EventKind};
 use crate::queue::Batch;
 use crate::role::{Role, WorkerId};
 use batch_means::{BatchMeans, RunningTotals};
+pub(crate) use summary::StatsSummary;
 pub(crate) use theory::ModelInput;
 
 /// Percentiles are exact to one part in 10,000.
