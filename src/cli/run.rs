@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::args::{ProgressArg, default_item_name};
 use super::streams::require_stdout;
 use super::values;
+use crate::catalogue::message;
 use crate::clock::Delay;
 use crate::exit::{ExitCode, ExitError};
 use crate::keeper::Speed;
@@ -55,6 +56,7 @@ pub(super) struct Args {
     format: OutputFormat,
 
     #[arg(long, value_name = "X|max", default_value = "1", value_parser = values::parse_speed)]
+    #[arg(default_value_if("simulate", "true", "max"))]
     speed: Speed,
 
     #[arg(long, value_name = "N", default_value = "3", value_parser = values::parse_u32)]
@@ -94,6 +96,9 @@ impl Args {
         if !self.quiet {
             require_stdout()?;
         }
+        if self.simulate && self.speed != Speed::Max {
+            anyhow::bail!(ExitError::usage(message!("value-simulated-speed")));
+        }
         run::run(&self.config(), || self.open_outputs())
     }
 
@@ -110,7 +115,7 @@ impl Args {
             consumer_delay: self.consumer_delay.clone(),
             seed: self.seed,
             capacity: self.capacity,
-            speed: if self.simulate { Speed::Max } else { self.speed },
+            speed: self.speed,
             respawn: self.respawn,
             chaos: self.chaos,
             is_simulated: self.simulate,

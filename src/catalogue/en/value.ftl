@@ -9,6 +9,7 @@ value-zero-mean = the mean cannot be 0: write 0 for no delay, or exp:1s
 value-open-range = a range has two ends: write uniform:500ms..1.5s
 value-reversed-range = the range ends before it begins: write the smaller end first
 value-not-speed = a speed is a number from 0.000001 to 1000000, or max: write 1, 10 or max
+value-simulated-speed = a simulated run waits for no clock: leave --speed out, or leave --simulate out
 value-not-number = that is not a whole number: write 5, for example
 value-large-number = the number is too large: write { $max } or less
 value-zero-count = at least one is needed: write 1 or more

@@ -9,6 +9,7 @@ value-zero-mean = 平均を 0 にはできません。遅延なしなら 0、そ
 value-open-range = 範囲には両端が必要です。uniform:500ms..1.5s のように指定してください
 value-reversed-range = 範囲の終わりが始まりより前にあります。小さいほうを先に書いてください
 value-not-speed = 速さは 0.000001 から 1000000 までの数、または max です。1、10、max のように指定してください
+value-simulated-speed = シミュレーションは実時間を待ちません。--speed か --simulate のどちらかを外してください
 value-not-number = 0 以上の整数を指定してください（例: 5）
 value-large-number = 数が大きすぎます。{ $max } 以下を指定してください
 value-zero-count = 少なくとも 1 つ必要です。1 以上を指定してください
