@@ -114,6 +114,7 @@ mod shared;
 mod shell;
 mod signals;
 mod silent;
+mod simulated;
 mod small;
 mod statistics;
 mod stopped;
