@@ -4,7 +4,7 @@
 //! A worker process does nothing but ask the queue and sleep. Here each worker is a [`Worker`] that makes the same
 //! requests in the same order, and the [`Pacer`] decides whose turn it is, as in the keeper of a run.
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use rustix::process::Signal;
 
 use super::chaos::KillSchedule;
@@ -20,6 +20,11 @@ use crate::queue::{
 };
 use crate::role::{Role, WorkerId};
 
+/// How many bytes of items one allocation has.
+const ITEM_MEMORY_BYTES: usize = 4096;
+/// The longest number, the closing quote and the newline.
+const MAX_ITEM_END_BYTES: usize = 22;
+
 /// A run of [`Config`] as one computation.
 pub(crate) struct Simulator<'a, O> {
     config: &'a Config,
@@ -32,6 +37,8 @@ pub(crate) struct Simulator<'a, O> {
     producers_left: u32,
     /// An item, up to its number.
     item_prefix: Vec<u8>,
+    /// The texts of items are parts of this memory, so that few items need an allocation.
+    item_memory: BytesMut,
     observer: &'a mut O,
 }
 
@@ -96,6 +103,7 @@ impl<'a, O: Observer> Simulator<'a, O> {
             workers: ids.iter().map(|&id| Some(Worker::new(id, config, seed, 0))).collect(),
             producers_left: config.producers,
             item_prefix,
+            item_memory: BytesMut::with_capacity(ITEM_MEMORY_BYTES),
             observer,
         };
         for client in 0..simulator.workers.len() {
@@ -189,13 +197,14 @@ impl<'a, O: Observer> Simulator<'a, O> {
         if worker.next_item >= self.config.items {
             return self.leave(client);
         }
-        let mut bytes = Vec::with_capacity(self.item_prefix.len() + 22);
-        bytes.extend_from_slice(&self.item_prefix);
-        bytes.extend_from_slice(itoa::Buffer::new().format(worker.next_item).as_bytes());
-        bytes.extend_from_slice(b"\"\n");
+        let memory = &mut self.item_memory;
+        memory.reserve(self.item_prefix.len() + MAX_ITEM_END_BYTES);
+        memory.extend_from_slice(&self.item_prefix);
+        memory.extend_from_slice(itoa::Buffer::new().format(worker.next_item).as_bytes());
+        memory.extend_from_slice(b"\"\n");
         worker.next_item += u64::from(self.config.producers);
         worker.seq += 1;
-        let items = Items { count: 1, bytes: Bytes::from(bytes) };
+        let items = Items { count: 1, bytes: memory.split().freeze() };
         let put = Request::Put { seq: worker.seq, items };
         self.wait_for(client, put);
     }

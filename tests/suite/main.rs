@@ -115,6 +115,7 @@ mod shell;
 mod signals;
 mod silent;
 mod simulate;
+mod simulated;
 mod small;
 mod statistics;
 mod stopped;

@@ -193,8 +193,8 @@ impl StatsCollector {
         let elapsed = to_seconds(sums.elapsed);
         let consumers = self.consumer_stats.iter().map(|consumer| ConsumerSummary {
             items: consumer.items_done,
-            busy_s: to_seconds(consumer.busy_time),
-            utilization: finite(to_seconds(consumer.busy_time) / elapsed),
+            busy_s: to_seconds(consumer.busy_time_until(end)),
+            utilization: finite(to_seconds(consumer.busy_time_until(end)) / elapsed),
         });
         StatsSummary {
             items: sums.items_done,
