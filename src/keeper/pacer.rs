@@ -2,7 +2,8 @@
 //!
 //! One worker runs at a time. A worker that waits for an answer is *at rest*. When all workers rest, the
 //! pacer lets the keeper answer the next one, in the order (due time, producers before consumers, index).
-//! When no worker can be answered, time moves to the next due time.
+//! When no worker can be answered, time moves to the next due time. Before that, the workers that have asked since time
+//! moved last begin to wait.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,9 @@ pub(crate) enum PacerStep {
     Serve(WorkerId),
     /// Tell this worker that its sleep is over.
     Wake(WorkerId),
+    /// This worker begins to wait: nothing that happens at the present time answers its put or get. Once for each
+    /// request.
+    BeginWait(WorkerId),
     /// Nothing before the next request, or before this wall time.
     Wait(Option<Nanos>),
     /// The time of the next kill has come. The caller kills a worker, or sets another time.
@@ -66,6 +70,9 @@ pub(crate) struct Pacer {
     sleeping: BTreeSet<(Nanos, WorkerId)>,
     /// The workers that wait for an answer.
     waiting: BTreeSet<WorkerId>,
+    /// Those of them that [`PacerStep::BeginWait`] has named. A request that is granted at once is never here, and so costs
+    /// next to nothing.
+    begun_waits: BTreeSet<WorkerId>,
     /// The numbers of workers that are absent, running and straggling.
     absent_count: usize,
     running_count: usize,
@@ -90,6 +97,7 @@ impl Pacer {
             workers: BTreeMap::new(),
             sleeping: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            begun_waits: BTreeSet::new(),
             absent_count: 0,
             running_count: 0,
             straggling_count: 0,
@@ -160,7 +168,10 @@ impl Pacer {
             WorkerState::Absent => self.absent_count -= 1,
             WorkerState::Running(_) => self.running_count -= 1,
             WorkerState::Straggling => self.straggling_count -= 1,
-            WorkerState::Waiting(_) => drop(self.waiting.remove(&worker)),
+            WorkerState::Waiting(_) => {
+                self.waiting.remove(&worker);
+                self.begun_waits.remove(&worker);
+            }
             WorkerState::Sleeping(due) => drop(self.sleeping.remove(&(due, worker))),
         }
     }
@@ -184,11 +195,12 @@ impl Pacer {
     pub(crate) fn on_sleep(&mut self, worker: WorkerId, delay: Nanos, wall: Nanos) {
         self.catch_up_straggler(worker, wall);
         let delay = if self.no_sleep_role == Some(worker.role) { 0 } else { delay };
-        let state = match self.workers.get(&worker) {
-            Some(WorkerState::Waiting(_)) => WorkerState::Waiting(Some(delay)),
-            _ => WorkerState::Sleeping(self.now.saturating_add(delay)),
-        };
-        self.set_state(worker, state);
+        if let Some(WorkerState::Waiting(then)) = self.workers.get_mut(&worker) {
+            // The worker still waits: its state does not change.
+            *then = Some(delay);
+        } else {
+            self.set_state(worker, WorkerState::Sleeping(self.now.saturating_add(delay)));
+        }
     }
 
     /// The queue has granted `worker`'s request: `worker` begins the sleep requested after that request, or runs.
@@ -206,16 +218,16 @@ impl Pacer {
     pub(crate) fn skip_sleeps(&mut self, role: Role, wall: Nanos) {
         self.advance_to_wall(wall);
         self.no_sleep_role = Some(role);
-        let of_role: Vec<_> =
-            self.workers.iter().map(|(&worker, &state)| (worker, state)).collect();
-        for (worker, state) in of_role.into_iter().filter(|(worker, _)| worker.role == role) {
+        let mut sleepers = Vec::new();
+        for (&worker, state) in self.workers.iter_mut().filter(|(worker, _)| worker.role == role) {
             match state {
-                WorkerState::Sleeping(_) => self.set_state(worker, WorkerState::Sleeping(self.now)),
-                WorkerState::Waiting(delay) => {
-                    self.set_state(worker, WorkerState::Waiting(delay.map(|_| 0)));
-                }
+                WorkerState::Sleeping(_) => sleepers.push(worker),
+                WorkerState::Waiting(Some(delay)) => *delay = 0,
                 _ => {}
             }
+        }
+        for worker in sleepers {
+            self.set_state(worker, WorkerState::Sleeping(self.now));
         }
     }
 
@@ -236,6 +248,9 @@ impl Pacer {
         let origin = *self.wall_origin.get_or_insert(wall);
         if let Some(step) = self.next_turn(&can_serve_role, &can_serve) {
             return step;
+        }
+        if let Some(worker) = self.begin_next_wait() {
+            return PacerStep::BeginWait(worker);
         }
         let Some(due) = self.earliest_due() else {
             return PacerStep::Wait(None);
@@ -312,6 +327,16 @@ impl Pacer {
         let wake = awake.map(|&(due, worker)| (due, worker, PacerStep::Wake(worker)));
         let serve = served.map(|worker| (self.now, worker, PacerStep::Serve(worker)));
         wake.into_iter().chain(serve).min_by_key(|turn| (turn.0, turn.1)).map(|turn| turn.2)
+    }
+
+    /// The first worker that has asked since time moved last, and still waits.
+    fn begin_next_wait(&mut self) -> Option<WorkerId> {
+        if self.begun_waits.len() == self.waiting.len() {
+            return None;
+        }
+        let worker = self.waiting.difference(&self.begun_waits).next().copied()?;
+        self.begun_waits.insert(worker);
+        Some(worker)
     }
 
     fn earliest_due(&self) -> Option<Nanos> {

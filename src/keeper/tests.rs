@@ -230,7 +230,7 @@ fn a_run_ends_when_its_last_producer_is_given_up() {
         test.take_mail(0);
         test.kill_worker(1, PRODUCER);
         assert_eq!(test.take_mail(0), "");
-        test.keeper.give_up_worker(PRODUCER);
+        test.keeper.give_up_worker(PRODUCER, &mut test.host);
         test.keeper.process_pending(0, &mut test.host).unwrap();
         assert_eq!(test.take_mail(0), "ended");
         assert!(

@@ -5,15 +5,15 @@ use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
 use crate::os::ExitCause;
-use crate::queue::{Batch, ClientActivity, ClientId, EffectKind, Request};
+use crate::queue::{Batch, ClientActivity, ClientId, EffectKind, Request, WaitReason};
 use crate::role::{Role, WorkerId};
 use crate::wire::{ErrorCode, Reply};
 
 impl Keeper {
     /// The keeper no longer expects this worker, unless the worker is connected.
-    pub(crate) fn give_up_worker(&mut self, worker: WorkerId) {
+    pub(crate) fn give_up_worker(&mut self, worker: WorkerId, host: &mut impl Host) {
         if !self.connected_workers.contains_key(&worker) {
-            self.remove_worker(worker);
+            self.remove_worker(worker, host);
         }
     }
 
@@ -91,13 +91,42 @@ impl Keeper {
             |role| queue.can_serve_role(role),
             |worker| client(worker).is_some_and(|client| queue.can_serve(client)),
         );
-        if let PacerStep::Wake(worker) = next {
-            pacer.on_grant(worker, self.last_wall_time);
-            if let Some(client) = client(worker) {
-                send_reply(host, client, &Reply::Wake);
+        match next {
+            PacerStep::Wake(worker) => {
+                pacer.on_grant(worker, self.last_wall_time);
+                if let Some(client) = client(worker) {
+                    send_reply(host, client, &Reply::Wake);
+                }
             }
+            PacerStep::BeginWait(worker) => self.publish_wait(worker, host),
+            _ => {}
         }
         Some(next)
+    }
+
+    /// The workers of a run without delays begin to wait, if they have asked and cannot be answered now.
+    pub(super) fn begin_waits(&mut self, host: &mut impl Host) {
+        while let Some(worker) = self.new_waiters.pop_first() {
+            // The worker may have been answered since, or may have died.
+            let client = self.connected_workers.get(&worker);
+            if client.is_some_and(|&client| self.queue.is_waiting(client)) {
+                self.publish_wait(worker, host);
+            }
+        }
+    }
+
+    fn publish_wait(&self, worker: WorkerId, host: &mut impl Host) {
+        let reason = WaitReason::of_role(worker.role);
+        let wait = Event::new(self.now(), EventKind::Waiting(reason));
+        host.observer().on_event(Event { worker: Some(worker), ..wait });
+    }
+
+    /// The worker may have to wait from now on.
+    fn note_waiter(&mut self, worker: WorkerId) {
+        // In a paced run the pacer knows.
+        if self.pacer.is_none() {
+            self.new_waiters.insert(worker);
+        }
     }
 
     /// Notes that a worker waits for an answer; a worker of a paced run is at rest now.
@@ -109,8 +138,11 @@ impl Keeper {
             pacer.on_request(worker, self.last_wall_time);
         }
         let now = self.now();
-        if let Some(c) = self.clients.get_mut(&client) {
-            c.waiting_since.get_or_insert(now);
+        if let Some(c) = self.clients.get_mut(&client)
+            && c.waiting_since.is_none()
+        {
+            c.waiting_since = Some(now);
+            self.note_waiter(worker);
         }
     }
 
@@ -128,6 +160,9 @@ impl Keeper {
         let waits_for_more = self.queue.is_waiting(client);
         let waiting_since = &mut self.clients.get_mut(&client)?.waiting_since;
         let since = std::mem::replace(waiting_since, waits_for_more.then_some(at));
+        if waits_for_more && let Some(worker) = worker_of(&self.clients, client) {
+            self.note_waiter(worker);
+        }
         Some(since.map_or(0, |since| at.saturating_sub(since)))
     }
 
@@ -149,15 +184,34 @@ impl Keeper {
 
     /// Stops expecting a worker. The last producer's removal closes the queue, as a parent does that joins
     /// its producers and then puts the sentinel.
-    pub(super) fn remove_worker(&mut self, worker: WorkerId) {
+    pub(super) fn remove_worker(&mut self, worker: WorkerId, host: &mut impl Host) {
         if let Some(pacer) = &mut self.pacer {
             pacer.on_disconnect(worker);
         }
         if let Some(workers) = &mut self.expected_workers {
             workers.remove(&worker);
             if self.expected_count(Role::Producer) == 0 {
-                self.queue.close();
+                self.put_sentinel(host);
             }
+        }
+    }
+
+    /// Closes the queue of a run.
+    fn put_sentinel(&mut self, host: &mut impl Host) {
+        if self.queue.state().sentinel.is_none() {
+            self.queue.close();
+            host.observer().on_event(Event::new(self.now(), EventKind::SentinelPut));
+        }
+    }
+
+    /// Closes the queue, and drops its ready items. The end follows when nothing is in flight.
+    pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) {
+        self.last_wall_time = wall;
+        self.put_sentinel(host);
+        self.queue.close_now();
+        self.publish_effects(host);
+        if let Some(pacer) = &mut self.pacer {
+            pacer.skip_sleeps(Role::Producer, wall);
         }
     }
 
