@@ -220,3 +220,58 @@ impl Keeper {
         if self.pacer.is_some() { 0 } else { self.queue.put_window() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::keeper::tests::{CONSUMER, PRODUCER, TestKeeper};
+
+    #[test]
+    fn a_worker_of_a_run_without_delays_begins_to_wait_when_the_keeper_cannot_answer_it() {
+        let mut test = TestKeeper::for_run(1, None);
+        test.connect_worker(PRODUCER);
+        test.connect_worker(CONSUMER);
+        let traced = |test: &mut TestKeeper| -> Vec<_> {
+            test.host.observer.trace.drain(..).map(|(_, kind, worker)| (kind, worker)).collect()
+        };
+        let (room, item) = (("room", Some(PRODUCER)), ("item", Some(CONSUMER)));
+        test.send_and_process(1, "get 1\n");
+        assert_eq!(traced(&mut test), [item]);
+        // The consumer gets the first item, and the third one has no room.
+        test.send_and_process(0, "put 3 3 6\n1\n2\n3\n");
+        assert_eq!(traced(&mut test), [room]);
+        test.keeper.process_pending(0, &mut test.host).unwrap();
+        assert_eq!(traced(&mut test), [], "each wait begins once");
+        test.send_and_process(1, "done 1 1\nget 1\n");
+        assert_eq!(
+            traced(&mut test),
+            [],
+            "the consumer had no wait, and the producer has one no more"
+        );
+        test.send_and_process(0, "put 5 2 4\n4\n5\n");
+        test.send_and_process(1, "done 2 1\nget 1\n");
+        assert_eq!(
+            traced(&mut test),
+            [room, room],
+            "item 4 was accepted, and item 5 waits in turn"
+        );
+        test.kill_worker(0, PRODUCER);
+        test.send_and_process(1, "done 3 1\nget 1\n");
+        test.send_and_process(1, "done 4 1\nget 1\n");
+        assert_eq!(traced(&mut test), [item], "the dead producer does not wait");
+    }
+
+    #[test]
+    fn a_run_has_one_sentinel_after_its_last_producer() {
+        let mut test = TestKeeper::for_run(0, None);
+        test.connect_worker(PRODUCER);
+        test.connect_worker(CONSUMER);
+        test.send_and_process(0, "put 1 1 2\n1\n");
+        assert_eq!(test.host.observer.trace, []);
+        test.send_and_process(0, "bye\n");
+        assert_eq!(test.host.observer.trace, [(0, "sentinel", None)]);
+        test.send_and_process(1, "get 1\n");
+        test.keeper.close_now(0, &mut test.host);
+        test.send_and_process(1, "done 1 1\nbye\n");
+        assert_eq!(test.host.observer.trace, [(0, "sentinel", None)]);
+    }
+}

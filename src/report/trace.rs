@@ -73,7 +73,7 @@ impl Trace {
                 Role::Producer => message!(names.lang, "trace-put", item = &*item),
                 _ => message!(names.lang, "trace-got", item = &*item),
             };
-            measure_text_width(&trace.with_wait(text, role, Some(LONG_WAIT)))
+            measure_text_width(&trace.with_notes(text, &[trace.wait_note(role, LONG_WAIT)]))
         });
         trace.text_width = texts.into_iter().max().unwrap_or_default().min(MAX_TEXT_WIDTH);
         trace
@@ -86,7 +86,7 @@ impl Trace {
             if let EventKind::Cleared = event.kind {
                 self.ready = 0;
             }
-            return self.line(event, &self.text(event), waited);
+            return self.line(event, self.text(event), waited);
         };
         let mut lines = String::new();
         for (_, item) in batch.iter_with_ids() {
@@ -97,7 +97,7 @@ impl Trace {
             }
             let item = escape(&escape_controls(&display_text(item)));
             // The items after the first one have not waited longer.
-            lines += &self.line(event, &self.item_text(event, &item), waited.take());
+            lines += &self.line(event, self.item_text(event, &item), waited.take());
         }
         lines
     }
@@ -117,9 +117,6 @@ impl Trace {
         let lang = self.names.lang;
         match event.kind {
             EventKind::Put(_) => message!(lang, "trace-put", item = item),
-            EventKind::Delivered(batch) if batch.attempt > 1 => {
-                message!(lang, "trace-got-again", item = item, attempt = batch.attempt)
-            }
             EventKind::Delivered(_) => message!(lang, "trace-got", item = item),
             EventKind::Done(_) => message!(lang, "trace-done", item = item),
             _ => message!(lang, "trace-requeued", item = item),
@@ -133,13 +130,7 @@ impl Trace {
             EventKind::Waiting(WaitReason::Room) => message!(lang, "trace-waits-for-room"),
             EventKind::Waiting(_) => message!(lang, "trace-waits-for-item"),
             EventKind::SentinelPut => message!(lang, "trace-sentinel-put"),
-            EventKind::Died(Some(ExitCause::Signal(signal))) => {
-                message!(lang, "trace-killed", signal = signal)
-            }
-            EventKind::Died(Some(ExitCause::Exit(code))) => {
-                message!(lang, "trace-failed", code = code)
-            }
-            EventKind::Died(None) => message!(lang, "trace-died"),
+            EventKind::Died(_) => message!(lang, "trace-died"),
             EventKind::Restarted => message!(lang, "trace-restarted"),
             EventKind::Left if event.role() == Some(Role::Producer) => message!(lang, "trace-left"),
             EventKind::Left => message!(lang, "trace-sentinel-taken"),
@@ -148,26 +139,55 @@ impl Trace {
         }
     }
 
-    fn with_wait(&self, text: String, role: Role, waited: Option<Nanos>) -> String {
-        let Some(time) = waited.map(seconds) else { return text };
+    /// What else is to be said of the event, beside its wait.
+    fn note(&self, event: &Event<'_>) -> Option<String> {
         let lang = self.names.lang;
-        match role {
-            Role::Producer => message!(lang, "trace-waited-for-room", text = text, time = time),
-            _ => message!(lang, "trace-waited-for-item", text = text, time = time),
+        match event.kind {
+            // An earlier consumer had the item, and has died.
+            EventKind::Delivered(batch) if batch.attempt > 1 => {
+                Some(message!(lang, "trace-attempt", attempt = batch.attempt))
+            }
+            EventKind::Died(Some(ExitCause::Signal(signal))) => {
+                Some(message!(lang, "trace-signal", signal = signal))
+            }
+            EventKind::Died(Some(ExitCause::Exit(code))) => {
+                Some(message!(lang, "trace-exit-code", code = code))
+            }
+            _ => None,
+        }
+    }
+
+    fn wait_note(&self, role: Role, waited: Nanos) -> String {
+        let (lang, time) = (self.names.lang, seconds(waited));
+        match WaitReason::of_role(role) {
+            WaitReason::Room => message!(lang, "trace-waited-for-room", time = time),
+            _ => message!(lang, "trace-waited-for-item", time = time),
+        }
+    }
+
+    fn with_notes(&self, text: String, notes: &[String]) -> String {
+        let lang = self.names.lang;
+        match notes {
+            [] => text,
+            [note] => message!(lang, "trace-note", text = text, note = note),
+            [first, second, ..] => {
+                message!(lang, "trace-two-notes", text = text, first = first, second = second)
+            }
         }
     }
 
     /// A line with its columns.
-    fn line(&self, event: &Event<'_>, text: &str, waited: Option<Nanos>) -> String {
+    fn line(&self, event: &Event<'_>, text: String, waited: Option<Nanos>) -> String {
         let pad = |text: &str, width| pad_str(text, width, Alignment::Left, None).into_owned();
         // What has no worker is the parent's work.
         let name = event.worker.map_or_else(
             || message!(self.names.lang, "trace-parent"),
             |WorkerId { role, index }| self.names.colored_name(role, Some(index)),
         );
-        let role = event.role().unwrap_or(Role::Visitor);
-        let text = text_style(event).apply_to(self.with_wait(text.to_owned(), role, waited));
-        let text = pad(&text.to_string(), self.text_width);
+        let wait = event.role().zip(waited).map(|(role, waited)| self.wait_note(role, waited));
+        let notes: Vec<_> = self.note(event).into_iter().chain(wait).collect();
+        let text = text_style(event).apply_to(self.with_notes(text, &notes)).to_string();
+        let text = pad(&text, self.text_width);
         let time = format!("[{:>8}]", seconds(event.at));
         let columns = [time, pad(&name, self.name_width), text, self.depth(event)];
         columns.join(COLUMN_GAP).trim_end().to_owned() + "\n"
