@@ -52,7 +52,7 @@ pub(super) struct Args {
     #[arg(hide_short_help = true)]
     item_name: Option<String>,
 
-    #[arg(long, default_value = "log", value_parser = values::output_format(&["log", "json"]))]
+    #[arg(long, default_value = "log", value_parser = values::output_format(&["log", "trace", "json"]))]
     format: OutputFormat,
 
     #[arg(long, value_name = "X|max", default_value = "1", value_parser = values::parse_speed)]

@@ -21,6 +21,7 @@ pub(super) fn output_format(
     PossibleValuesParser::new(names).map(|name| match name.as_str() {
         "json" => OutputFormat::Json,
         "raw" => OutputFormat::Raw,
+        "trace" => OutputFormat::Trace,
         "off" => OutputFormat::Silent,
         _ => OutputFormat::Log,
     })

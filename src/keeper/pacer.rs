@@ -2,7 +2,8 @@
 //!
 //! One worker runs at a time. A worker that waits for an answer is *at rest*. When all workers rest, the
 //! pacer lets the keeper answer the next one, in the order (due time, producers before consumers, index).
-//! When no worker can be answered, time moves to the next due time.
+//! When no worker can be answered, time moves to the next due time. Before that, the workers that have asked since time
+//! moved last begin to wait.
 
 mod workers;
 
@@ -32,6 +33,9 @@ pub(crate) enum PacerStep {
     Serve(WorkerId),
     /// Tell this worker that its sleep is over.
     Wake(WorkerId),
+    /// This worker begins to wait: nothing that happens at the present time answers its put or get. Once for each
+    /// request.
+    BeginWait(WorkerId),
     /// Nothing before the next request, or before this wall time.
     Wait(Option<Nanos>),
     /// The time of the next kill has come. The caller kills a worker, or sets another time.
@@ -71,6 +75,8 @@ pub(crate) struct Pacer {
     sleeping: BinaryHeap<Reverse<(Nanos, WorkerId)>>,
     /// The workers that wait for an answer.
     waiting: WorkerSet,
+    /// Those of them that no [`PacerStep::BeginWait`] has named yet.
+    unannounced_waits: WorkerSet,
     /// The numbers of workers that are absent, running and straggling.
     absent_count: usize,
     running_count: usize,
@@ -97,6 +103,7 @@ impl Pacer {
             workers,
             sleeping: BinaryHeap::new(),
             waiting: WorkerSet::default(),
+            unannounced_waits: WorkerSet::default(),
             running_count: 0,
             straggling_count: 0,
             no_sleep_role: None,
@@ -155,7 +162,10 @@ impl Pacer {
             WorkerState::Absent => self.absent_count += 1,
             WorkerState::Running(_) => self.running_count += 1,
             WorkerState::Straggling => self.straggling_count += 1,
-            WorkerState::Waiting(_) => self.waiting.insert(worker),
+            WorkerState::Waiting(_) => {
+                self.waiting.insert(worker);
+                self.unannounced_waits.insert(worker);
+            }
             WorkerState::Sleeping(due) => self.sleeping.push(Reverse((due, worker))),
         }
     }
@@ -166,7 +176,10 @@ impl Pacer {
             WorkerState::Absent => self.absent_count -= 1,
             WorkerState::Running(_) => self.running_count -= 1,
             WorkerState::Straggling => self.straggling_count -= 1,
-            WorkerState::Waiting(_) => self.waiting.remove(worker),
+            WorkerState::Waiting(_) => {
+                self.waiting.remove(worker);
+                self.unannounced_waits.remove(worker);
+            }
             WorkerState::Sleeping(_) => self.drop_void_sleeps(),
         }
     }
@@ -226,9 +239,8 @@ impl Pacer {
         for (worker, state) in of_role.into_iter().filter(|(worker, _)| worker.role == role) {
             match state {
                 WorkerState::Sleeping(_) => self.set_state(worker, WorkerState::Sleeping(self.now)),
-                WorkerState::Waiting(delay) => {
-                    self.set_state(worker, WorkerState::Waiting(delay.map(|_| 0)));
-                }
+                // The worker still waits: its state does not change.
+                WorkerState::Waiting(Some(_)) => self.on_sleep(worker, 0, wall),
                 _ => {}
             }
         }
@@ -251,6 +263,9 @@ impl Pacer {
         let origin = *self.wall_origin.get_or_insert(wall);
         if let Some(step) = self.next_turn(&can_serve_role, &can_serve) {
             return step;
+        }
+        if let Some(worker) = self.begin_next_wait() {
+            return PacerStep::BeginWait(worker);
         }
         let Some(due) = self.earliest_due() else {
             return PacerStep::Wait(None);
@@ -330,6 +345,14 @@ impl Pacer {
             (Some((_, worker)), _) => Some(PacerStep::Wake(worker)),
             (None, served) => served.map(PacerStep::Serve),
         }
+    }
+
+    /// The first worker that has asked since time moved last, and still waits.
+    fn begin_next_wait(&mut self) -> Option<WorkerId> {
+        let of_role = |role| self.unannounced_waits.of_role(role).next();
+        let worker = of_role(Role::Producer).or_else(|| of_role(Role::Consumer))?;
+        self.unannounced_waits.remove(worker);
+        Some(worker)
     }
 
     fn earliest_due(&self) -> Option<Nanos> {

@@ -15,6 +15,7 @@ mod seconds;
 mod stats;
 mod terminal;
 mod timeline;
+mod trace;
 mod worker_names;
 
 use std::io;
@@ -25,7 +26,7 @@ use serde_json::value::RawValue;
 use crate::catalogue::{Lang, lang, recompose};
 pub(crate) use crate::clock::to_seconds;
 use crate::event::Event;
-use crate::item::{self, escape_controls};
+use crate::item::{self, escape_controls, escape_for_terminal};
 use crate::queue::Batch;
 pub(crate) use colors::{NamedLine, set_colors};
 use json_event::JsonEvent;
@@ -39,6 +40,8 @@ pub(crate) use progress::Progress;
 pub(crate) use stats::{Averages, ModelInput, StatsCollector, StatsSummary, SteadyState};
 pub(crate) use terminal::{RedrawArea, TerminalSize, is_in_background, truncate_to_width};
 pub(crate) use timeline::{PictureFormat, Recording, Timeline};
+use trace::Trace;
+pub(crate) use trace::TracedRun;
 use worker_names::WorkerNames;
 
 /// The form of a line.
@@ -50,6 +53,8 @@ pub(crate) enum OutputFormat {
     Raw,
     /// One JSON object.
     Json,
+    /// A line in columns for people, for each event of a run.
+    Trace,
     /// No line at all.
     Silent,
 }
@@ -60,6 +65,8 @@ pub(crate) struct Reporter {
     pub(crate) format: OutputFormat,
     names: WorkerNames,
     phrases: LogPhrases,
+    /// `None` in every format but [`OutputFormat::Trace`].
+    trace: Option<Trace>,
     pub(crate) out: Output,
     /// The byte after a bare item.
     delimiter: u8,
@@ -79,7 +86,13 @@ impl Reporter {
     /// A reporter for this many `[producers, consumers]`.
     pub(crate) fn new(format: OutputFormat, lang: Lang, workers: [u32; 2], out: Output) -> Self {
         let names = WorkerNames { lang, is_numbered: workers.map(|count| count > 1) };
-        Self { format, names, phrases: LogPhrases::default(), out, delimiter: b'\n' }
+        Self { format, names, phrases: LogPhrases::default(), trace: None, out, delimiter: b'\n' }
+    }
+
+    /// Prepares [`OutputFormat::Trace`] for this run.
+    pub(crate) fn with_trace(mut self, run: TracedRun<'_>) -> Self {
+        self.trace = (self.format == OutputFormat::Trace).then(|| Trace::new(self.names, run));
+        self
     }
 
     /// Ends bare items with NUL instead of a newline.
@@ -98,7 +111,7 @@ impl Reporter {
                     self.print_json(&JsonItem { id, item: &value, attempt, reason });
                 }
                 OutputFormat::Raw => self.print_bare_item(item),
-                OutputFormat::Log => {
+                OutputFormat::Log | OutputFormat::Trace => {
                     // Without control characters each item stays on one line.
                     let reason = reason.unwrap_or_default();
                     let translated = recompose(reason);
@@ -141,11 +154,16 @@ impl Reporter {
         match (self.format, event.batch()) {
             (OutputFormat::Silent, _) | (OutputFormat::Raw, None) => {}
             (OutputFormat::Log, _) => self.log_event(event),
-            (OutputFormat::Json, None) => self.print_json(&JsonEvent::new(&event)),
+            (OutputFormat::Trace, _) => self.trace_event(&event),
+            (OutputFormat::Json, None) => {
+                if let Some(line) = JsonEvent::new(&event) {
+                    self.print_json(&line);
+                }
+            }
             (OutputFormat::Json, Some(batch)) => {
                 for (id, item) in batch.iter_with_ids() {
                     let item = item::json_value(item);
-                    let line = JsonEvent::new(&event);
+                    let Some(line) = JsonEvent::new(&event) else { continue };
                     self.print_json(&line.with_item(id, item.as_deref(), batch.attempt));
                     self.out.mark_item_end();
                 }
@@ -175,6 +193,16 @@ impl Reporter {
             self.out.push_text(&item::display_text(item));
             self.out.push_raw(after.as_bytes());
             self.out.mark_item_end();
+        }
+    }
+
+    fn trace_event(&mut self, event: &Event<'_>) {
+        let is_terminal = self.out.is_terminal;
+        let escape = |text: &str| {
+            if is_terminal { escape_for_terminal(text).into_owned() } else { text.to_owned() }
+        };
+        if let Some(trace) = &mut self.trace {
+            self.out.push_raw(trace.lines(event, escape).as_bytes());
         }
     }
 

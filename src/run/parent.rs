@@ -129,7 +129,7 @@ impl Parent<'_> {
         let respawns_left = self.host.observer.counts.progress_of(worker).respawns_left;
         let may_respawn = cause.is_some() && (was_killed_by_us || respawns_left > 0);
         if !may_respawn || !self.has_work_for(worker) {
-            self.keeper.give_up_worker(worker);
+            self.keeper.give_up_worker(worker, &mut self.host);
             return Ok(());
         }
         self.start_worker(worker)?;

@@ -17,6 +17,7 @@ use crate::keeper::{Observer, Pacer, PacerStep, Speed};
 use crate::os::ExitCause;
 use crate::queue::{
     Batch, BatchRef, ClientId, ClientSettings, Effect, EffectKind, Items, Queue, Request,
+    WaitReason,
 };
 use crate::role::{Role, WorkerId};
 
@@ -133,6 +134,11 @@ impl<'a, O: Observer> Simulator<'a, O> {
                 PacerStep::Wake(worker) => {
                     self.pacer.on_grant(worker, 0);
                     self.resume(self.client(worker));
+                }
+                PacerStep::BeginWait(worker) => {
+                    let reason = WaitReason::of_role(worker.role);
+                    let wait = Event::new(self.pacer.now(), EventKind::Waiting(reason));
+                    self.observer.on_event(Event { worker: Some(worker), ..wait });
                 }
                 PacerStep::Kill => self.kill_random_worker(),
                 PacerStep::Wait(_) | PacerStep::OutOfTime => return false,
@@ -292,6 +298,7 @@ impl<'a, O: Observer> Simulator<'a, O> {
             self.producers_left -= 1;
             if self.producers_left == 0 {
                 self.queue.close();
+                self.observer.on_event(Event::new(self.pacer.now(), EventKind::SentinelPut));
             }
         }
     }

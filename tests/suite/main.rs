@@ -122,6 +122,7 @@ mod stopped;
 mod strangers;
 mod terminal;
 mod timeline;
+mod trace;
 mod typed;
 mod upgrade;
 mod volume;

@@ -58,6 +58,7 @@ help-run-lang = Language: ja or en [default: QDEMO_LANG, or the locale; ja for t
 help-run-items = Number of items, shared evenly among the producers
 help-run-producer-delay = Delay of a producer after each item: 1s, exp:1s (random, with this mean), or uniform:500ms..1.5s
 help-run-consumer-delay = Delay of a consumer after each item, in the same form
+help-run-format = Format of the output: log, json, or trace (a log with times, waits and depths)
 help-run-seed = Seed of random delays: the same seed gives the same delays [default: random, and printed]
 help-run-producers = Number of producers
 help-run-consumers = Number of consumers

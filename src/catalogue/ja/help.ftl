@@ -58,6 +58,7 @@ help-run-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロ
 help-run-items = アイテムの個数。生産者に均等に割り当てる
 help-run-producer-delay = アイテムごとの生産者の遅延: 1s、exp:1s（平均 1s の指数分布）、uniform:500ms..1.5s（一様分布）
 help-run-consumer-delay = アイテムごとの消費者の遅延。形式は同じ
+help-run-format = 出力の形式: log、json、trace（時刻、待ち、深さも示すログ）
 help-run-seed = 乱数の種。同じ種なら遅延も同じ [既定値: 毎回変わり、表示される]
 help-run-producers = 生産者の数
 help-run-consumers = 消費者の数
