@@ -101,6 +101,9 @@ fn run_parent(
     let state = QueueState { capacity: Some(config.capacity.into()), ..QueueState::default() };
     let speed = config.is_paced().then_some(config.speed);
     let counts = RunCounts::new(config.items, config.respawn, &ids);
+    config
+        .copy_recorded_delays(&workplace.dir.path())
+        .with_context(|| message!("command-no-delay-file"))?;
     let mut parent = Parent {
         keeper: Keeper::new(Queue::new(state, false), Some(ids.clone()), speed),
         host: PipeHost {
