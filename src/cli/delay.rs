@@ -2,8 +2,8 @@
 //! in the language of this process.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -129,8 +129,7 @@ fn read_file(path: &Path) -> Result<Delay, String> {
     if path.as_os_str().is_empty() {
         return Err(message!("value-delay-no-file", example = RECORDED));
     }
-    let bytes = read_regular_file(path)
-        .map_err(|error| message!("value-delay-unreadable", reason = os_text(&error)))?;
+    let bytes = read_regular_file(path)?;
     if memchr::memchr_iter(b'\n', &bytes).count() > MAX_LINES {
         return Err(message!("value-delay-many-lines", max = MAX_LINES));
     }
@@ -152,22 +151,21 @@ fn read_file(path: &Path) -> Result<Delay, String> {
     Ok(Delay::Recorded(Arc::new(recorded)))
 }
 
-/// Reads a file that can be read again: an error makes the parser read the arguments twice.
-fn read_regular_file(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a file that can be read again: after an error the parser reads the arguments twice.
+fn read_regular_file(path: &Path) -> Result<Vec<u8>, String> {
+    let unreadable =
+        |error: io::Error| message!("value-delay-unreadable", reason = os_text(&error));
     // Without the flag an open of a named pipe would wait for a writer.
     let no_wait = OFlags::NONBLOCK.bits().cast_signed();
-    let file: File = OpenOptions::new().read(true).custom_flags(no_wait).open(path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(ErrorKind::IsADirectory.into());
-    }
-    if !metadata.is_file() {
-        return Err(io::Error::other(message!("value-delay-not-a-file")));
+    let opened = OpenOptions::new().read(true).custom_flags(no_wait).open(path);
+    let file = opened.map_err(unreadable)?;
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(message!("value-delay-not-a-file"));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other(message!("value-delay-large-file")));
+        return Err(message!("value-delay-large-file"));
     }
     Ok(bytes)
 }
@@ -263,8 +261,8 @@ mod tests {
         assert!(error.contains("line 1 of the file"), "{error}");
         for (path, reason) in [
             ("", "name of the file is missing: write file:delays.txt"),
-            ("/nowhere/at/all", "cannot be read"),
-            ("/", "Is a directory"),
+            ("/nowhere/at/all", "cannot be read (No such file or directory): name a file with"),
+            ("/", "not a regular file"),
             ("/dev/zero", "not a regular file: write the delays to a file first"),
         ] {
             let error = read_file(Path::new(path)).expect_err(path);
