@@ -87,13 +87,13 @@ impl ClientArgs {
     }
 
     /// The delays after each item.
-    pub(super) fn delays(&self, role: Role, delay: Delay) -> anyhow::Result<DelaySampler> {
+    pub(super) fn delays(&self, role: Role, delay: &Delay) -> anyhow::Result<DelaySampler> {
         let seed = match self.seed {
             None if delay.is_random() => random_seed()?,
             seed => seed.unwrap_or_default(),
         };
         let index = self.worker.map_or(1, |share| share.index);
-        Ok(DelaySampler::new(delay, seed, WorkerId { role, index }, self.skip))
+        Ok(DelaySampler::new(delay.clone(), seed, WorkerId { role, index }, self.skip))
     }
 
     /// `format`, or no output with `--quiet`.

@@ -90,7 +90,7 @@ impl Args {
         let server = self.client.server()?;
         let setup = self.client.set_up(format, Progress::default(), server.as_ref())?;
         let mut reporter = setup.reporter.with_nul_delimiter(self.null);
-        let delays = self.client.delays(Role::Consumer, self.delay)?;
+        let delays = self.client.delays(Role::Consumer, &self.delay)?;
         let mut client = self.connect(setup.options, &setup.queue)?;
         if self.client.worker.is_none() {
             client.stop_when_stdout_closes();
@@ -140,7 +140,7 @@ impl Args {
             retries: self.exec.retries,
             backoff: self.exec.backoff,
             command_timeout: self.exec.timeout_each,
-            delays: self.client.delays(Role::Consumer, self.delay)?,
+            delays: self.client.delays(Role::Consumer, &self.delay)?,
             halt: self.exec.halt,
             max_items: self.max.unwrap_or(u64::MAX),
             idle_timeout: self.timeout.timeout(),

@@ -86,7 +86,7 @@ impl Args {
             client: connect_and_warn(options, Role::Producer, &queue)?,
             timeout: Timeout::Infinite,
             timeout_start: None,
-            delays: self.client.delays(Role::Producer, self.delay)?,
+            delays: self.client.delays(Role::Producer, &self.delay)?,
             unconfirmed: (format != OutputFormat::Silent).then(VecDeque::new),
             on_accepted: |first_id, items: Vec<Vec<u8>>| {
                 let at = clock.now();

@@ -6,11 +6,11 @@ use std::time::Duration;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 
-use super::nanos::Nanos;
+use super::nanos::{Nanos, to_seconds};
 use crate::role::{Role, WorkerId};
 
 /// The distribution of a delay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Delay {
     /// Every delay has this length, in nanoseconds.
     Constant(Nanos),
@@ -30,18 +30,58 @@ pub enum Delay {
 
 impl Delay {
     /// Whether every delay is 0.
-    pub(crate) fn is_zero(self) -> bool {
+    pub(crate) fn is_zero(&self) -> bool {
         matches!(self, Self::Constant(0) | Self::Uniform { high: 0, .. })
     }
 
     /// Whether the delay is random.
-    pub(crate) fn is_random(self) -> bool {
+    pub(crate) fn is_random(&self) -> bool {
         !matches!(self, Self::Constant(_))
     }
 
+    /// The mean in seconds.
+    pub(crate) fn mean(&self) -> f64 {
+        match *self {
+            Self::Constant(nanos) => to_seconds(nanos),
+            Self::Exponential { mean } => to_seconds(mean),
+            Self::Uniform { low, high } => f64::midpoint(to_seconds(low), to_seconds(high)),
+        }
+    }
+
+    /// The mean of the squares, in seconds squared.
+    pub(crate) fn mean_square(&self) -> f64 {
+        match *self {
+            Self::Constant(nanos) => to_seconds(nanos).powi(2),
+            Self::Exponential { mean } => 2.0 * to_seconds(mean).powi(2),
+            Self::Uniform { low, high } => {
+                let (a, b) = (to_seconds(low), to_seconds(high));
+                (a * a + a * b + b * b) / 3.0
+            }
+        }
+    }
+
+    /// The same distribution, scaled to another mean. `None` if every delay is 0, or if a random delay would
+    /// have the mean 0.
+    #[allow(dead_code, reason = "a sweep uses this")]
+    pub(crate) fn with_mean(&self, mean: Nanos) -> Option<Self> {
+        if let Self::Constant(_) = self {
+            return Some(Self::Constant(mean));
+        }
+        if mean == 0 || self.is_zero() {
+            return None;
+        }
+        let factor = to_seconds(mean) / self.mean();
+        // A product beyond the range becomes the longest delay.
+        let scale = |nanos: Nanos| (nanos as f64 * factor).round() as Nanos;
+        Some(match *self {
+            Self::Constant(_) | Self::Exponential { .. } => Self::Exponential { mean },
+            Self::Uniform { low, high } => Self::Uniform { low: scale(low), high: scale(high) },
+        })
+    }
+
     /// Draws the next delay.
-    fn sample(self, stream: &mut Xoshiro256PlusPlus) -> Nanos {
-        match self {
+    fn sample(&self, stream: &mut Xoshiro256PlusPlus) -> Nanos {
+        match *self {
             Self::Constant(nanos) => nanos,
             Self::Exponential { mean } => {
                 // By inversion. A delay beyond the range becomes the longest delay, which never ends.
@@ -91,7 +131,7 @@ impl DelaySampler {
     /// A sampler for `worker` in a run with `seed` that skips the first `skipped` delays.
     pub(crate) fn new(delay: Delay, seed: u64, worker: WorkerId, skipped: u64) -> Self {
         let mut sampler = Self { delay, stream: worker_stream(seed, worker) };
-        if delay.is_random() {
+        if sampler.delay.is_random() {
             for _ in 0..skipped {
                 let _skipped = sampler.sample();
             }
@@ -133,26 +173,26 @@ mod tests {
         worker_stream(seed, WorkerId { role: Role::Producer, index })
     }
 
-    fn samples(delay: Delay, stream: &mut Xoshiro256PlusPlus, count: usize) -> Vec<Nanos> {
+    fn samples(delay: &Delay, stream: &mut Xoshiro256PlusPlus, count: usize) -> Vec<Nanos> {
         (0..count).map(|_| delay.sample(stream)).collect()
     }
 
     #[test]
     fn only_the_seed_and_the_worker_determine_the_delays() {
         let delay = Delay::Exponential { mean: SECOND };
-        let one = samples(delay, &mut stream(7, 1), 100);
-        assert_eq!(samples(delay, &mut stream(7, 1), 100), one);
-        assert_ne!(samples(delay, &mut stream(8, 1), 100), one);
-        assert_ne!(samples(delay, &mut stream(7, 2), 100), one);
+        let one = samples(&delay, &mut stream(7, 1), 100);
+        assert_eq!(samples(&delay, &mut stream(7, 1), 100), one);
+        assert_ne!(samples(&delay, &mut stream(8, 1), 100), one);
+        assert_ne!(samples(&delay, &mut stream(7, 2), 100), one);
         let consumer = WorkerId { role: Role::Consumer, index: 1 };
-        assert_ne!(samples(delay, &mut worker_stream(7, consumer), 100), one);
+        assert_ne!(samples(&delay, &mut worker_stream(7, consumer), 100), one);
     }
 
     /// The meaning of a seed must not change: a seed repeats a run.
     #[test]
     fn the_delays_of_a_seed_never_change() {
-        let exponential = samples(Delay::Exponential { mean: SECOND }, &mut stream(1, 1), 3);
-        let uniform = samples(Delay::Uniform { low: 5, high: SECOND }, &mut stream(1, 1), 3);
+        let exponential = samples(&Delay::Exponential { mean: SECOND }, &mut stream(1, 1), 3);
+        let uniform = samples(&Delay::Uniform { low: 5, high: SECOND }, &mut stream(1, 1), 3);
         assert_eq!(exponential, [348_198_688, 370_899_880, 627_049_105]);
         assert_eq!(uniform, [705_958_599, 690_113_034, 534_165_747]);
     }
@@ -160,23 +200,44 @@ mod tests {
     #[test]
     fn means_and_deviations_match_the_distributions() {
         let count = 200_000;
-        let moments = |delay| {
+        let moments = |delay: &Delay| {
             let all = samples(delay, &mut stream(3, 1), count);
             let mean = all.iter().map(|&x| x as f64).sum::<f64>() / count as f64;
             let square = all.iter().map(|&x| (x as f64 - mean).powi(2)).sum::<f64>();
             (mean / 1e9, (square / count as f64).sqrt() / 1e9)
         };
-        let (mean, deviation) = moments(Delay::Exponential { mean: SECOND });
+        let (mean, deviation) = moments(&Delay::Exponential { mean: SECOND });
         // Five standard errors, which is 1 / √count for the mean.
         assert!((mean - 1.0).abs() < 0.012 && (deviation - 1.0).abs() < 0.025);
-        let (mean, deviation) = moments(Delay::Uniform { low: SECOND, high: 3 * SECOND });
+        let (mean, deviation) = moments(&Delay::Uniform { low: SECOND, high: 3 * SECOND });
         assert!((mean - 2.0).abs() < 0.01 && (deviation - 1.0 / 3f64.sqrt()).abs() < 0.01);
     }
 
     #[test]
+    fn a_scaled_delay_has_the_other_mean() {
+        for delay in [
+            Delay::Constant(SECOND),
+            Delay::Exponential { mean: SECOND },
+            Delay::Uniform { low: SECOND, high: 3 * SECOND },
+        ] {
+            for mean in [SECOND / 2, SECOND, 7 * SECOND] {
+                let scaled = delay.with_mean(mean).unwrap();
+                assert!((scaled.mean() - to_seconds(mean)).abs() < 1e-9, "{delay} {scaled}");
+                // The ratio of the deviation to the mean stays.
+                let ratio = |delay: &Delay| delay.mean_square() / delay.mean().powi(2);
+                assert!((ratio(&scaled) - ratio(&delay)).abs() < 1e-8, "{delay} {scaled}");
+            }
+        }
+        assert_eq!(Delay::Constant(0).with_mean(5), Some(Delay::Constant(5)));
+        assert_eq!(Delay::Constant(5).with_mean(0), Some(Delay::Constant(0)));
+        assert_eq!(Delay::Exponential { mean: 5 }.with_mean(0), None);
+        assert_eq!(Delay::Uniform { low: 0, high: 0 }.with_mean(5), None);
+    }
+
+    #[test]
     fn a_uniform_delay_includes_both_ends() {
-        let all = samples(Delay::Uniform { low: 1, high: 3 }, &mut stream(1, 1), 100);
+        let all = samples(&Delay::Uniform { low: 1, high: 3 }, &mut stream(1, 1), 100);
         assert_eq!((all.iter().min(), all.iter().max()), (Some(&1), Some(&3)));
-        assert_eq!(samples(Delay::Uniform { low: 9, high: 9 }, &mut stream(1, 1), 2), [9, 9]);
+        assert_eq!(samples(&Delay::Uniform { low: 9, high: 9 }, &mut stream(1, 1), 2), [9, 9]);
     }
 }

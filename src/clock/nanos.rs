@@ -9,3 +9,9 @@ pub(crate) type Nanos = u64;
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }
+
+/// Nanoseconds, or a sum of them, as seconds. A double is exact for the first 104 days, and has 16 digits
+/// beyond.
+pub(crate) fn to_seconds(nanos: impl Into<u128>) -> f64 {
+    nanos.into() as f64 / 1e9
+}

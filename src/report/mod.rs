@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::catalogue::{Lang, lang, recompose};
+pub(crate) use crate::clock::to_seconds;
 use crate::event::Event;
 use crate::item::{self, escape_controls};
 use crate::queue::Batch;
@@ -34,8 +35,8 @@ pub(crate) use output::{Output, StdoutError, eprint_error, eprint_line};
 pub(crate) use output_file::{is_named_pipe, open as open_output_file};
 pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;
-pub(crate) use seconds::to_seconds;
-pub(crate) use stats::{ModelInput, StatsCollector, StatsSummary};
+#[allow(unused_imports, reason = "a sweep uses these")]
+pub(crate) use stats::{Averages, ModelInput, StatsCollector, StatsSummary, SteadyState};
 pub(crate) use terminal::{RedrawArea, TerminalSize, is_in_background, truncate_to_width};
 pub(crate) use timeline::{PictureFormat, Recording, Timeline};
 use worker_names::WorkerNames;

@@ -10,12 +10,6 @@ use crate::clock::Nanos;
 
 const NANOS_PER_SECOND: Nanos = 1_000_000_000;
 
-/// Nanoseconds, or a sum of them, as seconds. A double is exact for the first 104 days, and has 16 digits
-/// beyond.
-pub(crate) fn to_seconds(nanos: impl Into<u128>) -> f64 {
-    nanos.into() as f64 / 1e9
-}
-
 /// A time that JSON holds as a number of seconds, exact to the nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Seconds(pub(super) Nanos);

@@ -59,7 +59,7 @@ impl Config {
         ModelInput {
             items: self.items,
             workers: [self.producers, self.consumers],
-            delays: [self.producer_delay, self.consumer_delay],
+            delays: [self.producer_delay.clone(), self.consumer_delay.clone()],
             capacity: self.capacity,
             seed,
         }

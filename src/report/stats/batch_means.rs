@@ -4,7 +4,7 @@
 
 use super::theory::Averages;
 use crate::clock::Nanos;
-use crate::report::to_seconds;
+use crate::clock::to_seconds;
 
 const BATCH_COUNT: usize = 20;
 /// The two-sided 95 % quantile of Student's t for `BATCH_COUNT - 1` degrees of freedom.

@@ -16,7 +16,7 @@ use crate::queue::Batch;
 use crate::role::{Role, WorkerId};
 use batch_means::{BatchMeans, RunningTotals};
 pub(crate) use summary::StatsSummary;
-pub(crate) use theory::ModelInput;
+pub(crate) use theory::{Averages, ModelInput, SteadyState};
 
 /// Percentiles are exact to one part in 10,000.
 const SIGNIFICANT_DIGITS: u8 = 4;
@@ -102,6 +102,7 @@ impl StatsCollector {
     /// Statistics without the first `warmup` items.
     pub(crate) fn new(input: ModelInput, warmup: u64) -> Self {
         let [producers, consumers] = input.workers.map(|count| count as usize);
+        let counted_items = input.items.saturating_sub(warmup);
         Self {
             model_input: input,
             warmup,
@@ -110,7 +111,7 @@ impl StatsCollector {
             max_depth: 0,
             in_system: 0,
             sums: RunningTotals::default(),
-            batches: BatchMeans::new(input.items.saturating_sub(warmup)),
+            batches: BatchMeans::new(counted_items),
             waiting_times: TimeDistribution::new(),
             sojourn_times: TimeDistribution::new(),
             open_sojourns: VecDeque::new(),

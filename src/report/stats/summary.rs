@@ -6,8 +6,8 @@ use super::theory::{Averages, ModelName};
 use super::{StatsCollector, TimeDistribution};
 use crate::catalogue::{Lang, message};
 use crate::clock::Nanos;
+use crate::clock::to_seconds;
 use crate::report::figures::{format_number, format_percent, format_seconds};
-use crate::report::to_seconds;
 
 /// The statistics of a run, as `--stats json` prints them. Times are in seconds, and averages over time are
 /// weighted with it. A value that the run does not determine is null.
@@ -31,6 +31,17 @@ pub(crate) struct StatsSummary {
     /// The number of items at the beginning that do not count.
     pub(super) warmup: u64,
     pub(super) theory: Option<TheoryComparison>,
+    #[serde(skip)]
+    averages: Averages,
+}
+
+impl StatsSummary {
+    /// The averages of the run, per worker as in the formulas. A value that the run does not determine is
+    /// NaN.
+    #[allow(dead_code, reason = "a sweep uses this")]
+    pub(crate) fn averages(&self) -> Averages {
+        self.averages
+    }
 }
 
 /// The number of ready items.
@@ -212,6 +223,7 @@ impl StatsCollector {
             seed: self.model_input.seed,
             warmup: self.warmup,
             theory: self.compare_with_theory(),
+            averages: averages.per_worker(self.model_input.workers),
         }
     }
 
@@ -221,16 +233,16 @@ impl StatsCollector {
             .model()
             .filter(|_| !self.is_model_invalid && self.sums.items_done > 0)?;
         let [producers, consumers] = self.model_input.workers.map(f64::from);
-        let measured = self.sums.averages();
+        let measured = self.sums.averages().per_worker(self.model_input.workers);
         let compare = |metric: Metric| {
             let formula = (metric.average)(model.steady_state.as_ref()?);
-            // The sums are those of all workers.
+            // The averages of the batches are those of all workers.
             let workers = match metric.key {
                 "utilization" => consumers,
                 "blocked" => producers,
                 _ => 1.0,
             };
-            let measured = finite((metric.average)(&measured) / workers);
+            let measured = finite((metric.average)(&measured));
             let width = self.batches.half_width(metric.average).map(|width| width / workers);
             let interval = measured.zip(width).map(|(mean, width)| [mean - width, mean + width]);
             Some(MetricComparison { formula, measured, interval })

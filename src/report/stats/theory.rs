@@ -7,13 +7,12 @@ use serde::{Serialize, Serializer};
 
 use crate::catalogue::{Lang, message};
 use crate::clock::Delay;
-use crate::report::to_seconds;
 
 /// A longer chain has no steady state here: the sum would take too long.
 const MAX_STATES: u64 = 10_000_000;
 
 /// The parameters of a run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ModelInput {
     pub(crate) items: u64,
     /// `[producers, consumers]`.
@@ -66,39 +65,50 @@ impl Serialize for ModelName {
 
 /// Averages of a queue: of a formula in the steady state, or of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Averages {
+pub(crate) struct Averages {
     /// Items per second.
-    pub(super) throughput: f64,
+    pub(crate) throughput: f64,
     /// Ready items.
-    pub(super) depth: f64,
+    pub(crate) depth: f64,
     /// Items ready or in flight.
-    pub(super) in_system: f64,
+    pub(crate) in_system: f64,
     /// The time that an item is ready, in seconds.
-    pub(super) waiting_time: f64,
+    pub(crate) waiting_time: f64,
     /// The time from put to done, in seconds.
-    pub(super) sojourn_time: f64,
+    pub(crate) sojourn_time: f64,
     /// The busy fraction of each consumer.
-    pub(super) utilization: f64,
+    pub(crate) utilization: f64,
     /// The probability that an item is not delivered at once.
-    pub(super) wait_probability: f64,
+    pub(crate) wait_probability: f64,
     /// The fraction of its time that a producer waits for room.
-    pub(super) blocked_share: f64,
+    pub(crate) blocked_share: f64,
 }
 
-/// The first two moments of a delay, in seconds and seconds squared.
-fn moments(delay: Delay) -> (f64, f64) {
-    match delay {
-        Delay::Constant(nanos) => (to_seconds(nanos), to_seconds(nanos).powi(2)),
-        Delay::Exponential { mean } => (to_seconds(mean), 2.0 * to_seconds(mean).powi(2)),
-        Delay::Uniform { low, high } => {
-            let (a, b) = (to_seconds(low), to_seconds(high));
-            (f64::midpoint(a, b), (a * a + a * b + b * b) / 3.0)
+impl Averages {
+    /// Of sums over all workers, the averages of a worker.
+    pub(super) fn per_worker(self, workers: [u32; 2]) -> Self {
+        let [producers, consumers] = workers.map(f64::from);
+        Self {
+            utilization: self.utilization / consumers,
+            blocked_share: self.blocked_share / producers,
+            ..self
         }
     }
 }
 
+/// What theory says of a run in its steady state.
+#[allow(dead_code, reason = "a sweep uses this")]
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SteadyState {
+    /// A value that theory does not give is NaN.
+    pub(crate) averages: Averages,
+    /// The depth, the number in the system, and the waiting and sojourn times are upper bounds. The other
+    /// averages are exact.
+    pub(crate) is_bound: bool,
+}
+
 /// Kendall's letter for a delay.
-fn kendall_symbol(delay: Delay) -> char {
+fn kendall_symbol(delay: &Delay) -> char {
     match delay {
         Delay::Constant(_) => 'D',
         Delay::Exponential { .. } => 'M',
@@ -107,12 +117,19 @@ fn kendall_symbol(delay: Delay) -> char {
 }
 
 impl ModelInput {
+    /// The averages of the run in its steady state. `None` if it has none, or if theory has no formula.
+    #[allow(dead_code, reason = "a sweep uses this")]
+    pub(crate) fn steady_state(&self) -> Option<SteadyState> {
+        let averages = self.model()?.steady_state?;
+        Some(SteadyState { averages, is_bound: false })
+    }
+
     /// The model of the run. `None` if it has no closed form.
     pub(super) fn model(&self) -> Option<QueueingModel> {
-        let [put_delay, service] = self.delays;
+        let [put_delay, service] = &self.delays;
         let [producers, consumers] = self.workers;
-        let (between, _) = moments(put_delay);
-        let (mean, square) = moments(service);
+        let between = put_delay.mean();
+        let (mean, square) = (service.mean(), service.mean_square());
         if between <= 0.0 {
             return None;
         }
@@ -251,6 +268,8 @@ mod tests {
         close(s.depth, 3.2);
         close(s.wait_probability, 0.8);
         close(s.utilization, 0.8);
+        let run = input([exp(1000), exp(800)], [1, 1], 0);
+        assert_eq!(run.steady_state(), Some(SteadyState { averages: s, is_bound: false }));
     }
 
     #[test]
