@@ -22,7 +22,7 @@ const LEAST_TEXT_WIDTH: usize = 30;
 
 /// The commands, grouped by purpose.
 pub(super) const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
-    ("help-group-see", &["run", "timeline", "bench"]),
+    ("help-group-see", &["run", "timeline", "sweep", "bench"]),
     ("help-group-share", &["producer", "consumer", "put", "get", "peek", "join", "close"]),
     ("help-group-manage", &["status", "failed", "rm", "help", "completions", "man"]),
 ];

@@ -97,7 +97,6 @@ impl Averages {
 }
 
 /// What theory says of a run in its steady state.
-#[allow(dead_code, reason = "a sweep uses this")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SteadyState {
     /// A value that theory does not give is NaN.
@@ -118,7 +117,6 @@ fn kendall_symbol(delay: &Delay) -> char {
 
 impl ModelInput {
     /// The averages of the run in its steady state. `None` if it has none, or if theory has no formula.
-    #[allow(dead_code, reason = "a sweep uses this")]
     pub(crate) fn steady_state(&self) -> Option<SteadyState> {
         let averages = self.model()?.steady_state?;
         Some(SteadyState { averages, is_bound: false })
