@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME=RANGE", value_parser = parse_vary)]
     vary: Vary,
 
-    #[arg(long, value_name = "N", default_value = "100000", value_parser = values::parse_nonzero_count)]
+    #[arg(long, value_name = "N", default_value = "20000", value_parser = values::parse_nonzero_count)]
     items: u64,
 
     #[arg(long, value_name = "TIME", default_value = "exp:1s", value_parser = values::parse_delay)]
@@ -154,11 +154,7 @@ impl Args {
         }
     }
 
-    fn print_report(
-        &self,
-        report: &SweepReport,
-        mut output: Output,
-    ) -> anyhow::Result<ExitCode> {
+    fn print_report(&self, report: &SweepReport, mut output: Output) -> anyhow::Result<ExitCode> {
         match self.format {
             Format::Text => output.push_lines(&report.to_text()),
             Format::Json => output.push_json(&report.to_json()?),

@@ -20,7 +20,9 @@ pub(super) struct Vary {
 
 pub(super) fn parse_replications(text: &str) -> Result<u32, String> {
     match values::parse_nonzero_count(text)? {
-        count if count > MAX_REPLICATIONS => Err(message!("value-too-many", max = MAX_REPLICATIONS)),
+        count if count > MAX_REPLICATIONS => {
+            Err(message!("value-too-many", max = MAX_REPLICATIONS))
+        }
         // The number is in range.
         count => Ok(count as u32),
     }

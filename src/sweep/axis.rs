@@ -82,7 +82,13 @@ mod tests {
     #[test]
     fn ticks_are_round_and_leave_room_for_their_labels() {
         let s = Unit::Seconds;
-        assert_ticks([0.0, 1.0], 600.0, s, false, "0 s | 0.1 s | 0.2 s | 0.3 s | 0.4 s | 0.5 s | 0.6 s | 0.7 s | 0.8 s | 0.9 s | 1 s");
+        assert_ticks(
+            [0.0, 1.0],
+            600.0,
+            s,
+            false,
+            "0 s | 0.1 s | 0.2 s | 0.3 s | 0.4 s | 0.5 s | 0.6 s | 0.7 s | 0.8 s | 0.9 s | 1 s",
+        );
         assert_ticks([0.1, 0.95], 300.0, s, false, "200 ms | 400 ms | 600 ms | 800 ms");
         assert_ticks([0.0, 2e-9], 300.0, s, false, "0 ns | 0.5 ns | 1 ns | 1.5 ns | 2 ns");
         assert_ticks([0.8, 4.2], 900.0, Unit::Number, true, "1 | 2 | 3 | 4");
@@ -92,8 +98,12 @@ mod tests {
 
     #[test]
     fn the_ends_of_an_axis_have_their_pixels() {
-        let axis =
-            Axis { values: [1.0, 3.0], pixels: [500.0, 100.0], unit: Unit::Number, is_whole: false };
+        let axis = Axis {
+            values: [1.0, 3.0],
+            pixels: [500.0, 100.0],
+            unit: Unit::Number,
+            is_whole: false,
+        };
         assert_eq!([1.0, 2.0, 3.0].map(|value| axis.place(value)), [500.0, 300.0, 100.0]);
     }
 }

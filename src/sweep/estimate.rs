@@ -2,7 +2,6 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::Replication;
 use super::metric::{METRICS, Metric};
 use crate::report::{Averages, SteadyState};
 
@@ -18,6 +17,14 @@ pub(super) enum IntervalMethod {
     BatchMeans,
     /// The means of independent runs.
     Replications,
+}
+
+/// What a sweep keeps of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replication {
+    pub(super) averages: Averages,
+    /// By batch means.
+    pub(super) half_widths: Option<Averages>,
 }
 
 /// An average of a point.
@@ -105,7 +112,8 @@ mod tests {
     /// The quantiles are those of the tables.
     #[test]
     fn the_interval_follows_students_t() {
-        for (count, quantile) in [(2, 12.706), (5, 2.776), (10, 2.262), (20, 2.093), (1000, 1.962)] {
+        for (count, quantile) in [(2, 12.706), (5, 2.776), (10, 2.262), (20, 2.093), (1000, 1.962)]
+        {
             // The deviation of values that are 0 and 2 in equal parts is √(n / (n - 1)), for an even number.
             let values: Vec<f64> = (0..count).map(|n| f64::from(n % 2 * 2)).collect();
             let squares: f64 = values.iter().map(|value| (value - mean(&values)).powi(2)).sum();

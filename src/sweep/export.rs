@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 
 use super::estimate::{Estimate, IntervalMethod};
 use super::metric::METRICS;
+use super::parameter::format_delay;
 use super::{Parameter, PointReport, SweepReport};
 use crate::report::to_seconds;
 
@@ -100,8 +101,8 @@ impl SweepReport {
             producers: fixed(Parameter::Producers).then_some(base.producers),
             consumers: fixed(Parameter::Consumers).then_some(base.consumers),
             capacity: fixed(Parameter::Capacity).then_some(base.capacity),
-            producer_delay: base.producer_delay.to_string(),
-            consumer_delay: base.consumer_delay.to_string(),
+            producer_delay: format_delay(&base.producer_delay),
+            consumer_delay: format_delay(&base.consumer_delay),
             points: self.points.iter().map(point).collect(),
         };
         Ok(serde_json::to_string_pretty(&report)? + "\n")
@@ -115,8 +116,16 @@ impl SweepReport {
             names.extend(["", "_low", "_high", "_theory"].map(|part| format!("{key}{part}")));
         }
         names.extend(
-            ["theory_is_bound", "overloaded", "items", "warmup", "replications", "seed", "interval"]
-                .map(str::to_owned),
+            [
+                "theory_is_bound",
+                "overloaded",
+                "items",
+                "warmup",
+                "replications",
+                "seed",
+                "interval",
+            ]
+            .map(str::to_owned),
         );
         let lines = self.points.iter().map(|point| self.csv_fields(point));
         let lines = std::iter::once(names).chain(lines);

@@ -53,9 +53,14 @@ mod tests {
     fn every_job_runs_once_and_the_results_are_in_order() {
         for (count, threads) in [(0, 4), (1, 4), (7, 1), (100, 3)] {
             let calls = AtomicUsize::new(0);
-            let results = run_all(count, threads, |index| index * 2, |_| {
-                calls.fetch_add(1, Ordering::Relaxed);
-            });
+            let results = run_all(
+                count,
+                threads,
+                |index| index * 2,
+                |_| {
+                    calls.fetch_add(1, Ordering::Relaxed);
+                },
+            );
             assert_eq!(results, (0..count).map(|index| index * 2).collect::<Vec<_>>());
             assert_eq!(calls.into_inner(), count);
         }

@@ -18,11 +18,11 @@ mod table;
 use crate::catalogue::message;
 use crate::clock::Delay;
 use crate::exit::ExitError;
-use crate::report::Averages;
 use crate::run::{Config, NoStatistics, simulate};
-use estimate::{Estimate, IntervalMethod, estimate_all};
+use estimate::{Estimate, IntervalMethod, Replication, estimate_all};
 use metric::METRICS;
 pub(crate) use metric::Metric;
+use parameter::format_delay;
 pub(crate) use parameter::{Parameter, spread_evenly};
 
 /// A sweep that can run.
@@ -91,7 +91,7 @@ impl Sweep {
                 let (name, delay) = (parameter.name(), parameter.delay(&base));
                 ExitError::usage(match delay {
                     Some(delay) if delay.is_zero() => {
-                        message!("sweep-only-zeros", name = name, delay = delay)
+                        message!("sweep-only-zeros", name = name, delay = format_delay(delay))
                     }
                     _ => message!("sweep-zero-mean", name = name),
                 })
@@ -157,21 +157,14 @@ pub(crate) enum SweepFailure {
     OutOfTime(String),
 }
 
-/// What the sweep keeps of a run.
-#[derive(Clone, Copy, Debug)]
-struct Replication {
-    averages: Averages,
-    /// By batch means.
-    half_widths: Option<Averages>,
-}
-
 /// Whether the queue has no steady state.
 fn is_overloaded(config: &Config) -> bool {
     let (between, service) = (config.producer_delay.mean(), config.consumer_delay.mean());
     let [producers, consumers] = [config.producers, config.consumers].map(f64::from);
     let arriving = producers * service;
     let served = consumers * between;
-    let is_random = [&config.producer_delay, &config.consumer_delay].into_iter().any(Delay::is_random);
+    let is_random =
+        [&config.producer_delay, &config.consumer_delay].into_iter().any(Delay::is_random);
     config.capacity == 0 && (arriving > served || is_random && arriving >= served)
 }
 

@@ -52,8 +52,12 @@ impl Parameter {
     pub(super) fn apply(self, config: &Config, value: u64) -> Option<Config> {
         let mut config = config.clone();
         match self {
-            Self::ProducerDelay => config.producer_delay = config.producer_delay.with_mean(value)?,
-            Self::ConsumerDelay => config.consumer_delay = config.consumer_delay.with_mean(value)?,
+            Self::ProducerDelay => {
+                config.producer_delay = config.producer_delay.with_mean(value)?
+            }
+            Self::ConsumerDelay => {
+                config.consumer_delay = config.consumer_delay.with_mean(value)?
+            }
             // The command line takes fewer workers.
             Self::Producers => config.producers = u32::try_from(value).ok()?,
             Self::Consumers => config.consumers = u32::try_from(value).ok()?,
@@ -64,11 +68,7 @@ impl Parameter {
 
     /// A value as text for people.
     pub(super) fn format_value(self, value: u64) -> String {
-        if self.is_delay() {
-            format_seconds(Some(to_seconds(value)))
-        } else {
-            value.to_string()
-        }
+        if self.is_delay() { format_seconds(Some(to_seconds(value))) } else { value.to_string() }
     }
 
     /// The parameter with a value: `consumers=3`.
@@ -86,6 +86,54 @@ impl Parameter {
             Self::Capacity => "capacity",
         }
     }
+}
+
+/// The options that all points have, as the command line takes them. `…` stands for the mean that varies.
+pub(super) fn format_settings(varied: Parameter, config: &Config) -> String {
+    let text = |parameter: Parameter| match parameter {
+        Parameter::ProducerDelay | Parameter::ConsumerDelay => {
+            let delay = parameter.delay(config).map(format_delay).unwrap_or_default();
+            if parameter != varied {
+                return Some(delay);
+            }
+            let distribution = delay.split_once(':').map(|(name, _)| format!("{name}:"));
+            Some(distribution.unwrap_or_default() + "…")
+        }
+        _ if parameter == varied => None,
+        Parameter::Producers => Some(config.producers.to_string()),
+        Parameter::Consumers => Some(config.consumers.to_string()),
+        Parameter::Capacity => Some(config.capacity.to_string()),
+    };
+    let options = Parameter::ALL
+        .into_iter()
+        .filter_map(|parameter| Some(format!("--{} {}", parameter.name(), text(parameter)?)));
+    options.collect::<Vec<_>>().join(" ")
+}
+
+/// The delay as the command line takes it, with each time in the largest unit that needs no decimals.
+pub(super) fn format_delay(delay: &Delay) -> String {
+    let text = delay.to_string();
+    // The name of a file stays as it is.
+    if text.starts_with("file:") {
+        return text;
+    }
+    let times = text.split_inclusive("ns").map(|part| {
+        let before = part.strip_suffix("ns").unwrap_or(part);
+        let name = before.trim_end_matches(|c: char| c.is_ascii_digit());
+        match before[name.len()..].parse() {
+            Ok(nanos) if before.len() < part.len() => format!("{name}{}", format_exactly(nanos)),
+            _ => part.to_owned(),
+        }
+    });
+    times.collect()
+}
+
+fn format_exactly(nanos: Nanos) -> String {
+    const UNITS: [(Nanos, &str); 4] =
+        [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
+    let unit = UNITS.iter().find(|(size, _)| nanos.is_multiple_of(*size));
+    let (size, name) = unit.unwrap_or(&(1, "ns"));
+    format!("{}{name}", nanos / size)
 }
 
 /// Values at equal distances from `first` to `last`, rounded to whole numbers.
@@ -111,5 +159,18 @@ mod tests {
         assert_eq!(spread_evenly(0, u64::MAX, 3), [0, 1 << 63, u64::MAX]);
         assert_eq!(spread_evenly(5, 5, 1), [5]);
         assert_eq!(spread_evenly(5, 7, 0), [0; 0]);
+    }
+
+    #[test]
+    fn a_delay_is_written_with_the_largest_units_without_decimals() {
+        const MS: Nanos = 1_000_000;
+        for (delay, text) in [
+            (Delay::Constant(1500 * MS), "1500ms"),
+            (Delay::Constant(0), "0s"),
+            (Delay::Exponential { mean: 1000 * MS }, "exp:1s"),
+            (Delay::Uniform { low: 7, high: 5000 }, "uniform:7ns..5us"),
+        ] {
+            assert_eq!(format_delay(&delay), text);
+        }
     }
 }

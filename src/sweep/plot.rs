@@ -18,11 +18,11 @@ use crate::report::to_seconds;
 const CSS: &str = include_str!("plot.css");
 /// The size of the picture, in pixels.
 const WIDTH: f64 = 880.0;
-const HEIGHT: f64 = 540.0;
+const HEIGHT: f64 = 570.0;
 /// The corners of the plot's area, in pixels.
 const LEFT: f64 = 92.0;
 const RIGHT: f64 = WIDTH - MARGIN - 10.0;
-const TOP: f64 = 112.0;
+const TOP: f64 = 146.0;
 const BOTTOM: f64 = HEIGHT - 64.0;
 /// The room beside the first and the last value, as a part of the axis.
 const SIDE_ROOM: f64 = 0.03;
@@ -58,7 +58,9 @@ impl SweepReport {
     fn theory_line(&self, metric: &Metric) -> Vec<(u64, Option<TheoryValue>)> {
         let values: Vec<u64> = self.points.iter().map(|point| point.value).collect();
         let (first, last) = match values[..] {
-            [first, .., last] if self.base.capacity.max(self.largest_capacity()) <= LARGE_CAPACITY => {
+            [first, .., last]
+                if self.base.capacity.max(self.largest_capacity()) <= LARGE_CAPACITY =>
+            {
                 (first, last)
             }
             _ => (0, 0),
@@ -136,8 +138,7 @@ impl<'a> Plot<'a> {
     }
 
     fn x(&self, value: u64) -> f64 {
-        let value =
-            if self.report.parameter.is_delay() { to_seconds(value) } else { value as f64 };
+        let value = if self.report.parameter.is_delay() { to_seconds(value) } else { value as f64 };
         self.x.place(value)
     }
 
@@ -150,6 +151,7 @@ impl<'a> Plot<'a> {
             .add(area)
             .add(text_element(&title, MARGIN, MARGIN + 8.0, "title", "start"))
             .add(text_element(&self.report.runs_text(), MARGIN, MARGIN + 30.0, "note", "start"))
+            .add(text_element(&self.report.settings_text(), MARGIN, MARGIN + 50.0, "note", "start"))
             .add(self.draw_legend())
             .add(self.draw_axes())
             .add(self.draw_theory().set("clip-path", "url(#area)"))
@@ -181,7 +183,7 @@ impl<'a> Plot<'a> {
         group
             .add(line_element([LEFT, RIGHT], [BOTTOM, BOTTOM]).set("class", "axis"))
             .add(text_element(&name, middle, HEIGHT - 18.0, "label", "middle"))
-            .add(text_element(&(self.metric.name)(), MARGIN, TOP - 18.0, "label", "start"))
+            .add(text_element(&(self.metric.name)(), MARGIN, TOP - 20.0, "label", "start"))
     }
 
     /// The line of theory, with gaps where theory says nothing.
@@ -245,7 +247,7 @@ impl<'a> Plot<'a> {
     }
 
     fn draw_legend(&self) -> Group {
-        let mut layout = LegendLayout::new([MARGIN, WIDTH - MARGIN], MARGIN + 54.0, 20.0);
+        let mut layout = LegendLayout::new([MARGIN, WIDTH - MARGIN], MARGIN + 76.0, 20.0);
         let mut group = Group::new();
         let mut add = |sample: fn(f64, f64) -> Group, name: String| {
             let [x, y] = layout.place(26.0, &name);
@@ -255,9 +257,8 @@ impl<'a> Plot<'a> {
         let shown = self.report.points.iter().filter(|point| !point.is_beyond(self.metric));
         let shown: Vec<_> = shown.map(|point| &point.estimates[self.index]).collect();
         if shown.iter().any(|estimate| estimate.half_width.is_some()) {
-            let sample = |x, y| {
-                Group::new().add(interval_mark(x, [y + 7.0, y - 7.0])).add(dot(x, y))
-            };
+            let sample =
+                |x, y| Group::new().add(interval_mark(x, [y + 7.0, y - 7.0])).add(dot(x, y));
             add(sample, message!("sweep-measured"));
         } else if !shown.is_empty() {
             add(|x, y| Group::new().add(dot(x, y)), message!("sweep-measured-alone"));

@@ -2,6 +2,7 @@
 
 use super::estimate::{Estimate, IntervalMethod, TheoryValue};
 use super::metric::{METRICS, Metric, TABLE_METRICS, Unit};
+use super::parameter::format_settings;
 use super::{PointReport, Settings, SweepReport};
 use crate::catalogue::message;
 use crate::report::Table;
@@ -37,6 +38,11 @@ impl SweepReport {
         format!("{}\n{notes}", table.to_text())
     }
 
+    /// The options that all points have.
+    pub(super) fn settings_text(&self) -> String {
+        format_settings(self.parameter, &self.base)
+    }
+
     /// How the sweep was made.
     pub(super) fn runs_text(&self) -> String {
         let Settings { replications, warmup, seed } = self.settings;
@@ -52,6 +58,7 @@ impl SweepReport {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = vec![
+            self.settings_text(),
             self.runs_text(),
             match self.interval_method {
                 IntervalMethod::Replications => message!("sweep-student"),
