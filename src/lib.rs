@@ -81,6 +81,7 @@ mod report;
 mod role;
 mod run;
 mod server;
+mod sweep;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod testing;

@@ -22,7 +22,7 @@ const LEAST_TEXT_WIDTH: usize = 30;
 
 /// The commands, grouped by purpose.
 pub(super) const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
-    ("help-group-see", &["run", "timeline", "bench"]),
+    ("help-group-see", &["run", "timeline", "sweep", "bench"]),
     ("help-group-share", &["producer", "consumer", "put", "get", "peek", "join", "close"]),
     ("help-group-manage", &["status", "failed", "rm", "help", "completions", "man"]),
 ];
@@ -64,7 +64,7 @@ pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
     let commands = format!("{}\n{}", groups.join("\n"), message!("help-commands-more"));
     let usage = heading(&cli, &message!("help-usage"));
     let template =
-        format!("{{about}}\n{{before-help}}{usage} qdemo <COMMAND>\n\n{commands}{{after-help}}\n");
+        format!("{{about}}\n{{before-help}}{usage} qdemo <COMMAND>\n{commands}{{after-help}}\n");
     let detail = wrap(&message!("help-qdemo-detail"), width);
     let section = |title: &str, lines: &str| {
         format!("{}\n  {}", heading(&cli, title), lines.replace('\n', "\n  "))

@@ -7,6 +7,7 @@ mod client_args;
 mod color;
 mod completion;
 mod consumer;
+mod delay;
 mod error;
 mod exec_args;
 mod get;
@@ -31,6 +32,8 @@ mod run;
 mod server_args;
 mod status;
 mod streams;
+mod sweep;
+mod sweep_values;
 mod syntax;
 mod timeline;
 mod unanswered;
@@ -96,6 +99,7 @@ impl CliCommand {
         match self {
             Self::Run(args) => args.run(),
             Self::Timeline(args) => args.run(),
+            Self::Sweep(args) => args.run(),
             Self::Bench(args) => args.run(),
             Self::Producer(args) => args.run(),
             Self::Consumer(args) => args.run(has_open_end),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::{ProgressArg, default_item_name};
+use super::delay;
 use super::streams::require_stdout;
 use super::values;
 use crate::catalogue::message;
@@ -29,10 +30,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::parse_count)]
     items: u64,
 
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::parse_delay)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = delay::parser())]
     producer_delay: Delay,
 
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::parse_delay)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = delay::parser())]
     consumer_delay: Delay,
 
     #[arg(long, value_name = "N", value_parser = values::parse_count)]

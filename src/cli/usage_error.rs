@@ -12,7 +12,7 @@ use crate::exit::ExitError;
 use crate::queue_name::QueueName;
 
 /// The commands whose queue is always on this machine.
-const LOCAL_COMMANDS: [&str; 4] = ["run", "timeline", "bench", "keeper"];
+const LOCAL_COMMANDS: [&str; 5] = ["run", "timeline", "sweep", "bench", "keeper"];
 
 /// The commands whose only words are options: another word is most likely the name of a queue.
 const WORDLESS_COMMANDS: [&str; 6] = ["get", "peek", "join", "close", "status", "rm"];

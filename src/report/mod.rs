@@ -2,7 +2,7 @@
 //! pictures and the live view. Nothing here changes a queue.
 
 mod colors;
-mod figures;
+pub(crate) mod figures;
 mod json_event;
 mod live;
 mod log_phrases;
@@ -13,6 +13,7 @@ mod picture_file;
 mod progress;
 mod seconds;
 mod stats;
+mod table;
 mod terminal;
 mod timeline;
 mod trace;
@@ -36,8 +37,11 @@ pub(crate) use output::{Output, StdoutError, eprint_error, eprint_line};
 pub(crate) use output_file::{is_named_pipe, open as open_output_file};
 pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;
-#[allow(unused_imports, reason = "a sweep uses these")]
+#[cfg(test)]
+#[allow(unused_imports, reason = "runs are compared with the same values")]
+pub(crate) use stats::textbook;
 pub(crate) use stats::{Averages, ModelInput, StatsCollector, StatsSummary, SteadyState};
+pub(crate) use table::Table;
 pub(crate) use terminal::{RedrawArea, TerminalSize, is_in_background, truncate_to_width};
 pub(crate) use timeline::{PictureFormat, Recording, Timeline};
 use trace::Trace;

@@ -36,9 +36,10 @@ impl Parent<'_> {
     /// Starts a worker or its respawn.
     pub(super) fn start_worker(&self, worker: WorkerId) -> anyhow::Result<()> {
         let skip = self.host.observer.counts.progress_of(worker).finished_items;
-        let args = self.config.worker_args(worker, self.seed, skip);
         let Workplace { workers, dir, .. } = self.workplace;
-        workers.start(worker, &args, &dir.path()).with_context(|| message!("command-no-worker"))
+        let dir = dir.path();
+        let args = self.config.worker_args(worker, self.seed, skip, &dir);
+        workers.start(worker, &args, &dir).with_context(|| message!("command-no-worker"))
     }
 
     /// Keeps the queue until all workers have left.

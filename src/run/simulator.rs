@@ -70,7 +70,7 @@ impl Worker {
         };
         Self {
             id,
-            delays: DelaySampler::new(delay.clone(), seed, id, finished_items),
+            delays: DelaySampler::new(delay, seed, id, finished_items),
             waiting_since: None,
             next_item: u64::from(id.index - 1) + finished_items * u64::from(config.producers),
             seq: 0,

@@ -120,6 +120,7 @@ mod small;
 mod statistics;
 mod stopped;
 mod strangers;
+mod sweep;
 mod terminal;
 mod timeline;
 mod trace;

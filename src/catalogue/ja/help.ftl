@@ -56,7 +56,7 @@ help-any-allow-eviction = メモリー不足のときにサーバーがアイテ
 help-run = 生産者と消費者のプロセスがキューを共有する様子を見る
 help-run-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロケール。ログ行は ja]
 help-run-items = アイテムの個数。生産者に均等に割り当てる
-help-run-producer-delay = アイテムごとの生産者の遅延: 1s、exp:1s（平均 1s の指数分布）、uniform:500ms..1.5s（一様分布）
+help-run-producer-delay = アイテムごとの生産者の遅延: 1s、exp:1s（平均 1s の指数分布）、uniform:500ms..1.5s（一様分布）、erlang:3,1s、hyper:0.9,500ms,5s、normal:1s,200ms、lognormal:1s,500ms、file:FILE
 help-run-consumer-delay = アイテムごとの消費者の遅延。形式は同じ
 help-run-format = 出力の形式: log、json、trace（時刻、待ち、深さも示すログ）
 help-run-seed = 乱数の種。同じ種なら遅延も同じ [既定値: 毎回変わり、表示される]
@@ -77,6 +77,26 @@ help-timeline = 記録したイベントから実行のタイムラインを描�
 help-timeline-events = `qdemo run --format json` の出力。- なら標準入力
 help-timeline-output = 図を書き出す .svg または .html ファイル [既定値: 標準出力に SVG]
 
+help-sweep = 1 つのパラメーターを変えながら実行をシミュレーションする
+help-sweep-vary = 変化させるものと値。consumers、producers、capacity なら consumers=1..10、capacity=1..100:12（12 点）、capacity=1,2,4 など。consumer-delay と producer-delay は平均を変え、consumer-delay=100ms..950ms:10 のように指定
+help-sweep-items = 1 回の実行のアイテムの個数。5 回なら 1 点あたり 100000 個
+help-sweep-producer-delay = アイテムごとの生産者の遅延。形式は `qdemo run` と同じ
+help-sweep-consumer-delay = アイテムごとの消費者の遅延
+help-sweep-seed = 各点の 1 回目の実行の乱数の種。2 回目からは 1 ずつ増える [既定値: 毎回変わり、表示される]
+help-sweep-producers = 生産者の数
+help-sweep-consumers = 消費者の数
+help-sweep-replications = 各点の実行回数
+help-sweep-warmup = 各実行の最初の N 個のアイテムを除く [既定値: アイテムの 1 割]
+help-sweep-format = 結果の形式: 表、JSON オブジェクト、または CSV
+help-sweep-plot = 結果と理論値の線を描く .svg または .html ファイル
+help-sweep-metric = --plot が描く値
+help-sweep-progress = 進捗バーを表示する: auto（端末の場合）、always、never
+help-sweep-detail =
+    各実行は `qdemo run --simulate` と同じで、すべてのコアを使います。平均には 95% 信頼区間と、待ち行列理論の値があればその値を添えます。
+    どの点でも同じ乱数の種を使うため、点の間の差はほぼパラメーターの違いだけで決まります（共通乱数法）。ある点の値と、ある実行の種を `qdemo run --simulate` に指定すると、その実行を再現できます。
+    --replications 1 では、1 回の実行のバッチ平均から信頼区間を求めます。
+    結果はコアの数によって変わりません。
+
 help-bench = このマシンでのキューの速さを測る
 help-bench-size = アイテムの大きさ。繰り返し指定できる [既定値: 16 256 4KiB 64KiB 1MiB]
 help-bench-workers = 生産者の数 x 消費者の数。繰り返し指定できる [既定値: 1x1 4x4]
@@ -91,7 +111,7 @@ help-bench-detail =
 help-producer = アイテムをキューに追加する。最後の生産者が離れるとキューは終わる
 help-producer-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロケール。ログ行は ja]
 help-producer-items = この個数のアイテムを生成して追加する: アイテム0、アイテム1、…
-help-producer-delay = アイテムごとの遅延: 1s、exp:1s（平均 1s の指数分布）、uniform:500ms..1.5s（一様分布）
+help-producer-delay = アイテムごとの遅延: 1s、exp:1s（平均 1s の指数分布）、uniform:500ms..1.5s（一様分布）、erlang:3,1s、hyper:0.9,500ms,5s、normal:1s,200ms、lognormal:1s,500ms、file:FILE
 help-producer-quiet = ログを出力しない。長い待ちや、消費者のいないアイテムについての通知も出力しない
 help-producer-keep-open = キューを終了させずに離れる
 help-producer-null = 標準入力のアイテムの終わりを改行ではなく NUL とする

@@ -35,18 +35,20 @@ impl PictureFormat {
             _ => None,
         }
     }
+
+    /// The text of the file with this picture.
+    pub(crate) fn file(self, svg: &str, lang: Lang) -> String {
+        match self {
+            Self::Svg => svg.to_owned(),
+            Self::Html => PAGE_TEMPLATE.replace("{lang}", lang.code()).replace("{picture}", svg),
+        }
+    }
 }
 
 impl Timeline {
     /// The text of the file, for a run that ended at `end`.
     pub(crate) fn render(&mut self, end: Nanos, lang: Lang, format: PictureFormat) -> String {
-        let svg = format!("{}\n", self.draw(end, lang));
-        match format {
-            PictureFormat::Svg => svg,
-            PictureFormat::Html => {
-                PAGE_TEMPLATE.replace("{lang}", lang.code()).replace("{picture}", &svg)
-            }
-        }
+        format.file(&format!("{}\n", self.draw(end, lang)), lang)
     }
 }
 
