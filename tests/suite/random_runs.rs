@@ -30,8 +30,12 @@ const DELAYS: &[&str] = &[
     "uniform:1s..1s",
     "uniform:0ns..3ns",
     "uniform:0ns..0ns",
-    "exp:100y",
-    "200y",
+    "erlang:2,1s",
+    "hyper:0.5,200ms,2s",
+    "normal:1s,1s",
+    "lognormal:1s,500ms",
+    "exp:876000h",
+    "1752000h",
 ];
 /// A run without delays is not paced: no two such runs are the same.
 const ZERO_DELAYS: &[&str] = &["0", "uniform:0ns..0ns"];
