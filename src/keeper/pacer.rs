@@ -70,9 +70,8 @@ pub(crate) struct Pacer {
     sleeping: BTreeSet<(Nanos, WorkerId)>,
     /// The workers that wait for an answer.
     waiting: BTreeSet<WorkerId>,
-    /// Those of them that [`PacerStep::BeginWait`] has named. A request that is granted at once is never here, and so costs
-    /// next to nothing.
-    begun_waits: BTreeSet<WorkerId>,
+    /// Those of them that [`PacerStep::BeginWait`] has not named yet, in no order.
+    asked: Vec<WorkerId>,
     /// The numbers of workers that are absent, running and straggling.
     absent_count: usize,
     running_count: usize,
@@ -97,7 +96,7 @@ impl Pacer {
             workers: BTreeMap::new(),
             sleeping: BTreeSet::new(),
             waiting: BTreeSet::new(),
-            begun_waits: BTreeSet::new(),
+            asked: Vec::new(),
             absent_count: 0,
             running_count: 0,
             straggling_count: 0,
@@ -157,7 +156,10 @@ impl Pacer {
             WorkerState::Absent => self.absent_count += 1,
             WorkerState::Running(_) => self.running_count += 1,
             WorkerState::Straggling => self.straggling_count += 1,
-            WorkerState::Waiting(_) => drop(self.waiting.insert(worker)),
+            WorkerState::Waiting(_) => {
+                self.waiting.insert(worker);
+                self.asked.push(worker);
+            }
             WorkerState::Sleeping(due) => drop(self.sleeping.insert((due, worker))),
         }
     }
@@ -170,7 +172,9 @@ impl Pacer {
             WorkerState::Straggling => self.straggling_count -= 1,
             WorkerState::Waiting(_) => {
                 self.waiting.remove(&worker);
-                self.begun_waits.remove(&worker);
+                if let Some(at) = self.asked.iter().rposition(|&asked| asked == worker) {
+                    self.asked.swap_remove(at);
+                }
             }
             WorkerState::Sleeping(due) => drop(self.sleeping.remove(&(due, worker))),
         }
@@ -331,12 +335,8 @@ impl Pacer {
 
     /// The first worker that has asked since time moved last, and still waits.
     fn begin_next_wait(&mut self) -> Option<WorkerId> {
-        if self.begun_waits.len() == self.waiting.len() {
-            return None;
-        }
-        let worker = self.waiting.difference(&self.begun_waits).next().copied()?;
-        self.begun_waits.insert(worker);
-        Some(worker)
+        self.asked.sort_unstable_by(|a, b| b.cmp(a));
+        self.asked.pop()
     }
 
     fn earliest_due(&self) -> Option<Nanos> {

@@ -43,7 +43,7 @@ fn the_trace_of_the_classic_example_has_the_time_and_the_depth_of_each_event() {
 }
 
 #[test]
-fn a_producer_without_room_has_a_line_when_it_begins_to_wait_and_one_when_it_goes_on() {
+fn a_producer_has_a_line_when_it_begins_to_wait_for_room_and_when_it_goes_on() {
     let args = ["--items", "5", "--capacity", "1", "--producers", "2", "--producer-delay", "500ms"];
     let english = "\
 [  0.000s]  producer 1  added item0                   depth 1/1 [#]
@@ -101,7 +101,7 @@ fn a_producer_without_room_has_a_line_when_it_begins_to_wait_and_one_when_it_goe
 }
 
 #[test]
-fn each_consumer_has_a_line_when_it_begins_to_wait_and_when_it_takes_the_sentinel() {
+fn a_consumer_has_a_line_when_it_begins_to_wait_and_when_it_takes_the_sentinel() {
     let args = ["--items", "4", "--consumers", "3", "--producer-delay", "1s"];
     let english = "\
 [  0.000s]  producer    added item0                   depth 1 #
@@ -269,7 +269,7 @@ fn a_run_of_processes_and_a_computed_run_have_the_same_trace() {
 }
 
 #[test]
-fn the_trace_has_the_same_puts_and_gets_as_the_log_and_the_log_has_no_other_lines() {
+fn the_trace_has_the_puts_and_gets_of_the_log_and_the_log_has_no_waits() {
     let sandbox = Sandbox::new();
     let args = ["run", "--items", "6", "--capacity", "1", "--consumers", "2", "--speed", "max"];
     let log = sandbox.run(&[&args[..], &["--lang", "en"]].concat()).text();
@@ -288,7 +288,7 @@ fn the_trace_has_the_same_puts_and_gets_as_the_log_and_the_log_has_no_other_line
 }
 
 #[test]
-fn a_trace_has_colours_where_a_person_asks_for_them_and_each_event_stays_on_one_line() {
+fn a_trace_has_colours_if_asked_for_and_each_event_stays_on_one_line() {
     let sandbox = Sandbox::new();
     let args = ["--items", "1", "--item-name", "\x1b[31m\n", "--consumers", "2", "--lang", "en"];
     let colored = trace(&sandbox, &[&args[..], &["--color", "always"]].concat());
@@ -303,7 +303,7 @@ fn a_trace_has_colours_where_a_person_asks_for_them_and_each_event_stays_on_one_
         ),
     ];
     assert_eq!(lines[..3], expected);
-    assert_eq!(lines.len(), 8, "{colored}");
+    assert_eq!(lines.len(), 9, "{colored}");
     // Without colours the columns are the same.
     assert_same(&console::strip_ansi_codes(&colored), &trace(&sandbox, &args));
 }
@@ -325,7 +325,7 @@ fn without_delays_a_wait_has_two_lines_and_an_answer_at_once_has_one() {
 }
 
 #[test]
-fn an_interrupted_run_shows_the_sentinel_the_dropped_items_and_the_wait_in_vain() {
+fn an_interrupted_run_shows_the_sentinel_and_the_dropped_items() {
     let sandbox = Sandbox::new();
     let args = ["run", "--format", "trace", "--items", "9", "--capacity", "2", "--lang", "en"];
     let delays = ["--producer-delay", "0", "--consumer-delay", "1s", "--speed", "10"];
