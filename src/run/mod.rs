@@ -20,7 +20,7 @@ use crate::keeper::{Keeper, PipeHost, Pipes, Speed};
 use crate::os::{Waker, pin_to_current_core, raise_open_file_limit, signals};
 use crate::pipe::QueueDir;
 use crate::queue::{Queue, QueueState};
-use crate::report::{Output, Progress, Reporter, StatsCollector, Timeline};
+use crate::report::{Output, PictureFormat, Progress, Reporter, StatsCollector, Timeline};
 use chaos::KillSchedule;
 pub(crate) use children::Workers;
 pub(crate) use config::{Config, Outputs};
@@ -93,9 +93,13 @@ fn run_parent(
         StatsCollector::new(config.model_input(has_random_delays.then_some(seed)), warmup)
     });
     let ids = config.worker_ids();
-    let timeline = outputs.picture.as_ref().map(|_| {
+    let timeline = outputs.picture.as_ref().map(|picture| {
         let capacity = Some(config.capacity).filter(|&capacity| capacity > 0);
-        Timeline::new(capacity, ids.iter().copied())
+        let timeline = Timeline::new(capacity, ids.iter().copied());
+        match picture.path.format {
+            PictureFormat::Svg => timeline,
+            PictureFormat::Html => timeline.with_statistics(),
+        }
     });
     let clock = Clock::start_now();
     let state = QueueState { capacity: Some(config.capacity.into()), ..QueueState::default() };
