@@ -19,7 +19,10 @@ picture-title = qdemo: { $producers ->
     [one] 1 item
    *[other] { $items } items
  }, { $end }
-picture-overview = one column is { $column }; arrows for { $shown } of { $delivered } deliveries: the longest wait in each part of the run
+picture-overview = one column is { $column }; { $shown ->
+    [0] no arrows, since the waits are shorter than a column
+   *[other] arrows for { $shown } of { $delivered } deliveries: the longest wait in each part of the run
+ }
 picture-mean-depth = queue depth { $mean } on average ({ $min } to { $max })
 picture-delivery-tip = { $arrow } ({ $time } in the queue)
 picture-redelivery-tip = { $arrow } ({ $time } in the queue, attempt { $attempt })

@@ -10,7 +10,10 @@ picture-delivery = 受け渡し
 picture-depth = キューの深さ
 picture-capacity = 容量 { $capacity }
 picture-title = qdemo: 生産者 { $producers }、消費者 { $consumers }、アイテム { $items } 個、{ $end }
-picture-overview = 1 本の幅は { $column }。矢印は受け渡し { $delivered } 回のうち、区間ごとに最も長く待った { $shown } 回
+picture-overview = 1 本の幅は { $column }。{ $shown ->
+    [0] 待ち時間がこの幅より短いため、矢印はありません
+   *[other] 矢印は受け渡し { $delivered } 回のうち、区間ごとに最も長く待った { $shown } 回
+ }
 picture-mean-depth = キューの深さ 平均 { $mean }（{ $min }～{ $max }）
 picture-delivery-tip = { $arrow }（キューで { $time }）
 picture-redelivery-tip = { $arrow }（キューで { $time }、{ $attempt } 回目）

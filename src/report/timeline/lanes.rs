@@ -88,7 +88,7 @@ impl Chart<'_> {
                     .set("data-name", &name[..])
                     .set("data-number", &number[..])
                     .set("data-width", round_coordinate(to - from))
-                    .set("data-insets", format!("{} {}", insets[0], insets[1]));
+                    .set("data-worker", &row.name[..]);
                 marks = marks.add(place.add(text));
             } else if let Some(shown) = shown {
                 marks = marks.add(place_at(from, 0.0).add(label(shown)));
@@ -134,7 +134,9 @@ impl Chart<'_> {
                 self.labels.instant(at)
             );
             let place = place_at(self.axis.x(at), row.top + self.lane_height / 2.0);
-            marks = marks.add(place.set("class", "at").add(death_mark().add(Title::new(tip))));
+            let place = place.set("class", "at").add(death_mark().add(Title::new(tip)));
+            marks =
+                marks.add(if self.is_page { place.set("data-worker", &worker[..]) } else { place });
         }
         marks
     }

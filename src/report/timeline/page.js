@@ -35,22 +35,22 @@ const runEnd = Number(axis.dataset.end);
 const [axisTop, axisBottom] = axis.dataset.span.split(" ").map(Number);
 
 // What moves along the axis.
-const clip = element("rect", { y: 0, height }, element("clipPath", { id: "plot" }, svg));
-const clipped = "url(#plot)";
+const [plotClip, markClip] = ["plot", "marks"].map((id) => element("rect", { y: 0, height }, element("clipPath", { id }, svg)));
 const stretched = all(".stretch").map((group) => {
-  const frame = element("g", { "clip-path": clipped });
+  const frame = element("g", { "clip-path": "url(#plot)" });
   group.replaceWith(frame);
   frame.append(group);
   return group;
 });
-for (const group of all(".handovers, .marks")) group.setAttribute("clip-path", clipped);
+for (const group of all(".handovers, .marks")) group.setAttribute("clip-path", "url(#marks)");
 const marks = all(".marks .at").map((node) => {
   const [x, y] = node.getAttribute("transform").match(/-?[\d.]+/g).map(Number);
   const text = node.querySelector(".item");
-  const { width, insets, name, number: short } = node.dataset;
-  const label = text && { text, length: part(left + Number(width)), insets: insets.split(" ").map(Number), texts: [name, short] };
+  const { width, worker, name, number: short } = node.dataset;
+  const label = text && { text, length: part(left + Number(width)), worker, texts: [name, short] };
   return { node, at: part(x), y: y || 0, label };
 });
+const deaths = marks.filter(({ node }) => node.querySelector(".death"));
 const arrows = all(".arrow").map((node) => {
   const lines = [...node.querySelectorAll("line")];
   const [from, to] = ["x1", "x2"].map((name) => part(number(lines[0], name)));
@@ -60,7 +60,7 @@ const patterns = all("pattern");
 const levels = all(".rail, .queue > line");
 const rightLabel = svg.querySelector(".queue .note");
 const nameWidth = Math.max(0, ...all(".lane .label, .queue .tick").map((text) => text.getComputedTextLength()));
-const cursor = element("rect", { class: "cursor", y: axisTop, height: axisBottom - axisTop, "clip-path": clipped }, svg);
+const cursor = element("rect", { class: "cursor", y: axisTop, height: axisBottom - axisTop, "clip-path": "url(#marks)" }, svg);
 const ring = element("circle", { class: "ring", r: 12 }, svg);
 const laneMiddles = all(".lane .rail").map((rail) => number(rail, "y1"));
 svg.removeAttribute("width");
@@ -96,8 +96,10 @@ function redraw() {
   for (const pattern of patterns) pattern.setAttribute("patternTransform", `scale(${1 / stretch} 1)`);
   for (const line of levels) line.setAttribute("x2", right());
   rightLabel?.setAttribute("x", right() - 4);
-  clip.setAttribute("x", left - 9);
-  clip.setAttribute("width", right() - left + 18);
+  for (const [clip, slack] of [[plotClip, 0.8], [markClip, 9]]) {
+    clip.setAttribute("x", left - slack);
+    clip.setAttribute("width", right() - left + 2 * slack);
+  }
   for (const { node, lines, from, to } of arrows) {
     const [x1, x2] = [place(from), place(to)];
     for (const line of lines) {
@@ -119,10 +121,13 @@ function redraw() {
 function drawMark({ node, at, y, label }) {
   let x = place(at);
   if (label) {
-    const [inset, outset] = label.insets;
+    // A label does not run into the mark of a death.
+    const isNear = (x) => deaths.some((death) => death.node.dataset.worker === label.worker && Math.abs(place(death.at) - x) < 9);
+    const inset = (x) => (isNear(x) ? 11 : 4);
     const end = Math.min(x + label.length * pixels(), right());
     x = Math.max(x, left);
-    const room = end - x - inset - outset;
+    label.text.setAttribute("x", inset(x));
+    const room = end - x - inset(x) - inset(end);
     label.text.textContent = label.texts.find((text) => text && textWidth(text) <= room) ?? "";
   }
   node.setAttribute("transform", `translate(${x} ${y})`);
