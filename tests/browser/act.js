@@ -3,6 +3,8 @@
 function act() {
   if (!document.getElementById("view")) return null;
   const view = document.getElementById("view");
+  // A run without duration has nothing to zoom into.
+  if (!document.querySelector(".queue .cell")) return null;
   const text = (id) => document.getElementById(id).textContent;
   const key = (key, options = {}) => document.body.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...options }));
   const queue = document.querySelector(".queue .stretch");
