@@ -313,7 +313,7 @@ fn the_picture_of_the_classic_example_is_legible_and_complete() {
     // Nobody was blocked, waited or died.
     assert_eq!(
         seen.legend,
-        ["処理などの対象アイテム（アイテムごとに色分け）", "追加", "受け渡し", "キューの深さ"]
+        ["生産中・処理中（色はアイテムごと）", "追加", "受け渡し", "キューの深さ"]
     );
 }
 

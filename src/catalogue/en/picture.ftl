@@ -35,7 +35,7 @@ picture-items-got = { $items ->
    *[other] { $items } items
  } got
 picture-item = item number { $id }
-picture-items = item at work (a color for each item)
+picture-items = working (the color is the item's)
 picture-redelivery = another attempt
 picture-unpaced = not paced: the run has no delays, so these are real times, from the first event on
 

@@ -20,7 +20,7 @@ picture-redelivery-tip = { $arrow }（キューで { $time }、{ $attempt } 回�
 picture-items-put = { $items } 個を追加
 picture-items-got = { $items } 個を取得
 picture-item = { $id } 番目のアイテム
-picture-items = 処理などの対象アイテム（アイテムごとに色分け）
+picture-items = 生産中・処理中（色はアイテムごと）
 picture-redelivery = 2 回目以降の受け渡し
 picture-unpaced = 時間調整なし: 遅延のない実行のため、最初のイベントからの実時間です
 

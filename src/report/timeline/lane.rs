@@ -84,7 +84,9 @@ impl Lane {
             EventKind::Put(batch) => {
                 self.record_blocked(event, resolution);
                 self.record_batch(batch, at, resolution);
-                if resolution.is_exact {
+                // One mark is enough for all items of one moment.
+                let is_new = self.puts.last().is_none_or(|last| last.0 != at);
+                if resolution.is_exact && is_new {
                     self.puts.push((at, batch.first_id));
                 }
             }

@@ -202,7 +202,10 @@ function drawCursor() {
 }
 
 /** Follows an item across the lanes. */
+let followed;
 function highlight(id) {
+  if (id === followed) return;
+  followed = id;
   const item = id === undefined ? null : Number(id);
   svg.classList.toggle("focus", item !== null);
   for (const node of all("[data-id]")) {
