@@ -35,7 +35,7 @@ macro_rules! message_files {
 }
 
 message_files![
-    "bench", "cli", "command", "error", "exec", "folder", "help", "input", "keeper", "log", "man",
+    "bench", "cli", "command", "error", "exec", "folder", "help", "input", "keeper", "learn", "log", "man",
     "notice", "os", "output", "picture", "reason", "refusal", "run", "server", "stats", "status",
     "value",
 ];

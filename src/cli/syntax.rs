@@ -10,7 +10,7 @@ use super::color::color_arg;
 use super::completion::CompletionsArgs;
 use super::lang::lang_arg;
 use super::version::{VERSION, long_version};
-use super::{admin, bench, consumer, get, help, manual, producer, put, rm, run, status, timeline};
+use super::{admin, bench, consumer, get, help, learn, manual, producer, put, rm, run, status, timeline};
 
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version = VERSION, long_version = long_version(), arg_required_else_help = true)]
@@ -30,6 +30,7 @@ pub(super) enum CliCommand {
     Run(run::Args),
     Timeline(timeline::Args),
     Bench(bench::Args),
+    Learn(learn::Args),
     Producer(producer::Args),
     Consumer(consumer::Args),
     Put(put::Args),

@@ -16,6 +16,7 @@ mod stats;
 mod terminal;
 mod timeline;
 mod worker_names;
+mod wrap;
 
 use std::io;
 
@@ -38,6 +39,7 @@ pub(crate) use seconds::to_seconds;
 pub(crate) use stats::{ModelInput, StatsCollector};
 pub(crate) use terminal::{RedrawArea, TerminalSize, is_in_background, truncate_to_width};
 pub(crate) use timeline::{PictureFormat, Recording, Timeline};
+pub(crate) use wrap::wrap_text;
 use worker_names::WorkerNames;
 
 /// The form of a line.
