@@ -9,8 +9,8 @@ use crate::learn::{LESSONS, has_python, is_interactive, list, print, teach};
 #[command(after_help = "\
 qdemo learn
 qdemo learn 1
-qdemo learn 9 --python
-qdemo learn --print > lessons.md")]
+qdemo learn 7 --python
+qdemo learn 2 --print > lesson.md")]
 pub(super) struct Args {
     #[arg(value_name = "LESSON", value_parser = parse_lesson)]
     lesson: Option<usize>,
@@ -47,6 +47,22 @@ impl Args {
                     teach(number, lesson, self.python)
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::syntax;
+    use crate::learn::next_commands;
+
+    #[test]
+    fn each_command_to_try_after_a_lesson_is_valid() {
+        let commands = next_commands();
+        assert!(commands.len() >= 18, "{commands:?}");
+        for command in commands {
+            let words: Vec<_> = command.split(' ').map(Into::into).collect();
+            assert!(syntax::parse(&words).is_ok(), "{command}");
         }
     }
 }

@@ -10,7 +10,7 @@ use super::completed::Completed;
 use super::lesson::{Lesson, Pace, Step, localized};
 use super::lessons::LESSONS;
 use super::page::{Page, indent};
-use super::printout::{code_of, next_of, stopped, write_stdout};
+use super::printout::{commands_of, next_of, python_of, stopped, write_stdout};
 use super::runner::{End, Runner};
 use crate::catalogue::message;
 use crate::exit::ExitCode;
@@ -77,13 +77,19 @@ impl Dialogue {
         if let Reply::Leave(code) = self.ask(&message!("learn-go-on"))? {
             return Ok(Some(code));
         }
-        write_stdout(&code_of(self.page, step, &script))?;
-        write_stdout(&self.page.question(&question, &choices))?;
+        let python = python_of(self.page, step);
+        let ask = commands_of(self.page, &script) + &self.page.question(&question, &choices);
+        write_stdout(&python)?;
+        if !self.page.has_room_for(&(python + &ask))
+            && let Reply::Leave(code) = self.ask(&message!("learn-go-on"))?
+        {
+            return Ok(Some(code));
+        }
+        write_stdout(&ask)?;
         let chosen = match self.choose(choices.len())? {
             Ok(chosen) => chosen,
             Err(code) => return Ok(Some(code)),
         };
-        write_stdout("\n")?;
         if let Some(code) = self.show(|runner, sink| runner.run_script(&script, sink), step)? {
             return Ok(Some(code));
         }
@@ -120,14 +126,16 @@ impl Dialogue {
         step: &Step,
     ) -> anyhow::Result<Option<ExitCode>> {
         let mut line = Vec::new();
+        let mut is_empty = true;
         let end = run(&self.runner, &mut |bytes: &[u8]| {
+            is_empty = false;
             line.extend_from_slice(bytes);
             let Some(end) = memchr::memrchr(b'\n', &line) else { return Ok(()) };
             let lines: Vec<_> = line.drain(..=end).collect();
             write_stdout(&indent(&String::from_utf8_lossy(&lines)))
         })?;
-        write_stdout(&indent(&String::from_utf8_lossy(&line)))?;
-        write_stdout("\n")?;
+        let gap = if is_empty { "" } else { "\n" };
+        write_stdout(&format!("{}{gap}", indent(&String::from_utf8_lossy(&line))))?;
         match end {
             End::Signal(signal) => return Ok(Some(ExitCode::Signal(signal))),
             End::Limit => write_stdout(&self.page.paragraphs(&stopped(step)))?,
@@ -176,7 +184,7 @@ impl Dialogue {
         }
     }
 
-    /// Asks, and waits for a line or a signal.
+    /// Asks, and waits for a line or a signal. A gap separates the next text from the answer.
     fn ask(&self, prompt: &str) -> anyhow::Result<Reply> {
         write_stdout(&format!("{prompt} "))?;
         let stdin = io::stdin();
@@ -186,10 +194,8 @@ impl Dialogue {
                 write_stdout("\n")?;
                 return Ok(Reply::Leave(ExitCode::Signal(signal)));
             }
-            let pipes = [
-                (stdin.as_fd(), Interest::Read),
-                (self.runner.waker.as_fd(), Interest::Read),
-            ];
+            let pipes =
+                [(stdin.as_fd(), Interest::Read), (self.runner.waker.as_fd(), Interest::Read)];
             let states = wait_ready(&pipes, None)?;
             self.runner.waker.drain();
             if !states[0].is_ready && !states[0].is_hung_up {
@@ -208,6 +214,7 @@ impl Dialogue {
             }
             if line.ends_with(b"\n") {
                 let text = String::from_utf8_lossy(&line).trim().to_owned();
+                write_stdout("\n")?;
                 return Ok(Reply::Line(text));
             }
         }

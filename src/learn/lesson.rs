@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::catalogue::{Lang, lang};
 
+/// The commands with a log.
+const RUN: &str = "qdemo run";
+const CONSUMER: &str = "qdemo consumer";
+
 /// A text of the catalogue, in the language of this process.
 pub(super) type Text = fn() -> String;
 
@@ -59,7 +63,7 @@ impl Step {
     /// The command that draws the run of this step into `file`. None if the step is not a single run.
     pub(super) fn picture_command(&self, file: &str) -> Option<String> {
         let line = self.script.replace(" \\\n ", "");
-        let is_run = line.starts_with("qdemo run ") && !line.contains(['\n', '|', ';']);
+        let is_run = line.starts_with(RUN) && !line.contains(['\n', '|', ';']);
         is_run.then(|| format!("{} --quiet --timeline {file}", localized(&line, Pace::Max)))
     }
 }
@@ -69,10 +73,10 @@ impl Step {
 pub(super) fn localized(script: &str, pace: Pace) -> String {
     let mut script = script.to_owned();
     if pace == Pace::Max && !script.contains("--speed") {
-        script = script.replace("qdemo run", "qdemo run --speed max");
+        script = script.replace(RUN, &format!("{RUN} --speed max"));
     }
     if lang() == Lang::En {
-        for command in ["qdemo run", "qdemo consumer"] {
+        for command in [RUN, CONSUMER] {
             script = script.replace(command, &format!("{command} --lang en"));
         }
     }

@@ -10,19 +10,14 @@ pub(crate) static LESSONS: [Lesson; 9] = [
     Lesson {
         name: "fifo",
         title: || message!("learn-fifo-title"),
-        steps: &[
-            Step {
-                lead: || message!("learn-fifo-lead"),
-                python: Python {
-                    code: include_str!("python/fifo.py"),
-                    limit: Duration::from_secs(20),
-                },
-                script: "qdemo run --items 5 --consumer-delay 3s",
-                ask: || message!("learn-fifo-ask"),
-                answer: 3,
-                why: || message!("learn-fifo-why"),
-            },
-        ],
+        steps: &[Step {
+            lead: || message!("learn-fifo-lead"),
+            python: Python { code: include_str!("python/fifo.py"), limit: Duration::from_secs(20) },
+            script: "qdemo run --items 5 --consumer-delay 3s",
+            ask: || message!("learn-fifo-ask"),
+            answer: 3,
+            why: || message!("learn-fifo-why"),
+        }],
         next_commands: &[
             "qdemo run --items 5 --consumer-delay 500ms",
             "qdemo run --items 6 --producers 2",
@@ -32,19 +27,17 @@ pub(crate) static LESSONS: [Lesson; 9] = [
     Lesson {
         name: "capacity",
         title: || message!("learn-capacity-title"),
-        steps: &[
-            Step {
-                lead: || message!("learn-capacity-lead"),
-                python: Python {
-                    code: include_str!("python/capacity.py"),
-                    limit: Duration::from_secs(20),
-                },
-                script: "qdemo run --capacity 2 --producer-delay 0 --consumer-delay 2s",
-                ask: || message!("learn-capacity-ask"),
-                answer: 2,
-                why: || message!("learn-capacity-why"),
+        steps: &[Step {
+            lead: || message!("learn-capacity-lead"),
+            python: Python {
+                code: include_str!("python/capacity.py"),
+                limit: Duration::from_secs(20),
             },
-        ],
+            script: "qdemo run --capacity 2 --producer-delay 0 --consumer-delay 2s",
+            ask: || message!("learn-capacity-ask"),
+            answer: 2,
+            why: || message!("learn-capacity-why"),
+        }],
         next_commands: &[
             "qdemo run --producer-delay 0 --consumer-delay 2s",
             "qdemo run --capacity 2 --producer-delay 0 --speed max --quiet --stats",
@@ -83,28 +76,23 @@ qdemo get -q jobs; echo "exit code $?""#,
                 why: || message!("learn-sentinels-why"),
             },
         ],
-        next_commands: &[
-            "qdemo producer -q jobs --keep-open a b c",
-            "qdemo consumer -q jobs",
-        ],
+        next_commands: &["qdemo producer -q jobs --keep-open a b c", "qdemo consumer -q jobs"],
         next: || message!("learn-sentinel-next"),
     },
     Lesson {
         name: "consumers",
         title: || message!("learn-consumers-title"),
-        steps: &[
-            Step {
-                lead: || message!("learn-consumers-lead"),
-                python: Python {
-                    code: include_str!("python/consumers.py"),
-                    limit: Duration::from_secs(20),
-                },
-                script: "qdemo run --items 6 --consumers 2 --seed 1 \\\n  --producer-delay 0 --consumer-delay exp:2s",
-                ask: || message!("learn-consumers-ask"),
-                answer: 2,
-                why: || message!("learn-consumers-why"),
+        steps: &[Step {
+            lead: || message!("learn-consumers-lead"),
+            python: Python {
+                code: include_str!("python/consumers.py"),
+                limit: Duration::from_secs(20),
             },
-        ],
+            script: "qdemo run --items 6 --consumers 2 --seed 1 \\\n  --producer-delay 0 --consumer-delay exp:2s",
+            ask: || message!("learn-consumers-ask"),
+            answer: 2,
+            why: || message!("learn-consumers-why"),
+        }],
         next_commands: &[
             "qdemo run --items 6 --consumers 2 --producer-delay 0 --consumer-delay 2s",
             "qdemo run --items 12 --consumers 3 --producer-delay 0 --consumer-delay exp:2s",
@@ -114,19 +102,17 @@ qdemo get -q jobs; echo "exit code $?""#,
     Lesson {
         name: "crash",
         title: || message!("learn-crash-title"),
-        steps: &[
-            Step {
-                lead: || message!("learn-crash-lead"),
-                python: Python {
-                    code: include_str!("python/crash.py"),
-                    limit: Duration::from_secs(20),
-                },
-                script: "qdemo run --items 4 --chaos 4s --seed 2",
-                ask: || message!("learn-crash-ask"),
-                answer: 3,
-                why: || message!("learn-crash-why"),
+        steps: &[Step {
+            lead: || message!("learn-crash-lead"),
+            python: Python {
+                code: include_str!("python/crash.py"),
+                limit: Duration::from_secs(20),
             },
-        ],
+            script: "qdemo run --items 4 --chaos 4s --seed 2",
+            ask: || message!("learn-crash-ask"),
+            answer: 3,
+            why: || message!("learn-crash-why"),
+        }],
         next_commands: &[
             "qdemo run --items 4 --chaos 4s --seed 5",
             "qdemo run --producers 2 --consumers 3 --items 20 --chaos 1s",
@@ -136,21 +122,16 @@ qdemo get -q jobs; echo "exit code $?""#,
     Lesson {
         name: "join",
         title: || message!("learn-join-title"),
-        steps: &[
-            Step {
-                lead: || message!("learn-join-lead"),
-                python: Python {
-                    code: include_str!("python/join.py"),
-                    limit: Duration::from_secs(20),
-                },
-                script: r#"qdemo put -q desk report
-qdemo consumer -q desk --max 1 -- sh -c 'sleep 1; echo "done: $0"' {} &
+        steps: &[Step {
+            lead: || message!("learn-join-lead"),
+            python: Python { code: include_str!("python/join.py"), limit: Duration::from_secs(20) },
+            script: r#"qdemo put -q desk report
+qdemo consumer -q desk --max 1 -- sh -c 'sleep 1; echo done' &
 qdemo join -q desk; echo "join: exit code $?""#,
-                ask: || message!("learn-join-ask"),
-                answer: 2,
-                why: || message!("learn-join-why"),
-            },
-        ],
+            ask: || message!("learn-join-ask"),
+            answer: 2,
+            why: || message!("learn-join-why"),
+        }],
         next_commands: &[
             "qdemo put -q desk a b",
             "qdemo join -q desk --timeout 1s",
@@ -189,35 +170,30 @@ qdemo get -q shop --no-wait; echo "exit code $?""#,
                 why: || message!("learn-race-why"),
             },
         ],
-        next_commands: &[
-            "qdemo get -q shop --timeout 3s",
-            "qdemo status",
-        ],
+        next_commands: &["qdemo get -q shop --timeout 3s", "qdemo status"],
         next: || message!("learn-empty-next"),
     },
     Lesson {
         name: "utilization",
         title: || message!("learn-utilization-title"),
-        steps: &[
-            Step {
-                lead: || message!("learn-utilization-lead"),
-                python: Python {
-                    code: include_str!("python/utilization.py"),
-                    limit: Duration::from_secs(30),
-                },
-                script: r#"for delay in 500ms 950ms; do
-  qdemo run --items 5000 --seed 2 --producer-delay exp:1s \
+        steps: &[Step {
+            lead: || message!("learn-utilization-lead"),
+            python: Python {
+                code: include_str!("python/utilization.py"),
+                limit: Duration::from_secs(30),
+            },
+            script: r#"for delay in 500ms 950ms; do
+  qdemo run --items 2000 --seed 10 --producer-delay exp:1s \
     --consumer-delay exp:$delay --speed max --quiet --stats 2>&1 |
     sed -n 1,2p
 done"#,
-                ask: || message!("learn-utilization-ask"),
-                answer: 3,
-                why: || message!("learn-utilization-why"),
-            },
-        ],
+            ask: || message!("learn-utilization-ask"),
+            answer: 3,
+            why: || message!("learn-utilization-why"),
+        }],
         next_commands: &[
-            "qdemo run --items 5000 --producer-delay exp:1s --consumer-delay exp:800ms --speed max --quiet --stats",
-            "qdemo run --items 5000 --producer-delay exp:1s --consumer-delay 950ms --speed max --quiet --stats",
+            "qdemo run --items 2000 --producer-delay exp:1s --consumer-delay exp:800ms --speed max --quiet --stats",
+            "qdemo run --items 2000 --producer-delay exp:1s --consumer-delay 950ms --speed max --quiet --stats",
         ],
         next: || message!("learn-utilization-next"),
     },
@@ -258,15 +234,13 @@ qdemo get -q box"#,
                     code: include_str!("python/one_sentinel.py"),
                     limit: Duration::from_secs(3),
                 },
-                script: "qdemo run --items 3 --consumers 3 --producer-delay 0 --consumer-delay 1s",
+                script: "qdemo run --items 3 --consumers 3 \\\n  --producer-delay 0 --consumer-delay 1s",
                 ask: || message!("learn-one-ask"),
                 answer: 3,
                 why: || message!("learn-one-why"),
             },
         ],
-        next_commands: &[
-            "qdemo bench --against python",
-        ],
+        next_commands: &["qdemo bench --against python"],
         next: || message!("learn-mistakes-next"),
     },
 ];

@@ -12,3 +12,8 @@ pub(crate) use dialogue::{is_interactive, list, teach};
 pub(crate) use lessons::LESSONS;
 pub(crate) use printout::print;
 pub(crate) use runner::has_python;
+
+#[cfg(test)]
+pub(crate) use tests::next_commands;
+#[cfg(test)]
+mod tests;

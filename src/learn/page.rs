@@ -20,22 +20,32 @@ pub(super) enum Page {
     },
     Screen {
         width: usize,
+        rows: usize,
     },
 }
 
-/// The columns of the terminal, as far as a page uses them.
-fn screen_width() -> usize {
-    let columns = Term::stdout().size_checked().map_or(MAX_WIDTH, |(_, columns)| columns.into());
-    columns.min(MAX_WIDTH)
+/// The `[rows, columns]` of the terminal, as far as a page uses them.
+fn screen_size() -> [usize; 2] {
+    let (rows, columns) = Term::stdout().size();
+    [rows.into(), usize::from(columns).min(MAX_WIDTH)]
 }
 
 impl Page {
     pub(super) fn markdown(is_terminal: bool) -> Self {
-        Self::Markdown { width: is_terminal.then(screen_width) }
+        Self::Markdown { width: is_terminal.then(|| screen_size()[1]) }
     }
 
     pub(super) fn screen() -> Self {
-        Self::Screen { width: screen_width() }
+        let [rows, width] = screen_size();
+        Self::Screen { width, rows }
+    }
+
+    /// Whether a person sees all these lines at once, and the prompt below them.
+    pub(super) fn has_room_for(self, text: &str) -> bool {
+        match self {
+            Self::Markdown { .. } => true,
+            Self::Screen { rows, .. } => text.lines().count() < rows,
+        }
     }
 
     /// The heading of the lesson with this number.
@@ -97,7 +107,9 @@ impl Page {
 
     fn wrap(self, text: &str) -> String {
         match self {
-            Self::Markdown { width: Some(width) } | Self::Screen { width } => wrap_text(text, width),
+            Self::Markdown { width: Some(width) } | Self::Screen { width, .. } => {
+                wrap_text(text, width)
+            }
             Self::Markdown { width: None } => text.to_owned(),
         }
     }
@@ -106,7 +118,7 @@ impl Page {
     fn wrap_behind(self, start: &str, text: &str) -> String {
         let margin = measure_text_width(start);
         let text = match self {
-            Self::Markdown { width: Some(width) } | Self::Screen { width } => {
+            Self::Markdown { width: Some(width) } | Self::Screen { width, .. } => {
                 wrap_text(text, width.saturating_sub(margin))
             }
             Self::Markdown { width: None } => text.to_owned(),

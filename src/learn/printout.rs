@@ -36,8 +36,8 @@ fn print_step(
 ) -> anyhow::Result<Option<ExitCode>> {
     let (question, choices) = step.question();
     let script = localized(step.script, Pace::Max);
-    write_stdout(&(page.paragraphs(&(step.lead)()) + &code_of(page, step, &script)))?;
-    write_stdout(&page.question(&question, &choices))?;
+    write_stdout(&(page.paragraphs(&(step.lead)()) + &python_of(page, step)))?;
+    write_stdout(&(commands_of(page, &script) + &page.question(&question, &choices)))?;
     let mut output = Vec::new();
     let mut collect = |bytes: &[u8]| {
         output.extend_from_slice(bytes);
@@ -67,15 +67,14 @@ fn print_step(
     Ok(None)
 }
 
-/// The program in Python and the commands of a step.
-pub(super) fn code_of(page: Page, step: &Step, script: &str) -> String {
-    [
-        page.label(&message!("learn-in-python")),
-        page.code("python", step.python.code),
-        page.label(&message!("learn-in-shell")),
-        page.code("sh", script),
-    ]
-    .concat()
+/// The program in Python of a step.
+pub(super) fn python_of(page: Page, step: &Step) -> String {
+    page.label(&message!("learn-in-python")) + &page.code("python", step.python.code)
+}
+
+/// The commands of a step.
+pub(super) fn commands_of(page: Page, script: &str) -> String {
+    page.label(&message!("learn-in-shell")) + &page.code("sh", script)
 }
 
 /// The commands to try after a lesson.

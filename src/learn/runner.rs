@@ -32,6 +32,8 @@ const BIN: &str = "bin";
 const PYTHON: &str = "python3";
 /// How long interrupted commands may take to clear up.
 const GRACE: Nanos = 2_000_000_000;
+/// The time between two signals to interrupted commands.
+const PATIENCE: Nanos = 100_000_000;
 
 /// Takes the output of commands as it comes.
 pub(super) type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> anyhow::Result<()>;
@@ -111,8 +113,7 @@ impl Runner {
             .with_context(|| message!("learn-cannot-start", program = &program))?;
         let end = self.follow(&mut group, limit, sink);
         if !matches!(end, Ok(End::Exit | End::Limit)) {
-            signal_group(group.id(), interruption);
-            let _ = self.wait_for_end(&mut group);
+            let _ = interrupt(&mut group, interruption);
         }
         end
     }
@@ -146,19 +147,22 @@ impl Runner {
             self.waker.drain();
         }
     }
+}
 
-    /// Waits until the processes of an interrupted command have closed their output, or for a limit.
-    fn wait_for_end(&self, group: &mut Group) -> io::Result<()> {
-        let clock = Clock::start_now();
-        while !group.read_output(&mut |_| Ok(())).unwrap_or(true) {
-            let rest = GRACE.saturating_sub(clock.now());
-            if rest == 0 {
-                break;
-            }
-            wait_ready(&[(group.output.as_fd(), Interest::Read)], Some(rest))?;
+/// Signals the processes until they have closed their output, or for the grace period. A run lets its consumers finish their
+/// items after the first signal, and ends at once after the second one.
+fn interrupt(group: &mut Group, signal: Signal) -> io::Result<()> {
+    let clock = Clock::start_now();
+    let mut next = 0;
+    while !group.read_output(&mut |_| Ok(())).unwrap_or(true) && clock.now() < GRACE {
+        if clock.now() >= next {
+            signal_group(group.id(), signal);
+            next = clock.now() + PATIENCE;
         }
-        Ok(())
+        let rest = next.saturating_sub(clock.now());
+        wait_ready(&[(group.output.as_fd(), Interest::Read)], Some(rest))?;
     }
+    Ok(())
 }
 
 impl Group {
@@ -192,9 +196,13 @@ impl Group {
 }
 
 impl Drop for Group {
-    /// Ends what is left of the group: commands in the background, and programs that wait forever.
+    /// Ends what is left of the group: commands in the background, and programs that wait forever. Waits until the last of
+    /// them has closed the output.
     fn drop(&mut self) {
-        signal_group(self.id(), Signal::KILL);
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            signal_group(self.id(), Signal::KILL);
+        }
+        let _ = interrupt(self, Signal::KILL);
         let _ = self.child.wait();
     }
 }

@@ -39,8 +39,8 @@ pub(crate) use seconds::to_seconds;
 pub(crate) use stats::{ModelInput, StatsCollector};
 pub(crate) use terminal::{RedrawArea, TerminalSize, is_in_background, truncate_to_width};
 pub(crate) use timeline::{PictureFormat, Recording, Timeline};
-pub(crate) use wrap::wrap_text;
 use worker_names::WorkerNames;
+pub(crate) use wrap::wrap_text;
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

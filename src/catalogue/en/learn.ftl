@@ -164,12 +164,12 @@ learn-empty-next =
 learn-utilization-title = Utilization: why waiting explodes near 100 %
 learn-utilization-lead =
     A consumer that works half of the time has a utilization of 50 %. It looks like waste. So give it more to do, up to 95 %, and it is almost never idle!
-    Here an item comes every second on average, but not regularly (`exp:1s`). First the consumer needs 500 ms for an item on average, and then 950 ms. There are 5000 items, and `--speed max` skips the time. Look at the column `mean` of the line `wait`.
+    Here an item comes every second on average, but not regularly (`exp:1s`). First the consumer needs 500 ms for an item on average, and then 950 ms. There are 2000 items, and `--speed max` skips the time. Look at the column `mean` of the line `wait`.
 learn-utilization-ask =
     The work on an item takes 1.9 times as long. How much longer does an item wait in the queue?
     About 2 times as long
     About 4 times as long
-    About 30 times as long
+    More than 30 times as long
 learn-utilization-why =
     Items come in bunches. A consumer with free time works off a bunch quickly. A consumer that is busy at 95 % needs ages for it, and meanwhile the next bunch comes.
     There is a formula for such random times, with the utilization ρ: wait = work × ρ / (1 - ρ). At 50 % the factor is 1, at 95 % it is 19, at 99 % it is 99. So plan for 70 or 80 %: idle time is what keeps the queue short.
