@@ -108,6 +108,14 @@ help-bench-detail =
     既定の大きさ、ワーカー数、回数なら 20 秒以内に終わります。
     終了コード 1: 測定できませんでした。
 
+help-learn = キューの動きを学ぶ: 問題と実行で進むレッスン
+help-learn-lesson = レッスンの番号。省略するとレッスンの一覧
+help-learn-print = レッスン（番号がなければ全部）を、質問せずに Markdown で出力する
+help-learn-python = Python のプログラムも実行する。python3 が必要
+help-learn-detail =
+    レッスンでは、Python のプログラムと、同じことをする qdemo のコマンドを見て、結果を予想し、実際に動かして、理由を確かめます。--print を付けたとき、または標準入力か標準出力が端末でないときは、質問せずに答えまで出力します。
+    終えたレッスンには一覧で印が付きます。記録は $XDG_STATE_HOME/qdemo/lessons（既定では ~/.local/state/qdemo/lessons）に置きます。
+
 help-producer = アイテムをキューに追加する。最後の生産者が離れるとキューは終わる
 help-producer-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロケール。ログ行は ja]
 help-producer-items = この個数のアイテムを生成して追加する: アイテム0、アイテム1、…

@@ -27,7 +27,7 @@ impl PageStatistics {
         let input = ModelInput {
             items: 0,
             workers: counts,
-            delays: [Delay::Constant(0); 2],
+            delays: [Delay::Constant(0), Delay::Constant(0)],
             capacity: 0,
             seed: None,
         };

@@ -39,16 +39,17 @@ impl Step {
         let Event { worker, waited, kind, .. } = *event;
         let ids = event.batch().map_or(0..1, |batch| batch.first_id..batch.end_id());
         let attempt = event.batch().map_or(1, |batch| batch.attempt);
-        ids.map(move |id| {
-            let kind = StepKind::new(kind, StepItem { id, attempt });
-            Self { at, worker, kind, waited }
+        ids.filter_map(move |id| {
+            let kind = StepKind::new(kind, StepItem { id, attempt })?;
+            Some(Self { at, worker, kind, waited })
         })
     }
 }
 
 impl StepKind {
-    fn new(kind: EventKind<'_>, item: StepItem) -> Self {
-        match kind {
+    /// `None` for an event that only a trace shows.
+    fn new(kind: EventKind<'_>, item: StepItem) -> Option<Self> {
+        Some(match kind {
             EventKind::Put(_) => Self::Put(item),
             EventKind::Delivered(_) => Self::Delivered(item),
             EventKind::Done(_) => Self::Done(item),
@@ -58,7 +59,8 @@ impl StepKind {
             EventKind::Left => Self::Left,
             EventKind::Cleared => Self::Cleared,
             EventKind::Finished => Self::Finished,
-        }
+            EventKind::Waiting(_) | EventKind::SentinelPut => return None,
+        })
     }
 
     pub(super) fn item(self) -> Option<StepItem> {
