@@ -24,7 +24,7 @@ ROOT = $(DESTDIR)$(PREFIX)
 COMMANDS = run timeline sweep bench producer consumer put get peek join close status failed rm help completions man
 MAN_PAGES = qdemo $(addprefix qdemo-,$(COMMANDS))
 
-.PHONY: help demo build install uninstall test test-slow test-rules test-all test-browser lint check-darwin documents pictures count instructions profile sim chaos fuzz bench-peers bench-server clean
+.PHONY: help demo build install uninstall test test-slow test-rules test-all test-browser lint check-darwin documents pictures count instructions profile sim chaos fuzz bench-peers bench-server bench-sim clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
@@ -43,6 +43,7 @@ help:
 	@echo "make fuzz      fuzz each target for $(FUZZ_SECONDS) seconds (FUZZ_SECONDS=N)"
 	@echo "make bench-peers  compare qdemo with mp.Queue, redis, beanstalkd, xargs, … (ROUNDS=N BEFORE=PROGRAM)"
 	@echo "make bench-server  a queue on Redis beside bare Redis, RQ, Celery, BullMQ (ROUNDS=N GROUP=WORD BEFORE=PROGRAM)"
+	@echo "make bench-sim  simulated runs beside SimPy and Ciw, 1,000 workers beside one, 10 million items (ROUNDS=N)"
 	@echo "make build     build target/release/qdemo"
 	@echo "make install   install qdemo, manual pages and completions for the current user (PREFIX=$(PREFIX))"
 	@echo "make uninstall remove what make install has installed"
@@ -138,6 +139,11 @@ bench-server:
 	benches/peers/install.sh
 	$(CARGO) bench --locked --bench server -- --rounds $(ROUNDS) $(if $(GROUP),--only $(GROUP)) \
 		$(if $(BEFORE),--before $(abspath $(BEFORE)))
+
+# Installs SimPy and Ciw in target/simulators.
+bench-sim: build
+	benches/sim/install.sh
+	PATH="$(CURDIR)/target/release:$$PATH" target/simulators/bin/python benches/sim/compare.py --rounds $(ROUNDS)
 
 clean:
 	$(CARGO) clean

@@ -3,7 +3,7 @@
 
 use crate::clock::Nanos;
 use crate::os::ExitCause;
-use crate::queue::Batch;
+use crate::queue::{Batch, WaitReason};
 use crate::role::{Role, WorkerId};
 
 /// Something that happened at one moment.
@@ -30,6 +30,11 @@ pub(crate) enum EventKind<'a> {
     Done(&'a Batch),
     /// Items are ready again.
     Requeued(&'a Batch),
+    /// The worker begins to wait: it has asked, and no answer is possible at this time. A recording does not
+    /// have this event.
+    Waiting(WaitReason),
+    /// The run has put the sentinel. A recording does not have this event.
+    SentinelPut,
     /// The worker died of this cause. `None`: read from a recording.
     Died(Option<ExitCause>),
     /// The run respawns the dead worker.
@@ -55,12 +60,20 @@ impl<'a> Event<'a> {
             | EventKind::Delivered(batch)
             | EventKind::Done(batch)
             | EventKind::Requeued(batch) => Some(batch),
-            EventKind::Died(_)
+            EventKind::Waiting(_)
+            | EventKind::SentinelPut
+            | EventKind::Died(_)
             | EventKind::Restarted
             | EventKind::Left
             | EventKind::Cleared
             | EventKind::Finished => None,
         }
+    }
+
+    /// Whether only the trace tells of the event. The event changes no number of items, and no time of a worker: what
+    /// counts and what is recorded has the wait with the event that ends the wait.
+    pub(crate) fn is_trace_only(&self) -> bool {
+        matches!(self.kind, EventKind::Waiting(_) | EventKind::SentinelPut)
     }
 
     /// The role of the worker, or of the client outside a run that deals with the items.

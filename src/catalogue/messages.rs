@@ -37,7 +37,7 @@ macro_rules! message_files {
 message_files![
     "bench", "cli", "command", "error", "exec", "folder", "help", "input", "keeper", "log", "man",
     "notice", "os", "output", "picture", "reason", "refusal", "run", "server", "stats", "status",
-    "sweep", "value",
+    "sweep", "trace", "value",
 ];
 
 /// A message and the values of its parameters.

@@ -93,7 +93,7 @@ impl ClientArgs {
             seed => seed.unwrap_or_default(),
         };
         let index = self.worker.map_or(1, |share| share.index);
-        Ok(DelaySampler::new(delay.clone(), seed, WorkerId { role, index }, self.skip))
+        Ok(DelaySampler::new(delay, seed, WorkerId { role, index }, self.skip))
     }
 
     /// `format`, or no output with `--quiet`.

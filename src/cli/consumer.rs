@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 
 use super::args::TimeoutArgs;
 use super::client_args::{ClientArgs, ClientSetup};
+use super::delay;
 use super::exec_args::{ExecArgs, PoolOutput, into_cause, summary, warn_late_items};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
 use super::one_shot::connect_and_warn;
@@ -34,7 +35,7 @@ qdemo consumer -q images -j 4 --retries 2 -- convert {} -resize 50% small/{}
 qdemo consumer -q jobs -- sh -c 'echo \"$1\" | tr a-z A-Z' sh {}")]
 pub(super) struct Args {
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]
-    #[arg(value_parser = values::parse_delay)]
+    #[arg(value_parser = delay::parser())]
     delay: Delay,
 
     #[arg(long, conflicts_with = "command")]

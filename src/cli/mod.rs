@@ -7,6 +7,7 @@ mod client_args;
 mod color;
 mod completion;
 mod consumer;
+mod delay;
 mod error;
 mod exec_args;
 mod get;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::args::default_item_name;
 use super::client_args::ClientArgs;
+use super::delay;
 use super::input::{InputArgs, ItemSource};
 use super::one_shot::connect_and_warn;
 use super::put_stream::PutStream;
@@ -43,7 +44,7 @@ pub(super) struct Args {
     item_name: Option<String>,
 
     #[arg(long, alias = "producer-delay", value_name = "TIME", default_value = "0")]
-    #[arg(value_parser = values::parse_delay)]
+    #[arg(value_parser = delay::parser())]
     delay: Delay,
 
     #[arg(long, value_name = "N", value_parser = values::parse_count)]

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::{ProgressArg, default_item_name};
+use super::delay;
 use super::streams::require_stdout;
 use super::values;
+use crate::catalogue::message;
 use crate::clock::Delay;
 use crate::exit::{ExitCode, ExitError};
 use crate::keeper::Speed;
@@ -28,10 +30,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::parse_count)]
     items: u64,
 
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::parse_delay)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = delay::parser())]
     producer_delay: Delay,
 
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::parse_delay)]
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = delay::parser())]
     consumer_delay: Delay,
 
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
@@ -51,10 +53,11 @@ pub(super) struct Args {
     #[arg(hide_short_help = true)]
     item_name: Option<String>,
 
-    #[arg(long, default_value = "log", value_parser = values::output_format(&["log", "json"]))]
+    #[arg(long, default_value = "log", value_parser = values::output_format(&["log", "trace", "json"]))]
     format: OutputFormat,
 
     #[arg(long, value_name = "X|max", default_value = "1", value_parser = values::parse_speed)]
+    #[arg(default_value_if("simulate", "true", "max"))]
     speed: Speed,
 
     #[arg(long, value_name = "N", default_value = "3", value_parser = values::parse_u32)]
@@ -94,6 +97,9 @@ impl Args {
         if !self.quiet {
             require_stdout()?;
         }
+        if self.simulate && self.speed != Speed::Max {
+            anyhow::bail!(ExitError::usage(message!("value-simulated-speed")));
+        }
         run::run(&self.config(), || self.open_outputs())
     }
 
@@ -110,7 +116,7 @@ impl Args {
             consumer_delay: self.consumer_delay.clone(),
             seed: self.seed,
             capacity: self.capacity,
-            speed: if self.simulate { Speed::Max } else { self.speed },
+            speed: self.speed,
             respawn: self.respawn,
             chaos: self.chaos,
             is_simulated: self.simulate,

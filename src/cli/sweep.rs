@@ -6,6 +6,7 @@ use std::thread;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::args::{ProgressArg, default_item_name};
+use super::delay;
 use super::streams::require_stdout;
 use super::sweep_values::{Vary, parse_replications, parse_vary};
 use super::values;
@@ -34,10 +35,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value = "20000", value_parser = values::parse_nonzero_count)]
     items: u64,
 
-    #[arg(long, value_name = "TIME", default_value = "exp:1s", value_parser = values::parse_delay)]
+    #[arg(long, value_name = "TIME", default_value = "exp:1s", value_parser = delay::parser())]
     producer_delay: Delay,
 
-    #[arg(long, value_name = "TIME", default_value = "exp:500ms", value_parser = values::parse_delay)]
+    #[arg(long, value_name = "TIME", default_value = "exp:500ms", value_parser = delay::parser())]
     consumer_delay: Delay,
 
     #[arg(long, value_name = "N", value_parser = values::parse_count)]

@@ -9,7 +9,7 @@ use fundu::{CustomDurationParser, CustomTimeUnit, ParseError, TimeUnit};
 
 use crate::catalogue::message;
 use crate::client::Timeout;
-use crate::clock::{Delay, nanos};
+use crate::clock::nanos;
 use crate::keeper::Speed;
 use crate::queue_name::{QueueName, QueueNameError};
 use crate::report::{OutputFormat, PictureFormat, PicturePath};
@@ -21,6 +21,7 @@ pub(super) fn output_format(
     PossibleValuesParser::new(names).map(|name| match name.as_str() {
         "json" => OutputFormat::Json,
         "raw" => OutputFormat::Raw,
+        "trace" => OutputFormat::Trace,
         "off" => OutputFormat::Silent,
         _ => OutputFormat::Log,
     })
@@ -80,27 +81,6 @@ pub(super) fn parse_dead_after(text: &str) -> Result<Duration, String> {
 /// A time for an answer; 0 is not to wait.
 pub(super) fn parse_timeout(text: &str) -> Result<Timeout, String> {
     parse_duration(text).map(|limit| Timeout::After(nanos(limit)))
-}
-
-/// `1s`; `exp:1s` with mean 1 s; `uniform:500ms..1.5s`.
-pub(super) fn parse_delay(text: &str) -> Result<Delay, String> {
-    let parse = |text: &str| parse_duration(text).map(nanos);
-    match text.split_once(':') {
-        Some(("exp", mean)) => match parse(mean)? {
-            0 => Err(message!("value-zero-mean")),
-            mean => Ok(Delay::Exponential { mean }),
-        },
-        Some(("uniform", range)) => {
-            let (low, high) = range.split_once("..").ok_or_else(|| message!("value-open-range"))?;
-            let (low, high) = (parse(low)?, parse(high)?);
-            if low > high {
-                return Err(message!("value-reversed-range"));
-            }
-            Ok(Delay::Uniform { low, high })
-        }
-        Some(_) => Err(message!("value-not-delay")),
-        None => parse(text).map(Delay::Constant),
-    }
 }
 
 pub(super) fn parse_nonzero_duration(text: &str) -> Result<Duration, String> {

@@ -17,7 +17,7 @@ use nix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use boot::{boot_id, time_namespace_offset, time_since_boot};
-pub use delay::Delay;
+pub use delay::{Delay, RecordedDelays};
 pub(crate) use delay::{DelaySampler, random_seed};
 pub(crate) use nanos::{Nanos, nanos, to_seconds};
 pub(crate) use process_birth::{BootQualifiedBirth, ProcessBirth};

@@ -47,6 +47,8 @@ pub(crate) struct Keeper {
     clients: BTreeMap<ClientId, ConnectedClient>,
     clients_by_key: HashMap<ClientKey, ClientId>,
     connected_workers: BTreeMap<WorkerId, ClientId>,
+    /// Workers of a run that is not paced, which have asked since [`Keeper::begin_waits`].
+    new_waiters: BTreeSet<WorkerId>,
     next_client_id: ClientId,
     last_wall_time: Nanos,
     /// The bytes of the incomplete requests of all clients.
@@ -109,7 +111,7 @@ impl Keeper {
                     let client = self.connected_workers.get(&worker);
                     client.and_then(|&client| self.queue.serve(now, client))
                 }
-                Some(PacerStep::Wake(_)) => continue,
+                Some(PacerStep::Wake(_) | PacerStep::BeginWait(_)) => continue,
                 Some(PacerStep::Wait(until)) => return Ok(until),
                 // The caller sees the time, and calls again after the kill.
                 Some(PacerStep::Kill) => return Ok(Some(wall)),
@@ -117,18 +119,11 @@ impl Keeper {
             };
             match step {
                 Some(effect) => self.publish_effect(effect, host),
-                None => return Ok(self.queue.next_lease_expiry()),
+                None => {
+                    self.begin_waits(host);
+                    return Ok(self.queue.next_lease_expiry());
+                }
             }
-        }
-    }
-
-    /// Closes the queue, and drops its ready items. The end follows when nothing is in flight.
-    pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) {
-        self.last_wall_time = wall;
-        self.queue.close_now();
-        self.publish_effects(host);
-        if let Some(pacer) = &mut self.pacer {
-            pacer.skip_sleeps(Role::Producer, wall);
         }
     }
 
@@ -406,7 +401,7 @@ impl Keeper {
                 waited,
                 kind: EventKind::Left,
             });
-            self.remove_worker(worker);
+            self.remove_worker(worker, host);
         }
     }
 

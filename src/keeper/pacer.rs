@@ -2,12 +2,17 @@
 //!
 //! One worker runs at a time. A worker that waits for an answer is *at rest*. When all workers rest, the
 //! pacer lets the keeper answer the next one, in the order (due time, producers before consumers, index).
-//! When no worker can be answered, time moves to the next due time.
+//! When no worker can be answered, time moves to the next due time. Before that, the workers that have asked since time
+//! moved last begin to wait.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod workers;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use crate::clock::Nanos;
 use crate::role::{Role, WorkerId};
+use workers::{WorkerMap, WorkerSet};
 
 /// At a finite speed, time goes on without a worker that runs for longer than this.
 const STRAGGLER_TIMEOUT: Nanos = 50_000_000;
@@ -28,6 +33,9 @@ pub(crate) enum PacerStep {
     Serve(WorkerId),
     /// Tell this worker that its sleep is over.
     Wake(WorkerId),
+    /// This worker begins to wait: nothing that happens at the present time answers its put or get. Once for each
+    /// request.
+    BeginWait(WorkerId),
     /// Nothing before the next request, or before this wall time.
     Wait(Option<Nanos>),
     /// The time of the next kill has come. The caller kills a worker, or sets another time.
@@ -61,11 +69,14 @@ pub(crate) struct Pacer {
     now: Nanos,
     /// The wall time at paced time 0, when all workers are connected and at rest.
     wall_origin: Option<Nanos>,
-    workers: BTreeMap<WorkerId, WorkerState>,
-    /// The workers that sleep, by the end of the sleep.
-    sleeping: BTreeSet<(Nanos, WorkerId)>,
+    workers: WorkerMap<WorkerState>,
+    /// The workers that sleep, by the end of the sleep. An entry is void if its worker no longer sleeps until then; the first
+    /// entry is never void.
+    sleeping: BinaryHeap<Reverse<(Nanos, WorkerId)>>,
     /// The workers that wait for an answer.
-    waiting: BTreeSet<WorkerId>,
+    waiting: WorkerSet,
+    /// Those of them that no [`PacerStep::BeginWait`] has named yet.
+    unannounced_waits: WorkerSet,
     /// The numbers of workers that are absent, running and straggling.
     absent_count: usize,
     running_count: usize,
@@ -83,23 +94,23 @@ pub(crate) struct Pacer {
 impl Pacer {
     /// Time stands at 0 until all `workers` are connected and at rest.
     pub(crate) fn new(speed: Speed, workers: impl IntoIterator<Item = WorkerId>) -> Self {
-        let mut pacer = Self {
+        let workers = WorkerMap::new(workers, WorkerState::Absent);
+        Self {
             speed,
             now: 0,
             wall_origin: None,
-            workers: BTreeMap::new(),
-            sleeping: BTreeSet::new(),
-            waiting: BTreeSet::new(),
-            absent_count: 0,
+            absent_count: workers.iter().count(),
+            workers,
+            sleeping: BinaryHeap::new(),
+            waiting: WorkerSet::default(),
+            unannounced_waits: WorkerSet::default(),
             running_count: 0,
             straggling_count: 0,
             no_sleep_role: None,
             is_out_of_time: false,
             next_kill: None,
             is_kill_due: false,
-        };
-        workers.into_iter().for_each(|worker| pacer.set_state(worker, WorkerState::Absent));
-        pacer
+        }
     }
 
     /// Sets the paced time of the next kill, if there will be one.
@@ -130,27 +141,32 @@ impl Pacer {
 
     /// Whether `worker` sleeps.
     pub(crate) fn is_asleep(&self, worker: WorkerId) -> bool {
-        matches!(self.workers.get(&worker), Some(WorkerState::Sleeping(_)))
+        matches!(self.workers.get(worker), Some(WorkerState::Sleeping(_)))
     }
 
     /// `worker` has left or was given up.
     pub(crate) fn on_disconnect(&mut self, worker: WorkerId) {
-        if let Some(old) = self.workers.remove(&worker) {
+        if let Some(old) = self.workers.remove(worker) {
             self.forget_state(worker, old);
         }
     }
 
+    /// The state of a worker that the run does not have stays unknown.
     fn set_state(&mut self, worker: WorkerId, state: WorkerState) {
+        let Some(entry) = self.workers.entry(worker) else { return };
         // The old state is forgotten first: the new one may be the same.
-        if let Some(old) = self.workers.insert(worker, state) {
+        if let Some(old) = entry.replace(state) {
             self.forget_state(worker, old);
         }
         match state {
             WorkerState::Absent => self.absent_count += 1,
             WorkerState::Running(_) => self.running_count += 1,
             WorkerState::Straggling => self.straggling_count += 1,
-            WorkerState::Waiting(_) => drop(self.waiting.insert(worker)),
-            WorkerState::Sleeping(due) => drop(self.sleeping.insert((due, worker))),
+            WorkerState::Waiting(_) => {
+                self.waiting.insert(worker);
+                self.unannounced_waits.insert(worker);
+            }
+            WorkerState::Sleeping(due) => self.sleeping.push(Reverse((due, worker))),
         }
     }
 
@@ -160,8 +176,20 @@ impl Pacer {
             WorkerState::Absent => self.absent_count -= 1,
             WorkerState::Running(_) => self.running_count -= 1,
             WorkerState::Straggling => self.straggling_count -= 1,
-            WorkerState::Waiting(_) => drop(self.waiting.remove(&worker)),
-            WorkerState::Sleeping(due) => drop(self.sleeping.remove(&(due, worker))),
+            WorkerState::Waiting(_) => {
+                self.waiting.remove(worker);
+                self.unannounced_waits.remove(worker);
+            }
+            WorkerState::Sleeping(_) => self.drop_void_sleeps(),
+        }
+    }
+
+    /// Drops entries of `sleeping` until the first one is not void.
+    fn drop_void_sleeps(&mut self) {
+        while let Some(&Reverse((due, worker))) = self.sleeping.peek()
+            && self.workers.get(worker) != Some(&WorkerState::Sleeping(due))
+        {
+            self.sleeping.pop();
         }
     }
 
@@ -184,16 +212,17 @@ impl Pacer {
     pub(crate) fn on_sleep(&mut self, worker: WorkerId, delay: Nanos, wall: Nanos) {
         self.catch_up_straggler(worker, wall);
         let delay = if self.no_sleep_role == Some(worker.role) { 0 } else { delay };
-        let state = match self.workers.get(&worker) {
-            Some(WorkerState::Waiting(_)) => WorkerState::Waiting(Some(delay)),
-            _ => WorkerState::Sleeping(self.now.saturating_add(delay)),
-        };
-        self.set_state(worker, state);
+        if let Some(WorkerState::Waiting(then)) = self.workers.get_mut(worker) {
+            // The worker still waits: its state does not change.
+            *then = Some(delay);
+        } else {
+            self.set_state(worker, WorkerState::Sleeping(self.now.saturating_add(delay)));
+        }
     }
 
     /// The queue has granted `worker`'s request: `worker` begins the sleep requested after that request, or runs.
     pub(crate) fn on_grant(&mut self, worker: WorkerId, wall: Nanos) {
-        let state = match self.workers.get(&worker) {
+        let state = match self.workers.get(worker) {
             Some(WorkerState::Waiting(Some(delay))) => {
                 WorkerState::Sleeping(self.now.saturating_add(*delay))
             }
@@ -206,14 +235,12 @@ impl Pacer {
     pub(crate) fn skip_sleeps(&mut self, role: Role, wall: Nanos) {
         self.advance_to_wall(wall);
         self.no_sleep_role = Some(role);
-        let of_role: Vec<_> =
-            self.workers.iter().map(|(&worker, &state)| (worker, state)).collect();
+        let of_role: Vec<_> = self.workers.iter().map(|(worker, &state)| (worker, state)).collect();
         for (worker, state) in of_role.into_iter().filter(|(worker, _)| worker.role == role) {
             match state {
                 WorkerState::Sleeping(_) => self.set_state(worker, WorkerState::Sleeping(self.now)),
-                WorkerState::Waiting(delay) => {
-                    self.set_state(worker, WorkerState::Waiting(delay.map(|_| 0)));
-                }
+                // The worker still waits: its state does not change.
+                WorkerState::Waiting(Some(_)) => self.on_sleep(worker, 0, wall),
                 _ => {}
             }
         }
@@ -236,6 +263,9 @@ impl Pacer {
         let origin = *self.wall_origin.get_or_insert(wall);
         if let Some(step) = self.next_turn(&can_serve_role, &can_serve) {
             return step;
+        }
+        if let Some(worker) = self.begin_next_wait() {
+            return PacerStep::BeginWait(worker);
         }
         let Some(due) = self.earliest_due() else {
             return PacerStep::Wait(None);
@@ -263,7 +293,8 @@ impl Pacer {
             self.is_kill_due = true;
             return PacerStep::Kill;
         }
-        self.next_turn(&can_serve_role, &can_serve).unwrap_or(PacerStep::Wait(None))
+        // That a worker can be answered does not depend on the time: the first sleep is over.
+        self.sleeping.peek().map_or(PacerStep::Wait(None), |first| PacerStep::Wake(first.0.1))
     }
 
     /// The step that waits for the workers that are not at rest, if there are any. A worker that runs for too long
@@ -278,7 +309,7 @@ impl Pacer {
         }
         let mut until: Option<Nanos> = None;
         let mut stragglers = Vec::new();
-        for (&worker, &state) in &self.workers {
+        for (worker, &state) in self.workers.iter() {
             let WorkerState::Running(since) = state else {
                 continue;
             };
@@ -301,26 +332,36 @@ impl Pacer {
         can_serve_role: impl Fn(Role) -> bool,
         can_serve: impl Fn(WorkerId) -> bool,
     ) -> Option<PacerStep> {
-        let awake = self.sleeping.first().filter(|(due, _)| *due <= self.now);
-        let of_role = |role| {
-            let first = WorkerId { role, index: 0 };
-            let last = WorkerId { role, index: u32::MAX };
-            let workers = self.waiting.range(first..=last).copied();
-            can_serve_role(role).then_some(workers).into_iter().flatten()
+        let awake = self.sleeping.peek().map(|first| first.0).filter(|first| first.0 <= self.now);
+        let first_of = |role| {
+            let is_possible = can_serve_role(role);
+            is_possible.then(|| self.waiting.of_role(role).find(|&worker| can_serve(worker)))?
         };
-        let served = of_role(Role::Producer).chain(of_role(Role::Consumer)).find(|&w| can_serve(w));
-        let wake = awake.map(|&(due, worker)| (due, worker, PacerStep::Wake(worker)));
-        let serve = served.map(|worker| (self.now, worker, PacerStep::Serve(worker)));
-        wake.into_iter().chain(serve).min_by_key(|turn| (turn.0, turn.1)).map(|turn| turn.2)
+        let served = first_of(Role::Producer).or_else(|| first_of(Role::Consumer));
+        match (awake, served) {
+            (Some(awake), Some(served)) if (self.now, served) < awake => {
+                Some(PacerStep::Serve(served))
+            }
+            (Some((_, worker)), _) => Some(PacerStep::Wake(worker)),
+            (None, served) => served.map(PacerStep::Serve),
+        }
+    }
+
+    /// The first worker that has asked since time moved last, and still waits.
+    fn begin_next_wait(&mut self) -> Option<WorkerId> {
+        let of_role = |role| self.unannounced_waits.of_role(role).next();
+        let worker = of_role(Role::Producer).or_else(|| of_role(Role::Consumer))?;
+        self.unannounced_waits.remove(worker);
+        Some(worker)
     }
 
     fn earliest_due(&self) -> Option<Nanos> {
-        self.sleeping.first().map(|&(due, _)| due)
+        self.sleeping.peek().map(|first| first.0.0)
     }
 
     /// Moves time to the wall time when a straggler comes back.
     fn catch_up_straggler(&mut self, worker: WorkerId, wall: Nanos) {
-        if self.workers.get(&worker) == Some(&WorkerState::Straggling) {
+        if self.workers.get(worker) == Some(&WorkerState::Straggling) {
             self.advance_to_wall(wall);
         }
     }

@@ -6,7 +6,7 @@ use super::Speed;
 use super::*;
 use crate::os::ExitCause;
 use crate::queue::QueueState;
-use crate::testing::FakeHost;
+use crate::testing::{FakeHost, FakeObserver};
 use crate::wire::ReplyReader;
 
 /// A keeper with a fake host; of a stand-alone queue unless [`Self::for_run`] makes it.
@@ -153,26 +153,26 @@ fn the_items_of_a_dead_consumer_are_requeued() {
     assert_eq!(test.take_mail(2), "batch 1 1 2 4\n\"x\"");
 }
 
-const PRODUCER: WorkerId = WorkerId { role: Role::Producer, index: 1 };
-const CONSUMER: WorkerId = WorkerId { role: Role::Consumer, index: 1 };
+pub(super) const PRODUCER: WorkerId = WorkerId { role: Role::Producer, index: 1 };
+pub(super) const CONSUMER: WorkerId = WorkerId { role: Role::Consumer, index: 1 };
 const KILLED: Option<ExitCause> = Some(ExitCause::Signal(9));
 
 impl TestKeeper {
     /// The keeper of a run with one producer and one consumer.
-    fn for_run(capacity: u64, speed: Option<Speed>) -> Self {
+    pub(super) fn for_run(capacity: u64, speed: Option<Speed>) -> Self {
         let workers = BTreeSet::from([PRODUCER, CONSUMER]);
         let capacity = Some(capacity.into());
         let queue = Queue::new(QueueState { capacity, ..QueueState::default() }, false);
         Self { keeper: Keeper::new(queue, Some(workers), speed), host: FakeHost::default() }
     }
 
-    fn connect_worker(&mut self, worker: WorkerId) -> ClientId {
+    pub(super) fn connect_worker(&mut self, worker: WorkerId) -> ClientId {
         let role = serde_json::to_value(worker.role).unwrap();
         self.connect_with(role.as_str().unwrap(), r#","worker_index":1"#)
     }
 
     /// Both signs of a death: the end of its pipe, and the exit of its process.
-    fn kill_worker(&mut self, client: ClientId, worker: WorkerId) {
+    pub(super) fn kill_worker(&mut self, client: ClientId, worker: WorkerId) {
         self.keeper.client_died(0, client, &mut self.host);
         self.keeper.worker_exited(0, worker, KILLED, &mut self.host);
         self.keeper.process_pending(0, &mut self.host).unwrap();
@@ -230,7 +230,7 @@ fn a_run_ends_when_its_last_producer_is_given_up() {
         test.take_mail(0);
         test.kill_worker(1, PRODUCER);
         assert_eq!(test.take_mail(0), "");
-        test.keeper.give_up_worker(PRODUCER);
+        test.keeper.give_up_worker(PRODUCER, &mut test.host);
         test.keeper.process_pending(0, &mut test.host).unwrap();
         assert_eq!(test.take_mail(0), "ended");
         assert!(
@@ -367,13 +367,13 @@ impl ScriptedWorker {
 }
 
 /// Runs a paced run at full speed. `producers` has the item count and the delay of each producer,
-/// `consumers` the delay of each consumer, and `arrival` the order of the connects. Returns the events.
+/// `consumers` the delay of each consumer, and `arrival` the order of the connects. Returns what has happened.
 fn paced_run(
     capacity: u64,
     producers: &[(u64, Nanos)],
     consumers: &[Nanos],
     arrival: &[usize],
-) -> Vec<(Nanos, &'static str, Option<WorkerId>, u64)> {
+) -> FakeObserver {
     let scripted = |role, n: usize, delay, remaining_puts| ScriptedWorker {
         worker: WorkerId { role, index: u32::try_from(n).unwrap() + 1 },
         delay,
@@ -411,7 +411,7 @@ fn paced_run(
         }
         if !has_new_request {
             assert_eq!(host.closed_clients.len(), workers.len(), "every worker disconnects");
-            return host.observer.events;
+            return host.observer;
         }
     }
 }
@@ -435,7 +435,7 @@ proptest! {
             start.push(put[n].max(if n == 0 { 0 } else { done[n - 1] }));
             done.push(start[n] + consume);
         }
-        let events = paced_run(capacity as u64, &[(items as u64, produce)], &[consume], &[0]);
+        let events = paced_run(capacity as u64, &[(items as u64, produce)], &[consume], &[0]).events;
         for (kind, expected) in [("put", put), ("get", start), ("done", done)] {
             let times: Vec<_> = events.iter().filter(|e| e.1 == kind).map(|e| e.0).collect();
             prop_assert_eq!(times, expected, "{}", kind);
@@ -450,9 +450,10 @@ proptest! {
         consumers in proptest::collection::vec(1..5u64, 1..4),
         arrival in proptest::collection::vec(0..100usize, 1..7),
     ) {
-        let events = paced_run(capacity, &producers, &consumers, &[0]);
+        let FakeObserver { events, trace, .. } = paced_run(capacity, &producers, &consumers, &[0]);
         let again = paced_run(capacity, &producers, &consumers, &arrival);
-        prop_assert_eq!(&events, &again);
+        prop_assert_eq!(&events, &again.events);
+        prop_assert_eq!(&trace, &again.trace);
         let items: u64 = producers.iter().map(|p| p.0).sum();
         for kind in ["put", "get", "done"] {
             let count = events.iter().filter(|e| e.1 == kind).count() as u64;

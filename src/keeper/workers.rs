@@ -5,15 +5,15 @@ use crate::catalogue::message;
 use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
 use crate::os::ExitCause;
-use crate::queue::{Batch, ClientActivity, ClientId, EffectKind, Request};
+use crate::queue::{Batch, ClientActivity, ClientId, EffectKind, Request, WaitReason};
 use crate::role::{Role, WorkerId};
 use crate::wire::{ErrorCode, Reply};
 
 impl Keeper {
     /// The keeper no longer expects this worker, unless the worker is connected.
-    pub(crate) fn give_up_worker(&mut self, worker: WorkerId) {
+    pub(crate) fn give_up_worker(&mut self, worker: WorkerId, host: &mut impl Host) {
         if !self.connected_workers.contains_key(&worker) {
-            self.remove_worker(worker);
+            self.remove_worker(worker, host);
         }
     }
 
@@ -91,13 +91,42 @@ impl Keeper {
             |role| queue.can_serve_role(role),
             |worker| client(worker).is_some_and(|client| queue.can_serve(client)),
         );
-        if let PacerStep::Wake(worker) = next {
-            pacer.on_grant(worker, self.last_wall_time);
-            if let Some(client) = client(worker) {
-                send_reply(host, client, &Reply::Wake);
+        match next {
+            PacerStep::Wake(worker) => {
+                pacer.on_grant(worker, self.last_wall_time);
+                if let Some(client) = client(worker) {
+                    send_reply(host, client, &Reply::Wake);
+                }
             }
+            PacerStep::BeginWait(worker) => self.publish_wait(worker, host),
+            _ => {}
         }
         Some(next)
+    }
+
+    /// The workers of a run without delays begin to wait, if they have asked and cannot be answered now.
+    pub(super) fn begin_waits(&mut self, host: &mut impl Host) {
+        while let Some(worker) = self.new_waiters.pop_first() {
+            // The worker may have been answered since, or may have died.
+            let client = self.connected_workers.get(&worker);
+            if client.is_some_and(|&client| self.queue.is_waiting(client)) {
+                self.publish_wait(worker, host);
+            }
+        }
+    }
+
+    fn publish_wait(&self, worker: WorkerId, host: &mut impl Host) {
+        let reason = WaitReason::of_role(worker.role);
+        let wait = Event::new(self.now(), EventKind::Waiting(reason));
+        host.observer().on_event(Event { worker: Some(worker), ..wait });
+    }
+
+    /// The worker may have to wait from now on.
+    fn note_waiter(&mut self, worker: WorkerId) {
+        // In a paced run the pacer knows.
+        if self.pacer.is_none() {
+            self.new_waiters.insert(worker);
+        }
     }
 
     /// Notes that a worker waits for an answer; a worker of a paced run is at rest now.
@@ -109,8 +138,11 @@ impl Keeper {
             pacer.on_request(worker, self.last_wall_time);
         }
         let now = self.now();
-        if let Some(c) = self.clients.get_mut(&client) {
-            c.waiting_since.get_or_insert(now);
+        if let Some(c) = self.clients.get_mut(&client)
+            && c.waiting_since.is_none()
+        {
+            c.waiting_since = Some(now);
+            self.note_waiter(worker);
         }
     }
 
@@ -128,6 +160,9 @@ impl Keeper {
         let waits_for_more = self.queue.is_waiting(client);
         let waiting_since = &mut self.clients.get_mut(&client)?.waiting_since;
         let since = std::mem::replace(waiting_since, waits_for_more.then_some(at));
+        if waits_for_more && let Some(worker) = worker_of(&self.clients, client) {
+            self.note_waiter(worker);
+        }
         Some(since.map_or(0, |since| at.saturating_sub(since)))
     }
 
@@ -149,20 +184,94 @@ impl Keeper {
 
     /// Stops expecting a worker. The last producer's removal closes the queue, as a parent does that joins
     /// its producers and then puts the sentinel.
-    pub(super) fn remove_worker(&mut self, worker: WorkerId) {
+    pub(super) fn remove_worker(&mut self, worker: WorkerId, host: &mut impl Host) {
         if let Some(pacer) = &mut self.pacer {
             pacer.on_disconnect(worker);
         }
         if let Some(workers) = &mut self.expected_workers {
             workers.remove(&worker);
             if self.expected_count(Role::Producer) == 0 {
-                self.queue.close();
+                self.put_sentinel(host);
             }
+        }
+    }
+
+    /// Closes the queue of a run.
+    fn put_sentinel(&mut self, host: &mut impl Host) {
+        if self.queue.state().sentinel.is_none() {
+            self.queue.close();
+            host.observer().on_event(Event::new(self.now(), EventKind::SentinelPut));
+        }
+    }
+
+    /// Closes the queue, and drops its ready items. The end follows when nothing is in flight.
+    pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) {
+        self.last_wall_time = wall;
+        self.put_sentinel(host);
+        self.queue.close_now();
+        self.publish_effects(host);
+        if let Some(pacer) = &mut self.pacer {
+            pacer.skip_sleeps(Role::Producer, wall);
         }
     }
 
     /// The put window; 0 in a paced run, where only one worker runs at a time.
     pub(super) fn put_window(&self) -> u64 {
         if self.pacer.is_some() { 0 } else { self.queue.put_window() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::keeper::tests::{CONSUMER, PRODUCER, TestKeeper};
+
+    #[test]
+    fn a_worker_of_a_run_without_delays_begins_to_wait_when_the_keeper_cannot_answer_it() {
+        let mut test = TestKeeper::for_run(1, None);
+        test.connect_worker(PRODUCER);
+        test.connect_worker(CONSUMER);
+        let traced = |test: &mut TestKeeper| -> Vec<_> {
+            test.host.observer.trace.drain(..).map(|(_, kind, worker)| (kind, worker)).collect()
+        };
+        let (room, item) = (("room", Some(PRODUCER)), ("item", Some(CONSUMER)));
+        test.send_and_process(1, "get 1\n");
+        assert_eq!(traced(&mut test), [item]);
+        // The consumer gets the first item, and the third one has no room.
+        test.send_and_process(0, "put 3 3 6\n1\n2\n3\n");
+        assert_eq!(traced(&mut test), [room]);
+        test.keeper.process_pending(0, &mut test.host).unwrap();
+        assert_eq!(traced(&mut test), [], "each wait begins once");
+        test.send_and_process(1, "done 1 1\nget 1\n");
+        assert_eq!(
+            traced(&mut test),
+            [],
+            "the consumer had no wait, and the producer has one no more"
+        );
+        test.send_and_process(0, "put 5 2 4\n4\n5\n");
+        test.send_and_process(1, "done 2 1\nget 1\n");
+        assert_eq!(
+            traced(&mut test),
+            [room, room],
+            "item 4 was accepted, and item 5 waits in turn"
+        );
+        test.kill_worker(0, PRODUCER);
+        test.send_and_process(1, "done 3 1\nget 1\n");
+        test.send_and_process(1, "done 4 1\nget 1\n");
+        assert_eq!(traced(&mut test), [item], "the dead producer does not wait");
+    }
+
+    #[test]
+    fn a_run_has_one_sentinel_after_its_last_producer() {
+        let mut test = TestKeeper::for_run(0, None);
+        test.connect_worker(PRODUCER);
+        test.connect_worker(CONSUMER);
+        test.send_and_process(0, "put 1 1 2\n1\n");
+        assert_eq!(test.host.observer.trace, []);
+        test.send_and_process(0, "bye\n");
+        assert_eq!(test.host.observer.trace, [(0, "sentinel", None)]);
+        test.send_and_process(1, "get 1\n");
+        test.keeper.close_now(0, &mut test.host);
+        test.send_and_process(1, "done 1 1\nbye\n");
+        assert_eq!(test.host.observer.trace, [(0, "sentinel", None)]);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Items;
+use super::wait_line::Turn;
 
 /// How many items of one client may be blocked. The put window is never larger, so only a client that
 /// exceeds its window gets here.
@@ -17,6 +18,8 @@ const MAX_BLOCKED_BYTES: usize = 16 << 20;
 struct BlockedPut {
     seq: u64,
     items: Items,
+    /// The put's place among the blocked puts of all clients.
+    turn: Turn,
 }
 
 /// All blocked puts of one client, in order, with their total size.
@@ -32,9 +35,14 @@ impl BlockedPuts {
         self.puts.is_empty()
     }
 
-    /// Drops every put. Returns the sequence number of the last item, if there was one.
-    pub(super) fn remove_all(&mut self) -> Option<u64> {
-        std::mem::take(self).puts.pop_back().map(|put| put.seq)
+    /// The sequence number of the last item.
+    pub(super) fn last_seq(&self) -> Option<u64> {
+        self.puts.back().map(|put| put.seq)
+    }
+
+    /// Drops every put. Returns the turns of the puts.
+    pub(super) fn remove_all(&mut self) -> impl Iterator<Item = Turn> + use<> {
+        std::mem::take(self).puts.into_iter().map(|put| put.turn)
     }
 
     /// Drops the first put and returns the sequence number of its last item.
@@ -48,10 +56,10 @@ impl BlockedPuts {
         self.item_count > MAX_BLOCKED_ITEMS || self.byte_count > MAX_BLOCKED_BYTES
     }
 
-    pub(super) fn push(&mut self, seq: u64, items: Items) {
+    pub(super) fn push(&mut self, seq: u64, items: Items, turn: Turn) {
         self.item_count += items.count;
         self.byte_count += items.bytes.len();
-        self.puts.push_back(BlockedPut { seq, items });
+        self.puts.push_back(BlockedPut { seq, items, turn });
     }
 
     /// Takes up to `max` items of the first put.
@@ -59,12 +67,12 @@ impl BlockedPuts {
         let put = self.puts.front_mut()?;
         let items = put.items.split_to(max.min(put.items.count));
         let seq = put.seq - put.items.count;
-        let is_last = put.items.count == 0;
-        if is_last {
+        let finished_turn = (put.items.count == 0).then_some(put.turn);
+        if finished_turn.is_some() {
             self.puts.pop_front();
         }
         self.subtract(&items);
-        Some(Unblocked { seq, items, is_last })
+        Some(Unblocked { seq, items, finished_turn })
     }
 
     fn subtract(&mut self, items: &Items) {
@@ -78,6 +86,6 @@ pub(super) struct Unblocked {
     /// The client's sequence number of the last of the items.
     pub(super) seq: u64,
     pub(super) items: Items,
-    /// The put has no more items.
-    pub(super) is_last: bool,
+    /// The turn of the put, if the put has no more items.
+    pub(super) finished_turn: Option<Turn>,
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
 use super::in_flight::InFlight;
-use super::{Batch, BatchRef, ClientId, Effect, EffectKind, FailedItem, Queue, Refusal, Sentinel};
+use super::{
+    Batch, BatchRef, ClientId, Effect, EffectKind, FailedItem, PendingGet, Queue, Refusal, Sentinel,
+};
 use crate::catalogue::{Lang, message};
 use crate::clock::Nanos;
 use crate::role::Role;
@@ -18,8 +20,10 @@ impl Queue {
             self.client_count(Role::Consumer).max(self.waiting_getters.len()).max(1) as u64;
         let share = self.ready.len().div_ceil(takers);
         let c = self.clients.get_mut(&client)?;
-        let batch = self.ready.take(c.pending_get.take()?.min(share))?;
-        self.waiting_getters.retain(|&g| g != client);
+        let PendingGet { max, turn } = c.pending_get?;
+        let batch = self.ready.take(max.min(share))?;
+        c.pending_get = None;
+        self.waiting_getters.remove(turn);
         self.in_flight_count += batch.count();
         self.last_delivered_id = self.last_delivered_id.max(batch.end_id() - 1);
         self.add_in_flight(
@@ -32,11 +36,11 @@ impl Queue {
     /// Answers a pending get with the end of the queue.
     pub(super) fn deliver_end(&mut self, client: ClientId) -> Option<Effect> {
         let c = self.clients.get_mut(&client)?;
-        c.pending_get.take()?;
+        let get = c.pending_get.take()?;
         // A visitor whose get is older than the new round sees the end once, and belongs to the new
         // round from then on.
         c.sees_end_next &= c.settings.role == Role::Consumer || !self.state.has_begun;
-        self.waiting_getters.retain(|&g| g != client);
+        self.waiting_getters.remove(get.turn);
         Some(EffectKind::Ended.for_client(client))
     }
 

@@ -31,6 +31,7 @@ mod recovery;
 #[cfg(test)]
 mod tests;
 mod types;
+mod wait_line;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -44,18 +45,27 @@ pub(crate) use types::{
     Capacity, ClientActivity, ClientId, ClientSettings, Counts, Effect, EffectKind, QueueState,
     Refusal, Request, Sentinel, WaitReason,
 };
+use wait_line::{Turn, WaitLine};
 
 #[derive(Debug)]
 struct Client {
     settings: ClientSettings,
     blocked_puts: BlockedPuts,
-    /// The `max` of the pending get.
-    pending_get: Option<u64>,
+    pending_get: Option<PendingGet>,
     is_joining: bool,
     /// By the first id of each batch.
     in_flight: BTreeMap<u64, InFlight>,
     /// The round that the client came for has ended, so the client's next get sees the end.
     sees_end_next: bool,
+}
+
+/// A get without an answer.
+#[derive(Clone, Copy, Debug)]
+struct PendingGet {
+    /// How many items at most.
+    max: u64,
+    /// The get's place in `waiting_getters`.
+    turn: Turn,
 }
 
 #[derive(Debug, Default)]
@@ -74,10 +84,13 @@ pub(crate) struct Queue {
     /// When a lease expires, the first id of its batch, and the client that has the batch.
     leases: BTreeSet<(Nanos, u64, ClientId)>,
     clients: BTreeMap<ClientId, Client>,
-    /// The clients with blocked puts, once for each put, in the order of the requests.
-    blocked_putters: VecDeque<ClientId>,
-    /// The clients with a pending get, in the order of the requests.
-    waiting_getters: VecDeque<ClientId>,
+    /// How many clients have each [`Role`].
+    role_counts: [usize; 3],
+    /// The clients with blocked puts, once for each put.
+    blocked_putters: WaitLine,
+    /// The clients with a pending get.
+    waiting_getters: WaitLine,
+    /// In the order of the requests.
     waiting_joiners: VecDeque<ClientId>,
     /// The consequences of requests and of expired leases, until the caller takes them.
     effects: VecDeque<Effect>,
@@ -158,17 +171,16 @@ impl Queue {
     /// oldest get, or answers a get with the end, or answers a join.
     pub(crate) fn step(&mut self, now: Nanos) -> Option<Effect> {
         if self.free_capacity() > 0
-            && let Some(&client) = self.blocked_putters.front()
+            && let Some(client) = self.blocked_putters.first()
         {
             return self.accept_put(now, client);
         }
-        let getters = || self.waiting_getters.iter().copied();
         if !self.ready.is_empty()
-            && let Some(getter) = getters().find(|&c| !self.sees_end_next(c))
+            && let Some(getter) = self.waiting_getters.find(|c| !self.sees_end_next(c))
         {
             return self.deliver(now, getter);
         }
-        if let Some(getter) = getters().find(|&c| self.sees_end_next(c)) {
+        if let Some(getter) = self.waiting_getters.find(|c| self.sees_end_next(c)) {
             return self.deliver_end(getter);
         }
         if !self.is_all_done() {
@@ -220,7 +232,7 @@ impl Queue {
     /// ready items.
     pub(crate) fn close_now(&mut self) -> u64 {
         self.close();
-        for client in std::mem::take(&mut self.blocked_putters) {
+        for client in self.blocked_putters.take_all() {
             let blocked = self.clients.get_mut(&client).and_then(|c| c.blocked_puts.remove_first());
             if let Some(seq) = blocked {
                 self.emit(client, EffectKind::Closed { seq });
@@ -232,13 +244,13 @@ impl Queue {
     /// Whether the sentinel is the next thing in the queue, and a getter waits for it. The caller's
     /// next call is [`Queue::end`].
     pub(crate) fn is_end_due(&self) -> bool {
-        let takes_end = |c: &ClientId| {
-            self.clients.get(c).is_some_and(|c| !c.sees_end_next && !c.settings.follow)
+        let takes_end = |client| {
+            self.clients.get(&client).is_some_and(|c| !c.sees_end_next && !c.settings.follow)
         };
         self.state.sentinel.is_some()
             && self.blocked_putters.is_empty()
             && self.is_all_done()
-            && self.waiting_getters.iter().any(takes_end)
+            && self.waiting_getters.find(takes_end).is_some()
     }
 
     /// Takes the sentinel. The end reaches every connected consumer, and every later consumer that was
@@ -290,7 +302,10 @@ impl Queue {
             is_joining: false,
             in_flight: BTreeMap::new(),
         };
-        self.clients.insert(client, added);
+        self.role_counts[added.settings.role as usize] += 1;
+        if let Some(replaced) = self.clients.insert(client, added) {
+            self.role_counts[replaced.settings.role as usize] -= 1;
+        }
     }
 
     /// Whether the round that this client comes for has ended.
@@ -330,8 +345,8 @@ impl Queue {
             if c.pending_get.is_some() {
                 return Err(Refusal::GetPending);
             }
-            c.pending_get = Some(max.max(1));
-            self.waiting_getters.push_back(client);
+            let turn = self.waiting_getters.push(client);
+            c.pending_get = Some(PendingGet { max: max.max(1), turn });
         }
         Ok(())
     }
@@ -348,29 +363,37 @@ impl Queue {
         let Some(c) = self.clients.get_mut(&client) else {
             return;
         };
-        let full = c.blocked_puts.remove_all().map(|seq| EffectKind::Full { seq });
-        let empty = c.pending_get.take().map(|_| EffectKind::Empty);
-        let is_joining = std::mem::take(&mut c.is_joining);
-        let unfinished = is_joining.then_some(EffectKind::Unfinished { items });
+        let full = c.blocked_puts.last_seq().map(|seq| EffectKind::Full { seq });
+        let empty = c.pending_get.map(|_| EffectKind::Empty);
+        let unfinished = c.is_joining.then_some(EffectKind::Unfinished { items });
         let answers = [full, empty, unfinished, Some(EffectKind::Cancelled)];
         self.effects.extend(answers.into_iter().flatten().map(|kind| kind.for_client(client)));
         self.clear_waits(client);
     }
 
+    /// Removes all waits of the client.
     fn clear_waits(&mut self, client: ClientId) {
-        for waiting in
-            [&mut self.blocked_putters, &mut self.waiting_getters, &mut self.waiting_joiners]
-        {
-            waiting.retain(|&c| c != client);
+        let Some(c) = self.clients.get_mut(&client) else {
+            return;
+        };
+        for turn in c.blocked_puts.remove_all() {
+            self.blocked_putters.remove(turn);
+        }
+        if let Some(get) = c.pending_get.take() {
+            self.waiting_getters.remove(get.turn);
+        }
+        if std::mem::take(&mut c.is_joining) {
+            self.waiting_joiners.retain(|&c| c != client);
         }
     }
 
     /// Removes a client that has nothing in flight.
     fn remove_client(&mut self, client: ClientId) {
+        self.clear_waits(client);
         let Some(removed) = self.clients.remove(&client) else {
             return;
         };
-        self.clear_waits(client);
+        self.role_counts[removed.settings.role as usize] -= 1;
         let was_last_producer =
             removed.settings.role == Role::Producer && self.client_count(Role::Producer) == 0;
         if was_last_producer && self.is_shared && !removed.settings.keep_open {

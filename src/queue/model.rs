@@ -260,7 +260,7 @@ impl ModelTest {
         match operation {
             Operation::Put(count) => self.put(client, count),
             Operation::Get(max) => {
-                let is_waiting = self.queue.waiting_getters.contains(&client);
+                let is_waiting = self.queue.waiting_getters.find(|c| c == client).is_some();
                 assert_eq!(self.request(client, Request::Get { max }).is_err(), is_waiting);
             }
             Operation::DoneArbitrary(batch_ref) => self.done_arbitrary(client, batch_ref),

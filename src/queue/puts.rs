@@ -27,8 +27,7 @@ impl Queue {
         if is_closed {
             self.emit(client, EffectKind::Closed { seq });
         } else {
-            c.blocked_puts.push(seq, items);
-            self.blocked_putters.push_back(client);
+            c.blocked_puts.push(seq, items, self.blocked_putters.push(client));
             // The first put fixes the capacity.
             self.state.capacity.get_or_insert(Capacity(None));
             self.begin_round();
@@ -40,10 +39,9 @@ impl Queue {
     pub(super) fn accept_put(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
         let room = self.free_capacity();
         let c = self.clients.get_mut(&client)?;
-        let Unblocked { seq, items, is_last } = c.blocked_puts.take_first(room)?;
-        if is_last {
-            let at = self.blocked_putters.iter().position(|&p| p == client)?;
-            self.blocked_putters.remove(at);
+        let Unblocked { seq, items, finished_turn } = c.blocked_puts.take_first(room)?;
+        if let Some(turn) = finished_turn {
+            self.blocked_putters.remove(turn);
         }
         let batch = Batch::new(self.state.last_id + 1, now, items);
         self.state.last_id += batch.count();

@@ -21,7 +21,7 @@ impl Queue {
 
     /// How many connected clients have this role.
     pub(crate) fn client_count(&self, role: Role) -> usize {
-        self.clients.values().filter(|c| c.settings.role == role).count()
+        self.role_counts[role as usize]
     }
 
     /// How many items may be ready; None for any number.

@@ -241,6 +241,16 @@ pub(crate) enum WaitReason {
     Done,
 }
 
+impl WaitReason {
+    /// What a worker of this role waits for.
+    pub(crate) fn of_role(role: Role) -> Self {
+        match role {
+            Role::Producer => Self::Room,
+            Role::Consumer | Role::Visitor => Self::Item,
+        }
+    }
+}
+
 /// What the journal keeps of a queue besides its items, its clients and the moment of its last end.
 /// The names of the fields are keys of the journal's JSON. An alias is a key of version 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -52,8 +52,8 @@ impl<'a> JsonEvent<'a> {
         serde_json::from_slice(line).map_err(|_| fault(line))
     }
 
-    /// The line of an event without items.
-    pub(super) fn new(event: &Event<'_>) -> Self {
+    /// The line of an event without items. None for an event that a recording does not have.
+    pub(super) fn new(event: &Event<'_>) -> Option<Self> {
         let name = match event.kind {
             EventKind::Put(_) => EventName::Put,
             EventKind::Delivered(_) => EventName::Get,
@@ -64,8 +64,9 @@ impl<'a> JsonEvent<'a> {
             EventKind::Left => EventName::Left,
             EventKind::Cleared => EventName::Clear,
             EventKind::Finished => EventName::End,
+            EventKind::Waiting(_) | EventKind::SentinelPut => return None,
         };
-        Self {
+        Some(Self {
             t: Seconds(event.at),
             event: name,
             role: event.role(),
@@ -74,7 +75,7 @@ impl<'a> JsonEvent<'a> {
             item: None,
             attempt: None,
             waited: event.waited.map(Seconds),
-        }
+        })
     }
 
     /// The line of one item of the event.

@@ -74,7 +74,11 @@ fn make_phrase(names: WorkerNames, event: &Event<'_>) -> Option<LogPhrase> {
         EventKind::Died(None) => message!(lang, "log-died", worker = worker),
         EventKind::Restarted => message!(lang, "log-restarted", worker = worker),
         EventKind::Finished => message!(lang, "log-finished"),
-        EventKind::Done(_) | EventKind::Left | EventKind::Cleared => return None,
+        EventKind::Done(_)
+        | EventKind::Waiting(_)
+        | EventKind::SentinelPut
+        | EventKind::Left
+        | EventKind::Cleared => return None,
     };
     let (before, after) = text.split_once(ITEM_MARK).unwrap_or((&text, ""));
     Some(LogPhrase { before: before.to_owned(), after: after.to_owned() })

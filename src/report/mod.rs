@@ -16,6 +16,7 @@ mod stats;
 mod table;
 mod terminal;
 mod timeline;
+mod trace;
 mod worker_names;
 
 use std::io;
@@ -26,7 +27,7 @@ use serde_json::value::RawValue;
 use crate::catalogue::{Lang, lang, recompose};
 pub(crate) use crate::clock::to_seconds;
 use crate::event::Event;
-use crate::item::{self, escape_controls};
+use crate::item::{self, escape_controls, escape_for_terminal};
 use crate::queue::Batch;
 pub(crate) use colors::{NamedLine, set_colors};
 use json_event::JsonEvent;
@@ -36,10 +37,15 @@ pub(crate) use output::{Output, StdoutError, eprint_error, eprint_line};
 pub(crate) use output_file::{is_named_pipe, open as open_output_file};
 pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;
+#[cfg(test)]
+#[allow(unused_imports, reason = "runs are compared with the same values")]
+pub(crate) use stats::textbook;
 pub(crate) use stats::{Averages, ModelInput, StatsCollector, StatsSummary, SteadyState};
 pub(crate) use table::Table;
 pub(crate) use terminal::{RedrawArea, TerminalSize, is_in_background, truncate_to_width};
 pub(crate) use timeline::{PictureFormat, Recording, Timeline};
+use trace::Trace;
+pub(crate) use trace::TracedRun;
 use worker_names::WorkerNames;
 
 /// The form of a line.
@@ -51,6 +57,8 @@ pub(crate) enum OutputFormat {
     Raw,
     /// One JSON object.
     Json,
+    /// A line in columns for people, for each event of a run.
+    Trace,
     /// No line at all.
     Silent,
 }
@@ -61,6 +69,8 @@ pub(crate) struct Reporter {
     pub(crate) format: OutputFormat,
     names: WorkerNames,
     phrases: LogPhrases,
+    /// `None` in every format but [`OutputFormat::Trace`].
+    trace: Option<Trace>,
     pub(crate) out: Output,
     /// The byte after a bare item.
     delimiter: u8,
@@ -80,7 +90,13 @@ impl Reporter {
     /// A reporter for this many `[producers, consumers]`.
     pub(crate) fn new(format: OutputFormat, lang: Lang, workers: [u32; 2], out: Output) -> Self {
         let names = WorkerNames { lang, is_numbered: workers.map(|count| count > 1) };
-        Self { format, names, phrases: LogPhrases::default(), out, delimiter: b'\n' }
+        Self { format, names, phrases: LogPhrases::default(), trace: None, out, delimiter: b'\n' }
+    }
+
+    /// Prepares [`OutputFormat::Trace`] for this run.
+    pub(crate) fn with_trace(mut self, run: TracedRun<'_>) -> Self {
+        self.trace = (self.format == OutputFormat::Trace).then(|| Trace::new(self.names, run));
+        self
     }
 
     /// Ends bare items with NUL instead of a newline.
@@ -99,7 +115,7 @@ impl Reporter {
                     self.print_json(&JsonItem { id, item: &value, attempt, reason });
                 }
                 OutputFormat::Raw => self.print_bare_item(item),
-                OutputFormat::Log => {
+                OutputFormat::Log | OutputFormat::Trace => {
                     // Without control characters each item stays on one line.
                     let reason = reason.unwrap_or_default();
                     let translated = recompose(reason);
@@ -142,11 +158,16 @@ impl Reporter {
         match (self.format, event.batch()) {
             (OutputFormat::Silent, _) | (OutputFormat::Raw, None) => {}
             (OutputFormat::Log, _) => self.log_event(event),
-            (OutputFormat::Json, None) => self.print_json(&JsonEvent::new(&event)),
+            (OutputFormat::Trace, _) => self.trace_event(&event),
+            (OutputFormat::Json, None) => {
+                if let Some(line) = JsonEvent::new(&event) {
+                    self.print_json(&line);
+                }
+            }
             (OutputFormat::Json, Some(batch)) => {
                 for (id, item) in batch.iter_with_ids() {
                     let item = item::json_value(item);
-                    let line = JsonEvent::new(&event);
+                    let Some(line) = JsonEvent::new(&event) else { continue };
                     self.print_json(&line.with_item(id, item.as_deref(), batch.attempt));
                     self.out.mark_item_end();
                 }
@@ -176,6 +197,16 @@ impl Reporter {
             self.out.push_text(&item::display_text(item));
             self.out.push_raw(after.as_bytes());
             self.out.mark_item_end();
+        }
+    }
+
+    fn trace_event(&mut self, event: &Event<'_>) {
+        let is_terminal = self.out.is_terminal;
+        let escape = |text: &str| {
+            if is_terminal { escape_for_terminal(text).into_owned() } else { text.to_owned() }
+        };
+        if let Some(trace) = &mut self.trace {
+            self.out.push_raw(trace.lines(event, escape).as_bytes());
         }
     }
 

@@ -1,5 +1,6 @@
 //! The worker processes of a run or of a trial: child processes that run this program.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -58,7 +59,12 @@ impl WorkersState {
 
 impl Workers {
     /// Starts a worker: this program with these arguments, and with the queues in `base`.
-    pub(crate) fn start(&self, worker: WorkerId, args: &[String], base: &Path) -> io::Result<()> {
+    pub(crate) fn start(
+        &self,
+        worker: WorkerId,
+        args: &[impl AsRef<OsStr>],
+        base: &Path,
+    ) -> io::Result<()> {
         spawn_self(|command| {
             command.args(args).env("QDEMO_DIR", base).stdin(Stdio::null()).stdout(Stdio::null());
             self.spawn(worker, command)

@@ -1,12 +1,16 @@
 //! The configuration of a run, its files, and the arguments of its workers.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
 
-use super::private_dir::RUN_QUEUE;
+use super::private_dir::{DELAY_FILES, RUN_QUEUE};
 use crate::clock::Delay;
 use crate::keeper::Speed;
+use crate::os::open_private_file;
 use crate::queue::QueueState;
 use crate::report::{ModelInput, OutputFormat, PictureFile};
 use crate::role::{Role, WorkerId};
@@ -86,23 +90,62 @@ impl Config {
         all(Role::Producer, self.producers).chain(all(Role::Consumer, self.consumers)).collect()
     }
 
-    /// The arguments of a worker's process. The first `skip` items of a producer are in the queue already.
-    pub(super) fn worker_args(&self, worker: WorkerId, seed: u64, skip: u64) -> Vec<String> {
+    /// Copies the delays of files to the directory of the run, where the workers read them. The file that the
+    /// user named may change while the run lasts, and only the parent may be able to read it.
+    pub(super) fn copy_recorded_delays(&self, dir: &Path) -> io::Result<()> {
+        for (delay, name) in
+            [&self.producer_delay, &self.consumer_delay].into_iter().zip(DELAY_FILES)
+        {
+            let Some(recorded) = delay.recorded() else { continue };
+            let lines: String =
+                recorded.delays().iter().map(|delay| format!("{delay}ns\n")).collect();
+            let mut file = open_private_file(
+                &dir.join(name),
+                OpenOptions::new().write(true).create_new(true),
+            )?;
+            file.write_all(lines.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn delay_option(&self, role: Role, dir: &Path) -> OsString {
+        let [producers_file, consumers_file] = DELAY_FILES;
+        let (delay, file) = match role {
+            Role::Producer => (&self.producer_delay, producers_file),
+            Role::Consumer | Role::Visitor => (&self.consumer_delay, consumers_file),
+        };
+        match delay.recorded() {
+            Some(_) => {
+                let mut option = OsString::from("--delay=file:");
+                option.push(dir.join(file));
+                option
+            }
+            None => format!("--delay={delay}").into(),
+        }
+    }
+
+    /// The arguments of a worker's process in the directory of the run. The first `skip` items of a producer
+    /// are in the queue already.
+    pub(super) fn worker_args(
+        &self,
+        worker: WorkerId,
+        seed: u64,
+        skip: u64,
+        dir: &Path,
+    ) -> Vec<OsString> {
         let (mut args, of) = match worker.role {
             Role::Producer => {
                 let args = vec![
                     "producer".to_owned(),
                     format!("--items={}", self.items),
                     format!("--item-name={}", self.item_name),
-                    format!("--delay={}", self.producer_delay),
                 ];
                 (args, self.producers)
             }
             Role::Consumer | Role::Visitor => {
                 // A run kills consumers on purpose, so delivery failures must not fail an item.
                 let attempts = "--max-attempts=0".to_owned();
-                let delay = format!("--delay={}", self.consumer_delay);
-                (vec!["consumer".to_owned(), delay, attempts], self.consumers)
+                (vec!["consumer".to_owned(), attempts], self.consumers)
             }
         };
         args.extend([
@@ -112,6 +155,7 @@ impl Config {
             format!("--worker={}/{of}", worker.index),
             "--quiet".to_owned(),
         ]);
-        args
+        let delay = self.delay_option(worker.role, dir);
+        args.into_iter().map(OsString::from).chain([delay]).collect()
     }
 }

@@ -87,6 +87,9 @@ fn run_parent(
     let clock = Clock::start_now();
     let speed = config.is_paced().then_some(config.speed);
     let ids = config.worker_ids();
+    config
+        .copy_recorded_delays(&workplace.dir.path())
+        .with_context(|| message!("command-no-delay-file"))?;
     let mut parent = Parent {
         keeper: Keeper::new(Queue::new(config.queue_state(), false), Some(ids.clone()), speed),
         host: PipeHost {

@@ -7,7 +7,7 @@ use crate::catalogue::{log_lang, message};
 use crate::clock::random_seed;
 use crate::event::{Event, EventKind};
 use crate::keeper::{Observer, Speed};
-use crate::report::{Output, Reporter, StatsCollector, Timeline};
+use crate::report::{Output, Reporter, StatsCollector, Timeline, TracedRun};
 use crate::role::WorkerId;
 
 /// Passes every event of a run to all observers.
@@ -135,6 +135,12 @@ impl RunObserver {
     ) -> anyhow::Result<(Self, u64)> {
         let reporter =
             Reporter::new(config.style, log_lang(), [config.producers, config.consumers], output);
+        let reporter = reporter.with_trace(TracedRun {
+            workers: [config.producers, config.consumers],
+            capacity: config.capacity,
+            items: config.items,
+            item_name: &config.item_name,
+        });
         let has_random_delays =
             config.producer_delay.is_random() || config.consumer_delay.is_random();
         // The same kills come again only in a run that does not depend on the speed of the machine.
@@ -162,6 +168,9 @@ impl RunObserver {
 
 impl Observer for RunObserver {
     fn on_event(&mut self, event: Event<'_>) {
+        if event.is_trace_only() {
+            return self.reporter.on_event(event);
+        }
         self.counts.on_event(event);
         if let Some(statistics) = &mut self.statistics {
             statistics.on_event(event);

@@ -36,9 +36,10 @@ impl Parent<'_> {
     /// Starts a worker or its respawn.
     pub(super) fn start_worker(&self, worker: WorkerId) -> anyhow::Result<()> {
         let skip = self.host.observer.counts.progress_of(worker).finished_items;
-        let args = self.config.worker_args(worker, self.seed, skip);
         let Workplace { workers, dir, .. } = self.workplace;
-        workers.start(worker, &args, &dir.path()).with_context(|| message!("command-no-worker"))
+        let dir = dir.path();
+        let args = self.config.worker_args(worker, self.seed, skip, &dir);
+        workers.start(worker, &args, &dir).with_context(|| message!("command-no-worker"))
     }
 
     /// Keeps the queue until all workers have left.
@@ -129,7 +130,7 @@ impl Parent<'_> {
         let respawns_left = self.host.observer.counts.progress_of(worker).respawns_left;
         let may_respawn = cause.is_some() && (was_killed_by_us || respawns_left > 0);
         if !may_respawn || !self.has_work_for(worker) {
-            self.keeper.give_up_worker(worker);
+            self.keeper.give_up_worker(worker, &mut self.host);
             return Ok(());
         }
         self.start_worker(worker)?;

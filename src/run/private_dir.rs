@@ -24,6 +24,8 @@ pub(crate) const TRIAL_DIR_PREFIX: &str = "measurement.";
 pub(crate) const TOKENS: &str = "tokens";
 /// The two pipes of the bare relay.
 pub(crate) const RELAY_PIPES: [&str; 2] = ["first-hop", "second-hop"];
+/// The delays of a file, for the producers and for the consumers of a run.
+pub(super) const DELAY_FILES: [&str; 2] = ["producer-delays", "consumer-delays"];
 /// The script that measures `multiprocessing.Queue`.
 pub(crate) const PYTHON_SCRIPT_NAME: &str = "mp_queue.py";
 
@@ -78,7 +80,7 @@ fn is_run_file(name: &str, kind: FileType) -> bool {
             [RUN_QUEUE, BENCH_QUEUE].contains(&name) || name.starts_with(TRIAL_DIR_PREFIX)
         }
         FileType::Fifo => is_queue_pipe_name(name) || name == TOKENS || RELAY_PIPES.contains(&name),
-        FileType::RegularFile => name == PYTHON_SCRIPT_NAME,
+        FileType::RegularFile => name == PYTHON_SCRIPT_NAME || DELAY_FILES.contains(&name),
         _ => false,
     }
 }

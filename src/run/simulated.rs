@@ -70,6 +70,8 @@ struct StatsObserver<'a>(&'a mut StatsCollector);
 
 impl Observer for StatsObserver<'_> {
     fn on_event(&mut self, event: Event<'_>) {
-        self.0.on_event(event);
+        if !event.is_trace_only() {
+            self.0.on_event(event);
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! A worker process does nothing but ask the queue and sleep. Here each worker is a [`Worker`] that makes the same
 //! requests in the same order, and the [`Pacer`] decides whose turn it is, as in the keeper of a run.
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use rustix::process::Signal;
 
 use super::chaos::KillSchedule;
@@ -17,8 +17,14 @@ use crate::keeper::{Observer, Pacer, PacerStep, Speed};
 use crate::os::ExitCause;
 use crate::queue::{
     Batch, BatchRef, ClientId, ClientSettings, Effect, EffectKind, Items, Queue, Request,
+    WaitReason,
 };
 use crate::role::{Role, WorkerId};
+
+/// How many bytes of items one allocation has.
+const ITEM_MEMORY_BYTES: usize = 4096;
+/// The longest number, the closing quote and the newline.
+const MAX_ITEM_END_BYTES: usize = 22;
 
 /// A run of [`Config`] as one computation.
 pub(crate) struct Simulator<'a, O> {
@@ -32,6 +38,8 @@ pub(crate) struct Simulator<'a, O> {
     producers_left: u32,
     /// An item, up to its number.
     item_prefix: Vec<u8>,
+    /// The texts of items are parts of this memory, so that few items need an allocation.
+    item_memory: BytesMut,
     observer: &'a mut O,
 }
 
@@ -62,7 +70,7 @@ impl Worker {
         };
         Self {
             id,
-            delays: DelaySampler::new(delay.clone(), seed, id, finished_items),
+            delays: DelaySampler::new(delay, seed, id, finished_items),
             waiting_since: None,
             next_item: u64::from(id.index - 1) + finished_items * u64::from(config.producers),
             seq: 0,
@@ -96,6 +104,7 @@ impl<'a, O: Observer> Simulator<'a, O> {
             workers: ids.iter().map(|&id| Some(Worker::new(id, config, seed, 0))).collect(),
             producers_left: config.producers,
             item_prefix,
+            item_memory: BytesMut::with_capacity(ITEM_MEMORY_BYTES),
             observer,
         };
         for client in 0..simulator.workers.len() {
@@ -125,6 +134,11 @@ impl<'a, O: Observer> Simulator<'a, O> {
                 PacerStep::Wake(worker) => {
                     self.pacer.on_grant(worker, 0);
                     self.resume(self.client(worker));
+                }
+                PacerStep::BeginWait(worker) => {
+                    let reason = WaitReason::of_role(worker.role);
+                    let wait = Event::new(self.pacer.now(), EventKind::Waiting(reason));
+                    self.observer.on_event(Event { worker: Some(worker), ..wait });
                 }
                 PacerStep::Kill => self.kill_random_worker(),
                 PacerStep::Wait(_) | PacerStep::OutOfTime => return false,
@@ -189,13 +203,14 @@ impl<'a, O: Observer> Simulator<'a, O> {
         if worker.next_item >= self.config.items {
             return self.leave(client);
         }
-        let mut bytes = Vec::with_capacity(self.item_prefix.len() + 22);
-        bytes.extend_from_slice(&self.item_prefix);
-        bytes.extend_from_slice(itoa::Buffer::new().format(worker.next_item).as_bytes());
-        bytes.extend_from_slice(b"\"\n");
+        let memory = &mut self.item_memory;
+        memory.reserve(self.item_prefix.len() + MAX_ITEM_END_BYTES);
+        memory.extend_from_slice(&self.item_prefix);
+        memory.extend_from_slice(itoa::Buffer::new().format(worker.next_item).as_bytes());
+        memory.extend_from_slice(b"\"\n");
         worker.next_item += u64::from(self.config.producers);
         worker.seq += 1;
-        let items = Items { count: 1, bytes: Bytes::from(bytes) };
+        let items = Items { count: 1, bytes: memory.split().freeze() };
         let put = Request::Put { seq: worker.seq, items };
         self.wait_for(client, put);
     }
@@ -276,6 +291,7 @@ impl<'a, O: Observer> Simulator<'a, O> {
             self.producers_left -= 1;
             if self.producers_left == 0 {
                 self.queue.close();
+                self.observer.on_event(Event::new(self.pacer.now(), EventKind::SentinelPut));
             }
         }
     }

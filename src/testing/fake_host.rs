@@ -8,7 +8,7 @@ use crate::event::{Event, EventKind};
 use crate::journal::Record;
 use crate::keeper::{Host, Keeper, Observer};
 use crate::pipe::{PipePairName, WriteBuffer};
-use crate::queue::ClientId;
+use crate::queue::{ClientId, WaitReason};
 use crate::role::WorkerId;
 
 /// A host in memory.
@@ -32,6 +32,8 @@ pub(crate) struct FakeObserver {
     pub(crate) journal: Vec<u8>,
     /// Time, name, worker and item id of each event. An event without items has its wait in place of an id.
     pub(crate) events: Vec<(Nanos, &'static str, Option<WorkerId>, u64)>,
+    /// The events that only a trace has.
+    pub(crate) trace: Vec<(Nanos, &'static str, Option<WorkerId>)>,
 }
 
 impl<W: Observer> FakeHost<W> {
@@ -127,8 +129,14 @@ impl Observer for FakeObserver {
             EventKind::Requeued(_) => "back",
             EventKind::Died(_) => "died",
             EventKind::Left => "left",
+            EventKind::Waiting(WaitReason::Room) => "room",
+            EventKind::Waiting(_) => "item",
+            EventKind::SentinelPut => "sentinel",
             EventKind::Restarted | EventKind::Cleared | EventKind::Finished => return,
         };
+        if event.is_trace_only() {
+            return self.trace.push((event.at, name, event.worker));
+        }
         let Some(batch) = event.batch() else {
             let waited = event.waited.unwrap_or_default();
             return self.events.push((event.at, name, event.worker, waited));

@@ -11,3 +11,5 @@ pub(crate) mod recorded;
 mod simulation;
 
 pub(crate) use fake_host::FakeHost;
+#[cfg(test)]
+pub(crate) use fake_host::FakeObserver;

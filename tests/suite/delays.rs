@@ -81,11 +81,71 @@ fn a_run_refuses_an_invalid_distribution_of_delays() {
         ("uniform:2s..1s", "ends before it begins"),
         ("uniform:1s", "two ends"),
         ("uniform:-1s..1s", "negative"),
-        ("normal:1s", "exp:1s, or uniform:500ms..1.5s"),
+        ("normal:1s", "2 parameters with commas between them: write normal:1s,200ms"),
+        ("weibull:1s", "erlang:3,1s, hyper:0.9,500ms,5s, normal:1s,200ms, lognormal:1s,500ms"),
+        ("erlang:0,1s", "write erlang:3,1s"),
+        ("hyper:2,1s,1s", "from 0 to 1"),
+        ("file:", "write file:delays.txt"),
+        ("file:/nowhere/at/all", "name a file with one delay a line"),
     ] {
         for option in ["--producer-delay", "--consumer-delay"] {
             let outcome = sandbox.run(&["run", option, delay]);
             outcome.assert_refused(2, &[option, delay, words]);
         }
     }
+}
+
+#[test]
+fn runs_draw_from_each_distribution() {
+    let sandbox = Sandbox::new();
+    for delay in
+        ["const:2s", "erlang:3,1s", "hyper:0.9,500ms,5s", "normal:1s,2s", "lognormal:1s,500ms"]
+    {
+        let args = ["run", "--speed=max", "--items=4", "--seed=1", "--format=json"];
+        let delays = [&format!("--producer-delay={delay}")[..], "--consumer-delay=1ms"];
+        let outcome = sandbox.run(&[&args[..], &delays].concat());
+        assert_eq!(outcome.code(), Some(0), "{delay}: {}", outcome.stderr);
+        let times: Vec<_> = puts(&outcome).into_iter().map(|(time, _)| time.as_f64()).collect();
+        assert_eq!(times.len(), 4);
+        assert!(times.is_sorted() && times[0] != times[3], "{delay}: {times:?}");
+    }
+}
+
+#[test]
+fn a_run_reads_a_file_of_delays_once_and_each_worker_starts_at_its_own_place() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("delays"), "# seconds\n1\n2s # slow\n\n4s\n").unwrap();
+    // The workers have another standard input. After its items the first producer waits 1, 2 and 4 s, the second
+    // one 2 and 4 s.
+    let script = "qdemo run --speed max --items 7 --producers 2 --format json \
+        --producer-delay file:/dev/stdin --consumer-delay 0 <delays";
+    let outcome = sandbox.script(script);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let found: Vec<_> = puts(&outcome)
+        .into_iter()
+        .map(|(time, worker)| (time.as_f64().unwrap(), worker.as_u64().unwrap()))
+        .collect();
+    assert_eq!(found, [(0.0, 1), (0.0, 2), (1.0, 1), (2.0, 2), (3.0, 1), (6.0, 2), (7.0, 1)]);
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn a_successor_goes_on_in_the_file_where_its_predecessor_was() {
+    let sandbox = Sandbox::new();
+    std::fs::write(sandbox.path("delays"), "1s\n2s\n4s\n").unwrap();
+    let script = "qdemo run --speed max --items 60 --format json --seed 1 --chaos 5s \
+        --producer-delay file:delays --consumer-delay 1ms 2>/dev/null";
+    let outcome = sandbox.script(script);
+    assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
+    let events = outcome.lines().into_iter().map(|line| serde_json::from_str::<Value>(&line));
+    let died = |event: &Value| event["event"] == "died" && event["role"] == "producer";
+    assert!(events.map(Result::unwrap).any(|event| died(&event)), "no producer died");
+    let times = puts(&outcome).into_iter().map(|(time, _)| time.as_f64().unwrap());
+    let times: Vec<_> = times.collect();
+    // A death cuts a delay short, and the successor puts at once.
+    let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (gap, delay) in gaps.iter().zip([1.0, 2.0, 4.0].iter().cycle()) {
+        assert!(*gap <= delay + 1e-6, "{gap} is more than {delay} in {gaps:?}");
+    }
+    sandbox.assert_nothing_left();
 }

@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::harness::{Outcome, Running, Sandbox};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "run",
     "timeline",
     "sweep",

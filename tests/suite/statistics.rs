@@ -48,6 +48,8 @@ fn statistics_of_the_classic_example_match_a_calculation_by_hand() {
             "model": "D/D/1",
             "rho": 2.0,
             "unstable": true,
+            "assumes_independence": false,
+            "intervals": null,
             "throughput_per_s": null,
             "depth": null,
             "in_system": null,
@@ -231,4 +233,47 @@ fn options_select_the_format_and_the_place_of_the_statistics() {
     sandbox
         .run(&[&run[..], &nowhere].concat())
         .assert_refused(2, &["/nowhere/at/all", "フォルダー"]);
+}
+
+#[test]
+fn a_bound_is_no_formula_and_the_intervals_name_their_method() {
+    let sandbox = Sandbox::new();
+    let args = ["--items", "400", "--seed", "1"];
+    let normal = delays("normal:1s,200ms", "lognormal:800ms,400ms");
+    let found = statistics(&sandbox, &[&args[..], &normal].concat());
+    let theory = &found["theory"];
+    assert_eq!(theory["model"], "G/G/1");
+    assert_eq!(theory["intervals"]["method"], "batch means");
+    assert_eq!(theory["intervals"]["batches"], 20);
+    for key in ["wait_s", "sojourn_s", "depth", "in_system"] {
+        let (bound, measured) = (theory[key]["bound"].as_f64(), theory[key]["measured"].as_f64());
+        assert_eq!(theory[key]["formula"], Value::Null, "{key}");
+        assert!(bound > measured && measured.is_some(), "{key}: {theory}");
+    }
+    assert!(theory["throughput_per_s"]["formula"].is_f64());
+    assert_eq!(theory["wait_probability"]["formula"], Value::Null);
+    let limit = theory["intervals"]["correlation_limit"].as_f64();
+    assert!(
+        theory["wait_s"]["correlation"].as_f64() > limit,
+        "the test wants a correlation: {theory}"
+    );
+    let run = ["run", "--quiet", "--speed", "max", "--stats", "text", "--lang", "en"];
+    let text = sandbox.run(&[&run[..], &args, &normal].concat()).stderr;
+    for words in [
+        "wait            ≤ 500 ms",
+        "had to wait     –",
+        "≤: no formula is known; this is an upper bound",
+        "95 % interval: batch means, 20 batches",
+        "batches depend on each other (depth, in system, wait, sojourn): the interval may be",
+    ] {
+        assert!(text.contains(words), "no {words} in {text}");
+    }
+    std::fs::write(sandbox.path("delays"), "200ms\n1s\n").unwrap();
+    let script = "qdemo run --quiet --speed max --stats text --lang en --seed 1 \
+        --producer-delay exp:1s --consumer-delay file:delays";
+    let text = sandbox.script(script).stderr;
+    for words in ["M/G/1 (ρ = 0.6)", "a run replays them in order"] {
+        assert!(text.contains(words), "no {words} in {text}");
+    }
+    assert!(!text.contains("batch means"), "a run of five items has no interval: {text}");
 }

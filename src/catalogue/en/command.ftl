@@ -90,6 +90,7 @@ command-no-command = there is no command after --: add a command, or leave -- ou
 command-tty-jobs = --tty is for one command at a time: leave --jobs out
 
 command-run-open-files = { $workers } workers need { $needed } open files, and only { $limit } are allowed: raise `ulimit -n`, or take fewer workers
+command-no-delay-file = cannot write the delays of the run to the folder for temporary files (TMPDIR)
 command-no-worker = cannot start a worker process
 command-no-pipe = cannot make a named pipe
 command-no-random = no random numbers

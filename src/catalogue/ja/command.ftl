@@ -60,6 +60,7 @@ command-no-command = -- の後にコマンドがありません。コマンド�
 command-tty-jobs = --tty で同時に実行できるコマンドは 1 つです。--jobs を外してください
 
 command-run-open-files = ワーカー { $workers } 個には { $needed } 個のファイルを開く必要がありますが、上限は { $limit } です。`ulimit -n` を大きくするか、ワーカーを減らしてください
+command-no-delay-file = 一時フォルダー (TMPDIR) に実行用の遅延を書き込めません
 command-no-worker = ワーカーのプロセスを起動できません
 command-no-pipe = 名前付きパイプを作成できません
 command-no-random = 乱数を得られません

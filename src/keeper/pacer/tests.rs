@@ -48,6 +48,7 @@ fn time_begins_when_all_workers_are_connected_and_at_rest() {
         "the consumer runs"
     );
     pacer.on_sleep(consumer(1), SECOND, 9 * SECOND);
+    assert_eq!(pacer.next_step(10 * SECOND, |_| true, none), PacerStep::BeginWait(producer(1)));
     assert_eq!(pacer.next_step(10 * SECOND, |_| true, none), PacerStep::Wait(Some(11 * SECOND)));
     assert_eq!(pacer.now(), 0);
     assert_eq!(pacer.next_step(11 * SECOND, |_| true, none), PacerStep::Wake(consumer(1)));
@@ -137,6 +138,7 @@ fn one_worker_runs_at_a_time() {
 fn time_moves_on_if_no_waiting_worker_can_be_served() {
     let mut pacer = asleep(Speed::Max, [3 * SECOND, SECOND]);
     pacer.on_request(consumer(1), 0);
+    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::BeginWait(consumer(1)));
     assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), 3 * SECOND);
     pacer.on_disconnect(producer(1));
@@ -149,17 +151,85 @@ fn a_sleep_behind_a_put_begins_with_the_answer_to_the_put() {
     assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
     pacer.on_grant(producer(1), 0);
     pacer.on_request(producer(1), 0);
-    pacer.on_sleep(producer(1), 2 * SECOND, 0);
     assert_eq!(
         pacer.next_step(0, |_| true, none),
-        PacerStep::Wake(consumer(1)),
+        PacerStep::BeginWait(producer(1)),
         "the put is blocked"
     );
+    // The request for the sleep came later than the put. The wait does not begin twice.
+    pacer.on_sleep(producer(1), 2 * SECOND, 0);
+    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(consumer(1)));
     pacer.on_disconnect(consumer(1));
     assert_eq!(pacer.next_step(0, |_| true, all), PacerStep::Serve(producer(1)));
     pacer.on_grant(producer(1), 0);
     assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), 7 * SECOND);
+}
+
+/// A pacer at full speed whose `workers` have asked.
+fn all_asked(workers: &[WorkerId]) -> Pacer {
+    let mut pacer = Pacer::new(Speed::Max, workers.iter().copied());
+    for &worker in workers {
+        pacer.on_run(worker, 0);
+        pacer.on_request(worker, 0);
+    }
+    pacer
+}
+
+#[test]
+fn a_worker_begins_to_wait_when_nobody_can_be_answered_before_time_moves_on() {
+    let mut pacer = all_asked(&[consumer(2), consumer(1), producer(2), producer(1)]);
+    let begin = |pacer: &mut Pacer, can_serve: fn(WorkerId) -> bool| {
+        let step = pacer.next_step(0, |_| true, can_serve);
+        if let PacerStep::Serve(worker) = step {
+            pacer.on_grant(worker, 0);
+        }
+        step
+    };
+    // The first producer is answered, and asks again. It has to wait like those that have asked once.
+    let first = |worker: WorkerId| worker == producer(1);
+    assert_eq!(begin(&mut pacer, first), PacerStep::Serve(producer(1)));
+    assert_eq!(begin(&mut pacer, first), PacerStep::Wait(None), "the producer runs");
+    pacer.on_request(producer(1), 0);
+    for worker in [producer(1), producer(2), consumer(1), consumer(2)] {
+        assert_eq!(begin(&mut pacer, none), PacerStep::BeginWait(worker));
+    }
+    assert_eq!(begin(&mut pacer, none), PacerStep::Wait(None), "nobody begins to wait twice");
+    // An answer at the same time is possible still, and the next request is another wait.
+    assert_eq!(begin(&mut pacer, first), PacerStep::Serve(producer(1)));
+    pacer.on_request(producer(1), 0);
+    assert_eq!(begin(&mut pacer, none), PacerStep::BeginWait(producer(1)));
+    assert_eq!(begin(&mut pacer, none), PacerStep::Wait(None));
+    // So is the first request of the successor of a dead worker.
+    pacer.on_death(producer(2), 0);
+    pacer.on_run(producer(2), 0);
+    pacer.on_request(producer(2), 0);
+    assert_eq!(begin(&mut pacer, none), PacerStep::BeginWait(producer(2)));
+}
+
+#[test]
+fn a_kill_comes_after_the_waits_that_began_before_it() {
+    let mut pacer = asleep(Speed::Max, [3 * SECOND, SECOND]);
+    pacer.on_request(consumer(1), 0);
+    pacer.set_next_kill(Some(2 * SECOND));
+    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::BeginWait(consumer(1)));
+    assert_eq!(pacer.now(), 0);
+    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Kill);
+}
+
+#[test]
+fn at_a_finite_speed_a_wait_begins_before_the_wall_time_of_the_next_event() {
+    let mut pacer = asleep(Speed::Times(1.0), [SECOND, SECOND]);
+    pacer.on_request(consumer(1), 0);
+    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::BeginWait(consumer(1)));
+    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wait(Some(SECOND)));
+    assert_eq!(pacer.next_step(SECOND, |_| true, none), PacerStep::Wake(producer(1)));
+    pacer.on_grant(producer(1), SECOND);
+    pacer.next_step(SECOND + STRAGGLER_TIMEOUT, |_| true, none);
+    // A straggler comes back at the wall time, and may begin to wait then.
+    pacer.on_request(producer(1), 3 * SECOND);
+    let step = pacer.next_step(3 * SECOND, |_| true, none);
+    assert_eq!((step, pacer.now()), (PacerStep::BeginWait(producer(1)), 3 * SECOND));
 }
 
 #[test]

@@ -6,9 +6,12 @@ use super::theory::Averages;
 use crate::clock::Nanos;
 use crate::clock::to_seconds;
 
-const BATCH_COUNT: usize = 20;
+/// The number of batches of a run.
+pub(super) const BATCH_COUNT: usize = 20;
 /// The two-sided 95 % quantile of Student's t for `BATCH_COUNT - 1` degrees of freedom.
 const STUDENT_T_95: f64 = 2.093;
+/// The one-sided 95 % quantile of the standard normal distribution.
+const NORMAL_95: f64 = 1.645;
 /// The means of smaller batches depend on each other.
 const MIN_BATCH_SIZE: u64 = 20;
 
@@ -108,35 +111,89 @@ impl BatchMeans {
         })
     }
 
+    /// Whether the run was long enough for all batches.
+    pub(super) fn is_complete(&self) -> bool {
+        self.averages.len() == BATCH_COUNT
+    }
+
+    /// The means of all batches. `None` if the run is too short.
+    fn means(&self, average: fn(&Averages) -> f64) -> Option<Vec<f64>> {
+        self.is_complete().then(|| self.averages.iter().map(average).collect())
+    }
+
+    /// The correlation of the means of successive batches, from -1 to 1: 1 minus half of von Neumann's ratio,
+    /// which is close to the autocorrelation at lag 1. `None` if the run is too short, or if the means are
+    /// equal.
+    pub(super) fn correlation(&self, average: fn(&Averages) -> f64) -> Option<f64> {
+        let values = self.means(average)?;
+        let squares = sum_of_squares(&values);
+        let steps = values.iter().zip(values.iter().skip(1));
+        let successive: f64 = steps.map(|(before, after)| (after - before).powi(2)).sum();
+        // Equal means may differ by the rounding of their divisions.
+        let is_constant = squares <= 1e-20 * values.iter().map(|value| value * value).sum::<f64>();
+        (!is_constant).then(|| 1.0 - successive / (2.0 * squares)).filter(|value| value.is_finite())
+    }
+
+    /// A larger correlation is significant at 5 %. The variance of the correlation of independent values is
+    /// (n - 2) / (n² - 1) (Fishman, "Grouping Observations in Digital Simulation", Management Science 24,
+    /// 1978).
+    pub(super) fn correlation_limit() -> f64 {
+        let count = BATCH_COUNT as f64;
+        NORMAL_95 * ((count - 2.0) / (count * count - 1.0)).sqrt()
+    }
+
     /// Half the width of the interval that contains the true average in 95 of 100 runs. `None` if the run
     /// is too short.
     pub(super) fn half_width(&self, average: fn(&Averages) -> f64) -> Option<f64> {
-        if self.averages.len() < BATCH_COUNT {
-            return None;
-        }
-        let values: Vec<f64> = self.averages.iter().map(average).collect();
+        let values = self.means(average)?;
         let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+        let squares = sum_of_squares(&values);
         Some(STUDENT_T_95 * (squares / (count - 1.0) / count).sqrt())
             .filter(|width| width.is_finite())
     }
+}
+
+/// The sum of the squares of the differences from the mean.
+fn sum_of_squares(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    values.iter().map(|value| (value - mean).powi(2)).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_interval_follows_from_the_means_of_the_batches() {
+    /// Batches whose mean waiting times are these, in nanoseconds.
+    fn batches(means: impl Fn(u64) -> u64) -> BatchMeans {
         let mut batches = BatchMeans::new(400);
         let mut sums = RunningTotals::default();
         for item in 0..400u64 {
-            // The batch means are 0 and 2 in turn: their mean is 1, their variance is 20/19.
             sums.items_done += 1;
-            sums.total_waiting_time += u128::from(item / 20 % 2 * 2);
+            sums.total_waiting_time += u128::from(means(item / 20));
             batches.record_done(&sums);
         }
+        batches
+    }
+
+    #[test]
+    fn a_trend_over_the_batches_is_a_correlation_and_alternation_is_a_negative_one() {
+        let correlation = |batches: BatchMeans| batches.correlation(|a| a.waiting_time).unwrap();
+        // Means from 0 to 19: Σ(steps²) = 19, Σ(differences²) = 20 × 399 / 12 = 665.
+        let trend = correlation(batches(|batch| batch));
+        assert!((trend - (1.0 - 19.0 / 1330.0)).abs() < 1e-9, "{trend}");
+        // Means of 0 and 2 in turn: Σ(steps²) = 76, Σ(differences²) = 20.
+        let alternation = correlation(batches(|batch| batch % 2 * 2));
+        assert!((alternation + 0.9).abs() < 1e-9, "{alternation}");
+        let limit = BatchMeans::correlation_limit();
+        assert!((limit - 1.645 * (18f64 / 399.0).sqrt()).abs() < 1e-12 && trend > limit, "{limit}");
+        assert_eq!(batches(|_| 7).correlation(|a| a.waiting_time), None, "there is no variance");
+        assert_eq!(BatchMeans::new(400).correlation(|a| a.waiting_time), None, "no batch is done");
+    }
+
+    #[test]
+    fn the_interval_follows_from_the_means_of_the_batches() {
+        // The batch means are 0 and 2 in turn: their mean is 1, their variance is 20/19.
+        let batches = batches(|batch| batch % 2 * 2);
         let width = 1e9 * batches.half_width(|averages| averages.waiting_time).unwrap();
         assert!((width - 2.093 * (1.0f64 / 19.0).sqrt()).abs() < 1e-9, "{width}");
     }

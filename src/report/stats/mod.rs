@@ -16,6 +16,9 @@ use crate::queue::Batch;
 use crate::role::{Role, WorkerId};
 use batch_means::{BatchMeans, RunningTotals};
 pub(crate) use summary::StatsSummary;
+#[cfg(test)]
+#[allow(unused_imports, reason = "runs are compared with the same values")]
+pub(crate) use theory::textbook;
 pub(crate) use theory::{Averages, ModelInput, SteadyState};
 
 /// Percentiles are exact to one part in 10,000.
@@ -42,6 +45,8 @@ pub(crate) struct StatsCollector {
     blocked_times: Vec<Nanos>,
     /// Worker `n` is at `n - 1`.
     consumer_stats: Vec<ConsumerStats>,
+    /// The number of consumers that have items in flight.
+    busy_consumers: u64,
     /// A worker died, or the run ended early: no formula covers such a run.
     is_model_invalid: bool,
     /// The run has dropped ready items: their times in the system have no end.
@@ -62,8 +67,17 @@ struct Sojourn {
 struct ConsumerStats {
     items_done: u64,
     in_flight: u64,
-    /// The time in which the consumer had items in flight.
+    /// The time in which the consumer had items in flight, up to `busy_since` if it has items in flight now.
     busy_time: Nanos,
+    busy_since: Nanos,
+}
+
+impl ConsumerStats {
+    /// The time in which the consumer had items in flight.
+    fn busy_time_until(&self, now: Nanos) -> Nanos {
+        let open = if self.in_flight > 0 { now.saturating_sub(self.busy_since) } else { 0 };
+        self.busy_time + open
+    }
 }
 
 /// The distribution of times.
@@ -118,6 +132,7 @@ impl StatsCollector {
             first_id: 1,
             blocked_times: vec![0; producers],
             consumer_stats: vec![ConsumerStats::default(); consumers],
+            busy_consumers: 0,
             is_model_invalid: false,
             has_dropped_items: false,
         }
@@ -158,10 +173,7 @@ impl StatsCollector {
         self.sums.elapsed += span;
         self.sums.depth_integral += u128::from(self.depth) * u128::from(span);
         self.sums.in_system_integral += u128::from(self.in_system) * u128::from(span);
-        for busy in self.consumer_stats.iter_mut().filter(|consumer| consumer.in_flight > 0) {
-            busy.busy_time += span;
-            self.sums.busy_time += u128::from(span);
-        }
+        self.sums.busy_time += u128::from(self.busy_consumers) * u128::from(span);
     }
 
     fn record_put(&mut self, producer: WorkerId, batch: &Batch, waited: Nanos) {
@@ -195,7 +207,9 @@ impl StatsCollector {
         self.sums = RunningTotals::default();
         self.max_depth = self.depth;
         self.blocked_times.fill(0);
-        self.consumer_stats.iter_mut().for_each(|consumer| consumer.busy_time = 0);
+        for consumer in &mut self.consumer_stats {
+            (consumer.busy_time, consumer.busy_since) = (0, self.last_event_at);
+        }
     }
 
     fn add_ready(&mut self, count: u64) {
@@ -210,26 +224,22 @@ impl StatsCollector {
             sojourn.waiting_time += now - sojourn.state_since;
             sojourn.state_since = now;
         }
-        if let Some(stats) = self.consumer_stats_mut(consumer) {
-            stats.in_flight += batch.count();
-        }
+        self.change_in_flight(consumer, |in_flight| in_flight + batch.count());
     }
 
     fn record_requeue(&mut self, consumer: WorkerId, batch: &Batch) {
         let now = self.last_event_at;
         self.sojourns_mut(batch).for_each(|sojourn| sojourn.state_since = now);
         self.add_ready(batch.count());
-        if let Some(stats) = self.consumer_stats_mut(consumer) {
-            stats.in_flight -= batch.count().min(stats.in_flight);
-        }
+        self.change_in_flight(consumer, |in_flight| in_flight.saturating_sub(batch.count()));
     }
 
     fn record_done(&mut self, consumer: WorkerId, batch: &Batch) {
         let count = batch.count();
         self.in_system -= count.min(self.in_system);
         let counted = batch.end_id().saturating_sub(batch.first_id.max(self.first_counted_id()));
+        self.change_in_flight(consumer, |in_flight| in_flight.saturating_sub(count));
         if let Some(stats) = self.consumer_stats_mut(consumer) {
-            stats.in_flight -= count.min(stats.in_flight);
             stats.items_done += counted;
         }
         for id in batch.first_id..batch.end_id() {
@@ -253,6 +263,19 @@ impl StatsCollector {
         self.sums.total_sojourn_time += u128::from(sojourn_time);
         self.sums.items_delayed += u64::from(sojourn.waiting_time > 0);
         self.batches.record_done(&self.sums);
+    }
+
+    /// Changes the number of items that a consumer has in flight.
+    fn change_in_flight(&mut self, consumer: WorkerId, change: impl FnOnce(u64) -> u64) {
+        let now = self.last_event_at;
+        let Some(stats) = self.consumer_stats_mut(consumer) else { return };
+        stats.busy_time = stats.busy_time_until(now);
+        stats.busy_since = now;
+        let before = stats.in_flight;
+        stats.in_flight = change(before);
+        let after = stats.in_flight;
+        self.busy_consumers -= u64::from(before > 0);
+        self.busy_consumers += u64::from(after > 0);
     }
 
     fn consumer_stats_mut(&mut self, consumer: WorkerId) -> Option<&mut ConsumerStats> {

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use super::batch_means::{BATCH_COUNT, BatchMeans};
 use super::theory::{Averages, ModelName};
 use super::{StatsCollector, TimeDistribution};
 use crate::catalogue::{Lang, message};
@@ -108,9 +109,23 @@ pub(super) struct TheoryComparison {
     /// The queue would grow without limit: the formula has no average.
     #[serde(rename = "unstable")]
     pub(super) is_unstable: bool,
+    /// The formula takes the delays of a file as independent of each other.
+    pub(super) assumes_independence: bool,
+    /// Null if the run is too short.
+    pub(super) intervals: Option<IntervalMethod>,
     /// In the order of [`METRICS`].
     #[serde(flatten, serialize_with = "serialize_with_keys")]
     pub(super) metrics: [Option<MetricComparison>; METRICS.len()],
+}
+
+/// How the confidence intervals of a run come about.
+#[derive(Debug, Serialize)]
+pub(super) struct IntervalMethod {
+    method: &'static str,
+    confidence: f64,
+    pub(super) batches: usize,
+    /// A larger correlation of successive batches is significant.
+    correlation_limit: f64,
 }
 
 /// An average that a formula and a run have in common.
@@ -167,10 +182,28 @@ fn serialize_with_keys<S: Serializer>(
 
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct MetricComparison {
-    pub(super) formula: f64,
+    pub(super) formula: Option<f64>,
+    /// An upper bound of the average, where theory has no formula.
+    pub(super) bound: Option<f64>,
     pub(super) measured: Option<f64>,
     /// The 95 % confidence interval of the measured value; null if the run is too short.
     pub(super) interval: Option<[f64; 2]>,
+    /// The correlation of the means of successive batches. Where it is significant, the interval may be too
+    /// narrow.
+    pub(super) correlation: Option<f64>,
+}
+
+impl MetricComparison {
+    pub(super) fn is_correlated(&self) -> bool {
+        self.correlation.is_some_and(|correlation| correlation > BatchMeans::correlation_limit())
+    }
+}
+
+impl Metric {
+    /// Whether a bound of the waiting time bounds this average too.
+    fn depends_on_waits(&self) -> bool {
+        matches!(self.key, "depth" | "in_system" | "wait_s" | "sojourn_s")
+    }
 }
 
 /// `None` for the quotient of a division by zero.
@@ -200,8 +233,8 @@ impl StatsCollector {
         let elapsed = to_seconds(sums.elapsed);
         let consumers = self.consumer_stats.iter().map(|consumer| ConsumerSummary {
             items: consumer.items_done,
-            busy_s: to_seconds(consumer.busy_time),
-            utilization: finite(to_seconds(consumer.busy_time) / elapsed),
+            busy_s: to_seconds(consumer.busy_time_until(end)),
+            utilization: finite(to_seconds(consumer.busy_time_until(end)) / elapsed),
         });
         StatsSummary {
             items: sums.items_done,
@@ -246,7 +279,8 @@ impl StatsCollector {
         let [producers, consumers] = self.model_input.workers.map(f64::from);
         let measured = self.sums.averages().per_worker(self.model_input.workers);
         let compare = |metric: Metric| {
-            let formula = (metric.average)(model.steady_state.as_ref()?);
+            let theory = finite((metric.average)(model.steady_state.as_ref()?));
+            let is_bound = model.is_bound && metric.depends_on_waits();
             // The averages of the batches are those of all workers.
             let workers = match metric.key {
                 "utilization" => consumers,
@@ -256,10 +290,24 @@ impl StatsCollector {
             let measured = finite((metric.average)(&measured));
             let width = self.batches.half_width(metric.average).map(|width| width / workers);
             let interval = measured.zip(width).map(|(mean, width)| [mean - width, mean + width]);
-            Some(MetricComparison { formula, measured, interval })
+            Some(MetricComparison {
+                formula: theory.filter(|_| !is_bound),
+                bound: theory.filter(|_| is_bound),
+                measured,
+                interval,
+                correlation: self.batches.correlation(metric.average),
+            })
         };
+        let is_complete = self.batches.is_complete() && model.steady_state.is_some();
         Some(TheoryComparison {
             is_unstable: model.steady_state.is_none(),
+            assumes_independence: model.assumes_independence,
+            intervals: is_complete.then(|| IntervalMethod {
+                method: "batch means",
+                confidence: 0.95,
+                batches: BATCH_COUNT,
+                correlation_limit: BatchMeans::correlation_limit(),
+            }),
             metrics: METRICS.map(compare),
             rho: model.rho,
             model: model.name,

@@ -88,7 +88,37 @@ impl TheoryComparison {
         let rows = METRICS.iter().zip(self.metrics).filter_map(|(metric, comparison)| {
             Some(format_row(&(metric.name)(lang), comparison?.format_cells(metric.format)))
         });
-        [name, format_row("", heads)].into_iter().chain(rows).collect()
+        let rows = [name, format_row("", heads)].into_iter().chain(rows);
+        rows.chain(self.format_notes(lang)).collect()
+    }
+
+    /// What a reader must know of the values.
+    fn format_notes(&self, lang: Lang) -> Vec<String> {
+        let mut notes = Vec::new();
+        let compared =
+            || METRICS.iter().zip(&self.metrics).filter_map(|(m, c)| Some((m, c.as_ref()?)));
+        if compared().any(|(_, comparison)| comparison.bound.is_some()) {
+            notes.push(message!(lang, "stats-bound"));
+        }
+        if self.assumes_independence {
+            notes.push(message!(lang, "stats-file-order"));
+        }
+        if let Some(method) = &self.intervals {
+            let interval = message!(lang, "stats-interval");
+            notes.push(message!(
+                lang,
+                "stats-method",
+                interval = interval,
+                batches = method.batches
+            ));
+            let correlated = compared().filter(|(_, comparison)| comparison.is_correlated());
+            let names: Vec<_> = correlated.map(|(metric, _)| (metric.name)(lang)).collect();
+            if !names.is_empty() {
+                let names = names.join(&message!(lang, "stats-comma"));
+                notes.push(message!(lang, "stats-correlated", names = names));
+            }
+        }
+        notes
     }
 }
 
@@ -97,7 +127,11 @@ impl MetricComparison {
         let interval = self.interval.map_or_else(String::new, |[low, high]| {
             format!("{} … {}", format(Some(low)), format(Some(high)))
         });
-        [format(Some(self.formula)), format(self.measured), interval]
+        let theory = match self.bound {
+            Some(bound) => format!("≤ {}", format(Some(bound))),
+            None => format(self.formula),
+        };
+        [theory, format(self.measured), interval]
     }
 }
 

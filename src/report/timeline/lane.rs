@@ -105,7 +105,10 @@ impl Lane {
                 self.record_blocked(event, resolution);
                 self.finish(at, resolution);
             }
-            EventKind::Cleared | EventKind::Finished => {}
+            EventKind::Waiting(_)
+            | EventKind::SentinelPut
+            | EventKind::Cleared
+            | EventKind::Finished => {}
         }
     }
 

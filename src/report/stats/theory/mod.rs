@@ -1,15 +1,18 @@
 //! The closed forms of queueing theory for a run, as far as there are any.
 //!
-//! Sources: Gross, Shortle, Thompson and Harris, *Fundamentals of Queueing Theory*, chapters 2 (birth and
-//! death, M/M/c, Erlang's C) and 5 (M/G/1, Pollaczek and Khinchine).
+//! Source: Gross, Shortle, Thompson and Harris, *Fundamentals of Queueing Theory*, 4th edition, sections 2.3
+//! (M/M/c, Erlang's C), 5.1 (M/G/1, Pollaczek and Khinchine), 5.3 (G/M/1) and 7.1 (Kingman's bound).
+
+mod birth_death;
+mod renewal;
+#[cfg(test)]
+pub(crate) mod textbook;
 
 use serde::{Serialize, Serializer};
 
 use crate::catalogue::{Lang, message};
 use crate::clock::Delay;
-
-/// A longer chain has no steady state here: the sum would take too long.
-const MAX_STATES: u64 = 10_000_000;
+use renewal::{gi_m_1_root, has_laplace_transform, kendall_symbol, simplify};
 
 /// The parameters of a run.
 #[derive(Clone, Debug)]
@@ -32,8 +35,14 @@ pub(super) struct QueueingModel {
     /// The offered load of each consumer: the arrivals per second without blocking, times the mean service
     /// time, divided by the number of consumers.
     pub(super) rho: f64,
-    /// `None` if the model is unstable: the queue grows without limit.
+    /// `None` if the model is unstable: the queue grows without limit. A value that theory does not give is
+    /// NaN.
     pub(super) steady_state: Option<Averages>,
+    /// The depth, the number in the system, and the waiting and sojourn times are upper bounds (Kingman's).
+    /// The other averages are exact.
+    pub(super) is_bound: bool,
+    /// The formula takes the delays of a file as independent of each other. A run replays them in order.
+    pub(super) assumes_independence: bool,
 }
 
 /// The name of a model. In JSON it is English.
@@ -104,107 +113,117 @@ pub(crate) struct SteadyState {
     /// The depth, the number in the system, and the waiting and sojourn times are upper bounds. The other
     /// averages are exact.
     pub(crate) is_bound: bool,
-}
-
-/// Kendall's letter for a delay.
-fn kendall_symbol(delay: &Delay) -> char {
-    match delay {
-        Delay::Constant(_) => 'D',
-        Delay::Exponential { .. } => 'M',
-        Delay::Uniform { .. } => 'G',
-    }
+    /// The formula takes the delays of a file as independent of each other. A run replays them in order.
+    pub(crate) assumes_independence: bool,
 }
 
 impl ModelInput {
     /// The averages of the run in its steady state. `None` if it has none, or if theory has no formula.
     pub(crate) fn steady_state(&self) -> Option<SteadyState> {
-        let averages = self.model()?.steady_state?;
-        Some(SteadyState { averages, is_bound: false })
+        let model = self.model()?;
+        Some(SteadyState {
+            averages: model.steady_state?,
+            is_bound: model.is_bound,
+            assumes_independence: model.assumes_independence,
+        })
     }
 
-    /// The model of the run. `None` if it has no closed form.
+    /// The model of the run. `None` if theory has neither a formula nor a bound.
     pub(super) fn model(&self) -> Option<QueueingModel> {
-        let [put_delay, service] = &self.delays;
+        let delays = self.delays.each_ref().map(simplify);
+        let [put_delay, service] = &delays;
         let [producers, consumers] = self.workers;
-        let between = put_delay.mean();
-        let (mean, square) = (service.mean(), service.mean_square());
-        if between <= 0.0 {
+        if put_delay.mean() <= 0.0 {
             return None;
         }
-        let rate = f64::from(producers) / between;
-        let rho = rate * mean / f64::from(consumers);
-        let symbols = [put_delay, service].map(kendall_symbol);
-        let kendall = format!("{}/{}/{consumers}", symbols[0], symbols[1]);
-        let steady = match (put_delay, service) {
-            (Delay::Exponential { .. }, Delay::Exponential { .. }) if self.capacity > 0 => {
-                let steady = self.solve_birth_death(1.0 / between, 1.0 / mean)?;
-                let name = ModelName { kendall, capacity: Some(self.capacity) };
-                return Some(QueueingModel { name, rho, steady_state: Some(steady) });
-            }
-            (Delay::Constant(_), Delay::Constant(_)) if self.workers == [1, 1] => {
-                if self.capacity > 0 && rho > 1.0 {
-                    return None;
-                }
-                (rho <= 1.0).then(|| apply_littles_law(rate, 0.0, 0.0, mean, 1))
-            }
-            _ if self.capacity > 0 => return None,
-            (Delay::Exponential { .. }, Delay::Exponential { .. }) => (rho < 1.0).then(|| {
-                let waits = erlang_c(consumers, rate * mean);
-                let wait = waits * mean / (f64::from(consumers) * (1.0 - rho));
-                apply_littles_law(rate, wait, waits, mean, consumers)
-            }),
-            (Delay::Exponential { .. }, _) if consumers == 1 => (rho < 1.0).then(|| {
-                let wait = rate * square / (2.0 * (1.0 - rho));
-                apply_littles_law(rate, wait, rho, mean, 1)
-            }),
-            _ => return None,
-        };
-        Some(QueueingModel {
-            name: ModelName { kendall, capacity: None },
+        let rate = f64::from(producers) / put_delay.mean();
+        let rho = rate * service.mean() / f64::from(consumers);
+        let symbols = delays.each_ref().map(kendall_symbol);
+        let mut model = QueueingModel {
+            name: ModelName {
+                kendall: format!("{}/{}/{consumers}", symbols[0], symbols[1]),
+                capacity: None,
+            },
             rho,
-            steady_state: steady,
-        })
+            steady_state: None,
+            is_bound: false,
+            assumes_independence: service.recorded().is_some(),
+        };
+        if self.capacity > 0 && !is_deterministic(&delays, self.workers) {
+            model.name.capacity = Some(self.capacity);
+            model.steady_state = Some(self.solve_bounded(&delays)?);
+            return Some(model);
+        }
+        let formula = self.formula(&delays, rate, rho)?;
+        let is_stable = rho < 1.0 || rho <= 1.0 && is_deterministic(&delays, self.workers);
+        if self.capacity > 0 && !is_stable {
+            return None;
+        }
+        model.is_bound = formula.is_bound;
+        model.steady_state = is_stable.then(|| {
+            let Formula { wait, waits, .. } = formula;
+            apply_littles_law(rate, wait, waits, service.mean(), consumers)
+        });
+        Some(model)
     }
 
-    /// Solves the chain of births and deaths of a bounded queue. Producers with exponential delays wait for
-    /// room, and consumers have exponential delays. A state counts the ready items, the items in flight and
-    /// the blocked producers. With one producer and one consumer there are capacity + 2 states above the
-    /// empty one, because a delivery frees a slot (so the loss formula M/M/1/K does not apply).
-    fn solve_birth_death(&self, birth: f64, death: f64) -> Option<Averages> {
-        let [producers, consumers] = self.workers.map(u64::from);
-        // A producer with one more item than this waits.
-        let room = self.capacity.checked_add(consumers)?;
-        let states = room.checked_add(producers).filter(|states| *states <= MAX_STATES)?;
-        let mut weight = 1.0;
-        // The sum of the weights, and the sum of each value with the weight of its state.
-        let mut sums = [0.0; 6];
-        for state in 0..=states {
-            let waiting = state.saturating_sub(room);
-            let births = birth * (producers - waiting) as f64;
-            let out = state.min(consumers);
-            let ready = state.min(room) - out;
-            let undelayed_births = if state < consumers { births } else { 0.0 };
-            let values = [1.0, ready as f64, out as f64, waiting as f64, births, undelayed_births];
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
-            weight *= births / (death * (state + 1).min(consumers) as f64);
-            if weight > 1e200 {
-                weight *= 1e-200;
-                sums.iter_mut().for_each(|sum| *sum *= 1e-200);
+    /// The bounded queue has a formula if all delays are exponential.
+    fn solve_bounded(&self, delays: &[Delay; 2]) -> Option<Averages> {
+        match delays {
+            [Delay::Exponential { .. }, Delay::Exponential { .. }] => {
+                let [birth, death] = delays.each_ref().map(|delay| 1.0 / delay.mean());
+                self.solve_birth_death(birth, death)
+            }
+            _ => None,
+        }
+    }
+
+    /// The formula of the unbounded queue for the arrivals per second and the load of each consumer. At a
+    /// load of 1 or more its values mean nothing, except if all delays are constant.
+    fn formula(&self, delays: &[Delay; 2], rate: f64, rho: f64) -> Option<Formula> {
+        let [put_delay, service] = delays;
+        let [_, consumers] = self.workers;
+        let mean = service.mean();
+        let exact = |wait, waits| Some(Formula { wait, waits, is_bound: false });
+        match (put_delay, service) {
+            _ if is_deterministic(delays, self.workers) => exact(0.0, 0.0),
+            (Delay::Exponential { .. }, Delay::Exponential { .. }) => {
+                let waits = erlang_c(consumers, rate * mean);
+                exact(waits * mean / (f64::from(consumers) * (1.0 - rho)), waits)
+            }
+            (Delay::Exponential { .. }, _) if consumers == 1 => {
+                exact(rate * service.mean_square() / (2.0 * (1.0 - rho)), rho)
+            }
+            // The puts of several producers with other delays are no renewal process, nor are those of a
+            // file, whose delays depend on each other.
+            _ if self.workers != [1, 1] || put_delay.recorded().is_some() => None,
+            (_, Delay::Exponential { .. }) if has_laplace_transform(put_delay) => {
+                let waits = gi_m_1_root(put_delay, mean);
+                exact(waits * mean / (1.0 - waits), waits)
+            }
+            (_, Delay::Recorded(_)) => None,
+            _ => {
+                let variances = put_delay.variance() + service.variance();
+                let wait = rate * variances / (2.0 * (1.0 - rho));
+                Some(Formula { wait, waits: f64::NAN, is_bound: true })
             }
         }
-        let [total, depth, out, blocked_producers, births, undelayed_births] = sums;
-        let (throughput, depth, out) = (births / total, depth / total, out / total);
-        Some(Averages {
-            throughput,
-            depth,
-            in_system: depth + out,
-            waiting_time: depth / throughput,
-            sojourn_time: (depth + out) / throughput,
-            utilization: out / consumers as f64,
-            wait_probability: 1.0 - undelayed_births / births,
-            blocked_share: blocked_producers / total / producers as f64,
-        })
     }
+}
+
+/// What a formula says of the items of an unbounded queue.
+struct Formula {
+    /// The mean waiting time in seconds.
+    wait: f64,
+    /// The probability that an item waits.
+    waits: f64,
+    /// The waiting time is an upper bound.
+    is_bound: bool,
+}
+
+/// Whether one producer and one consumer have constant delays.
+fn is_deterministic(delays: &[Delay; 2], workers: [u32; 2]) -> bool {
+    workers == [1, 1] && matches!(delays, [Delay::Constant(_), Delay::Constant(_)])
 }
 
 /// All averages by Little's law, from the arrival rate, the mean waiting time, the probability of a wait, and
@@ -232,7 +251,8 @@ fn erlang_c(servers: u32, load: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Delay::{Constant, Exponential, Uniform};
+    use crate::clock::RecordedDelays;
+    use Delay::{Constant, Erlang, Exponential, Hyperexponential, LogNormal, Normal, Uniform};
 
     const MS: u64 = 1_000_000;
     const SECOND: u64 = 1000 * MS;
@@ -267,7 +287,10 @@ mod tests {
         close(s.wait_probability, 0.8);
         close(s.utilization, 0.8);
         let run = input([exp(1000), exp(800)], [1, 1], 0);
-        assert_eq!(run.steady_state(), Some(SteadyState { averages: s, is_bound: false }));
+        assert_eq!(
+            run.steady_state(),
+            Some(SteadyState { averages: s, is_bound: false, assumes_independence: false })
+        );
     }
 
     #[test]
@@ -344,13 +367,76 @@ mod tests {
             assert_eq!(model.steady_state, None);
         }
         for (delays, workers, capacity) in [
-            ([Constant(SECOND), exp(800)], [1, 1], 0),
+            ([Constant(SECOND), exp(800)], [2, 1], 0),
+            ([Constant(SECOND), exp(800)], [1, 2], 0),
+            ([Constant(SECOND), exp(800)], [1, 1], 4),
             ([exp(1000), Constant(800 * MS)], [1, 2], 0),
             ([exp(1000), Constant(800 * MS)], [1, 1], 4),
             ([Constant(SECOND), Constant(SECOND)], [2, 1], 0),
             ([Constant(0), exp(1000)], [1, 1], 0),
+            // Neither a formula nor a bound holds for delays in the order of a file.
+            ([recorded(&[500, 1500]), exp(800)], [1, 1], 0),
+            ([Uniform { low: 0, high: 2 * SECOND }, recorded(&[400, 1200])], [1, 1], 0),
         ] {
             assert_eq!(input(delays, workers, capacity).model(), None);
         }
+    }
+
+    fn recorded(delays: &[u64]) -> Delay {
+        let delays = delays.iter().map(|ms| ms * MS).collect();
+        Delay::Recorded(RecordedDelays::new("delays.txt".into(), delays).unwrap().into())
+    }
+
+    #[test]
+    fn other_delays_have_kingmans_upper_bound() {
+        let normal = Normal { mean: SECOND, deviation: 200 * MS };
+        let uniform = Uniform { low: 400 * MS, high: 1200 * MS };
+        let run = input([normal, uniform], [1, 1], 0);
+        assert_eq!(run.model().unwrap().name.text(Lang::En), "G/G/1");
+        let SteadyState { averages, is_bound, assumes_independence } = run.steady_state().unwrap();
+        assert!(is_bound && !assumes_independence);
+        // The cut at 0 is five deviations away.
+        close(averages.waiting_time, (0.04 + 0.64 / 12.0) / (2.0 * 0.2));
+        close(averages.throughput, 1.0);
+        assert!(averages.wait_probability.is_nan());
+        // The bound is above the exact value where both are known.
+        let uniform = Uniform { low: 0, high: 2 * SECOND };
+        let exact = model([uniform.clone(), exp(800)], [1, 1], 0, "G/M/1");
+        let bound = (uniform.variance() + 0.64) / (2.0 * 0.2);
+        assert!(exact.waiting_time < bound, "{exact:?} {bound}");
+        // There is no bound at a load of 1 or more.
+        let full = input([exp(1000), recorded(&[1000, 1001])], [1, 1], 0).model().unwrap();
+        assert_eq!(full.steady_state, None);
+    }
+
+    #[test]
+    fn a_distribution_that_is_a_simpler_one_has_its_formula() {
+        let expected = model([exp(1000), exp(800)], [1, 1], 0, "M/M/1");
+        let mean = 800 * MS;
+        for service in [
+            Erlang { phases: 1, mean },
+            Hyperexponential { probability: 0.3, means: [mean, mean] },
+            Hyperexponential { probability: 1.0, means: [mean, 1] },
+            Hyperexponential { probability: 0.0, means: [1, mean] },
+        ] {
+            assert_eq!(model([exp(1000), service], [1, 1], 0, "M/M/1"), expected);
+        }
+        let expected = model([exp(1000), Constant(mean)], [1, 1], 0, "M/D/1");
+        for service in [
+            Uniform { low: mean, high: mean },
+            Normal { mean, deviation: 0 },
+            LogNormal { mean, deviation: 0 },
+            recorded(&[800, 800]),
+        ] {
+            assert_eq!(model([exp(1000), service], [1, 1], 0, "M/D/1"), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_as_service_has_the_formula_for_independent_delays() {
+        let run = input([exp(1000), recorded(&[200, 1000])], [1, 1], 0);
+        let steady = run.steady_state().unwrap();
+        assert!(steady.assumes_independence && !steady.is_bound);
+        close(steady.averages.waiting_time, 0.52 / (2.0 * 0.4));
     }
 }
