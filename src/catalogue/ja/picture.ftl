@@ -51,4 +51,4 @@ picture-page-in-flight = 処理中
 picture-page-done = 完了
 picture-page-none = なし
 picture-page-start = ← → キーか図のクリックで、イベントを 1 つずつ確認できます。
-picture-page-help = <kbd>←</kbd> <kbd>→</kbd> イベント移動、<kbd>Home</kbd> <kbd>End</kbd> 最初・最後、<kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> 拡大・縮小・全体、<kbd>Shift</kbd> <kbd>←</kbd> <kbd>→</kbd> 表示範囲の移動、<kbd>Esc</kbd> 選択解除。ホイールやピンチで拡大・縮小、ドラッグで移動できます。
+picture-page-help = <kbd>←</kbd> <kbd>→</kbd> イベント移動、<kbd>Home</kbd> <kbd>End</kbd> 最初・最後、<kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> 拡大・縮小・全体、<kbd>Shift</kbd> <kbd>←</kbd> <kbd>→</kbd> 表示範囲の移動、<kbd>Esc</kbd> 選択解除。ホイール（ページがスクロールする場合は <kbd>Ctrl</kbd> も）やピンチで拡大・縮小、ドラッグで移動できます。

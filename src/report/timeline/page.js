@@ -321,9 +321,10 @@ view.addEventListener("wheel", (event) => {
   const isSideways = event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY);
   if (scrolls && !event.ctrlKey && !isSideways) return;
   event.preventDefault();
-  const pixels = (event.deltaX || event.deltaY) * (event.deltaMode === 1 ? 20 : 1);
-  if (isSideways) move(pixels / view.clientWidth);
-  else zoom(1.0015 ** (event.deltaY * (event.deltaMode === 1 ? 20 : 1)), partAt(event.clientX));
+  const LINE_HEIGHT = 20;
+  const distance = (isSideways ? event.deltaX || event.deltaY : event.deltaY) * (event.deltaMode === 1 ? LINE_HEIGHT : 1);
+  if (isSideways) move(distance / view.clientWidth);
+  else zoom(1.0015 ** distance, partAt(event.clientX));
 }, { passive: false });
 
 // Tips. The browser's own tips come late, and would stand beside ours.
