@@ -72,6 +72,7 @@ mod exit;
 mod item;
 mod journal;
 mod keeper;
+mod learn;
 mod os;
 mod pipe;
 mod proc;

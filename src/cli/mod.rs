@@ -17,6 +17,7 @@ mod help;
 mod init;
 mod input;
 mod lang;
+mod learn;
 mod manual;
 mod one_shot;
 mod producer;
@@ -101,6 +102,7 @@ impl CliCommand {
             Self::Timeline(args) => args.run(),
             Self::Sweep(args) => args.run(),
             Self::Bench(args) => args.run(),
+            Self::Learn(args) => args.run(),
             Self::Producer(args) => args.run(),
             Self::Consumer(args) => args.run(has_open_end),
             Self::Put(args) => args.run(),

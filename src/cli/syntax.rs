@@ -11,7 +11,8 @@ use super::completion::CompletionsArgs;
 use super::lang::lang_arg;
 use super::version::{VERSION, long_version};
 use super::{
-    admin, bench, consumer, get, help, manual, producer, put, rm, run, status, sweep, timeline,
+    admin, bench, consumer, get, help, learn, manual, producer, put, rm, run, status, sweep,
+    timeline,
 };
 
 #[derive(Debug, Parser)]
@@ -33,6 +34,7 @@ pub(super) enum CliCommand {
     Timeline(timeline::Args),
     Sweep(sweep::Args),
     Bench(bench::Args),
+    Learn(learn::Args),
     Producer(producer::Args),
     Consumer(consumer::Args),
     Put(put::Args),

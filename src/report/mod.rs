@@ -18,6 +18,7 @@ mod terminal;
 mod timeline;
 mod trace;
 mod worker_names;
+mod wrap;
 
 use std::io;
 
@@ -46,6 +47,7 @@ pub(crate) use timeline::{PictureFormat, Recording, Timeline};
 use trace::Trace;
 pub(crate) use trace::TracedRun;
 use worker_names::WorkerNames;
+pub(crate) use wrap::wrap_text;
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::catalogue::{log_lang, message};
 use crate::clock::random_seed;
 use crate::event::{Event, EventKind};
 use crate::keeper::{Observer, Speed};
-use crate::report::{Output, Reporter, StatsCollector, Timeline, TracedRun};
+use crate::report::{Output, PictureFormat, Reporter, StatsCollector, Timeline, TracedRun};
 use crate::role::{WorkerId, WorkerMap};
 
 /// Passes every event of a run to all observers.
@@ -159,9 +159,13 @@ impl RunObserver {
             StatsCollector::new(config.model_input(has_random_delays.then_some(seed)), warmup)
         });
         let ids = config.worker_ids();
-        let timeline = outputs.picture.as_ref().map(|_| {
+        let timeline = outputs.picture.as_ref().map(|picture| {
             let capacity = Some(config.capacity).filter(|&capacity| capacity > 0);
-            Timeline::new(capacity, ids.iter().copied())
+            let timeline = Timeline::new(capacity, ids.iter().copied());
+            match picture.path.format {
+                PictureFormat::Svg => timeline,
+                PictureFormat::Html => timeline.with_statistics(),
+            }
         });
         let counts = RunCounts::new(config.items, config.respawn, &ids);
         Ok((Self { reporter, counts, statistics, timeline }, seed))

@@ -71,6 +71,8 @@ struct PointReport {
     /// More items come than the consumers can handle, and no capacity stops the producers: the queue grows as long
     /// as the run lasts.
     is_overloaded: bool,
+    /// Theory takes the delays of a file as independent of each other. The runs replay them in order.
+    assumes_independence: bool,
     /// In the order of [`METRICS`].
     estimates: [Estimate; METRICS.len()],
 }
@@ -141,8 +143,12 @@ impl Sweep {
             let steady = point.config.model_input(Some(seed)).steady_state();
             let (estimates, method) = estimate_all(&runs, steady);
             interval_method = interval_method.max(method);
-            let is_overloaded = is_overloaded(&point.config);
-            points.push(PointReport { value: point.value, is_overloaded, estimates });
+            points.push(PointReport {
+                value: point.value,
+                is_overloaded: is_overloaded(&point.config),
+                assumes_independence: steady.is_some_and(|steady| steady.assumes_independence),
+                estimates,
+            });
         }
         let Self { base, parameter, settings, .. } = self;
         Ok(SweepReport { base, parameter, settings, interval_method, points })
@@ -163,8 +169,8 @@ fn is_overloaded(config: &Config) -> bool {
     let [producers, consumers] = [config.producers, config.consumers].map(f64::from);
     let arriving = producers * service;
     let served = consumers * between;
-    let is_random =
-        [&config.producer_delay, &config.consumer_delay].into_iter().any(Delay::is_random);
+    let varies = |delay: &Delay| delay.is_random() || delay.recorded().is_some();
+    let is_random = [&config.producer_delay, &config.consumer_delay].into_iter().any(varies);
     config.capacity == 0 && (arriving > served || is_random && arriving >= served)
 }
 

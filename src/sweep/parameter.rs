@@ -93,7 +93,7 @@ pub(super) fn format_settings(varied: Parameter, config: &Config) -> String {
     let text = |parameter: Parameter| match parameter {
         Parameter::ProducerDelay | Parameter::ConsumerDelay => {
             let delay = parameter.delay(config).map(format_delay).unwrap_or_default();
-            if parameter != varied {
+            if parameter != varied || delay.starts_with("file:") {
                 return Some(delay);
             }
             let distribution = delay.split_once(':').map(|(name, _)| format!("{name}:"));

@@ -71,7 +71,10 @@ impl SweepReport {
             theory.into_iter().any(|theory| theory.is_bound)
         };
         if self.points.iter().any(has_bound) {
-            notes.push(message!("sweep-bound"));
+            notes.push(message!("stats-bound"));
+        }
+        if self.points.iter().any(|point| point.assumes_independence) {
+            notes.push(message!("stats-file-order"));
         }
         if self.points.iter().any(|point| point.is_overloaded) {
             notes.push(message!("sweep-overload"));

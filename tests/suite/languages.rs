@@ -8,11 +8,12 @@ use std::thread;
 
 use crate::harness::{Outcome, Running, Sandbox};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "run",
     "timeline",
     "sweep",
     "bench",
+    "learn",
     "producer",
     "consumer",
     "put",

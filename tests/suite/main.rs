@@ -83,6 +83,7 @@ mod harness;
 mod install;
 mod journal;
 mod languages;
+mod learn;
 mod leases;
 mod leaving;
 mod library;

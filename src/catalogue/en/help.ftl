@@ -108,6 +108,14 @@ help-bench-detail =
     The bench takes less than 20 seconds with the default sizes, workers and rounds.
     Exit code 1: no measurement was possible.
 
+help-learn = Learn how queues behave: lessons with questions and real runs
+help-learn-lesson = Number of the lesson; without it, the list of lessons
+help-learn-print = Print the lesson, or all lessons, without asking (Markdown)
+help-learn-python = Run the programs in Python too, if python3 is installed
+help-learn-detail =
+    A lesson shows a program in Python and the same with qdemo, asks what will happen, runs the commands, and explains. With --print, and where standard input or output is not a terminal, the lesson has its answers and asks nothing.
+    The list marks the lessons that you have completed. The marks are in $XDG_STATE_HOME/qdemo/lessons, by default ~/.local/state/qdemo/lessons.
+
 help-producer = Put items into a queue; the last producer to leave ends it
 help-producer-lang = Language: ja or en [default: QDEMO_LANG, or the locale; ja for the log lines]
 help-producer-items = Put this many generated items: アイテム0, アイテム1, …

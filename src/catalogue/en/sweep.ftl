@@ -29,7 +29,6 @@ sweep-runs = { $replications ->
 sweep-student = ±: half of the 95 % confidence interval, by Student's t from the runs of the point.
 sweep-batch-means = ±: half of the 95 % confidence interval, by batch means within the run.
 sweep-no-interval = Too few items for a confidence interval of one run: take more --items, or --replications 2 or more.
-sweep-bound = ≤: theory has no exact value, and this upper bound.
 sweep-overload = ∞: overloaded. The queue grows as long as the run lasts: the values above ∞ depend on --items.
 sweep-title = qdemo sweep: { $metric } by { $parameter }
 sweep-mean-of = mean { $parameter }

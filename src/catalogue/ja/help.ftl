@@ -63,7 +63,7 @@ help-run-seed = 乱数の種。同じ種なら遅延も同じ [既定値: 毎回
 help-run-producers = 生産者の数
 help-run-consumers = 消費者の数
 help-run-speed = 実時間に対する実行の速さの倍率。max なら待たない
-help-run-simulate = プロセスを起動せず、このプロセスの中で同じ結果を計算（--speed max を含む）
+help-run-simulate = プロセスを使わず計算だけで実行（結果は同じ、--speed max）
 help-run-respawn = 異常終了したワーカーを再起動する回数。0 なら再起動しない
 help-run-chaos = 約 TIME ごとにワーカーを 1 つ無作為に強制終了する。強制終了したワーカーは必ず再起動する
 help-run-stats = 最後に統計を標準エラー出力に表示する。FORM を省略すると text
@@ -107,6 +107,14 @@ help-bench-plot = 結果の棒グラフを .svg ファイルに描く
 help-bench-detail =
     既定の大きさ、ワーカー数、回数なら 20 秒以内に終わります。
     終了コード 1: 測定できませんでした。
+
+help-learn = キューの動きを学ぶ: 問題と実行で進むレッスン
+help-learn-lesson = レッスンの番号。省略するとレッスンの一覧
+help-learn-print = レッスン（番号がなければ全部）を、質問せずに Markdown で出力する
+help-learn-python = Python のプログラムも実行する。python3 が必要
+help-learn-detail =
+    レッスンでは、Python のプログラムと、同じことをする qdemo のコマンドを見て、結果を予想し、実際に動かして、理由を確かめます。--print を付けたとき、または標準入力か標準出力が端末でないときは、質問せずに答えまで出力します。
+    終えたレッスンには一覧で印が付きます。記録は $XDG_STATE_HOME/qdemo/lessons（既定では ~/.local/state/qdemo/lessons）に置きます。
 
 help-producer = アイテムをキューに追加する。最後の生産者が離れるとキューは終わる
 help-producer-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロケール。ログ行は ja]
