@@ -37,7 +37,6 @@ pub(crate) use output_file::{is_named_pipe, open as open_output_file};
 pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;
 #[cfg(test)]
-#[allow(unused_imports, reason = "runs are compared with the same values")]
 pub(crate) use stats::textbook;
 #[allow(unused_imports, reason = "a sweep uses these")]
 pub(crate) use stats::{Averages, ModelInput, StatsCollector, StatsSummary, SteadyState};
