@@ -21,7 +21,7 @@ PREFIX ?= $(HOME)/.local
 DESTDIR ?=
 PROGRAM ?=
 ROOT = $(DESTDIR)$(PREFIX)
-COMMANDS = run timeline bench producer consumer put get peek join close status failed rm help completions man
+COMMANDS = run timeline sweep bench learn producer consumer put get peek join close status failed rm help completions man
 MAN_PAGES = qdemo $(addprefix qdemo-,$(COMMANDS))
 
 .PHONY: help demo build install uninstall test test-slow test-rules test-all test-browser lint check-darwin documents pictures count instructions profile sim chaos fuzz bench-peers bench-server bench-sim clean

@@ -72,6 +72,7 @@ mod exit;
 mod item;
 mod journal;
 mod keeper;
+mod learn;
 mod os;
 mod pipe;
 mod proc;
@@ -81,6 +82,7 @@ mod report;
 mod role;
 mod run;
 mod server;
+mod sweep;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod testing;

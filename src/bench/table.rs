@@ -1,35 +1,9 @@
 //! Formats the figures as a table.
 
-use console::{Alignment, pad_str};
-
 use super::figures::{format_bytes, format_si};
 use super::{BenchCase, BenchReport, CaseResult, Implementation};
 use crate::catalogue::message;
-
-/// A table with the labels of its columns in the first row. Each column is at least this wide, and as wide as its label.
-struct Table<const COLUMNS: usize> {
-    widths: [usize; COLUMNS],
-    rows: Vec<[String; COLUMNS]>,
-}
-
-impl<const COLUMNS: usize> Table<COLUMNS> {
-    fn new(least_widths: [usize; COLUMNS], labels: [String; COLUMNS]) -> Self {
-        let mut widths = least_widths;
-        for (width, label) in widths.iter_mut().zip(&labels) {
-            *width = console::measure_text_width(label).max(*width);
-        }
-        Self { widths, rows: vec![labels] }
-    }
-
-    fn to_text(&self) -> String {
-        let line = |row: &[String; COLUMNS]| {
-            let cells = row.iter().zip(self.widths);
-            let cells = cells.map(|(cell, width)| pad_str(cell, width, Alignment::Right, None));
-            cells.collect::<Vec<_>>().join(" ") + "\n"
-        };
-        self.rows.iter().map(line).collect()
-    }
-}
+use crate::report::Table;
 
 impl BenchReport {
     /// The machine, and the program.
@@ -70,11 +44,11 @@ impl BenchReport {
             "p99".to_owned(),
             message!("bench-limit"),
         ];
-        let mut table = Table::new([8, 7, 9, 7, 9, 8, 8, 8, 8], labels);
+        let mut table = Table::new([8, 7, 9, 7, 9, 8, 8, 8, 8], " ", labels);
         for result in self.results_of(Implementation::Qdemo) {
             let limit = self.relay_limit(result.case.size);
             let of_limit = limit.map(|limit| result.items_per_s.median / limit.items_per_s.median);
-            table.rows.push([
+            table.push([
                 format_bytes(result.case.size),
                 workers_cell(&result.case),
                 format_si(result.items_per_s.median),
@@ -99,13 +73,13 @@ impl BenchReport {
             "p50".to_owned(),
             "qdemo".to_owned(),
         ];
-        let mut table = Table::new([8, 7, 9, 7, 8, 8, 8], labels);
+        let mut table = Table::new([8, 7, 9, 7, 8, 8, 8], " ", labels);
         for python in self.results_of(Implementation::Python) {
             let qdemo = self
                 .find_result(BenchCase { implementation: Implementation::Qdemo, ..python.case });
             let faster = qdemo.map(|qdemo| qdemo.items_per_s.median / python.items_per_s.median);
             let slower = qdemo.map(|qdemo| qdemo.p50_s.median / python.p50_s.median);
-            table.rows.push([
+            table.push([
                 format_bytes(python.case.size),
                 workers_cell(&python.case),
                 format_si(python.items_per_s.median),

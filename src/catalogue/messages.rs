@@ -35,9 +35,9 @@ macro_rules! message_files {
 }
 
 message_files![
-    "bench", "cli", "command", "error", "exec", "folder", "help", "input", "keeper", "log", "man",
-    "notice", "os", "output", "picture", "reason", "refusal", "run", "server", "stats", "status",
-    "trace", "value",
+    "bench", "cli", "command", "error", "exec", "folder", "help", "input", "keeper", "learn",
+    "log", "man", "notice", "os", "output", "picture", "reason", "refusal", "run", "server",
+    "stats", "status", "sweep", "trace", "value",
 ];
 
 /// A message and the values of its parameters.

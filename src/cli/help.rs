@@ -4,14 +4,13 @@
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction, Command};
 use console::{Term, measure_text_width};
-use unicode_linebreak::{BreakOpportunity, linebreaks};
 
 use super::color::color_arg;
 use super::lang::lang_arg;
 use super::usage_error::no_such_command_error;
 use crate::catalogue::{lookup, message};
 use crate::exit::ExitError;
-use crate::report::truncate_to_width;
+use crate::report::{truncate_to_width, wrap_text};
 
 /// Help is never wider, in columns.
 const MAX_WIDTH: usize = 100;
@@ -22,7 +21,7 @@ const LEAST_TEXT_WIDTH: usize = 30;
 
 /// The commands, grouped by purpose.
 pub(super) const COMMAND_GROUPS: [(&str, &[&str]); 3] = [
-    ("help-group-see", &["run", "timeline", "bench"]),
+    ("help-group-see", &["run", "timeline", "sweep", "bench", "learn"]),
     ("help-group-share", &["producer", "consumer", "put", "get", "peek", "join", "close"]),
     ("help-group-manage", &["status", "failed", "rm", "help", "completions", "man"]),
 ];
@@ -64,8 +63,8 @@ pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
     let commands = format!("{}\n{}", groups.join("\n"), message!("help-commands-more"));
     let usage = heading(&cli, &message!("help-usage"));
     let template =
-        format!("{{about}}\n{{before-help}}{usage} qdemo <COMMAND>\n\n{commands}{{after-help}}\n");
-    let detail = wrap(&message!("help-qdemo-detail"), width);
+        format!("{{about}}\n{{before-help}}{usage} qdemo <COMMAND>\n{commands}{{after-help}}\n");
+    let detail = wrap_text(&message!("help-qdemo-detail"), width);
     let section = |title: &str, lines: &str| {
         format!("{}\n  {}", heading(&cli, title), lines.replace('\n', "\n  "))
     };
@@ -116,14 +115,14 @@ fn localize_command(command: Command, width: usize) -> Command {
     let usage = heading(&command, &message!("help-usage"));
     let example_heading = heading(&command, &message!("help-examples"));
     let detail = match lookup(&format!("help-{name}-detail")) {
-        Some(detail) => wrap(&detail, width) + "\n\n",
+        Some(detail) => wrap_text(&detail, width) + "\n\n",
         None => String::new(),
     };
     let more = message!("help-more", command = &name);
     command
         .about(text(&format!("help-{name}")))
         .help_template(format!("{{about}}\n\n{usage} {{usage}}\n\n{{all-args}}{{after-help}}"))
-        .after_help(wrap(&more, width))
+        .after_help(wrap_text(&more, width))
         .after_long_help(format!("{detail}{example_heading}\n  {examples}"))
         .mut_args(|arg| localize_arg(&name, arg, widths))
 }
@@ -166,7 +165,7 @@ fn localize_arg(command: &str, arg: Arg, widths: [usize; 2]) -> Arg {
         help.push_str(&format!(" {}", message!("help-values", values = values.join(", "))));
     }
     let takes_values = arg.get_action().takes_values();
-    let arg = arg.help(summary(&help, widths[0])).long_help(wrap(&help, widths[1]));
+    let arg = arg.help(summary(&help, widths[0])).long_help(wrap_text(&help, widths[1]));
     let arg = arg.help_heading(text(&title));
     // The text has both.
     if takes_values { arg.hide_default_value(true).hide_possible_values(true) } else { arg }
@@ -202,38 +201,6 @@ fn summary(text: &str, width: usize) -> String {
         }
     }
     line
-}
-
-/// Breaks the lines of a text where its language allows it: Japanese has no spaces. Options and URLs stay whole.
-fn wrap(text: &str, width: usize) -> String {
-    let mut wrapped = String::new();
-    let (mut line, mut from) = (String::new(), 0);
-    for (to, opportunity) in linebreaks(text) {
-        if is_within_word(text, to) {
-            continue;
-        }
-        let piece = &text[from..to];
-        from = to;
-        if measure_text_width(&line) + measure_text_width(piece.trim_end()) > width {
-            wrapped.push_str(line.trim_end());
-            wrapped.push('\n');
-            line.clear();
-        }
-        line.push_str(piece.trim_end_matches('\n'));
-        if opportunity == BreakOpportunity::Mandatory && to < text.len() {
-            wrapped.push_str(line.trim_end());
-            wrapped.push('\n');
-            line.clear();
-        }
-    }
-    wrapped + line.trim_end()
-}
-
-/// Whether a break at `at` would be between two characters of an ASCII word, as in `--option` or `redis://HOST`.
-fn is_within_word(text: &str, at: usize) -> bool {
-    let (before, after) = text.split_at(at);
-    let is_part = |c: char| c.is_ascii_graphic();
-    before.ends_with(is_part) && after.starts_with(is_part)
 }
 
 #[cfg(test)]
@@ -286,17 +253,6 @@ mod tests {
         texts.retain(|name| name.split('-').nth(1) != Some("qdemo"));
         texts.retain(|name| !general.contains(&&name["help-".len()..]));
         assert!(texts.is_empty(), "no option has these texts: {texts:?}");
-    }
-
-    #[test]
-    fn lines_break_where_the_language_allows_it() {
-        assert_eq!(wrap("one two three", 8), "one two\nthree");
-        assert_eq!(wrap("one two three", 6), "one\ntwo\nthree");
-        assert_eq!(wrap("a\n\nb", 8), "a\n\nb");
-        assert_eq!(wrap("値: --no-wait", 8), "値:\n--no-wait");
-        assert_eq!(wrap("URL redis://HOST", 14), "URL\nredis://HOST");
-        assert_eq!(wrap("キューの名前。", 8), "キューの\n名前。");
-        assert_eq!(wrap("キューの名", 20), "キューの名");
     }
 
     #[test]

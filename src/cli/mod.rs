@@ -17,6 +17,7 @@ mod help;
 mod init;
 mod input;
 mod lang;
+mod learn;
 mod manual;
 mod one_shot;
 mod producer;
@@ -32,6 +33,8 @@ mod run;
 mod server_args;
 mod status;
 mod streams;
+mod sweep;
+mod sweep_values;
 mod syntax;
 mod timeline;
 mod unanswered;
@@ -97,7 +100,9 @@ impl CliCommand {
         match self {
             Self::Run(args) => args.run(),
             Self::Timeline(args) => args.run(),
+            Self::Sweep(args) => args.run(),
             Self::Bench(args) => args.run(),
+            Self::Learn(args) => args.run(),
             Self::Producer(args) => args.run(),
             Self::Consumer(args) => args.run(has_open_end),
             Self::Put(args) => args.run(),

@@ -29,14 +29,22 @@ impl<R: FnMut(u64, Vec<Vec<u8>>) -> anyhow::Result<()>> PutStream<R> {
     /// Puts all items of `source`. After an error, the items before it are in the queue.
     pub(super) fn put_all(&mut self, source: &mut ItemSource) -> anyhow::Result<()> {
         let mut item = Vec::new();
+        let mut has_item = false;
         loop {
             let put = match source.next_item(&mut item, || self.wait_for_input()) {
                 Ok(false) => {
                     self.wait_until_accepted()?;
                     // Without an item this client has made no request.
-                    return Ok(self.client.complete_connect()?);
+                    self.client.complete_connect()?;
+                    if !has_item {
+                        self.client.wait_for_turn()?;
+                    }
+                    return Ok(());
                 }
-                Ok(true) => self.put(&item),
+                Ok(true) => {
+                    has_item = true;
+                    self.put(&item)
+                }
                 Err(error) => Err(error),
             };
             if let Err(error) = put {

@@ -21,6 +21,7 @@ use crate::run::{self, Config, Outputs};
 #[command(after_help = "\
 qdemo run
 qdemo run --items 5 --producer-delay 1s --consumer-delay 2s --speed max
+qdemo run --items 4 --capacity 1 --consumers 2 --format trace
 qdemo run --items 1000 --producers 2 --consumers 3 --capacity 4 \\
     --producer-delay 10ms --consumer-delay 30ms --format json
 qdemo run --producers 2 --consumers 3 --items 20 --chaos 1s

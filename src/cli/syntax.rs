@@ -10,7 +10,10 @@ use super::color::color_arg;
 use super::completion::CompletionsArgs;
 use super::lang::lang_arg;
 use super::version::{VERSION, long_version};
-use super::{admin, bench, consumer, get, help, manual, producer, put, rm, run, status, timeline};
+use super::{
+    admin, bench, consumer, get, help, learn, manual, producer, put, rm, run, status, sweep,
+    timeline,
+};
 
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version = VERSION, long_version = long_version(), arg_required_else_help = true)]
@@ -29,7 +32,9 @@ struct Cli {
 pub(super) enum CliCommand {
     Run(run::Args),
     Timeline(timeline::Args),
+    Sweep(sweep::Args),
     Bench(bench::Args),
+    Learn(learn::Args),
     Producer(producer::Args),
     Consumer(consumer::Args),
     Put(put::Args),
@@ -101,9 +106,10 @@ fn only_command(first_arg: &str) -> Option<Command> {
 type AddArgs = fn(Command) -> Command;
 
 /// The commands whose start should take little time: those that scripts run, and the keeper.
-const COMMON_COMMANDS: [(&str, AddArgs); 14] = [
+const COMMON_COMMANDS: [(&str, AddArgs); 15] = [
     ("run", run::Args::augment_args),
     ("timeline", timeline::Args::augment_args),
+    ("sweep", sweep::Args::augment_args),
     ("bench", bench::Args::augment_args),
     ("producer", producer::Args::augment_args),
     ("consumer", consumer::Args::augment_args),

@@ -12,7 +12,7 @@ use crate::exit::ExitError;
 use crate::queue_name::QueueName;
 
 /// The commands whose queue is always on this machine.
-const LOCAL_COMMANDS: [&str; 4] = ["run", "timeline", "bench", "keeper"];
+const LOCAL_COMMANDS: [&str; 6] = ["run", "timeline", "sweep", "bench", "learn", "keeper"];
 
 /// The commands whose only words are options: another word is most likely the name of a queue.
 const WORDLESS_COMMANDS: [&str; 6] = ["get", "peek", "join", "close", "status", "rm"];
@@ -20,7 +20,7 @@ const WORDLESS_COMMANDS: [&str; 6] = ["get", "peek", "join", "close", "status", 
 const MOST_DIFFERENCES: usize = 2;
 
 /// What people type for a command because other tools call it so.
-const SYNONYMS: [(&str, &[&str]); 17] = [
+const SYNONYMS: [(&str, &[&str]); 18] = [
     ("status", &["list", "ls", "show", "info", "queues", "stat", "stats"]),
     ("status", &["size", "qsize", "count", "length", "len", "empty", "full"]),
     ("status --watch", &["watch", "monitor", "top"]),
@@ -38,6 +38,7 @@ const SYNONYMS: [(&str, &[&str]); 17] = [
     ("run", &["demo", "start"]),
     ("timeline", &["plot", "draw", "picture"]),
     ("bench", &["benchmark", "measure"]),
+    ("learn", &["lesson", "lessons", "tutorial", "teach"]),
 ];
 
 /// The line for an error of clap. `args` are the arguments of this program, and `cli` has all commands.

@@ -312,6 +312,17 @@ impl Client {
         if self.is_paced() && !delay.is_zero() { self.wait_for_wake() } else { self.sleep(delay) }
     }
 
+    /// Waits until time has begun in a paced run, and until it is this client's turn. Without that, the clients that have
+    /// nothing to do would leave in the order in which the system started them.
+    pub(crate) fn wait_for_turn(&mut self) -> Result<(), Error> {
+        if !self.is_paced() {
+            return Ok(());
+        }
+        self.session.add_request(Request::Sleep(0));
+        self.flush_requests()?;
+        self.wait_for_wake()
+    }
+
     /// Waits for the end of a requested sleep.
     pub(super) fn wait_for_wake(&mut self) -> Result<(), Error> {
         loop {

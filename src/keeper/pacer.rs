@@ -5,14 +5,11 @@
 //! When no worker can be answered, time moves to the next due time. Before that, the workers that have asked since time
 //! moved last begin to wait.
 
-mod workers;
-
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use crate::clock::Nanos;
-use crate::role::{Role, WorkerId};
-use workers::{WorkerMap, WorkerSet};
+use crate::role::{Role, WorkerId, WorkerMap, WorkerSet};
 
 /// At a finite speed, time goes on without a worker that runs for longer than this.
 const STRAGGLER_TIMEOUT: Nanos = 50_000_000;

@@ -226,7 +226,7 @@ mod tests {
     use crate::keeper::tests::{CONSUMER, PRODUCER, TestKeeper};
 
     #[test]
-    fn a_worker_of_a_run_without_delays_begins_to_wait_when_the_keeper_cannot_answer_it() {
+    fn without_delays_a_worker_begins_to_wait_when_the_keeper_cannot_answer_it() {
         let mut test = TestKeeper::for_run(1, None);
         test.connect_worker(PRODUCER);
         test.connect_worker(CONSUMER);

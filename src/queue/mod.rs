@@ -59,6 +59,14 @@ struct Client {
     sees_end_next: bool,
 }
 
+/// A step that [`Queue::serve`] takes for a client.
+#[derive(Clone, Copy, Debug)]
+enum ClientStep {
+    AcceptPut,
+    DeliverEnd,
+    Deliver,
+}
+
 /// A get without an answer.
 #[derive(Clone, Copy, Debug)]
 struct PendingGet {
@@ -193,10 +201,20 @@ impl Queue {
 
     /// Whether [`Queue::serve`] would take a step for this client.
     pub(crate) fn can_serve(&self, client: ClientId) -> bool {
-        self.clients.get(&client).is_some_and(|c| {
-            (!c.blocked_puts.is_empty() && self.free_capacity() > 0)
-                || (c.pending_get.is_some() && (c.sees_end_next || !self.ready.is_empty()))
-        })
+        self.next_step_of(client).is_some()
+    }
+
+    fn next_step_of(&self, client: ClientId) -> Option<ClientStep> {
+        let c = self.clients.get(&client)?;
+        if !c.blocked_puts.is_empty() && self.free_capacity() > 0 {
+            Some(ClientStep::AcceptPut)
+        } else if c.pending_get.is_none() {
+            None
+        } else if c.sees_end_next {
+            Some(ClientStep::DeliverEnd)
+        } else {
+            (!self.ready.is_empty()).then_some(ClientStep::Deliver)
+        }
     }
 
     /// Whether [`Queue::serve`] may take a step for a client of this role. False is certain.
@@ -209,16 +227,10 @@ impl Queue {
 
     /// Takes the next step for this client, if there is one.
     pub(crate) fn serve(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
-        if !self.can_serve(client) {
-            return None;
-        }
-        let c = self.clients.get(&client)?;
-        if !c.blocked_puts.is_empty() {
-            self.accept_put(now, client)
-        } else if c.sees_end_next {
-            self.deliver_end(client)
-        } else {
-            self.deliver(now, client)
+        match self.next_step_of(client)? {
+            ClientStep::AcceptPut => self.accept_put(now, client),
+            ClientStep::DeliverEnd => self.deliver_end(client),
+            ClientStep::Deliver => self.deliver(now, client),
         }
     }
 

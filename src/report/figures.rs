@@ -1,7 +1,7 @@
 //! Numbers and times as text for people.
 
 /// A number with four significant digits.
-pub(super) fn format_number(value: Option<f64>) -> String {
+pub(crate) fn format_number(value: Option<f64>) -> String {
     let Some(value) = value else {
         return "–".to_owned();
     };
@@ -19,12 +19,12 @@ pub(super) fn format_number(value: Option<f64>) -> String {
 }
 
 /// A part of 1 as a percentage.
-pub(super) fn format_percent(value: Option<f64>) -> String {
+pub(crate) fn format_percent(value: Option<f64>) -> String {
     value.map_or("–".to_owned(), |value| format!("{:.1} %", value * 100.0))
 }
 
 /// A time in the largest unit that makes its number at least 1.
-pub(super) fn format_seconds(value: Option<f64>) -> String {
+pub(crate) fn format_seconds(value: Option<f64>) -> String {
     let (value, unit) = match value {
         None => return "–".to_owned(),
         Some(s) if s == 0.0 || s.abs() >= 1.0 => (s, "s"),

@@ -2,7 +2,7 @@
 //! pictures and the live view. Nothing here changes a queue.
 
 mod colors;
-mod figures;
+pub(crate) mod figures;
 mod json_event;
 mod live;
 mod log_phrases;
@@ -13,10 +13,12 @@ mod picture_file;
 mod progress;
 mod seconds;
 mod stats;
+mod table;
 mod terminal;
 mod timeline;
 mod trace;
 mod worker_names;
+mod wrap;
 
 use std::io;
 
@@ -38,13 +40,14 @@ pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;
 #[cfg(test)]
 pub(crate) use stats::textbook;
-#[allow(unused_imports, reason = "a sweep uses these")]
 pub(crate) use stats::{Averages, ModelInput, StatsCollector, StatsSummary, SteadyState};
+pub(crate) use table::Table;
 pub(crate) use terminal::{RedrawArea, TerminalSize, is_in_background, truncate_to_width};
 pub(crate) use timeline::{PictureFormat, Recording, Timeline};
 use trace::Trace;
 pub(crate) use trace::TracedRun;
 use worker_names::WorkerNames;
+pub(crate) use wrap::wrap_text;
 
 /// The form of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,10 @@ pub(crate) const FONT_SIZE: f64 = 12.0;
 /// The margin of a picture, in pixels.
 pub(crate) const MARGIN: f64 = 20.0;
 
+/// The width of a letter, and of a Japanese character, in font sizes.
+const HALF_WIDTH: f64 = 0.64;
+const FULL_WIDTH: f64 = 1.02;
+
 const CSS: &str = include_str!("picture.css");
 
 /// An empty picture.
@@ -26,7 +30,12 @@ pub(crate) fn new_document(title: &str, width: f64, height: f64, css: &str) -> D
 
 /// The largest width of a text, in pixels: the font of the viewer is unknown.
 pub(crate) fn text_width(text: &str) -> f64 {
-    console::measure_text_width(text) as f64 * 0.64 * FONT_SIZE
+    let mut buffer = [0; 4];
+    let width = |c: char| match console::measure_text_width(c.encode_utf8(&mut buffer)) {
+        2 => FULL_WIDTH,
+        columns => columns as f64 * HALF_WIDTH,
+    };
+    text.chars().map(width).sum::<f64>() * FONT_SIZE
 }
 
 /// A text whose start, middle or end, by `anchor`, is at `x`. `y` is its vertical middle.

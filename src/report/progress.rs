@@ -39,9 +39,11 @@ impl Progress {
     /// The progress of a consumer's commands: done and total items, the rate, and the remaining time. Draws
     /// nothing if standard error is not a terminal.
     pub(crate) fn for_commands() -> Self {
-        if !Self::is_visible() {
-            return Self::default();
-        }
+        if Self::is_visible() { Self::bar() } else { Self::default() }
+    }
+
+    /// A bar with done and total numbers, the rate, and the remaining time.
+    pub(crate) fn bar() -> Self {
         let template = match TerminalSize::current(&Term::stderr()).columns {
             60.. => {
                 let remaining = message!("output-remaining");

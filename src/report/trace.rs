@@ -211,15 +211,15 @@ impl Trace {
         format!("{depth} {}", self.bar())
     }
 
-    /// A mark for each ready item. The bar of a queue with a capacity shows the room that is left.
+    /// A mark for each ready item. The bar of a queue with a small capacity shows the room that is left too.
     fn bar(&self) -> String {
         let marks = |count: u64, mark: &str| mark.repeat(count.min(MAX_BAR) as usize);
         let more = if self.ready > MAX_BAR { "+" } else { "" };
         let items = marks(self.ready, "#") + more;
-        if self.capacity == 0 {
+        if self.capacity == 0 || self.capacity > MAX_BAR {
             return items;
         }
-        let room = self.capacity.min(MAX_BAR).saturating_sub(self.ready);
+        let room = self.capacity.saturating_sub(self.ready);
         format!("[{items}{}]", marks(room, "."))
     }
 }
@@ -237,4 +237,61 @@ fn text_style(event: &Event<'_>) -> Style {
 fn seconds(time: Nanos) -> String {
     let millis = time / 1_000_000 + u64::from(time % 1_000_000 >= 500_000);
     format!("{}.{:03}s", millis / 1000, millis % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use console::strip_ansi_codes;
+
+    use super::*;
+    use crate::catalogue::Lang;
+    use crate::queue::{Batch, Items};
+
+    const PRODUCER: WorkerId = WorkerId { role: Role::Producer, index: 1 };
+
+    fn trace(capacity: u64) -> Trace {
+        let names = WorkerNames { lang: Lang::En, is_numbered: [false; 2] };
+        Trace::new(names, TracedRun { workers: [1, 1], capacity, items: 99, item_name: "x" })
+    }
+
+    #[test]
+    fn a_bar_has_a_mark_for_each_item_up_to_twenty() {
+        let bar = |capacity, ready| Trace { ready, ..trace(capacity) }.bar();
+        assert_eq!([bar(0, 0), bar(0, 3)], ["", "###"]);
+        assert_eq!([bar(4, 0), bar(4, 3), bar(4, 5)], ["[....]", "[###.]", "[#####]"]);
+        assert_eq!([bar(0, 20), bar(99, 21)], ["#".repeat(20), "#".repeat(20) + "+"]);
+        assert_eq!(bar(99, 5), "#####", "room for 94 items has no place");
+    }
+
+    #[test]
+    fn times_are_rounded_to_milliseconds() {
+        let times = [0, 1_499_999, 1_500_000, 999_500_000, Nanos::MAX].map(seconds);
+        assert_eq!(times, ["0.000s", "0.001s", "0.002s", "1.000s", "18446744073.710s"]);
+    }
+
+    #[test]
+    fn each_item_of_a_batch_has_a_line_and_the_first_one_has_the_wait() {
+        let mut trace = trace(3);
+        let mut lines = |at, waited, kind| {
+            let event = Event { at, worker: Some(PRODUCER), waited, kind };
+            strip_ansi_codes(&trace.lines(&event, str::to_owned)).into_owned()
+        };
+        let items = Items { count: 2, bytes: Bytes::from_static(b"\"a\"\n\"b\"\n") };
+        let batch = Batch { first_id: 1, attempt: 1, delivery_failures: 0, accepted_at: 0, items };
+        let put = EventKind::Put(&batch);
+        let without_wait = "\
+[  0.000s]  producer  added a                     depth 1/3 [#..]
+[  0.000s]  producer  added b                     depth 2/3 [##.]
+";
+        // No line has said that the worker waits.
+        assert_eq!(lines(0, Some(1_000_000), put), without_wait);
+        let wait = lines(0, None, EventKind::Waiting(WaitReason::Room));
+        assert_eq!(wait, "[  0.000s]  producer  waits for room              depth 2/3 [##.]\n");
+        let with_wait = "\
+[  0.002s]  producer  added a (waited 0.002s)     depth 3/3 [###]
+[  0.002s]  producer  added b                     depth 4/3 [####]
+";
+        assert_eq!(lines(2_000_000, Some(2_000_000), put), with_wait);
+    }
 }

@@ -59,7 +59,7 @@ pub(crate) struct Outputs {
 }
 
 impl Config {
-    pub(super) fn model_input(&self, seed: Option<u64>) -> ModelInput {
+    pub(crate) fn model_input(&self, seed: Option<u64>) -> ModelInput {
         ModelInput {
             items: self.items,
             workers: [self.producers, self.consumers],

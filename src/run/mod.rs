@@ -31,7 +31,7 @@ use observer::RunObserver;
 use parent::Parent;
 use private_dir::RUN_QUEUE;
 pub(crate) use private_dir::Workplace;
-pub(crate) use simulated::simulate;
+pub(crate) use simulated::{NoStatistics, simulate};
 use view::RedrawTimer;
 
 /// The parent opens at most this many files, and [`FILES_PER_WORKER`] for each worker.

@@ -1,14 +1,14 @@
 //! The observers of a run: the reporter, the statistics, the timeline, and the counts of the live view.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::config::{Config, Outputs};
 use crate::catalogue::{log_lang, message};
 use crate::clock::random_seed;
 use crate::event::{Event, EventKind};
 use crate::keeper::{Observer, Speed};
-use crate::report::{Output, Reporter, StatsCollector, Timeline, TracedRun};
-use crate::role::WorkerId;
+use crate::report::{Output, PictureFormat, Reporter, StatsCollector, Timeline, TracedRun};
+use crate::role::{WorkerId, WorkerMap};
 
 /// Passes every event of a run to all observers.
 pub(super) struct RunObserver {
@@ -21,7 +21,7 @@ pub(super) struct RunObserver {
 /// The counts of a run so far.
 pub(super) struct RunCounts {
     pub(super) summary: RunSummary,
-    pub(super) workers: BTreeMap<WorkerId, WorkerProgress>,
+    pub(super) workers: WorkerMap<WorkerProgress>,
     ready: u64,
     pub(super) max_ready: u64,
 }
@@ -74,20 +74,21 @@ impl RunCounts {
         let progress = WorkerProgress { respawns_left: respawns, ..WorkerProgress::default() };
         Self {
             summary: RunSummary { items, ..RunSummary::default() },
-            workers: workers.iter().map(|&worker| (worker, progress)).collect(),
+            workers: WorkerMap::new(workers.iter().copied(), progress),
             ready: 0,
             max_ready: 0,
         }
     }
 
     pub(super) fn progress_of(&self, worker: WorkerId) -> WorkerProgress {
-        self.workers.get(&worker).copied().unwrap_or_default()
+        self.workers.get(worker).copied().unwrap_or_default()
     }
 
     /// Counts a respawn of this worker that the kill schedule did not cause.
     pub(super) fn use_respawn(&mut self, worker: WorkerId) {
-        let progress = self.workers.entry(worker).or_default();
-        progress.respawns_left = progress.respawns_left.saturating_sub(1);
+        if let Some(progress) = self.workers.get_mut(worker) {
+            progress.respawns_left = progress.respawns_left.saturating_sub(1);
+        }
     }
 
     fn on_event(&mut self, event: Event<'_>) {
@@ -98,8 +99,9 @@ impl RunCounts {
             _ => {}
         }
         self.max_ready = self.max_ready.max(self.ready);
-        let Some(worker) = event.worker else { return };
-        let progress = self.workers.entry(worker).or_default();
+        let Some(progress) = event.worker.and_then(|worker| self.workers.get_mut(worker)) else {
+            return;
+        };
         match event.kind {
             EventKind::Put(batch) | EventKind::Done(batch) => {
                 progress.finished_items += batch.count();
@@ -157,9 +159,13 @@ impl RunObserver {
             StatsCollector::new(config.model_input(has_random_delays.then_some(seed)), warmup)
         });
         let ids = config.worker_ids();
-        let timeline = outputs.picture.as_ref().map(|_| {
+        let timeline = outputs.picture.as_ref().map(|picture| {
             let capacity = Some(config.capacity).filter(|&capacity| capacity > 0);
-            Timeline::new(capacity, ids.iter().copied())
+            let timeline = Timeline::new(capacity, ids.iter().copied());
+            match picture.path.format {
+                PictureFormat::Svg => timeline,
+                PictureFormat::Html => timeline.with_statistics(),
+            }
         });
         let counts = RunCounts::new(config.items, config.respawn, &ids);
         Ok((Self { reporter, counts, statistics, timeline }, seed))

@@ -183,7 +183,7 @@ impl Parent<'_> {
     fn kill_candidates(&self) -> Vec<WorkerId> {
         let workers = self.host.observer.counts.workers.iter();
         let workers = workers.filter(|(_, progress)| !progress.is_just_restarted);
-        let workers = workers.map(|(&worker, _)| worker);
+        let workers = workers.map(|(worker, _)| worker);
         workers.filter(|&w| self.keeper.is_worker_expected(w) && self.has_work_for(w)).collect()
     }
 

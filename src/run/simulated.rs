@@ -33,28 +33,36 @@ pub(super) fn run(
     signals::exit_signal().map_or(ended, |signal| Ok(ExitCode::Signal(signal)))
 }
 
-/// The statistics of a simulated run, without the first `warmup` items. `None` if `is_cancelled` says so before the
-/// end; it is asked every few hundred microseconds.
-#[allow(dead_code, reason = "the sweep comes next")]
+/// Why a simulated run has no statistics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoStatistics {
+    /// The caller did not want to wait any longer.
+    Cancelled,
+    /// The run would have gone on after the latest paced time.
+    OutOfTime,
+}
+
+/// The statistics of a simulated run, without the first `warmup` items. `is_cancelled` is asked every few hundred
+/// microseconds.
 pub(crate) fn simulate(
     config: &Config,
     seed: u64,
     warmup: u64,
     is_cancelled: impl Fn() -> bool,
-) -> Option<StatsSummary> {
+) -> Result<StatsSummary, NoStatistics> {
     let mut collector = StatsCollector::new(config.model_input(Some(seed)), warmup);
     let mut observer = StatsObserver(&mut collector);
     let mut simulator = Simulator::new(config, seed, &mut observer);
     while simulator.advance(TURNS_PER_CHECK) {
         if is_cancelled() {
-            return None;
+            return Err(NoStatistics::Cancelled);
         }
     }
     let end = simulator.run_end();
     if end.is_out_of_time {
-        collector.invalidate_model();
+        return Err(NoStatistics::OutOfTime);
     }
-    Some(collector.into_summary(end.at))
+    Ok(collector.into_summary(end.at))
 }
 
 /// Collects statistics, and nothing else.

@@ -178,8 +178,15 @@ impl<'a, O: Observer> Simulator<'a, O> {
             sync: false,
         };
         self.pacer.on_run(worker.id, 0);
+        let has_no_item = worker.id.role == Role::Producer && worker.next_item >= self.config.items;
+        if has_no_item {
+            // The worker leaves in its turn.
+            self.pacer.on_sleep(worker.id, 0, 0);
+        }
         self.apply(client, Request::Connect(settings));
-        self.resume(client);
+        if !has_no_item {
+            self.resume(client);
+        }
     }
 
     /// The worker runs until it rests or leaves.

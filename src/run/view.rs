@@ -39,7 +39,7 @@ pub(super) fn live_view(keeper: &Keeper, counts: &RunCounts, capacity: u64) -> L
     let connected =
         keeper.worker_activities().map(|(worker, activity, first)| (worker, (activity, first)));
     let connected: BTreeMap<_, _> = connected.collect();
-    let row = |(&worker, progress): (&WorkerId, &WorkerProgress)| {
+    let row = |(worker, progress): (WorkerId, &WorkerProgress)| {
         let activity = match connected.get(&worker) {
             Some((client, first)) => activity(client, *first),
             None if keeper.is_worker_expected(worker) => WorkerActivity::Starting,

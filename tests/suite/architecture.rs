@@ -196,7 +196,9 @@ fn leaves(tree: &[TokenTree], prefix: &[String]) -> Vec<(String, Vec<String>)> {
                 let inner: Vec<_> = group.stream().into_iter().collect();
                 all.extend(leaves(&inner, &path));
             }
-            // A bare `*`, or an empty branch.
+            // The end of a list with a comma after its last name.
+            _ if branch.is_empty() => {}
+            // A bare `*`.
             _ if path.len() == prefix.len() && prefix.is_empty() => {}
             Some(TokenTree::Ident(_)) => {
                 let name = branch.get(end + 1).map(ToString::to_string).unwrap_or_default();

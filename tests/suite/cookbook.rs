@@ -52,9 +52,9 @@ fn owned(lines: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn each_of_the_ten_recipes_has_a_test() {
+fn each_of_the_recipes_has_a_test() {
     let recipes = recipes(ENGLISH);
-    assert_eq!(recipes.len(), 10);
+    assert_eq!(recipes.len(), 11);
     let tests = include_str!("cookbook.rs");
     for (heading, script) in recipes {
         let call = format!("run(&sandbox, backend, {heading:?})");
@@ -229,4 +229,16 @@ both!(shell_loops_share_the_items_until_the_end_of_the_queue, |backend| {
     }
     sandbox.assert_nothing_left();
     sandbox.assert_no_queue();
+});
+
+both!(a_sweep_finds_the_number_of_workers_that_the_cookbooks_name, |backend| {
+    let sandbox = Sandbox::on(backend);
+    let outcome = run(&sandbox, backend, "Find out how many workers are enough");
+    outcome.assert_done();
+    for book in [ENGLISH, JAPANESE] {
+        let printed = format!("```text\n{}```", outcome.text());
+        assert!(fs::read_to_string(book).unwrap().contains(&printed), "{book} has no {printed}");
+    }
+    assert!(sandbox.path("wait.svg").exists());
+    sandbox.assert_nothing_left();
 });

@@ -8,10 +8,12 @@ use std::thread;
 
 use crate::harness::{Outcome, Running, Sandbox};
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 18] = [
     "run",
     "timeline",
+    "sweep",
     "bench",
+    "learn",
     "producer",
     "consumer",
     "put",
@@ -153,6 +155,20 @@ fn errors_in_arguments_are_in_one_language() {
         &["timeline"],
         &["timeline", "missing.jsonl"],
         &["timeline", "x", "--server", "redis://h"],
+        &["sweep"],
+        &["sweep", "--vary", "speed=1..3"],
+        &["sweep", "--vary", "consumer=1..3"],
+        &["sweep", "--vary", "consumers"],
+        &["sweep", "--vary", "consumers=3..1"],
+        &["sweep", "--vary", "consumers=3,1"],
+        &["sweep", "--vary", "consumers=1..3:0"],
+        &["sweep", "--vary", "consumers=1..3:1"],
+        &["sweep", "--vary", "consumers=1..3:4"],
+        &["sweep", "--vary", "capacity=0,1"],
+        &["sweep", "--vary", "capacity=1..1000000"],
+        &["sweep", "--vary", "consumer-delay=1s..2s"],
+        &["sweep", "--vary", "consumer-delay=0,1s"],
+        &["sweep", "--vary", "consumers=1,2", "--items", "9", "--warmup", "9"],
         &["bench", "--size", "1"],
         &["bench", "--workers", "4"],
         &["bench", "--format", "raw"],
@@ -275,6 +291,19 @@ fn statistics_pictures_and_bench_are_in_one_language() {
         let texts = document.descendants().filter(|node| node.has_tag_name("text"));
         let texts: Vec<_> = texts.filter_map(|node| node.text()).collect();
         assert_language(lang, run, &texts.join("\n"));
+        // The second run is too short for an interval, and the queue of its first point is overloaded.
+        for more in [&["--replications=2"][..], &["--replications=1"]] {
+            let sweep = ["sweep", "--vary=consumers=1,2", "--items=60", "--plot=sweep.svg"];
+            let sweep = [&sweep[..], &["--consumer-delay=exp:1500ms"], more].concat();
+            let outcome = run_in(&sandbox, lang, &sweep);
+            outcome.assert_done();
+            assert_language(lang, &sweep, &outcome.text());
+            let picture = std::fs::read_to_string(sandbox.path("sweep.svg")).unwrap();
+            let document = roxmltree::Document::parse(&picture).unwrap();
+            let texts = document.descendants().filter_map(|node| node.text());
+            let texts = texts.filter(|text| !text.contains('{')).collect::<Vec<_>>().join("\n");
+            assert_language(lang, &sweep, &texts);
+        }
         let bench = ["bench", "--size=16", "--workers=1x1", "--rounds=2", "--plot=bench.svg"];
         let outcome = run_in(&sandbox, lang, &bench);
         assert_eq!(outcome.code(), Some(0), "{outcome:?}");

@@ -4,14 +4,14 @@
 //! Local: the screen does not depend on the place of the queue.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::num::NonZero;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::Signal;
 use rustix::termios::{Winsize, tcsetwinsize};
-use rustix_openpty::openpty;
+use rustix_openpty::{Pty, openpty};
 
 use crate::harness::{CLASSIC, Limit, Sandbox, assert_same, signal_to, wait_for_input, wait_while};
 
@@ -48,8 +48,20 @@ fn nonzero(count: u16) -> NonZero<u16> {
 
 impl OnTerminal {
     pub fn start(mut command: Command, stdout: Stdout, rows: u16, columns: u16) -> Self {
+        command.stdin(Stdio::null());
         let pty = openpty(None, Some(&size(rows, columns))).unwrap();
-        command.env("TERM", "xterm").stdin(Stdio::null()).stderr(pty.user.try_clone().unwrap());
+        Self::start_on(pty, command, stdout, [rows, columns])
+    }
+
+    /// Starts a command that also reads from the terminal.
+    pub fn start_with_keyboard(mut command: Command) -> Self {
+        let pty = openpty(None, Some(&size(ROWS, COLUMNS))).unwrap();
+        command.stdin(pty.user.try_clone().unwrap());
+        Self::start_on(pty, command, Stdout::Terminal, [ROWS, COLUMNS])
+    }
+
+    fn start_on(pty: Pty, mut command: Command, stdout: Stdout, [rows, columns]: [u16; 2]) -> Self {
+        command.env("TERM", "xterm").stderr(pty.user.try_clone().unwrap());
         match stdout {
             Stdout::Terminal => command.stdout(pty.user.try_clone().unwrap()),
             Stdout::Pipe => command.stdout(Stdio::piped()),
@@ -61,6 +73,11 @@ impl OnTerminal {
         let piped = child.stdout.take();
         let emulator = vt100::Parser::new(nonzero(rows), nonzero(columns), 1000);
         Self { controller: pty.controller.into(), emulator, text: String::new(), child, piped }
+    }
+
+    /// Types on the keyboard of the terminal.
+    pub fn type_text(&mut self, text: &str) {
+        self.controller.write_all(text.as_bytes()).unwrap();
     }
 
     /// Reads what the terminal shows. Returns false at the terminal's end.

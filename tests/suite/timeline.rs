@@ -18,7 +18,10 @@ impl Sandbox {
 }
 
 fn of_class<'a>(picture: &'a Document<'a>, class: &str) -> Vec<Node<'a, 'a>> {
-    picture.descendants().filter(|node| node.attribute("class") == Some(class)).collect()
+    let has_class = |node: &Node<'_, '_>| {
+        node.attribute("class").is_some_and(|all| all.split(' ').any(|name| name == class))
+    };
+    picture.descendants().filter(has_class).collect()
 }
 
 fn tips(picture: &Document<'_>, class: &str) -> Vec<String> {
@@ -148,10 +151,9 @@ fn an_interrupted_run_draws_the_events_so_far() {
     assert!(depths.last().unwrap().starts_with("キューの深さ 0, "), "{depths:?}");
     let page = sandbox.read("run.html");
     assert!(page.contains("アイテム0: 生産者 0") && page.ends_with("</html>\n"), "{page}");
-    assert!(
-        !page.contains("http://") || page.matches("http").count() == 1,
-        "the page names another address than the SVG namespace"
-    );
+    let known = ["http://www.w3.org/2000/svg", "http-equiv"];
+    let rest = known.iter().fold(page, |page, known| page.replace(known, ""));
+    assert!(!rest.contains("http"), "the page names another address than the SVG namespace");
     sandbox.assert_nothing_left();
 }
 
@@ -176,7 +178,7 @@ fn the_picture_of_a_million_items_is_small() {
     let depth = |tip: &&String| tip.starts_with("キューの深さ");
     let depths: Vec<_> = tips.iter().filter(depth).collect();
     assert!(depths.len() > 200, "{}", depths.len());
-    assert!(depths[0].contains("～20000）"), "{}", depths[0]);
+    assert!(depths[0].contains("～19999）"), "{}", depths[0]);
 }
 
 #[test]

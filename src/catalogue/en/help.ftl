@@ -77,6 +77,26 @@ help-timeline = Draw a timeline of a run from its recorded events
 help-timeline-events = The output of `qdemo run --format json`; - for standard input
 help-timeline-output = Draw to this .svg or .html file [default: standard output, as SVG]
 
+help-sweep = Simulate a run for several values of one parameter
+help-sweep-vary = What varies, and its values: consumers, producers or capacity, as in consumers=1..10, capacity=1..100:12 (12 points) or capacity=1,2,4; or the mean of consumer-delay or producer-delay, as in consumer-delay=100ms..950ms:10
+help-sweep-items = Number of items of each run: with 5 runs, a point has 100000 items
+help-sweep-producer-delay = Delay of a producer after each item, as in `qdemo run`
+help-sweep-consumer-delay = Delay of a consumer after each item
+help-sweep-seed = Seed of the first run of each point; the next run has the next seed [default: random, and printed]
+help-sweep-producers = Number of producers
+help-sweep-consumers = Number of consumers
+help-sweep-replications = Number of runs of each point
+help-sweep-warmup = Leave the first N items of each run out [default: a tenth of the items]
+help-sweep-format = Format of the results: a table, a JSON object, or CSV
+help-sweep-plot = Draw the results, with the line of theory, to this .svg or .html file
+help-sweep-metric = What --plot shows
+help-sweep-progress = Show a progress bar: auto (on a terminal), always, never
+help-sweep-detail =
+    The runs are those of `qdemo run --simulate`, on all cores. The averages come with 95 % confidence intervals, and with the values of queueing theory where there are any.
+    Every point has runs with the same seeds, so points differ by the parameter and hardly by chance (common random numbers). `qdemo run --simulate` with a point's values and a run's seed repeats that run.
+    With --replications 1 the intervals come from batch means within the run.
+    The number of cores does not change the results.
+
 help-bench = Measure how fast queues are on this machine
 help-bench-size = Size of the items; repeat for more sizes [default: 16 256 4KiB 64KiB 1MiB]
 help-bench-workers = Number of producers x consumers; repeat for more [default: 1x1 4x4]
@@ -87,6 +107,14 @@ help-bench-plot = Draw a bar chart of the results to this .svg file
 help-bench-detail =
     The bench takes less than 20 seconds with the default sizes, workers and rounds.
     Exit code 1: no measurement was possible.
+
+help-learn = Learn how queues behave: lessons with questions and real runs
+help-learn-lesson = Number of the lesson; without it, the list of lessons
+help-learn-print = Print the lesson, or all lessons, without asking (Markdown)
+help-learn-python = Run the programs in Python too, if python3 is installed
+help-learn-detail =
+    A lesson shows a program in Python and the same with qdemo, asks what will happen, runs the commands, and explains. With --print, and where standard input or output is not a terminal, the lesson has its answers and asks nothing.
+    The list marks the lessons that you have completed. The marks are in $XDG_STATE_HOME/qdemo/lessons, by default ~/.local/state/qdemo/lessons.
 
 help-producer = Put items into a queue; the last producer to leave ends it
 help-producer-lang = Language: ja or en [default: QDEMO_LANG, or the locale; ja for the log lines]

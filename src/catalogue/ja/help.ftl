@@ -63,7 +63,7 @@ help-run-seed = 乱数の種。同じ種なら遅延も同じ [既定値: 毎回
 help-run-producers = 生産者の数
 help-run-consumers = 消費者の数
 help-run-speed = 実時間に対する実行の速さの倍率。max なら待たない
-help-run-simulate = プロセスを起動せず、このプロセスの中で同じ結果を計算（--speed max を含む）
+help-run-simulate = プロセスを使わず計算だけで実行（結果は同じ、--speed max）
 help-run-respawn = 異常終了したワーカーを再起動する回数。0 なら再起動しない
 help-run-chaos = 約 TIME ごとにワーカーを 1 つ無作為に強制終了する。強制終了したワーカーは必ず再起動する
 help-run-stats = 最後に統計を標準エラー出力に表示する。FORM を省略すると text
@@ -77,6 +77,26 @@ help-timeline = 記録したイベントから実行のタイムラインを描�
 help-timeline-events = `qdemo run --format json` の出力。- なら標準入力
 help-timeline-output = 図を書き出す .svg または .html ファイル [既定値: 標準出力に SVG]
 
+help-sweep = 1 つのパラメーターを変えながら実行をシミュレーションする
+help-sweep-vary = 変化させるものと値。consumers、producers、capacity なら consumers=1..10、capacity=1..100:12（12 点）、capacity=1,2,4 など。consumer-delay と producer-delay は平均を変え、consumer-delay=100ms..950ms:10 のように指定
+help-sweep-items = 1 回の実行のアイテムの個数。5 回なら 1 点あたり 100000 個
+help-sweep-producer-delay = アイテムごとの生産者の遅延。形式は `qdemo run` と同じ
+help-sweep-consumer-delay = アイテムごとの消費者の遅延
+help-sweep-seed = 各点の 1 回目の実行の乱数の種。2 回目からは 1 ずつ増える [既定値: 毎回変わり、表示される]
+help-sweep-producers = 生産者の数
+help-sweep-consumers = 消費者の数
+help-sweep-replications = 各点の実行回数
+help-sweep-warmup = 各実行の最初の N 個のアイテムを除く [既定値: アイテムの 1 割]
+help-sweep-format = 結果の形式: 表、JSON オブジェクト、または CSV
+help-sweep-plot = 結果と理論値の線を描く .svg または .html ファイル
+help-sweep-metric = --plot が描く値
+help-sweep-progress = 進捗バーを表示する: auto（端末の場合）、always、never
+help-sweep-detail =
+    各実行は `qdemo run --simulate` と同じで、すべてのコアを使います。平均には 95% 信頼区間と、待ち行列理論の値があればその値を添えます。
+    どの点でも同じ乱数の種を使うため、点の間の差はほぼパラメーターの違いだけで決まります（共通乱数法）。ある点の値と、ある実行の種を `qdemo run --simulate` に指定すると、その実行を再現できます。
+    --replications 1 では、1 回の実行のバッチ平均から信頼区間を求めます。
+    結果はコアの数によって変わりません。
+
 help-bench = このマシンでのキューの速さを測る
 help-bench-size = アイテムの大きさ。繰り返し指定できる [既定値: 16 256 4KiB 64KiB 1MiB]
 help-bench-workers = 生産者の数 x 消費者の数。繰り返し指定できる [既定値: 1x1 4x4]
@@ -87,6 +107,14 @@ help-bench-plot = 結果の棒グラフを .svg ファイルに描く
 help-bench-detail =
     既定の大きさ、ワーカー数、回数なら 20 秒以内に終わります。
     終了コード 1: 測定できませんでした。
+
+help-learn = キューの動きを学ぶ: 問題と実行で進むレッスン
+help-learn-lesson = レッスンの番号。省略するとレッスンの一覧
+help-learn-print = レッスン（番号がなければ全部）を、質問せずに Markdown で出力する
+help-learn-python = Python のプログラムも実行する。python3 が必要
+help-learn-detail =
+    レッスンでは、Python のプログラムと、同じことをする qdemo のコマンドを見て、結果を予想し、実際に動かして、理由を確かめます。--print を付けたとき、または標準入力か標準出力が端末でないときは、質問せずに答えまで出力します。
+    終えたレッスンには一覧で印が付きます。記録は $XDG_STATE_HOME/qdemo/lessons（既定では ~/.local/state/qdemo/lessons）に置きます。
 
 help-producer = アイテムをキューに追加する。最後の生産者が離れるとキューは終わる
 help-producer-lang = 言語: ja または en [既定値: QDEMO_LANG、なければロケール。ログ行は ja]

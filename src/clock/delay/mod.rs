@@ -132,7 +132,6 @@ impl Delay {
 
     /// The same distribution, scaled to another mean. `None` if every delay is 0, or if a random delay would
     /// have the mean 0.
-    #[allow(dead_code, reason = "a sweep uses this")]
     pub(crate) fn with_mean(&self, mean: Nanos) -> Option<Self> {
         if let Self::Constant(_) = self {
             return Some(Self::Constant(mean));

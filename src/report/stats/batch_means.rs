@@ -128,6 +128,20 @@ impl BatchMeans {
         NORMAL_95 * ((count - 2.0) / (count * count - 1.0)).sqrt()
     }
 
+    /// [`Self::half_width`] of each average.
+    pub(super) fn half_widths(&self) -> Option<Averages> {
+        Some(Averages {
+            throughput: self.half_width(|a| a.throughput)?,
+            depth: self.half_width(|a| a.depth)?,
+            in_system: self.half_width(|a| a.in_system)?,
+            waiting_time: self.half_width(|a| a.waiting_time)?,
+            sojourn_time: self.half_width(|a| a.sojourn_time)?,
+            utilization: self.half_width(|a| a.utilization)?,
+            wait_probability: self.half_width(|a| a.wait_probability)?,
+            blocked_share: self.half_width(|a| a.blocked_share)?,
+        })
+    }
+
     /// Half the width of the interval that contains the true average in 95 of 100 runs. `None` if the run
     /// is too short.
     pub(super) fn half_width(&self, average: fn(&Averages) -> f64) -> Option<f64> {

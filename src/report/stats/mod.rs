@@ -2,6 +2,7 @@
 //! are in the queue, not with the number of all items.
 
 mod batch_means;
+mod figures;
 mod summary;
 mod text;
 mod theory;
@@ -182,7 +183,12 @@ impl StatsCollector {
         }
         // A wait before the first item that counts does not count.
         let waited = waited.min(self.sums.elapsed);
-        if let Some(blocked) = self.blocked_times.get_mut(producer.index as usize - 1) {
+        let index = producer.index as usize;
+        // A recording does not tell the number of workers beforehand.
+        if self.blocked_times.len() < index {
+            self.blocked_times.resize(index, 0);
+        }
+        if let Some(blocked) = self.blocked_times.get_mut(index - 1) {
             *blocked += waited;
         }
         self.sums.blocked_time += u128::from(waited);
@@ -279,7 +285,11 @@ impl StatsCollector {
 
     fn consumer_stats_mut(&mut self, consumer: WorkerId) -> Option<&mut ConsumerStats> {
         debug_assert!(consumer.role == Role::Consumer);
-        self.consumer_stats.get_mut(consumer.index as usize - 1)
+        let index = consumer.index as usize;
+        if self.consumer_stats.len() < index {
+            self.consumer_stats.resize(index, ConsumerStats::default());
+        }
+        self.consumer_stats.get_mut(index - 1)
     }
 
     fn sojourn_entry(&mut self, id: u64) -> Option<&mut Option<Sojourn>> {

@@ -34,14 +34,21 @@ pub(crate) struct StatsSummary {
     pub(super) theory: Option<TheoryComparison>,
     #[serde(skip)]
     averages: Averages,
+    #[serde(skip)]
+    half_widths: Option<Averages>,
 }
 
 impl StatsSummary {
     /// The averages of the run, per worker as in the formulas. A value that the run does not determine is
     /// NaN.
-    #[allow(dead_code, reason = "a sweep uses this")]
     pub(crate) fn averages(&self) -> Averages {
         self.averages
+    }
+
+    /// Half the width of the 95 % confidence interval of each average, by batch means. `None` if the run is too
+    /// short.
+    pub(crate) fn half_widths(&self) -> Option<Averages> {
+        self.half_widths
     }
 }
 
@@ -257,6 +264,10 @@ impl StatsCollector {
             warmup: self.warmup,
             theory: self.compare_with_theory(),
             averages: averages.per_worker(self.model_input.workers),
+            half_widths: self
+                .batches
+                .half_widths()
+                .map(|widths| widths.per_worker(self.model_input.workers)),
         }
     }
 

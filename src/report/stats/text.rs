@@ -150,7 +150,7 @@ fn pad_cell(text: &str, width: usize) -> String {
 }
 
 /// The first texts, with a comma between two.
-fn join_first(texts: &[String]) -> String {
+pub(super) fn join_first(texts: &[String]) -> String {
     const MAX_SHOWN: usize = 8;
     let shown = texts.iter().take(MAX_SHOWN).cloned().collect::<Vec<_>>().join(", ");
     if texts.len() > MAX_SHOWN { shown + ", …" } else { shown }

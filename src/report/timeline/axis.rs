@@ -61,9 +61,12 @@ fn nice_steps() -> impl Iterator<Item = u64> {
     powers.flat_map(|power| [1, 2, 5].map(|digit| power.saturating_mul(digit)))
 }
 
+/// The significant digits of the end of a run.
+const DIGITS: u32 = 4;
+
 /// A time of a run that ends at `end`, as precise as a picture of the run can show.
 pub(super) fn format_instant(at: Nanos, end: Nanos) -> String {
-    let grain = 10u64.pow((end / 100_000).max(1).ilog10());
+    let grain = 10u64.pow(end.max(1).ilog10().saturating_sub(DIGITS - 1));
     let rounded = at.saturating_add(grain / 2) / grain * grain;
     TimeUnit::for_duration(end).format(rounded)
 }
@@ -137,8 +140,8 @@ mod tests {
     #[test]
     fn times_are_as_precise_as_the_picture() {
         assert_eq!(format_instant(1_500_000_000, 10 * SECOND), "1.5 s");
-        assert_eq!(format_instant(1_234_567_891, 10 * SECOND), "1.2346 s");
-        assert_eq!(format_instant(86_399 * SECOND + 123_456_789, 86_400 * SECOND), "86399.1 s");
+        assert_eq!(format_instant(1_234_567_891, 10 * SECOND), "1.23 s");
+        assert_eq!(format_instant(86_399 * SECOND + 123_456_789, 86_400 * SECOND), "86400 s");
         assert_eq!(format_instant(7, 12), "7 ns");
         assert_eq!(format_instant(u64::MAX, u64::MAX).chars().next(), Some('1'));
     }

@@ -30,8 +30,15 @@ pub(super) struct StateInterval {
     pub(super) state: LaneState,
     pub(super) start: Nanos,
     pub(super) end: Nanos,
-    /// The first item of the interval.
-    pub(super) item_id: Option<u64>,
+    /// The first and the last item of the interval.
+    pub(super) items: Option<ItemRange>,
+}
+
+/// Consecutive items, from the first id to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ItemRange {
+    pub(super) first: u64,
+    pub(super) last: u64,
 }
 
 /// The resolution of a timeline.
@@ -46,8 +53,8 @@ pub(super) struct Resolution {
 #[derive(Debug)]
 pub(super) struct Lane {
     role: Role,
-    /// The present state, its start and its first item; `None` after the worker has left.
-    state: Option<(LaneState, Nanos, Option<u64>)>,
+    /// The present state, its start and its items; `None` after the worker has left.
+    state: Option<(LaneState, Nanos, Option<ItemRange>)>,
     in_flight: u64,
     pub(super) time_bins: Bins<StateTimes>,
     pub(super) intervals: Vec<StateInterval>,
@@ -77,7 +84,9 @@ impl Lane {
             EventKind::Put(batch) => {
                 self.record_blocked(event, resolution);
                 self.record_batch(batch, at, resolution);
-                if resolution.is_exact {
+                // One mark is enough for all items of one moment.
+                let is_new = self.puts.last().is_none_or(|last| last.0 != at);
+                if resolution.is_exact && is_new {
                     self.puts.push((at, batch.first_id));
                 }
             }
@@ -119,7 +128,15 @@ impl Lane {
 
     /// The worker put or got these items.
     fn record_batch(&mut self, batch: &Batch, at: Nanos, resolution: Resolution) {
-        self.set_state(Some(LaneState::Working), at, Some(batch.first_id), resolution);
+        let mut items = ItemRange { first: batch.first_id, last: batch.end_id().saturating_sub(1) };
+        // A recording has a line for each item of a batch.
+        if let Some((LaneState::Working, since, Some(before))) = self.state
+            && since == at
+            && before.last.checked_add(1) == Some(items.first)
+        {
+            items.first = before.first;
+        }
+        self.set_state(Some(LaneState::Working), at, Some(items), resolution);
         self.time_bins.bin_mut(resolution.bin_width, at).items += batch.count();
     }
 
@@ -144,20 +161,20 @@ impl Lane {
         &mut self,
         next: Option<LaneState>,
         at: Nanos,
-        item: Option<u64>,
+        items: Option<ItemRange>,
         resolution: Resolution,
     ) {
-        if let Some((state, from, item)) = self.state
+        if let Some((state, from, items)) = self.state
             && from < at
         {
             self.time_bins.for_each_bin(resolution.bin_width, from, at, |bin, time| {
                 bin.times[state as usize] += time
             });
             if resolution.is_exact {
-                self.intervals.push(StateInterval { state, start: from, end: at, item_id: item });
+                self.intervals.push(StateInterval { state, start: from, end: at, items });
             }
         }
-        self.state = next.map(|next| (next, at, item));
+        self.state = next.map(|next| (next, at, items));
     }
 }
 

@@ -11,7 +11,10 @@ mod depth;
 mod lane;
 mod lanes;
 mod page;
+mod page_data;
 mod recording;
+mod statistics;
+mod steps;
 mod style;
 #[cfg(test)]
 mod tests;
@@ -28,10 +31,12 @@ use bins::{Bins, DepthBin, MAX_BINS};
 use lane::{Lane, Resolution};
 pub(crate) use page::PictureFormat;
 pub(crate) use recording::Recording;
+use statistics::PageStatistics;
+use steps::Step;
 
 /// A picture can show this many deliveries apart.
 const MAX_DELIVERIES: usize = 500;
-/// The limit of other events, per delivery. Without it a timeline would keep every event of a run without
+/// The limit of all events, per delivery. Without it a timeline would keep every event of a run without
 /// deliveries.
 const MAX_EVENTS_PER_DELIVERY: usize = 16;
 /// The longest label of an item in a picture, in characters.
@@ -42,6 +47,9 @@ const MAX_LABEL_LEN: usize = 40;
 pub(crate) struct Timeline {
     lanes: BTreeMap<WorkerId, Lane>,
     capacity: Option<u64>,
+    /// The time of the first event, where the picture starts.
+    origin: Option<Nanos>,
+    /// The times of the timeline count from its origin.
     last_event_at: Nanos,
     resolution: Resolution,
     depth: u64,
@@ -59,6 +67,10 @@ pub(crate) struct Timeline {
     put_total: u64,
     /// The labels of items by id, while the resolution is exact.
     item_labels: BTreeMap<u64, String>,
+    /// Each event, while the resolution is exact.
+    steps: Vec<Step>,
+    /// The statistics of a page.
+    statistics: Option<PageStatistics>,
 }
 
 /// One end of an arrow.
@@ -85,6 +97,7 @@ impl Timeline {
         Self {
             lanes: lanes.collect(),
             capacity,
+            origin: None,
             last_event_at: 0,
             resolution: Resolution { bin_width: 1, is_exact: true },
             depth: 0,
@@ -96,11 +109,30 @@ impl Timeline {
             delivered_total: 0,
             put_total: 0,
             item_labels: BTreeMap::new(),
+            steps: Vec::new(),
+            statistics: None,
         }
     }
 
+    /// Collects the statistics too, which a page shows beside the picture.
+    pub(crate) fn with_statistics(mut self) -> Self {
+        self.statistics = Some(PageStatistics::new(self.lanes.keys().copied()));
+        self
+    }
+
+    /// Whether the run was paced. The first event of a paced run is at time 0; without delays the processes need some
+    /// time to start.
+    fn is_paced(&self) -> bool {
+        self.origin.unwrap_or_default() == 0
+    }
+
     pub(crate) fn on_event(&mut self, event: Event<'_>) {
-        self.advance_to(event.at);
+        if let Some(statistics) = &mut self.statistics {
+            statistics.on_event(event);
+        }
+        let origin = *self.origin.get_or_insert(event.at);
+        self.advance_to(event.at.saturating_sub(origin));
+        self.record_step(&event);
         if let EventKind::Cleared = event.kind {
             self.ready_sources.clear();
             self.set_depth(0);
@@ -118,12 +150,17 @@ impl Timeline {
             EventKind::Requeued(batch) => self.record_ready(batch, end),
             _ => {}
         }
-        if self.resolution.is_exact && event.batch().is_some() {
-            let others = self.depth_changes.len()
-                + self.lanes.values().map(|lane| lane.intervals.len()).sum::<usize>();
-            if others > MAX_DELIVERIES * MAX_EVENTS_PER_DELIVERY {
-                self.drop_details();
-            }
+    }
+
+    /// Keeps the event for a page, unless there are too many.
+    fn record_step(&mut self, event: &Event<'_>) {
+        if !self.resolution.is_exact {
+            return;
+        }
+        let limit = MAX_DELIVERIES * MAX_EVENTS_PER_DELIVERY;
+        self.steps.extend(Step::all_of(self.last_event_at, event).take(limit));
+        if self.steps.len() > limit {
+            self.drop_details();
         }
     }
 
@@ -188,9 +225,16 @@ impl Timeline {
 
     fn set_depth(&mut self, depth: u64) {
         self.depth = depth;
-        self.depth_bins.bin_mut(self.resolution.bin_width, self.last_event_at).add(depth, 0);
-        if self.resolution.is_exact {
-            self.depth_changes.push((self.last_event_at, depth));
+        if !self.resolution.is_exact {
+            return;
+        }
+        let at = self.last_event_at;
+        // A depth of no duration would be a needle that nobody can see in the run.
+        if self.depth_changes.last().is_some_and(|last| last.0 == at) {
+            self.depth_changes.pop();
+        }
+        if self.depth_changes.last().is_none_or(|last| last.1 != depth) {
+            self.depth_changes.push((at, depth));
         }
     }
 
@@ -210,12 +254,13 @@ impl Timeline {
         self.resolution.is_exact = false;
         self.depth_changes = Vec::new();
         self.item_labels = BTreeMap::new();
+        self.steps = Vec::new();
         self.lanes.values_mut().for_each(Lane::drop_intervals);
     }
 
     /// Ends all lanes: the run ended at this time.
     fn finish(&mut self, at: Nanos) {
-        self.advance_to(at);
+        self.advance_to(at.saturating_sub(self.origin.unwrap_or_default()));
         let (at, resolution) = (self.last_event_at, self.resolution);
         self.lanes.values_mut().for_each(|lane| lane.finish(at, resolution));
     }

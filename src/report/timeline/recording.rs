@@ -29,7 +29,11 @@ impl Recording {
     /// # Errors
     /// If there is no event, or if a line other than an incomplete last one is not an event.
     pub(crate) fn read(mut events: impl BufRead) -> anyhow::Result<Self> {
-        let mut recording = Self { timeline: Timeline::new(None, []), end: 0, is_truncated: false };
+        let mut recording = Self {
+            timeline: Timeline::new(None, []).with_statistics(),
+            end: 0,
+            is_truncated: false,
+        };
         let mut line = Vec::new();
         for number in 1_u64.. {
             line.clear();

@@ -2,6 +2,7 @@
 
 use super::axis::format_instant;
 use super::lane::LaneState;
+use super::steps::{Step, StepKind};
 use crate::catalogue::{Lang, message};
 use crate::clock::Nanos;
 use crate::report::figures::{format_number, format_seconds};
@@ -17,14 +18,12 @@ fn format_duration(nanos: Nanos) -> String {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Labels {
     pub(super) names: WorkerNames,
-    /// Whether the picture shows every event.
-    pub(super) is_exact: bool,
     /// The end of the run, which sets the unit and the precision of times.
     pub(super) run_end: Nanos,
 }
 
 impl Labels {
-    fn lang(&self) -> Lang {
+    pub(super) fn lang(&self) -> Lang {
         self.names.lang
     }
 
@@ -53,6 +52,19 @@ impl Labels {
 
     pub(super) fn put_label(&self) -> String {
         message!(self.lang(), "picture-put")
+    }
+
+    pub(super) fn items_label(&self) -> String {
+        message!(self.lang(), "picture-items")
+    }
+
+    pub(super) fn redelivery_label(&self) -> String {
+        message!(self.lang(), "picture-redelivery")
+    }
+
+    /// The note of a run without delays.
+    pub(super) fn unpaced_note(&self) -> String {
+        message!(self.lang(), "picture-unpaced")
     }
 
     pub(super) fn delivery_label(&self) -> String {
@@ -128,6 +140,62 @@ impl Labels {
         match role {
             Role::Producer => message!(self.lang(), "picture-items-put", items = items),
             _ => message!(self.lang(), "picture-items-got", items = items),
+        }
+    }
+
+    /// A text of the page, by its name in the template.
+    pub(super) fn page_text(&self, name: &str) -> String {
+        let lang = self.lang();
+        match name {
+            "view" => message!(lang, "picture-page-view"),
+            "first" => message!(lang, "picture-page-first"),
+            "previous" => message!(lang, "picture-page-previous"),
+            "next" => message!(lang, "picture-page-next"),
+            "last" => message!(lang, "picture-page-last"),
+            "closer" => message!(lang, "picture-page-closer"),
+            "wider" => message!(lang, "picture-page-wider"),
+            "whole" => message!(lang, "picture-page-whole"),
+            "ready" => message!(lang, "picture-page-ready"),
+            "in-flight" => message!(lang, "picture-page-in-flight"),
+            "done" => message!(lang, "picture-page-done"),
+            "none" => message!(lang, "picture-page-none"),
+            "start" => message!(lang, "picture-page-start"),
+            "help" => message!(lang, "picture-page-help"),
+            _ => String::new(),
+        }
+    }
+
+    /// An event of a worker, perhaps with an item.
+    pub(super) fn event(&self, step: &Step, worker: &str, item: &str) -> String {
+        let lang = self.lang();
+        let waited = step.waited.filter(|&waited| waited > 0).map(format_duration);
+        match (step.kind, waited) {
+            (StepKind::Put(_), Some(time)) => {
+                let (worker, item) = (worker, item);
+                message!(lang, "picture-event-late-put", worker = worker, item = item, time = time)
+            }
+            (StepKind::Put(_), None) => {
+                message!(lang, "picture-event-put", worker = worker, item = item)
+            }
+            (StepKind::Delivered(of), _) if of.attempt > 1 => message!(
+                lang,
+                "picture-event-get-again",
+                worker = worker,
+                item = item,
+                attempt = of.attempt
+            ),
+            (StepKind::Delivered(_), _) => {
+                message!(lang, "picture-event-get", worker = worker, item = item)
+            }
+            (StepKind::Done(_), _) => {
+                message!(lang, "picture-event-done", worker = worker, item = item)
+            }
+            (StepKind::Requeued(_), _) => message!(lang, "picture-event-back", item = item),
+            (StepKind::Died, _) => message!(lang, "picture-event-died", worker = worker),
+            (StepKind::Restarted, _) => message!(lang, "picture-event-restart", worker = worker),
+            (StepKind::Left, _) => message!(lang, "picture-event-left", worker = worker),
+            (StepKind::Cleared, _) => message!(lang, "picture-event-clear"),
+            (StepKind::Finished, _) => message!(lang, "picture-event-end"),
         }
     }
 

@@ -7,6 +7,7 @@
 //! The tests that are not of `both!` are of text and of runs.
 
 mod blocks;
+mod learn;
 mod links;
 mod reference;
 mod server;

@@ -41,6 +41,8 @@ fn prepare(example: &str) -> String {
         }
         _ => example.to_owned(),
     };
+    // Few items: no example says how many.
+    let example = example.replace("qdemo sweep", "qdemo sweep --items 100");
     let example = example.replace("--delay 2s", "--delay 2ms");
     let example = example.replace("/usr/local/share/man/man1/", "./").replace("~/", "./");
     format!("{setup}qdemo put -q other x\nmkdir -p .zfunc .config/fish/completions\n{example}")

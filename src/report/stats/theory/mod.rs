@@ -106,7 +106,6 @@ impl Averages {
 }
 
 /// What theory says of a run in its steady state.
-#[allow(dead_code, reason = "a sweep uses this")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SteadyState {
     /// A value that theory does not give is NaN.
@@ -120,7 +119,6 @@ pub(crate) struct SteadyState {
 
 impl ModelInput {
     /// The averages of the run in its steady state. `None` if it has none, or if theory has no formula.
-    #[allow(dead_code, reason = "a sweep uses this")]
     pub(crate) fn steady_state(&self) -> Option<SteadyState> {
         let model = self.model()?;
         Some(SteadyState {

@@ -1,6 +1,6 @@
 //! A simulated run equals the run with worker processes to the byte: lines, statistics, errors and exit code.
 //!
-//! The number of a case determines its parameters. `QDEMO_SIMULATED_CASES=FROM..TO` chooses the cases of the
+//! The number of a case determines its parameters. `QDEMO_RUN_CASES=FROM..TO` chooses the cases of the
 //! first test.
 //!
 //! Local: a run has its queue on this machine.
@@ -129,9 +129,9 @@ fn check_all(cases: std::ops::Range<u64>) {
 
 #[test]
 fn a_simulated_run_equals_the_run_with_processes() {
-    let chosen = std::env::var("QDEMO_SIMULATED_CASES").ok();
+    let chosen = std::env::var("QDEMO_RUN_CASES").ok();
     let bounds = chosen.as_deref().and_then(|chosen| chosen.split_once(".."));
-    let number = |text: &str| text.parse().expect("QDEMO_SIMULATED_CASES=FROM..TO");
+    let number = |text: &str| text.parse().expect("QDEMO_RUN_CASES=FROM..TO");
     check_all(bounds.map_or(0..200, |(from, to)| number(from)..number(to)));
 }
 

@@ -1,0 +1,14 @@
+from multiprocessing import Process, Queue
+from time import sleep
+
+def producer(q):
+    for i in range(5):
+        q.put(i)
+        print(f"put {i}", flush=True)
+
+if __name__ == "__main__":
+    q = Queue(maxsize=2)
+    Process(target=producer, args=(q,)).start()
+    for _ in range(5):
+        print("got", q.get(), flush=True)
+        sleep(0.5)

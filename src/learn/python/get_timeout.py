@@ -1,0 +1,9 @@
+import queue
+from multiprocessing import Queue
+
+if __name__ == "__main__":
+    q = Queue()
+    try:
+        print(q.get(timeout=1))
+    except queue.Empty:
+        print("empty")
