@@ -9,6 +9,8 @@ mod keeper_loop;
 pub(crate) mod recorded;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod textbook;
 
 pub(crate) use fake_host::FakeHost;
 #[cfg(test)]

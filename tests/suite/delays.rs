@@ -108,6 +108,8 @@ fn runs_draw_from_each_distribution() {
         let times: Vec<_> = puts(&outcome).into_iter().map(|(time, _)| time.as_f64()).collect();
         assert_eq!(times.len(), 4);
         assert!(times.is_sorted() && times[0] != times[3], "{delay}: {times:?}");
+        let simulated = sandbox.run(&[&args[..], &delays, &["--simulate"]].concat());
+        assert_same(&outcome.text(), &simulated.text());
     }
 }
 
@@ -118,8 +120,9 @@ fn a_run_reads_a_file_of_delays_once_and_each_worker_starts_at_its_own_place() {
     // The workers have another standard input. After its items the first producer waits 1, 2 and 4 s, the second
     // one 2 and 4 s.
     let script = "qdemo run --speed max --items 7 --producers 2 --format json \
-        --producer-delay file:/dev/stdin --consumer-delay 0 <delays";
+        --producer-delay file:/dev/stdin --consumer-delay file:delays <delays";
     let outcome = sandbox.script(script);
+    assert_same(&outcome.text(), &sandbox.script(&script.replace("run", "run --simulate")).text());
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let found: Vec<_> = puts(&outcome)
         .into_iter()
