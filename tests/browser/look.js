@@ -54,7 +54,7 @@ function contrast(color, ground, opacity = 1) {
 const fill = (node) => style(node).fill;
 const stroke = (node) => style(node).stroke;
 const paper = fill(document.querySelector(".paper"));
-const hasHalo = (node) => style(node).paintOrder.startsWith("stroke") && contrast(stroke(node), paper) < 1.01 && parseFloat(style(node).strokeWidth) >= 2;
+const hasHalo = (node) => style(node).paintOrder.startsWith("stroke") && contrast(stroke(node), paper) < 1.01 && parseFloat(style(node).strokeWidth) >= 1;
 // The background of an element of the page.
 const ground = (node) => {
   for (let at = node; at; at = at.parentElement) {

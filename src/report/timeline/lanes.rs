@@ -20,7 +20,7 @@ use crate::role::WorkerId;
 const MAX_DEATHS: usize = 60;
 /// An overview has this many parts. In each part the item that waited longest has an arrow.
 const PARTS: u64 = 24;
-/// More arrows than this are thin, and upright ones tell nothing.
+/// More arrows or puts than this are thin, and upright arrows tell nothing.
 const MANY_ARROWS: usize = 60;
 /// An arrow is upright if its ends are closer than this, in pixels.
 const UPRIGHT_WIDTH: f64 = 4.0;
@@ -115,6 +115,7 @@ impl Chart<'_> {
     /// Draws the marks over a lane: puts and deaths.
     fn draw_marks(&self, row: &LaneRow<'_>, mut marks: Group) -> Group {
         let worker = &row.name;
+        let is_thin = self.timeline.put_total > MANY_ARROWS as u64;
         for &(at, id) in &row.lane.puts {
             let tip = format!(
                 "{worker}: {} {}, {}",
@@ -122,7 +123,7 @@ impl Chart<'_> {
                 self.item_label(id),
                 self.labels.instant(at)
             );
-            let mark = put_mark(self.lane_height).add(Title::new(tip));
+            let mark = put_mark(self.lane_height, is_thin).add(Title::new(tip));
             let place = place_at(self.axis.x(at), row.top).set("class", "at");
             marks = marks.add(place.set("data-id", id).add(mark));
         }

@@ -108,9 +108,10 @@ pub(super) fn place_at(x: f64, y: f64) -> Group {
     Group::new().set("transform", place)
 }
 
-/// The mark of a put, from its upper end on.
-pub(super) fn put_mark(height: f64) -> Rectangle {
-    rect_element("putting", [-1.5, -3.0], [3.0, height + 6.0])
+/// The mark of a put, from its upper end on. A picture of many puts has thin marks.
+pub(super) fn put_mark(height: f64, is_thin: bool) -> Rectangle {
+    let (class, width) = if is_thin { ("putting thin", 1.2) } else { ("putting", 3.0) };
+    rect_element(class, [-width / 2.0, -3.0], [width, height + 6.0])
 }
 
 /// The mark of a death, around its center.
@@ -147,7 +148,7 @@ pub(super) fn items_sample() -> Group {
 
 pub(super) fn put_sample() -> Group {
     let (width, height) = SAMPLE_SIZE;
-    Group::new().add(place_at(width / 2.0, 0.0).add(put_mark(height)))
+    Group::new().add(place_at(width / 2.0, 0.0).add(put_mark(height, false)))
 }
 
 pub(super) fn death_sample() -> Group {

@@ -395,3 +395,20 @@ fn a_recording_that_no_run_has_made_gives_a_page_without_statistics() {
     assert!(!table(&[put, (EventKind::Delivered(&first), nobody)]), "no such worker");
     assert!(!table(&[put, (EventKind::Delivered(&first), PRODUCER)]), "no consumer");
 }
+
+#[test]
+fn among_many_arrows_the_upright_ones_are_left_out_until_a_reader_zooms() {
+    let draw = |items: u64, format: PictureFormat| {
+        let mut timeline = Timeline::new(None, [PRODUCER, CONSUMER]);
+        for id in 1..=items {
+            let (put_at, wait) = (id * 20, if id == 7 { 15 } else { 0 });
+            record(&mut timeline, put_at, EventKind::Put(&item(id)), PRODUCER, 0);
+            record(&mut timeline, put_at + wait, EventKind::Delivered(&item(id)), CONSUMER, 0);
+        }
+        timeline.render(items * 20 + 20, Lang::En, format)
+    };
+    let arrows = |text: &str| nodes_of_class(&parse_svg(text), "arrow").len();
+    assert_eq!(arrows(&draw(60, PictureFormat::Svg)), 60);
+    assert_eq!(arrows(&draw(61, PictureFormat::Svg)), 1, "item7 has waited");
+    assert_eq!(draw(61, PictureFormat::Html).matches("class=\"arrow upright\"").count(), 60);
+}
