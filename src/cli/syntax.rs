@@ -9,10 +9,9 @@ use super::args::QueueArg;
 use super::color::color_arg;
 use super::completion::CompletionsArgs;
 use super::lang::lang_arg;
+use super::learn;
 use super::version::{VERSION, long_version};
-use super::{
-    admin, bench, consumer, get, help, learn, manual, producer, put, rm, run, status, timeline,
-};
+use super::{admin, bench, consumer, get, help, manual, producer, put, rm, run, status, timeline};
 
 #[derive(Debug, Parser)]
 #[command(name = "qdemo", bin_name = "qdemo", version = VERSION, long_version = long_version(), arg_required_else_help = true)]
