@@ -173,7 +173,7 @@ impl Dialogue {
                 Reply::Leave(code) => return Ok(Some(code)),
             };
             let Some(command) = command.as_ref().filter(|_| line == "p") else { return Ok(None) };
-            write_stdout(&format!("{}\n", indent(command)))?;
+            write_stdout(&format!("{}\n", self.page.command(command)))?;
             let code = self.show(|runner, sink| runner.run_here(command, sink), step)?;
             if code.is_some() {
                 return Ok(code);

@@ -98,11 +98,30 @@ impl Page {
         let entries = commands.iter().zip(texts.lines()).map(|(command, text)| match self {
             Self::Markdown { .. } => format!("- `{command}`\n{}\n", self.wrap_behind("  ", text)),
             Self::Screen { .. } => {
-                format!("{}{}\n", indent(command), self.wrap_behind("      ", text))
+                format!("{}{}\n", self.command(command), self.wrap_behind("      ", text))
             }
         });
         let label = self.label(&message!("learn-try-next"));
         format!("{label}{}\n", entries.collect::<String>())
+    }
+
+    /// A command on a screen. A long one has several lines, as a shell reads them.
+    pub(super) fn command(self, command: &str) -> String {
+        let width = match self {
+            Self::Markdown { .. } => usize::MAX,
+            Self::Screen { width, .. } => width,
+        };
+        let (mut lines, mut line) = (String::new(), String::new());
+        for (at, option) in command.split(" --").enumerate() {
+            let option = if at == 0 { option.to_owned() } else { format!(" --{option}") };
+            // The last two columns are for the mark of a line that goes on.
+            if !line.is_empty() && MARGIN.len() + line.len() + option.len() + 2 > width {
+                lines.push_str(&format!("{line} \\\n"));
+                line = String::from(" ");
+            }
+            line.push_str(&option);
+        }
+        indent(&(lines + &line))
     }
 
     fn wrap(self, text: &str) -> String {

@@ -94,7 +94,8 @@ impl Runner {
             let path = dir.join("lesson.py");
             fs::write(&path, python.code)?;
             let mut command = Command::new(PYTHON);
-            command.arg("-B").arg(&path).env("PYTHONIOENCODING", "utf-8");
+            // Without a buffer the processes would mix their lines.
+            command.arg("-B").arg(&path).env_remove("PYTHONUNBUFFERED");
             let limit = Nanos::try_from(python.limit.as_nanos()).unwrap_or(Nanos::MAX);
             self.run(command, Signal::KILL, Some(limit), sink)
         })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::lesson::{Pace, Python, localized};
 use super::lessons::LESSONS;
+use super::page::Page;
 use super::runner::{End, Runner};
 use crate::catalogue::{Lang, in_language};
 
@@ -54,6 +55,15 @@ fn a_picture_comes_from_the_command_of_a_single_run() {
     for (lesson, step) in [(3, 0), (6, 0), (7, 1), (8, 0), (9, 0)] {
         assert_eq!(command(lesson, step), None, "{lesson}");
     }
+}
+
+#[test]
+fn a_long_command_has_several_lines_on_a_screen_that_a_shell_reads_as_one() {
+    let command = "qdemo run --items 12 --consumers 3 --seed 7";
+    let on = |width| Page::Screen { width, rows: 24 }.command(command);
+    assert_eq!(on(80), format!("    {command}\n"));
+    let folded = "    qdemo run --items 12 \\\n      --consumers 3 --seed 7\n";
+    assert_eq!(on(30), folded);
 }
 
 #[test]

@@ -3,17 +3,25 @@
 //! Local: a lesson has its own queues on this machine.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
 
 use crate::harness::Sandbox;
-use crate::terminal::OnTerminal;
+use crate::terminal::{OnTerminal, Stdout};
 
 /// A person at a lesson.
 fn learner(sandbox: &Sandbox, args: &[&str]) -> OnTerminal {
     let args = [&["learn"][..], args, &["--lang", "en"]].concat();
-    OnTerminal::start_with_keyboard(sandbox.qdemo(&args))
+    sandbox.on_terminal(&args, Stdout::TerminalWithKeyboard)
+}
+
+impl OnTerminal {
+    /// Types on the keyboard of the terminal.
+    fn type_text(&mut self, text: &str) {
+        self.controller.write_all(text.as_bytes()).unwrap();
+    }
 }
 
 /// The prompt below the question.
@@ -87,6 +95,10 @@ fn the_end_of_input_and_a_signal_leave_a_lesson_without_a_mark() {
     running.wait_until(|screen| screen.contains("added item2"));
     running.signal(Signal::INT);
     assert_eq!(running.end().0, None);
+    // The lesson does not end before its commands, and takes its directories with it.
+    let left = sandbox.processes_of("qdemo run");
+    assert!(left.is_empty(), "{left:#?}");
+    assert_eq!(fs::read_dir(sandbox.path("tmp")).unwrap().count(), 0);
     assert!(!running.screen().contains("answer is"), "{}", running.screen());
     assert_eq!(completed(&sandbox), [""; 0]);
     sandbox.assert_nothing_left();

@@ -4,14 +4,14 @@
 //! Local: the screen does not depend on the place of the queue.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::num::NonZero;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use rustix::process::Signal;
 use rustix::termios::{Winsize, tcsetwinsize};
-use rustix_openpty::{Pty, openpty};
+use rustix_openpty::openpty;
 
 use crate::harness::{CLASSIC, Limit, Sandbox, assert_same, signal_to, wait_for_input, wait_while};
 
@@ -22,7 +22,7 @@ const SLOWLY: [&str; 4] = ["run", "--speed", "4", "--stats"];
 
 /// A command on a terminal.
 pub struct OnTerminal {
-    controller: File,
+    pub controller: File,
     emulator: vt100::Parser,
     /// All text that the terminal has got.
     text: String,
@@ -35,6 +35,8 @@ pub struct OnTerminal {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Stdout {
     Terminal,
+    /// Standard input is the terminal too.
+    TerminalWithKeyboard,
     Pipe,
 }
 
@@ -48,23 +50,14 @@ fn nonzero(count: u16) -> NonZero<u16> {
 
 impl OnTerminal {
     pub fn start(mut command: Command, stdout: Stdout, rows: u16, columns: u16) -> Self {
-        command.stdin(Stdio::null());
         let pty = openpty(None, Some(&size(rows, columns))).unwrap();
-        Self::start_on(pty, command, stdout, [rows, columns])
-    }
-
-    /// Starts a command that also reads from the terminal.
-    pub fn start_with_keyboard(mut command: Command) -> Self {
-        let pty = openpty(None, Some(&size(ROWS, COLUMNS))).unwrap();
-        command.stdin(pty.user.try_clone().unwrap());
-        Self::start_on(pty, command, Stdout::Terminal, [ROWS, COLUMNS])
-    }
-
-    fn start_on(pty: Pty, mut command: Command, stdout: Stdout, [rows, columns]: [u16; 2]) -> Self {
-        command.env("TERM", "xterm").stderr(pty.user.try_clone().unwrap());
+        let user = || pty.user.try_clone().unwrap();
+        let keyboard = stdout == Stdout::TerminalWithKeyboard;
+        let stdin = if keyboard { user().into() } else { Stdio::null() };
+        command.env("TERM", "xterm").stdin(stdin).stderr(user());
         match stdout {
-            Stdout::Terminal => command.stdout(pty.user.try_clone().unwrap()),
             Stdout::Pipe => command.stdout(Stdio::piped()),
+            _ => command.stdout(user()),
         };
         let mut child = command.spawn().unwrap();
         // Drop this process's copies of the terminal's user end, or the terminal never ends.
@@ -73,11 +66,6 @@ impl OnTerminal {
         let piped = child.stdout.take();
         let emulator = vt100::Parser::new(nonzero(rows), nonzero(columns), 1000);
         Self { controller: pty.controller.into(), emulator, text: String::new(), child, piped }
-    }
-
-    /// Types on the keyboard of the terminal.
-    pub fn type_text(&mut self, text: &str) {
-        self.controller.write_all(text.as_bytes()).unwrap();
     }
 
     /// Reads what the terminal shows. Returns false at the terminal's end.
