@@ -142,6 +142,22 @@ fn help_and_manual_pages_are_in_one_language() {
     });
 }
 
+/// Values of `qdemo sweep --vary` with an error each.
+const BAD_RANGES: [&str; 12] = [
+    "consumers",
+    "speed=1..3",
+    "consumer=1..3",
+    "consumers=3..1",
+    "consumers=3,1",
+    "consumers=1..3:0",
+    "consumers=1..3:1",
+    "consumers=1..3:4",
+    "capacity=0,1",
+    "capacity=1..1000000",
+    "consumer-delay=1s..2s",
+    "consumer-delay=0,1s",
+];
+
 #[test]
 fn errors_in_arguments_are_in_one_language() {
     let sandbox = Sandbox::new();
@@ -155,20 +171,6 @@ fn errors_in_arguments_are_in_one_language() {
         &["timeline"],
         &["timeline", "missing.jsonl"],
         &["timeline", "x", "--server", "redis://h"],
-        &["sweep"],
-        &["sweep", "--vary", "speed=1..3"],
-        &["sweep", "--vary", "consumer=1..3"],
-        &["sweep", "--vary", "consumers"],
-        &["sweep", "--vary", "consumers=3..1"],
-        &["sweep", "--vary", "consumers=3,1"],
-        &["sweep", "--vary", "consumers=1..3:0"],
-        &["sweep", "--vary", "consumers=1..3:1"],
-        &["sweep", "--vary", "consumers=1..3:4"],
-        &["sweep", "--vary", "capacity=0,1"],
-        &["sweep", "--vary", "capacity=1..1000000"],
-        &["sweep", "--vary", "consumer-delay=1s..2s"],
-        &["sweep", "--vary", "consumer-delay=0,1s"],
-        &["sweep", "--vary", "consumers=1,2", "--items", "9", "--warmup", "9"],
         &["bench", "--size", "1"],
         &["bench", "--workers", "4"],
         &["bench", "--format", "raw"],
@@ -217,8 +219,9 @@ fn errors_in_arguments_are_in_one_language() {
         &["help", "--bogus"],
         &["help", "put", "get"],
     ];
+    let sweeps = BAD_RANGES.each_ref().map(|range| ["sweep", "--vary", range]);
     in_both(|lang| {
-        for args in errors {
+        for args in errors.iter().copied().chain(sweeps.iter().map(|sweep| &sweep[..])) {
             let outcome = run_in(&sandbox, lang, args);
             outcome.assert_one_line_of_error(&[]);
             assert!(matches!(outcome.code(), Some(1 | 2)), "{args:?}: {outcome:?}");
