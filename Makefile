@@ -71,6 +71,7 @@ test: lint
 
 test-slow:
 	$(CARGO) test --locked --test suite -- --ignored
+	$(CARGO) test --locked --lib coverage_tests -- --ignored --nocapture
 
 # The rules on a server against those of a keeper: 10,000 random conversations.
 test-rules:

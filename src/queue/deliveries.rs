@@ -1,11 +1,12 @@
 //! Deliveries and their outcomes: done, requeued, failed, or another attempt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 
 use super::in_flight::InFlight;
 use super::{
-    Batch, BatchRef, ClientId, Effect, EffectKind, FailedItem, PendingGet, Queue, Refusal, Sentinel,
+    Batch, BatchRef, Client, ClientId, Effect, EffectKind, FailedItem, PendingGet, Queue, Refusal,
+    Sentinel,
 };
 use crate::catalogue::{Lang, message};
 use crate::clock::Nanos;
@@ -19,23 +20,22 @@ impl Queue {
         let takers =
             self.client_count(Role::Consumer).max(self.waiting_getters.len()).max(1) as u64;
         let share = self.ready.len().div_ceil(takers);
-        let c = self.clients.get_mut(&client)?;
+        let c = self.clients.get_mut(client)?;
         let PendingGet { max, turn } = c.pending_get?;
         let batch = self.ready.take(max.min(share))?;
         c.pending_get = None;
         self.waiting_getters.remove(turn);
+        let in_flight =
+            InFlight { delivered_at: now, batch: batch.clone(), is_client_attempt: false };
+        add_in_flight(c, client, in_flight, &mut self.leases);
         self.in_flight_count += batch.count();
         self.last_delivered_id = self.last_delivered_id.max(batch.end_id() - 1);
-        self.add_in_flight(
-            client,
-            InFlight { delivered_at: now, batch: batch.clone(), is_client_attempt: false },
-        );
         Some(EffectKind::Delivered(batch).for_client(client))
     }
 
     /// Answers a pending get with the end of the queue.
     pub(super) fn deliver_end(&mut self, client: ClientId) -> Option<Effect> {
-        let c = self.clients.get_mut(&client)?;
+        let c = self.clients.get_mut(client)?;
         let get = c.pending_get.take()?;
         // A visitor whose get is older than the new round sees the end once, and belongs to the new
         // round from then on.
@@ -61,21 +61,13 @@ impl Queue {
     }
 
     pub(super) fn add_in_flight(&mut self, client: ClientId, in_flight: InFlight) {
-        let Some(c) = self.clients.get_mut(&client) else {
-            return;
-        };
-        if let Some(lease) = c.settings.lease {
-            self.leases.insert((
-                in_flight.delivered_at.saturating_add(lease),
-                in_flight.batch.first_id,
-                client,
-            ));
+        if let Some(c) = self.clients.get_mut(client) {
+            add_in_flight(c, client, in_flight, &mut self.leases);
         }
-        c.in_flight.insert(in_flight.batch.first_id, in_flight);
     }
 
     fn remove_in_flight(&mut self, client: ClientId, key: u64) -> Option<InFlight> {
-        let c = self.clients.get_mut(&client)?;
+        let c = self.clients.get_mut(client)?;
         let in_flight = c.in_flight.remove(&key)?;
         if let Some(lease) = c.settings.lease {
             self.leases.remove(&(in_flight.delivered_at.saturating_add(lease), key, client));
@@ -87,7 +79,7 @@ impl Queue {
     pub(super) fn remove_all_in_flight(&mut self, client: ClientId) -> Vec<Batch> {
         let keys: Vec<u64> = self
             .clients
-            .get(&client)
+            .get(client)
             .into_iter()
             .flat_map(|c| c.in_flight.keys())
             .copied()
@@ -120,7 +112,7 @@ impl Queue {
     /// The batch in flight with the client that has all these items.
     fn find_in_flight(&self, client: ClientId, batch_ref: BatchRef) -> Option<&InFlight> {
         let BatchRef { first_id, count, attempt } = batch_ref;
-        let in_flight = self.clients.get(&client)?.in_flight.range(..=first_id).next_back()?.1;
+        let in_flight = self.clients.get(client)?.in_flight.range(..=first_id).next_back()?.1;
         let has_all = count > 0
             && first_id.checked_add(count).is_some_and(|end| end <= in_flight.batch.end_id())
             && attempt.is_none_or(|attempt| attempt == in_flight.batch.attempt);
@@ -194,7 +186,7 @@ impl Queue {
     /// Counts a delivery failure, which the items may have caused, and requeues the items or fails them.
     pub(super) fn record_delivery_failure(&mut self, client: ClientId, mut batch: Batch) {
         batch.delivery_failures = batch.delivery_failures.saturating_add(1);
-        let limit = self.clients.get(&client).map_or(0, |c| c.settings.max_delivery_failures);
+        let limit = self.clients.get(client).map_or(0, |c| c.settings.max_delivery_failures);
         if limit == 0 || batch.delivery_failures < limit {
             return self.requeue(client, batch);
         }
@@ -231,4 +223,17 @@ impl Queue {
         let failed = self.failed.remove(&id).ok_or(Refusal::NotFailed { id })?;
         Ok(BTreeMap::from([(id, failed)]))
     }
+}
+
+fn add_in_flight(
+    c: &mut Client,
+    client: ClientId,
+    in_flight: InFlight,
+    leases: &mut BTreeSet<(Nanos, u64, ClientId)>,
+) {
+    let key = in_flight.batch.first_id;
+    if let Some(lease) = c.settings.lease {
+        leases.insert((in_flight.delivered_at.saturating_add(lease), key, client));
+    }
+    c.in_flight.insert(key, in_flight);
 }

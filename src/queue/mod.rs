@@ -21,6 +21,7 @@
 
 mod batch;
 mod blocked;
+mod client_table;
 mod deliveries;
 mod in_flight;
 #[cfg(any(test, fuzzing))]
@@ -39,6 +40,7 @@ use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
 pub(crate) use batch::{Batch, BatchRef, Items, MAX_DELIVERY_BYTES, ReadyList};
 use blocked::BlockedPuts;
+use client_table::ClientTable;
 pub(crate) use in_flight::{FailedItem, InFlight};
 pub(crate) use recovery::Recovery;
 pub(crate) use types::{
@@ -91,7 +93,7 @@ pub(crate) struct Queue {
     failed: BTreeMap<u64, FailedItem>,
     /// When a lease expires, the first id of its batch, and the client that has the batch.
     leases: BTreeSet<(Nanos, u64, ClientId)>,
-    clients: BTreeMap<ClientId, Client>,
+    clients: ClientTable,
     /// How many clients have each [`Role`].
     role_counts: [usize; 3],
     /// The clients with blocked puts, once for each put.
@@ -195,7 +197,7 @@ impl Queue {
             return None;
         }
         let client = self.waiting_joiners.pop_front()?;
-        self.clients.get_mut(&client)?.is_joining = false;
+        self.clients.get_mut(client)?.is_joining = false;
         Some(EffectKind::Joined { failed: self.failed.len() as u64 }.for_client(client))
     }
 
@@ -205,7 +207,7 @@ impl Queue {
     }
 
     fn next_step_of(&self, client: ClientId) -> Option<ClientStep> {
-        let c = self.clients.get(&client)?;
+        let c = self.clients.get(client)?;
         if !c.blocked_puts.is_empty() && self.free_capacity() > 0 {
             Some(ClientStep::AcceptPut)
         } else if c.pending_get.is_none() {
@@ -245,7 +247,7 @@ impl Queue {
     pub(crate) fn close_now(&mut self) -> u64 {
         self.close();
         for client in self.blocked_putters.take_all() {
-            let blocked = self.clients.get_mut(&client).and_then(|c| c.blocked_puts.remove_first());
+            let blocked = self.clients.get_mut(client).and_then(|c| c.blocked_puts.remove_first());
             if let Some(seq) = blocked {
                 self.emit(client, EffectKind::Closed { seq });
             }
@@ -257,7 +259,7 @@ impl Queue {
     /// next call is [`Queue::end`].
     pub(crate) fn is_end_due(&self) -> bool {
         let takes_end = |client| {
-            self.clients.get(&client).is_some_and(|c| !c.sees_end_next && !c.settings.follow)
+            self.clients.get(client).is_some_and(|c| !c.sees_end_next && !c.settings.follow)
         };
         self.state.sentinel.is_some()
             && self.blocked_putters.is_empty()
@@ -270,12 +272,12 @@ impl Queue {
     pub(crate) fn end(&mut self, at: ProcessBirth) {
         if self.is_shared {
             // A connected client that asked for `sync` relies on `sync` in the next round too.
-            let sync = self.clients.values().any(|c| c.settings.sync);
+            let sync = self.clients.iter().any(|(_, c)| c.settings.sync);
             self.state =
                 QueueState { sentinel: None, capacity: None, sync, has_begun: false, ..self.state };
         }
         self.ended_at = Some(at);
-        for client in self.clients.values_mut() {
+        for client in self.clients.iter_mut() {
             client.sees_end_next =
                 client.settings.role != Role::Producer && !client.settings.follow;
         }
@@ -348,12 +350,12 @@ impl Queue {
             // A visitor without a pending get belongs to the new round.
             let is_new =
                 |c: &&mut Client| c.settings.role == Role::Visitor && c.pending_get.is_none();
-            self.clients.values_mut().filter(is_new).for_each(|c| c.sees_end_next = false);
+            self.clients.iter_mut().filter(is_new).for_each(|c| c.sees_end_next = false);
         }
     }
 
     fn enqueue_get(&mut self, client: ClientId, max: u64) -> Result<(), Refusal> {
-        if let Some(c) = self.clients.get_mut(&client) {
+        if let Some(c) = self.clients.get_mut(client) {
             if c.pending_get.is_some() {
                 return Err(Refusal::GetPending);
             }
@@ -364,7 +366,7 @@ impl Queue {
     }
 
     fn enqueue_join(&mut self, client: ClientId) {
-        if let Some(c) = self.clients.get_mut(&client).filter(|c| !c.is_joining) {
+        if let Some(c) = self.clients.get_mut(client).filter(|c| !c.is_joining) {
             c.is_joining = true;
             self.waiting_joiners.push_back(client);
         }
@@ -372,7 +374,7 @@ impl Queue {
 
     fn cancel(&mut self, client: ClientId) {
         let items = self.ready.len() + self.in_flight_count;
-        let Some(c) = self.clients.get_mut(&client) else {
+        let Some(c) = self.clients.get_mut(client) else {
             return;
         };
         let full = c.blocked_puts.last_seq().map(|seq| EffectKind::Full { seq });
@@ -385,7 +387,7 @@ impl Queue {
 
     /// Removes all waits of the client.
     fn clear_waits(&mut self, client: ClientId) {
-        let Some(c) = self.clients.get_mut(&client) else {
+        let Some(c) = self.clients.get_mut(client) else {
             return;
         };
         for turn in c.blocked_puts.remove_all() {
@@ -402,7 +404,7 @@ impl Queue {
     /// Removes a client that has nothing in flight.
     fn remove_client(&mut self, client: ClientId) {
         self.clear_waits(client);
-        let Some(removed) = self.clients.remove(&client) else {
+        let Some(removed) = self.clients.remove(client) else {
             return;
         };
         self.role_counts[removed.settings.role as usize] -= 1;

@@ -231,7 +231,7 @@ impl ModelTest {
     }
 
     fn client_in_slot(&self, slot: usize) -> Option<ClientId> {
-        self.queue.clients.keys().copied().find(|client| client % MAX_CLIENTS == slot)
+        self.queue.clients.iter().map(|(id, _)| id).find(|id| id % MAX_CLIENTS == slot)
     }
 
     fn execute(&mut self, slot: usize, operation: Operation) {
@@ -416,7 +416,7 @@ impl ModelTest {
     /// A last consumer gets every ready item and sees the end: no client waits for ever.
     fn drain_and_check(mut self) {
         let consumer = usize::MAX;
-        for client in self.queue.clients.keys().copied().collect::<Vec<_>>() {
+        for client in self.queue.clients.iter().map(|(id, _)| id).collect::<Vec<_>>() {
             self.request(client, Request::Disconnect).unwrap();
         }
         self.queue.ended_at = None;

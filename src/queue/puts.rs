@@ -13,7 +13,7 @@ impl Queue {
         seq: u64,
         items: Items,
     ) -> Result<(), Refusal> {
-        let Some(c) = self.clients.get_mut(&client) else {
+        let Some(c) = self.clients.get_mut(client) else {
             return Ok(());
         };
         if c.blocked_puts.is_over_limit() {
@@ -38,7 +38,7 @@ impl Queue {
     /// Accepts as many items of the client's first blocked put as the queue has room for.
     pub(super) fn accept_put(&mut self, now: Nanos, client: ClientId) -> Option<Effect> {
         let room = self.free_capacity();
-        let c = self.clients.get_mut(&client)?;
+        let c = self.clients.get_mut(client)?;
         let Unblocked { seq, items, finished_turn } = c.blocked_puts.take_first(room)?;
         if let Some(turn) = finished_turn {
             self.blocked_putters.remove(turn);

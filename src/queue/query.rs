@@ -36,12 +36,12 @@ impl Queue {
 
     /// Whether the next get of this client is answered with the end.
     pub(crate) fn sees_end_next(&self, client: ClientId) -> bool {
-        self.clients.get(&client).is_some_and(|c| c.sees_end_next)
+        self.clients.get(client).is_some_and(|c| c.sees_end_next)
     }
 
     /// The activity of each client, in the order in which the clients connected.
     pub(crate) fn client_activities(&self) -> impl Iterator<Item = ClientActivity> {
-        self.clients.iter().map(|(&client, c)| ClientActivity {
+        self.clients.iter().map(|(client, c)| ClientActivity {
             client,
             role: c.settings.role,
             wait_reason: c.wait_reason(),
@@ -52,7 +52,7 @@ impl Queue {
 
     /// Whether this client waits for room or for items.
     pub(crate) fn is_waiting(&self, client: ClientId) -> bool {
-        let reason = self.clients.get(&client).and_then(Client::wait_reason);
+        let reason = self.clients.get(client).and_then(Client::wait_reason);
         matches!(reason, Some(WaitReason::Room | WaitReason::Item))
     }
 
@@ -81,12 +81,12 @@ impl Queue {
     /// All in-flight batches, each with its client.
     pub(crate) fn in_flight(&self) -> impl Iterator<Item = (ClientId, &InFlight)> {
         let clients = self.clients.iter();
-        clients.flat_map(|(&client, c)| c.in_flight.values().map(move |batch| (client, batch)))
+        clients.flat_map(|(client, c)| c.in_flight.values().map(move |batch| (client, batch)))
     }
 
     /// The batches that this client has in flight.
     pub(crate) fn in_flight_of(&self, client: ClientId) -> impl Iterator<Item = &Batch> {
-        let in_flight = self.clients.get(&client).into_iter().flat_map(|c| c.in_flight.values());
+        let in_flight = self.clients.get(client).into_iter().flat_map(|c| c.in_flight.values());
         in_flight.map(|in_flight| &in_flight.batch)
     }
 

@@ -160,7 +160,7 @@ impl Recovery {
         }
         for (delivery, batch) in std::mem::take(&mut self.in_flight).0.into_values() {
             let Delivery { client, delivered_at, is_client_attempt } = delivery;
-            if queue.clients.contains_key(&client) {
+            if queue.clients.get(client).is_some() {
                 queue.in_flight_count += batch.count();
                 queue.add_in_flight(client, InFlight { delivered_at, batch, is_client_attempt });
             } else {

@@ -39,7 +39,6 @@ pub(crate) use output_file::{is_named_pipe, open as open_output_file};
 pub(crate) use picture_file::{PictureFile, PicturePath};
 pub(crate) use progress::Progress;
 #[cfg(test)]
-#[allow(unused_imports, reason = "runs are compared with the same values")]
 pub(crate) use stats::textbook;
 pub(crate) use stats::{Averages, ModelInput, StatsCollector, StatsSummary, SteadyState};
 pub(crate) use table::Table;

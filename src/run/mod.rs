@@ -3,6 +3,8 @@
 mod chaos;
 mod children;
 mod config;
+#[cfg(test)]
+mod coverage_tests;
 mod observer;
 mod parent;
 pub(crate) mod private_dir;

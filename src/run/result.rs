@@ -95,7 +95,8 @@ impl RunObserver {
         let Some(statistics) = self.statistics.take() else {
             return Ok(());
         };
-        let summary = statistics.into_summary(end);
+        let mut summary = statistics.into_summary(end);
+        summary.simulated = config.is_simulated;
         let text = if config.has_json_statistics {
             serde_json::to_string(&summary)? + "\n"
         } else {

@@ -64,3 +64,16 @@ fn kills_of_a_simulated_run_come_by_the_seed() {
     assert_eq!(simulated.stderr, real.stderr);
     sandbox.assert_nothing_left();
 }
+
+#[test]
+fn the_statistics_say_whether_processes_were_started() {
+    let sandbox = Sandbox::new();
+    let run = |more: &[&str]| {
+        sandbox.run(&[&["run", "--quiet", "--items", "1", "--lang", "en"], more].concat()).stderr
+    };
+    let text = "simulated       no processes were started\n";
+    assert!(run(&["--simulate", "--stats"]).contains(text));
+    assert!(!run(&["--speed", "max", "--stats"]).contains("simulated"));
+    assert!(run(&["--simulate", "--stats", "json"]).contains(r#","simulated":true,"#));
+    assert!(run(&["--speed", "max", "--stats", "json"]).contains(r#","simulated":false,"#));
+}

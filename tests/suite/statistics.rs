@@ -44,6 +44,7 @@ fn statistics_of_the_classic_example_match_a_calculation_by_hand() {
         },
         "seed": null,
         "warmup": 0,
+        "simulated": false,
         "theory": {
             "model": "D/D/1",
             "rho": 2.0,

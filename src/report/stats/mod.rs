@@ -18,7 +18,6 @@ use crate::role::{Role, WorkerId};
 use batch_means::{BatchMeans, RunningTotals};
 pub(crate) use summary::StatsSummary;
 #[cfg(test)]
-#[allow(unused_imports, reason = "runs are compared with the same values")]
 pub(crate) use theory::textbook;
 pub(crate) use theory::{Averages, ModelInput, SteadyState};
 

@@ -31,6 +31,8 @@ pub(crate) struct StatsSummary {
     pub(super) seed: Option<u64>,
     /// The number of items at the beginning that do not count.
     pub(super) warmup: u64,
+    /// The run was computed: no processes were started.
+    pub(crate) simulated: bool,
     pub(super) theory: Option<TheoryComparison>,
     #[serde(skip)]
     averages: Averages,
@@ -262,6 +264,7 @@ impl StatsCollector {
             },
             seed: self.model_input.seed,
             warmup: self.warmup,
+            simulated: false,
             theory: self.compare_with_theory(),
             averages: averages.per_worker(self.model_input.workers),
             half_widths: self

@@ -60,6 +60,10 @@ impl StatsSummary {
         if let Some(seed) = self.seed {
             add_row(&message!(lang, "stats-seed"), seed.to_string());
         }
+        if self.simulated {
+            let text = message!(lang, "stats-simulated-text");
+            add_row(&message!(lang, "stats-simulated"), text);
+        }
         if let Some(theory) = &self.theory {
             rows.extend(theory.format_rows(lang));
         }
