@@ -32,7 +32,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME=RANGE", value_parser = parse_vary)]
     vary: Vary,
 
-    #[arg(long, value_name = "N", default_value = "20000", value_parser = values::parse_nonzero_count)]
+    #[arg(long, value_name = "N", default_value = "100000", value_parser = values::parse_nonzero_count)]
     items: u64,
 
     #[arg(long, value_name = "TIME", default_value = "exp:1s", value_parser = delay::parser())]

@@ -67,9 +67,13 @@ mod tests {
     }
 
     #[test]
-    fn jobs_run_at_the_same_time() {
-        // Neither job gets past the barrier alone.
+    fn jobs_run_at_the_same_time_and_their_results_are_in_order() {
+        // No job gets past the barrier alone. So each thread has a job of the first two, and a later one.
         let barrier = Barrier::new(2);
-        run_all(2, 2, |_| barrier.wait(), |_| {});
+        let job = |index| {
+            barrier.wait();
+            index
+        };
+        assert_eq!(run_all(4, 2, job, |_| {}), [0, 1, 2, 3]);
     }
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use roxmltree::Document;
 
-use super::estimate::TheoryValue;
 use super::*;
 use crate::catalogue::{Lang, in_language};
 use crate::exit::ExitCode;
@@ -47,14 +46,11 @@ fn report(base: Config, parameter: Parameter, values: &[u64], settings: Settings
     sweep.run(2, || false, |_, _| {}).unwrap()
 }
 
-/// A report with an overloaded point, and with bounds in the place of exact values.
+/// A report with a point where theory has only a bound, and with an overloaded point.
 fn bounded_report() -> SweepReport {
-    let base = config(500, exp(SECOND), exp(1500 * SECOND / 1000));
-    let mut report = report(base, Parameter::Consumers, &[1, 2], settings(2));
-    for (metric, estimate) in METRICS.iter().zip(&mut report.points[1].estimates) {
-        estimate.theory = Some(TheoryValue { value: 0.25, is_bound: metric.has_bound });
-    }
-    report
+    let uniform = Delay::Uniform { low: SECOND / 2, high: SECOND * 3 / 2 };
+    let base = config(500, uniform.clone(), uniform);
+    report(base, Parameter::ConsumerDelay, &[SECOND / 2, 2 * SECOND], settings(2))
 }
 
 #[test]
@@ -155,28 +151,33 @@ fn a_queue_is_overloaded_if_nothing_stops_more_items_than_consumers_can_handle()
 fn bounds_and_overload_are_marked_in_every_form() {
     let report = bounded_report();
     let text = in_language(Lang::En, || report.to_text());
-    for part in ["≤ 0.25 s", "∞", "an upper bound (Kingman)", "overloaded. The queue grows"] {
+    for part in ["∞", "an upper bound (Kingman)", "overloaded. The queue grows"] {
         assert!(text.contains(part), "no {part} in {text}");
     }
     // Only the two times of the table have a bound; the third sign is in the note.
     assert_eq!(text.matches('≤').count(), 3, "{text}");
     let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
     let [first, second] = [0, 1].map(|n| json["points"][n].clone());
-    assert_eq!((&first["overloaded"], &second["overloaded"]), (&true.into(), &false.into()));
-    assert_eq!(second["sojourn_s"]["theory_is_bound"], true);
-    assert!(first["sojourn_s"]["theory"].is_null());
-    // The parameter that varies has no value of its own.
-    assert!(json["consumers"].is_null() && json["producers"] == 1);
+    assert_eq!((&first["overloaded"], &second["overloaded"]), (&false.into(), &true.into()));
+    assert_eq!(first["sojourn_s"]["theory_is_bound"], true);
+    assert_eq!(first["throughput_per_s"]["theory_is_bound"], false);
+    assert!(second["sojourn_s"]["theory"].is_null());
+    assert_eq!(first["consumer_delay_s"], 0.5);
+    assert_eq!(json["consumer_delay"], "uniform:500ms..1500ms");
     let csv = report.to_csv();
     let fields: Vec<Vec<_>> = csv.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(fields.len(), 3);
     assert!(fields.iter().all(|line| line.len() == fields[0].len()), "{csv}");
     let column = |name| fields[0].iter().position(|field| *field == name).unwrap();
-    assert_eq!(fields[1][column("overloaded")], "true");
-    assert_eq!(fields[1][column("sojourn_s_theory")], "");
-    assert_eq!(fields[2][column("theory_is_bound")], "true");
-    let mean = report.points[1].estimates[2].mean.unwrap();
-    assert_eq!(fields[2][column("sojourn_s")], mean.to_string());
+    assert_eq!(fields[1][column("theory_is_bound")], "true");
+    assert_eq!(fields[2][column("overloaded")], "true");
+    assert_eq!(fields[2][column("sojourn_s_theory")], "");
+    let mean = report.points[0].estimates[2].mean.unwrap();
+    assert_eq!(fields[1][column("sojourn_s")], mean.to_string());
+    let picture = report.to_picture("sojourn", PictureFormat::Svg);
+    assert!(picture.contains("class=\"theory bound\"") && !picture.contains("class=\"theory\""));
+    let share = report.to_picture("utilization", PictureFormat::Svg);
+    assert!(share.contains("class=\"theory\"") && !share.contains("class=\"theory bound\""));
 }
 
 #[test]

@@ -79,7 +79,7 @@ help-timeline-output = Draw to this .svg or .html file [default: standard output
 
 help-sweep = Simulate a run for several values of one parameter
 help-sweep-vary = What varies, and its values: consumers, producers or capacity, as in consumers=1..10, capacity=1..100:12 (12 points) or capacity=1,2,4; or the mean of consumer-delay or producer-delay, as in consumer-delay=100ms..950ms:10
-help-sweep-items = Number of items of each run: with 5 runs, a point has 100000 items
+help-sweep-items = Number of items of each run
 help-sweep-producer-delay = Delay of a producer after each item, as in `qdemo run`
 help-sweep-consumer-delay = Delay of a consumer after each item
 help-sweep-seed = Seed of the first run of each point; the next run has the next seed [default: random, and printed]

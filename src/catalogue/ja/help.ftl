@@ -79,7 +79,7 @@ help-timeline-output = 図を書き出す .svg または .html ファイル [既
 
 help-sweep = 1 つのパラメーターを変えながら実行をシミュレーションする
 help-sweep-vary = 変化させるものと値。consumers、producers、capacity なら consumers=1..10、capacity=1..100:12（12 点）、capacity=1,2,4 など。consumer-delay と producer-delay は平均を変え、consumer-delay=100ms..950ms:10 のように指定
-help-sweep-items = 1 回の実行のアイテムの個数。5 回なら 1 点あたり 100000 個
+help-sweep-items = 1 回の実行のアイテムの個数
 help-sweep-producer-delay = アイテムごとの生産者の遅延。形式は `qdemo run` と同じ
 help-sweep-consumer-delay = アイテムごとの消費者の遅延
 help-sweep-seed = 各点の 1 回目の実行の乱数の種。2 回目からは 1 ずつ増える [既定値: 毎回変わり、表示される]
