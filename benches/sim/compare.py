@@ -2,8 +2,9 @@
 """Simulates the same M/M/1 queue with `qdemo run --simulate`, SimPy and Ciw, and compares qdemo with its bars.
 
 Each round measures everything once, one after another, so that other load on the machine affects all. The median of the
-rounds counts. The time of qdemo is that of the whole process, with its statistics; the times of SimPy and Ciw are those of
-the simulation alone, without the start of Python.
+rounds counts. Times are CPU seconds, as each simulation runs on one core; only that of a sweep, which uses all cores, is by
+the clock. The time of qdemo is that of the whole process, with its statistics; the times of SimPy and Ciw are those of the
+simulation alone, without the start of Python.
 """
 
 import argparse
@@ -25,7 +26,7 @@ SWEEP = ["--consumer-delay", "exp:500ms", "--vary", "consumer-delay=100ms..950ms
 
 
 def child(command):
-    """Runs a command. Returns its standard output and error, its seconds, and its peak memory in MiB."""
+    """Runs a command. Returns its standard output and error, its CPU seconds, its seconds, and its peak memory in MiB."""
     with tempfile.TemporaryFile("w+") as out:
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=out, stderr=out)
@@ -36,12 +37,12 @@ def child(command):
         text = out.read()
     if process.returncode != 0:
         sys.exit(f"{' '.join(command)}: exit code {process.returncode}: {text}")
-    return text, seconds, usage.ru_maxrss / 1024
+    return text, usage.ru_utime + usage.ru_stime, seconds, usage.ru_maxrss / 1024
 
 
 def python_model(name, items):
-    """The mean waiting time, the seconds and the peak memory of an M/M/1 in Python."""
-    text, _, memory = child([sys.executable, MODELS, name, str(items)])
+    """The mean waiting time, the CPU seconds and the peak memory of an M/M/1 in Python."""
+    text, _, _, memory = child([sys.executable, MODELS, name, str(items)])
     mean, seconds = map(float, text.split())
     return mean, seconds, memory
 
@@ -51,7 +52,7 @@ def qdemo(qdemo_seed, items, pairs=1):
     command = ["qdemo", "run", "--simulate", "--quiet", "--stats=json", f"--items={items}", f"--seed={qdemo_seed}"]
     command += [f"--producers={pairs}", f"--consumers={pairs}"]
     command += ["--producer-delay=exp:1s", "--consumer-delay=exp:500ms"]
-    text, seconds, memory = child(command)
+    text, seconds, _, memory = child(command)
     return json.loads(text)["wait_s"]["mean"], seconds, memory
 
 
@@ -76,7 +77,7 @@ def measure(rounds, items, scale):
         for name, (_, run) in subjects.items():
             results[name].append(run(seed))
         if has_sweep():
-            sweep.append(child(["qdemo", "sweep", *SWEEP])[1])
+            sweep.append(child(["qdemo", "sweep", *SWEEP])[2])
     return {name: (count, results[name]) for name, (count, _) in subjects.items()}, sweep
 
 
@@ -129,7 +130,7 @@ def main():
     arguments = parser.parse_args()
     results, sweep = measure(arguments.rounds, arguments.items, arguments.scale)
     print(f"{datetime.date.today()}, {os.cpu_count()} cores ({platform.system()} {platform.release()}), ", end="")
-    print(f"{arguments.rounds} rounds; median (least … most)\n")
+    print(f"{arguments.rounds} rounds; CPU time; median (least … most)\n")
     show(results)
     show_bars(results, sweep)
 
