@@ -84,7 +84,7 @@ learn-sentinels-why =
     The sentinel of qdemo is a mark and not an item: nobody can take it away. Each `get` behind the last item learns that the queue has ended (exit code 4), be it three or thirty. The producer need not know how many consumers there are.
     Lesson 9 shows what happens in Python with one `None` for three consumers.
 learn-sentinel-next =
-    The queue stays open when this producer leaves.
+    `put` leaves the queue open: it puts no sentinel.
     It gets three items and waits for more (Ctrl-C ends it).
 
 learn-consumers-title = Several consumers: who gets what
