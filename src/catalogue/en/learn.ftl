@@ -50,6 +50,7 @@ learn-capacity-lead =
     Here the capacity is 2. The producer has five items at hand, and puts them as fast as it may. The consumer works two seconds on each item.
 learn-capacity-ask =
     How many items does the producer put before it has to wait for the first time?
+    1
     2
     3
     5
@@ -84,7 +85,7 @@ learn-sentinels-why =
     The sentinel of qdemo is a mark and not an item: nobody can take it away. Each `get` behind the last item learns that the queue has ended (exit code 4), be it three or thirty. The producer need not know how many consumers there are.
     Lesson 9 shows what happens in Python with one `None` for three consumers.
 learn-sentinel-next =
-    The queue stays open when this producer leaves.
+    `put` leaves the queue open: it puts no sentinel.
     It gets three items and waits for more (Ctrl-C ends it).
 
 learn-consumers-title = Several consumers: who gets what
@@ -145,7 +146,7 @@ learn-empty-ask =
     0 True
     1 True
 learn-empty-why =
-    One item, and empty! Python's `put` only hands the item to a thread, and returns. `qsize` has counted it already. `empty` looks into the pipe between the processes, and the thread has not written there yet. Both tell the truth about different things. (On a busy machine you may see `1 False`. It depends on luck, and that is the point.)
+    One item, and empty! Python's `put` only hands the item to a thread, and returns. `qsize` has counted it already. `empty` looks into the pipe between the processes, and the thread has not written there yet. Both tell the truth about different things. (On a busy machine you may see `1 False`. It depends on luck, and that is the point. Try it with `--python`.)
     `qdemo put` returns when the queue has the item. So a look into the queue, `peek`, finds it every time.
 learn-race-lead =
     But even a correct look is out of date when you act on it. In a shop is one last packet of tea. You look at the shelf (`peek`): it is there. Another customer takes it (`get`). Then you reach for it (`get --no-wait`).
@@ -204,9 +205,9 @@ learn-one-lead =
     With qdemo: three items, three consumers, and the sentinel that the queue has anyway.
 learn-one-ask =
     How many of the three Python consumers wait forever?
-    0
     1
     2
+    All 3
 learn-one-why =
     One consumer takes the `None` and ends. The other two wait for an item that never comes, and the program never ends. It needs one `None` for each consumer, as in lesson 3.
     With qdemo all consumers learn of the end, and all processes finish.
