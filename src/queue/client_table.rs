@@ -61,7 +61,6 @@ impl ClientTable {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::queue::Queue;
     use crate::queue::model::settings;
     use crate::role::Role;

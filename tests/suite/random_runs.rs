@@ -64,9 +64,10 @@ fn arguments(case: u64) -> Vec<String> {
     let items = random.random_range(0..=most_items);
     let (producers, consumers) = (few(&mut random), few(&mut random));
     let capacity = random.random_range(0..=5);
-    let seed = match random.random_bool(0.5) {
-        true => *SEEDS.choose(&mut random).unwrap(),
-        false => random.random_range(0..1_000_000),
+    let seed = if random.random_bool(0.5) {
+        *SEEDS.choose(&mut random).unwrap()
+    } else {
+        random.random_range(0..1_000_000)
     };
     let mut arguments = vec![
         "run".to_owned(),
@@ -85,7 +86,7 @@ fn arguments(case: u64) -> Vec<String> {
     }
     arguments.push(format!("--format={}", if random.random_bool(0.8) { "json" } else { "text" }));
     if random.random_bool(0.5) {
-        arguments.push(format!("--stats=json"));
+        arguments.push("--stats=json".to_owned());
         arguments.push(format!("--warmup={}", random.random_range(0..=items.min(3))));
     }
     arguments
