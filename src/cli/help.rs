@@ -60,7 +60,7 @@ pub(super) fn localize(cli: Command, width: Option<usize>) -> Command {
         let lines: Vec<_> = names.iter().map(line).collect();
         format!("{}\n{}", heading(&cli, &text(title)), lines.join("\n"))
     });
-    let commands = format!("{}\n{}", groups.join("\n"), message!("help-commands-more"));
+    let commands = groups.join("\n");
     let usage = heading(&cli, &message!("help-usage"));
     let template =
         format!("{{about}}\n{{before-help}}{usage} qdemo <COMMAND>\n{commands}{{after-help}}\n");

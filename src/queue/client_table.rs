@@ -1,6 +1,33 @@
 //! The connected clients by their ids.
 
-use super::{Client, ClientId};
+use std::collections::BTreeMap;
+
+use super::blocked::BlockedPuts;
+use super::in_flight::InFlight;
+use super::types::{ClientId, ClientSettings};
+use super::wait_line::Turn;
+
+/// A connected client.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) settings: ClientSettings,
+    pub(super) blocked_puts: BlockedPuts,
+    pub(super) pending_get: Option<PendingGet>,
+    pub(super) is_joining: bool,
+    /// By the first id of each batch.
+    pub(super) in_flight: BTreeMap<u64, InFlight>,
+    /// The round that the client came for has ended, so the client's next get sees the end.
+    pub(super) sees_end_next: bool,
+}
+
+/// A get without an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PendingGet {
+    /// How many items at most.
+    pub(super) max: u64,
+    /// The get's place in `waiting_getters`.
+    pub(super) turn: Turn,
+}
 
 /// Ids ascend, and few clients leave before the others: so the place of a client is most often the difference of its id to
 /// the first one. A lookup then costs the same for one client and for thousands.

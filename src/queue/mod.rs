@@ -40,26 +40,14 @@ use crate::clock::{Nanos, ProcessBirth};
 use crate::role::Role;
 pub(crate) use batch::{Batch, BatchRef, Items, MAX_DELIVERY_BYTES, ReadyList};
 use blocked::BlockedPuts;
-use client_table::ClientTable;
+use client_table::{Client, ClientTable, PendingGet};
 pub(crate) use in_flight::{FailedItem, InFlight};
 pub(crate) use recovery::Recovery;
 pub(crate) use types::{
     Capacity, ClientActivity, ClientId, ClientSettings, Counts, Effect, EffectKind, QueueState,
     Refusal, Request, Sentinel, WaitReason,
 };
-use wait_line::{Turn, WaitLine};
-
-#[derive(Debug)]
-struct Client {
-    settings: ClientSettings,
-    blocked_puts: BlockedPuts,
-    pending_get: Option<PendingGet>,
-    is_joining: bool,
-    /// By the first id of each batch.
-    in_flight: BTreeMap<u64, InFlight>,
-    /// The round that the client came for has ended, so the client's next get sees the end.
-    sees_end_next: bool,
-}
+use wait_line::WaitLine;
 
 /// A step that [`Queue::serve`] takes for a client.
 #[derive(Clone, Copy, Debug)]
@@ -67,15 +55,6 @@ enum ClientStep {
     AcceptPut,
     DeliverEnd,
     Deliver,
-}
-
-/// A get without an answer.
-#[derive(Clone, Copy, Debug)]
-struct PendingGet {
-    /// How many items at most.
-    max: u64,
-    /// The get's place in `waiting_getters`.
-    turn: Turn,
 }
 
 #[derive(Debug, Default)]

@@ -23,7 +23,7 @@ fn the_error_for_an_invalid_option_is_one_line_with_a_remedy() {
         (&["run", "--speed", "0"], &["--speed", "or max"]),
         (&["run", "--speed", "-3"], &["--speed", "or max"]),
         (&["run", "--lang", "fr"], &["--lang", "ja or en"]),
-        (&["run", "--format", "raw"], &["--format", "log, json"]),
+        (&["run", "--format", "raw"], &["--format", "log, trace, json"]),
         (&["run", "--bogus"], &["--bogus", "qdemo run --help"]),
         (&["run", "extra"], &["extra", "qdemo run --help"]),
         (&["rum"], &["rum", "did you mean `qdemo run`?"]),

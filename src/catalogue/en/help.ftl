@@ -25,7 +25,6 @@ help-group-see = See how a queue behaves
 help-group-share = Share a queue by name
 help-group-manage = Manage queues and this program
 help-more = `qdemo { $command } --help` explains all options, and has examples.
-help-commands-more = `qdemo man | man -l -` lists exit codes and variables.
 
 help-any-help = Print help: -h the short one, --help the long one
 help-any-version = Print the version

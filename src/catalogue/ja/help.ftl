@@ -25,7 +25,6 @@ help-group-see = キューの動きを見る
 help-group-share = 名前を付けたキューを共有する
 help-group-manage = キューとこのプログラムを管理する
 help-more = `qdemo { $command } --help` ですべてのオプションの説明と例を表示します。
-help-commands-more = 終了コードと環境変数の一覧は `qdemo man | man -l -` で表示します。
 
 help-any-help = ヘルプを表示（-h は要約、--help は詳細）
 help-any-version = バージョンを表示
