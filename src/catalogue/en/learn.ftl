@@ -47,7 +47,7 @@ learn-fifo-next =
 learn-capacity-title = Capacity: when the producer waits
 learn-capacity-lead =
     In lesson 1 the queue grew and grew. With a million items it would fill the memory. So a queue can have a capacity: the number of items that may wait in it. While the queue is full, a put waits for room. We say that the put blocks.
-    Here the capacity is 2. The producer has five items at hand, and puts them as fast as it may. The consumer works two seconds on each item.
+    Here the capacity is 2. The producer has five items at hand, and puts them as fast as it may. The consumer works two seconds on each item. `--format trace` shows the time of each event, who waits, and how full the queue is.
 learn-capacity-ask =
     How many items does the producer put before it has to wait for the first time?
     1
@@ -177,6 +177,7 @@ learn-utilization-why =
 learn-utilization-next =
     80 %: the factor is 4.
     Still 95 %, but each item takes the same time. Regular work halves the wait.
+    The whole curve: from 10 % to 95 %, measured and beside the theory.
 
 learn-mistakes-title = Three classic mistakes
 learn-drain-lead =

@@ -83,7 +83,8 @@ impl ConsumerStats {
 /// The distribution of times.
 #[derive(Debug)]
 struct TimeDistribution {
-    histogram: Option<Histogram<u64>>,
+    /// Small counters stay in the cache. A counter stops at 2³² - 1, which takes a run of billions of equal times.
+    histogram: Option<Histogram<u32>>,
     min: Nanos,
     max: Nanos,
 }
