@@ -42,7 +42,7 @@ pub(crate) enum NoStatistics {
     OutOfTime,
 }
 
-/// The statistics of a simulated run, without the first `warmup` items. `is_cancelled` is asked every few hundred
+/// The averages of a simulated run, without the first `warmup` items and without percentiles. `is_cancelled` is asked every few hundred
 /// microseconds.
 pub(crate) fn simulate(
     config: &Config,
@@ -50,7 +50,8 @@ pub(crate) fn simulate(
     warmup: u64,
     is_cancelled: impl Fn() -> bool,
 ) -> Result<StatsSummary, NoStatistics> {
-    let mut collector = StatsCollector::new(config.model_input(Some(seed)), warmup);
+    let collector = StatsCollector::new(config.model_input(Some(seed)), warmup);
+    let mut collector = collector.without_percentiles();
     let mut observer = StatsObserver(&mut collector);
     let mut simulator = Simulator::new(config, seed, &mut observer);
     while simulator.advance(TURNS_PER_CHECK) {

@@ -139,6 +139,13 @@ impl StatsCollector {
         }
     }
 
+    /// The same without percentiles, whose counters cost a sixth of the time of a simulated run.
+    pub(crate) fn without_percentiles(mut self) -> Self {
+        self.waiting_times.histogram = None;
+        self.sojourn_times.histogram = None;
+        self
+    }
+
     /// The run no longer follows its model: no formula applies.
     pub(crate) fn invalidate_model(&mut self) {
         self.is_model_invalid = true;
