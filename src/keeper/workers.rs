@@ -207,12 +207,13 @@ impl Keeper {
     /// Closes the queue, and drops its ready items. The end follows when nothing is in flight.
     pub(crate) fn close_now(&mut self, wall: Nanos, host: &mut impl Host) {
         self.last_wall_time = wall;
+        if let Some(pacer) = &mut self.pacer {
+            // Time moves to the present moment first: all that follows happens now.
+            pacer.skip_sleeps(Role::Producer, wall);
+        }
         self.put_sentinel(host);
         self.queue.close_now();
         self.publish_effects(host);
-        if let Some(pacer) = &mut self.pacer {
-            pacer.skip_sleeps(Role::Producer, wall);
-        }
     }
 
     /// The put window; 0 in a paced run, where only one worker runs at a time.

@@ -29,7 +29,6 @@ const MAX_ITEM_END_BYTES: usize = 22;
 /// A run of [`Config`] as one computation.
 pub(crate) struct Simulator<'a, O> {
     config: &'a Config,
-    seed: u64,
     queue: Queue,
     pacer: Pacer,
     kill_schedule: Option<KillSchedule>,
@@ -47,6 +46,9 @@ pub(crate) struct Simulator<'a, O> {
 struct Worker {
     id: WorkerId,
     delays: DelaySampler,
+    /// In a run with kills: the delays of a successor. It draws again the delay of the item that the worker has not
+    /// finished.
+    successor_delays: Option<DelaySampler>,
     /// When the wait for an answer to the put or get began.
     waiting_since: Option<Nanos>,
     /// The number of the producer's next item.
@@ -62,21 +64,36 @@ struct Worker {
 }
 
 impl Worker {
-    /// A worker that goes on after the items that its earlier processes have finished.
-    fn new(id: WorkerId, config: &Config, seed: u64, finished_items: u64) -> Self {
+    fn new(id: WorkerId, config: &Config, seed: u64) -> Self {
         let delay = match id.role {
             Role::Producer => &config.producer_delay,
             Role::Consumer | Role::Visitor => &config.consumer_delay,
         };
         Self {
             id,
-            delays: DelaySampler::new(delay, seed, id, finished_items),
+            delays: DelaySampler::new(delay, seed, id, 0),
+            successor_delays: None,
             waiting_since: None,
-            next_item: u64::from(id.index - 1) + finished_items * u64::from(config.producers),
+            next_item: u64::from(id.index - 1),
             seq: 0,
-            finished_items,
+            finished_items: 0,
             is_just_restarted: false,
             in_flight: None,
+        }
+    }
+
+    /// The worker that takes the place of this one after its death, and goes on behind the items that this one has finished.
+    fn successor(self, config: &Config) -> Self {
+        let first_item = u64::from(self.id.index - 1);
+        Self {
+            delays: self.successor_delays.unwrap_or(self.delays),
+            successor_delays: None,
+            waiting_since: None,
+            next_item: first_item + self.finished_items * u64::from(config.producers),
+            seq: 0,
+            is_just_restarted: true,
+            in_flight: None,
+            ..self
         }
     }
 
@@ -84,6 +101,7 @@ impl Worker {
     fn finish(&mut self, batch: &Batch) {
         self.finished_items += batch.count();
         self.is_just_restarted = false;
+        self.successor_delays = None;
     }
 }
 
@@ -97,11 +115,10 @@ impl<'a, O: Observer> Simulator<'a, O> {
         item_prefix.pop();
         let mut simulator = Self {
             config,
-            seed,
             queue: Queue::new(config.queue_state(), false),
             pacer: Pacer::new(Speed::Max, ids.iter().copied()),
             kill_schedule: config.chaos.map(|mean| KillSchedule::new(nanos(mean), 0, seed)),
-            workers: ids.iter().map(|&id| Some(Worker::new(id, config, seed, 0))).collect(),
+            workers: ids.iter().map(|&id| Some(Worker::new(id, config, seed))).collect(),
             producers_left: config.producers,
             item_prefix,
             item_memory: BytesMut::with_capacity(ITEM_MEMORY_BYTES),
@@ -228,6 +245,9 @@ impl<'a, O: Observer> Simulator<'a, O> {
         let Some(worker) = &mut self.workers[client] else { return };
         worker.waiting_since.get_or_insert(now);
         self.pacer.on_request(worker.id, 0);
+        if self.kill_schedule.is_some() {
+            worker.successor_delays = Some(worker.delays.clone());
+        }
         let delay = nanos(worker.delays.sample());
         if delay > 0 {
             self.pacer.on_sleep(worker.id, delay, 0);
@@ -320,21 +340,21 @@ impl<O: Observer> Simulator<'_, O> {
     /// A worker that has died comes again, unless no work is left for it.
     fn kill(&mut self, client: ClientId) {
         let Some(worker) = &self.workers[client] else { return };
-        let (id, finished_items) = (worker.id, worker.finished_items);
+        let id = worker.id;
         let at = self.pacer.now();
         self.pacer.on_death(id, 0);
         let waited = worker.waiting_since.map(|since| at.saturating_sub(since));
         let kind = EventKind::Died(Some(ExitCause::Signal(Signal::KILL.as_raw())));
         self.observer.on_event(Event { at, worker: Some(id), waited, kind });
         self.apply(client, Request::ClientDied);
-        if !self.has_work(client) {
-            self.workers[client] = None;
+        let has_work = self.has_work(client);
+        let Some(worker) = self.workers[client].take() else { return };
+        if !has_work {
             return self.remove(id);
         }
         let kind = EventKind::Restarted;
         self.observer.on_event(Event { worker: Some(id), ..Event::new(at, kind) });
-        let respawn = Worker::new(id, self.config, self.seed, finished_items);
-        self.workers[client] = Some(Worker { is_just_restarted: true, ..respawn });
+        self.workers[client] = Some(worker.successor(self.config));
         self.connect(client);
     }
 

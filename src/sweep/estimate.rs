@@ -25,6 +25,8 @@ pub(super) struct Replication {
     pub(super) averages: Averages,
     /// By batch means.
     pub(super) half_widths: Option<Averages>,
+    /// The batches depend on each other.
+    pub(super) has_correlated_batches: bool,
 }
 
 /// An average of a point.

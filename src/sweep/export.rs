@@ -7,7 +7,7 @@ use super::estimate::{Estimate, IntervalMethod};
 use super::metric::METRICS;
 use super::parameter::format_delay;
 use super::{Parameter, PointReport, SweepReport};
-use crate::report::to_seconds;
+use crate::report::{StatsSummary, to_seconds};
 
 impl Serialize for IntervalMethod {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -33,6 +33,8 @@ struct JsonReport<'a> {
     replications: u32,
     seed: u64,
     interval: IntervalMethod,
+    /// The number of batches, for intervals by batch means.
+    batches: Option<usize>,
     /// `None` for the parameter that varies.
     producers: Option<u32>,
     consumers: Option<u32>,
@@ -98,6 +100,8 @@ impl SweepReport {
             replications: settings.replications,
             seed: settings.seed,
             interval: self.interval_method,
+            batches: (self.interval_method == IntervalMethod::BatchMeans)
+                .then_some(StatsSummary::BATCHES),
             producers: fixed(Parameter::Producers).then_some(base.producers),
             consumers: fixed(Parameter::Consumers).then_some(base.consumers),
             capacity: fixed(Parameter::Capacity).then_some(base.capacity),

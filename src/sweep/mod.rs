@@ -31,7 +31,8 @@ pub(crate) struct Sweep {
     /// The configuration of the runs, up to the parameter.
     base: Config,
     parameter: Parameter,
-    points: Vec<Point>,
+    /// They increase.
+    values: Vec<u64>,
     settings: Settings,
 }
 
@@ -44,13 +45,6 @@ pub(crate) struct Settings {
     pub(crate) warmup: u64,
     /// The seed of the first replication.
     pub(crate) seed: u64,
-}
-
-/// A value of the parameter, and the runs that have the value.
-#[derive(Debug)]
-struct Point {
-    value: u64,
-    config: Config,
 }
 
 /// The results of a sweep.
@@ -71,6 +65,8 @@ struct PointReport {
     /// More items come than the consumers can handle, and no capacity stops the producers: the queue grows as long
     /// as the run lasts.
     is_overloaded: bool,
+    /// The interval comes from batches that depend on each other: it may be too narrow.
+    has_correlated_batches: bool,
     /// Theory takes the delays of a file as independent of each other. The runs replay them in order.
     assumes_independence: bool,
     /// In the order of [`METRICS`].
@@ -88,8 +84,8 @@ impl Sweep {
         values: &[u64],
         settings: Settings,
     ) -> Result<Self, ExitError> {
-        let point = |&value: &u64| {
-            let config = parameter.apply(&base, value).ok_or_else(|| {
+        for &value in values {
+            parameter.apply(&base, value).ok_or_else(|| {
                 let (name, delay) = (parameter.name(), parameter.delay(&base));
                 ExitError::usage(match delay {
                     Some(delay) if delay.is_zero() => {
@@ -98,10 +94,15 @@ impl Sweep {
                     _ => message!("sweep-zero-mean", name = name),
                 })
             })?;
-            Ok(Point { value, config })
-        };
-        let points = values.iter().map(point).collect::<Result<_, ExitError>>()?;
-        Ok(Self { base, parameter, points, settings })
+        }
+        let values = values.to_vec();
+        Ok(Self { base, parameter, values, settings })
+    }
+
+    /// The configuration of the runs with this value of the parameter.
+    fn config(&self, value: u64) -> Config {
+        // `new` has checked that each value can be applied.
+        self.parameter.apply(&self.base, value).unwrap_or_else(|| self.base.clone())
     }
 
     /// Simulates all replications of all points in up to `threads` threads, whose number does not change the results.
@@ -117,35 +118,43 @@ impl Sweep {
     ) -> Result<SweepReport, SweepFailure> {
         let Settings { replications, warmup, seed } = self.settings;
         let per_point = replications as usize;
-        let runs_total = self.points.len() * per_point;
+        let runs_total = self.values.len() * per_point;
         let simulate_run = |index: usize| {
             if is_cancelled() {
                 return Err(NoStatistics::Cancelled);
             }
-            let config = &self.points[index / per_point].config;
+            // A configuration may hold a file's delays, and there may be many points: each run makes its own.
+            let config = self.config(self.values[index / per_point]);
             let seed = seed.wrapping_add((index % per_point) as u64);
-            let summary = simulate(config, seed, warmup, &is_cancelled)?;
-            Ok(Replication { averages: summary.averages(), half_widths: summary.half_widths() })
+            let summary = simulate(&config, seed, warmup, &is_cancelled)?;
+            Ok(Replication {
+                averages: summary.averages(),
+                half_widths: summary.half_widths(),
+                has_correlated_batches: summary.has_correlated_batches(),
+            })
         };
         let runs = jobs::run_all(runs_total, threads, simulate_run, |runs_done| {
             on_progress(runs_done as u64, runs_total as u64);
         });
         let mut points = Vec::new();
         let mut interval_method = IntervalMethod::Missing;
-        for (point, runs) in self.points.iter().zip(runs.chunks(per_point)) {
+        for (&value, runs) in self.values.iter().zip(runs.chunks(per_point)) {
             let runs: Result<Vec<_>, _> = runs.iter().copied().collect();
             let runs = runs.map_err(|reason| match reason {
                 NoStatistics::Cancelled => SweepFailure::Cancelled,
                 NoStatistics::OutOfTime => {
-                    SweepFailure::OutOfTime(self.parameter.format_setting(point.value))
+                    SweepFailure::OutOfTime(self.parameter.format_setting(value))
                 }
             })?;
-            let steady = point.config.model_input(Some(seed)).steady_state();
+            let config = self.config(value);
+            let steady = config.model_input(Some(seed)).steady_state();
             let (estimates, method) = estimate_all(&runs, steady);
             interval_method = interval_method.max(method);
             points.push(PointReport {
-                value: point.value,
-                is_overloaded: is_overloaded(&point.config),
+                value,
+                is_overloaded: is_overloaded(&config),
+                has_correlated_batches: method == IntervalMethod::BatchMeans
+                    && runs.iter().any(|run| run.has_correlated_batches),
                 assumes_independence: steady.is_some_and(|steady| steady.assumes_independence),
                 estimates,
             });

@@ -5,8 +5,8 @@ use super::metric::{METRICS, Metric, TABLE_METRICS, Unit};
 use super::parameter::format_settings;
 use super::{PointReport, Settings, SweepReport};
 use crate::catalogue::message;
-use crate::report::Table;
 use crate::report::figures::{format_number, format_percent, format_seconds};
+use crate::report::{StatsSummary, Table};
 
 /// The columns: the value of the parameter, and the metrics.
 const COLUMNS: usize = TABLE_METRICS + 1;
@@ -62,10 +62,16 @@ impl SweepReport {
             self.runs_text(),
             match self.interval_method {
                 IntervalMethod::Replications => message!("sweep-student"),
-                IntervalMethod::BatchMeans => message!("sweep-batch-means"),
+                IntervalMethod::BatchMeans => {
+                    message!("sweep-batch-means", batches = StatsSummary::BATCHES)
+                }
                 IntervalMethod::Missing => message!("sweep-no-interval"),
             },
         ];
+        let correlated = self.points.iter().filter(|point| point.has_correlated_batches).count();
+        if correlated > 0 {
+            notes.push(message!("sweep-correlated", points = correlated));
+        }
         let has_bound = |point: &PointReport| {
             let theory = point.metrics().take(TABLE_METRICS).filter_map(|(_, e)| e.theory);
             theory.into_iter().any(|theory| theory.is_bound)

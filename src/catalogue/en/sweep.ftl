@@ -27,7 +27,11 @@ sweep-runs = { $replications ->
    *[other] { $items } items
  } at each point, the first { $warmup } not counted; seed { $seed }.
 sweep-student = ±: half of the 95 % confidence interval, by Student's t from the runs of the point.
-sweep-batch-means = ±: half of the 95 % confidence interval, by batch means within the run.
+sweep-batch-means = ±: half of the 95 % confidence interval, by the means of { $batches } batches of one run.
+sweep-correlated = At { $points ->
+    [one] 1 point
+   *[other] { $points } points
+} successive batches depend on each other, and the interval may be too narrow: take --replications 2 or more, or more --items.
 sweep-no-interval = Too few items for a confidence interval of one run: take more --items, or --replications 2 or more.
 sweep-overload = ∞: overloaded. The queue grows as long as the run lasts: the values above ∞ depend on --items.
 sweep-title = qdemo sweep: { $metric } by { $parameter }

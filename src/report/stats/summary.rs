@@ -38,6 +38,8 @@ pub(crate) struct StatsSummary {
     averages: Averages,
     #[serde(skip)]
     half_widths: Option<Averages>,
+    #[serde(skip)]
+    has_correlated_batches: bool,
 }
 
 impl StatsSummary {
@@ -45,6 +47,14 @@ impl StatsSummary {
     /// NaN.
     pub(crate) fn averages(&self) -> Averages {
         self.averages
+    }
+
+    /// The number of batches behind [`Self::half_widths`].
+    pub(crate) const BATCHES: usize = BATCH_COUNT;
+
+    /// Whether the batches of some average depend on each other: its interval may be too narrow.
+    pub(crate) fn has_correlated_batches(&self) -> bool {
+        self.has_correlated_batches
     }
 
     /// Half the width of the 95 % confidence interval of each average, by batch means. `None` if the run is too
@@ -267,6 +277,10 @@ impl StatsCollector {
             simulated: false,
             theory: self.compare_with_theory(),
             averages: averages.per_worker(self.model_input.workers),
+            has_correlated_batches: METRICS.iter().any(|metric| {
+                let correlation = self.batches.correlation(metric.average);
+                correlation.is_some_and(|correlation| correlation > BatchMeans::correlation_limit())
+            }),
             half_widths: self
                 .batches
                 .half_widths()

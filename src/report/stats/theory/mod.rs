@@ -150,6 +150,11 @@ impl ModelInput {
             assumes_independence: service.recorded().is_some(),
         };
         if self.capacity > 0 && !is_deterministic(&delays, self.workers) {
+            // Room goes to the first of the blocked producers, and each puts a fixed share of the items: the last
+            // producers need much longer, and a long part of the run lacks the others.
+            if producers > 1 {
+                return None;
+            }
             model.name.capacity = Some(self.capacity);
             model.steady_state = Some(self.solve_bounded(&delays)?);
             return Some(model);
