@@ -32,6 +32,8 @@ const HYPEREXPONENTIAL: &str = "hyper:0.9,500ms,5s";
 const NORMAL: &str = "normal:1s,200ms";
 const LOG_NORMAL: &str = "lognormal:1s,500ms";
 const RECORDED: &str = "file:delays.txt";
+const FORMS: [&str; 8] =
+    [CONSTANT, EXPONENTIAL, UNIFORM, ERLANG, HYPEREXPONENTIAL, NORMAL, LOG_NORMAL, RECORDED];
 
 /// Parses the delays of an option. The name of a file need not be UTF-8.
 pub(super) fn parser() -> impl TypedValueParser<Value = Delay> {
@@ -45,9 +47,17 @@ pub(super) fn parser() -> impl TypedValueParser<Value = Delay> {
 
 /// `1s`, or the name of a distribution, a colon, and the parameters of the distribution.
 fn parse_delay(text: &str) -> Result<Delay, String> {
-    let Some((name, parameters)) = text.split_once(':') else {
-        return parse_nanos(text).map(Delay::Constant);
+    let (name, parameters) = match text.split_once(':') {
+        Some(parts) => parts,
+        // The name of a distribution alone: the error gives the whole form.
+        None if text.starts_with(|c: char| c.is_ascii_alphabetic()) => (text, ""),
+        None => return parse_nanos(text).map(Delay::Constant),
     };
+    if parameters.is_empty()
+        && let Some(example) = FORMS.iter().find(|form| form.split(':').next() == Some(name))
+    {
+        return Err(message!("value-delay-alone", example = example));
+    }
     match name {
         "const" => parse_nanos(parameters).map(Delay::Constant),
         "exp" => Ok(Delay::Exponential { mean: parse_mean(parameters, EXPONENTIAL)? }),
@@ -120,7 +130,7 @@ fn split_parameters<'a, const COUNT: usize>(
     parameters: &'a str,
     example: &str,
 ) -> Result<[&'a str; COUNT], String> {
-    let all: Vec<_> = parameters.split(',').collect();
+    let all: Vec<_> = parameters.split(',').map(str::trim).collect();
     all.try_into().map_err(|_| message!("value-delay-parameters", count = COUNT, example = example))
 }
 
@@ -196,13 +206,16 @@ mod tests {
         }
         assert_eq!(parse_delay("const:1s"), Ok(Delay::Constant(1_000_000_000)));
         assert_eq!(parse_delay("uniform:1..2"), parse_delay("uniform:1s..2s"));
+        assert_eq!(parse_delay("erlang:3, 1s"), parse_delay("erlang:3,1s"));
     }
 
     #[test]
     fn an_invalid_distribution_is_refused_with_a_remedy() {
         for (text, reason) in [
             ("const:x", "not a time"),
-            ("const:", "not a time"),
+            ("const:", "parameters are missing: write const:1s"),
+            ("exp", "parameters are missing: write exp:1s"),
+            ("erlang", "write erlang:3,1s"),
             ("exp:0", "write 0 for no delay, or exp:1s"),
             ("erlang:0,1s", "from 1 to 1000000: write erlang:3,1s"),
             ("erlang:1000001,1s", "from 1 to 1000000"),

@@ -56,7 +56,7 @@ impl Trace {
         let workers =
             roles.iter().zip(run.workers).map(|(&role, last)| names.name(role, Some(last)));
         let all_names = workers.chain([message!(names.lang, "trace-parent")]);
-        let max_depth = if run.capacity > 0 { run.capacity } else { run.items };
+        let max_depth = if run.capacity > 0 { run.capacity.min(run.items) } else { run.items };
         let mut trace = Self {
             names,
             capacity: run.capacity,

@@ -1,4 +1,5 @@
-//! The results as a table for people: a row of measured averages for each point, and a row of theory below it.
+//! The results as a table for people: a row of measured averages for each point, and below it
+//! a row of half intervals and a row of theory.
 
 use super::estimate::{Estimate, IntervalMethod, TheoryValue};
 use super::metric::{METRICS, Metric, TABLE_METRICS, Unit};
@@ -24,12 +25,15 @@ impl SweepReport {
         }
         let mut table = Table::new([0; COLUMNS], "  ", labels);
         for point in &self.points {
-            let mut row = [const { String::new() }; COLUMNS];
-            row[0] = self.parameter.format_value(point.value);
-            for (cell, (metric, estimate)) in row[1..].iter_mut().zip(point.metrics()) {
-                *cell = metric.unit.format_estimate(estimate);
+            let [mut means, mut widths] = [const { [const { String::new() }; COLUMNS] }; 2];
+            (means[0], widths[0]) = (self.parameter.format_value(point.value), "±".to_owned());
+            for (at, (metric, estimate)) in (1..COLUMNS).zip(point.metrics()) {
+                [means[at], widths[at]] = metric.unit.format_estimate(estimate);
             }
-            table.push(row);
+            table.push(means);
+            if self.interval_method != IntervalMethod::Missing {
+                table.push(widths);
+            }
             if let Some(row) = point.theory_row() {
                 table.push(row);
             }
@@ -81,6 +85,9 @@ impl SweepReport {
         }
         if self.points.iter().any(|point| point.assumes_independence) {
             notes.push(message!("stats-file-order"));
+        }
+        if self.points.iter().all(|point| point.theory_row().is_none()) {
+            notes.push(message!("sweep-no-theory"));
         }
         if self.points.iter().any(|point| point.is_overloaded) {
             notes.push(message!("sweep-overload"));
@@ -147,20 +154,20 @@ impl Unit {
     }
 
     /// The mean, and half of its interval, with as many decimals as the interval determines.
-    fn format_estimate(self, estimate: &Estimate) -> String {
+    fn format_estimate(self, estimate: &Estimate) -> [String; 2] {
         let (Some(mean), Some(half_width)) = (estimate.mean, estimate.half_width) else {
-            return self.format(estimate.mean);
+            return [self.format(estimate.mean), format_number(None)];
         };
         let theory = estimate.theory.map_or(0.0, |theory| theory.value);
         let (factor, unit) = self.scale(mean.max(theory));
         let (mean, half_width) = (mean * factor, half_width * factor);
         if half_width == 0.0 {
-            return format!("{} ± 0{unit}", format_number(Some(mean)));
+            return [format!("{}{unit}", format_number(Some(mean))), format!("0{unit}")];
         }
         // The logarithm is in range: a float has at most 309 digits.
         let first_digit = half_width.log10().floor() as i32;
         let decimals = (INTERVAL_DIGITS - 1 - first_digit).clamp(0, MAX_DECIMALS) as usize;
-        format!("{mean:.decimals$} ± {half_width:.decimals$}{unit}")
+        [mean, half_width].map(|value| format!("{value:.decimals$}{unit}"))
     }
 
     /// A value of theory in the scale of the measured `mean` above it.
@@ -181,25 +188,25 @@ mod tests {
             unit.format_estimate(&Estimate { mean, half_width, theory: None })
         };
         for (unit, mean, half_width, expected) in [
-            (Unit::Number, 0.99957, 0.00123, "0.9996 ± 0.0012"),
-            (Unit::Seconds, 0.11132, 0.00091, "111.32 ± 0.91 ms"),
-            (Unit::Seconds, 12.3456, 1.2, "12.3 ± 1.2 s"),
-            (Unit::Seconds, 50_000.0, 123.0, "50000 ± 123 s"),
-            (Unit::Share, 0.5, 0.001, "50.00 ± 0.10 %"),
-            (Unit::Share, 0.0, 0.0, "0 ± 0 %"),
-            (Unit::Number, 2.0, 1e-12, "2.000000000 ± 0.000000000"),
+            (Unit::Number, 0.99957, 0.00123, ["0.9996", "0.0012"]),
+            (Unit::Seconds, 0.11132, 0.00091, ["111.32 ms", "0.91 ms"]),
+            (Unit::Seconds, 12.3456, 1.2, ["12.3 s", "1.2 s"]),
+            (Unit::Seconds, 50_000.0, 123.0, ["50000 s", "123 s"]),
+            (Unit::Share, 0.5, 0.001, ["50.00 %", "0.10 %"]),
+            (Unit::Share, 0.0, 0.0, ["0 %", "0 %"]),
+            (Unit::Number, 2.0, 1e-12, ["2.000000000", "0.000000000"]),
         ] {
             assert_eq!(text(unit, Some(mean), Some(half_width)), expected);
         }
-        assert_eq!(text(Unit::Seconds, Some(0.25), None), "250 ms");
-        assert_eq!(text(Unit::Seconds, None, Some(1.0)), "–");
+        assert_eq!(text(Unit::Seconds, Some(0.25), None), ["250 ms", "–"]);
+        assert_eq!(text(Unit::Seconds, None, Some(1.0)), ["–", "–"]);
     }
 
     #[test]
     fn a_value_of_theory_has_the_unit_of_the_measured_value() {
         let theory = TheoryValue { value: 1.0, is_bound: false };
         let estimate = Estimate { mean: Some(0.998), half_width: Some(0.01), theory: Some(theory) };
-        assert_eq!(Unit::Seconds.format_estimate(&estimate), "0.998 ± 0.010 s");
+        assert_eq!(Unit::Seconds.format_estimate(&estimate), ["0.998 s", "0.010 s"]);
         assert_eq!(Unit::Seconds.format_theory(&theory, estimate.mean), "1 s");
         let bound = TheoryValue { value: 0.5, is_bound: true };
         assert_eq!(Unit::Seconds.format_theory(&bound, Some(0.25)), "≤ 500 ms");

@@ -89,7 +89,7 @@ fn report_of_one_run(base: &Config) -> SweepReport {
 #[test]
 fn the_interval_of_one_run_comes_from_batch_means_if_the_run_is_long_enough() {
     for (items, method, note) in [
-        (410, IntervalMethod::BatchMeans, "batch means within the run"),
+        (410, IntervalMethod::BatchMeans, "by the means of 20 batches"),
         (409, IntervalMethod::Missing, "Too few items"),
     ] {
         let base = config(items, exp(SECOND), exp(SECOND / 2));
@@ -102,6 +102,7 @@ fn the_interval_of_one_run_comes_from_batch_means_if_the_run_is_long_enough() {
         let json: serde_json::Value = serde_json::from_str(&report.to_json().unwrap()).unwrap();
         let expected = if items == 410 { "batch-means".into() } else { serde_json::Value::Null };
         assert_eq!(json["interval"], expected);
+        assert_eq!(json["batches"], if items == 410 { 20.into() } else { serde_json::Value::Null });
         assert_eq!(json["points"][0]["sojourn_s"]["interval"].is_null(), width.is_none());
     }
 }

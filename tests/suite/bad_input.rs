@@ -15,7 +15,7 @@ fn the_error_for_an_invalid_option_is_one_line_with_a_remedy() {
         (&["run", "--items", "99999999999999999999"], &["--items", "too large"]),
         (&["run", "--producer-delay", "banana"], &["--producer-delay", "banana", "write 1s"]),
         (&["run", "--producer-delay", "-1s"], &["--producer-delay", "negative", "write 1s"]),
-        (&["run", "--consumer-delay", "inf"], &["--consumer-delay", "not a time"]),
+        (&["run", "--consumer-delay", "inf"], &["--consumer-delay", "not a delay: write 1s"]),
         (&["run", "--consumer-delay", "99999999999d"], &["--consumer-delay", "584 years"]),
         (&["run", "--consumers", "0"], &["--consumers", "at least one"]),
         (&["run", "--producers", "1001"], &["--producers", "1000 or less"]),

@@ -77,7 +77,7 @@ fn a_run_refuses_an_invalid_distribution_of_delays() {
     for (delay, words) in [
         ("exp:-1s", "negative"),
         ("exp:0", "write 0 for no delay, or exp:1s"),
-        ("exp:", "not a time"),
+        ("exp:", "parameters are missing: write exp:1s"),
         ("uniform:2s..1s", "ends before it begins"),
         ("uniform:1s", "two ends"),
         ("uniform:-1s..1s", "negative"),

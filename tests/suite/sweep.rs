@@ -51,11 +51,13 @@ fn assert_close(a: f64, b: f64) {
 fn the_table_of_a_seed_is_the_same_to_the_byte() {
     let sandbox = Sandbox::new();
     let english = "\
-consumers   throughput         wait      sojourn   utilization    blocked
-        1  0.59 ± 0.20  5.5 ± 4.9 s  7.1 ± 5.4 s  96.1 ± 7.8 %  41 ± 33 %
-   theory       0.6459      4.818 s      6.318 s       96.89 %    35.41 %
-        2  0.94 ± 0.15  1.1 ± 3.4 s  2.6 ± 4.2 s     74 ± 28 %   5 ± 27 %
-   theory       0.9569      1.016 s      2.516 s       71.77 %    4.307 %
+consumers  throughput     wait  sojourn  utilization  blocked
+        1        0.59    5.5 s    7.1 s       96.1 %     41 %
+        ±        0.20    4.9 s    5.4 s        7.8 %     33 %
+   theory      0.6459  4.818 s  6.318 s      96.89 %  35.41 %
+        2        0.94    1.1 s    2.6 s         74 %      5 %
+        ±        0.15    3.4 s    4.2 s         28 %     27 %
+   theory      0.9569  1.016 s  2.516 s      71.77 %  4.307 %
 
 --producer-delay exp:1s --consumer-delay exp:1500ms --producers 1 --capacity 4
 2 runs of 300 items at each point, the first 30 not counted; seed 7.
@@ -63,11 +65,13 @@ consumers   throughput         wait      sojourn   utilization    blocked
 ";
     sandbox.run(&SMALL).assert_prints(english);
     let japanese = "\
-consumers   毎秒の個数     待ち時間     滞在時間        稼働率   空き待ち
-        1  0.59 ± 0.20  5.5 ± 4.9 s  7.1 ± 5.4 s  96.1 ± 7.8 %  41 ± 33 %
-   理論値       0.6459      4.818 s      6.318 s       96.89 %    35.41 %
-        2  0.94 ± 0.15  1.1 ± 3.4 s  2.6 ± 4.2 s     74 ± 28 %   5 ± 27 %
-   理論値       0.9569      1.016 s      2.516 s       71.77 %    4.307 %
+consumers  毎秒の個数  待ち時間  滞在時間   稼働率  空き待ち
+        1        0.59     5.5 s     7.1 s   96.1 %      41 %
+        ±        0.20     4.9 s     5.4 s    7.8 %      33 %
+   理論値      0.6459   4.818 s   6.318 s  96.89 %   35.41 %
+        2        0.94     1.1 s     2.6 s     74 %       5 %
+        ±        0.15     3.4 s     4.2 s     28 %      27 %
+   理論値      0.9569   1.016 s   2.516 s  71.77 %   4.307 %
 
 --producer-delay exp:1s --consumer-delay exp:1500ms --producers 1 --capacity 4
 各点で 300 個のアイテムを 2 回シミュレーション（最初の 30 個は除外）、乱数の種 7

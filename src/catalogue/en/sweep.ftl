@@ -33,7 +33,8 @@ sweep-correlated = At { $points ->
    *[other] { $points } points
 } successive batches depend on each other, and the interval may be too narrow: take --replications 2 or more, or more --items.
 sweep-no-interval = Too few items for a confidence interval of one run: take more --items, or --replications 2 or more.
-sweep-overload = ∞: overloaded. The queue grows as long as the run lasts: the values above ∞ depend on --items.
+sweep-no-theory = Queueing theory has no formula for these runs.
+sweep-overload = ∞: overloaded. The queue grows as long as the run lasts: the measured values in those columns depend on --items.
 sweep-title = qdemo sweep: { $metric } by { $parameter }
 sweep-mean-of = mean { $parameter }
 sweep-measured = simulated, with the 95 % confidence interval

@@ -8,6 +8,7 @@ value-not-delay = that is not a delay: write 1s, { $constant }, { $exponential }
 value-zero-mean = the mean cannot be 0: write 0 for no delay, or { $example }
 value-open-range = a range has two ends: write { $example }
 value-delay-parameters = that distribution has { $count } parameters with commas between them: write { $example }
+value-delay-alone = the parameters are missing: write { $example }
 value-phases = the number of phases is a whole number from 1 to { $max }: write { $example }
 value-probability = a probability is a number from 0 to 1: write { $example }
 value-delay-no-file = the name of the file is missing: write { $example }

@@ -21,6 +21,7 @@ sweep-student = ±: 95% 信頼区間の半幅（各点の実行を標本とす�
 sweep-batch-means = ±: 95% 信頼区間の半幅（1 回の実行を { $batches } 個に分けるバッチ平均法）
 sweep-correlated = { $points } 点で、隣り合うバッチの間に相関があります。信頼区間が狭すぎるおそれがあるので、--replications を 2 以上にするか、--items を増やしてください。
 sweep-no-interval = アイテムが少なく、1 回の実行からは信頼区間を求められません。--items を増やすか、--replications を 2 以上にしてください
+sweep-no-theory = この条件には、待ち行列理論の公式がありません。
 sweep-overload = ∞: 過負荷です。実行が続く限りキューは深くなるため、∞ の上の値は --items によって変わります
 sweep-title = qdemo sweep: { $metric }（{ $parameter }）
 sweep-mean-of = { $parameter } の平均

@@ -8,6 +8,7 @@ value-not-delay = 遅延として読み取れません。1s、{ $constant }、{ 
 value-zero-mean = 平均を 0 にはできません。遅延なしなら 0、そうでなければ { $example } のように指定してください
 value-open-range = 範囲には両端が必要です。{ $example } のように指定してください
 value-delay-parameters = この分布のパラメーターは { $count } 個で、コンマで区切ります。{ $example } のように指定してください
+value-delay-alone = パラメーターがありません。{ $example } のように指定してください
 value-phases = 段数は 1 から { $max } までの整数です。{ $example } のように指定してください
 value-probability = 確率は 0 から 1 までの数です。{ $example } のように指定してください
 value-delay-no-file = ファイル名がありません。{ $example } のように指定してください

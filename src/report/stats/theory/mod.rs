@@ -359,7 +359,7 @@ mod tests {
         close(bounded.waiting_time, unbounded.waiting_time);
         close(bounded.wait_probability, unbounded.wait_probability);
         let full =
-            input([exp(1), exp(1000)], [3, 2], 10_000).model().unwrap().steady_state.unwrap();
+            input([exp(1), exp(1000)], [1, 2], 10_000).model().unwrap().steady_state.unwrap();
         close(full.utilization, 1.0);
         close(full.throughput, 2.0);
         close(full.depth, 10_000.0);
@@ -375,6 +375,7 @@ mod tests {
             ([Constant(SECOND), exp(800)], [2, 1], 0),
             ([Constant(SECOND), exp(800)], [1, 2], 0),
             ([Constant(SECOND), exp(800)], [1, 1], 4),
+            ([exp(1000), exp(800)], [2, 1], 4),
             ([exp(1000), Constant(800 * MS)], [1, 2], 0),
             ([exp(1000), Constant(800 * MS)], [1, 1], 4),
             ([Constant(SECOND), Constant(SECOND)], [2, 1], 0),
