@@ -144,13 +144,19 @@ fn read_file(path: &Path) -> Result<Delay, String> {
         return Err(message!("value-delay-many-lines", max = MAX_LINES));
     }
     let mut delays = Vec::new();
+    let bytes = bytes.trim_ascii_end();
     for (number, line) in (1u64..).zip(bytes.split(|&byte| byte == b'\n')) {
         let line = String::from_utf8_lossy(line);
         let text = line.split('#').next().unwrap_or_default().trim();
-        if text.is_empty() {
+        if text.is_empty() && (line.contains('#') || bytes.is_empty()) {
             continue;
         }
-        let delay = parse_nanos(text);
+        // An empty line may be a delay that was not recorded.
+        let delay = if text.is_empty() {
+            Err(message!("value-delay-empty-line"))
+        } else {
+            parse_nanos(text)
+        };
         delays
             .push(delay.map_err(|reason| {
                 message!("value-delay-line", number = number, reason = reason)
@@ -250,7 +256,7 @@ mod tests {
             std::fs::write(&path, text).expect("a file");
             read_file(&path)
         };
-        let delay = read(b"# service\n1s\r\n\n  500ms # slow\n0\n0.25").expect("delays");
+        let delay = read(b"# service\n1s\r\n  500ms # slow\n#\n0\n0.25\n\n").expect("delays");
         let delays = delay.recorded().expect("recorded").delays();
         assert_eq!(delays, [1_000_000_000, 500_000_000, 0, 250_000_000]);
         let many = "\n".repeat(MAX_LINES + 1);
@@ -261,7 +267,9 @@ mod tests {
             ("", "no delay: write one delay a line"),
             ("# nothing\n\n", "no delay"),
             ("1s\n-1s\n", "line 2 of the file: a time cannot be negative"),
-            ("1s\n\n#\nNaN\n", "line 4 of the file: that is not a time"),
+            ("1s\n1s\n#\nNaN\n", "line 4 of the file: that is not a time"),
+            ("1s\n\n2s\n", "line 2 of the file: the delay is missing"),
+            ("1s\n   \n2s\n", "line 2 of the file: the delay is missing"),
             ("1s 2s\n", "line 1 of the file: that is not a time"),
             ("exp:1s\n", "line 1 of the file"),
             (&many, "more than 1000000 lines"),

@@ -18,6 +18,7 @@ value-delay-large-file = the file has more than 32 MiB: shorten it
 value-delay-many-lines = the file has more than { $max } lines: shorten it
 value-delay-empty-file = the file has no delay: write one delay a line, such as 1s or 500ms
 value-delay-line = line { $number } of the file: { $reason }
+value-delay-empty-line = the delay is missing: write a time, or remove the line
 value-reversed-range = the range ends before it begins: write the smaller end first
 value-not-speed = a speed is a number from 0.000001 to 1000000, or max: write 1, 10 or max
 value-simulated-speed = a simulated run waits for no clock: leave --speed out, or leave --simulate out

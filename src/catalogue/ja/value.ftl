@@ -18,6 +18,7 @@ value-delay-large-file = ファイルが 32 MiB を超えています。短く�
 value-delay-many-lines = ファイルが { $max } 行を超えています。短くしてください
 value-delay-empty-file = ファイルに遅延がありません。1s や 500ms のように、1 行に 1 つずつ書いてください
 value-delay-line = ファイルの { $number } 行目: { $reason }
+value-delay-empty-line = 遅延がありません。時間を書くか、行を削除してください
 value-reversed-range = 範囲の終わりが始まりより前にあります。小さいほうを先に書いてください
 value-not-speed = 速さは 0.000001 から 1000000 までの数、または max です。1、10、max のように指定してください
 value-simulated-speed = シミュレーションは実時間を待ちません。--speed か --simulate のどちらかを外してください
