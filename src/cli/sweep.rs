@@ -5,7 +5,7 @@ use std::thread;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use super::args::{ProgressArg, default_item_name};
+use super::args::ProgressArg;
 use super::delay;
 use super::streams::require_stdout;
 use super::sweep_values::{Vary, parse_replications, parse_vary};
@@ -13,9 +13,8 @@ use super::values;
 use crate::catalogue::message;
 use crate::clock::{Delay, random_seed};
 use crate::exit::{ExitCode, ExitError};
-use crate::keeper::Speed;
 use crate::os::signals::{self, LeaveSignals};
-use crate::report::{Output, OutputFormat, PictureFormat, PicturePath, Progress, StdoutError};
+use crate::report::{Output, PictureFormat, PicturePath, Progress, StdoutError};
 use crate::run::Config;
 use crate::sweep::{Metric, Settings, Sweep, SweepFailure, SweepReport};
 
@@ -135,24 +134,9 @@ impl Args {
     }
 
     fn config(&self) -> Config {
-        Config {
-            items: self.items,
-            item_name: default_item_name(),
-            producers: self.producers,
-            consumers: self.consumers,
-            producer_delay: self.producer_delay.clone(),
-            consumer_delay: self.consumer_delay.clone(),
-            seed: self.seed,
-            capacity: self.capacity,
-            speed: Speed::Max,
-            respawn: 0,
-            chaos: None,
-            is_simulated: true,
-            style: OutputFormat::Silent,
-            is_viewed: false,
-            warmup: None,
-            has_json_statistics: false,
-        }
+        let delays = [self.producer_delay.clone(), self.consumer_delay.clone()];
+        let workers = [self.producers, self.consumers];
+        Config::silent_simulation(self.items, workers, delays, self.capacity)
     }
 
     fn print_report(&self, report: &SweepReport, mut output: Output) -> anyhow::Result<ExitCode> {

@@ -59,6 +59,33 @@ pub(crate) struct Outputs {
 }
 
 impl Config {
+    /// A simulated run that prints nothing, for [`super::simulate`].
+    pub(crate) fn silent_simulation(
+        items: u64,
+        [producers, consumers]: [u32; 2],
+        [producer_delay, consumer_delay]: [Delay; 2],
+        capacity: u64,
+    ) -> Self {
+        Self {
+            items,
+            item_name: "item".to_owned(),
+            producers,
+            consumers,
+            producer_delay,
+            consumer_delay,
+            seed: None,
+            capacity,
+            speed: Speed::Max,
+            respawn: 0,
+            chaos: None,
+            is_simulated: true,
+            style: OutputFormat::Silent,
+            is_viewed: false,
+            warmup: None,
+            has_json_statistics: false,
+        }
+    }
+
     pub(crate) fn model_input(&self, seed: Option<u64>) -> ModelInput {
         ModelInput {
             items: self.items,

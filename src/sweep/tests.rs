@@ -7,8 +7,7 @@ use roxmltree::Document;
 use super::*;
 use crate::catalogue::{Lang, in_language};
 use crate::exit::ExitCode;
-use crate::keeper::Speed;
-use crate::report::{OutputFormat, PictureFormat};
+use crate::report::PictureFormat;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -17,24 +16,7 @@ fn exp(mean: u64) -> Delay {
 }
 
 fn config(items: u64, producer_delay: Delay, consumer_delay: Delay) -> Config {
-    Config {
-        items,
-        item_name: "item".to_owned(),
-        producers: 1,
-        consumers: 1,
-        producer_delay,
-        consumer_delay,
-        seed: None,
-        capacity: 0,
-        speed: Speed::Max,
-        respawn: 0,
-        chaos: None,
-        is_simulated: true,
-        style: OutputFormat::Silent,
-        is_viewed: false,
-        warmup: None,
-        has_json_statistics: false,
-    }
+    Config::silent_simulation(items, [1, 1], [producer_delay, consumer_delay], 0)
 }
 
 fn settings(replications: u32) -> Settings {

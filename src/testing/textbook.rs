@@ -3,8 +3,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::keeper::Speed;
-use crate::report::OutputFormat;
 use crate::report::textbook::{TextbookValue, values};
 use crate::run::{Config, simulate};
 
@@ -15,26 +13,7 @@ const ITEMS: u64 = 100_000;
 const WARMUP: u64 = 5_000;
 
 fn config(value: &TextbookValue) -> Config {
-    let [producer_delay, consumer_delay] = value.delays.clone();
-    let [producers, consumers] = value.workers;
-    Config {
-        items: ITEMS,
-        item_name: "item".to_owned(),
-        producers,
-        consumers,
-        producer_delay,
-        consumer_delay,
-        seed: None,
-        capacity: value.capacity,
-        speed: Speed::Max,
-        respawn: 0,
-        chaos: None,
-        is_simulated: true,
-        style: OutputFormat::Silent,
-        is_viewed: false,
-        warmup: Some(WARMUP),
-        has_json_statistics: false,
-    }
+    Config::silent_simulation(ITEMS, value.workers, value.delays.clone(), value.capacity)
 }
 
 /// Whether the interval of the run with this seed contains the value.
