@@ -3,7 +3,7 @@
 use super::streams::require_stdout;
 use crate::catalogue::message;
 use crate::exit::{ExitCode, ExitError};
-use crate::learn::{LESSONS, has_python, is_interactive, list, print, teach};
+use crate::learn::{LESSONS, half_width, has_python, is_interactive, list, print, teach};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -24,7 +24,8 @@ pub(super) struct Args {
 
 /// The number of a lesson, from 1.
 fn parse_lesson(text: &str) -> Result<usize, String> {
-    let number = text.parse().ok().filter(|number| (1..=LESSONS.len()).contains(number));
+    let number =
+        half_width(text).parse().ok().filter(|number| (1..=LESSONS.len()).contains(number));
     number.ok_or_else(|| message!("learn-no-such-lesson", last = LESSONS.len()))
 }
 

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use console::Style;
 use rustix::io::Errno;
+use rustix::termios::{QueueSelector, tcflush};
 
 use super::completed::Completed;
 use super::lesson::{Lesson, Pace, Step, localized};
@@ -19,15 +20,16 @@ use crate::os::{Interest, wait_ready};
 
 /// What a person has typed.
 enum Reply {
+    /// Without full-width letters and digits, as a Japanese keyboard types them.
     Line(String),
-    /// The person ends the lesson: Ctrl-D, or a signal.
+    /// The person ends the lesson: `q`, Ctrl-D, or a signal.
     Leave(ExitCode),
 }
 
 /// Prints the list of all lessons.
 pub(crate) fn list() -> anyhow::Result<ExitCode> {
     let completed = Completed::new(|name| std::env::var_os(name)).names();
-    let mut text = format!("{}\n\n", message!("learn-list"));
+    let mut text = Page::screen().paragraphs(&message!("learn-list"));
     for (at, lesson) in LESSONS.iter().enumerate() {
         let mark = if completed.contains(lesson.name) { "✓" } else { " " };
         text.push_str(&format!("  {} {mark} {}\n", at + 1, (lesson.title)()));
@@ -45,18 +47,26 @@ pub(crate) fn list() -> anyhow::Result<ExitCode> {
 pub(crate) fn teach(number: usize, lesson: &Lesson, has_python: bool) -> anyhow::Result<ExitCode> {
     let dialogue = Dialogue { page: Page::screen(), runner: Runner::new()?, number, has_python };
     write_stdout(&dialogue.page.heading(number, lesson))?;
-    for step in lesson.steps {
-        if let Some(code) = dialogue.take(step)? {
+    for (at, step) in lesson.steps.iter().enumerate() {
+        // Whoever has seen the last answer has completed the lesson.
+        let is_last = at + 1 == lesson.steps.len();
+        let on_answer = || {
+            if is_last {
+                Completed::new(|name| std::env::var_os(name)).add(lesson.name);
+            }
+        };
+        if let Some(code) = dialogue.take(step, on_answer)? {
             return Ok(code);
         }
     }
     write_stdout(&next_of(dialogue.page, lesson))?;
-    Completed::new(|name| std::env::var_os(name)).add(lesson.name);
     let end = match LESSONS.get(number) {
         Some(_) => message!("learn-completed", number = number, next = number + 1),
         None => message!("learn-completed-last", number = number),
     };
     write_stdout(&dialogue.page.label(&end))?;
+    // What was typed in the meantime is not for the shell.
+    discard_input();
     Ok(ExitCode::Done)
 }
 
@@ -70,18 +80,18 @@ struct Dialogue {
 
 impl Dialogue {
     /// Takes a person through a step. Some exit code if the lesson ends here.
-    fn take(&self, step: &Step) -> anyhow::Result<Option<ExitCode>> {
+    fn take(&self, step: &Step, on_answer: impl Fn()) -> anyhow::Result<Option<ExitCode>> {
         let (question, choices) = step.question();
         let script = localized(step.script, Pace::Real);
         write_stdout(&self.page.paragraphs(&(step.lead)()))?;
-        if let Reply::Leave(code) = self.ask(&message!("learn-go-on"))? {
+        if let Some(code) = self.go_on()? {
             return Ok(Some(code));
         }
         let python = python_of(self.page, step);
         let ask = commands_of(self.page, &script) + &self.page.question(&question, &choices);
         write_stdout(&python)?;
         if !self.page.has_room_for(&(python + &ask))
-            && let Reply::Leave(code) = self.ask(&message!("learn-go-on"))?
+            && let Some(code) = self.go_on()?
         {
             return Ok(Some(code));
         }
@@ -94,8 +104,9 @@ impl Dialogue {
             return Ok(Some(code));
         }
         self.explain(step, chosen)?;
+        on_answer();
         if self.has_python {
-            write_stdout(&self.page.label(&message!("learn-python-output")))?;
+            write_stdout(&self.page.label(&message!("learn-python-runs")))?;
             let code = self.show(|runner, sink| runner.run_python(&step.python, sink), step)?;
             if code.is_some() {
                 return Ok(code);
@@ -114,7 +125,7 @@ impl Dialogue {
             match line.parse() {
                 _ if line.is_empty() => return Ok(Ok(None)),
                 Ok(number) if (1..=count).contains(&number) => return Ok(Ok(Some(number))),
-                _ => {}
+                _ => write_stdout(&format!("{}\n", message!("learn-no-choice", last = count)))?,
             }
         }
     }
@@ -159,22 +170,33 @@ impl Dialogue {
         write_stdout(&self.page.paragraphs(&(step.why)()))
     }
 
-    /// Goes on at once after a step without a picture: the person has just answered. Otherwise offers the picture.
+    /// Waits until the person wants to go on. Some exit code if the person leaves.
+    fn go_on(&self) -> anyhow::Result<Option<ExitCode>> {
+        loop {
+            match self.ask(&message!("learn-go-on"))? {
+                Reply::Line(line) if line.is_empty() => return Ok(None),
+                Reply::Line(_) => {}
+                Reply::Leave(code) => return Ok(Some(code)),
+            }
+        }
+    }
+
+    /// Waits until the person wants to go on, and offers the picture of a step that has one.
     fn end_step(&self, step: &Step) -> anyhow::Result<Option<ExitCode>> {
         let file = format!("qdemo-lesson-{}.html", self.number);
-        let command = step.picture_command(&file);
+        let Some(command) = step.picture_command(&file) else { return self.go_on() };
         loop {
-            let prompt = match &command {
-                Some(_) => message!("learn-go-on-or-picture"),
-                None => message!("learn-go-on"),
-            };
-            let line = match self.ask(&prompt)? {
+            let line = match self.ask(&message!("learn-go-on-or-picture"))? {
                 Reply::Line(line) => line,
                 Reply::Leave(code) => return Ok(Some(code)),
             };
-            let Some(command) = command.as_ref().filter(|_| line == "p") else { return Ok(None) };
-            write_stdout(&format!("{}\n", self.page.command(command)))?;
-            let code = self.show(|runner, sink| runner.run_here(command, sink), step)?;
+            match line.as_str() {
+                "" => return Ok(None),
+                "p" => {}
+                _ => continue,
+            }
+            write_stdout(&format!("{}\n", self.page.command(&command)))?;
+            let code = self.show(|runner, sink| runner.run_here(&command, sink), step)?;
             if code.is_some() {
                 return Ok(code);
             }
@@ -186,6 +208,8 @@ impl Dialogue {
 
     /// Asks, and waits for a line or a signal. A gap separates the next text from the answer.
     fn ask(&self, prompt: &str) -> anyhow::Result<Reply> {
+        // Keys that were pressed during a run are no answer.
+        discard_input();
         write_stdout(&format!("{prompt} "))?;
         let stdin = io::stdin();
         let mut line = Vec::new();
@@ -213,12 +237,29 @@ impl Dialogue {
                 Err(error) => return Err(io::Error::from(error).into()),
             }
             if line.ends_with(b"\n") {
-                let text = String::from_utf8_lossy(&line).trim().to_owned();
+                let text = half_width(&String::from_utf8_lossy(&line)).trim().to_lowercase();
                 write_stdout("\n")?;
-                return Ok(Reply::Line(text));
+                let is_quit = ["q", "quit", "exit"].contains(&text.as_str());
+                return Ok(if is_quit { Reply::Leave(ExitCode::Done) } else { Reply::Line(text) });
             }
         }
     }
+}
+
+/// Drops what the terminal has read and nobody has asked for.
+fn discard_input() {
+    // Without a terminal there is nothing to drop.
+    let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+}
+
+/// Replaces full-width letters and digits by their usual forms.
+pub(crate) fn half_width(text: &str) -> String {
+    let convert = |c: char| match c {
+        // The full-width forms have the order of ASCII.
+        '！'..='～' => char::from_u32(u32::from(c) - 0xFEE0).unwrap_or(c),
+        _ => c,
+    };
+    text.chars().map(convert).collect()
 }
 
 /// Whether a person can answer: both standard streams are a terminal.

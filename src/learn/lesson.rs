@@ -29,6 +29,8 @@ pub(super) struct Step {
     pub(super) python: Python,
     /// Commands of a shell. [`localized`] makes of them what a person sees, and what runs.
     pub(super) script: &'static str,
+    /// The command that draws a picture into `{file}`, where the script is not a single run.
+    pub(super) picture: Option<&'static str>,
     /// The question in the first line, and one choice in each further line.
     pub(super) ask: Text,
     /// The number of the right choice, from 1.
@@ -60,8 +62,11 @@ impl Step {
         (lines.next().unwrap_or_default(), lines.collect())
     }
 
-    /// The command that draws the run of this step into `file`. None if the step is not a single run.
+    /// The command that draws the run of this step into `file`. None if the step has no picture.
     pub(super) fn picture_command(&self, file: &str) -> Option<String> {
+        if let Some(command) = self.picture {
+            return Some(localized(command, Pace::Max).replace("{file}", file));
+        }
         let line = self.script.replace(" \\\n ", "");
         let is_run = line.starts_with(RUN) && !line.contains(['\n', '|', ';']);
         is_run.then(|| format!("{} --quiet --timeline {file}", localized(&line, Pace::Max)))

@@ -8,7 +8,7 @@ mod page;
 mod printout;
 mod runner;
 
-pub(crate) use dialogue::{is_interactive, list, teach};
+pub(crate) use dialogue::{half_width, is_interactive, list, teach};
 pub(crate) use lessons::LESSONS;
 pub(crate) use printout::print;
 pub(crate) use runner::has_python;

@@ -1,12 +1,13 @@
 //! Runs the commands and programs of a lesson: in a directory of their own, with queues of their own, and in a process group
 //! that ends with them.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -59,6 +60,39 @@ pub(super) struct Runner {
 struct Group {
     child: Child,
     output: PipeReader,
+    /// Ends the group when this process is gone, even after SIGKILL.
+    watcher: Option<Watcher>,
+}
+
+/// A process that waits for the end of its standard input, whose other end only this process holds. Then it kills a group.
+struct Watcher {
+    child: Child,
+    input: Option<PipeWriter>,
+}
+
+impl Watcher {
+    fn start(group: Pid) -> io::Result<Self> {
+        let (output, input) = io::pipe()?;
+        let group = format!("-{}", group.as_raw_nonzero());
+        let child = Command::new("sh")
+            .args(["-c", r#"read -r _ || kill -s KILL -- "$1""#, "sh", &group])
+            .stdin(output)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()?;
+        Ok(Self { child, input: Some(input) })
+    }
+}
+
+impl Drop for Watcher {
+    /// The group has ended: the watcher reads a line, and kills nothing.
+    fn drop(&mut self) {
+        if let Some(mut input) = self.input.take() {
+            let _ = input.write_all(b"\n");
+        }
+        let _ = self.child.wait();
+    }
 }
 
 /// Whether the programs in Python can run.
@@ -69,7 +103,9 @@ pub(crate) fn has_python() -> bool {
 impl Runner {
     pub(super) fn new() -> anyhow::Result<Self> {
         let waker = signals::install_handlers(LeaveSignals::NotIgnored)?;
-        crate::os::signals::wake_on_child_exit(&waker)?;
+        signals::wake_on_child_exit(&waker)?;
+        // What would stop the lesson in its middle is told before its first line.
+        in_own_dir(|dir| path_with(dir.join(BIN)).map(drop))?;
         Ok(Self { waker })
     }
 
@@ -174,7 +210,10 @@ impl Group {
         // The command holds the writing end: without a drop the output never ends.
         let child = command.spawn()?;
         drop(command);
-        Ok(Self { child, output })
+        let watcher = Watcher::start(Pid::from_child(&child));
+        let mut group = Self { child, output, watcher: None };
+        group.watcher = Some(watcher?);
+        Ok(group)
     }
 
     fn id(&self) -> Pid {
@@ -205,6 +244,7 @@ impl Drop for Group {
         }
         let _ = interrupt(self, Signal::KILL);
         let _ = self.child.wait();
+        self.watcher = None;
     }
 }
 
@@ -225,8 +265,7 @@ fn shell(dir: &Path, script: &str) -> anyhow::Result<Command> {
         DirBuilder::new().mode(0o700).create(dir)?;
     }
     symlink(own_program()?, bin.join("qdemo"))?;
-    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-    let paths = std::iter::once(bin).chain(std::env::split_paths(&path));
+    let path = path_with(bin)?;
     let mut command = Command::new("sh");
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("QDEMO_") {
@@ -235,15 +274,23 @@ fn shell(dir: &Path, script: &str) -> anyhow::Result<Command> {
     }
     command
         .args(["-c", script])
-        .env("PATH", std::env::join_paths(paths)?)
+        .env("PATH", path)
         .env("QDEMO_DIR", queues)
         .env("QDEMO_LANG", lang().code())
         .env_remove("CLICOLOR_FORCE");
     Ok(command)
 }
 
+/// The value of `PATH` with this directory in front.
+fn path_with(bin: PathBuf) -> anyhow::Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let paths = std::iter::once(bin).chain(std::env::split_paths(&path));
+    // A colon separates the directories of `PATH`.
+    std::env::join_paths(paths).map_err(|_| anyhow::anyhow!(message!("learn-colon")))
+}
+
 /// The path of this program for another process.
-fn own_program() -> io::Result<std::path::PathBuf> {
+fn own_program() -> io::Result<PathBuf> {
     let path = self_executable()?;
     if path.starts_with("/proc/self") {
         return Ok(format!("/proc/{}/exe", std::process::id()).into());

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
 
-use crate::harness::Sandbox;
+use crate::harness::{Limit, Sandbox, signal_to};
 use crate::terminal::{OnTerminal, Stdout};
 
 /// A person at a lesson.
@@ -52,14 +52,16 @@ fn a_lesson_asks_runs_explains_and_is_marked_in_the_list() {
     let sandbox = Sandbox::new();
     assert_eq!(completed(&sandbox), [""; 0]);
     let mut learner = learner(&sandbox, &["3"]);
-    go_on(&mut learner, "Only then the consumer starts");
+    go_on(&mut learner, "puts three items and leaves");
     // The program and the question do not fit on one screen.
     go_on(&mut learner, "print(\"got\", item)");
     // What is no number of a choice is asked again.
     learner.wait_until(asks);
     learner.type_text("4\n");
     learner.wait_until(|screen| screen.matches("just run it):").count() == 2 && asks(screen));
-    learner.type_text("3\n");
+    assert!(learner.screen().contains("a number from 1 to 3, or q"), "{}", learner.screen());
+    // A Japanese keyboard types full-width digits.
+    learner.type_text("３\n");
     learner.wait_until(|screen| screen.contains("consumer: got c") && screen.contains("Right: 3."));
     go_on(&mut learner, "In Python you write");
     go_on(&mut learner, "four times `get`");
@@ -102,6 +104,44 @@ fn the_end_of_input_and_a_signal_leave_a_lesson_without_a_mark() {
     assert!(!running.screen().contains("answer is"), "{}", running.screen());
     assert_eq!(completed(&sandbox), [""; 0]);
     sandbox.assert_nothing_left();
+}
+
+#[test]
+fn keys_during_a_run_are_no_answers_and_q_leaves_after_the_answer_with_a_mark() {
+    let sandbox = Sandbox::new();
+    let mut learner = learner(&sandbox, &["5"]);
+    go_on(&mut learner, "qdemo keeps an item");
+    go_on(&mut learner, "Process(");
+    learner.wait_until(asks);
+    learner.type_text("\n");
+    learner.wait_until(|screen| screen.contains("got item0"));
+    learner.type_text("x\n\n\n");
+    // The offer stands after the run: the keys have not answered it.
+    learner.wait_until(|screen| screen.contains("at least once") && offers_to_go_on(screen));
+    assert_eq!(completed(&sandbox), ["5"]);
+    learner.type_text("Ｑ\n");
+    assert_eq!(learner.end().0, Some(0));
+    assert!(!learner.screen().contains("Try next"), "{}", learner.screen());
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn the_commands_of_a_killed_lesson_end() {
+    let sandbox = Sandbox::new();
+    let learn = sandbox.start(&["learn", "6", "--print"]);
+    let wait_until = |holds: &dyn Fn() -> bool| {
+        let limit = Limit::start();
+        while !holds() {
+            assert!(!limit.is_over(), "{:#?}", sandbox.processes_of("qdemo"));
+        }
+    };
+    wait_until(&|| !sandbox.processes_of("qdemo join -q desk").is_empty());
+    signal_to(learn.pid(), Signal::KILL);
+    assert_eq!(learn.end().signal(), Some(9));
+    wait_until(&|| sandbox.processes_of("qdemo join -q desk").is_empty());
+    wait_until(&|| sandbox.processes_of("sleep 1; echo done").is_empty());
+    // The next lesson removes the directory that the killed one has left.
+    sandbox.run(&["learn", "1", "--print"]).assert_done();
 }
 
 #[test]

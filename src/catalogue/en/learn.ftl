@@ -9,11 +9,14 @@ learn-question = **What do you expect?** { $question }
 learn-answer = **Answer { $number }.** { $why }
 learn-try-next = Try next:
 learn-python-output = Python prints:
-learn-python-stopped = After { $seconds } seconds the program was still waiting. It would wait forever, so it was ended.
-learn-go-on = [Enter] go on
-learn-go-on-or-picture = [Enter] go on, [p] draw a picture of this run
-learn-picture = The picture is in { $file }, in the present folder. Open it in a browser.
-learn-choose = Your answer, 1 to { $last } ([Enter]: just run it):
+learn-python-runs = Python prints (this takes some seconds):
+learn-no-choice = Type a number from 1 to { $last }, or q to stop.
+learn-colon = a lesson puts a folder for temporary files on the PATH, and its name has a colon: set TMPDIR to another folder
+learn-python-stopped = The Python program was still waiting after { $seconds } seconds. It would wait forever, so it was ended.
+learn-go-on = [q] stop, [Enter] go on
+learn-go-on-or-picture = [q] stop, [p] draw a picture, [Enter] go on
+learn-picture = The picture is in { $file }, in the current folder. Open it in a browser.
+learn-choose = Your answer, 1 to { $last } (q: stop, [Enter]: just run it):
 learn-right = Right: { $number }.
 learn-wrong = Not quite: the answer is { $number }.
 learn-unanswered = The answer is { $number }.
@@ -31,7 +34,7 @@ learn-cannot-start = cannot start `{ $program }`: a lesson needs it on the PATH
 learn-fifo-title = First in, first out
 learn-fifo-lead =
     A queue is a line of people at a counter: the first to come is the first to be served. One process, the producer, puts items in at the end. Another process, the consumer, gets them at the front.
-    Here the producer puts an item every second, five in all. The consumer is slower: it works three seconds on each item.
+    Here the producer puts an item every second, five in all. The consumer is slower: it works three seconds on each item. (The Python program does the same, ten times as fast.)
 learn-fifo-ask =
     The producer has just put its last item. How many items has the consumer got by then?
     All five: they take turns, put and get
@@ -47,7 +50,7 @@ learn-fifo-next =
 learn-capacity-title = Capacity: when the producer waits
 learn-capacity-lead =
     In lesson 1 the queue grew and grew. With a million items it would fill the memory. So a queue can have a capacity: the number of items that may wait in it. While the queue is full, a put waits for room. We say that the put blocks.
-    Here the capacity is 2. The producer has five items at hand, and puts them as fast as it may. The consumer works two seconds on each item. `--format trace` shows the time of each event, who waits, and how full the queue is.
+    Here the capacity is 2. The producer has five items at hand, and puts them as fast as it may. The consumer works two seconds on each item, in Python half a second. `--format trace` shows the time of each event, who waits, and how full the queue is. The parent in it is the process that has started the other two.
 learn-capacity-ask =
     How many items does the producer put before it has to wait for the first time?
     1
@@ -56,7 +59,7 @@ learn-capacity-ask =
     5
 learn-capacity-why =
     The consumer gets the first item at once. An item in its hands is no longer in the queue, so there is room for two more: three puts, and then the producer waits.
-    From there on each put follows a get: the producer works at the pace of the consumer. This is back-pressure. Nobody has told the producer to be slow; the full queue does it.
+    From there on each put follows a get: the producer works at the pace of the consumer. This is back-pressure. Nobody has told the producer to be slow; the full queue does it. (In Python the lines of the two processes may change places.)
 learn-capacity-next =
     Without a capacity: all five puts come at once.
     The line `blocked` tells how long the producer has waited.
@@ -64,7 +67,7 @@ learn-capacity-next =
 learn-sentinel-title = The sentinel: how a consumer learns of the end
 learn-sentinel-lead =
     When the queue is empty, `get` waits for the next item. But what if no item will ever come? An empty queue does not say so. In Python the producer therefore puts one more item, which means "this is the end". It is often `None`, and its name is sentinel.
-    Here the producer puts three items and leaves. Only then the consumer starts.
+    Here the producer (`qdemo producer`) puts three items and leaves. Only then the consumer starts. A command such as `qdemo put` is no producer that can leave: it puts its items, and the queue stays open.
 learn-sentinel-ask =
     What does the consumer do?
     It gets nothing: the items have gone with their producer
@@ -87,6 +90,7 @@ learn-sentinels-why =
 learn-sentinel-next =
     `put` leaves the queue open: it puts no sentinel.
     It gets three items and waits for more (Ctrl-C ends it).
+    Afterwards: removes the queue.
 
 learn-consumers-title = Several consumers: who gets what
 learn-consumers-lead =
@@ -115,9 +119,9 @@ learn-crash-ask =
     It goes back to its old place, before item3
 learn-crash-why =
     item2 is ready again at its old place, and the next consumer gets it: attempt 2. Nothing is lost, and the order stays.
-    But the dead consumer had worked on item2 already, perhaps almost to the end. So an item may be worked on twice. This is called "at least once": never zero times, sometimes twice. Write your work so that a second time does no harm, or look at the attempt.
+    But the dead consumer had worked on item2 already, perhaps almost to the end. So an item may be worked on twice. This is called "at least once": never zero times, sometimes twice. Write your work so that a second time does no harm, or look at the attempt: a command of `qdemo consumer` finds it in the variable QDEMO_ATTEMPT.
 learn-crash-next =
-    Other random kills. This time they hit the producer too: does an item come twice because of that?
+    Other random kills, which hit the producer too. A producer's death doubles no item: only those come twice that a consumer held.
     Five processes, and a kill each second. Count the items: all 20 are done.
 
 learn-join-title = join: when the work is done
@@ -136,12 +140,13 @@ learn-join-next =
     Two items, and nobody to work on them.
     It gives up after a second: exit code 3.
     With `get`, an item is done as soon as it is printed. Try `join` again.
+    Afterwards: removes the queue.
 
 learn-empty-title = Why empty() and qsize() mislead
 learn-empty-lead =
-    `if not q.empty(): item = q.get()` looks careful. Python's manual warns that `empty` and `qsize` are not reliable. Look at the program: one process, one put, and then both questions.
+    `if not q.empty(): item = q.get()` looks careful. Python's manual warns that `empty` and `qsize` are not reliable. Look at the program: one process, one put, and then both questions. (`--python` runs it.)
 learn-empty-ask =
-    What does the Python program print in its first line, for `q.qsize()` and `q.empty()`?
+    What does the Python program usually print in its first line, for `q.qsize()` and `q.empty()`?
     1 False
     0 True
     1 True
@@ -172,8 +177,8 @@ learn-utilization-ask =
     About 4 times as long
     More than 30 times as long
 learn-utilization-why =
-    Items come in bunches. A consumer with free time works off a bunch quickly. A consumer that is busy at 95 % needs ages for it, and meanwhile the next bunch comes.
-    There is a formula for such random times, with the utilization ρ: wait = work × ρ / (1 - ρ). At 50 % the factor is 1, at 95 % it is 19, at 99 % it is 99. So plan for 70 or 80 %: idle time is what keeps the queue short.
+    Random arrivals sometimes come close together: a bunch. A consumer with free time works off a bunch quickly. A consumer that is busy at 95 % needs ages for it, and meanwhile the next bunch comes.
+    If both times are exponential (`exp:`), there is a formula, with the utilization ρ: wait = work × ρ / (1 - ρ). At 50 % the factor is 1, at 95 % it is 19, at 99 % it is 99. So plan for 70 or 80 %: idle time is what keeps the queue short. (The Python program ends at 90 %, and has 500 items, to take only seconds: there the wait grows about tenfold.)
 learn-utilization-next =
     80 %: the factor is 4.
     Still 95 %, but each item takes the same time. Regular work halves the wait.
@@ -202,7 +207,7 @@ learn-kill-ask =
 learn-kill-why =
     An item is in the queue as a whole, or not at all. With qdemo each process has a pipe of its own to the queue, and there is no lock: half an item dies with its sender, and nobody else notices.
 learn-one-lead =
-    Mistake 3: one sentinel for three consumers. The Python program starts three consumers, and puts three items and one `None`.
+    Mistake 3: one sentinel for three consumers. The Python program starts three consumers, and puts three items and one `None`. (`--python` runs it.)
     With qdemo: three items, three consumers, and the sentinel that the queue has anyway.
 learn-one-ask =
     How many of the three Python consumers wait forever?
