@@ -31,9 +31,7 @@ pub(crate) use error_text::{chain_text, os_text};
 pub(crate) use exit_cause::ExitCause;
 pub(crate) use lenient::{lock, signal_group};
 pub(crate) use limits::{NarrowPipe, pipe_size_ratio, raise_open_file_limit, widen_pipe};
-#[cfg(target_os = "linux")]
-pub(crate) use own_program::self_executable;
-pub(crate) use own_program::{GUARD_ENV, pin_to_current_core, spawn_self};
+pub(crate) use own_program::{GUARD_ENV, pin_to_current_core, self_executable, spawn_self};
 pub(crate) use poll::{Interest, Readiness, Waker, is_transient, wait_ready};
 pub(crate) use poller::{PollEvent, Poller, Watched};
 pub(crate) use private_dir::PrivateDir;

@@ -164,7 +164,7 @@ impl RunObserver {
             let timeline = Timeline::new(capacity, ids.iter().copied());
             match picture.path.format {
                 PictureFormat::Svg => timeline,
-                PictureFormat::Html => timeline.with_statistics(),
+                PictureFormat::Html => timeline.with_statistics(config.is_simulated),
             }
         });
         let counts = RunCounts::new(config.items, config.respawn, &ids);

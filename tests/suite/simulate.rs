@@ -76,4 +76,11 @@ fn the_statistics_say_whether_processes_were_started() {
     assert!(!run(&["--speed", "max", "--stats"]).contains("simulated"));
     assert!(run(&["--simulate", "--stats", "json"]).contains(r#","simulated":true,"#));
     assert!(run(&["--speed", "max", "--stats", "json"]).contains(r#","simulated":false,"#));
+    let page = |how: &str| {
+        let file = sandbox.path("run.html");
+        run(&[how, "--timeline", file.to_str().unwrap()]);
+        std::fs::read_to_string(file).unwrap()
+    };
+    assert!(page("--simulate").contains("no processes were started"));
+    assert!(!page("--speed=max").contains("no processes were started"));
 }

@@ -67,3 +67,4 @@ picture-page-done = done
 picture-page-none = none
 picture-page-start = Step through the events with ← and →, or click on the picture.
 picture-page-help = <kbd>←</kbd> <kbd>→</kbd> event, <kbd>Home</kbd> <kbd>End</kbd> first and last, <kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> zoom, <kbd>Shift</kbd> <kbd>←</kbd> <kbd>→</kbd> move, <kbd>Esc</kbd> no event. Wheel (with <kbd>Ctrl</kbd> if the page scrolls) or pinch zooms, drag moves.
+picture-page-help-touch = Tap the picture to select an event. Two fingers zoom, one moves.

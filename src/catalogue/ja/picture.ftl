@@ -10,7 +10,7 @@ picture-delivery = 受け渡し
 picture-depth = キューの深さ
 picture-capacity = 容量 { $capacity }
 picture-title = qdemo: 生産者 { $producers }、消費者 { $consumers }、アイテム { $items } 個、{ $end }
-picture-overview = 1 本の幅は { $column }。{ $shown ->
+picture-overview = 1 列は { $column }。{ $shown ->
     [0] 待ち時間がこの幅より短いため、矢印はありません
    *[other] 矢印は受け渡し { $delivered } 回のうち、区間ごとに最も長く待った { $shown } 回
  }
@@ -21,16 +21,16 @@ picture-items-put = { $items } 個を追加
 picture-items-got = { $items } 個を取得
 picture-item = { $id } 番目のアイテム
 picture-items = 生産中・処理中（色はアイテムごと）
-picture-redelivery = 2 回目以降の受け渡し
+picture-redelivery = 再配信
 picture-unpaced = 時間調整なし: 遅延のない実行のため、最初のイベントからの実時間です
 
 # 図のページで説明する実行のイベント
-picture-event-put = { $worker }が { $item } を追加しました
-picture-event-late-put = { $worker }が { $time } の空き待ちの後、{ $item } を追加しました
-picture-event-get = { $worker }が { $item } を取得しました
-picture-event-get-again = { $worker }が { $item } を取得しました（{ $attempt } 回目）
-picture-event-done = { $worker }が { $item } の処理を完了しました
-picture-event-back = { $item } が待機中に戻りました
+picture-event-put = { $worker }が{ $item }を追加しました
+picture-event-late-put = { $worker }が{ $time }の空き待ちの後、{ $item }を追加しました
+picture-event-get = { $worker }が{ $item }を取得しました
+picture-event-get-again = { $worker }が{ $item }を取得しました（{ $attempt } 回目）
+picture-event-done = { $worker }が{ $item }の処理を完了しました
+picture-event-back ={ $item }が待機中に戻りました
 picture-event-died = { $worker }が異常終了しました
 picture-event-restart = { $worker }が再起動しました
 picture-event-left = { $worker }が終了しました
@@ -50,5 +50,6 @@ picture-page-ready = 待機中
 picture-page-in-flight = 処理中
 picture-page-done = 完了
 picture-page-none = なし
-picture-page-start = ← → キーか図のクリックで、イベントを 1 つずつ確認できます。
-picture-page-help = <kbd>←</kbd> <kbd>→</kbd> イベント移動、<kbd>Home</kbd> <kbd>End</kbd> 最初・最後、<kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> 拡大・縮小・全体、<kbd>Shift</kbd> <kbd>←</kbd> <kbd>→</kbd> 表示範囲の移動、<kbd>Esc</kbd> 選択解除。ホイール（ページがスクロールする場合は <kbd>Ctrl</kbd> も）やピンチで拡大・縮小、ドラッグで移動できます。
+picture-page-start = ◀ ▶ か図の上で、イベントを 1 つずつ選べます。
+picture-page-help = <kbd>←</kbd> <kbd>→</kbd> イベント移動、<kbd>Home</kbd> <kbd>End</kbd> 最初・最後、<kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> 拡大・縮小・全体、<kbd>Shift</kbd> <kbd>←</kbd> <kbd>→</kbd> 表示範囲の移動、<kbd>Esc</kbd> 選択解除。ホイール（スクロールできるページでは <kbd>Ctrl</kbd>＋ホイール）で拡大・縮小、ドラッグで移動できます。
+picture-page-help-touch = 図をタップするとイベントを選べます。2 本の指で拡大・縮小、ドラッグで移動できます。

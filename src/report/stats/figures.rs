@@ -19,7 +19,7 @@ impl StatsSummary {
             0 => message!(lang, "stats-little-exact"),
             difference => message!(lang, "stats-little-difference", difference = &difference),
         };
-        vec![
+        let mut rows = vec![
             (
                 message!(lang, "stats-title"),
                 vec![message!(lang, "stats-mean"), message!(lang, "stats-max")],
@@ -45,6 +45,11 @@ impl StatsSummary {
             (message!(lang, "stats-blocked"), vec![join_first(&blocked)]),
             (message!(lang, "stats-utilization"), vec![join_first(&busy.collect::<Vec<_>>())]),
             ("L = λW".to_owned(), vec![little]),
-        ]
+        ];
+        if self.simulated {
+            let text = message!(lang, "stats-simulated-text");
+            rows.push((message!(lang, "stats-simulated"), vec![text]));
+        }
+        rows
     }
 }

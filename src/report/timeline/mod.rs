@@ -115,8 +115,9 @@ impl Timeline {
     }
 
     /// Collects the statistics too, which a page shows beside the picture.
-    pub(crate) fn with_statistics(mut self) -> Self {
-        self.statistics = Some(PageStatistics::new(self.lanes.keys().copied()));
+    pub(crate) fn with_statistics(mut self, is_simulated: bool) -> Self {
+        let workers = self.lanes.keys().copied();
+        self.statistics = Some(PageStatistics::new(workers, is_simulated));
         self
     }
 

@@ -71,7 +71,7 @@ const viewX = Math.max(0, left - nameWidth - 16);
 let viewWidth = 0;
 let scale = 1;
 let [from, to] = [0, 1];
-const right = () => viewX + viewWidth - RIGHT_MARGIN;
+const right = () => Math.max(left, viewX + viewWidth - RIGHT_MARGIN);
 const pixels = () => (right() - left) / (to - from);
 const place = (at) => left + (at - from) * pixels();
 const pen = document.createElement("canvas").getContext("2d");
@@ -87,6 +87,11 @@ function fit() {
   viewWidth = width / scale;
   svg.setAttribute("viewBox", `${viewX} 0 ${viewWidth} ${height}`);
   redraw();
+}
+
+/** Enables buttons or not. A button that really was disabled would lose the focus of the keyboard. */
+function enable(buttons) {
+  for (const [id, isEnabled] of Object.entries(buttons)) byId(id).setAttribute("aria-disabled", String(!isEnabled));
 }
 
 function redraw() {
@@ -114,8 +119,7 @@ function redraw() {
   drawCursor();
   const isWhole = to - from >= 1;
   view.classList.toggle("closer", !isWhole);
-  byId("wider").disabled = byId("whole").disabled = isWhole;
-  byId("closer").disabled = to - from <= 1 / MAX_ZOOM;
+  enable({ wider: !isWhole, whole: !isWhole, closer: to - from > 1 / MAX_ZOOM });
 }
 
 function drawMark({ node, at, y, label }) {
@@ -182,8 +186,8 @@ function select(n) {
   if (step && (step.to < from || step.from > to)) show(step.from - (to - from) / 2, to - from);
   byId("event").textContent = step ? step.text : byId("event").dataset.start;
   byId("place").textContent = `${step ? current + 1 : "–"} / ${steps.length}`;
-  byId("first").disabled = byId("previous").disabled = current <= 0;
-  byId("next").disabled = byId("last").disabled = current >= steps.length - 1;
+  const [hasBefore, hasAfter] = [current > 0, current < steps.length - 1];
+  enable({ first: hasBefore, previous: hasBefore, next: hasAfter, last: hasAfter });
   highlight(step?.id);
   drawCursor();
   describeQueue();
@@ -255,11 +259,15 @@ function listItems(list, ids) {
   if (ids.length > MAX_SHOWN) list.append(`+${ids.length - MAX_SHOWN}`);
 }
 
-function selectNearest(clientX) {
+/** Selects the event that is nearest to a pointer: of the item under the pointer, if there is one. */
+function selectNearest({ clientX, clientY }) {
   const at = partAt(clientX);
-  const distance = (step) => Math.max(step.from - at, at - step.to, 0);
-  let nearest = 0;
-  steps.forEach((step, n) => { if (distance(step) < distance(steps[nearest])) nearest = n; });
+  const under = document.elementFromPoint(clientX, clientY)?.closest("[data-id]");
+  const { id, last = id } = under?.dataset ?? {};
+  const isOf = (step) => step.id !== undefined && Number(id) <= step.id && step.id <= Number(last);
+  const candidates = steps.map((_, n) => n).filter((n) => isOf(steps[n]));
+  const distance = (n) => Math.max(steps[n].from - at, at - steps[n].to, 0);
+  const nearest = (candidates.length ? candidates : steps.map((_, n) => n)).reduce((a, b) => (distance(b) < distance(a) ? b : a));
   select(nearest);
 }
 
@@ -312,7 +320,7 @@ view.addEventListener("pointermove", (event) => {
 });
 for (const name of ["pointerup", "pointercancel"]) {
   view.addEventListener(name, (event) => {
-    if (pointers.delete(event.pointerId) && name === "pointerup" && !isDragged && steps.length) selectNearest(event.clientX);
+    if (pointers.delete(event.pointerId) && name === "pointerup" && !isDragged && steps.length) selectNearest(event);
   });
 }
 view.addEventListener("wheel", (event) => {

@@ -62,6 +62,8 @@ impl Timeline {
     fn describe_step(&self, labels: &Labels, step: &Step) -> String {
         let worker = step.worker.map(|worker| labels.names.worker_name(worker));
         let item = step.kind.item().map(|item| self.item_label(labels, item.id));
+        // Without a capacity the wait was for the answer of the queue.
+        let step = &Step { waited: step.waited.filter(|_| self.capacity.is_some()), ..*step };
         let text = labels.event(step, &worker.unwrap_or_default(), &item.unwrap_or_default());
         format!("{}: {text}", labels.instant(step.at))
     }

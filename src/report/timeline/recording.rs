@@ -30,7 +30,7 @@ impl Recording {
     /// If there is no event, or if a line other than an incomplete last one is not an event.
     pub(crate) fn read(mut events: impl BufRead) -> anyhow::Result<Self> {
         let mut recording = Self {
-            timeline: Timeline::new(None, []).with_statistics(),
+            timeline: Timeline::new(None, []).with_statistics(false),
             end: 0,
             is_truncated: false,
         };

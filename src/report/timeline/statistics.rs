@@ -16,10 +16,12 @@ pub(super) struct PageStatistics {
     collector: Option<StatsCollector>,
     /// A run numbers its items from 1 without a gap.
     next_id: u64,
+    /// No processes were started.
+    is_simulated: bool,
 }
 
 impl PageStatistics {
-    pub(super) fn new(workers: impl Iterator<Item = WorkerId>) -> Self {
+    pub(super) fn new(workers: impl Iterator<Item = WorkerId>, is_simulated: bool) -> Self {
         let mut counts = [0, 0];
         for worker in workers {
             counts[usize::from(worker.role != Role::Producer)] += 1;
@@ -34,7 +36,7 @@ impl PageStatistics {
         let mut collector = StatsCollector::new(input, 0);
         // The events do not tell the delays, so no formula applies.
         collector.invalidate_model();
-        Self { collector: Some(collector), next_id: 1 }
+        Self { collector: Some(collector), next_id: 1, is_simulated }
     }
 
     pub(super) fn on_event(&mut self, event: Event<'_>) {
@@ -63,6 +65,8 @@ impl PageStatistics {
 
     /// The names and the values, for a run that ended at `end`. None if the events do not tell them.
     pub(super) fn rows(self, end: Nanos, lang: Lang) -> Option<Vec<(String, Vec<String>)>> {
-        Some(self.collector?.into_summary(end).figures(lang))
+        let mut summary = self.collector?.into_summary(end);
+        summary.simulated = self.is_simulated;
+        Some(summary.figures(lang))
     }
 }

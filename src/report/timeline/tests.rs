@@ -324,7 +324,7 @@ fn a_label_is_as_long_as_its_bar_allows() {
 #[test]
 fn a_batch_and_its_recorded_items_give_the_same_picture_and_page() {
     let draw = |batches: &[Batch]| {
-        let mut timeline = Timeline::new(None, [PRODUCER, CONSUMER]).with_statistics();
+        let mut timeline = Timeline::new(None, [PRODUCER, CONSUMER]).with_statistics(false);
         for batch in batches {
             record(&mut timeline, 1, EventKind::Put(batch), PRODUCER, 0);
         }
@@ -381,7 +381,7 @@ fn the_legend_lists_what_occurs() {
 fn a_recording_that_no_run_has_made_gives_a_page_without_statistics() {
     let nobody = WorkerId { index: 0, ..CONSUMER };
     let table = |events: &[(EventKind<'_>, WorkerId)]| {
-        let mut timeline = Timeline::new(None, []).with_statistics();
+        let mut timeline = Timeline::new(None, []).with_statistics(false);
         for &(kind, worker) in events {
             record(&mut timeline, 1, kind, worker, 0);
         }

@@ -161,6 +161,7 @@ impl Labels {
             "none" => message!(lang, "picture-page-none"),
             "start" => message!(lang, "picture-page-start"),
             "help" => message!(lang, "picture-page-help"),
+            "help-touch" => message!(lang, "picture-page-help-touch"),
             _ => String::new(),
         }
     }
