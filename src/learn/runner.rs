@@ -75,7 +75,7 @@ impl Watcher {
         let (output, input) = io::pipe()?;
         let group = format!("-{}", group.as_raw_nonzero());
         let child = Command::new("sh")
-            .args(["-c", r#"read -r _ || kill -s KILL -- "$1""#, "sh", &group])
+            .args(["-c", include_str!("watcher.sh"), "sh", &group])
             .stdin(output)
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -44,7 +44,7 @@ fn each_question_has_its_answer_and_each_command_its_text() {
 }
 
 #[test]
-fn a_picture_comes_from_the_command_of_a_single_run() {
+fn a_picture_comes_from_a_single_run_or_from_a_command_of_its_own() {
     let command = |lesson: usize, step: usize| {
         in_language(Lang::En, || LESSONS[lesson - 1].steps[step].picture_command("a.html"))
     };
@@ -52,7 +52,12 @@ fn a_picture_comes_from_the_command_of_a_single_run() {
         --producer-delay 0 --consumer-delay exp:2s --quiet --timeline a.html";
     assert_eq!(command(4, 0).as_deref(), Some(expected));
     assert!(command(9, 2).is_some());
-    for (lesson, step) in [(3, 0), (6, 0), (7, 1), (8, 0), (9, 0)] {
+    let curve = command(8, 0).unwrap();
+    assert!(curve.starts_with("qdemo sweep ") && curve.ends_with("--plot a.html"), "{curve}");
+    let alone = "qdemo run --lang en --speed max --items 1 --producer-delay 0 --consumer-delay 1s \
+        --quiet --timeline a.html";
+    assert_eq!(command(6, 0).as_deref(), Some(alone));
+    for (lesson, step) in [(7, 0), (9, 0), (9, 1)] {
         assert_eq!(command(lesson, step), None, "{lesson}");
     }
 }

@@ -65,7 +65,7 @@ const ground = (node) => {
 };
 const faint = [
   ...labels.map(({ text, node }) => [text, contrast(fill(node), paper)]),
-  ...all("h1, .note, .legend li, #event, dt, dd, th, td, .help, kbd, #place, button:enabled").filter((node) => !picture.contains(node)).map((node) => [node.textContent, contrast(style(node).color, ground(node))]),
+  ...all("h1, .note, .legend li, #event, dt, dd, th, td, .help, kbd, #place, button:not([aria-disabled=\"true\"])").filter((node) => !picture.contains(node)).map((node) => [node.textContent, contrast(style(node).color, ground(node))]),
 ].filter(([, ratio]) => ratio < 4.5);
 const bare = items.filter(({ node }) => !hasHalo(node)).map(({ text }) => text);
 

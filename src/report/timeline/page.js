@@ -281,7 +281,9 @@ const actions = {
   wider: () => zoom(1.5, middle()),
   whole: () => show(0, 1),
 };
-for (const [id, action] of Object.entries(actions)) byId(id).addEventListener("click", action);
+for (const [id, action] of Object.entries(actions)) {
+  byId(id).addEventListener("click", () => { if (byId(id).getAttribute("aria-disabled") !== "true") action(); });
+}
 const keys = {
   ArrowLeft: actions.previous, ArrowRight: actions.next, Home: actions.first, End: actions.last,
   "+": actions.closer, "=": actions.closer, "-": actions.wider, 0: actions.whole, Escape: () => select(-1),
