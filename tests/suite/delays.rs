@@ -116,7 +116,7 @@ fn runs_draw_from_each_distribution() {
 #[test]
 fn a_run_reads_a_file_of_delays_once_and_each_worker_starts_at_its_own_place() {
     let sandbox = Sandbox::new();
-    std::fs::write(sandbox.path("delays"), "# seconds\n1\n2s # slow\n\n4s\n").unwrap();
+    std::fs::write(sandbox.path("delays"), "# seconds\n1\n2s # slow\n#\n4s\n").unwrap();
     // The workers have another standard input. After its items the first producer waits 1, 2 and 4 s, the second
     // one 2 and 4 s.
     let script = "qdemo run --speed max --items 7 --producers 2 --format json \
