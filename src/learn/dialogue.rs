@@ -100,16 +100,17 @@ impl Dialogue {
             Ok(chosen) => chosen,
             Err(code) => return Ok(Some(code)),
         };
-        if let Some(code) = self.show(|runner, sink| runner.run_script(&script, sink), step)? {
+        let end = self.show(|runner, sink| runner.run_script(&script, sink), step)?;
+        if let Some(code) = end.code() {
             return Ok(Some(code));
         }
         self.explain(step, chosen)?;
         on_answer();
         if self.has_python {
             write_stdout(&self.page.label(&message!("learn-python-runs")))?;
-            let code = self.show(|runner, sink| runner.run_python(&step.python, sink), step)?;
-            if code.is_some() {
-                return Ok(code);
+            let end = self.show(|runner, sink| runner.run_python(&step.python, sink), step)?;
+            if let Some(code) = end.code() {
+                return Ok(Some(code));
             }
         }
         self.end_step(step)
@@ -130,12 +131,12 @@ impl Dialogue {
         }
     }
 
-    /// Shows the output of commands as it comes. Some exit code if a signal has ended them.
+    /// Shows the output of commands as it comes, and what their end means.
     fn show(
         &self,
         run: impl FnOnce(&Runner, &mut dyn FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<End>,
         step: &Step,
-    ) -> anyhow::Result<Option<ExitCode>> {
+    ) -> anyhow::Result<End> {
         let mut line = Vec::new();
         let mut is_empty = true;
         let end = run(&self.runner, &mut |bytes: &[u8]| {
@@ -147,12 +148,10 @@ impl Dialogue {
         })?;
         let gap = if is_empty { "" } else { "\n" };
         write_stdout(&format!("{}{gap}", indent(&String::from_utf8_lossy(&line))))?;
-        match end {
-            End::Signal(signal) => return Ok(Some(ExitCode::Signal(signal))),
-            End::Limit => write_stdout(&self.page.paragraphs(&stopped(step)))?,
-            End::Exit => {}
+        if end == End::Limit {
+            write_stdout(&self.page.paragraphs(&stopped(step)))?;
         }
-        Ok(None)
+        Ok(end)
     }
 
     /// Tells whether the choice was right, and why.
@@ -196,11 +195,11 @@ impl Dialogue {
                 _ => continue,
             }
             write_stdout(&format!("{}\n", self.page.command(&command)))?;
-            let code = self.show(|runner, sink| runner.run_here(&command, sink), step)?;
-            if code.is_some() {
-                return Ok(code);
+            let end = self.show(|runner, sink| runner.run_here(&command, sink), step)?;
+            if let Some(code) = end.code() {
+                return Ok(Some(code));
             }
-            if std::path::Path::new(&file).exists() {
+            if end == End::Exit {
                 write_stdout(&self.page.paragraphs(&message!("learn-picture", file = &file)))?;
             }
         }

@@ -125,12 +125,7 @@ impl Page {
     }
 
     fn wrap(self, text: &str) -> String {
-        match self {
-            Self::Markdown { width: Some(width) } | Self::Screen { width, .. } => {
-                wrap_text(text, width)
-            }
-            Self::Markdown { width: None } => text.to_owned(),
-        }
+        self.wrap_behind("", text)
     }
 
     /// Wraps a text whose first line begins with `start`, and whose other lines are below the first one.

@@ -43,8 +43,8 @@ fn print_step(
         output.extend_from_slice(bytes);
         Ok(())
     };
-    if let End::Signal(signal) = runner.run_script(&script, &mut collect)? {
-        return Ok(Some(ExitCode::Signal(signal)));
+    if let Some(code) = runner.run_script(&script, &mut collect)?.code() {
+        return Ok(Some(code));
     }
     write_stdout(&page.code("text", &String::from_utf8_lossy(&output)))?;
     let answer = message!("learn-answer", number = step.answer, why = (step.why)());
@@ -59,12 +59,10 @@ fn print_step(
         Ok(())
     })?;
     write_stdout(&page.code("text", &String::from_utf8_lossy(&output)))?;
-    match end {
-        End::Signal(signal) => return Ok(Some(ExitCode::Signal(signal))),
-        End::Limit => write_stdout(&page.paragraphs(&stopped(step)))?,
-        End::Exit => {}
+    if end == End::Limit {
+        write_stdout(&page.paragraphs(&stopped(step)))?;
     }
-    Ok(None)
+    Ok(end.code())
 }
 
 /// The program in Python of a step.

@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal};
 use super::lesson::Python;
 use crate::catalogue::{lang, message};
 use crate::clock::{Clock, Nanos};
+use crate::exit::ExitCode;
 use crate::os::signals::{self, LeaveSignals, exit_signal};
 use crate::os::{
     Interest, PrivateDir, Waker, candidate_paths, is_executable, is_transient, self_executable,
@@ -44,10 +45,22 @@ pub(super) type Sink<'a> = &'a mut dyn FnMut(&[u8]) -> anyhow::Result<()>;
 pub(super) enum End {
     /// By themselves.
     Exit,
+    /// By themselves, with an error.
+    Failure,
     /// Their time was over.
     Limit,
     /// This process got the signal.
     Signal(i32),
+}
+
+impl End {
+    /// The exit code, if a signal ends the lesson too.
+    pub(super) fn code(self) -> Option<ExitCode> {
+        match self {
+            Self::Signal(signal) => Some(ExitCode::Signal(signal)),
+            Self::Exit | Self::Failure | Self::Limit => None,
+        }
+    }
 }
 
 /// Starts the commands of lessons.
@@ -149,8 +162,10 @@ impl Runner {
         let mut group = Group::start(command)
             .with_context(|| message!("learn-cannot-start", program = &program))?;
         let end = self.follow(&mut group, limit, sink);
-        if !matches!(end, Ok(End::Exit | End::Limit)) {
-            let _ = interrupt(&mut group, interruption);
+        match end {
+            Ok(End::Exit) if !group.child.wait()?.success() => return Ok(End::Failure),
+            Ok(End::Exit | End::Limit) => {}
+            _ => drop(interrupt(&mut group, interruption)),
         }
         end
     }

@@ -269,8 +269,9 @@ impl<'a, O: Observer> Simulator<'a, O> {
         let at = self.pacer.now();
         let Some(worker) = self.workers.get_mut(client).and_then(Option::as_mut) else { return };
         let id = worker.id;
-        let since = if kind.is_grant() { worker.waiting_since.take() } else { None };
-        let waited = kind.is_grant().then(|| since.map_or(0, |since| at.saturating_sub(since)));
+        let waited = kind
+            .is_grant()
+            .then(|| worker.waiting_since.take().map_or(0, |since| at.saturating_sub(since)));
         let mut on_event =
             |kind| self.observer.on_event(Event { at, worker: Some(id), waited, kind });
         match &kind {

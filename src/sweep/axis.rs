@@ -1,7 +1,6 @@
 //! A linear axis of a plot, with round ticks.
 
 use super::metric::Unit;
-use crate::report::picture::text_width;
 
 /// The least gap between two labels, in pixels.
 const LABEL_GAP: f64 = 18.0;
@@ -53,11 +52,6 @@ impl Axis {
     }
 }
 
-/// The width of a label beside others.
-pub(super) fn label_width(label: &str) -> f64 {
-    text_width(label)
-}
-
 /// `digits` × 10 to this `power`. A division by a whole number rounds once: 3 / 10 is 0.3.
 fn round_number(digits: f64, power: i32) -> f64 {
     if power < 0 { digits / 10f64.powi(-power) } else { digits * 10f64.powi(power) }
@@ -66,16 +60,17 @@ fn round_number(digits: f64, power: i32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::picture::text_width;
 
     #[track_caller]
     fn assert_ticks(values: [f64; 2], length: f64, unit: Unit, is_whole: bool, expected: &str) {
         let axis = Axis { values, pixels: [10.0, 10.0 + length], unit, is_whole };
-        let ticks = axis.ticks(label_width);
+        let ticks = axis.ticks(text_width);
         let labels: Vec<_> = ticks.iter().map(|(_, label)| label.as_str()).collect();
         assert_eq!(labels.join(" | "), expected);
         for pair in ticks.windows(2) {
             let room = axis.place(pair[1].0) - axis.place(pair[0].0);
-            assert!(room > label_width(&pair[0].1), "{pair:?}");
+            assert!(room > text_width(&pair[0].1), "{pair:?}");
         }
     }
 

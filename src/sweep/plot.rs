@@ -2,7 +2,7 @@
 
 use svg::node::element::{Circle, ClipPath, Group, Path, Rectangle, Title};
 
-use super::axis::{Axis, label_width};
+use super::axis::Axis;
 use super::estimate::{Estimate, TheoryValue};
 use super::metric::{METRICS, Metric, Unit};
 use super::parameter::spread_evenly;
@@ -11,7 +11,7 @@ use crate::catalogue::{lang, message};
 use crate::report::PictureFormat;
 use crate::report::picture::{
     FONT_SIZE, LegendLayout, MARGIN, line_element, new_document, rect_element, round_coordinate,
-    text_element,
+    text_element, text_width,
 };
 use crate::report::to_seconds;
 
@@ -167,7 +167,7 @@ impl<'a> Plot<'a> {
                 .add(line_element([LEFT, RIGHT], [y, y]).set("class", "grid"))
                 .add(text_element(&label, LEFT - 8.0, y, "tick", "end"));
         }
-        for (value, label) in self.x.ticks(label_width) {
+        for (value, label) in self.x.ticks(text_width) {
             let x = self.x.place(value);
             group = group
                 .add(line_element([x, x], [BOTTOM, BOTTOM + 5.0]).set("class", "axis"))

@@ -50,7 +50,7 @@ learn-fifo-next =
 learn-capacity-title = Capacity: when the producer waits
 learn-capacity-lead =
     In lesson 1 the queue grew and grew. With a million items it would fill the memory. So a queue can have a capacity: the number of items that may wait in it. While the queue is full, a put waits for room. We say that the put blocks.
-    Here the capacity is 2. The producer has five items at hand, and puts them as fast as it may. The consumer works two seconds on each item, in Python half a second. `--format trace` shows the time of each event, who waits, and how full the queue is. The parent in it is the process that has started the other two.
+    Here the capacity is 2. The producer has five items at hand, and puts them as fast as it may. The consumer works two seconds on each item, in Python half a second. `--format trace` shows the time of each event, who waits, and how full the queue is. The parent in it is the process that has started the other two, and that marks the end with a sentinel (lesson 3).
 learn-capacity-ask =
     How many items does the producer put before it has to wait for the first time?
     1
@@ -85,7 +85,7 @@ learn-sentinels-ask =
     Both see the end
     Both wait for more items
 learn-sentinels-why =
-    The sentinel of qdemo is a mark and not an item: nobody can take it away. Each `get` behind the last item learns that the queue has ended (exit code 4), be it three or thirty. The producer need not know how many consumers there are.
+    The sentinel of qdemo is a mark and not an item: nobody can take it away. Each `get` behind the last item learns that the queue has ended (exit code 4), however many there are. The producer need not know how many consumers there are.
     Lesson 9 shows what happens in Python with one `None` for three consumers.
 learn-sentinel-next =
     `put` leaves the queue open: it puts no sentinel.
@@ -95,7 +95,7 @@ learn-sentinel-next =
 learn-consumers-title = Several consumers: who gets what
 learn-consumers-lead =
     One consumer is too slow? Start a second one on the same queue. Each item goes to exactly one of them.
-    Here six items are ready, and two consumers begin. Some items take long and some do not, and nobody knows that beforehand (`exp:2s`: random, two seconds on average).
+    Here six items are ready, and two consumers begin. Some items take long and some do not, and nobody knows that beforehand (`exp:2s`: random, two seconds on average). The times in the Python program are fixed, and shorter.
 learn-consumers-ask =
     How many items does each consumer get?
     Three each: they take turns
@@ -178,7 +178,7 @@ learn-utilization-ask =
     More than 30 times as long
 learn-utilization-why =
     Random arrivals sometimes come close together: a bunch. A consumer with free time works off a bunch quickly. A consumer that is busy at 95 % needs ages for it, and meanwhile the next bunch comes.
-    If both times are exponential (`exp:`), there is a formula, with the utilization ρ: wait = work × ρ / (1 - ρ). At 50 % the factor is 1, at 95 % it is 19, at 99 % it is 99. So plan for 70 or 80 %: idle time is what keeps the queue short. (The Python program ends at 90 %, and has 500 items, to take only seconds: there the wait grows about tenfold.)
+    If both times are exponential (`exp:`), there is a formula, with the utilization ρ: wait = work × ρ / (1 - ρ). At 50 % the factor is 1, at 95 % it is 19, at 99 % it is 99. So plan for 70 or 80 %: idle time is what keeps the queue short. (The Python program is 200 times as fast, ends at 90 %, and has 500 items, to take only seconds: there the wait grows about tenfold.)
 learn-utilization-next =
     80 %: the factor is 4.
     Still 95 %, but each item takes the same time. Regular work halves the wait.

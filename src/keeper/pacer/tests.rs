@@ -19,6 +19,13 @@ fn none(_: WorkerId) -> bool {
     false
 }
 
+impl Pacer {
+    /// The next step of a queue that can answer each of these workers, whatever their roles.
+    fn step(&mut self, wall: Nanos, can_serve: fn(WorkerId) -> bool) -> PacerStep {
+        self.next_step(wall, |_| true, can_serve)
+    }
+}
+
 /// A pacer with a producer and a consumer, which sleep for `delays`.
 fn asleep(speed: Speed, delays: [Nanos; 2]) -> Pacer {
     let workers = [producer(1), consumer(1)];
@@ -33,25 +40,17 @@ fn asleep(speed: Speed, delays: [Nanos; 2]) -> Pacer {
 #[test]
 fn time_begins_when_all_workers_are_connected_and_at_rest() {
     let mut pacer = Pacer::new(Speed::Times(1.0), [producer(1), consumer(1)]);
-    assert_eq!(pacer.next_step(0, |_| true, all), PacerStep::Wait(None));
+    assert_eq!(pacer.step(0, all), PacerStep::Wait(None));
     pacer.on_run(producer(1), 0);
     pacer.on_request(producer(1), 0);
-    assert_eq!(
-        pacer.next_step(5 * SECOND, |_| true, all),
-        PacerStep::Wait(None),
-        "the consumer is absent"
-    );
+    assert_eq!(pacer.step(5 * SECOND, all), PacerStep::Wait(None), "the consumer is absent");
     pacer.on_run(consumer(1), 5 * SECOND);
-    assert_eq!(
-        pacer.next_step(9 * SECOND, |_| true, all),
-        PacerStep::Wait(None),
-        "the consumer runs"
-    );
+    assert_eq!(pacer.step(9 * SECOND, all), PacerStep::Wait(None), "the consumer runs");
     pacer.on_sleep(consumer(1), SECOND, 9 * SECOND);
-    assert_eq!(pacer.next_step(10 * SECOND, |_| true, none), PacerStep::BeginWait(producer(1)));
-    assert_eq!(pacer.next_step(10 * SECOND, |_| true, none), PacerStep::Wait(Some(11 * SECOND)));
+    assert_eq!(pacer.step(10 * SECOND, none), PacerStep::BeginWait(producer(1)));
+    assert_eq!(pacer.step(10 * SECOND, none), PacerStep::Wait(Some(11 * SECOND)));
     assert_eq!(pacer.now(), 0);
-    assert_eq!(pacer.next_step(11 * SECOND, |_| true, none), PacerStep::Wake(consumer(1)));
+    assert_eq!(pacer.step(11 * SECOND, none), PacerStep::Wake(consumer(1)));
     assert_eq!(pacer.now(), SECOND);
 }
 
@@ -61,7 +60,7 @@ fn time_does_not_wait_for_a_worker_that_was_given_up() {
     pacer.on_run(producer(1), 0);
     pacer.on_request(producer(1), 0);
     pacer.on_disconnect(consumer(1));
-    assert_eq!(pacer.next_step(0, |_| true, all), PacerStep::Serve(producer(1)));
+    assert_eq!(pacer.step(0, all), PacerStep::Serve(producer(1)));
 }
 
 #[test]
@@ -76,8 +75,7 @@ fn of_workers_due_at_one_time_producers_and_low_indexes_go_first() {
     pacer.on_sleep(consumer(2), 0, 0);
     pacer.on_sleep(producer(1), SECOND, 0);
     let mut order = Vec::new();
-    while let PacerStep::Serve(worker) | PacerStep::Wake(worker) = pacer.next_step(0, |_| true, all)
-    {
+    while let PacerStep::Serve(worker) | PacerStep::Wake(worker) = pacer.step(0, all) {
         order.push((pacer.now(), worker));
         pacer.on_disconnect(worker);
     }
@@ -89,48 +87,45 @@ fn of_workers_due_at_one_time_producers_and_low_indexes_go_first() {
 #[test]
 fn no_event_is_later_than_the_latest_time() {
     let mut pacer = asleep(Speed::Max, [LATEST_TIME, Nanos::MAX]);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(producer(1)));
     assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST_TIME, false));
     pacer.on_grant(producer(1), 0);
     pacer.on_sleep(producer(1), 1, 0);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::OutOfTime);
+    assert_eq!(pacer.step(0, none), PacerStep::OutOfTime);
     assert_eq!((pacer.now(), pacer.is_out_of_time()), (LATEST_TIME, true));
-    assert_eq!(pacer.next_step(0, |_| true, all), PacerStep::OutOfTime, "and no step follows");
+    assert_eq!(pacer.step(0, all), PacerStep::OutOfTime, "and no step follows");
 }
 
 #[test]
 fn a_due_time_out_of_range_ends_time_at_a_finite_speed_too() {
     let mut pacer = asleep(Speed::Times(1e-6), [Nanos::MAX, Nanos::MAX]);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::OutOfTime);
+    assert_eq!(pacer.step(0, none), PacerStep::OutOfTime);
     // A due time in 584 years is in range, but at this speed no wall time reaches it.
     let mut pacer = asleep(Speed::Times(1e-6), [LATEST_TIME, LATEST_TIME]);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wait(Some(Nanos::MAX)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wait(Some(Nanos::MAX)));
 }
 
 #[test]
 fn a_straggler_may_come_back_before_the_latest_time_but_not_later() {
     for (wall, out_of_time) in [(3 * SECOND, false), (LATEST_TIME / 1000, true)] {
         let mut pacer = asleep(Speed::Times(1e6), [SECOND, Nanos::MAX]);
-        pacer.next_step(0, |_| true, none);
-        assert_eq!(pacer.next_step(SECOND, |_| true, none), PacerStep::Wake(producer(1)));
+        pacer.step(0, none);
+        assert_eq!(pacer.step(SECOND, none), PacerStep::Wake(producer(1)));
         pacer.on_grant(producer(1), SECOND);
-        assert_eq!(
-            pacer.next_step(SECOND + STRAGGLER_TIMEOUT, |_| true, none),
-            PacerStep::Wait(None)
-        );
+        assert_eq!(pacer.step(SECOND + STRAGGLER_TIMEOUT, none), PacerStep::Wait(None));
         pacer.on_request(producer(1), wall);
-        assert_eq!(pacer.next_step(wall, |_| true, all) == PacerStep::OutOfTime, out_of_time);
+        assert_eq!(pacer.step(wall, all) == PacerStep::OutOfTime, out_of_time);
     }
 }
 
 #[test]
 fn one_worker_runs_at_a_time() {
     let mut pacer = asleep(Speed::Max, [SECOND, SECOND]);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(producer(1)));
     pacer.on_grant(producer(1), 0);
-    assert_eq!(pacer.next_step(0, |_| true, all), PacerStep::Wait(None));
+    assert_eq!(pacer.step(0, all), PacerStep::Wait(None));
     pacer.on_sleep(producer(1), SECOND, 0);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(consumer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(consumer(1)));
     assert_eq!(pacer.now(), SECOND);
 }
 
@@ -138,31 +133,27 @@ fn one_worker_runs_at_a_time() {
 fn time_moves_on_if_no_waiting_worker_can_be_served() {
     let mut pacer = asleep(Speed::Max, [3 * SECOND, SECOND]);
     pacer.on_request(consumer(1), 0);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::BeginWait(consumer(1)));
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::BeginWait(consumer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), 3 * SECOND);
     pacer.on_disconnect(producer(1));
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wait(None));
+    assert_eq!(pacer.step(0, none), PacerStep::Wait(None));
 }
 
 #[test]
 fn a_sleep_behind_a_put_begins_with_the_answer_to_the_put() {
     let mut pacer = asleep(Speed::Max, [SECOND, 5 * SECOND]);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(producer(1)));
     pacer.on_grant(producer(1), 0);
     pacer.on_request(producer(1), 0);
-    assert_eq!(
-        pacer.next_step(0, |_| true, none),
-        PacerStep::BeginWait(producer(1)),
-        "the put is blocked"
-    );
+    assert_eq!(pacer.step(0, none), PacerStep::BeginWait(producer(1)), "the put is blocked");
     // The request for the sleep came later than the put. The wait does not begin twice.
     pacer.on_sleep(producer(1), 2 * SECOND, 0);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(consumer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(consumer(1)));
     pacer.on_disconnect(consumer(1));
-    assert_eq!(pacer.next_step(0, |_| true, all), PacerStep::Serve(producer(1)));
+    assert_eq!(pacer.step(0, all), PacerStep::Serve(producer(1)));
     pacer.on_grant(producer(1), 0);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), 7 * SECOND);
 }
 
@@ -180,7 +171,7 @@ fn all_asked(workers: &[WorkerId]) -> Pacer {
 fn a_worker_begins_to_wait_when_nobody_can_be_answered_before_time_moves_on() {
     let mut pacer = all_asked(&[consumer(2), consumer(1), producer(2), producer(1)]);
     let begin = |pacer: &mut Pacer, can_serve: fn(WorkerId) -> bool| {
-        let step = pacer.next_step(0, |_| true, can_serve);
+        let step = pacer.step(0, can_serve);
         if let PacerStep::Serve(worker) = step {
             pacer.on_grant(worker, 0);
         }
@@ -212,63 +203,60 @@ fn a_kill_comes_after_the_waits_that_began_before_it() {
     let mut pacer = asleep(Speed::Max, [3 * SECOND, SECOND]);
     pacer.on_request(consumer(1), 0);
     pacer.set_next_kill(Some(2 * SECOND));
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::BeginWait(consumer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::BeginWait(consumer(1)));
     assert_eq!(pacer.now(), 0);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Kill);
+    assert_eq!(pacer.step(0, none), PacerStep::Kill);
 }
 
 #[test]
 fn at_a_finite_speed_a_wait_begins_before_the_wall_time_of_the_next_event() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, SECOND]);
     pacer.on_request(consumer(1), 0);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::BeginWait(consumer(1)));
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wait(Some(SECOND)));
-    assert_eq!(pacer.next_step(SECOND, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::BeginWait(consumer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wait(Some(SECOND)));
+    assert_eq!(pacer.step(SECOND, none), PacerStep::Wake(producer(1)));
     pacer.on_grant(producer(1), SECOND);
-    pacer.next_step(SECOND + STRAGGLER_TIMEOUT, |_| true, none);
+    pacer.step(SECOND + STRAGGLER_TIMEOUT, none);
     // A straggler comes back at the wall time, and may begin to wait then.
     pacer.on_request(producer(1), 3 * SECOND);
-    let step = pacer.next_step(3 * SECOND, |_| true, none);
+    let step = pacer.step(3 * SECOND, none);
     assert_eq!((step, pacer.now()), (PacerStep::BeginWait(producer(1)), 3 * SECOND));
 }
 
 #[test]
 fn a_finite_speed_ties_paced_time_to_wall_time() {
     let mut pacer = asleep(Speed::Times(10.0), [SECOND, 2 * SECOND]);
-    assert_eq!(pacer.next_step(7 * MS, |_| true, none), PacerStep::Wait(Some(107 * MS)));
-    assert_eq!(pacer.next_step(107 * MS - 1, |_| true, none), PacerStep::Wait(Some(107 * MS)));
-    assert_eq!(pacer.next_step(107 * MS, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(7 * MS, none), PacerStep::Wait(Some(107 * MS)));
+    assert_eq!(pacer.step(107 * MS - 1, none), PacerStep::Wait(Some(107 * MS)));
+    assert_eq!(pacer.step(107 * MS, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), SECOND);
     pacer.on_disconnect(producer(1));
     // A late step has its exact paced time all the same.
-    assert_eq!(pacer.next_step(900 * MS, |_| true, none), PacerStep::Wake(consumer(1)));
+    assert_eq!(pacer.step(900 * MS, none), PacerStep::Wake(consumer(1)));
     assert_eq!(pacer.now(), 2 * SECOND);
 }
 
 #[test]
 fn a_straggler_delays_no_worker_and_comes_back_at_the_wall_time() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 4 * SECOND]);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wait(Some(SECOND)));
-    assert_eq!(pacer.next_step(SECOND, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wait(Some(SECOND)));
+    assert_eq!(pacer.step(SECOND, none), PacerStep::Wake(producer(1)));
     pacer.on_grant(producer(1), SECOND);
-    assert_eq!(
-        pacer.next_step(SECOND, |_| true, all),
-        PacerStep::Wait(Some(SECOND + STRAGGLER_TIMEOUT))
-    );
+    assert_eq!(pacer.step(SECOND, all), PacerStep::Wait(Some(SECOND + STRAGGLER_TIMEOUT)));
     let late = SECOND + STRAGGLER_TIMEOUT;
-    assert_eq!(pacer.next_step(late, |_| true, none), PacerStep::Wait(Some(4 * SECOND)));
+    assert_eq!(pacer.step(late, none), PacerStep::Wait(Some(4 * SECOND)));
     pacer.on_request(producer(1), 3 * SECOND);
-    assert_eq!(pacer.next_step(3 * SECOND, |_| true, all), PacerStep::Serve(producer(1)));
+    assert_eq!(pacer.step(3 * SECOND, all), PacerStep::Serve(producer(1)));
     assert_eq!(pacer.now(), 3 * SECOND);
 }
 
 #[test]
 fn a_straggler_does_not_overtake_an_earlier_due_time() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
-    pacer.next_step(0, |_| true, none);
-    assert_eq!(pacer.next_step(SECOND, |_| true, none), PacerStep::Wake(producer(1)));
+    pacer.step(0, none);
+    assert_eq!(pacer.step(SECOND, none), PacerStep::Wake(producer(1)));
     pacer.on_grant(producer(1), SECOND);
-    pacer.next_step(SECOND + STRAGGLER_TIMEOUT, |_| true, none);
+    pacer.step(SECOND + STRAGGLER_TIMEOUT, none);
     pacer.on_request(producer(1), 9 * SECOND);
     assert_eq!(pacer.now(), 2 * SECOND);
 }
@@ -276,40 +264,40 @@ fn a_straggler_does_not_overtake_an_earlier_due_time() {
 #[test]
 fn at_full_speed_time_waits_for_every_worker() {
     let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(producer(1)));
     pacer.on_grant(producer(1), 0);
-    assert_eq!(pacer.next_step(3600 * SECOND, |_| true, all), PacerStep::Wait(None));
+    assert_eq!(pacer.step(3600 * SECOND, all), PacerStep::Wait(None));
 }
 
 #[test]
 fn skip_sleeps_ends_all_sleeps_of_a_role() {
     let mut pacer = asleep(Speed::Times(1.0), [100 * SECOND, 2 * SECOND]);
-    pacer.next_step(0, |_| true, none);
+    pacer.step(0, none);
     pacer.skip_sleeps(Role::Producer, SECOND);
-    assert_eq!(pacer.next_step(SECOND, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(SECOND, none), PacerStep::Wake(producer(1)));
     assert_eq!(pacer.now(), SECOND);
     pacer.on_grant(producer(1), SECOND);
     pacer.on_sleep(producer(1), 100 * SECOND, SECOND);
-    assert_eq!(pacer.next_step(SECOND, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(SECOND, none), PacerStep::Wake(producer(1)));
     pacer.on_disconnect(producer(1));
-    assert_eq!(pacer.next_step(SECOND, |_| true, none), PacerStep::Wait(Some(2 * SECOND)));
+    assert_eq!(pacer.step(SECOND, none), PacerStep::Wait(Some(2 * SECOND)));
 }
 
 #[test]
 fn time_stands_still_from_a_death_to_the_replacement() {
     let mut pacer = asleep(Speed::Times(1.0), [SECOND, 2 * SECOND]);
-    pacer.next_step(0, |_| true, none);
+    pacer.step(0, none);
     pacer.on_death(consumer(1), 600 * MS);
     assert_eq!(pacer.now(), 600 * MS, "the death is at the wall time");
-    assert_eq!(pacer.next_step(3 * SECOND, |_| true, none), PacerStep::Wait(None));
+    assert_eq!(pacer.step(3 * SECOND, none), PacerStep::Wait(None));
     pacer.on_death(producer(1), 4 * SECOND);
     assert_eq!(pacer.now(), 600 * MS, "time stands still for the second death");
     pacer.on_run(consumer(1), 5 * SECOND);
     pacer.on_sleep(consumer(1), 2 * SECOND, 5 * SECOND);
-    assert_eq!(pacer.next_step(5 * SECOND, |_| true, none), PacerStep::Wait(None));
+    assert_eq!(pacer.step(5 * SECOND, none), PacerStep::Wait(None));
     pacer.on_run(producer(1), 5 * SECOND);
     pacer.on_request(producer(1), 5 * SECOND);
-    assert_eq!(pacer.next_step(5 * SECOND, |_| true, all), PacerStep::Serve(producer(1)));
+    assert_eq!(pacer.step(5 * SECOND, all), PacerStep::Serve(producer(1)));
     assert_eq!(pacer.now(), 600 * MS);
 }
 
@@ -317,9 +305,9 @@ fn time_stands_still_from_a_death_to_the_replacement() {
 fn time_does_not_wait_for_a_dead_worker_that_was_given_up() {
     let mut pacer = asleep(Speed::Max, [SECOND, 2 * SECOND]);
     pacer.on_death(producer(1), 0);
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wait(None));
+    assert_eq!(pacer.step(0, none), PacerStep::Wait(None));
     pacer.on_disconnect(producer(1));
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(consumer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(consumer(1)));
     assert_eq!(pacer.now(), 2 * SECOND);
 }
 
@@ -329,57 +317,49 @@ fn time_does_not_begin_before_an_early_death_is_replaced() {
     pacer.on_run(producer(1), 0);
     pacer.on_request(producer(1), 0);
     pacer.on_death(consumer(1), SECOND);
-    assert_eq!((pacer.now(), pacer.next_step(SECOND, |_| true, all)), (0, PacerStep::Wait(None)));
+    assert_eq!((pacer.now(), pacer.step(SECOND, all)), (0, PacerStep::Wait(None)));
 }
 
 #[test]
 fn skip_sleeps_shortens_a_sleep_behind_a_put_and_a_refusal_cancels_it() {
     let mut pacer = asleep(Speed::Max, [0, 5 * SECOND]);
     for _ in 0..2 {
-        assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
+        assert_eq!(pacer.step(0, none), PacerStep::Wake(producer(1)));
         pacer.on_grant(producer(1), 0);
         pacer.on_request(producer(1), 0);
         pacer.on_sleep(producer(1), 2 * SECOND, 0);
         // The producer still waits for its wake.
         pacer.skip_sleeps(Role::Producer, 0);
-        assert_eq!(pacer.next_step(0, |_| true, all), PacerStep::Serve(producer(1)));
+        assert_eq!(pacer.step(0, all), PacerStep::Serve(producer(1)));
         pacer.on_grant(producer(1), 0);
     }
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(producer(1)));
     pacer.on_grant(producer(1), 0);
     pacer.on_request(producer(1), 0);
     pacer.on_sleep(producer(1), 2 * SECOND, 0);
     pacer.on_run(producer(1), 0);
-    assert_eq!(pacer.next_step(0, |_| true, all), PacerStep::Wait(None), "the producer runs");
+    assert_eq!(pacer.step(0, all), PacerStep::Wait(None), "the producer runs");
 }
 
 #[test]
 fn time_stops_once_for_a_kill_before_what_is_due_then() {
     let mut pacer = asleep(Speed::Max, [2 * SECOND, 3 * SECOND]);
     pacer.set_next_kill(Some(2 * SECOND));
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Kill);
+    assert_eq!(pacer.step(0, none), PacerStep::Kill);
     assert_eq!((pacer.now(), pacer.is_kill_due()), (2 * SECOND, true));
     // The caller found nobody to kill.
     pacer.set_next_kill(Some(10 * SECOND));
     assert!(!pacer.is_kill_due());
-    assert_eq!(pacer.next_step(0, |_| true, none), PacerStep::Wake(producer(1)));
+    assert_eq!(pacer.step(0, none), PacerStep::Wake(producer(1)));
     pacer.on_grant(producer(1), 0);
-    assert_eq!(
-        pacer.next_step(0, |_| true, none),
-        PacerStep::Wait(None),
-        "a worker that runs is not killed"
-    );
+    assert_eq!(pacer.step(0, none), PacerStep::Wait(None), "a worker that runs is not killed");
     let mut pacer = asleep(Speed::Times(2.0), [2 * SECOND, 3 * SECOND]);
     pacer.set_next_kill(Some(SECOND));
-    assert_eq!(
-        pacer.next_step(0, |_| true, none),
-        PacerStep::Wait(Some(500 * MS)),
-        "half a second of wall time"
-    );
-    assert_eq!(pacer.next_step(500 * MS, |_| true, none), PacerStep::Kill);
+    assert_eq!(pacer.step(0, none), PacerStep::Wait(Some(500 * MS)), "half a second of wall time");
+    assert_eq!(pacer.step(500 * MS, none), PacerStep::Kill);
     pacer.on_death(consumer(1), 500 * MS);
     pacer.set_next_kill(Some(2 * SECOND));
-    let wait = pacer.next_step(5 * SECOND, |_| true, none);
+    let wait = pacer.step(5 * SECOND, none);
     assert_eq!(
         (wait, pacer.now()),
         (PacerStep::Wait(None), SECOND),
