@@ -119,6 +119,12 @@ fn keys_during_a_run_are_no_answers_and_q_leaves_after_the_answer_with_a_mark() 
     // The offer stands after the run: the keys have not answered it.
     learner.wait_until(|screen| screen.contains("at least once") && offers_to_go_on(screen));
     assert_eq!(completed(&sandbox), ["5"]);
+    // A picture that cannot be written is not announced, whatever has its name.
+    fs::create_dir(sandbox.path("qdemo-lesson-5.html")).unwrap();
+    learner.type_text("p\n");
+    learner
+        .wait_until(|screen| screen.contains("qdemo-lesson-5.html: ") && offers_to_go_on(screen));
+    assert!(!learner.screen().contains("The picture is in"), "{}", learner.screen());
     learner.type_text("Ｑ\n");
     assert_eq!(learner.end().0, Some(0));
     assert!(!learner.screen().contains("Try next"), "{}", learner.screen());
