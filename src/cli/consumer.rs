@@ -7,8 +7,9 @@ use anyhow::{Context, bail};
 
 use super::args::TimeoutArgs;
 use super::client_args::{ClientArgs, ClientSetup};
+use super::command_output::{PoolOutput, summary, warn_late_items};
 use super::delay;
-use super::exec_args::{ExecArgs, PoolOutput, into_cause, summary, warn_late_items};
+use super::exec_args::{ExecArgs, into_cause};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
 use super::one_shot::connect_and_warn;
 use super::reader_pace::{ReaderPacing, wait_for_reader};

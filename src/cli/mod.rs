@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod client_args;
 mod color;
+mod command_output;
 mod completion;
 mod consumer;
 mod delay;

@@ -15,7 +15,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 
 use qdemo::QueueBuilder;
@@ -65,7 +65,9 @@ pub struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: Option<BufReader<ChildStdout>>,
-    stderr: JoinHandle<String>,
+    /// What the command has written to standard error so far.
+    told: Arc<Mutex<Vec<u8>>>,
+    stderr: JoinHandle<()>,
     _limit: mpsc::Sender<()>,
 }
 
@@ -388,15 +390,22 @@ impl Running {
             .spawn()
             .unwrap();
         let mut pipe = child.stderr.take().unwrap();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&told);
         let stderr = thread::spawn(move || {
-            let mut text = Vec::new();
-            pipe.read_to_end(&mut text).unwrap();
-            String::from_utf8_lossy(&text).into_owned()
+            let mut buffer = [0; 8192];
+            loop {
+                match pipe.read(&mut buffer).unwrap() {
+                    0 => return,
+                    count => to.lock().unwrap().extend_from_slice(&buffer[..count]),
+                }
+            }
         });
         let limit = limit::watch(child.id());
         Self {
             stdin: child.stdin.take(),
             stdout: child.stdout.take().map(BufReader::new),
+            told,
             stderr,
             child,
             _limit: limit,
@@ -417,6 +426,11 @@ impl Running {
         let mut line = String::new();
         self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
         line.trim_end_matches('\n').to_owned()
+    }
+
+    /// Waits until the command has written these words to standard error.
+    pub fn wait_until_told(&self, words: &str) {
+        wait_while(|| !String::from_utf8_lossy(&self.told.lock().unwrap()).contains(words));
     }
 
     /// Sends each further line of standard output to `to`.
@@ -454,7 +468,9 @@ impl Running {
             pipe.read_to_end(&mut stdout).unwrap();
         }
         let status = self.child.wait().unwrap();
-        Outcome { stdout, stderr: self.stderr.join().unwrap(), status }
+        self.stderr.join().unwrap();
+        let told = self.told.lock().unwrap();
+        Outcome { stdout, stderr: String::from_utf8_lossy(&told).into_owned(), status }
     }
 }
 
