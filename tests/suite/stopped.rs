@@ -352,13 +352,16 @@ fn with_tty_ctrl_c_ends_command_and_consumer_and_the_item_is_requeued() {
 fn with_tty_ctrl_z_stops_the_consumer_and_fg_returns_the_terminal_to_the_command() {
     let sandbox = Sandbox::new();
     sandbox.run(&["put", "a"]).assert_prints("");
-    let command = "echo ready; read a; echo \"got $a\"";
+    // A command that reads before it has the terminal is stopped for a moment, and Ctrl-Z has no effect in this moment. A
+    // command that has read something has the terminal.
+    let command = "read first; echo \"$first is read\"; read a; echo \"got $a\"";
     let script = format!(
         "set -m; qdemo consumer --max 1 --tty -- bash -c '{command} {{}}'
          echo code $?; read go; echo $go; fg; echo code $?; read last; echo $last"
     );
     let mut session = Session::start(&sandbox, &script);
-    session.wait_for("ready\r\n");
+    session.type_in("first\n");
+    session.wait_for("first is read\r\n");
     session.type_in(CTRL_Z);
     session.wait_for("code 147");
     // The shell has the terminal meanwhile.
