@@ -93,12 +93,16 @@ fn the_gets_of_a_namespaced_pool_learn_of_the_end() {
 fn many_namespaced_consumers_all_learn_of_the_end() {
     for unshare in containers() {
         let sandbox = Sandbox::new();
+        // Each process is there before the queue can end. A process that comes later waits for the next round.
+        let consumer = "sh -c 'echo made > made; exec qdemo consumer --format raw'";
         let script = format!(
-            "for n in $(seq 10); do {unshare} qdemo consumer --format raw & done
+            "mkfifo made; exec 3<> made
+             for n in $(seq 10); do {unshare} {consumer} 3>&- & done
+             for n in $(seq 10); do read -r line <&3; done
              qdemo producer --quiet 1 2 3; wait"
         );
         let outcome = sandbox.script(&script);
-        assert_eq!(outcome.stderr, "");
+        assert_same("", &outcome.stderr);
         assert_eq!(outcome.lines().len(), 3);
         assert_nothing_left(&sandbox);
     }
