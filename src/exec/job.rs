@@ -49,6 +49,7 @@ impl ItemTask {
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) task: ItemTask,
+    slot: u32,
     pub(super) started_at: Nanos,
     child: Child,
     process_group: Option<Pid>,
@@ -66,6 +67,8 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(crate) struct CommandOutcome {
     pub(crate) task: ItemTask,
+    /// The slot of the command, from 1 to the maximum number of concurrent commands.
+    pub(crate) slot: u32,
     pub(crate) started_at: Nanos,
     pub(crate) ended_at: Nanos,
     pub(crate) status: ExitStatus,
@@ -89,6 +92,7 @@ impl Job {
         template: &CommandTemplate,
         env: &[(&str, &str)],
         task: ItemTask,
+        slot: u32,
         now: Nanos,
         limit: Option<Nanos>,
         terminal: Option<&Terminal>,
@@ -96,6 +100,7 @@ impl Job {
         match Self::spawn(template, env, &task, terminal) {
             Ok((child, stdout, stderr)) => Ok(Self {
                 task,
+                slot,
                 started_at: now,
                 process_group: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
                 child,
@@ -220,6 +225,7 @@ impl Job {
     pub(super) fn into_outcome(self, status: ExitStatus, ended_at: Nanos) -> CommandOutcome {
         CommandOutcome {
             task: self.task,
+            slot: self.slot,
             started_at: self.started_at,
             ended_at,
             status,

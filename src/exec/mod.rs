@@ -8,6 +8,7 @@ mod groups;
 mod guard;
 mod job;
 mod retries;
+mod slots;
 mod tally;
 mod terminal;
 
