@@ -301,8 +301,13 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 let mut batch = batch.into_batch();
                 self.gets.items_received(batch.count());
                 while batch.count() > 0 {
-                    let batch = batch.split_to(1);
-                    self.start_command(ItemTask { batch, command_failures: 0 })?;
+                    let task = ItemTask { batch: batch.split_to(1), command_failures: 0 };
+                    if self.available_jobs() > 0 {
+                        self.start_command(task)?;
+                    } else {
+                        // A retry has taken the job since the request for this item.
+                        self.retry_queue.defer(self.clock.now(), task);
+                    }
                 }
             }
             Notification::Ended => self.gets.ended(),

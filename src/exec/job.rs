@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use tempfile::{SpooledTempFile, spooled_tempfile};
 
 use super::command::CommandTemplate;
+use super::replacement::Replacements;
 use super::terminal::Terminal;
 use crate::catalogue::{Lang, message};
 use crate::clock::Nanos;
@@ -97,7 +98,7 @@ impl Job {
         limit: Option<Nanos>,
         terminal: Option<&Terminal>,
     ) -> Result<Self, (ItemTask, io::Error)> {
-        match Self::spawn(template, env, &task, terminal) {
+        match Self::spawn(template, env, &task, slot, terminal) {
             Ok((child, stdout, stderr)) => Ok(Self {
                 task,
                 slot,
@@ -118,20 +119,23 @@ impl Job {
         template: &CommandTemplate,
         env: &[(&str, &str)],
         task: &ItemTask,
+        slot: u32,
         terminal: Option<&Terminal>,
     ) -> io::Result<(Child, OutputCapture, OutputCapture)> {
         let text = task.batch.items.iter().next().map(display_text).unwrap_or_default();
         let (stdout, out) = OutputCapture::new(terminal)?;
         let (stderr, err) = OutputCapture::new(terminal)?;
-        let stdin = match (template.has_placeholder, terminal) {
+        let stdin = match (template.has_item_argument, terminal) {
             (false, _) => item_stdin(&text)?,
             (true, Some(terminal)) => terminal.stdin()?,
             (true, None) => Stdio::null(),
         };
-        let mut command = template.build_command(&text);
+        let values = Replacements { item: &text, id: task.id(), slot };
+        let mut command = template.build_command(values);
         command
             .env("QDEMO_ID", task.id().to_string())
             .env("QDEMO_ATTEMPT", task.attempt().to_string())
+            .env("QDEMO_SLOT", slot.to_string())
             .envs(env.iter().copied())
             .stdin(stdin)
             .stdout(out)
