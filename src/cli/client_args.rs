@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::args::QueueArg;
-use super::one_shot::with_server;
+use super::one_shot::{OneShot, with_server};
 use super::server_args::StayingServerArgs;
 use super::values::{self, WorkerShare};
 use super::wait_notice::Waiting;
@@ -79,6 +79,11 @@ impl ClientArgs {
         let output = Output::new(progress, waker);
         let reporter = Reporter::new(format, log_lang(), [1, 1], output);
         Ok(ClientSetup { queue, options, reporter })
+    }
+
+    /// The queue for a command that asks once, and neither puts nor gets.
+    pub(super) fn one_shot(&self) -> anyhow::Result<OneShot> {
+        OneShot::on(&self.queue, self.server()?)
     }
 
     /// How the command waits. A worker of a run says nothing: the run shows what its workers do.

@@ -9,6 +9,7 @@ use super::args::TimeoutArgs;
 use super::client_args::{ClientArgs, ClientSetup};
 use super::command_output::{PoolOutput, summary, warn_late_items};
 use super::delay;
+use super::dry_run::print_commands;
 use super::exec_args::{ExecArgs, into_cause};
 use super::get_loop::{GetCommand, LoopEnd, get_items, leave_after};
 use super::one_shot::connect_and_warn;
@@ -78,6 +79,7 @@ impl Args {
     pub(super) fn run(self, has_open_end: bool) -> anyhow::Result<ExitCode> {
         let ended = match self.exec.resolve_command(has_open_end)? {
             None => self.print_items(),
+            Some(template) if self.exec.dry_run => self.print_commands(&template),
             Some(template) => self.run_commands(template),
         };
         self.client.map_worker_error(ended)
@@ -119,6 +121,16 @@ impl Args {
             check_revoked(client)?;
             Ok(ExitCode::Done)
         })
+    }
+
+    fn print_commands(&self, template: &CommandTemplate) -> anyhow::Result<ExitCode> {
+        let one_shot = self.client.one_shot()?;
+        let max = self.max.unwrap_or(u64::MAX);
+        let printed = print_commands(&one_shot, template, self.exec.jobs, max)?;
+        if printed == 0 && !self.client.quiet && io::stderr().is_terminal() {
+            eprint_line(&message!("command-nothing-ready", queue = &one_shot.queue));
+        }
+        Ok(ExitCode::Done)
     }
 
     fn run_commands(&self, template: CommandTemplate) -> anyhow::Result<ExitCode> {

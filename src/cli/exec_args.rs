@@ -13,8 +13,8 @@ use crate::exit::ExitError;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "help-heading-command")]
 pub(super) struct ExecArgs {
-    #[arg(short, long, value_name = "N", default_value = "1", requires = "command")]
-    #[arg(value_parser = values::parse_worker_count)]
+    #[arg(short, long, value_name = "N|N%|auto", default_value = "1", requires = "command")]
+    #[arg(value_parser = values::parse_jobs, allow_negative_numbers = true)]
     pub(super) jobs: u32,
 
     #[arg(long, value_name = "N", default_value = "0", requires = "command")]
@@ -38,6 +38,10 @@ pub(super) struct ExecArgs {
     #[arg(hide_short_help = true)]
     pub(super) tty: bool,
 
+    #[arg(long, requires = "command")]
+    #[arg(hide_short_help = true)]
+    pub(super) dry_run: bool,
+
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
 }
@@ -49,6 +53,9 @@ impl ExecArgs {
         &self,
         has_open_end: bool,
     ) -> anyhow::Result<Option<CommandTemplate>> {
+        if self.tty && self.jobs > 1 {
+            bail!(ExitError::usage(message!("command-tty-jobs")));
+        }
         if !self.command.is_empty() {
             return Ok(Some(CommandTemplate::resolve(self.command.clone())?));
         }
@@ -63,9 +70,6 @@ impl ExecArgs {
     pub(super) fn open_terminal(&self) -> anyhow::Result<Option<Terminal>> {
         if !self.tty {
             return Ok(None);
-        }
-        if self.jobs > 1 {
-            bail!(ExitError::usage(message!("command-tty-jobs")));
         }
         Ok(Some(Terminal::open().map_err(|error| ExitError::usage(error.to_string()))?))
     }

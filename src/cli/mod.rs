@@ -9,6 +9,7 @@ mod command_output;
 mod completion;
 mod consumer;
 mod delay;
+mod dry_run;
 mod error;
 mod exec_args;
 mod get;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
@@ -125,9 +126,39 @@ pub(super) fn parse_nonzero_u32(text: &str) -> Result<u32, String> {
     limit_to_u32(parse_nonzero_count(text)?, u32::MAX)
 }
 
-/// The number of workers of one role, or of commands at a time.
+/// The largest number of workers of one role, and of commands at a time.
+const MAX_WORKERS: u32 = 1000;
+
 pub(super) fn parse_worker_count(text: &str) -> Result<u32, String> {
-    limit_to_u32(parse_nonzero_count(text)?, 1000)
+    limit_to_u32(parse_nonzero_count(text)?, MAX_WORKERS)
+}
+
+/// The number of commands at a time: `4`, `50%` of the cores that this process may use, or `auto` for all of them.
+pub(super) fn parse_jobs(text: &str) -> Result<u32, String> {
+    // The number respects the affinity of this process, and the quota of its control group.
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    parse_jobs_on(cores as u64, text)
+}
+
+fn parse_jobs_on(cores: u64, text: &str) -> Result<u32, String> {
+    if text == "auto" {
+        return limit_to_u32(cores.min(MAX_WORKERS.into()), MAX_WORKERS);
+    }
+    let (number, is_percentage) = match text.strip_suffix('%') {
+        Some(number) => (number, true),
+        None => (text, false),
+    };
+    // In GNU parallel `+2` stands for two more than there are cores.
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) || number.is_empty() {
+        return Err(message!("value-not-jobs"));
+    }
+    // Digits alone are a number that is at most too large.
+    let jobs = match number.parse().unwrap_or(u64::MAX) {
+        0 => return Err(message!("value-zero-count")),
+        percent if is_percentage => cores.saturating_mul(percent).div_ceil(100),
+        jobs => jobs,
+    };
+    limit_to_u32(jobs, MAX_WORKERS)
 }
 
 fn limit_to_u32(count: u64, max: u32) -> Result<u32, String> {
@@ -219,6 +250,44 @@ mod tests {
         assert_eq!(parse_worker_count("1000"), Ok(1000));
         for text in ["0", "1001", "99999999999", "-1"] {
             assert!(parse_worker_count(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_number_of_jobs_is_a_number_or_a_share_of_the_usable_cores() {
+        for (cores, text, jobs) in [
+            (8, "1", 1),
+            (8, "1000", 1000),
+            (8, "auto", 8),
+            (1, "auto", 1),
+            (2000, "auto", 1000),
+            (8, "100%", 8),
+            (8, "50%", 4),
+            (8, "51%", 5),
+            (8, "1%", 1),
+            (1, "50%", 1),
+            (2, "300%", 6),
+        ] {
+            assert_eq!(parse_jobs_on(cores, text), Ok(jobs), "{text} of {cores}");
+        }
+        for (text, reason) in [
+            ("0", "write 1 or more"),
+            ("0%", "write 1 or more"),
+            ("1001", "write 1000 or less"),
+            ("100000%", "write 1000 or less"),
+            ("18446744073709551615%", "write 1000 or less"),
+            ("18446744073709551616", "write 1000 or less"),
+            ("-1", "write 4, 50%"),
+            ("-1%", "write 4, 50%"),
+            ("+2", "write 4, 50%"),
+            ("12.5%", "write 4, 50%"),
+            ("%", "write 4, 50%"),
+            ("", "write 4, 50%"),
+            ("Auto", "write 4, 50%"),
+            ("4 ", "write 4, 50%"),
+        ] {
+            let error = parse_jobs_on(8, text).expect_err(text);
+            assert!(error.contains(reason), "{text}: {error}");
         }
     }
 

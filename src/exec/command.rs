@@ -1,29 +1,28 @@
 //! The command for the items: lookup, and arguments for each item.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::replacement::{self, Replacements};
 use crate::catalogue::message;
 use crate::os::{candidate_paths, is_executable};
 
-/// Stands for the item in an argument.
-const PLACEHOLDER: &[u8] = b"{}";
 /// The longest string in bytes that Linux passes to a program as an argument or in the environment.
 const MAX_ARG_STRLEN: usize = 128 * 1024;
 
-/// A command with its arguments. `{}` in an argument stands for the item.
+/// A command with its arguments, which may contain replacement strings.
 #[derive(Debug)]
 pub(crate) struct CommandTemplate {
     program: PathBuf,
     argv: Vec<OsString>,
     /// Variables of its environment. A variable without a value is one that the command does not get.
     variables: Vec<(&'static str, Option<OsString>)>,
-    /// An argument contains `{}`. Otherwise the item comes on standard input.
-    pub(super) has_placeholder: bool,
+    /// The item is in an argument. Otherwise the item comes on standard input.
+    pub(crate) has_item_argument: bool,
 }
 
 /// Why a command cannot be run for any item.
@@ -42,9 +41,8 @@ impl CommandTemplate {
     pub(crate) fn resolve(words: Vec<OsString>) -> Result<Self, CommandError> {
         let name = words.first().cloned().unwrap_or_default();
         let program = resolve_program(&name)?;
-        let has_placeholder =
-            words.iter().skip(1).any(|word| find_placeholder(word.as_bytes()).is_some());
-        Ok(Self { program, argv: words, variables: Vec::new(), has_placeholder })
+        let has_item_argument = words.iter().skip(1).any(|word| replacement::contains_item(word));
+        Ok(Self { program, argv: words, variables: Vec::new(), has_item_argument })
     }
 
     pub(crate) fn with_variables(
@@ -55,13 +53,20 @@ impl CommandTemplate {
         self
     }
 
-    pub(super) fn build_command(&self, item: &str) -> Command {
+    /// The name of the command, and its arguments after the replacement. The name has no replacement strings.
+    pub(crate) fn words(&self, values: Replacements<'_>) -> impl Iterator<Item = Cow<'_, OsStr>> {
+        let name = self.argv.iter().take(1).map(|name| Cow::Borrowed(name.as_os_str()));
+        let args = self.argv.iter().skip(1);
+        name.chain(args.map(move |arg| Cow::Owned(replacement::replace(arg, &values))))
+    }
+
+    pub(super) fn build_command(&self, values: Replacements<'_>) -> Command {
         use std::os::unix::process::CommandExt;
+        let item = values.item;
         let mut command = Command::new(&self.program);
-        if let Some((name, args)) = self.argv.split_first() {
-            command
-                .arg0(name)
-                .args(args.iter().map(|arg| substitute_placeholder(arg, item.as_bytes())));
+        let mut words = self.words(values);
+        if let Some(name) = words.next() {
+            command.arg0(name).args(words);
         }
         for (name, value) in &self.variables {
             match value {
@@ -96,23 +101,6 @@ impl CommandTemplate {
     }
 }
 
-fn find_placeholder(word: &[u8]) -> Option<usize> {
-    memchr::memmem::find(word, PLACEHOLDER)
-}
-
-/// Replaces each placeholder by the item. The item's own characters have no special meaning.
-fn substitute_placeholder(word: &OsStr, item: &[u8]) -> OsString {
-    let mut rest = word.as_bytes();
-    let mut filled = Vec::with_capacity(rest.len() + item.len());
-    while let Some(at) = find_placeholder(rest) {
-        filled.extend_from_slice(&rest[..at]);
-        filled.extend_from_slice(item);
-        rest = &rest[at + PLACEHOLDER.len()..];
-    }
-    filled.extend_from_slice(rest);
-    OsString::from_vec(filled)
-}
-
 fn resolve_program(name: &OsStr) -> Result<PathBuf, CommandError> {
     let text = || name.to_string_lossy().into_owned();
     if name.is_empty() {
@@ -137,15 +125,27 @@ mod tests {
         words.iter().map(OsString::from).collect()
     }
 
+    fn for_item(item: &str) -> Replacements<'_> {
+        Replacements { item, id: 1, slot: 1 }
+    }
+
     #[test]
-    fn the_item_replaces_each_placeholder_unchanged() {
+    fn an_item_comes_unchanged_into_each_argument() {
         let template =
             CommandTemplate::resolve(words(&["sh", "-c", "{}", "a{}b{}", "{ }"])).unwrap();
-        assert!(template.has_placeholder);
-        let command = template.build_command("$(x) {} '\"");
+        assert!(template.has_item_argument);
+        let command = template.build_command(for_item("$(x) {} '\""));
         let args: Vec<_> = command.get_args().collect();
         assert_eq!(args, ["-c", "$(x) {} '\"", "a$(x) {} '\"b$(x) {} '\"", "{ }"]);
-        assert!(!CommandTemplate::resolve(words(&["sh", "-c", "cat"])).unwrap().has_placeholder);
+    }
+
+    #[test]
+    fn an_item_comes_on_standard_input_if_no_argument_is_made_of_the_item() {
+        let has_item_argument =
+            |args: &[&str]| CommandTemplate::resolve(words(args)).unwrap().has_item_argument;
+        assert!(!has_item_argument(&["sh", "-c", "cat"]));
+        assert!(!has_item_argument(&["sh", "-c", "cat", "{#}", "{%}"]));
+        assert!(has_item_argument(&["sh", "-c", "cat", "{%}{/.}"]));
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
     fn the_environment_omits_an_item_that_it_cannot_hold() {
         let template = CommandTemplate::resolve(words(&["cat"])).unwrap();
         let variable_length = |item: &str| {
-            let command = template.build_command(item);
+            let command = template.build_command(for_item(item));
             let value = command.get_envs().find(|(name, _)| *name == "QDEMO_ITEM").unwrap().1;
             value.map(OsStr::len)
         };

@@ -13,6 +13,7 @@ use super::groups::ProcessGroups;
 use super::guard::GuardProcess;
 use super::job::{CommandOutcome, ItemTask, Job};
 use super::retries::RetryQueue;
+use super::slots::Slots;
 use super::tally::{ExecTotals, ItemOutcome, Tally};
 use super::terminal::Terminal;
 use super::{ExecConfig, ExecObserver, ItemsLeft, StopReason};
@@ -41,8 +42,7 @@ pub(crate) struct Executor<'a, W> {
     running: Vec<Job>,
     /// Items that wait for another try.
     retry_queue: RetryQueue,
-    /// The end of each delay after a command. A delay occupies a job.
-    cooldowns: Vec<Nanos>,
+    slots: Slots,
     gets: GetState,
     tally: Tally,
     /// When to request the counts of the queue; none while a request is pending.
@@ -75,7 +75,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             child_waker,
             running: Vec::new(),
             retry_queue: RetryQueue::default(),
-            cooldowns: Vec::new(),
+            slots: Slots::default(),
             gets: GetState::default(),
             tally: Tally::default(),
             next_counts_at: Some(0),
@@ -142,7 +142,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     /// Starts the due retries, as long as a job is free.
     fn start_due_retries(&mut self) -> Result<(), StopReason> {
         let now = self.clock.now();
-        self.cooldowns.retain(|&until| until > now);
+        self.slots.free_due(now);
         while self.available_jobs() > 0
             && let Some(task) = self.retry_queue.pop_due(now)
         {
@@ -152,7 +152,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     }
 
     fn available_jobs(&self) -> usize {
-        self.config.jobs.saturating_sub(self.running.len() + self.cooldowns.len())
+        self.config.jobs.saturating_sub(self.slots.occupied())
     }
 
     /// Requests an item for each free job.
@@ -196,7 +196,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         let now = self.clock.now();
         let limit = self.config.command_timeout.map(nanos);
         let env = [("QDEMO_QUEUE", self.config.queue_name.as_str()), self.guard.env_entry()];
-        match Job::start(self.template, &env, task, now, limit, groups.terminal()) {
+        let slot = self.slots.take();
+        match Job::start(self.template, &env, task, slot, now, limit, groups.terminal()) {
             Ok(job) => {
                 if let Some(group) = job.process_group() {
                     groups.add(group);
@@ -208,6 +209,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             }
             Err((task, error)) => {
                 drop(groups);
+                self.slots.free(slot);
                 self.handle_spawn_error(task, error, now)
             }
         }
@@ -255,10 +257,9 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn wait_for_event(&mut self) -> Result<(), Error> {
         let retry = self.retry_queue.next_due().filter(|_| self.available_jobs() > 0);
         let deadlines = self.running.iter().filter_map(Job::deadline);
-        let cooldowns = self.cooldowns.iter().copied();
         let others = retry.into_iter().chain(self.next_counts_at).chain(self.idle_deadline());
         let others = others.chain(self.wait_notice_at);
-        let next = deadlines.chain(cooldowns).chain(others).min();
+        let next = deadlines.chain(self.slots.next_free_at()).chain(others).min();
         let timeout = next.map(|next| next.saturating_sub(self.clock.now()));
         if self.client.wait_for_keeper_or(&self.poll_fds(), timeout)? {
             self.client.reconnect()?;
@@ -300,8 +301,13 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 let mut batch = batch.into_batch();
                 self.gets.items_received(batch.count());
                 while batch.count() > 0 {
-                    let batch = batch.split_to(1);
-                    self.start_command(ItemTask { batch, command_failures: 0 })?;
+                    let task = ItemTask { batch: batch.split_to(1), command_failures: 0 };
+                    if self.available_jobs() > 0 {
+                        self.start_command(task)?;
+                    } else {
+                        // A retry has taken the job since the request for this item.
+                        self.retry_queue.defer(self.clock.now(), task);
+                    }
                 }
             }
             Notification::Ended => self.gets.ended(),
@@ -358,9 +364,11 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         if let Some(signal) = outcome.terminal_signal().filter(|_| self.groups.has_terminal()) {
             return Err(StopReason::Interrupted(signal.as_raw()));
         }
-        if !self.config.delays.is_zero() {
+        if self.config.delays.is_zero() {
+            self.slots.free(outcome.slot);
+        } else {
             let delay = nanos(self.config.delays.sample());
-            self.cooldowns.push(outcome.ended_at.saturating_add(delay));
+            self.slots.free_at(outcome.slot, outcome.ended_at.saturating_add(delay));
         }
         let failure = outcome.failure_reason();
         let tries = outcome.task.command_failures + 1;

@@ -10,6 +10,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use tempfile::{SpooledTempFile, spooled_tempfile};
 
 use super::command::CommandTemplate;
+use super::replacement::Replacements;
 use super::terminal::Terminal;
 use crate::catalogue::{Lang, message};
 use crate::clock::Nanos;
@@ -49,6 +50,7 @@ impl ItemTask {
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) task: ItemTask,
+    slot: u32,
     pub(super) started_at: Nanos,
     child: Child,
     process_group: Option<Pid>,
@@ -66,6 +68,8 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(crate) struct CommandOutcome {
     pub(crate) task: ItemTask,
+    /// The slot of the command, from 1 to the maximum number of concurrent commands.
+    pub(crate) slot: u32,
     pub(crate) started_at: Nanos,
     pub(crate) ended_at: Nanos,
     pub(crate) status: ExitStatus,
@@ -89,13 +93,15 @@ impl Job {
         template: &CommandTemplate,
         env: &[(&str, &str)],
         task: ItemTask,
+        slot: u32,
         now: Nanos,
         limit: Option<Nanos>,
         terminal: Option<&Terminal>,
     ) -> Result<Self, (ItemTask, io::Error)> {
-        match Self::spawn(template, env, &task, terminal) {
+        match Self::spawn(template, env, &task, slot, terminal) {
             Ok((child, stdout, stderr)) => Ok(Self {
                 task,
+                slot,
                 started_at: now,
                 process_group: i32::try_from(child.id()).ok().and_then(Pid::from_raw),
                 child,
@@ -113,20 +119,23 @@ impl Job {
         template: &CommandTemplate,
         env: &[(&str, &str)],
         task: &ItemTask,
+        slot: u32,
         terminal: Option<&Terminal>,
     ) -> io::Result<(Child, OutputCapture, OutputCapture)> {
         let text = task.batch.items.iter().next().map(display_text).unwrap_or_default();
         let (stdout, out) = OutputCapture::new(terminal)?;
         let (stderr, err) = OutputCapture::new(terminal)?;
-        let stdin = match (template.has_placeholder, terminal) {
+        let stdin = match (template.has_item_argument, terminal) {
             (false, _) => item_stdin(&text)?,
             (true, Some(terminal)) => terminal.stdin()?,
             (true, None) => Stdio::null(),
         };
-        let mut command = template.build_command(&text);
+        let values = Replacements { item: &text, id: task.id(), slot };
+        let mut command = template.build_command(values);
         command
             .env("QDEMO_ID", task.id().to_string())
             .env("QDEMO_ATTEMPT", task.attempt().to_string())
+            .env("QDEMO_SLOT", slot.to_string())
             .envs(env.iter().copied())
             .stdin(stdin)
             .stdout(out)
@@ -220,6 +229,7 @@ impl Job {
     pub(super) fn into_outcome(self, status: ExitStatus, ended_at: Nanos) -> CommandOutcome {
         CommandOutcome {
             task: self.task,
+            slot: self.slot,
             started_at: self.started_at,
             ended_at,
             status,

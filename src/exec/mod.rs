@@ -7,7 +7,9 @@ mod get_state;
 mod groups;
 mod guard;
 mod job;
+mod replacement;
 mod retries;
+mod slots;
 mod tally;
 mod terminal;
 
@@ -22,6 +24,7 @@ pub(crate) use command::{CommandError, CommandTemplate};
 pub(crate) use executor::Executor;
 pub(crate) use guard::run_guard;
 pub(crate) use job::CommandOutcome;
+pub(crate) use replacement::Replacements;
 pub(crate) use tally::ExecTotals;
 pub(crate) use terminal::Terminal;
 

@@ -31,6 +31,7 @@ command-printed-again = { $cause }; the printed items may be delivered again
 command-full = the queue `{ $queue }` is full (capacity { $capacity }); not put: { $items }
 command-closed = the queue `{ $queue }` is closed and takes no more items: `qdemo status -q { $quoted }` shows what is left, `qdemo rm -q { $quoted }` removes the queue, and the next `qdemo put` makes a new one
 command-nothing-ready = no item is ready in the queue `{ $queue }`
+command-nul-item = item { $id } is not shown: no line of a shell can hold the NUL in it
 command-joined-failed = { $items ->
     [one] 1 item
    *[other] { $items } items

@@ -136,12 +136,13 @@ help-consumer-max-attempts = Move an item to the failed items after this many de
 help-consumer-format = Format of the output [default: log; with a COMMAND, the output of the command]
 help-consumer-quiet = Print no log, and no notice on a long wait; with a COMMAND, no progress and no summary. Failed items are still named
 help-consumer-server-timeout = Give up when the server has been away for this time [default: never]
-help-consumer-jobs = Run up to this many commands at a time
+help-consumer-jobs = Run up to this many commands at a time: 4, 50% of the usable cores, or auto for all of them
 help-consumer-retries = Run a command that fails up to this many more times
 help-consumer-backoff = Delay before the first retry; the delay doubles with each further retry
 help-consumer-timeout-each = End a command after this time with SIGTERM, 5 s later with SIGKILL: it has failed
 help-consumer-halt = Stop at the first failed item; end the other commands and requeue their items
 help-consumer-tty = Give each command the terminal, for a password prompt or an editor
+help-consumer-dry-run = Print the commands of the ready items, and run none: every item stays in the queue
 help-consumer-command = The command to run for each item, with its arguments
 help-consumer-detail =
     The consumer runs COMMAND once for each item. {"{}"} in the arguments stands for the item. Without {"{}"}, the item is on standard input. The consumer sets QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE for COMMAND, and QDEMO_SERVER for a queue on a server.

@@ -25,6 +25,7 @@ value-simulated-speed = a simulated run waits for no clock: leave --speed out, o
 value-not-number = that is not a whole number: write 5, for example
 value-large-number = the number is too large: write { $max } or less
 value-zero-count = at least one is needed: write 1 or more
+value-not-jobs = that is not a number of commands: write 4, 50% (of the usable cores) or auto (all of them)
 value-too-many = that is too many: write { $max } or less
 value-not-size = that is not a size: write 16MiB, 64K, or a number of bytes
 value-large-size = the size is too large: write 16MiB, 64K, or a number of bytes

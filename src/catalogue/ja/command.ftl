@@ -31,6 +31,7 @@ command-printed-again = { $cause }。表示したアイテムがもう一度配�
 command-full = キュー「{ $queue }」は満杯です（容量 { $capacity }）。追加されていないアイテム: { $items }
 command-closed = キュー「{ $queue }」は閉じられており、アイテムを追加できません: 残りは `qdemo status -q { $quoted }` で確認できます。`qdemo rm -q { $quoted }` で削除すれば、次の `qdemo put` が新しいキューを作成します
 command-nothing-ready = キュー「{ $queue }」に待機中のアイテムはありません
+command-nul-item = アイテム { $id } は表示できません。シェルの行に書けない NUL を含んでいます
 command-joined-failed = キュー「{ $queue }」の { $items } 個のアイテムが失敗し、ほかはすべて完了しました: 失敗アイテムは `qdemo failed -q { $quoted }` で一覧表示できます
 command-unfinished = キュー「{ $queue }」の { $items } 個のアイテムが時間内に完了しませんでした
 command-dropped = { $items } 個のアイテムを破棄しました

@@ -136,12 +136,13 @@ help-consumer-max-attempts = 配信の失敗（消費者の異常終了、また
 help-consumer-format = 出力の形式 [既定値: log。COMMAND を実行する場合はコマンドの出力]
 help-consumer-quiet = ログを出力しない。長い待ちについての通知も出力しない。COMMAND を実行する場合は進行状況と最後のまとめも出力しない（失敗したアイテムは表示する）
 help-consumer-server-timeout = サーバーに接続できないとき、あきらめるまでの時間 [既定値: あきらめない]
-help-consumer-jobs = 同時に実行するコマンドの数
+help-consumer-jobs = 同時に実行するコマンドの数。4、50%（使えるコアの 50%）、auto（使えるすべてのコア）など
 help-consumer-retries = 失敗したコマンドを再試行する回数
 help-consumer-backoff = 最初の再試行までの遅延。再試行のたびに 2 倍になる
 help-consumer-timeout-each = この時間がたったコマンドを SIGTERM で、その 5 秒後に SIGKILL で終了させ、失敗とする
 help-consumer-halt = 最初の失敗で止まる。ほかのコマンドを終了させ、そのアイテムをキューに戻す
 help-consumer-tty = 各コマンドに端末を渡す（パスワードの入力やエディターのため）
+help-consumer-dry-run = 待機中のアイテムのコマンドを出力するだけで、実行しない（アイテムはすべてキューに残る）
 help-consumer-command = アイテムごとに実行するコマンドとその引数
 help-consumer-detail =
     消費者はアイテムごとに COMMAND を 1 回実行します。引数の {"{}"} はアイテムに置き換わります。{"{}"} がなければ、アイテムは標準入力に渡されます。COMMAND の環境変数として QDEMO_ITEM、QDEMO_ID、QDEMO_ATTEMPT、QDEMO_QUEUE を、サーバー上のキューでは QDEMO_SERVER も設定します。

@@ -25,6 +25,7 @@ value-simulated-speed = シミュレーションは実時間を待ちません�
 value-not-number = 0 以上の整数を指定してください（例: 5）
 value-large-number = 数が大きすぎます。{ $max } 以下を指定してください
 value-zero-count = 少なくとも 1 つ必要です。1 以上を指定してください
+value-not-jobs = コマンドの数ではありません。4、50%（使えるコアの 50%）、auto（使えるすべてのコア）のように指定してください
 value-too-many = 多すぎます。{ $max } 以下を指定してください
 value-not-size = 大きさとして読み取れません。16MiB、64K、またはバイト数を指定してください
 value-large-size = 大きすぎます。16MiB、64K、またはバイト数を指定してください
