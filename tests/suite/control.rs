@@ -98,6 +98,9 @@ both!(every_command_escapes_an_item_on_a_terminal, |backend| {
     sandbox.put(BAD);
     sandbox.assert_shows(&["peek"]);
     sandbox.assert_shows_json(&["peek", "--format", "json"], "item", &item);
+    // The line on the terminal is a command that bash can run.
+    let line = sandbox.harmless_output(&["consumer", "--dry-run", "--", "printf", "%s", "{}"]);
+    sandbox.script(&line).assert_prints(BAD);
     sandbox.assert_shows(&["get"]);
     sandbox.put(BAD);
     sandbox.assert_shows_json(&["get", "--format", "json"], "item", &item);

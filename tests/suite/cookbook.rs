@@ -54,7 +54,7 @@ fn owned(lines: &[&str]) -> Vec<String> {
 #[test]
 fn each_of_the_recipes_has_a_test() {
     let recipes = recipes(ENGLISH);
-    assert_eq!(recipes.len(), 11);
+    assert_eq!(recipes.len(), 12);
     let tests = include_str!("cookbook.rs");
     for (heading, script) in recipes {
         let call = format!("run(&sandbox, backend, {heading:?})");
@@ -67,9 +67,9 @@ both!(every_picture_gets_a_whole_thumbnail, |backend| {
     let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, backend, "Make thumbnails, four at a time");
     outcome.assert_done();
-    assert_each_once(&numbered(6, |n| format!("small/holiday {n}.png")), &outcome.lines());
+    assert_each_once(&numbered(6, |n| format!("small/holiday {n}.jpg")), &outcome.lines());
     for n in 1..=6 {
-        let small = fs::read_to_string(sandbox.path(&format!("small/holiday {n}.png"))).unwrap();
+        let small = fs::read_to_string(sandbox.path(&format!("small/holiday {n}.jpg"))).unwrap();
         assert_same(&format!("picture {n}\n"), &small);
     }
     let made = fs::read_dir(sandbox.path("small")).unwrap().count();
@@ -227,6 +227,20 @@ both!(shell_loops_share_the_items_until_the_end_of_the_queue, |backend| {
     for n in 1..=3 {
         assert!(!sandbox.path(&format!("database.{n}")).exists());
     }
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
+
+both!(each_gpu_has_one_model_at_a_time_and_a_port_of_its_own, |backend| {
+    let sandbox = Sandbox::on(backend);
+    let outcome = run(&sandbox, backend, "Give each worker a GPU or a port of its own");
+    outcome.assert_done();
+    let lines = outcome.lines();
+    let ends = [": GPU 0, port 8001", ": GPU 1, port 8002", ": GPU 2, port 8003"];
+    let model =
+        |line: &String| ends.iter().find_map(|end| line.strip_suffix(end)).map(str::to_owned);
+    let models: Vec<_> = lines.iter().map(|line| model(line).unwrap()).collect();
+    assert_each_once(&numbered(8, |n| format!("model {n}")), &models);
     sandbox.assert_nothing_left();
     sandbox.assert_no_queue();
 });

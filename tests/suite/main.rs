@@ -76,6 +76,7 @@ mod documents;
 mod error_language;
 mod examples;
 mod exec;
+mod exec_commands;
 mod exec_ends;
 mod faults;
 mod foreign_pipes;

@@ -145,7 +145,7 @@ help-consumer-tty = Give each command the terminal, for a password prompt or an 
 help-consumer-dry-run = Print the commands of the ready items, and run none: every item stays in the queue
 help-consumer-command = The command to run for each item, with its arguments
 help-consumer-detail =
-    The consumer runs COMMAND once for each item. {"{}"} in the arguments stands for the item. Without {"{}"}, the item is on standard input. The consumer sets QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE for COMMAND, and QDEMO_SERVER for a queue on a server.
+    The consumer runs COMMAND once for each item. In the arguments, {"{}"} stands for the item, {"{/}"} for its basename, {"{//}"} for its directory, {"{.}"} for the item without its extension, {"{/.}"} for its basename without the extension, {"{#}"} for the id of the item, and {"{%}"} for the slot of the command: the smallest number, from 1 on, that no other running command of this consumer has. They mean what they mean in GNU parallel. If no argument is made of the item, the item is on standard input. The consumer sets QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT, QDEMO_SLOT and QDEMO_QUEUE for COMMAND, and QDEMO_SERVER for a queue on a server.
     Exit code 1: items have failed. Exit code 126: COMMAND cannot be executed. Exit code 127: there is no such COMMAND.
 
     Without a COMMAND, an item is done as soon as the item is printed. On Linux, if standard output is a pipe, an item is done when the reader has read the item, and the consumer takes few items ahead of a slow reader.
