@@ -198,11 +198,11 @@ help-status-detail =
     A closed queue takes no more items, and ends after its last item. An ending queue has no producer any more, and tells its end to the next consumer.
     Exit code 1: the queue does not exist, or a queue is not usable.
 
-help-failed = List, retry or drop failed items
+help-failed = List failed items and tell why they failed, retry or drop them
 help-failed-ids = Ids of the items to retry or drop [default: all]
 help-failed-retry = Requeue the items
 help-failed-drop = Drop the items
-help-failed-format = Format of the list: lines with id, attempt, reason and item, or JSON objects
+help-failed-format = Format of the list: text (lines with id, attempt, reason and item; on a terminal: long), long (when, why, and the last lines of standard error), JSON objects
 help-failed-detail =
     Exit code 1: the queue does not exist, or an ID is not the id of a failed item. With such an ID, no item is retried or dropped.
 
