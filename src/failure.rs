@@ -108,10 +108,11 @@ impl Failure {
 /// The last lines of what a command has printed on standard error, without colours, and without what a carriage return has
 /// replaced. `is_cut`: the command has printed more before these bytes.
 pub(crate) fn last_lines(end_of_output: &[u8], is_cut: bool) -> String {
-    let text = String::from_utf8_lossy(end_of_output);
     // The first character may have lost its first bytes.
-    let text = if is_cut { text.trim_start_matches(char::REPLACEMENT_CHARACTER) } else { &text };
-    let text = strip_ansi_codes(text);
+    let rest_of_character = |byte: &&u8| is_cut && **byte & 0b1100_0000 == 0b1000_0000;
+    let lost = end_of_output.iter().take(3).take_while(rest_of_character).count();
+    let text = String::from_utf8_lossy(&end_of_output[lost..]);
+    let text = strip_ansi_codes(&text);
     let lines = text.split('\n').map(|line| {
         let line = line.trim_end();
         line.rsplit('\r').next().unwrap_or(line)

@@ -91,8 +91,9 @@ fn an_item_fails_at_the_maximum_of_delivery_failures() {
     }
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 got a try 3"]);
-    assert_eq!(queue.apply(CONSUMER, Request::ClientDied { now: 0 }), ["8 failed a try 3"]);
-    let reason = "3 consumers died of it, or held it for longer than their lease";
+    let death = Request::ClientDied { now: 5_999_999_999 };
+    assert_eq!(queue.apply(CONSUMER, death), ["8 failed a try 3"]);
+    let reason = r#"{"delivery_failures":3,"at":5}"#;
     assert_eq!(queue.failed_items(), [(1, 3, reason.to_owned())]);
     let counts = queue.queue.counts();
     assert_eq!((counts.ready, counts.in_flight, counts.done, counts.failed), (1, 0, 0, 1));
