@@ -161,8 +161,9 @@ impl Request {
             Self::Done(batch_ref) => write_batch_ref(write, "done", *batch_ref),
             Self::Requeue(batch_ref) => write_batch_ref(write, "requeue", *batch_ref),
             Self::Fail { id, attempt, try_count, reason } => {
-                let reason = &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)];
-                let reason = reason.replace(['\n', '\r'], " ");
+                let longest = MAX_REASON_BYTES.min(reason.len());
+                let end = (0..=longest).rev().find(|&end| reason.is_char_boundary(end));
+                let reason = reason[..end.unwrap_or(0)].replace(['\n', '\r'], " ");
                 writeln!(write, "fail {id} {attempt} {try_count} {reason}")
             }
             Self::Attempt { id, attempt } => writeln!(write, "attempt {id} {attempt}"),

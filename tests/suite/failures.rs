@@ -205,7 +205,7 @@ fn a_terminal_shows_a_failed_item_in_one_line_and_what_its_command_said() {
     );
     assert_eq!(
         japanese,
-        ["終了コード 3、2 回試行  word word word word word wor…", "    no such host"]
+        ["終了コード 3、2 回試行  word word word word word word …", "    no such host"]
     );
     sandbox.run(&["failed", "--drop"]);
     sandbox.assert_nothing_left();

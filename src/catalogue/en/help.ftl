@@ -202,7 +202,7 @@ help-failed = List failed items and tell why they failed, retry or drop them
 help-failed-ids = Ids of the items to retry or drop [default: all]
 help-failed-retry = Requeue the items
 help-failed-drop = Drop the items
-help-failed-format = Format of the list: text (lines with id, attempt, reason and item; on a terminal: long), long (when, why, and the last lines of standard error), JSON objects
+help-failed-format = Format of the list (text has lines with id, attempt, reason and item, and is long on a terminal; long has the time, the reason, and the last lines of standard error)
 help-failed-detail =
     Exit code 1: the queue does not exist, or an ID is not the id of a failed item. With such an ID, no item is retried or dropped.
 

@@ -202,7 +202,7 @@ help-failed = 失敗アイテムとその理由を表示する。再試行や破
 help-failed-ids = 再試行または破棄するアイテムの ID [既定値: すべて]
 help-failed-retry = アイテムをキューに戻す
 help-failed-drop = アイテムを破棄する
-help-failed-format = 一覧の形式: text（1 行に ID、試行回数、理由、アイテム。端末では long）、long（日時、理由、標準エラー出力の最後の数行）、JSON オブジェクト
+help-failed-format = 一覧の形式（text は 1 行に ID、試行回数、理由、アイテムを表示し、端末では long と同じ。long は日時、理由、標準エラー出力の最後の数行も表示）
 help-failed-detail =
     終了コード 1: キューがないか、指定した ID の失敗アイテムがありません。その場合、どのアイテムも再試行や破棄をしません。
 
