@@ -69,6 +69,7 @@ mod clock;
 mod event;
 mod exec;
 mod exit;
+mod failure;
 mod item;
 mod journal;
 mod keeper;

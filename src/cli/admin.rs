@@ -1,6 +1,4 @@
-//! The commands that manage a queue: `peek`, `join`, `close`, `failed`.
-
-use std::num::NonZeroU64;
+//! The commands that manage a queue: `peek`, `join`, `close`.
 
 use anyhow::bail;
 
@@ -14,7 +12,7 @@ use crate::catalogue::message;
 use crate::client::{Error, Timeout};
 use crate::clock::Clock;
 use crate::exit::{ExitCode, ExitError};
-use crate::report::{OutputFormat, StdoutError};
+use crate::report::StdoutError;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -67,32 +65,6 @@ pub(super) struct CloseArgs {
     server: ServerArgs,
 }
 
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-qdemo failed -q jobs
-qdemo failed -q jobs --retry
-qdemo failed -q jobs --drop 17 42")]
-pub(super) struct FailedArgs {
-    #[arg(value_name = "ID", value_parser = values::parse_item_id, allow_hyphen_values = true)]
-    ids: Vec<u64>,
-
-    #[arg(long)]
-    retry: bool,
-
-    #[arg(long, conflicts_with = "retry")]
-    drop: bool,
-
-    #[arg(long, default_value = "text", conflicts_with_all = ["retry", "drop"])]
-    #[arg(value_parser = values::output_format(&["text", "json"]))]
-    format: OutputFormat,
-
-    #[command(flatten)]
-    queue: QueueArg,
-
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
 impl PeekArgs {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         require_stdout()?;
@@ -105,7 +77,7 @@ impl PeekArgs {
             let Some(batch) = client.peek(from, left)? else {
                 break;
             };
-            reporter.print_batch(&batch, None);
+            reporter.print_batch(&batch);
             reporter.flush().map_err(StdoutError)?;
             from = batch.end_id();
             left -= batch.count();
@@ -166,49 +138,5 @@ impl CloseArgs {
             one_shot.print_result(&message!("command-dropped", items = dropped))?;
         }
         Ok(ExitCode::Done)
-    }
-}
-
-impl FailedArgs {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let is_list = !self.retry && !self.drop;
-        if is_list && !self.ids.is_empty() {
-            bail!(ExitError::usage(message!("command-lone-ids")));
-        }
-        require_stdout()?;
-        let one_shot = OneShot::new(&self.queue, &self.server)?;
-        let mut client = one_shot.connect_existing()?;
-        if is_list {
-            let mut reporter = one_shot.reporter(self.format);
-            let mut from = 1;
-            while let Some((batch, reason)) = client.failed(from)? {
-                from = batch.end_id();
-                reporter.print_batch(&batch, Some(&reason));
-                reporter.flush().map_err(StdoutError)?;
-            }
-            client.leave()?;
-            return Ok(ExitCode::Done);
-        }
-        // No item is retried or dropped if one of the items has not failed. Another client may still retry or
-        // drop an item between this check and the request for the item.
-        for &id in &self.ids {
-            if client.failed(id)?.is_none_or(|(batch, _)| batch.first_id != id) {
-                let quoted = one_shot.queue.shell_quoted();
-                bail!(message!("command-not-failed", id = id, quoted = quoted));
-            }
-        }
-        let mut act = |id| if self.retry { client.retry(id) } else { client.drop_failed(id) };
-        let items = if self.ids.is_empty() {
-            act(None)?
-        } else {
-            self.ids.iter().map(|&id| act(NonZeroU64::new(id))).sum::<Result<_, _>>()?
-        };
-        client.leave()?;
-        let text = if self.retry {
-            message!("command-retried", items = items)
-        } else {
-            message!("command-dropped", items = items)
-        };
-        Ok(one_shot.print_result(&text)?)
     }
 }

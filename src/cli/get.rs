@@ -55,7 +55,7 @@ impl GetCommand for Get {
     }
 
     fn print(&mut self, _: &mut Client, delivery: &Delivery) -> anyhow::Result<()> {
-        self.reporter.print_batch(delivery.batch(), None);
+        self.reporter.print_batch(delivery.batch());
         self.reporter.flush().map_err(StdoutError)?;
         self.printed += delivery.count();
         Ok(())

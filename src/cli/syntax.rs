@@ -11,8 +11,8 @@ use super::completion::CompletionsArgs;
 use super::lang::lang_arg;
 use super::version::{VERSION, long_version};
 use super::{
-    admin, bench, consumer, get, help, learn, manual, producer, put, rm, run, status, sweep,
-    timeline,
+    admin, bench, consumer, failed, get, help, learn, manual, producer, put, rm, run, status,
+    sweep, timeline,
 };
 
 #[derive(Debug, Parser)]
@@ -43,7 +43,7 @@ pub(super) enum CliCommand {
     Join(admin::JoinArgs),
     Close(admin::CloseArgs),
     Status(status::Args),
-    Failed(admin::FailedArgs),
+    Failed(failed::FailedArgs),
     Rm(rm::Args),
     Help(help::HelpArgs),
     Completions(CompletionsArgs),
@@ -119,7 +119,7 @@ const COMMON_COMMANDS: [(&str, AddArgs); 15] = [
     ("join", admin::JoinArgs::augment_args),
     ("close", admin::CloseArgs::augment_args),
     ("status", status::Args::augment_args),
-    ("failed", admin::FailedArgs::augment_args),
+    ("failed", failed::FailedArgs::augment_args),
     ("rm", rm::Args::augment_args),
     ("keeper", KeeperArgs::augment_args),
 ];

@@ -12,7 +12,8 @@ use super::session::Session;
 use super::timeout::SilenceLimit;
 use super::transport::Transport;
 use super::wait_notice::WaitNotice;
-use crate::clock::{Clock, nanos};
+use crate::clock::{Clock, WallTime, nanos};
+use crate::failure::Failure;
 use crate::pipe::{PIPE_BUF, ReadEnd, RequestSender};
 use crate::queue::{Batch, BatchRef};
 use crate::wire::{DEFAULT_MAX_ITEM_BYTES, MAX_ITEM_BYTES, Reply, Request, Welcome};
@@ -253,7 +254,11 @@ impl Client {
     /// # Errors
     /// As for [`get`](Self::get).
     pub fn fail(&mut self, item: ItemRef, reason: &str) -> Result<(), Error> {
-        let (ItemRef { id, attempt }, reason) = (item, reason.to_owned());
+        self.fail_with(item, &Failure::of_message(reason, WallTime::now()))
+    }
+
+    pub(crate) fn fail_with(&mut self, item: ItemRef, failure: &Failure) -> Result<(), Error> {
+        let (ItemRef { id, attempt }, reason) = (item, failure.to_reason());
         self.session.add_request(Request::Fail { id, attempt, try_count: 1, reason });
         self.flush_requests()
     }

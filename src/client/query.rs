@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use super::timeout::SilenceLimit;
 use super::{Client, Error, Timeout};
+use crate::failure::Failure;
 use crate::queue::{Batch, Counts, WaitReason};
 use crate::wire::{ErrorCode, Reply, Request, Status};
 
@@ -68,10 +69,10 @@ impl Client {
         })
     }
 
-    /// Returns the first failed item from the id `from_id` on, and the reason for its failure.
-    pub(crate) fn failed(&mut self, from_id: u64) -> Result<Option<(Batch, String)>, Error> {
+    /// Returns the first failed item from the id `from_id` on, and its failure.
+    pub(crate) fn failed(&mut self, from_id: u64) -> Result<Option<(Batch, Failure)>, Error> {
         self.query(Request::ListFailed { from_id }, |reply| match reply {
-            Reply::Failed { batch, reason } => Ok(Some((batch, reason))),
+            Reply::Failed { batch, reason } => Ok(Some((batch, Failure::from_reason(&reason)))),
             Reply::Empty => Ok(None),
             other => Err(other),
         })

@@ -2,6 +2,7 @@
 //!
 //! * [`Clock`]: nanoseconds since a start; a clock never goes back.
 //! * [`Epoch`]: the time that all keepers of one queue share.
+//! * [`WallTime`]: moments of the wall clock, for people.
 //! * [`Delay`]: delays, constant or random.
 //! * [`ProcessBirth`]: the order of process starts and moments across processes.
 
@@ -10,6 +11,7 @@ mod delay;
 mod nanos;
 mod process_birth;
 mod random;
+mod wall_time;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,6 +24,7 @@ pub(crate) use delay::{DelaySampler, random_seed};
 pub(crate) use nanos::{Nanos, nanos, to_seconds};
 pub(crate) use process_birth::{BootQualifiedBirth, ProcessBirth};
 pub(crate) use random::random_u64;
+pub(crate) use wall_time::WallTime;
 
 /// Measures the time since a start.
 #[derive(Clone, Copy, Debug)]

@@ -19,7 +19,8 @@ use super::terminal::Terminal;
 use super::{ExecConfig, ExecObserver, ItemsLeft, StopReason};
 use crate::catalogue::{Lang, message};
 use crate::client::{Client, Error, ItemRef, Notification};
-use crate::clock::{Clock, Nanos, nanos};
+use crate::clock::{Clock, Nanos, WallTime, nanos};
+use crate::failure::Failure;
 use crate::os::{Interest, Waker, signals, wait_ready};
 use crate::queue::WaitReason;
 
@@ -228,7 +229,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         if matches!(kind, io::ErrorKind::ArgumentListTooLong | io::ErrorKind::InvalidInput) {
             let reason = message!("reason-no-argument");
             self.observer.notice(&message!("exec-item-failed", id = task.id(), reason = reason));
-            return self.fail_item(&task, &message!(Lang::En, "reason-no-argument"));
+            let reason = message!(Lang::En, "reason-no-argument");
+            return self.fail_item(&task, &Failure::of_message(&reason, WallTime::now()));
         }
         if !is_resource_shortage(&error) || self.running.is_empty() {
             return Err(error.into());
@@ -239,11 +241,11 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(())
     }
 
-    fn fail_item(&mut self, task: &ItemTask, reason: &str) -> Result<(), StopReason> {
+    fn fail_item(&mut self, task: &ItemTask, failure: &Failure) -> Result<(), StopReason> {
         self.tally.record(task.batch.batch_ref(), ItemOutcome::Failed);
         // The keeper has counted the earlier attempts.
         let item = ItemRef { id: task.id(), attempt: task.batch.attempt };
-        Ok(self.client.fail(item, reason)?)
+        Ok(self.client.fail_with(item, failure)?)
     }
 
     /// Takes back the outcomes that came after the lease.
@@ -370,26 +372,18 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             let delay = nanos(self.config.delays.sample());
             self.slots.free_at(outcome.slot, outcome.ended_at.saturating_add(delay));
         }
-        let failure = outcome.failure_reason();
         let tries = outcome.task.command_failures + 1;
-        if failure.is_some() && tries > self.config.retries {
+        if !outcome.has_failed() {
+            let batch = &outcome.task.batch;
+            self.tally.record(batch.batch_ref(), ItemOutcome::Done);
+            self.client.done_batch(batch)?;
+            self.client.flush()?;
+        } else if tries <= self.config.retries {
+            self.schedule_retry(outcome.task, outcome.ended_at)?;
+        } else {
             self.observer.item_failed(&mut outcome, tries);
-        }
-        let task = outcome.task;
-        match failure {
-            None => {
-                self.tally.record(task.batch.batch_ref(), ItemOutcome::Done);
-                self.client.done_batch(&task.batch)?;
-                self.client.flush()?;
-            }
-            Some(_) if task.command_failures < self.config.retries => {
-                self.schedule_retry(task, outcome.ended_at)?;
-            }
-            Some(reason) if task.command_failures == 0 => self.fail_item(&task, &reason)?,
-            Some(reason) => {
-                let reason = message!(Lang::En, "reason-last-try", reason = reason, tries = tries);
-                self.fail_item(&task, &reason)?;
-            }
+            let failure = outcome.failure(tries);
+            self.fail_item(&outcome.task, &failure)?;
         }
         self.observer.totals_changed(self.tally.totals());
         Ok(())

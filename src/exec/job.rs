@@ -13,7 +13,8 @@ use super::command::CommandTemplate;
 use super::replacement::Replacements;
 use super::terminal::Terminal;
 use crate::catalogue::{Lang, message};
-use crate::clock::Nanos;
+use crate::clock::{Nanos, WallTime};
+use crate::failure::{Cause, Failure, last_lines};
 use crate::item::display_text;
 use crate::os;
 use crate::pipe::PIPE_BUF;
@@ -23,6 +24,8 @@ use crate::queue::Batch;
 const MAX_OUTPUT_IN_MEMORY: usize = 1 << 20;
 /// At most this many bytes of standard error are searched for its last line.
 const MAX_LAST_LINE: u64 = 1024;
+/// At most this many bytes of standard error are searched for the lines that a failed item keeps.
+const MAX_LAST_LINES: u64 = 64 * 1024;
 /// The time between SIGTERM and SIGKILL.
 const TERM_GRACE_PERIOD: Nanos = 5_000_000_000;
 
@@ -264,15 +267,35 @@ impl CommandOutcome {
         }
     }
 
-    /// The reason of a failure, for the journal. None after a success.
-    pub(super) fn failure_reason(&self) -> Option<String> {
-        let how = match (self.status.code(), self.status.signal()) {
-            (Some(0), _) if !self.has_timed_out => return None,
-            (Some(code), _) => message!(Lang::En, "reason-exit-code", code = code),
-            (None, Some(signal)) => message!(Lang::En, "reason-signal", signal = signal),
-            (None, None) => message!(Lang::En, "reason-unknown"),
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_timed_out || !self.status.success()
+    }
+
+    /// The failure of the item, if this was the last try.
+    pub(super) fn failure(&mut self, tries: u32) -> Failure {
+        let cause = match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => Cause::Exit(code),
+            (None, Some(signal)) => Cause::Signal(signal),
+            (None, None) => Cause::Message(message!(Lang::En, "reason-unknown")),
         };
-        Some(if self.has_timed_out { message!(Lang::En, "reason-timeout", how = how) } else { how })
+        Failure {
+            timed_out: self.has_timed_out,
+            tries: Some(tries),
+            stderr: self.last_error_lines(),
+            ..Failure::new(cause, WallTime::now())
+        }
+    }
+
+    /// The end of what the command has printed on standard error. Empty if the file cannot be read.
+    fn last_error_lines(&mut self) -> String {
+        let mut end = Vec::new();
+        let length = self.stderr.seek(SeekFrom::End(0)).unwrap_or(0);
+        let start = length.saturating_sub(MAX_LAST_LINES);
+        let _ = self
+            .stderr
+            .seek(SeekFrom::Start(start))
+            .and_then(|_| (&mut self.stderr).take(MAX_LAST_LINES).read_to_end(&mut end));
+        last_lines(&end, start > 0)
     }
 }
 

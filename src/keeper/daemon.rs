@@ -177,17 +177,18 @@ pub(crate) fn stored_status(dir: &QueueDir) -> anyhow::Result<Status> {
     let mut recovery = JournalRecovery::new(LegacyState::load(dir)?.into_persisted_state());
     Journal::read(dir, |record| recovery.apply_record(record))?;
     let RecoveredQueue { persisted_state: mut state, mut queue, mut clients } = recovery.finish();
+    let now = state.resume_clock().now();
     clients.retain(|(client, key, record)| {
         let is_alive = MailboxWriter::open(dir, &record.hello.pipes(*key).mailbox()).is_ok();
         if !is_alive {
             // The next keeper will find the dead client too.
-            let _ = queue.apply(*client, Request::ClientDied);
+            let _ = queue.apply(*client, Request::ClientDied { now });
         }
         is_alive
     });
     // The journal does not count the items that a client has put or done.
     let totals = |client| clients.iter().find(|c| c.0 == client).map(|c| (c.2.hello.pid, 0));
-    Ok(replies::queue_status(&queue, totals, state.resume_clock().now()))
+    Ok(replies::queue_status(&queue, totals, now))
 }
 
 fn serve_until_idle(keeper: &mut Keeper, host: &mut DaemonHost, stop: &Waker) -> io::Result<()> {

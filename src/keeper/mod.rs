@@ -85,7 +85,8 @@ impl Keeper {
     pub(crate) fn client_died(&mut self, wall: Nanos, client: ClientId, host: &mut impl Host) {
         if worker_of(&self.clients, client).is_none() {
             self.last_wall_time = wall;
-            self.detach_from_queue(client, Request::ClientDied, host);
+            let now = self.now();
+            self.detach_from_queue(client, Request::ClientDied { now }, host);
             self.forget_client(client, host);
         }
     }

@@ -42,7 +42,8 @@ impl Keeper {
             host.observer().on_event(Event { at: self.now(), worker: Some(worker), waited, kind });
         }
         if let Some(&client) = self.connected_workers.get(&worker) {
-            self.detach_from_queue(client, Request::ClientDied, host);
+            let now = self.now();
+            self.detach_from_queue(client, Request::ClientDied { now }, host);
             self.forget_client(client, host);
         }
     }

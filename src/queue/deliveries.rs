@@ -8,8 +8,8 @@ use super::{
     Batch, BatchRef, Client, ClientId, Effect, EffectKind, FailedItem, PendingGet, Queue, Refusal,
     Sentinel,
 };
-use crate::catalogue::{Lang, message};
-use crate::clock::Nanos;
+use crate::clock::{Nanos, WallTime};
+use crate::failure::Failure;
 use crate::role::Role;
 
 impl Queue {
@@ -48,7 +48,7 @@ impl Queue {
     pub(crate) fn expire_leases(&mut self, now: Nanos) {
         while let Some((_, key, client)) = self.leases.first().copied().filter(|l| l.0 <= now) {
             match self.remove_in_flight(client, key) {
-                Some(in_flight) => self.record_delivery_failure(client, in_flight.batch),
+                Some(in_flight) => self.record_delivery_failure(now, client, in_flight.batch),
                 // Never happens: every lease belongs to a batch in flight. This arm prevents an endless
                 // loop all the same.
                 None => drop(self.leases.pop_first()),
@@ -184,17 +184,19 @@ impl Queue {
     }
 
     /// Counts a delivery failure, which the items may have caused, and requeues the items or fails them.
-    pub(super) fn record_delivery_failure(&mut self, client: ClientId, mut batch: Batch) {
+    pub(super) fn record_delivery_failure(
+        &mut self,
+        now: Nanos,
+        client: ClientId,
+        mut batch: Batch,
+    ) {
         batch.delivery_failures = batch.delivery_failures.saturating_add(1);
         let limit = self.clients.get(client).map_or(0, |c| c.settings.max_delivery_failures);
         if limit == 0 || batch.delivery_failures < limit {
             return self.requeue(client, batch);
         }
-        let reason = match batch.delivery_failures {
-            1 => message!(Lang::En, "reason-consumer-died"),
-            n => message!(Lang::En, "reason-consumers-died", consumers = n),
-        };
-        self.mark_failed(client, batch, reason);
+        let failure = Failure::of_deliveries(batch.delivery_failures, WallTime::from_nanos(now));
+        self.mark_failed(client, batch, failure.to_reason());
     }
 
     /// Makes one failed item, or all, ready again. Returns how many.

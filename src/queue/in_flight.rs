@@ -16,7 +16,7 @@ pub(crate) struct InFlight {
 pub(crate) struct FailedItem {
     /// A batch of one item.
     pub(crate) batch: Batch,
-    /// The cause, for people.
+    /// Why; see [`Failure`](crate::failure::Failure).
     pub(crate) reason: String,
 }
 

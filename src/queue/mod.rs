@@ -137,9 +137,9 @@ impl Queue {
                 }
                 self.remove_client(client);
             }
-            Request::ClientDied => {
+            Request::ClientDied { now } => {
                 for batch in self.remove_all_in_flight(client) {
-                    self.record_delivery_failure(client, batch);
+                    self.record_delivery_failure(now, client, batch);
                 }
                 self.remove_client(client);
             }

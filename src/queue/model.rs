@@ -275,7 +275,9 @@ impl ModelTest {
             Operation::Join => self.request(client, Request::Join).unwrap(),
             Operation::Cancel => self.request(client, Request::Cancel).unwrap(),
             Operation::Disconnect => self.request(client, Request::Disconnect).unwrap(),
-            Operation::ClientDied => self.request(client, Request::ClientDied).unwrap(),
+            Operation::ClientDied => {
+                self.request(client, Request::ClientDied { now: self.now }).unwrap()
+            }
             _ => {}
         }
     }

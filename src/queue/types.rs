@@ -85,7 +85,7 @@ pub(crate) enum Request {
         /// How many attempts the client made since the delivery of the batch, or since the last
         /// [`Request::Attempt`], including that one. The failed items have the last attempt.
         try_count: u32,
-        /// The cause, for people.
+        /// Why, as the client says it: the rules do not interpret the reason.
         reason: String,
     },
     /// The client begins another attempt at an item, which it has in flight.
@@ -112,7 +112,10 @@ pub(crate) enum Request {
     /// Drops a failed item. None: all failed items.
     Drop(Option<NonZeroU64>),
     Disconnect,
-    ClientDied,
+    /// The time counts as the failure of items that fail by it.
+    ClientDied {
+        now: Nanos,
+    },
 }
 
 /// A change of the queue, or an answer to a request of `client`.
@@ -147,7 +150,7 @@ pub(crate) enum EffectKind {
     Requeued(Batch),
     Failed {
         batch: Batch,
-        /// The cause, for people.
+        /// Why; see [`Failure`](crate::failure::Failure).
         reason: String,
     },
     /// The item is still in flight with the client, in a new attempt.

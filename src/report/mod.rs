@@ -25,10 +25,10 @@ use std::io;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::catalogue::{Lang, lang, recompose};
+use crate::catalogue::{Lang, lang};
 pub(crate) use crate::clock::to_seconds;
 use crate::event::Event;
-use crate::item::{self, escape_controls, escape_for_terminal};
+use crate::item::{self, escape_for_terminal};
 use crate::queue::Batch;
 pub(crate) use colors::{NamedLine, set_colors};
 use json_event::JsonEvent;
@@ -83,8 +83,6 @@ struct JsonItem<'a> {
     id: u64,
     item: &'a RawValue,
     attempt: u32,
-    #[serde(rename = "why", skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
 }
 
 impl Reporter {
@@ -106,27 +104,17 @@ impl Reporter {
         self
     }
 
-    /// Prints the items of a batch, and the `reason` of their failure.
-    pub(crate) fn print_batch(&mut self, batch: &Batch, reason: Option<&str>) {
+    /// Prints the items of a batch.
+    pub(crate) fn print_batch(&mut self, batch: &Batch) {
         for (id, item) in batch.iter_with_ids() {
             match self.format {
                 OutputFormat::Json => {
                     let Some(value) = item::json_value(item) else { continue };
                     let attempt = batch.attempt;
-                    self.print_json(&JsonItem { id, item: &value, attempt, reason });
+                    self.print_json(&JsonItem { id, item: &value, attempt });
                 }
-                OutputFormat::Raw => self.print_bare_item(item),
-                OutputFormat::Log | OutputFormat::Trace => {
-                    // Without control characters each item stays on one line.
-                    let reason = reason.unwrap_or_default();
-                    let translated = recompose(reason);
-                    let reason = escape_controls(translated.as_deref().unwrap_or(reason));
-                    let item = item::display_text(item);
-                    self.out.push_raw(format!("{id}\t{}\t", batch.attempt).as_bytes());
-                    self.out.push_text(&reason);
-                    self.out.push_raw(b"\t");
-                    self.out.push_text(&escape_controls(&item));
-                    self.out.push_raw(b"\n");
+                OutputFormat::Raw | OutputFormat::Log | OutputFormat::Trace => {
+                    self.print_bare_item(item);
                 }
                 OutputFormat::Silent => {}
             }

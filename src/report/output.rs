@@ -23,7 +23,7 @@ static IS_STDERR_LINE_OPEN: AtomicBool = AtomicBool::new(false);
 pub(crate) struct Output {
     buffer: Vec<u8>,
     /// Whether standard output is a terminal: then foreign text is escaped.
-    pub(super) is_terminal: bool,
+    pub(crate) is_terminal: bool,
     pub(crate) progress: Progress,
     /// A signal to leave wakes this waker.
     interrupt: Option<Arc<Waker>>,
@@ -120,7 +120,7 @@ impl Output {
     }
 
     /// Adds foreign text.
-    pub(super) fn push_text(&mut self, text: &str) {
+    pub(crate) fn push_text(&mut self, text: &str) {
         if self.is_terminal {
             self.buffer.extend_from_slice(escape_for_terminal(text).as_bytes());
         } else {

@@ -347,7 +347,7 @@ impl<O: Observer> Simulator<'_, O> {
         let waited = worker.waiting_since.map(|since| at.saturating_sub(since));
         let kind = EventKind::Died(Some(ExitCause::Signal(Signal::KILL.as_raw())));
         self.observer.on_event(Event { at, worker: Some(id), waited, kind });
-        self.apply(client, Request::ClientDied);
+        self.apply(client, Request::ClientDied { now: at });
         let has_work = self.has_work(client);
         let Some(worker) = self.workers[client].take() else { return };
         if !has_work {

@@ -9,8 +9,8 @@ use crate::clock::Nanos;
 use crate::pipe::WriteBuffer;
 use crate::queue::{BatchRef, Items};
 
-/// A client sends at most this many characters of the reason for a failure.
-const MAX_REASON_CHARS: usize = 100;
+/// A client sends at most this many bytes of the reason for a failure.
+const MAX_REASON_BYTES: usize = 3072;
 
 /// The line of a request has at most this many bytes.
 pub(super) const MAX_LINE_BYTES: usize = 4096;
@@ -36,7 +36,7 @@ pub(crate) enum Request {
         attempt: u32,
         /// How many attempts the consumer made from `attempt` on, including that one.
         try_count: u32,
-        /// For people. [`Request::write`] shortens the reason and writes it on one line.
+        /// [`Request::write`] shortens the reason and writes it on one line.
         reason: String,
     },
     /// `attempt ID ATTEMPT`
@@ -161,8 +161,9 @@ impl Request {
             Self::Done(batch_ref) => write_batch_ref(write, "done", *batch_ref),
             Self::Requeue(batch_ref) => write_batch_ref(write, "requeue", *batch_ref),
             Self::Fail { id, attempt, try_count, reason } => {
-                let reason = reason.chars().map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c });
-                let reason: String = reason.take(MAX_REASON_CHARS).collect();
+                let longest = MAX_REASON_BYTES.min(reason.len());
+                let end = (0..=longest).rev().find(|&end| reason.is_char_boundary(end));
+                let reason = reason[..end.unwrap_or(0)].replace(['\n', '\r'], " ");
                 writeln!(write, "fail {id} {attempt} {try_count} {reason}")
             }
             Self::Attempt { id, attempt } => writeln!(write, "attempt {id} {attempt}"),
@@ -347,8 +348,8 @@ mod tests {
 
     #[test]
     fn a_reason_is_written_short_and_on_one_line() {
-        let long = format!("exit\r\n{}", "é".repeat(100));
-        let short = format!("exit  {}", "é".repeat(94));
+        let long = format!("exits\r\n{}", "é".repeat(2000));
+        let short = format!("exits  {}", "é".repeat(1532));
         assert_eq!(written(&[fail(&long)]), written(&[fail(&short)]));
     }
 

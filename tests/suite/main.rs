@@ -78,6 +78,7 @@ mod examples;
 mod exec;
 mod exec_commands;
 mod exec_ends;
+mod failures;
 mod faults;
 mod foreign_pipes;
 mod harness;

@@ -110,7 +110,8 @@ fn blank(text: &str, start: &str, ends: &[char], with: &str) -> String {
 
 /// The wall-clock times and the process ids differ between two runs.
 pub fn without_times(text: &str) -> String {
-    let times = ["t", "waited", "start", "duration", "oldest_s", "held_s"].map(|key| (key, "TIME"));
+    let times =
+        ["t", "at", "waited", "start", "duration", "oldest_s", "held_s"].map(|key| (key, "TIME"));
     times.into_iter().chain([("pid", "PID")]).fold(text.to_owned(), |text, (key, with)| {
         blank(&text, &format!("\"{key}\":"), &[',', '}'], with)
     })

@@ -71,6 +71,13 @@ command-kept-failed = the ended queue `{ $queue }` stays, as { $items ->
 command-kept-used = the ended queue `{ $queue }` stays, as items or clients are there: `qdemo status -q { $quoted }` shows them
 
 command-failed-count = { $failed } failed
+# How an item failed, in `qdemo failed`.
+command-failed-deliveries = { $consumers ->
+    [one] its consumer died or was too slow
+   *[other] { $consumers } consumers died or were too slow
+ }
+command-failed-timeout = timed out ({ $how })
+command-failed-tries = { $how }, { $tries } tries
 command-revoked = { $items ->
     [one] 1 item
    *[other] { $items } items

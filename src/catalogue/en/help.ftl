@@ -199,11 +199,11 @@ help-status-detail =
     A closed queue takes no more items, and ends after its last item. An ending queue has no producer any more, and tells its end to the next consumer.
     Exit code 1: the queue does not exist, or a queue is not usable.
 
-help-failed = List, retry or drop failed items
+help-failed = List failed items and tell why they failed, retry or drop them
 help-failed-ids = Ids of the items to retry or drop [default: all]
 help-failed-retry = Requeue the items
 help-failed-drop = Drop the items
-help-failed-format = Format of the list: lines with id, attempt, reason and item, or JSON objects
+help-failed-format = Format of the list (text has lines with id, attempt, reason and item, and is long on a terminal; long has the time, the reason, and the last lines of standard error)
 help-failed-detail =
     Exit code 1: the queue does not exist, or an ID is not the id of a failed item. With such an ID, no item is retried or dropped.
 

@@ -47,6 +47,13 @@ command-kept-failed = 終了したキュー「{ $queue }」は、失敗アイテ
 command-kept-used = 終了したキュー「{ $queue }」は、アイテムまたはクライアントがあるため残しました: `qdemo status -q { $quoted }` で確認できます
 
 command-failed-count = 失敗 { $failed }
+# `qdemo failed` での失敗の理由
+command-failed-deliveries = { $consumers ->
+    [1] 消費者が異常終了または時間超過
+   *[other] 消費者 { $consumers } 個が異常終了または時間超過
+ }
+command-failed-timeout = タイムアウト（{ $how }）
+command-failed-tries = { $how }、{ $tries } 回試行
 command-revoked = { $items } 個のアイテムの完了が遅すぎたため、もう一度処理されることがあります: --dead-after を長くしてください
 command-late-dead = qdemo: アイテム { $id } { $items ->
     [1] の完了は

@@ -87,12 +87,13 @@ fn an_item_fails_at_the_maximum_of_delivery_failures() {
         queue.apply(client, Request::Connect(leased(3)));
         queue.get(client);
         queue.steps();
-        queue.apply(client, Request::ClientDied);
+        queue.apply(client, Request::ClientDied { now: 0 });
     }
     queue.get(CONSUMER);
     assert_eq!(queue.steps(), ["8 got a try 3"]);
-    assert_eq!(queue.apply(CONSUMER, Request::ClientDied), ["8 failed a try 3"]);
-    let reason = "3 consumers died of it, or held it for longer than their lease";
+    let death = Request::ClientDied { now: 5_999_999_999 };
+    assert_eq!(queue.apply(CONSUMER, death), ["8 failed a try 3"]);
+    let reason = r#"{"delivery_failures":3,"at":5}"#;
     assert_eq!(queue.failed_items(), [(1, 3, reason.to_owned())]);
     let counts = queue.queue.counts();
     assert_eq!((counts.ready, counts.in_flight, counts.done, counts.failed), (1, 0, 0, 1));
@@ -113,7 +114,7 @@ fn an_expired_lease_is_a_delivery_failure_and_a_disconnect_is_not() {
     assert_eq!(queue.expire_leases(), ["8 gave back a try 7"]);
     queue.get(LATE);
     queue.steps();
-    assert_eq!(queue.apply(LATE, Request::ClientDied), ["9 failed a try 7"]);
+    assert_eq!(queue.apply(LATE, Request::ClientDied { now: 0 }), ["9 failed a try 7"]);
 }
 
 #[test]
@@ -273,6 +274,6 @@ fn each_try_and_each_delivery_is_an_attempt_of_its_own() {
     let mut begin = |id, attempt| queue.apply(CONSUMER, Request::Attempt { id, attempt });
     assert_eq!(begin(1, 4), ["8 counted 0"]);
     assert_eq!(begin(1, 5), ["8 begins a try 5", "8 counted 1"]);
-    let effects = queue.apply(CONSUMER, Request::ClientDied);
+    let effects = queue.apply(CONSUMER, Request::ClientDied { now: 0 });
     assert!(effects.contains(&"8 gave back a try 6".to_owned()), "{effects:?}");
 }

@@ -274,11 +274,8 @@ local function record_delivery_failure(c, batch)
     local failures = min(batch.delivery_failures + 1, MAX_ATTEMPT)
     batch.delivery_failures = failures
     if c.max_failures == 0 or failures < c.max_failures then return requeue(batch) end
-    if failures == 1 then
-        mark_failed(batch, 'its consumer died, or held it for longer than its lease')
-    else
-        mark_failed(batch, decimal(failures) .. ' consumers died of it, or held it for longer than their lease')
-    end
+    -- As in src/failure.rs. The time is in seconds.
+    mark_failed(batch, format('{"delivery_failures":%.0f,"at":%.0f}', failures, floor(now / 1000)))
 end
 
 return {

@@ -226,7 +226,7 @@ fn join_close_remove() {
 
 #[test]
 fn failed() {
-    let mut one = Transcript::new();
+    let mut one = Transcript::with_times();
     one.run("put a b c d");
     one.run("consumer --max 3 --retries 1 --backoff 1ms -- false");
     one.script("qdemo consumer --max 1 -- sh -c 'kill -15 $$'");

@@ -39,9 +39,10 @@ fn without_own_number(head: &str) -> String {
     head.replace(&format!("\"pid\":{},", std::process::id()), "\"pid\":4711,")
 }
 
-/// The times of puts and deliveries differ between two runs.
+/// The times of puts, deliveries and failures differ between two runs.
 fn without_since(head: &str) -> String {
     match head.split(' ').next() {
+        Some("failed") => blank(head, "\"at\":", &[',', '}'], "1500000000"),
         Some("put" | "ready" | "delivered") => {
             let (before, since) = head.rsplit_once(' ').unwrap();
             // A failed item has no holder, and its time is 0.
@@ -89,8 +90,11 @@ fn each_journal_of_version_1_is_read_and_carried_over() {
         assert!(fs::read(&file).unwrap() == version_1, "{name}: a status has changed the journal");
         what_is_there(&mut one);
         assert!(fs::read(&file).unwrap().starts_with(b"qdemo-journal 2\n"), "{name}");
-        if !records() {
-            one.compare(&format!("journal/{name}.txt"));
+        // Version 1 told of delivery failures in words alone.
+        match name {
+            "leases" => one.compare("journal/version-1/leases.txt"),
+            _ if records() => {}
+            _ => one.compare(&format!("journal/{name}.txt")),
         }
     }
 }
