@@ -9,7 +9,7 @@ use super::streams::require_stdout;
 use crate::catalogue::message;
 use crate::exec::{CommandTemplate, Replacements};
 use crate::item::{display_text, escape_for_terminal, quote_for_terminal};
-use crate::report::{OutputFormat, StdoutError};
+use crate::report::{OutputFormat, StdoutError, eprint_line};
 
 /// Prints the commands of up to `max` ready items, and returns their number. The commands have the slots from 1 to
 /// `slots` in turn.
@@ -35,8 +35,8 @@ pub(super) fn print_commands(
             match shell_line(template, Replacements { item: &item, id, slot }, is_terminal) {
                 Some(line) => reporter.out.push_raw(&line),
                 None => {
-                    reporter
-                        .print_notice(&format!("qdemo: {}", message!("command-nul-item", id = id)));
+                    reporter.flush().map_err(StdoutError)?;
+                    eprint_line(&message!("command-nul-item", id = id));
                 }
             }
         }
