@@ -51,6 +51,25 @@ pub(crate) fn escape_controls(text: &str) -> Cow<'_, str> {
     escape_chars(text, char::is_control, |c, safe| safe.extend(c.escape_default()))
 }
 
+/// A word for bash, zsh or ksh that is safe on a terminal: `$'a\tb'`.
+pub(crate) fn quote_for_terminal(word: &[u8]) -> String {
+    // An octal number has three digits at most in each shell, so a digit may follow.
+    let octal = |byte: u8| format!("\\{byte:03o}");
+    let is_special = |c| is_terminal_control(c) || matches!(c, '\\' | '\'');
+    let escape = |c: char, safe: &mut String| match c {
+        '\\' | '\'' => safe.extend(['\\', c]),
+        '\n' | '\r' | '\t' => safe.extend(c.escape_default()),
+        c => safe.extend(c.to_string().bytes().map(octal)),
+    };
+    let mut quoted = "$'".to_owned();
+    for chunk in word.utf8_chunks() {
+        quoted.push_str(&escape_chars(chunk.valid(), is_special, escape));
+        quoted.extend(chunk.invalid().iter().copied().map(octal));
+    }
+    quoted.push('\'');
+    quoted
+}
+
 /// JSON text that is safe on a terminal, and has the same value.
 pub(crate) fn escape_json_for_terminal(json: &str) -> Cow<'_, str> {
     let is_unsafe = |c| is_terminal_control(c) && c != '\n';
@@ -111,6 +130,15 @@ mod tests {
             "\\u{9b}2J \\u{202e}x\\u{2028}"
         );
         assert_eq!(escape_controls("\u{9b}\n\u{202e}"), "\\u{9b}\\n\u{202e}");
+    }
+
+    #[test]
+    fn a_word_that_is_quoted_for_a_terminal_has_no_control_characters() {
+        let quoted = |word: &[u8]| quote_for_terminal(word);
+        assert_eq!(quoted("ア\t1\n".as_bytes()), r"$'ア\t1\n'");
+        assert_eq!(quoted(b"it's \\ \x1b1"), r"$'it\'s \\ \0331'");
+        assert_eq!(quoted("\u{200e}x".as_bytes()), r"$'\342\200\216x'");
+        assert_eq!(quoted(b"\xffa"), r"$'\377a'");
     }
 
     #[test]

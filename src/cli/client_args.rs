@@ -83,7 +83,7 @@ impl ClientArgs {
 
     /// The queue for a command that asks once, and neither puts nor gets.
     pub(super) fn one_shot(&self) -> anyhow::Result<OneShot> {
-        OneShot::on(&self.queue, self.server()?)
+        OneShot::on(&self.queue, self.server.one_shot_settings()?)
     }
 
     /// How the command waits. A worker of a run says nothing: the run shows what its workers do.

@@ -4,14 +4,12 @@ use std::ffi::OsStr;
 use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 
-use os_display::Quotable;
-
 use super::one_shot::OneShot;
 use super::streams::require_stdout;
 use crate::catalogue::message;
 use crate::exec::{CommandTemplate, Replacements};
-use crate::item::{display_text, escape_for_terminal};
-use crate::report::{OutputFormat, StdoutError};
+use crate::item::{display_text, escape_for_terminal, quote_for_terminal};
+use crate::report::{OutputFormat, StdoutError, eprint_line};
 
 /// Prints the commands of up to `max` ready items, and returns their number. The commands have the slots from 1 to
 /// `slots` in turn.
@@ -37,8 +35,8 @@ pub(super) fn print_commands(
             match shell_line(template, Replacements { item: &item, id, slot }, is_terminal) {
                 Some(line) => reporter.out.push_raw(&line),
                 None => {
-                    reporter
-                        .print_notice(&format!("qdemo: {}", message!("command-nul-item", id = id)));
+                    reporter.flush().map_err(StdoutError)?;
+                    eprint_line(&message!("command-nul-item", id = id));
                 }
             }
         }
@@ -80,7 +78,7 @@ fn shell_word(word: &OsStr, is_terminal: bool) -> Option<Vec<u8>> {
     if is_safe || !is_terminal {
         return Some(quoted);
     }
-    Some(escape_for_terminal(&word.quote().to_string()).into_owned().into_bytes())
+    Some(quote_for_terminal(word.as_bytes()).into_bytes())
 }
 
 #[cfg(test)]
@@ -114,7 +112,7 @@ mod tests {
     fn a_terminal_gets_no_control_character() {
         let shown = |item| lines(&["echo", "{}"], item).map(Option::unwrap);
         assert_eq!(shown("a\tb\n"), ["echo 'a\tb\n'\n", "echo $'a\\tb\\n'\n"]);
-        assert_eq!(shown("\u{1b}[2J")[1], "echo $'\\x1B[2J'\n");
+        assert_eq!(shown("\u{1b}[2J")[1], "echo $'\\033[2J'\n");
     }
 
     #[test]

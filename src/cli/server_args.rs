@@ -121,6 +121,15 @@ impl StayingServerArgs {
         }
         Ok(Some(settings))
     }
+
+    /// For a command that asks once, and so waits for a server that is away no longer than others.
+    pub(super) fn one_shot_settings(&self) -> Result<Option<ServerSettings>, ExitError> {
+        let settings = self.server.settings()?;
+        if settings.is_none() {
+            refuse_without_server("--dead-after", self.dead_after.is_some())?;
+        }
+        Ok(settings)
+    }
 }
 
 impl EvictionArg {
