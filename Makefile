@@ -41,7 +41,7 @@ help:
 	@echo "make sim       run the simulation with $(SEEDS) seeds (SEEDS=N FROM=N; some minutes)"
 	@echo "make chaos     kill $(KILLS) real processes (KILLS=N; a minute)"
 	@echo "make fuzz      fuzz each target for $(FUZZ_SECONDS) seconds (FUZZ_SECONDS=N)"
-	@echo "make bench-peers  compare qdemo with mp.Queue, redis, beanstalkd, xargs, … (ROUNDS=N BEFORE=PROGRAM)"
+	@echo "make bench-peers  compare qdemo with mp.Queue, redis, beanstalkd, xargs, … (ROUNDS=N GROUP=commands BEFORE=PROGRAM)"
 	@echo "make bench-server  a queue on Redis beside bare Redis, RQ, Celery, BullMQ (ROUNDS=N GROUP=WORD BEFORE=PROGRAM)"
 	@echo "make bench-sim  simulated runs beside SimPy and Ciw, 1,000 workers beside one, 10 million items (ROUNDS=N)"
 	@echo "make build     build target/release/qdemo"
@@ -131,8 +131,8 @@ fuzz:
 bench-peers: build
 	benches/peers/install.sh
 	PATH="$(CURDIR)/target/release:$$PATH" target/peers/bin/python benches/peers/compare.py --rounds $(ROUNDS) \
-		$(if $(BEFORE),--before $(abspath $(BEFORE)))
-	$(MAKE) bench-server
+		$(if $(GROUP),--only $(GROUP)) $(if $(BEFORE),--before $(abspath $(BEFORE)))
+	$(if $(GROUP),,$(MAKE) bench-server)
 
 # Starts its own Redis servers, on Unix sockets. GROUP is a part of the bench: throughput, hand-over, consumers, memory, jobs,
 # start (only with BEFORE, a qdemo without queues on a server).

@@ -138,22 +138,29 @@ def paced(rounds, before):
     return Bar("items/s, paced, `--speed max`, 1 × 1, against before", AS_FAST, 1.0, values)
 
 
-def other_bars(items, commands, rounds):
-    """The bars of memory, of a deep queue, of streams, and of commands."""
+def other_bars(items, rounds):
+    """The bars of memory, of a deep queue, and of streams."""
     millions = lambda values: [value / 1e6 for value in values]
     bytes_in_memory, bytes_of_items = ours.memory()
     # Beside its items, a keeper may use 16 MiB.
     own = (16 << 20) / bytes_of_items
     in_memory = [bytes_in_memory / bytes_of_items]
     depth = [ours.depth_cost() for _ in range(rounds)]
-    xargs = paired(commands["qdemo consumer -j 2 -- true"], commands.get("xargs -P2 -n1 true"))
     logs = millions(ours.log_lines() for _ in range(rounds))
     million = "M items/s"
     return [
         Bar("keeper's memory, 1,000,000 waiting, against their bytes", 2 + own, 1.2 + own, in_memory, less=True),
         Bar("cost per item at 10 M waiting against 1,000 waiting", 1.3, 1.0, depth, less=True),
-        Bar("`consumer -j 2 -- true` against `xargs -P2 -n1 true`", 0.8, 1.0, xargs),
         Bar("log lines of `run` into a file, no delays", 1, None, logs, million),
         Bar("`seq 1e6 \\| qdemo put -`", 1, None, millions(items["qdemo put -"]), million),
         Bar("`qdemo get --count 1000000`", 1, None, millions(items["qdemo get"]), million),
+    ]
+
+
+def bars_of_commands(commands):
+    """The bars of a command for each item."""
+    against = lambda peer: paired(commands["qdemo consumer -j 2 -- true"], commands.get(peer))
+    return [
+        Bar("`consumer -j 2 -- true` against `xargs -P2 -n1 true`", 1.1, None, against("xargs -P2 -n1 true")),
+        Bar("`consumer -j 2 -- true` against `parallel -j2 true`", 5, None, against("parallel -j2 true")),
     ]

@@ -32,8 +32,9 @@ ITEMS = {
 }
 COMMANDS = {
     "xargs -P2 -n1 true": (peers.commands(["xargs", "-P2", "-n1", "true"]), 2_000),
-    "parallel -j2 true": (peers.commands(["parallel", "-j2", "true"]), 200),
-    "qdemo consumer -j 2 -- true": (peers.qdemo_commands, 2_000),
+    "parallel -j2 true": (peers.commands(["parallel", "-j2", "true"]), 400),
+    "qdemo consumer -j 2 -- true": (peers.qdemo_commands(["true"]), 2_000),
+    "qdemo consumer -j 2 -- true {}": (peers.qdemo_commands(["true", "{}"]), 2_000),
 }
 
 
@@ -73,6 +74,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="factor for the numbers of items")
+    parser.add_argument("--only", choices=["commands"], help="measure only the commands for items")
     parser.add_argument("--before", metavar="PROGRAM", help="an earlier qdemo, to compare paced runs with")
     options = parser.parse_args()
     if shutil.which("qdemo") is None:
@@ -84,17 +86,20 @@ def main():
     if load > cores / 4:
         print("the machine is busy: do not trust these figures", file=sys.stderr)
     print("× is against the first")
-    print("\none producer, one consumer", flush=True)
-    items = measure(ITEMS, options.rounds, options.scale)
-    show(items, "multiprocessing.Queue")
+    if options.only != "commands":
+        print("\none producer, one consumer", flush=True)
+        items = measure(ITEMS, options.rounds, options.scale)
+        show(items, "multiprocessing.Queue")
     print("\na command for each item, two at a time", flush=True)
     commands = measure(COMMANDS, options.rounds, options.scale)
     show(commands, "xargs -P2 -n1 true")
     print("\n| measure | bar | aim | measured | reached |\n| --- | --- | --- | --- | --- |", flush=True)
-    # The trials of `qdemo bench` are short, and need more rounds.
-    show_bars(bars.bars_of_bench(2 * options.rounds))
-    show_bars(bars.bars_of_processes(items, options.rounds, options.before))
-    show_bars(bars.other_bars(items, commands, options.rounds))
+    if options.only != "commands":
+        # The trials of `qdemo bench` are short, and need more rounds.
+        show_bars(bars.bars_of_bench(2 * options.rounds))
+        show_bars(bars.bars_of_processes(items, options.rounds, options.before))
+        show_bars(bars.other_bars(items, options.rounds))
+    show_bars(bars.bars_of_commands(commands))
 
 
 if __name__ == "__main__":

@@ -284,10 +284,13 @@ def commands(command):
     return run
 
 
-def qdemo_commands(items):
-    with queues() as environment:
-        lines = "".join(f"{n}\n" for n in range(items)).encode()
-        subprocess.run(["qdemo", "put", "-"], input=lines, env=environment, check=True)
-        subprocess.run(["qdemo", "close"], env=environment, check=True)
-        command = ["qdemo", "consumer", "--quiet", "-j", "2", "--", "true"]
-        return timed(command, env=environment, stdout=subprocess.DEVNULL)
+def qdemo_commands(command):
+    def run(items):
+        with queues() as environment:
+            lines = "".join(f"{n}\n" for n in range(items)).encode()
+            subprocess.run(["qdemo", "put", "-"], input=lines, env=environment, check=True)
+            subprocess.run(["qdemo", "close"], env=environment, check=True)
+            consumer = ["qdemo", "consumer", "--quiet", "-j", "2", "--", *command]
+            return timed(consumer, env=environment, stdout=subprocess.DEVNULL)
+
+    return run

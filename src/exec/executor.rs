@@ -40,6 +40,8 @@ pub(crate) struct Executor<'a, W> {
     groups: ProcessGroups,
     /// SIGCHLD wakes this waker.
     child_waker: Waker,
+    /// A command may have ended or stopped since the last look at all commands.
+    has_child_news: bool,
     running: Vec<Job>,
     /// Items that wait for another try.
     retry_queue: RetryQueue,
@@ -74,6 +76,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             guard: GuardProcess::start()?,
             groups: ProcessGroups::new(terminal)?,
             child_waker,
+            has_child_news: false,
             running: Vec::new(),
             retry_queue: RetryQueue::default(),
             slots: Slots::default(),
@@ -92,7 +95,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         // The commands may take a while to end.
         self.report_interruption(&ran);
         // A command that has ended by itself needs no repetition.
-        let reaped = self.reap_commands();
+        let reaped = self.reap_commands().and_then(|()| Ok(self.client.flush()?));
         // Commands may still run after a stop at the first failure.
         let terminated = self.terminate_all();
         self.guard.release();
@@ -128,6 +131,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             }
             self.start_due_retries()?;
             self.request_items()?;
+            self.client.flush()?;
             let is_idle = self.running.is_empty() && self.retry_queue.is_empty();
             if is_idle && self.gets.is_complete(self.config.max_items) {
                 return Ok(());
@@ -147,6 +151,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         while self.available_jobs() > 0
             && let Some(task) = self.retry_queue.pop_due(now)
         {
+            self.client.flush()?;
             self.start_command(task)?;
         }
         Ok(())
@@ -156,7 +161,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         self.config.jobs.saturating_sub(self.slots.occupied())
     }
 
-    /// Requests an item for each free job.
+    /// Requests an item for each free job. The reports of ended commands go out in the same write, so that the
+    /// keeper wakes once for both.
     fn request_items(&mut self) -> Result<(), Error> {
         let count = self.gets.requestable(self.available_jobs(), self.config.max_items);
         if count > 0 && self.retry_queue.len() < MAX_RETRY_QUEUE_LEN {
@@ -327,11 +333,14 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     }
 
     fn reap_commands(&mut self) -> Result<(), StopReason> {
-        self.child_waker.drain();
+        self.has_child_news |= self.child_waker.drain();
         let mut at = 0;
         while let Some((job, status)) = self.next_exited(&mut at)? {
+            // Printing may wait for a reader, and the reports of earlier items must not wait too.
+            self.client.flush()?;
             self.finish_item(job.into_outcome(status, self.clock.now()))?;
         }
+        self.has_child_news = false;
         for notice in self.stop_notices.drain(..) {
             self.observer.notice(&notice);
         }
@@ -343,7 +352,9 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         let mut groups = self.groups.lock_and_extend(&mut self.running);
         while let Some(job) = self.running.get_mut(*at) {
             job.read_output()?;
-            if let Some(status) = job.try_wait()? {
+            if self.has_child_news
+                && let Some(status) = job.try_wait()?
+            {
                 // `remove` keeps the order of the other commands.
                 let job = self.running.remove(*at);
                 if let Some(group) = job.process_group() {
@@ -352,7 +363,9 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 }
                 return Ok(Some((job, status)));
             }
-            self.stop_notices.extend(groups.check_stopped(job));
+            if self.has_child_news {
+                self.stop_notices.extend(groups.check_stopped(job));
+            }
             job.enforce_deadline(self.clock.now());
             *at += 1;
         }
@@ -377,7 +390,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             let batch = &outcome.task.batch;
             self.tally.record(batch.batch_ref(), ItemOutcome::Done);
             self.client.done_batch(batch)?;
-            self.client.flush()?;
         } else if tries <= self.config.retries {
             self.schedule_retry(outcome.task, outcome.ended_at)?;
         } else {
@@ -408,9 +420,10 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             let deadline = self.running.iter().filter_map(Job::deadline).min();
             let timeout = deadline.map(|deadline| deadline.saturating_sub(self.clock.now()));
             wait_ready(&self.poll_fds(), timeout)?;
-            self.child_waker.drain();
+            self.has_child_news |= self.child_waker.drain();
             let mut at = 0;
             while self.next_exited(&mut at)?.is_some() {}
+            self.has_child_news = false;
         }
         Ok(())
     }

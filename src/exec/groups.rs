@@ -64,6 +64,8 @@ impl ProcessGroups {
                     // If the call fails, the terminal stays with the command.
                     let _ = Terminal::block_sigttou();
                 }
+                // A refusal only costs time.
+                let _ = os::signals::block_child_signal();
                 for _ in arrivals.forever() {
                     lock(&table).suspend();
                 }

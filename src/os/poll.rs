@@ -91,10 +91,23 @@ impl Waker {
         let _ = (&self.writer).write(&[0]);
     }
 
-    /// Forgets all earlier calls of [`Waker::wake`].
-    pub(crate) fn drain(&self) {
+    /// Forgets all earlier calls of [`Waker::wake`]. Returns whether there was one.
+    pub(crate) fn drain(&self) -> bool {
         let mut bytes = [0; 64];
-        while matches!((&self.reader).read(&mut bytes), Ok(n) if n > 0) {}
+        let mut was_woken = false;
+        loop {
+            match (&self.reader).read(&mut bytes) {
+                Ok(0) => return was_woken,
+                Ok(read) => {
+                    was_woken = true;
+                    if read < bytes.len() {
+                        return true;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return was_woken,
+            }
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use anyhow::Context;
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGWINCH, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level::pipe};
@@ -159,6 +160,12 @@ pub(crate) fn ignore_file_size_signal() -> io::Result<()> {
 pub(crate) fn wake_on_child_exit(waker: &Waker) -> io::Result<()> {
     pipe::register(SIGCHLD, waker.writer()?)?;
     Ok(())
+}
+
+/// Leaves SIGCHLD to the other threads. Otherwise the signal wakes this thread whenever the main thread is starting
+/// a process.
+pub(crate) fn block_child_signal() -> io::Result<()> {
+    Ok(SigSet::from(Signal::SIGCHLD).thread_block()?)
 }
 
 /// Wakes the waker at each change of the terminal's size.
