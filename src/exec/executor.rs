@@ -12,6 +12,7 @@ use super::get_state::GetState;
 use super::groups::ProcessGroups;
 use super::guard::GuardProcess;
 use super::job::{CommandOutcome, ItemTask, Job};
+use super::renewal::RenewalTimer;
 use super::retries::RetryQueue;
 use super::tally::{ExecTotals, ItemOutcome, Tally};
 use super::terminal::Terminal;
@@ -44,6 +45,7 @@ pub(crate) struct Executor<'a, W> {
     /// The end of each delay after a command. A delay occupies a job.
     cooldowns: Vec<Nanos>,
     gets: GetState,
+    renewals: RenewalTimer,
     tally: Tally,
     /// When to request the counts of the queue; none while a request is pending.
     next_counts_at: Option<Nanos>,
@@ -64,6 +66,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         child_waker: Waker,
         terminal: Option<Terminal>,
     ) -> io::Result<Self> {
+        let renewals = RenewalTimer::new(client.lease());
         Ok(Self {
             client,
             template,
@@ -77,6 +80,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             retry_queue: RetryQueue::default(),
             cooldowns: Vec::new(),
             gets: GetState::default(),
+            renewals,
             tally: Tally::default(),
             next_counts_at: Some(0),
             wait_notice_at: None,
@@ -132,6 +136,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 return Ok(());
             }
             self.cancel_if_idle(is_idle)?;
+            self.renew_leases()?;
             self.watch_wait()?;
             self.wait_for_event()?;
             self.process_replies()?;
@@ -244,11 +249,34 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(self.client.fail(item, reason)?)
     }
 
-    /// Takes back the outcomes that came after the lease.
+    /// Renews the leases of the items whose command lives, and of those that wait for another try. A consumer that is
+    /// stopped, or hangs, renews nothing.
+    fn renew_leases(&mut self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let running = self.running.iter().map(|job| &job.task).filter(|task| !task.is_lost);
+        let held = running.chain(self.retry_queue.recorded());
+        let held: Vec<_> = held.map(|task| task.batch.batch_ref()).collect();
+        if held.is_empty() {
+            self.renewals.restart(now);
+        } else if self.renewals.is_due(now) {
+            self.renewals.restart(now);
+            self.client.renew_all(held)?;
+        }
+        Ok(())
+    }
+
+    /// Takes back the outcomes that came after the lease, and gives up the items whose renewal came after it. The keeper may
+    /// refuse a renewal and the outcome of the same item.
     fn retract_late_outcomes(&mut self) {
         for batch_ref in self.client.take_lease_expired() {
-            self.tally.retract(batch_ref);
-            self.observer.came_too_late(batch_ref.first_id, self.client.has_lease());
+            let is_this = |job: &&mut Job| job.task.batch.batch_ref() == batch_ref;
+            let is_news = match self.running.iter_mut().find(is_this) {
+                Some(job) => !std::mem::replace(&mut job.task.is_lost, true),
+                None => self.retry_queue.remove(batch_ref) || self.tally.retract(batch_ref),
+            };
+            if is_news {
+                self.observer.came_too_late(batch_ref.first_id, self.client.has_lease());
+            }
         }
     }
 
@@ -257,11 +285,15 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         let deadlines = self.running.iter().filter_map(Job::deadline);
         let cooldowns = self.cooldowns.iter().copied();
         let others = retry.into_iter().chain(self.next_counts_at).chain(self.idle_deadline());
-        let others = others.chain(self.wait_notice_at);
+        let is_idle = self.running.is_empty() && self.retry_queue.is_empty();
+        let renewal = self.renewals.deadline().filter(|_| !is_idle);
+        let others = others.chain(self.wait_notice_at).chain(renewal);
         let next = deadlines.chain(cooldowns).chain(others).min();
         let timeout = next.map(|next| next.saturating_sub(self.clock.now()));
         if self.client.wait_for_keeper_or(&self.poll_fds(), timeout)? {
             self.client.reconnect()?;
+            // The dead keeper may not have read the last renewals.
+            self.renewals.hasten();
         }
         Ok(())
     }
@@ -301,7 +333,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 self.gets.items_received(batch.count());
                 while batch.count() > 0 {
                     let batch = batch.split_to(1);
-                    self.start_command(ItemTask { batch, command_failures: 0 })?;
+                    self.start_command(ItemTask::new(batch))?;
                 }
             }
             Notification::Ended => self.gets.ended(),
@@ -361,6 +393,10 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         if !self.config.delays.is_zero() {
             let delay = nanos(self.config.delays.sample());
             self.cooldowns.push(outcome.ended_at.saturating_add(delay));
+        }
+        if outcome.task.is_lost {
+            // Another consumer reports this item.
+            return Ok(());
         }
         let failure = outcome.failure_reason();
         let tries = outcome.task.command_failures + 1;

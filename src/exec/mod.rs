@@ -7,6 +7,7 @@ mod get_state;
 mod groups;
 mod guard;
 mod job;
+mod renewal;
 mod retries;
 mod tally;
 mod terminal;
