@@ -11,6 +11,7 @@ mod consumer;
 mod delay;
 mod error;
 mod exec_args;
+mod exec_values;
 mod get;
 mod get_loop;
 mod help;

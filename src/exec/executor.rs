@@ -1,5 +1,8 @@
 //! The executor: gets items, starts commands, and reports outcomes.
 
+mod early_end;
+mod leases;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitStatus;
@@ -11,6 +14,7 @@ use super::command::CommandTemplate;
 use super::get_state::GetState;
 use super::groups::ProcessGroups;
 use super::guard::GuardProcess;
+use super::halt::{Halt, HaltMode};
 use super::job::{CommandOutcome, ItemTask, Job};
 use super::renewal::RenewalTimer;
 use super::retries::RetryQueue;
@@ -46,6 +50,7 @@ pub(crate) struct Executor<'a, W> {
     cooldowns: Vec<Nanos>,
     gets: GetState,
     renewals: RenewalTimer,
+    halt: Halt,
     tally: Tally,
     /// When to request the counts of the queue; none while a request is pending.
     next_counts_at: Option<Nanos>,
@@ -67,6 +72,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         terminal: Option<Terminal>,
     ) -> io::Result<Self> {
         let renewals = RenewalTimer::new(client.lease());
+        let halt = Halt::new(config.halt);
         Ok(Self {
             client,
             template,
@@ -81,6 +87,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             cooldowns: Vec::new(),
             gets: GetState::default(),
             renewals,
+            halt,
             tally: Tally::default(),
             next_counts_at: Some(0),
             wait_notice_at: None,
@@ -126,14 +133,17 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
 
     fn run_loop(&mut self) -> Result<(), StopReason> {
         loop {
-            if self.config.halt && self.tally.totals().failed > 0 {
-                return Ok(());
-            }
-            self.start_due_retries()?;
-            self.request_items()?;
+            self.halt_if_due()?;
             let is_idle = self.running.is_empty() && self.retry_queue.is_empty();
-            if is_idle && self.gets.is_complete(self.config.max_items) {
-                return Ok(());
+            match self.halt.mode() {
+                Some(HaltMode::Now) => return Ok(()),
+                Some(HaltMode::Soon) if is_idle && !self.gets.is_pending() => return Ok(()),
+                None if is_idle && self.gets.is_complete(self.config.max_items) => return Ok(()),
+                _ => {}
+            }
+            if self.halt.mode().is_none() && !self.halt.is_waiting() {
+                self.start_due_retries()?;
+                self.request_items()?;
             }
             self.cancel_if_idle(is_idle)?;
             self.renew_leases()?;
@@ -249,37 +259,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(self.client.fail(item, reason)?)
     }
 
-    /// Renews the leases of the items whose command lives, and of those that wait for another try. A consumer that is
-    /// stopped, or hangs, renews nothing.
-    fn renew_leases(&mut self) -> Result<(), Error> {
-        let now = self.clock.now();
-        let running = self.running.iter().map(|job| &job.task).filter(|task| !task.is_lost);
-        let held = running.chain(self.retry_queue.recorded());
-        let held: Vec<_> = held.map(|task| task.batch.batch_ref()).collect();
-        if held.is_empty() {
-            self.renewals.restart(now);
-        } else if self.renewals.is_due(now) {
-            self.renewals.restart(now);
-            self.client.renew_all(held)?;
-        }
-        Ok(())
-    }
-
-    /// Takes back the outcomes that came after the lease, and gives up the items whose renewal came after it. The keeper may
-    /// refuse a renewal and the outcome of the same item.
-    fn retract_late_outcomes(&mut self) {
-        for batch_ref in self.client.take_lease_expired() {
-            let is_this = |job: &&mut Job| job.task.batch.batch_ref() == batch_ref;
-            let is_news = match self.running.iter_mut().find(is_this) {
-                Some(job) => !std::mem::replace(&mut job.task.is_lost, true),
-                None => self.retry_queue.remove(batch_ref) || self.tally.retract(batch_ref),
-            };
-            if is_news {
-                self.observer.came_too_late(batch_ref.first_id, self.client.has_lease());
-            }
-        }
-    }
-
     fn wait_for_event(&mut self) -> Result<(), Error> {
         let retry = self.retry_queue.next_due().filter(|_| self.available_jobs() > 0);
         let deadlines = self.running.iter().filter_map(Job::deadline);
@@ -331,6 +310,10 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 self.client.end_wait();
                 let mut batch = batch.into_batch();
                 self.gets.items_received(batch.count());
+                if self.halt.mode().is_some() {
+                    self.client.requeue_ref(batch.batch_ref())?;
+                    return Ok(self.client.flush()?);
+                }
                 while batch.count() > 0 {
                     let batch = batch.split_to(1);
                     self.start_command(ItemTask::new(batch))?;
@@ -343,7 +326,11 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 }
             }
             Notification::Counts(counts) => {
-                self.observer.counts_received(counts, self.tally.totals());
+                let totals = self.tally.totals();
+                self.observer.counts_received(counts, totals);
+                if let Some(notice) = self.halt.begin_at_share(totals, counts) {
+                    self.begin_halt(&notice)?;
+                }
                 self.next_counts_at = Some(self.clock.now() + COUNTS_INTERVAL);
             }
         }
@@ -410,7 +397,11 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 self.client.done_batch(&task.batch)?;
                 self.client.flush()?;
             }
-            Some(_) if task.command_failures < self.config.retries => {
+            Some(_) if tries <= self.config.retries && self.halt.mode().is_some() => {
+                self.client.requeue_ref(task.batch.batch_ref())?;
+                self.client.flush()?;
+            }
+            Some(_) if tries <= self.config.retries => {
                 self.schedule_retry(task, outcome.ended_at)?;
             }
             Some(reason) if task.command_failures == 0 => self.fail_item(&task, &reason)?,
@@ -424,9 +415,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     }
 
     fn schedule_retry(&mut self, mut task: ItemTask, ended_at: Nanos) -> Result<(), Error> {
-        // A delay beyond the range becomes the longest one (584 years), which never ends.
-        let factor = 2u64.saturating_pow(task.command_failures);
-        let delay = nanos(self.config.backoff).saturating_mul(factor);
+        let delay = self.config.backoff.sample(task.command_failures);
         task.command_failures += 1;
         self.client.begin_attempt(task.id(), task.batch.attempt.saturating_add(1))?;
         self.retry_queue.push_pending(ended_at.saturating_add(delay), task);

@@ -72,6 +72,18 @@ impl RetryQueue {
         at.map(|at| self.entries.remove(at)).is_some()
     }
 
+    /// Removes all items. Returns each with the attempt that it is in at the keeper, unless its lease has run out.
+    pub(super) fn take_all(&mut self) -> Vec<BatchRef> {
+        let entries =
+            self.entries.drain(..).map(|RetryEntry { task, is_attempt_recorded, .. }| {
+                let batch_ref = task.batch.batch_ref();
+                let pending = u32::from(!is_attempt_recorded);
+                let attempt = batch_ref.attempt.map(|attempt| attempt.saturating_add(pending));
+                BatchRef { attempt, ..batch_ref }
+            });
+        entries.collect()
+    }
+
     /// When the next try is due.
     pub(super) fn next_due(&self) -> Option<Nanos> {
         self.entries

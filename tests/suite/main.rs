@@ -77,6 +77,7 @@ mod error_language;
 mod examples;
 mod exec;
 mod exec_ends;
+mod exec_halt;
 mod faults;
 mod foreign_pipes;
 mod harness;
