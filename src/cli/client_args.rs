@@ -10,6 +10,7 @@ use super::wait_notice::Waiting;
 use crate::catalogue::log_lang;
 use crate::client::{Error, QueueBuilder, Timeout};
 use crate::clock::{Delay, DelaySampler, ProcessBirth, random_seed};
+use crate::exec::{Backoff, BackoffSampler};
 use crate::exit::{ExitCode, ExitError};
 use crate::os::signals::{self, LeaveSignals};
 use crate::queue_name::QueueName;
@@ -89,6 +90,15 @@ impl ClientArgs {
     /// How the command waits. A worker of a run says nothing: the run shows what its workers do.
     pub(super) fn waiting(&self, timeout: Timeout, follows: bool) -> Waiting {
         Waiting { is_quiet: self.quiet || self.worker.is_some(), timeout, follows }
+    }
+
+    /// The delays between the tries of an item.
+    pub(super) fn backoff(&self, backoff: Backoff) -> anyhow::Result<BackoffSampler> {
+        let seed = match self.seed {
+            None if backoff.jitter > 0.0 => random_seed()?,
+            seed => seed.unwrap_or_default(),
+        };
+        Ok(BackoffSampler::new(backoff, seed))
     }
 
     /// The delays after each item.

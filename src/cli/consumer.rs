@@ -152,7 +152,7 @@ impl Args {
             jobs: self.exec.jobs as usize,
             queue_name: queue.to_string(),
             retries: self.exec.retries,
-            backoff: self.exec.backoff,
+            backoff: self.client.backoff(self.exec.backoff)?,
             command_timeout: self.exec.timeout_each,
             delays: self.client.delays(Role::Consumer, &self.delay)?,
             halt: self.exec.halt,

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use super::values;
+use super::{exec_values, values};
 use crate::catalogue::message;
-use crate::exec::{CommandTemplate, StopReason, Terminal};
+use crate::exec::{Backoff, CommandTemplate, HaltRule, StopReason, Terminal};
 use crate::exit::ExitError;
 
 #[derive(Debug, clap::Args)]
@@ -21,18 +21,20 @@ pub(super) struct ExecArgs {
     #[arg(value_parser = values::parse_u32)]
     pub(super) retries: u32,
 
-    #[arg(long, value_name = "TIME", default_value = "100ms", requires = "command")]
-    #[arg(value_parser = values::parse_duration)]
+    #[arg(long, value_name = "TIME[..MAX]", default_value = "100ms", requires = "command")]
+    #[arg(value_parser = exec_values::parse_backoff)]
     #[arg(hide_short_help = true)]
-    pub(super) backoff: Duration,
+    pub(super) backoff: Backoff,
 
     #[arg(long, value_name = "TIME", requires = "command", value_parser = values::parse_duration)]
     #[arg(hide_short_help = true)]
     pub(super) timeout_each: Option<Duration>,
 
-    #[arg(long, requires = "command")]
+    #[arg(long, value_name = "WHEN,WHY=N", requires = "command")]
+    #[arg(num_args = 0..=1, default_missing_value = "now,fail=1")]
+    #[arg(value_parser = exec_values::parse_halt)]
     #[arg(hide_short_help = true)]
-    pub(super) halt: bool,
+    pub(super) halt: Option<HaltRule>,
 
     #[arg(long, requires = "command")]
     #[arg(hide_short_help = true)]

@@ -12,6 +12,7 @@ mod delay;
 mod dry_run;
 mod error;
 mod exec_args;
+mod exec_values;
 mod failed;
 mod get;
 mod get_loop;

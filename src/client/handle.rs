@@ -12,7 +12,7 @@ use super::session::Session;
 use super::timeout::SilenceLimit;
 use super::transport::Transport;
 use super::wait_notice::WaitNotice;
-use crate::clock::{Clock, WallTime, nanos};
+use crate::clock::{Clock, Nanos, WallTime, nanos};
 use crate::failure::Failure;
 use crate::pipe::{PIPE_BUF, ReadEnd, RequestSender};
 use crate::queue::{Batch, BatchRef};
@@ -240,6 +240,40 @@ impl Client {
         self.send_report(Request::Requeue(batch_ref))
     }
 
+    /// Begins the [lease](QueueBuilder::lease) of every item of the delivery anew, for work that takes longer than
+    /// the lease. Renew in time: a third of the lease after the delivery, and so on.
+    ///
+    /// Sends the request at once, and does not wait for an answer. The keeper ignores the request for an item whose lease
+    /// has run out. Without a lease, or where the keeper is one of an earlier version, nothing happens.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn renew(&mut self, delivery: &Delivery) -> Result<(), Error> {
+        self.renew_all([delivery.batch.batch_ref()])
+    }
+
+    /// Begins the lease of one item anew, as [`renew`](Self::renew) does for a whole delivery. A report of this item is then
+    /// one of its own: [`done`](Self::done) of the whole delivery is not possible any more.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub fn renew_item(&mut self, item: ItemRef) -> Result<(), Error> {
+        self.renew_all([item.into()])
+    }
+
+    pub(crate) fn renew_all(
+        &mut self,
+        items: impl IntoIterator<Item = BatchRef>,
+    ) -> Result<(), Error> {
+        if self.welcome.can_renew {
+            for batch_ref in items {
+                self.session.add_request(Request::Renew(batch_ref));
+            }
+            self.flush_requests()?;
+        }
+        Ok(())
+    }
+
     fn send_report(&mut self, report: Request) -> Result<(), Error> {
         self.session.add_request(report);
         // Many reports need not wait for the next request.
@@ -268,9 +302,14 @@ impl Client {
         self.flush_requests()
     }
 
+    /// How long an item may stay with this client; `None` for any time.
+    pub(crate) fn lease(&self) -> Option<Nanos> {
+        self.options.hello.lease
+    }
+
     /// Whether an item may stay with this client only for a time.
     pub(crate) fn has_lease(&self) -> bool {
-        self.options.hello.lease.is_some()
+        self.lease().is_some()
     }
 
     /// How many items this client reported that were no longer its own, though it has no lease: on a server, a client

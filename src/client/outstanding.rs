@@ -124,8 +124,8 @@ impl Outstanding {
                 }
                 self.item_reports.push_back(ItemReport { request, number });
             }
-            // A keeper that paces time has no successor.
-            Request::Sleep(_) => {}
+            // A keeper that paces time has no successor. A renewal is followed by another one.
+            Request::Sleep(_) | Request::Renew(_) => {}
             _ => {
                 let mark = self.confirmed_reports + self.item_reports.len() as u64;
                 self.requests.push_back((request, mark));

@@ -361,6 +361,16 @@ impl<T> Item<'_, T> {
         Ok(self.value)
     }
 
+    /// Begins the [lease](QueueBuilder::lease) of the item anew, for work that takes longer than the lease. Without a lease, or
+    /// where the keeper is one of an earlier version, nothing happens.
+    ///
+    /// # Errors
+    /// [`Error::LeaseExpired`] when the lease had run out: the item is in the queue again, or with another client.
+    /// Otherwise as for [`QueueBuilder::connect`].
+    pub fn renew(&self) -> Result<(), Error> {
+        self.lent.renew()
+    }
+
     /// Reports that the item has failed, and why. The queue keeps the item aside: `qdemo failed` lists
     /// the failed items with their reasons, and retries or drops them.
     ///
@@ -396,12 +406,23 @@ impl LentItem<'_> {
         let mut client = self.client.borrow_mut();
         client.done_item(self.item_ref)?;
         client.flush()?;
-        if self.has_lease {
-            // The keeper's word about the lease comes before this answer.
-            client.size()?;
-            if client.take_lease_expired().contains(&self.item_ref.into()) {
-                return Err(Error::LeaseExpired(self.item_ref.id));
-            }
+        if self.has_lease { self.check_lease(&mut client) } else { Ok(()) }
+    }
+
+    fn renew(&self) -> Result<(), Error> {
+        if !self.has_lease {
+            return Ok(());
+        }
+        let mut client = self.client.borrow_mut();
+        client.renew_item(self.item_ref)?;
+        self.check_lease(&mut client)
+    }
+
+    /// The keeper's word about the lease comes before the answer to a query.
+    fn check_lease(&self, client: &mut Client) -> Result<(), Error> {
+        client.size()?;
+        if client.take_lease_expired().contains(&self.item_ref.into()) {
+            return Err(Error::LeaseExpired(self.item_ref.id));
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use boot::{boot_id, time_namespace_offset, time_since_boot};
 pub use delay::{Delay, RecordedDelays};
-pub(crate) use delay::{DelaySampler, random_seed};
+pub(crate) use delay::{DelaySampler, JitterSampler, random_seed};
 pub(crate) use nanos::{Nanos, nanos, to_seconds};
 pub(crate) use process_birth::{BootQualifiedBirth, ProcessBirth};
 pub(crate) use random::random_u64;

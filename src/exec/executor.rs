@@ -1,5 +1,8 @@
 //! The executor: gets items, starts commands, and reports outcomes.
 
+mod early_end;
+mod leases;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitStatus;
@@ -11,7 +14,9 @@ use super::command::CommandTemplate;
 use super::get_state::GetState;
 use super::groups::ProcessGroups;
 use super::guard::GuardProcess;
+use super::halt::{Halt, HaltMode};
 use super::job::{CommandOutcome, ItemTask, Job};
+use super::renewal::RenewalTimer;
 use super::retries::RetryQueue;
 use super::slots::Slots;
 use super::tally::{ExecTotals, ItemOutcome, Tally};
@@ -47,6 +52,8 @@ pub(crate) struct Executor<'a, W> {
     retry_queue: RetryQueue,
     slots: Slots,
     gets: GetState,
+    renewals: RenewalTimer,
+    halt: Halt,
     tally: Tally,
     /// When to request the counts of the queue; none while a request is pending.
     next_counts_at: Option<Nanos>,
@@ -67,6 +74,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         child_waker: Waker,
         terminal: Option<Terminal>,
     ) -> io::Result<Self> {
+        let renewals = RenewalTimer::new(client.lease());
+        let halt = Halt::new(config.halt);
         Ok(Self {
             client,
             template,
@@ -81,6 +90,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             retry_queue: RetryQueue::default(),
             slots: Slots::default(),
             gets: GetState::default(),
+            renewals,
+            halt,
             tally: Tally::default(),
             next_counts_at: Some(0),
             wait_notice_at: None,
@@ -126,17 +137,21 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
 
     fn run_loop(&mut self) -> Result<(), StopReason> {
         loop {
-            if self.config.halt && self.tally.totals().failed > 0 {
-                return Ok(());
-            }
-            self.start_due_retries()?;
-            self.request_items()?;
-            self.client.flush()?;
+            self.halt_if_due()?;
             let is_idle = self.running.is_empty() && self.retry_queue.is_empty();
-            if is_idle && self.gets.is_complete(self.config.max_items) {
-                return Ok(());
+            match self.halt.mode() {
+                Some(HaltMode::Now) => return Ok(()),
+                Some(HaltMode::Soon) if is_idle && !self.gets.is_pending() => return Ok(()),
+                None if is_idle && self.gets.is_complete(self.config.max_items) => return Ok(()),
+                _ => {}
             }
+            if self.halt.mode().is_none() && !self.halt.is_waiting() {
+                self.start_due_retries()?;
+                self.request_items()?;
+            }
+            self.client.flush()?;
             self.cancel_if_idle(is_idle)?;
+            self.renew_leases()?;
             self.watch_wait()?;
             self.wait_for_event()?;
             self.process_replies()?;
@@ -254,23 +269,19 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(self.client.fail_with(item, failure)?)
     }
 
-    /// Takes back the outcomes that came after the lease.
-    fn retract_late_outcomes(&mut self) {
-        for batch_ref in self.client.take_lease_expired() {
-            self.tally.retract(batch_ref);
-            self.observer.came_too_late(batch_ref.first_id, self.client.has_lease());
-        }
-    }
-
     fn wait_for_event(&mut self) -> Result<(), Error> {
         let retry = self.retry_queue.next_due().filter(|_| self.available_jobs() > 0);
         let deadlines = self.running.iter().filter_map(Job::deadline);
         let others = retry.into_iter().chain(self.next_counts_at).chain(self.idle_deadline());
-        let others = others.chain(self.wait_notice_at);
+        let is_idle = self.running.is_empty() && self.retry_queue.is_empty();
+        let renewal = self.renewals.deadline().filter(|_| !is_idle);
+        let others = others.chain(self.wait_notice_at).chain(renewal);
         let next = deadlines.chain(self.slots.next_free_at()).chain(others).min();
         let timeout = next.map(|next| next.saturating_sub(self.clock.now()));
         if self.client.wait_for_keeper_or(&self.poll_fds(), timeout)? {
             self.client.reconnect()?;
+            // The dead keeper may not have read the last renewals.
+            self.renewals.hasten();
         }
         Ok(())
     }
@@ -308,8 +319,12 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 self.client.end_wait();
                 let mut batch = batch.into_batch();
                 self.gets.items_received(batch.count());
+                if self.halt.mode().is_some() {
+                    self.client.requeue_ref(batch.batch_ref())?;
+                    return Ok(self.client.flush()?);
+                }
                 while batch.count() > 0 {
-                    let task = ItemTask { batch: batch.split_to(1), command_failures: 0 };
+                    let task = ItemTask::new(batch.split_to(1));
                     if self.available_jobs() > 0 {
                         self.start_command(task)?;
                     } else {
@@ -325,7 +340,11 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 }
             }
             Notification::Counts(counts) => {
-                self.observer.counts_received(counts, self.tally.totals());
+                let totals = self.tally.totals();
+                self.observer.counts_received(counts, totals);
+                if let Some(notice) = self.halt.begin_at_share(totals, counts) {
+                    self.begin_halt(&notice)?;
+                }
                 self.next_counts_at = Some(self.clock.now() + COUNTS_INTERVAL);
             }
         }
@@ -385,11 +404,17 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             let delay = nanos(self.config.delays.sample());
             self.slots.free_at(outcome.slot, outcome.ended_at.saturating_add(delay));
         }
+        if outcome.task.is_lost {
+            // Another consumer reports this item.
+            return Ok(());
+        }
         let tries = outcome.task.command_failures + 1;
         if !outcome.has_failed() {
             let batch = &outcome.task.batch;
             self.tally.record(batch.batch_ref(), ItemOutcome::Done);
             self.client.done_batch(batch)?;
+        } else if tries <= self.config.retries && self.halt.mode().is_some() {
+            self.client.requeue_ref(outcome.task.batch.batch_ref())?;
         } else if tries <= self.config.retries {
             self.schedule_retry(outcome.task, outcome.ended_at)?;
         } else {
@@ -402,9 +427,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     }
 
     fn schedule_retry(&mut self, mut task: ItemTask, ended_at: Nanos) -> Result<(), Error> {
-        // A delay beyond the range becomes the longest one (584 years), which never ends.
-        let factor = 2u64.saturating_pow(task.command_failures);
-        let delay = nanos(self.config.backoff).saturating_mul(factor);
+        let delay = self.config.backoff.sample(task.command_failures);
         task.command_failures += 1;
         self.client.begin_attempt(task.id(), task.batch.attempt.saturating_add(1))?;
         self.retry_queue.push_pending(ended_at.saturating_add(delay), task);

@@ -35,6 +35,15 @@ impl GetState {
         self.is_cancelled = true;
     }
 
+    /// Whether a get waits that the keeper may still answer with items.
+    pub(super) fn is_cancellable(&self) -> bool {
+        self.is_pending && !self.is_cancelled
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.is_pending
+    }
+
     pub(super) fn items_received(&mut self, count: u64) {
         self.is_pending = false;
         self.is_cancelled = false;

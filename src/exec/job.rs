@@ -36,9 +36,15 @@ pub(crate) struct ItemTask {
     pub(crate) batch: Batch,
     /// How often the command has failed here.
     pub(super) command_failures: u32,
+    /// The lease of this attempt has run out: the item is in the queue again, or with another consumer.
+    pub(super) is_lost: bool,
 }
 
 impl ItemTask {
+    pub(super) fn new(batch: Batch) -> Self {
+        Self { batch, command_failures: 0, is_lost: false }
+    }
+
     pub(crate) fn id(&self) -> u64 {
         self.batch.first_id
     }

@@ -1,12 +1,15 @@
 //! Runs a command for each item: several at a time, with retries after a failure. A command ends when it exceeds
 //! its time, or when the consumer ends.
 
+mod backoff;
 mod command;
 mod executor;
 mod get_state;
 mod groups;
 mod guard;
+mod halt;
 mod job;
+mod renewal;
 mod replacement;
 mod retries;
 mod slots;
@@ -20,9 +23,11 @@ use crate::catalogue::message;
 use crate::client::{Error, Timeout};
 use crate::clock::DelaySampler;
 use crate::queue::Counts;
+pub(crate) use backoff::{Backoff, BackoffSampler, DEFAULT_CEILING, DEFAULT_JITTER};
 pub(crate) use command::{CommandError, CommandTemplate};
 pub(crate) use executor::Executor;
 pub(crate) use guard::run_guard;
+pub(crate) use halt::{HaltLimit, HaltMode, HaltOutcome, HaltRule};
 pub(crate) use job::CommandOutcome;
 pub(crate) use replacement::Replacements;
 pub(crate) use tally::ExecTotals;
@@ -37,14 +42,14 @@ pub(crate) struct ExecConfig {
     pub(crate) queue_name: String,
     /// The number of tries after the first one.
     pub(crate) retries: u32,
-    /// The delay before the second try. Each failure doubles the delay.
-    pub(crate) backoff: Duration,
+    /// The delays before the further tries.
+    pub(crate) backoff: BackoffSampler,
     /// The time limit of a command.
     pub(crate) command_timeout: Option<Duration>,
     /// The delay after each command.
     pub(crate) delays: DelaySampler,
-    /// Stop at the first failed item.
-    pub(crate) halt: bool,
+    /// When to stop before the end of the queue.
+    pub(crate) halt: Option<HaltRule>,
     /// The number of items to get in all.
     pub(crate) max_items: u64,
     /// How long to wait for an item while no command runs.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::job::ItemTask;
 use crate::clock::Nanos;
+use crate::queue::BatchRef;
 
 /// Items that wait for another try after a failure.
 #[derive(Debug, Default)]
@@ -56,6 +57,31 @@ impl RetryQueue {
         entry.is_attempt_recorded = true;
         entry.task.batch.attempt = entry.task.batch.attempt.saturating_add(1);
         None
+    }
+
+    /// The items whose next attempt is recorded.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = &ItemTask> {
+        self.entries.iter().filter(|entry| entry.is_attempt_recorded).map(|entry| &entry.task)
+    }
+
+    /// Removes an item whose next attempt is recorded. Returns whether it was here.
+    pub(super) fn remove(&mut self, item: BatchRef) -> bool {
+        let is_item =
+            |entry: &RetryEntry| entry.is_attempt_recorded && entry.task.batch.batch_ref() == item;
+        let at = self.entries.iter().position(is_item);
+        at.map(|at| self.entries.remove(at)).is_some()
+    }
+
+    /// Removes all items. Returns each with the attempt that it is in at the keeper, unless its lease has run out.
+    pub(super) fn take_all(&mut self) -> Vec<BatchRef> {
+        let entries =
+            self.entries.drain(..).map(|RetryEntry { task, is_attempt_recorded, .. }| {
+                let batch_ref = task.batch.batch_ref();
+                let pending = u32::from(!is_attempt_recorded);
+                let attempt = batch_ref.attempt.map(|attempt| attempt.saturating_add(pending));
+                BatchRef { attempt, ..batch_ref }
+            });
+        entries.collect()
     }
 
     /// When the next try is due.

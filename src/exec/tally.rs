@@ -42,11 +42,14 @@ impl Tally {
     }
 
     /// Takes an outcome back: the lease had run out before this consumer reported the outcome.
-    pub(super) fn retract(&mut self, batch_ref: BatchRef) {
+    /// Returns whether this consumer had reported an outcome.
+    pub(super) fn retract(&mut self, batch_ref: BatchRef) -> bool {
         let at = self.recent.iter().rposition(|&(recorded, _)| recorded == batch_ref);
-        if let Some((_, outcome)) = at.and_then(|at| self.recent.remove(at)) {
-            *self.counter(outcome) -= 1;
-        }
+        let Some((_, outcome)) = at.and_then(|at| self.recent.remove(at)) else {
+            return false;
+        };
+        *self.counter(outcome) -= 1;
+        true
     }
 
     fn counter(&mut self, outcome: ItemOutcome) -> &mut u64 {

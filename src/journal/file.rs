@@ -35,6 +35,8 @@ pub(crate) struct Journal<S> {
     rewrite_check_length: u64,
     /// The file has an earlier version, so only a rewrite may change it.
     is_outdated: bool,
+    /// The last reservation failed.
+    is_out_of_room: bool,
     unwritten: WriteBuffer,
 }
 
@@ -103,6 +105,7 @@ impl<S: Store> Journal<S> {
             has_only_queue_record: (records, queue_records) == (1, 1) && damaged_lines.is_empty(),
             rewrite_check_length: MIN_REWRITE_BYTES.max(length),
             is_outdated: end > 0 && version != Version::PRESENT,
+            is_out_of_room: false,
             unwritten: WriteBuffer::default(),
         };
         Ok(Some((journal, damaged_lines)))
@@ -118,7 +121,12 @@ impl<S: Store> Journal<S> {
     }
 
     /// Adds a record. [`Journal::commit`] writes the record.
+    ///
+    /// Without room on the disk a renewed lease is not recorded: `done` needs the reserve more.
     pub(crate) fn append(&mut self, record: &Record<'_>) {
+        if self.is_out_of_room && matches!(record, Record::Renewed { .. }) {
+            return;
+        }
         if self.is_empty() {
             self.unwritten.text_mut().extend_from_slice(Version::PRESENT.header());
         }
@@ -141,6 +149,7 @@ impl<S: Store> Journal<S> {
             return Err(io::Error::other(OutdatedJournal));
         }
         let reserved = self.ensure_reserve();
+        self.is_out_of_room = reserved.is_err();
         if std::mem::take(&mut self.has_new_items) {
             reserved?;
         }
@@ -289,6 +298,8 @@ mod tests {
     struct MemoryStore {
         text: Vec<u8>,
         size: usize,
+        /// Whether a reservation succeeds.
+        has_room: bool,
     }
 
     impl Store for MemoryStore {
@@ -305,7 +316,7 @@ mod tests {
         }
 
         fn reserve(&mut self, _: u64) -> io::Result<()> {
-            Ok(())
+            if self.has_room { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
         }
 
         fn sync(&mut self) -> io::Result<()> {
@@ -328,7 +339,7 @@ mod tests {
 
     /// The journal with this text, the number of its records, and its damaged lines.
     fn open(text: &[u8], size: usize) -> Option<(Journal<MemoryStore>, u64, Vec<u64>)> {
-        let store = MemoryStore { text: text.to_vec(), size };
+        let store = MemoryStore { text: text.to_vec(), size, has_room: true };
         let mut count = 0;
         let (journal, damaged) = Journal::recover(store, text, |_| count += 1).unwrap()?;
         Some((journal, count, damaged))
@@ -411,6 +422,31 @@ mod tests {
             }
         }
         assert!(open(Version::One.header(), 1 << 20).unwrap().0.is_outdated());
+    }
+
+    #[test]
+    fn without_room_for_a_reserve_renewals_are_not_recorded() {
+        let (mut journal, ..) = open(b"", usize::MAX).unwrap();
+        let renewed = Record::Renewed { ids: 1..2, leased_at: 9 };
+        let words = |journal: &Journal<MemoryStore>| {
+            let text = String::from_utf8(journal.store.text.clone()).unwrap();
+            let lines = text.lines().filter_map(|line| line.split(' ').next());
+            lines.filter(|word| !word.is_empty()).skip(1).collect::<Vec<_>>().join(" ")
+        };
+        let mut append = |record: &Record<'_>, has_room: bool| {
+            journal.store.has_room = has_room;
+            journal.append(record);
+            journal.commit(false).unwrap();
+            words(&journal)
+        };
+        assert_eq!(append(&renewed, true), "renewed");
+        let json = "x".repeat(100_000);
+        // The journal notices the lack of room here.
+        let large = Record::Client { key: ClientKey(7), json: &json };
+        assert_eq!(append(&large, false), "renewed client");
+        assert_eq!(append(&renewed, false), "renewed client");
+        assert_eq!(append(&Record::Done { ids: 8..9 }, true), "renewed client done");
+        assert_eq!(append(&renewed, true), "renewed client done renewed");
     }
 
     #[test]

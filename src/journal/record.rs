@@ -41,6 +41,8 @@ pub(crate) enum Record<'a> {
     Done { ids: Range<u64> },
     /// `attempt ID ATTEMPT`: this item is still in flight, in another attempt.
     Attempt { id: u64, attempt: u32 },
+    /// `renewed FIRST COUNT SINCE`: the lease of these items, which are in flight, began anew.
+    Renewed { ids: Range<u64>, leased_at: u64 },
     /// `requeued FIRST COUNT ATTEMPT DELIVERY_FAILURES`: these items are ready again.
     Requeued { ids: Range<u64>, attempt: u32, delivery_failures: u32 },
     /// `failed FIRST COUNT ATTEMPT DELIVERY_FAILURES WHY`: these items have failed.
@@ -105,6 +107,9 @@ impl Record<'_> {
             }
             Self::Done { ids } => write!(text, "done {} {}", ids.start, ids.end - ids.start),
             Self::Attempt { id, attempt } => write!(text, "attempt {id} {attempt}"),
+            Self::Renewed { ids: Range { start, end }, leased_at } => {
+                write!(text, "renewed {start} {} {leased_at}", end - start)
+            }
             Self::Requeued { ids: Range { start, end }, attempt, delivery_failures } => {
                 write!(text, "requeued {start} {} {attempt} {delivery_failures}", end - start)
             }
@@ -316,6 +321,7 @@ fn parse_record<'a>(mut fields: Fields<'a>, items: Items) -> Option<Record<'a>> 
         }
         b"done" => Record::Done { ids: fields.ids()? },
         b"attempt" => Record::Attempt { id: fields.number()?, attempt: fields.small()? },
+        b"renewed" => Record::Renewed { ids: fields.ids()?, leased_at: fields.number()? },
         b"requeued" => {
             let (ids, attempt) = (fields.ids()?, fields.small()?);
             Record::Requeued { ids, attempt, delivery_failures: fields.small()? }

@@ -56,6 +56,7 @@ impl Keeper {
             version: VERSION,
             is_paced: self.pacer.is_some(),
             window: self.put_window(),
+            can_renew: self.clients.get(&client).is_some_and(|c| c.record.hello.lease.is_some()),
             awaits_next_round: self.queue.has_ended() && !self.queue.sees_end_next(client),
             resumed,
             is_forgotten: false,

@@ -195,6 +195,7 @@ impl Keeper {
                 Request::Fail { batch, try_count, reason }
             }
             wire::Request::Attempt { id, attempt } => Request::Attempt { id, attempt },
+            wire::Request::Renew(batch) => Request::Renew { batch, now: self.now() },
             wire::Request::Cancel => Request::Cancel,
             wire::Request::Join => Request::Join,
             wire::Request::Close { now } => Request::Close { now },

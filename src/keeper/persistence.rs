@@ -162,6 +162,7 @@ impl JournalRecovery {
             }
             Record::Done { ids } => self.recovery.mark_done(ids),
             Record::Attempt { id, attempt } => self.recovery.begin_attempt(id, attempt),
+            Record::Renewed { ids, leased_at } => self.recovery.renew_lease(ids, leased_at),
             Record::Requeued { ids, attempt, delivery_failures } => {
                 self.recovery.requeue(ids, attempt, delivery_failures);
             }
@@ -297,6 +298,11 @@ fn snapshot_records<'a>(
         let (key, ids, delivered_at) = (key_of(client), batch.ids(), *delivered_at);
         [Record::Ready(batch.clone()), Record::Delivered { key, ids, delivered_at }]
     });
+    let renewed = queue.in_flight().filter(|(_, held)| held.leased_at != held.delivered_at);
+    let renewals = renewed.map(|(_, InFlight { batch, leased_at, .. })| Record::Renewed {
+        ids: batch.ids(),
+        leased_at: *leased_at,
+    });
     let attempts = queue.in_flight().filter(|(_, in_flight)| in_flight.is_client_attempt);
     let attempts = attempts.map(|(_, InFlight { batch, .. })| Record::Attempt {
         id: batch.first_id,
@@ -313,6 +319,7 @@ fn snapshot_records<'a>(
     std::iter::once(Record::Queue(state))
         .chain(ready)
         .chain(in_flight)
+        .chain(renewals)
         .chain(attempts)
         .chain(failed)
         .chain(clients)

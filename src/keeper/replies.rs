@@ -23,7 +23,8 @@ pub(super) fn reply_to(kind: EffectKind, window: impl FnOnce() -> u64) -> Option
         EffectKind::Done(_)
         | EffectKind::Requeued(_)
         | EffectKind::Failed { .. }
-        | EffectKind::AttemptBegun(_) => return None,
+        | EffectKind::AttemptBegun(_)
+        | EffectKind::Renewed(_) => return None,
         EffectKind::Ended => Reply::Ended,
         EffectKind::Empty => Reply::Empty,
         EffectKind::Joined { failed } => Reply::Joined { failed },
@@ -44,6 +45,7 @@ pub(super) fn record_of(kind: &EffectKind, key: ClientKey, at: Nanos) -> Option<
         EffectKind::AttemptBegun(batch) => {
             Record::Attempt { id: batch.first_id, attempt: batch.attempt }
         }
+        EffectKind::Renewed(batch) => Record::Renewed { ids: batch.ids(), leased_at: at },
         EffectKind::Requeued(batch) => Record::Requeued {
             ids: batch.ids(),
             attempt: batch.attempt,

@@ -25,8 +25,12 @@ impl Queue {
         let batch = self.ready.take(max.min(share))?;
         c.pending_get = None;
         self.waiting_getters.remove(turn);
-        let in_flight =
-            InFlight { delivered_at: now, batch: batch.clone(), is_client_attempt: false };
+        let in_flight = InFlight {
+            delivered_at: now,
+            leased_at: now,
+            batch: batch.clone(),
+            is_client_attempt: false,
+        };
         add_in_flight(c, client, in_flight, &mut self.leases);
         self.in_flight_count += batch.count();
         self.last_delivered_id = self.last_delivered_id.max(batch.end_id() - 1);
@@ -70,7 +74,7 @@ impl Queue {
         let c = self.clients.get_mut(client)?;
         let in_flight = c.in_flight.remove(&key)?;
         if let Some(lease) = c.settings.lease {
-            self.leases.remove(&(in_flight.delivered_at.saturating_add(lease), key, client));
+            self.leases.remove(&(in_flight.leased_at.saturating_add(lease), key, client));
         }
         Some(in_flight)
     }
@@ -157,9 +161,25 @@ impl Queue {
         };
         let batch = Batch { attempt, ..last_attempt.batch };
         self.emit(client, EffectKind::AttemptBegun(batch.clone()));
-        // The lease of the delivery goes on.
+        // The lease goes on.
         self.add_in_flight(client, InFlight { batch, is_client_attempt: true, ..last_attempt });
         true
+    }
+
+    /// Begins the lease of these items anew. A client without a lease may ask too, and nothing changes.
+    pub(super) fn renew_lease(
+        &mut self,
+        client: ClientId,
+        batch_ref: BatchRef,
+        now: Nanos,
+    ) -> Result<(), Refusal> {
+        self.find_in_flight(client, batch_ref).ok_or(Refusal::NotInFlight(batch_ref))?;
+        if self.clients.get(client).is_some_and(|c| c.settings.lease.is_some()) {
+            let renewed = self.take_in_flight(client, batch_ref)?;
+            self.emit(client, EffectKind::Renewed(renewed.batch.clone()));
+            self.add_in_flight(client, InFlight { leased_at: now, ..renewed });
+        }
+        Ok(())
     }
 
     /// Requeues a batch that an earlier keeper delivered and the client never read. The batch keeps its
@@ -235,7 +255,7 @@ fn add_in_flight(
 ) {
     let key = in_flight.batch.first_id;
     if let Some(lease) = c.settings.lease {
-        leases.insert((in_flight.delivered_at.saturating_add(lease), key, client));
+        leases.insert((in_flight.leased_at.saturating_add(lease), key, client));
     }
     c.in_flight.insert(key, in_flight);
 }

@@ -7,6 +7,8 @@ use crate::clock::Nanos;
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(crate) delivered_at: Nanos,
+    /// When the lease began: at the delivery, or at the last renewal.
+    pub(crate) leased_at: Nanos,
     pub(crate) batch: Batch,
     /// The client began this attempt itself: the queue delivered the items in an earlier attempt.
     pub(crate) is_client_attempt: bool,

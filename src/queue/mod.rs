@@ -112,6 +112,7 @@ impl Queue {
                 let items = u64::from(self.begin_attempt(client, id, attempt));
                 self.emit(client, EffectKind::Affected { items });
             }
+            Request::Renew { batch, now } => return self.renew_lease(client, batch, now),
             Request::NotReceived { first_id } => self.requeue_unread(client, first_id),
             Request::Cancel => self.cancel(client),
             Request::Join => self.enqueue_join(client),

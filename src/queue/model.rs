@@ -6,6 +6,8 @@ use bytes::Bytes;
 
 use super::*;
 
+/// The lease of each client.
+const LEASE: Nanos = 10;
 /// How many clients are connected at most.
 pub(crate) const MAX_CLIENTS: usize = 6;
 
@@ -27,6 +29,10 @@ pub(crate) enum Operation {
     /// The client sends `done` for arbitrary ids.
     DoneArbitrary(BatchRef),
     Requeue(usize),
+    /// The holder of the `pick`th in-flight item renews its lease.
+    Renew(usize),
+    /// The client renews the lease of arbitrary ids.
+    RenewArbitrary(BatchRef),
     /// Begins another attempt at the `pick`th in-flight item.
     Attempt(usize),
     Fail(usize),
@@ -37,7 +43,7 @@ pub(crate) enum Operation {
     Disconnect,
     ClientDied,
     Step,
-    /// Leases of 10 expire after some of these.
+    /// Leases expire after some of these.
     AdvanceTime,
     Close,
     CloseNow,
@@ -88,6 +94,8 @@ struct ModelItem {
     state: ItemState,
     /// How many attempts have begun.
     attempts: u32,
+    /// When the lease ends, while the item is in flight.
+    leased_until: Nanos,
     text: String,
 }
 
@@ -96,6 +104,7 @@ struct ModelItem {
 struct QueueModel {
     /// 0: unbounded.
     capacity: u64,
+    now: Nanos,
     items: BTreeMap<u64, ModelItem>,
     /// The sequence number of each client's last sent item.
     sent: BTreeMap<ClientId, u64>,
@@ -118,6 +127,15 @@ impl QueueModel {
                     assert_eq!(batch.attempt, item.attempts);
                     assert_eq!(item.text.as_bytes(), text);
                     item.state = ItemState::InFlight(client);
+                    item.leased_until = self.now + LEASE;
+                }
+            }
+            EffectKind::Renewed(batch) => {
+                for (id, _) in batch.iter_with_ids() {
+                    let item = self.items.get_mut(&id).unwrap();
+                    assert_eq!(item.state, ItemState::InFlight(client));
+                    assert_eq!(batch.attempt, item.attempts, "a renewal is no attempt");
+                    item.leased_until = self.now + LEASE;
                 }
             }
             EffectKind::AttemptBegun(batch) => {
@@ -156,7 +174,10 @@ impl QueueModel {
             *accepted += 1;
             let text = String::from_utf8(item.to_vec()).unwrap();
             assert_eq!(text, format!("{client}-{accepted}"));
-            self.items.insert(id, ModelItem { state: ItemState::Ready, attempts: 0, text });
+            self.items.insert(
+                id,
+                ModelItem { state: ItemState::Ready, attempts: 0, leased_until: 0, text },
+            );
         }
         if self.capacity > 0 {
             assert!(self.count_in(ItemState::Ready) <= self.capacity, "the capacity is exact");
@@ -183,6 +204,14 @@ impl QueueModel {
 
     fn count_in(&self, state: ItemState) -> u64 {
         self.items.values().filter(|item| item.state == state).count() as u64
+    }
+
+    /// The last consumer, which drains the queue, has no lease.
+    fn next_lease_expiry(&self) -> Option<Nanos> {
+        let in_flight = self.items.values().filter(
+            |item| matches!(item.state, ItemState::InFlight(client) if client != usize::MAX),
+        );
+        in_flight.map(|item| item.leased_until).min()
     }
 
     fn in_flight(&self) -> Vec<(u64, ClientId)> {
@@ -239,9 +268,11 @@ impl ModelTest {
             Operation::Done { .. }
             | Operation::Requeue(_)
             | Operation::Attempt(_)
+            | Operation::Renew(_)
             | Operation::Fail(_) => self.acknowledge(operation),
             Operation::AdvanceTime => {
                 self.now += 6;
+                self.model.now = self.now;
                 self.queue.expire_leases(self.now);
                 assert!(self.queue.next_lease_expiry().is_none_or(|next| next > self.now));
             }
@@ -263,7 +294,13 @@ impl ModelTest {
                 let is_waiting = self.queue.waiting_getters.find(|c| c == client).is_some();
                 assert_eq!(self.request(client, Request::Get { max }).is_err(), is_waiting);
             }
-            Operation::DoneArbitrary(batch_ref) => self.done_arbitrary(client, batch_ref),
+            Operation::DoneArbitrary(batch_ref) => {
+                self.report_arbitrary(client, batch_ref, Request::Done(batch_ref));
+            }
+            Operation::RenewArbitrary(batch) => {
+                let now = self.now;
+                self.report_arbitrary(client, batch, Request::Renew { batch, now });
+            }
             Operation::Retry => {
                 self.request(client, Request::Retry(None)).unwrap();
                 self.model.move_items(ItemState::Failed, ItemState::Ready);
@@ -293,7 +330,7 @@ impl ModelTest {
             keep_open: matches!(kind, ClientKind::KeepOpen),
             follow: matches!(kind, ClientKind::Follower),
             birth: ProcessBirth::new(if is_late { 200 } else { 10 }, 1),
-            lease: Some(10),
+            lease: Some(LEASE),
             max_delivery_failures: 2,
             ..settings(role)
         };
@@ -333,6 +370,12 @@ impl ModelTest {
                 let Some((id, client)) = pick(n) else { return };
                 request(client, Request::Requeue(batch_ref(id, 1))).unwrap();
             }
+            Operation::Renew(n) => {
+                let Some((id, client)) = pick(n) else { return };
+                let batch =
+                    BatchRef { attempt: Some(self.model.items[&id].attempts), ..batch_ref(id, 1) };
+                request(client, Request::Renew { batch, now: self.now }).unwrap();
+            }
             Operation::Attempt(n) => {
                 let Some((id, client)) = pick(n) else { return };
                 let attempt = self.model.items[&id].attempts + 1;
@@ -350,10 +393,10 @@ impl ModelTest {
         }
     }
 
-    /// A client can finish only items that it has in flight, in the current attempt.
-    fn done_arbitrary(&mut self, client: ClientId, batch_ref: BatchRef) {
+    /// A client can finish or renew only items that it has in flight, in the current attempt.
+    fn report_arbitrary(&mut self, client: ClientId, batch_ref: BatchRef, request: Request) {
         let BatchRef { first_id, count, attempt } = batch_ref;
-        let is_taken = self.request(client, Request::Done(batch_ref)).is_ok();
+        let is_taken = self.request(client, request).is_ok();
         for id in first_id..first_id.saturating_add(count.min(100)) {
             let has_item = self.model.items.get(&id).is_some_and(|item| {
                 item.state == ItemState::InFlight(client)
@@ -413,6 +456,8 @@ impl ModelTest {
         assert_eq!(counts.in_flight, self.model.in_flight().len() as u64);
         assert_eq!(counts.failed, self.model.count_in(ItemState::Failed));
         assert!(self.queue.leases.len() <= self.model.in_flight().len(), "each lease has an item");
+        let next_expiry = self.queue.next_lease_expiry();
+        assert_eq!(next_expiry, self.model.next_lease_expiry(), "a lease lasts as it was given");
     }
 
     /// A last consumer gets every ready item and sees the end: no client waits for ever.

@@ -23,6 +23,7 @@ pub(crate) struct Recovery {
 struct Delivery {
     client: ClientId,
     delivered_at: Nanos,
+    leased_at: Nanos,
     /// The client began this attempt itself.
     is_client_attempt: bool,
 }
@@ -44,6 +45,10 @@ impl<T: Copy> BatchMap<T> {
 
     /// Removes those of the items that the map has.
     fn take(&mut self, ids: Range<u64>) -> Vec<Batch> {
+        self.take_with_data(ids).into_iter().map(|(_, batch)| batch).collect()
+    }
+
+    fn take_with_data(&mut self, ids: Range<u64>) -> Vec<(T, Batch)> {
         let before = self.0.range(..ids.start).next_back().map(|(&key, _)| key);
         let within = self.0.range(ids.clone()).map(|(&key, _)| key);
         let keys: Vec<u64> = before.into_iter().chain(within).collect();
@@ -53,7 +58,7 @@ impl<T: Copy> BatchMap<T> {
             let head = batch.split_to(ids.start.saturating_sub(batch.first_id).min(batch.count()));
             let middle = batch.split_to(ids.end.saturating_sub(batch.first_id).min(batch.count()));
             if middle.count() > 0 {
-                taken.push(middle);
+                taken.push((data, middle));
             }
             for rest in [head, batch] {
                 if rest.count() > 0 {
@@ -79,7 +84,12 @@ impl Recovery {
     ) {
         // One delivery can join several puts, and a client may finish any part of the delivery.
         for batch in merge_adjacent(self.ready.take(ids)) {
-            let delivery = Delivery { client, delivered_at, is_client_attempt: false };
+            let delivery = Delivery {
+                client,
+                delivered_at,
+                leased_at: delivered_at,
+                is_client_attempt: false,
+            };
             self.in_flight.add(delivery, batch);
         }
     }
@@ -98,6 +108,13 @@ impl Recovery {
                 let delivery = Delivery { is_client_attempt: true, ..delivery };
                 self.in_flight.add(delivery, Batch { attempt, ..batch });
             }
+        }
+    }
+
+    /// The lease of these items began anew.
+    pub(crate) fn renew_lease(&mut self, ids: Range<u64>, leased_at: Nanos) {
+        for (delivery, batch) in self.in_flight.take_with_data(ids) {
+            self.in_flight.add(Delivery { leased_at, ..delivery }, batch);
         }
     }
 
@@ -159,10 +176,11 @@ impl Recovery {
             queue.add_client(client, settings);
         }
         for (delivery, batch) in std::mem::take(&mut self.in_flight).0.into_values() {
-            let Delivery { client, delivered_at, is_client_attempt } = delivery;
+            let Delivery { client, delivered_at, leased_at, is_client_attempt } = delivery;
             if queue.clients.get(client).is_some() {
                 queue.in_flight_count += batch.count();
-                queue.add_in_flight(client, InFlight { delivered_at, batch, is_client_attempt });
+                let in_flight = InFlight { delivered_at, leased_at, batch, is_client_attempt };
+                queue.add_in_flight(client, in_flight);
             } else {
                 self.ready.add((), batch.next_attempt());
             }
@@ -256,6 +274,22 @@ mod tests {
         let batch_ref = BatchRef { attempt: Some(1), ..batch_ref(2, 2) };
         queue.apply(7, Request::Done(batch_ref)).unwrap();
         assert_eq!((queue.counts().done, queue.counts().in_flight), (2, 2));
+    }
+
+    #[test]
+    fn a_recovered_lease_goes_on_from_its_last_renewal() {
+        let mut recovery = Recovery::default();
+        recovery.add_ready(batch(1, &["a", "b", "c"]));
+        recovery.mark_in_flight(7, 1..4, 5);
+        recovery.renew_lease(2..3, 8);
+        recovery.begin_attempt(2, 2);
+        let consumer = ClientSettings { lease: Some(10), ..consumer() };
+        let mut queue = recovery.into_queue(QueueState::default(), None, [(7, consumer)]);
+        assert_eq!(queue.next_lease_expiry(), Some(15));
+        queue.expire_leases(15);
+        assert_eq!((queue.counts().ready, queue.next_lease_expiry()), (2, Some(18)));
+        let delivered = queue.in_flight().map(|(_, in_flight)| in_flight.delivered_at);
+        assert_eq!(delivered.collect::<Vec<_>>(), [5]);
     }
 
     #[test]

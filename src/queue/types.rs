@@ -94,6 +94,11 @@ pub(crate) enum Request {
         /// The current attempt plus 1, or the current attempt if the client repeats the request.
         attempt: u32,
     },
+    /// The lease of these items, which the client has in flight, begins anew. They are a batch of their own then.
+    Renew {
+        batch: BatchRef,
+        now: Nanos,
+    },
     /// The client never read the batch that begins with this item: the delivery is undone.
     NotReceived {
         first_id: u64,
@@ -155,6 +160,8 @@ pub(crate) enum EffectKind {
     },
     /// The item is still in flight with the client, in a new attempt.
     AttemptBegun(Batch),
+    /// The items are still in flight with the client, and their lease begins anew.
+    Renewed(Batch),
     /// Answers a get: the queue has ended.
     Ended,
     /// Answers a cancelled get.

@@ -277,6 +277,7 @@ fn decode_operation(code: u8, argument: u8) -> Operation {
         20 if argument == 0 => Operation::Close,
         20 if argument == 1 => Operation::CloseNow,
         21 => Operation::Attempt(pick),
+        22 => Operation::Renew(pick),
         _ => Operation::Step,
     }
 }

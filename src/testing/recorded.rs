@@ -142,7 +142,7 @@ fn all_requests() -> String {
     text + &reports_and_gets()
 }
 
-fn queries() -> [Request; 16] {
+fn queries() -> [Request; 18] {
     [
         Request::Size,
         Request::Status,
@@ -157,6 +157,8 @@ fn queries() -> [Request; 16] {
         Request::Remove { force: false },
         Request::Remove { force: true },
         Request::Attempt { id: 7, attempt: 2 },
+        Request::Renew(batch_ref(7, 1, Some(2))),
+        Request::Renew(batch_ref(7, 3, None)),
         Request::Attempt { id: u64::MAX, attempt: u32::MAX },
         Request::Peek { from_id: u64::MAX, max: 1 },
         Request::Bye,
@@ -219,7 +221,7 @@ fn each_request_is_written_as_it_was() {
         assert!(found.is_ok(), "request {count}");
         count += 1;
     }
-    assert_eq!(count, 34);
+    assert_eq!(count, 36);
 }
 
 #[test]
@@ -297,6 +299,7 @@ fn all_replies() -> Vec<Reply> {
             version: 2,
             is_paced: true,
             window: 7,
+            can_renew: true,
             awaits_next_round: true,
             resumed: None,
             is_forgotten: false,
@@ -363,6 +366,7 @@ fn all_records() -> Vec<Record<'static>> {
         Record::Delivered { key: KEY, ids: 1..3, delivered_at: 9 },
         Record::Done { ids: 1..2 },
         Record::Attempt { id: 2, attempt: 3 },
+        Record::Renewed { ids: 2..4, leased_at: 1_800_000_000_000_000_000 },
         Record::Requeued { ids: 2..3, attempt: 3, delivery_failures: 1 },
         Record::Failed { ids: 2..3, attempt: 3, delivery_failures: 5, reason: "exit code 1 ~x" },
         Record::Failed { ids: 3..4, attempt: 1, delivery_failures: 0, reason: "" },
@@ -392,5 +396,7 @@ fn each_record_of_a_journal_is_written_and_read_as_it_was() {
 fn each_record_of_version_1_is_read() {
     let bytes = unescaped(include_str!("../../tests/recorded/unit/records-version-1"));
     let read: Vec<_> = records(&bytes, Version::One).map(|(_, record)| record.unwrap()).collect();
-    assert_eq!(read, all_records());
+    let mut known = all_records();
+    known.retain(|record| !matches!(record, Record::Renewed { .. }));
+    assert_eq!(read, known);
 }

@@ -24,6 +24,9 @@ pub(crate) struct Welcome {
     pub(crate) is_paced: bool,
     /// The put window: the number of items each client may send before their `ok`; one is always allowed.
     pub(crate) window: u64,
+    /// The client has a lease, and may renew it. An earlier version of the keeper cannot do that.
+    #[serde(default, rename = "renew", skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) can_renew: bool,
     /// The last round of the queue has ended, and the client waits for the next round.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) awaits_next_round: bool,
@@ -360,6 +363,7 @@ mod tests {
                 version: 2,
                 is_paced: true,
                 window: 7,
+                can_renew: true,
                 awaits_next_round: true,
                 resumed: None,
                 is_forgotten: false,

@@ -46,6 +46,8 @@ pub(crate) enum Request {
         /// The attempt that begins.
         attempt: u32,
     },
+    /// `renew FIRST COUNT`, `renew FIRST COUNT ATTEMPT`
+    Renew(BatchRef),
     /// `cancel`
     Cancel,
     /// `join`
@@ -118,6 +120,7 @@ impl Request {
             },
             b"done" => Self::Done(parse_batch_ref(rest).ok_or(batch_wanted)?),
             b"requeue" => Self::Requeue(parse_batch_ref(rest).ok_or(batch_wanted)?),
+            b"renew" => Self::Renew(parse_batch_ref(rest).ok_or(batch_wanted)?),
             b"fail" => {
                 parse_fail(rest).ok_or("fail takes an item id, its attempt, tries and a reason")?
             }
@@ -160,6 +163,7 @@ impl Request {
             Self::Get { max } => writeln!(write, "get {max}"),
             Self::Done(batch_ref) => write_batch_ref(write, "done", *batch_ref),
             Self::Requeue(batch_ref) => write_batch_ref(write, "requeue", *batch_ref),
+            Self::Renew(batch_ref) => write_batch_ref(write, "renew", *batch_ref),
             Self::Fail { id, attempt, try_count, reason } => {
                 let longest = MAX_REASON_BYTES.min(reason.len());
                 let end = (0..=longest).rev().find(|&end| reason.is_char_boundary(end));
@@ -295,6 +299,8 @@ mod tests {
             Request::Retry(NonZeroU64::new(6)),
             Request::Drop(None),
             Request::Attempt { id: 7, attempt: 2 },
+            Request::Renew(BatchRef { first_id: 7, count: 1, attempt: Some(2) }),
+            Request::Renew(BatchRef { first_id: 8, count: 3, attempt: None }),
             Request::Peek { from_id: 1, max: 9 },
             Request::Sleep(1_000_000_000),
             Request::Bye,
@@ -337,12 +343,22 @@ mod tests {
         let text = written(&[
             put(9, "2\nnull\n"),
             Request::Requeue(BatchRef { first_id: 7, count: 1, attempt: Some(2) }),
+            Request::Renew(BatchRef { first_id: 7, count: 1, attempt: Some(2) }),
             Request::ListFailed { from_id: 5 },
             Request::Drop(None),
             Request::Remove { force: true },
         ]);
-        let lines =
-            ["put 9 2 7", "2", "null", "requeue 7 1 2", "failed 5", "drop 0", "remove force", ""];
+        let lines = [
+            "put 9 2 7",
+            "2",
+            "null",
+            "requeue 7 1 2",
+            "renew 7 1 2",
+            "failed 5",
+            "drop 0",
+            "remove force",
+            "",
+        ];
         assert_eq!(String::from_utf8(text).unwrap(), lines.join("\n"));
     }
 
@@ -364,6 +380,9 @@ mod tests {
             "done 1 1 x",
             "fail ",
             "fail 1 1",
+            "renew",
+            "renew 1 0",
+            "renew 1 1 x",
             "attempt 1",
             "attempt 1 4294967296",
             "cancel 1",

@@ -158,7 +158,7 @@ both!(a_failing_command_is_retried_and_then_its_item_is_kept, |backend| {
 both!(the_pause_before_a_retry_doubles, |backend| {
     let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
-    let args = ["--max", "1", "--format", "json", "--retries", "3", "--backoff", "20ms"];
+    let args = ["--max", "1", "--format", "json", "--retries", "3", "--backoff", "20ms,jitter=0%"];
     let outcome = sandbox.run(&[&["consumer"][..], &args, &["--", "false"]].concat());
     let results = json_lines(&outcome.text());
     let end = |r: &Value| r["start"].as_f64().unwrap() + r["duration"].as_f64().unwrap();

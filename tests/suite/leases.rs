@@ -2,32 +2,102 @@
 
 use rustix::process::Signal;
 
-use crate::harness::Sandbox;
+use crate::harness::{Running, Sandbox, signal_to, wait_for_end};
 
-both!(an_item_of_a_stuck_consumer_goes_to_another_and_the_late_done_is_reported, |backend| {
-    let sandbox = Sandbox::on(backend);
+/// A command that reports its attempt, and works until a test says so.
+const HELD: &str = "qdemo put -q started $QDEMO_ATTEMPT; qdemo get -q go 2>/dev/null";
+
+/// A consumer of one item with this lease, whose command has started.
+fn start_holder(sandbox: &Sandbox, lease: &str) -> Running {
     sandbox.run(&["put", "x"]).assert_prints("");
-    // The command works for longer than its lease, until the script writes to `go`.
-    let script = r#"
-        mkfifo got go
-        qdemo consumer --max 1 --lease 100ms -- sh -c 'echo first $QDEMO_ATTEMPT; echo > got; cat go' &
-        read -r < got
-        qdemo get --timeout 30s --format json    # waits until the lease has run out
-        echo > go
-        wait $!
-        echo "code $?"
-    "#;
-    let outcome = sandbox.script(script);
-    assert_eq!(
-        outcome.lines(),
-        ["{\"id\":1,\"item\":\"x\",\"attempt\":2}", "first 1", "", "code 0"]
-    );
+    let args = ["consumer", "--max", "1", "--lease", lease, "--", "sh", "-c", HELD];
+    let holder = sandbox.start(&args);
+    sandbox.run(&["get", "-q", "started"]).assert_prints("1\n");
+    holder
+}
+
+both!(a_lease_is_renewed_while_its_command_lives, |backend| {
+    let sandbox = Sandbox::on(backend);
+    let holder = start_holder(&sandbox, "600ms");
+    // Three leases.
+    sandbox.run(&["get", "--timeout", "1800ms"]).assert_refused(3, &["empty"]);
+    sandbox.run(&["put", "-q", "go", "on"]).assert_prints("");
+    holder.end().assert_prints("on\n");
+    assert_eq!(sandbox.status()["done"], 1);
+    sandbox.assert_nothing_left();
+});
+
+both!(an_item_of_a_frozen_consumer_goes_to_another_and_the_late_one_is_told, |backend| {
+    let sandbox = Sandbox::on(backend);
+    let mut holder = start_holder(&sandbox, "100ms");
+    holder.signal(Signal::STOP);
+    let got = sandbox.run(&["get", "--timeout", "30s", "--format", "json"]);
+    got.assert_prints("{\"id\":1,\"item\":\"x\",\"attempt\":2}\n");
+    holder.signal(Signal::CONT);
+    sandbox.run(&["put", "-q", "go", "on"]).assert_prints("");
+    let outcome = holder.end();
+    assert_eq!((outcome.text().as_str(), outcome.code()), ("on\n", Some(0)));
     assert_eq!(
         outcome.stderr,
         "qdemo: item 1 came too late: its lease had run out, and it went back into the queue\n"
     );
     sandbox.assert_nothing_left();
 });
+
+both!(a_lease_is_renewed_between_two_tries, |backend| {
+    let sandbox = Sandbox::on(backend);
+    sandbox.run(&["put", "x"]).assert_prints("");
+    let args = ["consumer", "--max", "1", "--lease", "300ms", "--retries", "1"];
+    let command = [
+        "--backoff",
+        "1s,jitter=0%",
+        "--",
+        "sh",
+        "-c",
+        "echo $QDEMO_ATTEMPT; exit $((QDEMO_ATTEMPT < 2))",
+    ];
+    sandbox.run(&[&args[..], &command].concat()).assert_prints("1\n2\n");
+    assert_eq!(sandbox.status()["done"], 1);
+    sandbox.assert_nothing_left();
+});
+
+both!(a_command_that_is_stopped_keeps_its_lease, |backend| {
+    let sandbox = Sandbox::on(backend);
+    sandbox.run(&["put", "x"]).assert_prints("");
+    let command = "qdemo put -q started $$; kill -STOP $$; echo $QDEMO_ATTEMPT";
+    let args = ["consumer", "--max", "1", "--lease", "500ms", "--", "sh", "-c", command];
+    let holder = sandbox.start(&args);
+    let pid = sandbox.run(&["get", "-q", "started"]).text().trim().parse().unwrap();
+    sandbox.run(&["get", "--timeout", "1s"]).assert_refused(3, &["empty"]);
+    signal_to(pid, Signal::CONT);
+    let outcome = holder.end();
+    assert_eq!((outcome.text().as_str(), outcome.code()), ("1\n", Some(0)));
+    sandbox.assert_nothing_left();
+});
+
+#[test]
+fn a_renewed_lease_survives_its_keeper_and_goes_on() {
+    let sandbox = Sandbox::new();
+    let kill_keeper = || {
+        for keeper in sandbox.processes_of("qdemo keeper --queue default") {
+            signal_to(keeper.pid, Signal::KILL);
+            wait_for_end(keeper.pid);
+        }
+    };
+    let mut holder = start_holder(&sandbox, "2s");
+    kill_keeper();
+    sandbox.run(&["get", "--timeout", "2500ms"]).assert_refused(3, &["empty"]);
+    holder.signal(Signal::STOP);
+    kill_keeper();
+    // The lease of the delivery would be over by now. The last renewal was less than a second ago.
+    sandbox.run(&["get", "--no-wait"]).assert_refused(3, &["empty"]);
+    let got = sandbox.run(&["get", "--timeout", "30s", "--format", "json"]);
+    got.assert_prints("{\"id\":1,\"item\":\"x\",\"attempt\":2}\n");
+    holder.signal(Signal::CONT);
+    sandbox.run(&["put", "-q", "go", "on"]).assert_prints("");
+    assert!(holder.end().stderr.contains("item 1 came too late"));
+    sandbox.assert_nothing_left();
+}
 
 both!(an_item_without_a_lease_stays_with_its_live_consumer, |backend| {
     let sandbox = Sandbox::on(backend);
@@ -85,23 +155,27 @@ both!(a_late_result_does_not_count_for_the_next_attempt_of_its_consumer, |backen
     let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
     // The first attempt ends after its lease, while the second attempt of the same consumer runs.
-    let script = r#"
-        mkfifo second
-        qdemo consumer --lease 1s --max 2 -j 2 -- bash -c '
-            if [ $QDEMO_ATTEMPT = 1 ]; then read -r < second; exit 9; fi
-            echo > second'
-        echo "code $?"
-        qdemo failed
-        qdemo status
-    "#;
-    let outcome = sandbox.script(script);
-    let lines = outcome.lines();
-    assert_eq!(lines[0], "code 0", "{outcome:?}");
-    assert_eq!(lines[lines.len() - 1], "default: 0 ready, 0 in flight, 1 done, 0 failed");
-    let errors: Vec<_> = outcome.stderr.lines().collect();
-    let late = "qdemo: item 1 came too late: its lease had run out";
-    assert_eq!(errors.len(), 2, "{errors:?}");
-    assert_eq!(errors[0], "qdemo: item 1 \"x\" failed: exit code 9");
-    assert!(errors[1].starts_with(late), "{errors:?}");
+    let command = "qdemo put -q started $QDEMO_ATTEMPT; qdemo get -q go-$QDEMO_ATTEMPT 2>/dev/null; exit $((9 * (QDEMO_ATTEMPT < 2)))";
+    let args = ["consumer", "--lease", "2s", "--max", "2", "-j", "2", "--", "sh", "-c", command];
+    let mut consumer = sandbox.start(&args);
+    sandbox.run(&["get", "-q", "started"]).assert_prints("1\n");
+    let waits_for = |reason: &'static str| {
+        sandbox.wait_for_status(|status| {
+            status["consumers"][0]["waits_for"].as_str().unwrap_or("") == reason
+        });
+    };
+    waits_for("item");
+    consumer.signal(Signal::STOP);
+    waits_for("");
+    consumer.signal(Signal::CONT);
+    sandbox.run(&["get", "-q", "started"]).assert_prints("2\n");
+    sandbox.run(&["put", "-q", "go-1", "first"]).assert_prints("");
+    sandbox.run(&["put", "-q", "go-2", "second"]).assert_prints("");
+    let outcome = consumer.end();
+    assert_eq!(outcome.code(), Some(0), "{outcome:?}");
+    let late = |line: &&str| line.contains("item 1 came too late: its lease had run out");
+    assert_eq!(outcome.stderr.lines().filter(late).count(), 1, "{outcome:?}");
+    sandbox.run(&["failed"]).assert_prints("");
+    assert_eq!(sandbox.status()["done"], 1);
     sandbox.assert_nothing_left();
 });

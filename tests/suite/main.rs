@@ -78,6 +78,7 @@ mod examples;
 mod exec;
 mod exec_commands;
 mod exec_ends;
+mod exec_halt;
 mod failures;
 mod faults;
 mod foreign_pipes;

@@ -152,6 +152,28 @@ both!(a_report_after_the_lease_is_an_error, |backend| {
     sandbox.assert_nothing_left();
 });
 
+both!(a_renewed_lease_keeps_its_item_and_a_late_renewal_is_an_error, |backend| {
+    let sandbox = Sandbox::on(backend);
+    let leased: Queue<u32> = builder(&sandbox).lease(Duration::from_secs(1)).open().unwrap();
+    let other = open::<u32>(&sandbox);
+    other.put(1).unwrap();
+    let item = leased.get().unwrap();
+    for _ in 0..4 {
+        assert!(other.get_timeout(Duration::from_millis(400)).is_err());
+        item.renew().unwrap();
+    }
+    assert_eq!(item.attempt(), 1);
+    // Blocks until the lease has run out.
+    let again = other.get().unwrap();
+    assert_eq!(again.attempt(), 2);
+    assert!(matches!(item.renew(), Err(Error::LeaseExpired(1))));
+    again.renew().unwrap();
+    again.done().unwrap();
+    drop(item);
+    drop((leased, other));
+    sandbox.assert_nothing_left();
+});
+
 #[test]
 fn a_handle_may_move_to_another_thread() {
     fn assert_send<T: Send>() {}

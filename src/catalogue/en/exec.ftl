@@ -7,3 +7,17 @@ exec-background = --tty needs the terminal, and this consumer is in the backgrou
 exec-item-failed = item { $id } has failed: { $reason }
 exec-wants-terminal = the command for item { $id } is stopped, since it wants the terminal: start the consumer with --tty
 exec-stopped = the command for item { $id } is stopped by signal { $signal }: `kill -CONT -- -{ $group }` lets it go on
+exec-halt-failed = { $items ->
+    [one] 1 item has failed
+   *[other] { $items } items have failed
+}
+exec-halt-succeeded = { $items ->
+    [one] 1 item is done
+   *[other] { $items } items are done
+}
+exec-halt-done = { $items ->
+    [one] 1 item has been processed
+   *[other] { $items } items have been processed
+}
+exec-halt-now = { $cause }, and --halt { $rule } ends the other commands: their items go back into the queue
+exec-halt-soon = { $cause }, and --halt { $rule } starts no other command: those that run may finish

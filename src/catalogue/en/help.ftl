@@ -131,16 +131,16 @@ help-consumer-delay = Delay after each item, before the item is done; with a COM
 help-consumer-fast = An item is done when it is written to a pipe, read or not; take many items ahead
 help-consumer-max = Leave after this many items
 help-consumer-follow = Stay when the queue ends, and wait for new items
-help-consumer-lease = Requeue an item that is not done after this time, even if its consumer lives
+help-consumer-lease = Requeue an item that is not done after this time, even if its consumer lives; while a COMMAND runs, its lease is renewed
 help-consumer-max-attempts = Move an item to the failed items after this many delivery failures (its consumer died, or its lease ran out); 0 for never
 help-consumer-format = Format of the output [default: log; with a COMMAND, the output of the command]
 help-consumer-quiet = Print no log, and no notice on a long wait; with a COMMAND, no progress and no summary. Failed items are still named
 help-consumer-server-timeout = Give up when the server has been away for this time [default: never]
 help-consumer-jobs = Run up to this many commands at a time: 4, 50% of the usable cores, or auto for all of them
 help-consumer-retries = Run a command that fails up to this many more times
-help-consumer-backoff = Delay before the first retry; the delay doubles with each further retry
+help-consumer-backoff = Delay before the first retry; it doubles with each further one, up to MAX (5m), less a random part of up to half of it; 1s..1m,jitter=0% has none
 help-consumer-timeout-each = End a command after this time with SIGTERM, 5 s later with SIGKILL: it has failed
-help-consumer-halt = Stop at the first failed item; end the other commands and requeue their items
+help-consumer-halt = Stop at the first failed item, or as in `soon,fail=10%`; `now` ends the other commands and requeues their items, `soon` lets them finish
 help-consumer-tty = Give each command the terminal, for a password prompt or an editor
 help-consumer-dry-run = Print the commands of the ready items, and run none: every item stays in the queue
 help-consumer-command = The command to run for each item, with its arguments

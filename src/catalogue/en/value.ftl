@@ -36,3 +36,7 @@ value-not-id = that is not an item id: `qdemo failed` lists the ids
 value-not-share = that is not a worker of a role: write 1/2 for worker 1 of 2
 value-file-type = the file type is not known: end the name in { $endings }
 value-or = { $first } or { $second }
+value-not-halt = that is not a rule for halting: write now,fail=1 or soon,fail=10%, with now or soon, and fail, success or done
+value-halt-zero = at least one item is needed: write 1 or more, or a percentage
+value-halt-percent = a percentage of items is more than 0% and at most 100%: write 10%, for example
+value-not-jitter = the jitter is a percentage from 0% to 100%: write 1s..1m,jitter=50%, for example

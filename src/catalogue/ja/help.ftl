@@ -131,16 +131,16 @@ help-consumer-delay = アイテムごとの、処理完了までの遅延。COMM
 help-consumer-fast = パイプに書いた時点で（読まれなくても）処理完了とし、多くのアイテムをまとめて先に取得する
 help-consumer-max = この個数のアイテムを処理したら離れる
 help-consumer-follow = キューが終了しても離れず、新しいアイテムを待つ
-help-consumer-lease = この時間内に処理が終わらないアイテムをキューに戻す（消費者が動作中でも戻す）
+help-consumer-lease = この時間内に処理が終わらないアイテムをキューに戻す（消費者が動作中でも戻す）。COMMAND の実行中はリースを更新する
 help-consumer-max-attempts = 配信の失敗（消費者の異常終了、またはリースの期限切れ）がこの回数になったアイテムを失敗アイテムに移す。0 なら移さない
 help-consumer-format = 出力の形式 [既定値: log。COMMAND を実行する場合はコマンドの出力]
 help-consumer-quiet = ログを出力しない。長い待ちについての通知も出力しない。COMMAND を実行する場合は進行状況と最後のまとめも出力しない（失敗したアイテムは表示する）
 help-consumer-server-timeout = サーバーに接続できないとき、あきらめるまでの時間 [既定値: あきらめない]
 help-consumer-jobs = 同時に実行するコマンドの数。4、50%（使えるコアの 50%）、auto（使えるすべてのコア）など
 help-consumer-retries = 失敗したコマンドを再試行する回数
-help-consumer-backoff = 最初の再試行までの遅延。再試行のたびに 2 倍になる
+help-consumer-backoff = 最初の再試行までの遅延。再試行のたびに 2 倍になり、MAX（5m）を超えない。最大で半分をランダムに縮める（1s..1m,jitter=0% なら縮めない）
 help-consumer-timeout-each = この時間がたったコマンドを SIGTERM で、その 5 秒後に SIGKILL で終了させ、失敗とする
-help-consumer-halt = 最初の失敗で止まる。ほかのコマンドを終了させ、そのアイテムをキューに戻す
+help-consumer-halt = 最初の失敗で止まる。soon,fail=10% のような条件も指定できる。now はほかのコマンドを終了させてアイテムをキューに戻し、soon は終わるのを待つ
 help-consumer-tty = 各コマンドに端末を渡す（パスワードの入力やエディターのため）
 help-consumer-dry-run = 待機中のアイテムのコマンドを出力するだけで、実行しない（アイテムはすべてキューに残る）
 help-consumer-command = アイテムごとに実行するコマンドとその引数

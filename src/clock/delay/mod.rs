@@ -1,5 +1,6 @@
 //! Delays, constant or random: their distributions, means and options.
 
+mod jitter;
 mod recorded;
 mod sampler;
 
@@ -8,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::nanos::{Nanos, to_seconds};
+pub(crate) use jitter::JitterSampler;
 pub use recorded::RecordedDelays;
 pub(crate) use sampler::{DelaySampler, random_seed};
 

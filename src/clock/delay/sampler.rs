@@ -25,7 +25,7 @@ fn worker_stream(seed: u64, worker: WorkerId) -> Xoshiro256PlusPlus {
 /// The Erlang, normal and log-normal delays are those of `rand_distr`, whose rejection methods are fast. A new
 /// version of that crate may draw other delays from the same stream; then a test of this file fails. Such a
 /// version changes what a seed means, and needs a word in the change log.
-fn unit_sample(stream: &mut Xoshiro256PlusPlus) -> f64 {
+pub(super) fn unit_sample(stream: &mut Xoshiro256PlusPlus) -> f64 {
     ((stream.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64
 }
 

@@ -130,6 +130,47 @@ fn a_requeued_item_is_the_next_item_again() {
 }
 
 #[test]
+fn a_renewed_lease_begins_anew_and_only_for_its_items() {
+    let mut queue = with_consumers(leased(0), settings(Role::Consumer));
+    queue.apply(LATE, Request::Disconnect);
+    queue.apply(CONSUMER, Request::Get { max: 2 });
+    assert_eq!(queue.steps(), ["8 got a b try 1"]);
+    let renew = |first_id, count, attempt, now| Request::Renew {
+        batch: BatchRef { first_id, count, attempt: Some(attempt) },
+        now,
+    };
+    assert_eq!(queue.apply(CONSUMER, renew(2, 1, 1, 7)), ["8 renewed b try 1"]);
+    assert_eq!(queue.queue.next_lease_expiry(), Some(10), "the lease of a");
+    queue.now = 10;
+    assert_eq!(queue.expire_leases(), ["8 gave back a try 2"]);
+    assert_eq!(queue.queue.next_lease_expiry(), Some(17));
+    // Another attempt does not renew the lease.
+    queue.apply(CONSUMER, Request::Attempt { id: 2, attempt: 2 });
+    assert_eq!(queue.queue.next_lease_expiry(), Some(17));
+    assert_eq!(queue.apply(CONSUMER, renew(2, 1, 2, 16)), ["8 renewed b try 2"]);
+    assert_eq!(queue.queue.next_lease_expiry(), Some(26));
+    for lost in [renew(1, 1, 1, 20), renew(2, 1, 1, 20), renew(1, 2, 2, 20), renew(2, 0, 2, 20)] {
+        assert!(queue.refusal(CONSUMER, lost).contains("not in flight"));
+    }
+    assert_eq!(queue.queue.next_lease_expiry(), Some(26));
+    let held_since = queue.queue.client_activities().find_map(|c| c.oldest_delivered_at);
+    assert_eq!(held_since, Some(0), "a renewal is no delivery");
+    assert_eq!(queue.apply(CONSUMER, Request::Done(batch_ref(2, 1))), ["8 did b try 2"]);
+    assert_eq!(queue.queue.next_lease_expiry(), None);
+}
+
+#[test]
+fn without_a_lease_a_renewal_changes_nothing() {
+    let mut queue = with_consumers(settings(Role::Consumer), settings(Role::Consumer));
+    queue.get(CONSUMER);
+    queue.steps();
+    let renew = |first_id| Request::Renew { batch: batch_ref(first_id, 1), now: 5 };
+    assert!(queue.apply(CONSUMER, renew(1)).is_empty());
+    assert_eq!(queue.queue.next_lease_expiry(), None);
+    assert!(queue.refusal(CONSUMER, renew(2)).contains("not in flight"));
+}
+
+#[test]
 fn a_request_about_an_earlier_attempt_is_refused() {
     let mut queue = with_consumers(leased(0), settings(Role::Consumer));
     queue.apply(LATE, Request::Disconnect);

@@ -89,6 +89,7 @@ fn describe(Effect { client, kind }: &Effect) -> String {
         EffectKind::Requeued(batch) => format!("gave back {}", text(batch)),
         EffectKind::Failed { batch, .. } => format!("failed {}", text(batch)),
         EffectKind::AttemptBegun(batch) => format!("begins {}", text(batch)),
+        EffectKind::Renewed(batch) => format!("renewed {}", text(batch)),
         EffectKind::Ended => "ended".to_owned(),
         EffectKind::Empty => "empty".to_owned(),
         EffectKind::Joined { failed } => format!("joined, {failed} failed"),

@@ -7,7 +7,8 @@
 local MAX_DELIVERY_BYTES, MAX_AGE_SPREAD = 524288, 10
 local PIECE_FORMAT, PIECE_HEAD = '<I6I3I6', 15
 local REQUEUED_FORMAT, REQUEUED_HEAD = '<dI4I4I4d', 28
-local IN_FLIGHT_FORMAT = '<c16I4I4I4ddB'
+-- Behind a record in flight: when its lease ends, if that is not the lease of its delivery. Earlier scripts read over it.
+local IN_FLIGHT_FORMAT, IN_FLIGHT_HEAD, RENEWED_FORMAT = '<c16I4I4I4ddB', 45, '<d'
 local FAILED_FORMAT, FAILED_HEAD = '<dI4I4dI4', 28
 -- A long batch is cut after about this many bytes when its first items are taken: else each get would copy all the rest.
 local CUT_BYTES = 8192
@@ -171,15 +172,22 @@ local function held_member(key, id) return key .. format(':%016.0f', id) end
 -- The earliest time that the next calls must look at timers and leases.
 local function note_due(time) queue.next_due = min(queue.next_due, time) end
 
-local function add_in_flight(key, c, batch, delivered_at, is_client_attempt)
+local function pack_in_flight(key, batch, delivered_at, is_client_attempt, leased_until)
+    return pack(IN_FLIGHT_FORMAT, key, batch.count, batch.attempt, batch.delivery_failures, batch.accepted_at, delivered_at,
+        is_client_attempt) .. (leased_until and pack(RENEWED_FORMAT, leased_until) or '')
+end
+
+-- `leased_until`: when the lease ends; nil if that is the lease of the delivery.
+local function add_in_flight(key, c, batch, delivered_at, is_client_attempt, leased_until)
     local id = decimal(batch.first_id)
     local member = held_member(key, batch.first_id)
-    call('HSET', IN_FLIGHT, id, pack(IN_FLIGHT_FORMAT, key, batch.count, batch.attempt, batch.delivery_failures,
-        batch.accepted_at, delivered_at, is_client_attempt), 'lines:' .. id, batch.lines)
+    call('HSET', IN_FLIGHT, id, pack_in_flight(key, batch, delivered_at, is_client_attempt, leased_until), 'lines:' .. id,
+        batch.lines)
     call('ZADD', HELD, 0, member)
     if c.lease > 0 then
-        call('ZADD', LEASES, decimal(delivered_at + c.lease), member)
-        note_due(delivered_at + c.lease)
+        leased_until = leased_until or delivered_at + c.lease
+        call('ZADD', LEASES, decimal(leased_until), member)
+        note_due(leased_until)
     end
 end
 
@@ -189,6 +197,7 @@ local function unpack_in_flight(first_id, packed)
         unpack_struct(IN_FLIGHT_FORMAT, packed)
     local batch = new_batch(first_id, count, attempt, delivery_failures, accepted_at)
     batch.client, batch.delivered_at, batch.is_client_attempt = key, delivered_at, is_client_attempt
+    if #packed > IN_FLIGHT_HEAD then batch.leased_until = unpack_struct(RENEWED_FORMAT, packed, IN_FLIGHT_HEAD + 1) end
     return batch
 end
 
@@ -230,15 +239,33 @@ local function take_in_flight(key, c, first_id, count, attempt, needs_lines)
         local taken = batch
         if first_id > batch.first_id then
             taken = split_off(batch, first_id - batch.first_id)
-            add_in_flight(key, c, batch, batch.delivered_at, batch.is_client_attempt)
+            add_in_flight(key, c, batch, batch.delivered_at, batch.is_client_attempt, batch.leased_until)
         end
         if taken.count > count then
-            add_in_flight(key, c, split_off(taken, count), batch.delivered_at, batch.is_client_attempt)
+            add_in_flight(key, c, split_off(taken, count), batch.delivered_at, batch.is_client_attempt, batch.leased_until)
         end
-        taken.delivered_at = batch.delivered_at
+        taken.delivered_at, taken.leased_until = batch.delivered_at, batch.leased_until
+        taken.is_client_attempt = batch.is_client_attempt
         return taken
     end
     return batch
+end
+
+-- Begins the lease of items anew that a client has in flight within one batch. Returns whether it has them.
+local function renew(key, c, first_id, count, attempt)
+    local batch = find_in_flight(key, first_id, count, attempt)
+    if not batch or c.lease == 0 then return batch ~= nil end
+    local ends_at = now + c.lease
+    if count == batch.count then
+        call('HSET', IN_FLIGHT, decimal(first_id),
+            pack_in_flight(key, batch, batch.delivered_at, batch.is_client_attempt, ends_at))
+        call('ZADD', LEASES, decimal(ends_at), held_member(key, first_id))
+        note_due(ends_at)
+    else
+        batch = take_in_flight(key, c, first_id, count, attempt, true)
+        add_in_flight(key, c, batch, batch.delivered_at, batch.is_client_attempt, ends_at)
+    end
+    return true
 end
 
 local function requeue_in_same_attempt(batch)
@@ -282,7 +309,7 @@ return {
     PIECE_FORMAT = PIECE_FORMAT, end_of_lines = end_of_lines, split_off = split_off, pack_piece = pack_piece, unpack_piece = unpack_piece,
     unpack_requeued = unpack_requeued, make_ready = make_ready, take_ready = take_ready, note_due = note_due,
     add_in_flight = add_in_flight, unpack_in_flight = unpack_in_flight, find_in_flight = find_in_flight,
-    remove_in_flight = remove_in_flight, take_in_flight = take_in_flight,
+    remove_in_flight = remove_in_flight, take_in_flight = take_in_flight, renew = renew,
     requeue_in_same_attempt = requeue_in_same_attempt, requeue = requeue, mark_failed = mark_failed,
     unpack_failed = unpack_failed, record_delivery_failure = record_delivery_failure,
 }

@@ -21,6 +21,14 @@ function changes.fail(rest)
     batches.mark_failed(batch, sub(reason, 2))
 end
 
+function changes.renew(rest)
+    local named, malformed = requests.parse_reference(rest)
+    if not named then return malformed end
+    if not batches.renew(CALLER, client(CALLER), named.first, named.count, named.attempt) then
+        requests.refuse_not_in_flight(named.first_as_sent, named.count_as_sent, named.attempt_as_sent)
+    end
+end
+
 function changes.attempt(rest)
     local id, attempt = match(rest, '^(%d+) (%d+)$')
     local first, named = number(id or ''), short_number(attempt or '')
@@ -30,8 +38,8 @@ function changes.attempt(rest)
     local has_begun
     if batch then
         batch.attempt = named
-        -- The lease of the delivery goes on.
-        batches.add_in_flight(CALLER, c, batch, batch.delivered_at, 1)
+        -- The lease goes on.
+        batches.add_in_flight(CALLER, c, batch, batch.delivered_at, 1, batch.leased_until)
         has_begun = true
     else
         -- A client that lost the item by its lease may have received the item again in this very attempt, without having

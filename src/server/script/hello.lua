@@ -180,7 +180,7 @@ local function handle_hello(hello)
     clients().set_timer(CALLER, now + ABSENCE)
     local awaits = has_ended() and not sees_end_next(c)
     reply(CALLER, 'welcome {"version":2,"paced":false,"window":' .. decimal(put_window())
-        .. (awaits and ',"awaits_next_round":true' or '') .. (is_known and ',"resumed":' .. resumed_state(c) or '')
+        .. (client(CALLER).lease > 0 and ',"renew":true' or '') .. (awaits and ',"awaits_next_round":true' or '') .. (is_known and ',"resumed":' .. resumed_state(c) or '')
         .. ',"queue_id":"' .. queue.id .. '","sync":' .. (queue.sync == 1 and 'true' or 'false')
         .. (is_forgotten and ',"forgotten":true' or '') .. '}\n')
     return true

@@ -90,15 +90,24 @@ local function refuse_not_in_flight(first_id, count, attempt)
     reply(CALLER, 'not-in-flight ' .. as_sent(first_id) .. ' ' .. as_sent(count) .. ' ' .. as_sent(attempt) .. '\n')
 end
 
--- Takes the items of a `done` or `requeue` out of those in flight. Returns the batch, or nil and perhaps the malformed text.
-local function take_reported(rest, needs_lines)
+-- The items of a `done`, `requeue` or `renew`: first id, count, attempt or nil, and the three as they were sent. Or nil and the
+-- malformed text.
+local function parse_reference(rest)
     local first_id, count, attempt = match(rest, '^(%d+) (%d+) ?(%d*)$')
     local first, n, named = number(first_id or ''), number(count or ''), attempt ~= '' and short_number(attempt or '') or nil
     if not first or not n or n == 0 or (attempt ~= '' and not named) then
         return nil, 'this request takes the first item id, a count and perhaps an attempt'
     end
-    local batch = batches.take_in_flight(CALLER, client(CALLER), first, n, named, needs_lines)
-    if not batch then refuse_not_in_flight(first_id, count, named and attempt or '0') end
+    return { first = first, count = n, attempt = named, first_as_sent = first_id, count_as_sent = count,
+        attempt_as_sent = named and attempt or '0' }
+end
+
+-- Takes the items of a `done` or `requeue` out of those in flight. Returns the batch, or nil and perhaps the malformed text.
+local function take_reported(rest, needs_lines)
+    local named, malformed = parse_reference(rest)
+    if not named then return nil, malformed end
+    local batch = batches.take_in_flight(CALLER, client(CALLER), named.first, named.count, named.attempt, needs_lines)
+    if not batch then refuse_not_in_flight(named.first_as_sent, named.count_as_sent, named.attempt_as_sent) end
     return batch
 end
 
@@ -128,6 +137,6 @@ end
 
 return {
     frequent = { get = handle_get, done = handle_done }, expel = expel, handle_put = handle_put,
-    refuse_not_in_flight = refuse_not_in_flight, take_reported = take_reported, plain = plain, flag = flag,
+    refuse_not_in_flight = refuse_not_in_flight, parse_reference = parse_reference, take_reported = take_reported, plain = plain, flag = flag,
     ID_WANTED = ID_WANTED,
 }

@@ -3,7 +3,7 @@
 use super::model::{SimModel, item_text};
 use super::pipes::SimPair;
 use super::world::SimRng;
-use crate::client::session::Session;
+use crate::client::session::{LastConversation, Session};
 use std::collections::VecDeque;
 
 use crate::clock::ProcessBirth;
@@ -29,6 +29,9 @@ pub(super) struct SimClient {
     /// The boot time of the last `get`.
     last_get_at: u64,
     is_leaving: bool,
+    /// The batches whose lease this client has renewed at a time, since the last get and before it.
+    renewed: Vec<(BatchRef, u64)>,
+    renewed_before_get: Vec<(BatchRef, u64)>,
 }
 
 /// The goal of a client.
@@ -68,6 +71,8 @@ impl SimClient {
             is_waiting: false,
             last_get_at: 0,
             is_leaving: false,
+            renewed: Vec::new(),
+            renewed_before_get: Vec::new(),
         }
     }
 
@@ -85,6 +90,13 @@ impl SimClient {
         }
         self.hello.birth = birth;
         self.session = new_session(self.key, &self.hello);
+    }
+
+    /// The client resumes at another keeper, which may not have read its renewals.
+    pub(super) fn resume(&mut self) {
+        self.renewed.clear();
+        self.renewed_before_get.clear();
+        self.session.resume(LastConversation::default());
     }
 
     pub(super) fn pair_name(&self) -> String {
@@ -123,6 +135,12 @@ impl SimClient {
                 *remaining == 0 && sent.len() == *answered
             }
             Script::Get { batches_left, always_done, in_flight, attempting, done_sent, .. } => {
+                if self.hello.lease.is_some() && !in_flight.is_empty() && rng.one_in(3) {
+                    let at = usize::try_from(rng.below(in_flight.len() as u64)).unwrap();
+                    let batch_ref = in_flight[at].batch_ref();
+                    self.session.add_request(Request::Renew(batch_ref));
+                    self.renewed.push((batch_ref, now));
+                }
                 dispose_items(
                     &mut self.session,
                     *always_done,
@@ -137,6 +155,7 @@ impl SimClient {
                     if let Script::Get { done_sent, done_before_get, .. } = &mut self.script {
                         done_before_get.append(done_sent);
                     }
+                    self.renewed_before_get.append(&mut self.renewed);
                     self.is_waiting = true;
                     self.last_get_at = now;
                     false
@@ -209,9 +228,18 @@ impl SimClient {
                 if self.hello.lease.is_none() {
                     done_before_get.drain(..).for_each(|item| model.record_done_confirmed(&item));
                 }
+                // The keeper has read the renewals before this get.
+                for (batch_ref, at) in self.renewed_before_get.drain(..) {
+                    let until = self.hello.lease.map(|lease| at + lease);
+                    model.record_renewal(self.key, batch_ref, until);
+                }
                 in_flight.push(batch);
                 *batches_left = batches_left.saturating_sub(1);
                 self.is_waiting = false;
+            }
+            (Reply::NotInFlight(batch_ref), _) => {
+                self.renewed.retain(|(renewed, _)| *renewed != batch_ref);
+                self.renewed_before_get.retain(|(renewed, _)| *renewed != batch_ref);
             }
             (Reply::Count { items }, Script::Get { in_flight, attempting, .. }) => {
                 if let Some(mut batch) = attempting.pop_front().filter(|_| items > 0) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::queue::{Batch, Queue};
+use crate::queue::{Batch, BatchRef, Queue};
 
 /// The history of all items, by their text.
 #[derive(Default)]
@@ -122,6 +122,16 @@ impl SimModel {
             }
         }
         Ok(())
+    }
+
+    /// This consumer had these items in flight when it renewed their lease, which goes on until `until` at least.
+    pub(super) fn record_renewal(&mut self, reader: u64, items: BatchRef, until: Option<u64>) {
+        let BatchRef { first_id, count, attempt } = items;
+        for (_, lease) in self.leases.range_mut(first_id..first_id + count) {
+            if lease.1 == reader && Some(lease.0) == attempt {
+                lease.2 = lease.2.max(until.unwrap_or(u64::MAX));
+            }
+        }
     }
 
     pub(super) fn record_done_sent(&mut self, item: &str) {

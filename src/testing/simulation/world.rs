@@ -13,7 +13,6 @@ use super::client::{Script, SimClient, hello};
 use super::disk::Disk;
 use super::model::SimModel;
 use super::pipes::{Directory, PIPE_CAPACITY, SimHost, SimPair, SimPipe};
-use crate::client::session::LastConversation;
 use crate::clock::{Epoch, ProcessBirth};
 use crate::journal::Journal;
 use crate::keeper::Keeper;
@@ -377,7 +376,7 @@ impl Simulation {
         let client = &mut self.clients[at];
         if client.may_be_known {
             client.is_welcomed = false;
-            client.session.resume(LastConversation::default());
+            client.resume();
             client.pipes.requests = Rc::new(RefCell::new(SimPipe::default()));
         } else if client.keeper.is_some() {
             client.pipes.close();

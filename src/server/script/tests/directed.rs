@@ -178,6 +178,30 @@ fn a_lease_runs_out_before_a_get_of_the_same_moment_is_answered() {
 }
 
 #[test]
+fn a_renewed_lease_begins_anew_whole_or_in_parts() {
+    pair!(pair);
+    connect(&mut pair, P, "producer", "");
+    connect(&mut pair, C, "consumer", r#","lease":10000000"#);
+    assert_eq!(call(&mut pair, P, "put 4 4 8\n1\n2\n3\n4\n"), "ok 4 4");
+    assert_eq!(call(&mut pair, C, "get 4\n"), "batch 1 4 1");
+    pair.pass_time(6);
+    assert_eq!(call(&mut pair, C, "renew 1 4 1\n"), "");
+    pair.pass_time(6);
+    // The other parts of the batch keep their lease, and so does another attempt.
+    assert_eq!(call(&mut pair, C, "renew 2 1 1\nattempt 3 2\ndone 4 1 1\n"), "count 1");
+    pair.pass_time(4);
+    assert!(call(&mut pair, P, "size\n").contains("ready: 2, in_flight: 1, done: 1"));
+    assert!(call(&mut pair, C, "renew 1 1 1\nrenew 3 1 2\n").matches("NotInFlight").count() == 2);
+    pair.pass_time(5);
+    assert_eq!(
+        call(&mut pair, C, "renew 02 001 01\nrenew 2 1 2\n").matches("NotInFlight").count(),
+        1
+    );
+    pair.pass_time(9);
+    assert_eq!(call(&mut pair, C, "done 2 1 1\n"), "");
+}
+
+#[test]
 fn a_lease_that_ran_out_unnoticed_ends_before_the_queue_is_removed() {
     pair!(pair);
     connect(&mut pair, P, "producer", "");

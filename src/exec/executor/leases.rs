@@ -1,0 +1,39 @@
+//! The leases of the items: renewed while a command lives, or lost.
+
+use super::Executor;
+use crate::client::Error;
+use crate::exec::ExecObserver;
+use crate::exec::job::Job;
+
+impl<W: ExecObserver> Executor<'_, W> {
+    /// Renews the leases of the items whose command lives, and of those that wait for another try. A consumer that is
+    /// stopped, or hangs, renews nothing.
+    pub(super) fn renew_leases(&mut self) -> Result<(), Error> {
+        let now = self.clock.now();
+        let running = self.running.iter().map(|job| &job.task).filter(|task| !task.is_lost);
+        let held = running.chain(self.retry_queue.recorded());
+        let held: Vec<_> = held.map(|task| task.batch.batch_ref()).collect();
+        if held.is_empty() {
+            self.renewals.restart(now);
+        } else if self.renewals.is_due(now) {
+            self.renewals.restart(now);
+            self.client.renew_all(held)?;
+        }
+        Ok(())
+    }
+
+    /// Takes back the outcomes that came after the lease, and gives up the items whose renewal came after it. The keeper may
+    /// refuse a renewal and the outcome of the same item.
+    pub(super) fn retract_late_outcomes(&mut self) {
+        for batch_ref in self.client.take_lease_expired() {
+            let is_this = |job: &&mut Job| job.task.batch.batch_ref() == batch_ref;
+            let is_news = match self.running.iter_mut().find(is_this) {
+                Some(job) => !std::mem::replace(&mut job.task.is_lost, true),
+                None => self.retry_queue.remove(batch_ref) || self.tally.retract(batch_ref),
+            };
+            if is_news {
+                self.observer.came_too_late(batch_ref.first_id, self.client.has_lease());
+            }
+        }
+    }
+}
