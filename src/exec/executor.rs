@@ -1,5 +1,7 @@
 //! The executor: gets items, starts commands, and reports outcomes.
 
+mod telling;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::ExitStatus;
@@ -11,14 +13,15 @@ use super::command::CommandTemplate;
 use super::get_state::GetState;
 use super::groups::ProcessGroups;
 use super::guard::GuardProcess;
-use super::job::{CommandOutcome, ItemTask, Job};
+use super::job::{ItemTask, Job, JobContext};
+use super::order::{ItemOrder, Told};
+use super::output::OutputStore;
 use super::retries::RetryQueue;
 use super::slots::Slots;
-use super::tally::{ExecTotals, ItemOutcome, Tally};
+use super::tally::{ExecTotals, Tally};
 use super::terminal::Terminal;
 use super::{ExecConfig, ExecObserver, ItemsLeft, StopReason};
-use crate::catalogue::{Lang, message};
-use crate::client::{Client, Error, ItemRef, Notification};
+use crate::client::{Client, Error, Notification};
 use crate::clock::{Clock, Nanos, nanos};
 use crate::os::{Interest, Waker, signals, wait_ready};
 use crate::queue::WaitReason;
@@ -40,6 +43,9 @@ pub(crate) struct Executor<'a, W> {
     /// SIGCHLD wakes this waker.
     child_waker: Waker,
     running: Vec<Job>,
+    store: OutputStore,
+    /// The order of the items, if their output is printed in order.
+    order: Option<ItemOrder>,
     /// Items that wait for another try.
     retry_queue: RetryQueue,
     slots: Slots,
@@ -67,6 +73,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(Self {
             client,
             template,
+            order: config.output.is_ordered.then(ItemOrder::default),
+            store: OutputStore::default(),
             config,
             observer,
             clock,
@@ -92,10 +100,12 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         self.report_interruption(&ran);
         // A command that has ended by itself needs no repetition.
         let reaped = self.reap_commands();
+        let can_tell = !matches!(ran, Err(StopReason::Observer(_) | StopReason::Output(_)));
+        let told = if can_tell { self.tell_rest() } else { Ok(()) };
         // Commands may still run after a stop at the first failure.
         let terminated = self.terminate_all();
         self.guard.release();
-        ran.and(reaped)?;
+        ran.and(reaped).and(told)?;
         terminated?;
         // The keeper reports expired leases before it answers this query.
         self.client.size()?;
@@ -122,7 +132,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
 
     fn run_loop(&mut self) -> Result<(), StopReason> {
         loop {
-            if self.config.halt && self.tally.totals().failed > 0 {
+            let untold = self.order.as_ref().map_or(0, ItemOrder::untold_failures);
+            if self.config.halt && self.tally.totals().failed + untold > 0 {
                 return Ok(());
             }
             self.start_due_retries()?;
@@ -158,7 +169,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     /// Requests an item for each free job.
     fn request_items(&mut self) -> Result<(), Error> {
         let count = self.gets.requestable(self.available_jobs(), self.config.max_items);
-        if count > 0 && self.retry_queue.len() < MAX_RETRY_QUEUE_LEN {
+        let is_full = self.order.as_ref().is_some_and(ItemOrder::is_full);
+        if count > 0 && self.retry_queue.len() < MAX_RETRY_QUEUE_LEN && !is_full {
             self.client.request_items(count)?;
             self.gets.request_sent();
         }
@@ -194,18 +206,25 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn start_command(&mut self, task: ItemTask) -> Result<(), StopReason> {
         let mut groups = self.groups.lock_and_extend(&mut self.running);
         let now = self.clock.now();
-        let limit = self.config.command_timeout.map(nanos);
-        let env = [("QDEMO_QUEUE", self.config.queue_name.as_str()), self.guard.env_entry()];
         let slot = self.slots.take();
-        match Job::start(self.template, &env, task, slot, now, limit, groups.terminal()) {
+        let context = JobContext {
+            template: self.template,
+            env: &[("QDEMO_QUEUE", self.config.queue_name.as_str()), self.guard.env_entry()],
+            limit: self.config.command_timeout.map(nanos),
+            terminal: groups.terminal(),
+            store: &self.store,
+            output: self.config.output,
+        };
+        match Job::start(&context, task, slot, now) {
             Ok(job) => {
                 if let Some(group) = job.process_group() {
                     groups.add(group);
                     self.guard.add_group(group);
                 }
                 drop(groups);
+                let started = self.observer.command_started(&job.task, now);
                 self.running.push(job);
-                Ok(())
+                started.map_err(StopReason::Observer)
             }
             Err((task, error)) => {
                 drop(groups);
@@ -226,9 +245,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         }
         let kind = error.kind();
         if matches!(kind, io::ErrorKind::ArgumentListTooLong | io::ErrorKind::InvalidInput) {
-            let reason = message!("reason-no-argument");
-            self.observer.notice(&message!("exec-item-failed", id = task.id(), reason = reason));
-            return self.fail_item(&task, &message!(Lang::En, "reason-no-argument"));
+            return self.tell_in_order(Told::NoArgument(task));
         }
         if !is_resource_shortage(&error) || self.running.is_empty() {
             return Err(error.into());
@@ -237,13 +254,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         self.config.jobs = self.running.len();
         self.retry_queue.defer(now, task);
         Ok(())
-    }
-
-    fn fail_item(&mut self, task: &ItemTask, reason: &str) -> Result<(), StopReason> {
-        self.tally.record(task.batch.batch_ref(), ItemOutcome::Failed);
-        // The keeper has counted the earlier attempts.
-        let item = ItemRef { id: task.id(), attempt: task.batch.attempt };
-        Ok(self.client.fail(item, reason)?)
     }
 
     /// Takes back the outcomes that came after the lease.
@@ -302,13 +312,18 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                 self.gets.items_received(batch.count());
                 while batch.count() > 0 {
                     let batch = batch.split_to(1);
-                    self.start_command(ItemTask { batch, command_failures: 0 })?;
+                    let place = self.order.as_mut().map_or(0, ItemOrder::take_place);
+                    self.start_command(ItemTask { batch, command_failures: 0, place })?;
                 }
             }
             Notification::Ended => self.gets.ended(),
             Notification::AttemptReply(has_begun) => {
                 if let Some(task) = self.retry_queue.confirm_attempt(has_begun) {
                     self.observer.came_too_late(task.id(), self.client.has_lease());
+                    if let Some(order) = &mut self.order {
+                        order.give_up(task.place);
+                    }
+                    self.tell_next()?;
                 }
             }
             Notification::Counts(counts) => {
@@ -321,9 +336,15 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
 
     fn reap_commands(&mut self) -> Result<(), StopReason> {
         self.child_waker.drain();
+        // Not under the lock of the groups: the reader of the output may be slow.
+        for job in &mut self.running {
+            job.read_output(self.observer)?;
+        }
         let mut at = 0;
-        while let Some((job, status)) = self.next_exited(&mut at)? {
-            self.finish_item(job.into_outcome(status, self.clock.now()))?;
+        while let Some((mut job, status)) = self.next_exited(&mut at)? {
+            job.read_rest(self.observer)?;
+            let outcome = job.into_outcome(status, self.clock.now(), &self.store);
+            self.finish_item(outcome.map_err(StopReason::Output)?)?;
         }
         for notice in self.stop_notices.drain(..) {
             self.observer.notice(&notice);
@@ -335,7 +356,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn next_exited(&mut self, at: &mut usize) -> io::Result<Option<(Job, ExitStatus)>> {
         let mut groups = self.groups.lock_and_extend(&mut self.running);
         while let Some(job) = self.running.get_mut(*at) {
-            job.read_output()?;
             if let Some(status) = job.try_wait()? {
                 // `remove` keeps the order of the other commands.
                 let job = self.running.remove(*at);
@@ -350,44 +370,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             *at += 1;
         }
         Ok(None)
-    }
-
-    /// Reports the item of an ended command as done or failed, or schedules a retry.
-    fn finish_item(&mut self, mut outcome: CommandOutcome) -> Result<(), StopReason> {
-        // The output comes first: an item is done only after its output is printed.
-        self.observer.command_ended(&mut outcome).map_err(StopReason::Observer)?;
-        if let Some(signal) = outcome.terminal_signal().filter(|_| self.groups.has_terminal()) {
-            return Err(StopReason::Interrupted(signal.as_raw()));
-        }
-        if self.config.delays.is_zero() {
-            self.slots.free(outcome.slot);
-        } else {
-            let delay = nanos(self.config.delays.sample());
-            self.slots.free_at(outcome.slot, outcome.ended_at.saturating_add(delay));
-        }
-        let failure = outcome.failure_reason();
-        let tries = outcome.task.command_failures + 1;
-        if failure.is_some() && tries > self.config.retries {
-            self.observer.item_failed(&mut outcome, tries);
-        }
-        let task = outcome.task;
-        match failure {
-            None => {
-                self.tally.record(task.batch.batch_ref(), ItemOutcome::Done);
-                self.client.done_batch(&task.batch)?;
-                self.client.flush()?;
-            }
-            Some(_) if task.command_failures < self.config.retries => {
-                self.schedule_retry(task, outcome.ended_at)?;
-            }
-            Some(reason) if task.command_failures == 0 => self.fail_item(&task, &reason)?,
-            Some(reason) => {
-                let reason = message!(Lang::En, "reason-last-try", reason = reason, tries = tries);
-                self.fail_item(&task, &reason)?;
-            }
-        }
-        self.observer.totals_changed(self.tally.totals());
-        Ok(())
     }
 
     fn schedule_retry(&mut self, mut task: ItemTask, ended_at: Nanos) -> Result<(), Error> {
@@ -406,6 +388,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             job.terminate(self.clock.now());
         }
         while !self.running.is_empty() {
+            self.running.iter_mut().for_each(Job::discard_output);
             let deadline = self.running.iter().filter_map(Job::deadline).min();
             let timeout = deadline.map(|deadline| deadline.saturating_sub(self.clock.now()));
             wait_ready(&self.poll_fds(), timeout)?;

@@ -142,6 +142,10 @@ help-consumer-backoff = Delay before the first retry; the delay doubles with eac
 help-consumer-timeout-each = End a command after this time with SIGTERM, 5 s later with SIGKILL: it has failed
 help-consumer-halt = Stop at the first failed item; end the other commands and requeue their items
 help-consumer-tty = Give each command the terminal, for a password prompt or an editor
+help-consumer-live = Print each line of a command at once; without --live, the whole output when the command has ended
+help-consumer-tag = Begin each line of the output with the item and a tab
+help-consumer-keep-order = Print the output in the order of the items, however long each command takes
+help-consumer-results = Save the output and a record of each command in the folder DIR/ID of its item
 help-consumer-command = The command to run for each item, with its arguments
 help-consumer-detail =
     The consumer runs COMMAND once for each item. {"{}"} in the arguments stands for the item. Without {"{}"}, the item is on standard input. The consumer sets QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT and QDEMO_QUEUE for COMMAND, and QDEMO_SERVER for a queue on a server.

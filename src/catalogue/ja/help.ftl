@@ -142,6 +142,10 @@ help-consumer-backoff = 最初の再試行までの遅延。再試行のたび�
 help-consumer-timeout-each = この時間がたったコマンドを SIGTERM で、その 5 秒後に SIGKILL で終了させ、失敗とする
 help-consumer-halt = 最初の失敗で止まる。ほかのコマンドを終了させ、そのアイテムをキューに戻す
 help-consumer-tty = 各コマンドに端末を渡す（パスワードの入力やエディターのため）
+help-consumer-live = コマンドの出力を 1 行ごとにすぐ表示する（指定しなければ、コマンドが終わってからまとめて表示）
+help-consumer-tag = 出力の各行の先頭にアイテムとタブを付ける
+help-consumer-keep-order = 実行時間にかかわらず、アイテムの順に出力する
+help-consumer-results = 各コマンドの出力と記録を、アイテムごとのフォルダー DIR/ID に保存する
 help-consumer-command = アイテムごとに実行するコマンドとその引数
 help-consumer-detail =
     消費者はアイテムごとに COMMAND を 1 回実行します。引数の {"{}"} はアイテムに置き換わります。{"{}"} がなければ、アイテムは標準入力に渡されます。COMMAND の環境変数として QDEMO_ITEM、QDEMO_ID、QDEMO_ATTEMPT、QDEMO_QUEUE を、サーバー上のキューでは QDEMO_SERVER も設定します。
