@@ -155,6 +155,7 @@ impl Args {
             self.exec.open_results(&format!("{queue}{}", on_server.unwrap_or_default()))?;
         // Each command has two pipes.
         raise_open_file_limit();
+        signals::ignore_file_size_signal()?;
         let clock = Clock::start_now();
         let child_waker = Waker::new()?;
         signals::wake_on_child_exit(&child_waker)?;

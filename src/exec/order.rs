@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::job::{CommandOutcome, ItemTask};
-use crate::client::ItemRef;
 
 /// The executor requests no item while this many items have ended, and wait for an item before them.
 const MAX_HELD_ITEMS: usize = 1000;
+/// The same for the bytes of these items. Their output is kept elsewhere.
+const MAX_HELD_BYTES: usize = 16 << 20;
 
 /// What the end of a command means for its item.
 #[derive(Debug)]
@@ -53,6 +56,13 @@ impl Told {
         }
     }
 
+    fn task_mut(&mut self) -> &mut ItemTask {
+        match self {
+            Self::Ended(outcome, _) => &mut outcome.task,
+            Self::NoArgument(task) => task,
+        }
+    }
+
     fn is_failure(&self) -> bool {
         matches!(self, Self::NoArgument(_) | Self::Ended(_, Verdict::Failed(_)))
     }
@@ -67,11 +77,19 @@ impl ItemOrder {
 
     /// Whether too many items wait for an item before them.
     pub(super) fn is_full(&self) -> bool {
-        self.held().count() >= MAX_HELD_ITEMS
+        let (mut count, mut bytes) = (0, 0);
+        for task in self.held() {
+            count += 1;
+            bytes += task.batch.items.bytes.len();
+        }
+        count >= MAX_HELD_ITEMS || bytes >= MAX_HELD_BYTES
     }
 
     /// Holds what is told of an item until it is its turn.
-    pub(super) fn hold(&mut self, told: Told) {
+    pub(super) fn hold(&mut self, mut told: Told) {
+        // An item that stays for long does not keep the buffer alive that it came in.
+        let bytes = &mut told.task_mut().batch.items.bytes;
+        *bytes = Bytes::copy_from_slice(bytes);
         let is_over = !matches!(told, Told::Ended(_, Verdict::Retry | Verdict::Retried));
         self.untold_failures += u64::from(told.is_failure());
         let at = told.task().place;
@@ -119,9 +137,70 @@ impl ItemOrder {
         self.untold_failures
     }
 
-    /// The items that are over, and that the queue does not know as done or failed yet.
-    pub(super) fn held(&self) -> impl Iterator<Item = ItemRef> {
-        let last = |place: &Place| place.untold.back().map(|told| told.task().item_ref());
-        self.places.iter().filter(|place| place.is_over).filter_map(last)
+    /// The items that have ended here, and that the queue does not know as done or failed yet: their leases go on.
+    pub(super) fn held(&self) -> impl Iterator<Item = &ItemTask> {
+        let over = self.places.iter().filter(|place| place.is_over);
+        over.filter_map(|place| Some(place.untold.back()?.task()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::{Batch, Items};
+
+    /// The end of the item with this id, which has this place.
+    fn end(id: u64, place: u64) -> Told {
+        let items = Items { count: 1, bytes: Bytes::from_static(b"1\n") };
+        let batch = Batch::new(id, 0, items);
+        Told::NoArgument(ItemTask { batch, command_failures: 0, place })
+    }
+
+    fn told_ids(order: &mut ItemOrder) -> Vec<u64> {
+        std::iter::from_fn(|| order.next()).map(|told| told.task().id()).collect()
+    }
+
+    #[test]
+    fn what_has_ended_waits_for_everything_before_it() {
+        let mut order = ItemOrder::default();
+        let places = [(); 4].map(|()| order.take_place());
+        order.hold(end(8, places[1]));
+        order.hold(end(3, places[3]));
+        assert!(told_ids(&mut order).is_empty());
+        assert_eq!(order.held().map(ItemTask::id).collect::<Vec<_>>(), [8, 3]);
+        assert_eq!(order.untold_failures(), 2);
+        order.hold(end(9, places[0]));
+        assert_eq!(told_ids(&mut order), [9, 8]);
+        order.give_up(places[2]);
+        assert_eq!(told_ids(&mut order), [3]);
+        assert_eq!(order.untold_failures(), 0);
+        // The same item may come again.
+        let place = order.take_place();
+        order.hold(end(8, place));
+        assert_eq!(told_ids(&mut order), [8]);
+    }
+
+    #[test]
+    fn at_the_end_what_has_ended_is_told_without_the_rest() {
+        let mut order = ItemOrder::default();
+        let places = [(); 3].map(|()| order.take_place());
+        order.hold(end(2, places[1]));
+        order.close();
+        assert_eq!(told_ids(&mut order), [2]);
+    }
+
+    #[test]
+    fn the_number_of_items_that_wait_is_bounded() {
+        let mut order = ItemOrder::default();
+        let first = order.take_place();
+        for id in 0..MAX_HELD_ITEMS as u64 {
+            assert!(!order.is_full());
+            let place = order.take_place();
+            order.hold(end(id, place));
+        }
+        assert!(order.is_full());
+        order.hold(end(0, first));
+        assert_eq!(told_ids(&mut order).len(), MAX_HELD_ITEMS + 1);
+        assert!(!order.is_full());
     }
 }

@@ -77,6 +77,8 @@ mod error_language;
 mod examples;
 mod exec;
 mod exec_ends;
+mod exec_output;
+mod exec_results;
 mod faults;
 mod foreign_pipes;
 mod harness;

@@ -131,3 +131,21 @@ fn push_tagged(text: &[u8], tag: &[u8], is_line_open: &mut bool, mut push: impl 
         *is_line_open = !line.ends_with(b"\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_in_pieces_has_one_tag() {
+        let text = b"one\ntwo\n\nthree";
+        for at in 0..=text.len() {
+            let (mut printed, mut is_line_open) = (Vec::new(), false);
+            for piece in [&text[..at], &text[at..]] {
+                push_tagged(piece, b"a\t", &mut is_line_open, |tagged| printed.extend(tagged));
+            }
+            assert_eq!(String::from_utf8(printed).unwrap(), "a\tone\na\ttwo\na\t\na\tthree");
+            assert!(is_line_open);
+        }
+    }
+}

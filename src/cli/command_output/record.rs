@@ -111,8 +111,8 @@ mod tests {
                 let head = &text[..at];
                 let (head, begun) = head.split_at(at - begun_character_len(head));
                 let rest = [begun, &text[at..]].concat();
-                let pieces = String::from_utf8_lossy(head) + &*String::from_utf8_lossy(&rest);
-                assert_eq!(pieces, String::from_utf8_lossy(text), "{text:?} at {at}");
+                let pieces = [head, &rest].map(|piece| String::from_utf8_lossy(piece).into_owned());
+                assert_eq!(pieces.concat(), String::from_utf8_lossy(text), "{text:?} at {at}");
             }
         }
     }
