@@ -98,14 +98,15 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         let ran = self.run_loop();
         // The commands may take a while to end.
         self.report_interruption(&ran);
-        // A command that has ended by itself needs no repetition.
-        let reaped = self.reap_commands();
-        let can_tell = !matches!(ran, Err(StopReason::Observer(_) | StopReason::Output(_)));
-        let told = if can_tell { self.tell_rest() } else { Ok(()) };
+        // A command that has ended by itself needs no repetition, unless its output is lost.
+        let reaped = match ran {
+            Err(StopReason::Observer(_) | StopReason::Output(_)) => Ok(()),
+            _ => self.reap_commands().and_then(|()| self.tell_rest()),
+        };
         // Commands may still run after a stop at the first failure.
         let terminated = self.terminate_all();
         self.guard.release();
-        ran.and(reaped).and(told)?;
+        ran.and(reaped)?;
         terminated?;
         // The keeper reports expired leases before it answers this query.
         self.client.size()?;

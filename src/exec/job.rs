@@ -235,10 +235,8 @@ impl Job {
     /// The exit status of an ended command. Children of the command may live on; after SIGTERM they get SIGKILL.
     pub(super) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let status = self.child.try_wait()?;
-        if status.is_some() {
-            if self.is_terminating {
-                self.signal_group(Signal::KILL);
-            }
+        if status.is_some() && self.is_terminating {
+            self.signal_group(Signal::KILL);
         }
         Ok(status)
     }

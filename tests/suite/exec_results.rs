@@ -120,7 +120,7 @@ fn what_a_killed_consumer_has_left_of_a_result_is_removed_by_the_next_one() {
         qdemo put a b
         (qdemo consumer --results r -- sh -c 'kill -9 $PPID; sleep 1000'; :) 2> /dev/null
         ls -A r | sed 's/new\..*/new/'
-        mkdir r/.qdemo-new.*/7 && touch r/.qdemo-new.*/7/stdout
+        left=$(echo r/.qdemo-new.*) && mkdir $left/7 && touch $left/7/stdout
         qdemo consumer --results r --max 2 -- true
         ls -A r
     "#;

@@ -73,7 +73,7 @@ impl OutputCapture {
         &mut self,
         pass_on: &mut PassOn<'_>,
     ) -> Result<(), CaptureError> {
-        self.read(MAX_TURN_LEN, &mut |capture, bytes| capture.take(bytes, pass_on))
+        self.read(MAX_TURN_LEN, Some(pass_on))
     }
 
     /// Reads the last bytes of an ended command. Children of the command may write on: what they write now is not its
@@ -84,7 +84,7 @@ impl OutputCapture {
     ) -> Result<(), CaptureError> {
         let rest = self.pipe.as_ref().map(ioctl_fionread).transpose().map_err(io::Error::from)?;
         let rest = usize::try_from(rest.unwrap_or(0)).unwrap_or(usize::MAX);
-        self.read(rest, &mut |capture, bytes| capture.take(bytes, pass_on))?;
+        self.read(rest, Some(pass_on))?;
         self.pipe = None;
         if let Some(line) = self.line.as_mut().filter(|line| !line.is_empty()) {
             line.rewind()?;
@@ -97,13 +97,14 @@ impl OutputCapture {
     /// Reads what the pipe has, and forgets it, so that the command can go on to its end.
     pub(in crate::exec) fn discard(&mut self) {
         // A stream that cannot be read has nothing to forget.
-        let _ = self.read(MAX_TURN_LEN, &mut |_, _| Ok(()));
+        let _ = self.read(MAX_TURN_LEN, None);
     }
 
+    /// Reads at most `max` bytes. Forgets them without `pass_on`.
     fn read(
         &mut self,
         max: usize,
-        take: &mut dyn FnMut(&mut Self, &[u8]) -> Result<(), CaptureError>,
+        mut pass_on: Option<&mut PassOn<'_>>,
     ) -> Result<(), CaptureError> {
         let mut buffer = [0; 16 * 1024];
         let mut left = max;
@@ -115,7 +116,9 @@ impl OutputCapture {
                 Ok(0) => self.pipe = None,
                 Ok(read) => {
                     left -= read;
-                    take(self, &buffer[..read])?;
+                    if let Some(pass_on) = &mut pass_on {
+                        self.take(&buffer[..read], pass_on)?;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
