@@ -158,23 +158,26 @@ impl Args {
             halt: self.exec.halt,
             max_items: self.max.unwrap_or(u64::MAX),
             idle_timeout: self.timeout.timeout(),
+            output: self.exec.output(format)?,
         };
         let terminal = self.exec.open_terminal()?;
+        let queue_words = self.client.queue_words(&queue, server.as_ref());
+        let on_server = server.as_ref().map(|server| format!(" {}", server.url));
+        let results =
+            self.exec.open_results(&format!("{queue}{}", on_server.unwrap_or_default()))?;
         // Each command has two pipes.
         raise_open_file_limit();
+        signals::ignore_file_size_signal()?;
         let clock = Clock::start_now();
         let child_waker = Waker::new()?;
         signals::wake_on_child_exit(&child_waker)?;
         let client = self.connect(options, &queue)?;
-        let queue_words = self.client.queue_words(&queue, server.as_ref());
         // With --halt, the client may still hold items: they are requeued.
         let totals = leave_after(client, |client| {
-            let mut output = PoolOutput {
-                reporter: &mut reporter,
-                queue: &queue,
-                queue_words: queue_words.clone(),
-                is_quiet: self.client.quiet,
-            };
+            let mut output = PoolOutput::new(&mut reporter, &queue, queue_words.clone())
+                .quiet(self.client.quiet)
+                .with_lines(self.exec.live, self.exec.tag)
+                .with_results(results);
             let executor =
                 Executor::new(client, &template, config, &mut output, clock, child_waker, terminal)
                     .with_context(|| message!("command-no-guard"))?;

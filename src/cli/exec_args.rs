@@ -1,14 +1,17 @@
 //! The arguments of `qdemo consumer -- COMMAND`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
 
+use super::command_output::ResultsDir;
 use super::{exec_values, values};
 use crate::catalogue::message;
-use crate::exec::{Backoff, CommandTemplate, HaltRule, StopReason, Terminal};
+use crate::exec::{Backoff, CommandTemplate, HaltRule, OutputConfig, StopReason, Terminal};
 use crate::exit::ExitError;
+use crate::report::OutputFormat;
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "help-heading-command")]
@@ -43,6 +46,21 @@ pub(super) struct ExecArgs {
     #[arg(long, requires = "command")]
     #[arg(hide_short_help = true)]
     pub(super) dry_run: bool,
+    #[arg(long, requires = "command", conflicts_with_all = ["keep_order", "tty"])]
+    #[arg(hide_short_help = true)]
+    pub(super) live: bool,
+
+    #[arg(long, requires = "command", conflicts_with = "tty")]
+    #[arg(hide_short_help = true)]
+    pub(super) tag: bool,
+
+    #[arg(long, requires = "command", conflicts_with = "tty")]
+    #[arg(hide_short_help = true)]
+    keep_order: bool,
+
+    #[arg(long, value_name = "DIR", requires = "command", conflicts_with = "tty")]
+    #[arg(hide_short_help = true)]
+    results: Option<PathBuf>,
 
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -68,6 +86,24 @@ impl ExecArgs {
         Ok(None)
     }
 
+    /// How to print the output of the commands in this format.
+    pub(super) fn output(&self, format: OutputFormat) -> Result<OutputConfig, ExitError> {
+        if format == OutputFormat::Json && (self.live || self.tag) {
+            let option = if self.live { "--live" } else { "--tag" };
+            return Err(ExitError::usage(message!("command-json-lines", option = option)));
+        }
+        Ok(OutputConfig {
+            is_live: self.live,
+            is_kept: self.results.is_some(),
+            is_ordered: self.keep_order,
+        })
+    }
+
+    /// The folder for the results, with `--results`. `queue` names the queue.
+    pub(super) fn open_results(&self, queue: &str) -> Result<Option<ResultsDir>, ExitError> {
+        self.results.as_deref().map(|dir| ResultsDir::open(dir, queue)).transpose()
+    }
+
     /// The terminal for the commands, with `--tty`.
     pub(super) fn open_terminal(&self) -> anyhow::Result<Option<Terminal>> {
         if !self.tty {
@@ -83,6 +119,6 @@ pub(super) fn into_cause(reason: StopReason) -> anyhow::Error {
         StopReason::Command(error) => error.into(),
         StopReason::Queue(error) => error.into(),
         StopReason::Observer(error) => error,
-        StopReason::Io(_) | StopReason::Interrupted(_) => reason.into(),
+        StopReason::Io(_) | StopReason::Output(_) | StopReason::Interrupted(_) => reason.into(),
     }
 }

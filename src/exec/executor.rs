@@ -2,6 +2,7 @@
 
 mod early_end;
 mod leases;
+mod telling;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -15,17 +16,17 @@ use super::get_state::GetState;
 use super::groups::ProcessGroups;
 use super::guard::GuardProcess;
 use super::halt::{Halt, HaltMode};
-use super::job::{CommandOutcome, ItemTask, Job};
+use super::job::{ItemTask, Job, JobContext};
+use super::order::{ItemOrder, Told};
+use super::output::OutputStore;
 use super::renewal::RenewalTimer;
 use super::retries::RetryQueue;
 use super::slots::Slots;
-use super::tally::{ExecTotals, ItemOutcome, Tally};
+use super::tally::{ExecTotals, Tally};
 use super::terminal::Terminal;
 use super::{ExecConfig, ExecObserver, ItemsLeft, StopReason};
-use crate::catalogue::{Lang, message};
-use crate::client::{Client, Error, ItemRef, Notification};
-use crate::clock::{Clock, Nanos, WallTime, nanos};
-use crate::failure::Failure;
+use crate::client::{Client, Error, Notification};
+use crate::clock::{Clock, Nanos, nanos};
 use crate::os::{Interest, Waker, signals, wait_ready};
 use crate::queue::WaitReason;
 
@@ -48,6 +49,9 @@ pub(crate) struct Executor<'a, W> {
     /// A command may have ended or stopped since the last look at all commands.
     has_child_news: bool,
     running: Vec<Job>,
+    store: OutputStore,
+    /// The order of the items, if their output is printed in order.
+    order: Option<ItemOrder>,
     /// Items that wait for another try.
     retry_queue: RetryQueue,
     slots: Slots,
@@ -79,6 +83,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(Self {
             client,
             template,
+            order: config.output.is_ordered.then(ItemOrder::default),
+            store: OutputStore::default(),
             config,
             observer,
             clock,
@@ -105,8 +111,12 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         let ran = self.run_loop();
         // The commands may take a while to end.
         self.report_interruption(&ran);
-        // A command that has ended by itself needs no repetition.
-        let reaped = self.reap_commands().and_then(|()| Ok(self.client.flush()?));
+        // A command that has ended by itself needs no repetition, unless its output is lost.
+        let reaped = match ran {
+            Err(StopReason::Observer(_) | StopReason::Output(_)) => Ok(()),
+            _ => self.reap_commands().and_then(|()| self.tell_rest()),
+        };
+        let reaped = reaped.and_then(|()| Ok(self.client.flush()?));
         // Commands may still run after a stop at the first failure.
         let terminated = self.terminate_all();
         self.guard.release();
@@ -180,7 +190,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     /// keeper wakes once for both.
     fn request_items(&mut self) -> Result<(), Error> {
         let count = self.gets.requestable(self.available_jobs(), self.config.max_items);
-        if count > 0 && self.retry_queue.len() < MAX_RETRY_QUEUE_LEN {
+        let is_full = self.order.as_ref().is_some_and(ItemOrder::is_full);
+        if count > 0 && self.retry_queue.len() < MAX_RETRY_QUEUE_LEN && !is_full {
             self.client.request_items(count)?;
             self.gets.request_sent();
         }
@@ -216,18 +227,25 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn start_command(&mut self, task: ItemTask) -> Result<(), StopReason> {
         let mut groups = self.groups.lock_and_extend(&mut self.running);
         let now = self.clock.now();
-        let limit = self.config.command_timeout.map(nanos);
-        let env = [("QDEMO_QUEUE", self.config.queue_name.as_str()), self.guard.env_entry()];
         let slot = self.slots.take();
-        match Job::start(self.template, &env, task, slot, now, limit, groups.terminal()) {
+        let context = JobContext {
+            template: self.template,
+            env: &[("QDEMO_QUEUE", self.config.queue_name.as_str()), self.guard.env_entry()],
+            limit: self.config.command_timeout.map(nanos),
+            terminal: groups.terminal(),
+            store: &self.store,
+            output: self.config.output,
+        };
+        match Job::start(&context, task, slot, now) {
             Ok(job) => {
                 if let Some(group) = job.process_group() {
                     groups.add(group);
                     self.guard.add_group(group);
                 }
                 drop(groups);
+                let started = self.observer.command_started(&job.task, now);
                 self.running.push(job);
-                Ok(())
+                started.map_err(StopReason::Observer)
             }
             Err((task, error)) => {
                 drop(groups);
@@ -248,10 +266,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         }
         let kind = error.kind();
         if matches!(kind, io::ErrorKind::ArgumentListTooLong | io::ErrorKind::InvalidInput) {
-            let reason = message!("reason-no-argument");
-            self.observer.notice(&message!("exec-item-failed", id = task.id(), reason = reason));
-            let reason = message!(Lang::En, "reason-no-argument");
-            return self.fail_item(&task, &Failure::of_message(&reason, WallTime::now()));
+            return self.tell_in_order(Told::NoArgument(task));
         }
         if !is_resource_shortage(&error) || self.running.is_empty() {
             return Err(error.into());
@@ -260,13 +275,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         self.config.jobs = self.running.len();
         self.retry_queue.defer(now, task);
         Ok(())
-    }
-
-    fn fail_item(&mut self, task: &ItemTask, failure: &Failure) -> Result<(), StopReason> {
-        self.tally.record(task.batch.batch_ref(), ItemOutcome::Failed);
-        // The keeper has counted the earlier attempts.
-        let item = ItemRef { id: task.id(), attempt: task.batch.attempt };
-        Ok(self.client.fail_with(item, failure)?)
     }
 
     fn wait_for_event(&mut self) -> Result<(), Error> {
@@ -324,7 +332,8 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
                     return Ok(self.client.flush()?);
                 }
                 while batch.count() > 0 {
-                    let task = ItemTask::new(batch.split_to(1));
+                    let place = self.order.as_mut().map_or(0, ItemOrder::take_place);
+                    let task = ItemTask::new(batch.split_to(1), place);
                     if self.available_jobs() > 0 {
                         self.start_command(task)?;
                     } else {
@@ -337,14 +346,13 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             Notification::AttemptReply(has_begun) => {
                 if let Some(task) = self.retry_queue.confirm_attempt(has_begun) {
                     self.observer.came_too_late(task.id(), self.client.has_lease());
+                    self.give_up_place(&task);
+                    self.tell_next()?;
                 }
             }
             Notification::Counts(counts) => {
-                let totals = self.tally.totals();
-                self.observer.counts_received(counts, totals);
-                if let Some(notice) = self.halt.begin_at_share(totals, counts) {
-                    self.begin_halt(&notice)?;
-                }
+                self.observer.counts_received(counts, self.tally.totals());
+                self.halt_if_share_is_reached(counts)?;
                 self.next_counts_at = Some(self.clock.now() + COUNTS_INTERVAL);
             }
         }
@@ -353,11 +361,15 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
 
     fn reap_commands(&mut self) -> Result<(), StopReason> {
         self.has_child_news |= self.child_waker.drain();
+        // Not under the lock of the groups: the reader of the output may be slow.
+        for job in &mut self.running {
+            job.read_output(self.observer)?;
+        }
         let mut at = 0;
-        while let Some((job, status)) = self.next_exited(&mut at)? {
-            // Printing may wait for a reader, and the reports of earlier items must not wait too.
-            self.client.flush()?;
-            self.finish_item(job.into_outcome(status, self.clock.now()))?;
+        while let Some((mut job, status)) = self.next_exited(&mut at)? {
+            job.read_rest(self.observer)?;
+            let outcome = job.into_outcome(status, self.clock.now(), &self.store);
+            self.finish_item(outcome.map_err(StopReason::Output)?)?;
         }
         self.has_child_news = false;
         for notice in self.stop_notices.drain(..) {
@@ -370,7 +382,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
     fn next_exited(&mut self, at: &mut usize) -> io::Result<Option<(Job, ExitStatus)>> {
         let mut groups = self.groups.lock_and_extend(&mut self.running);
         while let Some(job) = self.running.get_mut(*at) {
-            job.read_output()?;
             if self.has_child_news
                 && let Some(status) = job.try_wait()?
             {
@@ -391,41 +402,6 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(None)
     }
 
-    /// Reports the item of an ended command as done or failed, or schedules a retry.
-    fn finish_item(&mut self, mut outcome: CommandOutcome) -> Result<(), StopReason> {
-        // The output comes first: an item is done only after its output is printed.
-        self.observer.command_ended(&mut outcome).map_err(StopReason::Observer)?;
-        if let Some(signal) = outcome.terminal_signal().filter(|_| self.groups.has_terminal()) {
-            return Err(StopReason::Interrupted(signal.as_raw()));
-        }
-        if self.config.delays.is_zero() {
-            self.slots.free(outcome.slot);
-        } else {
-            let delay = nanos(self.config.delays.sample());
-            self.slots.free_at(outcome.slot, outcome.ended_at.saturating_add(delay));
-        }
-        if outcome.task.is_lost {
-            // Another consumer reports this item.
-            return Ok(());
-        }
-        let tries = outcome.task.command_failures + 1;
-        if !outcome.has_failed() {
-            let batch = &outcome.task.batch;
-            self.tally.record(batch.batch_ref(), ItemOutcome::Done);
-            self.client.done_batch(batch)?;
-        } else if tries <= self.config.retries && self.halt.mode().is_some() {
-            self.client.requeue_ref(outcome.task.batch.batch_ref())?;
-        } else if tries <= self.config.retries {
-            self.schedule_retry(outcome.task, outcome.ended_at)?;
-        } else {
-            self.observer.item_failed(&mut outcome, tries);
-            let failure = outcome.failure(tries);
-            self.fail_item(&outcome.task, &failure)?;
-        }
-        self.observer.totals_changed(self.tally.totals());
-        Ok(())
-    }
-
     fn schedule_retry(&mut self, mut task: ItemTask, ended_at: Nanos) -> Result<(), Error> {
         let delay = self.config.backoff.sample(task.command_failures);
         task.command_failures += 1;
@@ -440,6 +416,7 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
             job.terminate(self.clock.now());
         }
         while !self.running.is_empty() {
+            self.running.iter_mut().for_each(Job::discard_output);
             let deadline = self.running.iter().filter_map(Job::deadline).min();
             let timeout = deadline.map(|deadline| deadline.saturating_sub(self.clock.now()));
             wait_ready(&self.poll_fds(), timeout)?;

@@ -1,18 +1,21 @@
 //! One command for one item: its input, output, deadline and exit.
 
-use std::io::{self, PipeReader, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ExitStatus, Stdio};
 
-use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
-use tempfile::{SpooledTempFile, spooled_tempfile};
 
 use super::command::CommandTemplate;
+use super::output::{
+    CaptureError, KeptOutput, OutputCapture, OutputConfig, OutputStore, OutputStream,
+};
 use super::replacement::Replacements;
 use super::terminal::Terminal;
+use super::{ExecObserver, OutputSource};
 use crate::catalogue::{Lang, message};
+use crate::client::ItemRef;
 use crate::clock::{Nanos, WallTime};
 use crate::failure::{Cause, Failure, last_lines};
 use crate::item::display_text;
@@ -20,8 +23,6 @@ use crate::os;
 use crate::pipe::PIPE_BUF;
 use crate::queue::Batch;
 
-/// The bytes of a command's output that stay in memory. Longer output goes to an unnamed file.
-const MAX_OUTPUT_IN_MEMORY: usize = 1 << 20;
 /// At most this many bytes of standard error are searched for its last line.
 const MAX_LAST_LINE: u64 = 1024;
 /// At most this many bytes of standard error are searched for the lines that a failed item keeps.
@@ -30,7 +31,7 @@ const MAX_LAST_LINES: u64 = 64 * 1024;
 const TERM_GRACE_PERIOD: Nanos = 5_000_000_000;
 
 /// An item, with the number of failures here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ItemTask {
     /// A batch of one item.
     pub(crate) batch: Batch,
@@ -38,11 +39,13 @@ pub(crate) struct ItemTask {
     pub(super) command_failures: u32,
     /// The lease of this attempt has run out: the item is in the queue again, or with another consumer.
     pub(super) is_lost: bool,
+    /// The place among the items of this consumer.
+    pub(super) place: u64,
 }
 
 impl ItemTask {
-    pub(super) fn new(batch: Batch) -> Self {
-        Self { batch, command_failures: 0, is_lost: false }
+    pub(super) fn new(batch: Batch, place: u64) -> Self {
+        Self { batch, command_failures: 0, is_lost: false, place }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -52,6 +55,10 @@ impl ItemTask {
     /// The 1-based number of the attempt. Attempts of other consumers count too.
     pub(crate) fn attempt(&self) -> u32 {
         self.batch.attempt
+    }
+
+    pub(super) fn item_ref(&self) -> ItemRef {
+        ItemRef { id: self.id(), attempt: self.attempt() }
     }
 }
 
@@ -84,30 +91,32 @@ pub(crate) struct CommandOutcome {
     pub(crate) status: ExitStatus,
     /// The command got SIGTERM. Relevant only for a timeout: the executor drops outcomes after its own end.
     pub(crate) has_timed_out: bool,
-    pub(crate) stdout: SpooledTempFile,
-    pub(crate) stderr: SpooledTempFile,
+    /// The whole output, or only its end if the observer got each line before.
+    pub(crate) stdout: KeptOutput,
+    pub(crate) stderr: KeptOutput,
 }
 
-/// Captures one output stream of a command.
-#[derive(Debug)]
-struct OutputCapture {
-    pipe: Option<PipeReader>,
-    captured: SpooledTempFile,
+/// How commands start: what is the same for all of them.
+pub(super) struct JobContext<'a> {
+    pub(super) template: &'a CommandTemplate,
+    pub(super) env: &'a [(&'a str, &'a str)],
+    /// The time limit.
+    pub(super) limit: Option<Nanos>,
+    /// With a terminal the command shares this process's output, and may read from the terminal.
+    pub(super) terminal: Option<&'a Terminal>,
+    pub(super) store: &'a OutputStore,
+    pub(super) output: OutputConfig,
 }
 
 impl Job {
-    /// Starts the command for this item. An error returns the item. `limit` is the time limit. With a terminal
-    /// the command shares this process's output, and may read from the terminal.
+    /// Starts the command for this item. An error returns the item.
     pub(super) fn start(
-        template: &CommandTemplate,
-        env: &[(&str, &str)],
+        context: &JobContext<'_>,
         task: ItemTask,
         slot: u32,
         now: Nanos,
-        limit: Option<Nanos>,
-        terminal: Option<&Terminal>,
     ) -> Result<Self, (ItemTask, io::Error)> {
-        match Self::spawn(template, env, &task, slot, terminal) {
+        match Self::spawn(context, &task, slot) {
             Ok((child, stdout, stderr)) => Ok(Self {
                 task,
                 slot,
@@ -116,7 +125,7 @@ impl Job {
                 child,
                 stdout_capture: stdout,
                 stderr_capture: stderr,
-                deadline: limit.map(|limit| now.saturating_add(limit)),
+                deadline: context.limit.map(|limit| now.saturating_add(limit)),
                 is_terminating: false,
                 is_stop_reported: false,
             }),
@@ -125,15 +134,17 @@ impl Job {
     }
 
     fn spawn(
-        template: &CommandTemplate,
-        env: &[(&str, &str)],
+        context: &JobContext<'_>,
         task: &ItemTask,
         slot: u32,
-        terminal: Option<&Terminal>,
     ) -> io::Result<(Child, OutputCapture, OutputCapture)> {
+        let JobContext { template, env, terminal, .. } = *context;
         let text = task.batch.items.iter().next().map(display_text).unwrap_or_default();
-        let (stdout, out) = OutputCapture::new(terminal)?;
-        let (stderr, err) = OutputCapture::new(terminal)?;
+        let capture = || match terminal {
+            Some(_) => Ok((OutputCapture::nothing(), Stdio::inherit())),
+            None => OutputCapture::new(context.store, context.output),
+        };
+        let ((stdout, out), (stderr, err)) = (capture()?, capture()?);
         let stdin = match (template.has_item_argument, terminal) {
             (false, _) => item_stdin(&text)?,
             (true, Some(terminal)) => terminal.stdin()?,
@@ -161,9 +172,7 @@ impl Job {
 
     /// The pipes with the output.
     pub(super) fn output_fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        [&self.stdout_capture, &self.stderr_capture]
-            .into_iter()
-            .filter_map(|end| Some(end.pipe.as_ref()?.as_fd()))
+        [&self.stdout_capture, &self.stderr_capture].into_iter().filter_map(OutputCapture::fd)
     }
 
     /// The time of the next [`Job::enforce_deadline`].
@@ -171,10 +180,35 @@ impl Job {
         self.deadline
     }
 
-    /// Captures the available output.
-    pub(super) fn read_output(&mut self) -> io::Result<()> {
-        self.stdout_capture.read_available()?;
-        self.stderr_capture.read_available()
+    /// Captures the available output. `observer` gets the lines that are passed on.
+    pub(super) fn read_output(
+        &mut self,
+        observer: &mut impl ExecObserver,
+    ) -> Result<(), CaptureError> {
+        let source = OutputSource { task: &self.task, slot: self.slot };
+        self.stdout_capture.read_available(&mut |lines| {
+            observer.output_came(source, OutputStream::Stdout, lines)
+        })?;
+        self.stderr_capture
+            .read_available(&mut |lines| observer.output_came(source, OutputStream::Stderr, lines))
+    }
+
+    /// Captures the last output of an ended command.
+    pub(super) fn read_rest(
+        &mut self,
+        observer: &mut impl ExecObserver,
+    ) -> Result<(), CaptureError> {
+        let source = OutputSource { task: &self.task, slot: self.slot };
+        self.stdout_capture
+            .read_rest(&mut |lines| observer.output_came(source, OutputStream::Stdout, lines))?;
+        self.stderr_capture
+            .read_rest(&mut |lines| observer.output_came(source, OutputStream::Stderr, lines))
+    }
+
+    /// Forgets the available output, so that the command can go on to its end.
+    pub(super) fn discard_output(&mut self) {
+        self.stdout_capture.discard();
+        self.stderr_capture.discard();
     }
 
     /// Terminates a command after its deadline, and kills a terminating command after the grace period.
@@ -214,11 +248,8 @@ impl Job {
     /// The exit status of an ended command. Children of the command may live on; after SIGTERM they get SIGKILL.
     pub(super) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let status = self.child.try_wait()?;
-        if status.is_some() {
-            if self.is_terminating {
-                self.signal_group(Signal::KILL);
-            }
-            self.read_output()?;
+        if status.is_some() && self.is_terminating {
+            self.signal_group(Signal::KILL);
         }
         Ok(status)
     }
@@ -235,17 +266,22 @@ impl Job {
         !self.is_terminating && status.signal().is_none()
     }
 
-    pub(super) fn into_outcome(self, status: ExitStatus, ended_at: Nanos) -> CommandOutcome {
-        CommandOutcome {
+    pub(super) fn into_outcome(
+        self,
+        status: ExitStatus,
+        ended_at: Nanos,
+        store: &OutputStore,
+    ) -> io::Result<CommandOutcome> {
+        Ok(CommandOutcome {
             task: self.task,
             slot: self.slot,
             started_at: self.started_at,
             ended_at,
             status,
             has_timed_out: self.is_terminating,
-            stdout: self.stdout_capture.captured,
-            stderr: self.stderr_capture.captured,
-        }
+            stdout: self.stdout_capture.into_output(store)?,
+            stderr: self.stderr_capture.into_output(store)?,
+        })
     }
 }
 
@@ -302,33 +338,6 @@ impl CommandOutcome {
             .seek(SeekFrom::Start(start))
             .and_then(|_| (&mut self.stderr).take(MAX_LAST_LINES).read_to_end(&mut end));
         last_lines(&end, start > 0)
-    }
-}
-
-impl OutputCapture {
-    /// Also returns the command's end. With a terminal nothing is captured.
-    fn new(terminal: Option<&Terminal>) -> io::Result<(Self, Stdio)> {
-        let captured = spooled_tempfile(MAX_OUTPUT_IN_MEMORY);
-        if terminal.is_some() {
-            return Ok((Self { pipe: None, captured }, Stdio::inherit()));
-        }
-        let (reader, writer) = io::pipe()?;
-        fcntl_setfl(&reader, OFlags::NONBLOCK)?;
-        Ok((Self { pipe: Some(reader), captured }, writer.into()))
-    }
-
-    fn read_available(&mut self) -> io::Result<()> {
-        let mut buffer = [0; 16 * 1024];
-        while let Some(pipe) = &mut self.pipe {
-            match pipe.read(&mut buffer) {
-                Ok(0) => self.pipe = None,
-                Ok(read) => self.captured.write_all(&buffer[..read])?,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }
 

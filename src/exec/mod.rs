@@ -9,6 +9,8 @@ mod groups;
 mod guard;
 mod halt;
 mod job;
+mod order;
+mod output;
 mod renewal;
 mod replacement;
 mod retries;
@@ -16,19 +18,21 @@ mod slots;
 mod tally;
 mod terminal;
 
-use std::io;
+use std::io::{self, Read};
 use std::time::Duration;
 
 use crate::catalogue::message;
 use crate::client::{Error, Timeout};
-use crate::clock::DelaySampler;
+use crate::clock::{DelaySampler, Nanos};
 use crate::queue::Counts;
 pub(crate) use backoff::{Backoff, BackoffSampler, DEFAULT_CEILING, DEFAULT_JITTER};
 pub(crate) use command::{CommandError, CommandTemplate};
 pub(crate) use executor::Executor;
 pub(crate) use guard::run_guard;
 pub(crate) use halt::{HaltLimit, HaltMode, HaltOutcome, HaltRule};
-pub(crate) use job::CommandOutcome;
+pub(crate) use job::{CommandOutcome, ItemTask};
+use output::CaptureError;
+pub(crate) use output::{KeptOutput, OutputConfig, OutputStream};
 pub(crate) use replacement::Replacements;
 pub(crate) use tally::ExecTotals;
 pub(crate) use terminal::Terminal;
@@ -54,6 +58,7 @@ pub(crate) struct ExecConfig {
     pub(crate) max_items: u64,
     /// How long to wait for an item while no command runs.
     pub(crate) idle_timeout: Timeout,
+    pub(crate) output: OutputConfig,
 }
 
 /// Why the commands have stopped.
@@ -71,9 +76,28 @@ pub(crate) enum StopReason {
     /// The system refused.
     #[error("{}", message!("exec-cannot-run"))]
     Io(#[from] io::Error),
+    /// The output of a command cannot be kept until it is printed.
+    #[error("{}", message!("exec-cannot-keep-output", dir = &std::env::temp_dir().display()))]
+    Output(#[source] io::Error),
     /// The observer failed.
     #[error(transparent)]
     Observer(anyhow::Error),
+}
+
+impl From<CaptureError> for StopReason {
+    fn from(error: CaptureError) -> Self {
+        match error {
+            CaptureError::Io(error) => Self::Output(error),
+            CaptureError::PassOn(error) => Self::Observer(error),
+        }
+    }
+}
+
+/// The running command that has printed something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutputSource<'a> {
+    pub(crate) task: &'a ItemTask,
+    pub(crate) slot: u32,
 }
 
 /// What an interrupted executor leaves to others.
@@ -86,7 +110,17 @@ pub(crate) struct ItemsLeft {
 
 /// Receives the progress of the commands.
 pub(crate) trait ExecObserver {
-    /// A command has ended. The observer prints the command's output.
+    /// A command has started.
+    fn command_started(&mut self, task: &ItemTask, now: Nanos) -> anyhow::Result<()>;
+    /// With [`OutputConfig::is_live`]: these are complete lines of a command, or what the command has printed last,
+    /// without a newline.
+    fn output_came(
+        &mut self,
+        source: OutputSource<'_>,
+        stream: OutputStream,
+        lines: &mut dyn Read,
+    ) -> anyhow::Result<()>;
+    /// A command has ended. The observer prints the command's output, unless the output came before.
     fn command_ended(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()>;
     /// The last try of the command has failed, after [`ExecObserver::command_ended`].
     fn item_failed(&mut self, outcome: &mut CommandOutcome, tries: u32);

@@ -64,22 +64,22 @@ impl RetryQueue {
         self.entries.iter().filter(|entry| entry.is_attempt_recorded).map(|entry| &entry.task)
     }
 
-    /// Removes an item whose next attempt is recorded. Returns whether it was here.
-    pub(super) fn remove(&mut self, item: BatchRef) -> bool {
+    /// Removes and returns an item whose next attempt is recorded. None if it is not here.
+    pub(super) fn remove(&mut self, item: BatchRef) -> Option<ItemTask> {
         let is_item =
             |entry: &RetryEntry| entry.is_attempt_recorded && entry.task.batch.batch_ref() == item;
         let at = self.entries.iter().position(is_item);
-        at.map(|at| self.entries.remove(at)).is_some()
+        at.map(|at| self.entries.remove(at).task)
     }
 
     /// Removes all items. Returns each with the attempt that it is in at the keeper, unless its lease has run out.
-    pub(super) fn take_all(&mut self) -> Vec<BatchRef> {
+    pub(super) fn take_all(&mut self) -> Vec<(ItemTask, BatchRef)> {
         let entries =
             self.entries.drain(..).map(|RetryEntry { task, is_attempt_recorded, .. }| {
                 let batch_ref = task.batch.batch_ref();
                 let pending = u32::from(!is_attempt_recorded);
                 let attempt = batch_ref.attempt.map(|attempt| attempt.saturating_add(pending));
-                BatchRef { attempt, ..batch_ref }
+                (task, BatchRef { attempt, ..batch_ref })
             });
         entries.collect()
     }

@@ -33,6 +33,15 @@ pub(crate) fn worker_style(role: Role, index: Option<u32>) -> Style {
     }
 }
 
+/// The style of a slot, which runs one command at a time. No slot is red, the colour of errors.
+pub(crate) fn slot_style(slot: u32) -> Style {
+    const COLORS: [Color; 5] =
+        [Color::Green, Color::Yellow, Color::Blue, Color::Magenta, Color::Cyan];
+    let at = slot.saturating_sub(1) as usize;
+    let style = Style::new().fg(COLORS[at % COLORS.len()]);
+    if at / COLORS.len() % 2 == 1 { style.bright() } else { style }
+}
+
 /// The style of the name that an error begins with.
 pub(super) fn error_style() -> Style {
     Style::new().red().bold()

@@ -30,7 +30,7 @@ pub(crate) use crate::clock::to_seconds;
 use crate::event::Event;
 use crate::item::{self, escape_for_terminal};
 use crate::queue::Batch;
-pub(crate) use colors::{NamedLine, set_colors};
+pub(crate) use colors::{NamedLine, set_colors, slot_style};
 use json_event::JsonEvent;
 pub(crate) use live::{LiveView, QueueDepth, WorkerActivity, WorkerRow};
 use log_phrases::{LogPhrase, LogPhrases};

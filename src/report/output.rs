@@ -180,8 +180,13 @@ impl Output {
     /// Ends the last line of a command's text: the progress would replace the line.
     pub(crate) fn end_line_before_progress(&self) {
         if self.progress.is_enabled() {
-            write_stderr("");
+            self.end_stderr_line();
         }
+    }
+
+    /// Ends the last line of a command's text on standard error, if the line has no end.
+    pub(crate) fn end_stderr_line(&self) {
+        write_stderr("");
     }
 
     /// Prints a notice on standard error.

@@ -261,3 +261,26 @@ both!(a_sweep_finds_the_number_of_workers_that_the_cookbooks_name, |backend| {
     assert!(sandbox.path("wait.svg").exists());
     sandbox.assert_nothing_left();
 });
+
+both!(parallel_builds_are_watched_kept_and_reported_in_order, |backend| {
+    let sandbox = Sandbox::on(backend);
+    let heading = "Watch parallel commands, and keep what each of them prints";
+    let outcome = run(&sandbox, backend, heading);
+    assert_same("", &outcome.stderr);
+    assert_eq!(outcome.code(), Some(0));
+    let modules = ["core", "net", "ui"];
+    let steps =
+        modules.iter().flat_map(|module| ["compile", "link"].map(|s| format!("{module}\t{s}")));
+    assert_each_once(&steps.collect::<Vec<_>>(), &outcome.lines());
+    let read = |name: &str| fs::read_to_string(sandbox.path(name)).unwrap();
+    assert_same(&outcome.text(), &read("build.log"));
+    let warnings = modules.map(|module| format!("{module}\ta warning about {module}"));
+    assert_each_once(&warnings, &owned(&read("warnings.log").lines().collect::<Vec<_>>()));
+    for (id, module) in (1..).zip(modules) {
+        assert_same("compile\nlink\n", &read(&format!("results/{id}/stdout")));
+        assert_same(&format!("a warning about {module}\n"), &read(&format!("results/{id}/stderr")));
+    }
+    assert_same("core: 2 steps\nnet: 2 steps\nui: 2 steps\n", &read("report.txt"));
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});

@@ -79,6 +79,8 @@ mod exec;
 mod exec_commands;
 mod exec_ends;
 mod exec_halt;
+mod exec_output;
+mod exec_results;
 mod failures;
 mod faults;
 mod foreign_pipes;

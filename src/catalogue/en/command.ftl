@@ -95,6 +95,7 @@ command-late-lease = qdemo: { $items ->
  } went back into the queue
 command-no-guard = cannot start the guard of the commands
 command-no-command = there is no command after --: add a command, or leave -- out
+command-json-lines = { $option } is for the text of commands, and --format json prints records: leave one of the two out
 command-tty-jobs = --tty is for one command at a time: leave --jobs out
 
 command-run-open-files = { $workers } workers need { $needed } open files, and only { $limit } are allowed: raise `ulimit -n`, or take fewer workers
@@ -106,3 +107,8 @@ command-no-directory = cannot make a directory in { $parent } (set TMPDIR to a f
 command-directory-left = cannot remove the private directory
 command-no-signals = cannot set up signals: { $cause }
 command-panic = internal error, please report it: { $panic }
+
+command-results-unusable = cannot use { $dir } for --results: { $error }: choose another folder
+command-results-not-empty = { $dir } has other content than results: give --results an empty or a new folder
+command-results-other-queue = { $dir } has the results of another queue ({ $queue }): give --results another folder
+command-results-unwritable = cannot save the result of item { $id } in { $dir }: make room there, or choose another folder

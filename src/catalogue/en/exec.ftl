@@ -2,6 +2,7 @@
 exec-not-found = there is no command `{ $command }`: is it in the PATH?
 exec-not-executable = `{ $command }` cannot be executed: is it a program, or a script with `#!`, and may it be run?
 exec-cannot-run = cannot run a command: take fewer --jobs, or raise the limit (`ulimit -n`, `ulimit -u`)
+exec-cannot-keep-output = cannot keep the output of the commands in { $dir }: make room there, or choose another place with TMPDIR
 exec-no-terminal = --tty needs a terminal, and there is none: leave --tty out
 exec-background = --tty needs the terminal, and this consumer is in the background: start it without &
 exec-item-failed = item { $id } has failed: { $reason }

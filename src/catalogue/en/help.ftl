@@ -143,6 +143,10 @@ help-consumer-timeout-each = End a command after this time with SIGTERM, 5 s lat
 help-consumer-halt = Stop at the first failed item, or as in `soon,fail=10%`; `now` ends the other commands and requeues their items, `soon` lets them finish
 help-consumer-tty = Give each command the terminal, for a password prompt or an editor
 help-consumer-dry-run = Print the commands of the ready items, and run none: every item stays in the queue
+help-consumer-live = Print each line of a command at once; without --live, the whole output when the command has ended
+help-consumer-tag = Begin each line of the output with the item and a tab
+help-consumer-keep-order = Print the output in the order of the items, however long each command takes
+help-consumer-results = Save the output and a record of each command in the folder DIR/ID of its item
 help-consumer-command = The command to run for each item, with its arguments
 help-consumer-detail =
     The consumer runs COMMAND once for each item. In the arguments, {"{}"} stands for the item, {"{/}"} for its basename, {"{//}"} for its directory, {"{.}"} for the item without its extension, {"{/.}"} for its basename without the extension, {"{#}"} for the id of the item, and {"{%}"} for the slot of the command: the smallest number, from 1 on, that no other running command of this consumer has. They mean what they mean in GNU parallel. If no argument is made of the item, the item is on standard input. The consumer sets QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT, QDEMO_SLOT and QDEMO_QUEUE for COMMAND, and QDEMO_SERVER for a queue on a server.

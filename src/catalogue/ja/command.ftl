@@ -65,6 +65,7 @@ command-late-lease = qdemo: アイテム { $id } { $items ->
  }間に合いませんでした: リースが切れ、アイテムはキューに戻されました
 command-no-guard = コマンドを見張るプロセスを起動できません
 command-no-command = -- の後にコマンドがありません。コマンドを書くか、-- を外してください
+command-json-lines = { $option } はコマンドの出力をそのまま表示するためのもので、--format json はレコードを表示します。どちらか一方を外してください
 command-tty-jobs = --tty で同時に実行できるコマンドは 1 つです。--jobs を外してください
 
 command-run-open-files = ワーカー { $workers } 個には { $needed } 個のファイルを開く必要がありますが、上限は { $limit } です。`ulimit -n` を大きくするか、ワーカーを減らしてください
@@ -76,3 +77,8 @@ command-no-directory = { $parent } にフォルダーを作成できません（
 command-directory-left = 実行用フォルダーを削除できません
 command-no-signals = シグナルを設定できません: { $cause }
 command-panic = 内部エラーです。報告をお願いします: { $panic }
+
+command-results-unusable = { $dir } を --results に使えません: { $error }。別のフォルダーを指定してください
+command-results-not-empty = { $dir } には結果以外のファイルがあります。--results には空のフォルダーか新しいフォルダーを指定してください
+command-results-other-queue = { $dir } には別のキュー（{ $queue }）の結果があります。--results には別のフォルダーを指定してください
+command-results-unwritable = アイテム { $id } の結果を { $dir } に保存できません。空きを作るか、別のフォルダーを指定してください

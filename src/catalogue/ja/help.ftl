@@ -143,6 +143,10 @@ help-consumer-timeout-each = この時間がたったコマンドを SIGTERM で
 help-consumer-halt = 最初の失敗で止まる。soon,fail=10% のような条件も指定できる。now はほかのコマンドを終了させてアイテムをキューに戻し、soon は終わるのを待つ
 help-consumer-tty = 各コマンドに端末を渡す（パスワードの入力やエディターのため）
 help-consumer-dry-run = 待機中のアイテムのコマンドを出力するだけで、実行しない（アイテムはすべてキューに残る）
+help-consumer-live = コマンドの出力を 1 行ごとにすぐ表示する（指定しなければ、コマンドが終わってからまとめて表示）
+help-consumer-tag = 出力の各行の先頭にアイテムとタブを付ける
+help-consumer-keep-order = 実行時間にかかわらず、アイテムの順に出力する
+help-consumer-results = 各コマンドの出力と記録を、アイテムごとのフォルダー DIR/ID に保存する
 help-consumer-command = アイテムごとに実行するコマンドとその引数
 help-consumer-detail =
     消費者はアイテムごとに COMMAND を 1 回実行します。引数の {"{}"} はアイテム、{"{/}"} はそのファイル名の部分、{"{//}"} はディレクトリーの部分、{"{.}"} は拡張子を除いたアイテム、{"{/.}"} は拡張子を除いたファイル名の部分、{"{#}"} はアイテムの ID、{"{%}"} はコマンドのスロット（この消費者が実行中のほかのコマンドが使っていない、1 からの最小の番号）に置き換わります。意味は GNU parallel と同じです。アイテムから作った引数がなければ、アイテムは標準入力に渡されます。COMMAND の環境変数として QDEMO_ITEM、QDEMO_ID、QDEMO_ATTEMPT、QDEMO_SLOT、QDEMO_QUEUE を、サーバー上のキューでは QDEMO_SERVER も設定します。

@@ -2,12 +2,14 @@
 
 use super::Executor;
 use crate::client::Error;
-use crate::exec::ExecObserver;
+use crate::exec::order::ItemOrder;
+use crate::exec::{ExecObserver, ExecTotals};
+use crate::queue::Counts;
 
 impl<W: ExecObserver> Executor<'_, W> {
     /// Stops the consumer if `--halt` says so.
     pub(super) fn halt_if_due(&mut self) -> Result<(), Error> {
-        let totals = self.tally.totals();
+        let totals = self.outcomes();
         if let Some(notice) = self.halt.begin_at_count(totals) {
             self.begin_halt(&notice)?;
         } else if self.halt.needs_counts(totals) {
@@ -16,11 +18,34 @@ impl<W: ExecObserver> Executor<'_, W> {
         Ok(())
     }
 
+    /// The same for a rule with a share, whose limit depends on the counts of the queue.
+    pub(super) fn halt_if_share_is_reached(&mut self, counts: Counts) -> Result<(), Error> {
+        let untold = self.untold();
+        // For the queue, an item is in flight until its outcome has been told.
+        let in_flight = counts.in_flight.saturating_sub(untold.done + untold.failed);
+        let counts = Counts { in_flight, ..counts };
+        match self.halt.begin_at_share(self.outcomes(), counts) {
+            Some(notice) => self.begin_halt(&notice),
+            None => Ok(()),
+        }
+    }
+
+    /// The outcomes of the items, those included that wait for their turn to be told.
+    fn outcomes(&self) -> ExecTotals {
+        let (told, untold) = (self.tally.totals(), self.untold());
+        ExecTotals { done: told.done + untold.done, failed: told.failed + untold.failed }
+    }
+
+    fn untold(&self) -> ExecTotals {
+        self.order.as_ref().map(ItemOrder::untold).unwrap_or_default()
+    }
+
     /// Gives everything back that no command works at.
-    pub(super) fn begin_halt(&mut self, notice: &str) -> Result<(), Error> {
+    fn begin_halt(&mut self, notice: &str) -> Result<(), Error> {
         self.observer.notice(notice);
-        for waiting in self.retry_queue.take_all() {
-            self.client.requeue_ref(waiting)?;
+        for (task, batch_ref) in self.retry_queue.take_all() {
+            self.client.requeue_ref(batch_ref)?;
+            self.give_up_place(&task);
         }
         if self.gets.is_cancellable() {
             self.client.cancel()?;

@@ -4,14 +4,17 @@ use super::Executor;
 use crate::client::Error;
 use crate::exec::ExecObserver;
 use crate::exec::job::Job;
+use crate::exec::order::ItemOrder;
 
 impl<W: ExecObserver> Executor<'_, W> {
-    /// Renews the leases of the items whose command lives, and of those that wait for another try. A consumer that is
+    /// Renews the leases of the items whose command lives, and of those that wait for another try, or for
+    /// their turn to be told. A consumer that is
     /// stopped, or hangs, renews nothing.
     pub(super) fn renew_leases(&mut self) -> Result<(), Error> {
         let now = self.clock.now();
         let running = self.running.iter().map(|job| &job.task).filter(|task| !task.is_lost);
-        let held = running.chain(self.retry_queue.recorded());
+        let untold = self.order.iter().flat_map(ItemOrder::held).filter(|task| !task.is_lost);
+        let held = running.chain(self.retry_queue.recorded()).chain(untold);
         let held: Vec<_> = held.map(|task| task.batch.batch_ref()).collect();
         if held.is_empty() {
             self.renewals.restart(now);
@@ -27,9 +30,15 @@ impl<W: ExecObserver> Executor<'_, W> {
     pub(super) fn retract_late_outcomes(&mut self) {
         for batch_ref in self.client.take_lease_expired() {
             let is_this = |job: &&mut Job| job.task.batch.batch_ref() == batch_ref;
-            let is_news = match self.running.iter_mut().find(is_this) {
-                Some(job) => !std::mem::replace(&mut job.task.is_lost, true),
-                None => self.retry_queue.remove(batch_ref) || self.tally.retract(batch_ref),
+            let running = self.running.iter_mut().find(is_this).map(|job| &mut job.task);
+            let untold = self.order.as_mut().and_then(|order| order.held_mut(batch_ref));
+            let is_news = if let Some(task) = running.or(untold) {
+                !std::mem::replace(&mut task.is_lost, true)
+            } else if let Some(task) = self.retry_queue.remove(batch_ref) {
+                self.give_up_place(&task);
+                true
+            } else {
+                self.tally.retract(batch_ref)
             };
             if is_news {
                 self.observer.came_too_late(batch_ref.first_id, self.client.has_lease());

@@ -1,20 +1,28 @@
 //! The output of the commands of `qdemo consumer -- COMMAND`.
 
+mod printer;
+mod record;
+mod results;
+
 use std::io::{Read, Seek};
 use std::os::unix::process::ExitStatusExt;
 
 use console::strip_ansi_codes;
-use serde::Serialize;
-use serde_json::value::RawValue;
 
 use crate::catalogue::message;
 use crate::client::Client;
+use crate::clock::Nanos;
 use crate::event::{Event, EventKind};
-use crate::exec::{CommandOutcome, ExecObserver, ExecTotals, ItemsLeft};
-use crate::item::{display_text, escape_for_terminal, json_value};
+use crate::exec::{
+    CommandOutcome, ExecObserver, ExecTotals, ItemTask, ItemsLeft, OutputSource, OutputStream,
+};
+use crate::item::{display_text, escape_for_terminal};
 use crate::queue::Counts;
 use crate::queue_name::QueueName;
-use crate::report::{OutputFormat, Reporter, StdoutError, to_seconds, truncate_to_width};
+use crate::report::{OutputFormat, Reporter, StdoutError, truncate_to_width};
+use printer::TextPrinter;
+use record::print_record;
+pub(super) use results::ResultsDir;
 
 /// A notice shows this many columns of an item.
 const MAX_ITEM_WIDTH: usize = 60;
@@ -36,24 +44,6 @@ fn late_message(first_id: u64, count: u64, has_lease: bool) -> String {
     }
 }
 
-/// The JSON record of a command that has ended.
-#[derive(Serialize)]
-struct CommandRecord<'a> {
-    id: u64,
-    item: Option<&'a RawValue>,
-    attempt: u32,
-    /// Seconds since the consumer started.
-    start: f64,
-    /// In seconds.
-    duration: f64,
-    /// `None` after death by a signal.
-    exit: Option<i32>,
-    signal: Option<i32>,
-    timed_out: bool,
-    stdout: String,
-    stderr: String,
-}
-
 /// The output of a consumer with a command.
 pub(super) struct PoolOutput<'a> {
     pub(super) reporter: &'a mut Reporter,
@@ -62,17 +52,89 @@ pub(super) struct PoolOutput<'a> {
     pub(super) queue_words: String,
     /// A summary is not wanted.
     pub(super) is_quiet: bool,
+    /// The text of a command is printed line by line as it comes.
+    is_live: bool,
+    printer: TextPrinter,
+    results: Option<ResultsDir>,
+}
+
+impl<'a> PoolOutput<'a> {
+    pub(super) fn new(
+        reporter: &'a mut Reporter,
+        queue: &'a QueueName,
+        queue_words: String,
+    ) -> Self {
+        Self {
+            reporter,
+            queue,
+            queue_words,
+            is_quiet: false,
+            is_live: false,
+            printer: TextPrinter::default(),
+            results: None,
+        }
+    }
+
+    pub(super) fn quiet(self, is_quiet: bool) -> Self {
+        Self { is_quiet, ..self }
+    }
+
+    /// Prints lines as they come, or lines with the item in front.
+    pub(super) fn with_lines(self, is_live: bool, is_tagged: bool) -> Self {
+        Self { is_live, printer: TextPrinter::new(is_live, is_tagged), ..self }
+    }
+
+    /// Saves what each command has printed.
+    pub(super) fn with_results(self, results: Option<ResultsDir>) -> Self {
+        Self { results, ..self }
+    }
+
+    fn log_start(&mut self, task: &ItemTask, at: Nanos) -> anyhow::Result<()> {
+        if self.reporter.format == OutputFormat::Log {
+            self.printer.begin_stdout(&mut self.reporter.out);
+            self.reporter.on_event(Event::new(at, EventKind::Delivered(&task.batch)));
+            self.reporter.flush().map_err(StdoutError)?;
+        }
+        Ok(())
+    }
+
+    fn print_output(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
+        self.log_start(&outcome.task, outcome.started_at)?;
+        let source = OutputSource { task: &outcome.task, slot: outcome.slot };
+        let (printer, out) = (&mut self.printer, &mut self.reporter.out);
+        printer.print(out, source, OutputStream::Stdout, &mut outcome.stdout)?;
+        printer.print(out, source, OutputStream::Stderr, &mut outcome.stderr)
+    }
 }
 
 /// Prints the output of commands, or a JSON record for each command.
 impl ExecObserver for PoolOutput<'_> {
+    fn command_started(&mut self, task: &ItemTask, now: Nanos) -> anyhow::Result<()> {
+        if self.is_live { self.log_start(task, now) } else { Ok(()) }
+    }
+
+    fn output_came(
+        &mut self,
+        source: OutputSource<'_>,
+        stream: OutputStream,
+        lines: &mut dyn Read,
+    ) -> anyhow::Result<()> {
+        self.printer.print(&mut self.reporter.out, source, stream, lines)
+    }
+
     fn command_ended(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
+        if let Some(results) = &self.results {
+            results.save(outcome)?;
+        }
         outcome.stdout.rewind()?;
         outcome.stderr.rewind()?;
         match self.reporter.format {
-            OutputFormat::Json => print_record(self.reporter, outcome),
-            _ => print_output(self.reporter, outcome),
+            OutputFormat::Json => print_record(&mut self.reporter.out, outcome)?,
+            _ if self.is_live => {}
+            _ => self.print_output(outcome)?,
         }
+        self.printer.forget(&outcome.task);
+        Ok(())
     }
 
     fn item_failed(&mut self, outcome: &mut CommandOutcome, tries: u32) {
@@ -172,8 +234,8 @@ fn failure_summary(totals: ExecTotals) -> String {
 }
 
 fn for_each_chunk(
-    input: &mut impl Read,
-    mut take: impl FnMut(&[u8]) -> Result<(), StdoutError>,
+    input: &mut (impl Read + ?Sized),
+    mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut buffer = [0; 64 * 1024];
     loop {
@@ -182,45 +244,4 @@ fn for_each_chunk(
             read => take(&buffer[..read])?,
         }
     }
-}
-
-fn print_output(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
-    if reporter.format == OutputFormat::Log {
-        let (at, batch) = (outcome.started_at, &outcome.task.batch);
-        reporter.on_event(Event::new(at, EventKind::Delivered(batch)));
-    }
-    let output = &mut reporter.out;
-    output.flush().map_err(StdoutError)?;
-    for_each_chunk(&mut outcome.stdout, |chunk| {
-        output.push_raw(chunk);
-        output.flush().map_err(StdoutError)
-    })?;
-    output.progress.suspend(|| {
-        let forward = |chunk: &[u8]| output.forward_stderr(chunk).map_err(StdoutError);
-        for_each_chunk(&mut outcome.stderr, forward)?;
-        output.end_line_before_progress();
-        Ok(())
-    })
-}
-
-fn print_record(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
-    let text = |file: &mut tempfile::SpooledTempFile| {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map(|_| String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let (stdout, stderr) = (text(&mut outcome.stdout)?, text(&mut outcome.stderr)?);
-    let item = outcome.task.batch.items.iter().next().and_then(json_value);
-    reporter.print_json(&CommandRecord {
-        id: outcome.task.id(),
-        item: item.as_deref(),
-        attempt: outcome.task.attempt(),
-        start: to_seconds(outcome.started_at),
-        duration: to_seconds(outcome.ended_at.saturating_sub(outcome.started_at)),
-        exit: outcome.status.code(),
-        signal: outcome.status.signal(),
-        timed_out: outcome.has_timed_out,
-        stdout,
-        stderr,
-    });
-    Ok(reporter.flush().map_err(StdoutError)?)
 }

@@ -1,0 +1,126 @@
+//! What the end of a command means for its item, and when the queue and people are told of it.
+
+use super::Executor;
+use crate::catalogue::{Lang, message};
+use crate::clock::{WallTime, nanos};
+use crate::exec::job::{CommandOutcome, ItemTask};
+use crate::exec::order::{ItemOrder, Told, Verdict};
+use crate::exec::tally::ItemOutcome;
+use crate::exec::{ExecObserver, StopReason};
+use crate::failure::Failure;
+
+impl<W: ExecObserver> Executor<'_, W> {
+    /// Decides what the end of a command means for its item, and tells of it when it is the item's turn.
+    pub(super) fn finish_item(&mut self, mut outcome: CommandOutcome) -> Result<(), StopReason> {
+        if self.config.delays.is_zero() {
+            self.slots.free(outcome.slot);
+        } else {
+            let delay = nanos(self.config.delays.sample());
+            self.slots.free_at(outcome.slot, outcome.ended_at.saturating_add(delay));
+        }
+        let mut verdict = self.judge(&mut outcome);
+        if self.order.is_some() && matches!(verdict, Verdict::Retry) {
+            // The next try does not wait for the output of this one.
+            self.schedule_retry(outcome.task.clone(), outcome.ended_at)?;
+            verdict = Verdict::Retried;
+        }
+        self.tell_in_order(Told::Ended(Box::new(outcome), verdict))
+    }
+
+    fn judge(&self, outcome: &mut CommandOutcome) -> Verdict {
+        let tries = outcome.task.command_failures + 1;
+        if !outcome.has_failed() {
+            Verdict::Done
+        } else if tries > self.config.retries {
+            Verdict::Failed(Box::new(outcome.failure(tries)))
+        } else if outcome.task.is_lost || self.halt.mode().is_some() {
+            Verdict::Requeue
+        } else {
+            Verdict::Retry
+        }
+    }
+
+    /// No end of a command comes for this item any more.
+    pub(super) fn give_up_place(&mut self, task: &ItemTask) {
+        if let Some(order) = &mut self.order {
+            order.give_up(task.place);
+        }
+    }
+
+    /// Tells at once, or after everything before it.
+    pub(super) fn tell_in_order(&mut self, told: Told) -> Result<(), StopReason> {
+        match &mut self.order {
+            None => self.tell(told),
+            Some(order) => {
+                order.hold(told);
+                self.tell_next()
+            }
+        }
+    }
+
+    /// Tells everything whose turn it is.
+    pub(super) fn tell_next(&mut self) -> Result<(), StopReason> {
+        while let Some(told) = self.order.as_mut().and_then(ItemOrder::next) {
+            self.tell(told)?;
+        }
+        Ok(())
+    }
+
+    /// At the end: tells of all commands that have ended. The items of the others go back.
+    pub(super) fn tell_rest(&mut self) -> Result<(), StopReason> {
+        if let Some(order) = &mut self.order {
+            order.close();
+        }
+        self.tell_next()
+    }
+
+    /// Prints the output of an ended command, and then reports its item as done or failed, or schedules a retry.
+    fn tell(&mut self, told: Told) -> Result<(), StopReason> {
+        let (mut outcome, verdict) = match told {
+            Told::Ended(outcome, verdict) => (outcome, verdict),
+            Told::NoArgument(task) => {
+                let reason = message!("reason-no-argument");
+                self.observer.notice(&message!(
+                    "exec-item-failed",
+                    id = task.id(),
+                    reason = reason
+                ));
+                let reason = message!(Lang::En, "reason-no-argument");
+                return self.fail_item(&task, &Failure::of_message(&reason, WallTime::now()));
+            }
+        };
+        // Printing may wait for a reader, and the reports of earlier items must not wait too.
+        self.client.flush()?;
+        // The output comes first: an item is done only after its output is printed.
+        self.observer.command_ended(&mut outcome).map_err(StopReason::Observer)?;
+        if let Some(signal) = outcome.terminal_signal().filter(|_| self.groups.has_terminal()) {
+            return Err(StopReason::Interrupted(signal.as_raw()));
+        }
+        if outcome.task.is_lost {
+            // Another consumer reports this item.
+            return Ok(());
+        }
+        match verdict {
+            Verdict::Done => {
+                self.tally.record(outcome.task.batch.batch_ref(), ItemOutcome::Done);
+                self.client.done_batch(&outcome.task.batch)?;
+            }
+            Verdict::Retry => self.schedule_retry(outcome.task, outcome.ended_at)?,
+            Verdict::Retried => {}
+            Verdict::Requeue => self.client.requeue_ref(outcome.task.batch.batch_ref())?,
+            Verdict::Failed(failure) => {
+                let tries = outcome.task.command_failures + 1;
+                self.observer.item_failed(&mut outcome, tries);
+                self.fail_item(&outcome.task, &failure)?;
+            }
+        }
+        self.observer.totals_changed(self.tally.totals());
+        Ok(())
+    }
+
+    fn fail_item(&mut self, task: &ItemTask, failure: &Failure) -> Result<(), StopReason> {
+        self.tally.record(task.batch.batch_ref(), ItemOutcome::Failed);
+        // The keeper has counted the earlier attempts.
+        Ok(self.client.fail_with(task.item_ref(), failure)?)
+    }
+}
