@@ -264,8 +264,8 @@ both!(a_sweep_finds_the_number_of_workers_that_the_cookbooks_name, |backend| {
 
 both!(parallel_builds_are_watched_kept_and_reported_in_order, |backend| {
     let sandbox = Sandbox::on(backend);
-    let heading = "Watch parallel commands, and keep what each of them prints";
-    let outcome = run(&sandbox, backend, heading);
+    let outcome =
+        run(&sandbox, backend, "Watch parallel commands, and keep what each of them prints");
     assert_same("", &outcome.stderr);
     assert_eq!(outcome.code(), Some(0));
     let modules = ["core", "net", "ui"];

@@ -3,11 +3,10 @@
 mod printer;
 mod record;
 mod results;
+mod text;
 
 use std::io::{Read, Seek};
 use std::os::unix::process::ExitStatusExt;
-
-use console::strip_ansi_codes;
 
 use crate::catalogue::message;
 use crate::client::Client;
@@ -16,13 +15,14 @@ use crate::event::{Event, EventKind};
 use crate::exec::{
     CommandOutcome, ExecObserver, ExecTotals, ItemTask, ItemsLeft, OutputSource, OutputStream,
 };
-use crate::item::{display_text, escape_for_terminal};
+use crate::item::display_text;
 use crate::queue::Counts;
 use crate::queue_name::QueueName;
-use crate::report::{OutputFormat, Reporter, StdoutError, truncate_to_width};
+use crate::report::{OutputFormat, Reporter, StdoutError};
 use printer::TextPrinter;
 use record::print_record;
 pub(super) use results::ResultsDir;
+use text::short_text;
 
 /// A notice shows this many columns of an item.
 const MAX_ITEM_WIDTH: usize = 60;
@@ -215,12 +215,6 @@ fn exit_text(outcome: &CommandOutcome) -> String {
     if outcome.has_timed_out { message!("notice-timed-out", how = how) } else { how }
 }
 
-/// Foreign text within a line: without colours and control characters, and cut to a width.
-fn short_text(text: &str, columns: usize) -> String {
-    let text = strip_ansi_codes(text);
-    truncate_to_width(&escape_for_terminal(&text), columns)
-}
-
 /// Text between quotes, as in a string literal.
 fn escape_quotes(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', "\\\"")
@@ -230,18 +224,5 @@ fn failure_summary(totals: ExecTotals) -> String {
     match totals.failed {
         0 => String::new(),
         failed => message!("command-failed-count", failed = failed),
-    }
-}
-
-fn for_each_chunk(
-    input: &mut (impl Read + ?Sized),
-    mut take: impl FnMut(&[u8]) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut buffer = [0; 64 * 1024];
-    loop {
-        match input.read(&mut buffer)? {
-            0 => return Ok(()),
-            read => take(&buffer[..read])?,
-        }
     }
 }

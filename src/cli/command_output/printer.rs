@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::{for_each_chunk, short_text};
+use super::text::{for_each_chunk, short_text};
 use crate::exec::{ItemTask, OutputSource, OutputStream};
 use crate::item::display_text;
 use crate::report::{Output, StdoutError, slot_style};

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::for_each_chunk;
+use super::text::for_each_chunk;
 use crate::exec::CommandOutcome;
 use crate::item::json_value;
 use crate::report::{Output, StdoutError, to_seconds};

@@ -26,7 +26,7 @@ const MAX_REPLACE_TRIES: usize = 100;
 
 /// The folder of the results. Each item's folder appears whole: it is prepared under another name.
 #[derive(Debug)]
-pub(in crate::cli) struct ResultsDir {
+pub(crate) struct ResultsDir {
     path: PathBuf,
     /// In `path`. A consumer that comes later removes the folder of a killed one.
     staging: PrivateDir,
@@ -34,7 +34,7 @@ pub(in crate::cli) struct ResultsDir {
 
 impl ResultsDir {
     /// Makes the folder, or checks that it has results of the same queue. `queue` names the queue.
-    pub(in crate::cli) fn open(path: &Path, queue: &str) -> Result<Self, ExitError> {
+    pub(crate) fn open(path: &Path, queue: &str) -> Result<Self, ExitError> {
         let dir = path.display();
         let refused = |error: io::Error| {
             ExitError::usage(message!(

@@ -16,7 +16,7 @@ const MAX_TURN_LEN: usize = 64 * 1024;
 const TAIL_LEN: usize = 16 * 1024;
 
 /// Takes complete lines, or the rest of the output without a newline.
-pub(in crate::exec) type PassOn<'a> = dyn FnMut(&mut dyn Read) -> anyhow::Result<()> + 'a;
+pub(crate) type PassOn<'a> = dyn FnMut(&mut dyn Read) -> anyhow::Result<()> + 'a;
 
 /// Why the output of a command is not captured.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub(crate) enum CaptureError {
 
 /// Captures one output stream of a command.
 #[derive(Debug)]
-pub(in crate::exec) struct OutputCapture {
+pub(crate) struct OutputCapture {
     /// None after the end of the stream, and with a terminal.
     pipe: Option<PipeReader>,
     /// The whole output. None if only its end is kept.
@@ -43,10 +43,7 @@ pub(in crate::exec) struct OutputCapture {
 
 impl OutputCapture {
     /// Also returns the command's end.
-    pub(in crate::exec) fn new(
-        store: &OutputStore,
-        config: OutputConfig,
-    ) -> io::Result<(Self, Stdio)> {
+    pub(crate) fn new(store: &OutputStore, config: OutputConfig) -> io::Result<(Self, Stdio)> {
         let (reader, writer) = io::pipe()?;
         fcntl_setfl(&reader, OFlags::NONBLOCK)?;
         let is_kept = config.is_kept || !config.is_live;
@@ -60,28 +57,22 @@ impl OutputCapture {
     }
 
     /// The capture of a command that shares this process's output.
-    pub(in crate::exec) fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self { pipe: None, kept: None, tail: Vec::new(), line: None }
     }
 
-    pub(in crate::exec) fn fd(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.pipe.as_ref().map(AsFd::as_fd)
     }
 
     /// Reads what the pipe has, in one turn. Complete lines go to `pass_on`.
-    pub(in crate::exec) fn read_available(
-        &mut self,
-        pass_on: &mut PassOn<'_>,
-    ) -> Result<(), CaptureError> {
+    pub(crate) fn read_available(&mut self, pass_on: &mut PassOn<'_>) -> Result<(), CaptureError> {
         self.read(MAX_TURN_LEN, Some(pass_on))
     }
 
     /// Reads the last bytes of an ended command. Children of the command may write on: what they write now is not its
     /// output.
-    pub(in crate::exec) fn read_rest(
-        &mut self,
-        pass_on: &mut PassOn<'_>,
-    ) -> Result<(), CaptureError> {
+    pub(crate) fn read_rest(&mut self, pass_on: &mut PassOn<'_>) -> Result<(), CaptureError> {
         let rest = self.pipe.as_ref().map(ioctl_fionread).transpose().map_err(io::Error::from)?;
         let rest = usize::try_from(rest.unwrap_or(0)).unwrap_or(usize::MAX);
         self.read(rest, Some(pass_on))?;
@@ -95,7 +86,7 @@ impl OutputCapture {
     }
 
     /// Reads what the pipe has, and forgets it, so that the command can go on to its end.
-    pub(in crate::exec) fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         // A stream that cannot be read has nothing to forget.
         let _ = self.read(MAX_TURN_LEN, None);
     }
@@ -154,7 +145,7 @@ impl OutputCapture {
     }
 
     /// The output, or its end if the output is not kept.
-    pub(in crate::exec) fn into_output(self, store: &OutputStore) -> io::Result<KeptOutput> {
+    pub(crate) fn into_output(self, store: &OutputStore) -> io::Result<KeptOutput> {
         if let Some(kept) = self.kept {
             return Ok(kept);
         }
