@@ -179,7 +179,7 @@ fn both_tell_when_an_item_failed_by_its_consumers() {
     assert_eq!(call(&mut pair, D, "get 1\n"), "batch 2 1 1");
     pair.pass_time(1_500);
     let [first, second] = [1001, 1003].map(|at| format!(r#"{{"delivery_failures":1,"at":{at}}}"#));
-    let mut assert_reasons = |pair: &mut QueuePair<'_>| {
+    let assert_reasons = |pair: &mut QueuePair<'_>| {
         let mail = pair.call(P, "failed 1\nfailed 2\n");
         let reasons = mail[&P].iter().map(|reply| match reply {
             Reply::Failed { reason, .. } => reason.as_str(),
