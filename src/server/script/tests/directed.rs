@@ -165,6 +165,36 @@ fn a_retried_item_begins_without_delivery_failures() {
 }
 
 #[test]
+fn both_tell_when_an_item_failed_by_its_consumers() {
+    pair!(pair);
+    let (kept_open, leased) =
+        (r#","keep_open":true"#, r#","lease":10000000,"max_delivery_failures":1"#);
+    connect(&mut pair, P, "producer", kept_open);
+    assert_eq!(call(&mut pair, P, "put 2 2 4\n1\n2\n"), "ok 2 2");
+    connect(&mut pair, C, "consumer", r#","max_delivery_failures":1"#);
+    assert_eq!(call(&mut pair, C, "get 1\n"), "batch 1 1 1");
+    pair.pass_time(1_999);
+    pair.die(C);
+    connect(&mut pair, D, "consumer", leased);
+    assert_eq!(call(&mut pair, D, "get 1\n"), "batch 2 1 1");
+    pair.pass_time(1_500);
+    let [first, second] = [1001, 1003].map(|at| format!(r#"{{"delivery_failures":1,"at":{at}}}"#));
+    let assert_reasons = |pair: &mut QueuePair<'_>| {
+        let mail = pair.call(P, "failed 1\nfailed 2\n");
+        let reasons = mail[&P].iter().map(|reply| match reply {
+            Reply::Failed { reason, .. } => reason.as_str(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(reasons.collect::<Vec<_>>(), [first.as_str(), second.as_str()]);
+    };
+    assert_reasons(&mut pair);
+    let producer = settings(&pair, "producer", kept_open);
+    let consumer = settings(&pair, "consumer", leased);
+    pair.lose_keeper(&[(P, producer, 0), (D, consumer, 1)]);
+    assert_reasons(&mut pair);
+}
+
+#[test]
 fn a_lease_runs_out_before_a_get_of_the_same_moment_is_answered() {
     pair!(pair);
     connect(&mut pair, P, "producer", "");
