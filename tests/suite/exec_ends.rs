@@ -133,6 +133,18 @@ both!(an_item_is_done_only_after_its_output_is_written, |backend| {
     sandbox.assert_nothing_left();
 });
 
+both!(an_item_is_done_while_another_command_runs_and_no_item_is_wanted, |backend| {
+    let sandbox = Sandbox::on(backend);
+    sandbox.run(&["put", "quick", "slow"]).assert_prints("");
+    let script = "[ {} = quick ] || exec sleep 1000";
+    let consumer = sandbox.start(&["consumer", "-j", "2", "--max", "2", "--", "sh", "-c", script]);
+    sandbox.wait_for_status(|status| status["in_flight"] == 1 && status["done"] == 1);
+    consumer.signal(Signal::TERM);
+    assert_eq!(consumer.end().signal(), Some(15));
+    sandbox.run(&["rm", "--force"]).assert_prints("removed 1 item\n");
+    sandbox.assert_nothing_left();
+});
+
 both!(the_item_of_a_killed_consumer_goes_to_another_with_attempt_two, |backend| {
     let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
@@ -213,6 +225,24 @@ fn a_slow_reader_of_one_command_does_not_time_out_another() {
     "#;
     let outcome = sandbox.script(script);
     assert_eq!(outcome.text(), "0\n", "{outcome:?}");
+    sandbox.assert_nothing_left();
+}
+
+// Local: what ends is the command, wherever its item came from.
+#[test]
+fn a_command_without_its_environment_ends_with_its_killed_consumer() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["put", "first", "stays", "last"]).assert_prints("");
+    let script = "case {} in stays) exec env -u QDEMO_GUARD sleep 1000;; *) echo {};; esac";
+    let mut consumer = sandbox.start(&["consumer", "-j", "2", "--", "sh", "-c", script]);
+    // The guard knows `stays` before `last` begins in the place of `first`.
+    assert_eq!((consumer.line(), consumer.line()), ("first".to_owned(), "last".to_owned()));
+    wait_for_commands(&sandbox, 1);
+    let left = sandbox.processes_of("sleep 1000");
+    consumer.signal(Signal::KILL);
+    wait_for_end(left[0].pid);
+    consumer.end();
+    sandbox.run(&["rm", "--force"]).assert_prints("removed 1 item\n");
     sandbox.assert_nothing_left();
 }
 

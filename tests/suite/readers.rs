@@ -1,12 +1,13 @@
 //! Readers of a consumer's output: an item is done when the reader has read its line, and a consumer takes no item far ahead
 //! of its reader.
 
+use std::fs;
 use std::io::{BufRead, BufReader, PipeWriter, Read, Write, pipe};
 use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
 
-use crate::harness::{Running, Sandbox, assert_same, signal_to, wait_for_end};
+use crate::harness::{Running, Sandbox, assert_same, signal_to, wait_for_end, wait_while};
 
 const RAW: [&str; 3] = ["consumer", "--format", "raw"];
 
@@ -272,6 +273,29 @@ both!(a_consumer_works_when_its_pipe_holds_bytes_of_another_writer, |backend| {
     let mut lines = String::new();
     reader.read_to_string(&mut lines).unwrap();
     assert_same(&numbers(1, 10), &lines);
+    assert!(consumer.wait().unwrap().success());
+    sandbox.assert_nothing_left();
+});
+
+both!(an_output_that_nobody_reads_does_not_hold_back_the_report_before_it, |backend| {
+    let sandbox = Sandbox::on(backend);
+    fill(&sandbox, 2);
+    let (mut reader, writer) = pipe().unwrap();
+    (&writer).write_all(&[0; 50_000]).unwrap();
+    let command = "until [ -e go ]; do sleep 0.05; done; [ {} = 1 ] || head -c 20000 /dev/zero";
+    let args = ["consumer", "--quiet", "-j", "2", "--", "sh", "-c", command];
+    let mut consumer = sandbox.qdemo(&args).stdin(Stdio::null()).stdout(writer).spawn().unwrap();
+    let pid = i32::try_from(consumer.id()).unwrap();
+    wait_while(|| sandbox.processes_of("sh -c until").len() < 2);
+    // The consumer finds both commands ended at the same time.
+    signal_to(pid, Signal::STOP);
+    fs::write(sandbox.path("go"), "").unwrap();
+    wait_while(|| !sandbox.processes_of("sh -c until").is_empty());
+    signal_to(pid, Signal::CONT);
+    wait_for(&sandbox, 0, 1, 1);
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len(), 70_000);
     assert!(consumer.wait().unwrap().success());
     sandbox.assert_nothing_left();
 });
