@@ -38,19 +38,31 @@ fn late_message(first_id: u64, count: u64, has_lease: bool) -> String {
 
 /// The JSON record of a command that has ended.
 #[derive(Serialize)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(title = "The command of a consumer for one item")
+)]
 struct CommandRecord<'a> {
+    /// The queue's id of the item, from 1.
     id: u64,
+    /// The item: any JSON value.
     item: Option<&'a RawValue>,
+    /// From 1, and one more for each time that the item was requeued or tried.
     attempt: u32,
     /// Seconds since the consumer started.
     start: f64,
     /// In seconds.
     duration: f64,
-    /// `None` after death by a signal.
+    /// The exit code. Null after death by a signal.
     exit: Option<i32>,
+    /// The number of the signal that ended the command.
     signal: Option<i32>,
+    /// Whether the time limit has ended the command.
     timed_out: bool,
+    /// What the command has printed on standard output. Empty with --tty.
     stdout: String,
+    /// What the command has printed on standard error. Empty with --tty.
     stderr: String,
 }
 
@@ -223,4 +235,12 @@ fn print_record(reporter: &mut Reporter, outcome: &mut CommandOutcome) -> anyhow
         stderr,
     });
     Ok(reporter.flush().map_err(StdoutError)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_of_a_command_is_that_of_its_type() {
+        crate::testing::schemas::compare::<super::CommandRecord<'static>>("command");
+    }
 }

@@ -50,10 +50,11 @@ pub(crate) struct Resumed {
 
 /// The status of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Status {
     #[serde(flatten)]
     pub(crate) counts: Counts,
-    /// The capacity; null for unbounded.
+    /// How many items may be ready; null for no limit.
     pub(crate) capacity: Option<u64>,
     /// The keeper accepts an item only when the item is on the disk.
     #[serde(default)]
@@ -62,6 +63,7 @@ pub(crate) struct Status {
     #[serde(rename = "oldest_s")]
     pub(crate) oldest_age_s: Option<f64>,
     /// `open`, `ending` (the last producer has left), `closed`, or `ended` (and no new round began).
+    #[cfg_attr(test, schemars(extend("enum" = ["open", "ending", "closed", "ended"])))]
     pub(crate) state: String,
     /// The connected clients that put.
     pub(crate) producers: Vec<ClientStatus>,
@@ -69,10 +71,13 @@ pub(crate) struct Status {
     pub(crate) consumers: Vec<ClientStatus>,
 }
 
+/// A connected client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ClientStatus {
     /// The process id.
     pub(crate) pid: u32,
+    /// What the client does in the queue.
     pub(crate) role: Role,
     /// The count of items that the client has put or done at this keeper.
     #[serde(default)]

@@ -103,6 +103,7 @@ mod removing;
 mod respawn;
 mod run;
 mod scarce;
+mod schemas;
 mod server_chaos;
 mod server_cluster;
 mod server_faults;
