@@ -418,6 +418,23 @@ mod tests {
     }
 
     #[test]
+    fn keys_and_codes_of_a_later_version_are_understood() {
+        let mut out = WriteBuffer::default();
+        let welcome = Welcome { version: 2, ..Welcome::default() };
+        let replies = [Reply::Welcome(welcome), Reply::Status(Box::new(status()))];
+        replies.iter().for_each(|reply| reply.write(&mut out));
+        out.commit();
+        let mail = String::from_utf8(out.take(usize::MAX).to_vec()).unwrap();
+        let mut reader = ReplyReader::default();
+        reader.buffer.push_bytes(mail.replace('{', r#"{"later":1,"#).as_bytes());
+        reader.buffer.push_bytes(b"error later why\n");
+        let code = ErrorCode::Other("later".to_owned());
+        let error = Reply::Error { code, text: "why".to_owned() };
+        let read = std::iter::from_fn(|| reader.next_reply()).map(Result::unwrap);
+        assert_eq!(read.collect::<Vec<_>>(), [&replies[..], &[error]].concat());
+    }
+
+    #[test]
     fn the_error_shows_a_line_that_is_no_reply() {
         for line in [
             "wat",

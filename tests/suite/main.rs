@@ -119,6 +119,7 @@ mod signals;
 mod silent;
 mod simulate;
 mod small;
+mod stability;
 mod statistics;
 mod stopped;
 mod strangers;

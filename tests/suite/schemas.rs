@@ -21,7 +21,7 @@ const NOT_PRINTED: [(&str, &str); 9] = [
     ("status#/$defs/ServerFacts/properties/primary", "needs Sentinel: server_sentinel::"),
     ("status#/$defs/ServerFacts/properties/primaries", "needs a cluster: server_cluster::"),
     ("status#/$defs/ServerFacts/properties/persistence null", "needs a user without rights"),
-    ("status#/$defs/ServerFacts/properties/persistence \"RDB\"", "server::facts::"),
+    ("status#/$defs/ServerFacts/properties/persistence \"none\"", "server::facts::"),
     ("status#/$defs/ServerFacts/properties/persistence \"AOF\"", "server::facts::"),
     ("status#/$defs/ServerFacts/properties/persistence \"AOF no\"", "server::facts::"),
     ("status#/$defs/ServerFacts/properties/persistence \"AOF every second\"", "server::facts::"),
