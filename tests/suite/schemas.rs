@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -165,7 +166,7 @@ fn print_events(sandbox: &Sandbox) -> Vec<Printed> {
 fn print_items(sandbox: &Sandbox) -> Vec<Printed> {
     let by = |command, schema, script: &str| Printed::by(sandbox, command, schema, script);
     let put = "qdemo put -q c --json '\"x\"' 1 null '[{}]'";
-    let commands = "qdemo consumer -q c --max 4 --format json --timeout-each 50ms -- \
+    let commands = "qdemo consumer -q c --max 4 --format json --timeout-each 1s -- \
                     sh -c 'case $1 in x) exec sleep 1000;; 1) kill $$;; *) echo a; echo b >&2;; esac' - {}";
     vec![
         by("peek", "item", "qdemo put -q i a '{\"b\":1}'; qdemo peek -q i --count 2 --format json"),
@@ -224,7 +225,12 @@ fn print_status(sandbox: &Sandbox) -> Printed {
     ]
     .map(|args| sandbox.start(args))
     .into();
-    let words = ["\"waits_for\":\"item\"", "\"held_s\":0.", "visitor", "\"role\":\"producer\""];
+    let words = [
+        r#""waits_for":"item""#,
+        r#""in_flight":1,"held_s":"#,
+        r#""role":"producer","items":0,"waits_for":"room""#,
+        r#""role":"visitor","items":0,"waits_for":"room""#,
+    ];
     let mut values = status_with(sandbox, &words);
     let keeper = sandbox.processes_of("qdemo keeper --queue idle")[0].pid;
     signal_to(keeper, Signal::STOP);
@@ -235,6 +241,11 @@ fn print_status(sandbox: &Sandbox) -> Printed {
         client.end();
     }
     Printed { command: "status", schema: "status", values }
+}
+
+fn print_all(sandbox: &Sandbox) -> Vec<Printed> {
+    let parts = [print_events(sandbox), print_items(sandbox), print_measured(sandbox)];
+    parts.into_iter().flatten().chain([print_status(sandbox)]).collect()
 }
 
 /// The keys in a value, by their places.
@@ -271,13 +282,17 @@ fn commands_with_json() -> BTreeSet<String> {
 #[test]
 fn commands_print_json_as_the_schemas_say_with_each_key_and_word() {
     let schemas: BTreeMap<_, _> = Schema::all().into_iter().map(|s| (s.name.clone(), s)).collect();
+    let sandboxes = [Sandbox::new(), Sandbox::new().in_japanese()];
+    let printed = thread::scope(|scope| {
+        let threads = sandboxes.each_ref().map(|sandbox| scope.spawn(|| print_all(sandbox)));
+        threads.map(|thread| thread.join().unwrap())
+    });
     let mut seen = BTreeSet::new();
     let mut commands = BTreeSet::new();
     let mut keys_by_language = Vec::new();
-    for sandbox in [Sandbox::new(), Sandbox::new().in_japanese()] {
+    for (printed, sandbox) in printed.into_iter().zip(sandboxes) {
         let mut keys = BTreeSet::new();
-        let parts = [print_events(&sandbox), print_items(&sandbox), print_measured(&sandbox)];
-        for printed in parts.into_iter().flatten().chain([print_status(&sandbox)]) {
+        for printed in printed {
             let schema = &schemas[printed.schema];
             for value in &printed.values {
                 schema.assert_valid(value);
