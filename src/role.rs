@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The role of a client in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Role {
     /// Puts items. The queue ends after the last producer has left.
     Producer,

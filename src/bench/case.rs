@@ -15,6 +15,7 @@ const MAX_PUT_BYTES: u64 = 64 << 20;
 /// What passes the items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum Implementation {
     /// A queue of `qdemo run`.
     Qdemo,
@@ -35,12 +36,16 @@ pub(super) enum Metric {
 
 /// Items of one size, between given numbers of processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct BenchCase {
+    /// What passes the items.
     #[serde(rename = "subject")]
     pub(crate) implementation: Implementation,
     /// The size of an item as JSON, in bytes.
     pub(crate) size: u64,
+    /// The number of processes that put.
     pub(crate) producers: u32,
+    /// The number of processes that get.
     pub(crate) consumers: u32,
     /// How many clients are connected beside the workers and ask for nothing.
     #[serde(rename = "idle", skip_serializing_if = "is_zero")]
@@ -88,8 +93,11 @@ impl BenchCase {
 
 /// What could not be measured, or not as intended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SkippedMeasurement {
+    /// The cases, for people, in their language.
     pub(crate) what: String,
+    /// The reason, for people, in their language.
     #[serde(rename = "why")]
     pub(crate) reason: String,
 }

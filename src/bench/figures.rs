@@ -7,10 +7,14 @@ const MAX_RELATIVE_SPREAD: f64 = 0.25;
 
 /// The median and the range of several rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct MedianRange {
+    /// The median of the rounds.
     pub(crate) median: f64,
+    /// The least value of a round.
     #[serde(rename = "least")]
     pub(crate) min: f64,
+    /// The largest value of a round.
     #[serde(rename = "most")]
     pub(crate) max: f64,
 }

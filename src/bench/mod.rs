@@ -52,27 +52,37 @@ pub(crate) struct BenchConfig {
 
 /// The figures of a case.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CaseResult {
     #[serde(flatten)]
     pub(crate) case: BenchCase,
+    /// Items per second.
     pub(crate) items_per_s: MedianRange,
-    /// Bytes of items alone, without the protocol around them.
+    /// Bytes of items per second, without the protocol around them.
     pub(crate) bytes_per_s: f64,
-    /// The 50th and the 99th percentile of the time from before the put until after the get, in seconds.
+    /// The 50th percentile of the time from before the put until after the get, in seconds.
     pub(crate) p50_s: MedianRange,
+    /// The 99th percentile of the same time, in seconds.
     pub(crate) p99_s: MedianRange,
 }
 
 /// The figures of all cases.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "The report of bench"))]
 pub(crate) struct BenchReport {
+    /// The machine that was measured.
     machine: Machine,
+    /// The version of qdemo.
     version: &'static str,
+    /// The commit of qdemo. Null if qdemo was built outside its repository.
     commit: Option<&'static str>,
+    /// How often each case was measured.
     pub(crate) rounds: u32,
     /// How long a trial puts items, in seconds.
     window_s: f64,
+    /// The figures of each case.
     pub(crate) cases: Vec<CaseResult>,
+    /// What was not measured, or not as intended.
     #[serde(rename = "left_out")]
     pub(crate) skipped: Vec<SkippedMeasurement>,
 }
@@ -207,5 +217,13 @@ impl BenchReport {
             consumers: 1,
             idle_clients: 0,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_of_a_benchmark_is_that_of_its_type() {
+        crate::testing::schemas::compare::<super::BenchReport>("bench");
     }
 }

@@ -70,20 +70,31 @@ fn list_format() -> impl TypedValueParser<Value = ListFormat> {
     })
 }
 
-/// The JSON line of a failed item.
+/// The JSON line of a failed item. What is not known is null.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "A failed item"))]
 struct JsonFailedItem<'a> {
+    /// The queue's id of the item, from 1.
     id: u64,
+    /// The item: any JSON value.
     item: Option<&'a RawValue>,
+    /// The number of its last attempt, from 1.
     attempt: u32,
-    /// In English, whatever the language of this process is.
+    /// Why it has failed, for people. In English, whatever the language of this process is.
     why: String,
+    /// The exit code of its command.
     exit: Option<i32>,
+    /// The number of the signal that ended its command.
     signal: Option<i32>,
+    /// Whether the time limit has ended its command.
     timed_out: bool,
+    /// How many consumers have died with the item, or have held it for longer than their lease.
     delivery_failures: Option<u32>,
+    /// How often its last consumer has tried its command.
     tries: Option<u32>,
+    /// When it failed, in UTC, as in RFC 3339.
     at: Option<String>,
+    /// The last lines of its command on standard error. Empty without any.
     stderr: &'a str,
 }
 
@@ -216,4 +227,12 @@ fn short_reason(failure: &Failure) -> String {
 
 fn item_text(batch: &Batch) -> String {
     batch.items.iter().next().map(display_text).unwrap_or_default().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_of_a_failed_item_is_that_of_its_type() {
+        crate::testing::schemas::compare::<super::JsonFailedItem<'static>>("failed");
+    }
 }

@@ -24,8 +24,11 @@ const MAX_CONCURRENT_QUERIES: usize = 16;
 /// The JSON object of a queue.
 #[derive(Serialize)]
 #[serde(untagged)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "A queue of status"))]
 pub(super) enum QueryOutcome {
+    /// The queue has told its status.
     Available {
+        /// The name of the queue.
         queue: String,
         #[serde(flatten)]
         status: Status,
@@ -35,8 +38,10 @@ pub(super) enum QueryOutcome {
     },
     /// The keeper does not answer.
     Unresponsive {
+        /// The name of the queue.
         queue: String,
         /// Always false. The object of a queue whose keeper answers does not have this key.
+        #[cfg_attr(test, schemars(extend("const" = false)))]
         answers: bool,
         /// The keeper's process id, if known.
         keeper: Option<u32>,
@@ -160,5 +165,13 @@ fn query_keeper(one_shot: &OneShot, queue: &QueueName) -> anyhow::Result<Option<
         // No keeper, or the keeper has just exited.
         Ok(None) | Err(Error::KeeperGone) => stored_status(&default_base_dir()?, queue),
         answer => Ok(answer?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_of_a_status_is_that_of_its_type() {
+        crate::testing::schemas::compare::<super::QueryOutcome>("status");
     }
 }

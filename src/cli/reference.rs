@@ -178,6 +178,35 @@ fn replace(document: &str, name: &str, text: &str) -> String {
     format!("{before}{start}\n{text}\n{end}{after}")
 }
 
+/// Everything on the command line and around it that `docs/STABILITY.md` promises to keep: commands, options with their
+/// defaults and words, exit codes and variables.
+fn promised() -> String {
+    let mut plain = all_commands();
+    plain.build();
+    let mut text = String::new();
+    for name in COMMAND_GROUPS.iter().flat_map(|group| group.1) {
+        text += &format!("qdemo {name}\n");
+        for arg in visible_args(plain.find_subcommand(name).unwrap()) {
+            let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+            let list = |title: &str, words: Vec<String>| match words.join(", ") {
+                words if words.is_empty() => words,
+                words => format!(" [{title}: {words}]"),
+            };
+            // A flag has the words true and false.
+            let values = Some(arg).filter(|arg| arg.get_action().takes_values());
+            let words = values.map(Arg::get_possible_values).unwrap_or_default();
+            let words = words.iter().map(|word| word.get_name().to_owned()).collect();
+            let defaults = values.map(Arg::get_default_values).unwrap_or_default();
+            let defaults = defaults.iter().map(|word| word.to_string_lossy().into_owned());
+            let (defaults, words) = (list("default", defaults.collect()), list("one of", words));
+            text += &format!("    {short}{arg}{defaults}{words}\n");
+        }
+    }
+    let codes = exit_codes().map(|(code, meaning)| format!("exit code {code}: {meaning}\n"));
+    let names = variables().map(|(names, _)| format!("variable {}\n", names.join(", ")));
+    text + &codes.concat() + &names.concat()
+}
+
 /// Compares the reference with the commands, or writes its parts anew.
 fn check(lang: Lang, file: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(file);
@@ -195,6 +224,12 @@ fn check(lang: Lang, file: &str) {
     }
     let differs = before.lines().zip(now.lines()).find(|(before, now)| before != now);
     assert!(before == now, "docs/{file} is out of date, `make documents` writes it: {differs:?}");
+}
+
+/// A line that goes away or changes breaks a promise. A new line is a new promise.
+#[test]
+fn the_command_line_is_as_recorded() {
+    crate::testing::recorded::compare("command-line.txt", &in_language(Lang::En, promised));
 }
 
 #[test]

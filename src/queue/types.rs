@@ -213,11 +213,15 @@ pub(crate) enum Refusal {
 /// The number of items in each state. Each accepted item that is not dropped has exactly one state.
 /// The serde attributes name the keys of a status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Counts {
+    /// The number of items that are accepted and not delivered.
     pub(crate) ready: u64,
+    /// The number of items that are delivered and not done.
     pub(crate) in_flight: u64,
-    /// Counted from the beginning of the queue.
+    /// The number of items that are done, counted from the beginning of the queue.
     pub(crate) done: u64,
+    /// The number of items that are set aside until a person retries or drops them.
     pub(crate) failed: u64,
 }
 
@@ -243,9 +247,11 @@ pub(crate) struct ClientActivity {
 /// What a client waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) enum WaitReason {
     /// Room for blocked puts.
     Room,
+    /// The next item.
     Item,
     /// The end of a join.
     Done,

@@ -18,31 +18,53 @@ const MAX_VALUE_WIDTH: usize = 60;
 
 /// One line. An event with items has a line for each item. A key without a value is null.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(title = "An event of run, producer or consumer")
+)]
 pub(super) struct JsonEvent<'a> {
     /// The time since the start.
     pub(super) t: Seconds,
+    /// What happened.
     event: EventName,
+    /// The role of the worker, or of the client that deals with the item.
     role: Option<Role>,
+    /// The number of the worker in its role, from 1. Null outside a run.
     worker: Option<u32>,
+    /// The queue's id of the item, from 1.
     pub(super) id: Option<u64>,
+    /// The item: any JSON value.
     #[serde(borrow)]
     item: Option<&'a RawValue>,
+    /// From 1, and one more for each time that the item was requeued.
     attempt: Option<u32>,
+    /// How long the worker had waited for room or for an item. Null if nothing measured the wait.
     waited: Option<Seconds>,
 }
 
 /// The value of the key `event`.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 enum EventName {
+    /// The queue accepted the item.
     Put,
+    /// A consumer got the item.
     Get,
+    /// A consumer has done the item.
     Done,
+    /// The item was requeued.
     Back,
+    /// The worker died.
     Died,
+    /// A dead worker is replaced.
     Restart,
+    /// The worker disconnected.
     Left,
+    /// An interrupted run dropped its ready items.
     Clear,
+    /// All processes of the run have finished.
     End,
 }
 
@@ -147,4 +169,12 @@ fn fault(line: &[u8]) -> String {
 /// Whether the JSON is a value of this type.
 fn is<'a, T: Deserialize<'a>>(json: &'a str) -> bool {
     serde_json::from_str::<T>(json).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_of_an_event_is_that_of_its_type() {
+        crate::testing::schemas::compare::<super::JsonEvent<'static>>("event");
+    }
 }

@@ -79,9 +79,13 @@ pub(crate) struct Reporter {
 
 /// The JSON line of an item without an event.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "An item of get or peek"))]
 struct JsonItem<'a> {
+    /// The queue's id of the item, from 1.
     id: u64,
+    /// The item: any JSON value.
     item: &'a RawValue,
+    /// From 1, and one more for each time that the item was requeued.
     attempt: u32,
 }
 
@@ -232,5 +236,13 @@ impl Reporter {
             self.out.push_json(&line);
             self.out.push_raw(b"\n");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_of_an_item_is_that_of_its_type() {
+        crate::testing::schemas::compare::<super::JsonItem<'static>>("item");
     }
 }

@@ -12,6 +12,7 @@ const NANOS_PER_SECOND: Nanos = 1_000_000_000;
 
 /// A time that JSON holds as a number of seconds, exact to the nanosecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(with = "f64", extend("minimum" = 0)))]
 pub(super) struct Seconds(pub(super) Nanos);
 
 impl Serialize for Seconds {

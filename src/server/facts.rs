@@ -25,6 +25,7 @@ pub(crate) enum Persistence {
 
 /// What a server says of itself. The user may have no right to ask for some of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ServerFacts {
     /// The URL without user and password.
     address: String,
@@ -36,6 +37,8 @@ pub(crate) struct ServerFacts {
     pub(super) primaries: Option<usize>,
     /// The name and the version of the program.
     version: Option<String>,
+    /// What outlives the server.
+    #[cfg_attr(test, schemars(schema_with = "persistence_schema"))]
     persistence: Option<Persistence>,
     /// The number of connected replicas.
     replicas: Option<u64>,
@@ -156,6 +159,14 @@ impl Serialize for Persistence {
         // For programs: the same in every language.
         serializer.serialize_str(&in_language(Lang::En, || self.to_string()))
     }
+}
+
+#[cfg(test)]
+fn persistence_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    use Persistence::{Aof, AofAlways, AofEverySecond, AofNo, Rdb};
+    let known = [Persistence::None, Rdb, AofNo, Aof, AofEverySecond, AofAlways].map(Some);
+    let words = known.iter().chain(&[None]).collect::<Vec<_>>();
+    schemars::json_schema!({ "type": ["string", "null"], "enum": words })
 }
 
 /// One line for people.

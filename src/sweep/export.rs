@@ -25,23 +25,38 @@ impl IntervalMethod {
     }
 }
 
+/// The result of a sweep. Times are in seconds.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "The result of sweep"))]
 struct JsonReport<'a> {
+    /// The parameter that varies.
+    #[cfg_attr(test, schemars(extend("enum" = Parameter::ALL.map(Parameter::name))))]
     vary: &'static str,
+    /// The number of items of a run.
     items: u64,
+    /// The number of items at the beginning of a run that do not count.
     warmup: u64,
+    /// The number of runs of each point.
     replications: u32,
+    /// The seed of the first run of each point.
     seed: u64,
+    /// How the intervals come about. Null without intervals.
+    #[cfg_attr(test, schemars(schema_with = "schema::interval_method"))]
     interval: IntervalMethod,
     /// The number of batches, for intervals by batch means.
     batches: Option<usize>,
-    /// `None` for the parameter that varies.
+    /// The number of producers. Null if it varies.
     producers: Option<u32>,
+    /// The number of consumers. Null if it varies.
     consumers: Option<u32>,
+    /// How many items may be ready, 0 for no limit. Null if it varies.
     capacity: Option<u64>,
-    /// A delay that varies has the mean of its option here.
+    /// The delay as the command line takes it. A delay that varies has the mean of its option here.
     producer_delay: String,
+    /// As for the producer.
     consumer_delay: String,
+    /// A point for each value of the parameter.
+    #[cfg_attr(test, schemars(schema_with = "schema::points"))]
     points: Vec<JsonPoint<'a>>,
 }
 
@@ -68,11 +83,17 @@ impl Serialize for JsonPoint<'_> {
     }
 }
 
+/// An average of the runs of a point.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct JsonEstimate {
+    /// The average. Null if the runs do not determine it.
     mean: Option<f64>,
+    /// The 95 % confidence interval. Null if there are too few runs or items.
     interval: Option<[f64; 2]>,
+    /// The value of the formula. Null without a formula.
     theory: Option<f64>,
+    /// The value of the formula is an upper bound.
     theory_is_bound: bool,
 }
 
@@ -159,5 +180,54 @@ impl SweepReport {
             self.interval_method.name().unwrap_or_default().to_owned(),
         ]);
         fields
+    }
+}
+
+/// The schemas of what this file writes without a derived form.
+#[cfg(test)]
+mod schema {
+    use schemars::{Schema, SchemaGenerator, json_schema};
+    use serde_json::{Map, json};
+
+    use super::super::metric::Unit;
+    use super::{IntervalMethod, JsonEstimate, METRICS, Parameter};
+
+    pub(super) fn interval_method(_: &mut SchemaGenerator) -> Schema {
+        let methods =
+            [IntervalMethod::Replications, IntervalMethod::BatchMeans, IntervalMethod::Missing];
+        json_schema!({ "type": ["string", "null"], "enum": methods.map(IntervalMethod::name) })
+    }
+
+    pub(super) fn points(generator: &mut SchemaGenerator) -> Schema {
+        let mut properties = Map::new();
+        for parameter in Parameter::ALL {
+            let description = "The value, if this parameter varies.";
+            let kind = if parameter.is_delay() { "number" } else { "integer" };
+            let value = json!({ "description": description, "type": kind, "minimum": 0 });
+            properties.insert(parameter.key().to_owned(), value);
+        }
+        let description = "The queue of this point has no steady state.";
+        let overloaded = json!({ "description": description, "type": "boolean" });
+        properties.insert("overloaded".to_owned(), overloaded);
+        for metric in &METRICS {
+            let unit = match metric.unit {
+                Unit::Number => "a number",
+                Unit::Seconds => "in seconds",
+                Unit::Share => "a part of 1",
+            };
+            let mut estimate = generator.subschema_for::<JsonEstimate>();
+            let description = format!("{}: {unit}.", (metric.name)());
+            estimate.insert("description".to_owned(), description.into());
+            properties.insert(metric.key.to_owned(), estimate.to_value());
+        }
+        let keys = METRICS.iter().map(|metric| metric.key);
+        let required: Vec<_> = ["overloaded"].into_iter().chain(keys).collect();
+        let point = json!({ "type": "object", "properties": properties, "required": required });
+        json_schema!({ "type": "array", "items": point })
+    }
+
+    #[test]
+    fn the_schema_of_a_sweep_is_that_of_its_type() {
+        crate::testing::schemas::compare::<super::JsonReport<'static>>("sweep");
     }
 }

@@ -8,6 +8,8 @@ mod keeper_loop;
 #[cfg(test)]
 pub(crate) mod recorded;
 #[cfg(test)]
+pub(crate) mod schemas;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod textbook;

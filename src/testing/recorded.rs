@@ -22,7 +22,13 @@ use crate::wire::{
 /// Compares a text with the recording of this name, or writes the recording anew.
 #[track_caller]
 pub(crate) fn compare(name: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded").join(name);
+    compare_file(&format!("tests/recorded/{name}"), actual);
+}
+
+/// Compares a text with this file of the repository, or writes the file anew.
+#[track_caller]
+pub(crate) fn compare_file(file: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("QDEMO_RECORD").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         return fs::write(path, actual).unwrap();

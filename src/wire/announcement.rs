@@ -94,6 +94,13 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_a_later_version_is_ignored() {
+        let line = String::from_utf8(written()).unwrap().replacen('{', r#"{"later":[1],"#, 1);
+        let mut reader = AnnouncementReader::default();
+        assert_eq!(reader.push_bytes(line.as_bytes()), [expected()], "{line}");
+    }
+
+    #[test]
     fn lines_that_announce_nobody_are_ignored() {
         for line in [
             "get 1",

@@ -53,10 +53,11 @@ pub(crate) struct Resumed {
 
 /// The status of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Status {
     #[serde(flatten)]
     pub(crate) counts: Counts,
-    /// The capacity; null for unbounded.
+    /// How many items may be ready; null for no limit.
     pub(crate) capacity: Option<u64>,
     /// The keeper accepts an item only when the item is on the disk.
     #[serde(default)]
@@ -65,6 +66,7 @@ pub(crate) struct Status {
     #[serde(rename = "oldest_s")]
     pub(crate) oldest_age_s: Option<f64>,
     /// `open`, `ending` (the last producer has left), `closed`, or `ended` (and no new round began).
+    #[cfg_attr(test, schemars(extend("enum" = ["open", "ending", "closed", "ended"])))]
     pub(crate) state: String,
     /// The connected clients that put.
     pub(crate) producers: Vec<ClientStatus>,
@@ -72,10 +74,13 @@ pub(crate) struct Status {
     pub(crate) consumers: Vec<ClientStatus>,
 }
 
+/// A connected client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ClientStatus {
     /// The process id.
     pub(crate) pid: u32,
+    /// What the client does in the queue.
     pub(crate) role: Role,
     /// The count of items that the client has put or done at this keeper.
     #[serde(default)]
@@ -414,6 +419,23 @@ mod tests {
             }
             assert_eq!(read, all().into_iter().map(Ok).collect::<Vec<_>>(), "in pieces of {size}");
         }
+    }
+
+    #[test]
+    fn keys_and_codes_of_a_later_version_are_understood() {
+        let mut out = WriteBuffer::default();
+        let welcome = Welcome { version: 2, ..Welcome::default() };
+        let replies = [Reply::Welcome(welcome), Reply::Status(Box::new(status()))];
+        replies.iter().for_each(|reply| reply.write(&mut out));
+        out.commit();
+        let mail = String::from_utf8(out.take(usize::MAX).to_vec()).unwrap();
+        let mut reader = ReplyReader::default();
+        reader.buffer.push_bytes(mail.replace('{', r#"{"later":1,"#).as_bytes());
+        reader.buffer.push_bytes(b"error later why\n");
+        let code = ErrorCode::Other("later".to_owned());
+        let error = Reply::Error { code, text: "why".to_owned() };
+        let read = std::iter::from_fn(|| reader.next_reply()).map(Result::unwrap);
+        assert_eq!(read.collect::<Vec<_>>(), [&replies[..], &[error]].concat());
     }
 
     #[test]

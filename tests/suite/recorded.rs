@@ -28,7 +28,7 @@ fn records() -> bool {
 
 /// Compares a text with the recording of this name, or writes the recording anew.
 #[track_caller]
-fn compare(name: &str, actual: &str) {
+pub fn compare(name: &str, actual: &str) {
     if records() {
         fs::create_dir_all(path(name).parent().unwrap()).unwrap();
         return fs::write(path(name), actual).unwrap();

@@ -11,19 +11,29 @@ use crate::exec::CommandOutcome;
 use crate::item::json_value;
 use crate::report::{Output, StdoutError, to_seconds};
 
-/// The end of a command.
+/// The JSON record of a command that has ended.
 #[derive(Serialize)]
+#[cfg_attr(
+    test,
+    derive(schemars::JsonSchema),
+    schemars(title = "The record of a command in a folder of results")
+)]
 struct CommandRecord<'a> {
+    /// The queue's id of the item, from 1.
     id: u64,
+    /// The item: any JSON value.
     item: Option<&'a RawValue>,
+    /// From 1, and one more for each time that the item was requeued or tried.
     attempt: u32,
     /// Seconds since the consumer started.
     start: f64,
     /// In seconds.
     duration: f64,
-    /// `None` after death by a signal.
+    /// The exit code. Null after death by a signal.
     exit: Option<i32>,
+    /// The number of the signal that ended the command.
     signal: Option<i32>,
+    /// Whether the time limit has ended the command.
     timed_out: bool,
 }
 
@@ -95,6 +105,25 @@ fn begun_character_len(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::schemas;
+
+    /// What [`print_record`] prints.
+    #[derive(Serialize, schemars::JsonSchema)]
+    #[schemars(title = "The command of a consumer for one item")]
+    struct PrintedRecord<'a> {
+        #[serde(flatten)]
+        record: CommandRecord<'a>,
+        /// What the command has printed on standard output. Empty with --tty.
+        stdout: String,
+        /// What the command has printed on standard error. Empty with --tty.
+        stderr: String,
+    }
+
+    #[test]
+    fn the_schemas_of_a_command_are_those_of_the_types() {
+        schemas::compare::<CommandRecord<'static>>("record");
+        schemas::compare::<PrintedRecord<'static>>("command");
+    }
 
     #[test]
     fn a_text_in_pieces_becomes_the_same_string_as_in_one() {

@@ -13,26 +13,39 @@ use crate::report::figures::{format_number, format_percent, format_seconds};
 /// The statistics of a run, as `--stats json` prints them. Times are in seconds, and averages over time are
 /// weighted with it. A value that the run does not determine is null.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "The statistics of a run"))]
 pub(crate) struct StatsSummary {
     /// Items that are done, without the warm-up.
     pub(super) items: u64,
+    /// The time of the run, in seconds.
     pub(super) elapsed_s: f64,
+    /// Items that are done, per second.
     pub(super) throughput_per_s: Option<f64>,
+    /// The number of ready items.
     pub(super) depth: DepthSummary,
+    /// The time that an item is ready, in seconds.
     pub(super) wait_s: TimeSummary,
+    /// The time of an item from put to done, in seconds.
     pub(super) sojourn_s: TimeSummary,
+    /// The number of items that are ready or in flight.
     pub(super) in_system: MeanSummary,
-    /// The time that each producer waited for room.
+    /// The time that each producer waited for room, in seconds.
     pub(super) blocked_s: Vec<f64>,
+    /// Each consumer, in the order of their numbers.
     pub(super) consumers: Vec<ConsumerSummary>,
+    /// The share of the time that a consumer is busy, on average.
     pub(super) utilization: Option<f64>,
+    /// The share of the items that had to wait.
     pub(super) wait_probability: Option<f64>,
+    /// Little's law: the mean number in the system is the arrival rate times the mean sojourn time.
     pub(super) little: LittlesLaw,
+    /// The seed of random delays. Null if no delay is random.
     pub(super) seed: Option<u64>,
     /// The number of items at the beginning that do not count.
     pub(super) warmup: u64,
     /// The run was computed: no processes were started.
     pub(crate) simulated: bool,
+    /// The formula for the run. Null without a formula, and after a death or an interruption.
     pub(super) theory: Option<TheoryComparison>,
     #[serde(skip)]
     averages: Averages,
@@ -66,42 +79,62 @@ impl StatsSummary {
 
 /// The number of ready items.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct DepthSummary {
+    /// The average over the time of the run.
     pub(super) mean: Option<f64>,
+    /// The largest number.
     pub(super) max: u64,
+    /// The number at the end of the run.
     #[serde(rename = "final")]
     pub(super) last: u64,
 }
 
+/// An average.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct MeanSummary {
+    /// The average over the time of the run.
     pub(super) mean: Option<f64>,
 }
 
-/// The distribution of times.
+/// The distribution of times, in seconds.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct TimeSummary {
+    /// The average.
     pub(super) mean: Option<f64>,
+    /// The median.
     pub(super) p50: Option<f64>,
+    /// The 90th percentile.
     pub(super) p90: Option<f64>,
+    /// The 99th percentile.
     pub(super) p99: Option<f64>,
+    /// The longest time.
     pub(super) max: Option<f64>,
 }
 
+/// The work of a consumer.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct ConsumerSummary {
+    /// Items that the consumer has done.
     pub(super) items: u64,
+    /// The time that the consumer was busy, in seconds.
     pub(super) busy_s: f64,
+    /// The share of the time that the consumer was busy.
     pub(super) utilization: Option<f64>,
 }
 
 /// Little's law, L = λ W (Operations Research 9, 1961).
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct LittlesLaw {
-    /// Items per second.
+    /// λ: items per second.
     pub(super) arrival_rate: Option<f64>,
+    /// L: the average number of items that are ready or in flight.
     pub(super) mean_in_system: Option<f64>,
-    /// Seconds.
+    /// W: the average time of an item from put to done, in seconds.
     pub(super) mean_sojourn: Option<f64>,
     /// The time integral of the number of items in the system, minus the sum of the sojourn times, in
     /// nanoseconds. The integral is summed by time, the sojourn times by item. The two are equal over a
@@ -114,7 +147,10 @@ pub(super) struct LittlesLaw {
 
 /// The values of a formula beside the measured values.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct TheoryComparison {
+    /// The model in Kendall's notation.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub(super) model: ModelName,
     /// The offered load of each consumer.
     pub(super) rho: f64,
@@ -123,18 +159,24 @@ pub(super) struct TheoryComparison {
     pub(super) is_unstable: bool,
     /// The formula takes the delays of a file as independent of each other.
     pub(super) assumes_independence: bool,
-    /// Null if the run is too short.
+    /// How the confidence intervals come about. Null if the run is too short.
     pub(super) intervals: Option<IntervalMethod>,
     /// In the order of [`METRICS`].
     #[serde(flatten, serialize_with = "serialize_with_keys")]
+    #[cfg_attr(test, schemars(schema_with = "schema_with_keys"))]
     pub(super) metrics: [Option<MetricComparison>; METRICS.len()],
 }
 
 /// How the confidence intervals of a run come about.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct IntervalMethod {
+    /// The name of the method.
+    #[cfg_attr(test, schemars(extend("enum" = ["batch means"])))]
     method: &'static str,
+    /// The probability that an interval contains the value of an endless run.
     confidence: f64,
+    /// The number of batches.
     pub(super) batches: usize,
     /// A larger correlation of successive batches is significant.
     correlation_limit: f64,
@@ -192,11 +234,31 @@ fn serialize_with_keys<S: Serializer>(
     serializer.collect_map(METRICS.map(|metric| metric.key).iter().zip(metrics))
 }
 
+/// The keys that [`serialize_with_keys`] writes.
+#[cfg(test)]
+fn schema_with_keys(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let comparison = generator.subschema_for::<MetricComparison>();
+    let properties = METRICS.iter().map(|metric| {
+        let mut property = comparison.clone();
+        property.insert("description".to_owned(), (metric.name)(Lang::En).into());
+        (metric.key.to_owned(), property.to_value())
+    });
+    schemars::json_schema!({
+        "type": "object",
+        "properties": properties.collect::<serde_json::Map<_, _>>(),
+        "required": METRICS.map(|metric| metric.key),
+    })
+}
+
+/// An average in the steady state and in the run. Times are in seconds.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct MetricComparison {
+    /// The value of the formula.
     pub(super) formula: Option<f64>,
     /// An upper bound of the average, where theory has no formula.
     pub(super) bound: Option<f64>,
+    /// The average of the run.
     pub(super) measured: Option<f64>,
     /// The 95 % confidence interval of the measured value; null if the run is too short.
     pub(super) interval: Option<[f64; 2]>,
@@ -329,5 +391,13 @@ impl StatsCollector {
             rho: model.rho,
             model: model.name,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_schema_of_the_statistics_is_that_of_its_type() {
+        crate::testing::schemas::compare::<super::StatsSummary>("statistics");
     }
 }
