@@ -167,7 +167,7 @@ fn print_items(sandbox: &Sandbox) -> Vec<Printed> {
     let by = |command, schema, script: &str| Printed::by(sandbox, command, schema, script);
     let put = "qdemo put -q c --json '\"x\"' 1 null '[{}]'";
     let commands = "qdemo consumer -q c --max 4 --format json --timeout-each 1s --results results -- \
-                    sh -c 'case $1 in x) exec sleep 1000;; 1) kill $$;; *) echo a; echo b >&2;; esac' - {}";
+                    sh -c 'case $1 in x) exec sleep 1000;; 1) kill $$;; [*) echo a >&2; exit 3;; *) echo a; echo b >&2;; esac' - {}";
     // The command kills its consumer.
     let deaths = "qdemo put -q d x; qdemo consumer -q d --max-attempts 1 -- sh -c 'kill -9 $PPID'";
     vec![
