@@ -182,6 +182,21 @@ both!(failed_items_are_retried_and_then_wait_for_a_decision, |backend| {
     sandbox.assert_no_queue();
 });
 
+both!(a_third_failure_in_thirty_items_ends_the_consumer_and_a_long_item_runs_once, |backend| {
+    let sandbox = Sandbox::on(backend);
+    let outcome =
+        run(&sandbox, backend, "Stop when too much fails, and let long work take its time");
+    assert_eq!(outcome.code(), Some(0), "{outcome:?}");
+    let lines = outcome.lines();
+    assert_eq!(lines[0], "long, attempt 1");
+    let (code, failed) = lines[lines.len() - 4..].split_first().unwrap();
+    assert_eq!(code, "exit code 1");
+    assert!(failed.iter().all(|item| item.starts_with("broken")), "{lines:?}");
+    assert!(outcome.stderr.contains("--halt soon,fail=10%"), "{outcome:?}");
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
+
 both!(another_worker_does_the_item_of_a_killed_worker, |backend| {
     let sandbox = Sandbox::on(backend);
     let outcome = run(&sandbox, backend, "Go on when a worker is killed");
