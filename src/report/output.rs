@@ -177,6 +177,18 @@ impl Output {
         }
     }
 
+    /// Writes to standard output without the progress in between: a line may come in pieces. On a terminal the last line
+    /// must have its end then, since the progress would replace the line: `write` learns whether.
+    pub(crate) fn without_progress<T>(&mut self, write: impl FnOnce(&mut Self, bool) -> T) -> T {
+        if !self.is_terminal {
+            return write(self, false);
+        }
+        let progress = std::mem::take(&mut self.progress);
+        let written = progress.suspend(|| write(self, progress.is_enabled()));
+        self.progress = progress;
+        written
+    }
+
     /// Ends the last line of a command's text: the progress would replace the line.
     pub(crate) fn end_line_before_progress(&self) {
         if self.progress.is_enabled() {

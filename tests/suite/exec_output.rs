@@ -5,6 +5,7 @@ use std::fs;
 use rustix::process::Signal;
 
 use crate::harness::{Running, Sandbox, assert_same};
+use crate::terminal::Stdout;
 
 /// Puts items, and closes the queue.
 fn put(sandbox: &Sandbox, items: &[&str]) {
@@ -102,6 +103,23 @@ fn a_tag_is_short_safe_and_coloured_by_its_slot() {
     let script = "if [ {} = a ]; then read x < gate; else echo > gate; fi; echo x";
     let args = consume(&["--tag", "-j", "2", "--keep-order", "--color", "always"], script);
     sandbox.run(&args).assert_prints("\x1b[32ma\x1b[0m\tx\n\x1b[33mb\x1b[0m\tx\n");
+    sandbox.assert_nothing_left();
+}
+
+#[test]
+fn beside_the_progress_a_last_line_without_its_end_stays_on_the_terminal() {
+    let sandbox = Sandbox::new();
+    for (options, expected) in [
+        (&[][..], "a 1\na\nb 1\nb"),
+        (&["--live"], "a 1\na\nb 1\nb"),
+        (&["--tag"], "a       a 1\na       a\nb       b 1\nb       b"),
+    ] {
+        put(&sandbox, &["a", "b"]);
+        let args = consume(options, "printf '%s 1\\n%s' {} {}");
+        let mut consumer = sandbox.on_terminal(&args, Stdout::Terminal);
+        assert_eq!(consumer.end().0, Some(0));
+        assert_same(&format!("{expected}\nqdemo: 2 items are done"), consumer.screen().trim_end());
+    }
     sandbox.assert_nothing_left();
 }
 

@@ -43,7 +43,9 @@ impl TextPrinter {
     ) -> anyhow::Result<()> {
         let tag = self.tag(source, stream);
         match stream {
-            OutputStream::Stdout => self.print_stdout(out, &tag, text),
+            OutputStream::Stdout => {
+                out.without_progress(|out, ends_line| self.print_stdout(out, &tag, text, ends_line))
+            }
             OutputStream::Stderr => {
                 let progress = out.progress.clone();
                 progress.suspend(|| self.print_stderr(out, &tag, text))
@@ -63,6 +65,7 @@ impl TextPrinter {
         out: &mut Output,
         tag: &str,
         text: &mut dyn Read,
+        ends_line: bool,
     ) -> anyhow::Result<()> {
         let (mut has_begun, mut is_line_open) = (false, false);
         for_each_chunk(text, |chunk| {
@@ -72,7 +75,12 @@ impl TextPrinter {
             push_tagged(chunk, tag.as_bytes(), &mut is_line_open, |piece| out.push_raw(piece));
             self.is_stdout_line_open = is_line_open;
             Ok(out.flush().map_err(StdoutError)?)
-        })
+        })?;
+        if ends_line && std::mem::take(&mut self.is_stdout_line_open) {
+            out.push_raw(b"\n");
+            out.flush().map_err(StdoutError)?;
+        }
+        Ok(())
     }
 
     fn print_stderr(&self, out: &Output, tag: &str, text: &mut dyn Read) -> anyhow::Result<()> {
