@@ -120,6 +120,7 @@ mod server_status;
 mod server_tls;
 mod shared;
 mod shell;
+mod side_by_side;
 mod signals;
 mod silent;
 mod simulate;
