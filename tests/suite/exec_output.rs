@@ -178,6 +178,17 @@ both!(an_item_whose_output_is_held_is_not_done_when_its_consumer_is_killed, |bac
     sandbox.assert_nothing_left();
 });
 
+both!(an_item_whose_output_is_held_keeps_its_lease, |backend| {
+    let sandbox = Sandbox::on(backend);
+    put(&sandbox, &["a", "b"]);
+    make_gates(&sandbox, "gate");
+    // The second command has ended long before the first one, which takes three times the lease.
+    let script = "if [ {} = a ]; then read x < gate; sleep 0.9; else echo > gate; fi; echo {} $QDEMO_ATTEMPT";
+    let options = ["--keep-order", "-j", "2", "--lease", "300ms"];
+    sandbox.run(&consume(&options, script)).assert_prints("a 1\nb 1\n");
+    sandbox.assert_nothing_left();
+});
+
 both!(ctrl_c_prints_what_has_ended_and_the_other_items_go_back, |backend| {
     let sandbox = Sandbox::on(backend);
     let consumer = start_with_a_held_item(&sandbox);
