@@ -5,10 +5,11 @@ use std::fs;
 use crate::harness::{Sandbox, assert_same};
 
 /// The documents that exist in English and in Japanese.
-pub const PAIRS: [[&str; 2]; 4] = [
+pub const PAIRS: [[&str; 2]; 5] = [
     ["README.md", "README.ja.md"],
     ["docs/REFERENCE.md", "docs/REFERENCE.ja.md"],
     ["docs/COOKBOOK.md", "docs/COOKBOOK.ja.md"],
+    ["docs/INSTALL.md", "docs/INSTALL.ja.md"],
     ["docs/SERVER.md", "docs/SERVER.ja.md"],
 ];
 
