@@ -34,7 +34,7 @@ help:
 	@echo "make test-browser  check the pictures in Chromium (installs Chromium with apt-get, if missing)"
 	@echo "make check-targets  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
 	@echo "make deny      check licences, duplicates and sources of the dependencies"
-	@echo "make dist      packages for Linux and macOS in target/dist, on Debian; alone: dist-musl, -aarch64, -darwin, -deb, -wheel"
+	@echo "make dist      packages for Linux in target/dist, on Debian; alone: dist-musl, -aarch64, -darwin, -deb, -wheel"
 	@echo "make test-dist try the packages of make dist in places of their own (as root)"
 	@echo "make documents  write what the documents show of the program anew: options, transcripts, pictures"
 	@echo "make pictures  draw the pictures in docs anew"
@@ -110,8 +110,9 @@ check-targets:
 deny:
 	tools/deny.sh
 
+# Without the program for macOS, which nobody has run.
 dist:
-	tools/dist/build.sh musl aarch64 darwin deb wheel
+	tools/dist/build.sh musl aarch64 deb wheel
 
 dist-musl dist-aarch64 dist-darwin dist-deb dist-wheel:
 	tools/dist/build.sh $(@:dist-%=%)

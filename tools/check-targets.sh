@@ -13,6 +13,7 @@ if [ ${#targets[@]} = 0 ]; then
 fi
 here=$PWD/target/check-targets
 rustc=$(tools/debian-rust.sh)
+"$rustc" --version
 
 # A dependency compiles C. A check of types needs no objects, and there is no C compiler for these systems here: this one
 # makes an empty file of each.

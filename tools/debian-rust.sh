@@ -54,5 +54,4 @@ LD_LIBRARY_PATH='$root/usr/lib/$(uname -m)-linux-gnu' exec '$root/usr/bin/rustc'
 END
 chmod +x "$rustc"
 "$rustc" --version > /dev/null 2>&1 || unpack
-"$rustc" --version >&2
 echo "$rustc"

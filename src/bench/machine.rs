@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-pub(super) use system::free_memory;
 use system::{cpu, system};
 
 /// A machine, for people who compare figures.
@@ -27,6 +26,11 @@ impl Machine {
     }
 }
 
+/// The free memory in bytes. None if the system does not report the number.
+pub(super) fn free_memory() -> Option<u64> {
+    system::free_memory()
+}
+
 #[cfg(not(target_vendor = "apple"))]
 mod system {
     use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -42,8 +46,7 @@ mod system {
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    /// The free memory in bytes. None if the system does not report the number.
-    pub(in crate::bench) fn free_memory() -> Option<u64> {
+    pub(super) fn free_memory() -> Option<u64> {
         let kind = RefreshKind::nothing().with_memory(MemoryRefreshKind::everything());
         let system = System::new_with_specifics(kind);
         // Without `/proc` nothing is known, and the calls below would panic.
@@ -69,7 +72,7 @@ mod system {
         format!("{}, {}", name(names.sysname()), name(names.release()))
     }
 
-    pub(in crate::bench) fn free_memory() -> Option<u64> {
+    pub(super) fn free_memory() -> Option<u64> {
         None
     }
 }

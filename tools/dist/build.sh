@@ -24,34 +24,30 @@ fail() {
     exit 1
 }
 
-# Runs a command with all that cargo needs to build for $1 without rustup.
-with_target() {
+# Builds the program for $1 without rustup, and prints the program's path.
+program() {
     local target=$1 zig rustc flags
-    shift
     zig=$(tools/dist/tool.sh cargo-zigbuild)
-    rustc=$(tools/debian-rust.sh 2> /dev/null)
-    # The C library is that of zig. No path of this machine is in the program.
+    rustc=$(tools/debian-rust.sh)
+    # The C library is that of zig. The path of this folder does not matter to the program.
     flags=(-Clink-self-contained=no "--remap-path-prefix=$PWD=." "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo")
     case $target in
     *-apple-*) flags+=("-Clink-arg=-F$(tools/dist/frameworks.py)") ;;
     esac
     PATH=${zig%/*}:$PATH RUSTC=$rustc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$build \
         CARGO_ZIGBUILD_CACHE_DIR=$build/zigbuild ZIG_GLOBAL_CACHE_DIR=$build/zig \
-        CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}") "$@"
-}
-
-# Builds the program for $1, and prints the program's path.
-program() {
-    with_target "$1" "${CARGO:-cargo}" zigbuild --quiet --release --locked --bin qdemo --target "$1" \
+        CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}") \
+        "${CARGO:-cargo}" zigbuild --quiet --release --locked --bin qdemo --target "$target" \
         -Z build-std=std,panic_unwind --config 'profile.release.strip="symbols"' >&2
-    echo "$build/$1/release/qdemo"
+    echo "$build/$target/release/qdemo"
 }
 
 # Fills the folder $2 with what every package for $1 has. The program for this machine writes the manual pages.
 stage() {
     local target=$1 root=$2 own program
     own=$(program "$host")
-    program=$(program "$target")
+    program=$own
+    [ "$target" = "$host" ] || program=$(program "$target")
     rm -rf "$root"
     make --no-print-directory install PROGRAM="$own" PREFIX="$root" DESTDIR= > /dev/null
     install -m 755 "$program" "$root/bin/qdemo"
@@ -69,32 +65,50 @@ archive() {
     made=("$name.tar.gz")
 }
 
+# Packs the static programs for Debian. They depend on no other package.
 deb() {
-    local tool target staged=$build/stage/deb
-    tool=$(tools/dist/tool.sh cargo-deb)
     made=()
-    for target in "$host" aarch64-unknown-linux-musl; do
-        stage "$target" "$staged"
-        tools/dist/copyright.sh > "$staged/copyright"
-        # Debian has a name for each of these, and one place for the texts of licences.
-        (cd "$staged/share/doc/qdemo" && mv CHANGELOG.md changelog && rm LICENSE-* && gzip -9 --no-name changelog THIRD-PARTY)
-        made+=("$(basename "$(CARGO_TARGET_DIR=$build "$tool" --quiet --no-build --no-strip --target "$target" \
-            --output "$out")")")
-    done
+    deb_of "$host" amd64
+    deb_of aarch64-unknown-linux-musl arm64
 }
 
+deb_of() {
+    local root=$build/stage/deb name=qdemo_$version-1_$2.deb share documents
+    share=$root/usr/share
+    documents=$share/doc/qdemo
+    rm -rf "$root"
+    stage "$1" "$root/usr"
+    # Debian has one place for the texts of licences, another one for completions of zsh, and compresses what is long.
+    mkdir "$share/zsh/vendor-completions"
+    mv "$share/zsh/site-functions/_qdemo" "$share/zsh/vendor-completions"
+    rmdir "$share/zsh/site-functions"
+    rm "$documents"/LICENSE-*
+    mv "$documents/CHANGELOG.md" "$documents/changelog"
+    tools/dist/debian.sh changelog "$version-1" > "$documents/changelog.Debian"
+    tools/dist/debian.sh copyright > "$documents/copyright"
+    gzip -9 --no-name "$documents/changelog" "$documents/changelog.Debian" "$documents/THIRD-PARTY" "$share"/man/man1/* "$share"/man/ja/man1/*
+    mkdir "$root/DEBIAN"
+    (cd "$root" && find usr -type f -exec md5sum {} + | sort -k 2 > DEBIAN/md5sums)
+    tools/dist/debian.sh control "$version-1" "$2" "$(du -sk "$root/usr" | cut -f 1)" > "$root/DEBIAN/control"
+    chmod -R u=rwX,go=rX "$root"
+    dpkg-deb --build --root-owner-group "$root" "$out/$name" > /dev/null
+    made+=("$name")
+}
+
+# Packs the static program for pip, which runs it wherever the C library is GNU's or musl.
 wheel() {
-    local tool name
-    tool=$(tools/dist/tool.sh maturin)
-    program "$host" > /dev/null
-    rm -rf "$build/wheel"
-    with_target "$host" "$tool" build --quiet --release --locked --zig --target "$host" --strip true \
-        -Z build-std=std,panic_unwind --compatibility musllinux_1_1 --out "$build/wheel"
-    # A static program also runs where the C library is GNU's.
-    name=$(tools/dist/tool.sh wheel)
-    name=$("$name" tags --remove --platform-tag manylinux_2_17_x86_64.musllinux_1_1_x86_64 "$build"/wheel/*.whl)
-    mv "$build/wheel/$name" "$out"
-    made=("$name")
+    local tool root=$build/stage/wheel information
+    tool=$(tools/dist/tool.sh wheel)
+    stage "$host" "$build/stage/qdemo"
+    information=$root/qdemo-$version.dist-info
+    rm -rf "$root"
+    mkdir -p "$root/qdemo-$version.data/scripts" "$information/licenses"
+    mv "$build/stage/qdemo/bin/qdemo" "$root/qdemo-$version.data/scripts"
+    (cd "$build/stage/qdemo/share/doc/qdemo" && mv LICENSE-* THIRD-PARTY "$information/licenses")
+    tools/dist/wheel.sh metadata "$version" > "$information/METADATA"
+    tools/dist/wheel.sh tags manylinux_2_17_x86_64 musllinux_1_1_x86_64 > "$information/WHEEL"
+    "$tool" pack --dest-dir "$out" "$root" > /dev/null
+    made=("qdemo-$version-py3-none-manylinux_2_17_x86_64.musllinux_1_1_x86_64.whl")
 }
 
 [ $# -gt 0 ] || fail "no part is named: musl, aarch64, darwin, deb or wheel"
@@ -113,4 +127,5 @@ for part; do
         echo "dist-$part: target/dist/$file, $(numfmt --to=si --suffix=B "$(stat -c %s "$out/$file")"), $((SECONDS - begin)) s"
     done
 done
-(cd "$out" && sha256sum -- *.deb *.whl *.tar.gz > SHA256SUMS.new 2> /dev/null; mv SHA256SUMS.new SHA256SUMS)
+shopt -s nullglob
+(cd "$out" && sha256sum -- *.deb *.whl *.tar.gz > "$build/SHA256SUMS" && mv "$build/SHA256SUMS" .)

@@ -18,7 +18,7 @@ fail() {
 }
 
 parts=("$@")
-[ $# -gt 0 ] || parts=(musl aarch64 darwin wheel deb)
+[ $# -gt 0 ] || parts=(musl aarch64 wheel deb)
 [ "$(id -u)" = 0 ] || fail "only root can change the root folder of a process: run it as root"
 for tool in unshare chroot readelf python3 debootstrap dpkg; do
     command -v "$tool" > /dev/null || fail "$tool is missing: apt-get install util-linux binutils python3 debootstrap"
@@ -83,11 +83,12 @@ files() {
     (cd "$1" && find . -path ./proc -prune -o -path ./dev -prune -o -print | sort)
 }
 
-# An empty folder with the program of the archive $1 in it; sets `root`.
+# A folder with the program of the archive $1 and what each system has of the kernel: /proc and /dev/null. Sets `root`.
 bare_root() {
     root=$places/$1
     rm -rf "$root"
-    mkdir -p "$root/proc" "$root/tmp"
+    mkdir -p "$root/proc" "$root/tmp" "$root/dev"
+    mknod -m 666 "$root/dev/null" c 1 3
     tar --extract --file "$(package "qdemo-*-$1.tar.gz")" --directory "$root" --strip-components=2 --wildcards '*/bin/qdemo'
     mount -t proc proc "$root/proc"
     inner=/qdemo
@@ -105,7 +106,7 @@ try_musl() {
     static_program "$root/qdemo" "Advanced Micro Devices X86-64"
     use chroot "$root" /qdemo
     umount "$root/proc"
-    same "what is left" "$(printf '%s\n' . ./proc ./qdemo ./tmp)" "$(files "$root" | grep -v '^./tmp/')"
+    same "what is left" "$(printf '%s\n' . ./qdemo ./tmp)" "$(files "$root" | grep -v '^./tmp/')"
 }
 
 # The program for 64-bit ARM, in the emulator of Debian's package, which is unpacked and not installed.
@@ -179,6 +180,7 @@ try_deb() {
 /usr/share/doc/qdemo/README.ja.md
 /usr/share/doc/qdemo/README.md
 /usr/share/doc/qdemo/THIRD-PARTY.gz
+/usr/share/doc/qdemo/changelog.Debian.gz
 /usr/share/doc/qdemo/changelog.gz
 /usr/share/doc/qdemo/copyright
 /usr/share/fish/vendor_completions.d/qdemo.fish

