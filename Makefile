@@ -24,7 +24,7 @@ ROOT = $(DESTDIR)$(PREFIX)
 COMMANDS = run timeline sweep bench learn producer consumer put get peek join close status failed rm help completions man
 MAN_PAGES = qdemo $(addprefix qdemo-,$(COMMANDS))
 
-.PHONY: help demo build install uninstall test test-slow test-rules test-all test-browser lint check-darwin documents pictures count instructions profile sim chaos fuzz bench-peers bench-server bench-sim clean
+.PHONY: help demo build install uninstall test test-slow test-rules test-all test-browser lint deny check-targets dist dist-musl dist-aarch64 dist-darwin dist-deb dist-wheel test-dist documents pictures count instructions profile sim chaos fuzz bench-peers bench-server bench-sim clean
 
 help:
 	@echo "make demo      build and run the demonstration (10 seconds)"
@@ -32,7 +32,10 @@ help:
 	@echo "make test-all  make test, and the slow tests (some minutes more)"
 	@echo "make test-rules  compare the rules on a server with those of a keeper in 10,000 random cases (minutes)"
 	@echo "make test-browser  check the pictures in Chromium (installs Chromium with apt-get, if missing)"
-	@echo "make check-darwin  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
+	@echo "make check-targets  type-check for macOS and FreeBSD, on Debian (downloads 137 MB into target)"
+	@echo "make deny      check licences, duplicates and sources of the dependencies"
+	@echo "make dist      packages for Linux in target/dist, on Debian; alone: dist-musl, -aarch64, -darwin, -deb, -wheel"
+	@echo "make test-dist try the packages of make dist in places of their own (as root)"
 	@echo "make documents  write what the documents show of the program anew: options, transcripts, pictures"
 	@echo "make pictures  draw the pictures in docs anew"
 	@echo "make count     lines of code in src, without comments and tests"
@@ -101,8 +104,22 @@ pictures:
 count:
 	@tools/count-lines.sh
 
-check-darwin:
-	tools/check-darwin.sh
+check-targets:
+	tools/check-targets.sh
+
+deny:
+	tools/deny.sh
+
+# Without the program for macOS, which nobody has run.
+dist:
+	tools/dist/build.sh musl aarch64 deb wheel
+
+dist-musl dist-aarch64 dist-darwin dist-deb dist-wheel:
+	tools/dist/build.sh $(@:dist-%=%)
+
+# Of the packages that `make dist` has made.
+test-dist:
+	tools/dist/test.sh
 
 instructions:
 	benches/instructions/count.sh $(if $(ACCEPT),accept)

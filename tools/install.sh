@@ -46,8 +46,9 @@ mv -f "$root/bin/qdemo.new" "$root/bin/qdemo"
 for page; do
     command=${page#qdemo}
     command=${command#-}
-    install_output "share/man/man1/$page.1" man --lang en $command
-    install_output "share/man/ja/man1/$page.1" man --lang ja $command
+    # The page of qdemo itself is that of no command.
+    install_output "share/man/man1/$page.1" man --lang en ${command:+"$command"}
+    install_output "share/man/ja/man1/$page.1" man --lang ja ${command:+"$command"}
 done
 install_output share/bash-completion/completions/qdemo completions bash
 install_output share/zsh/site-functions/_qdemo completions zsh

@@ -92,6 +92,13 @@ fn install_handler(signal: i32, waker: &Waker) -> io::Result<()> {
     Ok(())
 }
 
+/// The signals that a thread of `signal-hook` waits for. `ctrlc` has a thread for SIGINT, but needs frameworks on
+/// Apple's systems.
+#[cfg(not(target_vendor = "apple"))]
+const THREAD_SIGNALS: [i32; 2] = [SIGTERM, SIGHUP];
+#[cfg(target_vendor = "apple")]
+const THREAD_SIGNALS: [i32; 3] = [SIGTERM, SIGHUP, SIGINT];
+
 /// Handles a signal in a thread, for a process that has something to clear away.
 struct SignalHandler<F> {
     waker: Arc<Waker>,
@@ -124,7 +131,7 @@ pub(crate) fn install_handlers_with_cleanup(
     let handler = Arc::new(Mutex::new(SignalHandler { waker: Arc::clone(&waker), cleanup }));
     let handle = move |signal| lock(&handler).handle(signal);
     let others: Vec<_> =
-        [SIGTERM, SIGHUP].into_iter().filter(|&signal| leave.includes(signal)).collect();
+        THREAD_SIGNALS.iter().copied().filter(|&signal| leave.includes(signal)).collect();
     if !others.is_empty() {
         let mut arrivals =
             Signals::new(others).with_context(|| message!("os-cannot-catch-signals"))?;
@@ -134,6 +141,7 @@ pub(crate) fn install_handlers_with_cleanup(
             .spawn(move || arrivals.forever().for_each(handle))
             .with_context(|| message!("os-cannot-catch-signals"))?;
     }
+    #[cfg(not(target_vendor = "apple"))]
     if leave.includes(SIGINT) {
         ctrlc::set_handler(move || handle(SIGINT))
             .map_err(into_system_error)
@@ -143,6 +151,7 @@ pub(crate) fn install_handlers_with_cleanup(
 }
 
 /// Unwraps the system's error, since ctrlc's own error omits the cause.
+#[cfg(not(target_vendor = "apple"))]
 fn into_system_error(error: ctrlc::Error) -> anyhow::Error {
     match error {
         ctrlc::Error::System(error) => error.into(),

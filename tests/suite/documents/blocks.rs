@@ -9,6 +9,7 @@ pub const PAIRS: [[&str; 2]; 5] = [
     ["README.md", "README.ja.md"],
     ["docs/REFERENCE.md", "docs/REFERENCE.ja.md"],
     ["docs/COOKBOOK.md", "docs/COOKBOOK.ja.md"],
+    ["docs/INSTALL.md", "docs/INSTALL.ja.md"],
     ["docs/SERVER.md", "docs/SERVER.ja.md"],
     ["docs/STABILITY.md", "docs/STABILITY.ja.md"],
 ];

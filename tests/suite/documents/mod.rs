@@ -29,8 +29,8 @@ fn without_generated_part(text: &str) -> String {
 /// The targets of the Makefile, some of which are on a line with others.
 fn targets() -> Vec<String> {
     let makefile = read("Makefile");
-    let targets = makefile.lines().filter_map(|line| line.split_once(':').map(|(name, _)| name));
-    targets.map(str::to_owned).collect()
+    let lines = makefile.lines().filter_map(|line| line.split_once(':').map(|(names, _)| names));
+    lines.flat_map(str::split_whitespace).map(str::to_owned).collect()
 }
 
 /// Runs a block in a place of its own, as on a fresh machine.
