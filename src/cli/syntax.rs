@@ -130,12 +130,13 @@ fn complete(command: Command) -> Command {
 }
 
 /// Lets the value of an option begin with `-`: the error of the option's own parser then names the remedy. A
-/// file name or a choice that begins with `-` is rather the next option after a forgotten value. Only this
-/// program writes hidden options.
+/// file name or a choice that begins with `-` is rather the next option after a forgotten value, as is a value that
+/// may be left out. Only this program writes hidden options.
 fn allow_hyphen(arg: Arg) -> Arg {
     let is_option = !arg.is_positional() && !arg.is_hide_set() && arg.get_action().takes_values();
     let is_file = arg.get_value_names().is_some_and(|names| names == ["FILE"]);
-    let is_free = is_option && !is_file && arg.get_possible_values().is_empty();
+    let is_needed = arg.get_num_args().is_none_or(|count| count.min_values() > 0);
+    let is_free = is_option && is_needed && !is_file && arg.get_possible_values().is_empty();
     if is_free { arg.allow_hyphen_values(true) } else { arg }
 }
 

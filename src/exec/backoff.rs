@@ -75,7 +75,6 @@ mod tests {
         for jitter in [0.0, 0.5, 1.0] {
             let backoff = Backoff { first: Duration::from_secs(1 << 33), ceiling: longest, jitter };
             assert_eq!(backoff.delay(u32::MAX, 1.0), u64::MAX);
-            assert!(backoff.delay(1, f64::MIN_POSITIVE) <= 1 << 64 - 1);
         }
         let none = Backoff { first: Duration::ZERO, ceiling: longest, jitter: 1.0 };
         assert_eq!(none.delay(u32::MAX, 0.5), 0);

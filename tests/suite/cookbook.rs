@@ -54,7 +54,7 @@ fn owned(lines: &[&str]) -> Vec<String> {
 #[test]
 fn each_of_the_recipes_has_a_test() {
     let recipes = recipes(ENGLISH);
-    assert_eq!(recipes.len(), 11);
+    assert_eq!(recipes.len(), 12);
     let tests = include_str!("cookbook.rs");
     for (heading, script) in recipes {
         let call = format!("run(&sandbox, backend, {heading:?})");
@@ -173,6 +173,23 @@ both!(failed_items_are_retried_and_then_wait_for_a_decision, |backend| {
     assert_eq!(outcome.code(), Some(0), "{}", outcome.stderr);
     let sent = fs::read_to_string(sandbox.path("sent")).unwrap();
     assert_same("ann@near.example\ncleo@near.example\nbob@far.example\n", &sent);
+    sandbox.assert_nothing_left();
+    sandbox.assert_no_queue();
+});
+
+both!(a_third_failure_in_thirty_items_ends_the_consumer_and_a_long_item_runs_once, |backend| {
+    let sandbox = Sandbox::on(backend);
+    let outcome =
+        run(&sandbox, backend, "Stop when too much fails, and let long work take its time");
+    assert_eq!(outcome.code(), Some(0), "{outcome:?}");
+    let lines = outcome.lines();
+    assert_eq!(lines[0], "long, attempt 1");
+    let code = lines.iter().position(|line| line == "exit code 1").unwrap();
+    // The last line is that of `qdemo rm`.
+    let failed = &lines[code + 1..lines.len() - 1];
+    assert_eq!(failed.len(), 3, "{lines:?}");
+    assert!(failed.iter().all(|item| item.starts_with("broken")), "{lines:?}");
+    assert!(outcome.stderr.contains("--halt soon,fail=10%"), "{outcome:?}");
     sandbox.assert_nothing_left();
     sandbox.assert_no_queue();
 });

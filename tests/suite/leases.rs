@@ -29,7 +29,7 @@ both!(a_lease_is_renewed_while_its_command_lives, |backend| {
 
 both!(an_item_of_a_frozen_consumer_goes_to_another_and_the_late_one_is_told, |backend| {
     let sandbox = Sandbox::on(backend);
-    let mut holder = start_holder(&sandbox, "100ms");
+    let holder = start_holder(&sandbox, "100ms");
     holder.signal(Signal::STOP);
     let got = sandbox.run(&["get", "--timeout", "30s", "--format", "json"]);
     got.assert_prints("{\"id\":1,\"item\":\"x\",\"attempt\":2}\n");
@@ -84,7 +84,7 @@ fn a_renewed_lease_survives_its_keeper_and_goes_on() {
             wait_for_end(keeper.pid);
         }
     };
-    let mut holder = start_holder(&sandbox, "2s");
+    let holder = start_holder(&sandbox, "2s");
     kill_keeper();
     sandbox.run(&["get", "--timeout", "2500ms"]).assert_refused(3, &["empty"]);
     holder.signal(Signal::STOP);
@@ -157,7 +157,7 @@ both!(a_late_result_does_not_count_for_the_next_attempt_of_its_consumer, |backen
     // The first attempt ends after its lease, while the second attempt of the same consumer runs.
     let command = "qdemo put -q started $QDEMO_ATTEMPT; qdemo get -q go-$QDEMO_ATTEMPT 2>/dev/null; exit $((9 * (QDEMO_ATTEMPT < 2)))";
     let args = ["consumer", "--lease", "2s", "--max", "2", "-j", "2", "--", "sh", "-c", command];
-    let mut consumer = sandbox.start(&args);
+    let consumer = sandbox.start(&args);
     sandbox.run(&["get", "-q", "started"]).assert_prints("1\n");
     let waits_for = |reason: &'static str| {
         sandbox.wait_for_status(|status| {

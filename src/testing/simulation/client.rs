@@ -136,10 +136,7 @@ impl SimClient {
             }
             Script::Get { batches_left, always_done, in_flight, attempting, done_sent, .. } => {
                 if self.hello.lease.is_some() && !in_flight.is_empty() && rng.one_in(3) {
-                    let at = usize::try_from(rng.below(in_flight.len() as u64)).unwrap();
-                    let batch_ref = in_flight[at].batch_ref();
-                    self.session.add_request(Request::Renew(batch_ref));
-                    self.renewed.push((batch_ref, now));
+                    self.renewed.push((renew_one(&mut self.session, in_flight, rng), now));
                 }
                 dispose_items(
                     &mut self.session,
@@ -270,6 +267,14 @@ fn new_session(key: u64, hello: &Hello) -> Session {
 fn put(session: &mut Session, items: &[String]) {
     let bytes = items.iter().map(|item| format!("{item}\n")).collect::<String>().into();
     session.put(Items { count: items.len() as u64, bytes });
+}
+
+/// Renews the lease of one batch.
+fn renew_one(session: &mut Session, in_flight: &[Batch], rng: &mut SimRng) -> BatchRef {
+    let at = usize::try_from(rng.below(in_flight.len() as u64)).unwrap();
+    let batch_ref = in_flight[at].batch_ref();
+    session.add_request(Request::Renew(batch_ref));
+    batch_ref
 }
 
 /// Disposes of some items in flight.

@@ -81,7 +81,7 @@ fn the_sessions_of_the_protocol_happen_on_a_server_too() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/PROTOCOL.md");
     let page = fs::read_to_string(path).unwrap();
     let blocks: Vec<_> = page.split("```session\n").skip(1).collect();
-    assert_eq!(blocks.len(), 4);
+    assert_eq!(blocks.len(), 5);
     for block in blocks {
         let (script, _) = block.split_once("```").unwrap();
         let mut queue = VirtualQueue::new(&server);
