@@ -5,7 +5,7 @@ use std::fs;
 use crate::harness::{Sandbox, assert_same};
 
 /// The documents that exist in English and in Japanese.
-pub const PAIRS: [[&str; 2]; 5] = [
+pub const PAIRS: [[&str; 2]; 6] = [
     ["README.md", "README.ja.md"],
     ["docs/REFERENCE.md", "docs/REFERENCE.ja.md"],
     ["docs/COOKBOOK.md", "docs/COOKBOOK.ja.md"],
