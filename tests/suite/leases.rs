@@ -18,9 +18,9 @@ fn start_holder(sandbox: &Sandbox, lease: &str) -> Running {
 
 both!(a_lease_is_renewed_while_its_command_lives, |backend| {
     let sandbox = Sandbox::on(backend);
-    let holder = start_holder(&sandbox, "600ms");
+    let holder = start_holder(&sandbox, "1s");
     // Three leases.
-    sandbox.run(&["get", "--timeout", "1800ms"]).assert_refused(3, &["empty"]);
+    sandbox.run(&["get", "--timeout", "3s"]).assert_refused(3, &["empty"]);
     sandbox.run(&["put", "-q", "go", "on"]).assert_prints("");
     holder.end().assert_prints("on\n");
     assert_eq!(sandbox.status()["done"], 1);
@@ -47,10 +47,10 @@ both!(an_item_of_a_frozen_consumer_goes_to_another_and_the_late_one_is_told, |ba
 both!(a_lease_is_renewed_between_two_tries, |backend| {
     let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
-    let args = ["consumer", "--max", "1", "--lease", "300ms", "--retries", "1"];
+    let args = ["consumer", "--max", "1", "--lease", "600ms", "--retries", "1"];
     let command = [
         "--backoff",
-        "1s,jitter=0%",
+        "2s,jitter=0%",
         "--",
         "sh",
         "-c",
@@ -65,10 +65,10 @@ both!(a_command_that_is_stopped_keeps_its_lease, |backend| {
     let sandbox = Sandbox::on(backend);
     sandbox.run(&["put", "x"]).assert_prints("");
     let command = "qdemo put -q started $$; kill -STOP $$; echo $QDEMO_ATTEMPT";
-    let args = ["consumer", "--max", "1", "--lease", "500ms", "--", "sh", "-c", command];
+    let args = ["consumer", "--max", "1", "--lease", "900ms", "--", "sh", "-c", command];
     let holder = sandbox.start(&args);
     let pid = sandbox.run(&["get", "-q", "started"]).text().trim().parse().unwrap();
-    sandbox.run(&["get", "--timeout", "1s"]).assert_refused(3, &["empty"]);
+    sandbox.run(&["get", "--timeout", "2500ms"]).assert_refused(3, &["empty"]);
     signal_to(pid, Signal::CONT);
     let outcome = holder.end();
     assert_eq!((outcome.text().as_str(), outcome.code()), ("1\n", Some(0)));
