@@ -2,7 +2,7 @@
 //! of its reader.
 
 use std::fs;
-use std::io::{BufRead, BufReader, PipeWriter, Read, Write, pipe};
+use std::io::{PipeWriter, Read, Write, pipe};
 use std::process::{Child, Stdio};
 
 use rustix::process::Signal;
@@ -304,6 +304,8 @@ both!(an_output_that_nobody_reads_does_not_hold_back_the_report_before_it, |back
 #[test]
 #[cfg(target_os = "linux")]
 fn a_consumer_restores_the_size_of_its_pipe() {
+    use std::io::{BufRead, BufReader};
+
     use rustix::pipe::fcntl_getpipe_size;
     let sandbox = Sandbox::new();
     fill(&sandbox, 10);
