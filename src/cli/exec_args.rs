@@ -29,7 +29,8 @@ pub(super) struct ExecArgs {
     #[arg(hide_short_help = true)]
     pub(super) backoff: Backoff,
 
-    #[arg(long, value_name = "TIME", requires = "command", value_parser = values::parse_duration)]
+    #[arg(long, value_name = "TIME", requires = "command")]
+    #[arg(value_parser = values::parse_nonzero_duration)]
     #[arg(hide_short_help = true)]
     pub(super) timeout_each: Option<Duration>,
 

@@ -293,9 +293,15 @@ both!(parallel_builds_are_watched_kept_and_reported_in_order, |backend| {
     assert_same(&outcome.text(), &read("build.log"));
     let warnings = modules.map(|module| format!("{module}\ta warning about {module}"));
     assert_each_once(&warnings, &owned(&read("warnings.log").lines().collect::<Vec<_>>()));
+    let entries = fs::read_dir(sandbox.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
+    let results = names.iter().find(|name| name.starts_with("results.")).unwrap();
     for (id, module) in (1..).zip(modules) {
-        assert_same("compile\nlink\n", &read(&format!("results/{id}/stdout")));
-        assert_same(&format!("a warning about {module}\n"), &read(&format!("results/{id}/stderr")));
+        assert_same("compile\nlink\n", &read(&format!("{results}/{id}/stdout")));
+        assert_same(
+            &format!("a warning about {module}\n"),
+            &read(&format!("{results}/{id}/stderr")),
+        );
     }
     assert_same("core: 2 steps\nnet: 2 steps\nui: 2 steps\n", &read("report.txt"));
     sandbox.assert_nothing_left();

@@ -57,13 +57,13 @@ fn a_live_line_that_has_not_ended_waits_and_no_other_line_comes_into_it() {
 }
 
 #[test]
-fn a_last_line_without_its_end_gets_one_only_before_other_output() {
+fn a_last_line_without_its_end_gets_one_where_lines_could_mix() {
     let sandbox = Sandbox::new();
     for (options, stdout, stderr) in [
-        (&["--live"][..], "a 1\na\nb 1\nb", "ea\neb"),
-        (&["--tag"], "a\ta 1\na\ta\nb\tb 1\nb\tb", "a\tea\nb\teb"),
-        (&["--live", "--tag"], "a\ta 1\na\ta\nb\tb 1\nb\tb", "a\tea\nb\teb"),
-        (&["--keep-order", "--tag"], "a\ta 1\na\ta\nb\tb 1\nb\tb", "a\tea\nb\teb"),
+        (&["--live"][..], "a 1\na\nb 1\nb\n", "ea\neb\n"),
+        (&["--tag"], "a\ta 1\na\ta\nb\tb 1\nb\tb\n", "a\tea\nb\teb\n"),
+        (&["--live", "--tag"], "a\ta 1\na\ta\nb\tb 1\nb\tb\n", "a\tea\nb\teb\n"),
+        (&["--keep-order", "--tag"], "a\ta 1\na\ta\nb\tb 1\nb\tb\n", "a\tea\nb\teb\n"),
         (&["--keep-order"], "a 1\nab 1\nb", "eaeb"),
         (&[], "a 1\nab 1\nb", "eaeb"),
     ] {
@@ -82,7 +82,7 @@ fn a_live_log_line_comes_when_the_command_starts() {
     put(&sandbox, &["a", "b"]);
     let outcome = sandbox.run(&consume(&["--live", "--format", "log"], "printf {}"));
     let log = ["a", "b"].map(|item| format!("消費者: {item} を取得しました\n{item}"));
-    outcome.assert_prints(&log.join("\n"));
+    outcome.assert_prints(&(log.join("\n") + "\n"));
     sandbox.assert_nothing_left();
 }
 

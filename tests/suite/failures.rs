@@ -244,7 +244,7 @@ fn a_plain_reason_of_an_earlier_version_is_shown_as_it_is() {
     ));
     assert_same(&format!("1  {reason}  x\n"), &long_list(&sandbox, &[]));
     let japanese = long_list(&sandbox, &[("QDEMO_LANG", "ja")]);
-    assert_same("1  終了コード 3（2 回目の最後の試行）  x\n", &japanese);
+    assert_same("1  終了コード 3（2 回試行）  x\n", &japanese);
     sandbox.run(&["failed", "--drop"]).assert_prints("dropped 1 item\n");
     sandbox.assert_nothing_left();
 }

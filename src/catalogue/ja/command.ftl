@@ -52,7 +52,7 @@ command-failed-deliveries = { $consumers ->
     [1] 消費者が異常終了または時間超過
    *[other] 消費者 { $consumers } 個が異常終了または時間超過
  }
-command-failed-timeout = タイムアウト（{ $how }）
+command-failed-timeout = --timeout-each で時間切れ（{ $how }）
 command-failed-tries = { $how }、{ $tries } 回試行
 command-revoked = { $items } 個のアイテムの完了が遅すぎたため、もう一度処理されることがあります: --dead-after を長くしてください
 command-late-dead = qdemo: アイテム { $id } { $items ->
@@ -62,7 +62,7 @@ command-late-dead = qdemo: アイテム { $id } { $items ->
 command-late-lease = qdemo: アイテム { $id } { $items ->
     [1] の完了は
    *[other] から { $items } 個の完了は
- }間に合いませんでした: リースが切れ、アイテムはキューに戻されました
+ }間に合いませんでした: その前にリースが切れ、アイテムはキューに戻っています
 command-no-guard = コマンドを見張るプロセスを起動できません
 command-no-command = -- の後にコマンドがありません。コマンドを書くか、-- を外してください
 command-json-lines = { $option } はコマンドの出力をそのまま表示するためのもので、--format json はレコードを表示します。どちらか一方を外してください

@@ -22,7 +22,7 @@ notice-item-failed = アイテム { $id } "{ $item }" が失敗しました{ $tr
  }: { $reason }
 notice-exit-code = 終了コード { $code }
 notice-signal = シグナル { $signal } で異常終了
-notice-timed-out = --timeout-each の時間を超過（{ $how }）
+notice-timed-out = --timeout-each で時間切れ（{ $how }）
 notice-all-done = { $done } 個のアイテムが完了しました
 notice-some-failed = { $done } 個が完了、{ $failed } 個が失敗しました。`qdemo failed { $queue }` で失敗したアイテムを確認できます
 notice-interrupted = 中断しました。キュー「{ $queue }」に { $ready } 個のアイテムが残っています。同じコマンドを再度実行すると続きから処理します

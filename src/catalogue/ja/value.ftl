@@ -36,7 +36,7 @@ value-not-id = アイテムの ID ではありません。ID は `qdemo failed` 
 value-not-share = ワーカーの指定ではありません。2 つのうち 1 つ目なら 1/2 のように指定してください
 value-file-type = ファイルの種類がわかりません。名前の末尾を { $endings } にしてください
 value-or = { $first } か { $second }
-value-not-halt = 停止の条件として読めません。now,fail=1 や soon,fail=10% のように、now か soon、fail か success か done で指定してください
-value-halt-zero = アイテム数は 1 以上か、割合で指定してください
+value-not-halt = WHEN,WHY=N の形で指定してください（WHEN は now か soon、WHY は fail、success、done）。例: now,fail=1、soon,fail=10%
+value-halt-zero = N には 1 以上の個数か、10% のような割合を指定してください
 value-halt-percent = アイテムの割合は 0% より大きく 100% 以下です。10% のように指定してください
 value-not-jitter = ジッターは 0% から 100% の割合です。1s..1m,jitter=50% のように指定してください

@@ -25,7 +25,7 @@ fn a_refusal_is_shown_in_japanese_with_its_parameters() {
              files), or choose another place with QDEMO_DIR; every item accepted before is still there",
             "キューのジャーナルに書き込めません: ディスクに空きがありません。容量やファイル数の空きを作るか、QDEMO_DIR で別の場所を指定してください（受け付け済みのアイテムはすべて残っています）",
         ),
-        ("exit code 3, at the last of 2 tries", "終了コード 3（2 回目の最後の試行）"),
+        ("exit code 3, at the last of 2 tries", "終了コード 3（2 回試行）"),
     ] {
         assert_eq!(in_japanese(english).as_deref(), Some(japanese));
         assert_eq!(in_language(Lang::En, || recompose(english)), None);

@@ -91,7 +91,6 @@ impl<'a> PoolOutput<'a> {
 
     fn log_start(&mut self, task: &ItemTask, at: Nanos) -> anyhow::Result<()> {
         if self.reporter.format == OutputFormat::Log {
-            self.printer.begin_stdout(&mut self.reporter.out);
             self.reporter.on_event(Event::new(at, EventKind::Delivered(&task.batch)));
             self.reporter.flush().map_err(StdoutError)?;
         }

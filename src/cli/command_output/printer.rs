@@ -16,21 +16,15 @@ const MAX_TAG_CHARS: usize = 1000;
 /// Prints the text of commands.
 #[derive(Debug, Default)]
 pub(super) struct TextPrinter {
-    /// The text of each command begins on a line of its own.
+    /// The last line of a command gets a newline if it has none: lines of several commands do not mix.
     has_own_lines: bool,
     /// The tags of the items in progress, with `--tag`.
     tags: Option<HashMap<u64, String>>,
-    /// The last text on standard output has no newline at its end.
-    is_stdout_line_open: bool,
 }
 
 impl TextPrinter {
     pub(super) fn new(is_live: bool, is_tagged: bool) -> Self {
-        Self {
-            has_own_lines: is_live || is_tagged,
-            tags: is_tagged.then(HashMap::new),
-            is_stdout_line_open: false,
-        }
+        Self { has_own_lines: is_live || is_tagged, tags: is_tagged.then(HashMap::new) }
     }
 
     /// Prints the text of a command.
@@ -53,30 +47,19 @@ impl TextPrinter {
         }
     }
 
-    /// Begins a line on standard output, if lines of several commands may not mix.
-    pub(super) fn begin_stdout(&mut self, out: &mut Output) {
-        if std::mem::take(&mut self.is_stdout_line_open) && self.has_own_lines {
-            out.push_raw(b"\n");
-        }
-    }
-
     fn print_stdout(
-        &mut self,
+        &self,
         out: &mut Output,
         tag: &str,
         text: &mut dyn Read,
         ends_line: bool,
     ) -> anyhow::Result<()> {
-        let (mut has_begun, mut is_line_open) = (false, false);
+        let mut is_line_open = false;
         for_each_chunk(text, |chunk| {
-            if !std::mem::replace(&mut has_begun, true) {
-                self.begin_stdout(out);
-            }
             push_tagged(chunk, tag.as_bytes(), &mut is_line_open, |piece| out.push_raw(piece));
-            self.is_stdout_line_open = is_line_open;
             Ok(out.flush().map_err(StdoutError)?)
         })?;
-        if ends_line && std::mem::take(&mut self.is_stdout_line_open) {
+        if is_line_open && (ends_line || self.has_own_lines) {
             out.push_raw(b"\n");
             out.flush().map_err(StdoutError)?;
         }
@@ -84,17 +67,17 @@ impl TextPrinter {
     }
 
     fn print_stderr(&self, out: &Output, tag: &str, text: &mut dyn Read) -> anyhow::Result<()> {
-        let (mut has_begun, mut is_line_open) = (false, false);
+        let mut is_line_open = false;
         for_each_chunk(text, |chunk| {
-            if !std::mem::replace(&mut has_begun, true) && self.has_own_lines {
-                out.end_stderr_line();
-            }
             let mut tagged = Vec::with_capacity(chunk.len());
             push_tagged(chunk, tag.as_bytes(), &mut is_line_open, |piece| {
                 tagged.extend_from_slice(piece);
             });
             Ok(out.forward_stderr(&tagged).map_err(StdoutError)?)
         })?;
+        if is_line_open && self.has_own_lines {
+            out.end_stderr_line();
+        }
         out.end_line_before_progress();
         Ok(())
     }
