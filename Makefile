@@ -94,7 +94,7 @@ lint:
 
 # After a change of an option or of a text. Read `git diff` then.
 documents:
-	QDEMO_RECORD=1 $(CARGO) test --locked --lib -- cli::reference the_schema_of
+	QDEMO_RECORD=1 $(CARGO) test --locked --lib -- cli::reference the_schema
 	QDEMO_RECORD=1 $(CARGO) test --locked --test suite -- documents:: pictures::
 
 # docs/bench.svg is not among these: it shows measurements of one machine.

@@ -5,6 +5,8 @@
 #
 # tools/check-targets.sh [TARGET…]
 set -euo pipefail
+# Without this, a failure inside $(…) goes unnoticed.
+shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
 
 targets=("$@")

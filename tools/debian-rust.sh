@@ -7,6 +7,8 @@
 #
 # RUSTC_BOOTSTRAP is needed because -Z build-std is not stable.
 set -euo pipefail
+# Without this, a failure inside $(…) goes unnoticed.
+shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
 
 here=$PWD/target/debian-rust

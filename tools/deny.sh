@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Checks licences, duplicates and sources of the dependencies, and known advisories where the database can be reached.
 set -euo pipefail
+# Without this, a failure inside $(…) goes unnoticed.
+shopt -s inherit_errexit
 cd "$(dirname "$0")/.."
 
 deny=$(tools/dist/tool.sh cargo-deny)

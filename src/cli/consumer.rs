@@ -33,7 +33,8 @@ use crate::server::ServerSettings;
 #[command(after_help = "\
 qdemo consumer --delay 2s
 qdemo consumer -q jobs --format raw | while read -r job; do echo \"$job\"; done
-qdemo consumer -q images -j 4 --retries 2 -- convert {} -resize 50% small/{/.}.jpg
+qdemo consumer -q images -j 4 --retries 2 -- \\
+    convert {} -resize 50% small/{/.}.jpg
 qdemo consumer -q jobs -- sh -c 'echo \"$1\" | tr a-z A-Z' sh {}")]
 pub(super) struct Args {
     #[arg(long, alias = "consumer-delay", value_name = "TIME", default_value = "0")]

@@ -9,6 +9,8 @@
 #
 # tools/dist/build.sh PART…
 set -euo pipefail
+# Without this, a failure inside $(…) goes unnoticed.
+shopt -s inherit_errexit
 cd "$(dirname "$0")/../.."
 
 out=$PWD/target/dist
@@ -26,7 +28,9 @@ fail() {
 
 # Builds the program for $1 without rustup, and prints the program's path.
 program() {
-    local target=$1 zig rustc flags
+    local target=$1 zig rustc flags path=$build/$1/release/qdemo
+    # No package gets the program of an earlier build.
+    rm -f "$path"
     zig=$(tools/dist/tool.sh cargo-zigbuild)
     rustc=$(tools/debian-rust.sh)
     # The C library is that of zig. The path of this folder does not matter to the program.
@@ -39,7 +43,8 @@ program() {
         CARGO_ENCODED_RUSTFLAGS=$(IFS=$'\x1f' && echo "${flags[*]}") \
         "${CARGO:-cargo}" zigbuild --quiet --release --locked --bin qdemo --target "$target" \
         -Z build-std=std,panic_unwind --config 'profile.release.strip="symbols"' >&2
-    echo "$build/$target/release/qdemo"
+    [ -x "$path" ] || fail "the build made no $path"
+    echo "$path"
 }
 
 # Fills the folder $2 with what every package for $1 has. The program for this machine writes the manual pages.

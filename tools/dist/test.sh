@@ -10,6 +10,8 @@
 #
 # tools/dist/test.sh [PART…]
 set -euo pipefail
+# Without this, a failure inside $(…) goes unnoticed.
+shopt -s inherit_errexit
 cd "$(dirname "$0")/../.."
 
 fail() {
@@ -89,7 +91,7 @@ bare_root() {
     rm -rf "$root"
     mkdir -p "$root/proc" "$root/tmp" "$root/dev"
     mknod -m 666 "$root/dev/null" c 1 3
-    tar --extract --file "$(package "qdemo-*-$1.tar.gz")" --directory "$root" --strip-components=2 --wildcards '*/bin/qdemo'
+    tar --extract --file "$(package "qdemo-$version-$1.tar.gz")" --directory "$root" --strip-components=2 --wildcards '*/bin/qdemo'
     mount -t proc proc "$root/proc"
     inner=/qdemo
 }
@@ -143,7 +145,7 @@ try_darwin() {
     local folder=$places/darwin
     rm -rf "$folder"
     mkdir -p "$folder"
-    tar --extract --file "$(package 'qdemo-*-apple-darwin-untested.tar.gz')" --directory "$folder" --strip-components=1
+    tar --extract --file "$(package "qdemo-$version-*-apple-darwin-untested.tar.gz")" --directory "$folder" --strip-components=1
     tools/dist/mach_o.py "$folder/bin/qdemo"
 }
 
@@ -153,7 +155,7 @@ try_wheel() {
     python3 -m venv "$environment"
     export PYTHONDONTWRITEBYTECODE=1
     before=$(files "$environment")
-    "$environment/bin/pip" install --quiet --disable-pip-version-check --no-index --no-compile "$(package 'qdemo-*.whl')"
+    "$environment/bin/pip" install --quiet --disable-pip-version-check --no-index --no-compile "$(package "qdemo-$version-*.whl")"
     inner=$environment/bin/qdemo
     use "$inner"
     "$environment/bin/pip" uninstall --quiet --yes qdemo
@@ -168,7 +170,7 @@ try_deb() {
         fail "debootstrap made no Debian: see $places/debootstrap.log"
     mount --bind /proc "$root/proc"
     before=$(files "$root")
-    cp "$(package 'qdemo_*_amd64.deb')" "$root/tmp/qdemo.deb"
+    cp "$(package "qdemo_$version-*_amd64.deb")" "$root/tmp/qdemo.deb"
     chroot "$root" dpkg --install /tmp/qdemo.deb > /dev/null
     inner=/usr/bin/qdemo
     use chroot "$root" qdemo

@@ -4,6 +4,8 @@
 #
 # tools/dist/tool.sh cargo-deny|cargo-zigbuild|wheel
 set -euo pipefail
+# Without this, a failure inside $(…) goes unnoticed.
+shopt -s inherit_errexit
 cd "$(dirname "$0")/../.."
 
 here=$PWD/target/tools
