@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::harness::Sandbox;
 use crate::recorded::compare;
 
-/// The files that define what `qdemo::` exports.
+/// The files that define what `qdemo::` exports. A test fails when one is missing.
 const PUBLIC_FILES: [&str; 11] = [
     "client/builder.rs",
     "client/connect.rs",
@@ -68,16 +68,53 @@ fn public_lines(text: &str) -> String {
     public
 }
 
+/// The text of a file in `src`.
+fn source(file: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file)).unwrap()
+}
+
+/// The `pub use` lines of `src/lib.rs`.
+fn exports() -> String {
+    let root = source("lib.rs");
+    let (_, exports) = root.rsplit_once("mod wire;").unwrap();
+    exports.trim().to_owned()
+}
+
+/// The names in lines such as `pub use client::{Client, Queue};`.
+fn exported_names(exports: &str) -> Vec<&str> {
+    let uses = exports.split(';').filter_map(|line| line.trim().strip_prefix("pub use "));
+    let lists = uses.map(|path| path.rsplit_once("::").unwrap().1);
+    lists
+        .flat_map(|list| list.trim_matches(['{', '}']).split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
 /// A line that goes away or changes breaks a promise. A new line is a new promise.
 #[test]
 fn the_public_items_of_the_library_are_as_recorded() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let read = |file: &str| fs::read_to_string(src.join(file)).unwrap();
-    let root = read("lib.rs");
-    let (_, exports) = root.rsplit_once("mod wire;").unwrap();
-    let mut text = format!("{}\n", exports.trim());
+    let mut text = format!("{}\n", exports());
     for file in PUBLIC_FILES {
-        text += &format!("\n{file}\n{}", public_lines(&read(file)));
+        text += &format!("\n{file}\n{}", public_lines(&source(file)));
     }
     compare("library.txt", &text);
+}
+
+/// So the record has the definition of each name, with its fields and functions.
+#[test]
+fn every_exported_name_is_defined_in_a_recorded_file() {
+    let exports = exports();
+    let names = exported_names(&exports);
+    assert!(names.len() > 10, "{names:?}");
+    let public: String = PUBLIC_FILES.iter().map(|file| public_lines(&source(file))).collect();
+    let defined: Vec<_> = public
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub "))
+        .filter_map(|line| line.split_once(' '))
+        .filter(|(kind, _)| ["struct", "enum", "fn", "trait", "type", "const"].contains(kind))
+        .map(|(_, rest)| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap())
+        .collect();
+    let missing: Vec<_> = names.iter().filter(|name| !defined.contains(name)).collect();
+    assert!(missing.is_empty(), "add the files of {missing:?} to PUBLIC_FILES");
 }
