@@ -138,7 +138,7 @@ help-consumer-quiet = Print no log, and no notice on a long wait; with a COMMAND
 help-consumer-server-timeout = Give up when the server has been away for this time [default: never]
 help-consumer-jobs = Run up to this many commands at a time: 4 (at most 1000), 50% of the usable cores, or auto for all of them
 help-consumer-retries = Run a command that fails up to this many more times
-help-consumer-backoff = Delay before the first retry; it doubles up to MAX (5m). Each is shortened at random, at most by half; `1s,jitter=0%`: no random part
+help-consumer-backoff = Delay before the first retry; it doubles up to MAX (5m). A random part shortens each delay, at most by half; `1s,jitter=0%`: no random part
 help-consumer-timeout-each = End a command after this time with SIGTERM, 5 s later with SIGKILL: it has failed
 help-consumer-halt = Stop at the first failed item, or as in `soon,fail=10%`; `now` ends the other commands and requeues their items, `soon` lets them finish
 help-consumer-tty = Give each command the terminal, for a password prompt or an editor
@@ -149,7 +149,7 @@ help-consumer-keep-order = Print the output in the order of the items, however l
 help-consumer-results = Save the output and a record of each command in the folder DIR/ID of its item
 help-consumer-command = The command to run for each item, with its arguments
 help-consumer-detail =
-    The consumer runs COMMAND once for each item. In the arguments, {"{}"} stands for the item, {"{/}"} for its basename, {"{//}"} for its directory, {"{.}"} for the item without its extension, {"{/.}"} for its basename without the extension, {"{#}"} for the id of the item, and {"{%}"} for the slot of the command: the smallest number, from 1 on, that no other running command of this consumer has. They mean what they mean in GNU parallel, but for {"{#}"}, which is no running number of this command. If no argument is made of the item, the item is on standard input. The consumer sets QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT, QDEMO_SLOT and QDEMO_QUEUE for COMMAND, and QDEMO_SERVER for a queue on a server.
+    The consumer runs COMMAND once for each item. In the arguments, {"{}"} stands for the item, {"{/}"} for its basename, {"{//}"} for its directory, {"{.}"} for the item without its extension, {"{/.}"} for its basename without the extension, {"{#}"} for the id of the item, and {"{%}"} for the slot of the command: the smallest number, from 1 on, that no other running command of this consumer has. They mean what they mean in GNU parallel, except for {"{#}"}, which is not a running number of this command. If no argument is made of the item, the item is on standard input. The consumer sets QDEMO_ITEM, QDEMO_ID, QDEMO_ATTEMPT, QDEMO_SLOT and QDEMO_QUEUE for COMMAND, and QDEMO_SERVER for a queue on a server.
     Exit code 1: items have failed. Exit code 126: COMMAND cannot be executed. Exit code 127: there is no such COMMAND.
 
     Without a COMMAND, an item is done as soon as the item is printed. On Linux, if standard output is a pipe, an item is done when the reader has read the item, and the consumer takes few items ahead of a slow reader.
