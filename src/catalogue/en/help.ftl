@@ -136,7 +136,7 @@ help-consumer-max-attempts = Move an item to the failed items after this many de
 help-consumer-format = Format of the output [default: log; with a COMMAND, the output of the command]
 help-consumer-quiet = Print no log, and no notice on a long wait; with a COMMAND, no progress and no summary. Failed items are still named
 help-consumer-server-timeout = Give up when the server has been away for this time [default: never]
-help-consumer-jobs = Run up to this many commands at a time: 4 (at most 1000), 50% of the usable cores, or auto for all of them
+help-consumer-jobs = Run up to this many commands at a time: 4, 50% of the usable cores, or auto for all of them; at most 1000
 help-consumer-retries = Run a command that fails up to this many more times
 help-consumer-backoff = Delay before the first retry; it doubles up to MAX (5m). A random part shortens each delay, at most by half; `1s,jitter=0%`: no random part
 help-consumer-timeout-each = End a command after this time with SIGTERM, 5 s later with SIGKILL: it has failed

@@ -136,7 +136,7 @@ help-consumer-max-attempts = 配信の失敗（消費者の異常終了、また
 help-consumer-format = 出力の形式 [既定値: log。COMMAND を実行する場合はコマンドの出力]
 help-consumer-quiet = ログを出力しない。長い待ちについての通知も出力しない。COMMAND を実行する場合は進行状況と最後のまとめも出力しない（失敗したアイテムは表示する）
 help-consumer-server-timeout = サーバーに接続できないとき、あきらめるまでの時間 [既定値: あきらめない]
-help-consumer-jobs = 同時に実行するコマンドの数: 4（最大 1000）、50%（使えるコアの 50%）、auto（使えるすべてのコア）など
+help-consumer-jobs = 同時に実行するコマンドの数（最大 1000）: 4、50%（使えるコアの 50%）、auto（使えるすべてのコア）など
 help-consumer-retries = 失敗したコマンドを再試行する回数
 help-consumer-backoff = 最初の再試行までの遅延。再試行のたびに 2 倍になり、MAX（5m）を超えない。毎回、最大で半分をランダムに縮める（`1s,jitter=0%` なら縮めない）
 help-consumer-timeout-each = この時間がたったコマンドを SIGTERM で、その 5 秒後に SIGKILL で終了させ、失敗とする
