@@ -410,19 +410,27 @@ impl<'a, W: ExecObserver> Executor<'a, W> {
         Ok(())
     }
 
-    /// Terminates the running commands, and waits for their ends.
+    /// Terminates the running commands, and waits for their ends. Nobody else gets an item whose command still runs. Where the
+    /// queue takes no more requests, the items go back when this consumer leaves.
     fn terminate_all(&mut self) -> io::Result<()> {
         for job in &mut self.running {
             job.terminate(self.clock.now());
         }
         while !self.running.is_empty() {
             self.running.iter_mut().for_each(Job::discard_output);
-            let deadline = self.running.iter().filter_map(Job::deadline).min();
+            let _ = self.renew_leases();
+            let deadlines = self.running.iter().filter_map(Job::deadline);
+            let deadline = deadlines.chain(self.renewals.deadline()).min();
             let timeout = deadline.map(|deadline| deadline.saturating_sub(self.clock.now()));
             wait_ready(&self.poll_fds(), timeout)?;
             self.has_child_news |= self.child_waker.drain();
             let mut at = 0;
-            while self.next_exited(&mut at)?.is_some() {}
+            while let Some((job, _)) = self.next_exited(&mut at)? {
+                if !job.task.is_lost {
+                    let _ = self.client.requeue_ref(job.task.batch.batch_ref());
+                }
+            }
+            let _ = self.client.flush();
             self.has_child_news = false;
         }
         Ok(())

@@ -309,6 +309,11 @@ impl CommandOutcome {
         }
     }
 
+    /// Whether the lease of the item has run out, as far as this consumer knows. The result is that of another consumer then.
+    pub(crate) fn has_lost_lease(&self) -> bool {
+        self.task.is_lost
+    }
+
     pub(super) fn has_failed(&self) -> bool {
         self.has_timed_out || !self.status.success()
     }

@@ -122,7 +122,9 @@ impl ExecObserver for PoolOutput<'_> {
     }
 
     fn command_ended(&mut self, outcome: &mut CommandOutcome) -> anyhow::Result<()> {
-        if let Some(results) = &self.results {
+        if let Some(results) = &self.results
+            && !outcome.has_lost_lease()
+        {
             results.save(outcome)?;
         }
         outcome.stdout.rewind()?;
