@@ -239,6 +239,7 @@ fn a_command_without_its_environment_ends_with_its_killed_consumer() {
     assert_eq!((consumer.line(), consumer.line()), ("first".to_owned(), "last".to_owned()));
     wait_for_commands(&sandbox, 1);
     let left = sandbox.processes_of("sleep 1000");
+    sandbox.wait_for_status(|status| status["done"] == 2);
     consumer.signal(Signal::KILL);
     wait_for_end(left[0].pid);
     consumer.end();
