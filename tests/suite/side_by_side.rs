@@ -103,7 +103,8 @@ fn a_halt_comes_after_the_same_item_as_in_gnu_parallel() {
             let ran = [&peer_box, &our_box].map(|sandbox| lines_of(sandbox, "ran"));
             let has_failed = ran[1].contains("7");
             assert_eq!(ours.code(), Some(i32::from(has_failed)), "{options}: {}", ours.stderr);
-            assert_eq!(peer.code() != Some(0), has_failed, "{options}");
+            // GNU parallel tells of failures only if the failures have halted it.
+            assert!(peer.code() != Some(0) || !condition.starts_with("fail"), "{options}");
             assert_eq!(ran[0], ran[1], "{options}: {}", ours.stderr);
             // The queue has the items that no command has run for.
             let left = our_box.run(&["get", "--count", "1000", "--no-wait"]).lines().len();
